@@ -1,0 +1,105 @@
+package event
+
+import "time"
+
+// Confidence says how sure a line of a pack is. It is shown wherever the
+// line's figure is shown.
+type Confidence string
+
+const (
+	ConfidenceText           Confidence = "text"           // read in the text or a verbatim quotation
+	ConfidenceSecondary      Confidence = "secondary"      // stated by a secondary source
+	ConfidenceUnverified     Confidence = "unverified"     // from memory or a draft, not confirmed
+	ConfidenceInterpretation Confidence = "interpretation" // our reading where the text is silent
+)
+
+// Hit is a criterion that the known facts meet.
+type Hit struct {
+	Statute    string     `json:"statute"`
+	Criterion  string     `json:"criterion"`
+	Grade      Grade      `json:"grade"`
+	Citation   string     `json:"citation"` // instrument and article
+	Quote      string     `json:"quote"`    // the clause in Chinese, which governs
+	Confidence Confidence `json:"confidence"`
+}
+
+// Unknown is a fact whose absence leaves a graver criterion open.
+type Unknown struct {
+	Fact      string `json:"fact"` // path within the report's data: facts.directLoss
+	Statute   string `json:"statute"`
+	Criterion string `json:"criterion"`
+	Grade     Grade  `json:"grade"`
+}
+
+// Next is when the grade rises by the mere passing of time.
+type Next struct {
+	At    time.Time `json:"at"`
+	Grade Grade     `json:"grade"`
+}
+
+// StatuteGrade is the grade under one statute.
+type StatuteGrade struct {
+	Statute  string `json:"statute"`
+	Grade    Grade  `json:"grade"`    // the greater of Computed and the operator's own
+	Computed Grade  `json:"computed"` // 初判
+	CouldBe  Grade  `json:"couldBe"`
+}
+
+// OwnGrade is the operator's own grade beside ours, where they differ.
+type OwnGrade struct {
+	Grade    Grade `json:"grade"`    // 研判
+	Computed Grade `json:"computed"` // 初判
+	Raised   bool  `json:"raised"`   // the own grade is graver and stands
+}
+
+// Assessment is what the law says of known facts at one moment.
+type Assessment struct {
+	Grade    Grade          `json:"grade"`
+	CouldBe  Grade          `json:"couldBe"` // the gravest grade that unknown facts allow
+	Statutes []StatuteGrade `json:"statutes"`
+	Own      *OwnGrade      `json:"own,omitempty"`
+	Hits     []Hit          `json:"hits"`
+	Unknown  []Unknown      `json:"unknown"`
+	Next     *Next          `json:"next"`
+}
+
+// Act is what a duty demands (报送).
+type Act string
+
+const (
+	ActReport      Act = "report"       // 报告
+	ActForward     Act = "forward"      // 上报
+	ActNotify      Act = "notify"       // 通报
+	ActCrimeNotice Act = "crime-notice" // notice of a suspected crime; not the operator's own 报案
+	ActUpdate      Act = "update"       // to a desk told before; no duty is new
+	ActReview      Act = "review"       // a person must look: the record could not be handled
+)
+
+// Duty is one line of the law as it falls on one obligor towards one desk.
+type Duty struct {
+	Statute    string     `json:"statute"`
+	Duty       string     `json:"duty"`
+	From       string     `json:"from"` // the obligor: an operator or a desk
+	Desk       string     `json:"desk"` // the recipient
+	Act        Act        `json:"act"`
+	Facilities []string   `json:"facilities"`
+	DueAt      *time.Time `json:"dueAt"` // null: "promptly", or a report that starts no clock
+	// StrictDueAt is the limit counted from discovery, where a later regrade
+	// first made the incident reportable and DueAt counts from that.
+	StrictDueAt *time.Time `json:"strictDueAt,omitempty"`
+	Items       []string   `json:"items,omitempty"` // items of the report that the duty discloses; nil: all
+	Citation    string     `json:"citation"`        // instrument and article
+	Quote       string     `json:"quote"`           // the clause in Chinese, which governs
+	Confidence  Confidence `json:"confidence"`
+	// OnBehalf says on whose authority the router acts where the obligor is a
+	// department (自动转报, 未经核实).
+	OnBehalf *OnBehalf `json:"onBehalf,omitempty"`
+}
+
+// OnBehalf is the authority for a forward that a machine makes for a
+// department.
+type OnBehalf struct {
+	ActedBy   string `json:"actedBy"`
+	Authority string `json:"authority"` // the document that authorises it
+	Verified  bool   `json:"verified"`  // false: nobody at the department has looked
+}
