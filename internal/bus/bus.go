@@ -1,0 +1,189 @@
+// Package bus carries records between the services over NATS JetStream.
+//
+// What it guarantees:
+//   - Commit is the only way to write. When it returns without an error, every
+//     record is on disk in its stream (SyncAlways), or stood there before.
+//   - A record's subject is its identity: the engine stores one record a
+//     subject, ever. A second one gets the first back.
+//   - Tail and Follow hand over records in ledger order, each at least once. A
+//     record that a handler cannot handle is tried again after growing pauses
+//     and then recorded as needing a person; the records behind it go on.
+//   - Positions are hints that may lag behind: a handler meets a record again
+//     after a crash and must come to the same result, which deterministic
+//     subjects give it for nothing.
+//
+// What not to assume: that two records of one Commit are stored together, or
+// that a record read is the last of its incident.
+//
+// Reading is by ordered consumers that start at a stored position, instead of
+// durable consumers with acknowledgements: those are forgotten by a crash,
+// stall for AckWait afterwards, and deliver later records of an incident before
+// its earlier ones when they redeliver. In order, two instances of one service
+// may even run at once: both derive the same records, and the first one stands.
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// Config is how a Bus is opened.
+type Config struct {
+	Clock clock.Clock
+	Log   *zap.Logger
+	// Pauses are the waits before a record that a handler could not handle is
+	// tried again; after the last one it is recorded as needing a person. Nil
+	// takes DefaultPauses.
+	Pauses []time.Duration
+	// Replicas is how many copies the streams keep; 0 means 1.
+	Replicas int
+	// Unverified says that nobody could show that the server syncs every write.
+	Unverified bool
+}
+
+// DefaultPauses are some six seconds in all: long enough for a passing fault,
+// short beside the shortest time that the law gives.
+var DefaultPauses = []time.Duration{200 * time.Millisecond, time.Second, 5 * time.Second}
+
+// Bus is a connection to the streams. It is safe for use by several goroutines.
+type Bus struct {
+	nc        *nats.Conn
+	js        jetstream.JetStream
+	ledger    jetstream.Stream
+	cfg       Config
+	positions jetstream.KeyValue
+	writers   map[string]*writer // by stream
+	stop      context.CancelFunc
+}
+
+// Open prepares the streams on the connection, refusing ones that differ from
+// what the guarantees need, and starts the writers. The caller closes the
+// connection after Close.
+func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Bus, error) {
+	if cfg.Pauses == nil {
+		cfg.Pauses = DefaultPauses
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, fmt.Errorf("bus: %w", err)
+	}
+	b := &Bus{nc: nc, js: js, cfg: cfg, writers: map[string]*writer{}}
+	for _, sc := range streams(max(1, cfg.Replicas)) {
+		if err := ensureStream(ctx, js, sc); err != nil {
+			return nil, err
+		}
+	}
+	if b.ledger, err = js.Stream(ctx, event.StreamLedger); err != nil {
+		return nil, fmt.Errorf("bus: %w", err)
+	}
+	b.positions, err = js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
+		Bucket: "POSITIONS", Description: "where each service reads on from; a hint",
+		Replicas: max(1, cfg.Replicas),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("bus: positions: %w", err)
+	}
+	run, stop := context.WithCancel(context.Background())
+	b.stop = stop
+	for _, name := range []string{event.StreamLedger, event.StreamRejected} {
+		w := &writer{js: js, stream: name, queue: make(chan *pending, queueLength), done: make(chan struct{}), log: cfg.Log.With(zap.String("stream", name))}
+		b.writers[name] = w
+		go w.run(run)
+	}
+	return b, nil
+}
+
+// Close stops the writers; records that were not stored yet get an error. It
+// may be called twice.
+func (b *Bus) Close() {
+	b.stop()
+	for _, w := range b.writers {
+		<-w.done
+	}
+}
+
+// Durability is "unverified" where nobody could show that writes are synced.
+func (b *Bus) Durability() string {
+	if b.cfg.Unverified {
+		return "unverified"
+	}
+	return ""
+}
+
+// ErrNotFound says that no record has the subject or sequence asked for.
+var ErrNotFound = errors.New("no such record")
+
+// Last returns the last ledger record of a subject, which may end in a
+// wildcard, or ErrNotFound.
+func (b *Bus) Last(ctx context.Context, subject string) (event.Stored, error) {
+	return stored(b.ledger.GetLastMsgForSubject(ctx, subject))
+}
+
+// Get returns the ledger record of a sequence, or ErrNotFound.
+func (b *Bus) Get(ctx context.Context, seq uint64) (event.Stored, error) {
+	return stored(b.ledger.GetMsg(ctx, seq))
+}
+
+// Head returns the sequence of the last ledger record.
+func (b *Bus) Head(ctx context.Context) (uint64, error) {
+	info, err := b.ledger.Info(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("bus: head: %w", err)
+	}
+	return info.State.LastSeq, nil
+}
+
+// Announce publishes to those who listen now; nothing keeps it.
+func (b *Bus) Announce(subject string, data []byte) error {
+	if err := b.nc.Publish(subject, data); err != nil {
+		return fmt.Errorf("bus: announce on %s: %w", subject, err)
+	}
+	return nil
+}
+
+// Flush waits until the server has taken all that was announced.
+func (b *Bus) Flush(ctx context.Context) error { return b.nc.FlushWithContext(ctx) }
+
+func stored(m *jetstream.RawStreamMsg, err error) (event.Stored, error) {
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return event.Stored{}, ErrNotFound
+	}
+	if err != nil {
+		return event.Stored{}, fmt.Errorf("bus: read: %w", err)
+	}
+	return event.ReadStored(m.Subject, m.Header, m.Data, m.Sequence, m.Time), nil
+}
+
+// Consumer opens, or finds, a durable consumer of a desk's escalations that
+// starts at the given sequence, and returns its name. It is how a desk that was
+// away misses nothing.
+func (b *Bus) Consumer(ctx context.Context, desk, client string, from uint64) (string, error) {
+	name := "desk_" + event.Token(desk) + "_" + event.Token(client)
+	if _, err := b.ledger.Consumer(ctx, name); err == nil {
+		return name, nil
+	} else if !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return "", fmt.Errorf("bus: consumer of %s: %w", desk, err)
+	}
+	_, err := b.ledger.CreateConsumer(ctx, jetstream.ConsumerConfig{
+		Durable: name, FilterSubject: event.EscalatedTo(desk),
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: max(1, from),
+		AckPolicy: jetstream.AckExplicitPolicy, AckWait: deskAckWait, MaxAckPending: 1000,
+	})
+	if err != nil && !errors.Is(err, jetstream.ErrConsumerExists) {
+		return "", fmt.Errorf("bus: consumer of %s: %w", desk, err)
+	}
+	return name, nil
+}
+
+// deskAckWait is how long a screen may take over one escalation before it is
+// shown again: short, because a screen that died must not hide it.
+const deskAckWait = 2 * time.Second

@@ -1,0 +1,73 @@
+// Package bustest starts a real server and a bus for a test. The server lives
+// in the process, keeps its files in the test's folder and takes no network
+// connections unless asked; both end with the test.
+package bustest
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest"
+
+	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/clock"
+)
+
+// Env is a running server with a bus.
+type Env struct {
+	Server *bus.Server
+	Conn   *nats.Conn
+	Bus    *bus.Bus
+	Log    *zap.Logger
+}
+
+// Start starts a server and a bus on it, with short pauses for what fails.
+func Start(t testing.TB) *Env { return StartIn(t, t.TempDir(), clock.System{}) }
+
+// StartIn is Start for a folder that outlives the server, and a clock.
+func StartIn(t testing.TB, dir string, c clock.Clock) *Env {
+	t.Helper()
+	log := zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel))
+	s, err := bus.StartServer(bus.ServerConfig{Dir: dir, Log: log})
+	require.NoError(t, err)
+	t.Cleanup(s.Stop)
+	nc, err := s.Connect()
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	b, err := bus.Open(t.Context(), nc, bus.Config{Clock: c, Log: log, Pauses: []time.Duration{10 * time.Millisecond, 20 * time.Millisecond}})
+	require.NoError(t, err)
+	t.Cleanup(b.Close)
+	return &Env{Server: s, Conn: nc, Bus: b, Log: log}
+}
+
+// Background runs f until the test ends and fails the test if it returns an
+// error other than the context's.
+func Background(t testing.TB, f func(context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- f(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		select {
+		case err := <-done:
+			require.ErrorIs(t, err, context.Canceled)
+		case <-time.After(10 * time.Second):
+			t.Error("a service did not stop within 10 s")
+		}
+	})
+}
+
+// JetStream returns the engine's own interface, for tests that go behind the
+// bus.
+func JetStream(t testing.TB, e *Env) jetstream.JetStream {
+	t.Helper()
+	js, err := jetstream.New(e.Conn)
+	require.NoError(t, err)
+	return js
+}

@@ -1,0 +1,365 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/synadia-io/orbit.go/jetstreamext"
+	"go.uber.org/zap"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/fault"
+)
+
+// Bounds of one atomic batch, and of what may wait. The engine takes at most
+// 1000 records a batch; below batchFrom records a batch costs more than it
+// saves (a batch has 2–3 ms of fixed cost, a record of its own 0.25 ms).
+const (
+	batchRecords = 1000
+	batchBytes   = 16 << 20
+	batchFrom    = 20
+	queueLength  = 16 << 10
+	writeTimeout = 10 * time.Second
+)
+
+// Result is what became of one committed record.
+type Result struct {
+	Sequence uint64 // in its stream
+	// Existing is the record that held the subject before; nil when ours was
+	// stored, now or by an earlier try whose answer was lost.
+	Existing *event.Stored
+}
+
+// Commit stores records, each at most once, and returns when all of them are on
+// disk or stood there before: one result a record, in order. Records of
+// concurrent callers that wait at the same moment go out in one atomic batch.
+// It tries for as long as the outcome is unknown, so it ends with an error only
+// when ctx or the bus does, or when the engine refuses a record for good (kind
+// Reject).
+func (b *Bus) Commit(ctx context.Context, records []event.Record) ([]Result, error) {
+	waiting := make([]*pending, len(records))
+	for i, r := range records {
+		w, ok := b.writers[streamOf(r.Subject)]
+		if !ok {
+			return nil, fault.New(fault.Reject, "bus: commit", "no stream holds %q", r.Subject)
+		}
+		p := &pending{record: r, answer: make(chan struct{})}
+		select {
+		case w.queue <- p:
+		case <-w.done:
+			return nil, errClosed
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		waiting[i] = p
+	}
+	results := make([]Result, len(records))
+	var failed error
+	for i, p := range waiting {
+		select {
+		case <-p.answer:
+			results[i] = p.result
+			failed = errors.Join(failed, p.err)
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	if failed != nil {
+		return nil, failed
+	}
+	return results, nil
+}
+
+var errClosed = errors.New("bus: closed")
+
+func streamOf(subject string) string {
+	switch {
+	case strings.HasPrefix(subject, "incident."), strings.HasPrefix(subject, "rules."):
+		return event.StreamLedger
+	case strings.HasPrefix(subject, "rejected."):
+		return event.StreamRejected
+	}
+	return ""
+}
+
+// pending is a record that waits to be stored. The writer owns result and err
+// until it closes answer.
+type pending struct {
+	record event.Record
+	result Result
+	err    error
+	answer chan struct{}
+}
+
+func (p *pending) settle(r Result, err error) {
+	p.result, p.err = r, err
+	close(p.answer)
+}
+
+func (p *pending) refuse(err error) {
+	p.settle(Result{}, fault.New(fault.Reject, "bus: commit", "%s: %w", p.record.Subject, err))
+}
+
+// writer is the one goroutine that writes to a stream. There is no timer: what
+// waits while a commit is in flight goes together in the next.
+type writer struct {
+	js     jetstream.JetStream
+	stream string
+	queue  chan *pending
+	done   chan struct{}
+	log    *zap.Logger
+}
+
+func (w *writer) run(ctx context.Context) {
+	defer close(w.done)
+	var held []*pending // subjects that stood twice in the round before
+	for {
+		round := held
+		if len(round) == 0 {
+			select {
+			case p := <-w.queue:
+				round = append(round, p)
+			case <-ctx.Done():
+				w.refuseRest(nil)
+				return
+			}
+		}
+		round, held = w.gather(round)
+		w.write(ctx, round)
+		if ctx.Err() != nil {
+			w.refuseRest(held)
+			return
+		}
+	}
+}
+
+// gather takes what waits, within the bounds of a batch. A subject goes once a
+// round: its second record must meet the first one already stored.
+func (w *writer) gather(round []*pending) (now, held []*pending) {
+	bytes := 0
+	seen := map[string]bool{}
+	take := func(p *pending) {
+		if seen[p.record.Subject] || len(now) == batchRecords || bytes >= batchBytes {
+			held = append(held, p)
+			return
+		}
+		seen[p.record.Subject] = true
+		bytes += len(p.record.Data)
+		now = append(now, p)
+	}
+	for _, p := range round {
+		take(p)
+	}
+	for len(held) == 0 {
+		select {
+		case p := <-w.queue:
+			take(p)
+		default:
+			return now, held
+		}
+	}
+	return now, held
+}
+
+func (w *writer) refuseRest(held []*pending) {
+	for _, p := range held {
+		p.settle(Result{}, errClosed)
+	}
+	for {
+		select {
+		case p := <-w.queue:
+			p.settle(Result{}, errClosed)
+		default:
+			return
+		}
+	}
+}
+
+// write stores a round. Unknown outcomes are tried again with the same
+// subjects: what was stored after all answers as ours by its salt.
+func (w *writer) write(ctx context.Context, round []*pending) {
+	pause := 50 * time.Millisecond
+	for len(round) > 0 {
+		var err error
+		if len(round) < batchFrom {
+			round, err = w.single(ctx, round)
+		} else {
+			round, err = w.batch(ctx, round)
+		}
+		if len(round) == 0 {
+			return
+		}
+		if err == nil {
+			continue
+		}
+		w.log.Warn("records wait for the stream", zap.Int("records", len(round)), zap.Error(err))
+		select {
+		case <-time.After(pause):
+			pause = min(2*pause, 2*time.Second)
+		case <-ctx.Done():
+			for _, p := range round {
+				p.settle(Result{}, errClosed)
+			}
+			return
+		}
+	}
+}
+
+// message renders a record for a try of its own: the client library writes
+// batch headers into it.
+func message(r event.Record) *nats.Msg {
+	m := r.Message()
+	m.Header[jetstream.ExpectedLastSubjSeqHeader] = []string{"0"}
+	return m
+}
+
+// single publishes records one by one, all in flight together, and returns
+// those whose outcome is not known.
+func (w *writer) single(ctx context.Context, round []*pending) (rest []*pending, err error) {
+	futures := make([]jetstream.PubAckFuture, len(round))
+	for i, p := range round {
+		f, ferr := w.js.PublishMsgAsync(message(p.record), jetstream.WithStallWait(writeTimeout))
+		switch {
+		case ferr == nil:
+			futures[i] = f
+		case isFinal(ferr):
+			p.refuse(ferr)
+		default:
+			rest, err = append(rest, p), ferr
+		}
+	}
+	deadline := time.NewTimer(writeTimeout)
+	defer deadline.Stop()
+	var taken []*pending
+	for i, p := range round {
+		if futures[i] == nil {
+			continue
+		}
+		select {
+		case ack := <-futures[i].Ok():
+			p.settle(Result{Sequence: ack.Sequence}, nil)
+		case aerr := <-futures[i].Err():
+			switch {
+			case isTaken(aerr):
+				taken = append(taken, p)
+			case isFinal(aerr):
+				p.refuse(aerr)
+			default:
+				rest, err = append(rest, p), aerr
+			}
+		case <-deadline.C:
+			deadline.Reset(0)
+			rest, err = append(rest, p), nats.ErrTimeout
+		case <-ctx.Done():
+			rest, err = append(rest, p), ctx.Err()
+		}
+	}
+	if len(taken) > 0 {
+		left, terr := w.answerTaken(ctx, taken)
+		rest, err = append(rest, left...), errors.Join(err, terr)
+	}
+	return rest, err
+}
+
+// batch publishes records as one atomic batch and returns those that are not
+// stored yet: all of them when the outcome is unknown, those that are new when
+// some subjects were taken.
+func (w *writer) batch(ctx context.Context, round []*pending) ([]*pending, error) {
+	messages := make([]*nats.Msg, len(round))
+	for i, p := range round {
+		messages[i] = message(p.record)
+	}
+	try, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	ack, err := jetstreamext.PublishMsgBatch(try, w.js, messages, jetstreamext.BatchFlowControl{AckTimeout: writeTimeout})
+	switch {
+	case err == nil:
+		first := ack.Sequence - uint64(len(round)) + 1
+		for i, p := range round {
+			p.settle(Result{Sequence: first + uint64(i)}, nil)
+		}
+		return nil, nil
+	case isTaken(err):
+		return w.answerTaken(ctx, round)
+	case isFinal(err):
+		// One record spoils the batch for the others: alone, each gets its own
+		// answer.
+		var rest []*pending
+		for _, p := range round {
+			left, serr := w.single(ctx, []*pending{p})
+			if rest = append(rest, left...); serr != nil {
+				err = serr
+			}
+		}
+		return rest, err
+	}
+	return round, err
+}
+
+// answerTaken reads which of the subjects exist and answers those; it returns
+// the others.
+func (w *writer) answerTaken(ctx context.Context, round []*pending) ([]*pending, error) {
+	bySubject := make(map[string]*pending, len(round))
+	subjects := make([]string, len(round))
+	for i, p := range round {
+		bySubject[p.record.Subject], subjects[i] = p, p.record.Subject
+	}
+	try, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	found, err := jetstreamext.GetLastMsgsFor(try, w.js, w.stream, subjects)
+	if err != nil {
+		return round, fmt.Errorf("look up taken subjects: %w", err)
+	}
+	for m, err := range found {
+		if errors.Is(err, jetstreamext.ErrNoMessages) {
+			break
+		}
+		if err != nil {
+			return left(round, bySubject), fmt.Errorf("look up taken subjects: %w", err)
+		}
+		p, ok := bySubject[m.Subject]
+		if !ok {
+			continue
+		}
+		delete(bySubject, m.Subject)
+		existing := event.ReadStored(m.Subject, m.Header, m.Data, m.Sequence, m.Time)
+		if existing.Salt == p.record.Salt {
+			p.settle(Result{Sequence: m.Sequence}, nil) // ours, whose answer was lost
+		} else {
+			p.settle(Result{Sequence: m.Sequence, Existing: &existing}, nil)
+		}
+	}
+	return left(round, bySubject), nil
+}
+
+func left(round []*pending, open map[string]*pending) []*pending {
+	var out []*pending
+	for _, p := range round {
+		if open[p.record.Subject] == p {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// isTaken reports whether the engine says that a subject has a record already:
+// 10071 by the expectation, 10077 by the limit of one, 10201 by a repeat in a
+// batch.
+func isTaken(err error) bool {
+	var api *jetstream.APIError
+	if errors.As(err, &api) {
+		return api.ErrorCode == 10071 || api.ErrorCode == 10077 || api.ErrorCode == 10201
+	}
+	return false
+}
+
+// isFinal reports whether the engine will never take the record as it is.
+func isFinal(err error) bool {
+	var api *jetstream.APIError
+	return errors.Is(err, nats.ErrMaxPayload) || errors.As(err, &api) && (api.ErrorCode == 10054 || api.ErrorCode == 10097)
+}

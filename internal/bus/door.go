@@ -1,0 +1,99 @@
+package bus
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+	"go.uber.org/zap"
+)
+
+// Request is what came through a door.
+type Request struct {
+	Subject string
+	Header  nats.Header
+	Data    []byte
+	// Reply is empty for a plain publish, which gets no answer.
+	Reply string
+}
+
+// Door is a subject on which a service takes requests.
+type Door struct {
+	Name    string // of the endpoint: letters, digits, - and _
+	Subject string // may hold wildcards
+	// Limit bounds the requests in hand; beyond it the answer is "busy" at once.
+	Limit int
+	// Answer returns the reply. It must not answer before what it promises is on
+	// disk.
+	Answer func(context.Context, Request) []byte
+}
+
+// HeaderError and HeaderErrorCode are set on a reply that is an error of the
+// door itself, as NATS micro services do: 503 says try again later.
+const (
+	HeaderError     = micro.ErrorHeader
+	HeaderErrorCode = micro.ErrorCodeHeader
+)
+
+// Serve opens doors as a NATS micro service (it answers $SRV.PING, INFO and
+// STATS) until ctx ends, and returns when every request in hand is answered.
+// Instances of one service share the requests.
+func (b *Bus) Serve(ctx context.Context, name string, doors ...Door) error {
+	svc, err := micro.AddService(b.nc, micro.Config{Name: name, Version: "1.0.0", Description: "tocsin " + name})
+	if err != nil {
+		return fmt.Errorf("bus: serve %s: %w", name, err)
+	}
+	var inHand sync.WaitGroup
+	// Requests in hand are finished, not dropped, when the service stops.
+	work := context.WithoutCancel(ctx)
+	for _, d := range doors {
+		slots := make(chan struct{}, d.Limit)
+		answer := func(req micro.Request) {
+			select {
+			case slots <- struct{}{}:
+			default:
+				b.busy(req, d.Name)
+				return
+			}
+			inHand.Add(1)
+			go func() {
+				defer func() { <-slots; inHand.Done() }()
+				b.answer(work, d, req)
+			}()
+		}
+		// The engine's own limit on what waits for us is lifted: what it drops
+		// is dropped silently, what we refuse gets an answer.
+		err := svc.AddEndpoint(d.Name, micro.HandlerFunc(answer), micro.WithEndpointSubject(d.Subject), micro.WithEndpointPendingLimits(-1, -1))
+		if err != nil {
+			_ = svc.Stop()
+			return fmt.Errorf("bus: door %s: %w", d.Subject, err)
+		}
+	}
+	<-ctx.Done()
+	err = svc.Stop()
+	inHand.Wait()
+	if err != nil {
+		return fmt.Errorf("bus: stop %s: %w", name, err)
+	}
+	return ctx.Err()
+}
+
+func (b *Bus) answer(ctx context.Context, d Door, req micro.Request) {
+	r := Request{Subject: req.Subject(), Header: nats.Header(req.Headers()), Data: req.Data(), Reply: req.Reply()}
+	reply := d.Answer(ctx, r)
+	if r.Reply == "" || reply == nil {
+		return
+	}
+	if err := req.Respond(reply); err != nil {
+		b.cfg.Log.Warn("an answer was not sent", zap.String("door", d.Name), zap.Error(err))
+	}
+}
+
+func (b *Bus) busy(req micro.Request, door string) {
+	b.cfg.Log.Warn("a request was refused: too many in hand", zap.String("door", door))
+	if req.Reply() != "" {
+		_ = req.Error("503", "busy: try again", nil)
+	}
+}

@@ -1,0 +1,267 @@
+package bus
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/fault"
+)
+
+// Follower is a service that makes records out of records.
+type Follower struct {
+	Name     string   // of the service; its position is kept under it
+	Subjects []string // what it reads
+	Handler  Handler
+	// Key groups records whose order matters: of one key, a record's output is
+	// stored before the next record is handled.
+	Key func(event.Stored) string
+	// GiveUp makes the record that says that a person must look.
+	GiveUp func(in event.Stored, attempts int, err error) (event.Record, error)
+}
+
+// Handler is the one shape of a service: a record in, records out, or an error
+// whose kind says retry, reject or stop (package fault). It must be a pure
+// function of the record and of what it has read of the ledger, because it may
+// be called again for the same record at any time.
+type Handler interface {
+	Handle(ctx context.Context, in event.Stored) ([]event.Record, error)
+	// Refused is called when the ledger holds other records under the subjects
+	// of Handle's output. It returns true to have the record handled again, and
+	// false where the first written simply stands.
+	Refused(in event.Stored) bool
+}
+
+// Follow runs a follower until ctx ends or its handler says stop.
+func (b *Bus) Follow(ctx context.Context, f Follower) error {
+	done, err := b.position(ctx, f.Name)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	arrivals, stop, err := b.arrivals(ctx, done+1, f.Subjects)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	r := &run{bus: b, f: f, log: b.cfg.Log.Named(f.Name), through: done, saved: done,
+		aside: map[uint64]*trial{}, again: make(chan *trial)}
+	defer r.save(context.WithoutCancel(ctx))
+	save := time.NewTicker(time.Second)
+	defer save.Stop()
+	for {
+		select {
+		case s := <-arrivals:
+			err = r.take(ctx, s, arrivals)
+		case t := <-r.again:
+			delete(r.aside, t.in.Sequence)
+			err = r.handle(ctx, []*trial{t})
+		case <-save.C:
+			r.save(ctx)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// run is one follower at work. Only Follow's goroutine touches it.
+type run struct {
+	bus     *Bus
+	f       Follower
+	log     *zap.Logger
+	aside   map[uint64]*trial // failed records that wait for their next try
+	again   chan *trial       // those whose pause is over
+	through uint64            // highest record taken; those in aside are not settled yet
+	saved   uint64
+}
+
+// trial is a record on its way through the handler.
+type trial struct {
+	in       event.Stored
+	attempts int // failed ones
+	refusals int
+	out      []event.Record
+}
+
+// maxRefusals bounds how often one record is handled again because others
+// wrote first: each time somebody else made progress, so more is a fault.
+const maxRefusals = 100
+
+// take handles a record and all that wait behind it.
+func (r *run) take(ctx context.Context, first event.Stored, arrivals <-chan event.Stored) error {
+	batch := []*trial{{in: first}}
+	for len(batch) < tailBatch {
+		select {
+		case s := <-arrivals:
+			batch = append(batch, &trial{in: s})
+			continue
+		default:
+		}
+		break
+	}
+	if err := r.handle(ctx, batch); err != nil {
+		return err
+	}
+	r.through = batch[len(batch)-1].in.Sequence
+	return nil
+}
+
+// handle takes records through the handler in rounds, so that two records of
+// one key are never in the same commit.
+func (r *run) handle(ctx context.Context, trials []*trial) error {
+	for len(trials) > 0 {
+		var now, later []*trial
+		seen := map[string]bool{}
+		for _, t := range trials {
+			if key := r.f.Key(t.in); seen[key] {
+				later = append(later, t)
+			} else {
+				seen[key] = true
+				now = append(now, t)
+			}
+		}
+		refused, err := r.round(ctx, now)
+		if err != nil {
+			return err
+		}
+		trials = append(refused, later...)
+	}
+	return nil
+}
+
+// round handles records of different keys, stores what comes out in one commit
+// and returns those that must be handled again.
+func (r *run) round(ctx context.Context, trials []*trial) ([]*trial, error) {
+	var out []event.Record
+	var handled []*trial
+	for _, t := range trials {
+		records, err := r.call(ctx, t.in)
+		if err != nil {
+			if err := r.failed(ctx, t, err); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		t.out = records
+		out = append(out, records...)
+		handled = append(handled, t)
+	}
+	results, err := r.bus.Commit(ctx, out)
+	if err != nil {
+		if ctx.Err() != nil || len(handled) == 0 {
+			return nil, err
+		}
+		return r.oneByOne(ctx, handled)
+	}
+	var refused []*trial
+	for _, t := range handled {
+		mine := results[:len(t.out)]
+		results = results[len(t.out):]
+		if err := r.settle(ctx, t, mine, &refused); err != nil {
+			return nil, err
+		}
+	}
+	return refused, nil
+}
+
+// oneByOne finds whose output the engine will not take.
+func (r *run) oneByOne(ctx context.Context, trials []*trial) (refused []*trial, err error) {
+	for _, t := range trials {
+		results, err := r.bus.Commit(ctx, t.out)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err != nil {
+			err = r.failed(ctx, t, err)
+		} else {
+			err = r.settle(ctx, t, results, &refused)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return refused, nil
+}
+
+func (r *run) settle(ctx context.Context, t *trial, results []Result, refused *[]*trial) error {
+	for _, res := range results {
+		if res.Existing == nil {
+			continue
+		}
+		if !r.f.Handler.Refused(t.in) {
+			return nil
+		}
+		if t.refusals++; t.refusals > maxRefusals {
+			return r.failed(ctx, t, fault.New(fault.Reject, r.f.Name, "refused %d times", t.refusals))
+		}
+		*refused = append(*refused, t)
+		return nil
+	}
+	return nil
+}
+
+// call runs the handler; a panic is a record that cannot be handled.
+func (r *run) call(ctx context.Context, in event.Stored) (out []event.Record, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.log.Error("handler panicked", zap.Uint64("record", in.Sequence), zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
+			err = fault.New(fault.Retry, r.f.Name, "panic: %v", p)
+		}
+	}()
+	return r.f.Handler.Handle(ctx, in)
+}
+
+// failed sets a record aside for its next try or, after the last one, records
+// that a person must look.
+func (r *run) failed(ctx context.Context, t *trial, cause error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	kind := fault.KindOf(cause)
+	if kind == fault.Stop {
+		return fmt.Errorf("%s stops at record %d: %w", r.f.Name, t.in.Sequence, cause)
+	}
+	t.attempts++
+	if kind == fault.Retry && t.attempts <= len(r.bus.cfg.Pauses) {
+		r.aside[t.in.Sequence] = t
+		time.AfterFunc(r.bus.cfg.Pauses[t.attempts-1], func() {
+			select {
+			case r.again <- t:
+			case <-ctx.Done():
+			}
+		})
+		return nil
+	}
+	r.log.Error("a record needs a person", zap.Uint64("record", t.in.Sequence), zap.String("subject", t.in.Subject),
+		zap.Int("attempts", t.attempts), zap.Error(cause))
+	record, err := r.f.GiveUp(t.in, t.attempts, cause)
+	if err != nil {
+		return fault.New(fault.Stop, r.f.Name, "record %d can neither be handled nor given up: %w", t.in.Sequence, err)
+	}
+	_, err = r.bus.Commit(ctx, []event.Record{record})
+	return err
+}
+
+// save keeps the position through which everything is settled. It is a hint:
+// losing it costs reading again.
+func (r *run) save(ctx context.Context) {
+	settled := r.through
+	for seq := range r.aside {
+		settled = min(settled, seq-1)
+	}
+	if settled == r.saved {
+		return
+	}
+	try, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	r.bus.savePosition(try, r.f.Name, settled)
+	r.saved = settled
+}

@@ -1,0 +1,143 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"go.uber.org/zap"
+)
+
+// maxPayload holds any record: a report may have 256 KiB, and the merged facts
+// of an incident a multiple of it.
+const maxPayload = 4 << 20
+
+// ServerConfig is how the embedded server is started.
+type ServerConfig struct {
+	Dir    string // where JetStream stores
+	Listen string // HOST:PORT; empty listens nowhere and takes in-process connections only
+	Log    *zap.Logger
+}
+
+// Server is an embedded NATS server with JetStream, which syncs every write to
+// disk before it acknowledges it.
+type Server struct{ s *server.Server }
+
+// StartServer starts an embedded server and waits until it takes connections.
+func StartServer(cfg ServerConfig) (*Server, error) {
+	opts := &server.Options{
+		ServerName: "tocsin", JetStream: true, StoreDir: cfg.Dir,
+		SyncAlways: true, MaxPayload: maxPayload, NoSigs: true, NoLog: true,
+		DontListen: cfg.Listen == "",
+	}
+	if cfg.Listen != "" {
+		host, port, err := net.SplitHostPort(cfg.Listen)
+		if err != nil {
+			return nil, fmt.Errorf("bus: listen address: %w", err)
+		}
+		opts.Host = host
+		if opts.Port, err = strconv.Atoi(port); err != nil {
+			return nil, fmt.Errorf("bus: listen port: %w", err)
+		}
+		if opts.Port == 0 {
+			opts.Port = server.RANDOM_PORT
+		}
+	}
+	s, err := server.NewServer(opts)
+	if err != nil {
+		return nil, fmt.Errorf("bus: embedded server: %w", err)
+	}
+	s.SetLogger(engineLog{cfg.Log.Named("nats").Sugar()}, false, false)
+	go s.Start()
+	if !s.ReadyForConnections(readyWait) {
+		s.Shutdown()
+		return nil, fmt.Errorf("bus: embedded server on %q was not ready within %v: is another tocsin using the address or %s?", cfg.Listen, readyWait, cfg.Dir)
+	}
+	if !s.JetStreamEnabled() {
+		s.Shutdown()
+		return nil, fmt.Errorf("bus: JetStream did not start in %s", cfg.Dir)
+	}
+	return &Server{s}, nil
+}
+
+const readyWait = 30 * time.Second
+
+// Addr returns the address it listens on, or "" where it listens nowhere.
+func (s *Server) Addr() string {
+	if a, ok := s.s.Addr().(*net.TCPAddr); ok && a != nil {
+		return a.String()
+	}
+	return ""
+}
+
+// Connect returns a connection inside the process.
+func (s *Server) Connect() (*nats.Conn, error) {
+	nc, err := nats.Connect("", append(ConnectOptions("tocsin services"), nats.InProcessServer(s.s))...)
+	if err != nil {
+		return nil, fmt.Errorf("bus: in-process connection: %w", err)
+	}
+	return nc, nil
+}
+
+// Stop ends the server after its stores are closed. It may be called twice.
+func (s *Server) Stop() {
+	s.s.Shutdown()
+	s.s.WaitForShutdown()
+}
+
+// ConnectOptions are what every connection of ours uses: it never gives up.
+func ConnectOptions(name string) []nats.Option {
+	return []nats.Option{
+		nats.Name(name), nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond),
+		nats.Timeout(5 * time.Second),
+	}
+}
+
+// VerifySync asks the monitoring endpoint of the server that nc is connected
+// to whether it syncs every write. Only a server that says so may hold
+// evidence: the default syncs every two minutes.
+func VerifySync(ctx context.Context, nc *nats.Conn, monitor string) error {
+	if monitor == "" {
+		return errors.New("no monitoring address was given to ask whether the server syncs every write")
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, monitor+"/varz", nil)
+	if err != nil {
+		return fmt.Errorf("monitoring address: %w", err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("monitoring: %w", err)
+	}
+	defer resp.Body.Close()
+	var v struct {
+		ID        string `json:"server_id"`
+		JetStream struct {
+			Config struct {
+				SyncAlways bool `json:"sync_always"`
+			} `json:"config"`
+		} `json:"jetstream"`
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&v); err != nil {
+		return fmt.Errorf("monitoring: %w", err)
+	}
+	if v.ID != nc.ConnectedServerId() {
+		return fmt.Errorf("monitoring at %s answers for another server than the one connected", monitor)
+	}
+	if !v.JetStream.Config.SyncAlways {
+		return errors.New("the server does not sync every write (sync_interval: always)")
+	}
+	return nil
+}
+
+// engineLog hands the server's own log lines to ours.
+type engineLog struct{ *zap.SugaredLogger }
+
+func (l engineLog) Noticef(format string, v ...any) { l.Debugf(format, v...) }
+func (l engineLog) Tracef(format string, v ...any)  { l.Debugf(format, v...) }

@@ -1,0 +1,120 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// tailBatch bounds what a reader is handed at once.
+const tailBatch = 1000
+
+// Tail hands the ledger records of the subjects to handle, in ledger order and
+// in batches of what is waiting, from sequence from on, until ctx ends or
+// handle returns an error, which it returns. A connection that is lost and
+// found goes on where it was.
+func (b *Bus) Tail(ctx context.Context, from uint64, subjects []string, handle func(context.Context, []event.Stored) error) error {
+	arrivals, stop, err := b.arrivals(ctx, from, subjects)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	for {
+		batch, err := next(ctx, arrivals)
+		if err != nil {
+			return err
+		}
+		if err := handle(ctx, batch); err != nil {
+			return err
+		}
+	}
+}
+
+// arrivals opens an ordered consumer. The records come on the channel; the
+// consumer waits when it is full.
+func (b *Bus) arrivals(ctx context.Context, from uint64, subjects []string) (<-chan event.Stored, func(), error) {
+	cons, err := b.js.OrderedConsumer(ctx, event.StreamLedger, jetstream.OrderedConsumerConfig{
+		FilterSubjects: subjects,
+		DeliverPolicy:  jetstream.DeliverByStartSequencePolicy,
+		OptStartSeq:    max(1, from),
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("bus: read the ledger: %w", err)
+	}
+	out := make(chan event.Stored, tailBatch)
+	consume, err := cons.Consume(func(m jetstream.Msg) {
+		meta, err := m.Metadata()
+		if err != nil {
+			return // not a stream's message; an ordered consumer delivers none
+		}
+		s := event.ReadStored(m.Subject(), m.Headers(), m.Data(), meta.Sequence.Stream, meta.Timestamp)
+		select {
+		case out <- s:
+		case <-ctx.Done():
+		}
+	}, jetstream.PullMaxMessages(tailBatch), jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
+		b.cfg.Log.Debug("reading the ledger was interrupted", zap.Error(err))
+	}))
+	if err != nil {
+		return nil, nil, fmt.Errorf("bus: read the ledger: %w", err)
+	}
+	return out, consume.Stop, nil
+}
+
+// next returns what has arrived, at least one record.
+func next(ctx context.Context, arrivals <-chan event.Stored) ([]event.Stored, error) {
+	var batch []event.Stored
+	select {
+	case s := <-arrivals:
+		batch = append(batch, s)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	for len(batch) < tailBatch {
+		select {
+		case s := <-arrivals:
+			batch = append(batch, s)
+		default:
+			return batch, nil
+		}
+	}
+	return batch, nil
+}
+
+// position returns the sequence through which a service has handled everything,
+// or 0 when it is not known or cannot be of this ledger: reading again costs
+// time, skipping costs records.
+func (b *Bus) position(ctx context.Context, service string) (uint64, error) {
+	e, err := b.positions.Get(ctx, service)
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("bus: position of %s: %w", service, err)
+	}
+	seq, err := strconv.ParseUint(string(e.Value()), 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("bus: position of %s: %w", service, err)
+	}
+	head, err := b.Head(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if seq > head {
+		b.cfg.Log.Error("the ledger is shorter than what was read of it", zap.String("service", service), zap.Uint64("position", seq), zap.Uint64("head", head))
+		return 0, nil
+	}
+	return seq, nil
+}
+
+func (b *Bus) savePosition(ctx context.Context, service string, seq uint64) {
+	if _, err := b.positions.PutString(ctx, service, strconv.FormatUint(seq, 10)); err != nil {
+		b.cfg.Log.Debug("position not saved; more is read again after a restart", zap.String("service", service), zap.Error(err))
+	}
+}

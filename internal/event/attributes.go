@@ -1,0 +1,165 @@
+package event
+
+import (
+	"math"
+	"mime"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Longest attributes, in characters. CloudEvents sets no limit; ours keep a
+// list of reports readable.
+const (
+	maxIDRunes     = 256 // id and subject
+	maxSourceRunes = 1024
+)
+
+// checkAttributes checks the context attributes (CloudEvents 1.0.2, section
+// 3) and returns the event that they describe, without its data. Type is empty
+// unless it is one of ours.
+func (e *envelope) checkAttributes(f *faults) *Event {
+	ev := new(Event)
+	if v, ok := e.text(f, "specversion", true, 0); ok && v != "1.0" {
+		f.add("$.specversion", `must be "1.0"`)
+	}
+	ev.ID, _ = e.text(f, "id", true, maxIDRunes)
+	ev.Subject, _ = e.text(f, "subject", true, maxIDRunes)
+	if v, ok := e.text(f, "source", true, maxSourceRunes); ok {
+		if !isURIReference(v) {
+			f.add("$.source", "must be a URI-reference (RFC 3986)")
+		}
+		ev.Source = v
+	}
+	if v, ok := e.text(f, "type", true, 0); ok {
+		if slices.Contains(ReportTypes, v) {
+			ev.Type = v
+		} else {
+			f.add("$.type", "must be one of %s", strings.Join(ReportTypes, ", "))
+		}
+	}
+	if v, ok := e.text(f, "time", false, 0); ok {
+		var err error
+		if ev.Time, err = parseInstant(v); err != nil {
+			f.add("$.time", "%v", err)
+		}
+	}
+	if v, ok := e.text(f, "datacontenttype", false, 0); ok && !isJSON(v) {
+		f.add("$.datacontenttype", "must be a JSON media type, such as application/json")
+	}
+	if v, ok := e.text(f, "dataschema", false, 0); ok {
+		if u, err := url.Parse(v); err != nil || !u.IsAbs() || !isURIReference(v) {
+			f.add("$.dataschema", "must be an absolute URI (RFC 3986)")
+		}
+	}
+	for name, v := range e.attributes {
+		checkExtension(f, name, v)
+	}
+	return ev
+}
+
+// text returns a string attribute that is set and well formed. A null is an
+// attribute that is not set (JSON event format, section 2.2).
+func (e *envelope) text(f *faults, name string, required bool, maxRunes int) (string, bool) {
+	path := "$." + name
+	v := e.attributes[name]
+	s, ok := v.(string)
+	switch {
+	case v == nil:
+		if required {
+			f.add(path, "is required")
+		}
+		return "", false
+	case !ok:
+		f.add(path, "must be a string")
+	case s == "":
+		f.add(path, "must not be empty")
+	case hasControl(s):
+		f.add(path, "must not contain control characters")
+	case maxRunes > 0 && utf8.RuneCountInString(s) > maxRunes:
+		f.add(path, "must have at most %d characters", maxRunes)
+	default:
+		return s, true
+	}
+	return "", false
+}
+
+var coreAttributes = []string{"specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"}
+
+// checkExtension checks the name and the type of an attribute that the core
+// does not define (CloudEvents 1.0.2, sections 3, "naming conventions", and
+// "type system").
+func checkExtension(f *faults, name string, v any) {
+	if slices.Contains(coreAttributes, name) {
+		return
+	}
+	path := appendName("$", name)
+	if !isAttributeName(name) || name == "data" {
+		f.add(path, "is not the name of an attribute: want lower-case letters and digits")
+	}
+	switch v := v.(type) {
+	case nil, bool:
+	case string:
+		if hasControl(v) {
+			f.add(path, "must not contain control characters")
+		}
+	case float64:
+		if v != math.Trunc(v) || v < math.MinInt32 || v > math.MaxInt32 {
+			f.add(path, "must be a whole number of 32 bits")
+		}
+	default:
+		f.add(path, "must be a string, a whole number, true or false: no list or object")
+	}
+}
+
+func isAttributeName(name string) bool {
+	for i := range len(name) {
+		if c := name[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+			return false
+		}
+	}
+	return name != ""
+}
+
+// hasControl reports what the type String excludes: U+0000 to U+001F, U+007F
+// to U+009F, and noncharacters.
+func hasControl(s string) bool {
+	for _, r := range s {
+		if unicode.IsControl(r) || r&0xFFFE == 0xFFFE || 0xFDD0 <= r && r <= 0xFDEF {
+			return true
+		}
+	}
+	return false
+}
+
+// isURIReference is stricter than url.Parse, which takes spaces and any
+// Unicode.
+func isURIReference(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if c <= ' ' || c >= 0x7F || strings.IndexByte(`"<>\^{|}`+"`", c) >= 0 {
+			return false
+		}
+		if c == '%' && (i+2 >= len(s) || !isHex(s[i+1]) || !isHex(s[i+2])) {
+			return false
+		}
+	}
+	_, err := url.Parse(s)
+	return err == nil
+}
+
+func isHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f'
+}
+
+// isJSON reports whether a media type means JSON (JSON event format, section
+// 3.1).
+func isJSON(mediaType string) bool {
+	if mediaType == "application/json" {
+		return true
+	}
+	t, _, err := mime.ParseMediaType(mediaType)
+	return err == nil && (t == "application/json" || strings.HasSuffix(t, "+json"))
+}

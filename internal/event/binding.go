@@ -1,0 +1,284 @@
+package event
+
+import (
+	"bytes"
+	"encoding/json"
+	"mime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+const (
+	headerContentType = "Content-Type"
+	headerPrefix      = "ce-"
+	opBinding         = "event: binding"
+)
+
+// mode is how a message carries its event.
+type mode int
+
+const (
+	modeStructured mode = iota
+	modeBatch
+	modeBinary
+	modeUnknown // CloudEvents in a format that we do not read
+)
+
+// modeOf tells the content modes apart by the media type: structured and batch
+// begin with application/cloudevents, matched without regard to case. Of the
+// event formats, JSON is read.
+func modeOf(contentType string) mode {
+	t, _, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		t, _, _ = strings.Cut(strings.ToLower(contentType), ";")
+		t = strings.TrimSpace(t)
+	}
+	switch {
+	case t == "application/cloudevents", t == "application/cloudevents+json":
+		return modeStructured
+	case t == "application/cloudevents-batch+json":
+		return modeBatch
+	case strings.HasPrefix(t, "application/cloudevents"):
+		return modeUnknown
+	default:
+		return modeBinary
+	}
+}
+
+// FromNATS reads a report from a NATS message in either content mode, by the
+// NATS protocol binding of CloudEvents (1.0.3-wip, section 3): structured when
+// Content-Type begins with application/cloudevents, otherwise binary with
+// every attribute in a ce- header. A message with neither Content-Type nor ce-
+// headers is structured, as version 1.0.2 has it for servers that know no
+// headers. nats.Header can be passed as it is.
+//
+// Errors are those of ParseEvent.
+func FromNATS(h map[string][]string, payload []byte) (*Event, error) {
+	var f faults
+	contentType, ce := splitHeader(h, &f)
+	if f.any() {
+		return nil, f.err(opBinding)
+	}
+	if contentType == "" && len(ce) == 0 {
+		return ParseEvent(payload)
+	}
+	switch modeOf(contentType) {
+	case modeStructured:
+		return ParseEvent(payload)
+	case modeBinary:
+		if len(ce) == 0 {
+			f.add("$", "has no ce- headers: send Content-Type application/cloudevents+json, or the attributes as ce- headers")
+			return nil, f.err(opBinding)
+		}
+		env := binaryEnvelope(&f, ce, payload)
+		if env == nil {
+			return nil, f.err(opBinding)
+		}
+		// Senders that follow the HTTP binding put the type of the data here.
+		if _, ok := env.attributes["datacontenttype"]; !ok && contentType != "" {
+			env.attributes["datacontenttype"] = contentType
+		}
+		return env.binaryEvent(&f)
+	default:
+		f.add("$", "has the Content-Type %s: NATS carries application/cloudevents+json, or ce- headers", strconv.Quote(contentType))
+		return nil, f.err(opBinding)
+	}
+}
+
+// ToNATS renders an event in binary mode, for clients. It is the inverse of
+// FromNATS, but that extension attributes come back as strings.
+func ToNATS(e *Event) (map[string][]string, []byte) {
+	h := make(map[string][]string)
+	for name, v := range e.attributes() {
+		h[headerPrefix+name] = []string{percentEncode(v)}
+	}
+	return h, e.Data
+}
+
+// attributes returns every attribute in its canonical string form.
+func (e *Event) attributes() map[string]string {
+	attributes := map[string]string{"specversion": "1.0", "id": e.ID, "source": e.Source, "type": e.Type, "subject": e.Subject}
+	if !e.Time.IsZero() {
+		attributes["time"] = e.Time.Format(time.RFC3339Nano)
+	}
+	for _, m := range rawMembers(e.Raw) {
+		switch v := m.value.(type) {
+		case string:
+			attributes[m.name] = v
+		case bool:
+			attributes[m.name] = strconv.FormatBool(v)
+		case float64:
+			attributes[m.name] = strconv.FormatInt(int64(v), 10)
+		}
+	}
+	delete(attributes, "data")
+	return attributes
+}
+
+func rawMembers(raw []byte) []member {
+	w := walk(raw, "$", 0, new(faults))
+	w.document()
+	return w.members
+}
+
+// attribute is one ce- header as it came.
+type attribute struct{ name, header, value string }
+
+// splitHeader returns Content-Type and the ce- headers, matched without
+// regard to case, in the order of their names.
+func splitHeader(h map[string][]string, f *faults) (contentType string, ce []attribute) {
+	for header, values := range h {
+		lower := strings.ToLower(header)
+		name, isCE := strings.CutPrefix(lower, headerPrefix)
+		for _, v := range values {
+			switch {
+			case isCE:
+				ce = append(ce, attribute{name, header, v})
+			case lower != "content-type":
+			case contentType != "" && contentType != v:
+				f.add("$", "has two different Content-Type headers")
+			default:
+				contentType = v
+			}
+		}
+	}
+	slices.SortFunc(ce, func(a, b attribute) int { return strings.Compare(a.name+a.value, b.name+b.value) })
+	return contentType, ce
+}
+
+// binaryEnvelope reads what a message in binary mode carries. It returns nil
+// when the message is too large to be read.
+func binaryEnvelope(f *faults, ce []attribute, payload []byte) *envelope {
+	size := len(payload)
+	for _, a := range ce {
+		size += len(a.header) + len(a.value)
+	}
+	if size > MaxEventBytes {
+		f.add("$", "has %d bytes with its ce- headers: at most %d are taken", size, MaxEventBytes)
+		return nil
+	}
+	env := &envelope{attributes: make(map[string]any, len(ce)+1)}
+	for i, a := range ce {
+		path := appendName("$", a.name)
+		if i > 0 && ce[i-1].name == a.name {
+			f.add(path, "is given twice, by headers %s and %s", ce[i-1].header, a.header)
+			continue
+		}
+		v, problem := percentDecode(unquote(strings.Trim(a.value, " \t")))
+		if problem != "" {
+			f.add(path, "%s", problem)
+		}
+		env.attributes[a.name] = v
+	}
+	if len(payload) > 0 {
+		env.readData(f, "$.data", bytes.Clone(payload))
+	}
+	return env
+}
+
+// binaryEvent checks the envelope and renders what the record keeps.
+func (e *envelope) binaryEvent(f *faults) (*Event, error) {
+	if !f.any() {
+		if e.raw = e.structured(); len(e.raw) > MaxEventBytes {
+			f.add("$", "has %d bytes in structured form: at most %d are taken", len(e.raw), MaxEventBytes)
+		}
+	}
+	return e.event(f)
+}
+
+// structured renders the envelope in the JSON event format: the core
+// attributes, the extensions by name, the data as it was sent.
+func (e *envelope) structured() []byte {
+	names := slices.Clone(coreAttributes)
+	for name := range e.attributes {
+		if !slices.Contains(coreAttributes, name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names[len(coreAttributes):])
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	for _, name := range names {
+		if v, ok := e.attributes[name]; ok {
+			b.WriteByte(',')
+			_ = enc.Encode(name) // strings in a buffer always encode
+			b.Truncate(b.Len() - 1)
+			b.WriteByte(':')
+			_ = enc.Encode(v)
+			b.Truncate(b.Len() - 1)
+		}
+	}
+	b.WriteString(`,"data":`)
+	b.Write(e.data)
+	b.WriteByte('}')
+	raw := b.Bytes()
+	raw[0] = '{'
+	return raw
+}
+
+// percentEncode writes a header value as section 3.1.3.2 of the HTTP binding
+// has it: space, double quote, percent and everything outside U+0021 to U+007E
+// as UTF-8 in %XY.
+func percentEncode(s string) string {
+	const hexDigits = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c == '"' || c == '%' || c >= 0x7F {
+			b.WriteByte('%')
+			b.WriteByte(hexDigits[c>>4])
+			b.WriteByte(hexDigits[c&15])
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// percentDecode is the inverse. It takes what need not have been encoded, as
+// long as it is ASCII: the encoding of other bytes cannot be known.
+func percentDecode(s string) (value, problem string) {
+	out := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case c >= utf8.RuneSelf:
+			return "", "has bytes outside ASCII in its header: percent-encode them as UTF-8"
+		case c != '%':
+			out = append(out, c)
+		case i+2 >= len(s) || !isHex(s[i+1]) || !isHex(s[i+2]):
+			return "", "has a % in its header that two hexadecimal digits do not follow"
+		default:
+			b, _ := strconv.ParseUint(s[i+1:i+3], 16, 8)
+			out = append(out, byte(b))
+			i += 2
+		}
+	}
+	if !utf8.Valid(out) {
+		return "", "is not valid UTF-8 behind its percent-encoding"
+	}
+	return string(out), ""
+}
+
+// unquote reads a quoted-string (RFC 7230, section 3.2.6), which older senders
+// write.
+func unquote(s string) string {
+	if len(s) < 2 || s[0] != '"' || s[len(s)-1] != '"' {
+		return s
+	}
+	s = s[1 : len(s)-1]
+	if strings.IndexByte(s, '\\') < 0 {
+		return s
+	}
+	out := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+1 < len(s) {
+			i++
+		}
+		out = append(out, s[i])
+	}
+	return string(out)
+}

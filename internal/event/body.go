@@ -1,0 +1,276 @@
+package event
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/tocsin-project/tocsin/internal/fault"
+)
+
+// Accepted is the body of incident.accepted: a report that was taken.
+type Accepted struct {
+	Operator   string          `json:"operator"`
+	Incident   string          `json:"incident"`
+	Report     string          `json:"report"` // the CloudEvent's id
+	Source     string          `json:"source"`
+	Type       string          `json:"type"`
+	SentAt     *time.Time      `json:"sentAt,omitempty"` // the CloudEvent's time, the sender's claim
+	ReceivedAt time.Time       `json:"receivedAt"`       // intake's clock
+	Digest     string          `json:"digest"`           // SHA-256 of the data in canonical form (RFC 8785)
+	Event      json.RawMessage `json:"event"`            // as sent, in structured form
+}
+
+// Receipt answers a report (回执). Its JSON form is the contract's.
+type Receipt struct {
+	Status     string         `json:"status"`
+	Operator   string         `json:"operator"`
+	Incident   string         `json:"incident"`
+	Report     string         `json:"report"`
+	Record     uint64         `json:"record,omitempty"` // ledger sequence; absent when rejected
+	Digest     string         `json:"digest,omitempty"`
+	ReceivedAt *time.Time     `json:"receivedAt,omitempty"`
+	Errors     []fault.Detail `json:"errors,omitempty"`
+	// Durability is "unverified" where nobody could show that the stream syncs
+	// every write; absent otherwise.
+	Durability string `json:"durability,omitempty"`
+}
+
+// The states of a receipt.
+const (
+	StatusAccepted  = "accepted"
+	StatusDuplicate = "duplicate" // the same report again: the receipt of the first
+	StatusConflict  = "conflict"  // another report under the same id
+	StatusRejected  = "rejected"
+)
+
+// Rejected is the body of rejected.<operator>.<digest>: a report refused, with
+// every fault, kept six calendar months.
+type Rejected struct {
+	Operator   string         `json:"operator"`
+	ReceivedAt time.Time      `json:"receivedAt"`
+	Door       string         `json:"door"` // nats or http
+	Errors     []fault.Detail `json:"errors"`
+	Size       int            `json:"size"`    // bytes as received
+	Header     []string       `json:"header"`  // "name: value", sorted
+	Payload    []byte         `json:"payload"` // base64; at most what a record can hold
+	Truncated  bool           `json:"truncated,omitempty"`
+}
+
+// RejectedSummary stands for refused reports beyond an operator's rate: their
+// digests are kept, their payloads are not.
+type RejectedSummary struct {
+	Operator string    `json:"operator"`
+	From     time.Time `json:"from"`
+	Until    time.Time `json:"until"`
+	Count    int       `json:"count"`
+	Digests  []string  `json:"digests"` // SHA-256 of each payload
+}
+
+// Field is one fact of an incident and where it comes from.
+type Field struct {
+	Value  json.RawMessage `json:"value"` // null: known to be unknown
+	At     time.Time       `json:"at"`    // the report's own time, at most its receipt
+	Record uint64          `json:"record"`
+}
+
+// After reports whether f is the later of two statements of one fact: by the
+// reports' own time, then by ledger order.
+func (f Field) After(g Field) bool {
+	if !f.At.Equal(g.At) {
+		return f.At.After(g.At)
+	}
+	return f.Record > g.Record
+}
+
+// State is what is known of an incident: its facts by path ("title",
+// "facts.outage"), each with its origin.
+type State struct {
+	Fields map[string]Field `json:"fields"`
+	// Reported and Withdrawn order the last report that upholds the incident
+	// against the last that withdraws it.
+	Reported  Field `json:"reported,omitzero"`
+	Withdrawn Field `json:"withdrawn,omitzero"` // Value: {"reason", "duplicateOf"}
+}
+
+// IsWithdrawn reports whether the last word on the incident withdraws it.
+func (s State) IsWithdrawn() bool {
+	return s.Withdrawn.Record != 0 && s.Withdrawn.After(s.Reported)
+}
+
+// Cause is the record that made a revision.
+type Cause struct {
+	Record uint64    `json:"record"`
+	Type   string    `json:"type"` // the CloudEvents type of the report
+	Report string    `json:"report"`
+	At     time.Time `json:"at"`
+	// Changed are the paths of the facts that it set.
+	Changed []string `json:"changed"`
+}
+
+// Rules are the hashes of the packs and the register that decided.
+type Rules struct {
+	Packs    map[string]string `json:"packs"` // id → SHA-256
+	Register string            `json:"register"`
+}
+
+// Change says how the grade moved, and why.
+type Change struct {
+	From   Grade  `json:"from"` // Ungraded on the first revision
+	To     Grade  `json:"to"`
+	Kind   string `json:"kind"` // first, raised, lowered, unchanged, withdrawn, reinstated
+	Reason string `json:"reason,omitempty"`
+	// Lost and Gained are the criteria ("statute/criterion") that no longer hit
+	// and that hit for the first time.
+	Lost   []string `json:"lost,omitempty"`
+	Gained []string `json:"gained,omitempty"`
+}
+
+// The kinds of Change.
+const (
+	ChangeFirst      = "first"
+	ChangeRaised     = "raised"
+	ChangeLowered    = "lowered"
+	ChangeUnchanged  = "unchanged"
+	ChangeWithdrawn  = "withdrawn"
+	ChangeReinstated = "reinstated"
+)
+
+// Told is a desk that has been told of an incident, and under which duties.
+type Told struct {
+	Desk   string   `json:"desk"`
+	Since  int      `json:"since"`  // the revision that told it first
+	Duties []string `json:"duties"` // statute/duty/obligor/facility
+}
+
+// Facility is what a record says of a facility. Whether it is CII is
+// confidential and not in it (law.md §1).
+type Facility struct {
+	ID     string `json:"id"`
+	Region string `json:"region"` // GB/T 2260
+	Sector string `json:"sector"`
+}
+
+// Graded is the body of incident.graded: one revision of an incident with
+// every decision that follows from it. Nothing later decides again.
+type Graded struct {
+	Operator string    `json:"operator"`
+	Incident string    `json:"incident"`
+	Revision int       `json:"revision"`
+	Through  uint64    `json:"through"`         // the last cause folded
+	Aside    []uint64  `json:"aside,omitempty"` // causes before Through that could not be folded
+	Cause    Cause     `json:"cause"`
+	At       time.Time `json:"at"` // the moment that was graded: the cause's receipt
+	About    About     `json:"about"`
+	Assessment
+	Peak        Grade        `json:"peak"`
+	Change      Change       `json:"change"`
+	Withdrawal  *Withdrawal  `json:"withdrawal,omitempty"`
+	Facilities  []Facility   `json:"facilities"`
+	Duties      []Duty       `json:"duties"` // all that the law demands now
+	Told        []Told       `json:"told"`   // with this revision carried out
+	Escalations []Escalation `json:"escalations"`
+	State       State        `json:"state"`
+	Rules       Rules        `json:"rules"`
+}
+
+// Withdrawal says why an incident was withdrawn.
+type Withdrawal struct {
+	Reason      string `json:"reason"`
+	DuplicateOf string `json:"duplicateOf,omitempty"`
+}
+
+// Escalation is the decision to tell one desk of one revision. Its due times
+// are on its duties.
+type Escalation struct {
+	Desk     string `json:"desk"`
+	From     string `json:"from"`
+	Act      Act    `json:"act"`
+	Duties   []Duty `json:"duties"`             // newly owed
+	Standing []Duty `json:"standing,omitempty"` // owed before and still
+	// AcknowledgeWithin is the house's target for the desk, from reporting; nil
+	// takes the earliest due time.
+	AcknowledgeWithin *Duration `json:"acknowledgeWithin,omitempty"`
+	// AcknowledgeDefault is the house's target where there is no due time or it
+	// has passed.
+	AcknowledgeDefault Duration `json:"acknowledgeDefault"`
+}
+
+// DueAt returns the earliest due time of the duties newly owed, or nil.
+func (e Escalation) DueAt() *time.Time {
+	var due *time.Time
+	for i := range e.Duties {
+		if at := e.Duties[i].DueAt; at != nil && (due == nil || at.Before(*due)) {
+			due = at
+		}
+	}
+	return due
+}
+
+// Escalated is the body of incident.escalated: all that a desk needs, so that
+// it need not ask back.
+type Escalated struct {
+	ID            string          `json:"escalation"`
+	Desk          string          `json:"desk"`
+	Operator      string          `json:"operator"`
+	Incident      string          `json:"incident"`
+	Revision      int             `json:"revision"` // 0: not a revision but a record that nobody could handle
+	About         About           `json:"about"`
+	Grade         Grade           `json:"grade"`
+	CouldBe       Grade           `json:"couldBe"`
+	Peak          Grade           `json:"peak"`
+	Own           *OwnGrade       `json:"own,omitempty"`
+	Next          *Next           `json:"next"`
+	Change        Change          `json:"change"`
+	Withdrawal    *Withdrawal     `json:"withdrawal,omitempty"`
+	From          string          `json:"from"`
+	Act           Act             `json:"act"`
+	Duties        []Duty          `json:"duties"`
+	Standing      []Duty          `json:"standing,omitempty"`
+	DueAt         *time.Time      `json:"dueAt"`
+	ReportedAt    time.Time       `json:"reportedAt"`
+	Late          bool            `json:"late"`
+	AcknowledgeBy time.Time       `json:"acknowledgeBy"`
+	Exercise      bool            `json:"exercise"`
+	Facilities    []Facility      `json:"facilities"`
+	Hits          []Hit           `json:"hits"`
+	Unknown       []Unknown       `json:"unknown"`
+	Report        json.RawMessage `json:"report,omitempty"`    // merged facts, as far as the duties disclose them
+	Unhandled     *Unhandled      `json:"unhandled,omitempty"` // why a person must look
+	Cause         Cause           `json:"cause"`
+	Rules         Rules           `json:"rules"`
+}
+
+// Acknowledgement is what a desk sends (签收), and the body of
+// incident.acknowledged once At is stamped.
+type Acknowledgement struct {
+	Escalation string    `json:"escalation"`
+	Officer    string    `json:"officer"` // a post, never a person's name
+	At         time.Time `json:"at,omitzero"`
+}
+
+// AcknowledgementAnswer answers an acknowledgement: the first one stands.
+type AcknowledgementAnswer struct {
+	Status         string         `json:"status"` // accepted, duplicate, conflict or rejected
+	Escalation     string         `json:"escalation"`
+	Desk           string         `json:"desk,omitempty"`
+	AcknowledgedAt *time.Time     `json:"acknowledgedAt,omitempty"`
+	AcknowledgedBy string         `json:"acknowledgedBy,omitempty"`
+	Record         uint64         `json:"record,omitempty"`
+	Errors         []fault.Detail `json:"errors,omitempty"`
+}
+
+// Unhandled is the body of incident.unhandled: a record that a service could
+// not handle, put before the first recipient's desk.
+type Unhandled struct {
+	Service  string    `json:"service"`
+	Record   uint64    `json:"record"`
+	Subject  string    `json:"subject"`
+	Error    string    `json:"error"`
+	Attempts int       `json:"attempts"`
+	At       time.Time `json:"at"`
+	Operator string    `json:"operator"`
+	Incident string    `json:"incident"`
+	Desk     string    `json:"desk"`
+	// AcknowledgeWithin is the house's target for a person to look.
+	AcknowledgeWithin Duration `json:"acknowledgeWithin"`
+}

@@ -1,0 +1,147 @@
+package event
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"time"
+
+	"github.com/tocsin-project/tocsin/internal/fault"
+)
+
+// MaxEventBytes bounds one event in structured form, and in binary form its
+// payload together with its ce- headers.
+const MaxEventBytes = 256 << 10
+
+// Event is a report as a CloudEvent 1.0 that has passed every check. Its
+// slices are its own.
+type Event struct {
+	ID, Source, Type string
+	Subject          string          // the incident
+	Time             time.Time       // UTC; zero when absent
+	Data             json.RawMessage // the report's data, exactly as sent
+	Digest           string          // SHA-256, hexadecimal, of the data in canonical form (RFC 8785)
+	Report           Report          // the data, read
+	Raw              json.RawMessage // the event in structured JSON form: what the record keeps
+}
+
+const opParse = "event: parse"
+
+// ParseEvent reads one CloudEvent in structured mode (CloudEvents 1.0.2, JSON
+// event format), more strictly than the SDK: whatever could mean two things to
+// two readers is refused. Its error is of kind fault.Reject and carries every
+// fault at once, with the path from the event's root.
+func ParseEvent(raw []byte) (*Event, error) {
+	var f faults
+	if len(raw) > MaxEventBytes {
+		f.add("$", "has %d bytes: at most %d are taken", len(raw), MaxEventBytes)
+		return nil, f.err(opParse)
+	}
+	raw = bytes.Clone(bytes.TrimSpace(raw))
+	w := walk(raw, "$", 0, &f)
+	root := w.document()
+	if w.broken {
+		return nil, f.err(opParse)
+	}
+	if _, ok := root.(map[string]any); !ok {
+		f.add("$", "must be a JSON object")
+		return nil, f.err(opParse)
+	}
+	env := envelope{attributes: make(map[string]any, len(w.members)), raw: raw}
+	var encoded member
+	for _, m := range w.members {
+		switch m.name {
+		case "data":
+			env.data, env.tree, env.hasData = raw[m.start:m.end:m.end], m.value, true
+		case "data_base64":
+			encoded = m
+		default:
+			env.attributes[m.name] = m.value
+		}
+	}
+	if encoded.value != nil {
+		env.decodeBase64(&f, encoded)
+	}
+	return env.event(&f)
+}
+
+// envelope is an event whose parts have been told apart and not yet checked.
+type envelope struct {
+	attributes map[string]any // nil values are unset attributes
+	data       []byte         // as sent; nil when broken
+	tree       any            // data, read
+	hasData    bool           // data was given, be it broken
+	raw        []byte
+}
+
+// decodeBase64 takes the data from data_base64 (JSON event format, section
+// 3.1.1), and puts it into raw as data, so that the record can be read.
+func (e *envelope) decodeBase64(f *faults, m member) {
+	const path = "$.data_base64"
+	if e.hasData {
+		f.add(path, "must not stand beside data")
+		return
+	}
+	e.hasData = true
+	text, ok := m.value.(string)
+	if !ok {
+		f.add(path, "must be a string")
+		return
+	}
+	data, err := base64.StdEncoding.Strict().DecodeString(text)
+	if err != nil {
+		f.add(path, "is not base64 (RFC 4648, section 4)")
+		return
+	}
+	if !e.readData(f, path, data) {
+		return
+	}
+	e.raw = bytes.Join([][]byte{e.raw[:m.begin], []byte(`"data":`), e.data, e.raw[m.end:]}, nil)
+}
+
+// readData reads data that came as bytes of its own. Where it is no JSON at
+// all, the fault names the place it came from.
+func (e *envelope) readData(f *faults, origin string, data []byte) bool {
+	data = bytes.TrimSpace(data)
+	var inner faults
+	w := walk(data, "$.data", 1, &inner)
+	tree := w.document()
+	for _, d := range inner.list {
+		if w.broken {
+			d.Path = origin
+		}
+		f.add(d.Path, "%s", d.Message)
+	}
+	f.missed += inner.missed
+	e.hasData = true
+	if w.broken {
+		return false
+	}
+	e.data, e.tree = data, tree
+	return true
+}
+
+// event checks the envelope and what is in it.
+func (e *envelope) event(f *faults) (*Event, error) {
+	ev := e.checkAttributes(f)
+	switch {
+	case !e.hasData:
+		f.add("$.data", "is required")
+	case e.data != nil && ev.Type != "":
+		checkData(f, "$.data", ev.Type, e.tree)
+	}
+	if err := f.err(opParse); err != nil {
+		return nil, err
+	}
+	canonical, err := appendCanonical(make([]byte, 0, len(e.data)), e.tree)
+	if err != nil {
+		f.add("$.data", "has no canonical form (RFC 8785): %v", err)
+		return nil, f.err(opParse)
+	}
+	// The canonical form writes 1e3 as 1000, which Go's integers can read.
+	if ev.Report, err = ParseReport(canonical); err != nil {
+		return nil, fault.New(fault.Reject, opParse, "data that passed its schema cannot be read: %w", err)
+	}
+	ev.Data, ev.Raw, ev.Digest = e.data, e.raw, hexSHA256(canonical)
+	return ev, nil
+}

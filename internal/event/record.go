@@ -1,0 +1,109 @@
+package event
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// Format is the version of the records' format. Every record carries it, so
+// that a decision can be made again when the format has moved on.
+const Format = "1"
+
+// Headers of a record. A record is itself a CloudEvent in the binary mode of
+// the NATS binding; Salt and Digest are ours.
+const (
+	headerSpec    = "ce-specversion"
+	headerID      = "ce-id"
+	headerSource  = "ce-source"
+	headerType    = "ce-type"
+	headerTime    = "ce-time"
+	headerContent = "ce-datacontenttype"
+	headerFormat  = "Tocsin-Format"
+	headerSalt    = "Tocsin-Salt"
+	headerDigest  = "Tocsin-Digest"
+)
+
+// Record is one entry of the ledger, or of the rejected, before it is stored.
+type Record struct {
+	Subject string
+	Time    time.Time // our own stamp
+	Digest  string    // what an outsider sent, without our stamps; empty for what we derive
+	Salt    string    // random; tells a repeat of ours from another's record
+	Data    []byte    // JSON
+}
+
+// Stored is a record as it stands in its stream.
+type Stored struct {
+	Record
+	Sequence uint64    // in its stream, from 1
+	StoredAt time.Time // the engine's stamp
+}
+
+// NewRecord encodes v as a record that is stamped now.
+func NewRecord(subject string, now time.Time, digest string, v any) (Record, error) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return Record{}, fmt.Errorf("encode %s: %w", subject, err)
+	}
+	return RawRecord(subject, now, digest, data), nil
+}
+
+// RawRecord is NewRecord for JSON that is already encoded.
+func RawRecord(subject string, now time.Time, digest string, data []byte) Record {
+	var salt [16]byte
+	rand.Read(salt[:]) // never fails: it ends the process instead
+	return Record{Subject: subject, Time: now, Digest: digest, Salt: hex.EncodeToString(salt[:]), Data: data}
+}
+
+// Message renders the record for the wire.
+func (r Record) Message() *nats.Msg {
+	h := nats.Header{
+		headerSpec:    {"1.0"},
+		headerID:      {r.Subject},
+		headerSource:  {"urn:tocsin:ledger"},
+		headerType:    {"tocsin." + typeOf(r.Subject) + ".v" + Format},
+		headerTime:    {r.Time.UTC().Format(time.RFC3339Nano)},
+		headerContent: {"application/json"},
+		headerFormat:  {Format},
+		headerSalt:    {r.Salt},
+	}
+	if r.Digest != "" {
+		h[headerDigest] = []string{r.Digest}
+	}
+	return &nats.Msg{Subject: r.Subject, Header: h, Data: r.Data}
+}
+
+func typeOf(subject string) string {
+	switch a := ParseSubject(subject); a.Kind {
+	case "":
+		return "rejected"
+	case KindRules:
+		return KindRules
+	default:
+		return "incident." + a.Kind
+	}
+}
+
+// ReadStored is the inverse of Message, for what a stream delivers. It never
+// fails: a foreign message is a record without stamps.
+func ReadStored(subject string, h nats.Header, data []byte, seq uint64, at time.Time) Stored {
+	t, _ := time.Parse(time.RFC3339Nano, h.Get(headerTime))
+	return Stored{
+		Record:   Record{Subject: subject, Time: t.UTC(), Digest: h.Get(headerDigest), Salt: h.Get(headerSalt), Data: data},
+		Sequence: seq, StoredAt: at.UTC(),
+	}
+}
+
+// Decode reads the body of a stored record.
+func Decode[T any](s Stored) (*T, error) {
+	v := new(T)
+	if err := json.Unmarshal(s.Data, v); err != nil {
+		return nil, fmt.Errorf("record %d (%s): %w", s.Sequence, s.Subject, err)
+	}
+	return v, nil
+}

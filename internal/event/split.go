@@ -1,0 +1,231 @@
+package event
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// maxSplitBytes bounds what is held of one event while its end is looked for.
+// It is far above MaxEventBytes, so that an event that is merely too large is
+// refused as one event and the next is still read.
+const maxSplitBytes = 16 << 20
+
+// SplitEvents reads one JSON object, an array of them, or several of either
+// one after another, such as JSON lines, and yields the bytes of each event in
+// order; the slice is the receiver's. It holds one event at a time, so its
+// input may be of any length.
+//
+// It looks only for where each event ends: whether it is valid is for
+// ParseEvent to say. Where no end can be found it returns an error with line
+// and offset, after yielding all that came before. An error of yield ends it
+// and is returned as it is.
+func SplitEvents(r io.Reader, yield func(raw []byte) error) error {
+	return newSplitter(r).run(yield)
+}
+
+type splitter struct {
+	r         *bufio.Reader
+	onlyArray bool  // the input must be one array
+	offset    int64 // bytes read
+	line      int   // of the next byte, from 1
+
+	buf  []byte
+	open []byte // brackets that are open in buf
+}
+
+func newSplitter(r io.Reader) *splitter {
+	return &splitter{r: bufio.NewReaderSize(r, 64<<10), line: 1}
+}
+
+// errf places a problem at the byte read last.
+func (s *splitter) errf(format string, args ...any) error {
+	return fmt.Errorf("line %d, offset %d: %w", s.line, max(0, s.offset-1), fmt.Errorf(format, args...))
+}
+
+// read returns the next byte. Errors of the reader below are final.
+func (s *splitter) read() (byte, error) {
+	c, err := s.r.ReadByte()
+	if err != nil {
+		return 0, err
+	}
+	s.offset++
+	return c, nil
+}
+
+// token returns the next byte that is not space, or io.EOF.
+func (s *splitter) token() (byte, error) {
+	for {
+		c, err := s.read()
+		switch {
+		case err != nil:
+			return 0, err
+		case c == '\n':
+			s.line++
+		case c != ' ' && c != '\t' && c != '\r':
+			return c, nil
+		}
+	}
+}
+
+func (s *splitter) run(yield func([]byte) error) error {
+	if mark, err := s.r.Peek(3); err == nil && !s.onlyArray && string(mark) == "\uFEFF" {
+		s.offset += 3 // editors on Windows begin files so
+		_, _ = s.r.Discard(3)
+	}
+	for first := true; ; first = false {
+		c, err := s.token()
+		switch {
+		case errors.Is(err, io.EOF) && first && s.onlyArray:
+			return s.errf("it is empty")
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		case s.onlyArray && !first:
+			return s.errf("more bytes stand behind its end")
+		case c == '[':
+			err = s.array(yield)
+		case s.onlyArray:
+			return s.errf("want an array, not %q", rune(c))
+		case c == '{':
+			err = s.event(c, yield)
+		default:
+			return s.errf("want an object or an array, not %q", rune(c))
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// array yields the elements of an array whose opening bracket has been read.
+func (s *splitter) array(yield func([]byte) error) error {
+	for first := true; ; first = false {
+		c, err := s.token()
+		if err != nil {
+			return s.unfinished(err, "an array")
+		}
+		if c == ']' && first {
+			return nil
+		}
+		if bytes.IndexByte([]byte(",:]}"), c) >= 0 {
+			return s.errf("an event is missing before %q", rune(c))
+		}
+		if err := s.event(c, yield); err != nil {
+			return err
+		}
+		switch c, err = s.token(); {
+		case err != nil:
+			return s.unfinished(err, "an array")
+		case c == ']':
+			return nil
+		case c != ',':
+			return s.errf("a comma or ] is missing between events, before %q", rune(c))
+		}
+	}
+}
+
+func (s *splitter) unfinished(err error, what string) error {
+	if errors.Is(err, io.EOF) {
+		return s.errf("%s does not end", what)
+	}
+	return err
+}
+
+// event reads on to the end of the value that begins with c, and yields it.
+func (s *splitter) event(c byte, yield func([]byte) error) error {
+	s.buf, s.open = s.buf[:0], s.open[:0]
+	line, offset := s.line, s.offset-1
+	var err error
+	switch c {
+	case '{', '[', '"':
+		err = s.balanced(c)
+	default:
+		err = s.bare(c)
+	}
+	switch {
+	case errors.Is(err, io.EOF):
+		return fmt.Errorf("line %d, offset %d: an event that begins here does not end", line, offset)
+	case err != nil:
+		return err
+	}
+	return yield(bytes.Clone(s.buf))
+}
+
+// balanced reads a string, or brackets with all that they enclose.
+func (s *splitter) balanced(c byte) (err error) {
+	for {
+		if len(s.buf) == maxSplitBytes {
+			return s.errf("an event is longer than %d MiB", maxSplitBytes>>20)
+		}
+		s.buf = append(s.buf, c)
+		switch c {
+		case '\n':
+			s.line++
+		case '"':
+			if err = s.text(); err != nil {
+				return err
+			}
+		case '{', '[':
+			s.open = append(s.open, c+2) // in ASCII, the closing bracket
+		case '}', ']':
+			if last := len(s.open) - 1; s.open[last] != c {
+				return s.errf("want %q, not %q", rune(s.open[last]), rune(c))
+			}
+			s.open = s.open[:len(s.open)-1]
+		}
+		if len(s.open) == 0 {
+			return nil
+		}
+		if c, err = s.read(); err != nil {
+			return err
+		}
+	}
+}
+
+// text reads behind the opening quote to the closing one.
+func (s *splitter) text() error {
+	for escaped := false; ; {
+		c, err := s.read()
+		switch {
+		case err != nil:
+			return err
+		case c == '\n':
+			return s.errf("a string does not end on its line")
+		case len(s.buf) == maxSplitBytes:
+			return s.errf("an event is longer than %d MiB", maxSplitBytes>>20)
+		}
+		s.buf = append(s.buf, c)
+		switch {
+		case escaped:
+			escaped = false
+		case c == '\\':
+			escaped = true
+		case c == '"':
+			return nil
+		}
+	}
+}
+
+// bare reads a number, a literal, or what was meant as one: ParseEvent refuses
+// it as an element of a batch.
+func (s *splitter) bare(c byte) error {
+	for {
+		if len(s.buf) == maxSplitBytes {
+			return s.errf("an event is longer than %d MiB", maxSplitBytes>>20)
+		}
+		s.buf = append(s.buf, c)
+		next, err := s.r.Peek(1)
+		if err != nil {
+			return err
+		}
+		switch next[0] {
+		case ',', ']', '}', '{', '[', '"', ' ', '\t', '\r', '\n':
+			return nil
+		}
+		c, _ = s.read()
+	}
+}

@@ -1,0 +1,192 @@
+package event
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// The streams, and the subjects that each holds.
+const (
+	StreamLedger   = "LEDGER"   // every record, in one total order
+	StreamRejected = "REJECTED" // refused reports, six calendar months
+)
+
+// SubjectsLedger and SubjectsRejected are what the streams are bound to.
+var (
+	SubjectsLedger   = []string{"incident.>", "rules.>"}
+	SubjectsRejected = []string{"rejected.>"}
+)
+
+// Filters of the records that the services read.
+const (
+	AllAccepted     = "incident.accepted.>"
+	AllGraded       = "incident.graded.>"
+	AllEscalated    = "incident.escalated.>"
+	AllAcknowledged = "incident.acknowledged.>"
+	AllUnhandled    = "incident.unhandled.>"
+)
+
+// Doors: what others send to. None of them is bound to a stream.
+const (
+	DoorReport      = "report.*"              // a report of the operator that the last token names
+	DoorAcknowledge = "desk.*.acknowledge"    // an acknowledgement by the desk
+	DoorWatch       = "desk.*.watch"          // opens a durable consumer for the desk
+	DoorQuery       = "ledger.escalations"    // escalations by filter
+	DoorShow        = "ledger.incident"       // the story of one incident
+	receiptPrefix   = "receipt."              // answers to reports that had no reply subject
+	hashed          = "="                     // begins a token that is a hash
+	tokenPattern    = `^[A-Za-z0-9_-]{1,64}$` // ids that are tokens as they are
+)
+
+var plainToken = regexp.MustCompile(tokenPattern)
+
+// Token makes an id a subject token: as it is when it matches
+// [A-Za-z0-9_-]{1,64}, otherwise "=" and a hash of 130 bits.
+func Token(id string) string {
+	if plainToken.MatchString(id) {
+		return id
+	}
+	return hashToken(id)
+}
+
+func hashToken(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hashed + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:])[:26])
+}
+
+// SourceOf is the CloudEvents source under which an operator's own ids are
+// tokens as they are.
+func SourceOf(operator string) string { return "urn:tocsin:operator:" + operator }
+
+// reportToken names a report. CloudEvents ids are unique for their source, so
+// the id of any other source than the operator's own carries its source in a
+// hash.
+func reportToken(operator, source, id string) string {
+	if source == SourceOf(operator) {
+		return Token(id)
+	}
+	return hashToken(source + "\x00" + id)
+}
+
+// OperatorOfSource returns the operator that a source names: the last segment
+// of urn:tocsin:operator:ID or of a URL such as
+// https://example.com/operators/ID.
+func OperatorOfSource(source string) string {
+	return source[strings.LastIndexAny(source, ":/")+1:]
+}
+
+// ReportSubject is the door that takes an operator's reports.
+func ReportSubject(operator string) string { return "report." + Token(operator) }
+
+// ReceiptSubject is where receipts go for reports without a reply subject.
+func ReceiptSubject(operator string) string { return receiptPrefix + Token(operator) }
+
+// AcknowledgeSubject is the door that takes a desk's acknowledgements.
+func AcknowledgeSubject(desk string) string { return "desk." + Token(desk) + ".acknowledge" }
+
+// WatchSubject is the door that opens a desk's durable consumer.
+func WatchSubject(desk string) string { return "desk." + Token(desk) + ".watch" }
+
+// AcceptedSubject is the record of a report taken.
+func AcceptedSubject(operator, incident, source, id string) string {
+	return "incident.accepted." + Token(operator) + "." + Token(incident) + "." + reportToken(operator, source, id)
+}
+
+// GradedSubject is the record of one revision of an incident. Revisions are
+// literal tokens, so that the engine itself refuses a second one.
+func GradedSubject(operator, incident string, revision int) string {
+	return GradedPrefix(operator, incident) + strconv.Itoa(revision)
+}
+
+// GradedPrefix, with "*" appended, matches every revision of an incident.
+func GradedPrefix(operator, incident string) string {
+	return "incident.graded." + Token(operator) + "." + Token(incident) + "."
+}
+
+// EscalatedSubject is the record of one desk told of one revision.
+func EscalatedSubject(desk, operator, incident, revision string) string {
+	return "incident.escalated." + tail(desk, operator, incident, revision)
+}
+
+// EscalatedTo matches every escalation to a desk.
+func EscalatedTo(desk string) string { return "incident.escalated." + Token(desk) + ".>" }
+
+// EscalationID names an escalation: DESK.OPERATOR.INCIDENT.REVISION, in tokens.
+func EscalationID(desk, operator, incident, revision string) string {
+	return tail(desk, operator, incident, revision)
+}
+
+func tail(desk, operator, incident, revision string) string {
+	return Token(desk) + "." + Token(operator) + "." + Token(incident) + "." + revision
+}
+
+// SubjectsOfEscalation returns the subjects of an escalation's record and of
+// its acknowledgement, and the desk it names.
+func SubjectsOfEscalation(id string) (escalated, acknowledged, desk string, err error) {
+	parts := strings.Split(id, ".")
+	ok := len(parts) == 4
+	for _, p := range parts {
+		ok = ok && plainToken.MatchString(strings.TrimPrefix(p, hashed))
+	}
+	if !ok {
+		return "", "", "", fmt.Errorf("%q is not an escalation: want DESK.OPERATOR.INCIDENT.REVISION", id)
+	}
+	return "incident.escalated." + id, "incident.acknowledged." + id, parts[0], nil
+}
+
+// UnhandledSubject is the record of a record that a service could not handle.
+func UnhandledSubject(service, operatorToken, incidentToken string, seq uint64) string {
+	return fmt.Sprintf("incident.unhandled.%s.%s.%s.%d", service, operatorToken, incidentToken, seq)
+}
+
+// RulesSubject is the record of a pack or register by the hash of its bytes.
+func RulesSubject(sha256 string) string { return "rules." + sha256 }
+
+// RejectedSubject is a refused report by the hash of its bytes.
+func RejectedSubject(operator, sha256 string) string {
+	return "rejected." + Token(operator) + "." + sha256
+}
+
+// Kind of a record by the second token of its subject.
+const (
+	KindAccepted     = "accepted"
+	KindGraded       = "graded"
+	KindEscalated    = "escalated"
+	KindAcknowledged = "acknowledged"
+	KindUnhandled    = "unhandled"
+	KindRules        = "rules"
+)
+
+// Address is what the subject of a record says.
+type Address struct {
+	Kind     string
+	Desk     string // escalated and acknowledged only
+	Operator string // token
+	Incident string // token
+	Last     string // report, revision or sequence, as the kind has it
+}
+
+// ParseSubject reads the subject of a record; what it does not know has an
+// empty Kind.
+func ParseSubject(subject string) Address {
+	p := strings.Split(subject, ".")
+	switch {
+	case len(p) == 2 && p[0] == KindRules:
+		return Address{Kind: KindRules, Last: p[1]}
+	case len(p) < 2 || p[0] != "incident":
+		return Address{}
+	}
+	switch kind := p[1]; {
+	case (kind == KindAccepted || kind == KindGraded) && len(p) == 5:
+		return Address{Kind: kind, Operator: p[2], Incident: p[3], Last: p[4]}
+	case (kind == KindEscalated || kind == KindAcknowledged) && len(p) == 6:
+		return Address{Kind: kind, Desk: p[2], Operator: p[3], Incident: p[4], Last: p[5]}
+	case kind == KindUnhandled && len(p) == 6:
+		return Address{Kind: kind, Operator: p[3], Incident: p[4], Last: p[5]}
+	}
+	return Address{}
+}

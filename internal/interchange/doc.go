@@ -1,0 +1,27 @@
+// Package interchange turns incidents of foreign formats into reports: VERIS
+// 1.3 (JSON) and form DOE-417 (CSV) in, CloudEvents out.
+//
+// What it guarantees:
+//
+//   - Pure. The output is a function of the input and the Options: no clock, no
+//     random ids, no network, no file. The same input gives the same bytes.
+//   - Order. VERIS incidents come out in the order of the input, DOE-417
+//     incidents in the order of their first rows.
+//   - Nothing is dropped silently. What cannot be read is named with its line
+//     and path, every fault of it; all else still goes through. The error at the
+//     end lists every fault, so an import that returns nil was complete.
+//   - Nothing is guessed. What the source does not tell is left out of the
+//     facts, an amount without a currency is in XXX (ISO 4217: no currency),
+//     and no amount is converted.
+//   - No persons. Victims, actors and analysts are never read; the title is the
+//     only free text that is carried over.
+//   - Memory. VERIS is streamed, one incident at a time. DOE-417 holds one
+//     small entry for each incident, because rows of one event need not be
+//     adjacent. Only the list of faults grows with what is wrong.
+//
+// What not to assume: that two incidents of one input have different ids (a
+// repeat in the source is a repeat in the output; intake tells duplicates and
+// conflicts apart), or that a report would be accepted: the operator and the
+// facility are taken as given. Every report is marked imported and starts no
+// clock.
+package interchange

@@ -1,0 +1,140 @@
+package interchange
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/tocsin-project/tocsin/internal/fault"
+)
+
+// object is a JSON object that is read field by field. An absent field and a
+// null are not known; a field of the wrong type is noted as a fault and read
+// as not known, so that one pass finds every fault. The zero object has no
+// field.
+type object struct {
+	fields map[string]any
+	path   string
+	faults *[]fault.Detail
+}
+
+// parseObject reads one JSON object and nothing behind it. What does not parse
+// is noted in faults and ok is false.
+func parseObject(text []byte, path string, faults *[]fault.Detail) (o object, ok bool) {
+	o = object{path: path, faults: faults}
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.UseNumber()
+	var v any
+	if err := dec.Decode(&v); err != nil {
+		if err == io.EOF || err == io.ErrUnexpectedEOF {
+			err = fmt.Errorf("ends in the middle")
+		}
+		o.bad("", "is not JSON: %v", err)
+		return o, false
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		o.bad("", "is not JSON: text after the value at character %d", dec.InputOffset())
+		return o, false
+	}
+	if o.fields, ok = v.(map[string]any); !ok {
+		o.bad("", "must be an object, not %s", typeName(v))
+	}
+	return o, ok
+}
+
+// bad notes a fault of the field name, or of the object itself when it is "".
+func (o object) bad(name, format string, args ...any) {
+	*o.faults = append(*o.faults, fault.Detail{Path: o.at(name), Message: fmt.Sprintf(format, args...)})
+}
+
+func (o object) at(name string) string {
+	if name == "" {
+		return o.path
+	}
+	return o.path + "." + name
+}
+
+// child returns the object in a field; known is false when there is none.
+func (o object) child(name string) (c object, known bool) {
+	c = object{path: o.at(name), faults: o.faults}
+	v := o.fields[name]
+	if v == nil {
+		return c, false
+	}
+	if c.fields, known = v.(map[string]any); !known {
+		c.bad("", "must be an object, not %s", typeName(v))
+	}
+	return c, known
+}
+
+// text returns the string in a field, or "".
+func (o object) text(name string) string {
+	v := o.fields[name]
+	s, ok := v.(string)
+	if v != nil && !ok {
+		o.bad(name, "must be a string, not %s", typeName(v))
+	}
+	return s
+}
+
+// number returns the number in a field, which must be from 0 to 2^53-1.
+func (o object) number(name string) (n float64, known bool) {
+	v := o.fields[name]
+	if v == nil {
+		return 0, false
+	}
+	literal, ok := v.(json.Number)
+	if !ok {
+		o.bad(name, "must be a number, not %s", typeName(v))
+		return 0, false
+	}
+	n, err := strconv.ParseFloat(literal.String(), 64)
+	switch {
+	case n < 0:
+		o.bad(name, "must not be negative")
+	case err != nil || n > maxNumber:
+		o.bad(name, "is greater than %d", maxNumber)
+	default:
+		return n + 0, true // + 0 makes a plain zero of -0
+	}
+	return 0, false
+}
+
+// whole returns the whole number in a field, from 0 to 2^53-1.
+func (o object) whole(name string) (n int64, known bool) {
+	f, known := o.number(name)
+	if known && f != float64(int64(f)) {
+		o.bad(name, "must be a whole number")
+		return 0, false
+	}
+	return int64(f), known
+}
+
+// list returns the array in a field, or nil.
+func (o object) list(name string) []any {
+	v := o.fields[name]
+	l, ok := v.([]any)
+	if v != nil && !ok {
+		o.bad(name, "must be an array, not %s", typeName(v))
+	}
+	return l
+}
+
+func typeName(v any) string {
+	switch v.(type) {
+	case nil:
+		return "null"
+	case bool:
+		return "a boolean"
+	case string:
+		return "a string"
+	case json.Number:
+		return "a number"
+	case []any:
+		return "an array"
+	default:
+		return "an object"
+	}
+}

@@ -1,0 +1,273 @@
+package interchange
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/fault"
+)
+
+// VERIS reads incidents in VERIS 1.3 (verisframework.org), one JSON object a
+// line or one array of them, and calls emit with one CloudEvent for each: a
+// line of JSON without its newline, in the order of the input.
+//
+// It reads only incident_id, summary, the names of the actions, and
+//
+//   - attribute.confidentiality.data_total, persons whose personal information
+//     leaked when a variety of data is Personal, Medical, Bank or Payment;
+//   - attribute.availability.duration, an ended outage of a main function.
+//     Months and years have no fixed length: at least 28 and 365 days each;
+//   - impact.overall_amount in impact.iso_currency_code, direct loss; XXX where
+//     no currency is given;
+//   - timeline.incident, the time of discovery: midnight in UTC, the first of
+//     the month or year where the rest is missing. The time of day has no zone
+//     and is not read. The year is from 1970 to 2200, as intake takes it.
+//
+// The error is an error of reading or of emit, which end the import, or
+// fault.Reject with a detail for each fault of each incident that could not be
+// read: "line 17: $.incident_id".
+func VERIS(r io.Reader, o Options, emit func([]byte) error) error {
+	im, err := newImporter("interchange: import veris", o, emit)
+	if err != nil {
+		return err
+	}
+	s, err := newScanner(r)
+	if err != nil {
+		return im.finish(err)
+	}
+	for {
+		p, err := s.next()
+		if err == io.EOF {
+			return im.finish(nil)
+		}
+		if err != nil {
+			return im.finish(err)
+		}
+		where := fmt.Sprintf("line %d", p.line)
+		if p.fault != "" {
+			im.refuse(where, fault.Detail{Path: p.path, Message: p.fault})
+			continue
+		}
+		in, faults := readVERIS(p.text, p.path, o.Facility)
+		if len(faults) > 0 {
+			im.refuse(where, faults...)
+			continue
+		}
+		if err := im.write(in); err != nil {
+			return im.finish(err)
+		}
+	}
+}
+
+// readVERIS reads one incident; path is where it stands.
+func readVERIS(text []byte, path, facility string) (in incident, faults []fault.Detail) {
+	o, ok := parseObject(text, path, &faults)
+	if !ok {
+		return in, faults
+	}
+	in.subject = verisID(o)
+	in.id = "veris-" + in.subject
+	timeline, _ := o.child("timeline")
+	in.at = verisDate(timeline)
+
+	action, _ := o.child("action")
+	attribute, _ := o.child("attribute")
+	confidentiality, leaked := attribute.child("confidentiality")
+	in.kind = verisKind(action, leaked)
+	if in.title = titleOf(o.text("summary")); in.title == "" {
+		in.title = verisTitle(action)
+	}
+
+	in.facts.PersonalInformationPersons = verisPersons(confidentiality)
+	availability, _ := attribute.child("availability")
+	if length := verisDuration(availability); length != nil {
+		in.facts.Outage = []event.Outage{{
+			Facility: facility, Scope: "main-function", Times: event.Times{Duration: length},
+		}}
+	}
+	impact, _ := o.child("impact")
+	in.facts.DirectLoss = verisLoss(impact)
+	return in, faults
+}
+
+func verisID(o object) string {
+	id := o.text("incident_id")
+	switch o.fields["incident_id"].(type) {
+	case nil:
+		o.bad("incident_id", "is required")
+	case string:
+		switch {
+		case strings.TrimSpace(id) == "":
+			o.bad("incident_id", "must not be empty")
+		case utf8.RuneCountInString(id) > maxID:
+			o.bad("incident_id", "has more than %d characters", maxID)
+		}
+		if strings.ContainsFunc(id, notInString) {
+			o.bad("incident_id", "must not contain control characters")
+		}
+	}
+	return id
+}
+
+// notInString says that CloudEvents 1.0 section 3.1 excludes a character from
+// a string: a control character or a noncharacter.
+func notInString(r rune) bool {
+	return unicode.IsControl(r) || r&0xFFFE == 0xFFFE || 0xFDD0 <= r && r <= 0xFDEF
+}
+
+// verisDate returns timeline.incident as midnight in UTC.
+func verisDate(timeline object) time.Time {
+	date, known := timeline.child("incident")
+	if !known && timeline.fields["incident"] != nil {
+		return time.Time{} // already named
+	}
+	year, known := date.whole("year")
+	switch {
+	case !known && date.fields["year"] == nil:
+		date.bad("year", "is required")
+	case known && (year < firstYear || year > lastYear):
+		date.bad("year", "must be from %d to %d", firstYear, lastYear)
+	}
+	month, haveMonth := date.whole("month")
+	day, haveDay := date.whole("day")
+	if haveMonth && (month < 1 || month > 12) {
+		date.bad("month", "must be from 1 to 12")
+		return time.Time{}
+	}
+	if !haveMonth {
+		month = 1
+	}
+	if !haveDay || !haveMonth {
+		if haveDay && (day < 1 || day > 31) {
+			date.bad("day", "must be from 1 to 31")
+		}
+		day = 1
+	}
+	at := time.Date(int(min(year, lastYear)), time.Month(month), int(min(day, 32)), 0, 0, 0, 0, time.UTC)
+	if int64(at.Day()) != day {
+		date.bad("day", "that month has no such day")
+	}
+	return at
+}
+
+// verisPersons returns the records that leaked as persons. A count of data
+// that names nobody is no count of persons.
+func verisPersons(confidentiality object) *event.Number {
+	total, known := confidentiality.whole("data_total")
+	personal := false
+	for i, v := range confidentiality.list("data") {
+		fields, ok := v.(map[string]any)
+		if !ok {
+			confidentiality.bad(fmt.Sprintf("data[%d]", i), "must be an object, not %s", typeName(v))
+			continue
+		}
+		data := object{fields, confidentiality.at(fmt.Sprintf("data[%d]", i)), confidentiality.faults}
+		switch data.text("variety") {
+		case "Personal", "Medical", "Bank", "Payment":
+			personal = true
+		}
+	}
+	if !known || !personal {
+		return nil
+	}
+	return &event.Number{Value: float64(total)}
+}
+
+// verisUnits are the lengths of the units of VERIS 1.3; a month and a year are
+// their shortest.
+var verisUnits = map[string]event.Span{
+	"Seconds": {Duration: time.Second},
+	"Minutes": {Duration: time.Minute},
+	"Hours":   {Duration: time.Hour},
+	"Days":    {Duration: 24 * time.Hour},
+	"Weeks":   {Duration: 7 * 24 * time.Hour},
+	"Months":  {Duration: 28 * 24 * time.Hour, AtLeast: true},
+	"Years":   {Duration: 365 * 24 * time.Hour, AtLeast: true},
+}
+
+func verisDuration(availability object) *event.Span {
+	duration, _ := availability.child("duration")
+	value, known := duration.number("value")
+	name := duration.text("unit")
+	unit, fixed := verisUnits[name]
+	if !fixed {
+		switch name {
+		case "", "NA", "Unknown", "Never": // tells no length
+		default:
+			duration.bad("unit", "%q is not a unit of VERIS 1.3", name)
+		}
+		return nil
+	}
+	if !known {
+		return nil
+	}
+	length := value * float64(unit.Duration)
+	if length > math.MaxInt64/2 { // as event.ParseDuration
+		duration.bad("value", "is longer than a century and a half")
+		return nil
+	}
+	unit.Duration = time.Duration(math.Round(length))
+	return &unit
+}
+
+// verisLoss returns the loss in the currency it was given in: what it would be
+// in another is not for an importer to say.
+func verisLoss(impact object) *event.Money {
+	amount, known := impact.number("overall_amount")
+	currency := impact.text("iso_currency_code")
+	if !known {
+		return nil
+	}
+	if currency == "" || currency == "Unknown" {
+		currency = "XXX" // ISO 4217: no currency
+	}
+	if len(currency) != 3 || strings.Trim(currency, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
+		impact.bad("iso_currency_code", "%q is not a code of ISO 4217", currency)
+	}
+	return &event.Money{Amount: event.Number{Value: amount}, Currency: currency}
+}
+
+// verisKind maps the actions to the kinds of GB/T 20986-2023, by what was done
+// on purpose first: an attack that used malware is malware.
+func verisKind(action object, leaked bool) string {
+	did := map[string]bool{}
+	for _, name := range slices.Sorted(maps.Keys(action.fields)) {
+		a, known := action.child(name)
+		did[name] = known
+		for _, variety := range a.list("variety") {
+			did[fmt.Sprint(name, ".", variety)] = true
+		}
+	}
+	switch {
+	case did["malware"]:
+		return "malware"
+	case did["hacking"], did["social.Phishing"]:
+		return "network-attack"
+	case did["misuse"]:
+		return "improper-operation"
+	case did["environmental"]:
+		return "force-majeure"
+	case leaked:
+		return "data-security"
+	case did["physical"], did["error.Malfunction"]:
+		return "facility-fault"
+	case did["error"]:
+		return "improper-operation"
+	default:
+		return "other"
+	}
+}
+
+// verisTitle names the actions, where there is no summary.
+func verisTitle(action object) string {
+	names := slices.Sorted(maps.Keys(action.fields))
+	return titleOf(strings.TrimSuffix("VERIS incident: "+strings.Join(names, ", "), ": "))
+}

@@ -1,0 +1,127 @@
+package register
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/fault"
+)
+
+// index builds the look-ups and returns every fault of the register by itself.
+func (r *Register) index() []fault.Detail {
+	c := &checker{}
+	r.operators = make(map[string]*Operator, len(r.Operators))
+	r.tokens = make(map[string]*Operator, len(r.Operators))
+	r.desks = make(map[string]*Desk, len(r.Desks))
+	if r.Acknowledge <= 0 {
+		c.add("$.acknowledge", "is required: the house's target for acknowledgements, such as PT30M")
+	}
+	for i := range r.Desks {
+		d := &r.Desks[i]
+		path := fmt.Sprintf("$.desks[%d]", i)
+		c.unique(path, d.ID, r.desks[d.ID] != nil)
+		r.desks[d.ID] = d
+		c.desk(path, d)
+	}
+	for i := range r.Operators {
+		o := &r.Operators[i]
+		path := fmt.Sprintf("$.operators[%d]", i)
+		c.unique(path, o.ID, r.operators[o.ID] != nil)
+		r.operators[o.ID] = o
+		r.tokens[event.Token(o.ID)] = o
+		c.operator(path, o, r.desks)
+	}
+	if r.desks[r.Fallback] == nil {
+		c.add("$.fallback", "must name a desk of this register")
+	}
+	for i, d := range r.Desks {
+		if d.Next != "" && r.desks[d.Next] == nil {
+			c.add(fmt.Sprintf("$.desks[%d].next", i), "no desk %q", d.Next)
+		}
+	}
+	return c.faults
+}
+
+type checker struct{ faults []fault.Detail }
+
+func (c *checker) add(path, format string, args ...any) {
+	c.faults = append(c.faults, fault.Detail{Path: path, Message: fmt.Sprintf(format, args...)})
+}
+
+func (c *checker) unique(path, id string, taken bool) {
+	if !idPattern.MatchString(id) {
+		c.add(path+".id", "must match [A-Za-z0-9_-]{1,64}, got %q", id)
+	}
+	if taken {
+		c.add(path+".id", "%q stands twice", id)
+	}
+}
+
+func (c *checker) level(path, level string) {
+	if _, ok := regionDigits[level]; !ok {
+		c.add(path+".level", "must be national, province, prefecture or county, got %q", level)
+	}
+}
+
+func (c *checker) desk(path string, d *Desk) {
+	if !slices.Contains([]string{RoleProtection, RoleCyberspace, RoleOffice, RolePublicSecurity}, d.Role) {
+		c.add(path+".role", "must be cyberspace, public-security, protection or cyberspace-office, got %q", d.Role)
+	}
+	c.level(path, d.Level)
+	if d.Level != "national" && !regionPattern.MatchString(d.Region) {
+		c.add(path+".region", "a desk below the national level needs a GB/T 2260 code of six digits")
+	}
+	switch d.Forward {
+	case "":
+	case "automatic":
+		if d.Authority == "" {
+			c.add(path+".authority", "forward: automatic needs the document that authorises it")
+		}
+	case "confirm":
+		// Its reminder at half the time and its forward at nine tenths need the
+		// clocks; taking it before they exist would let a duty lapse in silence.
+		c.add(path+".forward", "confirm is not supported yet; use automatic with the authorising document")
+	default:
+		c.add(path+".forward", "must be automatic, got %q", d.Forward)
+	}
+}
+
+func (c *checker) operator(path string, o *Operator, desks map[string]*Desk) {
+	c.level(path, o.Level)
+	if o.Central != (o.Office != "") {
+		c.add(path+".office", "a central organ, and only a central organ, names the desk of its own cyberspace body")
+	}
+	if o.Office != "" && (desks[o.Office] == nil || desks[o.Office].Role != RoleOffice) {
+		c.add(path+".office", "%q is not a desk with the role cyberspace-office", o.Office)
+	}
+	if len(o.Facilities) == 0 {
+		c.add(path+".facilities", "at least one is required")
+	}
+	seen := map[string]bool{}
+	for i, f := range o.Facilities {
+		at := fmt.Sprintf("%s.facilities[%d]", path, i)
+		c.unique(at, f.ID, seen[f.ID])
+		seen[f.ID] = true
+		c.facility(at, f, desks)
+	}
+}
+
+func (c *checker) facility(path string, f Facility, desks map[string]*Desk) {
+	if f.Classified {
+		c.add(path+".classified", "matters of state secrecy go other ways (Decree 745 art. 50): such a facility cannot be registered")
+	}
+	if !regionPattern.MatchString(f.Region) {
+		c.add(path+".region", "must be a GB/T 2260 code of six digits, got %q", f.Region)
+	}
+	if f.Sector == "" {
+		c.add(path+".sector", "is required")
+	}
+	// CII and protection department go together: art. 18 knows no CII without one.
+	if f.CII != (f.Protection != "") {
+		c.add(path+".protection", "a facility that is CII, and only such a one, names its protection department")
+	}
+	if f.Protection != "" && (desks[f.Protection] == nil || desks[f.Protection].Role != RoleProtection) {
+		c.add(path+".protection", "%q is not a desk with the role protection", f.Protection)
+	}
+}

@@ -1,0 +1,213 @@
+// Package register knows the operators, their facilities and the desks, and
+// resolves a role that a statute names ("public security of the province") to
+// the desk that holds it.
+//
+// A register is read once, strictly, and never changes. Every duty that could
+// fall on one of its facilities has a desk, or Load fails: that a report has
+// nowhere to go is found when the register is written, not when a grid goes
+// dark. Which facilities are CII is confidential; nothing here prints it.
+package register
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/fault"
+)
+
+// Register is what a register.yaml says.
+type Register struct {
+	// Acknowledge is the house's target for a desk where no due time of the law
+	// applies or it has passed, counted from reporting.
+	Acknowledge event.Duration `yaml:"acknowledge"`
+	// Fallback is the desk for a record that names no operator we know.
+	Fallback  string     `yaml:"fallback"`
+	Operators []Operator `yaml:"operators"`
+	Desks     []Desk     `yaml:"desks"`
+
+	SHA256 string `yaml:"-"` // hex, of Raw
+	Raw    []byte `yaml:"-"`
+
+	operators map[string]*Operator
+	tokens    map[string]*Operator // by subject token
+	desks     map[string]*Desk
+}
+
+// Name is a name in Chinese and English.
+type Name struct {
+	ZH string `yaml:"zh"`
+	EN string `yaml:"en"`
+}
+
+// Operator is one who must report.
+type Operator struct {
+	ID         string     `yaml:"id"`
+	Name       Name       `yaml:"name"`
+	Level      string     `yaml:"level"`   // national, province, prefecture, county
+	Central    bool       `yaml:"central"` // a central organ or an affiliated unit
+	Office     string     `yaml:"office"`  // the desk of a central organ's own cyberspace body
+	Facilities []Facility `yaml:"facilities"`
+}
+
+// Facility is what an incident happens to. CII is the facility, not the
+// operator (law.md §1).
+type Facility struct {
+	ID         string `yaml:"id"`
+	Name       Name   `yaml:"name"`
+	Sector     string `yaml:"sector"`
+	Region     string `yaml:"region"` // GB/T 2260, six digits
+	CII        bool   `yaml:"cii"`
+	Protection string `yaml:"protection"` // the desk of its protection department
+	// Classified facilities go other ways (Decree 745 art. 50) and cannot be
+	// registered: true is an error.
+	Classified bool `yaml:"classified"`
+}
+
+// Desk is where a department listens.
+type Desk struct {
+	ID          string         `yaml:"id"`
+	Name        Name           `yaml:"name"`
+	Role        string         `yaml:"role"`   // cyberspace, public-security, protection, cyberspace-office
+	Level       string         `yaml:"level"`  // national, province, prefecture, county
+	Region      string         `yaml:"region"` // GB/T 2260; empty for national desks
+	Sector      string         `yaml:"sector"`
+	Languages   []string       `yaml:"languages"`
+	Acknowledge event.Duration `yaml:"acknowledge"` // the desk's own target, from reporting; 0: the due time
+	Next        string         `yaml:"next"`        // the desk that is told on silence
+	Designated  bool           `yaml:"designated"`  // the department has named this channel
+	Forward     string         `yaml:"forward"`     // automatic, or empty where the desk passes nothing on
+	Authority   string         `yaml:"authority"`   // the document that authorises forwarding
+}
+
+// Decode reads a register strictly and checks it by itself. All faults are
+// reported at once. CheckDuties holds it against the packs.
+func Decode(raw []byte) (*Register, error) {
+	r := &Register{Raw: raw}
+	dec := yaml.NewDecoder(bytes.NewReader(raw), yaml.Strict(), yaml.DisallowUnknownField())
+	if err := dec.Decode(r); err != nil {
+		return nil, fault.New(fault.Reject, "register", "%w", err)
+	}
+	sum := sha256.Sum256(raw)
+	r.SHA256 = hex.EncodeToString(sum[:])
+	if faults := r.index(); len(faults) > 0 {
+		return nil, fault.Invalid("register", faults)
+	}
+	return r, nil
+}
+
+// Operator returns the operator with this id.
+func (r *Register) Operator(id string) (*Operator, bool) {
+	o, ok := r.operators[id]
+	return o, ok
+}
+
+// OperatorByToken returns the operator whose id has this subject token.
+func (r *Register) OperatorByToken(token string) (*Operator, bool) {
+	o, ok := r.tokens[token]
+	return o, ok
+}
+
+// Desk returns the desk with this id.
+func (r *Register) Desk(id string) (*Desk, bool) {
+	d, ok := r.desks[id]
+	return d, ok
+}
+
+// Facility returns one of the operator's facilities.
+func (o *Operator) Facility(id string) (*Facility, bool) {
+	for i := range o.Facilities {
+		if o.Facilities[i].ID == id {
+			return &o.Facilities[i], true
+		}
+	}
+	return nil, false
+}
+
+// Roles and levels that a statute or a desk may name.
+const (
+	RoleOperator       = "operator"
+	RoleProtection     = "protection"
+	RoleCyberspace     = "cyberspace"
+	RoleOffice         = "cyberspace-office"
+	RolePublicSecurity = "public-security"
+
+	LevelOwn = "own" // the unit's own level
+)
+
+// regionDigits is how much of a GB/T 2260 code names a region of each level.
+var regionDigits = map[string]int{"national": 0, "province": 2, "prefecture": 4, "county": 6}
+
+// Resolve returns the desk that holds a role towards an operator's facility,
+// or an error that names what is missing.
+func (r *Register) Resolve(role, level string, o *Operator, f *Facility) (*Desk, error) {
+	id := ""
+	switch role {
+	case RoleProtection:
+		id = f.Protection
+	case RoleOffice:
+		id = o.Office
+	default:
+		return r.territorial(role, level, o, f)
+	}
+	if d, ok := r.desks[id]; ok && d.Role == role {
+		return d, nil
+	}
+	return nil, fmt.Errorf("no %s desk is registered for it", role)
+}
+
+func (r *Register) territorial(role, level string, o *Operator, f *Facility) (*Desk, error) {
+	if level == LevelOwn {
+		level = o.Level
+	}
+	digits, ok := regionDigits[level]
+	if !ok {
+		return nil, fmt.Errorf("level %q of %s is unknown", level, role)
+	}
+	for i := range r.Desks {
+		d := &r.Desks[i]
+		if d.Role != role || d.Level != level {
+			continue
+		}
+		if digits == 0 || strings.HasPrefix(f.Region, d.Region[:digits]) {
+			return d, nil
+		}
+	}
+	return nil, fmt.Errorf("no desk of %s at level %s covers region %s", role, level, f.Region)
+}
+
+// FirstRecipient returns the desk that looks at a record nobody could handle:
+// the facility's protection department, or the provincial cyberspace
+// department where there is none; the fallback where the operator or its
+// facilities are not known.
+func (r *Register) FirstRecipient(operatorToken string, facilities []string) string {
+	o, ok := r.OperatorByToken(operatorToken)
+	if !ok {
+		return r.Fallback
+	}
+	f := &o.Facilities[0]
+	for _, id := range facilities {
+		if named, ok := o.Facility(id); ok {
+			f = named
+			break
+		}
+	}
+	if f.Protection != "" {
+		return f.Protection
+	}
+	if d, err := r.Resolve(RoleCyberspace, "province", o, f); err == nil {
+		return d.ID
+	}
+	return r.Fallback
+}
+
+var (
+	idPattern     = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+	regionPattern = regexp.MustCompile(`^[0-9]{6}$`)
+)

@@ -1,0 +1,95 @@
+package statute
+
+import (
+	"slices"
+	"time"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// ownGrade is the path of the operator's own grade in a report.
+const ownGrade = "ownGrade"
+
+// Assess says what the law makes of a case at a moment: the grade under every
+// pack that speaks of it, every criterion met, every fact that is missing for
+// a graver grade, and when the grade next rises by itself.
+func (s *Set) Assess(c Case, now time.Time) event.Assessment {
+	r := s.read(&c, now)
+	computed, own := r.computed(), c.Report.OwnGrade
+	a := event.Assessment{
+		Grade:    max(computed, own),
+		CouldBe:  max(computed, own),
+		Statutes: make([]event.StatuteGrade, 0, len(s.packs)),
+		Hits:     []event.Hit{},
+	}
+	if own != event.Ungraded && own != computed {
+		a.Own = &event.OwnGrade{Grade: own, Computed: computed, Raised: own > computed}
+	}
+	open := r.list(&a)
+	for i, p := range s.packs {
+		if view := &r.packs[i]; view.applies {
+			sg := event.StatuteGrade{Statute: p.ID, Grade: r.grade(i), Computed: view.computed, CouldBe: r.grade(i)}
+			sg.CouldBe = max(sg.CouldBe, open[i])
+			a.CouldBe = max(a.CouldBe, sg.CouldBe)
+			a.Statutes = append(a.Statutes, sg)
+		}
+	}
+	a.Next = r.next(a.Grade)
+	return a
+}
+
+// list adds the hits and the missing facts to a, the gravest first. It returns
+// the gravest open grade under each pack.
+func (r *reading) list(a *event.Assessment) []event.Grade {
+	open := make([]event.Grade, len(r.packs))
+	a.Unknown = make([]event.Unknown, 0, len(r.set.lines))
+	var buffer [8]string
+	for i, l := range r.set.lines {
+		if !r.covered[i] {
+			continue
+		}
+		c, statute := l.criterion, r.set.packs[l.pack].ID
+		switch {
+		case r.verdicts[i] == True:
+			a.Hits = append(a.Hits, event.Hit{
+				Statute: statute, Criterion: c.ID, Grade: c.Grade,
+				Citation: c.Citation, Quote: c.Quote, Confidence: c.Confidence,
+			})
+		case r.verdicts[i] == Unknown && c.Grade > r.grade(l.pack):
+			open[l.pack] = max(open[l.pack], c.Grade)
+			for _, fact := range r.missing(c.When, buffer[:0]) {
+				a.Unknown = append(a.Unknown, event.Unknown{Fact: fact, Statute: statute, Criterion: c.ID, Grade: c.Grade})
+			}
+		}
+	}
+	return open
+}
+
+// next finds the first moment after now at which time alone raises the grade:
+// the moments at which something that lasts reaches a limit are tried in
+// order. It leaves r at another moment.
+func (r *reading) next(grade event.Grade) *event.Next {
+	if grade == event.EspeciallyGrave {
+		return nil
+	}
+	now := r.now
+	var moments []time.Time
+	for _, rise := range r.set.rises {
+		rise.fact.each(r.facts(), func(t event.Times) {
+			if _, _, growing := t.Elapsed(now); !growing {
+				return
+			}
+			if at := t.Since.Add(rise.after); at.After(now) {
+				moments = append(moments, at)
+			}
+		})
+	}
+	slices.SortFunc(moments, time.Time.Compare)
+	for _, at := range slices.CompactFunc(moments, time.Time.Equal) {
+		r.at(at)
+		if g := max(r.computed(), r.c.Report.OwnGrade); g > grade {
+			return &event.Next{At: at, Grade: g}
+		}
+	}
+	return nil
+}

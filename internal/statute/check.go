@@ -1,0 +1,140 @@
+package statute
+
+import (
+	"fmt"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// Severity says whether a finding keeps a pack from being used.
+type Severity string
+
+const (
+	SeverityError   Severity = "error"
+	SeverityWarning Severity = "warning"
+)
+
+// Finding is something wrong with a pack that can be applied all the same.
+type Finding struct {
+	Pack     string   `json:"pack"`
+	Line     string   `json:"line"` // criteria/ID or duties/ID
+	Severity Severity `json:"severity"`
+	Message  string   `json:"message"`
+}
+
+// Check asks whether the packs of the set are sound: every line has its
+// source, every criterion keeps its fixtures, the grades of one indicator
+// neither overlap nor leave a gap, and no duty waits for what cannot come.
+func (s *Set) Check() []Finding {
+	var all []Finding
+	for _, p := range s.packs {
+		k := &checker{set: s, pack: p}
+		for i := range p.Criteria {
+			k.criterion(&p.Criteria[i])
+		}
+		k.indicators()
+		for i := range p.Duties {
+			k.duty(&p.Duties[i])
+		}
+		all = append(all, k.found...)
+	}
+	return all
+}
+
+type checker struct {
+	set   *Set
+	pack  *Pack
+	line  string
+	found []Finding
+}
+
+func (k *checker) note(severity Severity, format string, args ...any) {
+	k.found = append(k.found, Finding{k.pack.ID, k.line, severity, fmt.Sprintf(format, args...)})
+}
+
+func (k *checker) sourced(citation, quote string, confidence event.Confidence) {
+	for _, field := range []struct{ name, value string }{
+		{"citation", citation}, {"quote", quote}, {"confidence", string(confidence)},
+	} {
+		if field.value == "" {
+			k.note(SeverityError, "no %s", field.name)
+		}
+	}
+}
+
+func (k *checker) criterion(c *Criterion) {
+	k.line = "criteria/" + c.ID
+	k.sourced(c.Citation, c.Quote, c.Confidence)
+	for _, group := range []struct {
+		name     string
+		fixtures []Fixture
+		holds    func(Verdict, []string) bool
+	}{
+		{"hit", c.Fixtures.Hit, func(v Verdict, _ []string) bool { return v == True }},
+		// What a person may still judge is never false; it must then be the
+		// only thing left open.
+		{"below", c.Fixtures.Below, func(v Verdict, open []string) bool {
+			return v == False || (v == Unknown && c.judged && len(open) == 1 && open[0] == ownGrade)
+		}},
+		{"missing", c.Fixtures.Missing, func(v Verdict, _ []string) bool { return v == Unknown }},
+	} {
+		if len(group.fixtures) == 0 {
+			k.note(SeverityError, "no fixture for %s", group.name)
+		}
+		for i := range group.fixtures {
+			v, open, covered := k.set.try(k.pack, c, &group.fixtures[i])
+			switch {
+			case !covered:
+				k.note(SeverityError, "fixture %s[%d] is no case that the criterion speaks of", group.name, i)
+			case !group.holds(v, open):
+				k.note(SeverityError, "fixture %s[%d] gives %s, open: %v", group.name, i, v, open)
+			}
+		}
+	}
+}
+
+// try reads a fixture and returns the verdict of the criterion, the facts that
+// leave it open, and whether it speaks of the case at all.
+func (s *Set) try(p *Pack, c *Criterion, f *Fixture) (v Verdict, open []string, covered bool) {
+	at := f.At
+	if at.IsZero() {
+		at = p.Effective.From
+	}
+	r := s.InForce(at).read(&f.Case, at)
+	for i, l := range r.set.lines {
+		if l.criterion == c && r.covered[i] {
+			return r.verdicts[i], r.missing(c.When, nil), true
+		}
+	}
+	return Unknown, nil, false
+}
+
+func (k *checker) duty(d *DutyRule) {
+	k.line = "duties/" + d.ID
+	k.sourced(d.Citation, d.Quote, d.Confidence)
+	if (d.From.Role == RoleOperator) == (d.Clock == ClockReported) {
+		k.note(SeverityError, "clock %s with from %s: departments count from what was reported to them, operators cannot", d.Clock, d.From.Role)
+	}
+	if d.From == d.To {
+		k.note(SeverityError, "%s would tell itself", d.From.Role)
+	}
+	if d.For.Grade == event.Ungraded {
+		return
+	}
+	for _, about := range d.For.About {
+		if !k.grades(about) {
+			k.note(SeverityError, "no criterion grades a %s, so the duty never applies to one", about)
+		}
+	}
+}
+
+func (k *checker) grades(about event.About) bool {
+	for i := range k.pack.Criteria {
+		for _, a := range k.pack.Criteria[i].For.About {
+			if a == about {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,21 @@
+// Package statute reads the law as data and applies it.
+//
+// A pack is one instrument: criteria that set a grade, and duties that say who
+// tells whom, within what time. No threshold, limit or article stands in Go.
+//
+// What callers may rely on:
+//   - Everything after Load and Decode is pure: the same set, case and time
+//     give the same answer, on any machine, in any year. Nothing reads a clock.
+//     A Set and its packs are never changed after they were made and may be
+//     shared between goroutines.
+//   - A missing fact is unknown, never false (Kleene's three values). Unknown
+//     criteria raise CouldBe and name their facts; they never raise Grade and
+//     never trigger a duty.
+//   - More of a quantity never lowers a grade, and taking a fact away never
+//     raises one. Time only raises: Next is the first instant at which it does.
+//   - The operator's own grade raises and never lowers. It is no part of
+//     Computed, which is what the facts alone say.
+//   - Amounts of another currency are unknown; nothing is converted.
+//   - Decoding is strict and reports every fault of every pack at once. A set
+//     that loads can be applied; whether it is sound law is what Check asks.
+package statute

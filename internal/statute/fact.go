@@ -1,0 +1,202 @@
+package statute
+
+import (
+	"slices"
+	"time"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// kind is the type of a fact.
+type kind int
+
+const (
+	duration kind = iota
+	number
+	share
+	money
+	ordinal
+	boolean
+)
+
+// fact is something a report may say.
+type fact struct {
+	path  string // in the report's data
+	kind  kind
+	where []string // the keys that may narrow it
+	scale []string // of an ordinal, the least first
+	judge func(*comparison, *reading) Verdict
+	// each visits the times of what lasts; nil for what does not grow.
+	each func(*event.Facts, func(event.Times))
+}
+
+var (
+	seriousness = []string{"none", "relatively-serious", "serious", "especially-serious"}
+	wideness    = []string{"none", "relatively-wide", "wide", "especially-wide"}
+)
+
+// facts is every fact that a condition may name.
+var facts = []fact{
+	{path: "facts.outage", kind: duration, where: []string{"scope", "cii"}, judge: judgeOutage, each: eachOutage},
+	{path: "facts.siteUnreachable", kind: duration, where: []string{"class"}, judge: judgeSite, each: eachSite},
+	{path: "facts.defacement", kind: duration, where: []string{"class", "page"}, judge: judgeDefacement, each: eachDefacement},
+	{path: "facts.defacement.reposts", kind: number, where: []string{"class"},
+		judge: defaced(func(c *comparison, d *event.Defacement) Verdict { return c.count(d.Reposts) })},
+	{path: "facts.defacement.views", kind: number, where: []string{"class"},
+		judge: defaced(func(c *comparison, d *event.Defacement) Verdict { return c.count(d.Views) })},
+	{path: "facts.defacement.finding", kind: ordinal, where: []string{"class"}, scale: wideness,
+		judge: defaced(func(c *comparison, d *event.Defacement) Verdict { return c.word(d.Finding) })},
+	{path: "facts.peopleAffected", kind: number,
+		judge: func(c *comparison, r *reading) Verdict { return c.count(r.facts().PeopleAffected) }},
+	{path: "facts.personalInformationPersons", kind: number,
+		judge: func(c *comparison, r *reading) Verdict { return c.count(r.facts().PersonalInformationPersons) }},
+	{path: "facts.populationShare", kind: share, where: []string{"level"}, judge: judgeShare},
+	{path: "facts.directLoss", kind: money, judge: judgeLoss},
+	{path: "facts.systemLoss", kind: ordinal, scale: seriousness,
+		judge: func(c *comparison, r *reading) Verdict { return c.word(r.facts().SystemLoss) }},
+	{path: "facts.dataThreat", kind: ordinal, scale: seriousness,
+		judge: func(c *comparison, r *reading) Verdict { return c.word(r.facts().DataThreat) }},
+	{path: "facts.otherThreat", kind: ordinal, scale: seriousness,
+		judge: func(c *comparison, r *reading) Verdict { return c.word(r.facts().OtherThreat) }},
+	{path: "crimeSuspected", kind: boolean, judge: judgeCrime},
+}
+
+// judgeOutage asks whether any outage that fits lasted long enough. A list in
+// which none fits is silent about those that would; an empty one denies them.
+func judgeOutage(c *comparison, r *reading) Verdict {
+	list := r.facts().Outage
+	if c.where.cii && !r.cii {
+		return False
+	}
+	if list != nil && len(list) == 0 {
+		return False
+	}
+	found, best := false, False
+	for i := range list {
+		o := &list[i]
+		if (c.where.scope != "" && o.Scope != c.where.scope) || (c.where.cii && !r.isCII(o.Facility)) {
+			continue
+		}
+		found, best = true, max(best, c.lasted(o.Times, r.now))
+	}
+	if !found {
+		return Unknown
+	}
+	return best
+}
+
+func judgeSite(c *comparison, r *reading) Verdict {
+	s := r.facts().SiteUnreachable
+	if s == nil {
+		return Unknown
+	}
+	return min(c.class(s.Class), c.lasted(s.Times, r.now))
+}
+
+func judgeDefacement(c *comparison, r *reading) Verdict {
+	d := r.facts().Defacement
+	if d == nil {
+		return Unknown
+	}
+	page := True
+	switch {
+	case c.where.page == "" || d.Page == c.where.page:
+	case d.Page == "":
+		page = Unknown
+	default:
+		page = False
+	}
+	return min(c.class(d.Class), page, c.lasted(d.Times, r.now))
+}
+
+func defaced(judge func(*comparison, *event.Defacement) Verdict) func(*comparison, *reading) Verdict {
+	return func(c *comparison, r *reading) Verdict {
+		d := r.facts().Defacement
+		if d == nil {
+			return Unknown
+		}
+		return min(c.class(d.Class), judge(c, d))
+	}
+}
+
+func judgeShare(c *comparison, r *reading) Verdict {
+	list := r.facts().PopulationShare
+	if list != nil && len(list) == 0 {
+		return False
+	}
+	found, best := false, False
+	for i := range list {
+		if c.where.level == "" || list[i].Level == c.where.level {
+			found, best = true, max(best, c.count(&list[i].Share))
+		}
+	}
+	if !found {
+		return Unknown
+	}
+	return best
+}
+
+func judgeLoss(c *comparison, r *reading) Verdict {
+	m := r.facts().DirectLoss
+	if m == nil || (c.currency != "" && m.Currency != c.currency) {
+		return Unknown
+	}
+	return c.count(&m.Amount)
+}
+
+func judgeCrime(c *comparison, r *reading) Verdict {
+	b := r.c.Report.CrimeSuspected
+	if b == nil {
+		return Unknown
+	}
+	return verdictOf(*b == c.flag)
+}
+
+func (c *comparison) count(n *event.Number) Verdict {
+	if n == nil {
+		return Unknown
+	}
+	return reaches(n.Value, !n.AtLeast, c.limit, c.strict)
+}
+
+func (c *comparison) lasted(t event.Times, now time.Time) Verdict {
+	length, exact, _ := t.Elapsed(now)
+	return reaches(length, exact, c.length, c.strict)
+}
+
+func (c *comparison) word(w string) Verdict {
+	rank := slices.Index(c.fact.scale, w)
+	if rank < 0 {
+		return Unknown
+	}
+	return reaches(float64(rank), true, c.limit, c.strict)
+}
+
+func (c *comparison) class(class string) Verdict {
+	switch {
+	case c.where.classes == nil:
+		return True
+	case class == "":
+		return Unknown
+	default:
+		return verdictOf(slices.Contains(c.where.classes, class))
+	}
+}
+
+func eachOutage(f *event.Facts, visit func(event.Times)) {
+	for i := range f.Outage {
+		visit(f.Outage[i].Times)
+	}
+}
+
+func eachSite(f *event.Facts, visit func(event.Times)) {
+	if f.SiteUnreachable != nil {
+		visit(f.SiteUnreachable.Times)
+	}
+}
+
+func eachDefacement(f *event.Facts, visit func(event.Times)) {
+	if f.Defacement != nil {
+		visit(f.Defacement.Times)
+	}
+}

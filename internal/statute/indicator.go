@@ -1,0 +1,88 @@
+package statute
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// indicator is one limit of one criterion, as the limits of the other grades
+// are compared with it.
+type indicator struct {
+	criterion *Criterion
+	key       string   // the same quantity, looked for in the same place
+	classes   []string // of sites; nil: every class
+	limit     float64
+}
+
+// indicatorsOf lists the limits that a criterion sets.
+func indicatorsOf(c *Criterion) (out []indicator) {
+	walk(c.When, func(part Condition) {
+		switch part := part.(type) {
+		case *comparison:
+			narrowed := part.where
+			narrowed.classes = nil
+			key := fmt.Sprintf("%s %v {%s} %s", c.For.About, part.fact.path, narrowed, part.currency)
+			limit := part.limit
+			if part.fact.kind == duration {
+				limit = float64(part.length)
+			}
+			out = append(out, indicator{c, key, part.where.classes, limit})
+		case *graded:
+			out = append(out, indicator{c, fmt.Sprintf("%s graded under %s", c.For.About, part.statute), nil, float64(part.from)})
+		case *judged:
+			out = append(out, indicator{c, fmt.Sprintf("%s judged", c.For.About), nil, float64(part.from)})
+		}
+	})
+	return out
+}
+
+// indicators compares the limits of one quantity across the grades: a graver
+// grade needs more, and no grade between two others may be without a limit.
+func (k *checker) indicators() {
+	var all []indicator
+	for i := range k.pack.Criteria {
+		all = append(all, indicatorsOf(&k.pack.Criteria[i])...)
+	}
+	grades := make(map[string][]event.Grade)
+	for i, graver := range all {
+		if !slices.Contains(grades[graver.key], graver.criterion.Grade) {
+			grades[graver.key] = append(grades[graver.key], graver.criterion.Grade)
+		}
+		for j, lesser := range all {
+			if i != j && graver.key == lesser.key && graver.criterion.Grade > lesser.criterion.Grade {
+				k.compare(graver, lesser)
+			}
+		}
+	}
+	for _, i := range all {
+		has := grades[i.key]
+		if i.criterion.Grade == slices.Max(has) {
+			for g := slices.Min(has); g < i.criterion.Grade; g++ {
+				if !slices.Contains(has, g) {
+					k.line = "criteria/" + i.criterion.ID
+					k.note(SeverityWarning, "gap: %s has no limit for %s", i.key, g)
+				}
+			}
+		}
+	}
+}
+
+func (k *checker) compare(graver, lesser indicator) {
+	k.line = "criteria/" + graver.criterion.ID
+	if graver.limit <= lesser.limit && overlap(graver.classes, lesser.classes) {
+		k.note(SeverityError, "overlap: the limit of %s is not above that of %s", graver.key, lesser.criterion.ID)
+	}
+	if lesser.classes != nil && (graver.classes == nil || !contains(lesser.classes, graver.classes)) {
+		k.note(SeverityWarning, "gap: %s leaves out classes of sites that are covered here", lesser.criterion.ID)
+	}
+}
+
+func overlap(a, b []string) bool {
+	return a == nil || b == nil || slices.ContainsFunc(a, func(s string) bool { return slices.Contains(b, s) })
+}
+
+func contains(all, some []string) bool {
+	return !slices.ContainsFunc(some, func(s string) bool { return !slices.Contains(all, s) })
+}

@@ -1,0 +1,53 @@
+package statute
+
+import (
+	"time"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// Owed is a duty that a case triggers, for one facility, before the register
+// says which desk is meant.
+type Owed struct {
+	Statute  *Pack
+	Rule     *DutyRule
+	Facility Facility
+}
+
+// Owed returns every duty that the case, assessed as a, triggers at now: by
+// statute, then as in the pack, then by facility. Only what is certain
+// triggers: an unknown condition does not, nor a grade that only could be.
+// Duties whose recipients a person chooses are left out.
+func (s *Set) Owed(c Case, a event.Assessment, now time.Time) []Owed {
+	r := s.read(&c, now)
+	var owed []Owed
+	for _, p := range s.packs {
+		grade := gradeUnder(a, p.ID)
+		for i := range p.Duties {
+			d := &p.Duties[i]
+			if d.Manual || !d.For.coversCase(&c) || d.For.Grade > grade {
+				continue
+			}
+			if d.When != nil && d.When.verdict(r) != True {
+				continue
+			}
+			for _, f := range c.Facilities {
+				if d.For.coversFacility(&f) {
+					owed = append(owed, Owed{Statute: p, Rule: d, Facility: f})
+				}
+			}
+		}
+	}
+	return owed
+}
+
+// gradeUnder returns Ungraded where the statute grades no such case, so that
+// only its duties without a grade remain.
+func gradeUnder(a event.Assessment, statute string) event.Grade {
+	for _, sg := range a.Statutes {
+		if sg.Statute == statute {
+			return sg.Grade
+		}
+	}
+	return event.Ungraded
+}

@@ -1,0 +1,183 @@
+package statute
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// Pack is one instrument of the law.
+type Pack struct {
+	ID        string
+	Title     Text
+	Source    string // number of the instrument and the body that issued it
+	Rank      Text   // its place in the hierarchy of norms
+	Effective Effective
+	Note      Text
+	Criteria  []Criterion
+	Duties    []DutyRule
+
+	SHA256 string // of Raw, in hex
+	Raw    []byte // as it was read; not to be changed
+}
+
+// Text is said in Chinese, which governs, and in English.
+type Text struct{ ZH, EN string }
+
+// Effective is when an instrument is in force: from From until just before
+// Until; a zero Until has no end. A calendar date is midnight at +08:00.
+type Effective struct{ From, Until time.Time }
+
+// Contains reports whether the instrument is in force at the time.
+func (e Effective) Contains(at time.Time) bool {
+	return !at.Before(e.From) && (e.Until.IsZero() || at.Before(e.Until))
+}
+
+// Criterion is a line that sets a grade.
+type Criterion struct {
+	ID         string
+	Grade      event.Grade
+	For        Scope // which cases it speaks of; Grade is not used
+	When       Condition
+	Citation   string
+	Quote      string // the clause in Chinese
+	Confidence event.Confidence
+	Note       Text
+	Fixtures   Fixtures
+
+	judged bool // a person's judgement is part of the condition
+}
+
+// DutyRule is a line that says who tells whom.
+type DutyRule struct {
+	ID         string
+	For        Scope
+	When       Condition // nil: whenever the scope covers the case
+	From, To   Party
+	Act        event.Act
+	Within     *event.Duration // nil: promptly, without a number
+	Clock      Clock
+	Items      []string // items of the report that it discloses; nil: all
+	Manual     bool     // a person chooses the recipients: shown, never routed
+	Citation   string
+	Quote      string // the clause in Chinese
+	Confidence event.Confidence
+	Note       Text
+}
+
+// Scope is the part of the world that a line speaks of. Zero fields do not
+// restrict.
+type Scope struct {
+	About   []event.About
+	Grade   event.Grade // from this grade on, under the pack of the line
+	Region  string      // prefix of a GB/T 2260 code
+	Sector  []string
+	CII     *bool // of the facility
+	Central *bool // of the operator: a central organ or its affiliated unit
+}
+
+func (s *Scope) coversCase(c *Case) bool {
+	about := c.Report.About
+	if about == "" {
+		about = event.AboutIncident
+	}
+	return slices.Contains(s.About, about) && (s.Central == nil || *s.Central == c.Operator.Central)
+}
+
+func (s *Scope) coversFacility(f *Facility) bool {
+	return strings.HasPrefix(f.Region, s.Region) &&
+		(s.Sector == nil || slices.Contains(s.Sector, f.Sector)) &&
+		(s.CII == nil || *s.CII == f.CII)
+}
+
+// coversAny reports whether the line speaks of the case through any of its
+// facilities.
+func (s *Scope) coversAny(c *Case) bool {
+	if !s.coversCase(c) {
+		return false
+	}
+	if s.Region == "" && s.Sector == nil && s.CII == nil {
+		return true
+	}
+	for i := range c.Facilities {
+		if s.coversFacility(&c.Facilities[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+// Clock is the event from which a limit counts.
+type Clock string
+
+const (
+	ClockDiscovered Clock = "discovered" // discovered or learned of (发现或获知)
+	ClockReported   Clock = "reported"   // reported to the one who must pass it on
+	ClockGraded     Clock = "graded"     // graded so that the duty applies
+	ClockHandled    Clock = "handled"    // handling has ended
+)
+
+// Party is one end of a duty. The register says which desk it is.
+type Party struct {
+	Role  Role
+	Level Level // empty for roles that exist once for a facility or operator
+}
+
+// Role is what a party is to the case.
+type Role string
+
+const (
+	RoleOperator         Role = "operator"          // only as the one who tells
+	RoleProtection       Role = "protection"        // 保护工作部门 of the facility
+	RolePublicSecurity   Role = "public-security"   // 公安机关
+	RoleCyberspace       Role = "cyberspace"        // 网信部门
+	RoleCyberspaceOffice Role = "cyberspace-office" // a central organ's own 网信工作机构
+	RoleDepartments      Role = "departments"       // those concerned; only where a person chooses
+)
+
+// Level is the administrative level of a department.
+type Level string
+
+const (
+	LevelNational   Level = "national"
+	LevelProvince   Level = "province"
+	LevelPrefecture Level = "prefecture"
+	LevelCounty     Level = "county"
+	LevelOwn        Level = "own" // the operator's own level
+)
+
+// Case is what is graded.
+type Case struct {
+	Operator   Operator
+	Facilities []Facility
+	Report     event.Report // the merged facts of all reports
+}
+
+// Operator is what the law asks about the one who reports.
+type Operator struct {
+	Level   Level // empty when it has none
+	Central bool  // a central organ or its affiliated unit
+}
+
+// Facility is what the law asks about a thing that an incident happens to.
+type Facility struct {
+	ID     string
+	Region string // GB/T 2260
+	Sector string
+	CII    bool
+}
+
+// Fixtures are cases with the verdict that a criterion must give for them.
+type Fixtures struct {
+	Hit     []Fixture // the criterion is met
+	Below   []Fixture // just short of it: not met
+	Missing []Fixture // a fact is missing: unknown
+}
+
+// Fixture is one such case.
+type Fixture struct {
+	Case Case
+	At   time.Time // zero: when the pack comes into force
+}

@@ -1,0 +1,30 @@
+// Package schemas holds what the product knows as data: the JSON Schemas of a
+// report, the statute packs and the example register. The files are compiled
+// into the program and never fetched; the $id of a schema is a name, not an
+// address.
+package schemas
+
+import (
+	"embed"
+	"io/fs"
+)
+
+//go:embed all:statutes all:report all:register
+var files embed.FS
+
+// The embedded files, each set rooted in its own folder.
+var (
+	Reports   = sub("report")   // *.json: JSON Schema 2020-12, one for each report type, and common.v1.json
+	Statutes  = sub("statutes") // *.yaml: the statute packs
+	Registers = sub("register") // *.yaml: the example register
+)
+
+// sub returns a folder of files. It panics when the folder is not there, which
+// the compiler has already ruled out.
+func sub(dir string) fs.FS {
+	s, err := fs.Sub(files, dir)
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
