@@ -161,6 +161,8 @@ func (e *echo) Refused(event.Stored) bool {
 	return e.refuse && e.asked < 3
 }
 
+func (e *echo) Failed(event.Stored) {}
+
 func (e *echo) handled() []uint64 {
 	e.mu.Lock()
 	defer e.mu.Unlock()

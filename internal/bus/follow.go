@@ -34,6 +34,9 @@ type Handler interface {
 	// of Handle's output. It returns true to have the record handled again, and
 	// false where the first written simply stands.
 	Refused(in event.Stored) bool
+	// Failed is called when the record could not be handled, before others
+	// behind it are: nothing came of it so far.
+	Failed(in event.Stored)
 }
 
 // Follow runs a follower until ctx ends or its handler says stop.
@@ -229,6 +232,7 @@ func (r *run) failed(ctx context.Context, t *trial, cause error) error {
 	if kind == fault.Stop {
 		return fmt.Errorf("%s stops at record %d: %w", r.f.Name, t.in.Sequence, cause)
 	}
+	r.f.Handler.Failed(t.in)
 	t.attempts++
 	if kind == fault.Retry && t.attempts <= len(r.bus.cfg.Pauses) {
 		r.aside[t.in.Sequence] = t

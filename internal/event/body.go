@@ -2,6 +2,8 @@ package event
 
 import (
 	"encoding/json"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/tocsin-project/tocsin/internal/fault"
@@ -95,6 +97,34 @@ type State struct {
 // IsWithdrawn reports whether the last word on the incident withdraws it.
 func (s State) IsWithdrawn() bool {
 	return s.Withdrawn.Record != 0 && s.Withdrawn.After(s.Reported)
+}
+
+// Data renders what is known as the data of one report, as far as keep says of
+// each path. Facts that are not known are left out.
+func (s State) Data(keep func(path string) bool) (json.RawMessage, error) {
+	data, facts := map[string]json.RawMessage{}, map[string]json.RawMessage{}
+	for path, f := range s.Fields {
+		if string(f.Value) == "null" || !keep(path) {
+			continue
+		}
+		if fact, ok := strings.CutPrefix(path, "facts."); ok {
+			facts[fact] = f.Value
+		} else {
+			data[path] = f.Value
+		}
+	}
+	if len(facts) > 0 {
+		raw, err := json.Marshal(facts)
+		if err != nil {
+			return nil, fmt.Errorf("merged facts: %w", err)
+		}
+		data["facts"] = raw
+	}
+	raw, err := json.Marshal(data)
+	if err != nil {
+		return nil, fmt.Errorf("merged report: %w", err)
+	}
+	return raw, nil
 }
 
 // Cause is the record that made a revision.
@@ -193,6 +223,9 @@ type Escalation struct {
 	// AcknowledgeDefault is the house's target where there is no due time or it
 	// has passed.
 	AcknowledgeDefault Duration `json:"acknowledgeDefault"`
+	// Designated says that the department has named this channel; only then does
+	// reporting here discharge a duty (law.md §2).
+	Designated bool `json:"designated"`
 }
 
 // DueAt returns the earliest due time of the duties newly owed, or nil.
@@ -231,6 +264,7 @@ type Escalated struct {
 	Late          bool            `json:"late"`
 	AcknowledgeBy time.Time       `json:"acknowledgeBy"`
 	Exercise      bool            `json:"exercise"`
+	Designated    bool            `json:"designated"` // the department has named this channel
 	Facilities    []Facility      `json:"facilities"`
 	Hits          []Hit           `json:"hits"`
 	Unknown       []Unknown       `json:"unknown"`

@@ -25,7 +25,10 @@ type Event struct {
 	Raw              json.RawMessage // the event in structured JSON form: what the record keeps
 }
 
-const opParse = "event: parse"
+const (
+	opParse   = "event: parse"
+	jsonSpace = " \t\r\n" // RFC 8259, section 2; bytes.TrimSpace takes more
+)
 
 // ParseEvent reads one CloudEvent in structured mode (CloudEvents 1.0.2, JSON
 // event format), more strictly than the SDK: whatever could mean two things to
@@ -37,7 +40,7 @@ func ParseEvent(raw []byte) (*Event, error) {
 		f.add("$", "has %d bytes: at most %d are taken", len(raw), MaxEventBytes)
 		return nil, f.err(opParse)
 	}
-	raw = bytes.Clone(bytes.TrimSpace(raw))
+	raw = bytes.Clone(bytes.Trim(raw, jsonSpace))
 	w := walk(raw, "$", 0, &f)
 	root := w.document()
 	if w.broken {
@@ -102,7 +105,7 @@ func (e *envelope) decodeBase64(f *faults, m member) {
 // readData reads data that came as bytes of its own. Where it is no JSON at
 // all, the fault names the place it came from.
 func (e *envelope) readData(f *faults, origin string, data []byte) bool {
-	data = bytes.TrimSpace(data)
+	data = bytes.Trim(data, jsonSpace)
 	var inner faults
 	w := walk(data, "$.data", 1, &inner)
 	tree := w.document()

@@ -117,6 +117,7 @@ func TestParseEventSyntax(t *testing.T) {
 		{"empty", " ", []string{"$ is empty"}},
 		{"no object", `[1]`, []string{"$ must be a JSON object"}},
 		{"trailing bytes", withData(minimalData) + "{}", []string{"$ has 2 more bytes behind its end"}},
+		{"trailing vertical tab", withData(minimalData) + "\v", []string{"$ has 1 more bytes behind its end"}},
 		{"duplicate attribute", `{` + head + `,"id":"r-2","data":` + minimalData + `}`, []string{"$.id is given twice"}},
 		{"duplicate by escape", `{` + head + `,"\u0069d":"r-2","data":` + minimalData + `}`, []string{"$.id is given twice"}},
 		{"duplicate deep down", withData(`{"facts":{"outage":[{"scope":"overall","duration":"PT1H","scope":"overall"}]},` + minimalData[1:]),

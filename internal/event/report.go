@@ -167,17 +167,17 @@ type Ransom struct {
 
 // Attachment names a file that stays with the operator.
 type Attachment struct {
-	Name      string `json:"name"`
-	MediaType string `json:"mediaType,omitempty"`
-	Size      int64  `json:"size,omitempty"` // bytes
-	SHA256    string `json:"sha256"`
+	Name      string  `json:"name"`
+	MediaType string  `json:"mediaType,omitempty"`
+	Size      float64 `json:"size,omitempty"` // bytes; whole, but JSON may write it as 1e3
+	SHA256    string  `json:"sha256"`
 }
 
 // AlsoReported is a telling by another channel: telephone, 12387 and so on.
 type AlsoReported struct {
 	Desk      string     `json:"desk,omitempty"`
 	Name      string     `json:"name,omitempty"`
-	Channel   string     `json:"channel"`
+	Channel   string     `json:"channel,omitempty"`
 	At        *time.Time `json:"at,omitempty"`
 	Reference string     `json:"reference,omitempty"`
 }

@@ -29,6 +29,7 @@ func SplitEvents(r io.Reader, yield func(raw []byte) error) error {
 type splitter struct {
 	r         *bufio.Reader
 	onlyArray bool  // the input must be one array
+	limit     int   // bytes of one event
 	offset    int64 // bytes read
 	line      int   // of the next byte, from 1
 
@@ -37,7 +38,7 @@ type splitter struct {
 }
 
 func newSplitter(r io.Reader) *splitter {
-	return &splitter{r: bufio.NewReaderSize(r, 64<<10), line: 1}
+	return &splitter{r: bufio.NewReaderSize(r, 64<<10), limit: maxSplitBytes, line: 1}
 }
 
 // errf places a problem at the byte read last.
@@ -158,8 +159,8 @@ func (s *splitter) event(c byte, yield func([]byte) error) error {
 // balanced reads a string, or brackets with all that they enclose.
 func (s *splitter) balanced(c byte) (err error) {
 	for {
-		if len(s.buf) == maxSplitBytes {
-			return s.errf("an event is longer than %d MiB", maxSplitBytes>>20)
+		if len(s.buf) == s.limit {
+			return s.errf("an event is longer than %d bytes", s.limit)
 		}
 		s.buf = append(s.buf, c)
 		switch c {
@@ -195,8 +196,8 @@ func (s *splitter) text() error {
 			return err
 		case c == '\n':
 			return s.errf("a string does not end on its line")
-		case len(s.buf) == maxSplitBytes:
-			return s.errf("an event is longer than %d MiB", maxSplitBytes>>20)
+		case len(s.buf) == s.limit:
+			return s.errf("an event is longer than %d bytes", s.limit)
 		}
 		s.buf = append(s.buf, c)
 		switch {
@@ -214,8 +215,8 @@ func (s *splitter) text() error {
 // it as an element of a batch.
 func (s *splitter) bare(c byte) error {
 	for {
-		if len(s.buf) == maxSplitBytes {
-			return s.errf("an event is longer than %d MiB", maxSplitBytes>>20)
+		if len(s.buf) == s.limit {
+			return s.errf("an event is longer than %d bytes", s.limit)
 		}
 		s.buf = append(s.buf, c)
 		next, err := s.r.Peek(1)

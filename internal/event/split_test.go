@@ -88,12 +88,14 @@ func (e *endless) Read(p []byte) (int, error) {
 
 func TestSplitEventsOfAnyLength(t *testing.T) {
 	n := 0
-	r := io.MultiReader(strings.NewReader("["), &endless{text: `{"a":1},`, n: 8 << 20}, strings.NewReader("{}]"))
+	r := io.MultiReader(strings.NewReader("["), &endless{text: `{"a":1},`, n: 1 << 20}, strings.NewReader("{}]"))
 	require.NoError(t, SplitEvents(r, func([]byte) error { n++; return nil }))
-	require.Equal(t, 1<<20+1, n)
+	require.Equal(t, 1<<17+1, n)
 
 	for _, text := range []string{`{"a":`, `{"`, `[[`, `[1`, "{  "} {
-		err := SplitEvents(io.MultiReader(strings.NewReader(text), &endless{text: "11111111", n: 64 << 20}), func([]byte) error { return nil })
-		require.ErrorContains(t, err, "an event is longer than 16 MiB", text)
+		s := newSplitter(io.MultiReader(strings.NewReader(text), &endless{text: "11111111", n: 1 << 20}))
+		require.Equal(t, maxSplitBytes, s.limit)
+		s.limit = 1 << 16
+		require.ErrorContains(t, s.run(func([]byte) error { return nil }), "an event is longer than 65536 bytes", text)
 	}
 }

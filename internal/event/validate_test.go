@@ -102,68 +102,65 @@ func TestDataAccepts(t *testing.T) {
 	}
 }
 
+// dataFaults are members added to an initial report, and what is said of them.
+var dataFaults = []struct {
+	members string
+	want    []string
+}{
+	{`"tittle":"x"`, []string{"$.data.tittle is not a field of this report"}},
+	{`"Title":"x"`, []string{"$.data.Title is not a field of this report"}},
+	{`"reason":"duplicate"`, []string{"$.data.reason is not a field of this report"}},
+	{`"duplicateOf":"inc-0"`, []string{"$.data.duplicateOf is not a field of this report"}},
+	{`"facts":null`, []string{"$.data.facts must be an object, not null"}},
+	{`"facts":{"people":1}`, []string{"$.data.facts.people is not a field"}},
+	{`"about":"drill"`, []string{"$.data.about must be one of incident, threat"}},
+	{`"kind":"virus"`, []string{"$.data.kind must be one of malware, network-attack,"}},
+	{`"ownGrade":"ungraded"`, []string{"$.data.ownGrade must be one of general, relatively-large, major, especially-grave"}},
+	{`"title":7`, []string{"$.data.title must be a string, not a number"}},
+	{`"title":"` + strings.Repeat("题", 501) + `"`, []string{"$.data.title must have at most 500 characters, not 501"}},
+	{`"impact":"` + strings.Repeat("x", 20001) + `"`, []string{"$.data.impact must have at most 20000 characters"}},
+	{`"occurredAt":"yesterday"`, []string{"$.data.occurredAt must be an RFC 3339"}},
+	{`"occurredAt":"2025-11-01T08:00:00"`, []string{"$.data.occurredAt must be an RFC 3339"}},
+	{`"occurredAt":"2025-02-30T08:00:00Z"`, []string{"$.data.occurredAt must be an RFC 3339"}},
+	{`"occurredAt":"9999-12-31T23:59:59-12:00"`, []string{"$.data.occurredAt must lie between"}},
+	{`"crimeSuspected":"yes"`, []string{"$.data.crimeSuspected must be true or false, not a string"}},
+	{`"place":{"region":"31000","street":"x"}`, []string{"$.data.place.region must be a GB/T 2260 code", "$.data.place.street is not a field"}},
+	{`"contact":{"post":"值班长","name":"张三"}`, []string{"$.data.contact.name is not a field"}},
+	{`"ransom":{"currency":"yuan"}`, []string{"$.data.ransom.currency must be an ISO 4217 code"}},
+	{`"facts":{"peopleAffected":1.5}`, []string{`$.data.facts.peopleAffected must be a whole number or {"atLeast": …}, not a number`}},
+	{`"facts":{"peopleAffected":"many"}`, []string{`$.data.facts.peopleAffected must be a whole number or {"atLeast": …}, not a string`}},
+	{`"facts":{"peopleAffected":-1}`, []string{"$.data.facts.peopleAffected must be ≥ 0"}},
+	{`"facts":{"peopleAffected":9007199254740992}`, []string{"$.data.facts.peopleAffected must be ≤ 9007199254740991"}},
+	{`"facts":{"peopleAffected":{"atLeast":-1}}`, []string{"$.data.facts.peopleAffected.atLeast must be ≥ 0"}},
+	{`"facts":{"peopleAffected":{"atleast":1}}`, []string{"$.data.facts.peopleAffected.atLeast is required", "$.data.facts.peopleAffected.atleast is not a field"}},
+	{`"facts":{"directLoss":{"amount":null}}`, []string{"$.data.facts.directLoss.amount must be a number or", "$.data.facts.directLoss.currency is required"}},
+	{`"facts":{"directLoss":5000000}`, []string{"$.data.facts.directLoss must be an object, not a number"}},
+	{`"facts":{"systemLoss":"grave"}`, []string{"$.data.facts.systemLoss must be one of none, relatively-serious, serious, especially-serious"}},
+	{`"facts":{"populationShare":[{"level":"county","region":"650000","share":1.2}]}`,
+		[]string{"$.data.facts.populationShare[0].level must be one of province, prefecture", "$.data.facts.populationShare[0].share must be ≤ 1"}},
+	{`"facts":{"populationShare":[{"level":"province","region":"650000","share":0.1},{"level":"province","region":"650000","share":0.2}]}`,
+		[]string{"$.data.facts.populationShare[1].region is given twice: see entry 0"}},
+	{`"facts":{"outage":[{"scope":"overall"}]}`, []string{"$.data.facts.outage[0].since is required, unless duration is given"}},
+	{`"facts":{"outage":[{"scope":"overall","since":null}]}`, []string{"$.data.facts.outage[0].since is required, unless duration is given"}},
+	{`"facts":{"outage":[{"scope":"overall","until":"2025-11-01T08:00:00Z"}]}`, []string{"$.data.facts.outage[0].since is required, unless duration is given"}},
+	{`"facts":{"outage":[{"duration":"PT1H","since":"2025-11-01T08:00:00+08:00"}]}`, []string{"$.data.facts.outage[0].scope is required", "$.data.facts.outage[0].since must not stand beside duration"}},
+	{`"facts":{"outage":[{"scope":"overall","duration":"1h"}]}`, []string{"$.data.facts.outage[0].duration is not an ISO 8601 duration"}},
+	{`"facts":{"outage":[{"scope":"overall","duration":"P1Y"}]}`, []string{"$.data.facts.outage[0].duration years and months have no fixed length"}},
+	{`"facts":{"outage":[{"scope":"overall","duration":{"atLeast":"x"}}]}`, []string{"$.data.facts.outage[0].duration.atLeast is not an ISO 8601 duration"}},
+	{`"facts":{"outage":[{"scope":"overall","since":"2025-11-01T08:00:00+08:00","until":"2025-10-31T23:59:59.999Z"}]}`, []string{"$.data.facts.outage[0].until must not be before since"}},
+	{`"facts":{"siteUnreachable":{"class":"national"}}`,
+		[]string{"$.data.facts.siteUnreachable.class must be one of central, provincial, prefecture, other", "$.data.facts.siteUnreachable.since is required, unless"}},
+	{`"facts":{"defacement":{"class":"other","until":"2025-11-01T08:00:00Z"}}`, []string{"$.data.facts.defacement.since is required beside until"}},
+	{`"facts":{"defacement":{"class":"other","duration":"PT1H","since":"2025-11-01T08:00:00+08:00"}}`, []string{"$.data.facts.defacement.since must not stand beside duration"}},
+	{`"facts":{"defacement":{"class":"other","finding":"wild"}}`, []string{"$.data.facts.defacement.finding must be one of none, relatively-wide, wide, especially-wide"}},
+	{`"attachments":[{"name":"","size":1.5,"sha256":"00"}]`,
+		[]string{"$.data.attachments[0].name must not be empty", "$.data.attachments[0].sha256 must be 64 hexadecimal digits", "$.data.attachments[0].size must be a whole number, not a number"}},
+	{`"alsoReported":[{"channel":"telephone"}]`, []string{"$.data.alsoReported[0].desk is required, unless name is given"}},
+	{`"attachments":{}`, []string{"$.data.attachments must be a list, not an object"}},
+}
+
 func TestDataFaults(t *testing.T) {
-	const (
-		since   = `"since":"2025-11-01T08:00:00+08:00"`
-		either  = "must not stand beside duration"
-		badTime = "must be an RFC 3339"
-	)
-	tests := []struct {
-		members string
-		want    []string
-	}{
-		{`"tittle":"x"`, []string{"$.data.tittle is not a field of this report"}},
-		{`"Title":"x"`, []string{"$.data.Title is not a field of this report"}},
-		{`"reason":"duplicate"`, []string{"$.data.reason is not a field of this report"}},
-		{`"duplicateOf":"inc-0"`, []string{"$.data.duplicateOf is not a field of this report"}},
-		{`"facts":null`, []string{"$.data.facts must be an object, not null"}},
-		{`"facts":{"people":1}`, []string{"$.data.facts.people is not a field"}},
-		{`"about":"drill"`, []string{"$.data.about must be one of incident, threat"}},
-		{`"kind":"virus"`, []string{"$.data.kind must be one of malware, network-attack,"}},
-		{`"ownGrade":"ungraded"`, []string{"$.data.ownGrade must be one of general, relatively-large, major, especially-grave"}},
-		{`"title":7`, []string{"$.data.title must be a string, not a number"}},
-		{`"title":"` + strings.Repeat("题", 501) + `"`, []string{"$.data.title must have at most 500 characters, not 501"}},
-		{`"impact":"` + strings.Repeat("x", 20001) + `"`, []string{"$.data.impact must have at most 20000 characters"}},
-		{`"occurredAt":"yesterday"`, []string{"$.data.occurredAt " + badTime}},
-		{`"occurredAt":"2025-11-01T08:00:00"`, []string{"$.data.occurredAt " + badTime}},
-		{`"occurredAt":"2025-02-30T08:00:00Z"`, []string{"$.data.occurredAt " + badTime}},
-		{`"occurredAt":"9999-12-31T23:59:59-12:00"`, []string{"$.data.occurredAt must lie between"}},
-		{`"crimeSuspected":"yes"`, []string{"$.data.crimeSuspected must be true or false, not a string"}},
-		{`"place":{"region":"31000","street":"x"}`, []string{"$.data.place.region must be a GB/T 2260 code", "$.data.place.street is not a field"}},
-		{`"contact":{"post":"值班长","name":"张三"}`, []string{"$.data.contact.name is not a field"}},
-		{`"ransom":{"currency":"yuan"}`, []string{"$.data.ransom.currency must be an ISO 4217 code"}},
-		{`"facts":{"peopleAffected":1.5}`, []string{`$.data.facts.peopleAffected must be a whole number or {"atLeast": …}, not a number`}},
-		{`"facts":{"peopleAffected":"many"}`, []string{`$.data.facts.peopleAffected must be a whole number or {"atLeast": …}, not a string`}},
-		{`"facts":{"peopleAffected":-1}`, []string{"$.data.facts.peopleAffected must be ≥ 0"}},
-		{`"facts":{"peopleAffected":9007199254740992}`, []string{"$.data.facts.peopleAffected must be ≤ 9007199254740991"}},
-		{`"facts":{"peopleAffected":{"atLeast":-1}}`, []string{"$.data.facts.peopleAffected.atLeast must be ≥ 0"}},
-		{`"facts":{"peopleAffected":{"atleast":1}}`, []string{"$.data.facts.peopleAffected.atLeast is required", "$.data.facts.peopleAffected.atleast is not a field"}},
-		{`"facts":{"directLoss":{"amount":null}}`, []string{"$.data.facts.directLoss.amount must be a number or", "$.data.facts.directLoss.currency is required"}},
-		{`"facts":{"directLoss":5000000}`, []string{"$.data.facts.directLoss must be an object, not a number"}},
-		{`"facts":{"systemLoss":"grave"}`, []string{"$.data.facts.systemLoss must be one of none, relatively-serious, serious, especially-serious"}},
-		{`"facts":{"populationShare":[{"level":"county","region":"650000","share":1.2}]}`,
-			[]string{"$.data.facts.populationShare[0].level must be one of province, prefecture", "$.data.facts.populationShare[0].share must be ≤ 1"}},
-		{`"facts":{"populationShare":[{"level":"province","region":"650000","share":0.1},{"level":"province","region":"650000","share":0.2}]}`,
-			[]string{"$.data.facts.populationShare[1].region is given twice: see entry 0"}},
-		{`"facts":{"outage":[{"scope":"overall"}]}`, []string{"$.data.facts.outage[0].since is required, unless duration is given"}},
-		{`"facts":{"outage":[{"scope":"overall","since":null}]}`, []string{"$.data.facts.outage[0].since is required, unless duration is given"}},
-		{`"facts":{"outage":[{"scope":"overall","until":"2025-11-01T08:00:00Z"}]}`, []string{"$.data.facts.outage[0].since is required, unless duration is given"}},
-		{`"facts":{"outage":[{"duration":"PT1H",` + since + `}]}`, []string{"$.data.facts.outage[0].scope is required", "$.data.facts.outage[0].since " + either}},
-		{`"facts":{"outage":[{"scope":"overall","duration":"1h"}]}`, []string{"$.data.facts.outage[0].duration is not an ISO 8601 duration"}},
-		{`"facts":{"outage":[{"scope":"overall","duration":"P1Y"}]}`, []string{"$.data.facts.outage[0].duration years and months have no fixed length"}},
-		{`"facts":{"outage":[{"scope":"overall","duration":{"atLeast":"x"}}]}`, []string{"$.data.facts.outage[0].duration.atLeast is not an ISO 8601 duration"}},
-		{`"facts":{"outage":[{"scope":"overall",` + since + `,"until":"2025-10-31T23:59:59.999Z"}]}`, []string{"$.data.facts.outage[0].until must not be before since"}},
-		{`"facts":{"siteUnreachable":{"class":"national"}}`,
-			[]string{"$.data.facts.siteUnreachable.class must be one of central, provincial, prefecture, other", "$.data.facts.siteUnreachable.since is required, unless"}},
-		{`"facts":{"defacement":{"class":"other","until":"2025-11-01T08:00:00Z"}}`, []string{"$.data.facts.defacement.since is required beside until"}},
-		{`"facts":{"defacement":{"class":"other","duration":"PT1H",` + since + `}}`, []string{"$.data.facts.defacement.since " + either}},
-		{`"facts":{"defacement":{"class":"other","finding":"wild"}}`, []string{"$.data.facts.defacement.finding must be one of none, relatively-wide, wide, especially-wide"}},
-		{`"attachments":[{"name":"","size":1.5,"sha256":"00"}]`,
-			[]string{"$.data.attachments[0].name must not be empty", "$.data.attachments[0].sha256 must be 64 hexadecimal digits", "$.data.attachments[0].size must be a whole number, not a number"}},
-		{`"alsoReported":[{"channel":"telephone"}]`, []string{"$.data.alsoReported[0].desk is required, unless name is given"}},
-		{`"attachments":{}`, []string{"$.data.attachments must be a list, not an object"}},
-	}
-	for _, tt := range tests {
+	for _, tt := range dataFaults {
 		t.Run(tt.members[:min(60, len(tt.members))], func(t *testing.T) {
 			_, err := ParseEvent(eventWith(TypeInitial, tt.members))
 			requireFaults(t, err, tt.want...)

@@ -15,23 +15,24 @@ const ownGrade = "ownGrade"
 // a graver grade, and when the grade next rises by itself.
 func (s *Set) Assess(c Case, now time.Time) event.Assessment {
 	r := s.read(&c, now)
-	computed, own := r.computed(), c.Report.OwnGrade
+	computed, grade := r.grades()
 	a := event.Assessment{
-		Grade:    max(computed, own),
-		CouldBe:  max(computed, own),
+		Grade:    grade,
+		CouldBe:  grade,
 		Statutes: make([]event.StatuteGrade, 0, len(s.packs)),
 		Hits:     []event.Hit{},
 	}
-	if own != event.Ungraded && own != computed {
+	if own := c.Report.OwnGrade; own != event.Ungraded && own != computed {
 		a.Own = &event.OwnGrade{Grade: own, Computed: computed, Raised: own > computed}
 	}
 	open := r.list(&a)
 	for i, p := range s.packs {
 		if view := &r.packs[i]; view.applies {
-			sg := event.StatuteGrade{Statute: p.ID, Grade: r.grade(i), Computed: view.computed, CouldBe: r.grade(i)}
-			sg.CouldBe = max(sg.CouldBe, open[i])
-			a.CouldBe = max(a.CouldBe, sg.CouldBe)
-			a.Statutes = append(a.Statutes, sg)
+			couldBe := max(view.reached, open[i])
+			a.Statutes = append(a.Statutes, event.StatuteGrade{
+				Statute: p.ID, Grade: view.reached, Computed: view.computed, CouldBe: couldBe,
+			})
+			a.CouldBe = max(a.CouldBe, couldBe)
 		}
 	}
 	a.Next = r.next(a.Grade)
@@ -55,7 +56,7 @@ func (r *reading) list(a *event.Assessment) []event.Grade {
 				Statute: statute, Criterion: c.ID, Grade: c.Grade,
 				Citation: c.Citation, Quote: c.Quote, Confidence: c.Confidence,
 			})
-		case r.verdicts[i] == Unknown && c.Grade > r.grade(l.pack):
+		case r.verdicts[i] == Unknown && c.Grade > r.packs[l.pack].reached:
 			open[l.pack] = max(open[l.pack], c.Grade)
 			for _, fact := range r.missing(c.When, buffer[:0]) {
 				a.Unknown = append(a.Unknown, event.Unknown{Fact: fact, Statute: statute, Criterion: c.ID, Grade: c.Grade})
@@ -67,7 +68,7 @@ func (r *reading) list(a *event.Assessment) []event.Grade {
 
 // next finds the first moment after now at which time alone raises the grade:
 // the moments at which something that lasts reaches a limit are tried in
-// order. It leaves r at another moment.
+// order. It leaves r at a later moment.
 func (r *reading) next(grade event.Grade) *event.Next {
 	if grade == event.EspeciallyGrave {
 		return nil
@@ -75,7 +76,7 @@ func (r *reading) next(grade event.Grade) *event.Next {
 	now := r.now
 	var moments []time.Time
 	for _, rise := range r.set.rises {
-		rise.fact.each(r.facts(), func(t event.Times) {
+		rise.comparison.fact.each(rise.comparison, r, func(t event.Times) {
 			if _, _, growing := t.Elapsed(now); !growing {
 				return
 			}
@@ -86,8 +87,8 @@ func (r *reading) next(grade event.Grade) *event.Next {
 	}
 	slices.SortFunc(moments, time.Time.Compare)
 	for _, at := range slices.CompactFunc(moments, time.Time.Equal) {
-		r.at(at)
-		if g := max(r.computed(), r.c.Report.OwnGrade); g > grade {
+		r.at(at, func(l *line) bool { return l.timed })
+		if _, g := r.grades(); g > grade {
 			return &event.Next{At: at, Grade: g}
 		}
 	}

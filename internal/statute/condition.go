@@ -153,5 +153,5 @@ func (n node) condition() Condition {
 		return j
 	}
 	n.fail("want a condition: fact, all, any, some, graded or judged")
-	return &judged{from: event.EspeciallyGrave + 1}
+	return nil
 }

@@ -26,8 +26,9 @@ type fact struct {
 	where []string // the keys that may narrow it
 	scale []string // of an ordinal, the least first
 	judge func(*comparison, *reading) Verdict
-	// each visits the times of what lasts; nil for what does not grow.
-	each func(*event.Facts, func(event.Times))
+	// each visits the times of what may last and fits the comparison; nil for
+	// what does not grow.
+	each func(*comparison, *reading, func(event.Times))
 }
 
 var (
@@ -65,24 +66,25 @@ var facts = []fact{
 // which none fits is silent about those that would; an empty one denies them.
 func judgeOutage(c *comparison, r *reading) Verdict {
 	list := r.facts().Outage
-	if c.where.cii && !r.cii {
-		return False
-	}
-	if list != nil && len(list) == 0 {
+	if (c.where.cii && !r.cii) || (list != nil && len(list) == 0) {
 		return False
 	}
 	found, best := false, False
-	for i := range list {
-		o := &list[i]
-		if (c.where.scope != "" && o.Scope != c.where.scope) || (c.where.cii && !r.isCII(o.Facility)) {
-			continue
-		}
-		found, best = true, max(best, c.lasted(o.Times, r.now))
-	}
+	eachOutage(c, r, func(t event.Times) { found, best = true, max(best, c.lasted(t, r.now)) })
 	if !found {
 		return Unknown
 	}
 	return best
+}
+
+func eachOutage(c *comparison, r *reading, visit func(event.Times)) {
+	list := r.facts().Outage
+	for i := range list {
+		o := &list[i]
+		if (c.where.scope == "" || o.Scope == c.where.scope) && (!c.where.cii || r.isCII(o.Facility)) {
+			visit(o.Times)
+		}
+	}
 }
 
 func judgeSite(c *comparison, r *reading) Verdict {
@@ -183,20 +185,14 @@ func (c *comparison) class(class string) Verdict {
 	}
 }
 
-func eachOutage(f *event.Facts, visit func(event.Times)) {
-	for i := range f.Outage {
-		visit(f.Outage[i].Times)
+func eachSite(_ *comparison, r *reading, visit func(event.Times)) {
+	if s := r.facts().SiteUnreachable; s != nil {
+		visit(s.Times)
 	}
 }
 
-func eachSite(f *event.Facts, visit func(event.Times)) {
-	if f.SiteUnreachable != nil {
-		visit(f.SiteUnreachable.Times)
-	}
-}
-
-func eachDefacement(f *event.Facts, visit func(event.Times)) {
-	if f.Defacement != nil {
-		visit(f.Defacement.Times)
+func eachDefacement(_ *comparison, r *reading, visit func(event.Times)) {
+	if d := r.facts().Defacement; d != nil {
+		visit(d.Times)
 	}
 }

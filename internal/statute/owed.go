@@ -51,3 +51,9 @@ func gradeUnder(a event.Assessment, statute string) event.Grade {
 	}
 	return event.Ungraded
 }
+
+// CanFallOn reports whether the duty can ever fall on an operator for a
+// facility, whatever the incident.
+func (d *DutyRule) CanFallOn(o Operator, f Facility) bool {
+	return d.For.coversFacility(&f) && (d.For.Central == nil || *d.For.Central == o.Central)
+}

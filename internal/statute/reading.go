@@ -8,7 +8,7 @@ import (
 )
 
 // reading is a case as a set sees it at one moment. It belongs to one call of
-// Assess or Owed; at moves it to another moment.
+// Assess or Owed; at moves it to a later moment.
 type reading struct {
 	set *Set
 	c   *Case
@@ -21,17 +21,19 @@ type reading struct {
 	covered  []bool        // as set.lines: the criterion speaks of the case
 }
 
-// packReading is what the facts alone say under one pack.
+// packReading is the grade under one pack. All are Ungraded where no criterion
+// speaks of the case.
 type packReading struct {
-	applies           bool
-	computed, couldBe event.Grade // Ungraded where no criterion speaks of the case
+	applies  bool
+	computed event.Grade // by the facts alone
+	couldBe  event.Grade // by the facts alone, and those that are missing
+	reached  event.Grade // with the operator's judgement
 }
 
 func (s *Set) read(c *Case, now time.Time) *reading {
-	flags := make([]bool, len(s.lines))
 	r := &reading{
 		set: s, c: c, packs: make([]packReading, len(s.packs)),
-		verdicts: make([]Verdict, len(s.lines)), covered: flags,
+		verdicts: make([]Verdict, len(s.lines)), covered: make([]bool, len(s.lines)),
 	}
 	for i := range c.Facilities {
 		r.cii = r.cii || c.Facilities[i].CII
@@ -41,7 +43,13 @@ func (s *Set) read(c *Case, now time.Time) *reading {
 			r.covered[i], r.packs[l.pack].applies = true, true
 		}
 	}
-	r.at(now)
+	for i := range r.packs {
+		if p := &r.packs[i]; p.applies {
+			g := event.General // 一般 is what is left over
+			p.computed, p.couldBe, p.reached = g, g, max(g, c.Report.OwnGrade)
+		}
+	}
+	r.at(now, func(*line) bool { return true })
 	return r
 }
 
@@ -57,18 +65,15 @@ func (r *reading) isCII(facility string) bool {
 	return i >= 0 && r.c.Facilities[i].CII
 }
 
-// at finds every verdict for a moment. Criteria that look at the grade under
-// another pack come second, when that grade is known.
-func (r *reading) at(now time.Time) {
+// at finds the verdicts of the lines that are asked for at a moment that is
+// not before the last one. Time only raises: what is met stays met. Criteria
+// that look at the grade under another pack come second, when it is known.
+func (r *reading) at(now time.Time, asked func(*line) bool) {
 	r.now = now
-	for i := range r.packs {
-		if p := &r.packs[i]; p.applies {
-			p.computed, p.couldBe = event.General, event.General // 一般 is what is left over
-		}
-	}
 	for _, derived := range [...]bool{false, true} {
 		for i := range r.set.lines {
-			if l := &r.set.lines[i]; l.derived == derived && r.covered[i] {
+			l := &r.set.lines[i]
+			if l.derived == derived && r.covered[i] && asked(l) {
 				r.verdicts[i] = r.decide(l)
 			}
 		}
@@ -93,21 +98,20 @@ func (r *reading) decide(l *line) Verdict {
 		r.own = own
 		v = l.criterion.When.verdict(r)
 	}
+	if v == True {
+		p.reached = max(p.reached, l.criterion.Grade)
+	}
 	return v
 }
 
-// computed returns the gravest grade that the facts alone give.
-func (r *reading) computed() event.Grade {
-	g := event.General
+// grades returns the gravest grades by the facts alone, and with the
+// operator's judgement.
+func (r *reading) grades() (computed, reached event.Grade) {
+	computed, reached = event.General, max(event.General, r.c.Report.OwnGrade)
 	for i := range r.packs {
-		g = max(g, r.packs[i].computed)
+		computed, reached = max(computed, r.packs[i].computed), max(reached, r.packs[i].reached)
 	}
-	return g
-}
-
-// grade returns the grade under one pack, which the own grade can only raise.
-func (r *reading) grade(pack int) event.Grade {
-	return max(r.packs[pack].computed, r.c.Report.OwnGrade)
+	return computed, reached
 }
 
 // missing appends the facts that leave a condition open, each once.

@@ -27,12 +27,13 @@ type line struct {
 	pack      int // index in packs
 	criterion *Criterion
 	derived   bool // it looks at the grade under another pack
+	timed     bool // time alone can change its verdict
 }
 
 // rise is a length of time after which what lasts may meet a criterion.
 type rise struct {
-	fact  *fact
-	after time.Duration
+	comparison *comparison
+	after      time.Duration
 }
 
 // Load reads every *.yaml at the root of fsys. The error is of kind Reject and
@@ -138,8 +139,9 @@ func newSet(packs []*Pack) *Set {
 		for i, p := range s.packs {
 			for j := range p.Criteria {
 				if c := &p.Criteria[j]; c.Grade == grade {
-					s.lines = append(s.lines, line{i, c, c.derived()})
-					s.addRises(c)
+					rises := risesOf(c)
+					s.lines = append(s.lines, line{i, c, c.derived(), c.derived() || rises != nil})
+					s.rises = append(s.rises, rises...)
 				}
 			}
 		}
@@ -147,20 +149,20 @@ func newSet(packs []*Pack) *Set {
 	return s
 }
 
-func (s *Set) addRises(c *Criterion) {
+// risesOf lists the lengths of time that matter to a criterion.
+func risesOf(c *Criterion) (rises []rise) {
 	walk(c.When, func(part Condition) {
 		cmp, ok := part.(*comparison)
 		if !ok || cmp.fact.each == nil {
 			return
 		}
-		r := rise{cmp.fact, cmp.length}
+		r := rise{cmp, cmp.length}
 		if cmp.strict {
 			r.after++
 		}
-		if !slices.Contains(s.rises, r) {
-			s.rises = append(s.rises, r)
-		}
+		rises = append(rises, r)
 	})
+	return rises
 }
 
 // Packs returns the packs, sorted by id.

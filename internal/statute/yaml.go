@@ -1,12 +1,14 @@
 package statute
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 
@@ -76,7 +78,12 @@ func parseDocument(raw []byte, faults *[]fault.Detail) (node, bool) {
 	// Duplicate keys are found below, with their path and all of them at once.
 	file, err := parser.ParseBytes(raw, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
-		root.fail("not YAML: %v", err)
+		var syntax *yaml.SyntaxError
+		if errors.As(err, &syntax) && syntax.Token != nil {
+			root.fail("not YAML: line %d: %s", syntax.Token.Position.Line, syntax.Message)
+		} else {
+			root.fail("not YAML: %v", err)
+		}
 		return root, false
 	}
 	if len(file.Docs) != 1 || file.Docs[0].Body == nil {

@@ -1,0 +1,153 @@
+// Package classifier grades incidents. It folds every report of an incident, in
+// ledger order, into what is known of it, and writes one record a report:
+// incident.graded, with the merged facts, the grade under each statute, and
+// every decision that follows (duties, desks, due times, who was told).
+// Nothing after it decides again.
+//
+// One history for each incident: revisions are literal subjects, so the ledger
+// takes each number once. A revision that somebody else wrote first is read and
+// the report folded again on top of it. A report at or below "through" is done,
+// except those that the revision names as set aside.
+//
+// A record keeps the hashes of the packs and the register that decided; what
+// was decided stays when they change.
+package classifier
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// Name of the service; its position on the ledger is kept under it.
+const Name = "classifier"
+
+// Deps are what the service works with.
+type Deps struct {
+	Bus      *bus.Bus
+	Clock    clock.Clock
+	Rulebook Rulebook
+}
+
+// Run grades until ctx ends.
+func Run(ctx context.Context, d Deps) error {
+	return d.Bus.Follow(ctx, bus.Follower{
+		Name: Name, Subjects: []string{event.AllAccepted},
+		Handler: &handler{deps: d, last: map[string]*event.Graded{}, aside: map[string][]uint64{}},
+		Key:     incidentOf,
+		GiveUp:  d.Rulebook.Register.GiveUp(Name, d.Clock),
+	})
+}
+
+// incidentOf is the part of the subject that names the incident.
+func incidentOf(in event.Stored) string {
+	a := event.ParseSubject(in.Subject)
+	return a.Operator + "." + a.Incident
+}
+
+// handler keeps the last revision of the incidents in hand. Only the follower
+// calls it, one record at a time.
+type handler struct {
+	deps Deps
+	// last is the end of each incident's history as far as we know it; nil
+	// where it must be read.
+	last map[string]*event.Graded
+	// aside are causes that failed here and are tried again or were given up. A
+	// revision made meanwhile names them, so that they are not taken for folded.
+	aside map[string][]uint64
+}
+
+// maxCached bounds the cache; the ledger has the rest.
+const maxCached = 20_000
+
+// Handle makes the next revision of the record's incident, or nothing when the
+// record is folded already.
+func (h *handler) Handle(ctx context.Context, in event.Stored) ([]event.Record, error) {
+	a, err := event.Decode[event.Accepted](in)
+	if err != nil {
+		return nil, err
+	}
+	key := incidentOf(in)
+	last, err := h.load(ctx, key, a.Type)
+	if err != nil {
+		return nil, err
+	}
+	aside := h.aside[key]
+	if last != nil {
+		if in.Sequence <= last.Through && !slices.Contains(last.Aside, in.Sequence) {
+			return nil, nil
+		}
+		aside = union(last.Aside, aside)
+	}
+	next, err := h.deps.Rulebook.Revise(last, in.Sequence, a, without(aside, in.Sequence))
+	if err != nil {
+		return nil, err
+	}
+	record, err := event.NewRecord(event.GradedSubject(next.Operator, next.Incident, next.Revision), h.deps.Clock.Now(), "", next)
+	if err != nil {
+		return nil, err
+	}
+	h.last[key] = next
+	h.aside[key] = without(h.aside[key], in.Sequence)
+	if len(h.aside[key]) == 0 {
+		delete(h.aside, key)
+	}
+	return []event.Record{record}, nil
+}
+
+// load returns the last revision of an incident. A first report of an incident
+// that is not in the cache is taken for new without asking: where that is
+// wrong, the ledger refuses its revision 1, and the incident is read.
+func (h *handler) load(ctx context.Context, key, reportType string) (*event.Graded, error) {
+	last, met := h.last[key]
+	if last != nil || !met && reportType == event.TypeInitial {
+		return last, nil
+	}
+	stored, err := h.deps.Bus.Last(ctx, "incident.graded."+key+".*")
+	if errors.Is(err, bus.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if last, err = event.Decode[event.Graded](stored); err != nil {
+		return nil, err
+	}
+	if len(h.last) >= maxCached {
+		clear(h.last)
+	}
+	h.last[key] = last
+	return last, nil
+}
+
+// Refused forgets what was thought of the incident, so that the revision that
+// was written first is read and the report folded on top of it.
+func (h *handler) Refused(in event.Stored) bool {
+	h.last[incidentOf(in)] = nil
+	return true
+}
+
+// Failed notes that a report is not folded, whatever comes after it.
+func (h *handler) Failed(in event.Stored) {
+	key := incidentOf(in)
+	h.last[key] = nil
+	h.aside[key] = union(h.aside[key], []uint64{in.Sequence})
+}
+
+func union(a, b []uint64) []uint64 {
+	out := slices.Clone(a)
+	for _, seq := range b {
+		if !slices.Contains(out, seq) {
+			out = append(out, seq)
+		}
+	}
+	return out
+}
+
+func without(a []uint64, seq uint64) []uint64 {
+	return slices.DeleteFunc(slices.Clone(a), func(s uint64) bool { return s == seq })
+}

@@ -1,0 +1,140 @@
+// Package router carries out what a graded record decided: one
+// incident.escalated for each desk that it names, with everything that the desk
+// needs. It decides nothing, so a repeat says the same; the first written
+// stands. When such a record is on disk, the duty is met: reportedAt is the
+// moment before.
+//
+// A record that some service could not handle becomes an escalation too, to
+// the desk that must look at it, as ungraded.
+package router
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/register"
+)
+
+// Name of the service; its position on the ledger is kept under it.
+const Name = "router"
+
+// Deps are what the service works with. The register is asked only who looks
+// at a record that cannot be routed.
+type Deps struct {
+	Bus      *bus.Bus
+	Clock    clock.Clock
+	Register *register.Register
+}
+
+// Run routes until ctx ends.
+func Run(ctx context.Context, d Deps) error {
+	return d.Bus.Follow(ctx, bus.Follower{
+		Name: Name, Subjects: []string{event.AllGraded, event.AllUnhandled},
+		Handler: handler{d.Clock},
+		Key:     func(in event.Stored) string { return in.Subject },
+		GiveUp:  d.Register.GiveUp(Name, d.Clock),
+	})
+}
+
+type handler struct{ clock clock.Clock }
+
+// Handle makes the escalations of a graded or unhandled record.
+func (h handler) Handle(_ context.Context, in event.Stored) ([]event.Record, error) {
+	if event.ParseSubject(in.Subject).Kind == event.KindUnhandled {
+		return h.review(in)
+	}
+	g, err := event.Decode[event.Graded](in)
+	if err != nil {
+		return nil, err
+	}
+	now := h.clock.Now()
+	out := make([]event.Record, 0, len(g.Escalations))
+	for _, e := range g.Escalations {
+		revision := strconv.Itoa(g.Revision)
+		report, err := disclose(g.State, e)
+		if err != nil {
+			return nil, err
+		}
+		due := e.DueAt()
+		body := event.Escalated{
+			ID:   event.EscalationID(e.Desk, g.Operator, g.Incident, revision),
+			Desk: e.Desk, Operator: g.Operator, Incident: g.Incident, Revision: g.Revision,
+			About: g.About, Grade: g.Grade, CouldBe: g.CouldBe, Peak: g.Peak, Own: g.Own, Next: g.Next,
+			Change: g.Change, Withdrawal: g.Withdrawal,
+			From: e.From, Act: e.Act, Duties: e.Duties, Standing: e.Standing,
+			DueAt: due, ReportedAt: now, Late: due != nil && now.After(*due),
+			AcknowledgeBy: acknowledgeBy(now, due, e), Designated: e.Designated,
+			Facilities: g.Facilities, Hits: g.Hits, Unknown: g.Unknown,
+			Report: report, Cause: g.Cause, Rules: g.Rules,
+		}
+		r, err := event.NewRecord(event.EscalatedSubject(e.Desk, g.Operator, g.Incident, revision), now, "", body)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+// review puts a record that nobody could handle before a person.
+func (h handler) review(in event.Stored) ([]event.Record, error) {
+	u, err := event.Decode[event.Unhandled](in)
+	if err != nil {
+		return nil, err
+	}
+	now := h.clock.Now()
+	// Not a revision: its number is the record that could not be handled.
+	revision := "u" + strconv.FormatUint(u.Record, 10)
+	r, err := event.NewRecord(event.EscalatedSubject(u.Desk, u.Operator, u.Incident, revision), now, "", event.Escalated{
+		ID:   event.EscalationID(u.Desk, u.Operator, u.Incident, revision),
+		Desk: u.Desk, Operator: u.Operator, Incident: u.Incident,
+		Grade: event.Ungraded, CouldBe: event.EspeciallyGrave, From: u.Operator, Act: event.ActReview,
+		Duties: []event.Duty{}, ReportedAt: now, AcknowledgeBy: now.Add(time.Duration(u.AcknowledgeWithin)),
+		Facilities: []event.Facility{}, Hits: []event.Hit{}, Unknown: []event.Unknown{}, Unhandled: u,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return []event.Record{r}, nil
+}
+
+// Refused lets the first written stand: it says the same.
+func (handler) Refused(event.Stored) bool { return false }
+
+// Failed has nothing to forget.
+func (handler) Failed(event.Stored) {}
+
+// acknowledgeBy is the house's target for the desk: its own from reporting,
+// else the due time, else, where there is none or it has passed, the default.
+func acknowledgeBy(now time.Time, due *time.Time, e event.Escalation) time.Time {
+	switch {
+	case e.AcknowledgeWithin != nil:
+		return now.Add(time.Duration(*e.AcknowledgeWithin))
+	case due != nil && due.After(now):
+		return *due
+	}
+	return now.Add(time.Duration(e.AcknowledgeDefault))
+}
+
+// disclose renders the merged facts as far as the desk's duties name them: a
+// duty that names no items discloses all.
+func disclose(s event.State, e event.Escalation) (json.RawMessage, error) {
+	duties := slices.Concat(e.Duties, e.Standing)
+	all := len(duties) == 0
+	var items []string
+	for _, d := range duties {
+		all = all || d.Items == nil
+		items = append(items, d.Items...)
+	}
+	return s.Data(func(path string) bool {
+		top, _, _ := strings.Cut(path, ".")
+		return all || slices.Contains(items, path) || slices.Contains(items, top)
+	})
+}
