@@ -17,7 +17,7 @@ const (
 // Finding is something wrong with a pack that can be applied all the same.
 type Finding struct {
 	Pack     string   `json:"pack"`
-	Line     string   `json:"line"` // criteria/ID or duties/ID
+	Path     string   `json:"path"` // criteria/ID or duties/ID
 	Severity Severity `json:"severity"`
 	Message  string   `json:"message"`
 }
@@ -44,12 +44,12 @@ func (s *Set) Check() []Finding {
 type checker struct {
 	set   *Set
 	pack  *Pack
-	line  string
+	path  string
 	found []Finding
 }
 
 func (k *checker) note(severity Severity, format string, args ...any) {
-	k.found = append(k.found, Finding{k.pack.ID, k.line, severity, fmt.Sprintf(format, args...)})
+	k.found = append(k.found, Finding{k.pack.ID, k.path, severity, fmt.Sprintf(format, args...)})
 }
 
 func (k *checker) sourced(citation, quote string, confidence event.Confidence) {
@@ -63,7 +63,7 @@ func (k *checker) sourced(citation, quote string, confidence event.Confidence) {
 }
 
 func (k *checker) criterion(c *Criterion) {
-	k.line = "criteria/" + c.ID
+	k.path = "criteria/" + c.ID
 	k.sourced(c.Citation, c.Quote, c.Confidence)
 	for _, group := range []struct {
 		name     string
@@ -110,7 +110,7 @@ func (s *Set) try(p *Pack, c *Criterion, f *Fixture) (v Verdict, open []string, 
 }
 
 func (k *checker) duty(d *DutyRule) {
-	k.line = "duties/" + d.ID
+	k.path = "duties/" + d.ID
 	k.sourced(d.Citation, d.Quote, d.Confidence)
 	if (d.From.Role == RoleOperator) == (d.Clock == ClockReported) {
 		k.note(SeverityError, "clock %s with from %s: departments count from what was reported to them, operators cannot", d.Clock, d.From.Role)

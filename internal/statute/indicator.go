@@ -3,6 +3,7 @@ package statute
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/tocsin-project/tocsin/internal/event"
 )
@@ -18,21 +19,24 @@ type indicator struct {
 
 // indicatorsOf lists the limits that a criterion sets.
 func indicatorsOf(c *Criterion) (out []indicator) {
+	add := func(classes []string, limit float64, quantity ...string) {
+		key := strings.Join(strings.Fields(strings.Join(quantity, " ")), " ")
+		out = append(out, indicator{c, fmt.Sprintf("%s of %v", key, c.For.About), classes, limit})
+	}
 	walk(c.When, func(part Condition) {
 		switch part := part.(type) {
 		case *comparison:
 			narrowed := part.where
 			narrowed.classes = nil
-			key := fmt.Sprintf("%s %v {%s} %s", c.For.About, part.fact.path, narrowed, part.currency)
 			limit := part.limit
 			if part.fact.kind == duration {
 				limit = float64(part.length)
 			}
-			out = append(out, indicator{c, key, part.where.classes, limit})
+			add(part.where.classes, limit, part.fact.path, narrowed.String(), part.currency)
 		case *graded:
-			out = append(out, indicator{c, fmt.Sprintf("%s graded under %s", c.For.About, part.statute), nil, float64(part.from)})
+			add(nil, float64(part.from), "graded under "+part.statute)
 		case *judged:
-			out = append(out, indicator{c, fmt.Sprintf("%s judged", c.For.About), nil, float64(part.from)})
+			add(nil, float64(part.from), "judged")
 		}
 	})
 	return out
@@ -61,7 +65,7 @@ func (k *checker) indicators() {
 		if i.criterion.Grade == slices.Max(has) {
 			for g := slices.Min(has); g < i.criterion.Grade; g++ {
 				if !slices.Contains(has, g) {
-					k.line = "criteria/" + i.criterion.ID
+					k.path = "criteria/" + i.criterion.ID
 					k.note(SeverityWarning, "gap: %s has no limit for %s", i.key, g)
 				}
 			}
@@ -70,7 +74,7 @@ func (k *checker) indicators() {
 }
 
 func (k *checker) compare(graver, lesser indicator) {
-	k.line = "criteria/" + graver.criterion.ID
+	k.path = "criteria/" + graver.criterion.ID
 	if graver.limit <= lesser.limit && overlap(graver.classes, lesser.classes) {
 		k.note(SeverityError, "overlap: the limit of %s is not above that of %s", graver.key, lesser.criterion.ID)
 	}

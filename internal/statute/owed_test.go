@@ -152,3 +152,17 @@ func TestPersonalInformationInTheRegionHasNoFloor(t *testing.T) {
 	assert.Empty(t, ids(`"personalInformationPersons":0`))
 	assert.Empty(t, ids(`"personalInformationPersons":{"atLeast":0}`))
 }
+
+// Whatever is owed in some case was known beforehand as something that can be.
+func TestCanFallOn(t *testing.T) {
+	s := embedded(t).InForce(t0)
+	can := func(id, site string, central bool) bool {
+		p, _ := s.Pack("cn-csirm-2025")
+		i := slices.IndexFunc(p.Duties, func(d DutyRule) bool { return d.ID == id })
+		return p.Duties[i].CanFallOn(Operator{Central: central}, facility(site))
+	}
+	assert.True(t, can("cii-operator-to-protection", "dispatch", false))
+	assert.False(t, can("cii-operator-to-protection", "records", false))
+	assert.True(t, can("central-organ-to-own-office", "records", true))
+	assert.False(t, can("other-operator-to-provincial-cyberspace", "records", true))
+}

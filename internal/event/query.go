@@ -1,0 +1,144 @@
+package event
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/tocsin-project/tocsin/internal/fault"
+)
+
+// WatchRequest asks a desk's door for a durable consumer.
+type WatchRequest struct {
+	Client string `json:"client"` // the name of the screen
+	From   uint64 `json:"from"`   // where a new consumer begins, in the ledger
+}
+
+// WatchAnswer names the consumer.
+type WatchAnswer struct {
+	Stream   string         `json:"stream,omitempty"`
+	Consumer string         `json:"consumer,omitempty"`
+	Errors   []fault.Detail `json:"errors,omitempty"`
+}
+
+// EscalationRow is one escalation as queries and watches show it. Its JSON
+// form is the contract's.
+type EscalationRow struct {
+	Escalation     string     `json:"escalation"`
+	Desk           string     `json:"desk"`
+	Incident       string     `json:"incident"`
+	Operator       string     `json:"operator"`
+	Revision       int        `json:"revision"`
+	About          About      `json:"about,omitempty"`
+	Title          string     `json:"title,omitempty"`
+	Grade          Grade      `json:"grade"`
+	Peak           Grade      `json:"peak"`
+	Change         string     `json:"change"`
+	Duties         []Duty     `json:"duties"`
+	From           string     `json:"from"`
+	Act            Act        `json:"act"`
+	DueAt          *time.Time `json:"dueAt"`
+	ReportedAt     time.Time  `json:"reportedAt"`
+	Late           bool       `json:"late"`
+	AcknowledgeBy  time.Time  `json:"acknowledgeBy"`
+	AcknowledgedAt *time.Time `json:"acknowledgedAt"`
+	AcknowledgedBy string     `json:"acknowledgedBy,omitempty"`
+	State          string     `json:"state"`
+	Exercise       bool       `json:"exercise"`
+	Designated     bool       `json:"designated"`
+	Record         uint64     `json:"record"`
+}
+
+// The states of an escalation.
+const (
+	StateOpen             = "open"
+	StateAcknowledged     = "acknowledged"
+	StateOverdue          = "overdue" // the house's target has passed, nobody has acknowledged
+	StateAcknowledgedLate = "acknowledged-late"
+)
+
+// Row renders an escalation with what is known of its acknowledgement at now.
+func (e *Escalated) Row(record uint64, ack *Acknowledgement, now time.Time) EscalationRow {
+	row := EscalationRow{
+		Escalation: e.ID, Desk: e.Desk, Incident: e.Incident, Operator: e.Operator, Revision: e.Revision,
+		About: e.About, Title: e.title(), Grade: e.Grade, Peak: e.Peak, Change: e.Change.Kind,
+		Duties: e.Duties, From: e.From, Act: e.Act, DueAt: e.DueAt, ReportedAt: e.ReportedAt, Late: e.Late,
+		AcknowledgeBy: e.AcknowledgeBy, Exercise: e.Exercise, Designated: e.Designated, Record: record,
+	}
+	if ack != nil {
+		row.AcknowledgedAt, row.AcknowledgedBy = &ack.At, ack.Officer
+	}
+	row.State = row.StateAt(now)
+	return row
+}
+
+// StateAt says how the escalation stands at now.
+func (r EscalationRow) StateAt(now time.Time) string {
+	switch {
+	case r.AcknowledgedAt == nil && now.After(r.AcknowledgeBy):
+		return StateOverdue
+	case r.AcknowledgedAt == nil:
+		return StateOpen
+	case r.AcknowledgedAt.After(r.AcknowledgeBy):
+		return StateAcknowledgedLate
+	}
+	return StateAcknowledged
+}
+
+func (e *Escalated) title() string {
+	var r struct {
+		Title string `json:"title"`
+	}
+	_ = json.Unmarshal(e.Report, &r) // a report without a title has none
+	return r.Title
+}
+
+// Query asks for escalations. Zero fields do not restrict.
+type Query struct {
+	Grade          string     `json:"grade,omitempty"`
+	Operator       string     `json:"operator,omitempty"`
+	Desk           string     `json:"desk,omitempty"`
+	Region         string     `json:"region,omitempty"` // GB/T 2260; a province covers its prefectures
+	Sector         string     `json:"sector,omitempty"`
+	Statute        string     `json:"statute,omitempty"`
+	Since          *time.Time `json:"since,omitempty"` // reportedAt, included
+	Until          *time.Time `json:"until,omitempty"` // reportedAt, excluded
+	Overdue        bool       `json:"overdue,omitempty"`
+	Unacknowledged bool       `json:"unacknowledged,omitempty"`
+	Limit          int        `json:"limit,omitempty"`  // rows of this page at most
+	Cursor         string     `json:"cursor,omitempty"` // of the page before
+}
+
+// QueryAnswer is one page, in ledger order.
+type QueryAnswer struct {
+	Rows []EscalationRow `json:"rows"`
+	// Next is the cursor of the next page; empty on the last one. Cursors stay
+	// good for ever.
+	Next string `json:"next,omitempty"`
+	// Through is the ledger sequence that the answer covers.
+	Through uint64         `json:"through"`
+	Errors  []fault.Detail `json:"errors,omitempty"`
+}
+
+// ShowRequest asks for the story of an incident.
+type ShowRequest struct {
+	Operator string `json:"operator"`
+	Incident string `json:"incident"`
+	After    uint64 `json:"after,omitempty"` // ledger sequence of the entry before
+}
+
+// StoryEntry is one record of an incident's story.
+type StoryEntry struct {
+	Record  uint64          `json:"record"`
+	Type    string          `json:"type"` // accepted, graded, escalated, acknowledged, unhandled
+	At      time.Time       `json:"at"`
+	Subject string          `json:"subject"`
+	Body    json.RawMessage `json:"body"`
+}
+
+// ShowAnswer is one page of a story, in ledger order.
+type ShowAnswer struct {
+	Entries []StoryEntry   `json:"entries"`
+	More    bool           `json:"more,omitempty"`
+	Through uint64         `json:"through"`
+	Errors  []fault.Detail `json:"errors,omitempty"`
+}

@@ -1,0 +1,144 @@
+package statute
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml/ast"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+func (n node) text() string {
+	switch v := n.ast.(type) {
+	case *ast.StringNode:
+		if strings.TrimSpace(v.Value) != "" {
+			return v.Value
+		}
+	case *ast.LiteralNode:
+		return strings.TrimSpace(v.Value.Value)
+	}
+	n.fail("want text; quote digits")
+	return ""
+}
+
+var (
+	idPattern     = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+	regionPattern = regexp.MustCompile(`^[0-9]{2,6}$`)
+	shanghai      = time.FixedZone("+08:00", 8*60*60)
+)
+
+func (n node) id() string {
+	s := n.text()
+	if s != "" && (!idPattern.MatchString(s) || len(s) > 64) {
+		n.fail("%q is not an id: want lower-case words joined by hyphens, 64 characters at most", s)
+	}
+	return s
+}
+
+func (n node) region() string {
+	s := n.text()
+	if s != "" && !regionPattern.MatchString(s) {
+		n.fail("%q is not a GB/T 2260 code or its beginning", s)
+	}
+	return s
+}
+
+func (n node) boolean() bool {
+	if v, ok := n.ast.(*ast.BoolNode); ok {
+		return v.Value
+	}
+	n.fail("want true or false")
+	return false
+}
+
+func (n node) booleanRef() *bool {
+	b := n.boolean()
+	return &b
+}
+
+func (n node) number() float64 {
+	switch v := n.ast.(type) {
+	case *ast.IntegerNode:
+		switch i := v.Value.(type) {
+		case int64:
+			return float64(i)
+		case uint64:
+			return float64(i)
+		}
+	case *ast.FloatNode:
+		return v.Value
+	}
+	n.fail("want a number")
+	return 0
+}
+
+func (n node) duration() time.Duration {
+	s := n.text()
+	if s == "" {
+		return 0
+	}
+	d, err := event.ParseDuration(s)
+	if err != nil {
+		n.fail("%v", err)
+	}
+	return d
+}
+
+// date reads a calendar date as its first instant in the time of the law.
+func (n node) date() time.Time {
+	s := n.text()
+	if s == "" {
+		return time.Time{}
+	}
+	t, err := time.ParseInLocation(time.DateOnly, s, shanghai)
+	if err != nil {
+		n.fail("%q is not a calendar date such as 2025-11-01", s)
+	}
+	return t
+}
+
+func (n node) instant() time.Time {
+	s := n.text()
+	if s == "" {
+		return time.Time{}
+	}
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		n.fail("%q is not an RFC 3339 time", s)
+	}
+	return t
+}
+
+func (n node) grade() event.Grade {
+	s := n.text()
+	if s == "" {
+		return event.Ungraded
+	}
+	g, err := event.ParseGrade(s)
+	if err != nil || g == event.Ungraded {
+		n.fail("%q is not a grade: want especially-grave, major, relatively-large or general", s)
+	}
+	return g
+}
+
+// oneOf reads a word of a closed list.
+func oneOf[T ~string](words ...T) func(node) T {
+	return func(n node) T {
+		s := T(n.text())
+		if s != "" && !slices.Contains(words, s) {
+			n.fail("%q is unknown: want one of %s", s, joinWords(words))
+		}
+		return s
+	}
+}
+
+func joinWords[T ~string](words []T) string {
+	out := make([]string, len(words))
+	for i, w := range words {
+		out[i] = string(w)
+	}
+	return strings.Join(out, ", ")
+}

@@ -1,0 +1,166 @@
+// Package desk takes what a department's desk does: it opens the durable
+// consumer through which a screen follows the desk, and it records
+// acknowledgements (签收).
+//
+// The first acknowledgement of an escalation stands, by which post and when. A
+// second one by the same post is answered as a duplicate, one by another post
+// as a conflict, both with the first. An answer goes out after the record is on
+// disk.
+package desk
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"go.uber.org/zap"
+
+	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/fault"
+	"github.com/tocsin-project/tocsin/internal/register"
+)
+
+// Name of the service.
+const Name = "desk"
+
+const (
+	inHand     = 1024
+	maxOfficer = 200 // characters of a post
+)
+
+// Deps are what the service works with.
+type Deps struct {
+	Bus      *bus.Bus
+	Clock    clock.Clock
+	Log      *zap.Logger
+	Register *register.Register
+}
+
+// Run opens the doors of every desk until ctx ends.
+func Run(ctx context.Context, d Deps) error {
+	s := service{d}
+	return d.Bus.Serve(ctx, Name,
+		bus.Door{Name: "acknowledge", Subject: event.DoorAcknowledge, Limit: inHand, Answer: s.answerAcknowledge},
+		bus.Door{Name: "watch", Subject: event.DoorWatch, Limit: inHand, Answer: s.answerWatch},
+	)
+}
+
+type service struct{ deps Deps }
+
+func (s service) answerAcknowledge(ctx context.Context, req bus.Request) []byte {
+	desk := strings.TrimSuffix(strings.TrimPrefix(req.Subject, "desk."), ".acknowledge")
+	a, err := s.acknowledge(ctx, desk, req.Data)
+	if details := fault.DetailsOf(err); details != nil {
+		a.Status, a.Errors, err = event.StatusRejected, details, nil
+	}
+	return s.encode(a, err)
+}
+
+func (s service) acknowledge(ctx context.Context, desk string, raw []byte) (event.AcknowledgementAnswer, error) {
+	answer := event.AcknowledgementAnswer{Desk: desk}
+	var ack event.Acknowledgement
+	if err := json.Unmarshal(raw, &ack); err != nil {
+		return answer, refuse("$", "is not an acknowledgement: %v", err)
+	}
+	answer.Escalation = ack.Escalation
+	escalated, acknowledged, named, err := event.SubjectsOfEscalation(ack.Escalation)
+	switch {
+	case err != nil:
+		return answer, refuse("$.escalation", "%v", err)
+	case named != desk:
+		return answer, refuse("$.escalation", "is of the desk %s, not of %s", named, desk)
+	}
+	if why := badOfficer(ack.Officer); why != "" {
+		return answer, refuse("$.officer", "%s", why)
+	}
+	if _, err := s.deps.Bus.Last(ctx, escalated); errors.Is(err, bus.ErrNotFound) {
+		return answer, refuse("$.escalation", "no escalation %s", ack.Escalation)
+	} else if err != nil {
+		return answer, err
+	}
+	ack.At = s.deps.Clock.Now()
+	record, err := event.NewRecord(acknowledged, ack.At, ack.Officer, ack)
+	if err != nil {
+		return answer, err
+	}
+	results, err := s.deps.Bus.Commit(ctx, []event.Record{record})
+	if err != nil {
+		return answer, err
+	}
+	stands := &ack
+	answer.Status, answer.Record = event.StatusAccepted, results[0].Sequence
+	if first := results[0].Existing; first != nil {
+		if stands, err = event.Decode[event.Acknowledgement](*first); err != nil {
+			return answer, err
+		}
+		answer.Status = event.StatusDuplicate
+		if stands.Officer != ack.Officer {
+			answer.Status = event.StatusConflict
+		}
+	}
+	answer.AcknowledgedAt, answer.AcknowledgedBy = &stands.At, stands.Officer
+	return answer, nil
+}
+
+func badOfficer(post string) string {
+	switch {
+	case strings.TrimSpace(post) == "":
+		return "is required: the post that takes it up, such as duty-officer"
+	case utf8.RuneCountInString(post) > maxOfficer:
+		return fmt.Sprintf("has more than %d characters", maxOfficer)
+	case !utf8.ValidString(post) || strings.ContainsFunc(post, unicode.IsControl):
+		return "holds characters that cannot be shown"
+	}
+	return ""
+}
+
+func refuse(path, format string, args ...any) error {
+	return fault.Invalid(Name, []fault.Detail{{Path: path, Message: fmt.Sprintf(format, args...)}})
+}
+
+func (s service) answerWatch(ctx context.Context, req bus.Request) []byte {
+	desk := strings.TrimSuffix(strings.TrimPrefix(req.Subject, "desk."), ".watch")
+	answer, err := s.watch(ctx, desk, req.Data)
+	if details := fault.DetailsOf(err); details != nil {
+		answer.Errors, err = details, nil
+	}
+	return s.encode(answer, err)
+}
+
+func (s service) watch(ctx context.Context, desk string, raw []byte) (event.WatchAnswer, error) {
+	var answer event.WatchAnswer
+	var req event.WatchRequest
+	if err := json.Unmarshal(raw, &req); err != nil {
+		return answer, refuse("$", "is not a request to watch: %v", err)
+	}
+	if _, ok := s.deps.Register.Desk(desk); !ok {
+		return answer, refuse("$.desk", "no desk %q in the register", desk)
+	}
+	if req.Client == "" {
+		return answer, refuse("$.client", "is required: a name for this screen")
+	}
+	name, err := s.deps.Bus.Consumer(ctx, desk, req.Client, req.From)
+	answer.Stream, answer.Consumer = event.StreamLedger, name
+	return answer, err
+}
+
+// encode renders an answer; where the outcome is not known there is none, and
+// the client asks again.
+func (s service) encode(answer any, err error) []byte {
+	if err != nil {
+		s.deps.Log.Error("a desk was not answered: the outcome is not known", zap.Error(err))
+		return nil
+	}
+	reply, err := json.Marshal(answer)
+	if err != nil {
+		s.deps.Log.Error("an answer was not encoded", zap.Error(err))
+		return nil
+	}
+	return reply
+}

@@ -1,0 +1,102 @@
+package intake
+
+import (
+	"errors"
+	"io"
+	"net/http"
+
+	"go.uber.org/zap"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/fault"
+	"github.com/tocsin-project/tocsin/internal/httpedge"
+)
+
+// maxBody bounds one request: a batch holds many events of 256 KiB at most.
+const maxBody = 16 << 20
+
+// post takes one report (structured or binary) or a batch of them. A single
+// report is answered with 200 and its receipt, 400 when it is refused and 409 in
+// a conflict, both as problems (RFC 9457); a batch with 200 and one receipt an
+// event, in order. The operator is the last segment of the source.
+func (in *Intake) post(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		in.refuseEnvelope(w, r, body, http.StatusRequestEntityTooLarge, []fault.Detail{{Path: "$", Message: "is larger than 16 MiB"}})
+		return
+	case err != nil:
+		httpedge.Write(w, httpedge.Problem{Status: http.StatusBadRequest, Detail: "the body could not be read"})
+		return
+	}
+	parsed, batch, err := event.FromHTTP(r.Header, body)
+	if err != nil {
+		status := http.StatusBadRequest
+		if !batch {
+			status = http.StatusUnsupportedMediaType
+		}
+		in.refuseEnvelope(w, r, body, status, fault.DetailsOf(err))
+		return
+	}
+	subs := make([]submission, len(parsed))
+	for i, p := range parsed {
+		subs[i] = submission{door: "http", header: ceHeader(r.Header), payload: p.Raw, event: p.Event, err: p.Err}
+		source := ""
+		if p.Event != nil {
+			source = p.Event.Source
+		} else {
+			source = namesOf(r.Header, p.Raw).Source
+		}
+		subs[i].operator = event.OperatorOfSource(source)
+	}
+	receipts, err := in.take(r.Context(), subs)
+	if err != nil {
+		in.deps.Log.Error("a report was not answered: its outcome is not known", zap.Error(err))
+		w.Header().Set("Retry-After", "1")
+		httpedge.Write(w, httpedge.Problem{Status: http.StatusServiceUnavailable, Detail: "the outcome is not known: send the same report again, with the same id"})
+		return
+	}
+	if batch {
+		httpedge.JSON(w, http.StatusOK, receipts)
+		return
+	}
+	answerOne(w, receipts[0])
+}
+
+func answerOne(w http.ResponseWriter, r event.Receipt) {
+	p := httpedge.Problem{Errors: r.Errors, Receipt: &r}
+	switch r.Status {
+	case event.StatusRejected:
+		p.Status, p.Detail = http.StatusBadRequest, "the report is refused; every fault is listed"
+	case event.StatusConflict:
+		p.Status, p.Detail = http.StatusConflict, "another report has this source and id"
+	default:
+		httpedge.JSON(w, http.StatusOK, r)
+		return
+	}
+	httpedge.Write(w, p)
+}
+
+// refuseEnvelope keeps and answers a request that is not even a report.
+func (in *Intake) refuseEnvelope(w http.ResponseWriter, r *http.Request, body []byte, status int, faults []fault.Detail) {
+	s := submission{operator: anybody, door: "http", header: ceHeader(r.Header), payload: body}
+	if err := in.refused.keep(r.Context(), s, faults); err != nil {
+		in.deps.Log.Error("a refused request was not kept", zap.Error(err))
+		httpedge.Write(w, httpedge.Problem{Status: http.StatusServiceUnavailable, Detail: "the outcome is not known: send it again"})
+		return
+	}
+	httpedge.Write(w, httpedge.Problem{Status: status, Detail: "the request cannot be read as CloudEvents", Errors: faults})
+}
+
+// ceHeader is the part of a request's header that belongs to the report; the
+// rest (cookies, authorisation) is not ours to keep.
+func ceHeader(h http.Header) map[string][]string {
+	out := map[string][]string{}
+	for name, values := range h {
+		if name == "Content-Type" || len(name) > 3 && name[:3] == "Ce-" {
+			out[name] = values
+		}
+	}
+	return out
+}

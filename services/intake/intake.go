@@ -1,0 +1,264 @@
+// Package intake takes operators' reports, over NATS and over HTTP, and answers
+// each with a receipt.
+//
+// A receipt goes out after the report is on disk, or after the refused report
+// is; never before. The same report again gets the receipt of the first. A
+// report that is refused is answered with every fault at once, each with its
+// path, and is kept for six calendar months. When the outcome is not known
+// there is no answer, and the sender tries again with the same id: it costs
+// nothing.
+//
+// Intake knows no incident: it checks a report by itself and against the
+// register, and nothing it does depends on what came before.
+package intake
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+
+	"go.uber.org/zap"
+
+	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/fault"
+	"github.com/tocsin-project/tocsin/internal/register"
+)
+
+// Name of the service.
+const Name = "intake"
+
+// inHand bounds the reports that are being taken at one moment; beyond it the
+// answer is "busy".
+const inHand = 4096
+
+// Deps are what the service works with.
+type Deps struct {
+	Bus      *bus.Bus
+	Clock    clock.Clock
+	Log      *zap.Logger
+	Register *register.Register
+}
+
+// Intake takes reports.
+type Intake struct {
+	deps    Deps
+	refused *refusals
+}
+
+// New returns an intake; Run opens its doors on the bus.
+func New(d Deps) *Intake {
+	return &Intake{deps: d, refused: newRefusals(d)}
+}
+
+// Run takes reports on report.<operator> until ctx ends. A report that was
+// published without a reply subject is taken too; its receipt is announced on
+// receipt.<operator>.
+func (in *Intake) Run(ctx context.Context) error {
+	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() { defer close(done); in.refused.run(work) }()
+	err := in.deps.Bus.Serve(ctx, Name, bus.Door{Name: "report", Subject: event.DoorReport, Limit: inHand, Answer: in.answer})
+	stop()
+	<-done
+	return err
+}
+
+func (in *Intake) answer(ctx context.Context, req bus.Request) []byte {
+	s := submission{operator: in.operatorOfToken(strings.TrimPrefix(req.Subject, "report.")), door: "nats", header: req.Header, payload: req.Data}
+	s.event, s.err = event.FromNATS(req.Header, req.Data)
+	receipts, err := in.take(ctx, []submission{s})
+	if err != nil {
+		in.deps.Log.Error("a report was not answered: its outcome is not known", zap.String("operator", s.operator), zap.Error(err))
+		return nil
+	}
+	reply, err := json.Marshal(receipts[0])
+	if err != nil {
+		in.deps.Log.Error("a receipt was not encoded", zap.Error(err))
+		return nil
+	}
+	if req.Reply == "" {
+		if err := in.deps.Bus.Announce(event.ReceiptSubject(s.operator), reply); err != nil {
+			in.deps.Log.Warn("a receipt was not announced", zap.Error(err))
+		}
+	}
+	return reply
+}
+
+func (in *Intake) operatorOfToken(token string) string {
+	if o, ok := in.deps.Register.OperatorByToken(token); ok {
+		return o.ID
+	}
+	return token
+}
+
+// submission is one report as it came, and what could be read of it.
+type submission struct {
+	operator string // as the door says; need not be registered
+	door     string
+	header   map[string][]string
+	payload  []byte
+	event    *event.Event // nil when err is set
+	err      error
+}
+
+// take stores reports and returns one receipt for each, in order. An error
+// means that nothing may be answered.
+func (in *Intake) take(ctx context.Context, subs []submission) ([]event.Receipt, error) {
+	receipts := make([]event.Receipt, len(subs))
+	var records []event.Record
+	var indices []int // of the submissions behind records
+	for i, s := range subs {
+		err := s.err
+		if err == nil {
+			err = in.check(s)
+		}
+		if err != nil {
+			receipts[i] = in.rejection(s, fault.DetailsOf(err))
+			continue
+		}
+		r, err := in.record(s)
+		if err != nil {
+			return nil, err
+		}
+		records, indices = append(records, r), append(indices, i)
+	}
+	results, err := in.deps.Bus.Commit(ctx, records)
+	if err != nil {
+		return nil, err
+	}
+	for k, res := range results {
+		i := indices[k]
+		if receipts[i], err = in.receipt(subs[i], records[k], res); err != nil {
+			return nil, err
+		}
+	}
+	return receipts, in.keepRefused(ctx, subs, receipts)
+}
+
+// check holds a report against the register.
+func (in *Intake) check(s submission) error {
+	o, ok := in.deps.Register.Operator(s.operator)
+	if !ok {
+		return fault.Invalid(Name, []fault.Detail{{Path: "$.source", Message: fmt.Sprintf("the operator %q is not registered", s.operator)}})
+	}
+	return Check(in.deps.Register, o, s.event)
+}
+
+// Check returns every fault that a report has in the eyes of the register: an
+// operator that it may not speak for, facilities that are not the operator's.
+func Check(reg *register.Register, o *register.Operator, e *event.Event) error {
+	var faults []fault.Detail
+	if named, ok := reg.Operator(event.OperatorOfSource(e.Source)); ok && named.ID != o.ID {
+		faults = append(faults, fault.Detail{Path: "$.source", Message: fmt.Sprintf("names the operator %s, but the report was sent as %s", named.ID, o.ID)})
+	}
+	facility := func(path, id string) {
+		if _, ok := o.Facility(id); !ok {
+			faults = append(faults, fault.Detail{Path: path, Message: fmt.Sprintf("%s has no facility %q in the register", o.ID, id)})
+		}
+	}
+	for i, id := range e.Report.Facilities {
+		facility(fmt.Sprintf("$.data.facilities[%d]", i), id)
+	}
+	for i, outage := range e.Report.Facts.Outage {
+		if outage.Facility != "" {
+			facility(fmt.Sprintf("$.data.facts.outage[%d].facility", i), outage.Facility)
+		}
+	}
+	if faults != nil {
+		return fault.Invalid(Name, faults)
+	}
+	return nil
+}
+
+func (in *Intake) record(s submission) (event.Record, error) {
+	e, now := s.event, in.deps.Clock.Now()
+	a := event.Accepted{
+		Operator: s.operator, Incident: e.Subject, Report: e.ID, Source: e.Source, Type: e.Type,
+		ReceivedAt: now, Digest: e.Digest, Event: e.Raw,
+	}
+	if !e.Time.IsZero() {
+		a.SentAt = &e.Time
+	}
+	return event.NewRecord(event.AcceptedSubject(a.Operator, a.Incident, a.Source, a.Report), now, e.Digest, a)
+}
+
+// receipt says what became of a report that was well formed.
+func (in *Intake) receipt(s submission, r event.Record, res bus.Result) (event.Receipt, error) {
+	out := event.Receipt{
+		Status: event.StatusAccepted, Operator: s.operator, Incident: s.event.Subject, Report: s.event.ID,
+		Record: res.Sequence, Digest: s.event.Digest, ReceivedAt: &r.Time, Durability: in.deps.Bus.Durability(),
+	}
+	if res.Existing == nil {
+		return out, nil
+	}
+	first, err := event.Decode[event.Accepted](*res.Existing)
+	if err != nil {
+		return out, err
+	}
+	out.Status, out.ReceivedAt = event.StatusDuplicate, &first.ReceivedAt
+	if res.Existing.Digest != s.event.Digest {
+		out.Status = event.StatusConflict
+		out.Errors = []fault.Detail{{Path: "$.id", Message: fmt.Sprintf("another report with this source and id was received at %s (digest %s); a report that says something new needs an id of its own", first.ReceivedAt.Format("2006-01-02T15:04:05.000Z07:00"), first.Digest)}}
+	}
+	return out, nil
+}
+
+// rejection is the receipt of a refused report, with whatever names it bears.
+func (in *Intake) rejection(s submission, faults []fault.Detail) event.Receipt {
+	out := event.Receipt{Status: event.StatusRejected, Operator: s.operator, Errors: faults}
+	if s.event != nil {
+		out.Incident, out.Report = s.event.Subject, s.event.ID
+		return out
+	}
+	names := namesOf(s.header, s.payload)
+	out.Incident, out.Report = names.Subject, names.ID
+	return out
+}
+
+// names are what even a report that cannot be taken may still tell of itself.
+type names struct {
+	ID      string `json:"id"`
+	Source  string `json:"source"`
+	Subject string `json:"subject"`
+}
+
+func namesOf(h map[string][]string, payload []byte) names {
+	var n names
+	_ = json.Unmarshal(payload, &n) // as far as it goes
+	for name, values := range h {
+		if len(values) == 0 {
+			continue
+		}
+		switch strings.ToLower(name) {
+		case "ce-id":
+			n.ID = values[0]
+		case "ce-source":
+			n.Source = values[0]
+		case "ce-subject":
+			n.Subject = values[0]
+		}
+	}
+	return n
+}
+
+// keepRefused stores what was refused or in conflict, before anybody is told.
+func (in *Intake) keepRefused(ctx context.Context, subs []submission, receipts []event.Receipt) error {
+	failed := make([]error, len(subs))
+	var wg sync.WaitGroup
+	for i, r := range receipts {
+		if r.Status == event.StatusRejected || r.Status == event.StatusConflict {
+			wg.Go(func() { failed[i] = in.refused.keep(ctx, subs[i], r.Errors) })
+		}
+	}
+	wg.Wait()
+	return errors.Join(failed...)
+}
+
+// Handler is intake's HTTP door, POST /v1/reports.
+func (in *Intake) Handler() http.Handler { return http.HandlerFunc(in.post) }
