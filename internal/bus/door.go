@@ -25,7 +25,8 @@ type Door struct {
 	Subject string // may hold wildcards
 	// Limit bounds the requests in hand; beyond it the answer is "busy" at once.
 	Limit int
-	// Answer returns the reply. It must not answer before what it promises is on
+	// Answer returns the reply, or nil when the outcome is not known: the sender
+	// is told to try again. It must not answer before what it promises is on
 	// disk.
 	Answer func(context.Context, Request) []byte
 }
@@ -35,6 +36,7 @@ type Door struct {
 const (
 	HeaderError     = micro.ErrorHeader
 	HeaderErrorCode = micro.ErrorCodeHeader
+	codeTryAgain    = "503"
 )
 
 // Serve opens doors as a NATS micro service (it answers $SRV.PING, INFO and
@@ -83,10 +85,16 @@ func (b *Bus) Serve(ctx context.Context, name string, doors ...Door) error {
 func (b *Bus) answer(ctx context.Context, d Door, req micro.Request) {
 	r := Request{Subject: req.Subject(), Header: nats.Header(req.Headers()), Data: req.Data(), Reply: req.Reply()}
 	reply := d.Answer(ctx, r)
-	if r.Reply == "" || reply == nil {
+	if r.Reply == "" {
 		return
 	}
-	if err := req.Respond(reply); err != nil {
+	var err error
+	if reply == nil {
+		err = req.Error(codeTryAgain, "the outcome is not known: try again", nil)
+	} else {
+		err = req.Respond(reply)
+	}
+	if err != nil {
 		b.cfg.Log.Warn("an answer was not sent", zap.String("door", d.Name), zap.Error(err))
 	}
 }
@@ -94,6 +102,6 @@ func (b *Bus) answer(ctx context.Context, d Door, req micro.Request) {
 func (b *Bus) busy(req micro.Request, door string) {
 	b.cfg.Log.Warn("a request was refused: too many in hand", zap.String("door", door))
 	if req.Reply() != "" {
-		_ = req.Error("503", "busy: try again", nil)
+		_ = req.Error(codeTryAgain, "busy: try again", nil)
 	}
 }

@@ -308,3 +308,11 @@ type Unhandled struct {
 	// AcknowledgeWithin is the house's target for a person to look.
 	AcknowledgeWithin Duration `json:"acknowledgeWithin"`
 }
+
+// RulesBody is the body of rules.<sha256>: a pack or a register, whole.
+type RulesBody struct {
+	Kind   string `json:"kind"` // statute or register
+	ID     string `json:"id"`
+	SHA256 string `json:"sha256"` // of Text
+	Text   string `json:"text"`   // the YAML, byte for byte
+}

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestCheckFinds(t *testing.T) {
-	p, err := Decode([]byte(minimal + `criteria:
+// unsound loads, and Check has something to say about each of its lines.
+const unsound = `criteria:
   - id: bare
     grade: major
     when: {fact: facts.peopleAffected, atLeast: 100}
@@ -50,7 +50,10 @@ duties:
     to: protection
     act: forward
     clock: reported
-`))
+`
+
+func TestCheckFinds(t *testing.T) {
+	p, err := Decode([]byte(minimal + unsound))
 	require.NoError(t, err)
 	var lines []string
 	for _, f := range newSet([]*Pack{p}).Check() {

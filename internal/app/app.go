@@ -1,0 +1,311 @@
+// Package app puts the product together: it starts the server, opens the bus,
+// records the rules in force and runs the services. It is the only package that
+// knows them all.
+//
+// Starting is a straight line, and what was started is stopped in reverse: doors
+// first, so that what is in hand is finished, then the writers, the connection
+// and the server. A service that ends with an error ends the whole: what
+// restarts it finds everything on disk.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/httpedge"
+	"github.com/tocsin-project/tocsin/services/classifier"
+	"github.com/tocsin-project/tocsin/services/desk"
+	"github.com/tocsin-project/tocsin/services/intake"
+	"github.com/tocsin-project/tocsin/services/ledger"
+	"github.com/tocsin-project/tocsin/services/router"
+)
+
+// Config is how the product is started.
+type Config struct {
+	Data       string // folder of the embedded server and the index
+	NATSListen string // HOST:PORT of the embedded server; loopback only
+	HTTPListen string // HOST:PORT; loopback only; empty opens no HTTP
+	Roles      []string
+	Rulebook   classifier.Rulebook
+
+	NATS       string // an existing NATS instead of the embedded one
+	Monitor    string // its monitoring address, to ask whether it syncs every write
+	Unverified bool   // go on when that cannot be shown
+
+	Clock clock.Clock
+	Log   *zap.Logger
+}
+
+// role is one service as it can be asked for with --role.
+type role struct {
+	name  string
+	run   func(*App, context.Context) error
+	serve bool // it answers requests
+}
+
+// roles is the table of services, in the order of a report's path. A new
+// service is a line here and a folder under services.
+var roles = []role{
+	{intake.Name, (*App).runIntake, true},
+	{classifier.Name, (*App).runClassifier, false},
+	{router.Name, (*App).runRouter, false},
+	{desk.Name, (*App).runDesk, true},
+	{ledger.Name, (*App).runLedger, true},
+}
+
+// Roles lists the names of the services.
+func Roles() []string {
+	var names []string
+	for _, r := range roles {
+		names = append(names, r.name)
+	}
+	return names
+}
+
+// App is the running product.
+type App struct {
+	cfg      Config
+	server   *bus.Server // nil with an existing NATS
+	nc       *nats.Conn
+	bus      *bus.Bus
+	listener net.Listener // nil without HTTP
+	stop     context.CancelFunc
+	ended    chan struct{}
+	err      error // of the services; owned by the run goroutine until ended is closed
+	stopOnce sync.Once
+}
+
+// Start starts everything and returns when requests are answered.
+func Start(ctx context.Context, cfg Config) (a *App, err error) {
+	a = &App{cfg: cfg, ended: make(chan struct{})}
+	close(a.ended) // nothing runs yet
+	defer func() {
+		if err != nil {
+			a.Stop()
+		}
+	}()
+	if err := a.check(); err != nil {
+		return nil, err
+	}
+	if err := a.connect(ctx); err != nil {
+		return nil, err
+	}
+	a.bus, err = bus.Open(ctx, a.nc, bus.Config{Clock: cfg.Clock, Log: cfg.Log, Unverified: cfg.Unverified})
+	if err != nil {
+		return nil, err
+	}
+	if err := recordRules(ctx, a.bus, cfg.Clock, cfg.Rulebook); err != nil {
+		return nil, err
+	}
+	if cfg.HTTPListen != "" && a.has(intake.Name) {
+		if a.listener, err = net.Listen("tcp", cfg.HTTPListen); err != nil {
+			return nil, fmt.Errorf("http: %w", err)
+		}
+	}
+	a.run()
+	return a, a.ready(ctx)
+}
+
+// check refuses what would be unsafe: until identities exist, every door
+// listens on loopback only.
+func (a *App) check() error {
+	for _, name := range a.cfg.Roles {
+		if !slices.Contains(Roles(), name) {
+			return fmt.Errorf("no role %q: there are %v", name, Roles())
+		}
+	}
+	for door, listen := range map[string]string{"NATS": a.cfg.NATSListen, "HTTP": a.cfg.HTTPListen} {
+		if listen == "" || door == "NATS" && a.cfg.NATS != "" {
+			continue
+		}
+		host, _, err := net.SplitHostPort(listen)
+		if err != nil {
+			return fmt.Errorf("%s address: %w", door, err)
+		}
+		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			return fmt.Errorf("%s would listen on %s: until identities exist, only loopback is allowed (127.0.0.1, ::1, localhost)", door, listen)
+		}
+	}
+	return nil
+}
+
+func (a *App) connect(ctx context.Context) (err error) {
+	if a.cfg.NATS == "" {
+		a.server, err = bus.StartServer(bus.ServerConfig{Dir: filepath.Join(a.cfg.Data, "nats"), Listen: a.cfg.NATSListen, Log: a.cfg.Log})
+		if err != nil {
+			return err
+		}
+		a.nc, err = a.server.Connect()
+		return err
+	}
+	a.nc, err = nats.Connect(a.cfg.NATS, bus.ConnectOptions("tocsin services")...)
+	if err != nil {
+		return fmt.Errorf("nats at %s: %w", a.cfg.NATS, err)
+	}
+	if a.cfg.Unverified {
+		a.cfg.Log.Warn("nobody has shown that the server syncs every write; every receipt says so")
+		return nil
+	}
+	if err := bus.VerifySync(ctx, a.nc, a.cfg.Monitor); err != nil {
+		return fmt.Errorf("refusing to keep evidence on %s: %w; give --nats-monitor, or --unverified-durability, which every receipt repeats", a.cfg.NATS, err)
+	}
+	return nil
+}
+
+func (a *App) has(name string) bool {
+	return len(a.cfg.Roles) == 0 || slices.Contains(a.cfg.Roles, name)
+}
+
+// run starts the services; the first that fails stops the others.
+func (a *App) run() {
+	ctx, stop := context.WithCancel(context.Background())
+	a.stop, a.ended = stop, make(chan struct{})
+	g, ctx := errgroup.WithContext(ctx)
+	for _, r := range roles {
+		if !a.has(r.name) {
+			continue
+		}
+		g.Go(func() error {
+			err := r.run(a, ctx)
+			if ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)) {
+				return nil
+			}
+			return fmt.Errorf("%s ended: %w", r.name, err)
+		})
+	}
+	go func() {
+		defer close(a.ended)
+		a.err = g.Wait()
+	}()
+}
+
+// readyWait is how long the doors may take to open.
+const readyWait = 10 * time.Second
+
+// ready returns when every door answers.
+func (a *App) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyWait)
+	defer cancel()
+	for _, r := range roles {
+		if !r.serve || !a.has(r.name) {
+			continue
+		}
+		for {
+			if _, err := a.nc.Request("$SRV.PING."+r.name, nil, time.Second); err == nil {
+				break
+			}
+			select {
+			case <-time.After(20 * time.Millisecond):
+			case <-a.ended:
+				return a.err
+			case <-ctx.Done():
+				return fmt.Errorf("%s did not open its doors within %v", r.name, readyWait)
+			}
+		}
+	}
+	return nil
+}
+
+// Wait returns when a service has failed, with its error, or when ctx ends.
+func (a *App) Wait(ctx context.Context) error {
+	select {
+	case <-a.ended:
+		return a.err
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+// Stop finishes what is in hand and stops everything, in reverse order. It may
+// be called twice.
+func (a *App) Stop() {
+	a.stopOnce.Do(func() {
+		if a.stop != nil {
+			a.stop()
+		}
+		<-a.ended
+		if a.listener != nil {
+			_ = a.listener.Close()
+		}
+		if a.bus != nil {
+			a.bus.Close()
+		}
+		if a.nc != nil {
+			a.nc.Close()
+		}
+		if a.server != nil {
+			a.server.Stop()
+		}
+	})
+}
+
+// NATSAddr is the address that clients connect to.
+func (a *App) NATSAddr() string {
+	if a.server == nil {
+		return a.cfg.NATS
+	}
+	return "nats://" + a.server.Addr()
+}
+
+// HTTPAddr is the base address of the HTTP door, or "".
+func (a *App) HTTPAddr() string {
+	if a.listener == nil {
+		return ""
+	}
+	return "http://" + a.listener.Addr().String()
+}
+
+func (a *App) runIntake(ctx context.Context) error {
+	in := intake.New(intake.Deps{Bus: a.bus, Clock: a.cfg.Clock, Log: a.cfg.Log.Named(intake.Name), Register: a.cfg.Rulebook.Register})
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return in.Run(ctx) })
+	if a.listener != nil {
+		g.Go(func() error { return a.serveHTTP(ctx, in) })
+	}
+	return g.Wait()
+}
+
+func (a *App) serveHTTP(ctx context.Context, in *intake.Intake) error {
+	mux := http.NewServeMux()
+	mux.Handle("POST /v1/reports", in.Handler())
+	srv := httpedge.Server(mux)
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Serve(a.listener) }()
+	select {
+	case err := <-ended:
+		return fmt.Errorf("http: %w", err)
+	case <-ctx.Done():
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	return errors.Join(srv.Shutdown(last), ctx.Err())
+}
+
+func (a *App) runClassifier(ctx context.Context) error {
+	return classifier.Run(ctx, classifier.Deps{Bus: a.bus, Clock: a.cfg.Clock, Rulebook: a.cfg.Rulebook})
+}
+
+func (a *App) runRouter(ctx context.Context) error {
+	return router.Run(ctx, router.Deps{Bus: a.bus, Clock: a.cfg.Clock, Register: a.cfg.Rulebook.Register})
+}
+
+func (a *App) runDesk(ctx context.Context) error {
+	return desk.Run(ctx, desk.Deps{Bus: a.bus, Clock: a.cfg.Clock, Log: a.cfg.Log.Named(desk.Name), Register: a.cfg.Rulebook.Register})
+}
+
+func (a *App) runLedger(ctx context.Context) error {
+	return ledger.Run(ctx, ledger.Deps{Bus: a.bus, Clock: a.cfg.Clock, Log: a.cfg.Log.Named(ledger.Name), Dir: filepath.Join(a.cfg.Data, "index")})
+}

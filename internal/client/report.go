@@ -1,0 +1,80 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// Report sends one CloudEvent in structured form and returns its receipt. An
+// empty operator is read from the event's source.
+func (c *Client) Report(ctx context.Context, operator string, raw []byte) (*event.Receipt, error) {
+	if operator == "" {
+		operator = SourceOperator(raw)
+	}
+	return request[event.Receipt](ctx, c, &nats.Msg{
+		Subject: event.ReportSubject(operator),
+		Header:  nats.Header{"Content-Type": {"application/cloudevents+json"}},
+		Data:    raw,
+	})
+}
+
+// SourceOperator is the operator that an event's source names, or
+// "unregistered" where it names none: the server refuses it and says why.
+func SourceOperator(raw []byte) string {
+	var e struct {
+		Source string `json:"source"`
+	}
+	_ = json.Unmarshal(raw, &e) // what cannot be read names nobody
+	if operator := event.OperatorOfSource(e.Source); operator != "" {
+		return operator
+	}
+	return "unregistered"
+}
+
+// Reports sends many events at once, as many as window in flight, and hands
+// the receipts to done in the order of the events. events yields them one by
+// one. The first failure ends it.
+func (c *Client) Reports(ctx context.Context, operator string, window int, events func(yield func(raw []byte) error) error, done func(*event.Receipt) error) error {
+	type answer struct {
+		receipt *event.Receipt
+		err     error
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	pending := make(chan chan answer, window)
+	var readErr error
+	go func() {
+		defer close(pending)
+		readErr = events(func(raw []byte) error {
+			slot := make(chan answer, 1)
+			select {
+			case pending <- slot:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			go func() {
+				r, err := c.Report(ctx, operator, raw)
+				slot <- answer{r, err}
+			}()
+			return nil
+		})
+	}()
+	for slot := range pending {
+		a := <-slot
+		if a.err != nil {
+			return a.err
+		}
+		if err := done(a.receipt); err != nil {
+			return err
+		}
+	}
+	if readErr != nil {
+		return fmt.Errorf("read the reports: %w", readErr)
+	}
+	return nil
+}
