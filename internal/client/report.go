@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"github.com/nats-io/nats.go"
@@ -26,11 +25,7 @@ func (c *Client) Report(ctx context.Context, operator string, raw []byte) (*even
 // SourceOperator is the operator that an event's source names, or
 // "unregistered" where it names none: the server refuses it and says why.
 func SourceOperator(raw []byte) string {
-	var e struct {
-		Source string `json:"source"`
-	}
-	_ = json.Unmarshal(raw, &e) // what cannot be read names nobody
-	if operator := event.OperatorOfSource(e.Source); operator != "" {
+	if operator := event.OperatorOfSource(event.NamesOf(nil, raw).Source); operator != "" {
 		return operator
 	}
 	return "unregistered"

@@ -67,7 +67,7 @@ func TestParseEvent(t *testing.T) {
 	require.Equal(t, Number{Value: 100000, AtLeast: true}, *e.Report.Facts.PeopleAffected)
 	require.Nil(t, e.Report.Facts.PersonalInformationPersons)
 	require.Equal(t, Major, e.Report.OwnGrade)
-	require.Equal(t, int64(1000), e.Report.Attachments[0].Size)
+	require.Equal(t, float64(1000), e.Report.Attachments[0].Size)
 	require.Equal(t, "调度系统中断", e.Report.Title)
 }
 

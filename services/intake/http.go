@@ -46,7 +46,7 @@ func (in *Intake) post(w http.ResponseWriter, r *http.Request) {
 		if p.Event != nil {
 			source = p.Event.Source
 		} else {
-			source = namesOf(r.Header, p.Raw).Source
+			source = event.NamesOf(r.Header, p.Raw).Source
 		}
 		subs[i].operator = event.OperatorOfSource(source)
 	}

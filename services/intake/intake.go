@@ -216,35 +216,9 @@ func (in *Intake) rejection(s submission, faults []fault.Detail) event.Receipt {
 		out.Incident, out.Report = s.event.Subject, s.event.ID
 		return out
 	}
-	names := namesOf(s.header, s.payload)
+	names := event.NamesOf(s.header, s.payload)
 	out.Incident, out.Report = names.Subject, names.ID
 	return out
-}
-
-// names are what even a report that cannot be taken may still tell of itself.
-type names struct {
-	ID      string `json:"id"`
-	Source  string `json:"source"`
-	Subject string `json:"subject"`
-}
-
-func namesOf(h map[string][]string, payload []byte) names {
-	var n names
-	_ = json.Unmarshal(payload, &n) // as far as it goes
-	for name, values := range h {
-		if len(values) == 0 {
-			continue
-		}
-		switch strings.ToLower(name) {
-		case "ce-id":
-			n.ID = values[0]
-		case "ce-source":
-			n.Source = values[0]
-		case "ce-subject":
-			n.Subject = values[0]
-		}
-	}
-	return n
 }
 
 // keepRefused stores what was refused or in conflict, before anybody is told.

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+
+	"github.com/tocsin-project/tocsin/internal/app"
+	"github.com/tocsin-project/tocsin/internal/client"
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+func (e *environment) demoCommand() *cobra.Command {
+	var cfg app.Config
+	var once bool
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "See it work: a server, a few incidents, and their way to the desks",
+		Long: `Runs the server with the example register, reports incidents of all four
+grades, shows which desks are told and why, and keeps serving until it is
+interrupted. Everything is kept in a new temporary folder unless --data is
+given.`,
+		Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cfg.Data == "" {
+				dir, err := os.MkdirTemp("", "tocsin-demo-")
+				if err != nil {
+					return err
+				}
+				defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
+				cfg.Data = filepath.Join(dir, "data")
+			}
+			ctx, cancel := context.WithCancel(cmd.Context())
+			defer cancel()
+			return e.serve(ctx, cfg, rules{}, e.logger(false).WithOptions(zap.IncreaseLevel(zap.WarnLevel)), func(a *app.App) error {
+				if err := e.demo(ctx, a); err != nil {
+					return err
+				}
+				if once {
+					cancel()
+				}
+				return nil
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&cfg.Data, "data", "", "folder for everything that is kept (default: a new temporary one)")
+	f.StringVar(&cfg.NATSListen, "nats-listen", "127.0.0.1:4222", "HOST:PORT of the embedded NATS server; port 0 chooses one")
+	f.StringVar(&cfg.HTTPListen, "http-listen", "127.0.0.1:8080", "HOST:PORT of the HTTP door; port 0 chooses one")
+	f.BoolVar(&once, "once", false, "end after showing, instead of serving on")
+	return cmd
+}
+
+// demoReports are one incident of each grade, and what became of two of them:
+// one is raised, one falls.
+func demoReports(now time.Time) []demoReport {
+	ago := func(minutes int) string {
+		return now.Add(-time.Duration(minutes) * time.Minute).Format(time.RFC3339)
+	}
+	return []demoReport{
+		{"city-clinic", "demo-general", event.TypeInitial, `{"facilities":["records"],"discoveredAt":"` + ago(20) + `",
+			"title":"病历查询接口返回他人记录","kind":"data-security","containsNoStateSecrets":true,
+			"facts":{"personalInformationPersons":1200}}`},
+		{"grid-east", "demo-relatively-large", event.TypeInitial, `{"facilities":["office-portal"],"discoveredAt":"` + ago(45) + `",
+			"title":"办公门户遭勒索软件加密","kind":"malware","containsNoStateSecrets":true,
+			"facts":{"directLoss":{"amount":6000000,"currency":"CNY"}}}`},
+		{"metro-pay", "demo-major", event.TypeInitial, `{"facilities":["clearing"],"discoveredAt":"` + ago(25) + `",
+			"title":"清算系统整体中断，尚未恢复","kind":"facility-fault","containsNoStateSecrets":true,
+			"facts":{"outage":[{"facility":"clearing","scope":"overall","since":"` + ago(90) + `"}]}}`},
+		{"xj-hydro", "demo-especially-grave", event.TypeInitial, `{"facilities":["station-3"],"discoveredAt":"` + ago(10) + `",
+			"title":"三号水电站停供，影响千万用户","kind":"network-attack","containsNoStateSecrets":true,
+			"facts":{"peopleAffected":{"atLeast":10000000}}}`},
+		{"grid-east", "demo-relatively-large", event.TypeProgress, `{"containsNoStateSecrets":true,
+			"facts":{"directLoss":{"amount":21000000,"currency":"CNY"}}}`},
+		{"xj-hydro", "demo-especially-grave", event.TypeProgress, `{"containsNoStateSecrets":true,
+			"facts":{"peopleAffected":84000}}`},
+	}
+}
+
+type demoReport struct{ operator, incident, kind, data string }
+
+// demo reports the incidents and shows what comes of each.
+func (e *environment) demo(ctx context.Context, a *app.App) error {
+	c, err := client.Dial(a.NATSAddr(), 10*time.Second)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	now := clock.System{}.Now()
+	var last uint64
+	for i, d := range demoReports(now) {
+		raw, err := json.Marshal(map[string]any{
+			"specversion": "1.0", "type": d.kind, "source": event.SourceOf(d.operator), "id": fmt.Sprintf("demo-%d-%d", now.UnixNano(), i),
+			"subject": d.incident, "time": now.Add(time.Duration(i) * time.Millisecond).Format(time.RFC3339Nano),
+			"datacontenttype": "application/json", "data": json.RawMessage(d.data),
+		})
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(e.out)
+		r, err := c.Report(ctx, d.operator, raw)
+		if err != nil {
+			return err
+		}
+		e.receipt(r)
+		if last, err = e.demoFollow(ctx, c, d, r, last); err != nil {
+			return err
+		}
+	}
+	if err := e.demoAcknowledge(ctx, c); err != nil {
+		return err
+	}
+	fmt.Fprintf(e.out, `
+Serving on. In another terminal (with --server %s where it is not the default):
+  tocsin log show metro-pay/demo-major
+  tocsin log query --grade especially-grave
+  tocsin desk watch national-cyberspace
+  tocsin statute show cn-csirm-2025
+`, a.NATSAddr())
+	return nil
+}
+
+// demoFollow waits for the revision that the report made and shows it, with
+// the desks that were told.
+func (e *environment) demoFollow(ctx context.Context, c *client.Client, d demoReport, r *event.Receipt, after uint64) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	want := -1 // escalations, once the revision is known
+	for {
+		got := 0
+		var entries []event.StoryEntry
+		err := c.Show(ctx, d.operator, d.incident, func(s event.StoryEntry) error {
+			if s.Record <= after {
+				return nil
+			}
+			entries = append(entries, s)
+			switch s.Type {
+			case event.KindGraded:
+				var g event.Graded
+				if err := json.Unmarshal(s.Body, &g); err != nil {
+					return err
+				}
+				if g.Cause.Record == r.Record {
+					want = len(g.Escalations)
+				}
+			case event.KindEscalated:
+				got++
+			}
+			return nil
+		})
+		if err != nil {
+			return after, err
+		}
+		if want >= 0 && got >= want {
+			for _, s := range entries {
+				if err := e.story(s); err != nil {
+					return after, err
+				}
+				after = s.Record
+			}
+			return after, nil
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return after, fmt.Errorf("the report %s has not reached its desks: %w", r.Report, ctx.Err())
+		}
+	}
+}
+
+// demoAcknowledge lets one desk take up what it was told.
+func (e *environment) demoAcknowledge(ctx context.Context, c *client.Client) error {
+	fmt.Fprintln(e.out)
+	const desk = "protection-finance"
+	var open string
+	_, err := c.Query(ctx, event.Query{Desk: desk, Unacknowledged: true}, 1, func(r event.EscalationRow) error {
+		open = r.Escalation
+		return nil
+	})
+	if err != nil || open == "" {
+		return err
+	}
+	answer, err := c.Acknowledge(ctx, desk, open, "duty-officer")
+	if err != nil {
+		return err
+	}
+	return e.acknowledgement(answer, false)
+}

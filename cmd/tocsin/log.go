@@ -1,0 +1,233 @@
+package main
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+func (e *environment) logCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "log", Short: "Ask the escalation log"}
+	cmd.AddCommand(e.queryCommand(), e.showCommand())
+	return cmd
+}
+
+// queryFlags are the flags of log query.
+type queryFlags struct {
+	event.Query
+	since, until string
+	limit        int
+	json, csv    bool
+}
+
+func (e *environment) queryCommand() *cobra.Command {
+	var conn connection
+	var q queryFlags
+	cmd := &cobra.Command{
+		Use:   "query",
+		Short: "Escalations: who was told what, when, under which article",
+		Long: `Prints escalations in the order of the ledger, as they stand now. The flags
+restrict; all given ones must hold. Pages are fetched behind the scenes, up to
+--limit. Where there is more, the cursor to go on from is printed on standard
+error; cursors stay good for ever.`,
+		Example: "  tocsin log query --grade major --since 2026-01-01\n  tocsin log query --desk protection-energy --unacknowledged --json",
+		Args:    args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := q.parse(); err != nil {
+				return &usageError{err}
+			}
+			c, err := conn.dial()
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			print, end := e.rowPrinter(q)
+			next, err := c.Query(cmd.Context(), q.Query, q.limit, print)
+			if err != nil {
+				return err
+			}
+			if next != "" {
+				fmt.Fprintf(e.errOut, "--cursor %s\n", next)
+			}
+			return end()
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&q.Grade, "grade", "", "especially-grave, major, relatively-large, general or ungraded")
+	f.StringVar(&q.Operator, "operator", "", "the operator that reported")
+	f.StringVar(&q.Desk, "desk", "", "the desk that was told")
+	f.StringVar(&q.Region, "region", "", "GB/T 2260 code of a facility's region; a province covers its prefectures")
+	f.StringVar(&q.Sector, "sector", "", "sector of a facility")
+	f.StringVar(&q.Statute, "statute", "", "the statute that demanded it")
+	f.StringVar(&q.since, "since", "", "told at this time or later (RFC 3339, or a date at +08:00)")
+	f.StringVar(&q.until, "until", "", "told before this time")
+	f.BoolVar(&q.Overdue, "overdue", false, "past the desk's target and not acknowledged")
+	f.BoolVar(&q.Unacknowledged, "unacknowledged", false, "not acknowledged")
+	f.IntVar(&q.limit, "limit", 0, "at most so many (0: all)")
+	f.StringVar(&q.Cursor, "cursor", "", "go on after an earlier answer")
+	f.BoolVar(&q.json, "json", false, "one JSON object a line")
+	f.BoolVar(&q.csv, "csv", false, "CSV with a header")
+	conn.flags(cmd)
+	return cmd
+}
+
+func (q *queryFlags) parse() (err error) {
+	if q.Since, err = moment("--since", q.since); err != nil {
+		return err
+	}
+	if q.Until, err = moment("--until", q.until); err != nil {
+		return err
+	}
+	if q.limit < 0 {
+		return fmt.Errorf("--limit is a count, not %d", q.limit)
+	}
+	if q.json && q.csv {
+		return fmt.Errorf("--json or --csv, not both")
+	}
+	return nil
+}
+
+// moment reads a time, or a date as its midnight in the zone of the statutes.
+func moment(flag, text string) (*time.Time, error) {
+	if text == "" {
+		return nil, nil
+	}
+	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
+		return &t, nil
+	}
+	t, err := time.ParseInLocation(time.DateOnly, text, beijing)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %q is neither RFC 3339 nor a date", flag, text)
+	}
+	return &t, nil
+}
+
+// rowPrinter returns how rows are printed, and what to do after the last.
+func (e *environment) rowPrinter(q queryFlags) (print func(event.EscalationRow) error, end func() error) {
+	nothing := func() error { return nil }
+	switch {
+	case q.json:
+		return func(r event.EscalationRow) error { return e.json(r) }, nothing
+	case !q.csv:
+		return func(r event.EscalationRow) error { e.row(r); return nil }, nothing
+	}
+	w := csv.NewWriter(e.out)
+	_ = w.Write([]string{"escalation", "desk", "operator", "incident", "revision", "grade", "from", "act", "duties", "dueAt", "reportedAt", "late", "acknowledgeBy", "acknowledgedAt", "acknowledgedBy", "state", "exercise", "record"}) // Flush tells
+	return func(r event.EscalationRow) error { return w.Write(csvRow(r)) }, func() error { w.Flush(); return w.Error() }
+}
+
+func csvRow(r event.EscalationRow) []string {
+	stamp := func(t *time.Time) string {
+		if t == nil {
+			return ""
+		}
+		return t.Format(time.RFC3339Nano)
+	}
+	var duties []string
+	for _, d := range r.Duties {
+		duties = append(duties, d.Statute+"/"+d.Duty)
+	}
+	return []string{
+		r.Escalation, r.Desk, r.Operator, r.Incident, strconv.Itoa(r.Revision), r.Grade.String(), r.From, string(r.Act),
+		strings.Join(duties, " "), stamp(r.DueAt), stamp(&r.ReportedAt), strconv.FormatBool(r.Late), stamp(&r.AcknowledgeBy),
+		stamp(r.AcknowledgedAt), r.AcknowledgedBy, r.State, strconv.FormatBool(r.Exercise), strconv.FormatUint(r.Record, 10),
+	}
+}
+
+func (e *environment) showCommand() *cobra.Command {
+	var conn connection
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "show OPERATOR/INCIDENT",
+		Short: "The whole story of an incident, in order",
+		Long: `Prints every record of an incident in the order of the ledger: what was
+received, how it was graded and why, who was told, who acknowledged. With --json
+each record is one object, with its body as it is stored.`,
+		Example: "  tocsin log show grid-east/inc-1",
+		Args:    args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, a []string) error {
+			operator, incident, ok := strings.Cut(a[0], "/")
+			if !ok || operator == "" || incident == "" {
+				return &usageError{fmt.Errorf("%q is not OPERATOR/INCIDENT", a[0])}
+			}
+			c, err := conn.dial()
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			found := false
+			err = c.Show(cmd.Context(), operator, incident, func(s event.StoryEntry) error {
+				found = true
+				if asJSON {
+					return e.json(s)
+				}
+				return e.story(s)
+			})
+			if err == nil && !found {
+				return fmt.Errorf("no record of %s", a[0])
+			}
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	conn.flags(cmd)
+	return cmd
+}
+
+// story prints one record of an incident for people.
+func (e *environment) story(s event.StoryEntry) error {
+	fmt.Fprintf(e.out, "#%-6d %s  %s", s.Record, e.time(&s.At), e.word("story-"+s.Type))
+	switch s.Type {
+	case event.KindAccepted:
+		return storyLine(e, s, func(a event.Accepted) {
+			fmt.Fprintf(e.out, "  %s  %s  %s", strings.TrimSuffix(strings.TrimPrefix(a.Type, "tocsin.report."), ".v1"), a.Report, a.Digest[:min(12, len(a.Digest))])
+		})
+	case event.KindGraded:
+		return storyLine(e, s, func(g event.Graded) {
+			fmt.Fprintf(e.out, "  %s %d: %s (%s)", e.word("revision"), g.Revision, e.gradeName(g.Grade), e.word(g.Change.Kind))
+			for _, h := range g.Hits {
+				fmt.Fprintf(e.out, "\n        %s — %s%s", h.Criterion, h.Citation, e.confidence(h.Confidence))
+			}
+		})
+	case event.KindEscalated:
+		return storyLine(e, s, func(x event.Escalated) {
+			fmt.Fprintf(e.out, "  %s  %s %s %s", x.Desk, e.word(string(x.Act)), e.word("from"), x.From)
+			if x.Late {
+				fmt.Fprintf(e.out, "  %s", e.word("late"))
+			}
+			for _, d := range x.Duties {
+				fmt.Fprintf(e.out, "\n        %s%s", d.Citation, e.confidence(d.Confidence))
+			}
+		})
+	case event.KindAcknowledged:
+		return storyLine(e, s, func(a event.Acknowledgement) {
+			fmt.Fprintf(e.out, "  %s  %s", strings.SplitN(a.Escalation, ".", 2)[0], a.Officer)
+		})
+	case event.KindUnhandled:
+		return storyLine(e, s, func(u event.Unhandled) {
+			fmt.Fprintf(e.out, "  #%d %s → %s: %s", u.Record, u.Service, u.Desk, u.Error)
+		})
+	}
+	fmt.Fprintln(e.out)
+	return nil
+}
+
+// storyLine prints what a body says; one that cannot be read is still in the
+// story.
+func storyLine[T any](e *environment, s event.StoryEntry, print func(T)) error {
+	var body T
+	if err := json.Unmarshal(s.Body, &body); err != nil {
+		fmt.Fprintf(e.out, "  (%v)\n", err)
+		return nil
+	}
+	print(body)
+	fmt.Fprintln(e.out)
+	return nil
+}

@@ -1,0 +1,157 @@
+// Command tocsin carries reports of cybersecurity incidents at critical
+// information infrastructure from their operators to the departments that the
+// law names, and keeps a record of who was told what, when.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tocsin-project/tocsin/internal/client"
+	"github.com/tocsin-project/tocsin/internal/fault"
+)
+
+// The exit codes of every command.
+const (
+	exitOK          = 0
+	exitRefused     = 1 // refused, in conflict, or wrong in any other way
+	exitUnreachable = 2 // no answer from the server; or the command line is wrong
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run is main without the process: a command line in, an exit code out.
+func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
+	env := &environment{in: in, out: out, errOut: errOut}
+	root := env.root()
+	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errOut)
+	err := root.ExecuteContext(ctx)
+	switch {
+	case err == nil, errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		return exitOK
+	case errors.Is(err, errRefused): // what was refused has been printed
+		return exitRefused
+	}
+	env.fail(err)
+	if errors.Is(err, client.ErrUnreachable) || errors.As(err, new(*usageError)) {
+		return exitUnreachable
+	}
+	return exitRefused
+}
+
+// errRefused ends a command whose output has said what was refused.
+var errRefused = errors.New("refused")
+
+// usageError is a command line that makes no sense.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+
+// environment is what every command shares.
+type environment struct {
+	in          io.Reader
+	out, errOut io.Writer
+	lang        string
+}
+
+func (e *environment) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "tocsin",
+		Short: "Reports of cybersecurity incidents, to everyone the law names, in time",
+		Long: `tocsin takes operators' reports of cybersecurity incidents as CloudEvents, finds
+their grade by the law and says why, tells every desk that the law names, and
+keeps a record of who was told what, when and under which article.
+
+Try it:  tocsin demo
+Run it:  tocsin serve, then in another terminal:
+         tocsin report --operator grid-east FILE
+         tocsin desk watch protection-energy
+         tocsin log query --grade major
+
+Exit codes: 0 done; 1 refused, in conflict or failed; 2 the server could not be
+reached or the command line is wrong.`,
+		SilenceUsage: true, SilenceErrors: true,
+		PersistentPreRunE: func(*cobra.Command, []string) error { return e.chooseLanguage() },
+	}
+	root.PersistentFlags().StringVar(&e.lang, "lang", "", "language for people: zh or en (default by LANG)")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	root.AddCommand(e.serveCommand(), e.demoCommand(), e.reportCommand(), e.importCommand(),
+		e.gradeCommand(), e.statuteCommand(), e.deskCommand(), e.logCommand())
+	return root
+}
+
+func (e *environment) chooseLanguage() error {
+	switch e.lang {
+	case "zh", "en":
+		return nil
+	case "":
+		for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
+			if v := os.Getenv(name); v != "" {
+				e.lang = "en"
+				if strings.HasPrefix(v, "zh") {
+					e.lang = "zh"
+				}
+				return nil
+			}
+		}
+		e.lang = "en"
+		return nil
+	}
+	return &usageError{fmt.Errorf("--lang is zh or en, not %q", e.lang)}
+}
+
+// fail says what went wrong: every fault on a line of its own.
+func (e *environment) fail(err error) {
+	details := fault.DetailsOf(err)
+	if details == nil {
+		fmt.Fprintf(e.errOut, "tocsin: %v\n", err)
+		return
+	}
+	for _, d := range details {
+		fmt.Fprintf(e.errOut, "tocsin: %s: %s\n", d.Path, d.Message)
+	}
+}
+
+// connection are the flags of every command that talks to a server.
+type connection struct {
+	server  string
+	timeout time.Duration
+}
+
+func (c *connection) flags(cmd *cobra.Command) {
+	server := os.Getenv("TOCSIN_SERVER")
+	if server == "" {
+		server = "nats://127.0.0.1:4222"
+	}
+	cmd.Flags().StringVar(&c.server, "server", server, "NATS address of the server (or TOCSIN_SERVER)")
+	cmd.Flags().DurationVar(&c.timeout, "timeout", 30*time.Second, "how long to try before the server counts as unreachable")
+}
+
+func (c *connection) dial() (*client.Client, error) { return client.Dial(c.server, c.timeout) }
+
+// args wraps a check of arguments, so that a wrong command line exits with 2.
+func args(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, a []string) error {
+		if err := check(cmd, a); err != nil {
+			return &usageError{fmt.Errorf("%w\n\n%s", err, cmd.UsageString())}
+		}
+		return nil
+	}
+}

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/mattn/go-isatty"
+	"github.com/spf13/cobra"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+func (e *environment) reportCommand() *cobra.Command {
+	var conn connection
+	var rules rules
+	var operator string
+	var asJSON, check bool
+	var window int
+	cmd := &cobra.Command{
+		Use:   "report [FILE...]",
+		Short: "Send reports and print their receipts",
+		Long: `Sends CloudEvents and prints one receipt for each, in the order of the input.
+A FILE holds one JSON object, an array or JSON lines; - or no FILE is standard
+input. Many are sent at once; a report whose answer is lost is sent again, which
+costs nothing, because its id stays.
+
+With --check nothing is sent or stored: the faults, the grade and the
+recipients of each report are printed.
+
+Exit codes: 0 all accepted (a duplicate counts as accepted), 1 any refused or
+in conflict, 2 the server could not be reached.`,
+		Example: `  tocsin report --operator grid-east incident.json
+  tocsin import veris incidents.jsonl --operator grid-east | tocsin report --operator grid-east --json -`,
+		RunE: func(cmd *cobra.Command, files []string) error {
+			if check {
+				return e.grade(files, gradeOptions{operator: operator, json: asJSON, rules: rules})
+			}
+			c, err := conn.dial()
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			p := newProgress(e.errOut, "receipts")
+			defer p.end()
+			refused := false
+			err = c.Reports(cmd.Context(), operator, window, e.events(files), func(r *event.Receipt) error {
+				refused = refused || r.Status == event.StatusRejected || r.Status == event.StatusConflict
+				p.add(r.Status)
+				if asJSON {
+					return e.json(r)
+				}
+				e.receipt(r)
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+			if refused {
+				return errRefused
+			}
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&operator, "operator", "", "the operator that reports (default: the last segment of each event's source)")
+	f.BoolVar(&asJSON, "json", false, "one JSON object a line")
+	f.BoolVar(&check, "check", false, "store nothing: print faults, grade and recipients")
+	f.IntVar(&window, "window", 256, "how many reports may be under way at once")
+	conn.flags(cmd)
+	rules.flags(cmd)
+	return cmd
+}
+
+// events returns the events of files, one by one and as they stand. No files,
+// or "-", is standard input.
+func (e *environment) events(files []string) func(yield func([]byte) error) error {
+	if len(files) == 0 {
+		files = []string{"-"}
+	}
+	return func(yield func([]byte) error) error {
+		for _, name := range files {
+			if err := e.eventsOf(name, yield); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+		}
+		return nil
+	}
+}
+
+func (e *environment) eventsOf(name string, yield func([]byte) error) error {
+	in, closeIn, err := e.open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(event.SplitEvents(in, yield), closeIn())
+}
+
+func (e *environment) open(name string) (io.Reader, func() error, error) {
+	if name == "-" {
+		return e.in, func() error { return nil }, nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	return f, f.Close, nil
+}
+
+// json prints one object a line.
+func (e *environment) json(v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	_, err = e.out.Write(append(b, '\n'))
+	return err
+}
+
+// receipt prints a receipt for people.
+func (e *environment) receipt(r *event.Receipt) {
+	fmt.Fprintf(e.out, "%s  %s/%s  %s", e.word(r.Status), r.Operator, r.Incident, r.Report)
+	if r.Record != 0 {
+		fmt.Fprintf(e.out, "  #%d  %s", r.Record, e.time(r.ReceivedAt))
+	}
+	if r.Durability != "" {
+		fmt.Fprintf(e.out, "  (%s: %s)", e.word("durability"), r.Durability)
+	}
+	fmt.Fprintln(e.out)
+	for _, d := range r.Errors {
+		fmt.Fprintf(e.out, "    %s: %s\n", d.Path, d.Message)
+	}
+}
+
+// progress counts on a terminal, once in a while.
+type progress struct {
+	out    io.Writer
+	what   string
+	live   bool
+	total  int
+	counts map[string]int
+}
+
+// progressEvery is how many items pass between two progress lines.
+const progressEvery = 100
+
+func newProgress(out io.Writer, what string) *progress {
+	f, ok := out.(*os.File)
+	return &progress{out: out, what: what, live: ok && isatty.IsTerminal(f.Fd()), counts: map[string]int{}}
+}
+
+func (p *progress) add(kind string) {
+	p.total++
+	p.counts[kind]++
+	if p.live && p.total%progressEvery == 0 {
+		fmt.Fprintf(p.out, "\r%d %s", p.total, p.what)
+	}
+}
+
+// end prints the sum where there was more than one.
+func (p *progress) end() {
+	if p.total < 2 {
+		return
+	}
+	lead := ""
+	if p.live {
+		lead = "\r"
+	}
+	fmt.Fprintf(p.out, "%s%d %s:", lead, p.total, p.what)
+	for _, kind := range []string{event.StatusAccepted, event.StatusDuplicate, event.StatusConflict, event.StatusRejected} {
+		if n := p.counts[kind]; n > 0 {
+			fmt.Fprintf(p.out, " %d %s", n, kind)
+		}
+	}
+	fmt.Fprintln(p.out)
+}

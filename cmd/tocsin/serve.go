@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/tocsin-project/tocsin/internal/app"
+	"github.com/tocsin-project/tocsin/internal/clock"
+)
+
+// rules are the flags that choose packs and register.
+type rules struct{ register, statutes string }
+
+func (r *rules) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&r.register, "register", "", "register of operators, facilities and desks (default: the example register)")
+	cmd.Flags().StringVar(&r.statutes, "statutes", "", "folder of statute packs that replaces the built-in ones")
+}
+
+func (e *environment) serveCommand() *cobra.Command {
+	var cfg app.Config
+	var rules rules
+	var verbose bool
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the server",
+		Long: `Runs the whole pipeline in one process, with an embedded NATS server that
+syncs every write to disk before it answers.
+
+With --nats an existing NATS is used instead. It must be shown to sync every
+write (sync_interval: always): give its monitoring address with --nats-monitor.
+With --unverified-durability it is used all the same, and every receipt says so.
+
+Without --role every service runs. Of the services with --role, run each at
+least once against the same NATS.
+
+Until identities exist, every door listens on loopback only.`,
+		Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			log := e.logger(verbose)
+			defer log.Sync() //nolint:errcheck // a terminal cannot be synced
+			if rules.register == "" {
+				log.Warn("no --register: using the example register, whose operators and desks are not real")
+			}
+			return e.serve(cmd.Context(), cfg, rules, log, nil)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&cfg.Data, "data", "./tocsin-data", "folder for everything that is kept")
+	f.StringVar(&cfg.NATSListen, "nats-listen", "127.0.0.1:4222", "HOST:PORT of the embedded NATS server; port 0 chooses one")
+	f.StringVar(&cfg.HTTPListen, "http-listen", "127.0.0.1:8080", "HOST:PORT of the HTTP door; port 0 chooses one; empty opens none")
+	f.StringSliceVar(&cfg.Roles, "role", nil, "a service to run, repeatable: "+strings.Join(app.Roles(), ", "))
+	f.StringVar(&cfg.NATS, "nats", "", "URL of an existing NATS to use instead of the embedded one")
+	f.StringVar(&cfg.Monitor, "nats-monitor", "", "its monitoring address, such as http://127.0.0.1:8222")
+	f.BoolVar(&cfg.Unverified, "unverified-durability", false, "use it although nobody can show that it syncs every write")
+	f.BoolVarP(&verbose, "verbose", "v", false, "log more")
+	rules.flags(cmd)
+	return cmd
+}
+
+// serve runs the product until ctx ends or a service fails. started is called
+// when requests are answered.
+func (e *environment) serve(ctx context.Context, cfg app.Config, rules rules, log *zap.Logger, started func(*app.App) error) error {
+	var err error
+	if cfg.Rulebook, err = app.LoadRules(rules.statutes, rules.register); err != nil {
+		return err
+	}
+	cfg.Clock, cfg.Log = clock.System{}, log
+	a, err := app.Start(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer a.Stop()
+	fmt.Fprintf(e.errOut, "NATS  %s\n", a.NATSAddr())
+	if a.HTTPAddr() != "" {
+		fmt.Fprintf(e.errOut, "HTTP  %s/v1/reports\n", a.HTTPAddr())
+	}
+	fmt.Fprintf(e.errOut, "data  %s\nready\n", cfg.Data)
+	if started != nil {
+		if err := started(a); err != nil {
+			return err
+		}
+	}
+	return a.Wait(ctx)
+}
+
+// logger writes one line an event to standard error; payloads never appear.
+func (e *environment) logger(verbose bool) *zap.Logger {
+	level := zapcore.InfoLevel
+	if verbose {
+		level = zapcore.DebugLevel
+	}
+	cfg := zap.NewProductionEncoderConfig()
+	cfg.EncodeTime = zapcore.ISO8601TimeEncoder
+	return zap.New(zapcore.NewCore(zapcore.NewConsoleEncoder(cfg), zapcore.Lock(zapcore.AddSync(e.errOut)), level))
+}

@@ -1,0 +1,75 @@
+package app
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/fault"
+	"github.com/tocsin-project/tocsin/services/classifier"
+	"github.com/tocsin-project/tocsin/services/intake"
+)
+
+// Grading is what the pipeline would decide of a report. Its JSON form is the
+// contract's.
+type Grading struct {
+	Operator string `json:"operator"`
+	Incident string `json:"incident"`
+	Report   string `json:"report"`
+	event.Assessment
+	Duties     []event.Duty      `json:"duties"`
+	Withdrawal *event.Withdrawal `json:"withdrawal,omitempty"`
+}
+
+// Grader grades reports offline, with the same code as the services: reports
+// of one incident are merged in the order in which they are given.
+type Grader struct {
+	rulebook  classifier.Rulebook
+	at        time.Time
+	sequence  uint64
+	incidents map[string]*event.Graded
+}
+
+// NewGrader returns a grader that takes every report as received at the given
+// time.
+func NewGrader(rb classifier.Rulebook, at time.Time) *Grader {
+	return &Grader{rulebook: rb, at: at, incidents: map[string]*event.Graded{}}
+}
+
+// Grade grades one CloudEvent in structured form. A report that intake would
+// refuse is an error of kind Reject with every fault.
+func (g *Grader) Grade(operator string, raw []byte) (*Grading, error) {
+	e, err := event.ParseEvent(raw)
+	if err != nil {
+		return nil, err
+	}
+	if operator == "" {
+		operator = event.OperatorOfSource(e.Source)
+	}
+	o, ok := g.rulebook.Register.Operator(operator)
+	if !ok {
+		return nil, fault.Invalid("grade", []fault.Detail{{Path: "$.source", Message: fmt.Sprintf("the operator %q is not registered", operator)}})
+	}
+	if err := intake.Check(g.rulebook.Register, o, e); err != nil {
+		return nil, err
+	}
+	a := &event.Accepted{
+		Operator: operator, Incident: e.Subject, Report: e.ID, Source: e.Source, Type: e.Type,
+		ReceivedAt: g.at, Digest: e.Digest, Event: e.Raw,
+	}
+	if !e.Time.IsZero() {
+		a.SentAt = &e.Time
+	}
+	g.sequence++
+	key := operator + "/" + e.Subject
+	next, err := g.rulebook.Revise(g.incidents[key], g.sequence, a, nil)
+	if err != nil {
+		return nil, fault.New(fault.Reject, "grade", "%w", err)
+	}
+	g.incidents[key] = next
+	out := &Grading{Operator: operator, Incident: e.Subject, Report: e.ID, Assessment: next.Assessment, Duties: next.Duties, Withdrawal: next.Withdrawal}
+	if out.Duties == nil {
+		out.Duties = []event.Duty{}
+	}
+	return out, nil
+}
