@@ -89,34 +89,37 @@ type App struct {
 }
 
 // Start starts everything and returns when requests are answered.
-func Start(ctx context.Context, cfg Config) (a *App, err error) {
-	a = &App{cfg: cfg, ended: make(chan struct{})}
+func Start(ctx context.Context, cfg Config) (*App, error) {
+	a := &App{cfg: cfg, ended: make(chan struct{})}
 	close(a.ended) // nothing runs yet
-	defer func() {
-		if err != nil {
-			a.Stop()
-		}
-	}()
-	if err := a.check(); err != nil {
+	if err := a.start(ctx); err != nil {
+		a.Stop()
 		return nil, err
+	}
+	return a, nil
+}
+
+func (a *App) start(ctx context.Context) (err error) {
+	if err := a.check(); err != nil {
+		return err
 	}
 	if err := a.connect(ctx); err != nil {
-		return nil, err
+		return err
 	}
-	a.bus, err = bus.Open(ctx, a.nc, bus.Config{Clock: cfg.Clock, Log: cfg.Log, Unverified: cfg.Unverified})
+	a.bus, err = bus.Open(ctx, a.nc, bus.Config{Clock: a.cfg.Clock, Log: a.cfg.Log, Unverified: a.cfg.Unverified})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := recordRules(ctx, a.bus, cfg.Clock, cfg.Rulebook); err != nil {
-		return nil, err
+	if err := recordRules(ctx, a.bus, a.cfg.Clock, a.cfg.Rulebook); err != nil {
+		return err
 	}
-	if cfg.HTTPListen != "" && a.has(intake.Name) {
-		if a.listener, err = net.Listen("tcp", cfg.HTTPListen); err != nil {
-			return nil, fmt.Errorf("http: %w", err)
+	if a.cfg.HTTPListen != "" && a.has(intake.Name) {
+		if a.listener, err = net.Listen("tcp", a.cfg.HTTPListen); err != nil {
+			return fmt.Errorf("http: %w", err)
 		}
 	}
 	a.run()
-	return a, a.ready(ctx)
+	return a.ready(ctx)
 }
 
 // check refuses what would be unsafe: until identities exist, every door

@@ -19,7 +19,7 @@ import (
 // line or one array of them, and calls emit with one CloudEvent for each: a
 // line of JSON without its newline, in the order of the input.
 //
-// It reads only incident_id, summary, the names of the actions, and
+// It reads only incident_id, the names of the actions, and
 //
 //   - attribute.confidentiality.data_total, persons whose personal information
 //     leaked when a variety of data is Personal, Medical, Bank or Payment;
@@ -82,9 +82,7 @@ func readVERIS(text []byte, path, facility string) (in incident, faults []fault.
 	attribute, _ := o.child("attribute")
 	confidentiality, leaked := attribute.child("confidentiality")
 	in.kind = verisKind(action, leaked)
-	if in.title = titleOf(o.text("summary")); in.title == "" {
-		in.title = verisTitle(action)
-	}
+	in.title = verisTitle(action)
 
 	in.facts.PersonalInformationPersons = verisPersons(confidentiality)
 	availability, _ := attribute.child("availability")
@@ -266,7 +264,8 @@ func verisKind(action object, leaked bool) string {
 	}
 }
 
-// verisTitle names the actions, where there is no summary.
+// verisTitle names the actions. The summary stays behind: it is free text about
+// organisations and people, and a report names no person.
 func verisTitle(action object) string {
 	names := slices.Sorted(maps.Keys(action.fields))
 	return titleOf(strings.TrimSuffix("VERIS incident: "+strings.Join(names, ", "), ": "))

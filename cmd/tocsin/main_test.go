@@ -1,0 +1,122 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestMain lets the test binary be the program: a child with TOCSIN_CHILD runs
+// its command line, so that it can be killed.
+func TestMain(m *testing.M) {
+	if os.Getenv("TOCSIN_CHILD") != "" {
+		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+		code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+		stop()
+		os.Exit(code)
+	}
+	os.Exit(m.Run())
+}
+
+// tocsin runs a command line in the process and returns what it printed.
+func tocsin(t testing.TB, stdin string, args ...string) (code int, out, errOut string) {
+	t.Helper()
+	var o, e bytes.Buffer
+	code = run(t.Context(), args, strings.NewReader(stdin), &o, &e)
+	return code, o.String(), e.String()
+}
+
+// server is a tocsin serve that runs as a child process.
+type server struct {
+	t          testing.TB
+	dir        string
+	nats, http string // HOST:PORT
+	args       []string
+	cmd        *exec.Cmd
+	log        *os.File
+}
+
+// startServer starts a server on free ports and waits until it is ready.
+func startServer(t testing.TB, args ...string) *server {
+	t.Helper()
+	s := &server{t: t, dir: t.TempDir(), nats: freePort(t), http: freePort(t), args: args}
+	log, err := os.Create(filepath.Join(s.dir, "log"))
+	require.NoError(t, err)
+	s.log = log
+	s.start()
+	t.Cleanup(func() {
+		_ = s.cmd.Process.Signal(syscall.SIGTERM)
+		_ = s.cmd.Wait()
+		_ = log.Close()
+		if t.Failed() {
+			b, _ := os.ReadFile(log.Name())
+			t.Logf("server log:\n%s", b)
+		}
+	})
+	return s
+}
+
+func (s *server) start() {
+	s.t.Helper()
+	exe, err := os.Executable()
+	require.NoError(s.t, err)
+	s.cmd = exec.Command(exe, append([]string{"serve", "--data", filepath.Join(s.dir, "data"), "--nats-listen", s.nats, "--http-listen", s.http}, s.args...)...)
+	s.cmd.Env = append(os.Environ(), "TOCSIN_CHILD=1")
+	out, err := s.cmd.StderrPipe()
+	require.NoError(s.t, err)
+	require.NoError(s.t, s.cmd.Start())
+	ready := make(chan bool, 1)
+	go func() {
+		var seen bytes.Buffer
+		buf := make([]byte, 4096)
+		for {
+			n, err := out.Read(buf)
+			_, _ = s.log.Write(buf[:n])
+			if seen.Len() < 64<<10 {
+				seen.Write(buf[:n])
+			}
+			if strings.Contains(seen.String(), "\nready\n") {
+				select {
+				case ready <- true:
+				default:
+				}
+			}
+			if err != nil {
+				close(ready)
+				return
+			}
+		}
+	}()
+	select {
+	case ok := <-ready:
+		require.True(s.t, ok, "the server ended before it was ready")
+	case <-time.After(20 * time.Second):
+		s.t.Fatal("the server was not ready within 20 s")
+	}
+}
+
+// kill ends the server as a power cut would.
+func (s *server) kill() {
+	require.NoError(s.t, s.cmd.Process.Kill())
+	_ = s.cmd.Wait()
+}
+
+func (s *server) url() string { return "nats://" + s.nats }
+
+func freePort(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	return l.Addr().String()
+}
