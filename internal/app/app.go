@@ -284,6 +284,8 @@ func (a *App) runIntake(ctx context.Context) error {
 func (a *App) serveHTTP(ctx context.Context, in *intake.Intake) error {
 	mux := http.NewServeMux()
 	mux.Handle("POST /v1/reports", in.Handler())
+	mux.HandleFunc("/v1/reports", httpedge.MethodNotAllowed(http.MethodPost))
+	mux.HandleFunc("/", httpedge.NotFound)
 	srv := httpedge.Server(mux)
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Serve(a.listener) }()

@@ -29,6 +29,19 @@ func Write(w http.ResponseWriter, p Problem) {
 	write(w, "application/problem+json", p.Status, p)
 }
 
+// NotFound answers that nothing is here.
+func NotFound(w http.ResponseWriter, _ *http.Request) {
+	Write(w, Problem{Status: http.StatusNotFound})
+}
+
+// MethodNotAllowed answers that only the given method is taken.
+func MethodNotAllowed(allowed string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Allow", allowed)
+		Write(w, Problem{Status: http.StatusMethodNotAllowed, Detail: "only " + allowed + " is taken here"})
+	}
+}
+
 // JSON answers with a JSON value.
 func JSON(w http.ResponseWriter, status int, v any) { write(w, "application/json", status, v) }
 

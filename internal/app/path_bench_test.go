@@ -1,0 +1,86 @@
+package app_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// BenchmarkOneReport is the whole path of one report, alone: from publishing
+// it to the last of its two desks being told.
+func BenchmarkOneReport(b *testing.B) {
+	w := begin(b)
+	told, err := w.nc.SubscribeSync(event.AllEscalated)
+	require.NoError(b, err)
+	require.NoError(b, w.nc.Flush())
+	for i := 0; b.Loop(); i++ {
+		w.report("initial", at, fmt.Sprint("alone-", i), "r1", onSite+large)
+		for range regional {
+			_, err := told.NextMsg(10 * time.Second)
+			require.NoError(b, err)
+		}
+	}
+}
+
+// BenchmarkManyReports has a thousand reports under way at once; the last desk
+// told ends it.
+func BenchmarkManyReports(b *testing.B) {
+	w := begin(b)
+	told := make(chan *nats.Msg, 1<<16)
+	_, err := w.nc.ChanSubscribe(event.AllEscalated, told)
+	require.NoError(b, err)
+	require.NoError(b, w.nc.Flush())
+	n := 0
+	for b.Loop() {
+		err := w.client.Reports(b.Context(), at, 1000, func(yield func([]byte) error) error {
+			for range 1000 {
+				n++
+				if err := yield(cloudEvent("initial", at, fmt.Sprint("many-", n), "r1", onSite+large)); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, func(*event.Receipt) error { return nil })
+		require.NoError(b, err)
+		for len(told) < len(regional)*1000 {
+			time.Sleep(time.Millisecond)
+		}
+		for range len(regional) * 1000 {
+			<-told
+		}
+	}
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "reports/s")
+}
+
+// BenchmarkOneIncident has five hundred reports of one incident under way at
+// once: they are folded one after another.
+func BenchmarkOneIncident(b *testing.B) {
+	w := begin(b)
+	w.report("initial", at, inc, "r", onSite+large)
+	n := 0
+	for b.Loop() {
+		err := w.client.Reports(b.Context(), at, 500, func(yield func([]byte) error) error {
+			for range 500 {
+				n++
+				if err := yield(cloudEvent("progress", at, inc, fmt.Sprint("p", n), fmt.Sprintf(`"cause":"%d"`, n))); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, func(*event.Receipt) error { return nil })
+		require.NoError(b, err)
+		for {
+			rows := w.query(event.Query{Desk: "protection-energy", Cursor: "0"})
+			if len(rows) == n+1 {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "reports/s")
+}

@@ -1,0 +1,126 @@
+package archtest
+
+import (
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// room says what a package may import of ours. A path that ends in * stands
+// for every package of a folder; "services/*" may not import its like.
+type room struct {
+	path  string
+	may   []string
+	tests []string // what its tests may import besides, and besides itself
+}
+
+// rooms is the direction of the tree: cmd, app, services, bus, event, schemas.
+// What stands beside the bus (statute, register, interchange, httpedge) knows
+// nothing of it.
+var rooms = []room{
+	{"schemas", nil, nil},
+	{"internal/fault", nil, nil},
+	{"internal/clock", nil, nil},
+	{"internal/event", list("internal/fault schemas"), nil},
+	{"internal/statute", list("internal/event internal/fault"), list("schemas")},
+	{"internal/register", list("internal/clock internal/event internal/fault internal/statute"), list("schemas")},
+	{"internal/interchange", list("internal/event internal/fault"), nil},
+	{"internal/httpedge", list("internal/event internal/fault"), nil},
+	{"internal/bus", list("internal/clock internal/event internal/fault"), list("internal/bus/bustest")},
+	{"internal/bus/bustest", list("internal/bus internal/clock"), nil},
+	{"internal/client", list("internal/event internal/fault"), list("internal/bus internal/bus/bustest internal/clock")},
+	{"services", nil, nil},
+	{"services/*",
+		list("internal/bus internal/clock internal/event internal/fault internal/httpedge internal/register internal/statute"),
+		list("internal/bus/bustest schemas")},
+	{"internal/app",
+		list("services/* internal/bus internal/clock internal/event internal/fault internal/httpedge internal/register internal/statute schemas"),
+		list("internal/bus/bustest internal/client internal/interchange")},
+	{"cmd/tocsin",
+		list("internal/app internal/client internal/clock internal/event internal/fault internal/interchange internal/register internal/statute"),
+		list("internal/bus internal/bus/bustest schemas")},
+	{"internal/archtest", nil, nil},
+}
+
+func list(s string) []string { return strings.Fields(s) }
+
+// imports holds every import of ours against the rooms.
+func imports(t *Tree) (faults []string) {
+	homeless := map[string]bool{}
+	for _, f := range t.Files {
+		r, ok := roomOf(f.Dir())
+		if !ok {
+			if !homeless[f.Dir()] {
+				faults = append(faults, f.Dir()+": no room for this package in internal/archtest/imports.go: say there what it may import")
+			}
+			homeless[f.Dir()] = true
+			continue
+		}
+		may := r.may
+		if f.Test {
+			may = slices.Concat(r.may, r.tests, []string{f.Dir()})
+		}
+		for _, spec := range f.AST.Imports {
+			ours, ok := strings.CutPrefix(unquote(spec.Path.Value), t.Module+"/")
+			if ok && !covers(may, ours) {
+				faults = append(faults, t.at(spec, "%s may not import %s; it may import: %s", r.path, ours, strings.Join(may, ", ")))
+			}
+		}
+	}
+	return faults
+}
+
+// roomOf finds a package's room, by its own path before a pattern.
+func roomOf(dir string) (room, bool) {
+	for _, r := range rooms {
+		if r.path == dir {
+			return r, true
+		}
+	}
+	for _, r := range rooms {
+		if ok, _ := path.Match(r.path, dir); ok {
+			return r, true
+		}
+	}
+	return room{}, false
+}
+
+func covers(may []string, pkg string) bool {
+	return slices.ContainsFunc(may, func(pattern string) bool {
+		ok, _ := path.Match(pattern, pkg)
+		return ok
+	})
+}
+
+// engineModules are what speaks to NATS; engineRooms may use them.
+var (
+	engineModules = list("github.com/nats-io/ github.com/synadia-io/")
+	engineRooms   = list("internal/bus internal/bus/* internal/event internal/client internal/app cmd/*")
+)
+
+// engine keeps NATS out of the rooms that stand beside the bus or behind it:
+// services see the bus, and statute, register, interchange and httpedge see
+// nothing of it. Tests may speak as a foreign client would.
+func engine(t *Tree) (faults []string) {
+	for _, f := range t.Files {
+		if f.Test || covers(engineRooms, f.Dir()) {
+			continue
+		}
+		for _, spec := range f.AST.Imports {
+			name := unquote(spec.Path.Value)
+			if slices.ContainsFunc(engineModules, func(m string) bool { return strings.HasPrefix(name, m) }) {
+				faults = append(faults, t.at(spec, "%s imports %s; only these may: %s", f.Dir(), name, strings.Join(engineRooms, ", ")))
+			}
+		}
+	}
+	return faults
+}
+
+func unquote(literal string) string {
+	s, err := strconv.Unquote(literal)
+	if err != nil {
+		return literal // the parser has seen to it that this cannot be
+	}
+	return s
+}

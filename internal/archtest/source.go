@@ -1,0 +1,112 @@
+package archtest
+
+import (
+	"fmt"
+	"go/ast"
+	"go/token"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// packageComments wants one comment a package, in one file, that begins as
+// godoc has it.
+func packageComments(t *Tree) (faults []string) {
+	docs := map[string][]string{} // package → its files with a comment
+	for _, f := range t.Files {
+		if f.Test {
+			continue
+		}
+		dir := f.Dir()
+		if _, met := docs[dir]; !met {
+			docs[dir] = nil
+		}
+		if f.AST.Doc == nil {
+			continue
+		}
+		docs[dir] = append(docs[dir], f.Path)
+		want := "Package " + f.AST.Name.Name + " "
+		if f.AST.Name.Name == "main" {
+			want = "Command " + dir[strings.LastIndexByte(dir, '/')+1:] + " "
+		}
+		if !strings.HasPrefix(f.AST.Doc.Text(), want) {
+			faults = append(faults, t.at(f.AST.Doc, "the package comment must begin with %q", want))
+		}
+	}
+	for _, dir := range slices.Sorted(maps.Keys(docs)) {
+		if n := len(docs[dir]); n != 1 {
+			faults = append(faults, fmt.Sprintf("%s: want one package comment, in one file; there are %d %v", dir, n, docs[dir]))
+		}
+	}
+	return faults
+}
+
+// clockReaders are the functions of package time that read the clock.
+var clockReaders = list("Now Since Until")
+
+// clocks finds readings of the clock outside internal/clock, cmd and tests:
+// everything else is given its time, so that it can be tested at any.
+func clocks(t *Tree) (faults []string) {
+	for _, f := range t.Files {
+		if f.Test || f.Dir() == "internal/clock" || strings.HasPrefix(f.Path, "cmd/") {
+			continue
+		}
+		name := ""
+		for _, spec := range f.AST.Imports {
+			if unquote(spec.Path.Value) != "time" {
+				continue
+			}
+			if name = "time"; spec.Name != nil {
+				name = spec.Name.Name
+			}
+			if name == "." {
+				faults = append(faults, t.at(spec, "imports time with a dot, which hides who reads the clock"))
+			}
+		}
+		ast.Inspect(f.AST, func(n ast.Node) bool {
+			sel, ok := n.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			if x, ok := sel.X.(*ast.Ident); ok && x.Name == name && slices.Contains(clockReaders, sel.Sel.Name) {
+				faults = append(faults, t.at(sel, "reads the clock by time.%s: take a clock.Clock or a time", sel.Sel.Name))
+			}
+			return true
+		})
+	}
+	return faults
+}
+
+var statuteID = regexp.MustCompile(`\bcn-[a-z0-9-]+`)
+
+// statutes finds names of statutes in code: the law is data, in
+// schemas/statutes. A comment may cite it.
+func statutes(t *Tree) (faults []string) {
+	for _, f := range t.Files {
+		if f.Test {
+			continue
+		}
+		ast.Inspect(f.AST, func(n ast.Node) bool {
+			if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+				for _, id := range statuteID.FindAllString(lit.Value, -1) {
+					faults = append(faults, t.at(lit, "names the statute %s: the law stands in schemas/statutes", id))
+				}
+			}
+			return true
+		})
+	}
+	return faults
+}
+
+// maxLines is the longest that a Go file may be, tests aside.
+const maxLines = 500
+
+func sizes(t *Tree) (faults []string) {
+	for _, f := range t.Files {
+		if n := t.fset.File(f.AST.FileStart).LineCount(); !f.Test && n > maxLines {
+			faults = append(faults, fmt.Sprintf("%s: has %d lines; at most %d", f.Path, n, maxLines))
+		}
+	}
+	return faults
+}
