@@ -48,7 +48,7 @@ func (e *environment) importFormat(name, what string, run importer) *cobra.Comma
 			if err != nil {
 				return err
 			}
-			out := bufio.NewWriter(e.out)
+			out := bufio.NewWriter(e.raw)
 			err = run(in, o, func(event []byte) error {
 				_, err := out.Write(append(event, '\n'))
 				return err

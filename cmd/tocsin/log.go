@@ -118,7 +118,7 @@ func (e *environment) rowPrinter(q queryFlags) (print func(event.EscalationRow) 
 	case !q.csv:
 		return func(r event.EscalationRow) error { e.row(r); return nil }, nothing
 	}
-	w := csv.NewWriter(e.out)
+	w := csv.NewWriter(e.raw)
 	_ = w.Write([]string{"escalation", "desk", "operator", "incident", "revision", "grade", "from", "act", "duties", "dueAt", "reportedAt", "late", "acknowledgeBy", "acknowledgedAt", "acknowledgedBy", "state", "exercise", "record"}) // Flush tells
 	return func(r event.EscalationRow) error { return w.Write(csvRow(r)) }, func() error { w.Flush(); return w.Error() }
 }
@@ -191,7 +191,7 @@ func (e *environment) story(s event.StoryEntry) error {
 		})
 	case event.KindGraded:
 		return storyLine(e, s, func(g event.Graded) {
-			fmt.Fprintf(e.out, "  %s %d: %s (%s)", e.word("revision"), g.Revision, e.gradeName(g.Grade), e.word(g.Change.Kind))
+			fmt.Fprintf(e.out, "  %s: %s (%s)", fmt.Sprintf(e.word("revision"), g.Revision), e.gradeName(g.Grade), e.word(g.Change.Kind))
 			for _, h := range g.Hits {
 				fmt.Fprintf(e.out, "\n        %s — %s%s", h.Criterion, h.Citation, e.confidence(h.Confidence))
 			}

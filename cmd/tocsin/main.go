@@ -4,6 +4,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -36,7 +38,7 @@ func main() {
 
 // run is main without the process: a command line in, an exit code out.
 func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
-	env := &environment{in: in, out: out, errOut: errOut}
+	env := &environment{in: in, raw: out, out: printable{out}, errOut: errOut}
 	root := env.root()
 	root.SetArgs(args)
 	root.SetIn(in)
@@ -66,9 +68,28 @@ func (e *usageError) Error() string { return e.err.Error() }
 
 // environment is what every command shares.
 type environment struct {
-	in          io.Reader
-	out, errOut io.Writer
-	lang        string
+	in     io.Reader
+	raw    io.Writer // for programs
+	out    io.Writer // for people
+	errOut io.Writer
+	lang   string
+}
+
+// printable shows control characters instead of obeying them: titles and posts
+// come from outside, and must not drive a desk's terminal.
+type printable struct{ out io.Writer }
+
+func (p printable) Write(b []byte) (int, error) {
+	clean := bytes.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, b)
+	if _, err := p.out.Write(clean); err != nil {
+		return 0, err
+	}
+	return len(b), nil
 }
 
 func (e *environment) root() *cobra.Command {

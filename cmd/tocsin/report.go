@@ -115,7 +115,7 @@ func (e *environment) json(v any) error {
 	if err != nil {
 		return err
 	}
-	_, err = e.out.Write(append(b, '\n'))
+	_, err = e.raw.Write(append(b, '\n'))
 	return err
 }
 

@@ -27,7 +27,7 @@ var words = map[string][2]string{
 	"computed": {"初判", "computed"}, "because": {"依据", "because"}, "rises": {"级别将升高于", "rises at"},
 	"unknown": {"未知", "unknown"}, "nobody": {"无须报送", "nobody must be told"},
 	"promptly": {"及时", "promptly"}, "by": {"时限", "by"}, "from": {"自", "from"},
-	"peak": {"最高曾为", "peak"}, "revision": {"第", "revision"}, "told": {"报送", "told"},
+	"peak": {"最高曾为", "peak"}, "revision": {"第 %d 版", "revision %d"}, "told": {"报送", "told"},
 	"onBehalf":       {"自动转报，未经核实；授权", "forwarded by machine, not verified; authority"},
 	"undesignated":   {"该部门未指定本渠道", "the department has not designated this channel"},
 	"story-accepted": {"收到", "received"}, "story-graded": {"定级", "graded"}, "story-escalated": {"报送", "told"},

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -78,6 +79,7 @@ func Roles() []string {
 // App is the running product.
 type App struct {
 	cfg      Config
+	lock     *os.File    // on the data folder
 	server   *bus.Server // nil with an existing NATS
 	nc       *nats.Conn
 	bus      *bus.Bus
@@ -146,6 +148,11 @@ func (a *App) check() error {
 }
 
 func (a *App) connect(ctx context.Context) (err error) {
+	if a.cfg.NATS == "" || a.has(ledger.Name) { // the others keep nothing there
+		if a.lock, err = lockFolder(a.cfg.Data); err != nil {
+			return err
+		}
+	}
 	if a.cfg.NATS == "" {
 		a.server, err = bus.StartServer(bus.ServerConfig{Dir: filepath.Join(a.cfg.Data, "nats"), Listen: a.cfg.NATSListen, Log: a.cfg.Log})
 		if err != nil {
@@ -251,6 +258,9 @@ func (a *App) Stop() {
 		}
 		if a.server != nil {
 			a.server.Stop()
+		}
+		if a.lock != nil {
+			_ = a.lock.Close() // which releases it
 		}
 	})
 }

@@ -234,6 +234,7 @@ func line(d event.Duty) string {
 }
 
 func TestWhatTheLawDemands(t *testing.T) {
+	t.Parallel()
 	w := begin(t)
 	all := rows()
 	i := 0

@@ -42,6 +42,7 @@ func dueTimes(ds []event.Duty) map[string]string {
 }
 
 func TestTheLifeOfAnIncident(t *testing.T) {
+	t.Parallel()
 	w := begin(t)
 
 	// 09:00: nine minutes; nobody need be told.
@@ -150,6 +151,7 @@ func TestTheLifeOfAnIncident(t *testing.T) {
 }
 
 func TestALateReportSaysSo(t *testing.T) {
+	t.Parallel()
 	w := begin(t)
 	w.report("initial", at, inc, "r1", onSite+`"discoveredAt":"2026-03-02T07:59:59+08:00",`+large)
 	h := w.settled()
@@ -164,6 +166,7 @@ func TestALateReportSaysSo(t *testing.T) {
 }
 
 func TestProgressMerges(t *testing.T) {
+	t.Parallel()
 	w := begin(t)
 	known := func() string {
 		g := w.settled().last(t, at, inc)
@@ -207,6 +210,7 @@ func hasUnknown(g *event.Graded, fact string) bool {
 }
 
 func TestProgressBeforeItsInitialReport(t *testing.T) {
+	t.Parallel()
 	w := begin(t)
 	w.report("progress", at, inc, "r2", grave) // which facility is not known yet
 	w.report("initial", at, inc, "r1", onSite+`"title":"first"`)
@@ -215,6 +219,7 @@ func TestProgressBeforeItsInitialReport(t *testing.T) {
 }
 
 func TestAnIncidentOfTimeGrowsWithTheNextReport(t *testing.T) {
+	t.Parallel()
 	w := begin(t)
 	w.report("initial", at, inc, "r1", onSite+`"facts":{"outage":[{"scope":"overall","since":"2026-03-02T08:55:00+08:00"}]}`)
 	g := w.settled().last(t, at, inc)
@@ -229,6 +234,7 @@ func TestAnIncidentOfTimeGrowsWithTheNextReport(t *testing.T) {
 }
 
 func TestAnOwnGradeRaisesAndNeverLowers(t *testing.T) {
+	t.Parallel()
 	w := begin(t)
 	w.report("initial", at, inc, "r1", onSite+short)
 	w.report("progress", at, inc, "r2", `"ownGrade":"major"`)
@@ -243,6 +249,7 @@ func TestAnOwnGradeRaisesAndNeverLowers(t *testing.T) {
 }
 
 func TestAFacilityNamedLaterIsOwedFromThen(t *testing.T) {
+	t.Parallel()
 	w := begin(t)
 	w.report("initial", at, inc, "r1", `"facilities":["office-portal"],"ownGrade":"relatively-large"`)
 	require.Equal(t, []string{"sh-cyberspace"}, desks(w.settled().last(t, at, inc)))
@@ -256,6 +263,7 @@ func TestAFacilityNamedLaterIsOwedFromThen(t *testing.T) {
 }
 
 func TestAcknowledgements(t *testing.T) {
+	t.Parallel()
 	w := begin(t)
 	w.report("initial", at, inc, "r1", onSite+large)
 	w.settled()
@@ -301,6 +309,7 @@ func TestAcknowledgements(t *testing.T) {
 }
 
 func TestAReportWithoutReplyIsTaken(t *testing.T) {
+	t.Parallel()
 	w := begin(t)
 	receipts, err := w.nc.SubscribeSync("receipt.grid-east")
 	require.NoError(t, err)
@@ -319,6 +328,7 @@ func TestAReportWithoutReplyIsTaken(t *testing.T) {
 }
 
 func TestAChineseIncidentKeepsItsName(t *testing.T) {
+	t.Parallel()
 	w := begin(t)
 	const name = "2026/17 调度中断"
 	w.report("initial", at, name, "报告 1", onSite+large)
@@ -333,6 +343,7 @@ func TestAChineseIncidentKeepsItsName(t *testing.T) {
 }
 
 func TestManyPagesOfAStoryAndOfAQuery(t *testing.T) {
+	t.Parallel()
 	w := begin(t)
 	w.report("initial", at, inc, "r0", onSite+large)
 	const n = 240

@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/nats-io/nats.go"
@@ -82,10 +83,20 @@ func (b *Bus) Serve(ctx context.Context, name string, doors ...Door) error {
 	return ctx.Err()
 }
 
+// ours reports whether a reply subject names our own records: an answer sent
+// there would be one.
+func ours(reply string) bool {
+	return streamOf(reply) != "" || strings.HasPrefix(reply, "$")
+}
+
 func (b *Bus) answer(ctx context.Context, d Door, req micro.Request) {
 	r := Request{Subject: req.Subject(), Header: nats.Header(req.Headers()), Data: req.Data(), Reply: req.Reply()}
 	reply := d.Answer(ctx, r)
 	if r.Reply == "" {
+		return
+	}
+	if ours(r.Reply) {
+		b.cfg.Log.Error("an answer would have been a record", zap.String("door", d.Name), zap.String("reply", r.Reply))
 		return
 	}
 	var err error
@@ -101,7 +112,7 @@ func (b *Bus) answer(ctx context.Context, d Door, req micro.Request) {
 
 func (b *Bus) busy(req micro.Request, door string) {
 	b.cfg.Log.Warn("a request was refused: too many in hand", zap.String("door", door))
-	if req.Reply() != "" {
+	if req.Reply() != "" && !ours(req.Reply()) {
 		_ = req.Error(codeTryAgain, "busy: try again", nil)
 	}
 }

@@ -22,8 +22,9 @@ import (
 // disk: beyond its rate a refused report is kept as a digest in a summary.
 const (
 	keptPayload   = 512 << 10 // bytes of one payload
-	refusedRate   = 20        // whole refused reports kept, a second and operator
+	refusedRate   = 20        // refused reports kept whole, a second and operator
 	refusedBurst  = 2000
+	refusedQuota  = 64 << 20 // bytes of them kept whole, a day and operator
 	summaryPeriod = time.Second
 	// anybody is the bucket that all unregistered senders share.
 	anybody = "unregistered"
@@ -34,8 +35,22 @@ type refusals struct {
 	deps Deps
 
 	mu        sync.Mutex
-	limits    map[string]*rate.Limiter
+	limits    map[string]allowance
 	summaries map[string]*summary // open ones, by bucket
+}
+
+// allowance is what an operator may have kept whole: a rate and a quota.
+type allowance struct{ reports, bytes *rate.Limiter }
+
+func newAllowance() allowance {
+	return allowance{
+		reports: rate.NewLimiter(refusedRate, refusedBurst),
+		bytes:   rate.NewLimiter(refusedQuota/(24*60*60), refusedQuota),
+	}
+}
+
+func (a allowance) take(now time.Time, bytes int) bool {
+	return a.reports.AllowN(now, 1) && a.bytes.AllowN(now, bytes)
 }
 
 // summary stands for refused reports beyond the rate. Those who wait for it are
@@ -47,7 +62,7 @@ type summary struct {
 }
 
 func newRefusals(d Deps) *refusals {
-	return &refusals{deps: d, limits: map[string]*rate.Limiter{}, summaries: map[string]*summary{}}
+	return &refusals{deps: d, limits: map[string]allowance{}, summaries: map[string]*summary{}}
 }
 
 // keep returns when the refused report, or the summary that counts it, is on
@@ -60,7 +75,7 @@ func (r *refusals) keep(ctx context.Context, s submission, faults []fault.Detail
 	now := r.deps.Clock.Now()
 	header := headerLines(s.header)
 	digest := digestOf(header, s.payload)
-	if sum := r.overRate(bucket, now, digest); sum != nil {
+	if sum := r.overRate(bucket, now, digest, min(len(s.payload), keptPayload)); sum != nil {
 		select {
 		case <-sum.ready:
 			return sum.err
@@ -85,15 +100,15 @@ func (r *refusals) keep(ctx context.Context, s submission, faults []fault.Detail
 
 // overRate returns the summary that takes the report, or nil where the report
 // may be kept whole.
-func (r *refusals) overRate(bucket string, now time.Time, digest string) *summary {
+func (r *refusals) overRate(bucket string, now time.Time, digest string, size int) *summary {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	limit, ok := r.limits[bucket]
 	if !ok {
-		limit = rate.NewLimiter(refusedRate, refusedBurst)
+		limit = newAllowance()
 		r.limits[bucket] = limit
 	}
-	if limit.AllowN(now, 1) {
+	if limit.take(now, size) {
 		return nil
 	}
 	sum, ok := r.summaries[bucket]
