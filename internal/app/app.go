@@ -318,7 +318,7 @@ func (a *App) runRouter(ctx context.Context) error {
 }
 
 func (a *App) runDesk(ctx context.Context) error {
-	return desk.Run(ctx, desk.Deps{Bus: a.bus, Clock: a.cfg.Clock, Log: a.cfg.Log.Named(desk.Name), Register: a.cfg.Rulebook.Register})
+	return desk.Run(ctx, desk.Deps{Bus: a.bus, Clock: a.cfg.Clock, Register: a.cfg.Rulebook.Register})
 }
 
 func (a *App) runLedger(ctx context.Context) error {

@@ -142,17 +142,6 @@ func (b *Bus) Head(ctx context.Context) (uint64, error) {
 	return info.State.LastSeq, nil
 }
 
-// Announce publishes to those who listen now; nothing keeps it.
-func (b *Bus) Announce(subject string, data []byte) error {
-	if err := b.nc.Publish(subject, data); err != nil {
-		return fmt.Errorf("bus: announce on %s: %w", subject, err)
-	}
-	return nil
-}
-
-// Flush waits until the server has taken all that was announced.
-func (b *Bus) Flush(ctx context.Context) error { return b.nc.FlushWithContext(ctx) }
-
 func stored(m *jetstream.RawStreamMsg, err error) (event.Stored, error) {
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return event.Stored{}, ErrNotFound

@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"sync"
@@ -26,10 +27,13 @@ type Door struct {
 	Subject string // may hold wildcards
 	// Limit bounds the requests in hand; beyond it the answer is "busy" at once.
 	Limit int
-	// Answer returns the reply, or nil when the outcome is not known: the sender
-	// is told to try again. It must not answer before what it promises is on
-	// disk.
-	Answer func(context.Context, Request) []byte
+	// Answer returns the reply, which goes out as JSON, or an error when the
+	// outcome is not known: the sender is told to try again. It must not return
+	// before what it promises is on disk.
+	Answer func(context.Context, Request) (any, error)
+	// Elsewhere says where the answer to a plain publish goes; nil sends it
+	// nowhere. Nothing keeps it.
+	Elsewhere func(Request) string
 }
 
 // HeaderError and HeaderErrorCode are set on a reply that is an error of the
@@ -91,19 +95,24 @@ func ours(reply string) bool {
 
 func (b *Bus) answer(ctx context.Context, d Door, req micro.Request) {
 	r := Request{Subject: req.Subject(), Header: nats.Header(req.Headers()), Data: req.Data(), Reply: req.Reply()}
-	reply := d.Answer(ctx, r)
-	if r.Reply == "" {
-		return
+	answer, err := d.Answer(ctx, r)
+	var reply []byte
+	if err == nil {
+		reply, err = json.Marshal(answer)
 	}
-	if ours(r.Reply) {
+	if err != nil {
+		b.cfg.Log.Error("a request was not answered: its outcome is not known", zap.String("door", d.Name), zap.String("subject", r.Subject), zap.Error(err))
+	}
+	switch {
+	case ours(r.Reply):
 		b.cfg.Log.Error("an answer would have been a record", zap.String("door", d.Name), zap.String("reply", r.Reply))
 		return
-	}
-	var err error
-	if reply == nil {
+	case r.Reply != "" && err != nil:
 		err = req.Error(codeTryAgain, "the outcome is not known: try again", nil)
-	} else {
+	case r.Reply != "":
 		err = req.Respond(reply)
+	case err == nil && d.Elsewhere != nil:
+		err = b.nc.Publish(d.Elsewhere(r), reply)
 	}
 	if err != nil {
 		b.cfg.Log.Warn("an answer was not sent", zap.String("door", d.Name), zap.Error(err))

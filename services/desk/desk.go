@@ -17,8 +17,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"go.uber.org/zap"
-
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -38,7 +36,6 @@ const (
 type Deps struct {
 	Bus      *bus.Bus
 	Clock    clock.Clock
-	Log      *zap.Logger
 	Register *register.Register
 }
 
@@ -53,13 +50,13 @@ func Run(ctx context.Context, d Deps) error {
 
 type service struct{ deps Deps }
 
-func (s service) answerAcknowledge(ctx context.Context, req bus.Request) []byte {
+func (s service) answerAcknowledge(ctx context.Context, req bus.Request) (any, error) {
 	desk := strings.TrimSuffix(strings.TrimPrefix(req.Subject, "desk."), ".acknowledge")
 	a, err := s.acknowledge(ctx, desk, req.Data)
 	if details := fault.DetailsOf(err); details != nil {
 		a.Status, a.Errors, err = event.StatusRejected, details, nil
 	}
-	return s.encode(a, err)
+	return a, err
 }
 
 func (s service) acknowledge(ctx context.Context, desk string, raw []byte) (event.AcknowledgementAnswer, error) {
@@ -124,13 +121,13 @@ func refuse(path, format string, args ...any) error {
 	return fault.Invalid(Name, []fault.Detail{{Path: path, Message: fmt.Sprintf(format, args...)}})
 }
 
-func (s service) answerWatch(ctx context.Context, req bus.Request) []byte {
+func (s service) answerWatch(ctx context.Context, req bus.Request) (any, error) {
 	desk := strings.TrimSuffix(strings.TrimPrefix(req.Subject, "desk."), ".watch")
 	answer, err := s.watch(ctx, desk, req.Data)
 	if details := fault.DetailsOf(err); details != nil {
 		answer.Errors, err = details, nil
 	}
-	return s.encode(answer, err)
+	return answer, err
 }
 
 func (s service) watch(ctx context.Context, desk string, raw []byte) (event.WatchAnswer, error) {
@@ -148,19 +145,4 @@ func (s service) watch(ctx context.Context, desk string, raw []byte) (event.Watc
 	name, err := s.deps.Bus.Consumer(ctx, desk, req.Client, req.From)
 	answer.Stream, answer.Consumer = event.StreamLedger, name
 	return answer, err
-}
-
-// encode renders an answer; where the outcome is not known there is none, and
-// the client asks again.
-func (s service) encode(answer any, err error) []byte {
-	if err != nil {
-		s.deps.Log.Error("a desk was not answered: the outcome is not known", zap.Error(err))
-		return nil
-	}
-	reply, err := json.Marshal(answer)
-	if err != nil {
-		s.deps.Log.Error("an answer was not encoded", zap.Error(err))
-		return nil
-	}
-	return reply
 }

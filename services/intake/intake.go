@@ -14,7 +14,6 @@ package intake
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -63,34 +62,29 @@ func (in *Intake) Run(ctx context.Context) error {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() { defer close(done); in.refused.run(work) }()
-	err := in.deps.Bus.Serve(ctx, Name, bus.Door{Name: "report", Subject: event.DoorReport, Limit: inHand, Answer: in.answer})
+	err := in.deps.Bus.Serve(ctx, Name, bus.Door{
+		Name: "report", Subject: event.DoorReport, Limit: inHand, Answer: in.answer,
+		Elsewhere: func(req bus.Request) string { return event.ReceiptSubject(in.operatorOf(req)) },
+	})
 	stop()
 	<-done
 	return err
 }
 
-func (in *Intake) answer(ctx context.Context, req bus.Request) []byte {
-	s := submission{operator: in.operatorOfToken(strings.TrimPrefix(req.Subject, "report.")), door: "nats", header: req.Header, payload: req.Data}
+func (in *Intake) answer(ctx context.Context, req bus.Request) (any, error) {
+	s := submission{operator: in.operatorOf(req), door: "nats", header: req.Header, payload: req.Data}
 	s.event, s.err = event.FromNATS(req.Header, req.Data)
 	receipts, err := in.take(ctx, []submission{s})
 	if err != nil {
-		in.deps.Log.Error("a report was not answered: its outcome is not known", zap.String("operator", s.operator), zap.Error(err))
-		return nil
+		return nil, err
 	}
-	reply, err := json.Marshal(receipts[0])
-	if err != nil {
-		in.deps.Log.Error("a receipt was not encoded", zap.Error(err))
-		return nil
-	}
-	if req.Reply == "" {
-		if err := in.deps.Bus.Announce(event.ReceiptSubject(s.operator), reply); err != nil {
-			in.deps.Log.Warn("a receipt was not announced", zap.Error(err))
-		}
-	}
-	return reply
+	return receipts[0], nil
 }
 
-func (in *Intake) operatorOfToken(token string) string {
+// operatorOf is the operator that the door's subject names; it need not be
+// registered.
+func (in *Intake) operatorOf(req bus.Request) string {
+	token := strings.TrimPrefix(req.Subject, "report.")
 	if o, ok := in.deps.Register.OperatorByToken(token); ok {
 		return o.ID
 	}

@@ -143,12 +143,12 @@ func (s *service) caughtUp(ctx context.Context) (uint64, error) {
 	}
 }
 
-func (s *service) answerQuery(ctx context.Context, req bus.Request) []byte {
+func (s *service) answerQuery(ctx context.Context, req bus.Request) (any, error) {
 	answer, err := s.query(ctx, req.Data)
 	if details := fault.DetailsOf(err); details != nil {
 		answer, err = event.QueryAnswer{Errors: details}, nil
 	}
-	return s.encode(answer, err)
+	return answer, err
 }
 
 func (s *service) query(ctx context.Context, raw []byte) (event.QueryAnswer, error) {
@@ -165,12 +165,12 @@ func (s *service) query(ctx context.Context, raw []byte) (event.QueryAnswer, err
 	return answer, err
 }
 
-func (s *service) answerShow(ctx context.Context, req bus.Request) []byte {
+func (s *service) answerShow(ctx context.Context, req bus.Request) (any, error) {
 	answer, err := s.show(ctx, req.Data)
 	if details := fault.DetailsOf(err); details != nil {
 		answer, err = event.ShowAnswer{Errors: details}, nil
 	}
-	return s.encode(answer, err)
+	return answer, err
 }
 
 // show reads the next part of an incident's story.
@@ -207,19 +207,4 @@ func (s *service) show(ctx context.Context, raw []byte) (event.ShowAnswer, error
 	}
 	answer.More = len(entries) == pageRows
 	return answer, nil
-}
-
-// encode renders an answer; a failure of ours gets none, and the client asks
-// again.
-func (s *service) encode(answer any, err error) []byte {
-	if err != nil {
-		s.deps.Log.Error("a query was not answered", zap.Error(err))
-		return nil
-	}
-	reply, err := json.Marshal(answer)
-	if err != nil {
-		s.deps.Log.Error("an answer was not encoded", zap.Error(err))
-		return nil
-	}
-	return reply
 }

@@ -1,0 +1,72 @@
+# Plain make and Go are enough for demo, build and test; lint, vuln and examples
+# fetch pinned tools.
+
+GO          ?= go
+PKG         ?= ./...
+FUZZTIME    ?= 10s
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.8.0
+
+# The same sources give the same bytes, wherever they lie.
+BUILD := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false
+
+.PHONY: help build demo test race lint vuln bench fuzz examples slow reproducible clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
+
+build: ## the program, as bin/tocsin
+	$(BUILD) -o bin/tocsin ./cmd/tocsin
+
+demo: build ## see it work: incidents of all four grades, and their way to the desks
+	bin/tocsin demo
+
+test: ## the tests
+	CGO_ENABLED=0 $(GO) test -timeout 120s $(PKG)
+
+race: ## the tests under the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(GO) test -race -timeout 600s $(PKG)
+
+lint: ## gofmt, vet, staticcheck and the rules of the tree
+	@bad=$$(gofmt -l cmd internal schemas services); test -z "$$bad" || { echo "not formatted:"; echo "$$bad"; exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+	$(GO) test -timeout 60s ./internal/archtest
+
+# govulncheck ends with 3 when it has found something, and with 1 when it could
+# not look.
+vuln: ## known vulnerabilities in what the program calls; says "not checked" when it cannot look
+	@GOBIN="$(CURDIR)/bin" $(GO) install $(GOVULNCHECK) || { echo "vuln: not checked: $(GOVULNCHECK) cannot be had"; exit 0; }; \
+	out=$$(bin/govulncheck ./... 2>&1); code=$$?; echo "$$out"; \
+	case "$$code $$out" in \
+	0*) ;; \
+	1*"fetching vulnerabilities"*) echo "vuln: not checked: the database cannot be reached" ;; \
+	*) exit $$code ;; \
+	esac
+
+bench: ## every benchmark once
+	$(GO) test -timeout 300s -run '^$$' -bench . -benchtime 1x $(PKG)
+
+fuzz: ## every fuzz target for FUZZTIME (10s)
+	@grep -rho --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' cmd internal schemas services >/dev/null || { echo "no fuzz targets"; exit 1; }
+	@grep -ro --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' cmd internal schemas services | sed 's|/[^/]*:func | |' | \
+	while read -r dir name; do \
+		echo "$$dir $$name"; \
+		$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "./$$dir" </dev/null || exit 1; \
+	done
+
+examples: build ## the examples of deploy/examples, against a server of their own (needs curl and node)
+	deploy/examples/run.sh
+
+slow: ## the tests that take long: many kills, many reports
+	TOCSIN_KILLS=30 TOCSIN_REPORTS=6000 $(GO) test -tags slow -timeout 60m $(PKG)
+
+reproducible: ## build twice, elsewhere and from nothing: the same bytes
+	@work=$$(mktemp -d) && trap 'chmod -R u+w "$$work"; rm -rf "$$work"' EXIT && \
+	$(BUILD) -o "$$work/here" ./cmd/tocsin && \
+	mkdir "$$work/src" && cp -r go.mod go.sum cmd internal schemas services "$$work/src" && \
+	(cd "$$work/src" && GOCACHE="$$work/cache" $(BUILD) -o "$$work/there" ./cmd/tocsin) && \
+	sha256sum "$$work/here" "$$work/there" | sed "s|$$work/||" && cmp "$$work/here" "$$work/there" && echo "the same bytes"
+
+clean: ## what make has made; never the data of a server
+	rm -rf bin deploy/examples/javascript/node_modules

@@ -1,0 +1,136 @@
+package app_test
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/app"
+	"github.com/tocsin-project/tocsin/internal/client"
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+const rounds = 200
+
+// together sends two reports from two connections in the same instant.
+func together(t *testing.T, one, two *client.Client, a, b []byte) (ra, rb *event.Receipt) {
+	t.Helper()
+	var wg sync.WaitGroup
+	gate := make(chan struct{})
+	var errs [2]error
+	for i, send := range []func() error{
+		func() (err error) { ra, err = one.Report(t.Context(), at, a); return err },
+		func() (err error) { rb, err = two.Report(t.Context(), at, b); return err },
+	} {
+		wg.Go(func() { <-gate; errs[i] = send() })
+	}
+	close(gate)
+	wg.Wait()
+	require.NoError(t, errs[0])
+	require.NoError(t, errs[1])
+	return ra, rb
+}
+
+// swing moves between the grades, so that desks are newly owed now and then.
+func swing(i int) string {
+	return fmt.Sprintf(`"cause":"%d",%s`, i, []string{short, large, grave, short}[i%4])
+}
+
+// race has two connections tell of one incident at once, again and again: with
+// different reports, and with the same one.
+func race(t *testing.T, one, two *client.Client) {
+	t.Helper()
+	for i := range rounds {
+		kind, place := "progress", ""
+		if i == 0 {
+			kind, place = "initial", onSite
+		}
+		a := cloudEvent(kind, at, inc, fmt.Sprint("a", i), place+swing(i))
+		b := cloudEvent(kind, at, inc, fmt.Sprint("b", i), place+swing(i+1))
+		if i%2 == 1 {
+			b = a
+		}
+		ra, rb := together(t, one, two, a, b)
+		if i%2 == 1 {
+			require.ElementsMatch(t, []string{event.StatusAccepted, event.StatusDuplicate}, []string{ra.Status, rb.Status})
+			require.Equal(t, ra.Record, rb.Record)
+			require.Equal(t, ra.ReceivedAt, rb.ReceivedAt)
+			continue
+		}
+		require.Equal(t, event.StatusAccepted, ra.Status)
+		require.Equal(t, event.StatusAccepted, rb.Status)
+		require.NotEqual(t, ra.Record, rb.Record)
+	}
+}
+
+// checkRace wants one history, as if the reports had come one by one.
+func checkRace(t *testing.T, h *history) {
+	t.Helper()
+	revisions := h.graded[at+"/"+inc]
+	require.Len(t, revisions, rounds+rounds/2)
+	require.Len(t, h.accepted, rounds+rounds/2)
+	for i, g := range revisions {
+		require.Equal(t, i+1, g.Revision)
+		require.Equal(t, g.Cause.Record, g.Through, "in the order of the ledger")
+		require.Empty(t, g.Aside)
+	}
+	require.Equal(t, all4, desks(revisions[len(revisions)-1]))
+	require.Empty(t, h.unhandled)
+}
+
+func TestTwoConnectionsTellOfOneIncidentAtOnce(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	race(t, w.dial(), w.dial())
+	checkRace(t, w.settled())
+}
+
+// Two whole instances work on one NATS: whoever writes a revision first, there
+// is one history.
+func TestTwoInstancesMakeOneHistory(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	other := beginIn(t, t.TempDir(), func(c *app.Config) { c.NATS, c.Unverified, c.HTTPListen = w.app.NATSAddr(), true, "" })
+	race(t, w.dial(), other.dial())
+	h := w.settled()
+	checkRace(t, h)
+	require.Len(t, other.query(event.Query{Operator: at}), len(h.escalated), "both answer the same")
+}
+
+// Many incidents, each told of by four reports at once, in no order.
+func TestManyIncidentsAtOnce(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	const incidents = 60
+	var sends [][]byte
+	for k := range 4 {
+		for i := range incidents {
+			name := fmt.Sprint("many-", (i*7+k*13)%incidents)
+			if k == 0 {
+				sends = append(sends, cloudEvent("initial", at, name, "r0", onSite+short))
+				continue
+			}
+			sends = append(sends, cloudEvent("progress", at, name, fmt.Sprint("r", k), []string{"", short, large, grave}[k]))
+		}
+	}
+	err := w.client.Reports(t.Context(), at, len(sends), func(yield func([]byte) error) error {
+		for _, raw := range sends {
+			if err := yield(raw); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, func(r *event.Receipt) error {
+		require.Equal(t, event.StatusAccepted, r.Status)
+		return nil
+	})
+	require.NoError(t, err)
+	h := w.settled()
+	for i := range incidents {
+		revisions := h.graded[fmt.Sprintf("%s/many-%d", at, i)]
+		require.Len(t, revisions, 4)
+		require.GreaterOrEqual(t, revisions[3].Peak, revisions[3].Grade)
+	}
+}
