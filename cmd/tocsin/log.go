@@ -136,7 +136,7 @@ func csvRow(r event.EscalationRow) []string {
 	}
 	return []string{
 		r.Escalation, r.Desk, r.Operator, r.Incident, strconv.Itoa(r.Revision), r.Grade.String(), r.From, string(r.Act),
-		strings.Join(duties, " "), stamp(r.DueAt), stamp(&r.ReportedAt), strconv.FormatBool(r.Late), stamp(&r.AcknowledgeBy),
+		strings.Join(duties, " "), stamp(r.DueAt), stamp(&r.ReportedAt), strconv.FormatBool(r.Late), stamp(r.AcknowledgeBy),
 		stamp(r.AcknowledgedAt), r.AcknowledgedBy, r.State, strconv.FormatBool(r.Exercise), strconv.FormatUint(r.Record, 10),
 	}
 }

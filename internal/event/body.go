@@ -221,8 +221,8 @@ type Escalation struct {
 	// takes the earliest due time.
 	AcknowledgeWithin *Duration `json:"acknowledgeWithin,omitempty"`
 	// AcknowledgeDefault is the house's target where there is no due time or it
-	// has passed.
-	AcknowledgeDefault Duration `json:"acknowledgeDefault"`
+	// has passed; nil where no clock starts, as for an import.
+	AcknowledgeDefault *Duration `json:"acknowledgeDefault"`
 	// Designated says that the department has named this channel; only then does
 	// reporting here discharge a duty (law.md §2).
 	Designated bool `json:"designated"`
@@ -262,7 +262,7 @@ type Escalated struct {
 	DueAt         *time.Time      `json:"dueAt"`
 	ReportedAt    time.Time       `json:"reportedAt"`
 	Late          bool            `json:"late"`
-	AcknowledgeBy time.Time       `json:"acknowledgeBy"`
+	AcknowledgeBy *time.Time      `json:"acknowledgeBy"` // null: an import, which starts no clock
 	Exercise      bool            `json:"exercise"`
 	Designated    bool            `json:"designated"` // the department has named this channel
 	Facilities    []Facility      `json:"facilities"`

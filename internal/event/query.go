@@ -39,7 +39,7 @@ type EscalationRow struct {
 	DueAt          *time.Time `json:"dueAt"`
 	ReportedAt     time.Time  `json:"reportedAt"`
 	Late           bool       `json:"late"`
-	AcknowledgeBy  time.Time  `json:"acknowledgeBy"`
+	AcknowledgeBy  *time.Time `json:"acknowledgeBy"` // null: an import, which starts no clock
 	AcknowledgedAt *time.Time `json:"acknowledgedAt"`
 	AcknowledgedBy string     `json:"acknowledgedBy,omitempty"`
 	State          string     `json:"state"`
@@ -73,12 +73,13 @@ func (e *Escalated) Row(record uint64, ack *Acknowledgement, now time.Time) Esca
 
 // StateAt says how the escalation stands at now.
 func (r EscalationRow) StateAt(now time.Time) string {
+	late := func(t time.Time) bool { return r.AcknowledgeBy != nil && t.After(*r.AcknowledgeBy) }
 	switch {
-	case r.AcknowledgedAt == nil && now.After(r.AcknowledgeBy):
+	case r.AcknowledgedAt == nil && late(now):
 		return StateOverdue
 	case r.AcknowledgedAt == nil:
 		return StateOpen
-	case r.AcknowledgedAt.After(r.AcknowledgeBy):
+	case late(*r.AcknowledgedAt):
 		return StateAcknowledgedLate
 	}
 	return StateAcknowledged

@@ -58,9 +58,9 @@ func (r EscalationRow) MarshalJSON() ([]byte, error) {
 		plain
 		DueAt          *stamp `json:"dueAt"`
 		ReportedAt     stamp  `json:"reportedAt"`
-		AcknowledgeBy  stamp  `json:"acknowledgeBy"`
+		AcknowledgeBy  *stamp `json:"acknowledgeBy"`
 		AcknowledgedAt *stamp `json:"acknowledgedAt"`
-	}{plain(r), (*stamp)(r.DueAt), stamp(r.ReportedAt), stamp(r.AcknowledgeBy), (*stamp)(r.AcknowledgedAt)})
+	}{plain(r), (*stamp)(r.DueAt), stamp(r.ReportedAt), (*stamp)(r.AcknowledgeBy), (*stamp)(r.AcknowledgedAt)})
 }
 
 // MarshalJSON writes the contract's form.

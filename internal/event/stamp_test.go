@@ -25,7 +25,7 @@ func TestStampsHaveMilliseconds(t *testing.T) {
 func TestStampsReadBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		at := time.Unix(rapid.Int64Range(0, 4e9).Draw(t, "s"), rapid.Int64Range(0, 999999999).Draw(t, "ns")).UTC()
-		row := EscalationRow{Escalation: "d.o.i.1", DueAt: &at, ReportedAt: at, AcknowledgeBy: at, AcknowledgedAt: &at, Duties: []Duty{{Duty: "x", DueAt: &at}}, Grade: Major, Peak: Major}
+		row := EscalationRow{Escalation: "d.o.i.1", DueAt: &at, ReportedAt: at, AcknowledgeBy: &at, AcknowledgedAt: &at, Duties: []Duty{{Duty: "x", DueAt: &at}}, Grade: Major, Peak: Major}
 		b, err := json.Marshal(row)
 		require.NoError(t, err)
 		var back EscalationRow

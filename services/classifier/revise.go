@@ -71,7 +71,7 @@ func (rb Rulebook) Revise(prev *event.Graded, seq uint64, a *event.Accepted, asi
 		}
 	}
 	g.Change = change(prev, g)
-	rb.tell(prev, g)
+	rb.tell(prev, g, report.Imported)
 	return g, nil
 }
 

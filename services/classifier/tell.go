@@ -9,8 +9,9 @@ import (
 // tell decides which desks this revision reaches: those newly owed, with their
 // duties, and every desk told before, as an update where no duty is new. A desk
 // once told is told of every later revision, also when the grade falls or the
-// incident is withdrawn: nothing is recalled in silence.
-func (rb Rulebook) tell(prev, g *event.Graded) {
+// incident is withdrawn: nothing is recalled in silence. What is imported
+// starts no clock, not even the house's.
+func (rb Rulebook) tell(prev, g *event.Graded, imported bool) {
 	g.Told = slices.Clone(prev.Told)
 	for i := range g.Told {
 		g.Told[i].Duties = slices.Clone(g.Told[i].Duties)
@@ -37,11 +38,13 @@ func (rb Rulebook) tell(prev, g *event.Graded) {
 		}
 		if desk, ok := rb.Register.Desk(id); ok {
 			e.Designated = desk.Designated
-			if desk.Acknowledge > 0 {
+			if desk.Acknowledge > 0 && !imported {
 				e.AcknowledgeWithin = &desk.Acknowledge
 			}
 		}
-		e.AcknowledgeDefault = rb.Register.Acknowledge
+		if !imported {
+			e.AcknowledgeDefault = &rb.Register.Acknowledge
+		}
 		g.Escalations = append(g.Escalations, e)
 	}
 }

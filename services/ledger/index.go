@@ -30,7 +30,7 @@ CREATE INDEX records_incident ON records (operator, incident, seq);
 -- are nanoseconds since 1970.
 CREATE TABLE escalations (
 	record INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, desk TEXT NOT NULL, operator TEXT NOT NULL,
-	grade INTEGER NOT NULL, reported_at INTEGER NOT NULL, acknowledge_by INTEGER NOT NULL,
+	grade INTEGER NOT NULL, reported_at INTEGER NOT NULL, acknowledge_by INTEGER,
 	acknowledged_at INTEGER, acknowledged_by TEXT NOT NULL DEFAULT '', row TEXT NOT NULL);
 CREATE INDEX escalations_desk ON escalations (desk, record);
 CREATE INDEX escalations_operator ON escalations (operator, record);
@@ -170,9 +170,13 @@ func addEscalation(ctx context.Context, tx *sql.Tx, s event.Stored) error {
 	if err != nil {
 		return err
 	}
+	var acknowledgeBy sql.NullInt64
+	if e.AcknowledgeBy != nil {
+		acknowledgeBy = sql.NullInt64{Int64: e.AcknowledgeBy.UnixNano(), Valid: true}
+	}
 	res, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO escalations (record, id, desk, operator, grade, reported_at, acknowledge_by, row)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		s.Sequence, e.ID, e.Desk, e.Operator, int(e.Grade), e.ReportedAt.UnixNano(), e.AcknowledgeBy.UnixNano(), row)
+		s.Sequence, e.ID, e.Desk, e.Operator, int(e.Grade), e.ReportedAt.UnixNano(), acknowledgeBy, row)
 	if err != nil {
 		return err
 	}

@@ -96,7 +96,7 @@ func (h handler) review(in event.Stored) ([]event.Record, error) {
 		ID:   event.EscalationID(u.Desk, u.Operator, u.Incident, revision),
 		Desk: u.Desk, Operator: u.Operator, Incident: u.Incident,
 		Grade: event.Ungraded, CouldBe: event.EspeciallyGrave, From: u.Operator, Act: event.ActReview,
-		Duties: []event.Duty{}, ReportedAt: now, AcknowledgeBy: now.Add(time.Duration(u.AcknowledgeWithin)),
+		Duties: []event.Duty{}, ReportedAt: now, AcknowledgeBy: after(now, u.AcknowledgeWithin),
 		Facilities: []event.Facility{}, Hits: []event.Hit{}, Unknown: []event.Unknown{}, Unhandled: u,
 	})
 	if err != nil {
@@ -112,15 +112,23 @@ func (handler) Refused(event.Stored) bool { return false }
 func (handler) Failed(event.Stored) {}
 
 // acknowledgeBy is the house's target for the desk: its own from reporting,
-// else the due time, else, where there is none or it has passed, the default.
-func acknowledgeBy(now time.Time, due *time.Time, e event.Escalation) time.Time {
+// else the due time, else, where there is none or it has passed, the default;
+// nil where no clock starts.
+func acknowledgeBy(now time.Time, due *time.Time, e event.Escalation) *time.Time {
 	switch {
 	case e.AcknowledgeWithin != nil:
-		return now.Add(time.Duration(*e.AcknowledgeWithin))
+		return after(now, *e.AcknowledgeWithin)
 	case due != nil && due.After(now):
-		return *due
+		return due
+	case e.AcknowledgeDefault != nil:
+		return after(now, *e.AcknowledgeDefault)
 	}
-	return now.Add(time.Duration(e.AcknowledgeDefault))
+	return nil
+}
+
+func after(t time.Time, d event.Duration) *time.Time {
+	t = t.Add(time.Duration(d))
+	return &t
 }
 
 // disclose renders the merged facts as far as the desk's duties name them: a
