@@ -239,6 +239,9 @@ func (a *App) Wait(ctx context.Context) error {
 	}
 }
 
+// stopWait is how long what is in hand may take to finish.
+const stopWait = 10 * time.Second
+
 // Stop finishes what is in hand and stops everything, in reverse order. It may
 // be called twice.
 func (a *App) Stop() {
@@ -246,7 +249,13 @@ func (a *App) Stop() {
 		if a.stop != nil {
 			a.stop()
 		}
-		<-a.ended
+		select {
+		case <-a.ended:
+		case <-time.After(stopWait):
+			// What still waits for the stream gets no answer; it is sent again.
+			a.bus.Close()
+			<-a.ended
+		}
 		if a.listener != nil {
 			_ = a.listener.Close()
 		}

@@ -77,8 +77,13 @@ func (b *Bus) Commit(ctx context.Context, records []event.Record) ([]Result, err
 
 var errClosed = errors.New("bus: closed")
 
+// streamOf returns the stream that holds a subject, or "". A subject with an
+// empty token would be dropped by the engine without an answer and waited for
+// for ever.
 func streamOf(subject string) string {
 	switch {
+	case strings.HasSuffix(subject, "."), strings.Contains(subject, ".."):
+		return ""
 	case strings.HasPrefix(subject, "incident."), strings.HasPrefix(subject, "rules."):
 		return event.StreamLedger
 	case strings.HasPrefix(subject, "rejected."):
@@ -361,5 +366,5 @@ func isTaken(err error) bool {
 // isFinal reports whether the engine will never take the record as it is.
 func isFinal(err error) bool {
 	var api *jetstream.APIError
-	return errors.Is(err, nats.ErrMaxPayload) || errors.As(err, &api) && (api.ErrorCode == 10054 || api.ErrorCode == 10097)
+	return errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, nats.ErrBadSubject) || errors.As(err, &api) && (api.ErrorCode == 10054 || api.ErrorCode == 10097)
 }

@@ -107,12 +107,11 @@ func show(ctx context.Context, ledger jetstream.Stream, m jetstream.Msg, now fun
 		return fmt.Errorf("watch: %w", err)
 	}
 	s := event.ReadStored(m.Subject(), m.Headers(), m.Data(), meta.Sequence.Stream, meta.Timestamp)
+	var ack *event.Acknowledgement
 	e, err := event.Decode[event.Escalated](s)
 	if err != nil {
-		return err
-	}
-	ack, err := acknowledgement(ctx, ledger, e.ID)
-	if err != nil {
+		e = unreadable(s, err) // it must not keep the desk from what is behind it
+	} else if ack, err = acknowledgement(ctx, ledger, s.Subject); err != nil {
 		return err
 	}
 	if err := yield(e, e.Row(s.Sequence, ack, now())); err != nil {
@@ -124,13 +123,22 @@ func show(ctx context.Context, ledger jetstream.Stream, m jetstream.Msg, now fun
 	return nil
 }
 
-// acknowledgement returns the acknowledgement that stands, or nil.
-func acknowledgement(ctx context.Context, ledger jetstream.Stream, escalation string) (*event.Acknowledgement, error) {
-	_, subject, _, err := event.SubjectsOfEscalation(escalation)
-	if err != nil {
-		return nil, fmt.Errorf("watch: %w", err)
+// unreadable shows a record that says nothing to us as one that a person must
+// look at.
+func unreadable(s event.Stored, err error) *event.Escalated {
+	a := event.ParseSubject(s.Subject)
+	by := s.StoredAt
+	return &event.Escalated{
+		ID: event.EscalationOf(s.Subject), Desk: a.Desk, Operator: a.Operator, Incident: a.Incident,
+		Grade: event.Ungraded, CouldBe: event.EspeciallyGrave, From: a.Operator, Act: event.ActReview,
+		Duties: []event.Duty{}, ReportedAt: s.StoredAt, AcknowledgeBy: &by,
+		Unhandled: &event.Unhandled{Service: "watch", Record: s.Sequence, Subject: s.Subject, Error: err.Error(), Desk: a.Desk},
 	}
-	m, err := ledger.GetLastMsgForSubject(ctx, subject)
+}
+
+// acknowledgement returns the acknowledgement that stands, or nil.
+func acknowledgement(ctx context.Context, ledger jetstream.Stream, escalated string) (*event.Acknowledgement, error) {
+	m, err := ledger.GetLastMsgForSubject(ctx, event.AcknowledgedSubject(escalated))
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil, nil
 	}

@@ -53,6 +53,9 @@ func Token(id string) string {
 	return hashToken(id)
 }
 
+// IsToken reports whether s is what Token returns for some id.
+func IsToken(s string) bool { return plainToken.MatchString(strings.TrimPrefix(s, hashed)) }
+
 func hashToken(s string) string {
 	sum := sha256.Sum256([]byte(s))
 	return hashed + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:])[:26])
@@ -124,13 +127,26 @@ func tail(desk, operator, incident, revision string) string {
 	return Token(desk) + "." + Token(operator) + "." + Token(incident) + "." + revision
 }
 
+// EscalationOf names the escalation of a record of it or of its
+// acknowledgement.
+func EscalationOf(subject string) string {
+	p := strings.SplitN(subject, ".", 3)
+	return p[len(p)-1]
+}
+
+// AcknowledgedSubject is the record of the acknowledgement of an escalation,
+// whose own subject is given.
+func AcknowledgedSubject(escalated string) string {
+	return "incident.acknowledged." + EscalationOf(escalated)
+}
+
 // SubjectsOfEscalation returns the subjects of an escalation's record and of
 // its acknowledgement, and the desk it names.
 func SubjectsOfEscalation(id string) (escalated, acknowledged, desk string, err error) {
 	parts := strings.Split(id, ".")
 	ok := len(parts) == 4
 	for _, p := range parts {
-		ok = ok && plainToken.MatchString(strings.TrimPrefix(p, hashed))
+		ok = ok && IsToken(p)
 	}
 	if !ok {
 		return "", "", "", fmt.Errorf("%q is not an escalation: want DESK.OPERATOR.INCIDENT.REVISION", id)

@@ -15,35 +15,42 @@ func (r *Register) GiveUp(service string, c clock.Clock) func(event.Stored, int,
 		at := event.ParseSubject(in.Subject)
 		u := event.Unhandled{
 			Service: service, Record: in.Sequence, Subject: in.Subject, Error: cause.Error(), Attempts: attempts,
-			At: now, Operator: at.Operator, Incident: at.Incident,
+			At: now, Operator: token(at.Operator), Incident: token(at.Incident),
 			Desk: r.FirstRecipient(at.Operator, named(in.Data)), AcknowledgeWithin: r.Acknowledge,
 		}
-		return event.NewRecord(event.UnhandledSubject(service, at.Operator, at.Incident, in.Sequence), now, "", u)
+		return event.NewRecord(event.UnhandledSubject(service, u.Operator, u.Incident, in.Sequence), now, "", u)
 	}
 }
 
-// named returns the facilities that a body names, as far as it can be read: an
-// accepted report's in its event, a graded one's by their ids.
-func named(body []byte) []string {
-	var accepted struct {
-		Event struct {
+// token keeps what is a subject token and makes one of anything else: a record
+// that nobody can handle may have any subject.
+func token(s string) string {
+	switch {
+	case s == "":
+		return "unknown"
+	case event.IsToken(s):
+		return s
+	}
+	return event.Token(s)
+}
+
+// named returns the incident and the facilities that a body names, as far as it
+// can be read: an accepted report's facilities stand in its event, a graded
+// one's in a list of their own.
+func named(body []byte) (incident string, facilities []string) {
+	var b struct {
+		Incident string `json:"incident"`
+		Event    struct {
 			Data struct {
 				Facilities []string `json:"facilities"`
 			} `json:"data"`
 		} `json:"event"`
-	}
-	if json.Unmarshal(body, &accepted) == nil && accepted.Event.Data.Facilities != nil {
-		return accepted.Event.Data.Facilities
-	}
-	var graded struct {
 		Facilities []event.Facility `json:"facilities"`
 	}
-	if json.Unmarshal(body, &graded) != nil {
-		return nil
+	_ = json.Unmarshal(body, &b) // as far as it goes
+	facilities = b.Event.Data.Facilities
+	for _, f := range b.Facilities {
+		facilities = append(facilities, f.ID)
 	}
-	var ids []string
-	for _, f := range graded.Facilities {
-		ids = append(ids, f.ID)
-	}
-	return ids
+	return b.Incident, facilities
 }

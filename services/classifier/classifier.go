@@ -17,6 +17,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/clock"
@@ -35,9 +36,13 @@ type Deps struct {
 
 // Run grades until ctx ends.
 func Run(ctx context.Context, d Deps) error {
+	h := &handler{deps: d, last: map[string]*event.Graded{}, aside: map[string][]uint64{}}
+	if err := h.recall(ctx); err != nil {
+		return err
+	}
 	return d.Bus.Follow(ctx, bus.Follower{
 		Name: Name, Subjects: []string{event.AllAccepted},
-		Handler: &handler{deps: d, last: map[string]*event.Graded{}, aside: map[string][]uint64{}},
+		Handler: h,
 		Key:     incidentOf,
 		GiveUp:  d.Rulebook.Register.GiveUp(Name, d.Clock),
 	})
@@ -56,13 +61,43 @@ type handler struct {
 	// last is the end of each incident's history as far as we know it; nil
 	// where it must be read.
 	last map[string]*event.Graded
-	// aside are causes that failed here and are tried again or were given up. A
+	// aside are causes that failed and are tried again or were given up. A
 	// revision made meanwhile names them, so that they are not taken for folded.
 	aside map[string][]uint64
 }
 
 // maxCached bounds the cache; the ledger has the rest.
 const maxCached = 20_000
+
+// recall reads which causes were given up before, so that a restart does not
+// take them for folded.
+func (h *handler) recall(ctx context.Context) error {
+	const given = "incident.unhandled." + Name + ".>"
+	last, err := h.deps.Bus.Last(ctx, given)
+	if errors.Is(err, bus.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	read := errors.New("all are read")
+	err = h.deps.Bus.Tail(ctx, 1, []string{given}, func(_ context.Context, batch []event.Stored) error {
+		for _, s := range batch {
+			if seq, err := strconv.ParseUint(event.ParseSubject(s.Subject).Last, 10, 64); err == nil {
+				key := incidentOf(s)
+				h.aside[key] = union(h.aside[key], []uint64{seq})
+			}
+		}
+		if batch[len(batch)-1].Sequence >= last.Sequence {
+			return read
+		}
+		return nil
+	})
+	if errors.Is(err, read) {
+		return nil
+	}
+	return err
+}
 
 // Handle makes the next revision of the record's incident, or nothing when the
 // record is folded already.
@@ -78,10 +113,12 @@ func (h *handler) Handle(ctx context.Context, in event.Stored) ([]event.Record, 
 	}
 	aside := h.aside[key]
 	if last != nil {
-		if in.Sequence <= last.Through && !slices.Contains(last.Aside, in.Sequence) {
+		folded := func(seq uint64) bool { return seq <= last.Through && !slices.Contains(last.Aside, seq) }
+		if folded(in.Sequence) {
 			return nil, nil
 		}
-		aside = union(last.Aside, aside)
+		// What failed here may have been folded by another instance.
+		aside = union(last.Aside, slices.DeleteFunc(slices.Clone(aside), folded))
 	}
 	next, err := h.deps.Rulebook.Revise(last, in.Sequence, a, without(aside, in.Sequence))
 	if err != nil {
@@ -91,7 +128,7 @@ func (h *handler) Handle(ctx context.Context, in event.Stored) ([]event.Record, 
 	if err != nil {
 		return nil, err
 	}
-	h.last[key] = next
+	h.keep(key, next)
 	h.aside[key] = without(h.aside[key], in.Sequence)
 	if len(h.aside[key]) == 0 {
 		delete(h.aside, key)
@@ -117,11 +154,15 @@ func (h *handler) load(ctx context.Context, key, reportType string) (*event.Grad
 	if last, err = event.Decode[event.Graded](stored); err != nil {
 		return nil, err
 	}
+	h.keep(key, last)
+	return last, nil
+}
+
+func (h *handler) keep(key string, last *event.Graded) {
 	if len(h.last) >= maxCached {
 		clear(h.last)
 	}
 	h.last[key] = last
-	return last, nil
 }
 
 // Refused forgets what was thought of the incident, so that the revision that

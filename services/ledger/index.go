@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
@@ -155,7 +154,7 @@ func add(ctx context.Context, tx *sql.Tx, s event.Stored) error {
 			return &unreadableError{err}
 		}
 		_, err = tx.ExecContext(ctx, "UPDATE escalations SET acknowledged_at = ?, acknowledged_by = ? WHERE id = ? AND acknowledged_at IS NULL",
-			ack.At.UnixNano(), ack.Officer, strings.TrimPrefix(s.Subject, "incident.acknowledged."))
+			ack.At.UnixNano(), ack.Officer, event.EscalationOf(s.Subject))
 		return err
 	}
 	return nil

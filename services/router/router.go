@@ -91,10 +91,13 @@ func (h handler) review(in event.Stored) ([]event.Record, error) {
 	}
 	now := h.clock.Now()
 	// Not a revision: its number is the record that could not be handled.
-	revision := "u" + strconv.FormatUint(u.Record, 10)
-	r, err := event.NewRecord(event.EscalatedSubject(u.Desk, u.Operator, u.Incident, revision), now, "", event.Escalated{
-		ID:   event.EscalationID(u.Desk, u.Operator, u.Incident, revision),
-		Desk: u.Desk, Operator: u.Operator, Incident: u.Incident,
+	id := event.Token(u.Desk) + "." + u.Operator + "." + u.Incident + ".u" + strconv.FormatUint(u.Record, 10)
+	subject, _, _, err := event.SubjectsOfEscalation(id)
+	if err != nil {
+		return nil, err
+	}
+	r, err := event.NewRecord(subject, now, "", event.Escalated{
+		ID: id, Desk: u.Desk, Operator: u.Operator, Incident: u.Incident,
 		Grade: event.Ungraded, CouldBe: event.EspeciallyGrave, From: u.Operator, Act: event.ActReview,
 		Duties: []event.Duty{}, ReportedAt: now, AcknowledgeBy: after(now, u.AcknowledgeWithin),
 		Facilities: []event.Facility{}, Hits: []event.Hit{}, Unknown: []event.Unknown{}, Unhandled: u,
