@@ -302,8 +302,8 @@ type Unhandled struct {
 	Error    string    `json:"error"`
 	Attempts int       `json:"attempts"`
 	At       time.Time `json:"at"`
-	Operator string    `json:"operator"` // as the subject has it, a token
-	Incident string    `json:"incident"` // as the subject has it, a token
+	Operator string    `json:"operator"` // its token where the id is not known
+	Incident string    `json:"incident"` // its token where the id is not known
 	Desk     string    `json:"desk"`
 	// AcknowledgeWithin is the house's target for a person to look.
 	AcknowledgeWithin Duration `json:"acknowledgeWithin"`

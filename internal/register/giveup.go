@@ -13,12 +13,21 @@ func (r *Register) GiveUp(service string, c clock.Clock) func(event.Stored, int,
 	return func(in event.Stored, attempts int, cause error) (event.Record, error) {
 		now := c.Now()
 		at := event.ParseSubject(in.Subject)
+		operator, incident := token(at.Operator), token(at.Incident)
+		named, facilities := namesIn(in.Data)
 		u := event.Unhandled{
 			Service: service, Record: in.Sequence, Subject: in.Subject, Error: cause.Error(), Attempts: attempts,
-			At: now, Operator: token(at.Operator), Incident: token(at.Incident),
-			Desk: r.FirstRecipient(at.Operator, named(in.Data)), AcknowledgeWithin: r.Acknowledge,
+			At: now, Operator: operator, Incident: incident,
+			Desk: r.FirstRecipient(operator, facilities), AcknowledgeWithin: r.Acknowledge,
 		}
-		return event.NewRecord(event.UnhandledSubject(service, u.Operator, u.Incident, in.Sequence), now, "", u)
+		// People see ids, not tokens, where the two are known to be the same.
+		if o, ok := r.OperatorByToken(operator); ok {
+			u.Operator = o.ID
+		}
+		if event.Token(named) == incident {
+			u.Incident = named
+		}
+		return event.NewRecord(event.UnhandledSubject(service, operator, incident, in.Sequence), now, "", u)
 	}
 }
 
@@ -34,10 +43,10 @@ func token(s string) string {
 	return event.Token(s)
 }
 
-// named returns the incident and the facilities that a body names, as far as it
-// can be read: an accepted report's facilities stand in its event, a graded
+// namesIn returns the incident and the facilities that a body names, as far as
+// it can be read: an accepted report's facilities stand in its event, a graded
 // one's in a list of their own.
-func named(body []byte) (incident string, facilities []string) {
+func namesIn(body []byte) (incident string, facilities []string) {
 	var b struct {
 		Incident string `json:"incident"`
 		Event    struct {

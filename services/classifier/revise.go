@@ -19,8 +19,9 @@ type Rulebook struct {
 }
 
 // Revise folds one report into an incident and decides everything that follows:
-// the grade under each statute, the duties, who is told what. It is pure; the
-// moment that it grades is the report's receipt. prev is nil for the first
+// the grade under each statute, the duties, who is told what. It is pure. The
+// moment that it grades is the report's receipt, but never before the moment of
+// prev: what is folded late must not turn time back. prev is nil for the first
 // report. aside are causes before this one that could not be folded.
 func (rb Rulebook) Revise(prev *event.Graded, seq uint64, a *event.Accepted, aside []uint64) (*event.Graded, error) {
 	if prev == nil {
@@ -46,12 +47,16 @@ func (rb Rulebook) Revise(prev *event.Graded, seq uint64, a *event.Accepted, asi
 	if err != nil {
 		return nil, err
 	}
-	at := a.ReceivedAt.UTC()
+	received := a.ReceivedAt.UTC()
+	at := received
+	if prev.At.After(at) {
+		at = prev.At
+	}
 	packs := rb.Statutes.InForce(at)
 	g := &event.Graded{
 		Operator: a.Operator, Incident: a.Incident, Revision: prev.Revision + 1,
 		Through: max(prev.Through, seq), Aside: aside,
-		Cause: event.Cause{Record: seq, Type: a.Type, Report: a.Report, At: at, Changed: changed},
+		Cause: event.Cause{Record: seq, Type: a.Type, Report: a.Report, At: received, Changed: changed},
 		At:    at, About: report.About, State: state,
 		Assessment: packs.Assess(c, at),
 		Facilities: facilities(c.Facilities),
@@ -65,7 +70,7 @@ func (rb Rulebook) Revise(prev *event.Graded, seq uint64, a *event.Accepted, asi
 		}
 		g.Next = nil // what is withdrawn does not grow
 	} else {
-		r := router{rb: rb, op: op, prev: prev, report: report, at: at}
+		r := router{rb: rb, op: op, prev: prev, report: report, received: received}
 		if g.Duties, err = r.duties(packs.Owed(c, g.Assessment, at)); err != nil {
 			return nil, err
 		}
@@ -93,15 +98,16 @@ func rulesOf(packs *statute.Set, r *register.Register) event.Rules {
 
 // router turns what is owed into duties between names of the register.
 type router struct {
-	rb     Rulebook
-	op     *register.Operator
-	prev   *event.Graded
-	report event.Report
-	at     time.Time
+	rb       Rulebook
+	op       *register.Operator
+	prev     *event.Graded
+	report   event.Report
+	received time.Time
 }
 
 // duties resolves the parties, counts the due times and joins what differs by
-// the facility alone. The duty due first stands first.
+// the facility alone. What is owed already keeps its due time; a facility named
+// later has its own. The duty due first stands first.
 func (r router) duties(owed []statute.Owed) ([]event.Duty, error) {
 	var out []event.Duty
 	for _, o := range owed {
@@ -117,23 +123,23 @@ func (r router) duties(owed []statute.Owed) ([]event.Duty, error) {
 		same := func(d event.Duty) bool {
 			return d.Statute == o.Statute.ID && d.Duty == o.Rule.ID && d.From == from && d.Desk == to
 		}
-		if i := slices.IndexFunc(out, same); i >= 0 {
+		due, strict := r.due(o.Rule)
+		if i := slices.IndexFunc(r.prev.Duties, func(d event.Duty) bool { return same(d) && slices.Contains(d.Facilities, f.ID) }); i >= 0 {
+			due, strict = r.prev.Duties[i].DueAt, r.prev.Duties[i].StrictDueAt
+		}
+		if i := slices.IndexFunc(out, func(d event.Duty) bool {
+			return same(d) && compareDue(d.DueAt, due) == 0 && compareDue(d.StrictDueAt, strict) == 0
+		}); i >= 0 {
 			out[i].Facilities = append(out[i].Facilities, f.ID)
 			continue
 		}
 		d := event.Duty{
 			Statute: o.Statute.ID, Duty: o.Rule.ID, From: from, Desk: to, Act: o.Rule.Act,
-			Facilities: []string{f.ID}, Items: o.Rule.Items,
+			Facilities: []string{f.ID}, DueAt: due, StrictDueAt: strict, Items: o.Rule.Items,
 			Citation: o.Rule.Citation, Quote: o.Rule.Quote, Confidence: o.Rule.Confidence,
 		}
 		if desk, ok := r.rb.Register.Desk(from); ok {
 			d.OnBehalf = &event.OnBehalf{ActedBy: "tocsin", Authority: desk.Authority}
-		}
-		// What is owed already keeps its due time.
-		if i := slices.IndexFunc(r.prev.Duties, same); i >= 0 {
-			d.DueAt, d.StrictDueAt = r.prev.Duties[i].DueAt, r.prev.Duties[i].StrictDueAt
-		} else {
-			d.DueAt, d.StrictDueAt = r.due(o.Rule)
 		}
 		out = append(out, d)
 	}
@@ -141,10 +147,11 @@ func (r router) duties(owed []statute.Owed) ([]event.Duty, error) {
 	return out, nil
 }
 
-// due counts a duty's limit. A first report counts from discovery, which is the
-// operator's claim and at most the receipt; a regrade that first makes a duty
-// arise counts from what made it arise, with the strict reading, from
-// discovery, beside it. "Promptly" has no limit, and an import starts no clock.
+// due counts a duty's limit. The first report that tells of the discovery counts
+// from it, which is the operator's claim and at most the receipt; a regrade that
+// first makes a duty arise counts from what made it arise, with the strict
+// reading, from discovery, beside it. "Promptly" has no limit, and an import
+// starts no clock.
 func (r router) due(rule *statute.DutyRule) (due, strict *time.Time) {
 	if rule.Within == nil || r.report.Imported {
 		return nil, nil
@@ -154,23 +161,23 @@ func (r router) due(rule *statute.DutyRule) (due, strict *time.Time) {
 	switch rule.Clock {
 	case statute.ClockDiscovered:
 		if r.report.DiscoveredAt == nil {
-			return after(r.at), nil
+			return after(r.received), nil
 		}
 		discovered := *r.report.DiscoveredAt
-		if discovered.After(r.at) {
-			discovered = r.at
+		if discovered.After(r.received) {
+			discovered = r.received
 		}
-		if r.prev.Revision == 0 {
+		if _, told := r.prev.State.Fields["discoveredAt"]; !told {
 			return after(discovered), nil
 		}
-		return after(r.at), after(discovered)
+		return after(r.received), after(discovered)
 	case statute.ClockHandled:
 		if r.report.HandledAt == nil {
 			return nil, nil
 		}
 		return after(*r.report.HandledAt), nil
 	default: // reported to the one who passes it on, or graded: both are now
-		return after(r.at), nil
+		return after(r.received), nil
 	}
 }
 

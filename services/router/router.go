@@ -91,7 +91,8 @@ func (h handler) review(in event.Stored) ([]event.Record, error) {
 	}
 	now := h.clock.Now()
 	// Not a revision: its number is the record that could not be handled.
-	id := event.Token(u.Desk) + "." + u.Operator + "." + u.Incident + ".u" + strconv.FormatUint(u.Record, 10)
+	at := event.ParseSubject(in.Subject)
+	id := event.Token(u.Desk) + "." + at.Operator + "." + at.Incident + ".u" + at.Last
 	subject, _, _, err := event.SubjectsOfEscalation(id)
 	if err != nil {
 		return nil, err
