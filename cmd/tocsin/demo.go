@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	cloudevents "github.com/cloudevents/sdk-go/v2/event"
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
@@ -86,6 +87,20 @@ func demoReports(now time.Time) []demoReport {
 
 type demoReport struct{ operator, incident, kind, data string }
 
+// event renders the report as any operator's system would: as a CloudEvent.
+func (d demoReport) event(id string, at time.Time) ([]byte, error) {
+	e := cloudevents.New()
+	e.SetID(id)
+	e.SetSource(event.SourceOf(d.operator))
+	e.SetType(d.kind)
+	e.SetSubject(d.incident)
+	e.SetTime(at)
+	if err := e.SetData("application/json", json.RawMessage(d.data)); err != nil {
+		return nil, err
+	}
+	return e.MarshalJSON()
+}
+
 // demo reports the incidents and shows what comes of each.
 func (e *environment) demo(ctx context.Context, a *app.App) error {
 	c, err := client.Dial(a.NATSAddr(), 10*time.Second)
@@ -96,11 +111,7 @@ func (e *environment) demo(ctx context.Context, a *app.App) error {
 	now := clock.System{}.Now()
 	var last uint64
 	for i, d := range demoReports(now) {
-		raw, err := json.Marshal(map[string]any{
-			"specversion": "1.0", "type": d.kind, "source": event.SourceOf(d.operator), "id": fmt.Sprintf("demo-%d-%d", now.UnixNano(), i),
-			"subject": d.incident, "time": now.Add(time.Duration(i) * time.Millisecond).Format(time.RFC3339Nano),
-			"datacontenttype": "application/json", "data": json.RawMessage(d.data),
-		})
+		raw, err := d.event(fmt.Sprintf("demo-%d-%d", now.Unix(), i+1), now.Add(time.Duration(i)*time.Millisecond))
 		if err != nil {
 			return err
 		}
