@@ -180,3 +180,15 @@ func TestOutputForPeopleCannotDriveATerminal(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "a\uFFFD[31mb\uFFFDc\n", b.String())
 }
+
+func TestAProgressReportOfAnUnknownIncidentIsTakenWithAWarning(t *testing.T) {
+	s := startServer(t)
+	progress := `{"specversion":"1.0","type":"tocsin.report.progress.v1","source":"urn:tocsin:operator:grid-east","id":"p%","subject":"mistyped","data":{"containsNoStateSecrets":true}}`
+	for i, warned := range []bool{true, false} {
+		code, out, _ := tocsin(t, strings.Replace(progress, "%", string(rune('1'+i)), 1), "report", "--server", s.url(), "--json")
+		require.Equal(t, exitOK, code)
+		receipt := decode(t, out)
+		assert.Equal(t, "accepted", receipt["status"])
+		assert.Equal(t, warned, receipt["warnings"] != nil, out)
+	}
+}

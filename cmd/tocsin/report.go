@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
@@ -129,7 +130,7 @@ func (e *environment) receipt(r *event.Receipt) {
 		fmt.Fprintf(e.out, "  (%s: %s)", e.word("durability"), r.Durability)
 	}
 	fmt.Fprintln(e.out)
-	for _, d := range r.Errors {
+	for _, d := range slices.Concat(r.Errors, r.Warnings) {
 		fmt.Fprintf(e.out, "    %s: %s\n", d.Path, d.Message)
 	}
 }

@@ -128,6 +128,12 @@ func (b *Bus) Last(ctx context.Context, subject string) (event.Stored, error) {
 	return stored(b.ledger.GetLastMsgForSubject(ctx, subject))
 }
 
+// First returns the first ledger record of a subject, which may end in a
+// wildcard, or ErrNotFound.
+func (b *Bus) First(ctx context.Context, subject string) (event.Stored, error) {
+	return stored(b.ledger.GetMsg(ctx, 1, jetstream.WithGetMsgSubject(subject)))
+}
+
 // Get returns the ledger record of a sequence, or ErrNotFound.
 func (b *Bus) Get(ctx context.Context, seq uint64) (event.Stored, error) {
 	return stored(b.ledger.GetMsg(ctx, seq))
@@ -156,7 +162,7 @@ func stored(m *jetstream.RawStreamMsg, err error) (event.Stored, error) {
 // starts at the given sequence, and returns its name. It is how a desk that was
 // away misses nothing.
 func (b *Bus) Consumer(ctx context.Context, desk, client string, from uint64) (string, error) {
-	name := "desk_" + event.Token(desk) + "_" + event.Token(client)
+	name := "desk_" + event.Token(desk) + ":" + event.Token(client) // no token holds a colon
 	if _, err := b.ledger.Consumer(ctx, name); err == nil {
 		return name, nil
 	} else if !errors.Is(err, jetstream.ErrConsumerNotFound) {

@@ -32,6 +32,8 @@ type Receipt struct {
 	Digest     string         `json:"digest,omitempty"`
 	ReceivedAt *time.Time     `json:"receivedAt,omitempty"`
 	Errors     []fault.Detail `json:"errors,omitempty"`
+	// Warnings are no faults: the report is taken, but perhaps not as meant.
+	Warnings []fault.Detail `json:"warnings,omitempty"`
 	// Durability is "unverified" where nobody could show that the stream syncs
 	// every write; absent otherwise.
 	Durability string `json:"durability,omitempty"`

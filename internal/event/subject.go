@@ -99,6 +99,11 @@ func AcceptedSubject(operator, incident, source, id string) string {
 	return "incident.accepted." + Token(operator) + "." + Token(incident) + "." + reportToken(operator, source, id)
 }
 
+// AcceptedOf matches every report of an incident.
+func AcceptedOf(operator, incident string) string {
+	return "incident.accepted." + Token(operator) + "." + Token(incident) + ".*"
+}
+
 // GradedSubject is the record of one revision of an incident. Revisions are
 // literal tokens, so that the engine itself refuses a second one.
 func GradedSubject(operator, incident string, revision int) string {

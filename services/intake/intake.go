@@ -9,7 +9,9 @@
 // nothing.
 //
 // Intake knows no incident: it checks a report by itself and against the
-// register, and nothing it does depends on what came before.
+// register, and what it takes does not depend on what came before. Only a
+// warning on the receipt does: that a report adds to an incident which nobody
+// has reported yet.
 package intake
 
 import (
@@ -131,6 +133,7 @@ func (in *Intake) take(ctx context.Context, subs []submission) ([]event.Receipt,
 		if receipts[i], err = in.receipt(subs[i], records[k], res); err != nil {
 			return nil, err
 		}
+		in.warn(ctx, subs[i].event, &receipts[i])
 	}
 	return receipts, in.keepRefused(ctx, subs, receipts)
 }
@@ -201,6 +204,23 @@ func (in *Intake) receipt(s submission, r event.Record, res bus.Result) (event.R
 		out.Errors = []fault.Detail{{Path: "$.id", Message: fmt.Sprintf("another report with this source and id was received at %s (digest %s); a report that says something new needs an id of its own", first.ReceivedAt.Format("2006-01-02T15:04:05.000Z07:00"), first.Digest)}}
 	}
 	return out, nil
+}
+
+// warn says so when a report that adds to an incident is the first of it: its
+// id may be mistaken, and nobody is told before a first report names the
+// facilities.
+func (in *Intake) warn(ctx context.Context, e *event.Event, r *event.Receipt) {
+	if e.Type == event.TypeInitial || r.Status != event.StatusAccepted {
+		return
+	}
+	first, err := in.deps.Bus.First(ctx, event.AcceptedOf(r.Operator, r.Incident))
+	if err != nil {
+		in.deps.Log.Warn("a receipt went out unchecked for an earlier report of its incident", zap.Error(err))
+		return
+	}
+	if first.Sequence == r.Record {
+		r.Warnings = []fault.Detail{{Path: "$.subject", Message: "no earlier report of this incident is stored; where none has named a facility, nobody is told until an initial report does"}}
+	}
 }
 
 // rejection is the receipt of a refused report, with whatever names it bears.
