@@ -133,7 +133,7 @@ Serving on. In another terminal (with --server %s where it is not the default):
   tocsin log show metro-pay/demo-major
   tocsin log query --grade especially-grave
   tocsin desk watch national-cyberspace
-  tocsin statute show cn-csirm-2025
+  tocsin statute list
 `, a.NATSAddr())
 	return nil
 }
