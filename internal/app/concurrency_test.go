@@ -12,7 +12,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-const rounds = 200
+const rounds = 150
 
 // together sends two reports from two connections in the same instant.
 func together(t *testing.T, one, two *client.Client, a, b []byte) (ra, rb *event.Receipt) {

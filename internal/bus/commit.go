@@ -48,7 +48,7 @@ func (b *Bus) Commit(ctx context.Context, records []event.Record) ([]Result, err
 		if !ok {
 			return nil, fault.New(fault.Reject, "bus: commit", "no stream holds %q", r.Subject)
 		}
-		p := &pending{record: r, answer: make(chan struct{})}
+		p := &pending{record: r, answer: make(chan struct{}), ended: w.done}
 		select {
 		case w.queue <- p:
 		case <-w.done:
@@ -63,11 +63,13 @@ func (b *Bus) Commit(ctx context.Context, records []event.Record) ([]Result, err
 	for i, p := range waiting {
 		select {
 		case <-p.answer:
-			results[i] = p.result
-			failed = errors.Join(failed, p.err)
+		case <-p.ended:
+			p.abandon()
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
+		results[i] = p.result
+		failed = errors.Join(failed, p.err)
 	}
 	if failed != nil {
 		return nil, failed
@@ -99,6 +101,17 @@ type pending struct {
 	result Result
 	err    error
 	answer chan struct{}
+	ended  <-chan struct{} // closed when the writer has ended
+}
+
+// abandon settles a record that came into the queue as the writer ended. The
+// caller has seen that it did.
+func (p *pending) abandon() {
+	select {
+	case <-p.answer:
+	default:
+		p.err = errClosed
+	}
 }
 
 func (p *pending) settle(r Result, err error) {

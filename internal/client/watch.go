@@ -51,6 +51,11 @@ func (c *Client) Watch(ctx context.Context, desk, screen string, count int, now 
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		if err := batch.Error(); err != nil {
+			if err := pauseAfter(ctx, err); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

@@ -12,7 +12,9 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"strings"
 
@@ -90,8 +92,7 @@ type Desk struct {
 // reported at once. CheckDuties holds it against the packs.
 func Decode(raw []byte) (*Register, error) {
 	r := &Register{Raw: raw}
-	dec := yaml.NewDecoder(bytes.NewReader(raw), yaml.Strict(), yaml.DisallowUnknownField())
-	if err := dec.Decode(r); err != nil {
+	if err := r.read(raw); err != nil {
 		return nil, fault.New(fault.Reject, "register", "%w", err)
 	}
 	sum := sha256.Sum256(raw)
@@ -100,6 +101,23 @@ func Decode(raw []byte) (*Register, error) {
 		return nil, fault.Invalid("register", faults)
 	}
 	return r, nil
+}
+
+// read takes one YAML document. The library panics on some that are broken.
+func (r *Register) read(raw []byte) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("cannot be read as YAML: %v", p)
+		}
+	}()
+	dec := yaml.NewDecoder(bytes.NewReader(raw), yaml.Strict())
+	if err := dec.Decode(r); err != nil {
+		return err
+	}
+	if err := dec.Decode(new(any)); !errors.Is(err, io.EOF) {
+		return errors.New("holds more than one document")
+	}
+	return nil
 }
 
 // Operator returns the operator with this id.

@@ -48,18 +48,19 @@ type index struct {
 	path string
 }
 
-// openIndex opens the index in a folder; a version that is not ours is
-// discarded.
+// openIndex opens the index in a folder; one that cannot be read or is of
+// another version is discarded.
 func openIndex(ctx context.Context, dir string) (*index, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("ledger: index: %w", err)
 	}
 	x := &index{path: filepath.Join(dir, "index.sqlite")}
-	if err := x.open(ctx); err != nil {
-		return nil, err
-	}
 	var version int
-	if err := x.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err == nil && version == schemaVersion {
+	err := x.open(ctx)
+	if err == nil {
+		err = x.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version)
+	}
+	if err == nil && version == schemaVersion {
 		return x, nil
 	}
 	return x, x.reset(ctx)
@@ -78,8 +79,10 @@ func (x *index) open(ctx context.Context) error {
 
 // reset makes the index anew, empty.
 func (x *index) reset(ctx context.Context) error {
-	if err := x.db.Close(); err != nil {
-		return fmt.Errorf("ledger: index: %w", err)
+	if x.db != nil {
+		if err := x.db.Close(); err != nil {
+			return fmt.Errorf("ledger: index: %w", err)
+		}
 	}
 	for _, suffix := range []string{"", "-wal", "-shm"} {
 		if err := os.Remove(x.path + suffix); err != nil && !errors.Is(err, os.ErrNotExist) {

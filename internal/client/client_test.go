@@ -1,0 +1,263 @@
+package client_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+
+	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/client"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/fault"
+)
+
+// stage is a server without services: a test plays their part.
+func stage(t *testing.T, patience time.Duration) (*nats.Conn, *client.Client) {
+	t.Helper()
+	s, err := bus.StartServer(bus.ServerConfig{Dir: t.TempDir(), Listen: "127.0.0.1:0", Log: zap.NewNop()})
+	require.NoError(t, err)
+	t.Cleanup(s.Stop)
+	nc, err := s.Connect()
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	c, err := client.Dial("nats://"+s.Addr(), patience)
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	return nc, c
+}
+
+// play answers what comes on a subject; nil answers that it may be tried again.
+func play(t *testing.T, nc *nats.Conn, subject string, answer func(*nats.Msg) any) {
+	t.Helper()
+	_, err := nc.Subscribe(subject, func(m *nats.Msg) {
+		v := answer(m)
+		if v == nil {
+			_ = m.RespondMsg(&nats.Msg{Header: nats.Header{bus.HeaderErrorCode: {"503"}, bus.HeaderError: {"busy: try again"}}})
+			return
+		}
+		raw, err := json.Marshal(v)
+		if err != nil {
+			t.Error(err)
+		}
+		_ = m.Respond(raw)
+	})
+	require.NoError(t, err)
+	require.NoError(t, nc.Flush())
+}
+
+func raw(id string) []byte {
+	return fmt.Appendf(nil, `{"id":%q,"source":"https://example.com/operators/grid-east","subject":"x"}`, id)
+}
+
+// A lost answer costs nothing: the same report is sent again, unchanged.
+func TestAReportIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	nc, c := stage(t, 10*time.Second)
+	var tries atomic.Int32
+	play(t, nc, "report.grid-east", func(m *nats.Msg) any {
+		if string(m.Data) != string(raw("a")) || m.Header.Get("Content-Type") != "application/cloudevents+json" {
+			t.Errorf("sent %q %v", m.Data, m.Header)
+		}
+		if tries.Add(1) < 3 {
+			return nil
+		}
+		return event.Receipt{Status: event.StatusDuplicate, Report: "a"}
+	})
+	r, err := c.Report(t.Context(), "", raw("a")) // the operator is read from the source
+	require.NoError(t, err)
+	require.Equal(t, event.StatusDuplicate, r.Status)
+	require.EqualValues(t, 3, tries.Load())
+}
+
+func TestTheOperatorOfASource(t *testing.T) {
+	for text, want := range map[string]string{
+		string(raw("a")): "grid-east",
+		`{"source":"urn:tocsin:operator:xj-hydro"}`: "xj-hydro",
+		`{"source":"plain"}`:                        "plain",
+		`{"source":""}`:                             "unregistered",
+		`{"source":"https://example.com/"}`:         "unregistered",
+		`{}`:                                        "unregistered",
+		`not even JSON`:                             "unregistered",
+		`{"source":5}`:                              "unregistered",
+		`{"source":"urn:tocsin:operator:grid-east"`:    "unregistered",
+		`{"source":"urn:tocsin:operator:华东 电网","x":1}`: "华东 电网",
+	} {
+		require.Equal(t, want, client.SourceOperator([]byte(text)), text)
+	}
+}
+
+func TestPatienceEnds(t *testing.T) {
+	t.Parallel()
+	nc, c := stage(t, 200*time.Millisecond)
+	_, err := c.Report(t.Context(), "", raw("a"))
+	require.ErrorIs(t, err, client.ErrUnreachable, "nobody is there")
+	play(t, nc, "report.grid-east", func(*nats.Msg) any { return nil })
+	_, err = c.Report(t.Context(), "", raw("a"))
+	require.ErrorIs(t, err, client.ErrUnreachable)
+	require.ErrorContains(t, err, "busy", "and says what it heard last")
+	_, err = client.Dial("nats://127.0.0.1:1", 200*time.Millisecond)
+	require.ErrorIs(t, err, client.ErrUnreachable)
+}
+
+func TestAnAnswerThatIsNoneIsNotTriedAgain(t *testing.T) {
+	t.Parallel()
+	nc, c := stage(t, 10*time.Second)
+	play(t, nc, "report.grid-east", func(*nats.Msg) any { return "words" })
+	_, err := c.Report(t.Context(), "grid-east", raw("a"))
+	require.Error(t, err)
+	require.NotErrorIs(t, err, client.ErrUnreachable)
+	_, err = c.Report(t.Context(), "grid-east", make([]byte, 5<<20))
+	require.ErrorIs(t, err, nats.ErrMaxPayload)
+}
+
+func feed(n int) func(func([]byte) error) error {
+	return func(yield func([]byte) error) error {
+		for i := range n {
+			if err := yield(raw(fmt.Sprint(i))); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// Receipts come in the order of the reports, however the answers come; and no
+// more than the window is under way.
+func TestManyReportsKeepTheirOrder(t *testing.T) {
+	t.Parallel()
+	nc, c := stage(t, 10*time.Second)
+	const window = 8
+	var under, most atomic.Int32
+	_, err := nc.Subscribe("report.*", func(m *nats.Msg) {
+		most.Store(max(most.Load(), under.Add(1)))
+		go func() {
+			var e struct{ ID string }
+			_ = json.Unmarshal(m.Data, &e)
+			time.Sleep(time.Duration(len(e.ID)%3) * time.Millisecond) // some are slower
+			under.Add(-1)
+			_ = m.Respond(fmt.Appendf(nil, `{"status":"accepted","report":%q}`, e.ID))
+		}()
+	})
+	require.NoError(t, err)
+	require.NoError(t, nc.Flush())
+	got := 0
+	err = c.Reports(t.Context(), "", window, feed(300), func(r *event.Receipt) error {
+		require.Equal(t, fmt.Sprint(got), r.Report)
+		got++
+		return nil
+	})
+	require.NoError(t, err)
+	require.Equal(t, 300, got)
+	require.LessOrEqual(t, most.Load(), int32(window+1))
+}
+
+func TestTheFirstFailureEndsManyReports(t *testing.T) {
+	t.Parallel()
+	nc, c := stage(t, 300*time.Millisecond)
+	play(t, nc, "report.*", func(m *nats.Msg) any {
+		var e struct{ ID string }
+		_ = json.Unmarshal(m.Data, &e)
+		if e.ID == "5" {
+			return nil
+		}
+		return event.Receipt{Status: event.StatusAccepted, Report: e.ID}
+	})
+	got := 0
+	count := func(*event.Receipt) error { got++; return nil }
+	require.ErrorIs(t, c.Reports(t.Context(), "", 4, feed(50), count), client.ErrUnreachable)
+	require.Equal(t, 5, got, "what was answered before it is handed over")
+
+	broken := errors.New("broken")
+	require.ErrorIs(t, c.Reports(t.Context(), "", 4, func(yield func([]byte) error) error {
+		if err := yield(raw("a")); err != nil {
+			return err
+		}
+		return broken
+	}, count), broken)
+	require.Equal(t, 6, got, "what was read before the fault is answered too")
+	require.ErrorIs(t, c.Reports(t.Context(), "", 4, feed(4), func(*event.Receipt) error { return broken }), broken)
+}
+
+// Pages are fetched behind the scenes, up to the limit.
+func TestAQueryReadsPageAfterPage(t *testing.T) {
+	t.Parallel()
+	nc, c := stage(t, 5*time.Second)
+	const rows = 25
+	play(t, nc, event.DoorQuery, func(m *nats.Msg) any {
+		var q event.Query
+		_ = json.Unmarshal(m.Data, &q)
+		if q.Grade == "huge" {
+			return event.QueryAnswer{Errors: []fault.Detail{{Path: "$.grade", Message: "unknown"}}}
+		}
+		from := 0
+		_, _ = fmt.Sscan(q.Cursor, &from)
+		page := 10
+		if q.Limit > 0 {
+			page = min(page, q.Limit)
+		}
+		var a event.QueryAnswer
+		for ; from < rows && len(a.Rows) < page; from++ {
+			a.Rows = append(a.Rows, event.EscalationRow{Revision: from})
+		}
+		if from < rows {
+			a.Next = fmt.Sprint(from)
+		}
+		return a
+	})
+	for limit, want := range map[int]struct {
+		rows   int
+		cursor string
+	}{0: {25, ""}, 3: {3, "3"}, 10: {10, "10"}, 20: {20, "20"}, 25: {25, ""}, 99: {25, ""}} {
+		got := 0
+		cursor, err := c.Query(t.Context(), event.Query{}, limit, func(r event.EscalationRow) error {
+			require.Equal(t, got, r.Revision)
+			got++
+			return nil
+		})
+		require.NoError(t, err)
+		require.Equal(t, want.rows, got, "limit %d", limit)
+		require.Equal(t, want.cursor, cursor, "limit %d", limit)
+	}
+	_, err := c.Query(t.Context(), event.Query{Grade: "huge"}, 0, nil)
+	require.Equal(t, "$.grade", fault.DetailsOf(err)[0].Path)
+	stop := errors.New("stop")
+	_, err = c.Query(t.Context(), event.Query{}, 0, func(event.EscalationRow) error { return stop })
+	require.ErrorIs(t, err, stop)
+}
+
+func TestAStoryIsReadPageAfterPage(t *testing.T) {
+	t.Parallel()
+	nc, c := stage(t, 5*time.Second)
+	play(t, nc, event.DoorShow, func(m *nats.Msg) any {
+		var q event.ShowRequest
+		_ = json.Unmarshal(m.Data, &q)
+		if q.Incident != "x" {
+			return event.ShowAnswer{Errors: []fault.Detail{{Path: "$", Message: "no"}}}
+		}
+		return event.ShowAnswer{Entries: []event.StoryEntry{{Record: q.After + 1, Body: json.RawMessage("{}")}}, More: q.After < 4}
+	})
+	var got []uint64
+	show := func(e event.StoryEntry) error { got = append(got, e.Record); return nil }
+	require.NoError(t, c.Show(t.Context(), "grid-east", "x", show))
+	require.Equal(t, []uint64{1, 2, 3, 4, 5}, got)
+	require.ErrorContains(t, c.Show(t.Context(), "grid-east", "y", show), "no")
+}
+
+func TestACallerMayGiveUp(t *testing.T) {
+	t.Parallel()
+	_, c := stage(t, time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+	defer cancel()
+	begun := time.Now()
+	_, err := c.Acknowledge(ctx, "hall", "hall.a.b.1", "duty-officer")
+	require.Error(t, err)
+	require.Less(t, time.Since(begun), 10*time.Second)
+}

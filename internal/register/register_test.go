@@ -1,0 +1,252 @@
+package register_test
+
+import (
+	"errors"
+	"io/fs"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/fault"
+	"github.com/tocsin-project/tocsin/internal/register"
+	"github.com/tocsin-project/tocsin/internal/statute"
+	"github.com/tocsin-project/tocsin/schemas"
+)
+
+// example is the example register with some of its text replaced: old and new
+// by turns.
+func example(t testing.TB, replace ...string) string {
+	t.Helper()
+	raw, err := fs.ReadFile(schemas.Registers, "example.yaml")
+	require.NoError(t, err)
+	text := string(raw)
+	for i := 0; i < len(replace); i += 2 {
+		require.Contains(t, text, replace[i])
+		text = strings.Replace(text, replace[i], replace[i+1], 1)
+	}
+	return text
+}
+
+func decode(t testing.TB, text string) *register.Register {
+	t.Helper()
+	r, err := register.Decode([]byte(text))
+	require.NoError(t, err)
+	return r
+}
+
+func packs(t testing.TB) *statute.Set {
+	t.Helper()
+	s, err := statute.Load(schemas.Statutes)
+	require.NoError(t, err)
+	return s
+}
+
+// listed writes faults one a line: path and message.
+func listed(err error) (lines []string) {
+	for _, d := range fault.DetailsOf(err) {
+		lines = append(lines, d.Path+": "+d.Message)
+	}
+	return lines
+}
+
+func TestTheExampleRegisterIsSound(t *testing.T) {
+	r := decode(t, example(t))
+	require.NoError(t, r.CheckDuties(packs(t)))
+	require.Len(t, r.SHA256, 64)
+	require.Equal(t, example(t), string(r.Raw))
+}
+
+func TestEveryFaultAtOnce(t *testing.T) {
+	_, err := register.Decode([]byte(`
+fallback: nowhere
+operators:
+  - {id: a b, level: galactic, central: true, facilities: [{id: f, region: "31", cii: true}, {id: f, sector: s, region: "310000", protection: gate, classified: true}]}
+  - {id: twice, level: county, office: gate, facilities: []}
+  - {id: twice, level: county, facilities: [{id: g, sector: s, region: "310000", cii: true, protection: nobody}]}
+desks:
+  - {id: gate, role: keeper, level: province, region: shanghai, forward: confirm, next: nobody}
+  - {id: gate, role: protection, level: national, forward: automatic}
+  - {id: "", role: cyberspace, level: national, forward: "yes"}
+`))
+	require.Equal(t, fault.Reject, fault.KindOf(err))
+	got := listed(err)
+	var paths []string
+	for _, line := range got {
+		path, _, _ := strings.Cut(line, ": ")
+		paths = append(paths, path)
+	}
+	require.ElementsMatch(t, []string{
+		"$.acknowledge", "$.fallback",
+		"$.desks[0].role", "$.desks[0].region", "$.desks[0].forward", "$.desks[0].next",
+		"$.desks[1].id", "$.desks[1].authority", "$.desks[2].id", "$.desks[2].forward",
+		"$.operators[0].id", "$.operators[0].level", "$.operators[0].office",
+		"$.operators[0].facilities[0].region", "$.operators[0].facilities[0].sector", "$.operators[0].facilities[0].protection",
+		"$.operators[0].facilities[1].id", "$.operators[0].facilities[1].classified", "$.operators[0].facilities[1].protection",
+		"$.operators[1].office", "$.operators[1].office", "$.operators[1].facilities",
+		"$.operators[2].id", "$.operators[2].facilities[0].protection",
+	}, paths, strings.Join(got, "\n"))
+}
+
+func TestARegisterIsReadStrictly(t *testing.T) {
+	for name, text := range map[string]string{
+		"an unknown key":    example(t, "fallback:", "fallbak: x\nfallback:"),
+		"a key twice":       example(t, "acknowledge: PT30M", "acknowledge: PT30M\nacknowledge: PT1M"),
+		"a key twice below": example(t, "{id: dispatch,", "{id: dispatch, id: dispatch-2,"),
+		"a wrong type":      example(t, "cii: true", "cii: [maybe]"),
+		"no duration":       example(t, "PT30M", "half an hour"),
+		"no YAML":           "{",
+		"a second document": example(t) + "\n---\nfallback: sh-cyberspace\n",
+		"nothing":           "",
+	} {
+		_, err := register.Decode([]byte(text))
+		require.Error(t, err, name)
+		require.Equal(t, fault.Reject, fault.KindOf(err), name)
+	}
+}
+
+func TestCheckDutiesFindsWhoIsMissing(t *testing.T) {
+	const (
+		shanghai = "sh-cyberspace, name: {zh: 上海网信部门, en: Shanghai cyberspace department}, role: cyberspace, level: province, region: \"310000\""
+		urumqi   = "urumqi-cyberspace, name: {zh: 乌鲁木齐网信部门, en: Urumqi cyberspace department}, role: cyberspace, level: prefecture, region: \"650100\""
+		energy   = "forward: automatic, authority: \"Example authorisation 2025-1, energy\""
+	)
+	for _, row := range []struct {
+		name    string
+		replace []string
+		want    []string
+	}{
+		{"a desk that receives", []string{urumqi, strings.Replace(urumqi, "650100", "650200", 1)},
+			[]string{"$.operators[1].facilities[0]: nobody can receive the duty cn-xj-netsec-2017/unit-to-cyberspace-of-its-level: no desk of cyberspace at level prefecture covers region 650100"}},
+		{"a desk that receives and passes on", []string{shanghai, strings.Replace(shanghai, "310000", "320000", 1)}, []string{
+			"$.operators[0].facilities[1]: nobody can receive the duty cn-csirm-2025/other-operator-to-provincial-cyberspace: no desk of cyberspace at level province covers region 310000",
+			"$.operators[0].facilities[1]: nobody can carry out the duty cn-csirm-2025/provincial-to-national-cyberspace: no desk of cyberspace at level province covers region 310000",
+			"$.operators[0].facilities[1]: nobody can carry out the duty cn-csirm-2025/provincial-cyberspace-to-public-security: no desk of cyberspace at level province covers region 310000",
+		}},
+		{"an authority to forward", []string{", " + energy, ""}, []string{
+			"$.operators[0].facilities[0]: the duty cn-cii-2021/protection-to-national-cyberspace is passed on by protection-energy, which authorises no forward",
+			"$.operators[0].facilities[0]: the duty cn-cii-2021/protection-to-national-public-security is passed on by protection-energy, which authorises no forward",
+			"$.operators[0].facilities[0]: the duty cn-csirm-2025/protection-to-national-cyberspace is passed on by protection-energy, which authorises no forward",
+			"$.operators[0].facilities[0]: the duty cn-csirm-2025/protection-to-national-public-security is passed on by protection-energy, which authorises no forward",
+		}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			err := decode(t, example(t, row.replace...)).CheckDuties(packs(t))
+			require.Equal(t, row.want, listed(err))
+		})
+	}
+}
+
+func TestResolveByLevelAndRegion(t *testing.T) {
+	r := decode(t, example(t))
+	for _, row := range []struct{ operator, facility, role, level, want string }{
+		{"xj-hydro", "station-3", "cyberspace", "province", "xj-cyberspace"},
+		{"xj-hydro", "station-3", "cyberspace", "own", "urumqi-cyberspace"},
+		{"xj-hydro", "station-3", "public-security", "prefecture", "urumqi-public-security"},
+		{"xj-hydro", "station-3", "cyberspace", "national", "national-cyberspace"},
+		{"grid-east", "dispatch", "public-security", "own", "sh-public-security"},
+		{"grid-east", "dispatch", "protection", "", "protection-energy"},
+		{"ministry-portal", "portal", "cyberspace-office", "", "ministry-cyberspace-office"},
+		{"grid-east", "dispatch", "cyberspace", "prefecture", ""},
+		{"grid-east", "dispatch", "cyberspace", "galactic", ""},
+		{"grid-east", "office-portal", "protection", "", ""},
+		{"grid-east", "dispatch", "cyberspace-office", "", ""},
+	} {
+		o, ok := r.Operator(row.operator)
+		require.True(t, ok)
+		f, ok := o.Facility(row.facility)
+		require.True(t, ok)
+		d, err := r.Resolve(row.role, row.level, o, f)
+		if row.want == "" {
+			require.Error(t, err, "%+v", row)
+			continue
+		}
+		require.NoError(t, err)
+		require.Equal(t, row.want, d.ID, "%+v", row)
+	}
+}
+
+func TestFirstRecipient(t *testing.T) {
+	r := decode(t, example(t))
+	for _, row := range []struct {
+		operator   string
+		facilities []string
+		want       string
+	}{
+		{"grid-east", []string{"dispatch"}, "protection-energy"},
+		{"grid-east", []string{"office-portal"}, "sh-cyberspace"},
+		{"grid-east", []string{"gone", "office-portal"}, "sh-cyberspace"},
+		{"grid-east", []string{"gone"}, "protection-energy"},
+		{"grid-east", nil, "protection-energy"},
+		{"city-clinic", nil, "js-cyberspace"},
+		{"ministry-portal", []string{"portal"}, "bj-cyberspace"},
+		{"stranger", []string{"dispatch"}, "national-cyberspace"},
+		{"", nil, "national-cyberspace"},
+	} {
+		require.Equal(t, row.want, r.FirstRecipient(row.operator, row.facilities), "%+v", row)
+	}
+}
+
+func TestGiveUpNamesWhatItCan(t *testing.T) {
+	r := decode(t, example(t))
+	now := time.Date(2026, 3, 2, 1, 0, 0, 0, time.UTC)
+	give := r.GiveUp("classifier", clock.NewManual(now))
+	const chinese = "2026/故障"
+	token := event.Token(chinese)
+	for _, row := range []struct{ name, subject, body, want, operator, incident, desk string }{
+		{"a report", "incident.accepted.city-clinic." + token + ".r", `{"incident":"2026/故障","receivedAt":5,"event":{"data":{"facilities":["records"]}}}`,
+			"incident.unhandled.classifier.city-clinic." + token + ".7", "city-clinic", chinese, "js-cyberspace"},
+		{"a decision", "incident.graded.grid-east.x.1", `{"incident":"x","facilities":[{"id":"office-portal"}]}`,
+			"incident.unhandled.classifier.grid-east.x.7", "grid-east", "x", "sh-cyberspace"},
+		{"a body that names another incident", "incident.graded.grid-east.x.1", `{"incident":"y"}`,
+			"incident.unhandled.classifier.grid-east.x.7", "grid-east", "x", "protection-energy"},
+		{"what cannot be read", "incident.accepted.grid-east." + token + ".r", "no JSON",
+			"incident.unhandled.classifier.grid-east." + token + ".7", "grid-east", token, "protection-energy"},
+		{"a strange subject", "incident.accepted", "no JSON", "incident.unhandled.classifier.unknown.unknown.7", "unknown", "unknown", "national-cyberspace"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			in := event.Stored{Record: event.Record{Subject: row.subject, Data: []byte(row.body)}, Sequence: 7}
+			record, err := give(in, 3, errors.New("cannot"))
+			require.NoError(t, err)
+			require.Equal(t, row.want, record.Subject)
+			u, err := event.Decode[event.Unhandled](event.Stored{Record: record})
+			require.NoError(t, err)
+			require.Equal(t, event.Unhandled{Service: "classifier", Record: 7, Subject: row.subject, Error: "cannot", Attempts: 3, At: now,
+				Operator: row.operator, Incident: row.incident, Desk: row.desk, AcknowledgeWithin: event.Duration(30 * time.Minute)}, *u)
+		})
+	}
+}
+
+// FuzzDecode: whatever the text, a register that is taken answers for every
+// facility who looks first.
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte(example(f)))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		r, err := register.Decode(raw)
+		if err != nil {
+			require.Equal(t, fault.Reject, fault.KindOf(err))
+			return
+		}
+		require.NotNil(t, mustDesk(t, r, r.Fallback))
+		for i := range r.Operators {
+			o := &r.Operators[i]
+			again, ok := r.OperatorByToken(event.Token(o.ID))
+			require.True(t, ok)
+			require.Same(t, o, again)
+			for _, facility := range o.Facilities {
+				require.NotNil(t, mustDesk(t, r, r.FirstRecipient(event.Token(o.ID), []string{facility.ID})))
+			}
+		}
+		_ = r.CheckDuties(packs(t)) // must not panic
+	})
+}
+
+func mustDesk(t *testing.T, r *register.Register, id string) *register.Desk {
+	t.Helper()
+	d, ok := r.Desk(id)
+	require.True(t, ok, id)
+	return d
+}

@@ -1,0 +1,222 @@
+package classifier
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/bus/bustest"
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// bench is a classifier's handler on a ledger of its own, without a follower:
+// a test hands it records as it likes.
+type bench struct {
+	t    *testing.T
+	deps Deps
+}
+
+func newBench(t *testing.T) *bench {
+	return &bench{t, Deps{Bus: bustest.Start(t).Bus, Clock: clock.NewManual(nine), Rulebook: rulebook(t)}}
+}
+
+func (b *bench) handler() *handler {
+	return &handler{deps: b.deps, last: map[string]*event.Graded{}, aside: map[string][]uint64{}}
+}
+
+// store puts a report into the ledger and returns it as stored.
+func (b *bench) store(a *event.Accepted) event.Stored {
+	b.t.Helper()
+	r, err := event.NewRecord(event.AcceptedSubject(a.Operator, a.Incident, a.Source, a.Report), a.ReceivedAt, "", a)
+	require.NoError(b.t, err)
+	return b.commit(r)
+}
+
+func (b *bench) commit(r event.Record) event.Stored {
+	b.t.Helper()
+	res, err := b.deps.Bus.Commit(b.t.Context(), []event.Record{r})
+	require.NoError(b.t, err)
+	return event.Stored{Record: r, Sequence: res[0].Sequence, StoredAt: r.Time}
+}
+
+// handle does what a follower does with one record, and returns the revision
+// that came of it, or nil.
+func (b *bench) handle(h *handler, in event.Stored) *event.Graded {
+	b.t.Helper()
+	for range 10 {
+		out, err := h.Handle(b.t.Context(), in)
+		require.NoError(b.t, err)
+		if len(out) == 0 {
+			return nil
+		}
+		require.Len(b.t, out, 1)
+		res, err := b.deps.Bus.Commit(b.t.Context(), out)
+		require.NoError(b.t, err)
+		if res[0].Existing != nil {
+			require.True(b.t, h.Refused(in))
+			continue
+		}
+		g := new(event.Graded)
+		require.NoError(b.t, json.Unmarshal(out[0].Data, g))
+		return g
+	}
+	b.t.Fatal("refused again and again")
+	return nil
+}
+
+func progress(i int) *event.Accepted {
+	return taken("progress", fmt.Sprint("p", i), nine.Add(time.Duration(i)*time.Second), fmt.Sprintf(`"cause":"%d"`, i))
+}
+
+func TestARepeatMakesNothing(t *testing.T) {
+	b := newBench(t)
+	first, second := b.store(taken("initial", "r1", nine, onSite+","+large)), b.store(progress(1))
+	h := b.handler()
+	require.Equal(t, 1, b.handle(h, first).Revision)
+	require.Equal(t, 2, b.handle(h, second).Revision)
+	require.Nil(t, b.handle(h, first))
+	require.Nil(t, b.handle(h, second))
+	fresh := b.handler() // after a crash, from the beginning
+	require.Nil(t, b.handle(fresh, first), "revision 1 is refused, and read")
+	require.Nil(t, b.handle(fresh, second))
+	require.Equal(t, 3, b.handle(fresh, b.store(progress(2))).Revision)
+}
+
+// A report that fails for a while is named by the revisions made meanwhile, and
+// folded when it is handled after all.
+func TestAPassingFailureIsFoldedAfterwards(t *testing.T) {
+	b := newBench(t)
+	h := b.handler()
+	initial, failing, behind, last := b.store(taken("initial", "r1", nine, onSite+","+short)),
+		b.store(taken("progress", "r2", nine.Add(time.Second), major)), b.store(progress(2)), b.store(progress(3))
+	b.handle(h, initial)
+	h.Failed(failing)
+	g := b.handle(h, behind)
+	require.Equal(t, []uint64{failing.Sequence}, g.Aside)
+	require.Equal(t, behind.Sequence, g.Through)
+	require.Equal(t, event.General, g.Grade)
+
+	g = b.handle(h, failing)
+	require.Empty(t, g.Aside)
+	require.Equal(t, behind.Sequence, g.Through)
+	require.Equal(t, event.Major, g.Grade)
+	require.Equal(t, failing.Sequence, g.Cause.Record)
+	require.JSONEq(t, `"2"`, string(g.State.Fields["cause"].Value))
+	require.Nil(t, b.handle(h, failing), "once")
+	require.Empty(t, b.handle(h, last).Aside)
+	require.Empty(t, h.aside)
+}
+
+// Its failing before the first revision changes nothing of that.
+func TestAFirstReportThatFails(t *testing.T) {
+	b := newBench(t)
+	h := b.handler()
+	initial, behind := b.store(taken("initial", "r1", nine, onSite+","+large)), b.store(progress(1))
+	h.Failed(initial)
+	g := b.handle(h, behind)
+	require.Equal(t, 1, g.Revision)
+	require.Equal(t, []uint64{initial.Sequence}, g.Aside)
+	require.Empty(t, g.Escalations)
+	g = b.handle(h, initial)
+	require.Equal(t, 2, g.Revision)
+	require.Len(t, g.Escalations, 2)
+	require.Equal(t, "09:40", due(t, g, toProtection), "from discovery, as if it had come first")
+}
+
+// What failed here may have been folded by another instance meanwhile: it is
+// not set aside, nor folded again.
+func TestAnotherInstanceFoldedWhatFailedHere(t *testing.T) {
+	b := newBench(t)
+	one, two := b.handler(), b.handler()
+	initial, failing, behind := b.store(taken("initial", "r1", nine, onSite+","+large)), b.store(progress(1)), b.store(progress(2))
+	b.handle(one, initial)
+	one.Failed(failing)
+	require.Nil(t, b.handle(two, initial))
+	require.Equal(t, 2, b.handle(two, failing).Revision)
+	g := b.handle(one, behind)
+	require.Equal(t, 3, g.Revision)
+	require.Empty(t, g.Aside)
+	require.Nil(t, b.handle(one, failing))
+	require.Nil(t, b.handle(two, behind))
+}
+
+func TestTwoInstancesInLockstep(t *testing.T) {
+	b := newBench(t)
+	one, two := b.handler(), b.handler()
+	reports := []event.Stored{b.store(taken("initial", "r1", nine, onSite+","+large))}
+	for i := range 6 {
+		reports = append(reports, b.store(progress(i)))
+	}
+	made := 0
+	for i, in := range reports { // now this one is ahead, now that
+		first, second := one, two
+		if i%2 == 1 {
+			first, second = two, one
+		}
+		if b.handle(first, in) != nil {
+			made++
+		}
+		if i%3 == 0 {
+			require.Nil(t, b.handle(second, in))
+		}
+	}
+	require.Equal(t, len(reports), made)
+}
+
+// What was given up before is set aside after a restart too, also by revision 1.
+func TestWhatWasGivenUpIsRecalled(t *testing.T) {
+	b := newBench(t)
+	poison := b.commit(event.RawRecord("incident.accepted.grid-east.x.y", nine, "", []byte("no JSON")))
+	given, err := b.deps.Rulebook.Register.GiveUp(Name, b.deps.Clock)(poison, 3, errors.New("no JSON"))
+	require.NoError(t, err)
+	b.commit(given)
+	h := b.handler()
+	require.NoError(t, h.recall(t.Context()))
+	g := b.handle(h, b.store(taken("initial", "r1", nine, onSite)))
+	require.Equal(t, []uint64{poison.Sequence}, g.Aside)
+
+	h = b.handler()
+	require.NoError(t, h.recall(t.Context()))
+	require.Equal(t, []uint64{poison.Sequence}, b.handle(h, b.store(progress(1))).Aside)
+}
+
+func TestTheCacheIsBounded(t *testing.T) {
+	h := newBench(t).handler()
+	for i := range maxCached + 10 {
+		h.keep(fmt.Sprint(i), &event.Graded{})
+	}
+	require.LessOrEqual(t, len(h.last), maxCached)
+}
+
+// The service as a whole, on its follower.
+func TestRunGivesUpAndGoesOn(t *testing.T) {
+	b := newBench(t)
+	poison := b.commit(event.RawRecord("incident.accepted.grid-east.x.y", nine, "", []byte("no JSON")))
+	good := b.store(taken("initial", "r1", nine, onSite+","+large))
+	bustest.Background(t, func(ctx context.Context) error { return Run(ctx, b.deps) })
+	var unhandled event.Stored
+	require.Eventually(t, func() (done bool) {
+		var err error
+		unhandled, err = b.deps.Bus.Last(t.Context(), event.UnhandledSubject(Name, "grid-east", "x", poison.Sequence))
+		return err == nil
+	}, 10*time.Second, time.Millisecond)
+	u, err := event.Decode[event.Unhandled](unhandled)
+	require.NoError(t, err)
+	require.Equal(t, "protection-energy", u.Desk)
+	graded, err := b.deps.Bus.Last(t.Context(), event.GradedSubject("grid-east", "x", 1))
+	require.NoError(t, err)
+	require.Less(t, graded.Sequence, unhandled.Sequence, "what is behind was not held up")
+	g, err := event.Decode[event.Graded](graded)
+	require.NoError(t, err)
+	require.Equal(t, good.Sequence, g.Cause.Record)
+	require.Equal(t, []uint64{poison.Sequence}, g.Aside)
+	_, err = b.deps.Bus.Last(t.Context(), event.GradedSubject("grid-east", "x", 2))
+	require.ErrorIs(t, err, bus.ErrNotFound)
+}

@@ -1,0 +1,239 @@
+package intake
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tocsin-project/tocsin/internal/bus/bustest"
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/fault"
+	"github.com/tocsin-project/tocsin/internal/register"
+	"github.com/tocsin-project/tocsin/schemas"
+)
+
+var nine = time.Date(2026, 3, 2, 1, 0, 0, 0, time.UTC)
+
+// door is an intake on a bus of its own.
+type door struct {
+	t     *testing.T
+	env   *bustest.Env
+	clock *clock.Manual
+	*Intake
+}
+
+func open(t *testing.T) *door {
+	t.Helper()
+	raw, err := fs.ReadFile(schemas.Registers, "example.yaml")
+	require.NoError(t, err)
+	reg, err := register.Decode(raw)
+	require.NoError(t, err)
+	d := &door{t: t, env: bustest.Start(t), clock: clock.NewManual(nine)}
+	d.Intake = New(Deps{Bus: d.env.Bus, Clock: d.clock, Log: d.env.Log, Register: reg})
+	return d
+}
+
+// run serves its doors until the test ends.
+func (d *door) run() *door {
+	bustest.Background(d.t, d.Run)
+	return d
+}
+
+// rejected returns the records of REJECTED by subject.
+func (d *door) rejected() map[string][]byte {
+	d.t.Helper()
+	stream, err := bustest.JetStream(d.t, d.env).Stream(d.t.Context(), event.StreamRejected)
+	require.NoError(d.t, err)
+	info, err := stream.Info(d.t.Context(), jetstream.WithSubjectFilter(">"))
+	require.NoError(d.t, err)
+	out := map[string][]byte{}
+	for subject := range info.State.Subjects {
+		m, err := stream.GetLastMsgForSubject(d.t.Context(), subject)
+		require.NoError(d.t, err)
+		out[subject] = m.Data
+	}
+	return out
+}
+
+func bad(i int) submission {
+	return submission{operator: "grid-east", door: "nats", payload: fmt.Appendf(nil, "no report %d", i)}
+}
+
+var faults = []fault.Detail{{Path: "$", Message: "is no JSON"}}
+
+// keepAll has many submissions refused at once and waits until all are kept.
+func (d *door) keepAll(subs []submission) {
+	d.t.Helper()
+	var g errgroup.Group
+	for _, s := range subs {
+		g.Go(func() error { return d.refused.keep(context.Background(), s, faults) })
+	}
+	require.NoError(d.t, g.Wait())
+}
+
+func TestASenderOutOfOrderIsCounted(t *testing.T) {
+	t.Parallel()
+	d := open(t).run()
+	const beyond = 25
+	var subs []submission
+	for i := range refusedBurst + beyond {
+		subs = append(subs, bad(i))
+	}
+	d.keepAll(subs)
+	whole, counted, digests := 0, 0, map[string]bool{}
+	records := d.rejected()
+	for subject, raw := range records {
+		if !strings.Contains(subject, ".summary-") {
+			whole++
+			continue
+		}
+		var sum event.RejectedSummary
+		require.NoError(t, json.Unmarshal(raw, &sum))
+		require.Equal(t, "grid-east", sum.Operator)
+		require.Len(t, sum.Digests, sum.Count)
+		counted += sum.Count
+		for _, digest := range sum.Digests {
+			require.NotContains(t, records, event.RejectedSubject("grid-east", digest), "either whole or counted")
+			digests[digest] = true
+		}
+	}
+	require.Equal(t, refusedBurst, whole)
+	require.Equal(t, beyond, counted)
+	require.Len(t, digests, beyond)
+
+	// The rate comes back with time, and another operator has its own.
+	other := bad(0)
+	other.operator = "city-clinic"
+	d.keepAll([]submission{other})
+	d.clock.Advance(time.Second)
+	d.keepAll([]submission{bad(-1)})
+	require.Len(t, d.kept("rejected.city-clinic."), 1)
+	require.Len(t, d.kept("rejected.grid-east."), len(records)+1)
+}
+
+func (d *door) kept(prefix string) (subjects []string) {
+	for subject := range d.rejected() {
+		if strings.HasPrefix(subject, prefix) {
+			subjects = append(subjects, subject)
+		}
+	}
+	return subjects
+}
+
+func TestTheQuotaOfBytes(t *testing.T) {
+	t.Parallel()
+	a := newAllowance()
+	kept := 0
+	for range 2 * refusedQuota / keptPayload {
+		if a.take(nine, keptPayload) {
+			kept++
+		}
+	}
+	require.Equal(t, refusedQuota/keptPayload, kept)
+	require.True(t, a.take(nine.Add(24*time.Hour), keptPayload), "a day later there is room again")
+}
+
+func TestWhoIsNotRegisteredSharesOneBucket(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	for _, operator := range []string{"stranger", "another", "中文", ""} {
+		s := bad(len(operator))
+		s.operator = operator
+		d.keepAll([]submission{s})
+	}
+	require.Len(t, d.kept("rejected.unregistered."), 4)
+	require.Len(t, d.refused.limits, 1, "strangers cannot fill the memory")
+}
+
+func TestALargePayloadIsKeptInPart(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	s := submission{operator: "grid-east", door: "http", header: map[string][]string{"Content-Type": {"x"}, "Ce-Id": {"b", "a"}}, payload: bytes.Repeat([]byte("x"), keptPayload+1)}
+	d.keepAll([]submission{s})
+	for _, raw := range d.rejected() {
+		var r event.Rejected
+		require.NoError(t, json.Unmarshal(raw, &r))
+		require.Len(t, r.Payload, keptPayload)
+		require.True(t, r.Truncated)
+		require.Equal(t, keptPayload+1, r.Size)
+		require.Equal(t, []string{"ce-id: a", "ce-id: b", "content-type: x"}, r.Header)
+		require.Equal(t, faults, r.Errors)
+	}
+}
+
+func report(id, fields string) []byte {
+	return fmt.Appendf(nil, `{"specversion":"1.0","id":%q,"source":"urn:tocsin:operator:grid-east","type":"tocsin.report.initial.v1","subject":"x",
+		"data":{"containsNoStateSecrets":true,"discoveredAt":"2026-03-02T08:40:00+08:00","facilities":["dispatch"]%s}}`, id, fields)
+}
+
+// Two equal reports in one batch are one; and a report goes out with others
+// that are refused.
+func TestABatchIsAnsweredOneByOne(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	var subs []submission
+	for _, raw := range [][]byte{report("a", ""), report("a", ""), report("a", `,"title":"T"`), []byte("x"), report("b", "")} {
+		s := submission{operator: "grid-east", door: "nats", payload: raw}
+		s.event, s.err = event.ParseEvent(raw)
+		subs = append(subs, s)
+	}
+	receipts, err := d.take(t.Context(), subs)
+	require.NoError(t, err)
+	var states []string
+	for _, r := range receipts {
+		states = append(states, r.Status)
+	}
+	require.Equal(t, []string{"accepted", "duplicate", "conflict", "rejected", "accepted"}, states)
+	require.Len(t, d.rejected(), 2)
+}
+
+func TestAReceiptGoesOutAfterTheRecordIsStored(t *testing.T) {
+	t.Parallel()
+	d := open(t).run()
+	var reply event.Receipt
+	require.Eventually(t, func() bool {
+		m, err := d.env.Conn.Request("report.grid-east", report("a", ""), time.Second)
+		return err == nil && json.Unmarshal(m.Data, &reply) == nil
+	}, 10*time.Second, 10*time.Millisecond)
+	stored, err := d.env.Bus.Get(t.Context(), reply.Record)
+	require.NoError(t, err)
+	require.Equal(t, reply.Digest, stored.Digest)
+	a, err := event.Decode[event.Accepted](stored)
+	require.NoError(t, err)
+	require.True(t, a.ReceivedAt.Equal(*reply.ReceivedAt))
+	require.True(t, stored.Time.Equal(a.ReceivedAt), "one stamp")
+	require.JSONEq(t, string(report("a", "")), string(a.Event))
+}
+
+// Where the outcome is not known there is no receipt: the sender tries again.
+func TestNoReceiptWhereTheOutcomeIsNotKnown(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	d.env.Bus.Close()
+	for name, body := range map[string][]byte{"good": report("a", ""), "refused": []byte(`{"specversion":"1.0"}`)} {
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/reports", bytes.NewReader(body))
+		req.Header.Set("Content-Type", "application/cloudevents+json")
+		w := httptest.NewRecorder()
+		d.Handler().ServeHTTP(w, req)
+		require.Equal(t, http.StatusServiceUnavailable, w.Code, name)
+		require.Equal(t, "application/problem+json", w.Header().Get("Content-Type"))
+		require.NotContains(t, w.Body.String(), "accepted")
+	}
+}
+
+func TestHeadersThatAreNotOursAreNotKept(t *testing.T) {
+	h := http.Header{"Cookie": {"a"}, "Authorization": {"b"}, "Content-Type": {"c"}, "Ce-Id": {"d"}, "Ce-": {"e"}}
+	require.Equal(t, map[string][]string{"Content-Type": {"c"}, "Ce-Id": {"d"}}, ceHeader(h))
+}

@@ -1,0 +1,350 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/bus/bustest"
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+var nine = time.Date(2026, 3, 2, 1, 0, 0, 0, time.UTC)
+
+func in(d time.Duration) *time.Time { t := nine.Add(d); return &t }
+
+// told makes the n-th escalation, reported n minutes after nine and to be
+// acknowledged half an hour later; change alters it.
+func told(n int, change func(*event.Escalated)) event.Record {
+	e := event.Escalated{
+		Desk: "protection-energy", Operator: "grid-east", Incident: "x", Revision: n, Grade: event.RelativelyLarge, Peak: event.Major,
+		Duties:     []event.Duty{{Statute: "cn-csirm-2025", Duty: "d", Desk: "protection-energy", DueAt: in(time.Hour)}},
+		ReportedAt: nine.Add(time.Duration(n) * time.Minute), AcknowledgeBy: in(time.Duration(n+30) * time.Minute), DueAt: in(time.Hour),
+		Facilities: []event.Facility{{ID: "dispatch", Region: "310000", Sector: "energy"}}, Report: json.RawMessage(`{"title":"故障"}`),
+	}
+	if change != nil {
+		change(&e)
+	}
+	e.ID = event.EscalationID(e.Desk, e.Operator, e.Incident, fmt.Sprint(n))
+	return must(event.NewRecord("incident.escalated."+e.ID, e.ReportedAt, "", e))
+}
+
+func acknowledged(n int, desk string, at time.Time) event.Record {
+	id := event.EscalationID(desk, "grid-east", "x", fmt.Sprint(n))
+	return must(event.NewRecord("incident.acknowledged."+id, at, "", event.Acknowledgement{Escalation: id, Officer: "duty-officer", At: at}))
+}
+
+func must(r event.Record, err error) event.Record {
+	if err != nil {
+		panic(err)
+	}
+	return r
+}
+
+func commit(t *testing.T, env *bustest.Env, records ...event.Record) {
+	t.Helper()
+	_, err := env.Bus.Commit(t.Context(), records)
+	require.NoError(t, err)
+}
+
+// serve runs the service over an index in dir until stop or the test's end.
+func serve(t *testing.T, env *bustest.Env, dir string, c clock.Clock) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- Run(ctx, Deps{Bus: env.Bus, Clock: c, Log: env.Log, Dir: dir}) }()
+	stop = func() {
+		cancel()
+		if err, running := <-ended; running {
+			require.ErrorIs(t, err, context.Canceled)
+			close(ended)
+		}
+	}
+	t.Cleanup(stop)
+	require.Eventually(t, func() bool { _, err := env.Conn.Request("$SRV.PING.ledger", nil, time.Second); return err == nil }, 10*time.Second, 5*time.Millisecond)
+	return stop
+}
+
+func ask[T any](t *testing.T, env *bustest.Env, door string, question any) (answer T) {
+	t.Helper()
+	raw, err := json.Marshal(question)
+	require.NoError(t, err)
+	m, err := env.Conn.Request(door, raw, 10*time.Second)
+	require.NoError(t, err)
+	require.Empty(t, m.Header.Get("Nats-Service-Error-Code"))
+	require.Less(t, len(m.Data), 1<<20, "a reply of NATS ends at 1 MiB")
+	require.NoError(t, json.Unmarshal(m.Data, &answer))
+	return answer
+}
+
+// revisions names the escalations of an answer by their number.
+func revisions(rows []event.EscalationRow) []int {
+	out := []int{}
+	for _, r := range rows {
+		out = append(out, r.Revision)
+	}
+	return out
+}
+
+// sample is a ledger that has something for every filter; it is 09:40 then.
+func sample(t *testing.T, env *bustest.Env) {
+	commit(t, env,
+		told(1, nil),
+		told(2, func(e *event.Escalated) { e.Desk, e.Grade = "national-cyberspace", event.Major }),
+		told(3, func(e *event.Escalated) {
+			e.Operator, e.Duties[0].Statute = "xj-hydro", "cn-xj-cii-2022"
+			e.Facilities = []event.Facility{{Region: "650100", Sector: "water"}, {Region: "110000", Sector: "energy"}}
+		}),
+		told(4, func(e *event.Escalated) { // an update: what stands is what it is under
+			e.Duties, e.Standing, e.Act, e.DueAt = []event.Duty{}, []event.Duty{{Statute: "cn-cii-2021"}}, event.ActUpdate, nil
+			e.Facilities = []event.Facility{{Region: "650000", Sector: "water"}}
+		}),
+		told(5, func(e *event.Escalated) { e.AcknowledgeBy = nil; e.Grade = event.EspeciallyGrave }), // an import
+		told(6, func(e *event.Escalated) { e.Grade, e.Facilities, e.Duties = event.Ungraded, nil, nil }),
+		told(7, nil),
+		acknowledged(1, "protection-energy", nine.Add(10*time.Minute)),
+		acknowledged(4, "protection-energy", nine.Add(50*time.Minute)), // too late
+		event.RawRecord("incident.escalated.protection-energy.grid-east.x.8", nine, "", []byte("no JSON")),
+	)
+}
+
+func TestQueryFilters(t *testing.T) {
+	env := bustest.Start(t)
+	c := clock.NewManual(nine.Add(36*time.Minute + 30*time.Second))
+	serve(t, env, t.TempDir(), c)
+	sample(t, env)
+	for _, row := range []struct {
+		name string
+		q    event.Query
+		want []int
+	}{
+		{"all", event.Query{}, []int{1, 2, 3, 4, 5, 6, 7}},
+		{"a grade", event.Query{Grade: "major"}, []int{2}},
+		{"ungraded", event.Query{Grade: "ungraded"}, []int{6}},
+		{"an operator", event.Query{Operator: "xj-hydro"}, []int{3}},
+		{"nobody's", event.Query{Operator: "nobody"}, []int{}},
+		{"a desk", event.Query{Desk: "national-cyberspace"}, []int{2}},
+		{"a municipality", event.Query{Region: "310000"}, []int{1, 2, 5, 7}},
+		{"a province covers its prefectures", event.Query{Region: "650000"}, []int{3, 4}},
+		{"a prefecture does not cover its province", event.Query{Region: "650100"}, []int{3}},
+		{"a county", event.Query{Region: "650102"}, []int{}},
+		{"a sector", event.Query{Sector: "water"}, []int{3, 4}},
+		{"one of several sectors", event.Query{Sector: "energy"}, []int{1, 2, 3, 5, 7}},
+		{"a statute", event.Query{Statute: "cn-csirm-2025"}, []int{1, 2, 5, 7}},
+		{"a statute that stands", event.Query{Statute: "cn-cii-2021"}, []int{4}},
+		{"since, included", event.Query{Since: in(6 * time.Minute)}, []int{6, 7}},
+		{"until, excluded", event.Query{Until: in(3 * time.Minute)}, []int{1, 2}},
+		{"between", event.Query{Since: in(3 * time.Minute), Until: in(5 * time.Minute)}, []int{3, 4}},
+		{"unacknowledged", event.Query{Unacknowledged: true}, []int{2, 3, 5, 6, 7}},
+		{"overdue: an import never is", event.Query{Overdue: true}, []int{2, 3, 6}},
+		{"all that it says", event.Query{Overdue: true, Operator: "grid-east", Desk: "protection-energy"}, []int{6}},
+		{"a limit", event.Query{Limit: 2, Desk: "protection-energy"}, []int{1, 3}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			a := ask[event.QueryAnswer](t, env, event.DoorQuery, row.q)
+			require.Empty(t, a.Errors)
+			require.Equal(t, row.want, revisions(a.Rows))
+		})
+	}
+
+	a := ask[event.QueryAnswer](t, env, event.DoorQuery, event.Query{})
+	require.EqualValues(t, 10, a.Through)
+	states := []string{}
+	for _, r := range a.Rows {
+		states = append(states, r.State)
+	}
+	require.Equal(t, []string{"acknowledged", "overdue", "overdue", "acknowledged-late", "open", "overdue", "open"}, states)
+	require.Equal(t, "故障", a.Rows[0].Title)
+	require.Equal(t, "duty-officer", a.Rows[0].AcknowledgedBy)
+	require.True(t, a.Rows[0].AcknowledgedAt.Equal(nine.Add(10*time.Minute)))
+	require.Equal(t, in(time.Hour), a.Rows[0].DueAt)
+	require.EqualValues(t, 1, a.Rows[0].Record)
+
+	// A minute later one more has waited too long.
+	c.Advance(time.Minute)
+	require.Equal(t, []int{2, 3, 6, 7}, revisions(ask[event.QueryAnswer](t, env, event.DoorQuery, event.Query{Overdue: true}).Rows))
+}
+
+func TestQuestionsThatAreRefused(t *testing.T) {
+	env := bustest.Start(t)
+	serve(t, env, t.TempDir(), clock.NewManual(nine))
+	a := ask[event.QueryAnswer](t, env, event.DoorQuery, event.Query{Grade: "huge", Cursor: "'; DROP TABLE records"})
+	require.Len(t, a.Errors, 2, "every fault at once")
+	require.Equal(t, "$.cursor", a.Errors[0].Path)
+	require.Equal(t, "$.grade", a.Errors[1].Path)
+	require.Equal(t, "$", ask[event.QueryAnswer](t, env, event.DoorQuery, "words").Errors[0].Path)
+	for _, q := range []any{"words", event.ShowRequest{Operator: "grid-east"}, event.ShowRequest{Incident: "x"}} {
+		require.Equal(t, "$", ask[event.ShowAnswer](t, env, event.DoorShow, q).Errors[0].Path)
+	}
+	require.Empty(t, ask[event.ShowAnswer](t, env, event.DoorShow, event.ShowRequest{Operator: "grid-east", Incident: "never"}).Entries)
+}
+
+// A cursor goes on where its page ended, whatever has come meanwhile.
+func TestCursorsAreStable(t *testing.T) {
+	env := bustest.Start(t)
+	serve(t, env, t.TempDir(), clock.NewManual(nine))
+	var records []event.Record
+	for n := range 2*pageRows + 50 {
+		records = append(records, told(n+1, nil))
+	}
+	commit(t, env, records[:2*pageRows+20]...)
+	page := ask[event.QueryAnswer](t, env, event.DoorQuery, event.Query{})
+	require.Len(t, page.Rows, pageRows)
+	first := page.Next
+	commit(t, env, records[2*pageRows+20:]...)
+	var all []int
+	all = append(all, revisions(page.Rows)...)
+	for page.Next != "" {
+		page = ask[event.QueryAnswer](t, env, event.DoorQuery, event.Query{Cursor: page.Next})
+		all = append(all, revisions(page.Rows)...)
+	}
+	require.Len(t, all, len(records))
+	require.True(t, slices.IsSorted(all))
+	require.Equal(t, pageRows+1, ask[event.QueryAnswer](t, env, event.DoorQuery, event.Query{Cursor: first}).Rows[0].Revision, "for ever")
+	exact := ask[event.QueryAnswer](t, env, event.DoorQuery, event.Query{Limit: 5, Since: in(time.Duration(len(records)-4) * time.Minute)})
+	require.Len(t, exact.Rows, 5)
+	require.Empty(t, exact.Next, "nothing comes after the last page")
+}
+
+// A page is bounded in bytes too, and a single row that is larger goes alone.
+func TestAPageFitsAReply(t *testing.T) {
+	env := bustest.Start(t)
+	serve(t, env, t.TempDir(), clock.NewManual(nine))
+	large := func(bytes int) func(*event.Escalated) {
+		return func(e *event.Escalated) { e.Duties[0].Quote = string(make([]byte, bytes/6)) } // six bytes each as JSON
+	}
+	commit(t, env, told(1, large(300<<10)), told(2, large(300<<10)), told(3, large(700<<10)), told(4, nil))
+	var pages [][]int
+	cursor := ""
+	for {
+		page := ask[event.QueryAnswer](t, env, event.DoorQuery, event.Query{Cursor: cursor})
+		pages = append(pages, revisions(page.Rows))
+		if cursor = page.Next; cursor == "" {
+			break
+		}
+	}
+	require.Equal(t, [][]int{{1}, {2}, {3}, {4}}, pages)
+	entries := 0
+	req := event.ShowRequest{Operator: "grid-east", Incident: "x"}
+	for {
+		page := ask[event.ShowAnswer](t, env, event.DoorShow, req)
+		entries += len(page.Entries)
+		if !page.More {
+			break
+		}
+		req.After = page.Entries[len(page.Entries)-1].Record
+	}
+	require.Equal(t, 4, entries)
+}
+
+func TestAStoryShowsWhatCannotBeRead(t *testing.T) {
+	env := bustest.Start(t)
+	serve(t, env, t.TempDir(), clock.NewManual(nine))
+	sample(t, env)
+	story := ask[event.ShowAnswer](t, env, event.DoorShow, event.ShowRequest{Operator: "grid-east", Incident: "x"})
+	require.Len(t, story.Entries, 9)
+	last := story.Entries[8]
+	require.Equal(t, event.KindEscalated, last.Type)
+	require.JSONEq(t, `{"unreadable":"bm8gSlNPTg=="}`, string(last.Body))
+	require.True(t, last.At.Equal(nine))
+}
+
+// dump is everything in an index.
+func dump(t *testing.T, dir string) (lines []string) {
+	t.Helper()
+	x, err := openIndex(t.Context(), dir)
+	require.NoError(t, err)
+	defer x.close() //nolint:errcheck // read only
+	for _, table := range []string{"position", "records", "escalations", "tags"} {
+		rows, err := x.db.QueryContext(t.Context(), "SELECT * FROM "+table+" ORDER BY 1, 2, 3")
+		require.NoError(t, err)
+		columns, err := rows.Columns()
+		require.NoError(t, err)
+		for rows.Next() {
+			values, into := make([]any, len(columns)), make([]any, len(columns))
+			for i := range into {
+				into[i] = &values[i]
+			}
+			require.NoError(t, rows.Scan(into...))
+			lines = append(lines, fmt.Sprint(table, values))
+		}
+		require.NoError(t, rows.Err())
+		require.NoError(t, rows.Close())
+	}
+	return lines
+}
+
+// indexed waits until an index holds the whole ledger, and stops it.
+func indexed(t *testing.T, env *bustest.Env, dir string) []string {
+	t.Helper()
+	stop := serve(t, env, dir, clock.NewManual(nine))
+	head, err := env.Bus.Head(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, head, ask[event.QueryAnswer](t, env, event.DoorQuery, event.Query{Limit: 1}).Through)
+	stop()
+	return dump(t, dir)
+}
+
+// The index is a projection: made again, it is the same.
+func TestTheIndexIsRebuilt(t *testing.T) {
+	env, dir := bustest.Start(t), t.TempDir()
+	sample(t, env)
+	first := indexed(t, env, dir)
+	require.Greater(t, len(first), 20)
+	commit(t, env, told(9, nil), acknowledged(9, "protection-energy", nine))
+	grown := indexed(t, env, dir)
+	require.Greater(t, len(grown), len(first))
+	for name, spoil := range map[string]func(){
+		"deleted":            func() { require.NoError(t, os.RemoveAll(dir)) },
+		"broken":             func() { spoilIndex(t, dir, "no database") },
+		"of another version": func() { setVersion(t, dir, schemaVersion+1) },
+		"untouched":          func() {},
+	} {
+		spoil()
+		require.Equal(t, grown, indexed(t, env, dir), name)
+	}
+}
+
+func spoilIndex(t *testing.T, dir, text string) {
+	require.NoError(t, os.RemoveAll(dir))
+	require.NoError(t, os.MkdirAll(dir, 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "index.sqlite"), []byte(text), 0o600))
+}
+
+func setVersion(t *testing.T, dir string, version int) {
+	x, err := openIndex(t.Context(), dir)
+	require.NoError(t, err)
+	_, err = x.db.ExecContext(t.Context(), fmt.Sprintf("PRAGMA user_version = %d", version))
+	require.NoError(t, err)
+	require.NoError(t, x.close())
+}
+
+// An index that was made of another ledger says nothing of this one.
+func TestTheIndexOfAnotherLedgerIsDiscarded(t *testing.T) {
+	for name, other := range map[string]func(*testing.T, *bustest.Env){
+		"one as long": func(t *testing.T, env *bustest.Env) { sample(t, env) },
+		"a shorter one": func(t *testing.T, env *bustest.Env) {
+			commit(t, env, told(1, nil))
+		},
+		"an empty one": func(*testing.T, *bustest.Env) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			env := bustest.Start(t)
+			sample(t, env)
+			commit(t, env, told(20, nil))
+			indexed(t, env, dir)
+			env = bustest.Start(t)
+			other(t, env)
+			require.Equal(t, indexed(t, env, t.TempDir()), indexed(t, env, dir))
+		})
+	}
+}

@@ -1,0 +1,171 @@
+package router
+
+import (
+	"context"
+	"encoding/json"
+	"io/fs"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/bus/bustest"
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/register"
+	"github.com/tocsin-project/tocsin/schemas"
+)
+
+var nine = time.Date(2026, 3, 2, 1, 0, 0, 0, time.UTC)
+
+func in(d time.Duration) *time.Time { t := nine.Add(d); return &t }
+
+func within(d time.Duration) *event.Duration { v := event.Duration(d); return &v }
+
+// stored is a body as the ledger holds it.
+func stored(t *testing.T, subject string, seq uint64, body any) event.Stored {
+	t.Helper()
+	r, err := event.NewRecord(subject, nine, "", body)
+	require.NoError(t, err)
+	return event.Stored{Record: r, Sequence: seq, StoredAt: nine}
+}
+
+func field(v string) event.Field { return event.Field{Value: json.RawMessage(v), At: nine, Record: 1} }
+
+var known = event.State{Fields: map[string]event.Field{
+	"title": field(`"A"`), "leads": field(`"B"`), "cause": field(`null`),
+	"facts.outage": field(`[]`), "facts.peopleAffected": field(`5`),
+}}
+
+// graded is a revision that tells two desks.
+func graded() *event.Graded {
+	return &event.Graded{
+		Operator: "grid-east", Incident: "调度", Revision: 7, About: event.AboutIncident, At: nine,
+		Assessment: event.Assessment{Grade: event.Major, CouldBe: event.EspeciallyGrave, Hits: []event.Hit{}, Unknown: []event.Unknown{}},
+		Peak:       event.EspeciallyGrave, Change: event.Change{Kind: event.ChangeRaised}, State: known,
+		Escalations: []event.Escalation{
+			{Desk: "one", From: "grid-east", Act: event.ActReport, Designated: true, AcknowledgeDefault: within(30 * time.Minute),
+				Duties: []event.Duty{{Duty: "a", Desk: "one", DueAt: in(time.Hour)}, {Duty: "b", Desk: "one"}}},
+			{Desk: "two", From: "grid-east", Act: event.ActUpdate, Duties: []event.Duty{}, AcknowledgeDefault: within(30 * time.Minute)},
+		},
+	}
+}
+
+func TestEachDeskIsToldAsDecided(t *testing.T) {
+	c := clock.NewManual(nine.Add(2 * time.Hour))
+	record := stored(t, event.GradedSubject("grid-east", "调度", 7), 9, graded())
+	out, err := handler{c}.Handle(t.Context(), record)
+	require.NoError(t, err)
+	require.Len(t, out, 2)
+	var told [2]event.Escalated
+	for i, r := range out {
+		require.NoError(t, json.Unmarshal(r.Data, &told[i]))
+		require.Equal(t, "incident.escalated."+told[i].ID, r.Subject)
+		require.Equal(t, "调度", told[i].Incident)
+		require.Equal(t, event.EspeciallyGrave, told[i].Peak)
+		require.True(t, told[i].ReportedAt.Equal(nine.Add(2*time.Hour)))
+		require.JSONEq(t, `{"title":"A","leads":"B","facts":{"outage":[],"peopleAffected":5}}`, string(told[i].Report))
+	}
+	require.True(t, told[0].Late, "told an hour after it was due")
+	require.Equal(t, in(time.Hour), told[0].DueAt)
+	require.True(t, told[0].Designated)
+	require.False(t, told[1].Late)
+	require.Nil(t, told[1].DueAt)
+
+	// A repeat says the same, and the first written stands.
+	again, err := handler{c}.Handle(t.Context(), record)
+	require.NoError(t, err)
+	for i := range out {
+		require.Equal(t, out[i].Subject, again[i].Subject)
+		require.Equal(t, out[i].Data, again[i].Data)
+	}
+	require.False(t, handler{}.Refused(record))
+}
+
+func TestADutyDisclosesOnlyItsItems(t *testing.T) {
+	items := func(names ...[]string) (duties []event.Duty) {
+		for _, n := range names {
+			duties = append(duties, event.Duty{Items: n})
+		}
+		return duties
+	}
+	all := `{"title":"A","leads":"B","facts":{"outage":[],"peopleAffected":5}}`
+	for _, row := range []struct {
+		name             string
+		duties, standing []event.Duty
+		want             string
+	}{
+		{"no items: all", items(nil), nil, all},
+		{"an update without a duty: all", nil, nil, all},
+		{"some", items([]string{"title", "cause"}), nil, `{"title":"A"}`},
+		{"one fact", items([]string{"facts.outage"}), nil, `{"facts":{"outage":[]}}`},
+		{"every fact", items([]string{"facts"}), nil, `{"facts":{"outage":[],"peopleAffected":5}}`},
+		{"what either duty names", items([]string{"title"}, []string{"leads"}), nil, `{"title":"A","leads":"B"}`},
+		{"and what was owed before", items([]string{"title"}), items([]string{"leads"}), `{"title":"A","leads":"B"}`},
+		{"one that names all", items([]string{"title"}, nil), nil, all},
+		{"none of what is known", items([]string{"scene"}), nil, `{}`},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			got, err := disclose(known, event.Escalation{Duties: row.duties, Standing: row.standing})
+			require.NoError(t, err)
+			require.JSONEq(t, row.want, string(got))
+		})
+	}
+}
+
+func TestTheHousesTarget(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		due  *time.Time
+		e    event.Escalation
+		want *time.Time
+	}{
+		{"the desk's own", in(time.Hour), event.Escalation{AcknowledgeWithin: within(5 * time.Minute), AcknowledgeDefault: within(30 * time.Minute)}, in(5 * time.Minute)},
+		{"the due time", in(time.Hour), event.Escalation{AcknowledgeDefault: within(30 * time.Minute)}, in(time.Hour)},
+		{"the default where it has passed", in(-time.Hour), event.Escalation{AcknowledgeDefault: within(30 * time.Minute)}, in(30 * time.Minute)},
+		{"the default where there is none", nil, event.Escalation{AcknowledgeDefault: within(30 * time.Minute)}, in(30 * time.Minute)},
+		{"none for an import", nil, event.Escalation{}, nil},
+	} {
+		require.Equal(t, row.want, acknowledgeBy(nine, row.due, row.e), row.name)
+	}
+}
+
+func TestWhatNobodyCouldHandleGoesBeforeADesk(t *testing.T) {
+	u := event.Unhandled{Service: "classifier", Record: 12, Subject: "incident.accepted.grid-east.x.y", Error: "poison",
+		Operator: "grid-east", Incident: "x", Desk: "protection-energy", AcknowledgeWithin: event.Duration(10 * time.Minute)}
+	out, err := handler{clock.NewManual(nine)}.Handle(t.Context(), stored(t, event.UnhandledSubject("classifier", "grid-east", "x", 12), 13, u))
+	require.NoError(t, err)
+	require.Len(t, out, 1)
+	var e event.Escalated
+	require.NoError(t, json.Unmarshal(out[0].Data, &e))
+	require.Equal(t, "incident.escalated.protection-energy.grid-east.x.u12", out[0].Subject)
+	require.Equal(t, event.Ungraded, e.Grade)
+	require.Equal(t, event.ActReview, e.Act)
+	require.Equal(t, in(10*time.Minute), e.AcknowledgeBy)
+	require.Equal(t, u, *e.Unhandled)
+}
+
+// The service as a whole: one desk a record, and a record that cannot be read
+// is itself put before a desk by the same road.
+func TestRun(t *testing.T) {
+	env := bustest.Start(t)
+	raw, err := fs.ReadFile(schemas.Registers, "example.yaml")
+	require.NoError(t, err)
+	reg, err := register.Decode(raw)
+	require.NoError(t, err)
+	bustest.Background(t, func(ctx context.Context) error {
+		return Run(ctx, Deps{Bus: env.Bus, Clock: clock.NewManual(nine), Register: reg})
+	})
+	good, err := event.NewRecord(event.GradedSubject("grid-east", "调度", 7), nine, "", graded())
+	require.NoError(t, err)
+	_, err = env.Bus.Commit(t.Context(), []event.Record{
+		event.RawRecord("incident.graded.city-clinic.x.1", nine, "", []byte(`{"revision":"one"}`)), good,
+	})
+	require.NoError(t, err)
+	for _, subject := range []string{
+		event.EscalatedSubject("one", "grid-east", "调度", "7"), event.EscalatedSubject("two", "grid-east", "调度", "7"),
+		"incident.unhandled.router.city-clinic.x.1", "incident.escalated.js-cyberspace.city-clinic.x.u1",
+	} {
+		require.Eventually(t, func() bool { _, err := env.Bus.Last(t.Context(), subject); return err == nil }, 10*time.Second, time.Millisecond, subject)
+	}
+}
