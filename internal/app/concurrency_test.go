@@ -99,6 +99,27 @@ func TestTwoInstancesMakeOneHistory(t *testing.T) {
 	require.Len(t, other.query(event.Query{Operator: at}), len(h.escalated), "both answer the same")
 }
 
+// Two instances meet the same poison and the same order to stop: it is given up
+// once, and what one leaves the other does.
+func TestTwoInstancesOneOfWhichStops(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	other := beginIn(t, t.TempDir(), func(c *app.Config) { c.NATS, c.Unverified, c.HTTPListen = w.app.NATSAddr(), true, "" })
+	poison := w.inject("incident.accepted.grid-east."+inc+".r0", "no JSON")
+	w.report("initial", at, inc, "r1", onSite+swing(0))
+	for i := range 60 {
+		if i == 30 {
+			other.end()
+		}
+		w.report("progress", at, inc, fmt.Sprint("p", i), swing(i))
+	}
+	h := w.settled()
+	require.Equal(t, 61, h.last(t, at, inc).Revision)
+	require.Equal(t, []uint64{poison}, h.last(t, at, inc).Aside)
+	beforePerson(t, h, poison, "protection-energy", "classifier")
+	require.Len(t, h.unhandled, 1)
+}
+
 // Many incidents, each told of by four reports at once, in no order.
 func TestManyIncidentsAtOnce(t *testing.T) {
 	t.Parallel()

@@ -206,6 +206,8 @@ func rows() (out []row) {
 	add(dispatch, both+`,"ownGrade":"relatively-large"`, event.RelativelyLarge, ciiLarge+otherLarge)
 	add(dispatch, both+`,"facts":{"outage":[{"facility":"dispatch","scope":"overall","duration":"PT1H"}]}`, event.Major, ciiMajor+otherMajor)
 	add(dispatch, both+`,"facts":{"outage":[{"facility":"office-portal","scope":"overall","duration":"PT9H"}]}`, event.General, none)
+	// A facility that only an outage names is named.
+	add(dispatch, `"facilities":["office-portal"],"facts":{"outage":[{"facility":"dispatch","scope":"overall","duration":"PT1H"}]}`, event.Major, ciiMajor+otherMajor)
 	// From an archive: everybody is told, no clock runs.
 	for _, s := range []site{dispatch, records, portal} {
 		demand := map[site]string{dispatch: ciiGrave, records: otherMajor, portal: centralMajor}[s]

@@ -54,11 +54,20 @@ func StartServer(cfg ServerConfig) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bus: embedded server: %w", err)
 	}
-	s.SetLogger(engineLog{cfg.Log.Named("nats").Sugar()}, false, false)
+	failed := make(chan string, 1)
+	s.SetLogger(engineLog{cfg.Log.Named("nats").Sugar(), failed}, false, false)
 	go s.Start()
-	if !s.ReadyForConnections(readyWait) {
-		s.Shutdown()
-		return nil, fmt.Errorf("bus: embedded server on %q was not ready within %v: is another tocsin using the address or %s?", cfg.Listen, readyWait, cfg.Dir)
+	for waited := time.Duration(0); !s.ReadyForConnections(readyStep); waited += readyStep {
+		select {
+		case why := <-failed:
+			s.Shutdown()
+			return nil, fmt.Errorf("bus: embedded server on %q: %s", cfg.Listen, why)
+		default:
+		}
+		if waited >= readyWait {
+			s.Shutdown()
+			return nil, fmt.Errorf("bus: embedded server on %q was not ready within %v: is another tocsin using the address or %s?", cfg.Listen, readyWait, cfg.Dir)
+		}
 	}
 	if !s.JetStreamEnabled() {
 		s.Shutdown()
@@ -67,7 +76,10 @@ func StartServer(cfg ServerConfig) (*Server, error) {
 	return &Server{s}, nil
 }
 
-const readyWait = 30 * time.Second
+const (
+	readyWait = 30 * time.Second
+	readyStep = 100 * time.Millisecond
+)
 
 // Addr returns the address it listens on, or "" where it listens nowhere.
 func (s *Server) Addr() string {
@@ -136,8 +148,20 @@ func VerifySync(ctx context.Context, nc *nats.Conn, monitor string) error {
 	return nil
 }
 
-// engineLog hands the server's own log lines to ours.
-type engineLog struct{ *zap.SugaredLogger }
+// engineLog hands the server's own log lines to ours. What it calls fatal is a
+// reason for not starting: we say it, and do not end the process.
+type engineLog struct {
+	*zap.SugaredLogger
+	failed chan<- string
+}
+
+func (l engineLog) Fatalf(format string, v ...any) {
+	l.Errorf(format, v...)
+	select {
+	case l.failed <- fmt.Sprintf(format, v...):
+	default: // the first one says it
+	}
+}
 
 func (l engineLog) Noticef(format string, v ...any) { l.Debugf(format, v...) }
 func (l engineLog) Tracef(format string, v ...any)  { l.Debugf(format, v...) }

@@ -126,7 +126,8 @@ func FuzzSplitEvents(f *testing.F) {
 	f.Add([]byte("[" + fullEvent + ", {}]\n{\"a\": \"}\"}\n"))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		var whole [][]byte
-		err := SplitEvents(bytes.NewReader(in), func(raw []byte) error {
+		// An error ends the input; what came before it counts all the same.
+		_ = SplitEvents(bytes.NewReader(in), func(raw []byte) error {
 			if !bytes.Contains(in, raw) || len(raw) == 0 {
 				t.Fatalf("%q is not a part of the input", raw)
 			}
@@ -138,7 +139,7 @@ func FuzzSplitEvents(f *testing.F) {
 		}
 		list := slices.Concat([]byte("["), bytes.Join(whole, []byte(",")), []byte("]"))
 		var again [][]byte
-		err = SplitEvents(bytes.NewReader(list), func(raw []byte) error { again = append(again, raw); return nil })
+		err := SplitEvents(bytes.NewReader(list), func(raw []byte) error { again = append(again, raw); return nil })
 		if err != nil || !slices.EqualFunc(whole, again, bytes.Equal) {
 			t.Fatalf("%q as one array splits into %q, %v", whole, again, err)
 		}

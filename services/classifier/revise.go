@@ -43,7 +43,7 @@ func (rb Rulebook) Revise(prev *event.Graded, seq uint64, a *event.Accepted, asi
 	if !ok {
 		return nil, fmt.Errorf("operator %q is not in the register", a.Operator)
 	}
-	c, err := op.Case(report.Facilities, report)
+	c, err := op.Case(named(report), report)
 	if err != nil {
 		return nil, err
 	}
@@ -78,6 +78,18 @@ func (rb Rulebook) Revise(prev *event.Graded, seq uint64, a *event.Accepted, asi
 	g.Change = change(prev, g)
 	rb.tell(prev, g, report.Imported)
 	return g, nil
+}
+
+// named lists the facilities that a report names, those of its outages among
+// them: whoever says that one is down need not say so twice.
+func named(r event.Report) []string {
+	ids := slices.Clone(r.Facilities)
+	for _, o := range r.Facts.Outage {
+		if o.Facility != "" && !slices.Contains(ids, o.Facility) {
+			ids = append(ids, o.Facility)
+		}
+	}
+	return ids
 }
 
 func facilities(in []statute.Facility) []event.Facility {
