@@ -12,8 +12,6 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-const rounds = 150
-
 // together sends two reports from two connections in the same instant.
 func together(t *testing.T, one, two *client.Client, a, b []byte) (ra, rb *event.Receipt) {
 	t.Helper()
@@ -40,7 +38,7 @@ func swing(i int) string {
 
 // race has two connections tell of one incident at once, again and again: with
 // different reports, and with the same one.
-func race(t *testing.T, one, two *client.Client) {
+func race(t *testing.T, rounds int, one, two *client.Client) {
 	t.Helper()
 	for i := range rounds {
 		kind, place := "progress", ""
@@ -66,7 +64,7 @@ func race(t *testing.T, one, two *client.Client) {
 }
 
 // checkRace wants one history, as if the reports had come one by one.
-func checkRace(t *testing.T, h *history) {
+func checkRace(t *testing.T, rounds int, h *history) {
 	t.Helper()
 	revisions := h.graded[at+"/"+inc]
 	require.Len(t, revisions, rounds+rounds/2)
@@ -83,8 +81,8 @@ func checkRace(t *testing.T, h *history) {
 func TestTwoConnectionsTellOfOneIncidentAtOnce(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
-	race(t, w.dial(), w.dial())
-	checkRace(t, w.settled())
+	race(t, 160, w.dial(), w.dial())
+	checkRace(t, 160, w.settled())
 }
 
 // Two whole instances work on one NATS: whoever writes a revision first, there
@@ -93,9 +91,9 @@ func TestTwoInstancesMakeOneHistory(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
 	other := beginIn(t, t.TempDir(), func(c *app.Config) { c.NATS, c.Unverified, c.HTTPListen = w.app.NATSAddr(), true, "" })
-	race(t, w.dial(), other.dial())
+	race(t, 80, w.dial(), other.dial())
 	h := w.settled()
-	checkRace(t, h)
+	checkRace(t, 80, h)
 	require.Len(t, other.query(event.Query{Operator: at}), len(h.escalated), "both answer the same")
 }
 

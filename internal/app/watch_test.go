@@ -140,17 +140,29 @@ func TestAWatchEnds(t *testing.T) {
 	defer cancel()
 	require.ErrorIs(t, w.client.Watch(ctx, duty, "x", 0, w.clock.Now, yield), context.DeadlineExceeded)
 
-	// A consumer that is taken away ends the watch of its screen.
-	ended := make(chan error, 1)
-	c := w.dial()
-	go func() { ended <- c.Watch(context.Background(), duty, "y", 0, w.clock.Now, yield) }()
-	require.Eventually(t, func() bool {
-		return w.js.DeleteConsumer(t.Context(), event.StreamLedger, "desk_protection-energy:y") == nil
-	}, 10*time.Second, 20*time.Millisecond)
-	select {
-	case err := <-ended:
-		require.ErrorContains(t, err, "watch")
-	case <-time.After(10 * time.Second):
-		t.Fatal("it goes on for ever")
+	// A consumer that is taken away ends the watch of its screen, whether it
+	// waits or shows something meanwhile.
+	w.tell("shown")
+	for _, showing := range []bool{false, true} {
+		remove := func() error { return w.js.DeleteConsumer(t.Context(), event.StreamLedger, "desk_protection-energy:y") }
+		ended := make(chan error, 1)
+		c := w.dial()
+		go func() {
+			ended <- c.Watch(context.Background(), duty, "y", 0, w.clock.Now, func(*event.Escalated, event.EscalationRow) error {
+				if showing {
+					return remove()
+				}
+				return nil
+			})
+		}()
+		if !showing {
+			require.Eventually(t, func() bool { return remove() == nil }, 10*time.Second, 20*time.Millisecond)
+		}
+		select {
+		case err := <-ended:
+			require.ErrorContains(t, err, "watch")
+		case <-time.After(10 * time.Second):
+			t.Fatal("it goes on for ever")
+		}
 	}
 }

@@ -52,6 +52,10 @@ func (c *Client) Watch(ctx context.Context, desk, screen string, count int, now 
 			return ctx.Err()
 		}
 		if err := batch.Error(); err != nil {
+			// A consumer that is gone may show as nobody answering.
+			if _, gone := cons.Info(ctx); errors.Is(gone, jetstream.ErrConsumerNotFound) {
+				err = gone
+			}
 			if err := pauseAfter(ctx, err); err != nil {
 				return err
 			}
