@@ -19,8 +19,7 @@ fail() {
 	exit 1
 }
 
-# natscli cannot be installed by go install (its go.mod has a replacement), so
-# its folder is copied and built.
+# Built in a copy of its module, with the versions that its own go.sum has.
 export PATH="$PWD/bin:$PATH"
 if ! command -v nats >/dev/null; then
 	echo "building the NATS client"

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -39,19 +38,20 @@ func NewGrader(rb classifier.Rulebook, at time.Time) *Grader {
 // Grade grades one CloudEvent in structured form. A report that intake would
 // refuse is an error of kind Reject with every fault.
 func (g *Grader) Grade(operator string, raw []byte) (*Grading, error) {
+	names := event.NamesOf(nil, raw)
+	if operator == "" {
+		operator = event.OperatorOfSource(names.Source)
+	}
 	e, err := event.ParseEvent(raw)
 	if err != nil {
-		return nil, err
+		faults := fault.DetailsOf(err)
+		if operator != "" {
+			faults = append(faults, intake.Check(g.rulebook.Register, operator, names)...)
+		}
+		return nil, fault.Invalid("grade", faults)
 	}
-	if operator == "" {
-		operator = event.OperatorOfSource(e.Source)
-	}
-	o, ok := g.rulebook.Register.Operator(operator)
-	if !ok {
-		return nil, fault.Invalid("grade", []fault.Detail{{Path: "$.source", Message: fmt.Sprintf("the operator %q is not registered", operator)}})
-	}
-	if err := intake.Check(g.rulebook.Register, o, e); err != nil {
-		return nil, err
+	if faults := intake.Check(g.rulebook.Register, operator, e.Names()); faults != nil {
+		return nil, fault.Invalid("grade", faults)
 	}
 	a := &event.Accepted{
 		Operator: operator, Incident: e.Subject, Report: e.ID, Source: e.Source, Type: e.Type,

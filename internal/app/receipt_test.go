@@ -94,7 +94,7 @@ func TestARefusalNamesEveryFaultAndIsKept(t *testing.T) {
 		require.NotEmpty(t, e.Message)
 		paths = append(paths, e.Path)
 	}
-	require.Equal(t, []string{"$.data.containsNoStateSecrets", "$.data.discoveredAt", "$.data.facts.outage[0].scope",
+	require.Equal(t, []string{"$.data.containsNoStateSecrets", "$.data.discoveredAt", "$.data.facilities[1]", "$.data.facts.outage[0].scope",
 		"$.data.facts.peopleAffected", "$.data.victims"}, paths)
 	require.Equal(t, r, w.send(at, bad), "the same answer again")
 	kept := w.rejected()

@@ -114,8 +114,10 @@ func TestAnAnswerThatIsNoneIsNotTriedAgain(t *testing.T) {
 	_, err := c.Report(t.Context(), "grid-east", raw("a"))
 	require.Error(t, err)
 	require.NotErrorIs(t, err, client.ErrUnreachable)
-	_, err = c.Report(t.Context(), "grid-east", make([]byte, 5<<20))
-	require.ErrorIs(t, err, nats.ErrMaxPayload)
+	r, err := c.Report(t.Context(), "grid-east", append(raw("a"), make([]byte, 5<<20)...))
+	require.NoError(t, err)
+	require.Equal(t, event.StatusRejected, r.Status, "what no connection can carry is refused here")
+	require.Contains(t, r.Errors[0].Message, "at most 262144 are taken")
 }
 
 func feed(n int) func(func([]byte) error) error {

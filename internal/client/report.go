@@ -2,11 +2,13 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/nats-io/nats.go"
 
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
 // Report sends one CloudEvent in structured form and returns its receipt. An
@@ -15,11 +17,25 @@ func (c *Client) Report(ctx context.Context, operator string, raw []byte) (*even
 	if operator == "" {
 		operator = SourceOperator(raw)
 	}
-	return request[event.Receipt](ctx, c, &nats.Msg{
+	r, err := request[event.Receipt](ctx, c, &nats.Msg{
 		Subject: event.ReportSubject(operator),
 		Header:  nats.Header{"Content-Type": {"application/cloudevents+json"}},
 		Data:    raw,
 	})
+	if errors.Is(err, nats.ErrMaxPayload) {
+		return tooLarge(operator, raw), nil
+	}
+	return r, err
+}
+
+// tooLarge is the receipt of a report that the server's connection cannot even
+// carry: the server would refuse it, so it is refused here.
+func tooLarge(operator string, raw []byte) *event.Receipt {
+	names := event.NamesOf(nil, raw)
+	return &event.Receipt{
+		Status: event.StatusRejected, Operator: operator, Incident: names.Subject, Report: names.ID,
+		Errors: []fault.Detail{{Path: "$", Message: fmt.Sprintf("has %d bytes: at most %d are taken; it was not sent", len(raw), event.MaxEventBytes)}},
+	}
 }
 
 // SourceOperator is the operator that an event's source names, or

@@ -5,11 +5,20 @@ import (
 	"strings"
 )
 
-// Names are what even a report that cannot be taken may still tell of itself.
+// Names are what even a report that cannot be taken may still tell: which one
+// it is, and whom it names.
 type Names struct {
 	ID      string `json:"id"`
 	Source  string `json:"source"`
 	Subject string `json:"subject"` // the incident
+	Data    struct {
+		Facilities []string `json:"facilities"`
+		Facts      struct {
+			Outage []struct {
+				Facility string `json:"facility"`
+			} `json:"outage"`
+		} `json:"facts"`
+	} `json:"data"`
 }
 
 // NamesOf reads the names of an event in structured or binary form as far as
@@ -24,11 +33,24 @@ func NamesOf(header map[string][]string, payload []byte) Names {
 		switch strings.ToLower(name) {
 		case "ce-id":
 			n.ID = values[0]
+			_ = json.Unmarshal(payload, &n.Data) // binary mode: all of it is data
 		case "ce-source":
 			n.Source = values[0]
 		case "ce-subject":
 			n.Subject = values[0]
 		}
+	}
+	return n
+}
+
+// Names returns the names of an event that was read.
+func (e *Event) Names() Names {
+	n := Names{ID: e.ID, Source: e.Source, Subject: e.Subject}
+	n.Data.Facilities = e.Report.Facilities
+	for _, o := range e.Report.Facts.Outage {
+		n.Data.Facts.Outage = append(n.Data.Facts.Outage, struct {
+			Facility string `json:"facility"`
+		}{o.Facility})
 	}
 	return n
 }

@@ -85,8 +85,9 @@ func OperatorOfSource(source string) string {
 // ReportSubject is the door that takes an operator's reports.
 func ReportSubject(operator string) string { return "report." + Token(operator) }
 
-// ReceiptSubject is where receipts go for reports without a reply subject.
-func ReceiptSubject(operator string) string { return receiptPrefix + Token(operator) }
+// ReceiptOf is where the receipt goes of a report that came on the given
+// subject without a reply subject.
+func ReceiptOf(report string) string { return receiptPrefix + strings.TrimPrefix(report, "report.") }
 
 // AcknowledgeSubject is the door that takes a desk's acknowledgements.
 func AcknowledgeSubject(desk string) string { return "desk." + Token(desk) + ".acknowledge" }

@@ -23,6 +23,7 @@ func (r *Register) index() []fault.Detail {
 		c.unique(path, d.ID, r.desks[d.ID] != nil)
 		r.desks[d.ID] = d
 		c.desk(path, d)
+		c.alone(path, d, r.Desks[:i])
 	}
 	for i := range r.Operators {
 		o := &r.Operators[i]
@@ -84,6 +85,19 @@ func (c *checker) desk(path string, d *Desk) {
 		c.add(path+".forward", "confirm is not supported yet; use automatic with the authorising document")
 	default:
 		c.add(path+".forward", "must be automatic, got %q", d.Forward)
+	}
+}
+
+// alone finds a desk that nobody could choose between: cyberspace and public
+// security have one desk a level and region.
+func (c *checker) alone(path string, d *Desk, before []Desk) {
+	if d.Role != RoleCyberspace && d.Role != RolePublicSecurity {
+		return
+	}
+	for _, other := range before {
+		if other.Role == d.Role && other.Level == d.Level && other.Region == d.Region {
+			c.add(path, "%s and %s are both the %s desk of this level and region: which one is meant?", other.ID, d.ID, d.Role)
+		}
 	}
 }
 

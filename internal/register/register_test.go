@@ -121,7 +121,7 @@ func TestCheckDutiesFindsWhoIsMissing(t *testing.T) {
 	}{
 		{"a desk that receives", []string{urumqi, strings.Replace(urumqi, "650100", "650200", 1)},
 			[]string{"$.operators[1].facilities[0]: nobody can receive the duty cn-xj-netsec-2017/unit-to-cyberspace-of-its-level: no desk of cyberspace at level prefecture covers region 650100"}},
-		{"a desk that receives and passes on", []string{shanghai, strings.Replace(shanghai, "310000", "320000", 1)}, []string{
+		{"a desk that receives and passes on", []string{shanghai, strings.Replace(shanghai, "310000", "330000", 1)}, []string{
 			"$.operators[0].facilities[1]: nobody can receive the duty cn-csirm-2025/other-operator-to-provincial-cyberspace: no desk of cyberspace at level province covers region 310000",
 			"$.operators[0].facilities[1]: nobody can carry out the duty cn-csirm-2025/provincial-to-national-cyberspace: no desk of cyberspace at level province covers region 310000",
 			"$.operators[0].facilities[1]: nobody can carry out the duty cn-csirm-2025/provincial-cyberspace-to-public-security: no desk of cyberspace at level province covers region 310000",

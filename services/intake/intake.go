@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
@@ -66,7 +67,7 @@ func (in *Intake) Run(ctx context.Context) error {
 	go func() { defer close(done); in.refused.run(work) }()
 	err := in.deps.Bus.Serve(ctx, Name, bus.Door{
 		Name: "report", Subject: event.DoorReport, Limit: inHand, Answer: in.answer,
-		Elsewhere: func(req bus.Request) string { return event.ReceiptSubject(in.operatorOf(req)) },
+		Elsewhere: func(req bus.Request) string { return event.ReceiptOf(req.Subject) },
 	})
 	stop()
 	<-done
@@ -110,12 +111,8 @@ func (in *Intake) take(ctx context.Context, subs []submission) ([]event.Receipt,
 	var records []event.Record
 	var indices []int // of the submissions behind records
 	for i, s := range subs {
-		err := s.err
-		if err == nil {
-			err = in.check(s)
-		}
-		if err != nil {
-			receipts[i] = in.rejection(s, fault.DetailsOf(err))
+		if faults := in.faultsOf(s); len(faults) > 0 || s.err != nil {
+			receipts[i] = in.rejection(s, faults)
 			continue
 		}
 		r, err := in.record(s)
@@ -138,20 +135,32 @@ func (in *Intake) take(ctx context.Context, subs []submission) ([]event.Receipt,
 	return receipts, in.keepRefused(ctx, subs, receipts)
 }
 
-// check holds a report against the register.
-func (in *Intake) check(s submission) error {
-	o, ok := in.deps.Register.Operator(s.operator)
-	if !ok {
-		return fault.Invalid(Name, []fault.Detail{{Path: "$.source", Message: fmt.Sprintf("the operator %q is not registered", s.operator)}})
+// faultsOf returns every fault of a report: what it is by itself, and what the
+// register says of whom it names, as far as that can be read.
+func (in *Intake) faultsOf(s submission) []fault.Detail {
+	faults := fault.DetailsOf(s.err)
+	if s.operator == "" && len(faults) > 0 {
+		return faults // the source is missing, and that has been said
 	}
-	return Check(in.deps.Register, o, s.event)
+	names := event.NamesOf(s.header, s.payload)
+	if s.event != nil {
+		names = s.event.Names()
+	}
+	faults = append(faults, Check(in.deps.Register, s.operator, names)...)
+	slices.SortStableFunc(faults, func(a, b fault.Detail) int { return strings.Compare(a.Path, b.Path) })
+	return faults
 }
 
 // Check returns every fault that a report has in the eyes of the register: an
-// operator that it may not speak for, facilities that are not the operator's.
-func Check(reg *register.Register, o *register.Operator, e *event.Event) error {
+// operator that is not registered or that it may not speak for, facilities that
+// are not the operator's.
+func Check(reg *register.Register, operator string, names event.Names) []fault.Detail {
+	o, ok := reg.Operator(operator)
+	if !ok {
+		return []fault.Detail{{Path: "$.source", Message: fmt.Sprintf("the operator %q is not registered", operator)}}
+	}
 	var faults []fault.Detail
-	if named, ok := reg.Operator(event.OperatorOfSource(e.Source)); ok && named.ID != o.ID {
+	if named, ok := reg.Operator(event.OperatorOfSource(names.Source)); ok && named.ID != o.ID {
 		faults = append(faults, fault.Detail{Path: "$.source", Message: fmt.Sprintf("names the operator %s, but the report was sent as %s", named.ID, o.ID)})
 	}
 	facility := func(path, id string) {
@@ -159,18 +168,15 @@ func Check(reg *register.Register, o *register.Operator, e *event.Event) error {
 			faults = append(faults, fault.Detail{Path: path, Message: fmt.Sprintf("%s has no facility %q in the register", o.ID, id)})
 		}
 	}
-	for i, id := range e.Report.Facilities {
+	for i, id := range names.Data.Facilities {
 		facility(fmt.Sprintf("$.data.facilities[%d]", i), id)
 	}
-	for i, outage := range e.Report.Facts.Outage {
+	for i, outage := range names.Data.Facts.Outage {
 		if outage.Facility != "" {
 			facility(fmt.Sprintf("$.data.facts.outage[%d].facility", i), outage.Facility)
 		}
 	}
-	if faults != nil {
-		return fault.Invalid(Name, faults)
-	}
-	return nil
+	return faults
 }
 
 func (in *Intake) record(s submission) (event.Record, error) {
@@ -199,7 +205,7 @@ func (in *Intake) receipt(s submission, r event.Record, res bus.Result) (event.R
 		return out, err
 	}
 	out.Status, out.ReceivedAt = event.StatusDuplicate, &first.ReceivedAt
-	if res.Existing.Digest != s.event.Digest {
+	if first.Digest != s.event.Digest || first.Type != s.event.Type {
 		out.Status = event.StatusConflict
 		out.Errors = []fault.Detail{{Path: "$.id", Message: fmt.Sprintf("another report with this source and id was received at %s (digest %s); a report that says something new needs an id of its own", first.ReceivedAt.Format("2006-01-02T15:04:05.000Z07:00"), first.Digest)}}
 	}

@@ -191,7 +191,9 @@ func (s *service) show(ctx context.Context, raw []byte) (event.ShowAnswer, error
 	bytes := 0
 	for _, e := range entries {
 		stored, err := s.deps.Bus.Get(ctx, e.Record)
-		if err != nil {
+		if errors.Is(err, bus.ErrNotFound) {
+			stored.Data = []byte(`{"missing":true}`) // the rest of the story is told all the same
+		} else if err != nil {
 			return answer, err
 		}
 		if bytes += len(stored.Data); bytes > pageBytes && len(answer.Entries) > 0 {
