@@ -124,6 +124,22 @@ func (e *environment) row(r event.EscalationRow) {
 	fmt.Fprintf(e.out, "  %s\n", r.Escalation)
 }
 
+// change prints how the grade moved, and why.
+func (e *environment) change(c event.Change) {
+	switch c.Kind {
+	case event.ChangeWithdrawn, event.ChangeReinstated:
+		fmt.Fprintf(e.out, "    %s: %s\n", e.word(c.Kind), c.Reason)
+	case event.ChangeRaised, event.ChangeLowered:
+		fmt.Fprintf(e.out, "    %s: %s → %s  (%s)\n", e.word(c.Kind), e.gradeName(c.From), e.gradeName(c.To), c.Reason)
+		for _, lost := range c.Lost {
+			fmt.Fprintf(e.out, "      − %s\n", lost)
+		}
+		for _, gained := range c.Gained {
+			fmt.Fprintf(e.out, "      + %s\n", gained)
+		}
+	}
+}
+
 // escalation prints all that a desk should see at once.
 func (e *environment) escalation(full *event.Escalated, r event.EscalationRow) {
 	e.row(r)
@@ -133,9 +149,7 @@ func (e *environment) escalation(full *event.Escalated, r event.EscalationRow) {
 	if u := full.Unhandled; u != nil {
 		fmt.Fprintf(e.out, "    %s #%d (%s): %s\n", e.word("review"), u.Record, u.Service, u.Error)
 	}
-	if full.Withdrawal != nil {
-		fmt.Fprintf(e.out, "    %s: %s\n", e.word("withdrawn"), full.Withdrawal.Reason)
-	}
+	e.change(full.Change)
 	if full.Peak > full.Grade {
 		fmt.Fprintf(e.out, "    %s %s\n", e.word("peak"), e.gradeName(full.Peak))
 	}

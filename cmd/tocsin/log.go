@@ -195,6 +195,9 @@ func (e *environment) story(s event.StoryEntry) error {
 			for _, h := range g.Hits {
 				fmt.Fprintf(e.out, "\n        %s — %s%s", h.Criterion, h.Citation, e.confidence(h.Confidence))
 			}
+			for _, lost := range g.Change.Lost {
+				fmt.Fprintf(e.out, "\n        − %s", lost)
+			}
 		})
 	case event.KindEscalated:
 		return storyLine(e, s, func(x event.Escalated) {
