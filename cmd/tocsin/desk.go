@@ -29,6 +29,9 @@ goes on where it stood. Screens with names of their own each see everything.`,
 		Example: "  tocsin desk watch protection-energy\n  tocsin desk watch sh-cyberspace --client wall --json",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
+			if count < 0 {
+				return &usageError{fmt.Errorf("--count is a count, not %d", count)}
+			}
 			c, err := conn.dial()
 			if err != nil {
 				return err

@@ -85,6 +85,11 @@ func (q *queryFlags) parse() (err error) {
 	if q.Until, err = moment("--until", q.until); err != nil {
 		return err
 	}
+	if q.Grade != "" {
+		if _, err := event.ParseGrade(q.Grade); err != nil {
+			return fmt.Errorf("--grade: %w", err)
+		}
+	}
 	if q.limit < 0 {
 		return fmt.Errorf("--limit is a count, not %d", q.limit)
 	}

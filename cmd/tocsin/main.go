@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"strings"
@@ -26,7 +27,7 @@ import (
 const (
 	exitOK          = 0
 	exitRefused     = 1 // refused, in conflict, or wrong in any other way
-	exitUnreachable = 2 // no answer from the server; or the command line is wrong
+	exitUnreachable = 2 // no answer from the server; or the command line is wrong, a file of it missing
 )
 
 func main() {
@@ -52,7 +53,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 		return exitRefused
 	}
 	env.fail(err)
-	if errors.Is(err, client.ErrUnreachable) || errors.As(err, new(*usageError)) {
+	if errors.Is(err, client.ErrUnreachable) || errors.As(err, new(*usageError)) || errors.As(err, new(*fs.PathError)) || strings.HasPrefix(err.Error(), "unknown command") {
 		return exitUnreachable
 	}
 	return exitRefused

@@ -14,7 +14,7 @@ var words = map[string][2]string{
 	"durability": {"持久性", "durability"},
 
 	"report": {"报告", "report"}, "forward": {"上报", "forward"}, "notify": {"通报", "notice"},
-	"crime-notice": {"涉嫌犯罪通报", "crime notice"}, "update": {"续报", "update"}, "review": {"待人工处理", "needs a person"},
+	"crime-notice": {"涉嫌犯罪通报", "crime notice"}, "update": {"更新", "update"}, "review": {"待人工处理", "needs a person"},
 
 	"open": {"待签收", "open"}, "acknowledged": {"已签收", "acknowledged"},
 	"overdue": {"逾期未签收", "overdue"}, "acknowledged-late": {"逾期签收", "acknowledged late"},

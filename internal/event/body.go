@@ -67,7 +67,7 @@ type RejectedSummary struct {
 	From     time.Time `json:"from"`
 	Until    time.Time `json:"until"`
 	Count    int       `json:"count"`
-	Digests  []string  `json:"digests"` // SHA-256 of each payload
+	Digests  []string  `json:"digests"` // SHA-256 of header and payload of the first of them
 }
 
 // Field is one fact of an incident and where it comes from.
@@ -94,7 +94,15 @@ type State struct {
 	// against the last that withdraws it.
 	Reported  Field `json:"reported,omitzero"`
 	Withdrawn Field `json:"withdrawn,omitzero"` // Value: {"reason", "duplicateOf"}
+	// Archived says that some report is an import, and Live that some other is
+	// not: an import cannot stop the clocks of a live incident.
+	Archived bool `json:"archived,omitempty"`
+	Live     bool `json:"live,omitempty"`
 }
+
+// IsImported reports whether all that is known of the incident comes from an
+// archive, so that no clock starts.
+func (s State) IsImported() bool { return s.Archived && !s.Live }
 
 // IsWithdrawn reports whether the last word on the incident withdraws it.
 func (s State) IsWithdrawn() bool {
@@ -266,7 +274,8 @@ type Escalated struct {
 	Late          bool            `json:"late"`
 	AcknowledgeBy *time.Time      `json:"acknowledgeBy"` // null: an import, which starts no clock
 	Exercise      bool            `json:"exercise"`
-	Designated    bool            `json:"designated"` // the department has named this channel
+	Imported      bool            `json:"imported,omitempty"` // from an archive: no clock starts
+	Designated    bool            `json:"designated"`         // the department has named this channel
 	Facilities    []Facility      `json:"facilities"`
 	Hits          []Hit           `json:"hits"`
 	Unknown       []Unknown       `json:"unknown"`

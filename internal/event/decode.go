@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/tocsin-project/tocsin/internal/fault"
@@ -92,7 +93,7 @@ func (e *envelope) decodeBase64(f *faults, m member) {
 		return
 	}
 	data, err := base64.StdEncoding.Strict().DecodeString(text)
-	if err != nil {
+	if err != nil || strings.ContainsAny(text, "\r\n") { // which the decoder skips
 		f.add(path, "is not base64 (RFC 4648, section 4)")
 		return
 	}

@@ -34,7 +34,7 @@ func ParseGrade(id string) (Grade, error) {
 			return Grade(i), nil
 		}
 	}
-	return Ungraded, fmt.Errorf("unknown grade %q: want especially-grave, major, relatively-large or general", id)
+	return Ungraded, fmt.Errorf("unknown grade %q: want especially-grave, major, relatively-large, general or ungraded", id)
 }
 
 // MarshalText writes the id.

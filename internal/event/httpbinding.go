@@ -2,6 +2,7 @@ package event
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 	"strconv"
 
@@ -14,6 +15,10 @@ type Parsed struct {
 	Raw   []byte // as sent: the element of a batch, otherwise the body
 	Err   error  // as from ParseEvent; paths begin at this event
 }
+
+// MaxBatchEvents bounds one batch: what is read is held in memory until every
+// event of it is answered.
+const MaxBatchEvents = 1000
 
 // FromHTTP reads the reports of an HTTP request by the HTTP protocol binding
 // of CloudEvents (1.0.2, section 3): structured (application/cloudevents+json),
@@ -65,12 +70,15 @@ func splitBatch(body []byte) ([]Parsed, error) {
 	s := newSplitter(bytes.NewReader(body))
 	s.onlyArray = true
 	err := s.run(func(raw []byte) error {
+		if len(events) == MaxBatchEvents {
+			return fmt.Errorf("it holds more than %d events: send them in several batches", MaxBatchEvents)
+		}
 		e, err := ParseEvent(raw)
 		events = append(events, Parsed{Event: e, Raw: raw, Err: err})
 		return nil
 	})
 	if err != nil {
-		return nil, fault.Invalid(opBinding, []fault.Detail{{Path: "$", Message: "is not a JSON array of events: " + err.Error()}})
+		return nil, fault.Invalid(opBinding, []fault.Detail{{Path: "$", Message: "cannot be taken as a JSON array of events: " + err.Error()}})
 	}
 	return events, nil
 }

@@ -23,29 +23,34 @@ type WatchAnswer struct {
 // EscalationRow is one escalation as queries and watches show it. Its JSON
 // form is the contract's.
 type EscalationRow struct {
-	Escalation     string     `json:"escalation"`
-	Desk           string     `json:"desk"`
-	Incident       string     `json:"incident"`
-	Operator       string     `json:"operator"`
-	Revision       int        `json:"revision"`
-	About          About      `json:"about,omitempty"`
-	Title          string     `json:"title,omitempty"`
-	Grade          Grade      `json:"grade"`
-	Peak           Grade      `json:"peak"`
-	Change         string     `json:"change"`
-	Duties         []Duty     `json:"duties"`
-	From           string     `json:"from"`
-	Act            Act        `json:"act"`
-	DueAt          *time.Time `json:"dueAt"`
-	ReportedAt     time.Time  `json:"reportedAt"`
-	Late           bool       `json:"late"`
-	AcknowledgeBy  *time.Time `json:"acknowledgeBy"` // null: an import, which starts no clock
-	AcknowledgedAt *time.Time `json:"acknowledgedAt"`
-	AcknowledgedBy string     `json:"acknowledgedBy,omitempty"`
-	State          string     `json:"state"`
-	Exercise       bool       `json:"exercise"`
-	Designated     bool       `json:"designated"`
-	Record         uint64     `json:"record"`
+	Escalation     string      `json:"escalation"`
+	Desk           string      `json:"desk"`
+	Incident       string      `json:"incident"`
+	Operator       string      `json:"operator"`
+	Revision       int         `json:"revision"`
+	About          About       `json:"about,omitempty"`
+	Title          string      `json:"title,omitempty"`
+	Grade          Grade       `json:"grade"`
+	Peak           Grade       `json:"peak"`
+	Change         string      `json:"change"`
+	Reason         string      `json:"reason,omitempty"` // of the change
+	Lost           []string    `json:"lost,omitempty"`   // criteria that no longer hit
+	Gained         []string    `json:"gained,omitempty"`
+	Withdrawal     *Withdrawal `json:"withdrawal,omitempty"`
+	Duties         []Duty      `json:"duties"`
+	From           string      `json:"from"`
+	Act            Act         `json:"act"`
+	DueAt          *time.Time  `json:"dueAt"`
+	ReportedAt     time.Time   `json:"reportedAt"`
+	Late           bool        `json:"late"`
+	AcknowledgeBy  *time.Time  `json:"acknowledgeBy"` // null: an import, which starts no clock
+	AcknowledgedAt *time.Time  `json:"acknowledgedAt"`
+	AcknowledgedBy string      `json:"acknowledgedBy,omitempty"`
+	State          string      `json:"state"`
+	Exercise       bool        `json:"exercise"`
+	Imported       bool        `json:"imported,omitempty"` // from an archive: no clock starts
+	Designated     bool        `json:"designated"`
+	Record         uint64      `json:"record"`
 }
 
 // The states of an escalation.
@@ -61,8 +66,9 @@ func (e *Escalated) Row(record uint64, ack *Acknowledgement, now time.Time) Esca
 	row := EscalationRow{
 		Escalation: e.ID, Desk: e.Desk, Incident: e.Incident, Operator: e.Operator, Revision: e.Revision,
 		About: e.About, Title: e.title(), Grade: e.Grade, Peak: e.Peak, Change: e.Change.Kind,
+		Reason: e.Change.Reason, Lost: e.Change.Lost, Gained: e.Change.Gained, Withdrawal: e.Withdrawal,
 		Duties: e.Duties, From: e.From, Act: e.Act, DueAt: e.DueAt, ReportedAt: e.ReportedAt, Late: e.Late,
-		AcknowledgeBy: e.AcknowledgeBy, Exercise: e.Exercise, Designated: e.Designated, Record: record,
+		AcknowledgeBy: e.AcknowledgeBy, Exercise: e.Exercise, Imported: e.Imported, Designated: e.Designated, Record: record,
 	}
 	if ack != nil {
 		row.AcknowledgedAt, row.AcknowledgedBy = &ack.At, ack.Officer

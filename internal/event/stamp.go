@@ -56,11 +56,12 @@ func (r EscalationRow) MarshalJSON() ([]byte, error) {
 	type plain EscalationRow
 	return json.Marshal(struct {
 		plain
-		DueAt          *stamp `json:"dueAt"`
-		ReportedAt     stamp  `json:"reportedAt"`
-		AcknowledgeBy  *stamp `json:"acknowledgeBy"`
-		AcknowledgedAt *stamp `json:"acknowledgedAt"`
-	}{plain(r), (*stamp)(r.DueAt), stamp(r.ReportedAt), (*stamp)(r.AcknowledgeBy), (*stamp)(r.AcknowledgedAt)})
+		DueAt          *stamp  `json:"dueAt"`
+		ReportedAt     stamp   `json:"reportedAt"`
+		AcknowledgeBy  *stamp  `json:"acknowledgeBy"`
+		AcknowledgedAt *stamp  `json:"acknowledgedAt"`
+		AcknowledgedBy *string `json:"acknowledgedBy"`
+	}{plain(r), (*stamp)(r.DueAt), stamp(r.ReportedAt), (*stamp)(r.AcknowledgeBy), (*stamp)(r.AcknowledgedAt), orNull(r.AcknowledgedBy)})
 }
 
 // MarshalJSON writes the contract's form.
@@ -70,4 +71,11 @@ func (a AcknowledgementAnswer) MarshalJSON() ([]byte, error) {
 		plain
 		AcknowledgedAt *stamp `json:"acknowledgedAt,omitempty"`
 	}{plain(a), (*stamp)(a.AcknowledgedAt)})
+}
+
+func orNull(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
 }

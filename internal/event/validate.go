@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math/big"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -61,11 +62,16 @@ func checkString(check func(string) error) func(any) error {
 	}
 }
 
+// rfc3339 is the form of a date-time (RFC 3339, section 5.6), in upper case;
+// that the day exists is for time.Parse to say.
+var rfc3339 = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
+
 // parseInstant reads an RFC 3339 time with zone. The years are bounded because
 // records, indexes and clocks further on count nanoseconds in 64 bits.
 func parseInstant(s string) (time.Time, error) {
-	var t time.Time
-	if err := t.UnmarshalText([]byte(s)); err != nil {
+	t, err := time.Parse(time.RFC3339Nano, s)
+	// The library also takes one-digit hours, a comma and zones of 24 hours.
+	if err != nil || !rfc3339.MatchString(s) {
 		return t, errors.New("must be an RFC 3339 date and time with a zone, such as 2025-11-01T08:30:00+08:00")
 	}
 	if t = t.UTC(); t.Year() < 1970 || t.Year() > 2200 {

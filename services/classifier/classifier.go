@@ -120,7 +120,7 @@ func (h *handler) Handle(ctx context.Context, in event.Stored) ([]event.Record, 
 		// What failed here may have been folded by another instance.
 		aside = union(last.Aside, slices.DeleteFunc(slices.Clone(aside), folded))
 	}
-	next, err := h.deps.Rulebook.Revise(last, in.Sequence, a, without(aside, in.Sequence))
+	next, err := h.revise(ctx, last, in.Sequence, a, without(aside, in.Sequence))
 	if err != nil {
 		return nil, err
 	}
@@ -129,11 +129,68 @@ func (h *handler) Handle(ctx context.Context, in event.Stored) ([]event.Record, 
 		return nil, err
 	}
 	h.keep(key, next)
-	h.aside[key] = without(h.aside[key], in.Sequence)
+	h.aside[key] = slices.DeleteFunc(h.aside[key], func(seq uint64) bool { return !slices.Contains(next.Aside, seq) })
 	if len(h.aside[key]) == 0 {
 		delete(h.aside, key)
 	}
 	return []event.Record{record}, nil
+}
+
+// revise makes the next revision. What was set aside is tried once more with
+// it, since the register may have been mended meanwhile; where that still
+// fails, the report in hand is folded without.
+func (h *handler) revise(ctx context.Context, last *event.Graded, seq uint64, a *event.Accepted, aside []uint64) (*event.Graded, error) {
+	if len(aside) > 0 {
+		if next := h.mend(ctx, last, seq, a, aside); next != nil {
+			return next, nil
+		}
+	}
+	return h.deps.Rulebook.Revise(last, seq, a, aside)
+}
+
+// mend makes the next revision with what was set aside folded in, or returns
+// nil: what failed before must not take the report in hand with it.
+func (h *handler) mend(ctx context.Context, last *event.Graded, seq uint64, a *event.Accepted, aside []uint64) (next *event.Graded) {
+	defer func() {
+		if recover() != nil {
+			next = nil
+		}
+	}()
+	mended := event.Graded{Operator: a.Operator, Incident: a.Incident}
+	if last != nil {
+		mended = *last
+	}
+	var changed []string
+	var rest []uint64
+	for _, missed := range aside {
+		state, paths, err := h.foldAgain(ctx, mended.State, missed)
+		if err != nil {
+			rest = append(rest, missed)
+			continue
+		}
+		mended.State, changed = state, union(changed, paths)
+	}
+	if len(rest) == len(aside) {
+		return nil
+	}
+	next, err := h.deps.Rulebook.Revise(&mended, seq, a, rest)
+	if err != nil {
+		return nil
+	}
+	next.Cause.Changed = union(changed, next.Cause.Changed)
+	return next
+}
+
+func (h *handler) foldAgain(ctx context.Context, state event.State, seq uint64) (event.State, []string, error) {
+	stored, err := h.deps.Bus.Get(ctx, seq)
+	if err != nil {
+		return state, nil, err
+	}
+	report, err := event.Decode[event.Accepted](stored)
+	if err != nil {
+		return state, nil, err
+	}
+	return fold(state, seq, report)
 }
 
 // load returns the last revision of an incident. A first report of an incident
@@ -179,11 +236,11 @@ func (h *handler) Failed(in event.Stored) {
 	h.aside[key] = union(h.aside[key], []uint64{in.Sequence})
 }
 
-func union(a, b []uint64) []uint64 {
+func union[T comparable](a, b []T) []T {
 	out := slices.Clone(a)
-	for _, seq := range b {
-		if !slices.Contains(out, seq) {
-			out = append(out, seq)
+	for _, v := range b {
+		if !slices.Contains(out, v) {
+			out = append(out, v)
 		}
 	}
 	return out

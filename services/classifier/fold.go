@@ -20,7 +20,8 @@ func fold(state event.State, seq uint64, a *event.Accepted) (event.State, []stri
 	if err != nil {
 		return state, nil, err
 	}
-	next := event.State{Fields: maps.Clone(state.Fields), Reported: state.Reported, Withdrawn: state.Withdrawn}
+	next := state
+	next.Fields = maps.Clone(state.Fields)
 	if next.Fields == nil {
 		next.Fields = map[string]event.Field{}
 	}
@@ -33,6 +34,12 @@ func fold(state event.State, seq uint64, a *event.Accepted) (event.State, []stri
 		next.Withdrawn = later(w, next.Withdrawn)
 	} else {
 		next.Reported = later(stamp, next.Reported)
+	}
+	switch imported := string(fields["imported"]); {
+	case imported == "true":
+		next.Archived = true
+	case imported == "false", a.Type == event.TypeInitial:
+		next.Live = true
 	}
 	changed := []string{}
 	for path, value := range fields {
@@ -71,7 +78,7 @@ func later(a, b event.Field) event.Field {
 }
 
 // notFacts are the parts of a report that speak of the report itself.
-var notFacts = map[string]bool{"containsNoStateSecrets": true, "reason": true, "duplicateOf": true}
+var notFacts = map[string]bool{"containsNoStateSecrets": true, "reason": true, "duplicateOf": true, "imported": true}
 
 // statements returns what a report's data says, by path: members of facts each
 // by themselves, everything else whole.

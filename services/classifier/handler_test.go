@@ -89,13 +89,40 @@ func TestARepeatMakesNothing(t *testing.T) {
 	require.Equal(t, 3, b.handle(fresh, b.store(progress(2))).Revision)
 }
 
+// withAnnex is a report of a facility that is not registered, until mend.
+const withAnnex = `"facilities":["dispatch","annex"],"discoveredAt":"2026-03-02T08:40:00+08:00",`
+
+func mend(t *testing.T, h *handler) {
+	const portal = "      - {id: office-portal,"
+	h.deps.Rulebook = rulebook(t, portal, "      - {id: annex, sector: energy, region: \"310000\"}\n"+portal)
+}
+
+// A report that was given up is folded with the next one, once it can be.
+func TestWhatWasGivenUpIsFoldedWithTheNextReport(t *testing.T) {
+	b := newBench(t)
+	h := b.handler()
+	initial, failing, behind, last := b.store(taken("initial", "r1", nine, onSite+","+short)),
+		b.store(taken("progress", "r2", nine.Add(time.Second), withAnnex+major)), b.store(progress(2)), b.store(progress(3))
+	b.handle(h, initial)
+	h.Failed(failing)
+	require.Equal(t, []uint64{failing.Sequence}, b.handle(h, behind).Aside)
+	mend(t, h)
+	g := b.handle(h, last)
+	require.Empty(t, g.Aside)
+	require.Equal(t, event.Major, g.Grade)
+	require.Equal(t, last.Sequence, g.Cause.Record)
+	require.Contains(t, g.Cause.Changed, "facts.outage")
+	require.Empty(t, h.aside)
+	require.Nil(t, b.handle(h, failing), "once")
+}
+
 // A report that fails for a while is named by the revisions made meanwhile, and
 // folded when it is handled after all.
 func TestAPassingFailureIsFoldedAfterwards(t *testing.T) {
 	b := newBench(t)
 	h := b.handler()
 	initial, failing, behind, last := b.store(taken("initial", "r1", nine, onSite+","+short)),
-		b.store(taken("progress", "r2", nine.Add(time.Second), major)), b.store(progress(2)), b.store(progress(3))
+		b.store(taken("progress", "r2", nine.Add(time.Second), withAnnex+major)), b.store(progress(2)), b.store(progress(3))
 	b.handle(h, initial)
 	h.Failed(failing)
 	g := b.handle(h, behind)
@@ -103,6 +130,7 @@ func TestAPassingFailureIsFoldedAfterwards(t *testing.T) {
 	require.Equal(t, behind.Sequence, g.Through)
 	require.Equal(t, event.General, g.Grade)
 
+	mend(t, h)
 	g = b.handle(h, failing)
 	require.Empty(t, g.Aside)
 	require.Equal(t, behind.Sequence, g.Through)
@@ -118,15 +146,16 @@ func TestAPassingFailureIsFoldedAfterwards(t *testing.T) {
 func TestAFirstReportThatFails(t *testing.T) {
 	b := newBench(t)
 	h := b.handler()
-	initial, behind := b.store(taken("initial", "r1", nine, onSite+","+large)), b.store(progress(1))
+	initial, behind := b.store(taken("initial", "r1", nine, withAnnex+large)), b.store(progress(1))
 	h.Failed(initial)
 	g := b.handle(h, behind)
 	require.Equal(t, 1, g.Revision)
 	require.Equal(t, []uint64{initial.Sequence}, g.Aside)
 	require.Empty(t, g.Escalations)
+	mend(t, h)
 	g = b.handle(h, initial)
 	require.Equal(t, 2, g.Revision)
-	require.Len(t, g.Escalations, 2)
+	require.Len(t, g.Escalations, 3, "the two of the dispatch, and the one of the annex, which is not CII")
 	require.Equal(t, "09:40", due(t, g, toProtection), "from discovery, as if it had come first")
 }
 

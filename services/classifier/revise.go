@@ -39,6 +39,7 @@ func (rb Rulebook) Revise(prev *event.Graded, seq uint64, a *event.Accepted, asi
 	if err != nil {
 		return nil, err
 	}
+	report.Imported = state.IsImported()
 	op, ok := rb.Register.Operator(a.Operator)
 	if !ok {
 		return nil, fmt.Errorf("operator %q is not in the register", a.Operator)
@@ -76,7 +77,7 @@ func (rb Rulebook) Revise(prev *event.Graded, seq uint64, a *event.Accepted, asi
 		}
 	}
 	g.Change = change(prev, g)
-	rb.tell(prev, g, report.Imported)
+	rb.tell(prev, g)
 	return g, nil
 }
 
@@ -215,9 +216,12 @@ func change(prev, g *event.Graded) event.Change {
 		c.Reason += ": " + strings.Join(g.Cause.Changed, ", ")
 	}
 	switch {
-	case g.Withdrawal != nil && (prev.Withdrawal == nil || prev.Revision == 0):
+	case g.Withdrawal != nil && prev.Withdrawal == nil:
 		c.Kind, c.Reason = event.ChangeWithdrawn, g.Withdrawal.Reason
-	case g.Withdrawal == nil && prev.Withdrawal != nil:
+	case g.Withdrawal != nil: // whatever else is learned of it
+	case g.Cause.Type == event.TypeWithdrawal:
+		c.Reason = "the withdrawal is dated before the last report and has no effect"
+	case prev.Withdrawal != nil:
 		c.Kind = event.ChangeReinstated
 	case prev.Revision == 0:
 		c.Kind = event.ChangeFirst

@@ -11,7 +11,8 @@ import (
 // once told is told of every later revision, also when the grade falls or the
 // incident is withdrawn: nothing is recalled in silence. What is imported
 // starts no clock, not even the house's.
-func (rb Rulebook) tell(prev, g *event.Graded, imported bool) {
+func (rb Rulebook) tell(prev, g *event.Graded) {
+	imported := g.State.IsImported()
 	g.Told = slices.Clone(prev.Told)
 	for i := range g.Told {
 		g.Told[i].Duties = slices.Clone(g.Told[i].Duties)

@@ -26,6 +26,7 @@ const (
 	refusedBurst  = 2000
 	refusedQuota  = 64 << 20 // bytes of them kept whole, a day and operator
 	summaryPeriod = time.Second
+	maxDigests    = 4000 // in one summary; a record has its limits too
 	// anybody is the bucket that all unregistered senders share.
 	anybody = "unregistered"
 )
@@ -118,7 +119,9 @@ func (r *refusals) overRate(bucket string, now time.Time, digest string, size in
 	}
 	sum.body.Until = now
 	sum.body.Count++
-	sum.body.Digests = append(sum.body.Digests, digest)
+	if len(sum.body.Digests) < maxDigests {
+		sum.body.Digests = append(sum.body.Digests, digest)
+	}
 	return sum
 }
 

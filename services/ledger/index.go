@@ -9,7 +9,8 @@ import (
 	"os"
 	"path/filepath"
 
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	"modernc.org/sqlite" // and the driver "sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/tocsin-project/tocsin/internal/event"
 )
@@ -54,7 +55,7 @@ func openIndex(ctx context.Context, dir string) (*index, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("ledger: index: %w", err)
 	}
-	x := &index{path: filepath.Join(dir, "index.sqlite")}
+	x := &index{path: indexFile(dir)}
 	var version int
 	err := x.open(ctx)
 	if err == nil {
@@ -84,10 +85,8 @@ func (x *index) reset(ctx context.Context) error {
 			return fmt.Errorf("ledger: index: %w", err)
 		}
 	}
-	for _, suffix := range []string{"", "-wal", "-shm"} {
-		if err := os.Remove(x.path + suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("ledger: index: %w", err)
-		}
+	if err := discardIndex(filepath.Dir(x.path)); err != nil {
+		return err
 	}
 	if err := x.open(ctx); err != nil {
 		return fmt.Errorf("ledger: index: %w", err)
@@ -96,6 +95,28 @@ func (x *index) reset(ctx context.Context) error {
 		return fmt.Errorf("ledger: index: %w", err)
 	}
 	return nil
+}
+
+func indexFile(dir string) string { return filepath.Join(dir, "index.sqlite") }
+
+// discardIndex removes the files of an index that nobody has open.
+func discardIndex(dir string) error {
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if err := os.Remove(indexFile(dir) + suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("ledger: index: %w", err)
+		}
+	}
+	return nil
+}
+
+// isDamaged reports whether SQLite says that the file is not what it was.
+func isDamaged(err error) bool {
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	primary := e.Code() & 0xff
+	return primary == sqlite3.SQLITE_CORRUPT || primary == sqlite3.SQLITE_NOTADB
 }
 
 func (x *index) close() error { return x.db.Close() }

@@ -42,35 +42,69 @@ type Deps struct {
 	Dir   string // of the index
 }
 
-// Run indexes and answers until ctx ends.
+// Run indexes and answers until ctx ends. An index that turns out to be damaged
+// is made again from the stream: it must not stop anything.
 func Run(ctx context.Context, d Deps) error {
+	for {
+		err := run(ctx, d)
+		if !isDamaged(err) || ctx.Err() != nil {
+			return err
+		}
+		d.Log.Error("the index is damaged; it is made again from the ledger", zap.Error(err))
+		if err := discardIndex(d.Dir); err != nil {
+			return err
+		}
+	}
+}
+
+func run(ctx context.Context, d Deps) error {
 	x, err := openIndex(ctx, d.Dir)
 	if err != nil {
 		return err
 	}
 	defer x.close() //nolint:errcheck // a projection: nothing is lost
-	s := &service{deps: d, index: x, reached: make(chan struct{})}
+	s := &service{deps: d, index: x, reached: make(chan struct{}), damage: make(chan error, 1)}
 	if s.through, err = s.start(ctx); err != nil {
 		return err
 	}
-	g, run := errgroup.WithContext(ctx)
-	g.Go(func() error { return d.Bus.Tail(run, s.through+1, nil, s.add) })
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return d.Bus.Tail(ctx, s.through+1, nil, s.add) })
 	g.Go(func() error {
-		return d.Bus.Serve(run, Name,
+		return d.Bus.Serve(ctx, Name,
 			bus.Door{Name: "escalations", Subject: event.DoorQuery, Limit: inHand, Answer: s.answerQuery},
 			bus.Door{Name: "incident", Subject: event.DoorShow, Limit: inHand, Answer: s.answerShow},
 		)
+	})
+	g.Go(func() error {
+		select {
+		case err := <-s.damage:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	})
 	return g.Wait()
 }
 
 type service struct {
-	deps  Deps
-	index *index
+	deps   Deps
+	index  *index
+	damage chan error // what a query found wrong with the index
 
 	mu      sync.Mutex
 	through uint64        // the last record indexed
 	reached chan struct{} // closed and replaced whenever through grows
+}
+
+// report hands damage to Run and returns the error.
+func (s *service) report(err error) error {
+	if isDamaged(err) {
+		select {
+		case s.damage <- err:
+		default: // it is known
+		}
+	}
+	return err
 }
 
 // start returns where the index stands, having discarded one that is not of
@@ -162,7 +196,7 @@ func (s *service) query(ctx context.Context, raw []byte) (event.QueryAnswer, err
 	}
 	answer, err := s.index.query(ctx, q, s.deps.Clock.Now())
 	answer.Through = through
-	return answer, err
+	return answer, s.report(err)
 }
 
 func (s *service) answerShow(ctx context.Context, req bus.Request) (any, error) {
@@ -186,7 +220,7 @@ func (s *service) show(ctx context.Context, raw []byte) (event.ShowAnswer, error
 	answer := event.ShowAnswer{Through: through, Entries: []event.StoryEntry{}}
 	entries, err := s.index.entries(ctx, req)
 	if err != nil {
-		return answer, err
+		return answer, s.report(err)
 	}
 	bytes := 0
 	for _, e := range entries {

@@ -70,7 +70,7 @@ func (h handler) Handle(_ context.Context, in event.Stored) ([]event.Record, err
 			Change: g.Change, Withdrawal: g.Withdrawal,
 			From: e.From, Act: e.Act, Duties: e.Duties, Standing: e.Standing,
 			DueAt: due, ReportedAt: now, Late: due != nil && now.After(*due),
-			AcknowledgeBy: acknowledgeBy(now, due, e), Designated: e.Designated,
+			AcknowledgeBy: acknowledgeBy(now, due, e), Designated: e.Designated, Imported: g.State.IsImported(),
 			Facilities: g.Facilities, Hits: g.Hits, Unknown: g.Unknown,
 			Report: report, Cause: g.Cause, Rules: g.Rules,
 		}
