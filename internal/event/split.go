@@ -19,9 +19,12 @@ const maxSplitBytes = 16 << 20
 // input may be of any length.
 //
 // It looks only for where each event ends: whether it is valid is for
-// ParseEvent to say. Where no end can be found it returns an error with line
-// and offset, after yielding all that came before. An error of yield ends it
-// and is returned as it is.
+// ParseEvent to say. Where an object has no end, or something else stands in
+// its place, the rest of its line is yielded as it is, to be refused, and
+// reading goes on with the next line: one broken line must not take the good
+// ones behind it along. Only in an array is that an error, with line and offset,
+// after yielding all that came before. An error of yield ends it and is returned
+// as it is.
 func SplitEvents(r io.Reader, yield func(raw []byte) error) error {
 	return newSplitter(r).run(yield)
 }
@@ -91,14 +94,79 @@ func (s *splitter) run(yield func([]byte) error) error {
 			err = s.array(yield)
 		case s.onlyArray:
 			return s.errf("want an array, not %q", rune(c))
-		case c == '{':
-			err = s.event(c, yield)
 		default:
-			return s.errf("want an object or an array, not %q", rune(c))
+			err = s.lineEvent(c, yield)
 		}
 		if err != nil {
 			return err
 		}
+	}
+}
+
+// broken is a value that has no end where one was looked for.
+type broken struct{ error }
+
+// lineEvent reads an object that stands by itself. What cannot be one is
+// yielded to the end of its line, and so is an object with more behind it than
+// the next.
+func (s *splitter) lineEvent(c byte, yield func([]byte) error) error {
+	s.buf, s.open = s.buf[:0], s.open[:0]
+	var err error
+	if c == '{' {
+		err = s.balanced(c)
+	} else {
+		s.buf, err = append(s.buf, c), broken{}
+	}
+	whole := err == nil
+	if whole {
+		whole, err = s.nothingBehind()
+	}
+	switch {
+	case errors.Is(err, io.EOF):
+	case err != nil && !errors.As(err, new(broken)):
+		return err
+	case !whole && (len(s.buf) == 0 || s.buf[len(s.buf)-1] != '\n'):
+		if err := s.restOfLine(); err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+	}
+	return yield(bytes.Clone(bytes.TrimRight(s.buf, jsonSpace)))
+}
+
+// nothingBehind reports whether the line ends behind an object, or goes on with
+// another value. Space is taken into the buffer.
+func (s *splitter) nothingBehind() (bool, error) {
+	for {
+		next, err := s.r.Peek(1)
+		if err != nil {
+			return errors.Is(err, io.EOF), err
+		}
+		switch next[0] {
+		case '\n', '{', '[':
+			return true, nil
+		case ' ', '\t', '\r':
+			c, _ := s.read()
+			s.buf = append(s.buf, c)
+		default:
+			return false, nil
+		}
+	}
+}
+
+func (s *splitter) restOfLine() error {
+	for {
+		c, err := s.read()
+		if err != nil {
+			return err
+		}
+		if len(s.buf) == s.limit {
+			return s.errf("an event is longer than %d bytes", s.limit)
+		}
+		if c == '\n' {
+			s.line++
+			return nil
+		}
+		s.buf = append(s.buf, c)
 	}
 }
 
@@ -166,6 +234,9 @@ func (s *splitter) balanced(c byte) (err error) {
 		switch c {
 		case '\n':
 			s.line++
+			if s.anotherBegins() {
+				return broken{s.errf("it does not end on its line")}
+			}
 		case '"':
 			if err = s.text(); err != nil {
 				return err
@@ -174,7 +245,7 @@ func (s *splitter) balanced(c byte) (err error) {
 			s.open = append(s.open, c+2) // in ASCII, the closing bracket
 		case '}', ']':
 			if last := len(s.open) - 1; s.open[last] != c {
-				return s.errf("want %q, not %q", rune(s.open[last]), rune(c))
+				return broken{s.errf("want %q, not %q", rune(s.open[last]), rune(c))}
 			}
 			s.open = s.open[:len(s.open)-1]
 		}
@@ -187,6 +258,17 @@ func (s *splitter) balanced(c byte) (err error) {
 	}
 }
 
+// anotherBegins reports, at the end of a line, whether the next one begins an
+// object that the open one has no place for: then the open one is broken off.
+func (s *splitter) anotherBegins() bool {
+	next, err := s.r.Peek(1)
+	if err != nil || next[0] != '{' {
+		return false
+	}
+	before := bytes.TrimRight(s.buf, jsonSpace)
+	return bytes.IndexByte([]byte(":[,"), before[len(before)-1]) < 0
+}
+
 // text reads behind the opening quote to the closing one.
 func (s *splitter) text() error {
 	for escaped := false; ; {
@@ -195,7 +277,10 @@ func (s *splitter) text() error {
 		case err != nil:
 			return err
 		case c == '\n':
-			return s.errf("a string does not end on its line")
+			err := s.errf("a string does not end on its line")
+			s.line++
+			s.buf = append(s.buf, c)
+			return broken{err}
 		case len(s.buf) == s.limit:
 			return s.errf("an event is longer than %d bytes", s.limit)
 		}
