@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -77,6 +78,29 @@ func TestReportExitCodesAndShapes(t *testing.T) {
 	assert.Contains(t, errOut, "--cursor ")
 	code, _, _ = tocsin(t, "", "log", "show", "grid-east/none", "--server", s.url())
 	assert.Equal(t, exitRefused, code)
+}
+
+func TestADeskIsToldWhy(t *testing.T) {
+	s := startServer(t)
+	progress := `{"specversion":"1.0","type":"tocsin.report.%s.v1","source":"urn:tocsin:operator:grid-east","id":"%s","subject":"inc-1","data":{"containsNoStateSecrets":true,%s}}`
+	for _, report := range []string{majorReport,
+		fmt.Sprintf(progress, "progress", "r2", `"facts":{"directLoss":{"amount":5000000,"currency":"CNY"}}`),
+		fmt.Sprintf(progress, "withdrawal", "r3", `"reason":"duplicate","duplicateOf":"inc-0"`)} {
+		code, out, _ := tocsin(t, report, "report", "--server", s.url())
+		require.Equal(t, exitOK, code, out)
+	}
+	code, out, errOut := tocsin(t, "", "desk", "watch", "national-cyberspace", "--server", s.url(), "--count", "3", "--json")
+	require.Equal(t, exitOK, code, errOut)
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	require.Len(t, lines, 3)
+	fall, withdrawn := decode(t, lines[1]), decode(t, lines[2])
+	assert.Equal(t, "lowered", fall["change"])
+	assert.Contains(t, fall["reason"], "facts.directLoss")
+	assert.Contains(t, fall["lost"], "cn-csirm-2025/direct-loss-major")
+	assert.Equal(t, "withdrawn", withdrawn["change"])
+	assert.Equal(t, map[string]any{"reason": "duplicate", "duplicateOf": "inc-0"}, withdrawn["withdrawal"])
+	assert.Nil(t, withdrawn["acknowledgedBy"])
+	assert.Contains(t, withdrawn, "acknowledgedBy")
 }
 
 func TestUnreachableServerExits2(t *testing.T) {

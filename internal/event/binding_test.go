@@ -201,6 +201,14 @@ func TestFromHTTPBatch(t *testing.T) {
 	requireFaults(t, events[3].Err, "$.data.containsNoStateSecrets is", "$.data.discoveredAt is", "$.data.facilities is")
 	requireFaults(t, events[4].Err, "$ must be a JSON object")
 
+	many := "[{}" + strings.Repeat(",{}", MaxBatchEvents-1)
+	events, _, err = FromHTTP(h, []byte(many+"]"))
+	require.NoError(t, err)
+	require.Len(t, events, MaxBatchEvents)
+	_, batch, err = FromHTTP(h, []byte(many+",{}]"))
+	require.ErrorContains(t, err, "more than 1000 events")
+	require.True(t, batch)
+
 	events, batch, err = FromHTTP(h, []byte(`[]`))
 	require.NoError(t, err)
 	require.True(t, batch)

@@ -85,6 +85,15 @@ func TestDueTimes(t *testing.T) {
 			map[string]string{toProtection: "09:40", toNational: "09:31"}},
 		{"an import starts no clock", []*event.Accepted{taken("initial", "r1", at("09:00"), onSite+`,"imported":true,`+major)},
 			map[string]string{toProtection: "none", toNational: "none", toPromptly: "none"}},
+		{"an import cannot stop the clocks of a live incident", []*event.Accepted{
+			taken("initial", "r1", at("09:00"), onSite+","+large), taken("progress", "r2", at("09:20"), `"imported":true,`+major)},
+			map[string]string{toProtection: "09:40", toNational: "09:50"}},
+		{"what follows an import is one, unless it says otherwise", []*event.Accepted{
+			taken("initial", "r1", at("09:00"), onSite+`,"imported":true,`+large), taken("progress", "r2", at("09:20"), major)},
+			map[string]string{toProtection: "none", toNational: "none"}},
+		{"an archive that comes alive starts its clocks", []*event.Accepted{
+			taken("initial", "r1", at("09:00"), onSite+`,"imported":true,`+large), taken("progress", "r2", at("09:20"), `"imported":false,`+major)},
+			map[string]string{toNational: "09:50"}},
 		{"what is withdrawn is not owed", []*event.Accepted{
 			taken("initial", "r1", at("09:00"), onSite+","+large), taken("withdrawal", "r2", at("09:20"), `"reason":"x"`)},
 			map[string]string{toProtection: "not owed"}},
@@ -96,6 +105,26 @@ func TestDueTimes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A withdrawal that is dated before the last report says so; what is learned of
+// a withdrawn incident does not raise it.
+func TestAWithdrawalOutOfOrder(t *testing.T) {
+	rb := rulebook(t)
+	early := nine.Add(-time.Minute)
+	late := taken("withdrawal", "r2", nine.Add(time.Second), `"reason":"false-alarm"`)
+	late.SentAt = &early
+	history := revise(t, rb, taken("initial", "r1", nine, onSite+","+large), late)
+	require.Nil(t, history[1].Withdrawal)
+	require.Equal(t, event.ChangeUnchanged, history[1].Change.Kind)
+	require.Contains(t, history[1].Change.Reason, "has no effect")
+
+	first := taken("initial", "r1", nine.Add(time.Second), onSite+","+major)
+	first.SentAt = &early
+	history = revise(t, rb, taken("withdrawal", "r2", nine, `"reason":"false-alarm"`), first)
+	require.NotNil(t, history[1].Withdrawal)
+	require.Equal(t, event.ChangeUnchanged, history[1].Change.Kind)
+	require.Empty(t, history[1].Escalations)
 }
 
 // A facility of the same protection department that is named later has a limit

@@ -313,6 +313,34 @@ func TestTheIndexIsRebuilt(t *testing.T) {
 	}
 }
 
+// Damage that shows only when a page is read is mended while it runs.
+func TestADamagedIndexIsMadeAgainWhileItRuns(t *testing.T) {
+	env, dir := bustest.Start(t), t.TempDir()
+	for n := 10; n < 400; n++ {
+		commit(t, env, told(n, nil))
+	}
+	want := indexed(t, env, dir)
+	file := filepath.Join(dir, "index.sqlite")
+	raw, err := os.ReadFile(file)
+	require.NoError(t, err)
+	for i := 3 * 4096; i < len(raw); i++ {
+		raw[i] = byte(i * 7)
+	}
+	require.NoError(t, os.WriteFile(file, raw, 0o600))
+	stop := serve(t, env, dir, clock.NewManual(nine))
+	require.Eventually(t, func() bool {
+		reply, err := env.Conn.Request(event.DoorQuery, []byte(`{}`), time.Second)
+		var page event.QueryAnswer
+		return err == nil && json.Unmarshal(reply.Data, &page) == nil && len(page.Rows) > 100
+	}, 20*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool {
+		head, err := env.Bus.Head(t.Context())
+		return err == nil && ask[event.QueryAnswer](t, env, event.DoorQuery, event.Query{Limit: 1}).Through == head
+	}, 20*time.Second, 20*time.Millisecond)
+	stop()
+	require.Equal(t, want, dump(t, dir))
+}
+
 func spoilIndex(t *testing.T, dir, text string) {
 	require.NoError(t, os.RemoveAll(dir))
 	require.NoError(t, os.MkdirAll(dir, 0o700))
