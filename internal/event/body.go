@@ -199,7 +199,7 @@ type Graded struct {
 	Through  uint64    `json:"through"`         // the last cause folded
 	Aside    []uint64  `json:"aside,omitempty"` // causes before Through that could not be folded
 	Cause    Cause     `json:"cause"`
-	At       time.Time `json:"at"` // the moment that was graded: the cause's receipt
+	At       time.Time `json:"at"` // the moment that was graded: the cause's receipt, never before an earlier revision's
 	About    About     `json:"about"`
 	Assessment
 	Peak        Grade        `json:"peak"`

@@ -7,7 +7,8 @@
 // One history for each incident: revisions are literal subjects, so the ledger
 // takes each number once. A revision that somebody else wrote first is read and
 // the report folded again on top of it. A report at or below "through" is done,
-// except those that the revision names as set aside.
+// except those that the revision names as set aside: they could not be folded,
+// and are tried once more with every later report.
 //
 // A record keeps the hashes of the packs and the register that decided; what
 // was decided stays when they change.
