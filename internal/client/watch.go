@@ -123,7 +123,7 @@ func show(ctx context.Context, ledger jetstream.Stream, m jetstream.Msg, now fun
 	} else if ack, err = acknowledgement(ctx, ledger, s.Subject); err != nil {
 		return err
 	}
-	if err := yield(e, e.Row(s.Sequence, ack, now())); err != nil {
+	if err := yield(e, e.Row(s.Sequence, ack, nil, now())); err != nil {
 		return err
 	}
 	if err := m.DoubleAck(ctx); err != nil && ctx.Err() == nil {

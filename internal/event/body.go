@@ -11,15 +11,20 @@ import (
 
 // Accepted is the body of incident.accepted: a report that was taken.
 type Accepted struct {
-	Operator   string          `json:"operator"`
-	Incident   string          `json:"incident"`
-	Report     string          `json:"report"` // the CloudEvent's id
-	Source     string          `json:"source"`
-	Type       string          `json:"type"`
-	SentAt     *time.Time      `json:"sentAt,omitempty"` // the CloudEvent's time, the sender's claim
-	ReceivedAt time.Time       `json:"receivedAt"`       // intake's clock
-	Digest     string          `json:"digest"`           // SHA-256 of the data in canonical form (RFC 8785)
-	Event      json.RawMessage `json:"event"`            // as sent, in structured form
+	Operator   string     `json:"operator"`
+	Incident   string     `json:"incident"`
+	Report     string     `json:"report"` // the CloudEvent's id
+	Source     string     `json:"source"`
+	Type       string     `json:"type"`
+	SentAt     *time.Time `json:"sentAt,omitempty"` // the CloudEvent's time, the sender's claim
+	ReceivedAt time.Time  `json:"receivedAt"`       // intake's clock
+	Digest     string     `json:"digest"`           // SHA-256 of the data in canonical form (RFC 8785)
+	// Late are the duties that had passed when the report came, by itself and by
+	// its own claim of discovery.
+	Late []Lateness `json:"late,omitempty"`
+	// Warnings are what the receipt warned of.
+	Warnings []fault.Detail  `json:"warnings,omitempty"`
+	Event    json.RawMessage `json:"event"` // as sent, in structured form
 }
 
 // Receipt answers a report (回执). Its JSON form is the contract's.
@@ -34,6 +39,10 @@ type Receipt struct {
 	Errors     []fault.Detail `json:"errors,omitempty"`
 	// Warnings are no faults: the report is taken, but perhaps not as meant.
 	Warnings []fault.Detail `json:"warnings,omitempty"`
+	// Late are the duties that had passed already when the report came.
+	Late []Lateness `json:"late,omitempty"`
+	// Exercise marks the receipt of a drill's report.
+	Exercise bool `json:"exercise,omitempty"`
 	// Durability is "unverified" where nobody could show that the stream syncs
 	// every write; absent otherwise.
 	Durability string `json:"durability,omitempty"`
@@ -98,6 +107,45 @@ type State struct {
 	// not: an import cannot stop the clocks of a live incident.
 	Archived bool `json:"archived,omitempty"`
 	Live     bool `json:"live,omitempty"`
+	// Final is the last final report.
+	Final Field `json:"final,omitzero"`
+	// Determined is the department's grade that stands.
+	Determined *Determination `json:"determined,omitempty"`
+	// Asked is what desks have asked the operator for, answered or not.
+	Asked []Asked `json:"asked,omitempty"`
+	// Confirmed are the forwards that a person has confirmed.
+	Confirmed []Confirmation `json:"confirmed,omitempty"`
+	// Transferred are the desks to which the incident was handed on.
+	Transferred []Transfer `json:"transferred,omitempty"`
+}
+
+// Asked is what a desk has asked for, by the record of it.
+type Asked struct {
+	Record  uint64     `json:"record"`
+	Desk    string     `json:"desk"`
+	Officer string     `json:"officer"`
+	Reason  string     `json:"reason,omitempty"`
+	Items   []string   `json:"items"`
+	At      time.Time  `json:"at"`
+	DueAt   *time.Time `json:"dueAt,omitempty"`
+}
+
+// Confirmation is a forward that a person at the desk that owes it has
+// confirmed.
+type Confirmation struct {
+	Record  uint64 `json:"record"`
+	Desk    string `json:"desk"`
+	To      string `json:"to,omitempty"` // empty: every forward of the desk
+	Officer string `json:"officer"`
+}
+
+// Transfer is an incident handed on from one desk to another (移送).
+type Transfer struct {
+	Record  uint64 `json:"record"`
+	From    string `json:"from"`
+	To      string `json:"to"`
+	Officer string `json:"officer"`
+	Reason  string `json:"reason,omitempty"`
 }
 
 // IsImported reports whether all that is known of the incident comes from an
@@ -139,10 +187,14 @@ func (s State) Data(keep func(path string) bool) (json.RawMessage, error) {
 
 // Cause is the record that made a revision.
 type Cause struct {
-	Record uint64    `json:"record"`
-	Type   string    `json:"type"` // the CloudEvents type of the report
-	Report string    `json:"report"`
-	At     time.Time `json:"at"`
+	Record uint64     `json:"record"`
+	Type   string     `json:"type"`             // the CloudEvents type of the report, or of the record
+	Report string     `json:"report,omitempty"` // of a report, its id
+	At     time.Time  `json:"at"`
+	SentAt *time.Time `json:"sentAt,omitempty"` // of a report, the sender's claim
+	// Desk and Officer are the post behind a desk's act.
+	Desk    string `json:"desk,omitempty"`
+	Officer string `json:"officer,omitempty"`
 	// Changed are the paths of the facts that it set.
 	Changed []string `json:"changed"`
 }
@@ -180,6 +232,11 @@ type Told struct {
 	Desk   string   `json:"desk"`
 	Since  int      `json:"since"`  // the revision that told it first
 	Duties []string `json:"duties"` // statute/duty/obligor/facility
+	// Items are those that the desk's duties disclose; nil: all. What it was
+	// told once, it is told on.
+	Items []string `json:"items,omitempty"`
+	// By is the desk that handed the incident on; empty for what the law demands.
+	By string `json:"by,omitempty"`
 }
 
 // Facility is what a record says of a facility. Whether it is CII is
@@ -206,8 +263,10 @@ type Graded struct {
 	Change      Change       `json:"change"`
 	Withdrawal  *Withdrawal  `json:"withdrawal,omitempty"`
 	Facilities  []Facility   `json:"facilities"`
-	Duties      []Duty       `json:"duties"` // all that the law demands now
-	Told        []Told       `json:"told"`   // with this revision carried out
+	Duties      []Duty       `json:"duties"`         // all that the law demands now
+	Held        []Held       `json:"held,omitempty"` // of these, the forwards that await a person
+	Owed        []Obligation `json:"owed,omitempty"` // what the operator still owes
+	Told        []Told       `json:"told"`           // with this revision carried out
 	Escalations []Escalation `json:"escalations"`
 	State       State        `json:"state"`
 	Rules       Rules        `json:"rules"`
@@ -227,6 +286,12 @@ type Escalation struct {
 	Act      Act    `json:"act"`
 	Duties   []Duty `json:"duties"`             // newly owed
 	Standing []Duty `json:"standing,omitempty"` // owed before and still
+	// Items are those that the desk may read; nil: all.
+	Items []string `json:"items,omitempty"`
+	// Held are the forwards that this desk owes and that await a person there.
+	Held []Held `json:"held,omitempty"`
+	// Transfer says who handed the incident on, where that is why it is told.
+	Transfer *Transfer `json:"transfer,omitempty"`
 	// AcknowledgeWithin is the house's target for the desk, from reporting; nil
 	// takes the earliest due time.
 	AcknowledgeWithin *Duration `json:"acknowledgeWithin,omitempty"`
@@ -279,7 +344,12 @@ type Escalated struct {
 	Facilities    []Facility      `json:"facilities"`
 	Hits          []Hit           `json:"hits"`
 	Unknown       []Unknown       `json:"unknown"`
-	Report        json.RawMessage `json:"report,omitempty"`    // merged facts, as far as the duties disclose them
+	Report        json.RawMessage `json:"report,omitempty"` // merged facts, as far as the duties disclose them
+	Owed          []Obligation    `json:"owed,omitempty"`   // what the operator still owes
+	Held          []Held          `json:"held,omitempty"`   // forwards that await a person at this desk
+	Determined    *Determination  `json:"determined,omitempty"`
+	Transfer      *Transfer       `json:"transfer,omitempty"`  // who handed it on
+	Notice        *Notice         `json:"notice,omitempty"`    // of silence: ids and times, nothing else
 	Unhandled     *Unhandled      `json:"unhandled,omitempty"` // why a person must look
 	Cause         Cause           `json:"cause"`
 	Rules         Rules           `json:"rules"`

@@ -73,6 +73,8 @@ const (
 	ActCrimeNotice Act = "crime-notice" // notice of a suspected crime; not the operator's own 报案
 	ActUpdate      Act = "update"       // to a desk told before; no duty is new
 	ActReview      Act = "review"       // a person must look: the record could not be handled
+	ActTransfer    Act = "transfer"     // 移送: another desk hands the incident on
+	ActNotice      Act = "notice"       // of another desk's silence, or of what this one holds: ids and times only
 )
 
 // Duty is one line of the law as it falls on one obligor towards one desk.
@@ -87,10 +89,13 @@ type Duty struct {
 	// StrictDueAt is the limit counted from discovery, where a later regrade
 	// first made the incident reportable and DueAt counts from that.
 	StrictDueAt *time.Time `json:"strictDueAt,omitempty"`
-	Items       []string   `json:"items,omitempty"` // items of the report that the duty discloses; nil: all
-	Citation    string     `json:"citation"`        // instrument and article
-	Quote       string     `json:"quote"`           // the clause in Chinese, which governs
-	Confidence  Confidence `json:"confidence"`
+	// LateBy is how long after DueAt the escalation that carries the duty was
+	// durable for the desk (迟报); nil where it was in time.
+	LateBy     *Duration  `json:"lateBy,omitempty"`
+	Items      []string   `json:"items,omitempty"` // items of the report that the duty discloses; nil: all
+	Citation   string     `json:"citation"`        // instrument and article
+	Quote      string     `json:"quote"`           // the clause in Chinese, which governs
+	Confidence Confidence `json:"confidence"`
 	// OnBehalf says on whose authority the router acts where the obligor is a
 	// department (自动转报, 未经核实).
 	OnBehalf *OnBehalf `json:"onBehalf,omitempty"`
@@ -100,6 +105,7 @@ type Duty struct {
 // department.
 type OnBehalf struct {
 	ActedBy   string `json:"actedBy"`
-	Authority string `json:"authority"` // the document that authorises it
-	Verified  bool   `json:"verified"`  // false: nobody at the department has looked
+	Authority string `json:"authority"`         // the document that authorises it
+	Verified  bool   `json:"verified"`          // false: nobody at the department has looked
+	Officer   string `json:"officer,omitempty"` // the post that confirmed it, where one did
 }

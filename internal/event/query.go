@@ -46,6 +46,9 @@ type EscalationRow struct {
 	AcknowledgeBy  *time.Time  `json:"acknowledgeBy"` // null: an import, which starts no clock
 	AcknowledgedAt *time.Time  `json:"acknowledgedAt"`
 	AcknowledgedBy string      `json:"acknowledgedBy,omitempty"`
+	OverdueAt      *time.Time  `json:"overdueAt,omitempty"` // when the overdue record was made
+	Next           *Next       `json:"next,omitempty"`      // when the grade will rise by itself
+	Notice         *Notice     `json:"notice,omitempty"`
 	State          string      `json:"state"`
 	Exercise       bool        `json:"exercise"`
 	Imported       bool        `json:"imported,omitempty"` // from an archive: no clock starts
@@ -61,25 +64,33 @@ const (
 	StateAcknowledgedLate = "acknowledged-late"
 )
 
-// Row renders an escalation with what is known of its acknowledgement at now.
-func (e *Escalated) Row(record uint64, ack *Acknowledgement, now time.Time) EscalationRow {
+// Row renders an escalation with what is known of its acknowledgement at now:
+// the first one, and the overdue record, where there are any.
+func (e *Escalated) Row(record uint64, ack *Acknowledgement, overdue *Overdue, now time.Time) EscalationRow {
 	row := EscalationRow{
 		Escalation: e.ID, Desk: e.Desk, Incident: e.Incident, Operator: e.Operator, Revision: e.Revision,
 		About: e.About, Title: e.title(), Grade: e.Grade, Peak: e.Peak, Change: e.Change.Kind,
 		Reason: e.Change.Reason, Lost: e.Change.Lost, Gained: e.Change.Gained, Withdrawal: e.Withdrawal,
 		Duties: e.Duties, From: e.From, Act: e.Act, DueAt: e.DueAt, ReportedAt: e.ReportedAt, Late: e.Late,
-		AcknowledgeBy: e.AcknowledgeBy, Exercise: e.Exercise, Imported: e.Imported, Designated: e.Designated, Record: record,
+		AcknowledgeBy: e.AcknowledgeBy, Next: e.Next, Notice: e.Notice, Exercise: e.Exercise, Imported: e.Imported, Designated: e.Designated, Record: record,
 	}
 	if ack != nil {
 		row.AcknowledgedAt, row.AcknowledgedBy = &ack.At, ack.Officer
+	}
+	if overdue != nil {
+		row.OverdueAt = &overdue.At
 	}
 	row.State = row.StateAt(now)
 	return row
 }
 
-// StateAt says how the escalation stands at now.
+// StateAt says how the escalation stands at now. What has an overdue record
+// was not acknowledged in time, whatever the stamp of an acknowledgement that
+// was stored after it says.
 func (r EscalationRow) StateAt(now time.Time) string {
-	late := func(t time.Time) bool { return r.AcknowledgeBy != nil && t.After(*r.AcknowledgeBy) }
+	late := func(t time.Time) bool {
+		return r.OverdueAt != nil || r.AcknowledgeBy != nil && t.After(*r.AcknowledgeBy)
+	}
 	switch {
 	case r.AcknowledgedAt == nil && late(now):
 		return StateOverdue
@@ -124,6 +135,72 @@ type QueryAnswer struct {
 	// Through is the ledger sequence that the answer covers.
 	Through uint64         `json:"through"`
 	Errors  []fault.Detail `json:"errors,omitempty"`
+}
+
+// IncidentQuery asks for incidents as they stand. Zero fields do not restrict.
+type IncidentQuery struct {
+	Operator string `json:"operator,omitempty"`
+	Incident string `json:"incident,omitempty"`
+	Desk     string `json:"desk,omitempty"` // that was told of it
+	Owed     bool   `json:"owed,omitempty"` // something is owed
+	Open     bool   `json:"open,omitempty"` // neither withdrawn nor closed by the desk since it was last told
+	Limit    int    `json:"limit,omitempty"`
+	Cursor   string `json:"cursor,omitempty"`
+}
+
+// IncidentRow is an incident as its last revision has it.
+type IncidentRow struct {
+	Operator  string       `json:"operator"`
+	Incident  string       `json:"incident"`
+	Revision  int          `json:"revision"`
+	Title     string       `json:"title,omitempty"`
+	About     About        `json:"about,omitempty"`
+	Grade     Grade        `json:"grade"`
+	CouldBe   Grade        `json:"couldBe"`
+	Peak      Grade        `json:"peak"`
+	Next      *Next        `json:"next"`
+	Withdrawn bool         `json:"withdrawn,omitempty"`
+	Imported  bool         `json:"imported,omitempty"`
+	GradedAt  time.Time    `json:"gradedAt"`
+	Desks     []string     `json:"desks"` // told so far
+	Owed      []Obligation `json:"owed"`
+	Held      []Held       `json:"held,omitempty"`
+	ClosedBy  []Closing    `json:"closedBy,omitempty"` // desks that have closed it since they were last told
+	Exercise  bool         `json:"exercise"`
+	Record    uint64       `json:"record"` // of the revision
+}
+
+// Closing is a desk's word that it is done with an incident.
+type Closing struct {
+	Desk    string    `json:"desk"`
+	Officer string    `json:"officer"`
+	Reason  string    `json:"reason,omitempty"`
+	At      time.Time `json:"at"`
+}
+
+// IncidentAnswer is one page of incidents, the one that changed longest ago
+// first.
+type IncidentAnswer struct {
+	Rows    []IncidentRow  `json:"rows"`
+	Next    string         `json:"next,omitempty"`
+	Through uint64         `json:"through"`
+	Now     time.Time      `json:"now"` // by the server's clock, which in a drill may run faster
+	Errors  []fault.Detail `json:"errors,omitempty"`
+}
+
+// Screen is one connection of a desk.
+type Screen struct {
+	Desk   string     `json:"desk"`
+	Client string     `json:"client,omitempty"` // empty: the desk has never had a screen
+	SeenAt *time.Time `json:"seenAt"`           // null: never
+	Here   bool       `json:"here"`             // it waits for what is new, now
+	Next   string     `json:"next,omitempty"`   // the desk that is told on silence
+}
+
+// DesksAnswer lists every desk of the register with its screens.
+type DesksAnswer struct {
+	Screens []Screen  `json:"screens"`
+	Now     time.Time `json:"now"`
 }
 
 // ShowRequest asks for the story of an incident.

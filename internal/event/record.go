@@ -34,6 +34,7 @@ type Record struct {
 	Time    time.Time // our own stamp
 	Digest  string    // what an outsider sent, without our stamps; empty for what we derive
 	Salt    string    // random; tells a repeat of ours from another's record
+	Due     time.Time // of a timer: when it comes due; zero for every other record
 	Data    []byte    // JSON
 }
 

@@ -7,19 +7,42 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // The streams, and the subjects that each holds.
 const (
 	StreamLedger   = "LEDGER"   // every record, in one total order
 	StreamRejected = "REJECTED" // refused reports, six calendar months
+	StreamTimers   = "TIMERS"   // schedules, and what of them has come due
 )
 
 // SubjectsLedger and SubjectsRejected are what the streams are bound to.
 var (
 	SubjectsLedger   = []string{"incident.>", "rules.>"}
 	SubjectsRejected = []string{"rejected.>"}
+	SubjectsTimers   = []string{"timer.>"}
 )
+
+// A timer is set under timer.at.<name> and comes due as timer.due.<name>.
+const (
+	timerAt  = "timer.at."
+	timerDue = "timer.due."
+	// AllDue matches every timer that has come due.
+	AllDue = timerDue + ">"
+)
+
+// TimerSubject is where a timer of this name is set. The name is made of
+// subject tokens.
+func TimerSubject(name string) string { return timerAt + name }
+
+// DueSubject is where a timer that was set under a subject comes due.
+func DueSubject(timer string) string { return timerDue + strings.TrimPrefix(timer, timerAt) }
+
+// TimerName is the name of a timer, by either of its subjects.
+func TimerName(subject string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(subject, timerAt), timerDue)
+}
 
 // Filters of the records that the services read.
 const (
@@ -28,6 +51,15 @@ const (
 	AllEscalated    = "incident.escalated.>"
 	AllAcknowledged = "incident.acknowledged.>"
 	AllUnhandled    = "incident.unhandled.>"
+	AllElapsed      = "incident.elapsed.>"
+	AllOverdue      = "incident.overdue.>"
+	AllAway         = "incident.away.>"
+	AllReminded     = "incident.reminded.>"
+	AllDetermined   = "incident.determined.>"
+	AllAsked        = "incident.asked.>"
+	AllTransferred  = "incident.transferred.>"
+	AllConfirmed    = "incident.confirmed.>"
+	AllClosed       = "incident.closed.>"
 )
 
 // Doors: what others send to. None of them is bound to a stream.
@@ -35,9 +67,13 @@ const (
 	DoorReport      = "report.*"              // a report of the operator that the last token names
 	DoorAcknowledge = "desk.*.acknowledge"    // an acknowledgement by the desk
 	DoorWatch       = "desk.*.watch"          // opens a durable consumer for the desk
+	DoorAct         = "desk.*.act"            // what else a desk does with an incident
 	DoorQuery       = "ledger.escalations"    // escalations by filter
 	DoorShow        = "ledger.incident"       // the story of one incident
+	DoorIncidents   = "ledger.incidents"      // incidents as they stand
+	DoorDesks       = "deadline.desks"        // which desks have a screen, and when it was last there
 	receiptPrefix   = "receipt."              // answers to reports that had no reply subject
+	reminderPrefix  = "reminder."             // what an operator is reminded of, as it is recorded
 	hashed          = "="                     // begins a token that is a hash
 	tokenPattern    = `^[A-Za-z0-9_-]{1,64}$` // ids that are tokens as they are
 )
@@ -89,8 +125,15 @@ func ReportSubject(operator string) string { return "report." + Token(operator) 
 // subject without a reply subject.
 func ReceiptOf(report string) string { return receiptPrefix + strings.TrimPrefix(report, "report.") }
 
+// ReminderOf is where an operator's reminders are announced once they are
+// recorded. Nothing keeps them there; the ledger does.
+func ReminderOf(operator string) string { return reminderPrefix + Token(operator) }
+
 // AcknowledgeSubject is the door that takes a desk's acknowledgements.
 func AcknowledgeSubject(desk string) string { return "desk." + Token(desk) + ".acknowledge" }
+
+// ActSubject is the door that takes a desk's other acts.
+func ActSubject(desk string) string { return "desk." + Token(desk) + ".act" }
 
 // WatchSubject is the door that opens a desk's durable consumer.
 func WatchSubject(desk string) string { return "desk." + Token(desk) + ".watch" }
@@ -134,8 +177,11 @@ func tail(desk, operator, incident, revision string) string {
 }
 
 // EscalationOf names the escalation of a record of it or of its
-// acknowledgement.
+// acknowledgement, and is the identity for an escalation's own name.
 func EscalationOf(subject string) string {
+	if !strings.HasPrefix(subject, "incident.") {
+		return subject
+	}
 	p := strings.SplitN(subject, ".", 3)
 	return p[len(p)-1]
 }
@@ -144,6 +190,31 @@ func EscalationOf(subject string) string {
 // whose own subject is given.
 func AcknowledgedSubject(escalated string) string {
 	return "incident.acknowledged." + EscalationOf(escalated)
+}
+
+// OverdueSubject is the record that an escalation, whose own subject or id is
+// given, was not acknowledged in time.
+func OverdueSubject(escalated string) string { return "incident.overdue." + EscalationOf(escalated) }
+
+// ElapsedSubject is the record that a moment has come.
+func ElapsedSubject(operator, incident string, at time.Time) string {
+	return "incident.elapsed." + Token(operator) + "." + Token(incident) + "." + strconv.FormatInt(at.UnixNano(), 10)
+}
+
+// AwaySubject is the record that a desk has been away since a moment: one for
+// each absence.
+func AwaySubject(desk string, since time.Time) string {
+	return "incident.away." + Token(desk) + "." + strconv.FormatInt(since.UnixMilli(), 10)
+}
+
+// RemindedSubject is the record of a reminder.
+func RemindedSubject(operator, incident, id string) string {
+	return "incident.reminded." + Token(operator) + "." + Token(incident) + "." + Token(id)
+}
+
+// ActRecordSubject is the record of a desk's act.
+func ActRecordSubject(a DeskAct) string {
+	return "incident." + a.Kind + "." + tail(a.Desk, a.Operator, a.Incident, Token(a.ID))
 }
 
 // SubjectsOfEscalation returns the subjects of an escalation's record and of
@@ -181,12 +252,23 @@ const (
 	KindAcknowledged = "acknowledged"
 	KindUnhandled    = "unhandled"
 	KindRules        = "rules"
+	KindElapsed      = "elapsed"
+	KindOverdue      = "overdue"
+	KindAway         = "away"
+	KindReminded     = "reminded"
+
+	// A desk's acts, besides the acknowledgement.
+	KindAsked       = "asked"       // 要求补报
+	KindDetermined  = "determined"  // 认定
+	KindTransferred = "transferred" // 移送
+	KindConfirmed   = "confirmed"   // a forward that awaited a person
+	KindClosed      = "closed"
 )
 
 // Address is what the subject of a record says.
 type Address struct {
 	Kind     string
-	Desk     string // escalated and acknowledged only
+	Desk     string // of what belongs to a desk
 	Operator string // token
 	Incident string // token
 	Last     string // report, revision or sequence, as the kind has it
@@ -202,13 +284,23 @@ func ParseSubject(subject string) Address {
 	case len(p) < 2 || p[0] != "incident":
 		return Address{}
 	}
-	switch kind := p[1]; {
-	case (kind == KindAccepted || kind == KindGraded) && len(p) == 5:
-		return Address{Kind: kind, Operator: p[2], Incident: p[3], Last: p[4]}
-	case (kind == KindEscalated || kind == KindAcknowledged) && len(p) == 6:
-		return Address{Kind: kind, Desk: p[2], Operator: p[3], Incident: p[4], Last: p[5]}
-	case kind == KindUnhandled && len(p) == 6:
-		return Address{Kind: kind, Operator: p[3], Incident: p[4], Last: p[5]}
+	switch kind := p[1]; kind {
+	case KindAccepted, KindGraded, KindElapsed, KindReminded:
+		if len(p) == 5 {
+			return Address{Kind: kind, Operator: p[2], Incident: p[3], Last: p[4]}
+		}
+	case KindEscalated, KindAcknowledged, KindOverdue, KindAsked, KindDetermined, KindTransferred, KindConfirmed, KindClosed:
+		if len(p) == 6 {
+			return Address{Kind: kind, Desk: p[2], Operator: p[3], Incident: p[4], Last: p[5]}
+		}
+	case KindUnhandled:
+		if len(p) == 6 {
+			return Address{Kind: kind, Operator: p[3], Incident: p[4], Last: p[5]}
+		}
+	case KindAway:
+		if len(p) == 4 {
+			return Address{Kind: kind, Desk: p[2], Last: p[3]}
+		}
 	}
 	return Address{}
 }

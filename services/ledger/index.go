@@ -189,7 +189,7 @@ func addEscalation(ctx context.Context, tx *sql.Tx, s event.Stored) error {
 	if err != nil {
 		return &unreadableError{err}
 	}
-	row, err := json.Marshal(e.Row(s.Sequence, nil, e.ReportedAt))
+	row, err := json.Marshal(e.Row(s.Sequence, nil, nil, e.ReportedAt))
 	if err != nil {
 		return err
 	}
