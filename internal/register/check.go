@@ -3,6 +3,7 @@ package register
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
@@ -41,7 +42,41 @@ func (r *Register) index() []fault.Detail {
 			c.add(fmt.Sprintf("$.desks[%d].next", i), "no desk %q", d.Next)
 		}
 	}
+	c.circles(r)
+	c.remind(r.Remind)
 	return c.faults
+}
+
+// circles finds desks whose silence would lead back to them. Each circle is
+// named once, at the first desk that was met in it.
+func (c *checker) circles(r *Register) {
+	met := make(map[string]bool)
+	for i := range r.Desks {
+		var walk []string
+		id := r.Desks[i].ID
+		for id != "" && r.desks[id] != nil && !met[id] {
+			met[id] = true
+			walk = append(walk, id)
+			id = r.desks[id].Next
+		}
+		start := slices.Index(walk, id)
+		if start < 0 {
+			continue
+		}
+		path := fmt.Sprintf("$.desks[%d].next", slices.IndexFunc(r.Desks, func(d Desk) bool { return d.ID == id }))
+		if circle := walk[start:]; len(circle) == 1 {
+			c.add(path, "%s cannot be its own next desk", id)
+		} else {
+			c.add(path, "a circle: %s → %s", strings.Join(circle, " → "), id)
+		}
+	}
+}
+
+// remind wants two: the first reminds, and at the last the machine acts.
+func (c *checker) remind(f []float64) {
+	if len(f) != 2 || !(f[0] > 0 && f[0] < f[1] && f[1] < 1) { // not a number is no fraction either
+		c.add("$.remind", "must be two fractions above 0 and below 1, ascending, such as [0.5, 0.9]")
+	}
 }
 
 type checker struct{ faults []fault.Detail }
@@ -75,16 +110,13 @@ func (c *checker) desk(path string, d *Desk) {
 	}
 	switch d.Forward {
 	case "":
-	case "automatic":
+	case "automatic", "confirm":
+		// What nobody confirms in time is forwarded by machine as well.
 		if d.Authority == "" {
-			c.add(path+".authority", "forward: automatic needs the document that authorises it")
+			c.add(path+".authority", "forward: %s needs the document that authorises it", d.Forward)
 		}
-	case "confirm":
-		// Its reminder at half the time and its forward at nine tenths need the
-		// clocks; taking it before they exist would let a duty lapse in silence.
-		c.add(path+".forward", "confirm is not supported yet; use automatic with the authorising document")
 	default:
-		c.add(path+".forward", "must be automatic, got %q", d.Forward)
+		c.add(path+".forward", "must be automatic or confirm, got %q", d.Forward)
 	}
 }
 

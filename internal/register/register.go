@@ -17,6 +17,7 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml"
 
@@ -30,7 +31,14 @@ type Register struct {
 	// applies or it has passed, counted from reporting.
 	Acknowledge event.Duration `yaml:"acknowledge"`
 	// Fallback is the desk for a record that names no operator we know.
-	Fallback  string     `yaml:"fallback"`
+	Fallback string `yaml:"fallback"`
+	// Remind are the fractions of a time at which the one who is asked is
+	// reminded. At the last, what a desk has not confirmed is forwarded.
+	Remind []float64 `yaml:"remind"`
+	// ClockTolerance is how far a sender's clock may differ from ours before it
+	// is said.
+	ClockTolerance event.Duration `yaml:"clockTolerance"`
+
 	Operators []Operator `yaml:"operators"`
 	Desks     []Desk     `yaml:"desks"`
 
@@ -84,14 +92,15 @@ type Desk struct {
 	Acknowledge event.Duration `yaml:"acknowledge"` // the desk's own target, from reporting; 0: the due time
 	Next        string         `yaml:"next"`        // the desk that is told on silence
 	Designated  bool           `yaml:"designated"`  // the department has named this channel
-	Forward     string         `yaml:"forward"`     // automatic, or empty where the desk passes nothing on
+	Grades      bool           `yaml:"grades"`      // its department may set a grade (认定)
+	Forward     string         `yaml:"forward"`     // automatic; confirm: a person at the desk does; empty: it passes nothing on
 	Authority   string         `yaml:"authority"`   // the document that authorises forwarding
 }
 
 // Decode reads a register strictly and checks it by itself. All faults are
 // reported at once. CheckDuties holds it against the packs.
 func Decode(raw []byte) (*Register, error) {
-	r := &Register{Raw: raw}
+	r := &Register{Raw: raw, Remind: []float64{0.5, 0.9}, ClockTolerance: event.Duration(5 * time.Minute)} // the house's
 	if err := r.read(raw); err != nil {
 		return nil, fault.New(fault.Reject, "register", "%w", err)
 	}
@@ -157,10 +166,17 @@ const (
 	RolePublicSecurity = "public-security"
 
 	LevelOwn = "own" // the unit's own level
+
+	// ForwardConfirm says that a person at the desk confirms what it forwards.
+	ForwardConfirm = "confirm"
 )
 
 // regionDigits is how much of a GB/T 2260 code names a region of each level.
 var regionDigits = map[string]int{"national": 0, "province": 2, "prefecture": 4, "county": 6}
+
+// Outranks reports whether a's level is above b's, such as a province's above a
+// prefecture's. Regions are not asked.
+func Outranks(a, b *Desk) bool { return regionDigits[a.Level] < regionDigits[b.Level] }
 
 // Resolve returns the desk that holds a role towards an operator's facility,
 // or an error that names what is missing.

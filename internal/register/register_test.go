@@ -81,7 +81,7 @@ desks:
 	}
 	require.ElementsMatch(t, []string{
 		"$.acknowledge", "$.fallback",
-		"$.desks[0].role", "$.desks[0].region", "$.desks[0].forward", "$.desks[0].next",
+		"$.desks[0].role", "$.desks[0].region", "$.desks[0].authority", "$.desks[0].next",
 		"$.desks[1].id", "$.desks[1].authority", "$.desks[2].id", "$.desks[2].forward",
 		"$.operators[0].id", "$.operators[0].level", "$.operators[0].office",
 		"$.operators[0].facilities[0].region", "$.operators[0].facilities[0].sector", "$.operators[0].facilities[0].protection",
@@ -137,6 +137,68 @@ func TestCheckDutiesFindsWhoIsMissing(t *testing.T) {
 			err := decode(t, example(t, row.replace...)).CheckDuties(packs(t))
 			require.Equal(t, row.want, listed(err))
 		})
+	}
+}
+
+// A desk that confirms carries out its duties as well as one that is automatic.
+func TestForwardConfirmIsTakenOnAuthority(t *testing.T) {
+	const energy = `forward: automatic, authority: "Example authorisation 2025-1, energy"`
+	r := decode(t, example(t, energy, strings.Replace(energy, "automatic", "confirm", 1)))
+	require.Equal(t, "confirm", mustDesk(t, r, "protection-energy").Forward)
+	require.NoError(t, r.CheckDuties(packs(t)))
+	_, err := register.Decode([]byte(example(t, energy, "forward: confirm")))
+	require.Equal(t, []string{"$.desks[2].authority: forward: confirm needs the document that authorises it"}, listed(err))
+}
+
+func TestSilenceLeadsInNoCircle(t *testing.T) {
+	const national = "level: national, languages: [zh], designated: true, grades: true"
+	for _, row := range []struct {
+		name string
+		next []string
+		want []string
+	}{
+		{"itself", []string{national, national + ", next: national-cyberspace"},
+			[]string{"$.desks[0].next: national-cyberspace cannot be its own next desk"}},
+		{"two", []string{national, national + ", next: protection-energy"},
+			[]string{"$.desks[0].next: a circle: national-cyberspace → protection-energy → national-cyberspace"}},
+		{"three, met from outside", []string{national, national + ", next: urumqi-cyberspace", "next: xj-cyberspace}", "next: xj-public-security}"},
+			[]string{"$.desks[0].next: a circle: national-cyberspace → urumqi-cyberspace → xj-public-security → national-public-security → national-cyberspace"}},
+		{"one of two desks", []string{"next: xj-public-security}", "next: urumqi-public-security}"},
+			[]string{"$.desks[17].next: urumqi-public-security cannot be its own next desk"}},
+	} {
+		_, err := register.Decode([]byte(example(t, row.next...)))
+		require.Equal(t, row.want, listed(err), row.name)
+	}
+}
+
+func TestRemindAndClockTolerance(t *testing.T) {
+	r := decode(t, example(t))
+	require.Equal(t, []float64{0.5, 0.9}, r.Remind)
+	require.Equal(t, event.Duration(5*time.Minute), r.ClockTolerance)
+	const remind, tolerance = "# remind: [0.5, 0.9]", "# clockTolerance: PT5M"
+	r = decode(t, example(t, remind, "remind: [0.25, 0.75]", tolerance, "clockTolerance: PT0S"))
+	require.Equal(t, []float64{0.25, 0.75}, r.Remind)
+	require.Zero(t, r.ClockTolerance, "every difference is said")
+	for _, list := range []string{"[]", "[0.5]", "[0.5, 0.7, 0.9]", "[0.9, 0.5]", "[0.5, 0.5]", "[0, 0.5]", "[0.5, 1]", "[-1, 0.5]", "[.nan, 0.5]", "[0.5, .nan]"} {
+		_, err := register.Decode([]byte(example(t, remind, "remind: "+list)))
+		require.Equal(t, []string{"$.remind: must be two fractions above 0 and below 1, ascending, such as [0.5, 0.9]"}, listed(err), list)
+	}
+	for _, wrong := range []string{"soon", "P1M", "-PT5M", "5"} {
+		_, err := register.Decode([]byte(example(t, tolerance, "clockTolerance: "+wrong)))
+		require.Error(t, err, wrong)
+	}
+}
+
+func TestWhoMayGradeAndWhoOutranksWhom(t *testing.T) {
+	r := decode(t, example(t))
+	for _, d := range r.Desks {
+		require.Equal(t, d.Role != register.RolePublicSecurity, d.Grades, d.ID)
+	}
+	levels := []string{"national", "province", "prefecture", "county"}
+	for i, above := range levels {
+		for j, below := range levels {
+			require.Equal(t, i < j, register.Outranks(&register.Desk{Level: above}, &register.Desk{Level: below}), "%s %s", above, below)
+		}
 	}
 }
 

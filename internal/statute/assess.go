@@ -12,7 +12,9 @@ const ownGrade = "ownGrade"
 
 // Assess says what the law makes of a case at a moment: the grade under every
 // pack that speaks of it, every criterion met, every fact that is missing for
-// a graver grade, and when the grade next rises by itself.
+// a graver grade, and when the grade next rises by itself. Where a department
+// has determined the grade, that one stands until a criterion is met that it
+// did not judge.
 func (s *Set) Assess(c Case, now time.Time) event.Assessment {
 	r := s.read(&c, now)
 	computed, grade := r.grades()
@@ -23,7 +25,7 @@ func (s *Set) Assess(c Case, now time.Time) event.Assessment {
 		Hits:     []event.Hit{},
 	}
 	if own := c.Report.OwnGrade; own != event.Ungraded && own != computed {
-		a.Own = &event.OwnGrade{Grade: own, Computed: computed, Raised: own > computed}
+		a.Own = &event.OwnGrade{Grade: own, Computed: computed, Raised: own > computed && c.Determined == nil}
 	}
 	open := r.list(&a)
 	for i, p := range s.packs {
@@ -50,13 +52,13 @@ func (r *reading) list(a *event.Assessment) []event.Grade {
 			continue
 		}
 		c, statute := l.criterion, r.set.packs[l.pack].ID
-		switch {
-		case r.verdicts[i] == True:
+		if r.verdicts[i] == True {
 			a.Hits = append(a.Hits, event.Hit{
 				Statute: statute, Criterion: c.ID, Grade: c.Grade,
 				Citation: c.Citation, Quote: c.Quote, Confidence: c.Confidence,
 			})
-		case r.verdicts[i] == Unknown && c.Grade > r.packs[l.pack].reached:
+		}
+		if c.Grade > r.packs[l.pack].reached && r.open(i) == Unknown {
 			open[l.pack] = max(open[l.pack], c.Grade)
 			for _, fact := range r.missing(c.When, buffer[:0]) {
 				a.Unknown = append(a.Unknown, event.Unknown{Fact: fact, Statute: statute, Criterion: c.ID, Grade: c.Grade})
@@ -66,31 +68,35 @@ func (r *reading) list(a *event.Assessment) []event.Grade {
 	return open
 }
 
-// next finds the first moment after now at which time alone raises the grade:
-// the moments at which something that lasts reaches a limit are tried in
-// order. It leaves r at a later moment.
+// next finds the first moment after now at which time alone raises the grade.
+// It leaves r at a later moment.
 func (r *reading) next(grade event.Grade) *event.Next {
 	if grade == event.EspeciallyGrave {
 		return nil
 	}
-	now := r.now
-	var moments []time.Time
-	for _, rise := range r.set.rises {
-		rise.comparison.fact.each(rise.comparison, r, func(t event.Times) {
-			if _, _, growing := t.Elapsed(now); !growing {
-				return
-			}
-			if at := t.Since.Add(rise.after); at.After(now) {
-				moments = append(moments, at)
-			}
-		})
-	}
-	slices.SortFunc(moments, time.Time.Compare)
-	for _, at := range slices.CompactFunc(moments, time.Time.Equal) {
+	for _, at := range r.moments() {
 		r.at(at, func(l *line) bool { return l.timed })
 		if _, g := r.grades(); g > grade {
 			return &event.Next{At: at, Grade: g}
 		}
 	}
 	return nil
+}
+
+// moments are those after now, in order, at which something that lasts reaches
+// a limit.
+func (r *reading) moments() []time.Time {
+	var moments []time.Time
+	for _, rise := range r.set.rises {
+		rise.comparison.fact.each(rise.comparison, r, func(t event.Times) {
+			if _, _, growing := t.Elapsed(r.now); !growing {
+				return
+			}
+			if at := t.Since.Add(rise.after); at.After(r.now) {
+				moments = append(moments, at)
+			}
+		})
+	}
+	slices.SortFunc(moments, time.Time.Compare)
+	return slices.CompactFunc(moments, time.Time.Equal)
 }

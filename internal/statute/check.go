@@ -17,14 +17,15 @@ const (
 // Finding is something wrong with a pack that can be applied all the same.
 type Finding struct {
 	Pack     string   `json:"pack"`
-	Path     string   `json:"path"` // criteria/ID or duties/ID
+	Path     string   `json:"path"` // criteria/ID, duties/ID or followUps/ID
 	Severity Severity `json:"severity"`
 	Message  string   `json:"message"`
 }
 
 // Check asks whether the packs of the set are sound: every line has its
 // source, every criterion keeps its fixtures, the grades of one indicator
-// neither overlap nor leave a gap, and no duty waits for what cannot come.
+// neither overlap nor leave a gap, and no duty and no follow-up waits for what
+// cannot come.
 func (s *Set) Check() []Finding {
 	var all []Finding
 	for _, p := range s.packs {
@@ -35,6 +36,12 @@ func (s *Set) Check() []Finding {
 		k.indicators()
 		for i := range p.Duties {
 			k.duty(&p.Duties[i])
+		}
+		for i := range p.FollowUps {
+			f := &p.FollowUps[i]
+			k.path = "followUps/" + f.ID
+			k.sourced(f.Citation, f.Quote, f.Confidence)
+			k.reachable("follow-up", &f.For)
 		}
 		all = append(all, k.found...)
 	}
@@ -118,12 +125,17 @@ func (k *checker) duty(d *DutyRule) {
 	if d.From == d.To {
 		k.note(SeverityError, "%s would tell itself", d.From.Role)
 	}
-	if d.For.Grade == event.Ungraded {
+	k.reachable("duty", &d.For)
+}
+
+// reachable asks whether the grade that a line waits for can be set at all.
+func (k *checker) reachable(what string, s *Scope) {
+	if s.Grade == event.Ungraded {
 		return
 	}
-	for _, about := range d.For.About {
+	for _, about := range s.About {
 		if !k.grades(about) {
-			k.note(SeverityError, "no criterion grades a %s, so the duty never applies to one", about)
+			k.note(SeverityError, "no criterion grades a %s, so the %s never applies to one", about, what)
 		}
 	}
 }

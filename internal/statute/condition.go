@@ -100,8 +100,8 @@ func (g *graded) verdict(r *reading) Verdict {
 	return Unknown // not in force: it says nothing
 }
 
-// judged holds when the operator's own grade reaches a grade. It is never
-// false: a person may still judge so.
+// judged holds when the operator's own grade reaches a grade. It is false
+// only where a department has judged instead: a person may still judge so.
 type judged struct{ from event.Grade }
 
 func (*judged) parts() []Condition { return nil }
@@ -109,10 +109,14 @@ func (*judged) parts() []Condition { return nil }
 func (j *judged) String() string { return fmt.Sprintf("judged %s or above", j.from) }
 
 func (j *judged) verdict(r *reading) Verdict {
-	if r.own >= j.from {
+	switch {
+	case r.own >= j.from:
 		return True
+	case r.settled:
+		return False
+	default:
+		return Unknown
 	}
-	return Unknown
 }
 
 // condition reads a mapping whose first word says what kind it is.

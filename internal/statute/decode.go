@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"slices"
-	"time"
 
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
@@ -40,9 +39,11 @@ func decode(raw []byte, faults *[]fault.Detail) *Pack {
 		"note":      into(&p.Note, node.bilingual),
 		"criteria":  into(&p.Criteria, listOf(node.criterion)),
 		"duties":    into(&p.Duties, listOf(node.duty)),
+		"followUps": into(&p.FollowUps, listOf(node.followUp)),
 	}, "id", "title", "source", "rank", "effective")
 	uniqueIDs(n, "criteria", p.Criteria, func(c *Criterion) string { return c.ID })
 	uniqueIDs(n, "duties", p.Duties, func(d *DutyRule) string { return d.ID })
+	uniqueIDs(n, "followUps", p.FollowUps, func(f *FollowUp) string { return f.ID })
 	return p
 }
 
@@ -95,8 +96,9 @@ func (n node) criterion() Criterion {
 	return c
 }
 
-// scope reads what a line speaks of; a duty also has a grade and a condition.
-func (n node) scope(s *Scope, duty *DutyRule) {
+// scope reads what a line speaks of. A line with when, which is a duty or a
+// follow-up, also has a grade and a condition.
+func (n node) scope(s *Scope, when *Condition) {
 	known := keys{
 		"about":   into(&s.About, listOf(oneOf(event.AboutIncident, event.AboutThreat))),
 		"region":  into(&s.Region, node.region),
@@ -104,9 +106,9 @@ func (n node) scope(s *Scope, duty *DutyRule) {
 		"cii":     into(&s.CII, node.booleanRef),
 		"central": into(&s.Central, node.booleanRef),
 	}
-	if duty != nil {
+	if when != nil {
 		known["grade"] = into(&s.Grade, node.grade)
-		known["when"] = into(&duty.When, node.condition)
+		known["when"] = into(when, node.condition)
 	}
 	n.fields(known)
 }
@@ -114,15 +116,14 @@ func (n node) scope(s *Scope, duty *DutyRule) {
 func (n node) duty() DutyRule {
 	var d DutyRule
 	d.For.About = []event.About{event.AboutIncident}
-	var within time.Duration
 	n.fields(keys{
 		"id":         into(&d.ID, node.id),
-		"for":        func(n node) { n.scope(&d.For, &d) },
+		"for":        func(n node) { n.scope(&d.For, &d.When) },
 		"from":       into(&d.From, node.party),
 		"to":         into(&d.To, node.party),
 		"act":        into(&d.Act, oneOf(event.ActReport, event.ActForward, event.ActNotify, event.ActCrimeNotice)),
-		"within":     into(&within, node.duration),
-		"clock":      into(&d.Clock, oneOf(ClockDiscovered, ClockReported, ClockGraded, ClockHandled)),
+		"within":     into(&d.Within, node.within),
+		"clock":      into(&d.Clock, oneOf(clocks...)),
 		"items":      into(&d.Items, listOf(node.text)),
 		"manual":     into(&d.Manual, node.boolean),
 		"citation":   into(&d.Citation, node.text),
@@ -130,13 +131,6 @@ func (n node) duty() DutyRule {
 		"confidence": into(&d.Confidence, readConfidence),
 		"note":       into(&d.Note, node.bilingual),
 	}, "id", "from", "to", "act", "clock")
-	if n.has("within") {
-		limit := event.Duration(within)
-		d.Within = &limit
-		if within <= 0 {
-			n.fail("within must be longer than nothing; leave it out for promptly")
-		}
-	}
 	if d.To.Role == RoleOperator {
 		n.fail("an operator is told nothing: it can only stand in from")
 	}

@@ -138,7 +138,7 @@ func TestDecodeKeepsWhatItRead(t *testing.T) {
 	assert.Len(t, p.SHA256, 64)
 	assert.True(t, p.Effective.From.Equal(time.Date(2024, 12, 31, 16, 0, 0, 0, time.UTC)))
 	d := p.Duties[0]
-	assert.Equal(t, 90*time.Minute, time.Duration(*d.Within))
+	assert.Equal(t, "PT1H30M", d.Within.String())
 	assert.Equal(t, Party{RoleCyberspace, LevelOwn}, d.To)
 	assert.Equal(t, event.Major, d.For.Grade)
 	assert.Equal(t, event.ConfidenceSecondary, d.Confidence)
@@ -212,6 +212,16 @@ func FuzzDecode(f *testing.F) {
 		a := s.Assess(c, t0)
 		require.GreaterOrEqual(t, a.CouldBe, a.Grade)
 		s.Owed(c, a, t0)
+		for _, o := range s.FollowUps(c, a, t0) {
+			require.NotEqual(t, o.Rule.Items == nil, o.Rule.Report == "")
+			require.Equal(t, o.Rule.Within == nil, o.Rule.Clock == "")
+			if l := o.Rule.Within; l != nil {
+				require.True(t, l.After(t0).After(t0))
+			}
+		}
+		c.Determined = &Determination{Grade: event.Major}
+		require.GreaterOrEqual(t, s.Assess(c, t0).Grade, event.Major)
+		c.Determined = nil
 		s.Check()
 		for i := range p.Criteria {
 			require.NotEmpty(t, p.Criteria[i].When.String())

@@ -1,7 +1,8 @@
 // Package statute reads the law as data and applies it.
 //
-// A pack is one instrument: criteria that set a grade, and duties that say who
-// tells whom, within what time. No threshold, limit or article stands in Go.
+// A pack is one instrument: criteria that set a grade, duties that say who
+// tells whom, within what time, and follow-ups, which the one who reported owes
+// afterwards. No threshold, limit or article stands in Go.
 //
 // What callers may rely on:
 //   - Everything after Load and Decode is pure: the same set, case and time
@@ -15,6 +16,9 @@
 //     raises one. Time only raises: Next is the first instant at which it does.
 //   - The operator's own grade raises and never lowers. It is no part of
 //     Computed, which is what the facts alone say.
+//   - A department's determination (认定) stands in place of the operator's
+//     grade and of every criterion that it was made over, and may lower; it is
+//     no part of Computed either. A criterion met since then counts again.
 //   - Amounts of another currency are unknown; nothing is converted.
 //   - Decoding is strict and reports every fault of every pack at once. A set
 //     that loads can be applied; whether it is sound law is what Check asks.

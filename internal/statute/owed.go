@@ -25,10 +25,7 @@ func (s *Set) Owed(c Case, a event.Assessment, now time.Time) []Owed {
 		grade := gradeUnder(a, p.ID)
 		for i := range p.Duties {
 			d := &p.Duties[i]
-			if d.Manual || !d.For.coversCase(&c) || d.For.Grade > grade {
-				continue
-			}
-			if d.When != nil && d.When.verdict(r) != True {
+			if d.Manual || !r.triggers(&d.For, d.When, grade) {
 				continue
 			}
 			for _, f := range c.Facilities {
@@ -39,6 +36,12 @@ func (s *Set) Owed(c Case, a event.Assessment, now time.Time) []Owed {
 		}
 	}
 	return owed
+}
+
+// triggers reports whether a line speaks of the case, whatever the facility, at
+// its grade under the line's pack, and its condition is certain.
+func (r *reading) triggers(s *Scope, when Condition, grade event.Grade) bool {
+	return s.coversCase(r.c) && s.Grade <= grade && (when == nil || when.verdict(r) == True)
 }
 
 // gradeUnder returns Ungraded where the statute grades no such case, so that

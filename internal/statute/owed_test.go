@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 
@@ -85,7 +84,7 @@ func TestLimitsOfTheMeasures(t *testing.T) {
 	for _, d := range p.Duties {
 		limits[d.ID] = "promptly"
 		if d.Within != nil {
-			limits[d.ID] = event.FormatDuration(time.Duration(*d.Within)) + " " + string(d.Clock)
+			limits[d.ID] = d.Within.String() + " " + string(d.Clock)
 		}
 	}
 	assert.Equal(t, map[string]string{

@@ -18,6 +18,7 @@ type Pack struct {
 	Note      Text
 	Criteria  []Criterion
 	Duties    []DutyRule
+	FollowUps []FollowUp
 
 	SHA256 string // of Raw, in hex
 	Raw    []byte // as it was read; not to be changed
@@ -57,7 +58,7 @@ type DutyRule struct {
 	When       Condition // nil: whenever the scope covers the case
 	From, To   Party
 	Act        event.Act
-	Within     *event.Duration // nil: promptly, without a number
+	Within     *Limit // nil: promptly, without a number
 	Clock      Clock
 	Items      []string // items of the report that it discloses; nil: all
 	Manual     bool     // a person chooses the recipients: shown, never routed
@@ -119,6 +120,8 @@ const (
 	ClockHandled    Clock = "handled"    // handling has ended
 )
 
+var clocks = []Clock{ClockDiscovered, ClockReported, ClockGraded, ClockHandled}
+
 // Party is one end of a duty. The register says which desk it is.
 type Party struct {
 	Role  Role
@@ -153,6 +156,16 @@ type Case struct {
 	Operator   Operator
 	Facilities []Facility
 	Report     event.Report // the merged facts of all reports
+	// Determined is the grade that a department has set (认定); nil: none has.
+	Determined *Determination
+}
+
+// Determination is a department's own grade. It stands, also against a graver
+// computed one and the operator's own, until a criterion is met that it did not
+// judge.
+type Determination struct {
+	Grade event.Grade
+	Over  []string // the criteria ("statute/criterion") that were met when it was made
 }
 
 // Operator is what the law asks about the one who reports.

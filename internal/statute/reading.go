@@ -15,10 +15,14 @@ type reading struct {
 	now time.Time
 	own event.Grade // what a judgement sees: the operator's own grade, or none
 	cii bool        // any facility is CII
+	// settled: a department has judged, and what the operator judges adds nothing.
+	settled bool
+	floor   event.Grade // that a person has set: the department, or else the operator
 
 	packs    []packReading // as set.packs
 	verdicts []Verdict     // as set.lines
 	covered  []bool        // as set.lines: the criterion speaks of the case
+	over     []bool        // as set.lines: a determination has judged it; nil without one
 }
 
 // packReading is the grade under one pack. All are Ungraded where no criterion
@@ -27,13 +31,17 @@ type packReading struct {
 	applies  bool
 	computed event.Grade // by the facts alone
 	couldBe  event.Grade // by the facts alone, and those that are missing
-	reached  event.Grade // with the operator's judgement
+	reached  event.Grade // with the operator's judgement, or the department's in its place
 }
 
 func (s *Set) read(c *Case, now time.Time) *reading {
 	r := &reading{
 		set: s, c: c, packs: make([]packReading, len(s.packs)),
 		verdicts: make([]Verdict, len(s.lines)), covered: make([]bool, len(s.lines)),
+	}
+	r.floor = max(event.General, c.Report.OwnGrade) // 一般 is what is left over
+	if c.Determined != nil {
+		r.floor, r.over = max(event.General, c.Determined.Grade), s.judged(c.Determined)
 	}
 	for i := range c.Facilities {
 		r.cii = r.cii || c.Facilities[i].CII
@@ -45,12 +53,20 @@ func (s *Set) read(c *Case, now time.Time) *reading {
 	}
 	for i := range r.packs {
 		if p := &r.packs[i]; p.applies {
-			g := event.General // 一般 is what is left over
-			p.computed, p.couldBe, p.reached = g, g, max(g, c.Report.OwnGrade)
+			p.computed, p.couldBe, p.reached = event.General, event.General, r.floor
 		}
 	}
 	r.at(now, func(*line) bool { return true })
 	return r
+}
+
+// judged marks the lines that a determination was made over.
+func (s *Set) judged(d *Determination) []bool {
+	over := make([]bool, len(s.lines))
+	for i, l := range s.lines {
+		over[i] = slices.Contains(d.Over, s.packs[l.pack].ID+"/"+l.criterion.ID)
+	}
+	return over
 }
 
 func (r *reading) facts() *event.Facts { return &r.c.Report.Facts }
@@ -74,19 +90,26 @@ func (r *reading) at(now time.Time, asked func(*line) bool) {
 		for i := range r.set.lines {
 			l := &r.set.lines[i]
 			if l.derived == derived && r.covered[i] && asked(l) {
-				r.verdicts[i] = r.decide(l)
+				r.verdicts[i] = r.decide(i)
 			}
 		}
 	}
-	r.own = r.c.Report.OwnGrade
+	r.own, r.settled = r.c.Report.OwnGrade, false
+	if r.c.Determined != nil {
+		r.own, r.settled = event.Ungraded, true
+	}
 }
 
 // decide asks first what the facts alone say, which is what counts towards the
-// computed grade, and only then what a person's judgement adds.
-func (r *reading) decide(l *line) Verdict {
-	r.own = event.Ungraded
+// computed grade, and only then what a person's judgement adds. Under a
+// determination the operator's judgement still meets criteria, which are
+// listed, but raises nothing.
+func (r *reading) decide(i int) Verdict {
+	l := &r.set.lines[i]
+	r.own, r.settled = event.Ungraded, false
 	v := l.criterion.When.verdict(r)
 	p := &r.packs[l.pack]
+	counts := v == True && (r.over == nil || !r.over[i])
 	switch v {
 	case True:
 		p.computed = max(p.computed, l.criterion.Grade)
@@ -97,17 +120,31 @@ func (r *reading) decide(l *line) Verdict {
 	if own := r.c.Report.OwnGrade; v == Unknown && l.criterion.judged && own != event.Ungraded {
 		r.own = own
 		v = l.criterion.When.verdict(r)
+		counts = v == True && r.over == nil
 	}
-	if v == True {
+	if counts {
 		p.reached = max(p.reached, l.criterion.Grade)
 	}
 	return v
 }
 
-// grades returns the gravest grades by the facts alone, and with the
-// operator's judgement.
+// open returns the verdict of a line that says whether the grade could still
+// follow it: of what a determination has judged, nothing is open.
+func (r *reading) open(i int) Verdict {
+	switch {
+	case r.over == nil:
+		return r.verdicts[i]
+	case r.over[i]:
+		return False
+	default:
+		return r.set.lines[i].criterion.When.verdict(r)
+	}
+}
+
+// grades returns the gravest grades by the facts alone, and with a person's
+// judgement.
 func (r *reading) grades() (computed, reached event.Grade) {
-	computed, reached = event.General, max(event.General, r.c.Report.OwnGrade)
+	computed, reached = event.General, r.floor
 	for i := range r.packs {
 		computed, reached = max(computed, r.packs[i].computed), max(reached, r.packs[i].reached)
 	}

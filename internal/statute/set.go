@@ -116,6 +116,10 @@ func (p *Pack) conditions(visit func(where string, c Condition)) {
 		d := &p.Duties[i]
 		walk(d.When, func(part Condition) { visit(fmt.Sprintf("$.duties[%d]", i), part) })
 	}
+	for i := range p.FollowUps {
+		f := &p.FollowUps[i]
+		walk(f.When, func(part Condition) { visit(fmt.Sprintf("$.followUps[%d]", i), part) })
+	}
 }
 
 // derived reports whether a criterion of the pack looks at another pack.

@@ -1,0 +1,134 @@
+package statute
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// FollowUp is a line that says what the one who reported owes afterwards: facts
+// that the first report may leave out (补报), or a report of its own.
+type FollowUp struct {
+	ID         string
+	For        Scope
+	When       Condition // nil: whenever the scope covers the case
+	Items      []string  // paths of a report's data, each owed until it is known
+	Report     string    // ReportFinal, owed until such a report is taken; empty: Items
+	Within     *Limit    // nil: promptly, without a number
+	Clock      Clock     // empty where Within is nil; reported is the operator's own report
+	Remind     []float64 // fractions of the time, ascending; nil: the caller's
+	Citation   string
+	Quote      string // the words in Chinese
+	Confidence event.Confidence
+	Note       Text
+}
+
+// ReportFinal is the report that closes an incident (处置总结报告).
+const ReportFinal = "final"
+
+// OwedFollowUp is a follow-up that a case triggers. Which of its items are
+// still owed is for the one to say who knows what was reported.
+type OwedFollowUp struct {
+	Statute *Pack
+	Rule    *FollowUp
+}
+
+// FollowUps returns every follow-up that the case, assessed as a, triggers at
+// now, by statute, then as in the pack. As with Owed, only what is certain
+// triggers; but the case owes each once, through any facility it covers.
+func (s *Set) FollowUps(c Case, a event.Assessment, now time.Time) []OwedFollowUp {
+	r := s.read(&c, now)
+	var owed []OwedFollowUp
+	for _, p := range s.packs {
+		grade := gradeUnder(a, p.ID)
+		for i := range p.FollowUps {
+			f := &p.FollowUps[i]
+			if r.triggers(&f.For, f.When, grade) && f.For.coversAny(&c) {
+				owed = append(owed, OwedFollowUp{Statute: p, Rule: f})
+			}
+		}
+	}
+	return owed
+}
+
+func (n node) followUp() FollowUp {
+	var f FollowUp
+	f.For.About = []event.About{event.AboutIncident}
+	n.fields(keys{
+		"id":         into(&f.ID, node.id),
+		"for":        func(n node) { n.scope(&f.For, &f.When) },
+		"items":      into(&f.Items, node.items),
+		"report":     into(&f.Report, oneOf(ReportFinal)),
+		"within":     into(&f.Within, node.within),
+		"clock":      into(&f.Clock, oneOf(clocks...)),
+		"remind":     into(&f.Remind, node.fractions),
+		"citation":   into(&f.Citation, node.text),
+		"quote":      into(&f.Quote, node.text),
+		"confidence": into(&f.Confidence, readConfidence),
+		"note":       into(&f.Note, node.bilingual),
+	}, "id")
+	if n.has("items") == n.has("report") {
+		n.fail("want one of items and report: what is owed")
+	}
+	if n.has("within") != n.has("clock") {
+		n.fail("within and clock go together: without them it is owed promptly")
+	}
+	if n.has("remind") && !n.has("within") {
+		n.fail("remind is a part of a time: it needs within")
+	}
+	return f
+}
+
+// items reads paths of a report's data, each once.
+func (n node) items() []string {
+	list := listOf(func(n node) string {
+		s := n.text()
+		if s != "" && !slices.Contains(reportPaths, s) {
+			n.fail("no report has %q: want one of %s", s, strings.Join(reportPaths, ", "))
+		}
+		return s
+	})(n)
+	seen := make(map[string]bool)
+	for _, s := range list {
+		if s != "" && seen[s] {
+			n.fail("%q stands twice", s)
+		}
+		seen[s] = true
+	}
+	return list
+}
+
+// fractions reads parts of a time, the earliest first.
+func (n node) fractions() []float64 {
+	last := 0.0
+	return listOf(func(n node) float64 {
+		f := n.number()
+		if !(f > last && f < 1) { // not a number is no fraction either
+			n.fail("want fractions above 0 and below 1, ascending")
+		}
+		last = f
+		return f
+	})(n)
+}
+
+// reportPaths are the facts that a report may tell, by their paths, sorted.
+var reportPaths = pathsOfReport()
+
+func pathsOfReport() []string {
+	paths := make(map[string]bool)
+	for prefix, t := range map[string]reflect.Type{"": reflect.TypeFor[event.Report](), "facts.": reflect.TypeFor[event.Facts]()} {
+		for i := range t.NumField() {
+			name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+			paths[prefix+name] = true
+		}
+	}
+	// These speak of the report itself, or are only a group.
+	for _, no := range []string{"facts", "containsNoStateSecrets", "imported", "reason", "duplicateOf"} {
+		delete(paths, no)
+	}
+	return slices.Sorted(maps.Keys(paths))
+}
