@@ -26,8 +26,10 @@ import (
 
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/httpedge"
 	"github.com/tocsin-project/tocsin/services/classifier"
+	"github.com/tocsin-project/tocsin/services/deadline"
 	"github.com/tocsin-project/tocsin/services/desk"
 	"github.com/tocsin-project/tocsin/services/intake"
 	"github.com/tocsin-project/tocsin/services/ledger"
@@ -46,25 +48,30 @@ type Config struct {
 	Monitor    string // its monitoring address, to ask whether it syncs every write
 	Unverified bool   // go on when that cannot be shown
 
+	// TimeScale is how much faster than the machine's the clock of drills runs,
+	// from the first report of a drill on; 0 and 1 are the machine's own.
+	TimeScale int
+
 	Clock clock.Clock
 	Log   *zap.Logger
 }
 
-// role is one service as it can be asked for with --role.
+// role is one service as it can be asked for with --role. It runs once in each
+// realm.
 type role struct {
-	name  string
-	run   func(*App, context.Context) error
-	serve bool // it answers requests
+	name string
+	run  func(*realm, context.Context) error
 }
 
 // roles is the table of services, in the order of a report's path. A new
 // service is a line here and a folder under services.
 var roles = []role{
-	{intake.Name, (*App).runIntake, true},
-	{classifier.Name, (*App).runClassifier, false},
-	{router.Name, (*App).runRouter, false},
-	{desk.Name, (*App).runDesk, true},
-	{ledger.Name, (*App).runLedger, true},
+	{intake.Name, (*realm).runIntake},
+	{classifier.Name, (*realm).runClassifier},
+	{router.Name, (*realm).runRouter},
+	{desk.Name, (*realm).runDesk},
+	{deadline.Name, (*realm).runDeadline},
+	{ledger.Name, (*realm).runLedger},
 }
 
 // Roles lists the names of the services.
@@ -82,7 +89,7 @@ type App struct {
 	lock     *os.File    // on the data folder
 	server   *bus.Server // nil with an existing NATS
 	nc       *nats.Conn
-	bus      *bus.Bus
+	realms   []*realm
 	listener net.Listener // nil without HTTP
 	stop     context.CancelFunc
 	ended    chan struct{}
@@ -108,14 +115,12 @@ func (a *App) start(ctx context.Context) (err error) {
 	if err := a.connect(ctx); err != nil {
 		return err
 	}
-	a.bus, err = bus.Open(ctx, a.nc, bus.Config{Clock: a.cfg.Clock, Log: a.cfg.Log, Unverified: a.cfg.Unverified})
-	if err != nil {
-		return err
+	for _, name := range []event.Realm{event.Real, event.Drill} {
+		if err := a.open(ctx, name); err != nil {
+			return err
+		}
 	}
-	if err := recordRules(ctx, a.bus, a.cfg.Clock, a.cfg.Rulebook); err != nil {
-		return err
-	}
-	if a.cfg.HTTPListen != "" && a.has(intake.Name) {
+	if a.cfg.HTTPListen != "" {
 		if a.listener, err = net.Listen("tcp", a.cfg.HTTPListen); err != nil {
 			return fmt.Errorf("http: %w", err)
 		}
@@ -184,17 +189,27 @@ func (a *App) run() {
 	ctx, stop := context.WithCancel(context.Background())
 	a.stop, a.ended = stop, make(chan struct{})
 	g, ctx := errgroup.WithContext(ctx)
-	for _, r := range roles {
-		if !a.has(r.name) {
-			continue
-		}
+	start := func(name string, run func(context.Context) error) {
 		g.Go(func() error {
-			err := r.run(a, ctx)
+			err := run(ctx)
 			if ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)) {
 				return nil
 			}
-			return fmt.Errorf("%s ended: %w", r.name, err)
+			return fmt.Errorf("%s ended: %w", name, err)
 		})
+	}
+	for _, realm := range a.realms {
+		if s, ok := realm.clock.(*clock.Scaled); ok {
+			start("drill's clock", func(ctx context.Context) error { return realm.startClock(ctx, s) })
+		}
+		for _, r := range roles {
+			if a.has(r.name) {
+				start(string(realm.name)+" "+r.name, func(ctx context.Context) error { return r.run(realm, ctx) })
+			}
+		}
+	}
+	if a.listener != nil {
+		start("http", a.serveHTTP)
 	}
 	go func() {
 		defer close(a.ended)
@@ -205,28 +220,36 @@ func (a *App) run() {
 // readyWait is how long the doors may take to open.
 const readyWait = 10 * time.Second
 
-// ready returns when every door answers.
+// ready returns when every service answers, in every realm.
 func (a *App) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyWait)
 	defer cancel()
-	for _, r := range roles {
-		if !r.serve || !a.has(r.name) {
-			continue
-		}
-		for {
-			if _, err := a.nc.Request("$SRV.PING."+r.name, nil, time.Second); err == nil {
-				break
+	for _, realm := range a.realms {
+		for _, r := range roles {
+			if !a.has(r.name) {
+				continue
 			}
-			select {
-			case <-time.After(20 * time.Millisecond):
-			case <-a.ended:
-				return a.err
-			case <-ctx.Done():
-				return fmt.Errorf("%s did not open its doors within %v", r.name, readyWait)
+			if err := a.answers(ctx, realm.bus.Service(r.name)); err != nil {
+				return err
 			}
 		}
 	}
 	return nil
+}
+
+func (a *App) answers(ctx context.Context, service string) error {
+	for {
+		if _, err := a.nc.Request("$SRV.PING."+service, nil, time.Second); err == nil {
+			return nil
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-a.ended:
+			return a.err
+		case <-ctx.Done():
+			return fmt.Errorf("%s did not answer within %v", service, readyWait)
+		}
+	}
 }
 
 // Wait returns when a service has failed, with its error, or when ctx ends.
@@ -253,15 +276,13 @@ func (a *App) Stop() {
 		case <-a.ended:
 		case <-time.After(stopWait):
 			// What still waits for the stream gets no answer; it is sent again.
-			a.bus.Close()
+			a.closeRealms()
 			<-a.ended
 		}
 		if a.listener != nil {
 			_ = a.listener.Close()
 		}
-		if a.bus != nil {
-			a.bus.Close()
-		}
+		a.closeRealms()
 		if a.nc != nil {
 			a.nc.Close()
 		}
@@ -290,20 +311,28 @@ func (a *App) HTTPAddr() string {
 	return "http://" + a.listener.Addr().String()
 }
 
-func (a *App) runIntake(ctx context.Context) error {
-	in := intake.New(intake.Deps{Bus: a.bus, Clock: a.cfg.Clock, Log: a.cfg.Log.Named(intake.Name), Register: a.cfg.Rulebook.Register})
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return in.Run(ctx) })
-	if a.listener != nil {
-		g.Go(func() error { return a.serveHTTP(ctx, in) })
+func (a *App) closeRealms() {
+	for _, r := range a.realms {
+		r.bus.Close()
 	}
-	return g.Wait()
 }
 
-func (a *App) serveHTTP(ctx context.Context, in *intake.Intake) error {
+// serveHTTP is every HTTP door: reports and a drill's reports where intake runs
+// here, and how this process is.
+func (a *App) serveHTTP(ctx context.Context) error {
 	mux := http.NewServeMux()
-	mux.Handle("POST /v1/reports", in.Handler())
-	mux.HandleFunc("/v1/reports", httpedge.MethodNotAllowed(http.MethodPost))
+	for _, r := range a.realms {
+		if r.intake == nil {
+			continue
+		}
+		path := "/v1/reports"
+		if r.name == event.Drill {
+			path = "/v1/exercise/reports"
+		}
+		mux.Handle("POST "+path, r.intake.Handler())
+		mux.HandleFunc(path, httpedge.MethodNotAllowed(http.MethodPost))
+	}
+	a.health(mux)
 	mux.HandleFunc("/", httpedge.NotFound)
 	srv := httpedge.Server(mux)
 	ended := make(chan error, 1)
@@ -316,20 +345,4 @@ func (a *App) serveHTTP(ctx context.Context, in *intake.Intake) error {
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	return errors.Join(srv.Shutdown(last), ctx.Err())
-}
-
-func (a *App) runClassifier(ctx context.Context) error {
-	return classifier.Run(ctx, classifier.Deps{Bus: a.bus, Clock: a.cfg.Clock, Rulebook: a.cfg.Rulebook})
-}
-
-func (a *App) runRouter(ctx context.Context) error {
-	return router.Run(ctx, router.Deps{Bus: a.bus, Clock: a.cfg.Clock, Register: a.cfg.Rulebook.Register})
-}
-
-func (a *App) runDesk(ctx context.Context) error {
-	return desk.Run(ctx, desk.Deps{Bus: a.bus, Clock: a.cfg.Clock, Register: a.cfg.Rulebook.Register})
-}
-
-func (a *App) runLedger(ctx context.Context) error {
-	return ledger.Run(ctx, ledger.Deps{Bus: a.bus, Clock: a.cfg.Clock, Log: a.cfg.Log.Named(ledger.Name), Dir: filepath.Join(a.cfg.Data, "index")})
 }

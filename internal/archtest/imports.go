@@ -28,7 +28,7 @@ var rooms = []room{
 	{"internal/interchange", list("internal/event internal/fault"), nil},
 	{"internal/httpedge", list("internal/event internal/fault"), nil},
 	{"internal/bus", list("internal/clock internal/event internal/fault"), list("internal/bus/bustest")},
-	{"internal/bus/bustest", list("internal/bus internal/clock"), nil},
+	{"internal/bus/bustest", list("internal/bus internal/clock internal/event"), nil},
 	{"internal/client", list("internal/event internal/fault"), list("internal/bus internal/bus/bustest internal/clock")},
 	{"services", nil, nil},
 	{"services/*",

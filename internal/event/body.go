@@ -157,6 +157,12 @@ func (s State) IsWithdrawn() bool {
 	return s.Withdrawn.Record != 0 && s.Withdrawn.After(s.Reported)
 }
 
+// Knows reports whether a fact is known, by its path.
+func (s State) Knows(path string) bool {
+	f, said := s.Fields[path]
+	return said && string(f.Value) != "null"
+}
+
 // Data renders what is known as the data of one report, as far as keep says of
 // each path. Facts that are not known are left out.
 func (s State) Data(keep func(path string) bool) (json.RawMessage, error) {
@@ -259,11 +265,14 @@ type Graded struct {
 	At       time.Time `json:"at"` // the moment that was graded: the cause's receipt, never before an earlier revision's
 	About    About     `json:"about"`
 	Assessment
-	Peak        Grade        `json:"peak"`
-	Change      Change       `json:"change"`
-	Withdrawal  *Withdrawal  `json:"withdrawal,omitempty"`
-	Facilities  []Facility   `json:"facilities"`
-	Duties      []Duty       `json:"duties"`         // all that the law demands now
+	Peak       Grade       `json:"peak"`
+	Change     Change      `json:"change"`
+	Withdrawal *Withdrawal `json:"withdrawal,omitempty"`
+	Facilities []Facility  `json:"facilities"`
+	Duties     []Duty      `json:"duties"` // all that the law demands now
+	// Look is when time alone next changes a decision: the grade under some
+	// statute, or a forward that goes without a person. Null: it does not.
+	Look        *time.Time   `json:"look,omitempty"`
 	Held        []Held       `json:"held,omitempty"` // of these, the forwards that await a person
 	Owed        []Obligation `json:"owed,omitempty"` // what the operator still owes
 	Told        []Told       `json:"told"`           // with this revision carried out

@@ -33,6 +33,8 @@ type Away struct {
 	Desk          string    `json:"desk"`
 	Since         time.Time `json:"since"`      // when the desk was last seen, or since when it could have been
 	Escalation    string    `json:"escalation"` // the one whose clock is the shortest
+	Operator      string    `json:"operator"`
+	Incident      string    `json:"incident"`
 	AcknowledgeBy time.Time `json:"acknowledgeBy"`
 	At            time.Time `json:"at"`
 	Next          string    `json:"next,omitempty"`

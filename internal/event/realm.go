@@ -40,3 +40,11 @@ func (r Realm) Stream(name string) string {
 	}
 	return "EXERCISE_" + name
 }
+
+// source is the CloudEvents source of the realm's records.
+func (r Realm) source() string {
+	if r == Real {
+		return "urn:tocsin:ledger"
+	}
+	return "urn:tocsin:" + string(r)
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -15,7 +16,7 @@ import (
 const Format = "1"
 
 // Headers of a record. A record is itself a CloudEvent in the binary mode of
-// the NATS binding; Salt and Digest are ours.
+// the NATS binding; Salt, Digest and Due are ours.
 const (
 	headerSpec    = "ce-specversion"
 	headerID      = "ce-id"
@@ -26,6 +27,7 @@ const (
 	headerFormat  = "Tocsin-Format"
 	headerSalt    = "Tocsin-Salt"
 	headerDigest  = "Tocsin-Digest"
+	headerDue     = "Tocsin-Due" // of a timer; the engine copies it when the timer comes due
 )
 
 // Record is one entry of the ledger, or of the rejected, before it is stored.
@@ -61,13 +63,16 @@ func RawRecord(subject string, now time.Time, digest string, data []byte) Record
 	return Record{Subject: subject, Time: now, Digest: digest, Salt: hex.EncodeToString(salt[:]), Data: data}
 }
 
-// Message renders the record for the wire.
-func (r Record) Message() *nats.Msg {
+// Message renders the record for the wire. Its headers show the realm as its
+// subject does, so that a record of a drill that is taken out of its stream is
+// never taken for a real one.
+func (r Record) Message(realm Realm) *nats.Msg {
+	subject := realm.Wire(r.Subject)
 	h := nats.Header{
 		headerSpec:    {"1.0"},
-		headerID:      {r.Subject},
-		headerSource:  {"urn:tocsin:ledger"},
-		headerType:    {"tocsin." + typeOf(r.Subject) + ".v" + Format},
+		headerID:      {subject},
+		headerSource:  {realm.source()},
+		headerType:    {"tocsin." + realm.Wire(typeOf(r.Subject)) + ".v" + Format},
 		headerTime:    {r.Time.UTC().Format(time.RFC3339Nano)},
 		headerContent: {"application/json"},
 		headerFormat:  {Format},
@@ -76,10 +81,16 @@ func (r Record) Message() *nats.Msg {
 	if r.Digest != "" {
 		h[headerDigest] = []string{r.Digest}
 	}
-	return &nats.Msg{Subject: r.Subject, Header: h, Data: r.Data}
+	if !r.Due.IsZero() {
+		h[headerDue] = []string{r.Due.UTC().Format(time.RFC3339Nano)}
+	}
+	return &nats.Msg{Subject: subject, Header: h, Data: r.Data}
 }
 
 func typeOf(subject string) string {
+	if strings.HasPrefix(subject, "timer.") {
+		return "timer"
+	}
 	switch a := ParseSubject(subject); a.Kind {
 	case "":
 		return "rejected"
@@ -90,12 +101,14 @@ func typeOf(subject string) string {
 	}
 }
 
-// ReadStored is the inverse of Message, for what a stream delivers. It never
-// fails: a foreign message is a record without stamps.
+// ReadStored is the inverse of Message, for what a stream delivers; the subject
+// is the plain one. It never fails: a foreign message is a record without
+// stamps.
 func ReadStored(subject string, h nats.Header, data []byte, seq uint64, at time.Time) Stored {
 	t, _ := time.Parse(time.RFC3339Nano, h.Get(headerTime))
+	due, _ := time.Parse(time.RFC3339Nano, h.Get(headerDue))
 	return Stored{
-		Record:   Record{Subject: subject, Time: t.UTC(), Digest: h.Get(headerDigest), Salt: h.Get(headerSalt), Data: data},
+		Record:   Record{Subject: subject, Time: t.UTC(), Digest: h.Get(headerDigest), Salt: h.Get(headerSalt), Due: due.UTC(), Data: data},
 		Sequence: seq, StoredAt: at.UTC(),
 	}
 }

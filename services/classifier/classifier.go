@@ -1,8 +1,10 @@
-// Package classifier grades incidents. It folds every report of an incident, in
-// ledger order, into what is known of it, and writes one record a report:
+// Package classifier grades incidents. It folds every cause of an incident (a
+// report, a moment at which time alone changes something, a desk's act), in
+// ledger order, into what is known of it, and writes one record a cause:
 // incident.graded, with the merged facts, the grade under each statute, and
-// every decision that follows (duties, desks, due times, who was told).
-// Nothing after it decides again.
+// every decision that follows (duties, desks, due times, who was told, what is
+// still owed). Nothing after it decides again. A moment that changes nothing
+// makes no record.
 //
 // One history for each incident: revisions are literal subjects, so the ledger
 // takes each number once. A revision that somebody else wrote first is read and
@@ -35,6 +37,12 @@ type Deps struct {
 	Rulebook Rulebook
 }
 
+// causes are the records that may make a revision.
+var causes = []string{
+	event.AllAccepted, event.AllElapsed,
+	event.AllDetermined, event.AllAsked, event.AllConfirmed, event.AllTransferred,
+}
+
 // Run grades until ctx ends.
 func Run(ctx context.Context, d Deps) error {
 	h := &handler{deps: d, last: map[string]*event.Graded{}, aside: map[string][]uint64{}}
@@ -42,7 +50,7 @@ func Run(ctx context.Context, d Deps) error {
 		return err
 	}
 	return d.Bus.Follow(ctx, bus.Follower{
-		Name: Name, Subjects: []string{event.AllAccepted},
+		Name: Name, Subjects: causes,
 		Handler: h,
 		Key:     incidentOf,
 		GiveUp:  d.Rulebook.Register.GiveUp(Name, d.Clock),
@@ -103,12 +111,12 @@ func (h *handler) recall(ctx context.Context) error {
 // Handle makes the next revision of the record's incident, or nothing when the
 // record is folded already.
 func (h *handler) Handle(ctx context.Context, in event.Stored) ([]event.Record, error) {
-	a, err := event.Decode[event.Accepted](in)
+	body, err := decodeCause(in)
 	if err != nil {
 		return nil, err
 	}
 	key := incidentOf(in)
-	last, err := h.load(ctx, key, a.Type)
+	last, err := h.load(ctx, key, body)
 	if err != nil {
 		return nil, err
 	}
@@ -121,8 +129,8 @@ func (h *handler) Handle(ctx context.Context, in event.Stored) ([]event.Record, 
 		// What failed here may have been folded by another instance.
 		aside = union(last.Aside, slices.DeleteFunc(slices.Clone(aside), folded))
 	}
-	next, err := h.revise(ctx, last, in.Sequence, a, without(aside, in.Sequence))
-	if err != nil {
+	next, err := h.revise(ctx, last, in.Sequence, body, without(aside, in.Sequence))
+	if err != nil || next == nil {
 		return nil, err
 	}
 	record, err := event.NewRecord(event.GradedSubject(next.Operator, next.Incident, next.Revision), h.deps.Clock.Now(), "", next)
@@ -140,31 +148,35 @@ func (h *handler) Handle(ctx context.Context, in event.Stored) ([]event.Record, 
 // revise makes the next revision. What was set aside is tried once more with
 // it, since the register may have been mended meanwhile; where that still
 // fails, the report in hand is folded without.
-func (h *handler) revise(ctx context.Context, last *event.Graded, seq uint64, a *event.Accepted, aside []uint64) (*event.Graded, error) {
+func (h *handler) revise(ctx context.Context, last *event.Graded, seq uint64, body any, aside []uint64) (*event.Graded, error) {
 	if len(aside) > 0 {
-		if next := h.mend(ctx, last, seq, a, aside); next != nil {
+		if next := h.mend(ctx, last, seq, body, aside); next != nil {
 			return next, nil
 		}
 	}
-	return h.deps.Rulebook.Revise(last, seq, a, aside)
+	return h.deps.Rulebook.Revise(last, seq, body, aside)
 }
 
 // mend makes the next revision with what was set aside folded in, or returns
 // nil: what failed before must not take the report in hand with it.
-func (h *handler) mend(ctx context.Context, last *event.Graded, seq uint64, a *event.Accepted, aside []uint64) (next *event.Graded) {
+func (h *handler) mend(ctx context.Context, last *event.Graded, seq uint64, body any, aside []uint64) (next *event.Graded) {
 	defer func() {
 		if recover() != nil {
 			next = nil
 		}
 	}()
-	mended := event.Graded{Operator: a.Operator, Incident: a.Incident}
+	c, err := causeOf(seq, body)
+	if err != nil {
+		return nil
+	}
+	mended := event.Graded{Operator: c.operator, Incident: c.incident}
 	if last != nil {
 		mended = *last
 	}
 	var changed []string
 	var rest []uint64
 	for _, missed := range aside {
-		state, paths, err := h.foldAgain(ctx, mended.State, missed)
+		state, paths, err := h.foldAgain(ctx, &mended, missed)
 		if err != nil {
 			rest = append(rest, missed)
 			continue
@@ -174,32 +186,37 @@ func (h *handler) mend(ctx context.Context, last *event.Graded, seq uint64, a *e
 	if len(rest) == len(aside) {
 		return nil
 	}
-	next, err := h.deps.Rulebook.Revise(&mended, seq, a, rest)
-	if err != nil {
+	next, err = h.deps.Rulebook.Revise(&mended, seq, body, rest)
+	if err != nil || next == nil {
 		return nil
 	}
 	next.Cause.Changed = union(changed, next.Cause.Changed)
 	return next
 }
 
-func (h *handler) foldAgain(ctx context.Context, state event.State, seq uint64) (event.State, []string, error) {
+func (h *handler) foldAgain(ctx context.Context, g *event.Graded, seq uint64) (event.State, []string, error) {
 	stored, err := h.deps.Bus.Get(ctx, seq)
 	if err != nil {
-		return state, nil, err
+		return g.State, nil, err
 	}
-	report, err := event.Decode[event.Accepted](stored)
+	body, err := decodeCause(stored)
 	if err != nil {
-		return state, nil, err
+		return g.State, nil, err
 	}
-	return fold(state, seq, report)
+	c, err := causeOf(seq, body)
+	if err != nil {
+		return g.State, nil, err
+	}
+	return h.deps.Rulebook.fold(g, c)
 }
 
 // load returns the last revision of an incident. A first report of an incident
 // that is not in the cache is taken for new without asking: where that is
 // wrong, the ledger refuses its revision 1, and the incident is read.
-func (h *handler) load(ctx context.Context, key, reportType string) (*event.Graded, error) {
+func (h *handler) load(ctx context.Context, key string, body any) (*event.Graded, error) {
 	last, met := h.last[key]
-	if last != nil || !met && reportType == event.TypeInitial {
+	report, _ := body.(*event.Accepted)
+	if last != nil || !met && report != nil && report.Type == event.TypeInitial {
 		return last, nil
 	}
 	stored, err := h.deps.Bus.Last(ctx, "incident.graded."+key+".*")

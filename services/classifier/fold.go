@@ -35,6 +35,9 @@ func fold(state event.State, seq uint64, a *event.Accepted) (event.State, []stri
 	} else {
 		next.Reported = later(stamp, next.Reported)
 	}
+	if a.Type == event.TypeFinal {
+		next.Final = later(stamp, next.Final)
+	}
 	switch imported := string(fields["imported"]); {
 	case imported == "true":
 		next.Archived = true

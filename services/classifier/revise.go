@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/register"
@@ -18,67 +17,132 @@ type Rulebook struct {
 	Register *register.Register
 }
 
-// Revise folds one report into an incident and decides everything that follows:
-// the grade under each statute, the duties, who is told what. It is pure. The
-// moment that it grades is the report's receipt, but never before the moment of
-// prev: what is folded late must not turn time back. prev is nil for the first
-// report. aside are causes before this one that could not be folded.
-func (rb Rulebook) Revise(prev *event.Graded, seq uint64, a *event.Accepted, aside []uint64) (*event.Graded, error) {
+// Revise folds one cause into an incident and decides everything that follows:
+// the grade under each statute, the duties, who is told what, what is still
+// owed, and when time alone will next change any of it. It is pure. body is
+// *event.Accepted, *event.Elapsed or *event.DeskAct; prev is nil for the first
+// one; aside are causes before this one that could not be folded.
+//
+// The moment that it grades is the cause's own (a report's receipt), but never
+// before the moment of prev: what is folded late must not turn time back. A
+// moment that changes nothing makes no revision: the result is nil.
+func (rb Rulebook) Revise(prev *event.Graded, seq uint64, body any, aside []uint64) (*event.Graded, error) {
+	c, err := causeOf(seq, body)
+	if err != nil {
+		return nil, err
+	}
 	if prev == nil {
-		prev = &event.Graded{Operator: a.Operator, Incident: a.Incident}
+		if c.report == nil {
+			return nil, fmt.Errorf("no report of %s/%s has been graded yet", c.operator, c.incident)
+		}
+		prev = &event.Graded{Operator: c.operator, Incident: c.incident}
 	}
-	state, changed, err := fold(prev.State, seq, a)
+	state, changed, err := rb.fold(prev, c)
 	if err != nil {
 		return nil, err
 	}
-	data, err := state.Data(func(string) bool { return true })
+	v, err := rb.view(c.operator, state)
 	if err != nil {
 		return nil, err
 	}
-	report, err := event.ParseReport(data)
-	if err != nil {
-		return nil, err
-	}
-	report.Imported = state.IsImported()
-	op, ok := rb.Register.Operator(a.Operator)
-	if !ok {
-		return nil, fmt.Errorf("operator %q is not in the register", a.Operator)
-	}
-	c, err := op.Case(named(report), report)
-	if err != nil {
-		return nil, err
-	}
-	received := a.ReceivedAt.UTC()
-	at := received
+	at := c.at
 	if prev.At.After(at) {
 		at = prev.At
 	}
 	packs := rb.Statutes.InForce(at)
 	g := &event.Graded{
-		Operator: a.Operator, Incident: a.Incident, Revision: prev.Revision + 1,
-		Through: max(prev.Through, seq), Aside: aside,
-		Cause: event.Cause{Record: seq, Type: a.Type, Report: a.Report, At: received, Changed: changed},
-		At:    at, About: report.About, State: state,
-		Assessment: packs.Assess(c, at),
-		Facilities: facilities(c.Facilities),
+		Operator: c.operator, Incident: c.incident, Revision: prev.Revision + 1,
+		Through: max(prev.Through, seq), Aside: aside, Cause: c.record(changed),
+		At: at, About: v.report.About, State: state,
+		Assessment: packs.Assess(v.Case, at),
+		Facilities: facilities(v.Facilities),
 		Rules:      rulesOf(packs, rb.Register),
 	}
 	g.Peak = max(prev.Peak, g.Grade)
-	if state.IsWithdrawn() {
-		g.Withdrawal = new(event.Withdrawal)
-		if err := json.Unmarshal(state.Withdrawn.Value, g.Withdrawal); err != nil {
-			return nil, fmt.Errorf("the withdrawal: %w", err)
-		}
-		g.Next = nil // what is withdrawn does not grow
-	} else {
-		r := router{rb: rb, op: op, prev: prev, report: report, received: received}
-		if g.Duties, err = r.duties(packs.Owed(c, g.Assessment, at)); err != nil {
-			return nil, err
-		}
+	if err := rb.decide(prev, g, c, v, packs); err != nil {
+		return nil, err
+	}
+	if _, moment := body.(*event.Elapsed); moment && !moved(prev, g) {
+		return nil, nil
 	}
 	g.Change = change(prev, g)
 	rb.tell(prev, g)
 	return g, nil
+}
+
+// view is an incident as the law sees it: the merged report, and the case that
+// it makes with the register.
+type view struct {
+	statute.Case
+	op     *register.Operator
+	report event.Report
+}
+
+func (rb Rulebook) view(operator string, state event.State) (view, error) {
+	var v view
+	data, err := state.Data(func(string) bool { return true })
+	if err != nil {
+		return v, err
+	}
+	if v.report, err = event.ParseReport(data); err != nil {
+		return v, err
+	}
+	v.report.Imported = state.IsImported()
+	var ok bool
+	if v.op, ok = rb.Register.Operator(operator); !ok {
+		return v, fmt.Errorf("operator %q is not in the register", operator)
+	}
+	if v.Case, err = v.op.Case(named(v.report), v.report); err != nil {
+		return v, err
+	}
+	if d := state.Determined; d != nil {
+		v.Determined = &statute.Determination{Grade: d.Grade, Over: d.Over}
+	}
+	return v, nil
+}
+
+// decide finds the duties, the forwards that await a person, what the operator
+// owes, and when to look again. What is withdrawn does not grow and is not
+// owed.
+func (rb Rulebook) decide(prev, g *event.Graded, c cause, v view, packs *statute.Set) (err error) {
+	if g.State.IsWithdrawn() {
+		g.Next = nil
+		g.Withdrawal = new(event.Withdrawal)
+		if err := json.Unmarshal(g.State.Withdrawn.Value, g.Withdrawal); err != nil {
+			return fmt.Errorf("the withdrawal: %w", err)
+		}
+		return nil
+	}
+	r := router{rb: rb, op: v.op, prev: prev, report: v.report, received: c.at}
+	if prev.Look != nil && !prev.Look.After(g.At) {
+		before, err := rb.view(g.Operator, prev.State)
+		if err != nil {
+			return err
+		}
+		r.crossed = rb.crossed(prev, before.Case, v.Case, g.At)
+	}
+	if g.Duties, err = r.duties(packs.Owed(v.Case, g.Assessment, g.At)); err != nil {
+		return err
+	}
+	rb.hold(prev, g, c.at)
+	g.Owed = rb.owed(prev, g, v.report, packs.FollowUps(v.Case, g.Assessment, g.At))
+	if v.report.Imported {
+		return nil // it starts no clock
+	}
+	g.Look = packs.NextRise(v.Case, g.At)
+	for _, h := range g.Held {
+		if until := h.Until; g.Look == nil || until.Before(*g.Look) {
+			g.Look = &until
+		}
+	}
+	return nil
+}
+
+// moved reports whether anything that was decided differs from the revision
+// before.
+func moved(prev, g *event.Graded) bool {
+	return g.Grade != prev.Grade || !slices.Equal(g.Statutes, prev.Statutes) ||
+		len(g.Duties) != len(prev.Duties) || len(g.Held) != len(prev.Held)
 }
 
 // named lists the facilities that a report names, those of its outages among
@@ -109,112 +173,12 @@ func rulesOf(packs *statute.Set, r *register.Register) event.Rules {
 	return rules
 }
 
-// router turns what is owed into duties between names of the register.
-type router struct {
-	rb       Rulebook
-	op       *register.Operator
-	prev     *event.Graded
-	report   event.Report
-	received time.Time
-}
-
-// duties resolves the parties, counts the due times and joins what differs by
-// the facility alone. What is owed already keeps its due time; a facility named
-// later has its own. The duty due first stands first.
-func (r router) duties(owed []statute.Owed) ([]event.Duty, error) {
-	var out []event.Duty
-	for _, o := range owed {
-		f, _ := r.op.Facility(o.Facility.ID)
-		from, err := r.rb.Register.Party(o.Rule.From, r.op, f)
-		if err != nil {
-			return nil, fmt.Errorf("duty %s/%s: %w", o.Statute.ID, o.Rule.ID, err)
-		}
-		to, err := r.rb.Register.Party(o.Rule.To, r.op, f)
-		if err != nil {
-			return nil, fmt.Errorf("duty %s/%s: %w", o.Statute.ID, o.Rule.ID, err)
-		}
-		same := func(d event.Duty) bool {
-			return d.Statute == o.Statute.ID && d.Duty == o.Rule.ID && d.From == from && d.Desk == to
-		}
-		due, strict := r.due(o.Rule)
-		if i := slices.IndexFunc(r.prev.Duties, func(d event.Duty) bool { return same(d) && slices.Contains(d.Facilities, f.ID) }); i >= 0 {
-			due, strict = r.prev.Duties[i].DueAt, r.prev.Duties[i].StrictDueAt
-		}
-		if i := slices.IndexFunc(out, func(d event.Duty) bool {
-			return same(d) && compareDue(d.DueAt, due) == 0 && compareDue(d.StrictDueAt, strict) == 0
-		}); i >= 0 {
-			out[i].Facilities = append(out[i].Facilities, f.ID)
-			continue
-		}
-		d := event.Duty{
-			Statute: o.Statute.ID, Duty: o.Rule.ID, From: from, Desk: to, Act: o.Rule.Act,
-			Facilities: []string{f.ID}, DueAt: due, StrictDueAt: strict, Items: o.Rule.Items,
-			Citation: o.Rule.Citation, Quote: o.Rule.Quote, Confidence: o.Rule.Confidence,
-		}
-		if desk, ok := r.rb.Register.Desk(from); ok {
-			d.OnBehalf = &event.OnBehalf{ActedBy: "tocsin", Authority: desk.Authority}
-		}
-		out = append(out, d)
-	}
-	slices.SortStableFunc(out, func(a, b event.Duty) int { return compareDue(a.DueAt, b.DueAt) })
-	return out, nil
-}
-
-// due counts a duty's limit. The first report that tells of the discovery counts
-// from it, which is the operator's claim and at most the receipt; a regrade that
-// first makes a duty arise counts from what made it arise, with the strict
-// reading, from discovery, beside it. "Promptly" has no limit, and an import
-// starts no clock.
-func (r router) due(rule *statute.DutyRule) (due, strict *time.Time) {
-	if rule.Within == nil || r.report.Imported {
-		return nil, nil
-	}
-	within := time.Duration(*rule.Within)
-	after := func(t time.Time) *time.Time { t = t.Add(within).UTC(); return &t }
-	switch rule.Clock {
-	case statute.ClockDiscovered:
-		if r.report.DiscoveredAt == nil {
-			return after(r.received), nil
-		}
-		discovered := *r.report.DiscoveredAt
-		if discovered.After(r.received) {
-			discovered = r.received
-		}
-		if _, told := r.prev.State.Fields["discoveredAt"]; !told {
-			return after(discovered), nil
-		}
-		return after(r.received), after(discovered)
-	case statute.ClockHandled:
-		if r.report.HandledAt == nil {
-			return nil, nil
-		}
-		return after(*r.report.HandledAt), nil
-	default: // reported to the one who passes it on, or graded: both are now
-		return after(r.received), nil
-	}
-}
-
-func compareDue(a, b *time.Time) int {
-	switch {
-	case a == nil && b == nil:
-		return 0
-	case a == nil:
-		return 1
-	case b == nil:
-		return -1
-	}
-	return a.Compare(*b)
-}
-
 // change says how the grade moved and which criteria moved it.
 func change(prev, g *event.Graded) event.Change {
 	c := event.Change{From: prev.Grade, To: g.Grade, Kind: event.ChangeUnchanged}
 	before, after := criteria(prev.Hits), criteria(g.Hits)
 	c.Lost, c.Gained = minus(before, after), minus(after, before)
-	c.Reason = fmt.Sprintf("%s %s", strings.Split(g.Cause.Type, ".")[2], g.Cause.Report)
-	if len(g.Cause.Changed) > 0 {
-		c.Reason += ": " + strings.Join(g.Cause.Changed, ", ")
-	}
+	c.Reason = reason(g)
 	switch {
 	case g.Withdrawal != nil && prev.Withdrawal == nil:
 		c.Kind, c.Reason = event.ChangeWithdrawn, g.Withdrawal.Reason
@@ -231,6 +195,24 @@ func change(prev, g *event.Graded) event.Change {
 		c.Kind = event.ChangeLowered
 	}
 	return c
+}
+
+// reason says in a few words what made the revision.
+func reason(g *event.Graded) string {
+	kind := strings.Split(g.Cause.Type, ".")[2]
+	switch kind {
+	case event.KindElapsed:
+		return "time has passed"
+	case event.KindDetermined:
+		return "determined by " + g.Cause.Desk + ": " + g.State.Determined.Reason
+	case event.KindAsked, event.KindConfirmed, event.KindTransferred:
+		return kind + " by " + g.Cause.Desk
+	}
+	out := kind + " " + g.Cause.Report
+	if len(g.Cause.Changed) > 0 {
+		out += ": " + strings.Join(g.Cause.Changed, ", ")
+	}
+	return out
 }
 
 func criteria(hits []event.Hit) []string {

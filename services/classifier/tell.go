@@ -2,17 +2,19 @@ package classifier
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
 // tell decides which desks this revision reaches: those newly owed, with their
-// duties, and every desk told before, as an update where no duty is new. A desk
-// once told is told of every later revision, also when the grade falls or the
-// incident is withdrawn: nothing is recalled in silence. What is imported
+// duties, those to which it was handed on, and every desk told before, as an
+// update where no duty is new. A desk once told is told of every later
+// revision, also when the grade falls or the incident is withdrawn: nothing is
+// recalled in silence. Only what changes nothing for the others (a question to
+// the operator, a confirmed forward) is not news to them. What is imported
 // starts no clock, not even the house's.
 func (rb Rulebook) tell(prev, g *event.Graded) {
-	imported := g.State.IsImported()
 	g.Told = slices.Clone(prev.Told)
 	for i := range g.Told {
 		g.Told[i].Duties = slices.Clone(g.Told[i].Duties)
@@ -22,7 +24,7 @@ func (rb Rulebook) tell(prev, g *event.Graded) {
 		e := event.Escalation{Desk: id, Act: event.ActUpdate, From: g.Operator, Duties: []event.Duty{}}
 		told := toldOf(g, id)
 		for _, d := range g.Duties {
-			if d.Desk != id {
+			if d.Desk != id || isHeld(g, d) {
 				continue
 			}
 			if add(told, d) {
@@ -31,38 +33,104 @@ func (rb Rulebook) tell(prev, g *event.Graded) {
 				e.Standing = append(e.Standing, d)
 			}
 		}
+		e.Transfer = handedOn(g, told)
+		e.Held = heldBy(g, id)
 		switch {
 		case len(e.Duties) > 0:
 			e.From, e.Act = e.Duties[0].From, e.Duties[0].Act
+		case e.Transfer != nil:
+			e.From, e.Act = e.Transfer.From, event.ActTransfer
+		case isQuiet(prev, g) && told.Since != g.Revision:
+			continue
 		case len(e.Standing) > 0:
 			e.From = e.Standing[0].From
 		}
-		if desk, ok := rb.Register.Desk(id); ok {
-			e.Designated = desk.Designated
-			if desk.Acknowledge > 0 && !imported {
-				e.AcknowledgeWithin = &desk.Acknowledge
-			}
-		}
-		if !imported {
-			e.AcknowledgeDefault = &rb.Register.Acknowledge
-		}
+		e.Items = told.Items
+		rb.target(g, &e)
 		g.Escalations = append(g.Escalations, e)
 	}
 }
 
-// desksOf lists the desks that are owed something or were told before, each
-// once, the one whose duty is due first in front.
-func desksOf(g *event.Graded) []string {
-	var out []string
-	for _, d := range g.Duties {
-		if !slices.Contains(out, d.Desk) {
-			out = append(out, d.Desk)
+// target sets by when the house wants the desk to acknowledge, and whether its
+// department has named this channel.
+func (rb Rulebook) target(g *event.Graded, e *event.Escalation) {
+	imported := g.State.IsImported()
+	if desk, ok := rb.Register.Desk(e.Desk); ok {
+		e.Designated = desk.Designated
+		if desk.Acknowledge > 0 && !imported {
+			e.AcknowledgeWithin = &desk.Acknowledge
 		}
 	}
-	for _, t := range g.Told {
-		if !slices.Contains(out, t.Desk) {
-			out = append(out, t.Desk)
+	if !imported {
+		e.AcknowledgeDefault = &rb.Register.Acknowledge
+	}
+}
+
+// isQuiet reports whether the revision changes nothing for a desk that is not
+// newly owed anything.
+func isQuiet(prev, g *event.Graded) bool {
+	switch strings.Split(g.Cause.Type, ".")[2] {
+	case event.KindAsked, event.KindConfirmed, event.KindTransferred:
+		return true
+	case event.KindElapsed:
+		return slices.Equal(g.Statutes, prev.Statutes)
+	}
+	return false
+}
+
+// handedOn returns the transfer that this revision carries out for a desk, or
+// nil. The desk may read what the one that hands on may read.
+func handedOn(g *event.Graded, told *event.Told) *event.Transfer {
+	for i := range g.State.Transferred {
+		t := &g.State.Transferred[i]
+		if t.To != told.Desk || t.Record != g.Cause.Record {
+			continue
 		}
+		var items []string
+		if i := slices.IndexFunc(g.Told, func(from event.Told) bool { return from.Desk == t.From }); i >= 0 {
+			items = g.Told[i].Items
+		}
+		if len(told.Duties) > 0 {
+			items = both(told.Items, items)
+		}
+		told.Items, told.By = items, t.From
+		return t
+	}
+	return nil
+}
+
+func heldBy(g *event.Graded, desk string) (held []event.Held) {
+	for _, h := range g.Held {
+		if h.Desk == desk {
+			held = append(held, h)
+		}
+	}
+	return held
+}
+
+// desksOf lists the desks that are owed something, hold a forward, are handed
+// the incident or were told before, each once, the one whose duty is due first
+// in front.
+func desksOf(g *event.Graded) []string {
+	var out []string
+	add := func(desk string) {
+		if !slices.Contains(out, desk) {
+			out = append(out, desk)
+		}
+	}
+	for _, d := range g.Duties {
+		if !isHeld(g, d) {
+			add(d.Desk)
+		}
+	}
+	for _, h := range g.Held {
+		add(h.Desk)
+	}
+	for _, t := range g.State.Transferred {
+		add(t.To)
+	}
+	for _, t := range g.Told {
+		add(t.Desk)
 	}
 	return out
 }
@@ -81,6 +149,11 @@ func toldOf(g *event.Graded, desk string) *event.Told {
 // add notes that the desk is told under a duty, and reports whether that is
 // new for any of its facilities.
 func add(t *event.Told, d event.Duty) (fresh bool) {
+	if len(t.Duties) == 0 && t.By == "" {
+		t.Items = d.Items
+	} else {
+		t.Items = both(t.Items, d.Items)
+	}
 	for _, f := range d.Facilities {
 		key := d.Statute + "/" + d.Duty + "/" + d.From + "/" + f
 		if !slices.Contains(t.Duties, key) {
@@ -89,4 +162,12 @@ func add(t *event.Told, d event.Duty) (fresh bool) {
 		}
 	}
 	return fresh
+}
+
+// both is what two lists of items allow together; nil allows all.
+func both(a, b []string) []string {
+	if a == nil || b == nil {
+		return nil
+	}
+	return union(a, b)
 }

@@ -11,17 +11,20 @@
 // Intake knows no incident: it checks a report by itself and against the
 // register, and what it takes does not depend on what came before. Only a
 // warning on the receipt does: that a report adds to an incident which nobody
-// has reported yet.
+// has reported yet. The clock of the receipt is ours; a sender's clock that
+// differs is seen and said, and moves nothing.
 package intake
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -45,6 +48,9 @@ type Deps struct {
 	Clock    clock.Clock
 	Log      *zap.Logger
 	Register *register.Register
+	// Late finds the duties that a report, taken by itself, was late for when it
+	// came.
+	Late func(*event.Accepted) ([]event.Lateness, error)
 }
 
 // Intake takes reports.
@@ -109,17 +115,19 @@ type submission struct {
 func (in *Intake) take(ctx context.Context, subs []submission) ([]event.Receipt, error) {
 	receipts := make([]event.Receipt, len(subs))
 	var records []event.Record
-	var indices []int // of the submissions behind records
+	var taken []*event.Accepted // as records
+	var indices []int           // of the submissions behind records
 	for i, s := range subs {
 		if faults := in.faultsOf(s); len(faults) > 0 || s.err != nil {
 			receipts[i] = in.rejection(s, faults)
 			continue
 		}
-		r, err := in.record(s)
+		a := in.accepted(s)
+		r, err := event.NewRecord(event.AcceptedSubject(a.Operator, a.Incident, a.Source, a.Report), a.ReceivedAt, a.Digest, a)
 		if err != nil {
 			return nil, err
 		}
-		records, indices = append(records, r), append(indices, i)
+		records, taken, indices = append(records, r), append(taken, a), append(indices, i)
 	}
 	results, err := in.deps.Bus.Commit(ctx, records)
 	if err != nil {
@@ -127,7 +135,7 @@ func (in *Intake) take(ctx context.Context, subs []submission) ([]event.Receipt,
 	}
 	for k, res := range results {
 		i := indices[k]
-		if receipts[i], err = in.receipt(subs[i], records[k], res); err != nil {
+		if receipts[i], err = in.receipt(subs[i], taken[k], res); err != nil {
 			return nil, err
 		}
 		in.warn(ctx, subs[i].event, &receipts[i])
@@ -179,36 +187,72 @@ func Check(reg *register.Register, operator string, names event.Names) []fault.D
 	return faults
 }
 
-func (in *Intake) record(s submission) (event.Record, error) {
-	e, now := s.event, in.deps.Clock.Now()
-	a := event.Accepted{
+// accepted is what is kept of a report that is taken.
+func (in *Intake) accepted(s submission) *event.Accepted {
+	e := s.event
+	a := &event.Accepted{
 		Operator: s.operator, Incident: e.Subject, Report: e.ID, Source: e.Source, Type: e.Type,
-		ReceivedAt: now, Digest: e.Digest, Event: e.Raw,
+		ReceivedAt: in.deps.Clock.Now(), Digest: e.Digest, Event: e.Raw,
 	}
 	if !e.Time.IsZero() {
 		a.SentAt = &e.Time
 	}
-	return event.NewRecord(event.AcceptedSubject(a.Operator, a.Incident, a.Source, a.Report), now, e.Digest, a)
+	a.Warnings = in.skew(a)
+	var err error
+	if a.Late, err = in.deps.Late(a); err != nil {
+		// It is the classifier's to find out what is wrong with it; a report is
+		// not lost for want of a remark on its receipt.
+		in.deps.Log.Warn("the lateness of a report could not be found", zap.Error(err))
+	}
+	return a
+}
+
+// skew says by how much the sender's clock differs from ours, where that is
+// more than the register allows, and that a discovery lies in the future.
+func (in *Intake) skew(a *event.Accepted) (warnings []fault.Detail) {
+	allowed := time.Duration(in.deps.Register.ClockTolerance)
+	warn := func(path, format string, args ...any) {
+		warnings = append(warnings, fault.Detail{Path: path, Message: fmt.Sprintf(format, args...)})
+	}
+	if a.SentAt != nil {
+		switch ahead := a.SentAt.Sub(a.ReceivedAt); {
+		case ahead > allowed:
+			warn("$.time", "is %s after the receipt: the sender's clock is wrong; the receipt counts", event.FormatDuration(ahead))
+		case -ahead > allowed:
+			warn("$.time", "is %s before the receipt: the sender's clock is wrong or the report was held up; the receipt counts", event.FormatDuration(-ahead))
+		}
+	}
+	var e struct {
+		Data struct {
+			DiscoveredAt *time.Time `json:"discoveredAt"`
+		} `json:"data"`
+	}
+	if err := json.Unmarshal(a.Event, &e); err == nil && e.Data.DiscoveredAt != nil && e.Data.DiscoveredAt.Sub(a.ReceivedAt) > 0 {
+		warn("$.data.discoveredAt", "is after the receipt, and counts as the receipt")
+	}
+	return warnings
 }
 
 // receipt says what became of a report that was well formed.
-func (in *Intake) receipt(s submission, r event.Record, res bus.Result) (event.Receipt, error) {
+func (in *Intake) receipt(s submission, a *event.Accepted, res bus.Result) (event.Receipt, error) {
 	out := event.Receipt{
 		Status: event.StatusAccepted, Operator: s.operator, Incident: s.event.Subject, Report: s.event.ID,
-		Record: res.Sequence, Digest: s.event.Digest, ReceivedAt: &r.Time, Durability: in.deps.Bus.Durability(),
+		Record: res.Sequence, Digest: s.event.Digest, Durability: in.deps.Bus.Durability(),
+		Exercise: in.deps.Bus.Realm() == event.Drill,
 	}
-	if res.Existing == nil {
-		return out, nil
+	stands := a
+	if res.Existing != nil {
+		first, err := event.Decode[event.Accepted](*res.Existing)
+		if err != nil {
+			return out, err
+		}
+		stands, out.Status = first, event.StatusDuplicate
+		if first.Digest != s.event.Digest || first.Type != s.event.Type {
+			out.Status = event.StatusConflict
+			out.Errors = []fault.Detail{{Path: "$.id", Message: fmt.Sprintf("another report with this source and id was received at %s (digest %s); a report that says something new needs an id of its own", first.ReceivedAt.Format("2006-01-02T15:04:05.000Z07:00"), first.Digest)}}
+		}
 	}
-	first, err := event.Decode[event.Accepted](*res.Existing)
-	if err != nil {
-		return out, err
-	}
-	out.Status, out.ReceivedAt = event.StatusDuplicate, &first.ReceivedAt
-	if first.Digest != s.event.Digest || first.Type != s.event.Type {
-		out.Status = event.StatusConflict
-		out.Errors = []fault.Detail{{Path: "$.id", Message: fmt.Sprintf("another report with this source and id was received at %s (digest %s); a report that says something new needs an id of its own", first.ReceivedAt.Format("2006-01-02T15:04:05.000Z07:00"), first.Digest)}}
-	}
+	out.ReceivedAt, out.Late, out.Warnings = &stands.ReceivedAt, stands.Late, stands.Warnings
 	return out, nil
 }
 
@@ -225,7 +269,7 @@ func (in *Intake) warn(ctx context.Context, e *event.Event, r *event.Receipt) {
 		return
 	}
 	if first.Sequence == r.Record {
-		r.Warnings = []fault.Detail{{Path: "$.subject", Message: "no earlier report of this incident is stored; where none has named a facility, nobody is told until an initial report does"}}
+		r.Warnings = append(r.Warnings, fault.Detail{Path: "$.subject", Message: "no earlier report of this incident is stored; where none has named a facility, nobody is told until an initial report does"})
 	}
 }
 

@@ -31,6 +31,7 @@ type door struct {
 	t     *testing.T
 	env   *bustest.Env
 	clock *clock.Manual
+	late  []event.Lateness // of every report
 	*Intake
 }
 
@@ -41,7 +42,8 @@ func open(t *testing.T) *door {
 	reg, err := register.Decode(raw)
 	require.NoError(t, err)
 	d := &door{t: t, env: bustest.Start(t), clock: clock.NewManual(nine)}
-	d.Intake = New(Deps{Bus: d.env.Bus, Clock: d.clock, Log: d.env.Log, Register: reg})
+	d.Intake = New(Deps{Bus: d.env.Bus, Clock: d.clock, Log: d.env.Log, Register: reg,
+		Late: func(*event.Accepted) ([]event.Lateness, error) { return d.late, nil }})
 	return d
 }
 

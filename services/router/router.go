@@ -5,7 +5,9 @@
 // moment before.
 //
 // A record that some service could not handle becomes an escalation too, to
-// the desk that must look at it, as ungraded.
+// the desk that must look at it, as ungraded. So does silence: what the clocks
+// found out about one desk (overdue, away) is put before the next, and what a
+// desk is reminded of before itself, with ids and times only.
 package router
 
 import (
@@ -36,20 +38,31 @@ type Deps struct {
 // Run routes until ctx ends.
 func Run(ctx context.Context, d Deps) error {
 	return d.Bus.Follow(ctx, bus.Follower{
-		Name: Name, Subjects: []string{event.AllGraded, event.AllUnhandled},
-		Handler: handler{d.Clock},
+		Name: Name, Subjects: []string{event.AllGraded, event.AllUnhandled, event.AllOverdue, event.AllAway, event.AllReminded},
+		Handler: handler{d.Clock, d.Bus.Realm() == event.Drill},
 		Key:     func(in event.Stored) string { return in.Subject },
 		GiveUp:  d.Register.GiveUp(Name, d.Clock),
 	})
 }
 
-type handler struct{ clock clock.Clock }
+type handler struct {
+	clock    clock.Clock
+	exercise bool // what it writes belongs to a drill
+}
 
-// Handle makes the escalations of a graded or unhandled record.
+// Handle makes the escalations of a record.
 func (h handler) Handle(_ context.Context, in event.Stored) ([]event.Record, error) {
-	if event.ParseSubject(in.Subject).Kind == event.KindUnhandled {
+	switch event.ParseSubject(in.Subject).Kind {
+	case event.KindGraded:
+		return h.route(in)
+	case event.KindUnhandled:
 		return h.review(in)
 	}
+	return h.notify(in)
+}
+
+// route carries out a graded record.
+func (h handler) route(in event.Stored) ([]event.Record, error) {
 	g, err := event.Decode[event.Graded](in)
 	if err != nil {
 		return nil, err
@@ -68,10 +81,11 @@ func (h handler) Handle(_ context.Context, in event.Stored) ([]event.Record, err
 			Desk: e.Desk, Operator: g.Operator, Incident: g.Incident, Revision: g.Revision,
 			About: g.About, Grade: g.Grade, CouldBe: g.CouldBe, Peak: g.Peak, Own: g.Own, Next: g.Next,
 			Change: g.Change, Withdrawal: g.Withdrawal,
-			From: e.From, Act: e.Act, Duties: e.Duties, Standing: e.Standing,
+			From: e.From, Act: e.Act, Duties: told(e.Duties, now), Standing: e.Standing,
 			DueAt: due, ReportedAt: now, Late: due != nil && now.After(*due),
 			AcknowledgeBy: acknowledgeBy(now, due, e), Designated: e.Designated, Imported: g.State.IsImported(),
-			Facilities: g.Facilities, Hits: g.Hits, Unknown: g.Unknown,
+			Facilities: g.Facilities, Hits: g.Hits, Unknown: g.Unknown, Exercise: h.exercise,
+			Owed: g.Owed, Held: e.Held, Determined: g.State.Determined, Transfer: e.Transfer,
 			Report: report, Cause: g.Cause, Rules: g.Rules,
 		}
 		r, err := event.NewRecord(event.EscalatedSubject(e.Desk, g.Operator, g.Incident, revision), now, "", body)
@@ -81,6 +95,19 @@ func (h handler) Handle(_ context.Context, in event.Stored) ([]event.Record, err
 		out = append(out, r)
 	}
 	return out, nil
+}
+
+// told marks the duties that are carried out late: the limit binds the one who
+// must tell, and is met when the record is on disk for the desk.
+func told(duties []event.Duty, now time.Time) []event.Duty {
+	out := slices.Clone(duties)
+	for i := range out {
+		if due := out[i].DueAt; due != nil && now.After(*due) {
+			by := event.Duration(now.Sub(*due))
+			out[i].LateBy = &by
+		}
+	}
+	return out
 }
 
 // review puts a record that nobody could handle before a person.
@@ -98,7 +125,7 @@ func (h handler) review(in event.Stored) ([]event.Record, error) {
 		return nil, err
 	}
 	r, err := event.NewRecord(subject, now, "", event.Escalated{
-		ID: id, Desk: u.Desk, Operator: u.Operator, Incident: u.Incident,
+		ID: id, Desk: u.Desk, Operator: u.Operator, Incident: u.Incident, Exercise: h.exercise,
 		Grade: event.Ungraded, CouldBe: event.EspeciallyGrave, From: u.Operator, Act: event.ActReview,
 		Duties: []event.Duty{}, ReportedAt: now, AcknowledgeBy: after(now, u.AcknowledgeWithin),
 		Facilities: []event.Facility{}, Hits: []event.Hit{}, Unknown: []event.Unknown{}, Unhandled: u,
@@ -135,18 +162,10 @@ func after(t time.Time, d event.Duration) *time.Time {
 	return &t
 }
 
-// disclose renders the merged facts as far as the desk's duties name them: a
-// duty that names no items discloses all.
+// disclose renders the merged facts as far as the desk may read them.
 func disclose(s event.State, e event.Escalation) (json.RawMessage, error) {
-	duties := slices.Concat(e.Duties, e.Standing)
-	all := len(duties) == 0
-	var items []string
-	for _, d := range duties {
-		all = all || d.Items == nil
-		items = append(items, d.Items...)
-	}
 	return s.Data(func(path string) bool {
 		top, _, _ := strings.Cut(path, ".")
-		return all || slices.Contains(items, path) || slices.Contains(items, top)
+		return e.Items == nil || slices.Contains(e.Items, path) || slices.Contains(e.Items, top)
 	})
 }

@@ -54,7 +54,7 @@ func graded() *event.Graded {
 func TestEachDeskIsToldAsDecided(t *testing.T) {
 	c := clock.NewManual(nine.Add(2 * time.Hour))
 	record := stored(t, event.GradedSubject("grid-east", "调度", 7), 9, graded())
-	out, err := handler{c}.Handle(t.Context(), record)
+	out, err := handler{clock: c}.Handle(t.Context(), record)
 	require.NoError(t, err)
 	require.Len(t, out, 2)
 	var told [2]event.Escalated
@@ -73,7 +73,7 @@ func TestEachDeskIsToldAsDecided(t *testing.T) {
 	require.Nil(t, told[1].DueAt)
 
 	// A repeat says the same, and the first written stands.
-	again, err := handler{c}.Handle(t.Context(), record)
+	again, err := handler{clock: c}.Handle(t.Context(), record)
 	require.NoError(t, err)
 	for i := range out {
 		require.Equal(t, out[i].Subject, again[i].Subject)
@@ -82,33 +82,66 @@ func TestEachDeskIsToldAsDecided(t *testing.T) {
 	require.False(t, handler{}.Refused(record))
 }
 
-func TestADutyDisclosesOnlyItsItems(t *testing.T) {
-	items := func(names ...[]string) (duties []event.Duty) {
-		for _, n := range names {
-			duties = append(duties, event.Duty{Items: n})
-		}
-		return duties
-	}
-	all := `{"title":"A","leads":"B","facts":{"outage":[],"peopleAffected":5}}`
+func TestADeskReadsOnlyItsItems(t *testing.T) {
 	for _, row := range []struct {
-		name             string
-		duties, standing []event.Duty
-		want             string
+		name  string
+		items []string
+		want  string
 	}{
-		{"no items: all", items(nil), nil, all},
-		{"an update without a duty: all", nil, nil, all},
-		{"some", items([]string{"title", "cause"}), nil, `{"title":"A"}`},
-		{"one fact", items([]string{"facts.outage"}), nil, `{"facts":{"outage":[]}}`},
-		{"every fact", items([]string{"facts"}), nil, `{"facts":{"outage":[],"peopleAffected":5}}`},
-		{"what either duty names", items([]string{"title"}, []string{"leads"}), nil, `{"title":"A","leads":"B"}`},
-		{"and what was owed before", items([]string{"title"}), items([]string{"leads"}), `{"title":"A","leads":"B"}`},
-		{"one that names all", items([]string{"title"}, nil), nil, all},
-		{"none of what is known", items([]string{"scene"}), nil, `{}`},
+		{"no items: all", nil, `{"title":"A","leads":"B","facts":{"outage":[],"peopleAffected":5}}`},
+		{"some", []string{"title", "cause"}, `{"title":"A"}`},
+		{"one fact", []string{"facts.outage"}, `{"facts":{"outage":[]}}`},
+		{"every fact", []string{"facts"}, `{"facts":{"outage":[],"peopleAffected":5}}`},
+		{"none of what is known", []string{"scene"}, `{}`},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			got, err := disclose(known, event.Escalation{Duties: row.duties, Standing: row.standing})
+			got, err := disclose(known, event.Escalation{Items: row.items})
 			require.NoError(t, err)
 			require.JSONEq(t, row.want, string(got))
+		})
+	}
+}
+
+func TestNoticesCarryIdsAndTimesOnly(t *testing.T) {
+	c := clock.NewManual(nine)
+	by := nine.Add(time.Minute)
+	for _, row := range []struct {
+		name, subject, id string
+		body              any
+		want              event.Notice
+	}{
+		{"overdue", "incident.overdue.protection-energy.grid-east.x.2", "national-cyberspace.grid-east.x.o44",
+			event.Overdue{Escalation: "protection-energy.grid-east.x.2", Desk: "protection-energy", Operator: "grid-east", Incident: "x", ReportedAt: nine, AcknowledgeBy: by, Next: "national-cyberspace"},
+			event.Notice{Kind: event.NoticeOverdue, Desk: "protection-energy", Escalation: "protection-energy.grid-east.x.2", Since: &nine, AcknowledgeBy: &by, Record: 44}},
+		{"overdue without a next desk", "incident.overdue.national-cyberspace.grid-east.x.2", "",
+			event.Overdue{Escalation: "national-cyberspace.grid-east.x.2", Desk: "national-cyberspace", Operator: "grid-east", Incident: "x"}, event.Notice{}},
+		{"away", "incident.away.protection-energy.17", "national-cyberspace.grid-east.x.a44",
+			event.Away{Escalation: "protection-energy.grid-east.x.2", Desk: "protection-energy", Operator: "grid-east", Incident: "x", Since: nine, AcknowledgeBy: by, Next: "national-cyberspace"},
+			event.Notice{Kind: event.NoticeAway, Desk: "protection-energy", Escalation: "protection-energy.grid-east.x.2", Since: &nine, AcknowledgeBy: &by, Record: 44}},
+		{"a reminder of a held forward", "incident.reminded.grid-east.x.f1", "protection-energy.grid-east.x.r44",
+			event.Reminder{Operator: "grid-east", Incident: "x", To: "protection-energy", Forward: "national-cyberspace", DueAt: by},
+			event.Notice{Kind: event.NoticeReminder, Desk: "protection-energy", Forward: "national-cyberspace", Until: &by, Record: 44}},
+		{"a reminder of an operator", "incident.reminded.grid-east.x.o1", "",
+			event.Reminder{Operator: "grid-east", Incident: "x", To: "grid-east", Obligation: "ask-3", DueAt: by}, event.Notice{}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			out, err := handler{clock: c, exercise: true}.Handle(t.Context(), stored(t, row.subject, 44, row.body))
+			require.NoError(t, err)
+			if row.id == "" {
+				require.Empty(t, out)
+				return
+			}
+			require.Len(t, out, 1)
+			e, err := event.Decode[event.Escalated](event.Stored{Record: out[0]})
+			require.NoError(t, err)
+			require.Equal(t, row.id, e.ID)
+			require.Equal(t, event.ActNotice, e.Act)
+			require.Equal(t, &row.want, e.Notice)
+			require.True(t, e.Exercise)
+			require.Nil(t, e.AcknowledgeBy, "a notice starts no clock")
+			require.Empty(t, e.Report)
+			require.Empty(t, e.Hits)
+			require.Empty(t, e.Facilities)
 		})
 	}
 }
@@ -133,7 +166,7 @@ func TestTheHousesTarget(t *testing.T) {
 func TestWhatNobodyCouldHandleGoesBeforeADesk(t *testing.T) {
 	u := event.Unhandled{Service: "classifier", Record: 12, Subject: "incident.accepted.grid-east.x.y", Error: "poison",
 		Operator: "grid-east", Incident: "x", Desk: "protection-energy", AcknowledgeWithin: event.Duration(10 * time.Minute)}
-	out, err := handler{clock.NewManual(nine)}.Handle(t.Context(), stored(t, event.UnhandledSubject("classifier", "grid-east", "x", 12), 13, u))
+	out, err := handler{clock: clock.NewManual(nine)}.Handle(t.Context(), stored(t, event.UnhandledSubject("classifier", "grid-east", "x", 12), 13, u))
 	require.NoError(t, err)
 	require.Len(t, out, 1)
 	var e event.Escalated

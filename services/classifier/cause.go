@@ -1,0 +1,134 @@
+package classifier
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/register"
+)
+
+// cause is a record that may make a revision: a report, a moment at which time
+// alone may change something, or a desk's act.
+type cause struct {
+	seq                uint64
+	operator, incident string
+	at                 time.Time // receipt, the moment itself, or the desk's stamp
+	report             *event.Accepted
+	act                *event.DeskAct
+}
+
+// causeOf reads the body of a cause: *event.Accepted, *event.Elapsed or
+// *event.DeskAct.
+func causeOf(seq uint64, body any) (cause, error) {
+	switch b := body.(type) {
+	case *event.Accepted:
+		return cause{seq: seq, operator: b.Operator, incident: b.Incident, at: b.ReceivedAt.UTC(), report: b}, nil
+	case *event.Elapsed:
+		return cause{seq: seq, operator: b.Operator, incident: b.Incident, at: b.At.UTC()}, nil
+	case *event.DeskAct:
+		return cause{seq: seq, operator: b.Operator, incident: b.Incident, at: b.At.UTC(), act: b}, nil
+	}
+	return cause{}, fmt.Errorf("a %T makes no revision", body)
+}
+
+// decodeCause reads a cause as the ledger has it.
+func decodeCause(in event.Stored) (any, error) {
+	switch event.ParseSubject(in.Subject).Kind {
+	case event.KindAccepted:
+		return event.Decode[event.Accepted](in)
+	case event.KindElapsed:
+		return event.Decode[event.Elapsed](in)
+	}
+	return event.Decode[event.DeskAct](in)
+}
+
+// record describes the cause for the revision that it makes.
+func (c cause) record(changed []string) event.Cause {
+	out := event.Cause{Record: c.seq, At: c.at, Changed: changed}
+	switch {
+	case c.report != nil:
+		out.Type, out.Report, out.SentAt = c.report.Type, c.report.Report, c.report.SentAt
+	case c.act != nil:
+		out.Type, out.Desk, out.Officer = "tocsin.incident."+c.act.Kind+".v"+event.Format, c.act.Desk, c.act.Officer
+	default:
+		out.Type = "tocsin.incident." + event.KindElapsed + ".v" + event.Format
+	}
+	if out.Changed == nil {
+		out.Changed = []string{}
+	}
+	return out
+}
+
+// fold adds what the cause says to what is known. A moment says nothing.
+func (rb Rulebook) fold(prev *event.Graded, c cause) (event.State, []string, error) {
+	switch {
+	case c.report != nil:
+		return fold(prev.State, c.seq, c.report)
+	case c.act != nil:
+		return rb.foldAct(prev, c), nil, nil
+	}
+	return prev.State, nil, nil
+}
+
+// foldAct adds a desk's act. Lists stay in ledger order and take each record
+// once, so that neither the order of folding nor a repeat matters.
+func (rb Rulebook) foldAct(prev *event.Graded, c cause) event.State {
+	s, a := prev.State, c.act
+	switch a.Kind {
+	case event.KindAsked:
+		s.Asked = insert(s.Asked, event.Asked{Record: c.seq, Desk: a.Desk, Officer: a.Officer, Reason: a.Reason, Items: a.Items, At: c.at, DueAt: a.DueAt},
+			func(v event.Asked) uint64 { return v.Record })
+	case event.KindConfirmed:
+		s.Confirmed = insert(s.Confirmed, event.Confirmation{Record: c.seq, Desk: a.Desk, To: a.To, Officer: a.Officer},
+			func(v event.Confirmation) uint64 { return v.Record })
+	case event.KindTransferred:
+		s.Transferred = insert(s.Transferred, event.Transfer{Record: c.seq, From: a.Desk, To: a.To, Officer: a.Officer, Reason: a.Reason},
+			func(v event.Transfer) uint64 { return v.Record })
+	case event.KindDetermined:
+		d := &event.Determination{
+			Grade: a.Grade, Over: criteria(prev.Hits), Desk: a.Desk, Officer: a.Officer, Reason: a.Reason, At: c.at, Record: c.seq,
+		}
+		if rb.stands(d, s.Determined) {
+			s.Determined = d
+		}
+	}
+	return s
+}
+
+// stands reports whether a determination replaces another: the later one does,
+// unless it comes from a lower level.
+func (rb Rulebook) stands(d, before *event.Determination) bool {
+	if before == nil {
+		return true
+	}
+	a, ok := rb.Register.Desk(d.Desk)
+	b, known := rb.Register.Desk(before.Desk)
+	switch {
+	case !ok || !known:
+		return d.Record > before.Record
+	case register.Outranks(a, b):
+		return true
+	case register.Outranks(b, a):
+		return false
+	}
+	return d.Record > before.Record
+}
+
+// insert adds v to a list that is sorted by record, unless it is there.
+func insert[T any](list []T, v T, record func(T) uint64) []T {
+	i, found := slices.BinarySearchFunc(list, record(v), func(have T, want uint64) int {
+		switch at := record(have); {
+		case at < want:
+			return -1
+		case at > want:
+			return 1
+		}
+		return 0
+	})
+	if found {
+		return list
+	}
+	return slices.Insert(slices.Clone(list), i, v)
+}

@@ -1,0 +1,112 @@
+package deadline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// ringer turns timers that have come due into records.
+type ringer struct {
+	deps     Deps
+	presence *presence
+}
+
+// Handle makes what a timer stands for. Its body was written by the setter.
+func (r ringer) Handle(ctx context.Context, in event.Stored) ([]event.Record, error) {
+	kind, _, _ := strings.Cut(event.TimerName(in.Subject), ".")
+	switch kind {
+	case timerElapsed:
+		return r.elapsed(in)
+	case timerReminder:
+		return r.reminder(ctx, in)
+	case timerEscalation:
+		return r.escalation(ctx, in)
+	}
+	return nil, fmt.Errorf("%q is no timer of ours", in.Subject)
+}
+
+// Refused lets the first written stand.
+func (ringer) Refused(event.Stored) bool { return false }
+
+// Failed has nothing to forget.
+func (ringer) Failed(event.Stored) {}
+
+// elapsed says that a moment has come. Whether it still matters is the
+// classifier's to see.
+func (r ringer) elapsed(in event.Stored) ([]event.Record, error) {
+	e, err := event.Decode[event.Elapsed](in)
+	if err != nil {
+		return nil, err
+	}
+	return one(event.NewRecord(event.ElapsedSubject(e.Operator, e.Incident, e.At), r.deps.Clock.Now(), "", e))
+}
+
+// reminder reminds of what the last revision says is still owed or held.
+func (r ringer) reminder(ctx context.Context, in event.Stored) ([]event.Record, error) {
+	m, err := event.Decode[event.Reminder](in)
+	if err != nil {
+		return nil, err
+	}
+	last, err := r.deps.Bus.Last(ctx, event.GradedPrefix(m.Operator, m.Incident)+"*")
+	if err != nil {
+		return nil, err
+	}
+	g, err := event.Decode[event.Graded](last)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.ContainsFunc(g.Owed, func(o event.Obligation) bool { return o.ID == m.Obligation }) &&
+		!slices.ContainsFunc(g.Held, func(h event.Held) bool { return h.Desk == m.To && h.To == m.Forward }) {
+		return nil, nil
+	}
+	m.At = r.deps.Clock.Now()
+	return one(event.NewRecord(event.RemindedSubject(m.Operator, m.Incident, m.ID), m.At, "", m))
+}
+
+// escalation finds whether the target has passed without an acknowledgement
+// and, before that, whether the desk is away.
+func (r ringer) escalation(ctx context.Context, in event.Stored) ([]event.Record, error) {
+	o, err := event.Decode[event.Overdue](in)
+	if err != nil {
+		return nil, err
+	}
+	ack, err := r.acknowledgement(ctx, o)
+	if err != nil || ack != nil && !ack.At.After(o.AcknowledgeBy) {
+		return nil, err
+	}
+	now := r.deps.Clock.Now()
+	if now.Before(o.AcknowledgeBy) {
+		return r.presence.alarm(*o, now)
+	}
+	o.At, o.Next = now, r.deps.nextDesk(o.Desk)
+	return one(event.NewRecord(event.OverdueSubject(o.Escalation), now, "", o))
+}
+
+// acknowledgement returns the one that stands, or nil.
+func (r ringer) acknowledgement(ctx context.Context, o *event.Overdue) (*event.Acknowledgement, error) {
+	_, subject, _, err := event.SubjectsOfEscalation(o.Escalation)
+	if err != nil {
+		return nil, err
+	}
+	stored, err := r.deps.Bus.Last(ctx, subject)
+	if errors.Is(err, bus.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return event.Decode[event.Acknowledgement](stored)
+}
+
+func one(r event.Record, err error) ([]event.Record, error) {
+	if err != nil {
+		return nil, err
+	}
+	return []event.Record{r}, nil
+}

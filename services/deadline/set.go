@@ -1,0 +1,134 @@
+package deadline
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// setter sets and cancels timers as the ledger demands. A timer that is set
+// already stands.
+type setter struct {
+	deps     Deps
+	presence *presence
+}
+
+// Handle returns the timers that a record sets.
+func (s setter) Handle(ctx context.Context, in event.Stored) ([]event.Record, error) {
+	switch event.ParseSubject(in.Subject).Kind {
+	case event.KindGraded:
+		return s.graded(ctx, in)
+	case event.KindEscalated:
+		return s.escalated(in)
+	case event.KindAcknowledged:
+		s.presence.met(event.ParseSubject(in.Subject).Desk, in.Time)
+		return nil, s.deps.Bus.Cancel(ctx, event.TimerSubject(escalationTimer(in.Subject)))
+	}
+	return nil, s.announce(in)
+}
+
+// Refused lets the timer that is set stand: it says the same.
+func (setter) Refused(event.Stored) bool { return false }
+
+// Failed has nothing to forget.
+func (setter) Failed(event.Stored) {}
+
+// graded sets the moment at which the classifier must look again, and the
+// reminders of what is owed; those of the revision before are void.
+func (s setter) graded(ctx context.Context, in event.Stored) ([]event.Record, error) {
+	g, err := event.Decode[event.Graded](in)
+	if err != nil {
+		return nil, err
+	}
+	incident := event.Token(g.Operator) + "." + event.Token(g.Incident)
+	if g.Revision > 1 {
+		err := s.deps.Bus.Cancel(ctx, event.TimerSubject(timerElapsed+"."+incident+".*"), event.TimerSubject(timerReminder+"."+incident+".*"))
+		if err != nil {
+			return nil, err
+		}
+	}
+	var out []event.Record
+	add := func(name string, due time.Time, body any) error {
+		r, err := event.NewRecord(event.TimerSubject(name), s.deps.Clock.Now(), "", body)
+		r.Due = due
+		out = append(out, r)
+		return err
+	}
+	if g.Look != nil {
+		body := event.Elapsed{Operator: g.Operator, Incident: g.Incident, Revision: g.Revision, At: *g.Look}
+		if err := add(timerElapsed+"."+incident+"."+strconv.FormatInt(g.Look.UnixNano(), 10), *g.Look, body); err != nil {
+			return nil, err
+		}
+	}
+	for _, r := range reminders(g) {
+		if err := add(timerReminder+"."+incident+"."+event.Token(r.ID), r.At, r); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// reminders are those that a revision demands, each with its moment in At: of
+// every obligation before its due time and at it, and of every forward that
+// awaits a person. A moment that had passed when the incident was graded reminds
+// nobody.
+func reminders(g *event.Graded) (out []event.Reminder) {
+	for _, o := range g.Owed {
+		if o.DueAt == nil {
+			continue
+		}
+		r := event.Reminder{
+			Operator: g.Operator, Incident: g.Incident, To: g.Operator, Obligation: o.ID, Items: o.Items, DueAt: *o.DueAt,
+			Citation: o.Citation, Confidence: o.Confidence, Desk: o.Desk,
+		}
+		for i, at := range o.Remind {
+			if at.After(g.At) {
+				r.ID, r.At = fmt.Sprintf("%s-%d", o.ID, i+1), at
+				out = append(out, r)
+			}
+		}
+		r.ID, r.At, r.Passed = o.ID+"-due", *o.DueAt, true
+		out = append(out, r)
+	}
+	for _, h := range g.Held {
+		if h.Remind.After(g.At) {
+			out = append(out, event.Reminder{
+				ID: "forward-" + h.Desk + "-" + h.To, Operator: g.Operator, Incident: g.Incident,
+				To: h.Desk, Forward: h.To, DueAt: h.Until, At: h.Remind,
+			})
+		}
+	}
+	return out
+}
+
+// escalated sets the timer of an acknowledgement, first at the moment at which
+// the desk would have been away too long.
+func (s setter) escalated(in event.Stored) ([]event.Record, error) {
+	e, err := event.Decode[event.Escalated](in)
+	if err != nil || e.AcknowledgeBy == nil {
+		return nil, err
+	}
+	body := event.Overdue{
+		Escalation: e.ID, Desk: e.Desk, Operator: e.Operator, Incident: e.Incident, Revision: e.Revision,
+		ReportedAt: e.ReportedAt, AcknowledgeBy: *e.AcknowledgeBy,
+	}
+	r, err := s.presence.timer(body, s.deps.Clock.Now())
+	return []event.Record{r}, err
+}
+
+func escalationTimer(escalated string) string {
+	return timerEscalation + "." + event.EscalationOf(escalated)
+}
+
+// announce tells an operator that listens what it was reminded of, now that it
+// is on disk.
+func (s setter) announce(in event.Stored) error {
+	r, err := event.Decode[event.Reminder](in)
+	if err != nil || r.Obligation == "" {
+		return err
+	}
+	return s.deps.Bus.Broadcast(event.ReminderOf(r.Operator), r)
+}
