@@ -8,6 +8,11 @@
 //   - Tail and Follow hand over records in ledger order, each at least once. A
 //     record that a handler cannot handle is tried again after growing pauses
 //     and then recorded as needing a person; the records behind it go on.
+//   - A timer, a record with a Due, comes due once Commit has returned, also
+//     after a restart, and FollowTimers hands it over at least once and never
+//     before its time by the bus's clock.
+//   - A Bus works in one realm. What uses it sees plain subjects and can name
+//     nothing of the other realm.
 //   - Positions are hints that may lag behind: a handler meets a record again
 //     after a crash and must come to the same result, which deterministic
 //     subjects give it for nothing.
@@ -38,7 +43,8 @@ import (
 
 // Config is how a Bus is opened.
 type Config struct {
-	Clock clock.Clock
+	Realm event.Realm
+	Clock clock.Clock // what timers come due by; the engine's own is the machine's
 	Log   *zap.Logger
 	// Pauses are the waits before a record that a handler could not handle is
 	// tried again; after the last one it is recorded as needing a person. Nil
@@ -59,10 +65,12 @@ type Bus struct {
 	nc        *nats.Conn
 	js        jetstream.JetStream
 	ledger    jetstream.Stream
+	timers    jetstream.Stream
 	cfg       Config
 	positions jetstream.KeyValue
 	writers   map[string]*writer // by stream
 	stop      context.CancelFunc
+	hearts    hearts
 }
 
 // Open prepares the streams on the connection, refusing ones that differ from
@@ -77,16 +85,19 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Bus, error) {
 		return nil, fmt.Errorf("bus: %w", err)
 	}
 	b := &Bus{nc: nc, js: js, cfg: cfg, writers: map[string]*writer{}}
-	for _, sc := range streams(max(1, cfg.Replicas)) {
+	for _, sc := range streams(cfg.Realm, max(1, cfg.Replicas)) {
 		if err := ensureStream(ctx, js, sc); err != nil {
 			return nil, err
 		}
 	}
-	if b.ledger, err = js.Stream(ctx, event.StreamLedger); err != nil {
+	if b.ledger, err = js.Stream(ctx, cfg.Realm.Stream(event.StreamLedger)); err != nil {
+		return nil, fmt.Errorf("bus: %w", err)
+	}
+	if b.timers, err = js.Stream(ctx, cfg.Realm.Stream(event.StreamTimers)); err != nil {
 		return nil, fmt.Errorf("bus: %w", err)
 	}
 	b.positions, err = js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
-		Bucket: "POSITIONS", Description: "where each service reads on from; a hint",
+		Bucket: cfg.Realm.Stream("POSITIONS"), Description: "where each service reads on from; a hint",
 		Replicas: max(1, cfg.Replicas),
 	})
 	if err != nil {
@@ -94,8 +105,9 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Bus, error) {
 	}
 	run, stop := context.WithCancel(context.Background())
 	b.stop = stop
-	for _, name := range []string{event.StreamLedger, event.StreamRejected} {
-		w := &writer{js: js, stream: name, queue: make(chan *pending, queueLength), done: make(chan struct{}), log: cfg.Log.With(zap.String("stream", name))}
+	for _, name := range []string{event.StreamLedger, event.StreamRejected, event.StreamTimers} {
+		w := &writer{js: js, stream: cfg.Realm.Stream(name), realm: cfg.Realm, clock: cfg.Clock, queue: make(chan *pending, queueLength), done: make(chan struct{})}
+		w.log = cfg.Log.With(zap.String("stream", w.stream))
 		b.writers[name] = w
 		go w.run(run)
 	}
@@ -111,6 +123,9 @@ func (b *Bus) Close() {
 	}
 }
 
+// Realm is where the bus's records live.
+func (b *Bus) Realm() event.Realm { return b.cfg.Realm }
+
 // Durability is "unverified" where nobody could show that writes are synced.
 func (b *Bus) Durability() string {
 	if b.cfg.Unverified {
@@ -125,18 +140,18 @@ var ErrNotFound = errors.New("no such record")
 // Last returns the last ledger record of a subject, which may end in a
 // wildcard, or ErrNotFound.
 func (b *Bus) Last(ctx context.Context, subject string) (event.Stored, error) {
-	return stored(b.ledger.GetLastMsgForSubject(ctx, subject))
+	return b.stored(b.ledger.GetLastMsgForSubject(ctx, b.cfg.Realm.Wire(subject)))
 }
 
 // First returns the first ledger record of a subject, which may end in a
 // wildcard, or ErrNotFound.
 func (b *Bus) First(ctx context.Context, subject string) (event.Stored, error) {
-	return stored(b.ledger.GetMsg(ctx, 1, jetstream.WithGetMsgSubject(subject)))
+	return b.stored(b.ledger.GetMsg(ctx, 1, jetstream.WithGetMsgSubject(b.cfg.Realm.Wire(subject))))
 }
 
 // Get returns the ledger record of a sequence, or ErrNotFound.
 func (b *Bus) Get(ctx context.Context, seq uint64) (event.Stored, error) {
-	return stored(b.ledger.GetMsg(ctx, seq))
+	return b.stored(b.ledger.GetMsg(ctx, seq))
 }
 
 // Head returns the sequence of the last ledger record.
@@ -148,37 +163,12 @@ func (b *Bus) Head(ctx context.Context) (uint64, error) {
 	return info.State.LastSeq, nil
 }
 
-func stored(m *jetstream.RawStreamMsg, err error) (event.Stored, error) {
+func (b *Bus) stored(m *jetstream.RawStreamMsg, err error) (event.Stored, error) {
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return event.Stored{}, ErrNotFound
 	}
 	if err != nil {
 		return event.Stored{}, fmt.Errorf("bus: read: %w", err)
 	}
-	return event.ReadStored(m.Subject, m.Header, m.Data, m.Sequence, m.Time), nil
+	return event.ReadStored(b.cfg.Realm.Plain(m.Subject), m.Header, m.Data, m.Sequence, m.Time), nil
 }
-
-// Consumer opens, or finds, a durable consumer of a desk's escalations that
-// starts at the given sequence, and returns its name. It is how a desk that was
-// away misses nothing.
-func (b *Bus) Consumer(ctx context.Context, desk, client string, from uint64) (string, error) {
-	name := "desk_" + event.Token(desk) + ":" + event.Token(client) // no token holds a colon
-	if _, err := b.ledger.Consumer(ctx, name); err == nil {
-		return name, nil
-	} else if !errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return "", fmt.Errorf("bus: consumer of %s: %w", desk, err)
-	}
-	_, err := b.ledger.CreateConsumer(ctx, jetstream.ConsumerConfig{
-		Durable: name, FilterSubject: event.EscalatedTo(desk),
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: max(1, from),
-		AckPolicy: jetstream.AckExplicitPolicy, AckWait: deskAckWait, MaxAckPending: 1000,
-	})
-	if err != nil && !errors.Is(err, jetstream.ErrConsumerExists) {
-		return "", fmt.Errorf("bus: consumer of %s: %w", desk, err)
-	}
-	return name, nil
-}
-
-// deskAckWait is how long a screen may take over one escalation before it is
-// shown again: short, because a screen that died must not hide it.
-const deskAckWait = 2 * time.Second

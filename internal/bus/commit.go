@@ -12,6 +12,7 @@ import (
 	"github.com/synadia-io/orbit.go/jetstreamext"
 	"go.uber.org/zap"
 
+	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
@@ -40,13 +41,18 @@ type Result struct {
 // concurrent callers that wait at the same moment go out in one atomic batch.
 // It tries for as long as the outcome is unknown, so it ends with an error only
 // when ctx or the bus does, or when the engine refuses a record for good (kind
-// Reject).
+// Reject). A timer is a record like the others while it is set: once it has
+// come due or was cancelled, its subject is free again.
 func (b *Bus) Commit(ctx context.Context, records []event.Record) ([]Result, error) {
 	waiting := make([]*pending, len(records))
 	for i, r := range records {
-		w, ok := b.writers[streamOf(r.Subject)]
-		if !ok {
+		stream := streamOf(r.Subject)
+		w, ok := b.writers[stream]
+		if !ok || strings.ContainsAny(r.Subject, noLiteral) {
 			return nil, fault.New(fault.Reject, "bus: commit", "no stream holds %q", r.Subject)
+		}
+		if isTimer(r) != (stream == event.StreamTimers) || isTimer(r) == r.Due.IsZero() {
+			return nil, fault.New(fault.Reject, "bus: commit", "%q: a timer, and nothing else, has a time when it is due", r.Subject)
 		}
 		p := &pending{record: r, answer: make(chan struct{}), ended: w.done}
 		select {
@@ -77,6 +83,10 @@ func (b *Bus) Commit(ctx context.Context, records []event.Record) ([]Result, err
 	return results, nil
 }
 
+// noLiteral are what no subject of a record holds: the engine would drop the
+// record without an answer.
+const noLiteral = "*> \t\r\n"
+
 var errClosed = errors.New("bus: closed")
 
 // streamOf returns the stream that holds a subject, or "". A subject with an
@@ -90,6 +100,8 @@ func streamOf(subject string) string {
 		return event.StreamLedger
 	case strings.HasPrefix(subject, "rejected."):
 		return event.StreamRejected
+	case strings.HasPrefix(subject, "timer."):
+		return event.StreamTimers
 	}
 	return ""
 }
@@ -128,6 +140,8 @@ func (p *pending) refuse(err error) {
 type writer struct {
 	js     jetstream.JetStream
 	stream string
+	realm  event.Realm
+	clock  clock.Clock
 	queue  chan *pending
 	done   chan struct{}
 	log    *zap.Logger
@@ -230,9 +244,12 @@ func (w *writer) write(ctx context.Context, round []*pending) {
 
 // message renders a record for a try of its own: the client library writes
 // batch headers into it.
-func message(r event.Record) *nats.Msg {
-	m := r.Message()
+func (w *writer) message(r event.Record) *nats.Msg {
+	m := r.Message(w.realm)
 	m.Header[jetstream.ExpectedLastSubjSeqHeader] = []string{"0"}
+	if !r.Due.IsZero() {
+		schedule(m, clock.Wall(w.clock, r.Due).Add(-lead), w.realm.Wire(event.DueSubject(r.Subject)))
+	}
 	return m
 }
 
@@ -241,7 +258,7 @@ func message(r event.Record) *nats.Msg {
 func (w *writer) single(ctx context.Context, round []*pending) (rest []*pending, err error) {
 	futures := make([]jetstream.PubAckFuture, len(round))
 	for i, p := range round {
-		f, ferr := w.js.PublishMsgAsync(message(p.record), jetstream.WithStallWait(writeTimeout))
+		f, ferr := w.js.PublishMsgAsync(w.message(p.record), jetstream.WithStallWait(writeTimeout))
 		switch {
 		case ferr == nil:
 			futures[i] = f
@@ -290,7 +307,7 @@ func (w *writer) single(ctx context.Context, round []*pending) (rest []*pending,
 func (w *writer) batch(ctx context.Context, round []*pending) ([]*pending, error) {
 	messages := make([]*nats.Msg, len(round))
 	for i, p := range round {
-		messages[i] = message(p.record)
+		messages[i] = w.message(p.record)
 	}
 	try, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
@@ -325,7 +342,7 @@ func (w *writer) answerTaken(ctx context.Context, round []*pending) ([]*pending,
 	bySubject := make(map[string]*pending, len(round))
 	subjects := make([]string, len(round))
 	for i, p := range round {
-		bySubject[p.record.Subject], subjects[i] = p, p.record.Subject
+		bySubject[p.record.Subject], subjects[i] = p, w.realm.Wire(p.record.Subject)
 	}
 	try, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
@@ -340,12 +357,13 @@ func (w *writer) answerTaken(ctx context.Context, round []*pending) ([]*pending,
 		if err != nil {
 			return left(round, bySubject), fmt.Errorf("look up taken subjects: %w", err)
 		}
-		p, ok := bySubject[m.Subject]
+		subject := w.realm.Plain(m.Subject)
+		p, ok := bySubject[subject]
 		if !ok {
 			continue
 		}
-		delete(bySubject, m.Subject)
-		existing := event.ReadStored(m.Subject, m.Header, m.Data, m.Sequence, m.Time)
+		delete(bySubject, subject)
+		existing := event.ReadStored(subject, m.Header, m.Data, m.Sequence, m.Time)
 		if existing.Salt == p.record.Salt {
 			p.settle(Result{Sequence: m.Sequence}, nil) // ours, whose answer was lost
 		} else {
@@ -366,12 +384,12 @@ func left(round []*pending, open map[string]*pending) []*pending {
 }
 
 // isTaken reports whether the engine says that a subject has a record already:
-// 10071 by the expectation, 10077 by the limit of one, 10201 by a repeat in a
+// 10071 and (with replicas) 10164 by the expectation, 10077 by the limit of one, 10201 by a repeat in a
 // batch.
 func isTaken(err error) bool {
 	var api *jetstream.APIError
 	if errors.As(err, &api) {
-		return api.ErrorCode == 10071 || api.ErrorCode == 10077 || api.ErrorCode == 10201
+		return api.ErrorCode == 10071 || api.ErrorCode == 10164 || api.ErrorCode == 10077 || api.ErrorCode == 10201
 	}
 	return false
 }
@@ -379,5 +397,5 @@ func isTaken(err error) bool {
 // isFinal reports whether the engine will never take the record as it is.
 func isFinal(err error) bool {
 	var api *jetstream.APIError
-	return errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, nats.ErrBadSubject) || errors.As(err, &api) && (api.ErrorCode == 10054 || api.ErrorCode == 10097)
+	return errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, nats.ErrBadSubject) || errors.As(err, &api) && (api.ErrorCode == 10054 || api.ErrorCode == 10097 || api.ErrorCode == 10189 || api.ErrorCode == 10190)
 }

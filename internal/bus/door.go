@@ -10,11 +10,13 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 	"go.uber.org/zap"
+
+	"github.com/tocsin-project/tocsin/internal/event"
 )
 
 // Request is what came through a door.
 type Request struct {
-	Subject string
+	Subject string // plain, whatever the realm
 	Header  nats.Header
 	Data    []byte
 	// Reply is empty for a plain publish, which gets no answer.
@@ -48,9 +50,9 @@ const (
 // STATS) until ctx ends, and returns when every request in hand is answered.
 // Instances of one service share the requests.
 func (b *Bus) Serve(ctx context.Context, name string, doors ...Door) error {
-	svc, err := micro.AddService(b.nc, micro.Config{Name: name, Version: "1.0.0", Description: "tocsin " + name})
+	svc, err := b.announce(name)
 	if err != nil {
-		return fmt.Errorf("bus: serve %s: %w", name, err)
+		return err
 	}
 	var inHand sync.WaitGroup
 	// Requests in hand are finished, not dropped, when the service stops.
@@ -72,13 +74,13 @@ func (b *Bus) Serve(ctx context.Context, name string, doors ...Door) error {
 		}
 		// The engine's own limit on what waits for us is lifted: what it drops
 		// is dropped silently, what we refuse gets an answer.
-		err := svc.AddEndpoint(d.Name, micro.HandlerFunc(answer), micro.WithEndpointSubject(d.Subject), micro.WithEndpointPendingLimits(-1, -1))
+		err := svc.AddEndpoint(d.Name, micro.HandlerFunc(answer), micro.WithEndpointSubject(b.cfg.Realm.Wire(d.Subject)), micro.WithEndpointPendingLimits(-1, -1))
 		if err != nil {
 			_ = svc.Stop()
 			return fmt.Errorf("bus: door %s: %w", d.Subject, err)
 		}
 	}
-	<-ctx.Done()
+	b.beatUntilDone(ctx, heart{name, "doors"})
 	err = svc.Stop()
 	inHand.Wait()
 	if err != nil {
@@ -87,14 +89,14 @@ func (b *Bus) Serve(ctx context.Context, name string, doors ...Door) error {
 	return ctx.Err()
 }
 
-// ours reports whether a reply subject names our own records: an answer sent
-// there would be one.
+// ours reports whether a reply subject names our own records, of either realm:
+// an answer sent there would be one.
 func ours(reply string) bool {
-	return streamOf(reply) != "" || strings.HasPrefix(reply, "$")
+	return streamOf(reply) != "" || streamOf(event.Drill.Plain(reply)) != "" || strings.HasPrefix(reply, "$")
 }
 
 func (b *Bus) answer(ctx context.Context, d Door, req micro.Request) {
-	r := Request{Subject: req.Subject(), Header: nats.Header(req.Headers()), Data: req.Data(), Reply: req.Reply()}
+	r := Request{Subject: b.cfg.Realm.Plain(req.Subject()), Header: nats.Header(req.Headers()), Data: req.Data(), Reply: req.Reply()}
 	answer, err := d.Answer(ctx, r)
 	var reply []byte
 	if err == nil {
@@ -112,7 +114,7 @@ func (b *Bus) answer(ctx context.Context, d Door, req micro.Request) {
 	case r.Reply != "":
 		err = req.Respond(reply)
 	case err == nil && d.Elsewhere != nil:
-		err = b.nc.Publish(d.Elsewhere(r), reply)
+		err = b.nc.Publish(b.cfg.Realm.Wire(d.Elsewhere(r)), reply)
 	}
 	if err != nil {
 		b.cfg.Log.Warn("an answer was not sent", zap.String("door", d.Name), zap.Error(err))

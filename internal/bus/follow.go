@@ -15,7 +15,7 @@ import (
 // Follower is a service that makes records out of records.
 type Follower struct {
 	Name     string   // of the service; its position is kept under it
-	Subjects []string // what it reads
+	Subjects []string // what it reads; of timers: what it reads and removes
 	Handler  Handler
 	// Key groups records whose order matters: of one key, a record's output is
 	// stored before the next record is handled.
@@ -47,24 +47,58 @@ func (b *Bus) Follow(ctx context.Context, f Follower) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	arrivals, stop, err := b.arrivals(ctx, done+1, f.Subjects)
+	return b.follow(ctx, f, &run{stream: event.StreamLedger, through: done, saved: done,
+		keep: func(ctx context.Context, seq uint64) error { return b.savePosition(ctx, f.Name, seq) }})
+}
+
+// follow runs a follower on the stream that r names.
+func (b *Bus) follow(ctx context.Context, f Follower, r *run) error {
+	svc, err := b.announce(f.Name)
 	if err != nil {
 		return err
 	}
+	defer func() { _ = svc.Stop() }() // fails only where the connection is gone
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var stop func()
+	if r.arrivals, stop, err = b.arrivals(ctx, r.stream, r.through+1, f.Subjects); err != nil {
+		return err
+	}
 	defer stop()
-	r := &run{bus: b, f: f, log: b.cfg.Log.Named(f.Name), through: done, saved: done,
-		aside: map[uint64]*trial{}, again: make(chan *trial)}
+	r.bus, r.f, r.log = b, f, b.cfg.Log.Named(f.Name)
+	r.aside, r.again = map[uint64]*trial{}, make(chan *trial)
 	defer r.save(context.WithoutCancel(ctx))
-	save := time.NewTicker(time.Second)
-	defer save.Stop()
+	return r.loop(ctx)
+}
+
+// run is one follower at work. Only follow's goroutine touches it.
+type run struct {
+	bus      *Bus
+	f        Follower
+	log      *zap.Logger
+	stream   string
+	arrivals <-chan event.Stored
+	keep     func(ctx context.Context, through uint64) error // saves what is settled
+	aside    map[uint64]*trial                               // what waits for its next try, or for its time
+	again    chan *trial                                     // those whose pause is over
+	through  uint64                                          // highest record taken; those in aside are not settled yet
+	saved    uint64
+}
+
+func (r *run) loop(ctx context.Context) error {
+	pulse := heart{r.f.Name, "follows " + r.stream}
+	r.bus.beat(pulse)
+	tick := time.NewTicker(beatEvery)
+	defer tick.Stop()
 	for {
+		var err error
 		select {
-		case s := <-arrivals:
-			err = r.take(ctx, s, arrivals)
+		case s := <-r.arrivals:
+			err = r.take(ctx, &trial{in: s})
 		case t := <-r.again:
-			delete(r.aside, t.in.Sequence)
-			err = r.handle(ctx, []*trial{t})
-		case <-save.C:
+			err = r.take(ctx, t)
+		case <-tick.C:
+			r.bus.beat(pulse)
 			r.save(ctx)
 		case <-ctx.Done():
 			return ctx.Err()
@@ -75,17 +109,6 @@ func (b *Bus) Follow(ctx context.Context, f Follower) error {
 	}
 }
 
-// run is one follower at work. Only Follow's goroutine touches it.
-type run struct {
-	bus     *Bus
-	f       Follower
-	log     *zap.Logger
-	aside   map[uint64]*trial // failed records that wait for their next try
-	again   chan *trial       // those whose pause is over
-	through uint64            // highest record taken; those in aside are not settled yet
-	saved   uint64
-}
-
 // trial is a record on its way through the handler.
 type trial struct {
 	in       event.Stored
@@ -94,26 +117,35 @@ type trial struct {
 	out      []event.Record
 }
 
+const saveTimeout = 5 * time.Second
+
 // maxRefusals bounds how often one record is handled again because others
 // wrote first: each time somebody else made progress, so more is a fault.
 const maxRefusals = 100
 
 // take handles a record and all that wait behind it.
-func (r *run) take(ctx context.Context, first event.Stored, arrivals <-chan event.Stored) error {
-	batch := []*trial{{in: first}}
+func (r *run) take(ctx context.Context, first *trial) error {
+	batch, through := []*trial{first}, max(r.through, first.in.Sequence)
 	for len(batch) < tailBatch {
 		select {
-		case s := <-arrivals:
-			batch = append(batch, &trial{in: s})
+		case s := <-r.arrivals:
+			batch, through = append(batch, &trial{in: s}), max(through, s.Sequence)
+			continue
+		case t := <-r.again:
+			batch = append(batch, t)
 			continue
 		default:
 		}
 		break
 	}
-	if err := r.handle(ctx, batch); err != nil {
+	ripe, err := r.ripe(ctx, batch)
+	if err != nil {
 		return err
 	}
-	r.through = batch[len(batch)-1].in.Sequence
+	if err := r.handle(ctx, ripe); err != nil {
+		return err
+	}
+	r.through = through
 	return nil
 }
 
@@ -200,7 +232,7 @@ func (r *run) settle(ctx context.Context, t *trial, results []Result, refused *[
 			continue
 		}
 		if !r.f.Handler.Refused(t.in) {
-			return nil
+			break
 		}
 		if t.refusals++; t.refusals > maxRefusals {
 			return r.failed(ctx, t, fault.New(fault.Reject, r.f.Name, "refused %d times", t.refusals))
@@ -208,6 +240,7 @@ func (r *run) settle(ctx context.Context, t *trial, results []Result, refused *[
 		*refused = append(*refused, t)
 		return nil
 	}
+	delete(r.aside, t.in.Sequence)
 	return nil
 }
 
@@ -235,13 +268,7 @@ func (r *run) failed(ctx context.Context, t *trial, cause error) error {
 	r.f.Handler.Failed(t.in)
 	t.attempts++
 	if kind == fault.Retry && t.attempts <= len(r.bus.cfg.Pauses) {
-		r.aside[t.in.Sequence] = t
-		time.AfterFunc(r.bus.cfg.Pauses[t.attempts-1], func() {
-			select {
-			case r.again <- t:
-			case <-ctx.Done():
-			}
-		})
+		r.later(ctx, t, r.bus.cfg.Pauses[t.attempts-1])
 		return nil
 	}
 	r.log.Error("a record needs a person", zap.Uint64("record", t.in.Sequence), zap.String("subject", t.in.Subject),
@@ -250,12 +277,27 @@ func (r *run) failed(ctx context.Context, t *trial, cause error) error {
 	if err != nil {
 		return fault.New(fault.Stop, r.f.Name, "record %d can neither be handled nor given up: %w", t.in.Sequence, err)
 	}
-	_, err = r.bus.Commit(ctx, []event.Record{record})
-	return err
+	if _, err = r.bus.Commit(ctx, []event.Record{record}); err != nil {
+		return err
+	}
+	delete(r.aside, t.in.Sequence)
+	return nil
 }
 
-// save keeps the position through which everything is settled. It is a hint:
-// losing it costs reading again.
+// later sets a record aside until a pause is over. It stays there, unsettled,
+// until it has been handled or given up.
+func (r *run) later(ctx context.Context, t *trial, pause time.Duration) {
+	r.aside[t.in.Sequence] = t
+	time.AfterFunc(pause, func() {
+		select {
+		case r.again <- t:
+		case <-ctx.Done():
+		}
+	})
+}
+
+// save keeps through where everything is settled. It is a hint: losing it costs
+// handling again.
 func (r *run) save(ctx context.Context) {
 	settled := r.through
 	for seq := range r.aside {
@@ -264,8 +306,11 @@ func (r *run) save(ctx context.Context) {
 	if settled == r.saved {
 		return
 	}
-	try, cancel := context.WithTimeout(ctx, time.Second)
+	try, cancel := context.WithTimeout(ctx, saveTimeout)
 	defer cancel()
-	r.bus.savePosition(try, r.f.Name, settled)
+	if err := r.keep(try, settled); err != nil {
+		r.log.Debug("progress was not saved; more is handled again after a restart", zap.Error(err))
+		return
+	}
 	r.saved = settled
 }

@@ -18,9 +18,11 @@ const rejectedAge = 184 * 24 * time.Hour
 
 // streams returns what the guarantees need of the engine. LEDGER has no limits
 // but one message a subject, so that the engine itself refuses a second; it has
-// no DenyDelete, because a removal by order must be possible.
-func streams(replicas int) []jetstream.StreamConfig {
-	return []jetstream.StreamConfig{{
+// no DenyDelete, because a removal by order must be possible. TIMERS holds what
+// is set and what has come due and is not handled yet: it is emptied by purges,
+// and schedules need roll-ups.
+func streams(realm event.Realm, replicas int) []jetstream.StreamConfig {
+	all := []jetstream.StreamConfig{{
 		Name: event.StreamLedger, Description: "every record, in one order, for ever",
 		Subjects: event.SubjectsLedger, Storage: jetstream.FileStorage, Replicas: replicas,
 		Retention: jetstream.LimitsPolicy, MaxMsgsPerSubject: 1,
@@ -32,7 +34,25 @@ func streams(replicas int) []jetstream.StreamConfig {
 		Retention: jetstream.LimitsPolicy, MaxMsgsPerSubject: 1, MaxAge: rejectedAge,
 		Discard: jetstream.DiscardNew, DiscardNewPerSubject: true,
 		DenyPurge: true, AllowDirect: true, AllowAtomicPublish: true,
+	}, {
+		Name: event.StreamTimers, Description: "timers that are set, and those that came due and wait",
+		Subjects: event.SubjectsTimers, Storage: jetstream.FileStorage, Replicas: replicas,
+		Retention: jetstream.LimitsPolicy, MaxMsgsPerSubject: -1, Discard: jetstream.DiscardOld,
+		AllowRollup: true, AllowMsgSchedules: true, AllowDirect: true, AllowAtomicPublish: true,
 	}}
+	for i := range all {
+		all[i].Name, all[i].Subjects = realm.Stream(all[i].Name), wired(realm, all[i].Subjects)
+	}
+	return all
+}
+
+// wired returns subjects as they stand on the wire.
+func wired(realm event.Realm, subjects []string) []string {
+	out := make([]string, len(subjects))
+	for i, s := range subjects {
+		out[i] = realm.Wire(s)
+	}
+	return out
 }
 
 // ensureStream makes the stream, or refuses one that exists and differs in
@@ -67,6 +87,8 @@ func differences(want, got jetstream.StreamConfig) []string {
 	check("discard", want.Discard, got.Discard)
 	check("discard new per subject", want.DiscardNewPerSubject, got.DiscardNewPerSubject)
 	check("deny purge", want.DenyPurge, got.DenyPurge)
+	check("allow roll-up", want.AllowRollup, got.AllowRollup)
+	check("allow schedules", want.AllowMsgSchedules, got.AllowMsgSchedules)
 	check("allow direct", want.AllowDirect, got.AllowDirect)
 	check("allow atomic publish", want.AllowAtomicPublish, got.AllowAtomicPublish)
 	check("max age", want.MaxAge, got.MaxAge)

@@ -20,7 +20,7 @@ const tailBatch = 1000
 // handle returns an error, which it returns. A connection that is lost and
 // found goes on where it was.
 func (b *Bus) Tail(ctx context.Context, from uint64, subjects []string, handle func(context.Context, []event.Stored) error) error {
-	arrivals, stop, err := b.arrivals(ctx, from, subjects)
+	arrivals, stop, err := b.arrivals(ctx, event.StreamLedger, from, subjects)
 	if err != nil {
 		return err
 	}
@@ -38,14 +38,15 @@ func (b *Bus) Tail(ctx context.Context, from uint64, subjects []string, handle f
 
 // arrivals opens an ordered consumer. The records come on the channel; the
 // consumer waits when it is full.
-func (b *Bus) arrivals(ctx context.Context, from uint64, subjects []string) (<-chan event.Stored, func(), error) {
-	cons, err := b.js.OrderedConsumer(ctx, event.StreamLedger, jetstream.OrderedConsumerConfig{
-		FilterSubjects: subjects,
+func (b *Bus) arrivals(ctx context.Context, stream string, from uint64, subjects []string) (<-chan event.Stored, func(), error) {
+	realm := b.cfg.Realm
+	cons, err := b.js.OrderedConsumer(ctx, realm.Stream(stream), jetstream.OrderedConsumerConfig{
+		FilterSubjects: wired(realm, subjects),
 		DeliverPolicy:  jetstream.DeliverByStartSequencePolicy,
 		OptStartSeq:    max(1, from),
 	})
 	if err != nil {
-		return nil, nil, fmt.Errorf("bus: read the ledger: %w", err)
+		return nil, nil, fmt.Errorf("bus: read %s: %w", stream, err)
 	}
 	out := make(chan event.Stored, tailBatch)
 	consume, err := cons.Consume(func(m jetstream.Msg) {
@@ -53,16 +54,16 @@ func (b *Bus) arrivals(ctx context.Context, from uint64, subjects []string) (<-c
 		if err != nil {
 			return // not a stream's message; an ordered consumer delivers none
 		}
-		s := event.ReadStored(m.Subject(), m.Headers(), m.Data(), meta.Sequence.Stream, meta.Timestamp)
+		s := event.ReadStored(realm.Plain(m.Subject()), m.Headers(), m.Data(), meta.Sequence.Stream, meta.Timestamp)
 		select {
 		case out <- s:
 		case <-ctx.Done():
 		}
 	}, jetstream.PullMaxMessages(tailBatch), jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
-		b.cfg.Log.Debug("reading the ledger was interrupted", zap.Error(err))
+		b.cfg.Log.Debug("reading was interrupted", zap.String("stream", stream), zap.Error(err))
 	}))
 	if err != nil {
-		return nil, nil, fmt.Errorf("bus: read the ledger: %w", err)
+		return nil, nil, fmt.Errorf("bus: read %s: %w", stream, err)
 	}
 	return out, consume.Stop, nil
 }
@@ -113,8 +114,7 @@ func (b *Bus) position(ctx context.Context, service string) (uint64, error) {
 	return seq, nil
 }
 
-func (b *Bus) savePosition(ctx context.Context, service string, seq uint64) {
-	if _, err := b.positions.PutString(ctx, service, strconv.FormatUint(seq, 10)); err != nil {
-		b.cfg.Log.Debug("position not saved; more is read again after a restart", zap.String("service", service), zap.Error(err))
-	}
+func (b *Bus) savePosition(ctx context.Context, service string, seq uint64) error {
+	_, err := b.positions.PutString(ctx, service, strconv.FormatUint(seq, 10))
+	return err
 }

@@ -370,6 +370,9 @@ type Acknowledgement struct {
 	Escalation string    `json:"escalation"`
 	Officer    string    `json:"officer"` // a post, never a person's name
 	At         time.Time `json:"at,omitzero"`
+	// AcknowledgeBy is the house's target, from the escalation; null where no
+	// clock runs.
+	AcknowledgeBy *time.Time `json:"acknowledgeBy,omitempty"`
 }
 
 // AcknowledgementAnswer answers an acknowledgement: the first one stands.

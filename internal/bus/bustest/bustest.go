@@ -16,9 +16,10 @@ import (
 
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// Env is a running server with a bus.
+// Env is a running server with a bus. The connection and the bus are its own.
 type Env struct {
 	Server *bus.Server
 	Conn   *nats.Conn
@@ -31,18 +32,32 @@ func Start(t testing.TB) *Env { return StartIn(t, t.TempDir(), clock.System{}) }
 
 // StartIn is Start for a folder that outlives the server, and a clock.
 func StartIn(t testing.TB, dir string, c clock.Clock) *Env {
+	return StartRealm(t, dir, c, event.Real)
+}
+
+// StartRealm is StartIn with a bus of the given realm.
+func StartRealm(t testing.TB, dir string, c clock.Clock, realm event.Realm) *Env {
 	t.Helper()
 	log := zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel))
 	s, err := bus.StartServer(bus.ServerConfig{Dir: dir, Log: log})
 	require.NoError(t, err)
 	t.Cleanup(s.Stop)
-	nc, err := s.Connect()
+	return Join(t, &Env{Server: s, Log: log}, c, realm)
+}
+
+// Join opens another bus on a running server, over a connection of its own.
+func Join(t testing.TB, e *Env, c clock.Clock, realm event.Realm) *Env {
+	t.Helper()
+	nc, err := e.Server.Connect()
 	require.NoError(t, err)
 	t.Cleanup(nc.Close)
-	b, err := bus.Open(t.Context(), nc, bus.Config{Clock: c, Log: log, Pauses: []time.Duration{10 * time.Millisecond, 20 * time.Millisecond}})
+	b, err := bus.Open(t.Context(), nc, bus.Config{
+		Realm: realm, Clock: c, Log: e.Log,
+		Pauses: []time.Duration{10 * time.Millisecond, 20 * time.Millisecond},
+	})
 	require.NoError(t, err)
 	t.Cleanup(b.Close)
-	return &Env{Server: s, Conn: nc, Bus: b, Log: log}
+	return &Env{Server: e.Server, Conn: nc, Bus: b, Log: e.Log}
 }
 
 // Background runs f until the test ends and fails the test if it returns an

@@ -1,0 +1,193 @@
+package bus_test
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/bus/bustest"
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+func TestTheRealmsShareNothing(t *testing.T) {
+	real := bustest.Start(t)
+	drill := bustest.Join(t, real, clock.System{}, event.Drill)
+	require.Equal(t, event.Drill, drill.Bus.Realm())
+	one, two := &echo{}, &echo{}
+	bustest.Background(t, func(ctx context.Context) error { return real.Bus.Follow(ctx, follower(one)) })
+	bustest.Background(t, func(ctx context.Context) error { return drill.Bus.Follow(ctx, follower(two)) })
+	commit(t, real.Bus, 0, 5)
+	commit(t, drill.Bus, 0, 50) // the same subjects, and enough for a batch
+	eventually(t, "each handles its own", func() bool { return len(one.handled()) == 5 && len(two.handled()) == 50 })
+
+	for _, env := range []*bustest.Env{real, drill} {
+		subject := accepted(1).Subject
+		last, err := env.Bus.Last(t.Context(), subject)
+		require.NoError(t, err)
+		assert.Equal(t, subject, last.Subject, "services see plain subjects")
+		first, err := env.Bus.First(t.Context(), event.AllAccepted)
+		require.NoError(t, err)
+		assert.Equal(t, accepted(0).Subject, first.Subject)
+		again, err := env.Bus.Commit(t.Context(), []event.Record{accepted(1)})
+		require.NoError(t, err)
+		require.NotNil(t, again[0].Existing)
+		assert.Equal(t, last, *again[0].Existing)
+		_, err = env.Bus.Commit(t.Context(), []event.Record{event.RawRecord("exercise."+subject, stamp, "", nil)})
+		require.Error(t, err, "no bus names a realm")
+	}
+	_, err := real.Bus.Last(t.Context(), accepted(40).Subject)
+	require.ErrorIs(t, err, bus.ErrNotFound)
+}
+
+func TestARecordShowsItsRealm(t *testing.T) {
+	env := bustest.StartRealm(t, t.TempDir(), clock.System{}, event.Drill)
+	commit(t, env.Bus, 0, 1)
+	s, err := bustest.JetStream(t, env).Stream(t.Context(), "EXERCISE")
+	require.NoError(t, err)
+	m, err := s.GetMsg(t.Context(), 1)
+	require.NoError(t, err)
+	assert.Equal(t, "exercise."+accepted(0).Subject, m.Subject)
+	assert.Equal(t, m.Subject, m.Header.Get("ce-id"))
+	assert.Equal(t, "urn:tocsin:exercise", m.Header.Get("ce-source"))
+	assert.Equal(t, "tocsin.exercise.incident.accepted.v1", m.Header.Get("ce-type"))
+
+	h := accepted(0).Message(event.Real).Header
+	assert.Equal(t, accepted(0).Subject, h.Get("ce-id"))
+	assert.Equal(t, "urn:tocsin:ledger", h.Get("ce-source"))
+	assert.Equal(t, "tocsin.incident.accepted.v1", h.Get("ce-type"))
+}
+
+func TestTheDoorsOfADrill(t *testing.T) {
+	env := bustest.StartRealm(t, t.TempDir(), clock.System{}, event.Drill)
+	door := bus.Door{
+		Name: "report", Subject: event.DoorReport, Limit: 2,
+		Answer:    func(_ context.Context, r bus.Request) (any, error) { return r.Subject, nil },
+		Elsewhere: func(r bus.Request) string { return event.ReceiptOf(r.Subject) },
+	}
+	bustest.Background(t, func(ctx context.Context) error { return env.Bus.Serve(ctx, "intake", door) })
+	eventually(t, "the service is there under the drill's name", func() bool {
+		_, err := env.Conn.Request("$SRV.PING.exercise-intake", nil, time.Second)
+		return err == nil
+	})
+	answer, err := env.Conn.Request("exercise.report.op", nil, time.Second)
+	require.NoError(t, err)
+	var seen string
+	require.NoError(t, json.Unmarshal(answer.Data, &seen))
+	assert.Equal(t, "report.op", seen, "the door sees the plain subject")
+	_, err = env.Conn.Request("report.op", nil, time.Second)
+	require.ErrorIs(t, err, nats.ErrNoResponders)
+
+	elsewhere, err := env.Conn.SubscribeSync("exercise.receipt.op")
+	require.NoError(t, err)
+	require.NoError(t, env.Conn.Publish("exercise.report.op", nil))
+	_, err = elsewhere.NextMsg(time.Second)
+	require.NoError(t, err)
+}
+
+// An answer must not become a record, of whichever realm.
+func TestNoAnswerIsARecord(t *testing.T) {
+	real := bustest.Start(t)
+	drill := bustest.Join(t, real, clock.System{}, event.Drill)
+	door := bus.Door{Name: "report", Subject: event.DoorReport, Limit: 2, Answer: func(context.Context, bus.Request) (any, error) { return "yes", nil }}
+	for _, env := range []*bustest.Env{real, drill} {
+		bustest.Background(t, func(ctx context.Context) error { return env.Bus.Serve(ctx, "intake", door) })
+		wire := env.Bus.Realm().Wire
+		eventually(t, "open", func() bool { _, err := env.Conn.Request(wire("report.op"), nil, time.Second); return err == nil })
+		for _, reply := range []string{"incident.accepted.a.b.c", "exercise.incident.accepted.a.b.c", "timer.due.x", "exercise.timer.due.x"} {
+			require.NoError(t, env.Conn.PublishRequest(wire("report.op"), reply, nil))
+		}
+	}
+	time.Sleep(200 * time.Millisecond)
+	for _, env := range []*bustest.Env{real, drill} {
+		head, err := env.Bus.Head(t.Context())
+		require.NoError(t, err)
+		assert.Zero(t, head)
+		assert.Zero(t, inTimers(t, env))
+	}
+}
+
+func TestFollowersAndDoorsHaveAPulse(t *testing.T) {
+	env := bustest.Start(t)
+	hang := make(chan struct{})
+	defer close(hang)
+	e := &echo{fail: func(uint64, int) error { <-hang; return nil }}
+	bl := &bell{clock: clock.System{}}
+	bustest.Background(t, func(ctx context.Context) error { return env.Bus.Follow(ctx, follower(e)) })
+	ring(t, env.Bus, bl)
+	bustest.Background(t, func(ctx context.Context) error { return env.Bus.Serve(ctx, "intake") })
+	for _, name := range []string{"echo", "bell", "intake"} {
+		eventually(t, name+" answers", func() bool {
+			_, err := env.Conn.Request("$SRV.PING."+name, nil, time.Second)
+			_, beats := env.Bus.Pulse()[name]
+			return err == nil && beats
+		})
+	}
+	commit(t, env.Bus, 0, 1) // the handler of echo hangs
+	began := time.Now()
+	eventually(t, "the others beat on", func() bool {
+		p := env.Bus.Pulse()
+		return p["bell"].After(began.Add(2*time.Second)) && p["intake"].After(began.Add(2*time.Second))
+	})
+	assert.True(t, env.Bus.Pulse()["echo"].Before(began.Add(1500*time.Millisecond)), "what hangs does not beat")
+}
+
+func TestScreensAreSeen(t *testing.T) {
+	dir := t.TempDir()
+	t.Run("while the server runs", func(t *testing.T) {
+		env := bustest.StartIn(t, dir, clock.System{})
+		name, err := env.Bus.Consumer(t.Context(), "power", "wall-1", 1)
+		require.NoError(t, err)
+		_, err = env.Bus.Consumer(t.Context(), "power", "never", 1)
+		require.NoError(t, err)
+		screen := func(client string) bus.Screen {
+			all, err := env.Bus.Screens(t.Context())
+			require.NoError(t, err)
+			require.Len(t, all, 2)
+			return all[slices.IndexFunc(all, func(s bus.Screen) bool { return s.Desk == "power" && s.Client == client })]
+		}
+		require.Equal(t, bus.Screen{Desk: "power", Client: "never"}, screen("never"))
+		client := bustest.Join(t, env, clock.System{}, event.Real)
+		cons, err := bustest.JetStream(t, client).Consumer(t.Context(), event.StreamLedger, name)
+		require.NoError(t, err)
+		batch, err := cons.FetchNoWait(1)
+		require.NoError(t, err)
+		for range batch.Messages() {
+		}
+		go func() {
+			batch, err := cons.Fetch(1)
+			if !assert.NoError(t, err) {
+				return
+			}
+			for m := range batch.Messages() {
+				assert.NoError(t, m.Ack())
+			}
+			_, _ = cons.Fetch(1) // waits on, until the client goes away
+		}()
+		eventually(t, "there", func() bool { return screen("wall-1").Waiting && screen("wall-1").SeenAt.IsZero() })
+		began := time.Now()
+		r := event.RawRecord("incident.escalated.power.op.inc.1", stamp, "", []byte("{}"))
+		set(t, env.Bus, r)
+		eventually(t, "was shown one", func() bool { return !screen("wall-1").SeenAt.Before(began) && screen("wall-1").Waiting })
+		client.Conn.Close()
+		eventually(t, "gone", func() bool { return !screen("wall-1").Waiting })
+		require.False(t, screen("wall-1").SeenAt.IsZero())
+		require.False(t, screen("never").Waiting)
+	})
+	t.Run("after a restart", func(t *testing.T) {
+		all, err := bustest.StartIn(t, dir, clock.System{}).Bus.Screens(t.Context())
+		require.NoError(t, err)
+		require.Len(t, all, 2)
+		for _, s := range all {
+			t.Logf("%+v", s)
+			assert.False(t, s.Waiting)
+		}
+	})
+}

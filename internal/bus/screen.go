@@ -1,0 +1,76 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// Consumer opens, or finds, a durable consumer of a desk's escalations that
+// starts at the given sequence, and returns its name. It is how a desk that was
+// away misses nothing.
+func (b *Bus) Consumer(ctx context.Context, desk, client string, from uint64) (string, error) {
+	name := deskPrefix + event.Token(desk) + ":" + event.Token(client) // no token holds a colon
+	if _, err := b.ledger.Consumer(ctx, name); err == nil {
+		return name, nil
+	} else if !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return "", fmt.Errorf("bus: consumer of %s: %w", desk, err)
+	}
+	_, err := b.ledger.CreateConsumer(ctx, jetstream.ConsumerConfig{
+		Durable: name, FilterSubject: b.cfg.Realm.Wire(event.EscalatedTo(desk)),
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: max(1, from),
+		AckPolicy: jetstream.AckExplicitPolicy, AckWait: deskAckWait, MaxAckPending: 1000,
+	})
+	if err != nil && !errors.Is(err, jetstream.ErrConsumerExists) {
+		return "", fmt.Errorf("bus: consumer of %s: %w", desk, err)
+	}
+	return name, nil
+}
+
+const deskPrefix = "desk_"
+
+// deskAckWait is how long a screen may take over one escalation before it is
+// shown again: short, because a screen that died must not hide it.
+const deskAckWait = 2 * time.Second
+
+// Screen is one screen of a desk as the engine last met it.
+type Screen struct {
+	Desk, Client string // tokens
+	// SeenAt is the later of the last delivery to the screen and its last
+	// acknowledgement, by the engine's clock; zero where the engine knows of
+	// none. The engine forgets both when it restarts.
+	SeenAt time.Time
+	// Waiting says that a request of the screen waits for escalations at this
+	// moment: somebody is there. A screen that is busy showing one, or that is
+	// between two requests, does not wait; look at SeenAt or ask again.
+	Waiting bool
+}
+
+// Screens returns every screen for which Consumer was called.
+func (b *Bus) Screens(ctx context.Context) ([]Screen, error) {
+	var out []Screen
+	all := b.ledger.ListConsumers(ctx)
+	for info := range all.Info() {
+		desk, client, ok := strings.Cut(strings.TrimPrefix(info.Name, deskPrefix), ":")
+		if !ok || !strings.HasPrefix(info.Name, deskPrefix) {
+			continue
+		}
+		s := Screen{Desk: desk, Client: client, Waiting: info.NumWaiting > 0}
+		for _, seen := range []*time.Time{info.Delivered.Last, info.AckFloor.Last} {
+			if seen != nil && seen.After(s.SeenAt) {
+				s.SeenAt = seen.UTC()
+			}
+		}
+		out = append(out, s)
+	}
+	if err := all.Err(); err != nil {
+		return nil, fmt.Errorf("bus: screens: %w", err)
+	}
+	return out, nil
+}

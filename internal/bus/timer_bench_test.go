@@ -1,0 +1,124 @@
+package bus_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/bus/bustest"
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// BenchmarkTimers sets timers that come due within one second, while somebody
+// keeps writing records or nobody does, and reports how late they are handled
+// and when the engine had them ready (below zero: before their time).
+func BenchmarkTimers(b *testing.B) {
+	for _, n := range []int{2000, 10000} {
+		for _, writes := range []bool{true, false} {
+			b.Run(fmt.Sprintf("%d/writer=%v", n, writes), func(b *testing.B) {
+				for b.Loop() {
+					benchmarkTimers(b, n, writes)
+				}
+			})
+		}
+	}
+}
+
+func benchmarkTimers(b *testing.B, n int, writes bool) {
+	env := bustest.Start(b)
+	bl := &bell{clock: clock.System{}}
+	ctx, cancel := context.WithCancel(b.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- env.Bus.FollowTimers(ctx, bl.follower()) }()
+
+	began := time.Now()
+	first := began.Add(5 * time.Second)
+	var records []event.Record
+	for i := range n {
+		records = append(records, timer(fmt.Sprintf("t.%d", i), first.Add(time.Second*time.Duration(i)/time.Duration(n))))
+	}
+	set(b, env.Bus, records...)
+	b.ReportMetric(float64(n)/time.Since(began).Seconds(), "set/s")
+
+	written, stopped := writer(ctx, b, env, writes)
+	writing := time.Now()
+	for len(bl.rings()) < n {
+		time.Sleep(5 * time.Millisecond)
+	}
+	drained := time.Since(first)
+	count, wrote := written.Load(), time.Since(writing)
+	cancel()
+	<-stopped
+	require.ErrorIs(b, <-ended, context.Canceled)
+
+	var late, stored []time.Duration
+	for i, in := range bl.rings() {
+		late, stored = append(late, bl.at[i].Sub(in.Due)), append(stored, in.StoredAt.Sub(in.Due))
+	}
+	slices.Sort(late)
+	slices.Sort(stored)
+	b.ReportMetric(float64(stored[n*99/100].Milliseconds()), "p99-ms-engine")
+	require.GreaterOrEqual(b, late[0], time.Duration(0), "never early")
+	b.ReportMetric(float64(late[n/2].Milliseconds()), "p50-ms-late")
+	b.ReportMetric(float64(late[n*99/100].Milliseconds()), "p99-ms-late")
+	b.ReportMetric(drained.Seconds(), "drain-s")
+	b.ReportMetric(float64(count)/wrote.Seconds(), "others/s")
+}
+
+// writer commits records one after another until ctx ends.
+func writer(ctx context.Context, b *testing.B, env *bustest.Env, on bool) (*atomic.Int64, <-chan struct{}) {
+	var n atomic.Int64
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for on && ctx.Err() == nil {
+			if _, err := env.Bus.Commit(ctx, []event.Record{accepted(int(n.Load()))}); err == nil {
+				n.Add(1)
+			}
+		}
+	}()
+	return &n, done
+}
+
+// BenchmarkCancel cancels one of 10,000 timers, and all of them at once.
+func BenchmarkCancel(b *testing.B) {
+	const n = 10000
+	env := bustest.Start(b)
+	far := time.Now().Add(time.Hour)
+	prepare := func() {
+		var records []event.Record
+		for i := range n {
+			records = append(records, timer(fmt.Sprintf("t.%d.%d", i/10, i%10), far))
+		}
+		set(b, env.Bus, records...)
+	}
+	prepare()
+	i := 0
+	b.Run("one", func(b *testing.B) {
+		for b.Loop() {
+			require.NoError(b, env.Bus.Cancel(b.Context(), event.TimerSubject(fmt.Sprintf("t.%d.%d", (i*7919%n)/10, i*7919%10))))
+			i++
+		}
+	})
+	b.Run("ten", func(b *testing.B) {
+		for b.Loop() {
+			require.NoError(b, env.Bus.Cancel(b.Context(), event.TimerSubject(fmt.Sprintf("t.%d.*", i*31%1000))))
+			i++
+		}
+	})
+	b.Run("all", func(b *testing.B) {
+		for b.Loop() {
+			prepare()
+			began := time.Now()
+			require.NoError(b, env.Bus.Cancel(b.Context(), event.TimerSubject(">")))
+			b.ReportMetric(float64(time.Since(began).Milliseconds()), "cancel-ms")
+			require.Zero(b, inTimers(b, env))
+		}
+	})
+}

@@ -1,0 +1,325 @@
+package bus_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/bus/bustest"
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/fault"
+)
+
+func timer(name string, due time.Time) event.Record {
+	r := event.RawRecord(event.TimerSubject(name), stamp, "", fmt.Appendf(nil, `{"name":%q}`, name))
+	r.Due = due.UTC().Round(0)
+	return r
+}
+
+func timers(n int, due time.Time) []event.Record {
+	var out []event.Record
+	for i := range n {
+		out = append(out, timer(fmt.Sprintf("t.%d", i), due))
+	}
+	return out
+}
+
+// bell keeps what it is handed, with the time at which it was.
+type bell struct {
+	clock clock.Clock
+	fail  func(name string, try int) error
+	out   func(in event.Stored) []event.Record
+
+	mu   sync.Mutex
+	rung []event.Stored
+	at   []time.Time
+}
+
+func (b *bell) Handle(_ context.Context, in event.Stored) ([]event.Record, error) {
+	now := b.clock.Now()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.rung, b.at = append(b.rung, in), append(b.at, now)
+	if b.fail != nil {
+		if err := b.fail(event.TimerName(in.Subject), len(b.rung)); err != nil {
+			return nil, err
+		}
+	}
+	if b.out != nil {
+		return b.out(in), nil
+	}
+	return nil, nil
+}
+
+func (b *bell) Refused(event.Stored) bool { return false }
+func (b *bell) Failed(event.Stored)       {}
+
+func (b *bell) rings() []event.Stored {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.rung)
+}
+
+func (b *bell) follower() bus.Follower {
+	return bus.Follower{
+		Name: "bell", Subjects: []string{event.AllDue}, Handler: b,
+		Key: func(s event.Stored) string { return s.Subject },
+		GiveUp: func(in event.Stored, attempts int, err error) (event.Record, error) {
+			return event.NewRecord(event.UnhandledSubject("bell", "op", event.Token(event.TimerName(in.Subject)), in.Sequence), stamp, "", map[string]any{"attempts": attempts})
+		},
+	}
+}
+
+func ring(t testing.TB, b *bus.Bus, bl *bell) {
+	bustest.Background(t, func(ctx context.Context) error { return b.FollowTimers(ctx, bl.follower()) })
+}
+
+func set(t testing.TB, b *bus.Bus, records ...event.Record) []bus.Result {
+	t.Helper()
+	res, err := b.Commit(t.Context(), records)
+	require.NoError(t, err)
+	return res
+}
+
+// inTimers is how many messages the stream of timers holds.
+func inTimers(t testing.TB, e *bustest.Env) int {
+	t.Helper()
+	n := 0
+	for _, messages := range inTimersOf(t, e, "timer.>") {
+		n += int(messages)
+	}
+	return n
+}
+
+// inTimersOf is how many messages each subject of a filter holds.
+func inTimersOf(t testing.TB, e *bustest.Env, filter string) map[string]uint64 {
+	t.Helper()
+	realm := e.Bus.Realm()
+	s, err := bustest.JetStream(t, e).Stream(t.Context(), realm.Stream(event.StreamTimers))
+	require.NoError(t, err)
+	info, err := s.Info(t.Context(), jetstream.WithSubjectFilter(realm.Wire(filter)))
+	require.NoError(t, err)
+	return info.State.Subjects
+}
+
+func TestTimersComeDueNeverEarlyAndLeaveNothing(t *testing.T) {
+	for _, realm := range []event.Realm{event.Real, event.Drill} {
+		for _, n := range []int{1, 300} { // one by one, and in an atomic batch
+			t.Run(fmt.Sprint(realm, n), func(t *testing.T) {
+				env := bustest.StartRealm(t, t.TempDir(), clock.System{}, realm)
+				bl := &bell{clock: clock.System{}}
+				ring(t, env.Bus, bl)
+				due := time.Now().Add(700*time.Millisecond + 123456*time.Nanosecond)
+				records := timers(n, due)
+				set(t, env.Bus, records...)
+				eventually(t, "all come due", func() bool { return len(bl.rings()) == n })
+				byName := map[string]event.Record{}
+				for _, r := range records {
+					byName[event.TimerName(r.Subject)] = r
+				}
+				for i, in := range bl.rings() {
+					require.False(t, bl.at[i].Before(in.Due), "never early")
+					want := byName[event.TimerName(in.Subject)]
+					want.Subject = event.DueSubject(want.Subject)
+					require.Equal(t, want, in.Record, "the body and the Due are those that were set")
+				}
+				eventually(t, "nothing is left", func() bool { return inTimers(t, env) == 0 })
+			})
+		}
+	}
+}
+
+func TestAPastDueComesAtOnce(t *testing.T) {
+	env := bustest.Start(t)
+	bl := &bell{clock: clock.System{}}
+	ring(t, env.Bus, bl)
+	began := time.Now()
+	set(t, env.Bus, timer("past", stamp))
+	eventually(t, "comes due", func() bool { return len(bl.rings()) == 1 })
+	assert.Less(t, time.Since(began), 2*time.Second)
+}
+
+func TestTimersSurviveARestart(t *testing.T) {
+	dir := t.TempDir()
+	var due time.Time
+	t.Run("before", func(t *testing.T) {
+		due = time.Now().Add(4500 * time.Millisecond) // still set when the server ends
+		b := bustest.StartIn(t, dir, clock.System{}).Bus
+		set(t, b, append(timers(30, due), timer("alone", due), timer("cancelled", due))...)
+		require.NoError(t, b.Cancel(t.Context(), event.TimerSubject("cancelled")))
+	})
+	t.Run("after", func(t *testing.T) {
+		env := bustest.StartIn(t, dir, clock.System{})
+		bl := &bell{clock: clock.System{}}
+		ring(t, env.Bus, bl)
+		eventually(t, "all come due", func() bool { return len(bl.rings()) >= 31 })
+		eventually(t, "nothing is left", func() bool { return inTimers(t, env) == 0 })
+		require.Len(t, bl.rings(), 31)
+		for i := range bl.rings() {
+			require.False(t, bl.at[i].Before(due))
+		}
+	})
+}
+
+func TestATimerThatIsSetStands(t *testing.T) {
+	for _, n := range []int{1, 50} {
+		b := bustest.Start(t).Bus
+		far := time.Now().Add(time.Hour)
+		first := timers(n, far)
+		for _, r := range set(t, b, first...) {
+			require.Nil(t, r.Existing)
+		}
+		for i, r := range set(t, b, timers(n, far.Add(time.Hour))...) {
+			require.NotNil(t, r.Existing)
+			require.Equal(t, first[i], r.Existing.Record)
+		}
+	}
+}
+
+func TestCancelledTimersDoNotComeDueAndLeaveNothing(t *testing.T) {
+	env := bustest.Start(t)
+	bl := &bell{clock: clock.System{}}
+	ring(t, env.Bus, bl)
+	due := time.Now().Add(4 * time.Second)
+	set(t, env.Bus, append(timers(40, due), timer("x.one", due), timer("x.two.deep", due))...)
+	require.NoError(t, env.Bus.Cancel(t.Context(), event.TimerSubject("t.*"), event.TimerSubject("x.one"), event.TimerSubject("x.two.>"), event.TimerSubject("never")))
+	require.Zero(t, inTimers(t, env))
+	time.Sleep(time.Until(due) + 600*time.Millisecond)
+	require.Empty(t, bl.rings())
+
+	set(t, env.Bus, timer("x.one", time.Now())) // a cancelled one can be set again
+	eventually(t, "comes due", func() bool { return len(bl.rings()) == 1 })
+	require.Equal(t, fault.Reject, fault.KindOf(env.Bus.Cancel(t.Context(), "timer.>")))
+}
+
+func TestCancelRemovesWhatIsDueAndWaits(t *testing.T) {
+	env := bustest.Start(t)
+	set(t, env.Bus, timer("x", stamp))
+	eventually(t, "fired", func() bool { return len(inTimersOf(t, env, event.AllDue)) == 1 })
+	require.NoError(t, env.Bus.Cancel(t.Context(), event.TimerSubject("x")))
+	require.Zero(t, inTimers(t, env))
+}
+
+func TestWhatIsNoTimerIsRefused(t *testing.T) {
+	b := bustest.Start(t).Bus
+	withDue := accepted(1)
+	withDue.Due = stamp
+	due := timer("x", stamp)
+	due.Subject = event.DueSubject(due.Subject)
+	for _, r := range []event.Record{withDue, due, event.RawRecord(event.TimerSubject("x"), stamp, "", nil), event.RawRecord(event.DueSubject("x"), stamp, "", nil), timer("a.*", stamp)} {
+		_, err := b.Commit(t.Context(), []event.Record{r})
+		require.Error(t, err, r.Subject)
+		require.Equal(t, fault.Reject, fault.KindOf(err), r.Subject)
+	}
+}
+
+func TestATimerThatFailsIsTriedAgainAndGivenUp(t *testing.T) {
+	env := bustest.Start(t)
+	passing := 0
+	bl := &bell{clock: clock.System{}, fail: func(name string, _ int) error {
+		switch name {
+		case "poison":
+			return errors.New("poison")
+		case "never":
+			return fault.New(fault.Reject, "bell", "cannot ever")
+		case "passing":
+			if passing++; passing < 3 {
+				return errors.New("passing")
+			}
+		}
+		return nil
+	}}
+	set(t, env.Bus, append(timers(30, stamp), timer("poison", stamp), timer("never", stamp), timer("passing", stamp))...)
+	ring(t, env.Bus, bl)
+	for name, tries := range map[string]int{"poison": 3, "never": 1} {
+		eventually(t, name+" given up", func() bool {
+			s, err := env.Bus.Last(t.Context(), "incident.unhandled.bell.op."+name+".*")
+			return err == nil && assert.Contains(t, string(s.Data), fmt.Sprintf(`"attempts":%d`, tries))
+		})
+	}
+	eventually(t, "nothing is left", func() bool { return inTimers(t, env) == 0 })
+	assert.Len(t, bl.rings(), 30+3+1+3)
+}
+
+// The first follower loses its connection and ends after it stored what came of
+// half of the timers, before it could remove one.
+func TestWhatWasNotRemovedIsHandedOverAgainAndNothingIsStoredTwice(t *testing.T) {
+	env := bustest.Start(t)
+	far := time.Now().Add(time.Hour)
+	out := func(in event.Stored) []event.Record {
+		name := event.TimerName(in.Subject)
+		return []event.Record{event.RawRecord("rules."+name, stamp, "", []byte("{}")), timer("next."+name, far)}
+	}
+	set(t, env.Bus, timers(30, stamp)...)
+	first := &bell{clock: clock.System{}, out: out}
+	ctx, crash := context.WithCancel(t.Context())
+	dying := bustest.Join(t, env, clock.System{}, event.Real)
+	f := first.follower()
+	f.Key = func(s event.Stored) string {
+		if len(first.rings()) == 15 {
+			dying.Conn.Close()
+			crash()
+		}
+		return "one after another"
+	}
+	eventually(t, "all are due", func() bool { return len(inTimersOf(t, env, event.AllDue)) == 30 && inTimers(t, env) == 30 })
+	require.ErrorIs(t, dying.Bus.FollowTimers(ctx, f), context.Canceled)
+	head, err := env.Bus.Head(t.Context())
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, head, uint64(14))
+
+	second := &bell{clock: clock.System{}, out: out}
+	ring(t, env.Bus, second)
+	eventually(t, "handed over", func() bool { return len(second.rings()) == 30 })
+	eventually(t, "only what was set anew is left", func() bool { return inTimers(t, env) == 30 })
+	head, err = env.Bus.Head(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, 30, head)
+}
+
+func TestATimerThatComesEarlyByOurClockWaits(t *testing.T) {
+	manual := clock.NewManual(stamp)
+	env := bustest.StartIn(t, t.TempDir(), manual)
+	bl := &bell{clock: manual}
+	ring(t, env.Bus, bl)
+	near, far := stamp.Add(5*time.Second), stamp.Add(time.Hour)
+	// The engine's clock is ahead: another bus sets them for what is past by it.
+	ahead := bustest.Join(t, env, clock.System{}, event.Real)
+	set(t, ahead.Bus, timer("near", near), timer("far", far))
+	eventually(t, "the near one is held, the far one set again", func() bool {
+		held := inTimersOf(t, env, "timer.>")
+		return held["timer.due.near"] == 1 && held["timer.at.far"] == 1
+	})
+	time.Sleep(300 * time.Millisecond)
+	require.Empty(t, bl.rings())
+	manual.Advance(5 * time.Second)
+	eventually(t, "the near one is handed over", func() bool { return len(bl.rings()) == 1 })
+	require.Zero(t, bustest.Fire(t, env, manual))
+	manual.Advance(time.Hour)
+	require.Equal(t, 1, bustest.Fire(t, env, manual))
+	eventually(t, "the far one is handed over", func() bool { return len(bl.rings()) == 2 })
+	eventually(t, "nothing is left", func() bool { return inTimers(t, env) == 0 })
+}
+
+func TestTimersOfAScaledClock(t *testing.T) {
+	scaled := clock.NewScaled(3600)
+	scaled.Start()
+	env := bustest.StartIn(t, t.TempDir(), scaled)
+	bl := &bell{clock: scaled}
+	ring(t, env.Bus, bl)
+	due := scaled.Now().Add(time.Hour)
+	set(t, env.Bus, timer("hour", due))
+	eventually(t, "an hour passes in a second", func() bool { return len(bl.rings()) == 1 })
+	require.False(t, bl.at[0].Before(due))
+	require.Less(t, bl.at[0].Sub(due), 2*time.Hour)
+}
