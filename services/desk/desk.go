@@ -1,11 +1,18 @@
 // Package desk takes what a department's desk does: it opens the durable
 // consumer through which a screen follows the desk, and it records
-// acknowledgements (签收).
+// acknowledgements (签收) and the desk's other acts: asking the operator for
+// more (要求补报), setting a grade (认定), handing on (移送), confirming a forward
+// and closing.
 //
 // The first acknowledgement of an escalation stands, by which post and when. A
 // second one by the same post is answered as a duplicate, one by another post
-// as a conflict, both with the first. An answer goes out after the record is on
-// disk.
+// as a conflict, both with the first. Likewise the first act stands under its
+// kind and id. An answer goes out after the record is on disk.
+//
+// An act is checked against what is in the ledger when it comes. What is stored
+// while it is checked may differ: two confirmations may both be taken before the
+// forward goes, and a closing may meet an escalation that it has not seen. Who
+// reads the records sees which came first.
 package desk
 
 import (
@@ -14,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -44,6 +52,7 @@ func Run(ctx context.Context, d Deps) error {
 	s := service{d}
 	return d.Bus.Serve(ctx, Name,
 		bus.Door{Name: "acknowledge", Subject: event.DoorAcknowledge, Limit: inHand, Answer: s.answerAcknowledge},
+		bus.Door{Name: "act", Subject: event.DoorAct, Limit: inHand, Answer: s.answerAct},
 		bus.Door{Name: "watch", Subject: event.DoorWatch, Limit: inHand, Answer: s.answerWatch},
 	)
 }
@@ -76,11 +85,14 @@ func (s service) acknowledge(ctx context.Context, desk string, raw []byte) (even
 	if why := badOfficer(ack.Officer); why != "" {
 		return answer, refuse("$.officer", "%s", why)
 	}
-	if _, err := s.deps.Bus.Last(ctx, escalated); errors.Is(err, bus.ErrNotFound) {
+	told, err := s.deps.Bus.Last(ctx, escalated)
+	if errors.Is(err, bus.ErrNotFound) {
 		return answer, refuse("$.escalation", "no escalation %s", ack.Escalation)
-	} else if err != nil {
+	}
+	if err != nil {
 		return answer, err
 	}
+	ack.AcknowledgeBy = targetOf(told)
 	ack.At = s.deps.Clock.Now()
 	record, err := event.NewRecord(acknowledged, ack.At, ack.Officer, ack)
 	if err != nil {
@@ -103,6 +115,17 @@ func (s service) acknowledge(ctx context.Context, desk string, raw []byte) (even
 	}
 	answer.AcknowledgedAt, answer.AcknowledgedBy = &stands.At, stands.Officer
 	return answer, nil
+}
+
+// targetOf is by when the house wants an escalation to be acknowledged: it
+// travels in the acknowledgement, so that the clocks need not read back. What
+// cannot be read can be acknowledged all the same.
+func targetOf(escalated event.Stored) *time.Time {
+	var e struct {
+		AcknowledgeBy *time.Time `json:"acknowledgeBy"`
+	}
+	_ = json.Unmarshal(escalated.Data, &e) // then it has no target
+	return e.AcknowledgeBy
 }
 
 func badOfficer(post string) string {
@@ -143,6 +166,6 @@ func (s service) watch(ctx context.Context, desk string, raw []byte) (event.Watc
 		return answer, refuse("$.client", "is required: a name for this screen")
 	}
 	name, err := s.deps.Bus.Consumer(ctx, desk, req.Client, req.From)
-	answer.Stream, answer.Consumer = event.StreamLedger, name
+	answer.Stream, answer.Consumer = s.deps.Bus.Realm().Stream(event.StreamLedger), name
 	return answer, err
 }

@@ -25,7 +25,7 @@ fallback: hall
 operators:
   - {id: mill, name: {zh: 厂, en: Mill}, level: county, facilities: [{id: wheel, name: {zh: 轮, en: Wheel}, sector: water, region: "110101"}]}
 desks:
-  - {id: hall, name: {zh: 厅, en: Hall}, role: cyberspace, level: national}
+  - {id: hall, name: {zh: 厅, en: Hall}, role: cyberspace, level: national, grades: true}
   - {id: gate, name: {zh: 门, en: Gate}, role: cyberspace, level: province, region: "110000"}
 `
 	told = "hall.mill.flood.1"

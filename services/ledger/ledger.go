@@ -1,5 +1,6 @@
 // Package ledger answers what a regulator asks of the record: which desk was
-// told what, when and under which article, and the whole story of an incident.
+// told what, when and under which article, how every incident stands, and the
+// whole story of one.
 //
 // It reads every record in ledger order into an index (SQLite) that is a
 // projection of the stream and nothing more: its position is committed with its
@@ -40,6 +41,8 @@ type Deps struct {
 	Clock clock.Clock
 	Log   *zap.Logger
 	Dir   string // of the index
+	// Exercise marks the incidents of a drill. The bus shows no others then.
+	Exercise bool
 }
 
 // Run indexes and answers until ctx ends. An index that turns out to be damaged
@@ -73,6 +76,7 @@ func run(ctx context.Context, d Deps) error {
 		return d.Bus.Serve(ctx, Name,
 			bus.Door{Name: "escalations", Subject: event.DoorQuery, Limit: inHand, Answer: s.answerQuery},
 			bus.Door{Name: "incident", Subject: event.DoorShow, Limit: inHand, Answer: s.answerShow},
+			bus.Door{Name: "incidents", Subject: event.DoorIncidents, Limit: inHand, Answer: s.answerIncidents},
 		)
 	})
 	g.Go(func() error {
@@ -196,6 +200,31 @@ func (s *service) query(ctx context.Context, raw []byte) (event.QueryAnswer, err
 	}
 	answer, err := s.index.query(ctx, q, s.deps.Clock.Now())
 	answer.Through = through
+	return answer, s.report(err)
+}
+
+func (s *service) answerIncidents(ctx context.Context, req bus.Request) (any, error) {
+	answer, err := s.incidents(ctx, req.Data)
+	if details := fault.DetailsOf(err); details != nil {
+		answer, err = event.IncidentAnswer{Errors: details}, nil
+	}
+	return answer, err
+}
+
+func (s *service) incidents(ctx context.Context, raw []byte) (event.IncidentAnswer, error) {
+	var q event.IncidentQuery
+	if err := json.Unmarshal(raw, &q); err != nil {
+		return event.IncidentAnswer{}, fault.Invalid(Name, []fault.Detail{{Path: "$", Message: "is not a query: " + err.Error()}})
+	}
+	through, err := s.caughtUp(ctx)
+	if err != nil {
+		return event.IncidentAnswer{}, err
+	}
+	answer, err := s.index.incidents(ctx, q)
+	answer.Through, answer.Now = through, s.deps.Clock.Now()
+	for i := range answer.Rows {
+		answer.Rows[i].Exercise = s.deps.Exercise
+	}
 	return answer, s.report(err)
 }
 

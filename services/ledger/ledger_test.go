@@ -257,14 +257,18 @@ func TestAStoryShowsWhatCannotBeRead(t *testing.T) {
 	require.True(t, last.At.Equal(nine))
 }
 
-// dump is everything in an index.
-func dump(t *testing.T, dir string) (lines []string) {
+// dump is everything in the index of a folder.
+func dump(t *testing.T, dir string) []string {
 	t.Helper()
 	x, err := openIndex(t.Context(), dir)
 	require.NoError(t, err)
 	defer x.close() //nolint:errcheck // read only
-	for _, table := range []string{"position", "records", "escalations", "tags"} {
-		rows, err := x.db.QueryContext(t.Context(), "SELECT * FROM "+table+" ORDER BY 1, 2, 3")
+	return dumpOf(t, x)
+}
+
+func dumpOf(t require.TestingT, x *index) (lines []string) {
+	for _, table := range []string{"position", "records", "escalations", "tags", "incidents", "desks"} {
+		rows, err := x.db.QueryContext(context.Background(), "SELECT * FROM "+table+" ORDER BY 1, 2, 3")
 		require.NoError(t, err)
 		columns, err := rows.Columns()
 		require.NoError(t, err)

@@ -21,47 +21,72 @@ const (
 
 // query returns one page of escalations, in ledger order, as they stand at now.
 func (x *index) query(ctx context.Context, q event.Query, now time.Time) (event.QueryAnswer, error) {
-	out := event.QueryAnswer{Rows: []event.EscalationRow{}}
 	where, args, err := conditions(q, now)
 	if err != nil {
-		return out, err
+		return event.QueryAnswer{}, err
 	}
-	limit := pageRows
-	if q.Limit > 0 {
-		limit = min(limit, q.Limit)
-	}
-	rows, err := x.db.QueryContext(ctx, "SELECT row, acknowledged_at, acknowledged_by FROM escalations AS e WHERE "+
+	limit := limitOf(q.Limit)
+	rows, err := x.db.QueryContext(ctx, "SELECT row, acknowledged_at, acknowledged_by, overdue_at FROM escalations AS e WHERE "+
 		strings.Join(where, " AND ")+" ORDER BY record LIMIT ?", append(args, limit+1)...)
+	if err != nil {
+		return event.QueryAnswer{}, fmt.Errorf("ledger: query: %w", err)
+	}
+	defer rows.Close()
+	var out event.QueryAnswer
+	out.Rows, out.Next, err = page(rows, limit, readEscalation, func(r event.EscalationRow) uint64 { return r.Record })
 	if err != nil {
 		return out, fmt.Errorf("ledger: query: %w", err)
 	}
-	defer rows.Close()
-	bytes := 0
-	for rows.Next() {
-		var raw, by string
-		var at sql.NullInt64
-		if err := rows.Scan(&raw, &at, &by); err != nil {
-			return out, fmt.Errorf("ledger: query: %w", err)
-		}
-		if bytes += len(raw); len(out.Rows) == limit || bytes > pageBytes && len(out.Rows) > 0 {
-			out.Next = cursorOf(out.Rows[len(out.Rows)-1].Record)
-			break
-		}
-		var row event.EscalationRow
-		if err := json.Unmarshal([]byte(raw), &row); err != nil {
-			return out, fmt.Errorf("ledger: query: %w", err)
-		}
-		if at.Valid {
-			t := time.Unix(0, at.Int64).UTC()
-			row.AcknowledgedAt, row.AcknowledgedBy = &t, by
-		}
-		row.State = row.StateAt(now)
-		out.Rows = append(out.Rows, row)
-	}
-	if err := rows.Err(); err != nil {
-		return out, fmt.Errorf("ledger: query: %w", err)
+	for i := range out.Rows {
+		out.Rows[i].State = out.Rows[i].StateAt(now)
 	}
 	return out, nil
+}
+
+func readEscalation(rows *sql.Rows) (row event.EscalationRow, bytes int, err error) {
+	var raw, by string
+	var acknowledged, overdue sql.NullInt64
+	if err := rows.Scan(&raw, &acknowledged, &by, &overdue); err != nil {
+		return row, 0, err
+	}
+	if err := json.Unmarshal([]byte(raw), &row); err != nil {
+		return row, 0, err
+	}
+	row.AcknowledgedAt, row.AcknowledgedBy, row.OverdueAt = instant(acknowledged), by, instant(overdue)
+	return row, len(raw), nil
+}
+
+func instant(ns sql.NullInt64) *time.Time {
+	if !ns.Valid {
+		return nil
+	}
+	t := time.Unix(0, ns.Int64).UTC()
+	return &t
+}
+
+func limitOf(asked int) int {
+	if asked > 0 {
+		return min(pageRows, asked)
+	}
+	return pageRows
+}
+
+// page reads rows up to the bounds of a page, at least one where there is any,
+// and the cursor of the next page where more came.
+func page[T any](rows *sql.Rows, limit int, read func(*sql.Rows) (T, int, error), record func(T) uint64) ([]T, string, error) {
+	out := []T{}
+	bytes := 0
+	for rows.Next() {
+		row, size, err := read(rows)
+		if err != nil {
+			return nil, "", err
+		}
+		if bytes += size; len(out) == limit || bytes > pageBytes && len(out) > 0 {
+			return out, cursorOf(record(out[len(out)-1])), nil
+		}
+		out = append(out, row)
+	}
+	return out, "", rows.Err()
 }
 
 // conditions renders a query as SQL, or names every fault of it.
@@ -109,7 +134,7 @@ func conditions(q event.Query, now time.Time) (where []string, args []any, err e
 		and("acknowledged_at IS NULL")
 	}
 	if q.Overdue {
-		and("acknowledge_by < ?", now.UnixNano())
+		and("(overdue_at IS NOT NULL OR acknowledge_by < ?)", now.UnixNano())
 	}
 	if faults != nil {
 		return nil, nil, fault.Invalid("ledger: query", faults)

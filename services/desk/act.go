@@ -1,0 +1,192 @@
+package desk
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/fault"
+)
+
+func (s service) answerAct(ctx context.Context, req bus.Request) (any, error) {
+	desk := strings.TrimSuffix(strings.TrimPrefix(req.Subject, "desk."), ".act")
+	answer, err := s.act(ctx, desk, req.Data)
+	if details := fault.DetailsOf(err); details != nil {
+		answer.Status, answer.Errors, err = event.StatusRejected, details, nil
+	}
+	return answer, err
+}
+
+// act records what a desk does with an incident. A repeat is told from a new act
+// before anything is asked of the world, which has moved on since the first.
+func (s service) act(ctx context.Context, desk string, raw []byte) (event.DeskActAnswer, error) {
+	f := readAct(raw)
+	a := f.act
+	answer := event.DeskActAnswer{Kind: a.Kind, ID: a.ID, Desk: a.Desk, Operator: a.Operator, Incident: a.Incident}
+	if a.Desk == "" {
+		answer.Desk = desk
+	} else if event.Token(a.Desk) != desk && !f.broken {
+		f.add("$.desk", "is %s; this is the door of %s", a.Desk, desk)
+	}
+	if f.broken {
+		return answer, fault.Invalid(Name, f.faults)
+	}
+	var digest string
+	if len(f.faults) == 0 {
+		sent, err := json.Marshal(a)
+		if err != nil {
+			return answer, err
+		}
+		if digest, err = event.CanonicalDigest(sent); err != nil {
+			return answer, err
+		}
+		first, err := s.deps.Bus.Last(ctx, event.ActRecordSubject(a))
+		if err == nil {
+			return repeated(answer, first, digest)
+		}
+		if !errors.Is(err, bus.ErrNotFound) {
+			return answer, err
+		}
+	}
+	a.At = s.deps.Clock.Now()
+	if err := s.checkAct(ctx, f, a); err != nil {
+		return answer, err
+	}
+	if len(f.faults) > 0 {
+		return answer, fault.Invalid(Name, f.faults)
+	}
+	record, err := event.NewRecord(event.ActRecordSubject(a), a.At, digest, a)
+	if err != nil {
+		return answer, err
+	}
+	results, err := s.deps.Bus.Commit(ctx, []event.Record{record})
+	if err != nil {
+		return answer, err
+	}
+	if first := results[0].Existing; first != nil {
+		return repeated(answer, *first, digest)
+	}
+	answer.Status, answer.At, answer.Record = event.StatusAccepted, &a.At, results[0].Sequence
+	return answer, nil
+}
+
+// repeated answers with the act that stands under the same id.
+func repeated(answer event.DeskActAnswer, first event.Stored, digest string) (event.DeskActAnswer, error) {
+	stands, err := event.Decode[event.DeskAct](first)
+	if err != nil {
+		return answer, err
+	}
+	answer.Status, answer.At, answer.Record = event.StatusDuplicate, &stands.At, first.Sequence
+	if first.Digest != digest {
+		answer.Status = event.StatusConflict
+	}
+	return answer, nil
+}
+
+// checkAct holds an act against the register, the clock and the ledger, and
+// adds what is wrong to the faults of its form. An error says that the outcome
+// is not known.
+func (s service) checkAct(ctx context.Context, f *form, a event.DeskAct) error {
+	desk, known := s.deps.Register.Desk(a.Desk)
+	if !known && a.Desk != "" {
+		f.add("$.desk", "no desk %q in the register", a.Desk)
+	}
+	_, operator := s.deps.Register.Operator(a.Operator)
+	if !operator && a.Operator != "" {
+		f.add("$.operator", "no operator %q in the register", a.Operator)
+	}
+	switch a.Kind {
+	case event.KindAsked:
+		if a.DueAt != nil && !a.DueAt.After(a.At) {
+			f.add("$.dueAt", "is past: it is %s", a.At.Format("2006-01-02T15:04:05Z07:00"))
+		}
+	case event.KindDetermined:
+		if known && !desk.Grades {
+			f.add("$.desk", "may not set a grade")
+		}
+	case event.KindTransferred:
+		if _, ok := s.deps.Register.Desk(a.To); !ok && a.To != "" {
+			f.add("$.to", "no desk %q in the register", a.To)
+		}
+	}
+	if !known || !operator || a.Incident == "" {
+		return nil // no incident is named
+	}
+	return s.checkIncident(ctx, f, a)
+}
+
+// checkIncident asks the ledger whether the act can be of its incident.
+func (s service) checkIncident(ctx context.Context, f *form, a event.DeskAct) error {
+	told, open, err := s.escalations(ctx, a)
+	switch {
+	case err != nil:
+		return err
+	case !told:
+		f.add("$.incident", "%s has not been told of %s/%s", a.Desk, a.Operator, a.Incident)
+	case a.Kind == event.KindConfirmed:
+		return s.checkHeld(ctx, f, a)
+	case a.Kind == event.KindClosed && len(open) > 0:
+		f.add("$.incident", "cannot be closed before these are acknowledged: %s", shorten(open))
+	}
+	return nil
+}
+
+// escalations reports whether the desk has been told of the incident, and which
+// of its escalations nobody has acknowledged. A revision tells, and its number
+// is the last token. Notices of silence and reviews have others: they bring
+// nothing of an incident to a desk, but they must be acknowledged too.
+func (s service) escalations(ctx context.Context, a event.DeskAct) (told bool, open []string, err error) {
+	// Escalations and acknowledgements in one reading, so that they fit.
+	subjects, err := s.deps.Bus.Subjects(ctx, "incident.*."+event.EscalationID(a.Desk, a.Operator, a.Incident, "*"))
+	if err != nil {
+		return false, nil, err
+	}
+	acknowledged := map[string]bool{}
+	for _, subject := range subjects {
+		switch at := event.ParseSubject(subject); at.Kind {
+		case event.KindAcknowledged:
+			acknowledged[event.EscalationOf(subject)] = true
+		case event.KindEscalated:
+			told = told || strings.Trim(at.Last, "0123456789") == ""
+			open = append(open, event.EscalationOf(subject))
+		}
+	}
+	return told, slices.DeleteFunc(open, func(id string) bool { return acknowledged[id] }), nil
+}
+
+// checkHeld asks whether a forward of the desk awaits a person, by the last
+// revision of the incident.
+func (s service) checkHeld(ctx context.Context, f *form, a event.DeskAct) error {
+	last, err := s.deps.Bus.Last(ctx, event.GradedPrefix(a.Operator, a.Incident)+"*")
+	if err != nil && !errors.Is(err, bus.ErrNotFound) {
+		return err
+	}
+	g := new(event.Graded)
+	if err == nil {
+		if g, err = event.Decode[event.Graded](last); err != nil {
+			return err
+		}
+	}
+	held := slices.DeleteFunc(g.Held, func(h event.Held) bool { return h.Desk != a.Desk })
+	switch {
+	case len(held) == 0:
+		f.add("$.incident", "no forward of %s awaits a person", a.Desk)
+	case a.To != "" && !slices.ContainsFunc(held, func(h event.Held) bool { return h.To == a.To }):
+		f.add("$.to", "no forward of %s to %s awaits a person", a.Desk, a.To)
+	}
+	return nil
+}
+
+// shorten names at most ten escalations.
+func shorten(ids []string) string {
+	const most = 10
+	if len(ids) <= most {
+		return strings.Join(ids, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(ids[:most], ", "), len(ids)-most)
+}

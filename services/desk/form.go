@@ -1,0 +1,246 @@
+package desk
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/fault"
+)
+
+// Bounds of an act as it is sent. An answer that names every fault of one must
+// fit a message.
+const (
+	maxActBytes = 32 << 10
+	maxMembers  = 100
+	maxID       = 200  // characters
+	maxReason   = 2000 // characters
+	maxYear     = 2200 // as for the times of a report, which are kept in nanoseconds
+)
+
+// acts are the kinds of act, each with the members that it alone takes.
+var acts = []struct {
+	kind    string
+	members []string
+}{
+	{event.KindAsked, []string{"items", "dueAt"}},
+	{event.KindDetermined, []string{"grade"}},
+	{event.KindTransferred, []string{"to"}},
+	{event.KindConfirmed, []string{"to"}},
+	{event.KindClosed, nil},
+}
+
+// form collects what is wrong with an act by itself.
+type form struct {
+	act    event.DeskAct
+	given  map[string]bool // the members that say something
+	broken bool            // it could not be read to its end
+	faults []fault.Detail
+}
+
+// add notes the first fault of a path. The root may have several: it stands for
+// members that no act has.
+func (f *form) add(path, format string, args ...any) {
+	if path != "$" && slices.ContainsFunc(f.faults, func(d fault.Detail) bool { return d.Path == path }) {
+		return
+	}
+	f.faults = append(f.faults, fault.Detail{Path: path, Message: fmt.Sprintf(format, args...)})
+}
+
+// readAct reads an act strictly and checks what no register, ledger or clock is
+// needed for. The stamp, which is ours to give, is not taken from the sender.
+func readAct(raw []byte) *form {
+	f := &form{given: map[string]bool{}}
+	var err error
+	switch {
+	case len(raw) > maxActBytes:
+		err = fmt.Errorf("it has %d bytes, and at most %d are taken", len(raw), maxActBytes)
+	case !utf8.Valid(raw):
+		err = errors.New("it is not UTF-8")
+	default:
+		err = f.members(raw)
+	}
+	if err != nil {
+		f.broken, f.faults = true, nil
+		f.add("$", "is not an act of a desk: %v", err)
+		return f
+	}
+	f.check()
+	return f
+}
+
+// members reads the members one by one, so that every one that is unknown, given
+// twice or of another type is named.
+func (f *form) members(raw []byte) error {
+	a := &f.act
+	var stamp json.RawMessage
+	known := map[string]struct {
+		into any
+		want string
+	}{
+		"kind": {&a.Kind, "a string"}, "id": {&a.ID, "a string"}, "desk": {&a.Desk, "a string"},
+		"operator": {&a.Operator, "a string"}, "incident": {&a.Incident, "a string"},
+		"officer": {&a.Officer, "a string"}, "reason": {&a.Reason, "a string"}, "to": {&a.To, "a string"},
+		"at": {&stamp, ""}, "items": {&a.Items, "a list of strings"}, "grade": {&a.Grade, "the id of a grade, such as major"},
+		"dueAt": {&a.DueAt, "a date and time with a zone, such as 2026-03-02T09:00:00+08:00"},
+	}
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		return errors.New("want a JSON object")
+	}
+	seen := map[string]bool{}
+	for dec.More() {
+		t, err := dec.Token()
+		if err != nil {
+			return err
+		}
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return err
+		}
+		name, _ := t.(string) // the decoder takes nothing else
+		m, ok := known[name]
+		switch {
+		case len(seen) == maxMembers:
+			return fmt.Errorf("it has more than %d members", maxMembers)
+		case seen[name]:
+			f.add("$", "holds %q twice", name)
+		case !ok:
+			f.add("$", "holds %q, which no act has", name)
+		case json.Unmarshal(value, m.into) != nil:
+			f.add("$."+name, "want %s", m.want)
+		default:
+			f.given[name] = string(value) != "null"
+		}
+		seen[name] = true
+	}
+	if _, err := dec.Token(); err != nil { // the closing brace
+		return err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("something stands behind it")
+	}
+	return nil
+}
+
+// check asks whether the act says what its kind needs, and nothing else.
+func (f *form) check() {
+	a := &f.act
+	for _, m := range []struct{ name, value string }{{"desk", a.Desk}, {"operator", a.Operator}, {"incident", a.Incident}} {
+		if m.value == "" {
+			f.add("$."+m.name, "is required")
+		}
+	}
+	switch {
+	case strings.TrimSpace(a.ID) == "":
+		f.add("$.id", "is required: a name for this act, so that sending it again changes nothing")
+	case utf8.RuneCountInString(a.ID) > maxID:
+		f.add("$.id", "has more than %d characters", maxID)
+	case strings.ContainsFunc(a.ID, unicode.IsControl):
+		f.add("$.id", "holds characters that cannot be shown")
+	}
+	if why := badOfficer(a.Officer); why != "" {
+		f.add("$.officer", "%s", why)
+	}
+	f.checkReason()
+	f.checkKind()
+	switch a.Kind {
+	case event.KindAsked:
+		f.checkItems()
+		if a.DueAt == nil {
+			f.add("$.dueAt", "is required: until when the operator is to answer")
+		}
+	case event.KindDetermined:
+		if a.Grade == event.Ungraded {
+			f.add("$.grade", "is required: one of especially-grave, major, relatively-large and general")
+		}
+	case event.KindTransferred:
+		switch a.To {
+		case "":
+			f.add("$.to", "is required: the competent desk")
+		case a.Desk:
+			f.add("$.to", "is the desk itself")
+		}
+	}
+	if a.DueAt != nil {
+		due := a.DueAt.UTC()
+		a.DueAt = &due // one instant, one act
+		if due.Year() < 1970 || due.Year() > maxYear {
+			f.add("$.dueAt", "must lie between the years 1970 and %d", maxYear)
+			a.DueAt = nil // it may have no JSON form
+		}
+	}
+}
+
+func (f *form) checkKind() {
+	names := make([]string, len(acts))
+	for i, k := range acts {
+		if names[i] = k.kind; k.kind != f.act.Kind {
+			continue
+		}
+		for _, m := range []string{"items", "dueAt", "grade", "to"} {
+			if f.given[m] && !slices.Contains(k.members, m) {
+				f.add("$."+m, "says nothing where the kind is %s", k.kind)
+			}
+		}
+		return
+	}
+	f.add("$.kind", "want one of %s", strings.Join(names, ", "))
+}
+
+func (f *form) checkReason() {
+	reason := f.act.Reason
+	switch {
+	case strings.TrimSpace(reason) == "" && f.act.Kind != event.KindConfirmed:
+		f.add("$.reason", "is required")
+	case utf8.RuneCountInString(reason) > maxReason:
+		f.add("$.reason", "has more than %d characters", maxReason)
+	case strings.ContainsFunc(reason, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\r' }):
+		f.add("$.reason", "holds characters that cannot be shown")
+	}
+}
+
+func (f *form) checkItems() {
+	switch n := len(f.act.Items); {
+	case n == 0:
+		f.add("$.items", "is required: what the operator is to tell, such as cause or facts.directLoss")
+	case n > len(reportPaths):
+		f.add("$.items", "has %d entries; a report tells %d facts", n, len(reportPaths))
+		return
+	}
+	for i, item := range f.act.Items {
+		switch {
+		case !reportPaths[item]:
+			f.add(fmt.Sprintf("$.items[%d]", i), "no report has %q: want paths such as cause or facts.directLoss", item)
+		case slices.Index(f.act.Items, item) < i:
+			f.add(fmt.Sprintf("$.items[%d]", i), "%q stands twice", item)
+		}
+	}
+}
+
+// reportPaths are the facts that a report may tell, by the paths under which
+// they are known of an incident.
+var reportPaths = pathsOfReport()
+
+func pathsOfReport() map[string]bool {
+	paths := map[string]bool{}
+	for prefix, t := range map[string]reflect.Type{"": reflect.TypeFor[event.Report](), "facts.": reflect.TypeFor[event.Facts]()} {
+		for i := range t.NumField() {
+			name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+			paths[prefix+name] = true
+		}
+	}
+	// These speak of the report itself, or are only a group.
+	for _, no := range []string{"facts", "containsNoStateSecrets", "imported", "reason", "duplicateOf"} {
+		delete(paths, no)
+	}
+	return paths
+}
