@@ -3,26 +3,40 @@
 // stands in the record, and the records are all they share.
 //
 //	operator                                                      departments
-//	   │ report                                            acknowledge │ ▲ watch
-//	   ▼                                                               ▼ │
+//	   │ report                                         acknowledge, act │ ▲ watch
+//	   ▼                                                                 ▼ │
 //	intake ──accepted──▶ classifier ──graded──▶ router ──escalated──▶ desk
-//	   │                     │                    │                    │
-//	   ▼                     ▼                    ▼                    ▼
+//	   │                  ▲  │                    ▲ │                    │
+//	   │          elapsed │  │            overdue │ │                    │
+//	   │                  └──┼── deadline ────────┘ │                    │
+//	   ▼                     ▼      ▲               ▼                    ▼
 //	═══ LEDGER: every record, one order, one record a subject for ever ═══▶ ledger ◀── query
+//	                                │ ▲
+//	                                ▼ │
+//	                              TIMERS
 //
 // # What each one reads and writes
 //
 //	services/intake      takes  report.<operator>, and POST /v1/reports over HTTP
 //	                     writes incident.accepted.<operator>.<incident>.<report>,
 //	                            or rejected.<operator>.<digest>
-//	services/classifier  reads  accepted
+//	services/classifier  reads  accepted, elapsed; determined, asked, confirmed, transferred
 //	                     writes incident.graded.<operator>.<incident>.<revision>:
 //	                            merged facts, grades and every decision
-//	services/router      reads  graded, unhandled
+//	services/router      reads  graded, unhandled; overdue, away, reminded
 //	                     writes incident.escalated.<desk>.<operator>.<incident>.<revision>
-//	services/desk        takes  desk.<desk>.acknowledge, desk.<desk>.watch
-//	                     writes incident.acknowledged.<as escalated>
-//	services/ledger      reads  every record; takes ledger.escalations, ledger.incident
+//	services/desk        takes  desk.<desk>.acknowledge, desk.<desk>.act, desk.<desk>.watch
+//	                     writes incident.acknowledged.<as escalated>, and the other acts:
+//	                            incident.asked, determined, transferred, confirmed, closed,
+//	                            each .<desk>.<operator>.<incident>.<act>
+//	services/deadline    reads  graded, escalated, acknowledged, and timers that come due;
+//	                     takes  deadline.desks
+//	                     writes incident.elapsed.<operator>.<incident>.<at>,
+//	                            incident.overdue.<as escalated>,
+//	                            incident.reminded.<operator>.<incident>.<what>,
+//	                            incident.away.<desk>.<since>; and timers
+//	services/ledger      reads  every record;
+//	                     takes  ledger.escalations, ledger.incidents, ledger.incident
 //	                     writes no record; its index is a projection
 //
 // The packs and the register in force are records too, rules.<sha256>, which
@@ -34,7 +48,8 @@
 // record in, records out, or an error whose kind (internal/fault) says retry,
 // reject or stop. What answers requests is a Door (internal/bus/door.go), and it
 // answers after what it promises is on disk. Both write through Commit
-// (internal/bus/commit.go) and in no other way.
+// (internal/bus/commit.go) and in no other way. A timer is a record with a time
+// (internal/bus/timer.go), which comes back as a record when the time has come.
 //
 // A record's subject follows from its cause, and the stream takes one record a
 // subject. So everything may be done again: a repeat meets what stands.
@@ -43,31 +58,46 @@
 // becomes incident.unhandled.<service>.<operator>.<incident>.<record>, which the
 // router puts before a desk as ungraded. The records behind it are not held up.
 //
+// # Drills
+//
+// The whole path runs twice in one process, once in each realm
+// (internal/event/realm.go). The services are the same; the bus of the drill's
+// realm writes "exercise." in front of every subject and has streams of its own.
+// Nothing above the bus can name a subject of the other realm.
+//
 // # What holds when a process dies there
 //
 //	intake      before the commit: no receipt went out; the sender sends again.
 //	            After it: the report is taken; the same report again gets the
 //	            receipt of the first, as a duplicate.
-//	classifier  it reads on from a position that may lag. A report that is folded
+//	classifier  it reads on from a position that may lag. A cause that is folded
 //	            already ("through") makes nothing; a revision that stands keeps its
-//	            number, and the report is folded again on top of it. A revision
+//	            number, and the cause is folded again on top of it. A revision
 //	            and its decisions are one record: all or nothing.
 //	router      some desks of a revision may have theirs and others not. It is
 //	            routed again; what stands stays, what is missing is added.
 //	desk        no answer went out; the post sends again. The first acknowledgement
 //	            stands. A screen is shown again what it had not taken as shown.
+//	deadline    timers are the engine's and survive. Records are read again and set
+//	            the same timers; one that had fired fires again and meets its record.
+//	            A timer that came due is removed after its record is stored.
 //	ledger      rows and position commit together; it indexes on from there. An
 //	            index that is lost is made again from the stream.
 //
 // # Where something new goes
 //
-//	criterion, duty   a line of a pack in schemas/statutes, with its fixtures; no Go
+//	criterion, duty,  a line of a pack in schemas/statutes, with its fixtures; no Go
+//	follow-up
 //	fact              schemas/report/common.v1.json, internal/event/report.go,
 //	                  internal/statute/fact.go
 //	desk, operator    a line of the register; schemas/register/example.yaml is one
 //	event type        subject and kind in internal/event/subject.go, body in
 //	                  internal/event/body.go; a report type also its schema in
 //	                  schemas/report and its name in internal/event/report.go
+//	act of a desk     internal/event/deskact.go, its checks in services/desk, what
+//	                  follows from it in services/classifier/cause.go
+//	clock             what sets it in services/deadline/set.go, what comes of it in
+//	                  services/deadline/ring.go
 //	service           a folder here with Name, Deps and Run, and a line in the table
 //	                  of roles in internal/app/app.go
 //	foreign format    internal/interchange

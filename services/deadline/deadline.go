@@ -55,18 +55,19 @@ func Run(ctx context.Context, d Deps) error {
 	if err != nil {
 		return err
 	}
+	set := newArmed()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.run(ctx) })
 	g.Go(func() error {
 		return d.Bus.Follow(ctx, bus.Follower{
 			Name: Name, Subjects: []string{event.AllGraded, event.AllEscalated, event.AllAcknowledged, event.AllReminded},
-			Handler: setter{d, p}, Key: incidentOf, GiveUp: d.Register.GiveUp(Name, d.Clock),
+			Handler: setter{d, p, set}, Key: incidentOf, GiveUp: d.Register.GiveUp(Name, d.Clock),
 		})
 	})
 	g.Go(func() error {
 		return d.Bus.FollowTimers(ctx, bus.Follower{
 			Name: nameDue, Subjects: []string{event.AllDue},
-			Handler: ringer{d, p}, Key: func(in event.Stored) string { return in.Subject },
+			Handler: ringer{d, p, set}, Key: func(in event.Stored) string { return in.Subject },
 			GiveUp: d.Register.GiveUp(nameDue, d.Clock),
 		})
 	})

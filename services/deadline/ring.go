@@ -15,6 +15,7 @@ import (
 type ringer struct {
 	deps     Deps
 	presence *presence
+	armed    *armed
 }
 
 // Handle makes what a timer stands for. Its body was written by the setter.
@@ -38,10 +39,10 @@ func (ringer) Refused(event.Stored) bool { return false }
 func (ringer) Failed(event.Stored) {}
 
 // elapsed says that a moment has come. Whether it still matters is the
-// classifier's to see.
+// classifier's to see, where it is not known here that it does not.
 func (r ringer) elapsed(in event.Stored) ([]event.Record, error) {
 	e, err := event.Decode[event.Elapsed](in)
-	if err != nil {
+	if err != nil || r.armed.isVoid(event.Token(e.Operator)+"."+event.Token(e.Incident), e.At) {
 		return nil, err
 	}
 	return one(event.NewRecord(event.ElapsedSubject(e.Operator, e.Incident, e.At), r.deps.Clock.Now(), "", e))

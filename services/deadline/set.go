@@ -14,6 +14,7 @@ import (
 type setter struct {
 	deps     Deps
 	presence *presence
+	armed    *armed
 }
 
 // Handle returns the timers that a record sets.
@@ -24,8 +25,7 @@ func (s setter) Handle(ctx context.Context, in event.Stored) ([]event.Record, er
 	case event.KindEscalated:
 		return s.escalated(in)
 	case event.KindAcknowledged:
-		s.presence.met(event.ParseSubject(in.Subject).Desk, in.Time)
-		return nil, s.deps.Bus.Cancel(ctx, event.TimerSubject(escalationTimer(in.Subject)))
+		return nil, s.acknowledged(ctx, in)
 	}
 	return nil, s.announce(in)
 }
@@ -44,7 +44,7 @@ func (s setter) graded(ctx context.Context, in event.Stored) ([]event.Record, er
 		return nil, err
 	}
 	incident := event.Token(g.Operator) + "." + event.Token(g.Incident)
-	if g.Revision > 1 {
+	if g.Revision > 1 && !s.armed.idle(incident) {
 		err := s.deps.Bus.Cancel(ctx, event.TimerSubject(timerElapsed+"."+incident+".*"), event.TimerSubject(timerReminder+"."+incident+".*"))
 		if err != nil {
 			return nil, err
@@ -68,7 +68,22 @@ func (s setter) graded(ctx context.Context, in event.Stored) ([]event.Record, er
 			return nil, err
 		}
 	}
+	s.armed.note(incident, setting{look: g.Look, any: len(out) > 0})
 	return out, nil
+}
+
+// acknowledged cancels the timer of an escalation that was taken up in time.
+// That of one that was not stays: it has an overdue record to make.
+func (s setter) acknowledged(ctx context.Context, in event.Stored) error {
+	a, err := event.Decode[event.Acknowledgement](in)
+	if err != nil {
+		return err
+	}
+	s.presence.met(event.ParseSubject(in.Subject).Desk, a.At)
+	if a.AcknowledgeBy == nil || a.At.After(*a.AcknowledgeBy) {
+		return nil
+	}
+	return s.deps.Bus.Cancel(ctx, event.TimerSubject(escalationTimer(in.Subject)))
 }
 
 // reminders are those that a revision demands, each with its moment in At: of
