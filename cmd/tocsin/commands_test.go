@@ -105,7 +105,8 @@ func TestADeskIsToldWhy(t *testing.T) {
 
 func TestUnreachableServerExits2(t *testing.T) {
 	nobody := "nats://" + freePort(t)
-	for _, args := range [][]string{{"report"}, {"desk", "watch", "d"}, {"desk", "ack", "d", "d.o.i.1", "--officer", "x"}, {"log", "query"}, {"log", "show", "o/i"}} {
+	for _, args := range [][]string{{"report"}, {"desk", "watch", "d"}, {"desk", "ack", "d", "d.o.i.1", "--officer", "x"}, {"log", "query"}, {"log", "show", "o/i"},
+		{"desk", "close", "d", "o/i", "--officer", "x"}, {"desk", "list"}, {"desk", "handover", "d"}, {"owed", "o"}, {"owed", "o", "--follow"}, {"drill", "report"}} {
 		code, _, errOut := tocsin(t, majorReport, append(args, "--server", nobody, "--timeout", "300ms")...)
 		assert.Equal(t, exitUnreachable, code, args)
 		assert.Contains(t, errOut, nobody)
@@ -116,7 +117,7 @@ func TestWrongCommandLineExits2(t *testing.T) {
 	for _, args := range [][]string{
 		{"report", "--nonsense"}, {"import", "veris", "f"}, {"desk", "ack", "only-one"}, {"log", "show", "no-slash"},
 		{"log", "query", "--since", "yesterday"}, {"grade", "--at", "noon"}, {"serve", "now"}, {"--lang", "fr", "grade"},
-		{"log", "query", "--json", "--csv"},
+		{"log", "query", "--json", "--csv"}, {"drill", "report", "--since", "then"}, {"drill", "report", "--exercise"},
 	} {
 		code, _, errOut := tocsin(t, "", args...)
 		assert.Equal(t, exitUnreachable, code, args)
@@ -130,7 +131,7 @@ func TestServeRefusesWhatIsUnsafe(t *testing.T) {
 		"only loopback":               {"--http-listen", "192.0.2.1:8080"},
 		"no role \"nobody\"":          {"--role", "nobody"},
 		"no such file":                {"--register", "missing.yaml"},
-		"confirm is not supported":    {"--register", registerWith(t, "forward: automatic", "forward: confirm")},
+		"cannot be its own next desk": {"--register", registerWith(t, "next: xj-cyberspace", "next: urumqi-cyberspace")},
 		"nobody can receive the duty": {"--register", registerWith(t, "level: prefecture", "level: county")},
 	} {
 		code, _, errOut := tocsin(t, "", append([]string{"serve", "--data", t.TempDir(), "--nats-listen", "127.0.0.1:0", "--http-listen", ""}, args...)...)
@@ -197,7 +198,7 @@ func TestStatuteCommands(t *testing.T) {
 func TestDemoShowsEveryGradeAndEnds(t *testing.T) {
 	code, out, errOut := tocsin(t, "", "demo", "--once", "--lang", "zh", "--nats-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0")
 	require.Equal(t, exitOK, code, errOut)
-	for _, want := range []string{"第 1 版: 一般", "第 1 版: 较大", "第 1 版: 重大", "第 1 版: 特别重大", "(升高)", "(降低)", "urumqi-cyberspace", "duty-officer"} {
+	for _, want := range []string{"第 1 版: 一般", "第 1 版: 较大", "第 2 版: 重大", "第 1 版: 特别重大", "时间届至", "(升高)", "(降低)", "urumqi-cyberspace", "duty-officer"} {
 		assert.Contains(t, out, want)
 	}
 }

@@ -25,8 +25,8 @@ func (e *environment) demoCommand() *cobra.Command {
 		Use:   "demo",
 		Short: "See it work: a server, a few incidents, and their way to the desks",
 		Long: `Runs the server with the example register, reports incidents of all four
-grades, shows which desks are told and why, and keeps serving until it is
-interrupted. Everything is kept in a new temporary folder unless --data is
+grades, shows which desks are told and why, lets one of them rise by the mere
+passing of time, and keeps serving until it is interrupted. Everything is kept in a new temporary folder unless --data is
 given.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -60,11 +60,13 @@ given.`,
 }
 
 // demoReports are one incident of each grade, and what became of two of them:
-// one is raised, one falls.
+// one is raised, one falls. The outage of the clearing system reaches its first
+// hour shortly after it is reported, and rises to major by itself.
 func demoReports(now time.Time) []demoReport {
 	ago := func(minutes int) string {
-		return now.Add(-time.Duration(minutes) * time.Minute).Format(time.RFC3339)
+		return now.Add(-time.Duration(minutes) * time.Minute).Format(time.RFC3339Nano)
 	}
+	almostAnHour := now.Add(demoRises - time.Hour).Format(time.RFC3339Nano)
 	return []demoReport{
 		{"city-clinic", "demo-general", event.TypeInitial, `{"facilities":["records"],"discoveredAt":"` + ago(20) + `",
 			"title":"病历查询接口返回他人记录","kind":"data-security","containsNoStateSecrets":true,
@@ -72,9 +74,9 @@ func demoReports(now time.Time) []demoReport {
 		{"grid-east", "demo-relatively-large", event.TypeInitial, `{"facilities":["office-portal"],"discoveredAt":"` + ago(45) + `",
 			"title":"办公门户遭勒索软件加密","kind":"malware","containsNoStateSecrets":true,
 			"facts":{"directLoss":{"amount":6000000,"currency":"CNY"}}}`},
-		{"metro-pay", "demo-major", event.TypeInitial, `{"facilities":["clearing"],"discoveredAt":"` + ago(25) + `",
+		{"metro-pay", "demo-outage", event.TypeInitial, `{"facilities":["clearing"],"discoveredAt":"` + ago(25) + `",
 			"title":"清算系统整体中断，尚未恢复","kind":"facility-fault","containsNoStateSecrets":true,
-			"facts":{"outage":[{"facility":"clearing","scope":"overall","since":"` + ago(90) + `"}]}}`},
+			"facts":{"outage":[{"facility":"clearing","scope":"overall","since":"` + almostAnHour + `"}]}}`},
 		{"xj-hydro", "demo-especially-grave", event.TypeInitial, `{"facilities":["station-3"],"discoveredAt":"` + ago(10) + `",
 			"title":"三号水电站停供，影响千万用户","kind":"network-attack","containsNoStateSecrets":true,
 			"facts":{"peopleAffected":{"atLeast":10000000}}}`},
@@ -84,6 +86,9 @@ func demoReports(now time.Time) []demoReport {
 			"facts":{"peopleAffected":84000}}`},
 	}
 }
+
+// demoRises is how long after the start of the demo its outage reaches an hour.
+const demoRises = 4 * time.Second
 
 type demoReport struct{ operator, incident, kind, data string }
 
@@ -110,7 +115,8 @@ func (e *environment) demo(ctx context.Context, a *app.App) error {
 	defer c.Close()
 	now := clock.System{}.Now()
 	var last uint64
-	for i, d := range demoReports(now) {
+	reports := demoReports(now)
+	for i, d := range reports {
 		raw, err := d.event(fmt.Sprintf("demo-%d-%d", now.Unix(), i+1), now.Add(time.Duration(i)*time.Millisecond))
 		if err != nil {
 			return err
@@ -121,26 +127,34 @@ func (e *environment) demo(ctx context.Context, a *app.App) error {
 			return err
 		}
 		e.receipt(r)
-		if last, err = e.demoFollow(ctx, c, d, r, last); err != nil {
+		made := func(g event.Graded) bool { return g.Cause.Record == r.Record }
+		if last, err = e.demoFollow(ctx, c, d, made, last); err != nil {
 			return err
 		}
 	}
 	if err := e.demoAcknowledge(ctx, c); err != nil {
 		return err
 	}
+	fmt.Fprintf(e.out, "\n%s\n", e.word("waiting"))
+	rose := func(g event.Graded) bool { return g.Grade == event.Major }
+	if _, err := e.demoFollow(ctx, c, reports[2], rose, last); err != nil {
+		return err
+	}
 	fmt.Fprintf(e.out, `
 Serving on. In another terminal (with --server %s where it is not the default):
-  tocsin log show metro-pay/demo-major
+  tocsin log show metro-pay/demo-outage
   tocsin log query --grade especially-grave
   tocsin desk watch national-cyberspace
+  tocsin desk handover protection-finance
+  tocsin owed metro-pay
   tocsin statute list
 `, a.NATSAddr())
 	return nil
 }
 
-// demoFollow waits for the revision that the report made and shows it, with
-// the desks that were told.
-func (e *environment) demoFollow(ctx context.Context, c *client.Client, d demoReport, r *event.Receipt, after uint64) (uint64, error) {
+// demoFollow waits for the revision that is meant and shows it, with the desks
+// that were told.
+func (e *environment) demoFollow(ctx context.Context, c *client.Client, d demoReport, meant func(event.Graded) bool, after uint64) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	want := -1 // escalations, once the revision is known
@@ -158,7 +172,7 @@ func (e *environment) demoFollow(ctx context.Context, c *client.Client, d demoRe
 				if err := json.Unmarshal(s.Body, &g); err != nil {
 					return err
 				}
-				if g.Cause.Record == r.Record {
+				if meant(g) {
 					want = len(g.Escalations)
 				}
 			case event.KindEscalated:
@@ -181,7 +195,7 @@ func (e *environment) demoFollow(ctx context.Context, c *client.Client, d demoRe
 		select {
 		case <-time.After(20 * time.Millisecond):
 		case <-ctx.Done():
-			return after, fmt.Errorf("the report %s has not reached its desks: %w", r.Report, ctx.Err())
+			return after, fmt.Errorf("what was reported of %s has not reached its desks: %w", d.incident, ctx.Err())
 		}
 	}
 }

@@ -10,8 +10,11 @@ import (
 )
 
 func (e *environment) deskCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "desk", Short: "What a duty desk does: watch and acknowledge"}
-	cmd.AddCommand(e.watchCommand(), e.ackCommand())
+	cmd := &cobra.Command{Use: "desk", Short: "What a duty desk does: watch, acknowledge, ask, grade, hand on",
+		Long: `What a duty desk does with what it is told. Each act is a record with the post
+that did it and its reason; --officer names a post, never a person.`}
+	cmd.AddCommand(e.watchCommand(), e.ackCommand(), e.askCommand(), e.determineCommand(), e.transferCommand(),
+		e.confirmCommand(), e.closeCommand(), e.screensCommand(), e.handoverCommand())
 	return cmd
 }
 
@@ -105,68 +108,4 @@ func (e *environment) acknowledgement(a *event.AcknowledgementAnswer, asJSON boo
 		fmt.Fprintf(e.out, "    %s: %s\n", d.Path, d.Message)
 	}
 	return nil
-}
-
-// row prints one line on an escalation.
-func (e *environment) row(r event.EscalationRow) {
-	fmt.Fprintf(e.out, "%s  %s  %s", e.time(&r.ReportedAt), e.gradeName(r.Grade), e.word(string(r.Act)))
-	if r.Act == event.ActUpdate {
-		fmt.Fprintf(e.out, " (%s)", e.word(r.Change))
-	}
-	fmt.Fprintf(e.out, "  %s %s → %s  %s/%s", e.word("from"), r.From, r.Desk, r.Operator, r.Incident)
-	if r.DueAt != nil {
-		fmt.Fprintf(e.out, "  %s %s", e.word("by"), e.time(r.DueAt))
-	}
-	if r.Late {
-		fmt.Fprintf(e.out, "  %s", e.word("late"))
-	}
-	fmt.Fprintf(e.out, "  [%s]", e.word(r.State))
-	if r.AcknowledgedBy != "" {
-		fmt.Fprintf(e.out, " %s", r.AcknowledgedBy)
-	}
-	fmt.Fprintf(e.out, "  %s\n", r.Escalation)
-}
-
-// change prints how the grade moved, and why.
-func (e *environment) change(c event.Change) {
-	switch c.Kind {
-	case event.ChangeWithdrawn, event.ChangeReinstated:
-		fmt.Fprintf(e.out, "    %s: %s\n", e.word(c.Kind), c.Reason)
-	case event.ChangeRaised, event.ChangeLowered:
-		fmt.Fprintf(e.out, "    %s: %s → %s  (%s)\n", e.word(c.Kind), e.gradeName(c.From), e.gradeName(c.To), c.Reason)
-		for _, lost := range c.Lost {
-			fmt.Fprintf(e.out, "      − %s\n", lost)
-		}
-		for _, gained := range c.Gained {
-			fmt.Fprintf(e.out, "      + %s\n", gained)
-		}
-	}
-}
-
-// escalation prints all that a desk should see at once.
-func (e *environment) escalation(full *event.Escalated, r event.EscalationRow) {
-	e.row(r)
-	if r.Title != "" {
-		fmt.Fprintf(e.out, "    %s\n", r.Title)
-	}
-	if u := full.Unhandled; u != nil {
-		fmt.Fprintf(e.out, "    %s #%d (%s): %s\n", e.word("review"), u.Record, u.Service, u.Error)
-	}
-	e.change(full.Change)
-	if full.Peak > full.Grade {
-		fmt.Fprintf(e.out, "    %s %s\n", e.word("peak"), e.gradeName(full.Peak))
-	}
-	if full.Next != nil {
-		fmt.Fprintf(e.out, "    %s %s: %s\n", e.word("rises"), e.time(&full.Next.At), e.gradeName(full.Next.Grade))
-	}
-	for _, d := range full.Duties {
-		fmt.Fprint(e.out, "  ")
-		e.duty(d)
-		if d.OnBehalf != nil {
-			fmt.Fprintf(e.out, "      %s: %s\n", e.word("onBehalf"), d.OnBehalf.Authority)
-		}
-	}
-	if !full.Designated && len(full.Duties) > 0 {
-		fmt.Fprintf(e.out, "    %s\n", e.word("undesignated"))
-	}
 }

@@ -131,11 +131,3 @@ func (e *environment) unknown(list []event.Unknown) {
 		}
 	}
 }
-
-func (e *environment) duty(d event.Duty) {
-	due := e.word("promptly")
-	if d.DueAt != nil {
-		due = e.word("by") + " " + e.time(d.DueAt)
-	}
-	fmt.Fprintf(e.out, "  → %s  %s %s %s  %s — %s%s\n", d.Desk, e.word(string(d.Act)), e.word("from"), d.From, due, d.Citation, e.confidence(d.Confidence))
-}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/csv"
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -153,14 +152,15 @@ func (e *environment) showCommand() *cobra.Command {
 		Use:   "show OPERATOR/INCIDENT",
 		Short: "The whole story of an incident, in order",
 		Long: `Prints every record of an incident in the order of the ledger: what was
-received, how it was graded and why, who was told, who acknowledged. With --json
-each record is one object, with its body as it is stored.`,
+received, how it was graded and why, who was told, who acknowledged, which times
+passed, what desks did. With --json each record is one object, with its body as
+it is stored.`,
 		Example: "  tocsin log show grid-east/inc-1",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
-			operator, incident, ok := strings.Cut(a[0], "/")
-			if !ok || operator == "" || incident == "" {
-				return &usageError{fmt.Errorf("%q is not OPERATOR/INCIDENT", a[0])}
+			operator, incident, err := nameOfIncident(a[0])
+			if err != nil {
+				return err
 			}
 			c, err := conn.dial()
 			if err != nil {
@@ -184,58 +184,4 @@ each record is one object, with its body as it is stored.`,
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
 	conn.flags(cmd)
 	return cmd
-}
-
-// story prints one record of an incident for people.
-func (e *environment) story(s event.StoryEntry) error {
-	fmt.Fprintf(e.out, "#%-6d %s  %s", s.Record, e.time(&s.At), e.word("story-"+s.Type))
-	switch s.Type {
-	case event.KindAccepted:
-		return storyLine(e, s, func(a event.Accepted) {
-			fmt.Fprintf(e.out, "  %s  %s  %s", strings.TrimSuffix(strings.TrimPrefix(a.Type, "tocsin.report."), ".v1"), a.Report, a.Digest[:min(12, len(a.Digest))])
-		})
-	case event.KindGraded:
-		return storyLine(e, s, func(g event.Graded) {
-			fmt.Fprintf(e.out, "  %s: %s (%s)", fmt.Sprintf(e.word("revision"), g.Revision), e.gradeName(g.Grade), e.word(g.Change.Kind))
-			for _, h := range g.Hits {
-				fmt.Fprintf(e.out, "\n        %s — %s%s", h.Criterion, h.Citation, e.confidence(h.Confidence))
-			}
-			for _, lost := range g.Change.Lost {
-				fmt.Fprintf(e.out, "\n        − %s", lost)
-			}
-		})
-	case event.KindEscalated:
-		return storyLine(e, s, func(x event.Escalated) {
-			fmt.Fprintf(e.out, "  %s  %s %s %s", x.Desk, e.word(string(x.Act)), e.word("from"), x.From)
-			if x.Late {
-				fmt.Fprintf(e.out, "  %s", e.word("late"))
-			}
-			for _, d := range x.Duties {
-				fmt.Fprintf(e.out, "\n        %s%s", d.Citation, e.confidence(d.Confidence))
-			}
-		})
-	case event.KindAcknowledged:
-		return storyLine(e, s, func(a event.Acknowledgement) {
-			fmt.Fprintf(e.out, "  %s  %s", strings.SplitN(a.Escalation, ".", 2)[0], a.Officer)
-		})
-	case event.KindUnhandled:
-		return storyLine(e, s, func(u event.Unhandled) {
-			fmt.Fprintf(e.out, "  #%d %s → %s: %s", u.Record, u.Service, u.Desk, u.Error)
-		})
-	}
-	fmt.Fprintln(e.out)
-	return nil
-}
-
-// storyLine prints what a body says; one that cannot be read is still in the
-// story.
-func storyLine[T any](e *environment, s event.StoryEntry, print func(T)) error {
-	var body T
-	if err := json.Unmarshal(s.Body, &body); err != nil {
-		fmt.Fprintf(e.out, "  (%v)\n", err)
-		return nil
-	}
-	print(body)
-	fmt.Fprintln(e.out)
-	return nil
 }

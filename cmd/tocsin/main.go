@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tocsin-project/tocsin/internal/client"
+	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
@@ -106,6 +107,8 @@ Run it:  tocsin serve, then in another terminal:
          tocsin report --operator grid-east FILE
          tocsin desk watch protection-energy
          tocsin log query --grade major
+         tocsin owed grid-east
+Drill:   the same commands with --exercise, then tocsin drill report
 
 Exit codes: 0 done; 1 refused, in conflict or failed; 2 the server could not be
 reached or the command line is wrong.`,
@@ -115,7 +118,8 @@ reached or the command line is wrong.`,
 	root.PersistentFlags().StringVar(&e.lang, "lang", "", "language for people: zh or en (default by LANG)")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.AddCommand(e.serveCommand(), e.demoCommand(), e.reportCommand(), e.importCommand(),
-		e.gradeCommand(), e.statuteCommand(), e.deskCommand(), e.logCommand())
+		e.gradeCommand(), e.statuteCommand(), e.deskCommand(), e.logCommand(),
+		e.owedCommand(), e.drillCommand())
 	return root
 }
 
@@ -153,11 +157,18 @@ func (e *environment) fail(err error) {
 
 // connection are the flags of every command that talks to a server.
 type connection struct {
-	server  string
-	timeout time.Duration
+	server   string
+	timeout  time.Duration
+	exercise bool
 }
 
 func (c *connection) flags(cmd *cobra.Command) {
+	c.serverFlags(cmd)
+	cmd.Flags().BoolVar(&c.exercise, "exercise", false, "act in the drill, never on the real record")
+}
+
+// serverFlags are flags for a command that knows its realm.
+func (c *connection) serverFlags(cmd *cobra.Command) {
 	server := os.Getenv("TOCSIN_SERVER")
 	if server == "" {
 		server = "nats://127.0.0.1:4222"
@@ -166,7 +177,22 @@ func (c *connection) flags(cmd *cobra.Command) {
 	cmd.Flags().DurationVar(&c.timeout, "timeout", 30*time.Second, "how long to try before the server counts as unreachable")
 }
 
-func (c *connection) dial() (*client.Client, error) { return client.Dial(c.server, c.timeout) }
+func (c *connection) dial() (*client.Client, error) {
+	realm := event.Real
+	if c.exercise {
+		realm = event.Drill
+	}
+	return client.DialRealm(realm, c.server, c.timeout)
+}
+
+// nameOfIncident reads OPERATOR/INCIDENT.
+func nameOfIncident(text string) (operator, incident string, err error) {
+	operator, incident, ok := strings.Cut(text, "/")
+	if !ok || operator == "" || incident == "" {
+		return "", "", &usageError{fmt.Errorf("%q is not OPERATOR/INCIDENT", text)}
+	}
+	return operator, incident, nil
+}
 
 // args wraps a check of arguments, so that a wrong command line exits with 2.
 func args(check cobra.PositionalArgs) cobra.PositionalArgs {

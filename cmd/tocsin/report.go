@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
+	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
@@ -28,6 +30,12 @@ A FILE holds one JSON object, an array or JSON lines; - or no FILE is standard
 input. Many are sent at once; a report whose answer is lost is sent again, which
 costs nothing, because its id stays.
 
+A receipt says which duties had passed already when the report came, counted
+from the discovery that the report itself claims.
+
+With --exercise the reports go to the drill, on a subject of its own: they reach
+no real desk.
+
 With --check nothing is sent or stored: the faults, the grade and the
 recipients of each report are printed.
 
@@ -44,25 +52,7 @@ in conflict, 2 the server could not be reached.`,
 				return err
 			}
 			defer c.Close()
-			p := newProgress(e.errOut, "receipts")
-			defer p.end()
-			refused := false
-			err = c.Reports(cmd.Context(), operator, window, e.events(files), func(r *event.Receipt) error {
-				refused = refused || r.Status == event.StatusRejected || r.Status == event.StatusConflict
-				p.add(r.Status)
-				if asJSON {
-					return e.json(r)
-				}
-				e.receipt(r)
-				return nil
-			})
-			if err != nil {
-				return err
-			}
-			if refused {
-				return errRefused
-			}
-			return nil
+			return e.send(cmd.Context(), c, operator, window, files, asJSON)
 		},
 	}
 	f := cmd.Flags()
@@ -73,6 +63,26 @@ in conflict, 2 the server could not be reached.`,
 	conn.flags(cmd)
 	rules.flags(cmd)
 	return cmd
+}
+
+// send sends the reports of files and prints their receipts.
+func (e *environment) send(ctx context.Context, c *client.Client, operator string, window int, files []string, asJSON bool) error {
+	p := newProgress(e.errOut, "receipts")
+	defer p.end()
+	refused := false
+	err := c.Reports(ctx, operator, window, e.events(files), func(r *event.Receipt) error {
+		refused = refused || r.Status == event.StatusRejected || r.Status == event.StatusConflict
+		p.add(r.Status)
+		if asJSON {
+			return e.json(r)
+		}
+		e.receipt(r)
+		return nil
+	})
+	if err == nil && refused {
+		return errRefused
+	}
+	return err
 }
 
 // events returns the events of files, one by one and as they stand. No files,
@@ -129,7 +139,13 @@ func (e *environment) receipt(r *event.Receipt) {
 	if r.Durability != "" {
 		fmt.Fprintf(e.out, "  (%s: %s)", e.word("durability"), r.Durability)
 	}
+	if r.Exercise {
+		fmt.Fprintf(e.out, "  [%s]", e.word("exercise"))
+	}
 	fmt.Fprintln(e.out)
+	for _, l := range r.Late {
+		fmt.Fprintf(e.out, "    %s\n", e.lateness(l))
+	}
 	for _, d := range slices.Concat(r.Errors, r.Warnings) {
 		fmt.Fprintf(e.out, "    %s: %s\n", d.Path, d.Message)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -38,9 +39,23 @@ With --unverified-durability it is used all the same, and every receipt says so.
 Without --role every service runs. Of the services with --role, run each at
 least once against the same NATS.
 
+Drills take the same path beside the real one, under subjects of their own
+(tocsin report --exercise, POST /v1/exercise/reports). With --time-scale 60 an
+hour of a drill takes a minute: its clock begins to run faster with the first
+report of a drill and is set back by a restart. Real clocks are never scaled.
+
+/healthz says whether every service works, /readyz whether reports can be
+taken, /metrics what can be counted.
+
 Until identities exist, every door listens on loopback only.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cfg.TimeScale < 1 || cfg.TimeScale > maxTimeScale {
+				return &usageError{fmt.Errorf("--time-scale is from 1 to %d, not %d", maxTimeScale, cfg.TimeScale)}
+			}
+			if len(cfg.Roles) > 0 && !slices.Contains(cfg.Roles, intake) && !cmd.Flags().Changed("http-listen") {
+				cfg.HTTPListen = "" // several processes on one machine: only intake's has the well-known door
+			}
 			log := e.logger(verbose)
 			defer log.Sync() //nolint:errcheck // a terminal cannot be synced
 			if rules.register == "" {
@@ -52,15 +67,22 @@ Until identities exist, every door listens on loopback only.`,
 	f := cmd.Flags()
 	f.StringVar(&cfg.Data, "data", "./tocsin-data", "folder for everything that is kept")
 	f.StringVar(&cfg.NATSListen, "nats-listen", "127.0.0.1:4222", "HOST:PORT of the embedded NATS server; port 0 chooses one")
-	f.StringVar(&cfg.HTTPListen, "http-listen", "127.0.0.1:8080", "HOST:PORT of the HTTP door; port 0 chooses one; empty opens none")
+	f.StringVar(&cfg.HTTPListen, "http-listen", "127.0.0.1:8080", "HOST:PORT of the HTTP door; port 0 chooses one; empty opens none; by default none where --role leaves intake out")
 	f.StringSliceVar(&cfg.Roles, "role", nil, "a service to run, repeatable: "+strings.Join(app.Roles(), ", "))
 	f.StringVar(&cfg.NATS, "nats", "", "URL of an existing NATS to use instead of the embedded one")
 	f.StringVar(&cfg.Monitor, "nats-monitor", "", "its monitoring address, such as http://127.0.0.1:8222")
 	f.BoolVar(&cfg.Unverified, "unverified-durability", false, "use it although nobody can show that it syncs every write")
+	f.IntVar(&cfg.TimeScale, "time-scale", 1, "how many times faster the clock of drills runs")
 	f.BoolVarP(&verbose, "verbose", "v", false, "log more")
 	rules.flags(cmd)
 	return cmd
 }
+
+// maxTimeScale bounds how fast a drill's clock may run: a quarter of a second,
+// which a timer may be late, is then a quarter of an hour.
+const maxTimeScale = 3600
+
+const intake = "intake" // the role whose process has the HTTP doors for reports
 
 // serve runs the product until ctx ends or a service fails. started is called
 // when requests are answered.

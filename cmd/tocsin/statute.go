@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -28,7 +29,7 @@ func (e *environment) statuteCommand() *cobra.Command {
 	}
 	rules.flags(list)
 	show := &cobra.Command{
-		Use: "show ID", Short: "One pack: every criterion and duty with its article", Args: args(cobra.ExactArgs(1)),
+		Use: "show ID", Short: "One pack: every criterion, duty and follow-up with its article", Args: args(cobra.ExactArgs(1)),
 		RunE: func(_ *cobra.Command, a []string) error {
 			rb, err := app.LoadRules(rules.statutes, rules.register)
 			if err != nil {
@@ -90,14 +91,25 @@ func (e *environment) pack(p *statute.Pack) {
 		e.note(c.Note)
 	}
 	for _, d := range p.Duties {
-		within := e.word("promptly")
-		if d.Within != nil {
-			b, _ := d.Within.MarshalText() // never fails
-			within = string(b) + " (" + string(d.Clock) + ")"
-		}
-		fmt.Fprintf(e.out, "\n%s  %s  %s → %s  %s%s\n  %s %s\n", d.ID, e.word(string(d.Act)), party(d.From), party(d.To), within, e.confidence(d.Confidence), d.Citation, d.Quote)
+		fmt.Fprintf(e.out, "\n%s  %s  %s → %s  %s%s\n  %s %s\n", d.ID, e.word(string(d.Act)), party(d.From), party(d.To), e.within(d.Within, d.Clock), e.confidence(d.Confidence), d.Citation, d.Quote)
 		e.note(d.Note)
 	}
+	for _, f := range p.FollowUps {
+		what := strings.Join(f.Items, ", ")
+		if f.Report != "" {
+			what = e.word("report-" + f.Report)
+		}
+		fmt.Fprintf(e.out, "\n%s  %s: %s  %s%s\n  %s %s\n", f.ID, e.word("follow-up"), what, e.within(f.Within, f.Clock), e.confidence(f.Confidence), f.Citation, f.Quote)
+		e.note(f.Note)
+	}
+}
+
+// within prints a limit and what it counts from.
+func (e *environment) within(l *statute.Limit, c statute.Clock) string {
+	if l == nil {
+		return e.word("promptly")
+	}
+	return l.String() + " (" + e.word("clock-"+string(c)) + ")"
 }
 
 func party(p statute.Party) string {

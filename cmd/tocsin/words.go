@@ -26,13 +26,48 @@ var words = map[string][2]string{
 	"grade": {"级别（初判）", "grade"}, "couldBe": {"可能为", "could be"}, "own": {"运营者研判", "operator's own"},
 	"computed": {"初判", "computed"}, "because": {"依据", "because"}, "rises": {"级别将升高于", "rises at"},
 	"unknown": {"未知", "unknown"}, "nobody": {"无须报送", "nobody must be told"},
+	"waiting":  {"不再报送任何内容：清算系统中断将满一小时……", "Nothing more is reported: the outage of the clearing system is about to reach an hour …"},
 	"promptly": {"及时", "promptly"}, "by": {"时限", "by"}, "from": {"自", "from"},
 	"peak": {"最高曾为", "peak"}, "revision": {"第 %d 版", "revision %d"}, "told": {"报送", "told"},
+	"follow-up": {"报告后应补", "owed after reporting"}, "report-final": {"处置总结报告", "final summary"},
+	"clock-discovered": {"自发现或获知", "from discovery"}, "clock-reported": {"自收到报告", "from the report"},
+	"clock-graded": {"自定级", "from grading"}, "clock-handled": {"自处置结束", "from the end of handling"},
 	"onBehalf":       {"自动转报，未经核实；授权", "forwarded by machine, not verified; authority"},
 	"undesignated":   {"该部门未指定本渠道", "the department has not designated this channel"},
 	"story-accepted": {"收到", "received"}, "story-graded": {"定级", "graded"}, "story-escalated": {"报送", "told"},
 	"story-acknowledged": {"签收", "acknowledged"}, "story-unhandled": {"待人工处理", "needs a person"},
 	"unverified": {"未核实", "unverified"}, "interpretation": {"解释", "interpretation"}, "secondary": {"间接来源", "secondary source"},
+
+	"exercise": {"演练", "drill"}, "transfer": {"移送", "handed on"}, "notice": {"提示", "notice"},
+	"late-by": {"迟报 %s", "late by %s"}, "strictly": {"严格自发现起算：时限 %s", "strictly, from discovery: due %s"},
+	"determined": {"认定", "determined"}, "transferred-by": {"由 %s（%s）移送：%s", "handed on by %s (%s): %s"},
+	"confirmed-by":   {"经 %s 确认；授权：", "confirmed by %s; authority: "},
+	"held":           {"向 %s 的上报待人工确认；%s 将未经核实自动上报；%s", "the forward to %s awaits a person; goes at %s as unverified; %s"},
+	"notice-overdue": {"%s 未按时签收 %s，报送于 %s，目标 %s", "%s has not acknowledged %s, told %s, target %s"},
+	"notice-away":    {"%s 自 %s 无人值守；%s 的目标为 %s", "%s has been away since %s; %s has its target at %s"},
+
+	"owed": {"待补报", "owed"}, "owed-late": {"逾期未报", "late, still owed"}, "owes-nothing": {"无待补报事项", "nothing is owed"},
+	"owes-items": {"补报", "items"}, "owes-report": {"提交", "report"}, "owes-ask": {"要求补报", "asked for"},
+	"asked-by":         {"%s（%s）要求：%s", "%s (%s) asks: %s"},
+	"after-handled":    {"处置结束后 %s内", "%s after handling ends"},
+	"after-discovered": {"发现或获知后 %s内", "%s after discovery"},
+	"after-reported":   {"收到报告后 %s内", "%s after the report"},
+	"after-graded":     {"定级后 %s内", "%s after grading"},
+	"days":             {"%d 日", "%d days"}, "unit-d": {"天", "d"}, "unit-h": {"小时", "h"}, "unit-m": {"分钟", "m"}, "unit-s": {"秒", "s"}, "unit-ms": {"毫秒", "ms"},
+
+	"target": {"签收目标", "target"}, "since": {"自", "since"}, "next-desk": {"无应答时告知", "on silence:"},
+	"here": {"在线", "here"}, "never": {"从未上线", "never had a screen"}, "last-seen": {"最后在线 %s（%s前）", "last seen %s (%s ago)"},
+	"handover": {"交接班", "hand-over"}, "rising": {"%s内将升级", "grade rises within %s"},
+	"held-forwards": {"待确认的上报", "forwards that await a person"}, "notices": {"提示：其他席位无应答等", "notices: other desks that are silent"},
+
+	"drill-report": {"演练报告", "drill report"}, "by-desk": {"按席位", "by desk"}, "by-operator": {"按运营者", "by operator"},
+	"drill-desk":     {"报送 %d，按时签收 %d，逾期签收 %d，逾期未签收 %d，待签收 %d，迟报 %d", "told %d, acknowledged in time %d, late %d, overdue %d, open %d; told late by the sender %d"},
+	"drill-took":     {"签收用时中位 %s，最长 %s", "median %s, slowest %s"},
+	"drill-operator": {"事件 %d，迟报 %d", "incidents %d, late reports %d"}, "drill-latest": {"最迟 %s", "by up to %s"},
+
+	"story-elapsed": {"时间届至", "time has passed"}, "story-overdue": {"逾期未签收", "overdue"}, "story-away": {"无人值守", "away"},
+	"story-reminded": {"提醒", "reminded"}, "story-asked": {"要求补报", "asked for more"}, "story-determined": {"认定", "determined"},
+	"story-transferred": {"移送", "handed on"}, "story-confirmed": {"确认上报", "forward confirmed"}, "story-closed": {"办结", "closed"},
 }
 
 var gradeNames = map[event.Grade][2]string{

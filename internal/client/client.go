@@ -5,10 +5,14 @@
 // patience lasts: reports and acknowledgements carry ids, so a repeat costs
 // nothing. ErrUnreachable says that no answer came in that time; what was sent
 // may have arrived.
+//
+// A client is of one realm, the real records or those of drills, and cannot
+// name what is in the other.
 package client
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,14 +32,21 @@ var ErrUnreachable = errors.New("the server gave no answer")
 type Client struct {
 	nc       *nats.Conn
 	js       jetstream.JetStream
+	realm    event.Realm
 	patience time.Duration
 }
 
 // tryTimeout is how long one request waits for its answer.
 const tryTimeout = 5 * time.Second
 
-// Dial connects to a server. patience is how long a request is tried.
+// Dial connects to a server's real realm. patience is how long a request is
+// tried.
 func Dial(server string, patience time.Duration) (*Client, error) {
+	return DialRealm(event.Real, server, patience)
+}
+
+// DialRealm connects to one realm of a server.
+func DialRealm(realm event.Realm, server string, patience time.Duration) (*Client, error) {
 	nc, err := nats.Connect(server, nats.Name("tocsin client"), nats.MaxReconnects(-1),
 		nats.ReconnectWait(100*time.Millisecond), nats.Timeout(min(patience, tryTimeout)))
 	if err != nil {
@@ -46,14 +57,16 @@ func Dial(server string, patience time.Duration) (*Client, error) {
 		nc.Close()
 		return nil, fmt.Errorf("client: %w", err)
 	}
-	return &Client{nc: nc, js: js, patience: patience}, nil
+	return &Client{nc: nc, js: js, realm: realm, patience: patience}, nil
 }
 
 // Close ends the connection.
 func (c *Client) Close() { c.nc.Close() }
 
-// request sends until an answer comes, and decodes it.
+// request sends until an answer comes, and decodes it. The subject is named
+// without its realm.
 func request[T any](ctx context.Context, c *Client, msg *nats.Msg) (*T, error) {
+	msg.Subject = c.realm.Wire(msg.Subject)
 	ctx, cancel := context.WithTimeout(ctx, c.patience)
 	defer cancel()
 	pause := 10 * time.Millisecond
@@ -104,32 +117,80 @@ func (c *Client) Acknowledge(ctx context.Context, desk, escalation, officer stri
 	return ask[event.AcknowledgementAnswer](ctx, c, event.AcknowledgeSubject(desk), event.Acknowledgement{Escalation: escalation, Officer: officer})
 }
 
+// Act records what else a desk does with an incident. Where the act has no id
+// it gets one of its own, under which it is sent until an answer comes: two
+// calls are two acts, a lost answer is none.
+func (c *Client) Act(ctx context.Context, a event.DeskAct) (*event.DeskActAnswer, error) {
+	if a.ID == "" {
+		a.ID = rand.Text()
+	}
+	return ask[event.DeskActAnswer](ctx, c, event.ActSubject(a.Desk), a)
+}
+
+// Desks lists every desk of the register with its screens.
+func (c *Client) Desks(ctx context.Context) (*event.DesksAnswer, error) {
+	return ask[event.DesksAnswer](ctx, c, event.DoorDesks, struct{}{})
+}
+
 // Query hands the escalations that q asks for to yield, in ledger order, page
 // by page behind the scenes, at most limit of them (0: all). It returns the
 // cursor to go on from, or "" at the end.
 func (c *Client) Query(ctx context.Context, q event.Query, limit int, yield func(event.EscalationRow) error) (string, error) {
-	given := 0
-	for {
-		if q.Limit = 0; limit > 0 {
-			q.Limit = limit - given
-		}
+	return pages(q.Cursor, limit, func(cursor string, rows int) ([]event.EscalationRow, string, error) {
+		q.Cursor, q.Limit = cursor, rows
 		page, err := ask[event.QueryAnswer](ctx, c, event.DoorQuery, q)
+		if err != nil {
+			return nil, "", err
+		}
+		if page.Errors != nil {
+			return nil, "", fault.Invalid("query", page.Errors)
+		}
+		return page.Rows, page.Next, nil
+	}, yield)
+}
+
+// Incidents is Query for incidents as they stand, the one that changed longest
+// ago first. now is the server's time of the last page, by which what is late
+// is late: in a drill its clock may run faster than ours.
+func (c *Client) Incidents(ctx context.Context, q event.IncidentQuery, limit int, yield func(event.IncidentRow) error) (cursor string, now time.Time, err error) {
+	cursor, err = pages(q.Cursor, limit, func(cursor string, rows int) ([]event.IncidentRow, string, error) {
+		q.Cursor, q.Limit = cursor, rows
+		page, err := ask[event.IncidentAnswer](ctx, c, event.DoorIncidents, q)
+		if err != nil {
+			return nil, "", err
+		}
+		if page.Errors != nil {
+			return nil, "", fault.Invalid("incidents", page.Errors)
+		}
+		now = page.Now
+		return page.Rows, page.Next, nil
+	}, yield)
+	return cursor, now, err
+}
+
+// pages hands the rows of every page to yield, at most limit of them (0: all),
+// and returns the cursor to go on from, or "" at the end. get fetches the page
+// after a cursor, of at most so many rows (0: as many as the server gives).
+func pages[T any](cursor string, limit int, get func(cursor string, rows int) ([]T, string, error), yield func(T) error) (string, error) {
+	for given := 0; ; {
+		want := 0
+		if limit > 0 {
+			want = limit - given
+		}
+		rows, next, err := get(cursor, want)
 		if err != nil {
 			return "", err
 		}
-		if page.Errors != nil {
-			return "", fault.Invalid("query", page.Errors)
-		}
-		for _, row := range page.Rows {
+		for _, row := range rows {
 			if err := yield(row); err != nil {
 				return "", err
 			}
 			given++
 		}
-		if page.Next == "" || limit > 0 && given >= limit {
-			return page.Next, nil
+		if next == "" || limit > 0 && given >= limit {
+			return next, nil
 		}
-		q.Cursor = page.Next
+		cursor = next
 	}
 }
 

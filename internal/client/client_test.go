@@ -22,16 +22,23 @@ import (
 // stage is a server without services: a test plays their part.
 func stage(t *testing.T, patience time.Duration) (*nats.Conn, *client.Client) {
 	t.Helper()
+	nc, addr := backstage(t)
+	c, err := client.Dial(addr, patience)
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	return nc, c
+}
+
+// backstage is a stage on which nobody stands yet, and its address.
+func backstage(t *testing.T) (*nats.Conn, string) {
+	t.Helper()
 	s, err := bus.StartServer(bus.ServerConfig{Dir: t.TempDir(), Listen: "127.0.0.1:0", Log: zap.NewNop()})
 	require.NoError(t, err)
 	t.Cleanup(s.Stop)
 	nc, err := s.Connect()
 	require.NoError(t, err)
 	t.Cleanup(nc.Close)
-	c, err := client.Dial("nats://"+s.Addr(), patience)
-	require.NoError(t, err)
-	t.Cleanup(c.Close)
-	return nc, c
+	return nc, "nats://" + s.Addr()
 }
 
 // play answers what comes on a subject; nil answers that it may be tried again.

@@ -2,11 +2,13 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/synadia-io/orbit.go/jetstreamext"
 
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
@@ -21,10 +23,6 @@ func (c *Client) Watch(ctx context.Context, desk, screen string, count int, now 
 	cons, err := c.consumer(ctx, desk, screen)
 	if err != nil {
 		return err
-	}
-	ledger, err := c.js.Stream(ctx, event.StreamLedger)
-	if err != nil {
-		return fmt.Errorf("watch %s: %w", desk, err)
 	}
 	for shown := 0; count == 0 || shown < count; {
 		want := fetchBatch
@@ -43,7 +41,7 @@ func (c *Client) Watch(ctx context.Context, desk, screen string, count int, now 
 			continue
 		}
 		for m := range batch.Messages() {
-			if err := show(ctx, ledger, m, now, yield); err != nil {
+			if err := c.show(ctx, m, now, yield); err != nil {
 				return err
 			}
 			shown++
@@ -101,6 +99,11 @@ func (c *Client) consumer(ctx context.Context, desk, screen string) (jetstream.C
 	if opened.Errors != nil {
 		return nil, fault.Invalid("watch", opened.Errors)
 	}
+	// A watch takes off the screen's list what it shows: of the other realm's it
+	// would hide it from those who must see it.
+	if want := c.realm.Stream(event.StreamLedger); opened.Stream != want {
+		return nil, fmt.Errorf("watch %s: the server named the stream %s, not %s", desk, opened.Stream, want)
+	}
 	cons, err := c.js.Consumer(ctx, opened.Stream, opened.Consumer)
 	if err != nil {
 		return nil, fmt.Errorf("watch %s: %w", desk, err)
@@ -110,20 +113,21 @@ func (c *Client) consumer(ctx context.Context, desk, screen string) (jetstream.C
 
 // show hands over one escalation and, when that went well, takes it off the
 // screen's list.
-func show(ctx context.Context, ledger jetstream.Stream, m jetstream.Msg, now func() time.Time, yield func(*event.Escalated, event.EscalationRow) error) error {
+func (c *Client) show(ctx context.Context, m jetstream.Msg, now func() time.Time, yield func(*event.Escalated, event.EscalationRow) error) error {
 	meta, err := m.Metadata()
 	if err != nil {
 		return fmt.Errorf("watch: %w", err)
 	}
-	s := event.ReadStored(m.Subject(), m.Headers(), m.Data(), meta.Sequence.Stream, meta.Timestamp)
+	s := event.ReadStored(c.realm.Plain(m.Subject()), m.Headers(), m.Data(), meta.Sequence.Stream, meta.Timestamp)
 	var ack *event.Acknowledgement
+	var overdue *event.Overdue
 	e, err := event.Decode[event.Escalated](s)
 	if err != nil {
 		e = unreadable(s, err) // it must not keep the desk from what is behind it
-	} else if ack, err = acknowledgement(ctx, ledger, s.Subject); err != nil {
+	} else if ack, overdue, err = c.outcome(ctx, s.Subject); err != nil {
 		return err
 	}
-	if err := yield(e, e.Row(s.Sequence, ack, nil, now())); err != nil {
+	if err := yield(e, e.Row(s.Sequence, ack, overdue, now())); err != nil {
 		return err
 	}
 	if err := m.DoubleAck(ctx); err != nil && ctx.Err() == nil {
@@ -145,14 +149,96 @@ func unreadable(s event.Stored, err error) *event.Escalated {
 	}
 }
 
-// acknowledgement returns the acknowledgement that stands, or nil.
-func acknowledgement(ctx context.Context, ledger jetstream.Stream, escalated string) (*event.Acknowledgement, error) {
-	m, err := ledger.GetLastMsgForSubject(ctx, event.AcknowledgedSubject(escalated))
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return nil, nil
+// outcome returns the acknowledgement that stands and the overdue record, or
+// nil. Both come in one read and so of one moment: an acknowledgement that
+// looks in time by its stamp is late all the same when an overdue record was
+// stored before it.
+func (c *Client) outcome(ctx context.Context, escalated string) (*event.Acknowledgement, *event.Overdue, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.patience)
+	defer cancel()
+	for {
+		found, err := c.last(ctx, event.AcknowledgedSubject(escalated), event.OverdueSubject(escalated))
+		if err == nil {
+			return decodeOutcome(found)
+		}
+		if pauseAfter(ctx, err) != nil {
+			return nil, nil, fmt.Errorf("%w on what became of %s: %w", ErrUnreachable, escalated, err)
+		}
 	}
+}
+
+func decodeOutcome(found []event.Stored) (ack *event.Acknowledgement, overdue *event.Overdue, err error) {
+	for _, s := range found {
+		if event.ParseSubject(s.Subject).Kind == event.KindOverdue {
+			overdue, err = event.Decode[event.Overdue](s)
+		} else {
+			ack, err = event.Decode[event.Acknowledgement](s)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+	return ack, overdue, nil
+}
+
+// last reads which of the records exist, all as of one moment.
+func (c *Client) last(ctx context.Context, subjects ...string) (found []event.Stored, err error) {
+	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
+	defer cancel()
+	for i := range subjects {
+		subjects[i] = c.realm.Wire(subjects[i])
+	}
+	answers, err := jetstreamext.GetLastMsgsFor(ctx, c.js, c.realm.Stream(event.StreamLedger), subjects)
 	if err != nil {
-		return nil, fmt.Errorf("watch: %w", err)
+		return nil, err
 	}
-	return event.Decode[event.Acknowledgement](event.ReadStored(m.Subject, m.Header, m.Data, m.Sequence, m.Time))
+	whole := false // a list that is cut off by a lost connection ends like any other
+	for m, err := range answers {
+		if errors.Is(err, jetstreamext.ErrNoMessages) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		whole = m.Header.Get("Nats-Num-Pending") == "0"
+		found = append(found, event.ReadStored(c.realm.Plain(m.Subject), m.Header, m.Data, m.Sequence, m.Time))
+	}
+	if !whole {
+		return nil, errors.New("no answer, or only a part of it")
+	}
+	return found, nil
+}
+
+// Reminders hands what an operator is reminded of to yield as it comes, until
+// ctx ends or with the first error. ready runs once nothing more is missed:
+// what it asks for and what comes after leave no gap. Nothing keeps reminders
+// for one who is away; what is owed stays on the list of Incidents.
+func (c *Client) Reminders(ctx context.Context, operator string, ready func() error, yield func(event.Reminder) error) error {
+	sub, err := c.nc.SubscribeSync(c.realm.Wire(event.ReminderOf(operator)))
+	if err != nil {
+		return fmt.Errorf("reminders: %w", err)
+	}
+	defer sub.Unsubscribe() //nolint:errcheck // the connection goes with it
+	settle, cancel := context.WithTimeout(ctx, c.patience)
+	err = c.nc.FlushWithContext(settle)
+	cancel()
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	if err := ready(); err != nil {
+		return err
+	}
+	for {
+		m, err := sub.NextMsgWithContext(ctx)
+		if err != nil {
+			return fmt.Errorf("reminders: %w", err)
+		}
+		var r event.Reminder
+		if err := json.Unmarshal(m.Data, &r); err != nil {
+			continue // no reminder: until identities exist, anyone may speak here
+		}
+		if err := yield(r); err != nil {
+			return err
+		}
+	}
 }

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+
+	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// fake is a server without services: a test plays the doors it needs.
+type fake struct {
+	t    *testing.T
+	nc   *nats.Conn
+	addr string
+}
+
+func startFake(t *testing.T) *fake {
+	t.Helper()
+	s, err := bus.StartServer(bus.ServerConfig{Dir: t.TempDir(), Listen: "127.0.0.1:0", Log: zap.NewNop()})
+	require.NoError(t, err)
+	t.Cleanup(s.Stop)
+	nc, err := s.Connect()
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	return &fake{t, nc, "nats://" + s.Addr()}
+}
+
+// door answers what comes on a subject.
+func door[Q any](f *fake, subject string, answer func(Q) any) {
+	f.t.Helper()
+	_, err := f.nc.Subscribe(subject, func(m *nats.Msg) {
+		var q Q
+		if err := json.Unmarshal(m.Data, &q); err != nil {
+			f.t.Error(err)
+		}
+		raw, err := json.Marshal(answer(q))
+		if err != nil {
+			f.t.Error(err)
+		}
+		_ = m.Respond(raw)
+	})
+	require.NoError(f.t, err)
+	require.NoError(f.t, f.nc.Flush())
+}
+
+// run runs a command line against the fake.
+func (f *fake) run(args ...string) (code int, out, errOut string) {
+	f.t.Helper()
+	return tocsin(f.t, "", append(args, "--server", f.addr, "--timeout", "5s", "--lang", "en")...)
+}
+
+// noon is when the scenarios of this package's tests take place.
+var noon = time.Date(2026, 3, 1, 4, 0, 0, 0, time.UTC)
+
+func after(minutes int) *time.Time {
+	t := noon.Add(time.Duration(minutes) * time.Minute)
+	return &t
+}
+
+func minutes(n int) *event.Duration {
+	d := event.Duration(time.Duration(n) * time.Minute)
+	return &d
+}

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// stories print what a record says, by its kind. The first line is short; what
+// explains it stands below, further in.
+var stories = map[string]func(*environment, event.StoryEntry) error{
+	event.KindAccepted:     storyBody((*environment).storyAccepted),
+	event.KindGraded:       storyBody((*environment).storyGraded),
+	event.KindEscalated:    storyBody((*environment).storyEscalated),
+	event.KindAcknowledged: storyBody((*environment).storyAcknowledged),
+	event.KindUnhandled:    storyBody((*environment).storyUnhandled),
+	event.KindElapsed:      storyBody((*environment).storyElapsed),
+	event.KindOverdue:      storyBody((*environment).storyOverdue),
+	event.KindAway:         storyBody((*environment).storyAway),
+	event.KindReminded:     storyBody((*environment).storyReminded),
+	event.KindAsked:        storyBody((*environment).storyAct),
+	event.KindDetermined:   storyBody((*environment).storyAct),
+	event.KindTransferred:  storyBody((*environment).storyAct),
+	event.KindConfirmed:    storyBody((*environment).storyAct),
+	event.KindClosed:       storyBody((*environment).storyAct),
+}
+
+// storyBody decodes a body for print; one that cannot be read is still in the
+// story.
+func storyBody[T any](print func(*environment, T)) func(*environment, event.StoryEntry) error {
+	return func(e *environment, s event.StoryEntry) error {
+		var body T
+		if err := json.Unmarshal(s.Body, &body); err != nil {
+			_, err = fmt.Fprintf(e.out, "  (%v)\n", err)
+			return err
+		}
+		print(e, body)
+		_, err := fmt.Fprintln(e.out)
+		return err
+	}
+}
+
+// story prints one record of an incident for people.
+func (e *environment) story(s event.StoryEntry) error {
+	fmt.Fprintf(e.out, "#%-6d %s  %s", s.Record, e.time(&s.At), e.word("story-"+s.Type))
+	if print, ok := stories[s.Type]; ok {
+		return print(e, s)
+	}
+	_, err := fmt.Fprintln(e.out)
+	return err
+}
+
+// below prints a line that explains the one above.
+func (e *environment) below(format string, args ...any) {
+	fmt.Fprintf(e.out, "\n        "+format, args...)
+}
+
+func (e *environment) storyAccepted(a event.Accepted) {
+	fmt.Fprintf(e.out, "  %s  %s  %s", strings.TrimSuffix(strings.TrimPrefix(a.Type, "tocsin.report."), ".v1"), a.Report, a.Digest[:min(12, len(a.Digest))])
+	for _, l := range a.Late {
+		e.below("%s", e.lateness(l))
+	}
+	for _, d := range a.Warnings {
+		e.below("%s: %s", d.Path, d.Message)
+	}
+}
+
+func (e *environment) storyGraded(g event.Graded) {
+	fmt.Fprintf(e.out, "  %s: %s (%s)", fmt.Sprintf(e.word("revision"), g.Revision), e.gradeName(g.Grade), e.word(g.Change.Kind))
+	for _, h := range g.Hits {
+		e.below("%s — %s%s", h.Criterion, h.Citation, e.confidence(h.Confidence))
+	}
+	for _, lost := range g.Change.Lost {
+		e.below("− %s", lost)
+	}
+	if d := g.State.Determined; d != nil {
+		e.below("%s", e.determination(*d))
+	}
+	if g.Next != nil {
+		e.below("%s %s: %s", e.word("rises"), e.time(&g.Next.At), e.gradeName(g.Next.Grade))
+	}
+	for _, h := range g.Held {
+		e.below("%s → %s: %s", h.Desk, h.To, e.held(g.Operator, g.Incident, h))
+	}
+	for _, o := range g.Owed {
+		e.below("%s: %s", e.word("owed"), e.obligation(o))
+	}
+}
+
+func (e *environment) storyEscalated(x event.Escalated) {
+	fmt.Fprintf(e.out, "  %s  %s %s %s", x.Desk, e.word(string(x.Act)), e.word("from"), x.From)
+	if x.Late {
+		fmt.Fprintf(e.out, "  %s", e.word("late"))
+	}
+	if x.Notice != nil {
+		e.below("%s", e.notice(x.Row(0, nil, nil, x.ReportedAt), *x.Notice))
+	}
+	if t := x.Transfer; t != nil {
+		e.below(e.word("transferred-by"), t.From, t.Officer, t.Reason)
+	}
+	for _, d := range x.Duties {
+		e.below("%s%s", d.Citation, e.confidence(d.Confidence))
+		if d.LateBy != nil {
+			fmt.Fprintf(e.out, "  %s", e.lateBy(*d.LateBy))
+		}
+		if d.StrictDueAt != nil {
+			fmt.Fprintf(e.out, "  "+e.word("strictly"), e.time(d.StrictDueAt))
+		}
+	}
+}
+
+func (e *environment) storyAcknowledged(a event.Acknowledgement) {
+	fmt.Fprintf(e.out, "  %s  %s", strings.SplitN(a.Escalation, ".", 2)[0], a.Officer)
+}
+
+func (e *environment) storyUnhandled(u event.Unhandled) {
+	fmt.Fprintf(e.out, "  #%d %s → %s: %s", u.Record, u.Service, u.Desk, u.Error)
+}
+
+func (e *environment) storyElapsed(x event.Elapsed) {
+	fmt.Fprintf(e.out, "  %s  (%s)", e.time(&x.At), fmt.Sprintf(e.word("revision"), x.Revision))
+}
+
+func (e *environment) storyOverdue(o event.Overdue) {
+	fmt.Fprintf(e.out, "  %s  %s  %s %s", o.Desk, o.Escalation, e.word("target"), e.time(&o.AcknowledgeBy))
+	e.next(o.Next)
+}
+
+func (e *environment) storyAway(a event.Away) {
+	fmt.Fprintf(e.out, "  %s  %s %s  %s", a.Desk, e.word("since"), e.time(&a.Since), a.Escalation)
+	e.next(a.Next)
+}
+
+// next says which desk is told of a silence.
+func (e *environment) next(desk string) {
+	if desk != "" {
+		fmt.Fprintf(e.out, "  %s %s", e.word("next-desk"), desk)
+	}
+}
+
+func (e *environment) storyReminded(r event.Reminder) { fmt.Fprintf(e.out, "  %s", e.reminder(r)) }
+
+// reminder says who was reminded of what.
+func (e *environment) reminder(r event.Reminder) string {
+	what := r.Obligation
+	if r.Forward != "" {
+		what = e.word("forward") + " → " + r.Forward
+	}
+	if len(r.Items) > 0 {
+		what += " " + strings.Join(r.Items, ", ")
+	}
+	text := fmt.Sprintf("%s: %s  %s %s", r.To, what, e.word("by"), e.time(&r.DueAt))
+	if r.Passed {
+		text += "  " + e.word("owed-late")
+	}
+	if r.Desk != "" {
+		text += "  " + r.Desk
+	}
+	if r.Citation != "" {
+		text += "  — " + r.Citation + e.confidence(r.Confidence)
+	}
+	return text
+}
+
+// storyAct prints what a desk did, by which post and why.
+func (e *environment) storyAct(a event.DeskAct) {
+	fmt.Fprintf(e.out, "  %s  %s", a.Desk, a.Officer)
+	if a.Grade != event.Ungraded {
+		fmt.Fprintf(e.out, "  %s", e.gradeName(a.Grade))
+	}
+	if a.To != "" {
+		fmt.Fprintf(e.out, "  → %s", a.To)
+	}
+	if len(a.Items) > 0 {
+		fmt.Fprintf(e.out, "  %s", strings.Join(a.Items, ", "))
+	}
+	if a.DueAt != nil {
+		fmt.Fprintf(e.out, "  %s %s", e.word("by"), e.time(a.DueAt))
+	}
+	if a.Reason != "" {
+		fmt.Fprintf(e.out, ": %s", a.Reason)
+	}
+}

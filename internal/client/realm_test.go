@@ -1,0 +1,210 @@
+package client_test
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/client"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/fault"
+)
+
+func inRealm(t *testing.T, addr string, realm event.Realm) *client.Client {
+	t.Helper()
+	c, err := client.DialRealm(realm, addr, 5*time.Second)
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	return c
+}
+
+// What is sent in one realm cannot be heard in the other.
+func TestARealmReachesOnlyItsOwnSubjects(t *testing.T) {
+	t.Parallel()
+	nc, addr := backstage(t)
+	real, drill := inRealm(t, addr, event.Real), inRealm(t, addr, event.Drill)
+	for _, realm := range []event.Realm{event.Real, event.Drill} {
+		name := string(realm)
+		play(t, nc, realm.Wire("report.*"), func(*nats.Msg) any { return event.Receipt{Report: name} })
+		play(t, nc, realm.Wire(event.DoorQuery), func(*nats.Msg) any { return event.QueryAnswer{Rows: []event.EscalationRow{{Desk: name}}} })
+		play(t, nc, realm.Wire(event.DoorAct), func(*nats.Msg) any { return event.DeskActAnswer{Desk: name} })
+		play(t, nc, realm.Wire(event.DoorDesks), func(*nats.Msg) any { return event.DesksAnswer{Screens: []event.Screen{{Desk: name}}} })
+	}
+	for realm, c := range map[event.Realm]*client.Client{event.Real: real, event.Drill: drill} {
+		want := string(realm)
+		r, err := c.Report(t.Context(), "", raw("a"))
+		require.NoError(t, err)
+		require.Equal(t, want, r.Report)
+		_, err = c.Query(t.Context(), event.Query{}, 0, func(r event.EscalationRow) error { require.Equal(t, want, r.Desk); return nil })
+		require.NoError(t, err)
+		a, err := c.Act(t.Context(), event.DeskAct{Desk: "hall"})
+		require.NoError(t, err)
+		require.Equal(t, want, a.Desk)
+		d, err := c.Desks(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, want, d.Screens[0].Desk)
+	}
+}
+
+// A retry is a repeat; a second call is a second act.
+func TestAnActKeepsItsIDOverRetries(t *testing.T) {
+	t.Parallel()
+	nc, c := stage(t, 5*time.Second)
+	var ids []string
+	play(t, nc, event.ActSubject("hall"), func(m *nats.Msg) any {
+		var a event.DeskAct
+		_ = json.Unmarshal(m.Data, &a)
+		ids = append(ids, a.ID)
+		if len(ids) == 1 {
+			return nil
+		}
+		return event.DeskActAnswer{Status: event.StatusAccepted, ID: a.ID}
+	})
+	for range 2 {
+		_, err := c.Act(t.Context(), event.DeskAct{Kind: event.KindClosed, Desk: "hall"})
+		require.NoError(t, err)
+	}
+	_, err := c.Act(t.Context(), event.DeskAct{Kind: event.KindClosed, Desk: "hall", ID: "mine"})
+	require.NoError(t, err)
+	require.Len(t, ids, 4)
+	require.Equal(t, ids[0], ids[1])
+	require.NotEqual(t, ids[1], ids[2])
+	require.True(t, event.IsToken(ids[0]), ids[0])
+	require.Equal(t, "mine", ids[3])
+}
+
+func TestIncidentsAreReadPageAfterPage(t *testing.T) {
+	t.Parallel()
+	nc, c := stage(t, 5*time.Second)
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	play(t, nc, event.DoorIncidents, func(m *nats.Msg) any {
+		var q event.IncidentQuery
+		_ = json.Unmarshal(m.Data, &q)
+		switch {
+		case q.Operator == "nobody":
+			return event.IncidentAnswer{Errors: []fault.Detail{{Path: "$.operator", Message: "unknown"}}}
+		case q.Cursor == "":
+			return event.IncidentAnswer{Rows: []event.IncidentRow{{Incident: "a"}}, Next: "1", Now: now}
+		}
+		return event.IncidentAnswer{Rows: []event.IncidentRow{{Incident: "b"}}, Now: now.Add(time.Second)}
+	})
+	var got []string
+	_, at, err := c.Incidents(t.Context(), event.IncidentQuery{}, 0, func(r event.IncidentRow) error { got = append(got, r.Incident); return nil })
+	require.NoError(t, err)
+	require.Equal(t, []string{"a", "b"}, got)
+	require.Equal(t, now.Add(time.Second), at)
+	cursor, _, err := c.Incidents(t.Context(), event.IncidentQuery{}, 1, func(event.IncidentRow) error { return nil })
+	require.NoError(t, err)
+	require.Equal(t, "1", cursor)
+	_, _, err = c.Incidents(t.Context(), event.IncidentQuery{Operator: "nobody"}, 0, nil)
+	require.Equal(t, "$.operator", fault.DetailsOf(err)[0].Path)
+}
+
+// The state of a watched row is right whatever was stored, in either realm.
+func TestAWatchedRowKnowsWhatBecameOfIt(t *testing.T) {
+	t.Parallel()
+	for _, realm := range []event.Realm{event.Real, event.Drill} {
+		t.Run(realm.Stream(event.StreamLedger), func(t *testing.T) {
+			t.Parallel()
+			nc, addr := backstage(t)
+			c := inRealm(t, addr, realm)
+			told := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+			by := told.Add(30 * time.Minute)
+			put := ledgerOf(t, nc, realm)
+			for _, incident := range []string{"quiet", "taken", "slow", "raced", "passed"} {
+				id := event.EscalationID("hall", "grid-east", incident, "1")
+				put("incident.escalated."+id, event.Escalated{ID: id, Desk: "hall", Incident: incident, ReportedAt: told, AcknowledgeBy: &by, Duties: []event.Duty{}})
+				switch incident {
+				case "taken":
+					put(event.AcknowledgedSubject(id), event.Acknowledgement{Escalation: id, Officer: "x", At: by})
+				case "slow":
+					put(event.AcknowledgedSubject(id), event.Acknowledgement{Escalation: id, Officer: "x", At: by.Add(time.Second)})
+				case "raced": // stamped in time, stored after the moment had been recorded
+					put(event.OverdueSubject(id), event.Overdue{Escalation: id, At: by})
+					put(event.AcknowledgedSubject(id), event.Acknowledgement{Escalation: id, Officer: "x", At: by.Add(-time.Millisecond)})
+				case "passed":
+					put(event.OverdueSubject(id), event.Overdue{Escalation: id, At: by})
+				}
+			}
+			got := map[string]string{}
+			early := func() time.Time { return told } // a clock behind the server's: what stands in the ledger counts
+			err := c.Watch(t.Context(), "hall", "wall", 5, early, func(_ *event.Escalated, r event.EscalationRow) error {
+				got[r.Incident] = r.State
+				return nil
+			})
+			require.NoError(t, err)
+			require.Equal(t, map[string]string{
+				"quiet": event.StateOpen, "taken": event.StateAcknowledged, "slow": event.StateAcknowledgedLate,
+				"raced": event.StateAcknowledgedLate, "passed": event.StateOverdue,
+			}, got)
+		})
+	}
+}
+
+// ledgerOf makes a realm's stream and plays the doors of a watch; it returns
+// how to write to it.
+func ledgerOf(t *testing.T, nc *nats.Conn, realm event.Realm) (put func(subject string, v any)) {
+	t.Helper()
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	name := realm.Stream(event.StreamLedger)
+	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{Name: name, Subjects: []string{realm.Wire("incident.>")}, AllowDirect: true})
+	require.NoError(t, err)
+	play(t, nc, realm.Wire(event.DoorQuery), func(*nats.Msg) any { return event.QueryAnswer{} })
+	play(t, nc, realm.Wire(event.WatchSubject("hall")), func(*nats.Msg) any {
+		_, err := js.CreateConsumer(context.Background(), name, jetstream.ConsumerConfig{
+			Durable: "wall", FilterSubject: realm.Wire(event.EscalatedTo("hall")), AckPolicy: jetstream.AckExplicitPolicy,
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		return event.WatchAnswer{Stream: name, Consumer: "wall"}
+	})
+	return func(subject string, v any) {
+		data, err := json.Marshal(v)
+		require.NoError(t, err)
+		_, err = js.Publish(t.Context(), realm.Wire(subject), data)
+		require.NoError(t, err)
+	}
+}
+
+// A server that mixes the realms up is not believed.
+func TestAWatchStaysInItsRealm(t *testing.T) {
+	t.Parallel()
+	nc, addr := backstage(t)
+	c := inRealm(t, addr, event.Drill)
+	play(t, nc, event.Drill.Wire(event.DoorQuery), func(*nats.Msg) any { return event.QueryAnswer{} })
+	play(t, nc, event.Drill.Wire(event.WatchSubject("hall")), func(*nats.Msg) any {
+		return event.WatchAnswer{Stream: event.StreamLedger, Consumer: "wall"}
+	})
+	err := c.Watch(t.Context(), "hall", "wall", 1, time.Now, nil)
+	require.ErrorContains(t, err, "named the stream LEDGER, not EXERCISE")
+}
+
+// Between the list and the first reminder nothing is missed, and what is no
+// reminder ends nothing.
+func TestRemindersCome(t *testing.T) {
+	t.Parallel()
+	nc, addr := backstage(t)
+	c := inRealm(t, addr, event.Drill)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	subject := event.Drill.Wire(event.ReminderOf("grid-east"))
+	var got []string
+	err := c.Reminders(ctx, "grid-east", func() error {
+		require.NoError(t, nc.Publish(subject, []byte("noise")))
+		require.NoError(t, nc.Publish(event.ReminderOf("grid-east"), []byte(`{"id":"of the other realm"}`)))
+		return nc.Publish(subject, []byte(`{"id":"first"}`))
+	}, func(r event.Reminder) error {
+		got = append(got, r.ID)
+		cancel()
+		return nil
+	})
+	require.ErrorIs(t, err, context.Canceled)
+	require.Equal(t, []string{"first"}, got)
+}
