@@ -88,7 +88,8 @@ type drillDesk struct {
 	AcknowledgedLate int             `json:"acknowledgedLate"`
 	Overdue          int             `json:"overdue"` // and not acknowledged
 	Open             int             `json:"open"`
-	Late             int             `json:"late"` // told after the law's limit: not the desk's doing
+	Late             int             `json:"late"`    // told after the law's limit: not the desk's doing
+	Notices          int             `json:"notices"` // of other desks' silence; no clock runs for them
 	Median           *event.Duration `json:"median"`
 	Slowest          *event.Duration `json:"slowest"`
 
@@ -165,6 +166,10 @@ func (d *drill) sum() {
 }
 
 func (s *drillDesk) add(r event.EscalationRow) {
+	if r.Act == event.ActNotice { // of another desk's silence: no clock runs
+		s.Notices++
+		return
+	}
 	s.Escalations++
 	if r.Late {
 		s.Late++

@@ -63,7 +63,7 @@ func (e *environment) drillPage(d *drill) {
 	fmt.Fprintf(e.out, "%s  %s\n", e.word("drill-report"), e.time(&at))
 	section(e, e.word("told"), d.rows, e.drillRow)
 	section(e, e.word("by-desk"), d.Desks, func(s *drillDesk) {
-		fmt.Fprintf(e.out, "%-28s "+e.word("drill-desk"), s.Desk, s.Escalations, s.InTime, s.AcknowledgedLate, s.Overdue, s.Open, s.Late)
+		fmt.Fprintf(e.out, "%-28s "+e.word("drill-desk"), s.Desk, s.Escalations, s.InTime, s.AcknowledgedLate, s.Overdue, s.Open, s.Late, s.Notices)
 		if s.Median != nil {
 			fmt.Fprintf(e.out, "  "+e.word("drill-took"), e.length(time.Duration(*s.Median)), e.length(time.Duration(*s.Slowest)))
 		}

@@ -180,18 +180,7 @@ type reminderLine struct {
 	At    stamp `json:"at"`
 }
 
-// stamp is a time as the contract writes it, to the millisecond at least.
-type stamp time.Time
-
-// MarshalJSON writes RFC 3339.
-func (s stamp) MarshalJSON() ([]byte, error) {
-	t := time.Time(s)
-	layout := time.RFC3339Nano
-	if t.Nanosecond()%int(10*time.Millisecond) == 0 { // it would write fewer than three digits
-		layout = "2006-01-02T15:04:05.000Z07:00"
-	}
-	return []byte(t.Format(`"` + layout + `"`)), nil
-}
+type stamp = event.Stamp // a time as the contract writes it
 
 func orNull[T ~string](s T) *T {
 	if s == "" {

@@ -183,7 +183,7 @@ func TestDrillReport(t *testing.T) {
 	assert.Equal(t, true, decode(t, lines[2])["overdue"], "acknowledged, but after the target")
 	sum := decode(t, lines[3])
 	assert.Equal(t, "summary", sum["kind"])
-	assert.Equal(t, map[string]any{"desk": "hall", "escalations": 2., "inTime": 1., "acknowledgedLate": 1., "overdue": 0., "open": 0., "late": 2., "median": "PT22M", "slowest": "PT40M"},
+	assert.Equal(t, map[string]any{"desk": "hall", "escalations": 2., "inTime": 1., "acknowledgedLate": 1., "overdue": 0., "open": 0., "late": 2., "notices": 0., "median": "PT22M", "slowest": "PT40M"},
 		sum["desks"].([]any)[1])
 	assert.Equal(t, map[string]any{"operator": "grid-east", "incidents": 1., "lateReports": 2., "latestBy": "PT12M"}, sum["operators"].([]any)[0],
 		"two revisions late, one of them for two desks")

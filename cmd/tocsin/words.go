@@ -57,11 +57,11 @@ var words = map[string][2]string{
 
 	"target": {"签收目标", "target"}, "since": {"自", "since"}, "next-desk": {"无应答时告知", "on silence:"},
 	"here": {"在线", "here"}, "never": {"从未上线", "never had a screen"}, "last-seen": {"最后在线 %s（%s前）", "last seen %s (%s ago)"},
-	"handover": {"交接班", "hand-over"}, "rising": {"%s内将升级", "grade rises within %s"},
+	"handover": {"交接班", "hand-over"}, "rising": {"%s内级别将升高", "grade rises within %s"},
 	"held-forwards": {"待确认的上报", "forwards that await a person"}, "notices": {"提示：其他席位无应答等", "notices: other desks that are silent"},
 
 	"drill-report": {"演练报告", "drill report"}, "by-desk": {"按席位", "by desk"}, "by-operator": {"按运营者", "by operator"},
-	"drill-desk":     {"报送 %d，按时签收 %d，逾期签收 %d，逾期未签收 %d，待签收 %d，迟报 %d", "told %d, acknowledged in time %d, late %d, overdue %d, open %d; told late by the sender %d"},
+	"drill-desk":     {"报送 %d，按时签收 %d，逾期签收 %d，逾期未签收 %d，待签收 %d，迟报 %d；提示 %d", "told %d, acknowledged in time %d, late %d, overdue %d, open %d; told late by the sender %d; notices %d"},
 	"drill-took":     {"签收用时中位 %s，最长 %s", "median %s, slowest %s"},
 	"drill-operator": {"事件 %d，迟报 %d", "incidents %d, late reports %d"}, "drill-latest": {"最迟 %s", "by up to %s"},
 

@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// stamp is a time as the contract writes it: RFC 3339 with zone, never with
+// Stamp is a time as the contract writes it: RFC 3339 with zone, never with
 // less than milliseconds. time.Time drops a fraction that is zero, which some
 // readers take for another format.
-type stamp time.Time
+type Stamp time.Time
 
 // MarshalJSON writes at least milliseconds.
-func (s stamp) MarshalJSON() ([]byte, error) {
+func (s Stamp) MarshalJSON() ([]byte, error) {
 	t := time.Time(s)
 	layout := time.RFC3339Nano
 	if t.Nanosecond()%int(10*time.Millisecond) == 0 { // it would write fewer than three digits
@@ -28,8 +28,8 @@ func (r Receipt) MarshalJSON() ([]byte, error) {
 	type plain Receipt
 	return json.Marshal(struct {
 		plain
-		ReceivedAt *stamp `json:"receivedAt,omitempty"`
-	}{plain(r), (*stamp)(r.ReceivedAt)})
+		ReceivedAt *Stamp `json:"receivedAt,omitempty"`
+	}{plain(r), (*Stamp)(r.ReceivedAt)})
 }
 
 // MarshalJSON writes the contract's form.
@@ -37,9 +37,9 @@ func (d Duty) MarshalJSON() ([]byte, error) {
 	type plain Duty
 	return json.Marshal(struct {
 		plain
-		DueAt       *stamp `json:"dueAt"`
-		StrictDueAt *stamp `json:"strictDueAt,omitempty"`
-	}{plain(d), (*stamp)(d.DueAt), (*stamp)(d.StrictDueAt)})
+		DueAt       *Stamp `json:"dueAt"`
+		StrictDueAt *Stamp `json:"strictDueAt,omitempty"`
+	}{plain(d), (*Stamp)(d.DueAt), (*Stamp)(d.StrictDueAt)})
 }
 
 // MarshalJSON writes the contract's form.
@@ -47,8 +47,8 @@ func (n Next) MarshalJSON() ([]byte, error) {
 	type plain Next
 	return json.Marshal(struct {
 		plain
-		At stamp `json:"at"`
-	}{plain(n), stamp(n.At)})
+		At Stamp `json:"at"`
+	}{plain(n), Stamp(n.At)})
 }
 
 // MarshalJSON writes the contract's form.
@@ -56,21 +56,41 @@ func (r EscalationRow) MarshalJSON() ([]byte, error) {
 	type plain EscalationRow
 	return json.Marshal(struct {
 		plain
-		DueAt          *stamp  `json:"dueAt"`
-		ReportedAt     stamp   `json:"reportedAt"`
-		AcknowledgeBy  *stamp  `json:"acknowledgeBy"`
-		AcknowledgedAt *stamp  `json:"acknowledgedAt"`
+		DueAt          *Stamp  `json:"dueAt"`
+		ReportedAt     Stamp   `json:"reportedAt"`
+		AcknowledgeBy  *Stamp  `json:"acknowledgeBy"`
+		AcknowledgedAt *Stamp  `json:"acknowledgedAt"`
 		AcknowledgedBy *string `json:"acknowledgedBy"`
-	}{plain(r), (*stamp)(r.DueAt), stamp(r.ReportedAt), (*stamp)(r.AcknowledgeBy), (*stamp)(r.AcknowledgedAt), orNull(r.AcknowledgedBy)})
+		OverdueAt      *Stamp  `json:"overdueAt,omitempty"`
+	}{plain(r), (*Stamp)(r.DueAt), Stamp(r.ReportedAt), (*Stamp)(r.AcknowledgeBy), (*Stamp)(r.AcknowledgedAt), orNull(r.AcknowledgedBy), (*Stamp)(r.OverdueAt)})
 }
 
 // MarshalJSON writes the contract's form.
-func (a AcknowledgementAnswer) MarshalJSON() ([]byte, error) {
-	type plain AcknowledgementAnswer
+func (l Lateness) MarshalJSON() ([]byte, error) {
+	type plain Lateness
 	return json.Marshal(struct {
 		plain
-		AcknowledgedAt *stamp `json:"acknowledgedAt,omitempty"`
-	}{plain(a), (*stamp)(a.AcknowledgedAt)})
+		DueAt Stamp `json:"dueAt"`
+	}{plain(l), Stamp(l.DueAt)})
+}
+
+// MarshalJSON writes the contract's form.
+func (o Obligation) MarshalJSON() ([]byte, error) {
+	type plain Obligation
+	return json.Marshal(struct {
+		plain
+		Since *Stamp `json:"since,omitempty"`
+		DueAt *Stamp `json:"dueAt"`
+	}{plain(o), (*Stamp)(o.Since), (*Stamp)(o.DueAt)})
+}
+
+// MarshalJSON writes the contract's form.
+func (a DeskActAnswer) MarshalJSON() ([]byte, error) {
+	type plain DeskActAnswer
+	return json.Marshal(struct {
+		plain
+		At *Stamp `json:"at,omitempty"`
+	}{plain(a), (*Stamp)(a.At)})
 }
 
 func orNull(s string) *string {
