@@ -67,19 +67,21 @@ func (rb Rulebook) fold(prev *event.Graded, c cause) (event.State, []string, err
 	case c.report != nil:
 		return fold(prev.State, c.seq, c.report)
 	case c.act != nil:
-		return rb.foldAct(prev, c), nil, nil
+		state, err := rb.foldAct(prev, c)
+		return state, nil, err
 	}
 	return prev.State, nil, nil
 }
 
 // foldAct adds a desk's act. Lists stay in ledger order and take each record
 // once, so that neither the order of folding nor a repeat matters.
-func (rb Rulebook) foldAct(prev *event.Graded, c cause) event.State {
+func (rb Rulebook) foldAct(prev *event.Graded, c cause) (event.State, error) {
 	s, a := prev.State, c.act
 	switch a.Kind {
 	case event.KindAsked:
-		s.Asked = insert(s.Asked, event.Asked{Record: c.seq, Desk: a.Desk, Officer: a.Officer, Reason: a.Reason, Items: a.Items, At: c.at, DueAt: a.DueAt},
-			func(v event.Asked) uint64 { return v.Record })
+		s.Asked = insert(s.Asked, event.Asked{
+			Record: c.seq, Desk: a.Desk, Officer: a.Officer, Reason: a.Reason, Items: a.Items, At: c.at, DueAt: a.DueAt,
+		}, func(v event.Asked) uint64 { return v.Record })
 	case event.KindConfirmed:
 		s.Confirmed = insert(s.Confirmed, event.Confirmation{Record: c.seq, Desk: a.Desk, To: a.To, Officer: a.Officer},
 			func(v event.Confirmation) uint64 { return v.Record })
@@ -87,14 +89,35 @@ func (rb Rulebook) foldAct(prev *event.Graded, c cause) event.State {
 		s.Transferred = insert(s.Transferred, event.Transfer{Record: c.seq, From: a.Desk, To: a.To, Officer: a.Officer, Reason: a.Reason},
 			func(v event.Transfer) uint64 { return v.Record })
 	case event.KindDetermined:
+		over, err := rb.met(prev, c.at)
+		if err != nil {
+			return s, err
+		}
 		d := &event.Determination{
-			Grade: a.Grade, Over: criteria(prev.Hits), Desk: a.Desk, Officer: a.Officer, Reason: a.Reason, At: c.at, Record: c.seq,
+			Grade: a.Grade, Over: over, Desk: a.Desk, Officer: a.Officer, Reason: a.Reason, At: c.at, Record: c.seq,
 		}
 		if rb.stands(d, s.Determined) {
 			s.Determined = d
 		}
 	}
-	return s
+	return s, nil
+}
+
+// met lists the criteria that what is known meets at a moment. Those of the
+// revision before do not do: time meets some without raising the grade, so that
+// nobody has looked.
+func (rb Rulebook) met(prev *event.Graded, at time.Time) ([]string, error) {
+	v, err := rb.view(prev.Operator, prev.State)
+	if err != nil {
+		return nil, err
+	}
+	return criteria(rb.Statutes.InForce(at).Assess(v.Case, at).Hits), nil
+}
+
+// isFresh reports whether a record is folded for the first time by the revision
+// that follows prev.
+func isFresh(prev *event.Graded, record uint64) bool {
+	return record > prev.Through || slices.Contains(prev.Aside, record)
 }
 
 // stands reports whether a determination replaces another: the later one does,

@@ -173,6 +173,7 @@ func (h *handler) mend(ctx context.Context, last *event.Graded, seq uint64, body
 	if last != nil {
 		mended = *last
 	}
+	mended.Aside = aside // what is folded of it is news
 	var changed []string
 	var rest []uint64
 	for _, missed := range aside {

@@ -17,9 +17,7 @@ type router struct {
 	prev     *event.Graded
 	report   event.Report
 	received time.Time
-	// crossed are the duties that time alone brought about, each with the moment
-	// at which a threshold was crossed.
-	crossed map[string]time.Time
+	crossed  map[string]crossing
 }
 
 // duties resolves the parties, counts the due times and joins what differs by
@@ -40,9 +38,13 @@ func (r router) duties(owed []statute.Owed) ([]event.Duty, error) {
 		same := func(d event.Duty) bool {
 			return d.Statute == o.Statute.ID && d.Duty == o.Rule.ID && d.From == from && d.Desk == to
 		}
-		due, strict := r.due(o)
+		var due, strict *time.Time
 		if i := slices.IndexFunc(r.prev.Duties, func(d event.Duty) bool { return same(d) && slices.Contains(d.Facilities, f.ID) }); i >= 0 {
-			due, strict = r.standing(o.Rule, r.prev.Duties[i])
+			due, strict = r.standing(o, r.prev.Duties[i].DueAt, r.prev.Duties[i].StrictDueAt)
+		} else if c, ok := r.crossed[keyOf(o)]; ok {
+			due, strict = r.standing(o, c.due, c.strict)
+		} else {
+			due, strict = r.due(o)
 		}
 		if i := slices.IndexFunc(out, func(d event.Duty) bool {
 			return same(d) && compareDue(d.DueAt, due) == 0 && compareDue(d.StrictDueAt, strict) == 0
@@ -74,50 +76,55 @@ func (r router) due(o statute.Owed) (due, strict *time.Time) {
 	if rule.Within == nil || r.report.Imported {
 		return nil, nil
 	}
-	base := r.received
-	if at, ok := r.crossed[keyOf(o)]; ok && at.Before(base) {
-		base = at
-	}
 	switch rule.Clock {
 	case statute.ClockDiscovered:
 		if r.report.DiscoveredAt == nil {
-			return after(rule, base), nil
+			return after(rule, r.received), nil
 		}
 		if _, told := r.prev.State.Fields["discoveredAt"]; !told {
-			return after(rule, r.discovered()), nil
+			return after(rule, r.claimed(r.report.DiscoveredAt)), nil
 		}
-		return after(rule, base), after(rule, r.discovered())
+		return after(rule, r.received), after(rule, r.claimed(r.report.DiscoveredAt))
 	case statute.ClockHandled:
 		if r.report.HandledAt == nil {
 			return nil, nil
 		}
-		return after(rule, *r.report.HandledAt), nil
+		return after(rule, r.claimed(r.report.HandledAt)), nil
 	default: // reported to the one who passes it on, or graded: both are now
-		return after(rule, base), nil
+		return after(rule, r.received), nil
 	}
 }
 
 // standing keeps the due times of a duty that was owed before. A corrected
-// discovery can move them earlier, never later: no clock is turned back by the
-// one it runs against.
-func (r router) standing(rule *statute.DutyRule, before event.Duty) (due, strict *time.Time) {
-	due, strict = before.DueAt, before.StrictDueAt
-	if due == nil || rule.Within == nil || rule.Clock != statute.ClockDiscovered || r.report.DiscoveredAt == nil {
+// claim can move them earlier, never later nor away: no clock is turned back by
+// the one it runs against. The end of handling starts a clock when it is told.
+func (r router) standing(o statute.Owed, due, strict *time.Time) (*time.Time, *time.Time) {
+	rule := o.Rule
+	claim := r.report.DiscoveredAt
+	if rule.Clock == statute.ClockHandled {
+		claim = r.report.HandledAt
+		if due == nil && !r.prev.State.Knows("handledAt") {
+			return r.due(o)
+		}
+	}
+	moves := rule.Clock == statute.ClockDiscovered || rule.Clock == statute.ClockHandled
+	if due == nil || rule.Within == nil || !moves || claim == nil {
 		return due, strict
 	}
-	corrected := after(rule, r.discovered())
+	corrected := after(rule, r.claimed(claim))
 	if strict != nil {
 		return due, earlier(strict, corrected)
 	}
 	return earlier(due, corrected), nil
 }
 
-// discovered is the operator's claim; after the receipt it counts as the receipt.
-func (r router) discovered() time.Time {
-	if r.report.DiscoveredAt.After(r.received) {
+// claimed is a time that the operator claims; after the receipt it counts as
+// the receipt.
+func (r router) claimed(at *time.Time) time.Time {
+	if at.After(r.received) {
 		return r.received
 	}
-	return *r.report.DiscoveredAt
+	return *at
 }
 
 func after(rule *statute.DutyRule, t time.Time) *time.Time {
@@ -146,28 +153,54 @@ func compareDue(a, b *time.Time) int {
 
 func keyOf(o statute.Owed) string { return o.Statute.ID + "/" + o.Rule.ID + "/" + o.Facility.ID }
 
-// crossed finds what time alone brought about after the revision before and
-// until now, with the moment of each: a report that comes after a threshold was
-// crossed, but before anybody has looked, must not move the clock. What the
-// report in hand denies (c is the case with it) was not crossed.
-func (rb Rulebook) crossed(prev *event.Graded, before, c statute.Case, until time.Time) map[string]time.Time {
-	if prev.Look == nil || prev.Look.After(until) {
-		return nil
-	}
-	out := map[string]time.Time{}
-	for at := prev.Look; at != nil && !at.After(until); {
-		packs := rb.Statutes.InForce(*at)
-		was := packs.Assess(before, *at)
-		holds := map[string]bool{}
-		for _, o := range packs.Owed(c, packs.Assess(c, *at), *at) {
-			holds[keyOf(o)] = true
+// crossing is a duty that time alone brought about, as it was due then.
+type crossing struct {
+	at          time.Time
+	due, strict *time.Time
+}
+
+// crossings finds what time alone brought about after the revision before and
+// until now: duties by keyOf, follow-ups by "statute/rule". A report that comes
+// after a threshold was crossed, but before anybody has looked, must not move a
+// clock: what was due then is counted as if somebody had. What it denies (now is
+// the case with it) was not crossed, and what only its own facts bring about
+// counts from its receipt.
+func (r router) crossings(before view, now statute.Case, until time.Time) map[string]crossing {
+	out := map[string]crossing{}
+	for at := r.prev.Look; at != nil && !at.After(until); {
+		packs := r.rb.Statutes.InForce(*at)
+		was, is := packs.Assess(before.Case, *at), packs.Assess(now, *at)
+		passed := alike(beyond(was.Hits, packs.Assess(before.Case, at.Add(-1)).Hits), is.Hits)
+		brought := func(statute string, grade event.Grade) bool {
+			return slices.ContainsFunc(passed, func(h event.Hit) bool { return h.Statute == statute && h.Grade >= grade })
 		}
-		for _, o := range packs.Owed(before, was, *at) {
-			if _, known := out[keyOf(o)]; !known && holds[keyOf(o)] {
-				out[keyOf(o)] = *at
+		note := func(key string, c crossing) {
+			if _, known := out[key]; !known {
+				out[key] = c
 			}
 		}
-		at = packs.NextRise(before, *at)
+		then := router{rb: r.rb, op: r.op, prev: r.prev, report: before.report, received: *at}
+		for _, o := range packs.Owed(before.Case, was, *at) {
+			if brought(o.Statute.ID, o.Rule.For.Grade) {
+				due, strict := then.due(o)
+				note(keyOf(o), crossing{*at, due, strict})
+			}
+		}
+		for _, f := range packs.FollowUps(before.Case, was, *at) {
+			if brought(f.Statute.ID, f.Rule.For.Grade) {
+				note(f.Statute.ID+"/"+f.Rule.ID, crossing{at: *at})
+			}
+		}
+		at = packs.NextRise(before.Case, *at)
 	}
 	return out
+}
+
+// beyond are the hits of a that b has not, and alike those that it has.
+func beyond(a, b []event.Hit) []event.Hit {
+	return slices.DeleteFunc(slices.Clone(a), func(h event.Hit) bool { return slices.Contains(b, h) })
+}
+
+func alike(a, b []event.Hit) []event.Hit {
+	return slices.DeleteFunc(slices.Clone(a), func(h event.Hit) bool { return !slices.Contains(b, h) })
 }

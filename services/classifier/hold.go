@@ -2,6 +2,7 @@ package classifier
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -12,40 +13,55 @@ import (
 // register says forward: confirm, until somebody there confirms or nine tenths
 // of the time have passed. A leg (one desk towards another) is held as a whole,
 // and once it has been told it is open. It also says of every forward whether a
-// person has looked.
-func (rb Rulebook) hold(prev, g *event.Graded, since time.Time) {
+// person has looked: a confirmation speaks of what was owed when it was made.
+func (r router) hold(g *event.Graded) {
 	if g.State.IsImported() {
 		return // a report from an archive starts no clock and asks nobody
 	}
 	for i := range g.Duties {
 		d := &g.Duties[i]
-		desk, ok := rb.Register.Desk(d.From)
+		desk, ok := r.rb.Register.Desk(d.From)
 		if !ok || desk.Forward != register.ForwardConfirm {
 			continue
 		}
-		if c, ok := confirmed(g.State, d.From, d.Desk); ok {
+		if officer, ok := confirmed(r.prev, g, *d); ok {
 			on := *d.OnBehalf
-			on.Verified, on.Officer = true, c.Officer
+			on.Verified, on.Officer = true, officer
 			d.OnBehalf = &on
 			continue
 		}
-		if isOpen(prev, d.From, d.Desk) {
+		if isOpen(r.prev, d.From, d.Desk) {
 			continue
 		}
 		j := slices.IndexFunc(g.Held, func(h event.Held) bool { return h.Desk == d.From && h.To == d.Desk })
 		if j < 0 {
-			g.Held = append(g.Held, event.Held{Desk: d.From, To: d.Desk, Since: since})
+			g.Held = append(g.Held, event.Held{Desk: d.From, To: d.Desk, Since: r.received})
 			j = len(g.Held) - 1
 		}
-		g.Held[j].Duties = append(g.Held[j].Duties, *d)
+		h := &g.Held[j]
+		if since := r.arose(*d); since.Before(h.Since) {
+			h.Since = since
+		}
+		h.Duties = append(h.Duties, *d)
 	}
 	for i := range g.Held {
-		rb.time(prev, &g.Held[i])
+		r.rb.time(r.prev, &g.Held[i])
 	}
 	g.Held = slices.DeleteFunc(g.Held, func(h event.Held) bool { return !h.Until.After(g.At) })
 	if len(g.Held) == 0 {
 		g.Held = nil
 	}
+}
+
+// arose is when a duty came about: a threshold was crossed, or now.
+func (r router) arose(d event.Duty) time.Time {
+	at := r.received
+	for _, f := range d.Facilities {
+		if c, ok := r.crossed[d.Statute+"/"+d.Duty+"/"+f]; ok && c.at.Before(at) {
+			at = c.at
+		}
+	}
+	return at
 }
 
 // time says when a held leg is reminded of and when it goes without a person:
@@ -73,19 +89,32 @@ func isHeld(g *event.Graded, d event.Duty) bool {
 	return slices.ContainsFunc(g.Held, func(h event.Held) bool { return h.Desk == d.From && h.To == d.Desk })
 }
 
-// isOpen reports whether a leg was told of before.
+// isOpen reports whether a leg was ever told of before.
 func isOpen(prev *event.Graded, from, to string) bool {
-	return slices.ContainsFunc(prev.Duties, func(d event.Duty) bool {
-		return d.From == from && d.Desk == to && !isHeld(prev, d)
+	return slices.ContainsFunc(prev.Told, func(t event.Told) bool {
+		return t.Desk == to && slices.ContainsFunc(t.Duties, func(key string) bool { return strings.Split(key, "/")[2] == from })
 	})
 }
 
-func confirmed(s event.State, from, to string) (event.Confirmation, bool) {
-	i := slices.IndexFunc(s.Confirmed, func(c event.Confirmation) bool { return c.Desk == from && (c.To == "" || c.To == to) })
-	if i < 0 {
-		return event.Confirmation{}, false
+// confirmed returns the officer who has confirmed a duty: with this revision,
+// or with an earlier one that the duty has stood since.
+func confirmed(prev, g *event.Graded, d event.Duty) (officer string, ok bool) {
+	for _, c := range slices.Backward(g.State.Confirmed) {
+		if c.Desk == d.From && (c.To == "" || c.To == d.Desk) && isFresh(prev, c.Record) {
+			return c.Officer, true
+		}
 	}
-	return s.Confirmed[i], true
+	for _, before := range prev.Duties {
+		looked := before.OnBehalf != nil && before.OnBehalf.Verified
+		if looked && sameDuty(before, d) && len(minus(d.Facilities, before.Facilities)) == 0 {
+			return before.OnBehalf.Officer, true
+		}
+	}
+	return "", false
+}
+
+func sameDuty(a, b event.Duty) bool {
+	return a.Statute == b.Statute && a.Duty == b.Duty && a.From == b.From && a.Desk == b.Desk
 }
 
 // moments are the given fractions of the time from since to due.

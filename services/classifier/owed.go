@@ -12,17 +12,18 @@ import (
 // owed lists what the operator owes after this revision: what the law's
 // follow-ups demand and what desks have asked for, as far as no report has
 // given it. What was owed once stays owed, also when the grade falls.
-func (rb Rulebook) owed(prev, g *event.Graded, report event.Report, rules []statute.OwedFollowUp) []event.Obligation {
+func (r router) owed(g *event.Graded, rules []statute.OwedFollowUp) []event.Obligation {
 	var out []event.Obligation
 	if !g.State.IsImported() {
-		for _, r := range withStanding(rb.Statutes, prev, rules) {
-			if o, ok := rb.followUp(prev, g, report, r); ok {
+		for _, rule := range withStanding(r.rb.Statutes, r.prev, rules) {
+			if o, ok := r.followUp(g, rule); ok {
 				out = append(out, o)
 			}
 		}
 	}
 	for _, a := range g.State.Asked {
-		missing := slices.DeleteFunc(slices.Clone(a.Items), func(path string) bool { return g.State.Fields[path].Record > a.Record })
+		answered := func(path string) bool { return g.State.Knows(path) && g.State.Fields[path].Record > a.Record }
+		missing := slices.DeleteFunc(slices.Clone(a.Items), answered)
 		if len(missing) == 0 {
 			continue
 		}
@@ -31,7 +32,7 @@ func (rb Rulebook) owed(prev, g *event.Graded, report event.Report, rules []stat
 			Desk: a.Desk, Officer: a.Officer, Reason: a.Reason,
 		}
 		if a.DueAt != nil {
-			o.Remind = moments(a.At, *a.DueAt, rb.Register.Remind)
+			o.Remind = moments(a.At, *a.DueAt, r.rb.Register.Remind)
 		}
 		out = append(out, o)
 	}
@@ -58,39 +59,40 @@ func withStanding(packs *statute.Set, prev *event.Graded, rules []statute.OwedFo
 }
 
 // followUp says what of a rule is still owed.
-func (rb Rulebook) followUp(prev, g *event.Graded, report event.Report, r statute.OwedFollowUp) (event.Obligation, bool) {
+func (r router) followUp(g *event.Graded, owed statute.OwedFollowUp) (event.Obligation, bool) {
+	rule := owed.Rule
 	o := event.Obligation{
-		ID: r.Statute.ID + "." + r.Rule.ID, Kind: event.OwesItems, Statute: r.Statute.ID, Rule: r.Rule.ID,
-		Citation: r.Rule.Citation, Quote: r.Rule.Quote, Confidence: r.Rule.Confidence,
+		ID: owed.Statute.ID + "." + rule.ID, Kind: event.OwesItems, Statute: owed.Statute.ID, Rule: rule.ID,
+		Citation: rule.Citation, Quote: rule.Quote, Confidence: rule.Confidence,
 	}
-	if r.Rule.Report != "" {
-		o.Kind, o.Report = event.OwesReport, r.Rule.Report
+	if rule.Report != "" {
+		o.Kind, o.Report = event.OwesReport, rule.Report
 		if g.State.Final.Record != 0 {
 			return o, false
 		}
 	} else {
-		o.Items = slices.DeleteFunc(slices.Clone(r.Rule.Items), func(path string) bool { return g.State.Knows(path) })
+		o.Items = slices.DeleteFunc(slices.Clone(rule.Items), func(path string) bool { return g.State.Knows(path) })
 		if len(o.Items) == 0 {
 			return o, false
 		}
 	}
-	if r.Rule.Within == nil {
+	if rule.Within == nil {
 		return o, true
 	}
-	o.Within, o.Clock = r.Rule.Within.String(), string(r.Rule.Clock)
-	if since := start(g, report, r.Rule.Clock); since != nil {
-		due := r.Rule.Within.After(*since).UTC()
+	o.Within, o.Clock = rule.Within.String(), string(rule.Clock)
+	if since := r.start(g, owed); since != nil {
+		due := rule.Within.After(*since).UTC()
 		o.Since, o.DueAt = since, &due
 	}
 	// A correction never moves a due time later, nor away.
-	i := slices.IndexFunc(prev.Owed, func(before event.Obligation) bool { return before.ID == o.ID })
-	if i >= 0 && prev.Owed[i].DueAt != nil && (o.DueAt == nil || prev.Owed[i].DueAt.Before(*o.DueAt)) {
-		o.Since, o.DueAt = prev.Owed[i].Since, prev.Owed[i].DueAt
+	i := slices.IndexFunc(r.prev.Owed, func(before event.Obligation) bool { return before.ID == o.ID })
+	if i >= 0 && r.prev.Owed[i].DueAt != nil && (o.DueAt == nil || r.prev.Owed[i].DueAt.Before(*o.DueAt)) {
+		o.Since, o.DueAt = r.prev.Owed[i].Since, r.prev.Owed[i].DueAt
 	}
 	if o.DueAt != nil {
-		fractions := r.Rule.Remind
+		fractions := rule.Remind
 		if fractions == nil {
-			fractions = rb.Register.Remind
+			fractions = r.rb.Register.Remind
 		}
 		o.Remind = moments(*o.Since, *o.DueAt, fractions)
 	}
@@ -99,15 +101,18 @@ func (rb Rulebook) followUp(prev, g *event.Graded, report event.Report, r statut
 
 // start is when the clock of a follow-up begins to run; nil while it does not.
 // The end of handling and the discovery are the operator's claims; a claim
-// about the future counts as its receipt. Reported and graded are now: of what
-// was owed before, the earlier time stands.
-func start(g *event.Graded, report event.Report, clock statute.Clock) *time.Time {
+// about the future counts as its receipt. Reported and graded are now, or when
+// a threshold was crossed: of what was owed before, the earlier time stands.
+func (r router) start(g *event.Graded, owed statute.OwedFollowUp) *time.Time {
 	claim := &g.At
-	switch clock {
+	if c, ok := r.crossed[owed.Statute.ID+"/"+owed.Rule.ID]; ok {
+		claim = &c.at
+	}
+	switch owed.Rule.Clock {
 	case statute.ClockHandled:
-		claim = report.HandledAt
+		claim = r.report.HandledAt
 	case statute.ClockDiscovered:
-		claim = report.DiscoveredAt
+		claim = r.report.DiscoveredAt
 	}
 	if claim == nil {
 		return nil

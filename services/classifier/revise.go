@@ -65,7 +65,7 @@ func (rb Rulebook) Revise(prev *event.Graded, seq uint64, body any, aside []uint
 	if _, moment := body.(*event.Elapsed); moment && !moved(prev, g) {
 		return nil, nil
 	}
-	g.Change = change(prev, g)
+	g.Change = change(prev, g, c)
 	rb.tell(prev, g)
 	return g, nil
 }
@@ -119,17 +119,19 @@ func (rb Rulebook) decide(prev, g *event.Graded, c cause, v view, packs *statute
 		if err != nil {
 			return err
 		}
-		r.crossed = rb.crossed(prev, before.Case, v.Case, g.At)
+		r.crossed = r.crossings(before, v.Case, g.At)
 	}
 	if g.Duties, err = r.duties(packs.Owed(v.Case, g.Assessment, g.At)); err != nil {
 		return err
 	}
-	rb.hold(prev, g, c.at)
-	g.Owed = rb.owed(prev, g, v.report, packs.FollowUps(v.Case, g.Assessment, g.At))
+	r.hold(g)
+	g.Owed = r.owed(g, packs.FollowUps(v.Case, g.Assessment, g.At))
 	if v.report.Imported {
 		return nil // it starts no clock
 	}
-	g.Look = packs.NextRise(v.Case, g.At)
+	if isGrowing(v.report.Facts) {
+		g.Look = packs.NextRise(v.Case, g.At)
+	}
 	for _, h := range g.Held {
 		if until := h.Until; g.Look == nil || until.Before(*g.Look) {
 			g.Look = &until
@@ -138,11 +140,30 @@ func (rb Rulebook) decide(prev, g *event.Graded, c cause, v view, packs *statute
 	return nil
 }
 
+// isGrowing reports whether anything lasts, so that time alone matters.
+func isGrowing(f event.Facts) bool {
+	open := func(t event.Times) bool { return t.Since != nil && t.Until == nil && t.Duration == nil }
+	return slices.ContainsFunc(f.Outage, func(o event.Outage) bool { return open(o.Times) }) ||
+		f.SiteUnreachable != nil && open(f.SiteUnreachable.Times) ||
+		f.Defacement != nil && open(f.Defacement.Times)
+}
+
 // moved reports whether anything that was decided differs from the revision
-// before.
+// before. The next moment is part of it: where the packs have changed, one that
+// was foreseen may bring nothing, and the one after it needs a timer.
 func moved(prev, g *event.Graded) bool {
-	return g.Grade != prev.Grade || !slices.Equal(g.Statutes, prev.Statutes) ||
-		len(g.Duties) != len(prev.Duties) || len(g.Held) != len(prev.Held)
+	if g.Withdrawal != nil {
+		return prev.Withdrawal == nil // what is withdrawn does not grow
+	}
+	return !sameGrades(prev, g) || len(g.Duties) != len(prev.Duties) || len(g.Held) != len(prev.Held) || compareDue(g.Look, prev.Look) != 0
+}
+
+// sameGrades reports whether the grade under every statute is the same. What
+// the facts alone would give may have grown below it.
+func sameGrades(a, b *event.Graded) bool {
+	return a.Grade == b.Grade && slices.EqualFunc(a.Statutes, b.Statutes, func(a, b event.StatuteGrade) bool {
+		return a.Statute == b.Statute && a.Grade == b.Grade
+	})
 }
 
 // named lists the facilities that a report names, those of its outages among
@@ -174,11 +195,11 @@ func rulesOf(packs *statute.Set, r *register.Register) event.Rules {
 }
 
 // change says how the grade moved and which criteria moved it.
-func change(prev, g *event.Graded) event.Change {
+func change(prev, g *event.Graded, cause cause) event.Change {
 	c := event.Change{From: prev.Grade, To: g.Grade, Kind: event.ChangeUnchanged}
 	before, after := criteria(prev.Hits), criteria(g.Hits)
 	c.Lost, c.Gained = minus(before, after), minus(after, before)
-	c.Reason = reason(g)
+	c.Reason = reason(g, cause)
 	switch {
 	case g.Withdrawal != nil && prev.Withdrawal == nil:
 		c.Kind, c.Reason = event.ChangeWithdrawn, g.Withdrawal.Reason
@@ -198,13 +219,17 @@ func change(prev, g *event.Graded) event.Change {
 }
 
 // reason says in a few words what made the revision.
-func reason(g *event.Graded) string {
+func reason(g *event.Graded, c cause) string {
 	kind := strings.Split(g.Cause.Type, ".")[2]
 	switch kind {
 	case event.KindElapsed:
 		return "time has passed"
 	case event.KindDetermined:
-		return "determined by " + g.Cause.Desk + ": " + g.State.Determined.Reason
+		out := "determined by " + c.act.Desk + ": " + c.act.Reason
+		if d := g.State.Determined; d.Desk != c.act.Desk {
+			out += " (what " + d.Desk + " determined stands)"
+		}
+		return out
 	case event.KindAsked, event.KindConfirmed, event.KindTransferred:
 		return kind + " by " + g.Cause.Desk
 	}
@@ -223,11 +248,11 @@ func criteria(hits []event.Hit) []string {
 	return out
 }
 
-func minus(a, b []string) []string {
-	var out []string
-	for _, s := range a {
-		if !slices.Contains(b, s) {
-			out = append(out, s)
+func minus[T comparable](a, b []T) []T {
+	var out []T
+	for _, v := range a {
+		if !slices.Contains(b, v) {
+			out = append(out, v)
 		}
 	}
 	return out

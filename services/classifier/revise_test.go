@@ -304,3 +304,34 @@ func BenchmarkReviseAndEncode(b *testing.B) {
 	}
 	b.ReportMetric(float64(size), "bytes")
 }
+
+// The hot path: a first report, of what has ended and of what lasts.
+func BenchmarkReviseFirst(b *testing.B) {
+	rb := rulebook(b)
+	for name, facts := range map[string]string{"ended": large, "lasting": lasting} {
+		b.Run(name, func(b *testing.B) {
+			first := taken("initial", "r1", nine, onSite+","+facts)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := rb.Revise(nil, 10, first, nil); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkLate(b *testing.B) {
+	rb := rulebook(b)
+	for name, at := range map[string]time.Time{"in time": nine, "late": nine.Add(5 * time.Hour)} {
+		b.Run(name, func(b *testing.B) {
+			first := taken("initial", "r1", at, onSite+","+large)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := rb.Late(first); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -20,7 +20,7 @@ func (rb Rulebook) tell(prev, g *event.Graded) {
 		g.Told[i].Duties = slices.Clone(g.Told[i].Duties)
 	}
 	g.Escalations = []event.Escalation{}
-	for _, id := range desksOf(g) {
+	for _, id := range desksOf(prev, g) {
 		e := event.Escalation{Desk: id, Act: event.ActUpdate, From: g.Operator, Duties: []event.Duty{}}
 		told := toldOf(g, id)
 		for _, d := range g.Duties {
@@ -33,7 +33,7 @@ func (rb Rulebook) tell(prev, g *event.Graded) {
 				e.Standing = append(e.Standing, d)
 			}
 		}
-		e.Transfer = handedOn(g, told)
+		e.Transfer = handedOn(prev, g, told)
 		e.Held = heldBy(g, id)
 		switch {
 		case len(e.Duties) > 0:
@@ -67,36 +67,49 @@ func (rb Rulebook) target(g *event.Graded, e *event.Escalation) {
 }
 
 // isQuiet reports whether the revision changes nothing for a desk that is not
-// newly owed anything.
+// newly owed anything. Where time has passed a threshold meanwhile, or what was
+// set aside is folded along, it does.
 func isQuiet(prev, g *event.Graded) bool {
 	switch strings.Split(g.Cause.Type, ".")[2] {
-	case event.KindAsked, event.KindConfirmed, event.KindTransferred:
-		return true
-	case event.KindElapsed:
-		return slices.Equal(g.Statutes, prev.Statutes)
+	case event.KindAsked, event.KindConfirmed, event.KindTransferred, event.KindElapsed:
+		mended := without(minus(prev.Aside, g.Aside), g.Cause.Record)
+		return len(mended) == 0 && (sameGrades(prev, g) || g.Withdrawal != nil)
 	}
 	return false
 }
 
 // handedOn returns the transfer that this revision carries out for a desk, or
-// nil. The desk may read what the one that hands on may read.
-func handedOn(g *event.Graded, told *event.Told) *event.Transfer {
-	for i := range g.State.Transferred {
-		t := &g.State.Transferred[i]
-		if t.To != told.Desk || t.Record != g.Cause.Record {
+// nil. The desk may read what the one that hands on may read, besides what it
+// may read already.
+func handedOn(prev, g *event.Graded, told *event.Told) (done *event.Transfer) {
+	for _, t := range transfers(prev, g) {
+		if t.To != told.Desk {
 			continue
 		}
-		var items []string
-		if i := slices.IndexFunc(g.Told, func(from event.Told) bool { return from.Desk == t.From }); i >= 0 {
-			items = g.Told[i].Items
-		}
-		if len(told.Duties) > 0 {
+		from := slices.IndexFunc(prev.Told, func(from event.Told) bool { return from.Desk == t.From })
+		items := prev.Told[from].Items
+		if told.Since < g.Revision || len(told.Duties) > 0 || done != nil {
 			items = both(told.Items, items)
 		}
-		told.Items, told.By = items, t.From
-		return t
+		told.Items = items
+		if len(told.Duties) == 0 {
+			told.By = t.From
+		}
+		done = t
 	}
-	return nil
+	return done
+}
+
+// transfers are those that this revision carries out. A desk that was not told
+// has nothing to hand on.
+func transfers(prev, g *event.Graded) (fresh []*event.Transfer) {
+	for i := range g.State.Transferred {
+		t := &g.State.Transferred[i]
+		if isFresh(prev, t.Record) && slices.ContainsFunc(prev.Told, func(told event.Told) bool { return told.Desk == t.From }) {
+			fresh = append(fresh, t)
+		}
+	}
+	return fresh
 }
 
 func heldBy(g *event.Graded, desk string) (held []event.Held) {
@@ -111,7 +124,7 @@ func heldBy(g *event.Graded, desk string) (held []event.Held) {
 // desksOf lists the desks that are owed something, hold a forward, are handed
 // the incident or were told before, each once, the one whose duty is due first
 // in front.
-func desksOf(g *event.Graded) []string {
+func desksOf(prev, g *event.Graded) []string {
 	var out []string
 	add := func(desk string) {
 		if !slices.Contains(out, desk) {
@@ -126,7 +139,7 @@ func desksOf(g *event.Graded) []string {
 	for _, h := range g.Held {
 		add(h.Desk)
 	}
-	for _, t := range g.State.Transferred {
+	for _, t := range transfers(prev, g) {
 		add(t.To)
 	}
 	for _, t := range g.Told {
