@@ -41,13 +41,13 @@ type OwedFollowUp struct {
 // now, by statute, then as in the pack. As with Owed, only what is certain
 // triggers; but the case owes each once, through any facility it covers.
 func (s *Set) FollowUps(c Case, a event.Assessment, now time.Time) []OwedFollowUp {
-	r := s.read(&c, now)
+	asked := trigger{set: s, c: &c, now: now}
 	var owed []OwedFollowUp
 	for _, p := range s.packs {
 		grade := gradeUnder(a, p.ID)
 		for i := range p.FollowUps {
 			f := &p.FollowUps[i]
-			if r.triggers(&f.For, f.When, grade) && f.For.coversAny(&c) {
+			if asked.covers(&f.For, f.When, grade) && f.For.coversAny(&c) {
 				owed = append(owed, OwedFollowUp{Statute: p, Rule: f})
 			}
 		}

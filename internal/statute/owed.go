@@ -19,13 +19,13 @@ type Owed struct {
 // triggers: an unknown condition does not, nor a grade that only could be.
 // Duties whose recipients a person chooses are left out.
 func (s *Set) Owed(c Case, a event.Assessment, now time.Time) []Owed {
-	r := s.read(&c, now)
+	asked := trigger{set: s, c: &c, now: now}
 	var owed []Owed
 	for _, p := range s.packs {
 		grade := gradeUnder(a, p.ID)
 		for i := range p.Duties {
 			d := &p.Duties[i]
-			if d.Manual || !r.triggers(&d.For, d.When, grade) {
+			if d.Manual || !asked.covers(&d.For, d.When, grade) {
 				continue
 			}
 			for _, f := range c.Facilities {
@@ -38,10 +38,28 @@ func (s *Set) Owed(c Case, a event.Assessment, now time.Time) []Owed {
 	return owed
 }
 
-// triggers reports whether a line speaks of the case, whatever the facility, at
+// trigger asks which lines speak of a case. It reads the case only when a line
+// has a condition.
+type trigger struct {
+	set *Set
+	c   *Case
+	now time.Time
+	r   *reading
+}
+
+// covers reports whether a line speaks of the case, whatever the facility, at
 // its grade under the line's pack, and its condition is certain.
-func (r *reading) triggers(s *Scope, when Condition, grade event.Grade) bool {
-	return s.coversCase(r.c) && s.Grade <= grade && (when == nil || when.verdict(r) == True)
+func (t *trigger) covers(s *Scope, when Condition, grade event.Grade) bool {
+	if !s.coversCase(t.c) || s.Grade > grade {
+		return false
+	}
+	if when == nil {
+		return true
+	}
+	if t.r == nil {
+		t.r = t.set.read(t.c, t.now)
+	}
+	return when.verdict(t.r) == True
 }
 
 // gradeUnder returns Ungraded where the statute grades no such case, so that
