@@ -189,27 +189,33 @@ func (a *App) run() {
 	ctx, stop := context.WithCancel(context.Background())
 	a.stop, a.ended = stop, make(chan struct{})
 	g, ctx := errgroup.WithContext(ctx)
-	start := func(name string, run func(context.Context) error) {
+	start := func(name string, realm event.Realm, run func(context.Context) error) {
 		g.Go(func() error {
 			err := run(ctx)
 			if ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)) {
 				return nil
 			}
-			return fmt.Errorf("%s ended: %w", name, err)
+			err = fmt.Errorf("%s ended: %w", name, err)
+			if realm == event.Drill {
+				// A drill must not take the real path down with it.
+				a.cfg.Log.Error("drills are broken until a restart", zap.Error(err))
+				return nil
+			}
+			return err
 		})
 	}
 	for _, realm := range a.realms {
 		if s, ok := realm.clock.(*clock.Scaled); ok {
-			start("drill's clock", func(ctx context.Context) error { return realm.startClock(ctx, s) })
+			start("the drill's clock", realm.name, func(ctx context.Context) error { return realm.startClock(ctx, s) })
 		}
 		for _, r := range roles {
 			if a.has(r.name) {
-				start(string(realm.name)+" "+r.name, func(ctx context.Context) error { return r.run(realm, ctx) })
+				start(realm.bus.Service(r.name), realm.name, func(ctx context.Context) error { return r.run(realm, ctx) })
 			}
 		}
 	}
 	if a.listener != nil {
-		start("http", a.serveHTTP)
+		start("http", event.Real, a.serveHTTP)
 	}
 	go func() {
 		defer close(a.ended)

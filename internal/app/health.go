@@ -2,7 +2,10 @@ package app
 
 import (
 	"context"
+	"maps"
 	"net/http"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -19,8 +22,15 @@ import (
 // every second.
 const pulseAge = 5 * time.Second
 
+// askWait is how long the services may take to answer about themselves.
+const askWait = 400 * time.Millisecond
+
+// healthy is the Status of what works.
+const healthy = "ok"
+
 // Health is how this process is. It is what /healthz and /readyz answer, with
-// 200 where Status is "ok" and 503 otherwise.
+// 200 where Status is "ok" and 503 otherwise. /readyz asks of the real path
+// only: a drill in trouble must not take the real doors down.
 type Health struct {
 	Status   string          `json:"status"` // ok, or what is wrong
 	Services []ServiceHealth `json:"services"`
@@ -47,17 +57,21 @@ type ScreenHealth struct {
 func (a *App) health(mux *http.ServeMux) {
 	answer := func(w http.ResponseWriter, h Health) {
 		status := http.StatusOK
-		if h.Status != "ok" {
+		if h.Status != healthy {
 			status = http.StatusServiceUnavailable
 		}
 		httpedge.JSON(w, status, h)
 	}
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { answer(w, a.Health(r.Context())) })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { answer(w, a.look(r.Context(), a.realms)) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		h := a.Health(r.Context())
-		for _, realm := range a.realms {
-			if _, err := realm.bus.Head(r.Context()); err != nil && h.Status == "ok" {
-				h.Status = "the ledger does not answer"
+		real := a.realms[:1]
+		h := a.look(r.Context(), real)
+		for _, err := range inEach(r.Context(), real, func(ctx context.Context, r *realm) error {
+			_, err := r.bus.Head(ctx)
+			return err
+		}) {
+			if err != nil && h.Status == healthy {
+				h.Status = "the ledger's stream does not answer"
 			}
 		}
 		answer(w, h)
@@ -67,35 +81,51 @@ func (a *App) health(mux *http.ServeMux) {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 }
 
-// Health looks at every service of this process and at the desks' screens.
-func (a *App) Health(ctx context.Context) Health {
-	h := Health{Status: "ok"}
+// look looks at every service of this process in the given realms, and at the
+// desks' screens. It answers within a second, whatever hangs.
+func (a *App) look(ctx context.Context, realms []*realm) Health {
+	h := Health{Status: healthy}
 	now := clock.System{}.Now()
-	for _, realm := range a.realms {
-		drill := realm.name == event.Drill
+	for _, realm := range realms {
 		pulse := realm.bus.Pulse()
 		for _, r := range roles {
-			if !a.has(r.name) {
-				continue
+			if _, beats := pulse[r.name]; a.has(r.name) && !beats {
+				pulse[r.name] = time.Time{}
 			}
-			at := pulse[r.name]
-			s := ServiceHealth{Service: r.name, Exercise: drill, LastAlive: at, Alive: now.Sub(at) <= pulseAge}
-			if !s.Alive && h.Status == "ok" {
-				h.Status = r.name + " gives no sign of life"
+		}
+		for _, name := range slices.Sorted(maps.Keys(pulse)) {
+			at := pulse[name]
+			s := ServiceHealth{Service: name, Exercise: realm.name == event.Drill, LastAlive: at, Alive: now.Sub(at) <= pulseAge}
+			if !s.Alive && h.Status == healthy {
+				h.Status = realm.bus.Service(name) + " gives no sign of life"
 			}
 			h.Services = append(h.Services, s)
 		}
-		if !a.has(deadline.Name) {
-			continue
-		}
-		for _, s := range realm.screens(ctx, a.nc) {
-			h.Screens = append(h.Screens, ScreenHealth{Screen: s, Exercise: drill})
+	}
+	if a.has(deadline.Name) {
+		for i, screens := range inEach(ctx, realms, func(ctx context.Context, r *realm) []event.Screen { return r.screens(ctx, a.nc) }) {
+			for _, s := range screens {
+				h.Screens = append(h.Screens, ScreenHealth{Screen: s, Exercise: realms[i].name == event.Drill})
+			}
 		}
 	}
 	if !a.nc.IsConnected() {
 		h.Status = "not connected to NATS"
 	}
 	return h
+}
+
+// inEach asks every realm at once and gives each askWait.
+func inEach[T any](ctx context.Context, realms []*realm, ask func(context.Context, *realm) T) []T {
+	ctx, cancel := context.WithTimeout(ctx, askWait)
+	defer cancel()
+	out := make([]T, len(realms))
+	var wg sync.WaitGroup
+	for i, r := range realms {
+		wg.Go(func() { out[i] = ask(ctx, r) })
+	}
+	wg.Wait()
+	return out
 }
 
 // gauges are read when they are asked for.
@@ -118,7 +148,7 @@ func (g gauges) Describe(to chan<- *prometheus.Desc) {
 func (g gauges) Collect(to chan<- prometheus.Metric) {
 	label := map[bool]string{false: "false", true: "true"}
 	seconds := func(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
-	h := g.app.Health(context.Background())
+	h := g.app.look(context.Background(), g.app.realms)
 	for _, s := range h.Services {
 		if !s.LastAlive.IsZero() {
 			to <- prometheus.MustNewConstMetric(aliveGauge, prometheus.GaugeValue, seconds(s.LastAlive), s.Service, label[s.Exercise])

@@ -63,7 +63,8 @@ func (a *App) open(ctx context.Context, name event.Realm) error {
 
 // startClock lets a drill's clock run faster from the first report on that comes
 // while this process runs: before it, nobody could know what time to write into
-// a report. A restart sets it back to the machine's.
+// a report. A restart sets it back to the machine's; timers that are set then
+// still come at their time by the drill's clock.
 func (r *realm) startClock(ctx context.Context, s *clock.Scaled) error {
 	head, err := r.bus.Head(ctx)
 	if err != nil {
@@ -78,14 +79,23 @@ func (r *realm) startClock(ctx context.Context, s *clock.Scaled) error {
 		return err
 	}
 	r.log.Info("the drill's clock runs", zap.Time("from", r.clock.Now()))
+	// Twice: what was being set as it started is set soon after.
+	for range 2 {
+		if err := r.bus.SetAgain(ctx); err != nil {
+			r.log.Error("timers of a drill before may come late", zap.Error(err))
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	<-ctx.Done()
 	return ctx.Err()
 }
 
 // screens asks the realm's clocks which desks are there.
 func (r *realm) screens(ctx context.Context, nc *nats.Conn) []event.Screen {
-	ctx, cancel := context.WithTimeout(ctx, screensWait)
-	defer cancel()
 	reply, err := nc.RequestWithContext(ctx, r.name.Wire(event.DoorDesks), nil)
 	if err != nil {
 		return nil // what does not answer shows in its own line
@@ -96,8 +106,6 @@ func (r *realm) screens(ctx context.Context, nc *nats.Conn) []event.Screen {
 	}
 	return answer.Screens
 }
-
-const screensWait = 500 * time.Millisecond
 
 func (r *realm) runIntake(ctx context.Context) error { return r.intake.Run(ctx) }
 

@@ -43,8 +43,7 @@ func TestTheSameReportAgainCostsNothing(t *testing.T) {
 	require.NotZero(t, first.Record)
 	require.Len(t, first.Digest, 64)
 	require.Empty(t, first.Durability, "the embedded server syncs every write")
-	w.settled()
-	records := w.past.through
+	records := w.settled().deeds()
 
 	w.at("09:45")
 	var pretty bytes.Buffer
@@ -76,7 +75,7 @@ func TestTheSameReportAgainCostsNothing(t *testing.T) {
 	require.Equal(t, event.StatusAccepted, w.send(at, bytes.Replace(raw, []byte("urn:tocsin:operator:grid-east"), []byte("https://example.com/operators/grid-east"), 1)).Status)
 	h := w.settled()
 	require.Equal(t, event.RelativelyLarge, h.last(t, at, inc).Grade, "the conflict decided nothing")
-	require.EqualValues(t, records+1+1+2, h.through, "the other report, its revision and two updates; no record for a repeat")
+	require.Equal(t, records+1+1+2, h.deeds(), "the other report, its revision and two updates; no record for a repeat")
 }
 
 func TestARefusalNamesEveryFaultAndIsKept(t *testing.T) {

@@ -40,7 +40,10 @@ type world struct {
 	client *client.Client
 	nc     *nats.Conn
 	js     jetstream.JetStream
+	realm  event.Realm // whose records it reads
 	past   *history
+	bus    *bus.Bus // to fire timers with; opened when first needed
+	timed  bool     // its clocks run, so that what is settled has its timers
 }
 
 // begin starts everything in a folder of its own, with the example register
@@ -59,6 +62,7 @@ func beginIn(t testing.TB, dir string, change func(*app.Config)) *world {
 	if change != nil {
 		change(&cfg)
 	}
+	w.timed = len(cfg.Roles) == 0 || slices.Contains(cfg.Roles, "deadline")
 	var err error
 	w.app, err = app.Start(t.Context(), cfg)
 	require.NoError(t, err)
@@ -174,19 +178,29 @@ type history struct {
 	escalated map[string]*event.Escalated
 	unhandled map[uint64]*event.Unhandled
 	rules     map[string]*event.RulesBody
+	acts      map[uint64]*event.DeskAct // those that make a revision
+	closed    []*event.DeskAct
+	elapsed   map[uint64]*event.Elapsed
+	overdue   map[string]*event.Overdue // by escalation
+	away      []*event.Away
+	reminded  []*event.Reminder
+	acked     map[string]*event.Acknowledgement
+	notices   map[uint64]string // to whom silence is due to be told, by the record of it
 }
 
 func newHistory() *history {
 	return &history{
 		accepted: map[uint64]*event.Accepted{}, broken: map[uint64]event.Stored{}, graded: map[string][]*event.Graded{},
 		causes: map[uint64]int{}, escalated: map[string]*event.Escalated{}, unhandled: map[uint64]*event.Unhandled{},
-		rules: map[string]*event.RulesBody{},
+		rules: map[string]*event.RulesBody{}, acts: map[uint64]*event.DeskAct{}, elapsed: map[uint64]*event.Elapsed{},
+		overdue: map[string]*event.Overdue{}, acked: map[string]*event.Acknowledgement{}, notices: map[uint64]string{},
 	}
 }
 
 func (h *history) add(t testing.TB, s event.Stored) {
 	h.through = s.Sequence
 	h.records = append(h.records, s)
+	h.addTime(t, s)
 	switch event.ParseSubject(s.Subject).Kind {
 	case event.KindAccepted:
 		if a, err := event.Decode[event.Accepted](s); err != nil {
@@ -220,8 +234,60 @@ func (h *history) add(t testing.TB, s event.Stored) {
 	}
 }
 
+// addTime takes what clocks and desks write, and holds each by itself.
+func (h *history) addTime(t testing.TB, s event.Stored) {
+	switch kind := event.ParseSubject(s.Subject).Kind; kind {
+	case event.KindAsked, event.KindDetermined, event.KindTransferred, event.KindConfirmed, event.KindClosed:
+		a, err := event.Decode[event.DeskAct](s)
+		require.NoError(t, err)
+		require.True(t, a.At.Equal(s.Time))
+		if kind == event.KindClosed {
+			h.closed = append(h.closed, a) // it decides nothing
+			return
+		}
+		h.acts[s.Sequence] = a
+	case event.KindAcknowledged:
+		a, err := event.Decode[event.Acknowledgement](s)
+		require.NoError(t, err)
+		h.acked[a.Escalation] = a
+	case event.KindElapsed:
+		e, err := event.Decode[event.Elapsed](s)
+		require.NoError(t, err)
+		require.False(t, s.Time.Before(e.At), "a moment is never early")
+		h.elapsed[s.Sequence] = e
+	case event.KindOverdue:
+		o, err := event.Decode[event.Overdue](s)
+		require.NoError(t, err)
+		require.True(t, o.At.Equal(s.Time))
+		require.False(t, o.At.Before(o.AcknowledgeBy), "an overdue record is never early")
+		require.NotContains(t, h.overdue, o.Escalation)
+		if a := h.acked[o.Escalation]; a != nil { // stored before
+			require.True(t, a.At.After(o.AcknowledgeBy), "%s was acknowledged in time", o.Escalation)
+		}
+		h.overdue[o.Escalation] = o
+		h.notices[s.Sequence] = o.Next
+	case event.KindAway:
+		a, err := event.Decode[event.Away](s)
+		require.NoError(t, err)
+		require.True(t, a.At.Before(a.AcknowledgeBy), "then it is overdue")
+		h.away = append(h.away, a)
+		h.notices[s.Sequence] = a.Next
+	case event.KindReminded:
+		r, err := event.Decode[event.Reminder](s)
+		require.NoError(t, err)
+		require.Equal(t, r.Passed, r.Passed && !r.At.Before(r.DueAt))
+		h.reminded = append(h.reminded, r)
+		if r.Forward != "" {
+			h.notices[s.Sequence] = r.To
+		}
+	}
+}
+
 // open says what the services have not done yet, or nothing.
 func (h *history) open() string {
+	if open := h.openTime(); open != "" {
+		return open
+	}
 	for seq, a := range h.accepted {
 		if h.causes[seq] == 0 && h.unhandled[seq] == nil {
 			return fmt.Sprintf("report %s (record %d) is neither graded nor before a person", a.Report, seq)
@@ -249,6 +315,38 @@ func (h *history) open() string {
 	return ""
 }
 
+// openTime is open for what clocks and desks wrote.
+func (h *history) openTime() string {
+	for seq, a := range h.acts {
+		if h.causes[seq] == 0 && h.unhandled[seq] == nil {
+			return fmt.Sprintf("%s by %s (record %d) makes no revision", a.Kind, a.Desk, seq)
+		}
+	}
+	for seq, e := range h.elapsed {
+		// Look promises that something changes then.
+		revisions := h.graded[e.Operator+"/"+e.Incident]
+		if last := revisions[max(0, len(revisions)-1):]; len(last) == 1 && last[0].Look != nil && last[0].Look.Equal(e.At) && h.unhandled[seq] == nil {
+			return fmt.Sprintf("the moment of record %d was foreseen and changes nothing", seq)
+		}
+	}
+	for seq, to := range h.notices {
+		if to != "" && h.notice(seq) == nil {
+			return fmt.Sprintf("%s is not told of the silence in record %d", to, seq)
+		}
+	}
+	return ""
+}
+
+// notice returns the one that follows from a record.
+func (h *history) notice(seq uint64) *event.Escalated {
+	for _, e := range h.escalated {
+		if e.Notice != nil && e.Notice.Record == seq {
+			return e
+		}
+	}
+	return nil
+}
+
 func (h *history) told(g *event.Graded, desk string) *event.Escalated {
 	return h.escalated[event.EscalationID(desk, g.Operator, g.Incident, fmt.Sprint(g.Revision))]
 }
@@ -267,13 +365,16 @@ func (h *history) review(u *event.Unhandled) *event.Escalated {
 }
 
 // settled waits until everything that follows from what is stored is stored
-// too, and returns the whole ledger, whose invariants hold.
+// too, timers among it, and returns the whole ledger, whose invariants hold.
 func (w *world) settled() *history {
 	w.t.Helper()
 	deadline := time.Now().Add(30 * time.Second)
 	for {
 		w.read()
 		open := w.past.open()
+		if open == "" && w.timed {
+			open = w.past.unset(w.timerNames())
+		}
 		if open == "" {
 			break
 		}
@@ -284,12 +385,45 @@ func (w *world) settled() *history {
 	return w.past
 }
 
+// timerNames are those that are set, and those that have come due and are not
+// cleared away yet.
+func (w *world) timerNames() map[string]bool {
+	w.t.Helper()
+	stream, err := w.js.Stream(w.t.Context(), w.realm.Stream(event.StreamTimers))
+	require.NoError(w.t, err)
+	info, err := stream.Info(w.t.Context(), jetstream.WithSubjectFilter(">"))
+	require.NoError(w.t, err)
+	names := map[string]bool{}
+	for subject := range info.State.Subjects {
+		names[event.TimerName(w.realm.Plain(subject))] = true
+	}
+	return names
+}
+
+// unset says which timer should be set and is not, or nothing. A test that
+// moves its clock before they are set would see them fire by themselves.
+func (h *history) unset(timers map[string]bool) string {
+	for id, e := range h.escalated {
+		if e.AcknowledgeBy != nil && h.acked[id] == nil && h.overdue[id] == nil && !timers["escalation."+id] {
+			return id + " has no timer"
+		}
+	}
+	for _, revisions := range h.graded {
+		g := revisions[len(revisions)-1]
+		at := event.ParseSubject(event.GradedSubject(g.Operator, g.Incident, g.Revision))
+		if g.Look != nil && !timers[fmt.Sprintf("elapsed.%s.%s.%d", at.Operator, at.Incident, g.Look.UnixNano())] {
+			return fmt.Sprintf("%s/%s has no timer to look again", g.Operator, g.Incident)
+		}
+	}
+	return ""
+}
+
 // read adds what is new in the ledger.
 func (w *world) read() {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), 20*time.Second)
 	defer cancel()
-	stream, err := w.js.Stream(ctx, event.StreamLedger)
+	stream, err := w.js.Stream(ctx, w.realm.Stream(event.StreamLedger))
 	require.NoError(w.t, err)
 	info, err := stream.Info(ctx)
 	require.NoError(w.t, err)
@@ -307,15 +441,15 @@ func (w *world) read() {
 		meta, err := m.Metadata()
 		require.NoError(w.t, err)
 		require.Equal(w.t, w.past.through+1, meta.Sequence.Stream, "no gap")
-		w.past.add(w.t, event.ReadStored(m.Subject(), m.Headers(), m.Data(), meta.Sequence.Stream, meta.Timestamp))
+		w.past.add(w.t, event.ReadStored(w.realm.Plain(m.Subject()), m.Headers(), m.Data(), meta.Sequence.Stream, meta.Timestamp))
 	}
 }
 
 // sound holds the ledger to what is true of every history.
 func (h *history) sound(t testing.TB) {
 	t.Helper()
-	for seq := range h.accepted {
-		require.LessOrEqual(t, h.causes[seq], 1, "record %d makes one revision", seq)
+	for seq, n := range h.causes {
+		require.Equal(t, 1, n, "record %d makes one revision", seq)
 	}
 	decided := 0
 	for incident, revisions := range h.graded {
@@ -348,12 +482,109 @@ func (h *history) sound(t testing.TB) {
 			}
 			require.Len(t, slices.Compact(slices.Sorted(slices.Values(desks))), len(desks), "each desk once")
 			for _, desk := range before {
-				require.Contains(t, desks, desk, "%s revision %d: whoever was told is told again", incident, g.Revision)
+				// What changes nothing for them is no news to those told before.
+				if (i == 0 || !quiet(revisions[i-1], g)) && !slices.Contains(desks, desk) {
+					require.Contains(t, desks, desk, "%s revision %d: whoever was told is told again", incident, g.Revision)
+				}
+				if !slices.ContainsFunc(g.Told, func(told event.Told) bool { return told.Desk == desk }) {
+					require.Contains(t, g.Told, desk, "nor is it forgotten")
+				}
 			}
-			before = desks
+			for _, desk := range desks {
+				if !slices.Contains(before, desk) {
+					before = append(before, desk)
+				}
+			}
+			h.soundTime(t, revisions[:i+1])
 		}
 	}
-	require.Equal(t, decided+len(h.unhandled), len(h.escalated), "nothing is escalated that was not decided")
+	noticed := 0
+	for seq, to := range h.notices {
+		if e := h.notice(seq); e != nil {
+			require.Equal(t, to, e.Desk)
+			noticed++
+		}
+	}
+	require.Equal(t, decided+len(h.unhandled)+noticed, len(h.escalated), "nothing is escalated that was not decided")
+	for _, e := range h.escalated {
+		if e.Act == event.ActNotice { // ids and times only, and it starts no clock
+			require.NotNil(t, e.Notice)
+			require.Equal(t, event.Ungraded, e.Grade)
+			require.Equal(t, event.Ungraded, e.Peak)
+			require.Empty(t, e.Report)
+			require.Empty(t, e.Duties)
+			require.Empty(t, e.Facilities)
+			require.Nil(t, e.AcknowledgeBy)
+			require.Nil(t, e.DueAt)
+		}
+	}
+}
+
+// quiet reports whether a revision is news only to those whom it newly
+// concerns: a question to the operator, a forward that was confirmed or that
+// goes without a person, an incident handed on. It is not where a grade moves
+// too, or where a report that had failed is folded with it.
+func quiet(prev, g *event.Graded) bool {
+	switch strings.Split(g.Cause.Type, ".")[2] {
+	case event.KindAsked, event.KindConfirmed, event.KindTransferred, event.KindElapsed:
+		mended := slices.ContainsFunc(prev.Aside, func(seq uint64) bool { return seq != g.Cause.Record && !slices.Contains(g.Aside, seq) })
+		return !mended && prev.Grade == g.Grade && slices.EqualFunc(prev.Statutes, g.Statutes, func(a, b event.StatuteGrade) bool {
+			return a.Statute == b.Statute && a.Grade == b.Grade
+		})
+	}
+	return false
+}
+
+// soundTime holds the last of the revisions to what is true of its clocks.
+func (h *history) soundTime(t testing.TB, revisions []*event.Graded) {
+	t.Helper()
+	g := revisions[len(revisions)-1]
+	require.True(t, g.Look == nil || g.Look.After(g.At), "the next look lies ahead")
+	require.False(t, g.Next != nil && g.Look == nil && !g.State.IsImported(), "a rise that is foreseen is looked for")
+	if g.State.IsImported() {
+		require.Nil(t, g.Look, "an import starts no clock")
+		require.Empty(t, g.Held)
+		for _, o := range g.Owed {
+			require.Equal(t, event.OwesAnswer, o.Kind)
+		}
+		for _, e := range g.Escalations {
+			require.Nil(t, e.AcknowledgeDefault)
+			require.Nil(t, e.AcknowledgeWithin)
+		}
+	}
+	for _, held := range g.Held {
+		require.True(t, held.Until.After(g.At), "what has come to its end goes")
+		require.False(t, held.Until.Before(*g.Look))
+	}
+	if len(revisions) == 1 {
+		return
+	}
+	prev := revisions[len(revisions)-2]
+	require.False(t, g.At.Before(prev.At), "time does not turn back")
+	if e := h.elapsed[g.Cause.Record]; e != nil {
+		require.Equal(t, "tocsin.incident.elapsed.v1", g.Cause.Type)
+		require.True(t, g.Cause.At.Equal(e.At))
+		require.True(t, prev.Look != nil && !prev.Look.After(e.At), "it was foreseen")
+		require.GreaterOrEqual(t, g.Grade, prev.Grade, "time only raises")
+	}
+	// Nothing moves a due time later.
+	for _, d := range g.Duties {
+		for _, before := range prev.Duties {
+			if d.Statute == before.Statute && d.Duty == before.Duty && d.From == before.From && d.Desk == before.Desk && slices.Equal(d.Facilities, before.Facilities) {
+				if before.DueAt == nil || d.DueAt == nil || d.DueAt.After(*before.DueAt) {
+					require.Equal(t, before.DueAt, d.DueAt, "%s %s", d.Duty, d.Desk)
+				}
+			}
+		}
+	}
+	for _, o := range g.Owed {
+		for _, before := range prev.Owed {
+			if o.ID == before.ID && before.DueAt != nil {
+				require.NotNil(t, o.DueAt)
+				require.False(t, o.DueAt.After(*before.DueAt))
+			}
+		}
+	}
 }
 
 // onTime leaves out how late duties were carried out, which nobody can decide

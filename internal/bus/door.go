@@ -89,10 +89,12 @@ func (b *Bus) Serve(ctx context.Context, name string, doors ...Door) error {
 	return ctx.Err()
 }
 
-// ours reports whether a reply subject names our own records, of either realm:
-// an answer sent there would be one.
+// ours reports whether a reply subject names our own records or doors, of
+// either realm, or the engine's: an answer sent there would be a record, or a
+// request in somebody else's name.
 func ours(reply string) bool {
-	return streamOf(reply) != "" || streamOf(event.Drill.Plain(reply)) != "" || strings.HasPrefix(reply, "$")
+	plain := event.Drill.Plain(reply)
+	return streamOf(reply) != "" || streamOf(plain) != "" || event.IsDoor(plain) || strings.HasPrefix(reply, "$")
 }
 
 func (b *Bus) answer(ctx context.Context, d Door, req micro.Request) {
@@ -107,7 +109,7 @@ func (b *Bus) answer(ctx context.Context, d Door, req micro.Request) {
 	}
 	switch {
 	case ours(r.Reply):
-		b.cfg.Log.Error("an answer would have been a record", zap.String("door", d.Name), zap.String("reply", r.Reply))
+		b.cfg.Log.Error("an answer would have been a record or a request", zap.String("door", d.Name), zap.String("reply", r.Reply))
 		return
 	case r.Reply != "" && err != nil:
 		err = req.Error(codeTryAgain, "the outcome is not known: try again", nil)

@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -64,6 +65,34 @@ func (b *Bus) Cancel(ctx context.Context, subjects ...string) error {
 		}
 	}
 	return nil
+}
+
+// SetAgain sets every timer again that is set. The engine was asked for each at
+// a time of the machine that followed from the bus's clock as it ran then; a
+// clock that has changed its pace since makes that the wrong time.
+func (b *Bus) SetAgain(ctx context.Context) error {
+	info, err := b.timers.Info(ctx, jetstream.WithSubjectFilter(b.cfg.Realm.Wire(timerSet+">")))
+	if err != nil {
+		return fmt.Errorf("bus: set timers again: %w", err)
+	}
+	var subjects []string
+	var set []event.Record
+	for subject := range info.State.Subjects {
+		m, err := b.timers.GetLastMsgForSubject(ctx, subject)
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			continue // it has come due
+		}
+		if err != nil {
+			return fmt.Errorf("bus: set timers again: %w", err)
+		}
+		s := event.ReadStored(b.cfg.Realm.Plain(subject), m.Header, m.Data, m.Sequence, m.Time)
+		subjects, set = append(subjects, s.Subject), append(set, s.Record)
+	}
+	if err := b.Cancel(ctx, subjects...); err != nil {
+		return err
+	}
+	_, err = b.Commit(ctx, set)
+	return err
 }
 
 // FollowTimers is Follow for timers that have come due: the follower is handed

@@ -93,6 +93,15 @@ func (a DeskActAnswer) MarshalJSON() ([]byte, error) {
 	}{plain(a), (*Stamp)(a.At)})
 }
 
+// MarshalJSON writes the contract's form.
+func (a AcknowledgementAnswer) MarshalJSON() ([]byte, error) {
+	type plain AcknowledgementAnswer
+	return json.Marshal(struct {
+		plain
+		AcknowledgedAt *Stamp `json:"acknowledgedAt,omitempty"`
+	}{plain(a), (*Stamp)(a.AcknowledgedAt)})
+}
+
 func orNull(s string) *string {
 	if s == "" {
 		return nil

@@ -14,7 +14,8 @@ func TestStampsHaveMilliseconds(t *testing.T) {
 		0: ".000Z", 5e8: ".500Z", 12e7: ".120Z", 123e6: ".123Z", 123456e3: ".123456Z", 1: ".000000001Z",
 	} {
 		at := time.Date(2026, 1, 2, 3, 4, 5, nanos, time.UTC)
-		for _, v := range []any{Receipt{ReceivedAt: &at}, Duty{DueAt: &at}, Next{At: at}, EscalationRow{ReportedAt: at}, AcknowledgementAnswer{AcknowledgedAt: &at}} {
+		for _, v := range []any{Receipt{ReceivedAt: &at}, Duty{DueAt: &at}, Next{At: at}, EscalationRow{ReportedAt: at}, AcknowledgementAnswer{AcknowledgedAt: &at},
+			DeskActAnswer{At: &at}, Obligation{DueAt: &at}, Lateness{DueAt: at}, EscalationRow{OverdueAt: &at}} {
 			b, err := json.Marshal(v)
 			require.NoError(t, err)
 			require.Contains(t, string(b), `"2026-01-02T03:04:05`+want+`"`)

@@ -5,6 +5,7 @@ import (
 	"encoding/base32"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -77,6 +78,12 @@ const (
 	hashed          = "="                     // begins a token that is a hash
 	tokenPattern    = `^[A-Za-z0-9_-]{1,64}$` // ids that are tokens as they are
 )
+
+// IsDoor reports whether a subject may be one of the doors.
+func IsDoor(subject string) bool {
+	first, _, _ := strings.Cut(subject, ".")
+	return slices.Contains([]string{"report", "desk", "ledger", "deadline"}, first)
+}
 
 var plainToken = regexp.MustCompile(tokenPattern)
 

@@ -3,44 +3,77 @@ package deadline
 import (
 	"context"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// presenceEvery is how often the screens are looked at, and keepEvery how many
-// looks pass before what was seen is kept.
+// presenceEvery is how often the screens are looked at: 50 ms of work for a
+// thousand. Tests look more often.
+var presenceEvery = 2 * time.Second
+
 const (
-	presenceEvery = 2 * time.Second
-	keepEvery     = 5
+	// keepEvery is how many looks pass before what was seen is kept.
+	keepEvery = 5
+	// blind is how long nobody may have looked before what was seen is worth
+	// nothing: then, and after a restart, the screens have settle to come back
+	// before an alarm is raised about one.
+	blind  = 10 * time.Second
+	settle = 5 * time.Second
+	// A screen that was there is looked for glances times, a glance apart,
+	// before it is gone: between two of its requests it does not wait.
+	glances = 3
+	glance  = 120 * time.Millisecond
 )
 
-// presence knows when a screen of each desk was last there. What it knows is
-// kept, so that a desk that sleeps through a restart does not look awake.
+// presence knows when a screen of each desk was last there, by the pipeline's
+// clock. What it knows is kept, so that a desk that sleeps through a restart
+// does not look awake.
 type presence struct {
-	deps Deps
+	deps    Deps
+	byToken map[string]string // desks by their subject tokens
 
-	mu      sync.Mutex
-	seen    map[string]time.Time // by desk; of a desk without a screen, since when it could have had one
-	screens []event.Screen
+	looks sync.Mutex // one at a time
+
+	mu        sync.Mutex
+	seen      map[string]time.Time // by desk; of a desk without a screen, since when it could have had one
+	kept      map[string]time.Time // of seen
+	sights    map[sightOf]sight
+	screens   []event.Screen
+	looked    time.Time // by the pipeline's clock
+	lookedAt  time.Time // by the machine's
+	notBefore time.Time // no alarm before, by the pipeline's clock
+}
+
+// sightOf is one screen, in tokens, and sight what is known of it.
+type sightOf struct{ desk, client string }
+type sight struct {
+	at     *time.Time // when it was last there; nil: never
+	engine time.Time  // the engine's stamp of that
+	here   bool
 }
 
 // newPresence recalls when the desks were seen. A desk that never was counts
 // from now.
 func newPresence(ctx context.Context, d Deps) (*presence, error) {
-	seen, err := d.Bus.Seen(ctx)
+	kept, err := d.Bus.Seen(ctx)
 	if err != nil {
 		return nil, err
 	}
-	p := &presence{deps: d, seen: map[string]time.Time{}}
+	p := &presence{deps: d, byToken: map[string]string{}, seen: map[string]time.Time{}}
 	now := d.Clock.Now()
+	if len(kept) > 0 {
+		p.notBefore = now.Add(settle)
+	}
 	for _, desk := range d.Register.Desks {
-		p.seen[desk.ID] = now
-		if at, ok := seen[desk.ID]; ok && at.Before(now) {
+		p.byToken[event.Token(desk.ID)], p.seen[desk.ID] = desk.ID, now
+		if at, ok := kept[desk.ID]; ok && at.Before(now) {
 			p.seen[desk.ID] = at
 		}
 	}
@@ -71,87 +104,128 @@ func (p *presence) run(ctx context.Context) error {
 
 // look finds out which screens are there.
 func (p *presence) look(ctx context.Context) error {
+	p.looks.Lock()
+	defer p.looks.Unlock()
+	now, machine := p.deps.Clock.Now(), clock.System{}.Now()
 	found, err := p.deps.Bus.Screens(ctx)
 	if err == nil {
-		p.note(found)
+		p.note(found, now, machine)
 	}
 	return err
 }
 
+// keep keeps what was seen, where that has changed.
 func (p *presence) keep(ctx context.Context) error {
 	p.mu.Lock()
-	seen := maps.Clone(p.seen)
+	seen, same := maps.Clone(p.seen), maps.Equal(p.seen, p.kept)
 	p.mu.Unlock()
-	return p.deps.Bus.KeepSeen(ctx, seen)
+	if same {
+		return nil
+	}
+	if err := p.deps.Bus.KeepSeen(ctx, seen); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.kept = seen
+	return nil
 }
 
 // met notes that a desk did something, by its subject token.
 func (p *presence) met(desk string, at time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for id, seen := range p.seen {
-		if event.Token(id) == desk && at.After(seen) {
-			p.seen[id] = at
-		}
+	if id, ok := p.byToken[desk]; ok && at.After(p.seen[id]) {
+		p.seen[id] = at
 	}
 }
 
-func (p *presence) note(found []bus.Screen) {
-	now := p.deps.Clock.Now()
+// note takes in what a look found that began at now.
+func (p *presence) note(found []bus.Screen, now, machine time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	before := p.screens
+	pace := paceOf(p.deps.Clock)
+	if !p.lookedAt.IsZero() && machine.Sub(p.lookedAt) > blind {
+		p.notBefore = now.Add(settle * pace)
+	}
+	sights, rows := map[sightOf]sight{}, map[string][]event.Screen{}
+	for _, s := range found {
+		id, known := p.byToken[s.Desk]
+		key := sightOf{s.Desk, s.Client}
+		if _, twice := sights[key]; twice || !known {
+			continue
+		}
+		v := p.sights[key]
+		v.here = s.Waiting
+		switch {
+		case s.Waiting:
+			v.at = &now
+		case s.SeenAt.After(v.engine):
+			at := now.Add(-max(0, machine.Sub(s.SeenAt)) * pace)
+			if at.Before(p.looked) {
+				at = p.looked // it was not so at the look before
+			}
+			if v.at == nil || at.After(*v.at) {
+				v.at = &at
+			}
+		}
+		if s.SeenAt.After(v.engine) {
+			v.engine = s.SeenAt
+		}
+		if v.at != nil && v.at.After(p.seen[id]) {
+			p.seen[id] = *v.at
+		}
+		sights[key], rows[id] = v, append(rows[id], event.Screen{Desk: id, Client: s.Client, SeenAt: v.at, Here: v.here})
+	}
+	p.sights, p.looked, p.lookedAt = sights, now, machine
 	p.screens = nil
 	for _, desk := range p.deps.Register.Desks {
-		had := false
-		for _, s := range found {
-			if s.Desk != event.Token(desk.ID) {
-				continue
-			}
-			had = true
-			row := event.Screen{Desk: desk.ID, Client: s.Client, Here: s.Waiting, Next: desk.Next, SeenAt: seenAt(s, before, now)}
-			if row.SeenAt != nil && row.SeenAt.After(p.seen[desk.ID]) {
-				p.seen[desk.ID] = *row.SeenAt
-			}
-			p.screens = append(p.screens, row)
+		screens := rows[desk.ID]
+		if len(screens) == 0 {
+			screens = []event.Screen{{Desk: desk.ID}}
 		}
-		if !had {
-			p.screens = append(p.screens, event.Screen{Desk: desk.ID, Next: desk.Next})
+		for _, s := range screens {
+			s.Next = desk.Next
+			p.screens = append(p.screens, s)
 		}
 	}
 }
 
-// seenAt is when a screen was last there: now, by the engine's word, or as we
-// saw it before; nil if never.
-func seenAt(s bus.Screen, before []event.Screen, now time.Time) *time.Time {
-	if s.Waiting {
-		return &now
-	}
-	var at *time.Time
-	for _, b := range before {
-		if event.Token(b.Desk) == s.Desk && b.Client == s.Client {
-			at = b.SeenAt
-		}
-	}
-	if !s.SeenAt.IsZero() && !s.SeenAt.After(now) && (at == nil || s.SeenAt.After(*at)) {
-		at = &s.SeenAt
-	}
-	return at
+// paceOf is how many times faster than the machine's a clock runs.
+func paceOf(c clock.Clock) time.Duration {
+	hour := clock.Until(c, c.Now().Add(time.Hour)) // a little short: time runs on meanwhile
+	return max(1, (time.Hour+hour/2)/max(1, hour))
 }
 
-// lastSeen is when a screen of the desk was last there.
-func (p *presence) lastSeen(desk string) time.Time {
+// lastSeen is when a screen of the desk was last there; of a desk that is not
+// in the register nothing is known.
+func (p *presence) lastSeen(desk string) (at time.Time, known bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.seen[desk]
+	at, known = p.seen[desk]
+	return at, known
+}
+
+// here reports whether a screen of the desk was there at the last look, and
+// whether that is not longer ago than since.
+func (p *presence) here(desk string, since time.Time) (here, fresh bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	here = slices.ContainsFunc(p.screens, func(s event.Screen) bool { return s.Desk == desk && s.Here })
+	return here, !p.looked.Before(since)
 }
 
 // timer is the timer of an escalation that nobody has acknowledged: it comes
 // due when the desk has been away for longer than half of the time that it
 // has, as far as it is known now, and at the target at the latest.
 func (p *presence) timer(o event.Overdue, now time.Time) (event.Record, error) {
-	due := p.awayAt(o)
-	if !due.After(now) {
+	return p.timerAt(o, now, p.awayAt(o))
+}
+
+// timerAt is the timer of an escalation that looks again at a time, or at the
+// target where that comes first.
+func (p *presence) timerAt(o event.Overdue, now, due time.Time) (event.Record, error) {
+	if due.Before(now) {
 		due = now
 	}
 	if due.After(o.AcknowledgeBy) {
@@ -162,17 +236,36 @@ func (p *presence) timer(o event.Overdue, now time.Time) (event.Record, error) {
 	return r, err
 }
 
+// awayAt is when the desk has been away for too long, if it does not come back.
 func (p *presence) awayAt(o event.Overdue) time.Time {
-	return p.lastSeen(o.Desk).Add(o.AcknowledgeBy.Sub(o.ReportedAt) / 2)
+	if at, known := p.lastSeen(o.Desk); known {
+		return at.Add(half(o))
+	}
+	return o.AcknowledgeBy
 }
 
+// half of the time that the desk has.
+func half(o event.Overdue) time.Duration { return o.AcknowledgeBy.Sub(o.ReportedAt) / 2 }
+
 // alarm raises the alarm when the desk is away, once for each absence, and sets
-// the timer for the next look.
-func (p *presence) alarm(o event.Overdue, now time.Time) ([]event.Record, error) {
+// the timer for the next look. What cannot be found out now is looked at again:
+// the timer of the target must not be lost for it.
+func (p *presence) alarm(ctx context.Context, o event.Overdue, now time.Time) ([]event.Record, error) {
 	if p.awayAt(o).After(now) {
 		return one(p.timer(o, now))
 	}
-	since := p.lastSeen(o.Desk)
+	soon := half(o) / 10
+	if err := p.lookFor(ctx, o.Desk, now.Add(-soon)); err != nil {
+		p.deps.Log.Warn("whether a desk is away could not be found out", zap.String("desk", o.Desk), zap.Error(err))
+		return one(p.timerAt(o, now, now.Add(soon)))
+	}
+	p.mu.Lock()
+	notBefore := p.notBefore
+	p.mu.Unlock()
+	if at := p.awayAt(o); at.After(now) || notBefore.After(now) {
+		return one(p.timerAt(o, now, later(at, notBefore)))
+	}
+	since, _ := p.lastSeen(o.Desk)
 	away, err := event.NewRecord(event.AwaySubject(o.Desk, since), now, "", event.Away{
 		Desk: o.Desk, Since: since, Escalation: o.Escalation, Operator: o.Operator, Incident: o.Incident,
 		AcknowledgeBy: o.AcknowledgeBy, At: now, Next: p.deps.nextDesk(o.Desk),
@@ -180,10 +273,39 @@ func (p *presence) alarm(o event.Overdue, now time.Time) ([]event.Record, error)
 	if err != nil {
 		return nil, err
 	}
-	// The alarm has been raised; what is left to see is the target.
-	last, err := event.NewRecord(event.TimerSubject(escalationTimer(o.Escalation)), now, "", o)
-	last.Due = o.AcknowledgeBy
-	return []event.Record{away, last}, err
+	// If the desk comes back it may go away again, but not for too long before
+	// that.
+	next, err := p.timerAt(o, now, now.Add(half(o)))
+	return []event.Record{away, next}, err
+}
+
+// lookFor looks at the screens unless somebody has since a time, and keeps what
+// it saw: the record of an absence is named after its beginning, which a
+// restart must not forget.
+func (p *presence) lookFor(ctx context.Context, desk string, since time.Time) error {
+	was, fresh := p.here(desk, since)
+	for n := 1; !fresh; n++ {
+		if err := p.look(ctx); err != nil {
+			return err
+		}
+		is, _ := p.here(desk, since)
+		if is || !was || n == glances {
+			break
+		}
+		select {
+		case <-time.After(glance):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return p.keep(ctx)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 func (p *presence) answer(context.Context, bus.Request) (any, error) {

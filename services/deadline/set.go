@@ -45,7 +45,7 @@ func (s setter) graded(ctx context.Context, in event.Stored) ([]event.Record, er
 	}
 	incident := event.Token(g.Operator) + "." + event.Token(g.Incident)
 	if g.Revision > 1 && !s.armed.idle(incident) {
-		err := s.deps.Bus.Cancel(ctx, event.TimerSubject(timerElapsed+"."+incident+".*"), event.TimerSubject(timerReminder+"."+incident+".*"))
+		err := s.deps.cancel(ctx, event.TimerSubject(timerElapsed+"."+incident+".*"), event.TimerSubject(timerReminder+"."+incident+".*"))
 		if err != nil {
 			return nil, err
 		}
@@ -83,7 +83,7 @@ func (s setter) acknowledged(ctx context.Context, in event.Stored) error {
 	if a.AcknowledgeBy == nil || a.At.After(*a.AcknowledgeBy) {
 		return nil
 	}
-	return s.deps.Bus.Cancel(ctx, event.TimerSubject(escalationTimer(in.Subject)))
+	return s.deps.cancel(ctx, event.TimerSubject(escalationTimer(in.Subject)))
 }
 
 // reminders are those that a revision demands, each with its moment in At: of

@@ -1,0 +1,258 @@
+package app_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/app"
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// get asks the HTTP door and wants the answer within a second.
+func (w *world) get(path string) (status int, body string) {
+	w.t.Helper()
+	began := time.Now()
+	resp, err := http.Get(w.app.HTTPAddr() + path)
+	require.NoError(w.t, err)
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	require.NoError(w.t, err)
+	require.Less(w.t, time.Since(began), time.Second, path)
+	return resp.StatusCode, string(raw)
+}
+
+func (w *world) health(path string) (int, app.Health) {
+	w.t.Helper()
+	status, body := w.get(path)
+	var h app.Health
+	require.NoError(w.t, json.Unmarshal([]byte(body), &h))
+	require.Equal(w.t, status == http.StatusOK, h.Status == "ok", h.Status)
+	return status, h
+}
+
+// well waits until everything gives signs of life.
+func (w *world) well() app.Health {
+	w.t.Helper()
+	var h app.Health
+	w.await("it is well", func() bool {
+		ready, _ := w.health("/readyz")
+		var status int
+		status, h = w.health("/healthz")
+		return ready == http.StatusOK && status == http.StatusOK
+	})
+	return h
+}
+
+func metricsOf(t *testing.T, text string) map[string][]map[string]string {
+	t.Helper()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(strings.NewReader(text))
+	require.NoError(t, err)
+	out := map[string][]map[string]string{}
+	for name, f := range families {
+		for _, m := range f.GetMetric() {
+			labels := map[string]string{}
+			for _, l := range m.GetLabel() {
+				labels[l.GetName()] = l.GetValue()
+			}
+			if strings.HasPrefix(name, "tocsin_") {
+				at := time.UnixMilli(int64(m.GetGauge().GetValue() * 1000))
+				require.WithinDuration(t, time.Now(), at, 365*24*time.Hour, name)
+			}
+			out[name] = append(out[name], labels)
+		}
+	}
+	return out
+}
+
+func TestHealth(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	drill := w.in(event.Drill)
+	w.report("initial", at, "secret-incident", "secret-report", onSite+`"title":"secret title 调度中断",`+large)
+	drill.report("initial", at, "secret-drill", "r1", onSite+`"title":"secret title",`+large)
+	w.settled()
+	drill.settled()
+	w.watch(w.client, "wall", 1)
+	h := w.well()
+	var names []string
+	for _, s := range h.Services {
+		require.True(t, s.Alive, s.Service)
+		require.WithinDuration(t, time.Now(), s.LastAlive, 3*time.Second)
+		names = append(names, fmt.Sprint(s.Service, " ", s.Exercise))
+	}
+	for _, role := range append(app.Roles(), "deadline-due") { // what comes due is a loop of its own
+		require.Contains(t, names, role+" false")
+		require.Contains(t, names, role+" true")
+	}
+	require.Len(t, names, 2*7)
+	screen := func(h app.Health) int {
+		return slices.IndexFunc(h.Screens, func(s app.ScreenHealth) bool {
+			return s.Desk == duty && s.Client == "wall" && !s.Exercise && s.SeenAt != nil
+		})
+	}
+	w.await("the screen is known", func() bool { return screen(w.well()) >= 0 })
+	_, h = w.health("/healthz")
+	require.GreaterOrEqual(t, screen(h), 0)
+	for _, exercise := range []bool{true, false} {
+		for _, desk := range append(all4, "sh-cyberspace") {
+			require.True(t, slices.ContainsFunc(h.Screens, func(s app.ScreenHealth) bool { return s.Desk == desk && s.Exercise == exercise }), desk)
+		}
+	}
+
+	status, text := w.get("/metrics")
+	require.Equal(t, http.StatusOK, status)
+	metrics := metricsOf(t, text)
+	require.Len(t, metrics["tocsin_service_last_alive_timestamp_seconds"], 2*7)
+	require.Contains(t, metrics["tocsin_desk_last_seen_timestamp_seconds"], map[string]string{"desk": duty, "client": "wall", "exercise": "false"})
+	require.Contains(t, metrics, "go_goroutines")
+
+	// Nothing of an incident, and nothing that says which facility is CII.
+	for _, path := range []string{"/healthz", "/readyz", "/metrics"} {
+		_, text := w.get(path)
+		for _, no := range []string{"secret", "调度", "dispatch", "grid-east", "office-portal", "outage", "facilit", "cii", "CII", "relatively", "escalation"} {
+			require.NotContains(t, text, no, path)
+		}
+		resp, err := http.Post(w.app.HTTPAddr()+path, "text/plain", nil)
+		require.NoError(t, err)
+		resp.Body.Close()
+		require.NotEqual(t, http.StatusOK, resp.StatusCode, path)
+	}
+}
+
+// Every service of both realms answers a plain NATS client.
+func TestServicesAnswerPingInfoAndStats(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	w.report("initial", at, "secret-incident", "r1", onSite+large)
+	for _, role := range append(app.Roles(), "deadline-due") {
+		for _, name := range []string{role, "exercise-" + role} {
+			for _, verb := range []string{"PING", "INFO", "STATS"} {
+				m, err := w.nc.Request("$SRV."+verb+"."+name, nil, 5*time.Second)
+				require.NoError(t, err, name)
+				var answer struct{ Name, ID, Version, Type string }
+				require.NoError(t, json.Unmarshal(m.Data, &answer))
+				require.Equal(t, name, answer.Name)
+				require.Equal(t, "1.0.0", answer.Version)
+				require.Contains(t, answer.Type, strings.ToLower(verb))
+				require.NotContains(t, string(m.Data), "secret")
+			}
+		}
+	}
+	all, err := w.nc.SubscribeSync(nats.NewInbox())
+	require.NoError(t, err)
+	require.NoError(t, w.nc.PublishRequest("$SRV.PING", all.Subject, nil))
+	found := map[string]bool{}
+	for m, err := all.NextMsg(time.Second); err == nil; m, err = all.NextMsg(200 * time.Millisecond) {
+		var answer struct{ Name string }
+		require.NoError(t, json.Unmarshal(m.Data, &answer))
+		found[answer.Name] = true
+	}
+	require.Len(t, found, 2*7)
+}
+
+// A process without intake still says how it is, of what runs in it; and with the
+// clocks elsewhere, of no screens.
+func TestHealthOfARole(t *testing.T) {
+	t.Parallel()
+	url, monitor := elsewhere(t, true)
+	for role, services := range map[string][]string{"router": {"router", "router"}, "deadline": {"deadline", "deadline-due", "deadline", "deadline-due"}} {
+		w := beginIn(t, t.TempDir(), func(c *app.Config) { c.NATS, c.Monitor, c.Roles = url, monitor, []string{role} })
+		h := w.well()
+		var names []string
+		for _, s := range h.Services {
+			names = append(names, s.Service)
+		}
+		require.Equal(t, services, names)
+		require.Equal(t, role == "deadline", len(h.Screens) > 0)
+		status, _ := w.get("/metrics")
+		require.Equal(t, http.StatusOK, status)
+		for _, path := range []string{"/v1/reports", "/v1/exercise/reports"} {
+			status, _ = w.drillPost(w.app.HTTPAddr()+path, "application/cloudevents+json", cloudEvent("initial", at, inc, "r1", onSite+large))
+			require.Equal(t, http.StatusNotFound, status)
+		}
+	}
+}
+
+// The server goes from under the services: that is said, with what is wrong, and
+// at once; nothing blocks. It comes back, and all is well.
+func TestHealthWhenTheServerIsGone(t *testing.T) {
+	t.Parallel()
+	opts := &server.Options{
+		JetStream: true, StoreDir: t.TempDir(), SyncAlways: true, NoSigs: true, NoLog: true,
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, HTTPHost: "127.0.0.1", HTTPPort: -1,
+	}
+	start := func() *server.Server {
+		s, err := server.NewServer(opts)
+		require.NoError(t, err)
+		go s.Start()
+		require.True(t, s.ReadyForConnections(10*time.Second))
+		return s
+	}
+	s := start()
+	w := beginIn(t, t.TempDir(), func(c *app.Config) { c.NATS, c.Monitor = s.ClientURL(), "http://"+s.MonitorAddr().String() })
+	w.well()
+	opts.Port = s.Addr().(*net.TCPAddr).Port
+	s.Shutdown()
+	s.WaitForShutdown()
+	status, h := 0, app.Health{}
+	w.await("it is said", func() bool { status, h = w.health("/healthz"); return status != http.StatusOK })
+	require.Equal(t, "not connected to NATS", h.Status)
+	require.Equal(t, http.StatusServiceUnavailable, status)
+	require.Empty(t, h.Screens, "who is there is not known")
+	status, _ = w.health("/readyz")
+	require.Equal(t, http.StatusServiceUnavailable, status)
+	_, text := w.get("/metrics")
+	require.Len(t, metricsOf(t, text)["tocsin_service_last_alive_timestamp_seconds"], 2*7)
+	s = start()
+	t.Cleanup(func() { w.app.Stop(); s.Shutdown(); s.WaitForShutdown() })
+	w.well()
+}
+
+// The stream is gone though the server answers: no report can be taken.
+func TestReadyAsksTheLedger(t *testing.T) {
+	t.Parallel()
+	for realm, want := range map[event.Realm]int{event.Real: http.StatusServiceUnavailable, event.Drill: http.StatusOK} {
+		w := begin(t)
+		w.well()
+		require.NoError(t, w.js.DeleteStream(t.Context(), realm.Stream(event.StreamLedger)))
+		status, h := w.health("/readyz")
+		require.Equal(t, want, status, "a drill in trouble closes no real door: %q", realm)
+		if realm == event.Real {
+			require.Equal(t, "the ledger's stream does not answer", h.Status)
+		}
+	}
+}
+
+// A service that hangs is named. What it waits for here is its stream, which
+// somebody took away; of the others each goes on.
+func TestHealthOfAServiceThatHangs(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	drill := w.in(event.Drill)
+	w.well()
+	require.NoError(t, w.js.DeleteStream(t.Context(), event.Drill.Stream(event.StreamTimers)))
+	drill.report("initial", at, inc, "r1", onSite+large) // its clocks cannot be set
+	var h app.Health
+	w.await("it is said", func() bool { _, h = w.health("/healthz"); return h.Status != "ok" })
+	require.Equal(t, "exercise-deadline gives no sign of life", h.Status)
+	for _, s := range h.Services {
+		require.Equal(t, s.Service != "deadline" || !s.Exercise, s.Alive, "%+v", s)
+	}
+	w.report("initial", at, inc, "r1", onSite+large)
+	require.Equal(t, regional, desks(w.settled().last(t, at, inc)), "the real clocks go on")
+	require.Len(t, w.set(), 2)
+}

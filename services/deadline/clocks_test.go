@@ -1,0 +1,326 @@
+package deadline
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/bus/bustest"
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+func ptr(t time.Time) *time.Time { return &t }
+
+// revision is a graded record as far as the clocks read it.
+func revision(n int, g event.Graded) event.Graded {
+	g.Operator, g.Incident, g.Revision = "mill", "flood", n
+	if g.At.IsZero() {
+		g.At = nine
+	}
+	return g
+}
+
+func (w *tower) grade(g event.Graded) {
+	w.t.Helper()
+	w.put(event.GradedSubject(g.Operator, g.Incident, g.Revision), g)
+	w.caughtUp()
+}
+
+func (w *tower) acknowledge(id string, when, by time.Time) {
+	w.t.Helper()
+	w.put(event.AcknowledgedSubject(id), event.Acknowledgement{Escalation: id, Officer: "duty", At: when, AcknowledgeBy: &by})
+	w.caughtUp()
+}
+
+// set are the timers of the incidents, without the marks.
+func (w *tower) set() map[string]time.Time {
+	out := w.timers()
+	maps.DeleteFunc(out, func(name string, _ time.Time) bool { return strings.HasPrefix(name, "escalation.nobody.") })
+	return out
+}
+
+func TestRemindersOfARevision(t *testing.T) {
+	t.Parallel()
+	owed := event.Obligation{ID: "s", Kind: event.OwesItems, Items: []string{"cause"}, DueAt: ptr(at(60)), Remind: []time.Time{at(30), at(54)}, Citation: "art. 1", Desk: "hall"}
+	ids := func(g event.Graded) (out []string) {
+		g = revision(1, g)
+		for _, r := range reminders(&g) {
+			out = append(out, fmt.Sprint(r.ID, " ", int(r.At.Sub(nine).Minutes()), " ", r.Passed))
+		}
+		return out
+	}
+	for name, row := range map[string]struct {
+		g    event.Graded
+		want []string
+	}{
+		"nothing":                    {event.Graded{}, nil},
+		"no due time":                {event.Graded{Owed: []event.Obligation{{ID: "s", Remind: []time.Time{at(5)}}}}, nil},
+		"before, and at the time":    {event.Graded{Owed: []event.Obligation{owed}}, []string{"s-1 30 false", "s-2 54 false", "s-due 60 true"}},
+		"half has passed":            {event.Graded{At: at(30), Owed: []event.Obligation{owed}}, []string{"s-2 54 false", "s-due 60 true"}},
+		"all has passed":             {event.Graded{At: at(90), Owed: []event.Obligation{owed}}, []string{"s-due 60 true"}},
+		"a forward":                  {event.Graded{Held: []event.Held{{Desk: "gate", To: "hall", Remind: at(5), Until: at(9)}}}, []string{"forward-gate-hall 5 false"}},
+		"a forward, reminded before": {event.Graded{At: at(5), Held: []event.Held{{Desk: "gate", To: "hall", Remind: at(5), Until: at(9)}}}, nil},
+	} {
+		require.Equal(t, row.want, ids(row.g), name)
+	}
+	g := revision(1, event.Graded{Owed: []event.Obligation{owed}, Held: []event.Held{{Desk: "gate", To: "hall", Remind: at(5), Until: at(9)}}})
+	all := reminders(&g)
+	require.Equal(t, event.Reminder{
+		ID: "s-1", Operator: "mill", Incident: "flood", To: "mill", Obligation: "s", Items: []string{"cause"},
+		DueAt: at(60), At: at(30), Citation: "art. 1", Desk: "hall",
+	}, all[0])
+	require.Equal(t, event.Reminder{
+		ID: "forward-gate-hall", Operator: "mill", Incident: "flood", To: "gate", Forward: "hall", DueAt: at(9), At: at(5),
+	}, all[3])
+}
+
+// A revision replaces the timers of the one before; a reminder looks whether it
+// is still owed, and comes to the operator that listens.
+func TestARevisionReplacesTheTimersOfTheOneBefore(t *testing.T) {
+	t.Parallel()
+	w := raise(t, t.TempDir(), nine)
+	owed := event.Obligation{ID: "s", DueAt: ptr(at(60)), Remind: []time.Time{at(30)}}
+	w.grade(revision(1, event.Graded{Look: ptr(at(10)), Owed: []event.Obligation{owed}}))
+	elapsed := func(minutes float64) string { return fmt.Sprint("elapsed.mill.flood.", at(minutes).UnixNano()) }
+	require.Equal(t, map[string]time.Time{elapsed(10): at(10), "reminder.mill.flood.s-1": at(30), "reminder.mill.flood.s-due": at(60)}, w.set())
+
+	owed.DueAt, owed.Remind = ptr(at(50)), []time.Time{at(25)}
+	w.grade(revision(2, event.Graded{Look: ptr(at(20)), Owed: []event.Obligation{owed}}))
+	require.Equal(t, map[string]time.Time{elapsed(20): at(20), "reminder.mill.flood.s-1": at(25), "reminder.mill.flood.s-due": at(50)}, w.set())
+
+	heard, err := w.env.Conn.SubscribeSync("reminder.mill")
+	require.NoError(t, err)
+	w.move(30)
+	w.settles()
+	require.Equal(t, map[string]time.Time{"reminder.mill.flood.s-due": at(50)}, w.set())
+	require.Equal(t, []event.Elapsed{{Operator: "mill", Incident: "flood", Revision: 2, At: at(20)}}, records[event.Elapsed](t, w.env, "incident.elapsed.mill.>"))
+	reminded := records[event.Reminder](t, w.env, event.AllReminded)
+	require.Len(t, reminded, 1)
+	require.Equal(t, at(30), reminded[0].At, "when it was done; DueAt is the law's")
+	m, err := heard.NextMsg(5 * time.Second)
+	require.NoError(t, err)
+	var said event.Reminder
+	require.NoError(t, json.Unmarshal(m.Data, &said))
+	require.Equal(t, reminded[0], said)
+
+	// What is given meanwhile reminds nobody, also where the timer was in hand.
+	ring := ringer{depsOf(t, w.env, w.clock), nil, newArmed()}
+	hand := w.stored("reminder.mill.flood.s-due")
+	w.grade(revision(3, event.Graded{}))
+	require.Empty(t, w.set())
+	out, err := ring.Handle(t.Context(), hand)
+	require.NoError(t, err)
+	require.Empty(t, out)
+}
+
+// stored is a timer as FollowTimers would hand it over.
+func (w *tower) stored(name string) event.Stored {
+	w.t.Helper()
+	s, err := bustest.JetStream(w.t, w.env).Stream(w.t.Context(), event.StreamTimers)
+	require.NoError(w.t, err)
+	m, err := s.GetLastMsgForSubject(w.t.Context(), event.TimerSubject(name))
+	require.NoError(w.t, err)
+	return event.ReadStored(event.DueSubject(m.Subject), m.Header, m.Data, m.Sequence, m.Time)
+}
+
+// A moment that no revision foresees any more is void, where that is known; where
+// it was forgotten the classifier is asked once too often.
+func TestAVoidMoment(t *testing.T) {
+	t.Parallel()
+	w := raise(t, t.TempDir(), nine)
+	w.grade(revision(1, event.Graded{Look: ptr(at(10))}))
+	hand := w.stored(fmt.Sprint("elapsed.mill.flood.", at(10).UnixNano()))
+	know := newArmed()
+	ring := ringer{depsOf(t, w.env, w.clock), nil, know}
+	for i, row := range []struct {
+		look *time.Time
+		n    int
+	}{{ptr(at(10)), 1}, {ptr(at(20)), 0}, {nil, 0}, {ptr(at(10)), 1}} {
+		know.note("mill.flood", setting{look: row.look, any: row.look != nil})
+		out, err := ring.Handle(t.Context(), hand)
+		require.NoError(t, err)
+		require.Len(t, out, row.n, i)
+		require.Equal(t, row.look == nil, know.idle("mill.flood"))
+	}
+	know.note("mill.flood", setting{})
+	for i := range maxArmed {
+		know.note(fmt.Sprint("mill.", i), setting{})
+	}
+	require.LessOrEqual(t, len(know.last), maxArmed)
+	require.False(t, know.isVoid("mill.flood", at(10)), "forgotten: rather once too often")
+	require.False(t, know.idle("mill.flood"), "forgotten: rather cancelled once too often")
+}
+
+func TestAnAcknowledgementInTimeCancelsAndALateOneDoesNot(t *testing.T) {
+	t.Parallel()
+	w := raise(t, t.TempDir(), nine)
+	in, exact, late, none := w.tell("hall", "in", 30), w.tell("hall", "exact", 30), w.tell("hall", "late", 30), w.tell("hall", "none", 30)
+	w.acknowledge(in, at(29), at(30))
+	w.acknowledge(exact, at(30), at(30))
+	w.acknowledge(late, at(30).Add(time.Millisecond), at(30)) // its record is here before the timer is
+	require.Equal(t, []string{"escalation." + late, "escalation." + none}, slices.Sorted(maps.Keys(w.set())))
+	hand := w.stored("escalation." + none)
+	w.move(30)
+	w.settles()
+	var overdue []string
+	for _, o := range records[event.Overdue](t, w.env, event.AllOverdue) {
+		require.Equal(t, at(30), o.At)
+		overdue = append(overdue, o.Escalation)
+	}
+	require.Equal(t, []string{late, none}, overdue)
+	require.Empty(t, w.set())
+
+	// One that is stored before the moment counts, though the timer was in hand.
+	ring := ringer{depsOf(t, w.env, w.clock), nil, newArmed()}
+	body, err := event.Decode[event.Overdue](hand)
+	require.NoError(t, err)
+	body.Escalation = in
+	again, err := event.NewRecord(hand.Subject, nine, "", body)
+	require.NoError(t, err)
+	hand.Record = again
+	out, err := ring.Handle(t.Context(), hand)
+	require.NoError(t, err)
+	require.Empty(t, out)
+
+	// What starts no clock sets none.
+	id := event.EscalationID("hall", "mill", "import", "1")
+	w.put("incident.escalated."+id, event.Escalated{ID: id, Desk: "hall"})
+	w.put(event.AcknowledgedSubject(id), event.Acknowledgement{Escalation: id, At: nine})
+	w.caughtUp()
+	require.Empty(t, w.set())
+}
+
+// After a crash the ledger may be read again from its beginning: the same timers
+// are set, what was met stays met, and nothing is recorded twice.
+func TestTheSameLedgerTwiceSetsTheSameTimers(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	w := raise(t, dir, nine)
+	for n := 1; n <= 3; n++ {
+		w.grade(revision(n, event.Graded{Look: ptr(at(10 * float64(n))), Owed: []event.Obligation{{ID: "s", DueAt: ptr(at(600)), Remind: []time.Time{at(5), at(300)}}}}))
+	}
+	open, met, passed := w.tell("hall", "open", 300), w.tell("hall", "met", 300), w.tell("hall", "passed", 3)
+	w.acknowledge(met, at(1), at(300))
+	w.move(6)
+	w.settles()
+	require.Contains(t, w.set(), "escalation."+open)
+	require.NotContains(t, w.set(), "escalation."+passed)
+	before := w.set()
+	ledger := func() (out []string) {
+		subjects, err := w.env.Bus.Subjects(t.Context(), "incident.>")
+		require.NoError(t, err)
+		return slices.DeleteFunc(subjects, func(s string) bool {
+			return event.ParseSubject(s).Desk == "nobody" || event.ParseSubject(s).Operator == "mark"
+		})
+	}
+	had := ledger()
+	w.stop()
+	kv, err := bustest.JetStream(t, w.env).KeyValue(t.Context(), "POSITIONS")
+	require.NoError(t, err)
+	require.NoError(t, kv.Delete(t.Context(), Name))
+	w.run()
+	w.caughtUp()
+	w.settles()
+	require.Equal(t, before, w.set())
+	require.Equal(t, had, ledger(), "no record is new")
+}
+
+// A timer that cannot be read is put before a person and holds nothing up.
+func TestATimerWithAPoisonedBody(t *testing.T) {
+	t.Parallel()
+	w := raise(t, t.TempDir(), nine)
+	js := bustest.JetStream(t, w.env)
+	poison := map[string]string{
+		"timer.due.escalation.gate.mill.flood.1": "no JSON",
+		"timer.due.escalation.gate.mill.flood.2": `{"escalation":"nonsense","acknowledgeBy":"2026-03-02T00:00:00Z"}`,
+		"timer.due.elapsed.mill.flood.1":         `{"at":5}`,
+		"timer.due.reminder.mill.flood.s-1":      `{"operator":"mill","incident":"nobody graded it"}`,
+		"timer.due.lunch":                        `{}`,
+	}
+	for subject, body := range poison {
+		_, err := js.Publish(t.Context(), subject, []byte(body))
+		require.NoError(t, err)
+	}
+	id := w.tell("hall", "fire", 1)
+	w.move(2)
+	w.settles()
+	require.Len(t, records[event.Overdue](t, w.env, event.AllOverdue), 1, "what is behind goes on")
+	var subjects []string
+	w.until("all are given up", func() bool {
+		subjects = nil
+		for _, u := range records[event.Unhandled](t, w.env, event.AllUnhandled) {
+			require.Equal(t, "hall", u.Desk)
+			require.Equal(t, nameDue, u.Service)
+			require.NotEmpty(t, u.Error)
+			subjects = append(subjects, u.Subject)
+		}
+		return len(subjects) == len(poison)
+	})
+	require.ElementsMatch(t, slices.Collect(maps.Keys(poison)), subjects)
+	w.settles()
+	require.NotContains(t, w.set(), "escalation."+id)
+	s, err := js.Stream(t.Context(), event.StreamTimers)
+	require.NoError(t, err)
+	w.until("nothing is left", func() bool {
+		info, err := s.Info(t.Context(), jetstream.WithSubjectFilter("timer.due.>"))
+		return err == nil && len(info.State.Subjects) == 0
+	})
+}
+
+// Records that cannot be read do not stop the clocks either.
+func TestPoisonInTheLedger(t *testing.T) {
+	t.Parallel()
+	w := raise(t, t.TempDir(), nine)
+	for _, kind := range []string{"graded.mill.flood.1", "escalated.gate.mill.flood.1", "acknowledged.gate.mill.flood.1", "reminded.mill.flood.x"} {
+		_, err := bustest.JetStream(t, w.env).Publish(t.Context(), "incident."+kind, []byte("no JSON"))
+		require.NoError(t, err)
+	}
+	w.tell("hall", "fire", 30)
+	w.until("given up", func() bool {
+		return len(records[event.Unhandled](t, w.env, event.AllUnhandled)) == 4
+	})
+}
+
+// While the engine does not answer nothing is given up: a clock that was would
+// never strike.
+func TestClocksWaitForTheLedger(t *testing.T) {
+	t.Parallel()
+	env := bustest.Start(t)
+	c := clock.NewManual(at(60))
+	ring := ringer{depsOf(t, env, c), nil, newArmed()}
+	timer, err := event.NewRecord(event.DueSubject(event.TimerSubject("escalation.hall.mill.flood.1")), nine, "", event.Overdue{
+		Escalation: "hall.mill.flood.1", Desk: "hall", ReportedAt: nine, AcknowledgeBy: at(60),
+	})
+	require.NoError(t, err)
+	js := bustest.JetStream(t, env)
+	s, err := js.Stream(t.Context(), event.StreamLedger)
+	require.NoError(t, err)
+	require.NoError(t, js.DeleteStream(t.Context(), event.StreamLedger))
+	time.AfterFunc(3*patience/2, func() {
+		_, err := js.CreateStream(t.Context(), s.CachedInfo().Config)
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	began := time.Now()
+	out, err := ring.Handle(t.Context(), event.Stored{Record: timer, Sequence: 1})
+	require.NoError(t, err)
+	require.Len(t, out, 1, "overdue")
+	require.GreaterOrEqual(t, time.Since(began), patience)
+
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	require.NoError(t, js.DeleteStream(t.Context(), event.StreamLedger))
+	_, err = ring.Handle(ctx, event.Stored{Record: timer, Sequence: 1})
+	require.Error(t, err)
+	require.Error(t, ring.deps.cancel(t.Context(), "no.timer"), "what can never be done is said")
+}
