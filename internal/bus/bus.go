@@ -134,6 +134,28 @@ func (b *Bus) Durability() string {
 	return ""
 }
 
+// ErrUnavailable says that the engine did not answer. It says nothing about what
+// was asked for: a handler that gets it is called again until the engine does.
+var ErrUnavailable = errors.New("the engine does not answer")
+
+// engineError marks an error that says that the engine did not answer; what it
+// refuses is another matter.
+func engineError(err error) error {
+	var api *jetstream.APIError
+	for _, away := range []error{
+		nats.ErrTimeout, nats.ErrNoResponders, nats.ErrConnectionClosed, nats.ErrDisconnected,
+		nats.ErrConnectionReconnecting, jetstream.ErrNoStreamResponse, context.DeadlineExceeded,
+	} {
+		if errors.Is(err, away) {
+			return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+	}
+	if errors.As(err, &api) && api.Code == 503 {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return err
+}
+
 // ErrNotFound says that no record has the subject or sequence asked for.
 var ErrNotFound = errors.New("no such record")
 
@@ -168,7 +190,7 @@ func (b *Bus) stored(m *jetstream.RawStreamMsg, err error) (event.Stored, error)
 		return event.Stored{}, ErrNotFound
 	}
 	if err != nil {
-		return event.Stored{}, fmt.Errorf("bus: read: %w", err)
+		return event.Stored{}, fmt.Errorf("bus: read: %w", engineError(err))
 	}
 	return event.ReadStored(b.cfg.Realm.Plain(m.Subject), m.Header, m.Data, m.Sequence, m.Time), nil
 }

@@ -225,6 +225,26 @@ func TestFollowHandsOverInOrderAndAPoisonHoldsNothingUp(t *testing.T) {
 	}
 }
 
+// That the engine does not answer is no fault of the record: it is not given up,
+// and nothing passes it.
+func TestARecordWaitsForTheEngine(t *testing.T) {
+	b := bustest.Start(t).Bus
+	asked := 0
+	e := &echo{fail: func(seq uint64, _ int) error {
+		if seq == 2 && asked < 2 {
+			asked++
+			return fmt.Errorf("read: %w", bus.ErrUnavailable)
+		}
+		return nil
+	}}
+	commit(t, b, 0, 4)
+	bustest.Background(t, func(ctx context.Context) error { return b.Follow(ctx, follower(e)) })
+	eventually(t, "all are handled", func() bool { return len(e.handled()) == 4 })
+	assert.Equal(t, []uint64{1, 2, 3, 4}, e.handled())
+	_, err := b.Last(t.Context(), "incident.unhandled.>")
+	assert.ErrorIs(t, err, bus.ErrNotFound)
+}
+
 func TestFollowReadsOnWhereItStoodAndAgainWhatWasOpen(t *testing.T) {
 	dir := t.TempDir()
 	t.Run("before", func(t *testing.T) {

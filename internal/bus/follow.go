@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"time"
@@ -244,8 +245,28 @@ func (r *run) settle(ctx context.Context, t *trial, results []Result, refused *[
 	return nil
 }
 
-// call runs the handler; a panic is a record that cannot be handled.
-func (r *run) call(ctx context.Context, in event.Stored) (out []event.Record, err error) {
+// call runs the handler, again and again while the engine does not answer it:
+// that is no fault of the record, and what stands behind it could not be
+// handled either.
+func (r *run) call(ctx context.Context, in event.Stored) ([]event.Record, error) {
+	for {
+		out, err := r.try(ctx, in)
+		if !errors.Is(err, ErrUnavailable) || ctx.Err() != nil {
+			return out, err
+		}
+		r.log.Warn("a record waits for the engine", zap.Uint64("record", in.Sequence), zap.Error(err))
+		select {
+		case <-time.After(unavailablePause):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+const unavailablePause = 500 * time.Millisecond
+
+// try runs the handler once; a panic is a record that cannot be handled.
+func (r *run) try(ctx context.Context, in event.Stored) (out []event.Record, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			r.log.Error("handler panicked", zap.Uint64("record", in.Sequence), zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))

@@ -60,7 +60,7 @@ func (b *Bus) Cancel(ctx context.Context, subjects ...string) error {
 		}
 		for _, s := range []string{s, event.DueSubject(s)} {
 			if err := b.timers.Purge(ctx, jetstream.WithPurgeSubject(b.cfg.Realm.Wire(s))); err != nil {
-				return fmt.Errorf("bus: cancel %s: %w", s, err)
+				return fmt.Errorf("bus: cancel %s: %w", s, engineError(err))
 			}
 		}
 	}

@@ -391,6 +391,7 @@ type AcknowledgementAnswer struct {
 type Unhandled struct {
 	Service  string    `json:"service"`
 	Record   uint64    `json:"record"`
+	Timer    bool      `json:"timer,omitempty"` // Record is of the timers' stream, not of the ledger
 	Subject  string    `json:"subject"`
 	Error    string    `json:"error"`
 	Attempts int       `json:"attempts"`

@@ -48,6 +48,7 @@ type Obligation struct {
 	Kind   ObligationKind `json:"kind"`
 	Items  []string       `json:"items,omitempty"`  // paths of the report's data that are still missing
 	Report string         `json:"report,omitempty"` // the kind of report that is owed: final
+	Listed time.Time      `json:"listed"`           // when a revision listed it first, or its due time first; a moment before reminds nobody
 	Since  *time.Time     `json:"since,omitempty"`  // when its time began to run; null while it does not
 	DueAt  *time.Time     `json:"dueAt"`            // null: promptly, or its clock has not started
 	// Remind are the moments before DueAt at which the operator is reminded.

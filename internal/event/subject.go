@@ -40,6 +40,11 @@ func TimerSubject(name string) string { return timerAt + name }
 // DueSubject is where a timer that was set under a subject comes due.
 func DueSubject(timer string) string { return timerDue + strings.TrimPrefix(timer, timerAt) }
 
+// IsTimer reports whether a subject is of a timer, set or due.
+func IsTimer(subject string) bool {
+	return strings.HasPrefix(subject, timerAt) || strings.HasPrefix(subject, timerDue)
+}
+
 // TimerName is the name of a timer, by either of its subjects.
 func TimerName(subject string) string {
 	return strings.TrimPrefix(strings.TrimPrefix(subject, timerAt), timerDue)

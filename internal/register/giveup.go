@@ -16,7 +16,7 @@ func (r *Register) GiveUp(service string, c clock.Clock) func(event.Stored, int,
 		operator, incident := token(at.Operator), token(at.Incident)
 		named, facilities := namesIn(in.Data)
 		u := event.Unhandled{
-			Service: service, Record: in.Sequence, Subject: in.Subject, Error: cause.Error(), Attempts: attempts,
+			Service: service, Record: in.Sequence, Timer: event.IsTimer(in.Subject), Subject: in.Subject, Error: cause.Error(), Attempts: attempts,
 			At: now, Operator: operator, Incident: incident,
 			Desk: r.FirstRecipient(operator, facilities), AcknowledgeWithin: r.Acknowledge,
 		}

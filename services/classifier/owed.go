@@ -36,7 +36,22 @@ func (r router) owed(g *event.Graded, rules []statute.OwedFollowUp) []event.Obli
 		}
 		out = append(out, o)
 	}
+	for i := range out {
+		out[i].Listed = g.At
+		if before, ok := r.before(out[i].ID); ok && (before.DueAt != nil || out[i].DueAt == nil) {
+			out[i].Listed = before.Listed
+		}
+	}
 	return out
+}
+
+// before is an obligation as the revision before lists it.
+func (r router) before(id string) (event.Obligation, bool) {
+	i := slices.IndexFunc(r.prev.Owed, func(o event.Obligation) bool { return o.ID == id })
+	if i < 0 {
+		return event.Obligation{}, false
+	}
+	return r.prev.Owed[i], true
 }
 
 // withStanding adds the rules of what was owed before to those that the case
@@ -84,10 +99,9 @@ func (r router) followUp(g *event.Graded, owed statute.OwedFollowUp) (event.Obli
 		due := rule.Within.After(*since).UTC()
 		o.Since, o.DueAt = since, &due
 	}
-	// A correction never moves a due time later, nor away.
-	i := slices.IndexFunc(r.prev.Owed, func(before event.Obligation) bool { return before.ID == o.ID })
-	if i >= 0 && r.prev.Owed[i].DueAt != nil && (o.DueAt == nil || r.prev.Owed[i].DueAt.Before(*o.DueAt)) {
-		o.Since, o.DueAt = r.prev.Owed[i].Since, r.prev.Owed[i].DueAt
+	// A correction never moves a due time later, nor away, nor the reminders.
+	if before, ok := r.before(o.ID); ok && before.DueAt != nil && (o.DueAt == nil || before.Since.Before(*o.Since)) {
+		o.Since, o.DueAt = before.Since, before.DueAt
 	}
 	if o.DueAt != nil {
 		fractions := rule.Remind

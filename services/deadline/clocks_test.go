@@ -1,7 +1,6 @@
 package deadline
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -14,7 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
-	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
@@ -50,7 +48,12 @@ func (w *tower) set() map[string]time.Time {
 
 func TestRemindersOfARevision(t *testing.T) {
 	t.Parallel()
-	owed := event.Obligation{ID: "s", Kind: event.OwesItems, Items: []string{"cause"}, DueAt: ptr(at(60)), Remind: []time.Time{at(30), at(54)}, Citation: "art. 1", Desk: "hall"}
+	owed := event.Obligation{ID: "s", Listed: nine, Kind: event.OwesItems, Items: []string{"cause"}, DueAt: ptr(at(60)), Remind: []time.Time{at(30), at(54)}, Citation: "art. 1", Desk: "hall"}
+	listed := func(minutes float64) []event.Obligation {
+		o := owed
+		o.Listed = at(minutes)
+		return []event.Obligation{o}
+	}
 	ids := func(g event.Graded) (out []string) {
 		g = revision(1, g)
 		for _, r := range reminders(&g) {
@@ -65,10 +68,11 @@ func TestRemindersOfARevision(t *testing.T) {
 		"nothing":                    {event.Graded{}, nil},
 		"no due time":                {event.Graded{Owed: []event.Obligation{{ID: "s", Remind: []time.Time{at(5)}}}}, nil},
 		"before, and at the time":    {event.Graded{Owed: []event.Obligation{owed}}, []string{"s-1 30 false", "s-2 54 false", "s-due 60 true"}},
-		"half has passed":            {event.Graded{At: at(30), Owed: []event.Obligation{owed}}, []string{"s-2 54 false", "s-due 60 true"}},
-		"all has passed":             {event.Graded{At: at(90), Owed: []event.Obligation{owed}}, []string{"s-due 60 true"}},
+		"half had passed":            {event.Graded{At: at(30), Owed: listed(30)}, []string{"s-2 54 false", "s-due 60 true"}},
+		"all had passed":             {event.Graded{At: at(90), Owed: listed(90)}, []string{"s-due 60 true"}},
+		"half has passed since":      {event.Graded{At: at(31), Owed: listed(0)}, []string{"s-1 30 false", "s-2 54 false", "s-due 60 true"}},
 		"a forward":                  {event.Graded{Held: []event.Held{{Desk: "gate", To: "hall", Remind: at(5), Until: at(9)}}}, []string{"forward-gate-hall 5 false"}},
-		"a forward, reminded before": {event.Graded{At: at(5), Held: []event.Held{{Desk: "gate", To: "hall", Remind: at(5), Until: at(9)}}}, nil},
+		"a forward, its moment past": {event.Graded{At: at(6), Held: []event.Held{{Desk: "gate", To: "hall", Remind: at(5), Until: at(9)}}}, []string{"forward-gate-hall 5 false"}},
 	} {
 		require.Equal(t, row.want, ids(row.g), name)
 	}
@@ -288,39 +292,4 @@ func TestPoisonInTheLedger(t *testing.T) {
 	w.until("given up", func() bool {
 		return len(records[event.Unhandled](t, w.env, event.AllUnhandled)) == 4
 	})
-}
-
-// While the engine does not answer nothing is given up: a clock that was would
-// never strike.
-func TestClocksWaitForTheLedger(t *testing.T) {
-	t.Parallel()
-	env := bustest.Start(t)
-	c := clock.NewManual(at(60))
-	ring := ringer{depsOf(t, env, c), nil, newArmed()}
-	timer, err := event.NewRecord(event.DueSubject(event.TimerSubject("escalation.hall.mill.flood.1")), nine, "", event.Overdue{
-		Escalation: "hall.mill.flood.1", Desk: "hall", ReportedAt: nine, AcknowledgeBy: at(60),
-	})
-	require.NoError(t, err)
-	js := bustest.JetStream(t, env)
-	s, err := js.Stream(t.Context(), event.StreamLedger)
-	require.NoError(t, err)
-	require.NoError(t, js.DeleteStream(t.Context(), event.StreamLedger))
-	time.AfterFunc(3*patience/2, func() {
-		_, err := js.CreateStream(t.Context(), s.CachedInfo().Config)
-		if err != nil {
-			t.Error(err)
-		}
-	})
-	began := time.Now()
-	out, err := ring.Handle(t.Context(), event.Stored{Record: timer, Sequence: 1})
-	require.NoError(t, err)
-	require.Len(t, out, 1, "overdue")
-	require.GreaterOrEqual(t, time.Since(began), patience)
-
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
-	defer cancel()
-	require.NoError(t, js.DeleteStream(t.Context(), event.StreamLedger))
-	_, err = ring.Handle(ctx, event.Stored{Record: timer, Sequence: 1})
-	require.Error(t, err)
-	require.Error(t, ring.deps.cancel(t.Context(), "no.timer"), "what can never be done is said")
 }

@@ -21,8 +21,6 @@ package deadline
 
 import (
 	"context"
-	"errors"
-	"time"
 
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
@@ -30,7 +28,6 @@ import (
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
-	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/register"
 )
 
@@ -52,6 +49,13 @@ type Deps struct {
 	Register *register.Register
 }
 
+// subjects are what sets, cancels or announces something, and the acts of
+// desks, which are signs of life.
+var subjects = []string{
+	event.AllGraded, event.AllEscalated, event.AllAcknowledged, event.AllReminded,
+	event.AllAsked, event.AllDetermined, event.AllTransferred, event.AllConfirmed, event.AllClosed,
+}
+
 // Run keeps the clocks until ctx ends.
 func Run(ctx context.Context, d Deps) error {
 	p, err := newPresence(ctx, d)
@@ -63,7 +67,7 @@ func Run(ctx context.Context, d Deps) error {
 	g.Go(func() error { return p.run(ctx) })
 	g.Go(func() error {
 		return d.Bus.Follow(ctx, bus.Follower{
-			Name: Name, Subjects: []string{event.AllGraded, event.AllEscalated, event.AllAcknowledged, event.AllReminded},
+			Name: Name, Subjects: subjects,
 			Handler: setter{d, p, set}, Key: incidentOf, GiveUp: d.Register.GiveUp(Name, d.Clock),
 		})
 	})
@@ -99,37 +103,3 @@ func (d Deps) nextDesk(id string) string {
 	}
 	return ""
 }
-
-// last is the last record of a subject, or bus.ErrNotFound.
-func (d Deps) last(ctx context.Context, subject string) (stored event.Stored, err error) {
-	err = d.patiently(ctx, func() error {
-		stored, err = d.Bus.Last(ctx, subject)
-		return err
-	})
-	return stored, err
-}
-
-// cancel removes timers.
-func (d Deps) cancel(ctx context.Context, timers ...string) error {
-	return d.patiently(ctx, func() error { return d.Bus.Cancel(ctx, timers...) })
-}
-
-// patiently does what asks nothing of a record but that the engine answers,
-// until it does: a clock that was given up because the engine was away would
-// never strike.
-func (d Deps) patiently(ctx context.Context, do func() error) error {
-	for {
-		err := do()
-		if err == nil || errors.Is(err, bus.ErrNotFound) || fault.KindOf(err) != fault.Retry || ctx.Err() != nil {
-			return err
-		}
-		d.Log.Warn("the clocks wait for the ledger", zap.Error(err))
-		select {
-		case <-time.After(patience):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-const patience = 500 * time.Millisecond

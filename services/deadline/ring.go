@@ -54,7 +54,7 @@ func (r ringer) reminder(ctx context.Context, in event.Stored) ([]event.Record, 
 	if err != nil {
 		return nil, err
 	}
-	last, err := r.deps.last(ctx, event.GradedPrefix(m.Operator, m.Incident)+"*")
+	last, err := r.deps.Bus.Last(ctx, event.GradedPrefix(m.Operator, m.Incident)+"*")
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +95,7 @@ func (r ringer) acknowledgement(ctx context.Context, o *event.Overdue) (*event.A
 	if err != nil {
 		return nil, err
 	}
-	stored, err := r.deps.last(ctx, subject)
+	stored, err := r.deps.Bus.Last(ctx, subject)
 	if errors.Is(err, bus.ErrNotFound) {
 		return nil, nil
 	}

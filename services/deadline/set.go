@@ -27,6 +27,10 @@ func (s setter) Handle(ctx context.Context, in event.Stored) ([]event.Record, er
 	case event.KindAcknowledged:
 		return nil, s.acknowledged(ctx, in)
 	}
+	if a := event.ParseSubject(in.Subject); a.Desk != "" {
+		s.presence.met(a.Desk, in.Time)
+		return nil, nil
+	}
 	return nil, s.announce(in)
 }
 
@@ -45,7 +49,7 @@ func (s setter) graded(ctx context.Context, in event.Stored) ([]event.Record, er
 	}
 	incident := event.Token(g.Operator) + "." + event.Token(g.Incident)
 	if g.Revision > 1 && !s.armed.idle(incident) {
-		err := s.deps.cancel(ctx, event.TimerSubject(timerElapsed+"."+incident+".*"), event.TimerSubject(timerReminder+"."+incident+".*"))
+		err := s.deps.Bus.Cancel(ctx, event.TimerSubject(timerElapsed+"."+incident+".*"), event.TimerSubject(timerReminder+"."+incident+".*"))
 		if err != nil {
 			return nil, err
 		}
@@ -83,13 +87,14 @@ func (s setter) acknowledged(ctx context.Context, in event.Stored) error {
 	if a.AcknowledgeBy == nil || a.At.After(*a.AcknowledgeBy) {
 		return nil
 	}
-	return s.deps.cancel(ctx, event.TimerSubject(escalationTimer(in.Subject)))
+	return s.deps.Bus.Cancel(ctx, event.TimerSubject(escalationTimer(in.Subject)))
 }
 
 // reminders are those that a revision demands, each with its moment in At: of
 // every obligation before its due time and at it, and of every forward that
-// awaits a person. A moment that had passed when the incident was graded reminds
-// nobody.
+// awaits a person. A moment that had passed when the obligation was first listed
+// reminds nobody; one that has passed since is due at once, where its reminder
+// was not made.
 func reminders(g *event.Graded) (out []event.Reminder) {
 	for _, o := range g.Owed {
 		if o.DueAt == nil {
@@ -100,7 +105,7 @@ func reminders(g *event.Graded) (out []event.Reminder) {
 			Citation: o.Citation, Confidence: o.Confidence, Desk: o.Desk,
 		}
 		for i, at := range o.Remind {
-			if at.After(g.At) {
+			if at.After(o.Listed) {
 				r.ID, r.At = fmt.Sprintf("%s-%d", o.ID, i+1), at
 				out = append(out, r)
 			}
@@ -109,12 +114,10 @@ func reminders(g *event.Graded) (out []event.Reminder) {
 		out = append(out, r)
 	}
 	for _, h := range g.Held {
-		if h.Remind.After(g.At) {
-			out = append(out, event.Reminder{
-				ID: "forward-" + h.Desk + "-" + h.To, Operator: g.Operator, Incident: g.Incident,
-				To: h.Desk, Forward: h.To, DueAt: h.Until, At: h.Remind,
-			})
-		}
+		out = append(out, event.Reminder{
+			ID: "forward-" + h.Desk + "-" + h.To, Operator: g.Operator, Incident: g.Incident,
+			To: h.Desk, Forward: h.To, DueAt: h.Until, At: h.Remind,
+		})
 	}
 	return out
 }

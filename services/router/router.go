@@ -118,8 +118,11 @@ func (h handler) review(in event.Stored) ([]event.Record, error) {
 	}
 	now := h.clock.Now()
 	// Not a revision: its number is the record that could not be handled.
-	at := event.ParseSubject(in.Subject)
-	id := event.Token(u.Desk) + "." + at.Operator + "." + at.Incident + ".u" + at.Last
+	at, mark := event.ParseSubject(in.Subject), "u"
+	if u.Timer {
+		mark = "ut"
+	}
+	id := event.Token(u.Desk) + "." + at.Operator + "." + at.Incident + "." + mark + at.Last
 	subject, _, _, err := event.SubjectsOfEscalation(id)
 	if err != nil {
 		return nil, err
