@@ -194,3 +194,12 @@ func (b *Bus) stored(m *jetstream.RawStreamMsg, err error) (event.Stored, error)
 	}
 	return event.ReadStored(b.cfg.Realm.Plain(m.Subject), m.Header, m.Data, m.Sequence, m.Time), nil
 }
+
+// Clocks returns how many timers are set, or due and not handled yet.
+func (b *Bus) Clocks(ctx context.Context) (uint64, error) {
+	info, err := b.timers.Info(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("bus: clocks: %w", err)
+	}
+	return info.State.Msgs, nil
+}

@@ -40,7 +40,7 @@ type Next struct {
 // StatuteGrade is the grade under one statute.
 type StatuteGrade struct {
 	Statute  string `json:"statute"`
-	Grade    Grade  `json:"grade"`    // the greater of Computed and the operator's own
+	Grade    Grade  `json:"grade"`    // the greater of Computed and the operator's own; or as a department determined
 	Computed Grade  `json:"computed"` // 初判
 	CouldBe  Grade  `json:"couldBe"`
 }
@@ -90,8 +90,12 @@ type Duty struct {
 	// first made the incident reportable and DueAt counts from that.
 	StrictDueAt *time.Time `json:"strictDueAt,omitempty"`
 	// LateBy is how long after DueAt the escalation that carries the duty was
-	// durable for the desk (迟报); nil where it was in time.
-	LateBy     *Duration  `json:"lateBy,omitempty"`
+	// durable for the desk (迟报); nil where it was in time. Of a duty that
+	// stands it says that a corrected claim has shown it to have been late.
+	LateBy *Duration `json:"lateBy,omitempty"`
+	// ToldAt is the moment of the revision that decided to carry it out; nil
+	// before, and on what carries it out.
+	ToldAt     *time.Time `json:"toldAt,omitempty"`
 	Items      []string   `json:"items,omitempty"` // items of the report that the duty discloses; nil: all
 	Citation   string     `json:"citation"`        // instrument and article
 	Quote      string     `json:"quote"`           // the clause in Chinese, which governs

@@ -93,14 +93,15 @@ type Times struct {
 
 // Elapsed returns how long it has lasted at now. Exact is false when the
 // length is only a lower bound. Growing is true while it has not ended, in
-// which case the length is exact at now and greater later.
+// which case the length is exact at now and greater later; an end that lies
+// ahead has not come.
 func (t Times) Elapsed(now time.Time) (length time.Duration, exact, growing bool) {
 	switch {
 	case t.Duration != nil:
 		return t.Duration.Duration, !t.Duration.AtLeast, false
 	case t.Since == nil:
 		return 0, false, false
-	case t.Until != nil:
+	case t.Until != nil && !t.Until.After(now):
 		return max(0, t.Until.Sub(*t.Since)), true, false
 	default:
 		return max(0, now.Sub(*t.Since)), true, true

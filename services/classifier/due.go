@@ -38,23 +38,26 @@ func (r router) duties(owed []statute.Owed) ([]event.Duty, error) {
 		same := func(d event.Duty) bool {
 			return d.Statute == o.Statute.ID && d.Duty == o.Rule.ID && d.From == from && d.Desk == to
 		}
-		var due, strict *time.Time
+		var due, strict, told *time.Time
+		var lateBy *event.Duration
 		if i := slices.IndexFunc(r.prev.Duties, func(d event.Duty) bool { return same(d) && slices.Contains(d.Facilities, f.ID) }); i >= 0 {
-			due, strict = r.standing(o, r.prev.Duties[i].DueAt, r.prev.Duties[i].StrictDueAt)
+			before := r.prev.Duties[i]
+			due, strict = r.standing(o, before.DueAt, before.StrictDueAt)
+			told, lateBy = before.ToldAt, lateness(before, due)
 		} else if c, ok := r.crossed[keyOf(o)]; ok {
 			due, strict = r.standing(o, c.due, c.strict)
 		} else {
 			due, strict = r.due(o)
 		}
 		if i := slices.IndexFunc(out, func(d event.Duty) bool {
-			return same(d) && compareDue(d.DueAt, due) == 0 && compareDue(d.StrictDueAt, strict) == 0
+			return same(d) && compareDue(d.DueAt, due) == 0 && compareDue(d.StrictDueAt, strict) == 0 && compareDue(d.ToldAt, told) == 0
 		}); i >= 0 {
 			out[i].Facilities = append(out[i].Facilities, f.ID)
 			continue
 		}
 		d := event.Duty{
 			Statute: o.Statute.ID, Duty: o.Rule.ID, From: from, Desk: to, Act: o.Rule.Act,
-			Facilities: []string{f.ID}, DueAt: due, StrictDueAt: strict, Items: o.Rule.Items,
+			Facilities: []string{f.ID}, DueAt: due, StrictDueAt: strict, ToldAt: told, LateBy: lateBy, Items: o.Rule.Items,
 			Citation: o.Rule.Citation, Quote: o.Rule.Quote, Confidence: o.Rule.Confidence,
 		}
 		if desk, ok := r.rb.Register.Desk(from); ok {
@@ -116,6 +119,17 @@ func (r router) standing(o statute.Owed, due, strict *time.Time) (*time.Time, *t
 		return due, earlier(strict, corrected)
 	}
 	return earlier(due, corrected), nil
+}
+
+// lateness is by how much a duty that was carried out turns out to have been
+// late when its due time moves earlier, by a corrected claim; else what was
+// known of it before.
+func lateness(before event.Duty, due *time.Time) *event.Duration {
+	if compareDue(due, before.DueAt) == 0 || before.ToldAt == nil || !before.ToldAt.After(*due) {
+		return before.LateBy
+	}
+	by := event.Duration(before.ToldAt.Sub(*due))
+	return &by
 }
 
 // claimed is a time that the operator claims; after the receipt it counts as

@@ -50,18 +50,59 @@ func fold(state event.State, seq uint64, a *event.Accepted) (event.State, []stri
 			continue
 		}
 		f := stamp
-		f.Value = value
+		f.Value = begun(path, value, a.ReceivedAt)
 		old, known := next.Fields[path]
 		if known && !f.After(old) {
 			continue
 		}
 		next.Fields[path] = f
-		if !bytes.Equal(orNull(old.Value), value) {
+		if !bytes.Equal(orNull(old.Value), f.Value) {
 			changed = append(changed, path)
 		}
 	}
 	slices.Sort(changed)
 	return next, changed, nil
+}
+
+// begun moves what is said to begin after the receipt back to it: nobody can
+// know it, and a sender's clock that runs ahead must not put off the moment at
+// which desks are told. The report itself stands in its own record.
+func begun(path string, value json.RawMessage, received time.Time) json.RawMessage {
+	back := func(t *event.Times) bool {
+		late := t.Since != nil && t.Since.After(received)
+		if late {
+			t.Since = &received
+		}
+		return late
+	}
+	var fact any
+	moved := false
+	switch path {
+	case "facts.outage":
+		var list []event.Outage
+		if json.Unmarshal(value, &list) == nil {
+			for i := range list {
+				moved = back(&list[i].Times) || moved
+			}
+		}
+		fact = list
+	case "facts.siteUnreachable":
+		var s event.SiteUnreachable
+		moved = json.Unmarshal(value, &s) == nil && back(&s.Times)
+		fact = s
+	case "facts.defacement":
+		var d event.Defacement
+		moved = json.Unmarshal(value, &d) == nil && back(&d.Times)
+		fact = d
+	}
+	if !moved {
+		return value
+	}
+	raw, err := json.Marshal(fact)
+	if err != nil {
+		return value // what was read can be written
+	}
+	return raw
 }
 
 // ownTime is when the report says it was made, at most its receipt: a sender's

@@ -163,7 +163,7 @@ func TestADeskAsks(t *testing.T) {
 	require.Nil(t, owes(g, "ask-12"))
 	g = s.fold(next("r3", "09:55", `"leads":null`))
 	require.Equal(t, "leads", missing(g, "ask-11"), "that it is not known is none")
-	g = s.fold(ask("three", "sh-public-security", "09:56", "leads"))
+	s.fold(ask("three", "sh-public-security", "09:56", "leads"))
 	g = s.fold(next("r4", "09:57", `"leads":"L"`))
 	require.Nil(t, owes(g, "ask-11"))
 	require.Nil(t, owes(g, "ask-15"))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/register"
@@ -127,9 +128,10 @@ func (rb Rulebook) decide(prev, g *event.Graded, c cause, v view, packs *statute
 	r.hold(g)
 	g.Owed = r.owed(g, packs.FollowUps(v.Case, g.Assessment, g.At))
 	if v.report.Imported {
-		return nil // it starts no clock
+		g.Next = nil // it starts no clock
+		return nil
 	}
-	if isGrowing(v.report.Facts) {
+	if isGrowing(v.report.Facts, g.At) {
 		g.Look = packs.NextRise(v.Case, g.At)
 	}
 	for _, h := range g.Held {
@@ -141,11 +143,11 @@ func (rb Rulebook) decide(prev, g *event.Graded, c cause, v view, packs *statute
 }
 
 // isGrowing reports whether anything lasts, so that time alone matters.
-func isGrowing(f event.Facts) bool {
-	open := func(t event.Times) bool { return t.Since != nil && t.Until == nil && t.Duration == nil }
-	return slices.ContainsFunc(f.Outage, func(o event.Outage) bool { return open(o.Times) }) ||
-		f.SiteUnreachable != nil && open(f.SiteUnreachable.Times) ||
-		f.Defacement != nil && open(f.Defacement.Times)
+func isGrowing(f event.Facts, at time.Time) bool {
+	growing := func(t event.Times) bool { _, _, growing := t.Elapsed(at); return growing }
+	return slices.ContainsFunc(f.Outage, func(o event.Outage) bool { return growing(o.Times) }) ||
+		f.SiteUnreachable != nil && growing(f.SiteUnreachable.Times) ||
+		f.Defacement != nil && growing(f.Defacement.Times)
 }
 
 // moved reports whether anything that was decided differs from the revision

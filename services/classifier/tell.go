@@ -23,14 +23,16 @@ func (rb Rulebook) tell(prev, g *event.Graded) {
 	for _, id := range desksOf(prev, g) {
 		e := event.Escalation{Desk: id, Act: event.ActUpdate, From: g.Operator, Duties: []event.Duty{}}
 		told := toldOf(g, id)
-		for _, d := range g.Duties {
-			if d.Desk != id || isHeld(g, d) {
+		for i := range g.Duties {
+			d := &g.Duties[i]
+			if d.Desk != id || isHeld(g, *d) {
 				continue
 			}
-			if add(told, d) {
-				e.Duties = append(e.Duties, d)
+			if add(told, *d) {
+				e.Duties = append(e.Duties, *d)
+				d.ToldAt = &g.At
 			} else {
-				e.Standing = append(e.Standing, d)
+				e.Standing = append(e.Standing, *d)
 			}
 		}
 		e.Transfer = handedOn(prev, g, told)

@@ -422,3 +422,58 @@ func TestPropertyNoCorrectionGivesMoreTime(t *testing.T) {
 		}
 	})
 }
+
+// What lies in the future has not come: an outage that is said to begin after
+// its receipt begins with it, and one that is said to end ahead has not ended.
+func TestTheFutureHasNotCome(t *testing.T) {
+	rb := rulebook(t)
+	outage := func(times string) string { return `"facts":{"outage":[{"scope":"overall",` + times + `}]}` }
+	first := func(sent *time.Time, facts string) *event.Graded {
+		a := taken("initial", "r1", nine, `"facilities":["dispatch"],"discoveredAt":"2026-03-02T08:59:00+08:00",`+facts)
+		a.SentAt = sent
+		g, err := rb.Revise(nil, 10, a, nil)
+		require.NoError(t, err)
+		return g
+	}
+	tomorrow, yesterday := nine.Add(24*time.Hour), nine.Add(-24*time.Hour)
+	for name, g := range map[string]*event.Graded{
+		"a sender a day ahead":       first(&tomorrow, outage(`"since":"2026-03-03T08:49:00+08:00"`)),
+		"its clock right, since not": first(nil, outage(`"since":"2026-03-02T09:30:00+08:00"`)),
+	} {
+		require.Equal(t, event.General, g.Grade, name)
+		require.True(t, g.Look.Equal(nine.Add(10*time.Minute)), "%s: looked at ten minutes after the receipt, not %v", name, g.Look)
+	}
+	g := first(&yesterday, outage(`"since":"2026-03-02T08:59:00+08:00"`))
+	require.Equal(t, event.General, g.Grade, "a stamp of yesterday makes no outage a day long")
+	require.True(t, g.Look.Equal(nine.Add(9*time.Minute)))
+
+	g = first(nil, outage(`"since":"2026-03-02T08:59:00+08:00","until":"2026-03-03T09:00:00+08:00"`))
+	require.Equal(t, event.General, g.Grade, "it has lasted a minute")
+	require.Equal(t, event.RelativelyLarge, g.Next.Grade)
+	g = first(nil, outage(`"since":"2026-03-02T08:59:00+08:00","until":"2026-03-02T09:08:00+08:00"`))
+	require.Nil(t, g.Next, "it will have ended before ten minutes")
+	require.Nil(t, g.Look)
+}
+
+// An operator that reports in time by its own word and then corrects it is seen
+// to have been late: the due time moves, and what stands says by how much.
+func TestACorrectionThatShowsLateness(t *testing.T) {
+	rb := rulebook(t)
+	history := revise(t, rb,
+		taken("initial", "r1", nine, onSite+","+large), // discovered 08:40, due 09:40
+		taken("progress", "r2", nine.Add(time.Hour), `"discoveredAt":"2026-03-02T07:00:00+08:00"`),
+		taken("progress", "r3", nine.Add(2*time.Hour), `"discoveredAt":"2026-03-02T08:40:00+08:00"`))
+	require.Nil(t, history[0].Duties[0].LateBy)
+	for _, g := range history[1:] {
+		require.Equal(t, "08:00", due(t, g, toProtection), "and it does not move back")
+		for _, e := range g.Escalations {
+			require.Equal(t, event.ActUpdate, e.Act)
+			for _, d := range e.Standing {
+				require.Equal(t, d.DueAt != nil, d.LateBy != nil)
+				if d.LateBy != nil {
+					require.Equal(t, time.Hour, time.Duration(*d.LateBy), "told at nine, due at eight")
+				}
+			}
+		}
+	}
+}

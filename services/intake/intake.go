@@ -17,14 +17,12 @@ package intake
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"go.uber.org/zap"
 
@@ -51,6 +49,9 @@ type Deps struct {
 	// Late finds the duties that a report, taken by itself, was late for when it
 	// came.
 	Late func(*event.Accepted) ([]event.Lateness, error)
+	// Elsewhere reports whether the other realm has an incident: a drill's for
+	// the real one, the real one's for a drill.
+	Elsewhere func(ctx context.Context, operator, incident string) (bool, error)
 }
 
 // Intake takes reports.
@@ -122,7 +123,15 @@ func (in *Intake) take(ctx context.Context, subs []submission) ([]event.Receipt,
 			receipts[i] = in.rejection(s, faults)
 			continue
 		}
-		a := in.accepted(s)
+		faults, err := in.mixedUp(ctx, s.operator, s.event.Subject)
+		if err != nil {
+			return nil, err
+		}
+		if len(faults) > 0 {
+			receipts[i] = in.rejection(s, faults)
+			continue
+		}
+		a := in.accepted(ctx, s)
 		r, err := event.NewRecord(event.AcceptedSubject(a.Operator, a.Incident, a.Source, a.Report), a.ReceivedAt, a.Digest, a)
 		if err != nil {
 			return nil, err
@@ -188,7 +197,7 @@ func Check(reg *register.Register, operator string, names event.Names) []fault.D
 }
 
 // accepted is what is kept of a report that is taken.
-func (in *Intake) accepted(s submission) *event.Accepted {
+func (in *Intake) accepted(ctx context.Context, s submission) *event.Accepted {
 	e := s.event
 	a := &event.Accepted{
 		Operator: s.operator, Incident: e.Subject, Report: e.ID, Source: e.Source, Type: e.Type,
@@ -197,40 +206,8 @@ func (in *Intake) accepted(s submission) *event.Accepted {
 	if !e.Time.IsZero() {
 		a.SentAt = &e.Time
 	}
-	a.Warnings = in.skew(a)
-	var err error
-	if a.Late, err = in.deps.Late(a); err != nil {
-		// It is the classifier's to find out what is wrong with it; a report is
-		// not lost for want of a remark on its receipt.
-		in.deps.Log.Warn("the lateness of a report could not be found", zap.Error(err))
-	}
+	in.remarks(ctx, a)
 	return a
-}
-
-// skew says by how much the sender's clock differs from ours, where that is
-// more than the register allows, and that a discovery lies in the future.
-func (in *Intake) skew(a *event.Accepted) (warnings []fault.Detail) {
-	allowed := time.Duration(in.deps.Register.ClockTolerance)
-	warn := func(path, format string, args ...any) {
-		warnings = append(warnings, fault.Detail{Path: path, Message: fmt.Sprintf(format, args...)})
-	}
-	if a.SentAt != nil {
-		switch ahead := a.SentAt.Sub(a.ReceivedAt); {
-		case ahead > allowed:
-			warn("$.time", "is %s after the receipt: the sender's clock is wrong; the receipt counts", event.FormatDuration(ahead))
-		case -ahead > allowed:
-			warn("$.time", "is %s before the receipt: the sender's clock is wrong or the report was held up; the receipt counts", event.FormatDuration(-ahead))
-		}
-	}
-	var e struct {
-		Data struct {
-			DiscoveredAt *time.Time `json:"discoveredAt"`
-		} `json:"data"`
-	}
-	if err := json.Unmarshal(a.Event, &e); err == nil && e.Data.DiscoveredAt != nil && e.Data.DiscoveredAt.Sub(a.ReceivedAt) > 0 {
-		warn("$.data.discoveredAt", "is after the receipt, and counts as the receipt")
-	}
-	return warnings
 }
 
 // receipt says what became of a report that was well formed.
@@ -252,25 +229,11 @@ func (in *Intake) receipt(s submission, a *event.Accepted, res bus.Result) (even
 			out.Errors = []fault.Detail{{Path: "$.id", Message: fmt.Sprintf("another report with this source and id was received at %s (digest %s); a report that says something new needs an id of its own", first.ReceivedAt.Format("2006-01-02T15:04:05.000Z07:00"), first.Digest)}}
 		}
 	}
-	out.ReceivedAt, out.Late, out.Warnings = &stands.ReceivedAt, stands.Late, stands.Warnings
+	out.ReceivedAt = &stands.ReceivedAt
+	if out.Status != event.StatusConflict { // then they speak of another report
+		out.Late, out.Warnings = stands.Late, stands.Warnings
+	}
 	return out, nil
-}
-
-// warn says so when a report that adds to an incident is the first of it: its
-// id may be mistaken, and nobody is told before a first report names the
-// facilities.
-func (in *Intake) warn(ctx context.Context, e *event.Event, r *event.Receipt) {
-	if e.Type == event.TypeInitial || r.Status != event.StatusAccepted {
-		return
-	}
-	first, err := in.deps.Bus.First(ctx, event.AcceptedOf(r.Operator, r.Incident))
-	if err != nil {
-		in.deps.Log.Warn("a receipt went out unchecked for an earlier report of its incident", zap.Error(err))
-		return
-	}
-	if first.Sequence == r.Record {
-		r.Warnings = append(r.Warnings, fault.Detail{Path: "$.subject", Message: "no earlier report of this incident is stored; where none has named a facility, nobody is told until an initial report does"})
-	}
 }
 
 // rejection is the receipt of a refused report, with whatever names it bears.

@@ -32,6 +32,8 @@ type door struct {
 	env   *bustest.Env
 	clock *clock.Manual
 	late  []event.Lateness // of every report
+	// elsewhere is whether the other realm has every incident.
+	elsewhere bool
 	*Intake
 }
 
@@ -43,7 +45,9 @@ func open(t *testing.T) *door {
 	require.NoError(t, err)
 	d := &door{t: t, env: bustest.Start(t), clock: clock.NewManual(nine)}
 	d.Intake = New(Deps{Bus: d.env.Bus, Clock: d.clock, Log: d.env.Log, Register: reg,
-		Late: func(*event.Accepted) ([]event.Lateness, error) { return d.late, nil }})
+		Late:      func(*event.Accepted) ([]event.Lateness, error) { return d.late, nil },
+		Elsewhere: func(context.Context, string, string) (bool, error) { return d.elsewhere, nil },
+	})
 	return d
 }
 
@@ -238,4 +242,64 @@ func TestNoReceiptWhereTheOutcomeIsNotKnown(t *testing.T) {
 func TestHeadersThatAreNotOursAreNotKept(t *testing.T) {
 	h := http.Header{"Cookie": {"a"}, "Authorization": {"b"}, "Content-Type": {"c"}, "Ce-Id": {"d"}, "Ce-": {"e"}}
 	require.Equal(t, map[string][]string{"Content-Type": {"c"}, "Ce-Id": {"d"}}, ceHeader(h))
+}
+
+func TestWhatTheReceiptRemarks(t *testing.T) {
+	d := open(t)
+	d.late = []event.Lateness{{Statute: "s", Citation: "art. 4", DueAt: nine, By: event.Duration(time.Hour)}}
+	at := func(after time.Duration) string { return nine.Add(after).Format(time.RFC3339) }
+	report := func(id, subject, kind, extra, data string) event.Receipt {
+		raw := fmt.Sprintf(`{"specversion":"1.0","type":"tocsin.report.%s.v1","source":"urn:tocsin:operator:grid-east","id":%q,"subject":%q,%s"data":{"containsNoStateSecrets":true,%s}}`,
+			kind, id, subject, extra, data)
+		s := submission{operator: "grid-east", door: "nats", payload: []byte(raw)}
+		s.event, s.err = event.ParseEvent([]byte(raw))
+		require.NoError(t, s.err)
+		receipts, err := d.take(t.Context(), []submission{s})
+		require.NoError(t, err)
+		return receipts[0]
+	}
+	paths := func(r event.Receipt) (out []string) {
+		for _, w := range r.Warnings {
+			out = append(out, w.Path)
+		}
+		return out
+	}
+	first := `"facilities":["dispatch"],"discoveredAt":"` + at(-3*time.Hour) + `"`
+
+	r := report("r1", "a", "initial", "", first)
+	require.Equal(t, d.late, r.Late)
+	require.Equal(t, d.late, report("r1", "a", "initial", "", first).Late, "and again on the receipt of a repeat")
+	require.Empty(t, report("r2", "a", "initial", "", first).Late, "what a first report told is not told late by a second")
+	require.Empty(t, report("r3", "a", "final", "", first).Late)
+	conflict := report("r1", "a", "initial", "", first+`,"title":"x"`)
+	require.Equal(t, event.StatusConflict, conflict.Status)
+	require.Empty(t, conflict.Late)
+
+	r = report("r1", "b", "initial", `"time":"`+at(24*time.Hour)+`",`, `"facilities":["dispatch"],"discoveredAt":"`+at(time.Hour)+`","handledAt":"`+at(30*time.Minute)+
+		`","facts":{"outage":[{"scope":"overall","since":"`+at(time.Hour)+`","until":"`+at(2*time.Hour)+`"}],"siteUnreachable":{"class":"central","since":"`+at(-time.Hour)+`"}}`)
+	require.Equal(t, []string{"$.time", "$.data.discoveredAt", "$.data.handledAt", "$.data.handledAt", "$.data.facts.outage[0].since", "$.data.facts.outage[0].until"}, paths(r))
+	r = report("r1", "c", "initial", `"time":"`+at(-4*time.Minute)+`",`, first)
+	require.Empty(t, r.Warnings, "within what the register allows")
+	r = report("r1", "d", "initial", `"time":"`+at(-400*24*time.Hour)+`",`, first+`,"imported":true`)
+	require.Empty(t, r.Warnings, "an archive's times are what they are")
+
+	d.elsewhere = true
+	r = report("r1", "e", "progress", "", `"cause":"x"`)
+	require.Equal(t, event.StatusAccepted, r.Status)
+	require.Contains(t, r.Warnings[0].Message, "A drill has an incident of this id")
+}
+
+func TestADrillDoesNotSpeakOfARealIncident(t *testing.T) {
+	d := open(t)
+	drill := bustest.Join(t, d.env, d.clock, event.Drill)
+	d.Intake.deps.Bus = drill.Bus
+	d.elsewhere = true
+	faults, err := d.mixedUp(t.Context(), "grid-east", "x")
+	require.NoError(t, err)
+	require.Len(t, faults, 1)
+	require.Equal(t, "$.subject", faults[0].Path)
+	d.elsewhere = false
+	faults, err = d.mixedUp(t.Context(), "grid-east", "x")
+	require.NoError(t, err)
+	require.Empty(t, faults)
 }

@@ -1,0 +1,144 @@
+package intake
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/fault"
+)
+
+// remarks are found before a report is stored, and stand in its record: what
+// its sender's clocks say that cannot be, and the duties that it was late for.
+func (in *Intake) remarks(ctx context.Context, a *event.Accepted) {
+	var e struct {
+		Data event.Report `json:"data"`
+	}
+	if err := json.Unmarshal(a.Event, &e); err != nil || e.Data.Imported {
+		return // an archive's times are what they are
+	}
+	w := warner{received: a.ReceivedAt}
+	if a.SentAt != nil {
+		w.skew(*a.SentAt, time.Duration(in.deps.Register.ClockTolerance))
+	}
+	w.report(&e.Data)
+	a.Warnings = w.warnings
+	a.Late = in.late(ctx, a)
+}
+
+// late finds the duties that the first report of an incident was late for. A
+// later one is not: what was to be told has been told, or is owed only since
+// the incident became what it is, which the classifier finds out.
+func (in *Intake) late(ctx context.Context, a *event.Accepted) []event.Lateness {
+	late, err := in.deps.Late(a)
+	if err == nil && len(late) > 0 {
+		_, err = in.deps.Bus.First(ctx, event.AcceptedOf(a.Operator, a.Incident))
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, bus.ErrNotFound):
+			return late
+		}
+	}
+	if err != nil {
+		// It is the classifier's to find out what is wrong with it; a report is
+		// not lost for want of a remark on its receipt.
+		in.deps.Log.Warn("the lateness of a report could not be found", zap.Error(err))
+	}
+	return nil
+}
+
+// warner collects what a report's times say that cannot be.
+type warner struct {
+	received time.Time
+	warnings []fault.Detail
+}
+
+func (w *warner) warn(path, format string, args ...any) {
+	w.warnings = append(w.warnings, fault.Detail{Path: path, Message: fmt.Sprintf(format, args...)})
+}
+
+// skew says by how much the sender's clock differs from ours, where that is
+// more than is allowed.
+func (w *warner) skew(sent time.Time, allowed time.Duration) {
+	switch ahead := sent.Sub(w.received); {
+	case ahead > allowed:
+		w.warn("$.time", "is %s after the receipt: the sender's clock is wrong; the receipt counts", event.FormatDuration(ahead.Round(time.Millisecond)))
+	case -ahead > allowed:
+		w.warn("$.time", "is %s before the receipt: the sender's clock is wrong or the report was held up; the receipt counts", event.FormatDuration((-ahead).Round(time.Millisecond)))
+	}
+}
+
+// report says what lies after the receipt, and how it counts.
+func (w *warner) report(r *event.Report) {
+	const asReceipt = "is after the receipt, and counts as the receipt"
+	future := func(path string, t *time.Time, counts string) {
+		if t != nil && t.After(w.received) {
+			w.warn("$.data."+path, "%s", counts)
+		}
+	}
+	future("discoveredAt", r.DiscoveredAt, asReceipt)
+	future("occurredAt", r.OccurredAt, "is after the receipt")
+	future("handledAt", r.HandledAt, asReceipt)
+	if r.HandledAt != nil && r.DiscoveredAt != nil && r.HandledAt.Before(*r.DiscoveredAt) {
+		w.warn("$.data.handledAt", "is before the discovery")
+	}
+	times := func(path string, t event.Times) {
+		future(path+".since", t.Since, asReceipt)
+		future(path+".until", t.Until, "is after the receipt: until then it counts as not ended")
+	}
+	for i, o := range r.Facts.Outage {
+		times(fmt.Sprintf("facts.outage[%d]", i), o.Times)
+	}
+	if s := r.Facts.SiteUnreachable; s != nil {
+		times("facts.siteUnreachable", s.Times)
+	}
+	if d := r.Facts.Defacement; d != nil {
+		times("facts.defacement", d.Times)
+	}
+}
+
+// mixedUp says that a drill's report is of an incident that is real: whoever
+// sent it meant the other door, or gave the drill a real name.
+func (in *Intake) mixedUp(ctx context.Context, operator, incident string) ([]fault.Detail, error) {
+	if in.deps.Bus.Realm() != event.Drill {
+		return nil, nil // a real report is never refused for a drill's sake
+	}
+	known, err := in.deps.Elsewhere(ctx, operator, incident)
+	if err != nil || !known {
+		return nil, err
+	}
+	return []fault.Detail{{Path: "$.subject", Message: "is a real incident of this operator: report it without --exercise (report.<operator>, /v1/reports), or give the drill's incident an id of its own"}}, nil
+}
+
+// warn says so when a report that adds to an incident is the first of it: its
+// id may be mistaken, and nobody is told before a first report names the
+// facilities.
+func (in *Intake) warn(ctx context.Context, e *event.Event, r *event.Receipt) {
+	if e.Type == event.TypeInitial || r.Status != event.StatusAccepted {
+		return
+	}
+	first, err := in.deps.Bus.First(ctx, event.AcceptedOf(r.Operator, r.Incident))
+	if err == nil && first.Sequence != r.Record {
+		return
+	}
+	known := false
+	if err == nil {
+		known, err = in.deps.Elsewhere(ctx, r.Operator, r.Incident)
+	}
+	if err != nil {
+		in.deps.Log.Warn("a receipt went out unchecked for an earlier report of its incident", zap.Error(err))
+		return
+	}
+	message := "no earlier report of this incident is stored; where none has named a facility, nobody is told until an initial report does"
+	if known {
+		message += ". A drill has an incident of this id: was this report meant for it?"
+	}
+	r.Warnings = append(r.Warnings, fault.Detail{Path: "$.subject", Message: message})
+}
