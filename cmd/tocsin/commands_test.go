@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -106,7 +107,7 @@ func TestADeskIsToldWhy(t *testing.T) {
 func TestUnreachableServerExits2(t *testing.T) {
 	nobody := "nats://" + freePort(t)
 	for _, args := range [][]string{{"report"}, {"desk", "watch", "d"}, {"desk", "ack", "d", "d.o.i.1", "--officer", "x"}, {"log", "query"}, {"log", "show", "o/i"},
-		{"desk", "close", "d", "o/i", "--officer", "x"}, {"desk", "list"}, {"desk", "handover", "d"}, {"owed", "o"}, {"owed", "o", "--follow"}, {"drill", "report"}} {
+		{"desk", "close", "d", "o/i", "--officer", "x"}, {"desk", "list"}, {"desk", "handover", "d"}, {"owed", "o"}, {"owed", "o", "--follow"}, {"drill", "report"}, {"drill", "clock"}} {
 		code, _, errOut := tocsin(t, majorReport, append(args, "--server", nobody, "--timeout", "300ms")...)
 		assert.Equal(t, exitUnreachable, code, args)
 		assert.Contains(t, errOut, nobody)
@@ -117,7 +118,7 @@ func TestWrongCommandLineExits2(t *testing.T) {
 	for _, args := range [][]string{
 		{"report", "--nonsense"}, {"import", "veris", "f"}, {"desk", "ack", "only-one"}, {"log", "show", "no-slash"},
 		{"log", "query", "--since", "yesterday"}, {"grade", "--at", "noon"}, {"serve", "now"}, {"--lang", "fr", "grade"},
-		{"log", "query", "--json", "--csv"}, {"drill", "report", "--since", "then"}, {"drill", "report", "--exercise"},
+		{"log", "query", "--json", "--csv"}, {"drill", "report", "--since", "then"}, {"drill", "report", "--exercise"}, {"drill", "clock", "now"},
 	} {
 		code, _, errOut := tocsin(t, "", args...)
 		assert.Equal(t, exitUnreachable, code, args)
@@ -208,6 +209,14 @@ func TestOutputForPeopleCannotDriveATerminal(t *testing.T) {
 	_, err := printable{&b}.Write([]byte("a\x1b[31mb\u009bc\n"))
 	require.NoError(t, err)
 	assert.Equal(t, "a\uFFFD[31mb\uFFFDc\n", b.String())
+	b.Reset()
+	_, err = printable{&b}.Write([]byte("全省\u202e断电\u200b，\u2066（三号）\u2069\u2028𠮷\ufeff葛\U000e0100\n"))
+	require.NoError(t, err)
+	assert.Equal(t, "全省\uFFFD断电\uFFFD，\uFFFD（三号）\uFFFD\uFFFD𠮷\uFFFD葛\U000e0100\n", b.String(), "what reverses a line or hides in it is shown, Chinese stays")
+	assert.Equal(t, "停电 #9 签收", line("停电\n#9\u2028签收"), "a title cannot write the next line")
+	var errOut bytes.Buffer
+	(&environment{errOut: &errOut}).fail(errors.New("no field \"\u202etitel\x1b\""))
+	assert.Equal(t, "tocsin: no field \"\uFFFDtitel\uFFFD\"\n", errOut.String())
 }
 
 func TestAProgressReportOfAnUnknownIncidentIsTakenWithAWarning(t *testing.T) {

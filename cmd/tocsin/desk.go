@@ -99,7 +99,7 @@ func (e *environment) acknowledgement(a *event.AcknowledgementAnswer, asJSON boo
 	if asJSON {
 		return e.json(a)
 	}
-	fmt.Fprintf(e.out, "%s  %s", e.word(a.Status), a.Escalation)
+	fmt.Fprintf(e.out, "%s%s  %s", e.marks(e.exercise, false), e.word(a.Status), a.Escalation)
 	if a.AcknowledgedAt != nil {
 		fmt.Fprintf(e.out, "  %s  %s  #%d", a.AcknowledgedBy, e.time(a.AcknowledgedAt), a.Record)
 	}

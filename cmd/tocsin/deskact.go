@@ -82,7 +82,7 @@ func (e *environment) actAnswer(a *event.DeskActAnswer, asJSON bool) error {
 			return err
 		}
 	} else {
-		fmt.Fprintf(e.out, "%s  %s  %s  %s/%s", e.word(a.Status), e.word("story-"+a.Kind), a.Desk, a.Operator, a.Incident)
+		fmt.Fprintf(e.out, "%s%s  %s  %s  %s/%s", e.marks(e.exercise, false), e.word(a.Status), e.word("story-"+a.Kind), a.Desk, a.Operator, a.Incident)
 		if a.At != nil {
 			fmt.Fprintf(e.out, "  %s  #%d", e.time(a.At), a.Record)
 		}
@@ -262,7 +262,7 @@ type screenLine struct {
 }
 
 func (e *environment) screen(s event.Screen, now time.Time) {
-	fmt.Fprintf(e.out, "%-28s %-14s ", s.Desk, s.Client)
+	fmt.Fprintf(e.out, "%s%-28s %-14s ", e.marks(e.exercise, false), s.Desk, s.Client)
 	switch {
 	case s.Here:
 		fmt.Fprint(e.out, e.word("here"))

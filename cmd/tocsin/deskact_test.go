@@ -113,6 +113,7 @@ func TestAnExerciseNeverReachesTheRealRecord(t *testing.T) {
 		_, _, _ = tocsin(t, majorReport, append(args, "--exercise", "--server", f.addr, "--timeout", "200ms")...)
 	}
 	_, _, _ = tocsin(t, "", "drill", "report", "--server", f.addr, "--timeout", "200ms")
+	_, _, _ = tocsin(t, "", "drill", "clock", "--server", f.addr, "--timeout", "200ms")
 }
 
 func TestDeskListSaysWhoIsThere(t *testing.T) {

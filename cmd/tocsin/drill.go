@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tocsin-project/tocsin/internal/client"
+	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
@@ -19,10 +20,54 @@ func (e *environment) drillCommand() *cobra.Command {
 		Short: "Drills (演练): what is sent with --exercise",
 		Long: `A drill takes the whole path on subjects and in a stream of its own: it reaches
 no real desk, and no real report reaches it. Take part with --exercise:
-tocsin report --exercise, tocsin desk watch DESK --exercise, and so on.`,
+tocsin report --exercise, tocsin desk watch DESK --exercise, and so on.
+
+A drill's clock may run faster than the machine's (tocsin serve --time-scale).
+The times in its reports are by the drill's clock: tocsin drill clock prints it.`,
 	}
-	cmd.AddCommand(e.drillReportCommand())
+	cmd.AddCommand(e.drillReportCommand(), e.drillClockCommand())
 	return cmd
+}
+
+func (e *environment) drillClockCommand() *cobra.Command {
+	conn := connection{exercise: true}
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "clock",
+		Short: "What time it is in the drill, beside the machine's time",
+		Long: `Prints the time by the drill's clock, which may run faster than this machine's.
+Write the drill's times into reports of the drill: a discovery by the machine's
+clock is hours old there, and its report late.`,
+		Example: "  tocsin drill clock",
+		Args:    args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := conn.dial()
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			now, err := serverNow(cmd.Context(), c)
+			if err != nil {
+				return err
+			}
+			machine := clock.System{}.Now()
+			if asJSON {
+				return e.json(drillClock{stamp(now.UTC()), stamp(machine.UTC())})
+			}
+			const rfc3339 = "2006-01-02T15:04:05.000Z07:00" // as a report wants it
+			_, err = fmt.Fprintf(e.out, e.word("drill-clock")+"\n", now.In(beijing).Format(rfc3339), machine.In(beijing).Format(rfc3339))
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object")
+	conn.serverFlags(cmd)
+	return cmd
+}
+
+// drillClock is the time in the drill beside the time here.
+type drillClock struct {
+	Drill   stamp `json:"drill"`
+	Machine stamp `json:"machine"`
 }
 
 func (e *environment) drillReportCommand() *cobra.Command {
@@ -34,9 +79,11 @@ func (e *environment) drillReportCommand() *cobra.Command {
 		Short: "Who acknowledged when, and what was late",
 		Long: `Prints every escalation of the drill, then the sums for each desk and each
 operator, and what is still owed. It reads the drill's record only. A late
-report is counted once, however many desks it was late for. With --json there is
-one object an escalation ("kind":"escalation") and one at the end
-("kind":"summary").`,
+report is counted once, however many desks it was late for, and only if it was
+late when it was received: what was delayed on its way from here to a desk is
+not its operator's doing. What was imported is counted, not listed: no clock
+runs for it. With --json there is one object an escalation ("kind":"escalation")
+and one at the end ("kind":"summary").`,
 		Example: "  tocsin drill report --since 2026-01-01T09:00:00+08:00",
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -73,6 +120,7 @@ type drill struct {
 	Since       *stamp          `json:"since"`
 	At          stamp           `json:"at"` // by the drill's clock
 	Escalations int             `json:"escalations"`
+	Imported    int             `json:"imported"` // of these, what starts no clock; in no sum below
 	Desks       []*drillDesk    `json:"desks"`
 	Operators   []drillOperator `json:"operators"`
 	Owed        []owedLine      `json:"owed"`
@@ -88,8 +136,10 @@ type drillDesk struct {
 	AcknowledgedLate int             `json:"acknowledgedLate"`
 	Overdue          int             `json:"overdue"` // and not acknowledged
 	Open             int             `json:"open"`
-	Late             int             `json:"late"`    // told after the law's limit: not the desk's doing
-	Notices          int             `json:"notices"` // of other desks' silence; no clock runs for them
+	Late             int             `json:"late"`         // told after the law's limit: not the desk's doing
+	LateBySender     int             `json:"lateBySender"` // of these, received after it
+	DelayedHere      int             `json:"delayedHere"`  // of these, received in time
+	Notices          int             `json:"notices"`      // of other desks' silence; no clock runs for them
 	Median           *event.Duration `json:"median"`
 	Slowest          *event.Duration `json:"slowest"`
 
@@ -100,8 +150,11 @@ type drillDesk struct {
 type drillOperator struct {
 	Operator    string          `json:"operator"`
 	Incidents   int             `json:"incidents"`
-	LateReports int             `json:"lateReports"` // revisions that were late for some desk
+	LateReports int             `json:"lateReports"` // revisions that were late for some desk when they were received
 	LatestBy    *event.Duration `json:"latestBy"`
+	// LateByCorrection are incidents of which a corrected discovery has shown
+	// that they were told late.
+	LateByCorrection int `json:"lateByCorrection"`
 }
 
 // readDrill reads what the desks were told since a time, and what is owed.
@@ -131,22 +184,31 @@ func readDrill(ctx context.Context, c *client.Client, since *time.Time) (*drill,
 // sum adds up what each desk and each operator did.
 func (d *drill) sum() {
 	desks := map[string]*drillDesk{}
-	type tally struct{ incidents, late map[string]event.Duration }
+	type tally struct{ incidents, late, corrected map[string]event.Duration }
 	operators := map[string]tally{}
 	for _, r := range d.rows {
+		if r.Imported {
+			d.Imported++
+			continue
+		}
 		if desks[r.Desk] == nil {
 			desks[r.Desk] = &drillDesk{Desk: r.Desk}
 		}
 		desks[r.Desk].add(r)
 		if operators[r.Operator].incidents == nil {
-			operators[r.Operator] = tally{map[string]event.Duration{}, map[string]event.Duration{}}
+			operators[r.Operator] = tally{map[string]event.Duration{}, map[string]event.Duration{}, map[string]event.Duration{}}
 		}
 		t := operators[r.Operator]
 		t.incidents[r.Incident] = 0
 		for _, duty := range r.Duties {
-			if duty.From == r.Operator && duty.LateBy != nil {
+			if by, late := receivedLate(r, duty); late && duty.From == r.Operator {
 				report := fmt.Sprintf("%s.%d", r.Incident, r.Revision)
-				t.late[report] = max(t.late[report], *duty.LateBy)
+				t.late[report] = max(t.late[report], by)
+			}
+		}
+		for _, duty := range r.Standing {
+			if duty.From == r.Operator {
+				t.corrected[r.Incident] = 0
 			}
 		}
 	}
@@ -156,7 +218,7 @@ func (d *drill) sum() {
 	}
 	for _, name := range slices.Sorted(maps.Keys(operators)) {
 		t := operators[name]
-		o := drillOperator{Operator: name, Incidents: len(t.incidents), LateReports: len(t.late)}
+		o := drillOperator{Operator: name, Incidents: len(t.incidents), LateReports: len(t.late), LateByCorrection: len(t.corrected)}
 		if len(t.late) > 0 {
 			latest := slices.Max(slices.Collect(maps.Values(t.late)))
 			o.LatestBy = &latest
@@ -173,6 +235,11 @@ func (s *drillDesk) add(r event.EscalationRow) {
 	s.Escalations++
 	if r.Late {
 		s.Late++
+		if delayedHere(r) {
+			s.DelayedHere++
+		} else {
+			s.LateBySender++
+		}
 	}
 	switch r.State {
 	case event.StateAcknowledged:
@@ -187,6 +254,32 @@ func (s *drillDesk) add(r event.EscalationRow) {
 	if r.AcknowledgedAt != nil {
 		s.took = append(s.took, r.AcknowledgedAt.Sub(r.ReportedAt))
 	}
+}
+
+// receivedLate says by how much a duty had passed when its report came. Where no
+// receipt is known, it is how late the desk was told.
+func receivedLate(r event.EscalationRow, d event.Duty) (by event.Duration, late bool) {
+	if d.LateBy == nil || inTime(d.DueAt, r.ReceivedAt) {
+		return 0, false
+	}
+	if received := time.Time(r.ReceivedAt); d.DueAt != nil && !received.IsZero() {
+		return event.Duration(received.Sub(*d.DueAt)), true
+	}
+	return *d.LateBy, true
+}
+
+// delayedHere reports whether an escalation is late although what it tells was
+// received in time for every duty that is late.
+func delayedHere(r event.EscalationRow) bool {
+	said := false
+	for _, d := range r.Duties {
+		if d.LateBy != nil {
+			if said = true; !inTime(d.DueAt, r.ReceivedAt) {
+				return false
+			}
+		}
+	}
+	return r.Late && (said || inTime(r.DueAt, r.ReceivedAt))
 }
 
 // settle works out the median and the slowest of the times to acknowledge.

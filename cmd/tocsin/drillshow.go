@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -17,16 +18,19 @@ type drillLine struct {
 	Revision          int             `json:"revision"`
 	Grade             event.Grade     `json:"grade"`
 	Act               event.Act       `json:"act"`
+	ReceivedAt        stamp           `json:"receivedAt,omitzero"`
 	ReportedAt        stamp           `json:"reportedAt"`
 	DueAt             *stamp          `json:"dueAt"`
 	Late              bool            `json:"late"`
 	LateBy            *event.Duration `json:"lateBy"`
+	DelayedHere       bool            `json:"delayedHere"` // late, but received in time
 	AcknowledgeBy     *stamp          `json:"acknowledgeBy"`
 	AcknowledgedAt    *stamp          `json:"acknowledgedAt"`
 	AcknowledgedBy    *string         `json:"acknowledgedBy"`
 	AcknowledgedAfter *event.Duration `json:"acknowledgedAfter"`
 	Overdue           bool            `json:"overdue"` // not acknowledged by its target
 	State             string          `json:"state"`
+	Imported          bool            `json:"imported"` // no clock runs
 }
 
 func drillLineOf(r event.EscalationRow) drillLine {
@@ -35,6 +39,7 @@ func drillLineOf(r event.EscalationRow) drillLine {
 		Grade: r.Grade, Act: r.Act, ReportedAt: stamp(r.ReportedAt), DueAt: (*stamp)(r.DueAt), Late: r.Late,
 		AcknowledgeBy: (*stamp)(r.AcknowledgeBy), AcknowledgedAt: (*stamp)(r.AcknowledgedAt), AcknowledgedBy: orNull(r.AcknowledgedBy),
 		Overdue: r.State == event.StateOverdue || r.State == event.StateAcknowledgedLate, State: r.State,
+		ReceivedAt: r.ReceivedAt, DelayedHere: delayedHere(r), Imported: r.Imported,
 	}
 	for _, d := range r.Duties {
 		if d.LateBy != nil && (l.LateBy == nil || *d.LateBy > *l.LateBy) {
@@ -61,9 +66,11 @@ func (e *environment) drillJSON(d *drill) error {
 func (e *environment) drillPage(d *drill) {
 	at := time.Time(d.At)
 	fmt.Fprintf(e.out, "%s  %s\n", e.word("drill-report"), e.time(&at))
-	section(e, e.word("told"), d.rows, e.drillRow)
+	live := slices.DeleteFunc(slices.Clone(d.rows), func(r event.EscalationRow) bool { return r.Imported })
+	section(e, e.word("told"), live, e.drillRow)
+	e.importedCount(d.Imported)
 	section(e, e.word("by-desk"), d.Desks, func(s *drillDesk) {
-		fmt.Fprintf(e.out, "%-28s "+e.word("drill-desk"), s.Desk, s.Escalations, s.InTime, s.AcknowledgedLate, s.Overdue, s.Open, s.Late, s.Notices)
+		fmt.Fprintf(e.out, "%-28s "+e.word("drill-desk"), s.Desk, s.Escalations, s.InTime, s.AcknowledgedLate, s.Overdue, s.Open, s.LateBySender, s.DelayedHere, s.Notices)
 		if s.Median != nil {
 			fmt.Fprintf(e.out, "  "+e.word("drill-took"), e.length(time.Duration(*s.Median)), e.length(time.Duration(*s.Slowest)))
 		}
@@ -74,6 +81,9 @@ func (e *environment) drillPage(d *drill) {
 		if o.LatestBy != nil {
 			fmt.Fprintf(e.out, "  "+e.word("drill-latest"), e.length(time.Duration(*o.LatestBy)))
 		}
+		if o.LateByCorrection > 0 {
+			fmt.Fprintf(e.out, "  "+e.word("drill-corrected"), o.LateByCorrection)
+		}
 		fmt.Fprintln(e.out)
 	})
 	section(e, e.word("owed"), d.Owed, e.owedLine)
@@ -81,16 +91,18 @@ func (e *environment) drillPage(d *drill) {
 
 // drillRow prints one escalation: when it was told, and when it was taken up.
 func (e *environment) drillRow(r event.EscalationRow) {
-	fmt.Fprintf(e.out, "%s/%s  %s  → %s  %s  %s", r.Operator, r.Incident, e.gradeName(r.Grade), r.Desk, e.word(string(r.Act)), e.time(&r.ReportedAt))
-	if r.DueAt != nil {
-		fmt.Fprintf(e.out, "  %s %s", e.word("by"), e.time(r.DueAt))
+	fmt.Fprintf(e.out, "%s/%s", r.Operator, r.Incident)
+	if r.Act != event.ActNotice { // which has no grade
+		fmt.Fprintf(e.out, "  %s", e.gradeName(r.Grade))
 	}
-	e.lateDuties(r)
+	fmt.Fprintf(e.out, "  → %s  %s  %s", r.Desk, e.word(string(r.Act)), e.time(&r.ReportedAt))
+	e.limits(r)
+	if r.Notice != nil {
+		fmt.Fprintf(e.out, "  %s", e.notice(r, *r.Notice))
+	}
 	fmt.Fprintf(e.out, "  [%s]", e.word(r.State))
 	if r.AcknowledgedAt != nil {
 		fmt.Fprintf(e.out, " %s %s (%s)", r.AcknowledgedBy, e.time(r.AcknowledgedAt), e.length(r.AcknowledgedAt.Sub(r.ReportedAt)))
-	} else if r.AcknowledgeBy != nil {
-		fmt.Fprintf(e.out, " %s %s", e.word("target"), e.time(r.AcknowledgeBy))
 	}
 	fmt.Fprintln(e.out)
 }

@@ -52,7 +52,7 @@ func door[Q any](f *fake, subject string, answer func(Q) any) {
 // run runs a command line against the fake.
 func (f *fake) run(args ...string) (code int, out, errOut string) {
 	f.t.Helper()
-	return tocsin(f.t, "", append(args, "--server", f.addr, "--timeout", "5s", "--lang", "en")...)
+	return tocsin(f.t, "", append([]string{"--lang", "en"}, append(args, "--server", f.addr, "--timeout", "5s")...)...)
 }
 
 // noon is when the scenarios of this package's tests take place.

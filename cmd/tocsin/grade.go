@@ -116,7 +116,7 @@ func (e *environment) grading(g *app.Grading) {
 		fmt.Fprintf(e.out, "  %s\n", e.word("nobody"))
 	}
 	for _, d := range g.Duties {
-		e.duty(d)
+		e.duty(d, event.EscalationRow{})
 	}
 }
 

@@ -18,6 +18,7 @@ type handover struct {
 	Exercise bool                  `json:"exercise"`
 	Open     []event.EscalationRow `json:"open"` // not acknowledged, within the target
 	Overdue  []event.EscalationRow `json:"overdue"`
+	Imported int                   `json:"imported"` // not acknowledged, but in neither list: no clock runs for them
 	Rising   []risingLine          `json:"rising"`
 	Held     []heldLine            `json:"held"`
 	Owed     []owedLine            `json:"owed"`
@@ -55,7 +56,8 @@ func (e *environment) handoverCommand() *cobra.Command {
 		Short: "Print the hand-over of a shift",
 		Long: `Prints what a desk has before it: what nobody has acknowledged, what of it is
 past the target, which grades will rise by themselves, which forwards await a
-person, what operators owe, and which other desks are silent. It reads only.`,
+person, what operators owe, and which other desks are silent. What was imported
+is counted, not listed: no clock runs for it. It reads only.`,
 		Example: "  tocsin desk handover protection-energy\n  tocsin desk handover protection-energy --within PT2H --json",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
@@ -92,9 +94,12 @@ person, what operators owe, and which other desks are silent. It reads only.`,
 func readHandover(ctx context.Context, c *client.Client, desk string, window time.Duration) (*handover, error) {
 	h := &handover{Desk: desk, Open: []event.EscalationRow{}, Overdue: []event.EscalationRow{}, Rising: []risingLine{}, Held: []heldLine{}}
 	_, err := c.Query(ctx, event.Query{Desk: desk, Unacknowledged: true}, 0, func(r event.EscalationRow) error {
-		if r.State == event.StateOverdue {
+		switch {
+		case r.Imported:
+			h.Imported++
+		case r.State == event.StateOverdue:
 			h.Overdue = append(h.Overdue, r)
-		} else {
+		default:
 			h.Open = append(h.Open, r)
 		}
 		return nil
@@ -112,7 +117,7 @@ func readHandover(ctx context.Context, c *client.Client, desk string, window tim
 	}
 	h.At = stamp(now)
 	h.incidents(rows, now, window)
-	if len(rows)+len(h.Open)+len(h.Overdue) == 0 {
+	if len(rows)+len(h.Open)+len(h.Overdue)+h.Imported == 0 {
 		return h, mustExist(ctx, c, desk)
 	}
 	return h, nil
@@ -121,7 +126,7 @@ func readHandover(ctx context.Context, c *client.Client, desk string, window tim
 // incidents takes from the desk's incidents what the next shift must know.
 func (h *handover) incidents(rows []event.IncidentRow, now time.Time, window time.Duration) {
 	for _, r := range rows {
-		if r.Next != nil && !r.Next.At.After(now.Add(window)) {
+		if r.Next != nil && !r.Imported && !r.Next.At.After(now.Add(window)) {
 			h.Rising = append(h.Rising, risingLine{r.Operator, r.Incident, r.Title, r.Grade, *r.Next})
 		}
 		for _, held := range r.Held {
@@ -160,16 +165,24 @@ func (e *environment) handover(h *handover, window time.Duration) {
 	overdue, silent := splitNotices(h.Overdue)
 	open, more := splitNotices(h.Open)
 	silent = append(silent, more...)
-	section(e, e.word("overdue"), overdue, e.row)
-	section(e, e.word("open"), open, e.row)
+	section(e, e.word("overdue"), overdue, e.titled)
+	section(e, e.word("open"), open, e.titled)
+	e.importedCount(h.Imported)
 	section(e, fmt.Sprintf(e.word("rising"), e.length(window)), h.Rising, func(r risingLine) {
-		fmt.Fprintf(e.out, "%s  %s/%s  %s → %s  %s\n", e.time(&r.Next.At), r.Operator, r.Incident, e.gradeName(r.Grade), e.gradeName(r.Next.Grade), r.Title)
+		fmt.Fprintf(e.out, "%s  %s/%s  %s → %s  %s\n", e.time(&r.Next.At), r.Operator, r.Incident, e.gradeName(r.Grade), e.gradeName(r.Next.Grade), line(r.Title))
 	})
 	section(e, e.word("held-forwards"), h.Held, func(l heldLine) {
-		fmt.Fprintf(e.out, "%s/%s  %s  %s\n", l.Operator, l.Incident, e.gradeName(l.Grade), e.held(l.Operator, l.Incident, l.held))
+		fmt.Fprintf(e.out, "%s/%s  %s  %s\n", l.Operator, l.Incident, e.gradeName(l.Grade), e.held(l.Operator, l.Incident, l.held, h.Exercise))
 	})
 	section(e, e.word("owed"), h.Owed, e.owedLine)
 	section(e, e.word("notices"), silent, e.row)
+}
+
+// importedCount says in a line how many imported escalations a page leaves out.
+func (e *environment) importedCount(n int) {
+	if n > 0 {
+		fmt.Fprintf(e.out, "\n%s (%d)\n", e.word("imported-count"), n)
+	}
 }
 
 // splitNotices tells what this desk is told of incidents from what it is told

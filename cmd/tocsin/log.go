@@ -123,7 +123,7 @@ func (e *environment) rowPrinter(q queryFlags) (print func(event.EscalationRow) 
 		return func(r event.EscalationRow) error { e.row(r); return nil }, nothing
 	}
 	w := csv.NewWriter(e.raw)
-	_ = w.Write([]string{"escalation", "desk", "operator", "incident", "revision", "grade", "from", "act", "duties", "dueAt", "reportedAt", "late", "acknowledgeBy", "acknowledgedAt", "acknowledgedBy", "state", "exercise", "record"}) // Flush tells
+	_ = w.Write([]string{"escalation", "desk", "operator", "incident", "revision", "grade", "from", "act", "duties", "dueAt", "reportedAt", "late", "acknowledgeBy", "acknowledgedAt", "acknowledgedBy", "state", "exercise", "record", "receivedAt", "imported"}) // Flush tells
 	return func(r event.EscalationRow) error { return w.Write(csvRow(r)) }, func() error { w.Flush(); return w.Error() }
 }
 
@@ -142,7 +142,15 @@ func csvRow(r event.EscalationRow) []string {
 		r.Escalation, r.Desk, r.Operator, r.Incident, strconv.Itoa(r.Revision), r.Grade.String(), r.From, string(r.Act),
 		strings.Join(duties, " "), stamp(r.DueAt), stamp(&r.ReportedAt), strconv.FormatBool(r.Late), stamp(r.AcknowledgeBy),
 		stamp(r.AcknowledgedAt), r.AcknowledgedBy, r.State, strconv.FormatBool(r.Exercise), strconv.FormatUint(r.Record, 10),
+		receivedAt(r), strconv.FormatBool(r.Imported),
 	}
+}
+
+func receivedAt(r event.EscalationRow) string {
+	if at := time.Time(r.ReceivedAt); !at.IsZero() {
+		return at.Format(time.RFC3339Nano)
+	}
+	return ""
 }
 
 func (e *environment) showCommand() *cobra.Command {

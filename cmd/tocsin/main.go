@@ -4,7 +4,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +14,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -75,23 +73,9 @@ type environment struct {
 	out    io.Writer // for people
 	errOut io.Writer
 	lang   string
-}
-
-// printable shows control characters instead of obeying them: titles and posts
-// come from outside, and must not drive a desk's terminal.
-type printable struct{ out io.Writer }
-
-func (p printable) Write(b []byte) (int, error) {
-	clean := bytes.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, b)
-	if _, err := p.out.Write(clean); err != nil {
-		return 0, err
-	}
-	return len(b), nil
+	// exercise says that the command is of the drill, for what does not say so
+	// itself.
+	exercise bool
 }
 
 func (e *environment) root() *cobra.Command {
@@ -113,7 +97,10 @@ Drill:   the same commands with --exercise, then tocsin drill report
 Exit codes: 0 done; 1 refused, in conflict or failed; 2 the server could not be
 reached or the command line is wrong.`,
 		SilenceUsage: true, SilenceErrors: true,
-		PersistentPreRunE: func(*cobra.Command, []string) error { return e.chooseLanguage() },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			e.exercise, _ = cmd.Flags().GetBool("exercise") // a command without the flag is not of a drill
+			return e.chooseLanguage()
+		},
 	}
 	root.PersistentFlags().StringVar(&e.lang, "lang", "", "language for people: zh or en (default by LANG)")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
@@ -145,13 +132,14 @@ func (e *environment) chooseLanguage() error {
 
 // fail says what went wrong: every fault on a line of its own.
 func (e *environment) fail(err error) {
+	out := printable{e.errOut} // an answer may quote what came from outside
 	details := fault.DetailsOf(err)
 	if details == nil {
-		fmt.Fprintf(e.errOut, "tocsin: %v\n", err)
+		fmt.Fprintf(out, "tocsin: %v\n", err)
 		return
 	}
 	for _, d := range details {
-		fmt.Fprintf(e.errOut, "tocsin: %s: %s\n", d.Path, d.Message)
+		fmt.Fprintf(out, "tocsin: %s: %s\n", d.Path, d.Message)
 	}
 }
 

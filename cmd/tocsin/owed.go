@@ -142,7 +142,7 @@ func (e *environment) listOwed(ctx context.Context, c *client.Client, q event.In
 		}
 	}
 	if len(lines) == 0 && !asJSON {
-		fmt.Fprintln(e.out, e.word("owes-nothing"))
+		fmt.Fprintln(e.out, e.marks(e.exercise, false)+e.word("owes-nothing"))
 	}
 	return nil
 }

@@ -34,7 +34,8 @@ A receipt says which duties had passed already when the report came, counted
 from the discovery that the report itself claims.
 
 With --exercise the reports go to the drill, on a subject of its own: they reach
-no real desk.
+no real desk. Their times are by the drill's clock, which may run faster than
+the machine's: tocsin drill clock prints it.
 
 With --check nothing is sent or stored: the faults, the grade and the
 recipients of each report are printed.

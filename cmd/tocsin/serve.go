@@ -42,7 +42,18 @@ least once against the same NATS.
 Drills take the same path beside the real one, under subjects of their own
 (tocsin report --exercise, POST /v1/exercise/reports). With --time-scale 60 an
 hour of a drill takes a minute: its clock begins to run faster with the first
-report of a drill and is set back by a restart. Real clocks are never scaled.
+report of a drill. Real clocks are never scaled.
+
+A restart does not interrupt a drill: as long as its last record is less than
+an hour old, its clock goes on from that record, and the time that the server
+was away has passed for the drill too, at the pace that is given now. After an
+hour without a record a drill is over, for whoever starts then.
+
+With --new-drill it is over at once: the clock of drills tells the machine's
+time until the next first report. What the last drill left open stays open,
+and waits for times that may lie far ahead. Give it once: with it, a restart in
+the middle of the new drill would begin another. Several processes (--role)
+need the same --time-scale, and --new-drill each, before the first report.
 
 /healthz says whether every service works, /readyz whether reports can be
 taken, /metrics what can be counted.
@@ -73,6 +84,7 @@ Until identities exist, every door listens on loopback only.`,
 	f.StringVar(&cfg.Monitor, "nats-monitor", "", "its monitoring address, such as http://127.0.0.1:8222")
 	f.BoolVar(&cfg.Unverified, "unverified-durability", false, "use it although nobody can show that it syncs every write")
 	f.IntVar(&cfg.TimeScale, "time-scale", 1, "how many times faster the clock of drills runs")
+	f.BoolVar(&cfg.NewDrill, "new-drill", false, "leave the drill that was running behind and begin anew with the next first report")
 	f.BoolVarP(&verbose, "verbose", "v", false, "log more")
 	rules.flags(cmd)
 	return cmd

@@ -8,77 +8,24 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// row prints one line on an escalation.
-func (e *environment) row(r event.EscalationRow) {
-	if r.Exercise {
-		fmt.Fprintf(e.out, "[%s] ", e.word("exercise"))
-	}
-	fmt.Fprintf(e.out, "%s  %s  %s", e.time(&r.ReportedAt), e.gradeName(r.Grade), e.word(string(r.Act)))
-	if r.Act == event.ActUpdate {
-		fmt.Fprintf(e.out, " (%s)", e.word(r.Change))
-	}
-	fmt.Fprintf(e.out, "  %s %s → %s  %s/%s", e.word("from"), r.From, r.Desk, r.Operator, r.Incident)
-	if r.DueAt != nil {
-		fmt.Fprintf(e.out, "  %s %s", e.word("by"), e.time(r.DueAt))
-	}
-	e.lateDuties(r)
-	if r.Notice != nil {
-		fmt.Fprintf(e.out, "  %s", e.notice(r, *r.Notice))
-	}
-	fmt.Fprintf(e.out, "  [%s]", e.word(r.State))
-	if r.AcknowledgedBy != "" {
-		fmt.Fprintf(e.out, " %s", r.AcknowledgedBy)
-	}
-	fmt.Fprintf(e.out, "  %s\n", r.Escalation)
-}
-
-// lateDuties prints which duties were late, by how much and under which
-// article, and the strict reading of those that have one.
-func (e *environment) lateDuties(r event.EscalationRow) {
-	said := false
-	for _, d := range r.Duties {
-		if d.LateBy != nil {
-			said = true
-			fmt.Fprintf(e.out, "  %s, %s%s", e.lateBy(*d.LateBy), d.Citation, e.confidence(d.Confidence))
-		}
-	}
-	if r.Late && !said {
-		fmt.Fprintf(e.out, "  %s", e.word("late"))
-	}
-	if strict := strictest(r.Duties); strict != nil {
-		fmt.Fprintf(e.out, "  "+e.word("strictly"), e.time(strict))
-	}
-}
-
-// strictest is the earliest limit that counts from discovery, where a duty has
-// both readings.
-func strictest(duties []event.Duty) (at *time.Time) {
-	for _, d := range duties {
-		if d.StrictDueAt != nil && (at == nil || d.StrictDueAt.Before(*at)) {
-			at = d.StrictDueAt
-		}
-	}
-	return at
-}
-
-func (e *environment) lateBy(d event.Duration) string {
-	return fmt.Sprintf(e.word("late-by"), e.length(time.Duration(d)))
-}
-
 // lateness says which duty a report missed. It names no facility and no desk,
 // as the record does not.
 func (e *environment) lateness(l event.Lateness) string {
 	return fmt.Sprintf("%s, %s%s, %s %s", e.lateBy(l.By), l.Citation, e.confidence(l.Confidence), e.word("by"), e.time(&l.DueAt))
 }
 
-// duty prints one duty with its limit.
-func (e *environment) duty(d event.Duty) {
+// duty prints one duty with its limit, as it stands in the row that carries it:
+// an import's has none, which is not "promptly".
+func (e *environment) duty(d event.Duty, r event.EscalationRow) {
 	due := e.word("promptly")
-	if d.DueAt != nil {
+	switch {
+	case r.Imported:
+		due = e.word("no-clock")
+	case d.DueAt != nil:
 		due = e.word("by") + " " + e.time(d.DueAt)
 	}
 	if d.LateBy != nil {
-		due += " (" + e.lateBy(*d.LateBy) + ")"
+		due += " (" + e.lateBy(*d.LateBy) + ")" + e.whose(d.DueAt, r.ReceivedAt)
 	}
 	fmt.Fprintf(e.out, "  → %s  %s %s %s  %s — %s%s\n", d.Desk, e.word(string(d.Act)), e.word("from"), d.From, due, d.Citation, e.confidence(d.Confidence))
 	if d.StrictDueAt != nil {
@@ -101,22 +48,27 @@ func (e *environment) notice(r event.EscalationRow, n event.Notice) string {
 	case event.NoticeAway:
 		return fmt.Sprintf(e.word("notice-away"), n.Desk, at(n.Since), n.Escalation, at(n.AcknowledgeBy))
 	case event.NoticeReminder:
-		return fmt.Sprintf(e.word("held"), n.Forward, at(n.Until), confirmCommand(n.Desk, r.Operator, r.Incident, n.Forward))
+		return fmt.Sprintf(e.word("held"), n.Forward, at(n.Until), confirmCommand(n.Desk, r.Operator, r.Incident, n.Forward, r.Exercise))
 	}
 	return e.word(n.Kind)
 }
 
-func confirmCommand(desk, operator, incident, to string) string {
-	return fmt.Sprintf("tocsin desk confirm %s %s/%s --to %s --officer POST", desk, operator, incident, to)
+// confirmCommand is what to type: in a drill it must not act on the real record.
+func confirmCommand(desk, operator, incident, to string, exercise bool) string {
+	realm := ""
+	if exercise {
+		realm = " --exercise"
+	}
+	return fmt.Sprintf("tocsin desk confirm %s %s/%s --to %s --officer POST%s", desk, operator, incident, to, realm)
 }
 
 // change prints how the grade moved, and why.
 func (e *environment) change(c event.Change) {
 	switch c.Kind {
 	case event.ChangeWithdrawn, event.ChangeReinstated:
-		fmt.Fprintf(e.out, "    %s: %s\n", e.word(c.Kind), c.Reason)
+		fmt.Fprintf(e.out, "    %s: %s\n", e.word(c.Kind), line(c.Reason))
 	case event.ChangeRaised, event.ChangeLowered:
-		fmt.Fprintf(e.out, "    %s: %s → %s  (%s)\n", e.word(c.Kind), e.gradeName(c.From), e.gradeName(c.To), c.Reason)
+		fmt.Fprintf(e.out, "    %s: %s → %s  (%s)\n", e.word(c.Kind), e.gradeName(c.From), e.gradeName(c.To), line(c.Reason))
 		for _, lost := range c.Lost {
 			fmt.Fprintf(e.out, "      − %s\n", lost)
 		}
@@ -130,17 +82,17 @@ func (e *environment) change(c event.Change) {
 func (e *environment) escalation(full *event.Escalated, r event.EscalationRow) {
 	e.row(r)
 	if r.Title != "" {
-		fmt.Fprintf(e.out, "    %s\n", r.Title)
+		fmt.Fprintf(e.out, "    %s\n", line(r.Title))
 	}
 	if u := full.Unhandled; u != nil {
-		fmt.Fprintf(e.out, "    %s #%d (%s): %s\n", e.word("review"), u.Record, u.Service, u.Error)
+		fmt.Fprintf(e.out, "    %s #%d (%s): %s\n", e.word("review"), u.Record, u.Service, line(u.Error))
 	}
 	e.change(full.Change)
 	if d := full.Determined; d != nil {
 		fmt.Fprintf(e.out, "    %s\n", e.determination(*d))
 	}
 	if t := full.Transfer; t != nil {
-		fmt.Fprintf(e.out, "    "+e.word("transferred-by")+"\n", t.From, t.Officer, t.Reason)
+		fmt.Fprintf(e.out, "    "+e.word("transferred-by")+"\n", t.From, t.Officer, line(t.Reason))
 	}
 	if full.Peak > full.Grade {
 		fmt.Fprintf(e.out, "    %s %s\n", e.word("peak"), e.gradeName(full.Peak))
@@ -150,7 +102,7 @@ func (e *environment) escalation(full *event.Escalated, r event.EscalationRow) {
 	}
 	for _, d := range full.Duties {
 		fmt.Fprint(e.out, "  ")
-		e.duty(d)
+		e.duty(d, r)
 		if d.OnBehalf != nil {
 			fmt.Fprintf(e.out, "      %s\n", e.onBehalf(*d.OnBehalf))
 		}
@@ -159,7 +111,7 @@ func (e *environment) escalation(full *event.Escalated, r event.EscalationRow) {
 		fmt.Fprintf(e.out, "    %s\n", e.word("undesignated"))
 	}
 	for _, h := range full.Held {
-		fmt.Fprintf(e.out, "    %s\n", e.held(full.Operator, full.Incident, h))
+		fmt.Fprintf(e.out, "    %s\n", e.held(full.Operator, full.Incident, h, r.Exercise))
 	}
 	for _, o := range full.Owed {
 		fmt.Fprintf(e.out, "    %s: %s\n", e.word("owed"), e.obligation(o))
@@ -174,12 +126,12 @@ func (e *environment) onBehalf(o event.OnBehalf) string {
 }
 
 func (e *environment) determination(d event.Determination) string {
-	return fmt.Sprintf("%s: %s  %s (%s): %s", e.word("determined"), e.gradeName(d.Grade), d.Desk, d.Officer, d.Reason)
+	return fmt.Sprintf("%s: %s  %s (%s): %s", e.word("determined"), e.gradeName(d.Grade), d.Desk, d.Officer, line(d.Reason))
 }
 
 // held says that a forward awaits a person, until when, and what to do.
-func (e *environment) held(operator, incident string, h event.Held) string {
-	return fmt.Sprintf(e.word("held"), h.To, e.time(&h.Until), confirmCommand(h.Desk, operator, incident, h.To))
+func (e *environment) held(operator, incident string, h event.Held, exercise bool) string {
+	return fmt.Sprintf(e.word("held"), h.To, e.time(&h.Until), confirmCommand(h.Desk, operator, incident, h.To, exercise))
 }
 
 // obligation says what is owed, until when, and who demands it.
@@ -195,7 +147,7 @@ func (e *environment) obligation(o event.Obligation) string {
 	b.WriteString("  " + e.obligationDue(o))
 	switch {
 	case o.Desk != "":
-		fmt.Fprintf(&b, "  "+e.word("asked-by"), o.Desk, o.Officer, o.Reason)
+		fmt.Fprintf(&b, "  "+e.word("asked-by"), o.Desk, o.Officer, line(o.Reason))
 	case o.Citation != "":
 		b.WriteString("  — " + o.Citation + e.confidence(o.Confidence))
 	}

@@ -44,7 +44,7 @@ func TestLatenessHasItsArticle(t *testing.T) {
 	out := printed("en", func(e *environment) { e.row(r) })
 	assert.Contains(t, out, "late by 12m, Measures, art. 4 ¶2 [secondary source]  strictly, from discovery: due 2026-03-01 11:00:00.000 +08:00")
 	assert.Contains(t, printed("zh", func(e *environment) { e.row(r) }), "迟报 12分钟, Measures, art. 4 ¶2 [间接来源]")
-	assert.Contains(t, printed("zh", func(e *environment) { e.duty(late) }), "(迟报 12分钟)")
+	assert.Contains(t, printed("zh", func(e *environment) { e.duty(late, event.EscalationRow{}) }), "(迟报 12分钟)")
 	r.Exercise = true
 	assert.True(t, strings.HasPrefix(printed("en", func(e *environment) { e.row(r) }), "[drill] "))
 
@@ -142,6 +142,9 @@ func TestEveryWordIsThere(t *testing.T) {
 	}
 	for _, kind := range []event.ObligationKind{event.OwesItems, event.OwesReport, event.OwesAnswer} {
 		ids = append(ids, "owes-"+string(kind))
+	}
+	for _, kind := range []string{event.TypeInitial, event.TypeProgress, event.TypeFinal, event.TypeWithdrawal} {
+		ids = append(ids, "type-"+strings.TrimSuffix(strings.TrimPrefix(kind, "tocsin.report."), ".v1"))
 	}
 	for _, clock := range []string{"discovered", "reported", "graded", "handled"} {
 		ids = append(ids, "after-"+clock)

@@ -44,12 +44,32 @@ func storyBody[T any](print func(*environment, T)) func(*environment, event.Stor
 
 // story prints one record of an incident for people.
 func (e *environment) story(s event.StoryEntry) error {
-	fmt.Fprintf(e.out, "#%-6d %s  %s", s.Record, e.time(&s.At), e.word("story-"+s.Type))
+	fmt.Fprintf(e.out, "#%-6d %s  %s%s", s.Record, e.time(&s.At), e.storyMarks(s), e.word("story-"+s.Type))
 	if print, ok := stories[s.Type]; ok {
 		return print(e, s)
 	}
 	_, err := fmt.Fprintln(e.out)
 	return err
+}
+
+// storyMarks say what of a story must not be taken for live: a drill's records,
+// and what only an archive tells.
+func (e *environment) storyMarks(s event.StoryEntry) string {
+	var body struct {
+		Imported bool        `json:"imported"` // of an escalation
+		State    event.State `json:"state"`    // of a revision
+		Event    struct {
+			Data struct {
+				Imported bool `json:"imported"`
+			} `json:"data"`
+		} `json:"event"` // of a report
+	}
+	_ = json.Unmarshal(s.Body, &body) // what cannot be read has no marks
+	marks := e.marks(e.exercise, body.Imported || body.State.IsImported())
+	if body.Event.Data.Imported { // it starts no clock, but may tell of an incident that has some
+		marks += "[" + e.word("imported-report") + "] "
+	}
+	return marks
 }
 
 // below prints a line that explains the one above.
@@ -58,7 +78,8 @@ func (e *environment) below(format string, args ...any) {
 }
 
 func (e *environment) storyAccepted(a event.Accepted) {
-	fmt.Fprintf(e.out, "  %s  %s  %s", strings.TrimSuffix(strings.TrimPrefix(a.Type, "tocsin.report."), ".v1"), a.Report, a.Digest[:min(12, len(a.Digest))])
+	kind := strings.TrimSuffix(strings.TrimPrefix(a.Type, "tocsin.report."), ".v1")
+	fmt.Fprintf(e.out, "  %s  %s  %s", e.word("type-"+kind), a.Report, a.Digest[:min(12, len(a.Digest))])
 	for _, l := range a.Late {
 		e.below("%s", e.lateness(l))
 	}
@@ -75,6 +96,13 @@ func (e *environment) storyGraded(g event.Graded) {
 	for _, lost := range g.Change.Lost {
 		e.below("− %s", lost)
 	}
+	for _, x := range g.Escalations {
+		for _, d := range x.Standing {
+			if d.LateBy != nil {
+				e.below("→ %s  %s", x.Desk, e.corrected(d))
+			}
+		}
+	}
 	if d := g.State.Determined; d != nil {
 		e.below("%s", e.determination(*d))
 	}
@@ -82,7 +110,7 @@ func (e *environment) storyGraded(g event.Graded) {
 		e.below("%s %s: %s", e.word("rises"), e.time(&g.Next.At), e.gradeName(g.Next.Grade))
 	}
 	for _, h := range g.Held {
-		e.below("%s → %s: %s", h.Desk, h.To, e.held(g.Operator, g.Incident, h))
+		e.below("%s → %s: %s", h.Desk, h.To, e.held(g.Operator, g.Incident, h, e.exercise))
 	}
 	for _, o := range g.Owed {
 		e.below("%s: %s", e.word("owed"), e.obligation(o))
@@ -90,23 +118,32 @@ func (e *environment) storyGraded(g event.Graded) {
 }
 
 func (e *environment) storyEscalated(x event.Escalated) {
-	fmt.Fprintf(e.out, "  %s  %s %s %s", x.Desk, e.word(string(x.Act)), e.word("from"), x.From)
+	received := event.Stamp(x.Cause.At)
+	fmt.Fprintf(e.out, "  %s  %s", x.Desk, e.word(string(x.Act)))
+	if x.Act != event.ActNotice { // the desk that it names as silent did not send it
+		fmt.Fprintf(e.out, " %s %s", e.word("from"), x.From)
+	}
 	if x.Late {
-		fmt.Fprintf(e.out, "  %s", e.word("late"))
+		fmt.Fprintf(e.out, "  %s%s", e.word("late"), e.whose(x.DueAt, received))
 	}
 	if x.Notice != nil {
 		e.below("%s", e.notice(x.Row(0, nil, nil, x.ReportedAt), *x.Notice))
 	}
 	if t := x.Transfer; t != nil {
-		e.below(e.word("transferred-by"), t.From, t.Officer, t.Reason)
+		e.below(e.word("transferred-by"), t.From, t.Officer, line(t.Reason))
 	}
 	for _, d := range x.Duties {
 		e.below("%s%s", d.Citation, e.confidence(d.Confidence))
 		if d.LateBy != nil {
-			fmt.Fprintf(e.out, "  %s", e.lateBy(*d.LateBy))
+			fmt.Fprintf(e.out, "  %s%s", e.lateBy(*d.LateBy), e.whose(d.DueAt, received))
 		}
 		if d.StrictDueAt != nil {
 			fmt.Fprintf(e.out, "  "+e.word("strictly"), e.time(d.StrictDueAt))
+		}
+	}
+	for _, d := range x.Standing {
+		if d.LateBy != nil {
+			e.below("%s", e.corrected(d))
 		}
 	}
 }
@@ -116,7 +153,7 @@ func (e *environment) storyAcknowledged(a event.Acknowledgement) {
 }
 
 func (e *environment) storyUnhandled(u event.Unhandled) {
-	fmt.Fprintf(e.out, "  #%d %s → %s: %s", u.Record, u.Service, u.Desk, u.Error)
+	fmt.Fprintf(e.out, "  #%d %s → %s: %s", u.Record, u.Service, u.Desk, line(u.Error))
 }
 
 func (e *environment) storyElapsed(x event.Elapsed) {
@@ -180,6 +217,6 @@ func (e *environment) storyAct(a event.DeskAct) {
 		fmt.Fprintf(e.out, "  %s %s", e.word("by"), e.time(a.DueAt))
 	}
 	if a.Reason != "" {
-		fmt.Fprintf(e.out, ": %s", a.Reason)
+		fmt.Fprintf(e.out, ": %s", line(a.Reason))
 	}
 }

@@ -16,6 +16,8 @@ var words = map[string][2]string{
 	"report": {"报告", "report"}, "forward": {"上报", "forward"}, "notify": {"通报", "notice"},
 	"crime-notice": {"涉嫌犯罪通报", "crime notice"}, "update": {"更新", "update"}, "review": {"待人工处理", "needs a person"},
 
+	"type-initial": {"初报", "initial"}, "type-progress": {"续报", "progress"}, "type-final": {"处置总结报告", "final"}, "type-withdrawal": {"撤回", "withdrawal"},
+
 	"open": {"待签收", "open"}, "acknowledged": {"已签收", "acknowledged"},
 	"overdue": {"逾期未签收", "overdue"}, "acknowledged-late": {"逾期签收", "acknowledged late"},
 	"late": {"迟报", "late"},
@@ -24,7 +26,7 @@ var words = map[string][2]string{
 	"unchanged": {"未变", "unchanged"}, "withdrawn": {"撤回", "withdrawn"}, "reinstated": {"恢复", "reinstated"},
 
 	"grade": {"级别（初判）", "grade"}, "couldBe": {"可能为", "could be"}, "own": {"运营者研判", "operator's own"},
-	"computed": {"初判", "computed"}, "because": {"依据", "because"}, "rises": {"级别将升高于", "rises at"},
+	"computed": {"初判", "computed"}, "because": {"依据", "because"}, "rises": {"级别升高时间", "rises at"},
 	"unknown": {"未知", "unknown"}, "nobody": {"无须报送", "nobody must be told"},
 	"waiting":  {"不再报送任何内容：清算系统中断将满一小时……", "Nothing more is reported: the outage of the clearing system is about to reach an hour …"},
 	"promptly": {"及时", "promptly"}, "by": {"时限", "by"}, "from": {"自", "from"},
@@ -39,7 +41,11 @@ var words = map[string][2]string{
 	"unverified": {"未核实", "unverified"}, "interpretation": {"解释", "interpretation"}, "secondary": {"间接来源", "secondary source"},
 
 	"exercise": {"演练", "drill"}, "transfer": {"移送", "handed on"}, "notice": {"提示", "notice"},
-	"late-by": {"迟报 %s", "late by %s"}, "strictly": {"严格自发现起算：时限 %s", "strictly, from discovery: due %s"},
+	"imported": {"补录，不计时", "imported, no clock runs"}, "imported-report": {"补录", "imported"}, "no-clock": {"不计时", "no clock runs"},
+	"imported-count": {"补录，不计时，未列出", "imported, no clock runs, not listed"}, "acknowledge-by": {"签收目标", "acknowledge by"},
+	"delayed":        {"本系统延误，收到时未迟", "received in time; delayed here"},
+	"late-corrected": {"按更正后的发现时间迟报 %s", "late by %s by the corrected discovery"},
+	"late-by":        {"迟报 %s", "late by %s"}, "strictly": {"严格自发现起算：时限 %s", "strictly, from discovery: due %s"},
 	"determined": {"认定", "determined"}, "transferred-by": {"由 %s（%s）移送：%s", "handed on by %s (%s): %s"},
 	"confirmed-by":   {"经 %s 确认；授权：", "confirmed by %s; authority: "},
 	"held":           {"向 %s 的上报待人工确认；%s 将未经核实自动上报；%s", "the forward to %s awaits a person; goes at %s as unverified; %s"},
@@ -61,9 +67,11 @@ var words = map[string][2]string{
 	"held-forwards": {"待确认的上报", "forwards that await a person"}, "notices": {"提示：其他席位无应答等", "notices: other desks that are silent"},
 
 	"drill-report": {"演练报告", "drill report"}, "by-desk": {"按席位", "by desk"}, "by-operator": {"按运营者", "by operator"},
-	"drill-desk":     {"报送 %d，按时签收 %d，逾期签收 %d，逾期未签收 %d，待签收 %d，迟报 %d；提示 %d", "told %d, acknowledged in time %d, late %d, overdue %d, open %d; told late by the sender %d; notices %d"},
+	"drill-desk":     {"报送 %d，按时签收 %d，逾期签收 %d，逾期未签收 %d，待签收 %d；报送迟于法定时限：报送方迟 %d，本系统延误 %d；提示 %d", "told %d, acknowledged in time %d, late %d, overdue %d, open %d; told past the law's limit: late by the sender %d, delayed here %d; notices %d"},
 	"drill-took":     {"签收用时中位 %s，最长 %s", "median %s, slowest %s"},
 	"drill-operator": {"事件 %d，迟报 %d", "incidents %d, late reports %d"}, "drill-latest": {"最迟 %s", "by up to %s"},
+	"drill-corrected": {"按更正后的发现时间迟报的事件 %d", "late by the corrected discovery: incidents %d"},
+	"drill-clock":     {"按演练时钟，现在是 %s（演练报告请填写此时间）；按本机时钟，是 %s", "by the drill's clock it is %s (write this time into reports of the drill); by this machine's it is %s"},
 
 	"story-elapsed": {"时间届至", "time has passed"}, "story-overdue": {"逾期未签收", "overdue"}, "story-away": {"无人值守", "away"},
 	"story-reminded": {"提醒", "reminded"}, "story-asked": {"要求补报", "asked for more"}, "story-determined": {"认定", "determined"},

@@ -41,9 +41,11 @@ type EscalationRow struct {
 	From           string      `json:"from"`
 	Act            Act         `json:"act"`
 	DueAt          *time.Time  `json:"dueAt"`
+	ReceivedAt     Stamp       `json:"receivedAt,omitzero"` // of what it tells: the cause's receipt, which decides whose a lateness is
 	ReportedAt     time.Time   `json:"reportedAt"`
 	Late           bool        `json:"late"`
-	AcknowledgeBy  *time.Time  `json:"acknowledgeBy"` // null: an import, which starts no clock
+	Standing       []Duty      `json:"standing,omitempty"` // told before, and late by a discovery that was corrected since
+	AcknowledgeBy  *time.Time  `json:"acknowledgeBy"`      // null: an import, which starts no clock
 	AcknowledgedAt *time.Time  `json:"acknowledgedAt"`
 	AcknowledgedBy string      `json:"acknowledgedBy,omitempty"`
 	OverdueAt      *time.Time  `json:"overdueAt,omitempty"` // when the overdue record was made
@@ -73,6 +75,7 @@ func (e *Escalated) Row(record uint64, ack *Acknowledgement, overdue *Overdue, n
 		Reason: e.Change.Reason, Lost: e.Change.Lost, Gained: e.Change.Gained, Withdrawal: e.Withdrawal,
 		Duties: e.Duties, From: e.From, Act: e.Act, DueAt: e.DueAt, ReportedAt: e.ReportedAt, Late: e.Late,
 		AcknowledgeBy: e.AcknowledgeBy, Next: e.Next, Notice: e.Notice, Exercise: e.Exercise, Imported: e.Imported, Designated: e.Designated, Record: record,
+		ReceivedAt: Stamp(e.Cause.At), Standing: lateOf(e.Standing),
 	}
 	if ack != nil {
 		row.AcknowledgedAt, row.AcknowledgedBy = &ack.At, ack.Officer
@@ -101,6 +104,19 @@ func (r EscalationRow) StateAt(now time.Time) string {
 	}
 	return StateAcknowledged
 }
+
+// lateOf are the duties that say by how much they were late.
+func lateOf(duties []Duty) (late []Duty) {
+	for _, d := range duties {
+		if d.LateBy != nil {
+			late = append(late, d)
+		}
+	}
+	return late
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (s *Stamp) UnmarshalJSON(b []byte) error { return (*time.Time)(s).UnmarshalJSON(b) }
 
 func (e *Escalated) title() string {
 	var r struct {
