@@ -49,8 +49,12 @@ type Config struct {
 	Unverified bool   // go on when that cannot be shown
 
 	// TimeScale is how much faster than the machine's the clock of drills runs,
-	// from the first report of a drill on; 0 and 1 are the machine's own.
+	// from the first report of a drill on; with 1 it runs as the machine's does,
+	// after a faster drill that goes on too. 0 takes Clock for drills.
 	TimeScale int
+	// NewDrill leaves a drill that was running behind: the clock of drills tells
+	// the machine's time until the next first report.
+	NewDrill bool
 
 	Clock clock.Clock
 	Log   *zap.Logger
@@ -205,8 +209,8 @@ func (a *App) run() {
 		})
 	}
 	for _, realm := range a.realms {
-		if s, ok := realm.clock.(*clock.Scaled); ok {
-			start("the drill's clock", realm.name, func(ctx context.Context) error { return realm.startClock(ctx, s) })
+		if d := realm.drill; d != nil && a.cfg.TimeScale > 1 {
+			start("the drill's clock", realm.name, func(ctx context.Context) error { return d.run(ctx, a.has(deadline.Name)) })
 		}
 		for _, r := range roles {
 			if a.has(r.name) {

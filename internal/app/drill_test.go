@@ -11,15 +11,18 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/tocsin-project/tocsin/internal/app"
 	"github.com/tocsin-project/tocsin/internal/client"
@@ -128,10 +131,19 @@ func (w *world) quiet() string {
 // begun gives a realm a past: one incident that both realms have, and one that
 // only it has.
 func (w *world) begun() *world {
-	w.report("initial", at, inc, "r1", onSite+`"title":"调度中断",`+large)
+	w.report("initial", at, w.spoken(), "r1", onSite+`"title":"调度中断",`+large)
 	w.report("initial", at, w.only(), "r1", onSite+large)
 	w.settled()
 	return w
+}
+
+// spoken is the incident that every request speaks of: a drill may not speak of a
+// real one.
+func (w *world) spoken() string {
+	if w.realm == event.Drill {
+		return inc + "-drill"
+	}
+	return inc
 }
 
 func (w *world) only() string { return "only-" + string(w.realm) }
@@ -202,7 +214,7 @@ var drillRequests = []drillRequest{
 		require.Equal(w.t, event.StatusConflict, w.send(at, cloudEvent("initial", at, w.only(), "r1", onSite+grave+`,"title":"`+n+`"`)).Status)
 	}},
 	{"progress of the incident of both", func(w *world, n string) {
-		w.report("progress", at, inc, "p"+n, `"cause":"`+n+`"`)
+		w.report("progress", at, w.spoken(), "p"+n, `"cause":"`+n+`"`)
 	}},
 	{"withdrawal", func(w *world, n string) {
 		w.report("initial", at, "w-"+n, "r1", onSite+large)
@@ -214,7 +226,7 @@ var drillRequests = []drillRequest{
 		require.Equal(w.t, event.StatusAccepted, w.drillReceipts(raw)[0].Status)
 	}},
 	{"HTTP, batch", func(w *world, n string) {
-		batch := slices.Concat([]byte("["), cloudEvent("initial", at, "hb-"+n, "r1", onSite+large), []byte(","), cloudEvent("progress", at, inc, "hb"+n, `"plan":"x"`), []byte(`,{"id":"bad`+n+`"}]`))
+		batch := slices.Concat([]byte("["), cloudEvent("initial", at, "hb-"+n, "r1", onSite+large), []byte(","), cloudEvent("progress", at, w.spoken(), "hb"+n, `"plan":"x"`), []byte(`,{"id":"bad`+n+`"}]`))
 		status, raw := w.drillPost(w.httpPath(), "application/cloudevents-batch+json", batch)
 		require.Equal(w.t, http.StatusOK, status, string(raw))
 		receipts := w.drillReceipts(raw)
@@ -279,16 +291,16 @@ var drillRequests = []drillRequest{
 			require.Equal(w.t, event.StatusRejected, a.Status, id)
 		}
 		for _, kind := range []string{event.KindAsked, event.KindDetermined, event.KindTransferred, event.KindConfirmed, event.KindClosed} {
-			a := deskActOf(kind, n)
+			a := deskActOf(kind, w.spoken(), n)
 			a.Incident = w.in(otherRealm(w.realm)).only()
 			w.drillAct(a, event.StatusRejected)
 		}
 	}},
 	{"acts of a desk", func(w *world, n string) {
 		for _, kind := range []string{event.KindAsked, event.KindDetermined, event.KindTransferred} {
-			w.drillAct(deskActOf(kind, n), event.StatusAccepted)
+			w.drillAct(deskActOf(kind, w.spoken(), n), event.StatusAccepted)
 		}
-		w.drillAct(deskActOf(event.KindConfirmed, n), event.StatusRejected) // nothing is held here
+		w.drillAct(deskActOf(event.KindConfirmed, w.spoken(), n), event.StatusRejected) // nothing is held here
 		for _, r := range w.query(event.Query{Desk: duty, Unacknowledged: true}) {
 			w.ack(r.Escalation, "post")
 		}
@@ -296,7 +308,7 @@ var drillRequests = []drillRequest{
 		for _, r := range w.query(event.Query{Desk: duty, Unacknowledged: true}) {
 			w.ack(r.Escalation, "post")
 		}
-		w.drillAct(deskActOf(event.KindClosed, n), event.StatusAccepted)
+		w.drillAct(deskActOf(event.KindClosed, w.spoken(), n), event.StatusAccepted)
 	}},
 	{"watch", func(w *world, n string) {
 		w.report("initial", at, "v-"+n, "r1", onSite+large)
@@ -320,7 +332,7 @@ var drillRequests = []drillRequest{
 	{"replies that would be records", func(w *world, n string) {
 		other := otherRealm(w.realm)
 		for _, realm := range []event.Realm{w.realm, other} {
-			for _, reply := range []string{"incident.accepted.grid-east.x." + n, "incident.escalated.protection-energy.grid-east.x." + n, "incident.acknowledged." + event.EscalationID(duty, at, inc, "1"), "rules.x" + n, "rejected.grid-east.x" + n, "timer.at.x" + n, "timer.due.x" + n} {
+			for _, reply := range []string{"incident.accepted.grid-east.x." + n, "incident.escalated.protection-energy.grid-east.x." + n, "incident.acknowledged." + event.EscalationID(duty, at, w.spoken(), "1"), "rules.x" + n, "rejected.grid-east.x" + n, "timer.at.x" + n, "timer.due.x" + n} {
 				for _, door := range []string{event.ReportSubject(at), event.AcknowledgeSubject(duty), event.ActSubject(duty), event.WatchSubject(duty), event.DoorQuery, event.DoorShow, event.DoorIncidents, event.DoorDesks} {
 					w.hostile(door, realm.Wire(reply), []byte("x"))
 				}
@@ -348,8 +360,8 @@ func TestAnAnswerOpensNoDoorOfTheOtherRealm(t *testing.T) {
 	}
 }
 
-func deskActOf(kind, n string) event.DeskAct {
-	a := event.DeskAct{Kind: kind, ID: kind + "-" + n, Desk: duty, Incident: inc}
+func deskActOf(kind, incident, n string) event.DeskAct {
+	a := event.DeskAct{Kind: kind, ID: kind + "-" + n, Desk: duty, Incident: incident}
 	switch kind {
 	case event.KindAsked:
 		due := nine.Add(48 * time.Hour)
@@ -520,11 +532,6 @@ func TestADrillCannotHoldUpTheRealPath(t *testing.T) {
 func TestTheClockOfADrill(t *testing.T) {
 	t.Parallel()
 	const scale = 3600
-	dir := t.TempDir()
-	start := func() (real, drill *world) {
-		w := beginIn(t, dir, func(c *app.Config) { c.Clock, c.TimeScale = clock.System{}, scale })
-		return w.in(event.Real), w.in(event.Drill)
-	}
 	initial := func(w *world, incident string) *event.Receipt {
 		now := time.Now().UTC().Format(time.RFC3339Nano)
 		return w.report("initial", at, incident, "r1", fmt.Sprintf(`"discoveredAt":%q,%s%s`, now, onSite, large))
@@ -534,7 +541,8 @@ func TestTheClockOfADrill(t *testing.T) {
 		require.NoError(t, err)
 		return a.Now.Sub(time.Now())
 	}
-	real, drill := start()
+	drill := drilled(t, t.TempDir(), scaled(scale))
+	real := drill.in(event.Real)
 	time.Sleep(200 * time.Millisecond)
 	require.InDelta(t, 0, byDesk(drill).Seconds(), 1, "before the first report it is the machine's")
 	began := time.Now()
@@ -582,77 +590,296 @@ func TestTheClockOfADrill(t *testing.T) {
 		}
 		return true
 	})
-	initial(drill, "three") // its targets run while the server is away
-	drill.settled()
-	drill.await("its timers are set", func() bool {
-		return drill.isSet("escalation."+event.EscalationID(duty, at, "three", "1")) || drill.past.overdue[event.EscalationID(duty, at, "three", "1")] != nil
-	})
-	before := drill.settled()
-	n := len(before.overdue)
-	real.end()
-	drill.client.Close()
+}
 
-	// A restart sets the clock back. Nothing of the drill comes early by it.
-	restarted := time.Now()
-	timers := func(w *world) jetstream.Stream {
-		s, err := w.js.Stream(t.Context(), w.realm.Stream(event.StreamTimers))
-		require.NoError(t, err)
-		return s
+// drilled is the product with a clock of drills, and its drill.
+func drilled(t *testing.T, dir string, change func(*app.Config)) *world {
+	t.Helper()
+	return beginIn(t, dir, func(c *app.Config) {
+		c.Clock = clock.System{}
+		change(c)
+	}).in(event.Drill)
+}
+
+func scaled(n int) func(*app.Config) { return func(c *app.Config) { c.TimeScale = n } }
+
+// initialNow reports an incident that was discovered now, by the drill's clock.
+func (w *world) initialNow(incident string) *event.Receipt {
+	w.t.Helper()
+	return w.report("initial", at, incident, "r1", fmt.Sprintf(`"discoveredAt":%q,%s%s`, w.drillNow().Format(time.RFC3339Nano), onSite, large))
+}
+
+// drillNow is what the clocks of the process with deadline say, ledgerNow that
+// with the ledger.
+func (w *world) drillNow() time.Time {
+	w.t.Helper()
+	a, err := w.client.Desks(w.t.Context())
+	require.NoError(w.t, err)
+	return a.Now
+}
+
+func (w *world) ledgerNow() time.Time {
+	w.t.Helper()
+	reply, err := w.nc.Request(w.realm.Wire(event.DoorIncidents), []byte("{}"), 10*time.Second)
+	require.NoError(w.t, err)
+	var a event.IncidentAnswer
+	require.NoError(w.t, json.Unmarshal(reply.Data, &a))
+	require.Empty(w.t, a.Errors)
+	return a.Now
+}
+
+// latest is the latest stamp of the first n records.
+func (h *history) latest(n int) (latest time.Time) {
+	for _, s := range h.records[:n] {
+		if s.Time.After(latest) {
+			latest = s.Time
+		}
 	}
-	real, drill = start()
-	require.InDelta(t, 0, byDesk(drill).Seconds(), 1, "a restart sets it back")
-	drill.settled()
-	require.GreaterOrEqual(t, len(drill.past.overdue), n)
-	drill.await("what came early by the clock that was set back is set again", func() bool {
-		m, err := timers(drill).GetLastMsgForSubject(t.Context(), "exercise.timer.at.escalation."+event.EscalationID(duty, at, "three", "1"))
-		return err == nil && m.Time.After(restarted)
-	})
-	began = time.Now()
-	initial(drill, "four")
-	drill.await("the old and the new are overdue", func() bool {
-		drill.read()
-		for _, incident := range []string{"three", "four"} {
-			for _, desk := range regional {
-				if drill.past.overdue[event.EscalationID(desk, at, incident, "1")] == nil {
-					return false
-				}
+	return latest
+}
+
+// overdueInTime wants no target to be noticed early, and those of an incident within
+// two seconds of the machine after they passed or the product was there again.
+func (w *world) overdueInTime(incident string, there time.Time, pace int) {
+	w.t.Helper()
+	w.await(incident+" is overdue", func() bool {
+		w.read()
+		for _, desk := range regional {
+			if w.past.overdue[event.EscalationID(desk, at, incident, "1")] == nil {
+				return false
 			}
 		}
 		return true
 	})
-	t.Logf("after a restart all were overdue %v after the first report", time.Since(began))
-	for _, o := range drill.past.overdue {
-		require.False(t, o.At.Before(o.AcknowledgeBy), "none early")
+	for _, desk := range regional {
+		o := w.past.overdue[event.EscalationID(desk, at, incident, "1")]
+		require.False(w.t, o.At.Before(o.AcknowledgeBy), "not early")
+		from := o.AcknowledgeBy
+		if there.After(from) {
+			from = there
+		}
+		lateBy := o.At.Sub(from) / time.Duration(pace)
+		w.t.Logf("×%d: %s: target of %v, %v of the machine late", pace, o.Escalation, o.AcknowledgeBy.Sub(o.ReportedAt), lateBy)
+		require.Less(w.t, lateBy, 2*time.Second)
 	}
-	real.settled()
-	require.Empty(t, real.past.overdue)
 }
 
-// Drills at once with the real thing, under the same names: each has its own.
-func TestBothRealmsAtOnceUnderTheSameNames(t *testing.T) {
+// A fast drill goes on over restarts, and over changes of its pace: nothing is stamped before what was stored before, and timers come
+// at their time.
+func TestADrillGoesOnAfterARestart(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	w := drilled(t, dir, scaled(3600))
+	require.WithinDuration(t, time.Now(), *w.initialNow("0").ReceivedAt, 2*time.Second)
+	began, told := time.Now(), w.settled().told(w.past.last(t, at, "0"), duty).ReportedAt
+	for i, pace := range []int{3600, 400, 3600, 1, 3600} {
+		name := fmt.Sprint(i + 1)
+		w.initialNow(name)
+		w.settled()
+		stopped, before := w.past, len(w.past.records)
+		last := stopped.records[before-1]
+		w.app.Stop() // its clients are still there
+		w = drilled(t, dir, scaled(pace))
+		there := w.drillNow()
+		ran := time.Since(last.StoredAt)
+		require.True(t, there.After(stopped.latest(before)), "it goes on")
+		require.InDelta(t, ran.Seconds(), there.Sub(last.Time).Seconds()/float64(pace), 1, "and the time away has passed, at the new pace")
+		for _, desk := range regional {
+			id := event.EscalationID(desk, at, fmt.Sprint(i), "1")
+			require.Equal(t, event.StatusAccepted, w.ack(id, "post").Status)
+		}
+		w.settled()
+		ack := w.past.acked[event.EscalationID(duty, at, fmt.Sprint(i), "1")]
+		require.True(t, ack.At.After(told), "told %v, acknowledged %v", told, ack.At)
+		if pace > 1 {
+			w.overdueInTime(name, there, pace)
+		}
+		told = w.settled().told(w.past.last(t, at, name), duty).ReportedAt
+		for _, s := range w.past.records[before:] {
+			require.True(t, s.Time.After(stopped.latest(before)), "%s is stamped before what was stored before the restart", s.Subject)
+		}
+	}
+	for id, a := range w.past.acked {
+		require.True(t, a.At.After(w.past.escalated[id].ReportedAt), id)
+	}
+	back := time.Duration(0)
+	for i, s := range w.past.records {
+		back = max(back, w.past.latest(i).Sub(s.Time))
+	}
+	t.Logf("%v of the machine were %v of the drill; of two records the later was stamped up to %v earlier", time.Since(began), w.drillNow().Sub(began), back)
+}
+
+// A new drill begins at the machine's time though one was running, and goes on
+// over a restart in its turn. What the old one left open comes when the new one
+// gets there.
+func TestANewDrill(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	w := drilled(t, dir, scaled(3600))
+	w.initialNow("0")
+	w.await("it is two hours on", func() bool { return w.drillNow().Sub(time.Now()) > 2*time.Hour })
+	w.initialNow("old")
+	old := w.settled().told(w.past.last(t, at, "old"), duty)
+	w.end()
+	require.NoError(t, os.RemoveAll(filepath.Join(dir, "exercise-index"))) // it is made again from both drills
+	logged, seen := observer.New(zap.ErrorLevel)
+	w = drilled(t, dir, func(c *app.Config) { c.TimeScale, c.NewDrill, c.Log = 3600, true, zap.New(logged) })
+	for range 3 {
+		require.InDelta(t, 0, w.drillNow().Sub(time.Now()).Seconds(), 1, "it waits for its first report")
+		require.InDelta(t, 0, w.ledgerNow().Sub(time.Now()).Seconds(), 1)
+		time.Sleep(50 * time.Millisecond)
+	}
+	if w.past.overdue[old.ID] == nil {
+		require.Eventually(t, func() bool { return w.isSet("escalation." + old.ID) }, 5*time.Second, 10*time.Millisecond)
+	}
+	began := time.Now()
+	require.WithinDuration(t, began, *w.initialNow("new").ReceivedAt, time.Second)
+	w.overdueInTime("new", time.Time{}, 3600)
+	w.overdueInTime("old", time.Time{}, 3600)
+	last := w.settled().records[len(w.past.records)-1]
+	require.Empty(t, disagree(seen, time.Minute))
+	w.end()
+	w = drilled(t, dir, scaled(3600))
+	require.InDelta(t, time.Since(began).Seconds(), w.drillNow().Sub(began).Seconds()/3600, 1.5, "the new one goes on")
+	require.True(t, w.drillNow().After(last.Time))
+}
+
+// Two processes have one clock, whichever of them begins again.
+func TestTheClockOfADrillInTwoProcesses(t *testing.T) {
+	t.Parallel()
+	const pace = 3600
+	url, monitor := elsewhere(t, true)
+	logged, seen := observer.New(zap.ErrorLevel)
+	part := func(roles ...string) *world {
+		return drilled(t, t.TempDir(), func(c *app.Config) {
+			c.NATS, c.Monitor, c.Roles, c.TimeScale, c.Log = url, monitor, roles, pace, zap.New(logged)
+		})
+	}
+	clocks := func() *world { return part("deadline", "router") }
+	others := func() *world { return part("intake", "classifier", "desk", "ledger") }
+	a, b := clocks(), others()
+	apart := func(when string) {
+		t.Helper()
+		best := time.Hour
+		for range 20 { // the least, because asking takes a while
+			x, y, z := a.drillNow(), b.ledgerNow(), a.drillNow()
+			best = min(best, max(x.Sub(y), y.Sub(z), 0)/pace)
+		}
+		t.Logf("%s: %v of the machine apart", when, best)
+		require.Less(t, best, 700*time.Millisecond, when)
+	}
+	rise := func(incident string) {
+		t.Helper()
+		since := b.drillNow().Add(-5 * time.Minute)
+		stamp := since.Format(time.RFC3339Nano)
+		b.report("initial", at, incident, "r1", fmt.Sprintf(`"discoveredAt":%q,%s"facts":{"outage":[{"scope":"overall","since":%q}]}`, stamp, onSite, stamp))
+		b.await("it is major", func() bool {
+			b.read()
+			revisions := b.past.graded[at+"/"+incident]
+			return len(revisions) > 0 && revisions[len(revisions)-1].Grade >= event.Major
+		})
+		for _, s := range b.past.records {
+			if g, err := event.Decode[event.Graded](s); err == nil && event.ParseSubject(s.Subject).Kind == event.KindGraded && g.Incident == incident && g.Revision > 1 {
+				cause := b.past.records[g.Cause.Record-1]
+				took := s.Time.Sub(cause.Time) / pace
+				t.Logf("%s: graded %v of the machine after %s", incident, took, event.ParseSubject(cause.Subject).Kind)
+				require.Less(t, took.Abs(), time.Second)
+			}
+		}
+	}
+	rise("0")
+	apart("they began together")
+	a.end()
+	a = clocks()
+	apart("the clocks began again")
+	rise("1")
+	b.end()
+	past := b.past
+	b = others()
+	b.past = past
+	apart("the others began again")
+	rise("2")
+	require.Empty(t, disagree(seen, time.Minute))
+}
+
+// disagree are by how much clocks were said to disagree, where it is at least so
+// much: a busy machine may take a while to store a record.
+func disagree(seen *observer.ObservedLogs, least time.Duration) (by []time.Duration) {
+	for _, e := range seen.FilterMessage("our clock and the engine's disagree").All() {
+		if d, ok := e.ContextMap()["by"].(time.Duration); ok && d.Abs() >= least {
+			by = append(by, d)
+		}
+	}
+	return by
+}
+
+// wrong is a machine whose clock is wrong.
+type wrong time.Duration
+
+func (by wrong) Now() time.Time { return clock.System{}.Now().Add(time.Duration(by)) }
+
+// That a clock is wrong is said, and of a drill's that it is fast is not.
+func TestAWrongClockIsSaid(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		clock clock.Clock
+		pace  int
+		realm event.Realm
+		by    time.Duration
+	}{
+		"right":       {clock.System{}, 1, event.Real, 0},
+		"behind":      {wrong(-1500 * time.Millisecond), 1, event.Real, 1500 * time.Millisecond},
+		"ahead":       {wrong(3 * time.Second), 1, event.Real, -3 * time.Second},
+		"fast":        {clock.System{}, 3600, event.Drill, 0},
+		"hand-driven": {clock.NewManual(nine), 0, event.Real, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			logged, seen := observer.New(zap.ErrorLevel)
+			w := beginIn(t, t.TempDir(), func(c *app.Config) {
+				c.Clock, c.TimeScale, c.Log = row.clock, row.pace, zap.New(logged)
+			}).in(row.realm)
+			for i := range 3 {
+				w.report("initial", at, fmt.Sprint(i), "r1", onSite+large)
+				time.Sleep(100 * time.Millisecond)
+			}
+			w.settled()
+			w.ledgerNow() // what is stored is indexed
+			if row.by == 0 {
+				require.Empty(t, disagree(seen, time.Minute))
+				return
+			}
+			said := disagree(seen, time.Second)
+			require.NotEmpty(t, said)
+			require.InDelta(t, row.by.Seconds(), said[0].Seconds(), 0.9)
+		})
+	}
+}
+
+// A real incident may have the name of a drill's, and each stays what it is; from
+// then on a drill may not speak of it.
+func TestARealIncidentUnderTheNameOfADrill(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
 	real, drill := w.in(event.Real), w.in(event.Drill)
-	var wg sync.WaitGroup
-	for _, one := range []*world{real, drill} {
-		wg.Go(func() {
-			for i := range 20 {
-				raw := cloudEvent("initial", at, fmt.Sprint("same-", i), "r1", onSite+fmt.Sprintf(`"title":%q,`, "of "+string(one.realm))+large)
-				if r, err := one.client.Report(t.Context(), at, raw); err != nil || r.Status != event.StatusAccepted {
-					t.Error(r, err)
-				}
-			}
-		})
+	for _, one := range []*world{drill, real} {
+		for i := range 5 {
+			one.report("initial", at, fmt.Sprint("same-", i), "r1", onSite+fmt.Sprintf(`"title":%q,`, "of "+string(one.realm))+large)
+		}
 	}
-	wg.Wait()
 	for _, one := range []*world{real, drill} {
 		h := one.settled()
-		require.Len(t, h.accepted, 20)
+		require.Len(t, h.accepted, 5)
 		rows := one.query(event.Query{})
-		require.Len(t, rows, 40)
+		require.Len(t, rows, 10)
 		for _, r := range rows {
 			require.Equal(t, "of "+string(one.realm), r.Title)
 			require.Equal(t, one.realm == event.Drill, r.Exercise)
 		}
 	}
+	r := drill.send(at, cloudEvent("progress", at, "same-0", "r2", `"cause":"x"`))
+	require.Equal(t, event.StatusRejected, r.Status)
+	require.Equal(t, "$.subject", r.Errors[0].Path)
+	r = real.send(at, cloudEvent("progress", at, "same-0", "r2", `"cause":"x"`))
+	require.Equal(t, event.StatusAccepted, r.Status)
 }

@@ -132,6 +132,10 @@ func inEach[T any](ctx context.Context, realms []*realm, ask func(context.Contex
 type gauges struct{ app *App }
 
 var (
+	recordsGauge = prometheus.NewDesc("tocsin_ledger_records",
+		"Records of the ledger so far.", []string{"exercise"}, nil)
+	clocksGauge = prometheus.NewDesc("tocsin_clocks",
+		"Timers that are set, or due and not handled yet.", []string{"exercise"}, nil)
 	aliveGauge = prometheus.NewDesc("tocsin_service_last_alive_timestamp_seconds",
 		"When the service was last seen working, in seconds since 1970.", []string{"service", "exercise"}, nil)
 	seenGauge = prometheus.NewDesc("tocsin_desk_last_seen_timestamp_seconds",
@@ -140,6 +144,8 @@ var (
 
 // Describe lists what Collect sends.
 func (g gauges) Describe(to chan<- *prometheus.Desc) {
+	to <- recordsGauge
+	to <- clocksGauge
 	to <- aliveGauge
 	to <- seenGauge
 }
@@ -148,6 +154,22 @@ func (g gauges) Describe(to chan<- *prometheus.Desc) {
 func (g gauges) Collect(to chan<- prometheus.Metric) {
 	label := map[bool]string{false: "false", true: "true"}
 	seconds := func(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
+	type count struct {
+		records, clocks uint64
+		err             error
+	}
+	for i, c := range inEach(context.Background(), g.app.realms, func(ctx context.Context, r *realm) (c count) {
+		c.records, c.err = r.bus.Head(ctx)
+		if c.err == nil {
+			c.clocks, c.err = r.bus.Clocks(ctx)
+		}
+		return c
+	}) {
+		if drill := label[g.app.realms[i].name == event.Drill]; c.err == nil {
+			to <- prometheus.MustNewConstMetric(recordsGauge, prometheus.GaugeValue, float64(c.records), drill)
+			to <- prometheus.MustNewConstMetric(clocksGauge, prometheus.GaugeValue, float64(c.clocks), drill)
+		}
+	}
 	h := g.app.look(context.Background(), g.app.realms)
 	for _, s := range h.Services {
 		if !s.LastAlive.IsZero() {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -32,6 +33,7 @@ type realm struct {
 	clock    clock.Clock
 	log      *zap.Logger
 	intake   *intake.Intake // nil where intake does not run here
+	drill    *drill         // nil where the clock is the configuration's
 }
 
 // open adds a realm, with its streams and the rules in force.
@@ -39,8 +41,9 @@ func (a *App) open(ctx context.Context, name event.Realm) error {
 	r := &realm{name: name, rulebook: a.cfg.Rulebook, data: a.cfg.Data, clock: a.cfg.Clock, log: a.cfg.Log}
 	if name == event.Drill {
 		r.log = r.log.Named(string(name))
-		if a.cfg.TimeScale > 1 {
-			r.clock = clock.NewScaled(a.cfg.TimeScale)
+		if a.cfg.TimeScale > 0 {
+			r.drill = &drill{clock: clock.NewScaled(a.cfg.TimeScale), log: r.log, over: drillOver}
+			r.clock = r.drill.clock
 		}
 	}
 	var err error
@@ -49,49 +52,113 @@ func (a *App) open(ctx context.Context, name event.Realm) error {
 		return err
 	}
 	a.realms = append(a.realms, r)
+	if r.drill != nil {
+		r.drill.bus = r.bus
+		if err := r.drill.goOn(ctx, a.cfg.NewDrill); err != nil {
+			return err
+		}
+	}
 	if err := recordRules(ctx, r.bus, r.clock, r.rulebook); err != nil {
 		return err
 	}
 	if a.has(intake.Name) {
 		r.intake = intake.New(intake.Deps{
 			Bus: r.bus, Clock: r.clock, Log: r.log.Named(intake.Name),
-			Register: r.rulebook.Register, Late: r.rulebook.Late,
+			Register: r.rulebook.Register, Late: r.rulebook.Late, Elsewhere: a.elsewhere(name),
 		})
 	}
 	return nil
 }
 
-// startClock lets a drill's clock run faster from the first report on that comes
-// while this process runs: before it, nobody could know what time to write into
-// a report. A restart sets it back to the machine's; timers that are set then
-// still come at their time by the drill's clock.
-func (r *realm) startClock(ctx context.Context, s *clock.Scaled) error {
-	head, err := r.bus.Head(ctx)
-	if err != nil {
-		return err
+// drill is the clock of drills. Its anchor is a record of the drill, by our stamp
+// and the engine's, so that every process finds the same one.
+type drill struct {
+	clock *clock.Scaled
+	bus   *bus.Bus
+	log   *zap.Logger
+	over  time.Duration // after its last record a drill is over
+	last  uint64        // the last record of an incident as this process began
+}
+
+// drillOver is how long nothing may be recorded before a drill is over.
+const drillOver = time.Hour
+
+// goOn lets the clock go on where a drill in progress has come to, unless a new
+// one is to begin. It must be called before anything asks for the time.
+func (d *drill) goOn(ctx context.Context, anew bool) error {
+	last, err := d.bus.Last(ctx, "incident.>")
+	if errors.Is(err, bus.ErrNotFound) {
+		return nil
 	}
-	started := errors.New("the clock runs")
-	err = r.bus.Tail(ctx, head+1, []string{event.AllAccepted}, func(context.Context, []event.Stored) error {
-		s.Start()
-		return started
-	})
-	if !errors.Is(err, started) {
-		return err
-	}
-	r.log.Info("the drill's clock runs", zap.Time("from", r.clock.Now()))
-	// Twice: what was being set as it started is set soon after.
-	for range 2 {
-		if err := r.bus.SetAgain(ctx); err != nil {
-			r.log.Error("timers of a drill before may come late", zap.Error(err))
+	d.last = last.Sequence
+	for seq := d.last; err == nil && !stamped(last) && seq > 1 && d.last-seq < unstamped; seq-- {
+		if last, err = d.bus.Get(ctx, seq-1); errors.Is(err, bus.ErrNotFound) {
+			err = nil
 		}
-		select {
-		case <-time.After(time.Second):
-		case <-ctx.Done():
-			return ctx.Err()
+	}
+	if err != nil || anew || !stamped(last) || (clock.System{}).Now().Sub(last.StoredAt) > d.over {
+		return err
+	}
+	d.clock.Run(last.Time, last.StoredAt)
+	d.log.Info("a drill goes on; --new-drill begins a new one", zap.Time("lastRecord", last.Time), zap.Time("now", d.clock.Now()))
+	return nil
+}
+
+// unstamped bounds how many records are passed over that carry no stamp: none of
+// ours wrote them.
+const unstamped = 100
+
+func stamped(s event.Stored) bool {
+	return strings.HasPrefix(s.Subject, "incident.") && !s.Time.IsZero()
+}
+
+// run lets the clock run from the next first report on, where no drill goes on:
+// before it, nobody could know what time to write into a report. With timers it
+// sets those again that were set at a slower pace.
+func (d *drill) run(ctx context.Context, timers bool) error {
+	goesOn := d.clock.Runs()
+	if !goesOn {
+		if err := d.begin(ctx); err != nil {
+			return err
+		}
+	}
+	if timers {
+		d.setAgain(ctx)
+		if !goesOn {
+			select {
+			case <-time.After(time.Second):
+				d.setAgain(ctx) // what was being set as the clock began to run
+			case <-ctx.Done():
+			}
 		}
 	}
 	<-ctx.Done()
 	return ctx.Err()
+}
+
+func (d *drill) setAgain(ctx context.Context) {
+	if err := d.bus.SetAgain(ctx); err != nil && ctx.Err() == nil {
+		d.log.Error("timers of a drill may come late", zap.Error(err))
+	}
+}
+
+// begin waits for the first report that has come since this process began.
+func (d *drill) begin(ctx context.Context) error {
+	began := errors.New("a drill has begun")
+	err := d.bus.Tail(ctx, d.last+1, []string{event.AllAccepted}, func(_ context.Context, batch []event.Stored) error {
+		for _, first := range batch {
+			if stamped(first) {
+				d.clock.Run(first.Time, first.StoredAt)
+				d.log.Info("a drill has begun: its clock runs", zap.Time("from", first.Time))
+				return began
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, began) {
+		return nil
+	}
+	return err
 }
 
 // screens asks the realm's clocks which desks are there.

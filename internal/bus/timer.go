@@ -22,6 +22,8 @@ const (
 	headerTarget   = "Nats-Schedule-Target"
 )
 
+const scheduleFormat = "@at " + time.RFC3339Nano
+
 // lead is how long before its time the engine is asked for a timer, which
 // FollowTimers then holds until it is due. The engine looks every 250 ms and
 // syncs twice for each timer that it fires, one after another, some 1,500 a
@@ -32,7 +34,7 @@ const lead = 3 * time.Second
 // to remove it where it is set. Ours of its headers are copied, its
 // expectations are not.
 func schedule(m *nats.Msg, at time.Time, due string) {
-	m.Header[headerSchedule] = []string{"@at " + at.UTC().Format(time.RFC3339Nano)}
+	m.Header[headerSchedule] = []string{at.UTC().Format(scheduleFormat)}
 	m.Header[headerTarget] = []string{due}
 }
 
@@ -67,9 +69,10 @@ func (b *Bus) Cancel(ctx context.Context, subjects ...string) error {
 	return nil
 }
 
-// SetAgain sets every timer again that is set. The engine was asked for each at
-// a time of the machine that followed from the bus's clock as it ran then; a
-// clock that has changed its pace since makes that the wrong time.
+// SetAgain sets every timer again that would come too late. The engine was asked
+// for each at a time of the machine that followed from the bus's clock as it ran
+// then; a clock that runs faster since makes that too late. What would come too
+// early FollowTimers holds, or sets again.
 func (b *Bus) SetAgain(ctx context.Context) error {
 	info, err := b.timers.Info(ctx, jetstream.WithSubjectFilter(b.cfg.Realm.Wire(timerSet+">")))
 	if err != nil {
@@ -86,6 +89,9 @@ func (b *Bus) SetAgain(ctx context.Context) error {
 			return fmt.Errorf("bus: set timers again: %w", err)
 		}
 		s := event.ReadStored(b.cfg.Realm.Plain(subject), m.Header, m.Data, m.Sequence, m.Time)
+		if asked, err := time.Parse(scheduleFormat, m.Header.Get(headerSchedule)); err == nil && asked.Before(clock.Wall(b.cfg.Clock, s.Due).Add(-lead/2)) {
+			continue
+		}
 		subjects, set = append(subjects, s.Subject), append(set, s.Record)
 	}
 	if err := b.Cancel(ctx, subjects...); err != nil {

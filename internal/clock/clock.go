@@ -4,6 +4,7 @@
 package clock
 
 import (
+	"math"
 	"sync"
 	"time"
 )
@@ -61,58 +62,99 @@ func (m *Manual) Advance(d time.Duration) {
 
 func (m *Manual) wall(t time.Time) time.Time { return System{}.Now().Add(t.Sub(m.Now())) }
 
-// Scaled tells the machine's time until it is started, and from then on runs
-// factor times as fast. It is safe for use by several goroutines.
+// Scaled tells the machine's time until it runs, and from then on is factor
+// times as fast. It goes by the machine's clock, so that those who have the same
+// anchor agree as their machines do, and it never goes back: where the machine's
+// clock is set back it stands. It is safe for use by several goroutines.
 type Scaled struct {
 	factor int64
 	mu     sync.Mutex
-	start  time.Time // zero before Start; keeps its monotonic reading
+	runs   bool
+	pace   pace
+	told   time.Time // the latest since it runs
 }
 
 // NewScaled returns a clock that will run factor times as fast as the machine's;
 // factor is at least 1.
 func NewScaled(factor int) *Scaled { return &Scaled{factor: int64(max(1, factor))} }
 
-// Start lets the clock run at its own speed from now on. A second call does
-// nothing. What was asked of Wall before was the machine's time.
-func (s *Scaled) Start() {
+// Run anchors the clock: at the machine's time at it said from, and since then
+// it is factor times as fast. As long as that is behind the machine's time, it
+// tells the machine's; and never less than from, though by this machine at may
+// not have come yet. Once it runs, Run does nothing.
+func (s *Scaled) Run(from, at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.start.IsZero() {
-		s.start = time.Now()
+	if s.runs {
+		return
 	}
+	s.runs, s.told = true, from.UTC().Round(0)
+	s.pace = pace{from: s.told, at: at.UTC().Round(0), factor: s.factor}
+}
+
+// Start is Run from now on.
+func (s *Scaled) Start() {
+	now := System{}.Now()
+	s.Run(now, now)
+}
+
+// Runs reports whether the clock has its anchor.
+func (s *Scaled) Runs() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.runs
 }
 
 // Now returns the clock's time in UTC, without a monotonic reading.
 func (s *Scaled) Now() time.Time {
-	start := s.started()
-	if start.IsZero() {
-		return System{}.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := System{}.Now()
+	if !s.runs {
+		return now
 	}
-	return ahead(start, time.Since(start), s.factor)
+	if now = s.pace.shows(now); now.After(s.told) {
+		s.told = now
+	}
+	return s.told
 }
 
 func (s *Scaled) wall(t time.Time) time.Time {
-	start := s.started()
-	if start.IsZero() || !t.After(start) {
-		return t
-	}
-	return behind(start, t.Sub(start.Round(0)), s.factor)
-}
-
-func (s *Scaled) started() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.start
+	if !s.runs {
+		return t
+	}
+	return s.pace.reaches(t)
 }
 
-// ahead is what the clock shows when the machine has run for d since start.
-func ahead(start time.Time, d time.Duration, factor int64) time.Time {
-	return start.UTC().Round(0).Add(d * time.Duration(factor))
+// pace is a fast clock as a function of the machine's time: a line through the
+// anchor, and before it crosses the machine's time, that.
+type pace struct {
+	from, at time.Time
+	factor   int64
 }
 
-// behind is the first instant of the machine at which ahead is d after start.
-func behind(start time.Time, d time.Duration, factor int64) time.Time {
-	f := time.Duration(factor)
-	return start.UTC().Round(0).Add((d + f - 1) / f)
+// shows is what the clock shows at a time of the machine.
+func (p pace) shows(machine time.Time) time.Time {
+	far := math.MaxInt64 / time.Duration(p.factor) // what a Duration holds
+	fast := p.from.Add(min(max(machine.Sub(p.at), -far), far) * time.Duration(p.factor))
+	if fast.Before(machine) {
+		return machine
+	}
+	return fast
+}
+
+// reaches is the first time of the machine at which the clock shows t or more.
+func (p pace) reaches(t time.Time) time.Time {
+	f := time.Duration(p.factor)
+	left := t.Sub(p.from)
+	machine := p.at.Add(left / f)
+	if left > 0 && left%f > 0 {
+		machine = machine.Add(1)
+	}
+	if t.Before(machine) {
+		return t
+	}
+	return machine
 }

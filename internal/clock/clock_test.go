@@ -11,48 +11,113 @@ import (
 
 var stamp = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// Behind is the first instant at which ahead shows a time: never early, and no
-// later than it must be.
+// anchored is a clock with any anchor: one of a drill that has just begun, of
+// one that is far ahead, or of one whose machine was wrong.
+func anchored(t *rapid.T) pace {
+	ago := rapid.OneOf(rapid.Int64Range(-int64(time.Second), int64(time.Second)), rapid.Int64Range(-int64(1000*time.Hour), int64(1000*time.Hour)))
+	return pace{
+		from: stamp.Add(time.Duration(ago.Draw(t, "from"))), at: stamp,
+		factor: rapid.OneOf(rapid.Int64Range(1, 3), rapid.Int64Range(1, 10000)).Draw(t, "factor"),
+	}
+}
+
+func anyTime(t *rapid.T, name string) time.Time {
+	return stamp.Add(time.Duration(rapid.Int64Range(-int64(5000*time.Hour), int64(5000*time.Hour)).Draw(t, name)))
+}
+
+// Reaches is the first instant at which the clock shows a time: never early,
+// and no later than it must be.
 func TestScaledWallIsTheInverseOfNow(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		factor := rapid.Int64Range(1, 10000).Draw(t, "factor")
-		d := time.Duration(rapid.Int64Range(1, int64(1000*time.Hour)).Draw(t, "d"))
-		at := behind(stamp, d, factor)
-		shown := ahead(stamp, at.Sub(stamp), factor)
-		require.False(t, shown.Before(stamp.Add(d)), "early")
-		require.True(t, ahead(stamp, at.Sub(stamp)-1, factor).Before(stamp.Add(d)), "later than it must be")
-		require.Equal(t, at, behind(stamp, shown.Sub(stamp), factor))
+		p, want := anchored(t), anyTime(t, "want")
+		at := p.reaches(want)
+		require.False(t, p.shows(at).Before(want), "early")
+		require.True(t, p.shows(at.Add(-1)).Before(want), "later than it must be")
+		require.Equal(t, at, p.reaches(p.shows(at)), "the first that shows it")
 	})
 }
 
 func TestScaledIsMonotone(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		factor := rapid.Int64Range(1, 10000).Draw(t, "factor")
-		a := time.Duration(rapid.Int64Range(0, int64(1000*time.Hour)).Draw(t, "a"))
-		b := a + time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "more"))
-		require.False(t, ahead(stamp, b, factor).Before(ahead(stamp, a, factor)))
-		require.False(t, behind(stamp, b, factor).Before(behind(stamp, a, factor)))
+		p, a := anchored(t), anyTime(t, "a")
+		b := a.Add(time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "more")))
+		require.False(t, p.shows(b).Before(p.shows(a)))
+		require.False(t, p.reaches(b).Before(p.reaches(a)))
+		require.False(t, p.shows(a).Before(a), "never behind the machine")
 	})
 }
 
-func TestScaledRunsFromItsStart(t *testing.T) {
+// A drill over any number of restarts: each process takes a record of those
+// before as its anchor, which was stamped at its clock's time and stored a while
+// later. Its clock is never behind that record, and behind what the one before
+// would say by no more than that while at the pace that it had.
+func TestScaledGoesOnFromARecord(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p, machine := pace{stamp, stamp, rapid.Int64Range(1, 10000).Draw(t, "first factor")}, stamp
+		for range rapid.IntRange(1, 5).Draw(t, "restarts") {
+			pass := func(name string, most time.Duration) time.Duration {
+				d := time.Duration(rapid.Int64Range(0, int64(most)).Draw(t, name))
+				machine = machine.Add(d)
+				return d
+			}
+			pass("it runs for", time.Hour)
+			record := p.shows(machine)
+			took := pass("to store it", 5*time.Second)
+			next := pace{record, machine, rapid.SampledFrom([]int64{p.factor, 1, 60, 3600}).Draw(t, "factor")}
+			require.False(t, next.shows(machine).Before(record))
+			lag := p.shows(machine).Sub(next.shows(machine))
+			require.GreaterOrEqual(t, lag, time.Duration(0), "nor ahead of it")
+			require.LessOrEqual(t, lag, took*time.Duration(p.factor))
+			pass("nothing runs for", time.Hour)
+			require.False(t, next.shows(machine).Before(record))
+			p = next
+		}
+	})
+}
+
+// Processes that find the same record have the same clock, whenever they begin.
+func TestScaledRunsFromItsAnchor(t *testing.T) {
 	s := NewScaled(1000)
 	require.WithinDuration(t, time.Now(), s.Now(), time.Second)
 	require.Equal(t, stamp, Wall(s, stamp))
+	require.False(t, s.Runs())
+	at := System{}.Now().Add(-time.Minute)
+	from := at.Add(10 * time.Hour)
+	s.Run(from, at)
+	require.True(t, s.Runs())
+	s.Run(stamp, stamp)
 	s.Start()
-	began := s.started()
-	s.Start()
-	require.Equal(t, began, s.started(), "a second start does nothing")
-	for last := s.Now(); time.Since(began) < 50*time.Millisecond; {
-		now := s.Now()
+	require.Equal(t, pace{from, at, 1000}, s.pace, "a second start does nothing")
+	other := NewScaled(1000)
+	other.Run(from, at)
+	for last := s.Now(); time.Since(at) < time.Minute+50*time.Millisecond; {
+		now, others, again := s.Now(), other.Now(), s.Now()
+		require.False(t, others.Before(now) || again.Before(others), "they agree")
 		require.False(t, now.Before(last))
 		require.Equal(t, now, now.UTC().Round(0), "what is written and read back compares equal")
 		last = now
 	}
-	assert.GreaterOrEqual(t, s.Now().Sub(began), 50*time.Second)
+	assert.GreaterOrEqual(t, s.Now().Sub(from), 60*1000*time.Second)
 	in := s.Now().Add(time.Hour)
 	assert.InDelta(t, 3.6, Until(s, in).Seconds(), 0.5)
-	require.Equal(t, stamp, Wall(s, stamp), "what is past stays past")
+	require.Equal(t, stamp, Wall(s, stamp), "before the drill it was the machine's")
+	require.Equal(t, at.Add(-time.Second), Wall(s, from.Add(-1000*time.Second)), "and in it as fast as now")
+}
+
+// The engine's clock is ahead of ours: the record is stamped in our future.
+func TestScaledIsNeverBehindItsAnchor(t *testing.T) {
+	s := NewScaled(3600)
+	at := System{}.Now().Add(40 * time.Millisecond)
+	from := at.Add(10 * time.Hour)
+	s.Run(from, at)
+	for time.Now().Before(at.Add(-5 * time.Millisecond)) {
+		require.Equal(t, from, s.Now())
+	}
+	require.Eventually(t, func() bool { return s.Now().After(from) }, time.Second, time.Millisecond)
+	ahead := s.Now().Add(time.Hour)
+	s.told = ahead // as if the machine's clock had been set back
+	require.Equal(t, ahead, s.Now(), "it stands")
+	require.Eventually(t, func() bool { return s.Now().After(ahead) }, 3*time.Second, time.Millisecond)
 }
 
 func TestWallOfTheOthers(t *testing.T) {

@@ -115,9 +115,6 @@ func lateOf(duties []Duty) (late []Duty) {
 	return late
 }
 
-// UnmarshalJSON reads what MarshalJSON writes.
-func (s *Stamp) UnmarshalJSON(b []byte) error { return (*time.Time)(s).UnmarshalJSON(b) }
-
 func (e *Escalated) title() string {
 	var r struct {
 		Title string `json:"title"`

@@ -20,6 +20,9 @@ func (s Stamp) MarshalJSON() ([]byte, error) {
 	return []byte(t.Format(`"` + layout + `"`)), nil
 }
 
+// UnmarshalJSON reads what MarshalJSON writes.
+func (s *Stamp) UnmarshalJSON(b []byte) error { return (*time.Time)(s).UnmarshalJSON(b) }
+
 // The shapes of the contract write their times as stamps: each takes its own
 // fields, with the times put in their place.
 

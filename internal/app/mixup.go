@@ -1,0 +1,30 @@
+package app
+
+import (
+	"context"
+	"errors"
+
+	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// elsewhere returns how the intake of a realm asks whether the other one has an
+// incident: a drill's report of a real incident is a mix-up, and must be said.
+// It is all that a realm learns of the other.
+func (a *App) elsewhere(of event.Realm) func(ctx context.Context, operator, incident string) (bool, error) {
+	return func(ctx context.Context, operator, incident string) (bool, error) {
+		for _, r := range a.realms {
+			if r.name == of {
+				continue
+			}
+			_, err := r.bus.First(ctx, event.AcceptedOf(operator, incident))
+			if err == nil {
+				return true, nil
+			}
+			if !errors.Is(err, bus.ErrNotFound) {
+				return false, err
+			}
+		}
+		return false, nil
+	}
+}

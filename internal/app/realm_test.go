@@ -1,0 +1,149 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+
+	"github.com/tocsin-project/tocsin/internal/bus/bustest"
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// Timers that are being set as the clock starts come at their time too.
+func TestTimersThatAreSetAsADrillBegins(t *testing.T) {
+	t.Parallel()
+	for i := range 4 { // in most of them some are on their way to the engine
+		t.Run(fmt.Sprint(i), timersSetAsADrillBegins)
+	}
+}
+
+func timersSetAsADrillBegins(t *testing.T) {
+	t.Parallel()
+	fast := clock.NewScaled(3600)
+	env := bustest.StartRealm(t, t.TempDir(), fast, event.Drill)
+	d := &drill{clock: fast, bus: env.Bus, log: zap.NewNop()}
+	due := fast.Now().Add(24 * time.Hour)
+	bustest.Background(t, func(ctx context.Context) error { return d.run(ctx, true) })
+	var wg sync.WaitGroup
+	var sets atomic.Int64
+	for i := range 4 {
+		wg.Go(func() {
+			for j := 0; j < 5 || !fast.Runs(); j++ {
+				var timers []event.Record
+				for k := range 100 {
+					r := event.RawRecord(event.TimerSubject(fmt.Sprintf("reminder.x.%d-%d-%d", i, j, k)), fast.Now(), "", []byte("{}"))
+					r.Due = due
+					timers = append(timers, r)
+				}
+				if _, err := env.Bus.Commit(t.Context(), timers); err != nil {
+					t.Error(err)
+					return
+				}
+				sets.Add(100)
+			}
+		})
+	}
+	time.Sleep(50 * time.Millisecond)
+	first := event.RawRecord(event.AcceptedSubject("x", "x", event.SourceOf("x"), "x"), fast.Now(), "", []byte("{}"))
+	_, err := env.Bus.Commit(t.Context(), []event.Record{first})
+	require.NoError(t, err)
+	wg.Wait()
+	total := int(sets.Load())
+	timers, err := bustest.JetStream(t, env).Stream(t.Context(), event.Drill.Stream(event.StreamTimers))
+	require.NoError(t, err)
+	late := func() (late, all int) {
+		info, err := timers.Info(t.Context(), jetstream.WithSubjectFilter("exercise.timer.at.>"))
+		require.NoError(t, err)
+		for subject := range info.State.Subjects {
+			m, err := timers.GetLastMsgForSubject(t.Context(), subject)
+			if err != nil {
+				continue
+			}
+			asked, err := time.Parse("@at "+time.RFC3339Nano, m.Header.Get("Nats-Schedule"))
+			require.NoError(t, err)
+			if all++; asked.After(clock.Wall(fast, due)) {
+				late++
+			}
+		}
+		return late, all
+	}
+	for limit := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		l, all := late()
+		if l == 0 && all == total {
+			break
+		}
+		require.True(t, time.Now().Before(limit), "%d of %d timers of a day come a day late", l, all)
+	}
+}
+
+// Which record the clock goes on from, and where none is fit to.
+func TestADrillGoesOnFromItsLastRecord(t *testing.T) {
+	t.Parallel()
+	env := bustest.StartRealm(t, t.TempDir(), clock.System{}, event.Drill)
+	now := clock.System{}.Now()
+	commit := func(subject string, at time.Time) uint64 {
+		results, err := env.Bus.Commit(t.Context(), []event.Record{event.RawRecord(subject, at, "", []byte("{}"))})
+		require.NoError(t, err)
+		return results[0].Sequence
+	}
+	poison := func(subject string) uint64 {
+		ack, err := bustest.JetStream(t, env).Publish(t.Context(), event.Drill.Wire(subject), []byte("no JSON"))
+		require.NoError(t, err)
+		return ack.Sequence
+	}
+	goOn := func(what string, over time.Duration, anew bool) *drill {
+		d := &drill{clock: clock.NewScaled(60), bus: env.Bus, log: zap.NewNop(), over: over}
+		require.NoError(t, d.goOn(t.Context(), anew), what)
+		return d
+	}
+	from := func(at time.Time) {
+		t.Helper()
+		d := goOn("", time.Hour, false)
+		require.True(t, d.clock.Runs())
+		require.False(t, d.clock.Now().Before(at))
+		require.WithinDuration(t, at, d.clock.Now(), 10*time.Minute, "ten seconds, at that pace")
+	}
+	d := goOn("no record", time.Hour, false)
+	require.False(t, d.clock.Runs())
+	require.Zero(t, d.last)
+	commit(event.RulesSubject("x"), now)
+	require.False(t, goOn("rules are no drill", time.Hour, false).clock.Runs())
+	require.Equal(t, poison("incident.accepted.x.poison.1"), goOn("none has a stamp", time.Hour, false).last)
+	require.False(t, goOn("none has a stamp", time.Hour, false).clock.Runs())
+
+	far := now.Add(10 * time.Hour)
+	seq := commit("incident.accepted.x.x.1", far)
+	from(far)
+	commit(event.RulesSubject("y"), now.Add(20*time.Hour))
+	from(far)
+	last := poison("incident.accepted.x.poison.2")
+	from(far)
+	require.Greater(t, last, seq)
+
+	d = goOn("a new one is wanted", time.Hour, true)
+	require.False(t, d.clock.Runs())
+	require.Equal(t, last, d.last)
+	time.Sleep(20 * time.Millisecond)
+	d = goOn("it is over", 10*time.Millisecond, false)
+	require.False(t, d.clock.Runs())
+	bustest.Background(t, func(ctx context.Context) error { return d.run(ctx, false) })
+	time.Sleep(100 * time.Millisecond)
+	require.False(t, d.clock.Runs(), "what was there is no first report")
+	poison("incident.accepted.x.poison.3")
+	commit("incident.graded.x.x.1", far)
+	time.Sleep(100 * time.Millisecond)
+	require.False(t, d.clock.Runs(), "nor is what has no stamp, or is no report")
+	begins := clock.System{}.Now().Add(5 * time.Hour) // by a process whose drill is not over
+	commit("incident.accepted.x.x.2", begins)
+	require.Eventually(t, d.clock.Runs, 5*time.Second, time.Millisecond)
+	require.WithinDuration(t, begins, d.clock.Now(), 5*time.Minute)
+	from(begins)
+}
