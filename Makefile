@@ -21,8 +21,9 @@ build: ## the program, as bin/tocsin
 demo: build ## see it work: incidents of all four grades, and their way to the desks
 	bin/tocsin demo
 
+# Many tests wait for a clock: more of them at once than there are processors.
 test: ## the tests
-	CGO_ENABLED=0 $(GO) test -timeout 120s $(PKG)
+	CGO_ENABLED=0 $(GO) test -parallel 6 -timeout 120s $(PKG)
 
 race: ## the tests under the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race -timeout 600s $(PKG)
@@ -59,7 +60,7 @@ examples: build ## the examples of deploy/examples, against a server of their ow
 	deploy/examples/run.sh
 
 slow: ## the tests that take long: many kills, many reports
-	TOCSIN_KILLS=30 TOCSIN_REPORTS=6000 $(GO) test -tags slow -timeout 60m $(PKG)
+	TOCSIN_KILLS=30 TOCSIN_REPORTS=6000 TOCSIN_OVERDUE=120 $(GO) test -tags slow -timeout 60m $(PKG)
 
 reproducible: ## build twice, elsewhere and from nothing: the same bytes
 	@work=$$(mktemp -d) && trap 'chmod -R u+w "$$work"; rm -rf "$$work"' EXIT && \
