@@ -539,7 +539,7 @@ func TestTheClockOfADrill(t *testing.T) {
 	byDesk := func(w *world) time.Duration {
 		a, err := w.client.Desks(t.Context())
 		require.NoError(t, err)
-		return a.Now.Sub(time.Now())
+		return time.Until(a.Now)
 	}
 	drill := drilled(t, t.TempDir(), scaled(scale))
 	real := drill.in(event.Real)
@@ -553,7 +553,7 @@ func TestTheClockOfADrill(t *testing.T) {
 	drill.await("an hour has passed", func() bool { return byDesk(drill) > time.Hour })
 	require.InDelta(t, 0, byDesk(real).Seconds(), 1, "the real clock is the machine's")
 	later := initial(drill, "two")
-	require.Greater(t, later.ReceivedAt.Sub(time.Now()), 50*time.Minute)
+	require.Greater(t, time.Until(*later.ReceivedAt), 50*time.Minute)
 	require.WithinDuration(t, time.Now(), *initial(real, "two").ReceivedAt, time.Second)
 
 	// Nobody acknowledges the first two: overdue, not early, by the drill's clock.
@@ -717,7 +717,7 @@ func TestANewDrill(t *testing.T) {
 	dir := t.TempDir()
 	w := drilled(t, dir, scaled(3600))
 	w.initialNow("0")
-	w.await("it is two hours on", func() bool { return w.drillNow().Sub(time.Now()) > 2*time.Hour })
+	w.await("it is two hours on", func() bool { return time.Until(w.drillNow()) > 2*time.Hour })
 	w.initialNow("old")
 	old := w.settled().told(w.past.last(t, at, "old"), duty)
 	w.end()
@@ -725,8 +725,8 @@ func TestANewDrill(t *testing.T) {
 	logged, seen := observer.New(zap.ErrorLevel)
 	w = drilled(t, dir, func(c *app.Config) { c.TimeScale, c.NewDrill, c.Log = 3600, true, zap.New(logged) })
 	for range 3 {
-		require.InDelta(t, 0, w.drillNow().Sub(time.Now()).Seconds(), 1, "it waits for its first report")
-		require.InDelta(t, 0, w.ledgerNow().Sub(time.Now()).Seconds(), 1)
+		require.InDelta(t, 0, time.Until(w.drillNow()).Seconds(), 1, "it waits for its first report")
+		require.InDelta(t, 0, time.Until(w.ledgerNow()).Seconds(), 1)
 		time.Sleep(50 * time.Millisecond)
 	}
 	if w.past.overdue[old.ID] == nil {
