@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,6 +19,9 @@ type fake struct {
 	t    *testing.T
 	nc   *nats.Conn
 	addr string
+	// answering is held while a door answers: what its answer notes is read by the
+	// test when the command has ended.
+	answering sync.Mutex
 }
 
 func startFake(t *testing.T) *fake {
@@ -28,13 +32,14 @@ func startFake(t *testing.T) *fake {
 	nc, err := s.Connect()
 	require.NoError(t, err)
 	t.Cleanup(nc.Close)
-	return &fake{t, nc, "nats://" + s.Addr()}
+	return &fake{t: t, nc: nc, addr: "nats://" + s.Addr()}
 }
 
 // door answers what comes on a subject.
 func door[Q any](f *fake, subject string, answer func(Q) any) {
 	f.t.Helper()
 	_, err := f.nc.Subscribe(subject, func(m *nats.Msg) {
+		f.answering.Lock()
 		var q Q
 		if err := json.Unmarshal(m.Data, &q); err != nil {
 			f.t.Error(err)
@@ -43,15 +48,23 @@ func door[Q any](f *fake, subject string, answer func(Q) any) {
 		if err != nil {
 			f.t.Error(err)
 		}
+		f.answering.Unlock()
 		_ = m.Respond(raw)
 	})
 	require.NoError(f.t, err)
 	require.NoError(f.t, f.nc.Flush())
 }
 
+// answered makes what the answers have noted seen by the test.
+func (f *fake) answered() {
+	f.answering.Lock()
+	defer f.answering.Unlock()
+}
+
 // run runs a command line against the fake.
 func (f *fake) run(args ...string) (code int, out, errOut string) {
 	f.t.Helper()
+	defer f.answered()
 	return tocsin(f.t, "", append([]string{"--lang", "en"}, append(args, "--server", f.addr, "--timeout", "5s")...)...)
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -41,11 +42,22 @@ func backstage(t *testing.T) (*nats.Conn, string) {
 	return nc, "nats://" + s.Addr()
 }
 
+// playing is held while an answer is made; heard makes what answers have noted
+// seen by the test.
+var playing sync.Mutex
+
+func heard() {
+	playing.Lock()
+	defer playing.Unlock()
+}
+
 // play answers what comes on a subject; nil answers that it may be tried again.
 func play(t *testing.T, nc *nats.Conn, subject string, answer func(*nats.Msg) any) {
 	t.Helper()
 	_, err := nc.Subscribe(subject, func(m *nats.Msg) {
+		playing.Lock()
 		v := answer(m)
+		playing.Unlock()
 		if v == nil {
 			_ = m.RespondMsg(&nats.Msg{Header: nats.Header{bus.HeaderErrorCode: {"503"}, bus.HeaderError: {"busy: try again"}}})
 			return

@@ -71,6 +71,7 @@ func TestAnActKeepsItsIDOverRetries(t *testing.T) {
 	}
 	_, err := c.Act(t.Context(), event.DeskAct{Kind: event.KindClosed, Desk: "hall", ID: "mine"})
 	require.NoError(t, err)
+	heard()
 	require.Len(t, ids, 4)
 	require.Equal(t, ids[0], ids[1])
 	require.NotEqual(t, ids[1], ids[2])
