@@ -96,7 +96,7 @@ func (e *environment) refusal(raw []byte, o gradeOptions, err error) error {
 
 // grading prints a grading for people.
 func (e *environment) grading(g *app.Grading) {
-	fmt.Fprintf(e.out, "%s/%s  %s\n", g.Operator, g.Incident, g.Report)
+	fmt.Fprintf(e.out, "%s/%s  %s\n", line(g.Operator), line(g.Incident), line(g.Report))
 	fmt.Fprintf(e.out, "  %s: %s", e.word("grade"), e.gradeName(g.Grade))
 	if g.CouldBe > g.Grade {
 		fmt.Fprintf(e.out, "  (%s %s)", e.word("couldBe"), e.gradeName(g.CouldBe))
@@ -116,7 +116,7 @@ func (e *environment) grading(g *app.Grading) {
 		fmt.Fprintf(e.out, "  %s\n", e.word("nobody"))
 	}
 	for _, d := range g.Duties {
-		e.duty(d, event.EscalationRow{})
+		e.duty(d, event.EscalationRow{Imported: g.Imported})
 	}
 }
 

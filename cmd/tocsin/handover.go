@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -175,6 +176,10 @@ func (e *environment) handover(h *handover, window time.Duration) {
 		fmt.Fprintf(e.out, "%s/%s  %s  %s\n", l.Operator, l.Incident, e.gradeName(l.Grade), e.held(l.Operator, l.Incident, l.held, h.Exercise))
 	})
 	section(e, e.word("owed"), h.Owed, e.owedLine)
+	// A forward that has gone by itself is reminded of no more.
+	silent = slices.DeleteFunc(silent, func(r event.EscalationRow) bool {
+		return r.Notice != nil && r.Notice.Until != nil && !r.Notice.Until.After(at)
+	})
 	section(e, e.word("notices"), silent, e.row)
 }
 

@@ -133,7 +133,7 @@ func (e *environment) json(v any) error {
 
 // receipt prints a receipt for people.
 func (e *environment) receipt(r *event.Receipt) {
-	fmt.Fprintf(e.out, "%s  %s/%s  %s", e.word(r.Status), r.Operator, r.Incident, r.Report)
+	fmt.Fprintf(e.out, "%s  %s/%s  %s", e.word(r.Status), line(r.Operator), line(r.Incident), line(r.Report))
 	if r.Record != 0 {
 		fmt.Fprintf(e.out, "  #%d  %s", r.Record, e.time(r.ReceivedAt))
 	}

@@ -88,6 +88,9 @@ func (e *environment) escalation(full *event.Escalated, r event.EscalationRow) {
 		fmt.Fprintf(e.out, "    %s #%d (%s): %s\n", e.word("review"), u.Record, u.Service, line(u.Error))
 	}
 	e.change(full.Change)
+	if out := full.Cause.Outdated; len(out) > 0 {
+		fmt.Fprintf(e.out, "    %s: %s\n", e.word("outdated"), strings.Join(out, ", "))
+	}
 	if d := full.Determined; d != nil {
 		fmt.Fprintf(e.out, "    %s\n", e.determination(*d))
 	}

@@ -90,6 +90,9 @@ func (e *environment) storyAccepted(a event.Accepted) {
 
 func (e *environment) storyGraded(g event.Graded) {
 	fmt.Fprintf(e.out, "  %s: %s (%s)", fmt.Sprintf(e.word("revision"), g.Revision), e.gradeName(g.Grade), e.word(g.Change.Kind))
+	if out := g.Cause.Outdated; len(out) > 0 {
+		e.below("%s: %s", e.word("outdated"), strings.Join(out, ", "))
+	}
 	for _, h := range g.Hits {
 		e.below("%s — %s%s", h.Criterion, h.Citation, e.confidence(h.Confidence))
 	}

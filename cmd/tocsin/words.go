@@ -28,6 +28,7 @@ var words = map[string][2]string{
 	"grade": {"级别（初判）", "grade"}, "couldBe": {"可能为", "could be"}, "own": {"运营者研判", "operator's own"},
 	"computed": {"初判", "computed"}, "because": {"依据", "because"}, "rises": {"级别升高时间", "rises at"},
 	"unknown": {"未知", "unknown"}, "nobody": {"无须报送", "nobody must be told"},
+	"outdated": {"所述时间早于已知情况，未采用", "dated before what is known, without effect"},
 	"waiting":  {"不再报送任何内容：清算系统中断将满一小时……", "Nothing more is reported: the outage of the clearing system is about to reach an hour …"},
 	"promptly": {"及时", "promptly"}, "by": {"时限", "by"}, "from": {"自", "from"},
 	"peak": {"最高曾为", "peak"}, "revision": {"第 %d 版", "revision %d"}, "told": {"报送", "told"},

@@ -18,6 +18,7 @@ type Grading struct {
 	event.Assessment
 	Duties     []event.Duty      `json:"duties"`
 	Withdrawal *event.Withdrawal `json:"withdrawal,omitempty"`
+	Imported   bool              `json:"imported,omitempty"` // from an archive: no clock starts
 }
 
 // Grader grades reports offline, with the same code as the services: reports
@@ -67,7 +68,7 @@ func (g *Grader) Grade(operator string, raw []byte) (*Grading, error) {
 		return nil, fault.New(fault.Reject, "grade", "%w", err)
 	}
 	g.incidents[key] = next
-	out := &Grading{Operator: operator, Incident: e.Subject, Report: e.ID, Assessment: next.Assessment, Duties: next.Duties, Withdrawal: next.Withdrawal}
+	out := &Grading{Operator: operator, Incident: e.Subject, Report: e.ID, Assessment: next.Assessment, Duties: next.Duties, Withdrawal: next.Withdrawal, Imported: next.State.IsImported()}
 	if out.Duties == nil {
 		out.Duties = []event.Duty{}
 	}

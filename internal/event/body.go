@@ -27,6 +27,15 @@ type Accepted struct {
 	Event    json.RawMessage `json:"event"` // as sent, in structured form
 }
 
+// OwnTime is when the report says it was made, at most its receipt: a sender's
+// clock that runs ahead must not outlive corrections. Facts are ordered by it.
+func (a *Accepted) OwnTime() time.Time {
+	if a.SentAt != nil && a.SentAt.Before(a.ReceivedAt) {
+		return a.SentAt.UTC()
+	}
+	return a.ReceivedAt.UTC()
+}
+
 // Receipt answers a report (回执). Its JSON form is the contract's.
 type Receipt struct {
 	Status     string         `json:"status"`
@@ -198,6 +207,9 @@ type Cause struct {
 	Report string     `json:"report,omitempty"` // of a report, its id
 	At     time.Time  `json:"at"`
 	SentAt *time.Time `json:"sentAt,omitempty"` // of a report, the sender's claim
+	// Outdated are the paths of what it says that is dated before what is known,
+	// and was not taken over.
+	Outdated []string `json:"outdated,omitempty"`
 	// Desk and Officer are the post behind a desk's act.
 	Desk    string `json:"desk,omitempty"`
 	Officer string `json:"officer,omitempty"`

@@ -25,7 +25,7 @@ func fold(state event.State, seq uint64, a *event.Accepted) (event.State, []stri
 	if next.Fields == nil {
 		next.Fields = map[string]event.Field{}
 	}
-	stamp := event.Field{At: ownTime(a), Record: seq}
+	stamp := event.Field{At: a.OwnTime(), Record: seq}
 	if a.Type == event.TypeWithdrawal {
 		w := stamp
 		if w.Value, err = json.Marshal(withdrawal(fields)); err != nil {
@@ -50,8 +50,8 @@ func fold(state event.State, seq uint64, a *event.Accepted) (event.State, []stri
 			continue
 		}
 		f := stamp
-		f.Value = begun(path, value, a.ReceivedAt)
 		old, known := next.Fields[path]
+		f.Value = begun(path, value, old.Value, a.ReceivedAt)
 		if known && !f.After(old) {
 			continue
 		}
@@ -64,54 +64,83 @@ func fold(state event.State, seq uint64, a *event.Accepted) (event.State, []stri
 	return next, changed, nil
 }
 
-// begun moves what is said to begin after the receipt back to it: nobody can
-// know it, and a sender's clock that runs ahead must not put off the moment at
-// which desks are told. The report itself stands in its own record.
-func begun(path string, value json.RawMessage, received time.Time) json.RawMessage {
-	back := func(t *event.Times) bool {
-		late := t.Since != nil && t.Since.After(received)
-		if late {
-			t.Since = &received
+// begun moves what is said to begin after the receipt back to it, or to where
+// it began by what was known: nobody can know the future, and a sender's clock
+// that runs ahead must not put off the moment at which desks are told, however
+// often it says so. The report itself stands in its own record.
+func begun(path string, value, known json.RawMessage, received time.Time) json.RawMessage {
+	back := func(t, before *event.Times) bool {
+		if t.Since == nil || !t.Since.After(received) {
+			return false
 		}
-		return late
+		t.Since = &received
+		if before != nil && before.Since != nil && before.Until == nil && before.Since.Before(received) {
+			t.Since = before.Since
+		}
+		return true
 	}
-	var fact any
-	moved := false
 	switch path {
 	case "facts.outage":
-		var list []event.Outage
-		if json.Unmarshal(value, &list) == nil {
+		return moved(value, known, func(list, before []event.Outage) (any, bool) {
+			did := false
 			for i := range list {
-				moved = back(&list[i].Times) || moved
+				j := slices.IndexFunc(before, func(b event.Outage) bool { return b.Facility == list[i].Facility && b.Scope == list[i].Scope })
+				var t *event.Times
+				if j >= 0 {
+					t = &before[j].Times
+				}
+				did = back(&list[i].Times, t) || did
 			}
-		}
-		fact = list
+			return list, did
+		})
 	case "facts.siteUnreachable":
-		var s event.SiteUnreachable
-		moved = json.Unmarshal(value, &s) == nil && back(&s.Times)
-		fact = s
+		return moved(value, known, func(s, before event.SiteUnreachable) (any, bool) {
+			did := back(&s.Times, &before.Times)
+			return s, did
+		})
 	case "facts.defacement":
-		var d event.Defacement
-		moved = json.Unmarshal(value, &d) == nil && back(&d.Times)
-		fact = d
+		return moved(value, known, func(d, before event.Defacement) (any, bool) {
+			did := back(&d.Times, &before.Times)
+			return d, did
+		})
 	}
-	if !moved {
+	return value
+}
+
+// moved reads a fact and what was known of it, and writes it anew where change
+// has changed it.
+func moved[T any](value, known json.RawMessage, change func(now, before T) (any, bool)) json.RawMessage {
+	var now, before T
+	if json.Unmarshal(value, &now) != nil {
 		return value
 	}
-	raw, err := json.Marshal(fact)
+	_ = json.Unmarshal(known, &before) // nothing was known
+	changed, did := change(now, before)
+	if !did {
+		return value
+	}
+	raw, err := json.Marshal(changed)
 	if err != nil {
 		return value // what was read can be written
 	}
 	return raw
 }
 
-// ownTime is when the report says it was made, at most its receipt: a sender's
-// clock that runs ahead must not outlive corrections.
-func ownTime(a *event.Accepted) time.Time {
-	if a.SentAt != nil && a.SentAt.Before(a.ReceivedAt) {
-		return a.SentAt.UTC()
+// outdated are the paths of what a report says that is dated before what is
+// known, and was not taken over.
+func outdated(state event.State, seq uint64, a *event.Accepted) []string {
+	fields, err := statements(a.Event)
+	if err != nil {
+		return nil
 	}
-	return a.ReceivedAt.UTC()
+	var out []string
+	for path, value := range fields {
+		if f, known := state.Fields[path]; known && f.Record != seq && !bytes.Equal(f.Value, value) {
+			out = append(out, path)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 func later(a, b event.Field) event.Field {

@@ -60,10 +60,13 @@ func (rb Rulebook) Revise(prev *event.Graded, seq uint64, body any, aside []uint
 		Rules:      rulesOf(packs, rb.Register),
 	}
 	g.Peak = max(prev.Peak, g.Grade)
+	if c.report != nil && prev.Revision > 0 {
+		g.Cause.Outdated = outdated(state, seq, c.report)
+	}
 	if err := rb.decide(prev, g, c, v, packs); err != nil {
 		return nil, err
 	}
-	if _, moment := body.(*event.Elapsed); moment && !moved(prev, g) {
+	if _, moment := body.(*event.Elapsed); moment && !hasMoved(prev, g) {
 		return nil, nil
 	}
 	g.Change = change(prev, g, c)
@@ -150,10 +153,10 @@ func isGrowing(f event.Facts, at time.Time) bool {
 		f.Defacement != nil && growing(f.Defacement.Times)
 }
 
-// moved reports whether anything that was decided differs from the revision
+// hasMoved reports whether anything that was decided differs from the revision
 // before. The next moment is part of it: where the packs have changed, one that
 // was foreseen may bring nothing, and the one after it needs a timer.
-func moved(prev, g *event.Graded) bool {
+func hasMoved(prev, g *event.Graded) bool {
 	if g.Withdrawal != nil {
 		return prev.Withdrawal == nil // what is withdrawn does not grow
 	}
@@ -238,6 +241,9 @@ func reason(g *event.Graded, c cause) string {
 	out := kind + " " + g.Cause.Report
 	if len(g.Cause.Changed) > 0 {
 		out += ": " + strings.Join(g.Cause.Changed, ", ")
+	}
+	if len(g.Cause.Outdated) > 0 {
+		out += "; dated before what is known, and so without effect: " + strings.Join(g.Cause.Outdated, ", ")
 	}
 	return out
 }

@@ -477,3 +477,30 @@ func TestACorrectionThatShowsLateness(t *testing.T) {
 		}
 	}
 }
+
+// However often a beginning in the future is said again, the clock runs from the
+// first time it was said.
+func TestAFutureSaidAgainDelaysNothing(t *testing.T) {
+	rb := rulebook(t)
+	ahead := `"facts":{"outage":[{"scope":"overall","since":"2026-03-03T09:00:00+08:00"}],"siteUnreachable":{"class":"central","since":"2026-03-03T09:00:00+08:00"}}`
+	history := revise(t, rb,
+		taken("initial", "r1", nine, onSite+","+ahead),
+		taken("progress", "r2", nine.Add(5*time.Minute), ahead),
+		taken("progress", "r3", nine.Add(11*time.Minute), ahead))
+	require.True(t, history[1].Look.Equal(nine.Add(10*time.Minute)))
+	require.Equal(t, event.RelativelyLarge, history[2].Grade)
+}
+
+// What is dated before what is known has no effect, and that is said.
+func TestWhatIsOutdatedIsSaid(t *testing.T) {
+	rb := rulebook(t)
+	open := `"facts":{"outage":[{"scope":"overall","since":"2026-03-02T08:55:00+08:00"}]}`
+	end := taken("progress", "r2", nine.Add(time.Second), `"cause":"x","facts":{"outage":[{"scope":"overall","since":"2026-03-02T08:55:00+08:00","until":"2026-03-02T08:59:00+08:00"}]}`)
+	before := nine.Add(-2 * time.Second)
+	end.SentAt = &before
+	g := revise(t, rb, taken("initial", "r1", nine, onSite+","+open), end)[1]
+	require.Equal(t, []string{"cause"}, g.Cause.Changed)
+	require.Equal(t, []string{"facts.outage"}, g.Cause.Outdated)
+	require.Contains(t, g.Change.Reason, "dated before what is known")
+	require.Empty(t, revise(t, rb, taken("initial", "r1", nine, onSite+","+open), taken("progress", "r2", nine, open))[1].Cause.Outdated)
+}

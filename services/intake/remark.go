@@ -38,11 +38,16 @@ func (in *Intake) remarks(ctx context.Context, a *event.Accepted) {
 func (in *Intake) late(ctx context.Context, a *event.Accepted) []event.Lateness {
 	late, err := in.deps.Late(a)
 	if err == nil && len(late) > 0 {
-		_, err = in.deps.Bus.First(ctx, event.AcceptedOf(a.Operator, a.Incident))
+		var first event.Stored
+		first, err = in.deps.Bus.First(ctx, event.AcceptedOf(a.Operator, a.Incident))
 		switch {
-		case err == nil:
-			return nil
 		case errors.Is(err, bus.ErrNotFound):
+			return late
+		case err == nil:
+			// What came before it may have named no facility, and told nobody.
+			if before, err := event.Decode[event.Accepted](first); err != nil || before.Type == event.TypeInitial {
+				return nil
+			}
 			return late
 		}
 	}
@@ -119,13 +124,18 @@ func (in *Intake) mixedUp(ctx context.Context, operator, incident string) ([]fau
 
 // warn says so when a report that adds to an incident is the first of it: its
 // id may be mistaken, and nobody is told before a first report names the
-// facilities.
+// facilities. It also says when a report is dated before the first one: what
+// both speak of stays as the first has it.
 func (in *Intake) warn(ctx context.Context, e *event.Event, r *event.Receipt) {
 	if e.Type == event.TypeInitial || r.Status != event.StatusAccepted {
 		return
 	}
 	first, err := in.deps.Bus.First(ctx, event.AcceptedOf(r.Operator, r.Incident))
 	if err == nil && first.Sequence != r.Record {
+		if before, err := event.Decode[event.Accepted](first); err == nil && !e.Time.IsZero() && e.Time.Before(before.OwnTime()) {
+			r.Warnings = append(r.Warnings, fault.Detail{Path: "$.time", Message: "is before that of the first report, " + before.Report +
+				": where both speak of one fact, the later time counts; if this report is the newer, send it again under a new id with the time of now"})
+		}
 		return
 	}
 	known := false
