@@ -222,13 +222,17 @@ func (p *presence) timer(o event.Overdue, now time.Time) (event.Record, error) {
 	return p.timerAt(o, now, p.awayAt(o))
 }
 
+// lastLook is how long before the target nobody looks for screens any more: the
+// target says more, and the engine must not be kept busy when many pass at once.
+const lastLook = 5 * time.Second
+
 // timerAt is the timer of an escalation that looks again at a time, or at the
-// target where that comes first.
+// target where that comes first or soon after.
 func (p *presence) timerAt(o event.Overdue, now, due time.Time) (event.Record, error) {
 	if due.Before(now) {
 		due = now
 	}
-	if due.After(o.AcknowledgeBy) {
+	if due.After(o.AcknowledgeBy.Add(-min(lastLook, half(o)/2))) {
 		due = o.AcknowledgeBy
 	}
 	r, err := event.NewRecord(event.TimerSubject(escalationTimer(o.Escalation)), now, "", o)
