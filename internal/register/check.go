@@ -110,7 +110,7 @@ func (c *checker) desk(path string, d *Desk) {
 	}
 	switch d.Forward {
 	case "":
-	case "automatic", "confirm":
+	case forwardAutomatic, ForwardConfirm:
 		// What nobody confirms in time is forwarded by machine as well.
 		if d.Authority == "" {
 			c.add(path+".authority", "forward: %s needs the document that authorises it", d.Forward)

@@ -168,7 +168,8 @@ const (
 	LevelOwn = "own" // the unit's own level
 
 	// ForwardConfirm says that a person at the desk confirms what it forwards.
-	ForwardConfirm = "confirm"
+	ForwardConfirm   = "confirm"
+	forwardAutomatic = "automatic"
 )
 
 // regionDigits is how much of a GB/T 2260 code names a region of each level.

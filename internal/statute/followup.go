@@ -1,8 +1,6 @@
 package statute
 
 import (
-	"maps"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -87,8 +85,8 @@ func (n node) followUp() FollowUp {
 func (n node) items() []string {
 	list := listOf(func(n node) string {
 		s := n.text()
-		if s != "" && !slices.Contains(reportPaths, s) {
-			n.fail("no report has %q: want one of %s", s, strings.Join(reportPaths, ", "))
+		if s != "" && !slices.Contains(event.ReportPaths, s) {
+			n.fail("no report has %q: want one of %s", s, strings.Join(event.ReportPaths, ", "))
 		}
 		return s
 	})(n)
@@ -113,22 +111,4 @@ func (n node) fractions() []float64 {
 		last = f
 		return f
 	})(n)
-}
-
-// reportPaths are the facts that a report may tell, by their paths, sorted.
-var reportPaths = pathsOfReport()
-
-func pathsOfReport() []string {
-	paths := make(map[string]bool)
-	for prefix, t := range map[string]reflect.Type{"": reflect.TypeFor[event.Report](), "facts.": reflect.TypeFor[event.Facts]()} {
-		for i := range t.NumField() {
-			name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-			paths[prefix+name] = true
-		}
-	}
-	// These speak of the report itself, or are only a group.
-	for _, no := range []string{"facts", "containsNoStateSecrets", "imported", "reason", "duplicateOf"} {
-		delete(paths, no)
-	}
-	return slices.Sorted(maps.Keys(paths))
 }

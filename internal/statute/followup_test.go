@@ -117,12 +117,12 @@ followUps:
 // The paths are those by which the facts of a report are known.
 func TestReportPaths(t *testing.T) {
 	for _, path := range []string{"cause", "ransom", "ownGrade", "facts.outage", "facts.otherThreat"} {
-		assert.Contains(t, reportPaths, path)
+		assert.Contains(t, event.ReportPaths, path)
 	}
 	for _, path := range []string{"", "facts", "facts.", "imported", "Cause", "outage"} {
-		assert.NotContains(t, reportPaths, path)
+		assert.NotContains(t, event.ReportPaths, path)
 	}
-	assert.IsIncreasing(t, reportPaths)
+	assert.IsIncreasing(t, event.ReportPaths)
 }
 
 func TestCheckFollowUps(t *testing.T) {

@@ -60,7 +60,7 @@ func (rb Rulebook) Revise(prev *event.Graded, seq uint64, body any, aside []uint
 		Rules:      rulesOf(packs, rb.Register),
 	}
 	g.Peak = max(prev.Peak, g.Grade)
-	if c.report != nil && prev.Revision > 0 {
+	if c.report != nil && !c.report.OwnTime().After(latest(prev.State)) {
 		g.Cause.Outdated = outdated(state, seq, c.report)
 	}
 	if err := rb.decide(prev, g, c, v, packs); err != nil {
@@ -72,6 +72,12 @@ func (rb Rulebook) Revise(prev *event.Graded, seq uint64, body any, aside []uint
 	g.Change = change(prev, g, c)
 	rb.tell(prev, g)
 	return g, nil
+}
+
+// latest is the own time of the latest report that was folded. What a later one
+// says is all taken over.
+func latest(s event.State) time.Time {
+	return later(s.Reported, s.Withdrawn).At
 }
 
 // view is an incident as the law sees it: the merged report, and the case that

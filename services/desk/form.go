@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"reflect"
 	"slices"
 	"strings"
 	"unicode"
@@ -212,35 +211,16 @@ func (f *form) checkItems() {
 	switch n := len(f.act.Items); {
 	case n == 0:
 		f.add("$.items", "is required: what the operator is to tell, such as cause or facts.directLoss")
-	case n > len(reportPaths):
-		f.add("$.items", "has %d entries; a report tells %d facts", n, len(reportPaths))
+	case n > len(event.ReportPaths):
+		f.add("$.items", "has %d entries; a report tells %d facts", n, len(event.ReportPaths))
 		return
 	}
 	for i, item := range f.act.Items {
 		switch {
-		case !reportPaths[item]:
+		case !slices.Contains(event.ReportPaths, item):
 			f.add(fmt.Sprintf("$.items[%d]", i), "no report has %q: want paths such as cause or facts.directLoss", item)
 		case slices.Index(f.act.Items, item) < i:
 			f.add(fmt.Sprintf("$.items[%d]", i), "%q stands twice", item)
 		}
 	}
-}
-
-// reportPaths are the facts that a report may tell, by the paths under which
-// they are known of an incident.
-var reportPaths = pathsOfReport()
-
-func pathsOfReport() map[string]bool {
-	paths := map[string]bool{}
-	for prefix, t := range map[string]reflect.Type{"": reflect.TypeFor[event.Report](), "facts.": reflect.TypeFor[event.Facts]()} {
-		for i := range t.NumField() {
-			name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-			paths[prefix+name] = true
-		}
-	}
-	// These speak of the report itself, or are only a group.
-	for _, no := range []string{"facts", "containsNoStateSecrets", "imported", "reason", "duplicateOf"} {
-		delete(paths, no)
-	}
-	return paths
 }

@@ -9,10 +9,11 @@
 // nothing.
 //
 // Intake knows no incident: it checks a report by itself and against the
-// register, and what it takes does not depend on what came before. Only a
-// warning on the receipt does: that a report adds to an incident which nobody
-// has reported yet. The clock of the receipt is ours; a sender's clock that
-// differs is seen and said, and moves nothing.
+// register, and what it takes does not depend on what came before. Only what
+// the receipt remarks does (remark.go), and that a drill's report of a real
+// incident is refused. The clock of the receipt is ours; a sender's clock that
+// differs is seen and said, and moves no due time but that of the discovery,
+// which is its claim.
 package intake
 
 import (
