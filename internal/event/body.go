@@ -342,7 +342,7 @@ type Escalated struct {
 	Desk          string          `json:"desk"`
 	Operator      string          `json:"operator"`
 	Incident      string          `json:"incident"`
-	Revision      int             `json:"revision"` // 0: not a revision but a record that nobody could handle
+	Revision      int             `json:"revision"` // 0: not a revision but a notice, or a record that nobody could handle
 	About         About           `json:"about"`
 	Grade         Grade           `json:"grade"`
 	CouldBe       Grade           `json:"couldBe"`
@@ -358,14 +358,14 @@ type Escalated struct {
 	DueAt         *time.Time      `json:"dueAt"`
 	ReportedAt    time.Time       `json:"reportedAt"`
 	Late          bool            `json:"late"`
-	AcknowledgeBy *time.Time      `json:"acknowledgeBy"` // null: an import, which starts no clock
+	AcknowledgeBy *time.Time      `json:"acknowledgeBy"` // null: an import or a notice, which start no clock
 	Exercise      bool            `json:"exercise"`
 	Imported      bool            `json:"imported,omitempty"` // from an archive: no clock starts
 	Designated    bool            `json:"designated"`         // the department has named this channel
 	Facilities    []Facility      `json:"facilities"`
 	Hits          []Hit           `json:"hits"`
 	Unknown       []Unknown       `json:"unknown"`
-	Report        json.RawMessage `json:"report,omitempty"` // merged facts, as far as the duties disclose them
+	Report        json.RawMessage `json:"report,omitempty"` // merged facts, as far as the desk may read them
 	Owed          []Obligation    `json:"owed,omitempty"`   // what the operator still owes
 	Held          []Held          `json:"held,omitempty"`   // forwards that await a person at this desk
 	Determined    *Determination  `json:"determined,omitempty"`

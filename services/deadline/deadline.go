@@ -8,15 +8,16 @@
 //     An acknowledgement stored before the moment counts, whatever comes first
 //     here: it is looked up when the timer comes due.
 //   - incident.reminded: something is still owed and its time is running out.
-//   - incident.away: no screen of a desk has been there for longer than half of
-//     a clock that runs towards it.
+//   - incident.away: no screen of a desk has been there, and nobody at it has
+//     acted, for longer than half of a clock that runs towards it.
 //
 // Timers live in the engine's schedules (internal/bus/timer.go), so they survive
 // whatever this process does. They are set from records, under names that
 // follow from the records, and are cancelled when what they wait for is met;
 // what comes of one is a record of a subject of its own. So everything here may
 // be done again. Nothing comes early: a timer is handed over at its time by the
-// pipeline's clock or later, some 250 ms as a rule.
+// pipeline's clock or later: a millisecond as a rule, seconds when thousands
+// come due at once.
 package deadline
 
 import (
