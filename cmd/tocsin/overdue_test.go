@@ -44,7 +44,7 @@ func overdueOf(t *testing.T, url string) (out []event.Stored) {
 	for m := range batch.Messages() {
 		meta, err := m.Metadata()
 		require.NoError(t, err)
-		out = append(out, event.ReadStored(m.Subject(), m.Headers(), m.Data(), meta.Sequence.Stream, meta.Timestamp))
+		out = append(out, event.ReadStored(event.Real, m.Subject(), m.Headers(), m.Data(), meta.Sequence.Stream, meta.Timestamp))
 	}
 	return out
 }

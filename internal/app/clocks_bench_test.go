@@ -90,7 +90,7 @@ func overdueRecords(b *testing.B, w *world, n int) (late []time.Duration) {
 		require.NoError(b, err)
 		meta, err := m.Metadata()
 		require.NoError(b, err)
-		o, err := event.Decode[event.Overdue](event.ReadStored(m.Subject(), m.Headers(), m.Data(), meta.Sequence.Stream, meta.Timestamp))
+		o, err := event.Decode[event.Overdue](event.ReadStored(event.Real, m.Subject(), m.Headers(), m.Data(), meta.Sequence.Stream, meta.Timestamp))
 		require.NoError(b, err)
 		require.False(b, meta.Timestamp.Before(o.AcknowledgeBy), "early")
 		late = append(late, meta.Timestamp.Sub(o.AcknowledgeBy))

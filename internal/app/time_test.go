@@ -71,7 +71,7 @@ func (w *world) timers() map[string]time.Time {
 	for subject := range info.State.Subjects {
 		m, err := stream.GetLastMsgForSubject(w.t.Context(), subject)
 		if err == nil && !strings.Contains(subject, ".city-clinic.mark-") {
-			s := event.ReadStored(w.realm.Plain(subject), m.Header, m.Data, m.Sequence, m.Time)
+			s := event.ReadStored(w.realm, subject, m.Header, m.Data, m.Sequence, m.Time)
 			out[event.TimerName(s.Subject)] = s.Due
 		}
 	}

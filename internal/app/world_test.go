@@ -441,7 +441,7 @@ func (w *world) read() {
 		meta, err := m.Metadata()
 		require.NoError(w.t, err)
 		require.Equal(w.t, w.past.through+1, meta.Sequence.Stream, "no gap")
-		w.past.add(w.t, event.ReadStored(w.realm.Plain(m.Subject()), m.Headers(), m.Data(), meta.Sequence.Stream, meta.Timestamp))
+		w.past.add(w.t, event.ReadStored(w.realm, m.Subject(), m.Headers(), m.Data(), meta.Sequence.Stream, meta.Timestamp))
 	}
 }
 

@@ -16,29 +16,31 @@ type room struct {
 }
 
 // rooms is the direction of the tree: cmd, app, services, bus, event, schemas.
-// What stands beside the bus (statute, register, interchange, httpedge) knows
+// What stands beside the bus (statute, register, evidence, interchange, httpedge) knows
 // nothing of it.
 var rooms = []room{
 	{"schemas", nil, nil},
 	{"internal/fault", nil, nil},
 	{"internal/clock", nil, nil},
-	{"internal/event", list("internal/fault schemas"), nil},
+	{"internal/evidence", nil, nil},
+	{"internal/event", list("internal/evidence internal/fault schemas"), nil},
 	{"internal/statute", list("internal/event internal/fault"), list("schemas")},
 	{"internal/register", list("internal/clock internal/event internal/fault internal/statute"), list("schemas")},
 	{"internal/interchange", list("internal/event internal/fault"), nil},
 	{"internal/httpedge", list("internal/event internal/fault"), nil},
-	{"internal/bus", list("internal/clock internal/event internal/fault"), list("internal/bus/bustest")},
+	{"internal/bus", list("internal/clock internal/event internal/evidence internal/fault"), list("internal/bus/bustest")},
 	{"internal/bus/bustest", list("internal/bus internal/clock internal/event"), nil},
-	{"internal/client", list("internal/event internal/fault"), list("internal/bus internal/bus/bustest internal/clock")},
+	{"internal/client", list("internal/event internal/evidence internal/fault"), list("internal/bus internal/bus/bustest internal/clock")},
 	{"services", nil, nil},
 	{"services/*",
-		list("internal/bus internal/clock internal/event internal/fault internal/httpedge internal/register internal/statute"),
+		list("internal/bus internal/clock internal/event internal/evidence internal/fault internal/httpedge internal/register internal/statute"),
 		list("internal/bus/bustest schemas")},
 	{"internal/app",
 		list("services/* internal/bus internal/clock internal/event internal/fault internal/httpedge internal/register internal/statute schemas"),
 		list("internal/bus/bustest internal/client internal/interchange")},
+	{"cmd/tocsin-verify", list("internal/evidence"), nil},
 	{"cmd/tocsin",
-		list("internal/app internal/client internal/clock internal/event internal/fault internal/interchange internal/register internal/statute"),
+		list("internal/app internal/client internal/clock internal/event internal/evidence internal/fault internal/interchange internal/register internal/statute"),
 		list("internal/bus internal/bus/bustest schemas")},
 	{"internal/archtest", nil, nil},
 }

@@ -192,7 +192,7 @@ func (b *Bus) stored(m *jetstream.RawStreamMsg, err error) (event.Stored, error)
 	if err != nil {
 		return event.Stored{}, fmt.Errorf("bus: read: %w", engineError(err))
 	}
-	return event.ReadStored(b.cfg.Realm.Plain(m.Subject), m.Header, m.Data, m.Sequence, m.Time), nil
+	return event.ReadStored(b.cfg.Realm, m.Subject, m.Header, m.Data, m.Sequence, m.Time), nil
 }
 
 // Clocks returns how many timers are set, or due and not handled yet.

@@ -363,7 +363,7 @@ func (w *writer) answerTaken(ctx context.Context, round []*pending) ([]*pending,
 			continue
 		}
 		delete(bySubject, subject)
-		existing := event.ReadStored(subject, m.Header, m.Data, m.Sequence, m.Time)
+		existing := event.ReadStored(w.realm, m.Subject, m.Header, m.Data, m.Sequence, m.Time)
 		if existing.Salt == p.record.Salt {
 			p.settle(Result{Sequence: m.Sequence}, nil) // ours, whose answer was lost
 		} else {

@@ -54,7 +54,7 @@ func (b *Bus) arrivals(ctx context.Context, stream string, from uint64, subjects
 		if err != nil {
 			return // not a stream's message; an ordered consumer delivers none
 		}
-		s := event.ReadStored(realm.Plain(m.Subject()), m.Headers(), m.Data(), meta.Sequence.Stream, meta.Timestamp)
+		s := event.ReadStored(realm, m.Subject(), m.Headers(), m.Data(), meta.Sequence.Stream, meta.Timestamp)
 		select {
 		case out <- s:
 		case <-ctx.Done():

@@ -88,7 +88,7 @@ func (b *Bus) SetAgain(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("bus: set timers again: %w", err)
 		}
-		s := event.ReadStored(b.cfg.Realm.Plain(subject), m.Header, m.Data, m.Sequence, m.Time)
+		s := event.ReadStored(b.cfg.Realm, subject, m.Header, m.Data, m.Sequence, m.Time)
 		if asked, err := time.Parse(scheduleFormat, m.Header.Get(headerSchedule)); err == nil && asked.Before(clock.Wall(b.cfg.Clock, s.Due).Add(-lead/2)) {
 			continue
 		}

@@ -118,7 +118,7 @@ func (c *Client) show(ctx context.Context, m jetstream.Msg, now func() time.Time
 	if err != nil {
 		return fmt.Errorf("watch: %w", err)
 	}
-	s := event.ReadStored(c.realm.Plain(m.Subject()), m.Headers(), m.Data(), meta.Sequence.Stream, meta.Timestamp)
+	s := event.ReadStored(c.realm, m.Subject(), m.Headers(), m.Data(), meta.Sequence.Stream, meta.Timestamp)
 	var ack *event.Acknowledgement
 	var overdue *event.Overdue
 	e, err := event.Decode[event.Escalated](s)
@@ -201,7 +201,7 @@ func (c *Client) last(ctx context.Context, subjects ...string) (found []event.St
 			return nil, err
 		}
 		whole = m.Header.Get("Nats-Num-Pending") == "0"
-		found = append(found, event.ReadStored(c.realm.Plain(m.Subject), m.Header, m.Data, m.Sequence, m.Time))
+		found = append(found, event.ReadStored(c.realm, m.Subject, m.Header, m.Data, m.Sequence, m.Time))
 	}
 	if !whole {
 		return nil, errors.New("no answer, or only a part of it")

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
@@ -43,6 +44,7 @@ type Receipt struct {
 	Incident   string         `json:"incident"`
 	Report     string         `json:"report"`
 	Record     uint64         `json:"record,omitempty"` // ledger sequence; absent when rejected
+	Entry      *evidence.Hash `json:"entry,omitempty"`  // hash of the record's entry in the log, in base64
 	Digest     string         `json:"digest,omitempty"`
 	ReceivedAt *time.Time     `json:"receivedAt,omitempty"`
 	Errors     []fault.Detail `json:"errors,omitempty"`

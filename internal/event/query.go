@@ -131,6 +131,7 @@ type Query struct {
 	Region         string     `json:"region,omitempty"` // GB/T 2260; a province covers its prefectures
 	Sector         string     `json:"sector,omitempty"`
 	Statute        string     `json:"statute,omitempty"`
+	Text           string     `json:"text,omitempty"`  // words of the title, Chinese or Latin; all must stand in it
 	Since          *time.Time `json:"since,omitempty"` // reportedAt, included
 	Until          *time.Time `json:"until,omitempty"` // reportedAt, excluded
 	Overdue        bool       `json:"overdue,omitempty"`
@@ -155,6 +156,8 @@ type IncidentQuery struct {
 	Operator string `json:"operator,omitempty"`
 	Incident string `json:"incident,omitempty"`
 	Desk     string `json:"desk,omitempty"` // that was told of it
+	Grade    string `json:"grade,omitempty"`
+	Text     string `json:"text,omitempty"` // words of the title, as in Query
 	Owed     bool   `json:"owed,omitempty"` // something is owed
 	Open     bool   `json:"open,omitempty"` // neither withdrawn nor closed by the desk since it was last told
 	Limit    int    `json:"limit,omitempty"`

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
 // Format is the version of the records' format. Every record carries it, so
@@ -43,7 +45,9 @@ type Record struct {
 // Stored is a record as it stands in its stream.
 type Stored struct {
 	Record
-	Sequence uint64    // in its stream, from 1
+	Sequence uint64 // in its stream, from 1
+	Wire     string // the subject as the stream has it
+	Header   nats.Header
 	StoredAt time.Time // the engine's stamp
 }
 
@@ -101,16 +105,27 @@ func typeOf(subject string) string {
 	}
 }
 
-// ReadStored is the inverse of Message, for what a stream delivers; the subject
-// is the plain one. It never fails: a foreign message is a record without
-// stamps.
-func ReadStored(subject string, h nats.Header, data []byte, seq uint64, at time.Time) Stored {
+// ReadStored is the inverse of Message, for what a stream delivers. It never
+// fails: a foreign message is a record without stamps.
+func ReadStored(realm Realm, wire string, h nats.Header, data []byte, seq uint64, at time.Time) Stored {
 	t, _ := time.Parse(time.RFC3339Nano, h.Get(headerTime))
 	due, _ := time.Parse(time.RFC3339Nano, h.Get(headerDue))
 	return Stored{
-		Record:   Record{Subject: subject, Time: t.UTC(), Digest: h.Get(headerDigest), Salt: h.Get(headerSalt), Due: due.UTC(), Data: data},
-		Sequence: seq, StoredAt: at.UTC(),
+		Record:   Record{Subject: realm.Plain(wire), Time: t.UTC(), Digest: h.Get(headerDigest), Salt: h.Get(headerSalt), Due: due.UTC(), Data: data},
+		Sequence: seq, Wire: wire, Header: h, StoredAt: at.UTC(),
 	}
+}
+
+// Entry is the hash under which the log has the record.
+func (s Stored) Entry() evidence.Hash {
+	return evidence.EntryHash(s.Sequence, s.Wire, s.Header, s.Data)
+}
+
+// EntryAt is the hash under which the log has a record that was stored at a
+// sequence.
+func (r Record) EntryAt(realm Realm, sequence uint64) evidence.Hash {
+	m := r.Message(realm)
+	return evidence.EntryHash(sequence, m.Subject, m.Header, m.Data)
 }
 
 // Decode reads the body of a stored record.

@@ -66,6 +66,7 @@ const (
 	AllTransferred  = "incident.transferred.>"
 	AllConfirmed    = "incident.confirmed.>"
 	AllClosed       = "incident.closed.>"
+	AllRemoved      = "incident.removed.*"
 )
 
 // Doors: what others send to. None of them is bound to a stream.
@@ -77,6 +78,14 @@ const (
 	DoorQuery       = "ledger.escalations"    // escalations by filter
 	DoorShow        = "ledger.incident"       // the story of one incident
 	DoorIncidents   = "ledger.incidents"      // incidents as they stand
+	DoorStats       = "ledger.stats"          // escalations, counted
+	DoorLog         = "ledger.log"            // where the log stands: checkpoint, key, damage
+	DoorTiles       = "ledger.tiles"          // tiles of the tree
+	DoorRecords     = "ledger.records"        // records as they stand in the stream
+	DoorProve       = "ledger.prove"          // a proof
+	DoorAudit       = "ledger.audit"          // a check of the whole record
+	DoorRemove      = "ledger.remove"         // removal of a record by order
+	DoorArchive     = "ledger.archive"        // removal of what is old and exported
 	DoorDesks       = "deadline.desks"        // which desks have a screen, and when it was last there
 	receiptPrefix   = "receipt."              // answers to reports that had no reply subject
 	reminderPrefix  = "reminder."             // what an operator is reminded of, as it is recorded
@@ -243,6 +252,12 @@ func SubjectsOfEscalation(id string) (escalated, acknowledged, desk string, err 
 	return "incident.escalated." + id, "incident.acknowledged." + id, parts[0], nil
 }
 
+// RemovedSubject is the record that records are gone, the first of which has
+// this sequence.
+func RemovedSubject(first uint64) string {
+	return "incident.removed." + strconv.FormatUint(first, 10)
+}
+
 // UnhandledSubject is the record of a record that a service could not handle.
 func UnhandledSubject(service, operatorToken, incidentToken string, seq uint64) string {
 	return fmt.Sprintf("incident.unhandled.%s.%s.%s.%d", service, operatorToken, incidentToken, seq)
@@ -275,6 +290,8 @@ const (
 	KindTransferred = "transferred" // 移送
 	KindConfirmed   = "confirmed"   // a forward that awaited a person
 	KindClosed      = "closed"
+
+	KindRemoved = "removed" // records are gone, and by what right
 )
 
 // Address is what the subject of a record says.
@@ -308,6 +325,10 @@ func ParseSubject(subject string) Address {
 	case KindUnhandled:
 		if len(p) == 6 {
 			return Address{Kind: kind, Operator: p[3], Incident: p[4], Last: p[5]}
+		}
+	case KindRemoved:
+		if len(p) == 3 {
+			return Address{Kind: kind, Last: p[2]}
 		}
 	case KindAway:
 		if len(p) == 4 {

@@ -133,7 +133,7 @@ func (w *tower) stored(name string) event.Stored {
 	require.NoError(w.t, err)
 	m, err := s.GetLastMsgForSubject(w.t.Context(), event.TimerSubject(name))
 	require.NoError(w.t, err)
-	return event.ReadStored(event.DueSubject(m.Subject), m.Header, m.Data, m.Sequence, m.Time)
+	return event.ReadStored(event.Real, event.DueSubject(m.Subject), m.Header, m.Data, m.Sequence, m.Time)
 }
 
 // A moment that no revision foresees any more is void, where that is known; where

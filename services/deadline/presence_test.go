@@ -149,7 +149,7 @@ func (w *tower) timers() map[string]time.Time {
 	out := map[string]time.Time{}
 	for subject := range info.State.Subjects {
 		if m, err := s.GetLastMsgForSubject(w.t.Context(), subject); err == nil { // else it has gone
-			out[event.TimerName(subject)] = event.ReadStored(subject, m.Header, m.Data, m.Sequence, m.Time).Due
+			out[event.TimerName(subject)] = event.ReadStored(event.Real, subject, m.Header, m.Data, m.Sequence, m.Time).Due
 		}
 	}
 	return out

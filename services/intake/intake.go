@@ -145,7 +145,7 @@ func (in *Intake) take(ctx context.Context, subs []submission) ([]event.Receipt,
 	}
 	for k, res := range results {
 		i := indices[k]
-		if receipts[i], err = in.receipt(subs[i], taken[k], res); err != nil {
+		if receipts[i], err = in.receipt(subs[i], taken[k], records[k], res); err != nil {
 			return nil, err
 		}
 		in.warn(ctx, subs[i].event, &receipts[i])
@@ -212,14 +212,15 @@ func (in *Intake) accepted(ctx context.Context, s submission) *event.Accepted {
 }
 
 // receipt says what became of a report that was well formed.
-func (in *Intake) receipt(s submission, a *event.Accepted, res bus.Result) (event.Receipt, error) {
+func (in *Intake) receipt(s submission, a *event.Accepted, r event.Record, res bus.Result) (event.Receipt, error) {
 	out := event.Receipt{
 		Status: event.StatusAccepted, Operator: s.operator, Incident: s.event.Subject, Report: s.event.ID,
 		Record: res.Sequence, Digest: s.event.Digest, Durability: in.deps.Bus.Durability(),
 		Exercise: in.deps.Bus.Realm() == event.Drill,
 	}
-	stands := a
+	stands, entry := a, r.EntryAt(in.deps.Bus.Realm(), res.Sequence)
 	if res.Existing != nil {
+		entry = res.Existing.Entry()
 		first, err := event.Decode[event.Accepted](*res.Existing)
 		if err != nil {
 			return out, err
@@ -230,7 +231,7 @@ func (in *Intake) receipt(s submission, a *event.Accepted, res bus.Result) (even
 			out.Errors = []fault.Detail{{Path: "$.id", Message: fmt.Sprintf("another report with this source and id was received at %s (digest %s); a report that says something new needs an id of its own", first.ReceivedAt.Format("2006-01-02T15:04:05.000Z07:00"), first.Digest)}}
 		}
 	}
-	out.ReceivedAt = &stands.ReceivedAt
+	out.ReceivedAt, out.Entry = &stands.ReceivedAt, &entry
 	if out.Status != event.StatusConflict { // then they speak of another report
 		out.Late, out.Warnings = stands.Late, stands.Warnings
 	}

@@ -33,7 +33,7 @@ func Fire(t testing.TB, e *Env, c clock.Clock) int {
 			require.ErrorIs(t, err, jetstream.ErrMsgNotFound)
 			continue
 		}
-		s := event.ReadStored(realm.Plain(subject), m.Header, m.Data, m.Sequence, m.Time)
+		s := event.ReadStored(realm, subject, m.Header, m.Data, m.Sequence, m.Time)
 		if !s.Due.After(c.Now()) {
 			due, headers[s.Subject] = append(due, s), m.Header
 		}

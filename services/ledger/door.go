@@ -1,0 +1,54 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/fault"
+)
+
+// inHand bounds the questions that are being answered at one moment, for each
+// door; beyond it the answer is "busy".
+const inHand = 256
+
+// doors are the questions that are answered over NATS, by the same methods that
+// answer over HTTP.
+func (l *Ledger) doors() []bus.Door {
+	return []bus.Door{
+		door("escalations", event.DoorQuery, l.escalations),
+		door("incident", event.DoorShow, l.story),
+		door("incidents", event.DoorIncidents, l.incidents),
+		door("stats", event.DoorStats, l.stats),
+		door("log", event.DoorLog, func(ctx context.Context, _ struct{}) (event.LogState, error) { return l.state(ctx) }),
+		door("tiles", event.DoorTiles, l.tiles),
+		door("records", event.DoorRecords, l.records),
+		door("prove", event.DoorProve, l.prove),
+		door("audit", event.DoorAudit, l.audit),
+		door("remove", event.DoorRemove, l.remove),
+		door("archive", event.DoorArchive, l.archive),
+	}
+}
+
+// refusal is the answer to a question that cannot be answered as it stands.
+type refusal struct {
+	Errors []fault.Detail `json:"errors"`
+}
+
+// door answers a question in JSON. What is wrong with the question is part of
+// the answer; any other error means that there is none, and that the client asks
+// again.
+func door[Q, A any](name, subject string, answer func(context.Context, Q) (A, error)) bus.Door {
+	return bus.Door{Name: name, Subject: subject, Limit: inHand, Answer: func(ctx context.Context, req bus.Request) (any, error) {
+		var q Q
+		if err := json.Unmarshal(req.Data, &q); err != nil {
+			return refusal{[]fault.Detail{{Path: "$", Message: "is not a question that is understood here: " + err.Error()}}}, nil
+		}
+		a, err := answer(ctx, q)
+		if details := fault.DetailsOf(err); details != nil {
+			return refusal{details}, nil
+		}
+		return a, err
+	}}
+}

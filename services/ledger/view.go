@@ -1,0 +1,260 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/fault"
+)
+
+const (
+	patience    = 2 * time.Second // how long a question waits for the index to catch up
+	clockAlarm  = time.Second     // between our stamp and the engine's (design: the record)
+	progressLog = 100_000         // records between two progress lines
+)
+
+// view answers from the index what is asked of escalations and incidents, and
+// keeps the index up with the stream.
+type view struct {
+	deps   Deps
+	index  atomic.Pointer[index]
+	damage chan error // what a question found wrong with the index
+	head   uint64     // the last record there was when we began
+
+	mu      sync.Mutex
+	through uint64        // the last record indexed
+	reached chan struct{} // closed and replaced whenever through grows
+}
+
+func newView(d Deps) *view {
+	return &view{deps: d, reached: make(chan struct{}), damage: make(chan error, 1)}
+}
+
+// run indexes until ctx ends. An index that turns out to be damaged is made
+// again from the stream: it must not stop anything.
+func (v *view) run(ctx context.Context) error {
+	for {
+		err := v.once(ctx)
+		if !isDamaged(err) || ctx.Err() != nil {
+			return err
+		}
+		v.deps.Log.Error("the index is damaged; it is made again from the ledger", zap.Error(err))
+		if err := discardIndex(v.deps.Dir); err != nil {
+			return err
+		}
+	}
+}
+
+func (v *view) once(ctx context.Context) error {
+	x, err := openIndex(ctx, v.deps.Dir)
+	if err != nil {
+		return err
+	}
+	defer x.close() //nolint:errcheck // a projection: nothing is lost
+	through, err := v.start(ctx, x)
+	if err != nil {
+		return err
+	}
+	if v.head, err = v.deps.Bus.Head(ctx); err != nil {
+		return err
+	}
+	v.index.Store(x)
+	defer v.index.Store(nil)
+	v.moved(through)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return v.deps.Bus.Tail(ctx, through+1, nil, v.add) })
+	g.Go(func() error {
+		select {
+		case err := <-v.damage:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	})
+	return g.Wait()
+}
+
+// errNoIndex says that there is no index at the moment: ask again.
+var errNoIndex = fmt.Errorf("ledger: the index is being opened: %w", bus.ErrUnavailable)
+
+// report hands damage to Run and returns the error.
+func (v *view) report(err error) error {
+	if isDamaged(err) {
+		select {
+		case v.damage <- err:
+		default: // it is known
+		}
+	}
+	return err
+}
+
+// start returns where the index stands, having discarded one that is not of
+// this ledger.
+func (v *view) start(ctx context.Context, x *index) (uint64, error) {
+	seq, salt, err := x.position(ctx)
+	if err != nil || seq == 0 {
+		return 0, err
+	}
+	at, err := v.deps.Bus.Get(ctx, seq)
+	if err != nil && !errors.Is(err, bus.ErrNotFound) {
+		return 0, err
+	}
+	if err == nil && at.Salt == salt {
+		return seq, nil
+	}
+	v.deps.Log.Error("the index is of another ledger, or of a longer one; it is made again", zap.Uint64("position", seq))
+	return 0, x.reset(ctx)
+}
+
+// add indexes a batch of records.
+func (v *view) add(ctx context.Context, batch []event.Stored) error {
+	unreadable, err := v.index.Load().apply(ctx, batch)
+	if err != nil {
+		return err
+	}
+	for _, err := range unreadable {
+		v.deps.Log.Error("a record cannot be read; it is in the story of its incident, not among the escalations", zap.Error(err))
+	}
+	for _, r := range batch {
+		if off, known := v.off(r); known && off.Abs() > clockAlarm {
+			v.deps.Log.Error("our clock and the engine's disagree", zap.Uint64("record", r.Sequence), zap.Duration("by", off))
+		}
+	}
+	last := batch[len(batch)-1].Sequence
+	if last/progressLog > v.indexed()/progressLog {
+		v.deps.Log.Info("indexing", zap.Uint64("through", last))
+	}
+	v.moved(last)
+	return nil
+}
+
+// moved says how far the index goes now.
+func (v *view) moved(through uint64) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.through = through
+	close(v.reached)
+	v.reached = make(chan struct{})
+}
+
+// off is by how much the engine stored a record later than it was stamped, by the
+// machine's clock, which a drill's may be far ahead of. Of a drill's records that
+// were stored before we ran nobody knows how fast its clock was then.
+func (v *view) off(r event.Stored) (off time.Duration, known bool) {
+	if r.Time.IsZero() || v.deps.Exercise && r.Sequence <= v.head {
+		return 0, false
+	}
+	return r.StoredAt.Sub(clock.Wall(v.deps.Clock, r.Time)), true
+}
+
+// caughtUp waits until the index holds every record that is stored now, for as
+// long as patience lasts, and returns how far it goes.
+func (v *view) caughtUp(ctx context.Context) (*index, uint64, error) {
+	head, err := v.deps.Bus.Head(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	wait := time.NewTimer(patience)
+	defer wait.Stop()
+	for {
+		v.mu.Lock()
+		through, reached := v.through, v.reached
+		v.mu.Unlock()
+		x := v.index.Load()
+		if x != nil && through >= head {
+			return x, through, nil
+		}
+		select {
+		case <-reached:
+		case <-wait.C:
+			if x == nil {
+				return nil, 0, errNoIndex
+			}
+			return x, through, nil
+		case <-ctx.Done():
+			return nil, 0, ctx.Err()
+		}
+	}
+}
+
+// indexed is the last record that answers cover.
+func (v *view) indexed() uint64 {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.through
+}
+
+func (v *view) stats(ctx context.Context, q event.StatsQuery) (event.StatsAnswer, error) {
+	return event.StatsAnswer{}, errNoIndex
+}
+
+func (v *view) escalations(ctx context.Context, q event.Query) (event.QueryAnswer, error) {
+	x, through, err := v.caughtUp(ctx)
+	if err != nil {
+		return event.QueryAnswer{}, err
+	}
+	answer, err := x.query(ctx, q, v.deps.Clock.Now())
+	answer.Through = through
+	return answer, v.report(err)
+}
+
+func (v *view) incidents(ctx context.Context, q event.IncidentQuery) (event.IncidentAnswer, error) {
+	x, through, err := v.caughtUp(ctx)
+	if err != nil {
+		return event.IncidentAnswer{}, err
+	}
+	answer, err := x.incidents(ctx, q)
+	answer.Through, answer.Now = through, v.deps.Clock.Now()
+	for i := range answer.Rows {
+		answer.Rows[i].Exercise = v.deps.Exercise
+	}
+	return answer, v.report(err)
+}
+
+// story reads the next part of an incident's story.
+func (v *view) story(ctx context.Context, req event.ShowRequest) (event.ShowAnswer, error) {
+	if req.Operator == "" || req.Incident == "" {
+		return event.ShowAnswer{}, fault.Invalid(Name, []fault.Detail{{Path: "$", Message: "must name an operator and an incident"}})
+	}
+	x, through, err := v.caughtUp(ctx)
+	if err != nil {
+		return event.ShowAnswer{}, err
+	}
+	answer := event.ShowAnswer{Through: through, Entries: []event.StoryEntry{}}
+	entries, err := x.entries(ctx, req)
+	if err != nil {
+		return answer, v.report(err)
+	}
+	bytes := 0
+	for _, e := range entries {
+		stored, err := v.deps.Bus.Get(ctx, e.Record)
+		if errors.Is(err, bus.ErrNotFound) {
+			stored.Data = []byte(`{"missing":true}`) // the rest of the story is told all the same
+		} else if err != nil {
+			return answer, err
+		}
+		if bytes += len(stored.Data); bytes > pageBytes && len(answer.Entries) > 0 {
+			answer.More = true
+			return answer, nil
+		}
+		if e.Body = stored.Data; !json.Valid(e.Body) {
+			if e.Body, err = json.Marshal(map[string][]byte{"unreadable": stored.Data}); err != nil {
+				return answer, err
+			}
+		}
+		answer.Entries = append(answer.Entries, e)
+	}
+	answer.More = len(entries) == pageRows
+	return answer, nil
+}
