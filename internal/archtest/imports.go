@@ -23,6 +23,7 @@ var rooms = []room{
 	{"internal/fault", nil, nil},
 	{"internal/clock", nil, nil},
 	{"internal/evidence", nil, nil},
+	{"internal/evidence/interop", nil, list("internal/evidence")}, // a module of its own
 	{"internal/event", list("internal/evidence internal/fault schemas"), nil},
 	{"internal/statute", list("internal/event internal/fault"), list("schemas")},
 	{"internal/register", list("internal/clock internal/event internal/fault internal/statute"), list("schemas")},
@@ -37,7 +38,7 @@ var rooms = []room{
 		list("internal/bus/bustest schemas")},
 	{"internal/app",
 		list("services/* internal/bus internal/clock internal/event internal/fault internal/httpedge internal/register internal/statute schemas"),
-		list("internal/bus/bustest internal/client internal/interchange")},
+		list("internal/bus/bustest internal/client internal/evidence internal/interchange")},
 	{"cmd/tocsin-verify", list("internal/evidence"), nil},
 	{"cmd/tocsin",
 		list("internal/app internal/client internal/clock internal/event internal/evidence internal/fault internal/interchange internal/register internal/statute"),

@@ -5,8 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
-	"hash"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -22,8 +20,10 @@ func (h Hash) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
 
 // UnmarshalText reads what MarshalText writes, and nothing else.
 func (h *Hash) UnmarshalText(text []byte) error {
+	// The decoder passes over line ends even when it is strict: the length does
+	// not.
 	raw, err := base64.StdEncoding.Strict().DecodeString(string(text))
-	if err != nil || len(raw) != len(h) {
+	if err != nil || len(raw) != len(h) || len(text) != base64.StdEncoding.EncodedLen(len(h)) {
 		return fmt.Errorf("%q is not the base64 of a SHA-256", text)
 	}
 	copy(h[:], raw)
@@ -51,35 +51,34 @@ const engineHeader = "Nats-"
 // out, since the engine adds and strips them. The random salt among the others
 // keeps the hash from telling the record to who can only guess at it.
 func EntryHash(sequence uint64, subject string, header map[string][]string, body []byte) Hash {
-	d := digest{sha256.New()}
-	d.Write([]byte(entryFormat))
-	d.uint64(sequence)
-	d.text(subject)
-	names := make([]string, 0, len(header))
+	names := make([]string, 0, 16) // on the stack
 	values := 0
-	for name := range maps.Keys(header) {
+	for name := range header {
 		if !strings.HasPrefix(name, engineHeader) {
 			names = append(names, name)
 			values += len(header[name])
 		}
 	}
 	slices.Sort(names)
-	d.uint32(values)
+	head := make([]byte, 0, 1024)
+	head = append(head, entryFormat...)
+	head = binary.BigEndian.AppendUint64(head, sequence)
+	head = appendText(head, subject)
+	head = binary.BigEndian.AppendUint32(head, uint32(values))
 	for _, name := range names {
 		for _, value := range header[name] {
-			d.text(name)
-			d.text(value)
+			head = appendText(appendText(head, name), value)
 		}
 	}
-	d.uint64(uint64(len(body)))
+	head = binary.BigEndian.AppendUint64(head, uint64(len(body)))
+	d := sha256.New()
+	d.Write(head)
 	d.Write(body)
 	var sum Hash
 	d.Sum(sum[:0])
 	return sum
 }
 
-type digest struct{ hash.Hash }
-
-func (d digest) uint64(n uint64) { d.Write(binary.BigEndian.AppendUint64(nil, n)) }
-func (d digest) uint32(n int)    { d.Write(binary.BigEndian.AppendUint32(nil, uint32(n))) }
-func (d digest) text(s string)   { d.uint32(len(s)); d.Write([]byte(s)) }
+func appendText(b []byte, s string) []byte {
+	return append(binary.BigEndian.AppendUint32(b, uint32(len(s))), s...)
+}

@@ -1,0 +1,238 @@
+package evidence
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// faultLimit is how many faults CheckTiles finds before it stops looking.
+const faultLimit = 100
+
+var errFit = errors.New("it does not hash to what the tile above it says")
+
+// CheckTiles checks the whole tree that a checkpoint covers: every bundle of
+// entries against the tile of its leaves, every tile against the hash above it,
+// and the right edge against the root of the checkpoint. It uses all processors
+// and little memory. The error joins a TileError for each fault, in the order of
+// the records, up to 100 of them; TileErrors takes it apart. Where a tile and
+// what is below it contradict each other, what is above says which is wrong.
+// progress, unless nil, is told the number of entries done, which grows; it is
+// not called by two goroutines at once.
+func CheckTiles(ctx context.Context, tiles Tiles, cp Checkpoint, progress func(done uint64)) error {
+	if err := cp.check(); err != nil || cp.Size == 0 {
+		return err
+	}
+	c := &checker{ctx: ctx, tiles: tiles, size: cp.Size, progress: progress}
+	c.edge(cp.Root)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	slices.SortFunc(c.faults, func(a, b *TileError) int {
+		return cmp.Or(cmp.Compare(a.First, b.First), cmp.Compare(a.Last, b.Last), cmp.Compare(a.Path, b.Path))
+	})
+	joined := make([]error, len(c.faults))
+	for i, fault := range c.faults {
+		joined[i] = fault
+	}
+	return errors.Join(joined...)
+}
+
+// TileErrors are the faults that an error has joined, such as that of
+// CheckTiles.
+func TileErrors(err error) []*TileError {
+	var found []*TileError
+	if fault, ok := err.(*TileError); ok {
+		return append(found, fault)
+	}
+	switch wrapped := err.(type) {
+	case interface{ Unwrap() []error }:
+		for _, e := range wrapped.Unwrap() {
+			found = append(found, TileErrors(e)...)
+		}
+	case interface{ Unwrap() error }:
+		found = TileErrors(wrapped.Unwrap())
+	}
+	return found
+}
+
+// checker is one run of CheckTiles.
+type checker struct {
+	ctx      context.Context
+	tiles    Tiles
+	size     uint64
+	progress func(done uint64)
+	done     uint64 // entries; of the goroutine that began the run
+
+	mu     sync.Mutex
+	faults []*TileError // under mu
+}
+
+// edge checks everything, from the right edge down. The edge is right if it
+// gives the root of the checkpoint; else it is held against what is below it.
+func (c *checker) edge(root Hash) {
+	var stored, got [levels][]byte
+	var unread [levels]error
+	readable := true
+	for level := range levels {
+		if p := edgePath(level, c.size); p.Width > 0 {
+			stored[level], unread[level] = readTile(c.tiles, p)
+			readable = readable && unread[level] == nil
+		}
+	}
+	fits := readable && rootOf(c.size, stored) == root
+	for level := levels - 1; level >= 0; level-- {
+		if p := edgePath(level, c.size); p.Width > 0 {
+			got[level] = c.below(p, stored[level], fits)
+		}
+	}
+	if fits {
+		return
+	}
+	wrong := false
+	for level := range levels {
+		p := edgePath(level, c.size)
+		switch {
+		case p.Width == 0:
+		case unread[level] != nil:
+			wrong = true
+			c.fault(unread[level])
+		case !bytes.Equal(stored[level], got[level]):
+			wrong = true
+			c.fault(tileError(p, errors.New("it is not what the tiles below it hash to")))
+		}
+	}
+	if found := rootOf(c.size, got); found != root && !wrong {
+		whole := tileError(c.top(), fmt.Errorf("the tree hashes to %v, and the checkpoint says %v", found, root))
+		whole.First, whole.Last = 1, c.size
+		c.fault(whole)
+	}
+}
+
+// top is the highest tile.
+func (c *checker) top() TilePath {
+	level := levels - 1
+	for edgePath(level, c.size).Width == 0 {
+		level--
+	}
+	return edgePath(level, c.size)
+}
+
+// tile checks a full tile and all below it. want is the hash above it, and sure
+// says that this is right. It returns what the hash above should be.
+func (c *checker) tile(level int, index uint64, want Hash, sure bool) Hash {
+	if c.stopped() {
+		return want
+	}
+	p := TilePath{level, index, tileWidth}
+	stored, err := readTile(c.tiles, p)
+	if err == nil && subtree(stored) == want {
+		c.below(p, stored, true)
+		return want
+	}
+	got := c.below(p, stored, false)
+	switch {
+	case err != nil:
+		c.fault(err)
+	case sure:
+		c.fault(tileError(p, errFit))
+	case !bytes.Equal(stored, got):
+		c.fault(tileError(p, errors.New("it is not what the tiles below it hash to")))
+	}
+	if got == nil {
+		return want // nothing is known of it
+	}
+	return subtree(got)
+}
+
+// below checks all that is below a tile, which may be nil, and which is sure
+// when it is known to be right. It returns what the tile should be; nil when
+// nothing is known of it.
+func (c *checker) below(p TilePath, tile []byte, sure bool) []byte {
+	if p.Level == 0 {
+		got := c.leaves(p, tile, sure)
+		if p.Width < tileWidth {
+			c.advance(p.Width)
+		}
+		return got
+	}
+	got := make([]byte, p.bytes())
+	child := func(i int) {
+		var want Hash
+		if tile != nil {
+			want = hashAt(tile, i)
+		}
+		h := c.tile(p.Level-1, p.Index<<tileHeight+uint64(i), want, sure)
+		copy(got[i*hashSize:], h[:])
+	}
+	if p.Level > 1 {
+		for i := range p.Width {
+			child(i)
+		}
+		return got
+	}
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), p.Width) {
+		workers.Go(func() {
+			for i := int(next.Add(1) - 1); i < p.Width; i = int(next.Add(1) - 1) {
+				child(i)
+			}
+		})
+	}
+	workers.Wait()
+	c.advance(p.Width * tileWidth)
+	return got
+}
+
+// leaves checks the bundle below a tile of leaves, if that is sure, and returns
+// what the tile should be.
+func (c *checker) leaves(p TilePath, tile []byte, sure bool) []byte {
+	b := TilePath{EntriesLevel, p.Index, p.Width}
+	bundle, err := readTile(c.tiles, b)
+	if err != nil {
+		c.fault(err)
+		return tile
+	}
+	if sure {
+		if err := checkBundle(b, bundle, tile); err != nil {
+			c.fault(err)
+		}
+		return tile
+	}
+	got := make([]byte, 0, p.bytes())
+	for i := range p.Width {
+		h := leafHash(entryAt(bundle, i))
+		got = append(got, h[:]...)
+	}
+	return got
+}
+
+// fault notes a fault. Faults are TileErrors, all of them.
+func (c *checker) fault(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if fault, ok := err.(*TileError); ok && len(c.faults) < faultLimit {
+		c.faults = append(c.faults, fault)
+	}
+}
+
+// stopped says that there is no point in going on.
+func (c *checker) stopped() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.faults) == faultLimit || c.ctx.Err() != nil
+}
+
+func (c *checker) advance(entries int) {
+	c.done += uint64(entries)
+	if c.progress != nil && !c.stopped() {
+		c.progress(c.done)
+	}
+}

@@ -1,0 +1,132 @@
+package evidence
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+)
+
+// Checkpoint certifies the first Size entries of a log, as
+// https://c2sp.org/tlog-checkpoint has it, without extension lines.
+type Checkpoint struct {
+	Origin string // of the log; also the name of its key
+	Size   uint64 // entries that it covers
+	Root   Hash   // of the tree of these entries (RFC 6962)
+	Note   string // the signed note, verbatim
+}
+
+// sizeLimit bounds the size of a log, so that sums of sizes do not overflow.
+const sizeLimit = 1 << 62
+
+// EmptyRoot is the root of a log without entries (RFC 6962).
+func EmptyRoot() Hash { return sha256.Sum256(nil) }
+
+// text is what is signed.
+func (c Checkpoint) text() string {
+	return c.Origin + "\n" + strconv.FormatUint(c.Size, 10) + "\n" + c.Root.String() + "\n"
+}
+
+func (c Checkpoint) check() error {
+	if c.Size >= sizeLimit {
+		return fmt.Errorf("evidence: checkpoint: a log of %d entries is too large", c.Size)
+	}
+	if c.Size == 0 && c.Root != EmptyRoot() {
+		return errors.New("evidence: checkpoint: the root is not that of a log without entries")
+	}
+	return nil
+}
+
+// Verifier opens checkpoints that one key has signed. The zero Verifier opens
+// none.
+type Verifier struct{ key note.Verifier }
+
+// NewVerifier makes a Verifier of a note verifier key, as Key.Verifier gives it;
+// white space around it is passed over.
+func NewVerifier(vkey string) (Verifier, error) {
+	key, err := note.NewVerifier(strings.TrimSpace(vkey))
+	if err != nil {
+		return Verifier{}, fmt.Errorf("evidence: verifier key: %w", err)
+	}
+	if err := checkOrigin(key.Name()); err != nil {
+		return Verifier{}, err
+	}
+	return Verifier{key}, nil
+}
+
+// Origin is the name of the log whose checkpoints the Verifier opens.
+func (v Verifier) Origin() string {
+	if v.key == nil {
+		return ""
+	}
+	return v.key.Name()
+}
+
+// Open checks a signed checkpoint and reads it. It takes only the one form in
+// which each thing can be written, so that no bit of it can be another; what
+// witnesses have signed below the log's own signature is passed over. The error
+// says what is wrong with it.
+func (v Verifier) Open(signed string) (Checkpoint, error) {
+	if v.key == nil {
+		return Checkpoint{}, errors.New("evidence: checkpoint: no verifier key is given")
+	}
+	n, err := note.Open([]byte(signed), note.VerifierList(v.key))
+	if err != nil {
+		var unknown *note.UnverifiedNoteError
+		if errors.As(err, &unknown) {
+			err = fmt.Errorf("it is not signed with the key of %s that is given", v.Origin())
+		}
+		return Checkpoint{}, fmt.Errorf("evidence: checkpoint: %w", err)
+	}
+	if err := checkSignatures(signed, n); err != nil {
+		return Checkpoint{}, err
+	}
+	c, err := parseCheckpoint(n.Text)
+	if err != nil {
+		return Checkpoint{}, err
+	}
+	if c.Origin != v.Origin() {
+		return Checkpoint{}, fmt.Errorf("evidence: checkpoint: it is of the log %q, and signed with the key of %q", c.Origin, v.Origin())
+	}
+	c.Note = signed
+	return c, nil
+}
+
+// checkSignatures refuses what package note passes over: a signature that is
+// there twice, and base64 with stray bits at its end.
+func checkSignatures(signed string, n *note.Note) error {
+	lines := strings.Split(strings.TrimSuffix(signed[len(n.Text)+1:], "\n"), "\n")
+	if len(lines) != len(n.Sigs)+len(n.UnverifiedSigs) {
+		return errors.New("evidence: checkpoint: a signature is there twice")
+	}
+	for _, line := range lines {
+		if _, err := base64.StdEncoding.Strict().DecodeString(line[strings.LastIndex(line, " ")+1:]); err != nil {
+			return fmt.Errorf("evidence: checkpoint: signature: %w", err)
+		}
+	}
+	return nil
+}
+
+// parseCheckpoint reads what Checkpoint.text writes, and nothing else.
+func parseCheckpoint(text string) (Checkpoint, error) {
+	lines := strings.Split(text, "\n")
+	if len(lines) != 4 || lines[3] != "" {
+		return Checkpoint{}, errors.New("evidence: checkpoint: want three lines: origin, size, root")
+	}
+	c := Checkpoint{Origin: lines[0]}
+	var err error
+	if c.Size, err = strconv.ParseUint(lines[1], 10, 64); err != nil {
+		return Checkpoint{}, fmt.Errorf("evidence: checkpoint: size %q is not a number", lines[1])
+	}
+	if err := c.Root.UnmarshalText([]byte(lines[2])); err != nil {
+		return Checkpoint{}, fmt.Errorf("evidence: checkpoint: root: %w", err)
+	}
+	if c.text() != text {
+		return Checkpoint{}, fmt.Errorf("evidence: checkpoint: size %q is not written as checkpoints are", lines[1])
+	}
+	return c, c.check()
+}

@@ -1,0 +1,166 @@
+package evidence
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// What the evidence keeps on a disk is for its owner alone.
+const (
+	fileMode = 0o600
+	dirMode  = 0o700
+)
+
+// newSuffix marks a file that is not whole yet. The name is always the same, so
+// that what a crash has left is overwritten, and not left for ever.
+const newSuffix = ".new"
+
+// file is one file to be made durable.
+type file struct {
+	path string
+	data []byte
+}
+
+// disk writes files so that a crash at any moment leaves either the old file or
+// the new one.
+type disk struct {
+	// made has the folders that are there for certain, even after a power cut.
+	made map[string]bool
+	// step, unless nil, is called before each operation on the disk. Its error
+	// ends the work there, as a crash would.
+	step func(op, path string) error
+}
+
+// newDisk returns a disk that writes below a folder, which is there.
+func newDisk(root string) *disk {
+	return &disk{made: map[string]bool{filepath.Clean(root): true}}
+}
+
+// writeFile makes one file durable, in a folder that is there.
+func writeFile(path string, data []byte) error {
+	return newDisk(filepath.Dir(path)).write(file{path, data})
+}
+
+// write makes files durable, and the folders that they need: all files are
+// written beside their place, then synced, then renamed, and then their folders
+// are synced. Written together they cost the disk little more than one.
+func (d *disk) write(files ...file) error {
+	open := make([]*os.File, 0, len(files))
+	defer func() {
+		for _, f := range open {
+			f.Close() // synced by now, or of no use
+		}
+	}()
+	changed := map[string]bool{} // folders
+	for _, f := range files {
+		dir := filepath.Dir(f.path)
+		if err := d.mkdir(dir, changed); err != nil {
+			return err
+		}
+		changed[dir] = true
+		if err := d.at("create", f.path); err != nil {
+			return err
+		}
+		w, err := os.OpenFile(f.path+newSuffix, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, fileMode)
+		if err != nil {
+			return err
+		}
+		open = append(open, w)
+		if err := d.at("write", f.path); err != nil {
+			return err
+		}
+		if _, err := w.Write(f.data); err != nil {
+			return err
+		}
+	}
+	if err := d.sync(files, open); err != nil {
+		return err
+	}
+	for _, f := range files {
+		if err := d.at("rename", f.path); err != nil {
+			return err
+		}
+		if err := os.Rename(f.path+newSuffix, f.path); err != nil {
+			return err
+		}
+	}
+	for dir := range changed {
+		if err := d.syncDir(dir); err != nil {
+			return err
+		}
+	}
+	for dir := range changed {
+		d.made[dir] = true // the folder above it is in changed, too, or was made before
+	}
+	return nil
+}
+
+// syncsAtOnce is how many files are synced at the same time: the disk then makes
+// them durable together.
+const syncsAtOnce = 16
+
+func (d *disk) sync(files []file, open []*os.File) error {
+	var group errgroup.Group
+	group.SetLimit(syncsAtOnce)
+	for i, f := range files {
+		if err := d.at("sync", f.path); err != nil {
+			group.Wait() // the files are still in use
+			return err
+		}
+		group.Go(open[i].Sync)
+	}
+	return group.Wait()
+}
+
+// mkdir makes a folder and those above it, and puts into changed every folder
+// that then holds one which may not be durable.
+func (d *disk) mkdir(dir string, changed map[string]bool) error {
+	if d.made[dir] || changed[dir] {
+		return nil
+	}
+	parent := filepath.Dir(dir)
+	if err := d.mkdir(parent, changed); err != nil {
+		return err
+	}
+	changed[parent] = true
+	if err := d.at("mkdir", dir); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, dirMode); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
+}
+
+func (d *disk) syncDir(dir string) error {
+	if err := d.at("syncdir", dir); err != nil {
+		return err
+	}
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close() // only read
+	return f.Sync()
+}
+
+// remove takes a file or a folder away. It need not be durable: what is
+// removed is of no use, and does no harm if it is there again.
+func (d *disk) remove(path string) error {
+	if err := d.at("remove", path); err != nil {
+		return err
+	}
+	delete(d.made, path)
+	return os.RemoveAll(path)
+}
+
+func (d *disk) at(op, path string) error {
+	if d.step == nil {
+		return nil
+	}
+	return d.step(op, path)
+}

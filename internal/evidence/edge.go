@@ -1,0 +1,176 @@
+package evidence
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// edge is the right edge of a tree: all of it that a new entry meets.
+type edge struct {
+	size uint64
+	// full[i] is the root of the subtree of 1<<i entries that ends where the i-th
+	// bit of size says, if that bit is set.
+	full    [62]Hash
+	entries []byte         // the bundle that is not full yet
+	tiles   [levels][]byte // the tile of each level that is not full yet
+}
+
+// add adds an entry. What becomes full by it goes to filled, which keeps the
+// bytes.
+func (e *edge) add(entry Hash, filled func(p TilePath, data []byte)) {
+	if e.entries == nil {
+		e.entries = make([]byte, 0, tileWidth*entrySize)
+	}
+	e.entries = binary.BigEndian.AppendUint16(e.entries, uint16(hashSize))
+	e.entries = append(e.entries, entry[:]...)
+	if len(e.entries) == tileWidth*entrySize {
+		filled(TilePath{EntriesLevel, e.size >> tileHeight, tileWidth}, e.entries)
+		e.entries = nil
+	}
+	h := leafHash(entry)
+	e.push(0, h, filled)
+	i := 0
+	for ; e.size>>i&1 == 1; i++ {
+		h = nodeHash(e.full[i], h)
+		if (i+1)%tileHeight == 0 {
+			e.push((i+1)/tileHeight, h, filled)
+		}
+	}
+	e.full[i] = h
+	e.size++
+}
+
+// push adds a hash to the tile of a level.
+func (e *edge) push(level int, h Hash, filled func(p TilePath, data []byte)) {
+	tile := e.tiles[level]
+	if tile == nil {
+		tile = make([]byte, 0, tileWidth*hashSize)
+	}
+	tile = append(tile, h[:]...)
+	if len(tile) == tileWidth*hashSize {
+		filled(TilePath{level, e.size >> (tileHeight * (level + 1)), tileWidth}, tile)
+		tile = nil
+	}
+	e.tiles[level] = tile
+}
+
+// root is the root of the tree.
+func (e *edge) root() Hash {
+	root, some := EmptyRoot(), false
+	for i := range e.full {
+		switch {
+		case e.size>>i&1 == 0:
+		case !some:
+			root, some = e.full[i], true
+		default:
+			root = nodeHash(e.full[i], root)
+		}
+	}
+	return root
+}
+
+// rootOf is the root of a tree of some size, by the tiles at its right edge.
+func rootOf(size uint64, tiles [levels][]byte) Hash {
+	e := edge{size: size}
+	for level, tile := range tiles {
+		e.join(level, tile)
+	}
+	return e.root()
+}
+
+// join takes the roots of full subtrees from a tile that is not full: their
+// widths are powers of two, from the left, as RFC 6962 splits a tree.
+func (e *edge) join(level int, tile []byte) {
+	width := len(tile) / hashSize
+	for i := tileHeight - 1; i >= 0; i-- {
+		if width>>i&1 == 1 {
+			e.full[level*tileHeight+i] = subtree(tile[:hashSize<<i])
+			tile = tile[hashSize<<i:]
+		}
+	}
+}
+
+// partial is the tile of a level that is not full, or the bundle. Its width is 0
+// when there is none.
+func (e *edge) partial(level int) (TilePath, []byte) {
+	p := edgePath(level, e.size)
+	if level == EntriesLevel {
+		return p, e.entries
+	}
+	return p, e.tiles[level]
+}
+
+// edgePath is the partial tile at the right end of a level, in a tree of a
+// size. Its width is 0 when all tiles of the level are full.
+func edgePath(level int, size uint64) TilePath {
+	n := size >> (tileHeight * max(level, 0))
+	return TilePath{level, n >> tileHeight, int(n % tileWidth)}
+}
+
+// readEdge reads the right edge of a tree of some size from its tiles.
+func readEdge(tiles Tiles, size uint64) (*edge, error) {
+	if size >= sizeLimit {
+		return nil, fmt.Errorf("evidence: a log of %d entries is too large", size)
+	}
+	e := &edge{size: size}
+	for level := range levels {
+		p := edgePath(level, size)
+		if p.Width == 0 {
+			continue
+		}
+		tile, err := readTile(tiles, p)
+		if err != nil {
+			return nil, err
+		}
+		e.tiles[level] = append(make([]byte, 0, tileWidth*hashSize), tile...)
+		e.join(level, tile)
+	}
+	p := edgePath(EntriesLevel, size)
+	if p.Width == 0 {
+		return e, nil
+	}
+	bundle, err := readTile(tiles, p)
+	if err != nil {
+		return nil, err
+	}
+	e.entries = append(make([]byte, 0, tileWidth*entrySize), bundle...)
+	return e, checkBundle(p, bundle, e.tiles[0])
+}
+
+// checkBundle holds a bundle to the tile of its leaves. Its TileError names the
+// records from the first to the last that do not fit.
+func checkBundle(p TilePath, bundle, leaves []byte) error {
+	var wrong []uint64
+	for i := range p.Width {
+		if leafHash(entryAt(bundle, i)) != hashAt(leaves, i) {
+			wrong = append(wrong, p.Index*tileWidth+uint64(i)+1)
+		}
+	}
+	if len(wrong) == 0 {
+		return nil
+	}
+	err := tileError(p, errors.New("the entry is not what its leaf says"))
+	if len(wrong) > 1 {
+		err.Err = fmt.Errorf("the entries of %d records are not what their leaves say", len(wrong))
+	}
+	err.First, err.Last = wrong[0], wrong[len(wrong)-1]
+	return err
+}
+
+func hashAt(tile []byte, i int) Hash    { return Hash(tile[i*hashSize : (i+1)*hashSize]) }
+func entryAt(bundle []byte, i int) Hash { return Hash(bundle[i*entrySize+2 : (i+1)*entrySize]) }
+
+func leafHash(entry Hash) Hash       { return Hash(tlog.RecordHash(entry[:])) }
+func nodeHash(left, right Hash) Hash { return Hash(tlog.NodeHash(tlog.Hash(left), tlog.Hash(right))) }
+
+// subtree is the root of a full subtree over hashes, a power of two of them.
+func subtree(hashes []byte) Hash {
+	if len(hashes) == hashSize {
+		return Hash(hashes)
+	}
+	half := len(hashes) / 2
+	return nodeHash(subtree(hashes[:half]), subtree(hashes[half:]))
+}

@@ -1,0 +1,286 @@
+package evidence
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Export is a folder of evidence in the making: records with the tiles that
+// prove them under one checkpoint. It is for one goroutine. What it keeps in
+// memory are the names and hashes of its files, a few bytes for each record.
+//
+// The first error stays: after it no manifest is written, and a verifier says
+// that the export is not complete.
+type Export struct {
+	dir      string
+	manifest Manifest
+	tree     *provedTree
+	records  *exportFile
+	context  *exportFile
+	files    []ManifestFile // whole
+	open     []*exportFile  // of AddFile
+	next     uint64         // the first of the range that has not come yet
+	bundles  uint64         // the first bundle of the range that was not checked yet
+	gaps     spans          // of the range
+	removed  spans          // of the range, by removals
+	besides  map[uint64]bool
+	err      error
+}
+
+// CreateExport begins an export of the records First to Last of a log in a
+// folder, which is made if need be and must be empty. Of the manifest it takes
+// what is known at the start: Key, First, Last, Since, Until, Made, and Origin if
+// it is to be the one of the checkpoint. The checkpoint must be signed with the
+// key; tiles are those of the log, and each is asked for once.
+func CreateExport(dir string, m Manifest, checkpoint string, tiles Tiles) (*Export, error) {
+	v, err := NewVerifier(m.Key)
+	if err != nil {
+		return nil, err
+	}
+	cp, err := v.Open(checkpoint)
+	if err != nil {
+		return nil, err
+	}
+	if m.Origin != "" && m.Origin != cp.Origin {
+		return nil, fmt.Errorf("evidence: export: the checkpoint is of the log %q, not of %q", cp.Origin, m.Origin)
+	}
+	m.Key = strings.TrimSpace(m.Key)
+	m.Format, m.Origin, m.Checkpoint = ManifestFormat, cp.Origin, ManifestTree{Size: cp.Size, Root: cp.Root}
+	m.Records, m.Removed, m.Rules, m.Files = 0, 0, []ManifestRules{}, nil
+	if err := m.check(); err != nil {
+		return nil, fmt.Errorf("evidence: export: %w", err)
+	}
+	if err := emptyFolder(dir); err != nil {
+		return nil, err
+	}
+	e := &Export{dir: dir, manifest: m, next: m.First, bundles: (m.First - 1) / tileWidth, besides: map[uint64]bool{}}
+	return e, e.begin(cp, tiles)
+}
+
+func emptyFolder(dir string) error {
+	if err := os.MkdirAll(dir, dirMode); err != nil {
+		return fmt.Errorf("evidence: export: %w", err)
+	}
+	switch held, err := os.ReadDir(dir); {
+	case err != nil:
+		return fmt.Errorf("evidence: export: %w", err)
+	case len(held) > 0:
+		return fmt.Errorf("evidence: export: the folder %s is not empty", dir)
+	}
+	return nil
+}
+
+func (e *Export) begin(cp Checkpoint, tiles Tiles) (err error) {
+	defer func() {
+		if err != nil {
+			e.Abandon()
+		}
+	}()
+	if e.tree, err = proveTree(keptTiles{e, tiles}, cp); err != nil {
+		return fmt.Errorf("evidence: export: %w", err)
+	}
+	if err := e.write(checkpointFile, []byte(cp.Note)); err != nil {
+		return err
+	}
+	if err := e.write(keyFile, []byte(e.manifest.Key+"\n")); err != nil {
+		return err
+	}
+	if e.records, err = e.create(recordsFile); err != nil {
+		return err
+	}
+	e.context, err = e.create(contextFile)
+	return err
+}
+
+// keptTiles reads tiles out of the folder of an export, where every tile comes
+// that was asked for once.
+type keptTiles struct {
+	export *Export
+	from   Tiles
+}
+
+func (k keptTiles) Tile(path string) ([]byte, error) {
+	tile, err := os.ReadFile(filepath.Join(k.export.dir, filepath.FromSlash(path)))
+	if err == nil {
+		return tile, nil
+	}
+	if tile, err = k.from.Tile(path); err != nil {
+		return nil, err
+	}
+	return tile, k.export.write(path, tile)
+}
+
+// Add takes the next record of the range. It must be what the tree has: the
+// error names the record that is not.
+func (e *Export) Add(r Record) error {
+	if e.err != nil {
+		return e.err
+	}
+	if r.Sequence < e.next || r.Sequence > e.manifest.Last {
+		return e.fail(fmt.Errorf("record %d does not follow in the range; what may is %d to %d", r.Sequence, e.next, e.manifest.Last))
+	}
+	if err := e.reach(r.Sequence); err != nil {
+		return e.fail(err)
+	}
+	if err := e.add(e.records, r); err != nil {
+		return e.fail(err)
+	}
+	if r.Sequence > e.next {
+		e.gaps.add(span{e.next, r.Sequence - 1})
+	}
+	e.next = r.Sequence + 1
+	e.manifest.Records++
+	return nil
+}
+
+// AddContext takes a record that is needed to read the range: the removal of
+// one, or the rules that decided. One that is inside the range, or that was
+// added, adds nothing.
+func (e *Export) AddContext(r Record) error {
+	if e.err != nil {
+		return e.err
+	}
+	if e.manifest.First <= r.Sequence && r.Sequence <= e.manifest.Last || e.besides[r.Sequence] {
+		return nil
+	}
+	if 0 < r.Sequence && r.Sequence <= e.tree.size {
+		if err := errors.Join(e.tree.checkAround(r.Sequence)...); err != nil {
+			return e.fail(err)
+		}
+	}
+	if err := e.add(e.context, r); err != nil {
+		return e.fail(err)
+	}
+	e.besides[r.Sequence] = true
+	return nil
+}
+
+// reach checks the entries of the range as far as a record.
+func (e *Export) reach(sequence uint64) error {
+	for ; e.bundles <= (sequence-1)/tileWidth; e.bundles++ {
+		if err := errors.Join(e.tree.checkAround(e.bundles*tileWidth + 1)...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// add writes a record that the tree has.
+func (e *Export) add(to *exportFile, r Record) error {
+	leaf, err := e.tree.leaf(r.Sequence)
+	if err != nil {
+		return err
+	}
+	if entry := r.Entry(); leafHash(entry) != leaf {
+		return fmt.Errorf("record %d (%s) is not what the log has certified: its entry is %s", r.Sequence, r.Subject, entry)
+	}
+	removed, faults := e.tree.removedBy(r, e.manifest.First, e.manifest.Last)
+	if len(faults) > 0 {
+		return fmt.Errorf("record %d (%s): %w", r.Sequence, r.Subject, errors.Join(faults...))
+	}
+	for _, run := range removed {
+		e.removed.add(run)
+	}
+	if rules, text, ok := r.rules(); ok {
+		if err := e.write(rulesPath(rules.SHA256), []byte(text)); err != nil {
+			return err
+		}
+		e.manifest.Rules = append(e.manifest.Rules, rules)
+	}
+	_, err = to.Write(append(r.Line(), '\n'))
+	return err
+}
+
+func (e *Export) fail(err error) error {
+	if e.err == nil {
+		e.err = fmt.Errorf("evidence: export: %w", err)
+	}
+	return e.err
+}
+
+// AddFile makes another file in the folder, by its path with slashes. It must
+// be closed before the export is. Nothing proves what is in it; the manifest
+// has its hash.
+func (e *Export) AddFile(path string) (io.WriteCloser, error) {
+	if e.err != nil {
+		return nil, e.err
+	}
+	if !goodPath(path) || path == manifestFile || slices.Contains(ownFiles, path) || strings.HasPrefix(path, tileFolder) || strings.HasPrefix(path, rulesFolder) {
+		return nil, fmt.Errorf("evidence: export: %q cannot be added to an export", path)
+	}
+	f, err := e.create(path)
+	if err != nil {
+		return nil, e.fail(err)
+	}
+	e.open = append(e.open, f)
+	return f, nil
+}
+
+// Close makes the export durable, and writes the manifest when everything else
+// is. Records of the range that never came must have been removed by a removal
+// that did. It returns the SHA-256 of the manifest, in hex.
+func (e *Export) Close() (string, error) {
+	defer e.Abandon()
+	if err := e.finish(); err != nil {
+		return "", e.fail(err)
+	}
+	sortManifest(&e.manifest)
+	raw, err := e.manifest.encode()
+	if err != nil {
+		return "", e.fail(err)
+	}
+	if err := writeFile(filepath.Join(e.dir, manifestFile), raw); err != nil {
+		return "", e.fail(err)
+	}
+	e.err = errors.New("evidence: export: it is closed")
+	sum := sha256.Sum256(raw)
+	return hexOf(sum[:]), nil
+}
+
+func (e *Export) finish() error {
+	if e.err != nil {
+		return e.err
+	}
+	if last := e.manifest.Last; last >= e.manifest.First {
+		if err := e.reach(last); err != nil {
+			return err
+		}
+		if e.next <= last {
+			e.gaps.add(span{e.next, last})
+		}
+	}
+	if left := e.gaps.without(e.removed); len(left) > 0 {
+		return fmt.Errorf("%s: missing, and no removal says so", left[0])
+	}
+	e.manifest.Removed = e.gaps.count()
+	for _, f := range e.open {
+		if !f.closed {
+			return fmt.Errorf("%s was not closed", f.path)
+		}
+	}
+	if err := errors.Join(e.records.Close(), e.context.Close()); err != nil {
+		return err
+	}
+	e.manifest.Files = e.files
+	return e.sync()
+}
+
+// Abandon gives up an export that will not be closed: its files stay, without
+// a manifest. After Close it does nothing.
+func (e *Export) Abandon() {
+	if e.err == nil {
+		e.err = errors.New("evidence: export: it was given up")
+	}
+	for _, f := range append(e.open, e.records, e.context) {
+		if f != nil && !f.closed {
+			f.closed = true
+			f.file.Close() // of no use now
+		}
+	}
+}

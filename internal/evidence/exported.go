@@ -1,0 +1,131 @@
+package evidence
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+)
+
+// ProveExported makes the proof of one record of an export, and verifies it:
+// also years after the export was made, and long after the record was archived.
+// Nothing else in the folder is checked. The error is fs.ErrNotExist when the
+// record, or a file that is needed, is not there.
+func ProveExported(dir string, v Verifier, sequence uint64) (Proof, error) {
+	var p Proof
+	return p, exported(dir, v, func(c *exportCheck, cp Checkpoint) error {
+		r, err := c.record(sequence)
+		if err != nil {
+			return err
+		}
+		if sequence > cp.Size {
+			return fmt.Errorf("record %d is not among the %d that the checkpoint covers", sequence, cp.Size)
+		}
+		path, err := ProveInclusion(c, cp.Size, sequence-1)
+		if err != nil {
+			return err
+		}
+		p = Proof{Record: r, Path: path, Checkpoint: cp.Note}
+		_, err = p.Verify(v)
+		return err
+	})
+}
+
+// ExtendExported proves by the tiles of an export that what an earlier
+// checkpoint covers is the beginning of what its own does, and verifies that. The
+// error is fs.ErrNotExist when the tiles do not reach so far.
+func ExtendExported(dir string, v Verifier, old Checkpoint) (Consistency, error) {
+	var p Consistency
+	return p, exported(dir, v, func(c *exportCheck, cp Checkpoint) error {
+		path, err := ProveConsistency(c, old.Size, cp.Size)
+		if err != nil {
+			return err
+		}
+		p = Consistency{Size: old.Size, Root: old.Root, Path: path, Checkpoint: cp.Note}
+		return p.Verify(v, old)
+	})
+}
+
+// exported opens a folder for what needs only a part of it.
+func exported(dir string, v Verifier, use func(c *exportCheck, cp Checkpoint) error) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return fmt.Errorf("evidence: export: %w", err)
+	}
+	defer root.Close() // only read
+	c := &exportCheck{root: root}
+	if c.files, err = c.inventory(); err != nil {
+		return fmt.Errorf("evidence: export: %w", err)
+	}
+	note, err := c.small(checkpointFile, checkpointLimit)
+	if err != nil {
+		return fmt.Errorf("evidence: export: %w", err)
+	}
+	cp, err := v.Open(string(note))
+	if err != nil {
+		return err
+	}
+	if err := use(c, cp); err != nil {
+		return fmt.Errorf("evidence: export: %w", err)
+	}
+	return nil
+}
+
+// record looks for a record by its sequence.
+func (c *exportCheck) record(sequence uint64) (Record, error) {
+	for _, path := range []string{recordsFile, contextFile} {
+		f, err := c.open(path)
+		if err != nil {
+			return Record{}, err
+		}
+		line, err := findLine(f, sequence)
+		if err := errors.Join(err, f.Close()); err != nil {
+			return Record{}, fmt.Errorf("%s: %w", path, err)
+		}
+		if line != nil {
+			r, err := ParseLine(line)
+			if err != nil {
+				return Record{}, fmt.Errorf("%s: record %d: %w", path, sequence, err)
+			}
+			return r, nil
+		}
+	}
+	return Record{}, absent(sequence)
+}
+
+// absent is fs.ErrNotExist for a record of an export.
+type absent uint64
+
+func (a absent) Error() string {
+	return fmt.Sprintf("record %d is not in it: it is outside its range, or was removed", uint64(a))
+}
+
+func (absent) Is(target error) bool { return target == fs.ErrNotExist }
+
+// findLine is the line of a record; nil: there is none.
+func findLine(file io.Reader, sequence uint64) ([]byte, error) {
+	begins := fmt.Appendf(nil, `{"record":%d,`, sequence)
+	r := bufio.NewReaderSize(file, chunkSize)
+	for {
+		head, err := r.Peek(len(begins))
+		if len(head) == 0 && err == io.EOF {
+			return nil, nil
+		}
+		if bytes.Equal(head, begins) {
+			line, err := r.ReadBytes('\n')
+			if err != nil {
+				return nil, errors.New("its last line has no end")
+			}
+			return line[:len(line)-1], nil
+		}
+		for err = bufio.ErrBufferFull; err == bufio.ErrBufferFull; {
+			_, err = r.ReadSlice('\n')
+		}
+		if err != nil && err != io.EOF {
+			return nil, err
+		}
+	}
+}

@@ -1,0 +1,114 @@
+package evidence
+
+import (
+	"bufio"
+	"cmp"
+	"crypto/sha256"
+	"errors"
+	"hash"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// exportFile is a file of an export that is being written.
+type exportFile struct {
+	export *Export
+	path   string
+	file   *os.File
+	buffer *bufio.Writer
+	sum    hash.Hash
+	size   int64
+	closed bool
+}
+
+// create makes a file that is not there yet.
+func (e *Export) create(path string) (*exportFile, error) {
+	name := filepath.Join(e.dir, filepath.FromSlash(path))
+	if err := os.MkdirAll(filepath.Dir(name), dirMode); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+	if err != nil {
+		return nil, err
+	}
+	return &exportFile{export: e, path: path, file: f, buffer: bufio.NewWriterSize(f, 1<<16), sum: sha256.New()}, nil
+}
+
+// write makes a whole file.
+func (e *Export) write(path string, content []byte) error {
+	f, err := e.create(path)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	return errors.Join(err, f.Close())
+}
+
+func (f *exportFile) Write(b []byte) (int, error) {
+	if f.closed {
+		return 0, os.ErrClosed
+	}
+	f.sum.Write(b)
+	f.size += int64(len(b))
+	n, err := f.buffer.Write(b)
+	if err != nil {
+		err = f.export.fail(err)
+	}
+	return n, err
+}
+
+// Close ends the file; it is durable when the export is closed.
+func (f *exportFile) Close() error {
+	if f.closed {
+		return os.ErrClosed
+	}
+	f.closed = true
+	if err := errors.Join(f.buffer.Flush(), f.file.Close()); err != nil {
+		return f.export.fail(err)
+	}
+	f.export.files = append(f.export.files, ManifestFile{Path: f.path, SHA256: hexOf(f.sum.Sum(nil)), Size: f.size})
+	return nil
+}
+
+// exportSyncs is how many files wait for the disk together: it syncs them in
+// fewer turns.
+const exportSyncs = 16
+
+// sync makes every file of the export durable, then the folders that hold
+// them.
+func (e *Export) sync() error {
+	folders := map[string]bool{e.dir: true, filepath.Dir(filepath.Clean(e.dir)): true}
+	var files, dirs errgroup.Group
+	files.SetLimit(exportSyncs)
+	for _, f := range e.files {
+		name := filepath.Join(e.dir, filepath.FromSlash(f.Path))
+		for dir := filepath.Dir(name); !folders[dir]; dir = filepath.Dir(dir) {
+			folders[dir] = true
+		}
+		files.Go(func() error { return syncPath(name) })
+	}
+	if err := files.Wait(); err != nil {
+		return err
+	}
+	dirs.SetLimit(exportSyncs)
+	for dir := range folders {
+		dirs.Go(func() error { return syncPath(dir) })
+	}
+	return dirs.Wait()
+}
+
+func syncPath(name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+func sortManifest(m *Manifest) {
+	slices.SortFunc(m.Files, func(a, b ManifestFile) int { return cmp.Compare(a.Path, b.Path) })
+	slices.SortFunc(m.Rules, func(a, b ManifestRules) int { return cmp.Compare(a.Record, b.Record) })
+}

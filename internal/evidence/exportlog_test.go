@@ -1,0 +1,192 @@
+package evidence
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/mod/sumdb/note"
+)
+
+// testLog is a whole log in memory: records, tiles, a key.
+type testLog struct {
+	key      *Key
+	verifier Verifier
+	records  []Record // all that ever were, from 1
+	tiles    memory
+	cp       Checkpoint
+}
+
+var testKey = sync.OnceValue(freshKey)
+
+// freshKey is a key that is in no file.
+func freshKey() *Key {
+	secret, public, err := note.GenerateKey(rand.Reader, "log.example.com/test")
+	if err != nil {
+		panic(err)
+	}
+	signer, err := note.NewSigner(secret)
+	if err != nil {
+		panic(err)
+	}
+	return &Key{signer, public}
+}
+
+func logOf(t require.TestingT, records []Record) *testLog {
+	entries := make([]Hash, len(records))
+	for i, r := range records {
+		entries[i] = r.Entry()
+	}
+	l := &testLog{key: testKey(), records: records, tiles: inMemory(entries)}
+	var err error
+	l.verifier, err = NewVerifier(l.key.Verifier())
+	require.NoError(t, err)
+	l.cp = l.checkpoint(t, uint64(len(records)))
+	return l
+}
+
+func (l *testLog) checkpoint(t require.TestingT, size uint64) Checkpoint {
+	root, err := Root(l.tiles, size)
+	require.NoError(t, err)
+	cp, err := l.key.Sign(size, root)
+	require.NoError(t, err)
+	return cp
+}
+
+// plain are records without a meaning.
+func plain(n int) []Record {
+	records := make([]Record, n)
+	for i := range records {
+		records[i] = Record{
+			Sequence: uint64(i + 1),
+			Subject:  fmt.Sprintf("incident.accepted.grid-east.inc-%d.r1", i),
+			Header:   map[string][]string{"ce-time": {"2026-03-01T08:00:00.000Z"}, "ce-salt": {fmt.Sprintf("%032x", i)}},
+			Body:     fmt.Appendf(nil, `{"title":"事件 %d"}`, i),
+		}
+	}
+	return records
+}
+
+// rulesRecord is a pack as a record.
+func rulesRecord(sequence uint64, text string) Record {
+	sum := sha256.Sum256([]byte(text))
+	name := hexOf(sum[:])
+	body, _ := json.Marshal(map[string]string{"kind": "statute", "id": "pack-1", "sha256": name, "text": text})
+	return Record{Sequence: sequence, Subject: "rules." + name, Body: body}
+}
+
+// removalOf is the record that others are gone, which follow each other.
+func removalOf(sequence uint64, gone ...Record) Record {
+	entries := make([]Hash, len(gone))
+	for i, r := range gone {
+		entries[i] = r.Entry()
+	}
+	body, _ := json.Marshal(map[string]any{"first": gone[0].Sequence, "entries": entries, "why": "order"})
+	return Record{Sequence: sequence, Subject: fmt.Sprintf("incident.removed.%d", gone[0].Sequence), Body: body}
+}
+
+// bigLog has three levels of tiles.
+var bigLog = sync.OnceValue(func() *testLog { return logOf(orPanic{}, plain(70000)) })
+
+// orPanic takes requirements where no test runs.
+type orPanic struct{}
+
+func (orPanic) Errorf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
+func (orPanic) FailNow()                          {}
+
+var made = time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
+
+// export writes the records of a range but for those that are gone, with others
+// as context, and returns the hash of the manifest.
+func (l *testLog) export(t require.TestingT, dir string, first, last uint64, gone []uint64, context ...uint64) string {
+	e, err := CreateExport(dir, Manifest{Key: l.key.Verifier(), First: first, Last: last, Made: made}, l.cp.Note, l.tiles)
+	require.NoError(t, err)
+	for n := first; n <= last; n++ {
+		if !slices.Contains(gone, n) {
+			require.NoError(t, e.Add(l.records[n-1]))
+		}
+	}
+	for _, n := range context {
+		require.NoError(t, e.AddContext(l.records[n-1]))
+	}
+	page, err := e.AddFile("index.html")
+	require.NoError(t, err)
+	_, err = page.Write([]byte("<!doctype html>\n"))
+	require.NoError(t, err)
+	require.NoError(t, page.Close())
+	sum, err := e.Close()
+	require.NoError(t, err)
+	return sum
+}
+
+func (l *testLog) verify(t require.TestingT, dir string) Report {
+	r, err := VerifyExport(backgroundOf(t), dir, l.verifier, nil)
+	require.NoError(t, err)
+	return r
+}
+
+// sample is a log with a rules record (1), removals (295 of 10, and 296 of 20 to
+// 22), and its export of 5 to 290.
+func sample(t require.TestingT, dir string) (*testLog, string) {
+	records := plain(300)
+	records[0] = rulesRecord(1, "id: pack-1\n")
+	records[99] = rulesRecord(100, "id: pack-2\n")
+	records[294] = removalOf(295, records[9])
+	records[295] = removalOf(296, records[19:22]...)
+	l := logOf(t, records)
+	return l, l.export(t, dir, 5, 290, []uint64{10, 20, 21, 22}, 1, 295, 296)
+}
+
+// rewrite changes a file of an export, and the manifest with it, as one who
+// wants to deceive would.
+func rewrite(t require.TestingT, dir, path string, change func([]byte) []byte) {
+	name := filepath.Join(dir, filepath.FromSlash(path))
+	content, err := os.ReadFile(name)
+	require.NoError(t, err)
+	content = change(slices.Clone(content))
+	require.NoError(t, os.WriteFile(name, content, 0o600))
+	remanifest(t, dir, func(m *Manifest) {
+		for i := range m.Files {
+			if m.Files[i].Path == path {
+				sum := sha256.Sum256(content)
+				m.Files[i].SHA256, m.Files[i].Size = hexOf(sum[:]), int64(len(content))
+			}
+		}
+	})
+}
+
+func remanifest(t require.TestingT, dir string, change func(*Manifest)) {
+	name := filepath.Join(dir, manifestFile)
+	raw, err := os.ReadFile(name)
+	require.NoError(t, err)
+	m, err := parseManifest(raw)
+	require.NoError(t, err)
+	change(&m)
+	raw, err = m.encode()
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(name, raw, 0o600))
+}
+
+func linesOf(content []byte) []string {
+	return strings.SplitAfter(strings.TrimSuffix(string(content), "\n"), "\n")
+}
+
+// has wants a finding of a record in a file.
+func has(t *testing.T, r Report, record uint64, path, message string) {
+	t.Helper()
+	for _, f := range r.Findings {
+		if f.Record == record && f.Path == path && strings.Contains(f.Message, message) {
+			return
+		}
+	}
+	t.Fatalf("no finding of record %d in %s with %q; there are: %+v", record, path, message, r.Findings)
+}

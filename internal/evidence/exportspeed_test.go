@@ -1,0 +1,100 @@
+package evidence
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// bulky is a record of some 1.5 KB, as graded ones are.
+func bulky(sequence uint64) Record {
+	return Record{
+		Sequence: sequence,
+		Subject:  fmt.Sprintf("incident.graded.grid-east.inc-%d.1", sequence),
+		Header: map[string][]string{
+			"ce-id": {strconv.FormatUint(sequence, 10)}, "ce-source": {"urn:tocsin:operator:grid-east"}, "ce-specversion": {"1.0"},
+			"ce-time": {"2026-03-01T08:00:00.000Z"}, "ce-type": {"tocsin.graded.v1"}, "tocsin-salt": {fmt.Sprintf("%032x", sequence)},
+		},
+		Body: fmt.Appendf(nil, `{"title":"清算系统中断 %d","hits":[%s{}]}`, sequence,
+			strings.Repeat(`{"criterion":"outage-major","grade":"major","citation":"第十一条"},`, 17)),
+	}
+}
+
+// BenchmarkExport exports and verifies as many records as TOCSIN_ENTRIES says.
+//
+//	go test -run '^$' -bench 'Export' -benchtime 1x ./internal/evidence
+func BenchmarkExport(b *testing.B) {
+	n := uint64(100_000)
+	if text := os.Getenv("TOCSIN_ENTRIES"); text != "" {
+		var err error
+		n, err = strconv.ParseUint(text, 10, 64)
+		require.NoError(b, err)
+	}
+	tree := b.TempDir()
+	cp := bulkyTree(b, tree, n)
+	v, err := NewVerifier(testKey().Verifier())
+	require.NoError(b, err)
+	dir := filepath.Join(b.TempDir(), "export")
+	write := func() {
+		require.NoError(b, os.RemoveAll(dir))
+		e, err := CreateExport(dir, Manifest{Key: testKey().Verifier(), First: 1, Last: n, Made: made}, cp.Note, Dir(tree))
+		require.NoError(b, err)
+		for i := range n {
+			if err := e.Add(bulky(i + 1)); err != nil {
+				b.Fatal(err)
+			}
+		}
+		_, err = e.Close()
+		require.NoError(b, err)
+	}
+	write()
+	b.Run("write", func(b *testing.B) {
+		for b.Loop() {
+			write()
+		}
+		b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "records/s")
+	})
+	b.Run("verify", func(b *testing.B) {
+		for b.Loop() {
+			r, err := VerifyExport(b.Context(), dir, v, nil)
+			require.NoError(b, err)
+			require.Empty(b, r.Findings)
+			require.Equal(b, n, r.Records)
+		}
+		b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "records/s")
+	})
+	b.Run("tiles", func(b *testing.B) {
+		for b.Loop() {
+			root, err := os.OpenRoot(dir)
+			require.NoError(b, err)
+			c := &exportCheck{ctx: b.Context(), root: root, verifier: v}
+			c.files, err = c.inventory()
+			require.NoError(b, err)
+			require.True(b, c.readManifest())
+			c.tree, err = proveTree(c, cp)
+			require.NoError(b, err)
+			c.checkTiles()
+			require.Empty(b, c.finish().Findings)
+			require.Equal(b, n, c.entries.Load())
+			require.NoError(b, root.Close())
+		}
+		b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "entries/s")
+	})
+}
+
+func bulkyTree(b *testing.B, dir string, n uint64) Checkpoint {
+	tree, err := OpenTree(dir, 0)
+	require.NoError(b, err)
+	for i := range n {
+		require.NoError(b, tree.Append(bulky(i+1).Entry()))
+	}
+	require.NoError(b, tree.Write())
+	cp, err := testKey().Sign(n, tree.Root())
+	require.NoError(b, err)
+	return cp
+}

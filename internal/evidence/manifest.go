@@ -1,0 +1,168 @@
+package evidence
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// ManifestFormat names the form of an export.
+const ManifestFormat = "tocsin/export@v1"
+
+// The files of an export.
+const (
+	manifestFile   = "manifest.json"
+	checkpointFile = "checkpoint"
+	keyFile        = "key"
+	recordsFile    = "records.jsonl"
+	contextFile    = "context.jsonl"
+	tileFolder     = "tile/"
+	rulesFolder    = "rules/"
+)
+
+// ownFiles are in every export, besides the manifest.
+var ownFiles = []string{checkpointFile, keyFile, recordsFile, contextFile}
+
+// Manifest says what an export holds. It is written last, so an export without
+// one is not complete.
+//
+// Nobody signs it. VerifyExport holds every field against what the folder
+// proves, except Since, Until and Made, which are the exporter's word, and the
+// hashes of files that a caller added. Who wants to hold the exporter to these
+// notes the hash of the manifest, which exporter and verifier both name, and
+// which a record that archives what was exported carries.
+type Manifest struct {
+	Format     string       `json:"format"`
+	Origin     string       `json:"origin"`
+	Key        string       `json:"key"` // verifier key; trust in it must come from elsewhere
+	Checkpoint ManifestTree `json:"checkpoint"`
+	First      uint64       `json:"first"` // sequence of the first record of the range
+	Last       uint64       `json:"last"`  // First−1: the range is empty
+	// Since and Until are the times by which the range was asked for, if it was.
+	Since   *time.Time      `json:"since,omitempty"`
+	Until   *time.Time      `json:"until,omitempty"`
+	Records uint64          `json:"records"` // of the range that are there
+	Removed uint64          `json:"removed"` // of the range that are not, by removals
+	Rules   []ManifestRules `json:"rules"`
+	Made    time.Time       `json:"made"`
+	Files   []ManifestFile  `json:"files"` // all but the manifest, in the order of their paths
+}
+
+// ManifestTree is what the checkpoint of an export covers.
+type ManifestTree struct {
+	Size uint64 `json:"size"`
+	Root Hash   `json:"root"`
+}
+
+// ManifestRules is a pack or register of an export: rules/<sha256>.yaml, which
+// is the text of a record.
+type ManifestRules struct {
+	SHA256 string `json:"sha256"` // of the text, in hex
+	Kind   string `json:"kind"`
+	ID     string `json:"id"`
+	Record uint64 `json:"record"` // sequence
+}
+
+// ManifestFile is a file of an export.
+type ManifestFile struct {
+	Path   string `json:"path"` // from the folder, with slashes
+	SHA256 string `json:"sha256"`
+	Size   int64  `json:"size"` // bytes
+}
+
+// encode is the one form of a manifest.
+func (m Manifest) encode() ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", " ")
+	if err := enc.Encode(m); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+// parseManifest reads what encode writes, and nothing else, and holds the
+// fields against each other.
+func parseManifest(raw []byte) (Manifest, error) {
+	var m Manifest
+	if err := json.Unmarshal(raw, &m); err != nil {
+		return Manifest{}, fmt.Errorf("not a manifest: %w", err)
+	}
+	again, err := m.encode()
+	if err != nil || !bytes.Equal(again, raw) {
+		return Manifest{}, errors.New("not a manifest: it is not written as manifests are")
+	}
+	return m, m.check()
+}
+
+func (m Manifest) check() error {
+	switch {
+	case m.Format != ManifestFormat:
+		return fmt.Errorf("format %q is not %s", m.Format, ManifestFormat)
+	case m.Checkpoint.Size >= sizeLimit:
+		return fmt.Errorf("%d is not the size of a tree", m.Checkpoint.Size)
+	case m.First == 0 || m.Last < m.First-1:
+		return fmt.Errorf("records %d to %d are no range", m.First, m.Last)
+	case m.Last > m.Checkpoint.Size:
+		return fmt.Errorf("record %d is not among the %d that the checkpoint covers", m.Last, m.Checkpoint.Size)
+	}
+	before := ""
+	for _, f := range m.Files {
+		switch {
+		case !goodPath(f.Path) || f.Path == manifestFile:
+			return fmt.Errorf("%q is not the path of a file in the folder", f.Path)
+		case f.Path <= before:
+			return fmt.Errorf("%q does not stand in its order", f.Path)
+		case f.Size < 0 || !isHex(f.SHA256):
+			return fmt.Errorf("%q has no size or no SHA-256", f.Path)
+		}
+		before = f.Path
+	}
+	return nil
+}
+
+// goodPath says that a path stays in its folder and is the same on every
+// system.
+func goodPath(path string) bool {
+	return fs.ValidPath(path) && path != "." && !strings.ContainsAny(path, `\:`) && !strings.ContainsFunc(path, unicode.IsControl)
+}
+
+// isHex says that text is a SHA-256 in lower-case hex.
+func isHex(text string) bool {
+	raw, err := hex.DecodeString(text)
+	return err == nil && len(raw) == sha256.Size && strings.ToLower(text) == text
+}
+
+func hexOf(sum []byte) string { return hex.EncodeToString(sum) }
+
+// exercise begins the subjects of a drill.
+const exercise = "exercise."
+
+// rules reads a rules record: its subject ends in the SHA-256 of the text in
+// its body. Anything else is just a record.
+func (r Record) rules() (entry ManifestRules, text string, ok bool) {
+	name, ok := strings.CutPrefix(strings.TrimPrefix(r.Subject, exercise), "rules.")
+	if !ok || !isHex(name) {
+		return entry, "", false
+	}
+	var body struct{ Kind, ID, SHA256, Text string }
+	if err := json.Unmarshal(r.Body, &body); err != nil {
+		return entry, "", false
+	}
+	sum := sha256.Sum256([]byte(body.Text))
+	if body.SHA256 != name || hexOf(sum[:]) != name {
+		return entry, "", false
+	}
+	return ManifestRules{SHA256: name, Kind: body.Kind, ID: body.ID, Record: r.Sequence}, body.Text, true
+}
+
+// rulesPath is where an export keeps the text of a pack or register.
+func rulesPath(sha256 string) string { return rulesFolder + sha256 + ".yaml" }

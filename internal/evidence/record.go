@@ -1,0 +1,141 @@
+package evidence
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Record is one record of the log as it was stored.
+type Record struct {
+	Sequence uint64 // from 1; the index in the tree is one less
+	Subject  string
+	Header   map[string][]string
+	Body     []byte
+}
+
+// Entry is what the tree keeps of the record.
+func (r Record) Entry() Hash { return EntryHash(r.Sequence, r.Subject, r.Header, r.Body) }
+
+// Line renders the record as one line of JSON, without the newline at its end:
+//
+//	{"record":7,"subject":"…","header":{"name":["value",…],…},"body":…}
+//
+// There is one line for one record, whatever renders it: no space, names of
+// headers in the order of their bytes, and in strings only the quote, the
+// backslash and the control characters below U+0020 escaped. The body stands as
+// it is when it is one line of JSON in UTF-8, nested at most 512 deep and without
+// space around it, else as "bodyBase64". A subject that is not UTF-8 stands as "subjectBase64", and a
+// header whose name or one of whose values is not, with all of them in base64
+// under "headerBase64". Headers that are no part of the entry are left out: those
+// that begin "Nats-" and those without a value.
+func (r Record) Line() []byte {
+	line := make([]byte, 0, 256+len(r.Body)*4/3)
+	line = append(line, `{"record":`...)
+	line = strconv.AppendUint(line, r.Sequence, 10)
+	if utf8.ValidString(r.Subject) {
+		line = quote(append(line, `,"subject":`...), r.Subject)
+	} else {
+		line = quote64(append(line, `,"subjectBase64":`...), r.Subject)
+	}
+	plain, raw := r.headers()
+	line = r.appendHeaders(append(line, `,"header":`...), plain, quote)
+	if len(raw) > 0 {
+		line = r.appendHeaders(append(line, `,"headerBase64":`...), raw, quote64)
+	}
+	if isLine(r.Body) {
+		line = append(append(line, `,"body":`...), r.Body...)
+	} else {
+		line = quote64(append(line, `,"bodyBase64":`...), string(r.Body))
+	}
+	return append(line, '}')
+}
+
+// headers are the sorted names of those that are part of the entry: all UTF-8,
+// or not.
+func (r Record) headers() (plain, raw []string) {
+	for name, values := range r.Header {
+		switch {
+		case strings.HasPrefix(name, engineHeader) || len(values) == 0:
+		case utf8.ValidString(name) && !slices.ContainsFunc(values, notText):
+			plain = append(plain, name)
+		default:
+			raw = append(raw, name)
+		}
+	}
+	slices.Sort(plain)
+	slices.Sort(raw)
+	return plain, raw
+}
+
+func notText(s string) bool { return !utf8.ValidString(s) }
+
+func (r Record) appendHeaders(line []byte, names []string, quote func([]byte, string) []byte) []byte {
+	line = append(line, '{')
+	for i, name := range names {
+		if i > 0 {
+			line = append(line, ',')
+		}
+		line = append(quote(line, name), ':')
+		for j, value := range r.Header[name] {
+			line = append(line, "[,"[min(j, 1)])
+			line = quote(line, value)
+		}
+		line = append(line, ']')
+	}
+	return append(line, '}')
+}
+
+const hexDigits = "0123456789abcdef"
+
+// quote is not left to encoding/json, which escapes one thing in one version of
+// Go and another in the next: a line must be the same in ten years.
+func quote(line []byte, text string) []byte {
+	line = append(line, '"')
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c == '"' || c == '\\':
+			line = append(line, '\\', c)
+		case c < ' ':
+			line = append(line, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+		default:
+			line = append(line, c)
+		}
+	}
+	return append(line, '"')
+}
+
+func quote64(line []byte, text string) []byte {
+	line = append(line, '"')
+	line = base64.StdEncoding.AppendEncode(line, []byte(text))
+	return append(line, '"')
+}
+
+// ParseLine reads what Line writes, and nothing else: the record that it
+// returns renders as the same bytes. So two readers cannot see different things
+// in one line.
+func ParseLine(line []byte) (Record, error) {
+	p := lineParser{rest: line}
+	r := p.record()
+	if p.err != nil {
+		return Record{}, fmt.Errorf("not the line of a record: %w", p.err)
+	}
+	if !bytes.Equal(r.Line(), line) {
+		return Record{}, errors.New("not the line of a record: it is not written as records are")
+	}
+	return r, nil
+}
+
+// sequenceOf reads the sequence at the beginning of a line, for what only looks
+// for one record among many.
+func sequenceOf(line []byte) (uint64, error) {
+	p := lineParser{rest: line}
+	p.expect(`{"record":`)
+	n := p.sequence()
+	return n, p.err
+}

@@ -1,0 +1,203 @@
+package evidence
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+)
+
+// inventory finds what is in the folder. Only regular files are ever opened: a
+// link could lead out of it, a pipe would never end.
+func (c *exportCheck) inventory() (map[string]int64, error) {
+	files := map[string]int64{}
+	err := fs.WalkDir(c.root.FS(), ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		if !info.Mode().IsRegular() {
+			c.find(0, path, "not a file: links and devices have no place in an export")
+			return nil
+		}
+		files[path] = info.Size()
+		return nil
+	})
+	return files, err
+}
+
+// readManifest reads the manifest and holds it against the files that are
+// there.
+func (c *exportCheck) readManifest() bool {
+	raw, err := c.small(manifestFile, manifestLimit)
+	if errors.Is(err, fs.ErrNotExist) {
+		c.find(0, manifestFile, "it is missing: the export is not complete")
+		return false
+	}
+	if err == nil {
+		c.manifest, err = parseManifest(raw)
+	}
+	if err != nil {
+		c.find(0, manifestFile, "%v", err)
+		return false
+	}
+	sum, m := sha256.Sum256(raw), c.manifest
+	c.report.Manifest, c.report.First, c.report.Last = hexOf(sum[:]), m.First, m.Last
+	c.report.Since, c.report.Until, c.report.Made = m.Since, m.Until, m.Made
+	c.compareFiles()
+	return true
+}
+
+func (c *exportCheck) compareFiles() {
+	listed := make(map[string]bool, len(c.manifest.Files))
+	for _, f := range c.manifest.Files {
+		listed[f.Path] = true
+		switch size, ok := c.files[f.Path]; {
+		case !ok:
+			c.find(0, f.Path, "it is missing: the manifest lists it")
+		case size != f.Size:
+			c.find(0, f.Path, "it has %d bytes; the manifest says %d", size, f.Size)
+		}
+		c.of.Add(uint64(f.Size))
+	}
+	for path := range c.files {
+		if !listed[path] && path != manifestFile {
+			c.find(0, path, "the manifest does not list it")
+			delete(c.files, path) // nothing is taken from it
+		}
+	}
+	for _, path := range ownFiles {
+		if !listed[path] {
+			c.find(0, path, "every export has it, and the manifest does not list it")
+		}
+	}
+}
+
+// openCheckpoint opens the checkpoint with the key that was given, and holds
+// what the manifest says of the log against it.
+func (c *exportCheck) openCheckpoint() (Checkpoint, bool) {
+	m := c.manifest
+	if key, err := c.small(keyFile, vkeyLimit); err != nil {
+		c.find(0, keyFile, "%v", err)
+	} else if string(key) != m.Key+"\n" {
+		c.find(0, keyFile, "it is not the key that the manifest names")
+	}
+	note, err := c.small(checkpointFile, checkpointLimit)
+	if err != nil {
+		c.find(0, checkpointFile, "%v", err)
+		return Checkpoint{}, false
+	}
+	cp, err := c.verifier.Open(string(note))
+	if err != nil {
+		c.find(0, checkpointFile, "%v", err)
+		return Checkpoint{}, false
+	}
+	c.report.Checkpoint = cp
+	switch own, err := NewVerifier(m.Key); {
+	case err != nil:
+		c.find(0, manifestFile, "%v", err)
+	default:
+		if _, err := own.Open(string(note)); err != nil {
+			c.find(0, manifestFile, "the key that it names did not sign the checkpoint")
+		}
+	}
+	if m.Origin != cp.Origin || m.Checkpoint.Size != cp.Size || m.Checkpoint.Root != cp.Root {
+		c.find(0, manifestFile, "it says that the checkpoint covers the %d records of %s with the root %s; it covers the %d of %s with %s",
+			m.Checkpoint.Size, m.Origin, m.Checkpoint.Root, cp.Size, cp.Origin, cp.Root)
+	}
+	if m.Last > cp.Size {
+		return cp, false
+	}
+	return cp, true
+}
+
+// open opens a file that the inventory found.
+func (c *exportCheck) open(path string) (*os.File, error) {
+	if _, ok := c.files[path]; !ok {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
+	}
+	return c.root.Open(path)
+}
+
+// small reads a file that is not larger than most bytes.
+func (c *exportCheck) small(path string, most int64) ([]byte, error) {
+	f, err := c.open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() // only read
+	content, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(content)) > most {
+		err = fmt.Errorf("it is longer than %d bytes", most)
+	}
+	return content, err
+}
+
+// Tile reads a tile of the export, as it stands there.
+func (c *exportCheck) Tile(path string) ([]byte, error) {
+	tile, err := c.small(path, int64(tileWidth*entrySize))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fs.ErrNotExist
+	}
+	return tile, err
+}
+
+func (c *exportCheck) progressed(n int) {
+	done := c.done.Add(uint64(n))
+	if c.progress != nil {
+		c.progress(min(done, c.of.Load()), c.of.Load())
+	}
+}
+
+// hashFiles holds every file against the manifest, but for the records, which
+// are hashed as they are read.
+func (c *exportCheck) hashFiles() {
+	g := c.group()
+	for _, f := range c.manifest.Files {
+		if c.ctx.Err() != nil {
+			break
+		}
+		if f.Path != recordsFile && f.Path != contextFile {
+			g.Go(func() error { c.hash(f.Path); return nil })
+		}
+	}
+	_ = g.Wait() // faults are findings
+}
+
+// hash holds one file against the manifest.
+func (c *exportCheck) hash(path string) {
+	f, err := c.open(path)
+	if err != nil {
+		return // said when the manifest was compared
+	}
+	defer f.Close() // only read
+	sum := sha256.New()
+	buffer := make([]byte, 1<<16)
+	for c.ctx.Err() == nil {
+		n, err := f.Read(buffer)
+		sum.Write(buffer[:n])
+		c.progressed(n)
+		if err == io.EOF {
+			c.compareHash(path, sum.Sum(nil))
+			return
+		}
+		if err != nil {
+			c.find(0, path, "%v", err)
+			return
+		}
+	}
+}
+
+func (c *exportCheck) compareHash(path string, sum []byte) {
+	i, ok := slices.BinarySearchFunc(c.manifest.Files, path, func(f ManifestFile, path string) int { return strings.Compare(f.Path, path) })
+	if ok && c.manifest.Files[i].SHA256 != hexOf(sum) {
+		c.find(0, path, "it was changed: its SHA-256 is %s; the manifest says %s", hexOf(sum), c.manifest.Files[i].SHA256)
+	}
+}

@@ -1,0 +1,280 @@
+package evidence
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+const (
+	chunkSize = 1 << 20   // bytes of lines that one goroutine checks at a time
+	lineLimit = 256 << 20 // bytes of a line at most
+)
+
+// checkRecords holds every record of both files against the tree, and what is
+// not there against the removals.
+func (c *exportCheck) checkRecords() {
+	var all recordsSeen
+	c.context(&all)
+	gaps, ok := c.inRange(&all)
+	if !ok {
+		return
+	}
+	for _, run := range gaps.without(all.removed) {
+		for n := run.first; ; n++ {
+			c.find(n, recordsFile, "it is missing, and no removal says so")
+			if n == run.last {
+				break
+			}
+			if n-run.first > 2*maxFindings { // enough are listed; the others are counted
+				c.more(run.last - n)
+				break
+			}
+		}
+	}
+	c.report.Removed = gaps.count() - gaps.without(all.removed).count()
+	if m := c.manifest; m.Records != all.lines || m.Removed != c.report.Removed {
+		c.find(0, manifestFile, "it says %d records and %d removed; there are %d and %d", m.Records, m.Removed, all.lines, c.report.Removed)
+	}
+	c.checkRules(all.rules)
+}
+
+func (c *exportCheck) more(n uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.report.More += n
+}
+
+// recordsSeen is what was learned from records that are proved.
+type recordsSeen struct {
+	removed spans
+	rules   []ManifestRules
+	lines   uint64 // of records.jsonl, proved or not
+}
+
+// inRange checks records.jsonl, and returns what is missing from the range.
+func (c *exportCheck) inRange(all *recordsSeen) (gaps spans, ok bool) {
+	first, last := c.manifest.First, c.manifest.Last
+	next := first
+	ok = c.lines(recordsFile, func(r checkedLine) {
+		all.lines++
+		switch {
+		case r.fault != "":
+			c.find(r.sequence, recordsFile, "line %d: %s", all.lines, r.fault)
+			if r.sequence == next { // it stands in its place, wrong as it is
+				next++
+			}
+		case r.sequence < first || r.sequence > last:
+			c.find(r.sequence, recordsFile, "line %d: it is not in the range of the export, %d to %d", all.lines, first, last)
+		case r.sequence < next:
+			c.find(r.sequence, recordsFile, "line %d: it stands out of its order, or twice", all.lines)
+		default:
+			if r.sequence > next {
+				gaps.add(span{next, r.sequence - 1})
+			}
+			next = r.sequence + 1
+			if !r.unproved {
+				c.report.Records++
+				all.learn(r)
+			}
+		}
+	})
+	if next <= last {
+		gaps.add(span{next, last})
+	}
+	return gaps, ok
+}
+
+// context checks context.jsonl.
+func (c *exportCheck) context(all *recordsSeen) {
+	seen, n := map[uint64]bool{}, 0
+	c.lines(contextFile, func(r checkedLine) {
+		n++
+		switch {
+		case r.fault != "":
+			c.find(r.sequence, contextFile, "line %d: %s", n, r.fault)
+		case c.manifest.First <= r.sequence && r.sequence <= c.manifest.Last:
+			c.find(r.sequence, contextFile, "line %d: it is in the range, and belongs in %s", n, recordsFile)
+		case seen[r.sequence]:
+			c.find(r.sequence, contextFile, "line %d: it stands there twice", n)
+		default:
+			seen[r.sequence] = true
+			if !r.unproved {
+				c.report.Context++
+				all.learn(r)
+			}
+		}
+	})
+}
+
+func (s *recordsSeen) learn(r checkedLine) {
+	for _, run := range r.removed {
+		s.removed.add(run)
+	}
+	if r.isRules {
+		s.rules = append(s.rules, r.rules)
+	}
+}
+
+// checkRules holds the texts of packs and registers against the records that
+// have them, both ways.
+func (c *exportCheck) checkRules(proved []ManifestRules) {
+	slices.SortFunc(proved, func(a, b ManifestRules) int { return cmp.Compare(a.Record, b.Record) })
+	named := map[ManifestRules]bool{}
+	for _, r := range c.manifest.Rules {
+		if named[r] || !slices.Contains(proved, r) {
+			c.find(r.Record, manifestFile, "it names rules %s (%s %s), which no proved record has, or names them twice", r.SHA256, r.Kind, r.ID)
+		}
+		named[r] = true
+	}
+	texts := map[string]string{} // path → SHA-256
+	for _, r := range proved {
+		path := rulesPath(r.SHA256)
+		texts[path] = r.SHA256
+		if !named[r] {
+			c.find(r.Record, manifestFile, "it does not name the rules %s of the record", r.SHA256)
+		}
+		if _, ok := c.files[path]; !ok {
+			c.find(r.Record, path, "the text of the record is missing")
+		}
+	}
+	c.report.Rules = append(c.report.Rules, proved...)
+	for _, f := range c.manifest.Files {
+		switch {
+		case strings.HasPrefix(f.Path, rulesFolder):
+			if texts[f.Path] != f.SHA256 {
+				c.find(0, f.Path, "it is not the text of a proved record of rules")
+			}
+		case !strings.HasPrefix(f.Path, tileFolder) && !slices.Contains(ownFiles, f.Path):
+			c.report.Unproved = append(c.report.Unproved, f.Path)
+		}
+	}
+}
+
+// checkedLine is what became of one line.
+type checkedLine struct {
+	sequence uint64 // 0 where it could not be read
+	fault    string
+	unproved bool // for want of a tile, which has a finding of its own
+	removed  spans
+	isRules  bool
+	rules    ManifestRules
+}
+
+// lines checks the lines of a file on every core, hands over what became of
+// each in their order, and holds the file against the manifest.
+func (c *exportCheck) lines(path string, each func(checkedLine)) bool {
+	f, err := c.open(path)
+	if err != nil {
+		return false // said when the manifest was compared
+	}
+	defer f.Close() // only read
+	order := make(chan chan []checkedLine, 2*runtime.GOMAXPROCS(0))
+	go func() {
+		defer close(order)
+		g := c.group()
+		sum := sha256.New()
+		err := chunks(io.TeeReader(f, sum), func(chunk []byte) error {
+			out := make(chan []checkedLine, 1)
+			order <- out
+			g.Go(func() error { out <- c.checkChunk(path, chunk); return nil })
+			c.progressed(len(chunk))
+			return c.ctx.Err()
+		})
+		switch {
+		case err == nil:
+			c.compareHash(path, sum.Sum(nil))
+		case c.ctx.Err() == nil:
+			c.find(0, path, "%v", err)
+		}
+		_ = g.Wait() // faults are findings
+	}()
+	for out := range order {
+		for _, line := range <-out {
+			each(line)
+		}
+	}
+	return c.ctx.Err() == nil
+}
+
+// chunks reads whole lines, about chunkSize at a time. The last one must end as
+// the others do.
+func chunks(r io.Reader, each func(chunk []byte) error) error {
+	var rest []byte
+	for {
+		chunk := make([]byte, max(chunkSize, 2*len(rest)))
+		held := copy(chunk, rest)
+		n, err := io.ReadFull(r, chunk[held:])
+		chunk = chunk[:held+n]
+		ends := err == io.EOF || err == io.ErrUnexpectedEOF
+		if err != nil && !ends {
+			return err
+		}
+		cut := bytes.LastIndexByte(chunk, '\n') + 1
+		rest = chunk[cut:]
+		switch {
+		case ends && len(rest) > 0:
+			return errors.Join(each(append(chunk, '\n')), errors.New("its last line has no end"))
+		case len(rest) > lineLimit:
+			return fmt.Errorf("it has a line of more than %d bytes", lineLimit)
+		}
+		if cut > 0 {
+			if err := each(chunk[:cut]); err != nil {
+				return err
+			}
+		}
+		if ends {
+			return nil
+		}
+	}
+}
+
+func (c *exportCheck) checkChunk(path string, chunk []byte) []checkedLine {
+	lines := make([]checkedLine, 0, bytes.Count(chunk, []byte{'\n'}))
+	for line := range bytes.Lines(chunk) {
+		lines = append(lines, c.checkLine(path, line[:len(line)-1]))
+	}
+	return lines
+}
+
+// checkLine holds one record against the tree.
+func (c *exportCheck) checkLine(path string, line []byte) (out checkedLine) {
+	r, err := ParseLine(line)
+	if err != nil {
+		out.sequence, _ = sequenceOf(line) // what it says that it is
+		out.fault = err.Error()
+		return out
+	}
+	out.sequence = r.Sequence
+	leaf, err := c.tree.leaf(r.Sequence)
+	switch {
+	case err != nil && r.Sequence <= c.tree.size:
+		c.fault(err, ofRecords)
+		out.unproved = true
+		return out
+	case err != nil:
+		out.fault = err.Error()
+		return out
+	}
+	if leafHash(r.Entry()) != leaf {
+		out.fault = fmt.Sprintf("it is not the record that the log has certified (%s)", r.Subject)
+		return out
+	}
+	var faults []error
+	out.removed, faults = c.tree.removedBy(r, c.manifest.First, c.manifest.Last)
+	for _, err := range faults {
+		if t := (*TileError)(nil); errors.As(err, &t) {
+			c.fault(err, ofRecords)
+		} else {
+			c.find(r.Sequence, path, "%v", err)
+		}
+	}
+	out.rules, _, out.isRules = r.rules()
+	return out
+}
