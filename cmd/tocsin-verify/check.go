@@ -1,0 +1,266 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"sync/atomic"
+
+	"github.com/tocsin-project/tocsin/internal/evidence"
+)
+
+// result is what was found, and the answer of --json. It is stable.
+type result struct {
+	Result  string           `json:"result"` // holds, fails or unchecked
+	File    string           `json:"file"`
+	Kind    string           `json:"kind,omitempty"` // proof, consistency, checkpoint or export
+	Origin  string           `json:"origin,omitempty"`
+	Size    uint64           `json:"size"` // records that the checkpoint covers
+	Root    *evidence.Hash   `json:"root,omitempty"`
+	Record  *record          `json:"record,omitempty"`
+	Extends *tree            `json:"extends,omitempty"`
+	Export  *evidence.Report `json:"export,omitempty"`
+	Proof   string           `json:"proof,omitempty"` // the file that was written
+	Error   string           `json:"error,omitempty"`
+}
+
+// record is a record that is proved.
+type record struct {
+	Record  uint64              `json:"record"`
+	Subject string              `json:"subject"`
+	Time    string              `json:"time,omitempty"` // header ce-time: by the clock of who wrote it
+	Entry   evidence.Hash       `json:"entry"`
+	Header  map[string][]string `json:"header"`
+	Line    string              `json:"line"` // all of it, as an export has it
+	body    []byte
+}
+
+// tree is an earlier state of the log.
+type tree struct {
+	Size uint64        `json:"size"`
+	Root evidence.Hash `json:"root"`
+}
+
+const (
+	holds     = "holds"
+	fails     = "fails"
+	unchecked = "unchecked"
+)
+
+func (r *result) code() int {
+	switch r.Result {
+	case holds:
+		return exitHolds
+	case fails:
+		return exitFails
+	}
+	return exitUnchecked
+}
+
+// cannot is an error that is about the checking, not about what is checked.
+type cannot struct{ error }
+
+func (c cannot) Unwrap() error { return c.error }
+
+// check does what the command line asks.
+func (o *options) check() *result {
+	r := &result{File: o.file, Result: holds}
+	err := o.checkFile(r)
+	switch {
+	case r.Export != nil && len(r.Export.Findings) > 0:
+		r.Result = fails // whatever else could not be checked
+	case errors.As(err, new(cannot)) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission):
+		r.Result = unchecked
+	case err != nil:
+		r.Result = fails
+	}
+	if err != nil {
+		r.Error = strings.TrimPrefix(err.Error(), "evidence: ")
+	}
+	return r
+}
+
+func (o *options) checkFile(r *result) error {
+	v, err := readKey(o.key)
+	if err != nil {
+		return cannot{err}
+	}
+	kind, text, err := recognise(o.file)
+	if err != nil {
+		return cannot{err}
+	}
+	r.Kind = kind
+	var old *evidence.Checkpoint
+	if o.extends != "" {
+		if kind == kindProof {
+			return cannot{errors.New("--extends: the proof of a record does not say what its log grew out of; ask for a consistency proof")}
+		}
+		note, err := checkpointIn(o.extends)
+		if err != nil {
+			return cannot{fmt.Errorf("--extends: %w", err)}
+		}
+		cp, err := v.Open(note)
+		if err != nil {
+			return fmt.Errorf("--extends: %s: %w", o.extends, err)
+		}
+		old = &cp
+		r.Extends = &tree{cp.Size, cp.Root}
+	}
+	if o.record > 0 && kind != kindExport {
+		return cannot{fmt.Errorf("--record: %s is not an export", o.file)}
+	}
+	switch kind {
+	case kindProof:
+		return r.proof(v, text)
+	case kindConsistency:
+		return r.consistency(v, text, old)
+	case kindCheckpoint:
+		return r.checkpoint(v, text, old)
+	}
+	if o.record > 0 {
+		return o.oneRecord(r, v)
+	}
+	return o.export(r, v, old)
+}
+
+func (r *result) covers(cp evidence.Checkpoint) {
+	r.Origin, r.Size, r.Root = cp.Origin, cp.Size, &cp.Root
+}
+
+func (r *result) proof(v evidence.Verifier, text string) error {
+	p, err := evidence.ParseProof(text)
+	if err != nil {
+		return err
+	}
+	cp, err := p.Verify(v)
+	if err != nil {
+		return err
+	}
+	r.covers(cp)
+	r.Record = recordOf(p.Record)
+	return nil
+}
+
+func recordOf(r evidence.Record) *record {
+	out := &record{Record: r.Sequence, Subject: r.Subject, Entry: r.Entry(), Header: r.Header, Line: string(r.Line()), body: r.Body}
+	if out.Header == nil {
+		out.Header = map[string][]string{}
+	}
+	if at := r.Header["ce-time"]; len(at) == 1 {
+		out.Time = at[0]
+	}
+	return out
+}
+
+func (r *result) consistency(v evidence.Verifier, text string, old *evidence.Checkpoint) error {
+	if old == nil {
+		return cannot{errors.New("a consistency proof needs --extends OLD, the earlier checkpoint")}
+	}
+	p, err := evidence.ParseConsistency(text)
+	if err != nil {
+		return err
+	}
+	if err := p.Verify(v, *old); err != nil {
+		return err
+	}
+	cp, err := v.Open(p.Checkpoint)
+	if err == nil {
+		r.covers(cp)
+	}
+	return err
+}
+
+func (r *result) checkpoint(v evidence.Verifier, text string, old *evidence.Checkpoint) error {
+	cp, err := v.Open(text)
+	if err != nil {
+		return err
+	}
+	r.covers(cp)
+	switch {
+	case old == nil, old.Size == cp.Size && old.Root == cp.Root:
+		return nil
+	case old.Size == cp.Size:
+		return forked(cp, *old)
+	}
+	return cannot{fmt.Errorf("whether %d records are the beginning of %d, two checkpoints alone do not say: ask for a consistency proof", old.Size, cp.Size)}
+}
+
+// forked is the gravest finding: one log, one size, two contents, each signed.
+func forked(cp, old evidence.Checkpoint) error {
+	return fmt.Errorf("the log %s has signed two different contents of %d records: %s and %s; keep both checkpoints, they prove it", cp.Origin, cp.Size, old.Root, cp.Root)
+}
+
+func (o *options) oneRecord(r *result, v evidence.Verifier) error {
+	p, err := evidence.ProveExported(o.file, v, o.record)
+	if err != nil {
+		return err
+	}
+	cp, err := p.Verify(v)
+	if err != nil {
+		return err
+	}
+	r.covers(cp)
+	r.Record = recordOf(p.Record)
+	if o.proof == "" {
+		return nil
+	}
+	f, err := os.OpenFile(o.proof, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err == nil {
+		_, err = f.WriteString(p.String())
+		err = errors.Join(err, f.Sync(), f.Close())
+	}
+	if err != nil {
+		return cannot{fmt.Errorf("--proof: %w", err)}
+	}
+	r.Proof = o.proof
+	return nil
+}
+
+func (o *options) export(r *result, v evidence.Verifier, old *evidence.Checkpoint) error {
+	report, err := evidence.VerifyExport(context.Background(), o.file, v, o.progress())
+	if err != nil {
+		return cannot{err}
+	}
+	r.Export = &report
+	cp := report.Checkpoint
+	if cp.Origin == "" {
+		return nil // that it could not be opened is a finding
+	}
+	r.covers(cp)
+	switch {
+	case old == nil:
+		return nil
+	case old.Size > cp.Size:
+		return cannot{fmt.Errorf("--extends: %s covers %d records, the export only %d: it is the later one", o.extends, old.Size, cp.Size)}
+	case old.Size == cp.Size && old.Root != cp.Root:
+		return forked(cp, *old)
+	}
+	_, err = evidence.ExtendExported(o.file, v, *old)
+	if errors.Is(err, fs.ErrNotExist) {
+		return cannot{fmt.Errorf("--extends: the tiles of the export do not reach to record %d: ask for a consistency proof (%w)", old.Size, err)}
+	}
+	return err
+}
+
+// progress shows percents, each once.
+func (o *options) progress() func(done, of uint64) {
+	if o.terminal == nil {
+		return nil
+	}
+	var shown atomic.Uint64
+	return func(done, of uint64) {
+		percent := uint64(100)
+		if of > 0 {
+			percent = done * 100 / of
+		}
+		if before := shown.Load(); percent > before && shown.CompareAndSwap(before, percent) {
+			fmt.Fprintf(o.terminal, "\r%3d %%", percent)
+			if done == of {
+				fmt.Fprint(o.terminal, "\r     \r")
+			}
+		}
+	}
+}

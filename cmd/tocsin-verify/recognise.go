@@ -1,0 +1,106 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/tocsin-project/tocsin/internal/evidence"
+)
+
+// What can be checked.
+const (
+	kindProof       = "proof"
+	kindConsistency = "consistency"
+	kindCheckpoint  = "checkpoint"
+	kindExport      = "export"
+)
+
+// readKey takes a verifier key, or the name of a file with one.
+func readKey(text string) (evidence.Verifier, error) {
+	v, err := evidence.NewVerifier(text)
+	if err == nil {
+		return v, nil
+	}
+	raw, failed := readFile(text)
+	switch {
+	case errors.Is(failed, fs.ErrNotExist) && strings.Contains(text, "+"):
+		return v, fmt.Errorf("--key: %w", err) // it looks like a key
+	case failed != nil:
+		return v, fmt.Errorf("--key: neither a verifier key nor a file: %w", failed)
+	}
+	if v, err = evidence.NewVerifier(string(raw)); err != nil {
+		return v, fmt.Errorf("--key: %s: %w", text, err)
+	}
+	return v, nil
+}
+
+// fileLimit bounds what is read of a proof: a record ends at a few MiB.
+const fileLimit = 1 << 28
+
+func readFile(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() // only read
+	content, err := io.ReadAll(io.LimitReader(f, fileLimit+1))
+	if err == nil && len(content) > fileLimit {
+		err = fmt.Errorf("%s is longer than %d bytes", name, fileLimit)
+	}
+	return content, err
+}
+
+// recognise tells what a file is, by what is in it.
+func recognise(name string) (kind, text string, err error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return "", "", err
+	}
+	if info.IsDir() {
+		for _, file := range []string{"manifest.json", "checkpoint", "records.jsonl"} {
+			if _, err := os.Lstat(filepath.Join(name, file)); err == nil {
+				return kindExport, "", nil
+			}
+		}
+		return "", "", fmt.Errorf("%s is a folder, and not an export", name)
+	}
+	raw, err := readFile(name)
+	if err != nil {
+		return "", "", err
+	}
+	text = string(raw)
+	switch first, rest, _ := strings.Cut(text, "\n"); {
+	case first == evidence.ProofFormat:
+		return kindProof, text, nil
+	case first == evidence.ConsistencyFormat:
+		return kindConsistency, text, nil
+	case strings.Contains(rest, "\n\n— "):
+		return kindCheckpoint, text, nil
+	}
+	return "", "", fmt.Errorf("%s is neither a proof nor a signed checkpoint", name)
+}
+
+// checkpointIn finds the signed checkpoint in whatever has one.
+func checkpointIn(name string) (string, error) {
+	kind, text, err := recognise(name)
+	if err != nil {
+		return "", err
+	}
+	switch kind {
+	case kindProof:
+		p, err := evidence.ParseProof(text)
+		return p.Checkpoint, err
+	case kindConsistency:
+		p, err := evidence.ParseConsistency(text)
+		return p.Checkpoint, err
+	case kindExport:
+		raw, err := readFile(filepath.Join(name, "checkpoint"))
+		return string(raw), err
+	}
+	return text, nil
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// show tells people what was found: what holds on standard output, what does
+// not on standard error.
+func (o *options) show(r *result) {
+	if r.Result == holds {
+		if !o.quiet {
+			o.showProved(r)
+		}
+		return
+	}
+	if r.Export != nil {
+		o.showFindings(r)
+	}
+	if r.Error != "" {
+		fmt.Fprintf(o.stderr, "%s\n", line(fmt.Sprintf("%s: %s: %s", o.file, o.text(r.Result), r.Error)))
+	}
+}
+
+func (o *options) showFindings(r *result) {
+	for _, f := range r.Export.Findings {
+		where := f.Path
+		if f.Record > 0 {
+			where = fmt.Sprintf("%s: "+o.text("record-n"), f.Path, f.Record)
+		}
+		fmt.Fprintln(o.stderr, line(where+": "+f.Message))
+	}
+	n := uint64(len(r.Export.Findings)) + r.Export.More
+	if n == 0 {
+		return
+	}
+	if r.Export.More > 0 {
+		fmt.Fprintf(o.stderr, o.text("more")+"\n", r.Export.More)
+	}
+	fmt.Fprintf(o.stderr, o.text("faults")+"\n", line(o.file), n)
+}
+
+func (o *options) showProved(r *result) {
+	out := o.stdout
+	switch {
+	case r.Record != nil:
+		fmt.Fprintf(out, o.text("proved-record")+"\n", r.Record.Record, line(r.Origin))
+	case r.Kind == kindExport:
+		fmt.Fprintf(out, o.text("proved-export")+"\n", line(r.Origin))
+	case r.Kind == kindCheckpoint:
+		fmt.Fprintf(out, o.text("proved-checkpoint")+"\n", line(r.Origin))
+	default:
+		fmt.Fprintf(out, o.text("proved-extends")+"\n", r.Extends.Size, r.Size, line(r.Origin))
+	}
+	o.row("log", r.Origin)
+	o.row("checkpoint", fmt.Sprintf(o.text("covers"), r.Size, r.Root))
+	if r.Extends != nil {
+		o.row("extends", fmt.Sprintf(o.text("earlier"), r.Extends.Size, r.Extends.Root))
+	}
+	limits := []string{"limit-later", "limit-one-view"}
+	if r.Record != nil {
+		o.showRecord(r.Record)
+		limits = append([]string{"limit-true", "limit-time"}, limits...)
+	}
+	if r.Export != nil {
+		o.showExport(r)
+		limits = append([]string{"limit-true", "limit-manifest"}, limits...)
+		if len(r.Export.Unproved) > 0 {
+			limits = append(limits, "limit-pages")
+		}
+	}
+	if r.Proof != "" {
+		o.row("proof", r.Proof)
+	}
+	fmt.Fprintf(out, "%s\n", o.text("limits"))
+	for _, limit := range limits {
+		fmt.Fprintf(out, "  - %s\n", o.text(limit))
+	}
+}
+
+// row prints a name and what came for it on one line.
+func (o *options) row(name, value string) {
+	fmt.Fprintf(o.stdout, "  %s%s\n", pad(o.text(name)), line(value))
+}
+
+// pad makes names as wide as each other; a Chinese character is two wide.
+func pad(name string) string {
+	width := 0
+	for _, r := range name {
+		width++
+		if r > 0x2e80 {
+			width++
+		}
+	}
+	return name + strings.Repeat(" ", max(1, 14-width))
+}
+
+func (o *options) showRecord(r *record) {
+	o.row("record", fmt.Sprint(r.Record))
+	o.row("subject", r.Subject)
+	if r.Time != "" {
+		o.row("time", r.Time)
+	}
+	o.row("entry", r.Entry.String())
+	o.showBody(r.body)
+}
+
+// showBody prints a body with its lines kept in from the edge, so that none of
+// them can be taken for ours.
+func (o *options) showBody(body []byte) {
+	var pretty bytes.Buffer
+	switch {
+	case json.Indent(&pretty, body, "    ", "  ") == nil && utf8.Valid(body):
+		o.row("body", "")
+		fmt.Fprintf(o.stdout, "    %s\n", pretty.String())
+	default:
+		o.row("body", fmt.Sprintf(o.text("binary"), len(body)))
+		fmt.Fprintf(o.stdout, "    %s\n", base64.StdEncoding.EncodeToString(body))
+	}
+}
+
+func (o *options) showExport(r *result) {
+	e := r.Export
+	o.row("range", fmt.Sprintf(o.text("range-of"), e.First, e.Last, e.Records, e.Removed))
+	o.row("besides", fmt.Sprintf(o.text("besides-of"), e.Context, e.Entries))
+	for _, rules := range e.Rules {
+		o.row("rules", fmt.Sprintf("%s %s, "+o.text("record-n")+", %s", rules.Kind, rules.ID, rules.Record, rules.SHA256))
+	}
+	o.row("manifest", e.Manifest)
+	o.row("made", e.Made.Format(time.RFC3339))
+}

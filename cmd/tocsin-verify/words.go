@@ -1,0 +1,143 @@
+package main
+
+// text is what people read, in their language.
+func (o *options) text(id string) string {
+	if o.lang == "zh" {
+		return words[id][0]
+	}
+	return words[id][1]
+}
+
+// words are Chinese and English, by id.
+var words = map[string][2]string{
+	"try-help": {"用法见 tocsin-verify --help", "Try tocsin-verify --help"},
+
+	fails:      {"不成立", "does not hold"},
+	unchecked:  {"无法核验", "could not be checked"},
+	"record-n": {"第 %d 条记录", "record %d"},
+	"more":     {"……另有 %d 处未列出", "… and %d more that are not listed"},
+	"faults":   {"%s：不成立：发现 %d 处问题", "%s: does not hold: %d findings"},
+
+	"proved-record":     {"成立：第 %d 条记录在日志 %s 中，内容如下。", "HOLDS: record %d is in the log %s, as it stands here."},
+	"proved-export":     {"成立：导出目录中的每条记录都在日志 %s 中，区间内没有无故缺失的记录。", "HOLDS: every record of this export is in the log %s, and none of its range is missing without a removal."},
+	"proved-checkpoint": {"成立：该检查点由日志 %s 签名。", "HOLDS: the checkpoint was signed by the log %s."},
+	"proved-extends":    {"成立：前 %d 条记录原样保留在 %d 条记录的日志 %s 中，未改、未删。", "HOLDS: the first %d records are the beginning of the %d of the log %s: none was changed or taken out."},
+
+	"log":        {"日志", "log"},
+	"checkpoint": {"检查点", "checkpoint"},
+	"covers":     {"覆盖前 %d 条记录，根 %s", "covers the first %d records, root %s"},
+	"extends":    {"延续自", "extends"},
+	"earlier":    {"%d 条记录，根 %s", "%d records, root %s"},
+	"record":     {"记录", "record"},
+	"subject":    {"主题", "subject"},
+	"time":       {"时间", "time"},
+	"entry":      {"条目哈希", "entry"},
+	"body":       {"正文", "body"},
+	"binary":     {"%d 字节，不是 JSON，以 base64 表示", "%d bytes that are not JSON, in base64"},
+	"range":      {"区间", "range"},
+	"range-of":   {"第 %d 至 %d 条：%d 条在，%d 条已依规移除", "records %d to %d: %d are here, %d were removed by order or by age"},
+	"besides":    {"附带", "besides"},
+	"besides-of": {"区间外记录 %d 条；核验树条目 %d 个", "%d records outside the range; %d entries of the tree were checked"},
+	"rules":      {"规则", "rules"},
+	"manifest":   {"清单 SHA-256", "manifest"},
+	"made":       {"导出时间", "made"},
+	"proof":      {"已写证明", "proof written"},
+
+	"limits":         {"这不证明：", "This does not prove:"},
+	"limit-true":     {"记录所述属实——只证明日志收录的就是这些内容；", "that what a record says is true: only that this is what the log took in;"},
+	"limit-time":     {"时间准确——时间由写入者的时钟给出；", "that its time is right: the clock of whoever wrote it gave it;"},
+	"limit-later":    {"检查点之后的任何事情；", "anything about what came after the checkpoint;"},
+	"limit-one-view": {"日志给所有人看的是同一内容——请与他人持有的检查点比对（--extends）。", "that the log shows everyone the same: hold it against a checkpoint that somebody else keeps (--extends)."},
+	"limit-manifest": {"导出者在清单中所写的时间——请将上面的清单 SHA-256 与导出时所示比对；", "the times that the exporter wrote into the manifest: compare its SHA-256 above with the one that was shown at the export;"},
+	"limit-pages":    {"供人阅读的页面等附加文件的内容。", "what stands in added files, such as a page to read."},
+
+	"help": {helpZH, helpEN},
+}
+
+const helpEN = `tocsin-verify checks what a tocsin log says, offline, without trusting the log,
+the file or whoever handed it over. It trusts one thing: the log's public key.
+
+Usage:
+  tocsin-verify --key KEY FILE
+  tocsin-verify --key KEY FILE --extends OLD
+  tocsin-verify --key KEY EXPORT --record N [--proof NEW]
+
+KEY is the log's public key (tocsin log key prints it), or the name of a file
+that holds it. Get it once, from a source that you trust, and keep it: a key that
+comes with the file proves nothing. Put it in quotes.
+
+FILE is recognised by what it is:
+  a proof              that one record, which is in it, is in the log
+                       (c2sp.org/tlog-proof@v1; tocsin log prove N makes it)
+  a signed checkpoint  that the log signed that it has so many records
+  a consistency proof  that a log grew out of an earlier state and nothing that
+                       was in it was changed or taken out; needs --extends
+  an export            a folder of records, tiles and rules (tocsin log export
+                       makes it): every record, everything that is missing, and
+                       every file, each fault by its record and file
+
+Flags, before or after FILE:
+  --key KEY       the public key, or a file with it
+  --extends OLD   a file with an earlier checkpoint of the log (or a proof or an
+                  export that has one): is it the beginning of what FILE covers?
+                  FILE is a consistency proof, or an export that reaches so far
+  --record N      only the record with this sequence, out of an export; prints it
+  --proof NEW     writes the proof of that record, which then stands by itself
+  --json          one JSON object with the result
+  --quiet         prints nothing of what holds
+  --lang zh|en    language for people (default by LANG)
+
+Exit codes:
+  0  everything in it holds
+  1  something does not hold; it says what
+  2  it could not be checked: a file is missing, the key or the command line is
+     wrong, or what is there does not suffice
+
+Examples:
+  tocsin-verify --key log.pub incident-7.tlog-proof
+  tocsin-verify --key 'log.example.com/tocsin+6f1b2c3d+AbC…' export-2026-01
+  tocsin-verify --key log.pub export-2026-01 --extends checkpoint-2025-12
+  tocsin-verify --key log.pub export-2026-01 --record 4711 --proof 4711.tlog-proof
+`
+
+const helpZH = `tocsin-verify 离线核验 tocsin 日志所述，不信任日志、文件及其提供者，
+只信任一样东西：日志的公钥。
+
+用法：
+  tocsin-verify --key KEY FILE
+  tocsin-verify --key KEY FILE --extends OLD
+  tocsin-verify --key KEY EXPORT --record N [--proof NEW]
+
+KEY 是日志的公钥（tocsin log key 输出），或存有公钥的文件名。请从可信来源取得一次并
+妥善保存：与文件一同交来的公钥不证明任何事。公钥请加引号。
+
+FILE 按内容识别：
+  证明          其中的一条记录在日志中
+                （c2sp.org/tlog-proof@v1；由 tocsin log prove N 生成）
+  签名检查点    日志曾签名声明共有多少条记录
+  一致性证明    日志由较早状态增长而来，原有内容未改、未删；需 --extends
+  导出目录      记录、树块与规则（由 tocsin log export 生成）：逐条核验记录、
+                缺失与文件，问题具体到记录和文件
+
+选项（可在 FILE 之前或之后）：
+  --key KEY       公钥，或存有公钥的文件
+  --extends OLD   较早的检查点文件（或含检查点的证明、导出目录）：
+                  它是否为 FILE 所覆盖内容的开头？
+                  FILE 为一致性证明，或树块足够的导出目录
+  --record N      只核验导出目录中该序号的记录，并显示
+  --proof NEW     将该记录的证明写入新文件，可单独核验
+  --json          以一个 JSON 对象输出结果
+  --quiet         成立时不输出
+  --lang zh|en    显示语言（默认依 LANG）
+
+退出码：
+  0  全部成立
+  1  有不成立之处，并指明
+  2  无法核验：文件缺失，公钥或命令行有误，或现有材料不足
+
+示例：
+  tocsin-verify --key log.pub incident-7.tlog-proof
+  tocsin-verify --key 'log.example.com/tocsin+6f1b2c3d+AbC…' export-2026-01
+  tocsin-verify --key log.pub export-2026-01 --extends checkpoint-2025-12
+  tocsin-verify --key log.pub export-2026-01 --record 4711 --proof 4711.tlog-proof
+`
