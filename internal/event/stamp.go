@@ -111,3 +111,6 @@ func orNull(s string) *string {
 	}
 	return &s
 }
+
+// Beijing is the zone in which the statutes count days and months.
+var Beijing = time.FixedZone("+08:00", 8*60*60)

@@ -40,6 +40,7 @@ func decode(raw []byte, faults *[]fault.Detail) *Pack {
 		"criteria":  into(&p.Criteria, listOf(node.criterion)),
 		"duties":    into(&p.Duties, listOf(node.duty)),
 		"followUps": into(&p.FollowUps, listOf(node.followUp)),
+		"retention": into(&p.Retention, node.retention),
 	}, "id", "title", "source", "rank", "effective")
 	uniqueIDs(n, "criteria", p.Criteria, func(c *Criterion) string { return c.ID })
 	uniqueIDs(n, "duties", p.Duties, func(d *DutyRule) string { return d.ID })

@@ -12,7 +12,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-var t0 = time.Date(2026, 3, 1, 8, 0, 0, 0, shanghai)
+var t0 = time.Date(2026, 3, 1, 8, 0, 0, 0, event.Beijing)
 
 // embedded returns the packs of this repository.
 func embedded(t testing.TB) *Set {
@@ -192,8 +192,8 @@ func TestInForceByCalendarDate(t *testing.T) {
 		}
 		return out
 	}
-	midnight := time.Date(2025, 11, 1, 0, 0, 0, 0, shanghai)
+	midnight := time.Date(2025, 11, 1, 0, 0, 0, 0, event.Beijing)
 	assert.Equal(t, []string{"cn-cii-2021", "cn-csirm-2025", "cn-xj-cii-2022", "cn-xj-netsec-2017"}, ids(midnight))
 	assert.Equal(t, []string{"cn-cii-2021", "cn-xj-cii-2022", "cn-xj-netsec-2017"}, ids(midnight.Add(-1)))
-	assert.Empty(t, ids(time.Date(2017, 9, 30, 0, 0, 0, 0, shanghai)))
+	assert.Empty(t, ids(time.Date(2017, 9, 30, 0, 0, 0, 0, event.Beijing)))
 }

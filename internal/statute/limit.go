@@ -45,12 +45,12 @@ func ParseLimit(s string) (Limit, error) {
 // After returns the moment, at +08:00, at which the limit ends when it starts
 // at t.
 func (l Limit) After(t time.Time) time.Time {
-	t = t.In(shanghai)
+	t = t.In(event.Beijing)
 	if l.days == 0 {
 		return t.Add(l.exact)
 	}
 	y, m, d := t.Date()
-	return time.Date(y, m, d+l.days+1, 0, 0, 0, 0, shanghai)
+	return time.Date(y, m, d+l.days+1, 0, 0, 0, 0, event.Beijing)
 }
 
 // String writes ISO 8601 that ParseLimit reads as the same limit: 36 hours are

@@ -7,6 +7,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/tocsin-project/tocsin/internal/event"
 )
 
 func limit(t require.TestingT, s string) Limit {
@@ -69,11 +71,11 @@ func TestPropertyLimitInDays(t *testing.T) {
 		l := Limit{days: days}
 		start := instant(t, "start")
 		due := l.After(start)
-		date := start.In(shanghai).Format(time.DateOnly)
+		date := start.In(event.Beijing).Format(time.DateOnly)
 
-		hour, minute, second := due.In(shanghai).Clock()
+		hour, minute, second := due.In(event.Beijing).Clock()
 		require.Zero(t, hour+minute+second+due.Nanosecond(), "midnight")
-		day, err := time.ParseInLocation(time.DateOnly, date, shanghai)
+		day, err := time.ParseInLocation(time.DateOnly, date, event.Beijing)
 		require.NoError(t, err)
 		require.Equal(t, l.After(day), due, "only the date at +08:00 matters")
 

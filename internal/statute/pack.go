@@ -19,6 +19,7 @@ type Pack struct {
 	Criteria  []Criterion
 	Duties    []DutyRule
 	FollowUps []FollowUp
+	Retention *Retention // nil: it says nothing of how long records are kept
 
 	SHA256 string // of Raw, in hex
 	Raw    []byte // as it was read; not to be changed

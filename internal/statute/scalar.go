@@ -27,7 +27,6 @@ func (n node) text() string {
 var (
 	idPattern     = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 	regionPattern = regexp.MustCompile(`^[0-9]{2,6}$`)
-	shanghai      = time.FixedZone("+08:00", 8*60*60)
 )
 
 func (n node) id() string {
@@ -93,7 +92,7 @@ func (n node) date() time.Time {
 	if s == "" {
 		return time.Time{}
 	}
-	t, err := time.ParseInLocation(time.DateOnly, s, shanghai)
+	t, err := time.ParseInLocation(time.DateOnly, s, event.Beijing)
 	if err != nil {
 		n.fail("%q is not a calendar date such as 2025-11-01", s)
 	}

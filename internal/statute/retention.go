@@ -1,0 +1,96 @@
+package statute
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"time"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// Retention is the line of a pack that says how long records must be kept.
+type Retention struct {
+	Keep       Months
+	Citation   string
+	Quote      string // the clause in Chinese
+	Confidence event.Confidence
+	Note       Text
+}
+
+// Months is a time in calendar months.
+type Months int
+
+var monthsPattern = regexp.MustCompile(`^P([0-9]{1,4})([MY])$`)
+
+// ParseMonths reads whole months or years in ISO 8601, such as P6M or P1Y.
+func ParseMonths(s string) (Months, error) {
+	m := monthsPattern.FindStringSubmatch(s)
+	if m == nil {
+		return 0, fmt.Errorf("%q is not a number of months or years, such as P6M or P1Y", s)
+	}
+	n, err := strconv.Atoi(m[1])
+	if err != nil || n == 0 {
+		return 0, fmt.Errorf("%q is no time at all", s)
+	}
+	if m[2] == "Y" {
+		n *= 12
+	}
+	return Months(n), nil
+}
+
+// String writes ISO 8601 that ParseMonths reads as the same time.
+func (m Months) String() string { return fmt.Sprintf("P%dM", int(m)) }
+
+// Before returns the moment that lies so many calendar months before t, at
+// +08:00. Where its month has no such day it is that month's last, so that the
+// time between the two is never shorter.
+func (m Months) Before(t time.Time) time.Time {
+	t = t.In(event.Beijing)
+	then := t.AddDate(0, -int(m), 0)
+	if then.Day() != t.Day() {
+		then = then.AddDate(0, 0, -then.Day())
+	}
+	return then
+}
+
+// Retained is a retention that holds, with its pack.
+type Retained struct {
+	Statute *Pack
+	Rule    *Retention
+}
+
+// Retentions returns what each pack in force at a time says of how long records
+// must be kept, by statute.
+func (s *Set) Retentions(at time.Time) (out []Retained) {
+	for _, p := range s.InForce(at).packs {
+		if p.Retention != nil {
+			out = append(out, Retained{p, p.Retention})
+		}
+	}
+	return out
+}
+
+func (n node) retention() *Retention {
+	var r Retention
+	n.fields(keys{
+		"keep":       into(&r.Keep, node.months),
+		"citation":   into(&r.Citation, node.text),
+		"quote":      into(&r.Quote, node.text),
+		"confidence": into(&r.Confidence, readConfidence),
+		"note":       into(&r.Note, node.bilingual),
+	}, "keep")
+	return &r
+}
+
+func (n node) months() Months {
+	s := n.text()
+	if s == "" {
+		return 0 // the fault is noted
+	}
+	m, err := ParseMonths(s)
+	if err != nil {
+		n.fail("%v", err)
+	}
+	return m
+}
