@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -45,6 +46,12 @@ const (
 	HeaderErrorCode = micro.ErrorCodeHeader
 	codeTryAgain    = "503"
 )
+
+// Closed is the error of a door that takes nothing until a person has seen to it.
+// Its text goes to the sender.
+type Closed string
+
+func (c Closed) Error() string { return string(c) }
 
 // Serve opens doors as a NATS micro service (it answers $SRV.PING, INFO and
 // STATS) until ctx ends, and returns when every request in hand is answered.
@@ -104,13 +111,18 @@ func (b *Bus) answer(ctx context.Context, d Door, req micro.Request) {
 	if err == nil {
 		reply, err = json.Marshal(answer)
 	}
-	if err != nil {
+	var closed Closed
+	if errors.As(err, &closed) {
+		b.cfg.Log.Error("a request was refused", zap.String("door", d.Name), zap.String("subject", r.Subject), zap.Error(err))
+	} else if err != nil {
 		b.cfg.Log.Error("a request was not answered: its outcome is not known", zap.String("door", d.Name), zap.String("subject", r.Subject), zap.Error(err))
 	}
 	switch {
 	case ours(r.Reply):
 		b.cfg.Log.Error("an answer would have been a record or a request", zap.String("door", d.Name), zap.String("reply", r.Reply))
 		return
+	case r.Reply != "" && closed != "":
+		err = req.Error(codeTryAgain, string(closed), nil)
 	case r.Reply != "" && err != nil:
 		err = req.Error(codeTryAgain, "the outcome is not known: try again", nil)
 	case r.Reply != "":

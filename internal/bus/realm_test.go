@@ -39,7 +39,10 @@ func TestTheRealmsShareNothing(t *testing.T) {
 		again, err := env.Bus.Commit(t.Context(), []event.Record{accepted(1)})
 		require.NoError(t, err)
 		require.NotNil(t, again[0].Existing)
-		assert.Equal(t, last, *again[0].Existing)
+		existing := *again[0].Existing
+		assert.Equal(t, last.Entry(), existing.Entry())
+		existing.Header = last.Header // the engine's own headers tell how it was read
+		assert.Equal(t, last, existing)
 		_, err = env.Bus.Commit(t.Context(), []event.Record{event.RawRecord("exercise."+subject, stamp, "", nil)})
 		require.Error(t, err, "no bus names a realm")
 	}

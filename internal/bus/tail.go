@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
@@ -65,7 +66,22 @@ func (b *Bus) arrivals(ctx context.Context, stream string, from uint64, subjects
 	if err != nil {
 		return nil, nil, fmt.Errorf("bus: read %s: %w", stream, err)
 	}
-	return out, consume.Stop, nil
+	return out, func() { b.forget(realm.Stream(stream), cons, consume) }, nil
+}
+
+// forget ends reading and takes the consumer from the engine, which would keep it
+// for minutes.
+func (b *Bus) forget(stream string, cons jetstream.Consumer, consume jetstream.ConsumeContext) {
+	consume.Stop()
+	info := cons.CachedInfo()
+	if info == nil || !b.nc.IsConnected() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := b.js.DeleteConsumer(ctx, stream, info.Name); err != nil {
+		b.cfg.Log.Debug("a consumer stays until the engine forgets it", zap.String("stream", stream), zap.Error(err))
+	}
 }
 
 // next returns what has arrived, at least one record.
