@@ -10,10 +10,10 @@
 //	   │          elapsed │  │            overdue │ │                    │
 //	   │                  └──┼── deadline ────────┘ │                    │
 //	   ▼                     ▼      ▲               ▼                    ▼
-//	═══ LEDGER: every record, one order, one record a subject for ever ═══▶ ledger ◀── query
-//	                                │ ▲
-//	                                ▼ │
-//	                              TIMERS
+//	═══ LEDGER: every record, one order, one record a subject for ever ═══▶ ledger ◀── query, prove
+//	                                │ ▲                                       │
+//	                                ▼ │                                       ▼
+//	                              TIMERS                             index, tree, checkpoints
 //
 // # What each one reads and writes
 //
@@ -36,8 +36,11 @@
 //	                            incident.reminded.<operator>.<incident>.<what>,
 //	                            incident.away.<desk>.<since>; and timers
 //	services/ledger      reads  every record;
-//	                     takes  ledger.escalations, ledger.incidents, ledger.incident
-//	                     writes no record; its index is a projection
+//	                     takes  ledger.escalations, incidents, incident, stats;
+//	                            ledger.log, tiles, records, prove, audit;
+//	                            ledger.remove, archive; and GET /v1/… over HTTP
+//	                     writes incident.removed.<first>, and nothing else: its index
+//	                            and its tree are pure functions of the stream
 //
 // The packs and the register in force are records too, rules.<sha256>, which
 // internal/app writes at start.
@@ -82,7 +85,19 @@
 //	            the same timers; one that had fired fires again and meets its record.
 //	            A timer that came due is removed after its record is stored.
 //	ledger      rows and position commit together; it indexes on from there. An
-//	            index that is lost is made again from the stream.
+//	            index that is lost is made again from the stream. Tiles are on disk
+//	            before the checkpoint that covers them: the tree goes on from it.
+//	            A removal is a record before anything is erased; what was not erased
+//	            yet is, at the next start.
+//
+// # Evidence
+//
+// What is certified is held against the stream at every start, before anything is
+// taken, at first read and from time to time (services/ledger/check.go). Damage
+// stops certification; where the stream has become shorter than what was
+// certified, nothing is written any more. internal/evidence knows the tree, its
+// tiles, checkpoints, proofs and exports, and nothing of NATS, so that
+// cmd/tocsin-verify can be built of it alone.
 //
 // # Where something new goes
 //
@@ -100,6 +115,8 @@
 //	                  services/deadline/ring.go
 //	service           a folder here with Name, Deps and Run, and a line in the table
 //	                  of roles in internal/app/app.go
+//	question          a method of the ledger, a line in services/ledger/door.go, and
+//	                  its route in services/ledger/http.go
 //	foreign format    internal/interchange
 //	command           cmd/tocsin
 //

@@ -29,9 +29,11 @@ const (
 // the hashes of their entries, so that every other proof and a tree made anew
 // still hold. Its subject is RemovedSubject of First.
 type Removal struct {
-	First   uint64          `json:"first"`   // ledger sequence; the others follow without a gap
-	Entries []evidence.Hash `json:"entries"` // of each record removed, in order
-	Why     string          `json:"why"`     // order or retention
+	First uint64 `json:"first"` // ledger sequence of the first record removed
+	// Entries are the hashes of it and of those that follow; the zero hash stands
+	// for a record that stays.
+	Entries []evidence.Hash `json:"entries"`
+	Why     string          `json:"why"` // order or retention
 	Order   string          `json:"order,omitempty"`
 	Export  string          `json:"export,omitempty"` // SHA-256 of the manifest of the export that holds them, in hex
 	Officer string          `json:"officer"`
@@ -46,6 +48,25 @@ type Removal struct {
 
 // Last is the ledger sequence of the last record removed.
 func (r *Removal) Last() uint64 { return r.First + uint64(len(r.Entries)) - 1 }
+
+// Entry returns the hash of a record's entry where it is one of those removed.
+func (r *Removal) Entry(record uint64) (evidence.Hash, bool) {
+	if record < r.First || record > r.Last() || len(r.Entries) == 0 {
+		return evidence.Hash{}, false
+	}
+	h := r.Entries[record-r.First]
+	return h, h != evidence.Hash{}
+}
+
+// Count is how many records are removed.
+func (r *Removal) Count() (n uint64) {
+	for _, h := range r.Entries {
+		if h != (evidence.Hash{}) {
+			n++
+		}
+	}
+	return n
+}
 
 // The reasons of a removal.
 const (
@@ -90,6 +111,9 @@ type RecordsRequest struct {
 	// sequence; From and To then need not be known.
 	Since *time.Time `json:"since,omitempty"` // included
 	Until *time.Time `json:"until,omitempty"` // excluded
+	// Subjects restricts to records of these subjects, without their realm's mark,
+	// with wildcards, such as rules.>; empty: all.
+	Subjects []string `json:"subjects,omitempty"`
 }
 
 // RecordsAnswer is one page of records, each in the line form of
@@ -115,26 +139,25 @@ type ProveAnswer struct {
 	Errors []fault.Detail `json:"errors,omitempty"`
 }
 
-// AuditAnswer is how far a check of the whole record has come. Asking starts
-// one where none is running; it goes on by itself, and asking again tells more.
-type AuditAnswer struct {
-	ID       uint64         `json:"id"` // of the check; grows
-	Running  bool           `json:"running"`
-	Checked  uint64         `json:"checked"` // records so far
-	Of       uint64         `json:"of"`
-	Removed  uint64         `json:"removed"` // of them, removed by order or by age
-	Started  time.Time      `json:"started"`
-	Ended    *time.Time     `json:"ended"`
-	Damage   []Damage       `json:"damage"`
-	Root     *evidence.Hash `json:"root,omitempty"` // of the tree made anew from the stream
-	Findings []string       `json:"findings,omitempty"`
-	Errors   []fault.Detail `json:"errors,omitempty"`
-}
-
-// AuditRequest asks for a check: with After, for the one that is running, or
-// for the last one if its id is greater.
+// AuditRequest asks how far a check of the whole record has come. Where no check
+// has a greater id than After, and none runs, one begins.
 type AuditRequest struct {
 	After uint64 `json:"after"`
+}
+
+// AuditAnswer is how far the check that runs has come, or what the last one
+// found.
+type AuditAnswer struct {
+	ID         uint64         `json:"id"` // of the check; grows
+	Running    bool           `json:"running"`
+	Checked    uint64         `json:"checked"` // records so far
+	Of         uint64         `json:"of"`
+	Removed    uint64         `json:"removed"` // of them, removed by order or by age
+	Started    time.Time      `json:"started"`
+	Ended      *time.Time     `json:"ended"`      // null: it was interrupted, or runs
+	Checkpoint string         `json:"checkpoint"` // what the record is held against
+	Damage     []Damage       `json:"damage"`
+	Errors     []fault.Detail `json:"errors,omitempty"`
 }
 
 // RemoveRequest asks that a record be removed by order.

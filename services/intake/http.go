@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 
+	"github.com/danielgtaylor/huma/v2"
 	"go.uber.org/zap"
 
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -103,4 +104,44 @@ func ceHeader(h http.Header) map[string][]string {
 		}
 	}
 	return out
+}
+
+// Describe adds the door to the description of an API. What answers is Handler.
+func (in *Intake) Describe(api huma.API) {
+	text := func(about string) *huma.Schema { return &huma.Schema{Type: huma.TypeString, Description: about} }
+	data := &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true, Description: "facilities, discoveredAt, containsNoStateSecrets, facts and so on; what is wrong with it is answered in full"}
+	report := &huma.Schema{
+		Type: huma.TypeObject, AdditionalProperties: true, Description: "a CloudEvent 1.0",
+		Required: []string{"specversion", "id", "source", "type", "subject", "data"},
+		Properties: map[string]*huma.Schema{
+			"specversion": {Type: huma.TypeString, Enum: []any{"1.0"}},
+			"id":          text("of the report, unique for its source"),
+			"source":      text("a URI; its last segment is the operator"),
+			"type":        {Type: huma.TypeString},
+			"subject":     text("of the incident"),
+			"data":        data,
+		},
+	}
+	for _, name := range event.ReportTypes {
+		report.Properties["type"].Enum = append(report.Properties["type"].Enum, name)
+	}
+	receipt := httpedge.Schema[event.Receipt](api)
+	responses := httpedge.Responses(api, http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusServiceUnavailable)
+	responses["200"] = &huma.Response{
+		Description: "the report is on disk: its receipt, or those of a batch in its order, refused ones and conflicts among them",
+		Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{
+			OneOf: []*huma.Schema{receipt, {Type: huma.TypeArray, Items: receipt}},
+		}}},
+	}
+	httpedge.Document(api, huma.Operation{
+		OperationID: "report", Method: http.MethodPost, Path: "/reports", Tags: []string{"reports"},
+		Summary:     "Send a report, or a batch of them",
+		Description: "The same report again gets the receipt of the first. After 503 nobody knows the outcome: send the same report again, with the same id. A report in binary form has its data as the body and its attributes in headers that begin with ce-.",
+		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
+			"application/cloudevents+json":       {Schema: report},
+			"application/cloudevents-batch+json": {Schema: &huma.Schema{Type: huma.TypeArray, Items: report}},
+			"application/json":                   {Schema: data},
+		}},
+		Responses: responses,
+	})
 }

@@ -2,12 +2,8 @@ package ledger
 
 import (
 	"context"
-	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
-	"time"
 
 	"github.com/tocsin-project/tocsin/internal/event"
 )
@@ -16,253 +12,311 @@ import (
 type statement int
 
 const (
-	insertRecord statement = iota
-	insertEscalation
-	insertTag
-	acknowledge
-	overdue
+	insertStory statement = iota
 	insertIncident
-	tellDesk
-	reviewAtDesk
-	closeAtDesk
+	updateIncident
+	insertRevision
+	insertTold
+	insertEscalation
+	selectTold
+	selectOutcome
+	putOutcome
+	selectIncident
+	selectDesks
+	putDesk
+	insertClosing
+	insertTerm
+	selectPostings
+	putPostings
+	dropPostings
+	insertChunk
 	movePosition
 	statements // how many there are
 )
 
 var statementTexts = [statements]string{
-	insertRecord: "INSERT OR IGNORE INTO records VALUES (?, ?, ?, ?, ?, ?)",
-	insertEscalation: `INSERT OR IGNORE INTO escalations (record, id, desk, operator, grade, reported_at, acknowledge_by, row)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-	insertTag:   "INSERT OR IGNORE INTO tags VALUES (?, ?, ?)",
-	acknowledge: "UPDATE escalations SET acknowledged_at = ?, acknowledged_by = ? WHERE id = ? AND acknowledged_at IS NULL",
-	// What was acknowledged in time before this record cannot be overdue.
-	overdue: `UPDATE escalations SET overdue_at = ? WHERE id = ? AND overdue_at IS NULL
-		AND (acknowledged_at IS NULL OR acknowledged_at > acknowledge_by)`,
-	insertIncident: `INSERT INTO incidents VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (operator, incident) DO UPDATE SET
-		record = excluded.record, revision = excluded.revision, withdrawn = excluded.withdrawn, owed = excluded.owed, row = excluded.row
-		WHERE excluded.revision > revision`,
-	tellDesk: "INSERT INTO desks (operator, incident, desk, told) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET told = max(told, excluded.told)",
-	// A review brings an incident back to a desk that knows it; it tells no other.
-	reviewAtDesk: "UPDATE desks SET told = max(told, ?4) WHERE operator = ?1 AND incident = ?2 AND desk = ?3 AND told > 0",
-	closeAtDesk: `INSERT INTO desks (operator, incident, desk, closed, closing) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
-		closed = excluded.closed, closing = excluded.closing WHERE excluded.closed > closed`,
-	movePosition: "UPDATE position SET seq = ?, salt = ?",
+	insertStory:    "INSERT INTO story VALUES (?, ?, ?, ?)",
+	insertIncident: "INSERT INTO incidents VALUES (?, ?, ?, ?, ?)",
+	updateIncident: "UPDATE incidents SET record = ?, revision = ? WHERE id = ?",
+	insertRevision: "INSERT INTO revisions VALUES (?, ?, ?, ?, ?, ?)",
+	// Of two under one name the first stands. The stream takes only one, but it may
+	// take another once the first was removed.
+	insertTold:       "INSERT OR IGNORE INTO told VALUES (?, ?, ?, ?, ?, ?)",
+	insertEscalation: "INSERT INTO escalations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	selectTold:       "SELECT record, acknowledge_by FROM told WHERE incident = ? AND desk = ? AND last = ?",
+	selectOutcome:    "SELECT acknowledged, acknowledged_at, acknowledged_by, overdue, overdue_at FROM outcomes WHERE record = ?",
+	putOutcome:       "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?)",
+	selectIncident:   "SELECT id, record, revision FROM incidents WHERE incident = ? AND operator = ?",
+	selectDesks:      "SELECT desk, told, closed FROM desks WHERE incident = ?",
+	putDesk:          "INSERT OR REPLACE INTO desks VALUES (?, ?, ?, ?)",
+	insertClosing:    "INSERT INTO closings VALUES (?, ?, ?)",
+	insertTerm:       "INSERT INTO terms VALUES (?, ?)",
+	selectPostings:   "SELECT bits FROM postings WHERE chunk = ? AND term = ?",
+	putPostings:      "INSERT OR REPLACE INTO postings VALUES (?, ?, ?)",
+	dropPostings:     "DELETE FROM postings WHERE chunk = ? AND term = ?",
+	insertChunk:      "INSERT INTO chunks VALUES (?, ?)",
+	movePosition:     "UPDATE position SET seq = ?, salt = ?",
 }
 
-// indexing is one transaction.
-type indexing struct {
-	index *index
-	tx    *sql.Tx
-	open  [statements]*sql.Stmt // those used so far
-}
+// atOnce bounds the records of one transaction; known must hold the incidents of
+// one.
+const atOnce = 4096
 
-// exec runs a statement. It does not end with a context: the watch over one
-// costs as much as a row, and a batch is short.
-func (x *indexing) exec(s statement, args ...any) (sql.Result, error) {
-	if x.open[s] == nil {
-		x.open[s] = x.tx.Stmt(x.index.prepared[s])
-	}
-	return x.open[s].Exec(args...)
-}
-
-// apply adds records in one transaction, with the position.
+// apply adds records, in transactions that carry the position.
 func (x *index) apply(ctx context.Context, batch []event.Stored) (unreadable []error, err error) {
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
-	tx, err := x.writer.Begin()
-	if err != nil {
-		return nil, fmt.Errorf("ledger: index: %w", err)
-	}
-	defer tx.Rollback() //nolint:errcheck // after Commit it does nothing
-	in := indexing{index: x, tx: tx}
-	for _, s := range batch {
-		err := in.add(s)
-		if unread := (*unreadableError)(nil); errors.As(err, &unread) {
-			unreadable = append(unreadable, err)
-		} else if err != nil {
-			return nil, fmt.Errorf("ledger: index record %d: %w", s.Sequence, err)
-		}
-	}
-	last := batch[len(batch)-1]
-	if _, err := in.exec(movePosition, last.Sequence, last.Salt); err != nil {
-		return nil, fmt.Errorf("ledger: index: %w", err)
-	}
-	if err := tx.Commit(); err != nil {
-		return nil, fmt.Errorf("ledger: index: %w", err)
-	}
-	return unreadable, nil
+	return x.write(ctx, decode(batch))
 }
 
-// unreadableError is a record whose body says nothing to us. It is in the
-// story of its incident all the same.
-type unreadableError struct{ err error }
-
-func (e *unreadableError) Error() string { return e.err.Error() }
-
-func read[T any](s event.Stored) (*T, error) {
-	body, err := event.Decode[T](s)
-	if err != nil {
-		return nil, &unreadableError{err}
+// write adds items in ledger order, each chunk's in a transaction of its own.
+func (x *index) write(ctx context.Context, items []item) (unreadable []error, err error) {
+	for len(items) > 0 {
+		if ctx.Err() != nil {
+			return unreadable, ctx.Err()
+		}
+		n := 1
+		for n < min(len(items), atOnce) && x.chunkOf(items[n].seq) == x.chunkOf(items[0].seq) {
+			n++
+		}
+		if err := x.commit(ctx, items[:n]); err != nil {
+			return unreadable, err
+		}
+		for _, it := range items[:n] {
+			if it.err != nil {
+				unreadable = append(unreadable, it.err)
+			}
+		}
+		items = items[n:]
 	}
-	return body, nil
+	return unreadable, x.checkpoint(ctx)
 }
 
-func (x *indexing) add(s event.Stored) error {
-	a := event.ParseSubject(s.Subject)
-	at := s.Time
-	if at.IsZero() {
-		at = s.StoredAt
+// commit writes items of one chunk in one transaction. One that fails leaves no
+// trace, in memory neither.
+func (x *index) commit(ctx context.Context, items []item) (err error) {
+	if _, err := x.writer.ExecContext(context.Background(), "BEGIN IMMEDIATE"); err != nil {
+		return fmt.Errorf("ledger: index: %w", err)
 	}
-	if _, err := x.exec(insertRecord, s.Sequence, at.UnixNano(), a.Kind, a.Operator, a.Incident, s.Subject); err != nil {
+	defer func() {
+		if err == nil {
+			return
+		}
+		_, _ = x.writer.ExecContext(context.Background(), "ROLLBACK") // it may have ended the transaction itself
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		err = errors.Join(err, x.remember(context.WithoutCancel(ctx)))
+	}()
+	w := newWriting(x)
+	if err := w.turn(x.chunkOf(items[0].seq)); err != nil {
+		return fmt.Errorf("ledger: index: %w", err)
+	}
+	for i := range items {
+		if err := w.add(&items[i]); err != nil {
+			return fmt.Errorf("ledger: index record %d: %w", items[i].seq, err)
+		}
+	}
+	last := items[len(items)-1]
+	if err := w.flush(last.seq, last.salt); err != nil {
+		return fmt.Errorf("ledger: index: %w", err)
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if _, err := x.writer.ExecContext(context.Background(), "COMMIT"); err != nil {
+		return fmt.Errorf("ledger: index: %w", err)
+	}
+	w.merge()
+	x.seq = last.seq
+	return nil
+}
+
+// checkpoint moves what was written into the file once there is much of it, when
+// nobody waits for it.
+func (x *index) checkpoint(ctx context.Context) error {
+	if x.unsaved < saveAfter && !x.erase {
+		return nil
+	}
+	how := "PASSIVE"
+	if x.erase { // what was removed must not stand in the log of the file either
+		how = "TRUNCATE"
+	}
+	var busy, inLog, moved int
+	if err := x.writer.QueryRowContext(context.WithoutCancel(ctx), "PRAGMA wal_checkpoint("+how+")").Scan(&busy, &inLog, &moved); err != nil {
+		return fmt.Errorf("ledger: index: %w", err)
+	}
+	x.unsaved, x.erase = 0, x.erase && busy != 0
+	return nil
+}
+
+// add indexes one record.
+func (w *writing) add(it *item) error {
+	if it.removal != nil {
+		return w.remove(it)
+	}
+	if it.addr.Incident == "" {
+		return nil
+	}
+	inc, err := w.incident(it.addr.Operator, it.addr.Incident)
+	if err != nil {
 		return err
 	}
-	switch a.Kind {
-	case event.KindGraded:
-		return x.addRevision(s, a)
-	case event.KindEscalated:
-		return x.addEscalation(s, a)
-	case event.KindAcknowledged:
-		ack, err := read[event.Acknowledgement](s)
-		if err != nil {
-			return err
-		}
-		_, err = x.exec(acknowledge, ack.At.UnixNano(), ack.Officer, event.EscalationOf(s.Subject))
+	if err := w.tell(inc, it, it.addr.Kind); err != nil || it.err != nil {
 		return err
-	case event.KindOverdue:
-		o, err := read[event.Overdue](s)
-		if err != nil {
-			return err
-		}
-		_, err = x.exec(overdue, o.At.UnixNano(), event.EscalationOf(s.Subject))
-		return err
-	case event.KindClosed:
-		return x.addClosing(s, a)
+	}
+	switch {
+	case it.revision != nil:
+		return w.addRevision(inc, it)
+	case it.escalation != nil:
+		return w.addEscalation(inc, it)
+	case it.ack != nil:
+		return w.outcome(inc, it, func(o *outcome) bool {
+			if o.acknowledged != 0 {
+				return false // the first stands
+			}
+			o.acknowledged, o.acknowledgedAt, o.acknowledgedBy = it.seq, it.ack.At.UnixNano(), it.ack.Officer
+			return true
+		})
+	case it.overdue != nil:
+		return w.outcome(inc, it, func(o *outcome) bool {
+			if o.overdue != 0 {
+				return false
+			}
+			o.overdue, o.overdueAt = it.seq, it.overdue.At.UnixNano()
+			return true
+		})
+	case it.closing != "":
+		return w.addClosing(inc, it)
 	}
 	return nil
 }
 
-func (x *indexing) addEscalation(s event.Stored, a event.Address) error {
-	e, err := read[event.Escalated](s)
+// tell adds a record to the story of an incident.
+func (w *writing) tell(inc *incident, it *item, kind string) error {
+	return w.exec(insertStory, it.seq, inc.id, kindNumber(kind), it.at.UnixNano())
+}
+
+// storyKinds are the kinds of records by the numbers that story has for them.
+// New ones are added at the end.
+var storyKinds = []string{
+	"", event.KindAccepted, event.KindGraded, event.KindEscalated, event.KindAcknowledged, event.KindUnhandled,
+	event.KindElapsed, event.KindOverdue, event.KindReminded, event.KindAsked, event.KindDetermined,
+	event.KindTransferred, event.KindConfirmed, event.KindClosed, event.KindRemoved,
+}
+
+func kindNumber(kind string) int {
+	for i, k := range storyKinds {
+		if k == kind {
+			return i
+		}
+	}
+	return 0
+}
+
+func kindName(number int) string {
+	if number < 0 || number >= len(storyKinds) {
+		return ""
+	}
+	return storyKinds[number]
+}
+
+func (w *writing) addRevision(inc *incident, it *item) error {
+	r := it.revision
+	terms, err := w.termsOf(&r.entry)
 	if err != nil {
 		return err
 	}
-	row, err := json.Marshal(e.Row(s.Sequence, nil, nil, e.ReportedAt))
-	if err != nil {
+	if err := w.exec(insertRevision, it.seq, inc.id, r.revision, packTerms(terms), r.title, r.row); err != nil {
 		return err
 	}
-	var acknowledgeBy sql.NullInt64
-	if e.AcknowledgeBy != nil {
-		acknowledgeBy = sql.NullInt64{Int64: e.AcknowledgeBy.UnixNano(), Valid: true}
+	w.added = append(w.added, addition{w.index.positionOf(it.seq), terms, kindIncidentTitle, r.tokens, nil})
+	if inc.record != 0 && r.revision <= inc.revision {
+		return nil // the last by number stands
 	}
-	res, err := x.exec(insertEscalation, s.Sequence, e.ID, e.Desk, e.Operator, int(e.Grade), e.ReportedAt.UnixNano(), acknowledgeBy, string(row))
-	if err != nil {
-		return err
-	}
-	if n, err := res.RowsAffected(); err != nil || n == 0 {
-		return err
-	}
-	for _, tag := range tagsOf(e) {
-		if _, err := x.exec(insertTag, tag.kind, tag.value, s.Sequence); err != nil {
+	if inc.record != 0 {
+		if err := w.put(flagCurrent, inc.record, false); err != nil {
 			return err
 		}
 	}
-	how := tellDesk
-	switch e.Act {
-	case event.ActNotice:
-		return nil // of silence: it tells nothing of the incident
-	case event.ActReview:
-		how = reviewAtDesk
-	}
-	_, err = x.exec(how, a.Operator, a.Incident, a.Desk, s.Sequence)
-	return err
+	inc.record, inc.revision, inc.changed = it.seq, r.revision, true
+	return w.show(inc)
 }
 
-type tag struct{ kind, value string }
-
-const (
-	tagStatute = "statute"
-	tagRegion  = "region"
-	tagSector  = "sector"
-)
-
-// tagsOf are the tags of an escalation, each once.
-func tagsOf(e *event.Escalated) (tags []tag) {
-	add := func(kind, value string) {
-		if t := (tag{kind, value}); !slices.Contains(tags, t) {
-			tags = append(tags, t)
+// show puts the current revision of an incident before those who ask, with its
+// desks.
+func (w *writing) show(inc *incident) error {
+	if err := w.put(flagCurrent, inc.record, true); err != nil {
+		return err
+	}
+	if err := w.loadDesks(inc); err != nil {
+		return err
+	}
+	for _, d := range inc.desks {
+		if err := w.showDesk(inc, d); err != nil {
+			return err
 		}
 	}
-	for _, duties := range [][]event.Duty{e.Duties, e.Standing} {
-		for _, d := range duties {
-			add(tagStatute, d.Statute)
-		}
-	}
-	for _, f := range e.Facilities {
-		add(tagRegion, f.Region)
-		add(tagSector, f.Sector)
-	}
-	return tags
+	return nil
 }
 
-// revision is what of a graded record an incident's row shows. The rest of it,
-// which is most, is not read.
-type revision struct {
-	Operator string             `json:"operator"`
-	Incident string             `json:"incident"`
-	Revision int                `json:"revision"`
-	At       time.Time          `json:"at"`
-	About    event.About        `json:"about"`
-	Grade    event.Grade        `json:"grade"`
-	CouldBe  event.Grade        `json:"couldBe"`
-	Peak     event.Grade        `json:"peak"`
-	Next     *event.Next        `json:"next"`
-	Owed     []event.Obligation `json:"owed"`
-	Held     []event.Held       `json:"held"`
-	State    struct {
-		Fields struct {
-			Title event.Field `json:"title"`
-		} `json:"fields"`
-		Reported  event.Field `json:"reported"`
-		Withdrawn event.Field `json:"withdrawn"`
-		Archived  bool        `json:"archived"`
-		Live      bool        `json:"live"`
-	} `json:"state"`
+func (w *writing) showDesk(inc *incident, d *desk) error {
+	if inc.record == 0 {
+		return nil
+	}
+	return errors.Join(
+		w.put(kindTold.term(d.number), inc.record, d.told > 0),
+		w.put(kindOpenAt.term(d.number), inc.record, d.told > d.closed))
 }
 
-func (x *indexing) addRevision(s event.Stored, a event.Address) error {
-	g, err := read[revision](s)
+func (w *writing) addEscalation(inc *incident, it *item) error {
+	e := it.escalation
+	to, err := w.term(named{kindTold, it.addr.Desk})
 	if err != nil {
 		return err
 	}
-	state := event.State{Reported: g.State.Reported, Withdrawn: g.State.Withdrawn, Archived: g.State.Archived, Live: g.State.Live}
-	row := event.IncidentRow{
-		Operator: g.Operator, Incident: g.Incident, Revision: g.Revision, About: g.About,
-		Grade: g.Grade, CouldBe: g.CouldBe, Peak: g.Peak, Next: g.Next,
-		Withdrawn: state.IsWithdrawn(), Imported: state.IsImported(), GradedAt: g.At,
-		Owed: g.Owed, Held: g.Held, Record: s.Sequence,
+	n, err := w.count(insertTold, inc.id, to.number(), it.addr.Last, it.seq, number(e.by), int(e.says))
+	if err != nil || n == 0 {
+		return err
 	}
-	_ = json.Unmarshal(g.State.Fields.Title.Value, &row.Title) // one that is not known is none
-	if row.Owed == nil {
-		row.Owed = []event.Obligation{}
-	}
-	raw, err := json.Marshal(row)
+	terms, err := w.termsOf(&e.entry)
 	if err != nil {
 		return err
 	}
-	_, err = x.exec(insertIncident, s.Sequence, a.Operator, a.Incident, g.Revision, row.Withdrawn, len(row.Owed) > 0, string(raw))
-	return err
+	if err := w.exec(insertEscalation, it.seq, inc.id, to.number(), it.addr.Last, e.reported, number(e.by), packTerms(terms), e.title, e.row); err != nil {
+		return err
+	}
+	w.added = append(w.added, addition{w.index.positionOf(it.seq), terms, kindTitle, e.tokens, e})
+	if err := w.put(flagOpen, it.seq, true); err != nil {
+		return err
+	}
+	return w.tellDesk(inc, to.number(), it.seq, e.says)
 }
 
-func (x *indexing) addClosing(s event.Stored, a event.Address) error {
-	act, err := read[event.DeskAct](s)
+// tellDesk says that an escalation came to a desk.
+func (w *writing) tellDesk(inc *incident, number int64, record uint64, what saying) error {
+	if what == saysNothing {
+		return nil
+	}
+	if err := w.loadDesks(inc); err != nil {
+		return err
+	}
+	d := inc.desk(number)
+	if what == saysAgain && d.told == 0 {
+		return nil
+	}
+	d.told, d.changed = max(d.told, record), true
+	return w.showDesk(inc, d)
+}
+
+func (w *writing) addClosing(inc *incident, it *item) error {
+	by, err := w.term(named{kindTold, it.addr.Desk})
 	if err != nil {
 		return err
 	}
-	raw, err := json.Marshal(event.Closing{Desk: act.Desk, Officer: act.Officer, Reason: act.Reason, At: act.At})
-	if err != nil {
+	if err := w.exec(insertClosing, it.seq, by.number(), it.closing); err != nil {
 		return err
 	}
-	_, err = x.exec(closeAtDesk, a.Operator, a.Incident, a.Desk, s.Sequence, string(raw))
-	return err
+	if err := w.loadDesks(inc); err != nil {
+		return err
+	}
+	d := inc.desk(by.number())
+	d.closed, d.changed = max(d.closed, it.seq), true
+	return w.showDesk(inc, d)
 }

@@ -1,11 +1,13 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"strings"
+	"slices"
 
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
@@ -14,68 +16,166 @@ import (
 // incidents returns one page of incidents as their last revisions have them.
 // One that is revised meanwhile is on a later page again, never left out.
 func (x *index) incidents(ctx context.Context, q event.IncidentQuery) (event.IncidentAnswer, error) {
-	where, args, err := incidentConditions(q)
-	if err != nil {
-		return event.IncidentAnswer{}, err
+	x.mu.RLock()
+	p, faults := incidentPlanOf(x.words, q)
+	x.mu.RUnlock()
+	if faults != nil {
+		return event.IncidentAnswer{}, fault.Invalid("ledger: incidents", faults)
 	}
-	limit := limitOf(q.Limit)
-	rows, err := x.db.QueryContext(ctx, `SELECT row,
-		(SELECT json_group_array(desk ORDER BY desk) FROM desks AS d WHERE d.operator = i.operator AND d.incident = i.incident AND told > 0),
-		(SELECT json_group_array(json(closing) ORDER BY closed) FROM desks AS d WHERE d.operator = i.operator AND d.incident = i.incident AND closed > told)
-		FROM incidents AS i WHERE `+strings.Join(where, " AND ")+" ORDER BY record LIMIT ?", append(args, limit+1)...)
+	var out event.IncidentAnswer
+	err := x.ask(ctx, p.moving, func(r *reader) error {
+		if q.Incident != "" {
+			named, err := r.named(q)
+			if err != nil {
+				return err
+			}
+			p.clauses = slices.Insert(p.clauses, 0, named)
+		}
+		var err error
+		out.Rows, out.Next, err = pageOf(ctx, r, &p, q.Limit, r.incident)
+		return err
+	})
 	if err != nil {
 		return event.IncidentAnswer{}, fmt.Errorf("ledger: incidents: %w", err)
-	}
-	defer rows.Close()
-	var out event.IncidentAnswer
-	out.Rows, out.Next, err = page(rows, limit, readIncident, func(r event.IncidentRow) uint64 { return r.Record })
-	if err != nil {
-		return out, fmt.Errorf("ledger: incidents: %w", err)
 	}
 	return out, nil
 }
 
-func readIncident(rows *sql.Rows) (row event.IncidentRow, bytes int, err error) {
-	var raw, desks, closings []byte
-	if err := rows.Scan(&raw, &desks, &closings); err != nil {
-		return row, 0, err
-	}
-	for _, part := range []struct {
-		raw  []byte
-		into any
-	}{{raw, &row}, {desks, &row.Desks}, {closings, &row.ClosedBy}} {
-		if err := json.Unmarshal(part.raw, part.into); err != nil {
-			return row, 0, err
-		}
-	}
-	return row, len(raw) + len(desks) + len(closings), nil
-}
-
-func incidentConditions(q event.IncidentQuery) (where []string, args []any, err error) {
-	and := func(sql string, values ...any) { where, args = append(where, sql), append(args, values...) }
+func incidentPlanOf(v *vocabulary, q event.IncidentQuery) (p plan, faults []fault.Detail) {
 	after, err := sequenceOf(q.Cursor)
 	if err != nil {
-		return nil, nil, fault.Invalid("ledger: incidents", []fault.Detail{{Path: "$.cursor", Message: err.Error()}})
+		faults = append(faults, fault.Detail{Path: "$.cursor", Message: err.Error()})
 	}
-	and("record > ?", after)
-	if q.Operator != "" {
-		and("operator = ?", event.Token(q.Operator))
+	p.after = after
+	grade, err := event.ParseGrade(q.Grade)
+	if err != nil && q.Grade != "" {
+		faults = append(faults, fault.Detail{Path: "$.grade", Message: err.Error()})
 	}
-	if q.Incident != "" {
-		and("incident = ?", event.Token(q.Incident))
+	p.title(kindIncidentTitle, lookIncidentTitle, q.Text, &faults)
+	if q.Desk != "" {
+		told, known := v.terms[named{kindTold, event.Token(q.Desk)}]
+		switch {
+		case !known:
+			p.any(nil)
+		case q.Open:
+			p.term(kindOpenAt.term(told.number()))
+		default:
+			p.term(told)
+		}
 	}
 	if q.Owed {
-		and("owed")
+		p.term(flagOwed)
+	}
+	if q.Operator != "" {
+		p.named(v, kindIncidentOperator, event.Token(q.Operator))
+	}
+	if q.Grade != "" {
+		p.named(v, kindIncidentGrade, grade.String())
 	}
 	if q.Open {
-		and("NOT withdrawn")
+		p.term(flagUpheld)
 	}
-	if q.Desk != "" {
-		open := ""
-		if q.Open {
-			open = " AND told > closed"
+	p.term(flagCurrent)
+	return p, faults
+}
+
+// named returns the clause that an incident has the name asked for, which several
+// operators may have given.
+func (r *reader) named(q event.IncidentQuery) (clause, error) {
+	rows, err := r.rows(lookNamed, event.Token(q.Incident))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	found := map[uint64]*set{}
+	for rows.Next() {
+		var operator string
+		var record uint64
+		if err := rows.Scan(&operator, &record); err != nil {
+			return nil, err
 		}
-		and("EXISTS (SELECT 1 FROM desks AS d WHERE d.operator = i.operator AND d.incident = i.incident AND desk = ? AND told > 0"+open+")", event.Token(q.Desk))
+		if record == 0 || q.Operator != "" && operator != event.Token(q.Operator) {
+			continue
+		}
+		chunk := r.index.chunkOf(record)
+		if found[chunk] == nil {
+			found[chunk] = new(set)
+		}
+		found[chunk].add(r.index.positionOf(record))
 	}
-	return where, args, nil
+	return func(_ *reader, at place, s *set) error {
+		if have := found[at.chunk]; have != nil {
+			s.and(have)
+		} else {
+			*s = set{}
+		}
+		return nil
+	}, rows.Err()
+}
+
+// incident returns one as its current revision has it, with its desks.
+func (r *reader) incident(record uint64) (row event.IncidentRow, bytes int, err error) {
+	var raw []byte
+	var id int64
+	err = r.row(lookRevision, record).Scan(&id, &raw)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = fmt.Errorf("%w: they name record %d, which is no revision", errPostings, record)
+	}
+	if err != nil {
+		return row, 0, err
+	}
+	if bytes, err = unpack(raw, &row); err != nil {
+		return row, 0, err
+	}
+	more, err := r.desks(id, &row)
+	return row, bytes + more, err
+}
+
+// desks adds the desks of an incident to its row.
+func (r *reader) desks(id int64, row *event.IncidentRow) (bytes int, err error) {
+	rows, err := r.rows(lookDesks, id)
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	type closed struct {
+		record  uint64
+		closing event.Closing
+	}
+	var closings []closed
+	row.Desks = []string{}
+	for rows.Next() {
+		var d desk
+		var raw string
+		if err := rows.Scan(&d.number, &d.told, &d.closed, &raw); err != nil {
+			return 0, err
+		}
+		if d.told > 0 {
+			name := r.index.nameOf(kindTold.term(d.number))
+			row.Desks, bytes = append(row.Desks, name), bytes+len(name)
+		}
+		if d.closed > d.told {
+			c := closed{record: d.closed}
+			if err := json.Unmarshal([]byte(raw), &c.closing); err != nil {
+				return 0, fmt.Errorf("%w: the closing %d: %w", errPostings, d.closed, err)
+			}
+			closings, bytes = append(closings, c), bytes+len(raw)
+		}
+	}
+	slices.Sort(row.Desks)
+	slices.SortFunc(closings, func(a, b closed) int { return cmp.Compare(a.record, b.record) })
+	for _, c := range closings {
+		row.ClosedBy = append(row.ClosedBy, c.closing)
+	}
+	return bytes, rows.Err()
+}
+
+// nameOf returns the name of a term.
+func (x *index) nameOf(t term) string {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	if names := x.words.names[t.kind()]; t.number() < int64(len(names)) {
+		return names[t.number()]
+	}
+	return ""
 }

@@ -277,7 +277,7 @@ func TestBatchesMakeNoDifference(t *testing.T) {
 		whole := build(t, stored, func() int { return len(stored) })
 		require.Equal(t, whole, build(t, stored, func() int { return rapid.IntRange(1, 9).Draw(t, "batch") }))
 		for incident, revision := range last {
-			require.Contains(t, strings.Join(whole, "\n"), fmt.Sprintf(" grid-east %s %d ", incident, revision))
+			require.Regexp(t, fmt.Sprintf(`incidents\[\d+ grid-east %s \d+ %d\]`, incident, revision), strings.Join(whole, "\n"))
 		}
 	})
 }
@@ -293,7 +293,16 @@ func anyRecord(t *rapid.T) event.Record {
 		r = graded(incident, number, rapid.SampledFrom([]func(*event.Graded){nil, owing, withdrawn}).Draw(t, "change"))
 	case 2, 3:
 		act := rapid.SampledFrom([]event.Act{event.ActReport, event.ActUpdate, event.ActNotice, event.ActReview}).Draw(t, "act")
-		r = must(event.NewRecord("incident.escalated."+id, nine, "", event.Escalated{ID: id, Desk: desk, Act: act, ReportedAt: nine, AcknowledgeBy: in(time.Hour)}))
+		e := event.Escalated{ID: id, Desk: desk, Operator: "grid-east", Act: act, ReportedAt: at, AcknowledgeBy: in(time.Hour)}
+		e.Grade = rapid.SampledFrom([]event.Grade{event.Ungraded, event.Major}).Draw(t, "grade")
+		e.Report = json.RawMessage(rapid.SampledFrom([]string{`{"title":"泵房故障"}`, `{"title":"Pump 故"}`, `{}`}).Draw(t, "report"))
+		e.Facilities = rapid.SampledFrom([][]event.Facility{nil, {{Region: "310000", Sector: "energy"}}, {{Region: "650100", Sector: "water"}, {Region: "650000", Sector: "energy"}}}).Draw(t, "facilities")
+		e.Duties = rapid.SampledFrom([][]event.Duty{nil, {{Statute: "s1"}}, {{Statute: "s1", DueAt: in(0)}, {Statute: "s2"}}}).Draw(t, "duties")
+		e.Late = rapid.Bool().Draw(t, "late")
+		if rapid.IntRange(0, 4).Draw(t, "untargeted") == 0 {
+			e.AcknowledgeBy = nil
+		}
+		r = must(event.NewRecord("incident.escalated."+id, nine, "", e))
 	case 4:
 		r = must(event.NewRecord("incident.acknowledged."+id, at, "", event.Acknowledgement{Officer: "duty-officer", At: at}))
 	case 5:

@@ -7,96 +7,163 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"modernc.org/sqlite" // and the driver "sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// schemaVersion changes with schema: an index of another version is made anew.
-const schemaVersion = 2
+// schemaVersion changes with schema and with what is kept in it: an index of
+// another version is made anew.
+const schemaVersion = 3
 
+// Times are nanoseconds since 1970, records are ledger sequences, and operators,
+// incidents and desks are by their tokens.
 const schema = `
 CREATE TABLE position (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, salt TEXT NOT NULL);
 INSERT INTO position VALUES (1, 0, '');
--- Every record, by the incident that its subject names (in tokens).
-CREATE TABLE records (
-	seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL,
-	operator TEXT NOT NULL, incident TEXT NOT NULL, subject TEXT NOT NULL);
-CREATE INDEX records_incident ON records (operator, incident, seq);
--- row is the escalation as queries show it, before anything became of it. Times
--- are nanoseconds since 1970. overdue_at is when nobody was found to have
--- acknowledged in time.
-CREATE TABLE escalations (
-	record INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, desk TEXT NOT NULL, operator TEXT NOT NULL,
-	grade INTEGER NOT NULL, reported_at INTEGER NOT NULL, acknowledge_by INTEGER,
-	acknowledged_at INTEGER, acknowledged_by TEXT NOT NULL DEFAULT '', overdue_at INTEGER, row TEXT NOT NULL);
-CREATE INDEX escalations_desk ON escalations (desk, record);
-CREATE INDEX escalations_operator ON escalations (operator, record);
-CREATE INDEX escalations_grade ON escalations (grade, record);
-CREATE INDEX escalations_open ON escalations (desk, record) WHERE acknowledged_at IS NULL;
--- What an escalation has several of: its statutes, regions and sectors.
-CREATE TABLE tags (
-	kind TEXT NOT NULL, value TEXT NOT NULL, record INTEGER NOT NULL,
-	PRIMARY KEY (kind, value, record)) WITHOUT ROWID;
--- The last revision of every incident (in tokens); record is the revision's.
--- row is the incident as queries show it, without its desks.
+-- What records have in common, such as a desk; its number is a term.
+CREATE TABLE terms (term INTEGER PRIMARY KEY, value TEXT NOT NULL);
+-- Which records of a chunk have a term. Of the chunk that is still growing they
+-- are in memory only. Chunks come one after another, so this table grows at its
+-- end and nothing else in it moves.
+CREATE TABLE postings (chunk INTEGER NOT NULL, term INTEGER NOT NULL, bits BLOB NOT NULL, PRIMARY KEY (chunk, term)) WITHOUT ROWID;
+CREATE TABLE chunks (chunk INTEGER PRIMARY KEY, times BLOB NOT NULL);
+-- record and revision are the current one's; 0 before the first.
 CREATE TABLE incidents (
-	record INTEGER PRIMARY KEY, operator TEXT NOT NULL, incident TEXT NOT NULL, revision INTEGER NOT NULL,
-	withdrawn INTEGER NOT NULL, owed INTEGER NOT NULL, row TEXT NOT NULL, UNIQUE (operator, incident));
+	id INTEGER PRIMARY KEY, operator TEXT NOT NULL, incident TEXT NOT NULL,
+	record INTEGER NOT NULL, revision INTEGER NOT NULL);
+CREATE UNIQUE INDEX incidents_name ON incidents (incident, operator);
+-- Every record of an incident.
+CREATE TABLE story (seq INTEGER PRIMARY KEY, incident INTEGER NOT NULL, kind INTEGER NOT NULL, at INTEGER NOT NULL);
+CREATE INDEX story_incident ON story (incident);
+-- Every revision; row is the incident as queries show it, without its desks.
+CREATE TABLE revisions (
+	record INTEGER PRIMARY KEY, incident INTEGER NOT NULL, revision INTEGER NOT NULL,
+	terms BLOB NOT NULL, title TEXT NOT NULL, row BLOB NOT NULL);
+-- row is the escalation as queries show it, before anything became of it.
+CREATE TABLE escalations (
+	record INTEGER PRIMARY KEY, incident INTEGER NOT NULL, desk INTEGER NOT NULL, last TEXT NOT NULL,
+	reported_at INTEGER NOT NULL, acknowledge_by INTEGER, terms BLOB NOT NULL, title TEXT NOT NULL, row BLOB NOT NULL);
+-- The escalations of an incident by the rest of their names, and what each says to
+-- its desk.
+CREATE TABLE told (
+	incident INTEGER NOT NULL, desk INTEGER NOT NULL, last TEXT NOT NULL,
+	record INTEGER NOT NULL, acknowledge_by INTEGER, tells INTEGER NOT NULL,
+	PRIMARY KEY (incident, desk, last)) WITHOUT ROWID;
+-- What became of an escalation: the record of its acknowledgement and the record
+-- that there was none in time; 0 where there is none.
+CREATE TABLE outcomes (
+	record INTEGER PRIMARY KEY,
+	acknowledged INTEGER NOT NULL, acknowledged_at INTEGER NOT NULL, acknowledged_by TEXT NOT NULL,
+	overdue INTEGER NOT NULL, overdue_at INTEGER NOT NULL);
 -- What each desk has to do with an incident: the record that last told it, and
 -- that of its last closing; 0 where there is none.
 CREATE TABLE desks (
-	operator TEXT NOT NULL, incident TEXT NOT NULL, desk TEXT NOT NULL,
-	told INTEGER NOT NULL DEFAULT 0, closed INTEGER NOT NULL DEFAULT 0, closing TEXT,
-	PRIMARY KEY (operator, incident, desk)) WITHOUT ROWID;
+	incident INTEGER NOT NULL, desk INTEGER NOT NULL, told INTEGER NOT NULL, closed INTEGER NOT NULL,
+	PRIMARY KEY (incident, desk)) WITHOUT ROWID;
+CREATE TABLE closings (record INTEGER PRIMARY KEY, desk INTEGER NOT NULL, closing TEXT NOT NULL);
 `
 
+// Bounds of what SQLite keeps in memory: one connection writes, and each of some
+// readers has its own.
+const (
+	readers       = 4
+	readerCache   = 16 << 10 // KiB
+	writerCache   = 48 << 10 // KiB
+	pageSize      = 8 << 10
+	saveAfter     = 20_000 // statements, to the next checkpoint
+	writerPragmas = "&_pragma=secure_delete(1)&_pragma=wal_autocheckpoint(0)"
+)
+
 // index is the projection of the ledger that answers queries. It can be
-// deleted at any time: it is made again from the stream. One goroutine writes,
-// over a connection of its own, on which the statements stay prepared.
+// deleted at any time: it is made again from the stream. One goroutine writes;
+// every question has a view of its own of what was committed when it began.
 type index struct {
-	db       *sql.DB // for queries
-	writer   *sql.DB // one connection
+	path  string
+	shift int // a chunk is 1<<shift sequences
+	db    *sql.DB
+
+	// Of the goroutine that writes.
+	writer   *sql.Conn
 	prepared [statements]*sql.Stmt
-	path     string
+	known    *known // by operator and incident
+	newest   int64  // id of an incident
+	unsaved  int    // statements since the last checkpoint
+	erase    bool   // something was removed since
+
+	questions chan *reader // that are free, each with a connection; nil for one that is still to be opened
+	answers   bool         // questions are taken; close ends it
+
+	mu     sync.RWMutex // held to commit, and to begin a question
+	seq    uint64       // the last record indexed
+	words  *vocabulary  // it only grows
+	sealed []sealedChunk
+	tail   *tail // nil before the first record
 }
 
 // openIndex opens the index in a folder; one that cannot be read or is of
 // another version is discarded.
 func openIndex(ctx context.Context, dir string) (*index, error) {
+	return openIndexOf(ctx, dir, chunkShift)
+}
+
+// openIndexOf opens an index with chunks of another size.
+func openIndexOf(ctx context.Context, dir string, shift int) (*index, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("ledger: index: %w", err)
 	}
-	x := &index{path: indexFile(dir)}
+	x := &index{path: indexFile(dir), shift: shift}
 	var version int
-	err := x.open(ctx)
+	err := x.connect(ctx)
 	if err == nil {
 		err = x.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version)
 	}
-	if err == nil && version == schemaVersion && x.prepare(ctx) == nil {
+	if err == nil && version == schemaVersion {
+		err = x.load(ctx)
+	}
+	if err == nil && version == schemaVersion {
 		return x, nil
+	}
+	if ctx.Err() != nil {
+		_ = x.close()
+		return nil, ctx.Err()
 	}
 	return x, x.reset(ctx)
 }
 
-func (x *index) open(ctx context.Context) (err error) {
-	// What is lost by a crash is read again from the stream, so the index need
-	// not sync every commit; it must only never be torn, which the WAL sees to.
-	source := "file:" + x.path + "?_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=busy_timeout(5000)"
-	for _, db := range []**sql.DB{&x.db, &x.writer} {
-		if *db, err = sql.Open("sqlite", source); err != nil {
-			return fmt.Errorf("ledger: index: %w", err)
-		}
+// connect opens the file. What is lost by a crash is read again from the stream,
+// so the index need not sync every commit; it must only never be torn, which the
+// WAL sees to.
+func (x *index) connect(ctx context.Context) (err error) {
+	source := fmt.Sprintf("file:%s?_pragma=page_size(%d)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=busy_timeout(5000)%s", x.path, pageSize, writerPragmas)
+	if x.db, err = sql.Open("sqlite", source); err != nil {
+		return fmt.Errorf("ledger: index: %w", err)
 	}
-	x.writer.SetMaxOpenConns(1)
 	return x.db.PingContext(ctx)
 }
 
-func (x *index) prepare(ctx context.Context) (err error) {
+// load prepares the connections and reads what is kept in memory: the terms, the
+// times of every chunk, and the chunk that is still growing.
+func (x *index) load(ctx context.Context) (err error) {
+	if x.writer, err = x.db.Conn(ctx); err != nil {
+		return fmt.Errorf("ledger: index: %w", err)
+	}
+	if _, err = x.writer.ExecContext(ctx, fmt.Sprintf("PRAGMA cache_size = -%d", writerCache)); err != nil {
+		return fmt.Errorf("ledger: index: %w", err)
+	}
 	for i, text := range statementTexts {
 		if x.prepared[i], err = x.writer.PrepareContext(ctx, text); err != nil {
 			return fmt.Errorf("ledger: index: %w", err)
 		}
+	}
+	x.questions = make(chan *reader, readers)
+	for range readers {
+		x.questions <- nil
+	}
+	x.answers = true
+	if err := x.remember(ctx); err != nil {
+		return fmt.Errorf("ledger: index: %w", err)
 	}
 	return nil
 }
@@ -109,23 +176,36 @@ func (x *index) reset(ctx context.Context) error {
 	if err := discardIndex(filepath.Dir(x.path)); err != nil {
 		return err
 	}
-	if err := x.open(ctx); err != nil {
+	if err := x.connect(ctx); err != nil {
 		return fmt.Errorf("ledger: index: %w", err)
 	}
-	if _, err := x.writer.ExecContext(ctx, schema+fmt.Sprintf("PRAGMA user_version = %d", schemaVersion)); err != nil {
+	if _, err := x.db.ExecContext(ctx, schema+fmt.Sprintf("PRAGMA user_version = %d", schemaVersion)); err != nil {
 		return fmt.Errorf("ledger: index: %w", err)
 	}
-	return x.prepare(ctx)
+	return x.load(ctx)
 }
 
+// close waits for the questions in hand.
 func (x *index) close() error {
-	for _, db := range []*sql.DB{x.writer, x.db} {
-		if db == nil {
-			continue
+	if x.db == nil {
+		return nil
+	}
+	if x.answers {
+		x.answers = false
+		for range cap(x.questions) {
+			if r := <-x.questions; r != nil {
+				r.close()
+			}
 		}
-		if err := db.Close(); err != nil {
-			return fmt.Errorf("ledger: index: %w", err)
-		}
+		close(x.questions)
+	}
+	if x.writer != nil {
+		_ = x.writer.Close()
+		x.writer = nil
+	}
+	err := x.db.Close()
+	if x.db = nil; err != nil {
+		return fmt.Errorf("ledger: index: %w", err)
 	}
 	return nil
 }
@@ -142,8 +222,11 @@ func discardIndex(dir string) error {
 	return nil
 }
 
-// isDamaged reports whether SQLite says that the file is not what it was.
+// isDamaged reports whether the file is not what it was.
 func isDamaged(err error) bool {
+	if errors.Is(err, errPostings) {
+		return true
+	}
 	var e *sqlite.Error
 	if !errors.As(err, &e) {
 		return false

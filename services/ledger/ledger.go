@@ -32,14 +32,15 @@ type Deps struct {
 	Bus   *bus.Bus
 	Clock clock.Clock
 	Log   *zap.Logger
-	Dir   string // of the index
+	Dir   string // of the index, the tree and the key that signs its checkpoints
 	// Exercise marks the incidents of a drill. The bus shows no others then.
 	Exercise bool
 
-	LogDir  string // of the tree and its checkpoints
-	KeyFile string // of the key that signs checkpoints; made when missing
 	// Origin names the log when its key is made; empty takes a random name.
 	Origin string
+	// Alone says that no other ledger keeps a log over this stream: what another
+	// key has signed was signed here.
+	Alone bool
 	// Scrub is how long after one check of the whole record the next begins; 0
 	// checks at the start only.
 	Scrub time.Duration
@@ -62,7 +63,9 @@ func Open(ctx context.Context, d Deps) (*Ledger, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Ledger{view: newView(d), proof: p, deps: d}, nil
+	v := newView(d)
+	v.shown = p.shown
+	return &Ledger{view: v, proof: p, deps: d}, nil
 }
 
 // Run indexes, certifies and answers until ctx ends.

@@ -98,8 +98,11 @@ func revisions(rows []event.EscalationRow) []int {
 func sample(t *testing.T, env *bustest.Env) {
 	commit(t, env,
 		told(1, nil),
-		told(2, func(e *event.Escalated) { e.Desk, e.Grade = "national-cyberspace", event.Major }),
+		told(2, func(e *event.Escalated) {
+			e.Desk, e.Grade, e.Report = "national-cyberspace", event.Major, json.RawMessage(`{"title":"变电站停电"}`)
+		}),
 		told(3, func(e *event.Escalated) {
+			e.Report = json.RawMessage(`{"title":"PUMP-3：站前停电"}`)
 			e.Operator, e.Duties[0].Statute = "xj-hydro", "cn-xj-cii-2022"
 			e.Facilities = []event.Facility{{Region: "650100", Sector: "water"}, {Region: "110000", Sector: "energy"}}
 		}),
@@ -147,6 +150,15 @@ func TestQueryFilters(t *testing.T) {
 		{"overdue: an import never is", event.Query{Overdue: true}, []int{2, 3, 6}},
 		{"all that it says", event.Query{Overdue: true, Operator: "grid-east", Desk: "protection-energy"}, []int{6}},
 		{"a limit", event.Query{Limit: 2, Desk: "protection-energy"}, []int{1, 3}},
+		{"a word", event.Query{Text: "停电"}, []int{2, 3}},
+		{"a character", event.Query{Text: "障"}, []int{1, 4, 5, 6, 7}},
+		{"a longer word", event.Query{Text: "变电站停电"}, []int{2}},
+		{"two words, in letters and not", event.Query{Text: "Ｐump 停电"}, []int{3}},
+		{"words, and more", event.Query{Text: "停电", Operator: "grid-east"}, []int{2}},
+		{"characters that stand apart", event.Query{Text: "变停"}, []int{}},
+		{"part of a word in letters", event.Query{Text: "pum"}, []int{}},
+		{"half a code", event.Query{Region: "6501"}, []int{3}},
+		{"an odd part of a code", event.Query{Region: "650"}, []int{3, 4}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			a := ask[event.QueryAnswer](t, env, event.DoorQuery, row.q)
@@ -176,8 +188,9 @@ func TestQueryFilters(t *testing.T) {
 func TestQuestionsThatAreRefused(t *testing.T) {
 	env := bustest.Start(t)
 	serve(t, env, t.TempDir(), clock.NewManual(nine))
-	a := ask[event.QueryAnswer](t, env, event.DoorQuery, event.Query{Grade: "huge", Cursor: "'; DROP TABLE records"})
-	require.Len(t, a.Errors, 2, "every fault at once")
+	a := ask[event.QueryAnswer](t, env, event.DoorQuery, event.Query{Grade: "huge", Cursor: "'; DROP TABLE records", Text: "?!"})
+	require.Len(t, a.Errors, 3, "every fault at once")
+	require.Equal(t, "$.text", a.Errors[2].Path)
 	require.Equal(t, "$.cursor", a.Errors[0].Path)
 	require.Equal(t, "$.grade", a.Errors[1].Path)
 	require.Equal(t, "$", ask[event.QueryAnswer](t, env, event.DoorQuery, "words").Errors[0].Path)
@@ -267,8 +280,10 @@ func dump(t *testing.T, dir string) []string {
 }
 
 func dumpOf(t require.TestingT, x *index) (lines []string) {
-	for _, table := range []string{"position", "records", "escalations", "tags", "incidents", "desks"} {
-		rows, err := x.db.QueryContext(context.Background(), "SELECT * FROM "+table+" ORDER BY 1, 2, 3")
+	for _, table := range []string{
+		"position", "terms", "postings", "chunks", "incidents", "story", "revisions", "escalations", "told", "outcomes", "desks", "closings",
+	} {
+		rows, err := x.db.QueryContext(context.Background(), "SELECT * FROM "+table+" ORDER BY 1, 2")
 		require.NoError(t, err)
 		columns, err := rows.Columns()
 		require.NoError(t, err)
@@ -283,7 +298,31 @@ func dumpOf(t require.TestingT, x *index) (lines []string) {
 		require.NoError(t, rows.Err())
 		require.NoError(t, rows.Close())
 	}
-	return lines
+	return append(lines, dumpOfTail(x.tail)...)
+}
+
+// dumpOfTail is the chunk that is still growing, which is in memory.
+func dumpOfTail(tail *tail) (lines []string) {
+	if tail == nil {
+		return nil
+	}
+	for id, list := range tail.lists {
+		if len(list) > 0 {
+			lines = append(lines, fmt.Sprint("tail list ", id, list))
+		}
+	}
+	for id, s := range tail.moved {
+		if !s.empty() {
+			lines = append(lines, fmt.Sprint("tail set ", id, slices.Collect(s.all())))
+		}
+	}
+	for id, b := range tail.text {
+		for token, list := range b {
+			lines = append(lines, fmt.Sprint("tail token ", id, token, list))
+		}
+	}
+	slices.Sort(lines)
+	return append(lines, fmt.Sprint("tail ", tail.chunk, *tail.times))
 }
 
 // indexed waits until an index holds the whole ledger, and stops it.
@@ -307,7 +346,7 @@ func TestTheIndexIsRebuilt(t *testing.T) {
 	grown := indexed(t, env, dir)
 	require.Greater(t, len(grown), len(first))
 	for name, spoil := range map[string]func(){
-		"deleted":            func() { require.NoError(t, os.RemoveAll(dir)) },
+		"deleted":            func() { require.NoError(t, discardIndex(dir)) },
 		"broken":             func() { spoilIndex(t, dir, "no database") },
 		"of another version": func() { setVersion(t, dir, schemaVersion+1) },
 		"untouched":          func() {},
@@ -346,8 +385,7 @@ func TestADamagedIndexIsMadeAgainWhileItRuns(t *testing.T) {
 }
 
 func spoilIndex(t *testing.T, dir, text string) {
-	require.NoError(t, os.RemoveAll(dir))
-	require.NoError(t, os.MkdirAll(dir, 0o700))
+	require.NoError(t, discardIndex(dir))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "index.sqlite"), []byte(text), 0o600))
 }
 

@@ -2,41 +2,361 @@ package ledger
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
-// Keep is how long the law has records kept.
-type Keep struct{}
+// proof is the log over the stream: the tree, the checkpoints that sign its head,
+// and what was found when the one was held against the other.
+//
+// What is there must be right; what is missing is made anew and must come to the
+// same root. A checkpoint is kept twice, beside the tree and beside the stream, so
+// that either of them put back is older than the other says.
+type proof struct {
+	deps     Deps
+	folder   evidence.Dir // of the tiles
+	key      *evidence.Key
+	verifier evidence.Verifier
+	removals removals
+	checks   checks
 
-type proof struct{}
+	treeMu sync.Mutex
+	tree   *evidence.Tree      // nil where it is damaged
+	floor  evidence.Checkpoint // what a tree that is made anew must come to
 
-func openProof(ctx context.Context, d Deps) (*proof, error) { return &proof{}, nil }
-
-func (p *proof) run(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
-
-func (p *proof) state(ctx context.Context) (event.LogState, error) { return event.LogState{}, nil }
-
-func (p *proof) tiles(ctx context.Context, q event.TilesRequest) (a event.TilesAnswer, err error) {
-	return
+	mu         sync.Mutex
+	checkpoint evidence.Checkpoint // the last good one
+	advanced   chan struct{}       // closed and replaced with each checkpoint
+	damage     []event.Damage      // found since the start
+	held       bool                // the stream ends before what is certified
+	doubt      bool                // damage was found before the start, and no check has cleared it
+	cleared    chan struct{}       // closed when there is no doubt
+	checked    time.Time
+	halted     chan struct{} // closed with the first damage
 }
 
-func (p *proof) records(ctx context.Context, q event.RecordsRequest) (a event.RecordsAnswer, err error) {
-	return
+// The files of a log, in Deps.Dir.
+const (
+	logFolder      = "log" // the tiles, and
+	checkpointFile = "checkpoint"
+	keyFile        = "key"
+	damageFile     = "damage.json"
+)
+
+// openProof finds out whether the end of the stream, the tree and the checkpoints
+// agree. Damage is kept in what is returned; an error means that nothing can be
+// said.
+func openProof(ctx context.Context, d Deps) (*proof, error) {
+	p := &proof{
+		deps: d, folder: evidence.Dir(filepath.Join(d.Dir, logFolder)),
+		advanced: make(chan struct{}), cleared: make(chan struct{}), halted: make(chan struct{}),
+	}
+	p.checks.wanted = make(chan struct{}, 1)
+	if err := os.MkdirAll(string(p.folder), 0o700); err != nil {
+		return nil, fmt.Errorf("ledger: log: %w", err)
+	}
+	if err := p.recall(ctx); err != nil {
+		return nil, err
+	}
+	if err := p.removals.load(ctx, d.Bus); err != nil {
+		return nil, err
+	}
+	if err := p.eraseUnfinished(ctx); err != nil {
+		return nil, err
+	}
+	if err := p.holdState(ctx); err != nil {
+		return nil, err
+	}
+	if err := p.openTree(); err != nil {
+		return nil, err
+	}
+	if err := p.holdTail(ctx); err != nil {
+		return nil, err
+	}
+	return p, p.recallDamage()
 }
 
-func (p *proof) prove(ctx context.Context, q event.ProveRequest) (a event.ProveAnswer, err error) {
-	return
+// recall reads the key and the last checkpoint, from both places where it is
+// kept.
+func (p *proof) recall(ctx context.Context) error {
+	kept, err := p.deps.Bus.Checkpoints(ctx)
+	if err != nil {
+		return err
+	}
+	raw, err := os.ReadFile(filepath.Join(string(p.folder), checkpointFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("ledger: log: %w", err)
+	}
+	if err := p.openKey(len(raw) > 0, kept); err != nil {
+		return err
+	}
+	p.choose(string(raw), kept[p.key.ID()])
+	return nil
 }
 
-func (p *proof) audit(ctx context.Context, q event.AuditRequest) (a event.AuditAnswer, err error) {
-	return
+// openKey reads the key, or makes it where nothing was signed yet.
+func (p *proof) openKey(signed bool, kept map[string]string) (err error) {
+	path := filepath.Join(p.deps.Dir, keyFile)
+	p.key, err = evidence.ReadKey(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if signed || p.deps.Alone && len(kept) > 0 {
+			return fmt.Errorf("ledger: the key that signed this log's checkpoints is gone from %s: put it back, or begin a new record in another data folder", path)
+		}
+		if len(kept) > 0 {
+			p.deps.Log.Warn("others have signed checkpoints of this stream; another log over it begins, with a key of its own")
+		}
+		p.key, err = evidence.OpenKey(path, p.deps.Origin)
+	}
+	if err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	if p.deps.Origin != "" && p.deps.Origin != p.key.Origin() {
+		return fmt.Errorf("ledger: the log is called %s, not %s: its name is part of its key", p.key.Origin(), p.deps.Origin)
+	}
+	if p.verifier, err = evidence.NewVerifier(p.key.Verifier()); err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	return nil
 }
 
-func (p *proof) remove(ctx context.Context, q event.RemoveRequest) (a event.RemoveAnswer, err error) {
-	return
+// choose takes the later of the two checkpoints, the tree's and the stream's.
+func (p *proof) choose(file, kept string) {
+	open := func(signed, where string) (cp evidence.Checkpoint) {
+		if signed == "" {
+			return cp
+		}
+		cp, err := p.verifier.Open(signed)
+		if err != nil {
+			p.damaged(event.Damage{Kind: event.DamageTree, Detail: "the checkpoint " + where + " does not verify: " + err.Error()})
+		}
+		return cp
+	}
+	tree, stream := open(file, "beside the tree"), open(kept, "beside the stream")
+	p.checkpoint = tree
+	if stream.Size > tree.Size {
+		p.checkpoint = stream
+	}
+	switch {
+	case file == "" && kept != "":
+		p.floor = stream
+		p.deps.Log.Warn("the tree is gone; it is made anew from the stream and must come to the root that was signed", zap.Uint64("records", stream.Size))
+	case tree.Size < stream.Size && tree.Note != "":
+		p.damaged(event.Damage{Kind: event.DamageTree, First: tree.Size + 1, Last: stream.Size, Detail: fmt.Sprintf(
+			"the tree was put back: its checkpoint covers %d records, and one of %d was signed", tree.Size, stream.Size)})
+	case tree.Size == stream.Size && tree.Root != stream.Root:
+		p.damaged(event.Damage{Kind: event.DamageTree, Detail: fmt.Sprintf("two checkpoints of %d records were signed with different roots", tree.Size)})
+	}
 }
 
-func (p *proof) archive(ctx context.Context, q event.ArchiveRequest) (a event.RemoveAnswer, err error) {
-	return
+// holdState holds what the engine says of the stream against the checkpoint and
+// the removals.
+func (p *proof) holdState(ctx context.Context) error {
+	state, err := p.deps.Bus.State(ctx)
+	if err != nil {
+		return err
+	}
+	cp := p.last()
+	if state.Last < cp.Size {
+		p.hold()
+		p.damaged(event.Damage{Kind: event.DamageCut, First: state.Last + 1, Last: cp.Size, Detail: fmt.Sprintf(
+			"the stream ends at record %d, and %d were certified: its tail was lost, or it is an older copy", state.Last, cp.Size)})
+	}
+	if there := state.Messages + p.removals.total(); there < state.Last {
+		p.damaged(event.Damage{Kind: event.DamageMissing, Detail: fmt.Sprintf(
+			"the engine says that %d records are gone, and no removal says so; the check names them", state.Last-there)})
+	}
+	return nil
+}
+
+// openTree goes on with the tree where the checkpoint left it. A tree whose edge
+// is not there is made anew.
+func (p *proof) openTree() error {
+	if p.isDamaged() {
+		return nil // nothing is certified any more
+	}
+	from := p.checkpoint
+	if p.floor.Size > 0 {
+		from = evidence.Checkpoint{}
+	}
+	tree, err := evidence.OpenTree(string(p.folder), from.Size)
+	if errors.Is(err, fs.ErrNotExist) {
+		p.deps.Log.Warn("tiles of the tree are gone; it is made anew from the stream and must come to the root that was signed", zap.Error(err))
+		p.floor = from
+		tree, err = evidence.OpenTree(string(p.folder), 0)
+	}
+	if wrong := (*evidence.TileError)(nil); errors.As(err, &wrong) {
+		p.damaged(event.Damage{Kind: event.DamageTree, First: wrong.First, Last: wrong.Last, Detail: err.Error()})
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("ledger: log: %w", err)
+	}
+	if p.floor.Size == 0 && from.Size > 0 && tree.Root() != from.Root {
+		p.damaged(event.Damage{Kind: event.DamageTree, Detail: fmt.Sprintf("the tiles of %d records do not give the root that was signed", from.Size)})
+		return nil
+	}
+	p.tree = tree
+	return nil
+}
+
+// tailLength is how many of the last certified records are read before anything
+// is accepted. The rest is read by the check that begins then.
+const tailLength = 1000
+
+func (p *proof) holdTail(ctx context.Context) error {
+	if p.tree == nil || p.floor.Size > 0 {
+		return nil // there is nothing that could name a record
+	}
+	size := p.checkpoint.Size
+	return p.compare(ctx, size-min(size, tailLength)+1, size, nil)
+}
+
+// recallDamage reads what an earlier process found: certification goes on only
+// after a check of everything has found nothing.
+func (p *proof) recallDamage() error {
+	raw, err := os.ReadFile(filepath.Join(p.deps.Dir, damageFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		close(p.cleared)
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("ledger: log: %w", err)
+	}
+	p.doubt = true
+	p.deps.Log.Error("damage was found before: nothing is certified until a check of everything finds none", zap.ByteString("damage", raw))
+	return nil
+}
+
+// run certifies, checks and watches until ctx ends.
+func (p *proof) run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return p.certify(ctx) })
+	g.Go(func() error { return p.check(ctx) })
+	g.Go(func() error { return p.watch(ctx) })
+	return g.Wait()
+}
+
+// Damage is what is wrong with the record: found since the start, or before it
+// and not cleared yet.
+func (p *proof) Damage() []event.Damage {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.damage) == 0 && p.doubt {
+		return []event.Damage{{Kind: event.DamageTree, Detail: "damage was found before this start; a check of everything has not cleared it yet"}}
+	}
+	return slices.Clone(p.damage)
+}
+
+// Held reports whether new records would take the places of records that were
+// certified. Nothing may be written then.
+func (p *proof) Held() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.held
+}
+
+func (p *proof) hold() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.held = true
+}
+
+func (p *proof) isDamaged() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.damage) > 0
+}
+
+// maxDamage bounds what is told of one record that was damaged all over.
+const maxDamage = 100
+
+// damaged stops certification for as long as the process runs, and says loudly
+// why. The last good checkpoint stands.
+func (p *proof) damaged(d event.Damage) {
+	d.FoundAt = machine.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, known := range p.damage {
+		if known.Kind == d.Kind && known.First == d.First && known.Last == d.Last && known.Detail == d.Detail {
+			return
+		}
+	}
+	if len(p.damage) == maxDamage {
+		return
+	}
+	if p.damage = append(p.damage, d); len(p.damage) == 1 {
+		close(p.halted)
+	}
+	p.deps.Log.Error("THE RECORD IS DAMAGED: nothing is certified any more, the last checkpoint stands",
+		zap.String("kind", d.Kind), zap.Uint64("first", d.First), zap.Uint64("last", d.Last), zap.String("detail", d.Detail),
+		zap.Uint64("certified", p.checkpoint.Size))
+	raw, err := json.MarshalIndent(p.damage, "", "  ")
+	if err == nil {
+		err = evidence.WriteFile(filepath.Join(p.deps.Dir, damageFile), raw)
+	}
+	if err != nil {
+		p.deps.Log.Error("what was found was not kept", zap.Error(err))
+	}
+}
+
+// Certified returns how many records the last checkpoint covers, and when the
+// whole record was last found whole.
+func (p *proof) Certified() (records uint64, checked time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.checkpoint.Size, p.checked
+}
+
+// last is the last good checkpoint.
+func (p *proof) last() evidence.Checkpoint {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.checkpoint
+}
+
+// covers waits for a checkpoint that covers a record, for as long as patience
+// lasts, and returns the last one there is.
+func (p *proof) covers(ctx context.Context, record uint64) evidence.Checkpoint {
+	wait := time.NewTimer(patience)
+	defer wait.Stop()
+	for {
+		p.mu.Lock()
+		cp, advanced := p.checkpoint, p.advanced
+		p.mu.Unlock()
+		if cp.Size >= record {
+			return cp
+		}
+		select {
+		case <-advanced:
+		case <-p.halted:
+			return cp
+		case <-wait.C:
+			return cp
+		case <-ctx.Done():
+			return cp
+		}
+	}
+}
+
+func (p *proof) state(ctx context.Context) (event.LogState, error) {
+	stream, err := p.deps.Bus.State(ctx)
+	cp := p.last()
+	_, checked := p.Certified()
+	return event.LogState{
+		Checkpoint: cp.Note, Key: p.key.Verifier(), Size: cp.Size, Head: stream.Last, Removed: p.removals.total(),
+		Checked: checked, Damage: p.Damage(), Keep: p.deps.Keep.Months.String(),
+	}, err
 }

@@ -4,38 +4,41 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
+
+	"github.com/klauspost/compress/s2"
 
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// Bounds of one page: a reply of NATS ends at 1 MiB.
+// Bounds of one page: a reply of NATS ends at 1 MiB. misses bounds the titles
+// that are read in vain for one page, which keeps the time for it short: such a
+// page ends early, and its cursor goes on behind them.
 const (
 	pageRows  = 200
 	pageBytes = 600 << 10
+	misses    = 2000
 )
 
 // query returns one page of escalations, in ledger order, as they stand at now.
 func (x *index) query(ctx context.Context, q event.Query, now time.Time) (event.QueryAnswer, error) {
-	where, args, err := conditions(q, now)
-	if err != nil {
-		return event.QueryAnswer{}, err
+	x.mu.RLock()
+	p, faults := planOf(x.words, q, now)
+	x.mu.RUnlock()
+	if faults != nil {
+		return event.QueryAnswer{}, fault.Invalid("ledger: query", faults)
 	}
-	limit := limitOf(q.Limit)
-	rows, err := x.db.QueryContext(ctx, "SELECT row, acknowledged_at, acknowledged_by, overdue_at FROM escalations AS e WHERE "+
-		strings.Join(where, " AND ")+" ORDER BY record LIMIT ?", append(args, limit+1)...)
+	var out event.QueryAnswer
+	err := x.ask(ctx, p.moving, func(r *reader) (err error) {
+		out.Rows, out.Next, err = pageOf(ctx, r, &p, q.Limit, r.escalation)
+		return err
+	})
 	if err != nil {
 		return event.QueryAnswer{}, fmt.Errorf("ledger: query: %w", err)
-	}
-	defer rows.Close()
-	var out event.QueryAnswer
-	out.Rows, out.Next, err = page(rows, limit, readEscalation, func(r event.EscalationRow) uint64 { return r.Record })
-	if err != nil {
-		return out, fmt.Errorf("ledger: query: %w", err)
 	}
 	for i := range out.Rows {
 		out.Rows[i].State = out.Rows[i].StateAt(now)
@@ -43,24 +46,98 @@ func (x *index) query(ctx context.Context, q event.Query, now time.Time) (event.
 	return out, nil
 }
 
-func readEscalation(rows *sql.Rows) (row event.EscalationRow, bytes int, err error) {
-	var raw, by string
-	var acknowledged, overdue sql.NullInt64
-	if err := rows.Scan(&raw, &acknowledged, &by, &overdue); err != nil {
-		return row, 0, err
-	}
-	if err := json.Unmarshal([]byte(raw), &row); err != nil {
-		return row, 0, err
-	}
-	row.AcknowledgedAt, row.AcknowledgedBy, row.OverdueAt = instant(acknowledged), by, instant(overdue)
-	return row, len(raw), nil
+// pageOf reads rows up to the bounds of a page, at least one where there is any,
+// and the cursor of the next page where more may come. read returns a row
+// and the length of what was kept of it.
+func pageOf[T any](ctx context.Context, r *reader, p *plan, limit int, read func(record uint64) (T, int, error)) (out []T, next string, err error) {
+	out = []T{}
+	limit = limitOf(limit)
+	bytes, missed, last := 0, 0, uint64(0)
+	err = p.each(ctx, r, func(record uint64) (bool, error) {
+		fits, err := r.verifyOne(p, record)
+		if err != nil {
+			return false, err
+		}
+		if !fits {
+			if missed++; missed == misses {
+				next = cursorOf(record)
+				if len(out) == limit {
+					next = cursorOf(last)
+				}
+			}
+			return missed < misses, nil
+		}
+		row, size, err := read(record)
+		if err != nil {
+			return false, err
+		}
+		if bytes += size; len(out) == limit || bytes > pageBytes && len(out) > 0 {
+			next = cursorOf(last)
+			return false, nil
+		}
+		out, last = append(out, row), record
+		return true, nil
+	})
+	return out, next, err
 }
 
-func instant(ns sql.NullInt64) *time.Time {
-	if !ns.Valid {
-		return nil
+// escalation returns one as it is kept, with what became of it.
+func (r *reader) escalation(record uint64) (row event.EscalationRow, bytes int, err error) {
+	var raw sql.RawBytes
+	var by, acknowledged, acknowledgedAt, overdue, overdueAt sql.NullInt64
+	var officer sql.NullString
+	rows, err := r.rows(lookEscalation, record)
+	if err != nil {
+		return row, 0, err
 	}
-	t := time.Unix(0, ns.Int64).UTC()
+	defer rows.Close()
+	if !rows.Next() {
+		return row, 0, errors.Join(rows.Err(), fmt.Errorf("%w: they name record %d, which is no escalation", errPostings, record))
+	}
+	if err := rows.Scan(&raw, &by, &acknowledged, &acknowledgedAt, &officer, &overdue, &overdueAt); err != nil {
+		return row, 0, err
+	}
+	if bytes, err = unpack(raw, &row); err != nil {
+		return row, 0, err
+	}
+	o := outcome{uint64(acknowledged.Int64), acknowledgedAt.Int64, officer.String, uint64(overdue.Int64), overdueAt.Int64}
+	if o.acknowledged != 0 {
+		row.AcknowledgedAt, row.AcknowledgedBy = instant(o.acknowledgedAt), o.acknowledgedBy
+	}
+	if o.isOverdue(by) {
+		row.OverdueAt = instant(o.overdueAt)
+	}
+	return row, bytes, nil
+}
+
+// verifyOne reports whether the title of a record that the clauses leave has the
+// words.
+func (r *reader) verifyOne(p *plan, record uint64) (bool, error) {
+	if len(p.words) == 0 {
+		return true, nil
+	}
+	var title string
+	err := r.row(p.titles, record).Scan(&title)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = fmt.Errorf("%w: they name record %d, which has no title", errPostings, record)
+	}
+	return stands(title, p.words), err
+}
+
+// unpack reads a row as it is kept, and returns its length as JSON.
+func unpack(raw []byte, into any) (int, error) {
+	plain, err := s2.Decode(nil, raw)
+	if err == nil {
+		err = json.Unmarshal(plain, into)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("%w: a row: %w", errPostings, err)
+	}
+	return len(plain), nil
+}
+
+func instant(ns int64) *time.Time {
+	t := time.Unix(0, ns).UTC()
 	return &t
 }
 
@@ -71,88 +148,8 @@ func limitOf(asked int) int {
 	return pageRows
 }
 
-// page reads rows up to the bounds of a page, at least one where there is any,
-// and the cursor of the next page where more came.
-func page[T any](rows *sql.Rows, limit int, read func(*sql.Rows) (T, int, error), record func(T) uint64) ([]T, string, error) {
-	out := []T{}
-	bytes := 0
-	for rows.Next() {
-		row, size, err := read(rows)
-		if err != nil {
-			return nil, "", err
-		}
-		if bytes += size; len(out) == limit || bytes > pageBytes && len(out) > 0 {
-			return out, cursorOf(record(out[len(out)-1])), nil
-		}
-		out = append(out, row)
-	}
-	return out, "", rows.Err()
-}
-
-// conditions renders a query as SQL, or names every fault of it.
-func conditions(q event.Query, now time.Time) (where []string, args []any, err error) {
-	var faults []fault.Detail
-	and := func(sql string, values ...any) { where, args = append(where, sql), append(args, values...) }
-	after, err := sequenceOf(q.Cursor)
-	if err != nil {
-		faults = append(faults, fault.Detail{Path: "$.cursor", Message: err.Error()})
-	}
-	and("record > ?", after)
-	if q.Grade != "" {
-		g, err := event.ParseGrade(q.Grade)
-		if err != nil {
-			faults = append(faults, fault.Detail{Path: "$.grade", Message: err.Error()})
-		}
-		and("grade = ?", int(g))
-	}
-	if q.Operator != "" {
-		and("operator = ?", q.Operator)
-	}
-	if q.Desk != "" {
-		and("desk = ?", q.Desk)
-	}
-	tagged := func(kind, sql string, values ...any) {
-		and("EXISTS (SELECT 1 FROM tags WHERE kind = ? AND record = e.record AND "+sql+")", append([]any{kind}, values...)...)
-	}
-	if q.Statute != "" {
-		tagged(tagStatute, "value = ?", q.Statute)
-	}
-	if q.Sector != "" {
-		tagged(tagSector, "value = ?", q.Sector)
-	}
-	if q.Region != "" {
-		prefix := regionPrefix(q.Region)
-		tagged(tagRegion, "value >= ? AND value < ?", prefix, prefix+":") // ':' follows '9'
-	}
-	if q.Since != nil {
-		and("reported_at >= ?", q.Since.UnixNano())
-	}
-	if q.Until != nil {
-		and("reported_at < ?", q.Until.UnixNano())
-	}
-	if q.Unacknowledged || q.Overdue {
-		and("acknowledged_at IS NULL")
-	}
-	if q.Overdue {
-		and("(overdue_at IS NOT NULL OR acknowledge_by < ?)", now.UnixNano())
-	}
-	if faults != nil {
-		return nil, nil, fault.Invalid("ledger: query", faults)
-	}
-	return where, args, nil
-}
-
-// regionPrefix is the part of a GB/T 2260 code that its region shares: 650000
-// (a province) covers 650100 (a prefecture).
-func regionPrefix(code string) string {
-	for len(code) > 2 && strings.HasSuffix(code, "00") {
-		code = code[:len(code)-2]
-	}
-	return code
-}
-
-// A cursor is the ledger sequence of a page's last row: the ledger only grows,
-// so it stays good for ever.
+// A cursor is the ledger sequence of the last record that a page has seen: the
+// ledger only grows, so it stays good for ever.
 func cursorOf(seq uint64) string { return strconv.FormatUint(seq, 10) }
 
 func sequenceOf(cursor string) (uint64, error) {
@@ -166,24 +163,38 @@ func sequenceOf(cursor string) (uint64, error) {
 	return seq, nil
 }
 
-// entries returns the next records of an incident, without their bodies; there
-// may be more when a page is full.
-func (x *index) entries(ctx context.Context, req event.ShowRequest) ([]event.StoryEntry, error) {
-	rows, err := x.db.QueryContext(ctx, "SELECT seq, at, kind, subject FROM records WHERE operator = ? AND incident = ? AND seq > ? ORDER BY seq LIMIT ?",
-		event.Token(req.Operator), event.Token(req.Incident), req.After, pageRows)
+// entries returns the next records of an incident, without their subjects and
+// bodies; there may be more when a page is full.
+func (x *index) entries(ctx context.Context, req event.ShowRequest) (out []event.StoryEntry, err error) {
+	err = x.ask(ctx, nil, func(r *reader) error {
+		var id int64
+		err := r.row(lookIncident, event.Token(req.Incident), event.Token(req.Operator)).Scan(&id)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		after := min(req.After, 1<<63-1) // what SQLite can hold
+		rows, err := r.rows(lookStory, id, after, pageRows)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var e event.StoryEntry
+			var kind int
+			var at int64
+			if err := rows.Scan(&e.Record, &kind, &at); err != nil {
+				return err
+			}
+			e.Type, e.At = kindName(kind), *instant(at)
+			out = append(out, e)
+		}
+		return rows.Err()
+	})
 	if err != nil {
 		return nil, fmt.Errorf("ledger: show: %w", err)
 	}
-	defer rows.Close()
-	var out []event.StoryEntry
-	for rows.Next() {
-		var e event.StoryEntry
-		var at int64
-		if err := rows.Scan(&e.Record, &at, &e.Type, &e.Subject); err != nil {
-			return nil, fmt.Errorf("ledger: show: %w", err)
-		}
-		e.At = time.Unix(0, at).UTC()
-		out = append(out, e)
-	}
-	return out, rows.Err()
+	return out, nil
 }

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -15,13 +14,11 @@ import (
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
-	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
 const (
-	patience    = 2 * time.Second // how long a question waits for the index to catch up
-	clockAlarm  = time.Second     // between our stamp and the engine's (design: the record)
-	progressLog = 100_000         // records between two progress lines
+	patience   = 2 * time.Second // how long a question waits for the index to catch up
+	clockAlarm = time.Second     // between our stamp and the engine's (design: the record)
 )
 
 // view answers from the index what is asked of escalations and incidents, and
@@ -30,7 +27,9 @@ type view struct {
 	deps   Deps
 	index  atomic.Pointer[index]
 	damage chan error // what a question found wrong with the index
-	head   uint64     // the last record there was when we began
+	// shown is called with the records that a story shows.
+	shown func(ctx context.Context, records []event.Stored)
+	head  uint64 // the last record there was when we began
 
 	mu      sync.Mutex
 	through uint64        // the last record indexed
@@ -73,7 +72,13 @@ func (v *view) once(ctx context.Context) error {
 	defer v.index.Store(nil)
 	v.moved(through)
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return v.deps.Bus.Tail(ctx, through+1, nil, v.add) })
+	decoded := make(chan []item, decodedAhead)
+	g.Go(func() error {
+		return v.deps.Bus.Tail(ctx, through+1, nil, func(ctx context.Context, batch []event.Stored) error {
+			return v.take(ctx, batch, decoded)
+		})
+	})
+	g.Go(func() error { return v.add(ctx, x, decoded) })
 	g.Go(func() error {
 		select {
 		case err := <-v.damage:
@@ -115,28 +120,6 @@ func (v *view) start(ctx context.Context, x *index) (uint64, error) {
 	}
 	v.deps.Log.Error("the index is of another ledger, or of a longer one; it is made again", zap.Uint64("position", seq))
 	return 0, x.reset(ctx)
-}
-
-// add indexes a batch of records.
-func (v *view) add(ctx context.Context, batch []event.Stored) error {
-	unreadable, err := v.index.Load().apply(ctx, batch)
-	if err != nil {
-		return err
-	}
-	for _, err := range unreadable {
-		v.deps.Log.Error("a record cannot be read; it is in the story of its incident, not among the escalations", zap.Error(err))
-	}
-	for _, r := range batch {
-		if off, known := v.off(r); known && off.Abs() > clockAlarm {
-			v.deps.Log.Error("our clock and the engine's disagree", zap.Uint64("record", r.Sequence), zap.Duration("by", off))
-		}
-	}
-	last := batch[len(batch)-1].Sequence
-	if last/progressLog > v.indexed()/progressLog {
-		v.deps.Log.Info("indexing", zap.Uint64("through", last))
-	}
-	v.moved(last)
-	return nil
 }
 
 // moved says how far the index goes now.
@@ -195,8 +178,31 @@ func (v *view) indexed() uint64 {
 	return v.through
 }
 
+// grown waits until the index goes beyond a record.
+func (v *view) grown(ctx context.Context, after uint64) error {
+	for {
+		v.mu.Lock()
+		through, reached := v.through, v.reached
+		v.mu.Unlock()
+		if through > after {
+			return nil
+		}
+		select {
+		case <-reached:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
 func (v *view) stats(ctx context.Context, q event.StatsQuery) (event.StatsAnswer, error) {
-	return event.StatsAnswer{}, errNoIndex
+	x, through, err := v.caughtUp(ctx)
+	if err != nil {
+		return event.StatsAnswer{}, err
+	}
+	answer, err := x.stats(ctx, q, v.deps.Clock.Now())
+	answer.Through = through
+	return answer, v.report(err)
 }
 
 func (v *view) escalations(ctx context.Context, q event.Query) (event.QueryAnswer, error) {
@@ -220,41 +226,4 @@ func (v *view) incidents(ctx context.Context, q event.IncidentQuery) (event.Inci
 		answer.Rows[i].Exercise = v.deps.Exercise
 	}
 	return answer, v.report(err)
-}
-
-// story reads the next part of an incident's story.
-func (v *view) story(ctx context.Context, req event.ShowRequest) (event.ShowAnswer, error) {
-	if req.Operator == "" || req.Incident == "" {
-		return event.ShowAnswer{}, fault.Invalid(Name, []fault.Detail{{Path: "$", Message: "must name an operator and an incident"}})
-	}
-	x, through, err := v.caughtUp(ctx)
-	if err != nil {
-		return event.ShowAnswer{}, err
-	}
-	answer := event.ShowAnswer{Through: through, Entries: []event.StoryEntry{}}
-	entries, err := x.entries(ctx, req)
-	if err != nil {
-		return answer, v.report(err)
-	}
-	bytes := 0
-	for _, e := range entries {
-		stored, err := v.deps.Bus.Get(ctx, e.Record)
-		if errors.Is(err, bus.ErrNotFound) {
-			stored.Data = []byte(`{"missing":true}`) // the rest of the story is told all the same
-		} else if err != nil {
-			return answer, err
-		}
-		if bytes += len(stored.Data); bytes > pageBytes && len(answer.Entries) > 0 {
-			answer.More = true
-			return answer, nil
-		}
-		if e.Body = stored.Data; !json.Valid(e.Body) {
-			if e.Body, err = json.Marshal(map[string][]byte{"unreadable": stored.Data}); err != nil {
-				return answer, err
-			}
-		}
-		answer.Entries = append(answer.Entries, e)
-	}
-	answer.More = len(entries) == pageRows
-	return answer, nil
 }

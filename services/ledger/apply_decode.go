@@ -1,0 +1,297 @@
+package ledger
+
+import (
+	"encoding/json"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/klauspost/compress/s2"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// item is a record as far as the index takes it in. Making one needs nothing but
+// the record, so many are made at once; what is nil is not of that kind.
+type item struct {
+	seq  uint64
+	salt string
+	at   time.Time
+	addr event.Address
+	err  error // of a record whose body says nothing to us
+
+	escalation *escalation
+	revision   *revisionItem
+	ack        *event.Acknowledgement
+	overdue    *event.Overdue
+	closing    string // JSON of event.Closing
+	removal    *event.Removal
+}
+
+// entry is what escalations and revisions have alike.
+type entry struct {
+	named  []named // its terms by name
+	flags  []term
+	title  string // folded
+	tokens []uint64
+	row    []byte // compressed JSON
+}
+
+type escalation struct {
+	entry
+	reported int64
+	by       *int64
+	says     saying
+}
+
+type revisionItem struct {
+	entry
+	revision int
+}
+
+// saying is what an escalation says to its desk of the incident.
+type saying int
+
+const (
+	saysNothing saying = iota // a notice, of silence
+	saysAgain                 // a review: it brings an incident back to a desk that knows it, and tells no other
+	saysAll
+)
+
+// unreadableError is a record whose body says nothing to us. It is in the
+// story of its incident all the same.
+type unreadableError struct{ err error }
+
+func (e *unreadableError) Error() string { return e.err.Error() }
+
+func read[T any](s event.Stored) (*T, error) {
+	body, err := event.Decode[T](s)
+	if err != nil {
+		return nil, &unreadableError{err}
+	}
+	return body, nil
+}
+
+// decode makes the items of a batch, on every processor.
+func decode(batch []event.Stored) []item {
+	items := make([]item, len(batch))
+	var next atomic.Int64
+	const share = 16 // records taken at once
+	work := func() {
+		for {
+			from := int(next.Add(share)) - share
+			if from >= len(batch) {
+				return
+			}
+			for i := from; i < min(from+share, len(batch)); i++ {
+				items[i] = itemOf(batch[i])
+			}
+		}
+	}
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), (len(batch)+share-1)/share) - 1 {
+		wg.Go(work)
+	}
+	work()
+	wg.Wait()
+	return items
+}
+
+func itemOf(s event.Stored) item {
+	it := item{seq: s.Sequence, salt: s.Salt, at: s.Time, addr: event.ParseSubject(s.Subject)}
+	if it.at.IsZero() {
+		it.at = s.StoredAt
+	}
+	switch it.addr.Kind {
+	case event.KindGraded:
+		it.revision, it.err = revisionOf(s)
+	case event.KindEscalated:
+		it.escalation, it.err = escalationOf(s)
+	case event.KindAcknowledged:
+		it.ack, it.err = read[event.Acknowledgement](s)
+	case event.KindOverdue:
+		it.overdue, it.err = read[event.Overdue](s)
+	case event.KindClosed:
+		it.closing, it.err = closingOf(s)
+	case event.KindRemoved:
+		it.removal, it.err = read[event.Removal](s)
+	}
+	return it
+}
+
+// escalated is what of an escalated record its row and its terms come from. The
+// rest of it, which is most, is not read.
+type escalated struct {
+	ID            string            `json:"escalation"`
+	Desk          string            `json:"desk"`
+	Operator      string            `json:"operator"`
+	Incident      string            `json:"incident"`
+	Revision      int               `json:"revision"`
+	About         event.About       `json:"about"`
+	Grade         event.Grade       `json:"grade"`
+	Peak          event.Grade       `json:"peak"`
+	Next          *event.Next       `json:"next"`
+	Change        event.Change      `json:"change"`
+	Withdrawal    *event.Withdrawal `json:"withdrawal"`
+	From          string            `json:"from"`
+	Act           event.Act         `json:"act"`
+	Duties        []event.Duty      `json:"duties"`
+	Standing      []event.Duty      `json:"standing"`
+	DueAt         *time.Time        `json:"dueAt"`
+	ReportedAt    time.Time         `json:"reportedAt"`
+	Late          bool              `json:"late"`
+	AcknowledgeBy *time.Time        `json:"acknowledgeBy"`
+	Exercise      bool              `json:"exercise"`
+	Imported      bool              `json:"imported"`
+	Designated    bool              `json:"designated"`
+	Facilities    []event.Facility  `json:"facilities"`
+	Notice        *event.Notice     `json:"notice"`
+	Report        json.RawMessage   `json:"report"`
+	Cause         struct {
+		At time.Time `json:"at"`
+	} `json:"cause"`
+}
+
+// row is the escalation as queries show it, before anything became of it.
+func (e *escalated) row(record uint64) event.EscalationRow {
+	whole := event.Escalated{
+		ID: e.ID, Desk: e.Desk, Operator: e.Operator, Incident: e.Incident, Revision: e.Revision, About: e.About,
+		Grade: e.Grade, Peak: e.Peak, Next: e.Next, Change: e.Change, Withdrawal: e.Withdrawal, From: e.From, Act: e.Act,
+		Duties: e.Duties, Standing: e.Standing, DueAt: e.DueAt, ReportedAt: e.ReportedAt, Late: e.Late,
+		AcknowledgeBy: e.AcknowledgeBy, Exercise: e.Exercise, Imported: e.Imported, Designated: e.Designated,
+		Notice: e.Notice, Report: e.Report, Cause: event.Cause{At: e.Cause.At},
+	}
+	return whole.Row(record, nil, nil, e.ReportedAt)
+}
+
+func escalationOf(s event.Stored) (*escalation, error) {
+	e, err := read[escalated](s)
+	if err != nil {
+		return nil, err
+	}
+	row := e.row(s.Sequence)
+	out := &escalation{reported: e.ReportedAt.UnixNano(), says: saysAll}
+	switch e.Act {
+	case event.ActNotice:
+		out.says = saysNothing
+	case event.ActReview:
+		out.says = saysAgain
+	}
+	out.flags = []term{flagEscalation}
+	if e.AcknowledgeBy != nil {
+		by := e.AcknowledgeBy.UnixNano()
+		out.by = &by
+		out.flags = append(out.flags, flagTargeted)
+	}
+	seen := map[named]bool{}
+	add := func(k kind, value string) {
+		if n := (named{k, value}); !seen[n] {
+			seen[n] = true
+			out.named = append(out.named, n)
+		}
+	}
+	add(kindGrade, e.Grade.String())
+	add(kindOperator, e.Operator)
+	add(kindDesk, e.Desk)
+	add(kindMonth, month(e.ReportedAt))
+	timed := false
+	for _, d := range e.Duties {
+		add(kindStatute, d.Statute)
+		timed = timed || d.DueAt != nil
+	}
+	for _, d := range e.Standing {
+		add(kindStatute, d.Statute)
+	}
+	for _, f := range e.Facilities {
+		add(kindRegion, f.Region)
+		for n := 2; n <= min(4, len(f.Region)); n += 2 {
+			add(kindArea, f.Region[:n])
+		}
+		add(kindSector, f.Sector)
+	}
+	if timed {
+		out.flags = append(out.flags, flagTimed)
+		if e.Late {
+			out.flags = append(out.flags, flagLate)
+		}
+	}
+	return out, out.show(row.Title, row)
+}
+
+// show sets what queries show of an entry, and what its title is found by.
+func (e *entry) show(title string, row any) error {
+	raw, err := json.Marshal(row)
+	if err != nil {
+		return &unreadableError{err}
+	}
+	e.title = fold(title)
+	e.tokens = tokensOf(e.title)
+	e.row = s2.Encode(nil, raw)
+	return nil
+}
+
+// revision is what of a graded record an incident's row shows. The rest of it,
+// which is most, is not read.
+type revision struct {
+	Operator string             `json:"operator"`
+	Incident string             `json:"incident"`
+	Revision int                `json:"revision"`
+	At       time.Time          `json:"at"`
+	About    event.About        `json:"about"`
+	Grade    event.Grade        `json:"grade"`
+	CouldBe  event.Grade        `json:"couldBe"`
+	Peak     event.Grade        `json:"peak"`
+	Next     *event.Next        `json:"next"`
+	Owed     []event.Obligation `json:"owed"`
+	Held     []event.Held       `json:"held"`
+	State    struct {
+		Fields struct {
+			Title event.Field `json:"title"`
+		} `json:"fields"`
+		Reported  event.Field `json:"reported"`
+		Withdrawn event.Field `json:"withdrawn"`
+		Archived  bool        `json:"archived"`
+		Live      bool        `json:"live"`
+	} `json:"state"`
+}
+
+func revisionOf(s event.Stored) (*revisionItem, error) {
+	g, err := read[revision](s)
+	if err != nil {
+		return nil, err
+	}
+	state := event.State{Reported: g.State.Reported, Withdrawn: g.State.Withdrawn, Archived: g.State.Archived, Live: g.State.Live}
+	row := event.IncidentRow{
+		Operator: g.Operator, Incident: g.Incident, Revision: g.Revision, About: g.About,
+		Grade: g.Grade, CouldBe: g.CouldBe, Peak: g.Peak, Next: g.Next,
+		Withdrawn: state.IsWithdrawn(), Imported: state.IsImported(), GradedAt: g.At,
+		Owed: g.Owed, Held: g.Held, Record: s.Sequence,
+	}
+	_ = json.Unmarshal(g.State.Fields.Title.Value, &row.Title) // one that is not known is none
+	if row.Owed == nil {
+		row.Owed = []event.Obligation{}
+	}
+	out := &revisionItem{revision: g.Revision}
+	a := event.ParseSubject(s.Subject)
+	out.named = []named{{kindIncidentGrade, g.Grade.String()}, {kindIncidentOperator, a.Operator}}
+	if !row.Withdrawn {
+		out.flags = append(out.flags, flagUpheld)
+	}
+	if len(row.Owed) > 0 {
+		out.flags = append(out.flags, flagOwed)
+	}
+	return out, out.show(row.Title, row)
+}
+
+func closingOf(s event.Stored) (string, error) {
+	act, err := read[event.DeskAct](s)
+	if err != nil {
+		return "", err
+	}
+	raw, err := json.Marshal(event.Closing{Desk: act.Desk, Officer: act.Officer, Reason: act.Reason, At: act.At})
+	if err != nil {
+		return "", &unreadableError{err}
+	}
+	return string(raw), nil
+}

@@ -1,0 +1,93 @@
+package ledger
+
+import (
+	"database/sql"
+	"errors"
+)
+
+// outcome is what became of an escalation.
+type outcome struct {
+	acknowledged   uint64 // record; 0: nobody has
+	acknowledgedAt int64
+	acknowledgedBy string
+	overdue        uint64 // record; 0: none
+	overdueAt      int64
+}
+
+// late reports whether the acknowledgement was after the target by its own stamp.
+func (o *outcome) late(by sql.NullInt64) bool { return by.Valid && o.acknowledgedAt > by.Int64 }
+
+// isOverdue reports whether the overdue record counts: what was acknowledged in
+// time before it cannot be overdue.
+func (o *outcome) isOverdue(by sql.NullInt64) bool {
+	return o.overdue != 0 && (o.acknowledged == 0 || o.acknowledged > o.overdue || o.late(by))
+}
+
+// outcome changes what became of the escalation that a record names.
+func (w *writing) outcome(inc *incident, it *item, change func(*outcome) bool) error {
+	desk, known := w.index.words.terms[named{kindTold, it.addr.Desk}]
+	if !known {
+		return nil
+	}
+	var record uint64
+	var by sql.NullInt64
+	err := w.index.prepared[selectTold].QueryRow(inc.id, desk.number(), it.addr.Last).Scan(&record, &by)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil // of an escalation that is not there
+	}
+	if err != nil {
+		return err
+	}
+	return w.changeOutcome(record, by, change)
+}
+
+func (w *writing) changeOutcome(record uint64, by sql.NullInt64, change func(*outcome) bool) error {
+	var o outcome
+	err := w.index.prepared[selectOutcome].QueryRow(record).Scan(&o.acknowledged, &o.acknowledgedAt, &o.acknowledgedBy, &o.overdue, &o.overdueAt)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	if !change(&o) {
+		return nil
+	}
+	if err := w.exec(putOutcome, record, o.acknowledged, o.acknowledgedAt, o.acknowledgedBy, o.overdue, o.overdueAt); err != nil {
+		return err
+	}
+	for _, c := range outcomeTerms(o, by) {
+		if err := w.put(c.term, record, c.on); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type flagged struct {
+	term term
+	on   bool
+}
+
+// outcomeTerms are the terms that follow from what became of an escalation.
+func outcomeTerms(o outcome, by sql.NullInt64) [3]flagged {
+	overdue := o.isOverdue(by)
+	return [3]flagged{
+		{flagOpen, o.acknowledged == 0},
+		{flagOverdue, overdue},
+		{flagAckLate, o.acknowledged != 0 && (overdue || o.late(by))},
+	}
+}
+
+// number and nullable turn a time that may be missing into what SQLite has for it,
+// and back.
+func number(at *int64) any {
+	if at == nil {
+		return nil
+	}
+	return *at
+}
+
+func nullable(n sql.NullInt64) *int64 {
+	if !n.Valid {
+		return nil
+	}
+	return &n.Int64
+}

@@ -1,0 +1,217 @@
+package ledger
+
+import (
+	"database/sql"
+	"errors"
+	"slices"
+)
+
+// writing is one transaction, and what is to be changed in memory once it has
+// committed.
+type writing struct {
+	index  *index
+	tail   *tail // the growing chunk of this transaction; not that of the index where it is new
+	sealed []sealedChunk
+
+	added  []addition
+	moves  []moved
+	gone   *set // of the tail
+	dirty  map[spot]*set
+	active []*incident // that may have changed
+}
+
+// addition is a record to be taken into the tail.
+type addition struct {
+	at         uint16
+	terms      []term
+	title      kind
+	tokens     []uint64
+	escalation *escalation // nil: a revision
+}
+
+// moved is a change of a term that moves, in the tail.
+type moved struct {
+	term term
+	at   uint16
+	on   bool
+}
+
+// spot is where postings stand.
+type spot struct {
+	chunk uint64
+	term  term
+}
+
+func newWriting(x *index) *writing {
+	return &writing{index: x, tail: x.tail, dirty: map[spot]*set{}}
+}
+
+func (w *writing) exec(s statement, args ...any) error {
+	_, err := w.index.prepared[s].Exec(args...)
+	w.index.unsaved++
+	return err
+}
+
+// count is exec that returns how many rows there were.
+func (w *writing) count(s statement, args ...any) (int64, error) {
+	res, err := w.index.prepared[s].Exec(args...)
+	if err != nil {
+		return 0, err
+	}
+	w.index.unsaved++
+	return res.RowsAffected()
+}
+
+// turn goes on to a chunk. The one before is complete: its postings are written.
+func (w *writing) turn(chunk uint64) error {
+	if w.tail != nil && w.tail.chunk == chunk {
+		return nil
+	}
+	if t := w.tail; t != nil {
+		if err := w.seal(t); err != nil {
+			return err
+		}
+		w.sealed = append(w.sealed, sealedChunk{t.chunk, t.times})
+	}
+	w.tail = newTail(chunk)
+	return nil
+}
+
+// seal writes the postings of a chunk in their order.
+func (w *writing) seal(t *tail) error {
+	if err := w.exec(insertChunk, t.chunk, t.times.encode()); err != nil {
+		return err
+	}
+	var terms []term
+	for id, list := range t.lists {
+		if len(list) > 0 {
+			terms = append(terms, id)
+		}
+	}
+	for id, s := range t.moved {
+		if !s.empty() {
+			terms = append(terms, id)
+		}
+	}
+	for id, b := range t.text {
+		if len(b) > 0 {
+			terms = append(terms, id)
+		}
+	}
+	slices.Sort(terms)
+	for _, id := range terms {
+		var raw []byte
+		switch {
+		case t.text[id] != nil:
+			raw = t.bucket(id)
+		case t.moved[id] != nil:
+			raw = t.moved[id].encode()
+		default:
+			raw = encodeList(t.lists[id])
+		}
+		if err := w.exec(putPostings, t.chunk, int64(id), raw); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// term returns the term of a name, which it makes where it is new.
+func (w *writing) term(n named) (term, error) {
+	x := w.index
+	if t, known := x.words.terms[n]; known {
+		return t, nil
+	}
+	x.mu.Lock()
+	t := x.words.add(n)
+	x.mu.Unlock()
+	return t, w.exec(insertTerm, int64(t), n.value)
+}
+
+// termsOf returns the terms that an entry has for good.
+func (w *writing) termsOf(e *entry) ([]term, error) {
+	terms := make([]term, 0, len(e.flags)+len(e.named))
+	terms = append(terms, e.flags...)
+	for _, n := range e.named {
+		t, err := w.term(n)
+		if err != nil {
+			return nil, err
+		}
+		terms = append(terms, t)
+	}
+	return terms, nil
+}
+
+// put gives a record a term that moves, or takes it away.
+func (w *writing) put(t term, record uint64, on bool) error {
+	x := w.index
+	chunk, p := x.chunkOf(record), x.positionOf(record)
+	if chunk == w.tail.chunk {
+		w.moves = append(w.moves, moved{t, p, on})
+		return nil
+	}
+	s := w.dirty[spot{chunk, t}]
+	if s == nil {
+		s = new(set)
+		var raw []byte
+		err := x.prepared[selectPostings].QueryRow(chunk, int64(t)).Scan(&raw)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		if err := postings(raw).addTo(s); err != nil {
+			return err
+		}
+		w.dirty[spot{chunk, t}] = s
+	}
+	s.put(p, on)
+	return nil
+}
+
+// flush writes what was gathered, and the position.
+func (w *writing) flush(seq uint64, salt string) error {
+	for _, inc := range w.active {
+		if err := w.save(inc); err != nil {
+			return err
+		}
+	}
+	if err := w.flushPostings(); err != nil {
+		return err
+	}
+	return w.exec(movePosition, seq, salt)
+}
+
+func (w *writing) flushPostings() error {
+	for at, s := range w.dirty {
+		if err := w.keep(at, s.encode()); err != nil {
+			return err
+		}
+	}
+	clear(w.dirty)
+	return nil
+}
+
+// keep writes postings, or removes them where there are none.
+func (w *writing) keep(at spot, raw []byte) error {
+	if len(raw) == 0 {
+		return w.exec(dropPostings, at.chunk, int64(at.term))
+	}
+	return w.exec(putPostings, at.chunk, int64(at.term), raw)
+}
+
+// merge brings what is in memory up to what was committed.
+func (w *writing) merge() {
+	x := w.index
+	x.sealed, x.tail = append(x.sealed, w.sealed...), w.tail
+	for _, a := range w.added {
+		x.tail.add(a.at, a.terms, a.title, a.tokens)
+		if a.escalation != nil {
+			x.tail.times.add(a.at, a.escalation.reported, a.escalation.by)
+		}
+	}
+	for _, m := range w.moves {
+		x.tail.put(m.term, m.at, m.on)
+	}
+	if w.gone != nil {
+		x.tail.forget(w.gone)
+	}
+}

@@ -1,0 +1,222 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/evidence"
+)
+
+const (
+	// certifyPause is the least time between two checkpoints: a receipt's record
+	// is covered within two of them.
+	certifyPause = 100 * time.Millisecond
+	retryPause   = time.Second
+	treeProgress = 100_000 // records between two progress lines
+)
+
+// machine is the clock by which work is timed: that of a drill may run faster.
+var machine clock.System
+
+// errDamaged ends certification.
+var errDamaged = errors.New("the record is damaged")
+
+// certify feeds the tree from the stream and signs its head, until ctx ends. Once
+// damage is found it does nothing any more.
+func (p *proof) certify(ctx context.Context) error {
+	select {
+	case <-p.cleared:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if p.tree == nil || p.isDamaged() {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	grown := make(chan struct{}, 1)
+	g, working := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		select {
+		case <-p.halted:
+			return errDamaged
+		case <-working.Done():
+			return working.Err()
+		}
+	})
+	g.Go(func() error { return p.grow(working, grown) })
+	g.Go(func() error { return p.sign(working, grown) })
+	if err := g.Wait(); !errors.Is(err, errDamaged) {
+		return err
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// grow appends what comes from the stream.
+func (p *proof) grow(ctx context.Context, grown chan<- struct{}) error {
+	began, told := machine.Now(), p.tree.Size()
+	return p.deps.Bus.Tail(ctx, p.tree.Size()+1, nil, func(ctx context.Context, batch []event.Stored) error {
+		if err := p.take(ctx, batch); err != nil {
+			return err
+		}
+		if size := batch[len(batch)-1].Sequence; p.floor.Size > 0 && size/treeProgress > told/treeProgress {
+			told = size
+			p.deps.Log.Info("making the tree anew", zap.Uint64("records", size), zap.Uint64("of", p.floor.Size), zap.Duration("after", machine.Now().Sub(began).Round(time.Millisecond)))
+		}
+		select {
+		case grown <- struct{}{}:
+		default:
+		}
+		return nil
+	})
+}
+
+// take appends the entries of a batch, and of the records that were removed
+// before it.
+func (p *proof) take(ctx context.Context, batch []event.Stored) error {
+	next := p.tree.Size() + 1
+	var entries []evidence.Hash
+	for _, s := range batch {
+		if s.Sequence < next {
+			continue
+		}
+		for ; next < s.Sequence; next++ {
+			entry, err := p.removals.entry(ctx, p.deps.Bus, next)
+			if errors.Is(err, errNotRemoved) {
+				p.damaged(missing(next, s.Sequence-1))
+				return errDamaged
+			}
+			if err != nil {
+				return err
+			}
+			entries = append(entries, entry)
+		}
+		entries = append(entries, s.Entry())
+		next++
+	}
+	return p.append(entries)
+}
+
+// append adds entries to the tree. One that is made anew is held against the
+// checkpoint at its size.
+func (p *proof) append(entries []evidence.Hash) error {
+	p.treeMu.Lock()
+	defer p.treeMu.Unlock()
+	if size := p.tree.Size(); size < p.floor.Size && size+uint64(len(entries)) >= p.floor.Size {
+		upTo := p.floor.Size - size
+		if err := p.tree.Append(entries[:upTo]...); err != nil {
+			return fmt.Errorf("ledger: tree: %w", err)
+		}
+		if p.tree.Root() != p.floor.Root {
+			p.damaged(event.Damage{Kind: event.DamageChanged, First: 1, Last: p.floor.Size, Detail: fmt.Sprintf(
+				"the tree made anew from the first %d records has another root than was signed: at least one of them is not what it was", p.floor.Size)})
+			return errDamaged
+		}
+		p.deps.Log.Info("the tree was made anew and has the root that was signed", zap.Uint64("records", p.floor.Size))
+		p.floor = evidence.Checkpoint{}
+		entries = entries[upTo:]
+	}
+	if err := p.tree.Append(entries...); err != nil {
+		return fmt.Errorf("ledger: tree: %w", err)
+	}
+	return nil
+}
+
+func missing(first, last uint64) event.Damage {
+	return event.Damage{Kind: event.DamageMissing, First: first, Last: last, Detail: "not in the stream, and no removal says so"}
+}
+
+// sign signs the head of the tree whenever it has grown.
+func (p *proof) sign(ctx context.Context, grown <-chan struct{}) error {
+	for {
+		select {
+		case <-grown:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		pause := certifyPause
+		for err := p.advance(ctx); err != nil; err = p.advance(ctx) {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			p.deps.Log.Error("no checkpoint could be made; it is tried again", zap.Error(err))
+			if !sleep(ctx, retryPause) {
+				return ctx.Err()
+			}
+		}
+		if !sleep(ctx, pause) {
+			return ctx.Err()
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// advance makes a checkpoint of the tree as it is. The tiles are on disk before
+// it, and it is on disk in both places before anybody sees it.
+func (p *proof) advance(ctx context.Context) error {
+	p.treeMu.Lock()
+	size, root, floor := p.tree.Size(), p.tree.Root(), p.floor.Size
+	err := p.tree.Write()
+	p.treeMu.Unlock()
+	if err != nil || size <= p.last().Size && p.last().Note != "" || size < floor {
+		return err
+	}
+	cp, err := p.key.Sign(size, root)
+	if err != nil {
+		return err
+	}
+	if err := evidence.WriteFile(filepath.Join(string(p.folder), checkpointFile), []byte(cp.Note)); err != nil {
+		return err
+	}
+	if err := p.deps.Bus.KeepCheckpoint(ctx, p.key.ID(), cp.Note); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.checkpoint = cp
+	close(p.advanced)
+	p.advanced = make(chan struct{})
+	return nil
+}
+
+// watchEvery is how often the engine is asked how the stream stands.
+const watchEvery = time.Second
+
+// watch sees at once what the engine itself admits: that the stream is shorter
+// than it was, or that records are gone.
+func (p *proof) watch(ctx context.Context) error {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if p.isDamaged() {
+				continue
+			}
+			if err := p.holdState(ctx); err != nil && ctx.Err() == nil {
+				p.deps.Log.Warn("the engine does not say how the stream stands", zap.Error(err))
+			}
+			if p.isDamaged() {
+				p.checks.want()
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

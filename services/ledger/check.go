@@ -1,0 +1,340 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/evidence"
+)
+
+// checks are the checks of the whole record: the one that runs, or the last one,
+// and whether somebody waits for it.
+type checks struct {
+	wanted chan struct{}
+
+	mu    sync.Mutex
+	state event.AuditAnswer
+	hurry bool
+}
+
+// want has a check begin as soon as none runs.
+func (c *checks) want() {
+	select {
+	case c.wanted <- struct{}{}:
+	default:
+	}
+}
+
+// check holds the whole record against what is certified: at the start, when it
+// is asked for, and Deps.Scrub after the last time.
+func (p *proof) check(ctx context.Context) error {
+	for {
+		if err := p.checkOnce(ctx); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			p.deps.Log.Warn("the check was interrupted; it begins again", zap.Error(err))
+			if !sleep(ctx, retryPause) {
+				return ctx.Err()
+			}
+			continue
+		}
+		var again <-chan time.Time
+		if p.deps.Scrub > 0 {
+			again = time.After(p.deps.Scrub)
+		}
+		select {
+		case <-again:
+		case <-p.checks.wanted:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// checkOnce reads every certified record and every tile.
+func (p *proof) checkOnce(ctx context.Context) error {
+	cp := p.last()
+	c := &p.checks
+	c.mu.Lock()
+	c.state = event.AuditAnswer{ID: c.state.ID + 1, Running: true, Of: cp.Size, Started: machine.Now(), Damage: []event.Damage{}, Checkpoint: cp.Note}
+	c.mu.Unlock()
+	err := p.removals.load(ctx, p.deps.Bus)
+	if err == nil && cp.Size > 0 {
+		err = p.checkTree(ctx, cp)
+	}
+	if err == nil {
+		err = p.compare(ctx, 1, min(cp.Size, p.readable(cp)), p.pace())
+	}
+	now := machine.Now()
+	c.mu.Lock()
+	c.state.Running, c.hurry = false, false
+	if err == nil {
+		c.state.Ended, c.state.Damage, c.state.Removed = &now, p.found(), p.removals.total()
+	}
+	c.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	if p.isDamaged() {
+		return nil
+	}
+	return p.clean(now, cp)
+}
+
+// readable is how many records have entries to be held against: none while the
+// tree is made anew.
+func (p *proof) readable(cp evidence.Checkpoint) uint64 {
+	p.treeMu.Lock()
+	defer p.treeMu.Unlock()
+	if p.floor.Size > 0 {
+		return min(cp.Size, p.tree.Size())
+	}
+	return cp.Size
+}
+
+// found is what this process found.
+func (p *proof) found() []event.Damage {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]event.Damage{}, p.damage...)
+}
+
+// clean notes that a check found nothing, which clears what was found before the
+// start.
+func (p *proof) clean(now time.Time, cp evidence.Checkpoint) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.checked = now
+	p.deps.Log.Info("every certified record is what it was", zap.Uint64("records", cp.Size))
+	if !p.doubt {
+		return nil
+	}
+	if err := os.Remove(filepath.Join(p.deps.Dir, damageFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("ledger: log: %w", err)
+	}
+	p.doubt = false
+	close(p.cleared)
+	p.deps.Log.Warn("the damage that was found before is gone: certification goes on")
+	return nil
+}
+
+// checkTree holds every tile against the checkpoint. A tree that is made anew has
+// its root held against the checkpoint when it is that long.
+func (p *proof) checkTree(ctx context.Context, cp evidence.Checkpoint) error {
+	p.treeMu.Lock()
+	anew := p.floor.Size > 0
+	p.treeMu.Unlock()
+	if anew {
+		return nil
+	}
+	err := evidence.CheckTiles(ctx, p.folder, cp, nil)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	for _, wrong := range tileErrors(err) {
+		p.damaged(event.Damage{Kind: event.DamageTree, First: wrong.First, Last: wrong.Last, Detail: wrong.Error()})
+	}
+	if err != nil && len(tileErrors(err)) == 0 {
+		p.damaged(event.Damage{Kind: event.DamageTree, Detail: err.Error()})
+	}
+	return nil
+}
+
+// tileErrors are the faults of tiles that an error joins.
+func tileErrors(err error) (out []*evidence.TileError) {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range joined.Unwrap() {
+			out = append(out, tileErrors(e)...)
+		}
+		return out
+	}
+	if wrong := (*evidence.TileError)(nil); errors.As(err, &wrong) {
+		return []*evidence.TileError{wrong}
+	}
+	return nil
+}
+
+// idle is how many times as long as it works a check rests, while nobody waits
+// for it.
+const idle = 3
+
+// pace slows a check down, so that it takes a quarter of one processor and
+// leaves the rest to those who report, and counts.
+func (p *proof) pace() func(ctx context.Context, through uint64, worked time.Duration) {
+	return func(ctx context.Context, through uint64, worked time.Duration) {
+		p.checks.mu.Lock()
+		p.checks.state.Checked = through
+		hurry := p.checks.hurry
+		p.checks.mu.Unlock()
+		if !hurry {
+			sleep(ctx, idle*worked)
+		}
+	}
+}
+
+// compare holds the records from…to, which are certified, against their entries
+// in the tree, and says which are not what they were. paced is called after each
+// batch and may be nil.
+func (p *proof) compare(ctx context.Context, from, to uint64, paced func(context.Context, uint64, time.Duration)) error {
+	next, began := from, machine.Now()
+	err := p.deps.Bus.Range(ctx, from, to, func(batch []event.Stored) error {
+		for len(batch) > 0 {
+			n := unbroken(batch)
+			if err := p.absent(ctx, next, batch[0].Sequence-1); err != nil {
+				return err
+			}
+			next = batch[n-1].Sequence + 1
+			entries, err := p.entries(batch[0].Sequence, next-1)
+			if err != nil {
+				return err
+			}
+			for i, entry := range entries {
+				if batch[i].Entry() != entry {
+					p.damaged(changed(batch[i].Sequence))
+				}
+			}
+			batch = batch[n:]
+		}
+		if paced != nil {
+			paced(ctx, next-1, machine.Now().Sub(began))
+		}
+		began = machine.Now()
+		return ctx.Err()
+	})
+	if err != nil {
+		return err
+	}
+	return p.absent(ctx, next, to)
+}
+
+// unbroken is how many records of a batch follow each other without a gap.
+func unbroken(batch []event.Stored) int {
+	n := 1
+	for n < len(batch) && batch[n].Sequence == batch[n-1].Sequence+1 {
+		n++
+	}
+	return n
+}
+
+func changed(record uint64) event.Damage {
+	return event.Damage{Kind: event.DamageChanged, First: record, Last: record, Detail: "is not what was certified"}
+}
+
+// entries are those of the records from…to, or nil where the tiles do not give
+// them, which is damage of its own.
+func (p *proof) entries(from, to uint64) ([]evidence.Hash, error) {
+	entries := make([]evidence.Hash, 0, to-from+1)
+	for entry, err := range evidence.Entries(p.folder, from-1, to) {
+		if wrong := (*evidence.TileError)(nil); errors.As(err, &wrong) {
+			p.damaged(event.Damage{Kind: event.DamageTree, First: wrong.First, Last: wrong.Last, Detail: err.Error()})
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, entry)
+	}
+	return entries, nil
+}
+
+// absent finds out by what right the records from…to are not in the stream.
+func (p *proof) absent(ctx context.Context, from, to uint64) error {
+	for ; from <= to; from += archiveRun {
+		last := min(to, from+archiveRun-1)
+		entries, err := p.entries(from, last)
+		if err != nil {
+			return err
+		}
+		if err := p.absentRun(ctx, from, last, entries); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *proof) absentRun(ctx context.Context, from, to uint64, entries []evidence.Hash) error {
+	lost := uint64(0) // the first of a run that nothing speaks of
+	for record := from; record <= to; record++ {
+		removal, at, err := p.removals.known(ctx, p.deps.Bus, record)
+		switch {
+		case errors.Is(err, errNotRemoved):
+			if lost == 0 {
+				lost = record
+			}
+			continue
+		case err != nil:
+			return err
+		}
+		if lost > 0 {
+			p.damaged(missing(lost, record-1))
+			lost = 0
+		}
+		if h, _ := removal.Entry(record); entries != nil && h != entries[record-from] {
+			p.damaged(event.Damage{Kind: event.DamageChanged, First: record, Last: record, Detail: fmt.Sprintf(
+				"its removal, record %d, names another entry than was certified", at)})
+		}
+	}
+	if lost > 0 {
+		p.damaged(missing(lost, to))
+	}
+	return nil
+}
+
+// read is called with every record that is read to be shown: one that is
+// certified and is not what it was is found at once.
+func (p *proof) read(records ...event.Stored) {
+	size := p.last().Size
+	for _, s := range records {
+		if s.Wire == "" || s.Sequence > size {
+			continue
+		}
+		entries, err := p.entries(s.Sequence, s.Sequence)
+		if err == nil && entries != nil && s.Entry() != entries[0] {
+			p.damaged(changed(s.Sequence))
+		}
+	}
+}
+
+// shown is called with what a story shows; a record that is not there has only its
+// sequence.
+func (p *proof) shown(ctx context.Context, records []event.Stored) {
+	p.read(records...)
+	size := p.last().Size
+	for _, s := range records {
+		if s.Wire != "" || s.Sequence > size {
+			continue
+		}
+		if _, _, err := p.removals.of(ctx, p.deps.Bus, s.Sequence); errors.Is(err, errNotRemoved) {
+			p.damaged(missing(s.Sequence, s.Sequence))
+		}
+	}
+}
+
+// audit says how far a check of the whole record has come, and begins one where
+// the last has no greater id than the question knows.
+func (p *proof) audit(_ context.Context, q event.AuditRequest) (event.AuditAnswer, error) {
+	c := &p.checks
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state.Running || c.state.ID <= q.After {
+		c.hurry = true
+	}
+	if c.state.ID <= q.After && !c.state.Running {
+		c.want()
+	}
+	answer := c.state
+	if answer.Running {
+		answer.Damage = p.found()
+	}
+	return answer, nil
+}

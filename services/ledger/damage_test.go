@@ -1,0 +1,302 @@
+package ledger
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/bus/bustest"
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/evidence"
+)
+
+// copyOf is a world on a copy of another's folder, which is stopped.
+func (w *world) copyOf(t testing.TB) *world {
+	c := &world{t: t, dir: t.TempDir(), stored: w.stored}
+	require.NoError(t, os.CopyFS(c.dir, os.DirFS(w.dir)))
+	for _, key := range []string{"ledger/" + keyFile} { // CopyFS widens what a file may be read by
+		require.NoError(t, os.Chmod(filepath.Join(c.dir, key), 0o600))
+	}
+	return c
+}
+
+// blocks are the engine's own files of the stream.
+func (w *world) blocks() []string {
+	found, err := filepath.Glob(filepath.Join(w.nats(), "jetstream/*/streams/LEDGER/msgs/*.blk"))
+	require.NoError(w.t, err)
+	require.NotEmpty(w.t, found)
+	slices.SortFunc(found, func(a, b string) int { return blockNumber(a) - blockNumber(b) })
+	return found
+}
+
+func blockNumber(path string) int {
+	name := filepath.Base(path)
+	n, _ := strconv.Atoi(name[:len(name)-len(".blk")])
+	return n
+}
+
+// edit changes a file.
+func edit(t testing.TB, path string, change func([]byte) []byte) {
+	raw, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, change(raw), 0o600))
+}
+
+// forgetState removes what the engine remembers of its blocks, so that it reads
+// them at start.
+func (w *world) forgetState() {
+	require.NoError(w.t, os.RemoveAll(filepath.Join(filepath.Dir(w.blocks()[0]), "index.db")))
+}
+
+// checkedOnce waits for the check that a start begins.
+func (w *world) checkedOnce() {
+	w.t.Helper()
+	require.Eventually(w.t, func() bool {
+		w.ledger.checks.mu.Lock()
+		defer w.ledger.checks.mu.Unlock()
+		w.ledger.checks.hurry = true
+		return w.ledger.checks.state.Ended != nil
+	}, 30*time.Second, 5*time.Millisecond)
+}
+
+// lost are the records of what was remembered that the stream no longer has as
+// they were, by reading it.
+func (w *world) lost() (lost []uint64) {
+	now := map[uint64]evidence.Hash{}
+	require.NoError(w.t, w.env.Bus.Range(w.t.Context(), 1, 1<<40, func(batch []event.Stored) error {
+		for _, s := range batch {
+			now[s.Sequence] = s.Entry()
+		}
+		return nil
+	}))
+	for _, s := range w.stored {
+		if now[s.Sequence] != s.Entry() {
+			lost = append(lost, s.Sequence)
+		}
+	}
+	return lost
+}
+
+// named are the records that the damage found names.
+func (w *world) named() (named []uint64) {
+	for _, d := range w.ledger.Damage() {
+		for r := d.First; r > 0 && r <= d.Last; r++ {
+			named = append(named, r)
+		}
+	}
+	slices.Sort(named)
+	return slices.Compact(named)
+}
+
+// TestBitsFlippedAndTailsCut meddles with the engine's own files behind its back
+// and starts again: what is lost is named, each record of it, and nothing else.
+// TOCSIN_FLIPS chooses how often.
+func TestBitsFlippedAndTailsCut(t *testing.T) {
+	t.Parallel()
+	base := newWorld(t)
+	base.write(9000) // more than one block
+	before := base.certified()
+	base.remember()
+	base.stop()
+	require.Greater(t, len(base.blocks()), 1)
+	rounds := 8
+	if n, err := strconv.Atoi(os.Getenv("TOCSIN_FLIPS")); err == nil {
+		rounds = n
+	}
+	seed := rand.Uint64()
+	random := rand.New(rand.NewPCG(seed, 0))
+	for round := range rounds {
+		w := base.copyOf(t)
+		blocks := w.blocks()
+		block := blocks[random.IntN(len(blocks))]
+		what := "a bit flipped"
+		switch round % 4 {
+		case 0, 1:
+			edit(t, block, func(raw []byte) []byte {
+				raw[random.IntN(len(raw))] ^= 1 << random.IntN(8)
+				return raw
+			})
+		case 2:
+			what = "a tail cut"
+			block = blocks[len(blocks)-1]
+			edit(t, block, func(raw []byte) []byte { return raw[:random.IntN(len(raw))] })
+		case 3:
+			what = "a block cut"
+			edit(t, block, func(raw []byte) []byte { return raw[:len(raw)-1-random.IntN(2000)] })
+		}
+		if round%2 == 0 {
+			w.forgetState()
+		}
+		where := fmt.Sprintf("seed %d round %d: %s in %s", seed, round, what, filepath.Base(block))
+		w.start()
+		w.checkedOnce()
+		lost, damage := w.lost(), w.ledger.Damage()
+		require.NotEmpty(t, lost, where)
+		require.Equal(t, lost, w.named(), "%s: %+v", where, damage)
+		require.Equal(t, before, w.ledger.last(), "the last good checkpoint stands")
+		require.FileExists(t, filepath.Join(w.own(), damageFile))
+		if lost[len(lost)-1] == 9000 && slices.ContainsFunc(damage, func(d event.Damage) bool { return d.Kind == event.DamageCut }) {
+			require.True(t, w.ledger.Held(), "new records would take the places of certified ones")
+		}
+		w.stop()
+	}
+}
+
+// TestDamage does to a log what could be done to it, one thing at a time.
+func TestDamage(t *testing.T) {
+	t.Parallel()
+	base := newWorld(t)
+	base.write(600)
+	base.certified()
+	base.stop()
+	older := base.copyOf(t)
+	base.start()
+	base.write(400)
+	cp := base.certified()
+	base.remember()
+	base.stop()
+	replace := func(from, to string) {
+		require.NoError(t, os.RemoveAll(to))
+		require.NoError(t, os.CopyFS(to, os.DirFS(from)))
+	}
+	tile := func(w *world, path string) string { return filepath.Join(w.tiles(), path) }
+	flip := func(path string) {
+		edit(t, path, func(raw []byte) []byte { raw[len(raw)/2] ^= 4; return raw })
+	}
+	for name, c := range map[string]struct {
+		do          func(w *world)
+		kind        string
+		first, last uint64
+		held        bool
+	}{
+		"a stream put back from an older copy": {
+			func(w *world) { replace(older.nats(), w.nats()) }, event.DamageCut, 601, 1000, true},
+		"a tree put back from an older copy": {
+			func(w *world) { replace(older.tiles(), w.tiles()) }, event.DamageTree, 601, 1000, false},
+		"a leaf tile changed":   {func(w *world) { flip(tile(w, "tile/0/001")) }, event.DamageTree, 257, 512, false},
+		"a bundle changed":      {func(w *world) { flip(tile(w, "tile/entries/000")) }, event.DamageTree, 1, 256, false},
+		"the edge changed":      {func(w *world) { flip(tile(w, "tile/0/003.p/232")) }, event.DamageTree, 769, 1000, false},
+		"a bundle gone":         {func(w *world) { require.NoError(t, os.Remove(tile(w, "tile/entries/001"))) }, event.DamageTree, 257, 512, false},
+		"the checkpoint forged": {func(w *world) { flip(tile(w, checkpointFile)) }, event.DamageTree, 0, 0, false},
+		"a record erased behind our back": {func(w *world) {
+			behind(w, func(w *world) {
+				s, err := bustest.JetStream(t, w.env).Stream(t.Context(), event.StreamLedger)
+				require.NoError(t, err)
+				require.NoError(t, s.DeleteMsg(t.Context(), 500))
+			})
+		}, event.DamageMissing, 500, 500, false},
+		"the last record erased behind our back": {func(w *world) {
+			behind(w, func(w *world) { require.NoError(t, w.env.Bus.Erase(t.Context(), 1000)) })
+		}, event.DamageMissing, 1000, 1000, false},
+		"a forged removal": {func(w *world) {
+			behind(w, func(w *world) {
+				forged := must(event.NewRecord(event.RemovedSubject(500), nine, "", event.Removal{First: 500, Entries: []evidence.Hash{{1}}, Why: event.WhyOrder, Order: "x", Officer: "y"}))
+				_, err := w.env.Bus.Commit(t.Context(), []event.Record{forged})
+				require.NoError(t, err)
+				require.NoError(t, w.env.Bus.Erase(t.Context(), 500))
+			})
+		}, event.DamageChanged, 500, 500, false},
+		"another record in the place of one": {func(w *world) {
+			replace(older.nats(), w.nats())
+			behind(w, func(w *world) { w.write(400) })
+		}, event.DamageChanged, 601, 601, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := base.copyOf(t)
+			c.do(w)
+			w.start()
+			w.checkedOnce()
+			damage := w.ledger.Damage()
+			require.True(t, slices.ContainsFunc(damage, func(d event.Damage) bool {
+				return d.Kind == c.kind && d.First == c.first && d.Last == c.last && d.Detail != "" && !d.FoundAt.IsZero()
+			}), "%+v", damage)
+			require.Equal(t, c.held, w.ledger.Held())
+			require.Equal(t, cp, w.ledger.last(), "the last good checkpoint stands")
+			state := askOf[event.LogState](w, event.DoorLog, struct{}{})
+			require.NotEmpty(t, state.Damage)
+			require.NotEmpty(t, w.audited().Damage)
+			if !c.held {
+				w.write(1)
+				time.Sleep(3 * certifyPause)
+				require.Equal(t, cp, w.ledger.last(), "certification has stopped")
+			}
+			w.stop()
+		})
+	}
+}
+
+// behind opens the stream without a ledger.
+func behind(w *world, do func(w *world)) {
+	w.env = bustest.StartIn(w.t, w.nats(), clock.System{})
+	do(w)
+	w.env.Bus.Close()
+	w.env.Conn.Close()
+	w.env.Server.Stop()
+}
+
+// TestDamageThatIsMendedIsCleared: certification goes on only after a check of
+// everything has found nothing.
+func TestDamageThatIsMendedIsCleared(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(600)
+	w.certified()
+	w.stop()
+	good := w.copyOf(t)
+	edit(t, filepath.Join(w.tiles(), "tile/0/001"), func(raw []byte) []byte { raw[0] ^= 1; return raw })
+	w.start()
+	w.checkedOnce()
+	require.NotEmpty(t, w.ledger.Damage())
+	w.restart()
+	require.NotEmpty(t, w.ledger.Damage(), "known from before, already at the start")
+	w.checkedOnce()
+	w.stop()
+	require.NoError(t, os.RemoveAll(w.tiles()))
+	require.NoError(t, os.CopyFS(w.tiles(), os.DirFS(good.tiles())))
+	w.start()
+	w.write(1)
+	require.Eventually(t, func() bool { return w.ledger.last().Size == 601 }, 20*time.Second, time.Millisecond)
+	require.Empty(t, w.ledger.Damage())
+	require.NoFileExists(t, filepath.Join(w.own(), damageFile))
+}
+
+// TestDamageIsFoundAtFirstRead: who reads a record that is not what was
+// certified is told so, whenever the next check is.
+func TestDamageIsFoundAtFirstRead(t *testing.T) {
+	t.Parallel()
+	for name, read := range map[string]func(w *world){
+		"prove": func(w *world) { askOf[event.ProveAnswer](w, event.DoorProve, event.ProveRequest{Record: 5}) },
+		"story": func(w *world) {
+			askOf[event.ShowAnswer](w, event.DoorShow, event.ShowRequest{Operator: "grid-east", Incident: "i5"})
+		},
+		"records": func(w *world) { askOf[event.RecordsAnswer](w, event.DoorRecords, event.RecordsRequest{From: 5, To: 5}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.write(20)
+			w.certified()
+			w.checkedOnce()
+			// The entry is changed, not the record: for the reader it is the same.
+			edit(t, filepath.Join(w.tiles(), "tile/entries/000.p/20"), func(raw []byte) []byte {
+				at := 4*34 + 2
+				require.False(t, bytes.Equal(raw[at:at+32], make([]byte, 32)))
+				raw[at] ^= 1
+				return raw
+			})
+			require.Empty(t, w.ledger.Damage())
+			read(w)
+			require.NotEmpty(t, w.ledger.Damage())
+			require.EqualValues(t, 5, w.ledger.Damage()[0].First)
+		})
+	}
+}

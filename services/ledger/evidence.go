@@ -1,0 +1,176 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"math"
+	"strconv"
+
+	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/evidence"
+	"github.com/tocsin-project/tocsin/internal/fault"
+)
+
+// tiles answers with tiles of the tree, as far as a checkpoint covers them.
+func (p *proof) tiles(_ context.Context, q event.TilesRequest) (event.TilesAnswer, error) {
+	if len(q.Paths) > event.TilesAtOnce {
+		return event.TilesAnswer{}, fault.Invalid(Name, []fault.Detail{{Path: "$.paths", Message: "more than 50 tiles at once"}})
+	}
+	answer := event.TilesAnswer{Tiles: make([][]byte, len(q.Paths))}
+	for i, path := range q.Paths {
+		tile, err := p.tile(path)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return event.TilesAnswer{}, err
+		}
+		answer.Tiles[i] = tile
+	}
+	return answer, nil
+}
+
+// tile reads one tile, or returns fs.ErrNotExist.
+func (p *proof) tile(path string) ([]byte, error) {
+	t, err := evidence.ParseTilePath(path)
+	if err != nil {
+		return nil, fs.ErrNotExist
+	}
+	if _, last := t.Records(); last > p.last().Size {
+		return nil, fs.ErrNotExist
+	}
+	return p.folder.Tile(path)
+}
+
+// The bounds of one page of records: a reply of NATS ends at 1 MiB, and a body in
+// base64 in a line in a JSON string may double.
+const (
+	pageRecords    = 500
+	pageRecordSize = 400 << 10
+)
+
+// records answers with records as they stand in the stream.
+func (p *proof) records(ctx context.Context, q event.RecordsRequest) (event.RecordsAnswer, error) {
+	answer := event.RecordsAnswer{Lines: []string{}}
+	state, err := p.deps.Bus.State(ctx)
+	if err != nil {
+		return answer, err
+	}
+	answer.First, answer.Last = max(1, q.From), state.Last
+	if q.To > 0 {
+		answer.Last = min(answer.Last, q.To)
+	}
+	if q.Since != nil {
+		since, err := p.deps.Bus.SequenceAt(ctx, *q.Since)
+		if err != nil {
+			return answer, err
+		}
+		answer.First = max(answer.First, since)
+	}
+	if q.Until != nil {
+		until, err := p.deps.Bus.SequenceAt(ctx, *q.Until)
+		if err != nil {
+			return answer, err
+		}
+		answer.Last = min(answer.Last, until-1)
+	}
+	if answer.Last < answer.First {
+		return answer, nil
+	}
+	page, err := p.deps.Bus.Page(ctx, answer.First, answer.Last, q.Subjects, pageRecords, pageRecordSize)
+	if err != nil {
+		return answer, err
+	}
+	p.read(page...)
+	size := 0
+	for _, s := range page {
+		line := string(recordOf(s).Line())
+		if size += len(line); size > pageRecordSize && len(answer.Lines) > 0 {
+			break
+		}
+		answer.Lines, answer.Next = append(answer.Lines, line), s.Sequence+1
+	}
+	if answer.Next > answer.Last {
+		answer.Next = 0
+	}
+	return answer, nil
+}
+
+func text(n uint64) string { return strconv.FormatUint(n, 10) }
+
+func recordOf(s event.Stored) evidence.Record {
+	return evidence.Record{Sequence: s.Sequence, Subject: s.Wire, Header: s.Header, Body: s.Data}
+}
+
+// prove answers with a proof that a record is in the log, or that the log of an
+// earlier size is the beginning of today's.
+func (p *proof) prove(ctx context.Context, q event.ProveRequest) (event.ProveAnswer, error) {
+	fail := func(path, message string) (event.ProveAnswer, error) {
+		return event.ProveAnswer{}, fault.Invalid(Name, []fault.Detail{{Path: path, Message: message}})
+	}
+	switch {
+	case (q.Record == 0) == (q.Size == 0):
+		return fail("$", "must name a record or a size")
+	case max(q.Record, q.Size) > math.MaxInt64:
+		return fail("$", "there is no such record")
+	}
+	cp := p.covers(ctx, max(q.Record, q.Size))
+	switch {
+	case q.Record > cp.Size:
+		return fail("$.record", "no checkpoint covers record "+text(q.Record)+" yet; the last one covers "+text(cp.Size))
+	case q.Size > cp.Size:
+		return fail("$.size", "the log has "+text(cp.Size)+" certified records, fewer than "+text(q.Size))
+	case q.Size > 0:
+		root, err := evidence.Root(p.folder, q.Size)
+		if err != nil {
+			return event.ProveAnswer{}, p.blame(err)
+		}
+		path, err := evidence.ProveConsistency(p.folder, q.Size, cp.Size)
+		return event.ProveAnswer{Proof: evidence.Consistency{Size: q.Size, Root: root, Path: path, Checkpoint: cp.Note}.String()}, p.blame(err)
+	}
+	s, err := p.deps.Bus.Get(ctx, q.Record)
+	if errors.Is(err, bus.ErrNotFound) {
+		return event.ProveAnswer{}, p.whyGone(ctx, q.Record)
+	}
+	if err != nil {
+		return event.ProveAnswer{}, err
+	}
+	if p.read(s); p.isChanged(q.Record) {
+		return fail("$.record", "record "+text(q.Record)+" is not what was certified: the record is damaged")
+	}
+	path, err := evidence.ProveInclusion(p.folder, cp.Size, q.Record-1)
+	return event.ProveAnswer{Proof: evidence.Proof{Record: recordOf(s), Path: path, Checkpoint: cp.Note}.String()}, p.blame(err)
+}
+
+// blame notes damage where an error is of a tile, and returns the error.
+func (p *proof) blame(err error) error {
+	for _, wrong := range tileErrors(err) {
+		p.damaged(event.Damage{Kind: event.DamageTree, First: wrong.First, Last: wrong.Last, Detail: wrong.Error()})
+	}
+	return err
+}
+
+func (p *proof) isChanged(record uint64) bool {
+	for _, d := range p.found() {
+		if d.Kind == event.DamageChanged && d.First <= record && record <= d.Last {
+			return true
+		}
+	}
+	return false
+}
+
+// whyGone says why a certified record is not there.
+func (p *proof) whyGone(ctx context.Context, record uint64) error {
+	removal, at, err := p.removals.of(ctx, p.deps.Bus, record)
+	message := "record " + text(record) + " is missing, and no removal says so: the record is damaged"
+	switch {
+	case errors.Is(err, errNotRemoved):
+		p.damaged(missing(record, record))
+	case err != nil:
+		return err
+	case removal.Why == event.WhyOrder:
+		message = "record " + text(record) + " was removed by order " + removal.Order + " (" + removal.Officer + "); record " + text(at) + " says so and can be proved"
+	default:
+		message = "record " + text(record) + " was archived; the export whose manifest has the SHA-256 " + removal.Export + " proves it, and record " + text(at) + " says that it was removed"
+	}
+	return fault.Invalid(Name, []fault.Detail{{Path: "$.record", Message: message}})
+}

@@ -1,0 +1,156 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"go.uber.org/zap"
+
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/fault"
+	"github.com/tocsin-project/tocsin/internal/httpedge"
+)
+
+// Bounds of what goes on for long, for each realm; beyond them the answer is 503.
+const (
+	exportsAtOnce   = 16  // JSON Lines and CSV
+	listenersAtOnce = 256 // server-sent events
+)
+
+// httpDoor answers over HTTP, by the same methods that answer over NATS.
+type httpDoor struct {
+	*Ledger
+	api       huma.API
+	exports   *httpedge.Streams
+	listeners *httpedge.Streams
+	heartbeat time.Duration
+}
+
+// Register adds what is answered over HTTP to an API, which says what stands
+// before the paths. Nothing can be removed, archived or audited there.
+func (l *Ledger) Register(api huma.API) { newHTTPDoor(l, api).register() }
+
+func newHTTPDoor(l *Ledger, api huma.API) *httpDoor {
+	now := clock.System{}.Now // of the machine, whatever the clock of a drill shows
+	return &httpDoor{l, api, httpedge.NewStreams(exportsAtOnce, now), httpedge.NewStreams(listenersAtOnce, now), heartbeat}
+}
+
+func (d *httpDoor) register() {
+	registry := d.api.OpenAPI().Components.Schemas
+	registry.RegisterTypeAlias(reflect.TypeFor[event.EscalationRow](), reflect.TypeFor[escalationRow]())
+	d.registerLists()
+	d.registerStory()
+	d.registerLog()
+	for _, answer := range []string{"QueryAnswer", "IncidentAnswer", "StatsAnswer", "ShowAnswer"} {
+		delete(registry.Map()[answer].Properties, "errors") // they are a problem here
+	}
+}
+
+// escalationRow is how event.EscalationRow writes itself.
+type escalationRow struct {
+	AcknowledgedBy *string `json:"acknowledgedBy"`
+	event.EscalationRow
+}
+
+// problem is what is answered where there is no answer.
+func (d *httpDoor) problem(ctx context.Context, err error) *httpedge.Problem {
+	if p := (*httpedge.Problem)(nil); errors.As(err, &p) {
+		return p
+	}
+	if details := fault.DetailsOf(err); details != nil {
+		return httpedge.BadQuestion(details)
+	}
+	if ctx.Err() == nil { // otherwise nobody waits for it any more
+		d.deps.Log.Error("a question over HTTP was not answered", zap.Error(err))
+	}
+	return httpedge.NewProblem(http.StatusServiceUnavailable, "there is no answer at the moment: ask again")
+}
+
+// Filters restrict which escalations are meant; all that are given must hold.
+type Filters struct {
+	Grade          string `query:"grade" enum:"especially-grave,major,relatively-large,general,ungraded" doc:"the grade"`
+	Operator       string `query:"operator" doc:"the operator that reported"`
+	Desk           string `query:"desk" doc:"the desk that was told"`
+	Region         string `query:"region" doc:"GB/T 2260 code of a facility's region; a province covers its prefectures"`
+	Sector         string `query:"sector" doc:"the sector of a facility"`
+	Statute        string `query:"statute" doc:"the statute that demanded it"`
+	Text           string `query:"text" doc:"words of the title, Chinese or Latin; all of them must stand in it"`
+	Since          string `query:"since" doc:"told at this time or later: RFC 3339, or a date at +08:00"`
+	Until          string `query:"until" doc:"told before this time"`
+	Overdue        bool   `query:"overdue" doc:"past the desk's target and not acknowledged"`
+	Unacknowledged bool   `query:"unacknowledged" doc:"not acknowledged"`
+}
+
+// query reads the filters, or names every fault of them.
+func (f *Filters) query() (event.Query, error) {
+	q := event.Query{
+		Grade: f.Grade, Operator: f.Operator, Desk: f.Desk, Region: f.Region, Sector: f.Sector, Statute: f.Statute, Text: f.Text,
+		Overdue: f.Overdue, Unacknowledged: f.Unacknowledged,
+	}
+	var faults []fault.Detail
+	for _, m := range []struct {
+		name, text string
+		into       **time.Time
+	}{{"since", f.Since, &q.Since}, {"until", f.Until, &q.Until}} {
+		t, err := moment(m.text)
+		if err != nil {
+			faults = append(faults, fault.Detail{Path: "$." + m.name, Message: err.Error()})
+		}
+		*m.into = t
+	}
+	if faults != nil {
+		return q, fault.Invalid(Name, faults)
+	}
+	return q, nil
+}
+
+// moment reads a time, or a date as its midnight in the zone of the statutes. A
+// plus sign that was not escaped comes out of a query as a blank.
+func moment(text string) (*time.Time, error) {
+	if text == "" {
+		return nil, nil
+	}
+	if t, err := time.Parse(time.RFC3339Nano, strings.Replace(text, " ", "+", 1)); err == nil {
+		return &t, nil
+	}
+	t, err := time.ParseInLocation(time.DateOnly, text, time.FixedZone("+08:00", 8*60*60))
+	if err != nil {
+		return nil, fmt.Errorf("%q is neither RFC 3339 nor a date", text)
+	}
+	return &t, nil
+}
+
+// registerStory answers with the story of an incident.
+func (d *httpDoor) registerStory() {
+	type question struct {
+		Operator string `path:"operator" doc:"the operator"`
+		Incident string `path:"incident" doc:"the incident, as the operator calls it"`
+		After    uint64 `query:"after" doc:"go on after the entry of this record"`
+	}
+	type answer struct {
+		CacheControl string `header:"Cache-Control"`
+		Body         event.ShowAnswer
+	}
+	huma.Register(d.api, huma.Operation{
+		OperationID: "story", Method: http.MethodGet, Path: "/incidents/{operator}/{incident}", Tags: []string{"incidents"},
+		Summary:     "The whole story of an incident, in order",
+		Description: "Every record of the incident in ledger order. Where there is more, ask again with after the record of the last entry.",
+		Responses:   httpedge.Responses(d.api, http.StatusBadRequest, http.StatusNotFound, http.StatusServiceUnavailable),
+	}, func(ctx context.Context, q *question) (*answer, error) {
+		a, err := d.story(ctx, event.ShowRequest{Operator: q.Operator, Incident: q.Incident, After: q.After})
+		if err != nil {
+			return nil, d.problem(ctx, err)
+		}
+		if len(a.Entries) == 0 && q.After == 0 {
+			return nil, httpedge.NewProblem(http.StatusNotFound, "no record of "+q.Operator+"/"+q.Incident)
+		}
+		return &answer{httpedge.CacheNever, a}, nil
+	})
+}

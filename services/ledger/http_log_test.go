@@ -1,0 +1,133 @@
+package ledger
+
+import (
+	"fmt"
+	"io/fs"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/evidence"
+)
+
+// certified waits until everything is indexed, and covered by the checkpoint.
+func (w *web) certified() event.LogState {
+	w.t.Helper()
+	head, err := w.env.Bus.Head(w.t.Context())
+	require.NoError(w.t, err)
+	var s event.LogState
+	require.Eventually(w.t, func() bool {
+		s = decoded[event.LogState](w.t, second(w.want("/v1/log")))
+		return s.Size == head && s.Indexed == head
+	}, 10*time.Second, 10*time.Millisecond)
+	return s
+}
+
+// Tile reads a tile as a stranger does.
+func (w *web) Tile(path string) ([]byte, error) {
+	resp, body := w.get("/v1/log/" + path)
+	if resp.StatusCode == http.StatusNotFound {
+		return nil, fs.ErrNotExist
+	}
+	require.Equal(w.t, http.StatusOK, resp.StatusCode)
+	return []byte(body), nil
+}
+
+// A stranger who has nothing but the key checks the whole log over HTTP.
+func TestTheLogOverHTTP(t *testing.T) {
+	t.Parallel()
+	w := onWeb(t, nil)
+	require.Contains(t, w.refused(http.StatusNotFound, "/v1/log/tile/0/000.p/1").Detail, "tile/0/000.p/1")
+	var records []event.Record
+	for n := range 600 {
+		records = append(records, told(n+1, nil))
+	}
+	commit(t, w.env, records...)
+	state := w.certified()
+	require.Equal(t, ask[event.LogState](t, w.env, event.DoorLog, nil), state)
+
+	resp, key := w.want("/v1/log/key")
+	require.Equal(t, "text/plain; charset=utf-8", resp.Header.Get("Content-Type"))
+	v, err := evidence.NewVerifier(strings.TrimSuffix(key, "\n"))
+	require.NoError(t, err)
+	resp, note := w.want("/v1/log/checkpoint")
+	require.Equal(t, "text/plain; charset=utf-8", resp.Header.Get("Content-Type"))
+	require.Equal(t, "public, max-age=1", resp.Header.Get("Cache-Control"))
+	cp, err := v.Open(note)
+	require.NoError(t, err)
+	require.EqualValues(t, 600, cp.Size)
+	require.NoError(t, evidence.CheckTiles(t.Context(), w, cp, func(uint64) {}))
+	entries := []evidence.Hash{}
+	for h, err := range evidence.Entries(w, 0, 600) {
+		require.NoError(t, err)
+		entries = append(entries, h)
+	}
+
+	for _, n := range []uint64{1, 256, 257, 600} {
+		resp, line := w.want(fmt.Sprint("/v1/log/records/", n))
+		require.Equal(t, "application/json", resp.Header.Get("Content-Type"))
+		record, err := evidence.ParseLine([]byte(line))
+		require.NoError(t, err, "the very bytes of the line")
+		require.Equal(t, n, record.Sequence)
+		require.Equal(t, entries[n-1], record.Entry())
+		resp, text := w.want(fmt.Sprint("/v1/log/records/", n, "/proof"))
+		require.Equal(t, "text/plain; charset=utf-8", resp.Header.Get("Content-Type"))
+		proof, err := evidence.ParseProof(text)
+		require.NoError(t, err)
+		proved, err := proof.Verify(v)
+		require.NoError(t, err)
+		require.Equal(t, cp, proved)
+		require.Equal(t, record, proof.Record)
+	}
+	for _, n := range []string{"601", "18446744073709551615"} {
+		require.Contains(t, w.refused(http.StatusNotFound, "/v1/log/records/"+n).Detail, n)
+		w.refused(http.StatusBadRequest, "/v1/log/records/"+n+"/proof")
+	}
+	for _, path := range []string{"0/002", "0/002.p/89", "0/003", "0/000.p/0", "x", "0/000%2f..%2f..%2fkey", "entries/001.p", "7/000", "-1/000"} {
+		w.refused(http.StatusNotFound, "/v1/log/tile/"+path)
+	}
+}
+
+// What somebody has already is not sent again, unless it has changed.
+func TestWhatIsKeptOfTheLog(t *testing.T) {
+	t.Parallel()
+	w := onWeb(t, nil)
+	sample(t, w.env)
+	w.certified()
+	tags := map[string]string{}
+	for path, cache := range map[string]string{
+		"/v1/log/tile/0/000.p/10":       "public, max-age=31536000, immutable",
+		"/v1/log/tile/entries/000.p/10": "public, max-age=31536000, immutable",
+		"/v1/log/records/1":             "no-cache",
+		"/v1/log/records/1/proof":       "no-cache",
+		"/v1/log/checkpoint":            "public, max-age=1",
+		"/v1/log/key":                   "no-cache",
+	} {
+		resp, _ := w.want(path)
+		tags[path] = resp.Header.Get("ETag")
+		require.NotEmpty(t, tags[path], path)
+		require.Equal(t, cache, resp.Header.Get("Cache-Control"), path)
+		resp, body := w.get(path, "If-None-Match", tags[path])
+		require.Equal(t, http.StatusNotModified, resp.StatusCode, path)
+		require.Empty(t, body)
+		head := w.open(t.Context(), http.MethodHead, path)
+		require.Equal(t, tags[path], head.Header.Get("ETag"))
+	}
+	commit(t, w.env, told(20, nil))
+	w.certified()
+	for path, tag := range tags {
+		resp, _ := w.get(path, "If-None-Match", tag)
+		changed := strings.HasSuffix(path, "proof") || strings.HasSuffix(path, "checkpoint")
+		require.Equal(t, changed, resp.StatusCode == http.StatusOK, path)
+	}
+
+	// A record that was removed is not there for those either who have had it.
+	answer := ask[event.RemoveAnswer](t, w.env, event.DoorRemove, event.RemoveRequest{Record: 1, Order: "order 1/2026", Officer: "archivist"})
+	require.Equal(t, event.StatusAccepted, answer.Status, answer.Errors)
+	require.Contains(t, w.refused(http.StatusNotFound, "/v1/log/records/1", "If-None-Match", tags["/v1/log/records/1"]).Detail, "removed")
+	w.refused(http.StatusBadRequest, "/v1/log/records/1/proof", "If-None-Match", tags["/v1/log/records/1/proof"])
+}

@@ -1,0 +1,246 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+
+	"github.com/tocsin-project/tocsin/internal/bus/bustest"
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/httpedge"
+)
+
+// web is a ledger that is asked over HTTP, and over NATS.
+type web struct {
+	t      *testing.T
+	env    *bustest.Env
+	server *httptest.Server
+}
+
+// onWeb runs a ledger and its API, under /v1, as the product does; change is
+// made to the door before it opens.
+func onWeb(t *testing.T, change func(*httpDoor)) *web {
+	t.Helper()
+	w, l := onWebIdle(t, change)
+	bustest.Background(t, l.Run)
+	require.Eventually(t, func() bool { _, err := w.env.Conn.Request("$SRV.PING.ledger", nil, time.Second); return err == nil }, 10*time.Second, 5*time.Millisecond)
+	return w
+}
+
+// onWebIdle leaves it to the caller to run the ledger.
+func onWebIdle(t *testing.T, change func(*httpDoor)) (*web, *Ledger) {
+	t.Helper()
+	env := bustest.Start(t)
+	l, err := Open(t.Context(), Deps{Bus: env.Bus, Clock: clock.NewManual(nine.Add(36*time.Minute + 30*time.Second)), Log: zap.NewNop(), Dir: t.TempDir()})
+	require.NoError(t, err)
+	mux := http.NewServeMux()
+	api := httpedge.NewAPI(mux, "test", "")
+	d := newHTTPDoor(l, huma.NewGroup(api, "/v1"))
+	if change != nil {
+		change(d)
+	}
+	d.register()
+	mux.Handle("/", httpedge.Otherwise(mux))
+	s := httptest.NewUnstartedServer(nil)
+	s.Config = httpedge.Server(mux)
+	s.Start()
+	t.Cleanup(s.Close)
+	return &web{t, env, s}, l
+}
+
+// open asks and leaves the body to be read.
+func (w *web) open(ctx context.Context, method, path string, header ...string) *http.Response {
+	w.t.Helper()
+	req, err := http.NewRequestWithContext(ctx, method, w.server.URL+path, nil)
+	require.NoError(w.t, err)
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(w.t, err)
+	w.t.Cleanup(func() { resp.Body.Close() })
+	return resp
+}
+
+func (w *web) get(path string, header ...string) (*http.Response, string) {
+	w.t.Helper()
+	resp := w.open(w.t.Context(), http.MethodGet, path, header...)
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(w.t, err)
+	require.Equal(w.t, "nosniff", resp.Header.Get("X-Content-Type-Options"))
+	return resp, string(body)
+}
+
+// want gets a path whose answer must be good.
+func (w *web) want(path string, header ...string) (*http.Response, string) {
+	w.t.Helper()
+	resp, body := w.get(path, header...)
+	require.Equal(w.t, http.StatusOK, resp.StatusCode, "%s: %s", path, body)
+	return resp, body
+}
+
+// refused gets a path whose answer must be a problem.
+func (w *web) refused(status int, path string, header ...string) httpedge.Problem {
+	w.t.Helper()
+	resp, body := w.get(path, header...)
+	require.Equal(w.t, status, resp.StatusCode, "%s: %s", path, body)
+	require.Equal(w.t, "application/problem+json", resp.Header.Get("Content-Type"))
+	p := decoded[httpedge.Problem](w.t, body)
+	require.Equal(w.t, status, p.Status)
+	return p
+}
+
+func decoded[T any](t *testing.T, text string) (v T) {
+	t.Helper()
+	require.NoError(t, json.Unmarshal([]byte(text), &v), text)
+	return v
+}
+
+// Over HTTP the answer is what it is over NATS, whatever is asked.
+func TestHTTPAnswersAsNATSDoes(t *testing.T) {
+	t.Parallel()
+	w := onWeb(t, nil)
+	sample(t, w.env)
+	several(t, w.env)
+	head, err := w.env.Bus.Head(t.Context())
+	require.NoError(t, err)
+	for query, q := range map[string]event.Query{
+		"":                                    {},
+		"grade=major":                         {Grade: "major"},
+		"operator=xj-hydro":                   {Operator: "xj-hydro"},
+		"desk=national-cyberspace":            {Desk: "national-cyberspace"},
+		"region=650000":                       {Region: "650000"},
+		"sector=water":                        {Sector: "water"},
+		"statute=cn-csirm-2025":               {Statute: "cn-csirm-2025"},
+		"text=" + url.QueryEscape("故障"):       {Text: "故障"},
+		"since=2026-03-02T01:06:00Z":          {Since: in(6 * time.Minute)},
+		"since=2026-03-02T09:06:00%2B08:00":   {Since: in(6 * time.Minute)},
+		"since=2026-03-02T09:06:00+08:00":     {Since: in(6 * time.Minute)}, // the plus is a blank
+		"until=2026-03-02":                    {Until: in(-9 * time.Hour)},
+		"overdue=true&operator=grid-east":     {Overdue: true, Operator: "grid-east"},
+		"unacknowledged=true":                 {Unacknowledged: true},
+		"limit=2&desk=protection-energy":      {Limit: 2, Desk: "protection-energy"},
+		"limit=2&cursor=3":                    {Limit: 2, Cursor: "3"},
+		"grade=ungraded&limit=0&overdue=true": {Grade: "ungraded", Overdue: true},
+	} {
+		resp, body := w.want("/v1/escalations?" + query)
+		require.Equal(t, "application/json", resp.Header.Get("Content-Type"))
+		require.Equal(t, "Accept", resp.Header.Get("Vary"))
+		require.Equal(t, "no-store", resp.Header.Get("Cache-Control"))
+		require.Empty(t, resp.Header.Get("ETag"), "a page changes")
+		want := ask[event.QueryAnswer](t, w.env, event.DoorQuery, q)
+		require.Empty(t, want.Errors)
+		require.Equal(t, want, decoded[event.QueryAnswer](t, body), query)
+		require.EqualValues(t, head, want.Through)
+	}
+	for query, q := range map[string]event.IncidentQuery{
+		"":                   {},
+		"operator=xj-hydro":  {Operator: "xj-hydro"},
+		"desk=one&open=true": {Desk: "one", Open: true},
+		"owed=true":          {Owed: true},
+		"operator=grid-east&incident=" + url.QueryEscape("变电站"): {Operator: "grid-east", Incident: "变电站"},
+		"grade=major&text=" + url.QueryEscape("故障"):             {Grade: "major", Text: "故障"},
+		"limit=2&cursor=3": {Limit: 2, Cursor: "3"},
+	} {
+		_, body := w.want("/v1/incidents?" + query)
+		require.Equal(t, ask[event.IncidentAnswer](t, w.env, event.DoorIncidents, q), decoded[event.IncidentAnswer](t, body), query)
+	}
+	for _, by := range event.StatsDimensions {
+		_, body := w.want("/v1/stats?unacknowledged=true&by=" + by)
+		want := ask[event.StatsAnswer](t, w.env, event.DoorStats, event.StatsQuery{By: by, Query: event.Query{Unacknowledged: true}})
+		require.Empty(t, want.Errors)
+		require.Equal(t, want, decoded[event.StatsAnswer](t, body), by)
+	}
+	for path, q := range map[string]event.ShowRequest{
+		"grid-east/x":                          {Operator: "grid-east", Incident: "x"},
+		"grid-east/x?after=4":                  {Operator: "grid-east", Incident: "x", After: 4},
+		"grid-east/x?after=100":                {Operator: "grid-east", Incident: "x", After: 100},
+		"grid-east/" + url.PathEscape("变电站"):   {Operator: "grid-east", Incident: "变电站"},
+		"grid-east/" + url.PathEscape("plain"): {Operator: "grid-east", Incident: "plain"},
+	} {
+		_, body := w.want("/v1/incidents/" + path)
+		require.Equal(t, ask[event.ShowAnswer](t, w.env, event.DoorShow, q), decoded[event.ShowAnswer](t, body), path)
+	}
+}
+
+// An id of any characters can stand in a path.
+func TestAStoryOfAnIncidentWithAStrangeName(t *testing.T) {
+	t.Parallel()
+	w := onWeb(t, nil)
+	strange := "事故 1/2?a=b&c #%2F"
+	commit(t, w.env, must(event.NewRecord(event.GradedSubject("grid-east", strange, 1), nine, "", event.Graded{Operator: "grid-east", Incident: strange, Revision: 1, At: nine})))
+	_, body := w.want("/v1/incidents/grid-east/" + url.PathEscape(strange))
+	require.Len(t, decoded[event.ShowAnswer](t, body).Entries, 1)
+	require.Contains(t, w.refused(http.StatusNotFound, "/v1/incidents/grid-east/"+url.PathEscape("事故 1/2")).Detail, "事故 1/2")
+}
+
+func TestHTTPRefusals(t *testing.T) {
+	t.Parallel()
+	w := onWeb(t, nil)
+	for _, c := range []struct {
+		path  string
+		paths []string // of the faults
+	}{
+		{"/v1/escalations?grade=huge&cursor=x", []string{"$.grade"}},
+		{"/v1/escalations?cursor=x", []string{"$.cursor"}},
+		{"/v1/escalations?since=yesterday&until=2026-13-01", []string{"$.since", "$.until"}},
+		{"/v1/escalations?limit=-1&overdue=maybe", []string{"$.limit", "$.overdue"}},
+		{"/v1/escalations?grades=major&by=desk", []string{"$.by", "$.grades"}},
+		{"/v1/escalations?grade=major&grade=general", []string{"$.grade"}},
+		{"/v1/incidents?cursor=-1", []string{"$.cursor"}},
+		{"/v1/incidents?owed=2", []string{"$.owed"}},
+		{"/v1/incidents/grid-east/x?after=-1", []string{"$.after"}},
+		{"/v1/stats", []string{"$.by"}},
+		{"/v1/stats?by=colour", []string{"$.by"}},
+		{"/v1/stats?by=grade&cursor=3", []string{"$.cursor"}},
+		{"/v1/log/records/0", []string{"$.record"}},
+		{"/v1/log/records/one", []string{"$.record"}},
+		{"/v1/log?x=1", []string{"$.x"}},
+	} {
+		var got []string
+		for _, e := range w.refused(http.StatusBadRequest, c.path).Errors {
+			require.NotEmpty(t, e.Message)
+			got = append(got, e.Path)
+		}
+		require.Equal(t, c.paths, got, c.path)
+	}
+	for _, path := range []string{"/v1", "/v1/", "/v1/escalation", "/v1/incidents/grid-east", "/v1/incidents/grid-east/never", "/v1/log/records", "/v1/exercise/escalations", "/docs"} {
+		w.refused(http.StatusNotFound, path)
+	}
+	require.Contains(t, w.refused(http.StatusNotAcceptable, "/v1/escalations", "Accept", "application/xml").Detail, "text/csv")
+	w.refused(http.StatusNotAcceptable, "/v1/incidents", "Accept", "text/event-stream")
+	for _, path := range []string{"/v1/escalations", "/v1/log/records/1", "/v1/log/tile/0/000.p/1", "/openapi.json"} {
+		for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch, http.MethodOptions} {
+			resp := w.open(t.Context(), method, path)
+			require.Equal(t, http.StatusMethodNotAllowed, resp.StatusCode, path)
+			require.Equal(t, "GET, HEAD", resp.Header.Get("Allow"))
+			require.Equal(t, "application/problem+json", resp.Header.Get("Content-Type"))
+		}
+	}
+}
+
+// Where the stream does not answer, the answer is 503 and when to ask again.
+func TestHTTPWithoutAnAnswer(t *testing.T) {
+	t.Parallel()
+	w, _ := onWebIdle(t, nil)
+	w.env.Conn.Close()
+	for _, path := range []string{"/v1/escalations", "/v1/incidents", "/v1/stats?by=grade", "/v1/incidents/grid-east/x"} {
+		for _, form := range []string{"application/json", "text/csv", "text/event-stream, */*;q=0.1"} {
+			p := w.refused(http.StatusServiceUnavailable, path, "Accept", form)
+			require.Empty(t, p.Errors)
+			require.NotContains(t, p.Detail, "nats", "what failed in here is nobody else's business")
+			resp, _ := w.get(path, "Accept", form)
+			require.Equal(t, "1", resp.Header.Get("Retry-After"))
+		}
+	}
+}

@@ -1,0 +1,131 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/fault"
+	"github.com/tocsin-project/tocsin/internal/httpedge"
+)
+
+const aboutEvents = `As text/event-stream it tells of each new escalation, as it stands when it is sent,
+until the client goes: what becomes of one later is not told. It begins after the
+record that Last-Event-ID or cursor names, without either at the end of the log as
+it is now. When the server stops, the stream ends; go on with Last-Event-ID, and
+nothing is missed.`
+
+const (
+	heartbeat = 15 * time.Second // between two signs that the stream is still there
+	rest      = 50 * time.Millisecond
+	reconnect = 2 * time.Second // after which a client that was cut off comes again
+)
+
+// events tells of escalations after the query's cursor, up to its limit where it
+// has one.
+func (d *httpDoor) events(w http.ResponseWriter, r *http.Request, q event.Query) {
+	after, first, err := d.begin(r.Context(), &q)
+	if err != nil {
+		httpedge.Fail(w, d.problem(r.Context(), err))
+		return
+	}
+	d.listeners.Send(w, r, formEvents, func(ctx context.Context, out *httpedge.Stream) error {
+		// An id without data is no event, but where to go on from.
+		if _, err := fmt.Fprintf(out, "retry: %d\nid: %d\n\n", reconnect.Milliseconds(), after); err != nil {
+			return err
+		}
+		err := d.tell(ctx, out, q, after, first)
+		switch {
+		case ctx.Err() != nil:
+			return nil // the client has gone, or the server stops: it ends as it should
+		case err != nil:
+			d.deps.Log.Error("a stream of escalations broke off", zap.Error(err))
+		}
+		return err
+	})
+}
+
+// begin finds where a stream begins, and asks for its first page, so that what is
+// wrong with the question is known before it begins.
+func (d *httpDoor) begin(ctx context.Context, q *event.Query) (after uint64, first event.QueryAnswer, err error) {
+	if q.Overdue {
+		return 0, first, fault.Invalid(Name, []fault.Detail{{Path: "$.overdue", Message: "a stream tells of new escalations, of which none is overdue yet"}})
+	}
+	head, err := d.deps.Bus.Head(ctx)
+	if err != nil {
+		return 0, first, err
+	}
+	if q.Cursor == "" {
+		q.Cursor = cursorOf(head)
+	}
+	if first, err = d.escalations(ctx, *q); err != nil {
+		return 0, first, err
+	}
+	if after, err = sequenceOf(q.Cursor); err == nil && after > head {
+		err = fault.Invalid(Name, []fault.Detail{{Path: "$.cursor", Message: fmt.Sprintf("is after the last record there is, %d", head)}})
+	}
+	return after, first, err
+}
+
+// tell sends what is there and then what comes.
+func (d *httpDoor) tell(ctx context.Context, out *httpedge.Stream, q event.Query, after uint64, page event.QueryAnswer) (err error) {
+	left := q.Limit
+	for {
+		for _, row := range page.Rows {
+			data, err := json.Marshal(row)
+			if err != nil {
+				return err
+			}
+			if _, err := fmt.Fprintf(out, "id: %d\nevent: escalation\ndata: %s\n\n", row.Record, data); err != nil {
+				return err
+			}
+			after = row.Record
+		}
+		if err := out.Flush(); err != nil {
+			return err
+		}
+		if left -= len(page.Rows); q.Limit > 0 && left <= 0 {
+			return nil
+		}
+		if page.Next == "" {
+			after = max(after, page.Through)
+			if err := d.wait(ctx, out, after); err != nil {
+				return err
+			}
+		}
+		q.Cursor, q.Limit = cursorOf(after), max(left, 0)
+		if page, err = d.escalations(ctx, q); err != nil {
+			return err
+		}
+	}
+}
+
+// wait returns when there are records after the given one. It rests before it
+// looks, so that a log that grows fast is not asked again for every record.
+func (d *httpDoor) wait(ctx context.Context, out *httpedge.Stream, after uint64) error {
+	select {
+	case <-time.After(rest):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	for {
+		beat, cancel := context.WithTimeout(ctx, d.heartbeat)
+		err := d.grown(beat, after)
+		cancel()
+		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
+		if _, err := out.Write([]byte(": nothing new\n\n")); err != nil {
+			return err
+		}
+		if err := out.Flush(); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,119 @@
+package ledger
+
+import (
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"net/http"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/tocsin-project/tocsin/internal/httpedge"
+)
+
+// The forms of a list. The first is that of a page, the others are whole.
+const (
+	formJSON   = "application/json"
+	formLines  = "application/x-ndjson"
+	formLines2 = "application/jsonl"
+	formCSV    = "text/csv"
+	formEvents = "text/event-stream"
+)
+
+// table is a question that is answered in rows, page by page.
+type table[R interface{ Cells() []string }] struct {
+	columns []string // of CSV
+	// ask returns a page of at most limit rows, 0 for as many as fit, with the
+	// cursor of the next; empty after the last one.
+	ask func(ctx context.Context, cursor string, limit int) (answer any, rows []R, next string, err error)
+	// events answers with what is new from now on; nil where there is no such form.
+	events func(http.ResponseWriter, *http.Request)
+}
+
+// answer sends one page, or all rows up to limit, in the form that the request
+// prefers. The first page is there before anything is sent, so that what is
+// wrong with a question is a problem.
+func (l table[R]) answer(d *httpDoor, cursor string, limit int) *httpedge.Raw {
+	return httpedge.Answer(func(w http.ResponseWriter, r *http.Request) {
+		offers := []string{formJSON, formLines, formLines2, formCSV}
+		if l.events != nil {
+			offers = append(offers, formEvents)
+		}
+		w.Header().Set("Vary", "Accept")
+		form := httpedge.Negotiate(r.Header, offers...)
+		switch form {
+		case "":
+			httpedge.Fail(w, httpedge.NewProblem(http.StatusNotAcceptable, "this can be had as "+strings.Join(offers, ", ")))
+			return
+		case formEvents:
+			l.events(w, r)
+			return
+		}
+		answer, rows, next, err := l.ask(r.Context(), cursor, limit)
+		if err != nil {
+			httpedge.Fail(w, d.problem(r.Context(), err))
+			return
+		}
+		if form == formJSON {
+			w.Header().Set("Cache-Control", httpedge.CacheNever)
+			httpedge.JSON(w, http.StatusOK, answer)
+			return
+		}
+		contentType := form
+		if form == formCSV {
+			contentType += "; charset=utf-8; header=present"
+		}
+		d.exports.Send(w, r, contentType, func(ctx context.Context, out *httpedge.Stream) error {
+			err := l.send(ctx, l.writer(form, out), out.Flush, rows, next, limit)
+			if err != nil && r.Context().Err() == nil {
+				d.deps.Log.Error("an export broke off", zap.String("form", form), zap.Error(err))
+			}
+			return err
+		})
+	})
+}
+
+// send writes the first page and all that follow, flushing after each.
+func (l table[R]) send(ctx context.Context, write func([]R) error, flush func() error, rows []R, next string, limit int) (err error) {
+	left := limit
+	for {
+		if err := write(rows); err != nil {
+			return err
+		}
+		if err := flush(); err != nil {
+			return err
+		}
+		left -= len(rows)
+		if next == "" || limit > 0 && left <= 0 {
+			return nil
+		}
+		if _, rows, next, err = l.ask(ctx, next, max(left, 0)); err != nil {
+			return err
+		}
+	}
+}
+
+// writer returns what writes rows in a form.
+func (l table[R]) writer(form string, out *httpedge.Stream) func([]R) error {
+	if form != formCSV {
+		lines := json.NewEncoder(out)
+		return func(rows []R) error {
+			for _, r := range rows {
+				if err := lines.Encode(r); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}
+	w := csv.NewWriter(out)
+	_ = w.Write(l.columns) // Flush tells
+	return func(rows []R) error {
+		for _, r := range rows {
+			_ = w.Write(r.Cells())
+		}
+		w.Flush()
+		return w.Error()
+	}
+}

@@ -1,0 +1,191 @@
+package ledger
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// kind is what terms are of; it is part of a term's number, so that the terms of
+// one kind stand together in a chunk.
+type kind int64
+
+const (
+	kindFlag kind = iota + 1 // the flags below
+
+	// Of escalations.
+	kindGrade
+	kindOperator
+	kindDesk
+	kindStatute
+	kindRegion // as the facility has it
+	kindArea   // the province or prefecture that the region lies in
+	kindSector
+	kindMonth // told in
+	kindTitle // buckets of tokens
+
+	// Of incidents, by the record of the current revision.
+	kindIncidentGrade
+	kindIncidentOperator
+	kindIncidentTitle // buckets of tokens
+	kindTold          // desks that were told
+	kindOpenAt        // of these, the desks that have not closed it since; it has the numbers of kindTold
+)
+
+// term is something that records have in common.
+type term int64
+
+const kindShift = 32
+
+func (k kind) term(n int64) term { return term(int64(k)<<kindShift | n) }
+
+func (t term) kind() kind { return kind(t >> kindShift) }
+
+func (t term) number() int64 { return int64(t) & (1<<kindShift - 1) }
+
+// The flags.
+const (
+	flagEscalation = term(int64(kindFlag)<<kindShift | iota)
+	flagTimed      // a duty of it had a due time
+	flagLate       // and was told after it
+	flagTargeted   // the desk has a target
+	flagOpen       // nobody has acknowledged it
+	flagOverdue    // there is a record that nobody had when the target passed
+	flagAckLate    // it was acknowledged, and late
+	flagCurrent    // the current revision of an incident
+	flagUpheld     // a revision that does not withdraw the incident
+	flagOwed       // a revision that lists something owed
+)
+
+// moves reports whether a record may get or lose the term after it was indexed.
+func (t term) moves() bool {
+	switch t {
+	case flagOpen, flagOverdue, flagAckLate, flagCurrent:
+		return true
+	}
+	return t.kind() == kindTold || t.kind() == kindOpenAt
+}
+
+// named is a term by what people call it.
+type named struct {
+	kind  kind
+	value string
+}
+
+// vocabulary is every term that has a name. One goroutine adds to it; others
+// read under index.mu.
+type vocabulary struct {
+	terms map[named]term
+	names map[kind][]string // by number
+}
+
+func newVocabulary() *vocabulary {
+	return &vocabulary{terms: map[named]term{}, names: map[kind][]string{}}
+}
+
+func (v *vocabulary) add(n named) term {
+	t := n.kind.term(int64(len(v.names[n.kind])))
+	v.terms[n] = t
+	v.names[n.kind] = append(v.names[n.kind], n.value)
+	return t
+}
+
+// within returns the terms of a kind whose names begin so.
+func (v *vocabulary) within(k kind, prefix string) (terms []term) {
+	for i, name := range v.names[k] {
+		if strings.HasPrefix(name, prefix) {
+			terms = append(terms, k.term(int64(i)))
+		}
+	}
+	return terms
+}
+
+// packTerms and unpackTerms keep the terms of one record beside its row.
+func packTerms(terms []term) []byte {
+	terms = slices.Sorted(slices.Values(terms))
+	out := make([]byte, 0, 4*len(terms))
+	for _, t := range terms {
+		out = binary.AppendUvarint(out, uint64(t.kind()))
+		out = binary.AppendUvarint(out, uint64(t.number()))
+	}
+	return out
+}
+
+func unpackTerms(raw []byte) (terms []term, err error) {
+	for len(raw) > 0 {
+		k, n := binary.Uvarint(raw)
+		if n <= 0 {
+			return nil, fmt.Errorf("%w: the terms of a record", errPostings)
+		}
+		number, m := binary.Uvarint(raw[n:])
+		if m <= 0 || k >= 1<<16 || number >= 1<<kindShift {
+			return nil, fmt.Errorf("%w: the terms of a record", errPostings)
+		}
+		terms, raw = append(terms, kind(k).term(int64(number))), raw[n+m:]
+	}
+	return terms, nil
+}
+
+// month is the month of a moment at +08:00, the time of the law.
+func month(at time.Time) string {
+	return at.In(time.FixedZone("", 8*60*60)).Format("2006-01")
+}
+
+// chunkOf and the position in it say where a record is; recordAt is the inverse.
+func (x *index) chunkOf(record uint64) uint64 { return record >> x.shift }
+
+func (x *index) positionOf(record uint64) uint16 { return uint16(record & (1<<x.shift - 1)) }
+
+func (x *index) recordAt(chunk uint64, p uint16) uint64 { return chunk<<x.shift | uint64(p) }
+
+// remember reads what is kept in memory. It takes as long for a large index as
+// for a small one, but for the 4 KiB of times of each chunk.
+func (x *index) remember(ctx context.Context) error {
+	x.words, x.sealed, x.tail, x.known = newVocabulary(), nil, nil, newKnown()
+	rows, err := x.writer.QueryContext(ctx, "SELECT term, value FROM terms ORDER BY term")
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var t term
+		var value string
+		if err := rows.Scan(&t, &value); err != nil {
+			return err
+		}
+		if x.words.add(named{t.kind(), value}) != t {
+			return fmt.Errorf("%w: the terms have a gap", errPostings)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	if rows, err = x.writer.QueryContext(ctx, "SELECT chunk, times FROM chunks ORDER BY chunk"); err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var raw []byte
+		var c sealedChunk
+		if err := rows.Scan(&c.chunk, &raw); err != nil {
+			return err
+		}
+		if c.times, err = decodeTimes(raw); err != nil {
+			return err
+		}
+		x.sealed = append(x.sealed, c)
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	if err := x.writer.QueryRowContext(ctx, "SELECT COALESCE(max(id), 0) FROM incidents").Scan(&x.newest); err != nil {
+		return err
+	}
+	if x.seq, _, err = x.position(ctx); err != nil || x.seq == 0 {
+		return err
+	}
+	return x.rememberTail(ctx)
+}

@@ -1,0 +1,88 @@
+package ledger
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/evidence"
+)
+
+// killedFolder is where the child of TestKilled works.
+const killedFolder = "TOCSIN_KILLED_FOLDER"
+
+// TestKilledChild is no test of its own: it writes and certifies until it is
+// killed, and now and then removes a record by order.
+func TestKilledChild(t *testing.T) {
+	dir := os.Getenv(killedFolder)
+	if dir == "" {
+		t.Skip("started by TestKilled only")
+	}
+	w := &world{t: t, dir: dir}
+	w.start()
+	fmt.Fprintln(os.Stderr, "ready")
+	for i := range 100_000 {
+		w.write(1 + rand.IntN(60))
+		if i%20 == 19 {
+			w.remove(1 + rand.Uint64N(w.certified().Size))
+		}
+	}
+}
+
+// TestKilled: kill -9 at any moment, and the tree goes on from the stream to the
+// same root that a tree made from nothing has; every checkpoint that was ever seen
+// is the beginning of the last. TOCSIN_KILLS chooses how often.
+func TestKilled(t *testing.T) {
+	t.Parallel()
+	kills := 4
+	if n, err := strconv.Atoi(os.Getenv("TOCSIN_KILLS")); err == nil {
+		kills = n
+	}
+	w := &world{t: t, dir: t.TempDir()}
+	var seen []string
+	for range kills {
+		child := exec.Command(os.Args[0], "-test.run=^TestKilledChild$", "-test.timeout=60s")
+		child.Env = append(os.Environ(), killedFolder+"="+w.dir)
+		require.NoError(t, child.Start())
+		began := time.Now()
+		lasts := time.Duration(200+rand.IntN(700)) * time.Millisecond
+		for time.Since(began) < lasts {
+			if raw, err := os.ReadFile(filepath.Join(w.tiles(), checkpointFile)); err == nil {
+				seen = append(seen, string(raw))
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		require.NoError(t, child.Process.Kill())
+		require.Error(t, child.Wait(), "it was killed")
+	}
+	require.NotEmpty(t, seen)
+	w.start()
+	w.write(1)
+	w.certified()
+	w.checkedOnce()
+	require.Empty(t, w.audited().Damage)
+	for _, note := range seen {
+		old, err := w.verifier().Open(note)
+		require.NoError(t, err)
+		a := askOf[event.ProveAnswer](w, event.DoorProve, event.ProveRequest{Size: old.Size})
+		require.Empty(t, a.Errors)
+		c, err := evidence.ParseConsistency(a.Proof)
+		require.NoError(t, err)
+		require.NoError(t, c.Verify(w.verifier(), old))
+	}
+	cp := w.ledger.last()
+	w.stop()
+	require.NoError(t, os.RemoveAll(w.tiles()))
+	w.start()
+	w.write(1)
+	require.Eventually(t, func() bool { return w.ledger.last().Size == cp.Size+1 }, 20*time.Second, time.Millisecond)
+	require.Empty(t, w.ledger.Damage(), "made from nothing it has the root that was signed")
+}

@@ -1,0 +1,284 @@
+package ledger
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/fault"
+)
+
+// clause leaves in a set of records of a chunk those that it holds for.
+type clause func(r *reader, at place, s *set) error
+
+// plan is a question in clauses, those first that are likely to leave least.
+type plan struct {
+	clauses []clause
+	moving  []term   // that the clauses need
+	words   []string // to be held against the titles of what the clauses leave
+	exact   bool     // the clauses leave no other titles, for all that tokens can tell
+	titles  lookup   // where the titles are
+	after   uint64   // the cursor: records from here on
+}
+
+func (p *plan) add(c clause) { p.clauses = append(p.clauses, c) }
+
+// term adds a clause that a record has the term.
+func (p *plan) term(t term) {
+	if t.moves() {
+		p.moving = append(p.moving, t)
+	}
+	p.add(func(r *reader, at place, s *set) error { return r.and(at, t, s) })
+}
+
+// any adds a clause that a record has one of the terms.
+func (p *plan) any(terms []term) {
+	if len(terms) == 1 {
+		p.term(terms[0])
+		return
+	}
+	p.add(func(r *reader, at place, s *set) error {
+		var have set
+		for _, t := range terms {
+			if err := r.or(at, t, &have); err != nil {
+				return err
+			}
+		}
+		s.and(&have)
+		return nil
+	})
+}
+
+// title adds the clauses for the words of a question.
+func (p *plan) title(k kind, titles lookup, text string, faults *[]fault.Detail) {
+	if text == "" {
+		return
+	}
+	if p.words = wordsOf(text); len(p.words) == 0 {
+		*faults = append(*faults, fault.Detail{Path: "$.text", Message: "has no letter, digit or character to look for"})
+		return
+	}
+	p.exact, p.titles = exact(p.words), titles
+	found := soughtOf(p.words)
+	for _, token := range found.tokens {
+		p.add(func(r *reader, at place, s *set) error { return r.andToken(at, k, token, s) })
+	}
+	for _, c := range found.single {
+		p.add(func(r *reader, at place, s *set) error { return r.andCharacter(at, k, c, s) })
+	}
+}
+
+// named adds a clause for a value of a question; empty restricts nothing.
+func (p *plan) named(v *vocabulary, k kind, value string) {
+	if value == "" {
+		return
+	}
+	if t, known := v.terms[named{k, value}]; known {
+		p.term(t)
+		return
+	}
+	p.any(nil) // nobody has it
+}
+
+// region adds a clause for a GB/T 2260 code and what lies in it.
+func (p *plan) region(v *vocabulary, code string) {
+	if code == "" {
+		return
+	}
+	prefix := regionPrefix(code)
+	if isArea(prefix) {
+		p.named(v, kindArea, prefix)
+		return
+	}
+	p.any(v.within(kindRegion, prefix))
+}
+
+// isArea reports whether a part of a code is of a province or a prefecture.
+func isArea(prefix string) bool { return len(prefix) == 2 || len(prefix) == 4 }
+
+// regionPrefix is the part of a GB/T 2260 code that its region shares: 650000
+// (a province) covers 650100 (a prefecture).
+func regionPrefix(code string) string {
+	for len(code) > 2 && strings.HasSuffix(code, "00") {
+		code = code[:len(code)-2]
+	}
+	return code
+}
+
+// reported adds a clause for when an escalation was reported. Only in the blocks
+// where some were and some were not is each one looked at.
+func (p *plan) reported(since, until *time.Time) {
+	if since == nil && until == nil {
+		return
+	}
+	within := func(at int64) bool {
+		return (since == nil || at >= since.UnixNano()) && (until == nil || at < until.UnixNano())
+	}
+	p.add(func(r *reader, at place, s *set) error {
+		return r.perBlock(at, s, func(b int) verdict {
+			span := at.times[b].reported
+			switch {
+			case span.first > span.last, since != nil && span.last < since.UnixNano(), until != nil && span.first >= until.UnixNano():
+				return noneOfThem
+			case within(span.first) && within(span.last):
+				return allOfThem
+			}
+			return someOfThem
+		}, func(reported int64, _ *int64) bool { return within(reported) })
+	})
+}
+
+// verdict says of which records of a block something holds.
+type verdict int
+
+const (
+	noneOfThem verdict = iota
+	allOfThem
+	someOfThem // each has to be looked at
+)
+
+// perBlock leaves in s the escalations whose times please: those of whole blocks
+// where of is certain, and others one by one.
+func (r *reader) perBlock(at place, s *set, of func(block int) verdict, pleases func(reported int64, by *int64) bool) error {
+	const words = 1 << blockShift / 64
+	for b := range blocks {
+		part := s[b*words : (b+1)*words]
+		some := uint64(0)
+		for _, w := range part {
+			some |= w
+		}
+		if some == 0 {
+			continue
+		}
+		switch of(b) {
+		case noneOfThem:
+			clear(part)
+		case someOfThem:
+			var one set
+			copy(one[b*words:], part)
+			for p := range one.all() {
+				reported, by, err := r.timesOf(r.index.recordAt(at.chunk, p))
+				if err != nil {
+					return err
+				}
+				s.put(p, pleases(reported, nullable(by)))
+			}
+		}
+	}
+	return nil
+}
+
+// overdue leaves in s, which holds escalations that nobody has acknowledged,
+// those that should have been before now.
+func (r *reader) overdue(at place, s *set, now int64) error {
+	var known set
+	if err := r.or(at, flagOverdue, &known); err != nil {
+		return err
+	}
+	known.and(s)
+	s.without(&known)
+	err := r.past(at, s, now)
+	s.or(&known)
+	return err
+}
+
+// past leaves in s the escalations whose target for the desk is before now.
+func (r *reader) past(at place, s *set, now int64) error {
+	if err := r.and(at, flagTargeted, s); err != nil {
+		return err
+	}
+	return r.perBlock(at, s, func(b int) verdict {
+		span := at.times[b].by
+		switch {
+		case span.first > span.last, span.first >= now:
+			return noneOfThem
+		case span.last < now:
+			return allOfThem
+		}
+		return someOfThem
+	}, func(_ int64, by *int64) bool { return by != nil && *by < now })
+}
+
+// planOf makes a question for escalations into clauses, or names every fault of
+// it. What holds of few comes first, what needs rows to be looked at last.
+func planOf(v *vocabulary, q event.Query, now time.Time) (p plan, faults []fault.Detail) {
+	after, err := sequenceOf(q.Cursor)
+	if err != nil {
+		faults = append(faults, fault.Detail{Path: "$.cursor", Message: err.Error()})
+	}
+	p.after = after
+	grade, err := event.ParseGrade(q.Grade)
+	if err != nil && q.Grade != "" {
+		faults = append(faults, fault.Detail{Path: "$.grade", Message: err.Error()})
+	}
+	if q.Unacknowledged || q.Overdue {
+		p.term(flagOpen)
+	}
+	p.title(kindTitle, lookTitle, q.Text, &faults)
+	p.named(v, kindDesk, q.Desk)
+	p.named(v, kindOperator, q.Operator)
+	p.region(v, q.Region)
+	p.named(v, kindStatute, q.Statute)
+	p.named(v, kindSector, q.Sector)
+	if q.Grade != "" {
+		p.named(v, kindGrade, grade.String())
+	}
+	if len(p.clauses) == 0 {
+		p.term(flagEscalation)
+	}
+	p.reported(q.Since, q.Until)
+	if q.Overdue {
+		p.moving = append(p.moving, flagOverdue)
+		p.add(func(r *reader, at place, s *set) error { return r.overdue(at, s, now.UnixNano()) })
+	}
+	return p, faults
+}
+
+// narrow leaves in s the records of a chunk that every clause holds for.
+func (p *plan) narrow(r *reader, at place, s *set) error {
+	for _, c := range p.clauses {
+		if err := c(r, at, s); err != nil {
+			return err
+		}
+		if s.empty() {
+			return nil
+		}
+	}
+	return nil
+}
+
+// start returns every position of a chunk that a question may answer with.
+func (p *plan) start(r *reader, at place) *set {
+	x := r.index
+	first, last := 0, 1<<x.shift-1
+	if after := p.after + 1; x.chunkOf(after) == at.chunk {
+		first = int(x.positionOf(after))
+	}
+	if x.chunkOf(r.through) == at.chunk {
+		last = int(x.positionOf(r.through))
+	}
+	s := new(set)
+	s.fill(first, last)
+	return s
+}
+
+// each calls yield with every record that the clauses leave, in ledger order,
+// until it returns false.
+func (p *plan) each(ctx context.Context, r *reader, yield func(record uint64) (bool, error)) error {
+	for _, at := range r.places(r.index.chunkOf(p.after + 1)) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		s := p.start(r, at)
+		if err := p.narrow(r, at, s); err != nil {
+			return err
+		}
+		for pos := range s.all() {
+			if on, err := yield(r.index.recordAt(at.chunk, pos)); err != nil || !on {
+				return err
+			}
+		}
+	}
+	return nil
+}

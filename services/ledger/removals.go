@@ -1,0 +1,168 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"math"
+	"slices"
+	"sync"
+
+	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/evidence"
+)
+
+// archiveRun bounds how many records one removal speaks of: its record stays
+// well under a NATS reply of 1 MiB.
+const archiveRun = 4096
+
+// removals knows which records were removed, by order or by age. The hashes stay
+// in the removals' own records and are read when they are needed.
+type removals struct {
+	mu      sync.Mutex
+	runs    []run // by first
+	records uint64
+	through uint64         // the last removal read
+	recent  *event.Removal // of recentAt
+	at      uint64
+}
+
+// run is what one removal speaks of.
+type run struct{ first, last, record uint64 }
+
+// errNotRemoved says that no removal speaks of a record.
+var errNotRemoved = errors.New("no removal speaks of the record")
+
+// removalsAtOnce bounds how many removals are read in one go: each may have some
+// hundred kilobytes.
+const removalsAtOnce = 50
+
+// load reads the removals that it does not know yet.
+func (r *removals) load(ctx context.Context, b *bus.Bus) error {
+	for {
+		r.mu.Lock()
+		from := r.through + 1
+		r.mu.Unlock()
+		page, err := b.Page(ctx, from, math.MaxInt64, []string{event.AllRemoved}, removalsAtOnce, math.MaxInt32)
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		for _, s := range page {
+			r.add(s)
+		}
+	}
+}
+
+// add notes a removal. One that cannot be read removes nothing.
+func (r *removals) add(s event.Stored) {
+	removal, err := event.Decode[event.Removal](s)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s.Sequence <= r.through {
+		return
+	}
+	r.through = s.Sequence
+	if err != nil || removal.Count() == 0 || len(removal.Entries) > archiveRun || removal.Last() >= s.Sequence {
+		return
+	}
+	i, _ := slices.BinarySearchFunc(r.runs, removal.First, func(a run, first uint64) int {
+		if a.first <= first {
+			return -1
+		}
+		return 1
+	})
+	r.runs = slices.Insert(r.runs, i, run{removal.First, removal.Last(), s.Sequence})
+	r.records += removal.Count()
+}
+
+// total is how many records were removed.
+func (r *removals) total() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.records
+}
+
+// all returns the removals' records, in the order of what they removed.
+func (r *removals) all() []run {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.runs)
+}
+
+// of finds the removal that speaks of a record, and its sequence; errNotRemoved
+// where there is none.
+func (r *removals) of(ctx context.Context, b *bus.Bus, record uint64) (*event.Removal, uint64, error) {
+	removal, at, err := r.known(ctx, b, record)
+	if !errors.Is(err, errNotRemoved) {
+		return removal, at, err
+	}
+	if err := r.load(ctx, b); err != nil {
+		return nil, 0, err
+	}
+	return r.known(ctx, b, record)
+}
+
+func (r *removals) known(ctx context.Context, b *bus.Bus, record uint64) (*event.Removal, uint64, error) {
+	for _, at := range r.candidates(record) {
+		removal, err := r.read(ctx, b, at)
+		if err != nil {
+			return nil, 0, err
+		}
+		if _, ok := removal.Entry(record); ok {
+			return removal, at, nil
+		}
+	}
+	return nil, 0, errNotRemoved
+}
+
+// candidates are the removals whose range holds a record.
+func (r *removals) candidates(record uint64) (at []uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	i, _ := slices.BinarySearchFunc(r.runs, record, func(a run, record uint64) int {
+		if a.first <= record {
+			return -1
+		}
+		return 1
+	})
+	for i--; i >= 0 && r.runs[i].first+archiveRun > record; i-- {
+		if r.runs[i].last >= record {
+			at = append(at, r.runs[i].record)
+		}
+	}
+	return at
+}
+
+func (r *removals) read(ctx context.Context, b *bus.Bus, at uint64) (*event.Removal, error) {
+	r.mu.Lock()
+	recent, of := r.recent, r.at
+	r.mu.Unlock()
+	if of == at {
+		return recent, nil
+	}
+	s, err := b.Get(ctx, at)
+	if errors.Is(err, bus.ErrNotFound) {
+		return &event.Removal{}, nil // it removes nothing any more; that it is gone is found
+	}
+	if err != nil {
+		return nil, err
+	}
+	removal, err := event.Decode[event.Removal](s)
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	r.recent, r.at = removal, at
+	r.mu.Unlock()
+	return removal, nil
+}
+
+// entry is the hash of the entry of a record that was removed, or errNotRemoved.
+func (r *removals) entry(ctx context.Context, b *bus.Bus, record uint64) (evidence.Hash, error) {
+	removal, _, err := r.of(ctx, b, record)
+	if err != nil {
+		return evidence.Hash{}, err
+	}
+	h, _ := removal.Entry(record)
+	return h, nil
+}

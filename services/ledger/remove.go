@@ -1,0 +1,325 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/evidence"
+	"github.com/tocsin-project/tocsin/internal/fault"
+	"github.com/tocsin-project/tocsin/internal/statute"
+)
+
+// Keep is how long records are kept before they may be archived, and the articles
+// that demand at least so long.
+type Keep struct {
+	Months   statute.Months
+	Articles []string
+}
+
+func refuse(path, format string, args ...any) error {
+	return fault.Invalid("ledger: remove", []fault.Detail{{Path: path, Message: fmt.Sprintf(format, args...)}})
+}
+
+// maxText bounds the words of a removal, in bytes.
+const maxText = 1 << 10
+
+// words returns what is wrong with texts that a removal needs.
+func words(texts map[string]string) error {
+	var faults []fault.Detail
+	for path, text := range texts {
+		switch {
+		case strings.TrimSpace(text) == "":
+			faults = append(faults, fault.Detail{Path: path, Message: "must be given"})
+		case len(text) > maxText:
+			faults = append(faults, fault.Detail{Path: path, Message: fmt.Sprintf("is longer than %d bytes", maxText)})
+		}
+	}
+	if faults == nil {
+		return nil
+	}
+	slices.SortFunc(faults, func(a, b fault.Detail) int { return strings.Compare(a.Path, b.Path) })
+	return fault.Invalid("ledger: remove", faults)
+}
+
+// remove takes one record out by order. The removal is a record of its own, with
+// the hash of the entry; it is on disk and certified before anything is erased.
+func (p *proof) remove(ctx context.Context, q event.RemoveRequest) (event.RemoveAnswer, error) {
+	if err := words(map[string]string{"$.order": q.Order, "$.officer": q.Officer}); err != nil {
+		return event.RemoveAnswer{}, err
+	}
+	if len(q.Reason) > maxText {
+		return event.RemoveAnswer{}, refuse("$.reason", "is longer than %d bytes", maxText)
+	}
+	if _, at, err := p.removals.of(ctx, p.deps.Bus, q.Record); err == nil {
+		return event.RemoveAnswer{Status: event.StatusDuplicate, Record: at}, p.finish(ctx, at)
+	} else if !errors.Is(err, errNotRemoved) {
+		return event.RemoveAnswer{}, err
+	}
+	s, err := p.removable(ctx, q.Record)
+	if err != nil {
+		return event.RemoveAnswer{}, err
+	}
+	a := event.ParseSubject(s.Subject)
+	copies, err := p.copies(ctx, a, q.Record)
+	if err != nil {
+		return event.RemoveAnswer{}, err
+	}
+	answer, err := p.commit(ctx, event.Removal{
+		First: q.Record, Entries: []evidence.Hash{s.Entry()}, Why: event.WhyOrder, Order: q.Order, Officer: q.Officer, Reason: q.Reason,
+		At: p.deps.Clock.Now(), Operator: a.Operator, Incident: a.Incident, Type: a.Kind,
+	})
+	answer.Copies = copies
+	return answer, err
+}
+
+// removable returns a certified record that may be removed by order.
+func (p *proof) removable(ctx context.Context, record uint64) (s event.Stored, err error) {
+	switch cp := p.covers(ctx, record); {
+	case p.isDamaged():
+		return s, refuse("$", "the record is damaged: nothing is removed from it")
+	case record == 0 || record > cp.Size:
+		return s, refuse("$.record", "no record %d is certified; the last one is %d", record, cp.Size)
+	}
+	s, err = p.deps.Bus.Get(ctx, record)
+	if errors.Is(err, bus.ErrNotFound) {
+		p.damaged(missing(record, record))
+		return s, refuse("$.record", "record %d is missing, and no removal says so", record)
+	}
+	if err != nil {
+		return s, err
+	}
+	if p.read(s); p.isDamaged() {
+		return s, refuse("$.record", "record %d is not what was certified", record)
+	}
+	a := event.ParseSubject(s.Subject)
+	if a.Operator == "" {
+		return s, refuse("$.record", "record %d is of no incident: only those of incidents can be removed by order", record)
+	}
+	if a.Kind != event.KindGraded {
+		return s, nil
+	}
+	last, err := p.deps.Bus.Last(ctx, "incident.graded."+a.Operator+"."+a.Incident+".*")
+	if err == nil && last.Sequence == record {
+		return s, refuse("$.record", "record %d is the incident's last revision, on which later ones build: have the operator correct the report first, then remove it", record)
+	}
+	return s, err
+}
+
+// copies are the other records of an incident that may repeat what one of them
+// says.
+func (p *proof) copies(ctx context.Context, a event.Address, but uint64) ([]uint64, error) {
+	var out []uint64
+	for _, filter := range []string{"incident.*." + a.Operator + "." + a.Incident + ".*", "incident.*.*." + a.Operator + "." + a.Incident + ".*"} {
+		subjects, err := p.deps.Bus.Subjects(ctx, filter)
+		if err != nil {
+			return nil, err
+		}
+		for _, subject := range subjects {
+			switch event.ParseSubject(subject).Kind {
+			case event.KindElapsed, event.KindOverdue, event.KindAcknowledged:
+				continue // times and posts
+			}
+			s, err := p.deps.Bus.Last(ctx, subject)
+			if err != nil && !errors.Is(err, bus.ErrNotFound) {
+				return nil, err
+			}
+			if err == nil && s.Sequence != but {
+				out = append(out, s.Sequence)
+			}
+		}
+	}
+	slices.Sort(out)
+	return out, nil
+}
+
+// commit stores a removal and erases what it removes.
+func (p *proof) commit(ctx context.Context, removal event.Removal) (event.RemoveAnswer, error) {
+	r, err := event.NewRecord(event.RemovedSubject(removal.First), removal.At, "", removal)
+	if err != nil {
+		return event.RemoveAnswer{}, err
+	}
+	results, err := p.deps.Bus.Commit(ctx, []event.Record{r})
+	if err != nil {
+		return event.RemoveAnswer{}, err
+	}
+	answer := event.RemoveAnswer{Status: event.StatusAccepted, Record: results[0].Sequence, Removed: removal.Count()}
+	if results[0].Existing != nil {
+		answer.Status = event.StatusDuplicate
+	}
+	if err := p.removals.load(ctx, p.deps.Bus); err != nil {
+		return event.RemoveAnswer{}, err
+	}
+	p.deps.Log.Warn("records are removed", zap.Uint64("first", removal.First), zap.Uint64("records", removal.Count()),
+		zap.String("why", removal.Why), zap.String("order", removal.Order), zap.String("officer", removal.Officer), zap.Uint64("removal", answer.Record))
+	return answer, p.finish(ctx, answer.Record)
+}
+
+// finish erases what a certified removal removes. It may be called again.
+func (p *proof) finish(ctx context.Context, at uint64) error {
+	if cp := p.covers(ctx, at); cp.Size < at {
+		return fmt.Errorf("ledger: removal %d is not certified yet: %w", at, bus.ErrUnavailable)
+	}
+	removal, err := p.removals.read(ctx, p.deps.Bus, at)
+	if err != nil {
+		return err
+	}
+	return p.erase(ctx, removal)
+}
+
+// erase takes records out of the stream that a removal names. One that is not
+// what the removal says stays.
+func (p *proof) erase(ctx context.Context, removal *event.Removal) error {
+	return p.deps.Bus.Range(ctx, removal.First, removal.Last(), func(batch []event.Stored) error {
+		for _, s := range batch {
+			entry, removed := removal.Entry(s.Sequence)
+			if !removed {
+				continue
+			}
+			if entry != s.Entry() {
+				p.damaged(event.Damage{Kind: event.DamageChanged, First: s.Sequence, Last: s.Sequence, Detail: "a removal names another entry than the record has; it stays"})
+				continue
+			}
+			if err := p.deps.Bus.Erase(ctx, s.Sequence); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// eraseUnfinished finishes the removals of a process that died: where the engine
+// has more records than it should, some of them were to be erased.
+func (p *proof) eraseUnfinished(ctx context.Context) error {
+	for _, r := range p.removals.all() {
+		state, err := p.deps.Bus.State(ctx)
+		if err != nil {
+			return err
+		}
+		if state.Messages+p.removals.total() <= state.Last {
+			return nil
+		}
+		removal, err := p.removals.read(ctx, p.deps.Bus, r.record)
+		if err != nil {
+			return err
+		}
+		if err := p.erase(ctx, removal); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// archive takes out a part of what is old and exported: see part. Their hashes
+// stay, in the removal and in the tree.
+func (p *proof) archive(ctx context.Context, q event.ArchiveRequest) (event.RemoveAnswer, error) {
+	if err := words(map[string]string{"$.officer": q.Officer, "$.export": q.Export}); err != nil {
+		return event.RemoveAnswer{}, err
+	}
+	if q.First == 0 || q.Last < q.First || q.Last > p.last().Size {
+		return event.RemoveAnswer{}, refuse("$.last", "%d to %d is no range of certified records; the last one is %d", q.First, q.Last, p.last().Size)
+	}
+	if p.isDamaged() {
+		return event.RemoveAnswer{}, refuse("$", "the record is damaged: nothing is removed from it")
+	}
+	before := p.deps.Keep.Months.Before(machine.Now())
+	if s, err := p.deps.Bus.From(ctx, q.Last); err == nil && s.Sequence == q.Last && !s.StoredAt.Before(before) {
+		return event.RemoveAnswer{}, refuse("$.last", "record %d was stored at %s: nothing younger than %s is archived (%s)",
+			q.Last, s.StoredAt.In(event.Beijing).Format(time.RFC3339), p.deps.Keep.Months, strings.Join(p.deps.Keep.Articles, "; "))
+	} else if err != nil && !errors.Is(err, bus.ErrNotFound) {
+		return event.RemoveAnswer{}, err
+	}
+	last := min(q.Last, q.First+archiveRun-1)
+	removal, kept, err := p.part(ctx, q.First, last, before)
+	if err != nil {
+		return event.RemoveAnswer{}, err
+	}
+	answer := event.RemoveAnswer{Status: event.StatusAccepted}
+	if removal.Count() > 0 {
+		removal.Why, removal.Export, removal.Officer, removal.At = event.WhyRetention, q.Export, q.Officer, p.deps.Clock.Now()
+		if answer, err = p.commit(ctx, removal); err != nil {
+			return event.RemoveAnswer{}, err
+		}
+	}
+	if answer.Kept = kept; last < q.Last {
+		answer.Next = last + 1
+	}
+	return answer, nil
+}
+
+// part is the removal of the records first…last that nobody needs any more, and
+// how many of them stay: the rules, the removals, and of each incident that has
+// younger records everything, of the others the last revision, on which a later
+// report would build.
+func (p *proof) part(ctx context.Context, first, last uint64, before time.Time) (event.Removal, uint64, error) {
+	var removal event.Removal
+	kept := uint64(0)
+	alive := map[[2]string]lifeOf{}
+	err := p.deps.Bus.Range(ctx, first, last, func(batch []event.Stored) error {
+		p.read(batch...)
+		for _, s := range batch {
+			needed, err := p.needed(ctx, s, before, alive)
+			if err != nil {
+				return err
+			}
+			if needed {
+				kept++
+				continue
+			}
+			if removal.First == 0 {
+				removal.First = s.Sequence
+			}
+			for removal.Last() < s.Sequence-1 && len(removal.Entries) > 0 {
+				removal.Entries = append(removal.Entries, evidence.Hash{})
+			}
+			removal.Entries = append(removal.Entries, s.Entry())
+		}
+		return nil
+	})
+	if err == nil && p.isDamaged() {
+		err = refuse("$", "the record is damaged: nothing is removed from it")
+	}
+	return removal, kept, err
+}
+
+// lifeOf is what keeps records of an incident: whether it has younger ones, and
+// its last revision.
+type lifeOf struct {
+	young    bool
+	revision uint64
+}
+
+func (p *proof) needed(ctx context.Context, s event.Stored, before time.Time, alive map[[2]string]lifeOf) (bool, error) {
+	a := event.ParseSubject(s.Subject)
+	switch {
+	case !s.StoredAt.Before(before), a.Kind == event.KindRules, a.Kind == event.KindRemoved:
+		return true, nil
+	case a.Operator == "":
+		return false, nil
+	}
+	of := [2]string{a.Operator, a.Incident}
+	life, known := alive[of]
+	if !known {
+		for _, filter := range []string{"incident.*." + a.Operator + "." + a.Incident + ".*", "incident.*.*." + a.Operator + "." + a.Incident + ".*"} {
+			last, err := p.deps.Bus.Last(ctx, filter)
+			if err != nil && !errors.Is(err, bus.ErrNotFound) {
+				return false, err
+			}
+			life.young = life.young || err == nil && !last.StoredAt.Before(before)
+		}
+		revision, err := p.deps.Bus.Last(ctx, "incident.graded."+a.Operator+"."+a.Incident+".*")
+		if err != nil && !errors.Is(err, bus.ErrNotFound) {
+			return false, err
+		}
+		life.revision = revision.Sequence
+		alive[of] = life
+	}
+	return life.young || life.revision == s.Sequence, nil
+}

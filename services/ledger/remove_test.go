@@ -1,0 +1,207 @@
+package ledger
+
+import (
+	"encoding/json"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/evidence"
+	"github.com/tocsin-project/tocsin/internal/statute"
+)
+
+// story writes the records of an incident: a report, its grading, two desks told,
+// one of which acknowledges. It returns their sequences.
+func (w *world) story(incident string, revisions int) (seqs []uint64) {
+	w.t.Helper()
+	var records []event.Record
+	add := func(subject string, body any) {
+		records = append(records, must(event.NewRecord(subject, nine, "", body)))
+	}
+	for n := 1; n <= revisions; n++ {
+		revision := []string{"", "1", "2", "3"}[n]
+		add("incident.accepted.grid-east."+incident+".r"+revision, event.Accepted{Operator: "grid-east", Incident: incident})
+		g := gradedBody(incident, 1)
+		g.Revision = n
+		add(event.GradedSubject("grid-east", incident, n), g)
+		for _, desk := range []string{"protection-energy", "sh-public-security"} {
+			id := event.EscalationID(desk, "grid-east", incident, revision)
+			add("incident.escalated."+id, event.Escalated{ID: id, Desk: desk, Operator: "grid-east", Incident: incident, Revision: n, Grade: event.Major, Peak: event.Major, ReportedAt: nine, Report: json.RawMessage(`{"title":"secret words"}`)})
+		}
+		add(event.AcknowledgedSubject("protection-energy.grid-east."+incident+"."+revision), event.Acknowledgement{Officer: "duty-officer", At: nine})
+	}
+	for _, r := range records {
+		res, err := w.env.Bus.Commit(w.t.Context(), []event.Record{r})
+		require.NoError(w.t, err)
+		seqs = append(seqs, res[0].Sequence)
+	}
+	return seqs
+}
+
+func (w *world) remove(record uint64) event.RemoveAnswer {
+	w.t.Helper()
+	return askOf[event.RemoveAnswer](w, event.DoorRemove, event.RemoveRequest{Record: record, Order: "order 7/2026", Officer: "records-officer", Reason: "names a person"})
+}
+
+func TestRemovalByOrder(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(5)
+	seqs := w.story("x", 2)
+	w.write(5)
+	w.certified()
+	w.remember()
+
+	a := w.remove(seqs[2])
+	require.Equal(t, event.StatusAccepted, a.Status, "%+v", a)
+	require.EqualValues(t, 1, a.Removed)
+	require.Equal(t, slices.DeleteFunc(slices.Clone(seqs), func(s uint64) bool { return s == seqs[2] || s == seqs[4] || s == seqs[9] }), a.Copies)
+	_, err := w.env.Bus.Get(t.Context(), seqs[2])
+	require.ErrorIs(t, err, bus.ErrNotFound)
+	again := w.remove(seqs[2])
+	require.Equal(t, event.StatusDuplicate, again.Status)
+	require.Equal(t, a.Record, again.Record)
+
+	for _, record := range []uint64{seqs[0], seqs[1], a.Record} { // the removal itself can be proved
+		p, err := evidence.ParseProof(askOf[event.ProveAnswer](w, event.DoorProve, event.ProveRequest{Record: record}).Proof)
+		require.NoError(t, err)
+		_, err = p.Verify(w.verifier())
+		require.NoError(t, err)
+	}
+	gone := askOf[event.ProveAnswer](w, event.DoorProve, event.ProveRequest{Record: seqs[2]})
+	require.Contains(t, gone.Errors[0].Message, "was removed by order order 7/2026 (records-officer)")
+
+	cp := w.certified()
+	require.Empty(t, w.audited().Damage)
+	w.stop()
+	require.NoError(t, os.RemoveAll(w.tiles()))
+	w.start()
+	w.write(1)
+	require.Eventually(t, func() bool { return w.ledger.last().Size == cp.Size+1 }, 20*time.Second, time.Millisecond)
+	require.Empty(t, w.ledger.Damage(), "the tree made anew has the root that was signed")
+	require.EqualValues(t, 1, askOf[event.LogState](w, event.DoorLog, struct{}{}).Removed)
+}
+
+func TestWhatCannotBeRemoved(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	seqs := w.story("x", 2)
+	rules, err := w.env.Bus.Commit(t.Context(), []event.Record{must(event.NewRecord(event.RulesSubject(strings.Repeat("a", 64)), nine, "", event.RulesBody{}))})
+	require.NoError(t, err)
+	w.certified()
+	for record, why := range map[uint64]string{
+		seqs[6]: "the incident's last revision", rules[0].Sequence: "of no incident", 99: "no record 99 is certified", 0: "no record 0",
+	} {
+		a := w.remove(record)
+		require.Len(t, a.Errors, 1)
+		require.Contains(t, a.Errors[0].Message, why)
+	}
+	a := askOf[event.RemoveAnswer](w, event.DoorRemove, event.RemoveRequest{Record: 1})
+	require.Len(t, a.Errors, 2)
+	require.Equal(t, event.StatusAccepted, w.remove(seqs[1]).Status, "an earlier revision")
+	removal := w.remove(seqs[0]).Record
+	w.certified()
+	require.Contains(t, w.remove(removal).Errors[0].Message, "of no incident")
+}
+
+// TestARemovalIsFinished: a process that died after the removal was on disk
+// erases at its next start, and only what the removal speaks of.
+func TestARemovalIsFinished(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(10)
+	w.certified()
+	w.remember()
+	_, err := w.env.Bus.Commit(t.Context(), []event.Record{
+		must(event.NewRecord(event.RemovedSubject(3), nine, "", event.Removal{First: 3, Entries: []evidence.Hash{w.stored[2].Entry(), {}, w.stored[4].Entry()}, Why: event.WhyRetention, Officer: "o"})),
+	})
+	require.NoError(t, err)
+	w.certified()
+	w.restart()
+	for _, s := range w.stored {
+		_, err := w.env.Bus.Get(t.Context(), s.Sequence)
+		if s.Sequence == 3 || s.Sequence == 5 {
+			require.ErrorIs(t, err, bus.ErrNotFound)
+		} else {
+			require.NoError(t, err)
+		}
+	}
+	w.checkedOnce()
+	require.Empty(t, w.ledger.Damage())
+	_, err = w.env.Bus.Commit(t.Context(), []event.Record{
+		must(event.NewRecord(event.RemovedSubject(7), nine, "", event.Removal{First: 7, Entries: []evidence.Hash{{9}}, Why: event.WhyOrder, Officer: "o"})),
+	})
+	require.NoError(t, err)
+	w.certified()
+	w.restart()
+	_, err = w.env.Bus.Get(t.Context(), 7)
+	require.NoError(t, err, "a removal that names another entry erases nothing")
+	require.NotEmpty(t, w.ledger.Damage())
+}
+
+func TestArchiving(t *testing.T) {
+	t.Parallel()
+	w := &world{t: t, dir: t.TempDir(), keep: Keep{Months: 6, Articles: []string{"some law, art. 1: at least P6M"}}}
+	w.start()
+	rules, err := w.env.Bus.Commit(t.Context(), []event.Record{must(event.NewRecord(event.RulesSubject(strings.Repeat("a", 64)), nine, "", event.RulesBody{}))})
+	require.NoError(t, err)
+	seqs := w.story("x", 2)
+	cp := w.certified()
+	archive := func(first, last uint64) event.RemoveAnswer {
+		return askOf[event.RemoveAnswer](w, event.DoorArchive, event.ArchiveRequest{First: first, Last: last, Export: strings.Repeat("b", 64), Officer: "records-officer"})
+	}
+	refused := archive(1, cp.Size)
+	require.Len(t, refused.Errors, 1)
+	require.Contains(t, refused.Errors[0].Message, "nothing younger than P6M is archived (some law, art. 1: at least P6M)")
+	require.Contains(t, archive(1, 999).Errors[0].Message, "no range of certified records")
+
+	w.stop()
+	w.keep = Keep{Months: statute.Months(0)} // as if six months had passed
+	w.start()
+	a := archive(1, cp.Size)
+	require.Empty(t, a.Errors)
+	require.Zero(t, a.Next)
+	require.EqualValues(t, len(seqs)-1, a.Removed)
+	require.EqualValues(t, 2, a.Kept, "the rules, and the last revision of the incident")
+	for _, s := range append(slices.Clone(seqs), rules[0].Sequence) {
+		_, err := w.env.Bus.Get(t.Context(), s)
+		if s == rules[0].Sequence || s == seqs[6] {
+			require.NoError(t, err)
+		} else {
+			require.ErrorIs(t, err, bus.ErrNotFound)
+		}
+	}
+	again := archive(1, cp.Size)
+	require.Zero(t, again.Removed)
+	p := askOf[event.ProveAnswer](w, event.DoorProve, event.ProveRequest{Record: seqs[0]})
+	require.Contains(t, p.Errors[0].Message, "was archived; the export whose manifest has the SHA-256 bbbb")
+	require.Empty(t, w.audited().Damage)
+	w.stop()
+	require.NoError(t, os.RemoveAll(w.tiles()))
+	w.start()
+	w.write(1)
+	require.Eventually(t, func() bool { return w.ledger.last().Size > cp.Size }, 20*time.Second, time.Millisecond)
+	require.Empty(t, w.ledger.Damage())
+}
+
+// TestArchivingLeavesWhatGoesOn: an incident with younger records keeps all of
+// its own.
+func TestArchivingLeavesWhatGoesOn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.story("old", 1)
+	seqs := w.story("lasting", 1)
+	w.certified()
+	last, err := w.env.Bus.Get(t.Context(), seqs[len(seqs)-1])
+	require.NoError(t, err)
+	removal, kept, err := w.ledger.part(t.Context(), 1, last.Sequence, last.StoredAt)
+	require.NoError(t, err)
+	require.EqualValues(t, 4, removal.Count())
+	require.EqualValues(t, 1+len(seqs), kept)
+}

@@ -1,0 +1,221 @@
+package ledger
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/fault"
+)
+
+// dimensions are what escalations can be counted by.
+var dimensions = map[string]kind{
+	"grade": kindGrade, "desk": kindDesk, "sector": kindSector, "region": kindRegion, "statute": kindStatute, "month": kindMonth,
+}
+
+// stats counts escalations as they stand at now.
+func (x *index) stats(ctx context.Context, q event.StatsQuery, now time.Time) (event.StatsAnswer, error) {
+	q.Limit, q.Cursor = 0, ""
+	x.mu.RLock()
+	p, faults := planOf(x.words, q.Query, now)
+	x.mu.RUnlock()
+	by, known := dimensions[q.By]
+	if !known {
+		faults = append(faults, fault.Detail{Path: "$.by", Message: fmt.Sprintf("%q is nothing to count by: want one of %v", q.By, event.StatsDimensions)})
+	}
+	if faults != nil {
+		return event.StatsAnswer{}, fault.Invalid("ledger: stats", faults)
+	}
+	counts := map[term]*tally{}
+	err := x.ask(ctx, append(p.moving, flagOpen, flagOverdue, flagAckLate), func(r *reader) error {
+		for _, at := range r.places(0) {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := r.count(&p, at, by, now.UnixNano(), counts); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return event.StatsAnswer{}, fmt.Errorf("ledger: stats: %w", err)
+	}
+	return event.StatsAnswer{Rows: x.statsRows(q.By, counts)}, nil
+}
+
+// The numbers of a tally, each of the escalations in one of its sets.
+const (
+	ofAll = iota
+	ofTimed
+	ofLate
+	ofTargeted
+	ofAckLate
+	ofOverdue
+	ofAcknowledged
+	numbers // how many there are
+)
+
+type tally [numbers]uint64
+
+// count adds what a chunk has.
+func (r *reader) count(p *plan, at place, by kind, now int64, counts map[term]*tally) error {
+	s := p.start(r, at)
+	if err := p.narrow(r, at, s); err != nil || s.empty() {
+		return err
+	}
+	if err := r.verify(p, at, s); err != nil {
+		return err
+	}
+	sets, err := r.states(at, s, now)
+	if err != nil {
+		return err
+	}
+	value := func(t term, raw []byte) error {
+		var n tally
+		if err := postings(raw).tally(sets, &n); err != nil {
+			return err
+		}
+		if n[ofAll] == 0 {
+			return nil
+		}
+		if counts[t] == nil {
+			counts[t] = new(tally)
+		}
+		for i := range n {
+			counts[t][i] += n[i]
+		}
+		return nil
+	}
+	if at.tail == nil {
+		return r.each(at, by.term(0), (by + 1).term(0), value)
+	}
+	for t, list := range r.lists(by) {
+		if err := value(t, encodeList(list)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lists returns the lists of a kind in the tail.
+func (r *reader) lists(k kind) map[term][]uint16 {
+	r.index.mu.RLock()
+	defer r.index.mu.RUnlock()
+	out := map[term][]uint16{}
+	for t, list := range r.tail.lists {
+		if t.kind() == k {
+			out[t] = list
+		}
+	}
+	return out
+}
+
+// verify leaves in s the escalations whose titles have the words.
+func (r *reader) verify(p *plan, at place, s *set) error {
+	if p.exact || len(p.words) == 0 {
+		return nil
+	}
+	for pos := range s.all() {
+		fits, err := r.verifyOne(p, r.index.recordAt(at.chunk, pos))
+		if err != nil {
+			return err
+		}
+		s.put(pos, fits)
+	}
+	return nil
+}
+
+// states returns the sets that a tally counts, of the escalations in s.
+func (r *reader) states(at place, s *set, now int64) (sets *[numbers]set, err error) {
+	sets = new([numbers]set)
+	for i := range sets {
+		sets[i] = *s
+	}
+	for _, f := range []struct {
+		number int
+		term   term
+	}{{ofTimed, flagTimed}, {ofLate, flagLate}, {ofTargeted, flagTargeted}, {ofOverdue, flagOpen}, {ofAckLate, flagAckLate}} {
+		if err := r.and(at, f.term, &sets[f.number]); err != nil {
+			return nil, err
+		}
+	}
+	sets[ofAcknowledged].without(&sets[ofOverdue]) // which are those that nobody has acknowledged, as yet
+	if err := r.overdue(at, &sets[ofOverdue], now); err != nil {
+		return nil, err
+	}
+	sets[ofOverdue].and(&sets[ofTargeted])
+	sets[ofAckLate].and(&sets[ofTargeted])
+	// Of those with a target, what nobody has acknowledged counts once it is past.
+	ended := sets[ofAcknowledged]
+	ended.or(&sets[ofOverdue])
+	sets[ofTargeted].and(&ended)
+	return sets, nil
+}
+
+// tally counts how many of the postings are in each set.
+func (p postings) tally(sets *[numbers]set, n *tally) error {
+	if !p.isList() {
+		for i := range sets {
+			both := sets[i]
+			if err := p.and(&both); err != nil {
+				return err
+			}
+			n[i] = uint64(both.count())
+		}
+		return nil
+	}
+	if err := p.check(); err != nil {
+		return err
+	}
+	for ; len(p) > 0; p = p[2:] {
+		at := binary.LittleEndian.Uint16(p)
+		if !sets[ofAll].has(at) {
+			continue
+		}
+		for i := range sets {
+			if sets[i].has(at) {
+				n[i]++
+			}
+		}
+	}
+	return nil
+}
+
+// statsRows are the counts by their names: months in their order, others with the
+// most escalations first.
+func (x *index) statsRows(by string, counts map[term]*tally) []event.StatsRow {
+	rows := []event.StatsRow{}
+	for _, t := range slices.Collect(maps.Keys(counts)) {
+		n := counts[t]
+		rows = append(rows, event.StatsRow{
+			By: by, Value: x.nameOf(t), Escalations: n[ofAll], Timed: n[ofTimed], Late: n[ofLate],
+			Targeted: n[ofTargeted], AcknowledgedLate: n[ofAckLate], Overdue: n[ofOverdue], Acknowledged: n[ofAcknowledged],
+			ReportedInTime:     share(n[ofTimed]-n[ofLate], n[ofTimed]),
+			AcknowledgedInTime: share(n[ofTargeted]-n[ofAckLate]-n[ofOverdue], n[ofTargeted]),
+		})
+	}
+	slices.SortFunc(rows, func(a, b event.StatsRow) int {
+		if by != "month" {
+			if c := cmp.Compare(b.Escalations, a.Escalations); c != 0 {
+				return c
+			}
+		}
+		return cmp.Compare(a.Value, b.Value)
+	})
+	return rows
+}
+
+// share is null where there is nothing to have a share of.
+func share(part, whole uint64) *float64 {
+	if whole == 0 {
+		return nil
+	}
+	f := float64(part) / float64(whole)
+	return &f
+}

@@ -1,0 +1,82 @@
+package ledger
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/bus/bustest"
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+func half(of float64) *float64 { return &of }
+
+func TestStats(t *testing.T) {
+	t.Parallel()
+	env := bustest.Start(t)
+	c := clock.NewManual(nine.Add(36*time.Minute + 30*time.Second))
+	serve(t, env, t.TempDir(), c)
+	sample(t, env)
+	commit(t, env,
+		told(9, func(e *event.Escalated) { // 2026-04 at +08:00, March still at UTC
+			e.ReportedAt, e.Late, e.AcknowledgeBy = time.Date(2026, 3, 31, 16, 0, 0, 0, time.UTC), true, nil
+		}),
+		told(10, func(e *event.Escalated) { e.Late = true }),
+		overdueAt(10, nine.Add(40*time.Minute)), acknowledged(10, "protection-energy", nine.Add(2*time.Minute)), // stamped early, stored late
+	)
+	stats := func(q event.StatsQuery) []event.StatsRow {
+		a := ask[event.StatsAnswer](t, env, event.DoorStats, q)
+		require.Empty(t, a.Errors)
+		require.EqualValues(t, 14, a.Through)
+		return a.Rows
+	}
+	require.Equal(t, []event.StatsRow{
+		{By: "month", Value: "2026-03", Escalations: 8, Timed: 6, Late: 1, Targeted: 6, AcknowledgedLate: 2, Overdue: 3, Acknowledged: 3,
+			ReportedInTime: half(5.0 / 6), AcknowledgedInTime: half(1.0 / 6)},
+		{By: "month", Value: "2026-04", Escalations: 1, Timed: 1, Late: 1, ReportedInTime: half(0)},
+	}, stats(event.StatsQuery{By: "month"}))
+	require.Equal(t, []event.StatsRow{
+		{By: "desk", Value: "protection-energy", Escalations: 1, Timed: 1, Targeted: 1, Overdue: 1, ReportedInTime: half(1), AcknowledgedInTime: half(0)},
+	}, stats(event.StatsQuery{By: "desk", Query: event.Query{Sector: "water", Statute: "cn-xj-cii-2022", Limit: 1, Cursor: "9"}}), "limit and cursor are not used")
+
+	counts := func(by string, q event.Query) map[string]uint64 {
+		out := map[string]uint64{}
+		last := uint64(1 << 60)
+		for _, r := range stats(event.StatsQuery{By: by, Query: q}) {
+			require.LessOrEqual(t, r.Escalations, last, "the most first")
+			out[r.Value], last = r.Escalations, r.Escalations
+		}
+		return out
+	}
+	require.Equal(t, map[string]uint64{"relatively-large": 6, "major": 1, "especially-grave": 1, "ungraded": 1}, counts("grade", event.Query{}))
+	require.Equal(t, map[string]uint64{"310000": 6, "650100": 1, "110000": 1, "650000": 1}, counts("region", event.Query{}), "each value of an escalation")
+	require.Equal(t, map[string]uint64{"650100": 1, "110000": 1, "650000": 1}, counts("region", event.Query{Region: "650000"}))
+	require.Equal(t, map[string]uint64{"energy": 7, "water": 2}, counts("sector", event.Query{}))
+	require.Equal(t, map[string]uint64{"cn-csirm-2025": 6, "cn-xj-cii-2022": 1, "cn-cii-2021": 1}, counts("statute", event.Query{}))
+	require.Equal(t, map[string]uint64{"national-cyberspace": 1}, counts("desk", event.Query{Text: "变电站"}), "the titles are looked at")
+	require.Equal(t, map[string]uint64{}, counts("grade", event.Query{Operator: "nobody"}))
+
+	a := ask[event.StatsAnswer](t, env, event.DoorStats, event.StatsQuery{By: "weather", Query: event.Query{Grade: "huge"}})
+	require.Len(t, a.Errors, 2)
+	require.Equal(t, "$.by", a.Errors[1].Path)
+}
+
+// Who waits for what is new is woken when the index has it, and not before.
+func TestGrown(t *testing.T) {
+	t.Parallel()
+	env := bustest.Start(t)
+	v := newView(Deps{Bus: env.Bus, Clock: clock.NewManual(nine), Log: env.Log, Dir: t.TempDir()})
+	bustest.Background(t, v.run)
+	commit(t, env, told(1, nil))
+	require.NoError(t, v.grown(t.Context(), 0))
+	require.EqualValues(t, 1, v.indexed())
+	short, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, v.grown(short, 1), context.DeadlineExceeded)
+	commit(t, env, told(2, nil), told(3, nil))
+	require.NoError(t, v.grown(t.Context(), 2))
+	require.EqualValues(t, 3, v.indexed())
+}

@@ -1,0 +1,94 @@
+package ledger
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// decodedAhead bounds the batches that are decoded while others are written.
+const decodedAhead = 2
+
+// progressEvery is how long the index works between two lines of progress while
+// it is far behind.
+const progressEvery = 5 * time.Second
+
+// take decodes a batch, for the goroutine that writes.
+func (v *view) take(ctx context.Context, batch []event.Stored, decoded chan<- []item) error {
+	for _, r := range batch {
+		if off, known := v.off(r); known && off.Abs() > clockAlarm {
+			v.deps.Log.Error("our clock and the engine's disagree", zap.Uint64("record", r.Sequence), zap.Duration("by", off))
+		}
+	}
+	select {
+	case decoded <- decode(batch):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// add indexes what was decoded, all that waits in one transaction.
+func (v *view) add(ctx context.Context, x *index, decoded <-chan []item) error {
+	p := progress{log: v.deps.Log, clock: v.deps.Clock, head: v.head, from: v.indexed()}
+	for {
+		var items []item
+		select {
+		case items = <-decoded:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		for more := true; more && len(items) < atOnce; {
+			select {
+			case next := <-decoded:
+				items = append(items, next...)
+			default:
+				more = false
+			}
+		}
+		unreadable, err := x.write(ctx, items)
+		if err != nil {
+			return err
+		}
+		for _, err := range unreadable {
+			v.deps.Log.Error("a record cannot be read; it is in the story of its incident, not among the escalations", zap.Error(err))
+		}
+		last := items[len(items)-1].seq
+		p.show(last)
+		v.moved(last)
+	}
+}
+
+// progress tells how far an index is that has much to catch up with. Its pace is
+// that of the machine's clock: that of a drill may run faster.
+type progress struct {
+	log        *zap.Logger
+	clock      clock.Clock
+	head       uint64 // when it began
+	from       uint64
+	began, due time.Time
+	shown      bool
+}
+
+func (p *progress) show(through uint64) {
+	now := clock.Wall(p.clock, p.clock.Now())
+	switch {
+	case p.began.IsZero():
+		p.began, p.due = now, now.Add(progressEvery)
+	case through < p.head && !now.Before(p.due):
+		p.due, p.shown = now.Add(progressEvery), true
+		p.log.Info("indexing", zap.Uint64("through", through), zap.Uint64("of", p.head),
+			zap.Float64("percent", float64(1000*through/p.head)/10), zap.Uint64("perSecond", p.rate(through, now)))
+	case through >= p.head && p.shown:
+		p.shown = false
+		p.log.Info("indexed", zap.Uint64("through", through), zap.Uint64("perSecond", p.rate(through, now)), zap.Duration("took", now.Sub(p.began)))
+	}
+}
+
+func (p *progress) rate(through uint64, now time.Time) uint64 {
+	return uint64(float64(through-p.from) / max(now.Sub(p.began).Seconds(), 0.001))
+}

@@ -1,0 +1,70 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/fault"
+)
+
+// storyPart is how many records of a story are read at once; a page is full at
+// pageBytes, and what was read beyond it is read again for the next.
+const storyPart = 50
+
+// story reads the next part of an incident's story.
+func (v *view) story(ctx context.Context, req event.ShowRequest) (event.ShowAnswer, error) {
+	if req.Operator == "" || req.Incident == "" {
+		return event.ShowAnswer{}, fault.Invalid(Name, []fault.Detail{{Path: "$", Message: "must name an operator and an incident"}})
+	}
+	x, through, err := v.caughtUp(ctx)
+	if err != nil {
+		return event.ShowAnswer{}, err
+	}
+	answer := event.ShowAnswer{Through: through, Entries: []event.StoryEntry{}}
+	entries, err := x.entries(ctx, req)
+	if err != nil {
+		return answer, v.report(err)
+	}
+	answer.More = len(entries) == pageRows
+	bytes := 0
+	for len(entries) > 0 {
+		part := entries[:min(storyPart, len(entries))]
+		entries = entries[len(part):]
+		seqs := make([]uint64, len(part))
+		for i, e := range part {
+			seqs[i] = e.Record
+		}
+		records, err := v.deps.Bus.GetMany(ctx, seqs)
+		if err != nil {
+			return answer, err
+		}
+		v.shown(ctx, records)
+		for i, e := range part {
+			if err := tellEntry(&e, records[i]); err != nil {
+				return answer, err
+			}
+			if bytes += len(e.Body); bytes > pageBytes && len(answer.Entries) > 0 {
+				answer.More = true
+				return answer, nil
+			}
+			answer.Entries = append(answer.Entries, e)
+		}
+	}
+	return answer, nil
+}
+
+// tellEntry completes an entry with its record. Where that is missing, the rest of
+// the story is told all the same.
+func tellEntry(e *event.StoryEntry, s event.Stored) (err error) {
+	e.Subject = s.Subject
+	switch {
+	case s.Wire == "":
+		e.Body = []byte(`{"missing":true}`)
+	case json.Valid(s.Data):
+		e.Body = s.Data
+	default:
+		e.Body, err = json.Marshal(map[string][]byte{"unreadable": s.Data})
+	}
+	return err
+}
