@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,7 +26,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
-	"github.com/tocsin-project/tocsin/internal/httpedge"
+	"github.com/tocsin-project/tocsin/internal/statute"
 	"github.com/tocsin-project/tocsin/services/classifier"
 	"github.com/tocsin-project/tocsin/services/deadline"
 	"github.com/tocsin-project/tocsin/services/desk"
@@ -55,6 +54,15 @@ type Config struct {
 	// NewDrill leaves a drill that was running behind: the clock of drills tells
 	// the machine's time until the next first report.
 	NewDrill bool
+
+	// Keep is how long records are kept before they may be archived; 0 takes what
+	// the statutes in force demand, and less is refused.
+	Keep statute.Months
+	// Scrub is how long after one check of the whole record the next begins; 0
+	// checks at the start only.
+	Scrub time.Duration
+	// LogName names the log when its key is made; empty takes a random name.
+	LogName string
 
 	Clock clock.Clock
 	Log   *zap.Logger
@@ -93,6 +101,7 @@ type App struct {
 	lock     *os.File    // on the data folder
 	server   *bus.Server // nil with an existing NATS
 	nc       *nats.Conn
+	keep     ledger.Keep
 	realms   []*realm
 	listener net.Listener // nil without HTTP
 	stop     context.CancelFunc
@@ -114,6 +123,9 @@ func Start(ctx context.Context, cfg Config) (*App, error) {
 
 func (a *App) start(ctx context.Context) (err error) {
 	if err := a.check(); err != nil {
+		return err
+	}
+	if a.keep, err = retention(a.cfg); err != nil {
 		return err
 	}
 	if err := a.connect(ctx); err != nil {
@@ -188,6 +200,14 @@ func (a *App) has(name string) bool {
 	return len(a.cfg.Roles) == 0 || slices.Contains(a.cfg.Roles, name)
 }
 
+// runs reports whether a service of a realm runs here. Where the stream ends
+// before what is certified, what writes to it would put other records into the
+// places of those that were: there only the ledger runs, and answers, and intake
+// says why it takes nothing.
+func (a *App) runs(r *realm, name string) bool {
+	return a.has(name) && (name == ledger.Name || name == intake.Name || !r.held())
+}
+
 // run starts the services; the first that fails stops the others.
 func (a *App) run() {
 	ctx, stop := context.WithCancel(context.Background())
@@ -213,7 +233,7 @@ func (a *App) run() {
 			start("the drill's clock", realm.name, func(ctx context.Context) error { return d.run(ctx, a.has(deadline.Name)) })
 		}
 		for _, r := range roles {
-			if a.has(r.name) {
+			if a.runs(realm, r.name) {
 				start(realm.bus.Service(r.name), realm.name, func(ctx context.Context) error { return r.run(realm, ctx) })
 			}
 		}
@@ -236,7 +256,7 @@ func (a *App) ready(ctx context.Context) error {
 	defer cancel()
 	for _, realm := range a.realms {
 		for _, r := range roles {
-			if !a.has(r.name) {
+			if !a.runs(realm, r.name) {
 				continue
 			}
 			if err := a.answers(ctx, realm.bus.Service(r.name)); err != nil {
@@ -325,34 +345,4 @@ func (a *App) closeRealms() {
 	for _, r := range a.realms {
 		r.bus.Close()
 	}
-}
-
-// serveHTTP is every HTTP door: reports and a drill's reports where intake runs
-// here, and how this process is.
-func (a *App) serveHTTP(ctx context.Context) error {
-	mux := http.NewServeMux()
-	for _, r := range a.realms {
-		if r.intake == nil {
-			continue
-		}
-		path := "/v1/reports"
-		if r.name == event.Drill {
-			path = "/v1/exercise/reports"
-		}
-		mux.Handle("POST "+path, r.intake.Handler())
-		mux.HandleFunc(path, httpedge.MethodNotAllowed(http.MethodPost))
-	}
-	a.health(mux)
-	mux.HandleFunc("/", httpedge.NotFound)
-	srv := httpedge.Server(mux)
-	ended := make(chan error, 1)
-	go func() { ended <- srv.Serve(a.listener) }()
-	select {
-	case err := <-ended:
-		return fmt.Errorf("http: %w", err)
-	case <-ctx.Done():
-	}
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	return errors.Join(srv.Shutdown(last), ctx.Err())
 }

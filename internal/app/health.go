@@ -34,6 +34,7 @@ const healthy = "ok"
 type Health struct {
 	Status   string          `json:"status"` // ok, or what is wrong
 	Services []ServiceHealth `json:"services"`
+	Damage   []event.Damage  `json:"damage,omitempty"`  // of the record, where the ledger runs here
 	Screens  []ScreenHealth  `json:"screens,omitempty"` // of desks, where the clocks run here
 }
 
@@ -52,7 +53,7 @@ type ScreenHealth struct {
 }
 
 // health answers whether this process works (/healthz), whether it can take
-// work (/readyz: it works, is connected, and the ledger answers), and what can
+// work (/readyz: it works, is connected, the ledger answers and is not damaged), and what can
 // be counted (/metrics).
 func (a *App) health(mux *http.ServeMux) {
 	answer := func(w http.ResponseWriter, h Health) {
@@ -74,6 +75,14 @@ func (a *App) health(mux *http.ServeMux) {
 				h.Status = "the ledger's stream does not answer"
 			}
 		}
+		for _, r := range real {
+			if r.ledger == nil {
+				continue
+			}
+			if h.Damage = r.ledger.Damage(); len(h.Damage) > 0 && h.Status == healthy {
+				h.Status = "the record is damaged"
+			}
+		}
 		answer(w, h)
 	})
 	registry := prometheus.NewRegistry()
@@ -89,7 +98,7 @@ func (a *App) look(ctx context.Context, realms []*realm) Health {
 	for _, realm := range realms {
 		pulse := realm.bus.Pulse()
 		for _, r := range roles {
-			if _, beats := pulse[r.name]; a.has(r.name) && !beats {
+			if _, beats := pulse[r.name]; a.runs(realm, r.name) && !beats {
 				pulse[r.name] = time.Time{}
 			}
 		}
@@ -132,6 +141,12 @@ func inEach[T any](ctx context.Context, realms []*realm, ask func(context.Contex
 type gauges struct{ app *App }
 
 var (
+	damagedGauge = prometheus.NewDesc("tocsin_ledger_damaged",
+		"1 where the record is not what was certified: certification has stopped.", []string{"exercise"}, nil)
+	certifiedGauge = prometheus.NewDesc("tocsin_ledger_certified_records",
+		"Records that the last checkpoint covers.", []string{"exercise"}, nil)
+	checkedGauge = prometheus.NewDesc("tocsin_ledger_checked_timestamp_seconds",
+		"When the whole record was last found whole, in seconds since 1970; absent where it has not been since the start.", []string{"exercise"}, nil)
 	recordsGauge = prometheus.NewDesc("tocsin_ledger_records",
 		"Records of the ledger so far.", []string{"exercise"}, nil)
 	clocksGauge = prometheus.NewDesc("tocsin_clocks",
@@ -144,6 +159,9 @@ var (
 
 // Describe lists what Collect sends.
 func (g gauges) Describe(to chan<- *prometheus.Desc) {
+	to <- damagedGauge
+	to <- certifiedGauge
+	to <- checkedGauge
 	to <- recordsGauge
 	to <- clocksGauge
 	to <- aliveGauge
@@ -168,6 +186,21 @@ func (g gauges) Collect(to chan<- prometheus.Metric) {
 		if drill := label[g.app.realms[i].name == event.Drill]; c.err == nil {
 			to <- prometheus.MustNewConstMetric(recordsGauge, prometheus.GaugeValue, float64(c.records), drill)
 			to <- prometheus.MustNewConstMetric(clocksGauge, prometheus.GaugeValue, float64(c.clocks), drill)
+		}
+	}
+	for _, r := range g.app.realms {
+		if r.ledger == nil {
+			continue
+		}
+		drill, damaged := label[r.name == event.Drill], 0.0
+		if len(r.ledger.Damage()) > 0 {
+			damaged = 1
+		}
+		certified, checked := r.ledger.Certified()
+		to <- prometheus.MustNewConstMetric(damagedGauge, prometheus.GaugeValue, damaged, drill)
+		to <- prometheus.MustNewConstMetric(certifiedGauge, prometheus.GaugeValue, float64(certified), drill)
+		if !checked.IsZero() {
+			to <- prometheus.MustNewConstMetric(checkedGauge, prometheus.GaugeValue, seconds(checked), drill)
 		}
 	}
 	h := g.app.look(context.Background(), g.app.realms)

@@ -33,6 +33,7 @@ type realm struct {
 	clock    clock.Clock
 	log      *zap.Logger
 	intake   *intake.Intake // nil where intake does not run here
+	ledger   *ledger.Ledger // nil where the ledger does not run here
 	drill    *drill         // nil where the clock is the configuration's
 }
 
@@ -52,6 +53,16 @@ func (a *App) open(ctx context.Context, name event.Realm) error {
 		return err
 	}
 	a.realms = append(a.realms, r)
+	if a.has(ledger.Name) {
+		// Before anything is written: what is found must be what was left.
+		if r.ledger, err = ledger.Open(ctx, r.ledgerDeps(a)); err != nil {
+			return err
+		}
+		if r.held() {
+			r.log.Error("NOTHING IS TAKEN: new records would take the places of certified ones. Keep this data folder as evidence, and go on with a copy from before, or with another folder (--data)")
+			return nil
+		}
+	}
 	if r.drill != nil {
 		r.drill.bus = r.bus
 		if err := r.drill.goOn(ctx, a.cfg.NewDrill); err != nil {
@@ -174,7 +185,20 @@ func (r *realm) screens(ctx context.Context, nc *nats.Conn) []event.Screen {
 	return answer.Screens
 }
 
-func (r *realm) runIntake(ctx context.Context) error { return r.intake.Run(ctx) }
+func (r *realm) runIntake(ctx context.Context) error {
+	if r.held() {
+		return r.bus.Serve(ctx, intake.Name, bus.Door{
+			Name: "report", Subject: event.DoorReport, Limit: inHand,
+			Answer: func(context.Context, bus.Request) (any, error) { return nil, takesNothing },
+		})
+	}
+	return r.intake.Run(ctx)
+}
+
+// takesNothing is what a sender is told where nothing may be written.
+const takesNothing = bus.Closed("the record is damaged and takes nothing: report by telephone or another channel")
+
+const inHand = 256
 
 func (r *realm) runClassifier(ctx context.Context) error {
 	return classifier.Run(ctx, classifier.Deps{Bus: r.bus, Clock: r.clock, Rulebook: r.rulebook})
@@ -192,12 +216,21 @@ func (r *realm) runDeadline(ctx context.Context) error {
 	return deadline.Run(ctx, deadline.Deps{Bus: r.bus, Clock: r.clock, Log: r.log.Named(deadline.Name), Register: r.rulebook.Register})
 }
 
-func (r *realm) runLedger(ctx context.Context) error {
-	dir := "index"
+func (r *realm) runLedger(ctx context.Context) error { return r.ledger.Run(ctx) }
+
+func (r *realm) ledgerDeps(a *App) ledger.Deps {
+	dir, name := "ledger", a.cfg.LogName
 	if r.name == event.Drill {
-		dir = "exercise-index"
+		dir = "exercise-ledger"
+		if name != "" {
+			name += "/exercise"
+		}
 	}
-	return ledger.Run(ctx, ledger.Deps{
+	return ledger.Deps{
 		Bus: r.bus, Clock: r.clock, Log: r.log.Named(ledger.Name), Dir: filepath.Join(r.data, dir), Exercise: r.name == event.Drill,
-	})
+		Origin: name, Alone: a.server != nil, Scrub: a.cfg.Scrub, Keep: a.keep,
+	}
 }
+
+// held reports whether nothing may be written: see ledger.Ledger.Held.
+func (r *realm) held() bool { return r.ledger != nil && r.ledger.Held() }

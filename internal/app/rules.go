@@ -13,6 +13,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/statute"
 	"github.com/tocsin-project/tocsin/schemas"
 	"github.com/tocsin-project/tocsin/services/classifier"
+	"github.com/tocsin-project/tocsin/services/ledger"
 )
 
 // LoadRules reads the packs of a folder and a register, each the embedded ones
@@ -42,6 +43,27 @@ func LoadRules(statutes, registerFile string) (classifier.Rulebook, error) {
 		return rb, err
 	}
 	return classifier.Rulebook{Statutes: set, Register: reg}, nil
+}
+
+// retention is how long records are kept: as the statutes in force demand, or
+// longer where the configuration says so. It never is shorter.
+func retention(cfg Config) (ledger.Keep, error) {
+	keep := ledger.Keep{Months: cfg.Keep}
+	if cfg.Rulebook.Statutes == nil {
+		return keep, nil
+	}
+	for _, r := range cfg.Rulebook.Statutes.Retentions(clock.System{}.Now()) {
+		article := fmt.Sprintf("%s: at least %s", r.Rule.Citation, r.Rule.Keep)
+		if r.Rule.Confidence != event.ConfidenceText {
+			article += fmt.Sprintf(" [%s]", r.Rule.Confidence)
+		}
+		if cfg.Keep > 0 && cfg.Keep < r.Rule.Keep {
+			return keep, fmt.Errorf("records cannot be kept for %s only: %s", cfg.Keep, article)
+		}
+		keep.Months = max(keep.Months, r.Rule.Keep)
+		keep.Articles = append(keep.Articles, article)
+	}
+	return keep, nil
 }
 
 // recordRules writes the packs and the register in force into the ledger, when

@@ -38,7 +38,7 @@ func TestStartRefusesWhatIsUnsafe(t *testing.T) {
 		"nobody there":              {func(c *app.Config) { c.NATS = "nats://127.0.0.1:1" }, "127.0.0.1:1"},
 		"a NATS address in use":     {func(c *app.Config) { c.NATSListen = taken.Addr().String() }, "Error listening on port"},
 		"an HTTP address in use":    {func(c *app.Config) { c.HTTPListen = taken.Addr().String() }, "http: "},
-		"an index that cannot be":   {func(c *app.Config) { spoil(t, c.Data, "index") }, "ledger ended"},
+		"an index that cannot be":   {func(c *app.Config) { spoil(t, c.Data, "ledger") }, "ledger: "},
 		"a store that cannot be":    {func(c *app.Config) { spoil(t, c.Data, "nats") }, "JetStream"},
 		"a folder that cannot hold": {func(c *app.Config) { c.Data = filepath.Join(spoil(t, c.Data, "file"), "x") }, ""},
 	} {

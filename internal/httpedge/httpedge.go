@@ -1,18 +1,21 @@
-// Package httpedge is what every HTTP door shares: answers in JSON, problems
-// (RFC 9457), and the limits of the server.
+// Package httpedge is what every HTTP door shares: the limits of the server,
+// answers in JSON, problems (RFC 9457), answers that can be kept (ETag) or that
+// go on for long, and the API whose description (OpenAPI 3.1) is made from the
+// code that answers.
 package httpedge
 
 import (
 	"encoding/json"
 	"net/http"
-	"time"
+	"strings"
 
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// Problem is an RFC 9457 problem detail. Its type is about:blank, so its title
-// is the phrase of its status.
+// Problem is an RFC 9457 problem detail, and the error of an operation that
+// answers with it. Its type is about:blank, so its title is the phrase of its
+// status.
 type Problem struct {
 	Type   string         `json:"type"`
 	Title  string         `json:"title"`
@@ -23,23 +26,65 @@ type Problem struct {
 	Receipt *event.Receipt `json:"receipt,omitempty"`
 }
 
+// NewProblem returns a problem as an error.
+func NewProblem(status int, detail string, errors ...fault.Detail) *Problem {
+	return &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Errors: errors}
+}
+
+func (p *Problem) Error() string { return p.Title + ": " + p.Detail }
+
+// GetStatus is the status of the answer.
+func (p *Problem) GetStatus() int { return p.Status }
+
+// ContentType is the media type of the answer, whatever was asked for.
+func (p *Problem) ContentType(string) string { return problemType }
+
+// GetHeaders says when to try again, where that may help.
+func (p *Problem) GetHeaders() http.Header {
+	if p.Status == http.StatusServiceUnavailable {
+		return http.Header{"Retry-After": {retryAfter}}
+	}
+	return nil
+}
+
+const (
+	problemType = "application/problem+json"
+	retryAfter  = "1" // seconds
+)
+
 // Write answers with a problem.
 func Write(w http.ResponseWriter, p Problem) {
 	p.Type, p.Title = "about:blank", http.StatusText(p.Status)
-	write(w, "application/problem+json", p.Status, p)
+	write(w, problemType, p.Status, p)
 }
 
-// NotFound answers that nothing is here.
-func NotFound(w http.ResponseWriter, _ *http.Request) {
-	Write(w, Problem{Status: http.StatusNotFound})
-}
-
-// MethodNotAllowed answers that only the given method is taken.
-func MethodNotAllowed(allowed string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Allow", allowed)
-		Write(w, Problem{Status: http.StatusMethodNotAllowed, Detail: "only " + allowed + " is taken here"})
+// Fail answers with a problem and with when to try again.
+func Fail(w http.ResponseWriter, p *Problem) {
+	for name, values := range p.GetHeaders() {
+		w.Header()[name] = values
 	}
+	Write(w, *p)
+}
+
+// Otherwise answers what no pattern of mux takes: 405 with the methods that are
+// taken there, or 404.
+func Otherwise(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var allowed []string
+		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+			other := r.Clone(r.Context())
+			other.Method = method
+			if _, pattern := mux.Handler(other); pattern != "" && pattern != "/" {
+				allowed = append(allowed, method)
+			}
+		}
+		if allowed == nil {
+			Write(w, Problem{Status: http.StatusNotFound, Detail: "nothing is here"})
+			return
+		}
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
+		Write(w, Problem{Status: http.StatusMethodNotAllowed, Detail: "taken here: " + strings.Join(allowed, ", ")})
+	})
 }
 
 // JSON answers with a JSON value.
@@ -55,16 +100,4 @@ func write(w http.ResponseWriter, contentType string, status int, v any) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	_, _ = w.Write(append(body, '\n')) // the peer may be gone
-}
-
-// Server returns a server for h that gives no peer a connection for ever.
-func Server(h http.Handler) *http.Server {
-	return &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       30 * time.Second,
-		WriteTimeout:      60 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    512 << 10, // ce- headers of an event have 256 KiB at most
-	}
 }

@@ -1,0 +1,185 @@
+package httpedge
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/danielgtaylor/huma/v2/yaml"
+
+	"github.com/tocsin-project/tocsin/internal/fault"
+)
+
+// NewAPI returns an API on mux, whose operations are described at /openapi.json
+// and /openapi.yaml. What is wrong with a question is a problem with status 400:
+// parameters that nobody knows or that are given twice too.
+func NewAPI(mux *http.ServeMux, title, description string) huma.API {
+	ourErrors()
+	config := huma.DefaultConfig(title, "1")
+	config.Info.Description = description
+	config.CreateHooks = nil // they add a $schema to every answer
+	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "", "", ""
+	config.RejectUnknownQueryParameters = true
+	config.AllowAdditionalPropertiesByDefault = true // the contract: more fields may be added
+	config.OnAddOperation = append(config.OnAddOperation, func(o *huma.OpenAPI, _ *huma.Operation) { nullable(o.Components.Schemas) })
+	words(config.Components.Schemas)
+	a := &api{humago.New(mux, config), config}
+	a.UseMiddleware(a.parameters)
+	a.describe(mux)
+	return a
+}
+
+// api is huma's, with what it has no word for.
+type api struct {
+	huma.API
+	config huma.Config
+}
+
+// Config is asked for by huma.
+func (a *api) Config() huma.Config { return a.config }
+
+// DocumentOperation describes an operation. A path of several segments,
+// {path...}, is one that OpenAPI can only call {path}.
+func (a *api) DocumentOperation(op *huma.Operation) {
+	documented := *op
+	documented.Path = strings.ReplaceAll(op.Path, "...}", "}")
+	a.OpenAPI().AddOperation(&documented)
+}
+
+// Document describes an operation of api that is answered elsewhere.
+func Document(api huma.API, op huma.Operation) {
+	if d, ok := api.(huma.OperationDocumenter); ok {
+		d.DocumentOperation(&op)
+		return
+	}
+	api.OpenAPI().AddOperation(&op)
+}
+
+// parameters refuses a query that could be read in two ways.
+func (a *api) parameters(ctx huma.Context, next func(huma.Context)) {
+	u := ctx.URL()
+	query, err := url.ParseQuery(u.RawQuery)
+	var errs []error
+	if err != nil {
+		errs = append(errs, &huma.ErrorDetail{Location: "query", Message: "cannot be read: " + err.Error()})
+	}
+	for name, values := range query {
+		if len(values) > 1 {
+			errs = append(errs, &huma.ErrorDetail{Location: "query." + name, Message: "is given more than once"})
+		}
+	}
+	if errs != nil {
+		_ = huma.WriteErr(a, ctx, http.StatusBadRequest, badQuestion, errs...) // the peer may be gone
+		return
+	}
+	next(ctx)
+}
+
+// describe answers with the description, which is complete when the first
+// request comes.
+func (a *api) describe(mux *http.ServeMux) {
+	document := sync.OnceValues(func() ([]byte, error) { return json.Marshal(a.OpenAPI()) })
+	answer := func(path, mediaType string, render func([]byte) ([]byte, error)) {
+		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
+			body, err := document()
+			if err == nil {
+				body, err = render(body)
+			}
+			if err != nil {
+				Fail(w, NewProblem(http.StatusInternalServerError, "the description cannot be written"))
+				return
+			}
+			Content{Type: mediaType, Cache: CacheAsk, Body: body}.Answer(w, r)
+		})
+	}
+	answer("/openapi.json", "application/openapi+json", func(b []byte) ([]byte, error) { return b, nil })
+	answer("/openapi.yaml", "application/openapi+yaml", func(b []byte) ([]byte, error) {
+		var out bytes.Buffer
+		err := yaml.Convert(&out, bytes.NewReader(b))
+		return out.Bytes(), err
+	})
+}
+
+// Raw is the output of an operation that writes its answer itself.
+type Raw struct {
+	Body func(huma.Context)
+}
+
+// Answer makes what writes an answer the output of an operation.
+func Answer(write func(http.ResponseWriter, *http.Request)) *Raw {
+	return &Raw{func(c huma.Context) {
+		r, w := humago.Unwrap(c)
+		write(w, r)
+	}}
+}
+
+// badQuestion is said of a question that cannot be answered as it stands.
+const badQuestion = "the question cannot be answered as it stands; every fault is listed"
+
+// BadQuestion returns the problem of a question with faults.
+func BadQuestion(errors []fault.Detail) *Problem {
+	return NewProblem(http.StatusBadRequest, badQuestion, errors...)
+}
+
+// ourErrors makes huma's errors problems of ours. They are a variable of huma's.
+var ourErrors = sync.OnceFunc(func() {
+	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
+		if status == http.StatusUnprocessableEntity {
+			status, message = http.StatusBadRequest, badQuestion
+		}
+		p := NewProblem(status, message)
+		if status >= http.StatusInternalServerError {
+			p.Detail = "" // what failed in here is nobody else's business
+			return p
+		}
+		for _, err := range errs[:min(len(errs), maxErrors)] {
+			p.Errors = append(p.Errors, detailOf(err))
+		}
+		slices.SortStableFunc(p.Errors, func(a, b fault.Detail) int { return strings.Compare(a.Path, b.Path) })
+		return p
+	}
+})
+
+// maxErrors bounds what a problem lists, and maxName how much of a name it
+// repeats: a query may be made of nothing but parameters that nobody knows.
+const (
+	maxErrors = 100
+	maxName   = 80
+)
+
+// detailOf reads an error of huma's, which says "query.grade" where a question
+// over NATS has $.grade.
+func detailOf(err error) fault.Detail {
+	var d *huma.ErrorDetail
+	if !errors.As(err, &d) {
+		return fault.Detail{Path: "$", Message: err.Error()}
+	}
+	place, name, ok := strings.Cut(d.Location, ".")
+	switch {
+	case !ok:
+		return fault.Detail{Path: "$", Message: "the " + place + " " + d.Message}
+	case d.Message == "unknown query parameter":
+		return fault.Detail{Path: pathOf(name), Message: "is no parameter that is known here"}
+	}
+	return fault.Detail{Path: pathOf(name), Message: d.Message}
+}
+
+var shorthand = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// pathOf is the path of a parameter in the question that it is part of.
+func pathOf(name string) string {
+	if shorthand.MatchString(name) {
+		return "$." + name[:min(len(name), maxName)]
+	}
+	runes := []rune(name)
+	quoted, _ := json.Marshal(string(runes[:min(len(runes), maxName)])) // a string can always be written
+	return "$[" + string(quoted) + "]"
+}

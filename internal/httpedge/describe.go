@@ -1,0 +1,85 @@
+package httpedge
+
+import (
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// Responses describes the problems that an operation may answer with.
+func Responses(api huma.API, problems ...int) map[string]*huma.Response {
+	schema := api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "")
+	out := map[string]*huma.Response{}
+	for _, status := range problems {
+		r := &huma.Response{
+			Description: http.StatusText(status),
+			Content:     map[string]*huma.MediaType{problemType: {Schema: schema}},
+		}
+		if status == http.StatusServiceUnavailable {
+			r.Headers = map[string]*huma.Header{"Retry-After": {Description: "seconds until it makes sense to ask again", Schema: &huma.Schema{Type: huma.TypeInteger}}}
+		}
+		out[strconv.Itoa(status)] = r
+	}
+	return out
+}
+
+// Schema describes a type as JSON.
+func Schema[T any](api huma.API) *huma.Schema {
+	return api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[T](), true, "")
+}
+
+// words describes types of the vocabulary that write themselves.
+func words(r huma.Registry) {
+	r.RegisterTypeAlias(reflect.TypeFor[event.Stamp](), reflect.TypeFor[stampWord]())
+	r.RegisterTypeAlias(reflect.TypeFor[event.Grade](), reflect.TypeFor[gradeWord]())
+	r.RegisterTypeAlias(reflect.TypeFor[event.Duration](), reflect.TypeFor[durationWord]())
+}
+
+type stampWord struct{}
+
+func (stampWord) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeString, Format: "date-time"}
+}
+
+type gradeWord struct{}
+
+func (gradeWord) Schema(huma.Registry) *huma.Schema {
+	s := &huma.Schema{Type: huma.TypeString}
+	for _, g := range append(event.Grades[:len(event.Grades):len(event.Grades)], event.Ungraded) {
+		s.Enum = append(s.Enum, g.String())
+	}
+	return s
+}
+
+type durationWord struct{}
+
+func (durationWord) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeString, Format: "duration", Description: "ISO 8601"}
+}
+
+// nullable puts right what huma says of null: a pointer to a struct that is
+// always written may be null, a list that is left out when it is empty never is.
+func nullable(r huma.Registry) {
+	for name, schema := range r.Map() {
+		t := r.TypeFromRef("#/components/schemas/" + name)
+		if t == nil || t.Kind() != reflect.Struct {
+			continue
+		}
+		for _, f := range reflect.VisibleFields(t) {
+			field, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+			property, always := schema.Properties[field], !strings.Contains(options, "omit")
+			switch {
+			case property == nil:
+			case f.Type.Kind() == reflect.Slice && !always:
+				property.Nullable = false
+			case f.Type.Kind() == reflect.Pointer && property.Ref != "" && always:
+				schema.Properties[field] = &huma.Schema{AnyOf: []*huma.Schema{{Ref: property.Ref}, {Type: "null"}}}
+			}
+		}
+	}
+}

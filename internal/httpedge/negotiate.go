@@ -1,0 +1,57 @@
+package httpedge
+
+import (
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// Negotiate returns which of the offered media types a request prefers by its
+// Accept (RFC 9110, section 12.5.1), the first offered where it makes no
+// difference, or "" where it takes none.
+func Negotiate(h http.Header, offers ...string) string {
+	accept := strings.Join(h.Values("Accept"), ",")
+	if strings.TrimSpace(accept) == "" {
+		return offers[0]
+	}
+	best, bestQuality := "", 0.0
+	for _, offer := range offers {
+		if q := quality(accept, offer); q > bestQuality {
+			best, bestQuality = offer, q
+		}
+	}
+	return best
+}
+
+// quality is what the most specific range of an Accept that covers the offer
+// says of it; 0: it is not taken.
+func quality(accept, offer string) float64 {
+	wide, _, _ := strings.Cut(offer, "/")
+	quality, narrowest := 0.0, 0
+	for part := range strings.SplitSeq(accept, ",") {
+		name, params, err := mime.ParseMediaType(part)
+		if err != nil {
+			continue // what cannot be read takes nothing
+		}
+		narrow := 0
+		switch name {
+		case offer:
+			narrow = 3
+		case wide + "/*":
+			narrow = 2
+		case "*/*":
+			narrow = 1
+		}
+		if narrow <= narrowest {
+			continue
+		}
+		narrowest, quality = narrow, 1
+		if text, ok := params["q"]; ok {
+			if q, err := strconv.ParseFloat(text, 64); err == nil {
+				quality = min(max(q, 0), 1)
+			}
+		}
+	}
+	return quality
+}

@@ -1,0 +1,50 @@
+package httpedge
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"time"
+)
+
+// writeWait is how long a peer may take to read an answer, or the next part of
+// one that goes on.
+const writeWait = 60 * time.Second
+
+// Server returns a server for h that gives no peer a connection for ever. When
+// it begins to shut down, what goes on for long ends: see UntilStop.
+func Server(h http.Handler) *http.Server {
+	stopping, stop := context.WithCancel(context.Background())
+	s := &http.Server{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("X-Content-Type-Options", "nosniff")
+			h.ServeHTTP(w, r)
+		}),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      writeWait,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    512 << 10, // ce- headers of an event have 256 KiB at most
+		BaseContext: func(net.Listener) context.Context {
+			return context.WithValue(context.Background(), stoppingKey{}, stopping)
+		},
+	}
+	s.RegisterOnShutdown(stop)
+	return s
+}
+
+// stoppingKey finds the context that ends when the server begins to shut down.
+// It is not the request's own: what is in hand is finished.
+type stoppingKey struct{}
+
+// UntilStop returns a context of a request that ends also when its server begins
+// to shut down, for an answer that would not end by itself.
+func UntilStop(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	stopping, ok := ctx.Value(stoppingKey{}).(context.Context)
+	if !ok {
+		return ctx, cancel
+	}
+	release := context.AfterFunc(stopping, cancel)
+	return ctx, func() { release(); cancel() }
+}
