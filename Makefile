@@ -10,13 +10,13 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.8.0
 # The same sources give the same bytes, wherever they lie.
 BUILD := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false
 
-.PHONY: help build demo test race lint vuln bench fuzz examples slow reproducible clean
+.PHONY: help build demo test race lint vuln bench fuzz examples interop slow reproducible clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
 
-build: ## the program, as bin/tocsin
-	$(BUILD) -o bin/tocsin ./cmd/tocsin
+build: ## the programs, as bin/tocsin and bin/tocsin-verify
+	$(BUILD) -o bin/ ./cmd/...
 
 demo: build ## see it work: incidents of all four grades, and their way to the desks
 	bin/tocsin demo
@@ -59,15 +59,18 @@ fuzz: ## every fuzz target for FUZZTIME (10s)
 examples: build ## the examples of deploy/examples, against a server of their own (needs curl and node)
 	deploy/examples/run.sh
 
-slow: ## the tests that take long: many kills, many reports
-	TOCSIN_KILLS=30 TOCSIN_REPORTS=6000 TOCSIN_OVERDUE=120 $(GO) test -tags slow -timeout 60m $(PKG)
+interop: ## the log read and verified by tools that others wrote, in a module of its own
+	cd internal/evidence/interop && $(GO) vet ./... && $(GO) test -timeout 120s ./...
+
+slow: ## the tests that take long: many kills, many reports, many flipped bits
+	TOCSIN_FLIPS=200 TOCSIN_KILLS=30 TOCSIN_REPORTS=6000 TOCSIN_OVERDUE=120 $(GO) test -tags slow -timeout 60m $(PKG)
 
 reproducible: ## build twice, elsewhere and from nothing: the same bytes
 	@work=$$(mktemp -d) && trap 'chmod -R u+w "$$work"; rm -rf "$$work"' EXIT && \
-	$(BUILD) -o "$$work/here" ./cmd/tocsin && \
+	mkdir "$$work/here" "$$work/there" && $(BUILD) -o "$$work/here" ./cmd/... && \
 	mkdir "$$work/src" && cp -r go.mod go.sum cmd internal schemas services "$$work/src" && \
-	(cd "$$work/src" && GOCACHE="$$work/cache" $(BUILD) -o "$$work/there" ./cmd/tocsin) && \
-	sha256sum "$$work/here" "$$work/there" | sed "s|$$work/||" && cmp "$$work/here" "$$work/there" && echo "the same bytes"
+	(cd "$$work/src" && GOCACHE="$$work/cache" $(BUILD) -o "$$work/there" ./cmd/...) && \
+	(cd "$$work" && sha256sum here/* there/*) && diff -r "$$work/here" "$$work/there" && echo "the same bytes"
 
 clean: ## what make has made; never the data of a server
 	rm -rf bin deploy/examples/javascript/node_modules

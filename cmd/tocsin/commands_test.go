@@ -107,7 +107,9 @@ func TestADeskIsToldWhy(t *testing.T) {
 func TestUnreachableServerExits2(t *testing.T) {
 	nobody := "nats://" + freePort(t)
 	for _, args := range [][]string{{"report"}, {"desk", "watch", "d"}, {"desk", "ack", "d", "d.o.i.1", "--officer", "x"}, {"log", "query"}, {"log", "show", "o/i"},
-		{"desk", "close", "d", "o/i", "--officer", "x"}, {"desk", "list"}, {"desk", "handover", "d"}, {"owed", "o"}, {"owed", "o", "--follow"}, {"drill", "report"}, {"drill", "clock"}} {
+		{"desk", "close", "d", "o/i", "--officer", "x"}, {"desk", "list"}, {"desk", "handover", "d"}, {"owed", "o"}, {"owed", "o", "--follow"}, {"drill", "report"}, {"drill", "clock"},
+		{"log", "stats"}, {"log", "key"}, {"log", "checkpoint"}, {"log", "status"}, {"log", "prove", "1"}, {"log", "audit"}, {"log", "export", filepath.Join(t.TempDir(), "e")},
+		{"log", "redact", "1", "--order", "o", "--officer", "p", "--yes"}, {"log", "archive", filepath.Join(t.TempDir(), "a"), "--before", "2026-01-01", "--officer", "p", "--yes"}} {
 		code, _, errOut := tocsin(t, majorReport, append(args, "--server", nobody, "--timeout", "300ms")...)
 		assert.Equal(t, exitUnreachable, code, args)
 		assert.Contains(t, errOut, nobody)
@@ -119,6 +121,7 @@ func TestWrongCommandLineExits2(t *testing.T) {
 		{"report", "--nonsense"}, {"import", "veris", "f"}, {"desk", "ack", "only-one"}, {"log", "show", "no-slash"},
 		{"log", "query", "--since", "yesterday"}, {"grade", "--at", "noon"}, {"serve", "now"}, {"--lang", "fr", "grade"},
 		{"log", "query", "--json", "--csv"}, {"drill", "report", "--since", "then"}, {"drill", "report", "--exercise"}, {"drill", "clock", "now"},
+		{"log", "key", "now"}, {"log", "export"}, {"log", "export", "d", "--since", "then"}, {"log", "export", "d", "--from", "first"}, {"log", "stats", "--grade", "bad"},
 	} {
 		code, _, errOut := tocsin(t, "", args...)
 		assert.Equal(t, exitUnreachable, code, args)

@@ -3,8 +3,6 @@ package main
 import (
 	"encoding/csv"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,17 +11,55 @@ import (
 )
 
 func (e *environment) logCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "log", Short: "Ask the escalation log"}
-	cmd.AddCommand(e.queryCommand(), e.showCommand())
+	cmd := &cobra.Command{
+		Use:   "log",
+		Short: "Ask the escalation log, prove what it says, check it, take it away as evidence",
+		Long: `The escalation log is the record of who was told what, when and under which
+article. Nobody need take it on trust: every record is a leaf of a tree of
+hashes whose head is signed, the checkpoint.
+
+  ask       query, stats, show
+  prove     key, checkpoint, status, prove; tocsin-verify checks a proof offline
+  check     audit holds the whole record against what was signed
+  keep      export takes a range away as evidence that verifies without us
+  remove    redact, by order; archive, by age. Both leave the hash, and a record
+            of the removal`,
+	}
+	cmd.AddCommand(e.queryCommand(), e.statsCommand(), e.showCommand(),
+		e.keyCommand(), e.checkpointCommand(), e.statusCommand(), e.proveCommand(), e.auditCommand(),
+		e.exportCommand(), e.redactCommand(), e.archiveCommand())
 	return cmd
+}
+
+// filter are the flags that say which escalations are meant, and the forms in
+// which they are printed.
+type filter struct {
+	event.Query
+	since, until string
+	json, csv    bool
+}
+
+func (q *filter) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&q.Grade, "grade", "", "especially-grave, major, relatively-large, general or ungraded")
+	f.StringVar(&q.Operator, "operator", "", "the operator that reported")
+	f.StringVar(&q.Desk, "desk", "", "the desk that was told")
+	f.StringVar(&q.Region, "region", "", "GB/T 2260 code of a facility's region; a province covers its prefectures")
+	f.StringVar(&q.Sector, "sector", "", "sector of a facility")
+	f.StringVar(&q.Statute, "statute", "", "the statute that demanded it")
+	f.StringVar(&q.Text, "text", "", "words of the title, Chinese or not; all of them must stand in it")
+	f.StringVar(&q.since, "since", "", "told at this time or later (RFC 3339, or a date at +08:00)")
+	f.StringVar(&q.until, "until", "", "told before this time")
+	f.BoolVar(&q.Overdue, "overdue", false, "past the desk's target and not acknowledged")
+	f.BoolVar(&q.Unacknowledged, "unacknowledged", false, "not acknowledged")
+	f.BoolVar(&q.json, "json", false, "one JSON object a line")
+	f.BoolVar(&q.csv, "csv", false, "CSV with a header")
 }
 
 // queryFlags are the flags of log query.
 type queryFlags struct {
-	event.Query
-	since, until string
-	limit        int
-	json, csv    bool
+	filter
+	limit int
 }
 
 func (e *environment) queryCommand() *cobra.Command {
@@ -36,7 +72,7 @@ func (e *environment) queryCommand() *cobra.Command {
 restrict; all given ones must hold. Pages are fetched behind the scenes, up to
 --limit. Where there is more, the cursor to go on from is printed on standard
 error; cursors stay good for ever.`,
-		Example: "  tocsin log query --grade major --since 2026-01-01\n  tocsin log query --desk protection-energy --unacknowledged --json",
+		Example: "  tocsin log query --grade major --since 2026-01-01\n  tocsin log query --desk protection-energy --unacknowledged --json\n  tocsin log query --text 停电 --csv",
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := q.parse(); err != nil {
@@ -58,26 +94,22 @@ error; cursors stay good for ever.`,
 			return end()
 		},
 	}
+	q.flags(cmd)
 	f := cmd.Flags()
-	f.StringVar(&q.Grade, "grade", "", "especially-grave, major, relatively-large, general or ungraded")
-	f.StringVar(&q.Operator, "operator", "", "the operator that reported")
-	f.StringVar(&q.Desk, "desk", "", "the desk that was told")
-	f.StringVar(&q.Region, "region", "", "GB/T 2260 code of a facility's region; a province covers its prefectures")
-	f.StringVar(&q.Sector, "sector", "", "sector of a facility")
-	f.StringVar(&q.Statute, "statute", "", "the statute that demanded it")
-	f.StringVar(&q.since, "since", "", "told at this time or later (RFC 3339, or a date at +08:00)")
-	f.StringVar(&q.until, "until", "", "told before this time")
-	f.BoolVar(&q.Overdue, "overdue", false, "past the desk's target and not acknowledged")
-	f.BoolVar(&q.Unacknowledged, "unacknowledged", false, "not acknowledged")
 	f.IntVar(&q.limit, "limit", 0, "at most so many (0: all)")
 	f.StringVar(&q.Cursor, "cursor", "", "go on after an earlier answer")
-	f.BoolVar(&q.json, "json", false, "one JSON object a line")
-	f.BoolVar(&q.csv, "csv", false, "CSV with a header")
 	conn.flags(cmd)
 	return cmd
 }
 
-func (q *queryFlags) parse() (err error) {
+func (q *queryFlags) parse() error {
+	if q.limit < 0 {
+		return fmt.Errorf("--limit is a count, not %d", q.limit)
+	}
+	return q.filter.parse()
+}
+
+func (q *filter) parse() (err error) {
 	if q.Since, err = moment("--since", q.since); err != nil {
 		return err
 	}
@@ -88,9 +120,6 @@ func (q *queryFlags) parse() (err error) {
 		if _, err := event.ParseGrade(q.Grade); err != nil {
 			return fmt.Errorf("--grade: %w", err)
 		}
-	}
-	if q.limit < 0 {
-		return fmt.Errorf("--limit is a count, not %d", q.limit)
 	}
 	if q.json && q.csv {
 		return fmt.Errorf("--json or --csv, not both")
@@ -123,34 +152,8 @@ func (e *environment) rowPrinter(q queryFlags) (print func(event.EscalationRow) 
 		return func(r event.EscalationRow) error { e.row(r); return nil }, nothing
 	}
 	w := csv.NewWriter(e.raw)
-	_ = w.Write([]string{"escalation", "desk", "operator", "incident", "revision", "grade", "from", "act", "duties", "dueAt", "reportedAt", "late", "acknowledgeBy", "acknowledgedAt", "acknowledgedBy", "state", "exercise", "record", "receivedAt", "imported"}) // Flush tells
-	return func(r event.EscalationRow) error { return w.Write(csvRow(r)) }, func() error { w.Flush(); return w.Error() }
-}
-
-func csvRow(r event.EscalationRow) []string {
-	stamp := func(t *time.Time) string {
-		if t == nil {
-			return ""
-		}
-		return t.Format(time.RFC3339Nano)
-	}
-	var duties []string
-	for _, d := range r.Duties {
-		duties = append(duties, d.Statute+"/"+d.Duty)
-	}
-	return []string{
-		r.Escalation, r.Desk, r.Operator, r.Incident, strconv.Itoa(r.Revision), r.Grade.String(), r.From, string(r.Act),
-		strings.Join(duties, " "), stamp(r.DueAt), stamp(&r.ReportedAt), strconv.FormatBool(r.Late), stamp(r.AcknowledgeBy),
-		stamp(r.AcknowledgedAt), r.AcknowledgedBy, r.State, strconv.FormatBool(r.Exercise), strconv.FormatUint(r.Record, 10),
-		receivedAt(r), strconv.FormatBool(r.Imported),
-	}
-}
-
-func receivedAt(r event.EscalationRow) string {
-	if at := time.Time(r.ReceivedAt); !at.IsZero() {
-		return at.Format(time.RFC3339Nano)
-	}
-	return ""
+	_ = w.Write(event.EscalationColumns) // Flush tells
+	return func(r event.EscalationRow) error { return w.Write(r.Cells()) }, func() error { w.Flush(); return w.Error() }
 }
 
 func (e *environment) showCommand() *cobra.Command {

@@ -91,6 +91,7 @@ Run it:  tocsin serve, then in another terminal:
          tocsin report --operator grid-east FILE
          tocsin desk watch protection-energy
          tocsin log query --grade major
+         tocsin log prove 6 -o proof.txt, for tocsin-verify
          tocsin owed grid-east
 Drill:   the same commands with --exercise, then tocsin drill report
 

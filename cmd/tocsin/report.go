@@ -20,7 +20,7 @@ func (e *environment) reportCommand() *cobra.Command {
 	var conn connection
 	var rules rules
 	var operator string
-	var asJSON, check bool
+	var asJSON, check, verbose bool
 	var window int
 	cmd := &cobra.Command{
 		Use:   "report [FILE...]",
@@ -31,7 +31,9 @@ input. Many are sent at once; a report whose answer is lost is sent again, which
 costs nothing, because its id stays.
 
 A receipt says which duties had passed already when the report came, counted
-from the discovery that the report itself claims.
+from the discovery that the report itself claims. It names the record in the
+escalation log and, with --json or -v, the hash of its entry there: keep it, and
+no later proof can be of anything else (tocsin log prove).
 
 With --exercise the reports go to the drill, on a subject of its own: they reach
 no real desk. Their times are by the drill's clock, which may run faster than
@@ -53,12 +55,13 @@ in conflict, 2 the server could not be reached.`,
 				return err
 			}
 			defer c.Close()
-			return e.send(cmd.Context(), c, operator, window, files, asJSON)
+			return e.send(cmd.Context(), c, operator, window, files, e.receiptPrinter(asJSON, verbose))
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&operator, "operator", "", "the operator that reports (default: the last segment of each event's source)")
 	f.BoolVar(&asJSON, "json", false, "one JSON object a line")
+	f.BoolVarP(&verbose, "verbose", "v", false, "show the hash under which the log has the record")
 	f.BoolVar(&check, "check", false, "store nothing: print faults, grade and recipients")
 	f.IntVar(&window, "window", 256, "how many reports may be under way at once")
 	conn.flags(cmd)
@@ -67,18 +70,14 @@ in conflict, 2 the server could not be reached.`,
 }
 
 // send sends the reports of files and prints their receipts.
-func (e *environment) send(ctx context.Context, c *client.Client, operator string, window int, files []string, asJSON bool) error {
+func (e *environment) send(ctx context.Context, c *client.Client, operator string, window int, files []string, print func(*event.Receipt) error) error {
 	p := newProgress(e.errOut, "receipts")
 	defer p.end()
 	refused := false
 	err := c.Reports(ctx, operator, window, e.events(files), func(r *event.Receipt) error {
 		refused = refused || r.Status == event.StatusRejected || r.Status == event.StatusConflict
 		p.add(r.Status)
-		if asJSON {
-			return e.json(r)
-		}
-		e.receipt(r)
-		return nil
+		return print(r)
 	})
 	if err == nil && refused {
 		return errRefused
@@ -129,6 +128,21 @@ func (e *environment) json(v any) error {
 	}
 	_, err = e.raw.Write(append(b, '\n'))
 	return err
+}
+
+// receiptPrinter returns how receipts are printed; verbose shows people the
+// hash under which the log has the record.
+func (e *environment) receiptPrinter(asJSON, verbose bool) func(*event.Receipt) error {
+	if asJSON {
+		return func(r *event.Receipt) error { return e.json(r) }
+	}
+	return func(r *event.Receipt) error {
+		e.receipt(r)
+		if verbose && r.Entry != nil {
+			fmt.Fprintf(e.out, "    %s %s\n", e.word("entry"), r.Entry)
+		}
+		return nil
+	}
 }
 
 // receipt prints a receipt for people.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/tocsin-project/tocsin/internal/app"
 	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/statute"
 )
 
 // rules are the flags that choose packs and register.
@@ -26,6 +28,7 @@ func (e *environment) serveCommand() *cobra.Command {
 	var cfg app.Config
 	var rules rules
 	var verbose bool
+	var keep string
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the server",
@@ -55,6 +58,12 @@ and waits for times that may lie far ahead. Give it once: with it, a restart in
 the middle of the new drill would begin another. Several processes (--role)
 need the same --time-scale, and --new-drill each, before the first report.
 
+The ledger's log is signed with a key that the first start makes, in the data
+folder: tocsin log key prints how to verify it. At every start, and every
+--scrub, the whole record is held against what was signed. Damage stops
+certification, fails /readyz and is logged loudly; where the stream has become
+shorter than what was certified, nothing is taken any more.
+
 /healthz says whether every service works, /readyz whether reports can be
 taken, /metrics what can be counted.
 
@@ -63,6 +72,15 @@ Until identities exist, every door listens on loopback only.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cfg.TimeScale < 1 || cfg.TimeScale > maxTimeScale {
 				return &usageError{fmt.Errorf("--time-scale is from 1 to %d, not %d", maxTimeScale, cfg.TimeScale)}
+			}
+			if keep != "" {
+				var err error
+				if cfg.Keep, err = statute.ParseMonths(keep); err != nil {
+					return &usageError{fmt.Errorf("--keep: %w", err)}
+				}
+			}
+			if cfg.Scrub < 0 {
+				return &usageError{fmt.Errorf("--scrub is a time, not %s", cfg.Scrub)}
 			}
 			if len(cfg.Roles) > 0 && !slices.Contains(cfg.Roles, intake) && !cmd.Flags().Changed("http-listen") {
 				cfg.HTTPListen = "" // several processes on one machine: only intake's has the well-known door
@@ -85,6 +103,9 @@ Until identities exist, every door listens on loopback only.`,
 	f.BoolVar(&cfg.Unverified, "unverified-durability", false, "use it although nobody can show that it syncs every write")
 	f.IntVar(&cfg.TimeScale, "time-scale", 1, "how many times faster the clock of drills runs")
 	f.BoolVar(&cfg.NewDrill, "new-drill", false, "leave the drill that was running behind and begin anew with the next first report")
+	f.DurationVar(&cfg.Scrub, "scrub", 24*time.Hour, "how long after one check of the whole record the next begins; 0 checks at the start only")
+	f.StringVar(&keep, "keep", "", "how long records are kept before they may be archived, such as P2Y (default, and least: what the statutes demand)")
+	f.StringVar(&cfg.LogName, "log-name", "", "name of the log, such as log.example.org/tocsin, for when its key is made (default: a random one)")
 	f.BoolVarP(&verbose, "verbose", "v", false, "log more")
 	rules.flags(cmd)
 	return cmd

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
@@ -106,6 +107,12 @@ func TestEveryKindOfRecordHasItsLine(t *testing.T) {
 		{event.KindClosed, event.DeskAct{Desk: "hall", Officer: "chief", Reason: "done"}, "closed  hall  chief: done"},
 		{event.KindAccepted, event.Accepted{Type: event.TypeInitial, Report: "r", Late: []event.Lateness{{Citation: "L", Confidence: event.ConfidenceText, DueAt: noon, By: *minutes(3)}}},
 			"received  initial  r  \n        late by 3m, L, by 2026-03-01 12:00:00.000 +08:00"},
+		{event.KindRemoved, event.Removal{First: 5, Entries: make([]evidence.Hash, 1), Why: event.WhyOrder, Order: "REF\n#6", Officer: "POST", Type: event.KindAccepted},
+			"removed  #5 (0) received, by order REF #6 (POST)"},
+		{event.KindRemoved, event.Removal{First: 5, Entries: []evidence.Hash{{1}, {}, {2}}, Why: event.WhyRetention, Export: "0a", Officer: "POST", Reason: "age"},
+			"removed  #5–#7 (2), by age, into the export with manifest 0a (POST): age"},
+		{event.KindRemoved, event.Removal{First: 5, Entries: []evidence.Hash{{1}}, Why: event.WhyOrder, Order: "REF", Officer: "POST", Type: event.KindEscalated},
+			"removed  #5 told, by order REF (POST)"},
 	} {
 		raw, err := json.Marshal(c.body)
 		require.NoError(t, err)
@@ -148,6 +155,19 @@ func TestEveryWordIsThere(t *testing.T) {
 	}
 	for _, clock := range []string{"discovered", "reported", "graded", "handled"} {
 		ids = append(ids, "after-"+clock)
+	}
+	for _, kind := range []string{event.DamageCut, event.DamageMissing, event.DamageChanged, event.DamageTree} {
+		ids = append(ids, "damage-"+kind)
+	}
+	for _, status := range []string{event.StatusAccepted, event.StatusDuplicate, event.StatusRejected} {
+		ids = append(ids, "redact-"+status)
+	}
+	for _, by := range event.StatsDimensions {
+		ids = append(ids, "of-"+by)
+	}
+	ids = append(ids, "rules-statute", "rules-register", event.NoticeOverdue, event.NoticeAway, event.NoticeReminder)
+	for _, m := range regexp.MustCompile(`both "([^"]+)"`).FindAllStringSubmatch(exportPage, -1) {
+		ids = append(ids, m[1])
 	}
 	for _, id := range ids {
 		assert.Contains(t, words, strings.TrimSuffix(id, "-"))

@@ -25,6 +25,7 @@ var stories = map[string]func(*environment, event.StoryEntry) error{
 	event.KindTransferred:  storyBody((*environment).storyAct),
 	event.KindConfirmed:    storyBody((*environment).storyAct),
 	event.KindClosed:       storyBody((*environment).storyAct),
+	event.KindRemoved:      storyBody((*environment).storyRemoved),
 }
 
 // storyBody decodes a body for print; one that cannot be read is still in the
@@ -200,6 +201,32 @@ func (e *environment) reminder(r event.Reminder) string {
 	}
 	if r.Citation != "" {
 		text += "  — " + r.Citation + e.confidence(r.Confidence)
+	}
+	return text
+}
+
+// storyRemoved says which records are gone, and by what right.
+func (e *environment) storyRemoved(r event.Removal) {
+	fmt.Fprintf(e.out, "  %s", removedSpan(r))
+	if r.Type != "" {
+		fmt.Fprintf(e.out, " %s", e.word("story-"+r.Type))
+	}
+	if r.Why == event.WhyRetention {
+		fmt.Fprintf(e.out, e.word("by-age"), r.Export, line(r.Officer))
+	} else {
+		fmt.Fprintf(e.out, e.word("by-order"), line(r.Order), line(r.Officer))
+	}
+	if r.Reason != "" {
+		fmt.Fprintf(e.out, ": %s", line(r.Reason))
+	}
+}
+
+// removedSpan names the records that a removal is about, with their number where
+// some between them stay.
+func removedSpan(r event.Removal) string {
+	text := span(r.First, r.Last())
+	if n := r.Count(); n != r.Last()-r.First+1 {
+		text += fmt.Sprintf(" (%d)", n)
 	}
 	return text
 }

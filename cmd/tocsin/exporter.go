@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/tocsin-project/tocsin/internal/client"
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/evidence"
+)
+
+// exporter writes one folder of evidence.
+type exporter struct {
+	client *client.Client
+	realm  event.Realm
+	log    *event.LogState
+	asked  event.RecordsRequest
+	count  *counter
+	out    *evidence.Export
+	page   *page
+	first  uint64
+	last   uint64
+	done   exported
+	// named are the hashes of the packs and registers that decided what is in
+	// the range.
+	named map[string]bool
+}
+
+func newExporter(ctx context.Context, c *client.Client, e *environment, q event.RecordsRequest) (*exporter, error) {
+	log, err := certified(ctx, c, q.To)
+	if err != nil {
+		return nil, err
+	}
+	q.To = min(q.To, log.Size)
+	if q.To == 0 {
+		q.To = log.Size
+	}
+	x := &exporter{client: c, log: log, asked: q, count: newCounter(e.errOut, e.word("records")), named: map[string]bool{}}
+	if e.exercise {
+		x.realm = event.Drill
+	}
+	for _, d := range log.Damage {
+		fmt.Fprintf(printable{e.errOut}, "tocsin: %s\n", e.word("damage-"+d.Kind)+": "+d.Detail)
+	}
+	return x, nil
+}
+
+// write writes everything into a new folder.
+func (x *exporter) write(ctx context.Context, dir string) (*exported, error) {
+	defer func() {
+		if x.out != nil {
+			x.out.Abandon() // after Close it does nothing
+		}
+	}()
+	err := x.client.Records(ctx, x.asked, func(first, last uint64) error { return x.begin(ctx, dir, first, last) }, x.add)
+	if err != nil {
+		return nil, err
+	}
+	if err := x.context(ctx); err != nil {
+		return nil, err
+	}
+	w, err := x.out.AddFile("index.html")
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(x.page.write(w, x.named), w.Close()); err != nil {
+		return nil, err
+	}
+	manifest, err := x.out.Close()
+	if err != nil {
+		return nil, err
+	}
+	x.done.Manifest, x.done.Size, x.done.Key = manifest, x.log.Size, x.log.Key
+	x.done.First, x.done.Last, x.done.Exercise = x.first, x.last, x.realm == event.Drill
+	x.done.Removed = x.last + 1 - x.first - x.done.Records
+	return &x.done, nil
+}
+
+// begin opens the folder once the range is known.
+func (x *exporter) begin(ctx context.Context, dir string, first, last uint64) (err error) {
+	if last < first {
+		return errors.New("no record that the checkpoint covers was stored in that time")
+	}
+	x.first, x.last = first, last
+	m := evidence.Manifest{Key: x.log.Key, First: first, Last: last, Since: x.asked.Since, Until: x.asked.Until, Made: clock.System{}.Now().UTC()}
+	if x.page, err = newPage(x.realm, m, x.log.Checkpoint); err != nil {
+		return err
+	}
+	x.out, err = evidence.CreateExport(dir, m, x.log.Checkpoint, x.client.Tiles(ctx))
+	return err
+}
+
+// add takes one record of the range.
+func (x *exporter) add(r evidence.Record) error {
+	if err := x.out.Add(r); err != nil {
+		return err
+	}
+	x.done.Records++
+	x.count.show(r.Sequence-x.first+1, x.last-x.first+1)
+	x.page.add(r, x.named)
+	return nil
+}
+
+// context takes what is needed to read the range and is not in it: removals of
+// its records, and the rules that decided.
+func (x *exporter) context(ctx context.Context) error {
+	q := event.RecordsRequest{From: 1, To: x.log.Size, Subjects: []string{event.AllRemoved, event.RulesSubject("*")}}
+	return x.client.Records(ctx, q, func(uint64, uint64) error { return nil }, func(r evidence.Record) error {
+		if x.first <= r.Sequence && r.Sequence <= x.last {
+			return nil
+		}
+		needed, err := x.needs(r)
+		if err != nil || !needed {
+			return err
+		}
+		if err := x.out.AddContext(r); err != nil {
+			return err
+		}
+		x.page.add(r, x.named)
+		return nil
+	})
+}
+
+func (x *exporter) needs(r evidence.Record) (bool, error) {
+	switch a := event.ParseSubject(x.realm.Plain(r.Subject)); a.Kind {
+	case event.KindRules:
+		return x.named[a.Last], nil
+	case event.KindRemoved:
+		removal, err := bodyOf[event.Removal](r)
+		if err != nil {
+			return false, err
+		}
+		return removal.First <= x.last && removal.Last() >= x.first, nil
+	}
+	return false, nil
+}

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tocsin-project/tocsin/internal/client"
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+func (e *environment) exportCommand() *cobra.Command {
+	var l logFlags
+	var since, until, from, to string
+	cmd := &cobra.Command{
+		Use:   "export DIR",
+		Short: "A folder of evidence that anyone can check, years later and without us",
+		Long: `Writes what was recorded in a time into a folder: the records, the tiles of the
+tree that prove each of them, the signed checkpoint, the packs and the register
+that decided, a manifest with the hash of every file, and index.html, which a
+person can read in Chinese and English. tocsin-verify checks the folder offline.
+
+--since and --until are times of storing; --from and --to are numbers of
+records. Without any of them it is the whole log. What the last checkpoint does
+not cover is not exported.
+
+The folder is written beside DIR, as DIR.unfinished, and appears as DIR when it
+is whole. Its manifest's hash is printed: note it elsewhere, and nobody can give
+you another folder for this one.
+
+A register says which facilities are critical (CII), which is confidential:
+export to those who may know.`,
+		Example: "  tocsin log export --since 2026-01-01 --until 2026-04-01 evidence-2026-q1\n  tocsin log export --from 6 --to 16 evidence",
+		Args:    args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, a []string) error {
+			q, err := exportRange(since, until, from, to)
+			if err != nil {
+				return err
+			}
+			c, err := l.dial()
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			x, err := e.export(cmd.Context(), c, a[0], q)
+			if err != nil {
+				return err
+			}
+			if l.json {
+				return e.json(x)
+			}
+			fmt.Fprintf(e.out, e.marks(e.exercise, false)+e.word("exported")+"\n", x.Dir, span(x.First, x.Last), x.Records, x.Removed, x.Size, x.Manifest)
+			fmt.Fprintf(e.out, "tocsin-verify --key %s %s\n", quoted(x.Key), quoted(x.Dir))
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&since, "since", "", "stored at this time or later (RFC 3339, or a date at +08:00)")
+	f.StringVar(&until, "until", "", "stored before this time")
+	f.StringVar(&from, "from", "", "the first record, by its number")
+	f.StringVar(&to, "to", "", "the last record, by its number")
+	l.flags(cmd)
+	return cmd
+}
+
+// exportRange reads the flags that say which records are meant.
+func exportRange(since, until, from, to string) (q event.RecordsRequest, err error) {
+	if q.Since, err = moment("--since", since); err != nil {
+		return q, &usageError{err}
+	}
+	if q.Until, err = moment("--until", until); err != nil {
+		return q, &usageError{err}
+	}
+	q.From = 1
+	if from != "" {
+		if q.From, err = recordNumber(from); err != nil {
+			return q, err
+		}
+	}
+	if to != "" {
+		if q.To, err = recordNumber(to); err != nil {
+			return q, err
+		}
+	}
+	if q.To != 0 && q.To < q.From {
+		return q, &usageError{fmt.Errorf("--to %d comes before --from %d", q.To, q.From)}
+	}
+	return q, nil
+}
+
+// exported is what became of an export.
+type exported struct {
+	Dir      string `json:"dir"`
+	Manifest string `json:"manifest"` // SHA-256, in hex
+	First    uint64 `json:"first"`
+	Last     uint64 `json:"last"`
+	Records  uint64 `json:"records"`
+	Removed  uint64 `json:"removed"` // records of the range that were removed
+	Size     uint64 `json:"size"`    // of the checkpoint
+	Key      string `json:"key"`
+	Exercise bool   `json:"exercise"`
+}
+
+// unfinished ends the name of a folder that is being written.
+const unfinished = ".unfinished"
+
+// export writes a folder of evidence. It appears under its name when it is
+// whole.
+func (e *environment) export(ctx context.Context, c *client.Client, dir string, q event.RecordsRequest) (*exported, error) {
+	dir = filepath.Clean(dir)
+	if err := mustBeFree(dir); err != nil {
+		return nil, err
+	}
+	if err := os.RemoveAll(dir + unfinished); err != nil { // of a run that was interrupted
+		return nil, err
+	}
+	x, err := newExporter(ctx, c, e, q)
+	if err != nil {
+		return nil, err
+	}
+	done, err := x.write(ctx, dir+unfinished)
+	x.count.end()
+	if err != nil {
+		return nil, err
+	}
+	if err := publish(dir+unfinished, dir); err != nil {
+		return nil, err
+	}
+	done.Dir = dir
+	return done, nil
+}
+
+// mustBeFree refuses a folder that has something in it.
+func mustBeFree(dir string) error {
+	entries, err := os.ReadDir(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case len(entries) > 0:
+		return fmt.Errorf("%s is not empty: evidence goes into a folder of its own", dir)
+	}
+	return nil
+}
+
+// publish gives a folder its name, durably.
+func publish(from, to string) error {
+	if err := os.Rename(from, to); err != nil {
+		return err
+	}
+	parent, err := os.Open(filepath.Dir(to))
+	if err != nil {
+		return err
+	}
+	return errors.Join(parent.Sync(), parent.Close())
+}
+
+// quoted makes a word of a shell.
+func quoted(text string) string {
+	if plainWord.MatchString(text) {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}
+
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./+=:@%-]+$`)

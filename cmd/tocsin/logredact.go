@@ -1,0 +1,169 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/mattn/go-isatty"
+	"github.com/spf13/cobra"
+
+	"github.com/tocsin-project/tocsin/internal/client"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/evidence"
+)
+
+func (e *environment) redactCommand() *cobra.Command {
+	var l logFlags
+	var q event.RemoveRequest
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "redact RECORD... --order REFERENCE --officer POST",
+		Short: "Remove a record by order: a state secret, a person's data",
+		Long: `Removes records that must not be here, on the order that REFERENCE names. It
+cannot be undone: the record is gone from the log and from what queries answer.
+
+What stays: the hash of the record, in the tree and in a record of the removal,
+which says on whose order and by which post. So the proofs of all other records
+hold, and it can be shown that something was removed here, but not what.
+
+What is not removed: copies elsewhere (exports, proofs, screens of desks that
+were told), and other records of the incident that repeat it, such as the facts
+merged into a revision. Those are listed, and need orders of their own.
+
+It asks before it acts; --yes answers. Where there is no terminal to ask on, it
+refuses without --yes.`,
+		Example: "  tocsin log redact 6 --order 国保密〔2026〕12号 --officer duty-officer",
+		Args:    args(cobra.MinimumNArgs(1)),
+		RunE: func(cmd *cobra.Command, a []string) error {
+			if q.Order == "" || q.Officer == "" {
+				return &usageError{errors.New("--order and --officer are needed: the record of the removal says on whose order, and by which post")}
+			}
+			var records []uint64
+			for _, text := range a {
+				n, err := recordNumber(text)
+				if err != nil {
+					return err
+				}
+				records = append(records, n)
+			}
+			if !yes && !e.asks() {
+				return errNotAsked
+			}
+			c, err := l.dial()
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			if !yes {
+				if err := e.describe(cmd.Context(), c, records); err != nil {
+					return err
+				}
+				if err := e.confirm(e.word("redact-ask")); err != nil {
+					return err
+				}
+			}
+			return e.redact(cmd.Context(), c, q, records, l.json)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&q.Order, "order", "", "reference of the document that orders it")
+	f.StringVar(&q.Officer, "officer", "", "the post that carries it out; never a person's name")
+	f.StringVar(&q.Reason, "reason", "", "why, in words that may stay for ever")
+	f.BoolVar(&yes, "yes", false, "do not ask")
+	l.flags(cmd)
+	return cmd
+}
+
+// redaction is what became of one record, as programs see it.
+type redaction struct {
+	Of uint64 `json:"of"` // the record that was to be removed
+	*event.RemoveAnswer
+}
+
+func (e *environment) redact(ctx context.Context, c *client.Client, q event.RemoveRequest, records []uint64, asJSON bool) error {
+	refused := false
+	for _, q.Record = range records {
+		a, err := c.Remove(ctx, q)
+		if err != nil {
+			return err
+		}
+		if len(a.Errors) > 0 {
+			a.Status, refused = event.StatusRejected, true
+		}
+		if asJSON {
+			if err := e.json(redaction{q.Record, a}); err != nil {
+				return err
+			}
+			continue
+		}
+		fmt.Fprintf(e.out, "%s%s  #%d", e.marks(e.exercise, false), e.word("redact-"+a.Status), q.Record)
+		if a.Record != 0 {
+			fmt.Fprintf(e.out, "  "+e.word("redact-record"), a.Record)
+		}
+		fmt.Fprintln(e.out)
+		for _, d := range a.Errors {
+			fmt.Fprintf(e.out, "    %s: %s\n", d.Path, line(d.Message))
+		}
+		if len(a.Copies) > 0 {
+			fmt.Fprintf(e.out, "    "+e.word("redact-copies")+"\n", numbers(a.Copies))
+		}
+	}
+	if refused {
+		return errRefused
+	}
+	return nil
+}
+
+func numbers(records []uint64) string {
+	var list []string
+	for _, n := range records {
+		list = append(list, fmt.Sprintf("#%d", n))
+	}
+	return strings.Join(list, " ")
+}
+
+// describe shows what is about to be removed, by subject and hash, never by
+// content.
+func (e *environment) describe(ctx context.Context, c *client.Client, records []uint64) error {
+	for _, n := range records {
+		found := false
+		err := c.Records(ctx, event.RecordsRequest{From: n, To: n}, func(uint64, uint64) error { return nil }, func(r evidence.Record) error {
+			found = true
+			_, err := fmt.Fprintf(e.out, "#%d  %s  %s\n", r.Sequence, line(r.Subject), r.Entry())
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if !found {
+			fmt.Fprintf(e.out, "#%d  %s\n", n, e.word("redact-gone"))
+		}
+	}
+	return nil
+}
+
+var errNotAsked = &usageError{errors.New("this cannot be undone, and there is no terminal to ask on: give --yes if it is meant")}
+
+// asks reports whether there is a person to ask.
+func (e *environment) asks() bool {
+	f, ok := e.in.(*os.File)
+	return ok && isatty.IsTerminal(f.Fd())
+}
+
+// confirm asks a person, and wants the whole word.
+func (e *environment) confirm(question string) error {
+	fmt.Fprintf(e.errOut, "%s [yes/no] ", question)
+	answer, err := bufio.NewReader(e.in).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if strings.TrimSpace(answer) != "yes" {
+		return errors.New("nothing was done")
+	}
+	return nil
+}

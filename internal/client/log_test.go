@@ -1,0 +1,184 @@
+package client_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/evidence"
+	"github.com/tocsin-project/tocsin/internal/fault"
+)
+
+func question[T any](t *testing.T, m *nats.Msg) (q T) {
+	t.Helper()
+	if err := json.Unmarshal(m.Data, &q); err != nil {
+		t.Error(err)
+	}
+	return q
+}
+
+// Who reads tile after tile asks the server seldom; who reads here and there
+// gets what is asked for and no more.
+func TestTilesComeInBatches(t *testing.T) {
+	t.Parallel()
+	nc, c := stage(t, 10*time.Second)
+	const there = 120 // full tiles of a level
+	var asked []int
+	play(t, nc, event.DoorTiles, func(m *nats.Msg) any {
+		q := question[event.TilesRequest](t, m)
+		asked = append(asked, len(q.Paths))
+		var a event.TilesAnswer
+		for _, path := range q.Paths {
+			p, err := evidence.ParseTilePath(path)
+			if err != nil {
+				t.Error(err)
+			}
+			var tile []byte
+			if p.Index < there {
+				tile = []byte(path)
+			}
+			a.Tiles = append(a.Tiles, tile)
+		}
+		return a
+	})
+	tiles := c.Tiles(t.Context())
+	path := func(level int, index uint64, width int) string {
+		return evidence.TilePath{Level: level, Index: index, Width: width}.String()
+	}
+	get := func(path string) {
+		t.Helper()
+		tile, err := tiles.Tile(path)
+		require.NoError(t, err)
+		require.Equal(t, path, string(tile))
+	}
+	for i := range uint64(there) { // two levels beside each other
+		get(path(evidence.EntriesLevel, i, 256))
+		get(path(0, i, 256))
+	}
+	heard()
+	require.Len(t, asked, 2*(1+3))
+	for _, n := range asked {
+		require.LessOrEqual(t, n, event.TilesAtOnce)
+	}
+	for _, index := range []uint64{100, 7, 60} {
+		get(path(1, index, 256))
+	}
+	get(path(1, 61, 200))
+	heard()
+	require.Equal(t, []int{1, 1, 1, 1}, asked[8:])
+	_, err := tiles.Tile(path(0, there, 256))
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	_, err = tiles.Tile("tile/0/../key")
+	require.Error(t, err)
+}
+
+func TestWrongTilesAreAnError(t *testing.T) {
+	t.Parallel()
+	nc, c := stage(t, 10*time.Second)
+	play(t, nc, event.DoorTiles, func(*nats.Msg) any { return event.TilesAnswer{} })
+	_, err := c.Tiles(t.Context()).Tile("tile/0/000")
+	require.ErrorContains(t, err, "asked for 1 tiles, got 0")
+}
+
+func lineOf(sequence uint64) string {
+	return string(evidence.Record{Sequence: sequence, Subject: "incident.closed", Body: []byte(`{}`)}.Line())
+}
+
+// Records come in order, page by page, over what was removed, and what is stored
+// while they are read is not among them.
+func TestRecordsComePageByPage(t *testing.T) {
+	t.Parallel()
+	nc, c := stage(t, 10*time.Second)
+	var asked []event.RecordsRequest
+	play(t, nc, event.DoorRecords, func(m *nats.Msg) any {
+		q := question[event.RecordsRequest](t, m)
+		asked = append(asked, q)
+		switch len(asked) {
+		case 1:
+			return event.RecordsAnswer{First: 3, Last: 9, Lines: []string{lineOf(3), lineOf(5)}, Next: 6}
+		case 2:
+			return nil // tried again
+		case 3:
+			return event.RecordsAnswer{First: 6, Last: 9, Lines: []string{}, Next: 8}
+		}
+		return event.RecordsAnswer{First: 8, Last: 9, Lines: []string{lineOf(9)}}
+	})
+	since := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	var got []uint64
+	first, last := uint64(0), uint64(0)
+	err := c.Records(t.Context(), event.RecordsRequest{Since: &since, Subjects: []string{"incident.closed"}},
+		func(f, l uint64) error { first, last = f, l; return nil },
+		func(r evidence.Record) error { got = append(got, r.Sequence); return nil })
+	require.NoError(t, err)
+	require.Equal(t, []uint64{3, 5, 9}, got)
+	require.Equal(t, []uint64{3, 9}, []uint64{first, last})
+	heard()
+	require.NotNil(t, asked[0].Since)
+	for i, from := range []uint64{6, 6, 8} {
+		require.Equal(t, event.RecordsRequest{From: from, To: 9, Subjects: []string{"incident.closed"}}, asked[i+1], "the range that was resolved first")
+	}
+}
+
+func TestRecordsThatAreNoneEnd(t *testing.T) {
+	t.Parallel()
+	nc, c := stage(t, 10*time.Second)
+	lines := []string{"words"}
+	play(t, nc, event.DoorRecords, func(*nats.Msg) any { return event.RecordsAnswer{First: 1, Last: 1, Lines: lines} })
+	read := func(begin error) error {
+		return c.Records(t.Context(), event.RecordsRequest{}, func(uint64, uint64) error { return begin }, func(evidence.Record) error { return errors.New("enough") })
+	}
+	require.ErrorContains(t, read(nil), "not the line of a record")
+	require.ErrorContains(t, read(errors.New("not these")), "not these")
+	playing.Lock()
+	lines = []string{lineOf(1)}
+	playing.Unlock()
+	require.ErrorContains(t, read(nil), "enough")
+}
+
+// An archive goes on part by part, and never in a circle.
+func TestAnArchiveGoesPartByPart(t *testing.T) {
+	t.Parallel()
+	nc, c := stage(t, 10*time.Second)
+	var asked []uint64
+	play(t, nc, event.DoorArchive, func(m *nats.Msg) any {
+		q := question[event.ArchiveRequest](t, m)
+		asked = append(asked, q.First)
+		next := map[uint64]uint64{1: 5000, 5000: 9000, 9000: 9000}[q.First]
+		return event.RemoveAnswer{Status: event.StatusAccepted, Removed: 10, Next: next}
+	})
+	var removed uint64
+	require.NoError(t, c.Archive(t.Context(), event.ArchiveRequest{First: 1, Last: 9500}, func(a *event.RemoveAnswer) error {
+		removed += a.Removed
+		return nil
+	}))
+	heard()
+	require.Equal(t, []uint64{1, 5000, 9000}, asked)
+	require.EqualValues(t, 30, removed)
+}
+
+// What is wrong with a question comes back as every fault of it.
+func TestRefusedQuestions(t *testing.T) {
+	t.Parallel()
+	nc, c := stage(t, 10*time.Second)
+	faults := []fault.Detail{{Path: "$.record", Message: "was removed"}}
+	for _, subject := range []string{event.DoorStats, event.DoorProve, event.DoorAudit, event.DoorArchive, event.DoorRecords, event.DoorTiles} {
+		play(t, nc, subject, func(*nats.Msg) any { return map[string]any{"errors": faults} })
+	}
+	ctx := t.Context()
+	_, stats := c.Stats(ctx, event.StatsQuery{})
+	_, proof := c.Prove(ctx, 1)
+	_, grown := c.ProveExtends(ctx, 1)
+	_, audit := c.Audit(ctx, 0)
+	_, tile := c.Tiles(ctx).Tile("tile/0/000")
+	records := c.Records(ctx, event.RecordsRequest{}, nil, nil)
+	archive := c.Archive(ctx, event.ArchiveRequest{}, nil)
+	for i, err := range []error{stats, proof, grown, audit, tile, records, archive} {
+		require.Equal(t, faults, fault.DetailsOf(err), i)
+	}
+}

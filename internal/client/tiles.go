@@ -1,0 +1,82 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/evidence"
+)
+
+// Tiles returns the tiles of the log's tree, fetched as they are asked for. Who
+// asks for one full tile after the other has the next ones fetched at once with
+// it. Tiles are for one goroutine.
+func (c *Client) Tiles(ctx context.Context) evidence.Tiles {
+	return &tiles{ctx: ctx, c: c, held: map[string][]byte{}, last: map[int]uint64{}}
+}
+
+// tilesHeld bounds what is kept: 8.5 KiB for a full bundle, at most.
+const tilesHeld = 20 * event.TilesAtOnce
+
+type tiles struct {
+	ctx   context.Context
+	c     *Client
+	held  map[string][]byte
+	order []string       // of what is held, the oldest first
+	last  map[int]uint64 // by level, the index that was asked for last
+}
+
+// Tile returns one tile; an error that Is fs.ErrNotExist says that the server
+// has none of that path.
+func (t *tiles) Tile(path string) ([]byte, error) {
+	asked, err := evidence.ParseTilePath(path)
+	if err != nil {
+		return nil, err
+	}
+	last, before := t.last[asked.Level]
+	t.last[asked.Level] = asked.Index
+	if tile, ok := t.held[path]; ok {
+		return tile, nil
+	}
+	paths := []string{path}
+	if asked.Width == fullWidth && before && asked.Index == last+1 {
+		for next := asked; len(paths) < event.TilesAtOnce; {
+			next.Index++
+			paths = append(paths, next.String())
+		}
+	}
+	a, err := ask[event.TilesAnswer](t.ctx, t.c, event.DoorTiles, event.TilesRequest{Paths: paths})
+	if err != nil {
+		return nil, err
+	}
+	if err := refused("tiles", a.Errors); err != nil {
+		return nil, err
+	}
+	if len(a.Tiles) != len(paths) {
+		return nil, fmt.Errorf("client: asked for %d tiles, got %d", len(paths), len(a.Tiles))
+	}
+	for i, tile := range a.Tiles {
+		t.hold(paths[i], tile)
+	}
+	if a.Tiles[0] == nil {
+		return nil, fmt.Errorf("the server has no %s: %w", path, fs.ErrNotExist)
+	}
+	return a.Tiles[0], nil
+}
+
+// fullWidth is how many hashes a full tile has.
+const fullWidth = 256
+
+// hold keeps a tile; one that is not there may come later, and is not kept.
+func (t *tiles) hold(path string, tile []byte) {
+	if _, ok := t.held[path]; ok || tile == nil {
+		return
+	}
+	if len(t.order) == tilesHeld {
+		delete(t.held, t.order[0])
+		t.order = t.order[1:]
+	}
+	t.held[path] = tile
+	t.order = append(t.order, path)
+}
