@@ -157,3 +157,27 @@ func TestNothingYoungerThanTheLawIsConfiguredAway(t *testing.T) {
 	require.Len(t, a.Errors, 1)
 	require.Contains(t, a.Errors[0].Message, "nothing younger than P24M is archived (Xinjiang network security regulations (2017), art. 13(3)")
 }
+
+// A report that was removed by order does not come back when it is sent again,
+// also not after a restart; another report of the incident is taken.
+func TestARemovedReportIsNotTakenAgain(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	w := beginIn(t, dir, nil)
+	r := w.report("initial", at, inc, "r1", onSite+large)
+	w.settled()
+	w.certified()
+	a := askAt[event.RemoveAnswer](w, event.DoorRemove, event.RemoveRequest{Record: r.Record, Order: "order 7", Officer: "records-officer"})
+	require.Equal(t, event.StatusAccepted, a.Status, "%+v", a.Errors)
+	refused := func() bool {
+		again := w.send(at, cloudEvent("initial", at, inc, "r1", onSite+large))
+		return again.Status == event.StatusRejected && strings.Contains(again.Errors[0].Message, "was removed from the record by order order 7")
+	}
+	w.await("intake knows", refused)
+	w.report("progress", at, inc, "r2", `"impact":"more"`)
+	w.settled()
+	w.end()
+	w = beginIn(t, dir, nil)
+	require.True(t, refused())
+	require.Empty(t, w.certified().Damage)
+}

@@ -1,6 +1,8 @@
 package event
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"time"
 
 	"github.com/tocsin-project/tocsin/internal/evidence"
@@ -44,6 +46,15 @@ type Removal struct {
 	Operator string `json:"operator,omitempty"` // tokens, as the subject had them
 	Incident string `json:"incident,omitempty"`
 	Type     string `json:"type,omitempty"`
+	// Subject is SubjectHash of the record's subject: by it the same report is
+	// known when it is sent again.
+	Subject string `json:"subject,omitempty"`
+}
+
+// SubjectHash is the SHA-256 of a subject, in hex.
+func SubjectHash(subject string) string {
+	sum := sha256.Sum256([]byte(subject))
+	return hex.EncodeToString(sum[:])
 }
 
 // Last is the ledger sequence of the last record removed.

@@ -26,6 +26,7 @@ import (
 	"sync"
 
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/clock"
@@ -59,11 +60,12 @@ type Deps struct {
 type Intake struct {
 	deps    Deps
 	refused *refusals
+	removed removed
 }
 
 // New returns an intake; Run opens its doors on the bus.
 func New(d Deps) *Intake {
-	return &Intake{deps: d, refused: newRefusals(d)}
+	return &Intake{deps: d, refused: newRefusals(d), removed: removed{orders: map[string]string{}}}
 }
 
 // Run takes reports on report.<operator> until ctx ends. A report that was
@@ -73,10 +75,15 @@ func (in *Intake) Run(ctx context.Context) error {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() { defer close(done); in.refused.run(work) }()
-	err := in.deps.Bus.Serve(ctx, Name, bus.Door{
-		Name: "report", Subject: event.DoorReport, Limit: inHand, Answer: in.answer,
-		Elsewhere: func(req bus.Request) string { return event.ReceiptOf(req.Subject) },
+	g, serving := errgroup.WithContext(ctx)
+	g.Go(func() error { return in.followRemoved(serving) })
+	g.Go(func() error {
+		return in.deps.Bus.Serve(serving, Name, bus.Door{
+			Name: "report", Subject: event.DoorReport, Limit: inHand, Answer: in.answer,
+			Elsewhere: func(req bus.Request) string { return event.ReceiptOf(req.Subject) },
+		})
 	})
+	err := g.Wait()
 	stop()
 	<-done
 	return err
@@ -125,6 +132,9 @@ func (in *Intake) take(ctx context.Context, subs []submission) ([]event.Receipt,
 			continue
 		}
 		faults, err := in.mixedUp(ctx, s.operator, s.event.Subject)
+		if err == nil && len(faults) == 0 {
+			faults, err = in.removedFaults(ctx, s.event, s.operator)
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -74,7 +74,7 @@ func (p *proof) remove(ctx context.Context, q event.RemoveRequest) (event.Remove
 	}
 	answer, err := p.commit(ctx, event.Removal{
 		First: q.Record, Entries: []evidence.Hash{s.Entry()}, Why: event.WhyOrder, Order: q.Order, Officer: q.Officer, Reason: q.Reason,
-		At: p.deps.Clock.Now(), Operator: a.Operator, Incident: a.Incident, Type: a.Kind,
+		At: p.deps.Clock.Now(), Operator: a.Operator, Incident: a.Incident, Type: a.Kind, Subject: event.SubjectHash(s.Subject),
 	})
 	answer.Copies = copies
 	return answer, err
