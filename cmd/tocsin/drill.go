@@ -55,7 +55,7 @@ clock is hours old there, and its report late.`,
 				return e.json(drillClock{stamp(now.UTC()), stamp(machine.UTC())})
 			}
 			const rfc3339 = "2006-01-02T15:04:05.000Z07:00" // as a report wants it
-			_, err = fmt.Fprintf(e.out, e.word("drill-clock")+"\n", now.In(beijing).Format(rfc3339), machine.In(beijing).Format(rfc3339))
+			_, err = fmt.Fprintf(e.out, e.word("drill-clock")+"\n", now.In(event.Beijing).Format(rfc3339), machine.In(event.Beijing).Format(rfc3339))
 			return err
 		},
 	}

@@ -135,7 +135,7 @@ func moment(flag, text string) (*time.Time, error) {
 	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
 		return &t, nil
 	}
-	t, err := time.ParseInLocation(time.DateOnly, text, beijing)
+	t, err := time.ParseInLocation(time.DateOnly, text, event.Beijing)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %q is neither RFC 3339 nor a date", flag, text)
 	}

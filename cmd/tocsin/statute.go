@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tocsin-project/tocsin/internal/app"
+	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/statute"
 )
 
@@ -22,7 +23,7 @@ func (e *environment) statuteCommand() *cobra.Command {
 				return err
 			}
 			for _, p := range rb.Statutes.Packs() {
-				fmt.Fprintf(e.out, "%-18s %s %s  %s\n", p.ID, p.Effective.From.In(beijing).Format("2006-01-02"), p.SHA256[:12], e.text(p.Title))
+				fmt.Fprintf(e.out, "%-18s %s %s  %s\n", p.ID, p.Effective.From.In(event.Beijing).Format("2006-01-02"), p.SHA256[:12], e.text(p.Title))
 			}
 			return nil
 		},

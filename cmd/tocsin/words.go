@@ -142,7 +142,5 @@ func (e *environment) confidence(c event.Confidence) string {
 
 // time prints a moment in the zone of the statutes.
 func (e *environment) time(t *time.Time) string {
-	return t.In(beijing).Format("2006-01-02 15:04:05.000 -07:00")
+	return t.In(event.Beijing).Format("2006-01-02 15:04:05.000 -07:00")
 }
-
-var beijing = time.FixedZone("+08:00", 8*60*60)

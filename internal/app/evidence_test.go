@@ -111,6 +111,18 @@ func TestAStreamThatWasCutTakesNothing(t *testing.T) {
 	require.Equal(t, before.Checkpoint, after.Checkpoint, "the last good checkpoint stands")
 	drill := w.in(event.Drill)
 	drill.report("initial", at, "drilled", "r1", onSite+large) // a drill is another record
+	w.end()
+
+	// Where no ledger runs, the checkpoint beside the stream says so.
+	w = beginIn(t, dir, func(c *app.Config) { c.Roles = []string{"intake"} })
+	status, h = w.health("/readyz")
+	require.Equal(t, http.StatusServiceUnavailable, status)
+	require.Equal(t, "the record is damaged", h.Status)
+	c, err = client.Dial(w.app.NATSAddr(), 200*time.Millisecond)
+	require.NoError(t, err)
+	defer c.Close()
+	_, err = c.Report(context.Background(), at, raw)
+	require.ErrorContains(t, err, "report by telephone")
 }
 
 // Damage further up does not silence a grid that goes dark: reports are taken,

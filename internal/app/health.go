@@ -77,6 +77,9 @@ func (a *App) health(mux *http.ServeMux) {
 		}
 		for _, r := range real {
 			if r.ledger == nil {
+				if r.short && h.Status == healthy {
+					h.Status = "the record is damaged"
+				}
 				continue
 			}
 			if h.Damage = r.ledger.Damage(); len(h.Damage) > 0 && h.Status == healthy {

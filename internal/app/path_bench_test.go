@@ -1,13 +1,16 @@
 package app_test
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/bus/bustest"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
@@ -83,4 +86,43 @@ func BenchmarkOneIncident(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "reports/s")
+}
+
+// BenchmarkCertified is how long after its receipt a report's record is covered
+// by a signed checkpoint: alone, and while others report as fast as they can.
+func BenchmarkCertified(b *testing.B) {
+	for _, busy := range []bool{false, true} {
+		b.Run(map[bool]string{false: "alone", true: "busy"}[busy], func(b *testing.B) {
+			w := begin(b)
+			if busy {
+				others := w.dial()
+				bustest.Background(b, func(ctx context.Context) error {
+					n := 0
+					return others.Reports(ctx, at, 100, func(yield func([]byte) error) error {
+						for ctx.Err() == nil {
+							n++
+							if err := yield(cloudEvent("initial", at, fmt.Sprint("other-", n), "r1", onSite+large)); err != nil {
+								return err
+							}
+						}
+						return ctx.Err()
+					}, func(*event.Receipt) error { return nil })
+				})
+			}
+			var took []time.Duration
+			for i := 0; b.Loop(); i++ {
+				for n := range 50 {
+					r := w.report("initial", at, fmt.Sprint("mine-", i, "-", n), "r1", onSite+large)
+					began := time.Now()
+					for askAt[event.LogState](w, event.DoorLog, struct{}{}).Size < r.Record {
+						time.Sleep(time.Millisecond)
+					}
+					took = append(took, time.Since(began))
+				}
+			}
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
+			b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
+		})
+	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/services/classifier"
 	"github.com/tocsin-project/tocsin/services/deadline"
 	"github.com/tocsin-project/tocsin/services/desk"
@@ -35,6 +36,9 @@ type realm struct {
 	intake   *intake.Intake // nil where intake does not run here
 	ledger   *ledger.Ledger // nil where the ledger does not run here
 	drill    *drill         // nil where the clock is the configuration's
+	// short says that the stream ends before what a log beside it has certified,
+	// where no ledger runs here that could say so.
+	short bool
 }
 
 // open adds a realm, with its streams and the rules in force.
@@ -58,10 +62,12 @@ func (a *App) open(ctx context.Context, name event.Realm) error {
 		if r.ledger, err = ledger.Open(ctx, r.ledgerDeps(a)); err != nil {
 			return err
 		}
-		if r.held() {
-			r.log.Error("NOTHING IS TAKEN: new records would take the places of certified ones. Keep this data folder as evidence, and go on with a copy from before, or with another folder (--data)")
-			return nil
-		}
+	} else if r.short, err = r.endsEarly(ctx); err != nil {
+		return err
+	}
+	if r.held() {
+		r.log.Error("NOTHING IS TAKEN: new records would take the places of certified ones. Keep this data folder as evidence, and go on with a copy from before, or with another folder (--data)")
+		return nil
 	}
 	if r.drill != nil {
 		r.drill.bus = r.bus
@@ -233,4 +239,23 @@ func (r *realm) ledgerDeps(a *App) ledger.Deps {
 }
 
 // held reports whether nothing may be written: see ledger.Ledger.Held.
-func (r *realm) held() bool { return r.ledger != nil && r.ledger.Held() }
+func (r *realm) held() bool { return r.short || r.ledger != nil && r.ledger.Held() }
+
+// endsEarly reports whether the stream has fewer records than a checkpoint that is
+// kept beside it covers. Its signature is for the ledger to verify.
+func (r *realm) endsEarly(ctx context.Context) (bool, error) {
+	kept, err := r.bus.Checkpoints(ctx)
+	if err != nil {
+		return false, err
+	}
+	head, err := r.bus.Head(ctx)
+	if err != nil {
+		return false, err
+	}
+	for _, signed := range kept {
+		if cp, err := evidence.Claim(signed); err == nil && cp.Size > head {
+			return true, nil
+		}
+	}
+	return false, nil
+}

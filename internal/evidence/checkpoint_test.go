@@ -151,3 +151,18 @@ func FuzzOpen(f *testing.F) {
 		require.True(t, strings.HasPrefix(signed, c.text()+"\n"), signed)
 	})
 }
+
+func TestAClaimIsReadWithoutAKey(t *testing.T) {
+	t.Parallel()
+	k, err := OpenKey(filepath.Join(t.TempDir(), "key"), "log.example.org/tocsin")
+	require.NoError(t, err)
+	cp, err := k.Sign(7, Hash{1})
+	require.NoError(t, err)
+	claimed, err := Claim(cp.Note)
+	require.NoError(t, err)
+	require.Equal(t, cp, claimed)
+	for _, wrong := range []string{"", "x", "a\n07\n" + (Hash{}).String() + "\n\n", strings.Replace(cp.Note, "\n\n", "\n", 1)} {
+		_, err := Claim(wrong)
+		require.Error(t, err, wrong)
+	}
+}

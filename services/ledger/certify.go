@@ -18,7 +18,7 @@ import (
 const (
 	// certifyPause is the least time between two checkpoints: a receipt's record
 	// is covered within two of them.
-	certifyPause = 100 * time.Millisecond
+	certifyPause = 50 * time.Millisecond
 	retryPause   = time.Second
 	treeProgress = 100_000 // records between two progress lines
 )

@@ -120,7 +120,7 @@ func moment(text string) (*time.Time, error) {
 	if t, err := time.Parse(time.RFC3339Nano, strings.Replace(text, " ", "+", 1)); err == nil {
 		return &t, nil
 	}
-	t, err := time.ParseInLocation(time.DateOnly, text, time.FixedZone("+08:00", 8*60*60))
+	t, err := time.ParseInLocation(time.DateOnly, text, event.Beijing)
 	if err != nil {
 		return nil, fmt.Errorf("%q is neither RFC 3339 nor a date", text)
 	}
