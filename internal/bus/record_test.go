@@ -1,6 +1,7 @@
 package bus_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -57,8 +58,9 @@ func TestRangeWithGaps(t *testing.T) {
 		there = append(there, uint64(i+1))
 	}
 	for _, gone := range []uint64{30, 31, 60, 59, 1, 58, 2, 45} {
-		require.NoError(t, env.Bus.Erase(ctx, gone))
-		require.NoError(t, env.Bus.Erase(ctx, gone), "again")
+		remove := map[bool]func(context.Context, uint64) error{true: env.Bus.Erase, false: env.Bus.Remove}[gone%2 == 0]
+		require.NoError(t, remove(ctx, gone))
+		require.NoError(t, remove(ctx, gone), "again")
 		there = slices.DeleteFunc(there, func(s uint64) bool { return s == gone })
 		require.Equal(t, there, held(1, 1000))
 		require.Equal(t, there, held(1, 60))

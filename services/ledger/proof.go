@@ -31,6 +31,7 @@ type proof struct {
 	key      *evidence.Key
 	verifier evidence.Verifier
 	removals removals
+	removing sync.Mutex // one removal at a time
 	checks   checks
 
 	treeMu sync.Mutex
@@ -69,9 +70,6 @@ func openProof(ctx context.Context, d Deps) (*proof, error) {
 		return nil, fmt.Errorf("ledger: log: %w", err)
 	}
 	if err := p.recall(ctx); err != nil {
-		return nil, err
-	}
-	if err := p.removals.load(ctx, d.Bus); err != nil {
 		return nil, err
 	}
 	if err := p.eraseUnfinished(ctx); err != nil {

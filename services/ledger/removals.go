@@ -14,14 +14,15 @@ import (
 
 // archiveRun bounds how many records one removal speaks of: its record stays
 // well under a NATS reply of 1 MiB.
-const archiveRun = 4096
+const archiveRun = 1000
 
 // removals knows which records were removed, by order or by age. The hashes stay
 // in the removals' own records and are read when they are needed.
 type removals struct {
 	mu      sync.Mutex
-	runs    []run // by first
-	records uint64
+	runs    []run          // by first
+	gone    []uint64       // a bit for each record, from 1
+	records uint64         // how many
 	through uint64         // the last removal read
 	recent  *event.Removal // of recentAt
 	at      uint64
@@ -72,7 +73,31 @@ func (r *removals) add(s event.Stored) {
 		return 1
 	})
 	r.runs = slices.Insert(r.runs, i, run{removal.First, removal.Last(), s.Sequence})
-	r.records += removal.Count()
+	for record := removal.First; record <= removal.Last(); record++ {
+		if _, removed := removal.Entry(record); removed {
+			r.mark(record)
+		}
+	}
+}
+
+// mark counts a record that is removed, once however many removals speak of it.
+func (r *removals) mark(record uint64) {
+	word, bit := record/64, uint64(1)<<(record%64)
+	for uint64(len(r.gone)) <= word {
+		r.gone = append(r.gone, 0)
+	}
+	if r.gone[word]&bit == 0 {
+		r.gone[word] |= bit
+		r.records++
+	}
+}
+
+// has reports whether a removal that is known speaks of a record.
+func (r *removals) has(record uint64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	word := record / 64
+	return word < uint64(len(r.gone)) && r.gone[word]&(1<<(record%64)) != 0
 }
 
 // total is how many records were removed.
@@ -103,6 +128,9 @@ func (r *removals) of(ctx context.Context, b *bus.Bus, record uint64) (*event.Re
 }
 
 func (r *removals) known(ctx context.Context, b *bus.Bus, record uint64) (*event.Removal, uint64, error) {
+	if !r.has(record) {
+		return nil, 0, errNotRemoved
+	}
 	for _, at := range r.candidates(record) {
 		removal, err := r.read(ctx, b, at)
 		if err != nil {

@@ -58,6 +58,8 @@ func (p *proof) remove(ctx context.Context, q event.RemoveRequest) (event.Remove
 	if len(q.Reason) > maxText {
 		return event.RemoveAnswer{}, refuse("$.reason", "is longer than %d bytes", maxText)
 	}
+	p.removing.Lock()
+	defer p.removing.Unlock()
 	if _, at, err := p.removals.of(ctx, p.deps.Bus, q.Record); err == nil {
 		return event.RemoveAnswer{Status: event.StatusDuplicate, Record: at}, p.finish(ctx, at)
 	} else if !errors.Is(err, errNotRemoved) {
@@ -187,7 +189,11 @@ func (p *proof) erase(ctx context.Context, removal *event.Removal) error {
 				p.damaged(event.Damage{Kind: event.DamageChanged, First: s.Sequence, Last: s.Sequence, Detail: "a removal names another entry than the record has; it stays"})
 				continue
 			}
-			if err := p.deps.Bus.Erase(ctx, s.Sequence); err != nil {
+			take := p.deps.Bus.Remove // what is archived lies elsewhere as it was
+			if removal.Why != event.WhyRetention {
+				take = p.deps.Bus.Erase
+			}
+			if err := take(ctx, s.Sequence); err != nil {
 				return err
 			}
 		}
@@ -195,9 +201,12 @@ func (p *proof) erase(ctx context.Context, removal *event.Removal) error {
 	})
 }
 
-// eraseUnfinished finishes the removals of a process that died: where the engine
+// eraseUnfinished finishes removals that were interrupted: where the engine
 // has more records than it should, some of them were to be erased.
 func (p *proof) eraseUnfinished(ctx context.Context) error {
+	if err := p.removals.load(ctx, p.deps.Bus); err != nil {
+		return err
+	}
 	for _, r := range p.removals.all() {
 		state, err := p.deps.Bus.State(ctx)
 		if err != nil {
@@ -228,6 +237,11 @@ func (p *proof) archive(ctx context.Context, q event.ArchiveRequest) (event.Remo
 	}
 	if p.isDamaged() {
 		return event.RemoveAnswer{}, refuse("$", "the record is damaged: nothing is removed from it")
+	}
+	p.removing.Lock()
+	defer p.removing.Unlock()
+	if err := p.eraseUnfinished(ctx); err != nil {
+		return event.RemoveAnswer{}, err
 	}
 	before := p.deps.Keep.Months.Before(machine.Now())
 	if s, err := p.deps.Bus.From(ctx, q.Last); err == nil && s.Sequence == q.Last && !s.StoredAt.Before(before) {
@@ -265,6 +279,9 @@ func (p *proof) part(ctx context.Context, first, last uint64, before time.Time) 
 	err := p.deps.Bus.Range(ctx, first, last, func(batch []event.Stored) error {
 		p.read(batch...)
 		for _, s := range batch {
+			if p.removals.has(s.Sequence) {
+				continue // it is being taken out
+			}
 			needed, err := p.needed(ctx, s, before, alive)
 			if err != nil {
 				return err

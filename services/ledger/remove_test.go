@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -204,4 +205,33 @@ func TestArchivingLeavesWhatGoesOn(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 4, removal.Count())
 	require.EqualValues(t, 1+len(seqs), kept)
+}
+
+// TestArchivingTwiceAtOnce: a request that is sent again while the first is being
+// answered removes nothing twice, and the count stays right.
+func TestArchivingTwiceAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, incident := range []string{"a", "b", "c"} {
+		w.story(incident, 2)
+	}
+	w.write(300)
+	cp := w.certified()
+	var g errgroup.Group
+	for range 4 {
+		g.Go(func() error {
+			_, err := w.ledger.archive(t.Context(), event.ArchiveRequest{First: 1, Last: cp.Size, Export: "e", Officer: "o"})
+			return err
+		})
+	}
+	require.NoError(t, g.Wait())
+	state, err := w.env.Bus.State(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, state.Last, state.Messages+w.ledger.removals.total())
+	require.EqualValues(t, 3*9+300, w.ledger.removals.total())
+	require.Empty(t, w.audited().Damage)
+	w.restart()
+	w.checkedOnce()
+	require.Empty(t, w.ledger.Damage())
+	require.EqualValues(t, 3*9+300, w.ledger.removals.total())
 }
