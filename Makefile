@@ -53,7 +53,7 @@ fuzz: ## every fuzz target for FUZZTIME (10s)
 	@grep -ro --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' cmd internal schemas services | sed 's|/[^/]*:func | |' | \
 	while read -r dir name; do \
 		echo "$$dir $$name"; \
-		$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "./$$dir" </dev/null || exit 1; \
+		$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5x "./$$dir" </dev/null || exit 1; \
 	done
 
 examples: build ## the examples of deploy/examples, against a server of their own (needs curl and node)

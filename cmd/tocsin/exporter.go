@@ -78,10 +78,12 @@ func (x *exporter) write(ctx context.Context, dir string) (*exported, error) {
 	return &x.done, nil
 }
 
+var errNoneStored = errors.New("no record that the checkpoint covers was stored in that time")
+
 // begin opens the folder once the range is known.
 func (x *exporter) begin(ctx context.Context, dir string, first, last uint64) (err error) {
 	if last < first {
-		return errors.New("no record that the checkpoint covers was stored in that time")
+		return errNoneStored
 	}
 	x.first, x.last = first, last
 	m := evidence.Manifest{Key: x.log.Key, First: first, Last: last, Since: x.asked.Since, Until: x.asked.Until, Made: clock.System{}.Now().UTC()}

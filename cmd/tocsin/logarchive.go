@@ -29,8 +29,9 @@ hashes stay, and records of the removal name the export by the hash of its
 manifest: what was archived is proved from DIR, everything else as before. Keep
 DIR: there is no other copy.
 
-The server refuses what is younger than the law has it kept, and keeps what is
-still needed: the rules that decided, and incidents that go on.
+The server is asked first whether it would take it: it refuses what is younger
+than the law has it kept, and then nothing is written. It keeps what is still
+needed: the rules that decided, and incidents that go on.
 
 Run it again after an interruption, with the same DATE and DIR: an export that
 is whole is checked again and used.`,
@@ -51,7 +52,11 @@ is whole is checked again and used.`,
 				return err
 			}
 			defer c.Close()
-			x, err := e.exportOnce(cmd.Context(), c, a[0], event.RecordsRequest{From: 1, Until: until})
+			q := event.RecordsRequest{From: 1, Until: until}
+			if err := mayArchive(cmd.Context(), c, q, officer); err != nil {
+				return err
+			}
+			x, err := e.exportOnce(cmd.Context(), c, a[0], q)
 			if err != nil {
 				return err
 			}
@@ -75,6 +80,24 @@ is whole is checked again and used.`,
 	f.BoolVar(&yes, "yes", false, "do not ask")
 	l.flags(cmd)
 	return cmd
+}
+
+// mayArchive asks whether what q means would be archived, before an export of it
+// is written: that may take long.
+func mayArchive(ctx context.Context, c *client.Client, q event.RecordsRequest, officer string) error {
+	log, err := certified(ctx, c, 0)
+	if err != nil {
+		return err
+	}
+	q.To = log.Size
+	first, last, err := c.Range(ctx, q)
+	switch {
+	case err != nil:
+		return err
+	case last < first:
+		return errNoneStored
+	}
+	return c.TryArchive(ctx, event.ArchiveRequest{First: first, Last: last, Officer: officer})
 }
 
 // exportOnce writes the export, or finds the one that an earlier run has

@@ -114,7 +114,11 @@ const unfinished = ".unfinished"
 // export writes a folder of evidence. It appears under its name when it is
 // whole.
 func (e *environment) export(ctx context.Context, c *client.Client, dir string, q event.RecordsRequest) (*exported, error) {
-	dir = filepath.Clean(dir)
+	given := filepath.Clean(dir)
+	dir, err := placeOf(given)
+	if err != nil {
+		return nil, err
+	}
 	if err := mustBeFree(dir); err != nil {
 		return nil, err
 	}
@@ -133,8 +137,26 @@ func (e *environment) export(ctx context.Context, c *client.Client, dir string, 
 	if err := publish(dir+unfinished, dir); err != nil {
 		return nil, err
 	}
-	done.Dir = dir
+	done.Dir = given
 	return done, nil
+}
+
+// placeOf is where a folder really is, which may be where a link leads. A folder
+// without a name of its own cannot be written beside itself.
+func placeOf(dir string) (string, error) {
+	if base := filepath.Base(dir); base == "." || base == ".." {
+		return "", &usageError{fmt.Errorf("%s: name the folder, from outside it", dir)}
+	}
+	link, err := os.Lstat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return dir, nil
+	case err != nil:
+		return "", err
+	case link.Mode()&fs.ModeSymlink == 0:
+		return dir, nil
+	}
+	return filepath.EvalSymlinks(dir)
 }
 
 // mustBeFree refuses a folder that has something in it.
@@ -151,8 +173,15 @@ func mustBeFree(dir string) error {
 	return nil
 }
 
-// publish gives a folder its name, durably.
+// publish gives a folder its name, durably. An empty folder of that name gives
+// way.
 func publish(from, to string) error {
+	if err := mustBeFree(to); err != nil {
+		return err
+	}
+	if err := os.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	if err := os.Rename(from, to); err != nil {
 		return err
 	}

@@ -87,6 +87,55 @@ func TestAnExport(t *testing.T) {
 	require.NoDirExists(t, dir+unfinished)
 }
 
+// An empty folder that was made for the evidence is taken, also through a link; one
+// without a name of its own is refused before anything is done.
+func TestAnExportIntoAnEmptyFolder(t *testing.T) {
+	t.Parallel()
+	f := aLog(t)
+	dir := filepath.Join(t.TempDir(), "evidence")
+	export := func(to string) {
+		t.Helper()
+		code, out, errOut := f.run("log", "export", "--to", "10", "--since", "1600-01-01", "--until", "9999-12-31", to)
+		require.Equal(t, exitOK, code, errOut)
+		require.Contains(t, out, to)
+		require.Empty(t, verified(t, to, f.key.Verifier()).Findings)
+		require.NoDirExists(t, to+unfinished)
+	}
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	export(dir)
+
+	elsewhere, link := filepath.Join(t.TempDir(), "elsewhere"), dir+"-link"
+	require.NoError(t, os.Mkdir(elsewhere, 0o700))
+	require.NoError(t, os.Symlink(elsewhere, link))
+	export(link)
+	require.FileExists(t, filepath.Join(elsewhere, "manifest.json"))
+
+	f.pages = 0
+	for _, nameless := range []string{".", "..", "../.."} {
+		code, _, errOut := f.run("log", "export", nameless)
+		require.Equal(t, exitUnreachable, code, nameless)
+		require.Contains(t, errOut, "name the folder")
+	}
+	require.Zero(t, f.pages)
+}
+
+// What came into a folder while the evidence was written is not lost.
+func TestAFolderIsNotTakenFromWhoFillsIt(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "evidence")
+	for _, folder := range []string{dir, dir + unfinished} {
+		require.NoError(t, os.Mkdir(folder, 0o700))
+	}
+	mine := filepath.Join(dir, "mine")
+	require.NoError(t, os.WriteFile(mine, nil, 0o600))
+	require.ErrorContains(t, publish(dir+unfinished, dir), "is not empty")
+	require.FileExists(t, mine)
+	require.DirExists(t, dir+unfinished)
+	require.NoError(t, os.Remove(mine))
+	require.NoError(t, publish(dir+unfinished, dir))
+	require.NoDirExists(t, dir+unfinished)
+}
+
 // Any bit of the records that is not as it was is found, and the record named.
 func TestAFlippedBitOfAnExportIsNamed(t *testing.T) {
 	t.Parallel()

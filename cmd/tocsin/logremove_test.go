@@ -7,8 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
@@ -82,19 +84,39 @@ func TestRedact(t *testing.T) {
 	keys(t, decode(t, out), "of", "status", "record", "removed", "copies")
 }
 
-// An archive is exported, verified and only then removed; after an interruption
-// the export that is there is used.
+// A server that removes nothing until a person has seen to it says why, at once.
+func TestWhatTheServerDoesNotTake(t *testing.T) {
+	t.Parallel()
+	f := startFake(t)
+	_, err := f.nc.Subscribe(event.DoorRemove, func(m *nats.Msg) {
+		_ = m.RespondMsg(&nats.Msg{Header: nats.Header{bus.HeaderErrorCode: {"423"}, bus.HeaderError: {"the record ends at 7"}}})
+	})
+	require.NoError(t, err)
+	require.NoError(t, f.nc.Flush())
+	code, _, errOut := f.run("log", "redact", "6", "--order", "o", "--officer", "p", "--yes")
+	require.Equal(t, exitRefused, code)
+	require.Equal(t, "tocsin: the server does not take it: the record ends at 7\n", errOut)
+}
+
+// An archive is asked for, exported, verified and only then removed; after an
+// interruption the export that is there is used.
 func TestArchive(t *testing.T) {
 	t.Parallel()
 	f := aLog(t)
 	dir := filepath.Join(t.TempDir(), "archive")
 	var asked []event.ArchiveRequest
-	refusal := []fault.Detail{{Path: "$.last", Message: "is younger than six months"}}
+	var tried []event.ArchiveRequest
+	young := []fault.Detail{{Path: "$.last", Message: "is younger than six months"}}
+	damaged := []fault.Detail{{Path: "$", Message: "the record is damaged"}}
 	door(f.fake, event.DoorArchive, func(q event.ArchiveRequest) any {
+		if q.Try {
+			tried = append(tried, q)
+			return event.RemoveAnswer{Status: event.StatusAccepted, Errors: young}
+		}
 		asked = append(asked, q)
 		switch {
-		case refusal != nil:
-			return event.RemoveAnswer{Errors: refusal}
+		case damaged != nil:
+			return event.RemoveAnswer{Errors: damaged}
 		case q.First == 1:
 			return event.RemoveAnswer{Status: event.StatusAccepted, Record: 912, Removed: 450, Kept: 50, Next: 501}
 		}
@@ -104,10 +126,19 @@ func TestArchive(t *testing.T) {
 	code, _, errOut := f.run(args...)
 	require.Equal(t, exitRefused, code)
 	require.Contains(t, errOut, "$.last: is younger than six months", "as the server says it")
+	require.Equal(t, []event.ArchiveRequest{{First: 1, Last: 911, Officer: "archivist", Try: true}}, tried, "the range that would be archived")
+	require.Empty(t, asked)
+	require.NoDirExists(t, dir)
+	require.NoDirExists(t, dir+unfinished, "nothing was written")
+
+	young = nil
+	code, _, errOut = f.run(args...)
+	require.Equal(t, exitRefused, code)
+	require.Contains(t, errOut, "$: the record is damaged", "found meanwhile")
 	manifest := verified(t, dir, f.key.Verifier()).Manifest
 	require.Equal(t, event.ArchiveRequest{First: 1, Last: 911, Export: manifest, Officer: "archivist"}, asked[0])
 
-	refusal = nil
+	damaged = nil
 	code, out, errOut := f.run(args...)
 	require.Equal(t, exitOK, code, errOut)
 	require.Contains(t, out, "archived 850 records, kept 61 that are still needed")

@@ -200,14 +200,6 @@ func (a *App) has(name string) bool {
 	return len(a.cfg.Roles) == 0 || slices.Contains(a.cfg.Roles, name)
 }
 
-// runs reports whether a service of a realm runs here. Where the stream ends
-// before what is certified, what writes to it would put other records into the
-// places of those that were: there only the ledger runs, and answers, and intake
-// says why it takes nothing.
-func (a *App) runs(r *realm, name string) bool {
-	return a.has(name) && (name == ledger.Name || name == intake.Name || !r.held())
-}
-
 // run starts the services; the first that fails stops the others.
 func (a *App) run() {
 	ctx, stop := context.WithCancel(context.Background())
@@ -233,7 +225,7 @@ func (a *App) run() {
 			start("the drill's clock", realm.name, func(ctx context.Context) error { return d.run(ctx, a.has(deadline.Name)) })
 		}
 		for _, r := range roles {
-			if a.runs(realm, r.name) {
+			if a.has(r.name) {
 				start(realm.bus.Service(r.name), realm.name, func(ctx context.Context) error { return r.run(realm, ctx) })
 			}
 		}
@@ -256,7 +248,7 @@ func (a *App) ready(ctx context.Context) error {
 	defer cancel()
 	for _, realm := range a.realms {
 		for _, r := range roles {
-			if !a.runs(realm, r.name) {
+			if !a.has(r.name) {
 				continue
 			}
 			if err := a.answers(ctx, realm.bus.Service(r.name)); err != nil {

@@ -77,7 +77,7 @@ func (a *App) health(mux *http.ServeMux) {
 		}
 		for _, r := range real {
 			if r.ledger == nil {
-				if r.short && h.Status == healthy {
+				if r.bus.Held() != "" && h.Status == healthy {
 					h.Status = "the record is damaged"
 				}
 				continue
@@ -101,7 +101,7 @@ func (a *App) look(ctx context.Context, realms []*realm) Health {
 	for _, realm := range realms {
 		pulse := realm.bus.Pulse()
 		for _, r := range roles {
-			if _, beats := pulse[r.name]; a.runs(realm, r.name) && !beats {
+			if _, beats := pulse[r.name]; a.has(r.name) && !beats {
 				pulse[r.name] = time.Time{}
 			}
 		}

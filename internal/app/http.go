@@ -11,7 +11,6 @@ import (
 
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/httpedge"
-	"github.com/tocsin-project/tocsin/services/intake"
 )
 
 // serveHTTP is every HTTP door: reports, the log, and how this process is.
@@ -51,11 +50,6 @@ was told of them when and under which article, and the proof of it. What is unde
 		if r.intake != nil {
 			mux.Handle("POST "+prefix+"/reports", r.intake.Handler())
 			r.intake.Describe(group)
-		}
-		if a.has(intake.Name) && r.held() {
-			mux.HandleFunc("POST "+prefix+"/reports", func(w http.ResponseWriter, _ *http.Request) {
-				httpedge.Write(w, httpedge.Problem{Status: http.StatusServiceUnavailable, Detail: string(takesNothing)})
-			})
 		}
 		if r.ledger != nil {
 			r.ledger.Register(group)

@@ -36,9 +36,6 @@ type realm struct {
 	intake   *intake.Intake // nil where intake does not run here
 	ledger   *ledger.Ledger // nil where the ledger does not run here
 	drill    *drill         // nil where the clock is the configuration's
-	// short says that the stream ends before what a log beside it has certified,
-	// where no ledger runs here that could say so.
-	short bool
 }
 
 // open adds a realm, with its streams and the rules in force.
@@ -62,12 +59,8 @@ func (a *App) open(ctx context.Context, name event.Realm) error {
 		if r.ledger, err = ledger.Open(ctx, r.ledgerDeps(a)); err != nil {
 			return err
 		}
-	} else if r.short, err = r.endsEarly(ctx); err != nil {
+	} else if err := r.holdIfCut(ctx); err != nil {
 		return err
-	}
-	if r.held() {
-		r.log.Error("NOTHING IS TAKEN: new records would take the places of certified ones. Keep this data folder as evidence, and go on with a copy from before, or with another folder (--data)")
-		return nil
 	}
 	if r.drill != nil {
 		r.drill.bus = r.bus
@@ -75,8 +68,10 @@ func (a *App) open(ctx context.Context, name event.Realm) error {
 			return err
 		}
 	}
-	if err := recordRules(ctx, r.bus, r.clock, r.rulebook); err != nil {
-		return err
+	if r.bus.Held() == "" {
+		if err := recordRules(ctx, r.bus, r.clock, r.rulebook); err != nil {
+			return err
+		}
 	}
 	if a.has(intake.Name) {
 		r.intake = intake.New(intake.Deps{
@@ -191,20 +186,7 @@ func (r *realm) screens(ctx context.Context, nc *nats.Conn) []event.Screen {
 	return answer.Screens
 }
 
-func (r *realm) runIntake(ctx context.Context) error {
-	if r.held() {
-		return r.bus.Serve(ctx, intake.Name, bus.Door{
-			Name: "report", Subject: event.DoorReport, Limit: inHand,
-			Answer: func(context.Context, bus.Request) (any, error) { return nil, takesNothing },
-		})
-	}
-	return r.intake.Run(ctx)
-}
-
-// takesNothing is what a sender is told where nothing may be written.
-const takesNothing = bus.Closed("the record is damaged and takes nothing: report by telephone or another channel")
-
-const inHand = 256
+func (r *realm) runIntake(ctx context.Context) error { return r.intake.Run(ctx) }
 
 func (r *realm) runClassifier(ctx context.Context) error {
 	return classifier.Run(ctx, classifier.Deps{Bus: r.bus, Clock: r.clock, Rulebook: r.rulebook})
@@ -238,24 +220,23 @@ func (r *realm) ledgerDeps(a *App) ledger.Deps {
 	}
 }
 
-// held reports whether nothing may be written: see ledger.Ledger.Held.
-func (r *realm) held() bool { return r.short || r.ledger != nil && r.ledger.Held() }
-
-// endsEarly reports whether the stream has fewer records than a checkpoint that is
-// kept beside it covers. Its signature is for the ledger to verify.
-func (r *realm) endsEarly(ctx context.Context) (bool, error) {
+// holdIfCut keeps everybody from writing where the stream has fewer records than a
+// checkpoint that is kept beside it covers, and no ledger runs here that would see
+// it. Whether the checkpoint is signed is for its ledger to say, which releases
+// what is held for nothing.
+func (r *realm) holdIfCut(ctx context.Context) error {
 	kept, err := r.bus.Checkpoints(ctx)
 	if err != nil {
-		return false, err
+		return err
 	}
 	head, err := r.bus.Head(ctx)
 	if err != nil {
-		return false, err
+		return err
 	}
-	for _, signed := range kept {
+	for log, signed := range kept {
 		if cp, err := evidence.Claim(signed); err == nil && cp.Size > head {
-			return true, nil
+			return r.bus.Hold(ctx, log, ledger.TakesNothing)
 		}
 	}
-	return false, nil
+	return nil
 }

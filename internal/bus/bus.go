@@ -31,6 +31,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -71,6 +72,7 @@ type Bus struct {
 	writers   map[string]*writer // by stream
 	stop      context.CancelFunc
 	hearts    hearts
+	held      sync.Map // why nothing may be written to the ledger, by the log that says so
 }
 
 // Open prepares the streams on the connection, refusing ones that differ from
@@ -105,6 +107,10 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Bus, error) {
 	}
 	run, stop := context.WithCancel(context.Background())
 	b.stop = stop
+	if err := b.watchHeld(run); err != nil {
+		stop()
+		return nil, err
+	}
 	for _, name := range []string{event.StreamLedger, event.StreamRejected, event.StreamTimers} {
 		w := &writer{js: js, stream: cfg.Realm.Stream(name), realm: cfg.Realm, clock: cfg.Clock, queue: make(chan *pending, queueLength), done: make(chan struct{})}
 		w.log = cfg.Log.With(zap.String("stream", w.stream))

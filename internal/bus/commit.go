@@ -40,13 +40,16 @@ type Result struct {
 // disk or stood there before: one result a record, in order. Records of
 // concurrent callers that wait at the same moment go out in one atomic batch.
 // It tries for as long as the outcome is unknown, so it ends with an error only
-// when ctx or the bus does, or when the engine refuses a record for good (kind
-// Reject). A timer is a record like the others while it is set: once it has
+// when ctx or the bus does, when the engine refuses a record for good (kind
+// Reject), or, with Closed, when nothing may be written to the ledger (Hold). A timer is a record like the others while it is set: once it has
 // come due or was cancelled, its subject is free again.
 func (b *Bus) Commit(ctx context.Context, records []event.Record) ([]Result, error) {
 	waiting := make([]*pending, len(records))
 	for i, r := range records {
 		stream := streamOf(r.Subject)
+		if why := b.Held(); why != "" && stream == event.StreamLedger {
+			return nil, Closed(why)
+		}
 		w, ok := b.writers[stream]
 		if !ok || strings.ContainsAny(r.Subject, noLiteral) {
 			return nil, fault.New(fault.Reject, "bus: commit", "no stream holds %q", r.Subject)

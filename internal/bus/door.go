@@ -40,11 +40,12 @@ type Door struct {
 }
 
 // HeaderError and HeaderErrorCode are set on a reply that is an error of the
-// door itself, as NATS micro services do: 503 says try again later.
+// door itself, as NATS micro services do: 503 says try again later, 423 that it does not help.
 const (
 	HeaderError     = micro.ErrorHeader
 	HeaderErrorCode = micro.ErrorCodeHeader
 	codeTryAgain    = "503"
+	codeClosed      = "423" // trying again does not help before a person has seen to it
 )
 
 // Closed is the error of a door that takes nothing until a person has seen to it.
@@ -122,7 +123,7 @@ func (b *Bus) answer(ctx context.Context, d Door, req micro.Request) {
 		b.cfg.Log.Error("an answer would have been a record or a request", zap.String("door", d.Name), zap.String("reply", r.Reply))
 		return
 	case r.Reply != "" && closed != "":
-		err = req.Error(codeTryAgain, string(closed), nil)
+		err = req.Error(codeClosed, string(closed), nil)
 	case r.Reply != "" && err != nil:
 		err = req.Error(codeTryAgain, "the outcome is not known: try again", nil)
 	case r.Reply != "":

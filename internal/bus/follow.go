@@ -190,7 +190,7 @@ func (r *run) round(ctx context.Context, trials []*trial) ([]*trial, error) {
 		out = append(out, records...)
 		handled = append(handled, t)
 	}
-	results, err := r.bus.Commit(ctx, out)
+	results, err := r.commit(ctx, out)
 	if err != nil {
 		if ctx.Err() != nil || len(handled) == 0 {
 			return nil, err
@@ -211,7 +211,7 @@ func (r *run) round(ctx context.Context, trials []*trial) ([]*trial, error) {
 // oneByOne finds whose output the engine will not take.
 func (r *run) oneByOne(ctx context.Context, trials []*trial) (refused []*trial, err error) {
 	for _, t := range trials {
-		results, err := r.bus.Commit(ctx, t.out)
+		results, err := r.commit(ctx, t.out)
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
@@ -298,7 +298,7 @@ func (r *run) failed(ctx context.Context, t *trial, cause error) error {
 	if err != nil {
 		return fault.New(fault.Stop, r.f.Name, "record %d can neither be handled nor given up: %w", t.in.Sequence, err)
 	}
-	if _, err = r.bus.Commit(ctx, []event.Record{record}); err != nil {
+	if _, err = r.commit(ctx, []event.Record{record}); err != nil {
 		return err
 	}
 	delete(r.aside, t.in.Sequence)

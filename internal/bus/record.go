@@ -5,13 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/synadia-io/orbit.go/jetstreamext"
-	"go.uber.org/zap"
 
 	"github.com/tocsin-project/tocsin/internal/event"
 )
@@ -25,6 +25,9 @@ type State struct {
 // State returns how the ledger's stream stands.
 func (b *Bus) State(ctx context.Context) (State, error) {
 	info, err := b.ledger.Info(ctx)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return State{}, nil // somebody deleted it
+	}
 	if err != nil {
 		return State{}, fmt.Errorf("bus: state: %w", engineError(err))
 	}
@@ -41,6 +44,8 @@ func (b *Bus) From(ctx context.Context, seq uint64) (event.Stored, error) {
 // stored at a time or later, or the one after the last record. The engine's
 // stamps grow with the sequence.
 func (b *Bus) SequenceAt(ctx context.Context, at time.Time) (uint64, error) {
+	// What the engine cannot count in nanoseconds lies before or after all records.
+	at = time.Unix(min(max(at.Unix(), 0), math.MaxInt64/int64(time.Second)-1), int64(at.Nanosecond()))
 	found, err := b.batch(ctx, ">", 1, jetstreamext.GetBatchStartTime(at))
 	if err != nil {
 		return 0, err
@@ -97,7 +102,7 @@ func (b *Bus) Range(ctx context.Context, from, to uint64, handle func([]event.St
 	if err != nil {
 		return err
 	}
-	defer stop()
+	defer func() { stop() }()
 	for from <= to {
 		try, give := context.WithTimeout(ctx, silence)
 		batch, err := next(try, arrivals)
@@ -105,11 +110,18 @@ func (b *Bus) Range(ctx context.Context, from, to uint64, handle func([]event.St
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case err != nil && b.nc.IsConnected():
-			b.cfg.Log.Error("records cannot be read", zap.Uint64("from", from), zap.Uint64("to", to))
-			return nil
-		case err != nil:
-			continue // the connection is lost, not the records
+		case err != nil: // nothing came: what stands there, if anything does?
+			if from, err = b.after(ctx, from); err != nil || from > to {
+				return err
+			}
+			stop()
+			stop = func() {}
+			anew, halt, err := b.arrivals(ctx, event.StreamLedger, from, nil)
+			if err != nil {
+				return err
+			}
+			arrivals, stop = anew, halt
+			continue
 		}
 		from = batch[len(batch)-1].Sequence + 1
 		if batch = within(batch, to); len(batch) == 0 {
@@ -122,8 +134,18 @@ func (b *Bus) Range(ctx context.Context, from, to uint64, handle func([]event.St
 	return nil
 }
 
-// silence is how long a range may bring nothing before what is left of it counts
-// as unreadable.
+// after returns where the next record stands from a sequence on, by the engine's
+// word, or one beyond every sequence where it says that there is none.
+func (b *Bus) after(ctx context.Context, from uint64) (uint64, error) {
+	s, err := b.From(ctx, from)
+	if errors.Is(err, ErrNotFound) {
+		return math.MaxUint64, nil
+	}
+	return s.Sequence, err
+}
+
+// silence is how long a range may bring nothing before the engine is asked what
+// stands there.
 const silence = 10 * time.Second
 
 // within is the part of a batch up to a sequence.
@@ -182,7 +204,7 @@ func (b *Bus) Page(ctx context.Context, from, to uint64, subjects []string, reco
 // tries again for as long as the engine does not answer, up to batchTries times.
 func (b *Bus) batch(ctx context.Context, subject string, records int, from ...jetstreamext.GetBatchOpt) ([]event.Stored, error) {
 	realm := b.cfg.Realm
-	options := append(from, jetstreamext.GetBatchSubject(realm.Wire(subject)))
+	options := append(slices.Clone(from), jetstreamext.GetBatchSubject(realm.Wire(subject)))
 	for try := 1; ; try++ {
 		out, err := b.tryBatch(ctx, records, options)
 		if err == nil || ctx.Err() != nil || try == batchTries || !errors.Is(err, ErrUnavailable) {

@@ -149,7 +149,7 @@ func (r *run) ripe(ctx context.Context, trials []*trial) ([]*trial, error) {
 		set.Subject = event.TimerSubject(event.TimerName(set.Subject))
 		far, again = append(far, t), append(again, set)
 	}
-	if _, err := r.bus.Commit(ctx, again); err != nil {
+	if _, err := r.commit(ctx, again); err != nil {
 		return nil, err
 	}
 	for _, t := range far {

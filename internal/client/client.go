@@ -4,7 +4,8 @@
 // A request whose answer is lost is sent again, for as long as the client's
 // patience lasts: reports and acknowledgements carry ids, so a repeat costs
 // nothing. ErrUnreachable says that no answer came in that time; what was sent
-// may have arrived.
+// may have arrived. A server that takes nothing until a person has seen to it
+// says so, and is not asked again.
 //
 // A client is of one realm, the real records or those of drills, and cannot
 // name what is in the other.
@@ -82,6 +83,9 @@ func request[T any](ctx context.Context, c *Client, msg *nats.Msg) (*T, error) {
 		if errors.Is(err, nats.ErrMaxPayload) {
 			return nil, fmt.Errorf("client: %w", err)
 		}
+		if closed := closedError(""); errors.As(err, &closed) {
+			return nil, closed
+		}
 		select {
 		case <-time.After(pause):
 			pause = min(2*pause, time.Second)
@@ -91,6 +95,16 @@ func request[T any](ctx context.Context, c *Client, msg *nats.Msg) (*T, error) {
 	}
 }
 
+// codeClosed is the code of a service error that stays until a person has seen to
+// it: trying again does not help.
+const codeClosed = "423"
+
+// closedError is why the server does not take a request, in its words.
+type closedError string
+
+func (e closedError) Error() string { return "the server does not take it: " + string(e) }
+
+// try asks once.
 func (c *Client) try(ctx context.Context, msg *nats.Msg) (*nats.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
 	defer cancel()
@@ -98,10 +112,14 @@ func (c *Client) try(ctx context.Context, msg *nats.Msg) (*nats.Msg, error) {
 	if err != nil {
 		return nil, err
 	}
-	if code := reply.Header.Get("Nats-Service-Error-Code"); code != "" {
-		return nil, fmt.Errorf("%s %s", code, reply.Header.Get("Nats-Service-Error"))
+	switch code, text := reply.Header.Get("Nats-Service-Error-Code"), reply.Header.Get("Nats-Service-Error"); code {
+	case "":
+		return reply, nil
+	case codeClosed:
+		return nil, closedError(text)
+	default:
+		return nil, fmt.Errorf("%s %s", code, text)
 	}
-	return reply, nil
 }
 
 func ask[T any](ctx context.Context, c *Client, subject string, question any) (*T, error) {

@@ -96,6 +96,30 @@ func TestAReportIsTriedAgain(t *testing.T) {
 	require.EqualValues(t, 3, tries.Load())
 }
 
+// A server that takes nothing until a person has seen to it is asked once, and
+// its words are the error.
+func TestWhatIsClosedIsNotTriedAgain(t *testing.T) {
+	t.Parallel()
+	nc, c := stage(t, time.Minute)
+	var tries atomic.Int32
+	for _, subject := range []string{"report.grid-east", event.DoorArchive, event.DoorQuery} {
+		_, err := nc.Subscribe(subject, func(m *nats.Msg) {
+			tries.Add(1)
+			_ = m.RespondMsg(&nats.Msg{Header: nats.Header{bus.HeaderErrorCode: {"423"}, bus.HeaderError: {"the record ends too early"}}})
+		})
+		require.NoError(t, err)
+	}
+	require.NoError(t, nc.Flush())
+	_, report := c.Report(t.Context(), "grid-east", raw("a"))
+	_, query := c.Query(t.Context(), event.Query{}, 0, nil)
+	reports := c.Reports(t.Context(), "", 1, feed(1), nil)
+	for _, err := range []error{report, query, reports, c.TryArchive(t.Context(), event.ArchiveRequest{})} {
+		require.EqualError(t, err, "the server does not take it: the record ends too early")
+		require.NotErrorIs(t, err, client.ErrUnreachable)
+	}
+	require.EqualValues(t, 4, tries.Load())
+}
+
 func TestTheOperatorOfASource(t *testing.T) {
 	for text, want := range map[string]string{
 		string(raw("a")): "grid-east",

@@ -78,6 +78,27 @@ func (c *Client) Archive(ctx context.Context, q event.ArchiveRequest, yield func
 	}
 }
 
+// TryArchive asks whether the server would take an archive, and removes nothing.
+// The export need not be there yet. An error has what speaks against it.
+func (c *Client) TryArchive(ctx context.Context, q event.ArchiveRequest) error {
+	q.Try = true
+	a, err := ask[event.RemoveAnswer](ctx, c, event.DoorArchive, q)
+	if err != nil {
+		return err
+	}
+	return refused("archive", a.Errors)
+}
+
+// Range is which records q means: the ledger sequences of the first and the last
+// of its range. It is empty where last is less than first.
+func (c *Client) Range(ctx context.Context, q event.RecordsRequest) (first, last uint64, err error) {
+	page := <-c.recordsPage(ctx, q)
+	if page.err != nil {
+		return 0, 0, page.err
+	}
+	return page.First, page.Last, nil
+}
+
 // Records hands the records that q asks for to yield, in ledger order, page by
 // page behind the scenes; those that were removed are passed over. The next page
 // is fetched while one is handed over. begin is called first, with the range that

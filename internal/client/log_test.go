@@ -162,6 +162,40 @@ func TestAnArchiveGoesPartByPart(t *testing.T) {
 	require.EqualValues(t, 30, removed)
 }
 
+// Whether an archive would be taken is asked once, whatever there is to go on to.
+func TestAnArchiveMayBeTried(t *testing.T) {
+	t.Parallel()
+	nc, c := stage(t, 10*time.Second)
+	var asked []event.ArchiveRequest
+	play(t, nc, event.DoorArchive, func(m *nats.Msg) any {
+		asked = append(asked, question[event.ArchiveRequest](t, m))
+		return event.RemoveAnswer{Status: event.StatusAccepted, Next: 50}
+	})
+	q := event.ArchiveRequest{First: 1, Last: 99, Officer: "archivist"}
+	require.NoError(t, c.TryArchive(t.Context(), q))
+	heard()
+	q.Try = true
+	require.Equal(t, []event.ArchiveRequest{q}, asked)
+}
+
+// A range is what the server resolves it to, and only its first page is asked for.
+func TestTheRangeOfATime(t *testing.T) {
+	t.Parallel()
+	nc, c := stage(t, 10*time.Second)
+	var asked []event.RecordsRequest
+	play(t, nc, event.DoorRecords, func(m *nats.Msg) any {
+		asked = append(asked, question[event.RecordsRequest](t, m))
+		return event.RecordsAnswer{First: 3, Last: 9, Lines: []string{lineOf(3)}, Next: 4}
+	})
+	until := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	q := event.RecordsRequest{From: 1, Until: &until}
+	first, last, err := c.Range(t.Context(), q)
+	require.NoError(t, err)
+	require.Equal(t, []uint64{3, 9}, []uint64{first, last})
+	heard()
+	require.Equal(t, []event.RecordsRequest{q}, asked)
+}
+
 // What is wrong with a question comes back as every fault of it.
 func TestRefusedQuestions(t *testing.T) {
 	t.Parallel()
@@ -178,7 +212,9 @@ func TestRefusedQuestions(t *testing.T) {
 	_, tile := c.Tiles(ctx).Tile("tile/0/000")
 	records := c.Records(ctx, event.RecordsRequest{}, nil, nil)
 	archive := c.Archive(ctx, event.ArchiveRequest{}, nil)
-	for i, err := range []error{stats, proof, grown, audit, tile, records, archive} {
+	tried := c.TryArchive(ctx, event.ArchiveRequest{})
+	_, _, resolved := c.Range(ctx, event.RecordsRequest{})
+	for i, err := range []error{stats, proof, grown, audit, tile, records, archive, tried, resolved} {
 		require.Equal(t, faults, fault.DetailsOf(err), i)
 	}
 }

@@ -187,6 +187,7 @@ type ArchiveRequest struct {
 	Last    uint64 `json:"last"`
 	Export  string `json:"export"` // SHA-256 of the manifest, in hex
 	Officer string `json:"officer"`
+	Try     bool   `json:"try,omitempty"` // only say whether it would be taken
 }
 
 // RemoveAnswer says what became of a request to remove or archive.

@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"go.uber.org/zap"
 
+	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/httpedge"
@@ -56,6 +57,10 @@ func (in *Intake) post(w http.ResponseWriter, r *http.Request) {
 		subs[i].operator = event.OperatorOfSource(source)
 	}
 	receipts, err := in.take(r.Context(), subs)
+	if closed := bus.Closed(""); errors.As(err, &closed) {
+		httpedge.Write(w, httpedge.Problem{Status: http.StatusServiceUnavailable, Detail: string(closed)})
+		return
+	}
 	if err != nil {
 		in.deps.Log.Error("a report was not answered: its outcome is not known", zap.Error(err))
 		w.Header().Set("Retry-After", "1")

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
@@ -63,7 +64,7 @@ func (p *proof) certify(ctx context.Context) error {
 // grow appends what comes from the stream.
 func (p *proof) grow(ctx context.Context, grown chan<- struct{}) error {
 	began, told := machine.Now(), p.tree.Size()
-	return p.deps.Bus.Tail(ctx, p.tree.Size()+1, nil, func(ctx context.Context, batch []event.Stored) error {
+	take := func(ctx context.Context, batch []event.Stored) error {
 		if err := p.take(ctx, batch); err != nil {
 			return err
 		}
@@ -76,7 +77,17 @@ func (p *proof) grow(ctx context.Context, grown chan<- struct{}) error {
 		default:
 		}
 		return nil
-	})
+	}
+	for {
+		err := p.deps.Bus.Tail(ctx, p.tree.Size()+1, nil, take)
+		if !errors.Is(err, bus.ErrUnavailable) || ctx.Err() != nil {
+			return err
+		}
+		p.deps.Log.Warn("the stream is read again", zap.Error(err))
+		if !sleep(ctx, retryPause) {
+			return ctx.Err()
+		}
+	}
 }
 
 // take appends the entries of a batch, and of the records that were removed
@@ -91,7 +102,9 @@ func (p *proof) take(ctx context.Context, batch []event.Stored) error {
 		for ; next < s.Sequence; next++ {
 			entry, err := p.removals.entry(ctx, p.deps.Bus, next)
 			if errors.Is(err, errNotRemoved) {
-				p.damaged(missing(next, s.Sequence-1))
+				if err := p.gone(ctx, next, s.Sequence-1); err != nil {
+					return err
+				}
 				return errDamaged
 			}
 			if err != nil {
@@ -170,11 +183,16 @@ func sleep(ctx context.Context, d time.Duration) bool {
 // advance makes a checkpoint of the tree as it is. The tiles are on disk before
 // it, and it is on disk in both places before anybody sees it.
 func (p *proof) advance(ctx context.Context) error {
+	last := p.last()
 	p.treeMu.Lock()
 	size, root, floor := p.tree.Size(), p.tree.Root(), p.floor.Size
+	if size == last.Size && last.Note != "" {
+		p.treeMu.Unlock()
+		return nil
+	}
 	err := p.tree.Write()
 	p.treeMu.Unlock()
-	if err != nil || size <= p.last().Size && p.last().Note != "" || size < floor {
+	if err != nil || size < max(floor, last.Size) {
 		return err
 	}
 	cp, err := p.key.Sign(size, root)
@@ -206,17 +224,28 @@ func (p *proof) watch(ctx context.Context) error {
 	for {
 		select {
 		case <-tick.C:
-			if p.isDamaged() {
-				continue
-			}
-			if err := p.holdState(ctx); err != nil && ctx.Err() == nil {
+			known := len(p.found())
+			if err := p.look(ctx); err != nil && ctx.Err() == nil {
 				p.deps.Log.Warn("the engine does not say how the stream stands", zap.Error(err))
 			}
-			if p.isDamaged() {
+			if known == 0 && p.isDamaged() {
 				p.checks.want()
 			}
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
+}
+
+// look is what watch does each time.
+func (p *proof) look(ctx context.Context) error {
+	if err := p.holdState(ctx); err != nil || p.isDamaged() {
+		return err
+	}
+	p.removing.Lock()
+	defer p.removing.Unlock()
+	if err := p.eraseUnfinished(ctx); err != nil {
+		return err
+	}
+	return p.holdRemovals(ctx, p.last().Size)
 }

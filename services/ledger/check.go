@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
@@ -71,6 +72,12 @@ func (p *proof) checkOnce(ctx context.Context) error {
 	err := p.removals.load(ctx, p.deps.Bus)
 	if err == nil && cp.Size > 0 {
 		err = p.checkTree(ctx, cp)
+	}
+	if err == nil && p.readable(cp) == cp.Size {
+		p.removing.Lock()
+		p.verified = 0
+		err = p.holdRemovals(ctx, cp.Size)
+		p.removing.Unlock()
 	}
 	if err == nil {
 		err = p.compare(ctx, 1, min(cp.Size, p.readable(cp)), p.pace())
@@ -276,7 +283,9 @@ func (p *proof) absentRun(ctx context.Context, from, to uint64, entries []eviden
 			return err
 		}
 		if lost > 0 {
-			p.damaged(missing(lost, record-1))
+			if err := p.gone(ctx, lost, record-1); err != nil {
+				return err
+			}
 			lost = 0
 		}
 		if h, _ := removal.Entry(record); entries != nil && h != entries[record-from] {
@@ -285,8 +294,58 @@ func (p *proof) absentRun(ctx context.Context, from, to uint64, entries []eviden
 		}
 	}
 	if lost > 0 {
-		p.damaged(missing(lost, to))
+		return p.gone(ctx, lost, to)
 	}
+	return nil
+}
+
+// gone notes that records are missing which no removal speaks of, once the engine
+// itself says that they are not there: that they did not come proves nothing. With
+// ErrUnavailable it is to be looked at again.
+func (p *proof) gone(ctx context.Context, first, last uint64) error {
+	if err := p.removals.load(ctx, p.deps.Bus); err != nil {
+		return err
+	}
+	for record := first; record <= last; record++ {
+		if p.removals.has(record) {
+			return fmt.Errorf("ledger: record %d was removed meanwhile: %w", record, bus.ErrUnavailable)
+		}
+	}
+	s, err := p.deps.Bus.From(ctx, first)
+	switch {
+	case err != nil && !errors.Is(err, bus.ErrNotFound):
+		return err
+	case err == nil && s.Sequence <= last:
+		return fmt.Errorf("ledger: record %d is there and was not handed over: %w", s.Sequence, bus.ErrUnavailable)
+	}
+	p.damaged(missing(first, last))
+	return nil
+}
+
+// holdRemovals holds the removals up to a certified record against the tree, each
+// once: one that names another entry than was certified removes nothing.
+func (p *proof) holdRemovals(ctx context.Context, upTo uint64) error {
+	for _, r := range p.removals.all() {
+		if r.record <= p.verified || r.record > upTo {
+			continue
+		}
+		removal, err := p.removals.read(ctx, p.deps.Bus, r.record)
+		if err != nil {
+			return err
+		}
+		entries, err := p.entries(r.first, r.last)
+		if err != nil {
+			return err
+		}
+		for i, entry := range entries {
+			record := r.first + uint64(i)
+			if h, removed := removal.Entry(record); removed && h != entry {
+				p.damaged(event.Damage{Kind: event.DamageChanged, First: record, Last: record, Detail: fmt.Sprintf(
+					"its removal, record %d, names another entry than was certified", r.record)})
+			}
+		}
+	}
+	p.verified = max(p.verified, upTo)
 	return nil
 }
 
@@ -315,7 +374,9 @@ func (p *proof) shown(ctx context.Context, records []event.Stored) {
 			continue
 		}
 		if _, _, err := p.removals.of(ctx, p.deps.Bus, s.Sequence); errors.Is(err, errNotRemoved) {
-			p.damaged(missing(s.Sequence, s.Sequence))
+			if err := p.gone(ctx, s.Sequence, s.Sequence); err != nil {
+				p.deps.Log.Warn("a record did not come", zap.Error(err))
+			}
 		}
 	}
 }

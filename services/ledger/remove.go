@@ -61,7 +61,10 @@ func (p *proof) remove(ctx context.Context, q event.RemoveRequest) (event.Remove
 	p.removing.Lock()
 	defer p.removing.Unlock()
 	if _, at, err := p.removals.of(ctx, p.deps.Bus, q.Record); err == nil {
-		return event.RemoveAnswer{Status: event.StatusDuplicate, Record: at}, p.finish(ctx, at)
+		if err := p.finish(ctx, at); err != nil {
+			return event.RemoveAnswer{}, err
+		}
+		return p.confirmed(ctx, event.RemoveAnswer{Status: event.StatusDuplicate, Record: at}, q.Record)
 	} else if !errors.Is(err, errNotRemoved) {
 		return event.RemoveAnswer{}, err
 	}
@@ -78,8 +81,22 @@ func (p *proof) remove(ctx context.Context, q event.RemoveRequest) (event.Remove
 		First: q.Record, Entries: []evidence.Hash{s.Entry()}, Why: event.WhyOrder, Order: q.Order, Officer: q.Officer, Reason: q.Reason,
 		At: p.deps.Clock.Now(), Operator: a.Operator, Incident: a.Incident, Type: a.Kind, Subject: event.SubjectHash(s.Subject),
 	})
-	answer.Copies = copies
-	return answer, err
+	if answer.Copies = copies; err != nil {
+		return answer, err
+	}
+	return p.confirmed(ctx, answer, q.Record)
+}
+
+// confirmed is the answer once the record is gone.
+func (p *proof) confirmed(ctx context.Context, answer event.RemoveAnswer, record uint64) (event.RemoveAnswer, error) {
+	_, err := p.deps.Bus.Get(ctx, record)
+	if errors.Is(err, bus.ErrNotFound) {
+		return answer, nil
+	}
+	if err == nil {
+		err = refuse("$.record", "record %d stays: record %d stands where its removal belongs and is none of it", record, answer.Record)
+	}
+	return event.RemoveAnswer{}, err
 }
 
 // removable returns a certified record that may be removed by order.
@@ -92,7 +109,9 @@ func (p *proof) removable(ctx context.Context, record uint64) (s event.Stored, e
 	}
 	s, err = p.deps.Bus.Get(ctx, record)
 	if errors.Is(err, bus.ErrNotFound) {
-		p.damaged(missing(record, record))
+		if err := p.gone(ctx, record, record); err != nil {
+			return s, err
+		}
 		return s, refuse("$.record", "record %d is missing, and no removal says so", record)
 	}
 	if err != nil {
@@ -208,6 +227,9 @@ func (p *proof) eraseUnfinished(ctx context.Context) error {
 		return err
 	}
 	for _, r := range p.removals.all() {
+		if r.record > p.last().Size {
+			continue // nothing is erased before its removal is certified
+		}
 		state, err := p.deps.Bus.State(ctx)
 		if err != nil {
 			return err
@@ -229,7 +251,11 @@ func (p *proof) eraseUnfinished(ctx context.Context) error {
 // archive takes out a part of what is old and exported: see part. Their hashes
 // stay, in the removal and in the tree.
 func (p *proof) archive(ctx context.Context, q event.ArchiveRequest) (event.RemoveAnswer, error) {
-	if err := words(map[string]string{"$.officer": q.Officer, "$.export": q.Export}); err != nil {
+	texts := map[string]string{"$.officer": q.Officer, "$.export": q.Export}
+	if q.Try {
+		delete(texts, "$.export") // nothing is exported yet
+	}
+	if err := words(texts); err != nil {
 		return event.RemoveAnswer{}, err
 	}
 	if q.First == 0 || q.Last < q.First || q.Last > p.last().Size {
@@ -249,6 +275,9 @@ func (p *proof) archive(ctx context.Context, q event.ArchiveRequest) (event.Remo
 			q.Last, s.StoredAt.In(event.Beijing).Format(time.RFC3339), p.deps.Keep.Months, strings.Join(p.deps.Keep.Articles, "; "))
 	} else if err != nil && !errors.Is(err, bus.ErrNotFound) {
 		return event.RemoveAnswer{}, err
+	}
+	if q.Try {
+		return event.RemoveAnswer{Status: event.StatusAccepted}, nil
 	}
 	last := min(q.Last, q.First+archiveRun-1)
 	removal, kept, err := p.part(ctx, q.First, last, before)

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/bus/bustest"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/statute"
@@ -234,4 +235,39 @@ func TestArchivingTwiceAtOnce(t *testing.T) {
 	w.checkedOnce()
 	require.Empty(t, w.ledger.Damage())
 	require.EqualValues(t, 3*9+300, w.ledger.removals.total())
+}
+
+// TestARemovalWhosePlaceIsTaken: who holds the place of a removal does not make it
+// look done.
+func TestARemovalWhosePlaceIsTaken(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(20)
+	w.certified()
+	for _, data := range [][]byte{[]byte(`{}`), []byte(`no JSON`)} {
+		record := uint64(5 + len(data))
+		_, err := bustest.JetStream(t, w.env).Publish(t.Context(), event.RemovedSubject(record), data)
+		require.NoError(t, err)
+		a := w.remove(record)
+		require.Len(t, a.Errors, 1)
+		require.Contains(t, a.Errors[0].Message, "stands where its removal belongs")
+		_, err = w.env.Bus.Get(t.Context(), record)
+		require.NoError(t, err)
+	}
+}
+
+// TestAForgedRemovalIsSeen also while every record that it names is still there.
+func TestAForgedRemovalIsSeen(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(20)
+	w.certified()
+	_, err := w.env.Bus.Commit(t.Context(), []event.Record{
+		must(event.NewRecord(event.RemovedSubject(7), nine, "", event.Removal{First: 7, Entries: []evidence.Hash{{9}}, Why: event.WhyOrder, Officer: "o"})),
+	})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return len(w.ledger.Damage()) > 0 }, 10*time.Second, 10*time.Millisecond)
+	require.EqualValues(t, 7, w.ledger.Damage()[0].First)
+	_, err = w.env.Bus.Get(t.Context(), 7)
+	require.NoError(t, err)
 }
