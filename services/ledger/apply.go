@@ -18,7 +18,6 @@ const (
 	insertRevision
 	insertTold
 	insertEscalation
-	selectTold
 	selectOutcome
 	putOutcome
 	selectIncident
@@ -38,22 +37,21 @@ var statementTexts = [statements]string{
 	insertStory:    "INSERT INTO story VALUES (?, ?, ?, ?)",
 	insertIncident: "INSERT INTO incidents VALUES (?, ?, ?, ?, ?)",
 	updateIncident: "UPDATE incidents SET record = ?, revision = ? WHERE id = ?",
-	insertRevision: "INSERT INTO revisions VALUES (?, ?, ?, ?, ?, ?)",
+	insertRevision: "INSERT INTO revisions VALUES (?, ?, ?, ?)",
 	// Of two under one name the first stands. The stream takes only one, but it may
 	// take another once the first was removed.
 	insertTold:       "INSERT OR IGNORE INTO told VALUES (?, ?, ?, ?, ?, ?)",
-	insertEscalation: "INSERT INTO escalations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-	selectTold:       "SELECT record, acknowledge_by FROM told WHERE incident = ? AND desk = ? AND last = ?",
-	selectOutcome:    "SELECT acknowledged, acknowledged_at, acknowledged_by, overdue, overdue_at FROM outcomes WHERE record = ?",
+	insertEscalation: "INSERT INTO escalations VALUES (?, ?, ?, ?)",
+	selectOutcome:    "SELECT " + outcomeColumns + " WHERE t.incident = ? AND t.desk = ? AND t.last = ?",
 	putOutcome:       "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?)",
 	selectIncident:   "SELECT id, record, revision FROM incidents WHERE incident = ? AND operator = ?",
 	selectDesks:      "SELECT desk, told, closed FROM desks WHERE incident = ?",
 	putDesk:          "INSERT OR REPLACE INTO desks VALUES (?, ?, ?, ?)",
 	insertClosing:    "INSERT INTO closings VALUES (?, ?, ?)",
 	insertTerm:       "INSERT INTO terms VALUES (?, ?)",
-	selectPostings:   "SELECT bits FROM postings WHERE chunk = ? AND term = ?",
-	putPostings:      "INSERT OR REPLACE INTO postings VALUES (?, ?, ?)",
-	dropPostings:     "DELETE FROM postings WHERE chunk = ? AND term = ?",
+	selectPostings:   "SELECT bits FROM postings WHERE spot = ?",
+	putPostings:      "INSERT OR REPLACE INTO postings VALUES (?, ?)",
+	dropPostings:     "DELETE FROM postings WHERE spot = ?",
 	insertChunk:      "INSERT INTO chunks VALUES (?, ?)",
 	movePosition:     "UPDATE position SET seq = ?, salt = ?",
 }
@@ -223,10 +221,10 @@ func (w *writing) addRevision(inc *incident, it *item) error {
 	if err != nil {
 		return err
 	}
-	if err := w.exec(insertRevision, it.seq, inc.id, r.revision, packTerms(terms), r.title, r.row); err != nil {
+	if err := w.exec(insertRevision, it.seq, inc.id, r.revision, r.row); err != nil {
 		return err
 	}
-	w.added = append(w.added, addition{w.index.positionOf(it.seq), terms, kindIncidentTitle, r.tokens, nil})
+	w.added = append(w.added, addition{w.index.positionOf(it.seq), terms, kindIncidentTitle, &r.entry, nil})
 	if inc.record != 0 && r.revision <= inc.revision {
 		return nil // the last by number stands
 	}
@@ -279,10 +277,10 @@ func (w *writing) addEscalation(inc *incident, it *item) error {
 	if err != nil {
 		return err
 	}
-	if err := w.exec(insertEscalation, it.seq, inc.id, to.number(), it.addr.Last, e.reported, number(e.by), packTerms(terms), e.title, e.row); err != nil {
+	if err := w.exec(insertEscalation, it.seq, e.reported, number(e.by), e.row); err != nil {
 		return err
 	}
-	w.added = append(w.added, addition{w.index.positionOf(it.seq), terms, kindTitle, e.tokens, e})
+	w.added = append(w.added, addition{w.index.positionOf(it.seq), terms, kindTitle, &e.entry, e})
 	if err := w.put(flagOpen, it.seq, true); err != nil {
 		return err
 	}

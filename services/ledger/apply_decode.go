@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"encoding/json"
+	"reflect"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -35,7 +36,7 @@ type entry struct {
 	flags  []term
 	title  string // folded
 	tokens []uint64
-	row    []byte // compressed JSON
+	row    []byte // the parts of the record that are read, compressed
 }
 
 type escalation struct {
@@ -73,6 +74,11 @@ func read[T any](s event.Stored) (*T, error) {
 	return body, nil
 }
 
+var (
+	escalatedParts = partsOf(reflect.TypeFor[escalated]())
+	revisionParts  = partsOf(reflect.TypeFor[revision]())
+)
+
 // decode makes the items of a batch, on every processor.
 func decode(batch []event.Stored) []item {
 	items := make([]item, len(batch))
@@ -105,7 +111,7 @@ func itemOf(s event.Stored) item {
 	}
 	switch it.addr.Kind {
 	case event.KindGraded:
-		it.revision, it.err = revisionOf(s)
+		it.revision, it.err = revisionOf(s, it.addr.Operator)
 	case event.KindEscalated:
 		it.escalation, it.err = escalationOf(s)
 	case event.KindAcknowledged:
@@ -120,8 +126,7 @@ func itemOf(s event.Stored) item {
 	return it
 }
 
-// escalated is what of an escalated record its row and its terms come from. The
-// rest of it, which is most, is not read.
+// escalated is what of an escalated record its row and its terms come from.
 type escalated struct {
 	ID            string            `json:"escalation"`
 	Desk          string            `json:"desk"`
@@ -147,7 +152,7 @@ type escalated struct {
 	Designated    bool              `json:"designated"`
 	Facilities    []event.Facility  `json:"facilities"`
 	Notice        *event.Notice     `json:"notice"`
-	Report        json.RawMessage   `json:"report"`
+	Report        json.RawMessage   `json:"report" part:"title"`
 	Cause         struct {
 		At time.Time `json:"at"`
 	} `json:"cause"`
@@ -166,11 +171,11 @@ func (e *escalated) row(record uint64) event.EscalationRow {
 }
 
 func escalationOf(s event.Stored) (*escalation, error) {
+	s.Data = escalatedParts.pick(s.Data)
 	e, err := read[escalated](s)
 	if err != nil {
 		return nil, err
 	}
-	row := e.row(s.Sequence)
 	out := &escalation{reported: e.ReportedAt.UnixNano(), says: saysAll}
 	switch e.Act {
 	case event.ActNotice:
@@ -216,23 +221,18 @@ func escalationOf(s event.Stored) (*escalation, error) {
 			out.flags = append(out.flags, flagLate)
 		}
 	}
-	return out, out.show(row.Title, row)
+	out.show(e.row(s.Sequence).Title, s.Data)
+	return out, nil
 }
 
 // show sets what queries show of an entry, and what its title is found by.
-func (e *entry) show(title string, row any) error {
-	raw, err := json.Marshal(row)
-	if err != nil {
-		return &unreadableError{err}
-	}
+func (e *entry) show(title string, row []byte) {
 	e.title = fold(title)
 	e.tokens = tokensOf(e.title)
-	e.row = s2.Encode(nil, raw)
-	return nil
+	e.row = s2.Encode(nil, row)
 }
 
-// revision is what of a graded record an incident's row shows. The rest of it,
-// which is most, is not read.
+// revision is what of a graded record an incident's row shows.
 type revision struct {
 	Operator string             `json:"operator"`
 	Incident string             `json:"incident"`
@@ -256,32 +256,39 @@ type revision struct {
 	} `json:"state"`
 }
 
-func revisionOf(s event.Stored) (*revisionItem, error) {
-	g, err := read[revision](s)
-	if err != nil {
-		return nil, err
-	}
+// row is the incident as queries show it, without its desks.
+func (g *revision) row(record uint64) event.IncidentRow {
 	state := event.State{Reported: g.State.Reported, Withdrawn: g.State.Withdrawn, Archived: g.State.Archived, Live: g.State.Live}
 	row := event.IncidentRow{
 		Operator: g.Operator, Incident: g.Incident, Revision: g.Revision, About: g.About,
 		Grade: g.Grade, CouldBe: g.CouldBe, Peak: g.Peak, Next: g.Next,
 		Withdrawn: state.IsWithdrawn(), Imported: state.IsImported(), GradedAt: g.At,
-		Owed: g.Owed, Held: g.Held, Record: s.Sequence,
+		Owed: g.Owed, Held: g.Held, Record: record,
 	}
 	_ = json.Unmarshal(g.State.Fields.Title.Value, &row.Title) // one that is not known is none
 	if row.Owed == nil {
 		row.Owed = []event.Obligation{}
 	}
+	return row
+}
+
+func revisionOf(s event.Stored, operator string) (*revisionItem, error) {
+	s.Data = revisionParts.pick(s.Data)
+	g, err := read[revision](s)
+	if err != nil {
+		return nil, err
+	}
+	row := g.row(s.Sequence)
 	out := &revisionItem{revision: g.Revision}
-	a := event.ParseSubject(s.Subject)
-	out.named = []named{{kindIncidentGrade, g.Grade.String()}, {kindIncidentOperator, a.Operator}}
+	out.named = []named{{kindIncidentGrade, g.Grade.String()}, {kindIncidentOperator, operator}}
 	if !row.Withdrawn {
 		out.flags = append(out.flags, flagUpheld)
 	}
 	if len(row.Owed) > 0 {
 		out.flags = append(out.flags, flagOwed)
 	}
-	return out, out.show(row.Title, row)
+	out.show(row.Title, s.Data)
+	return out, nil
 }
 
 func closingOf(s event.Stored) (string, error) {

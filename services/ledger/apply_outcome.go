@@ -29,22 +29,24 @@ func (w *writing) outcome(inc *incident, it *item, change func(*outcome) bool) e
 	if !known {
 		return nil
 	}
-	var record uint64
-	var by sql.NullInt64
-	err := w.index.prepared[selectTold].QueryRow(inc.id, desk.number(), it.addr.Last).Scan(&record, &by)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil // of an escalation that is not there
-	}
-	if err != nil {
-		return err
-	}
-	return w.changeOutcome(record, by, change)
+	row := w.index.prepared[selectOutcome].QueryRow(inc.id, desk.number(), it.addr.Last)
+	return w.changeOutcome(row, change)
 }
 
-func (w *writing) changeOutcome(record uint64, by sql.NullInt64, change func(*outcome) bool) error {
+const outcomeColumns = `t.record, t.acknowledge_by, COALESCE(o.acknowledged, 0), COALESCE(o.acknowledged_at, 0), COALESCE(o.acknowledged_by, ''),
+	COALESCE(o.overdue, 0), COALESCE(o.overdue_at, 0) FROM told AS t LEFT JOIN outcomes AS o ON o.record = t.record`
+
+// changeOutcome changes what became of the escalation in a row of outcomeColumns,
+// if there is one.
+func (w *writing) changeOutcome(row *sql.Row, change func(*outcome) bool) error {
+	var record uint64
+	var by sql.NullInt64
 	var o outcome
-	err := w.index.prepared[selectOutcome].QueryRow(record).Scan(&o.acknowledged, &o.acknowledgedAt, &o.acknowledgedBy, &o.overdue, &o.overdueAt)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+	err := row.Scan(&record, &by, &o.acknowledged, &o.acknowledgedAt, &o.acknowledgedBy, &o.overdue, &o.overdueAt)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	if !change(&o) {

@@ -129,8 +129,7 @@ func (w *writing) forgetOne(r storied) error {
 		return w.run("DELETE FROM closings WHERE record = ?", r.seq)
 	case event.KindEscalated:
 		return errors.Join(
-			w.run(`DELETE FROM told WHERE record = ?1 AND (incident, desk, last) IN
-				(SELECT incident, desk, last FROM escalations WHERE record = ?1)`, r.seq),
+			w.run("DELETE FROM told WHERE incident = ? AND record = ?", r.incident, r.seq),
 			w.run("DELETE FROM escalations WHERE record = ?", r.seq),
 			w.run("DELETE FROM outcomes WHERE record = ?", r.seq))
 	case event.KindAcknowledged, event.KindOverdue:
@@ -141,17 +140,8 @@ func (w *writing) forgetOne(r storied) error {
 
 // undo takes back what an acknowledgement or an overdue record did.
 func (w *writing) undo(r storied) error {
-	var record uint64
-	var by sql.NullInt64
-	err := w.index.writer.QueryRowContext(context.Background(), `SELECT t.record, t.acknowledge_by FROM told AS t JOIN outcomes AS o ON o.record = t.record
-		WHERE t.incident = ?1 AND (o.acknowledged = ?2 OR o.overdue = ?2)`, r.incident, r.seq).Scan(&record, &by)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return w.changeOutcome(record, by, func(o *outcome) bool {
+	row := w.index.writer.QueryRowContext(context.Background(), "SELECT "+outcomeColumns+" WHERE t.incident = ?1 AND (o.acknowledged = ?2 OR o.overdue = ?2)", r.incident, r.seq)
+	return w.changeOutcome(row, func(o *outcome) bool {
 		if o.acknowledged == r.seq {
 			o.acknowledged, o.acknowledgedAt, o.acknowledgedBy = 0, 0, ""
 		} else {
@@ -171,22 +161,26 @@ func (w *writing) sweep(chunk uint64, gone *set) error {
 		return nil
 	}
 	changed := map[spot][]byte{}
-	err := w.query("SELECT term, bits FROM postings WHERE chunk = ?", []any{chunk}, func(rows *sql.Rows) error {
-		var t int64
+	err := w.query("SELECT spot, bits FROM postings WHERE spot >= ? AND spot < ?", []any{spot{chunk, 0}.number(), spot{chunk + 1, 0}.number()}, func(rows *sql.Rows) error {
+		var number int64
 		var raw []byte
-		if err := rows.Scan(&t, &raw); err != nil {
+		if err := rows.Scan(&number, &raw); err != nil {
 			return err
 		}
+		t := spotOf(number).term
 		without := (postings(raw)).without
-		if k := term(t).kind(); k == kindTitle || k == kindIncidentTitle {
+		switch t.kind() {
+		case kindTitle, kindIncidentTitle:
 			without = bucket(raw).without
+		case kindTitles:
+			without = titles(raw).without
 		}
 		rest, differs, err := without(gone)
 		if err != nil {
 			return fmt.Errorf("term %d: %w", t, err)
 		}
 		if differs {
-			changed[spot{chunk, term(t)}] = rest
+			changed[spot{chunk, t}] = rest
 		}
 		return nil
 	})

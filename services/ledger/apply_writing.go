@@ -25,7 +25,7 @@ type addition struct {
 	at         uint16
 	terms      []term
 	title      kind
-	tokens     []uint64
+	entry      *entry
 	escalation *escalation // nil: a revision
 }
 
@@ -34,12 +34,6 @@ type moved struct {
 	term term
 	at   uint16
 	on   bool
-}
-
-// spot is where postings stand.
-type spot struct {
-	chunk uint64
-	term  term
 }
 
 func newWriting(x *index) *writing {
@@ -98,10 +92,16 @@ func (w *writing) seal(t *tail) error {
 			terms = append(terms, id)
 		}
 	}
+	blocks := t.titleBlocks()
+	for id := range blocks {
+		terms = append(terms, id)
+	}
 	slices.Sort(terms)
 	for _, id := range terms {
 		var raw []byte
 		switch {
+		case id.kind() == kindTitles:
+			raw = blocks[id]
 		case t.text[id] != nil:
 			raw = t.bucket(id)
 		case t.moved[id] != nil:
@@ -109,7 +109,7 @@ func (w *writing) seal(t *tail) error {
 		default:
 			raw = encodeList(t.lists[id])
 		}
-		if err := w.exec(putPostings, t.chunk, int64(id), raw); err != nil {
+		if err := w.exec(putPostings, spot{t.chunk, id}.number(), raw); err != nil {
 			return err
 		}
 	}
@@ -154,7 +154,7 @@ func (w *writing) put(t term, record uint64, on bool) error {
 	if s == nil {
 		s = new(set)
 		var raw []byte
-		err := x.prepared[selectPostings].QueryRow(chunk, int64(t)).Scan(&raw)
+		err := x.prepared[selectPostings].QueryRow(spot{chunk, t}.number()).Scan(&raw)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
@@ -193,9 +193,9 @@ func (w *writing) flushPostings() error {
 // keep writes postings, or removes them where there are none.
 func (w *writing) keep(at spot, raw []byte) error {
 	if len(raw) == 0 {
-		return w.exec(dropPostings, at.chunk, int64(at.term))
+		return w.exec(dropPostings, at.number())
 	}
-	return w.exec(putPostings, at.chunk, int64(at.term), raw)
+	return w.exec(putPostings, at.number(), raw)
 }
 
 // merge brings what is in memory up to what was committed.
@@ -203,7 +203,7 @@ func (w *writing) merge() {
 	x := w.index
 	x.sealed, x.tail = append(x.sealed, w.sealed...), w.tail
 	for _, a := range w.added {
-		x.tail.add(a.at, a.terms, a.title, a.tokens)
+		x.tail.add(a.at, a.terms, a.title, a.entry)
 		if a.escalation != nil {
 			x.tail.times.add(a.at, a.escalation.reported, a.escalation.by)
 		}

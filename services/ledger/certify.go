@@ -186,13 +186,14 @@ func (p *proof) advance(ctx context.Context) error {
 	last := p.last()
 	p.treeMu.Lock()
 	size, root, floor := p.tree.Size(), p.tree.Root(), p.floor.Size
-	if size == last.Size && last.Note != "" {
-		p.treeMu.Unlock()
-		return nil
+	var err error
+	if size != p.written {
+		if err = p.tree.Write(); err == nil {
+			p.written = size
+		}
 	}
-	err := p.tree.Write()
 	p.treeMu.Unlock()
-	if err != nil || size < max(floor, last.Size) {
+	if err != nil || size < floor || size <= last.Size && last.Note != "" {
 		return err
 	}
 	cp, err := p.key.Sign(size, root)
@@ -247,5 +248,8 @@ func (p *proof) look(ctx context.Context) error {
 	if err := p.eraseUnfinished(ctx); err != nil {
 		return err
 	}
-	return p.holdRemovals(ctx, p.last().Size)
+	if size := p.last().Size; p.readable() == size {
+		return p.holdRemovals(ctx, size)
+	}
+	return nil
 }

@@ -73,14 +73,14 @@ func (p *proof) checkOnce(ctx context.Context) error {
 	if err == nil && cp.Size > 0 {
 		err = p.checkTree(ctx, cp)
 	}
-	if err == nil && p.readable(cp) == cp.Size {
+	if err == nil && p.readable() >= cp.Size {
 		p.removing.Lock()
 		p.verified = 0
 		err = p.holdRemovals(ctx, cp.Size)
 		p.removing.Unlock()
 	}
 	if err == nil {
-		err = p.compare(ctx, 1, min(cp.Size, p.readable(cp)), p.pace())
+		err = p.compare(ctx, 1, min(cp.Size, p.readable()), p.pace())
 	}
 	now := machine.Now()
 	c.mu.Lock()
@@ -96,17 +96,6 @@ func (p *proof) checkOnce(ctx context.Context) error {
 		return nil
 	}
 	return p.clean(now, cp)
-}
-
-// readable is how many records have entries to be held against: none while the
-// tree is made anew.
-func (p *proof) readable(cp evidence.Checkpoint) uint64 {
-	p.treeMu.Lock()
-	defer p.treeMu.Unlock()
-	if p.floor.Size > 0 {
-		return min(cp.Size, p.tree.Size())
-	}
-	return cp.Size
 }
 
 // found is what this process found.
@@ -138,10 +127,7 @@ func (p *proof) clean(now time.Time, cp evidence.Checkpoint) error {
 // checkTree holds every tile against the checkpoint. A tree that is made anew has
 // its root held against the checkpoint when it is that long.
 func (p *proof) checkTree(ctx context.Context, cp evidence.Checkpoint) error {
-	p.treeMu.Lock()
-	anew := p.floor.Size > 0
-	p.treeMu.Unlock()
-	if anew {
+	if p.readable() < cp.Size {
 		return nil
 	}
 	err := evidence.CheckTiles(ctx, p.folder, cp, nil)
@@ -352,7 +338,7 @@ func (p *proof) holdRemovals(ctx context.Context, upTo uint64) error {
 // read is called with every record that is read to be shown: one that is
 // certified and is not what it was is found at once.
 func (p *proof) read(records ...event.Stored) {
-	size := p.last().Size
+	size := p.readable()
 	for _, s := range records {
 		if s.Wire == "" || s.Sequence > size {
 			continue
@@ -368,7 +354,7 @@ func (p *proof) read(records ...event.Stored) {
 // sequence.
 func (p *proof) shown(ctx context.Context, records []event.Stored) {
 	p.read(records...)
-	size := p.last().Size
+	size := p.readable()
 	for _, s := range records {
 		if s.Wire != "" || s.Sequence > size {
 			continue

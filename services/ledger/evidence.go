@@ -35,7 +35,7 @@ func (p *proof) tile(path string) ([]byte, error) {
 	if err != nil {
 		return nil, fs.ErrNotExist
 	}
-	if _, last := t.Records(); last > p.last().Size {
+	if _, last := t.Records(); last > p.readable() {
 		return nil, fs.ErrNotExist
 	}
 	return p.folder.Tile(path)
@@ -84,7 +84,7 @@ func (p *proof) records(ctx context.Context, q event.RecordsRequest) (event.Reco
 	size, next := 0, answer.First
 	for _, s := range page {
 		if q.Subjects == nil && next < s.Sequence {
-			if err := p.absent(ctx, next, min(s.Sequence-1, p.last().Size)); err != nil {
+			if err := p.absent(ctx, next, min(s.Sequence-1, p.readable())); err != nil {
 				return answer, err
 			}
 		}
@@ -99,7 +99,7 @@ func (p *proof) records(ctx context.Context, q event.RecordsRequest) (event.Reco
 		answer.Next = 0
 	}
 	if q.Subjects == nil && len(page) == 0 {
-		if err := p.absent(ctx, answer.First, min(answer.Last, p.last().Size)); err != nil {
+		if err := p.absent(ctx, answer.First, min(answer.Last, p.readable())); err != nil {
 			return answer, err
 		}
 	}
@@ -130,6 +130,8 @@ func (p *proof) prove(ctx context.Context, q event.ProveRequest) (event.ProveAns
 		return fail("$.record", "no checkpoint covers record "+text(q.Record)+" yet; the last one covers "+text(cp.Size))
 	case q.Size > cp.Size:
 		return fail("$.size", "the log has "+text(cp.Size)+" certified records, fewer than "+text(q.Size))
+	case p.readable() < cp.Size:
+		return fail("$", "the tree is being made anew: ask again when it covers the "+text(cp.Size)+" records that are certified")
 	case q.Size > 0:
 		return p.proveGrown(q.Size, cp)
 	}

@@ -3,9 +3,7 @@ package ledger
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -32,7 +30,7 @@ func (x *index) incidents(ctx context.Context, q event.IncidentQuery) (event.Inc
 			p.clauses = slices.Insert(p.clauses, 0, named)
 		}
 		var err error
-		out.Rows, out.Next, err = pageOf(ctx, r, &p, q.Limit, r.incident)
+		out.Rows, out.Next, err = pageOf(ctx, r, &p, q.Limit, (*lane).incident)
 		return err
 	})
 	if err != nil {
@@ -51,7 +49,7 @@ func incidentPlanOf(v *vocabulary, q event.IncidentQuery) (p plan, faults []faul
 	if err != nil && q.Grade != "" {
 		faults = append(faults, fault.Detail{Path: "$.grade", Message: err.Error()})
 	}
-	p.title(kindIncidentTitle, lookIncidentTitle, q.Text, &faults)
+	p.title(kindIncidentTitle, q.Text, &faults)
 	if q.Desk != "" {
 		told, known := v.terms[named{kindTold, event.Token(q.Desk)}]
 		switch {
@@ -114,26 +112,24 @@ func (r *reader) named(q event.IncidentQuery) (clause, error) {
 }
 
 // incident returns one as its current revision has it, with its desks.
-func (r *reader) incident(record uint64) (row event.IncidentRow, bytes int, err error) {
+func (l *lane) incident(record uint64) (row event.IncidentRow, bytes int, err error) {
 	var raw []byte
 	var id int64
-	err = r.row(lookRevision, record).Scan(&id, &raw)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = fmt.Errorf("%w: they name record %d, which is no revision", errPostings, record)
+	if err := l.row(lookRevision, record).Scan(&id, &raw); err != nil {
+		return row, 0, noRow(err, record)
 	}
-	if err != nil {
+	var g revision
+	if bytes, err = unpack(raw, &g, nil); err != nil {
 		return row, 0, err
 	}
-	if bytes, err = unpack(raw, &row); err != nil {
-		return row, 0, err
-	}
-	more, err := r.desks(id, &row)
+	row = g.row(record)
+	more, err := l.desks(id, &row)
 	return row, bytes + more, err
 }
 
 // desks adds the desks of an incident to its row.
-func (r *reader) desks(id int64, row *event.IncidentRow) (bytes int, err error) {
-	rows, err := r.rows(lookDesks, id)
+func (l *lane) desks(id int64, row *event.IncidentRow) (bytes int, err error) {
+	rows, err := l.rows(lookDesks, id)
 	if err != nil {
 		return 0, err
 	}
@@ -151,7 +147,7 @@ func (r *reader) desks(id int64, row *event.IncidentRow) (bytes int, err error) 
 			return 0, err
 		}
 		if d.told > 0 {
-			name := r.index.nameOf(kindTold.term(d.number))
+			name := l.index.nameOf(kindTold.term(d.number))
 			row.Desks, bytes = append(row.Desks, name), bytes+len(name)
 		}
 		if d.closed > d.told {

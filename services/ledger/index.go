@@ -15,7 +15,7 @@ import (
 
 // schemaVersion changes with schema and with what is kept in it: an index of
 // another version is made anew.
-const schemaVersion = 3
+const schemaVersion = 4
 
 // Times are nanoseconds since 1970, records are ledger sequences, and operators,
 // incidents and desks are by their tokens.
@@ -24,10 +24,10 @@ CREATE TABLE position (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT 
 INSERT INTO position VALUES (1, 0, '');
 -- What records have in common, such as a desk; its number is a term.
 CREATE TABLE terms (term INTEGER PRIMARY KEY, value TEXT NOT NULL);
--- Which records of a chunk have a term. Of the chunk that is still growing they
--- are in memory only. Chunks come one after another, so this table grows at its
--- end and nothing else in it moves.
-CREATE TABLE postings (chunk INTEGER NOT NULL, term INTEGER NOT NULL, bits BLOB NOT NULL, PRIMARY KEY (chunk, term)) WITHOUT ROWID;
+-- Which records of a chunk have a term, by both (spot). Of the chunk that is still
+-- growing they are in memory only. Chunks come one after another, so this table
+-- grows at its end and nothing else in it moves.
+CREATE TABLE postings (spot INTEGER PRIMARY KEY, bits BLOB NOT NULL);
 CREATE TABLE chunks (chunk INTEGER PRIMARY KEY, times BLOB NOT NULL);
 -- record and revision are the current one's; 0 before the first.
 CREATE TABLE incidents (
@@ -37,14 +37,9 @@ CREATE UNIQUE INDEX incidents_name ON incidents (incident, operator);
 -- Every record of an incident.
 CREATE TABLE story (seq INTEGER PRIMARY KEY, incident INTEGER NOT NULL, kind INTEGER NOT NULL, at INTEGER NOT NULL);
 CREATE INDEX story_incident ON story (incident);
--- Every revision; row is the incident as queries show it, without its desks.
-CREATE TABLE revisions (
-	record INTEGER PRIMARY KEY, incident INTEGER NOT NULL, revision INTEGER NOT NULL,
-	terms BLOB NOT NULL, title TEXT NOT NULL, row BLOB NOT NULL);
--- row is the escalation as queries show it, before anything became of it.
-CREATE TABLE escalations (
-	record INTEGER PRIMARY KEY, incident INTEGER NOT NULL, desk INTEGER NOT NULL, last TEXT NOT NULL,
-	reported_at INTEGER NOT NULL, acknowledge_by INTEGER, terms BLOB NOT NULL, title TEXT NOT NULL, row BLOB NOT NULL);
+-- Every revision; row is what of the record is read.
+CREATE TABLE revisions (record INTEGER PRIMARY KEY, incident INTEGER NOT NULL, revision INTEGER NOT NULL, row BLOB NOT NULL);
+CREATE TABLE escalations (record INTEGER PRIMARY KEY, reported_at INTEGER NOT NULL, acknowledge_by INTEGER, row BLOB NOT NULL);
 -- The escalations of an incident by the rest of their names, and what each says to
 -- its desk.
 CREATE TABLE told (
@@ -66,13 +61,14 @@ CREATE TABLE closings (record INTEGER PRIMARY KEY, desk INTEGER NOT NULL, closin
 `
 
 // Bounds of what SQLite keeps in memory: one connection writes, and each of some
-// readers has its own.
+// readers has several of its own, which wait for the disk together.
 const (
 	readers       = 4
-	readerCache   = 16 << 10 // KiB
+	lanes         = 4        // connections of a reader
+	laneCache     = 4 << 10  // KiB
 	writerCache   = 48 << 10 // KiB
 	pageSize      = 8 << 10
-	saveAfter     = 20_000 // statements, to the next checkpoint
+	saveAfter     = 100_000 // statements, to the next checkpoint
 	writerPragmas = "&_pragma=secure_delete(1)&_pragma=wal_autocheckpoint(0)"
 )
 

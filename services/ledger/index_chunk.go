@@ -28,6 +28,12 @@ const (
 	blocks     = chunkSize >> blockShift
 )
 
+// block is the part of a set that a block has.
+func (s *set) block(b int) []uint64 {
+	const words = 1 << blockShift / 64
+	return s[b*words : (b+1)*words]
+}
+
 type times [blocks]struct{ reported, by span }
 
 func noTimes() *times {
@@ -87,6 +93,8 @@ type tail struct {
 	text  map[term]map[uint64][]uint16 // buckets, by token
 	moved map[term]*set                // terms that move
 	times *times
+
+	titles []titled
 }
 
 func newTail(chunk uint64) *tail {
@@ -94,11 +102,14 @@ func newTail(chunk uint64) *tail {
 }
 
 // add takes a record in, after those with smaller positions.
-func (t *tail) add(p uint16, terms []term, title kind, tokens []uint64) {
+func (t *tail) add(p uint16, terms []term, title kind, e *entry) {
 	for _, id := range terms {
 		t.lists[id] = append(t.lists[id], p)
 	}
-	for _, token := range tokens {
+	if e.title != "" {
+		t.titles = append(t.titles, titled{p, e.title})
+	}
+	for _, token := range e.tokens {
 		id := title.term(bucketOf(token))
 		b := t.text[id]
 		if b == nil {
@@ -140,6 +151,7 @@ func (t *tail) forget(gone *set) {
 	for _, s := range t.moved {
 		s.without(gone)
 	}
+	t.titles = slices.DeleteFunc(slices.Clone(t.titles), func(e titled) bool { return gone.has(e.at) })
 }
 
 // bucket returns the postings of the tokens of a bucket.

@@ -5,6 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // lookup is one of the statements by which questions are answered.
@@ -16,8 +20,7 @@ const (
 	lookRange
 	lookTimes
 	lookEscalation
-	lookTitle // of an escalation
-	lookIncidentTitle
+	lookEscalationRow
 	lookRevision
 	lookDesks
 	lookNamed
@@ -28,13 +31,12 @@ const (
 
 var lookupTexts = [lookups]string{
 	lookPosition: "SELECT seq FROM position",
-	lookPostings: "SELECT bits FROM postings WHERE chunk = ? AND term = ?",
-	lookRange:    "SELECT term, bits FROM postings WHERE chunk = ? AND term >= ? AND term < ?",
+	lookPostings: "SELECT bits FROM postings WHERE spot = ?",
+	lookRange:    "SELECT spot, bits FROM postings WHERE spot >= ? AND spot < ?",
 	lookTimes:    "SELECT reported_at, acknowledge_by FROM escalations WHERE record = ?",
 	lookEscalation: `SELECT e.row, e.acknowledge_by, o.acknowledged, o.acknowledged_at, o.acknowledged_by, o.overdue, o.overdue_at
 		FROM escalations AS e LEFT JOIN outcomes AS o ON o.record = e.record WHERE e.record = ?`,
-	lookTitle:         "SELECT title FROM escalations WHERE record = ?",
-	lookIncidentTitle: "SELECT title FROM revisions WHERE record = ?",
+	lookEscalationRow: "SELECT row FROM escalations WHERE record = ?",
 	lookRevision:      "SELECT incident, row FROM revisions WHERE record = ?",
 	lookDesks: `SELECT d.desk, d.told, d.closed, COALESCE(c.closing, '') FROM desks AS d LEFT JOIN closings AS c ON c.record = d.closed
 		WHERE d.incident = ?`,
@@ -43,36 +45,88 @@ var lookupTexts = [lookups]string{
 	lookStory:    "SELECT seq, kind, at FROM story WHERE incident = ? AND seq > ? ORDER BY seq LIMIT ?",
 }
 
-// reader answers one question at a time, of what was committed when it began.
-type reader struct {
+// lane is a connection that reads.
+type lane struct {
 	index    *index
 	conn     *sql.Conn
 	prepared [lookups]*sql.Stmt
+}
+
+// reader answers one question at a time, of what was committed when it began.
+type reader struct {
+	*lane         // the first
+	lanes []*lane // all of them: they see the same
 
 	// Of the question in hand.
 	through uint64
 	sealed  []sealedChunk
 	tail    *tail
 	moved   map[term]*set // of the tail, as it was
+	flags   flags
+}
+
+// flags are the postings of all flags of a chunk, for who needs most of them.
+type flags struct {
+	chunk uint64
+	of    map[term][]byte // nil: they were not read
 }
 
 func (x *index) newReader(ctx context.Context) (r *reader, err error) {
-	r = &reader{index: x}
-	if r.conn, err = x.db.Conn(ctx); err != nil {
-		return nil, fmt.Errorf("ledger: index: %w", err)
-	}
-	if _, err = r.conn.ExecContext(ctx, fmt.Sprintf("PRAGMA query_only = 1; PRAGMA cache_size = -%d", readerCache)); err != nil {
-		return nil, fmt.Errorf("ledger: index: %w", err)
-	}
-	for i, text := range lookupTexts {
-		if r.prepared[i], err = r.conn.PrepareContext(ctx, text); err != nil {
-			return nil, fmt.Errorf("ledger: index: %w", err)
+	r = &reader{}
+	defer func() {
+		if err != nil {
+			r.close()
+		}
+	}()
+	for range lanes {
+		l := &lane{index: x}
+		if l.conn, err = x.db.Conn(ctx); err != nil {
+			return r, fmt.Errorf("ledger: index: %w", err)
+		}
+		r.lanes = append(r.lanes, l)
+		if _, err = l.conn.ExecContext(ctx, fmt.Sprintf("PRAGMA query_only = 1; PRAGMA cache_size = -%d", laneCache)); err != nil {
+			return r, fmt.Errorf("ledger: index: %w", err)
+		}
+		for i, text := range lookupTexts {
+			if l.prepared[i], err = l.conn.PrepareContext(ctx, text); err != nil {
+				return r, fmt.Errorf("ledger: index: %w", err)
+			}
 		}
 	}
+	r.lane = r.lanes[0]
 	return r, nil
 }
 
-func (r *reader) close() { _ = r.conn.Close() }
+func (r *reader) close() {
+	for _, l := range r.lanes {
+		_ = l.conn.Close()
+	}
+}
+
+// inLanes calls do for every number below n, some at a time: what is read from the
+// disk is waited for together.
+func (r *reader) inLanes(n int, do func(l *lane, i int) error) error {
+	var next atomic.Int64
+	var g errgroup.Group
+	for _, l := range r.lanes[:min(len(r.lanes), n)] {
+		g.Go(func() error {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				if err := do(l, i); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// in returns the reader as it reads in a lane.
+func (r *reader) in(l *lane) *reader {
+	mine := *r
+	mine.lane = l
+	return &mine
+}
 
 // errClosed says that the index is being closed, to be opened again.
 var errClosed = fmt.Errorf("%w: it was closed", errNoIndex)
@@ -99,8 +153,10 @@ func (x *index) ask(ctx context.Context, moving []term, answer func(*reader) err
 		r = made
 	}
 	defer func() {
-		_, _ = r.conn.ExecContext(context.Background(), "ROLLBACK") // nothing was written
-		r.sealed, r.tail, r.moved = nil, nil, nil
+		for _, l := range r.lanes {
+			_, _ = l.conn.ExecContext(context.Background(), "ROLLBACK") // nothing was written
+		}
+		r.sealed, r.tail, r.moved, r.flags = nil, nil, nil, flags{}
 	}()
 	if err := r.begin(moving); err != nil {
 		return fmt.Errorf("ledger: index: %w", err)
@@ -113,11 +169,13 @@ func (r *reader) begin(moving []term) error {
 	x := r.index
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	if _, err := r.conn.ExecContext(context.Background(), "BEGIN"); err != nil {
-		return err
-	}
-	if err := r.row(lookPosition).Scan(&r.through); err != nil {
-		return err
+	for _, l := range r.lanes {
+		if _, err := l.conn.ExecContext(context.Background(), "BEGIN"); err != nil {
+			return err
+		}
+		if err := l.row(lookPosition).Scan(&r.through); err != nil { // the view begins with what is read first
+			return err
+		}
 	}
 	r.sealed, r.tail, r.moved = x.sealed, x.tail, map[term]*set{}
 	if x.tail == nil {
@@ -134,9 +192,11 @@ func (r *reader) begin(moving []term) error {
 
 // row and rows run a lookup. They do not end with a context: the watch over one
 // costs as much as a row, and a question looks between two chunks.
-func (r *reader) row(l lookup, args ...any) *sql.Row { return r.prepared[l].QueryRow(args...) }
+func (l *lane) row(look lookup, args ...any) *sql.Row { return l.prepared[look].QueryRow(args...) }
 
-func (r *reader) rows(l lookup, args ...any) (*sql.Rows, error) { return r.prepared[l].Query(args...) }
+func (l *lane) rows(look lookup, args ...any) (*sql.Rows, error) {
+	return l.prepared[look].Query(args...)
+}
 
 // place is a chunk in which a question is answered.
 type place struct {
@@ -163,11 +223,26 @@ func (r *reader) places(from uint64) (out []place) {
 
 // postings returns those of a term in a sealed chunk, or none.
 func (r *reader) postings(at place, t term) (raw []byte, err error) {
-	err = r.row(lookPostings, at.chunk, int64(t)).Scan(&raw)
+	if t.kind() == kindFlag && r.flags.of != nil && r.flags.chunk == at.chunk {
+		return r.flags.of[t], nil
+	}
+	err = r.row(lookPostings, spot{at.chunk, t}.number()).Scan(&raw)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
 	return raw, err
+}
+
+// readFlags reads all flags of a chunk at once.
+func (r *reader) readFlags(at place) error {
+	if at.tail != nil {
+		return nil
+	}
+	r.flags = flags{at.chunk, map[term][]byte{}}
+	return r.each(at, kindFlag.term(0), (kindFlag + 1).term(0), func(t term, raw []byte) error {
+		r.flags.of[t] = slices.Clone(raw)
+		return nil
+	})
 }
 
 // and leaves in s what has the term.
@@ -215,94 +290,29 @@ func (r *reader) list(t term) []uint16 {
 	return r.tail.lists[t]
 }
 
-// tokens calls yield with the postings of the tokens of some buckets.
-func (r *reader) tokens(at place, first, end term, yield func(token uint64, p postings) error) error {
-	if at.tail != nil {
-		r.index.mu.RLock()
-		defer r.index.mu.RUnlock()
-		for t := first; t < end; t++ {
-			for token, list := range at.tail.text[t] {
-				if err := yield(token, encodeList(list)); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	}
-	return r.each(at, first, end, func(_ term, raw []byte) (err error) {
-		broken := bucket(raw).each(func(token uint64, p postings) bool {
-			err = yield(token, p)
-			return err == nil
-		})
-		return errors.Join(broken, err)
-	})
-}
-
 // each calls yield with what a sealed chunk has from one term to before another.
 func (r *reader) each(at place, first, end term, yield func(t term, raw []byte) error) error {
-	rows, err := r.rows(lookRange, at.chunk, int64(first), int64(end))
+	rows, err := r.rows(lookRange, spot{at.chunk, first}.number(), spot{at.chunk, end}.number())
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var t int64
+		var number int64
 		var raw sql.RawBytes
-		if err := rows.Scan(&t, &raw); err != nil {
+		if err := rows.Scan(&number, &raw); err != nil {
 			return err
 		}
-		if err := yield(term(t), raw); err != nil {
+		if err := yield(spotOf(number).term, raw); err != nil {
 			return err
 		}
 	}
 	return rows.Err()
 }
 
-// andToken leaves in s the titles that have a token.
-func (r *reader) andToken(at place, k kind, token uint64, s *set) error {
-	t := k.term(bucketOf(token))
-	if at.tail != nil {
-		r.index.mu.RLock()
-		list := at.tail.text[t][token]
-		r.index.mu.RUnlock()
-		var have set
-		for _, p := range list {
-			have.add(p)
-		}
-		s.and(&have)
-		return nil
-	}
-	raw, err := r.postings(at, t)
-	if err != nil {
-		return err
-	}
-	found, err := bucket(raw).find(token)
-	if err != nil {
-		return err
-	}
-	return found.and(s)
-}
-
-// andCharacter leaves in s the titles that have a character.
-func (r *reader) andCharacter(at place, k kind, c rune, s *set) error {
-	var have set
-	first := k.term(firstBucket(c))
-	err := r.tokens(at, first, first+1<<secondBits, func(token uint64, p postings) error {
-		if token&wordToken != 0 || rune(token>>runeBits) != c {
-			return nil
-		}
-		return p.addTo(&have)
-	})
-	s.and(&have)
-	return err
-}
-
 // timesOf returns when an escalation was reported, and when it is to be
 // acknowledged.
 func (r *reader) timesOf(record uint64) (reported int64, by sql.NullInt64, err error) {
 	err = r.row(lookTimes, record).Scan(&reported, &by)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = fmt.Errorf("%w: they name record %d, which is no escalation", errPostings, record)
-	}
-	return reported, by, err
+	return reported, by, noRow(err, record)
 }

@@ -1,8 +1,15 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
+	"fmt"
+	"slices"
+
+	"github.com/klauspost/compress/s2"
+
+	"github.com/tocsin-project/tocsin/internal/event"
 )
 
 // rememberTail makes the chunk that is growing again from the rows of its
@@ -17,6 +24,7 @@ func (x *index) rememberTail(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	slices.SortFunc(x.tail.titles, func(a, b titled) int { return cmp.Compare(a.at, b.at) })
 	for id, record := range shown {
 		if err := x.rememberDesks(id, x.positionOf(record)); err != nil {
 			return err
@@ -26,8 +34,7 @@ func (x *index) rememberTail(ctx context.Context) error {
 }
 
 func (x *index) rememberEscalations(ctx context.Context, from uint64) error {
-	rows, err := x.writer.QueryContext(ctx, `SELECT e.record, e.reported_at, e.acknowledge_by, e.terms, e.title,
-		COALESCE(o.acknowledged, 0), COALESCE(o.acknowledged_at, 0), COALESCE(o.overdue, 0)
+	rows, err := x.writer.QueryContext(ctx, `SELECT e.record, e.row, COALESCE(o.acknowledged, 0), COALESCE(o.acknowledged_at, 0), COALESCE(o.overdue, 0)
 		FROM escalations AS e LEFT JOIN outcomes AS o ON o.record = e.record WHERE e.record >= ? ORDER BY e.record`, from)
 	if err != nil {
 		return err
@@ -35,31 +42,54 @@ func (x *index) rememberEscalations(ctx context.Context, from uint64) error {
 	defer rows.Close()
 	for rows.Next() {
 		var record uint64
-		var reported int64
-		var by sql.NullInt64
-		var raw []byte
-		var title string
+		var raw sql.RawBytes
 		var o outcome
-		if err := rows.Scan(&record, &reported, &by, &raw, &title, &o.acknowledged, &o.acknowledgedAt, &o.overdue); err != nil {
+		if err := rows.Scan(&record, &raw, &o.acknowledged, &o.acknowledgedAt, &o.overdue); err != nil {
 			return err
 		}
-		terms, err := unpackTerms(raw)
+		var by sql.NullInt64
+		err := x.rememberEntry(record, raw, kindTitle, func(s event.Stored) (*entry, error) {
+			e, err := escalationOf(s)
+			if err != nil {
+				return nil, err
+			}
+			if e.by != nil {
+				by = sql.NullInt64{Int64: *e.by, Valid: true}
+			}
+			x.tail.times.add(x.positionOf(record), e.reported, e.by)
+			return &e.entry, nil
+		})
 		if err != nil {
 			return err
 		}
-		p := x.positionOf(record)
-		x.tail.add(p, terms, kindTitle, tokensOf(title))
-		x.tail.times.add(p, reported, nullable(by))
 		for _, c := range outcomeTerms(o, by) {
-			x.tail.put(c.term, p, c.on)
+			x.tail.put(c.term, x.positionOf(record), c.on)
 		}
 	}
 	return rows.Err()
 }
 
+// rememberEntry takes a record into the tail as when it was indexed.
+func (x *index) rememberEntry(record uint64, raw []byte, title kind, read func(event.Stored) (*entry, error)) error {
+	plain, err := s2.Decode(nil, raw)
+	if err != nil {
+		return fmt.Errorf("%w: a row: %w", errPostings, err)
+	}
+	e, err := read(event.Stored{Record: event.Record{Data: plain}, Sequence: record})
+	if err != nil {
+		return fmt.Errorf("%w: a row: %w", errPostings, err)
+	}
+	terms, err := x.words.termsOf(e)
+	if err != nil {
+		return err
+	}
+	x.tail.add(x.positionOf(record), terms, title, e)
+	return nil
+}
+
 // rememberRevisions returns the incidents whose current revision is in the tail.
 func (x *index) rememberRevisions(ctx context.Context, from uint64) (shown map[int64]uint64, err error) {
-	rows, err := x.writer.QueryContext(ctx, `SELECT r.record, r.terms, r.title, i.id, i.record
+	rows, err := x.writer.QueryContext(ctx, `SELECT r.record, r.row, i.id, i.record, i.operator
 		FROM revisions AS r JOIN incidents AS i ON i.id = r.incident WHERE r.record >= ? ORDER BY r.record`, from)
 	if err != nil {
 		return nil, err
@@ -68,20 +98,24 @@ func (x *index) rememberRevisions(ctx context.Context, from uint64) (shown map[i
 	shown = map[int64]uint64{}
 	for rows.Next() {
 		var record, current uint64
-		var raw []byte
-		var title string
+		var raw sql.RawBytes
 		var id int64
-		if err := rows.Scan(&record, &raw, &title, &id, &current); err != nil {
+		var operator string
+		if err := rows.Scan(&record, &raw, &id, &current, &operator); err != nil {
 			return nil, err
 		}
-		terms, err := unpackTerms(raw)
+		err := x.rememberEntry(record, raw, kindIncidentTitle, func(s event.Stored) (*entry, error) {
+			r, err := revisionOf(s, operator)
+			if err != nil {
+				return nil, err
+			}
+			return &r.entry, nil
+		})
 		if err != nil {
 			return nil, err
 		}
-		p := x.positionOf(record)
-		x.tail.add(p, terms, kindIncidentTitle, tokensOf(title))
 		if record == current {
-			x.tail.put(flagCurrent, p, true)
+			x.tail.put(flagCurrent, x.positionOf(record), true)
 			shown[id] = record
 		}
 	}

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -33,6 +32,8 @@ const (
 	kindIncidentTitle // buckets of tokens
 	kindTold          // desks that were told
 	kindOpenAt        // of these, the desks that have not closed it since; it has the numbers of kindTold
+
+	kindTitles // blocks of titles, of either
 )
 
 // term is something that records have in common.
@@ -45,6 +46,20 @@ func (k kind) term(n int64) term { return term(int64(k)<<kindShift | n) }
 func (t term) kind() kind { return kind(t >> kindShift) }
 
 func (t term) number() int64 { return int64(t) & (1<<kindShift - 1) }
+
+// spot is where postings stand in the file. Its number orders them by chunks.
+type spot struct {
+	chunk uint64
+	term  term
+}
+
+const spotShift = kindShift + 5 // no kind is 1<<5 or more
+
+func (s spot) number() int64 { return int64(s.chunk)<<spotShift | int64(s.term) }
+
+func spotOf(number int64) spot {
+	return spot{uint64(number) >> spotShift, term(number & (1<<spotShift - 1))}
+}
 
 // The flags.
 const (
@@ -103,28 +118,15 @@ func (v *vocabulary) within(k kind, prefix string) (terms []term) {
 	return terms
 }
 
-// packTerms and unpackTerms keep the terms of one record beside its row.
-func packTerms(terms []term) []byte {
-	terms = slices.Sorted(slices.Values(terms))
-	out := make([]byte, 0, 4*len(terms))
-	for _, t := range terms {
-		out = binary.AppendUvarint(out, uint64(t.kind()))
-		out = binary.AppendUvarint(out, uint64(t.number()))
-	}
-	return out
-}
-
-func unpackTerms(raw []byte) (terms []term, err error) {
-	for len(raw) > 0 {
-		k, n := binary.Uvarint(raw)
-		if n <= 0 {
-			return nil, fmt.Errorf("%w: the terms of a record", errPostings)
+// termsOf returns the terms that an entry has for good, all of which are known.
+func (v *vocabulary) termsOf(e *entry) ([]term, error) {
+	terms := slices.Clone(e.flags)
+	for _, n := range e.named {
+		t, known := v.terms[n]
+		if !known {
+			return nil, fmt.Errorf("%w: %q has no term", errPostings, n.value)
 		}
-		number, m := binary.Uvarint(raw[n:])
-		if m <= 0 || k >= 1<<16 || number >= 1<<kindShift {
-			return nil, fmt.Errorf("%w: the terms of a record", errPostings)
-		}
-		terms, raw = append(terms, kind(k).term(int64(number))), raw[n+m:]
+		terms = append(terms, t)
 	}
 	return terms, nil
 }

@@ -195,6 +195,20 @@ func (p postings) and(s *set) error {
 	return nil
 }
 
+// meets reports whether something is in the postings and in a set too.
+func (p postings) meets(s *set) bool {
+	if !p.isList() {
+		both := *s
+		return p.and(&both) == nil && !both.empty()
+	}
+	for ; len(p) > 1; p = p[2:] {
+		if s.has(binary.LittleEndian.Uint16(p)) {
+			return true
+		}
+	}
+	return false
+}
+
 // A bucket holds the postings of several tokens of titles, in the order of the
 // tokens: of each its distance from the one before, the length of its postings,
 // and these. Most tokens stand in few titles of a chunk, and a row for each would

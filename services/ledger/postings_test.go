@@ -145,22 +145,6 @@ func FuzzBucket(f *testing.F) {
 	})
 }
 
-func FuzzTermsOfARecord(f *testing.F) {
-	f.Add(packTerms([]term{flagOpen, kindDesk.term(7)}))
-	f.Add([]byte{0x80})
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		terms, err := unpackTerms(raw)
-		if err != nil {
-			require.True(t, isDamaged(err))
-			return
-		}
-		slices.Sort(terms)
-		again, err := unpackTerms(packTerms(terms))
-		require.NoError(t, err)
-		require.Equal(t, terms, again)
-	})
-}
-
 func TestTimesAreKept(t *testing.T) {
 	times := noTimes()
 	by := int64(99)

@@ -35,9 +35,10 @@ type proof struct {
 	verified uint64     // the last removal that was held against the tree; under removing
 	checks   checks
 
-	treeMu sync.Mutex
-	tree   *evidence.Tree      // nil where it is damaged
-	floor  evidence.Checkpoint // what a tree that is made anew must come to
+	treeMu  sync.Mutex
+	tree    *evidence.Tree      // nil where it is damaged
+	floor   evidence.Checkpoint // what a tree that is made anew must come to
+	written uint64              // how many entries the tiles on disk have
 
 	mu         sync.Mutex
 	checkpoint evidence.Checkpoint // the last good one
@@ -226,8 +227,20 @@ func (p *proof) openTree() error {
 		p.damaged(event.Damage{Kind: event.DamageTree, Detail: fmt.Sprintf("the tiles of %d records do not give the root that was signed", from.Size)})
 		return nil
 	}
-	p.tree = tree
+	p.tree, p.written = tree, tree.Size()
 	return nil
+}
+
+// readable is how many certified records have tiles on disk to be held against:
+// fewer than all while the tree is made anew.
+func (p *proof) readable() uint64 {
+	size := p.last().Size
+	p.treeMu.Lock()
+	defer p.treeMu.Unlock()
+	if p.tree == nil {
+		return size
+	}
+	return min(size, p.written)
 }
 
 // tailLength is how many of the last certified records are read before anything
@@ -235,10 +248,10 @@ func (p *proof) openTree() error {
 const tailLength = 1000
 
 func (p *proof) holdTail(ctx context.Context) error {
-	if p.tree == nil || p.floor.Size > 0 {
+	size := p.readable()
+	if p.tree == nil || size == 0 {
 		return nil // there is nothing that could name a record
 	}
-	size := p.checkpoint.Size
 	return p.compare(ctx, size-min(size, tailLength)+1, size, nil)
 }
 
@@ -317,15 +330,18 @@ func (p *proof) damaged(d event.Damage) {
 	d.FoundAt = machine.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, known := range p.damage {
-		if known.Kind == d.Kind && known.First == d.First && known.Last == d.Last && known.Detail == d.Detail {
-			return
-		}
-	}
-	if len(p.damage) == maxDamage {
+	i := slices.IndexFunc(p.damage, func(known event.Damage) bool { return joins(known, d) })
+	switch {
+	case i >= 0 && within(p.damage[i], d):
 		return
+	case i >= 0:
+		p.damage[i].First, p.damage[i].Last = min(p.damage[i].First, d.First), max(p.damage[i].Last, d.Last)
+	case len(p.damage) == maxDamage:
+		return
+	default:
+		p.damage = append(p.damage, d)
 	}
-	if p.damage = append(p.damage, d); len(p.damage) == 1 {
+	if len(p.damage) == 1 && i < 0 {
 		close(p.halted)
 	}
 	p.deps.Log.Error("THE RECORD IS DAMAGED: nothing is certified any more, the last checkpoint stands",
@@ -339,6 +355,23 @@ func (p *proof) damaged(d event.Damage) {
 		p.deps.Log.Error("what was found was not kept", zap.Error(err))
 	}
 }
+
+// joins reports whether two findings are one: records side by side, or the same
+// tile.
+func joins(known, d event.Damage) bool {
+	switch {
+	case known.Kind != d.Kind:
+		return false
+	case d.First == 0 || known.First == 0:
+		return known.First == d.First && known.Detail == d.Detail
+	case d.Kind == event.DamageTree:
+		return within(known, d) || within(d, known)
+	}
+	return d.First <= known.Last+1 && known.First <= d.Last+1
+}
+
+// within reports whether all of d is known.
+func within(known, d event.Damage) bool { return known.First <= d.First && d.Last <= known.Last }
 
 // Certified returns how many records the last checkpoint covers, and when the
 // whole record was last found whole.

@@ -15,13 +15,13 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// Bounds of one page: a reply of NATS ends at 1 MiB. misses bounds the titles
-// that are read in vain for one page, which keeps the time for it short: such a
-// page ends early, and its cursor goes on behind them.
+// Bounds of one page: a reply of NATS ends at 1 MiB. pageTitles bounds
+// what is spent on reading titles for one page, in rows: such a page ends early,
+// and its cursor goes on behind them.
 const (
-	pageRows  = 200
-	pageBytes = 600 << 10
-	misses    = 2000
+	pageRows   = 200
+	pageBytes  = 600 << 10
+	pageTitles = 80
 )
 
 // query returns one page of escalations, in ledger order, as they stand at now.
@@ -34,7 +34,7 @@ func (x *index) query(ctx context.Context, q event.Query, now time.Time) (event.
 	}
 	var out event.QueryAnswer
 	err := x.ask(ctx, p.moving, func(r *reader) (err error) {
-		out.Rows, out.Next, err = pageOf(ctx, r, &p, q.Limit, r.escalation)
+		out.Rows, out.Next, err = pageOf(ctx, r, &p, q.Limit, (*lane).escalation)
 		return err
 	})
 	if err != nil {
@@ -49,44 +49,44 @@ func (x *index) query(ctx context.Context, q event.Query, now time.Time) (event.
 // pageOf reads rows up to the bounds of a page, at least one where there is any,
 // and the cursor of the next page where more may come. read returns a row
 // and the length of what was kept of it.
-func pageOf[T any](ctx context.Context, r *reader, p *plan, limit int, read func(record uint64) (T, int, error)) (out []T, next string, err error) {
-	out = []T{}
+func pageOf[T any](ctx context.Context, r *reader, p *plan, limit int, read func(l *lane, record uint64) (T, int, error)) (out []T, next string, err error) {
+	var records []uint64
 	limit = limitOf(limit)
-	bytes, missed, last := 0, 0, uint64(0)
-	err = p.each(ctx, r, func(record uint64) (bool, error) {
-		fits, err := r.verifyOne(p, record)
-		if err != nil {
-			return false, err
-		}
-		if !fits {
-			if missed++; missed == misses {
-				next = cursorOf(record)
-				if len(out) == limit {
-					next = cursorOf(last)
-				}
-			}
-			return missed < misses, nil
-		}
-		row, size, err := read(record)
-		if err != nil {
-			return false, err
-		}
-		if bytes += size; len(out) == limit || bytes > pageBytes && len(out) > 0 {
-			next = cursorOf(last)
+	behind, err := p.each(ctx, r, pageTitles, func(record uint64) (bool, error) {
+		if len(records) == limit {
+			next = cursorOf(records[limit-1])
 			return false, nil
 		}
-		out, last = append(out, row), record
+		records = append(records, record)
 		return true, nil
 	})
+	if err != nil {
+		return nil, "", err
+	}
+	if behind > 0 {
+		next = cursorOf(behind)
+	}
+	out = make([]T, len(records))
+	sizes := make([]int, len(records))
+	err = r.inLanes(len(records), func(l *lane, i int) (err error) {
+		out[i], sizes[i], err = read(l, records[i])
+		return err
+	})
+	bytes := 0
+	for i, size := range sizes {
+		if bytes += size; bytes > pageBytes && i > 0 {
+			return out[:i], cursorOf(records[i-1]), err
+		}
+	}
 	return out, next, err
 }
 
 // escalation returns one as it is kept, with what became of it.
-func (r *reader) escalation(record uint64) (row event.EscalationRow, bytes int, err error) {
+func (l *lane) escalation(record uint64) (row event.EscalationRow, bytes int, err error) {
 	var raw sql.RawBytes
 	var by, acknowledged, acknowledgedAt, overdue, overdueAt sql.NullInt64
 	var officer sql.NullString
-	rows, err := r.rows(lookEscalation, record)
+	rows, err := l.rows(lookEscalation, record)
 	if err != nil {
 		return row, 0, err
 	}
@@ -97,9 +97,11 @@ func (r *reader) escalation(record uint64) (row event.EscalationRow, bytes int, 
 	if err := rows.Scan(&raw, &by, &acknowledged, &acknowledgedAt, &officer, &overdue, &overdueAt); err != nil {
 		return row, 0, err
 	}
-	if bytes, err = unpack(raw, &row); err != nil {
+	var e escalated
+	if bytes, err = unpack(raw, &e, nil); err != nil {
 		return row, 0, err
 	}
+	row = e.row(record)
 	o := outcome{uint64(acknowledged.Int64), acknowledgedAt.Int64, officer.String, uint64(overdue.Int64), overdueAt.Int64}
 	if o.acknowledged != 0 {
 		row.AcknowledgedAt, row.AcknowledgedBy = instant(o.acknowledgedAt), o.acknowledgedBy
@@ -110,27 +112,18 @@ func (r *reader) escalation(record uint64) (row event.EscalationRow, bytes int, 
 	return row, bytes, nil
 }
 
-// verifyOne reports whether the title of a record that the clauses leave has the
-// words.
-func (r *reader) verifyOne(p *plan, record uint64) (bool, error) {
-	if len(p.words) == 0 {
-		return true, nil
-	}
-	var title string
-	err := r.row(p.titles, record).Scan(&title)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = fmt.Errorf("%w: they name record %d, which has no title", errPostings, record)
-	}
-	return stands(title, p.words), err
-}
-
-// unpack reads a row as it is kept, and returns its length as JSON.
-func unpack(raw []byte, into any) (int, error) {
+// unpack reads parts of a record as it is kept, nil for all, and returns the length
+// of all that is kept, which is near enough to that of the row.
+func unpack(raw []byte, into any, of parts) (int, error) {
 	plain, err := s2.Decode(nil, raw)
-	if err == nil {
-		err = json.Unmarshal(plain, into)
-	}
 	if err != nil {
+		return 0, fmt.Errorf("%w: a row: %w", errPostings, err)
+	}
+	read := plain
+	if of != nil {
+		read = of.pick(plain)
+	}
+	if err := json.Unmarshal(read, into); err != nil {
 		return 0, fmt.Errorf("%w: a row: %w", errPostings, err)
 	}
 	return len(plain), nil

@@ -2,6 +2,8 @@ package ledger
 
 import (
 	"context"
+	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,9 +18,8 @@ type clause func(r *reader, at place, s *set) error
 type plan struct {
 	clauses []clause
 	moving  []term   // that the clauses need
-	words   []string // to be held against the titles of what the clauses leave
-	exact   bool     // the clauses leave no other titles, for all that tokens can tell
-	titles  lookup   // where the titles are
+	words   []string // to be held against the titles of what the clauses leave; nil where tokens say all
+	titles  kind     // which titles
 	after   uint64   // the cursor: records from here on
 }
 
@@ -51,16 +52,19 @@ func (p *plan) any(terms []term) {
 }
 
 // title adds the clauses for the words of a question.
-func (p *plan) title(k kind, titles lookup, text string, faults *[]fault.Detail) {
+func (p *plan) title(k kind, text string, faults *[]fault.Detail) {
 	if text == "" {
 		return
 	}
-	if p.words = wordsOf(text); len(p.words) == 0 {
+	words := wordsOf(text)
+	if len(words) == 0 {
 		*faults = append(*faults, fault.Detail{Path: "$.text", Message: "has no letter, digit or character to look for"})
 		return
 	}
-	p.exact, p.titles = exact(p.words), titles
-	found := soughtOf(p.words)
+	if !exact(words) {
+		p.words, p.titles = words, k
+	}
+	found := soughtOf(words)
 	for _, token := range found.tokens {
 		p.add(func(r *reader, at place, s *set) error { return r.andToken(at, k, token, s) })
 	}
@@ -106,26 +110,36 @@ func regionPrefix(code string) string {
 	return code
 }
 
-// reported adds a clause for when an escalation was reported. Only in the blocks
-// where some were and some were not is each one looked at.
+// reported adds clauses for when an escalation was reported: the first takes out
+// whole blocks before anything is read; the last looks at each escalation in the
+// blocks where some were and some were not.
 func (p *plan) reported(since, until *time.Time) {
 	if since == nil && until == nil {
 		return
 	}
 	within := func(at int64) bool {
-		return (since == nil || at >= since.UnixNano()) && (until == nil || at < until.UnixNano())
+		return (since == nil || at >= nanoseconds(*since)) && (until == nil || at < nanoseconds(*until))
 	}
-	p.add(func(r *reader, at place, s *set) error {
-		return r.perBlock(at, s, func(b int) verdict {
-			span := at.times[b].reported
-			switch {
-			case span.first > span.last, since != nil && span.last < since.UnixNano(), until != nil && span.first >= until.UnixNano():
-				return noneOfThem
-			case within(span.first) && within(span.last):
-				return allOfThem
+	of := func(span span) verdict {
+		switch {
+		case span.first > span.last, since != nil && span.last < nanoseconds(*since), until != nil && span.first >= nanoseconds(*until):
+			return noneOfThem
+		case within(span.first) && within(span.last):
+			return allOfThem
+		}
+		return someOfThem
+	}
+	p.clauses = slices.Insert(p.clauses, 0, func(_ *reader, at place, s *set) error {
+		for b := range blocks {
+			if of(at.times[b].reported) == noneOfThem {
+				clear(s.block(b))
 			}
-			return someOfThem
-		}, func(reported int64, _ *int64) bool { return within(reported) })
+		}
+		return nil
+	})
+	p.add(func(r *reader, at place, s *set) error {
+		return r.perBlock(at, s, func(b int) verdict { return of(at.times[b].reported) },
+			func(reported int64, _ *int64) bool { return within(reported) })
 	})
 }
 
@@ -141,9 +155,8 @@ const (
 // perBlock leaves in s the escalations whose times please: those of whole blocks
 // where of is certain, and others one by one.
 func (r *reader) perBlock(at place, s *set, of func(block int) verdict, pleases func(reported int64, by *int64) bool) error {
-	const words = 1 << blockShift / 64
 	for b := range blocks {
-		part := s[b*words : (b+1)*words]
+		part := s.block(b)
 		some := uint64(0)
 		for _, w := range part {
 			some |= w
@@ -156,7 +169,7 @@ func (r *reader) perBlock(at place, s *set, of func(block int) verdict, pleases 
 			clear(part)
 		case someOfThem:
 			var one set
-			copy(one[b*words:], part)
+			copy(one.block(b), part)
 			for p := range one.all() {
 				reported, by, err := r.timesOf(r.index.recordAt(at.chunk, p))
 				if err != nil {
@@ -215,7 +228,7 @@ func planOf(v *vocabulary, q event.Query, now time.Time) (p plan, faults []fault
 	if q.Unacknowledged || q.Overdue {
 		p.term(flagOpen)
 	}
-	p.title(kindTitle, lookTitle, q.Text, &faults)
+	p.title(kindTitle, q.Text, &faults)
 	p.named(v, kindDesk, q.Desk)
 	p.named(v, kindOperator, q.Operator)
 	p.region(v, q.Region)
@@ -263,22 +276,59 @@ func (p *plan) start(r *reader, at place) *set {
 	return s
 }
 
-// each calls yield with every record that the clauses leave, in ledger order,
-// until it returns false.
-func (p *plan) each(ctx context.Context, r *reader, yield func(record uint64) (bool, error)) error {
-	for _, at := range r.places(r.index.chunkOf(p.after + 1)) {
+// each calls yield with every record that the question is answered with, in
+// ledger order, until it returns false. Having spent so much on titles it ends at
+// the next chunk, and returns the last record that it has seen.
+func (p *plan) each(ctx context.Context, r *reader, titles int, yield func(record uint64) (bool, error)) (behind uint64, err error) {
+	places := r.places(r.index.chunkOf(p.after + 1))
+	for n := 1; len(places) > 0; n = len(r.lanes) { // the first chunk often has enough
 		if err := ctx.Err(); err != nil {
-			return err
+			return 0, err
 		}
-		s := p.start(r, at)
-		if err := p.narrow(r, at, s); err != nil {
+		some := places[:min(n, len(places))]
+		places = places[len(some):]
+		sets, costs := make([]*set, len(some)), make([]int, len(some))
+		err := r.inLanes(len(some), func(l *lane, i int) (err error) {
+			sets[i], costs[i], err = p.fits(r.in(l), some[i])
 			return err
+		})
+		if err != nil {
+			return 0, err
 		}
-		for pos := range s.all() {
-			if on, err := yield(r.index.recordAt(at.chunk, pos)); err != nil || !on {
-				return err
+		for i, at := range some {
+			if titles <= 0 {
+				return r.index.recordAt(at.chunk, 0) - 1, nil
+			}
+			titles -= costs[i]
+			for pos := range sets[i].all() {
+				if on, err := yield(r.index.recordAt(at.chunk, pos)); err != nil || !on {
+					return 0, err
+				}
 			}
 		}
 	}
-	return nil
+	return 0, nil
+}
+
+// fits returns what of a chunk the question is answered with, and what it has cost
+// to read titles for that.
+func (p *plan) fits(r *reader, at place) (s *set, titles int, err error) {
+	s = p.start(r, at)
+	if err := p.narrow(r, at, s); err != nil {
+		return nil, 0, err
+	}
+	titles, err = r.verify(p, at, s)
+	return s, titles, err
+}
+
+// nanoseconds since 1970, or as near to them as can be counted: beyond the years
+// 1678 to 2262 there are no records.
+func nanoseconds(t time.Time) int64 {
+	switch {
+	case t.Before(time.Unix(0, math.MinInt64)):
+		return math.MinInt64
+	case t.After(time.Unix(0, math.MaxInt64)):
+		return math.MaxInt64
+	}
+	return t.UnixNano()
 }

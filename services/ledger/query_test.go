@@ -4,9 +4,12 @@ import (
 	"encoding/json"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/bus/bustest"
+	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
@@ -25,17 +28,18 @@ func fileText(t *testing.T, name string) string {
 	return string(raw)
 }
 
-// A page that reads many titles in vain ends early, and its cursor goes on: the
+// A page for which many titles are read ends early, and its cursor goes on: the
 // pages together have what there is, once.
 func TestAPageOfTitlesThatDoNotFit(t *testing.T) {
 	t.Parallel()
-	x := (&indexes{top: t.TempDir()}).open(t, 10)
+	x := (&indexes{top: t.TempDir()}).open(t, 2)
 	defer x.close() //nolint:errcheck // a test's
 	var batch []event.Stored
 	var want []int
-	for n := 1; n <= 2*misses+20; n++ {
+	const most = 9 * pageTitles // records
+	for n := 1; n <= most; n++ {
 		title := `{"title":"电网，网调"}` // has both pairs of the word, not the word
-		if n%700 == 0 || n == 2*misses+20 {
+		if n%300 == 0 || n == most {
 			title, want = `{"title":"电网调"}`, append(want, n)
 		}
 		r := told(n, func(e *event.Escalated) { e.Report = json.RawMessage(title) })
@@ -67,7 +71,7 @@ func TestDamagedPostings(t *testing.T) {
 		_, err := x.apply(t.Context(), []event.Stored{{Record: told(n, nil), Sequence: uint64(n), StoredAt: nine}})
 		require.NoError(t, err)
 	}
-	_, err := x.writer.ExecContext(t.Context(), "UPDATE postings SET bits = x'010203' WHERE chunk = 1")
+	_, err := x.writer.ExecContext(t.Context(), "UPDATE postings SET bits = x'010203' WHERE spot >= ? AND spot < ?", spot{1, 0}.number(), spot{2, 0}.number())
 	require.NoError(t, err)
 	for _, q := range []event.Query{{}, {Text: "故障"}, {Text: "障"}, {Desk: "protection-energy"}} {
 		_, err = x.query(t.Context(), q, nine)
@@ -103,4 +107,28 @@ func TestABatchThatFails(t *testing.T) {
 	page, err := x.query(t.Context(), event.Query{}, nine)
 	require.NoError(t, err)
 	require.Equal(t, []int{1, 2, 3, 4, 5, 6, 7}, revisions(page.Rows))
+}
+
+// TestFarDates: a date beyond what can be counted in nanoseconds is as legal as any.
+func TestFarDates(t *testing.T) {
+	t.Parallel()
+	env := bustest.Start(t)
+	commit(t, env, told(1, nil), told(2, nil))
+	serve(t, env, t.TempDir(), clock.NewManual(nine))
+	year := func(n int) *time.Time { at := time.Date(n, 1, 1, 0, 0, 0, 0, time.UTC); return &at }
+	for _, c := range []struct {
+		q    event.Query
+		rows int
+	}{
+		{event.Query{Until: year(9999)}, 2}, {event.Query{Since: year(1600)}, 2}, {event.Query{Since: year(1600), Until: year(9999)}, 2},
+		{event.Query{Since: year(9999)}, 0}, {event.Query{Until: year(1600)}, 0},
+	} {
+		a := ask[event.QueryAnswer](t, env, event.DoorQuery, c.q)
+		require.Len(t, a.Rows, c.rows, "%+v", c.q)
+	}
+	for at, want := range map[*time.Time]uint64{year(9999): 3, year(1600): 1} {
+		seq, err := env.Bus.SequenceAt(t.Context(), *at)
+		require.NoError(t, err)
+		require.Equal(t, want, seq)
+	}
 }

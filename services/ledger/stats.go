@@ -6,7 +6,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"maps"
+	"math/bits"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -33,15 +35,25 @@ func (x *index) stats(ctx context.Context, q event.StatsQuery, now time.Time) (e
 	}
 	counts := map[term]*tally{}
 	err := x.ask(ctx, append(p.moving, flagOpen, flagOverdue, flagAckLate), func(r *reader) error {
-		for _, at := range r.places(0) {
+		places := r.places(0)
+		var mu sync.Mutex // of counts
+		return r.inLanes(len(places), func(l *lane, i int) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if err := r.count(&p, at, by, now.UnixNano(), counts); err != nil {
-				return err
+			part, err := r.in(l).count(&p, places[i], by, now.UnixNano())
+			mu.Lock()
+			defer mu.Unlock()
+			for t, n := range part {
+				if counts[t] == nil {
+					counts[t] = new(tally)
+				}
+				for i := range n {
+					counts[t][i] += n[i]
+				}
 			}
-		}
-		return nil
+			return err
+		})
 	})
 	if err != nil {
 		return event.StatsAnswer{}, fmt.Errorf("ledger: stats: %w", err)
@@ -63,44 +75,39 @@ const (
 
 type tally [numbers]uint64
 
-// count adds what a chunk has.
-func (r *reader) count(p *plan, at place, by kind, now int64, counts map[term]*tally) error {
-	s := p.start(r, at)
-	if err := p.narrow(r, at, s); err != nil || s.empty() {
-		return err
+// count returns what a chunk has.
+func (r *reader) count(p *plan, at place, by kind, now int64) (counts map[term]tally, err error) {
+	s, _, err := p.fits(r, at)
+	if err != nil || s.empty() {
+		return nil, err
 	}
-	if err := r.verify(p, at, s); err != nil {
-		return err
+	if err := r.readFlags(at); err != nil {
+		return nil, err
 	}
 	sets, err := r.states(at, s, now)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	counts = map[term]tally{}
 	value := func(t term, raw []byte) error {
 		var n tally
 		if err := postings(raw).tally(sets, &n); err != nil {
 			return err
 		}
-		if n[ofAll] == 0 {
-			return nil
-		}
-		if counts[t] == nil {
-			counts[t] = new(tally)
-		}
-		for i := range n {
-			counts[t][i] += n[i]
+		if n[ofAll] > 0 {
+			counts[t] = n
 		}
 		return nil
 	}
 	if at.tail == nil {
-		return r.each(at, by.term(0), (by + 1).term(0), value)
+		return counts, r.each(at, by.term(0), (by + 1).term(0), value)
 	}
 	for t, list := range r.lists(by) {
 		if err := value(t, encodeList(list)); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return counts, nil
 }
 
 // lists returns the lists of a kind in the tail.
@@ -114,21 +121,6 @@ func (r *reader) lists(k kind) map[term][]uint16 {
 		}
 	}
 	return out
-}
-
-// verify leaves in s the escalations whose titles have the words.
-func (r *reader) verify(p *plan, at place, s *set) error {
-	if p.exact || len(p.words) == 0 {
-		return nil
-	}
-	for pos := range s.all() {
-		fits, err := r.verifyOne(p, r.index.recordAt(at.chunk, pos))
-		if err != nil {
-			return err
-		}
-		s.put(pos, fits)
-	}
-	return nil
 }
 
 // states returns the sets that a tally counts, of the escalations in s.
@@ -161,12 +153,14 @@ func (r *reader) states(at place, s *set, now int64) (sets *[numbers]set, err er
 // tally counts how many of the postings are in each set.
 func (p postings) tally(sets *[numbers]set, n *tally) error {
 	if !p.isList() {
-		for i := range sets {
-			both := sets[i]
-			if err := p.and(&both); err != nil {
-				return err
+		for w := range setBytes / 8 {
+			word := binary.LittleEndian.Uint64(p[8*w:])
+			if word &= sets[ofAll][w]; word == 0 {
+				continue
 			}
-			n[i] = uint64(both.count())
+			for i := range sets {
+				n[i] += uint64(bits.OnesCount64(sets[i][w] & word))
+			}
 		}
 		return nil
 	}

@@ -1,6 +1,8 @@
 package ledger
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -93,14 +95,11 @@ const (
 
 func pairToken(first, second rune) uint64 { return uint64(first)<<runeBits | uint64(second) }
 
-// letterToken is FNV-1a of a word. Words that share a token are told apart by
-// the title.
+// letterToken is the beginning of the SHA-256 of a word: nobody can make a word
+// that is found for another.
 func letterToken(word string) uint64 {
-	h := uint64(14695981039346656037)
-	for i := range len(word) {
-		h = (h ^ uint64(word[i])) * 1099511628211
-	}
-	return h | wordToken
+	h := sha256.Sum256([]byte(word))
+	return binary.BigEndian.Uint64(h[:]) | wordToken
 }
 
 // bucketOf is where a token is kept. Those with the same first character are
@@ -200,8 +199,7 @@ func soughtOf(words []string) (s sought) {
 	return s
 }
 
-// exact reports whether a title that has the tokens has the words for certain,
-// but for two words in letters with one hash.
+// exact reports whether a title that has the tokens has the words for certain.
 func exact(words []string) bool {
 	for _, w := range words {
 		n, letters := 0, false

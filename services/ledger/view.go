@@ -18,6 +18,7 @@ import (
 
 const (
 	patience   = 2 * time.Second // how long a question waits for the index to catch up
+	withinCall = 20_000          // records; an index that is further behind is not waited for
 	clockAlarm = time.Second     // between our stamp and the engine's (design: the record)
 )
 
@@ -30,6 +31,7 @@ type view struct {
 	// shown is called with the records that a story shows.
 	shown func(ctx context.Context, records []event.Stored)
 	head  uint64 // the last record there was when we began
+	reach uint64 // withinCall
 
 	mu      sync.Mutex
 	through uint64        // the last record indexed
@@ -37,7 +39,7 @@ type view struct {
 }
 
 func newView(d Deps) *view {
-	return &view{deps: d, reached: make(chan struct{}), damage: make(chan error, 1)}
+	return &view{deps: d, reach: withinCall, reached: make(chan struct{}), damage: make(chan error, 1)}
 }
 
 // run indexes until ctx ends. An index that turns out to be damaged is made
@@ -142,7 +144,8 @@ func (v *view) off(r event.Stored) (off time.Duration, known bool) {
 }
 
 // caughtUp waits until the index holds every record that is stored now, for as
-// long as patience lasts, and returns how far it goes.
+// long as patience lasts, and returns how far it goes. While the index is far
+// behind nobody waits in vain: an answer says what it covers.
 func (v *view) caughtUp(ctx context.Context) (*index, uint64, error) {
 	head, err := v.deps.Bus.Head(ctx)
 	if err != nil {
@@ -155,7 +158,7 @@ func (v *view) caughtUp(ctx context.Context) (*index, uint64, error) {
 		through, reached := v.through, v.reached
 		v.mu.Unlock()
 		x := v.index.Load()
-		if x != nil && through >= head {
+		if x != nil && (through >= head || head-through > v.reach) {
 			return x, through, nil
 		}
 		select {

@@ -1,0 +1,167 @@
+package ledger
+
+import (
+	"bytes"
+	"reflect"
+	"strings"
+)
+
+// parts says what of a JSON value is read: nil is all of it; otherwise, of an
+// object, the members named. Most of a record is not read, and to pass over it
+// costs less than to decode it.
+type parts map[string]parts
+
+// partsOf are the parts that a struct is decoded from, by its json tags. Of a
+// field that is raw the tag part names the one member that is read.
+func partsOf(t reflect.Type) parts {
+	p := parts{}
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch member := f.Tag.Get("part"); {
+		case member != "":
+			p[name] = parts{member: nil}
+		case f.Type.Kind() == reflect.Struct && f.Type.Name() == "":
+			p[name] = partsOf(f.Type)
+		default:
+			p[name] = nil
+		}
+	}
+	return p
+}
+
+// pick returns a JSON value with nothing but the parts. What it passes over need
+// not be well-formed. A value that it cannot cut is returned whole: whoever
+// decodes that finds what is wrong.
+func (p parts) pick(raw []byte) []byte {
+	c := cutter{raw: raw, whole: true}
+	c.space()
+	out := c.value(p, make([]byte, 0, len(raw)/2))
+	if c.space(); !c.whole || c.at != len(raw) {
+		return raw
+	}
+	return out
+}
+
+// cutter goes through a JSON value.
+type cutter struct {
+	raw   []byte
+	at    int
+	whole bool // nothing was missing so far
+}
+
+// next is the byte to come, 0 at the end.
+func (c *cutter) next() byte {
+	if c.at < len(c.raw) {
+		return c.raw[c.at]
+	}
+	return 0
+}
+
+func (c *cutter) space() {
+	for c.at < len(c.raw) && (c.raw[c.at] == ' ' || c.raw[c.at] == '\n' || c.raw[c.at] == '\t' || c.raw[c.at] == '\r') {
+		c.at++
+	}
+}
+
+// take goes beyond a sign that must come.
+func (c *cutter) take(sign byte) {
+	if c.next() != sign {
+		c.whole = false
+		return
+	}
+	c.at++
+}
+
+// value appends the parts of the value to come.
+func (c *cutter) value(p parts, out []byte) []byte {
+	if p == nil || c.next() != '{' {
+		start := c.at
+		c.skip()
+		return append(out, c.raw[start:c.at]...)
+	}
+	out = append(out, '{')
+	first := true
+	c.at++
+	for c.space(); c.whole && c.next() != '}'; c.space() {
+		if !first {
+			c.take(',')
+			c.space()
+		}
+		first = false
+		start := c.at
+		c.text()
+		name := c.raw[start:c.at]
+		c.space()
+		c.take(':')
+		c.space()
+		if !c.whole {
+			return out
+		}
+		of, wanted := p[string(name[1:len(name)-1])]
+		if !wanted {
+			c.skip()
+			continue
+		}
+		if out[len(out)-1] != '{' {
+			out = append(out, ',')
+		}
+		out = append(append(out, name...), ':')
+		out = c.value(of, out)
+	}
+	c.take('}')
+	return append(out, '}')
+}
+
+// text goes beyond a string.
+func (c *cutter) text() {
+	c.take('"')
+	for c.whole {
+		end := bytes.IndexByte(c.raw[c.at:], '"')
+		if end < 0 {
+			c.whole = false
+			return
+		}
+		escapes := 0
+		for i := c.at + end - 1; i >= c.at && c.raw[i] == '\\'; i-- {
+			escapes++
+		}
+		if c.at += end + 1; escapes%2 == 0 {
+			return
+		}
+	}
+}
+
+// skip goes beyond a value.
+func (c *cutter) skip() {
+	start, depth := c.at, 0
+	for c.whole {
+		switch c.next() {
+		case '"':
+			c.text()
+		case '{', '[':
+			depth++
+			c.at++
+			continue
+		case '}', ']', ',', ' ', '\n', '\t', '\r':
+			if depth == 0 { // the end of a number or a word
+				c.whole = c.at > start
+				return
+			}
+			if sign := c.next(); sign == '}' || sign == ']' {
+				depth--
+			}
+			c.at++
+		default:
+			if c.at == len(c.raw) {
+				c.whole = depth == 0 && c.at > start
+				return
+			}
+			c.at++
+			continue
+		}
+		if depth == 0 {
+			return
+		}
+	}
+}
