@@ -88,16 +88,15 @@ func (w *world) write(n int) {
 	w.t.Helper()
 	state, err := w.env.Bus.State(w.t.Context())
 	require.NoError(w.t, err)
-	records := make([]event.Record, n)
-	for i := range records {
-		subject := fmt.Sprintf("incident.accepted.grid-east.i%d.r", state.Last+uint64(i)+1)
-		records[i] = must(event.NewRecord(subject, nine, "", map[string]string{"text": fmt.Sprintf("%0200d", i)}))
-	}
-	for len(records) > 0 {
-		part := records[:min(1000, len(records))]
-		_, err := w.env.Bus.Commit(w.t.Context(), part)
+	for first := int(state.Last) + 1; n > 0; {
+		records := make([]event.Record, min(1000, n))
+		for i := range records {
+			subject := fmt.Sprintf("incident.accepted.grid-east.i%d.r", first+i)
+			records[i] = must(event.NewRecord(subject, nine, "", map[string]string{"text": fmt.Sprintf("%0200d", i)}))
+		}
+		_, err := w.env.Bus.Commit(w.t.Context(), records)
 		require.NoError(w.t, err)
-		records = records[len(part):]
+		first, n = first+len(records), n-len(records)
 	}
 }
 
