@@ -49,7 +49,8 @@ func BenchmarkTree(b *testing.B) {
 		ctx, cancel := context.WithCancel(b.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- p.certify(ctx) }()
-		for p.last().Size < state.Last {
+		for p.readable() < state.Last {
+			require.Empty(b, p.Damage())
 			time.Sleep(time.Millisecond)
 		}
 		report("tree-records/s", began)
