@@ -40,8 +40,9 @@ func newDisk(root string) *disk {
 	return &disk{made: map[string]bool{filepath.Clean(root): true}}
 }
 
-// writeFile makes one file durable, in a folder that is there.
-func writeFile(path string, data []byte) error {
+// WriteFile makes a file durable, for its owner alone, in a folder that is there:
+// after a crash there is the old one or the new one.
+func WriteFile(path string, data []byte) error {
 	return newDisk(filepath.Dir(path)).write(file{path, data})
 }
 

@@ -235,7 +235,7 @@ func (e *Export) Close() (string, error) {
 	if err != nil {
 		return "", e.fail(err)
 	}
-	if err := writeFile(filepath.Join(e.dir, manifestFile), raw); err != nil {
+	if err := WriteFile(filepath.Join(e.dir, manifestFile), raw); err != nil {
 		return "", e.fail(err)
 	}
 	e.err = errors.New("evidence: export: it is closed")

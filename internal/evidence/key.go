@@ -85,7 +85,7 @@ func makeKey(path, origin string) (*Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("evidence: key: %w", err)
 	}
-	if err := writeFile(path, []byte(secret+"\n")); err != nil {
+	if err := WriteFile(path, []byte(secret+"\n")); err != nil {
 		return nil, fmt.Errorf("evidence: key: %w", err)
 	}
 	return parseKey(secret)

@@ -145,7 +145,7 @@ func TestFlippedBit(t *testing.T) {
 		require.Equal(t, path, faults[0].Path)
 		p, err := ParseTilePath(path)
 		require.NoError(t, err)
-		first, last := p.records()
+		first, last := p.Records()
 		if p.Level == EntriesLevel && bit/8%entrySize >= 2 { // inside an entry
 			first += uint64(bit / 8 / entrySize)
 			last = first

@@ -100,8 +100,8 @@ func (p TilePath) bytes() int {
 	return p.Width * hashSize
 }
 
-// records are the first and the last record, from 1, that lie below the tile.
-func (p TilePath) records() (first, last uint64) {
+// Records are the first and the last record, from 1, that lie below the tile.
+func (p TilePath) Records() (first, last uint64) {
 	height := max(p.Level, 0) * tileHeight
 	below := func(n uint64) uint64 { // records to the left of the level's n-th hash
 		if height >= 62 || n > sizeLimit>>height {
@@ -138,7 +138,7 @@ func (e *TileError) Error() string {
 func (e *TileError) Unwrap() error { return e.Err }
 
 func tileError(p TilePath, err error) *TileError {
-	first, last := p.records()
+	first, last := p.Records()
 	return &TileError{Path: p.String(), First: first, Last: last, Err: err}
 }
 

@@ -62,7 +62,7 @@ func FuzzParseTilePath(f *testing.F) {
 		}
 		require.Equal(t, path, p.String())
 		require.True(t, filepath.IsLocal(path) && fs.ValidPath(path), path)
-		first, last := p.records()
+		first, last := p.Records()
 		require.LessOrEqual(t, first, last+1)
 		require.Positive(t, p.bytes())
 	})
@@ -81,7 +81,7 @@ func TestRecordsBelowATile(t *testing.T) {
 	} {
 		p, err := ParseTilePath(path)
 		require.NoError(t, err)
-		first, last := p.records()
+		first, last := p.Records()
 		require.Equal(t, want, [2]uint64{first, last}, path)
 		require.Less(t, last, uint64(math.MaxUint64))
 	}

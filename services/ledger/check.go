@@ -134,27 +134,22 @@ func (p *proof) checkTree(ctx context.Context, cp evidence.Checkpoint) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	for _, wrong := range tileErrors(err) {
-		p.damaged(event.Damage{Kind: event.DamageTree, First: wrong.First, Last: wrong.Last, Detail: wrong.Error()})
-	}
-	if err != nil && len(tileErrors(err)) == 0 {
-		p.damaged(event.Damage{Kind: event.DamageTree, Detail: err.Error()})
+	if err != nil {
+		p.treeDamaged(err)
 	}
 	return nil
 }
 
-// tileErrors are the faults of tiles that an error joins.
-func tileErrors(err error) (out []*evidence.TileError) {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		for _, e := range joined.Unwrap() {
-			out = append(out, tileErrors(e)...)
-		}
-		return out
+// treeDamaged notes what an error says of the tree: each tile that it names, or
+// that there is something.
+func (p *proof) treeDamaged(err error) {
+	wrong := evidence.TileErrors(err)
+	for _, w := range wrong {
+		p.damaged(event.Damage{Kind: event.DamageTree, First: w.First, Last: w.Last, Detail: w.Error()})
 	}
-	if wrong := (*evidence.TileError)(nil); errors.As(err, &wrong) {
-		return []*evidence.TileError{wrong}
+	if len(wrong) == 0 {
+		p.damaged(event.Damage{Kind: event.DamageTree, Detail: err.Error()})
 	}
-	return nil
 }
 
 // idle is how many times as long as it works a check rests, while nobody waits
@@ -228,8 +223,8 @@ func changed(record uint64) event.Damage {
 func (p *proof) entries(from, to uint64) ([]evidence.Hash, error) {
 	entries := make([]evidence.Hash, 0, to-from+1)
 	for entry, err := range evidence.Entries(p.folder, from-1, to) {
-		if wrong := (*evidence.TileError)(nil); errors.As(err, &wrong) {
-			p.damaged(event.Damage{Kind: event.DamageTree, First: wrong.First, Last: wrong.Last, Detail: err.Error()})
+		if len(evidence.TileErrors(err)) > 0 {
+			p.treeDamaged(err)
 			return nil, nil
 		}
 		if err != nil {

@@ -173,14 +173,8 @@ func (p *proof) blame(err error) error {
 	if err == nil {
 		return nil
 	}
-	wrong := tileErrors(err)
-	for _, w := range wrong {
-		p.damaged(event.Damage{Kind: event.DamageTree, First: w.First, Last: w.Last, Detail: w.Error()})
-	}
-	if len(wrong) == 0 {
-		p.damaged(event.Damage{Kind: event.DamageTree, Detail: "the tiles give a proof that does not hold: " + err.Error()})
-		p.checks.want()
-	}
+	p.treeDamaged(err)
+	p.checks.want()
 	return fault.Invalid(Name, []fault.Detail{{Path: "$", Message: "the tree is damaged and proves nothing here: " + err.Error()}})
 }
 

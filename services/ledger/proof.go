@@ -216,8 +216,8 @@ func (p *proof) openTree() error {
 		p.floor = from
 		tree, err = evidence.OpenTree(string(p.folder), 0)
 	}
-	if wrong := (*evidence.TileError)(nil); errors.As(err, &wrong) {
-		p.damaged(event.Damage{Kind: event.DamageTree, First: wrong.First, Last: wrong.Last, Detail: err.Error()})
+	if len(evidence.TileErrors(err)) > 0 {
+		p.treeDamaged(err)
 		return nil
 	}
 	if err != nil {
