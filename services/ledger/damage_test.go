@@ -227,7 +227,7 @@ func TestDamage(t *testing.T) {
 			require.NotEmpty(t, w.audited().Damage)
 			if !c.held {
 				w.write(1)
-				time.Sleep(3 * certifyPause)
+				time.Sleep(150 * time.Millisecond)
 				require.Equal(t, cp, w.ledger.last(), "certification has stopped")
 			}
 			w.stop()
