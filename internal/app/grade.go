@@ -16,6 +16,7 @@ type Grading struct {
 	Incident string `json:"incident"`
 	Report   string `json:"report"`
 	event.Assessment
+	Unknown    []event.Unknown   `json:"unknown"`
 	Duties     []event.Duty      `json:"duties"`
 	Withdrawal *event.Withdrawal `json:"withdrawal,omitempty"`
 	Imported   bool              `json:"imported,omitempty"` // from an archive: no clock starts
@@ -68,7 +69,7 @@ func (g *Grader) Grade(operator string, raw []byte) (*Grading, error) {
 		return nil, fault.New(fault.Reject, "grade", "%w", err)
 	}
 	g.incidents[key] = next
-	out := &Grading{Operator: operator, Incident: e.Subject, Report: e.ID, Assessment: next.Assessment, Duties: next.Duties, Withdrawal: next.Withdrawal, Imported: next.State.IsImported()}
+	out := &Grading{Operator: operator, Incident: e.Subject, Report: e.ID, Assessment: next.Assessment, Unknown: next.Unknown, Duties: next.Duties, Withdrawal: next.Withdrawal, Imported: next.State.IsImported()}
 	if out.Duties == nil {
 		out.Duties = []event.Duty{}
 	}

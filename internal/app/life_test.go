@@ -204,12 +204,7 @@ func TestProgressMerges(t *testing.T) {
 }
 
 func hasUnknown(g *event.Graded, fact string) bool {
-	for _, u := range g.Unknown {
-		if u.Fact == fact {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(g.CouldBeIf, func(m event.Missing) bool { return slices.Contains(m.Facts, fact) })
 }
 
 func TestProgressBeforeItsInitialReport(t *testing.T) {

@@ -366,7 +366,7 @@ type Escalated struct {
 	Designated    bool            `json:"designated"`         // the department has named this channel
 	Facilities    []Facility      `json:"facilities"`
 	Hits          []Hit           `json:"hits"`
-	Unknown       []Unknown       `json:"unknown"`
+	CouldBeIf     []Missing       `json:"couldBeIf,omitempty"`
 	Report        json.RawMessage `json:"report,omitempty"` // merged facts, as far as the desk may read them
 	Owed          []Obligation    `json:"owed,omitempty"`   // what the operator still owes
 	Held          []Held          `json:"held,omitempty"`   // forwards that await a person at this desk

@@ -1,6 +1,9 @@
 package event
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Confidence says how sure a line of a pack is. It is shown wherever the
 // line's figure is shown.
@@ -23,7 +26,8 @@ type Hit struct {
 	Confidence Confidence `json:"confidence"`
 }
 
-// Unknown is a fact whose absence leaves a graver criterion open.
+// Unknown is a fact whose absence leaves a graver criterion open, criterion by
+// criterion.
 type Unknown struct {
 	Fact      string `json:"fact"` // path within the report's data: facts.directLoss
 	Statute   string `json:"statute"`
@@ -59,8 +63,37 @@ type Assessment struct {
 	Statutes []StatuteGrade `json:"statutes"`
 	Own      *OwnGrade      `json:"own,omitempty"`
 	Hits     []Hit          `json:"hits"`
-	Unknown  []Unknown      `json:"unknown"`
-	Next     *Next          `json:"next"`
+	// CouldBeIf are the facts that are missing for a graver grade, the gravest
+	// grade first; each stands once.
+	CouldBeIf []Missing `json:"couldBeIf,omitempty"`
+	Next      *Next     `json:"next"`
+	// Unknown says the same criterion by criterion, which follows from the facts
+	// and the packs. No record holds it: it was four fifths of one.
+	Unknown []Unknown `json:"-"`
+}
+
+// Missing are facts that could raise the grade to this one.
+type Missing struct {
+	Grade Grade    `json:"grade"`
+	Facts []string `json:"facts"` // paths within the report's data: facts.directLoss
+}
+
+// CouldBeIf groups what is unknown, the gravest first, by the gravest grade that
+// each fact leaves open.
+func CouldBeIf(unknown []Unknown) (out []Missing) {
+	listed := func(fact string) bool {
+		return slices.ContainsFunc(out, func(m Missing) bool { return slices.Contains(m.Facts, fact) })
+	}
+	for _, u := range unknown {
+		switch last := len(out) - 1; {
+		case listed(u.Fact):
+		case last >= 0 && out[last].Grade == u.Grade:
+			out[last].Facts = append(out[last].Facts, u.Fact)
+		default:
+			out = append(out, Missing{u.Grade, []string{u.Fact}})
+		}
+	}
+	return out
 }
 
 // Act is what a duty demands (报送).

@@ -28,6 +28,7 @@ func (s *Set) Assess(c Case, now time.Time) event.Assessment {
 		a.Own = &event.OwnGrade{Grade: own, Computed: computed, Raised: own > computed && c.Determined == nil}
 	}
 	open := r.list(&a)
+	a.CouldBeIf = event.CouldBeIf(a.Unknown)
 	for i, p := range s.packs {
 		if view := &r.packs[i]; view.applies {
 			couldBe := max(view.reached, open[i])

@@ -137,6 +137,7 @@ func (h *handler) Handle(ctx context.Context, in event.Stored) ([]event.Record, 
 	if err != nil {
 		return nil, err
 	}
+	next.Unknown = nil // what is kept is what a reader of the record has
 	h.keep(key, next)
 	h.aside[key] = slices.DeleteFunc(h.aside[key], func(seq uint64) bool { return !slices.Contains(next.Aside, seq) })
 	if len(h.aside[key]) == 0 {

@@ -1,19 +1,17 @@
 package classifier
 
 import (
-	"encoding/json"
 	"slices"
-	"time"
 
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/statute"
 )
 
 // Late returns the duties of the operator whose limit had passed when a report
-// came, as far as the report shows it by itself: from discovery, which is its
-// claim, to receipt. Each line of the law stands once.
-func (rb Rulebook) Late(a *event.Accepted) ([]event.Lateness, error) {
-	if a.Type == event.TypeWithdrawal || !rb.couldBeLate(a) {
+// came, as far as the report, whose data is r, shows it by itself: from discovery,
+// which is its claim, to receipt. Each line of the law stands once.
+func (rb Rulebook) Late(a *event.Accepted, r *event.Report) ([]event.Lateness, error) {
+	if a.Type == event.TypeWithdrawal || !rb.couldBeLate(a, r) {
 		return nil, nil
 	}
 	g, err := rb.Revise(nil, 0, a, nil)
@@ -39,19 +37,9 @@ func (rb Rulebook) Late(a *event.Accepted) ([]event.Lateness, error) {
 // couldBeLate reports whether any limit of an operator had passed at the
 // receipt, whatever the incident is. Most reports are in time, and this spares
 // them a revision while the sender waits for the receipt.
-func (rb Rulebook) couldBeLate(a *event.Accepted) bool {
-	var e struct {
-		Data struct {
-			DiscoveredAt *time.Time `json:"discoveredAt"`
-			HandledAt    *time.Time `json:"handledAt"`
-			Imported     bool       `json:"imported"` // starts no clock
-		} `json:"data"`
-	}
-	if err := json.Unmarshal(a.Event, &e); err != nil {
-		return true // Revise says what is wrong
-	}
-	if e.Data.Imported {
-		return false
+func (rb Rulebook) couldBeLate(a *event.Accepted, r *event.Report) bool {
+	if r.Imported {
+		return false // it starts no clock
 	}
 	for _, p := range rb.Statutes.InForce(a.ReceivedAt).Packs() {
 		for i := range p.Duties {
@@ -59,9 +47,9 @@ func (rb Rulebook) couldBeLate(a *event.Accepted) bool {
 			if d.From.Role != statute.RoleOperator || d.Within == nil {
 				continue
 			}
-			claim := e.Data.DiscoveredAt
+			claim := r.DiscoveredAt
 			if d.Clock == statute.ClockHandled {
-				claim = e.Data.HandledAt
+				claim = r.HandledAt
 			}
 			if claim != nil && d.Within.After(*claim).Before(a.ReceivedAt) {
 				return true

@@ -328,7 +328,7 @@ func BenchmarkLate(b *testing.B) {
 			first := taken("initial", "r1", at, onSite+","+large)
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := rb.Late(first); err != nil {
+				if _, err := lateOf(rb, first); err != nil {
 					b.Fatal(err)
 				}
 			}

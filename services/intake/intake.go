@@ -50,7 +50,7 @@ type Deps struct {
 	Register *register.Register
 	// Late finds the duties that a report, taken by itself, was late for when it
 	// came.
-	Late func(*event.Accepted) ([]event.Lateness, error)
+	Late func(*event.Accepted, *event.Report) ([]event.Lateness, error)
 	// Elsewhere reports whether the other realm has an incident: a drill's for
 	// the real one, the real one's for a drill.
 	Elsewhere func(ctx context.Context, operator, incident string) (bool, error)
@@ -217,7 +217,7 @@ func (in *Intake) accepted(ctx context.Context, s submission) *event.Accepted {
 	if !e.Time.IsZero() {
 		a.SentAt = &e.Time
 	}
-	in.remarks(ctx, a)
+	in.remarks(ctx, a, &e.Report)
 	return a
 }
 

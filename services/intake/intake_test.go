@@ -45,7 +45,7 @@ func open(t *testing.T) *door {
 	require.NoError(t, err)
 	d := &door{t: t, env: bustest.Start(t), clock: clock.NewManual(nine)}
 	d.Intake = New(Deps{Bus: d.env.Bus, Clock: d.clock, Log: d.env.Log, Register: reg,
-		Late:      func(*event.Accepted) ([]event.Lateness, error) { return d.late, nil },
+		Late:      func(*event.Accepted, *event.Report) ([]event.Lateness, error) { return d.late, nil },
 		Elsewhere: func(context.Context, string, string) (bool, error) { return d.elsewhere, nil },
 	})
 	return d

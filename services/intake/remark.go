@@ -2,7 +2,6 @@ package intake
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -16,27 +15,24 @@ import (
 
 // remarks are found before a report is stored, and stand in its record: what
 // its sender's clocks say that cannot be, and the duties that it was late for.
-func (in *Intake) remarks(ctx context.Context, a *event.Accepted) {
-	var e struct {
-		Data event.Report `json:"data"`
-	}
-	if err := json.Unmarshal(a.Event, &e); err != nil || e.Data.Imported {
+func (in *Intake) remarks(ctx context.Context, a *event.Accepted, r *event.Report) {
+	if r.Imported {
 		return // an archive's times are what they are
 	}
 	w := warner{received: a.ReceivedAt}
 	if a.SentAt != nil {
 		w.skew(*a.SentAt, time.Duration(in.deps.Register.ClockTolerance))
 	}
-	w.report(&e.Data)
+	w.report(r)
 	a.Warnings = w.warnings
-	a.Late = in.late(ctx, a)
+	a.Late = in.late(ctx, a, r)
 }
 
 // late finds the duties that the first report of an incident was late for. A
 // later one is not: what was to be told has been told, or is owed only since
 // the incident became what it is, which the classifier finds out.
-func (in *Intake) late(ctx context.Context, a *event.Accepted) []event.Lateness {
-	late, err := in.deps.Late(a)
+func (in *Intake) late(ctx context.Context, a *event.Accepted, r *event.Report) []event.Lateness {
+	late, err := in.deps.Late(a, r)
 	if err == nil && len(late) > 0 {
 		var first event.Stored
 		first, err = in.deps.Bus.First(ctx, event.AcceptedOf(a.Operator, a.Incident))

@@ -29,6 +29,7 @@ const (
 	putPostings
 	dropPostings
 	insertChunk
+	putCopies
 	movePosition
 	statements // how many there are
 )
@@ -53,6 +54,7 @@ var statementTexts = [statements]string{
 	putPostings:      "INSERT OR REPLACE INTO postings VALUES (?, ?)",
 	dropPostings:     "DELETE FROM postings WHERE spot = ?",
 	insertChunk:      "INSERT INTO chunks VALUES (?, ?)",
+	putCopies:        "INSERT OR REPLACE INTO copies VALUES (?, ?)",
 	movePosition:     "UPDATE position SET seq = ?, salt = ?",
 }
 
@@ -110,6 +112,12 @@ func (x *index) commit(ctx context.Context, items []item) (err error) {
 	for i := range items {
 		if err := w.add(&items[i]); err != nil {
 			return fmt.Errorf("ledger: index record %d: %w", items[i].seq, err)
+		}
+		if items[i].copies == nil {
+			continue
+		}
+		if err := w.exec(putCopies, int64(runOf(items[i].seq)), items[i].copies); err != nil {
+			return fmt.Errorf("ledger: index: %w", err)
 		}
 	}
 	last := items[len(items)-1]

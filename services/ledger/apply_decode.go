@@ -28,6 +28,7 @@ type item struct {
 	overdue    *event.Overdue
 	closing    string // JSON of event.Closing
 	removal    *event.Removal
+	copies     []byte // the run of copies that the record completes
 }
 
 // entry is what escalations and revisions have alike.

@@ -48,6 +48,9 @@ func (w *writing) forget(removal *event.Removal) error {
 		}
 	}
 	w.active = nil
+	if err := w.run("DELETE FROM copies WHERE run BETWEEN ? AND ?", int64(runOf(removal.First)), int64(runOf(removal.Last()))); err != nil {
+		return err
+	}
 	records, err := w.storied(removal)
 	if err != nil {
 		return err

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -58,7 +57,6 @@ func BenchmarkShow(b *testing.B) {
 		require.NoError(b, err)
 	}
 	v := newView(Deps{Bus: env.Bus, Clock: clock.NewManual(nine), Log: env.Log, Dir: b.TempDir()})
-	v.shown = func(context.Context, []event.Stored) {}
 	bustest.Background(b, v.run)
 	require.NoError(b, v.grown(b.Context(), 5999))
 	var took []time.Duration

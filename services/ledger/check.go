@@ -338,8 +338,7 @@ func (p *proof) read(records ...event.Stored) {
 		if s.Wire == "" || s.Sequence > size {
 			continue
 		}
-		entries, err := p.entries(s.Sequence, s.Sequence)
-		if err == nil && entries != nil && s.Entry() != entries[0] {
+		if entry, ok := p.entryOf(s.Sequence); ok && s.Entry() != entry {
 			p.damaged(changed(s.Sequence))
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"math"
 	"strconv"
 
-	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/fault"
@@ -135,14 +134,15 @@ func (p *proof) prove(ctx context.Context, q event.ProveRequest) (event.ProveAns
 	case q.Size > 0:
 		return p.proveGrown(q.Size, cp)
 	}
-	s, err := p.deps.Bus.Get(ctx, q.Record)
-	if errors.Is(err, bus.ErrNotFound) {
-		return event.ProveAnswer{}, p.whyGone(ctx, q.Record)
-	}
+	read, err := p.fetch(ctx, []uint64{q.Record})
 	if err != nil {
 		return event.ProveAnswer{}, err
 	}
-	if p.read(s); p.isChanged(q.Record) {
+	s := read[0]
+	if s.Wire == "" {
+		return event.ProveAnswer{}, p.whyGone(ctx, q.Record)
+	}
+	if entry, ok := p.entryOf(q.Record); ok && s.Entry() != entry {
 		return fail("$.record", "record "+text(q.Record)+" is not what was certified: the record is damaged")
 	}
 	path, err := evidence.ProveInclusion(p.folder, cp.Size, q.Record-1)
@@ -176,15 +176,6 @@ func (p *proof) blame(err error) error {
 	p.treeDamaged(err)
 	p.checks.want()
 	return fault.Invalid(Name, []fault.Detail{{Path: "$", Message: "the tree is damaged and proves nothing here: " + err.Error()}})
-}
-
-func (p *proof) isChanged(record uint64) bool {
-	for _, d := range p.found() {
-		if d.Kind == event.DamageChanged && d.First <= record && record <= d.Last {
-			return true
-		}
-	}
-	return false
 }
 
 // whyGone says why a certified record is not there.

@@ -15,7 +15,7 @@ import (
 
 // schemaVersion changes with schema and with what is kept in it: an index of
 // another version is made anew.
-const schemaVersion = 4
+const schemaVersion = 5
 
 // Times are nanoseconds since 1970, records are ledger sequences, and operators,
 // incidents and desks are by their tokens.
@@ -57,6 +57,8 @@ CREATE TABLE outcomes (
 CREATE TABLE desks (
 	incident INTEGER NOT NULL, desk INTEGER NOT NULL, told INTEGER NOT NULL, closed INTEGER NOT NULL,
 	PRIMARY KEY (incident, desk)) WITHOUT ROWID;
+-- The records themselves, compressed, some together (copies.go).
+CREATE TABLE copies (run INTEGER PRIMARY KEY, records BLOB NOT NULL);
 CREATE TABLE closings (record INTEGER PRIMARY KEY, desk INTEGER NOT NULL, closing TEXT NOT NULL);
 `
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -204,7 +205,7 @@ func (g *generator) desks(p *plot) []string {
 	out := []string{deskName(p.sector)}
 	for g.rand.IntN(3) > 0 && len(out) < 4 {
 		d := deskName(generatedSectors + g.rand.IntN(generatedDesks-generatedSectors))
-		if out[len(out)-1] != d {
+		if !slices.Contains(out, d) {
 			out = append(out, d)
 		}
 	}

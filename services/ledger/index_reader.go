@@ -26,6 +26,7 @@ const (
 	lookNamed
 	lookIncident
 	lookStory
+	lookCopies
 	lookups // how many there are
 )
 
@@ -43,6 +44,7 @@ var lookupTexts = [lookups]string{
 	lookNamed:    "SELECT operator, record FROM incidents WHERE incident = ?",
 	lookIncident: "SELECT id FROM incidents WHERE incident = ? AND operator = ?",
 	lookStory:    "SELECT seq, kind, at FROM story WHERE incident = ? AND seq > ? ORDER BY seq LIMIT ?",
+	lookCopies:   "SELECT records FROM copies WHERE run = ?",
 }
 
 // lane is a connection that reads.

@@ -64,8 +64,9 @@ func Open(ctx context.Context, d Deps) (*Ledger, error) {
 		return nil, err
 	}
 	v := newView(d)
-	v.shown = p.shown
-	return &Ledger{view: v, proof: p, deps: d}, nil
+	l := &Ledger{view: v, proof: p, deps: d}
+	v.fetch, p.copied = p.fetch, l.copiesOf
+	return l, nil
 }
 
 // Run indexes, certifies and answers until ctx ends.

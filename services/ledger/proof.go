@@ -34,6 +34,9 @@ type proof struct {
 	removing sync.Mutex // one removal at a time
 	verified uint64     // the last removal that was held against the tree; under removing
 	checks   checks
+	// copied returns the index's copies of records, as Bus.GetMany does.
+	copied  func(ctx context.Context, seqs []uint64) []event.Stored
+	glanced chan uint64
 
 	treeMu  sync.Mutex
 	tree    *evidence.Tree      // nil where it is damaged
@@ -66,6 +69,7 @@ func openProof(ctx context.Context, d Deps) (*proof, error) {
 	p := &proof{
 		deps: d, folder: evidence.Dir(filepath.Join(d.Dir, logFolder)),
 		advanced: make(chan struct{}), cleared: make(chan struct{}), halted: make(chan struct{}),
+		glanced: make(chan uint64, glances),
 	}
 	p.checks.wanted = make(chan struct{}, 1)
 	if err := os.MkdirAll(string(p.folder), 0o700); err != nil {
@@ -277,6 +281,7 @@ func (p *proof) run(ctx context.Context) error {
 	g.Go(func() error { return p.certify(ctx) })
 	g.Go(func() error { return p.check(ctx) })
 	g.Go(func() error { return p.watch(ctx) })
+	g.Go(func() error { return p.lookBehind(ctx) })
 	return g.Wait()
 }
 

@@ -28,10 +28,12 @@ type view struct {
 	deps   Deps
 	index  atomic.Pointer[index]
 	damage chan error // what a question found wrong with the index
-	// shown is called with the records that a story shows.
-	shown func(ctx context.Context, records []event.Stored)
+	// fetch reads the records that a story shows, as Bus.GetMany does.
+	fetch func(ctx context.Context, seqs []uint64) ([]event.Stored, error)
 	head  uint64 // the last record there was when we began
 	reach uint64 // withinCall
+
+	copier copier // of the goroutine that reads the stream
 
 	mu      sync.Mutex
 	through uint64        // the last record indexed
@@ -39,7 +41,7 @@ type view struct {
 }
 
 func newView(d Deps) *view {
-	return &view{deps: d, reach: withinCall, reached: make(chan struct{}), damage: make(chan error, 1)}
+	return &view{deps: d, fetch: d.Bus.GetMany, reach: withinCall, reached: make(chan struct{}), damage: make(chan error, 1)}
 }
 
 // run indexes until ctx ends. An index that turns out to be damaged is made
@@ -73,6 +75,7 @@ func (v *view) once(ctx context.Context) error {
 	v.index.Store(x)
 	defer v.index.Store(nil)
 	v.moved(through)
+	v.copier = copier{}
 	g, ctx := errgroup.WithContext(ctx)
 	decoded := make(chan []item, decodedAhead)
 	g.Go(func() error {

@@ -24,8 +24,12 @@ func (v *view) take(ctx context.Context, batch []event.Stored, decoded chan<- []
 			v.deps.Log.Error("our clock and the engine's disagree", zap.Uint64("record", r.Sequence), zap.Duration("by", off))
 		}
 	}
+	items := decode(batch)
+	for i, r := range batch {
+		items[i].copies = v.copier.add(r)
+	}
 	select {
-	case decoded <- decode(batch):
+	case decoded <- items:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()

@@ -35,11 +35,10 @@ func (v *view) story(ctx context.Context, req event.ShowRequest) (event.ShowAnsw
 		for i, e := range part {
 			seqs[i] = e.Record
 		}
-		records, err := v.deps.Bus.GetMany(ctx, seqs)
+		records, err := v.fetch(ctx, seqs)
 		if err != nil {
 			return answer, err
 		}
-		v.shown(ctx, records)
 		for i, e := range part {
 			if err := tellEntry(&e, records[i]); err != nil {
 				return answer, err

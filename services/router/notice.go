@@ -33,7 +33,7 @@ func (h handler) notify(in event.Stored) ([]event.Record, error) {
 		ID: id, Desk: m.to, Operator: m.operator, Incident: m.incident, Exercise: h.exercise,
 		Grade: event.Ungraded, CouldBe: event.Ungraded, From: m.notice.Desk, Act: event.ActNotice,
 		Duties: []event.Duty{}, ReportedAt: now, Notice: &m.notice,
-		Facilities: []event.Facility{}, Hits: []event.Hit{}, Unknown: []event.Unknown{},
+		Facilities: []event.Facility{}, Hits: []event.Hit{},
 	})
 	if err != nil {
 		return nil, err

@@ -84,7 +84,7 @@ func (h handler) route(in event.Stored) ([]event.Record, error) {
 			From: e.From, Act: e.Act, Duties: told(e.Duties, now), Standing: e.Standing,
 			DueAt: due, ReportedAt: now, Late: due != nil && now.After(*due),
 			AcknowledgeBy: acknowledgeBy(now, due, e), Designated: e.Designated, Imported: g.State.IsImported(),
-			Facilities: g.Facilities, Hits: g.Hits, Unknown: g.Unknown, Exercise: h.exercise,
+			Facilities: g.Facilities, Hits: g.Hits, CouldBeIf: g.CouldBeIf, Exercise: h.exercise,
 			Owed: g.Owed, Held: e.Held, Determined: g.State.Determined, Transfer: e.Transfer,
 			Report: report, Cause: g.Cause, Rules: g.Rules,
 		}
@@ -131,7 +131,7 @@ func (h handler) review(in event.Stored) ([]event.Record, error) {
 		ID: id, Desk: u.Desk, Operator: u.Operator, Incident: u.Incident, Exercise: h.exercise,
 		Grade: event.Ungraded, CouldBe: event.EspeciallyGrave, From: u.Operator, Act: event.ActReview,
 		Duties: []event.Duty{}, ReportedAt: now, AcknowledgeBy: after(now, u.AcknowledgeWithin),
-		Facilities: []event.Facility{}, Hits: []event.Hit{}, Unknown: []event.Unknown{}, Unhandled: u,
+		Facilities: []event.Facility{}, Hits: []event.Hit{}, Unhandled: u,
 	})
 	if err != nil {
 		return nil, err

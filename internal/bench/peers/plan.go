@@ -1,0 +1,415 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"time"
+)
+
+// plan is what is measured, in this order: every contender once with the whole
+// load, the engine with the bytes that tocsin stored, the other rounds one
+// contender after the other, latency, kill -9, and what else is asked for.
+type plan struct {
+	events   int
+	rounds   int
+	budget   time.Duration // 0: every round has the whole load
+	latency  time.Duration
+	kill     bool
+	overload time.Duration
+	grow     []int
+	only     []string
+	dir      string
+	tocsin   string // a binary; empty builds one
+	progress io.Writer
+}
+
+// results are what was measured.
+type results struct {
+	CPUs     int           `json:"cpus"`
+	Go       string        `json:"go"`
+	Fsync    latency       `json:"fsync"` // of 1 KB in the same folder
+	Engine   *engineLimits `json:"engine,omitempty"`
+	Floor    *latency      `json:"floor,omitempty"` // three durable records and their hops, and nothing else
+	Of       []*result     `json:"contenders"`
+	Overload *overload     `json:"overload,omitempty"`
+	Growth   []grown       `json:"growth,omitempty"`
+	Took     float64       `json:"tookSeconds"`
+}
+
+// result is one contender's.
+type result struct {
+	Name    string   `json:"name"`
+	Title   string   `json:"title"`
+	Rounds  []round  `json:"rounds"` // the first with the whole load
+	Latency *latency `json:"latency,omitempty"`
+	Killed  *death   `json:"killed,omitempty"`
+}
+
+// grown is tocsin with a past.
+type grown struct {
+	Records uint64   `json:"records"`
+	Restart float64  `json:"restartSeconds"` // after kill -9, until it takes reports
+	Round   round    `json:"round"`
+	Latency *latency `json:"latency,omitempty"`
+}
+
+func (r *result) perSecond() float64 {
+	var v []float64
+	for _, round := range r.Rounds {
+		v = append(v, round.perSecond())
+	}
+	return median(v)
+}
+
+// bench carries a plan out.
+type bench struct {
+	plan
+	results
+	all   []*contender
+	began time.Time
+}
+
+func (p plan) run(ctx context.Context) (*results, error) {
+	b := &bench{plan: p, began: machine.Now()}
+	b.CPUs, b.Go = runtime.NumCPU(), runtime.Version()
+	if err := b.prepare(ctx); err != nil {
+		return nil, err
+	}
+	steps := []func(context.Context) error{b.first, b.others, b.latencies, b.deaths, b.load, b.growth}
+	for _, step := range steps {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	b.Took = machine.Now().Sub(b.began).Seconds()
+	return &b.results, nil
+}
+
+func (b *bench) say(format string, v ...any) {
+	fmt.Fprintf(b.progress, "%4.0f s  %s\n", machine.Now().Sub(b.began).Seconds(), fmt.Sprintf(format, v...))
+}
+
+func (b *bench) prepare(ctx context.Context) (err error) {
+	if b.tocsin == "" && b.wants(tocsinName) {
+		b.tocsin = filepath.Join(b.dir, tocsinName)
+		b.say("building tocsin")
+		if err := build(ctx, b.tocsin); err != nil {
+			return err
+		}
+	}
+	for _, c := range contenders(b.tocsin) {
+		if b.wants(c.name) {
+			b.all = append(b.all, c)
+			b.Of = append(b.Of, &result{Name: c.name, Title: c.title})
+		}
+	}
+	b.Fsync, err = fsyncs(b.dir)
+	return err
+}
+
+func (b *bench) wants(name string) bool { return len(b.only) == 0 || slices.Contains(b.only, name) }
+
+// build makes the program as the Makefile does, from the module that this one
+// is replaced with.
+func build(ctx context.Context, to string) error {
+	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/tocsin-project/tocsin").Output()
+	if err != nil {
+		return fmt.Errorf("find tocsin's module (run this in its own folder): %w", err)
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-o", to, "./cmd/tocsin")
+	cmd.Dir, cmd.Env = string(root[:len(root)-1]), append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build tocsin: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// with runs a measurement on a contender that has a folder of its own.
+func (b *bench) with(ctx context.Context, c *contender, measure func(*site) error) error {
+	dir, err := os.MkdirTemp(b.dir, c.name)
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	s, err := begin(ctx, c, dir)
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.name, err)
+	}
+	if err := measure(s); err != nil {
+		return fmt.Errorf("%s: %w", c.name, errors.Join(err, s.end()))
+	}
+	return s.end()
+}
+
+func (b *bench) newLoad(prefix string, events int) load {
+	return load{prefix: prefix, events: events, at: machine.Now().Add(-5 * time.Minute).UTC().Truncate(time.Second)}
+}
+
+// sampleRecords is how much of tocsin's ledger the engine writes again.
+const sampleRecords = 20_000
+
+// first gives every contender the whole load.
+func (b *bench) first(ctx context.Context) error {
+	if b.rounds == 0 {
+		return nil
+	}
+	var sample []stored
+	for i, c := range b.all {
+		err := b.with(ctx, c, func(s *site) (err error) {
+			if err = b.round(ctx, s, b.Of[i], b.events); err == nil && c.name == tocsinName {
+				sample, err = s.sample(ctx, sampleRecords)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if !b.wants(engineName) {
+		return nil
+	}
+	if sample == nil {
+		l := b.newLoad("raw", b.events)
+		for i := range min(b.events, sampleRecords) {
+			m := l.message(i)
+			sample = append(sample, stored{"incident.accepted." + l.incident(i), m.Header, m.Data})
+		}
+	}
+	return b.limits(ctx, sample)
+}
+
+func (b *bench) round(ctx context.Context, s *site, to *result, events int) error {
+	r, err := s.throughput(ctx, b.newLoad("t", events))
+	if err != nil {
+		return err
+	}
+	to.Rounds = append(to.Rounds, r)
+	b.say("%-10s round %d: %d reports, %.0f a second, %.0f records a second", s.name, len(to.Rounds), r.Events, r.perSecond(), r.recordsPerSecond())
+	return nil
+}
+
+func (b *bench) limits(ctx context.Context, sample []stored) error {
+	dir, err := os.MkdirTemp(b.dir, engineName)
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if err := writeSample(dir, sample); err != nil {
+		return err
+	}
+	p, err := start(ctx, self(engineName, dir, ""), "")
+	if err != nil {
+		return err
+	}
+	<-p.ended
+	if p.err != nil {
+		return fmt.Errorf("%s: %w\n%s", engineName, p.err, p.lines())
+	}
+	b.Engine = &engineLimits{}
+	if err := json.Unmarshal(p.out.Bytes(), b.Engine); err != nil {
+		return fmt.Errorf("%s: %w", engineName, err)
+	}
+	b.say("%-10s %.0f records a second one by one, %.0f async, %.0f in batches, of %d bytes", engineName, b.Engine.OneByOne, b.Engine.Async, b.Engine.Batch, b.Engine.Bytes)
+	return nil
+}
+
+// Of the budget, what the steps after the rounds need for each contender, and
+// the least that a round lasts.
+const (
+	killTime   = 24 * time.Second
+	startTime  = 2 * time.Second
+	leastRound = 2 * time.Second
+)
+
+// others are the rounds after the first. Where a budget is set, they are as
+// long as it allows, and as long for one contender as for the next.
+func (b *bench) others(ctx context.Context) error {
+	if b.rounds < 2 || len(b.all) == 0 {
+		return nil
+	}
+	left := b.budget - machine.Now().Sub(b.began) - time.Duration(len(b.all))*(b.plan.latency+startTime) - b.plan.latency
+	if b.kill {
+		left -= time.Duration(len(b.all)) * killTime
+	}
+	each := max(leastRound, left/time.Duration((b.rounds-1)*len(b.all))-startTime)
+	for range b.rounds - 1 {
+		for i, c := range b.all {
+			events := b.events
+			if b.budget > 0 {
+				events = whole(b.Of[i].Rounds[0].perSecond()*each.Seconds(), 1000, b.events)
+			}
+			if err := b.with(ctx, c, func(s *site) error { return b.round(ctx, s, b.Of[i], events) }); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// whole is n in whole hundreds, between two bounds.
+func whole(n float64, least, most int) int { return min(most, max(least, int(n)/hundred*hundred)) }
+
+func (b *bench) latencies(ctx context.Context) error {
+	if b.plan.latency <= 0 {
+		return nil
+	}
+	events := whole(b.plan.latency.Seconds()*latencyRate, hundred, 1<<30)
+	measure := func(c *contender, to **latency) error {
+		return b.with(ctx, c, func(s *site) error {
+			l, err := s.latency(ctx, b.newLoad("l", events))
+			if err == nil {
+				*to = &l
+				b.say("%-10s publish to desk at %d/s: p50 %.1f ms, p99 %.1f ms", c.name, latencyRate, l.P50, l.P99)
+			}
+			return err
+		})
+	}
+	if b.wants(engineName) {
+		if err := measure(peer("relay", "floor"), &b.Floor); err != nil {
+			return err
+		}
+	}
+	for i, c := range b.all {
+		if err := measure(c, &b.Of[i].Latency); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// killLoad is how long the load lasts in whose middle a contender is killed.
+const killLoad = 6 * time.Second
+
+func (b *bench) deaths(ctx context.Context) error {
+	if !b.kill {
+		return nil
+	}
+	for i, c := range b.all {
+		to := b.Of[i]
+		events := whole(to.perSecond()*killLoad.Seconds(), min(b.events, 2*window), min(b.events, 10*window))
+		err := b.with(ctx, c, func(s *site) error {
+			d, err := s.killed(ctx, b.newLoad("k", events))
+			if err == nil {
+				to.Killed = &d
+				b.say("%-10s kill -9 in %d reports: %+v", c.name, events, d)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// load offers tocsin twice what it took.
+func (b *bench) load(ctx context.Context) error {
+	if b.overload <= 0 || !b.wants(tocsinName) {
+		return nil
+	}
+	rate := 2 * b.Of[0].perSecond()
+	return b.with(ctx, b.all[0], func(s *site) error {
+		o, err := s.overloaded(ctx, b.newLoad("o", whole(rate*b.plan.overload.Seconds(), hundred, 1<<30)), rate)
+		if err == nil {
+			b.results.Overload = &o
+			b.say("overload: %+v", o)
+		}
+		return err
+	})
+}
+
+// growth measures tocsin on a ledger that has so many records.
+func (b *bench) growth(ctx context.Context) error {
+	if len(b.grow) == 0 || !b.wants(tocsinName) {
+		return nil
+	}
+	return b.with(ctx, b.all[0], func(s *site) error {
+		for _, records := range b.grow {
+			if err := b.fill(ctx, s, records); err != nil {
+				return err
+			}
+			s.kill()
+			if err := s.restart(ctx); err != nil {
+				return err
+			}
+			g := grown{Restart: s.took.Seconds()}
+			now, err := s.state(ctx)
+			if err != nil {
+				return err
+			}
+			g.Records = now.Head
+			if g.Round, err = s.throughput(ctx, b.newLoad(fmt.Sprintf("gt%d", records), b.events)); err != nil {
+				return err
+			}
+			if b.plan.latency > 0 {
+				l, err := s.latency(ctx, b.newLoad(fmt.Sprintf("gl%d", records), whole(b.plan.latency.Seconds()*latencyRate, hundred, 1<<30)))
+				if err != nil {
+					return err
+				}
+				g.Latency = &l
+			}
+			b.Growth = append(b.Growth, g)
+			b.say("growth: %d records, restart %.1f s, %.0f reports a second, %.0f MB", g.Records, g.Restart, g.Round.perSecond(), g.Round.Memory)
+		}
+		return nil
+	})
+}
+
+// fillChunk is how many reports are sent between two looks at the ledger.
+const fillChunk = 50_000
+
+// fill sends reports until the ledger has so many records.
+func (b *bench) fill(ctx context.Context, s *site, records int) error {
+	for chunk := 0; ; chunk++ {
+		now, err := s.state(ctx)
+		if err != nil || now.Head >= uint64(records) {
+			return err
+		}
+		events := whole(float64(records-int(now.Head))/2.15, hundred, fillChunk)
+		r, err := s.newRun(ctx, b.newLoad(fmt.Sprintf("g%d-%d", records, chunk), events))
+		if err != nil {
+			return err
+		}
+		err = r.sendAll(ctx)
+		if err == nil {
+			err = r.grade(ctx, events-invalids(events))
+		}
+		r.close()
+		if err != nil {
+			return err
+		}
+		if _, _, err := s.catchUp(ctx); err != nil {
+			return err
+		}
+		b.say("growth: %d records", now.Head)
+	}
+}
+
+// fsyncs is how long the disk under a folder takes to have a record.
+func fsyncs(dir string) (latency, error) {
+	f, err := os.CreateTemp(dir, "fsync")
+	if err != nil {
+		return latency{}, err
+	}
+	defer func() { _ = f.Close(); _ = os.Remove(f.Name()) }()
+	took := make([]time.Duration, 500)
+	for i := range took {
+		began := machine.Now()
+		if _, err := f.Write(make([]byte, 1024)); err != nil {
+			return latency{}, err
+		}
+		if err := f.Sync(); err != nil {
+			return latency{}, err
+		}
+		took[i] = machine.Now().Sub(began)
+	}
+	return latency{quantile(took, 0.5), quantile(took, 0.99), len(took)}, nil
+}

@@ -1,0 +1,441 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+var machine clock.System
+
+const (
+	window         = 2000                   // reports in flight where it is not said
+	reconnectPause = 20 * time.Millisecond  // of the driver, between two tries
+	againAfter     = 2 * time.Second        // a report without an answer is sent again
+	againPause     = 100 * time.Millisecond // so is one that was answered "again"
+	stuckAfter     = 30 * time.Second       // without progress what is missing counts as lost
+	poll           = 2 * time.Millisecond
+)
+
+// run is one load on its way through a contender. The driver is the operators
+// and the three desks.
+type run struct {
+	*site
+	load     load
+	sent     []atomic.Int64 // when each report was first sent, in Unix nanoseconds
+	window   int            // reports in flight
+	survives bool           // it goes on when the contender is killed
+
+	mu       sync.Mutex
+	waiting  map[int]time.Time // reports without an answer, by when to send them again
+	answers  [4]int            // by answer
+	shown    []map[int]uint64  // by desk: the record that first told it of a report
+	resent   int               // reports sent again
+	again    int               // deliveries of a record that had been delivered
+	twice    int               // deliveries of a second record of the same escalation
+	delays   []time.Duration   // from sending to delivery
+	last     time.Time         // the last answer or delivery
+	lastTold time.Time         // the last first delivery
+	gap      time.Duration     // the longest time between two first deliveries since gapSince
+	firstAck time.Time         // the first answer since it was zeroed
+	stopDesk func()
+	sub      *nats.Subscription
+	inbox    string
+	slots    chan struct{} // nil: no window
+}
+
+func (s *site) newRun(ctx context.Context, l load) (*run, error) {
+	r := &run{site: s, load: l, sent: make([]atomic.Int64, l.events), window: window, waiting: map[int]time.Time{}, inbox: nats.NewInbox() + "."}
+	var err error
+	if r.sub, err = s.nc.Subscribe(r.inbox+"*", r.answered); err != nil {
+		return nil, err
+	}
+	if err := r.sub.SetPendingLimits(-1, -1); err != nil {
+		return nil, err
+	}
+	return r, s.mark(ctx)
+}
+
+// watchDesks opens the desks' consumers and reads them until close.
+func (r *run) watchDesks(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var reading sync.WaitGroup
+	r.stopDesk = func() { cancel(); reading.Wait() }
+	for i, desk := range desks {
+		r.shown = append(r.shown, map[int]uint64{})
+		cons, err := r.open(ctx, r.site, desk)
+		if err != nil {
+			r.stopDesk()
+			return err
+		}
+		reading.Go(func() {
+			for ctx.Err() == nil {
+				r.read(ctx, i, cons)
+			}
+		})
+	}
+	return nil
+}
+
+// read takes what a desk is told, and acknowledges it, until ctx or the
+// iterator ends.
+func (r *run) read(ctx context.Context, desk int, cons jetstream.Consumer) {
+	in, err := cons.Messages(jetstream.PullMaxMessages(500), jetstream.PullExpiry(2*time.Second), jetstream.PullHeartbeat(500*time.Millisecond))
+	if err != nil {
+		time.Sleep(againPause)
+		return
+	}
+	defer in.Stop()
+	for {
+		m, err := in.Next(jetstream.NextContext(ctx))
+		if ctx.Err() != nil || errors.Is(err, jetstream.ErrMsgIteratorClosed) {
+			return
+		}
+		if err != nil {
+			continue // a missed heartbeat: the library asks again
+		}
+		r.told(desk, m)
+		_ = m.Ack() // a lost one is one more delivery
+	}
+}
+
+// told notes a delivery to a desk.
+func (r *run) told(desk int, m jetstream.Msg) {
+	now := machine.Now()
+	a := event.ParseSubject(m.Subject())
+	i, ours := r.load.index(a.Incident)
+	meta, err := m.Metadata()
+	if !ours || err != nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch seq, met := r.shown[desk][i]; {
+	case !met:
+		r.shown[desk][i] = meta.Sequence.Stream
+		r.delays = append(r.delays, now.Sub(time.Unix(0, r.sent[i].Load())))
+		if !r.lastTold.IsZero() {
+			r.gap = max(r.gap, now.Sub(r.lastTold))
+		}
+		r.last, r.lastTold = now, now
+	case seq == meta.Sequence.Stream:
+		r.again++
+	default:
+		r.twice++
+	}
+}
+
+// publish sends one report.
+func (r *run) publish(i int) {
+	m := r.load.message(i)
+	m.Reply = r.inbox + strconv.Itoa(i)
+	if r.name != tocsinName {
+		m.Header.Set(nats.MsgIdHdr, r.load.incident(i))
+		if r.load.grave(i) {
+			m.Header.Set(headerGrave, "1")
+		}
+	}
+	r.sent[i].CompareAndSwap(0, machine.Now().UnixNano())
+	r.mu.Lock()
+	r.waiting[i] = machine.Now().Add(againAfter)
+	r.mu.Unlock()
+	_ = r.nc.PublishMsg(m) // without an answer it is sent again
+}
+
+// answered notes the answer to a report.
+func (r *run) answered(m *nats.Msg) {
+	i, err := strconv.Atoi(strings.TrimPrefix(m.Subject, r.inbox))
+	if err != nil {
+		return
+	}
+	now := machine.Now()
+	a := r.answer(m)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, open := r.waiting[i]; !open {
+		return
+	}
+	r.answers[a]++
+	if a == again && r.slots != nil {
+		r.waiting[i] = now.Add(againPause)
+		return
+	}
+	if r.firstAck.IsZero() {
+		r.firstAck = now
+	}
+	r.last = now
+	delete(r.waiting, i)
+	if r.slots != nil {
+		<-r.slots
+	}
+}
+
+// sendAll sends every report of the load, as many as the window at once, and
+// again what has no answer, until all have one or nothing moves any more.
+func (r *run) sendAll(ctx context.Context) error {
+	r.slots = make(chan struct{}, r.window)
+	tick := time.NewTicker(againPause)
+	defer tick.Stop()
+	for i := 0; i < r.load.events; {
+		select {
+		case r.slots <- struct{}{}:
+			r.publish(i)
+			i++
+		case <-tick.C:
+			if err := r.sendAgain(); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return r.await(ctx, func() bool { return len(r.waiting) == 0 })
+}
+
+// sendAgain sends what has waited too long for its answer.
+func (r *run) sendAgain() error {
+	now := machine.Now()
+	var late []int
+	r.mu.Lock()
+	for i, at := range r.waiting {
+		if now.After(at) {
+			late = append(late, i)
+		}
+	}
+	r.resent += len(late)
+	stuck := !r.last.IsZero() && now.Sub(r.last) > 2*stuckAfter
+	r.mu.Unlock()
+	if stuck {
+		return fmt.Errorf("%s answers nothing\n%s", r.name, r.lines())
+	}
+	slices.Sort(late)
+	for _, i := range late {
+		r.publish(i)
+	}
+	return nil
+}
+
+// pace sends the reports at a rate, whatever the answers are.
+func (r *run) pace(ctx context.Context, perSecond float64) {
+	began := machine.Now()
+	for i := range r.load.events {
+		due := began.Add(time.Duration(float64(i) / perSecond * float64(time.Second)))
+		if wait := due.Sub(machine.Now()); wait > 0 {
+			select {
+			case <-time.After(wait):
+			case <-ctx.Done():
+				return
+			}
+		}
+		r.publish(i)
+	}
+}
+
+// await returns when done says so, which is called under the lock, or when
+// nothing has moved for stuckAfter.
+func (r *run) await(ctx context.Context, done func() bool) error {
+	tick := time.NewTicker(poll)
+	defer tick.Stop()
+	for began := machine.Now(); ; {
+		r.mu.Lock()
+		last := r.last
+		ok := done()
+		r.mu.Unlock()
+		if ok {
+			return nil
+		}
+		if last.Before(began) {
+			last = began
+		}
+		if machine.Now().Sub(last) > stuckAfter {
+			return nil
+		}
+		if r.slots != nil {
+			if err := r.sendAgain(); err != nil {
+				return err
+			}
+		}
+		if !r.survives && r.hasEnded() {
+			return fmt.Errorf("%s ended: %w\n%s", r.name, r.err, r.lines())
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// tell waits until every desk was told of every grave report.
+func (r *run) tell(ctx context.Context, want int) error {
+	return r.await(ctx, func() bool { return r.toldOf() >= want*len(desks) })
+}
+
+// toldOf is how many escalations the desks have. The caller holds the lock.
+func (r *run) toldOf() (n int) {
+	for _, d := range r.shown {
+		n += len(d)
+	}
+	return n
+}
+
+// grade waits until so many graded records are on disk.
+func (r *run) grade(ctx context.Context, want int) error {
+	for tries := 0; ; tries++ {
+		cons, err := r.js.CreateConsumer(ctx, r.graded, jetstream.ConsumerConfig{
+			FilterSubject: event.AllGraded, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: r.next[r.graded],
+			AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, InactiveThreshold: time.Second,
+		})
+		if err != nil {
+			return err
+		}
+		n := int(cons.CachedInfo().NumPending)
+		if err := r.js.DeleteConsumer(ctx, r.graded, cons.CachedInfo().Name); err != nil {
+			return err
+		}
+		if n >= want || time.Duration(tries)*againPause > stuckAfter {
+			return nil
+		}
+		time.Sleep(gradePause)
+	}
+}
+
+const gradePause = 10 * time.Millisecond
+
+// close ends what the run reads. The contender goes on.
+func (r *run) close() {
+	if r.stopDesk != nil {
+		r.stopDesk()
+	}
+	_ = r.sub.Unsubscribe() // fails only where the connection is gone
+}
+
+// outcome is what is stored of a load, beside what should be.
+type outcome struct {
+	Lost  int `json:"lost"`           // answered reports without their graded record, and escalations that no desk was told of
+	Twice int `json:"storedTwice"`    // records of the same report, or of the same escalation, beyond the first
+	Again int `json:"deliveredAgain"` // deliveries of a record that had been delivered
+	Wrong int `json:"wrong"`          // refused that are valid, or the other way round
+}
+
+func (o outcome) exact() bool { return o.Lost == 0 && o.Twice == 0 && o.Wrong == 0 }
+
+// check counts what is on disk: every record, whoever has read it.
+func (r *run) check(ctx context.Context) (o outcome, err error) {
+	graded, err := r.stored(ctx, r.graded, event.AllGraded)
+	if err != nil {
+		return o, err
+	}
+	escalated, err := r.stored(ctx, r.escalated, event.AllEscalated)
+	if err != nil {
+		return o, err
+	}
+	rejected, err := r.js.Stream(ctx, streamRejected)
+	if err != nil {
+		return o, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	o.Again = r.again
+	for i := range r.load.events {
+		n := graded[r.load.incident(i)]
+		switch {
+		case r.load.invalid(i):
+			o.Wrong += n
+		case n == 0:
+			o.Lost++
+		default:
+			o.Twice += n - 1
+		}
+		for d, desk := range desks {
+			n := escalated[desk+"."+r.load.incident(i)]
+			_, told := r.shown[d][i]
+			switch {
+			case !r.load.grave(i):
+				o.Wrong += n
+			case n == 0 || !told:
+				o.Lost++
+			default:
+				o.Twice += n - 1
+			}
+		}
+	}
+	// A refused report has no incident of its own to go by.
+	kept := int(rejected.CachedInfo().State.LastSeq + 1 - r.next[streamRejected])
+	o.Lost += max(0, invalids(r.load.events)-kept)
+	o.Twice += max(0, kept-invalids(r.load.events))
+	return o, nil
+}
+
+// stored counts the records that a stream has of the load, by what tells them
+// apart: the incident, of escalations with the desk.
+func (r *run) stored(ctx context.Context, stream, filter string) (map[string]int, error) {
+	found := map[string]int{}
+	s, err := r.js.Stream(ctx, stream)
+	if err != nil {
+		return nil, err
+	}
+	cons, err := s.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
+		FilterSubjects: []string{filter}, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: r.next[stream], HeadersOnly: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	pending, err := cons.Info(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if pending.NumPending == 0 {
+		return found, nil
+	}
+	in, err := cons.Messages(jetstream.PullMaxMessages(5000))
+	if err != nil {
+		return nil, err
+	}
+	defer in.Stop()
+	for range pending.NumPending {
+		m, err := in.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			return nil, err
+		}
+		a := event.ParseSubject(m.Subject())
+		if _, ours := r.load.index(a.Incident); !ours {
+			continue
+		}
+		key := a.Incident
+		if a.Desk != "" {
+			key = a.Desk + "." + key
+		}
+		found[key]++
+	}
+	return found, nil
+}
+
+// quantile of durations, in milliseconds.
+func quantile(d []time.Duration, q float64) float64 {
+	if len(d) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(d))
+	return float64(sorted[min(len(sorted)-1, int(q*float64(len(sorted))))].Microseconds()) / 1000
+}
+
+func median(v []float64) float64 {
+	if len(v) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(v))
+	return (sorted[len(sorted)/2] + sorted[(len(sorted)-1)/2]) / 2
+}

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+)
+
+// print writes the table: a line for each measure, a column for each contender.
+func (r *results) print(to io.Writer) error {
+	t := &sheet{tabwriter.NewWriter(to, 0, 0, 2, ' ', tabwriter.AlignRight), r}
+	t.line("", "engine", func(c *result) string { return c.Title })
+	if e := r.Engine; e != nil {
+		t.only("engine alone: records/s, one by one", number(e.OneByOne))
+		t.only(fmt.Sprintf("async, %d in flight", asyncPending), number(e.Async))
+		t.only(fmt.Sprintf("atomic batches of %d", batchRecords), number(e.Batch))
+	}
+	if len(r.Of) > 0 && len(r.Of[0].Rounds) > 0 {
+		r.throughput(t)
+	}
+	if slices.ContainsFunc(r.Of, func(c *result) bool { return c.Latency != nil }) {
+		floor := func(read func(latency) float64) string {
+			if r.Floor == nil {
+				return ""
+			}
+			return fmt.Sprintf("%.1f (floor)", read(*r.Floor))
+		}
+		p50, p99 := func(l latency) float64 { return l.P50 }, func(l latency) float64 { return l.P99 }
+		t.line(fmt.Sprintf("publish → desk at %d/s: p50, ms", latencyRate), floor(p50), func(c *result) string { return millis(c.Latency, p50) })
+		t.line("p99, ms", floor(p99), func(c *result) string { return millis(c.Latency, p99) })
+	}
+	if slices.ContainsFunc(r.Of, func(c *result) bool { return c.Killed != nil }) {
+		dead := func(label, format string, read func(*death) any) {
+			t.line(label, "", func(c *result) string {
+				if c.Killed == nil {
+					return ""
+				}
+				return fmt.Sprintf(format, read(c.Killed))
+			})
+		}
+		dead("kill -9 in the middle: lost", "%d", func(d *death) any { return d.Lost })
+		dead("stored twice", "%d", func(d *death) any { return d.Twice })
+		dead("delivered again", "%d", func(d *death) any { return d.Again })
+		dead("desks without news, s", "%.1f", func(d *death) any { return d.Stall })
+		dead("takes reports again after, s", "%.1f", func(d *death) any { return d.Answer })
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, note := range r.notes() {
+		if _, err := fmt.Fprintln(to, note); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *results) throughput(t *sheet) {
+	t.line("reports/s, publish to the last desk", "", func(c *result) string { return number(c.perSecond()) })
+	t.line("slowest – fastest", "", func(c *result) string {
+		low := slices.MinFunc(c.Rounds, func(a, b round) int { return cmp.Compare(a.perSecond(), b.perSecond()) })
+		high := slices.MaxFunc(c.Rounds, func(a, b round) int { return cmp.Compare(a.perSecond(), b.perSecond()) })
+		return number(low.perSecond()) + " – " + number(high.perSecond())
+	})
+	t.line("records stored/s", "", func(c *result) string {
+		var v []float64
+		for _, round := range c.Rounds {
+			v = append(v, round.recordsPerSecond())
+		}
+		return number(median(v))
+	})
+	t.line("rounds × reports", "", func(c *result) string {
+		var v []string
+		for i := 0; i < len(c.Rounds); {
+			n := i
+			for n < len(c.Rounds) && c.Rounds[n].Events == c.Rounds[i].Events {
+				n++
+			}
+			v = append(v, fmt.Sprintf("%d × %s", n-i, number(float64(c.Rounds[i].Events))))
+			i = n
+		}
+		return strings.Join(v, ", ")
+	})
+	whole := number(float64(r.Of[0].Rounds[0].Events))
+	t.line("CPU seconds for "+whole, "", func(c *result) string { return fmt.Sprintf("%.1f", c.Rounds[0].CPU) })
+	t.line("peak memory for "+whole+", MB", "", func(c *result) string { return number(c.Rounds[0].Memory) })
+	t.line("results", "", func(c *result) string {
+		for _, round := range c.Rounds {
+			if !round.exact() {
+				return fmt.Sprintf("lost %d, twice %d, wrong %d", round.Lost, round.Twice, round.Wrong)
+			}
+		}
+		return "exact"
+	})
+	for _, projection := range []struct {
+		name string
+		of   func(round) *lag
+	}{{"index", func(r round) *lag { return r.Index }}, {"tree", func(r round) *lag { return r.Tree }}} {
+		t.line(projection.name+" behind at the end, records (s)", "", func(c *result) string {
+			if l := projection.of(c.Rounds[0]); l != nil {
+				return fmt.Sprintf("%s (%.2f)", number(float64(l.Records)), l.Seconds)
+			}
+			return ""
+		})
+	}
+}
+
+// notes are what the table rests on.
+func (r *results) notes() []string {
+	out := []string{"",
+		fmt.Sprintf("%d processors for server, contender and driver; %s; an fsync of 1 KB takes %.2f / %.2f ms (p50 / p99) here; %.0f s in all.", r.CPUs, r.Go, r.Fsync.P50, r.Fsync.P99, r.Took),
+		fmt.Sprintf("Of every 100 reports (CloudEvents of 1 KB) 5 go to 3 authorities, 1 is invalid. %d in flight. Every server syncs each write.", window),
+		"A report counts when it is answered and graded and every desk has it through a durable consumer. Processor time and",
+		"memory are of the contender with its server; tocsin's with index and tree caught up.",
+	}
+	if r.Engine != nil {
+		out = append(out, fmt.Sprintf("The engine alone writes tocsin's own records, %d bytes each with subject and headers. The floor relays a report over", r.Engine.Bytes),
+			"three durable streams and looks at nothing; a peer has two records between report and desk, tocsin three.")
+	}
+	if own, best := r.named(tocsinName), r.bestPeer(); own != nil && len(own.Rounds) > 0 {
+		if best != nil {
+			out = append(out, fmt.Sprintf("tocsin / best peer (%s): %.2f in reports/s.", best.Title, own.perSecond()/best.perSecond()))
+		}
+		if r.Engine != nil {
+			out = append(out, fmt.Sprintf("tocsin's records/s / the engine's in atomic batches: %.2f.", own.Rounds[0].recordsPerSecond()/r.Engine.Batch))
+		}
+	}
+	if o := r.Overload; o != nil {
+		out = append(out, "", fmt.Sprintf("Overload: %s reports/s offered, %s sent. %s/s taken while it lasted, %s/s until the last desk was told, %.1f s later.", number(o.Offered), number(o.Sending), number(o.Taken), number(o.Told), o.Behind),
+			fmt.Sprintf("  told to try again %s, without any answer %s, taken and lost %d, peak memory %s MB.", number(float64(o.Busy)), number(float64(o.Silent)), o.Lost, number(o.MemoryMB)))
+	}
+	for _, g := range r.Growth {
+		line := fmt.Sprintf("With %s records: %s reports/s, %s MB, restart after kill -9 %.1f s, index %.2f s and tree %.2f s behind", number(float64(g.Records)), number(g.Round.perSecond()), number(g.Round.Memory), g.Restart, g.Round.Index.Seconds, g.Round.Tree.Seconds)
+		if g.Latency != nil {
+			line += fmt.Sprintf(", publish → desk %.1f / %.1f ms", g.Latency.P50, g.Latency.P99)
+		}
+		if !g.Round.exact() {
+			line += fmt.Sprintf("; lost %d, twice %d, wrong %d", g.Round.Lost, g.Round.Twice, g.Round.Wrong)
+		}
+		out = append(out, line+".")
+	}
+	return out
+}
+
+func (r *results) named(name string) *result {
+	for _, c := range r.Of {
+		if c.Name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+func (r *results) bestPeer() (best *result) {
+	for _, c := range r.Of {
+		if c.Name != tocsinName && len(c.Rounds) > 0 && (best == nil || c.perSecond() > best.perSecond()) {
+			best = c
+		}
+	}
+	return best
+}
+
+// sheet is the table on its way to the terminal.
+type sheet struct {
+	*tabwriter.Writer
+	r *results
+}
+
+func (t *sheet) line(label, engine string, of func(*result) string) {
+	cells := []string{label, cmp.Or(engine, "–")}
+	if label == "" {
+		cells[1] = engine
+	}
+	for _, c := range t.r.Of {
+		cells = append(cells, cmp.Or(of(c), "–"))
+	}
+	fmt.Fprintln(t, strings.Join(cells, "\t")+"\t")
+}
+
+// only is a line that is the engine's alone.
+func (t *sheet) only(label, engine string) { t.line(label, engine, func(*result) string { return "" }) }
+
+func millis(l *latency, read func(latency) float64) string {
+	if l == nil {
+		return ""
+	}
+	return fmt.Sprintf("%.1f", read(*l))
+}
+
+// number is rounded to what can be said, with commas: 12,345.
+func number(v float64) string {
+	s := fmt.Sprintf("%.0f", v)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill"
+	wmnats "github.com/ThreeDotsLabs/watermill-nats/v2/pkg/nats"
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/nats-io/nats.go"
+)
+
+// watermillSubscribers is how many reports Watermill has in hand: a subscriber
+// waits for its message to be acknowledged before it takes the next.
+const watermillSubscribers = 256
+
+// runWatermill is a router with one handler that publishes to a topic a record.
+// It uses the package that watermill-nats recommends for production; the other
+// one, for nats.go's newer interface, is beta and takes one message at a time.
+// The id of a record is that of its message, by which the engine drops repeats
+// for two minutes.
+func runWatermill(ctx context.Context, nc *nats.Conn) error {
+	j, err := newJudge()
+	if err != nil {
+		return err
+	}
+	log := watermill.NopLogger{}
+	streaming := wmnats.JetStreamConfig{
+		TrackMsgId: true, AckAsync: true, DurablePrefix: durable,
+		SubscribeOptions: []nats.SubOpt{
+			nats.ManualAck(), nats.AckExplicit(), nats.DeliverAll(), nats.AckWait(ackWait), nats.MaxAckPending(inHand),
+		},
+	}
+	in, err := wmnats.NewSubscriberWithNatsConn(nc, wmnats.SubscriberSubscriptionConfig{
+		SubscribersCount: watermillSubscribers, QueueGroupPrefix: durable, AckWaitTimeout: ackWait, CloseTimeout: time.Second,
+		JetStream: streaming,
+	}, log)
+	if err != nil {
+		return err
+	}
+	out, err := wmnats.NewPublisherWithNatsConn(nc, wmnats.PublisherPublishConfig{
+		Marshaler: &wmnats.NATSMarshaler{}, SubjectCalculator: wmnats.DefaultSubjectCalculator, JetStream: streaming,
+	}, log)
+	if err != nil {
+		return err
+	}
+	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: time.Second}, log)
+	if err != nil {
+		return err
+	}
+	router.AddConsumerHandler("judge", "report.*", in, func(m *message.Message) error {
+		records, err := j.records(m.Payload)
+		if err != nil {
+			return err
+		}
+		for _, r := range records {
+			if err := out.Publish(r.subject, message.NewMessage(r.subject, r.data)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return router.Run(ctx)
+}

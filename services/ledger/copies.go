@@ -1,0 +1,189 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/nats-io/nats.go"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// The index keeps copies of the records, some together, so that one can be read
+// without the engine, which loads and indexes a block of 4 MiB for it. Nobody
+// trusts them: a copy counts where the tree says that it is what was certified.
+// A run that was cut by a restart is not whole, and one with a removal in it is
+// not kept: the stream has what is not here.
+const (
+	copyRun   = 64      // records, of sequences that follow each other
+	copyBytes = 4 << 20 // a longer run is not kept
+)
+
+// runOf is the run that holds a record.
+func runOf(record uint64) uint64 { return (record - 1) / copyRun }
+
+// copier packs the records of a run as they pass.
+type copier struct {
+	run     uint64
+	packed  []byte
+	begun   bool
+	skipped bool // this run is not kept
+}
+
+// add returns the run that s completes, compressed, or nil.
+func (c *copier) add(s event.Stored) []byte {
+	if run := runOf(s.Sequence); run != c.run || !c.begun {
+		c.run, c.packed, c.skipped, c.begun = run, c.packed[:0], false, true
+	}
+	switch {
+	case event.ParseSubject(s.Subject).Kind == event.KindRemoved || len(c.packed)+len(s.Data) > copyBytes:
+		c.packed, c.skipped = c.packed[:0], true
+	case !c.skipped:
+		c.packed = appendCopy(c.packed, s)
+	}
+	if s.Sequence%copyRun != 0 || c.skipped {
+		return nil
+	}
+	return packer().EncodeAll(c.packed, nil)
+}
+
+var packer = sync.OnceValue(func() *zstd.Encoder {
+	e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		panic(err) // the options are ours
+	}
+	return e
+})
+
+var unpacker = sync.OnceValue(func() *zstd.Decoder {
+	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(2*copyBytes))
+	if err != nil {
+		panic(err) // the options are ours
+	}
+	return d
+})
+
+// appendCopy appends a record: its sequence, the engine's time in nanoseconds, the
+// subject, the number of headers, each with the number of its values, and the
+// body. Numbers are varints; texts follow their length. The engine's own headers
+// are no part of the record.
+func appendCopy(b []byte, s event.Stored) []byte {
+	text := func(t string) { b = append(binary.AppendUvarint(b, uint64(len(t))), t...) }
+	b = binary.AppendUvarint(b, s.Sequence)
+	b = binary.AppendVarint(b, s.StoredAt.UnixNano())
+	text(s.Wire)
+	names := slices.DeleteFunc(slices.Sorted(maps.Keys(s.Header)), func(name string) bool { return strings.HasPrefix(name, "Nats-") })
+	b = binary.AppendUvarint(b, uint64(len(names)))
+	for _, name := range names {
+		text(name)
+		b = binary.AppendUvarint(b, uint64(len(s.Header[name])))
+		for _, value := range s.Header[name] {
+			text(value)
+		}
+	}
+	b = binary.AppendUvarint(b, uint64(len(s.Data)))
+	return append(b, s.Data...)
+}
+
+var errNoCopy = errors.New("not a run of copies")
+
+// unpackCopies hands over the records of a run. They share its memory.
+func unpackCopies(realm event.Realm, compressed []byte, each func(event.Stored)) error {
+	raw, err := unpacker().DecodeAll(compressed, nil)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errNoCopy, err)
+	}
+	for p := (unpacking{rest: raw}); len(p.rest) > 0; {
+		sequence, at := p.number(), p.signed()
+		wire, header := string(p.bytes()), nats.Header{}
+		for n := p.number(); n > 0 && !p.broken; n-- {
+			name := string(p.bytes())
+			for values := p.number(); values > 0 && !p.broken; values-- {
+				header[name] = append(header[name], string(p.bytes()))
+			}
+		}
+		data := p.bytes()
+		if p.broken {
+			return errNoCopy
+		}
+		each(event.ReadStored(realm, wire, header, data, sequence, time.Unix(0, at)))
+	}
+	return nil
+}
+
+type unpacking struct {
+	rest   []byte
+	broken bool
+}
+
+func (p *unpacking) number() uint64 {
+	v, n := binary.Uvarint(p.rest)
+	p.skip(n)
+	return v
+}
+
+func (p *unpacking) signed() int64 {
+	v, n := binary.Varint(p.rest)
+	p.skip(n)
+	return v
+}
+
+func (p *unpacking) skip(n int) {
+	if n <= 0 {
+		p.rest, p.broken = nil, true
+		return
+	}
+	p.rest = p.rest[n:]
+}
+
+func (p *unpacking) bytes() []byte {
+	n := p.number()
+	if n > uint64(len(p.rest)) {
+		p.rest, p.broken = nil, true
+		return nil
+	}
+	b := p.rest[:n:n]
+	p.rest = p.rest[n:]
+	return b
+}
+
+// copies returns the copies of records, in the order asked for. One that is not
+// there has only its sequence.
+func (x *index) copies(ctx context.Context, realm event.Realm, seqs []uint64) ([]event.Stored, error) {
+	out := make([]event.Stored, len(seqs))
+	places := map[uint64][]int{} // in out, by run
+	for i, seq := range seqs {
+		out[i].Sequence = seq
+		places[runOf(seq)] = append(places[runOf(seq)], i)
+	}
+	runs := slices.Sorted(maps.Keys(places))
+	err := x.ask(ctx, nil, func(r *reader) error {
+		return r.inLanes(len(runs), func(l *lane, i int) error {
+			var compressed []byte
+			err := l.row(lookCopies, int64(runs[i])).Scan(&compressed)
+			if errors.Is(err, sql.ErrNoRows) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			return unpackCopies(realm, compressed, func(s event.Stored) {
+				for _, k := range places[runs[i]] {
+					if out[k].Sequence == s.Sequence {
+						out[k] = s
+					}
+				}
+			})
+		})
+	})
+	return out, err
+}

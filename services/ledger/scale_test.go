@@ -1,0 +1,325 @@
+package ledger
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+
+	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/evidence"
+)
+
+// generatedStream tells the child of BenchmarkLedger how many records its stream
+// shall have.
+const generatedStream = "TOCSIN_GENERATED_STREAM"
+
+// TestGeneratedStreamChild is no test of its own: it is the engine that
+// BenchmarkLedger reads from, in a process of its own, until its input ends.
+func TestGeneratedStreamChild(t *testing.T) {
+	size, err := strconv.ParseUint(os.Getenv(generatedStream), 10, 64)
+	if err != nil {
+		t.Skip("started by BenchmarkLedger only")
+	}
+	s, err := bus.StartServer(bus.ServerConfig{Dir: os.Getenv("TOCSIN_DIR"), Listen: "127.0.0.1:0", Log: zap.NewNop()})
+	require.NoError(t, err)
+	defer s.Stop()
+	nc, err := s.Connect()
+	require.NoError(t, err)
+	b, err := bus.Open(t.Context(), nc, bus.Config{Clock: clock.System{}, Log: zap.NewNop()})
+	require.NoError(t, err)
+	has, err := b.Head(t.Context())
+	require.NoError(t, err)
+	require.True(t, has == 0 || has == size, "the stream in TOCSIN_DIR has another length: remove it")
+	for g := newGenerator(generatedSeed); g.seq < size && has == 0; {
+		records := make([]event.Record, 0, 20_000)
+		for _, s := range g.records(int(min(size-g.seq, 20_000))) {
+			records = append(records, s.Record)
+		}
+		_, err := b.Commit(t.Context(), records)
+		require.NoError(t, err)
+		if g.seq%1_000_000 == 0 {
+			fmt.Fprintln(os.Stderr, g.seq, "records are stored")
+		}
+	}
+	b.Close()
+	fmt.Println(served + s.Addr())
+	_, err = io.Copy(io.Discard, os.Stdin)
+	require.NoError(t, err)
+}
+
+const (
+	generatedSeed = 7
+	served        = "serving at "
+)
+
+// serveGenerated starts the child, and returns its address.
+func serveGenerated(b *testing.B, dir string, size uint64) string {
+	child := exec.Command(os.Args[0], "-test.run=^TestGeneratedStreamChild$", "-test.timeout=0")
+	child.Env = append(os.Environ(), "TOCSIN_DIR="+dir, fmt.Sprintf("%s=%d", generatedStream, size))
+	child.Stderr = os.Stderr
+	stdin, err := child.StdinPipe()
+	require.NoError(b, err)
+	stdout, err := child.StdoutPipe()
+	require.NoError(b, err)
+	require.NoError(b, child.Start())
+	b.Cleanup(func() {
+		require.NoError(b, stdin.Close())
+		require.NoError(b, child.Wait())
+	})
+	for lines := bufio.NewScanner(stdout); lines.Scan(); {
+		if addr, ok := strings.CutPrefix(lines.Text(), served); ok {
+			return addr
+		}
+		b.Log(lines.Text())
+	}
+	b.Fatal("the engine did not start")
+	return ""
+}
+
+// BenchmarkLedger makes the tree and the index of TOCSIN_RECORDS generated records
+// from a stream in a process of its own, holds the whole record against the tree,
+// and asks every kind of question. TOCSIN_DIR keeps the stream from one run to the
+// next.
+func BenchmarkLedger(b *testing.B) {
+	size := uint64(20_000)
+	if n, err := strconv.ParseUint(os.Getenv("TOCSIN_RECORDS"), 10, 64); err == nil {
+		size = n
+	}
+	dir := os.Getenv("TOCSIN_DIR")
+	if dir == "" {
+		dir = b.TempDir()
+	}
+	nc, err := nats.Connect(serveGenerated(b, filepath.Join(dir, "nats"), size), bus.ConnectOptions("ledger")...)
+	require.NoError(b, err)
+	defer nc.Close()
+	stream, err := bus.Open(b.Context(), nc, bus.Config{Clock: clock.System{}, Log: zap.NewNop()})
+	require.NoError(b, err)
+	defer stream.Close()
+	d := Deps{Bus: stream, Clock: clock.NewManual(generatedEnd(size).Add(time.Hour)), Log: zap.NewNop(), Dir: filepath.Join(dir, "ledger"), Alone: true}
+	for b.Loop() {
+		require.NoError(b, os.RemoveAll(d.Dir))
+		benchmarkTree(b, d, size)
+		b.Logf("tree: %.0f MB at most", residentMB())
+
+		l, err := Open(b.Context(), d)
+		require.NoError(b, err)
+		ctx, cancel := context.WithCancel(b.Context())
+		ended := make(chan error, 1)
+		began := time.Now()
+		go func() { ended <- l.Run(ctx) }()
+		require.NoError(b, l.grown(ctx, size-1))
+		perSecond(b, "indexed-records/s", size, began)
+		b.Logf("index: %.0f MB at most", residentMB())
+		for _, kind := range scaleQuestions(newGenerator(generatedSeed), size) {
+			askScale(b, l, kind, int(min(300, 20+size/3000)))
+		}
+		require.Empty(b, l.Damage())
+		cancel()
+		require.ErrorIs(b, <-ended, context.Canceled)
+	}
+	b.ReportMetric(residentMB(), "RSS-MB")
+	b.ReportMetric(0, "ns/op")
+	for what, path := range map[string]string{"index": indexFile(d.Dir), "tree": filepath.Join(d.Dir, logFolder)} {
+		bytes := int64(0)
+		require.NoError(b, filepath.Walk(path, func(_ string, info os.FileInfo, err error) error { bytes += info.Size(); return err }))
+		b.ReportMetric(float64(bytes)/float64(size), what+"-B/record")
+	}
+}
+
+// benchmarkTree makes the tree and holds the record against it.
+func benchmarkTree(b *testing.B, d Deps, size uint64) {
+	l, err := Open(b.Context(), d)
+	require.NoError(b, err)
+	ctx, cancel := context.WithCancel(b.Context())
+	ended := make(chan error, 1)
+	began := time.Now()
+	go func() { ended <- l.certify(ctx) }()
+	for l.readable() < size {
+		require.Empty(b, l.Damage())
+		time.Sleep(time.Millisecond)
+	}
+	perSecond(b, "tree-records/s", size, began)
+	began = time.Now()
+	require.NoError(b, l.compare(ctx, 1, size, nil))
+	perSecond(b, "compared-records/s", size, began)
+	began = time.Now()
+	require.NoError(b, evidence.CheckTiles(ctx, l.folder, l.last(), nil))
+	perSecond(b, "checked-entries/s", size, began)
+	require.Empty(b, l.Damage())
+	cancel()
+	require.ErrorIs(b, <-ended, context.Canceled)
+}
+
+func perSecond(b *testing.B, what string, n uint64, since time.Time) {
+	b.ReportMetric(float64(n)/time.Since(since).Seconds(), what)
+}
+
+// generatedEnd is the time of the last of so many records.
+func generatedEnd(size uint64) time.Time {
+	return generatedStart.Add(time.Duration(size) * everyRecord)
+}
+
+// residentMB is the greatest memory that the process has had.
+func residentMB() float64 {
+	raw, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(raw), "VmHWM:")
+	kb, _ := strconv.Atoi(strings.Fields(rest + " 0")[0])
+	return float64(kb) / 1024
+}
+
+// asked is a kind of question, which makes one after another.
+type asked struct {
+	name string
+	ask  func(context.Context, *Ledger) (any, error)
+}
+
+// askScale asks questions of a kind one after another. Each is answered as far as
+// a door answers it, and encoded.
+func askScale(b *testing.B, l *Ledger, kind asked, n int) {
+	took := make([]time.Duration, n)
+	for i := range took {
+		began := time.Now()
+		answer, err := kind.ask(b.Context(), l)
+		require.NoError(b, err)
+		raw, err := json.Marshal(answer)
+		require.NoError(b, err)
+		took[i] = time.Since(began)
+		require.Less(b, len(raw), 1<<20)
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[n/2].Microseconds())/1000, kind.name+"-p50-ms")
+	b.ReportMetric(float64(took[n*99/100].Microseconds())/1000, kind.name+"-p99-ms")
+}
+
+// scaleQuestions are the kinds of questions, each drawn at random.
+func scaleQuestions(g *generator, size uint64) []asked {
+	r := rand.New(rand.NewPCG(3, 3))
+	pick := func(n int, name func(int) string) string { return name(r.IntN(n)) }
+	end := generatedEnd(size)
+	page := func(name string, make func() event.Query) asked {
+		return asked{name, func(ctx context.Context, l *Ledger) (any, error) { return l.escalations(ctx, make()) }}
+	}
+	filters := []func(q *event.Query){
+		func(q *event.Query) { q.Grade = event.Grades[r.IntN(4)].String() },
+		func(q *event.Query) { q.Operator = pick(generatedOperators, operatorName) },
+		func(q *event.Query) { q.Desk = pick(generatedDesks, deskName) },
+		func(q *event.Query) { q.Region = pick(generatedRegions, regionName) },
+		func(q *event.Query) { q.Region = fmt.Sprintf("%d0000", 11+r.IntN(31)) },
+		func(q *event.Query) { q.Sector = pick(generatedSectors, sectorName) },
+		func(q *event.Query) { q.Statute = pick(generatedStatutes, statuteName) },
+		func(q *event.Query) {
+			since := generatedStart.Add(time.Duration(r.Int64N(int64(end.Sub(generatedStart)))))
+			until := since.Add(time.Duration(r.IntN(1000)) * time.Hour)
+			q.Since, q.Until = &since, &until
+		},
+		func(q *event.Query) { q.Unacknowledged = true },
+		func(q *event.Query) { q.Overdue = true },
+		func(q *event.Query) { q.Text = anyText(g, r) },
+	}
+	mixed := func(n int) event.Query {
+		var q event.Query
+		for range n {
+			filters[r.IntN(len(filters))](&q)
+		}
+		return q
+	}
+	cursor := func() string { return fmt.Sprint(r.Uint64N(size)) }
+	return []asked{
+		page("single", func() event.Query { return mixed(1) }),
+		page("mixed", func() event.Query { return mixed(2 + r.IntN(4)) }),
+		page("empty", func() event.Query { // a desk of one sector is never told of another
+			sector := r.IntN(generatedSectors)
+			q := mixed(r.IntN(4))
+			q.Desk, q.Sector, q.Text = deskName(sector), sectorName((sector+1)%generatedSectors), ""
+			return q
+		}),
+		page("emptiest", func() event.Query { // much of each, nothing of all
+			sector := r.IntN(generatedSectors)
+			return event.Query{Sector: sectorName(sector), Operator: operatorName((sector + 1) % generatedSectors), Grade: "general", Statute: statuteName(1), Region: "310000"}
+		}),
+		page("deep", func() event.Query { q := mixed(1 + r.IntN(2)); q.Cursor = cursor(); return q }),
+		page("text", func() event.Query { return event.Query{Text: anyText(g, r)} }),
+		page("text-none", func() event.Query { // each word is there, all of them never
+			return event.Query{Text: strings.Join([]string{g.words[r.IntN(50)], g.words[r.IntN(50)], g.words[r.IntN(50)], g.english[r.IntN(9)]}, " "), Desk: deskName(r.IntN(generatedDesks))}
+		}),
+		page("text-apart", func() event.Query { // a word whose pairs are there, but never together
+			a, b := []rune(g.words[r.IntN(30)]), []rune(g.words[r.IntN(30)])
+			return event.Query{Text: string(a[:2]) + string(b[:2])}
+		}),
+		page("text-character", func() event.Query {
+			return event.Query{Text: string([]rune(g.words[r.IntN(3000)])[:1]), Sector: pick(generatedSectors, sectorName)}
+		}),
+		{"incidents", func(ctx context.Context, l *Ledger) (any, error) {
+			return l.incidents(ctx, anyIncidentQuery(g, r, size))
+		}},
+		{"show", func(ctx context.Context, l *Ledger) (any, error) {
+			return l.story(ctx, event.ShowRequest{Operator: pick(generatedOperators, operatorName), Incident: fmt.Sprintf("2025-%07d", r.IntN(int(size/6)))})
+		}},
+		{"stats", func(ctx context.Context, l *Ledger) (any, error) {
+			q := event.StatsQuery{By: event.StatsDimensions[r.IntN(6)], Query: mixed(r.IntN(3))}
+			q.Text = ""
+			return l.stats(ctx, q)
+		}},
+		{"stats-text", func(ctx context.Context, l *Ledger) (any, error) {
+			return l.stats(ctx, event.StatsQuery{By: "grade", Query: event.Query{Text: anyText(g, r)}})
+		}},
+	}
+}
+
+func anyText(g *generator, r *rand.Rand) string {
+	switch r.IntN(6) {
+	case 0:
+		return g.english[r.IntN(len(g.english))]
+	case 1:
+		return g.words[r.IntN(len(g.words))] + " " + g.english[r.IntN(len(g.english))]
+	case 2:
+		return g.words[r.IntN(20)]
+	case 3:
+		return string([]rune(g.words[r.IntN(len(g.words))])[:2])
+	}
+	return g.words[r.IntN(len(g.words))]
+}
+
+func anyIncidentQuery(g *generator, r *rand.Rand, size uint64) (q event.IncidentQuery) {
+	for range 1 + r.IntN(4) {
+		switch r.IntN(8) {
+		case 0:
+			q.Operator = operatorName(r.IntN(generatedOperators))
+		case 1:
+			q.Desk = deskName(r.IntN(generatedDesks))
+		case 2:
+			q.Grade = event.Grades[r.IntN(4)].String()
+		case 3:
+			q.Text = anyText(g, r)
+		case 4:
+			q.Owed = true
+		case 5:
+			q.Open = true
+		case 6:
+			q.Cursor = fmt.Sprint(r.Uint64N(size))
+		case 7:
+			q.Incident = fmt.Sprintf("2025-%07d", r.IntN(int(size/6)))
+		}
+	}
+	return q
+}
