@@ -175,7 +175,7 @@ func (a *App) connect(ctx context.Context) (err error) {
 		}
 	}
 	if a.cfg.NATS == "" {
-		a.server, err = bus.StartServer(bus.ServerConfig{Dir: filepath.Join(a.cfg.Data, "nats"), Listen: a.cfg.NATSListen, Log: a.cfg.Log})
+		a.server, err = bus.StartServer(ctx, bus.ServerConfig{Dir: filepath.Join(a.cfg.Data, "nats"), Listen: a.cfg.NATSListen, Log: a.cfg.Log})
 		if err != nil {
 			return err
 		}

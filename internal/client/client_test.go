@@ -33,7 +33,7 @@ func stage(t *testing.T, patience time.Duration) (*nats.Conn, *client.Client) {
 // backstage is a stage on which nobody stands yet, and its address.
 func backstage(t *testing.T) (*nats.Conn, string) {
 	t.Helper()
-	s, err := bus.StartServer(bus.ServerConfig{Dir: t.TempDir(), Listen: "127.0.0.1:0", Log: zap.NewNop()})
+	s, err := bus.StartServer(t.Context(), bus.ServerConfig{Dir: t.TempDir(), Listen: "127.0.0.1:0", Log: zap.NewNop()})
 	require.NoError(t, err)
 	t.Cleanup(s.Stop)
 	nc, err := s.Connect()

@@ -295,6 +295,18 @@ type Graded struct {
 	Rules       Rules        `json:"rules"`
 }
 
+// GradedOutcome is what of a graded record says whether anything follows from it.
+// From most nothing does, and reading this costs a third of reading all of it.
+type GradedOutcome struct {
+	Operator    string            `json:"operator"`
+	Incident    string            `json:"incident"`
+	Revision    int               `json:"revision"`
+	Look        *time.Time        `json:"look"`
+	Held        []json.RawMessage `json:"held"`
+	Owed        []json.RawMessage `json:"owed"`
+	Escalations []json.RawMessage `json:"escalations"`
+}
+
 // Withdrawal says why an incident was withdrawn.
 type Withdrawal struct {
 	Reason      string `json:"reason"`

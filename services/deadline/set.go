@@ -43,7 +43,7 @@ func (setter) Failed(event.Stored) {}
 // graded sets the moment at which the classifier must look again, and the
 // reminders of what is owed; those of the revision before are void.
 func (s setter) graded(ctx context.Context, in event.Stored) ([]event.Record, error) {
-	g, err := event.Decode[event.Graded](in)
+	g, err := event.Decode[event.GradedOutcome](in)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +67,11 @@ func (s setter) graded(ctx context.Context, in event.Stored) ([]event.Record, er
 			return nil, err
 		}
 	}
-	for _, r := range reminders(g) {
+	due, err := remindersOf(in, g)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range due {
 		if err := add(timerReminder+"."+incident+"."+event.Token(r.ID), r.At, r); err != nil {
 			return nil, err
 		}
@@ -88,6 +92,18 @@ func (s setter) acknowledged(ctx context.Context, in event.Stored) error {
 		return nil
 	}
 	return s.deps.Bus.Cancel(ctx, event.TimerSubject(escalationTimer(in.Subject)))
+}
+
+// remindersOf reads the reminders of a graded record, where it has any.
+func remindersOf(in event.Stored, o *event.GradedOutcome) ([]event.Reminder, error) {
+	if len(o.Owed) == 0 && len(o.Held) == 0 {
+		return nil, nil
+	}
+	g, err := event.Decode[event.Graded](in)
+	if err != nil {
+		return nil, err
+	}
+	return reminders(g), nil
 }
 
 // reminders are those that a revision demands, each with its moment in At: of
@@ -122,10 +138,21 @@ func reminders(g *event.Graded) (out []event.Reminder) {
 	return out
 }
 
+// target is what of an event.Escalated its clock needs.
+type target struct {
+	ID            string     `json:"escalation"`
+	Desk          string     `json:"desk"`
+	Operator      string     `json:"operator"`
+	Incident      string     `json:"incident"`
+	Revision      int        `json:"revision"`
+	ReportedAt    time.Time  `json:"reportedAt"`
+	AcknowledgeBy *time.Time `json:"acknowledgeBy"`
+}
+
 // escalated sets the timer of an acknowledgement, first at the moment at which
 // the desk would have been away too long.
 func (s setter) escalated(in event.Stored) ([]event.Record, error) {
-	e, err := event.Decode[event.Escalated](in)
+	e, err := event.Decode[target](in)
 	if err != nil || e.AcknowledgeBy == nil {
 		return nil, err
 	}

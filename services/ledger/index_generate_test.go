@@ -15,7 +15,7 @@ import (
 
 // generator makes records as a country's operators would: incidents overlap, most
 // are small, some take long, and each is reported, graded, escalated to several
-// desks, acknowledged or not, and revised.
+// desks, acknowledged or not, and revised. A record has 1.5 KB with its headers.
 type generator struct {
 	rand      *rand.Rand
 	seq       uint64
@@ -86,7 +86,7 @@ func newGenerator(seed uint64) *generator {
 		g.sheets = append(g.sheets, escalatedSheet(i))
 	}
 	g.graded = gradedSheet()
-	g.accepted = must(event.NewRecord("incident.accepted.a.b.c", nine, "", event.Accepted{Event: filler(1500)})).Data
+	g.accepted = must(event.NewRecord("incident.accepted.a.b.c", nine, "", event.Accepted{Event: filler(700)})).Data
 	g.fast, g.slow = make([]*plot, 2000), make([]*plot, 20000)
 	return g
 }
@@ -142,7 +142,7 @@ func (s sheet) fill(value func(hole string) string) []byte {
 
 func escalatedSheet(i int) sheet {
 	duty := someDuty
-	duty.Statute, duty.LateBy = statuteName(i%generatedStatutes), nil
+	duty.Statute, duty.LateBy, duty.Quote = statuteName(i%generatedStatutes), nil, shortQuote
 	other := someDuty
 	other.Statute = statuteName((i + 3) % generatedStatutes)
 	e := event.Escalated{
@@ -158,12 +158,23 @@ func escalatedSheet(i int) sheet {
 		m["escalation"], m["desk"], m["operator"], m["incident"], m["revision"] = "@id@", "@desk@", "@operator@", "@incident@", "@REVISION@"
 		m["grade"], m["reportedAt"], m["acknowledgeBy"], m["late"] = "@grade@", "@reported@", "@by@", "@LATE@"
 		m["facilities"] = []any{map[string]any{"id": "facility", "region": "@region@", "sector": "@sector@"}}
-		m["report"] = map[string]any{"title": "@title@", "impact": strings.Repeat("影响", 100), "measures": strings.Repeat("x", 300)}
+		m["report"] = map[string]any{"title": "@title@", "impact": strings.Repeat("影响", 30), "measures": strings.Repeat("x", 100)}
 	})
 }
 
+const shortQuote = "网络运营者应当及时报告。"
+
 func gradedSheet() sheet {
-	return newSheet(json.RawMessage(must(event.NewRecord("incident.graded.a.b.1", nine, "", gradedBody("i", 1))).Data), func(m map[string]any) {
+	g := gradedBody("i", 1)
+	for i := range g.Duties {
+		g.Duties[i].Quote = shortQuote
+		g.Escalations[i].Duties[0].Quote = shortQuote
+	}
+	for path, f := range g.State.Fields {
+		f.Value = filler(60)
+		g.State.Fields[path] = f
+	}
+	return newSheet(json.RawMessage(must(event.NewRecord("incident.graded.a.b.1", nine, "", g)).Data), func(m map[string]any) {
 		m["operator"], m["incident"], m["revision"], m["grade"] = "@operator@", "@incident@", "@REVISION@", "@grade@"
 		m["state"].(map[string]any)["fields"].(map[string]any)["title"] = map[string]any{"value": "@title@", "at": nine, "record": 1}
 	})

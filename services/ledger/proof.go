@@ -42,6 +42,7 @@ type proof struct {
 	tree    *evidence.Tree      // nil where it is damaged
 	floor   evidence.Checkpoint // what a tree that is made anew must come to
 	written uint64              // how many entries the tiles on disk have
+	head    uint64              // the last record that there was when we began
 
 	mu         sync.Mutex
 	checkpoint evidence.Checkpoint // the last good one
@@ -94,6 +95,10 @@ func openProof(ctx context.Context, d Deps) (*proof, error) {
 		if err := d.Bus.Release(ctx, p.key.ID()); err != nil {
 			return nil, err
 		}
+	}
+	var err error
+	if p.head, err = d.Bus.Head(ctx); err != nil {
+		return nil, err
 	}
 	return p, p.recallDamage()
 }

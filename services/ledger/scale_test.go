@@ -37,7 +37,7 @@ func TestGeneratedStreamChild(t *testing.T) {
 	if err != nil {
 		t.Skip("started by BenchmarkLedger only")
 	}
-	s, err := bus.StartServer(bus.ServerConfig{Dir: os.Getenv("TOCSIN_DIR"), Listen: "127.0.0.1:0", Log: zap.NewNop()})
+	s, err := bus.StartServer(t.Context(), bus.ServerConfig{Dir: os.Getenv("TOCSIN_DIR"), Listen: "127.0.0.1:0", Log: zap.NewNop()})
 	require.NoError(t, err)
 	defer s.Stop()
 	nc, err := s.Connect()
@@ -112,7 +112,7 @@ func BenchmarkLedger(b *testing.B) {
 	stream, err := bus.Open(b.Context(), nc, bus.Config{Clock: clock.System{}, Log: zap.NewNop()})
 	require.NoError(b, err)
 	defer stream.Close()
-	d := Deps{Bus: stream, Clock: clock.NewManual(generatedEnd(size).Add(time.Hour)), Log: zap.NewNop(), Dir: filepath.Join(dir, "ledger"), Alone: true}
+	d := Deps{Bus: stream, Clock: clock.NewManual(generatedEnd(size).Add(time.Hour)), Log: zap.NewNop(), Dir: filepath.Join(dir, "ledger")}
 	for b.Loop() {
 		require.NoError(b, os.RemoveAll(d.Dir))
 		benchmarkTree(b, d, size)

@@ -39,7 +39,7 @@ func StartIn(t testing.TB, dir string, c clock.Clock) *Env {
 func StartRealm(t testing.TB, dir string, c clock.Clock, realm event.Realm) *Env {
 	t.Helper()
 	log := zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel))
-	s, err := bus.StartServer(bus.ServerConfig{Dir: dir, Log: log})
+	s, err := bus.StartServer(t.Context(), bus.ServerConfig{Dir: dir, Log: log})
 	require.NoError(t, err)
 	t.Cleanup(s.Stop)
 	return Join(t, &Env{Server: s, Log: log}, c, realm)
