@@ -70,7 +70,11 @@ type Bus struct {
 	cfg       Config
 	positions jetstream.KeyValue
 	writers   map[string]*writer // by stream
+	life      context.Context    // ends with Close
 	stop      context.CancelFunc
+	readers   sync.WaitGroup
+	feedMu    sync.Mutex
+	feed      *feed // nil before somebody reads
 	hearts    hearts
 	held      sync.Map // why nothing may be written to the ledger, by the log that says so
 }
@@ -106,7 +110,7 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Bus, error) {
 		return nil, fmt.Errorf("bus: positions: %w", err)
 	}
 	run, stop := context.WithCancel(context.Background())
-	b.stop = stop
+	b.life, b.stop = run, stop
 	if err := b.watchHeld(run); err != nil {
 		stop()
 		return nil, err
@@ -127,6 +131,7 @@ func (b *Bus) Close() {
 	for _, w := range b.writers {
 		<-w.done
 	}
+	b.readers.Wait()
 }
 
 // Realm is where the bus's records live.

@@ -98,7 +98,7 @@ func (b *Bus) Range(ctx context.Context, from, to uint64, handle func([]event.St
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	arrivals, stop, err := b.arrivals(ctx, event.StreamLedger, from, nil)
+	arrivals, stop, err := b.consume(ctx, event.StreamLedger, from, nil)
 	if err != nil {
 		return err
 	}
@@ -116,7 +116,7 @@ func (b *Bus) Range(ctx context.Context, from, to uint64, handle func([]event.St
 			}
 			stop()
 			stop = func() {}
-			anew, halt, err := b.arrivals(ctx, event.StreamLedger, from, nil)
+			anew, halt, err := b.consume(ctx, event.StreamLedger, from, nil)
 			if err != nil {
 				return err
 			}

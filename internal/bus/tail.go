@@ -37,9 +37,17 @@ func (b *Bus) Tail(ctx context.Context, from uint64, subjects []string, handle f
 	}
 }
 
-// arrivals opens an ordered consumer. The records come on the channel; the
-// consumer waits when it is full.
+// arrivals opens a stream to be read from a sequence on. The records come on the
+// channel; reading waits when it is full.
 func (b *Bus) arrivals(ctx context.Context, stream string, from uint64, subjects []string) (<-chan event.Stored, func(), error) {
+	if stream == event.StreamLedger {
+		return b.readLedger(ctx, from, subjects)
+	}
+	return b.consume(ctx, stream, from, subjects)
+}
+
+// consume opens an ordered consumer of the engine.
+func (b *Bus) consume(ctx context.Context, stream string, from uint64, subjects []string) (<-chan event.Stored, func(), error) {
 	realm := b.cfg.Realm
 	cons, err := b.js.OrderedConsumer(ctx, realm.Stream(stream), jetstream.OrderedConsumerConfig{
 		FilterSubjects: wired(realm, subjects),

@@ -1,0 +1,261 @@
+package bus
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// feed is what was stored of the ledger lately. It is brought from the engine once
+// for all who read, instead of once for each of them: services that are up with the
+// ledger read it here, and those that are behind read from the engine until they
+// are.
+type feed struct {
+	mu     sync.Mutex
+	from   uint64         // recent has every record there is from here on…
+	upTo   uint64         // …to here
+	recent []event.Stored // in order
+	bytes  int
+	grown  chan struct{} // closed and replaced when recent grows
+}
+
+// Bounds of what the feed keeps: twice as much in all.
+const (
+	feedRecords = 8 << 10
+	feedBytes   = 16 << 20
+)
+
+// fill feeds what the engine delivers, until ctx ends.
+func (f *feed) fill(ctx context.Context, arrivals <-chan event.Stored) {
+	for {
+		batch, err := next(ctx, arrivals)
+		if err != nil {
+			return
+		}
+		f.add(batch)
+	}
+}
+
+func (f *feed) add(batch []event.Stored) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for len(batch) > 0 && batch[0].Sequence <= f.upTo { // somebody has cut the stream, which the ledger finds
+		batch = batch[1:]
+	}
+	if len(batch) == 0 {
+		return
+	}
+	for _, s := range batch {
+		f.bytes += len(s.Data)
+	}
+	f.recent = append(f.recent, batch...)
+	f.upTo = batch[len(batch)-1].Sequence
+	if len(f.recent) > 2*feedRecords || f.bytes > 2*feedBytes {
+		f.trim()
+	}
+	close(f.grown)
+	f.grown = make(chan struct{})
+}
+
+// trim drops the older half, in a slice of its own: readers have parts of the old
+// one.
+func (f *feed) trim() {
+	drop := len(f.recent) / 2
+	for _, s := range f.recent[:drop] {
+		f.bytes -= len(s.Data)
+	}
+	f.recent = append(make([]event.Stored, 0, 2*feedRecords), f.recent[drop:]...)
+	f.from = f.recent[0].Sequence
+}
+
+// after returns the records from a sequence on, up to tailBatch of them, and the
+// sequence through which that is all there are. Where there are none yet it
+// returns what is closed when there are. It has nothing for who is behind.
+func (f *feed) after(from uint64) (batch []event.Stored, through uint64, grown <-chan struct{}, has bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if from < f.from {
+		return nil, 0, nil, false
+	}
+	i := f.search(from)
+	if i == len(f.recent) {
+		return nil, max(from-1, f.upTo), f.grown, true
+	}
+	batch = f.recent[i:min(i+tailBatch, len(f.recent))]
+	return batch, batch[len(batch)-1].Sequence, nil, true
+}
+
+// search returns the place of the first record from a sequence on.
+func (f *feed) search(from uint64) int {
+	i, j := 0, len(f.recent)
+	for i < j {
+		if h := (i + j) / 2; f.recent[h].Sequence < from {
+			i = h + 1
+		} else {
+			j = h
+		}
+	}
+	return i
+}
+
+// begins returns from where on the feed has all.
+func (f *feed) begins() uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.from
+}
+
+// ledgerFeed returns the feed, which the first reader starts.
+func (b *Bus) ledgerFeed(ctx context.Context) (*feed, error) {
+	b.feedMu.Lock()
+	defer b.feedMu.Unlock()
+	if b.feed != nil {
+		return b.feed, nil
+	}
+	head, err := b.Head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	arrivals, stop, err := b.consume(b.life, event.StreamLedger, head+1, nil)
+	if err != nil {
+		return nil, err
+	}
+	f := &feed{from: head + 1, upTo: head, grown: make(chan struct{})}
+	b.readers.Go(func() {
+		defer stop()
+		f.fill(b.life, arrivals)
+	})
+	b.feed = f
+	return f, nil
+}
+
+// near is how far behind the feed a reader of some subjects may be and still read
+// all others up to there: it must know that it has missed none. One that is further
+// behind reads by itself.
+const near = 1 << 16
+
+// readLedger hands over the records of the subjects from a sequence on.
+func (b *Bus) readLedger(ctx context.Context, from uint64, subjects []string) (<-chan event.Stored, func(), error) {
+	f, err := b.ledgerFeed(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	if from = max(1, from); len(subjects) > 0 && from+near < f.begins() {
+		return b.consume(ctx, event.StreamLedger, from, subjects)
+	}
+	r := reading{bus: b, feed: f, filters: wired(b.cfg.Realm, subjects), out: make(chan event.Stored, tailBatch)}
+	ctx, stop := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.run(ctx, from)
+	}()
+	return r.out, func() { stop(); <-done }, nil
+}
+
+// reading is one reader of the ledger.
+type reading struct {
+	bus     *Bus
+	feed    *feed
+	filters []string // as on the wire; none: all
+	out     chan event.Stored
+}
+
+func (r reading) run(ctx context.Context, from uint64) {
+	for ctx.Err() == nil {
+		batch, through, grown, has := r.feed.after(from)
+		switch {
+		case !has:
+			from = r.catchUp(ctx, from)
+		case batch == nil:
+			select {
+			case <-grown:
+			case <-ctx.Done():
+			}
+		default:
+			r.hand(ctx, batch)
+			from = through + 1
+		}
+	}
+}
+
+func (r reading) hand(ctx context.Context, batch []event.Stored) {
+	for _, s := range batch {
+		if !r.wants(s.Wire) {
+			continue
+		}
+		select {
+		case r.out <- s:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (r reading) wants(subject string) bool {
+	return len(r.filters) == 0 || slices.ContainsFunc(r.filters, func(filter string) bool { return isMatch(subject, filter) })
+}
+
+// isMatch reports whether a subject is one of those that a filter with wildcards
+// names.
+func isMatch(subject, filter string) bool {
+	for {
+		want, filterRest, more := strings.Cut(filter, ".")
+		if want == ">" {
+			return true
+		}
+		token, rest, left := strings.Cut(subject, ".")
+		if want != "*" && want != token || more != left {
+			return false
+		}
+		if !more {
+			return true
+		}
+		subject, filter = rest, filterRest
+	}
+}
+
+// quiet is how long a reader that catches up waits for a record before it asks the
+// engine what stands there.
+const quiet = time.Second
+
+// catchUp reads from the engine until the feed has the rest, and returns from where
+// on it has.
+func (r reading) catchUp(ctx context.Context, from uint64) uint64 {
+	arrivals, stop, err := r.bus.consume(ctx, event.StreamLedger, from, nil)
+	if err != nil {
+		r.bus.cfg.Log.Debug("the ledger could not be read; it is tried again", zap.Error(err))
+		select {
+		case <-time.After(unavailablePause):
+		case <-ctx.Done():
+		}
+		return from
+	}
+	defer stop()
+	for from < r.feed.begins() && ctx.Err() == nil {
+		try, give := context.WithTimeout(ctx, quiet)
+		batch, err := next(try, arrivals)
+		give()
+		if err == nil {
+			r.hand(ctx, batch)
+			from = batch[len(batch)-1].Sequence + 1
+			continue
+		}
+		begins := r.feed.begins()
+		there, err := r.bus.after(ctx, from)
+		switch {
+		case err != nil:
+		case there >= begins:
+			return begins // what was before it is gone
+		default:
+			return there
+		}
+	}
+	return from
+}

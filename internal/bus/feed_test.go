@@ -1,0 +1,119 @@
+package bus_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/bus/bustest"
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// TestEveryReaderGetsEveryRecordOnce, wherever it begins and however slow it is,
+// while so many are stored that what is kept for all is dropped several times.
+func TestEveryReaderGetsEveryRecordOnce(t *testing.T) {
+	t.Parallel()
+	env := bustest.Start(t)
+	const rounds, each = 60, 1000
+	round := func(n int) {
+		records := make([]event.Record, each)
+		for i := range records {
+			kind := []string{"accepted", "graded", "elapsed"}[i%3]
+			records[i] = event.RawRecord(fmt.Sprintf("incident.%s.o%d.i%d", kind, i%7, n*each+i), stamp, "", []byte(`{}`))
+		}
+		_, err := env.Bus.Commit(t.Context(), records)
+		require.NoError(t, err)
+	}
+	for n := range 5 {
+		round(n) // what is there before anybody reads
+	}
+	readers := []struct {
+		from     uint64
+		subjects []string
+		pause    time.Duration // after each batch
+		kind     int           // that is wanted; -1: all
+	}{
+		{from: 1, kind: -1},
+		{from: 1, kind: -1, pause: 30 * time.Millisecond},
+		{from: 3 * each, kind: 1, subjects: []string{"incident.graded.>"}},
+		{from: 1, kind: 0, subjects: []string{"incident.accepted.*.*"}, pause: 50 * time.Millisecond},
+		{from: 5*each + 1, kind: -1, subjects: []string{"incident.accepted.>", "incident.graded.*.>", "incident.elapsed.>"}},
+		{from: 7 * each, kind: -1}, // nothing is there yet
+	}
+	done := errors.New("all are read")
+	var g sync.WaitGroup
+	for i, r := range readers {
+		g.Go(func() {
+			var got []uint64
+			ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+			defer cancel()
+			err := env.Bus.Tail(ctx, r.from, r.subjects, func(_ context.Context, batch []event.Stored) error {
+				for _, s := range batch {
+					got = append(got, s.Sequence)
+					if strings.HasSuffix(s.Subject, ".last.last") {
+						return done
+					}
+				}
+				time.Sleep(r.pause)
+				return nil
+			})
+			if !errors.Is(err, done) {
+				t.Errorf("reader %d: %v after %d records", i, err, len(got))
+				return
+			}
+			require.True(t, slices.IsSorted(got))
+			require.Len(t, slices.Compact(slices.Clone(got)), len(got), "reader %d got one twice", i)
+			want := 1 // and the last of all, or of its kind
+			for seq := r.from; seq <= rounds*each; seq++ {
+				if kind := (seq - 1) % each % 3; r.kind < 0 || kind == uint64(r.kind) {
+					want++
+				}
+			}
+			require.Len(t, got, want, "reader %d", i)
+		})
+	}
+	for n := 5; n < rounds; n++ {
+		round(n)
+	}
+	for _, kind := range []string{"accepted", "graded"} {
+		_, err := env.Bus.Commit(t.Context(), []event.Record{event.RawRecord("incident."+kind+".last.last", stamp, "", nil)})
+		require.NoError(t, err)
+	}
+	g.Wait()
+}
+
+// TestAReaderPassesWhatIsGone: what was removed between where a reader was and what
+// is kept for all does not hold it up.
+func TestAReaderPassesWhatIsGone(t *testing.T) {
+	t.Parallel()
+	env := bustest.Start(t)
+	commit(t, env.Bus, 0, 10)
+	for seq := uint64(6); seq <= 10; seq++ {
+		require.NoError(t, env.Bus.Remove(t.Context(), seq))
+	}
+	got := make(chan string, 100)
+	bustest.Background(t, func(ctx context.Context) error {
+		return env.Bus.Tail(ctx, 3, nil, func(_ context.Context, batch []event.Stored) error {
+			for _, s := range batch {
+				got <- s.Subject[strings.LastIndex(s.Subject, ".")+1:]
+			}
+			return nil
+		})
+	})
+	for range 3 {
+		<-got
+	}
+	commit(t, env.Bus, 20, 21)
+	select {
+	case <-got:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the record after the gap did not come")
+	}
+}
