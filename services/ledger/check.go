@@ -153,8 +153,11 @@ func (p *proof) treeDamaged(err error) {
 }
 
 // idle is how many times as long as it works a check rests, while nobody waits
-// for it.
-const idle = 3
+// for it; idler, while the index is made anew.
+const (
+	idle  = 3
+	idler = 20
+)
 
 // pace slows a check down, so that it takes a quarter of one processor and
 // leaves the rest to those who report, and counts.
@@ -164,7 +167,11 @@ func (p *proof) pace() func(ctx context.Context, through uint64, worked time.Dur
 		p.checks.state.Checked = through
 		hurry := p.checks.hurry
 		p.checks.mu.Unlock()
-		if !hurry {
+		switch {
+		case hurry:
+		case p.indexing():
+			sleep(ctx, idler*worked)
+		default:
 			sleep(ctx, idle*worked)
 		}
 	}

@@ -9,10 +9,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
+	"github.com/klauspost/compress/s2"
 	"github.com/nats-io/nats.go"
 
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -53,24 +52,8 @@ func (c *copier) add(s event.Stored) []byte {
 	if s.Sequence%copyRun != 0 || c.skipped {
 		return nil
 	}
-	return packer().EncodeAll(c.packed, nil)
+	return s2.Encode(nil, c.packed)
 }
-
-var packer = sync.OnceValue(func() *zstd.Encoder {
-	e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
-	if err != nil {
-		panic(err) // the options are ours
-	}
-	return e
-})
-
-var unpacker = sync.OnceValue(func() *zstd.Decoder {
-	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(2*copyBytes))
-	if err != nil {
-		panic(err) // the options are ours
-	}
-	return d
-})
 
 // appendCopy appends a record: its sequence, the engine's time in nanoseconds, the
 // subject, the number of headers, each with the number of its values, and the
@@ -98,7 +81,10 @@ var errNoCopy = errors.New("not a run of copies")
 
 // unpackCopies hands over the records of a run. They share its memory.
 func unpackCopies(realm event.Realm, compressed []byte, each func(event.Stored)) error {
-	raw, err := unpacker().DecodeAll(compressed, nil)
+	if n, err := s2.DecodedLen(compressed); err != nil || n > 2*copyBytes {
+		return errNoCopy
+	}
+	raw, err := s2.Decode(nil, compressed)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errNoCopy, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/klauspost/compress/s2"
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -42,12 +43,12 @@ func TestPropertyCopies(t *testing.T) {
 
 func FuzzCopies(f *testing.F) {
 	var c copier
-	f.Add(packer().EncodeAll(appendCopy(nil, event.Stored{Sequence: 1, Wire: "a", Header: nats.Header{"b": {"c"}}}), nil))
-	f.Add(packer().EncodeAll([]byte{1, 2, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1}, nil))
+	f.Add(s2.Encode(nil, appendCopy(nil, event.Stored{Sequence: 1, Wire: "a", Header: nats.Header{"b": {"c"}}})))
+	f.Add(s2.Encode(nil, []byte{1, 2, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1}))
 	f.Add(c.packed)
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		_ = unpackCopies(event.Real, raw, func(event.Stored) {})
-		_ = unpackCopies(event.Real, packer().EncodeAll(raw, nil), func(event.Stored) {})
+		_ = unpackCopies(event.Real, s2.Encode(nil, raw), func(event.Stored) {})
 	})
 }
 
@@ -119,7 +120,7 @@ func TestACopyIsNotTrusted(t *testing.T) {
 		forged = appendCopy(forged, s)
 	}
 	x := w.ledger.index.Load()
-	for _, raw := range [][]byte{packer().EncodeAll(forged, nil), []byte("nonsense"), nil} {
+	for _, raw := range [][]byte{s2.Encode(nil, forged), []byte("nonsense"), nil} {
 		_, err := x.db.ExecContext(t.Context(), "UPDATE copies SET records = ? WHERE run = 0", append([]byte{}, raw...))
 		require.NoError(t, err)
 		require.Equal(t, want, w.proved(5))

@@ -65,7 +65,7 @@ func Open(ctx context.Context, d Deps) (*Ledger, error) {
 	}
 	v := newView(d)
 	l := &Ledger{view: v, proof: p, deps: d}
-	v.fetch, p.copied = p.fetch, l.copiesOf
+	v.fetch, p.copied, p.indexing = p.fetch, l.copiesOf, v.isBehind
 	return l, nil
 }
 

@@ -37,6 +37,8 @@ type proof struct {
 	// copied returns the index's copies of records, as Bus.GetMany does.
 	copied  func(ctx context.Context, seqs []uint64) []event.Stored
 	glanced chan uint64
+	// indexing reports whether the index has much to catch up with.
+	indexing func() bool
 
 	treeMu  sync.Mutex
 	tree    *evidence.Tree      // nil where it is damaged

@@ -30,8 +30,8 @@ type view struct {
 	damage chan error // what a question found wrong with the index
 	// fetch reads the records that a story shows, as Bus.GetMany does.
 	fetch func(ctx context.Context, seqs []uint64) ([]event.Stored, error)
-	head  uint64 // the last record there was when we began
-	reach uint64 // withinCall
+	head  atomic.Uint64 // the last record there was when we began
+	reach uint64        // withinCall
 
 	copier copier // of the goroutine that reads the stream
 
@@ -69,9 +69,11 @@ func (v *view) once(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if v.head, err = v.deps.Bus.Head(ctx); err != nil {
+	head, err := v.deps.Bus.Head(ctx)
+	if err != nil {
 		return err
 	}
+	v.head.Store(head)
 	v.index.Store(x)
 	defer v.index.Store(nil)
 	v.moved(through)
@@ -140,7 +142,7 @@ func (v *view) moved(through uint64) {
 // machine's clock, which a drill's may be far ahead of. Of a drill's records that
 // were stored before we ran nobody knows how fast its clock was then.
 func (v *view) off(r event.Stored) (off time.Duration, known bool) {
-	if r.Time.IsZero() || v.deps.Exercise && r.Sequence <= v.head {
+	if r.Time.IsZero() || v.deps.Exercise && r.Sequence <= v.head.Load() {
 		return 0, false
 	}
 	return r.StoredAt.Sub(clock.Wall(v.deps.Clock, r.Time)), true
@@ -183,6 +185,10 @@ func (v *view) indexed() uint64 {
 	defer v.mu.Unlock()
 	return v.through
 }
+
+// isBehind reports whether the index lacks so many records of before the start that
+// no question waits for it.
+func (v *view) isBehind() bool { return v.indexed()+v.reach < v.head.Load() }
 
 // grown waits until the index goes beyond a record.
 func (v *view) grown(ctx context.Context, after uint64) error {

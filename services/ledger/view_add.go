@@ -38,7 +38,7 @@ func (v *view) take(ctx context.Context, batch []event.Stored, decoded chan<- []
 
 // add indexes what was decoded, all that waits in one transaction.
 func (v *view) add(ctx context.Context, x *index, decoded <-chan []item) error {
-	p := progress{log: v.deps.Log, clock: v.deps.Clock, head: v.head, from: v.indexed()}
+	p := progress{log: v.deps.Log, clock: v.deps.Clock, head: v.head.Load(), from: v.indexed()}
 	for {
 		var items []item
 		select {
