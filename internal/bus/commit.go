@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -148,7 +149,12 @@ type writer struct {
 	queue  chan *pending
 	done   chan struct{}
 	log    *zap.Logger
+	busy   atomic.Bool // a commit is in flight
 }
+
+// IsWriting reports whether records are being stored in the ledger. What can wait
+// leaves the processor to them.
+func (b *Bus) IsWriting() bool { return b.writers[event.StreamLedger].busy.Load() }
 
 func (w *writer) run(ctx context.Context) {
 	defer close(w.done)
@@ -165,7 +171,9 @@ func (w *writer) run(ctx context.Context) {
 			}
 		}
 		round, held = w.gather(round)
+		w.busy.Store(true)
 		w.write(ctx, round)
+		w.busy.Store(false)
 		if ctx.Err() != nil {
 			w.refuseRest(held)
 			return

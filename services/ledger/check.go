@@ -153,7 +153,7 @@ func (p *proof) treeDamaged(err error) {
 }
 
 // idle is how many times as long as it works a check rests, while nobody waits
-// for it; idler, while the index is made anew.
+// for it; idler, while the index is made anew, and behind what was shown.
 const (
 	idle  = 3
 	idler = 20

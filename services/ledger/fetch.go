@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"time"
 
 	"go.uber.org/zap"
 
@@ -77,31 +76,22 @@ func (p *proof) glance(record uint64) {
 	}
 }
 
-// lookBehind reads behind what was shown, at the pace of a check.
+// lookBehind reads behind what was shown, one record at a time and far slower than
+// those who ask: the engine reads a whole block for each.
 func (p *proof) lookBehind(ctx context.Context) error {
 	for {
-		var seqs []uint64
 		select {
 		case seq := <-p.glanced:
-			seqs = append(seqs, seq)
+			began := machine.Now()
+			read, err := p.deps.Bus.GetMany(ctx, []uint64{seq})
+			if err != nil {
+				p.deps.Log.Debug("what was shown was not read from the stream: the next check reads it", zap.Error(err))
+			}
+			p.shown(ctx, read)
+			sleep(ctx, idler*machine.Now().Sub(began))
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		for more := true; more && len(seqs) < storyPart; {
-			select {
-			case seq := <-p.glanced:
-				seqs = append(seqs, seq)
-			default:
-				more = false
-			}
-		}
-		began := machine.Now()
-		read, err := p.deps.Bus.GetMany(ctx, seqs)
-		if err != nil {
-			p.deps.Log.Debug("what was shown was not read from the stream: the next check reads it", zap.Error(err))
-		}
-		p.shown(ctx, read)
-		sleep(ctx, max(time.Millisecond, idle*machine.Now().Sub(began)))
 	}
 }
 

@@ -13,6 +13,11 @@ import (
 // decodedAhead bounds the batches that are decoded while others are written.
 const decodedAhead = 2
 
+// yieldFrom is how many records wait together when so much is reported that the
+// index rests as long as it works: those who must be told come before those who
+// ask.
+const yieldFrom = 500
+
 // progressEvery is how long the index works between two lines of progress while
 // it is far behind.
 const progressEvery = 5 * time.Second
@@ -54,6 +59,7 @@ func (v *view) add(ctx context.Context, x *index, decoded <-chan []item) error {
 				more = false
 			}
 		}
+		began := machine.Now()
 		unreadable, err := x.write(ctx, items)
 		if err != nil {
 			return err
@@ -64,6 +70,9 @@ func (v *view) add(ctx context.Context, x *index, decoded <-chan []item) error {
 		last := items[len(items)-1].seq
 		p.show(last)
 		v.moved(last)
+		if len(items) >= yieldFrom && last > v.head.Load() && v.deps.Bus.IsWriting() {
+			sleep(ctx, machine.Now().Sub(began))
+		}
 	}
 }
 
