@@ -22,6 +22,14 @@ const maxBody = 16 << 20
 // a conflict, both as problems (RFC 9457); a batch with 200 and one receipt an
 // event, in order. The operator is the last segment of the source.
 func (in *Intake) post(w http.ResponseWriter, r *http.Request) {
+	select {
+	case in.posts <- struct{}{}:
+		defer func() { <-in.posts }()
+	default:
+		w.Header().Set("Retry-After", "1")
+		httpedge.Write(w, httpedge.Problem{Status: http.StatusServiceUnavailable, Detail: "busy: nothing was taken; send the same again"})
+		return
+	}
 	if coding := r.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
 		httpedge.Write(w, httpedge.Problem{Status: http.StatusUnsupportedMediaType, Detail: "send the body as it is, without Content-Encoding"})
 		return

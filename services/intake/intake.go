@@ -38,9 +38,12 @@ import (
 // Name of the service.
 const Name = "intake"
 
-// inHand bounds the reports that are being taken at one moment; beyond it the
-// answer is "busy".
-const inHand = 4096
+// Bounds of what is being taken at one moment, over NATS and over HTTP, where a
+// batch may be 16 MiB long; beyond them the answer is "busy".
+const (
+	inHand = 4096
+	posts  = 256
+)
 
 // Deps are what the service works with.
 type Deps struct {
@@ -61,11 +64,12 @@ type Intake struct {
 	deps    Deps
 	refused *refusals
 	removed removed
+	posts   chan struct{} // HTTP requests in hand
 }
 
 // New returns an intake; Run opens its doors on the bus.
 func New(d Deps) *Intake {
-	return &Intake{deps: d, refused: newRefusals(d), removed: removed{orders: map[string]string{}}}
+	return &Intake{deps: d, refused: newRefusals(d), removed: removed{orders: map[string]string{}}, posts: make(chan struct{}, posts)}
 }
 
 // Run takes reports on report.<operator> until ctx ends. A report that was

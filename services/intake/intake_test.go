@@ -303,3 +303,27 @@ func TestADrillDoesNotSpeakOfARealIncident(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, faults)
 }
+
+// What comes while as many requests are in hand as may be is told so at once, and
+// taken afterwards.
+func TestABusyDoorSaysSo(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	post := func() *httptest.ResponseRecorder {
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/reports", bytes.NewReader(report("a", "")))
+		req.Header.Set("Content-Type", "application/cloudevents+json")
+		w := httptest.NewRecorder()
+		d.Handler().ServeHTTP(w, req)
+		return w
+	}
+	for range posts {
+		d.posts <- struct{}{}
+	}
+	w := post()
+	require.Equal(t, http.StatusServiceUnavailable, w.Code)
+	require.Equal(t, "1", w.Header().Get("Retry-After"))
+	require.Contains(t, w.Body.String(), "busy")
+	<-d.posts
+	require.Equal(t, http.StatusOK, post().Code)
+	require.Len(t, d.posts, posts-1, "its place is free again")
+}
