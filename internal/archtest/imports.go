@@ -43,6 +43,7 @@ var rooms = []room{
 	{"cmd/tocsin",
 		list("internal/app internal/client internal/clock internal/event internal/evidence internal/fault internal/interchange internal/register internal/statute"),
 		list("internal/bus internal/bus/bustest schemas")},
+	{"internal/bench/peers", list("internal/bus internal/client internal/clock internal/event schemas"), nil}, // a module of its own
 	{"internal/archtest", nil, nil},
 }
 
@@ -99,7 +100,7 @@ func covers(may []string, pkg string) bool {
 // engineModules are what speaks to NATS; engineRooms may use them.
 var (
 	engineModules = list("github.com/nats-io/ github.com/synadia-io/")
-	engineRooms   = list("internal/bus internal/bus/* internal/event internal/client internal/app cmd/*")
+	engineRooms   = list("internal/bus internal/bus/* internal/event internal/client internal/app cmd/* internal/bench/peers")
 )
 
 // engine keeps NATS out of the rooms that stand beside the bus or behind it:

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/s2"
-	"github.com/nats-io/nats.go"
 
 	"github.com/tocsin-project/tocsin/internal/event"
 )
@@ -90,7 +89,7 @@ func unpackCopies(realm event.Realm, compressed []byte, each func(event.Stored))
 	}
 	for p := (unpacking{rest: raw}); len(p.rest) > 0; {
 		sequence, at := p.number(), p.signed()
-		wire, header := string(p.bytes()), nats.Header{}
+		wire, header := string(p.bytes()), map[string][]string{}
 		for n := p.number(); n > 0 && !p.broken; n-- {
 			name := string(p.bytes())
 			for values := p.number(); values > 0 && !p.broken; values-- {
