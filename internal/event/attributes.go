@@ -25,17 +25,21 @@ func (e *envelope) checkAttributes(f *faults) *Event {
 	if v, ok := e.text(f, "specversion", true, 0); ok && v != "1.0" {
 		f.add("$.specversion", `must be "1.0"`)
 	}
-	ev.ID, _ = e.text(f, "id", true, maxIDRunes)
-	ev.Subject, _ = e.text(f, "subject", true, maxIDRunes)
+	if v, ok := e.text(f, "id", true, maxIDRunes); ok {
+		ev.ID = strings.Clone(v) // the text of the event is let go
+	}
+	if v, ok := e.text(f, "subject", true, maxIDRunes); ok {
+		ev.Subject = strings.Clone(v)
+	}
 	if v, ok := e.text(f, "source", true, maxSourceRunes); ok {
 		if !isURIReference(v) {
 			f.add("$.source", "must be a URI-reference (RFC 3986)")
 		}
-		ev.Source = v
+		ev.Source = strings.Clone(v)
 	}
 	if v, ok := e.text(f, "type", true, 0); ok {
-		if slices.Contains(ReportTypes, v) {
-			ev.Type = v
+		if i := slices.Index(ReportTypes, v); i >= 0 {
+			ev.Type = ReportTypes[i]
 		} else {
 			f.add("$.type", "must be one of %s", strings.Join(ReportTypes, ", "))
 		}
@@ -54,8 +58,8 @@ func (e *envelope) checkAttributes(f *faults) *Event {
 			f.add("$.dataschema", "must be an absolute URI (RFC 3986)")
 		}
 	}
-	for name, v := range e.attributes {
-		checkExtension(f, name, v)
+	for i := range e.given {
+		checkExtension(f, &e.given[i])
 	}
 	return ev
 }
@@ -63,23 +67,27 @@ func (e *envelope) checkAttributes(f *faults) *Event {
 // text returns a string attribute that is set and well formed. A null is an
 // attribute that is not set (JSON event format, section 2.2).
 func (e *envelope) text(f *faults, name string, required bool, maxRunes int) (string, bool) {
-	path := "$." + name
-	v := e.attributes[name]
-	s, ok := v.(string)
+	n := new(node)
+	for i := range e.given {
+		if e.given[i].name == name {
+			n = &e.given[i]
+		}
+	}
+	s := n.text
 	switch {
-	case v == nil:
+	case n.kind&^jsonNull == 0:
 		if required {
-			f.add(path, "is required")
+			f.add("$."+name, "is required")
 		}
 		return "", false
-	case !ok:
-		f.add(path, "must be a string")
+	case n.kind != jsonString:
+		f.add("$."+name, "must be a string")
 	case s == "":
-		f.add(path, "must not be empty")
+		f.add("$."+name, "must not be empty")
 	case hasControl(s):
-		f.add(path, "must not contain control characters")
+		f.add("$."+name, "must not contain control characters")
 	case maxRunes > 0 && utf8.RuneCountInString(s) > maxRunes:
-		f.add(path, "must have at most %d characters", maxRunes)
+		f.add("$."+name, "must have at most %d characters", maxRunes)
 	default:
 		return s, true
 	}
@@ -91,26 +99,25 @@ var coreAttributes = []string{"specversion", "id", "source", "type", "subject", 
 // checkExtension checks the name and the type of an attribute that the core
 // does not define (CloudEvents 1.0.2, sections 3, "naming conventions", and
 // "type system").
-func checkExtension(f *faults, name string, v any) {
-	if slices.Contains(coreAttributes, name) {
+func checkExtension(f *faults, n *node) {
+	if slices.Contains(coreAttributes, n.name) {
 		return
 	}
-	path := appendName("$", name)
-	if !isAttributeName(name) || name == "data" {
-		f.add(path, "is not the name of an attribute: want lower-case letters and digits")
+	if !isAttributeName(n.name) || n.name == "data" {
+		f.add(appendName("$", n.name), "is not the name of an attribute: want lower-case letters and digits")
 	}
-	switch v := v.(type) {
-	case nil, bool:
-	case string:
-		if hasControl(v) {
-			f.add(path, "must not contain control characters")
+	switch n.kind {
+	case jsonNull, jsonBoolean:
+	case jsonString:
+		if hasControl(n.text) {
+			f.add(appendName("$", n.name), "must not contain control characters")
 		}
-	case float64:
-		if v != math.Trunc(v) || v < math.MinInt32 || v > math.MaxInt32 {
-			f.add(path, "must be a whole number of 32 bits")
+	case jsonNumber:
+		if n.num != math.Trunc(n.num) || n.num < math.MinInt32 || n.num > math.MaxInt32 {
+			f.add(appendName("$", n.name), "must be a whole number of 32 bits")
 		}
 	default:
-		f.add(path, "must be a string, a whole number, true or false: no list or object")
+		f.add(appendName("$", n.name), "must be a string, a whole number, true or false: no list or object")
 	}
 }
 

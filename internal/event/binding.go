@@ -2,6 +2,7 @@ package event
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"mime"
 	"slices"
@@ -31,6 +32,9 @@ const (
 // begin with application/cloudevents, matched without regard to case. Of the
 // event formats, JSON is read.
 func modeOf(contentType string) mode {
+	if contentType == "application/cloudevents+json" { // as nearly every sender writes it
+		return modeStructured
+	}
 	t, _, err := mime.ParseMediaType(contentType)
 	if err != nil {
 		t, _, _ = strings.Cut(strings.ToLower(contentType), ";")
@@ -104,24 +108,21 @@ func (e *Event) attributes() map[string]string {
 	if !e.Time.IsZero() {
 		attributes["time"] = e.Time.Format(time.RFC3339Nano)
 	}
-	for _, m := range rawMembers(e.Raw) {
-		switch v := m.value.(type) {
-		case string:
-			attributes[m.name] = v
-		case bool:
-			attributes[m.name] = strconv.FormatBool(v)
-		case float64:
-			attributes[m.name] = strconv.FormatInt(int64(v), 10)
+	w := walk(e.Raw, "$", 0, new(faults))
+	defer w.done()
+	w.document()
+	for _, m := range w.members {
+		switch v := w.of(m); v.kind() {
+		case jsonString:
+			attributes[v[0].name] = v.str()
+		case jsonBoolean:
+			attributes[v[0].name] = strconv.FormatBool(v[0].num == 1)
+		case jsonNumber:
+			attributes[v[0].name] = strconv.FormatInt(int64(v[0].num), 10)
 		}
 	}
 	delete(attributes, "data")
 	return attributes
-}
-
-func rawMembers(raw []byte) []member {
-	w := walk(raw, "$", 0, new(faults))
-	w.document()
-	return w.members
 }
 
 // attribute is one ce- header as it came.
@@ -131,13 +132,15 @@ type attribute struct{ name, header, value string }
 // regard to case, in the order of their names.
 func splitHeader(h map[string][]string, f *faults) (contentType string, ce []attribute) {
 	for header, values := range h {
-		lower := strings.ToLower(header)
-		name, isCE := strings.CutPrefix(lower, headerPrefix)
+		name, isCE := "", len(header) >= len(headerPrefix) && strings.EqualFold(header[:len(headerPrefix)], headerPrefix)
+		if isCE {
+			name = strings.ToLower(header[len(headerPrefix):])
+		}
 		for _, v := range values {
 			switch {
 			case isCE:
 				ce = append(ce, attribute{name, header, v})
-			case lower != "content-type":
+			case !strings.EqualFold(header, headerContentType):
 			case contentType != "" && contentType != v:
 				f.add("$", "has two different Content-Type headers")
 			default:
@@ -145,7 +148,9 @@ func splitHeader(h map[string][]string, f *faults) (contentType string, ce []att
 			}
 		}
 	}
-	slices.SortFunc(ce, func(a, b attribute) int { return strings.Compare(a.name+a.value, b.name+b.value) })
+	slices.SortFunc(ce, func(a, b attribute) int {
+		return cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.value, b.value))
+	})
 	return contentType, ce
 }
 
@@ -162,14 +167,13 @@ func binaryEnvelope(f *faults, ce []attribute, payload []byte) *envelope {
 	}
 	env := &envelope{attributes: make(map[string]any, len(ce)+1)}
 	for i, a := range ce {
-		path := appendName("$", a.name)
 		if i > 0 && ce[i-1].name == a.name {
-			f.add(path, "is given twice, by headers %s and %s", ce[i-1].header, a.header)
+			f.add(appendName("$", a.name), "is given twice, by headers %s and %s", ce[i-1].header, a.header)
 			continue
 		}
 		v, problem := percentDecode(unquote(strings.Trim(a.value, " \t")))
 		if problem != "" {
-			f.add(path, "%s", problem)
+			f.add(appendName("$", a.name), "%s", problem)
 		}
 		env.attributes[a.name] = v
 	}
@@ -186,6 +190,10 @@ func (e *envelope) binaryEvent(f *faults) (*Event, error) {
 			f.add("$", "has %d bytes in structured form: at most %d are taken", len(e.raw), MaxEventBytes)
 		}
 	}
+	for name, v := range e.attributes {
+		text, _ := v.(string)
+		e.given = append(e.given, node{name: name, text: text, kind: jsonString, size: 1})
+	}
 	return e.event(f)
 }
 
@@ -200,16 +208,24 @@ func (e *envelope) structured() []byte {
 	}
 	slices.Sort(names[len(coreAttributes):])
 	var b bytes.Buffer
+	b.Grow(len(e.data) + 1024)
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
+	put := func(before byte, v any) {
+		b.WriteByte(before)
+		if s, ok := v.(string); ok && isPlain(s) {
+			b.WriteByte('"')
+			b.WriteString(s)
+			b.WriteByte('"')
+			return
+		}
+		_ = enc.Encode(v) // strings in a buffer always encode
+		b.Truncate(b.Len() - 1)
+	}
 	for _, name := range names {
 		if v, ok := e.attributes[name]; ok {
-			b.WriteByte(',')
-			_ = enc.Encode(name) // strings in a buffer always encode
-			b.Truncate(b.Len() - 1)
-			b.WriteByte(':')
-			_ = enc.Encode(v)
-			b.Truncate(b.Len() - 1)
+			put(',', name)
+			put(':', v)
 		}
 	}
 	b.WriteString(`,"data":`)
@@ -218,6 +234,16 @@ func (e *envelope) structured() []byte {
 	raw := b.Bytes()
 	raw[0] = '{'
 	return raw
+}
+
+// isPlain reports printable ASCII that JSON has between quotes as it is.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c >= 0x7F || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 // percentEncode writes a header value as section 3.1.3.2 of the HTTP binding
@@ -241,6 +267,9 @@ func percentEncode(s string) string {
 // percentDecode is the inverse. It takes what need not have been encoded, as
 // long as it is ASCII: the encoding of other bytes cannot be known.
 func percentDecode(s string) (value, problem string) {
+	if isPlain(s) && strings.IndexByte(s, '%') < 0 {
+		return s, ""
+	}
 	out := make([]byte, 0, len(s))
 	for i := 0; i < len(s); i++ {
 		c := s[i]

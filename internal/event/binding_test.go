@@ -81,6 +81,7 @@ func TestFromNATSFaults(t *testing.T) {
 		{"two content types", map[string][]string{"Content-Type": {"application/json"}, "content-type": {"text/plain"}}, "", []string{"$ two different Content-Type"}},
 		{"twice by case", binaryHeader("CE-ID", "r-2"), minimalData, []string{"$.id is given twice"}},
 		{"twice", binaryHeader("ce-id", "r-1"), minimalData, []string{"$.id is given twice"}},
+		{"twice, around another", binaryHeader("CE-ID", "z", "ce-idx", "b"), minimalData, []string{"$.id is given twice"}},
 		{"bad percent", binaryHeader("ce-ext", "100%"), minimalData, []string{"$.ext two hexadecimal digits do not follow"}},
 		{"bad percent digits", binaryHeader("ce-ext", "%4g"), minimalData, []string{"$.ext two hexadecimal digits do not follow"}},
 		{"overlong UTF-8", binaryHeader("ce-ext", "%C0%A0"), minimalData, []string{"$.ext is not valid UTF-8"}},

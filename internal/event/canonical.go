@@ -3,9 +3,12 @@ package event
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
-	"maps"
+	"math"
 	"slices"
+	"strconv"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -30,50 +33,66 @@ func hexSHA256(b []byte) string {
 
 // appendCanonical appends the canonical form (RFC 8785, section 3.2) of a
 // value that the walker has read without a fault. It equals jcs.Transform of
-// the text, and costs a fifth, because nothing is parsed again.
-func appendCanonical(b []byte, v any) ([]byte, error) {
+// the text, and costs a fraction, because nothing is parsed again.
+func appendCanonical(b []byte, v value) ([]byte, error) {
 	var err error
-	switch v := v.(type) {
-	case nil:
+	switch v.kind() {
+	case jsonNull:
 		b = append(b, "null"...)
-	case bool:
-		b = fmt.Append(b, v)
-	case float64:
-		var s string
-		if s, err = jcs.NumberToJSON(v); err == nil {
-			b = append(b, s...)
-		}
-	case string:
-		b = appendCanonicalString(b, v)
-	case []any:
+	case jsonBoolean:
+		b = strconv.AppendBool(b, v[0].num == 1)
+	case jsonNumber:
+		b, err = appendCanonicalNumber(b, v[0].num)
+	case jsonString:
+		b = appendCanonicalString(b, v[0].text)
+	case jsonArray:
 		b = append(b, '[')
-		for i, entry := range v {
-			if i > 0 {
-				b = append(b, ',')
-			}
-			if b, err = appendCanonical(b, entry); err != nil {
+		for e := range v.entries {
+			if b, err = appendCanonical(b, e); err != nil {
 				return b, err
 			}
+			b = append(b, ',')
 		}
-		b = append(b, ']')
-	case map[string]any:
+		b = closed(b, ']')
+	case jsonObject:
+		var few [fewNames]int
+		members := few[:0] // where they begin
+		for i := 1; i < len(v); i += v[i].size {
+			members = append(members, i)
+		}
+		slices.SortFunc(members, func(i, j int) int { return compareUTF16(v[i].name, v[j].name) })
 		b = append(b, '{')
-		names := slices.AppendSeq(make([]string, 0, len(v)), maps.Keys(v))
-		slices.SortFunc(names, compareUTF16)
-		for i, name := range names {
-			if i > 0 {
-				b = append(b, ',')
-			}
-			b = append(appendCanonicalString(b, name), ':')
-			if b, err = appendCanonical(b, v[name]); err != nil {
+		for _, i := range members {
+			b = append(appendCanonicalString(b, v[i].name), ':')
+			if b, err = appendCanonical(b, v[i:i+v[i].size]); err != nil {
 				return b, err
 			}
+			b = append(b, ',')
 		}
-		b = append(b, '}')
+		b = closed(b, '}')
 	default:
-		err = fmt.Errorf("%T has no JSON form", v)
+		err = errors.New("there is no value")
 	}
 	return b, err
+}
+
+// closed ends an array or an object, whose last entry has left a comma.
+func closed(b []byte, bracket byte) []byte {
+	if last := len(b) - 1; b[last] == ',' {
+		b[last] = bracket
+		return b
+	}
+	return append(b, bracket)
+}
+
+// appendCanonicalNumber writes a number as ECMAScript does (section 3.2.2.3): a
+// whole one below 2^53 without exponent or fraction.
+func appendCanonicalNumber(b []byte, n float64) ([]byte, error) {
+	if n == math.Trunc(n) && math.Abs(n) < 1<<53 {
+		return strconv.AppendInt(b, int64(n), 10), nil
+	}
+	s, err := jcs.NumberToJSON(n)
+	return append(b, s...), err
 }
 
 // compareUTF16 orders names by their UTF-16 code units (section 3.2.3), which
@@ -95,27 +114,19 @@ func compareUTF16(a, b string) int {
 // and no others.
 func appendCanonicalString(b []byte, s string) []byte {
 	b = append(b, '"')
+	done := 0 // bytes of s that b has
 	for i := range len(s) {
-		switch c := s[i]; c {
-		case '"', '\\':
-			b = append(b, '\\', c)
-		case '\b':
-			b = append(b, `\b`...)
-		case '\t':
-			b = append(b, `\t`...)
-		case '\n':
-			b = append(b, `\n`...)
-		case '\f':
-			b = append(b, `\f`...)
-		case '\r':
-			b = append(b, `\r`...)
-		default:
-			if c < ' ' {
-				b = fmt.Appendf(b, `\u%04x`, c)
-			} else {
-				b = append(b, c)
-			}
+		c := s[i]
+		if c >= ' ' && c != '"' && c != '\\' {
+			continue
+		}
+		b = append(b, s[done:i]...)
+		done = i + 1
+		if short := strings.IndexByte("\"\\\b\f\n\r\t", c); short >= 0 {
+			b = append(b, '\\', `"\bfnrt`[short])
+		} else {
+			b = fmt.Appendf(b, `\u%04x`, c)
 		}
 	}
-	return append(b, '"')
+	return append(append(b, s[done:]...), '"')
 }

@@ -43,55 +43,62 @@ func ParseEvent(raw []byte) (*Event, error) {
 	}
 	raw = bytes.Clone(bytes.Trim(raw, jsonSpace))
 	w := walk(raw, "$", 0, &f)
+	defer w.done()
 	root := w.document()
 	if w.broken {
 		return nil, f.err(opParse)
 	}
-	if _, ok := root.(map[string]any); !ok {
+	if root.kind() != jsonObject {
 		f.add("$", "must be a JSON object")
 		return nil, f.err(opParse)
 	}
-	env := envelope{attributes: make(map[string]any, len(w.members)), raw: raw}
+	env := envelope{raw: raw, given: w.attributes[:0]}
 	var encoded member
 	for _, m := range w.members {
-		switch m.name {
+		switch v := w.of(m); v[0].name {
 		case "data":
-			env.data, env.tree, env.hasData = raw[m.start:m.end:m.end], m.value, true
+			env.data, env.tree, env.hasData = raw[m.start:m.end:m.end], v, true
 		case "data_base64":
 			encoded = m
 		default:
-			env.attributes[m.name] = m.value
+			env.given = append(env.given, v[0])
 		}
 	}
-	if encoded.value != nil {
-		env.decodeBase64(&f, encoded)
+	w.attributes = env.given
+	if encoded.end > 0 {
+		env.decodeBase64(&f, encoded, w.of(encoded))
 	}
 	return env.event(&f)
 }
 
 // envelope is an event whose parts have been told apart and not yet checked.
 type envelope struct {
-	attributes map[string]any // nil values are unset attributes
+	attributes map[string]any // in binary mode, before they are given
+	given      []node         // the attributes, each without what is in it
 	data       []byte         // as sent; nil when broken
-	tree       any            // data, read
+	tree       value          // data, read
 	hasData    bool           // data was given, be it broken
 	raw        []byte
+	inner      *walker // of data that came as bytes of its own
 }
 
 // decodeBase64 takes the data from data_base64 (JSON event format, section
 // 3.1.1), and puts it into raw as data, so that the record can be read.
-func (e *envelope) decodeBase64(f *faults, m member) {
+func (e *envelope) decodeBase64(f *faults, m member, v value) {
 	const path = "$.data_base64"
+	if v.kind() == jsonNull {
+		return
+	}
 	if e.hasData {
 		f.add(path, "must not stand beside data")
 		return
 	}
 	e.hasData = true
-	text, ok := m.value.(string)
-	if !ok {
+	if v.kind() != jsonString {
 		f.add(path, "must be a string")
 		return
 	}
+	text := v.str()
 	data, err := base64.StdEncoding.Strict().DecodeString(text)
 	if err != nil || strings.ContainsAny(text, "\r\n") { // which the decoder skips
 		f.add(path, "is not base64 (RFC 4648, section 4)")
@@ -109,6 +116,7 @@ func (e *envelope) readData(f *faults, origin string, data []byte) bool {
 	data = bytes.Trim(data, jsonSpace)
 	var inner faults
 	w := walk(data, "$.data", 1, &inner)
+	e.inner = w
 	tree := w.document()
 	for _, d := range inner.list {
 		if w.broken {
@@ -127,6 +135,7 @@ func (e *envelope) readData(f *faults, origin string, data []byte) bool {
 
 // event checks the envelope and what is in it.
 func (e *envelope) event(f *faults) (*Event, error) {
+	defer e.inner.done()
 	ev := e.checkAttributes(f)
 	switch {
 	case !e.hasData:
@@ -137,14 +146,17 @@ func (e *envelope) event(f *faults) (*Event, error) {
 	if err := f.err(opParse); err != nil {
 		return nil, err
 	}
-	canonical, err := appendCanonical(make([]byte, 0, len(e.data)), e.tree)
+	var buffer [2048]byte // longer than most
+	canonical, err := appendCanonical(buffer[:0], e.tree)
 	if err != nil {
 		f.add("$.data", "has no canonical form (RFC 8785): %v", err)
 		return nil, f.err(opParse)
 	}
-	// The canonical form writes 1e3 as 1000, which Go's integers can read.
-	if ev.Report, err = ParseReport(canonical); err != nil {
-		return nil, fault.New(fault.Reject, opParse, "data that passed its schema cannot be read: %w", err)
+	if !ev.Report.read(e.tree) {
+		// Of a clone, or the buffer would not be on the stack.
+		if ev.Report, err = ParseReport(bytes.Clone(canonical)); err != nil {
+			return nil, fault.New(fault.Reject, opParse, "data that passed its schema cannot be read: %w", err)
+		}
 	}
 	ev.Data, ev.Raw, ev.Digest = e.data, e.raw, hexSHA256(canonical)
 	return ev, nil

@@ -282,14 +282,15 @@ func BenchmarkParseEvent(b *testing.B) {
 func BenchmarkParseEventParts(b *testing.B) {
 	raw := []byte(fullEvent)
 	var f faults
-	tree := walk(raw, "$", 0, &f).document().(map[string]any)["data"]
+	tree := walk(raw, "$", 0, &f).document().member("data")
 	canonical, err := appendCanonical(nil, tree)
 	require.NoError(b, err)
 	for name, part := range map[string]func(){
-		"walk":   func() { walk(raw, "$", 0, &f).document() },
+		"walk":   func() { w := walk(raw, "$", 0, &f); w.document(); w.done() },
 		"schema": func() { checkData(&f, "$.data", TypeInitial, tree) },
 		"digest": func() { c, _ := appendCanonical(nil, tree); hexSHA256(c) },
-		"report": func() { _, _ = ParseReport(canonical) },
+		"report": func() { new(Report).read(tree) },
+		"text":   func() { _, _ = ParseReport(canonical) },
 	} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {

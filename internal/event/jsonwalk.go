@@ -3,16 +3,20 @@ package event
 import (
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf16"
 	"unicode/utf8"
 )
 
-// Bounds on the shape of an event, which keep a refusal from costing more than
-// an acceptance.
+// Bounds on the shape of an event, and so on what a refusal may cost.
 const (
 	maxDepth  = 64    // nesting of arrays and objects; a report needs six
 	maxValues = 20000 // values of every kind; a long report has a few hundred
 )
+
+// fewNames is how many names of one object are compared one by one. A report
+// has fewer fields.
+const fewNames = 32
 
 // walker reads one JSON text (RFC 8259) in one pass, more strictly than
 // encoding/json: a duplicate name, invalid UTF-8 and a lone surrogate are
@@ -22,39 +26,60 @@ const (
 // Numbers become float64, which is what RFC 8785 defines the canonical form
 // over; one that does not fit is a fault.
 type walker struct {
-	src    []byte
+	src    string // strings without escapes are parts of it
 	pos    int
 	root   string // path of the outermost value
 	depth  int
 	values int
 	steps  []step
+	nodes  value
 	faults *faults
 	broken bool // syntax: nothing behind pos was read
 
-	members []member // of the outermost object, in order, each name once
+	members    []member // of the outermost object, in order, each name once
+	attributes []node   // room for those that ParseEvent finds among them
 }
+
+// walkers that are done, for the room that they have.
+var walkers = sync.Pool{New: func() any { return new(walker) }}
+
+// maxKeptNodes is how many nodes a walker that is done may have room for.
+const maxKeptNodes = 4096
 
 // member is where a member of the outermost object stands in src.
 type member struct {
-	name              string
-	value             any
+	at                int // of the value in nodes
 	begin, start, end int // of the name, of the value, behind the value
 }
 
 // walk reads src, whose outermost value lies depth levels deep at root.
 func walk(src []byte, root string, depth int, f *faults) *walker {
-	return &walker{src: src, root: root, depth: depth, faults: f}
+	w := walkers.Get().(*walker)
+	w.src, w.root, w.depth, w.faults = string(src), root, depth, f
+	return w
+}
+
+// done ends all use of the walker and of the values it has read.
+func (w *walker) done() {
+	if w == nil || cap(w.nodes) > maxKeptNodes {
+		return
+	}
+	clear(w.nodes)
+	clear(w.steps[:cap(w.steps)])
+	clear(w.attributes)
+	*w = walker{nodes: w.nodes[:0], steps: w.steps[:0], members: w.members[:0], attributes: w.attributes[:0]}
+	walkers.Put(w)
 }
 
 // document reads the one value that src must hold.
-func (w *walker) document() any {
+func (w *walker) document() value {
 	w.space()
 	if w.pos == len(w.src) {
 		w.broken = true
 		w.faults.add(w.root, "is empty: want a JSON object")
 		return nil
 	}
-	v := w.value()
+	w.value("")
 	if w.broken {
 		return nil
 	}
@@ -62,8 +87,11 @@ func (w *walker) document() any {
 	if w.space(); w.pos < len(w.src) {
 		w.faults.add(w.root, "has %d more bytes behind its end at byte %d", len(w.src)-end, end)
 	}
-	return v
+	return w.nodes
 }
+
+// of is the value of a member.
+func (w *walker) of(m member) value { return w.nodes[m.at : m.at+w.nodes[m.at].size] }
 
 func (w *walker) path() string { return joinPath(w.root, w.steps) }
 
@@ -94,115 +122,131 @@ func (w *walker) next() byte {
 	return 0
 }
 
-func (w *walker) value() any {
+// value reads a value, and all in it, into nodes.
+func (w *walker) value(name string) {
 	if w.values++; w.values > maxValues {
 		w.broken = true
 		w.faults.add(w.root, "has more than %d values", maxValues)
-		return nil
+		return
 	}
+	at := len(w.nodes)
+	w.nodes = append(w.nodes, node{name: name, size: 1})
+	n := &w.nodes[at] // until nodes grow
 	switch c := w.next(); {
 	case c == '{':
-		return w.nested((*walker).object)
+		n.kind = jsonObject
+		w.nested(at, (*walker).object)
 	case c == '[':
-		return w.nested((*walker).array)
+		n.kind = jsonArray
+		w.nested(at, (*walker).array)
 	case c == '"':
-		return w.text()
+		n.kind, n.text = jsonString, w.text()
 	case c == '-' || '0' <= c && c <= '9':
-		return w.number()
+		n.kind, n.num = jsonNumber, w.number()
 	case c == 't':
-		return w.literal("true", true)
+		n.kind, n.num = jsonBoolean, 1
+		w.literal("true")
 	case c == 'f':
-		return w.literal("false", false)
+		n.kind = jsonBoolean
+		w.literal("false")
 	case c == 'n':
-		return w.literal("null", nil)
+		n.kind = jsonNull
+		w.literal("null")
 	case w.pos == len(w.src):
 		w.syntax("it ends where a value is expected")
 	default:
 		w.syntax("a value cannot begin with %q", w.char())
 	}
-	return nil
 }
 
 func (w *walker) char() rune {
-	r, _ := utf8.DecodeRune(w.src[w.pos:])
+	r, _ := utf8.DecodeRuneInString(w.src[w.pos:])
 	return r
 }
 
-func (w *walker) nested(read func(*walker) any) any {
+func (w *walker) nested(at int, read func(w *walker, at int)) {
 	if w.depth++; w.depth > maxDepth {
 		w.broken = true
 		w.faults.add(w.path(), "is nested more than %d deep", maxDepth)
-		return nil
+		return
 	}
-	v := read(w)
+	read(w, at)
 	w.depth--
-	return v
+	w.nodes[at].size = len(w.nodes) - at
 }
 
-func (w *walker) object() any {
+func (w *walker) object(at int) {
 	outermost := len(w.steps) == 0
-	obj := make(map[string]any)
+	var names map[string]bool // once there are more than a few
 	w.pos++
 	if w.next() == '}' {
 		w.pos++
-		return obj
+		return
 	}
-	for {
+	for count := 0; ; {
 		if w.next() != '"' {
 			w.syntax("a member must begin with a name in double quotes")
-			return obj
+			return
 		}
-		m := member{begin: w.pos}
-		m.name = w.text()
+		m := member{begin: w.pos, at: len(w.nodes)}
+		name := w.text()
 		if w.broken {
-			return obj
+			return
 		}
-		w.steps = append(w.steps, step{name: m.name, named: true})
-		_, twice := obj[m.name]
+		w.steps = append(w.steps, step{name: name, named: true})
+		twice := names[name]
+		if names == nil {
+			twice = w.nodes[at:].member(name) != nil
+		}
 		if twice {
 			w.faults.add(w.path(), "is given twice")
 		}
 		if w.next() != ':' {
 			w.syntax("a colon is missing behind a name")
-			return obj
+			return
 		}
 		w.pos++
 		w.space()
 		m.start = w.pos
-		m.value = w.value()
+		w.value(name)
 		if m.end = w.pos; w.broken {
-			return obj
+			return
 		}
 		w.steps = w.steps[:len(w.steps)-1]
-		if !twice {
-			obj[m.name] = m.value
-			if outermost {
-				w.members = append(w.members, m)
+		if twice {
+			w.nodes = w.nodes[:m.at]
+		} else if outermost {
+			w.members = append(w.members, m)
+		}
+		if count++; count == fewNames {
+			names = make(map[string]bool)
+			for e := range w.nodes[at:].entries {
+				names[e[0].name] = true
 			}
+		} else if names != nil {
+			names[name] = true
 		}
 		if more := w.separator('}'); !more {
-			return obj
+			return
 		}
 	}
 }
 
-func (w *walker) array() any {
-	arr := []any{}
+func (w *walker) array(int) {
 	w.pos++
 	if w.next() == ']' {
 		w.pos++
-		return arr
+		return
 	}
-	for {
-		w.steps = append(w.steps, step{index: len(arr)})
-		v := w.value()
+	for i := 0; ; i++ {
+		w.steps = append(w.steps, step{index: i})
+		w.value("")
 		if w.broken {
-			return arr
+			return
 		}
 		w.steps = w.steps[:len(w.steps)-1]
-		arr = append(arr, v)
 		if more := w.separator(']'); !more {
-			return arr
+			return
 		}
 	}
 }
@@ -221,13 +265,12 @@ func (w *walker) separator(closing byte) (more bool) {
 	return false
 }
 
-func (w *walker) literal(word string, v any) any {
-	if end := w.pos + len(word); end <= len(w.src) && string(w.src[w.pos:end]) == word {
-		w.pos = end
-		return v
+func (w *walker) literal(word string) {
+	if !strings.HasPrefix(w.src[w.pos:], word) {
+		w.syntax("want %s", word)
+		return
 	}
-	w.syntax("want %s", word)
-	return nil
+	w.pos += len(word)
 }
 
 func (w *walker) digits() bool {
@@ -251,7 +294,7 @@ func (w *walker) skip(set string) bool {
 }
 
 // number reads a number by the grammar of RFC 8259 section 6.
-func (w *walker) number() any {
+func (w *walker) number() float64 {
 	begin := w.pos
 	w.skip("-")
 	ok := w.skip("0") || w.digits()
@@ -264,37 +307,40 @@ func (w *walker) number() any {
 	}
 	if !ok {
 		w.syntax("a number is incomplete")
-		return nil
+		return 0
 	}
-	v, err := strconv.ParseFloat(string(w.src[begin:w.pos]), 64)
+	v, err := strconv.ParseFloat(w.src[begin:w.pos], 64)
 	if err != nil {
 		w.faults.add(w.path(), "is beyond the range of a number (IEEE 754 double, RFC 8785)")
-		return 0.0
+		return 0
+	}
+	if v == 0 {
+		return 0 // RFC 8785 knows no -0
 	}
 	return v
 }
 
-// text reads a string. Names and most values are plain ASCII and are taken as
-// they stand.
+// text reads a string. One without escapes, as nearly all are, is taken as it
+// stands.
 func (w *walker) text() string {
 	w.pos++
-	begin := w.pos
-	for w.pos < len(w.src) {
-		switch c := w.src[w.pos]; {
-		case c == '"':
-			w.pos++
-			return string(w.src[begin : w.pos-1])
-		case c < ' ' || c == '\\' || c >= utf8.RuneSelf:
-			return w.escapedText(begin)
+	rest, bits := w.src[w.pos:], byte(0)
+	for i := range len(rest) {
+		switch c := rest[i]; {
+		case c == '"' && (bits < utf8.RuneSelf || utf8.ValidString(rest[:i])):
+			w.pos += i + 1
+			return rest[:i]
+		case c < ' ', c == '\\', c == '"':
+			return w.escapedText()
+		default:
+			bits |= c
 		}
-		w.pos++
 	}
-	w.syntax("a string does not end")
-	return ""
+	return w.escapedText()
 }
 
-func (w *walker) escapedText(begin int) string {
-	out := append(make([]byte, 0, w.pos-begin+64), w.src[begin:w.pos]...)
+func (w *walker) escapedText() string {
+	var out []byte
 	valid := true
 	for w.pos < len(w.src) {
 		c := w.src[w.pos]
@@ -316,7 +362,7 @@ func (w *walker) escapedText(begin int) string {
 			out = append(out, c)
 			w.pos++
 		default:
-			r, size := utf8.DecodeRune(w.src[w.pos:])
+			r, size := utf8.DecodeRuneInString(w.src[w.pos:])
 			valid = valid && (r != utf8.RuneError || size > 1)
 			out = utf8.AppendRune(out, r)
 			w.pos += size
@@ -364,9 +410,9 @@ func (w *walker) unicode() (rune, bool) {
 	for _, c := range w.src[w.pos+2 : w.pos+6] {
 		switch {
 		case '0' <= c && c <= '9':
-			r = r<<4 | rune(c-'0')
+			r = r<<4 | (c - '0')
 		case 'a' <= c|0x20 && c|0x20 <= 'f':
-			r = r<<4 | rune(c|0x20-'a'+10)
+			r = r<<4 | (c | 0x20 - 'a' + 10)
 		default:
 			return 0, false
 		}

@@ -72,21 +72,26 @@ func RawRecord(subject string, now time.Time, digest string, data []byte) Record
 // never taken for a real one.
 func (r Record) Message(realm Realm) *nats.Msg {
 	subject := realm.Wire(r.Subject)
-	h := nats.Header{
-		headerSpec:    {"1.0"},
-		headerID:      {subject},
-		headerSource:  {realm.source()},
-		headerType:    {"tocsin." + realm.Wire(typeOf(r.Subject)) + ".v" + Format},
-		headerTime:    {r.Time.UTC().Format(time.RFC3339Nano)},
-		headerContent: {"application/json"},
-		headerFormat:  {Format},
-		headerSalt:    {r.Salt},
-	}
+	fields := make([][2]string, 0, 10) // on the stack
+	fields = append(fields,
+		[2]string{headerSpec, "1.0"},
+		[2]string{headerID, subject},
+		[2]string{headerSource, realm.source()},
+		[2]string{headerType, "tocsin." + realm.Wire(typeOf(r.Subject)) + ".v" + Format},
+		[2]string{headerTime, r.Time.UTC().Format(time.RFC3339Nano)},
+		[2]string{headerContent, "application/json"},
+		[2]string{headerFormat, Format},
+		[2]string{headerSalt, r.Salt})
 	if r.Digest != "" {
-		h[headerDigest] = []string{r.Digest}
+		fields = append(fields, [2]string{headerDigest, r.Digest})
 	}
 	if !r.Due.IsZero() {
-		h[headerDue] = []string{r.Due.UTC().Format(time.RFC3339Nano)}
+		fields = append(fields, [2]string{headerDue, r.Due.UTC().Format(time.RFC3339Nano)})
+	}
+	h, values := make(nats.Header, len(fields)), make([]string, len(fields))
+	for i, f := range fields {
+		values[i] = f[1]
+		h[f[0]] = values[i : i+1 : i+1]
 	}
 	return &nats.Msg{Subject: subject, Header: h, Data: r.Data}
 }
@@ -108,12 +113,24 @@ func typeOf(subject string) string {
 // ReadStored is the inverse of Message, for what a stream delivers. It never
 // fails: a foreign message is a record without stamps.
 func ReadStored(realm Realm, wire string, h nats.Header, data []byte, seq uint64, at time.Time) Stored {
-	t, _ := time.Parse(time.RFC3339Nano, h.Get(headerTime))
-	due, _ := time.Parse(time.RFC3339Nano, h.Get(headerDue))
 	return Stored{
-		Record:   Record{Subject: realm.Plain(wire), Time: t.UTC(), Digest: h.Get(headerDigest), Salt: h.Get(headerSalt), Due: due.UTC(), Data: data},
+		Record: Record{
+			Subject: realm.Plain(wire), Time: timeIn(h, headerTime), Due: timeIn(h, headerDue),
+			Digest: h.Get(headerDigest), Salt: h.Get(headerSalt), Data: data,
+		},
 		Sequence: seq, Wire: wire, Header: h, StoredAt: at.UTC(),
 	}
+}
+
+// timeIn is the time in a header, or zero. Only timers have Tocsin-Due, and of
+// an empty text time.Parse would make an error, which costs more than a time.
+func timeIn(h nats.Header, name string) time.Time {
+	text := h.Get(name)
+	if text == "" {
+		return time.Time{}
+	}
+	t, _ := time.Parse(time.RFC3339Nano, text)
+	return t.UTC()
 }
 
 // Entry is the hash under which the log has the record.

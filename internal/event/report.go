@@ -190,8 +190,13 @@ func ParseReport(data []byte) (Report, error) {
 	if err := json.Unmarshal(data, &r); err != nil {
 		return r, fmt.Errorf("report data: %w", err)
 	}
+	r.settle()
+	return r, nil
+}
+
+// settle sets what is known of a report that does not say it.
+func (r *Report) settle() {
 	if r.About == "" {
 		r.About = AboutIncident
 	}
-	return r, nil
 }

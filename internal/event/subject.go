@@ -306,7 +306,16 @@ type Address struct {
 // ParseSubject reads the subject of a record; what it does not know has an
 // empty Kind.
 func ParseSubject(subject string) Address {
-	p := strings.Split(subject, ".")
+	var tokens [6]string // as many as the longest has
+	count := 0
+	for token := range strings.SplitSeq(subject, ".") {
+		if count == len(tokens) {
+			return Address{}
+		}
+		tokens[count] = token
+		count++
+	}
+	p := tokens[:count]
 	switch {
 	case len(p) == 2 && p[0] == KindRules:
 		return Address{Kind: KindRules, Last: p[1]}

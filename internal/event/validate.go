@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"math/big"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,20 +19,22 @@ import (
 
 const schemaBase = "https://tocsin-project.github.io/schemas/report/"
 
+// reportSchema is a compiled schema, and the plan made from it.
+type reportSchema struct {
+	schema *jsonschema.Schema
+	plan   *plan
+}
+
+// formats are the formats of strings that the schemas use, in our reading.
+var formats = map[string]func(string) error{
+	"date-time": func(s string) error { _, err := parseInstant(s); return err },
+	"duration":  func(s string) error { _, err := ParseDuration(s); return err },
+}
+
 // reportSchemas compiles the embedded schemas, by CloudEvents type. It panics
 // when they are not valid schemas, which a test rules out.
-var reportSchemas = sync.OnceValue(func() map[string]*jsonschema.Schema {
-	c := jsonschema.NewCompiler()
-	c.DefaultDraft(jsonschema.Draft2020)
-	c.AssertFormat()
-	c.RegisterFormat(&jsonschema.Format{Name: "date-time", Validate: checkString(func(s string) error {
-		_, err := parseInstant(s)
-		return err
-	})})
-	c.RegisterFormat(&jsonschema.Format{Name: "duration", Validate: checkString(func(s string) error {
-		_, err := ParseDuration(s)
-		return err
-	})})
+var reportSchemas = sync.OnceValue(func() map[string]reportSchema {
+	c := newCompiler()
 	names, err := fs.Glob(schemas.Reports, "*.json")
 	for _, name := range names {
 		f, openErr := schemas.Reports.Open(name)
@@ -46,32 +47,35 @@ var reportSchemas = sync.OnceValue(func() map[string]*jsonschema.Schema {
 	if err != nil {
 		panic(fmt.Errorf("report schemas: %w", err))
 	}
-	compiled := make(map[string]*jsonschema.Schema)
+	compiled := make(map[string]reportSchema)
 	for _, t := range ReportTypes {
-		compiled[t] = c.MustCompile(schemaBase + strings.TrimPrefix(t, "tocsin.report.") + ".json")
+		s := c.MustCompile(schemaBase + strings.TrimPrefix(t, "tocsin.report.") + ".json")
+		compiled[t] = reportSchema{s, make(planner).plan(s)}
 	}
 	return compiled
 })
 
-func checkString(check func(string) error) func(any) error {
-	return func(v any) error {
-		if s, ok := v.(string); ok {
-			return check(s)
-		}
-		return nil
+func newCompiler() *jsonschema.Compiler {
+	c := jsonschema.NewCompiler()
+	c.DefaultDraft(jsonschema.Draft2020)
+	c.AssertFormat()
+	for name, check := range formats {
+		c.RegisterFormat(&jsonschema.Format{Name: name, Validate: func(v any) error {
+			if s, ok := v.(string); ok {
+				return check(s)
+			}
+			return nil
+		}})
 	}
+	return c
 }
-
-// rfc3339 is the form of a date-time (RFC 3339, section 5.6), in upper case;
-// that the day exists is for time.Parse to say.
-var rfc3339 = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
 
 // parseInstant reads an RFC 3339 time with zone. The years are bounded because
 // records, indexes and clocks further on count nanoseconds in 64 bits.
 func parseInstant(s string) (time.Time, error) {
 	t, err := time.Parse(time.RFC3339Nano, s)
 	// The library also takes one-digit hours, a comma and zones of 24 hours.
-	if err != nil || !rfc3339.MatchString(s) {
+	if err != nil || !isDateTime(s) {
 		return t, errors.New("must be an RFC 3339 date and time with a zone, such as 2025-11-01T08:30:00+08:00")
 	}
 	if t = t.UTC(); t.Year() < 1970 || t.Year() > 2200 {
@@ -80,58 +84,90 @@ func parseInstant(s string) (time.Time, error) {
 	return t, nil
 }
 
-// checkData adds every fault of the data of a report of the given type; path
-// is where the data stands.
-func checkData(f *faults, path, reportType string, data any) {
-	err := reportSchemas()[reportType].Validate(data)
-	if invalid := (*jsonschema.ValidationError)(nil); errors.As(err, &invalid) {
-		(&schemaFaults{faults: f, root: path, data: data}).add(invalid)
+// isDateTime reports the form of a date-time (RFC 3339, section 5.6), in upper
+// case; that the day exists is for time.Parse to say.
+func isDateTime(s string) bool {
+	const form = "0000-00-00T00:00:00"
+	if len(s) <= len(form) || !hasForm(s[:len(form)], form) {
+		return false
 	}
-	report, _ := data.(map[string]any)
-	facts, _ := report["facts"].(map[string]any)
-	path = appendName(path, "facts")
-	outages, _ := facts["outage"].([]any)
-	for i, o := range outages {
-		checkTimes(f, appendIndex(appendName(path, "outage"), i), o)
+	zone := s[len(form):]
+	if zone[0] == '.' {
+		fraction := zone[1:]
+		zone = strings.TrimLeft(fraction, "0123456789")
+		if len(zone) == len(fraction) {
+			return false
+		}
 	}
-	checkTimes(f, appendName(path, "siteUnreachable"), facts["siteUnreachable"])
-	checkTimes(f, appendName(path, "defacement"), facts["defacement"])
-	checkShares(f, appendName(path, "populationShare"), facts["populationShare"])
+	return zone == "Z" || (hasForm(zone, "+00:00") || hasForm(zone, "-00:00")) && zone[1:3] < "24" && zone[4:] < "60"
 }
 
-// checkTimes refuses an end before its beginning. What is not a time at all,
+// hasForm reports whether s is form but for the digits, which are zeros there.
+func hasForm(s, form string) bool {
+	if len(s) != len(form) {
+		return false
+	}
+	for i := range len(form) {
+		if digit := '0' <= s[i] && s[i] <= '9'; s[i] != form[i] && (form[i] != '0' || !digit) {
+			return false
+		}
+	}
+	return true
+}
+
+// checkData adds every fault of the data of a report of the given type; path
+// is where the data stands.
+func checkData(f *faults, path, reportType string, data value) {
+	s := reportSchemas()[reportType]
+	if s.plan.judge(data) != valid {
+		tree := data.tree()
+		if broken := (*jsonschema.ValidationError)(nil); errors.As(s.schema.Validate(tree), &broken) {
+			(&schemaFaults{faults: f, root: path, data: tree}).add(broken)
+		}
+	}
+	facts := data.member("facts")
+	for i, outage := range facts.member("outage").items {
+		if endsTooEarly(outage) {
+			f.add(appendIndex(path+".facts.outage", i)+".until", endBeforeBeginning)
+		}
+	}
+	for _, name := range []string{"siteUnreachable", "defacement"} {
+		if endsTooEarly(facts.member(name)) {
+			f.add(path+".facts."+name+".until", endBeforeBeginning)
+		}
+	}
+	checkShares(f, path, facts.member("populationShare"))
+}
+
+const endBeforeBeginning = "must not be before since"
+
+// endsTooEarly reports an end before its beginning. What is not a time at all,
 // the schema has refused.
-func checkTimes(f *faults, path string, v any) {
-	times, _ := v.(map[string]any)
-	since, _ := times["since"].(string)
-	until, _ := times["until"].(string)
+func endsTooEarly(times value) bool {
+	since, until := times.member("since").str(), times.member("until").str()
 	if since == "" || until == "" {
-		return
+		return false
 	}
 	begin, err1 := parseInstant(since)
 	end, err2 := parseInstant(until)
-	if err1 == nil && err2 == nil && end.Before(begin) {
-		f.add(appendName(path, "until"), "must not be before since")
-	}
+	return err1 == nil && err2 == nil && end.Before(begin)
 }
 
 // checkShares refuses two shares for one region, which would contradict each
 // other.
-func checkShares(f *faults, path string, v any) {
-	list, _ := v.([]any)
+func checkShares(f *faults, path string, list value) {
 	seen := make(map[[2]string]int)
-	for i, entry := range list {
-		share, _ := entry.(map[string]any)
-		level, _ := share["level"].(string)
-		region, ok := share["region"].(string)
-		if !ok {
+	for i, share := range list.items {
+		region := share.member("region")
+		if region.kind() != jsonString {
 			continue
 		}
-		if first, twice := seen[[2]string{level, region}]; twice {
-			f.add(appendName(appendIndex(path, i), "region"), "is given twice: see entry %d", first)
+		key := [2]string{share.member("level").str(), region.str()}
+		if first, twice := seen[key]; twice {
+			f.add(appendIndex(path+".facts.populationShare", i)+".region", "is given twice: see entry %d", first)
 			continue
 		}
-		seen[[2]string{level, region}] = i
+		seen[key] = i
 	}
 }
 

@@ -174,9 +174,11 @@ func (in *Intake) faultsOf(s submission) []fault.Detail {
 	if s.operator == "" && len(faults) > 0 {
 		return faults // the source is missing, and that has been said
 	}
-	names := event.NamesOf(s.header, s.payload)
+	var names event.Names
 	if s.event != nil {
 		names = s.event.Names()
+	} else {
+		names = event.NamesOf(s.header, s.payload)
 	}
 	faults = append(faults, Check(in.deps.Register, s.operator, names)...)
 	slices.SortStableFunc(faults, func(a, b fault.Detail) int { return strings.Compare(a.Path, b.Path) })
