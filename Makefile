@@ -16,7 +16,7 @@ endif
 # The same sources give the same bytes, wherever they lie.
 BUILD := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false
 
-.PHONY: help build demo test race lint vuln bench fuzz examples interop slow reproducible clean
+.PHONY: help build demo test race lint vuln bench peers benchmarks fuzz examples interop slow reproducible clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
@@ -51,7 +51,13 @@ vuln: ## known vulnerabilities in what the program calls; says "not checked" whe
 	*) exit $$code ;; \
 	esac
 
-bench: ## every benchmark once
+bench: ## tocsin beside its peers and the bare engine: one table, in about five minutes
+	cd internal/bench/peers && $(GO) run .
+
+peers: ## the benchmark of the peers builds, and counts right (a module of its own)
+	cd internal/bench/peers && $(GO) vet ./... && $(GO) test -timeout 180s ./...
+
+benchmarks: ## every benchmark once
 	$(GO) test -timeout 300s -run '^$$' -bench . -benchtime 1x $(PKG)
 
 fuzz: ## every fuzz target for FUZZTIME (10s)

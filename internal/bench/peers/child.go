@@ -55,7 +55,7 @@ var pipelines = map[string]func(ctx context.Context, nc *nats.Conn) error{
 func child(name string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	server, err := bus.StartServer(bus.ServerConfig{Dir: os.Getenv(envDir), Listen: os.Getenv(envListen), Log: zap.NewNop()})
+	server, err := bus.StartServer(ctx, bus.ServerConfig{Dir: os.Getenv(envDir), Listen: os.Getenv(envListen), Log: zap.NewNop()})
 	if err != nil {
 		return err
 	}

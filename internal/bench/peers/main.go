@@ -9,6 +9,9 @@
 //	go run . -rounds 1 -overload 1m            and twice the load that tocsin can take
 //	go run . -grow 0,1000000,5000000           and tocsin with a past
 //
+// Contenders and tocsin are built alike, with what the environment says: make
+// builds the product with GOEXPERIMENT=jsonv2, so it is to be given here too.
+//
 // The driver is the operators and the three desks. It publishes structured
 // CloudEvents of 1 KB, 5 % of them especially grave with three authorities each
 // and 1 % invalid, and reads what each desk is told through a durable consumer,
@@ -30,10 +33,12 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -60,14 +65,14 @@ func main() {
 	flag.BoolVar(&asJSON, "json", false, "print everything that was measured as JSON")
 	flag.Parse()
 	var err error
-	if only != "" {
-		p.only = strings.Split(only, ",")
-	}
-	if p.grow, err = numbers(grow); err == nil && (p.events < hundred || p.events%hundred != 0) {
-		err = fmt.Errorf("-events must be in whole hundreds, not %d", p.events)
-	}
-	if err != nil {
+	if p.only, err = names(only); err != nil {
 		exit(err)
+	}
+	if p.grow, err = numbers(grow); err != nil {
+		exit(err)
+	}
+	if p.events < hundred || p.events%hundred != 0 || p.rounds < 1 {
+		exit(errors.New("-events is in whole hundreds, -rounds at least 1"))
 	}
 	exit(measure(p, asJSON))
 }
@@ -101,8 +106,26 @@ func exit(err error) {
 	os.Exit(0)
 }
 
+func names(list string) ([]string, error) {
+	known := []string{engineName}
+	for _, c := range contenders("") {
+		known = append(known, c.name)
+	}
+	out := fields(list)
+	for _, name := range out {
+		if !slices.Contains(known, name) {
+			return nil, fmt.Errorf("-only: there is no %q, but %v", name, known)
+		}
+	}
+	return out, nil
+}
+
+func fields(list string) []string {
+	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' })
+}
+
 func numbers(list string) (out []int, err error) {
-	for _, s := range strings.FieldsFunc(list, func(r rune) bool { return r == ',' }) {
+	for _, s := range fields(list) {
 		n, err := strconv.Atoi(s)
 		if err != nil {
 			return nil, err

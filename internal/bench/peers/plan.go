@@ -158,9 +158,6 @@ const sampleRecords = 20_000
 
 // first gives every contender the whole load.
 func (b *bench) first(ctx context.Context) error {
-	if b.rounds == 0 {
-		return nil
-	}
 	var sample []stored
 	for i, c := range b.all {
 		err := b.with(ctx, c, func(s *site) (err error) {
@@ -232,14 +229,14 @@ const (
 // others are the rounds after the first. Where a budget is set, they are as
 // long as it allows, and as long for one contender as for the next.
 func (b *bench) others(ctx context.Context) error {
-	if b.rounds < 2 || len(b.all) == 0 {
+	if len(b.all) == 0 {
 		return nil
 	}
 	left := b.budget - machine.Now().Sub(b.began) - time.Duration(len(b.all))*(b.plan.latency+startTime) - b.plan.latency
 	if b.kill {
 		left -= time.Duration(len(b.all)) * killTime
 	}
-	each := max(leastRound, left/time.Duration((b.rounds-1)*len(b.all))-startTime)
+	each := max(leastRound, left/time.Duration(max(1, b.rounds-1)*len(b.all))-startTime)
 	for range b.rounds - 1 {
 		for i, c := range b.all {
 			events := b.events

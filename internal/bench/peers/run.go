@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -23,7 +22,7 @@ var machine clock.System
 const (
 	window         = 2000                   // reports in flight where it is not said
 	reconnectPause = 20 * time.Millisecond  // of the driver, between two tries
-	againAfter     = 2 * time.Second        // a report without an answer is sent again
+	againAfter     = 10 * time.Second       // a report without an answer is sent again
 	againPause     = 100 * time.Millisecond // so is one that was answered "again"
 	stuckAfter     = 30 * time.Second       // without progress what is missing counts as lost
 	poll           = 2 * time.Millisecond
@@ -65,76 +64,8 @@ func (s *site) newRun(ctx context.Context, l load) (*run, error) {
 	if err := r.sub.SetPendingLimits(-1, -1); err != nil {
 		return nil, err
 	}
+	s.nc.SetReconnectHandler(func(*nats.Conn) { r.reconnected() })
 	return r, s.mark(ctx)
-}
-
-// watchDesks opens the desks' consumers and reads them until close.
-func (r *run) watchDesks(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	var reading sync.WaitGroup
-	r.stopDesk = func() { cancel(); reading.Wait() }
-	for i, desk := range desks {
-		r.shown = append(r.shown, map[int]uint64{})
-		cons, err := r.open(ctx, r.site, desk)
-		if err != nil {
-			r.stopDesk()
-			return err
-		}
-		reading.Go(func() {
-			for ctx.Err() == nil {
-				r.read(ctx, i, cons)
-			}
-		})
-	}
-	return nil
-}
-
-// read takes what a desk is told, and acknowledges it, until ctx or the
-// iterator ends.
-func (r *run) read(ctx context.Context, desk int, cons jetstream.Consumer) {
-	in, err := cons.Messages(jetstream.PullMaxMessages(500), jetstream.PullExpiry(2*time.Second), jetstream.PullHeartbeat(500*time.Millisecond))
-	if err != nil {
-		time.Sleep(againPause)
-		return
-	}
-	defer in.Stop()
-	for {
-		m, err := in.Next(jetstream.NextContext(ctx))
-		if ctx.Err() != nil || errors.Is(err, jetstream.ErrMsgIteratorClosed) {
-			return
-		}
-		if err != nil {
-			continue // a missed heartbeat: the library asks again
-		}
-		r.told(desk, m)
-		_ = m.Ack() // a lost one is one more delivery
-	}
-}
-
-// told notes a delivery to a desk.
-func (r *run) told(desk int, m jetstream.Msg) {
-	now := machine.Now()
-	a := event.ParseSubject(m.Subject())
-	i, ours := r.load.index(a.Incident)
-	meta, err := m.Metadata()
-	if !ours || err != nil {
-		return
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	switch seq, met := r.shown[desk][i]; {
-	case !met:
-		r.shown[desk][i] = meta.Sequence.Stream
-		r.delays = append(r.delays, now.Sub(time.Unix(0, r.sent[i].Load())))
-		if !r.lastTold.IsZero() {
-			r.gap = max(r.gap, now.Sub(r.lastTold))
-		}
-		r.last, r.lastTold = now, now
-	case seq == meta.Sequence.Stream:
-		r.again++
-	default:
-		r.twice++
-	}
 }
 
 // publish sends one report.
@@ -147,10 +78,17 @@ func (r *run) publish(i int) {
 			m.Header.Set(headerGrave, "1")
 		}
 	}
-	r.sent[i].CompareAndSwap(0, machine.Now().UnixNano())
+	now := machine.Now()
+	first := r.sent[i].CompareAndSwap(0, now.UnixNano())
 	r.mu.Lock()
-	r.waiting[i] = machine.Now().Add(againAfter)
+	_, waits := r.waiting[i]
+	if first || waits {
+		r.waiting[i] = now.Add(againAfter)
+	}
 	r.mu.Unlock()
+	if !first && !waits {
+		return // its answer came meanwhile
+	}
 	_ = r.nc.PublishMsg(m) // without an answer it is sent again
 }
 
@@ -225,6 +163,16 @@ func (r *run) sendAgain() error {
 		r.publish(i)
 	}
 	return nil
+}
+
+// reconnected has everything without an answer sent again: what was under way
+// is gone.
+func (r *run) reconnected() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range r.waiting {
+		r.waiting[i] = time.Time{}
+	}
 }
 
 // pace sends the reports at a rate, whatever the answers are.
@@ -320,122 +268,4 @@ func (r *run) close() {
 		r.stopDesk()
 	}
 	_ = r.sub.Unsubscribe() // fails only where the connection is gone
-}
-
-// outcome is what is stored of a load, beside what should be.
-type outcome struct {
-	Lost  int `json:"lost"`           // answered reports without their graded record, and escalations that no desk was told of
-	Twice int `json:"storedTwice"`    // records of the same report, or of the same escalation, beyond the first
-	Again int `json:"deliveredAgain"` // deliveries of a record that had been delivered
-	Wrong int `json:"wrong"`          // refused that are valid, or the other way round
-}
-
-func (o outcome) exact() bool { return o.Lost == 0 && o.Twice == 0 && o.Wrong == 0 }
-
-// check counts what is on disk: every record, whoever has read it.
-func (r *run) check(ctx context.Context) (o outcome, err error) {
-	graded, err := r.stored(ctx, r.graded, event.AllGraded)
-	if err != nil {
-		return o, err
-	}
-	escalated, err := r.stored(ctx, r.escalated, event.AllEscalated)
-	if err != nil {
-		return o, err
-	}
-	rejected, err := r.js.Stream(ctx, streamRejected)
-	if err != nil {
-		return o, err
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	o.Again = r.again
-	for i := range r.load.events {
-		n := graded[r.load.incident(i)]
-		switch {
-		case r.load.invalid(i):
-			o.Wrong += n
-		case n == 0:
-			o.Lost++
-		default:
-			o.Twice += n - 1
-		}
-		for d, desk := range desks {
-			n := escalated[desk+"."+r.load.incident(i)]
-			_, told := r.shown[d][i]
-			switch {
-			case !r.load.grave(i):
-				o.Wrong += n
-			case n == 0 || !told:
-				o.Lost++
-			default:
-				o.Twice += n - 1
-			}
-		}
-	}
-	// A refused report has no incident of its own to go by.
-	kept := int(rejected.CachedInfo().State.LastSeq + 1 - r.next[streamRejected])
-	o.Lost += max(0, invalids(r.load.events)-kept)
-	o.Twice += max(0, kept-invalids(r.load.events))
-	return o, nil
-}
-
-// stored counts the records that a stream has of the load, by what tells them
-// apart: the incident, of escalations with the desk.
-func (r *run) stored(ctx context.Context, stream, filter string) (map[string]int, error) {
-	found := map[string]int{}
-	s, err := r.js.Stream(ctx, stream)
-	if err != nil {
-		return nil, err
-	}
-	cons, err := s.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{filter}, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: r.next[stream], HeadersOnly: true,
-	})
-	if err != nil {
-		return nil, err
-	}
-	pending, err := cons.Info(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if pending.NumPending == 0 {
-		return found, nil
-	}
-	in, err := cons.Messages(jetstream.PullMaxMessages(5000))
-	if err != nil {
-		return nil, err
-	}
-	defer in.Stop()
-	for range pending.NumPending {
-		m, err := in.Next(jetstream.NextContext(ctx))
-		if err != nil {
-			return nil, err
-		}
-		a := event.ParseSubject(m.Subject())
-		if _, ours := r.load.index(a.Incident); !ours {
-			continue
-		}
-		key := a.Incident
-		if a.Desk != "" {
-			key = a.Desk + "." + key
-		}
-		found[key]++
-	}
-	return found, nil
-}
-
-// quantile of durations, in milliseconds.
-func quantile(d []time.Duration, q float64) float64 {
-	if len(d) == 0 {
-		return 0
-	}
-	sorted := slices.Sorted(slices.Values(d))
-	return float64(sorted[min(len(sorted)-1, int(q*float64(len(sorted))))].Microseconds()) / 1000
-}
-
-func median(v []float64) float64 {
-	if len(v) == 0 {
-		return 0
-	}
-	sorted := slices.Sorted(slices.Values(v))
-	return (sorted[len(sorted)/2] + sorted[(len(sorted)-1)/2]) / 2
 }

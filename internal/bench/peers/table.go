@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 )
@@ -15,10 +16,10 @@ func (r *results) print(to io.Writer) error {
 	t.line("", "engine", func(c *result) string { return c.Title })
 	if e := r.Engine; e != nil {
 		t.only("engine alone: records/s, one by one", number(e.OneByOne))
-		t.only(fmt.Sprintf("async, %d in flight", asyncPending), number(e.Async))
-		t.only(fmt.Sprintf("atomic batches of %d", batchRecords), number(e.Batch))
+		t.only(fmt.Sprintf("  async, %d in flight", asyncPending), number(e.Async))
+		t.only(fmt.Sprintf("  atomic batches of %d", batchRecords), number(e.Batch))
 	}
-	if len(r.Of) > 0 && len(r.Of[0].Rounds) > 0 {
+	if len(r.Of) > 0 {
 		r.throughput(t)
 	}
 	if slices.ContainsFunc(r.Of, func(c *result) bool { return c.Latency != nil }) {
@@ -30,7 +31,7 @@ func (r *results) print(to io.Writer) error {
 		}
 		p50, p99 := func(l latency) float64 { return l.P50 }, func(l latency) float64 { return l.P99 }
 		t.line(fmt.Sprintf("publish → desk at %d/s: p50, ms", latencyRate), floor(p50), func(c *result) string { return millis(c.Latency, p50) })
-		t.line("p99, ms", floor(p99), func(c *result) string { return millis(c.Latency, p99) })
+		t.line("  p99, ms", floor(p99), func(c *result) string { return millis(c.Latency, p99) })
 	}
 	if slices.ContainsFunc(r.Of, func(c *result) bool { return c.Killed != nil }) {
 		dead := func(label, format string, read func(*death) any) {
@@ -42,10 +43,10 @@ func (r *results) print(to io.Writer) error {
 			})
 		}
 		dead("kill -9 in the middle: lost", "%d", func(d *death) any { return d.Lost })
-		dead("stored twice", "%d", func(d *death) any { return d.Twice })
-		dead("delivered again", "%d", func(d *death) any { return d.Again })
-		dead("desks without news, s", "%.1f", func(d *death) any { return d.Stall })
-		dead("takes reports again after, s", "%.1f", func(d *death) any { return d.Answer })
+		dead("  stored twice", "%d", func(d *death) any { return d.Twice })
+		dead("  delivered again", "%d", func(d *death) any { return d.Again })
+		dead("  desks without news, s", "%.1f", func(d *death) any { return d.Stall })
+		dead("  takes reports again after, s", "%.1f", func(d *death) any { return d.Answer })
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -60,7 +61,7 @@ func (r *results) print(to io.Writer) error {
 
 func (r *results) throughput(t *sheet) {
 	t.line("reports/s, publish to the last desk", "", func(c *result) string { return number(c.perSecond()) })
-	t.line("slowest – fastest", "", func(c *result) string {
+	t.line("  slowest – fastest", "", func(c *result) string {
 		low := slices.MinFunc(c.Rounds, func(a, b round) int { return cmp.Compare(a.perSecond(), b.perSecond()) })
 		high := slices.MaxFunc(c.Rounds, func(a, b round) int { return cmp.Compare(a.perSecond(), b.perSecond()) })
 		return number(low.perSecond()) + " – " + number(high.perSecond())
@@ -108,19 +109,27 @@ func (r *results) throughput(t *sheet) {
 	}
 }
 
+// diskMillis is less than any disk needs for an fsync, and more than a file
+// system in memory does.
+const diskMillis = 0.01
+
 // notes are what the table rests on.
 func (r *results) notes() []string {
 	out := []string{"",
 		fmt.Sprintf("%d processors for server, contender and driver; %s; an fsync of 1 KB takes %.2f / %.2f ms (p50 / p99) here; %.0f s in all.", r.CPUs, r.Go, r.Fsync.P50, r.Fsync.P99, r.Took),
 		fmt.Sprintf("Of every 100 reports (CloudEvents of 1 KB) 5 go to 3 authorities, 1 is invalid. %d in flight. Every server syncs each write.", window),
 		"A report counts when it is answered and graded and every desk has it through a durable consumer. Processor time and",
-		"memory are of the contender with its server; tocsin's with index and tree caught up.",
+		"memory are of the contender with its server; tocsin's with index and tree caught up. A peer has at most " + strconv.Itoa(inHand) + " reports in hand",
+		fmt.Sprintf("(Watermill %d) and gets those back after %v that it had in hand when it was killed; the engine's default is 30 s.", watermillSubscribers, ackWait),
+	}
+	if r.Fsync.P50 < diskMillis {
+		out = append(out, "An fsync as short as this is not of a disk: choose a folder on one with -dir.")
 	}
 	if r.Engine != nil {
 		out = append(out, fmt.Sprintf("The engine alone writes tocsin's own records, %d bytes each with subject and headers. The floor relays a report over", r.Engine.Bytes),
 			"three durable streams and looks at nothing; a peer has two records between report and desk, tocsin three.")
 	}
-	if own, best := r.named(tocsinName), r.bestPeer(); own != nil && len(own.Rounds) > 0 {
+	if own, best := r.named(tocsinName), r.bestPeer(); own != nil {
 		if best != nil {
 			out = append(out, fmt.Sprintf("tocsin / best peer (%s): %.2f in reports/s.", best.Title, own.perSecond()/best.perSecond()))
 		}
@@ -129,7 +138,8 @@ func (r *results) notes() []string {
 		}
 	}
 	if o := r.Overload; o != nil {
-		out = append(out, "", fmt.Sprintf("Overload: %s reports/s offered, %s sent. %s/s taken while it lasted, %s/s until the last desk was told, %.1f s later.", number(o.Offered), number(o.Sending), number(o.Taken), number(o.Told), o.Behind),
+		alone := r.Of[0].perSecond()
+		out = append(out, "", fmt.Sprintf("Overload: %s reports/s offered, %s sent. %s/s taken while it lasted (%.2f of what it takes otherwise), %s/s (%.2f) until the last desk was told, %.1f s later.", number(o.Offered), number(o.Sending), number(o.Taken), o.Taken/alone, number(o.Told), o.Told/alone, o.Behind),
 			fmt.Sprintf("  told to try again %s, without any answer %s, taken and lost %d, peak memory %s MB.", number(float64(o.Busy)), number(float64(o.Silent)), o.Lost, number(o.MemoryMB)))
 	}
 	for _, g := range r.Growth {
@@ -156,7 +166,7 @@ func (r *results) named(name string) *result {
 
 func (r *results) bestPeer() (best *result) {
 	for _, c := range r.Of {
-		if c.Name != tocsinName && len(c.Rounds) > 0 && (best == nil || c.perSecond() > best.perSecond()) {
+		if c.Name != tocsinName && (best == nil || c.perSecond() > best.perSecond()) {
 			best = c
 		}
 	}
@@ -169,8 +179,12 @@ type sheet struct {
 	r *results
 }
 
+// labelWidth is that of the longest label: all are as wide, so that they begin
+// at the left while the figures end at the right.
+const labelWidth = 36
+
 func (t *sheet) line(label, engine string, of func(*result) string) {
-	cells := []string{label, cmp.Or(engine, "–")}
+	cells := []string{fmt.Sprintf("%-*s", labelWidth, label), cmp.Or(engine, "–")}
 	if label == "" {
 		cells[1] = engine
 	}

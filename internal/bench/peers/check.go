@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// outcome is what is stored of a load, beside what should be.
+type outcome struct {
+	Lost  int `json:"lost"`           // answered reports without their graded record, and escalations that no desk was told of
+	Twice int `json:"storedTwice"`    // records of the same report, or of the same escalation, beyond the first
+	Again int `json:"deliveredAgain"` // deliveries of a record that had been delivered
+	Wrong int `json:"wrong"`          // refused that are valid, or the other way round
+}
+
+func (o outcome) exact() bool { return o.Lost == 0 && o.Twice == 0 && o.Wrong == 0 }
+
+// check counts what is on disk: every record, whoever has read it.
+func (r *run) check(ctx context.Context) (o outcome, err error) {
+	graded, err := r.stored(ctx, r.graded, event.AllGraded)
+	if err != nil {
+		return o, err
+	}
+	escalated, err := r.stored(ctx, r.escalated, event.AllEscalated)
+	if err != nil {
+		return o, err
+	}
+	rejected, err := r.js.Stream(ctx, streamRejected)
+	if err != nil {
+		return o, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	o.Again = r.again
+	for i := range r.load.events {
+		n := graded[r.load.incident(i)]
+		switch {
+		case r.load.invalid(i):
+			o.Wrong += n
+		case n == 0:
+			o.Lost++
+		default:
+			o.Twice += n - 1
+		}
+		for d, desk := range desks {
+			n := escalated[desk+"."+r.load.incident(i)]
+			_, told := r.shown[d][i]
+			switch {
+			case !r.load.grave(i):
+				o.Wrong += n
+			case n == 0 || !told:
+				o.Lost++
+			default:
+				o.Twice += n - 1
+			}
+		}
+	}
+	// A refused report has no incident of its own to go by.
+	kept := int(rejected.CachedInfo().State.LastSeq + 1 - r.next[streamRejected])
+	o.Lost += max(0, invalids(r.load.events)-kept)
+	o.Twice += max(0, kept-invalids(r.load.events))
+	return o, nil
+}
+
+// stored counts the records that a stream has of the load, by what tells them
+// apart: the incident, of escalations with the desk.
+func (r *run) stored(ctx context.Context, stream, filter string) (map[string]int, error) {
+	found := map[string]int{}
+	s, err := r.js.Stream(ctx, stream)
+	if err != nil {
+		return nil, err
+	}
+	cons, err := s.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
+		FilterSubjects: []string{filter}, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: r.next[stream], HeadersOnly: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	pending, err := cons.Info(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if pending.NumPending == 0 {
+		return found, nil
+	}
+	in, err := cons.Messages(jetstream.PullMaxMessages(5000))
+	if err != nil {
+		return nil, err
+	}
+	defer in.Stop()
+	for range pending.NumPending {
+		m, err := in.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			return nil, err
+		}
+		a := event.ParseSubject(m.Subject())
+		if _, ours := r.load.index(a.Incident); !ours {
+			continue
+		}
+		key := a.Incident
+		if a.Desk != "" {
+			key = a.Desk + "." + key
+		}
+		found[key]++
+	}
+	return found, nil
+}
+
+// quantile of durations, in milliseconds.
+func quantile(d []time.Duration, q float64) float64 {
+	if len(d) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(d))
+	return float64(sorted[min(len(sorted)-1, int(q*float64(len(sorted))))].Microseconds()) / 1000
+}
+
+func median(v []float64) float64 {
+	if len(v) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(v))
+	return (sorted[len(sorted)/2] + sorted[(len(sorted)-1)/2]) / 2
+}
