@@ -138,7 +138,7 @@ func (b *Bus) ledgerFeed(ctx context.Context) (*feed, error) {
 // near is how far behind the feed a reader of some subjects may be and still read
 // all others up to there: it must know that it has missed none. One that is further
 // behind reads by itself.
-const near = 1 << 16
+const near = 1 << 13
 
 // readLedger hands over the records of the subjects from a sequence on.
 func (b *Bus) readLedger(ctx context.Context, from uint64, subjects []string) (<-chan event.Stored, func(), error) {
