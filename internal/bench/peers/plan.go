@@ -221,7 +221,7 @@ func (b *bench) limits(ctx context.Context, sample []stored) error {
 // Of the budget, what the steps after the rounds need for each contender, and
 // the least that a round lasts.
 const (
-	killTime   = 24 * time.Second
+	killTime   = 18 * time.Second
 	startTime  = 2 * time.Second
 	leastRound = 2 * time.Second
 )

@@ -120,7 +120,7 @@ func (r *results) notes() []string {
 		fmt.Sprintf("Of every 100 reports (CloudEvents of 1 KB) 5 go to 3 authorities, 1 is invalid. %d in flight. Every server syncs each write.", window),
 		"A report counts when it is answered and graded and every desk has it through a durable consumer. Processor time and",
 		"memory are of the contender with its server; tocsin's with index and tree caught up. A peer has at most " + strconv.Itoa(inHand) + " reports in hand",
-		fmt.Sprintf("(Watermill %d) and gets those back after %v that it had in hand when it was killed; the engine's default is 30 s.", watermillSubscribers, ackWait),
+		fmt.Sprintf("and gets those back after %v that it had in hand when it was killed; the engine's default is 30 s.", ackWait),
 	}
 	if r.Fsync.P50 < diskMillis {
 		out = append(out, "An fsync as short as this is not of a disk: choose a folder on one with -dir.")

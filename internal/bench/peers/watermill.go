@@ -10,15 +10,12 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// watermillSubscribers is how many reports Watermill has in hand: a subscriber
-// waits for its message to be acknowledged before it takes the next.
-const watermillSubscribers = 256
-
 // runWatermill is a router with one handler that publishes to a topic a record.
 // It uses the package that watermill-nats recommends for production; the other
-// one, for nats.go's newer interface, is beta and takes one message at a time.
-// The id of a record is that of its message, by which the engine drops repeats
-// for two minutes.
+// one, for nats.go's newer interface, is beta and takes one message at a time. A
+// subscriber has one report in hand, so there are as many as it may have; with a
+// quarter of them it is slower. The id of a record is that of its message, by
+// which the engine drops repeats for two minutes.
 func runWatermill(ctx context.Context, nc *nats.Conn) error {
 	j, err := newJudge()
 	if err != nil {
@@ -32,7 +29,7 @@ func runWatermill(ctx context.Context, nc *nats.Conn) error {
 		},
 	}
 	in, err := wmnats.NewSubscriberWithNatsConn(nc, wmnats.SubscriberSubscriptionConfig{
-		SubscribersCount: watermillSubscribers, QueueGroupPrefix: durable, AckWaitTimeout: ackWait, CloseTimeout: time.Second,
+		SubscribersCount: inHand, QueueGroupPrefix: durable, AckWaitTimeout: ackWait, CloseTimeout: time.Second,
 		JetStream: streaming,
 	}, log)
 	if err != nil {
