@@ -163,7 +163,8 @@ func begin(ctx context.Context, c *contender, dir string) (*site, error) {
 	if s.process, err = start(ctx, c.command(dir, listen), listen); err != nil {
 		return nil, err
 	}
-	s.nc, err = nats.Connect(listen, nats.Name("bench"), nats.MaxReconnects(-1), nats.ReconnectWait(reconnectPause), nats.ReconnectJitter(0, 0), nats.ReconnectBufSize(-1))
+	s.nc, err = nats.Connect(listen, nats.Name("bench"), nats.MaxReconnects(-1), nats.ReconnectWait(reconnectPause), nats.ReconnectJitter(0, 0),
+		nats.ReconnectBufSize(-1), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})) // a lost connection is expected here
 	if err != nil {
 		s.kill()
 		return nil, err

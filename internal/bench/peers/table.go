@@ -73,17 +73,12 @@ func (r *results) throughput(t *sheet) {
 		}
 		return number(median(v))
 	})
-	t.line("rounds × reports", "", func(c *result) string {
-		var v []string
-		for i := 0; i < len(c.Rounds); {
-			n := i
-			for n < len(c.Rounds) && c.Rounds[n].Events == c.Rounds[i].Events {
-				n++
-			}
-			v = append(v, fmt.Sprintf("%d × %s", n-i, number(float64(c.Rounds[i].Events))))
-			i = n
+	t.line(fmt.Sprintf("  reports in %d rounds", len(r.Of[0].Rounds)), "", func(c *result) string {
+		first, last := c.Rounds[0].Events, c.Rounds[len(c.Rounds)-1].Events
+		if first == last {
+			return number(float64(first))
 		}
-		return strings.Join(v, ", ")
+		return number(float64(first)) + ", then " + number(float64(last))
 	})
 	whole := number(float64(r.Of[0].Rounds[0].Events))
 	t.line("CPU seconds for "+whole, "", func(c *result) string { return fmt.Sprintf("%.1f", c.Rounds[0].CPU) })
