@@ -124,12 +124,12 @@ func (r *results) notes() []string {
 		out = append(out, fmt.Sprintf("The engine alone writes tocsin's own records, %d bytes each with subject and headers. The floor relays a report over", r.Engine.Bytes),
 			"three durable streams and looks at nothing; a peer has two records between report and desk, tocsin three.")
 	}
-	if own, best := r.named(tocsinName), r.bestPeer(); own != nil {
-		if best != nil {
-			out = append(out, fmt.Sprintf("tocsin / best peer (%s): %.2f in reports/s.", best.Title, own.perSecond()/best.perSecond()))
+	if own := r.named(tocsinName); own != nil {
+		if len(r.Of) > 1 {
+			out = append(out, fmt.Sprintf("tocsin / best peer, in reports/s of the same round: %.2f (median).", r.beside(own)))
 		}
 		if r.Engine != nil {
-			out = append(out, fmt.Sprintf("tocsin's records/s / the engine's in atomic batches: %.2f.", own.Rounds[0].recordsPerSecond()/r.Engine.Batch))
+			out = append(out, fmt.Sprintf("tocsin's records/s in the first round / the engine's in atomic batches: %.2f.", own.Rounds[0].recordsPerSecond()/r.Engine.Batch))
 		}
 	}
 	if o := r.Overload; o != nil {
@@ -159,13 +159,20 @@ func (r *results) named(name string) *result {
 	return nil
 }
 
-func (r *results) bestPeer() (best *result) {
-	for _, c := range r.Of {
-		if c.Name != tocsinName && (best == nil || c.perSecond() > best.perSecond()) {
-			best = c
+// beside is the median of the rounds' ratios of one contender to the best of the
+// others: what disturbs the machine for a while disturbs the whole round.
+func (r *results) beside(own *result) float64 {
+	var ratios []float64
+	for i, round := range own.Rounds {
+		best := 0.0
+		for _, c := range r.Of {
+			if c != own && i < len(c.Rounds) {
+				best = max(best, c.Rounds[i].perSecond())
+			}
 		}
+		ratios = append(ratios, round.perSecond()/best)
 	}
-	return best
+	return median(ratios)
 }
 
 // sheet is the table on its way to the terminal.
