@@ -3,8 +3,10 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -151,6 +153,32 @@ func TestARemovalIsForgotten(t *testing.T) {
 		require.Equal(t, want, answersOf(t, saw))
 		require.NoError(t, saw.close())
 	})
+}
+
+// A closed index holds no file open: SQLite keeps a connection with its memory
+// until the last statement on it is closed too.
+func TestAClosedIndexLetsGoOfItsFiles(t *testing.T) {
+	t.Parallel()
+	made := indexes{top: t.TempDir()}
+	open := func() (names []string) {
+		fds, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Skip("this system does not list the open files:", err)
+		}
+		for _, fd := range fds {
+			if name, err := os.Readlink("/proc/self/fd/" + fd.Name()); err == nil && strings.HasPrefix(name, made.top) {
+				names = append(names, name)
+			}
+		}
+		return names
+	}
+	x := made.open(t, chunkShift)
+	answersOf(t, x)
+	require.NotEmpty(t, open())
+	require.NoError(t, x.reset(t.Context()))
+	answersOf(t, x)
+	require.NoError(t, x.close())
+	require.Empty(t, open())
 }
 
 // Nothing of what was removed by order is left in the file.

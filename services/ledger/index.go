@@ -198,14 +198,26 @@ func (x *index) close() error {
 		close(x.questions)
 	}
 	if x.writer != nil {
-		_ = x.writer.Close()
-		x.writer = nil
+		release(x.writer, x.prepared[:])
+		x.writer, x.prepared = nil, [len(x.prepared)]*sql.Stmt{}
 	}
 	err := x.db.Close()
 	if x.db = nil; err != nil {
 		return fmt.Errorf("ledger: index: %w", err)
 	}
 	return nil
+}
+
+// release gives a connection back with what was prepared on it (nil: nothing was).
+// SQLite keeps a closed connection, its memory and its files, for as long as it has
+// a statement, and database/sql closes none that a [sql.Conn] prepared.
+func release(conn *sql.Conn, prepared []*sql.Stmt) {
+	for _, s := range prepared {
+		if s != nil {
+			_ = s.Close()
+		}
+	}
+	_ = conn.Close()
 }
 
 func indexFile(dir string) string { return filepath.Join(dir, "index.sqlite") }

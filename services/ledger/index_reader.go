@@ -101,7 +101,7 @@ func (x *index) newReader(ctx context.Context) (r *reader, err error) {
 
 func (r *reader) close() {
 	for _, l := range r.lanes {
-		_ = l.conn.Close()
+		release(l.conn, l.prepared[:])
 	}
 }
 
