@@ -151,7 +151,7 @@ func (x *index) copies(ctx context.Context, realm event.Realm, seqs []uint64) ([
 		places[runOf(seq)] = append(places[runOf(seq)], i)
 	}
 	runs := slices.Sorted(maps.Keys(places))
-	err := x.ask(ctx, nil, func(r *reader) error {
+	err := x.ask(ctx, len(runs), nil, func(r *reader) error {
 		return r.inLanes(len(runs), func(l *lane, i int) error {
 			var compressed []byte
 			err := l.row(lookCopies, int64(runs[i])).Scan(&compressed)

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -66,8 +67,13 @@ func (l *Ledger) copiesOf(ctx context.Context, seqs []uint64) []event.Stored {
 }
 
 // Records that were shown out of a copy and are still to be read from the stream.
-// Beyond so many it is left to the next check.
-const glances = 4096
+// Beyond so many it is left to the next check. The engine reads a whole block for
+// each: nobody who asks shall wait behind that.
+const (
+	glances  = 4096
+	unasked  = 50 * time.Millisecond // since the last question
+	notLater = 10 * time.Second      // after it was shown, or the one before was read
+)
 
 func (p *proof) glance(record uint64) {
 	select {
@@ -77,11 +83,16 @@ func (p *proof) glance(record uint64) {
 }
 
 // lookBehind reads behind what was shown, one record at a time and far slower than
-// those who ask: the engine reads a whole block for each.
+// those who ask.
 func (p *proof) lookBehind(ctx context.Context) error {
 	for {
 		select {
 		case seq := <-p.glanced:
+			for began := machine.Now(); machine.Now().Sub(p.asked()) < unasked && machine.Now().Sub(began) < notLater; {
+				if !sleep(ctx, unasked) {
+					return ctx.Err()
+				}
+			}
 			began := machine.Now()
 			read, err := p.deps.Bus.GetMany(ctx, []uint64{seq})
 			if err != nil {

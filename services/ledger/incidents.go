@@ -21,7 +21,7 @@ func (x *index) incidents(ctx context.Context, q event.IncidentQuery) (event.Inc
 		return event.IncidentAnswer{}, fault.Invalid("ledger: incidents", faults)
 	}
 	var out event.IncidentAnswer
-	err := x.ask(ctx, p.moving, func(r *reader) error {
+	err := x.ask(ctx, lanes, p.moving, func(r *reader) error {
 		if q.Incident != "" {
 			named, err := r.named(q)
 			if err != nil {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"modernc.org/sqlite" // and the driver "sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -90,8 +91,10 @@ type index struct {
 	unsaved  int    // statements since the last checkpoint
 	erase    bool   // something was removed since
 
-	questions chan *reader // that are free, each with a connection; nil for one that is still to be opened
+	questions chan struct{} // how many may be asked at once
+	idle      shelf
 	answers   bool         // questions are taken; close ends it
+	asked     atomic.Int64 // when the last one was, in nanoseconds since 1970
 
 	mu     sync.RWMutex // held to commit, and to begin a question
 	seq    uint64       // the last record indexed
@@ -155,9 +158,9 @@ func (x *index) load(ctx context.Context) (err error) {
 			return fmt.Errorf("ledger: index: %w", err)
 		}
 	}
-	x.questions = make(chan *reader, readers)
+	x.questions = make(chan struct{}, readers)
 	for range readers {
-		x.questions <- nil
+		x.questions <- struct{}{}
 	}
 	x.answers = true
 	if err := x.remember(ctx); err != nil {
@@ -191,11 +194,12 @@ func (x *index) close() error {
 	if x.answers {
 		x.answers = false
 		for range cap(x.questions) {
-			if r := <-x.questions; r != nil {
-				r.close()
-			}
+			<-x.questions
 		}
 		close(x.questions)
+		for r := x.idle.take(); r != nil; r = x.idle.take() {
+			r.close()
+		}
 	}
 	if x.writer != nil {
 		release(x.writer, x.prepared[:])

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -15,7 +16,9 @@ import (
 type lookup int
 
 const (
-	lookPosition lookup = iota
+	lookBegin lookup = iota
+	lookEnd
+	lookPosition
 	lookPostings
 	lookRange
 	lookTimes
@@ -31,6 +34,8 @@ const (
 )
 
 var lookupTexts = [lookups]string{
+	lookBegin:    "BEGIN",
+	lookEnd:      "ROLLBACK", // nothing was written
 	lookPosition: "SELECT seq FROM position",
 	lookPostings: "SELECT bits FROM postings WHERE spot = ?",
 	lookRange:    "SELECT spot, bits FROM postings WHERE spot >= ? AND spot < ?",
@@ -57,9 +62,10 @@ type lane struct {
 // reader answers one question at a time, of what was committed when it began.
 type reader struct {
 	*lane         // the first
-	lanes []*lane // all of them: they see the same
+	all   []*lane // its connections
 
 	// Of the question in hand.
+	lanes   []*lane // those in use, the first among them: they see the same
 	through uint64
 	sealed  []sealedChunk
 	tail    *tail
@@ -85,7 +91,7 @@ func (x *index) newReader(ctx context.Context) (r *reader, err error) {
 		if l.conn, err = x.db.Conn(ctx); err != nil {
 			return r, fmt.Errorf("ledger: index: %w", err)
 		}
-		r.lanes = append(r.lanes, l)
+		r.all = append(r.all, l)
 		if _, err = l.conn.ExecContext(ctx, fmt.Sprintf("PRAGMA query_only = 1; PRAGMA cache_size = -%d", laneCache)); err != nil {
 			return r, fmt.Errorf("ledger: index: %w", err)
 		}
@@ -95,12 +101,12 @@ func (x *index) newReader(ctx context.Context) (r *reader, err error) {
 			}
 		}
 	}
-	r.lane = r.lanes[0]
+	r.lane = r.all[0]
 	return r, nil
 }
 
 func (r *reader) close() {
-	for _, l := range r.lanes {
+	for _, l := range r.all {
 		release(l.conn, l.prepared[:])
 	}
 }
@@ -133,48 +139,66 @@ func (r *reader) in(l *lane) *reader {
 // errClosed says that the index is being closed, to be opened again.
 var errClosed = fmt.Errorf("%w: it was closed", errNoIndex)
 
-// ask calls answer with a view of what is committed now. Of the terms that move
-// it sees those that it names.
-func (x *index) ask(ctx context.Context, moving []term, answer func(*reader) error) error {
-	var r *reader // nil: one that nobody has needed yet
-	var open bool
+// ask calls answer with a view of what is committed now, over so many lanes as it
+// can use. Of the terms that move it sees those that it names.
+func (x *index) ask(ctx context.Context, lanes int, moving []term, answer func(*reader) error) (err error) {
 	select {
-	case r, open = <-x.questions:
+	case _, open := <-x.questions:
+		if !open {
+			return errClosed
+		}
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if !open {
-		return errClosed
-	}
-	defer func() { x.questions <- r }()
+	defer func() { x.questions <- struct{}{} }()
+	x.asked.Store(machine.Now().UnixNano())
+	r := x.idle.take()
 	if r == nil {
-		made, err := x.newReader(context.WithoutCancel(ctx))
-		if err != nil {
+		if r, err = x.newReader(context.WithoutCancel(ctx)); err != nil {
 			return err
 		}
-		r = made
 	}
-	defer func() {
-		for _, l := range r.lanes {
-			_, _ = l.conn.ExecContext(context.Background(), "ROLLBACK") // nothing was written
-		}
-		r.sealed, r.tail, r.moved, r.flags = nil, nil, nil, flags{}
-	}()
-	if err := r.begin(moving); err != nil {
+	defer x.idle.put(r)
+	defer r.end()
+	if err := r.begin(max(1, min(lanes, len(r.all))), moving); err != nil {
 		return fmt.Errorf("ledger: index: %w", err)
 	}
 	return answer(r)
 }
 
+// shelf holds readers that nobody uses. The last that was put there is taken
+// first: it still has in memory what was asked of it.
+type shelf struct {
+	mu      sync.Mutex
+	readers []*reader
+}
+
+// take returns nil where there is none.
+func (s *shelf) take() (r *reader) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := len(s.readers); n > 0 {
+		r, s.readers = s.readers[n-1], s.readers[:n-1]
+	}
+	return r
+}
+
+func (s *shelf) put(r *reader) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.readers = append(s.readers, r)
+}
+
 // begin takes SQLite's view and ours of one moment.
-func (r *reader) begin(moving []term) error {
+func (r *reader) begin(lanes int, moving []term) error {
 	x := r.index
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	for _, l := range r.lanes {
-		if _, err := l.conn.ExecContext(context.Background(), "BEGIN"); err != nil {
+	for _, l := range r.all[:lanes] {
+		if _, err := l.prepared[lookBegin].Exec(); err != nil {
 			return err
 		}
+		r.lanes = append(r.lanes, l)
 		if err := l.row(lookPosition).Scan(&r.through); err != nil { // the view begins with what is read first
 			return err
 		}
@@ -190,6 +214,14 @@ func (r *reader) begin(moving []term) error {
 		}
 	}
 	return nil
+}
+
+// end lets go of the view.
+func (r *reader) end() {
+	for _, l := range r.lanes {
+		_, _ = l.prepared[lookEnd].Exec()
+	}
+	r.lanes, r.sealed, r.tail, r.moved, r.flags = nil, nil, nil, nil, flags{}
 }
 
 // row and rows run a lookup. They do not end with a context: the watch over one

@@ -39,6 +39,7 @@ type proof struct {
 	glanced chan uint64
 	// indexing reports whether the index has much to catch up with.
 	indexing func() bool
+	asked    func() time.Time // when somebody last asked the index
 
 	treeMu  sync.Mutex
 	tree    *evidence.Tree      // nil where it is damaged

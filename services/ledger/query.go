@@ -33,7 +33,7 @@ func (x *index) query(ctx context.Context, q event.Query, now time.Time) (event.
 		return event.QueryAnswer{}, fault.Invalid("ledger: query", faults)
 	}
 	var out event.QueryAnswer
-	err := x.ask(ctx, p.moving, func(r *reader) (err error) {
+	err := x.ask(ctx, lanes, p.moving, func(r *reader) (err error) {
 		out.Rows, out.Next, err = pageOf(ctx, r, &p, q.Limit, (*lane).escalation)
 		return err
 	})
@@ -159,7 +159,7 @@ func sequenceOf(cursor string) (uint64, error) {
 // entries returns the next records of an incident, without their subjects and
 // bodies; there may be more when a page is full.
 func (x *index) entries(ctx context.Context, req event.ShowRequest) (out []event.StoryEntry, err error) {
-	err = x.ask(ctx, nil, func(r *reader) error {
+	err = x.ask(ctx, 1, nil, func(r *reader) error {
 		var id int64
 		err := r.row(lookIncident, event.Token(req.Incident), event.Token(req.Operator)).Scan(&id)
 		if errors.Is(err, sql.ErrNoRows) {

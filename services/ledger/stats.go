@@ -34,7 +34,7 @@ func (x *index) stats(ctx context.Context, q event.StatsQuery, now time.Time) (e
 		return event.StatsAnswer{}, fault.Invalid("ledger: stats", faults)
 	}
 	counts := map[term]*tally{}
-	err := x.ask(ctx, append(p.moving, flagOpen, flagOverdue, flagAckLate), func(r *reader) error {
+	err := x.ask(ctx, lanes, append(p.moving, flagOpen, flagOverdue, flagAckLate), func(r *reader) error {
 		places := r.places(0)
 		var mu sync.Mutex // of counts
 		return r.inLanes(len(places), func(l *lane, i int) error {

@@ -190,6 +190,14 @@ func (v *view) indexed() uint64 {
 // no question waits for it.
 func (v *view) isBehind() bool { return v.indexed()+v.reach < v.head.Load() }
 
+// asked is when somebody last asked the index.
+func (v *view) asked() time.Time {
+	if x := v.index.Load(); x != nil {
+		return time.Unix(0, x.asked.Load())
+	}
+	return time.Time{}
+}
+
 // grown waits until the index goes beyond a record.
 func (v *view) grown(ctx context.Context, after uint64) error {
 	for {
