@@ -68,7 +68,9 @@ func (r *run) told(desk int, m jetstream.Msg) {
 	switch seq, met := r.shown[desk][i]; {
 	case !met:
 		r.shown[desk][i] = meta.Sequence.Stream
-		r.delays = append(r.delays, now.Sub(time.Unix(0, r.sent[i].Load())))
+		if i >= r.warm {
+			r.delays = append(r.delays, now.Sub(time.Unix(0, r.sent[i].Load())))
+		}
 		if !r.lastTold.IsZero() {
 			r.gap = max(r.gap, now.Sub(r.lastTold))
 		}

@@ -258,10 +258,9 @@ func (b *bench) latencies(ctx context.Context) error {
 	if b.plan.latency <= 0 {
 		return nil
 	}
-	events := whole(b.plan.latency.Seconds()*latencyRate, hundred, 1<<30)
 	measure := func(c *contender, to **latency) error {
 		return b.with(ctx, c, func(s *site) error {
-			l, err := s.latency(ctx, b.newLoad("l", events))
+			l, err := s.latency(ctx, b.newLoad("l", b.paced()))
 			if err == nil {
 				*to = &l
 				b.say("%-10s publish to desk at %d/s: p50 %.1f ms, p99 %.1f ms", c.name, latencyRate, l.P50, l.P99)
@@ -280,6 +279,11 @@ func (b *bench) latencies(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// paced is how many reports are sent where latency is measured.
+func (b *bench) paced() int {
+	return latencyRate + whole(b.plan.latency.Seconds()*latencyRate, hundred, 1<<30)
 }
 
 // killLoad is how long the load lasts in whose middle a contender is killed.
@@ -347,7 +351,7 @@ func (b *bench) growth(ctx context.Context) error {
 				return err
 			}
 			if b.plan.latency > 0 {
-				l, err := s.latency(ctx, b.newLoad(fmt.Sprintf("gl%d", records), whole(b.plan.latency.Seconds()*latencyRate, hundred, 1<<30)))
+				l, err := s.latency(ctx, b.newLoad(fmt.Sprintf("gl%d", records), b.paced()))
 				if err != nil {
 					return err
 				}

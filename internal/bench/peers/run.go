@@ -44,6 +44,7 @@ type run struct {
 	resent   int               // reports sent again
 	again    int               // deliveries of a record that had been delivered
 	twice    int               // deliveries of a second record of the same escalation
+	warm     int               // reports that come before those whose delays count
 	delays   []time.Duration   // from sending to delivery
 	last     time.Time         // the last answer or delivery
 	lastTold time.Time         // the last first delivery
