@@ -64,25 +64,36 @@ func (p *proof) certify(ctx context.Context) error {
 	return ctx.Err()
 }
 
+// hashedAhead bounds the batches whose entries are known while the tree makes tiles
+// durable.
+const hashedAhead = 64
+
 // grow appends what comes from the stream.
 func (p *proof) grow(ctx context.Context, grown chan<- struct{}) error {
-	began, told := machine.Now(), p.tree.Size()
+	hashed := make(chan []evidence.Hash, hashedAhead)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return p.hash(ctx, p.tree.Size()+1, hashed) })
+	g.Go(func() error { return p.appendAll(ctx, hashed, grown) })
+	return g.Wait()
+}
+
+// hash makes entries of the records from a sequence on.
+func (p *proof) hash(ctx context.Context, next uint64, hashed chan<- []evidence.Hash) error {
 	take := func(ctx context.Context, batch []event.Stored) error {
-		if err := p.take(ctx, batch); err != nil {
+		entries, err := p.entriesOf(ctx, next, batch)
+		if err != nil || len(entries) == 0 {
 			return err
 		}
-		if size := batch[len(batch)-1].Sequence; p.floor.Size > 0 && size/treeProgress > told/treeProgress {
-			told = size
-			p.deps.Log.Info("making the tree anew", zap.Uint64("records", size), zap.Uint64("of", p.floor.Size), zap.Duration("after", machine.Now().Sub(began).Round(time.Millisecond)))
-		}
 		select {
-		case grown <- struct{}{}:
-		default:
+		case hashed <- entries:
+			next += uint64(len(entries))
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
 		}
-		return nil
 	}
 	for {
-		err := p.deps.Bus.Tail(ctx, p.tree.Size()+1, nil, take)
+		err := p.deps.Bus.Tail(ctx, next, nil, take)
 		if !errors.Is(err, bus.ErrUnavailable) || ctx.Err() != nil {
 			return err
 		}
@@ -93,11 +104,9 @@ func (p *proof) grow(ctx context.Context, grown chan<- struct{}) error {
 	}
 }
 
-// take appends the entries of a batch, and of the records that were removed
-// before it.
-func (p *proof) take(ctx context.Context, batch []event.Stored) error {
-	next := p.tree.Size() + 1
-	var entries []evidence.Hash
+// entriesOf are the entries from next to the end of a batch: of its records, and
+// of those that were removed before them.
+func (p *proof) entriesOf(ctx context.Context, next uint64, batch []event.Stored) (entries []evidence.Hash, err error) {
 	for _, s := range batch {
 		if s.Sequence < next {
 			continue
@@ -106,19 +115,44 @@ func (p *proof) take(ctx context.Context, batch []event.Stored) error {
 			entry, err := p.removals.entry(ctx, p.deps.Bus, next)
 			if errors.Is(err, errNotRemoved) {
 				if err := p.gone(ctx, next, s.Sequence-1); err != nil {
-					return err
+					return nil, err
 				}
-				return errDamaged
+				return nil, errDamaged
 			}
 			if err != nil {
-				return err
+				return nil, err
 			}
 			entries = append(entries, entry)
 		}
 		entries = append(entries, s.Entry())
 		next++
 	}
-	return p.append(entries)
+	return entries, nil
+}
+
+// appendAll appends entries as they come, and tells how far a tree is that is made
+// anew.
+func (p *proof) appendAll(ctx context.Context, hashed <-chan []evidence.Hash, grown chan<- struct{}) error {
+	began, told := machine.Now(), p.tree.Size()
+	for {
+		var entries []evidence.Hash
+		select {
+		case entries = <-hashed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err := p.append(entries); err != nil {
+			return err
+		}
+		if size := p.tree.Size(); p.floor.Size > 0 && size/treeProgress > told/treeProgress {
+			told = size
+			p.deps.Log.Info("making the tree anew", zap.Uint64("records", size), zap.Uint64("of", p.floor.Size), zap.Duration("after", machine.Now().Sub(began).Round(time.Millisecond)))
+		}
+		select {
+		case grown <- struct{}{}:
+		default:
+		}
+	}
 }
 
 // append adds entries to the tree. One that is made anew is held against the
