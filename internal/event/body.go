@@ -3,6 +3,7 @@ package event
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"strings"
 	"time"
 
@@ -296,7 +297,7 @@ type Graded struct {
 }
 
 // GradedOutcome is what of a graded record says whether anything follows from it.
-// From most nothing does, and reading this costs a third of reading all of it.
+// From most nothing does.
 type GradedOutcome struct {
 	Operator    string            `json:"operator"`
 	Incident    string            `json:"incident"`
@@ -305,6 +306,14 @@ type GradedOutcome struct {
 	Held        []json.RawMessage `json:"held"`
 	Owed        []json.RawMessage `json:"owed"`
 	Escalations []json.RawMessage `json:"escalations"`
+}
+
+var outcomeParts = PartsOf(reflect.TypeFor[GradedOutcome]())
+
+// OutcomeOf reads what follows from a graded record.
+func OutcomeOf(s Stored) (*GradedOutcome, error) {
+	s.Data = outcomeParts.Pick(s.Data)
+	return Decode[GradedOutcome](s)
 }
 
 // Withdrawal says why an incident was withdrawn.

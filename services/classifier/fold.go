@@ -159,7 +159,11 @@ func statements(raw json.RawMessage) (map[string]json.RawMessage, error) {
 	var e struct {
 		Data map[string]json.RawMessage `json:"data"`
 	}
-	if err := json.Unmarshal(raw, &e); err != nil {
+	var compact bytes.Buffer // so that the same statement is the same bytes
+	if err := json.Compact(&compact, raw); err != nil {
+		return nil, fmt.Errorf("the report: %w", err)
+	}
+	if err := json.Unmarshal(compact.Bytes(), &e); err != nil {
 		return nil, fmt.Errorf("the report: %w", err)
 	}
 	out := make(map[string]json.RawMessage, len(e.Data))
@@ -175,13 +179,6 @@ func statements(raw json.RawMessage) (map[string]json.RawMessage, error) {
 		for fact, value := range facts {
 			out["facts."+fact] = value
 		}
-	}
-	for path, value := range out {
-		var b bytes.Buffer
-		if err := json.Compact(&b, value); err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
-		}
-		out[path] = b.Bytes()
 	}
 	return out, nil
 }

@@ -43,7 +43,7 @@ func (setter) Failed(event.Stored) {}
 // graded sets the moment at which the classifier must look again, and the
 // reminders of what is owed; those of the revision before are void.
 func (s setter) graded(ctx context.Context, in event.Stored) ([]event.Record, error) {
-	g, err := event.Decode[event.GradedOutcome](in)
+	g, err := event.OutcomeOf(in)
 	if err != nil {
 		return nil, err
 	}

@@ -76,8 +76,8 @@ func read[T any](s event.Stored) (*T, error) {
 }
 
 var (
-	escalatedParts = partsOf(reflect.TypeFor[escalated]())
-	revisionParts  = partsOf(reflect.TypeFor[revision]())
+	escalatedParts = event.PartsOf(reflect.TypeFor[escalated]())
+	revisionParts  = event.PartsOf(reflect.TypeFor[revision]())
 )
 
 // decode makes the items of a batch, on every processor.
@@ -172,7 +172,7 @@ func (e *escalated) row(record uint64) event.EscalationRow {
 }
 
 func escalationOf(s event.Stored) (*escalation, error) {
-	s.Data = escalatedParts.pick(s.Data)
+	s.Data = escalatedParts.Pick(s.Data)
 	e, err := read[escalated](s)
 	if err != nil {
 		return nil, err
@@ -274,7 +274,7 @@ func (g *revision) row(record uint64) event.IncidentRow {
 }
 
 func revisionOf(s event.Stored, operator string) (*revisionItem, error) {
-	s.Data = revisionParts.pick(s.Data)
+	s.Data = revisionParts.Pick(s.Data)
 	g, err := read[revision](s)
 	if err != nil {
 		return nil, err

@@ -67,8 +67,8 @@ CREATE TABLE closings (record INTEGER PRIMARY KEY, desk INTEGER NOT NULL, closin
 // readers has several of its own, which wait for the disk together.
 const (
 	readers       = 4
-	lanes         = 4        // connections of a reader
-	laneCache     = 4 << 10  // KiB
+	lanes         = 8        // connections of a reader
+	laneCache     = 2 << 10  // KiB
 	writerCache   = 48 << 10 // KiB
 	pageSize      = 8 << 10
 	saveAfter     = 100_000 // statements, to the next checkpoint

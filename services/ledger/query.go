@@ -114,14 +114,14 @@ func (l *lane) escalation(record uint64) (row event.EscalationRow, bytes int, er
 
 // unpack reads parts of a record as it is kept, nil for all, and returns the length
 // of all that is kept, which is near enough to that of the row.
-func unpack(raw []byte, into any, of parts) (int, error) {
+func unpack(raw []byte, into any, of event.Parts) (int, error) {
 	plain, err := s2.Decode(nil, raw)
 	if err != nil {
 		return 0, fmt.Errorf("%w: a row: %w", errPostings, err)
 	}
 	read := plain
 	if of != nil {
-		read = of.pick(plain)
+		read = of.Pick(plain)
 	}
 	if err := json.Unmarshal(read, into); err != nil {
 		return 0, fmt.Errorf("%w: a row: %w", errPostings, err)

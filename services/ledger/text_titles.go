@@ -8,6 +8,8 @@ import (
 	"fmt"
 
 	"github.com/klauspost/compress/s2"
+
+	"github.com/tocsin-project/tocsin/internal/event"
 )
 
 // titled is the title of a record, folded.
@@ -195,8 +197,8 @@ func (r *reader) titleOf(k kind, record uint64) (string, error) {
 }
 
 var (
-	escalatedTitle = parts{"report": nil}
-	revisionTitle  = parts{"state": {"fields": {"title": nil}}}
+	escalatedTitle = event.Parts{"report": nil}
+	revisionTitle  = event.Parts{"state": {"fields": {"title": nil}}}
 )
 
 // noRow says what it means that there is no row of a record.

@@ -1,4 +1,4 @@
-package ledger
+package event
 
 import (
 	"bytes"
@@ -6,23 +6,23 @@ import (
 	"strings"
 )
 
-// parts says what of a JSON value is read: nil is all of it; otherwise, of an
+// Parts says what of a JSON value is read: nil is all of it; otherwise, of an
 // object, the members named. Most of a record is not read, and to pass over it
 // costs less than to decode it.
-type parts map[string]parts
+type Parts map[string]Parts
 
-// partsOf are the parts that a struct is decoded from, by its json tags. Of a
+// PartsOf are the parts that a struct is decoded from, by its json tags. Of a
 // field that is raw the tag part names the one member that is read.
-func partsOf(t reflect.Type) parts {
-	p := parts{}
+func PartsOf(t reflect.Type) Parts {
+	p := Parts{}
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		switch member := f.Tag.Get("part"); {
 		case member != "":
-			p[name] = parts{member: nil}
+			p[name] = Parts{member: nil}
 		case f.Type.Kind() == reflect.Struct && f.Type.Name() == "":
-			p[name] = partsOf(f.Type)
+			p[name] = PartsOf(f.Type)
 		default:
 			p[name] = nil
 		}
@@ -30,10 +30,10 @@ func partsOf(t reflect.Type) parts {
 	return p
 }
 
-// pick returns a JSON value with nothing but the parts. What it passes over need
+// Pick returns a JSON value with nothing but the parts. What it passes over need
 // not be well-formed. A value that it cannot cut is returned whole: whoever
 // decodes that finds what is wrong.
-func (p parts) pick(raw []byte) []byte {
+func (p Parts) Pick(raw []byte) []byte {
 	c := cutter{raw: raw, whole: true}
 	c.space()
 	out := c.value(p, make([]byte, 0, len(raw)/2))
@@ -74,7 +74,7 @@ func (c *cutter) take(sign byte) {
 }
 
 // value appends the parts of the value to come.
-func (c *cutter) value(p parts, out []byte) []byte {
+func (c *cutter) value(p Parts, out []byte) []byte {
 	if p == nil || c.next() != '{' {
 		start := c.at
 		c.skip()
