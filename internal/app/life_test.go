@@ -173,9 +173,7 @@ func TestProgressMerges(t *testing.T) {
 	w := begin(t)
 	known := func() string {
 		g := w.settled().last(t, at, inc)
-		data, err := g.State.Data(func(string) bool { return true })
-		require.NoError(t, err)
-		return string(data)
+		return string(g.State.Data(func(string) bool { return true }))
 	}
 	w.at("10:00")
 	w.report("initial", at, inc, "r1", onSite+`"discoveredAt":"2026-03-02T08:40:00+08:00","title":"A","facts":{"peopleAffected":150000,"systemLoss":"none"}`)

@@ -27,8 +27,8 @@ type feed struct {
 
 // Bounds of what the feed keeps: twice as much in all.
 const (
-	feedRecords = 8 << 10
-	feedBytes   = 16 << 20
+	feedRecords = 4 << 10
+	feedBytes   = 8 << 20
 )
 
 // fill feeds what the engine delivers, until ctx ends.

@@ -2,8 +2,9 @@ package event
 
 import (
 	"encoding/json"
-	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -177,30 +178,39 @@ func (s State) Knows(path string) bool {
 
 // Data renders what is known as the data of one report, as far as keep says of
 // each path. Facts that are not known are left out.
-func (s State) Data(keep func(path string) bool) (json.RawMessage, error) {
-	data, facts := map[string]json.RawMessage{}, map[string]json.RawMessage{}
-	for path, f := range s.Fields {
-		if string(f.Value) == "null" || !keep(path) {
+func (s State) Data(keep func(path string) bool) json.RawMessage {
+	out := append(make([]byte, 0, 1024), '{')
+	inFacts := false
+	for _, path := range slices.Sorted(maps.Keys(s.Fields)) {
+		value := s.Fields[path].Value
+		if string(value) == "null" || !keep(path) {
 			continue
 		}
-		if fact, ok := strings.CutPrefix(path, "facts."); ok {
-			facts[fact] = f.Value
-		} else {
-			data[path] = f.Value
+		name, isFact := strings.CutPrefix(path, "facts.")
+		if inFacts && !isFact {
+			out = append(out, '}')
 		}
-	}
-	if len(facts) > 0 {
-		raw, err := json.Marshal(facts)
-		if err != nil {
-			return nil, fmt.Errorf("merged facts: %w", err)
+		if out[len(out)-1] != '{' {
+			out = append(out, ',')
 		}
-		data["facts"] = raw
+		if isFact && !inFacts {
+			out = append(out, `"facts":{`...)
+		}
+		inFacts = isFact
+		out = append(append(append(out, quoted(name)...), ':'), value...)
 	}
-	raw, err := json.Marshal(data)
+	if inFacts {
+		out = append(out, '}')
+	}
+	return append(out, '}')
+}
+
+func quoted(name string) []byte {
+	raw, err := json.Marshal(name)
 	if err != nil {
-		return nil, fmt.Errorf("merged report: %w", err)
+		panic(err) // every string can be encoded
 	}
-	return raw, nil
+	return raw
 }
 
 // Cause is the record that made a revision.

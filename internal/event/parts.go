@@ -2,8 +2,11 @@ package event
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
 	"reflect"
 	"strings"
+	"unicode/utf8"
 )
 
 // Parts says what of a JSON value is read: nil is all of it; otherwise, of an
@@ -41,6 +44,56 @@ func (p Parts) Pick(raw []byte) []byte {
 		return raw
 	}
 	return out
+}
+
+// Members calls yield with the members of a JSON object, in their order; null has
+// none. Values share the memory of raw. What is not well-formed inside a value is not
+// found.
+func Members(raw []byte, yield func(name string, value json.RawMessage) error) error {
+	c := cutter{raw: raw, whole: true}
+	c.space()
+	if string(bytes.TrimRight(raw[c.at:], " \t\r\n")) == "null" {
+		return nil
+	}
+	c.take('{')
+	for c.space(); c.whole && c.next() != '}'; c.space() {
+		start := c.at
+		c.text()
+		name := c.raw[start:c.at]
+		c.space()
+		c.take(':')
+		c.space()
+		start = c.at
+		c.skip()
+		if !c.whole {
+			break
+		}
+		plain, err := unquoted(name)
+		if err != nil {
+			return err
+		}
+		if err := yield(plain, c.raw[start:c.at:c.at]); err != nil {
+			return err
+		}
+		if c.space(); c.next() != '}' {
+			c.take(',')
+			c.space()
+			c.whole = c.whole && c.next() == '"'
+		}
+	}
+	c.take('}')
+	if c.space(); !c.whole || c.at != len(raw) {
+		return errors.New("not a JSON object")
+	}
+	return nil
+}
+
+func unquoted(name []byte) (plain string, err error) {
+	if bytes.IndexByte(name, '\\') < 0 && utf8.Valid(name) {
+		return string(name[1 : len(name)-1]), nil
+	}
+	err = json.Unmarshal(name, &plain)
+	return plain, err
 }
 
 // cutter goes through a JSON value.

@@ -53,3 +53,42 @@ func FuzzParts(f *testing.F) {
 		}
 	})
 }
+
+func membersOf(raw []byte) (map[string]json.RawMessage, error) {
+	out := map[string]json.RawMessage{}
+	return out, Members(raw, func(name string, value json.RawMessage) error {
+		out[name] = value
+		return nil
+	})
+}
+
+func TestMembersAreThoseOfTheObject(t *testing.T) {
+	got, err := membersOf([]byte(` { "a" : [1, {"b":2}] , "\u0062\"":"}" , "a":null } `))
+	require.NoError(t, err)
+	require.Equal(t, map[string]json.RawMessage{"a": json.RawMessage("null"), `b"`: json.RawMessage(`"}"`)}, got)
+	got, err = membersOf([]byte(" null\n"))
+	require.NoError(t, err)
+	require.Empty(t, got)
+	for _, raw := range []string{``, `1`, `[]`, `"a"`, `{`, `{"a":1,}`, `{"a"}`, `{"a":}`, `{a:1}`, `{"a":1 "b":2}`, `{"a":1}}`, `{"a":1} x`, `nullx`} {
+		_, err := membersOf([]byte(raw))
+		require.Error(t, err, raw)
+	}
+}
+
+func FuzzMembers(f *testing.F) {
+	for _, raw := range []string{`{"a":1,"b":{"c":[{}]}}`, `{"\u0061":"\\\""}`, `null`, `{"a":1,}`, "{\"b\xff\":1}"} {
+		f.Add([]byte(raw))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		got, err := membersOf(raw)
+		var want map[string]json.RawMessage
+		if json.Unmarshal(raw, &want) != nil {
+			return // what is not well-formed inside a value is not found
+		}
+		require.NoError(t, err)
+		require.Equal(t, len(want), len(got))
+		for name, value := range want {
+			require.Equal(t, string(value), string(got[name]), name)
+		}
+	})
+}

@@ -75,8 +75,8 @@ type handler struct {
 	aside map[string][]uint64
 }
 
-// maxCached bounds the cache; the ledger has the rest.
-const maxCached = 20_000
+// maxCached bounds the cache, each of some 5 KB; the ledger has the rest.
+const maxCached = 4_000
 
 // recall reads which causes were given up before, so that a restart does not
 // take them for folded.

@@ -156,29 +156,29 @@ var notFacts = map[string]bool{"containsNoStateSecrets": true, "reason": true, "
 // statements returns what a report's data says, by path: members of facts each
 // by themselves, everything else whole.
 func statements(raw json.RawMessage) (map[string]json.RawMessage, error) {
-	var e struct {
-		Data map[string]json.RawMessage `json:"data"`
-	}
 	var compact bytes.Buffer // so that the same statement is the same bytes
 	if err := json.Compact(&compact, raw); err != nil {
 		return nil, fmt.Errorf("the report: %w", err)
 	}
-	if err := json.Unmarshal(compact.Bytes(), &e); err != nil {
-		return nil, fmt.Errorf("the report: %w", err)
+	out := map[string]json.RawMessage{}
+	fact := func(name string, value json.RawMessage) error {
+		out["facts."+name] = value
+		return nil
 	}
-	out := make(map[string]json.RawMessage, len(e.Data))
-	for name, value := range e.Data {
-		if name != "facts" {
+	err := event.Members(compact.Bytes(), func(name string, data json.RawMessage) error {
+		if name != "data" {
+			return nil
+		}
+		return event.Members(data, func(name string, value json.RawMessage) error {
+			if name == "facts" {
+				return event.Members(value, fact)
+			}
 			out[name] = value
-			continue
-		}
-		var facts map[string]json.RawMessage
-		if err := json.Unmarshal(value, &facts); err != nil {
-			return nil, fmt.Errorf("the report's facts: %w", err)
-		}
-		for fact, value := range facts {
-			out["facts."+fact] = value
-		}
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("the report: %w", err)
 	}
 	return out, nil
 }

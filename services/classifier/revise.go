@@ -90,10 +90,8 @@ type view struct {
 
 func (rb Rulebook) view(operator string, state event.State) (view, error) {
 	var v view
-	data, err := state.Data(func(string) bool { return true })
-	if err != nil {
-		return v, err
-	}
+	data := state.Data(func(string) bool { return true })
+	var err error
 	if v.report, err = event.ParseReport(data); err != nil {
 		return v, err
 	}

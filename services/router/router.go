@@ -75,10 +75,6 @@ func (h handler) route(in event.Stored) ([]event.Record, error) {
 	out := make([]event.Record, 0, len(g.Escalations))
 	for _, e := range g.Escalations {
 		revision := strconv.Itoa(g.Revision)
-		report, err := disclose(g.State, e)
-		if err != nil {
-			return nil, err
-		}
 		due := e.DueAt()
 		body := event.Escalated{
 			ID:   event.EscalationID(e.Desk, g.Operator, g.Incident, revision),
@@ -90,7 +86,7 @@ func (h handler) route(in event.Stored) ([]event.Record, error) {
 			AcknowledgeBy: acknowledgeBy(now, due, e), Designated: e.Designated, Imported: g.State.IsImported(),
 			Facilities: g.Facilities, Hits: g.Hits, CouldBeIf: g.CouldBeIf, Exercise: h.exercise,
 			Owed: g.Owed, Held: e.Held, Determined: g.State.Determined, Transfer: e.Transfer,
-			Report: report, Cause: g.Cause, Rules: g.Rules,
+			Report: disclose(g.State, e), Cause: g.Cause, Rules: g.Rules,
 		}
 		r, err := event.NewRecord(event.EscalatedSubject(e.Desk, g.Operator, g.Incident, revision), now, "", body)
 		if err != nil {
@@ -170,7 +166,7 @@ func after(t time.Time, d event.Duration) *time.Time {
 }
 
 // disclose renders the merged facts as far as the desk may read them.
-func disclose(s event.State, e event.Escalation) (json.RawMessage, error) {
+func disclose(s event.State, e event.Escalation) json.RawMessage {
 	return s.Data(func(path string) bool {
 		top, _, _ := strings.Cut(path, ".")
 		return e.Items == nil || slices.Contains(e.Items, path) || slices.Contains(e.Items, top)
