@@ -55,6 +55,7 @@ func fold(state event.State, seq uint64, a *event.Accepted) (event.State, []stri
 		if known && !f.After(old) {
 			continue
 		}
+		f.Value = bytes.Clone(f.Value) // and not the whole report with it
 		next.Fields[path] = f
 		if !bytes.Equal(orNull(old.Value), f.Value) {
 			changed = append(changed, path)

@@ -205,7 +205,7 @@ func (p *proof) sign(ctx context.Context, grown <-chan struct{}) error {
 				return ctx.Err()
 			}
 		}
-		pause := max(certifyPause, certifyEvery-machine.Now().Sub(began))
+		pause := min(certifyEvery, max(certifyPause, certifyEvery-machine.Now().Sub(began))) // whatever the clock does
 		if p.isBehind() {
 			pause = catchUpPause
 		}

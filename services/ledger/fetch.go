@@ -88,7 +88,7 @@ func (p *proof) lookBehind(ctx context.Context) error {
 	for {
 		select {
 		case seq := <-p.glanced:
-			for began := machine.Now(); machine.Now().Sub(p.asked()) < unasked && machine.Now().Sub(began) < notLater; {
+			for waited := time.Duration(0); waited < notLater && p.isAsked(); waited += unasked {
 				if !sleep(ctx, unasked) {
 					return ctx.Err()
 				}
@@ -104,6 +104,13 @@ func (p *proof) lookBehind(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// isAsked reports whether somebody asked a moment ago. A clock that was set back
+// is no question.
+func (p *proof) isAsked() bool {
+	ago := machine.Now().Sub(p.asked())
+	return ago >= 0 && ago < unasked
 }
 
 // entryOf is the entry of a certified record in the tree.

@@ -158,11 +158,13 @@ func (x *index) ask(ctx context.Context, lanes int, moving []term, answer func(*
 			return err
 		}
 	}
-	defer x.idle.put(r)
-	defer r.end()
 	if err := r.begin(max(1, min(lanes, len(r.all))), moving); err != nil {
+		r.end()
+		r.close() // the next question makes a new one
 		return fmt.Errorf("ledger: index: %w", err)
 	}
+	defer x.idle.put(r)
+	defer r.end()
 	return answer(r)
 }
 

@@ -153,10 +153,10 @@ func (s *site) latency(ctx context.Context, l load) (out latency, err error) {
 		return out, err
 	}
 	defer r.close()
+	r.warm = latencyRate
 	if err := r.watchDesks(ctx); err != nil {
 		return out, err
 	}
-	r.warm = latencyRate
 	r.pace(ctx, latencyRate)
 	if err := r.tell(ctx, graves(l.events)); err != nil {
 		return out, err
