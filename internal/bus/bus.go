@@ -32,6 +32,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -74,7 +75,7 @@ type Bus struct {
 	stop      context.CancelFunc
 	readers   sync.WaitGroup
 	feedMu    sync.Mutex
-	feed      *feed // nil before somebody reads
+	feed      atomic.Pointer[feed] // nil before somebody reads
 	hearts    hearts
 	held      sync.Map // why nothing may be written to the ledger, by the log that says so
 }
@@ -118,6 +119,9 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Bus, error) {
 	for _, name := range []string{event.StreamLedger, event.StreamRejected, event.StreamTimers} {
 		w := &writer{js: js, stream: cfg.Realm.Stream(name), realm: cfg.Realm, clock: cfg.Clock, queue: make(chan *pending, queueLength), done: make(chan struct{})}
 		w.log = cfg.Log.With(zap.String("stream", w.stream))
+		if w.wrote = b.wrote; name != event.StreamLedger {
+			w.wrote = func([]*pending, uint64) {} // nobody reads it but as the engine delivers it
+		}
 		b.writers[name] = w
 		go w.run(run)
 	}

@@ -149,7 +149,16 @@ type writer struct {
 	queue  chan *pending
 	done   chan struct{}
 	log    *zap.Logger
-	busy   atomic.Bool // a commit is in flight
+	wrote  func(round []*pending, first uint64) // told of what is on disk, from a sequence on
+	busy   atomic.Bool                          // a commit is in flight
+}
+
+// stored settles records that are on disk from a sequence on.
+func (w *writer) stored(round []*pending, first uint64) {
+	w.wrote(round, first)
+	for i, p := range round {
+		p.settle(Result{Sequence: first + uint64(i)}, nil)
+	}
 }
 
 // IsWriting reports whether records are being stored in the ledger. What can wait
@@ -288,7 +297,7 @@ func (w *writer) single(ctx context.Context, round []*pending) (rest []*pending,
 		}
 		select {
 		case ack := <-futures[i].Ok():
-			p.settle(Result{Sequence: ack.Sequence}, nil)
+			w.stored(round[i:i+1], ack.Sequence)
 		case aerr := <-futures[i].Err():
 			switch {
 			case isTaken(aerr):
@@ -325,10 +334,7 @@ func (w *writer) batch(ctx context.Context, round []*pending) ([]*pending, error
 	ack, err := jetstreamext.PublishMsgBatch(try, w.js, messages, jetstreamext.BatchFlowControl{AckTimeout: writeTimeout})
 	switch {
 	case err == nil:
-		first := ack.Sequence - uint64(len(round)) + 1
-		for i, p := range round {
-			p.settle(Result{Sequence: first + uint64(i)}, nil)
-		}
+		w.stored(round, ack.Sequence-uint64(len(round))+1)
 		return nil, nil
 	case isTaken(err):
 		return w.answerTaken(ctx, round)

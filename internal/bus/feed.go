@@ -16,13 +16,24 @@ import (
 // for all who read, instead of once for each of them: services that are up with the
 // ledger read it here, and those that are behind read from the engine until they
 // are.
+//
+// What this process wrote itself is there as soon as the engine says that it is on
+// disk, for those who make records out of it: a desk's waiting is shorter by two
+// deliveries. The tree and the index see what the engine delivers, and nothing
+// else.
 type feed struct {
 	mu     sync.Mutex
 	from   uint64         // recent has every record there is from here on…
 	upTo   uint64         // …to here
 	recent []event.Stored // in order
 	bytes  int
-	grown  chan struct{} // closed and replaced when recent grows
+	ahead  []event.Stored // what we wrote from upTo+1 on, without a gap, and is not delivered yet
+	grown  chan struct{}  // closed and replaced when recent grows
+	longer chan struct{}  // closed and replaced when recent or ahead grows
+}
+
+func newFeed(head uint64) *feed {
+	return &feed{from: head + 1, upTo: head, grown: make(chan struct{}), longer: make(chan struct{})}
 }
 
 // Bounds of what the feed keeps: twice as much in all.
@@ -56,11 +67,31 @@ func (f *feed) add(batch []event.Stored) {
 	}
 	f.recent = append(f.recent, batch...)
 	f.upTo = batch[len(batch)-1].Sequence
+	for len(f.ahead) > 0 && f.ahead[0].Sequence <= f.upTo {
+		f.ahead = f.ahead[1:]
+	}
+	if len(f.ahead) == 0 {
+		f.ahead = nil
+	}
 	if len(f.recent) > 2*feedRecords || f.bytes > 2*feedBytes {
 		f.trim()
 	}
 	close(f.grown)
-	f.grown = make(chan struct{})
+	close(f.longer)
+	f.grown, f.longer = make(chan struct{}), make(chan struct{})
+}
+
+// wrote adds records that this process has written, one after the other, unless
+// somebody else's stand before them: then the engine delivers them all.
+func (f *feed) wrote(records []event.Stored) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if records[0].Sequence != f.upTo+uint64(len(f.ahead))+1 || len(f.ahead) >= feedRecords {
+		return
+	}
+	f.ahead = append(f.ahead, records...)
+	close(f.longer)
+	f.longer = make(chan struct{})
 }
 
 // trim drops the older half, in a slice of its own: readers have parts of the old
@@ -74,21 +105,25 @@ func (f *feed) trim() {
 	f.from = f.recent[0].Sequence
 }
 
-// after returns the records from a sequence on, up to tailBatch of them, and the
-// sequence through which that is all there are. Where there are none yet it
-// returns what is closed when there are. It has nothing for who is behind.
-func (f *feed) after(from uint64) (batch []event.Stored, through uint64, grown <-chan struct{}, has bool) {
+// after returns the records from a sequence on, up to tailBatch of them, with what
+// we wrote or without. Where there are none yet it returns what is closed when there
+// are. It has nothing for who is behind.
+func (f *feed) after(from uint64, written bool) (batch []event.Stored, longer <-chan struct{}, has bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if from < f.from {
-		return nil, 0, nil, false
+		return nil, nil, false
 	}
-	i := f.search(from)
-	if i == len(f.recent) {
-		return nil, max(from-1, f.upTo), f.grown, true
+	if i := f.search(from); i < len(f.recent) {
+		return f.recent[i:min(i+tailBatch, len(f.recent))], nil, true
 	}
-	batch = f.recent[i:min(i+tailBatch, len(f.recent))]
-	return batch, batch[len(batch)-1].Sequence, nil, true
+	if !written {
+		return nil, f.grown, true
+	}
+	if i := max(from, f.upTo+1) - f.upTo - 1; i < uint64(len(f.ahead)) {
+		return f.ahead[i:min(i+tailBatch, uint64(len(f.ahead)))], nil, true
+	}
+	return nil, f.longer, true
 }
 
 // search returns the place of the first record from a sequence on.
@@ -115,8 +150,8 @@ func (f *feed) begins() uint64 {
 func (b *Bus) ledgerFeed(ctx context.Context) (*feed, error) {
 	b.feedMu.Lock()
 	defer b.feedMu.Unlock()
-	if b.feed != nil {
-		return b.feed, nil
+	if f := b.feed.Load(); f != nil {
+		return f, nil
 	}
 	head, err := b.Head(ctx)
 	if err != nil {
@@ -126,13 +161,27 @@ func (b *Bus) ledgerFeed(ctx context.Context) (*feed, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &feed{from: head + 1, upTo: head, grown: make(chan struct{})}
+	f := newFeed(head)
 	b.readers.Go(func() {
 		defer stop()
 		f.fill(b.life, arrivals)
 	})
-	b.feed = f
+	b.feed.Store(f)
 	return f, nil
+}
+
+// wrote tells the feed of records that this process has written to the ledger, from
+// a sequence on.
+func (b *Bus) wrote(round []*pending, first uint64) {
+	f := b.feed.Load()
+	if f == nil {
+		return
+	}
+	records := make([]event.Stored, len(round))
+	for i, p := range round {
+		records[i] = p.record.Written(b.cfg.Realm, first+uint64(i))
+	}
+	f.wrote(records)
 }
 
 // near is how far behind the feed a reader of some subjects may be and still read
@@ -140,8 +189,9 @@ func (b *Bus) ledgerFeed(ctx context.Context) (*feed, error) {
 // behind reads by itself.
 const near = 1 << 13
 
-// readLedger hands over the records of the subjects from a sequence on.
-func (b *Bus) readLedger(ctx context.Context, from uint64, subjects []string) (<-chan event.Stored, func(), error) {
+// readLedger hands over the records of the subjects from a sequence on: what this
+// process has written as soon as it is, or everything as the engine delivers it.
+func (b *Bus) readLedger(ctx context.Context, from uint64, subjects []string, written bool) (<-chan event.Stored, func(), error) {
 	f, err := b.ledgerFeed(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -149,7 +199,7 @@ func (b *Bus) readLedger(ctx context.Context, from uint64, subjects []string) (<
 	if from = max(1, from); len(subjects) > 0 && from+near < f.begins() {
 		return b.consume(ctx, event.StreamLedger, from, subjects)
 	}
-	r := reading{bus: b, feed: f, filters: wired(b.cfg.Realm, subjects), out: make(chan event.Stored, tailBatch)}
+	r := reading{bus: b, feed: f, filters: wired(b.cfg.Realm, subjects), written: written, out: make(chan event.Stored, tailBatch)}
 	ctx, stop := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
@@ -164,23 +214,24 @@ type reading struct {
 	bus     *Bus
 	feed    *feed
 	filters []string // as on the wire; none: all
+	written bool     // what we wrote, too, before the engine delivers it
 	out     chan event.Stored
 }
 
 func (r reading) run(ctx context.Context, from uint64) {
 	for ctx.Err() == nil {
-		batch, through, grown, has := r.feed.after(from)
+		batch, longer, has := r.feed.after(from, r.written)
 		switch {
 		case !has:
 			from = r.catchUp(ctx, from)
 		case batch == nil:
 			select {
-			case <-grown:
+			case <-longer:
 			case <-ctx.Done():
 			}
 		default:
 			r.hand(ctx, batch)
-			from = through + 1
+			from = batch[len(batch)-1].Sequence + 1
 		}
 	}
 }

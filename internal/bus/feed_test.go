@@ -4,15 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
+	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
@@ -115,5 +119,69 @@ func TestAReaderPassesWhatIsGone(t *testing.T) {
 	case <-got:
 	case <-time.After(10 * time.Second):
 		t.Fatal("the record after the gap did not come")
+	}
+}
+
+// handle is a handler that never meets a record that others wrote.
+type handle func(context.Context, event.Stored) ([]event.Record, error)
+
+func (h handle) Handle(ctx context.Context, in event.Stored) ([]event.Record, error) {
+	return h(ctx, in)
+}
+func (handle) Refused(event.Stored) bool { return false }
+func (handle) Failed(event.Stored)       {}
+
+// TestAFollowerIsHandedWhatItsProcessWrote, and what another one wrote in between:
+// each record once, in order and as it stands in the stream.
+func TestAFollowerIsHandedWhatItsProcessWrote(t *testing.T) {
+	t.Parallel()
+	one := bustest.Start(t)
+	two := bustest.Join(t, one, clock.System{}, event.Real)
+	const each = 3000
+	var handed [2][]event.Stored
+	var followers sync.WaitGroup
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	for i, b := range []*bus.Bus{one.Bus, two.Bus} {
+		followers.Go(func() {
+			ctx, done := context.WithCancel(ctx)
+			_ = b.Follow(ctx, bus.Follower{
+				Name: fmt.Sprint("follower", i), Subjects: []string{event.AllAccepted},
+				Key: func(s event.Stored) string { return s.Subject },
+				Handler: handle(func(_ context.Context, in event.Stored) ([]event.Record, error) {
+					if handed[i] = append(handed[i], in); len(handed[i]) == 2*each {
+						done()
+					}
+					return nil, nil
+				}),
+			})
+		})
+	}
+	var writers sync.WaitGroup
+	for i, b := range []*bus.Bus{one.Bus, two.Bus} {
+		writers.Go(func() {
+			r := rand.New(rand.NewPCG(1, uint64(i)))
+			for n := 0; n < each; {
+				size := min(each-n, 1+r.IntN([]int{3, 60}[r.IntN(2)])) // one by one, and in batches
+				records := make([]event.Record, size)
+				for k := range records {
+					records[k] = accepted(i*each + n + k)
+					records[k].Time = time.Now() // with what no stream keeps
+				}
+				_, err := b.Commit(ctx, records)
+				assert.NoError(t, err)
+				n += size
+			}
+		})
+	}
+	writers.Wait()
+	followers.Wait()
+	stored, err := one.Bus.Page(t.Context(), 1, 2*each, nil, 2*each, 64<<20)
+	require.NoError(t, err)
+	for i := range stored {
+		stored[i].Header, stored[i].StoredAt = nil, time.Time{}
+	}
+	for i := range handed {
+		require.Equal(t, stored, handed[i])
 	}
 }

@@ -28,7 +28,8 @@ type Follower struct {
 // Handler is the one shape of a service: a record in, records out, or an error
 // whose kind says retry, reject or stop (package fault). It must be a pure
 // function of the record and of what it has read of the ledger, because it may
-// be called again for the same record at any time.
+// be called again for the same record at any time. It sees neither the record's
+// headers nor when the engine stored it.
 type Handler interface {
 	Handle(ctx context.Context, in event.Stored) ([]event.Record, error)
 	// Refused is called when the ledger holds other records under the subjects
@@ -62,7 +63,12 @@ func (b *Bus) follow(ctx context.Context, f Follower, r *run) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var stop func()
-	if r.arrivals, stop, err = b.arrivals(ctx, r.stream, r.through+1, f.Subjects); err != nil {
+	if r.stream == event.StreamLedger {
+		r.arrivals, stop, err = b.readLedger(ctx, r.through+1, f.Subjects, true)
+	} else {
+		r.arrivals, stop, err = b.consume(ctx, r.stream, r.through+1, f.Subjects)
+	}
+	if err != nil {
 		return err
 	}
 	defer stop()
@@ -273,6 +279,7 @@ func (r *run) try(ctx context.Context, in event.Stored) (out []event.Record, err
 			err = fault.New(fault.Retry, r.f.Name, "panic: %v", p)
 		}
 	}()
+	in.Header, in.StoredAt = nil, time.Time{} // what we wrote ourselves has none yet
 	return r.f.Handler.Handle(ctx, in)
 }
 

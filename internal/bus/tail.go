@@ -21,7 +21,7 @@ const tailBatch = 1000
 // handle returns an error, which it returns. A connection that is lost and
 // found goes on where it was.
 func (b *Bus) Tail(ctx context.Context, from uint64, subjects []string, handle func(context.Context, []event.Stored) error) error {
-	arrivals, stop, err := b.arrivals(ctx, event.StreamLedger, from, subjects)
+	arrivals, stop, err := b.readLedger(ctx, from, subjects, false)
 	if err != nil {
 		return err
 	}
@@ -35,15 +35,6 @@ func (b *Bus) Tail(ctx context.Context, from uint64, subjects []string, handle f
 			return err
 		}
 	}
-}
-
-// arrivals opens a stream to be read from a sequence on. The records come on the
-// channel; reading waits when it is full.
-func (b *Bus) arrivals(ctx context.Context, stream string, from uint64, subjects []string) (<-chan event.Stored, func(), error) {
-	if stream == event.StreamLedger {
-		return b.readLedger(ctx, from, subjects)
-	}
-	return b.consume(ctx, stream, from, subjects)
 }
 
 // consume opens an ordered consumer of the engine.

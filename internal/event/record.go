@@ -110,6 +110,13 @@ func typeOf(subject string) string {
 	}
 }
 
+// Written is the record as it stands in its stream, for who wrote it: without its
+// headers, and without the engine's stamp, which no answer tells.
+func (r Record) Written(realm Realm, seq uint64) Stored {
+	r.Time, r.Due = r.Time.UTC().Round(0), r.Due.UTC().Round(0) // as when they are read
+	return Stored{Record: r, Sequence: seq, Wire: realm.Wire(r.Subject)}
+}
+
 // ReadStored is the inverse of Message, for what a stream delivers. It never
 // fails: a foreign message is a record without stamps.
 func ReadStored(realm Realm, wire string, h nats.Header, data []byte, seq uint64, at time.Time) Stored {
