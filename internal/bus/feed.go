@@ -272,41 +272,22 @@ func isMatch(subject, filter string) bool {
 	}
 }
 
-// quiet is how long a reader that catches up waits for a record before it asks the
-// engine what stands there.
-const quiet = time.Second
-
-// catchUp reads from the engine until the feed has the rest, and returns from where
+// catchUp reads from the engine what the feed does not have, and returns from where
 // on it has.
 func (r reading) catchUp(ctx context.Context, from uint64) uint64 {
-	arrivals, stop, err := r.bus.consume(ctx, event.StreamLedger, from, nil)
-	if err != nil {
-		r.bus.cfg.Log.Debug("the ledger could not be read; it is tried again", zap.Error(err))
-		select {
-		case <-time.After(unavailablePause):
-		case <-ctx.Done():
-		}
-		return from
+	to := r.feed.begins() - 1
+	err := r.bus.Range(ctx, from, to, func(batch []event.Stored) error {
+		r.hand(ctx, batch)
+		from = batch[len(batch)-1].Sequence + 1
+		return nil
+	})
+	if err == nil {
+		return to + 1 // what was before it is gone
 	}
-	defer stop()
-	for from < r.feed.begins() && ctx.Err() == nil {
-		try, give := context.WithTimeout(ctx, quiet)
-		batch, err := next(try, arrivals)
-		give()
-		if err == nil {
-			r.hand(ctx, batch)
-			from = batch[len(batch)-1].Sequence + 1
-			continue
-		}
-		begins := r.feed.begins()
-		there, err := r.bus.after(ctx, from)
-		switch {
-		case err != nil:
-		case there >= begins:
-			return begins // what was before it is gone
-		default:
-			return there
-		}
+	r.bus.cfg.Log.Debug("the ledger could not be read; it is tried again", zap.Error(err))
+	select {
+	case <-time.After(unavailablePause):
+	case <-ctx.Done():
 	}
 	return from
 }
