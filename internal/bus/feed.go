@@ -189,24 +189,10 @@ func (b *Bus) wrote(round []*pending, first uint64) {
 // behind reads by itself.
 const near = 1 << 13
 
-// readLedger hands over the records of the subjects from a sequence on: what this
-// process has written as soon as it is, or everything as the engine delivers it.
-func (b *Bus) readLedger(ctx context.Context, from uint64, subjects []string, written bool) (<-chan event.Stored, func(), error) {
-	f, err := b.ledgerFeed(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	if from = max(1, from); len(subjects) > 0 && from+near < f.begins() {
-		return b.consume(ctx, event.StreamLedger, from, subjects)
-	}
-	r := reading{bus: b, feed: f, filters: wired(b.cfg.Realm, subjects), written: written, out: make(chan event.Stored, tailBatch)}
-	ctx, stop := context.WithCancel(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		r.run(ctx, from)
-	}()
-	return r.out, func() { stop(); <-done }, nil
+// isFar reports whether a reader of some subjects is so far behind the feed that it
+// reads by itself.
+func (f *feed) isFar(from uint64, subjects []string) bool {
+	return len(subjects) > 0 && from+near < f.begins()
 }
 
 // reading is one reader of the ledger.
@@ -215,42 +201,46 @@ type reading struct {
 	feed    *feed
 	filters []string // as on the wire; none: all
 	written bool     // what we wrote, too, before the engine delivers it
-	out     chan event.Stored
+	handle  func(context.Context, []event.Stored) error
 }
 
-func (r reading) run(ctx context.Context, from uint64) {
+// run hands over what there is from a sequence on, until ctx ends or handle returns
+// an error.
+func (r reading) run(ctx context.Context, from uint64) error {
 	for ctx.Err() == nil {
 		batch, longer, has := r.feed.after(from, r.written)
+		var err error
 		switch {
 		case !has:
-			from = r.catchUp(ctx, from)
+			from, err = r.catchUp(ctx, from)
 		case batch == nil:
 			select {
 			case <-longer:
 			case <-ctx.Done():
 			}
 		default:
-			r.hand(ctx, batch)
+			err = r.hand(ctx, batch)
 			from = batch[len(batch)-1].Sequence + 1
 		}
+		if err != nil {
+			return err
+		}
 	}
+	return ctx.Err()
 }
 
-func (r reading) hand(ctx context.Context, batch []event.Stored) {
-	for _, s := range batch {
-		if !r.wants(s.Wire) {
-			continue
-		}
-		select {
-		case r.out <- s:
-		case <-ctx.Done():
-			return
-		}
+func (r reading) hand(ctx context.Context, batch []event.Stored) error {
+	if len(r.filters) > 0 {
+		batch = slices.DeleteFunc(slices.Clone(batch), func(s event.Stored) bool { return !r.wants(s.Wire) })
 	}
+	if len(batch) == 0 {
+		return nil
+	}
+	return r.handle(ctx, batch)
 }
 
 func (r reading) wants(subject string) bool {
-	return len(r.filters) == 0 || slices.ContainsFunc(r.filters, func(filter string) bool { return isMatch(subject, filter) })
+	return slices.ContainsFunc(r.filters, func(filter string) bool { return isMatch(subject, filter) })
 }
 
 // isMatch reports whether a subject is one of those that a filter with wildcards
@@ -274,20 +264,21 @@ func isMatch(subject, filter string) bool {
 
 // catchUp reads from the engine what the feed does not have, and returns from where
 // on it has.
-func (r reading) catchUp(ctx context.Context, from uint64) uint64 {
+func (r reading) catchUp(ctx context.Context, from uint64) (uint64, error) {
 	to := r.feed.begins() - 1
+	var handled error
 	err := r.bus.Range(ctx, from, to, func(batch []event.Stored) error {
-		r.hand(ctx, batch)
 		from = batch[len(batch)-1].Sequence + 1
-		return nil
+		handled = r.hand(ctx, batch)
+		return handled
 	})
-	if err == nil {
-		return to + 1 // what was before it is gone
+	if err == nil || handled != nil {
+		return to + 1, handled // what was before it is gone
 	}
 	r.bus.cfg.Log.Debug("the ledger could not be read; it is tried again", zap.Error(err))
 	select {
 	case <-time.After(unavailablePause):
 	case <-ctx.Done():
 	}
-	return from
+	return from, nil
 }

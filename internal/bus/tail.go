@@ -21,7 +21,14 @@ const tailBatch = 1000
 // handle returns an error, which it returns. A connection that is lost and
 // found goes on where it was.
 func (b *Bus) Tail(ctx context.Context, from uint64, subjects []string, handle func(context.Context, []event.Stored) error) error {
-	arrivals, stop, err := b.readLedger(ctx, from, subjects, false)
+	f, err := b.ledgerFeed(ctx)
+	if err != nil {
+		return err
+	}
+	if from = max(1, from); !f.isFar(from, subjects) {
+		return reading{bus: b, feed: f, filters: wired(b.cfg.Realm, subjects), handle: handle}.run(ctx, from)
+	}
+	arrivals, stop, err := b.consume(ctx, event.StreamLedger, from, subjects)
 	if err != nil {
 		return err
 	}
@@ -35,6 +42,36 @@ func (b *Bus) Tail(ctx context.Context, from uint64, subjects []string, handle f
 			return err
 		}
 	}
+}
+
+// arrivals is Tail on a channel, for a follower: what this process has written
+// comes as soon as it is on disk.
+func (b *Bus) arrivals(ctx context.Context, from uint64, subjects []string) (<-chan event.Stored, func(), error) {
+	f, err := b.ledgerFeed(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	if from = max(1, from); f.isFar(from, subjects) {
+		return b.consume(ctx, event.StreamLedger, from, subjects)
+	}
+	out := make(chan event.Stored, tailBatch)
+	r := reading{bus: b, feed: f, filters: wired(b.cfg.Realm, subjects), written: true, handle: func(ctx context.Context, batch []event.Stored) error {
+		for _, s := range batch {
+			select {
+			case out <- s:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		return nil
+	}}
+	ctx, stop := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = r.run(ctx, from) // ends when it is stopped
+	}()
+	return out, func() { stop(); <-done }, nil
 }
 
 // consume opens an ordered consumer of the engine.

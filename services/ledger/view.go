@@ -38,10 +38,11 @@ type view struct {
 	mu      sync.Mutex
 	through uint64        // the last record indexed
 	reached chan struct{} // closed and replaced whenever through grows
+	hurry   chan struct{} // has one where somebody waits for that
 }
 
 func newView(d Deps) *view {
-	return &view{deps: d, fetch: d.Bus.GetMany, reach: withinCall, reached: make(chan struct{}), damage: make(chan error, 1)}
+	return &view{deps: d, fetch: d.Bus.GetMany, reach: withinCall, reached: make(chan struct{}), hurry: make(chan struct{}, 1), damage: make(chan error, 1)}
 }
 
 // run indexes until ctx ends. An index that turns out to be damaged is made
@@ -148,6 +149,14 @@ func (v *view) off(r event.Stored) (off time.Duration, known bool) {
 	return r.StoredAt.Sub(clock.Wall(v.deps.Clock, r.Time)), true
 }
 
+// want has the index go on at once.
+func (v *view) want() {
+	select {
+	case v.hurry <- struct{}{}:
+	default: // it is known
+	}
+}
+
 // caughtUp waits until the index holds every record that is stored now, for as
 // long as patience lasts, and returns how far it goes. While the index is far
 // behind nobody waits in vain: an answer says what it covers.
@@ -166,6 +175,7 @@ func (v *view) caughtUp(ctx context.Context) (*index, uint64, error) {
 		if x != nil && (through >= head || head-through > v.reach) {
 			return x, through, nil
 		}
+		v.want()
 		select {
 		case <-reached:
 		case <-wait.C:
@@ -207,6 +217,7 @@ func (v *view) grown(ctx context.Context, after uint64) error {
 		if through > after {
 			return nil
 		}
+		v.want()
 		select {
 		case <-reached:
 		case <-ctx.Done():

@@ -18,6 +18,10 @@ const decodedAhead = 2
 // ask.
 const yieldFrom = 500
 
+// indexEvery is how often transactions begin while nobody asks: each costs as much
+// as some fifty records do.
+const indexEvery = 100 * time.Millisecond
+
 // progressEvery is how long the index works between two lines of progress while
 // it is far behind.
 const progressEvery = 5 * time.Second
@@ -44,20 +48,11 @@ func (v *view) take(ctx context.Context, batch []event.Stored, decoded chan<- []
 // add indexes what was decoded, all that waits in one transaction.
 func (v *view) add(ctx context.Context, x *index, decoded <-chan []item) error {
 	p := progress{log: v.deps.Log, clock: v.deps.Clock, head: v.head.Load(), from: v.indexed()}
+	var rest time.Duration
 	for {
-		var items []item
-		select {
-		case items = <-decoded:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		for more := true; more && len(items) < atOnce; {
-			select {
-			case next := <-decoded:
-				items = append(items, next...)
-			default:
-				more = false
-			}
+		items, err := v.gather(ctx, rest, decoded)
+		if err != nil {
+			return err
 		}
 		began := machine.Now()
 		unreadable, err := x.write(ctx, items)
@@ -70,8 +65,44 @@ func (v *view) add(ctx context.Context, x *index, decoded <-chan []item) error {
 		last := items[len(items)-1].seq
 		p.show(last)
 		v.moved(last)
-		if len(items) >= yieldFrom && last > v.head.Load() && v.deps.Bus.IsWriting() {
-			sleep(ctx, machine.Now().Sub(began))
+		took := machine.Now().Sub(began)
+		switch {
+		case last < v.head.Load():
+			rest = 0
+		case len(items) >= yieldFrom && v.deps.Bus.IsWriting():
+			rest = max(took, indexEvery-took)
+		default:
+			rest = indexEvery - took
+		}
+	}
+}
+
+// gather returns what was decoded, as much as goes in one transaction: all that
+// comes until the rest is over, or somebody waits for it.
+func (v *view) gather(ctx context.Context, rest time.Duration, decoded <-chan []item) (items []item, err error) {
+	over, hurry := time.After(rest), v.hurry
+	for more := decoded; ; {
+		if len(items) >= atOnce {
+			more = nil
+		}
+		select {
+		case next := <-more:
+			items = append(items, next...)
+			continue
+		default:
+		}
+		if len(items) > 0 && over == nil {
+			return items, nil
+		}
+		select {
+		case next := <-more:
+			items = append(items, next...)
+		case <-over:
+			over, hurry = nil, nil
+		case <-hurry:
+			over, hurry = nil, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
 		}
 	}
 }

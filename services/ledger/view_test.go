@@ -40,3 +40,41 @@ func TestAnIndexThatIsFarBehind(t *testing.T) {
 	require.Less(t, time.Since(began), patience)
 	require.EqualValues(t, 2, answer.Through)
 }
+
+// TestTheIndexRestsUntilSomebodyAsks: what comes meanwhile goes in one transaction.
+func TestTheIndexRestsUntilSomebodyAsks(t *testing.T) {
+	t.Parallel()
+	v := newView(Deps{Bus: bustest.Start(t).Bus})
+	decoded := make(chan []item)
+	var got []item
+	ended := make(chan error)
+	go func() {
+		var err error
+		got, err = v.gather(t.Context(), time.Hour, decoded)
+		ended <- err
+	}()
+	for seq := range uint64(5) {
+		decoded <- []item{{seq: seq}}
+	}
+	select {
+	case <-ended:
+		t.Fatal("it did not rest")
+	case <-time.After(20 * time.Millisecond):
+	}
+	v.want()
+	v.want() // as everybody does who waits
+	require.NoError(t, <-ended)
+	require.Len(t, got, 5)
+	go func() {
+		var err error
+		got, err = v.gather(t.Context(), time.Nanosecond, decoded)
+		ended <- err
+	}()
+	decoded <- make([]item, atOnce)
+	require.NoError(t, <-ended, "the rest is over and there is something")
+	require.Len(t, got, atOnce)
+	short, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := v.gather(short, time.Hour, decoded)
+	require.ErrorIs(t, err, context.Canceled)
+}

@@ -71,44 +71,51 @@ func (r *run) check(ctx context.Context) (o outcome, err error) {
 // apart: the incident, of escalations with the desk.
 func (r *run) stored(ctx context.Context, stream, filter string) (map[string]int, error) {
 	found := map[string]int{}
-	s, err := r.js.Stream(ctx, stream)
-	if err != nil {
-		return nil, err
-	}
-	cons, err := s.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{filter}, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: r.next[stream], HeadersOnly: true,
-	})
-	if err != nil {
-		return nil, err
-	}
-	pending, err := cons.Info(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if pending.NumPending == 0 {
-		return found, nil
-	}
-	in, err := cons.Messages(jetstream.PullMaxMessages(5000))
-	if err != nil {
-		return nil, err
-	}
-	defer in.Stop()
-	for range pending.NumPending {
-		m, err := in.Next(jetstream.NextContext(ctx))
-		if err != nil {
-			return nil, err
-		}
+	return found, r.scan(ctx, stream, []string{filter}, func(m jetstream.Msg) error {
 		a := event.ParseSubject(m.Subject())
 		if _, ours := r.load.index(a.Incident); !ours {
-			continue
+			return nil
 		}
 		key := a.Incident
 		if a.Desk != "" {
 			key = a.Desk + "." + key
 		}
 		found[key]++
+		return nil
+	})
+}
+
+// scan reads the headers of what a stream has got since the run began.
+func (r *run) scan(ctx context.Context, stream string, filters []string, each func(jetstream.Msg) error) error {
+	s, err := r.js.Stream(ctx, stream)
+	if err != nil {
+		return err
 	}
-	return found, nil
+	cons, err := s.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
+		FilterSubjects: filters, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: r.next[stream], HeadersOnly: true,
+	})
+	if err != nil {
+		return err
+	}
+	pending, err := cons.Info(ctx)
+	if err != nil || pending.NumPending == 0 {
+		return err
+	}
+	in, err := cons.Messages(jetstream.PullMaxMessages(5000))
+	if err != nil {
+		return err
+	}
+	defer in.Stop()
+	for range pending.NumPending {
+		m, err := in.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			return err
+		}
+		if err := each(m); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // quantile of durations, in milliseconds.

@@ -17,7 +17,7 @@ func (r *run) watchDesks(ctx context.Context) error {
 	var reading sync.WaitGroup
 	r.stopDesk = func() { cancel(); reading.Wait() }
 	for i, desk := range desks {
-		r.shown = append(r.shown, map[int]uint64{})
+		r.shown, r.shownAt = append(r.shown, map[int]uint64{}), append(r.shownAt, map[int]time.Time{})
 		cons, err := r.open(ctx, r.site, desk)
 		if err != nil {
 			r.stopDesk()
@@ -67,7 +67,7 @@ func (r *run) told(desk int, m jetstream.Msg) {
 	defer r.mu.Unlock()
 	switch seq, met := r.shown[desk][i]; {
 	case !met:
-		r.shown[desk][i] = meta.Sequence.Stream
+		r.shown[desk][i], r.shownAt[desk][i] = meta.Sequence.Stream, now
 		if i >= r.warm {
 			r.delays = append(r.delays, now.Sub(time.Unix(0, r.sent[i].Load())))
 		}

@@ -141,6 +141,7 @@ type latency struct {
 	P50     float64 `json:"p50Millis"`
 	P99     float64 `json:"p99Millis"`
 	Samples int     `json:"samples"`
+	Stages  []stage `json:"stages,omitempty"` // tocsin's
 }
 
 // latencyRate is how many reports a second are sent where latency is measured.
@@ -161,12 +162,18 @@ func (s *site) latency(ctx context.Context, l load) (out latency, err error) {
 	if err := r.tell(ctx, graves(l.events)); err != nil {
 		return out, err
 	}
+	if s.name == tocsinName {
+		if out.Stages, err = r.where(ctx); err != nil {
+			return out, err
+		}
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if got, want := r.toldOf(), graves(l.events)*len(desks); got < want {
 		return out, fmt.Errorf("%s: %d of %d escalations came", s.name, got, want)
 	}
-	return latency{quantile(r.delays, 0.5), quantile(r.delays, 0.99), len(r.delays)}, nil
+	out.P50, out.P99, out.Samples = quantile(r.delays, 0.5), quantile(r.delays, 0.99), len(r.delays)
+	return out, nil
 }
 
 // death is what kill -9 in the middle of a load did.

@@ -412,5 +412,5 @@ func fsyncs(dir string) (latency, error) {
 		}
 		took[i] = machine.Now().Sub(began)
 	}
-	return latency{quantile(took, 0.5), quantile(took, 0.99), len(took)}, nil
+	return latency{P50: quantile(took, 0.5), P99: quantile(took, 0.99), Samples: len(took)}, nil
 }

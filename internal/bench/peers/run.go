@@ -41,15 +41,16 @@ type run struct {
 	waiting  map[int]time.Time // reports without an answer, by when to send them again
 	answers  [4]int            // by answer
 	shown    []map[int]uint64  // by desk: the record that first told it of a report
-	resent   int               // reports sent again
-	again    int               // deliveries of a record that had been delivered
-	twice    int               // deliveries of a second record of the same escalation
-	warm     int               // reports that come before those whose delays count
-	delays   []time.Duration   // from sending to delivery
-	last     time.Time         // the last answer or delivery
-	lastTold time.Time         // the last first delivery
-	gap      time.Duration     // the longest time between two first deliveries since gapSince
-	firstAck time.Time         // the first answer since it was zeroed
+	shownAt  []map[int]time.Time
+	resent   int             // reports sent again
+	again    int             // deliveries of a record that had been delivered
+	twice    int             // deliveries of a second record of the same escalation
+	warm     int             // reports that come before those whose delays count
+	delays   []time.Duration // from sending to delivery
+	last     time.Time       // the last answer or delivery
+	lastTold time.Time       // the last first delivery
+	gap      time.Duration   // the longest time between two first deliveries since gapSince
+	firstAck time.Time       // the first answer since it was zeroed
 	stopDesk func()
 	sub      *nats.Subscription
 	inbox    string

@@ -128,6 +128,12 @@ func (r *results) notes() []string {
 		if len(r.Of) > 1 {
 			out = append(out, fmt.Sprintf("tocsin / best peer, in reports/s of the same round: %.2f (median).", r.beside(own)))
 		}
+		if own.Latency != nil {
+			out = append(out, "Where a desk's waiting for tocsin goes, ms (p50 / p99; mean of the slowest hundredth):")
+			for _, s := range own.Latency.Stages {
+				out = append(out, fmt.Sprintf("  %-20s %6.1f / %.1f; %.1f", s.Name, s.P50, s.P99, s.Slow))
+			}
+		}
 		if r.Engine != nil {
 			out = append(out, fmt.Sprintf("tocsin's records/s in the first round / the engine's in atomic batches: %.2f.", own.Rounds[0].recordsPerSecond()/r.Engine.Batch))
 		}
