@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 	"go.uber.org/zap"
 
+	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
@@ -30,6 +32,8 @@ type Door struct {
 	Subject string // may hold wildcards
 	// Limit bounds the requests in hand; beyond it the answer is "busy" at once.
 	Limit int
+	// Yields has requests refused in the same way while IsBehind.
+	Yields bool
 	// Answer returns the reply, which goes out as JSON, or an error when the
 	// outcome is not known: the sender is told to try again. It must not return
 	// before what it promises is on disk.
@@ -68,6 +72,10 @@ func (b *Bus) Serve(ctx context.Context, name string, doors ...Door) error {
 	for _, d := range doors {
 		slots := make(chan struct{}, d.Limit)
 		answer := func(req micro.Request) {
+			if d.Yields && b.IsBehind() {
+				b.busy(req, d.Name)
+				return
+			}
 			select {
 			case slots <- struct{}{}:
 			default:
@@ -137,8 +145,30 @@ func (b *Bus) answer(ctx context.Context, d Door, req micro.Request) {
 }
 
 func (b *Bus) busy(req micro.Request, door string) {
-	b.cfg.Log.Warn("a request was refused: too many in hand", zap.String("door", door))
+	if n, tell := b.refused.count(); tell {
+		b.cfg.Log.Warn("requests were refused: too many in hand", zap.String("door", door), zap.Int("requests", n))
+	}
 	if req.Reply() != "" && !ours(req.Reply()) {
 		_ = req.Error(codeTryAgain, "busy: try again", nil)
 	}
+}
+
+// refused counts what is refused between two lines in the log.
+type refused struct {
+	mu   sync.Mutex
+	n    int
+	told time.Time
+}
+
+// count counts one more. Once a second it returns how many there were, to be told.
+func (r *refused) count() (n int, tell bool) {
+	now := clock.System{}.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.n++
+	if now.Sub(r.told).Abs() < time.Second {
+		return 0, false
+	}
+	n, r.n, r.told = r.n, 0, now
+	return n, true
 }

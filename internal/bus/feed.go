@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -139,6 +140,32 @@ func (f *feed) search(from uint64) int {
 	return i
 }
 
+// end returns the last record that the feed has.
+func (f *feed) end() uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.upTo + uint64(len(f.ahead))
+}
+
+// IsBehind reports whether a service of this process has fallen so far behind what
+// is stored that more of it would only wait: it is about to lose the feed, and
+// would read from disk again what it did not keep up with in memory. A service that
+// has not been up with the ledger since it began is not counted, for what it reads
+// is old.
+func (b *Bus) IsBehind() (behind bool) {
+	f := b.feed.Load()
+	if f == nil {
+		return false
+	}
+	end := f.end()
+	b.following.Range(func(_, at any) bool {
+		from := at.(*atomic.Uint64).Load()
+		behind = from > 0 && from+feedRecords < end
+		return !behind
+	})
+	return behind
+}
+
 // begins returns from where on the feed has all.
 func (f *feed) begins() uint64 {
 	f.mu.Lock()
@@ -202,6 +229,7 @@ type reading struct {
 	filters []string // as on the wire; none: all
 	written bool     // what we wrote, too, before the engine delivers it
 	handle  func(context.Context, []event.Stored) error
+	at      *atomic.Uint64 // how far it is, once it has been up with the feed; nil: nobody asks
 }
 
 // run hands over what there is from a sequence on, until ctx ends or handle returns
@@ -209,6 +237,9 @@ type reading struct {
 func (r reading) run(ctx context.Context, from uint64) error {
 	for ctx.Err() == nil {
 		batch, longer, has := r.feed.after(from, r.written)
+		if r.at != nil && (has || r.at.Load() > 0) {
+			r.at.Store(from)
+		}
 		var err error
 		switch {
 		case !has:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -55,7 +56,9 @@ func (b *Bus) arrivals(ctx context.Context, from uint64, subjects []string) (<-c
 		return b.consume(ctx, event.StreamLedger, from, subjects)
 	}
 	out := make(chan event.Stored, tailBatch)
-	r := reading{bus: b, feed: f, filters: wired(b.cfg.Realm, subjects), written: true, handle: func(ctx context.Context, batch []event.Stored) error {
+	at := new(atomic.Uint64)
+	b.following.Store(at, at)
+	r := reading{bus: b, feed: f, filters: wired(b.cfg.Realm, subjects), written: true, at: at, handle: func(ctx context.Context, batch []event.Stored) error {
 		for _, s := range batch {
 			select {
 			case out <- s:
@@ -69,6 +72,7 @@ func (b *Bus) arrivals(ctx context.Context, from uint64, subjects []string) (<-c
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		defer b.following.Delete(at)
 		_ = r.run(ctx, from) // ends when it is stopped
 	}()
 	return out, func() { stop(); <-done }, nil

@@ -22,14 +22,12 @@ const maxBody = 16 << 20
 // a conflict, both as problems (RFC 9457); a batch with 200 and one receipt an
 // event, in order. The operator is the last segment of the source.
 func (in *Intake) post(w http.ResponseWriter, r *http.Request) {
-	select {
-	case in.posts <- struct{}{}:
-		defer func() { <-in.posts }()
-	default:
+	if !in.enter() {
 		w.Header().Set("Retry-After", "1")
 		httpedge.Write(w, httpedge.Problem{Status: http.StatusServiceUnavailable, Detail: "busy: nothing was taken; send the same again"})
 		return
 	}
+	defer func() { <-in.posts }()
 	if coding := r.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
 		httpedge.Write(w, httpedge.Problem{Status: http.StatusUnsupportedMediaType, Detail: "send the body as it is, without Content-Encoding"})
 		return
@@ -80,6 +78,19 @@ func (in *Intake) post(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answerOne(w, receipts[0])
+}
+
+// enter takes a place among the posts in hand, where there is one.
+func (in *Intake) enter() bool {
+	if in.deps.Bus.IsBehind() {
+		return false
+	}
+	select {
+	case in.posts <- struct{}{}:
+		return true
+	default:
+		return false
+	}
 }
 
 func answerOne(w http.ResponseWriter, r event.Receipt) {

@@ -39,7 +39,9 @@ import (
 const Name = "intake"
 
 // Bounds of what is being taken at one moment, over NATS and over HTTP, where a
-// batch may be 16 MiB long; beyond them the answer is "busy".
+// batch may be 16 MiB long; beyond them the answer is "busy". So it is while the
+// services behind us have fallen behind (bus.IsBehind): a report that is taken is to
+// reach its desks within moments.
 const (
 	inHand = 4096
 	posts  = 256
@@ -83,7 +85,7 @@ func (in *Intake) Run(ctx context.Context) error {
 	g.Go(func() error { return in.followRemoved(serving) })
 	g.Go(func() error {
 		return in.deps.Bus.Serve(serving, Name, bus.Door{
-			Name: "report", Subject: event.DoorReport, Limit: inHand, Answer: in.answer,
+			Name: "report", Subject: event.DoorReport, Limit: inHand, Yields: true, Answer: in.answer,
 			Elsewhere: func(req bus.Request) string { return event.ReceiptOf(req.Subject) },
 		})
 	})
