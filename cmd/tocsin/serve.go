@@ -125,6 +125,9 @@ func (e *environment) serve(ctx context.Context, cfg app.Config, rules rules, lo
 		return err
 	}
 	cfg.Clock, cfg.Log = clock.System{}, log
+	bounded, unbound := context.WithCancel(ctx)
+	defer unbound()
+	go boundMemory(bounded)
 	a, err := app.Start(ctx, cfg)
 	if err != nil {
 		return err

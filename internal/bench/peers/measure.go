@@ -270,11 +270,11 @@ func (s *site) overloaded(ctx context.Context, l load, rate float64) (out overlo
 	if err := r.await(ctx, func() bool { return len(r.waiting) == 0 }); err != nil {
 		return out, err
 	}
-	graded, err := r.settled(ctx)
+	u, err := s.usage() // before the driver reads everything back
 	if err != nil {
 		return out, err
 	}
-	u, err := s.usage()
+	graded, err := r.settled(ctx)
 	if err != nil {
 		return out, err
 	}

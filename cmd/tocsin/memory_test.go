@@ -1,0 +1,31 @@
+package main
+
+import (
+	"context"
+	"math"
+	"runtime/debug"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestMemoryIsBoundWhileItServes, and no longer; what the environment says stands.
+func TestMemoryIsBoundWhileItServes(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan struct{})
+	go func() { boundMemory(ctx); close(ended) }()
+	require.Eventually(t, func() bool {
+		return debug.SetMemoryLimit(-1) >= memoryFloor && debug.SetMemoryLimit(-1) < math.MaxInt64
+	}, 5*time.Second, time.Millisecond)
+	cancel()
+	<-ended
+	require.EqualValues(t, math.MaxInt64, debug.SetMemoryLimit(-1))
+
+	t.Setenv("GOMEMLIMIT", "2GiB")
+	boundMemory(t.Context()) // returns at once
+
+	require.EqualValues(t, memoryFloor, memoryLimit(300<<20))
+	require.EqualValues(t, 3<<30, memoryLimit(2<<30), "it never keeps the collector at work without a pause")
+}
