@@ -184,7 +184,7 @@ func (b *Bus) ledgerFeed(ctx context.Context) (*feed, error) {
 	if err != nil {
 		return nil, err
 	}
-	arrivals, stop, err := b.consume(b.life, event.StreamLedger, head+1, nil)
+	arrivals, stop, err := b.consume(b.life, event.StreamLedger, head+1, nil, tailBatch)
 	if err != nil {
 		return nil, err
 	}
@@ -298,7 +298,7 @@ func isMatch(subject, filter string) bool {
 func (r reading) catchUp(ctx context.Context, from uint64) (uint64, error) {
 	to := r.feed.begins() - 1
 	var handled error
-	err := r.bus.Range(ctx, from, to, func(batch []event.Stored) error {
+	err := r.bus.Range(ctx, from, to, Ahead, func(batch []event.Stored) error {
 		from = batch[len(batch)-1].Sequence + 1
 		handled = r.hand(ctx, batch)
 		return handled

@@ -185,3 +185,73 @@ func TestAFollowerIsHandedWhatItsProcessWrote(t *testing.T) {
 		require.Equal(t, stored, handed[i])
 	}
 }
+
+// TestAServiceThatFallsBehindClosesTheDoor, until it has caught up; one that never
+// was up with the ledger does not, nor does one that nothing waits for.
+func TestAServiceThatFallsBehindClosesTheDoor(t *testing.T) {
+	t.Parallel()
+	env := bustest.Start(t)
+	const many = 8000 // more than are read ahead, fewer than are kept
+	flood := func(n int) {
+		t.Helper()
+		records := make([]event.Record, many)
+		for i := range records {
+			records[i] = accepted(n*many + i)
+		}
+		_, err := env.Bus.Commit(t.Context(), records)
+		require.NoError(t, err)
+	}
+	flood(0)
+	follow := func(name string, subjects []string, h handle) {
+		bustest.Background(t, func(ctx context.Context) error {
+			return env.Bus.Follow(ctx, bus.Follower{Name: name, Subjects: subjects, Handler: h, Key: func(s event.Stored) string { return s.Subject }})
+		})
+	}
+	ended := t.Context()
+	hangs := func(ctx context.Context, _ event.Stored) ([]event.Record, error) {
+		select {
+		case <-ctx.Done():
+		case <-ended.Done():
+		}
+		return nil, ctx.Err()
+	}
+	follow("idle", []string{event.AllGraded}, hangs)
+	follow("old", nil, hangs) // reads what was there before it began
+	var mu sync.Mutex
+	var last uint64
+	held := make(chan struct{})
+	follow("slow", []string{event.AllAccepted}, func(_ context.Context, in event.Stored) ([]event.Record, error) {
+		if in.Sequence > many {
+			<-held
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		last = in.Sequence
+		return nil, nil
+	})
+	handled := func(seq uint64) func() bool {
+		return func() bool { mu.Lock(); defer mu.Unlock(); return last >= seq }
+	}
+	eventually(t, "the old ones are handled", handled(many))
+	require.False(t, env.Bus.IsBehind())
+
+	bustest.Background(t, func(ctx context.Context) error {
+		return env.Bus.Serve(ctx, "intake", bus.Door{
+			Name: "report", Subject: "report.*", Limit: 10, Yields: true,
+			Answer: func(context.Context, bus.Request) (any, error) { return "taken", nil },
+		})
+	})
+	ask := func() string {
+		reply, err := env.Conn.Request("report.op", []byte("{}"), 5*time.Second)
+		if err != nil {
+			return err.Error()
+		}
+		return reply.Header.Get(bus.HeaderErrorCode) + string(reply.Data)
+	}
+	eventually(t, "the door is open", func() bool { return ask() == `"taken"` })
+	flood(1)
+	eventually(t, "the door is closed", func() bool { return ask() == "503" })
+	close(held)
+	eventually(t, "all is handled", handled(2*many))
+	eventually(t, "the door is open again", func() bool { return ask() == `"taken"` })
+}

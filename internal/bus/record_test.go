@@ -31,7 +31,7 @@ func TestRangeWithGaps(t *testing.T) {
 			return nil
 		}
 		if subjects == nil {
-			require.NoError(t, env.Bus.Range(ctx, from, to, add))
+			require.NoError(t, env.Bus.Range(ctx, from, to, bus.Ahead, add))
 		}
 		ranged := out
 		out = []uint64{}
@@ -73,7 +73,7 @@ func TestRangeWithGaps(t *testing.T) {
 	}
 	require.Empty(t, held(58, 60))
 	stop := errors.New("enough")
-	require.ErrorIs(t, env.Bus.Range(ctx, 1, 60, func([]event.Stored) error { return stop }), stop)
+	require.ErrorIs(t, env.Bus.Range(ctx, 1, 60, bus.Ahead, func([]event.Stored) error { return stop }), stop)
 	_, err := env.Bus.From(ctx, 58)
 	require.ErrorIs(t, err, bus.ErrNotFound)
 	s, err := env.Bus.From(ctx, 30)

@@ -29,7 +29,7 @@ func (b *Bus) Tail(ctx context.Context, from uint64, subjects []string, handle f
 	if from = max(1, from); !f.isFar(from, subjects) {
 		return reading{bus: b, feed: f, filters: wired(b.cfg.Realm, subjects), handle: handle}.run(ctx, from)
 	}
-	arrivals, stop, err := b.consume(ctx, event.StreamLedger, from, subjects)
+	arrivals, stop, err := b.consume(ctx, event.StreamLedger, from, subjects, tailBatch)
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func (b *Bus) arrivals(ctx context.Context, from uint64, subjects []string) (<-c
 		return nil, nil, err
 	}
 	if from = max(1, from); f.isFar(from, subjects) {
-		return b.consume(ctx, event.StreamLedger, from, subjects)
+		return b.consume(ctx, event.StreamLedger, from, subjects, tailBatch)
 	}
 	out := make(chan event.Stored, tailBatch)
 	at := new(atomic.Uint64)
@@ -78,8 +78,9 @@ func (b *Bus) arrivals(ctx context.Context, from uint64, subjects []string) (<-c
 	return out, func() { stop(); <-done }, nil
 }
 
-// consume opens an ordered consumer of the engine.
-func (b *Bus) consume(ctx context.Context, stream string, from uint64, subjects []string) (<-chan event.Stored, func(), error) {
+// consume opens an ordered consumer of the engine, which reads a stream from a
+// sequence on, so many records ahead of who takes them from the channel.
+func (b *Bus) consume(ctx context.Context, stream string, from uint64, subjects []string, ahead int) (<-chan event.Stored, func(), error) {
 	realm := b.cfg.Realm
 	cons, err := b.js.OrderedConsumer(ctx, realm.Stream(stream), jetstream.OrderedConsumerConfig{
 		FilterSubjects: wired(realm, subjects),
@@ -89,7 +90,7 @@ func (b *Bus) consume(ctx context.Context, stream string, from uint64, subjects 
 	if err != nil {
 		return nil, nil, fmt.Errorf("bus: read %s: %w", stream, err)
 	}
-	out := make(chan event.Stored, tailBatch)
+	out := make(chan event.Stored, ahead)
 	consume, err := cons.Consume(func(m jetstream.Msg) {
 		meta, err := m.Metadata()
 		if err != nil {
@@ -100,7 +101,7 @@ func (b *Bus) consume(ctx context.Context, stream string, from uint64, subjects 
 		case out <- s:
 		case <-ctx.Done():
 		}
-	}, jetstream.PullMaxMessages(tailBatch), jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
+	}, jetstream.PullMaxMessages(ahead), jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
 		b.cfg.Log.Debug("reading was interrupted", zap.String("stream", stream), zap.Error(err))
 	}))
 	if err != nil {

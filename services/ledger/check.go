@@ -35,6 +35,12 @@ func (c *checks) want() {
 	}
 }
 
+func (c *checks) isHurried() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.hurry
+}
+
 // check holds the whole record against what is certified: at the start, when it
 // is asked for, and Deps.Scrub after the last time.
 func (p *proof) check(ctx context.Context) error {
@@ -165,10 +171,9 @@ func (p *proof) pace() func(ctx context.Context, through uint64, worked time.Dur
 	return func(ctx context.Context, through uint64, worked time.Duration) {
 		p.checks.mu.Lock()
 		p.checks.state.Checked = through
-		hurry := p.checks.hurry
 		p.checks.mu.Unlock()
 		switch {
-		case hurry:
+		case p.checks.isHurried():
 		case p.indexing():
 			sleep(ctx, idler*worked)
 		default:
@@ -182,7 +187,7 @@ func (p *proof) pace() func(ctx context.Context, through uint64, worked time.Dur
 // batch and may be nil.
 func (p *proof) compare(ctx context.Context, from, to uint64, paced func(context.Context, uint64, time.Duration)) error {
 	next, began := from, machine.Now()
-	err := p.deps.Bus.Range(ctx, from, to, func(batch []event.Stored) error {
+	hold := func(batch []event.Stored) error {
 		for len(batch) > 0 {
 			n := unbroken(batch)
 			if err := p.absent(ctx, next, batch[0].Sequence-1); err != nil {
@@ -205,12 +210,21 @@ func (p *proof) compare(ctx context.Context, from, to uint64, paced func(context
 		}
 		began = machine.Now()
 		return ctx.Err()
-	})
-	if err != nil {
-		return err
+	}
+	for ; from <= to; from += compareRun {
+		ahead := bus.Ahead
+		if paced != nil && !p.checks.isHurried() {
+			ahead = bus.AheadGently
+		}
+		if err := p.deps.Bus.Range(ctx, from, min(to, from+compareRun-1), ahead, hold); err != nil {
+			return err
+		}
 	}
 	return p.absent(ctx, next, to)
 }
+
+// compareRun is after how many records it is seen whether somebody waits.
+const compareRun = 50_000
 
 // unbroken is how many records of a batch follow each other without a gap.
 func unbroken(batch []event.Stored) int {

@@ -72,7 +72,7 @@ func (w *world) checkedOnce() {
 // they were, by reading it.
 func (w *world) lost() (lost []uint64) {
 	now := map[uint64]evidence.Hash{}
-	require.NoError(w.t, w.env.Bus.Range(w.t.Context(), 1, 1<<40, func(batch []event.Stored) error {
+	require.NoError(w.t, w.env.Bus.Range(w.t.Context(), 1, 1<<40, bus.Ahead, func(batch []event.Stored) error {
 		for _, s := range batch {
 			now[s.Sequence] = s.Entry()
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -112,7 +113,7 @@ func (w *world) certified() evidence.Checkpoint {
 // remember keeps what the stream holds.
 func (w *world) remember() {
 	w.stored = nil
-	require.NoError(w.t, w.env.Bus.Range(w.t.Context(), 1, 1<<40, func(batch []event.Stored) error {
+	require.NoError(w.t, w.env.Bus.Range(w.t.Context(), 1, 1<<40, bus.Ahead, func(batch []event.Stored) error {
 		w.stored = append(w.stored, batch...)
 		return nil
 	}))

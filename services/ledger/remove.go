@@ -198,7 +198,7 @@ func (p *proof) finish(ctx context.Context, at uint64) error {
 // erase takes records out of the stream that a removal names. One that is not
 // what the removal says stays.
 func (p *proof) erase(ctx context.Context, removal *event.Removal) error {
-	return p.deps.Bus.Range(ctx, removal.First, removal.Last(), func(batch []event.Stored) error {
+	return p.deps.Bus.Range(ctx, removal.First, removal.Last(), bus.Ahead, func(batch []event.Stored) error {
 		for _, s := range batch {
 			entry, removed := removal.Entry(s.Sequence)
 			if !removed {
@@ -305,7 +305,7 @@ func (p *proof) part(ctx context.Context, first, last uint64, before time.Time) 
 	var removal event.Removal
 	kept := uint64(0)
 	alive := map[[2]string]lifeOf{}
-	err := p.deps.Bus.Range(ctx, first, last, func(batch []event.Stored) error {
+	err := p.deps.Bus.Range(ctx, first, last, bus.Ahead, func(batch []event.Stored) error {
 		p.read(batch...)
 		for _, s := range batch {
 			if p.removals.has(s.Sequence) {

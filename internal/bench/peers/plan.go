@@ -379,7 +379,12 @@ func (b *bench) fill(ctx context.Context, s *site, records int) error {
 		if err != nil {
 			return err
 		}
-		err = r.sendAll(ctx)
+		if err = r.watchDesks(ctx); err == nil { // or they would have it all to read in what is measured
+			err = r.sendAll(ctx)
+		}
+		if err == nil {
+			err = r.tell(ctx, graves(events))
+		}
 		if err == nil {
 			err = r.grade(ctx, events-invalids(events))
 		}
