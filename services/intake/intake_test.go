@@ -12,10 +12,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -326,4 +328,33 @@ func TestABusyDoorSaysSo(t *testing.T) {
 	<-d.posts
 	require.Equal(t, http.StatusOK, post().Code)
 	require.Len(t, d.posts, posts-1, "its place is free again")
+}
+
+// TestNothingIsTakenThatWouldOnlyWait: while the services behind the doors cannot
+// follow, both doors say so, and take it afterwards.
+func TestNothingIsTakenThatWouldOnlyWait(t *testing.T) {
+	t.Parallel()
+	d := open(t).run()
+	catchUp := bustest.FallBehind(t, d.env)
+	post := func() int {
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/reports", bytes.NewReader(report("a", "")))
+		req.Header.Set("Content-Type", "application/cloudevents+json")
+		w := httptest.NewRecorder()
+		d.Handler().ServeHTTP(w, req)
+		return w.Code
+	}
+	ask := func() string {
+		m := nats.NewMsg("report.grid-east")
+		m.Header.Set("Content-Type", "application/cloudevents+json")
+		m.Data = report("b", "")
+		reply, err := d.env.Conn.RequestMsg(m, 5*time.Second)
+		if err != nil {
+			return err.Error()
+		}
+		return reply.Header.Get(bus.HeaderErrorCode)
+	}
+	require.Equal(t, http.StatusServiceUnavailable, post())
+	require.Eventually(t, func() bool { return ask() == "503" }, 10*time.Second, 10*time.Millisecond) // the door opens beside us
+	catchUp()
+	require.Eventually(t, func() bool { return post() == http.StatusOK && ask() == "" }, 10*time.Second, 10*time.Millisecond)
 }
