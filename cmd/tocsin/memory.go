@@ -11,7 +11,7 @@ import (
 const (
 	// memoryFloor is what the collector keeps Go's memory under while it can: with
 	// SQLite's, which is not Go's, the process stays under 1 GB.
-	memoryFloor = 840 << 20
+	memoryFloor = 820 << 20
 	memoryEvery = 5 * time.Second
 )
 
