@@ -12,7 +12,7 @@ const (
 	// memoryFloor is what the collector keeps Go's memory under while it can: with
 	// SQLite's, which is not Go's, the process stays under 1 GB.
 	memoryFloor = 820 << 20
-	memoryEvery = 5 * time.Second
+	memoryEvery = 500 * time.Millisecond
 )
 
 // boundMemory keeps garbage from doubling what a busy process needs: half as much

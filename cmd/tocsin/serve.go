@@ -126,8 +126,9 @@ func (e *environment) serve(ctx context.Context, cfg app.Config, rules rules, lo
 	}
 	cfg.Clock, cfg.Log = clock.System{}, log
 	bounded, unbound := context.WithCancel(ctx)
-	defer unbound()
-	go boundMemory(bounded)
+	ended := make(chan struct{})
+	go func() { defer close(ended); boundMemory(bounded) }()
+	defer func() { unbound(); <-ended }()
 	a, err := app.Start(ctx, cfg)
 	if err != nil {
 		return err

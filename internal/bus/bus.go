@@ -76,8 +76,7 @@ type Bus struct {
 	readers   sync.WaitGroup
 	feedMu    sync.Mutex
 	feed      atomic.Pointer[feed] // nil before somebody reads
-	following sync.Map             // how far the followers are, *atomic.Uint64
-	refused   refused
+	following sync.Map             // the followers' *progress
 	hearts    hearts
 	held      sync.Map // why nothing may be written to the ledger, by the log that says so
 }

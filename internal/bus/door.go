@@ -13,7 +13,6 @@ import (
 	"github.com/nats-io/nats.go/micro"
 	"go.uber.org/zap"
 
-	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
@@ -32,7 +31,8 @@ type Door struct {
 	Subject string // may hold wildcards
 	// Limit bounds the requests in hand; beyond it the answer is "busy" at once.
 	Limit int
-	// Yields has requests refused in the same way while IsBehind.
+	// Yields has requests refused in the same way while a service is Behind. What
+	// gets no answer cannot be refused, and is taken.
 	Yields bool
 	// Answer returns the reply, which goes out as JSON, or an error when the
 	// outcome is not known: the sender is told to try again. It must not return
@@ -71,15 +71,22 @@ func (b *Bus) Serve(ctx context.Context, name string, doors ...Door) error {
 	work := context.WithoutCancel(ctx)
 	for _, d := range doors {
 		slots := make(chan struct{}, d.Limit)
+		refused := tally{tell: func(n int, why string) {
+			b.cfg.Log.Warn("requests were refused", zap.String("door", d.Name), zap.Int("requests", n), zap.String("since", why))
+		}}
 		answer := func(req micro.Request) {
-			if d.Yields && b.IsBehind() {
-				b.busy(req, d.Name)
-				return
+			if d.Yields && req.Reply() != "" {
+				if service := b.Behind(); service != "" {
+					refused.add(service + " has fallen behind")
+					busy(req)
+					return
+				}
 			}
 			select {
 			case slots <- struct{}{}:
 			default:
-				b.busy(req, d.Name)
+				refused.add("too many are in hand")
+				busy(req)
 				return
 			}
 			inHand.Add(1)
@@ -144,31 +151,33 @@ func (b *Bus) answer(ctx context.Context, d Door, req micro.Request) {
 	}
 }
 
-func (b *Bus) busy(req micro.Request, door string) {
-	if n, tell := b.refused.count(); tell {
-		b.cfg.Log.Warn("requests were refused: too many in hand", zap.String("door", door), zap.Int("requests", n))
-	}
+func busy(req micro.Request) {
 	if req.Reply() != "" && !ours(req.Reply()) {
 		_ = req.Error(codeTryAgain, "busy: try again", nil)
 	}
 }
 
-// refused counts what is refused between two lines in the log.
-type refused struct {
-	mu   sync.Mutex
-	n    int
-	told time.Time
+// tally counts what is refused, and tells it once a second.
+type tally struct {
+	tell func(n int, why string)
+
+	mu  sync.Mutex
+	n   int
+	why string // of the last one
 }
 
-// count counts one more. Once a second it returns how many there were, to be told.
-func (r *refused) count() (n int, tell bool) {
-	now := clock.System{}.Now()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.n++
-	if now.Sub(r.told).Abs() < time.Second {
-		return 0, false
+func (t *tally) add(why string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.why = why
+	if t.n++; t.n > 1 {
+		return
 	}
-	n, r.n, r.told = r.n, 0, now
-	return n, true
+	time.AfterFunc(time.Second, func() {
+		t.mu.Lock()
+		n, why := t.n, t.why
+		t.n = 0
+		t.mu.Unlock()
+		t.tell(n, why)
+	})
 }

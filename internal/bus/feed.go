@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
@@ -29,6 +30,8 @@ type feed struct {
 	recent []event.Stored // in order
 	bytes  int
 	ahead  []event.Stored // what we wrote from upTo+1 on, without a gap, and is not delivered yet
+	extra  int            // bytes of it
+	stored uint64         // the last that we wrote
 	grown  chan struct{}  // closed and replaced when recent grows
 	longer chan struct{}  // closed and replaced when recent or ahead grows
 }
@@ -69,6 +72,7 @@ func (f *feed) add(batch []event.Stored) {
 	f.recent = append(f.recent, batch...)
 	f.upTo = batch[len(batch)-1].Sequence
 	for len(f.ahead) > 0 && f.ahead[0].Sequence <= f.upTo {
+		f.extra -= len(f.ahead[0].Data)
 		f.ahead = f.ahead[1:]
 	}
 	if len(f.ahead) == 0 {
@@ -87,8 +91,12 @@ func (f *feed) add(batch []event.Stored) {
 func (f *feed) wrote(records []event.Stored) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if records[0].Sequence != f.upTo+uint64(len(f.ahead))+1 || len(f.ahead) >= feedRecords {
+	f.stored = max(f.stored, records[len(records)-1].Sequence)
+	if records[0].Sequence != f.upTo+uint64(len(f.ahead))+1 || len(f.ahead) >= feedRecords || f.extra >= feedBytes {
 		return
+	}
+	for _, s := range records {
+		f.extra += len(s.Data)
 	}
 	f.ahead = append(f.ahead, records...)
 	close(f.longer)
@@ -116,13 +124,15 @@ func (f *feed) after(from uint64, written bool) (batch []event.Stored, longer <-
 		return nil, nil, false
 	}
 	if i := f.search(from); i < len(f.recent) {
-		return f.recent[i:min(i+tailBatch, len(f.recent))], nil, true
+		j := min(i+tailBatch, len(f.recent))
+		return f.recent[i:j:j], nil, true
 	}
 	if !written {
 		return nil, f.grown, true
 	}
 	if i := max(from, f.upTo+1) - f.upTo - 1; i < uint64(len(f.ahead)) {
-		return f.ahead[i:min(i+tailBatch, uint64(len(f.ahead)))], nil, true
+		j := min(i+tailBatch, uint64(len(f.ahead)))
+		return f.ahead[i:j:j], nil, true
 	}
 	return nil, f.longer, true
 }
@@ -140,30 +150,51 @@ func (f *feed) search(from uint64) int {
 	return i
 }
 
-// end returns the last record that the feed has.
-func (f *feed) end() uint64 {
+// lacks reports whether a reader that is at a sequence has lost the feed, or is about
+// to.
+func (f *feed) lacks(at uint64) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.upTo + uint64(len(f.ahead))
+	return at < f.from || at+feedRecords < max(f.stored, f.upTo)
 }
 
-// IsBehind reports whether a service of this process has fallen so far behind what
-// is stored that more of it would only wait: it is about to lose the feed, and
-// would read from disk again what it did not keep up with in memory. A service that
-// has not been up with the ledger since it began is not counted, for what it reads
-// is old.
-func (b *Bus) IsBehind() (behind bool) {
-	f := b.feed.Load()
-	if f == nil {
-		return false
+// progress is how far a follower is in the ledger.
+type progress struct {
+	name  string
+	at    atomic.Uint64 // 0 before it has been up with the feed
+	moved atomic.Int64  // when it last went on, in Unix nanoseconds
+}
+
+func (p *progress) note(at uint64) {
+	if p.at.Swap(at) != at {
+		p.moved.Store(clock.System{}.Now().UnixNano())
 	}
-	end := f.end()
-	b.following.Range(func(_, at any) bool {
-		from := at.(*atomic.Uint64).Load()
-		behind = from > 0 && from+feedRecords < end
-		return !behind
+}
+
+// stuckAfter is when a follower that does not go on is no longer slow but broken:
+// then it helps nobody to take no reports.
+const stuckAfter = 10 * time.Second
+
+// Behind names a service of this process that makes records and has fallen so far
+// behind what is stored that more of it would only wait: it is about to lose the
+// feed, and would read from disk again what it did not keep up with in memory.
+// There is none, "", where that is not so. A service that has not been up with the
+// ledger since it began is not counted, for what it reads is old; nor is one that
+// hangs, or anything while nothing may be written.
+func (b *Bus) Behind() (service string) {
+	f := b.feed.Load()
+	if f == nil || b.Held() != "" {
+		return ""
+	}
+	now := clock.System{}.Now()
+	b.following.Range(func(key, _ any) bool {
+		p := key.(*progress)
+		if at := p.at.Load(); at > 0 && f.lacks(at) && now.Sub(time.Unix(0, p.moved.Load())) < stuckAfter {
+			service = p.name
+		}
+		return service == ""
 	})
-	return behind
+	return service
 }
 
 // begins returns from where on the feed has all.
@@ -214,7 +245,7 @@ func (b *Bus) wrote(round []*pending, first uint64) {
 // near is how far behind the feed a reader of some subjects may be and still read
 // all others up to there: it must know that it has missed none. One that is further
 // behind reads by itself.
-const near = 1 << 13
+const near = 1 << 15
 
 // isFar reports whether a reader of some subjects is so far behind the feed that it
 // reads by itself.
@@ -224,12 +255,12 @@ func (f *feed) isFar(from uint64, subjects []string) bool {
 
 // reading is one reader of the ledger.
 type reading struct {
-	bus     *Bus
-	feed    *feed
-	filters []string // as on the wire; none: all
-	written bool     // what we wrote, too, before the engine delivers it
-	handle  func(context.Context, []event.Stored) error
-	at      *atomic.Uint64 // how far it is, once it has been up with the feed; nil: nobody asks
+	bus      *Bus
+	feed     *feed
+	filters  []string // as on the wire; none: all
+	written  bool     // what we wrote, too, before the engine delivers it
+	handle   func(context.Context, []event.Stored) error
+	progress *progress // nil: nobody asks
 }
 
 // run hands over what there is from a sequence on, until ctx ends or handle returns
@@ -237,8 +268,8 @@ type reading struct {
 func (r reading) run(ctx context.Context, from uint64) error {
 	for ctx.Err() == nil {
 		batch, longer, has := r.feed.after(from, r.written)
-		if r.at != nil && (has || r.at.Load() > 0) {
-			r.at.Store(from)
+		if r.progress != nil && (has || r.progress.at.Load() > 0) {
+			r.progress.note(from)
 		}
 		var err error
 		switch {
@@ -293,23 +324,47 @@ func isMatch(subject, filter string) bool {
 	}
 }
 
-// catchUp reads from the engine what the feed does not have, and returns from where
-// on it has.
+// quiet is how long a reader that catches up waits for a record before it asks the
+// engine what stands there.
+const quiet = time.Second
+
+// catchUp reads from the engine until the feed has the rest, and returns from where
+// on it has. It trusts what is delivered, and an answer about what is not there only
+// after a while: a replica that answers may lag.
 func (r reading) catchUp(ctx context.Context, from uint64) (uint64, error) {
-	to := r.feed.begins() - 1
-	var handled error
-	err := r.bus.Range(ctx, from, to, Ahead, func(batch []event.Stored) error {
-		from = batch[len(batch)-1].Sequence + 1
-		handled = r.hand(ctx, batch)
-		return handled
-	})
-	if err == nil || handled != nil {
-		return to + 1, handled // what was before it is gone
+	arrivals, stop, err := r.bus.consume(ctx, event.StreamLedger, from, nil, tailBatch)
+	if err != nil {
+		r.bus.cfg.Log.Debug("the ledger could not be read; it is tried again", zap.Error(err))
+		select {
+		case <-time.After(unavailablePause):
+		case <-ctx.Done():
+		}
+		return from, nil
 	}
-	r.bus.cfg.Log.Debug("the ledger could not be read; it is tried again", zap.Error(err))
-	select {
-	case <-time.After(unavailablePause):
-	case <-ctx.Done():
+	defer stop()
+	for from < r.feed.begins() && ctx.Err() == nil {
+		try, give := context.WithTimeout(ctx, quiet)
+		batch, err := next(try, arrivals)
+		give()
+		if err == nil {
+			from = batch[len(batch)-1].Sequence + 1
+			if err := r.hand(ctx, batch); err != nil {
+				return from, err
+			}
+			if r.progress != nil && r.progress.at.Load() > 0 {
+				r.progress.note(from)
+			}
+			continue
+		}
+		begins := r.feed.begins()
+		there, err := r.bus.after(ctx, from)
+		switch {
+		case err != nil:
+		case there >= begins:
+			return begins, nil // what was before it is gone
+		default:
+			return there, nil
+		}
 	}
 	return from, nil
 }

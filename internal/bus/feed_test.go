@@ -233,7 +233,7 @@ func TestAServiceThatFallsBehindClosesTheDoor(t *testing.T) {
 		return func() bool { mu.Lock(); defer mu.Unlock(); return last >= seq }
 	}
 	eventually(t, "the old ones are handled", handled(many))
-	require.False(t, env.Bus.IsBehind())
+	require.Empty(t, env.Bus.Behind())
 
 	bustest.Background(t, func(ctx context.Context) error {
 		return env.Bus.Serve(ctx, "intake", bus.Door{

@@ -64,7 +64,7 @@ func (b *Bus) follow(ctx context.Context, f Follower, r *run) error {
 	defer cancel()
 	var stop func()
 	if r.stream == event.StreamLedger {
-		r.arrivals, stop, err = b.arrivals(ctx, r.through+1, f.Subjects)
+		r.arrivals, stop, err = b.arrivals(ctx, f.Name, r.through+1, f.Subjects)
 	} else {
 		r.arrivals, stop, err = b.consume(ctx, r.stream, r.through+1, f.Subjects, tailBatch)
 	}

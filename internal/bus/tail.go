@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -47,7 +46,7 @@ func (b *Bus) Tail(ctx context.Context, from uint64, subjects []string, handle f
 
 // arrivals is Tail on a channel, for a follower: what this process has written
 // comes as soon as it is on disk.
-func (b *Bus) arrivals(ctx context.Context, from uint64, subjects []string) (<-chan event.Stored, func(), error) {
+func (b *Bus) arrivals(ctx context.Context, name string, from uint64, subjects []string) (<-chan event.Stored, func(), error) {
 	f, err := b.ledgerFeed(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -56,9 +55,9 @@ func (b *Bus) arrivals(ctx context.Context, from uint64, subjects []string) (<-c
 		return b.consume(ctx, event.StreamLedger, from, subjects, tailBatch)
 	}
 	out := make(chan event.Stored, tailBatch)
-	at := new(atomic.Uint64)
-	b.following.Store(at, at)
-	r := reading{bus: b, feed: f, filters: wired(b.cfg.Realm, subjects), written: true, at: at, handle: func(ctx context.Context, batch []event.Stored) error {
+	p := &progress{name: name}
+	b.following.Store(p, nil)
+	r := reading{bus: b, feed: f, filters: wired(b.cfg.Realm, subjects), written: true, progress: p, handle: func(ctx context.Context, batch []event.Stored) error {
 		for _, s := range batch {
 			select {
 			case out <- s:
@@ -72,7 +71,7 @@ func (b *Bus) arrivals(ctx context.Context, from uint64, subjects []string) (<-c
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		defer b.following.Delete(at)
+		defer b.following.Delete(p)
 		_ = r.run(ctx, from) // ends when it is stopped
 	}()
 	return out, func() { stop(); <-done }, nil

@@ -82,7 +82,7 @@ func (in *Intake) post(w http.ResponseWriter, r *http.Request) {
 
 // enter takes a place among the posts in hand, where there is one.
 func (in *Intake) enter() bool {
-	if in.deps.Bus.IsBehind() {
+	if in.deps.Bus.Behind() != "" {
 		return false
 	}
 	select {

@@ -49,8 +49,9 @@ func (v *view) take(ctx context.Context, batch []event.Stored, decoded chan<- []
 func (v *view) add(ctx context.Context, x *index, decoded <-chan []item) error {
 	p := progress{log: v.deps.Log, clock: v.deps.Clock, head: v.head.Load(), from: v.indexed()}
 	var rest time.Duration
+	hurry := v.hurry
 	for {
-		items, err := v.gather(ctx, rest, decoded)
+		items, err := v.gather(ctx, rest, hurry, decoded)
 		if err != nil {
 			return err
 		}
@@ -66,21 +67,20 @@ func (v *view) add(ctx context.Context, x *index, decoded <-chan []item) error {
 		p.show(last)
 		v.moved(last)
 		took := machine.Now().Sub(began)
+		hurry, rest = v.hurry, indexEvery-took
 		switch {
 		case last < v.head.Load():
 			rest = 0
 		case len(items) >= yieldFrom && v.deps.Bus.IsWriting():
-			rest = max(took, indexEvery-took)
-		default:
-			rest = indexEvery - took
+			hurry, rest = nil, max(took, rest) // whoever asks
 		}
 	}
 }
 
 // gather returns what was decoded, as much as goes in one transaction: all that
 // comes until the rest is over, or somebody waits for it.
-func (v *view) gather(ctx context.Context, rest time.Duration, decoded <-chan []item) (items []item, err error) {
-	over, hurry := time.After(rest), v.hurry
+func (v *view) gather(ctx context.Context, rest time.Duration, hurry <-chan struct{}, decoded <-chan []item) (items []item, err error) {
+	over := time.After(rest)
 	for more := decoded; ; {
 		if len(items) >= atOnce {
 			more = nil

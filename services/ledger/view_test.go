@@ -50,7 +50,7 @@ func TestTheIndexRestsUntilSomebodyAsks(t *testing.T) {
 	ended := make(chan error)
 	go func() {
 		var err error
-		got, err = v.gather(t.Context(), time.Hour, decoded)
+		got, err = v.gather(t.Context(), time.Hour, v.hurry, decoded)
 		ended <- err
 	}()
 	for seq := range uint64(5) {
@@ -67,7 +67,7 @@ func TestTheIndexRestsUntilSomebodyAsks(t *testing.T) {
 	require.Len(t, got, 5)
 	go func() {
 		var err error
-		got, err = v.gather(t.Context(), time.Nanosecond, decoded)
+		got, err = v.gather(t.Context(), time.Nanosecond, nil, decoded)
 		ended <- err
 	}()
 	decoded <- make([]item, atOnce)
@@ -75,6 +75,6 @@ func TestTheIndexRestsUntilSomebodyAsks(t *testing.T) {
 	require.Len(t, got, atOnce)
 	short, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := v.gather(short, time.Hour, decoded)
+	_, err := v.gather(short, time.Hour, nil, decoded)
 	require.ErrorIs(t, err, context.Canceled)
 }
