@@ -57,13 +57,8 @@ func Members(raw []byte, yield func(name string, value json.RawMessage) error) e
 	}
 	c.take('{')
 	for c.space(); c.whole && c.next() != '}'; c.space() {
+		name := c.name()
 		start := c.at
-		c.text()
-		name := c.raw[start:c.at]
-		c.space()
-		c.take(':')
-		c.space()
-		start = c.at
 		c.skip()
 		if !c.whole {
 			break
@@ -126,6 +121,17 @@ func (c *cutter) take(sign byte) {
 	c.at++
 }
 
+// name is that of the member to come, as it stands there, and goes on to its value.
+func (c *cutter) name() []byte {
+	start := c.at
+	c.text()
+	name := c.raw[start:c.at]
+	c.space()
+	c.take(':')
+	c.space()
+	return name
+}
+
 // value appends the parts of the value to come.
 func (c *cutter) value(p Parts, out []byte) []byte {
 	if p == nil || c.next() != '{' {
@@ -142,12 +148,7 @@ func (c *cutter) value(p Parts, out []byte) []byte {
 			c.space()
 		}
 		first = false
-		start := c.at
-		c.text()
-		name := c.raw[start:c.at]
-		c.space()
-		c.take(':')
-		c.space()
+		name := c.name()
 		if !c.whole {
 			return out
 		}

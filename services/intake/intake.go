@@ -39,8 +39,8 @@ import (
 const Name = "intake"
 
 // Bounds of what is being taken at one moment, over NATS and over HTTP, where a
-// batch may be 16 MiB long; beyond them the answer is "busy". So it is while the
-// services behind us have fallen behind (bus.IsBehind): a report that is taken is to
+// batch may be 16 MiB long; beyond them the answer is "busy". So it is while a
+// service behind us has fallen behind (bus.Behind): a report that is taken is to
 // reach its desks within moments.
 const (
 	inHand = 4096
