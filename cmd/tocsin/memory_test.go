@@ -15,7 +15,7 @@ func TestMemoryIsBoundWhileItServes(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	ended := make(chan struct{})
-	go func() { boundMemory(ctx); close(ended) }()
+	go func() { boundMemory(ctx, memoryFloor); close(ended) }()
 	require.Eventually(t, func() bool {
 		return debug.SetMemoryLimit(-1) >= memoryFloor && debug.SetMemoryLimit(-1) < math.MaxInt64
 	}, 5*time.Second, time.Millisecond)
@@ -24,8 +24,8 @@ func TestMemoryIsBoundWhileItServes(t *testing.T) {
 	require.EqualValues(t, math.MaxInt64, debug.SetMemoryLimit(-1))
 
 	t.Setenv("GOMEMLIMIT", "2GiB")
-	boundMemory(t.Context()) // returns at once
+	boundMemory(t.Context(), memoryFloor) // returns at once
 
-	require.EqualValues(t, memoryFloor, memoryLimit(300<<20))
-	require.EqualValues(t, 3<<30, memoryLimit(2<<30), "it never keeps the collector at work without a pause")
+	require.EqualValues(t, memoryFloor, memoryLimit(memoryFloor, 300<<20))
+	require.EqualValues(t, 3<<30, memoryLimit(memoryFloor, 2<<30), "it never keeps the collector at work without a pause")
 }

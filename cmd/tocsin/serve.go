@@ -127,7 +127,11 @@ func (e *environment) serve(ctx context.Context, cfg app.Config, rules rules, lo
 	cfg.Clock, cfg.Log = clock.System{}, log
 	bounded, unbound := context.WithCancel(ctx)
 	ended := make(chan struct{})
-	go func() { defer close(ended); boundMemory(bounded) }()
+	floor := uint64(memoryFloor)
+	if cfg.NATS != "" {
+		floor = memoryBeside
+	}
+	go func() { defer close(ended); boundMemory(bounded, floor) }()
 	defer func() { unbound(); <-ended }()
 	a, err := app.Start(ctx, cfg)
 	if err != nil {

@@ -215,7 +215,7 @@ func (b *Bus) ledgerFeed(ctx context.Context) (*feed, error) {
 	if err != nil {
 		return nil, err
 	}
-	arrivals, stop, err := b.consume(b.life, event.StreamLedger, head+1, nil, tailBatch)
+	arrivals, stop, err := b.consume(b.life, event.StreamLedger, head+1, nil, Ahead)
 	if err != nil {
 		return nil, err
 	}
@@ -332,7 +332,7 @@ const quiet = time.Second
 // on it has. It trusts what is delivered, and an answer about what is not there only
 // after a while: a replica that answers may lag.
 func (r reading) catchUp(ctx context.Context, from uint64) (uint64, error) {
-	arrivals, stop, err := r.bus.consume(ctx, event.StreamLedger, from, nil, tailBatch)
+	arrivals, stop, err := r.bus.consume(ctx, event.StreamLedger, from, nil, Ahead)
 	if err != nil {
 		r.bus.cfg.Log.Debug("the ledger could not be read; it is tried again", zap.Error(err))
 		select {

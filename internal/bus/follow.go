@@ -66,7 +66,7 @@ func (b *Bus) follow(ctx context.Context, f Follower, r *run) error {
 	if r.stream == event.StreamLedger {
 		r.arrivals, stop, err = b.arrivals(ctx, f.Name, r.through+1, f.Subjects)
 	} else {
-		r.arrivals, stop, err = b.consume(ctx, r.stream, r.through+1, f.Subjects, tailBatch)
+		r.arrivals, stop, err = b.consume(ctx, r.stream, r.through+1, f.Subjects, Ahead)
 	}
 	if err != nil {
 		return err

@@ -87,8 +87,8 @@ func isGone(err error) bool {
 // cannot read is left out, as one that was removed is.
 //
 // It reads by a consumer, which brings three times as many records a second as
-// Page does and costs more to begin with; so many records ahead of handle.
-func (b *Bus) Range(ctx context.Context, from, to uint64, ahead int, handle func([]event.Stored) error) error {
+// Page does and costs more to begin with; so far ahead of handle.
+func (b *Bus) Range(ctx context.Context, from, to uint64, lead Lead, handle func([]event.Stored) error) error {
 	last, err := b.last(ctx)
 	if err != nil {
 		return err
@@ -98,7 +98,7 @@ func (b *Bus) Range(ctx context.Context, from, to uint64, ahead int, handle func
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	arrivals, stop, err := b.consume(ctx, event.StreamLedger, from, nil, ahead)
+	arrivals, stop, err := b.consume(ctx, event.StreamLedger, from, nil, lead)
 	if err != nil {
 		return err
 	}
@@ -116,7 +116,7 @@ func (b *Bus) Range(ctx context.Context, from, to uint64, ahead int, handle func
 			}
 			stop()
 			stop = func() {}
-			anew, halt, err := b.consume(ctx, event.StreamLedger, from, nil, ahead)
+			anew, halt, err := b.consume(ctx, event.StreamLedger, from, nil, lead)
 			if err != nil {
 				return err
 			}
@@ -133,13 +133,6 @@ func (b *Bus) Range(ctx context.Context, from, to uint64, ahead int, handle func
 	}
 	return nil
 }
-
-// How many records a range is read ahead: as fast as it goes, or so that who rests
-// in between holds up nobody else on the connection.
-const (
-	Ahead       = tailBatch
-	AheadGently = 50
-)
 
 // after returns where the next record stands from a sequence on, by the engine's
 // word, or one beyond every sequence where it says that there is none.

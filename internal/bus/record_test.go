@@ -1,6 +1,7 @@
 package bus_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -79,6 +80,34 @@ func TestRangeWithGaps(t *testing.T) {
 	s, err := env.Bus.From(ctx, 30)
 	require.NoError(t, err)
 	require.EqualValues(t, 32, s.Sequence)
+}
+
+// TestRangeOfLargeRecords: a record of the greatest size is read among small ones,
+// whatever room is left in what was asked of the engine.
+func TestRangeOfLargeRecords(t *testing.T) {
+	t.Parallel()
+	env := bustest.Start(t)
+	sizes := []int{}
+	for i := range 40 {
+		size := 2 + i
+		if i%3 == 0 {
+			size = 4<<20 - 4<<10 - i // what is left of maxPayload beside the headers
+		}
+		sizes = append(sizes, size)
+		data := append(bytes.Repeat([]byte(" "), size-2), "{}"...)
+		_, err := env.Bus.Commit(t.Context(), []event.Record{event.RawRecord(fmt.Sprintf("incident.accepted.op.i%d.r", i), time.Now(), "", data)})
+		require.NoError(t, err)
+	}
+	for _, lead := range []bus.Lead{bus.Ahead, bus.AheadGently} {
+		read := []int{}
+		require.NoError(t, env.Bus.Range(t.Context(), 1, 40, lead, func(batch []event.Stored) error {
+			for _, s := range batch {
+				read = append(read, len(s.Data))
+			}
+			return nil
+		}))
+		require.Equal(t, sizes, read)
+	}
 }
 
 func TestSequenceAt(t *testing.T) {

@@ -212,11 +212,11 @@ func (p *proof) compare(ctx context.Context, from, to uint64, paced func(context
 		return ctx.Err()
 	}
 	for ; from <= to; from += compareRun {
-		ahead := bus.Ahead
+		lead := bus.Ahead
 		if paced != nil && !p.checks.isHurried() {
-			ahead = bus.AheadGently
+			lead = bus.AheadGently
 		}
-		if err := p.deps.Bus.Range(ctx, from, min(to, from+compareRun-1), ahead, hold); err != nil {
+		if err := p.deps.Bus.Range(ctx, from, min(to, from+compareRun-1), lead, hold); err != nil {
 			return err
 		}
 	}

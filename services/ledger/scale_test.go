@@ -75,7 +75,7 @@ const (
 // serveGenerated starts the child, and returns its address.
 func serveGenerated(b *testing.B, dir string, size uint64) string {
 	child := exec.Command(os.Args[0], "-test.run=^TestGeneratedStreamChild$", "-test.timeout=0")
-	child.Env = append(os.Environ(), "TOCSIN_DIR="+dir, fmt.Sprintf("%s=%d", generatedStream, size), "GOGC="+engineGOGC)
+	child.Env = append(os.Environ(), "TOCSIN_DIR="+dir, fmt.Sprintf("%s=%d", generatedStream, size), "GOGC="+engineGOGC, "GOMEMLIMIT=off")
 	child.Stderr = os.Stderr
 	stdin, err := child.StdinPipe()
 	require.NoError(b, err)
