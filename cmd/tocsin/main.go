@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
 	"github.com/tocsin-project/tocsin/internal/client"
@@ -87,7 +88,8 @@ their grade by the law and says why, tells every desk that the law names, and
 keeps a record of who was told what, when and under which article.
 
 Try it:  tocsin demo
-Run it:  tocsin serve, then in another terminal:
+Run it:  tocsin serve (for trying out; with tocsin init first, nobody without a
+         credential is let in), then in another terminal:
          tocsin report --operator grid-east FILE
          tocsin desk watch protection-energy
          tocsin log query --grade major
@@ -107,7 +109,7 @@ reached or the command line is wrong.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.AddCommand(e.serveCommand(), e.demoCommand(), e.reportCommand(), e.importCommand(),
 		e.gradeCommand(), e.statuteCommand(), e.deskCommand(), e.logCommand(),
-		e.owedCommand(), e.drillCommand())
+		e.owedCommand(), e.drillCommand(), e.initCommand(), e.credentialCommand())
 	return root
 }
 
@@ -147,6 +149,8 @@ func (e *environment) fail(err error) {
 // connection are the flags of every command that talks to a server.
 type connection struct {
 	server   string
+	creds    string
+	ca       string
 	timeout  time.Duration
 	exercise bool
 }
@@ -163,6 +167,8 @@ func (c *connection) serverFlags(cmd *cobra.Command) {
 		server = "nats://127.0.0.1:4222"
 	}
 	cmd.Flags().StringVar(&c.server, "server", server, "NATS address of the server (or TOCSIN_SERVER)")
+	credsFlag(cmd, &c.creds)
+	cmd.Flags().StringVar(&c.ca, "tls-ca", os.Getenv("TOCSIN_CA"), "certificate of the authority that signed the server's (or TOCSIN_CA)")
 	cmd.Flags().DurationVar(&c.timeout, "timeout", 30*time.Second, "how long to try before the server counts as unreachable")
 }
 
@@ -171,7 +177,14 @@ func (c *connection) dial() (*client.Client, error) {
 	if c.exercise {
 		realm = event.Drill
 	}
-	return client.DialRealm(realm, c.server, c.timeout)
+	var options []nats.Option
+	if c.creds != "" {
+		options = append(options, nats.UserCredentials(c.creds))
+	}
+	if c.ca != "" {
+		options = append(options, nats.RootCAs(c.ca))
+	}
+	return client.DialRealm(realm, c.server, c.timeout, options...)
 }
 
 // nameOfIncident reads OPERATOR/INCIDENT.

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -29,6 +31,8 @@ func (e *environment) serveCommand() *cobra.Command {
 	var rules rules
 	var verbose bool
 	var keep string
+	var tls app.TLS
+	var keyFile string
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the server",
@@ -67,17 +71,30 @@ shorter than what was certified, nothing is taken any more.
 /healthz says whether every service works, /readyz whether reports can be
 taken, /metrics what can be counted.
 
-Until identities exist, every door listens on loopback only.`,
+Without identities (tocsin init makes them) whoever reaches a door may use it: it is
+for trying out, every start says so, and every door listens on loopback only. With
+identities nobody is let in without a credential. Beyond loopback every door needs
+TLS: --tls-cert and --tls-key, which are read again when they change. With
+--tls-client-ca a certificate that this authority signed proves over HTTP who asks.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cfg.TimeScale < 1 || cfg.TimeScale > maxTimeScale {
 				return &usageError{fmt.Errorf("--time-scale is from 1 to %d, not %d", maxTimeScale, cfg.TimeScale)}
 			}
+			var err error
 			if keep != "" {
-				var err error
 				if cfg.Keep, err = statute.ParseMonths(keep); err != nil {
 					return &usageError{fmt.Errorf("--keep: %w", err)}
 				}
+			}
+			if cfg.StoreKey, err = storeKey(keyFile); err != nil {
+				return err
+			}
+			if tls != (app.TLS{}) {
+				if tls.Cert == "" || tls.Key == "" {
+					return &usageError{errors.New("--tls-cert and --tls-key go together")}
+				}
+				cfg.TLS = &tls
 			}
 			if cfg.Scrub < 0 {
 				return &usageError{fmt.Errorf("--scrub is a time, not %s", cfg.Scrub)}
@@ -104,11 +121,28 @@ Until identities exist, every door listens on loopback only.`,
 	f.IntVar(&cfg.TimeScale, "time-scale", 1, "how many times faster the clock of drills runs")
 	f.BoolVar(&cfg.NewDrill, "new-drill", false, "leave the drill that was running behind and begin anew with the next first report")
 	f.DurationVar(&cfg.Scrub, "scrub", 24*time.Hour, "how long after one check of the whole record the next begins; 0 checks at the start only")
+	f.StringVar(&tls.Cert, "tls-cert", "", "certificate of the server, with its chain, as PEM")
+	f.StringVar(&tls.Key, "tls-key", "", "its private key, as PEM")
+	f.StringVar(&tls.ClientCA, "tls-client-ca", "", "authority that signed clients' certificates, as PEM")
+	f.StringVar(&keyFile, "store-key-file", "", "file with the key that encrypts the streams on disk (or TOCSIN_STORE_KEY, the key itself)")
 	f.StringVar(&keep, "keep", "", "how long records are kept before they may be archived, such as P2Y (default, and least: what the statutes demand)")
 	f.StringVar(&cfg.LogName, "log-name", "", "name of the log, such as log.example.org/tocsin, for when its key is made (default: a random one)")
 	f.BoolVarP(&verbose, "verbose", "v", false, "log more")
 	rules.flags(cmd)
 	return cmd
+}
+
+// storeKey is the key that encrypts the streams, which never stands on a command
+// line, where others of the machine could read it.
+func storeKey(file string) (string, error) {
+	if file == "" {
+		return os.Getenv("TOCSIN_STORE_KEY"), nil
+	}
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	return strings.TrimSpace(string(raw)), nil
 }
 
 // maxTimeScale bounds how fast a drill's clock may run: a quarter of a second,

@@ -25,6 +25,7 @@ import (
 
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/credential"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/statute"
 	"github.com/tocsin-project/tocsin/services/classifier"
@@ -42,6 +43,13 @@ type Config struct {
 	HTTPListen string // HOST:PORT; loopback only; empty opens no HTTP
 	Roles      []string
 	Rulebook   classifier.Rulebook
+
+	// TLS is how every door that listens beyond loopback is kept private; nil: none
+	// does.
+	TLS *TLS
+
+	// StoreKey encrypts the streams of the embedded server; empty: they are not.
+	StoreKey string
 
 	NATS       string // an existing NATS instead of the embedded one
 	Monitor    string // its monitoring address, to ask whether it syncs every write
@@ -98,8 +106,9 @@ func Roles() []string {
 // App is the running product.
 type App struct {
 	cfg      Config
-	lock     *os.File    // on the data folder
-	server   *bus.Server // nil with an existing NATS
+	lock     *os.File              // on the data folder
+	who      *credential.Directory // nil: whoever reaches a door may use it
+	server   *bus.Server           // nil with an existing NATS
 	nc       *nats.Conn
 	keep     ledger.Keep
 	realms   []*realm
@@ -122,10 +131,13 @@ func Start(ctx context.Context, cfg Config) (*App, error) {
 }
 
 func (a *App) start(ctx context.Context) (err error) {
-	if err := a.check(); err != nil {
+	if a.keep, err = retention(a.cfg); err != nil {
 		return err
 	}
-	if a.keep, err = retention(a.cfg); err != nil {
+	if err := a.identify(); err != nil {
+		return err
+	}
+	if err := a.check(); err != nil {
 		return err
 	}
 	if err := a.connect(ctx); err != nil {
@@ -145,8 +157,8 @@ func (a *App) start(ctx context.Context) (err error) {
 	return a.ready(ctx)
 }
 
-// check refuses what would be unsafe: until identities exist, every door
-// listens on loopback only.
+// check refuses what would be unsafe: a door that others can reach, without
+// identities or without TLS.
 func (a *App) check() error {
 	for _, name := range a.cfg.Roles {
 		if !slices.Contains(Roles(), name) {
@@ -161,8 +173,14 @@ func (a *App) check() error {
 		if err != nil {
 			return fmt.Errorf("%s address: %w", door, err)
 		}
-		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-			return fmt.Errorf("%s would listen on %s: until identities exist, only loopback is allowed (127.0.0.1, ::1, localhost)", door, listen)
+		if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
+			continue
+		}
+		switch {
+		case a.who == nil:
+			return fmt.Errorf("%s would listen on %s, and whoever reaches it could use it: without identities only loopback is allowed (127.0.0.1, ::1, localhost); tocsin init makes identities", door, listen)
+		case a.cfg.TLS == nil:
+			return fmt.Errorf("%s would listen on %s, and what it carries could be read on the way: beyond loopback give --tls-cert and --tls-key", door, listen)
 		}
 	}
 	return nil
@@ -175,14 +193,28 @@ func (a *App) connect(ctx context.Context) (err error) {
 		}
 	}
 	if a.cfg.NATS == "" {
-		a.server, err = bus.StartServer(ctx, bus.ServerConfig{Dir: filepath.Join(a.cfg.Data, "nats"), Listen: a.cfg.NATSListen, Log: a.cfg.Log})
-		if err != nil {
+		server := bus.ServerConfig{Dir: filepath.Join(a.cfg.Data, "nats"), Listen: a.cfg.NATSListen, Log: a.cfg.Log, Key: a.cfg.StoreKey}
+		if a.who != nil {
+			if server.Accounts, err = a.who.Accounts(); err != nil {
+				return err
+			}
+		}
+		if a.cfg.TLS != nil {
+			if server.TLS, err = a.cfg.TLS.config(false); err != nil {
+				return err
+			}
+		}
+		if a.server, err = bus.StartServer(ctx, server); err != nil {
 			return err
 		}
 		a.nc, err = a.server.Connect()
 		return err
 	}
-	a.nc, err = nats.Connect(a.cfg.NATS, bus.ConnectOptions("tocsin services")...)
+	options := bus.ConnectOptions("tocsin services")
+	if a.who != nil {
+		options = append(options, nats.UserCredentials(credential.In(a.cfg.Data).Services()))
+	}
+	a.nc, err = nats.Connect(a.cfg.NATS, options...)
 	if err != nil {
 		return fmt.Errorf("nats at %s: %w", a.cfg.NATS, err)
 	}
@@ -232,6 +264,9 @@ func (a *App) run() {
 	}
 	if a.listener != nil {
 		start("http", event.Real, a.serveHTTP)
+	}
+	if a.who != nil {
+		start("identities", event.Real, a.watchIdentities)
 	}
 	go func() {
 		defer close(a.ended)
@@ -322,7 +357,11 @@ func (a *App) NATSAddr() string {
 	if a.server == nil {
 		return a.cfg.NATS
 	}
-	return "nats://" + a.server.Addr()
+	scheme := "nats://"
+	if a.cfg.TLS != nil {
+		scheme = "tls://"
+	}
+	return scheme + a.server.Addr()
 }
 
 // HTTPAddr is the base address of the HTTP door, or "".
@@ -330,7 +369,11 @@ func (a *App) HTTPAddr() string {
 	if a.listener == nil {
 		return ""
 	}
-	return "http://" + a.listener.Addr().String()
+	scheme := "http://"
+	if a.cfg.TLS != nil {
+		scheme = "https://"
+	}
+	return scheme + a.listener.Addr().String()
 }
 
 func (a *App) closeRealms() {

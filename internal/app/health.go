@@ -15,6 +15,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/httpedge"
+	"github.com/tocsin-project/tocsin/internal/identity"
 	"github.com/tocsin-project/tocsin/services/deadline"
 )
 
@@ -90,7 +91,14 @@ func (a *App) health(mux *http.ServeMux) {
 	})
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), gauges{a})
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	metrics := promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
+		if who := identity.Of(r.Context()); who.Role != identity.Admin && who.Role != identity.Trial {
+			httpedge.Write(w, httpedge.Problem{Status: http.StatusForbidden, Detail: who.String() + " may not ask for this: an admin may"})
+			return
+		}
+		metrics.ServeHTTP(w, r)
+	})
 }
 
 // look looks at every service of this process in the given realms, and at the
@@ -150,6 +158,10 @@ var (
 		"Records that the last checkpoint covers.", []string{"exercise"}, nil)
 	checkedGauge = prometheus.NewDesc("tocsin_ledger_checked_timestamp_seconds",
 		"When the whole record was last found whole, in seconds since 1970; absent where it has not been since the start.", []string{"exercise"}, nil)
+	refusedCounter = prometheus.NewDesc("tocsin_refused_requests_total",
+		"Requests that were refused because of who asked.", nil, nil)
+	refusalsGauge = prometheus.NewDesc("tocsin_refusals_alarm",
+		"1 while more requests are refused than by mistake.", nil, nil)
 	recordsGauge = prometheus.NewDesc("tocsin_ledger_records",
 		"Records of the ledger so far.", []string{"exercise"}, nil)
 	clocksGauge = prometheus.NewDesc("tocsin_clocks",
@@ -165,6 +177,8 @@ func (g gauges) Describe(to chan<- *prometheus.Desc) {
 	to <- damagedGauge
 	to <- certifiedGauge
 	to <- checkedGauge
+	to <- refusedCounter
+	to <- refusalsGauge
 	to <- recordsGauge
 	to <- clocksGauge
 	to <- aliveGauge
@@ -205,6 +219,14 @@ func (g gauges) Collect(to chan<- prometheus.Metric) {
 		if !checked.IsZero() {
 			to <- prometheus.MustNewConstMetric(checkedGauge, prometheus.GaugeValue, seconds(checked), drill)
 		}
+	}
+	if who := g.app.who; who != nil {
+		alarm := 0.0
+		if who.Alarm() {
+			alarm = 1
+		}
+		to <- prometheus.MustNewConstMetric(refusedCounter, prometheus.CounterValue, float64(who.Refusals()))
+		to <- prometheus.MustNewConstMetric(refusalsGauge, prometheus.GaugeValue, alarm)
 	}
 	h := g.app.look(context.Background(), g.app.realms)
 	for _, s := range h.Services {

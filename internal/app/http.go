@@ -2,12 +2,15 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"go.uber.org/zap"
 
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/httpedge"
@@ -15,9 +18,18 @@ import (
 
 // serveHTTP is every HTTP door: reports, the log, and how this process is.
 func (a *App) serveHTTP(ctx context.Context) error {
-	srv := httpedge.Server(a.routes())
+	srv := httpedge.Server(httpedge.Identify(a.routes(), a.authority()))
+	srv.ErrorLog = zap.NewStdLog(a.cfg.Log.Named("http"))
+	listener := a.listener
+	if a.cfg.TLS != nil {
+		config, err := a.cfg.TLS.config(true)
+		if err != nil {
+			return err
+		}
+		listener = tls.NewListener(listener, config)
+	}
 	ended := make(chan error, 1)
-	go func() { ended <- srv.Serve(a.listener) }()
+	go func() { ended <- srv.Serve(listener) }()
 	select {
 	case err := <-ended:
 		return fmt.Errorf("http: %w", err)
@@ -32,12 +44,32 @@ func (a *App) serveHTTP(ctx context.Context) error {
 	return errors.Join(err, ctx.Err())
 }
 
+// doors are those that the operations of the API stand for: who may use the one may
+// use the other.
+var doors = map[string]string{
+	"escalations": event.DoorQuery, "incidents": event.DoorIncidents, "stats": event.DoorStats, "story": event.DoorShow,
+	"log": event.DoorLog, "checkpoint": event.DoorLog, "key": event.DoorLog, "tile": event.DoorTiles,
+	"record": event.DoorRecords, "proof": event.DoorProve,
+}
+
+// drillOperation begins the names of the operations of drills.
+const drillOperation = "exercise-"
+
+// authority is who knows who asks over HTTP; nil: nobody, and it is anyone.
+func (a *App) authority() httpedge.Authority {
+	if a.who == nil {
+		return nil
+	}
+	return a.who
+}
+
 // routes has in each realm what the roles that run here answer.
 func (a *App) routes() http.Handler {
 	mux := http.NewServeMux()
 	api := httpedge.NewAPI(mux, "Tocsin", `Reports of cybersecurity incidents at critical information infrastructure, who
 was told of them when and under which article, and the proof of it. What is under
 /v1/exercise is the same for drills, which reach no real desk.`)
+	httpedge.Require(api, func(operation string) string { return doors[strings.TrimPrefix(operation, drillOperation)] }, a.authority())
 	for _, r := range a.realms {
 		prefix := "/v1"
 		if r.name == event.Drill {
@@ -45,7 +77,9 @@ was told of them when and under which article, and the proof of it. What is unde
 		}
 		group := huma.NewGroup(api, prefix)
 		if r.name == event.Drill {
-			group.UseSimpleModifier(func(op *huma.Operation) { op.OperationID, op.Tags = "exercise-"+op.OperationID, []string{"exercise"} })
+			group.UseSimpleModifier(func(op *huma.Operation) {
+				op.OperationID, op.Tags = drillOperation+op.OperationID, []string{"exercise"}
+			})
 		}
 		if r.intake != nil {
 			mux.Handle("POST "+prefix+"/reports", r.intake.Handler())

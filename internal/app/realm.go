@@ -49,7 +49,11 @@ func (a *App) open(ctx context.Context, name event.Realm) error {
 		}
 	}
 	var err error
-	r.bus, err = bus.Open(ctx, a.nc, bus.Config{Realm: name, Clock: r.clock, Log: r.log, Unverified: a.cfg.Unverified})
+	cfg := bus.Config{Realm: name, Clock: r.clock, Log: r.log, Unverified: a.cfg.Unverified}
+	if a.who != nil {
+		cfg.Identities = a.who
+	}
+	r.bus, err = bus.Open(ctx, a.nc, cfg)
 	if err != nil {
 		return err
 	}
@@ -175,7 +179,7 @@ func (d *drill) begin(ctx context.Context) error {
 
 // screens asks the realm's clocks which desks are there.
 func (r *realm) screens(ctx context.Context, nc *nats.Conn) []event.Screen {
-	reply, err := nc.RequestWithContext(ctx, r.name.Wire(event.DoorDesks), nil)
+	reply, err := nc.RequestWithContext(ctx, r.bus.Within(event.DoorDesks), nil)
 	if err != nil {
 		return nil // what does not answer shows in its own line
 	}

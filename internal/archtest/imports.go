@@ -16,7 +16,7 @@ type room struct {
 }
 
 // rooms is the direction of the tree: cmd, app, services, bus, event, schemas.
-// What stands beside the bus (statute, register, evidence, interchange, httpedge) knows
+// What stands beside the bus (statute, register, evidence, interchange, identity, httpedge) knows
 // nothing of it.
 var rooms = []room{
 	{"schemas", nil, nil},
@@ -28,20 +28,22 @@ var rooms = []room{
 	{"internal/statute", list("internal/event internal/fault"), list("schemas")},
 	{"internal/register", list("internal/clock internal/event internal/fault internal/statute"), list("schemas")},
 	{"internal/interchange", list("internal/event internal/fault"), nil},
-	{"internal/httpedge", list("internal/event internal/fault"), nil},
-	{"internal/bus", list("internal/clock internal/event internal/evidence internal/fault"), list("internal/bus/bustest")},
+	{"internal/identity", list("internal/event"), nil},
+	{"internal/httpedge", list("internal/event internal/fault internal/identity"), nil},
+	{"internal/bus", list("internal/clock internal/event internal/evidence internal/fault internal/identity"), list("internal/bus/bustest")},
 	{"internal/bus/bustest", list("internal/bus internal/clock internal/event"), nil},
 	{"internal/client", list("internal/event internal/evidence internal/fault"), list("internal/bus internal/bus/bustest internal/clock")},
+	{"internal/credential", list("internal/bus internal/clock internal/event internal/identity"), nil},
 	{"services", nil, nil},
 	{"services/*",
-		list("internal/bus internal/clock internal/event internal/evidence internal/fault internal/httpedge internal/register internal/statute"),
+		list("internal/bus internal/clock internal/event internal/evidence internal/fault internal/httpedge internal/identity internal/register internal/statute"),
 		list("internal/bus/bustest schemas")},
 	{"internal/app",
-		list("services/* internal/bus internal/clock internal/event internal/evidence internal/fault internal/httpedge internal/register internal/statute schemas"),
+		list("services/* internal/bus internal/clock internal/credential internal/event internal/evidence internal/fault internal/httpedge internal/identity internal/register internal/statute schemas"),
 		list("internal/bus/bustest internal/client internal/interchange")},
 	{"cmd/tocsin-verify", list("internal/evidence"), nil},
 	{"cmd/tocsin",
-		list("internal/app internal/client internal/clock internal/event internal/evidence internal/fault internal/interchange internal/register internal/statute"),
+		list("internal/app internal/client internal/clock internal/credential internal/event internal/evidence internal/fault internal/identity internal/interchange internal/register internal/statute"),
 		list("internal/bus internal/bus/bustest schemas")},
 	{"internal/bench/peers", list("internal/bus internal/client internal/clock internal/event schemas"), nil}, // a module of its own
 	{"internal/archtest", nil, nil},
@@ -100,7 +102,7 @@ func covers(may []string, pkg string) bool {
 // engineModules are what speaks to NATS; engineRooms may use them.
 var (
 	engineModules = list("github.com/nats-io/ github.com/synadia-io/")
-	engineRooms   = list("internal/bus internal/bus/* internal/event internal/client internal/app cmd/* internal/bench/peers")
+	engineRooms   = list("internal/bus internal/bus/* internal/event internal/client internal/credential internal/app cmd/* internal/bench/peers")
 )
 
 // engine keeps NATS out of the rooms that stand beside the bus or behind it:

@@ -41,6 +41,7 @@ import (
 
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
 // Config is how a Bus is opened.
@@ -56,6 +57,17 @@ type Config struct {
 	Replicas int
 	// Unverified says that nobody could show that the server syncs every write.
 	Unverified bool
+	// Identities says who asks, by what stands in the subject of a request; nil:
+	// anybody may ask anything, and the server listens on loopback only.
+	Identities Identities
+}
+
+// Identities are those who have a credential.
+type Identities interface {
+	// Find returns the one of a role whose id makes a token.
+	Find(role identity.Role, token string) (identity.Identity, bool)
+	// Refused is told of a request that is refused, and why.
+	Refused(who, what, why string)
 }
 
 // DefaultPauses are some six seconds in all: long enough for a passing fault,
@@ -138,6 +150,9 @@ func (b *Bus) Close() {
 	}
 	b.readers.Wait()
 }
+
+// HasIdentities reports whether it is known who asks.
+func (b *Bus) HasIdentities() bool { return b.cfg.Identities != nil }
 
 // Realm is where the bus's records live.
 func (b *Bus) Realm() event.Realm { return b.cfg.Realm }

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
 // Request is what came through a door.
@@ -50,6 +51,7 @@ const (
 	HeaderErrorCode = micro.ErrorCodeHeader
 	codeTryAgain    = "503"
 	codeClosed      = "423" // trying again does not help before a person has seen to it
+	codeForbidden   = "403" // who asks may not
 )
 
 // Closed is the error of a door that takes nothing until a person has seen to it.
@@ -57,6 +59,12 @@ const (
 type Closed string
 
 func (c Closed) Error() string { return string(c) }
+
+// Forbidden is the error of a door that who asks may not use so. Its text goes to
+// the sender.
+type Forbidden string
+
+func (f Forbidden) Error() string { return string(f) }
 
 // Serve opens doors as a NATS micro service (it answers $SRV.PING, INFO and
 // STATS) until ctx ends, and returns when every request in hand is answered.
@@ -75,6 +83,11 @@ func (b *Bus) Serve(ctx context.Context, name string, doors ...Door) error {
 			b.cfg.Log.Warn("requests were refused", zap.String("door", d.Name), zap.Int("requests", n), zap.String("since", why))
 		}}
 		answer := func(req micro.Request) {
+			ctx, r, err := b.who(work, req)
+			if err != nil {
+				b.refuse(ctx, r, req, err)
+				return
+			}
 			if d.Yields && req.Reply() != "" {
 				if service := b.Behind(); service != "" {
 					refused.add(service + " has fallen behind")
@@ -92,12 +105,12 @@ func (b *Bus) Serve(ctx context.Context, name string, doors ...Door) error {
 			inHand.Add(1)
 			go func() {
 				defer func() { <-slots; inHand.Done() }()
-				b.answer(work, d, req)
+				b.answer(ctx, d, r, req)
 			}()
 		}
 		// The engine's own limit on what waits for us is lifted: what it drops
 		// is dropped silently, what we refuse gets an answer.
-		err := svc.AddEndpoint(d.Name, micro.HandlerFunc(answer), micro.WithEndpointSubject(b.cfg.Realm.Wire(d.Subject)), micro.WithEndpointPendingLimits(-1, -1))
+		err := svc.AddEndpoint(d.Name, micro.HandlerFunc(answer), micro.WithEndpointSubject(b.cfg.Realm.Wire(b.doorSubject(d))), micro.WithEndpointPendingLimits(-1, -1))
 		if err != nil {
 			_ = svc.Stop()
 			return fmt.Errorf("bus: door %s: %w", d.Subject, err)
@@ -120,14 +133,70 @@ func ours(reply string) bool {
 	return streamOf(reply) != "" || streamOf(plain) != "" || event.IsDoor(plain) || strings.HasPrefix(reply, "$")
 }
 
-func (b *Bus) answer(ctx context.Context, d Door, req micro.Request) {
+// Within is the subject under which the services themselves ask a door.
+func (b *Bus) Within(door string) string {
+	if b.cfg.Identities != nil {
+		door = identity.Ours.Subject(door)
+	}
+	return b.cfg.Realm.Wire(door)
+}
+
+// doorSubject is where the requests to a door arrive: with identities, under
+// subjects that name who asks.
+func (b *Bus) doorSubject(d Door) string {
+	if b.cfg.Identities == nil {
+		return d.Subject
+	}
+	return identity.AskedBy(d.Subject)
+}
+
+// who finds out who asks, and whether they may.
+func (b *Bus) who(ctx context.Context, req micro.Request) (context.Context, Request, error) {
 	r := Request{Subject: b.cfg.Realm.Plain(req.Subject()), Header: nats.Header(req.Headers()), Data: req.Data(), Reply: req.Reply()}
+	if b.cfg.Identities == nil {
+		return identity.With(ctx, identity.Anyone), r, nil
+	}
+	role, token, door, ok := identity.OfSubject(r.Subject)
+	if !ok {
+		return ctx, r, Forbidden("nobody has such a door")
+	}
+	r.Subject = door
+	who, known := identity.Ours, role == identity.Service // in our own account nobody else can say so
+	if !known {
+		who, known = b.cfg.Identities.Find(role, token)
+	}
+	if !known {
+		return ctx, r, Forbidden(fmt.Sprintf("%s/%s has no credential any more", role, token))
+	}
+	ctx = identity.With(ctx, who)
+	if !who.May(identity.Ask, door) {
+		return ctx, r, Forbidden(fmt.Sprintf("%s may not use %s", who, door))
+	}
+	return ctx, r, nil
+}
+
+// refuse answers who may not, and has it recorded.
+func (b *Bus) refuse(ctx context.Context, r Request, req micro.Request, why error) {
+	if b.cfg.Identities != nil {
+		b.cfg.Identities.Refused(identity.Of(ctx).String(), r.Subject, why.Error())
+	}
+	if r.Reply != "" && !ours(r.Reply) {
+		_ = req.Error(codeForbidden, why.Error(), nil)
+	}
+}
+
+func (b *Bus) answer(ctx context.Context, d Door, r Request, req micro.Request) {
 	answer, err := d.Answer(ctx, r)
 	var reply []byte
 	if err == nil {
 		reply, err = json.Marshal(answer)
 	}
 	var closed Closed
+	var forbidden Forbidden
+	if errors.As(err, &forbidden) {
+		b.refuse(ctx, r, req, forbidden)
+		return
+	}
 	if errors.As(err, &closed) {
 		b.cfg.Log.Error("a request was refused", zap.String("door", d.Name), zap.String("subject", r.Subject), zap.Error(err))
 	} else if err != nil {

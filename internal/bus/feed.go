@@ -3,7 +3,6 @@ package bus
 import (
 	"context"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -302,26 +301,7 @@ func (r reading) hand(ctx context.Context, batch []event.Stored) error {
 }
 
 func (r reading) wants(subject string) bool {
-	return slices.ContainsFunc(r.filters, func(filter string) bool { return isMatch(subject, filter) })
-}
-
-// isMatch reports whether a subject is one of those that a filter with wildcards
-// names.
-func isMatch(subject, filter string) bool {
-	for {
-		want, filterRest, more := strings.Cut(filter, ".")
-		if want == ">" {
-			return true
-		}
-		token, rest, left := strings.Cut(subject, ".")
-		if want != "*" && want != token || more != left {
-			return false
-		}
-		if !more {
-			return true
-		}
-		subject, filter = rest, filterRest
-	}
+	return slices.ContainsFunc(r.filters, func(filter string) bool { return event.Matches(filter, subject) })
 }
 
 // quiet is how long a reader that catches up waits for a record before it asks the

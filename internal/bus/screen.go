@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -16,7 +15,7 @@ import (
 // starts at the given sequence, and returns its name. It is how a desk that was
 // away misses nothing.
 func (b *Bus) Consumer(ctx context.Context, desk, client string, from uint64) (string, error) {
-	name := deskPrefix + event.Token(desk) + ":" + event.Token(client) // no token holds a colon
+	name := event.ScreenConsumer(desk, client)
 	if _, err := b.ledger.Consumer(ctx, name); err == nil {
 		return name, nil
 	} else if !errors.Is(err, jetstream.ErrConsumerNotFound) {
@@ -32,8 +31,6 @@ func (b *Bus) Consumer(ctx context.Context, desk, client string, from uint64) (s
 	}
 	return name, nil
 }
-
-const deskPrefix = "desk_"
 
 // deskAckWait is how long a screen may take over one escalation before it is
 // shown again: short, because a screen that died must not hide it.
@@ -57,8 +54,8 @@ func (b *Bus) Screens(ctx context.Context) ([]Screen, error) {
 	var out []Screen
 	all := b.ledger.ListConsumers(ctx)
 	for info := range all.Info() {
-		desk, client, ok := strings.Cut(strings.TrimPrefix(info.Name, deskPrefix), ":")
-		if !ok || !strings.HasPrefix(info.Name, deskPrefix) {
+		desk, client, ok := event.ScreenOf(info.Name)
+		if !ok {
 			continue
 		}
 		s := Screen{Desk: desk, Client: client, Waiting: info.NumWaiting > 0}

@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
@@ -24,11 +26,27 @@ type ServerConfig struct {
 	Dir    string // where JetStream stores
 	Listen string // HOST:PORT; empty listens nowhere and takes in-process connections only
 	Log    *zap.Logger
+	// Accounts are whom the server lets in; nil: everybody.
+	Accounts *Accounts
+	// Key encrypts what is stored; empty: it is not encrypted. It hides what the files
+	// say from who copies them, and shows no alteration: the log does that.
+	Key string
+	TLS *tls.Config // for connections from elsewhere; nil: they are not encrypted
+}
+
+// Accounts are what a server with identities trusts.
+type Accounts struct {
+	Operator *jwt.OperatorClaims // who signs accounts
+	Signed   map[string]string   // accounts by public key, each as the operator signed it
+	Services string              // the .creds file with which the services connect
 }
 
 // Server is an embedded NATS server with JetStream, which syncs every write to
 // disk before it acknowledges it.
-type Server struct{ s *server.Server }
+type Server struct {
+	s        *server.Server
+	services []nats.Option // with which a connection inside the process is let in
+}
 
 // StartServer starts an embedded server and waits until it takes connections. After
 // a crash the engine reads its streams whole before, some 100 MB a second.
@@ -50,6 +68,26 @@ func StartServer(ctx context.Context, cfg ServerConfig) (*Server, error) {
 		if opts.Port == 0 {
 			opts.Port = server.RANDOM_PORT
 		}
+	}
+	if err := holdKey(cfg.Dir, cfg.Key); err != nil {
+		return nil, err
+	}
+	if cfg.Key != "" {
+		opts.JetStreamKey, opts.JetStreamCipher = cfg.Key, server.ChaCha
+	}
+	if cfg.TLS != nil {
+		opts.TLS, opts.TLSConfig, opts.TLSTimeout = true, cfg.TLS, tlsTimeout
+	}
+	var services []nats.Option
+	if a := cfg.Accounts; a != nil {
+		accounts := new(server.MemAccResolver)
+		for account, signed := range a.Signed {
+			if err := accounts.Store(account, signed); err != nil {
+				return nil, fmt.Errorf("bus: accounts: %w", err)
+			}
+		}
+		opts.TrustedOperators, opts.SystemAccount, opts.AccountResolver = []*jwt.OperatorClaims{a.Operator}, a.Operator.SystemAccount, accounts
+		services = append(services, nats.UserCredentials(a.Services))
 	}
 	s, err := server.NewServer(opts)
 	if err != nil {
@@ -76,8 +114,28 @@ func StartServer(ctx context.Context, cfg ServerConfig) (*Server, error) {
 		s.Shutdown()
 		return nil, fmt.Errorf("bus: JetStream did not start in %s", cfg.Dir)
 	}
-	return &Server{s}, nil
+	return &Server{s, services}, nil
 }
+
+// Admit takes an account as it was signed anew: what it lost is taken from those
+// who are connected, and whose credential it revokes is cut off.
+func (s *Server) Admit(signed string) error {
+	claims, err := jwt.DecodeAccountClaims(signed)
+	if err != nil {
+		return fmt.Errorf("bus: account: %w", err)
+	}
+	if err := s.s.AccountResolver().Store(claims.Subject, signed); err != nil {
+		return fmt.Errorf("bus: account %s: %w", claims.Name, err)
+	}
+	account, err := s.s.LookupAccount(claims.Subject)
+	if err != nil {
+		return fmt.Errorf("bus: account %s: %w", claims.Name, err)
+	}
+	s.s.UpdateAccountClaims(account, claims)
+	return nil
+}
+
+const tlsTimeout = 5 // seconds
 
 const (
 	readyStep = 100 * time.Millisecond
@@ -94,7 +152,8 @@ func (s *Server) Addr() string {
 
 // Connect returns a connection inside the process.
 func (s *Server) Connect() (*nats.Conn, error) {
-	nc, err := nats.Connect("", append(ConnectOptions("tocsin services"), nats.InProcessServer(s.s))...)
+	options := append(ConnectOptions("tocsin services"), nats.InProcessServer(s.s))
+	nc, err := nats.Connect("", append(options, s.services...)...)
 	if err != nil {
 		return nil, fmt.Errorf("bus: in-process connection: %w", err)
 	}

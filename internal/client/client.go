@@ -17,6 +17,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -35,22 +38,28 @@ type Client struct {
 	js       jetstream.JetStream
 	realm    event.Realm
 	patience time.Duration
+	denied   sync.Map // what ends a request, by its subject, where the server says that who asks may not
 }
 
 // tryTimeout is how long one request waits for its answer.
 const tryTimeout = 5 * time.Second
 
 // Dial connects to a server's real realm. patience is how long a request is
-// tried.
-func Dial(server string, patience time.Duration) (*Client, error) {
-	return DialRealm(event.Real, server, patience)
+// tried; more options say who asks.
+func Dial(server string, patience time.Duration, more ...nats.Option) (*Client, error) {
+	return DialRealm(event.Real, server, patience, more...)
 }
 
 // DialRealm connects to one realm of a server.
-func DialRealm(realm event.Realm, server string, patience time.Duration) (*Client, error) {
-	nc, err := nats.Connect(server, nats.Name("tocsin client"), nats.MaxReconnects(-1),
-		nats.ReconnectWait(100*time.Millisecond), nats.Timeout(min(patience, tryTimeout)))
-	if err != nil {
+func DialRealm(realm event.Realm, server string, patience time.Duration, more ...nats.Option) (*Client, error) {
+	c := &Client{realm: realm, patience: patience}
+	options := []nats.Option{nats.ErrorHandler(c.asyncError), nats.Name("tocsin client"), nats.MaxReconnects(-1),
+		nats.ReconnectWait(100 * time.Millisecond), nats.Timeout(min(patience, tryTimeout))}
+	nc, err := nats.Connect(server, append(options, more...)...)
+	switch {
+	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked):
+		return nil, forbiddenError("the server at " + server + " lets nobody in without a credential that is good: give one with --creds")
+	case err != nil:
 		return nil, fmt.Errorf("%w: %s: %w", ErrUnreachable, server, err)
 	}
 	js, err := jetstream.New(nc)
@@ -58,7 +67,22 @@ func DialRealm(realm event.Realm, server string, patience time.Duration) (*Clien
 		nc.Close()
 		return nil, fmt.Errorf("client: %w", err)
 	}
-	return &Client{nc: nc, js: js, realm: realm, patience: patience}, nil
+	c.nc, c.js = nc, js
+	return c, nil
+}
+
+// asyncError ends the requests that the server does not let pass: it answers those
+// on the connection, and not to the request.
+func (c *Client) asyncError(_ *nats.Conn, _ *nats.Subscription, err error) {
+	if !errors.Is(err, nats.ErrPermissionViolation) {
+		return
+	}
+	c.denied.Range(func(subject, end any) bool {
+		if strings.Contains(err.Error(), strconv.Quote(subject.(string))) {
+			end.(context.CancelCauseFunc)(forbiddenError("this credential may not use " + subject.(string)))
+		}
+		return true
+	})
 }
 
 // Close ends the connection.
@@ -70,6 +94,10 @@ func request[T any](ctx context.Context, c *Client, msg *nats.Msg) (*T, error) {
 	msg.Subject = c.realm.Wire(msg.Subject)
 	ctx, cancel := context.WithTimeout(ctx, c.patience)
 	defer cancel()
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	c.denied.Store(msg.Subject, end)
+	defer c.denied.Delete(msg.Subject)
 	pause := 10 * time.Millisecond
 	for {
 		reply, err := c.try(ctx, msg)
@@ -86,10 +114,16 @@ func request[T any](ctx context.Context, c *Client, msg *nats.Msg) (*T, error) {
 		if closed := closedError(""); errors.As(err, &closed) {
 			return nil, closed
 		}
+		if forbidden := forbiddenError(""); errors.As(err, &forbidden) {
+			return nil, forbidden
+		}
 		select {
 		case <-time.After(pause):
 			pause = min(2*pause, time.Second)
 		case <-ctx.Done():
+			if forbidden := forbiddenError(""); errors.As(context.Cause(ctx), &forbidden) {
+				return nil, forbidden
+			}
 			return nil, fmt.Errorf("%w on %s: %w", ErrUnreachable, msg.Subject, err)
 		}
 	}
@@ -104,6 +138,14 @@ type closedError string
 
 func (e closedError) Error() string { return "the server does not take it: " + string(e) }
 
+// codeForbidden is the code of a service error that says that who asks may not.
+const codeForbidden = "403"
+
+// forbiddenError is why who asks may not, in the server's words.
+type forbiddenError string
+
+func (e forbiddenError) Error() string { return string(e) }
+
 // try asks once.
 func (c *Client) try(ctx context.Context, msg *nats.Msg) (*nats.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
@@ -117,6 +159,8 @@ func (c *Client) try(ctx context.Context, msg *nats.Msg) (*nats.Msg, error) {
 		return reply, nil
 	case codeClosed:
 		return nil, closedError(text)
+	case codeForbidden:
+		return nil, forbiddenError(text)
 	default:
 		return nil, fmt.Errorf("%s %s", code, text)
 	}

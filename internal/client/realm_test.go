@@ -154,7 +154,7 @@ func ledgerOf(t *testing.T, nc *nats.Conn, realm event.Realm) (put func(subject 
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
 	name := realm.Stream(event.StreamLedger)
-	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{Name: name, Subjects: []string{realm.Wire("incident.>")}, AllowDirect: true})
+	stream, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: name, Subjects: []string{realm.Wire("incident.>")}, AllowDirect: true})
 	require.NoError(t, err)
 	play(t, nc, realm.Wire(event.DoorQuery), func(*nats.Msg) any { return event.QueryAnswer{} })
 	play(t, nc, realm.Wire(event.WatchSubject("hall")), func(*nats.Msg) any {
@@ -165,6 +165,18 @@ func ledgerOf(t *testing.T, nc *nats.Conn, realm event.Realm) (put func(subject 
 			t.Error(err)
 		}
 		return event.WatchAnswer{Stream: name, Consumer: "wall"}
+	})
+	play(t, nc, realm.Wire("desk.hall.outcome"), func(m *nats.Msg) any {
+		var q event.OutcomeRequest
+		_ = json.Unmarshal(m.Data, &q)
+		var a event.OutcomeAnswer
+		if s, err := stream.GetLastMsgForSubject(context.Background(), realm.Wire(event.AcknowledgedSubject(q.Escalation))); err == nil {
+			_ = json.Unmarshal(s.Data, &a.Acknowledged)
+		}
+		if s, err := stream.GetLastMsgForSubject(context.Background(), realm.Wire(event.OverdueSubject(q.Escalation))); err == nil {
+			_ = json.Unmarshal(s.Data, &a.Overdue)
+		}
+		return a
 	})
 	return func(subject string, v any) {
 		data, err := json.Marshal(v)

@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/synadia-io/orbit.go/jetstreamext"
 
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
@@ -104,7 +104,13 @@ func (c *Client) consumer(ctx context.Context, desk, screen string) (jetstream.C
 	if want := c.realm.Stream(event.StreamLedger); opened.Stream != want {
 		return nil, fmt.Errorf("watch %s: the server named the stream %s, not %s", desk, opened.Stream, want)
 	}
-	cons, err := c.js.Consumer(ctx, opened.Stream, opened.Consumer)
+	js := c.js
+	if opened.API != "" {
+		if js, err = jetstream.NewWithAPIPrefix(c.nc, opened.API); err != nil {
+			return nil, fmt.Errorf("watch %s: %w", desk, err)
+		}
+	}
+	cons, err := js.Consumer(ctx, opened.Stream, opened.Consumer)
 	if err != nil {
 		return nil, fmt.Errorf("watch %s: %w", desk, err)
 	}
@@ -124,7 +130,7 @@ func (c *Client) show(ctx context.Context, m jetstream.Msg, now func() time.Time
 	e, err := event.Decode[event.Escalated](s)
 	if err != nil {
 		e = unreadable(s, err) // it must not keep the desk from what is behind it
-	} else if ack, overdue, err = c.outcome(ctx, s.Subject); err != nil {
+	} else if ack, overdue, err = c.outcome(ctx, event.EscalationOf(s.Subject)); err != nil {
 		return err
 	}
 	if err := yield(e, e.Row(s.Sequence, ack, overdue, now())); err != nil {
@@ -149,64 +155,18 @@ func unreadable(s event.Stored, err error) *event.Escalated {
 	}
 }
 
-// outcome returns the acknowledgement that stands and the overdue record, or
-// nil. Both come in one read and so of one moment: an acknowledgement that
-// looks in time by its stamp is late all the same when an overdue record was
-// stored before it.
-func (c *Client) outcome(ctx context.Context, escalated string) (*event.Acknowledgement, *event.Overdue, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.patience)
-	defer cancel()
-	for {
-		found, err := c.last(ctx, event.AcknowledgedSubject(escalated), event.OverdueSubject(escalated))
-		if err == nil {
-			return decodeOutcome(found)
-		}
-		if pauseAfter(ctx, err) != nil {
-			return nil, nil, fmt.Errorf("%w on what became of %s: %w", ErrUnreachable, escalated, err)
-		}
-	}
-}
-
-func decodeOutcome(found []event.Stored) (ack *event.Acknowledgement, overdue *event.Overdue, err error) {
-	for _, s := range found {
-		if event.ParseSubject(s.Subject).Kind == event.KindOverdue {
-			overdue, err = event.Decode[event.Overdue](s)
-		} else {
-			ack, err = event.Decode[event.Acknowledgement](s)
-		}
-		if err != nil {
-			return nil, nil, err
-		}
-	}
-	return ack, overdue, nil
-}
-
-// last reads which of the records exist, all as of one moment.
-func (c *Client) last(ctx context.Context, subjects ...string) (found []event.Stored, err error) {
-	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
-	defer cancel()
-	for i := range subjects {
-		subjects[i] = c.realm.Wire(subjects[i])
-	}
-	answers, err := jetstreamext.GetLastMsgsFor(ctx, c.js, c.realm.Stream(event.StreamLedger), subjects)
+// outcome returns the acknowledgement that stands and the overdue record, or nil,
+// both as of one moment.
+func (c *Client) outcome(ctx context.Context, escalation string) (*event.Acknowledgement, *event.Overdue, error) {
+	desk, _, _ := strings.Cut(escalation, ".")
+	a, err := ask[event.OutcomeAnswer](ctx, c, "desk."+desk+".outcome", event.OutcomeRequest{Escalation: escalation})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	whole := false // a list that is cut off by a lost connection ends like any other
-	for m, err := range answers {
-		if errors.Is(err, jetstreamext.ErrNoMessages) {
-			return nil, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		whole = m.Header.Get("Nats-Num-Pending") == "0"
-		found = append(found, event.ReadStored(c.realm, m.Subject, m.Header, m.Data, m.Sequence, m.Time))
+	if a.Errors != nil {
+		return nil, nil, fault.Invalid("watch", a.Errors)
 	}
-	if !whole {
-		return nil, errors.New("no answer, or only a part of it")
-	}
-	return found, nil
+	return a.Acknowledged, a.Overdue, nil
 }
 
 // Reminders hands what an operator is reminded of to yield as it comes, until

@@ -326,6 +326,16 @@ func OutcomeOf(s Stored) (*GradedOutcome, error) {
 	return Decode[GradedOutcome](s)
 }
 
+// Reading is the body of incident.read: who was shown what reports of an incident
+// say (cn-cii-2021 art. 30, 46).
+type Reading struct {
+	Who      string    `json:"who"`      // ROLE/ID
+	Operator string    `json:"operator"` // as in subjects
+	Incident string    `json:"incident"`
+	Record   uint64    `json:"record,omitempty"` // the one that was shown; 0: the whole story
+	At       time.Time `json:"at"`
+}
+
 // Withdrawal says why an incident was withdrawn.
 type Withdrawal struct {
 	Reason      string `json:"reason"`

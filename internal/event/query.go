@@ -15,9 +15,26 @@ type WatchRequest struct {
 
 // WatchAnswer names the consumer.
 type WatchAnswer struct {
-	Stream   string         `json:"stream,omitempty"`
-	Consumer string         `json:"consumer,omitempty"`
-	Errors   []fault.Detail `json:"errors,omitempty"`
+	Stream   string `json:"stream,omitempty"`
+	Consumer string `json:"consumer,omitempty"`
+	// API is the prefix under which the JetStream API is reached; empty: the engine's
+	// own, $JS.API.
+	API    string         `json:"api,omitempty"`
+	Errors []fault.Detail `json:"errors,omitempty"`
+}
+
+// OutcomeRequest asks what became of an escalation.
+type OutcomeRequest struct {
+	Escalation string `json:"escalation"`
+}
+
+// OutcomeAnswer is what became of an escalation, all as of one moment: an
+// acknowledgement that looks in time by its stamp is late all the same when an
+// overdue record was stored before it.
+type OutcomeAnswer struct {
+	Acknowledged *Acknowledgement `json:"acknowledged,omitempty"` // the one that stands
+	Overdue      *Overdue         `json:"overdue,omitempty"`
+	Errors       []fault.Detail   `json:"errors,omitempty"`
 }
 
 // EscalationRow is one escalation as queries and watches show it. Its JSON

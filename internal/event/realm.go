@@ -22,6 +22,16 @@ func (r Realm) Wire(subject string) string {
 	return string(r) + "." + subject
 }
 
+// WireScreen is Wire for the subjects of a screen's consumer, which name the stream.
+// The engine's own have no mark in front.
+func (r Realm) WireScreen(subject string) string {
+	subject = strings.Replace(subject, "."+StreamLedger+".", "."+r.Stream(StreamLedger)+".", 1)
+	if strings.HasPrefix(subject, "$") {
+		return subject
+	}
+	return r.Wire(subject)
+}
+
 // Plain is the inverse of Wire; a subject of another realm is returned as it is.
 func (r Realm) Plain(subject string) string {
 	if r == Real {

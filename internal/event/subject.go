@@ -74,6 +74,7 @@ const (
 	DoorReport      = "report.*"              // a report of the operator that the last token names
 	DoorAcknowledge = "desk.*.acknowledge"    // an acknowledgement by the desk
 	DoorWatch       = "desk.*.watch"          // opens a durable consumer for the desk
+	DoorOutcome     = "desk.*.outcome"        // what became of an escalation to the desk
 	DoorAct         = "desk.*.act"            // what else a desk does with an incident
 	DoorQuery       = "ledger.escalations"    // escalations by filter
 	DoorShow        = "ledger.incident"       // the story of one incident
@@ -87,16 +88,68 @@ const (
 	DoorRemove      = "ledger.remove"         // removal of a record by order
 	DoorArchive     = "ledger.archive"        // removal of what is old and exported
 	DoorDesks       = "deadline.desks"        // which desks have a screen, and when it was last there
+	AllReceipts     = receiptPrefix + "*"     // answers to reports that had no reply subject
+	AllReminders    = reminderPrefix + "*"    // what operators are reminded of
 	receiptPrefix   = "receipt."              // answers to reports that had no reply subject
 	reminderPrefix  = "reminder."             // what an operator is reminded of, as it is recorded
 	hashed          = "="                     // begins a token that is a hash
 	tokenPattern    = `^[A-Za-z0-9_-]{1,64}$` // ids that are tokens as they are
 )
 
+// Where identities stand between, a screen works on its consumer through these, of
+// which the last token, or the one before the rest, is the consumer: a JetStream API
+// under a prefix of the desk's own (ScreenAPI), and where the engine wants deliveries
+// to be acknowledged. The second of each pair is the engine's own.
+const (
+	DoorNext       = "desk.*.js.CONSUMER.MSG.NEXT." + StreamLedger + ".*"
+	EngineNext     = "$JS.API.CONSUMER.MSG.NEXT." + StreamLedger + ".*"
+	DoorConsumer   = "desk.*.js.CONSUMER.INFO." + StreamLedger + ".*"
+	EngineConsumer = "$JS.API.CONSUMER.INFO." + StreamLedger + ".*"
+	EngineShown    = "$JS.ACK." + StreamLedger + ".*.>"
+)
+
+// ScreenAPI is the prefix under which a desk's screens find the JetStream API.
+func ScreenAPI(desk string) string { return "desk." + Token(desk) + ".js" }
+
+const screenPrefix = "desk_"
+
+// ScreenConsumer names the durable consumer of a desk's screen.
+func ScreenConsumer(desk, client string) string {
+	return screenPrefix + Token(desk) + ":" + Token(client) // no token holds a colon
+}
+
+// ScreenOf is the inverse of ScreenConsumer, in tokens.
+func ScreenOf(consumer string) (desk, client string, ok bool) {
+	rest, ok := strings.CutPrefix(consumer, screenPrefix)
+	if !ok {
+		return "", "", false
+	}
+	return strings.Cut(rest, ":")
+}
+
 // IsDoor reports whether a subject may be one of the doors.
 func IsDoor(subject string) bool {
 	first, _, _ := strings.Cut(subject, ".")
 	return slices.Contains([]string{"report", "desk", "ledger", "deadline"}, first)
+}
+
+// Matches reports whether a subject is one of those that a filter with wildcards
+// names.
+func Matches(filter, subject string) bool {
+	for {
+		want, filterRest, more := strings.Cut(filter, ".")
+		if want == ">" {
+			return true
+		}
+		token, rest, left := strings.Cut(subject, ".")
+		if want != "*" && want != token || more != left {
+			return false
+		}
+		if !more {
+			return true
+		}
+		subject, filter = rest, filterRest
+	}
 }
 
 var plainToken = regexp.MustCompile(tokenPattern)
@@ -238,6 +291,11 @@ func ActRecordSubject(a DeskAct) string {
 	return "incident." + a.Kind + "." + tail(a.Desk, a.Operator, a.Incident, Token(a.ID))
 }
 
+// ReadingSubject is the record that somebody was shown what a report says.
+func ReadingSubject(r Reading) string {
+	return "incident." + KindRead + "." + r.Operator + "." + r.Incident + "." + hashToken(r.Who+"\x00"+r.At.Format(time.RFC3339Nano)+"\x00"+strconv.FormatUint(r.Record, 10))
+}
+
 // SubjectsOfEscalation returns the subjects of an escalation's record and of
 // its acknowledgement, and the desk it names.
 func SubjectsOfEscalation(id string) (escalated, acknowledged, desk string, err error) {
@@ -291,6 +349,8 @@ const (
 	KindConfirmed   = "confirmed"   // a forward that awaited a person
 	KindClosed      = "closed"
 
+	KindRead = "read" // somebody was shown what a report says
+
 	KindRemoved = "removed" // records are gone, and by what right
 )
 
@@ -323,7 +383,7 @@ func ParseSubject(subject string) Address {
 		return Address{}
 	}
 	switch kind := p[1]; kind {
-	case KindAccepted, KindGraded, KindElapsed, KindReminded:
+	case KindAccepted, KindGraded, KindElapsed, KindReminded, KindRead:
 		if len(p) == 5 {
 			return Address{Kind: kind, Operator: p[2], Incident: p[3], Last: p[4]}
 		}

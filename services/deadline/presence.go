@@ -12,6 +12,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
 // presenceEvery is how often the screens are looked at: 50 ms of work for a
@@ -312,8 +313,12 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-func (p *presence) answer(context.Context, bus.Request) (any, error) {
+func (p *presence) answer(ctx context.Context, _ bus.Request) (any, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return event.DesksAnswer{Screens: append([]event.Screen{}, p.screens...), Now: p.deps.Clock.Now()}, nil
+	screens := append([]event.Screen{}, p.screens...)
+	if own := identity.Of(ctx).Sight().Desk; own != "" {
+		screens = slices.DeleteFunc(screens, func(s event.Screen) bool { return s.Desk != own })
+	}
+	return event.DesksAnswer{Screens: screens, Now: p.deps.Clock.Now()}, nil
 }

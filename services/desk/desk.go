@@ -20,6 +20,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -29,6 +30,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
+	"github.com/tocsin-project/tocsin/internal/identity"
 	"github.com/tocsin-project/tocsin/internal/register"
 )
 
@@ -54,6 +56,7 @@ func Run(ctx context.Context, d Deps) error {
 		bus.Door{Name: "acknowledge", Subject: event.DoorAcknowledge, Limit: inHand, Answer: s.answerAcknowledge},
 		bus.Door{Name: "act", Subject: event.DoorAct, Limit: inHand, Answer: s.answerAct},
 		bus.Door{Name: "watch", Subject: event.DoorWatch, Limit: inHand, Answer: s.answerWatch},
+		bus.Door{Name: "outcome", Subject: event.DoorOutcome, Limit: inHand, Answer: s.answerOutcome},
 	)
 }
 
@@ -117,6 +120,44 @@ func (s service) acknowledge(ctx context.Context, desk string, raw []byte) (even
 	return answer, nil
 }
 
+func (s service) answerOutcome(ctx context.Context, req bus.Request) (any, error) {
+	desk := strings.TrimSuffix(strings.TrimPrefix(req.Subject, "desk."), ".outcome")
+	answer, err := s.outcome(ctx, desk, req.Data)
+	if details := fault.DetailsOf(err); details != nil {
+		answer.Errors, err = details, nil
+	}
+	return answer, err
+}
+
+func (s service) outcome(ctx context.Context, desk string, raw []byte) (answer event.OutcomeAnswer, err error) {
+	var req event.OutcomeRequest
+	if err := json.Unmarshal(raw, &req); err != nil {
+		return answer, refuse("$", "is not a question for an outcome: %v", err)
+	}
+	escalated, acknowledged, named, err := event.SubjectsOfEscalation(req.Escalation)
+	switch {
+	case err != nil:
+		return answer, refuse("$.escalation", "%v", err)
+	case named != desk:
+		return answer, refuse("$.escalation", "is of the desk %s, not of %s", named, desk)
+	}
+	found, err := s.deps.Bus.LastOf(ctx, acknowledged, event.OverdueSubject(escalated))
+	if err != nil {
+		return answer, err
+	}
+	for _, r := range found {
+		if event.ParseSubject(r.Subject).Kind == event.KindOverdue {
+			answer.Overdue, err = event.Decode[event.Overdue](r)
+		} else {
+			answer.Acknowledged, err = event.Decode[event.Acknowledgement](r)
+		}
+		if err != nil {
+			return answer, err
+		}
+	}
+	return answer, nil
+}
+
 // targetOf is by when the house wants an escalation to be acknowledged: it
 // travels in the acknowledgement, so that the clocks need not read back. What
 // cannot be read can be acknowledged all the same.
@@ -164,6 +205,12 @@ func (s service) watch(ctx context.Context, desk string, raw []byte) (event.Watc
 	}
 	if req.Client == "" {
 		return answer, refuse("$.client", "is required: a name for this screen")
+	}
+	if who := identity.Of(ctx); s.deps.Bus.HasIdentities() {
+		if !slices.Contains(who.Screens, req.Client) {
+			return answer, refuse("$.client", "this credential has the screens %s, not %q: tocsin credential rotate desk %s --screen … makes one that has it", strings.Join(who.Screens, ", "), req.Client, desk)
+		}
+		answer.API = s.deps.Bus.Realm().Wire(event.ScreenAPI(desk))
 	}
 	name, err := s.deps.Bus.Consumer(ctx, desk, req.Client, req.From)
 	answer.Stream, answer.Consumer = s.deps.Bus.Realm().Stream(event.StreamLedger), name

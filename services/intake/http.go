@@ -12,6 +12,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/httpedge"
+	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
 // maxBody bounds one request: a batch holds many events of 256 KiB at most.
@@ -22,6 +23,11 @@ const maxBody = 16 << 20
 // a conflict, both as problems (RFC 9457); a batch with 200 and one receipt an
 // event, in order. The operator is the last segment of the source.
 func (in *Intake) post(w http.ResponseWriter, r *http.Request) {
+	who := identity.Of(r.Context())
+	if who.Role != identity.Operator && who.Role != identity.Trial {
+		httpedge.Write(w, httpedge.Problem{Status: http.StatusForbidden, Detail: who.String() + " may not report: an operator does"})
+		return
+	}
 	if !in.enter() {
 		w.Header().Set("Retry-After", "1")
 		httpedge.Write(w, httpedge.Problem{Status: http.StatusServiceUnavailable, Detail: "busy: nothing was taken; send the same again"})
@@ -60,7 +66,9 @@ func (in *Intake) post(w http.ResponseWriter, r *http.Request) {
 		} else {
 			source = event.NamesOf(r.Header, p.Raw).Source
 		}
-		subs[i].operator = event.OperatorOfSource(source)
+		if subs[i].operator = event.OperatorOfSource(source); who.Role == identity.Operator {
+			subs[i].operator = who.ID // whatever the report says
+		}
 	}
 	receipts, err := in.take(r.Context(), subs)
 	if closed := bus.Closed(""); errors.As(err, &closed) {

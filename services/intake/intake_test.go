@@ -22,6 +22,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
+	"github.com/tocsin-project/tocsin/internal/identity"
 	"github.com/tocsin-project/tocsin/internal/register"
 	"github.com/tocsin-project/tocsin/schemas"
 )
@@ -234,7 +235,7 @@ func TestNoReceiptWhereTheOutcomeIsNotKnown(t *testing.T) {
 		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/reports", bytes.NewReader(body))
 		req.Header.Set("Content-Type", "application/cloudevents+json")
 		w := httptest.NewRecorder()
-		d.Handler().ServeHTTP(w, req)
+		d.Handler().ServeHTTP(w, req.WithContext(identity.With(req.Context(), identity.Anyone)))
 		require.Equal(t, http.StatusServiceUnavailable, w.Code, name)
 		require.Equal(t, "application/problem+json", w.Header().Get("Content-Type"))
 		require.NotContains(t, w.Body.String(), "accepted")
@@ -315,7 +316,7 @@ func TestABusyDoorSaysSo(t *testing.T) {
 		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/reports", bytes.NewReader(report("a", "")))
 		req.Header.Set("Content-Type", "application/cloudevents+json")
 		w := httptest.NewRecorder()
-		d.Handler().ServeHTTP(w, req)
+		d.Handler().ServeHTTP(w, req.WithContext(identity.With(req.Context(), identity.Anyone)))
 		return w
 	}
 	for range posts {
@@ -340,7 +341,7 @@ func TestNothingIsTakenThatWouldOnlyWait(t *testing.T) {
 		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/reports", bytes.NewReader(report("a", "")))
 		req.Header.Set("Content-Type", "application/cloudevents+json")
 		w := httptest.NewRecorder()
-		d.Handler().ServeHTTP(w, req)
+		d.Handler().ServeHTTP(w, req.WithContext(identity.With(req.Context(), identity.Anyone)))
 		return w.Code
 	}
 	ask := func() string {

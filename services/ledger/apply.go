@@ -204,7 +204,7 @@ func (w *writing) tell(inc *incident, it *item, kind string) error {
 var storyKinds = []string{
 	"", event.KindAccepted, event.KindGraded, event.KindEscalated, event.KindAcknowledged, event.KindUnhandled,
 	event.KindElapsed, event.KindOverdue, event.KindReminded, event.KindAsked, event.KindDetermined,
-	event.KindTransferred, event.KindConfirmed, event.KindClosed, event.KindRemoved,
+	event.KindTransferred, event.KindConfirmed, event.KindClosed, event.KindRemoved, event.KindRead,
 }
 
 func kindNumber(kind string) int {

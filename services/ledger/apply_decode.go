@@ -190,13 +190,7 @@ func escalationOf(s event.Stored) (*escalation, error) {
 		out.by = &by
 		out.flags = append(out.flags, flagTargeted)
 	}
-	seen := map[named]bool{}
-	add := func(k kind, value string) {
-		if n := (named{k, value}); !seen[n] {
-			seen[n] = true
-			out.named = append(out.named, n)
-		}
-	}
+	add := out.once()
 	add(kindGrade, e.Grade.String())
 	add(kindOperator, e.Operator)
 	add(kindDesk, e.Desk)
@@ -209,13 +203,7 @@ func escalationOf(s event.Stored) (*escalation, error) {
 	for _, d := range e.Standing {
 		add(kindStatute, d.Statute)
 	}
-	for _, f := range e.Facilities {
-		add(kindRegion, f.Region)
-		for n := 2; n <= min(4, len(f.Region)); n += 2 {
-			add(kindArea, f.Region[:n])
-		}
-		add(kindSector, f.Sector)
-	}
+	addPlaces(e.Facilities, add, kindRegion, kindArea, kindSector)
 	if timed {
 		out.flags = append(out.flags, flagTimed)
 		if e.Late {
@@ -224,6 +212,28 @@ func escalationOf(s event.Stored) (*escalation, error) {
 	}
 	out.show(e.row(s.Sequence).Title, s.Data)
 	return out, nil
+}
+
+// once returns what adds a term by its name, once.
+func (e *entry) once() func(kind, string) {
+	seen := map[named]bool{}
+	return func(k kind, value string) {
+		if n := (named{k, value}); !seen[n] {
+			seen[n] = true
+			e.named = append(e.named, n)
+		}
+	}
+}
+
+// addPlaces adds where facilities are, and of which sectors.
+func addPlaces(facilities []event.Facility, add func(kind, string), region, area, sector kind) {
+	for _, f := range facilities {
+		add(region, f.Region)
+		for n := 2; n <= min(4, len(f.Region)); n += 2 {
+			add(area, f.Region[:n])
+		}
+		add(sector, f.Sector)
+	}
 }
 
 // show sets what queries show of an entry, and what its title is found by.
@@ -235,18 +245,19 @@ func (e *entry) show(title string, row []byte) {
 
 // revision is what of a graded record an incident's row shows.
 type revision struct {
-	Operator string             `json:"operator"`
-	Incident string             `json:"incident"`
-	Revision int                `json:"revision"`
-	At       time.Time          `json:"at"`
-	About    event.About        `json:"about"`
-	Grade    event.Grade        `json:"grade"`
-	CouldBe  event.Grade        `json:"couldBe"`
-	Peak     event.Grade        `json:"peak"`
-	Next     *event.Next        `json:"next"`
-	Owed     []event.Obligation `json:"owed"`
-	Held     []event.Held       `json:"held"`
-	State    struct {
+	Operator   string             `json:"operator"`
+	Incident   string             `json:"incident"`
+	Revision   int                `json:"revision"`
+	At         time.Time          `json:"at"`
+	About      event.About        `json:"about"`
+	Grade      event.Grade        `json:"grade"`
+	CouldBe    event.Grade        `json:"couldBe"`
+	Peak       event.Grade        `json:"peak"`
+	Next       *event.Next        `json:"next"`
+	Owed       []event.Obligation `json:"owed"`
+	Held       []event.Held       `json:"held"`
+	Facilities []event.Facility   `json:"facilities"`
+	State      struct {
 		Fields struct {
 			Title event.Field `json:"title"`
 		} `json:"fields"`
@@ -281,7 +292,10 @@ func revisionOf(s event.Stored, operator string) (*revisionItem, error) {
 	}
 	row := g.row(s.Sequence)
 	out := &revisionItem{revision: g.Revision}
-	out.named = []named{{kindIncidentGrade, g.Grade.String()}, {kindIncidentOperator, operator}}
+	add := out.once()
+	add(kindIncidentGrade, g.Grade.String())
+	add(kindIncidentOperator, operator)
+	addPlaces(g.Facilities, add, kindIncidentRegion, kindIncidentArea, kindIncidentSector)
 	if !row.Withdrawn {
 		out.flags = append(out.flags, flagUpheld)
 	}

@@ -21,7 +21,7 @@ import (
 func BenchmarkApply(b *testing.B) {
 	for _, size := range []int{1, 20, 1000} {
 		b.Run(fmt.Sprint("batch-", size), func(b *testing.B) {
-			x, err := openIndex(b.Context(), b.TempDir())
+			x, err := openIndex(anyone(b), b.TempDir())
 			require.NoError(b, err)
 			defer x.close() //nolint:errcheck // a benchmark's
 			const reports = 2000
@@ -33,7 +33,7 @@ func BenchmarkApply(b *testing.B) {
 					records, n = traffic(reports, cap(records), records), 0
 					b.StartTimer()
 				}
-				unreadable, err := x.apply(b.Context(), records[n:n+size])
+				unreadable, err := x.apply(anyone(b), records[n:n+size])
 				require.NoError(b, err)
 				require.Empty(b, unreadable)
 				n += size
@@ -53,16 +53,16 @@ func BenchmarkShow(b *testing.B) {
 			incident := fmt.Sprint("i", i%7)
 			records = append(records, event.RawRecord(fmt.Sprintf("incident.accepted.grid-east.%s.r%d-%d", incident, n, i), nine, "", filler(2<<10)))
 		}
-		_, err := env.Bus.Commit(b.Context(), records)
+		_, err := env.Bus.Commit(anyone(b), records)
 		require.NoError(b, err)
 	}
 	v := newView(Deps{Bus: env.Bus, Clock: clock.NewManual(nine), Log: env.Log, Dir: b.TempDir()})
 	bustest.Background(b, v.run)
-	require.NoError(b, v.grown(b.Context(), 5999))
+	require.NoError(b, v.grown(anyone(b), 5999))
 	var took []time.Duration
 	for i := 0; b.Loop(); i++ {
 		began := time.Now()
-		a, err := v.story(b.Context(), event.ShowRequest{Operator: "grid-east", Incident: fmt.Sprint("i", i%7), After: uint64(i % 100)})
+		a, err := v.story(anyone(b), event.ShowRequest{Operator: "grid-east", Incident: fmt.Sprint("i", i%7), After: uint64(i % 100)})
 		require.NoError(b, err)
 		require.Len(b, a.Entries, pageRows)
 		_, err = json.Marshal(a)

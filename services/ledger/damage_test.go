@@ -72,7 +72,7 @@ func (w *world) checkedOnce() {
 // they were, by reading it.
 func (w *world) lost() (lost []uint64) {
 	now := map[uint64]evidence.Hash{}
-	require.NoError(w.t, w.env.Bus.Range(w.t.Context(), 1, 1<<40, bus.Ahead, func(batch []event.Stored) error {
+	require.NoError(w.t, w.env.Bus.Range(anyone(w.t), 1, 1<<40, bus.Ahead, func(batch []event.Stored) error {
 		for _, s := range batch {
 			now[s.Sequence] = s.Entry()
 		}
@@ -189,20 +189,20 @@ func TestDamage(t *testing.T) {
 		"the checkpoint forged": {func(w *world) { flip(tile(w, checkpointFile)) }, event.DamageTree, 0, 0, false},
 		"a record erased behind our back": {func(w *world) {
 			behind(w, func(w *world) {
-				s, err := bustest.JetStream(t, w.env).Stream(t.Context(), event.StreamLedger)
+				s, err := bustest.JetStream(t, w.env).Stream(anyone(t), event.StreamLedger)
 				require.NoError(t, err)
-				require.NoError(t, s.DeleteMsg(t.Context(), 500))
+				require.NoError(t, s.DeleteMsg(anyone(t), 500))
 			})
 		}, event.DamageMissing, 500, 500, false},
 		"the last record erased behind our back": {func(w *world) {
-			behind(w, func(w *world) { require.NoError(t, w.env.Bus.Erase(t.Context(), 1000)) })
+			behind(w, func(w *world) { require.NoError(t, w.env.Bus.Erase(anyone(t), 1000)) })
 		}, event.DamageMissing, 1000, 1000, false},
 		"a forged removal": {func(w *world) {
 			behind(w, func(w *world) {
 				forged := must(event.NewRecord(event.RemovedSubject(500), nine, "", event.Removal{First: 500, Entries: []evidence.Hash{{1}}, Why: event.WhyOrder, Order: "x", Officer: "y"}))
-				_, err := w.env.Bus.Commit(t.Context(), []event.Record{forged})
+				_, err := w.env.Bus.Commit(anyone(t), []event.Record{forged})
 				require.NoError(t, err)
-				require.NoError(t, w.env.Bus.Erase(t.Context(), 500))
+				require.NoError(t, w.env.Bus.Erase(anyone(t), 500))
 			})
 		}, event.DamageChanged, 500, 500, false},
 		"another record in the place of one": {func(w *world) {
@@ -316,12 +316,12 @@ func TestARecordWithoutAReadIsNotMissing(t *testing.T) {
 	w := newWorld(t)
 	w.write(20)
 	w.certified()
-	require.ErrorIs(t, w.ledger.gone(t.Context(), 5, 9), bus.ErrUnavailable)
+	require.ErrorIs(t, w.ledger.gone(anyone(t), 5, 9), bus.ErrUnavailable)
 	require.Empty(t, w.ledger.Damage())
 	for record := range uint64(5) {
-		require.NoError(t, w.env.Bus.Remove(t.Context(), 5+record))
+		require.NoError(t, w.env.Bus.Remove(anyone(t), 5+record))
 	}
-	require.NoError(t, w.ledger.gone(t.Context(), 5, 9))
+	require.NoError(t, w.ledger.gone(anyone(t), 5, 9))
 	require.NotEmpty(t, w.ledger.Damage())
 }
 
@@ -333,16 +333,16 @@ func TestACutWhileRunning(t *testing.T) {
 	w.write(50)
 	w.certified()
 	js := bustest.JetStream(t, w.env)
-	s, err := js.Stream(t.Context(), event.StreamLedger)
+	s, err := js.Stream(anyone(t), event.StreamLedger)
 	require.NoError(t, err)
 	config := s.CachedInfo().Config
-	require.NoError(t, js.DeleteStream(t.Context(), event.StreamLedger))
-	_, err = js.CreateStream(t.Context(), config)
+	require.NoError(t, js.DeleteStream(anyone(t), event.StreamLedger))
+	_, err = js.CreateStream(anyone(t), config)
 	require.NoError(t, err)
 	other := bustest.Join(t, w.env, clock.System{}, event.Real)
 	for _, b := range []*bus.Bus{w.env.Bus, other.Bus} {
 		require.Eventually(t, func() bool { return b.Held() == TakesNothing }, 10*time.Second, 5*time.Millisecond)
-		_, err = b.Commit(t.Context(), []event.Record{must(event.NewRecord("incident.accepted.grid-east.x.r", nine, "", 1))})
+		_, err = b.Commit(anyone(t), []event.Record{must(event.NewRecord("incident.accepted.grid-east.x.r", nine, "", 1))})
 		require.Equal(t, bus.Closed(TakesNothing), err)
 	}
 	require.True(t, w.ledger.Held())
@@ -355,7 +355,7 @@ func TestACutWhileRunning(t *testing.T) {
 	deps := func() Deps { d := w.deps(); d.Alone = false; return d }
 	w.env = bustest.StartIn(t, w.nats(), clock.System{})
 	require.NotEmpty(t, w.env.Bus.Held(), "what one log holds another does not release")
-	_, err = Open(t.Context(), deps())
+	_, err = Open(anyone(t), deps())
 	require.NoError(t, err)
 	require.NotEmpty(t, w.env.Bus.Held())
 }

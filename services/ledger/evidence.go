@@ -10,6 +10,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/fault"
+	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
 // tiles answers with tiles of the tree, as far as a checkpoint covers them.
@@ -50,6 +51,9 @@ const (
 // records answers with records as they stand in the stream.
 func (p *proof) records(ctx context.Context, q event.RecordsRequest) (event.RecordsAnswer, error) {
 	answer := event.RecordsAnswer{Lines: []string{}}
+	if !identity.Of(ctx).Sight().IsAll() {
+		return answer, errPart
+	}
 	state, err := p.deps.Bus.State(ctx)
 	if err != nil {
 		return answer, err
@@ -139,8 +143,17 @@ func (p *proof) prove(ctx context.Context, q event.ProveRequest) (event.ProveAns
 		return event.ProveAnswer{}, err
 	}
 	s := read[0]
+	if seen, err := p.sees(ctx, s.Subject); err != nil || !seen {
+		if err == nil {
+			err = hidden(q.Record)
+		}
+		return event.ProveAnswer{}, err
+	}
 	if s.Wire == "" {
 		return event.ProveAnswer{}, p.whyGone(ctx, q.Record)
+	}
+	if err := p.readingOf(ctx, s); err != nil {
+		return event.ProveAnswer{}, err
 	}
 	if entry, ok := p.entryOf(q.Record); ok && s.Entry() != entry {
 		return fail("$.record", "record "+text(q.Record)+" is not what was certified: the record is damaged")

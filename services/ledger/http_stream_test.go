@@ -140,7 +140,7 @@ func TestAnExportThatBreaksOffIsNotWhole(t *testing.T) {
 	t.Parallel()
 	w := onWeb(t, faulty(nil))
 	for _, form := range []string{formLines, formCSV} {
-		resp := w.open(t.Context(), http.MethodGet, "/v1/faulty", "Accept", form)
+		resp := w.open(anyone(t), http.MethodGet, "/v1/faulty", "Accept", form)
 		require.Equal(t, http.StatusOK, resp.StatusCode)
 		body, err := io.ReadAll(resp.Body)
 		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
@@ -152,7 +152,7 @@ func TestAnExportEndsWithItsClient(t *testing.T) {
 	t.Parallel()
 	waiting := make(chan struct{}, exportsAtOnce+1)
 	w := onWeb(t, faulty(waiting))
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(anyone(t))
 	defer cancel()
 	for range exportsAtOnce {
 		w.open(ctx, http.MethodGet, "/v1/faulty", "Accept", formCSV)
@@ -164,7 +164,7 @@ func TestAnExportEndsWithItsClient(t *testing.T) {
 	w.want("/v1/faulty") // a page is none of them
 	cancel()
 	require.Eventually(t, func() bool {
-		ctx, cancel := context.WithCancel(t.Context())
+		ctx, cancel := context.WithCancel(anyone(t))
 		defer cancel()
 		return w.open(ctx, http.MethodGet, "/v1/faulty", "Accept", formCSV).StatusCode == http.StatusOK
 	}, 5*time.Second, 5*time.Millisecond)
@@ -217,8 +217,8 @@ func TestEventsTellWhatIsNew(t *testing.T) {
 	t.Parallel()
 	w := onWeb(t, nil)
 	commit(t, w.env, told(1, nil), told(2, nil))
-	all, desk := w.listen(t.Context(), ""), w.listen(t.Context(), "desk=national-cyberspace")
-	resumed, limited := w.listen(t.Context(), "", "Last-Event-ID", "1"), w.listen(t.Context(), "cursor=0&limit=3")
+	all, desk := w.listen(anyone(t), ""), w.listen(anyone(t), "desk=national-cyberspace")
+	resumed, limited := w.listen(anyone(t), "", "Last-Event-ID", "1"), w.listen(anyone(t), "cursor=0&limit=3")
 	commit(t, w.env, told(3, nil), acknowledged(1, "protection-energy", nine))
 	commit(t, w.env, told(4, func(e *event.Escalated) { e.Desk = "national-cyberspace" }))
 	require.Equal(t, []int{3, 4}, []int{all.next().Revision, all.next().Revision})
@@ -236,7 +236,7 @@ func TestEventsTellWhatIsNew(t *testing.T) {
 		missed = append(missed, told(n+5, nil))
 	}
 	commit(t, w.env, missed...)
-	again := w.listen(t.Context(), "cursor=1", "Last-Event-ID", fmt.Sprint(row.Record))
+	again := w.listen(anyone(t), "cursor=1", "Last-Event-ID", fmt.Sprint(row.Record))
 	for n := range missed {
 		require.Equal(t, n+5, again.next().Revision)
 		require.Equal(t, n+5, all.next().Revision)
@@ -246,7 +246,7 @@ func TestEventsTellWhatIsNew(t *testing.T) {
 func TestEventsWithoutNews(t *testing.T) {
 	t.Parallel()
 	w := onWeb(t, func(d *httpDoor) { d.heartbeat = 20 * time.Millisecond })
-	l := w.listen(t.Context(), "desk=nobody")
+	l := w.listen(anyone(t), "desk=nobody")
 	require.Equal(t, map[string]string{"": "nothing new"}, l.block())
 	require.Equal(t, map[string]string{"": "nothing new"}, l.block())
 }
@@ -260,7 +260,7 @@ func TestEventsThatAreRefused(t *testing.T) {
 		require.Equal(t, path, p.Errors[0].Path, query)
 	}
 	require.Contains(t, w.refused(http.StatusBadRequest, "/v1/escalations", "Accept", "text/event-stream", "Last-Event-ID", "99").Errors[0].Message, "10")
-	resp := w.open(t.Context(), http.MethodHead, "/v1/escalations", "Accept", "text/event-stream")
+	resp := w.open(anyone(t), http.MethodHead, "/v1/escalations", "Accept", "text/event-stream")
 	require.Equal(t, "text/event-stream", resp.Header.Get("Content-Type"))
 }
 
@@ -268,9 +268,9 @@ func TestEventsEndWithTheServer(t *testing.T) {
 	t.Parallel()
 	w := onWeb(t, nil)
 	commit(t, w.env, told(1, nil))
-	l := w.listen(t.Context(), "cursor=0")
+	l := w.listen(anyone(t), "cursor=0")
 	l.next()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(anyone(t), 5*time.Second)
 	defer cancel()
 	require.NoError(t, w.server.Config.Shutdown(ctx))
 	rest, err := io.ReadAll(l.in)
@@ -281,14 +281,14 @@ func TestEventsEndWithTheServer(t *testing.T) {
 func TestListenersAreBoundedAndGo(t *testing.T) {
 	t.Parallel()
 	w := onWeb(t, func(d *httpDoor) { d.listeners = httpedge.NewStreams(2, time.Now) })
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(anyone(t))
 	defer cancel()
 	w.listen(ctx, "")
 	w.listen(ctx, "")
 	w.refused(http.StatusServiceUnavailable, "/v1/escalations", "Accept", "text/event-stream")
 	cancel()
 	require.Eventually(t, func() bool {
-		return w.open(t.Context(), http.MethodGet, "/v1/escalations", "Accept", "text/event-stream").StatusCode == http.StatusOK
+		return w.open(anyone(t), http.MethodGet, "/v1/escalations", "Accept", "text/event-stream").StatusCode == http.StatusOK
 	}, 5*time.Second, 5*time.Millisecond)
 }
 
@@ -317,9 +317,9 @@ func TestPagesAreSentUpToALimit(t *testing.T) {
 			}
 			return nil, out, "", nil
 		}}
-		_, first, next, err := l.ask(t.Context(), "", c.limit)
+		_, first, next, err := l.ask(anyone(t), "", c.limit)
 		require.NoError(t, err)
-		err = l.send(t.Context(), func(rows []event.StatsRow) error { return json.NewEncoder(&got).Encode(rows) }, func() error { flushed++; return nil }, first, next, c.limit)
+		err = l.send(anyone(t), func(rows []event.StatsRow) error { return json.NewEncoder(&got).Encode(rows) }, func() error { flushed++; return nil }, first, next, c.limit)
 		require.NoError(t, err)
 		n := uint64(0)
 		for line := range strings.Lines(got.String()) {

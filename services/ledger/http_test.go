@@ -41,7 +41,7 @@ func onWeb(t *testing.T, change func(*httpDoor)) *web {
 func onWebIdle(t *testing.T, change func(*httpDoor)) (*web, *Ledger) {
 	t.Helper()
 	env := bustest.Start(t)
-	l, err := Open(t.Context(), Deps{Bus: env.Bus, Clock: clock.NewManual(nine.Add(36*time.Minute + 30*time.Second)), Log: zap.NewNop(), Dir: t.TempDir()})
+	l, err := Open(anyone(t), Deps{Bus: env.Bus, Clock: clock.NewManual(nine.Add(36*time.Minute + 30*time.Second)), Log: zap.NewNop(), Dir: t.TempDir()})
 	require.NoError(t, err)
 	mux := http.NewServeMux()
 	api := httpedge.NewAPI(mux, "test", "")
@@ -52,7 +52,7 @@ func onWebIdle(t *testing.T, change func(*httpDoor)) (*web, *Ledger) {
 	d.register()
 	mux.Handle("/", httpedge.Otherwise(mux))
 	s := httptest.NewUnstartedServer(nil)
-	s.Config = httpedge.Server(mux)
+	s.Config = httpedge.Server(httpedge.Identify(mux, nil))
 	s.Start()
 	t.Cleanup(s.Close)
 	return &web{t, env, s}, l
@@ -74,7 +74,7 @@ func (w *web) open(ctx context.Context, method, path string, header ...string) *
 
 func (w *web) get(path string, header ...string) (*http.Response, string) {
 	w.t.Helper()
-	resp := w.open(w.t.Context(), http.MethodGet, path, header...)
+	resp := w.open(anyone(w.t), http.MethodGet, path, header...)
 	body, err := io.ReadAll(resp.Body)
 	require.NoError(w.t, err)
 	require.Equal(w.t, "nosniff", resp.Header.Get("X-Content-Type-Options"))
@@ -112,7 +112,7 @@ func TestHTTPAnswersAsNATSDoes(t *testing.T) {
 	w := onWeb(t, nil)
 	sample(t, w.env)
 	several(t, w.env)
-	head, err := w.env.Bus.Head(t.Context())
+	head, err := w.env.Bus.Head(anyone(t))
 	require.NoError(t, err)
 	for query, q := range map[string]event.Query{
 		"":                                    {},
@@ -221,7 +221,7 @@ func TestHTTPRefusals(t *testing.T) {
 	w.refused(http.StatusNotAcceptable, "/v1/incidents", "Accept", "text/event-stream")
 	for _, path := range []string{"/v1/escalations", "/v1/log/records/1", "/v1/log/tile/0/000.p/1", "/openapi.json"} {
 		for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch, http.MethodOptions} {
-			resp := w.open(t.Context(), method, path)
+			resp := w.open(anyone(t), method, path)
 			require.Equal(t, http.StatusMethodNotAllowed, resp.StatusCode, path)
 			require.Equal(t, "GET, HEAD", resp.Header.Get("Allow"))
 			require.Equal(t, "application/problem+json", resp.Header.Get("Content-Type"))

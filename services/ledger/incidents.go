@@ -9,13 +9,15 @@ import (
 
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
+	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
 // incidents returns one page of incidents as their last revisions have them.
 // One that is revised meanwhile is on a later page again, never left out.
 func (x *index) incidents(ctx context.Context, q event.IncidentQuery) (event.IncidentAnswer, error) {
 	x.mu.RLock()
-	p, faults := incidentPlanOf(x.words, q)
+	sight := identity.Of(ctx).Sight()
+	p, faults := incidentPlanOf(x.words, q, sight)
 	x.mu.RUnlock()
 	if faults != nil {
 		return event.IncidentAnswer{}, fault.Invalid("ledger: incidents", faults)
@@ -23,7 +25,7 @@ func (x *index) incidents(ctx context.Context, q event.IncidentQuery) (event.Inc
 	var out event.IncidentAnswer
 	err := x.ask(ctx, lanes, p.moving, func(r *reader) error {
 		if q.Incident != "" {
-			named, err := r.named(q)
+			named, err := r.named(tokenOf(q.Operator), event.Token(q.Incident))
 			if err != nil {
 				return err
 			}
@@ -39,7 +41,7 @@ func (x *index) incidents(ctx context.Context, q event.IncidentQuery) (event.Inc
 	return out, nil
 }
 
-func incidentPlanOf(v *vocabulary, q event.IncidentQuery) (p plan, faults []fault.Detail) {
+func incidentPlanOf(v *vocabulary, q event.IncidentQuery, s identity.Sight) (p plan, faults []fault.Detail) {
 	after, err := sequenceOf(q.Cursor)
 	if err != nil {
 		faults = append(faults, fault.Detail{Path: "$.cursor", Message: err.Error()})
@@ -73,26 +75,27 @@ func incidentPlanOf(v *vocabulary, q event.IncidentQuery) (p plan, faults []faul
 	if q.Open {
 		p.term(flagUpheld)
 	}
+	p.incidentSight(v, s)
 	p.term(flagCurrent)
 	return p, faults
 }
 
-// named returns the clause that an incident has the name asked for, which several
-// operators may have given.
-func (r *reader) named(q event.IncidentQuery) (clause, error) {
-	rows, err := r.rows(lookNamed, event.Token(q.Incident))
+// named returns the clause that an incident has a name, which several operators may
+// have given: the one of the operator, where one is named. Both are tokens.
+func (r *reader) named(operator, incident string) (clause, error) {
+	rows, err := r.rows(lookNamed, incident)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	found := map[uint64]*set{}
 	for rows.Next() {
-		var operator string
+		var of string
 		var record uint64
-		if err := rows.Scan(&operator, &record); err != nil {
+		if err := rows.Scan(&of, &record); err != nil {
 			return nil, err
 		}
-		if record == 0 || q.Operator != "" && operator != event.Token(q.Operator) {
+		if record == 0 || operator != "" && of != operator {
 			continue
 		}
 		chunk := r.index.chunkOf(record)
@@ -109,6 +112,14 @@ func (r *reader) named(q event.IncidentQuery) (clause, error) {
 		}
 		return nil
 	}, rows.Err()
+}
+
+// tokenOf is the token of an id that may be missing.
+func tokenOf(id string) string {
+	if id == "" {
+		return ""
+	}
+	return event.Token(id)
 }
 
 // incident returns one as its current revision has it, with its desks.

@@ -34,6 +34,10 @@ const (
 	kindOpenAt        // of these, the desks that have not closed it since; it has the numbers of kindTold
 
 	kindTitles // blocks of titles, of either
+
+	kindIncidentRegion // as kindRegion, of the incident's facilities
+	kindIncidentArea
+	kindIncidentSector
 )
 
 // term is something that records have in common.

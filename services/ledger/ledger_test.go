@@ -15,6 +15,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
 var nine = time.Date(2026, 3, 2, 1, 0, 0, 0, time.UTC)
@@ -51,7 +52,7 @@ func must(r event.Record, err error) event.Record {
 
 func commit(t *testing.T, env *bustest.Env, records ...event.Record) {
 	t.Helper()
-	_, err := env.Bus.Commit(t.Context(), records)
+	_, err := env.Bus.Commit(anyone(t), records)
 	require.NoError(t, err)
 }
 
@@ -273,7 +274,7 @@ func TestAStoryShowsWhatCannotBeRead(t *testing.T) {
 // dump is everything in the index of a folder.
 func dump(t *testing.T, dir string) []string {
 	t.Helper()
-	x, err := openIndex(t.Context(), dir)
+	x, err := openIndex(anyone(t), dir)
 	require.NoError(t, err)
 	defer x.close() //nolint:errcheck // read only
 	return dumpOf(t, x)
@@ -329,7 +330,7 @@ func dumpOfTail(tail *tail) (lines []string) {
 func indexed(t *testing.T, env *bustest.Env, dir string) []string {
 	t.Helper()
 	stop := serve(t, env, dir, clock.NewManual(nine))
-	head, err := env.Bus.Head(t.Context())
+	head, err := env.Bus.Head(anyone(t))
 	require.NoError(t, err)
 	require.Equal(t, head, ask[event.QueryAnswer](t, env, event.DoorQuery, event.Query{Limit: 1}).Through)
 	stop()
@@ -377,7 +378,7 @@ func TestADamagedIndexIsMadeAgainWhileItRuns(t *testing.T) {
 		return err == nil && json.Unmarshal(reply.Data, &page) == nil && len(page.Rows) > 100
 	}, 20*time.Second, 20*time.Millisecond)
 	require.Eventually(t, func() bool {
-		head, err := env.Bus.Head(t.Context())
+		head, err := env.Bus.Head(anyone(t))
 		return err == nil && ask[event.QueryAnswer](t, env, event.DoorQuery, event.Query{Limit: 1}).Through == head
 	}, 20*time.Second, 20*time.Millisecond)
 	stop()
@@ -390,9 +391,9 @@ func spoilIndex(t *testing.T, dir, text string) {
 }
 
 func setVersion(t *testing.T, dir string, version int) {
-	x, err := openIndex(t.Context(), dir)
+	x, err := openIndex(anyone(t), dir)
 	require.NoError(t, err)
-	_, err = x.db.ExecContext(t.Context(), fmt.Sprintf("PRAGMA user_version = %d", version))
+	_, err = x.db.ExecContext(anyone(t), fmt.Sprintf("PRAGMA user_version = %d", version))
 	require.NoError(t, err)
 	require.NoError(t, x.close())
 }
@@ -417,4 +418,9 @@ func TestTheIndexOfAnotherLedgerIsDiscarded(t *testing.T) {
 			require.Equal(t, indexed(t, env, t.TempDir()), indexed(t, env, dir))
 		})
 	}
+}
+
+// anyone is the context of whoever reaches a server without identities.
+func anyone(t testing.TB) context.Context {
+	return identity.With(t.Context(), identity.Anyone)
 }

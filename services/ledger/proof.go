@@ -35,6 +35,8 @@ type proof struct {
 	verified uint64     // the last removal that was held against the tree; under removing
 	checks   checks
 	// copied returns the index's copies of records, as Bus.GetMany does.
+	// sees reports whether who asks may see a record, by its subject.
+	sees    func(ctx context.Context, subject string) (bool, error)
 	copied  func(ctx context.Context, seqs []uint64) []event.Stored
 	glanced chan uint64
 	// indexing reports whether the index has much to catch up with.

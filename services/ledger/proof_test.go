@@ -52,7 +52,7 @@ func (w *world) start() {
 // open opens the ledger without letting it run.
 func (w *world) open() (err error) {
 	w.env = bustest.StartIn(w.t, w.nats(), clock.System{})
-	w.ledger, err = Open(w.t.Context(), w.deps())
+	w.ledger, err = Open(anyone(w.t), w.deps())
 	return err
 }
 
@@ -87,7 +87,7 @@ func (w *world) restart() { w.stop(); w.start() }
 // write stores n records more, of some hundred bytes each.
 func (w *world) write(n int) {
 	w.t.Helper()
-	state, err := w.env.Bus.State(w.t.Context())
+	state, err := w.env.Bus.State(anyone(w.t))
 	require.NoError(w.t, err)
 	for first := int(state.Last) + 1; n > 0; {
 		records := make([]event.Record, min(1000, n))
@@ -95,7 +95,7 @@ func (w *world) write(n int) {
 			subject := fmt.Sprintf("incident.accepted.grid-east.i%d.r", first+i)
 			records[i] = must(event.NewRecord(subject, nine, "", map[string]string{"text": fmt.Sprintf("%0200d", i)}))
 		}
-		_, err := w.env.Bus.Commit(w.t.Context(), records)
+		_, err := w.env.Bus.Commit(anyone(w.t), records)
 		require.NoError(w.t, err)
 		first, n = first+len(records), n-len(records)
 	}
@@ -104,7 +104,7 @@ func (w *world) write(n int) {
 // certified waits until the checkpoint covers what is stored, and returns it.
 func (w *world) certified() evidence.Checkpoint {
 	w.t.Helper()
-	head, err := w.env.Bus.Head(w.t.Context())
+	head, err := w.env.Bus.Head(anyone(w.t))
 	require.NoError(w.t, err)
 	require.Eventually(w.t, func() bool { return w.ledger.last().Size >= head }, 20*time.Second, time.Millisecond)
 	return w.ledger.last()
@@ -113,7 +113,7 @@ func (w *world) certified() evidence.Checkpoint {
 // remember keeps what the stream holds.
 func (w *world) remember() {
 	w.stored = nil
-	require.NoError(w.t, w.env.Bus.Range(w.t.Context(), 1, 1<<40, bus.Ahead, func(batch []event.Stored) error {
+	require.NoError(w.t, w.env.Bus.Range(anyone(w.t), 1, 1<<40, bus.Ahead, func(batch []event.Stored) error {
 		w.stored = append(w.stored, batch...)
 		return nil
 	}))
@@ -211,11 +211,11 @@ func TestTheTreeGoesOnAndCanBeMadeAnew(t *testing.T) {
 	require.NoError(t, os.Remove(filepath.Join(w.own(), keyFile)))
 	require.ErrorContains(t, w.open(), "the key that signed this log's checkpoints is gone")
 	require.NoError(t, os.RemoveAll(w.own()))
-	_, err := Open(t.Context(), w.deps())
+	_, err := Open(anyone(t), w.deps())
 	require.ErrorContains(t, err, "the key that signed this log's checkpoints is gone", "nobody else writes checkpoints here")
 	shared := w.deps()
 	shared.Alone = false
-	second, err := Open(t.Context(), shared)
+	second, err := Open(anyone(t), shared)
 	require.NoError(t, err, "a second log over a stream that others use too")
 	require.NotEqual(t, first, second.key.Verifier())
 }
@@ -230,12 +230,12 @@ func TestATreeMadeAnewMustComeToTheSameRoot(t *testing.T) {
 	w.stop()
 	require.NoError(t, os.RemoveAll(w.tiles()))
 	require.NoError(t, w.open())
-	_, err := bustest.JetStream(t, w.env).Publish(t.Context(), "incident.accepted.grid-east.more.r", nil)
+	_, err := bustest.JetStream(t, w.env).Publish(anyone(t), "incident.accepted.grid-east.more.r", nil)
 	require.NoError(t, err)
 	other, err := w.ledger.key.Sign(cp.Size, w.rootOf(nil))
 	require.NoError(t, err)
-	require.NoError(t, w.env.Bus.KeepCheckpoint(t.Context(), w.ledger.key.ID(), other.Note))
-	w.ledger, err = Open(t.Context(), w.deps())
+	require.NoError(t, w.env.Bus.KeepCheckpoint(anyone(t), w.ledger.key.ID(), other.Note))
+	w.ledger, err = Open(anyone(t), w.deps())
 	require.NoError(t, err)
 	w.run()
 	require.Eventually(t, func() bool { return len(w.ledger.Damage()) > 0 }, 10*time.Second, time.Millisecond)
@@ -257,7 +257,7 @@ func TestProofs(t *testing.T) {
 		cp, err := p.Verify(w.verifier())
 		require.NoError(t, err)
 		require.EqualValues(t, 601, cp.Size)
-		s, err := w.env.Bus.Get(t.Context(), record)
+		s, err := w.env.Bus.Get(anyone(t), record)
 		require.NoError(t, err)
 		require.Equal(t, s.Data, p.Record.Body)
 		require.Equal(t, s.Wire, p.Record.Subject)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
+	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
 // Bounds of one page: a reply of NATS ends at 1 MiB. pageTitles bounds
@@ -27,7 +28,7 @@ const (
 // query returns one page of escalations, in ledger order, as they stand at now.
 func (x *index) query(ctx context.Context, q event.Query, now time.Time) (event.QueryAnswer, error) {
 	x.mu.RLock()
-	p, faults := planOf(x.words, q, now)
+	p, faults := planOf(x.words, q, identity.Of(ctx).Sight(), now)
 	x.mu.RUnlock()
 	if faults != nil {
 		return event.QueryAnswer{}, fault.Invalid("ledger: query", faults)

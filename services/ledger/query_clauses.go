@@ -9,6 +9,7 @@ import (
 
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
+	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
 // clause leaves in a set of records of a chunk those that it holds for.
@@ -86,16 +87,16 @@ func (p *plan) named(v *vocabulary, k kind, value string) {
 }
 
 // region adds a clause for a GB/T 2260 code and what lies in it.
-func (p *plan) region(v *vocabulary, code string) {
+func (p *plan) region(v *vocabulary, code string, area, region kind) {
 	if code == "" {
 		return
 	}
 	prefix := regionPrefix(code)
 	if isArea(prefix) {
-		p.named(v, kindArea, prefix)
+		p.named(v, area, prefix)
 		return
 	}
-	p.any(v.within(kindRegion, prefix))
+	p.any(v.within(region, prefix))
 }
 
 // isArea reports whether a part of a code is of a province or a prefecture.
@@ -213,9 +214,9 @@ func (r *reader) past(at place, s *set, now int64) error {
 	}, func(_ int64, by *int64) bool { return by != nil && *by < now })
 }
 
-// planOf makes a question for escalations into clauses, or names every fault of
-// it. What holds of few comes first, what needs rows to be looked at last.
-func planOf(v *vocabulary, q event.Query, now time.Time) (p plan, faults []fault.Detail) {
+// planOf makes a question for escalations into clauses, of those that may be seen,
+// or names every fault of it. What holds of few comes first, what needs rows to be looked at last.
+func planOf(v *vocabulary, q event.Query, s identity.Sight, now time.Time) (p plan, faults []fault.Detail) {
 	after, err := sequenceOf(q.Cursor)
 	if err != nil {
 		faults = append(faults, fault.Detail{Path: "$.cursor", Message: err.Error()})
@@ -231,12 +232,13 @@ func planOf(v *vocabulary, q event.Query, now time.Time) (p plan, faults []fault
 	p.title(kindTitle, q.Text, &faults)
 	p.named(v, kindDesk, q.Desk)
 	p.named(v, kindOperator, q.Operator)
-	p.region(v, q.Region)
+	p.region(v, q.Region, kindArea, kindRegion)
 	p.named(v, kindStatute, q.Statute)
 	p.named(v, kindSector, q.Sector)
 	if q.Grade != "" {
 		p.named(v, kindGrade, grade.String())
 	}
+	p.sight(v, s)
 	if len(p.clauses) == 0 {
 		p.term(flagEscalation)
 	}

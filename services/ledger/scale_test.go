@@ -37,14 +37,14 @@ func TestGeneratedStreamChild(t *testing.T) {
 	if err != nil {
 		t.Skip("started by BenchmarkLedger only")
 	}
-	s, err := bus.StartServer(t.Context(), bus.ServerConfig{Dir: os.Getenv("TOCSIN_DIR"), Listen: "127.0.0.1:0", Log: zap.NewNop()})
+	s, err := bus.StartServer(anyone(t), bus.ServerConfig{Dir: os.Getenv("TOCSIN_DIR"), Listen: "127.0.0.1:0", Log: zap.NewNop()})
 	require.NoError(t, err)
 	defer s.Stop()
 	nc, err := s.Connect()
 	require.NoError(t, err)
-	b, err := bus.Open(t.Context(), nc, bus.Config{Clock: clock.System{}, Log: zap.NewNop()})
+	b, err := bus.Open(anyone(t), nc, bus.Config{Clock: clock.System{}, Log: zap.NewNop()})
 	require.NoError(t, err)
-	has, err := b.Head(t.Context())
+	has, err := b.Head(anyone(t))
 	require.NoError(t, err)
 	require.True(t, has == 0 || has == size, "the stream in TOCSIN_DIR has another length: remove it")
 	for g := newGenerator(generatedSeed); g.seq < size && has == 0; {
@@ -52,7 +52,7 @@ func TestGeneratedStreamChild(t *testing.T) {
 		for _, s := range g.records(int(min(size-g.seq, 20_000))) {
 			records = append(records, s.Record)
 		}
-		_, err := b.Commit(t.Context(), records)
+		_, err := b.Commit(anyone(t), records)
 		require.NoError(t, err)
 		if g.seq%1_000_000 == 0 {
 			fmt.Fprintln(os.Stderr, g.seq, "records are stored")
@@ -112,7 +112,7 @@ func BenchmarkLedger(b *testing.B) {
 	nc, err := nats.Connect(serveGenerated(b, filepath.Join(dir, "nats"), size), bus.ConnectOptions("ledger")...)
 	require.NoError(b, err)
 	defer nc.Close()
-	stream, err := bus.Open(b.Context(), nc, bus.Config{Clock: clock.System{}, Log: zap.NewNop()})
+	stream, err := bus.Open(anyone(b), nc, bus.Config{Clock: clock.System{}, Log: zap.NewNop()})
 	require.NoError(b, err)
 	defer stream.Close()
 	d := Deps{Bus: stream, Clock: clock.NewManual(generatedEnd(size).Add(time.Hour)), Log: zap.NewNop(), Dir: filepath.Join(dir, "ledger")}
@@ -126,9 +126,9 @@ func BenchmarkLedger(b *testing.B) {
 			benchmarkTree(b, d, size)
 			b.Logf("tree: %.0f MB at most", residentMB())
 		}
-		l, err := Open(b.Context(), d)
+		l, err := Open(anyone(b), d)
 		require.NoError(b, err)
-		ctx, cancel := context.WithCancel(b.Context())
+		ctx, cancel := context.WithCancel(anyone(b))
 		ended := make(chan error, 1)
 		began := time.Now()
 		go func() { ended <- l.Run(ctx) }()
@@ -163,9 +163,9 @@ func BenchmarkLedger(b *testing.B) {
 
 // benchmarkTree makes the tree and holds the record against it.
 func benchmarkTree(b *testing.B, d Deps, size uint64) {
-	l, err := Open(b.Context(), d)
+	l, err := Open(anyone(b), d)
 	require.NoError(b, err)
-	ctx, cancel := context.WithCancel(b.Context())
+	ctx, cancel := context.WithCancel(anyone(b))
 	ended := make(chan error, 1)
 	began := time.Now()
 	go func() { ended <- l.certify(ctx) }()
@@ -217,7 +217,7 @@ func askScale(b *testing.B, l *Ledger, kind asked, n int) {
 	took := make([]time.Duration, n)
 	for i := range took {
 		began := time.Now()
-		answer, err := kind.ask(b.Context(), l)
+		answer, err := kind.ask(anyone(b), l)
 		require.NoError(b, err)
 		raw, err := json.Marshal(answer)
 		require.NoError(b, err)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
+	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
 // dimensions are what escalations can be counted by.
@@ -24,7 +25,7 @@ var dimensions = map[string]kind{
 func (x *index) stats(ctx context.Context, q event.StatsQuery, now time.Time) (event.StatsAnswer, error) {
 	q.Limit, q.Cursor = 0, ""
 	x.mu.RLock()
-	p, faults := planOf(x.words, q.Query, now)
+	p, faults := planOf(x.words, q.Query, identity.Of(ctx).Sight(), now)
 	x.mu.RUnlock()
 	by, known := dimensions[q.By]
 	if !known {

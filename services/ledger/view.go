@@ -14,6 +14,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
 const (
@@ -30,8 +31,10 @@ type view struct {
 	damage chan error // what a question found wrong with the index
 	// fetch reads the records that a story shows, as Bus.GetMany does.
 	fetch func(ctx context.Context, seqs []uint64) ([]event.Stored, error)
-	head  atomic.Uint64 // the last record there was when we began
-	reach uint64        // withinCall
+	// noteReading records that a story is shown, by the tokens of the incident.
+	noteReading func(ctx context.Context, operator, incident string, record uint64) error
+	head        atomic.Uint64 // the last record there was when we began
+	reach       uint64        // withinCall
 
 	copier copier // of the goroutine that reads the stream
 
@@ -255,6 +258,7 @@ func (v *view) incidents(ctx context.Context, q event.IncidentQuery) (event.Inci
 	answer.Through, answer.Now = through, v.deps.Clock.Now()
 	for i := range answer.Rows {
 		answer.Rows[i].Exercise = v.deps.Exercise
+		trim(&answer.Rows[i], identity.Of(ctx).Sight())
 	}
 	return answer, v.report(err)
 }

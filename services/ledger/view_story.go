@@ -22,11 +22,20 @@ func (v *view) story(ctx context.Context, req event.ShowRequest) (event.ShowAnsw
 		return event.ShowAnswer{}, err
 	}
 	answer := event.ShowAnswer{Through: through, Entries: []event.StoryEntry{}}
+	operator, incident := event.Token(req.Operator), event.Token(req.Incident)
+	if shown, err := v.seesIncident(ctx, operator, incident); err != nil || !shown {
+		return answer, err // as of an incident that nobody knows
+	}
 	entries, err := x.entries(ctx, req)
 	if err != nil {
 		return answer, v.report(err)
 	}
 	answer.More = len(entries) == pageRows
+	if len(entries) > 0 && req.After == 0 { // the pages behind it are of the same reading
+		if err := v.noteReading(ctx, operator, incident, 0); err != nil {
+			return answer, err
+		}
+	}
 	bytes := 0
 	for len(entries) > 0 {
 		part := entries[:min(storyPart, len(entries))]

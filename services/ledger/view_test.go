@@ -20,7 +20,7 @@ func TestAnIndexThatIsFarBehind(t *testing.T) {
 	for n := 1; n <= 5; n++ {
 		commit(t, env, told(n, nil))
 	}
-	x, err := openIndex(t.Context(), t.TempDir())
+	x, err := openIndex(anyone(t), t.TempDir())
 	require.NoError(t, err)
 	defer x.close() //nolint:errcheck // a test's
 	v := newView(Deps{Bus: env.Bus, Clock: clock.NewManual(nine), Log: env.Log})
@@ -28,14 +28,14 @@ func TestAnIndexThatIsFarBehind(t *testing.T) {
 	v.moved(2)
 
 	v.reach = 3
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	ctx, cancel := context.WithTimeout(anyone(t), 100*time.Millisecond)
 	defer cancel()
 	_, err = v.escalations(ctx, event.Query{})
 	require.ErrorIs(t, err, context.DeadlineExceeded, "three records: it waits")
 
 	v.reach = 2
 	began := time.Now()
-	answer, err := v.escalations(t.Context(), event.Query{})
+	answer, err := v.escalations(anyone(t), event.Query{})
 	require.NoError(t, err)
 	require.Less(t, time.Since(began), patience)
 	require.EqualValues(t, 2, answer.Through)
@@ -50,7 +50,7 @@ func TestTheIndexRestsUntilSomebodyAsks(t *testing.T) {
 	ended := make(chan error)
 	go func() {
 		var err error
-		got, err = v.gather(t.Context(), time.Hour, v.hurry, decoded)
+		got, err = v.gather(anyone(t), time.Hour, v.hurry, decoded)
 		ended <- err
 	}()
 	for seq := range uint64(5) {
@@ -67,13 +67,13 @@ func TestTheIndexRestsUntilSomebodyAsks(t *testing.T) {
 	require.Len(t, got, 5)
 	go func() {
 		var err error
-		got, err = v.gather(t.Context(), time.Nanosecond, nil, decoded)
+		got, err = v.gather(anyone(t), time.Nanosecond, nil, decoded)
 		ended <- err
 	}()
 	decoded <- make([]item, atOnce)
 	require.NoError(t, <-ended, "the rest is over and there is something")
 	require.Len(t, got, atOnce)
-	short, cancel := context.WithCancel(t.Context())
+	short, cancel := context.WithCancel(anyone(t))
 	cancel()
 	_, err := v.gather(short, time.Hour, nil, decoded)
 	require.ErrorIs(t, err, context.Canceled)

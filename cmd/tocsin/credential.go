@@ -1,0 +1,307 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/credential"
+	"github.com/tocsin-project/tocsin/internal/identity"
+)
+
+func dataFlag(cmd *cobra.Command, data *string) {
+	cmd.Flags().StringVar(data, "data", "./tocsin-data", "data folder of the server")
+}
+
+func (e *environment) initCommand() *cobra.Command {
+	var data string
+	cmd := &cobra.Command{
+		Use:   "init",
+		Short: "Make the keys by which a server knows who speaks",
+		Long: `Makes identities for a server: an operator key that signs everybody's account, in
+DATA/identity, and the first credential, of the administrator. From the next start
+on the server lets in nobody without a credential, each to what it is there for:
+tocsin credential --help. What is in DATA/identity/operator.nk and keys can make
+anybody's credential: keep a copy offline, and give it to nobody.
+
+A server that was tried out without identities keeps what it took then apart; a
+folder that has such records is refused: take a new one.`,
+		Example: "  tocsin init\n  tocsin credential add operator grid-east\n  tocsin serve",
+		Args:    args(cobra.NoArgs),
+		RunE: func(*cobra.Command, []string) error {
+			// Streams of a server without accounts are in this one.
+			if tried, err := filepath.Glob(filepath.Join(data, "nats", "jetstream", "$G", "streams", "*")); err == nil && len(tried) > 0 {
+				return fmt.Errorf("%s has records that were taken without identities, which the server would not find again: give another folder with --data", data)
+			}
+			folder, now := credential.In(data), clock.System{}.Now()
+			if err := credential.Init(folder, now); err != nil {
+				return err
+			}
+			file, err := folder.Add(identity.Identity{Role: identity.Admin, ID: "admin"}, now, 0)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(e.out, "identities  %s\nadmin       %s\n", folder, file)
+			fmt.Fprintf(e.errOut, "tocsin credential add makes the others; tocsin serve --data %s lets in nobody else.\n", data)
+			return nil
+		},
+	}
+	dataFlag(cmd, &data)
+	return cmd
+}
+
+func (e *environment) credentialCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "credential",
+		Short: "Who may speak to the server: add, list, rotate, revoke",
+		Long: `Works on the folder DATA/identity of the server, which tocsin init makes. A server
+that runs has every change in force within a second.
+
+  operator   reports, and sees its own incidents and what it owes
+  desk       follows its own escalations, acknowledges and acts on them
+  regulator  asks within its level, region and sector
+  admin      runs the product: checks, removals, archives
+
+The file that add and rotate name is handed to the one whom it names, and to nobody
+else; any NATS client in any language works with it, the commands with --creds or
+TOCSIN_CREDS. Over HTTP a token does (tocsin credential token).`,
+		Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(e.credentialAdd(), e.credentialList(), e.credentialRotate(), e.credentialRevoke(), e.credentialToken(), e.credentialCertificate(), e.credentialTable())
+	return cmd
+}
+
+const roleArgs = "operator|desk|regulator|admin ID"
+
+func (e *environment) credentialAdd() *cobra.Command {
+	var data string
+	var who identity.Identity
+	var valid time.Duration
+	cmd := &cobra.Command{
+		Use:   "add " + roleArgs,
+		Short: "Make a credential",
+		Long: `Makes a credential and prints its file. The id of an operator or a desk is that of
+the register. A regulator says its level, and below the national one its region;
+with a sector it sees that sector only.`,
+		Example: "  tocsin credential add operator grid-east\n  tocsin credential add regulator xj-energy --level province --region 650000 --sector energy",
+		Args:    args(cobra.ExactArgs(2)),
+		RunE: func(_ *cobra.Command, a []string) error {
+			who.Role, who.ID = identity.Role(a[0]), a[1]
+			if err := who.Check(); err != nil {
+				return &usageError{err}
+			}
+			return e.printFile(credential.In(data).Add(who, clock.System{}.Now(), valid))
+		},
+	}
+	dataFlag(cmd, &data)
+	f := cmd.Flags()
+	f.StringVar((*string)(&who.Level), "level", "", "of a regulator: national, province or prefecture")
+	f.StringVar(&who.Region, "region", "", "of a regulator below the national level: GB/T 2260, such as 650000")
+	f.StringVar(&who.Sector, "sector", "", "of a regulator of one sector")
+	f.StringSliceVar(&who.Screens, "screen", nil, "of a desk: a screen, as desk watch --client names it; repeatable (default: "+identity.DefaultScreen+")")
+	f.DurationVar(&valid, "valid", 0, "how long it is good (default: until it is revoked)")
+	return cmd
+}
+
+func (e *environment) printFile(file string, err error) error {
+	if err == nil {
+		fmt.Fprintln(e.out, file)
+	}
+	return err
+}
+
+func (e *environment) credentialRotate() *cobra.Command {
+	var data string
+	var valid time.Duration
+	var screens []string
+	cmd := &cobra.Command{
+		Use:   "rotate " + roleArgs,
+		Short: "Make a new credential and void the old one",
+		Long:  "Makes a new credential, also after a revocation, and prints its file. The one before is void, and its connections are cut off.",
+		Args:  args(cobra.ExactArgs(2)),
+		RunE: func(_ *cobra.Command, a []string) error {
+			return e.printFile(credential.In(data).Rotate(identity.Role(a[0]), a[1], screens, clock.System{}.Now(), valid))
+		},
+	}
+	dataFlag(cmd, &data)
+	cmd.Flags().DurationVar(&valid, "valid", 0, "how long it is good (default: until it is revoked)")
+	cmd.Flags().StringSliceVar(&screens, "screen", nil, "of a desk: its screens from now on; repeatable (default: those that it has)")
+	return cmd
+}
+
+func (e *environment) credentialRevoke() *cobra.Command {
+	var data string
+	cmd := &cobra.Command{
+		Use:   "revoke " + roleArgs,
+		Short: "Take everything from one who has a credential",
+		Long:  "Voids the credential and every token: a server that runs cuts off within a second who is connected with it.",
+		Args:  args(cobra.ExactArgs(2)),
+		RunE: func(_ *cobra.Command, a []string) error {
+			if err := credential.In(data).Revoke(identity.Role(a[0]), a[1], clock.System{}.Now()); err != nil {
+				return err
+			}
+			fmt.Fprintf(e.out, "revoked %s/%s\n", a[0], a[1])
+			return nil
+		},
+	}
+	dataFlag(cmd, &data)
+	return cmd
+}
+
+// credentialLine is a line of the list. Its JSON is stable.
+type credentialLine struct {
+	Role    identity.Role  `json:"role"`
+	ID      string         `json:"id"`
+	Level   identity.Level `json:"level,omitempty"`
+	Region  string         `json:"region,omitempty"`
+	Sector  string         `json:"sector,omitempty"`
+	Key     string         `json:"key,omitempty"` // public, of the credential in use
+	Since   *time.Time     `json:"since,omitempty"`
+	Tokens  int            `json:"tokens"`
+	Revoked *time.Time     `json:"revoked,omitempty"`
+}
+
+func (e *environment) credentialList() *cobra.Command {
+	var data string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List who has a credential",
+		Args:  args(cobra.NoArgs),
+		RunE: func(*cobra.Command, []string) error {
+			holders, err := credential.In(data).Holders()
+			if err != nil {
+				return err
+			}
+			table := tabwriter.NewWriter(e.out, 0, 0, 2, ' ', 0)
+			if !asJSON {
+				fmt.Fprintln(table, "ROLE\tID\tSEES\tSINCE\tTOKENS\tKEY")
+			}
+			for _, h := range holders {
+				l := credentialLine{Role: h.Role, ID: h.ID, Level: h.Level, Region: h.Region, Sector: h.Sector, Tokens: len(h.Tokens), Revoked: h.Revoked}
+				for _, k := range h.Keys {
+					if k.Until == nil {
+						l.Key, l.Since = k.Public, &k.From
+					}
+				}
+				if asJSON {
+					if err := json.NewEncoder(e.raw).Encode(l); err != nil {
+						return err
+					}
+					continue
+				}
+				since := "revoked"
+				if l.Revoked == nil && l.Since != nil {
+					since = l.Since.Format(time.RFC3339)
+				}
+				sees := strings.Join(strings.Fields(string(l.Level)+" "+l.Region+" "+l.Sector), " ")
+				fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\n", l.Role, l.ID, sees, since, l.Tokens, l.Key)
+			}
+			return table.Flush()
+		},
+	}
+	dataFlag(cmd, &data)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	return cmd
+}
+
+func (e *environment) credentialToken() *cobra.Command {
+	var data string
+	var valid time.Duration
+	var drop bool
+	cmd := &cobra.Command{
+		Use:   "token " + roleArgs,
+		Short: "Make a bearer token for HTTP",
+		Long: `Makes a token for one who has a credential and prints it, once: only its SHA-256 is
+kept. Send it as the header Authorization: Bearer TOKEN. With --void every token of
+the identity is void instead.`,
+		Args: args(cobra.ExactArgs(2)),
+		RunE: func(_ *cobra.Command, a []string) error {
+			token, kept := credential.NewToken(clock.System{}.Now(), valid)
+			err := credential.In(data).Change(identity.Role(a[0]), a[1], func(h *credential.Holder) error {
+				if drop {
+					h.Tokens = nil
+					return nil
+				}
+				if len(h.Tokens) >= maxTokens {
+					return errors.New("it has " + fmt.Sprint(maxTokens) + " tokens already: --void voids them")
+				}
+				h.Tokens = append(h.Tokens, kept)
+				return nil
+			})
+			if err == nil && !drop {
+				fmt.Fprintln(e.out, token)
+			}
+			return err
+		},
+	}
+	dataFlag(cmd, &data)
+	cmd.Flags().DurationVar(&valid, "valid", 0, "how long it is good (default: until it is voided)")
+	cmd.Flags().BoolVar(&drop, "void", false, "void every token of the identity")
+	return cmd
+}
+
+func (e *environment) credentialCertificate() *cobra.Command {
+	var data string
+	cmd := &cobra.Command{
+		Use:   "certificate " + roleArgs + " FILE",
+		Short: "Let a client certificate prove over HTTP who asks",
+		Long: `Takes the public key of a certificate in PEM as proof of who asks over HTTP, where
+the server knows the authority that signed it (serve --tls-client-ca). A certificate
+that is renewed with the same key goes on; revoke and rotate end it.`,
+		Args: args(cobra.ExactArgs(3)),
+		RunE: func(_ *cobra.Command, a []string) error {
+			raw, err := os.ReadFile(a[2])
+			if err != nil {
+				return err
+			}
+			c, err := credential.NewCert(raw)
+			if err != nil {
+				return fmt.Errorf("%s: %w", a[2], err)
+			}
+			err = credential.In(data).Change(identity.Role(a[0]), a[1], func(h *credential.Holder) error {
+				if slices.Contains(h.Certs, c) {
+					return fmt.Errorf("%s has this key already", h)
+				}
+				h.Certs = append(h.Certs, c)
+				return nil
+			})
+			if err == nil {
+				fmt.Fprintln(e.out, c.SPKI)
+			}
+			return err
+		},
+	}
+	dataFlag(cmd, &data)
+	return cmd
+}
+
+// maxTokens are as many as a script and its replacement need, and a few people.
+const maxTokens = 20
+
+func (e *environment) credentialTable() *cobra.Command {
+	return &cobra.Command{
+		Use:   "table",
+		Short: "Print who may what",
+		Args:  args(cobra.NoArgs),
+		RunE: func(*cobra.Command, []string) error {
+			fmt.Fprint(e.out, identity.Table())
+			return nil
+		},
+	}
+}
+
+// credsFlag is the flag for the file that proves who asks.
+func credsFlag(cmd *cobra.Command, creds *string) {
+	cmd.Flags().StringVar(creds, "creds", os.Getenv("TOCSIN_CREDS"), "credential file that proves who asks (or TOCSIN_CREDS)")
+}

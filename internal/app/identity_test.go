@@ -1,0 +1,519 @@
+package app_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/tocsin-project/tocsin/internal/app"
+	"github.com/tocsin-project/tocsin/internal/client"
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/credential"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/identity"
+)
+
+// guarded is the product with identities.
+type guarded struct {
+	t      *testing.T
+	dir    string
+	folder credential.Folder
+	app    *app.App
+}
+
+// those who have a credential in every guarded world.
+var known = []identity.Identity{
+	{Role: identity.Operator, ID: "grid-east"},
+	{Role: identity.Operator, ID: "xj-hydro"},
+	{Role: identity.Desk, ID: "protection-energy", Screens: []string{"default", "wall"}},
+	{Role: identity.Desk, ID: "sh-public-security", Screens: []string{"default", "wall"}},
+	{Role: identity.Desk, ID: "protection-water", Screens: []string{"default", "wall"}},
+	{Role: identity.Regulator, ID: "nation", Level: identity.National},
+	{Role: identity.Regulator, ID: "xinjiang", Level: identity.Province, Region: "650000"},
+	{Role: identity.Regulator, ID: "energy", Level: identity.National, Sector: "energy"},
+	{Role: identity.Admin, ID: "admin"},
+}
+
+func beginGuarded(t *testing.T, change func(*app.Config)) *guarded {
+	t.Helper()
+	dir := t.TempDir()
+	g := &guarded{t: t, dir: dir, folder: credential.In(dir)}
+	now := clock.System{}.Now()
+	require.NoError(t, credential.Init(g.folder, now))
+	for _, who := range known {
+		_, err := g.folder.Add(who, now, 0)
+		require.NoError(t, err)
+	}
+	var err error
+	g.app, err = app.Start(t.Context(), configIn(t, dir, change))
+	require.NoError(t, err)
+	t.Cleanup(g.app.Stop)
+	return g
+}
+
+// configIn is the configuration of a server on the machine's clock.
+func configIn(t *testing.T, dir string, change func(*app.Config)) app.Config {
+	t.Helper()
+	cfg := app.Config{
+		Data: dir, NATSListen: "127.0.0.1:0", HTTPListen: "127.0.0.1:0",
+		Rulebook: rules(t, "", ""), Clock: clock.System{}, Log: zap.NewNop(),
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	return cfg
+}
+
+// logTo is a log of everything.
+func logTo(out *bytes.Buffer) *zap.Logger {
+	return zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.Lock(zapcore.AddSync(out)), zapcore.DebugLevel))
+}
+
+func (g *guarded) creds(role identity.Role, id string) string {
+	return filepath.Join(string(g.folder), "creds", fmt.Sprintf("%s-%s.creds", role, id))
+}
+
+// as connects as somebody.
+func (g *guarded) as(role identity.Role, id string) *client.Client {
+	g.t.Helper()
+	c, err := client.Dial(g.app.NATSAddr(), 5*time.Second, nats.UserCredentials(g.creds(role, id)))
+	require.NoError(g.t, err)
+	g.t.Cleanup(c.Close)
+	return c
+}
+
+// peer is a connection of somebody who keeps to no rule but the server's.
+type peer struct {
+	*nats.Conn
+	mu         sync.Mutex
+	violations []string
+	closed     chan struct{}
+}
+
+func (g *guarded) peer(creds string) *peer {
+	g.t.Helper()
+	p := &peer{closed: make(chan struct{})}
+	var err error
+	p.Conn, err = nats.Connect(g.app.NATSAddr(), nats.UserCredentials(creds), nats.NoReconnect(),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.violations = append(p.violations, err.Error())
+		}),
+		nats.ClosedHandler(func(*nats.Conn) { close(p.closed) }))
+	require.NoError(g.t, err)
+	g.t.Cleanup(p.Close)
+	return p
+}
+
+// denied returns what the server says since the last call that may not be.
+func (p *peer) denied(t *testing.T) []string {
+	t.Helper()
+	require.NoError(t, p.Flush())
+	for last := -1; ; { // the client tells of errors from a goroutine of its own
+		p.mu.Lock()
+		n := len(p.violations)
+		p.mu.Unlock()
+		if n == last {
+			break
+		}
+		last = n
+		time.Sleep(10 * time.Millisecond)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	out := p.violations
+	p.violations = nil
+	return out
+}
+
+// subjectsDenied are those subjects of which the server says that they may not be
+// used so.
+func subjectsDenied(violations []string) map[string]bool {
+	out := map[string]bool{}
+	for _, v := range violations {
+		if _, rest, ok := strings.Cut(v, `"`); ok {
+			subject, _, _ := strings.Cut(rest, `"`)
+			out[subject] = true
+		}
+	}
+	return out
+}
+
+func threat(id string) []byte {
+	return cloudEvent("initial", "grid-east", id, "r1", `"facilities":["dispatch"],"discoveredAt":"`+time.Now().Add(-time.Minute).Format(time.RFC3339)+`","title":"grid `+id+`","ransom":{"amount":5,"currency":"CNY"},"facts":{"outage":[{"facility":"dispatch","scope":"overall","duration":"PT7H"}]}`)
+}
+
+func TestEachDoesWhatItIsThereFor(t *testing.T) {
+	t.Parallel()
+	g := beginGuarded(t, nil)
+	ctx := t.Context()
+	operator := g.as(identity.Operator, "grid-east")
+	r, err := operator.Report(ctx, "grid-east", threat("i1"))
+	require.NoError(t, err)
+	require.Equal(t, event.StatusAccepted, r.Status, "%+v", r.Errors)
+	other := g.as(identity.Operator, "xj-hydro")
+	r2, err := other.Report(ctx, "xj-hydro", cloudEvent("initial", "xj-hydro", "w1", "r1", `"facilities":["station-3"],"discoveredAt":"`+time.Now().Add(-time.Minute).Format(time.RFC3339)+`","facts":{"outage":[{"facility":"station-3","scope":"overall","duration":"PT7H"}]}`))
+	require.NoError(t, err)
+	require.Equal(t, event.StatusAccepted, r2.Status, "%+v", r2.Errors)
+
+	// The desk: its own consumer, with the plain client of the commands.
+	desk := g.as(identity.Desk, "protection-energy")
+	var told event.EscalationRow
+	require.NoError(t, desk.Watch(ctx, "protection-energy", "wall", 1, time.Now, func(e *event.Escalated, row event.EscalationRow) error {
+		told = row
+		require.Contains(t, string(e.Report), "grid i1")
+		return nil
+	}))
+	require.Equal(t, "i1", told.Incident)
+	ack, err := desk.Acknowledge(ctx, "protection-energy", told.Escalation, "duty-officer")
+	require.NoError(t, err)
+	require.Equal(t, event.StatusAccepted, ack.Status, "%+v", ack.Errors)
+
+	rows := func(c *client.Client, q event.Query) (out []string) {
+		_, err := c.Query(ctx, q, 0, func(r event.EscalationRow) error {
+			out = append(out, r.Desk+" "+r.Incident)
+			return nil
+		})
+		require.NoError(t, err)
+		return out
+	}
+	incidents := func(c *client.Client, q event.IncidentQuery) (out []string) {
+		_, _, err := c.Incidents(ctx, q, 0, func(r event.IncidentRow) error {
+			out = append(out, r.Incident)
+			return nil
+		})
+		require.NoError(t, err)
+		return out
+	}
+	nation, xinjiang, energy := g.as(identity.Regulator, "nation"), g.as(identity.Regulator, "xinjiang"), g.as(identity.Regulator, "energy")
+	require.Eventually(t, func() bool { return len(incidents(nation, event.IncidentQuery{})) == 2 }, 5*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(rows(nation, event.Query{})) >= 8 }, 5*time.Second, 10*time.Millisecond)
+	for _, row := range rows(desk, event.Query{}) {
+		require.Equal(t, "protection-energy i1", row)
+	}
+	require.Empty(t, rows(desk, event.Query{Desk: "sh-public-security"}), "whatever it asks for")
+	for _, row := range rows(xinjiang, event.Query{}) {
+		require.True(t, strings.HasSuffix(row, " w1"), row)
+	}
+	require.NotEmpty(t, rows(xinjiang, event.Query{}))
+	require.Empty(t, rows(xinjiang, event.Query{Region: "310000"}))
+	for _, row := range rows(energy, event.Query{}) {
+		require.True(t, strings.HasSuffix(row, " i1"), row)
+	}
+	require.Equal(t, []string{"i1"}, incidents(operator, event.IncidentQuery{}))
+	require.Empty(t, incidents(operator, event.IncidentQuery{Operator: "xj-hydro"}))
+	require.Equal(t, []string{"w1"}, incidents(other, event.IncidentQuery{}))
+	require.Equal(t, []string{"i1"}, incidents(desk, event.IncidentQuery{}))
+	require.Equal(t, []string{"w1"}, incidents(xinjiang, event.IncidentQuery{}))
+	require.Equal(t, []string{"i1"}, incidents(energy, event.IncidentQuery{}))
+
+	story := func(c *client.Client, operator, incident string) (types []string) {
+		require.NoError(t, c.Show(ctx, operator, incident, func(e event.StoryEntry) error {
+			types = append(types, e.Type)
+			return nil
+		}))
+		return types
+	}
+	require.NotEmpty(t, story(nation, "grid-east", "i1"))
+	require.Empty(t, story(xinjiang, "grid-east", "i1"))
+	require.NotEmpty(t, story(xinjiang, "xj-hydro", "w1"))
+	require.Contains(t, story(nation, "grid-east", "i1"), event.KindRead, "that it was read is on the record")
+
+	// Records by their number: only what one may see.
+	for _, c := range []struct {
+		who    *client.Client
+		record uint64
+		sees   bool
+	}{
+		{operator, r.Record, true}, {other, r.Record, false}, {desk, r.Record, false}, {desk, told.Record, true},
+		{g.as(identity.Desk, "protection-water"), told.Record, false},
+		{nation, r.Record, true}, {xinjiang, r.Record, false}, {xinjiang, r2.Record, true}, {energy, r2.Record, false},
+		{operator, 1, false}, {nation, 1, true}, {g.as(identity.Admin, "admin"), r.Record, true},
+	} {
+		require.Eventually(t, func() bool {
+			_, err := c.who.Prove(ctx, c.record)
+			return err == nil == c.sees && (err == nil || !strings.Contains(err.Error(), "no checkpoint"))
+		}, 5*time.Second, 20*time.Millisecond, "%+v", c)
+	}
+}
+
+// subjectsOf are those that anybody might try: every door as each identity would use
+// it, what only services use, and the engine's own.
+func subjectsTried() (out []string) {
+	for _, realm := range []event.Realm{event.Real, event.Drill} {
+		for _, p := range identity.Permits {
+			for _, who := range known {
+				if p.Engine != "" {
+					for _, of := range []string{"protection-energy", "sh-public-security"} {
+						for _, screen := range []string{"wall", "unknown"} {
+							local := strings.NewReplacer("desk.*", "desk."+who.ID, "*", event.ScreenConsumer(of, screen), ">", "1.1.1.1.1").Replace(p.Subject)
+							out = append(out, realm.WireScreen(local))
+						}
+					}
+					continue
+				}
+				subject := strings.Replace(p.Subject, "*", who.ID, 1)
+				out = append(out, realm.Wire(subject), realm.Wire(who.Subject(subject)))
+			}
+		}
+		stream := realm.Stream(event.StreamLedger)
+		for _, api := range []string{
+			"INFO", "STREAM.NAMES", "STREAM.LIST", "STREAM.INFO." + stream, "STREAM.CREATE.X", "STREAM.UPDATE." + stream, "STREAM.DELETE." + stream,
+			"STREAM.PURGE." + stream, "STREAM.MSG.GET." + stream, "STREAM.MSG.DELETE." + stream, "STREAM.SNAPSHOT." + stream, "STREAM.RESTORE.X",
+			"DIRECT.GET." + stream, "DIRECT.GET." + stream + ".incident.accepted.grid-east.i1.r1",
+			"CONSUMER.CREATE." + stream, "CONSUMER.CREATE." + stream + ".x", "CONSUMER.CREATE." + stream + ".x.incident.>", "CONSUMER.DURABLE.CREATE." + stream + ".x",
+			"CONSUMER.NAMES." + stream, "CONSUMER.LIST." + stream, "CONSUMER.DELETE." + stream + ".desk_protection-energy:wall", "CONSUMER.PAUSE." + stream + ".desk_protection-energy:wall",
+		} {
+			out = append(out, "$JS.API."+api)
+		}
+		for _, s := range []string{
+			"incident.accepted.grid-east.i9.r9", "incident.graded.grid-east.i9.1", "incident.escalated.protection-energy.grid-east.i9.1",
+			"incident.acknowledged.protection-energy.grid-east.i1.1", "rules.x", "rejected.grid-east.x", "timer.at.x", "timer.due.x",
+			"$KV." + realm.Stream("POSITIONS") + ".router",
+		} {
+			out = append(out, realm.Wire(s))
+		}
+	}
+	return append(out, "$SRV.PING", "$SRV.INFO.ledger", "$SYS.REQ.SERVER.PING", "$SYS.REQ.CLAIMS.UPDATE", "$SYS.REQ.ACCOUNT.X.CLAIMS.UPDATE", "_R_.x", "by.service.tocsin.deadline.desks", "anything")
+}
+
+// mayReach says by the words of the issue, not by the table, who gets through where.
+func mayReach(who identity.Identity, subject string) bool {
+	subject = strings.TrimPrefix(subject, "exercise.")
+	subject = strings.Replace(subject, ".EXERCISE.", ".LEDGER.", 1)
+	has := func(list ...string) bool {
+		for _, s := range list {
+			if s == subject {
+				return true
+			}
+		}
+		return false
+	}
+	asks := has("ledger.log", "ledger.tiles", "ledger.prove", "ledger.incidents")
+	switch who.Role {
+	case identity.Operator:
+		return asks || has("report."+who.ID)
+	case identity.Desk:
+		own := "desk." + who.ID + "."
+		return asks || has(own+"acknowledge", own+"act", own+"watch", own+"outcome", "ledger.escalations", "ledger.stats", "deadline.desks") ||
+			has(own+"js.CONSUMER.MSG.NEXT.LEDGER.desk_"+who.ID+":wall", own+"js.CONSUMER.INFO.LEDGER.desk_"+who.ID+":wall", "$JS.ACK.LEDGER.desk_"+who.ID+":wall.1.1.1.1.1")
+	case identity.Regulator:
+		return asks || has("ledger.escalations", "ledger.stats", "ledger.incident", "ledger.records", "deadline.desks")
+	case identity.Admin:
+		return asks || has("ledger.escalations", "ledger.stats", "ledger.incident", "ledger.records", "ledger.audit", "ledger.remove", "ledger.archive", "deadline.desks")
+	}
+	return false
+}
+
+// Every role tries every subject, to send to and to listen on.
+func TestPermissionsHold(t *testing.T) {
+	t.Parallel()
+	g := beginGuarded(t, nil)
+	before := g.head()
+	for _, who := range known {
+		p := g.peer(g.creds(who.Role, who.ID))
+		tried := subjectsTried()
+		for _, subject := range tried {
+			require.NoError(t, p.PublishRequest(subject, "_INBOX.x", []byte("{")))
+		}
+		denied := subjectsDenied(p.denied(t))
+		for _, subject := range tried {
+			require.Equal(t, !mayReach(who, subject), denied[subject], "%s sends to %s", who, subject)
+		}
+		tried = append(tried, ">", "*", "incident.>", "receipt.>", "receipt.*", "$JS.>", "$SYS.>", "_R_.>", "by.>")
+		for _, subject := range tried {
+			_, err := p.SubscribeSync(subject)
+			require.NoError(t, err)
+		}
+		denied = subjectsDenied(p.denied(t))
+		for _, subject := range tried {
+			plain := strings.TrimPrefix(subject, "exercise.")
+			hears := who.Role == identity.Operator && (plain == "receipt."+who.ID || plain == "reminder."+who.ID)
+			require.Equal(t, !hears, denied[subject], "%s listens on %s", who, subject)
+		}
+	}
+	require.Equal(t, before, g.head(), "nothing was written")
+}
+
+// ledger is the stream, by the services' own connection.
+func (g *guarded) ledger() jetstream.Stream {
+	g.t.Helper()
+	nc, err := nats.Connect(g.app.NATSAddr(), nats.UserCredentials(g.folder.Services()))
+	require.NoError(g.t, err)
+	g.t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	require.NoError(g.t, err)
+	s, err := js.Stream(g.t.Context(), event.StreamLedger)
+	require.NoError(g.t, err)
+	return s
+}
+
+// head is the last record.
+func (g *guarded) head() uint64 { return g.ledger().CachedInfo().State.LastSeq }
+
+// unshown is how many escalations a screen was handed and has not shown.
+func (g *guarded) unshown(consumer string) int {
+	g.t.Helper()
+	c, err := g.ledger().Consumer(g.t.Context(), consumer)
+	require.NoError(g.t, err)
+	return c.CachedInfo().NumAckPending
+}
+
+// A desk reaches no consumer but its own, however it asks.
+func TestADeskHasItsOwnConsumerOnly(t *testing.T) {
+	t.Parallel()
+	g := beginGuarded(t, nil)
+	ctx := t.Context()
+	r, err := g.as(identity.Operator, "grid-east").Report(ctx, "grid-east", threat("i1"))
+	require.NoError(t, err)
+	require.Equal(t, event.StatusAccepted, r.Status)
+	own := g.as(identity.Desk, "protection-energy")
+	shown, taken, showing := make(chan error, 1), make(chan struct{}), make(chan struct{})
+	go func() {
+		shown <- own.Watch(ctx, "protection-energy", "wall", 1, time.Now, func(*event.Escalated, event.EscalationRow) error {
+			close(showing)
+			<-taken
+			return nil
+		})
+	}()
+	<-showing
+	thief := g.peer(g.creds(identity.Desk, "sh-public-security"))
+	for _, prefix := range []string{"$JS.API", "desk.protection-energy.js", "desk.sh-public-security.js"} {
+		for _, consumer := range []string{"desk_protection-energy:wall", "desk_protection-energy:default"} {
+			require.NoError(t, thief.PublishRequest(prefix+".CONSUMER.MSG.NEXT.LEDGER."+consumer, "_INBOX.x", []byte(`{"batch":10,"no_wait":true}`)))
+			require.Len(t, thief.denied(t), 1)
+		}
+	}
+	// Nor may it take off another's screen what was not shown there.
+	for _, ack := range []string{"1.2.1.1.0", "1.3.1.1.0", "1.4.1.1.0", "1.5.1.1.0", "1.6.1.1.0"} {
+		require.NoError(t, thief.Publish("$JS.ACK.LEDGER.desk_protection-energy:wall."+ack, []byte("+ACK")))
+	}
+	require.Len(t, thief.denied(t), 5)
+	require.Equal(t, 1, g.unshown("desk_protection-energy:wall"))
+	close(taken)
+	require.NoError(t, <-shown)
+}
+
+// A reply subject that names our own subjects makes no record, by any door.
+func TestTheConfusedDeputy(t *testing.T) {
+	t.Parallel()
+	g := beginGuarded(t, nil)
+	r, err := g.as(identity.Operator, "grid-east").Report(t.Context(), "grid-east", threat("i1"))
+	require.NoError(t, err)
+	require.Equal(t, event.StatusAccepted, r.Status)
+	desk := g.as(identity.Desk, "protection-energy")
+	require.NoError(t, desk.Watch(t.Context(), "protection-energy", "wall", 1, time.Now, func(*event.Escalated, event.EscalationRow) error { return nil }))
+	before := g.settledHead()
+	forged := "incident.acknowledged.protection-energy.grid-east.i1.1"
+	for _, who := range known {
+		p := g.peer(g.creds(who.Role, who.ID))
+		for _, subject := range subjectsTried() {
+			if mayReach(who, subject) && !strings.Contains(subject, "report.") && !strings.Contains(subject, "watch") {
+				require.NoError(t, p.PublishMsg(&nats.Msg{Subject: subject, Reply: forged, Data: []byte(`{"batch":1}`), Header: nats.Header{
+					"Nats-Msg-Id": {"x"}, "Nats-Expected-Last-Subject-Sequence": {"0"}, "Nats-Rollup": {"all"}, "Nats-Batch-Id": {"x"}, "Nats-Batch-Sequence": {"1"}, "Nats-Batch-Commit": {"1"},
+				}}))
+			}
+		}
+		require.NoError(t, p.Flush())
+	}
+	require.Equal(t, before, g.settledHead())
+}
+
+// settledHead is head once it has stood for a while.
+func (g *guarded) settledHead() uint64 {
+	g.t.Helper()
+	last, since := g.head(), time.Now()
+	for stream := g.ledger(); time.Since(since) < 400*time.Millisecond; time.Sleep(20 * time.Millisecond) {
+		info, err := stream.Info(g.t.Context())
+		require.NoError(g.t, err)
+		if info.State.LastSeq != last {
+			last, since = info.State.LastSeq, time.Now()
+		}
+	}
+	return last
+}
+
+func TestAStolenOperator(t *testing.T) {
+	t.Parallel()
+	g := beginGuarded(t, nil)
+	thief := g.as(identity.Operator, "xj-hydro")
+	r, err := thief.Report(t.Context(), "xj-hydro", threat("i1")) // an event of grid-east's
+	require.NoError(t, err)
+	require.Equal(t, event.StatusRejected, r.Status)
+	require.Contains(t, fmt.Sprint(r.Errors), "names the operator grid-east")
+	_, err = thief.Report(t.Context(), "grid-east", threat("i1"))
+	require.ErrorContains(t, err, "may not use report.grid-east")
+	require.False(t, errors.Is(err, client.ErrUnreachable), "it is told at once")
+}
+
+func TestNobodyIsLetInWithout(t *testing.T) {
+	t.Parallel()
+	g := beginGuarded(t, nil)
+	_, err := client.Dial(g.app.NATSAddr(), time.Second)
+	require.ErrorContains(t, err, "--creds")
+	elsewhere := credential.Folder(t.TempDir()) // keys of an operator of their own
+	require.NoError(t, credential.Init(elsewhere, time.Now()))
+	file, err := elsewhere.Add(known[0], time.Now(), 0)
+	require.NoError(t, err)
+	_, err = client.Dial(g.app.NATSAddr(), time.Second, nats.UserCredentials(file))
+	require.Error(t, err)
+	_, err = client.Dial(g.app.NATSAddr(), time.Second, nats.UserCredentials(elsewhere.Services()))
+	require.Error(t, err)
+}
+
+// A credential that is revoked is cut off within a second, over NATS and HTTP, and
+// rotating gives another.
+func TestRevocation(t *testing.T) {
+	t.Parallel()
+	g := beginGuarded(t, nil)
+	old := filepath.Join(t.TempDir(), "old.creds")
+	raw, err := os.ReadFile(g.creds(identity.Regulator, "nation"))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(old, raw, 0o600))
+	for _, end := range []func() error{
+		func() error { return g.folder.Revoke(identity.Regulator, "nation", time.Now()) },
+		func() error { _, err := g.folder.Rotate(identity.Regulator, "nation", nil, time.Now(), 0); return err },
+	} {
+		p := g.peer(g.creds(identity.Regulator, "nation"))
+		_, err := p.Request(event.DoorLog, []byte("{}"), 2*time.Second)
+		require.NoError(t, err)
+		began := time.Now()
+		require.NoError(t, end())
+		select {
+		case <-p.closed:
+		case <-time.After(2 * time.Second):
+			require.Fail(t, "it is still connected")
+		}
+		require.Less(t, time.Since(began), time.Second)
+		if holder, err := g.folder.Holder(identity.Regulator, "nation"); err == nil && holder.Revoked != nil {
+			_, err = client.Dial(g.app.NATSAddr(), time.Second, nats.UserCredentials(g.creds(identity.Regulator, "nation")))
+			require.Error(t, err)
+			_, err = g.folder.Rotate(identity.Regulator, "nation", nil, time.Now(), 0)
+			require.NoError(t, err)
+		}
+		require.Eventually(t, func() bool {
+			c, err := client.Dial(g.app.NATSAddr(), time.Second, nats.UserCredentials(g.creds(identity.Regulator, "nation")))
+			if err != nil {
+				return false
+			}
+			defer c.Close()
+			_, err = c.Log(t.Context())
+			return err == nil
+		}, 3*time.Second, 50*time.Millisecond)
+	}
+	_, err = client.Dial(g.app.NATSAddr(), time.Second, nats.UserCredentials(old))
+	require.Error(t, err, "the first one stays void")
+}

@@ -1,0 +1,63 @@
+package bus
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// keyMark is a file in the server's folder that tells the key of its streams from
+// any other, and from none.
+const keyMark = "store-key.sha256"
+
+// minStoreKey is the least length of a key: its mark must not help to guess it.
+const minStoreKey = 32
+
+// holdKey refuses a key that is not the one of the folder. The engine would go on
+// without the streams that it cannot read, and make empty ones in their place.
+func holdKey(dir, key string) error {
+	mark := ""
+	if key != "" {
+		if len(key) < minStoreKey {
+			return fmt.Errorf("bus: the key of the streams has %d characters: at least %d are needed (openssl rand -base64 32 makes one)", len(key), minStoreKey)
+		}
+		sum := sha256.Sum256([]byte("tocsin store key\n" + key))
+		mark = hex.EncodeToString(sum[:])
+	}
+	path := filepath.Join(dir, keyMark)
+	kept, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return fmt.Errorf("bus: %w", err)
+	case key == "":
+		return fmt.Errorf("bus: the streams in %s are encrypted: give their key", dir)
+	case subtle.ConstantTimeCompare(kept, []byte(mark)) == 0:
+		return fmt.Errorf("bus: the streams in %s are encrypted with another key", dir)
+	default:
+		return nil
+	}
+	if key == "" {
+		return nil
+	}
+	if plain, err := filepath.Glob(filepath.Join(dir, "jetstream", "*", "streams", "*")); err != nil || len(plain) > 0 {
+		return fmt.Errorf("bus: the streams in %s are not encrypted: a key is for a new folder", dir)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("bus: %w", err)
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("bus: %w", err)
+	}
+	_, err = f.WriteString(mark)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("bus: %w", err)
+	}
+	return nil
+}

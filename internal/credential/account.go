@@ -1,0 +1,116 @@
+package credential
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/jwt/v2"
+	"github.com/nats-io/nkeys"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/identity"
+)
+
+// sign writes an account.
+func (f Folder) sign(name, account string, set func(*jwt.AccountClaims)) error {
+	operator, err := f.readKey(operatorSeed)
+	if err != nil {
+		return err
+	}
+	claims := jwt.NewAccountClaims(account)
+	claims.Name = name
+	if name == services {
+		claims.Exports = exports()
+		claims.Limits.JetStreamLimits = jwt.JetStreamLimits{
+			MemoryStorage: jwt.NoLimit, DiskStorage: jwt.NoLimit, Streams: jwt.NoLimit, Consumer: jwt.NoLimit,
+		}
+	}
+	set(claims)
+	var found jwt.ValidationResults
+	if claims.Validate(&found); found.IsBlocking(true) {
+		return fmt.Errorf("credential: account %s: %w", name, errors.Join(found.Errors()...))
+	}
+	token, err := claims.Encode(operator)
+	if err != nil {
+		return fmt.Errorf("credential: account %s: %w", name, err)
+	}
+	return writeFile(f.path(accounts, name+".jwt"), []byte(token))
+}
+
+// writeUser writes a .creds file and tells the key that it is of.
+func (f Folder) writeUser(name string, account nkeys.KeyPair, now time.Time, valid time.Duration, may jwt.Permissions, public *string) error {
+	user, err := nkeys.CreateUser()
+	if err != nil {
+		return fmt.Errorf("credential: key: %w", err)
+	}
+	*public = publicOf(user)
+	claims := jwt.NewUserClaims(*public)
+	claims.Name, claims.Permissions = name, may
+	if valid > 0 {
+		claims.Expires = now.Add(valid).Unix()
+	}
+	token, err := claims.Encode(account)
+	if err != nil {
+		return fmt.Errorf("credential: %s: %w", name, err)
+	}
+	seed, err := user.Seed()
+	if err != nil {
+		return fmt.Errorf("credential: key: %w", err)
+	}
+	file, err := jwt.FormatUserConfig(token, seed)
+	if err != nil {
+		return fmt.Errorf("credential: %s: %w", name, err)
+	}
+	return writeFile(f.path(creds, name+".creds"), file)
+}
+
+// permissions are what the server holds a client to, beside what its account has.
+func permissions(who identity.Identity) (may jwt.Permissions) {
+	may.Sub.Allow.Add("_INBOX.>")
+	for _, realm := range []event.Realm{event.Real, event.Drill} {
+		for _, p := range identity.Permits {
+			for _, r := range p.Routes(who, realm) {
+				if r.Way == identity.Hear {
+					may.Sub.Allow.Add(r.Local)
+				} else {
+					may.Pub.Allow.Add(r.Local)
+				}
+			}
+		}
+	}
+	return may
+}
+
+// exports are the doors that the services have.
+func exports() (out jwt.Exports) {
+	for _, realm := range []event.Realm{event.Real, event.Drill} {
+		for _, p := range identity.Permits {
+			e := &jwt.Export{Name: realm.Wire(p.What), Subject: jwt.Subject(p.Export(realm)), Type: jwt.Stream}
+			if p.Way == identity.Ask {
+				e.Type, e.ResponseType = jwt.Service, jwt.ResponseTypeSingleton
+			}
+			if p.Subject == event.DoorNext {
+				e.ResponseType = jwt.ResponseTypeStream
+			}
+			out.Add(e)
+		}
+	}
+	return out
+}
+
+// imports are the doors that an identity's account has.
+func imports(who identity.Identity, exporter string) (out jwt.Imports) {
+	for _, realm := range []event.Realm{event.Real, event.Drill} {
+		for _, p := range identity.Permits {
+			for _, r := range p.Routes(who, realm) {
+				i := &jwt.Import{Name: realm.Wire(p.What), Account: exporter, Subject: jwt.Subject(r.Remote), Type: jwt.Stream}
+				if r.Way == identity.Ask {
+					i.LocalSubject, i.Type = jwt.RenamingSubject(r.Local), jwt.Service
+				}
+				out.Add(i)
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,175 @@
+// Package credential makes and keeps what proves who somebody is, the NATS way: an
+// operator key signs accounts, an account's key signs the .creds file of its user
+// (nkeys and JWTs).
+//
+// Every identity has an account of its own, with nothing in it but imports of the
+// doors that the table of package identity gives it. An import makes of what a
+// client sends to a door a request under a subject that names who asks, so that no
+// service needs to believe what it is told; and two identities share no subject,
+// inbox or reply. The services, and the streams, are in an account that nobody else
+// has a credential for.
+//
+// A folder is all there is: what a server needs of it, it reads again when it has
+// changed, so a credential that is revoked there is cut off at once.
+package credential
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/nats-io/jwt/v2"
+	"github.com/nats-io/nkeys"
+)
+
+// The folder:
+//
+//	operator.nk        the seed that signs accounts: who has it can become anybody
+//	operator.jwt       what servers trust
+//	accounts/NAME.jwt  an account each, signed by the operator: all that a server reads
+//	keys/NAME.nk       the seed that signs its credentials
+//	creds/NAME.creds   what is handed to the one whom it names, and to nobody else
+const (
+	operatorSeed = "operator.nk"
+	operatorJWT  = "operator.jwt"
+	accounts     = "accounts"
+	keys         = "keys"
+	creds        = "creds"
+)
+
+// The accounts that are no identity.
+const (
+	services = "services" // where the services and the streams are
+	system   = "system"   // the NATS server's own
+)
+
+// Bounds of what one identity may hold open; beyond them the server refuses.
+const (
+	maxConnections   = 64
+	maxSubscriptions = 256
+	maxPayload       = 1 << 20 // a report has 256 KiB at most, beside its headers
+)
+
+// ErrNone says that a folder has no identities: tocsin init makes them.
+var ErrNone = errors.New("there are no identities")
+
+// ErrUnknown says that nobody has such a credential.
+var ErrUnknown = errors.New("nobody has such a credential")
+
+// Folder is where credentials are kept.
+type Folder string
+
+// In is where a data folder has its credentials.
+func In(data string) Folder { return Folder(filepath.Join(data, "identity")) }
+
+// Exists reports whether identities were made.
+func (f Folder) Exists() bool {
+	_, err := os.Stat(f.path(operatorJWT))
+	return err == nil
+}
+
+func (f Folder) path(parts ...string) string {
+	return filepath.Join(append([]string{string(f)}, parts...)...)
+}
+
+// Init makes the keys of a new folder: the operator, the services and the system
+// account. It refuses a folder that has them: new ones would lock everybody out.
+func Init(f Folder, now time.Time) error {
+	if f.Exists() {
+		return fmt.Errorf("%s has identities: remove the folder to begin anew, which locks out everybody who has a credential", f)
+	}
+	for _, sub := range []string{accounts, keys, creds} {
+		if err := os.MkdirAll(f.path(sub), 0o700); err != nil {
+			return fmt.Errorf("credential: %w", err)
+		}
+	}
+	operator, err := f.newKey(operatorSeed, nkeys.CreateOperator)
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{services, system} {
+		account, err := f.newKey(filepath.Join(keys, name+".nk"), nkeys.CreateAccount)
+		if err != nil {
+			return err
+		}
+		if err := f.writeUser(name, account, now, 0, jwt.Permissions{}, new(string)); err != nil {
+			return err
+		}
+		if err := f.sign(name, publicOf(account), func(*jwt.AccountClaims) {}); err != nil {
+			return err
+		}
+	}
+	claims := jwt.NewOperatorClaims(publicOf(operator))
+	claims.Name = "tocsin"
+	account, err := f.key(system)
+	if err != nil {
+		return err
+	}
+	claims.SystemAccount = publicOf(account)
+	token, err := claims.Encode(operator)
+	if err != nil {
+		return fmt.Errorf("credential: operator: %w", err)
+	}
+	return writeFile(f.path(operatorJWT), []byte(token)) // last: with it, the folder is whole
+}
+
+// newKey makes a key and keeps its seed.
+func (f Folder) newKey(name string, create func() (nkeys.KeyPair, error)) (nkeys.KeyPair, error) {
+	pair, err := create()
+	if err != nil {
+		return nil, fmt.Errorf("credential: key: %w", err)
+	}
+	seed, err := pair.Seed()
+	if err != nil {
+		return nil, fmt.Errorf("credential: key: %w", err)
+	}
+	return pair, writeFile(f.path(name), seed)
+}
+
+func (f Folder) readKey(name string) (nkeys.KeyPair, error) {
+	seed, err := os.ReadFile(f.path(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w in %s: run tocsin init", ErrNone, f)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("credential: %w", err)
+	}
+	pair, err := nkeys.FromSeed(seed)
+	if err != nil {
+		return nil, fmt.Errorf("credential: %s: %w", name, err)
+	}
+	return pair, nil
+}
+
+// key is the key of an account.
+func (f Folder) key(name string) (nkeys.KeyPair, error) {
+	return f.readKey(filepath.Join(keys, name+".nk"))
+}
+
+func publicOf(pair nkeys.KeyPair) string {
+	public, err := pair.PublicKey()
+	if err != nil {
+		panic(err) // a key that was made or read has one
+	}
+	return public
+}
+
+// writeFile replaces a file whole, for its owner only.
+func writeFile(path string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*") // 0600
+	if err != nil {
+		return fmt.Errorf("credential: %w", err)
+	}
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+		return fmt.Errorf("credential: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,166 @@
+package credential_test
+
+import (
+	"context"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/jwt/v2"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/tocsin-project/tocsin/internal/credential"
+	"github.com/tocsin-project/tocsin/internal/identity"
+)
+
+var (
+	now  = time.Now()
+	grid = identity.Identity{Role: identity.Operator, ID: "grid-east"}
+)
+
+func begin(t *testing.T) credential.Folder {
+	t.Helper()
+	f := credential.In(t.TempDir())
+	require.NoError(t, credential.Init(f, now))
+	return f
+}
+
+// Nobody but its owner can read anything of the folder, and nothing in it is made
+// twice.
+func TestTheFolder(t *testing.T) {
+	t.Parallel()
+	f := begin(t)
+	file, err := f.Add(grid, now, 0)
+	require.NoError(t, err)
+	require.FileExists(t, file)
+	require.NoError(t, filepath.WalkDir(string(f), func(path string, d fs.DirEntry, err error) error {
+		require.NoError(t, err)
+		info, err := d.Info()
+		require.NoError(t, err)
+		require.Zero(t, info.Mode().Perm()&0o077, path)
+		return nil
+	}))
+	require.ErrorContains(t, credential.Init(f, now), "has identities")
+	_, err = f.Add(grid, now, 0)
+	require.ErrorContains(t, err, "rotate")
+	none := credential.In(t.TempDir())
+	_, err = none.Add(grid, now, 0)
+	require.ErrorIs(t, err, credential.ErrNone)
+	require.ErrorContains(t, err, "tocsin init")
+	_, err = f.Holder(identity.Desk, "nobody")
+	require.ErrorIs(t, err, credential.ErrUnknown)
+	require.ErrorIs(t, f.Revoke(identity.Desk, "nobody", now), credential.ErrUnknown)
+}
+
+func TestAHolderThroughItsLife(t *testing.T) {
+	t.Parallel()
+	f := begin(t)
+	file, err := f.Add(grid, now, time.Hour)
+	require.NoError(t, err)
+	first, err := os.ReadFile(file)
+	require.NoError(t, err)
+	token, err := jwt.ParseDecoratedJWT(first)
+	require.NoError(t, err)
+	user, err := jwt.DecodeUserClaims(token)
+	require.NoError(t, err)
+	require.Equal(t, now.Add(time.Hour).Unix(), user.Expires)
+	require.Contains(t, user.Pub.Allow, "report.grid-east")
+	require.Contains(t, user.Pub.Allow, "exercise.report.grid-east")
+	require.NotContains(t, strings.Join(user.Pub.Allow, " "), "report.*")
+
+	d, err := credential.Open(f, zap.NewNop())
+	require.NoError(t, err)
+	who, ok := d.Find(identity.Operator, "grid-east")
+	require.True(t, ok)
+	require.Equal(t, grid, who)
+
+	file, err = f.Rotate(identity.Operator, "grid-east", nil, now.Add(time.Minute), 0)
+	require.NoError(t, err)
+	second, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.NotEqual(t, first, second)
+	h, err := f.Holder(identity.Operator, "grid-east")
+	require.NoError(t, err)
+	require.Len(t, h.Keys, 2)
+	require.NotNil(t, h.Keys[0].Until)
+	require.Nil(t, h.Keys[1].Until)
+
+	require.NoError(t, f.Change(identity.Operator, "grid-east", func(h *credential.Holder) error {
+		h.Tokens = append(h.Tokens, credential.Token{Hash: "ab"})
+		return nil
+	}))
+	require.NoError(t, f.Revoke(identity.Operator, "grid-east", now.Add(2*time.Minute)))
+	h, err = f.Holder(identity.Operator, "grid-east")
+	require.NoError(t, err)
+	require.NotNil(t, h.Revoked)
+	require.Empty(t, h.Tokens)
+	require.ErrorContains(t, f.Change(identity.Operator, "grid-east", func(*credential.Holder) error { return nil }), "revoked")
+	_, ok = d.Find(identity.Operator, "grid-east")
+	require.True(t, ok, "nobody has looked")
+	require.Eventually(t, func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		_ = d.Watch(ctx, func(string) error { return nil })
+		_, ok := d.Find(identity.Operator, "grid-east")
+		return !ok
+	}, 5*time.Second, time.Millisecond)
+}
+
+// An account that another operator signed, or that was given another's name, lets
+// nobody in: the folder is refused at the start, and while it is watched what stood
+// stands.
+func TestAForgedAccount(t *testing.T) {
+	t.Parallel()
+	f, other := begin(t), begin(t)
+	_, err := f.Add(grid, now, 0)
+	require.NoError(t, err)
+	d, err := credential.Open(f, zap.NewNop())
+	require.NoError(t, err)
+	admin := identity.Identity{Role: identity.Admin, ID: "admin"}
+	_, err = other.Add(admin, now, 0)
+	require.NoError(t, err)
+	forged, err := os.ReadFile(filepath.Join(string(other), "accounts", "admin-admin.jwt"))
+	require.NoError(t, err)
+	own, err := os.ReadFile(filepath.Join(string(f), "accounts", "operator-grid-east.jwt"))
+	require.NoError(t, err)
+	for _, content := range [][]byte{forged, own, []byte("x"), nil, append(forged[:len(forged)-3:len(forged)-3], "AAA"...)} {
+		require.NoError(t, os.WriteFile(filepath.Join(string(f), "accounts", "admin-admin.jwt"), content, 0o600))
+		_, err = credential.Open(f, zap.NewNop())
+		require.ErrorContains(t, err, "admin-admin")
+		ctx, cancel := context.WithTimeout(t.Context(), 450*time.Millisecond)
+		_ = d.Watch(ctx, func(string) error { t.Error("nothing is to be admitted"); return nil })
+		cancel()
+		_, ok := d.Find(identity.Admin, "admin")
+		require.False(t, ok)
+		_, ok = d.Find(identity.Operator, "grid-east")
+		require.True(t, ok)
+	}
+}
+
+// What is refused is counted, the first of a kind told at once, the rest as a
+// number, and a burst raises an alarm.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	f := begin(t)
+	core, logs := observer.New(zapcore.DebugLevel)
+	d, err := credential.Open(f, zap.New(core))
+	require.NoError(t, err)
+	for range 119 {
+		d.Refused("operator/x", "ledger.remove", "may not")
+	}
+	require.Equal(t, 1, logs.Len())
+	require.False(t, d.Alarm())
+	for i := range 400 {
+		d.Refused("operator/x", "path/"+string(rune('a'+i%200)), "may not")
+	}
+	require.True(t, d.Alarm())
+	require.EqualValues(t, 519, d.Refusals())
+	require.Less(t, logs.Len(), 110, "who is refused cannot fill the log")
+	require.Len(t, logs.FilterMessageSnippet("alarm").All(), 1)
+}

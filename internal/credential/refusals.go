@@ -1,0 +1,86 @@
+package credential
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/tocsin-project/tocsin/internal/clock"
+)
+
+// refusals counts what is refused and logs it: the first of a kind at once, those
+// that follow within a minute as a number, so that who is refused cannot fill the
+// log.
+type refusals struct {
+	log   *zap.Logger
+	total atomic.Uint64
+
+	mu    sync.Mutex
+	kinds map[refusal]int // since they were told
+	since time.Time       // when this minute began
+	count int             // in this minute
+	last  int             // in the one before
+}
+
+type refusal struct{ who, what, why string }
+
+const (
+	refusalsTold = time.Minute
+	refusalKinds = 100 // of those told apart in a minute
+	// refusalAlarm is from how many a minute on somebody is trying something: a
+	// client that is set up wrongly tries again once a second.
+	refusalAlarm = 120
+)
+
+func newRefusals(log *zap.Logger) *refusals {
+	return &refusals{log: log, kinds: map[refusal]int{}}
+}
+
+func (r *refusals) add(who, what, why string) {
+	r.total.Add(1)
+	k := refusal{who, what, why}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.turn()
+	if r.count++; r.count == refusalAlarm {
+		r.log.Error("alarm: many requests are refused", zap.Int("inThisMinute", r.count), zap.String("who", who), zap.String("what", what), zap.String("why", why))
+	}
+	n, known := r.kinds[k]
+	if !known && len(r.kinds) >= refusalKinds {
+		k = refusal{who: "others"}
+		n, known = r.kinds[k]
+	}
+	r.kinds[k] = n + 1
+	if !known {
+		r.log.Warn("a request was refused", zap.String("who", k.who), zap.String("what", k.what), zap.String("why", k.why))
+	}
+}
+
+// turn begins the next minute where this one is over, and tells what it counted.
+func (r *refusals) turn() {
+	now := clock.System{}.Now()
+	passed := now.Sub(r.since)
+	if passed < refusalsTold && !r.since.IsZero() {
+		return
+	}
+	for k, n := range r.kinds {
+		if n > 1 {
+			r.log.Warn("requests were refused", zap.Int("in the last minute", n), zap.String("who", k.who), zap.String("what", k.what), zap.String("why", k.why))
+		}
+	}
+	r.last = r.count
+	if passed >= 2*refusalsTold {
+		r.last = 0
+	}
+	r.kinds, r.count, r.since = map[refusal]int{}, 0, now
+}
+
+// alarm reports whether so many were refused in this minute or the last one.
+func (r *refusals) alarm() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.turn()
+	return max(r.count, r.last) >= refusalAlarm
+}

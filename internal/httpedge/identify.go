@@ -1,0 +1,138 @@
+package httpedge
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/danielgtaylor/huma/v2"
+	"golang.org/x/time/rate"
+
+	"github.com/tocsin-project/tocsin/internal/identity"
+)
+
+// Authority finds out who asks by what proves it.
+type Authority interface {
+	// Bearer returns whose a token is (RFC 6750).
+	Bearer(ctx context.Context, token string) (identity.Identity, bool)
+	// Certificate returns whose a verified certificate is, by its public key.
+	Certificate(spki []byte) (identity.Identity, bool)
+	// Refused is told of a request that is refused, and why.
+	Refused(who, what, why string)
+	// Until returns a context that ends also when the identity loses what it has.
+	Until(ctx context.Context, who identity.Identity) (context.Context, context.CancelFunc)
+}
+
+// open are the paths that need no identity: how the process is, and what the API is.
+var open = []string{"/healthz", "/readyz", "/openapi.json", "/openapi.yaml"}
+
+// Bounds of what one identity may ask a second, and at once after it has asked
+// nothing for a while; beyond them the answer is 429.
+const (
+	askRate  = 200
+	askBurst = 1000
+)
+
+// Identify finds out who asks before h answers. Without an authority it is anyone.
+func Identify(h http.Handler, by Authority) http.Handler {
+	if by == nil {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			h.ServeHTTP(w, r.WithContext(identity.With(r.Context(), identity.Anyone)))
+		})
+	}
+	rates := &limits{of: map[string]*rate.Limiter{}}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if slices.Contains(open, r.URL.Path) {
+			h.ServeHTTP(w, r)
+			return
+		}
+		what := r.Method + " " + r.URL.Path
+		who, why := whoAsks(r, by)
+		if why != "" {
+			by.Refused(from(r), what, why)
+			w.Header().Set("WWW-Authenticate", `Bearer realm="tocsin"`)
+			Write(w, Problem{Status: http.StatusUnauthorized, Detail: why})
+			return
+		}
+		if !rates.allow(who.String()) {
+			by.Refused(who.String(), what, "too many requests")
+			w.Header().Set("Retry-After", retryAfter)
+			Write(w, Problem{Status: http.StatusTooManyRequests, Detail: fmt.Sprintf("more than %d requests a second", askRate)})
+			return
+		}
+		ctx, release := by.Until(identity.With(r.Context(), who), who)
+		defer release()
+		h.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// whoAsks returns who asks, or why nobody knows.
+func whoAsks(r *http.Request, by Authority) (who identity.Identity, why string) {
+	if values := r.Header.Values("Authorization"); len(values) > 0 {
+		scheme, token, _ := strings.Cut(values[0], " ")
+		if len(values) > 1 || !strings.EqualFold(scheme, "Bearer") || token == "" {
+			return who, "give one Authorization header: Bearer and a token"
+		}
+		who, ok := by.Bearer(r.Context(), token)
+		if !ok {
+			return who, "nobody has this token, or not any more"
+		}
+		return who, ""
+	}
+	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
+		who, ok := by.Certificate(r.TLS.VerifiedChains[0][0].RawSubjectPublicKeyInfo)
+		if !ok {
+			return who, "nobody has this certificate"
+		}
+		return who, ""
+	}
+	return who, "say who asks: Authorization: Bearer and a token, or a client certificate"
+}
+
+// from is where a request comes from whose sender nobody knows.
+func from(r *http.Request) string {
+	host, _, _ := strings.Cut(r.RemoteAddr, "]")
+	if i := strings.LastIndex(host, ":"); i > 0 && !strings.HasPrefix(host, "[") {
+		host = host[:i]
+	}
+	return strings.TrimPrefix(host, "[")
+}
+
+// limits are the rates of those who ask.
+type limits struct {
+	mu sync.Mutex
+	of map[string]*rate.Limiter // as many as there are identities
+}
+
+func (l *limits) allow(who string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	one := l.of[who]
+	if one == nil {
+		one = rate.NewLimiter(askRate, askBurst)
+		l.of[who] = one
+	}
+	return one.Allow()
+}
+
+// Require refuses an operation to those who may not use the door that it stands for.
+// An operation that stands for none, "", is nobody's.
+func Require(api huma.API, doorOf func(operation string) string, by Authority) {
+	api.UseMiddleware(func(ctx huma.Context, next func(huma.Context)) {
+		who, door := identity.Of(ctx.Context()), doorOf(ctx.Operation().OperationID)
+		if door == "" || !who.May(identity.Ask, door) {
+			if by != nil {
+				by.Refused(who.String(), ctx.Operation().Method+" "+ctx.URL().Path, "may not")
+			}
+			p := NewProblem(http.StatusForbidden, fmt.Sprintf("%s may not ask for this", who))
+			ctx.SetStatus(p.Status)
+			ctx.SetHeader("Content-Type", problemType)
+			_ = api.Marshal(ctx.BodyWriter(), problemType, p)
+			return
+		}
+		next(ctx)
+	})
+}

@@ -1,0 +1,67 @@
+package identity_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/identity"
+)
+
+func TestCheck(t *testing.T) {
+	for want, who := range map[string]identity.Identity{
+		"":                        {Role: identity.Regulator, ID: "xj", Level: identity.Province, Region: "650000", Sector: "energy"},
+		"no role":                 {Role: "trial", ID: "x"},
+		"no id":                   {Role: identity.Desk, ID: "a.b"},
+		"are of a regulator":      {Role: identity.Desk, ID: "d", Sector: "energy"},
+		"needs its level":         {Role: identity.Regulator, ID: "r"},
+		"national level has no":   {Role: identity.Regulator, ID: "r", Level: identity.National, Region: "650000"},
+		"province needs its":      {Role: identity.Regulator, ID: "r", Level: identity.Province, Region: "650100"},
+		"prefecture needs its":    {Role: identity.Regulator, ID: "r", Level: identity.Prefecture, Region: "650000"},
+		"six digits":              {Role: identity.Regulator, ID: "r", Level: identity.Prefecture, Region: "6501"},
+		"\"service\" is no role":  {Role: identity.Service, ID: "x"},
+		"province needs its regi": {Role: identity.Regulator, ID: "r", Level: identity.Province},
+	} {
+		err := who.Check()
+		if want == "" {
+			require.NoError(t, err)
+			continue
+		}
+		require.ErrorContains(t, err, want)
+	}
+}
+
+// Nobody may what no line of the table says, and a wildcard of it is never more than
+// one's own token.
+func TestMay(t *testing.T) {
+	grid, desk := identity.Identity{Role: identity.Operator, ID: "grid-east"}, identity.Identity{Role: identity.Desk, ID: "d"}
+	for _, c := range []struct {
+		who     identity.Identity
+		subject string
+		may     bool
+	}{
+		{grid, "report.grid-east", true}, {grid, "report.xj-hydro", false}, {grid, "report.*", false}, {grid, event.DoorRemove, false},
+		{grid, event.DoorQuery, false}, {desk, "desk.d.act", true}, {desk, "desk.e.act", false}, {desk, "report.d", false},
+		{identity.Identity{}, event.DoorLog, false}, {identity.Identity{Role: "root", ID: "x"}, event.DoorLog, false},
+		{identity.Anyone, "report.xj-hydro", true},
+	} {
+		require.Equal(t, c.may, c.who.May(identity.Ask, c.subject), "%s %s", c.who, c.subject)
+	}
+	require.False(t, grid.May(identity.Hear, "report.grid-east"))
+	require.True(t, grid.May(identity.Hear, "receipt.grid-east"))
+	require.True(t, identity.Identity{}.Sight().None)
+	require.True(t, identity.Of(t.Context()).IsZero())
+}
+
+func TestSubjects(t *testing.T) {
+	who := identity.Identity{Role: identity.Desk, ID: "d"}
+	role, token, door, ok := identity.OfSubject(who.Subject("desk.d.act"))
+	require.True(t, ok)
+	require.Equal(t, []string{"desk", "d", "desk.d.act"}, []string{string(role), token, door})
+	require.True(t, event.Matches(identity.AskedBy(event.DoorAct), who.Subject("desk.d.act")))
+	for _, bad := range []string{"", "by", "by.desk", "by.desk.d", "desk.d.act", "incident.x.y.z"} {
+		_, _, _, ok := identity.OfSubject(bad)
+		require.False(t, ok, bad)
+	}
+}

@@ -1,0 +1,133 @@
+package identity
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// Way is how a subject is used.
+type Way string
+
+// The ways.
+const (
+	Ask  Way = "asks"  // sends a request, and has the answer for itself
+	Hear Way = "hears" // is sent what is published there
+)
+
+// Permit is a line of the table. For the first wildcard of the subject the token of
+// who asks stands.
+type Permit struct {
+	Subject string
+	Way     Way
+	What    string // in words
+	Roles   []Role
+	// Engine is the engine's own subject that the line opens, for the consumers of a
+	// desk's screens only, which stand for the last wildcard of each.
+	Engine string
+}
+
+// Permits is the whole table: what is not in it, nobody may. What of the record an
+// answer shows depends on Sight as well.
+var Permits = []Permit{
+	{Subject: event.DoorReport, Way: Ask, What: "report", Roles: []Role{Operator}},
+	{Subject: event.AllReceipts, Way: Hear, What: "receipts of its own reports", Roles: []Role{Operator}},
+	{Subject: event.AllReminders, Way: Hear, What: "reminders of what it owes", Roles: []Role{Operator}},
+	{Subject: event.DoorWatch, Way: Ask, What: "open its own consumer", Roles: []Role{Desk}},
+	{Subject: event.DoorNext, Way: Ask, What: "fetch from its own consumer", Roles: []Role{Desk}, Engine: event.EngineNext},
+	{Subject: event.DoorConsumer, Way: Ask, What: "how its own consumer stands", Roles: []Role{Desk}, Engine: event.EngineConsumer},
+	{Subject: event.EngineShown, Way: Ask, What: "take off its own consumer what was shown", Roles: []Role{Desk}, Engine: event.EngineShown},
+	{Subject: event.DoorOutcome, Way: Ask, What: "what became of its own escalations", Roles: []Role{Desk}},
+	{Subject: event.DoorAcknowledge, Way: Ask, What: "acknowledge", Roles: []Role{Desk}},
+	{Subject: event.DoorAct, Way: Ask, What: "ask, determine, transfer, confirm, close", Roles: []Role{Desk}},
+	{Subject: event.DoorQuery, Way: Ask, What: "escalations", Roles: []Role{Desk, Regulator, Admin}},
+	{Subject: event.DoorIncidents, Way: Ask, What: "incidents as they stand", Roles: []Role{Operator, Desk, Regulator, Admin}},
+	{Subject: event.DoorShow, Way: Ask, What: "the story of an incident", Roles: []Role{Regulator, Admin}},
+	{Subject: event.DoorStats, Way: Ask, What: "escalations, counted", Roles: []Role{Desk, Regulator, Admin}},
+	{Subject: event.DoorProve, Way: Ask, What: "a record with its proof", Roles: []Role{Operator, Desk, Regulator, Admin}},
+	{Subject: event.DoorLog, Way: Ask, What: "where the log stands", Roles: []Role{Operator, Desk, Regulator, Admin}},
+	{Subject: event.DoorTiles, Way: Ask, What: "tiles of the tree: hashes", Roles: []Role{Operator, Desk, Regulator, Admin}},
+	{Subject: event.DoorRecords, Way: Ask, What: "records as they stand, where it may see all", Roles: []Role{Regulator, Admin}},
+	{Subject: event.DoorAudit, Way: Ask, What: "a check of the whole record", Roles: []Role{Admin}},
+	{Subject: event.DoorRemove, Way: Ask, What: "removal by order", Roles: []Role{Admin}},
+	{Subject: event.DoorArchive, Way: Ask, What: "archiving", Roles: []Role{Admin}},
+	{Subject: event.DoorDesks, Way: Ask, What: "which desks have a screen", Roles: []Role{Desk, Regulator, Admin, Service}},
+}
+
+// Route is where something that somebody sends arrives, or comes from.
+type Route struct {
+	Way    Way
+	Local  string // as who may sees it
+	Remote string // as the services, or the engine, do
+}
+
+// Routes returns what the line gives an identity in a realm.
+func (p Permit) Routes(who Identity, realm event.Realm) (out []Route) {
+	if !slices.Contains(p.Roles, who.Role) {
+		return nil
+	}
+	if p.Engine != "" {
+		for _, screen := range who.Screens {
+			consumer := event.ScreenConsumer(who.ID, screen)
+			local := strings.Replace(p.own(who), "*", consumer, 1)
+			remote := strings.Replace(p.Engine, "*", consumer, 1)
+			out = append(out, Route{p.Way, realm.WireScreen(local), realm.WireScreen(remote)})
+		}
+		return out
+	}
+	local := p.own(who)
+	if p.Way == Hear {
+		return []Route{{p.Way, realm.Wire(local), realm.Wire(local)}}
+	}
+	return []Route{{p.Way, realm.Wire(local), realm.Wire(who.Subject(local))}}
+}
+
+// Export is what Routes lead to, for anybody.
+func (p Permit) Export(realm event.Realm) string {
+	switch {
+	case p.Engine != "":
+		return realm.WireScreen(p.Engine)
+	case p.Way == Hear:
+		return realm.Wire(p.Subject)
+	}
+	return realm.Wire(AskedBy(p.Subject))
+}
+
+// own is the subject with the token of who asks for its first wildcard, where it is
+// not the engine's own.
+func (p Permit) own(who Identity) string {
+	if p.Subject == p.Engine {
+		return p.Subject
+	}
+	return strings.Replace(p.Subject, "*", event.Token(who.ID), 1)
+}
+
+// May reports whether somebody may use a door in a way. Who reaches a server without
+// identities may everything.
+func (i Identity) May(way Way, door string) bool {
+	if i.Role == Trial {
+		return true
+	}
+	return slices.ContainsFunc(Permits, func(p Permit) bool {
+		return p.Way == way && p.Engine == "" && slices.Contains(p.Roles, i.Role) && p.own(i) == door
+	})
+}
+
+// Table renders the table, as the README shows it.
+func Table() string {
+	var b strings.Builder
+	b.WriteString("| subject | may | operator | desk | regulator | admin |\n|---|---|---|---|---|---|\n")
+	for _, p := range Permits {
+		b.WriteString("| `" + strings.ReplaceAll(p.Subject, "|", "\\|") + "` | " + p.What + " |")
+		for _, r := range Roles {
+			cell := ""
+			if slices.Contains(p.Roles, r) {
+				cell = string(p.Way)
+			}
+			b.WriteString(" " + cell + " |")
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}

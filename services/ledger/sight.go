@@ -1,0 +1,148 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"go.uber.org/zap"
+
+	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/fault"
+	"github.com/tocsin-project/tocsin/internal/identity"
+)
+
+// sight adds clauses for what somebody may see, whatever else is asked for.
+func (p *plan) sight(v *vocabulary, s identity.Sight) {
+	if s.None {
+		p.any(nil)
+	}
+	p.named(v, kindOperator, s.Operator)
+	p.named(v, kindDesk, s.Desk)
+	p.region(v, s.Region, kindArea, kindRegion)
+	p.named(v, kindSector, s.Sector)
+}
+
+// incidentSight is sight for incidents as they stand.
+func (p *plan) incidentSight(v *vocabulary, s identity.Sight) {
+	if s.None {
+		p.any(nil)
+	}
+	p.named(v, kindIncidentOperator, s.Operator)
+	p.named(v, kindTold, s.Desk)
+	p.region(v, s.Region, kindIncidentArea, kindIncidentRegion)
+	p.named(v, kindIncidentSector, s.Sector)
+}
+
+// shows reports whether an incident, by its tokens, is one that may be seen: one
+// that nobody could grade yet is none, for its facilities are not known.
+func (x *index) shows(ctx context.Context, s identity.Sight, operator, incident string) (shown bool, err error) {
+	var p plan
+	x.mu.RLock()
+	p.incidentSight(x.words, s)
+	x.mu.RUnlock()
+	p.term(flagCurrent)
+	err = x.ask(ctx, 1, p.moving, func(r *reader) error {
+		named, err := r.named(operator, incident)
+		if err != nil {
+			return err
+		}
+		p.clauses = slices.Insert(p.clauses, 0, named)
+		_, err = p.each(ctx, r, pageTitles, func(uint64) (bool, error) {
+			shown = true
+			return false, nil
+		})
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("ledger: sight: %w", err)
+	}
+	return shown, nil
+}
+
+// seesIncident reports whether who asks may see an incident, by its tokens.
+func (v *view) seesIncident(ctx context.Context, operator, incident string) (bool, error) {
+	s := identity.Of(ctx).Sight()
+	if s.IsAll() {
+		return true, nil
+	}
+	x, _, err := v.caughtUp(ctx)
+	if err != nil {
+		return false, err
+	}
+	shown, err := x.shows(ctx, s, operator, incident)
+	return shown, v.report(err)
+}
+
+// sees reports whether who asks may see a record: an operator its own reports, a
+// desk what it was told and what it did, a regulator what is of an incident that it
+// may see.
+func (v *view) sees(ctx context.Context, subject string) (bool, error) {
+	s, a := identity.Of(ctx).Sight(), event.ParseSubject(subject)
+	switch {
+	case s.IsAll():
+		return true, nil
+	case s.Operator != "":
+		return a.Kind == event.KindAccepted && a.Operator == event.Token(s.Operator), nil
+	case s.Desk != "":
+		return a.Desk == event.Token(s.Desk), nil
+	case a.Incident == "":
+		return false, nil
+	}
+	return v.seesIncident(ctx, a.Operator, a.Incident)
+}
+
+// trim takes from an incident's row what who asks has no part in: a desk sees of
+// the others nothing, an operator what it was told to do and whom it told.
+func trim(row *event.IncidentRow, s identity.Sight) {
+	switch {
+	case s.Operator != "":
+		row.Held, row.ClosedBy = nil, nil
+	case s.Desk != "":
+		row.Desks = slices.DeleteFunc(row.Desks, func(d string) bool { return d != s.Desk })
+		row.ClosedBy = slices.DeleteFunc(row.ClosedBy, func(c event.Closing) bool { return c.Desk != s.Desk })
+		row.Held = slices.DeleteFunc(slices.Clone(row.Held), func(h event.Held) bool { return h.Desk != s.Desk })
+	}
+}
+
+// noteReading records that somebody was shown what a report says, before it is
+// shown. Of a server without identities nobody knows who reads. While nothing may be
+// written, because the record is damaged, it is shown all the same: then most of all
+// it has to be looked at.
+func (p *proof) noteReading(ctx context.Context, operator, incident string, record uint64) error {
+	who := identity.Of(ctx)
+	if who.Role == identity.Trial || who.Role == identity.Service {
+		return nil
+	}
+	now := p.deps.Clock.Now()
+	reading := event.Reading{Who: who.String(), Operator: operator, Incident: incident, Record: record, At: now}
+	if p.deps.Bus.Held() != "" {
+		p.deps.Log.Warn("a reading is not recorded: nothing may be written", zap.String("who", reading.Who), zap.Uint64("record", record))
+		return nil
+	}
+	r, err := event.NewRecord(event.ReadingSubject(reading), now, "", reading)
+	if err == nil {
+		_, err = p.deps.Bus.Commit(ctx, []event.Record{r})
+	}
+	return err
+}
+
+// readingOf is noteReading for a record that is shown whole; of rules it says
+// nothing, which hold no report.
+func (p *proof) readingOf(ctx context.Context, s event.Stored) error {
+	a := event.ParseSubject(s.Subject)
+	if a.Incident == "" || a.Kind == event.KindRead {
+		return nil
+	}
+	return p.noteReading(ctx, a.Operator, a.Incident, s.Sequence)
+}
+
+// hidden is the answer for a record that who asks may not see: the same whether it
+// is there or not.
+func hidden(record uint64) error {
+	return fault.Invalid(Name, []fault.Detail{{Path: "$.record", Message: fmt.Sprintf("there is no record %d that you may see", record)}})
+}
+
+// errPart is why a part of the record is not handed out as it stands.
+var errPart = bus.Forbidden("records as they stand are for who may see all of them; ask for the proof of one")
