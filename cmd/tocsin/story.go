@@ -26,6 +26,16 @@ var stories = map[string]func(*environment, event.StoryEntry) error{
 	event.KindConfirmed:    storyBody((*environment).storyAct),
 	event.KindClosed:       storyBody((*environment).storyAct),
 	event.KindRemoved:      storyBody((*environment).storyRemoved),
+	event.KindRead:         storyBody((*environment).storyRead),
+}
+
+// storyRead tells who was shown what.
+func (e *environment) storyRead(r event.Reading) {
+	what := e.word("read-story")
+	if r.Record > 0 {
+		what = fmt.Sprintf("#%d", r.Record)
+	}
+	fmt.Fprintf(e.out, "  %s  %s", r.Who, what)
 }
 
 // storyBody decodes a body for print; one that cannot be read is still in the

@@ -198,6 +198,7 @@ func (a *App) connect(ctx context.Context) (err error) {
 			if server.Accounts, err = a.who.Accounts(); err != nil {
 				return err
 			}
+			server.Refused = a.who.Refused
 		}
 		if a.cfg.TLS != nil {
 			if server.TLS, err = a.cfg.TLS.config(false); err != nil {

@@ -28,6 +28,8 @@ type ServerConfig struct {
 	Log    *zap.Logger
 	// Accounts are whom the server lets in; nil: everybody.
 	Accounts *Accounts
+	// Refused is told of what the server does not let pass; nil: it stands in the log.
+	Refused func(who, what, why string)
 	// Key encrypts what is stored; empty: it is not encrypted. It hides what the files
 	// say from who copies them, and shows no alteration: the log does that.
 	Key string
@@ -94,7 +96,7 @@ func StartServer(ctx context.Context, cfg ServerConfig) (*Server, error) {
 		return nil, fmt.Errorf("bus: embedded server: %w", err)
 	}
 	failed := make(chan string, 1)
-	s.SetLogger(engineLog{cfg.Log.Named("nats").Sugar(), failed}, false, false)
+	s.SetLogger(engineLog{cfg.Log.Named("nats").Sugar(), failed, cfg.Refused}, false, false)
 	go s.Start()
 	for waited := readyStep; !s.ReadyForConnections(readyStep); waited += readyStep {
 		select {
@@ -209,21 +211,3 @@ func VerifySync(ctx context.Context, nc *nats.Conn, monitor string) error {
 	}
 	return nil
 }
-
-// engineLog hands the server's own log lines to ours. What it calls fatal is a
-// reason for not starting: we say it, and do not end the process.
-type engineLog struct {
-	*zap.SugaredLogger
-	failed chan<- string
-}
-
-func (l engineLog) Fatalf(format string, v ...any) {
-	l.Errorf(format, v...)
-	select {
-	case l.failed <- fmt.Sprintf(format, v...):
-	default: // the first one says it
-	}
-}
-
-func (l engineLog) Noticef(format string, v ...any) { l.Debugf(format, v...) }
-func (l engineLog) Tracef(format string, v ...any)  { l.Debugf(format, v...) }

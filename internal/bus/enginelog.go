@@ -1,0 +1,87 @@
+package bus
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode"
+
+	"go.uber.org/zap"
+)
+
+// engineLog hands the server's own log lines to ours. What it calls fatal is a
+// reason for not starting: we say it, and do not end the process.
+type engineLog struct {
+	*zap.SugaredLogger
+	failed  chan<- string
+	refused func(who, what, why string)
+}
+
+func (l engineLog) Fatalf(format string, v ...any) {
+	l.Errorf(format, v...)
+	select {
+	case l.failed <- fmt.Sprintf(format, v...):
+	default: // the first one says it
+	}
+}
+
+func (l engineLog) Noticef(format string, v ...any) { l.Debugf(format, v...) }
+func (l engineLog) Tracef(format string, v ...any)  { l.Debugf(format, v...) }
+
+// Errorf tells what was refused as that, and the rest in one line, whatever name a
+// client has given itself.
+func (l engineLog) Errorf(format string, v ...any) {
+	text := fmt.Sprintf(format, v...)
+	if r, ok := refusalOf(text); ok && l.refused != nil {
+		l.refused(r.who, r.what, r.why)
+		return
+	}
+	l.Error(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text))
+}
+
+// engineRefusal is a line of the server about what it does not let pass.
+type engineRefusal struct{ who, what, why string }
+
+var (
+	lineFrom      = regexp.MustCompile(`^(\S+) - [a-z]+:\d+ - `)
+	lineUser      = regexp.MustCompile(`"[A-Z2-7]{56}/(operator|desk|regulator|admin)-([A-Za-z0-9_-]{1,64})/jwt:[A-Z2-7]{56}"`)
+	lineViolation = regexp.MustCompile(`(Publish|Subscription) Violation.* - (?:Subject|Reply) ("(?:[^"\\]|\\.)*")`)
+)
+
+// refusalOf reads a line. It begins with the address of the client; who that is
+// stands there as the server has verified it, but for who was not let in.
+func refusalOf(line string) (r engineRefusal, ok bool) {
+	from := lineFrom.FindStringSubmatch(line)
+	if from == nil {
+		return r, false
+	}
+	r.who = from[1]
+	// The last one is the server's own word: before it the client's name stands.
+	if users := lineUser.FindAllStringSubmatch(line, -1); users != nil {
+		last := users[len(users)-1]
+		r.who = last[1] + "/" + last[2]
+	}
+	if v := lineViolation.FindStringSubmatch(line); v != nil {
+		verb := map[string]string{"Publish": "send to ", "Subscription": "listen on "}[v[1]]
+		return engineRefusal{r.who, verb + v[2], "the credential does not say so"}, true
+	}
+	for part, why := range map[string]string{
+		"authentication error": "no credential that is good", "authentication expired": "the credential has expired",
+		"authentication revoked": "the credential is revoked", "maximum connections exceeded": "too many connections",
+		"maximum account active connections exceeded": "too many connections", "maximum subscriptions exceeded": "too many subscriptions",
+		"maximum payload exceeded": "too large a message",
+	} {
+		if strings.Contains(strings.ToLower(line), part) {
+			if i := strings.LastIndex(r.who, ":"); i > 0 && !strings.Contains(r.who, "/") {
+				r.who = r.who[:i] // another port is nobody else
+			}
+			return engineRefusal{r.who, "connect", why}, true
+		}
+	}
+	return r, false
+}
