@@ -25,7 +25,8 @@
 //	                            merged facts, grades and every decision
 //	services/router      reads  graded, unhandled; overdue, away, reminded
 //	                     writes incident.escalated.<desk>.<operator>.<incident>.<revision>
-//	services/desk        takes  desk.<desk>.acknowledge, desk.<desk>.act, desk.<desk>.watch
+//	services/desk        takes  desk.<desk>.acknowledge, desk.<desk>.act, desk.<desk>.watch,
+//	                            desk.<desk>.outcome
 //	                     writes incident.acknowledged.<as escalated>, and the other acts:
 //	                            incident.asked, determined, transferred, confirmed, closed,
 //	                            each .<desk>.<operator>.<incident>.<act>
@@ -39,11 +40,21 @@
 //	                     takes  ledger.escalations, incidents, incident, stats;
 //	                            ledger.log, tiles, records, prove, audit;
 //	                            ledger.remove, archive; and GET /v1/… over HTTP
-//	                     writes incident.removed.<first>, and nothing else: its index
-//	                            and its tree are pure functions of the stream
+//	                     writes incident.removed.<first>, and
+//	                            incident.read.<operator>.<incident>.<what> when it shows
+//	                            somebody a report, and nothing else: its index and its
+//	                            tree are pure functions of the stream
 //
 // The packs and the register in force are records too, rules.<sha256>, which
 // internal/app writes at start.
+//
+// # Who asks
+//
+// internal/identity has the table of who may what, and what of the record each may
+// see; internal/credential makes what proves it. A request comes to a door under a
+// subject that says who asks (internal/bus/door.go), or over HTTP with a token
+// (internal/httpedge/identify.go); the context of an answer says for whom it is.
+// Without identities it is anyone, on loopback only.
 //
 // # One shape
 //

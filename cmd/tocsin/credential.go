@@ -40,7 +40,7 @@ folder that has such records is refused: take a new one.`,
 		RunE: func(*cobra.Command, []string) error {
 			// Streams of a server without accounts are in this one.
 			if tried, err := filepath.Glob(filepath.Join(data, "nats", "jetstream", "$G", "streams", "*")); err == nil && len(tried) > 0 {
-				return fmt.Errorf("%s has records that were taken without identities, which the server would not find again: give another folder with --data", data)
+				return fmt.Errorf("%s was served without identities, and what was taken then would not be found again: give another folder with --data", data)
 			}
 			folder, now := credential.In(data), clock.System{}.Now()
 			if err := credential.Init(folder, now); err != nil {
@@ -73,11 +73,13 @@ that runs has every change in force within a second.
 
 The file that add and rotate name is handed to the one whom it names, and to nobody
 else; any NATS client in any language works with it, the commands with --creds or
-TOCSIN_CREDS. Over HTTP a token does (tocsin credential token).`,
+TOCSIN_CREDS. Over HTTP a token does (tocsin credential token), a client certificate
+(tocsin credential certificate), or the login of a person with a provider of OpenID
+Connect (tocsin credential person).`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(e.credentialAdd(), e.credentialList(), e.credentialRotate(), e.credentialRevoke(), e.credentialToken(), e.credentialCertificate(), e.credentialTable())
+	cmd.AddCommand(e.credentialAdd(), e.credentialList(), e.credentialRotate(), e.credentialRevoke(), e.credentialToken(), e.credentialCertificate(), e.credentialPerson(), e.credentialTable())
 	return cmd
 }
 

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
+	"net/url"
 	"os"
 	"os/signal"
 	"strings"
@@ -180,11 +182,24 @@ func (c *connection) dial() (*client.Client, error) {
 	var options []nats.Option
 	if c.creds != "" {
 		options = append(options, nats.UserCredentials(c.creds))
+		if beyondLoopback(c.server) { // whoever is on the way could say that the server has no TLS
+			options = append(options, nats.Secure())
+		}
 	}
 	if c.ca != "" {
 		options = append(options, nats.RootCAs(c.ca))
 	}
 	return client.DialRealm(realm, c.server, c.timeout, options...)
+}
+
+// beyondLoopback reports whether a server is on another machine.
+func beyondLoopback(server string) bool {
+	u, err := url.Parse(server)
+	if err != nil {
+		return true
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback())
 }
 
 // nameOfIncident reads OPERATOR/INCIDENT.

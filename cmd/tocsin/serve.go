@@ -32,6 +32,7 @@ func (e *environment) serveCommand() *cobra.Command {
 	var verbose bool
 	var keep string
 	var tls app.TLS
+	var oidc app.OIDC
 	var keyFile string
 	cmd := &cobra.Command{
 		Use:   "serve",
@@ -75,7 +76,12 @@ Without identities (tocsin init makes them) whoever reaches a door may use it: i
 for trying out, every start says so, and every door listens on loopback only. With
 identities nobody is let in without a credential. Beyond loopback every door needs
 TLS: --tls-cert and --tls-key, which are read again when they change. With
---tls-client-ca a certificate that this authority signed proves over HTTP who asks.`,
+--tls-client-ca a certificate that this authority signed proves over HTTP who asks.
+
+With --oidc-issuer and --oidc-client-id people log in with a provider of OpenID
+Connect: over HTTP its ID token for this client, as the header Authorization: Bearer
+TOKEN, proves who asks. Whose it is says tocsin credential person. The provider is
+asked for its keys when the first such token comes; the server starts without it.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cfg.TimeScale < 1 || cfg.TimeScale > maxTimeScale {
@@ -95,6 +101,15 @@ TLS: --tls-cert and --tls-key, which are read again when they change. With
 					return &usageError{errors.New("--tls-cert and --tls-key go together")}
 				}
 				cfg.TLS = &tls
+			}
+			if oidc != (app.OIDC{}) {
+				if oidc.Issuer == "" || oidc.ClientID == "" {
+					return &usageError{errors.New("--oidc-issuer and --oidc-client-id go together")}
+				}
+				if err := oidc.Check(); err != nil {
+					return &usageError{fmt.Errorf("--oidc-issuer: %w", err)}
+				}
+				cfg.OIDC = &oidc
 			}
 			if cfg.Scrub < 0 {
 				return &usageError{fmt.Errorf("--scrub is a time, not %s", cfg.Scrub)}
@@ -124,6 +139,8 @@ TLS: --tls-cert and --tls-key, which are read again when they change. With
 	f.StringVar(&tls.Cert, "tls-cert", "", "certificate of the server, with its chain, as PEM")
 	f.StringVar(&tls.Key, "tls-key", "", "its private key, as PEM")
 	f.StringVar(&tls.ClientCA, "tls-client-ca", "", "authority that signed clients' certificates, as PEM")
+	f.StringVar(&oidc.Issuer, "oidc-issuer", "", "URL of the provider of OpenID Connect where people log in, as its tokens name it")
+	f.StringVar(&oidc.ClientID, "oidc-client-id", "", "what this server is to that provider: the audience of its tokens")
 	f.StringVar(&keyFile, "store-key-file", "", "file with the key that encrypts the streams on disk (or TOCSIN_STORE_KEY, the key itself)")
 	f.StringVar(&keep, "keep", "", "how long records are kept before they may be archived, such as P2Y (default, and least: what the statutes demand)")
 	f.StringVar(&cfg.LogName, "log-name", "", "name of the log, such as log.example.org/tocsin, for when its key is made (default: a random one)")

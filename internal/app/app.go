@@ -48,6 +48,9 @@ type Config struct {
 	// does.
 	TLS *TLS
 
+	// OIDC is where people log in who ask over HTTP; nil: nowhere.
+	OIDC *OIDC
+
 	// StoreKey encrypts the streams of the embedded server; empty: they are not.
 	StoreKey string
 
@@ -165,6 +168,9 @@ func (a *App) check() error {
 			return fmt.Errorf("no role %q: there are %v", name, Roles())
 		}
 	}
+	if err := a.checkOIDC(); err != nil {
+		return err
+	}
 	for door, listen := range map[string]string{"NATS": a.cfg.NATSListen, "HTTP": a.cfg.HTTPListen} {
 		if listen == "" || door == "NATS" && a.cfg.NATS != "" {
 			continue
@@ -173,7 +179,7 @@ func (a *App) check() error {
 		if err != nil {
 			return fmt.Errorf("%s address: %w", door, err)
 		}
-		if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
+		if loopback(host) {
 			continue
 		}
 		switch {
@@ -201,7 +207,7 @@ func (a *App) connect(ctx context.Context) (err error) {
 			server.Refused = a.who.Refused
 		}
 		if a.cfg.TLS != nil {
-			if server.TLS, err = a.cfg.TLS.config(false); err != nil {
+			if server.TLS, err = a.cfg.TLS.config(false, a.cfg.Log); err != nil {
 				return err
 			}
 		}
@@ -217,6 +223,9 @@ func (a *App) connect(ctx context.Context) (err error) {
 	}
 	a.nc, err = nats.Connect(a.cfg.NATS, options...)
 	if err != nil {
+		return fmt.Errorf("nats at %s: %w", a.cfg.NATS, err)
+	}
+	if err := a.holdOutside(ctx); err != nil {
 		return fmt.Errorf("nats at %s: %w", a.cfg.NATS, err)
 	}
 	if a.cfg.Unverified {

@@ -18,11 +18,12 @@ import (
 
 // serveHTTP is every HTTP door: reports, the log, and how this process is.
 func (a *App) serveHTTP(ctx context.Context) error {
-	srv := httpedge.Server(httpedge.Identify(a.routes(), a.authority()))
+	by := a.authority(ctx)
+	srv := httpedge.Server(httpedge.Identify(a.routes(), by))
 	srv.ErrorLog = zap.NewStdLog(a.cfg.Log.Named("http"))
 	listener := a.listener
 	if a.cfg.TLS != nil {
-		config, err := a.cfg.TLS.config(true)
+		config, err := a.cfg.TLS.config(true, a.cfg.Log)
 		if err != nil {
 			return err
 		}
@@ -55,12 +56,16 @@ var doors = map[string]string{
 // drillOperation begins the names of the operations of drills.
 const drillOperation = "exercise-"
 
-// authority is who knows who asks over HTTP; nil: nobody, and it is anyone.
-func (a *App) authority() httpedge.Authority {
-	if a.who == nil {
+// authority is who knows who asks over HTTP, until ctx ends; nil: nobody, and it is
+// anyone.
+func (a *App) authority(ctx context.Context) httpedge.Authority {
+	switch {
+	case a.who == nil:
 		return nil
+	case a.cfg.OIDC == nil:
+		return a.who
 	}
-	return a.who
+	return newLogins(ctx, *a.cfg.OIDC, a.who, a.cfg.Log)
 }
 
 // routes has in each realm what the roles that run here answer.
@@ -69,7 +74,7 @@ func (a *App) routes() http.Handler {
 	api := httpedge.NewAPI(mux, "Tocsin", `Reports of cybersecurity incidents at critical information infrastructure, who
 was told of them when and under which article, and the proof of it. What is under
 /v1/exercise is the same for drills, which reach no real desk.`)
-	httpedge.Require(api, func(operation string) string { return doors[strings.TrimPrefix(operation, drillOperation)] }, a.authority())
+	httpedge.Require(api, func(operation string) string { return doors[strings.TrimPrefix(operation, drillOperation)] })
 	for _, r := range a.realms {
 		prefix := "/v1"
 		if r.name == event.Drill {

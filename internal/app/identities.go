@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -18,9 +19,13 @@ import (
 )
 
 // identify reads the identities of the data folder, where there are any.
-func (a *App) identify() (err error) {
+func (a *App) identify() error {
 	folder := credential.In(a.cfg.Data)
-	if !folder.Exists() {
+	there, err := folder.Exists()
+	if err != nil {
+		return fmt.Errorf("the identities in %s cannot be read, and without them the server would let in anybody: %w", folder, err)
+	}
+	if !there {
 		a.cfg.Log.Warn("there are no identities: whoever reaches a door may use it, so they listen on loopback only, and this is for trying out; tocsin init makes identities")
 		return nil
 	}
@@ -42,12 +47,11 @@ func (a *App) identify() (err error) {
 
 // watchIdentities has what changes in the folder in force at once.
 func (a *App) watchIdentities(ctx context.Context) error {
-	return a.who.Watch(ctx, func(signed string) error {
-		if a.server == nil {
-			return nil // an outside NATS is told by whoever runs it
-		}
-		return a.server.Admit(signed)
-	})
+	if a.server == nil { // an outside NATS is told by whoever runs it
+		nothing := func(string) error { return nil }
+		return a.who.Watch(ctx, nothing, nothing)
+	}
+	return a.who.Watch(ctx, a.server.Admit, a.server.Expel)
 }
 
 // TLS are the files of a certificate, its key and, for clients that prove by one who
@@ -60,7 +64,8 @@ const tlsLook = time.Second
 
 // config returns a configuration that follows the files. clients asks those who
 // connect for a certificate; who has none may prove otherwise who they are.
-func (t TLS) config(clients bool) (*tls.Config, error) {
+func (t TLS) config(clients bool, log *zap.Logger) (*tls.Config, error) {
+	told := ""
 	var mu sync.Mutex
 	var looked time.Time
 	var stamps [3]time.Time
@@ -112,9 +117,40 @@ func (t TLS) config(clients bool) (*tls.Config, error) {
 			defer mu.Unlock()
 			if at := (clock.System{}).Now(); at.Sub(looked) > tlsLook {
 				looked = at
-				_ = read() // files that are being replaced: what stood before goes on
+				// While files are being replaced what stood before goes on.
+				if err := read(); err != nil && err.Error() != told {
+					told = err.Error()
+					log.Error("the certificate was not read again; the one before goes on", zap.Error(err))
+				} else if err == nil {
+					told = ""
+				}
 			}
 			return now, nil
 		},
 	}, nil
+}
+
+// holdOutside refuses an outside NATS that does not tell apart who has a credential of
+// ours: there anybody could write the subjects by which the services know who asks.
+func (a *App) holdOutside(ctx context.Context) error {
+	if a.who == nil {
+		return nil
+	}
+	account, err := credential.In(a.cfg.Data).ServicesAccount()
+	if err != nil {
+		return err
+	}
+	reply, err := a.nc.RequestWithContext(ctx, "$SYS.REQ.USER.INFO", nil)
+	var info struct {
+		Data struct {
+			Account string `json:"account"`
+		} `json:"data"`
+	}
+	if err == nil {
+		err = json.Unmarshal(reply.Data, &info)
+	}
+	if err != nil || info.Data.Account != account {
+		return fmt.Errorf("it does not hold clients to the accounts of %s: give it operator.jwt and the accounts, or serve without identities", credential.In(a.cfg.Data))
+	}
+	return nil
 }

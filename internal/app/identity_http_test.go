@@ -112,6 +112,18 @@ func TestIdentitiesOverHTTP(t *testing.T) {
 	}
 	_, body = ask(identity.Regulator, "GET", "/v1/incidents", "")
 	require.NotContains(t, body, "grid")
+	for _, role := range []identity.Role{identity.Operator, identity.Desk, identity.Regulator} {
+		status, _ = ask(role, "GET", "/v1/log/records/2", "")
+		require.Equal(t, http.StatusForbidden, status)
+	}
+	for _, path := range []string{"/healthz", "/readyz"} {
+		_, body = ask("", "GET", path, "")
+		require.JSONEq(t, `{"status":"ok"}`, body, "nothing else is for strangers")
+		_, body = ask(identity.Desk, "GET", path, "")
+		require.JSONEq(t, `{"status":"ok"}`, body)
+		_, body = ask(identity.Admin, "GET", path, "")
+		require.Contains(t, body, "lastAlive")
+	}
 	_, body = ask(identity.Operator, "GET", "/v1/incidents", "")
 	require.Contains(t, body, "grid i1")
 	for _, header := range []string{"Basic x", "Bearer", "Bearer ", "bearer t-admin-admin2", "Token " + tokens[identity.Admin]} {
@@ -128,9 +140,27 @@ func TestIdentitiesOverHTTP(t *testing.T) {
 	require.Contains(t, body, "tocsin_refused_requests_total")
 }
 
-// Who listens is cut off when the credential is revoked.
+// Who listens is cut off when the credential is revoked, or made anew.
 func TestARevokedListener(t *testing.T) {
 	t.Parallel()
+	for name, end := range map[string]func(*guarded) error{
+		"revoked": func(g *guarded) error { return g.folder.Revoke(identity.Regulator, "nation", time.Now()) },
+		"rotated": func(g *guarded) error {
+			_, err := g.folder.Rotate(identity.Regulator, "nation", nil, time.Now(), 0)
+			return err
+		},
+		"token voided": func(g *guarded) error {
+			return g.folder.Change(identity.Regulator, "nation", func(h *credential.Holder) error { h.Tokens = nil; return nil })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			endsListening(t, end)
+		})
+	}
+}
+
+func endsListening(t *testing.T, end func(*guarded) error) {
 	g := beginGuarded(t, nil)
 	req, err := http.NewRequestWithContext(t.Context(), "GET", g.app.HTTPAddr()+"/v1/escalations", nil)
 	require.NoError(t, err)
@@ -145,7 +175,7 @@ func TestARevokedListener(t *testing.T) {
 		defer close(ended)
 		_, _ = io.Copy(io.Discard, resp.Body)
 	}()
-	require.NoError(t, g.folder.Revoke(identity.Regulator, "nation", time.Now()))
+	require.NoError(t, end(g))
 	select {
 	case <-ended:
 	case <-time.After(time.Second):

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/tocsin-project/tocsin/internal/app"
+	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/credential"
@@ -27,7 +28,7 @@ import (
 
 // guarded is the product with identities.
 type guarded struct {
-	t      *testing.T
+	t      testing.TB
 	dir    string
 	folder credential.Folder
 	app    *app.App
@@ -43,10 +44,12 @@ var known = []identity.Identity{
 	{Role: identity.Regulator, ID: "nation", Level: identity.National},
 	{Role: identity.Regulator, ID: "xinjiang", Level: identity.Province, Region: "650000"},
 	{Role: identity.Regulator, ID: "energy", Level: identity.National, Sector: "energy"},
+	{Role: identity.Regulator, ID: "xj-energy", Level: identity.Province, Region: "650000", Sector: "energy"},
+	{Role: identity.Regulator, ID: "xj-water", Level: identity.Province, Region: "650000", Sector: "water"},
 	{Role: identity.Admin, ID: "admin"},
 }
 
-func beginGuarded(t *testing.T, change func(*app.Config)) *guarded {
+func beginGuarded(t testing.TB, change func(*app.Config)) *guarded {
 	t.Helper()
 	dir := t.TempDir()
 	g := &guarded{t: t, dir: dir, folder: credential.In(dir)}
@@ -64,7 +67,7 @@ func beginGuarded(t *testing.T, change func(*app.Config)) *guarded {
 }
 
 // configIn is the configuration of a server on the machine's clock.
-func configIn(t *testing.T, dir string, change func(*app.Config)) app.Config {
+func configIn(t testing.TB, dir string, change func(*app.Config)) app.Config {
 	t.Helper()
 	cfg := app.Config{
 		Data: dir, NATSListen: "127.0.0.1:0", HTTPListen: "127.0.0.1:0",
@@ -217,6 +220,10 @@ func TestEachDoesWhatItIsThereFor(t *testing.T) {
 	require.Empty(t, incidents(operator, event.IncidentQuery{Operator: "xj-hydro"}))
 	require.Equal(t, []string{"w1"}, incidents(other, event.IncidentQuery{}))
 	require.Equal(t, []string{"i1"}, incidents(desk, event.IncidentQuery{}))
+	require.Empty(t, incidents(desk, event.IncidentQuery{Desk: "sh-public-security"}), "what another was told is not its business")
+	require.Empty(t, incidents(g.as(identity.Regulator, "xj-energy"), event.IncidentQuery{}), "it is of one facility that both must hold")
+	require.Empty(t, rows(g.as(identity.Regulator, "xj-energy"), event.Query{}))
+	require.Equal(t, []string{"w1"}, incidents(g.as(identity.Regulator, "xj-water"), event.IncidentQuery{}))
 	require.Equal(t, []string{"w1"}, incidents(xinjiang, event.IncidentQuery{}))
 	require.Equal(t, []string{"i1"}, incidents(energy, event.IncidentQuery{}))
 
@@ -248,6 +255,55 @@ func TestEachDoesWhatItIsThereFor(t *testing.T) {
 			return err == nil == c.sees && (err == nil || !strings.Contains(err.Error(), "no checkpoint"))
 		}, 5*time.Second, 20*time.Millisecond, "%+v", c)
 	}
+}
+
+// Whoever is shown a report is on the record, whichever way it is shown, and once a day.
+func TestReadingsAreRecorded(t *testing.T) {
+	t.Parallel()
+	g := beginGuarded(t, nil)
+	r, err := g.as(identity.Operator, "grid-east").Report(t.Context(), "grid-east", threat("i1"))
+	require.NoError(t, err)
+	head := g.settledHead()
+	nation := g.peer(g.creds(identity.Regulator, "nation"))
+	ask := func(door, question string) {
+		t.Helper()
+		m, err := nation.Request(door, []byte(question), 5*time.Second)
+		require.NoError(t, err)
+		require.NotContains(t, string(m.Data), `"errors"`)
+	}
+	for _, c := range []struct{ door, question string }{
+		{event.DoorShow, `{"operator":"grid-east","incident":"i1","after":1}`},
+		{event.DoorRecords, fmt.Sprintf(`{"from":%d,"to":%d}`, r.Record, r.Record)},
+		{event.DoorRecords, fmt.Sprintf(`{"from":1,"to":%d}`, r.Record)},
+	} {
+		ask(c.door, c.question)
+		head++
+		require.Equal(t, head, g.head(), "%s", c.question)
+		ask(c.door, c.question)
+		require.Equal(t, head, g.head(), "again: %s", c.question)
+	}
+}
+
+// With an outside NATS that lets in anybody the services do not believe who asks.
+func TestAnOutsideNATSWithoutAccounts(t *testing.T) {
+	t.Parallel()
+	open, err := bus.StartServer(t.Context(), bus.ServerConfig{Dir: t.TempDir(), Listen: "127.0.0.1:0", Log: zap.NewNop()})
+	require.NoError(t, err)
+	t.Cleanup(open.Stop)
+	dir := t.TempDir()
+	require.NoError(t, credential.Init(credential.In(dir), time.Now()))
+	_, err = app.Start(t.Context(), configIn(t, dir, func(cfg *app.Config) { cfg.NATS, cfg.Unverified = "nats://"+open.Addr(), true }))
+	require.ErrorContains(t, err, "does not hold clients to the accounts")
+
+	g := beginGuarded(t, nil) // and with one that does they do
+	other := t.TempDir()
+	require.NoError(t, os.CopyFS(filepath.Join(other, "identity"), os.DirFS(string(g.folder))))
+	a, err := app.Start(t.Context(), configIn(t, other, func(cfg *app.Config) { cfg.NATS, cfg.Unverified, cfg.HTTPListen = g.app.NATSAddr(), true, "" }))
+	require.NoError(t, err)
+	a.Stop()
+	require.NoError(t, os.Remove(filepath.Join(other, "identity", "operator.jwt")))
+	_, err = app.Start(t.Context(), configIn(t, other, nil))
+	require.ErrorContains(t, err, "would let in anybody")
 }
 
 // subjectsOf are those that anybody might try: every door as each identity would use
@@ -415,20 +471,26 @@ func TestTheConfusedDeputy(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, event.StatusAccepted, r.Status)
 	desk := g.as(identity.Desk, "protection-energy")
-	require.NoError(t, desk.Watch(t.Context(), "protection-energy", "wall", 1, time.Now, func(*event.Escalated, event.EscalationRow) error { return nil }))
+	pending := errors.New("it stays to be delivered")
+	require.ErrorIs(t, desk.Watch(t.Context(), "protection-energy", "wall", 1, time.Now, func(*event.Escalated, event.EscalationRow) error { return pending }), pending)
 	before := g.settledHead()
 	forged := "incident.acknowledged.protection-energy.grid-east.i1.1"
 	for _, who := range known {
 		p := g.peer(g.creds(who.Role, who.ID))
 		for _, subject := range subjectsTried() {
 			if mayReach(who, subject) && !strings.Contains(subject, "report.") && !strings.Contains(subject, "watch") {
-				require.NoError(t, p.PublishMsg(&nats.Msg{Subject: subject, Reply: forged, Data: []byte(`{"batch":1}`), Header: nats.Header{
+				data := []byte(`{`) // no question, so that nobody is shown anything
+				if strings.Contains(subject, ".CONSUMER.") {
+					data = []byte(`{"batch":1,"expires":3000000000}`)
+				}
+				require.NoError(t, p.PublishMsg(&nats.Msg{Subject: subject, Reply: forged, Data: data, Header: nats.Header{
 					"Nats-Msg-Id": {"x"}, "Nats-Expected-Last-Subject-Sequence": {"0"}, "Nats-Rollup": {"all"}, "Nats-Batch-Id": {"x"}, "Nats-Batch-Sequence": {"1"}, "Nats-Batch-Commit": {"1"},
 				}}))
 			}
 		}
 		require.NoError(t, p.Flush())
 	}
+	time.Sleep(2500 * time.Millisecond) // as long as the engine waits before it delivers again
 	require.Equal(t, before, g.settledHead())
 }
 

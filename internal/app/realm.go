@@ -125,7 +125,7 @@ func (d *drill) goOn(ctx context.Context, anew bool) error {
 const unstamped = 100
 
 func stamped(s event.Stored) bool {
-	return strings.HasPrefix(s.Subject, "incident.") && !s.Time.IsZero()
+	return strings.HasPrefix(s.Subject, "incident.") && !s.Time.IsZero() && event.ParseSubject(s.Subject).Kind != event.KindRead
 }
 
 // run lets the clock run from the next first report on, where no drill goes on:

@@ -166,7 +166,7 @@ func (b *Bus) who(ctx context.Context, req micro.Request) (context.Context, Requ
 		who, known = b.cfg.Identities.Find(role, token)
 	}
 	if !known {
-		return ctx, r, Forbidden(fmt.Sprintf("%s/%s has no credential any more", role, token))
+		return identity.With(ctx, identity.Identity{Role: role, ID: token}), r, Forbidden(fmt.Sprintf("%s/%s has no credential any more", role, token))
 	}
 	ctx = identity.With(ctx, who)
 	if !who.May(identity.Ask, door) {

@@ -47,6 +47,7 @@ type Accounts struct {
 // disk before it acknowledges it.
 type Server struct {
 	s        *server.Server
+	log      *zap.Logger
 	services []nats.Option // with which a connection inside the process is let in
 }
 
@@ -116,7 +117,7 @@ func StartServer(ctx context.Context, cfg ServerConfig) (*Server, error) {
 		s.Shutdown()
 		return nil, fmt.Errorf("bus: JetStream did not start in %s", cfg.Dir)
 	}
-	return &Server{s, services}, nil
+	return &Server{s, cfg.Log.Named("nats"), services}, nil
 }
 
 // Admit takes an account as it was signed anew: what it lost is taken from those
@@ -144,6 +145,18 @@ const (
 	readyTell = 5 * time.Second // between two lines of progress
 )
 
+// Expel cuts off who has an account, and takes everything from it.
+func (s *Server) Expel(account string) error {
+	a, err := s.s.LookupAccount(account)
+	if err != nil {
+		return fmt.Errorf("bus: account %s: %w", account, err)
+	}
+	nothing := jwt.NewAccountClaims(account)
+	nothing.Revoke(jwt.All)
+	s.s.UpdateAccountClaims(a, nothing)
+	return nil
+}
+
 // Addr returns the address it listens on, or "" where it listens nowhere.
 func (s *Server) Addr() string {
 	if a, ok := s.s.Addr().(*net.TCPAddr); ok && a != nil {
@@ -154,7 +167,13 @@ func (s *Server) Addr() string {
 
 // Connect returns a connection inside the process.
 func (s *Server) Connect() (*nats.Conn, error) {
-	options := append(ConnectOptions("tocsin services"), nats.InProcessServer(s.s))
+	options := append(ConnectOptions("tocsin services"), nats.InProcessServer(s.s), nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
+		subject := ""
+		if sub != nil {
+			subject = sub.Subject
+		}
+		s.log.Debug("what came in cannot be read, or was not fetched in time", zap.String("subscription", subject), zap.Error(err))
+	}))
 	nc, err := nats.Connect("", append(options, s.services...)...)
 	if err != nil {
 		return nil, fmt.Errorf("bus: in-process connection: %w", err)

@@ -34,7 +34,7 @@ func holdKey(dir, key string) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
-		return fmt.Errorf("bus: %w", err)
+		return fmt.Errorf("bus: folder of JetStream: %w", err)
 	case key == "":
 		return fmt.Errorf("bus: the streams in %s are encrypted: give their key", dir)
 	case subtle.ConstantTimeCompare(kept, []byte(mark)) == 0:

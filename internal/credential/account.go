@@ -38,31 +38,33 @@ func (f Folder) sign(name, account string, set func(*jwt.AccountClaims)) error {
 	return writeFile(f.path(accounts, name+".jwt"), []byte(token))
 }
 
-// writeUser writes a .creds file and tells the key that it is of.
-func (f Folder) writeUser(name string, account nkeys.KeyPair, now time.Time, valid time.Duration, may jwt.Permissions, public *string) error {
+// newUser makes a key and its .creds file.
+func newUser(name string, account nkeys.KeyPair, now time.Time, valid time.Duration, may jwt.Permissions) (public string, file []byte, err error) {
+	if valid < 0 {
+		return "", nil, fmt.Errorf("credential: it cannot be good for %s", valid)
+	}
 	user, err := nkeys.CreateUser()
 	if err != nil {
-		return fmt.Errorf("credential: key: %w", err)
+		return "", nil, fmt.Errorf("credential: key: %w", err)
 	}
-	*public = publicOf(user)
-	claims := jwt.NewUserClaims(*public)
+	public = publicOf(user)
+	claims := jwt.NewUserClaims(public)
 	claims.Name, claims.Permissions = name, may
 	if valid > 0 {
 		claims.Expires = now.Add(valid).Unix()
 	}
 	token, err := claims.Encode(account)
 	if err != nil {
-		return fmt.Errorf("credential: %s: %w", name, err)
+		return "", nil, fmt.Errorf("credential: %s: %w", name, err)
 	}
 	seed, err := user.Seed()
 	if err != nil {
-		return fmt.Errorf("credential: key: %w", err)
+		return "", nil, fmt.Errorf("credential: key: %w", err)
 	}
-	file, err := jwt.FormatUserConfig(token, seed)
-	if err != nil {
-		return fmt.Errorf("credential: %s: %w", name, err)
+	if file, err = jwt.FormatUserConfig(token, seed); err != nil {
+		return "", nil, fmt.Errorf("credential: %s: %w", name, err)
 	}
-	return writeFile(f.path(creds, name+".creds"), file)
+	return public, file, nil
 }
 
 // permissions are what the server holds a client to, beside what its account has.

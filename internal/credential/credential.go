@@ -19,6 +19,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/nats-io/jwt/v2"
@@ -65,10 +66,14 @@ type Folder string
 // In is where a data folder has its credentials.
 func In(data string) Folder { return Folder(filepath.Join(data, "identity")) }
 
-// Exists reports whether identities were made.
-func (f Folder) Exists() bool {
-	_, err := os.Stat(f.path(operatorJWT))
-	return err == nil
+// Exists reports whether identities were made. A folder that cannot be read, or that
+// is not whole, is an error: it is not none.
+func (f Folder) Exists() (bool, error) {
+	if _, err := os.Stat(string(f)); errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	_, err := f.trusted()
+	return err == nil, err
 }
 
 func (f Folder) path(parts ...string) string {
@@ -78,7 +83,7 @@ func (f Folder) path(parts ...string) string {
 // Init makes the keys of a new folder: the operator, the services and the system
 // account. It refuses a folder that has them: new ones would lock everybody out.
 func Init(f Folder, now time.Time) error {
-	if f.Exists() {
+	if _, err := os.Stat(f.path(operatorJWT)); err == nil {
 		return fmt.Errorf("%s has identities: remove the folder to begin anew, which locks out everybody who has a credential", f)
 	}
 	for _, sub := range []string{accounts, keys, creds} {
@@ -95,7 +100,11 @@ func Init(f Folder, now time.Time) error {
 		if err != nil {
 			return err
 		}
-		if err := f.writeUser(name, account, now, 0, jwt.Permissions{}, new(string)); err != nil {
+		_, file, err := newUser(name, account, now, 0, jwt.Permissions{})
+		if err != nil {
+			return err
+		}
+		if err := writeFile(f.path(creds, name+".creds"), file); err != nil {
 			return err
 		}
 		if err := f.sign(name, publicOf(account), func(*jwt.AccountClaims) {}); err != nil {
@@ -167,9 +176,38 @@ func writeFile(path string, data []byte) error {
 	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
 		err = os.Rename(f.Name(), path)
 	}
+	if err == nil {
+		err = syncDir(filepath.Dir(path))
+	}
 	if err != nil {
 		_ = os.Remove(f.Name())
 		return fmt.Errorf("credential: %w", err)
 	}
 	return nil
+}
+
+// syncDir makes durable what a folder's files are called.
+func syncDir(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// locked works on the folder alone: of two that read and write one account the second
+// would undo the first.
+func (f Folder) locked(do func() error) error {
+	lock, err := os.OpenFile(f.path(".lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w in %s: run tocsin init", ErrNone, f)
+	}
+	if err != nil {
+		return fmt.Errorf("credential: %w", err)
+	}
+	defer lock.Close() // which releases it
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		return fmt.Errorf("credential: lock %s: %w", f, err)
+	}
+	return do()
 }

@@ -2,6 +2,7 @@ package credential_test
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -106,7 +107,7 @@ func TestAHolderThroughItsLife(t *testing.T) {
 	require.Eventually(t, func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		defer cancel()
-		_ = d.Watch(ctx, func(string) error { return nil })
+		_ = d.Watch(ctx, func(string) error { return nil }, func(string) error { return nil })
 		_, ok := d.Find(identity.Operator, "grid-east")
 		return !ok
 	}, 5*time.Second, time.Millisecond)
@@ -134,13 +135,97 @@ func TestAForgedAccount(t *testing.T) {
 		_, err = credential.Open(f, zap.NewNop())
 		require.ErrorContains(t, err, "admin-admin")
 		ctx, cancel := context.WithTimeout(t.Context(), 450*time.Millisecond)
-		_ = d.Watch(ctx, func(string) error { t.Error("nothing is to be admitted"); return nil })
+		_ = d.Watch(ctx, func(string) error { t.Error("nothing is to be admitted"); return nil }, func(string) error { return nil })
 		cancel()
 		_, ok := d.Find(identity.Admin, "admin")
 		require.False(t, ok)
 		_, ok = d.Find(identity.Operator, "grid-east")
 		require.True(t, ok)
 	}
+}
+
+// A file that says nothing, of whomever it is, keeps nobody else from being revoked,
+// and whoever it was of may nothing more.
+func TestABadFileStopsNobodyElsesRevocation(t *testing.T) {
+	t.Parallel()
+	f := begin(t)
+	desk := identity.Identity{Role: identity.Desk, ID: "d"}
+	for _, who := range []identity.Identity{grid, desk, {Role: identity.Admin, ID: "a"}} {
+		_, err := f.Add(who, now, 0)
+		require.NoError(t, err)
+	}
+	d, err := credential.Open(f, zap.NewNop())
+	require.NoError(t, err)
+	held, release := d.Until(t.Context(), identity.Identity{Role: identity.Desk, ID: "d", Screens: []string{identity.DefaultScreen}})
+	defer release()
+	require.NoError(t, held.Err())
+	require.NoError(t, os.WriteFile(filepath.Join(string(f), "accounts", "desk-d.jwt"), []byte("x"), 0o600))
+	require.NoError(t, f.Revoke(identity.Operator, "grid-east", now))
+	require.NoError(t, os.Remove(filepath.Join(string(f), "accounts", "admin-a.jwt")))
+	var expelled []string
+	admitted := 0
+	ctx, cancel := context.WithTimeout(t.Context(), 900*time.Millisecond)
+	defer cancel()
+	_ = d.Watch(ctx, func(string) error {
+		if admitted++; admitted == 1 {
+			return errors.New("not now")
+		}
+		return nil
+	}, func(account string) error { expelled = append(expelled, account); return nil })
+	for _, who := range []identity.Identity{grid, desk, {Role: identity.Admin, ID: "a"}} {
+		_, ok := d.Find(who.Role, who.ID)
+		require.False(t, ok, who)
+	}
+	require.Error(t, held.Err(), "what went on for it has ended")
+	require.Len(t, expelled, 2, "the one that is gone, and the one that says nothing")
+	require.Equal(t, 2, admitted, "what failed is tried again")
+}
+
+// A folder that is not whole is not none.
+func TestExists(t *testing.T) {
+	t.Parallel()
+	there, err := credential.In(t.TempDir()).Exists()
+	require.NoError(t, err)
+	require.False(t, there)
+	f := begin(t)
+	there, err = f.Exists()
+	require.NoError(t, err)
+	require.True(t, there)
+	require.NoError(t, os.Remove(filepath.Join(string(f), "operator.jwt")))
+	_, err = f.Exists()
+	require.Error(t, err)
+}
+
+// Where the clock was set back a key is void all the same, and no other proof of one
+// proves another.
+func TestWhatIsVoid(t *testing.T) {
+	t.Parallel()
+	f := begin(t)
+	_, err := f.Add(grid, now.Add(time.Hour), 0)
+	require.NoError(t, err)
+	_, err = f.Rotate(identity.Operator, "grid-east", nil, now, 0)
+	require.NoError(t, err)
+	raw, err := os.ReadFile(filepath.Join(string(f), "accounts", "operator-grid-east.jwt"))
+	require.NoError(t, err)
+	claims, err := jwt.DecodeAccountClaims(string(raw))
+	require.NoError(t, err)
+	h, err := f.Holder(identity.Operator, "grid-east")
+	require.NoError(t, err)
+	require.True(t, claims.Revocations.IsRevoked(h.Keys[0].Public, now.Add(time.Hour)))
+	require.NotContains(t, claims.Revocations, h.Keys[1].Public)
+	_, err = f.Rotate(identity.Operator, "grid-east", nil, now, -time.Hour)
+	require.ErrorContains(t, err, "cannot be good for")
+
+	_, err = f.Add(identity.Identity{Role: identity.Admin, ID: "a"}, now, 0)
+	require.NoError(t, err)
+	give := func(role identity.Role, id string) error {
+		return f.Change(role, id, func(h *credential.Holder) error {
+			h.Certs = append(h.Certs, credential.Cert{SPKI: "ab"})
+			return nil
+		})
+	}
+	require.NoError(t, give(identity.Operator, "grid-east"))
+	require.ErrorContains(t, give(identity.Admin, "a"), "operator/grid-east has this key")
 }
 
 // What is refused is counted, the first of a kind told at once, the rest as a

@@ -2,6 +2,7 @@ package credential
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"os"
 	"reflect"
@@ -10,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nats-io/jwt/v2"
 	"go.uber.org/zap"
 
 	"github.com/tocsin-project/tocsin/internal/bus"
@@ -35,17 +35,17 @@ type Directory struct {
 	hashes map[string]*Holder    // by the hash of a token
 	until  map[*holding]struct{} // what goes on for long
 	certs  map[string]*Holder    // by the hash of a public key
+	people map[Login]*Holder
 }
 
 // Open reads a folder. One that holds an account that was not signed by its
 // operator is refused.
 func Open(f Folder, log *zap.Logger) (*Directory, error) {
 	d := &Directory{folder: f, log: log, refusals: newRefusals(log), until: map[*holding]struct{}{}}
-	if err := f.each(func(*jwt.AccountClaims, string) error { return nil }); err != nil {
+	if _, _, err := d.read(); err != nil {
 		return nil, err
 	}
-	_, err := d.read()
-	return d, err
+	return d, nil
 }
 
 // Accounts are what a server needs to let in those who have a credential.
@@ -116,23 +116,40 @@ func (d *Directory) Certificate(spki []byte) (identity.Identity, bool) {
 	return h.Identity, true
 }
 
-// holding is something that goes on for as long as an identity has what it has.
-type holding struct {
-	who identity.Identity
-	end context.CancelFunc
+// Person returns who somebody is whom a provider has logged in.
+func (d *Directory) Person(l Login) (identity.Identity, bool) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	h := d.people[l]
+	if h == nil || h.Revoked != nil {
+		return identity.Identity{}, false
+	}
+	return h.Identity, true
 }
 
-// Until returns a context that ends also when the identity is revoked or becomes
-// another.
+// holding is something that goes on for as long as an identity has what it has.
+type holding struct {
+	who    identity.Identity
+	signed string // its account, as it was
+	end    context.CancelFunc
+}
+
+// maxHolding bounds how long anything goes on before who asked has to prove it anew: a
+// token may have expired.
+const maxHolding = time.Hour
+
+// Until returns a context that ends also when anything of the identity's account
+// changes.
 func (d *Directory) Until(ctx context.Context, who identity.Identity) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
-	h := &holding{who, cancel}
+	ctx, cancel := context.WithTimeout(ctx, maxHolding)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if now := d.all[who.String()]; now == nil || now.Revoked != nil {
+	now := d.all[who.String()]
+	if now == nil || now.Revoked != nil || !reflect.DeepEqual(now.Identity, who) {
 		cancel()
 		return ctx, cancel
 	}
+	h := &holding{who, d.signed[now.Account], cancel}
 	d.until[h] = struct{}{}
 	return ctx, func() {
 		cancel()
@@ -152,24 +169,35 @@ func (d *Directory) Refusals() uint64 { return d.refusals.total.Load() }
 func (d *Directory) Alarm() bool { return d.refusals.alarm() }
 
 // Watch reads the folder again whenever it has changed, until ctx ends, and hands
-// every account that is not as it was to admit.
-func (d *Directory) Watch(ctx context.Context, admit func(signed string) error) error {
+// every account that is not as it was to admit, again until that succeeds, and the
+// public key of every one that is gone to expel.
+func (d *Directory) Watch(ctx context.Context, admit, expel func(account string) error) error {
+	var pending []string
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	for {
+	for told := ""; ; {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		changed, err := d.read()
-		if err != nil {
-			d.log.Error("the credentials could not be read; they stand as they were", zap.Error(err))
-			continue
+		changed, gone, err := d.read()
+		if text := fmt.Sprint(err); err != nil && text != told {
+			told = text
+			d.log.Error("a credential is not what its server has signed: who has it may nothing", zap.Error(err))
+		} else if err == nil {
+			told = ""
 		}
+		changed, pending = append(pending, changed...), nil
 		for _, signed := range changed {
 			if err := admit(signed); err != nil {
-				d.log.Error("an account is not in force as it was signed", zap.Error(err))
+				pending = append(pending, signed)
+				d.log.Error("an account is not in force as it was signed; it is tried again", zap.Error(err))
+			}
+		}
+		for _, account := range gone {
+			if err := expel(account); err != nil {
+				d.log.Error("who has an account that is gone could not be cut off", zap.String("account", account), zap.Error(err))
 			}
 		}
 	}
@@ -179,24 +207,22 @@ func (d *Directory) Watch(ctx context.Context, admit func(signed string) error) 
 const settled = 2 * time.Second
 
 // read reads the folder where it has changed, and returns the accounts that are not
-// as they were.
-func (d *Directory) read() (changed []string, err error) {
+// as they were and the public keys of those that are gone. What is no account of this
+// folder's is in the error, and whoever it was of may nothing more.
+func (d *Directory) read() (changed, gone []string, err error) {
 	info, err := os.Stat(d.folder.path(accounts))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if info.ModTime().Equal(d.changed) {
-		return nil, nil
+		return nil, nil, nil
 	}
-	next := &Directory{all: map[string]*Holder{}, signed: map[string]string{}, hashes: map[string]*Holder{}, certs: map[string]*Holder{}}
-	err = d.folder.each(func(claims *jwt.AccountClaims, signed string) error {
-		next.signed[claims.Subject] = signed
-		if claims.Name == services || claims.Name == system {
-			return nil
-		}
-		h, err := holderOf(claims)
-		if err != nil {
-			return err
+	next := &Directory{all: map[string]*Holder{}, signed: map[string]string{}, hashes: map[string]*Holder{}, certs: map[string]*Holder{}, people: map[Login]*Holder{}}
+	bad := d.folder.each(func(a signed) {
+		next.signed[a.claims.Subject] = a.token
+		h := a.holder
+		if h == nil {
+			return
 		}
 		next.all[h.String()] = h
 		for _, t := range h.Tokens {
@@ -205,11 +231,10 @@ func (d *Directory) read() (changed []string, err error) {
 		for _, c := range h.Certs {
 			next.certs[strings.ToLower(c.SPKI)] = h
 		}
-		return nil
+		for _, l := range h.People {
+			next.people[l] = h
+		}
 	})
-	if err != nil {
-		return nil, err
-	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for account, signed := range next.signed {
@@ -217,14 +242,21 @@ func (d *Directory) read() (changed []string, err error) {
 			changed = append(changed, signed)
 		}
 	}
+	// What goes on for long goes on only for as long as nothing of its account changes:
+	// whoever may go on proves it anew.
 	for h := range d.until {
-		if now := next.all[h.who.String()]; now == nil || now.Revoked != nil || !reflect.DeepEqual(now.Identity, h.who) {
+		if now := next.all[h.who.String()]; now == nil || next.signed[now.Account] != h.signed {
 			h.end()
 		}
 	}
-	d.all, d.signed, d.hashes, d.certs = next.all, next.signed, next.hashes, next.certs
+	for account := range d.signed {
+		if next.signed[account] == "" {
+			gone = append(gone, account)
+		}
+	}
+	d.all, d.signed, d.hashes, d.certs, d.people = next.all, next.signed, next.hashes, next.certs, next.people
 	if (clock.System{}).Now().Sub(info.ModTime()) > settled {
 		d.changed = info.ModTime()
 	}
-	return changed, nil
+	return changed, gone, bad
 }

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/nats-io/jwt/v2"
@@ -25,6 +26,7 @@ type Holder struct {
 	Keys    []Key      `json:"keys,omitempty"`    // of its .creds files, the last one in use
 	Tokens  []Token    `json:"tokens,omitempty"`  // for HTTP
 	Certs   []Cert     `json:"certs,omitempty"`   // for HTTP with mutual TLS
+	People  []Login    `json:"people,omitempty"`  // who log in with a provider, for HTTP
 	Revoked *time.Time `json:"revoked,omitempty"` // since then it may nothing
 }
 
@@ -83,6 +85,13 @@ type Cert struct {
 	SPKI string `json:"spki"` // hex, of the SubjectPublicKeyInfo (RFC 5280)
 }
 
+// Login is a person as a provider of OpenID Connect knows them: the pair names nobody
+// else, at any time.
+type Login struct {
+	Issuer  string `json:"issuer"`
+	Subject string `json:"subject"`
+}
+
 // name is that of an identity's files.
 func name(who identity.Identity) string { return string(who.Role) + "-" + who.ID }
 
@@ -95,104 +104,133 @@ func (f Folder) Add(who identity.Identity, now time.Time, valid time.Duration) (
 	if err := who.Check(); err != nil {
 		return "", err
 	}
-	if !f.Exists() {
-		return "", fmt.Errorf("%w in %s: run tocsin init", ErrNone, f)
-	}
-	switch _, err := f.Holder(who.Role, who.ID); {
-	case err == nil:
-		return "", fmt.Errorf("%s has a credential: rotate makes a new one, and the old one void", who)
-	case !errors.Is(err, ErrUnknown):
-		return "", err
-	}
-	account, err := f.newKey(filepath.Join(keys, name(who)+".nk"), nkeys.CreateAccount)
-	if err != nil {
-		return "", err
-	}
-	return f.renew(Holder{Identity: who, Account: publicOf(account)}, nil, now, valid)
+	err = f.locked(func() error {
+		switch _, err := f.Holder(who.Role, who.ID); {
+		case err == nil:
+			return fmt.Errorf("%s has a credential: rotate makes a new one, and the old one void", who)
+		case !errors.Is(err, ErrUnknown):
+			return err
+		}
+		account, err := f.newKey(filepath.Join(keys, name(who)+".nk"), nkeys.CreateAccount)
+		if err != nil {
+			return err
+		}
+		file, err = f.renew(Holder{Identity: who, Account: publicOf(account)}, nil, now, valid)
+		return err
+	})
+	return file, err
 }
 
-// Rotate makes a new credential for an identity, also for one that was revoked,
-// and voids the one before with everything else that proves it. A desk has the screens that are named from then on, or
-// where none are those that it had.
+// Rotate makes a new credential for an identity, also for one that was revoked, and
+// voids the one before with everything else that proves it. A desk has the screens
+// that are named from then on, or where none are those that it had.
 func (f Folder) Rotate(role identity.Role, id string, screens []string, now time.Time, valid time.Duration) (file string, err error) {
-	h, err := f.Holder(role, id)
-	if err != nil {
-		return "", err
-	}
-	if len(screens) > 0 {
-		h.Screens = screens
-	}
-	if err := h.Check(); err != nil {
-		return "", err
-	}
-	claims, err := f.claims(name(h.Identity))
-	if err != nil {
-		return "", err
-	}
-	h.end(now, claims)
-	h.Revoked, h.Tokens, h.Certs = nil, nil, nil
-	return f.renew(*h, claims.Revocations, now, valid)
+	err = f.change(role, id, func(h *Holder, claims *jwt.AccountClaims) error {
+		if len(screens) > 0 {
+			h.Screens = screens
+		}
+		if err := h.Check(); err != nil {
+			return err
+		}
+		h.end(now, claims)
+		h.Revoked, h.Tokens, h.Certs, h.People = nil, nil, nil, nil
+		file, err = f.renew(*h, claims.Revocations, now, valid)
+		return err
+	})
+	return file, err
 }
 
-// end voids the keys that are in use.
+// end voids the keys that are in use, also those whose making was cut short, and also
+// where the clock was set back: of JWTs the second counts.
 func (h *Holder) end(now time.Time, claims *jwt.AccountClaims) {
-	until := now.UTC().Truncate(time.Second)
-	for i := range h.Keys {
-		if h.Keys[i].Until == nil {
+	until, since := now.UTC().Truncate(time.Second), now
+	for i, k := range h.Keys {
+		if k.From.After(since) {
+			since = k.From
+		}
+		if k.Until == nil {
 			h.Keys[i].Until = &until
-			claims.RevokeAt(h.Keys[i].Public, now.Add(time.Second)) // of JWTs the second counts
 		}
 	}
+	for _, k := range h.Keys {
+		claims.RevokeAt(k.Public, since.Add(time.Second))
+	}
 }
 
-// renew writes a new credential and then the account that has it.
+// renew writes an account that has a new credential, and then the credential: one that
+// no account knows could not be voided.
 func (f Folder) renew(h Holder, revoked jwt.RevocationList, now time.Time, valid time.Duration) (string, error) {
 	account, err := f.key(name(h.Identity))
 	if err != nil {
 		return "", err
 	}
-	var public string
-	if err := f.writeUser(name(h.Identity), account, now, valid, permissions(h.Identity), &public); err != nil {
+	user, file, err := newUser(name(h.Identity), account, now, valid, permissions(h.Identity))
+	if err != nil {
 		return "", err
 	}
-	h.Keys = append(h.Keys, Key{Public: public, From: now.UTC().Truncate(time.Second)})
-	return f.path(creds, name(h.Identity)+".creds"), f.put(h, revoked)
+	h.Keys = append(h.Keys, Key{Public: user, From: now.UTC().Truncate(time.Second)})
+	if err := f.put(h, revoked); err != nil {
+		return "", err
+	}
+	path := f.path(creds, name(h.Identity)+".creds")
+	return path, writeFile(path, file)
 }
 
 // Revoke takes everything from an identity: servers end its connections as soon as
 // they have read it.
 func (f Folder) Revoke(role identity.Role, id string, now time.Time) error {
-	h, err := f.Holder(role, id)
-	if err != nil {
-		return err
-	}
-	claims, err := f.claims(name(h.Identity))
-	if err != nil {
-		return err
-	}
-	h.end(now, claims)
-	at := now.UTC().Truncate(time.Second)
-	h.Revoked, h.Tokens, h.Certs = &at, nil, nil
-	return f.put(*h, claims.Revocations)
+	return f.change(role, id, func(h *Holder, claims *jwt.AccountClaims) error {
+		h.end(now, claims)
+		at := now.UTC().Truncate(time.Second)
+		h.Revoked, h.Tokens, h.Certs, h.People = &at, nil, nil, nil
+		return f.put(*h, claims.Revocations)
+	})
 }
 
-// Change changes what proves an identity over HTTP.
+// Change changes what proves an identity over HTTP. What proves one proves no other.
 func (f Folder) Change(role identity.Role, id string, change func(*Holder) error) error {
-	h, err := f.Holder(role, id)
-	if err != nil {
-		return err
-	}
-	if h.Revoked != nil {
-		return fmt.Errorf("%s was revoked: rotate gives it a new credential", h)
-	}
-	claims, err := f.claims(name(h.Identity))
-	if err != nil {
-		return err
-	}
-	if err := change(h); err != nil {
-		return err
-	}
-	return f.put(*h, claims.Revocations)
+	return f.change(role, id, func(h *Holder, claims *jwt.AccountClaims) error {
+		if h.Revoked != nil {
+			return fmt.Errorf("%s was revoked: rotate gives it a new credential", h)
+		}
+		if err := change(h); err != nil {
+			return err
+		}
+		others, err := f.Holders()
+		if err != nil {
+			return err
+		}
+		for _, o := range others {
+			if o.String() == h.String() {
+				continue
+			}
+			for _, c := range h.Certs {
+				if slices.Contains(o.Certs, c) {
+					return fmt.Errorf("%s has this key already", o)
+				}
+			}
+			for _, l := range h.People {
+				if slices.Contains(o.People, l) {
+					return fmt.Errorf("%s has this login already", o)
+				}
+			}
+		}
+		return f.put(*h, claims.Revocations)
+	})
+}
+
+func (f Folder) change(role identity.Role, id string, change func(*Holder, *jwt.AccountClaims) error) error {
+	return f.locked(func() error {
+		h, err := f.Holder(role, id)
+		if err != nil {
+			return err
+		}
+		claims, err := f.claims(name(h.Identity))
+		if err != nil {
+			return err
+		}
+		return change(h, claims)
+	})
 }
 
 // put signs the account of an identity as it now is.

@@ -65,6 +65,9 @@ func holderOf(claims *jwt.AccountClaims) (*Holder, error) {
 	if err := h.Check(); err != nil {
 		return nil, fmt.Errorf("credential: account %s: %w", claims.Name, err)
 	}
+	if name(h.Identity) != claims.Name {
+		return nil, fmt.Errorf("credential: the account %s says that it is of %s", claims.Name, h)
+	}
 	h.Account = claims.Subject
 	return h, nil
 }
@@ -80,25 +83,29 @@ func (f Folder) Holder(role identity.Role, id string) (*Holder, error) {
 
 // Holders returns every identity, by role and id.
 func (f Folder) Holders() (out []Holder, err error) {
-	err = f.each(func(claims *jwt.AccountClaims, _ string) error {
-		if claims.Name == services || claims.Name == system {
-			return nil
+	err = f.each(func(a signed) {
+		if a.holder != nil {
+			out = append(out, *a.holder)
 		}
-		h, err := holderOf(claims)
-		if err == nil {
-			out = append(out, *h)
-		}
-		return err
 	})
 	return out, err
 }
 
-// each hands over every account of the folder, by name.
-func (f Folder) each(yield func(claims *jwt.AccountClaims, token string) error) error {
+// signed is an account as it lies in the folder.
+type signed struct {
+	claims *jwt.AccountClaims
+	token  string
+	holder *Holder // nil: it is of no identity
+}
+
+// each hands over every account of the folder that is one, by name. The error has
+// those that are not.
+func (f Folder) each(yield func(signed)) error {
 	trusted, err := f.trusted()
 	if err != nil {
 		return err
 	}
+	var bad []error
 	files, err := os.ReadDir(f.path(accounts))
 	if err != nil {
 		return fmt.Errorf("credential: %w", err)
@@ -108,17 +115,34 @@ func (f Folder) each(yield func(claims *jwt.AccountClaims, token string) error) 
 		if !ok {
 			continue // one that is being written
 		}
-		token, err := os.ReadFile(f.path(accounts, file.Name()))
+		a, err := f.account(name, trusted.Subject)
 		if err != nil {
-			return fmt.Errorf("credential: %w", err)
+			bad = append(bad, err)
+			continue
 		}
-		claims, err := decode(name, string(token), trusted.Subject)
-		if err != nil {
-			return err
-		}
-		if err := yield(claims, string(token)); err != nil {
-			return err
-		}
+		yield(a)
 	}
-	return nil
+	return errors.Join(bad...)
+}
+
+func (f Folder) account(name, operator string) (a signed, err error) {
+	token, err := os.ReadFile(f.path(accounts, name+".jwt"))
+	if err != nil {
+		return a, fmt.Errorf("credential: %w", err)
+	}
+	a.token = string(token)
+	if a.claims, err = decode(name, a.token, operator); err != nil || name == services || name == system {
+		return a, err
+	}
+	a.holder, err = holderOf(a.claims)
+	return a, err
+}
+
+// ServicesAccount is the public key of the account that the services are in.
+func (f Folder) ServicesAccount() (string, error) {
+	claims, err := f.claims(services)
+	if err != nil {
+		return "", err
+	}
+	return claims.Subject, nil
 }

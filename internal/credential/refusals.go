@@ -1,6 +1,7 @@
 package credential
 
 import (
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,6 +20,7 @@ type refusals struct {
 
 	mu    sync.Mutex
 	kinds map[refusal]int // since they were told
+	told  map[bool]int    // kinds of those who are known, and of strangers
 	since time.Time       // when this minute began
 	count int             // in this minute
 	last  int             // in the one before
@@ -28,14 +30,14 @@ type refusal struct{ who, what, why string }
 
 const (
 	refusalsTold = time.Minute
-	refusalKinds = 100 // of those told apart in a minute
+	refusalKinds = 100 // told apart in a minute, of those who are known and of strangers
 	// refusalAlarm is from how many a minute on somebody is trying something: a
 	// client that is set up wrongly tries again once a second.
 	refusalAlarm = 120
 )
 
 func newRefusals(log *zap.Logger) *refusals {
-	return &refusals{log: log, kinds: map[refusal]int{}}
+	return &refusals{log: log, kinds: map[refusal]int{}, told: map[bool]int{}}
 }
 
 func (r *refusals) add(who, what, why string) {
@@ -48,12 +50,14 @@ func (r *refusals) add(who, what, why string) {
 		r.log.Error("alarm: many requests are refused", zap.Int("inThisMinute", r.count), zap.String("who", who), zap.String("what", what), zap.String("why", why))
 	}
 	n, known := r.kinds[k]
-	if !known && len(r.kinds) >= refusalKinds {
-		k = refusal{who: "others"}
+	member := strings.Contains(who, "/") // ROLE/ID: strangers must not hide what these do
+	if !known && r.told[member] >= refusalKinds {
+		k = refusal{who: map[bool]string{true: "others", false: "other strangers"}[member]}
 		n, known = r.kinds[k]
 	}
 	r.kinds[k] = n + 1
 	if !known {
+		r.told[member]++
 		r.log.Warn("a request was refused", zap.String("who", k.who), zap.String("what", k.what), zap.String("why", k.why))
 	}
 }
@@ -74,7 +78,7 @@ func (r *refusals) turn() {
 	if passed >= 2*refusalsTold {
 		r.last = 0
 	}
-	r.kinds, r.count, r.since = map[refusal]int{}, 0, now
+	r.kinds, r.told, r.count, r.since = map[refusal]int{}, map[bool]int{}, 0, now
 }
 
 // alarm reports whether so many were refused in this minute or the last one.

@@ -326,13 +326,14 @@ func OutcomeOf(s Stored) (*GradedOutcome, error) {
 	return Decode[GradedOutcome](s)
 }
 
-// Reading is the body of incident.read: who was shown what reports of an incident
-// say (cn-cii-2021 art. 30, 46).
+// Reading is the body of incident.read: who was first shown on a day what reports say
+// (cn-cii-2021 art. 30, 46).
 type Reading struct {
-	Who      string    `json:"who"`      // ROLE/ID
-	Operator string    `json:"operator"` // as in subjects
-	Incident string    `json:"incident"`
+	Who      string    `json:"who"`                // ROLE/ID
+	Operator string    `json:"operator,omitempty"` // as in subjects; with Incident, unless it is a range
+	Incident string    `json:"incident,omitempty"`
 	Record   uint64    `json:"record,omitempty"` // the one that was shown; 0: the whole story
+	Last     uint64    `json:"last,omitempty"`   // of a range of records as they stand, which begins with Record
 	At       time.Time `json:"at"`
 }
 

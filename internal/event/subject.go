@@ -130,7 +130,7 @@ func ScreenOf(consumer string) (desk, client string, ok bool) {
 // IsDoor reports whether a subject may be one of the doors.
 func IsDoor(subject string) bool {
 	first, _, _ := strings.Cut(subject, ".")
-	return slices.Contains([]string{"report", "desk", "ledger", "deadline"}, first)
+	return slices.Contains([]string{"report", "desk", "ledger", "deadline", "by"}, first)
 }
 
 // Matches reports whether a subject is one of those that a filter with wildcards
@@ -291,9 +291,14 @@ func ActRecordSubject(a DeskAct) string {
 	return "incident." + a.Kind + "." + tail(a.Desk, a.Operator, a.Incident, Token(a.ID))
 }
 
-// ReadingSubject is the record that somebody was shown what a report says.
+// ReadingSubject is the record that somebody was shown what reports say: one a day,
+// by the time of the law, of the same things to the same one.
 func ReadingSubject(r Reading) string {
-	return "incident." + KindRead + "." + r.Operator + "." + r.Incident + "." + hashToken(r.Who+"\x00"+r.At.Format(time.RFC3339Nano)+"\x00"+strconv.FormatUint(r.Record, 10))
+	what := hashToken(fmt.Sprintf("%s\x00%s\x00%d\x00%d", r.Who, r.At.In(Beijing).Format(time.DateOnly), r.Record, r.Last))
+	if r.Incident == "" {
+		return "incident." + KindRead + "." + what
+	}
+	return "incident." + KindRead + "." + r.Operator + "." + r.Incident + "." + what
 }
 
 // SubjectsOfEscalation returns the subjects of an escalation's record and of
@@ -384,8 +389,11 @@ func ParseSubject(subject string) Address {
 	}
 	switch kind := p[1]; kind {
 	case KindAccepted, KindGraded, KindElapsed, KindReminded, KindRead:
-		if len(p) == 5 {
+		switch {
+		case len(p) == 5:
 			return Address{Kind: kind, Operator: p[2], Incident: p[3], Last: p[4]}
+		case len(p) == 3 && kind == KindRead: // of a range of records
+			return Address{Kind: kind, Last: p[2]}
 		}
 	case KindEscalated, KindAcknowledged, KindOverdue, KindAsked, KindDetermined, KindTransferred, KindConfirmed, KindClosed:
 		if len(p) == 6 {

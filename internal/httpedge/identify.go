@@ -45,14 +45,19 @@ func Identify(h http.Handler, by Authority) http.Handler {
 	}
 	rates := &limits{of: map[string]*rate.Limiter{}}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if slices.Contains(open, r.URL.Path) {
-			h.ServeHTTP(w, r)
+		who, why := whoAsks(r, by)
+		if slices.Contains(open, r.URL.Path) && (why == "" || r.Header.Get("Authorization") == "") {
+			if why != "" && !rates.allow("") { // all strangers together
+				w.Header().Set("Retry-After", retryAfter)
+				Write(w, Problem{Status: http.StatusTooManyRequests, Detail: "too many ask this"})
+				return
+			}
+			h.ServeHTTP(w, r.WithContext(identity.With(r.Context(), who)))
 			return
 		}
-		what := r.Method + " " + r.URL.Path
-		who, why := whoAsks(r, by)
+		what := short(r.Method + " " + r.URL.Path)
 		if why != "" {
-			by.Refused(from(r), what, why)
+			by.Refused(from(r), short(r.Method), why) // its path is of its own making
 			w.Header().Set("WWW-Authenticate", `Bearer realm="tocsin"`)
 			Write(w, Problem{Status: http.StatusUnauthorized, Detail: why})
 			return
@@ -65,8 +70,37 @@ func Identify(h http.Handler, by Authority) http.Handler {
 		}
 		ctx, release := by.Until(identity.With(r.Context(), who), who)
 		defer release()
-		h.ServeHTTP(w, r.WithContext(ctx))
+		noted := &noted{ResponseWriter: w}
+		h.ServeHTTP(noted, r.WithContext(ctx))
+		if noted.status == http.StatusForbidden {
+			by.Refused(who.String(), what, "may not")
+		}
 	})
+}
+
+// noted is an answer whose status is noted.
+type noted struct {
+	http.ResponseWriter
+	status int
+}
+
+func (n *noted) WriteHeader(status int) {
+	if n.status == 0 {
+		n.status = status
+	}
+	n.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is how http.ResponseController finds what can be flushed.
+func (n *noted) Unwrap() http.ResponseWriter { return n.ResponseWriter }
+
+// short is as much of a text of others' as a line of the log has.
+func short(text string) string {
+	const most = 100
+	if len(text) > most {
+		return text[:most] + "…"
+	}
+	return text
 }
 
 // whoAsks returns who asks, or why nobody knows.
@@ -120,13 +154,10 @@ func (l *limits) allow(who string) bool {
 
 // Require refuses an operation to those who may not use the door that it stands for.
 // An operation that stands for none, "", is nobody's.
-func Require(api huma.API, doorOf func(operation string) string, by Authority) {
+func Require(api huma.API, doorOf func(operation string) string) {
 	api.UseMiddleware(func(ctx huma.Context, next func(huma.Context)) {
 		who, door := identity.Of(ctx.Context()), doorOf(ctx.Operation().OperationID)
 		if door == "" || !who.May(identity.Ask, door) {
-			if by != nil {
-				by.Refused(who.String(), ctx.Operation().Method+" "+ctx.URL().Path, "may not")
-			}
 			p := NewProblem(http.StatusForbidden, fmt.Sprintf("%s may not ask for this", who))
 			ctx.SetStatus(p.Status)
 			ctx.SetHeader("Content-Type", problemType)

@@ -203,7 +203,10 @@ func escalationOf(s event.Stored) (*escalation, error) {
 	for _, d := range e.Standing {
 		add(kindStatute, d.Statute)
 	}
-	addPlaces(e.Facilities, add, kindRegion, kindArea, kindSector)
+	for _, f := range e.Facilities {
+		add(kindRegion, f.Region)
+	}
+	addPlaces(e.Facilities, add, kindArea, kindSector, kindPlace)
 	if timed {
 		out.flags = append(out.flags, flagTimed)
 		if e.Late {
@@ -226,11 +229,11 @@ func (e *entry) once() func(kind, string) {
 }
 
 // addPlaces adds where facilities are, and of which sectors.
-func addPlaces(facilities []event.Facility, add func(kind, string), region, area, sector kind) {
+func addPlaces(facilities []event.Facility, add func(kind, string), area, sector, both kind) {
 	for _, f := range facilities {
-		add(region, f.Region)
 		for n := 2; n <= min(4, len(f.Region)); n += 2 {
 			add(area, f.Region[:n])
+			add(both, placeOf(f.Region[:n], f.Sector))
 		}
 		add(sector, f.Sector)
 	}
@@ -295,7 +298,7 @@ func revisionOf(s event.Stored, operator string) (*revisionItem, error) {
 	add := out.once()
 	add(kindIncidentGrade, g.Grade.String())
 	add(kindIncidentOperator, operator)
-	addPlaces(g.Facilities, add, kindIncidentRegion, kindIncidentArea, kindIncidentSector)
+	addPlaces(g.Facilities, add, kindIncidentArea, kindIncidentSector, kindIncidentPlace)
 	if !row.Withdrawn {
 		out.flags = append(out.flags, flagUpheld)
 	}

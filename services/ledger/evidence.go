@@ -83,6 +83,9 @@ func (p *proof) records(ctx context.Context, q event.RecordsRequest) (event.Reco
 	if err != nil {
 		return answer, err
 	}
+	if err := p.rangeRead(ctx, page); err != nil {
+		return answer, err
+	}
 	p.read(page...)
 	size, next := 0, answer.First
 	for _, s := range page {
@@ -127,7 +130,16 @@ func (p *proof) prove(ctx context.Context, q event.ProveRequest) (event.ProveAns
 	case max(q.Record, q.Size) > math.MaxInt64:
 		return fail("$", "there is no such record")
 	}
-	cp := p.covers(ctx, max(q.Record, q.Size))
+	cp := p.last()
+	if asked := max(q.Record, q.Size); asked > cp.Size {
+		head, err := p.deps.Bus.Head(ctx)
+		if err != nil {
+			return event.ProveAnswer{}, err
+		}
+		if asked <= head { // what is not stored is not waited for
+			cp = p.covers(ctx, asked)
+		}
+	}
 	switch {
 	case q.Record > cp.Size:
 		return fail("$.record", "no checkpoint covers record "+text(q.Record)+" yet; the last one covers "+text(cp.Size))

@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"go.uber.org/zap"
 
+	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
@@ -63,6 +64,9 @@ type escalationRow struct {
 func (d *httpDoor) problem(ctx context.Context, err error) *httpedge.Problem {
 	if p := (*httpedge.Problem)(nil); errors.As(err, &p) {
 		return p
+	}
+	if f := bus.Forbidden(""); errors.As(err, &f) {
+		return httpedge.NewProblem(http.StatusForbidden, string(f))
 	}
 	if details := fault.DetailsOf(err); details != nil {
 		return httpedge.BadQuestion(details)

@@ -52,7 +52,12 @@ func incidentPlanOf(v *vocabulary, q event.IncidentQuery, s identity.Sight) (p p
 		faults = append(faults, fault.Detail{Path: "$.grade", Message: err.Error()})
 	}
 	p.title(kindIncidentTitle, q.Text, &faults)
-	if q.Desk != "" {
+	if s.Operator != "" && q.Desk != "" {
+		q.Open = false // what the desk has closed is not its business
+	}
+	if s.Desk != "" && q.Desk != "" && q.Desk != s.Desk {
+		p.any(nil) // nor of a desk what another was told
+	} else if q.Desk != "" {
 		told, known := v.terms[named{kindTold, event.Token(q.Desk)}]
 		switch {
 		case !known:

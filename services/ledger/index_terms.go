@@ -35,8 +35,11 @@ const (
 
 	kindTitles // blocks of titles, of either
 
-	kindIncidentRegion // as kindRegion, of the incident's facilities
-	kindIncidentArea
+	// Of both: area and sector of one facility.
+	kindPlace
+	kindIncidentPlace
+
+	kindIncidentArea // as kindArea, of the incident's facilities
 	kindIncidentSector
 )
 

@@ -87,16 +87,16 @@ func (p *plan) named(v *vocabulary, k kind, value string) {
 }
 
 // region adds a clause for a GB/T 2260 code and what lies in it.
-func (p *plan) region(v *vocabulary, code string, area, region kind) {
+func (p *plan) region(v *vocabulary, code string) {
 	if code == "" {
 		return
 	}
 	prefix := regionPrefix(code)
 	if isArea(prefix) {
-		p.named(v, area, prefix)
+		p.named(v, kindArea, prefix)
 		return
 	}
-	p.any(v.within(region, prefix))
+	p.any(v.within(kindRegion, prefix))
 }
 
 // isArea reports whether a part of a code is of a province or a prefecture.
@@ -232,7 +232,7 @@ func planOf(v *vocabulary, q event.Query, s identity.Sight, now time.Time) (p pl
 	p.title(kindTitle, q.Text, &faults)
 	p.named(v, kindDesk, q.Desk)
 	p.named(v, kindOperator, q.Operator)
-	p.region(v, q.Region, kindArea, kindRegion)
+	p.region(v, q.Region)
 	p.named(v, kindStatute, q.Statute)
 	p.named(v, kindSector, q.Sector)
 	if q.Grade != "" {

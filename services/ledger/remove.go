@@ -145,7 +145,7 @@ func (p *proof) copies(ctx context.Context, a event.Address, but uint64) ([]uint
 		}
 		for _, subject := range subjects {
 			switch event.ParseSubject(subject).Kind {
-			case event.KindElapsed, event.KindOverdue, event.KindAcknowledged:
+			case event.KindElapsed, event.KindOverdue, event.KindAcknowledged, event.KindRead:
 				continue // times and posts
 			}
 			s, err := p.deps.Bus.Last(ctx, subject)
@@ -354,7 +354,7 @@ func (p *proof) needed(ctx context.Context, s event.Stored, before time.Time, al
 	life, known := alive[of]
 	if !known {
 		for _, filter := range []string{"incident.*." + a.Operator + "." + a.Incident + ".*", "incident.*.*." + a.Operator + "." + a.Incident + ".*"} {
-			last, err := p.deps.Bus.Last(ctx, filter)
+			last, err := p.lastBut(ctx, filter, event.KindRead) // who looks at an old incident does not make it young
 			if err != nil && !errors.Is(err, bus.ErrNotFound) {
 				return false, err
 			}
@@ -368,4 +368,27 @@ func (p *proof) needed(ctx context.Context, s event.Stored, before time.Time, al
 		alive[of] = life
 	}
 	return life.young || life.revision == s.Sequence, nil
+}
+
+// lastBut returns the last record of a filter whose kind is the second token, without
+// those of one kind.
+func (p *proof) lastBut(ctx context.Context, filter, kind string) (event.Stored, error) {
+	last, err := p.deps.Bus.Last(ctx, filter)
+	if err != nil || event.ParseSubject(last.Subject).Kind != kind {
+		return last, err
+	}
+	last, err = event.Stored{}, bus.ErrNotFound
+	for _, other := range storyKinds {
+		if other == kind || other == "" {
+			continue
+		}
+		s, e := p.deps.Bus.Last(ctx, strings.Replace(filter, "*", other, 1))
+		switch {
+		case e == nil && s.Sequence > last.Sequence:
+			last, err = s, nil
+		case e != nil && !errors.Is(e, bus.ErrNotFound):
+			return s, e
+		}
+	}
+	return last, err
 }

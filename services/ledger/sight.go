@@ -20,9 +20,25 @@ func (p *plan) sight(v *vocabulary, s identity.Sight) {
 	}
 	p.named(v, kindOperator, s.Operator)
 	p.named(v, kindDesk, s.Desk)
-	p.region(v, s.Region, kindArea, kindRegion)
-	p.named(v, kindSector, s.Sector)
+	p.place(v, s, kindArea, kindSector, kindPlace)
 }
+
+// place adds clauses for where a facility is and of which sector: of one facility
+// both must hold.
+func (p *plan) place(v *vocabulary, s identity.Sight, area, sector, both kind) {
+	code := ""
+	if s.Region != "" {
+		code = regionPrefix(s.Region)
+	}
+	if code != "" && s.Sector != "" {
+		p.named(v, both, placeOf(code, s.Sector))
+		return
+	}
+	p.named(v, area, code)
+	p.named(v, sector, s.Sector)
+}
+
+func placeOf(area, sector string) string { return area + "|" + sector }
 
 // incidentSight is sight for incidents as they stand.
 func (p *plan) incidentSight(v *vocabulary, s identity.Sight) {
@@ -31,8 +47,7 @@ func (p *plan) incidentSight(v *vocabulary, s identity.Sight) {
 	}
 	p.named(v, kindIncidentOperator, s.Operator)
 	p.named(v, kindTold, s.Desk)
-	p.region(v, s.Region, kindIncidentArea, kindIncidentRegion)
-	p.named(v, kindIncidentSector, s.Sector)
+	p.place(v, s, kindIncidentArea, kindIncidentSector, kindIncidentPlace)
 }
 
 // shows reports whether an incident, by its tokens, is one that may be seen: one
@@ -103,11 +118,13 @@ func trim(row *event.IncidentRow, s identity.Sight) {
 		row.Desks = slices.DeleteFunc(row.Desks, func(d string) bool { return d != s.Desk })
 		row.ClosedBy = slices.DeleteFunc(row.ClosedBy, func(c event.Closing) bool { return c.Desk != s.Desk })
 		row.Held = slices.DeleteFunc(slices.Clone(row.Held), func(h event.Held) bool { return h.Desk != s.Desk })
+		row.Owed = slices.DeleteFunc(slices.Clone(row.Owed), func(o event.Obligation) bool { return o.Desk != "" && o.Desk != s.Desk })
 	}
 }
 
 // noteReading records that somebody was shown what a report says, before it is
-// shown. Of a server without identities nobody knows who reads. While nothing may be
+// shown: once a day, which the engine sees to. Of a server without identities nobody
+// knows who reads. While nothing may be
 // written, because the record is damaged, it is shown all the same: then most of all
 // it has to be looked at.
 func (p *proof) noteReading(ctx context.Context, operator, incident string, record uint64) error {
@@ -115,13 +132,15 @@ func (p *proof) noteReading(ctx context.Context, operator, incident string, reco
 	if who.Role == identity.Trial || who.Role == identity.Service {
 		return nil
 	}
-	now := p.deps.Clock.Now()
-	reading := event.Reading{Who: who.String(), Operator: operator, Incident: incident, Record: record, At: now}
+	return p.keepReading(ctx, event.Reading{Who: who.String(), Operator: operator, Incident: incident, Record: record, At: p.deps.Clock.Now()})
+}
+
+func (p *proof) keepReading(ctx context.Context, reading event.Reading) error {
 	if p.deps.Bus.Held() != "" {
-		p.deps.Log.Warn("a reading is not recorded: nothing may be written", zap.String("who", reading.Who), zap.Uint64("record", record))
+		p.deps.Log.Warn("a reading is not recorded: nothing may be written", zap.String("who", reading.Who), zap.Uint64("record", reading.Record))
 		return nil
 	}
-	r, err := event.NewRecord(event.ReadingSubject(reading), now, "", reading)
+	r, err := event.NewRecord(event.ReadingSubject(reading), reading.At, "", reading)
 	if err == nil {
 		_, err = p.deps.Bus.Commit(ctx, []event.Record{r})
 	}
@@ -136,6 +155,19 @@ func (p *proof) readingOf(ctx context.Context, s event.Stored) error {
 		return nil
 	}
 	return p.noteReading(ctx, a.Operator, a.Incident, s.Sequence)
+}
+
+// rangeRead is readingOf for records as they stand: each by itself, or all of them as
+// a range.
+func (p *proof) rangeRead(ctx context.Context, page []event.Stored) error {
+	who := identity.Of(ctx)
+	switch {
+	case len(page) == 0 || who.Role == identity.Trial || who.Role == identity.Service:
+		return nil
+	case len(page) == 1:
+		return p.readingOf(ctx, page[0])
+	}
+	return p.keepReading(ctx, event.Reading{Who: who.String(), Record: page[0].Sequence, Last: page[len(page)-1].Sequence, At: p.deps.Clock.Now()})
 }
 
 // hidden is the answer for a record that who asks may not see: the same whether it

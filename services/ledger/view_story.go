@@ -31,7 +31,7 @@ func (v *view) story(ctx context.Context, req event.ShowRequest) (event.ShowAnsw
 		return answer, v.report(err)
 	}
 	answer.More = len(entries) == pageRows
-	if len(entries) > 0 && req.After == 0 { // the pages behind it are of the same reading
+	if len(entries) > 0 {
 		if err := v.noteReading(ctx, operator, incident, 0); err != nil {
 			return answer, err
 		}

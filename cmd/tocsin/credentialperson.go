@@ -1,0 +1,77 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tocsin-project/tocsin/internal/app"
+	"github.com/tocsin-project/tocsin/internal/credential"
+	"github.com/tocsin-project/tocsin/internal/identity"
+)
+
+// Bounds of the logins of an identity: all that it has must fit into its account.
+const (
+	maxPeople  = 20
+	maxSubject = 255 // OpenID Connect Core, section 2
+)
+
+func (e *environment) credentialPerson() *cobra.Command {
+	var data string
+	var login credential.Login
+	cmd := &cobra.Command{
+		Use:   "person " + roleArgs + " --issuer URL --subject SUBJECT",
+		Short: "Let the login of a person prove over HTTP who asks",
+		Long: `Takes the login of a person with a provider of OpenID Connect as proof of who asks
+over HTTP, where the server knows the provider (serve --oidc-issuer). The subject is
+what the provider calls the person in its ID tokens (sub), for ever and nobody else;
+a name or a mail address may change hands. A login is of one identity; revoke and
+rotate end it.`,
+		Example: "  tocsin credential person regulator xj-energy --issuer https://login.example.org --subject 7d0c2a4e",
+		Args:    args(cobra.ExactArgs(2)),
+		RunE: func(_ *cobra.Command, a []string) error {
+			if err := app.CheckIssuer(login.Issuer); err != nil {
+				return &usageError{fmt.Errorf("--issuer: %w", err)}
+			}
+			if login.Subject == "" || len(login.Subject) > maxSubject {
+				return &usageError{fmt.Errorf("--subject has 1 to %d bytes", maxSubject)}
+			}
+			folder := credential.In(data)
+			err := folder.Change(identity.Role(a[0]), a[1], func(h *credential.Holder) error {
+				if len(h.People) >= maxPeople {
+					return fmt.Errorf("%s has %d logins already", h, maxPeople)
+				}
+				if err := unclaimed(folder, login); err != nil {
+					return err
+				}
+				h.People = append(h.People, login)
+				return nil
+			})
+			if err == nil {
+				fmt.Fprintf(e.out, "%s/%s  %q at %s\n", a[0], a[1], login.Subject, login.Issuer)
+			}
+			return err
+		},
+	}
+	dataFlag(cmd, &data)
+	f := cmd.Flags()
+	f.StringVar(&login.Issuer, "issuer", "", "URL of the provider, as its tokens name it")
+	f.StringVar(&login.Subject, "subject", "", "the person, as its tokens name them")
+	return cmd
+}
+
+// unclaimed refuses a login that proves somebody already.
+func unclaimed(folder credential.Folder, login credential.Login) error {
+	holders, err := folder.Holders()
+	if err != nil {
+		return err
+	}
+	for _, h := range holders {
+		if slices.Contains(h.People, login) {
+			return errors.New(h.String() + " has this login already")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,105 @@
+package app_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/app"
+	"github.com/tocsin-project/tocsin/internal/client"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/identity"
+)
+
+// BenchmarkIdentities is what it costs to know who asks: reports taken a second with
+// 256 under way, and at 200 a second from publishing one to the desk's screen having
+// it, without identities and with them.
+func BenchmarkIdentities(b *testing.B) {
+	for _, guard := range []bool{false, true} {
+		b.Run(map[bool]string{false: "without", true: "with"}[guard], func(b *testing.B) {
+			var dial func(role identity.Role, id string) *client.Client
+			if guard {
+				dial = beginGuarded(b, nil).as
+			} else {
+				a, err := app.Start(b.Context(), configIn(b, b.TempDir(), nil))
+				require.NoError(b, err)
+				b.Cleanup(a.Stop)
+				dial = func(identity.Role, string) *client.Client {
+					c, err := client.Dial(a.NATSAddr(), 5*time.Second, nats.Name("bench"))
+					require.NoError(b, err)
+					b.Cleanup(c.Close)
+					return c
+				}
+			}
+			operator, desk := dial(identity.Operator, at), dial(identity.Desk, "protection-energy")
+			n := 0
+			for b.Loop() {
+				b.ReportMetric(throughput(b, operator, &n), "reports/s")
+				time.Sleep(3 * time.Second) // until what was taken is graded
+				told := toldAt200(b, operator, desk, &n)
+				b.ReportMetric(told[len(told)/2], "told-p50-ms")
+				b.ReportMetric(told[len(told)*99/100], "told-p99-ms")
+			}
+		})
+	}
+}
+
+func throughput(b *testing.B, operator *client.Client, n *int) float64 {
+	const reports = 10_000
+	began := time.Now()
+	require.NoError(b, operator.Reports(b.Context(), at, 256, func(yield func([]byte) error) error {
+		for range reports {
+			*n++
+			if err := yield(cloudEvent("initial", at, fmt.Sprint("fast-", *n), "r1", onSite+`"title":"nothing grave"`)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, func(r *event.Receipt) error { require.Equal(b, event.StatusAccepted, r.Status); return nil }))
+	return reports / time.Since(began).Seconds()
+}
+
+// toldAt200 returns in order what it took, in milliseconds, for each report to reach
+// the desk.
+func toldAt200(b *testing.B, operator, desk *client.Client, n *int) (took []float64) {
+	const reports = 1000
+	var mu sync.Mutex
+	sent := map[string]time.Time{}
+	ctx, stop := context.WithCancel(b.Context())
+	defer stop()
+	shown := make(chan error, 1)
+	go func() {
+		shown <- desk.Watch(ctx, "protection-energy", "wall", reports, time.Now, func(e *event.Escalated, _ event.EscalationRow) error {
+			mu.Lock()
+			defer mu.Unlock()
+			took = append(took, float64(time.Since(sent[e.Incident]).Microseconds())/1000)
+			return nil
+		})
+	}()
+	var under sync.WaitGroup
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for range reports {
+		<-tick.C
+		*n++
+		name := fmt.Sprint("told-", *n)
+		raw := cloudEvent("initial", at, name, "r1", onSite+large)
+		under.Go(func() {
+			mu.Lock()
+			sent[name] = time.Now()
+			mu.Unlock()
+			_, err := operator.Report(ctx, at, raw)
+			require.NoError(b, err)
+		})
+	}
+	under.Wait()
+	require.NoError(b, <-shown)
+	slices.Sort(took)
+	return took
+}

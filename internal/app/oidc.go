@@ -1,0 +1,230 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"go.uber.org/zap"
+	"golang.org/x/time/rate"
+
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/credential"
+	"github.com/tocsin-project/tocsin/internal/identity"
+)
+
+// OIDC is a provider of OpenID Connect, with which people log in.
+type OIDC struct {
+	Issuer   string // its URL, as its tokens name it
+	ClientID string // for whom its tokens must be
+}
+
+// Check names what is wrong with it.
+func (o OIDC) Check() error {
+	if o.ClientID == "" {
+		return errors.New("without a client id a token for anybody would do")
+	}
+	return CheckIssuer(o.Issuer)
+}
+
+// CheckIssuer names what is wrong with the URL of an issuer.
+func CheckIssuer(issuer string) error {
+	u, err := url.Parse(issuer)
+	if err != nil || u.Hostname() == "" || u.User != nil || strings.ContainsAny(issuer, "?#") {
+		return fmt.Errorf("%q is no issuer: want a URL such as https://login.example.org", issuer)
+	}
+	return private(u)
+}
+
+// private refuses a URL whose answer somebody on the way could change: who can give
+// us keys can become anybody.
+func private(u *url.URL) error {
+	if u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname()) {
+		return nil
+	}
+	return fmt.Errorf("%s is not https, which it must be beyond loopback", u.Redacted())
+}
+
+// loopback reports whether only this machine reaches a host.
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+func (a *App) checkOIDC() error {
+	switch {
+	case a.cfg.OIDC == nil:
+		return nil
+	case a.who == nil:
+		return errors.New("OpenID Connect proves who of the identities asks, and there are none: tocsin init makes them")
+	}
+	if err := a.cfg.OIDC.Check(); err != nil {
+		return fmt.Errorf("OpenID Connect: %w", err)
+	}
+	return nil
+}
+
+// Bounds of what the provider is asked. Whoever reaches the HTTP door can send tokens
+// that name keys which nobody knows, and each would be a question.
+const (
+	providerWait  = 5 * time.Second  // for an answer
+	providerRetry = 10 * time.Second // between two attempts to discover it
+	providerEvery = time.Second      // between two questions, …
+	providerBurst = 5                // … after these
+	providerSays  = 1 << 20          // bytes of an answer
+	keysAge       = time.Hour        // for as long a key is good that the provider has withdrawn
+)
+
+// algorithms are those by which a token may be signed, whatever the provider offers.
+var algorithms = []string{oidc.RS256, oidc.ES256, oidc.EdDSA}
+
+// logins is the directory where people also log in with a provider.
+type logins struct {
+	*credential.Directory
+	oidc OIDC
+	log  *zap.Logger
+	ctx  context.Context // of what is asked of the provider, for longer than one request
+
+	mu       sync.Mutex            // held while the provider is discovered
+	verifier *oidc.IDTokenVerifier // nil: it was not yet
+	attempts *rate.Limiter
+}
+
+// newLogins asks the provider nothing: it may be down.
+func newLogins(ctx context.Context, o OIDC, who *credential.Directory, log *zap.Logger) *logins {
+	ask := &http.Client{Timeout: providerWait, Transport: &provider{rate.NewLimiter(rate.Every(providerEvery), providerBurst)}}
+	return &logins{
+		Directory: who, oidc: o, log: log.Named("oidc"), ctx: oidc.ClientContext(ctx, ask),
+		attempts: rate.NewLimiter(rate.Every(providerRetry), 1),
+	}
+}
+
+// Bearer returns whose a token is. One of three parts is a JWT, which no token of ours
+// looks like.
+func (l *logins) Bearer(ctx context.Context, token string) (identity.Identity, bool) {
+	if strings.Count(token, ".") != 2 {
+		return l.Directory.Bearer(ctx, token)
+	}
+	who, err := l.person(ctx, token)
+	if err != nil {
+		l.log.Debug("a token proves nobody", zap.String("why", brief(err)))
+	}
+	return who, err == nil
+}
+
+// person returns whom an ID token proves.
+func (l *logins) person(ctx context.Context, token string) (identity.Identity, error) {
+	verifier, err := l.discovered()
+	if err != nil {
+		return identity.Identity{}, err
+	}
+	proven, err := verifier.Verify(ctx, token)
+	if err != nil {
+		return identity.Identity{}, err
+	}
+	who, ok := l.Person(credential.Login{Issuer: l.oidc.Issuer, Subject: proven.Subject})
+	if !ok {
+		return identity.Identity{}, fmt.Errorf("no identity has the login of the subject %q", proven.Subject)
+	}
+	return who, nil
+}
+
+// discovered returns what verifies the provider's tokens, once it has said where its
+// keys are.
+func (l *logins) discovered() (*oidc.IDTokenVerifier, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.verifier != nil {
+		return l.verifier, nil
+	}
+	if !l.attempts.Allow() {
+		return nil, errors.New("the provider did not answer a moment ago")
+	}
+	keys, err := l.discover()
+	if err != nil {
+		l.log.Warn("nobody can log in: the provider of OpenID Connect could not be discovered", zap.String("issuer", l.oidc.Issuer), zap.String("why", brief(err)))
+		return nil, err
+	}
+	l.verifier = oidc.NewVerifier(l.oidc.Issuer, keys, &oidc.Config{
+		ClientID: l.oidc.ClientID, SupportedSigningAlgs: algorithms, Now: clock.System{}.Now,
+	})
+	return l.verifier, nil
+}
+
+func (l *logins) discover() (*keys, error) {
+	ctx, cancel := context.WithTimeout(l.ctx, providerWait)
+	defer cancel()
+	p, err := oidc.NewProvider(ctx, l.oidc.Issuer)
+	if err != nil {
+		return nil, err
+	}
+	var says struct {
+		Keys string `json:"jwks_uri"`
+	}
+	if err := p.Claims(&says); err != nil {
+		return nil, err
+	}
+	u, err := url.Parse(says.Keys)
+	if err == nil {
+		err = private(u)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("jwks_uri: %w", err)
+	}
+	return &keys{ctx: l.ctx, url: says.Keys, renew: rate.Sometimes{Interval: keysAge}}, nil
+}
+
+// keys are the provider's. The set asks again for a key that it does not know, but
+// never whether one that it knows still stands; so it is replaced from time to time.
+type keys struct {
+	ctx context.Context
+	url string
+
+	mu    sync.Mutex
+	set   *oidc.RemoteKeySet
+	renew rate.Sometimes
+}
+
+// VerifySignature makes it an oidc.KeySet.
+func (k *keys) VerifySignature(ctx context.Context, token string) ([]byte, error) {
+	k.mu.Lock()
+	k.renew.Do(func() { k.set = oidc.NewRemoteKeySet(k.ctx, k.url) })
+	set := k.set
+	k.mu.Unlock()
+	return set.VerifySignature(ctx, token)
+}
+
+// provider is the way to it: private, redirected or not, and not walked too often.
+type provider struct{ questions *rate.Limiter }
+
+// RoundTrip makes it an http.RoundTripper.
+func (p *provider) RoundTrip(r *http.Request) (*http.Response, error) {
+	if err := private(r.URL); err != nil {
+		return nil, err
+	}
+	if !p.questions.Allow() {
+		return nil, errors.New("the provider is asked too often")
+	}
+	resp, err := http.DefaultTransport.RoundTrip(r)
+	if err == nil {
+		resp.Body = http.MaxBytesReader(nil, resp.Body, providerSays)
+	}
+	return resp, err
+}
+
+// brief is what a log says of an error that may hold a whole answer of the provider.
+func brief(err error) string {
+	const most = 300
+	text := err.Error()
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "…"
+	}
+	return text
+}

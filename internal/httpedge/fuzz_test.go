@@ -1,0 +1,75 @@
+package httpedge
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tocsin-project/tocsin/internal/identity"
+)
+
+// one knows one token.
+type one struct{ refused int }
+
+const good = "tocsin_GOOD"
+
+func (*one) Bearer(_ context.Context, token string) (identity.Identity, bool) {
+	return identity.Identity{Role: identity.Admin, ID: "a"}, token == good
+}
+func (*one) Certificate([]byte) (identity.Identity, bool) { return identity.Identity{}, false }
+func (o *one) Refused(string, string, string)             { o.refused++ }
+func (*one) Until(ctx context.Context, _ identity.Identity) (context.Context, context.CancelFunc) {
+	return context.WithCancel(ctx)
+}
+
+// Nobody gets through whose header does not hold the token and nothing else.
+func FuzzIdentify(f *testing.F) {
+	f.Add("Bearer "+good, "", "/v1/log", "127.0.0.1:7")
+	f.Add("bearer "+good, "Bearer x", "/v1/log", "[::1]:7")
+	f.Add("Bearer  "+good, "", "/healthz", "")
+	f.Add("Basic "+good, "", "//healthz", "[")
+	f.Add("Bearer\t"+good, "", "/healthz/", "]:")
+	f.Fuzz(func(t *testing.T, first, second, path, remote string) {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.URL.Path, r.RemoteAddr = path, remote
+		r.Header["Authorization"] = []string{first}
+		if second != "" {
+			r.Header["Authorization"] = append(r.Header["Authorization"], second)
+		}
+		passed, by := false, new(one)
+		h := Identify(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { passed = true }), by)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if slices.Contains(open, path) {
+			return // whoever asks may be let through there
+		}
+		scheme, token, _ := strings.Cut(first, " ")
+		may := second == "" && strings.EqualFold(scheme, "bearer") && token == good
+		if passed != may || may != (by.refused == 0) || !may && w.Code != http.StatusUnauthorized {
+			t.Fatalf("%q, %q for %q: passed %t, %d", first, second, path, passed, w.Code)
+		}
+	})
+}
+
+// What is negotiated is one of the offers, or nothing.
+func FuzzNegotiate(f *testing.F) {
+	f.Add("application/json;q=0.5, text/csv", `"a", W/"b"`)
+	f.Add("*/*;q=NaN", "*")
+	f.Add("text/*;q=1e999,;", ",,")
+	f.Fuzz(func(t *testing.T, accept, ifNoneMatch string) {
+		switch Negotiate(http.Header{"Accept": {accept}}, "application/json", "text/csv") {
+		case "application/json", "text/csv", "":
+		default:
+			t.Fatalf("%q", accept)
+		}
+		if has([]string{ifNoneMatch}, `"tag"`) && !strings.Contains(ifNoneMatch, `"tag"`) && !strings.Contains(ifNoneMatch, "*") {
+			t.Fatalf("%q names it", ifNoneMatch)
+		}
+		if p := pathOf(accept); !strings.HasPrefix(p, "$") || len(p) > 12*maxName {
+			t.Fatalf("%q is a path", p)
+		}
+	})
+}

@@ -1,0 +1,36 @@
+package identity
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// A subject by whose word somebody asks says the same as what made it.
+func FuzzOfSubject(f *testing.F) {
+	for _, s := range []string{"by.operator.grid-east.report.grid-east", "by.service.tocsin.deadline.desks", "by.", "by...", "by.a.b", "by.a.b.", "report.x", ""} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, subject string) {
+		role, token, door, ok := OfSubject(subject)
+		if !ok {
+			if role != "" || token != "" || door != "" {
+				t.Fatalf("%q says %q, %q, %q", subject, role, token, door)
+			}
+			return
+		}
+		if subject != "by."+string(role)+"."+token+"."+door || strings.Contains(string(role)+token, ".") {
+			t.Fatalf("%q says %q, %q, %q", subject, role, token, door)
+		}
+		who := Identity{Role: role, ID: token}
+		if named := role == Operator || role == Desk; named && token != "" && who.Sight().IsAll() { // no subject has an empty token
+			t.Fatalf("%q sees everything", subject)
+		}
+		if role != Trial && !slices.Contains(Roles, role) && role != Service && (!who.Sight().None || who.May(Ask, door)) {
+			t.Fatalf("%q is of no role and may something", subject)
+		}
+		if again, _, _, ok := OfSubject(who.Subject(door)); !ok || again != role {
+			t.Fatalf("%q comes back as of %q", subject, again)
+		}
+	})
+}

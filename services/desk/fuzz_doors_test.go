@@ -1,0 +1,60 @@
+package desk
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/bus/bustest"
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/register"
+)
+
+// FuzzDoors sends a desk's doors anything. There is always an answer, which can be
+// written, and what is not taken says why.
+func FuzzDoors(f *testing.F) {
+	env := bustest.Start(f)
+	reg, err := register.Decode([]byte(houses))
+	require.NoError(f, err)
+	r, err := event.NewRecord("incident.escalated."+told, nine, "", event.Escalated{ID: told, Desk: "hall"})
+	require.NoError(f, err)
+	_, err = env.Bus.Commit(f.Context(), []event.Record{r})
+	require.NoError(f, err)
+	s := service{Deps{Bus: env.Bus, Clock: clock.NewManual(nine), Register: reg}}
+	doors := []struct {
+		name   string
+		answer func(context.Context, bus.Request) (any, error)
+	}{{"acknowledge", s.answerAcknowledge}, {"outcome", s.answerOutcome}, {"watch", s.answerWatch}, {"act", s.answerAct}}
+	for i, seeds := range [][]string{
+		{`{"escalation":"` + told + `","officer":"duty-officer"}`, `{"escalation":"hall.*.>.1","officer":"p"}`, `{"escalation":"hall.=.=x.1","officer":"\u0000"}`, `{"escalation":"hall...","officer":" "}`},
+		{`{"escalation":"` + told + `"}`, `{"escalation":"gate.mill.flood.1"}`, `{"escalation":7}`},
+		{`{"client":"wall","from":1}`, `{"client":"*.>","from":18446744073709551615}`, `{"client":"\u0000"}`},
+		{say(event.KindClosed, nil), say(event.KindAsked, map[string]any{"id": "*"}), say(event.KindConfirmed, map[string]any{"to": nil})},
+	} {
+		for _, seed := range append(seeds, "", "null", "[]", "{") {
+			f.Add(uint8(i), "hall", []byte(seed))
+		}
+	}
+	f.Add(uint8(2), "=", []byte(`{"client":"x"}`))
+	f.Fuzz(func(t *testing.T, door uint8, desk string, data []byte) {
+		if desk == "" || strings.ContainsAny(desk, ".*> \t\r\n") {
+			return // no subject has such a token
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		d := doors[int(door)%len(doors)]
+		answer, err := d.answer(ctx, bus.Request{Subject: "desk." + desk + "." + d.name, Data: data, Reply: "_INBOX.x"})
+		if err != nil {
+			t.Fatalf("%s: %q is not answered: %v", d.name, data, err)
+		}
+		if _, err := json.Marshal(answer); err != nil {
+			t.Fatalf("%s: the answer to %q cannot be written: %v", d.name, data, err)
+		}
+	})
+}

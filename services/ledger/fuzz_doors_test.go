@@ -1,0 +1,67 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/bus/bustest"
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/identity"
+)
+
+// FuzzDoors asks every door anything, as anybody. There is always an answer, which
+// can be written; what cannot be answered is refused for good: another error would
+// have the client ask the same again.
+func FuzzDoors(f *testing.F) {
+	env := bustest.Start(f)
+	_, err := env.Bus.Commit(f.Context(), []event.Record{told(1, nil), told(2, nil), graded("x", 1, nil)})
+	require.NoError(f, err)
+	l, err := Open(f.Context(), Deps{Bus: env.Bus, Clock: clock.NewManual(nine), Log: env.Log, Dir: f.TempDir()})
+	require.NoError(f, err)
+	bustest.Background(f, l.Run)
+	require.Eventually(f, func() bool { return l.indexed() == 3 && l.last().Size == 3 }, 10*time.Second, time.Millisecond)
+	doors := l.doors()
+	askers := []identity.Identity{
+		identity.Anyone, {}, {Role: identity.Operator, ID: "grid-east"}, {Role: identity.Desk, ID: "protection-energy"},
+		{Role: identity.Regulator, ID: "r", Region: "310000", Sector: "energy"}, {Role: identity.Regulator, ID: "r", Region: "310100"},
+	}
+	for i, d := range doors {
+		f.Add(uint8(i), uint8(0), []byte(`{}`))
+		for _, q := range map[string][]string{
+			"escalations": {`{"text":"故障","grade":"major","since":"2026-01-01T00:00:00Z","until":"9999-12-31T23:59:59Z","overdue":true,"limit":-1,"cursor":"1"}`, `{"cursor":"9223372036854775807","region":"31"}`, `{"text":"\u0000 *\" OR"}`},
+			"incident":    {`{"operator":"grid-east","incident":"x","after":18446744073709551615}`},
+			"incidents":   {`{"operator":"grid-east","incident":"x","text":"障","owed":true,"open":true,"desk":"protection-energy","cursor":"0","limit":1}`},
+			"stats":       {`{"by":"month","text":"故障"}`, `{"by":"","region":"00"}`},
+			"tiles":       {`{"paths":["tile/0/000.p/3","tile/entries/000.p/3","../key","tile/0/x999/999"]}`},
+			"records":     {`{"from":18446744073709551615,"to":1}`, `{"since":"0001-01-01T00:00:00Z","until":"9999-12-31T23:59:59Z","subjects":["incident.>","*"]}`, `{"subjects":["a b","..",">.x",""]}`},
+			"prove":       {`{"record":1}`, `{"size":2}`, `{"record":18446744073709551615}`},
+			"audit":       {`{"after":18446744073709551615}`},
+			"remove":      {`{"record":99,"order":"o","officer":"p"}`},
+			"archive":     {`{"first":1,"last":3,"officer":"p","export":"x"}`, `{"first":1,"last":18446744073709551615,"officer":"p","try":true}`},
+		}[d.Name] {
+			f.Add(uint8(i), uint8(i), []byte(q))
+		}
+	}
+	f.Fuzz(func(t *testing.T, door, asker uint8, question []byte) {
+		ctx, cancel := context.WithTimeout(identity.With(t.Context(), askers[int(asker)%len(askers)]), 5*time.Second)
+		defer cancel()
+		d := doors[int(door)%len(doors)]
+		answer, err := d.Answer(ctx, bus.Request{Subject: d.Subject, Data: question, Reply: "_INBOX.x"})
+		if forbidden := bus.Forbidden(""); errors.As(err, &forbidden) {
+			return
+		}
+		if err != nil {
+			t.Fatalf("%s: %q is not answered: %v", d.Name, question, err)
+		}
+		if _, err := json.Marshal(answer); err != nil {
+			t.Fatalf("%s: the answer to %q cannot be written: %v", d.Name, question, err)
+		}
+	})
+}
