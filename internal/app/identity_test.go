@@ -579,3 +579,16 @@ func TestRevocation(t *testing.T) {
 	_, err = client.Dial(g.app.NATSAddr(), time.Second, nats.UserCredentials(old))
 	require.Error(t, err, "the first one stays void")
 }
+
+// What is too large to be a question is refused for good, and so is a question whose
+// answer is.
+func TestTooLargeAQuestion(t *testing.T) {
+	t.Parallel()
+	g := beginGuarded(t, nil)
+	desk := g.as(identity.Desk, "protection-energy")
+	_, err := desk.Query(t.Context(), event.Query{Text: strings.Repeat("<", 100<<10)}, 0, func(event.EscalationRow) error { return nil })
+	require.ErrorContains(t, err, "may have 65536")
+	require.False(t, errors.Is(err, client.ErrUnreachable), "it is told at once")
+	_, err = desk.Query(t.Context(), event.Query{Cursor: strings.Repeat("<", 60<<10)}, 0, func(event.EscalationRow) error { return nil })
+	require.ErrorContains(t, err, "cursor")
+}

@@ -32,6 +32,9 @@ type Door struct {
 	Subject string // may hold wildcards
 	// Limit bounds the requests in hand; beyond it the answer is "busy" at once.
 	Limit int
+	// Whole has requests of any size answered; others are questions, which are refused
+	// beyond maxQuestion bytes.
+	Whole bool
 	// Yields has requests refused in the same way while a service is Behind. What
 	// gets no answer cannot be refused, and is taken.
 	Yields bool
@@ -52,6 +55,7 @@ const (
 	codeTryAgain    = "503"
 	codeClosed      = "423" // trying again does not help before a person has seen to it
 	codeForbidden   = "403" // who asks may not
+	codeTooLarge    = "413" // the question, or its answer
 )
 
 // Closed is the error of a door that takes nothing until a person has seen to it.
@@ -59,6 +63,9 @@ const (
 type Closed string
 
 func (c Closed) Error() string { return string(c) }
+
+// maxQuestion is the most that a question has, in bytes.
+const maxQuestion = 64 << 10
 
 // Forbidden is the error of a door that who asks may not use so. Its text goes to
 // the sender.
@@ -86,6 +93,13 @@ func (b *Bus) Serve(ctx context.Context, name string, doors ...Door) error {
 			ctx, r, err := b.who(work, req)
 			if err != nil {
 				b.refuse(ctx, r, req, err)
+				return
+			}
+			if !d.Whole && len(r.Data) > maxQuestion {
+				refused.add("the question is too large")
+				if r.Reply != "" && !ours(r.Reply) {
+					_ = req.Error(codeTooLarge, fmt.Sprintf("the question has %d bytes, and may have %d", len(r.Data), maxQuestion), nil)
+				}
 				return
 			}
 			if d.Yields && req.Reply() != "" {
@@ -211,7 +225,9 @@ func (b *Bus) answer(ctx context.Context, d Door, r Request, req micro.Request) 
 	case r.Reply != "" && err != nil:
 		err = req.Error(codeTryAgain, "the outcome is not known: try again", nil)
 	case r.Reply != "":
-		err = req.Respond(reply)
+		if err = req.Respond(reply); errors.Is(err, nats.ErrMaxPayload) {
+			err = req.Error(codeTooLarge, fmt.Sprintf("the answer has %d bytes, more than a message holds", len(reply)), nil)
+		}
 	case err == nil && d.Elsewhere != nil:
 		err = b.nc.Publish(b.cfg.Realm.Wire(d.Elsewhere(r)), reply)
 	}

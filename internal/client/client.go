@@ -141,6 +141,10 @@ func (e closedError) Error() string { return "the server does not take it: " + s
 // codeForbidden is the code of a service error that says that who asks may not.
 const codeForbidden = "403"
 
+// codeTooLarge is the code of a service error that says that the question, or its
+// answer, is too large.
+const codeTooLarge = "413"
+
 // forbiddenError is why who asks may not, in the server's words.
 type forbiddenError string
 
@@ -159,7 +163,7 @@ func (c *Client) try(ctx context.Context, msg *nats.Msg) (*nats.Msg, error) {
 		return reply, nil
 	case codeClosed:
 		return nil, closedError(text)
-	case codeForbidden:
+	case codeForbidden, codeTooLarge:
 		return nil, forbiddenError(text)
 	default:
 		return nil, fmt.Errorf("%s %s", code, text)

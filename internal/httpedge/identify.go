@@ -3,6 +3,7 @@ package httpedge
 import (
 	"context"
 	"fmt"
+	"hash/fnv"
 	"net/http"
 	"slices"
 	"strings"
@@ -47,7 +48,7 @@ func Identify(h http.Handler, by Authority) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		who, why := whoAsks(r, by)
 		if slices.Contains(open, r.URL.Path) && (why == "" || r.Header.Get("Authorization") == "") {
-			if why != "" && !rates.allow("") { // all strangers together
+			if why != "" && !rates.allow(stranger(r)) {
 				w.Header().Set("Retry-After", retryAfter)
 				Write(w, Problem{Status: http.StatusTooManyRequests, Detail: "too many ask this"})
 				return
@@ -135,10 +136,22 @@ func from(r *http.Request) string {
 	return strings.TrimPrefix(host, "[")
 }
 
+// shares are how many parts strangers have of what they may ask together.
+const shares = 256
+
+// stranger names whose rate counts for a request whose sender nobody knows: that of
+// its address, which some others share. One who asks without end must not keep from
+// its answer who asks elsewhere whether the process works.
+func stranger(r *http.Request) string {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(from(r))) // never fails
+	return fmt.Sprintf("stranger %d", h.Sum32()%shares)
+}
+
 // limits are the rates of those who ask.
 type limits struct {
 	mu sync.Mutex
-	of map[string]*rate.Limiter // as many as there are identities
+	of map[string]*rate.Limiter // as many as there are identities, and shares
 }
 
 func (l *limits) allow(who string) bool {

@@ -25,6 +25,8 @@ func Server(h http.Handler) *http.Server {
 		WriteTimeout:      writeWait,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    512 << 10, // ce- headers of an event have 256 KiB at most
+		// OPTIONS * is asked of h too, which knows who may.
+		DisableGeneralOptionsHandler: true,
 		BaseContext: func(net.Listener) context.Context {
 			return context.WithValue(context.Background(), stoppingKey{}, stopping)
 		},

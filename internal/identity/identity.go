@@ -160,6 +160,9 @@ func (s Sight) IsAll() bool { return s == Sight{} }
 
 // Sight is what the identity may see.
 func (i Identity) Sight() Sight {
+	if i.ID == "" && i.Role != Trial || i.Role == Regulator && i.Level == "" {
+		return Sight{None: true} // an empty part of a sight would be everything
+	}
 	switch i.Role {
 	case Operator:
 		return Sight{Operator: i.ID}

@@ -64,9 +64,9 @@ func (in *Intake) post(w http.ResponseWriter, r *http.Request) {
 		if p.Event != nil {
 			source = p.Event.Source
 		} else {
-			source = event.NamesOf(r.Header, p.Raw).Source
+			source = namesOf(r.Header, p.Raw).Source
 		}
-		if subs[i].operator = event.OperatorOfSource(source); who.Role == identity.Operator {
+		if subs[i].operator = shorten(event.OperatorOfSource(source)); who.Role == identity.Operator {
 			subs[i].operator = who.ID // whatever the report says
 		}
 	}

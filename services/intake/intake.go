@@ -17,7 +17,9 @@
 package intake
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -85,7 +87,7 @@ func (in *Intake) Run(ctx context.Context) error {
 	g.Go(func() error { return in.followRemoved(serving) })
 	g.Go(func() error {
 		return in.deps.Bus.Serve(serving, Name, bus.Door{
-			Name: "report", Subject: event.DoorReport, Limit: inHand, Yields: true, Answer: in.answer,
+			Name: "report", Subject: event.DoorReport, Limit: inHand, Whole: true, Yields: true, Answer: in.answer,
 			Elsewhere: func(req bus.Request) string { return event.ReceiptOf(req.Subject) },
 		})
 	})
@@ -180,7 +182,7 @@ func (in *Intake) faultsOf(s submission) []fault.Detail {
 	if s.event != nil {
 		names = s.event.Names()
 	} else {
-		names = event.NamesOf(s.header, s.payload)
+		names = namesOf(s.header, s.payload)
 	}
 	faults = append(faults, Check(in.deps.Register, s.operator, names)...)
 	slices.SortStableFunc(faults, func(a, b fault.Detail) int { return strings.Compare(a.Path, b.Path) })
@@ -196,23 +198,66 @@ func Check(reg *register.Register, operator string, names event.Names) []fault.D
 		return []fault.Detail{{Path: "$.source", Message: fmt.Sprintf("the operator %q is not registered", operator)}}
 	}
 	var faults []fault.Detail
+	missed, bytes := 0, 0
 	if named, ok := reg.Operator(event.OperatorOfSource(names.Source)); ok && named.ID != o.ID {
 		faults = append(faults, fault.Detail{Path: "$.source", Message: fmt.Sprintf("names the operator %s, but the report was sent as %s", named.ID, o.ID)})
 	}
-	facility := func(path, id string) {
-		if _, ok := o.Facility(id); !ok {
-			faults = append(faults, fault.Detail{Path: path, Message: fmt.Sprintf("%s has no facility %q in the register", o.ID, id)})
+	facility := func(path string, i int, id string) {
+		if _, ok := o.Facility(id); ok {
+			return
 		}
+		if bytes > maxFacilityFaults {
+			missed++
+			return
+		}
+		d := fault.Detail{Path: fmt.Sprintf(path, i), Message: fmt.Sprintf("%s has no facility %q in the register", o.ID, shorten(id))}
+		bytes += len(d.Path) + len(d.Message)
+		faults = append(faults, d)
 	}
 	for i, id := range names.Data.Facilities {
-		facility(fmt.Sprintf("$.data.facilities[%d]", i), id)
+		facility("$.data.facilities[%d]", i, id)
 	}
 	for i, outage := range names.Data.Facts.Outage {
 		if outage.Facility != "" {
-			facility(fmt.Sprintf("$.data.facts.outage[%d].facility", i), outage.Facility)
+			facility("$.data.facts.outage[%d].facility", i, outage.Facility)
 		}
 	}
+	if missed > 0 {
+		faults = append(faults, fault.Detail{Path: "$", Message: fmt.Sprintf("names %d more facilities that are not in the register", missed)})
+	}
 	return faults
+}
+
+// Bounds of what a refusal repeats of a report, which may hold nothing but names that
+// nobody has: its record and its receipt must each fit a message. No name that is
+// taken is longer.
+const (
+	maxFacilityFaults = 16 << 10 // bytes
+	maxName           = 256      // characters
+)
+
+func shorten(name string) string {
+	n := 0
+	for i := range name {
+		if n == maxName {
+			return name[:i] + "…"
+		}
+		n++
+	}
+	return name
+}
+
+// namesOf is event.NamesOf. Of what is too large to be a report it reads who and
+// which only: lists of 16 MiB would fill the memory.
+func namesOf(header map[string][]string, payload []byte) event.Names {
+	if len(payload) <= event.MaxEventBytes {
+		return event.NamesOf(header, payload)
+	}
+	var in struct{ ID, Source, Subject string }
+	_ = json.Unmarshal(payload, &in) // as far as it goes
+	n := event.NamesOf(header, nil)
+	n.ID, n.Source, n.Subject = cmp.Or(n.ID, in.ID), cmp.Or(n.Source, in.Source), cmp.Or(n.Subject, in.Subject)
+	return n
 }
 
 // accepted is what is kept of a report that is taken.
@@ -263,8 +308,8 @@ func (in *Intake) rejection(s submission, faults []fault.Detail) event.Receipt {
 		out.Incident, out.Report = s.event.Subject, s.event.ID
 		return out
 	}
-	names := event.NamesOf(s.header, s.payload)
-	out.Incident, out.Report = names.Subject, names.ID
+	names := namesOf(s.header, s.payload)
+	out.Incident, out.Report = shorten(names.Subject), shorten(names.ID)
 	return out
 }
 

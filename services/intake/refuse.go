@@ -22,6 +22,7 @@ import (
 // disk: beyond its rate a refused report is kept as a digest in a summary.
 const (
 	keptPayload   = 512 << 10 // bytes of one payload
+	keptHeader    = 256 << 10 // bytes of its header, which JSON may make six times as long
 	refusedRate   = 20        // refused reports kept whole, a second and operator
 	refusedBurst  = 2000
 	refusedQuota  = 64 << 20 // bytes of them kept whole, a day and operator
@@ -76,7 +77,8 @@ func (r *refusals) keep(ctx context.Context, s submission, faults []fault.Detail
 	now := r.deps.Clock.Now()
 	header := headerLines(s.header)
 	digest := digestOf(header, s.payload)
-	if sum := r.overRate(bucket, now, digest, min(len(s.payload), keptPayload)); sum != nil {
+	kept, size := cutHeader(header)
+	if sum := r.overRate(bucket, now, digest, min(len(s.payload), keptPayload)+size); sum != nil {
 		select {
 		case <-sum.ready:
 			return sum.err
@@ -86,7 +88,7 @@ func (r *refusals) keep(ctx context.Context, s submission, faults []fault.Detail
 	}
 	body := event.Rejected{
 		Operator: s.operator, ReceivedAt: now, Door: s.door, Errors: faults,
-		Size: len(s.payload), Header: header, Payload: s.payload,
+		Size: len(s.payload), Header: kept, Payload: s.payload, Truncated: len(kept) < len(header),
 	}
 	if len(s.payload) > keptPayload {
 		body.Payload, body.Truncated = s.payload[:keptPayload], true
@@ -170,6 +172,19 @@ func headerLines(h map[string][]string) []string {
 	}
 	slices.Sort(lines)
 	return lines
+}
+
+// cutHeader returns the first lines of a header, as many as a record can hold, and
+// how long they are with what JSON puts between them.
+func cutHeader(lines []string) (kept []string, size int) {
+	for i, line := range lines {
+		next := size + len(line) + len(`"",`)
+		if next > keptHeader {
+			return lines[:i], size
+		}
+		size = next
+	}
+	return lines, size
 }
 
 func digestOf(header []string, payload []byte) string {

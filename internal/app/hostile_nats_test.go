@@ -1,0 +1,99 @@
+package app_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/nats-io/jwt/v2"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/identity"
+)
+
+// raw is a connection to the NATS port, let in as somebody or as nobody.
+func (s *siege) raw(role identity.Role, id string) (net.Conn, *bufio.Reader) {
+	s.t.Helper()
+	c := s.dial(s.app.NATSAddr())
+	in := bufio.NewReader(c)
+	line, err := in.ReadString('\n')
+	require.NoError(s.t, err)
+	if role == "" {
+		return c, in
+	}
+	var info struct{ Nonce string }
+	require.NoError(s.t, json.Unmarshal([]byte(strings.TrimPrefix(line, "INFO ")), &info))
+	file, err := os.ReadFile(s.creds(role, id))
+	require.NoError(s.t, err)
+	token, err := jwt.ParseDecoratedJWT(file)
+	require.NoError(s.t, err)
+	pair, err := jwt.ParseDecoratedUserNKey(file)
+	require.NoError(s.t, err)
+	sig, err := pair.Sign([]byte(info.Nonce))
+	require.NoError(s.t, err)
+	connect, err := json.Marshal(map[string]any{"jwt": token, "sig": sig, "headers": true, "no_responders": true, "protocol": 1})
+	require.NoError(s.t, err)
+	_, err = fmt.Fprintf(c, "CONNECT %s\r\nPING\r\n", connect)
+	require.NoError(s.t, err)
+	for line != "PONG\r\n" {
+		line, err = in.ReadString('\n')
+		require.NoError(s.t, err, "it is not let in")
+	}
+	return c, in
+}
+
+// frames that are none. The server closes the connection on the first kind, and waits
+// for the rest of the second.
+func broken() (closed, half []string) {
+	long := strings.Repeat("a", 64<<10)
+	closed = []string{
+		"\x00\xff\xfe garbage\r\n", "GET / HTTP/1.1\r\n\r\n", "PUB " + long + "\r\n", "SUB " + long + " 1\r\n", long,
+		"PUB report.xj-hydro -1\r\n", "PUB report.xj-hydro 99999999999999999999\r\n", "PUB report.xj-hydro 2147483647\r\n", "PUB report.xj-hydro 0x10\r\n",
+		"PUB\r\n", "PUB a b c d\r\n", "HPUB report.xj-hydro 100 10\r\n", "HPUB report.xj-hydro -1 5\r\n", "HPUB report.xj-hydro 10\r\n", "HPUB a 5 -5\r\n",
+		"SUB\r\n", "SUB a b c d e\r\n", "UNSUB\r\n", "MSG a 1 1\r\nx\r\n", "RMSG $G a 1\r\nx\r\n", "LMSG a 1\r\n", "RS+ a b\r\n", "A+ a\r\n",
+		"PUB report.xj-hydro 2\r\n{}garbage\r\n", "CONNECT {\r\n", "CONNECT " + strings.Repeat("[", 2000) + "\r\n", "CONNECT \xff\r\n",
+	}
+	half = []string{
+		"", "P", "PUB report.xj-hydro 100\r\n{", "HPUB report.xj-hydro 100 200\r\nNATS/1.0\r\n", "CONNECT {\"jwt\":\"", "PUB report.xj-hydro 1048576\r\n" + long,
+		"PUB report.xj-hydro",
+	}
+	return closed, half
+}
+
+func (s *siege) frames() {
+	closed, half := broken()
+	for _, let := range []identity.Role{"", identity.Operator} {
+		for _, frame := range closed {
+			c, in := s.raw(let, "xj-hydro")
+			_, _ = io.WriteString(c, frame) // it may be closed before all is written
+			require.NoError(s.t, c.SetReadDeadline(time.Now().Add(5*time.Second)))
+			_, err := io.Copy(io.Discard, in)
+			require.False(s.t, errors.Is(err, os.ErrDeadlineExceeded), "%.60q leaves the connection open", frame)
+		}
+		for _, frame := range half {
+			c, _ := s.raw(let, "xj-hydro")
+			_, _ = io.WriteString(c, frame)
+		}
+	}
+	// Frames that are whole, with headers that are none: what they hold is refused, or
+	// goes nowhere.
+	c, in := s.raw(identity.Operator, "xj-hydro")
+	_, _ = io.WriteString(c, "SUB _INBOX.h 1\r\n")
+	headers := []string{"NATS/9.9\r\n\r\n", "garbage", "NATS/1.0\r\n", "NATS/1.0\r\nx\r\n\r\n", "NATS/1.0\r\n: \r\n\r\n", "NATS/1.0 503\r\n\r\n", "NATS/1.0\r\nce-id\x00: \xff\r\n\r\n", "\r\n\r\n"}
+	for _, h := range headers {
+		_, _ = fmt.Fprintf(c, "HPUB report.xj-hydro _INBOX.h %d %d\r\n%s{}\r\n", len(h), len(h)+2, h)
+	}
+	_, _ = io.WriteString(c, "PING\r\n")
+	for line := ""; line != "PONG\r\n"; {
+		var err error
+		line, err = in.ReadString('\n')
+		require.NoError(s.t, err)
+	}
+	s.served("frames")
+}

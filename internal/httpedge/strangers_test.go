@@ -1,0 +1,30 @@
+package httpedge
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A stranger who asks without end keeps nobody elsewhere from learning how the
+// process is.
+func TestStrangersHaveSharesOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	h := Identify(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), new(one))
+	ask := func(from string) int {
+		r := httptest.NewRequest(http.MethodGet, "/healthz", nil)
+		r.RemoteAddr = from
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w.Code
+	}
+	for range 2 * askBurst {
+		ask("192.0.2.1:7")
+	}
+	require.Equal(t, http.StatusTooManyRequests, ask("192.0.2.1:8"), "another port is no other address")
+	require.Equal(t, http.StatusOK, ask("192.0.2.2:7"))
+	require.Equal(t, http.StatusOK, ask("[2001:db8::1]:7"))
+	require.Equal(t, http.StatusOK, ask("127.0.0.1:7"))
+}
