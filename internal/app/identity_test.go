@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -102,6 +102,7 @@ type peer struct {
 	*nats.Conn
 	mu         sync.Mutex
 	violations []string
+	asked      int
 	closed     chan struct{}
 }
 
@@ -121,24 +122,24 @@ func (g *guarded) peer(creds string) *peer {
 	return p
 }
 
-// denied returns what the server says since the last call that may not be.
-func (p *peer) denied(t *testing.T) []string {
+// denied returns what the server says since the last call that may not be. It says so
+// in order, so the last thing that may not be ends the list.
+func (p *peer) denied(t testing.TB) (out []string) {
 	t.Helper()
+	p.asked++
+	last := fmt.Sprint("sentinel.", p.asked)
+	require.NoError(t, p.Publish(last, nil))
 	require.NoError(t, p.Flush())
-	for last := -1; ; { // the client tells of errors from a goroutine of its own
+	require.Eventually(t, func() bool {
 		p.mu.Lock()
+		defer p.mu.Unlock()
 		n := len(p.violations)
-		p.mu.Unlock()
-		if n == last {
-			break
+		if n == 0 || !strings.Contains(p.violations[n-1], strconv.Quote(last)) {
+			return false
 		}
-		last = n
-		time.Sleep(10 * time.Millisecond)
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	out := p.violations
-	p.violations = nil
+		out, p.violations = p.violations[:n-1], nil
+		return true
+	}, 10*time.Second, time.Millisecond)
 	return out
 }
 
@@ -306,194 +307,6 @@ func TestAnOutsideNATSWithoutAccounts(t *testing.T) {
 	require.ErrorContains(t, err, "would let in anybody")
 }
 
-// subjectsOf are those that anybody might try: every door as each identity would use
-// it, what only services use, and the engine's own.
-func subjectsTried() (out []string) {
-	for _, realm := range []event.Realm{event.Real, event.Drill} {
-		for _, p := range identity.Permits {
-			for _, who := range known {
-				if p.Engine != "" {
-					for _, of := range []string{"protection-energy", "sh-public-security"} {
-						for _, screen := range []string{"wall", "unknown"} {
-							local := strings.NewReplacer("desk.*", "desk."+who.ID, "*", event.ScreenConsumer(of, screen), ">", "1.1.1.1.1").Replace(p.Subject)
-							out = append(out, realm.WireScreen(local))
-						}
-					}
-					continue
-				}
-				subject := strings.Replace(p.Subject, "*", who.ID, 1)
-				out = append(out, realm.Wire(subject), realm.Wire(who.Subject(subject)))
-			}
-		}
-		stream := realm.Stream(event.StreamLedger)
-		for _, api := range []string{
-			"INFO", "STREAM.NAMES", "STREAM.LIST", "STREAM.INFO." + stream, "STREAM.CREATE.X", "STREAM.UPDATE." + stream, "STREAM.DELETE." + stream,
-			"STREAM.PURGE." + stream, "STREAM.MSG.GET." + stream, "STREAM.MSG.DELETE." + stream, "STREAM.SNAPSHOT." + stream, "STREAM.RESTORE.X",
-			"DIRECT.GET." + stream, "DIRECT.GET." + stream + ".incident.accepted.grid-east.i1.r1",
-			"CONSUMER.CREATE." + stream, "CONSUMER.CREATE." + stream + ".x", "CONSUMER.CREATE." + stream + ".x.incident.>", "CONSUMER.DURABLE.CREATE." + stream + ".x",
-			"CONSUMER.NAMES." + stream, "CONSUMER.LIST." + stream, "CONSUMER.DELETE." + stream + ".desk_protection-energy:wall", "CONSUMER.PAUSE." + stream + ".desk_protection-energy:wall",
-		} {
-			out = append(out, "$JS.API."+api)
-		}
-		for _, s := range []string{
-			"incident.accepted.grid-east.i9.r9", "incident.graded.grid-east.i9.1", "incident.escalated.protection-energy.grid-east.i9.1",
-			"incident.acknowledged.protection-energy.grid-east.i1.1", "rules.x", "rejected.grid-east.x", "timer.at.x", "timer.due.x",
-			"$KV." + realm.Stream("POSITIONS") + ".router",
-		} {
-			out = append(out, realm.Wire(s))
-		}
-	}
-	return append(out, "$SRV.PING", "$SRV.INFO.ledger", "$SYS.REQ.SERVER.PING", "$SYS.REQ.CLAIMS.UPDATE", "$SYS.REQ.ACCOUNT.X.CLAIMS.UPDATE", "_R_.x", "by.service.tocsin.deadline.desks", "anything")
-}
-
-// mayReach says by the words of the issue, not by the table, who gets through where.
-func mayReach(who identity.Identity, subject string) bool {
-	subject = strings.TrimPrefix(subject, "exercise.")
-	subject = strings.Replace(subject, ".EXERCISE.", ".LEDGER.", 1)
-	has := func(list ...string) bool {
-		for _, s := range list {
-			if s == subject {
-				return true
-			}
-		}
-		return false
-	}
-	asks := has("ledger.log", "ledger.tiles", "ledger.prove", "ledger.incidents")
-	switch who.Role {
-	case identity.Operator:
-		return asks || has("report."+who.ID)
-	case identity.Desk:
-		own := "desk." + who.ID + "."
-		return asks || has(own+"acknowledge", own+"act", own+"watch", own+"outcome", "ledger.escalations", "ledger.stats", "deadline.desks") ||
-			has(own+"js.CONSUMER.MSG.NEXT.LEDGER.desk_"+who.ID+":wall", own+"js.CONSUMER.INFO.LEDGER.desk_"+who.ID+":wall", "$JS.ACK.LEDGER.desk_"+who.ID+":wall.1.1.1.1.1")
-	case identity.Regulator:
-		return asks || has("ledger.escalations", "ledger.stats", "ledger.incident", "ledger.records", "deadline.desks")
-	case identity.Admin:
-		return asks || has("ledger.escalations", "ledger.stats", "ledger.incident", "ledger.records", "ledger.audit", "ledger.remove", "ledger.archive", "deadline.desks")
-	}
-	return false
-}
-
-// Every role tries every subject, to send to and to listen on.
-func TestPermissionsHold(t *testing.T) {
-	t.Parallel()
-	g := beginGuarded(t, nil)
-	before := g.head()
-	for _, who := range known {
-		p := g.peer(g.creds(who.Role, who.ID))
-		tried := subjectsTried()
-		for _, subject := range tried {
-			require.NoError(t, p.PublishRequest(subject, "_INBOX.x", []byte("{")))
-		}
-		denied := subjectsDenied(p.denied(t))
-		for _, subject := range tried {
-			require.Equal(t, !mayReach(who, subject), denied[subject], "%s sends to %s", who, subject)
-		}
-		tried = append(tried, ">", "*", "incident.>", "receipt.>", "receipt.*", "$JS.>", "$SYS.>", "_R_.>", "by.>")
-		for _, subject := range tried {
-			_, err := p.SubscribeSync(subject)
-			require.NoError(t, err)
-		}
-		denied = subjectsDenied(p.denied(t))
-		for _, subject := range tried {
-			plain := strings.TrimPrefix(subject, "exercise.")
-			hears := who.Role == identity.Operator && (plain == "receipt."+who.ID || plain == "reminder."+who.ID)
-			require.Equal(t, !hears, denied[subject], "%s listens on %s", who, subject)
-		}
-	}
-	require.Equal(t, before, g.head(), "nothing was written")
-}
-
-// ledger is the stream, by the services' own connection.
-func (g *guarded) ledger() jetstream.Stream {
-	g.t.Helper()
-	nc, err := nats.Connect(g.app.NATSAddr(), nats.UserCredentials(g.folder.Services()))
-	require.NoError(g.t, err)
-	g.t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	require.NoError(g.t, err)
-	s, err := js.Stream(g.t.Context(), event.StreamLedger)
-	require.NoError(g.t, err)
-	return s
-}
-
-// head is the last record.
-func (g *guarded) head() uint64 { return g.ledger().CachedInfo().State.LastSeq }
-
-// unshown is how many escalations a screen was handed and has not shown.
-func (g *guarded) unshown(consumer string) int {
-	g.t.Helper()
-	c, err := g.ledger().Consumer(g.t.Context(), consumer)
-	require.NoError(g.t, err)
-	return c.CachedInfo().NumAckPending
-}
-
-// A desk reaches no consumer but its own, however it asks.
-func TestADeskHasItsOwnConsumerOnly(t *testing.T) {
-	t.Parallel()
-	g := beginGuarded(t, nil)
-	ctx := t.Context()
-	r, err := g.as(identity.Operator, "grid-east").Report(ctx, "grid-east", threat("i1"))
-	require.NoError(t, err)
-	require.Equal(t, event.StatusAccepted, r.Status)
-	own := g.as(identity.Desk, "protection-energy")
-	shown, taken, showing := make(chan error, 1), make(chan struct{}), make(chan struct{})
-	go func() {
-		shown <- own.Watch(ctx, "protection-energy", "wall", 1, time.Now, func(*event.Escalated, event.EscalationRow) error {
-			close(showing)
-			<-taken
-			return nil
-		})
-	}()
-	<-showing
-	thief := g.peer(g.creds(identity.Desk, "sh-public-security"))
-	for _, prefix := range []string{"$JS.API", "desk.protection-energy.js", "desk.sh-public-security.js"} {
-		for _, consumer := range []string{"desk_protection-energy:wall", "desk_protection-energy:default"} {
-			require.NoError(t, thief.PublishRequest(prefix+".CONSUMER.MSG.NEXT.LEDGER."+consumer, "_INBOX.x", []byte(`{"batch":10,"no_wait":true}`)))
-			require.Len(t, thief.denied(t), 1)
-		}
-	}
-	// Nor may it take off another's screen what was not shown there.
-	for _, ack := range []string{"1.2.1.1.0", "1.3.1.1.0", "1.4.1.1.0", "1.5.1.1.0", "1.6.1.1.0"} {
-		require.NoError(t, thief.Publish("$JS.ACK.LEDGER.desk_protection-energy:wall."+ack, []byte("+ACK")))
-	}
-	require.Len(t, thief.denied(t), 5)
-	require.Equal(t, 1, g.unshown("desk_protection-energy:wall"))
-	close(taken)
-	require.NoError(t, <-shown)
-}
-
-// A reply subject that names our own subjects makes no record, by any door.
-func TestTheConfusedDeputy(t *testing.T) {
-	t.Parallel()
-	g := beginGuarded(t, nil)
-	r, err := g.as(identity.Operator, "grid-east").Report(t.Context(), "grid-east", threat("i1"))
-	require.NoError(t, err)
-	require.Equal(t, event.StatusAccepted, r.Status)
-	desk := g.as(identity.Desk, "protection-energy")
-	pending := errors.New("it stays to be delivered")
-	require.ErrorIs(t, desk.Watch(t.Context(), "protection-energy", "wall", 1, time.Now, func(*event.Escalated, event.EscalationRow) error { return pending }), pending)
-	before := g.settledHead()
-	forged := "incident.acknowledged.protection-energy.grid-east.i1.1"
-	for _, who := range known {
-		p := g.peer(g.creds(who.Role, who.ID))
-		for _, subject := range subjectsTried() {
-			if mayReach(who, subject) && !strings.Contains(subject, "report.") && !strings.Contains(subject, "watch") {
-				data := []byte(`{`) // no question, so that nobody is shown anything
-				if strings.Contains(subject, ".CONSUMER.") {
-					data = []byte(`{"batch":1,"expires":3000000000}`)
-				}
-				require.NoError(t, p.PublishMsg(&nats.Msg{Subject: subject, Reply: forged, Data: data, Header: nats.Header{
-					"Nats-Msg-Id": {"x"}, "Nats-Expected-Last-Subject-Sequence": {"0"}, "Nats-Rollup": {"all"}, "Nats-Batch-Id": {"x"}, "Nats-Batch-Sequence": {"1"}, "Nats-Batch-Commit": {"1"},
-				}}))
-			}
-		}
-		require.NoError(t, p.Flush())
-	}
-	time.Sleep(2500 * time.Millisecond) // as long as the engine waits before it delivers again
-	require.Equal(t, before, g.settledHead())
-}
-
 // settledHead is head once it has stood for a while.
 func (g *guarded) settledHead() uint64 {
 	g.t.Helper()
@@ -586,9 +399,9 @@ func TestTooLargeAQuestion(t *testing.T) {
 	t.Parallel()
 	g := beginGuarded(t, nil)
 	desk := g.as(identity.Desk, "protection-energy")
-	_, err := desk.Query(t.Context(), event.Query{Text: strings.Repeat("<", 100<<10)}, 0, func(event.EscalationRow) error { return nil })
+	_, err := desk.Query(t.Context(), event.Query{Text: strings.Repeat("x", 100<<10)}, 0, func(event.EscalationRow) error { return nil })
 	require.ErrorContains(t, err, "may have 65536")
 	require.False(t, errors.Is(err, client.ErrUnreachable), "it is told at once")
-	_, err = desk.Query(t.Context(), event.Query{Cursor: strings.Repeat("<", 60<<10)}, 0, func(event.EscalationRow) error { return nil })
+	_, err = desk.Query(t.Context(), event.Query{Cursor: strings.Repeat("x", 60<<10)}, 0, func(event.EscalationRow) error { return nil })
 	require.ErrorContains(t, err, "cursor")
 }
