@@ -73,16 +73,16 @@ func TestCredentials(t *testing.T) {
 	require.Eventually(t, func() bool {
 		code, _, _ := tocsin(t, "", on(desk, "desk", "handover", "protection-energy")...)
 		return code == exitOK
-	}, 5*time.Second, 50*time.Millisecond)
+	}, 40*time.Second, 50*time.Millisecond)
 	require.Eventually(t, func() bool {
 		code, _, _ := tocsin(t, "", on(void, "desk", "handover", "protection-energy")...)
 		return code == exitRefused
-	}, 5*time.Second, 50*time.Millisecond)
+	}, 40*time.Second, 50*time.Millisecond)
 	do(exitOK, "credential", "revoke", "desk", "protection-energy", "--data", data)
 	require.Eventually(t, func() bool {
 		code, _, _ := tocsin(t, "", on(desk, "desk", "handover", "protection-energy")...)
 		return code == exitRefused
-	}, 5*time.Second, 50*time.Millisecond)
+	}, 40*time.Second, 50*time.Millisecond)
 
 	token := do(exitOK, "credential", "token", "operator", "grid-east", "--data", data)
 	require.True(t, strings.HasPrefix(token, "tocsin_"))

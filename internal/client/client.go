@@ -57,7 +57,7 @@ func DialRealm(realm event.Realm, server string, patience time.Duration, more ..
 		nats.ReconnectWait(100 * time.Millisecond), nats.Timeout(min(patience, tryTimeout))}
 	nc, err := nats.Connect(server, append(options, more...)...)
 	switch {
-	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked):
+	case isAuthorization(err):
 		return nil, forbiddenError("the server at " + server + " lets nobody in without a credential that is good: give one with --creds")
 	case err != nil:
 		return nil, fmt.Errorf("%w: %s: %w", ErrUnreachable, server, err)
@@ -69,6 +69,11 @@ func DialRealm(realm event.Realm, server string, patience time.Duration, more ..
 	}
 	c.nc, c.js = nc, js
 	return c, nil
+}
+
+// isAuthorization reports whether the server does not let in who asks.
+func isAuthorization(err error) bool {
+	return errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired) || errors.Is(err, nats.ErrAuthRevoked)
 }
 
 // asyncError ends the requests that the server does not let pass: it answers those
@@ -107,6 +112,12 @@ func request[T any](ctx context.Context, c *Client, msg *nats.Msg) (*T, error) {
 				return nil, fmt.Errorf("client: the answer on %s: %w", msg.Subject, err)
 			}
 			return answer, nil
+		}
+		if c.nc.IsClosed() { // by the server, for good: otherwise it would be tried again
+			if isAuthorization(c.nc.LastError()) {
+				return nil, forbiddenError("the server has ended the connection: the credential is not good any more")
+			}
+			return nil, fmt.Errorf("%w on %s: %w", ErrUnreachable, msg.Subject, err)
 		}
 		if errors.Is(err, nats.ErrMaxPayload) {
 			return nil, fmt.Errorf("client: %w", err)
