@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
 	"net/url"
 	"os"
 	"os/signal"
@@ -20,6 +19,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
+	"github.com/tocsin-project/tocsin/internal/app"
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
@@ -198,8 +198,7 @@ func beyondLoopback(server string) bool {
 	if err != nil {
 		return true
 	}
-	ip := net.ParseIP(u.Hostname())
-	return u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback())
+	return !app.Loopback(u.Hostname())
 }
 
 // nameOfIncident reads OPERATOR/INCIDENT.

@@ -179,7 +179,7 @@ func (a *App) check() error {
 		if err != nil {
 			return fmt.Errorf("%s address: %w", door, err)
 		}
-		if loopback(host) {
+		if Loopback(host) {
 			continue
 		}
 		switch {

@@ -46,14 +46,14 @@ func CheckIssuer(issuer string) error {
 // private refuses a URL whose answer somebody on the way could change: who can give
 // us keys can become anybody.
 func private(u *url.URL) error {
-	if u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname()) {
+	if u.Scheme == "https" || u.Scheme == "http" && Loopback(u.Hostname()) {
 		return nil
 	}
 	return fmt.Errorf("%s is not https, which it must be beyond loopback", u.Redacted())
 }
 
-// loopback reports whether only this machine reaches a host.
-func loopback(host string) bool {
+// Loopback reports whether only this machine reaches a host.
+func Loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

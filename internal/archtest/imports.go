@@ -33,7 +33,7 @@ var rooms = []room{
 	{"internal/bus", list("internal/clock internal/event internal/evidence internal/fault internal/identity"), list("internal/bus/bustest")},
 	{"internal/bus/bustest", list("internal/bus internal/clock internal/event"), nil},
 	{"internal/client", list("internal/event internal/evidence internal/fault"), list("internal/bus internal/bus/bustest internal/clock")},
-	{"internal/credential", list("internal/bus internal/clock internal/event internal/identity"), nil},
+	{"internal/credential", list("internal/bus internal/clock internal/event internal/evidence internal/identity"), nil},
 	{"services", nil, nil},
 	{"services/*",
 		list("internal/bus internal/clock internal/event internal/evidence internal/fault internal/httpedge internal/identity internal/register internal/statute"),

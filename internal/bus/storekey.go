@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
 // keyMark is a file in the server's folder that tells the key of its streams from
@@ -51,12 +53,7 @@ func holdKey(dir, key string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("bus: %w", err)
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return fmt.Errorf("bus: %w", err)
-	}
-	_, err = f.WriteString(mark)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+	if err := evidence.WriteFile(path, []byte(mark)); err != nil {
 		return fmt.Errorf("bus: %w", err)
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nkeys"
 
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
@@ -35,7 +36,7 @@ func (f Folder) sign(name, account string, set func(*jwt.AccountClaims)) error {
 	if err != nil {
 		return fmt.Errorf("credential: account %s: %w", name, err)
 	}
-	return writeFile(f.path(accounts, name+".jwt"), []byte(token))
+	return evidence.WriteFile(f.path(accounts, name+".jwt"), []byte(token))
 }
 
 // newUser makes a key and its .creds file.

@@ -24,6 +24,8 @@ import (
 
 	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nkeys"
+
+	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
 // The folder:
@@ -104,7 +106,7 @@ func Init(f Folder, now time.Time) error {
 		if err != nil {
 			return err
 		}
-		if err := writeFile(f.path(creds, name+".creds"), file); err != nil {
+		if err := evidence.WriteFile(f.path(creds, name+".creds"), file); err != nil {
 			return err
 		}
 		if err := f.sign(name, publicOf(account), func(*jwt.AccountClaims) {}); err != nil {
@@ -122,7 +124,7 @@ func Init(f Folder, now time.Time) error {
 	if err != nil {
 		return fmt.Errorf("credential: operator: %w", err)
 	}
-	return writeFile(f.path(operatorJWT), []byte(token)) // last: with it, the folder is whole
+	return evidence.WriteFile(f.path(operatorJWT), []byte(token)) // last: with it, the folder is whole
 }
 
 // newKey makes a key and keeps its seed.
@@ -135,7 +137,7 @@ func (f Folder) newKey(name string, create func() (nkeys.KeyPair, error)) (nkeys
 	if err != nil {
 		return nil, fmt.Errorf("credential: key: %w", err)
 	}
-	return pair, writeFile(f.path(name), seed)
+	return pair, evidence.WriteFile(f.path(name), seed)
 }
 
 func (f Folder) readKey(name string) (nkeys.KeyPair, error) {
@@ -164,35 +166,6 @@ func publicOf(pair nkeys.KeyPair) string {
 		panic(err) // a key that was made or read has one
 	}
 	return public
-}
-
-// writeFile replaces a file whole, for its owner only.
-func writeFile(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*") // 0600
-	if err != nil {
-		return fmt.Errorf("credential: %w", err)
-	}
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err == nil {
-		err = syncDir(filepath.Dir(path))
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-		return fmt.Errorf("credential: %w", err)
-	}
-	return nil
-}
-
-// syncDir makes durable what a folder's files are called.
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // locked works on the folder alone: of two that read and write one account the second

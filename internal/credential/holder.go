@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nkeys"
 
+	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
@@ -173,7 +174,7 @@ func (f Folder) renew(h Holder, revoked jwt.RevocationList, now time.Time, valid
 		return "", err
 	}
 	path := f.path(creds, name(h.Identity)+".creds")
-	return path, writeFile(path, file)
+	return path, evidence.WriteFile(path, file)
 }
 
 // Revoke takes everything from an identity: servers end its connections as soon as
