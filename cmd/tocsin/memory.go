@@ -14,7 +14,7 @@ const (
 	memoryFloor = 820 << 20
 	// memoryBeside is that where NATS is a process of its own: a ledger of ten million
 	// records then stays under 512 MB.
-	memoryBeside = 420 << 20
+	memoryBeside = 340 << 20
 	memoryEvery  = 500 * time.Millisecond
 	// collectAt is by how many percent of what is in use garbage may grow below the
 	// floor: with Go's 100, making the tree anew takes an eighth longer.

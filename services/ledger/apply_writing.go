@@ -17,6 +17,7 @@ type writing struct {
 	moves  []moved
 	gone   *set // of the tail
 	dirty  map[spot]*set
+	kept   []int64     // spots of sealed chunks whose postings were changed
 	active []*incident // that may have changed
 }
 
@@ -192,6 +193,7 @@ func (w *writing) flushPostings() error {
 
 // keep writes postings, or removes them where there are none.
 func (w *writing) keep(at spot, raw []byte) error {
+	w.kept = append(w.kept, at.number())
 	if len(raw) == 0 {
 		return w.exec(dropPostings, at.number())
 	}
@@ -201,6 +203,7 @@ func (w *writing) keep(at spot, raw []byte) error {
 // merge brings what is in memory up to what was committed.
 func (w *writing) merge() {
 	x := w.index
+	x.cache.drop(w.kept)
 	x.sealed, x.tail = append(x.sealed, w.sealed...), w.tail
 	for _, a := range w.added {
 		x.tail.add(a.at, a.terms, a.title, a.entry)

@@ -93,8 +93,12 @@ func (d *httpDoor) tell(ctx context.Context, out *httpedge.Stream, q event.Query
 		if left -= len(page.Rows); q.Limit > 0 && left <= 0 {
 			return nil
 		}
+		seen, err := seenBy(page)
+		if err != nil {
+			return err
+		}
+		after = max(after, seen)
 		if page.Next == "" {
-			after = max(after, page.Through)
 			if err := d.wait(ctx, out, after); err != nil {
 				return err
 			}
@@ -104,6 +108,15 @@ func (d *httpDoor) tell(ctx context.Context, out *httpedge.Stream, q event.Query
 			return err
 		}
 	}
+}
+
+// seenBy is the last record that a page has looked at. One that ends early may have no
+// rows, and more may come behind it.
+func seenBy(page event.QueryAnswer) (uint64, error) {
+	if page.Next == "" {
+		return page.Through, nil
+	}
+	return sequenceOf(page.Next)
 }
 
 // wait returns when there are records after the given one. It rests before it

@@ -90,18 +90,18 @@ func TestIncidents(t *testing.T) {
 		q    event.IncidentQuery
 		want []string
 	}{
-		{"all, the one that changed longest ago first", event.IncidentQuery{}, list("plain 变电站 gone archived shut again seen elsewhere silent")},
-		{"an operator", event.IncidentQuery{Operator: "xj-hydro"}, list("elsewhere")},
-		{"an incident", event.IncidentQuery{Operator: "grid-east", Incident: "变电站"}, list("变电站")},
+		{"all, the one that changed longest ago first", event.IncidentQuery{}, listed("plain 变电站 gone archived shut again seen elsewhere silent")},
+		{"an operator", event.IncidentQuery{Operator: "xj-hydro"}, listed("elsewhere")},
+		{"an incident", event.IncidentQuery{Operator: "grid-east", Incident: "变电站"}, listed("变电站")},
 		{"nobody's", event.IncidentQuery{Operator: "grid-east", Incident: "elsewhere"}, []string{}},
-		{"a desk", event.IncidentQuery{Desk: "two"}, list("plain shut")},
+		{"a desk", event.IncidentQuery{Desk: "two"}, listed("plain shut")},
 		{"a desk that was told of silence only", event.IncidentQuery{Desk: "three"}, []string{}},
-		{"owed", event.IncidentQuery{Owed: true}, list("变电站")},
-		{"open", event.IncidentQuery{Open: true}, list("plain 变电站 archived shut again seen elsewhere silent")},
-		{"open at a desk", event.IncidentQuery{Open: true, Desk: "one"}, list("plain 变电站 again seen")},
-		{"open at another", event.IncidentQuery{Open: true, Desk: "two"}, list("plain shut")},
-		{"all that it says", event.IncidentQuery{Open: true, Desk: "one", Owed: true, Operator: "grid-east"}, list("变电站")},
-		{"a limit", event.IncidentQuery{Limit: 2}, list("plain 变电站")},
+		{"owed", event.IncidentQuery{Owed: true}, listed("变电站")},
+		{"open", event.IncidentQuery{Open: true}, listed("plain 变电站 archived shut again seen elsewhere silent")},
+		{"open at a desk", event.IncidentQuery{Open: true, Desk: "one"}, listed("plain 变电站 again seen")},
+		{"open at another", event.IncidentQuery{Open: true, Desk: "two"}, listed("plain shut")},
+		{"all that it says", event.IncidentQuery{Open: true, Desk: "one", Owed: true, Operator: "grid-east"}, listed("变电站")},
+		{"a limit", event.IncidentQuery{Limit: 2}, listed("plain 变电站")},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			a := ask[event.IncidentAnswer](t, env, event.DoorIncidents, row.q)
@@ -134,7 +134,7 @@ func TestIncidents(t *testing.T) {
 	require.Equal(t, "cause", rows["变电站"].Owed[0].Items[0])
 }
 
-func list(s string) []string { return strings.Fields(s) }
+func listed(s string) []string { return strings.Fields(s) }
 
 func TestAQuestionForIncidentsThatIsRefused(t *testing.T) {
 	env := bustest.Start(t)
@@ -181,7 +181,7 @@ func TestIncidentsOfADrill(t *testing.T) {
 	door := event.Drill.Wire(event.DoorIncidents)
 	require.Eventually(t, func() bool { _, err := env.Conn.Request(door, []byte(`{}`), time.Second); return err == nil }, 10*time.Second, 5*time.Millisecond)
 	a := ask[event.IncidentAnswer](t, env, door, event.IncidentQuery{})
-	require.Equal(t, list("plain"), incidentsOf(a))
+	require.Equal(t, listed("plain"), incidentsOf(a))
 	require.True(t, a.Rows[0].Exercise)
 }
 

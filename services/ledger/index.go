@@ -93,6 +93,7 @@ type index struct {
 
 	questions chan struct{} // how many may be asked at once
 	idle      shelf
+	cache     *cache
 	answers   bool         // questions are taken; close ends it
 	asked     atomic.Int64 // when the last one was, in nanoseconds since 1970
 
@@ -162,7 +163,7 @@ func (x *index) load(ctx context.Context) (err error) {
 	for range readers {
 		x.questions <- struct{}{}
 	}
-	x.answers = true
+	x.answers, x.cache = true, newCache()
 	if err := x.remember(ctx); err != nil {
 		return fmt.Errorf("ledger: index: %w", err)
 	}

@@ -67,6 +67,7 @@ type reader struct {
 	// Of the question in hand.
 	lanes   []*lane // those in use, the first among them: they see the same
 	through uint64
+	epoch   uint64 // of the cache
 	sealed  []sealedChunk
 	tail    *tail
 	moved   map[term]*set // of the tail, as it was
@@ -205,7 +206,7 @@ func (r *reader) begin(lanes int, moving []term) error {
 			return err
 		}
 	}
-	r.sealed, r.tail, r.moved = x.sealed, x.tail, map[term]*set{}
+	r.epoch, r.sealed, r.tail, r.moved = x.cache.now(), x.sealed, x.tail, map[term]*set{}
 	if x.tail == nil {
 		return nil
 	}
@@ -262,11 +263,16 @@ func (r *reader) postings(at place, t term) (raw []byte, err error) {
 	if t.kind() == kindFlag && r.flags.of != nil && r.flags.chunk == at.chunk {
 		return r.flags.of[t], nil
 	}
-	err = r.row(lookPostings, spot{at.chunk, t}.number()).Scan(&raw)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil
+	number := spot{at.chunk, t}.number()
+	if raw, known := r.index.cache.get(r.epoch, number); known {
+		return raw, nil
 	}
-	return raw, err
+	err = r.row(lookPostings, number).Scan(&raw)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return nil, err
+	}
+	r.index.cache.put(r.epoch, number, raw)
+	return raw, nil
 }
 
 // readFlags reads all flags of a chunk at once.

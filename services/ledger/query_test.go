@@ -53,6 +53,12 @@ func TestAPageOfTitlesThatDoNotFit(t *testing.T) {
 			page, err := x.query(anyone(t), q, nine)
 			require.NoError(t, err)
 			got, pages = append(got, revisions(page.Rows)...), pages+1
+			after, err := sequenceOf(q.Cursor)
+			require.NoError(t, err)
+			page.Through = most
+			seen, err := seenBy(page)
+			require.NoError(t, err)
+			require.Greater(t, seen, after, "a stream of events goes on behind a page without rows")
 			if q.Cursor = page.Next; q.Cursor == "" {
 				break
 			}
