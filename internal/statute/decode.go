@@ -125,7 +125,7 @@ func (n node) duty() DutyRule {
 		"act":        into(&d.Act, oneOf(event.ActReport, event.ActForward, event.ActNotify, event.ActCrimeNotice)),
 		"within":     into(&d.Within, node.within),
 		"clock":      into(&d.Clock, oneOf(clocks...)),
-		"items":      into(&d.Items, listOf(node.text)),
+		"items":      into(&d.Items, node.disclosed),
 		"manual":     into(&d.Manual, node.boolean),
 		"citation":   into(&d.Citation, node.text),
 		"quote":      into(&d.Quote, node.text),

@@ -76,16 +76,17 @@ func (h handler) route(in event.Stored) ([]event.Record, error) {
 	for _, e := range g.Escalations {
 		revision := strconv.Itoa(g.Revision)
 		due := e.DueAt()
+		change, owed, determined := saidBy(g, e)
 		body := event.Escalated{
 			ID:   event.EscalationID(e.Desk, g.Operator, g.Incident, revision),
 			Desk: e.Desk, Operator: g.Operator, Incident: g.Incident, Revision: g.Revision,
 			About: g.About, Grade: g.Grade, CouldBe: g.CouldBe, Peak: g.Peak, Own: g.Own, Next: g.Next,
-			Change: g.Change, Withdrawal: g.Withdrawal,
+			Change: change, Withdrawal: g.Withdrawal,
 			From: e.From, Act: e.Act, Duties: told(e.Duties, now), Standing: e.Standing,
 			DueAt: due, ReportedAt: now, Late: due != nil && now.After(*due),
 			AcknowledgeBy: acknowledgeBy(now, due, e), Designated: e.Designated, Imported: g.State.IsImported(),
 			Facilities: g.Facilities, Hits: g.Hits, CouldBeIf: g.CouldBeIf, Exercise: h.exercise,
-			Owed: g.Owed, Held: e.Held, Determined: g.State.Determined, Transfer: e.Transfer,
+			Owed: owed, Held: e.Held, Determined: determined, Transfer: e.Transfer,
 			Report: disclose(g.State, e), Cause: g.Cause, Rules: g.Rules,
 		}
 		r, err := event.NewRecord(event.EscalatedSubject(e.Desk, g.Operator, g.Incident, revision), now, "", body)
@@ -163,6 +164,26 @@ func acknowledgeBy(now time.Time, due *time.Time, e event.Escalation) *time.Time
 func after(t time.Time, d event.Duration) *time.Time {
 	t = t.Add(time.Duration(d))
 	return &t
+}
+
+// saidBy is how the grade changed, what is owed and what was determined, as far as the
+// desk may read what other desks wrote: one that is not told everything reads that they
+// asked or determined, and not in which words, which may repeat what it is not told.
+func saidBy(g *event.Graded, e event.Escalation) (event.Change, []event.Obligation, *event.Determination) {
+	change, owed, determined := g.Change, g.Owed, g.State.Determined
+	if e.Items == nil {
+		return change, owed, determined
+	}
+	if strings.Contains(g.Cause.Type, "."+event.KindDetermined+".") && g.Cause.Desk != e.Desk {
+		change.Reason = "determined by " + g.Cause.Desk
+	}
+	owed = slices.DeleteFunc(slices.Clone(owed), func(o event.Obligation) bool { return o.Desk != "" && o.Desk != e.Desk })
+	if determined != nil && determined.Desk != e.Desk {
+		bare := *determined
+		bare.Reason = ""
+		determined = &bare
+	}
+	return change, owed, determined
 }
 
 // disclose renders the merged facts as far as the desk may read them.
