@@ -1,6 +1,7 @@
 // Package services is the path of a report on one page. Each folder is one
-// service. None imports another and none asks another: what the next one needs
-// stands in the record, and the records are all they share.
+// service. None imports another, and none waits for another's answer: what the next
+// one needs stands in the record, and the records are all they share. (Intake has the
+// key that signs its receipts certified by the ledger, when it starts.)
 //
 //	operator                                                      departments
 //	   │ report                                         acknowledge, act │ ▲ watch
@@ -38,7 +39,7 @@
 //	                            incident.away.<desk>.<since>; and timers
 //	services/ledger      reads  every record;
 //	                     takes  ledger.escalations, incidents, incident, stats;
-//	                            ledger.log, tiles, records, prove, audit;
+//	                            ledger.log, tiles, records, prove, audit, certify;
 //	                            ledger.remove, archive; and GET /v1/… over HTTP
 //	                     writes incident.removed.<first>, and
 //	                            incident.read.<operator>.<incident>.<what> when it shows

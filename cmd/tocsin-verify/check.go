@@ -14,17 +14,18 @@ import (
 
 // result is what was found, and the answer of --json. It is stable.
 type result struct {
-	Result  string           `json:"result"` // holds, fails or unchecked
-	File    string           `json:"file"`
-	Kind    string           `json:"kind,omitempty"` // proof, consistency, checkpoint or export
-	Origin  string           `json:"origin,omitempty"`
-	Size    uint64           `json:"size"` // records that the checkpoint covers
-	Root    *evidence.Hash   `json:"root,omitempty"`
-	Record  *record          `json:"record,omitempty"`
-	Extends *tree            `json:"extends,omitempty"`
-	Export  *evidence.Report `json:"export,omitempty"`
-	Proof   string           `json:"proof,omitempty"` // the file that was written
-	Error   string           `json:"error,omitempty"`
+	Result  string            `json:"result"` // holds, fails or unchecked
+	File    string            `json:"file"`
+	Kind    string            `json:"kind,omitempty"` // proof, receipt, consistency, checkpoint or export
+	Origin  string            `json:"origin,omitempty"`
+	Size    uint64            `json:"size"` // records that the checkpoint covers
+	Root    *evidence.Hash    `json:"root,omitempty"`
+	Record  *record           `json:"record,omitempty"`
+	Receipt *evidence.Receipt `json:"receipt,omitempty"`
+	Extends *tree             `json:"extends,omitempty"`
+	Export  *evidence.Report  `json:"export,omitempty"`
+	Proof   string            `json:"proof,omitempty"` // the file that was written
+	Error   string            `json:"error,omitempty"`
 }
 
 // record is a record that is proved.
@@ -34,7 +35,8 @@ type record struct {
 	Time    string              `json:"time,omitempty"` // header ce-time: by the clock of who wrote it
 	Entry   evidence.Hash       `json:"entry"`
 	Header  map[string][]string `json:"header"`
-	Line    string              `json:"line"` // all of it, as an export has it
+	Line    string              `json:"line"`             // all of it, as an export has it
+	Signed  *evidence.SignedAct `json:"signed,omitempty"` // by the desk that did it
 	body    []byte
 }
 
@@ -88,6 +90,11 @@ func (o *options) checkFile(r *result) error {
 	if err != nil {
 		return cannot{err}
 	}
+	if o.identities != "" {
+		if v, err = v.WithIdentities(o.identities); err != nil {
+			return cannot{fmt.Errorf("--identities: %w", err)}
+		}
+	}
 	kind, text, err := recognise(o.file)
 	if err != nil {
 		return cannot{err}
@@ -95,7 +102,7 @@ func (o *options) checkFile(r *result) error {
 	r.Kind = kind
 	var old *evidence.Checkpoint
 	if o.extends != "" {
-		if kind == kindProof {
+		if kind == kindProof || kind == kindReceipt {
 			return cannot{errors.New("--extends: the proof of a record does not say what its log grew out of; ask for a consistency proof")}
 		}
 		note, err := checkpointIn(o.extends)
@@ -112,9 +119,14 @@ func (o *options) checkFile(r *result) error {
 	if o.record > 0 && kind != kindExport {
 		return cannot{fmt.Errorf("--record: %s is not an export", o.file)}
 	}
+	if o.report != "" && kind != kindReceipt {
+		return cannot{fmt.Errorf("--report: %s is not a receipt", o.file)}
+	}
 	switch kind {
 	case kindProof:
 		return r.proof(v, text)
+	case kindReceipt:
+		return o.receipt(r, v, text)
 	case kindConsistency:
 		return r.consistency(v, text, old)
 	case kindCheckpoint:
@@ -140,11 +152,35 @@ func (r *result) proof(v evidence.Verifier, text string) error {
 		return err
 	}
 	r.covers(cp)
-	r.Record = recordOf(p.Record)
+	r.Record, err = recordOf(v, p.Record)
+	return err
+}
+
+// receipt holds a receipt against the key of the log, and the report that it is said
+// to be of against the receipt.
+func (o *options) receipt(r *result, v evidence.Verifier, text string) error {
+	receipt, err := v.VerifyReceipt([]byte(text))
+	if errors.Is(err, evidence.ErrUncertified) {
+		return cannot{err}
+	}
+	if err != nil {
+		return err
+	}
+	r.Origin, r.Receipt = v.Origin(), &receipt
+	if o.report == "" {
+		return nil
+	}
+	raw, err := readFile(o.report)
+	if err != nil {
+		return cannot{fmt.Errorf("--report: %w", err)}
+	}
+	if err := receipt.Is(raw); err != nil {
+		return fmt.Errorf("%s: %w", o.report, err)
+	}
 	return nil
 }
 
-func recordOf(r evidence.Record) *record {
+func recordOf(v evidence.Verifier, r evidence.Record) (*record, error) {
 	out := &record{Record: r.Sequence, Subject: r.Subject, Entry: r.Entry(), Header: r.Header, Line: string(r.Line()), body: r.Body}
 	if out.Header == nil {
 		out.Header = map[string][]string{}
@@ -152,7 +188,11 @@ func recordOf(r evidence.Record) *record {
 	if at := r.Header["ce-time"]; len(at) == 1 {
 		out.Time = at[0]
 	}
-	return out
+	act, err := v.ActOf(r)
+	if act != nil {
+		out.Signed = act.Signed
+	}
+	return out, err
 }
 
 func (r *result) consistency(v evidence.Verifier, text string, old *evidence.Checkpoint) error {
@@ -203,11 +243,10 @@ func (o *options) oneRecord(r *result, v evidence.Verifier) error {
 		return err
 	}
 	r.covers(cp)
-	r.Record = recordOf(p.Record)
-	if o.proof == "" {
-		return nil
+	if r.Record, err = recordOf(v, p.Record); err != nil || o.proof == "" {
+		return err
 	}
-	f, err := os.OpenFile(o.proof, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	f, err := os.OpenFile(o.proof, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err == nil {
 		_, err = f.WriteString(p.String())
 		err = errors.Join(err, f.Sync(), f.Close())

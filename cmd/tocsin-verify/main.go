@@ -29,6 +29,8 @@ type options struct {
 	extends     string // empty: no earlier checkpoint is given
 	record      uint64 // 0: all of them
 	proof       string
+	identities  string // nkey; empty: what desks did need not be signed
+	report      string // file; empty: none is held against the receipt
 	json, quiet bool
 	lang        string
 	given       map[string]bool // flags
@@ -77,6 +79,8 @@ func (o *options) parse(args []string) error {
 	f.StringVar(&o.extends, "extends", "", "")
 	f.Uint64Var(&o.record, "record", 0, "")
 	f.StringVar(&o.proof, "proof", "", "")
+	f.StringVar(&o.identities, "identities", "", "")
+	f.StringVar(&o.report, "report", "", "")
 	f.BoolVar(&o.json, "json", false, "")
 	f.BoolVar(&o.quiet, "quiet", false, "")
 	f.StringVar(&o.lang, "lang", o.lang, "")

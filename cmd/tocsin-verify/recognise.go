@@ -15,6 +15,7 @@ import (
 // What can be checked.
 const (
 	kindProof       = "proof"
+	kindReceipt     = "receipt"
 	kindConsistency = "consistency"
 	kindCheckpoint  = "checkpoint"
 	kindExport      = "export"
@@ -79,10 +80,12 @@ func recognise(name string) (kind, text string, err error) {
 		return kindProof, text, nil
 	case first == evidence.ConsistencyFormat:
 		return kindConsistency, text, nil
+	case evidence.IsReceipt(text):
+		return kindReceipt, text, nil
 	case strings.Contains(rest, "\n\n— "):
 		return kindCheckpoint, text, nil
 	}
-	return "", "", fmt.Errorf("%s is neither a proof nor a signed checkpoint", name)
+	return "", "", fmt.Errorf("%s is neither a proof, nor a receipt, nor a signed checkpoint", name)
 }
 
 // checkpointIn finds the signed checkpoint in whatever has one.

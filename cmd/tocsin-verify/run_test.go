@@ -180,7 +180,7 @@ func TestWhatCannotBeChecked(t *testing.T) {
 		{[]string{"--nonsense", s.path("p")}, "-nonsense"},
 		{[]string{"--lang", "fr", s.path("p")}, "--lang is zh or en"},
 		{[]string{s.path("none")}, "no such file"},
-		{[]string{s.path("junk")}, "neither a proof nor a signed checkpoint"},
+		{[]string{s.path("junk")}, "neither a proof, nor a receipt, nor a signed checkpoint"},
 		{[]string{s.path("empty")}, "not an export"},
 		{[]string{"--key", "", s.path("p")}, "--key is missing"},
 		{[]string{"--key", s.path("none"), s.path("p")}, "neither a verifier key nor a file"},
@@ -358,7 +358,7 @@ func TestHelp(t *testing.T) {
 		require.Equal(t, exitHolds, code)
 		require.Empty(t, errOut)
 		require.Contains(t, out, "Exit codes:")
-		for _, flag := range []string{"--key", "--extends", "--record", "--proof", "--json", "--quiet", "--lang"} {
+		for _, flag := range []string{"--key", "--extends", "--record", "--proof", "--report", "--identities", "--json", "--quiet", "--lang"} {
 			require.Contains(t, out, flag)
 		}
 	}
@@ -377,7 +377,7 @@ func TestFewDependencies(t *testing.T) {
 	require.NoError(t, err)
 	for _, pkg := range strings.Fields(string(out)) {
 		ours := strings.HasPrefix(pkg, "github.com/tocsin-project/tocsin/")
-		require.True(t, ours || strings.HasPrefix(pkg, "golang.org/x/mod/sumdb/") || pkg == "golang.org/x/sync/errgroup", pkg)
+		require.True(t, ours || strings.HasPrefix(pkg, "golang.org/x/mod/sumdb/") || pkg == "golang.org/x/sync/errgroup" || pkg == "github.com/gowebpki/jcs", pkg)
 	}
-	require.Len(t, strings.Fields(string(out)), 5, "%s", out)
+	require.Len(t, strings.Fields(string(out)), 6, "%s", out)
 }

@@ -48,6 +48,9 @@ func (o *options) showFindings(r *result) {
 func (o *options) showProved(r *result) {
 	out := o.stdout
 	switch {
+	case r.Receipt != nil:
+		o.showReceipt(r)
+		return
 	case r.Record != nil:
 		fmt.Fprintf(out, o.text("proved-record")+"\n", r.Record.Record, line(r.Origin))
 	case r.Kind == kindExport:
@@ -70,6 +73,9 @@ func (o *options) showProved(r *result) {
 	if r.Export != nil {
 		o.showExport(r)
 		limits = append([]string{"limit-true", "limit-manifest"}, limits...)
+		if o.identities == "" && len(r.Export.Acts.Identities) > 0 {
+			limits = append(limits, "limit-identities")
+		}
 		if len(r.Export.Unproved) > 0 {
 			limits = append(limits, "limit-pages")
 		}
@@ -107,7 +113,50 @@ func (o *options) showRecord(r *record) {
 		o.row("time", r.Time)
 	}
 	o.row("entry", r.Entry.String())
+	if s := r.Signed; s != nil {
+		o.row("signed", fmt.Sprintf(o.text("signed-by"), s.By, s.Key, s.Identities))
+	}
 	o.showBody(r.body)
+}
+
+func (o *options) showReceipt(r *result) {
+	c := r.Receipt
+	fmt.Fprintf(o.stdout, o.text("proved-receipt")+"\n", line(r.Origin))
+	o.row("log", r.Origin)
+	o.row("status", c.Status)
+	if c.Exercise {
+		o.row("exercise", o.text("is-exercise"))
+	}
+	o.row("operator", c.Operator)
+	o.row("incident", c.Incident)
+	o.row("report", c.Report)
+	for _, row := range [][2]string{{"source", c.Source}, {"type", c.Type}, {"durability", c.Durability}} {
+		if row[1] != "" {
+			o.row(row[0], row[1])
+		}
+	}
+	if c.ReceivedAt != nil {
+		o.row("time", c.ReceivedAt.Format(time.RFC3339Nano))
+	}
+	if c.Digest != "" {
+		o.row("digest", c.Digest)
+	}
+	if c.Record > 0 {
+		o.row("record", fmt.Sprint(c.Record))
+	}
+	if c.Entry != nil {
+		o.row("entry", c.Entry.String())
+	}
+	limits := []string{"limit-true", "limit-time", "limit-receipt"}
+	if o.report != "" {
+		o.row("held", o.report)
+	} else {
+		limits = append(limits, "limit-report")
+	}
+	fmt.Fprintf(o.stdout, "%s\n", o.text("limits"))
+	for _, limit := range limits {
+		fmt.Fprintf(o.stdout, "  - %s\n", o.text(limit))
+	}
 }
 
 // showBody prints a body with its lines kept in from the edge, so that none of
@@ -128,6 +177,12 @@ func (o *options) showExport(r *result) {
 	e := r.Export
 	o.row("range", fmt.Sprintf(o.text("range-of"), e.First, e.Last, e.Records, e.Removed))
 	o.row("besides", fmt.Sprintf(o.text("besides-of"), e.Context, e.Entries))
+	if e.Acts.Signed+e.Acts.Unsigned > 0 {
+		o.row("acts", fmt.Sprintf(o.text("acts-of"), e.Acts.Signed, e.Acts.Unsigned))
+	}
+	for _, key := range e.Acts.Identities {
+		o.row("identities", key)
+	}
 	for _, rules := range e.Rules {
 		o.row("rules", fmt.Sprintf("%s %s, "+o.text("record-n")+", %s", rules.Kind, rules.ID, rules.Record, rules.SHA256))
 	}

@@ -23,33 +23,54 @@ var words = map[string][2]string{
 	"proved-checkpoint": {"成立：该检查点由日志 %s 签名。", "HOLDS: the checkpoint was signed by the log %s."},
 	"proved-extends":    {"成立：前 %d 条记录原样保留在 %d 条记录的日志 %s 中，未改、未删。", "HOLDS: the first %d records are the beginning of the %d of the log %s: none was changed or taken out."},
 
-	"log":        {"日志", "log"},
-	"checkpoint": {"检查点", "checkpoint"},
-	"covers":     {"覆盖前 %d 条记录，根 %s", "covers the first %d records, root %s"},
-	"extends":    {"延续自", "extends"},
-	"earlier":    {"%d 条记录，根 %s", "%d records, root %s"},
-	"record":     {"记录", "record"},
-	"subject":    {"主题", "subject"},
-	"time":       {"时间", "time"},
-	"entry":      {"条目哈希", "entry"},
-	"body":       {"正文", "body"},
-	"binary":     {"%d 字节，不是 JSON，以 base64 表示", "%d bytes that are not JSON, in base64"},
-	"range":      {"区间", "range"},
-	"range-of":   {"第 %d 至 %d 条：%d 条在，%d 条已依规移除", "records %d to %d: %d are here, %d were removed by order or by age"},
-	"besides":    {"附带", "besides"},
-	"besides-of": {"区间外记录 %d 条；核验树条目 %d 个", "%d records outside the range; %d entries of the tree were checked"},
-	"rules":      {"规则", "rules"},
-	"manifest":   {"清单 SHA-256", "manifest"},
-	"made":       {"导出时间", "made"},
-	"proof":      {"已写证明", "proof written"},
+	"proved-receipt": {"成立：该回执由日志 %s 认可的接收端签名。", "HOLDS: the receipt was signed by the intake that the log %s has certified."},
 
-	"limits":         {"这不证明：", "This does not prove:"},
-	"limit-true":     {"记录所述属实——只证明日志收录的就是这些内容；", "that what a record says is true: only that this is what the log took in;"},
-	"limit-time":     {"时间准确——时间由写入者的时钟给出；", "that its time is right: the clock of whoever wrote it gave it;"},
-	"limit-later":    {"检查点之后的任何事情；", "anything about what came after the checkpoint;"},
-	"limit-one-view": {"日志给所有人看的是同一内容——请与他人持有的检查点比对（--extends）。", "that the log shows everyone the same: hold it against a checkpoint that somebody else keeps (--extends)."},
-	"limit-manifest": {"导出者在清单中所写的时间——请将上面的清单 SHA-256 与导出时所示比对；", "the times that the exporter wrote into the manifest: compare its SHA-256 above with the one that was shown at the export;"},
-	"limit-pages":    {"供人阅读的页面等附加文件的内容。", "what stands in added files, such as a page to read."},
+	"log":         {"日志", "log"},
+	"status":      {"状态", "status"},
+	"exercise":    {"演练", "exercise"},
+	"is-exercise": {"是：不是真实事件", "yes: it is of no real incident"},
+	"operator":    {"运营者", "operator"},
+	"incident":    {"事件", "incident"},
+	"report":      {"报告", "report"},
+	"source":      {"来源", "source"},
+	"type":        {"类型", "type"},
+	"durability":  {"落盘保证", "durability"},
+	"digest":      {"数据摘要", "digest"},
+	"held":        {"已比对", "is of"},
+	"signed":      {"签名", "signed"},
+	"signed-by":   {"%s，密钥 %s（凭证签发者 %s）", "by %s with the key %s, a credential of %s"},
+	"acts":        {"值班行为", "acts"},
+	"acts-of":     {"部门签名 %d 件，未签名 %d 件", "%d signed by the desks that did them, %d not signed"},
+	"identities":  {"凭证签发者", "identities"},
+	"checkpoint":  {"检查点", "checkpoint"},
+	"covers":      {"覆盖前 %d 条记录，根 %s", "covers the first %d records, root %s"},
+	"extends":     {"延续自", "extends"},
+	"earlier":     {"%d 条记录，根 %s", "%d records, root %s"},
+	"record":      {"记录", "record"},
+	"subject":     {"主题", "subject"},
+	"time":        {"时间", "time"},
+	"entry":       {"条目哈希", "entry"},
+	"body":        {"正文", "body"},
+	"binary":      {"%d 字节，不是 JSON，以 base64 表示", "%d bytes that are not JSON, in base64"},
+	"range":       {"区间", "range"},
+	"range-of":    {"第 %d 至 %d 条：%d 条在，%d 条已依规移除", "records %d to %d: %d are here, %d were removed by order or by age"},
+	"besides":     {"附带", "besides"},
+	"besides-of":  {"区间外记录 %d 条；核验树条目 %d 个", "%d records outside the range; %d entries of the tree were checked"},
+	"rules":       {"规则", "rules"},
+	"manifest":    {"清单 SHA-256", "manifest"},
+	"made":        {"导出时间", "made"},
+	"proof":       {"已写证明", "proof written"},
+
+	"limits":           {"这不证明：", "This does not prove:"},
+	"limit-true":       {"记录所述属实——只证明日志收录的就是这些内容；", "that what a record says is true: only that this is what the log took in;"},
+	"limit-time":       {"时间准确——时间由写入者的时钟给出；", "that its time is right: the clock of whoever wrote it gave it;"},
+	"limit-later":      {"检查点之后的任何事情；", "anything about what came after the checkpoint;"},
+	"limit-one-view":   {"日志给所有人看的是同一内容——请与他人持有的检查点比对（--extends）。", "that the log shows everyone the same: hold it against a checkpoint that somebody else keeps (--extends)."},
+	"limit-manifest":   {"导出者在清单中所写的时间——请将上面的清单 SHA-256 与导出时所示比对；", "the times that the exporter wrote into the manifest: compare its SHA-256 above with the one that was shown at the export;"},
+	"limit-receipt":    {"该记录仍在日志中——请用 tocsin log prove 取得证明；", "that the record is still in the log: ask for its proof (tocsin log prove);"},
+	"limit-report":     {"报告的内容——请以 --report 提供报告原文比对摘要。", "what the report said: give the report with --report to hold it against the digest."},
+	"limit-identities": {"上述凭证签发者确为贵方所信任——请以 --identities 指定；", "that those who gave out the credentials are whom you trust: name them with --identities;"},
+	"limit-pages":      {"供人阅读的页面等附加文件的内容。", "what stands in added files, such as a page to read."},
 
 	"help": {helpZH, helpEN},
 }
@@ -72,6 +93,8 @@ FILE is recognised by what it is:
   a signed checkpoint  that the log signed that it has so many records
   a consistency proof  that a log grew out of an earlier state and nothing that
                        was in it was changed or taken out; needs --extends
+  a receipt            what intake took of whom, and when: JSON, as tocsin report
+                       --json prints one (a line each: one file each)
   an export            a folder of records, tiles and rules (tocsin log export
                        makes it): every record, everything that is missing, and
                        every file, each fault by its record and file
@@ -83,6 +106,10 @@ Flags, before or after FILE:
                   FILE is a consistency proof, or an export that reaches so far
   --record N      only the record with this sequence, out of an export; prints it
   --proof NEW     writes the proof of that record, which then stands by itself
+  --report EVENT  a file with the CloudEvent that the receipt is said to be of
+  --identities O  the nkey of whoever gives out credentials (tocsin credential key
+                  prints it): what desks did must be signed with one of these. What
+                  is signed is checked without it too
   --json          one JSON object with the result
   --quiet         prints nothing of what holds
   --lang zh|en    language for people (default by LANG)
@@ -116,6 +143,8 @@ FILE 按内容识别：
                 （c2sp.org/tlog-proof@v1；由 tocsin log prove N 生成）
   签名检查点    日志曾签名声明共有多少条记录
   一致性证明    日志由较早状态增长而来，原有内容未改、未删；需 --extends
+  回执          接收端收到谁的什么报告、何时（JSON，tocsin report --json 输出，
+                一个文件一份）
   导出目录      记录、树块与规则（由 tocsin log export 生成）：逐条核验记录、
                 缺失与文件，问题具体到记录和文件
 
@@ -126,6 +155,9 @@ FILE 按内容识别：
                   FILE 为一致性证明，或树块足够的导出目录
   --record N      只核验导出目录中该序号的记录，并显示
   --proof NEW     将该记录的证明写入新文件，可单独核验
+  --report EVENT  回执所称报告（CloudEvent 文件），比对其摘要
+  --identities O  凭证签发者的 nkey（tocsin credential key 输出）：值班行为必须由其
+                  所发凭证签名。已有的签名无此项也会核验
   --json          以一个 JSON 对象输出结果
   --quiet         成立时不输出
   --lang zh|en    显示语言（默认依 LANG）

@@ -79,7 +79,7 @@ Connect (tocsin credential person).`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(e.credentialAdd(), e.credentialList(), e.credentialRotate(), e.credentialRevoke(), e.credentialToken(), e.credentialCertificate(), e.credentialPerson(), e.credentialTable())
+	cmd.AddCommand(e.credentialAdd(), e.credentialList(), e.credentialRotate(), e.credentialRevoke(), e.credentialToken(), e.credentialCertificate(), e.credentialPerson(), e.credentialKey(), e.credentialTable())
 	return cmd
 }
 
@@ -99,6 +99,9 @@ with a sector it sees that sector only.`,
 		Args:    args(cobra.ExactArgs(2)),
 		RunE: func(_ *cobra.Command, a []string) error {
 			who.Role, who.ID = identity.Role(a[0]), a[1]
+			if who.Role == identity.Desk && len(who.Screens) == 0 {
+				who.Screens = []string{identity.DefaultScreen}
+			}
 			if err := who.Check(); err != nil {
 				return &usageError{err}
 			}
@@ -112,6 +115,28 @@ with a sector it sees that sector only.`,
 	f.StringVar(&who.Sector, "sector", "", "of a regulator of one sector")
 	f.StringSliceVar(&who.Screens, "screen", nil, "of a desk: a screen, as desk watch --client names it; repeatable (default: "+identity.DefaultScreen+")")
 	f.DurationVar(&valid, "valid", 0, "how long it is good (default: until it is revoked)")
+	return cmd
+}
+
+func (e *environment) credentialKey() *cobra.Command {
+	var data string
+	cmd := &cobra.Command{
+		Use:   "key",
+		Short: "The key by which credentials are known to be ours",
+		Long: `Prints the public nkey that every credential of this folder goes back to. Who checks
+what desks did gives it to tocsin-verify: an act that no desk of ours has signed then
+does not hold.`,
+		Example: "  tocsin credential key\n  tocsin-verify --key log.pub --identities \"$(tocsin credential key)\" export-2026-01",
+		Args:    args(cobra.NoArgs),
+		RunE: func(*cobra.Command, []string) error {
+			key, err := credential.In(data).Key()
+			if err == nil {
+				fmt.Fprintln(e.out, key)
+			}
+			return err
+		},
+	}
+	dataFlag(cmd, &data)
 	return cmd
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
@@ -34,6 +35,7 @@ func TestCredentials(t *testing.T) {
 	}
 	operator, desk := creds("operator", "grid-east"), creds("desk", "protection-energy", "--screen", "default,wall")
 	regulator, admin := creds("regulator", "xj", "--level", "province", "--region", "650000"), filepath.Join(data, "identity", "creds", "admin-admin.creds")
+	creds("desk", "sh-cyberspace") // with the one screen that desk watch takes where none is named
 	for _, bad := range [][]string{{"king", "x"}, {"desk", "a.b"}, {"regulator", "r"}, {"operator", "x", "--sector", "energy"}} {
 		do(exitUnreachable, append(append([]string{"credential", "add"}, bad...), "--data", data)...)
 	}
@@ -58,6 +60,22 @@ func TestCredentials(t *testing.T) {
 	do(exitOK, on(admin, "log", "show", "grid-east/inc-1")...)
 	require.Contains(t, do(exitOK, on(admin, "log", "show", "grid-east/inc-1")...), "admin/admin")
 	do(exitOK, on(admin, "log", "audit")...)
+
+	// What the desk did is signed, and so is the receipt: both hold without the server.
+	v, err := evidence.NewVerifier(do(exitOK, on(admin, "log", "key")...))
+	require.NoError(t, err)
+	v, err = v.WithIdentities(do(exitOK, "credential", "key", "--data", data))
+	require.NoError(t, err)
+	folder := filepath.Join(t.TempDir(), "evidence")
+	do(exitOK, on(admin, "log", "export", folder)...)
+	found, err := evidence.VerifyExport(t.Context(), folder, v, nil)
+	require.NoError(t, err)
+	require.Empty(t, found.Findings)
+	require.EqualValues(t, 1, found.Acts.Signed)
+	require.Zero(t, found.Acts.Unsigned)
+	_, receipt, _ := tocsin(t, majorReport, on(operator, "report", "--json")...)
+	_, err = v.VerifyReceipt([]byte(receipt))
+	require.NoError(t, err)
 	do(exitOK, on(admin, "log", "export", filepath.Join(t.TempDir(), "e"))...)
 
 	// After a power cut it is as it was.
@@ -88,13 +106,13 @@ func TestCredentials(t *testing.T) {
 	require.True(t, strings.HasPrefix(token, "tocsin_"))
 	_, out, _ := tocsin(t, "", "credential", "list", "--json", "--data", data)
 	lines := strings.Split(strings.TrimSpace(out), "\n")
-	require.Len(t, lines, 4)
+	require.Len(t, lines, 5)
 	for _, line := range lines {
 		l := decode(t, line)
 		keys(t, l, "role", "id", "tokens")
 		switch l["role"] {
 		case "desk":
-			assert.Contains(t, l, "revoked")
+			assert.Equal(t, l["id"] == "protection-energy", l["revoked"] != nil)
 		case "operator":
 			assert.EqualValues(t, 1, l["tokens"])
 		case "regulator":

@@ -149,7 +149,7 @@ func (p *proof) ofGrowth(ctx context.Context, c *client.Client, old string) erro
 func (e *environment) giveProof(p proof, output string, asJSON bool) error {
 	switch {
 	case output != "":
-		if err := os.WriteFile(output, []byte(p.Proof), 0o644); err != nil {
+		if err := os.WriteFile(output, []byte(p.Proof), 0o600); err != nil {
 			return err
 		}
 	case !asJSON:

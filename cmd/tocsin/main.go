@@ -189,7 +189,18 @@ func (c *connection) dial() (*client.Client, error) {
 	if c.ca != "" {
 		options = append(options, nats.RootCAs(c.ca))
 	}
-	return client.DialRealm(realm, c.server, c.timeout, options...)
+	conn, err := client.DialRealm(realm, c.server, c.timeout, options...)
+	if err == nil && c.creds != "" {
+		raw, err := os.ReadFile(c.creds)
+		if err == nil {
+			err = conn.SignWith(raw)
+		}
+		if err != nil {
+			conn.Close()
+			return nil, fmt.Errorf("--creds: %w", err)
+		}
+	}
+	return conn, err
 }
 
 // beyondLoopback reports whether a server is on another machine.

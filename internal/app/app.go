@@ -113,6 +113,7 @@ type App struct {
 	who      *credential.Directory // nil: whoever reaches a door may use it
 	server   *bus.Server           // nil with an existing NATS
 	nc       *nats.Conn
+	doors    *nats.Conn // by which requests come
 	keep     ledger.Keep
 	realms   []*realm
 	listener net.Listener // nil without HTTP
@@ -214,14 +215,18 @@ func (a *App) connect(ctx context.Context) (err error) {
 		if a.server, err = bus.StartServer(ctx, server); err != nil {
 			return err
 		}
-		a.nc, err = a.server.Connect()
+		if a.nc, err = a.server.Connect(); err == nil {
+			a.doors, err = a.server.Connect()
+		}
 		return err
 	}
 	options := bus.ConnectOptions("tocsin services")
 	if a.who != nil {
 		options = append(options, nats.UserCredentials(credential.In(a.cfg.Data).Services()))
 	}
-	a.nc, err = nats.Connect(a.cfg.NATS, options...)
+	if a.nc, err = nats.Connect(a.cfg.NATS, options...); err == nil {
+		a.doors, err = nats.Connect(a.cfg.NATS, options...)
+	}
 	if err != nil {
 		return fmt.Errorf("nats at %s: %w", a.cfg.NATS, err)
 	}
@@ -350,8 +355,10 @@ func (a *App) Stop() {
 			_ = a.listener.Close()
 		}
 		a.closeRealms()
-		if a.nc != nil {
-			a.nc.Close()
+		for _, nc := range []*nats.Conn{a.doors, a.nc} {
+			if nc != nil {
+				nc.Close()
+			}
 		}
 		if a.server != nil {
 			a.server.Stop()

@@ -130,7 +130,7 @@ func (a *App) look(ctx context.Context, realms []*realm) Health {
 		}
 	}
 	if a.has(deadline.Name) {
-		for i, screens := range inEach(ctx, realms, func(ctx context.Context, r *realm) []event.Screen { return r.screens(ctx, a.nc) }) {
+		for i, screens := range inEach(ctx, realms, func(ctx context.Context, r *realm) []event.Screen { return r.screens(ctx) }) {
 			for _, s := range screens {
 				h.Screens = append(h.Screens, ScreenHealth{Screen: s, Exercise: realms[i].name == event.Drill})
 			}

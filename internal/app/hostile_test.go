@@ -296,6 +296,7 @@ func (s *siege) replayed() {
 	require.Equal(s.t, event.StatusAccepted, ack.Status)
 	again, thief := s.peer(s.creds(identity.Desk, "protection-energy")), s.peer(s.creds(identity.Desk, "sh-public-security"))
 	sent := []byte(`{"escalation":"` + told.Escalation + `","officer":"duty-officer"}`)
+	signed := s.sign(identity.Desk, "protection-energy", event.AcknowledgementSubject(told.Escalation), sent)
 	for range 20 {
 		r := s.receipt(owner, &nats.Msg{Subject: "report.grid-east", Data: raw})
 		require.Equal(s.t, []any{event.StatusDuplicate, first.Record}, []any{r.Status, r.Record})
@@ -303,10 +304,10 @@ func (s *siege) replayed() {
 		require.Equal(s.t, event.StatusRejected, r.Status)
 		require.NoError(s.t, other.PublishRequest("report.grid-east", "_INBOX.x", raw))
 		var a event.AcknowledgementAnswer
-		require.NoError(s.t, json.Unmarshal(s.reply(again, &nats.Msg{Subject: "desk.protection-energy.acknowledge", Data: sent}).Data, &a))
+		require.NoError(s.t, json.Unmarshal(s.reply(again, &nats.Msg{Subject: "desk.protection-energy.acknowledge", Header: signed, Data: sent}).Data, &a))
 		require.Equal(s.t, []any{event.StatusDuplicate, ack.Record}, []any{a.Status, a.Record})
 		a = event.AcknowledgementAnswer{}
-		require.NoError(s.t, json.Unmarshal(s.reply(thief, &nats.Msg{Subject: "desk.sh-public-security.acknowledge", Data: sent}).Data, &a))
+		require.NoError(s.t, json.Unmarshal(s.reply(thief, &nats.Msg{Subject: "desk.sh-public-security.acknowledge", Header: signed, Data: sent}).Data, &a))
 		require.Equal(s.t, []any{event.StatusRejected, uint64(0)}, []any{a.Status, a.Record})
 		require.NoError(s.t, thief.PublishRequest("desk.protection-energy.acknowledge", "_INBOX.x", sent))
 	}

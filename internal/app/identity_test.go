@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -93,6 +94,9 @@ func (g *guarded) as(role identity.Role, id string) *client.Client {
 	g.t.Helper()
 	c, err := client.Dial(g.app.NATSAddr(), 5*time.Second, nats.UserCredentials(g.creds(role, id)))
 	require.NoError(g.t, err)
+	creds, err := os.ReadFile(g.creds(role, id))
+	require.NoError(g.t, err)
+	require.NoError(g.t, c.SignWith(creds))
 	g.t.Cleanup(c.Close)
 	return c
 }
@@ -256,6 +260,50 @@ func TestEachDoesWhatItIsThereFor(t *testing.T) {
 			return err == nil == c.sees && (err == nil || !strings.Contains(err.Error(), "no checkpoint"))
 		}, 5*time.Second, 20*time.Millisecond, "%+v", c)
 	}
+}
+
+// What only those need who are told first goes no further: ransom terms, leads with
+// their vulnerabilities, and what else may hold a secret.
+func TestWhatIsPassedOnDisclosesLess(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	secret := []string{"ransom", "leads", "scene", "other", "attachments"}
+	w.report("initial", at, inc, "r1", onSite+`"title":"清算中断","cause":"存储故障","ransom":{"amount":5,"currency":"CNY","method":"x","demandedAt":"`+w.clock.Now().Format(time.RFC3339)+`"},
+		"leads":"an unpatched vulnerability","scene":"kept","other":"a trade secret","attachments":[{"name":"dump","mediaType":"text/plain","sha256":"`+strings.Repeat("a", 64)+`"}],
+		"facts":{"outage":[{"facility":"dispatch","scope":"overall","duration":"PT7H"}]}`)
+	acts := map[event.Act]int{}
+	for _, e := range w.settled().escalated {
+		var said map[string]any
+		require.NoError(t, json.Unmarshal(e.Report, &said))
+		first := e.Act == event.ActReport || e.Act == event.ActCrimeNotice
+		acts[e.Act]++
+		require.Contains(t, said, "title", e.Desk)
+		require.Contains(t, said, "cause", e.Desk)
+		require.Contains(t, said, "facts", e.Desk)
+		for _, item := range secret {
+			require.Equal(t, first, said[item] != nil, "%s to %s by %s", item, e.Desk, e.Act)
+		}
+	}
+	require.NotZero(t, acts[event.ActReport])
+	require.NotZero(t, acts[event.ActForward])
+
+	// Nor does what one desk writes of it reach another that is not told all of it.
+	due := w.clock.Now().Add(time.Hour)
+	const words = "the note asks for five coins"
+	w.act(event.DeskAct{Kind: event.KindAsked, ID: "a", Desk: "protection-energy", Items: []string{"support"}, DueAt: &due, Reason: words})
+	w.act(event.DeskAct{Kind: event.KindDetermined, ID: "d", Desk: "protection-energy", Grade: event.EspeciallyGrave, Reason: words})
+	w.report("progress", at, inc, "r2", `"impact":"more"`)
+	seen := map[bool]int{}
+	for _, e := range w.settled().escalated {
+		raw, err := json.Marshal(e)
+		require.NoError(t, err)
+		less := strings.HasPrefix(e.Desk, "national-")
+		if strings.Contains(string(raw), words) {
+			seen[less]++
+		}
+	}
+	require.Zero(t, seen[true])
+	require.NotZero(t, seen[false])
 }
 
 // Whoever is shown a report is on the record, whichever way it is shown, and once a day.

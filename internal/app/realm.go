@@ -2,13 +2,11 @@ package app
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"path/filepath"
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
 
 	"github.com/tocsin-project/tocsin/internal/bus"
@@ -49,7 +47,7 @@ func (a *App) open(ctx context.Context, name event.Realm) error {
 		}
 	}
 	var err error
-	cfg := bus.Config{Realm: name, Clock: r.clock, Log: r.log, Unverified: a.cfg.Unverified}
+	cfg := bus.Config{Realm: name, Clock: r.clock, Log: r.log, Unverified: a.cfg.Unverified, Doors: a.doors}
 	if a.who != nil {
 		cfg.Identities = a.who
 	}
@@ -178,15 +176,9 @@ func (d *drill) begin(ctx context.Context) error {
 }
 
 // screens asks the realm's clocks which desks are there.
-func (r *realm) screens(ctx context.Context, nc *nats.Conn) []event.Screen {
-	reply, err := nc.RequestWithContext(ctx, r.bus.Within(event.DoorDesks), nil)
-	if err != nil {
-		return nil // what does not answer shows in its own line
-	}
+func (r *realm) screens(ctx context.Context) []event.Screen {
 	var answer event.DesksAnswer
-	if err := json.Unmarshal(reply.Data, &answer); err != nil {
-		return nil
-	}
+	_ = r.bus.Ask(ctx, event.DoorDesks, struct{}{}, &answer) // what does not answer shows in its own line
 	return answer.Screens
 }
 

@@ -118,7 +118,7 @@ func TestAScreenShowsWhatCannotBeRead(t *testing.T) {
 	strange := w.inject("incident.escalated.protection-energy.grid-east.x.1", "no JSON")
 	good := w.tell("good")
 	var rows []event.EscalationRow
-	err := w.client.Watch(t.Context(), duty, "hall", 2, w.clock.Now, func(_ *event.Escalated, row event.EscalationRow) error {
+	err := w.client.Watch(t.Context(), duty, "hall", 3, w.clock.Now, func(_ *event.Escalated, row event.EscalationRow) error {
 		rows = append(rows, row)
 		return nil
 	})
@@ -126,7 +126,8 @@ func TestAScreenShowsWhatCannotBeRead(t *testing.T) {
 	require.Equal(t, strange, rows[0].Record)
 	require.Equal(t, event.Ungraded, rows[0].Grade)
 	require.Equal(t, event.ActReview, rows[0].Act)
-	require.Equal(t, good, rows[1].Escalation, "what is behind it is shown")
+	// That nobody could handle it is told to the same desk, before what is behind it or after.
+	require.Contains(t, []string{rows[1].Escalation, rows[2].Escalation}, good, "what is behind it is shown")
 }
 
 func TestAWatchEnds(t *testing.T) {

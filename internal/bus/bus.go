@@ -57,6 +57,9 @@ type Config struct {
 	Replicas int
 	// Unverified says that nobody could show that the server syncs every write.
 	Unverified bool
+	// Doors is the connection that requests come by, and answers go: of its own, so that
+	// what is being written waits for no answer. Nil takes that of the streams.
+	Doors *nats.Conn
 	// Identities says who asks, by what stands in the subject of a request; nil:
 	// anybody may ask anything, and the server listens on loopback only.
 	Identities Identities
@@ -66,6 +69,11 @@ type Config struct {
 type Identities interface {
 	// Find returns the one of a role whose id makes a token.
 	Find(role identity.Role, token string) (identity.Identity, bool)
+	// Vouch returns the nkey that signs identities, and its signature that a key
+	// is of this one, where the key is in use.
+	Vouch(who identity.Identity, key string) (identities string, certificate []byte, ok bool)
+	// Allow reports whether somebody may ask once more at this moment.
+	Allow(who string) bool
 	// Refused is told of a request that is refused, and why.
 	Refused(who, what, why string)
 }
@@ -99,6 +107,9 @@ type Bus struct {
 func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Bus, error) {
 	if cfg.Pauses == nil {
 		cfg.Pauses = DefaultPauses
+	}
+	if cfg.Doors == nil {
+		cfg.Doors = nc
 	}
 	js, err := jetstream.New(nc)
 	if err != nil {
@@ -153,6 +164,14 @@ func (b *Bus) Close() {
 
 // HasIdentities reports whether it is known who asks.
 func (b *Bus) HasIdentities() bool { return b.cfg.Identities != nil }
+
+// Vouch is that of [Identities].
+func (b *Bus) Vouch(who identity.Identity, key string) (identities string, certificate []byte, ok bool) {
+	if b.cfg.Identities == nil {
+		return "", nil, false
+	}
+	return b.cfg.Identities.Vouch(who, key)
+}
 
 // Realm is where the bus's records live.
 func (b *Bus) Realm() event.Realm { return b.cfg.Realm }

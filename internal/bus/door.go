@@ -56,6 +56,7 @@ const (
 	codeClosed      = "423" // trying again does not help before a person has seen to it
 	codeForbidden   = "403" // who asks may not
 	codeTooLarge    = "413" // the question, or its answer
+	codeTooOften    = "429" // whoever asks does so too often: try again later
 )
 
 // Closed is the error of a door that takes nothing until a person has seen to it.
@@ -97,9 +98,12 @@ func (b *Bus) Serve(ctx context.Context, name string, doors ...Door) error {
 			}
 			if !d.Whole && len(r.Data) > maxQuestion {
 				refused.add("the question is too large")
-				if r.Reply != "" && !ours(r.Reply) {
-					_ = req.Error(codeTooLarge, fmt.Sprintf("the question has %d bytes, and may have %d", len(r.Data), maxQuestion), nil)
-				}
+				decline(req, codeTooLarge, fmt.Sprintf("the question has %d bytes, and may have %d", len(r.Data), maxQuestion))
+				return
+			}
+			if who := identity.Of(ctx); b.cfg.Identities != nil && !d.Whole && who.Role != identity.Service && !b.cfg.Identities.Allow(who.String()) {
+				b.cfg.Identities.Refused(who.String(), r.Subject, "too many requests")
+				decline(req, codeTooOften, fmt.Sprintf("more than %d questions a second: try again", identity.AskRate))
 				return
 			}
 			if d.Yields && req.Reply() != "" {
@@ -147,12 +151,26 @@ func ours(reply string) bool {
 	return streamOf(reply) != "" || streamOf(plain) != "" || event.IsDoor(plain) || strings.HasPrefix(reply, "$")
 }
 
-// Within is the subject under which the services themselves ask a door.
-func (b *Bus) Within(door string) string {
+// Ask has a door answer a question that the services themselves have.
+func (b *Bus) Ask(ctx context.Context, door string, question, answer any) error {
 	if b.cfg.Identities != nil {
 		door = identity.Ours.Subject(door)
 	}
-	return b.cfg.Realm.Wire(door)
+	raw, err := json.Marshal(question)
+	if err != nil {
+		return fmt.Errorf("bus: ask %s: %w", door, err)
+	}
+	reply, err := b.nc.RequestWithContext(ctx, b.cfg.Realm.Wire(door), raw)
+	if err != nil {
+		return fmt.Errorf("bus: ask %s: %w", door, err)
+	}
+	if code := reply.Header.Get(HeaderErrorCode); code != "" {
+		return fmt.Errorf("bus: ask %s: %s %s", door, code, reply.Header.Get(HeaderError))
+	}
+	if err := json.Unmarshal(reply.Data, answer); err != nil {
+		return fmt.Errorf("bus: ask %s: %w", door, err)
+	}
+	return nil
 }
 
 // doorSubject is where the requests to a door arrive: with identities, under
@@ -194,9 +212,7 @@ func (b *Bus) refuse(ctx context.Context, r Request, req micro.Request, why erro
 	if b.cfg.Identities != nil {
 		b.cfg.Identities.Refused(identity.Of(ctx).String(), r.Subject, why.Error())
 	}
-	if r.Reply != "" && !ours(r.Reply) {
-		_ = req.Error(codeForbidden, why.Error(), nil)
-	}
+	decline(req, codeForbidden, why.Error())
 }
 
 func (b *Bus) answer(ctx context.Context, d Door, r Request, req micro.Request) {
@@ -236,11 +252,15 @@ func (b *Bus) answer(ctx context.Context, d Door, r Request, req micro.Request) 
 	}
 }
 
-func busy(req micro.Request) {
+// decline answers a request that is not taken, where its answer would not be a record
+// or a request.
+func decline(req micro.Request, code, text string) {
 	if req.Reply() != "" && !ours(req.Reply()) {
-		_ = req.Error(codeTryAgain, "busy: try again", nil)
+		_ = req.Error(code, text, nil)
 	}
 }
+
+func busy(req micro.Request) { decline(req, codeTryAgain, "busy: try again") }
 
 // tally counts what is refused, and tells it once a second.
 type tally struct {

@@ -80,7 +80,7 @@ func (b *Bus) Service(name string) string {
 // announce makes a service answer $SRV.PING, INFO and STATS under its name.
 func (b *Bus) announce(name string) (micro.Service, error) {
 	name = b.Service(name)
-	svc, err := micro.AddService(b.nc, micro.Config{Name: name, Version: "1.0.0", Description: "tocsin " + name})
+	svc, err := micro.AddService(b.cfg.Doors, micro.Config{Name: name, Version: "1.0.0", Description: "tocsin " + name})
 	if err != nil {
 		return nil, fmt.Errorf("bus: announce %s: %w", name, err)
 	}

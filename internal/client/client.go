@@ -24,6 +24,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nkeys"
 
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
@@ -38,7 +39,8 @@ type Client struct {
 	js       jetstream.JetStream
 	realm    event.Realm
 	patience time.Duration
-	denied   sync.Map // what ends a request, by its subject, where the server says that who asks may not
+	signer   nkeys.KeyPair // of what a desk does; nil: it is not signed
+	denied   sync.Map      // what ends a request, by its subject, where the server says that who asks may not
 }
 
 // tryTimeout is how long one request waits for its answer.
@@ -128,6 +130,9 @@ func request[T any](ctx context.Context, c *Client, msg *nats.Msg) (*T, error) {
 		if forbidden := forbiddenError(""); errors.As(err, &forbidden) {
 			return nil, forbidden
 		}
+		if errors.Is(err, errTooOften) {
+			pause = time.Second // that of the rate
+		}
 		select {
 		case <-time.After(pause):
 			pause = min(2*pause, time.Second)
@@ -156,6 +161,12 @@ const codeForbidden = "403"
 // answer, is too large.
 const codeTooLarge = "413"
 
+// codeTooOften is the code of a service error that says that whoever asks does so too
+// often for the moment.
+const codeTooOften = "429"
+
+var errTooOften = errors.New("asked too often")
+
 // forbiddenError is why who asks may not, in the server's words.
 type forbiddenError string
 
@@ -176,6 +187,8 @@ func (c *Client) try(ctx context.Context, msg *nats.Msg) (*nats.Msg, error) {
 		return nil, closedError(text)
 	case codeForbidden, codeTooLarge:
 		return nil, forbiddenError(text)
+	case codeTooOften:
+		return nil, fmt.Errorf("%w: %s", errTooOften, text)
 	default:
 		return nil, fmt.Errorf("%s %s", code, text)
 	}
@@ -189,9 +202,22 @@ func ask[T any](ctx context.Context, c *Client, subject string, question any) (*
 	return request[T](ctx, c, &nats.Msg{Subject: subject, Data: data})
 }
 
+// act sends what a desk does, signed for the record that is to be made of it.
+func act[T any](ctx context.Context, c *Client, door, record string, body any) (*T, error) {
+	data, err := json.Marshal(body)
+	if err != nil {
+		return nil, fmt.Errorf("client: %w", err)
+	}
+	header, err := c.sign(record, data)
+	if err != nil {
+		return nil, err
+	}
+	return request[T](ctx, c, &nats.Msg{Subject: door, Header: header, Data: data})
+}
+
 // Acknowledge records that a post has taken an escalation up.
 func (c *Client) Acknowledge(ctx context.Context, desk, escalation, officer string) (*event.AcknowledgementAnswer, error) {
-	return ask[event.AcknowledgementAnswer](ctx, c, event.AcknowledgeSubject(desk), event.Acknowledgement{Escalation: escalation, Officer: officer})
+	return act[event.AcknowledgementAnswer](ctx, c, event.AcknowledgeSubject(desk), event.AcknowledgementSubject(escalation), event.Acknowledgement{Escalation: escalation, Officer: officer})
 }
 
 // Act records what else a desk does with an incident. Where the act has no id
@@ -201,7 +227,7 @@ func (c *Client) Act(ctx context.Context, a event.DeskAct) (*event.DeskActAnswer
 	if a.ID == "" {
 		a.ID = rand.Text()
 	}
-	return ask[event.DeskActAnswer](ctx, c, event.ActSubject(a.Desk), a)
+	return act[event.DeskActAnswer](ctx, c, event.ActSubject(a.Desk), event.ActRecordSubject(a), a)
 }
 
 // Desks lists every desk of the register with its screens.

@@ -149,7 +149,7 @@ func TestAForgedAccount(t *testing.T) {
 func TestABadFileStopsNobodyElsesRevocation(t *testing.T) {
 	t.Parallel()
 	f := begin(t)
-	desk := identity.Identity{Role: identity.Desk, ID: "d"}
+	desk := identity.Identity{Role: identity.Desk, ID: "d", Screens: []string{identity.DefaultScreen}}
 	for _, who := range []identity.Identity{grid, desk, {Role: identity.Admin, ID: "a"}} {
 		_, err := f.Add(who, now, 0)
 		require.NoError(t, err)

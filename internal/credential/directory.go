@@ -25,8 +25,10 @@ const lookEvery = 200 * time.Millisecond
 // Directory is who has a credential, as a folder says now.
 type Directory struct {
 	folder   Folder
+	operator string // nkey
 	log      *zap.Logger
 	refusals *refusals
+	rates    *identity.Rates
 	changed  time.Time // of the folder, when it was read
 
 	mu     sync.RWMutex
@@ -41,7 +43,11 @@ type Directory struct {
 // Open reads a folder. One that holds an account that was not signed by its
 // operator is refused.
 func Open(f Folder, log *zap.Logger) (*Directory, error) {
-	d := &Directory{folder: f, log: log, refusals: newRefusals(log), until: map[*holding]struct{}{}}
+	operator, err := f.trusted()
+	if err != nil {
+		return nil, err
+	}
+	d := &Directory{folder: f, operator: operator.Subject, log: log, refusals: newRefusals(log), rates: identity.NewRates(), until: map[*holding]struct{}{}}
 	if _, _, err := d.read(); err != nil {
 		return nil, err
 	}
@@ -72,6 +78,23 @@ func (d *Directory) Find(role identity.Role, token string) (identity.Identity, b
 		return identity.Identity{}, false
 	}
 	return h.Identity, true
+}
+
+// Vouch returns the nkey that signs identities, and its signature that a key
+// is of this one, where the key is in use.
+func (d *Directory) Vouch(who identity.Identity, key string) (operator string, certificate []byte, ok bool) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	h := d.all[who.String()]
+	if h == nil || h.Revoked != nil {
+		return "", nil, false
+	}
+	for _, k := range h.Keys {
+		if k.Public == key && k.Until == nil && len(k.Certificate) > 0 {
+			return d.operator, k.Certificate, true
+		}
+	}
+	return "", nil, false
 }
 
 // Names are the ids of those who have a role.
@@ -158,6 +181,9 @@ func (d *Directory) Until(ctx context.Context, who identity.Identity) (context.C
 		delete(d.until, h)
 	}
 }
+
+// Allow reports whether somebody may ask once more at this moment.
+func (d *Directory) Allow(who string) bool { return d.rates.Allow(who) }
 
 // Refused records a request that was refused.
 func (d *Directory) Refused(who, what, why string) { d.refusals.add(who, what, why) }

@@ -36,6 +36,9 @@ type Key struct {
 	Public string     `json:"public"`
 	From   time.Time  `json:"from"`
 	Until  *time.Time `json:"until,omitempty"`
+	// Certificate is the operator's signature that the key is of this identity: what
+	// is signed with the key carries it (evidence.SignedAct).
+	Certificate []byte `json:"certificate,omitempty"`
 }
 
 // Token is a bearer token, of which only the SHA-256 is kept.
@@ -99,9 +102,6 @@ func name(who identity.Identity) string { return string(who.Role) + "-" + who.ID
 // Add makes an account and a credential for an identity, and returns the file to
 // hand over. valid is how long it is good; 0 for as long as nobody revokes it.
 func (f Folder) Add(who identity.Identity, now time.Time, valid time.Duration) (file string, err error) {
-	if who.Role == identity.Desk && len(who.Screens) == 0 {
-		who.Screens = []string{identity.DefaultScreen}
-	}
 	if err := who.Check(); err != nil {
 		return "", err
 	}
@@ -169,7 +169,15 @@ func (f Folder) renew(h Holder, revoked jwt.RevocationList, now time.Time, valid
 	if err != nil {
 		return "", err
 	}
-	h.Keys = append(h.Keys, Key{Public: user, From: now.UTC().Truncate(time.Second)})
+	operator, err := f.readKey(operatorSeed)
+	if err != nil {
+		return "", err
+	}
+	certificate, err := operator.Sign(evidence.KeyText(h.String(), user))
+	if err != nil {
+		return "", fmt.Errorf("credential: %w", err)
+	}
+	h.Keys = append(h.Keys, Key{Public: user, From: now.UTC().Truncate(time.Second), Certificate: certificate})
 	if err := f.put(h, revoked); err != nil {
 		return "", err
 	}

@@ -45,6 +45,15 @@ func (f Folder) trusted() (*jwt.OperatorClaims, error) {
 	return claims, nil
 }
 
+// Key is the nkey that every credential of the folder goes back to.
+func (f Folder) Key() (string, error) {
+	trusted, err := f.trusted()
+	if err != nil {
+		return "", err
+	}
+	return trusted.Subject, nil
+}
+
 func decode(name, token, operator string) (*jwt.AccountClaims, error) {
 	claims, err := jwt.DecodeAccountClaims(token)
 	if err != nil {

@@ -45,6 +45,8 @@ type Receipt struct {
 	Operator   string         `json:"operator"`
 	Incident   string         `json:"incident"`
 	Report     string         `json:"report"`
+	Source     string         `json:"source,omitempty"` // of the report, as its type: absent where they could not be read
+	Type       string         `json:"type,omitempty"`
 	Record     uint64         `json:"record,omitempty"` // ledger sequence; absent when rejected
 	Entry      *evidence.Hash `json:"entry,omitempty"`  // hash of the record's entry in the log, in base64
 	Digest     string         `json:"digest,omitempty"`
@@ -59,6 +61,17 @@ type Receipt struct {
 	// Durability is "unverified" where nobody could show that the stream syncs
 	// every write; absent otherwise.
 	Durability string `json:"durability,omitempty"`
+	// Signed is by what it can be known that the receipt is intake's, where there are
+	// identities.
+	Signed *evidence.SignedReceipt `json:"signed,omitempty"`
+}
+
+// Claim is what of the receipt is signed.
+func (r *Receipt) Claim() evidence.Receipt {
+	return evidence.Receipt{
+		Status: r.Status, Operator: r.Operator, Incident: r.Incident, Report: r.Report, Source: r.Source, Type: r.Type, Digest: r.Digest,
+		ReceivedAt: r.ReceivedAt, Record: r.Record, Entry: r.Entry, Exercise: r.Exercise, Durability: r.Durability,
+	}.Said()
 }
 
 // The states of a receipt.
@@ -429,6 +442,9 @@ type Acknowledgement struct {
 	// AcknowledgeBy is the house's target, from the escalation; null where no
 	// clock runs.
 	AcknowledgeBy *time.Time `json:"acknowledgeBy,omitempty"`
+	// Signed is by what it can be known that the desk did it, where there are
+	// identities.
+	Signed *evidence.SignedAct `json:"signed,omitempty"`
 }
 
 // AcknowledgementAnswer answers an acknowledgement: the first one stands.

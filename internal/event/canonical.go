@@ -15,17 +15,6 @@ import (
 	"github.com/gowebpki/jcs"
 )
 
-// CanonicalDigest returns the SHA-256, in hexadecimal, of the canonical form
-// (RFC 8785) of JSON data: the same for two texts that differ in formatting
-// only.
-func CanonicalDigest(data []byte) (string, error) {
-	canonical, err := jcs.Transform(data)
-	if err != nil {
-		return "", fmt.Errorf("canonical form (RFC 8785): %w", err)
-	}
-	return hexSHA256(canonical), nil
-}
-
 func hexSHA256(b []byte) string {
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])

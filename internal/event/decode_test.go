@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
@@ -61,7 +62,7 @@ func TestParseEvent(t *testing.T) {
 	require.Equal(t, time.Date(2025, 11, 1, 0, 45, 0, 5e8, time.UTC), e.Time)
 	require.Equal(t, fullData, string(e.Data))
 	require.Equal(t, fullEvent, string(e.Raw))
-	digest, err := CanonicalDigest([]byte(fullData))
+	digest, err := evidence.CanonicalDigest([]byte(fullData))
 	require.NoError(t, err)
 	require.Equal(t, digest, e.Digest)
 	require.Equal(t, Number{Value: 100000, AtLeast: true}, *e.Report.Facts.PeopleAffected)
@@ -226,7 +227,7 @@ func TestDigestIgnoresFormatting(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, a.Digest, b.Digest)
 	}
-	_, err := CanonicalDigest([]byte(`{"a":1,"a":2}`))
+	_, err := evidence.CanonicalDigest([]byte(`{"a":1,"a":2}`))
 	require.Error(t, err)
 }
 

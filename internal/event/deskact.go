@@ -3,6 +3,7 @@ package event
 import (
 	"time"
 
+	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
@@ -23,7 +24,19 @@ type DeskAct struct {
 	DueAt *time.Time `json:"dueAt,omitempty"` // asked: until when
 	Grade Grade      `json:"grade,omitempty"` // determined
 	To    string     `json:"to,omitempty"`    // transferred: the competent desk; confirmed: the recipient of the forward
+
+	// Signed is by what it can be known that the desk did it, where there are
+	// identities.
+	Signed *evidence.SignedAct `json:"signed,omitempty"`
 }
+
+// Headers of what a desk sends, where there are identities: its nkey, and by it, in
+// base64, the signature of the byte 0xFF, "tocsin/act/1", a newline, the subject of
+// the record that is to be made of it, a newline, and the body as it is sent.
+const (
+	HeaderKey       = "Tocsin-Key"
+	HeaderSignature = "Tocsin-Signature"
+)
 
 // DeskActAnswer answers a desk's act.
 type DeskActAnswer struct {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gowebpki/jcs"
 
+	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
@@ -36,7 +37,7 @@ func checkOutcome(t *testing.T, e *Event, err error) {
 	if again.Digest != e.Digest || again.ID != e.ID || again.Subject != e.Subject || !again.Time.Equal(e.Time) {
 		t.Fatalf("record reads back as %+v, not %+v", again, e)
 	}
-	if digest, err := CanonicalDigest(e.Data); err != nil || digest != e.Digest {
+	if digest, err := evidence.CanonicalDigest(e.Data); err != nil || digest != e.Digest {
 		t.Fatalf("digest %s, reference has %s, %v", e.Digest, digest, err)
 	}
 	if _, err := json.Marshal(e.Report); err != nil {

@@ -240,3 +240,14 @@ type StatsAnswer struct {
 	Through uint64         `json:"through"`
 	Errors  []fault.Detail `json:"errors,omitempty"`
 }
+
+// CertifyRequest asks the log to say that a key signs receipts.
+type CertifyRequest struct {
+	Key string `json:"key"` // nkey of a server
+}
+
+// CertifyAnswer has the log's signed note, as evidence.SignedReceipt carries it.
+type CertifyAnswer struct {
+	Certificate string         `json:"certificate,omitempty"`
+	Errors      []fault.Detail `json:"errors,omitempty"`
+}

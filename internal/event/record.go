@@ -63,7 +63,7 @@ func NewRecord(subject string, now time.Time, digest string, v any) (Record, err
 // RawRecord is NewRecord for JSON that is already encoded.
 func RawRecord(subject string, now time.Time, digest string, data []byte) Record {
 	var salt [16]byte
-	rand.Read(salt[:]) // never fails: it ends the process instead
+	_, _ = rand.Read(salt[:]) // never fails: it ends the process instead
 	return Record{Subject: subject, Time: now, Digest: digest, Salt: hex.EncodeToString(salt[:]), Data: data}
 }
 

@@ -71,29 +71,29 @@ const (
 
 // Doors: what others send to. None of them is bound to a stream.
 const (
-	DoorReport      = "report.*"              // a report of the operator that the last token names
-	DoorAcknowledge = "desk.*.acknowledge"    // an acknowledgement by the desk
-	DoorWatch       = "desk.*.watch"          // opens a durable consumer for the desk
-	DoorOutcome     = "desk.*.outcome"        // what became of an escalation to the desk
-	DoorAct         = "desk.*.act"            // what else a desk does with an incident
-	DoorQuery       = "ledger.escalations"    // escalations by filter
-	DoorShow        = "ledger.incident"       // the story of one incident
-	DoorIncidents   = "ledger.incidents"      // incidents as they stand
-	DoorStats       = "ledger.stats"          // escalations, counted
-	DoorLog         = "ledger.log"            // where the log stands: checkpoint, key, damage
-	DoorTiles       = "ledger.tiles"          // tiles of the tree
-	DoorRecords     = "ledger.records"        // records as they stand in the stream
-	DoorProve       = "ledger.prove"          // a proof
-	DoorAudit       = "ledger.audit"          // a check of the whole record
-	DoorRemove      = "ledger.remove"         // removal of a record by order
-	DoorArchive     = "ledger.archive"        // removal of what is old and exported
-	DoorDesks       = "deadline.desks"        // which desks have a screen, and when it was last there
-	AllReceipts     = receiptPrefix + "*"     // answers to reports that had no reply subject
-	AllReminders    = reminderPrefix + "*"    // what operators are reminded of
-	receiptPrefix   = "receipt."              // answers to reports that had no reply subject
-	reminderPrefix  = "reminder."             // what an operator is reminded of, as it is recorded
-	hashed          = "="                     // begins a token that is a hash
-	tokenPattern    = `^[A-Za-z0-9_-]{1,64}$` // ids that are tokens as they are
+	DoorReport      = "report.*"           // a report of the operator that the last token names
+	DoorAcknowledge = "desk.*.acknowledge" // an acknowledgement by the desk
+	DoorWatch       = "desk.*.watch"       // opens a durable consumer for the desk
+	DoorOutcome     = "desk.*.outcome"     // what became of an escalation to the desk
+	DoorAct         = "desk.*.act"         // what else a desk does with an incident
+	DoorQuery       = "ledger.escalations" // escalations by filter
+	DoorShow        = "ledger.incident"    // the story of one incident
+	DoorIncidents   = "ledger.incidents"   // incidents as they stand
+	DoorStats       = "ledger.stats"       // escalations, counted
+	DoorLog         = "ledger.log"         // where the log stands: checkpoint, key, damage
+	DoorTiles       = "ledger.tiles"       // tiles of the tree
+	DoorRecords     = "ledger.records"     // records as they stand in the stream
+	DoorProve       = "ledger.prove"       // a proof
+	DoorAudit       = "ledger.audit"       // a check of the whole record
+	DoorRemove      = "ledger.remove"      // removal of a record by order
+	DoorArchive     = "ledger.archive"     // removal of what is old and exported
+	DoorCertify     = "ledger.certify"     // the log's word for a key that signs receipts
+	DoorDesks       = "deadline.desks"     // which desks have a screen, and when it was last there
+	AllReceipts     = receiptPrefix + "*"  // answers to reports that had no reply subject
+	AllReminders    = reminderPrefix + "*" // what operators are reminded of
+	receiptPrefix   = "receipt."           // answers to reports that had no reply subject
+	reminderPrefix  = "reminder."          // what an operator is reminded of, as it is recorded
+	hashed          = "="                  // begins a token that is a hash
 )
 
 // Where identities stand between, a screen works on its consumer through these, of
@@ -152,7 +152,8 @@ func Matches(filter, subject string) bool {
 	}
 }
 
-var plainToken = regexp.MustCompile(tokenPattern)
+// plainToken matches ids that are tokens as they are.
+var plainToken = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
 // Token makes an id a subject token: as it is when it matches
 // [A-Za-z0-9_-]{1,64}, otherwise "=" and a hash of 130 bits.
@@ -263,7 +264,7 @@ func EscalationOf(subject string) string {
 // AcknowledgedSubject is the record of the acknowledgement of an escalation,
 // whose own subject is given.
 func AcknowledgedSubject(escalated string) string {
-	return "incident.acknowledged." + EscalationOf(escalated)
+	return AcknowledgementSubject(EscalationOf(escalated))
 }
 
 // OverdueSubject is the record that an escalation, whose own subject or id is
@@ -301,6 +302,10 @@ func ReadingSubject(r Reading) string {
 	return "incident." + KindRead + "." + r.Operator + "." + r.Incident + "." + what
 }
 
+// AcknowledgementSubject is the record of the acknowledgement of an escalation, by
+// its id.
+func AcknowledgementSubject(escalation string) string { return "incident.acknowledged." + escalation }
+
 // SubjectsOfEscalation returns the subjects of an escalation's record and of
 // its acknowledgement, and the desk it names.
 func SubjectsOfEscalation(id string) (escalated, acknowledged, desk string, err error) {
@@ -312,7 +317,7 @@ func SubjectsOfEscalation(id string) (escalated, acknowledged, desk string, err 
 	if !ok {
 		return "", "", "", fmt.Errorf("%q is not an escalation: want DESK.OPERATOR.INCIDENT.REVISION", id)
 	}
-	return "incident.escalated." + id, "incident.acknowledged." + id, parts[0], nil
+	return "incident.escalated." + id, AcknowledgementSubject(id), parts[0], nil
 }
 
 // RemovedSubject is the record that records are gone, the first of which has

@@ -43,7 +43,10 @@ func (c Checkpoint) check() error {
 
 // Verifier opens checkpoints that one key has signed. The zero Verifier opens
 // none.
-type Verifier struct{ key note.Verifier }
+type Verifier struct {
+	key        note.Verifier
+	identities string // nkey; empty: what desks did need not be signed
+}
 
 // NewVerifier makes a Verifier of a note verifier key, as Key.Verifier gives it;
 // white space around it is passed over.
@@ -55,7 +58,7 @@ func NewVerifier(vkey string) (Verifier, error) {
 	if err := checkOrigin(key.Name()); err != nil {
 		return Verifier{}, err
 	}
-	return Verifier{key}, nil
+	return Verifier{key: key}, nil
 }
 
 // Origin is the name of the log whose checkpoints the Verifier opens.

@@ -53,7 +53,7 @@ func (d *disk) write(files ...file) error {
 	open := make([]*os.File, 0, len(files))
 	defer func() {
 		for _, f := range open {
-			f.Close() // synced by now, or of no use
+			_ = f.Close() // synced by now, or of no use
 		}
 	}()
 	changed := map[string]bool{} // folders
@@ -109,7 +109,7 @@ func (d *disk) sync(files []file, open []*os.File) error {
 	group.SetLimit(syncsAtOnce)
 	for i, f := range files {
 		if err := d.at("sync", f.path); err != nil {
-			group.Wait() // the files are still in use
+			_ = group.Wait() // the files are still in use
 			return err
 		}
 		group.Go(open[i].Sync)

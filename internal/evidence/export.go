@@ -280,7 +280,7 @@ func (e *Export) Abandon() {
 	for _, f := range append(e.open, e.records, e.context) {
 		if f != nil && !f.closed {
 			f.closed = true
-			f.file.Close() // of no use now
+			_ = f.file.Close() // of no use now
 		}
 	}
 }

@@ -75,7 +75,7 @@ func ReadKey(path string) (*Key, error) {
 func makeKey(path, origin string) (*Key, error) {
 	if origin == "" {
 		var random [4]byte
-		rand.Read(random[:]) // never fails: it would end the process
+		_, _ = rand.Read(random[:]) // never fails: it would end the process
 		origin = "tocsin.invalid/" + hex.EncodeToString(random[:])
 	}
 	if err := checkOrigin(origin); err != nil {

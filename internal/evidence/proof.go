@@ -74,8 +74,8 @@ func parseProof(text string) (p Proof, err error) {
 }
 
 // Verify holds the proof against the key: the checkpoint is signed, and the
-// record as it stands here is in the tree that it covers. It returns the
-// checkpoint.
+// record as it stands here is in the tree that it covers. Whether it is what a desk
+// has signed, Verifier.ActOf says. It returns the checkpoint.
 func (p Proof) Verify(v Verifier) (Checkpoint, error) {
 	cp, err := v.Open(p.Checkpoint)
 	if err != nil {

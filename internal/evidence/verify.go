@@ -28,6 +28,7 @@ type Report struct {
 	Removed    uint64     `json:"removed"` // of the range that a proved removal accounts for
 	Context    uint64     `json:"context"` // proved records besides the range
 	Entries    uint64     `json:"entries"` // of the tree that were held against the checkpoint
+	Acts       Acts       `json:"acts"`
 	// Rules are the packs and registers whose text is that of a proved record.
 	Rules []ManifestRules `json:"rules"`
 	// Manifest is its SHA-256, in hex. Since, Until, Made and what is in Unproved

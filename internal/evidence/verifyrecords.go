@@ -43,6 +43,7 @@ func (c *exportCheck) checkRecords() {
 		c.find(0, manifestFile, "it says %d records and %d removed; there are %d and %d", m.Records, m.Removed, all.lines, c.report.Removed)
 	}
 	c.checkRules(all.rules)
+	c.report.Acts = all.acts
 }
 
 func (c *exportCheck) more(n uint64) {
@@ -55,6 +56,7 @@ func (c *exportCheck) more(n uint64) {
 type recordsSeen struct {
 	removed spans
 	rules   []ManifestRules
+	acts    Acts
 	lines   uint64 // of records.jsonl, proved or not
 }
 
@@ -120,6 +122,9 @@ func (s *recordsSeen) learn(r checkedLine) {
 	if r.isRules {
 		s.rules = append(s.rules, r.rules)
 	}
+	if r.act != nil {
+		s.acts.add(r.act)
+	}
 }
 
 // checkRules holds the texts of packs and registers against the records that
@@ -165,6 +170,7 @@ type checkedLine struct {
 	removed  spans
 	isRules  bool
 	rules    ManifestRules
+	act      *Act // of a desk; nil: it is none
 }
 
 // lines checks the lines of a file on every core, hands over what became of
@@ -276,5 +282,8 @@ func (c *exportCheck) checkLine(path string, line []byte) (out checkedLine) {
 		}
 	}
 	out.rules, _, out.isRules = r.rules()
+	if out.act, err = c.verifier.ActOf(r); err != nil {
+		c.find(r.Sequence, path, "%v", err)
+	}
 	return out
 }

@@ -12,7 +12,12 @@ import (
 )
 
 // one knows one token.
-type one struct{ refused int }
+type one struct {
+	*identity.Rates
+	refused int
+}
+
+func newOne() *one { return &one{Rates: identity.NewRates()} }
 
 const good = "tocsin_GOOD"
 
@@ -39,7 +44,7 @@ func FuzzIdentify(f *testing.F) {
 		if second != "" {
 			r.Header["Authorization"] = append(r.Header["Authorization"], second)
 		}
-		passed, by := false, new(one)
+		passed, by := false, newOne()
 		h := Identify(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { passed = true }), by)
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)

@@ -7,10 +7,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
-	"golang.org/x/time/rate"
 
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
@@ -21,6 +19,8 @@ type Authority interface {
 	Bearer(ctx context.Context, token string) (identity.Identity, bool)
 	// Certificate returns whose a verified certificate is, by its public key.
 	Certificate(spki []byte) (identity.Identity, bool)
+	// Allow reports whether somebody may ask once more at this moment.
+	Allow(who string) bool
 	// Refused is told of a request that is refused, and why.
 	Refused(who, what, why string)
 	// Until returns a context that ends also when the identity loses what it has.
@@ -30,13 +30,6 @@ type Authority interface {
 // open are the paths that need no identity: how the process is, and what the API is.
 var open = []string{"/healthz", "/readyz", "/openapi.json", "/openapi.yaml"}
 
-// Bounds of what one identity may ask a second, and at once after it has asked
-// nothing for a while; beyond them the answer is 429.
-const (
-	askRate  = 200
-	askBurst = 1000
-)
-
 // Identify finds out who asks before h answers. Without an authority it is anyone.
 func Identify(h http.Handler, by Authority) http.Handler {
 	if by == nil {
@@ -44,11 +37,10 @@ func Identify(h http.Handler, by Authority) http.Handler {
 			h.ServeHTTP(w, r.WithContext(identity.With(r.Context(), identity.Anyone)))
 		})
 	}
-	rates := &limits{of: map[string]*rate.Limiter{}}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		who, why := whoAsks(r, by)
 		if slices.Contains(open, r.URL.Path) && (why == "" || r.Header.Get("Authorization") == "") {
-			if why != "" && !rates.allow(stranger(r)) {
+			if why != "" && !by.Allow(stranger(r)) {
 				w.Header().Set("Retry-After", retryAfter)
 				Write(w, Problem{Status: http.StatusTooManyRequests, Detail: "too many ask this"})
 				return
@@ -63,10 +55,10 @@ func Identify(h http.Handler, by Authority) http.Handler {
 			Write(w, Problem{Status: http.StatusUnauthorized, Detail: why})
 			return
 		}
-		if !rates.allow(who.String()) {
+		if !by.Allow(who.String()) {
 			by.Refused(who.String(), what, "too many requests")
 			w.Header().Set("Retry-After", retryAfter)
-			Write(w, Problem{Status: http.StatusTooManyRequests, Detail: fmt.Sprintf("more than %d requests a second", askRate)})
+			Write(w, Problem{Status: http.StatusTooManyRequests, Detail: fmt.Sprintf("more than %d requests a second", identity.AskRate)})
 			return
 		}
 		ctx, release := by.Until(identity.With(r.Context(), who), who)
@@ -146,23 +138,6 @@ func stranger(r *http.Request) string {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(from(r))) // never fails
 	return fmt.Sprintf("stranger %d", h.Sum32()%shares)
-}
-
-// limits are the rates of those who ask.
-type limits struct {
-	mu sync.Mutex
-	of map[string]*rate.Limiter // as many as there are identities, and shares
-}
-
-func (l *limits) allow(who string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	one := l.of[who]
-	if one == nil {
-		one = rate.NewLimiter(askRate, askBurst)
-		l.of[who] = one
-	}
-	return one.Allow()
 }
 
 // Require refuses an operation to those who may not use the door that it stands for.

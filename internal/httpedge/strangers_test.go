@@ -6,13 +6,15 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
 // A stranger who asks without end keeps nobody elsewhere from learning how the
 // process is.
 func TestStrangersHaveSharesOfTheirOwn(t *testing.T) {
 	t.Parallel()
-	h := Identify(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), new(one))
+	h := Identify(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), newOne())
 	ask := func(from string) int {
 		r := httptest.NewRequest(http.MethodGet, "/healthz", nil)
 		r.RemoteAddr = from
@@ -20,7 +22,7 @@ func TestStrangersHaveSharesOfTheirOwn(t *testing.T) {
 		h.ServeHTTP(w, r)
 		return w.Code
 	}
-	for range 2 * askBurst {
+	for range 10 * identity.AskRate {
 		ask("192.0.2.1:7")
 	}
 	require.Equal(t, http.StatusTooManyRequests, ask("192.0.2.1:8"), "another port is no other address")

@@ -52,6 +52,7 @@ var Permits = []Permit{
 	{Subject: event.DoorAudit, Way: Ask, What: "a check of the whole record", Roles: []Role{Admin}},
 	{Subject: event.DoorRemove, Way: Ask, What: "removal by order", Roles: []Role{Admin}},
 	{Subject: event.DoorArchive, Way: Ask, What: "archiving", Roles: []Role{Admin}},
+	{Subject: event.DoorCertify, Way: Ask, What: "have the key certified that signs receipts", Roles: []Role{Service}},
 	{Subject: event.DoorDesks, Way: Ask, What: "which desks have a screen", Roles: []Role{Desk, Regulator, Admin, Service}},
 }
 

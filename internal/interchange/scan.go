@@ -70,7 +70,7 @@ func newScanner(r io.Reader) (*scanner, error) {
 func skipBOM(r io.Reader) *bufio.Reader {
 	b := bufio.NewReaderSize(r, 1<<16)
 	if head, _ := b.Peek(len(utf8BOM)); string(head) == utf8BOM {
-		b.Discard(len(utf8BOM)) // cannot fail: the bytes are buffered
+		_, _ = b.Discard(len(utf8BOM)) // cannot fail: the bytes are buffered
 	}
 	return b
 }

@@ -10,12 +10,13 @@ import (
 
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
 func (s service) answerAct(ctx context.Context, req bus.Request) (any, error) {
 	desk := strings.TrimSuffix(strings.TrimPrefix(req.Subject, "desk."), ".act")
-	answer, err := s.act(ctx, desk, req.Data)
+	answer, err := s.act(ctx, desk, req)
 	if details := fault.DetailsOf(err); details != nil {
 		answer.Status, answer.Errors, err = event.StatusRejected, details, nil
 	}
@@ -24,8 +25,8 @@ func (s service) answerAct(ctx context.Context, req bus.Request) (any, error) {
 
 // act records what a desk does with an incident. A repeat is told from a new act
 // before anything is asked of the world, which has moved on since the first.
-func (s service) act(ctx context.Context, desk string, raw []byte) (event.DeskActAnswer, error) {
-	f := readAct(raw)
+func (s service) act(ctx context.Context, desk string, req bus.Request) (event.DeskActAnswer, error) {
+	f := readAct(req.Data)
 	a := f.act
 	answer := event.DeskActAnswer{Kind: a.Kind, ID: a.ID, Desk: a.Desk, Operator: a.Operator, Incident: a.Incident}
 	if a.Desk == "" {
@@ -42,7 +43,10 @@ func (s service) act(ctx context.Context, desk string, raw []byte) (event.DeskAc
 		if err != nil {
 			return answer, err
 		}
-		if digest, err = event.CanonicalDigest(sent); err != nil {
+		if digest, err = evidence.CanonicalDigest(sent); err != nil {
+			return answer, err
+		}
+		if a.Signed, err = s.signed(ctx, req, event.ActRecordSubject(a), a); err != nil {
 			return answer, err
 		}
 		first, err := s.deps.Bus.Last(ctx, event.ActRecordSubject(a))

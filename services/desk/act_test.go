@@ -16,6 +16,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/register"
 	"github.com/tocsin-project/tocsin/schemas"
 )
@@ -357,7 +358,7 @@ func FuzzAct(f *testing.F) {
 		if len(form.faults) > 0 {
 			return
 		}
-		digest, err := event.CanonicalDigest(sent)
+		digest, err := evidence.CanonicalDigest(sent)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -369,7 +370,7 @@ func FuzzAct(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if other, err := event.CanonicalDigest(sent); err != nil || other != digest {
+		if other, err := evidence.CanonicalDigest(sent); err != nil || other != digest {
 			t.Fatalf("reads back as another act: %v: %s", err, sent)
 		}
 		if s := event.ActRecordSubject(form.act); event.ParseSubject(s).Kind != form.act.Kind {

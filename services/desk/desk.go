@@ -64,17 +64,20 @@ type service struct{ deps Deps }
 
 func (s service) answerAcknowledge(ctx context.Context, req bus.Request) (any, error) {
 	desk := strings.TrimSuffix(strings.TrimPrefix(req.Subject, "desk."), ".acknowledge")
-	a, err := s.acknowledge(ctx, desk, req.Data)
+	a, err := s.acknowledge(ctx, desk, req)
 	if details := fault.DetailsOf(err); details != nil {
 		a.Status, a.Errors, err = event.StatusRejected, details, nil
 	}
 	return a, err
 }
 
-func (s service) acknowledge(ctx context.Context, desk string, raw []byte) (event.AcknowledgementAnswer, error) {
+func (s service) acknowledge(ctx context.Context, desk string, req bus.Request) (event.AcknowledgementAnswer, error) {
 	answer := event.AcknowledgementAnswer{Desk: desk}
 	var ack event.Acknowledgement
-	if err := json.Unmarshal(raw, &ack); err != nil {
+	if !utf8.Valid(req.Data) {
+		return answer, refuse("$", "is not UTF-8")
+	}
+	if err := json.Unmarshal(req.Data, &ack); err != nil {
 		return answer, refuse("$", "is not an acknowledgement: %v", err)
 	}
 	answer.Escalation = ack.Escalation
@@ -97,6 +100,9 @@ func (s service) acknowledge(ctx context.Context, desk string, raw []byte) (even
 	}
 	ack.AcknowledgeBy = targetOf(told)
 	ack.At = s.deps.Clock.Now()
+	if ack.Signed, err = s.signed(ctx, req, acknowledged, ack); err != nil {
+		return answer, err
+	}
 	record, err := event.NewRecord(acknowledged, ack.At, ack.Officer, ack)
 	if err != nil {
 		return answer, err

@@ -66,6 +66,7 @@ type Deps struct {
 // Intake takes reports.
 type Intake struct {
 	deps    Deps
+	signer  *signer // nil without identities
 	refused *refusals
 	removed removed
 	posts   chan struct{} // HTTP requests in hand
@@ -73,7 +74,7 @@ type Intake struct {
 
 // New returns an intake; Run opens its doors on the bus.
 func New(d Deps) *Intake {
-	return &Intake{deps: d, refused: newRefusals(d), removed: removed{orders: map[string]string{}}, posts: make(chan struct{}, posts)}
+	return &Intake{deps: d, signer: newSigner(d), refused: newRefusals(d), removed: removed{orders: map[string]string{}}, posts: make(chan struct{}, posts)}
 }
 
 // Run takes reports on report.<operator> until ctx ends. A report that was
@@ -85,7 +86,9 @@ func (in *Intake) Run(ctx context.Context) error {
 	go func() { defer close(done); in.refused.run(work) }()
 	g, serving := errgroup.WithContext(ctx)
 	g.Go(func() error { return in.followRemoved(serving) })
+	g.Go(func() error { return in.signer.run(serving) })
 	g.Go(func() error {
+		in.signer.wait(serving)
 		return in.deps.Bus.Serve(serving, Name, bus.Door{
 			Name: "report", Subject: event.DoorReport, Limit: inHand, Whole: true, Yields: true, Answer: in.answer,
 			Elsewhere: func(req bus.Request) string { return event.ReceiptOf(req.Subject) },
@@ -168,7 +171,11 @@ func (in *Intake) take(ctx context.Context, subs []submission) ([]event.Receipt,
 		}
 		in.warn(ctx, subs[i].event, &receipts[i])
 	}
-	return receipts, in.keepRefused(ctx, subs, receipts)
+	if err := in.keepRefused(ctx, subs, receipts); err != nil {
+		return nil, err
+	}
+	in.signer.sign(receipts)
+	return receipts, nil
 }
 
 // faultsOf returns every fault of a report: what it is by itself, and what the
@@ -277,7 +284,7 @@ func (in *Intake) accepted(ctx context.Context, s submission) *event.Accepted {
 // receipt says what became of a report that was well formed.
 func (in *Intake) receipt(s submission, a *event.Accepted, r event.Record, res bus.Result) (event.Receipt, error) {
 	out := event.Receipt{
-		Status: event.StatusAccepted, Operator: s.operator, Incident: s.event.Subject, Report: s.event.ID,
+		Status: event.StatusAccepted, Operator: s.operator, Incident: s.event.Subject, Report: s.event.ID, Source: s.event.Source, Type: s.event.Type,
 		Record: res.Sequence, Digest: s.event.Digest, Durability: in.deps.Bus.Durability(),
 		Exercise: in.deps.Bus.Realm() == event.Drill,
 	}
@@ -305,7 +312,7 @@ func (in *Intake) receipt(s submission, a *event.Accepted, r event.Record, res b
 func (in *Intake) rejection(s submission, faults []fault.Detail) event.Receipt {
 	out := event.Receipt{Status: event.StatusRejected, Operator: s.operator, Errors: faults}
 	if s.event != nil {
-		out.Incident, out.Report = s.event.Subject, s.event.ID
+		out.Incident, out.Report, out.Source, out.Type = s.event.Subject, s.event.ID, s.event.Source, s.event.Type
 		return out
 	}
 	names := namesOf(s.header, s.payload)

@@ -27,6 +27,7 @@ func (l *Ledger) doors() []bus.Door {
 		door("prove", event.DoorProve, l.prove),
 		door("audit", event.DoorAudit, l.audit),
 		door("remove", event.DoorRemove, l.remove),
+		door("certify", event.DoorCertify, l.certifyReceipts),
 		door("archive", event.DoorArchive, l.archive),
 	}
 }

@@ -41,6 +41,19 @@ func (p *proof) tile(path string) ([]byte, error) {
 	return p.folder.Tile(path)
 }
 
+// certifyReceipts signs, with the key of the log, that a key signs the receipts of
+// reports to it. Only the services may ask, and where nobody knows who asks, nobody.
+func (p *proof) certifyReceipts(_ context.Context, q event.CertifyRequest) (event.CertifyAnswer, error) {
+	if !p.deps.Bus.HasIdentities() {
+		return event.CertifyAnswer{}, fault.Invalid(Name, []fault.Detail{{Path: "$", Message: "without identities nobody knows who asks"}})
+	}
+	note, err := p.key.CertifyReceipts(q.Key)
+	if err != nil {
+		return event.CertifyAnswer{}, fault.Invalid(Name, []fault.Detail{{Path: "$.key", Message: err.Error()}})
+	}
+	return event.CertifyAnswer{Certificate: note}, nil
+}
+
 // The bounds of one page of records: a reply of NATS ends at 1 MiB, and a body in
 // base64 in a line in a JSON string may double.
 const (

@@ -55,7 +55,7 @@ func (l *Ledger) copiesOf(ctx context.Context, seqs []uint64) []event.Stored {
 		if err == nil {
 			return out
 		}
-		if l.view.report(err); ctx.Err() == nil {
+		if _ = l.view.report(err); ctx.Err() == nil { // damage is handed on
 			l.deps.Log.Debug("copies of records were not read", zap.Error(err))
 		}
 	}

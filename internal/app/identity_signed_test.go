@@ -1,0 +1,211 @@
+package app_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/evidence"
+	"github.com/tocsin-project/tocsin/internal/identity"
+)
+
+// sign returns the headers of what somebody sends to have a record made of it, as a
+// client in any language makes them.
+func (g *guarded) sign(role identity.Role, id, record string, sent []byte) nats.Header {
+	g.t.Helper()
+	creds, err := os.ReadFile(g.creds(role, id))
+	require.NoError(g.t, err)
+	pair, err := nkeys.ParseDecoratedUserNKey(creds)
+	require.NoError(g.t, err)
+	key, err := pair.PublicKey()
+	require.NoError(g.t, err)
+	signature, err := pair.Sign([]byte("\xfftocsin/act/1\n" + record + "\n" + string(sent)))
+	require.NoError(g.t, err)
+	return nats.Header{"Tocsin-Key": {key}, "Tocsin-Signature": {base64.StdEncoding.EncodeToString(signature)}}
+}
+
+// told reports an incident, and returns the escalation to the desk of protection-energy.
+func (g *guarded) told(incident string) string {
+	g.t.Helper()
+	r, err := g.as(identity.Operator, "grid-east").Report(g.t.Context(), "grid-east", threat(incident))
+	require.NoError(g.t, err)
+	require.Equal(g.t, event.StatusAccepted, r.Status, "%+v", r.Errors)
+	id := event.EscalationID("protection-energy", "grid-east", incident, "1")
+	desk := g.as(identity.Desk, "protection-energy")
+	require.Eventually(g.t, func() bool {
+		found := false
+		_, err := desk.Query(g.t.Context(), event.Query{}, 0, func(r event.EscalationRow) error {
+			found = found || r.Escalation == id
+			return nil
+		})
+		return err == nil && found
+	}, 30*time.Second, 10*time.Millisecond)
+	return id
+}
+
+// What a desk does is taken only with the signature of its own key, for just that.
+func TestActsAreSigned(t *testing.T) {
+	t.Parallel()
+	g := beginGuarded(t, nil)
+	id := g.told("i1")
+	const role, name = identity.Desk, "protection-energy"
+	ack := []byte(`{"escalation":"` + id + `","officer":"duty-officer"}`)
+	closing := []byte(`{"kind":"closed","id":"c1","desk":"protection-energy","operator":"grid-east","incident":"i1","officer":"duty-officer","reason":"<handled & filed>"}`)
+	p := g.peer(g.creds(role, name))
+	ask := func(door, record string, sent []byte, header nats.Header) (status, why string) {
+		t.Helper()
+		m, err := p.RequestMsg(&nats.Msg{Subject: "desk.protection-energy." + door, Header: header, Data: sent}, 10*time.Second)
+		require.NoError(t, err)
+		if m.Header.Get("Nats-Service-Error-Code") == "403" {
+			return "forbidden", m.Header.Get("Nats-Service-Error")
+		}
+		var a struct{ Status string }
+		require.NoError(t, json.Unmarshal(m.Data, &a), "%s", m.Data)
+		return a.Status, string(m.Data)
+	}
+	head := g.settledHead()
+	for _, act := range []struct {
+		door, record string
+		sent         []byte
+	}{{"acknowledge", event.AcknowledgementSubject(id), ack}, {"act", "incident.closed.protection-energy.grid-east.i1.c1", closing}} {
+		good := g.sign(role, name, act.record, act.sent)
+		other := []byte(strings.Replace(string(act.sent), "duty-officer", "deputy", 1))
+		for want, h := range map[string]nats.Header{
+			"is not signed":           nil,
+			"not, or not any more":    g.sign(identity.Desk, "sh-public-security", act.record, act.sent),
+			"the signature is not by": g.sign(role, name, "exercise."+act.record, act.sent),
+			"signature does not hold": g.sign(role, name, act.record, other),
+			"is not base64":           {"Tocsin-Key": good["Tocsin-Key"], "Tocsin-Signature": {"%"}},
+		} {
+			status, why := ask(act.door, act.record, act.sent, h)
+			require.Equal(t, "forbidden", status, "%s: %s", want, why)
+			require.Contains(t, why, want)
+		}
+		// What would be read as something that is not signed.
+		for _, sent := range []string{
+			strings.Replace(string(act.sent), `"officer"`, `"Officer"`, 1),
+			strings.Replace(string(act.sent), `{`, `{"officer":"another",`, 1),
+			strings.Replace(string(act.sent), `{`, `{"to":"gate",`, 1),
+		} {
+			status, why := ask(act.door, act.record, []byte(sent), g.sign(role, name, act.record, []byte(sent)))
+			require.Contains(t, []string{"forbidden", event.StatusRejected}, status, why)
+		}
+		// What would not be stored as it was signed.
+		broken := bytes.Replace(act.sent, []byte("duty-officer"), []byte("duty\xffofficer"), 1)
+		status, why := ask(act.door, act.record, broken, g.sign(role, name, act.record, broken))
+		require.Equal(t, event.StatusRejected, status, why)
+		require.Equal(t, head, g.settledHead(), "nothing is recorded")
+		status, why = ask(act.door, act.record, act.sent, good)
+		require.Equal(t, event.StatusAccepted, status, why)
+		status, _ = ask(act.door, act.record, act.sent, good)
+		require.Equal(t, event.StatusDuplicate, status)
+		head = g.settledHead()
+	}
+
+	// From the record alone, with the key of the log and that of the identities.
+	operator, err := g.folder.Key()
+	require.NoError(t, err)
+	state, err := g.as(identity.Admin, "admin").Log(t.Context())
+	require.NoError(t, err)
+	v, err := evidence.NewVerifier(state.Key)
+	require.NoError(t, err)
+	v, err = v.WithIdentities(operator)
+	require.NoError(t, err)
+	for _, record := range []string{event.AcknowledgementSubject(id), "incident.closed.protection-energy.grid-east.i1.c1"} {
+		m, err := g.ledger().GetLastMsgForSubject(t.Context(), record)
+		require.NoError(t, err)
+		act, err := v.ActOf(evidence.Record{Sequence: m.Sequence, Subject: m.Subject, Header: m.Header, Body: m.Data})
+		require.NoError(t, err)
+		require.Equal(t, "desk/protection-energy", act.Signed.By)
+	}
+
+	// An act that somebody with the services' own credential forged into the stream is
+	// proved like any other record: that no desk did it is for who checks it.
+	services := g.peer(filepath.Join(string(g.folder), "creds", "services.creds"))
+	const forgery = "incident.closed.protection-energy.grid-east.i1.forged"
+	_, err = services.Request(forgery, []byte(`{"kind":"closed","signed":{"by":"desk/protection-energy"}}`), 10*time.Second)
+	require.NoError(t, err)
+	admin := g.as(identity.Admin, "admin")
+	m, err := g.ledger().GetLastMsgForSubject(t.Context(), forgery)
+	require.NoError(t, err)
+	var proof string
+	require.Eventually(t, func() bool {
+		proof, err = admin.Prove(t.Context(), m.Sequence)
+		return err == nil
+	}, 30*time.Second, 20*time.Millisecond)
+	state, err = admin.Log(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, state.Damage)
+	p2, err := evidence.ParseProof(proof)
+	require.NoError(t, err)
+	_, err = p2.Verify(v)
+	require.NoError(t, err)
+	_, err = v.ActOf(p2.Record)
+	require.Error(t, err)
+
+	// A key that was replaced signs nothing more.
+	old := g.sign(role, name, event.AcknowledgementSubject(id), ack)
+	_, err = g.folder.Rotate(role, name, nil, clock.System{}.Now(), 0)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return p.IsClosed() }, 30*time.Second, 10*time.Millisecond)
+	p = g.peer(g.creds(role, name))
+	status, why := ask("acknowledge", "", ack, old)
+	require.Equal(t, "forbidden", status, why)
+	status, why = ask("acknowledge", "", ack, g.sign(role, name, event.AcknowledgementSubject(id), ack))
+	require.Equal(t, event.StatusDuplicate, status, why)
+}
+
+// Whoever has a receipt can show to anyone what was reported and when, with nothing
+// but the key of the log.
+func TestReceiptsProveThemselves(t *testing.T) {
+	t.Parallel()
+	g := beginGuarded(t, nil)
+	state, err := g.as(identity.Admin, "admin").Log(t.Context())
+	require.NoError(t, err)
+	v, err := evidence.NewVerifier(state.Key)
+	require.NoError(t, err)
+	p := g.peer(g.creds(identity.Operator, "grid-east"))
+	send := func(subject string, raw []byte) (r event.Receipt, text []byte) {
+		m, err := p.Request(subject, raw, 10*time.Second)
+		require.NoError(t, err)
+		require.NoError(t, json.Unmarshal(m.Data, &r), "%s", m.Data)
+		return r, m.Data
+	}
+	report := threat("i1")
+	for _, c := range []struct {
+		name, status string
+		raw          []byte
+	}{
+		{"accepted", event.StatusAccepted, report}, {"again", event.StatusDuplicate, report},
+		{"rejected", event.StatusRejected, []byte(`{"id":"<&>"}`)},
+	} {
+		receipt, text := send("report.grid-east", c.raw)
+		require.Equal(t, c.status, receipt.Status, c.name)
+		claim, err := v.VerifyReceipt(text)
+		require.NoError(t, err, c.name)
+		require.Equal(t, receipt.Claim(), claim)
+		_, err = v.VerifyReceipt([]byte(strings.Replace(string(text), "grid-east", "xj-hydro", 1)))
+		require.Error(t, err)
+	}
+	status, answer := g.http(http.DefaultClient, g.token(identity.Operator, "grid-east"), "POST", "/v1/reports", string(report))
+	require.Equal(t, 200, status, answer)
+	_, err = v.VerifyReceipt([]byte(answer))
+	require.NoError(t, err, "over HTTP too")
+
+	// Nobody but the services has a key certified, and without identities nobody.
+	admin := g.peer(g.creds(identity.Admin, "admin"))
+	require.NoError(t, admin.PublishRequest("ledger.certify", "_INBOX.x", []byte("{}")))
+	require.Contains(t, subjectsDenied(admin.denied(t)), "ledger.certify")
+}

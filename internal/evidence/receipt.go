@@ -1,0 +1,278 @@
+package evidence
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"math/bits"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// receiptFormat begins the leaf of a receipt, headFormat what is signed of several.
+const (
+	receiptFormat = "tocsin/receipt/1\n"
+	headFormat    = "\xfftocsin/receipts/1\n"
+)
+
+// certificateFormat is the first line of the note by which the log says whose key
+// signs receipts. No checkpoint begins so: its first line is the log's name.
+const certificateFormat = "tocsin/certificate/1"
+
+// Receipt is what intake vouches for: which report came from whom, when, what became
+// of it, and which record it is.
+type Receipt struct {
+	Status     string     `json:"status"`
+	Operator   string     `json:"operator"`
+	Incident   string     `json:"incident"`
+	Report     string     `json:"report"`
+	Source     string     `json:"source,omitempty"` // of the CloudEvent; Report is unique in it
+	Type       string     `json:"type,omitempty"`   // of the CloudEvent
+	Digest     string     `json:"digest,omitempty"` // of the event's data (RFC 8785), SHA-256 in hex
+	ReceivedAt *time.Time `json:"receivedAt,omitempty"`
+	Record     uint64     `json:"record,omitempty"`
+	Entry      *Hash      `json:"entry,omitempty"`
+	Exercise   bool       `json:"exercise,omitempty"`
+	Durability string     `json:"durability,omitempty"` // "unverified": nobody could show that the disk had it
+}
+
+// Said is the receipt with what intake vouches for only. In a conflict, when and which
+// record are those of the report that stands under the id, and not of this one.
+func (r Receipt) Said() Receipt {
+	if r.Status == "conflict" {
+		r.ReceivedAt, r.Record, r.Entry = nil, 0, nil
+	}
+	return r
+}
+
+// SignedReceipt is by what a receipt can be known to be intake's, with nothing but
+// the key of the log. Receipts that are made at one moment are signed together, as the
+// head of a tree (RFC 6962) in which each is a leaf.
+type SignedReceipt struct {
+	Key       string `json:"key"`       // intake's nkey
+	Signature []byte `json:"signature"` // by Key, of Size and Root
+	Index     uint64 `json:"index"`     // of the receipt, from 0
+	Size      uint64 `json:"size"`      // receipts that were signed together
+	Root      Hash   `json:"root"`
+	Path      []Hash `json:"path,omitempty"` // from the leaf's sibling up to below the root
+	// Certificate is the log's signed note that Key signs receipts. Where the log
+	// could not be asked in time it is missing: the same report sent again gets a
+	// receipt that has it.
+	Certificate string `json:"certificate,omitempty"`
+}
+
+// headText is what is signed of receipts that are signed together.
+func headText(size uint64, root Hash) []byte {
+	return fmt.Appendf(nil, "%s%d\n%s\n", headFormat, size, root)
+}
+
+// text is the leaf: one form for one receipt, names and values a line each.
+func (r Receipt) text() []byte {
+	r = r.Said()
+	b := make([]byte, 0, 512)
+	b = append(b, receiptFormat...)
+	line := func(name, value string) {
+		if value != "" {
+			value = string([]rune(value)) // as encoding/json writes what is no UTF-8
+			b = append(quote(append(append(b, name...), ' '), value), '\n')
+		}
+	}
+	line("status", r.Status)
+	line("operator", r.Operator)
+	line("incident", r.Incident)
+	line("report", r.Report)
+	line("source", r.Source)
+	line("type", r.Type)
+	line("digest", r.Digest)
+	if r.ReceivedAt != nil {
+		line("receivedAt", r.ReceivedAt.UTC().Format(time.RFC3339Nano))
+	}
+	if r.Record > 0 {
+		line("record", strconv.FormatUint(r.Record, 10))
+	}
+	if r.Entry != nil {
+		line("entry", r.Entry.String())
+	}
+	if r.Exercise {
+		line("exercise", "true")
+	}
+	line("durability", r.Durability)
+	return b
+}
+
+// ReceiptKey signs receipts. It is made anew whenever intake starts and never leaves
+// its memory: there is nothing on disk to steal, and each receipt carries what the
+// log says of the key that signed it.
+type ReceiptKey struct {
+	private ed25519.PrivateKey
+	public  string
+}
+
+// NewReceiptKey makes a key.
+func NewReceiptKey() *ReceiptKey {
+	seed := make([]byte, ed25519.SeedSize)
+	_, _ = rand.Read(seed) // never fails: it would end the process
+	private := ed25519.NewKeyFromSeed(seed)
+	return &ReceiptKey{private, encodeNkey(nkeyServer, private.Public().(ed25519.PublicKey))}
+}
+
+// Public is the nkey of who signs.
+func (k *ReceiptKey) Public() string { return k.public }
+
+// Sign signs receipts with one signature; certificate is what the log says of the key,
+// empty where it has not said it yet.
+func (k *ReceiptKey) Sign(receipts []Receipt, certificate string) []*SignedReceipt {
+	if len(receipts) == 0 {
+		return nil
+	}
+	leaves := make([]tlog.Hash, len(receipts))
+	for i, r := range receipts {
+		leaves[i] = tlog.RecordHash(r.text())
+	}
+	paths := make([][]Hash, len(leaves))
+	root, size := Hash(treeOver(leaves, paths)), uint64(len(leaves))
+	signature := ed25519.Sign(k.private, headText(size, root))
+	out := make([]*SignedReceipt, len(leaves))
+	for i := range out {
+		out[i] = &SignedReceipt{Key: k.public, Signature: signature, Index: uint64(i), Size: size, Root: root, Path: paths[i], Certificate: certificate}
+	}
+	return out
+}
+
+// treeOver returns the root over leaves, and adds to the path of each what is between
+// it and that root (RFC 6962, section 2.1).
+func treeOver(leaves []tlog.Hash, paths [][]Hash) tlog.Hash {
+	if len(leaves) == 1 {
+		return leaves[0]
+	}
+	half := 1 << (bits.Len(uint(len(leaves)-1)) - 1) // the greatest power of two below
+	left, right := treeOver(leaves[:half], paths[:half]), treeOver(leaves[half:], paths[half:])
+	for i := range paths {
+		sibling := right
+		if i >= half {
+			sibling = left
+		}
+		paths[i] = append(paths[i], Hash(sibling))
+	}
+	return tlog.NodeHash(left, right)
+}
+
+// CertifyReceipts signs that a key signs the receipts of reports to this log.
+func (k *Key) CertifyReceipts(key string) (string, error) {
+	if _, err := decodeNkey(nkeyServer, key); err != nil {
+		return "", fmt.Errorf("evidence: %w", err)
+	}
+	signed, err := note.Sign(&note.Note{Text: certificateText(k.Origin(), key)}, k.signer)
+	if err != nil {
+		return "", fmt.Errorf("evidence: certificate: %w", err)
+	}
+	return string(signed), nil
+}
+
+func certificateText(origin, key string) string {
+	return certificateFormat + "\n" + origin + "\nreceipts " + key + "\n"
+}
+
+// ErrUncertified says that a receipt has no certificate, so that nothing says whose
+// its key is.
+var ErrUncertified = errors.New("it has no certificate of the log: send the same report again for a receipt that has one")
+
+// VerifyReceipt holds a receipt, as JSON, against the key of the log.
+func (v Verifier) VerifyReceipt(raw []byte) (Receipt, error) {
+	var in struct {
+		Receipt
+		Signed *SignedReceipt `json:"signed"`
+	}
+	if err := exactly(raw, &in, "status", "operator", "incident", "report", "source", "type", "digest", "receivedAt", "record", "entry", "exercise", "durability", "signed"); err != nil {
+		return Receipt{}, fmt.Errorf("evidence: not a receipt: %w", err)
+	}
+	switch {
+	case v.key == nil:
+		return Receipt{}, errors.New("evidence: receipt: no verifier key is given")
+	case in.Signed == nil:
+		return Receipt{}, errors.New("evidence: receipt: nobody has signed it")
+	case in.Signed.Certificate == "":
+		return Receipt{}, fmt.Errorf("evidence: receipt: %w", ErrUncertified)
+	}
+	n, err := note.Open([]byte(in.Signed.Certificate), note.VerifierList(v.key))
+	if err != nil {
+		return Receipt{}, fmt.Errorf("evidence: receipt: its certificate is not signed with the key of %s that is given", v.Origin())
+	}
+	if err := checkSignatures(in.Signed.Certificate, n); err != nil {
+		return Receipt{}, err
+	}
+	if n.Text != certificateText(v.Origin(), in.Signed.Key) {
+		return Receipt{}, fmt.Errorf("evidence: receipt: its certificate does not say that %s signs receipts of %s", in.Signed.Key, v.Origin())
+	}
+	h := in.Signed
+	if err := verifyNkey(nkeyServer, h.Key, headText(h.Size, h.Root), h.Signature); err != nil {
+		return Receipt{}, fmt.Errorf("evidence: receipt: %w", err)
+	}
+	if h.Size > sizeLimit || h.Index >= h.Size || len(h.Path) > maxPath ||
+		tlog.CheckRecord(tlogPath(h.Path), int64(h.Size), tlog.Hash(h.Root), int64(h.Index), tlog.RecordHash(in.text())) != nil {
+		return Receipt{}, errors.New("evidence: receipt: it is not what was signed")
+	}
+	return in.Said(), nil
+}
+
+// Is holds a CloudEvent, in JSON, against the receipt that it is said to have: one
+// that was taken, of this event and no other.
+func (r Receipt) Is(event []byte) error {
+	if r.Status != "accepted" && r.Status != "duplicate" {
+		return fmt.Errorf("the receipt says %q: nothing was taken under it", r.Status)
+	}
+	var e struct {
+		ID, Source, Type, Subject string
+		Data                      json.RawMessage
+		Data64                    []byte `json:"data_base64"`
+	}
+	if err := exactly(event, &e, "id", "source", "type", "subject", "data", "data_base64"); err != nil {
+		return fmt.Errorf("it is not a CloudEvent in JSON: %w", err)
+	}
+	if e.Data == nil {
+		e.Data = e.Data64
+	}
+	digest, err := CanonicalDigest(e.Data)
+	if err != nil {
+		return fmt.Errorf("its data: %w", err)
+	}
+	if e.ID != r.Report || e.Source != r.Source || e.Type != r.Type || e.Subject != r.Incident || digest != r.Digest {
+		return fmt.Errorf("it is %s %q from %s on incident %q with the digest %s: the receipt is of another", e.Type, e.ID, e.Source, e.Subject, digest)
+	}
+	return nil
+}
+
+// exactly reads members of a JSON object by their names as they are written, each of
+// which may stand there once: encoding/json also takes "Data" for data.
+func exactly(raw []byte, into any, names ...string) error {
+	texts, err := textsOf(raw)
+	if err != nil {
+		return err
+	}
+	maps.DeleteFunc(texts, func(name string, _ json.RawMessage) bool { return !slices.Contains(names, name) })
+	some, err := json.Marshal(texts)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(some, into)
+}
+
+// IsReceipt reports whether a text is the JSON of a receipt.
+func IsReceipt(text string) bool {
+	if !strings.HasPrefix(strings.TrimSpace(text), "{") {
+		return false
+	}
+	var in struct {
+		Status *string `json:"status"`
+		Report *string `json:"report"`
+	}
+	return json.Unmarshal([]byte(text), &in) == nil && in.Status != nil && in.Report != nil
+}

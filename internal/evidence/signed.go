@@ -1,0 +1,247 @@
+package evidence
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+)
+
+// What is signed with an nkey begins with a byte that no text has. A client of NATS
+// signs with the same key whatever text its server challenges it with, and no such
+// text can be one of these.
+const (
+	actFormat = "\xfftocsin/act/1\n" // subject of the record, newline, what was sent
+	keyFormat = "\xfftocsin/key/1\n" // ROLE/ID, newline, nkey
+)
+
+// deskRole begins the name of a desk among the identities.
+const deskRole = "desk/"
+
+// ActText is what a desk signs of what it sends to have a record of this subject, as
+// its stream has it, made of it.
+func ActText(subject string, sent []byte) []byte {
+	return append([]byte(actFormat+subject+"\n"), sent...)
+}
+
+// KeyText is what whoever gives out credentials signs: that an nkey is of the one
+// named ROLE/ID.
+func KeyText(who, key string) []byte { return []byte(keyFormat + who + "\n" + key) }
+
+// SignedAct says, in the record of what a desk did, by what it can be known that the
+// desk did it. Neither who keeps the log nor anybody who borrows a connection can
+// make one: it takes the key of the desk's credential.
+type SignedAct struct {
+	By          string `json:"by"`          // ROLE/ID
+	Key         string `json:"key"`         // their nkey
+	Signature   []byte `json:"signature"`   // by Key, of the record's subject and Sent
+	Sent        string `json:"sent"`        // JSON, as they sent it, byte for byte
+	Identities  string `json:"identities"`  // nkey of whoever gives out credentials
+	Certificate []byte `json:"certificate"` // by Identities, that Key is of By
+}
+
+// actKinds are the records that desks make.
+var actKinds = []string{"acknowledged", "asked", "determined", "transferred", "confirmed", "closed"}
+
+// actInstant is the member of an act that is an instant.
+const actInstant = "dueAt"
+
+// stamps are the members of such a record that are not the desk's.
+var stamps = []string{"at", "acknowledgeBy", "signed"}
+
+// actOf returns the desk whose act a subject is of.
+func actOf(subject string) (desk string, ok bool) {
+	parts := strings.Split(strings.TrimPrefix(subject, exercise), ".")
+	if len(parts) < 4 || parts[0] != "incident" || !slices.Contains(actKinds, parts[1]) {
+		return "", false
+	}
+	return parts[2], true
+}
+
+// Verify holds what was signed against the record that was made of it, without its
+// stamps: its subject, every member of its body, and who it is of.
+func (s SignedAct) Verify(subject string, body []byte) error {
+	desk, ok := actOf(subject)
+	switch {
+	case !ok:
+		return fmt.Errorf("%s is no act of a desk", subject)
+	case s.By != deskRole+desk:
+		return fmt.Errorf("it is an act of desk/%s, and signed by %s", desk, s.By)
+	}
+	if err := verifyNkey(nkeyOperator, s.Identities, KeyText(s.By, s.Key), s.Certificate); err != nil {
+		return fmt.Errorf("that the key is of %s: %w", s.By, err)
+	}
+	if err := verifyNkey(nkeyUser, s.Key, ActText(subject, []byte(s.Sent)), s.Signature); err != nil {
+		return fmt.Errorf("the act of %s: %w", s.By, err)
+	}
+	return s.agrees(body)
+}
+
+// agrees reports whether a body says what was sent, no less and no more.
+func (s SignedAct) agrees(body []byte) error {
+	sent, err := membersOf([]byte(s.Sent))
+	if err != nil {
+		return fmt.Errorf("what was signed is not one JSON object: %w", err)
+	}
+	kept, err := membersOf(body)
+	if err != nil {
+		return fmt.Errorf("the record is not one JSON object: %w", err)
+	}
+	names := slices.Concat(slices.Collect(maps.Keys(sent)), slices.Collect(maps.Keys(kept)))
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		if !slices.Contains(stamps, name) && !sameValue(name, sent[name], kept[name]) {
+			return fmt.Errorf("$.%s is not as it was signed", name)
+		}
+	}
+	return nil
+}
+
+// membersOf reads a JSON object in which no name stands twice.
+func membersOf(raw []byte) (map[string]any, error) {
+	texts, err := textsOf(raw)
+	if err != nil {
+		return nil, err
+	}
+	members := make(map[string]any, len(texts))
+	for name, text := range texts {
+		var value any
+		if err := json.Unmarshal(text, &value); err != nil {
+			return nil, err
+		}
+		members[name] = value
+	}
+	return members, nil
+}
+
+// textsOf is membersOf with the values as they are written.
+func textsOf(raw []byte) (map[string]json.RawMessage, error) {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		return nil, errors.New("want an object")
+	}
+	texts := map[string]json.RawMessage{}
+	for dec.More() {
+		t, err := dec.Token()
+		if err != nil {
+			return nil, err
+		}
+		name, _ := t.(string) // the decoder takes nothing else
+		if _, twice := texts[name]; twice {
+			return nil, fmt.Errorf("%q stands there twice", name)
+		}
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return nil, err
+		}
+		texts[name] = value
+	}
+	if _, err := dec.Token(); err != nil { // the closing brace
+		return nil, err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("something stands behind it")
+	}
+	return texts, nil
+}
+
+// sameValue compares values of a member. One that says nothing is as good as none,
+// and the instant of an act may be written in any zone.
+func sameValue(name string, a, b any) bool {
+	if saysNothing(a) && saysNothing(b) || reflect.DeepEqual(a, b) {
+		return true
+	}
+	if name != actInstant {
+		return false
+	}
+	one, ok := instantOf(a)
+	other, also := instantOf(b)
+	return ok && also && one.Equal(other)
+}
+
+func saysNothing(v any) bool { return v == nil || v == "" }
+
+func instantOf(v any) (time.Time, bool) {
+	text, ok := v.(string)
+	if !ok {
+		return time.Time{}, false
+	}
+	t, err := time.Parse(time.RFC3339Nano, text)
+	return t, err == nil
+}
+
+// Act is what is known of who did what a record says a desk did.
+type Act struct {
+	Desk   string
+	Signed *SignedAct // nil: nobody has signed it
+}
+
+// Acts counts what desks did, and by whose word it is known that they did it.
+type Acts struct {
+	Signed   uint64 `json:"signed"`
+	Unsigned uint64 `json:"unsigned"` // that a desk did these, only the log says
+	// Identities are the nkeys that gave out the credentials of those who signed.
+	Identities []string `json:"identities,omitempty"`
+}
+
+func (a *Acts) add(one *Act) {
+	if one.Signed == nil {
+		a.Unsigned++
+		return
+	}
+	a.Signed++
+	if !slices.Contains(a.Identities, one.Signed.Identities) {
+		a.Identities = append(a.Identities, one.Signed.Identities)
+	}
+}
+
+// WithIdentities returns a Verifier for which what a desk did must be signed by it,
+// with a key that whoever has this nkey gave it.
+func (v Verifier) WithIdentities(key string) (Verifier, error) {
+	if _, err := decodeNkey(nkeyOperator, key); err != nil {
+		return v, fmt.Errorf("evidence: %w: tocsin credential key prints it", err)
+	}
+	v.identities = key
+	return v, nil
+}
+
+// ActOf returns the act that a record is of, nil if it is of none, and an error if
+// what was signed does not hold.
+func (v Verifier) ActOf(r Record) (*Act, error) {
+	act, err := actIn(r)
+	switch {
+	case err != nil || act == nil || v.identities == "":
+		return act, err
+	case act.Signed == nil:
+		return act, fmt.Errorf("it is an act of desk/%s, and the desk has not signed it", act.Desk)
+	case act.Signed.Identities != v.identities:
+		return act, fmt.Errorf("it is signed by %s, whose credential %s gave out and not %s", act.Signed.By, act.Signed.Identities, v.identities)
+	}
+	return act, nil
+}
+
+func actIn(r Record) (*Act, error) {
+	desk, ok := actOf(r.Subject)
+	if !ok {
+		return nil, nil
+	}
+	var body struct {
+		Signed *SignedAct `json:"signed"`
+	}
+	if err := json.Unmarshal(r.Body, &body); err != nil {
+		return nil, fmt.Errorf("the act of a desk cannot be read: %w", err)
+	}
+	if body.Signed == nil {
+		return &Act{Desk: desk}, nil
+	}
+	if err := body.Signed.Verify(r.Subject, r.Body); err != nil {
+		return nil, err
+	}
+	return &Act{desk, body.Signed}, nil
+}
