@@ -188,13 +188,13 @@ func (b *Bus) Durability() string {
 // was asked for: a handler that gets it is called again until the engine does.
 var ErrUnavailable = errors.New("the engine does not answer")
 
-// engineError marks an error that says that the engine did not answer; what it
-// refuses is another matter.
+// engineError marks an error that says that the engine did not answer, or that a
+// stream is not there, which may be put back; what it refuses is another matter.
 func engineError(err error) error {
 	var api *jetstream.APIError
 	for _, away := range []error{
 		nats.ErrTimeout, nats.ErrNoResponders, nats.ErrConnectionClosed, nats.ErrDisconnected,
-		nats.ErrConnectionReconnecting, jetstream.ErrNoStreamResponse, context.DeadlineExceeded,
+		nats.ErrConnectionReconnecting, jetstream.ErrNoStreamResponse, jetstream.ErrStreamNotFound, context.DeadlineExceeded,
 	} {
 		if errors.Is(err, away) {
 			return fmt.Errorf("%w: %w", ErrUnavailable, err)
@@ -230,7 +230,7 @@ func (b *Bus) Get(ctx context.Context, seq uint64) (event.Stored, error) {
 func (b *Bus) Head(ctx context.Context) (uint64, error) {
 	info, err := b.ledger.Info(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("bus: head: %w", err)
+		return 0, fmt.Errorf("bus: head: %w", engineError(err))
 	}
 	return info.State.LastSeq, nil
 }

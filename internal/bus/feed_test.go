@@ -255,3 +255,16 @@ func TestAServiceThatFallsBehindClosesTheDoor(t *testing.T) {
 	eventually(t, "all is handled", handled(2*many))
 	eventually(t, "the door is open again", func() bool { return ask() == `"taken"` })
 }
+
+// Whose stream is gone reads on once it is put back: that it is gone is for the ledger
+// to find, which must be alive for it.
+func TestTailOfAStreamThatIsGone(t *testing.T) {
+	t.Parallel()
+	env := bustest.Start(t)
+	js := bustest.JetStream(t, env)
+	require.NoError(t, js.DeleteStream(t.Context(), event.StreamLedger))
+	for _, subjects := range [][]string{nil, {"incident.accepted.>"}} {
+		err := env.Bus.Tail(t.Context(), 1, subjects, func(context.Context, []event.Stored) error { return nil })
+		require.ErrorIs(t, err, bus.ErrUnavailable)
+	}
+}

@@ -80,6 +80,7 @@ func TestTheDoorsOfADrill(t *testing.T) {
 		_, err := env.Conn.Request("$SRV.PING.exercise-intake", nil, time.Second)
 		return err == nil
 	})
+	bustest.Answers(t, env, "exercise.report.op")
 	answer, err := env.Conn.Request("exercise.report.op", nil, time.Second)
 	require.NoError(t, err)
 	var seen string

@@ -103,7 +103,7 @@ func (b *Bus) consume(ctx context.Context, stream string, from uint64, subjects 
 		OptStartSeq:    max(1, from),
 	})
 	if err != nil {
-		return nil, nil, fmt.Errorf("bus: read %s: %w", stream, err)
+		return nil, nil, fmt.Errorf("bus: read %s: %w", stream, engineError(err))
 	}
 	out := make(chan event.Stored, lead.records)
 	consume, err := cons.Consume(func(m jetstream.Msg) {

@@ -43,7 +43,7 @@ func house(t *testing.T) (*bustest.Env, *clock.Manual) {
 	_, err = env.Bus.Commit(t.Context(), []event.Record{r})
 	require.NoError(t, err)
 	bustest.Background(t, func(ctx context.Context) error { return Run(ctx, Deps{Bus: env.Bus, Clock: c, Register: reg}) })
-	require.Eventually(t, func() bool { _, err := env.Conn.Request("$SRV.PING.desk", nil, time.Second); return err == nil }, 10*time.Second, 5*time.Millisecond)
+	bustest.Answers(t, env, "desk.hall.outcome")
 	return env, c
 }
 

@@ -33,7 +33,7 @@ func onWeb(t *testing.T, change func(*httpDoor)) *web {
 	t.Helper()
 	w, l := onWebIdle(t, change)
 	bustest.Background(t, l.Run)
-	require.Eventually(t, func() bool { _, err := w.env.Conn.Request("$SRV.PING.ledger", nil, time.Second); return err == nil }, 10*time.Second, 5*time.Millisecond)
+	bustest.Answers(t, w.env, event.DoorArchive)
 	return w
 }
 

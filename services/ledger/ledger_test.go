@@ -70,7 +70,7 @@ func serve(t *testing.T, env *bustest.Env, dir string, c clock.Clock) (stop func
 		}
 	}
 	t.Cleanup(stop)
-	require.Eventually(t, func() bool { _, err := env.Conn.Request("$SRV.PING.ledger", nil, time.Second); return err == nil }, 10*time.Second, 5*time.Millisecond)
+	bustest.Answers(t, env, event.DoorArchive)
 	return stop
 }
 

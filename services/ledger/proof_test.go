@@ -71,7 +71,7 @@ func (w *world) run() {
 		require.ErrorIs(w.t, <-ended, context.Canceled)
 	}
 	w.t.Cleanup(w.end)
-	require.Eventually(w.t, func() bool { _, err := w.env.Conn.Request("$SRV.PING.ledger", nil, time.Second); return err == nil }, 10*time.Second, 5*time.Millisecond)
+	bustest.Answers(w.t, w.env, event.DoorArchive)
 }
 
 // stop ends the ledger and the server.

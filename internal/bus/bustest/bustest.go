@@ -78,6 +78,13 @@ func Background(t testing.TB, f func(context.Context) error) {
 	})
 }
 
+// Answers returns when a door answers. Doors open in the order in which a service names
+// them, after it answers $SRV.PING.
+func Answers(t testing.TB, e *Env, door string) {
+	t.Helper()
+	require.Eventually(t, func() bool { _, err := e.Conn.Request(door, nil, time.Second); return err == nil }, 10*time.Second, 5*time.Millisecond)
+}
+
 // JetStream returns the engine's own interface, for tests that go behind the
 // bus.
 func JetStream(t testing.TB, e *Env) jetstream.JetStream {
