@@ -48,6 +48,7 @@ type Accounts struct {
 type Server struct {
 	s        *server.Server
 	log      *zap.Logger
+	unguard  context.CancelFunc
 	services []nats.Option // with which a connection inside the process is let in
 }
 
@@ -98,6 +99,16 @@ func StartServer(ctx context.Context, cfg ServerConfig) (*Server, error) {
 	}
 	failed := make(chan string, 1)
 	s.SetLogger(engineLog{cfg.Log.Named("nats").Sugar(), failed, cfg.Refused}, false, false)
+	guarded, unguard := context.WithCancel(context.Background())
+	if cfg.Key == "" {
+		go guardBlocks(guarded, cfg.Dir, guardBytes, cfg.Log)
+	}
+	started := false
+	defer func() {
+		if !started {
+			unguard()
+		}
+	}()
 	go s.Start()
 	for waited := readyStep; !s.ReadyForConnections(readyStep); waited += readyStep {
 		select {
@@ -117,7 +128,8 @@ func StartServer(ctx context.Context, cfg ServerConfig) (*Server, error) {
 		s.Shutdown()
 		return nil, fmt.Errorf("bus: JetStream did not start in %s", cfg.Dir)
 	}
-	return &Server{s, cfg.Log.Named("nats"), services}, nil
+	started = true
+	return &Server{s, cfg.Log.Named("nats"), unguard, services}, nil
 }
 
 // Admit takes an account as it was signed anew: what it lost is taken from those
@@ -183,6 +195,7 @@ func (s *Server) Connect() (*nats.Conn, error) {
 
 // Stop ends the server after its stores are closed. It may be called twice.
 func (s *Server) Stop() {
+	s.unguard()
 	s.s.Shutdown()
 	s.s.WaitForShutdown()
 }
