@@ -199,8 +199,9 @@ func TestPlanAgreesWithTheLibrary(t *testing.T) {
 			check(t)
 		}
 	})
+	tried := said[invalid] + said[unsure] + said[valid]
 	for _, v := range []verdict{invalid, unsure, valid} {
-		require.Greater(t, said[v], 1000, said)
+		require.Greater(t, said[v], tried/20, said)
 	}
 }
 
@@ -326,7 +327,7 @@ var rfc3339 = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]
 
 func TestIsDateTime(t *testing.T) {
 	near := rapid.StringMatching(`[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.,][0-9]{0,4})?(Z|[+-][0-2][0-9]:[0-9]{2})`)
-	formed := 0
+	tried, formed := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
 		for range 10 {
 			s := near.Draw(t, "near")
@@ -335,10 +336,11 @@ func TestIsDateTime(t *testing.T) {
 				s = s[:i] + rapid.SampledFrom([]string{"", "0", "9", ":", "é", "\n", ".", "Z", "z", "t", " "}).Draw(t, "with") + s[i+1:]
 			}
 			require.Equal(t, rfc3339.MatchString(s), isDateTime(s), s)
+			tried++
 			if isDateTime(s) {
 				formed++
 			}
 		}
 	})
-	require.Greater(t, formed, 100)
+	require.Greater(t, formed, tried/10)
 }
