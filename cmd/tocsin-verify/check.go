@@ -16,12 +16,13 @@ import (
 type result struct {
 	Result  string            `json:"result"` // holds, fails or unchecked
 	File    string            `json:"file"`
-	Kind    string            `json:"kind,omitempty"` // proof, receipt, consistency, checkpoint or export
+	Kind    string            `json:"kind,omitempty"` // proof, receipt, receipts, consistency, checkpoint or export
 	Origin  string            `json:"origin,omitempty"`
 	Size    uint64            `json:"size"` // records that the checkpoint covers
 	Root    *evidence.Hash    `json:"root,omitempty"`
 	Record  *record           `json:"record,omitempty"`
 	Receipt *evidence.Receipt `json:"receipt,omitempty"`
+	Several *several          `json:"receipts,omitempty"`
 	Extends *tree             `json:"extends,omitempty"`
 	Export  *evidence.Report  `json:"export,omitempty"`
 	Proof   string            `json:"proof,omitempty"` // the file that was written
@@ -38,6 +39,19 @@ type record struct {
 	Line    string              `json:"line"`             // all of it, as an export has it
 	Signed  *evidence.SignedAct `json:"signed,omitempty"` // by the desk that did it
 	body    []byte
+}
+
+// several are receipts in one file.
+type several struct {
+	Hold   int     `json:"hold"`
+	Faults []fault `json:"faults,omitempty"`
+}
+
+// fault is a line that does not hold, or could not be checked.
+type fault struct {
+	Line   int    `json:"line"`
+	Result string `json:"result"`
+	Error  string `json:"error"`
 }
 
 // tree is an earlier state of the log.
@@ -80,10 +94,12 @@ func (o *options) check() *result {
 		r.Result = fails
 	}
 	if err != nil {
-		r.Error = strings.TrimPrefix(err.Error(), "evidence: ")
+		r.Error = plain(err)
 	}
 	return r
 }
+
+func plain(err error) string { return strings.TrimPrefix(err.Error(), "evidence: ") }
 
 func (o *options) checkFile(r *result) error {
 	v, err := readKey(o.key)
@@ -102,7 +118,7 @@ func (o *options) checkFile(r *result) error {
 	r.Kind = kind
 	var old *evidence.Checkpoint
 	if o.extends != "" {
-		if kind == kindProof || kind == kindReceipt {
+		if kind == kindProof || kind == kindReceipt || kind == kindReceipts {
 			return cannot{errors.New("--extends: the proof of a record does not say what its log grew out of; ask for a consistency proof")}
 		}
 		note, err := checkpointIn(o.extends)
@@ -119,6 +135,9 @@ func (o *options) checkFile(r *result) error {
 	if o.record > 0 && kind != kindExport {
 		return cannot{fmt.Errorf("--record: %s is not an export", o.file)}
 	}
+	if o.report != "" && kind == kindReceipts {
+		return cannot{fmt.Errorf("--report: %s has several receipts: give the one of this report, in a file of its own", o.file)}
+	}
 	if o.report != "" && kind != kindReceipt {
 		return cannot{fmt.Errorf("--report: %s is not a receipt", o.file)}
 	}
@@ -127,6 +146,8 @@ func (o *options) checkFile(r *result) error {
 		return r.proof(v, text)
 	case kindReceipt:
 		return o.receipt(r, v, text)
+	case kindReceipts:
+		return r.receipts(v, text)
 	case kindConsistency:
 		return r.consistency(v, text, old)
 	case kindCheckpoint:
@@ -179,6 +200,39 @@ func (o *options) receipt(r *result, v evidence.Verifier, text string) error {
 	}
 	return nil
 }
+
+// receipts holds each line against the key of the log.
+func (r *result) receipts(v evidence.Verifier, text string) error {
+	r.Origin, r.Several = v.Origin(), new(several)
+	var worst error
+	n := 0
+	for line := range strings.Lines(text) {
+		n++
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		_, err := v.VerifyReceipt([]byte(line))
+		switch {
+		case err == nil:
+			r.Several.Hold++
+			continue
+		case !errors.Is(err, evidence.ErrUncertified):
+			worst = errNotAll
+			r.Several.Faults = append(r.Several.Faults, fault{n, fails, plain(err)})
+		default:
+			r.Several.Faults = append(r.Several.Faults, fault{n, unchecked, plain(err)})
+			if worst == nil {
+				worst = cannot{errNotAll}
+			}
+		}
+	}
+	if worst != nil {
+		return fmt.Errorf("of %d receipts %d hold: %w", r.Several.Hold+len(r.Several.Faults), r.Several.Hold, worst)
+	}
+	return nil
+}
+
+var errNotAll = errors.New("the lines above do not")
 
 func recordOf(v evidence.Verifier, r evidence.Record) (*record, error) {
 	out := &record{Record: r.Sequence, Subject: r.Subject, Entry: r.Entry(), Header: r.Header, Line: string(r.Line()), body: r.Body}

@@ -16,6 +16,7 @@ import (
 const (
 	kindProof       = "proof"
 	kindReceipt     = "receipt"
+	kindReceipts    = "receipts" // a line each
 	kindConsistency = "consistency"
 	kindCheckpoint  = "checkpoint"
 	kindExport      = "export"
@@ -80,6 +81,8 @@ func recognise(name string) (kind, text string, err error) {
 		return kindProof, text, nil
 	case first == evidence.ConsistencyFormat:
 		return kindConsistency, text, nil
+	case evidence.IsReceipt(first) && strings.TrimSpace(rest) != "":
+		return kindReceipts, text, nil
 	case evidence.IsReceipt(text):
 		return kindReceipt, text, nil
 	case strings.Contains(rest, "\n\n— "):

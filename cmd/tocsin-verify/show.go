@@ -22,6 +22,11 @@ func (o *options) show(r *result) {
 	if r.Export != nil {
 		o.showFindings(r)
 	}
+	if r.Several != nil {
+		for _, f := range r.Several.Faults {
+			fmt.Fprintln(o.stderr, line(fmt.Sprintf(o.text("line-n")+": %s: %s", f.Line, o.text(f.Result), f.Error)))
+		}
+	}
 	if r.Error != "" {
 		fmt.Fprintf(o.stderr, "%s\n", line(fmt.Sprintf("%s: %s: %s", o.file, o.text(r.Result), r.Error)))
 	}
@@ -50,6 +55,11 @@ func (o *options) showProved(r *result) {
 	switch {
 	case r.Receipt != nil:
 		o.showReceipt(r)
+		return
+	case r.Several != nil:
+		fmt.Fprintf(out, o.text("proved-receipts")+"\n", r.Several.Hold, line(r.Origin))
+		o.row("log", r.Origin)
+		o.showLimits("limit-true", "limit-time", "limit-receipt", "limit-report")
 		return
 	case r.Record != nil:
 		fmt.Fprintf(out, o.text("proved-record")+"\n", r.Record.Record, line(r.Origin))
@@ -83,9 +93,14 @@ func (o *options) showProved(r *result) {
 	if r.Proof != "" {
 		o.row("proof", r.Proof)
 	}
-	fmt.Fprintf(out, "%s\n", o.text("limits"))
+	o.showLimits(limits...)
+}
+
+// showLimits says what was not shown.
+func (o *options) showLimits(limits ...string) {
+	fmt.Fprintf(o.stdout, "%s\n", o.text("limits"))
 	for _, limit := range limits {
-		fmt.Fprintf(out, "  - %s\n", o.text(limit))
+		fmt.Fprintf(o.stdout, "  - %s\n", o.text(limit))
 	}
 }
 
@@ -153,10 +168,7 @@ func (o *options) showReceipt(r *result) {
 	} else {
 		limits = append(limits, "limit-report")
 	}
-	fmt.Fprintf(o.stdout, "%s\n", o.text("limits"))
-	for _, limit := range limits {
-		fmt.Fprintf(o.stdout, "  - %s\n", o.text(limit))
-	}
+	o.showLimits(limits...)
 }
 
 // showBody prints a body with its lines kept in from the edge, so that none of

@@ -84,6 +84,28 @@ func TestReceipts(t *testing.T) {
 	code, _, errOut = s.verify(s.path("forged"))
 	require.Equal(t, exitFails, code)
 	require.Contains(t, errOut, "not what was signed")
+
+	// Several in one file, as a program that reports keeps them.
+	s.write(t, "several", receipt(certificate)+"\n"+receipt(certificate))
+	code, out, errOut = s.verify(s.path("several"))
+	require.Equal(t, exitHolds, code, errOut)
+	require.Contains(t, out, "all 2 receipts")
+	s.write(t, "several", receipt(certificate)+receipt("")+strings.Replace(receipt(certificate), "mill", "grid", 1)+"{}\n")
+	code, _, errOut = s.verify(s.path("several"))
+	require.Equal(t, exitFails, code)
+	for _, want := range []string{"line 2: could not be checked", "line 3: does not hold", "line 4: does not hold", "of 4 receipts 1 hold"} {
+		require.Contains(t, errOut, want)
+	}
+	code, out, _ = s.verify(s.path("several"), "--json")
+	require.Equal(t, exitFails, code)
+	require.Contains(t, out, `"receipts":{"hold":1,"faults":[{"line":2,"result":"unchecked"`)
+	s.write(t, "several", receipt(certificate)+receipt(""))
+	code, _, _ = s.verify(s.path("several"))
+	require.Equal(t, exitUnchecked, code)
+	code, _, errOut = s.verify(s.path("several"), "--report", s.path("event"))
+	require.Equal(t, exitUnchecked, code)
+	require.Contains(t, errOut, "has several receipts")
+
 	s.write(t, "early", receipt(""))
 	code, _, errOut = s.verify(s.path("early"))
 	require.Equal(t, exitUnchecked, code)

@@ -15,6 +15,7 @@ var words = map[string][2]string{
 	fails:      {"不成立", "does not hold"},
 	unchecked:  {"无法核验", "could not be checked"},
 	"record-n": {"第 %d 条记录", "record %d"},
+	"line-n":   {"第 %d 行", "line %d"},
 	"more":     {"……另有 %d 处未列出", "… and %d more that are not listed"},
 	"faults":   {"%s：不成立：发现 %d 处问题", "%s: does not hold: %d findings"},
 
@@ -23,7 +24,8 @@ var words = map[string][2]string{
 	"proved-checkpoint": {"成立：该检查点由日志 %s 签名。", "HOLDS: the checkpoint was signed by the log %s."},
 	"proved-extends":    {"成立：前 %d 条记录原样保留在 %d 条记录的日志 %s 中，未改、未删。", "HOLDS: the first %d records are the beginning of the %d of the log %s: none was changed or taken out."},
 
-	"proved-receipt": {"成立：该回执由日志 %s 认可的接收端签名。", "HOLDS: the receipt was signed by the intake that the log %s has certified."},
+	"proved-receipt":  {"成立：该回执由日志 %s 认可的接收端签名。", "HOLDS: the receipt was signed by the intake that the log %s has certified."},
+	"proved-receipts": {"成立：%d 份回执均由日志 %s 认可的接收端签名。", "HOLDS: all %d receipts were signed by the intake that the log %s has certified."},
 
 	"log":         {"日志", "log"},
 	"status":      {"状态", "status"},
@@ -94,7 +96,7 @@ FILE is recognised by what it is:
   a consistency proof  that a log grew out of an earlier state and nothing that
                        was in it was changed or taken out; needs --extends
   a receipt            what intake took of whom, and when: JSON, as tocsin report
-                       --json prints one (a line each: one file each)
+                       --json prints it; or several, a line each
   an export            a folder of records, tiles and rules (tocsin log export
                        makes it): every record, everything that is missing, and
                        every file, each fault by its record and file
@@ -144,7 +146,7 @@ FILE 按内容识别：
   签名检查点    日志曾签名声明共有多少条记录
   一致性证明    日志由较早状态增长而来，原有内容未改、未删；需 --extends
   回执          接收端收到谁的什么报告、何时（JSON，tocsin report --json 输出，
-                一个文件一份）
+                一份或多份，每行一份）
   导出目录      记录、树块与规则（由 tocsin log export 生成）：逐条核验记录、
                 缺失与文件，问题具体到记录和文件
 

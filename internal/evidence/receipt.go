@@ -265,7 +265,7 @@ func exactly(raw []byte, into any, names ...string) error {
 	return json.Unmarshal(some, into)
 }
 
-// IsReceipt reports whether a text is the JSON of a receipt.
+// IsReceipt reports whether a text is the JSON of a receipt, or begins with one.
 func IsReceipt(text string) bool {
 	if !strings.HasPrefix(strings.TrimSpace(text), "{") {
 		return false
@@ -274,5 +274,5 @@ func IsReceipt(text string) bool {
 		Status *string `json:"status"`
 		Report *string `json:"report"`
 	}
-	return json.Unmarshal([]byte(text), &in) == nil && in.Status != nil && in.Report != nil
+	return json.NewDecoder(strings.NewReader(text)).Decode(&in) == nil && in.Status != nil && in.Report != nil
 }
