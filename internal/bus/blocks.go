@@ -8,7 +8,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/metrics"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -85,11 +87,13 @@ func endlessBlock(raw []byte) (at int, sequence uint64, endless bool) {
 	return 0, 0, false
 }
 
-// Bounds of the guard: how much is in use when it looks at the blocks, and when again
-// if they are sound.
+// The guard looks when so many bytes are in use, and again whenever that has doubled.
 const (
 	guardEvery = time.Second
 	guardBytes = 1 << 30
+	// endlessCall is where the engine is while it reads a block, for milliseconds or
+	// without end.
+	endlessCall = "server.(*msgBlock).indexCacheBuf("
 )
 
 // guardBlocks ends the process where the engine reads a block without end, having seen
@@ -110,11 +114,26 @@ func guardBlocks(ctx context.Context, dir string, limit uint64, log *zap.Logger)
 			continue
 		}
 		limit *= 2
+		if !isRunning(endlessCall) {
+			continue // a large stream, or a busy process: its blocks would take minutes
+		}
 		switch found, err := MendBlocks(dir); {
 		case len(found) > 0:
 			log.Fatal("the engine reads a damaged block without end, and nothing can stop it: this process ends. At the next start the stream is read whole, and the log names what is lost", zap.Strings("damage", found))
 		case err != nil:
 			log.Error("the engine's blocks cannot be looked at", zap.Error(err))
 		}
+	}
+}
+
+// isRunning reports whether some goroutine is in a function.
+func isRunning(call string) bool {
+	stacks := make([]byte, 64<<10)
+	for {
+		n := runtime.Stack(stacks, true)
+		if n < len(stacks) {
+			return strings.Contains(string(stacks[:n]), call)
+		}
+		stacks = make([]byte, 2*len(stacks))
 	}
 }
