@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
@@ -81,7 +82,9 @@ func (r Receipt) text() []byte {
 	b = append(b, receiptFormat...)
 	line := func(name, value string) {
 		if value != "" {
-			value = string([]rune(value)) // as encoding/json writes what is no UTF-8
+			if !utf8.ValidString(value) {
+				value = string([]rune(value)) // as encoding/json writes it
+			}
 			b = append(quote(append(append(b, name...), ' '), value), '\n')
 		}
 	}

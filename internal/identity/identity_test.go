@@ -44,6 +44,7 @@ func TestMay(t *testing.T) {
 		{grid, "report.grid-east", true}, {grid, "report.xj-hydro", false}, {grid, "report.*", false}, {grid, event.DoorRemove, false},
 		{grid, event.DoorQuery, false}, {desk, "desk.d.act", true}, {desk, "desk.e.act", false}, {desk, "report.d", false},
 		{identity.Identity{}, event.DoorLog, false}, {identity.Identity{Role: "root", ID: "x"}, event.DoorLog, false},
+		{grid, "report.grid-eastern", false}, {grid, "report.grid-east.x", false}, {grid, "report.", false}, {desk, "desk.d.act.x", false}, {desk, "desk.dd.act", false}, {desk, "desk..act", false},
 		{identity.Anyone, "report.xj-hydro", true},
 	} {
 		require.Equal(t, c.may, c.who.May(identity.Ask, c.subject), "%s %s", c.who, c.subject)

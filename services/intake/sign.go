@@ -113,7 +113,7 @@ type unsigned struct {
 
 func (s *signer) signWaiting() {
 	for {
-		runtime.Gosched() // whoever was woken by the same commit comes first
+		s.gather()
 		s.mu.Lock()
 		batch := s.waiting
 		s.waiting = nil
@@ -139,5 +139,20 @@ func (s *signer) signWaiting() {
 			}
 			close(w.done)
 		}
+	}
+}
+
+// gather lets whoever was woken by the same commit come first, for as long as more of
+// them do.
+func (s *signer) gather() {
+	for before := -1; ; {
+		runtime.Gosched()
+		s.mu.Lock()
+		n := len(s.waiting)
+		s.mu.Unlock()
+		if n <= before {
+			return
+		}
+		before = n
 	}
 }
