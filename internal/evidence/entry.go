@@ -20,13 +20,47 @@ func (h Hash) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
 
 // UnmarshalText reads what MarshalText writes, and nothing else.
 func (h *Hash) UnmarshalText(text []byte) error {
+	var raw [36]byte // what the decoder asks for, with the padding
 	// The decoder passes over line ends even when it is strict: the length does
 	// not.
-	raw, err := base64.StdEncoding.Strict().DecodeString(string(text))
-	if err != nil || len(raw) != len(h) || len(text) != base64.StdEncoding.EncodedLen(len(h)) {
+	if len(text) != base64.StdEncoding.EncodedLen(len(h)) {
 		return fmt.Errorf("%q is not the base64 of a SHA-256", text)
 	}
-	copy(h[:], raw)
+	if n, err := strict64.Decode(raw[:], text); err != nil || n != len(h) {
+		return fmt.Errorf("%q is not the base64 of a SHA-256", text)
+	}
+	copy(h[:], raw[:])
+	return nil
+}
+
+var strict64 = base64.StdEncoding.Strict()
+
+// Hashes are several, in one text.
+type Hashes []Hash
+
+// MarshalText writes the hashes, one behind the other, in standard base64.
+func (s Hashes) MarshalText() ([]byte, error) {
+	raw := make([]byte, 0, len(s)*len(Hash{}))
+	for _, h := range s {
+		raw = append(raw, h[:]...)
+	}
+	return base64.StdEncoding.AppendEncode(nil, raw), nil
+}
+
+// UnmarshalText reads what MarshalText writes, and nothing else; more than any path
+// has is refused.
+func (s *Hashes) UnmarshalText(text []byte) error {
+	if len(text) > base64.StdEncoding.EncodedLen(maxPath*len(Hash{})) {
+		return fmt.Errorf("more hashes than a path has")
+	}
+	raw, err := strict64.AppendDecode(nil, text)
+	if err != nil || len(raw)%len(Hash{}) != 0 || len(text) != base64.StdEncoding.EncodedLen(len(raw)) {
+		return fmt.Errorf("%q is not the base64 of SHA-256s", text)
+	}
+	*s = nil
+	for ; len(raw) > 0; raw = raw[len(Hash{}):] {
+		*s = append(*s, Hash(raw[:len(Hash{})]))
+	}
 	return nil
 }
 

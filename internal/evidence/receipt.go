@@ -58,12 +58,11 @@ func (r Receipt) Said() Receipt {
 // the key of the log. Receipts that are made at one moment are signed together, as the
 // head of a tree (RFC 6962) in which each is a leaf.
 type SignedReceipt struct {
-	Key       string `json:"key"`       // intake's nkey
-	Signature []byte `json:"signature"` // by Key, of Size and Root
-	Index     uint64 `json:"index"`     // of the receipt, from 0
-	Size      uint64 `json:"size"`      // receipts that were signed together
-	Root      Hash   `json:"root"`
-	Path      []Hash `json:"path,omitempty"` // from the leaf's sibling up to below the root
+	Key       string `json:"key"`            // intake's nkey
+	Signature []byte `json:"signature"`      // by Key, of Size and the root
+	Index     uint64 `json:"index"`          // of the receipt, from 0
+	Size      uint64 `json:"size"`           // receipts that were signed together
+	Path      Hashes `json:"path,omitempty"` // from the leaf's sibling up to below the root
 	// Certificate is the log's signed note that Key signs receipts. Where the log
 	// could not be asked in time it is missing: the same report sent again gets a
 	// receipt that has it.
@@ -140,23 +139,23 @@ func (k *ReceiptKey) Sign(receipts []Receipt, certificate string) []*SignedRecei
 	for i, r := range receipts {
 		leaves[i] = tlog.RecordHash(r.text())
 	}
-	paths := make([][]Hash, len(leaves))
+	paths := make([]Hashes, len(leaves))
 	root, size := Hash(treeOver(leaves, paths)), uint64(len(leaves))
 	signature := ed25519.Sign(k.private, headText(size, root))
 	out := make([]*SignedReceipt, len(leaves))
 	for i := range out {
-		out[i] = &SignedReceipt{Key: k.public, Signature: signature, Index: uint64(i), Size: size, Root: root, Path: paths[i], Certificate: certificate}
+		out[i] = &SignedReceipt{Key: k.public, Signature: signature, Index: uint64(i), Size: size, Path: paths[i], Certificate: certificate}
 	}
 	return out
 }
 
 // treeOver returns the root over leaves, and adds to the path of each what is between
 // it and that root (RFC 6962, section 2.1).
-func treeOver(leaves []tlog.Hash, paths [][]Hash) tlog.Hash {
+func treeOver(leaves []tlog.Hash, paths []Hashes) tlog.Hash {
 	if len(leaves) == 1 {
 		return leaves[0]
 	}
-	half := 1 << (bits.Len(uint(len(leaves)-1)) - 1) // the greatest power of two below
+	half := int(halfOf(uint64(len(leaves))))
 	left, right := treeOver(leaves[:half], paths[:half]), treeOver(leaves[half:], paths[half:])
 	for i := range paths {
 		sibling := right
@@ -166,6 +165,25 @@ func treeOver(leaves []tlog.Hash, paths [][]Hash) tlog.Hash {
 		paths[i] = append(paths[i], Hash(sibling))
 	}
 	return tlog.NodeHash(left, right)
+}
+
+// halfOf is the greatest power of two below a size above 1.
+func halfOf(size uint64) uint64 { return 1 << (bits.Len64(size-1) - 1) }
+
+// rootOver is what treeOver returns, from one leaf and its path (RFC 6962, section
+// 2.1.1); false where the path is not of such a leaf.
+func rootOver(leaf tlog.Hash, index, size uint64, path Hashes) (root tlog.Hash, ok bool) {
+	if size <= 1 || len(path) == 0 {
+		return leaf, size == 1 && len(path) == 0
+	}
+	half, sibling := halfOf(size), tlog.Hash(path[len(path)-1])
+	path = path[:len(path)-1]
+	if index < half {
+		root, ok = rootOver(leaf, index, half, path)
+		return tlog.NodeHash(root, sibling), ok
+	}
+	root, ok = rootOver(leaf, index-half, size-half, path)
+	return tlog.NodeHash(sibling, root), ok
 }
 
 // CertifyReceipts signs that a key signs the receipts of reports to this log.
@@ -216,11 +234,8 @@ func (v Verifier) VerifyReceipt(raw []byte) (Receipt, error) {
 		return Receipt{}, fmt.Errorf("evidence: receipt: its certificate does not say that %s signs receipts of %s", in.Signed.Key, v.Origin())
 	}
 	h := in.Signed
-	if err := verifyNkey(nkeyServer, h.Key, headText(h.Size, h.Root), h.Signature); err != nil {
-		return Receipt{}, fmt.Errorf("evidence: receipt: %w", err)
-	}
-	if h.Size > sizeLimit || h.Index >= h.Size || len(h.Path) > maxPath ||
-		tlog.CheckRecord(tlogPath(h.Path), int64(h.Size), tlog.Hash(h.Root), int64(h.Index), tlog.RecordHash(in.text())) != nil {
+	root, ok := rootOver(tlog.RecordHash(in.text()), h.Index, h.Size, h.Path)
+	if !ok || h.Size > sizeLimit || h.Index >= h.Size || verifyNkey(nkeyServer, h.Key, headText(h.Size, Hash(root)), h.Signature) != nil {
 		return Receipt{}, errors.New("evidence: receipt: it is not what was signed")
 	}
 	return in.Said(), nil
