@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -21,7 +22,8 @@ import (
 // taken a second with 256 under way, and at 200 a second from publishing one to the
 // desk's screen having it, without identities and with them. Rounds of one and the
 // other take turns, since machines are noisy; the figures are medians of -benchtime
-// such rounds.
+// such rounds, and so are the ratios, each of two that were measured one after the
+// other.
 func BenchmarkIdentities(b *testing.B) {
 	var sides []*side
 	for _, guard := range []bool{false, true} {
@@ -52,6 +54,10 @@ func BenchmarkIdentities(b *testing.B) {
 		}
 	}
 	b.ReportMetric(0, "ns/op")
+	slices.SortFunc(sides, func(x, y *side) int { return strings.Compare(x.name, y.name) })
+	b.ReportMetric(median(ratios(sides[0].rate, sides[1].rate)), "with/without-reports")
+	b.ReportMetric(median(ratios(sides[0].p50, sides[1].p50)), "with/without-p50")
+	b.ReportMetric(median(ratios(sides[0].p99, sides[1].p99)), "with/without-p99")
 	for _, s := range sides {
 		b.ReportMetric(median(s.rate), s.name+"-reports/s")
 		b.ReportMetric(median(s.p50), s.name+"-told-p50-ms")
@@ -65,6 +71,14 @@ type side struct {
 	operator, desk *client.Client
 	n              int // reports so far
 	rate, p50, p99 []float64
+}
+
+// ratios are of what was measured in the same round.
+func ratios(with, without []float64) (out []float64) {
+	for i := range with {
+		out = append(out, with[i]/without[i])
+	}
+	return out
 }
 
 func median(of []float64) float64 {
