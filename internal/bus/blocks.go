@@ -21,13 +21,13 @@ import (
 // makes it fill holes until the machine has no memory left. It verifies checksums
 // where it has no index of the stream's blocks.
 
-// Layout of a block: records of a header (length, sequence, time, length of the
+// Layout of a block: of each record the header (length, sequence, time, length of the
 // subject), subject, headers, data and checksum.
 const (
 	blockHeader   = 22
 	blockChecksum = 8
-	blockBits     = 1<<63 | 1<<62 // of a sequence: an erased record, a tombstone
-	blockTomb     = 1 << 62
+	blockErased   = 1 << 63 // of a sequence
+	blockTomb     = 1 << 62 // of a sequence
 	lengthBits    = 1 << 31 // of a length: there are headers
 	blockHole     = 1 << 24 // records: no block holds so many
 	blockIndex    = "index.db"
@@ -39,11 +39,12 @@ const (
 // damaged, which the ledger names. It returns what was wrong, and where. What is
 // encrypted cannot be read here, and needs not: the engine sees that it was altered.
 func MendBlocks(dir string) (found []string, err error) {
-	blocks, err := filepath.Glob(filepath.Join(dir, "jetstream", "*", "streams", "*", "msgs", "*.blk"))
+	blocks, err := fs.Glob(os.DirFS(dir), "jetstream/*/streams/*/msgs/*.blk")
 	if err != nil {
 		return nil, err
 	}
-	for _, path := range blocks {
+	for _, block := range blocks {
+		path := filepath.Join(dir, filepath.FromSlash(block))
 		raw, err := os.ReadFile(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // the engine has dropped it meanwhile
@@ -74,7 +75,7 @@ func endlessBlock(raw []byte) (at int, sequence uint64, endless bool) {
 			return 0, 0, false // the engine sees that itself
 		}
 		if sequence&blockTomb == 0 {
-			sequence &^= blockBits
+			sequence &^= blockErased
 			if first == 0 {
 				first = sequence
 			}
