@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -10,33 +11,83 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// TestWhoIsBehind: who goes on and has lost the feed, or is about to; not who is
-// new, who hangs, or anybody while nothing may be written.
+// TestWhoIsBehind: who goes on and is behind; not who is new, who hangs, or anybody
+// while nothing may be written.
 func TestWhoIsBehind(t *testing.T) {
 	t.Parallel()
-	b := new(Bus)
-	require.Empty(t, b.Behind(), "nobody reads")
+	b := &Bus{gate: newGate()}
+	behind := func() uint64 { _, records := b.slowest(); return records }
+	require.Zero(t, behind(), "nobody reads")
 	f := newFeed(100)
 	b.feed.Store(f)
-	p := &progress{name: "classifier"}
-	b.following.Store(p, nil)
+	follow := func(name string) *progress {
+		p := &progress{name: name, nudge: b.gate.nudge}
+		b.following.Store(p, nil)
+		return p
+	}
+	p, q := follow("classifier"), follow("router")
 	f.wrote([]event.Stored{{Sequence: 20_000}}) // behind what others wrote, which is not delivered yet
-	require.Empty(t, b.Behind(), "it has not been up with the feed")
+	require.Zero(t, behind(), "they have not been up with the feed")
 	p.note(101)
-	require.Equal(t, "classifier", b.Behind())
-	p.note(20_000 - feedRecords)
-	require.Empty(t, b.Behind())
-	p.note(50)
-	require.Equal(t, "classifier", b.Behind(), "the feed begins later")
+	require.EqualValues(t, 19_900, behind())
+	require.Equal(t, "classifier", b.full())
+	q.note(51)
+	require.EqualValues(t, 19_950, behind(), "the slower of them")
+	b.following.Delete(q)
+	p.note(20_002 - slack)
+	require.EqualValues(t, slack-1, behind())
+	require.Empty(t, b.full())
 	p.moved.Store(clock.System{}.Now().Add(-stuckAfter).UnixNano())
-	require.Empty(t, b.Behind(), "it hangs")
+	require.Zero(t, behind(), "it hangs")
 	p.note(51)
-	require.Equal(t, "classifier", b.Behind())
+	require.EqualValues(t, 19_950, behind())
 	b.held.Store("log", "the record ends too early")
-	require.Empty(t, b.Behind(), "the door says why it is closed")
+	require.Zero(t, behind(), "the door says why it is closed")
 	b.held.Delete("log")
-	b.following.Delete(p)
-	require.Empty(t, b.Behind())
+	p.note(20_001)
+	require.Zero(t, behind())
+}
+
+// TestTheGateLetsInWhatCanBeFollowed, and the rest as soon as somebody leaves or a
+// service has gone on; what waits longer than it has patience for is refused, and so
+// is what stands behind it.
+func TestTheGateLetsInWhatCanBeFollowed(t *testing.T) {
+	t.Parallel()
+	b := &Bus{gate: newGate()}
+	f := newFeed(0)
+	b.feed.Store(f)
+	p := &progress{name: "classifier", nudge: b.gate.nudge}
+	b.following.Store(p, nil)
+	p.note(1)
+	f.wrote([]event.Stored{{Sequence: slack - 2}})
+	enter := func() (func(), string) { return b.Admit(t.Context()) }
+	first, behind := enter()
+	require.Empty(t, behind)
+	second, behind := enter()
+	require.Empty(t, behind)
+	_, behind = enter()
+	require.Equal(t, "classifier", behind)
+
+	let := make(chan string)
+	go func() { _, behind := enter(); let <- behind }()
+	first()
+	require.Empty(t, <-let)
+	go func() { _, behind := enter(); let <- behind }()
+	p.note(slack - 1)
+	require.Empty(t, <-let)
+	second()
+
+	ended, end := context.WithCancel(t.Context())
+	end()
+	p.note(1)
+	f.wrote([]event.Stored{{Sequence: 2 * slack}})
+	_, behind = b.Admit(ended)
+	require.Equal(t, "classifier", behind)
+	for range 2 {
+		go func() { _, behind := enter(); let <- behind }()
+	}
+	require.NotEmpty(t, <-let)
+	require.NotEmpty(t, <-let)
 }
 
 // TestWhatWasWrittenIsKeptWithinBounds, in records and in bytes.

@@ -97,6 +97,7 @@ type Bus struct {
 	feedMu    sync.Mutex
 	feed      atomic.Pointer[feed] // nil before somebody reads
 	following sync.Map             // the followers' *progress
+	gate      gate
 	hearts    hearts
 	held      sync.Map // why nothing may be written to the ledger, by the log that says so
 }
@@ -115,7 +116,7 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Bus, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bus: %w", err)
 	}
-	b := &Bus{nc: nc, js: js, cfg: cfg, writers: map[string]*writer{}}
+	b := &Bus{nc: nc, js: js, cfg: cfg, writers: map[string]*writer{}, gate: newGate()}
 	for _, sc := range streams(cfg.Realm, max(1, cfg.Replicas)) {
 		if err := ensureStream(ctx, js, sc); err != nil {
 			return nil, err

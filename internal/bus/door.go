@@ -35,8 +35,8 @@ type Door struct {
 	// Whole has requests of any size answered; others are questions, which are refused
 	// beyond maxQuestion bytes.
 	Whole bool
-	// Yields has requests refused in the same way while a service is Behind. What
-	// gets no answer cannot be refused, and is taken.
+	// Yields has requests wait while a service is behind, and refused in the same way
+	// when that lasts ([Bus.Admit]). What gets no answer cannot be refused, and is taken.
 	Yields bool
 	// Answer returns the reply, which goes out as JSON, or an error when the
 	// outcome is not known: the sender is told to try again. It must not return
@@ -106,13 +106,6 @@ func (b *Bus) Serve(ctx context.Context, name string, doors ...Door) error {
 				decline(req, codeTooOften, fmt.Sprintf("more than %d questions a second: try again", identity.AskRate))
 				return
 			}
-			if d.Yields && req.Reply() != "" {
-				if service := b.Behind(); service != "" {
-					refused.add(service + " has fallen behind")
-					busy(req)
-					return
-				}
-			}
 			select {
 			case slots <- struct{}{}:
 			default:
@@ -123,6 +116,17 @@ func (b *Bus) Serve(ctx context.Context, name string, doors ...Door) error {
 			inHand.Add(1)
 			go func() {
 				defer func() { <-slots; inHand.Done() }()
+				if d.Yields {
+					leave, behind := b.Admit(ctx)
+					switch {
+					case behind == "":
+						defer leave()
+					case req.Reply() != "":
+						refused.add(behind + " has fallen behind")
+						busy(req)
+						return
+					}
+				}
 				b.answer(ctx, d, r, req)
 			}()
 		}

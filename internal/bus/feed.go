@@ -4,12 +4,10 @@ import (
 	"context"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
 
-	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
@@ -149,51 +147,11 @@ func (f *feed) search(from uint64) int {
 	return i
 }
 
-// lacks reports whether a reader that is at a sequence has lost the feed, or is about
-// to.
-func (f *feed) lacks(at uint64) bool {
+// head is the last record that is known to be stored.
+func (f *feed) head() uint64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return at < f.from || at+feedRecords < max(f.stored, f.upTo)
-}
-
-// progress is how far a follower is in the ledger.
-type progress struct {
-	name  string
-	at    atomic.Uint64 // 0 before it has been up with the feed
-	moved atomic.Int64  // when it last went on, in Unix nanoseconds
-}
-
-func (p *progress) note(at uint64) {
-	if p.at.Swap(at) != at {
-		p.moved.Store(clock.System{}.Now().UnixNano())
-	}
-}
-
-// stuckAfter is when a follower that does not go on is no longer slow but broken:
-// then it helps nobody to take no reports.
-const stuckAfter = 10 * time.Second
-
-// Behind names a service of this process that makes records and has fallen so far
-// behind what is stored that more of it would only wait: it is about to lose the
-// feed, and would read from disk again what it did not keep up with in memory.
-// There is none, "", where that is not so. A service that has not been up with the
-// ledger since it began is not counted, for what it reads is old; nor is one that
-// hangs, or anything while nothing may be written.
-func (b *Bus) Behind() (service string) {
-	f := b.feed.Load()
-	if f == nil || b.Held() != "" {
-		return ""
-	}
-	now := clock.System{}.Now()
-	b.following.Range(func(key, _ any) bool {
-		p := key.(*progress)
-		if at := p.at.Load(); at > 0 && f.lacks(at) && now.Sub(time.Unix(0, p.moved.Load())) < stuckAfter {
-			service = p.name
-		}
-		return service == ""
-	})
-	return service
+	return max(f.stored, f.upTo)
 }
 
 // begins returns from where on the feed has all.

@@ -233,7 +233,9 @@ func TestAServiceThatFallsBehindClosesTheDoor(t *testing.T) {
 		return func() bool { mu.Lock(); defer mu.Unlock(); return last >= seq }
 	}
 	eventually(t, "the old ones are handled", handled(many))
-	require.Empty(t, env.Bus.Behind())
+	leave, behind := env.Bus.Admit(t.Context())
+	require.Empty(t, behind)
+	leave()
 
 	bustest.Background(t, func(ctx context.Context) error {
 		return env.Bus.Serve(ctx, "intake", bus.Door{

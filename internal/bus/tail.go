@@ -71,7 +71,7 @@ func (b *Bus) arrivals(ctx context.Context, name string, from uint64, subjects [
 		return b.consume(ctx, event.StreamLedger, from, subjects, Ahead)
 	}
 	out := make(chan event.Stored, tailBatch)
-	p := &progress{name: name}
+	p := &progress{name: name, nudge: b.gate.nudge}
 	b.following.Store(p, nil)
 	r := reading{bus: b, feed: f, filters: wired(b.cfg.Realm, subjects), written: true, progress: p, handle: func(ctx context.Context, batch []event.Stored) error {
 		for _, s := range batch {

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -28,12 +29,13 @@ func (in *Intake) post(w http.ResponseWriter, r *http.Request) {
 		httpedge.Write(w, httpedge.Problem{Status: http.StatusForbidden, Detail: who.String() + " may not report: an operator does"})
 		return
 	}
-	if !in.enter() {
+	leave, ok := in.enter(r.Context())
+	if !ok {
 		w.Header().Set("Retry-After", "1")
 		httpedge.Write(w, httpedge.Problem{Status: http.StatusServiceUnavailable, Detail: "busy: nothing was taken; send the same again"})
 		return
 	}
-	defer func() { <-in.posts }()
+	defer leave()
 	if coding := r.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
 		httpedge.Write(w, httpedge.Problem{Status: http.StatusUnsupportedMediaType, Detail: "send the body as it is, without Content-Encoding"})
 		return
@@ -88,17 +90,20 @@ func (in *Intake) post(w http.ResponseWriter, r *http.Request) {
 	answerOne(w, receipts[0])
 }
 
-// enter takes a place among the posts in hand, where there is one.
-func (in *Intake) enter() bool {
-	if in.deps.Bus.Behind() != "" {
-		return false
-	}
+// enter takes a place among the posts in hand, where there is one, and waits until
+// the services behind us can follow.
+func (in *Intake) enter(ctx context.Context) (leave func(), ok bool) {
 	select {
 	case in.posts <- struct{}{}:
-		return true
 	default:
-		return false
+		return nil, false
 	}
+	left, behind := in.deps.Bus.Admit(ctx)
+	if behind != "" {
+		<-in.posts
+		return nil, false
+	}
+	return func() { left(); <-in.posts }, true
 }
 
 func answerOne(w http.ResponseWriter, r event.Receipt) {

@@ -41,9 +41,9 @@ import (
 const Name = "intake"
 
 // Bounds of what is being taken at one moment, over NATS and over HTTP, where a
-// batch may be 16 MiB long; beyond them the answer is "busy". So it is while a
-// service behind us has fallen behind (bus.Behind): a report that is taken is to
-// reach its desks within moments.
+// batch may be 16 MiB long; beyond them the answer is "busy". So it is while a service
+// behind us stays behind (bus.Admit): a report that is taken is to reach its desks
+// within moments.
 const (
 	inHand = 4096
 	posts  = 256

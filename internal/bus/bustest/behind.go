@@ -51,7 +51,11 @@ func FallBehind(t testing.TB, e *Env) (catchUp func()) {
 		}
 		_, err := e.Bus.Commit(t.Context(), records)
 		require.NoError(t, err)
-		return e.Bus.Behind() != ""
+		leave, behind := e.Bus.Admit(t.Context())
+		if behind == "" {
+			leave()
+		}
+		return behind != ""
 	}, 20*time.Second, 10*time.Millisecond)
 	return catchUp
 }

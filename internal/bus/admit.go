@@ -1,0 +1,123 @@
+package bus
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/tocsin-project/tocsin/internal/clock"
+)
+
+const (
+	// slack is how many records the services that make records may be behind what is
+	// stored, and what is being stored, before a report waits at the door. It is well
+	// under what the feed keeps: beyond that they would read from disk again what
+	// they did not keep up with in memory.
+	slack = feedRecords / 2
+	// patience is how long a report waits at the door before it is refused.
+	patience = time.Second
+	// glance is how long it may wait before it looks again, where nothing moved: a
+	// service that hangs stops counting by the mere passing of time.
+	glance = 100 * time.Millisecond
+)
+
+// gate lets in what the services behind it can follow, in the order in which it
+// came. What is taken beyond that would only wait, in memory and then on disk, and
+// leave them the less of the processors.
+type gate struct {
+	turn   chan struct{} // whoever is first in the line holds it
+	inside atomic.Int64  // let in, and not answered yet
+	moved  chan struct{} // somebody left, or a service went on
+}
+
+func newGate() gate {
+	return gate{turn: make(chan struct{}, 1), moved: make(chan struct{}, 1)}
+}
+
+func (g *gate) nudge() {
+	select {
+	case g.moved <- struct{}{}:
+	default:
+	}
+}
+
+// Admit waits until the services of this process that make records can follow one
+// more report, for at most a second, and returns what is to be called when it has
+// been answered; or the service that is behind.
+func (b *Bus) Admit(ctx context.Context) (leave func(), behind string) {
+	g := &b.gate
+	wait, look := time.NewTimer(patience), time.NewTicker(glance)
+	defer wait.Stop()
+	defer look.Stop()
+	select {
+	case g.turn <- struct{}{}:
+		defer func() { <-g.turn }()
+	case <-wait.C:
+		return nil, "a report before it"
+	case <-ctx.Done():
+		return nil, "the server"
+	}
+	for behind = b.full(); behind != ""; behind = b.full() {
+		select {
+		case <-g.moved:
+		case <-look.C:
+		case <-wait.C:
+			return nil, behind
+		case <-ctx.Done():
+			return nil, behind
+		}
+	}
+	g.inside.Add(1)
+	return func() { g.inside.Add(-1); g.nudge() }, ""
+}
+
+// full names what one more report would have to wait for: there is nothing, "",
+// while all can follow.
+func (b *Bus) full() string {
+	name, records := b.slowest()
+	if inside := b.gate.inside.Load(); uint64(inside)+records < slack {
+		return ""
+	} else if name == "" {
+		return "the disk"
+	}
+	return name
+}
+
+// slowest names the service of this process that is furthest behind what is stored,
+// and by how many records. A service that has not been up with the ledger since it
+// began is not counted, for what it reads is old; nor is one that hangs, or anything
+// while nothing may be written.
+func (b *Bus) slowest() (name string, records uint64) {
+	f := b.feed.Load()
+	if f == nil || b.Held() != "" {
+		return "", 0
+	}
+	now, head := clock.System{}.Now(), f.head()
+	b.following.Range(func(key, _ any) bool {
+		p := key.(*progress)
+		if at := p.at.Load(); at > 0 && at+records <= head && now.Sub(time.Unix(0, p.moved.Load())) < stuckAfter {
+			name, records = p.name, head-at+1
+		}
+		return true
+	})
+	return name, records
+}
+
+// progress is how far a follower is in the ledger.
+type progress struct {
+	name  string
+	at    atomic.Uint64 // the record that it reads next; 0 before it has been up with the feed
+	moved atomic.Int64  // when it last went on, in Unix nanoseconds
+	nudge func()        // tells those who wait for it
+}
+
+func (p *progress) note(at uint64) {
+	if p.at.Swap(at) != at {
+		p.moved.Store(clock.System{}.Now().UnixNano())
+		p.nudge()
+	}
+}
+
+// stuckAfter is when a follower that does not go on is no longer slow but broken:
+// then it helps nobody to take no reports.
+const stuckAfter = 10 * time.Second
