@@ -210,20 +210,12 @@ func (s State) Data(keep func(path string) bool) json.RawMessage {
 			out = append(out, `"facts":{`...)
 		}
 		inFacts = isFact
-		out = append(append(append(out, quoted(name)...), ':'), value...)
+		out = append(append(appendQuoted(out, name), ':'), value...)
 	}
 	if inFacts {
 		out = append(out, '}')
 	}
 	return append(out, '}')
-}
-
-func quoted(name string) []byte {
-	raw, err := json.Marshal(name)
-	if err != nil {
-		panic(err) // every string can be encoded
-	}
-	return raw
 }
 
 // Cause is the record that made a revision.

@@ -53,7 +53,13 @@ type Stored struct {
 
 // NewRecord encodes v as a record that is stamped now.
 func NewRecord(subject string, now time.Time, digest string, v any) (Record, error) {
-	data, err := json.Marshal(v)
+	var data []byte
+	var err error
+	if r, can := v.(renderer); can {
+		data, err = r.render()
+	} else {
+		data, err = json.Marshal(v)
+	}
 	if err != nil {
 		return Record{}, fmt.Errorf("encode %s: %w", subject, err)
 	}

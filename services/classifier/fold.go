@@ -157,8 +157,8 @@ var notFacts = map[string]bool{"containsNoStateSecrets": true, "reason": true, "
 // statements returns what a report's data says, by path: members of facts each
 // by themselves, everything else whole.
 func statements(raw json.RawMessage) (map[string]json.RawMessage, error) {
-	var compact bytes.Buffer // so that the same statement is the same bytes
-	if err := json.Compact(&compact, raw); err != nil {
+	raw, err := event.Compact(raw) // so that the same statement is the same bytes
+	if err != nil {
 		return nil, fmt.Errorf("the report: %w", err)
 	}
 	out := map[string]json.RawMessage{}
@@ -166,7 +166,7 @@ func statements(raw json.RawMessage) (map[string]json.RawMessage, error) {
 		out["facts."+name] = value
 		return nil
 	}
-	err := event.Members(compact.Bytes(), func(name string, data json.RawMessage) error {
+	err = event.Members(raw, func(name string, data json.RawMessage) error {
 		if name != "data" {
 			return nil
 		}

@@ -1,0 +1,84 @@
+package event
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/tocsin-project/tocsin/internal/fault"
+)
+
+// TestStateIsReadAsItWasWritten, whoever said what, and when.
+func TestStateIsReadAsItWasWritten(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		stamp := func() Field {
+			return Field{At: time.Unix(rapid.Int64Range(1, 3).Draw(t, "at"), 0).UTC(), Record: rapid.Uint64Range(1, 3).Draw(t, "record")}
+		}
+		s := State{Fields: map[string]Field{}, Archived: rapid.Bool().Draw(t, "archived")}
+		if rapid.Bool().Draw(t, "reported") {
+			s.Reported = stamp()
+			s.Reported.Value = json.RawMessage("null")
+		}
+		for _, path := range rapid.SliceOf(rapid.StringMatching(`[a-z."\\ü]{1,4}`)).Draw(t, "paths") {
+			f := stamp()
+			f.Value = json.RawMessage(rapid.SampledFrom([]string{`null`, `1`, `"<&>"`, `{"a":[]}`}).Draw(t, "value"))
+			s.Fields[path] = f
+		}
+		raw, err := json.Marshal(s)
+		require.NoError(t, err)
+		var back State
+		require.NoError(t, json.Unmarshal(raw, &back))
+		// What the encoder escapes is the same text.
+		for path, f := range back.Fields {
+			require.JSONEq(t, string(s.Fields[path].Value), string(f.Value))
+			f.Value = s.Fields[path].Value
+			back.Fields[path] = f
+		}
+		require.Equal(t, s, back)
+	})
+}
+
+// TestStateWithEveryStamp is as records had it before.
+func TestStateWithEveryStamp(t *testing.T) {
+	t.Parallel()
+	var s State
+	require.NoError(t, json.Unmarshal([]byte(`{"fields":{"title":{"value":"t","at":"2026-01-02T03:04:05Z","record":7}},"reported":{"value":null,"at":"2026-01-02T03:04:06Z","record":9}}`), &s))
+	require.EqualValues(t, 7, s.Fields["title"].Record)
+	require.Equal(t, 5, s.Fields["title"].At.Second())
+}
+
+// TestBodiesAreRenderedAsTheyAreEncoded, but for what the encoder escapes.
+func TestBodiesAreRenderedAsTheyAreEncoded(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
+	for name, body := range map[string]renderer{
+		"report": &Accepted{
+			Operator: "o", Incident: "<i>", SentAt: &at, ReceivedAt: at, Warnings: []fault.Detail{{Path: "$", Message: "m"}},
+			Event: json.RawMessage("{ \"id\" : \"a  b\\\"\",\n \"data\": [1, {}]\t}"),
+		},
+		"empty report": &Accepted{Event: json.RawMessage("null")},
+		"graded": &Graded{
+			Operator: "o", Incident: "i", At: at, Duties: []Duty{{DueAt: &at}},
+			Assessment: Assessment{Grade: Major, Hits: []Hit{}},
+			State: State{
+				Fields:   map[string]Field{"title": {Value: json.RawMessage(`"t"`), At: at, Record: 3}, "kind": {Value: json.RawMessage(`"k"`), At: at, Record: 2}},
+				Reported: Field{At: at, Record: 3}, Live: true,
+			},
+			Rules: Rules{Packs: map[string]string{"p": "h"}, Register: "r"},
+		},
+	} {
+		rendered, err := body.render()
+		require.NoError(t, err, name)
+		encoded, err := json.Marshal(body)
+		require.NoError(t, err, name)
+		require.JSONEq(t, string(encoded), string(rendered), name)
+		c, err := Compact(rendered)
+		require.NoError(t, err)
+		require.Equal(t, string(rendered), string(c), fmt.Sprintf("%s is compact", name))
+	}
+}
