@@ -46,9 +46,8 @@ func (g *gate) nudge() {
 // been answered; or the service that is behind.
 func (b *Bus) Admit(ctx context.Context) (leave func(), behind string) {
 	g := &b.gate
-	wait, look := time.NewTimer(patience), time.NewTicker(glance)
+	wait := time.NewTimer(patience)
 	defer wait.Stop()
-	defer look.Stop()
 	select {
 	case g.turn <- struct{}{}:
 		defer func() { <-g.turn }()
@@ -60,7 +59,7 @@ func (b *Bus) Admit(ctx context.Context) (leave func(), behind string) {
 	for behind = b.full(); behind != ""; behind = b.full() {
 		select {
 		case <-g.moved:
-		case <-look.C:
+		case <-time.After(glance):
 		case <-wait.C:
 			return nil, behind
 		case <-ctx.Done():

@@ -82,7 +82,7 @@ func TestTheGateLetsInWhatCanBeFollowed(t *testing.T) {
 	p.note(1)
 	f.wrote([]event.Stored{{Sequence: 2 * slack}})
 	_, behind = b.Admit(ended)
-	require.Equal(t, "classifier", behind)
+	require.NotEmpty(t, behind)
 	for range 2 {
 		go func() { _, behind := enter(); let <- behind }()
 	}

@@ -83,6 +83,7 @@ func (b *Bus) Serve(ctx context.Context, name string, doors ...Door) error {
 		return err
 	}
 	var inHand sync.WaitGroup
+	crew := newCrew(ctx)
 	// Requests in hand are finished, not dropped, when the service stops.
 	work := context.WithoutCancel(ctx)
 	for _, d := range doors {
@@ -114,7 +115,7 @@ func (b *Bus) Serve(ctx context.Context, name string, doors ...Door) error {
 				return
 			}
 			inHand.Add(1)
-			go func() {
+			crew.do(func() {
 				defer func() { <-slots; inHand.Done() }()
 				if d.Yields {
 					leave, behind := b.Admit(ctx)
@@ -128,7 +129,7 @@ func (b *Bus) Serve(ctx context.Context, name string, doors ...Door) error {
 					}
 				}
 				b.answer(ctx, d, r, req)
-			}()
+			})
 		}
 		// The engine's own limit on what waits for us is lifted: what it drops
 		// is dropped silently, what we refuse gets an answer.
@@ -265,6 +266,43 @@ func decline(req micro.Request, code, text string) {
 }
 
 func busy(req micro.Request) { decline(req, codeTryAgain, "busy: try again") }
+
+// crew are goroutines that take one request after the other: one that is new would
+// have to make room for its work first, which costs as much as a part of the work.
+type crew struct {
+	work  chan func()
+	ended <-chan struct{}
+}
+
+// idle is how long one of a crew waits for work.
+const idle = time.Second
+
+func newCrew(ctx context.Context) crew { return crew{make(chan func()), ctx.Done()} }
+
+// do has somebody of the crew who waits do the work, or somebody new.
+func (c crew) do(work func()) {
+	select {
+	case c.work <- work:
+	default:
+		go c.join(work)
+	}
+}
+
+func (c crew) join(work func()) {
+	wait := time.NewTimer(idle)
+	defer wait.Stop()
+	for {
+		work()
+		wait.Reset(idle)
+		select {
+		case work = <-c.work:
+		case <-wait.C:
+			return
+		case <-c.ended:
+			return
+		}
+	}
+}
 
 // tally counts what is refused, and tells it once a second.
 type tally struct {

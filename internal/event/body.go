@@ -1,9 +1,9 @@
 package event
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -314,21 +314,49 @@ type Graded struct {
 // GradedOutcome is what of a graded record says whether anything follows from it.
 // From most nothing does.
 type GradedOutcome struct {
-	Operator    string            `json:"operator"`
-	Incident    string            `json:"incident"`
-	Revision    int               `json:"revision"`
-	Look        *time.Time        `json:"look"`
-	Held        []json.RawMessage `json:"held"`
-	Owed        []json.RawMessage `json:"owed"`
-	Escalations []json.RawMessage `json:"escalations"`
+	Operator, Incident string
+	Revision           int
+	Look               *time.Time
+	Held, Owed         bool // there are some
+	Escalates          bool
 }
-
-var outcomeParts = PartsOf(reflect.TypeFor[GradedOutcome]())
 
 // OutcomeOf reads what follows from a graded record.
 func OutcomeOf(s Stored) (*GradedOutcome, error) {
-	s.Data = outcomeParts.Pick(s.Data)
-	return Decode[GradedOutcome](s)
+	o := new(GradedOutcome)
+	err := members(s.Data, func(name []byte, value json.RawMessage) (err error) {
+		switch string(name) {
+		case `"operator"`:
+			o.Operator, err = textOf(value)
+		case `"incident"`:
+			o.Incident, err = textOf(value)
+		case `"revision"`:
+			err = json.Unmarshal(value, &o.Revision)
+		case `"look"`:
+			err = json.Unmarshal(value, &o.Look)
+		case `"held"`:
+			o.Held = hasElements(value)
+		case `"owed"`:
+			o.Owed = hasElements(value)
+		case `"escalations"`:
+			o.Escalates = hasElements(value)
+		}
+		return err
+	})
+	return o, s.unreadable(err)
+}
+
+// hasElements reports whether a value is an array with something in it.
+func hasElements(value json.RawMessage) bool {
+	return value[0] == '[' && len(bytes.TrimSpace(value[1:len(value)-1])) > 0
+}
+
+var remindedParts = Parts{"operator": nil, "incident": nil, "held": nil, "owed": nil}
+
+// RemindersOf reads of a graded record what somebody is to be reminded of.
+func RemindersOf(s Stored) (*Graded, error) {
+	s.Data = remindedParts.Pick(s.Data)
+	return Decode[Graded](s)
 }
 
 // Reading is the body of incident.read: who was first shown on a day what reports say

@@ -154,7 +154,7 @@ func (e *envelope) event(f *faults) (*Event, error) {
 	}
 	if !ev.Report.read(e.tree) {
 		// Of a clone, or the buffer would not be on the stack.
-		if ev.Report, err = ParseReport(bytes.Clone(canonical)); err != nil {
+		if ev.Report, err = decodeReport(bytes.Clone(canonical)); err != nil {
 			return nil, fault.New(fault.Reject, opParse, "data that passed its schema cannot be read: %w", err)
 		}
 	}

@@ -50,9 +50,20 @@ func (p Parts) Pick(raw []byte) []byte {
 // none. Values share the memory of raw. What is not well-formed inside a value is not
 // found.
 func Members(raw []byte, yield func(name string, value json.RawMessage) error) error {
+	return members(raw, func(name []byte, value json.RawMessage) error {
+		plain, err := textOf(name)
+		if err != nil {
+			return err
+		}
+		return yield(plain, value)
+	})
+}
+
+// members is Members with the names as they stand there, in quotes.
+func members(raw []byte, yield func(name []byte, value json.RawMessage) error) error {
 	c := cutter{raw: raw, whole: true}
 	c.space()
-	if string(bytes.TrimRight(raw[c.at:], " \t\r\n")) == "null" {
+	if c.next() == 'n' && string(bytes.TrimRight(raw[c.at:], jsonSpace)) == "null" {
 		return nil
 	}
 	c.take('{')
@@ -63,11 +74,7 @@ func Members(raw []byte, yield func(name string, value json.RawMessage) error) e
 		if !c.whole {
 			break
 		}
-		plain, err := unquoted(name)
-		if err != nil {
-			return err
-		}
-		if err := yield(plain, c.raw[start:c.at:c.at]); err != nil {
+		if err := yield(name, c.raw[start:c.at:c.at]); err != nil {
 			return err
 		}
 		if c.space(); c.next() != '}' {
@@ -83,12 +90,13 @@ func Members(raw []byte, yield func(name string, value json.RawMessage) error) e
 	return nil
 }
 
-func unquoted(name []byte) (plain string, err error) {
-	if bytes.IndexByte(name, '\\') < 0 && utf8.Valid(name) {
-		return string(name[1 : len(name)-1]), nil
+// textOf reads a JSON string.
+func textOf(raw []byte) (text string, err error) {
+	if n := len(raw); n > 1 && raw[0] == '"' && bytes.IndexByte(raw, '\\') < 0 && utf8.Valid(raw) {
+		return string(raw[1 : n-1]), nil
 	}
-	err = json.Unmarshal(name, &plain)
-	return plain, err
+	err = json.Unmarshal(raw, &text)
+	return text, err
 }
 
 // cutter goes through a JSON value.

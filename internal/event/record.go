@@ -161,8 +161,21 @@ func (r Record) EntryAt(realm Realm, sequence uint64) evidence.Hash {
 // Decode reads the body of a stored record.
 func Decode[T any](s Stored) (*T, error) {
 	v := new(T)
-	if err := json.Unmarshal(s.Data, v); err != nil {
-		return nil, fmt.Errorf("record %d (%s): %w", s.Sequence, s.Subject, err)
+	var err error
+	if r, can := any(v).(parser); can {
+		err = r.parse(s.Data)
+	} else {
+		err = json.Unmarshal(s.Data, v)
+	}
+	if err != nil {
+		return nil, s.unreadable(err)
 	}
 	return v, nil
+}
+
+func (s Stored) unreadable(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("record %d (%s): %w", s.Sequence, s.Subject, err)
 }

@@ -187,6 +187,17 @@ type AlsoReported struct {
 // a fact that is not known.
 func ParseReport(data []byte) (Report, error) {
 	var r Report
+	w := walk(data, "$", 1, new(faults))
+	defer w.done()
+	if v := w.document(); !w.faults.any() && v.kind() == jsonObject && r.read(v) {
+		return r, nil
+	}
+	return decodeReport(data)
+}
+
+// decodeReport is ParseReport by encoding/json, which decides what any JSON means.
+func decodeReport(data []byte) (Report, error) {
+	var r Report
 	if err := json.Unmarshal(data, &r); err != nil {
 		return r, fmt.Errorf("report data: %w", err)
 	}

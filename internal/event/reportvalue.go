@@ -17,9 +17,9 @@ type reader func(dst reflect.Value, v value) bool
 type valueReader interface{ readValue(v value) bool }
 
 // readReport reads the data of a report that has passed validation, without
-// the way through text that ParseReport takes. The reader is made from the
+// the way through text that decodeReport takes. The reader is made from the
 // types, as encoding/json makes its own; what it does not know is left to
-// ParseReport.
+// decodeReport.
 var readReport = readerOf(reflect.TypeFor[Report]())
 
 func (r *Report) read(v value) bool {

@@ -16,19 +16,18 @@ import (
 // the reports' own time, then by ledger order; so the order of folding does not
 // matter, and a report that arrives late cannot undo a later one.
 func fold(state event.State, seq uint64, a *event.Accepted) (event.State, []string, error) {
-	fields, err := statements(a.Event)
+	said, err := statements(a.Event)
 	if err != nil {
 		return state, nil, err
 	}
 	next := state
-	next.Fields = maps.Clone(state.Fields)
-	if next.Fields == nil {
-		next.Fields = map[string]event.Field{}
+	if next.Fields = maps.Clone(state.Fields); next.Fields == nil {
+		next.Fields = make(map[string]event.Field, len(said))
 	}
 	stamp := event.Field{At: a.OwnTime(), Record: seq}
 	if a.Type == event.TypeWithdrawal {
 		w := stamp
-		if w.Value, err = json.Marshal(withdrawal(fields)); err != nil {
+		if w.Value, err = json.Marshal(withdrawal(said)); err != nil {
 			return state, nil, err
 		}
 		next.Withdrawn = later(w, next.Withdrawn)
@@ -38,20 +37,21 @@ func fold(state event.State, seq uint64, a *event.Accepted) (event.State, []stri
 	if a.Type == event.TypeFinal {
 		next.Final = later(stamp, next.Final)
 	}
-	switch imported := string(fields["imported"]); {
+	switch imported := string(said.of("imported")); {
 	case imported == "true":
 		next.Archived = true
 	case imported == "false", a.Type == event.TypeInitial:
 		next.Live = true
 	}
-	changed := []string{}
-	for path, value := range fields {
+	changed := make([]string, 0, len(said))
+	for _, s := range said {
+		path := s.path
 		if notFacts[path] {
 			continue
 		}
 		f := stamp
 		old, known := next.Fields[path]
-		f.Value = begun(path, value, old.Value, a.ReceivedAt)
+		f.Value = begun(path, s.value, old.Value, a.ReceivedAt)
 		if known && !f.After(old) {
 			continue
 		}
@@ -70,6 +70,9 @@ func fold(state event.State, seq uint64, a *event.Accepted) (event.State, []stri
 // that runs ahead must not put off the moment at which desks are told, however
 // often it says so. The report itself stands in its own record.
 func begun(path string, value, known json.RawMessage, received time.Time) json.RawMessage {
+	if !slices.Contains(timed, path) {
+		return value
+	}
 	back := func(t, before *event.Times) bool {
 		if t.Since == nil || !t.Since.After(received) {
 			return false
@@ -108,6 +111,9 @@ func begun(path string, value, known json.RawMessage, received time.Time) json.R
 	return value
 }
 
+// timed are the facts that last.
+var timed = []string{"facts.outage", "facts.siteUnreachable", "facts.defacement"}
+
 // moved reads a fact and what was known of it, and writes it anew where change
 // has changed it.
 func moved[T any](value, known json.RawMessage, change func(now, before T) (any, bool)) json.RawMessage {
@@ -130,14 +136,14 @@ func moved[T any](value, known json.RawMessage, change func(now, before T) (any,
 // outdated are the paths of what a report says that is dated before what is
 // known, and was not taken over.
 func outdated(state event.State, seq uint64, a *event.Accepted) []string {
-	fields, err := statements(a.Event)
+	said, err := statements(a.Event)
 	if err != nil {
 		return nil
 	}
 	var out []string
-	for path, value := range fields {
-		if f, known := state.Fields[path]; known && f.Record != seq && !bytes.Equal(f.Value, value) {
-			out = append(out, path)
+	for _, s := range said {
+		if f, known := state.Fields[s.path]; known && f.Record != seq && !bytes.Equal(f.Value, s.value) {
+			out = append(out, s.path)
 		}
 	}
 	slices.Sort(out)
@@ -154,16 +160,34 @@ func later(a, b event.Field) event.Field {
 // notFacts are the parts of a report that speak of the report itself.
 var notFacts = map[string]bool{"containsNoStateSecrets": true, "reason": true, "duplicateOf": true, "imported": true}
 
+// statement is one thing that a report says.
+type statement struct {
+	path  string
+	value json.RawMessage
+}
+
+type said []statement
+
+// of returns what is said under a path, or nil.
+func (s said) of(path string) json.RawMessage {
+	for _, st := range s {
+		if st.path == path {
+			return st.value
+		}
+	}
+	return nil
+}
+
 // statements returns what a report's data says, by path: members of facts each
 // by themselves, everything else whole.
-func statements(raw json.RawMessage) (map[string]json.RawMessage, error) {
+func statements(raw json.RawMessage) (said, error) {
 	raw, err := event.Compact(raw) // so that the same statement is the same bytes
 	if err != nil {
 		return nil, fmt.Errorf("the report: %w", err)
 	}
-	out := map[string]json.RawMessage{}
+	out := make(said, 0, 24)
 	fact := func(name string, value json.RawMessage) error {
-		out["facts."+name] = value
+		out = append(out, statement{"facts." + name, value})
 		return nil
 	}
 	err = event.Members(raw, func(name string, data json.RawMessage) error {
@@ -174,7 +198,7 @@ func statements(raw json.RawMessage) (map[string]json.RawMessage, error) {
 			if name == "facts" {
 				return event.Members(value, fact)
 			}
-			out[name] = value
+			out = append(out, statement{name, value})
 			return nil
 		})
 	})
@@ -184,14 +208,14 @@ func statements(raw json.RawMessage) (map[string]json.RawMessage, error) {
 	return out, nil
 }
 
-func withdrawal(fields map[string]json.RawMessage) event.Withdrawal {
+func withdrawal(s said) event.Withdrawal {
 	var w event.Withdrawal
 	for _, path := range []string{"reason", "cause", "other"} {
 		if w.Reason == "" {
-			_ = json.Unmarshal(fields[path], &w.Reason) // absent or null leaves it empty
+			_ = json.Unmarshal(s.of(path), &w.Reason) // absent or null leaves it empty
 		}
 	}
-	_ = json.Unmarshal(fields["duplicateOf"], &w.DuplicateOf)
+	_ = json.Unmarshal(s.of("duplicateOf"), &w.DuplicateOf)
 	return w
 }
 

@@ -96,10 +96,10 @@ func (s setter) acknowledged(ctx context.Context, in event.Stored) error {
 
 // remindersOf reads the reminders of a graded record, where it has any.
 func remindersOf(in event.Stored, o *event.GradedOutcome) ([]event.Reminder, error) {
-	if len(o.Owed) == 0 && len(o.Held) == 0 {
+	if !o.Owed && !o.Held {
 		return nil, nil
 	}
-	g, err := event.Decode[event.Graded](in)
+	g, err := event.RemindersOf(in)
 	if err != nil {
 		return nil, err
 	}

@@ -64,7 +64,7 @@ func (h handler) Handle(_ context.Context, in event.Stored) ([]event.Record, err
 // route carries out a graded record.
 func (h handler) route(in event.Stored) ([]event.Record, error) {
 	outcome, err := event.OutcomeOf(in)
-	if err != nil || len(outcome.Escalations) == 0 {
+	if err != nil || !outcome.Escalates {
 		return nil, err
 	}
 	g, err := event.Decode[event.Graded](in)
