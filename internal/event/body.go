@@ -3,8 +3,7 @@ package event
 import (
 	"bytes"
 	"encoding/json"
-	"maps"
-	"slices"
+	"errors"
 	"strings"
 	"time"
 
@@ -194,7 +193,7 @@ func (s State) Knows(path string) bool {
 func (s State) Data(keep func(path string) bool) json.RawMessage {
 	out := append(make([]byte, 0, 1024), '{')
 	inFacts := false
-	for _, path := range slices.Sorted(maps.Keys(s.Fields)) {
+	for _, path := range s.paths() {
 		value := s.Fields[path].Value
 		if string(value) == "null" || !keep(path) {
 			continue
@@ -286,29 +285,29 @@ type Facility struct {
 // Graded is the body of incident.graded: one revision of an incident with
 // every decision that follows from it. Nothing later decides again.
 type Graded struct {
-	Operator string    `json:"operator"`
-	Incident string    `json:"incident"`
-	Revision int       `json:"revision"`
-	Through  uint64    `json:"through"`         // the last cause folded
-	Aside    []uint64  `json:"aside,omitempty"` // causes before Through that could not be folded
-	Cause    Cause     `json:"cause"`
-	At       time.Time `json:"at"` // the moment that was graded: the cause's receipt, never before an earlier revision's
-	About    About     `json:"about"`
+	Operator string `json:"operator"`
+	Incident string `json:"incident"`
+	Revision int    `json:"revision"`
+	// Look is when time alone next changes a decision: the grade under some
+	// statute, or a forward that goes without a person. Null: it does not.
+	Look        *time.Time   `json:"look,omitempty"`
+	Held        []Held       `json:"held,omitempty"`  // of the duties, the forwards that await a person
+	Owed        []Obligation `json:"owed,omitempty"`  // what the operator still owes
+	Escalations []Escalation `json:"escalations"`     // OutcomeOf reads up to here
+	Through     uint64       `json:"through"`         // the last cause folded
+	Aside       []uint64     `json:"aside,omitempty"` // causes before Through that could not be folded
+	Cause       Cause        `json:"cause"`
+	At          time.Time    `json:"at"` // the moment that was graded: the cause's receipt, never before an earlier revision's
+	About       About        `json:"about"`
 	Assessment
 	Peak       Grade       `json:"peak"`
 	Change     Change      `json:"change"`
 	Withdrawal *Withdrawal `json:"withdrawal,omitempty"`
 	Facilities []Facility  `json:"facilities"`
 	Duties     []Duty      `json:"duties"` // all that the law demands now
-	// Look is when time alone next changes a decision: the grade under some
-	// statute, or a forward that goes without a person. Null: it does not.
-	Look        *time.Time   `json:"look,omitempty"`
-	Held        []Held       `json:"held,omitempty"` // of these, the forwards that await a person
-	Owed        []Obligation `json:"owed,omitempty"` // what the operator still owes
-	Told        []Told       `json:"told"`           // with this revision carried out
-	Escalations []Escalation `json:"escalations"`
-	State       State        `json:"state"`
-	Rules       Rules        `json:"rules"`
+	Told       []Told      `json:"told"`   // with this revision carried out
+	Rules      Rules       `json:"rules"`
+	State      State       `json:"state"`
 }
 
 // GradedOutcome is what of a graded record says whether anything follows from it.
@@ -321,7 +320,8 @@ type GradedOutcome struct {
 	Escalates          bool
 }
 
-// OutcomeOf reads what follows from a graded record.
+// OutcomeOf reads what follows from a graded record, which stands before what it
+// rests on.
 func OutcomeOf(s Stored) (*GradedOutcome, error) {
 	o := new(GradedOutcome)
 	err := members(s.Data, func(name []byte, value json.RawMessage) (err error) {
@@ -339,12 +339,17 @@ func OutcomeOf(s Stored) (*GradedOutcome, error) {
 		case `"owed"`:
 			o.Owed = hasElements(value)
 		case `"escalations"`:
-			o.Escalates = hasElements(value)
+			o.Escalates, err = hasElements(value), errEnough
 		}
 		return err
 	})
+	if errors.Is(err, errEnough) {
+		return o, nil
+	}
 	return o, s.unreadable(err)
 }
+
+var errEnough = errors.New("the rest is not read")
 
 // hasElements reports whether a value is an array with something in it.
 func hasElements(value json.RawMessage) bool {

@@ -59,6 +59,17 @@ func Members(raw []byte, yield func(name string, value json.RawMessage) error) e
 	})
 }
 
+// Member returns the value of a member of a JSON object, or nil.
+func Member(raw []byte, name string) (found json.RawMessage, err error) {
+	err = members(raw, func(quoted []byte, value json.RawMessage) error {
+		if string(quoted[1:len(quoted)-1]) == name {
+			found = value
+		}
+		return nil
+	})
+	return found, err
+}
+
 // members is Members with the names as they stand there, in quotes.
 func members(raw []byte, yield func(name []byte, value json.RawMessage) error) error {
 	c := cutter{raw: raw, whole: true}

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 )
 
 // renderer is the body of a record that holds JSON which was read already: it puts
@@ -14,19 +13,26 @@ import (
 type renderer interface{ render() ([]byte, error) }
 
 func (a *Accepted) render() ([]byte, error) {
-	type plain Accepted
-	head, err := json.Marshal(struct {
-		*plain
-		Event *struct{} `json:"event,omitempty"`
-	}{plain: (*plain)(a)})
-	if err != nil {
-		return nil, err
+	o := newObject(len(a.Event) + 768)
+	o.text("operator", a.Operator)
+	o.text("incident", a.Incident)
+	o.text("report", a.Report)
+	o.text("source", a.Source)
+	o.text("type", a.Type)
+	if a.SentAt != nil {
+		o.time("sentAt", *a.SentAt)
+	}
+	o.time("receivedAt", a.ReceivedAt)
+	o.text("digest", a.Digest)
+	if len(a.Late) > 0 {
+		o.encode("late", a.Late)
+	}
+	if len(a.Warnings) > 0 {
+		o.encode("warnings", a.Warnings)
 	}
 	raw, err := Compact(a.Event)
-	if err != nil {
-		return nil, err
-	}
-	return join(head, "event", raw), nil
+	o.raw("event", raw, err)
+	return o.done()
 }
 
 // parser is the inverse of renderer: of what holds JSON, that is left as it is.
@@ -63,63 +69,169 @@ func (a *Accepted) parse(raw []byte) error {
 }
 
 func (g *Graded) render() ([]byte, error) {
-	type plain Graded
-	head, err := json.Marshal(struct {
-		*plain
-		State *struct{} `json:"state,omitempty"`
-	}{plain: (*plain)(g)})
-	if err != nil {
-		return nil, err
+	o := newObject(3072)
+	o.text("operator", g.Operator)
+	o.text("incident", g.Incident)
+	o.number("revision", uint64(g.Revision))
+	if g.Look != nil {
+		o.time("look", *g.Look)
 	}
-	state, err := g.State.MarshalJSON()
-	if err != nil {
-		return nil, err
+	if len(g.Held) > 0 {
+		o.encode("held", g.Held)
 	}
-	return join(head, "state", state), nil
+	if len(g.Owed) > 0 {
+		o.encode("owed", g.Owed)
+	}
+	list(o, "escalations", g.Escalations)
+	o.number("through", g.Through)
+	if len(g.Aside) > 0 {
+		o.encode("aside", g.Aside)
+	}
+	o.object("cause", g.Cause.render)
+	o.time("at", g.At)
+	o.text("about", string(g.About))
+	o.assessment(&g.Assessment)
+	o.text("peak", g.Peak.String())
+	o.object("change", g.Change.render)
+	if g.Withdrawal != nil {
+		o.encode("withdrawal", g.Withdrawal)
+	}
+	list(o, "facilities", g.Facilities)
+	list(o, "duties", g.Duties)
+	list(o, "told", g.Told)
+	o.object("rules", g.Rules.render)
+	o.object("state", g.State.render)
+	return o.done()
 }
 
-// join appends a member to an object that has others.
-func join(object []byte, name string, value []byte) []byte {
-	out := slices.Grow(object[:len(object)-1], len(name)+len(value)+5)
-	out = append(append(append(out, `,"`...), name...), `":`...)
-	return append(append(out, value...), '}')
+func (o *object) assessment(a *Assessment) {
+	o.text("grade", a.Grade.String())
+	o.text("couldBe", a.CouldBe.String())
+	if a.Statutes == nil {
+		o.encode("statutes", nil)
+	} else {
+		o.list("statutes", len(a.Statutes), func(i int) {
+			s := a.Statutes[i]
+			o.text("statute", s.Statute)
+			o.text("grade", s.Grade.String())
+			o.text("computed", s.Computed.String())
+			o.text("couldBe", s.CouldBe.String())
+		})
+	}
+	if a.Own != nil {
+		o.encode("own", a.Own)
+	}
+	list(o, "hits", a.Hits)
+	if len(a.CouldBeIf) > 0 {
+		o.list("couldBeIf", len(a.CouldBeIf), func(i int) {
+			o.text("grade", a.CouldBeIf[i].Grade.String())
+			o.texts("facts", a.CouldBeIf[i].Facts)
+		})
+	}
+	o.encode("next", a.Next)
+}
+
+func (c *Cause) render(o *object) {
+	o.number("record", c.Record)
+	o.text("type", c.Type)
+	o.some("report", c.Report)
+	o.time("at", c.At)
+	if c.SentAt != nil {
+		o.time("sentAt", *c.SentAt)
+	}
+	if len(c.Outdated) > 0 {
+		o.texts("outdated", c.Outdated)
+	}
+	o.some("desk", c.Desk)
+	o.some("officer", c.Officer)
+	o.texts("changed", c.Changed)
+}
+
+func (c *Change) render(o *object) {
+	o.text("from", c.From.String())
+	o.text("to", c.To.String())
+	o.text("kind", c.Kind)
+	o.some("reason", c.Reason)
+	if len(c.Lost) > 0 {
+		o.texts("lost", c.Lost)
+	}
+	if len(c.Gained) > 0 {
+		o.texts("gained", c.Gained)
+	}
+}
+
+func (r *Rules) render(o *object) {
+	o.object("packs", func(o *object) {
+		for _, id := range slices.Sorted(maps.Keys(r.Packs)) {
+			o.text(id, r.Packs[id])
+		}
+	})
+	o.text("register", r.Register)
 }
 
 // MarshalJSON writes what is known, in the order of its paths. A fact that was said
 // by the last report that upholds the incident, as most are, goes without its stamp,
 // which is that of "reported".
 func (s State) MarshalJSON() ([]byte, error) {
-	type plain State
-	rest, err := json.Marshal(struct {
-		plain
-		Fields *struct{} `json:"fields,omitempty"`
-	}{plain: plain(s)})
-	if err != nil {
-		return nil, err
-	}
-	out := append(make([]byte, 0, len(rest)+1024), `{"fields":{`...)
-	for _, path := range slices.Sorted(maps.Keys(s.Fields)) {
-		f := s.Fields[path]
-		if out[len(out)-1] != '{' {
-			out = append(out, ',')
+	o := newObject(2048)
+	s.render(o)
+	return o.done()
+}
+
+func (s *State) render(o *object) {
+	o.object("fields", func(o *object) {
+		for _, path := range s.paths() {
+			f := s.Fields[path]
+			o.object(path, func(o *object) { f.render(o, s.Reported) })
 		}
-		out = append(append(appendQuoted(out, path), `:{"value":`...), orNone(f.Value)...)
-		if f.Record != s.Reported.Record || !f.At.Equal(s.Reported.At) {
-			stamp, err := json.Marshal(struct {
-				At     time.Time `json:"at"`
-				Record uint64    `json:"record"`
-			}{f.At, f.Record})
-			if err != nil {
-				return nil, err
-			}
-			out = append(append(out, ','), stamp[1:len(stamp)-1]...)
-		}
-		out = append(out, '}')
+	})
+	o.field("reported", &s.Reported)
+	o.field("withdrawn", &s.Withdrawn)
+	o.mark("archived", s.Archived)
+	o.mark("live", s.Live)
+	o.field("final", &s.Final)
+	if s.Determined != nil {
+		o.encode("determined", s.Determined)
 	}
-	if out = append(out, '}'); len(rest) > len("{}") {
-		out = append(append(out, ','), rest[1:len(rest)-1]...)
+	if len(s.Asked) > 0 {
+		o.encode("asked", s.Asked)
 	}
-	return append(out, '}'), nil
+	if len(s.Confirmed) > 0 {
+		o.encode("confirmed", s.Confirmed)
+	}
+	if len(s.Transferred) > 0 {
+		o.encode("transferred", s.Transferred)
+	}
+}
+
+// paths are those of what was said, in order.
+func (s *State) paths() []string {
+	paths := make([]string, 0, len(s.Fields))
+	for path := range s.Fields {
+		paths = append(paths, path)
+	}
+	slices.Sort(paths)
+	return paths
+}
+
+// field writes a fact with its stamp, where there is one.
+func (o *object) field(name string, f *Field) {
+	if f.Record != 0 || !f.At.IsZero() || f.Value != nil {
+		o.object(name, func(o *object) { f.render(o, Field{}) })
+	}
+}
+
+// render writes a fact, with its stamp unless that is the same as another's.
+func (f *Field) render(o *object, same Field) {
+	if len(f.Value) == 0 {
+		o.raw("value", []byte("null"), nil)
+	} else {
+		o.raw("value", f.Value, nil)
+	}
+	if f.Record != same.Record || !f.At.Equal(same.At) {
+		o.time("at", f.At)
+		o.number("record", f.Record)
+	}
 }
 
 // UnmarshalJSON reads what MarshalJSON writes.
@@ -135,13 +247,6 @@ func (s *State) UnmarshalJSON(raw []byte) error {
 		}
 	}
 	return nil
-}
-
-func orNone(value json.RawMessage) json.RawMessage {
-	if len(value) == 0 {
-		return json.RawMessage("null")
-	}
-	return value
 }
 
 // appendQuoted appends a text as JSON.

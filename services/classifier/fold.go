@@ -73,6 +73,10 @@ func begun(path string, value, known json.RawMessage, received time.Time) json.R
 	if !slices.Contains(timed, path) {
 		return value
 	}
+	return begunBy(received, path, value, known)
+}
+
+func begunBy(received time.Time, path string, value, known json.RawMessage) json.RawMessage {
 	back := func(t, before *event.Times) bool {
 		if t.Since == nil || !t.Since.After(received) {
 			return false
@@ -190,18 +194,16 @@ func statements(raw json.RawMessage) (said, error) {
 		out = append(out, statement{"facts." + name, value})
 		return nil
 	}
-	err = event.Members(raw, func(name string, data json.RawMessage) error {
-		if name != "data" {
-			return nil
-		}
-		return event.Members(data, func(name string, value json.RawMessage) error {
+	data, err := event.Member(raw, "data")
+	if err == nil && data != nil {
+		err = event.Members(data, func(name string, value json.RawMessage) error {
 			if name == "facts" {
 				return event.Members(value, fact)
 			}
 			out = append(out, statement{name, value})
 			return nil
 		})
-	})
+	}
 	if err != nil {
 		return nil, fmt.Errorf("the report: %w", err)
 	}

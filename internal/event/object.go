@@ -1,0 +1,125 @@
+package event
+
+import (
+	"encoding/json"
+	"strconv"
+	"time"
+)
+
+// object is a JSON object in the making. It writes what encoding/json writes, but
+// that it leaves <, > and & as they are.
+type object struct {
+	out []byte
+	err error // the first one
+}
+
+func newObject(room int) *object { return &object{out: append(make([]byte, 0, room), '{')} }
+
+func (o *object) done() ([]byte, error) { return append(o.out, '}'), o.err }
+
+// member begins one.
+func (o *object) member(name string) {
+	if o.out[len(o.out)-1] != '{' {
+		o.out = append(o.out, ',')
+	}
+	o.out = append(appendQuoted(o.out, name), ':')
+}
+
+func (o *object) text(name, value string) {
+	o.member(name)
+	o.out = appendQuoted(o.out, value)
+}
+
+// some is text where there is any.
+func (o *object) some(name, value string) {
+	if value != "" {
+		o.text(name, value)
+	}
+}
+
+func (o *object) number(name string, value uint64) {
+	o.member(name)
+	o.out = strconv.AppendUint(o.out, value, 10)
+}
+
+// mark is a member that is there where it is true.
+func (o *object) mark(name string, value bool) {
+	if value {
+		o.member(name)
+		o.out = append(o.out, "true"...)
+	}
+}
+
+func (o *object) time(name string, value time.Time) {
+	o.member(name)
+	o.out = append(o.out, '"')
+	out, err := value.AppendText(o.out)
+	o.fail(err)
+	o.out = append(out, '"')
+}
+
+func (o *object) texts(name string, values []string) {
+	if values == nil {
+		o.encode(name, values)
+		return
+	}
+	o.member(name)
+	o.out = append(o.out, '[')
+	for i, v := range values {
+		if i > 0 {
+			o.out = append(o.out, ',')
+		}
+		o.out = appendQuoted(o.out, v)
+	}
+	o.out = append(o.out, ']')
+}
+
+func (o *object) object(name string, write func(*object)) {
+	o.member(name)
+	o.out = append(o.out, '{')
+	write(o)
+	o.out = append(o.out, '}')
+}
+
+// list writes n objects.
+func (o *object) list(name string, n int, write func(i int)) {
+	o.member(name)
+	o.out = append(o.out, '[')
+	for i := range n {
+		if i > 0 {
+			o.out = append(o.out, ',')
+		}
+		o.out = append(o.out, '{')
+		write(i)
+		o.out = append(o.out, '}')
+	}
+	o.out = append(o.out, ']')
+}
+
+// list writes a list, most often one with nothing in it.
+func list[T any](o *object, name string, values []T) {
+	if values == nil || len(values) > 0 {
+		o.encode(name, values)
+		return
+	}
+	o.raw(name, []byte("[]"), nil)
+}
+
+// raw is a value that is JSON already.
+func (o *object) raw(name string, value []byte, err error) {
+	o.fail(err)
+	o.member(name)
+	o.out = append(o.out, value...)
+}
+
+// encode is any other value.
+func (o *object) encode(name string, value any) {
+	raw, err := json.Marshal(value)
+	o.raw(name, raw, err)
+}
+
+func (o *object) fail(err error) {
+	if o.err == nil {
+		o.err = err
+	}
+}
