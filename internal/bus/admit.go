@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,14 +26,12 @@ const (
 // came. What is taken beyond that would only wait, in memory and then on disk, and
 // leave them the less of the processors.
 type gate struct {
-	turn   chan struct{} // whoever is first in the line holds it
+	turn   sync.Mutex    // whoever is first in the line holds it
 	inside atomic.Int64  // let in, and not answered yet
 	moved  chan struct{} // somebody left, or a service went on
 }
 
-func newGate() gate {
-	return gate{turn: make(chan struct{}, 1), moved: make(chan struct{}, 1)}
-}
+func newGate() gate { return gate{moved: make(chan struct{}, 1)} }
 
 func (g *gate) nudge() {
 	select {
@@ -45,23 +44,17 @@ func (g *gate) nudge() {
 // more report, for at most a second, and returns what is to be called when it has
 // been answered; or the service that is behind.
 func (b *Bus) Admit(ctx context.Context) (leave func(), behind string) {
-	g := &b.gate
-	wait := time.NewTimer(patience)
-	defer wait.Stop()
-	select {
-	case g.turn <- struct{}{}:
-		defer func() { <-g.turn }()
-	case <-wait.C:
-		return nil, "a report before it"
-	case <-ctx.Done():
-		return nil, "the server"
-	}
+	g, until := &b.gate, clock.System{}.Now().Add(patience)
+	g.turn.Lock()
+	defer g.turn.Unlock()
 	for behind = b.full(); behind != ""; behind = b.full() {
+		left := until.Sub(clock.System{}.Now())
+		if left <= 0 {
+			return nil, behind
+		}
 		select {
 		case <-g.moved:
-		case <-time.After(glance):
-		case <-wait.C:
-			return nil, behind
+		case <-time.After(min(left, glance)):
 		case <-ctx.Done():
 			return nil, behind
 		}

@@ -1,9 +1,7 @@
 package event
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"strings"
 	"time"
 
@@ -308,60 +306,6 @@ type Graded struct {
 	Told       []Told      `json:"told"`   // with this revision carried out
 	Rules      Rules       `json:"rules"`
 	State      State       `json:"state"`
-}
-
-// GradedOutcome is what of a graded record says whether anything follows from it.
-// From most nothing does.
-type GradedOutcome struct {
-	Operator, Incident string
-	Revision           int
-	Look               *time.Time
-	Held, Owed         bool // there are some
-	Escalates          bool
-}
-
-// OutcomeOf reads what follows from a graded record, which stands before what it
-// rests on.
-func OutcomeOf(s Stored) (*GradedOutcome, error) {
-	o := new(GradedOutcome)
-	err := members(s.Data, func(name []byte, value json.RawMessage) (err error) {
-		switch string(name) {
-		case `"operator"`:
-			o.Operator, err = textOf(value)
-		case `"incident"`:
-			o.Incident, err = textOf(value)
-		case `"revision"`:
-			err = json.Unmarshal(value, &o.Revision)
-		case `"look"`:
-			err = json.Unmarshal(value, &o.Look)
-		case `"held"`:
-			o.Held = hasElements(value)
-		case `"owed"`:
-			o.Owed = hasElements(value)
-		case `"escalations"`:
-			o.Escalates, err = hasElements(value), errEnough
-		}
-		return err
-	})
-	if errors.Is(err, errEnough) {
-		return o, nil
-	}
-	return o, s.unreadable(err)
-}
-
-var errEnough = errors.New("the rest is not read")
-
-// hasElements reports whether a value is an array with something in it.
-func hasElements(value json.RawMessage) bool {
-	return value[0] == '[' && len(bytes.TrimSpace(value[1:len(value)-1])) > 0
-}
-
-var remindedParts = Parts{"operator": nil, "incident": nil, "held": nil, "owed": nil}
-
-// RemindersOf reads of a graded record what somebody is to be reminded of.
-func RemindersOf(s Stored) (*Graded, error) {
-	s.Data = remindedParts.Pick(s.Data)
-	return Decode[Graded](s)
 }
 
 // Reading is the body of incident.read: who was first shown on a day what reports say

@@ -82,3 +82,58 @@ func TestBodiesAreRenderedAsTheyAreEncoded(t *testing.T) {
 		require.Equal(t, string(rendered), string(c), fmt.Sprintf("%s is compact", name))
 	}
 }
+
+// TestReportsAreReadAsTheyWereWritten, as encoding/json reads them too.
+func TestReportsAreReadAsTheyWereWritten(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		text := func(name string) string { return rapid.StringMatching(`[a-z<"\\\n号]{0,5}`).Draw(t, name) }
+		at := time.Unix(rapid.Int64Range(0, 1e10).Draw(t, "at"), rapid.Int64Range(0, 999).Draw(t, "nano")).UTC()
+		a := &Accepted{
+			Operator: text("operator"), Incident: text("incident"), Report: text("report"), Source: text("source"), Type: text("type"),
+			ReceivedAt: at, Digest: text("digest"), Event: json.RawMessage(`{"id":"a b"}`),
+		}
+		if rapid.Bool().Draw(t, "sent") {
+			a.SentAt = &at
+		}
+		if rapid.Bool().Draw(t, "late") {
+			a.Late, a.Warnings = []Lateness{{DueAt: at}}, []fault.Detail{{Path: text("path")}}
+		}
+		r, err := NewRecord("incident.accepted.a.b.c", at, "", a)
+		require.NoError(t, err)
+		got, err := Decode[Accepted](Stored{Record: r})
+		require.NoError(t, err)
+		require.Equal(t, a, got)
+		type plain Accepted
+		var other plain
+		require.NoError(t, json.Unmarshal(r.Data, &other))
+		require.Equal(t, plain(*a), other)
+	})
+}
+
+// FuzzBodies: what is cut out of a record's body is found, or an error.
+func FuzzBodies(f *testing.F) {
+	for _, seed := range []string{
+		``, `null`, `[`, `{"held":}`, `{"owed":[}`, `{"look":1}`, `{"revision":"1"}`, `{"event":`, `{"operator":"\u00`,
+		`{"operator":"o","incident":"i","revision":2,"look":"2026-01-02T03:04:05Z","owed":[{}],"escalations":[ ],"state":{"fields":{"a":{"value":1}},"reported":{"value":null,"at":"2026-01-02T03:04:05Z","record":9}}}`,
+		`{"operator":"o","sentAt":"2026-01-02T03:04:05Z","receivedAt":"x","late":[],"event":{"data":{}}}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		s := Stored{Record: Record{Data: raw}}
+		o, err := OutcomeOf(s)
+		if err == nil && json.Valid(raw) {
+			require.NotNil(t, o)
+		}
+		_, _ = Decode[Accepted](s)
+		_, _ = RemindersOf(s)
+		_, _ = Compact(raw)
+		var state State
+		if json.Unmarshal(raw, &state) == nil {
+			again, err := state.MarshalJSON()
+			require.NoError(t, err)
+			require.True(t, json.Valid(again), string(again))
+		}
+	})
+}

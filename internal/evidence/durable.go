@@ -89,10 +89,8 @@ func (d *disk) write(files ...file) error {
 			return err
 		}
 	}
-	for dir := range changed {
-		if err := d.syncDir(dir); err != nil {
-			return err
-		}
+	if err := d.syncDirs(changed); err != nil {
+		return err
 	}
 	for dir := range changed {
 		d.made[dir] = true // the folder above it is in changed, too, or was made before
@@ -137,10 +135,21 @@ func (d *disk) mkdir(dir string, changed map[string]bool) error {
 	return nil
 }
 
-func (d *disk) syncDir(dir string) error {
-	if err := d.at("syncdir", dir); err != nil {
-		return err
+// syncDirs syncs folders at the same time, as sync does files.
+func (d *disk) syncDirs(dirs map[string]bool) error {
+	var group errgroup.Group
+	group.SetLimit(syncsAtOnce)
+	for dir := range dirs {
+		if err := d.at("syncdir", dir); err != nil {
+			_ = group.Wait()
+			return err
+		}
+		group.Go(func() error { return syncDir(dir) })
 	}
+	return group.Wait()
+}
+
+func syncDir(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {
 		return err

@@ -43,7 +43,7 @@ func OpenTree(dir string, size uint64) (*Tree, error) {
 		if err := os.MkdirAll(dir, dirMode); err != nil {
 			return nil, fmt.Errorf("evidence: tree: %w", err)
 		}
-		if err := t.disk.syncDir(filepath.Dir(filepath.Clean(dir))); err != nil {
+		if err := t.disk.syncDirs(map[string]bool{filepath.Dir(filepath.Clean(dir)): true}); err != nil {
 			return nil, fmt.Errorf("evidence: tree: %w", err)
 		}
 		return t, nil
