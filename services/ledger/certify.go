@@ -252,12 +252,12 @@ func (p *proof) advance(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var both errgroup.Group
-	both.Go(func() error {
-		return evidence.WriteFile(filepath.Join(string(p.folder), checkpointFile), []byte(cp.Note))
-	})
-	both.Go(func() error { return p.deps.Bus.KeepCheckpoint(ctx, p.key.ID(), cp.Note) })
-	if err := both.Wait(); err != nil {
+	// In this order: a file that is older than its copy beside the stream is a tree that
+	// was put back, so no crash may leave one.
+	if err := evidence.WriteFile(filepath.Join(string(p.folder), checkpointFile), []byte(cp.Note)); err != nil {
+		return err
+	}
+	if err := p.deps.Bus.KeepCheckpoint(ctx, p.key.ID(), cp.Note); err != nil {
 		return err
 	}
 	p.mu.Lock()

@@ -329,3 +329,28 @@ func askOf[T any](w *world, door string, question any) (answer T) {
 	require.NoError(w.t, json.Unmarshal(m.Data, &answer), string(m.Data))
 	return answer
 }
+
+// TestNoCheckpointIsKeptBeforeItsFile: whoever dies between the two must not look like
+// somebody who put the tree back.
+func TestNoCheckpointIsKeptBeforeItsFile(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(10)
+	before := w.certified()
+	blocked := filepath.Join(w.tiles(), checkpointFile+".new")
+	require.NoError(t, os.Mkdir(blocked, 0o700))
+	w.write(10)
+	file := filepath.Join(w.tiles(), "tile/0/000.p/20")
+	require.Eventually(t, func() bool { _, err := os.Stat(file); return err == nil }, 20*time.Second, time.Millisecond)
+	w.stop()
+	w.env = bustest.StartIn(t, w.nats(), clock.System{})
+	kept, err := w.env.Bus.Checkpoints(anyone(t))
+	require.NoError(t, err)
+	require.Equal(t, before.Note, kept[w.ledger.key.ID()])
+	require.NoError(t, os.Remove(blocked))
+	w.ledger, err = Open(anyone(t), w.deps())
+	require.NoError(t, err)
+	w.run()
+	require.EqualValues(t, 20, w.certified().Size)
+	require.Empty(t, w.ledger.proof.found())
+}
