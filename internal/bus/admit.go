@@ -76,7 +76,8 @@ func (b *Bus) full() string {
 }
 
 // slowest names the service of this process that is furthest behind what is stored,
-// and by how many records. A service that has not been up with the ledger since it
+// and by how many records: by no less than slack where it has lost the feed, which
+// keeps fewer of large records. A service that has not been up with the ledger since it
 // began is not counted, for what it reads is old; nor is one that hangs, or anything
 // while nothing may be written.
 func (b *Bus) slowest() (name string, records uint64) {
@@ -84,11 +85,19 @@ func (b *Bus) slowest() (name string, records uint64) {
 	if f == nil || b.Held() != "" {
 		return "", 0
 	}
-	now, head := clock.System{}.Now(), f.head()
+	now, begins, head := clock.System{}.Now(), f.begins(), f.head()
 	b.following.Range(func(key, _ any) bool {
 		p := key.(*progress)
-		if at := p.at.Load(); at > 0 && at+records <= head && now.Sub(time.Unix(0, p.moved.Load())) < stuckAfter {
-			name, records = p.name, head-at+1
+		at := p.at.Load()
+		if at == 0 || at > head || now.Sub(time.Unix(0, p.moved.Load())) >= stuckAfter {
+			return true
+		}
+		n := head - at + 1
+		if at < begins {
+			n = max(n, slack)
+		}
+		if n > records {
+			name, records = p.name, n
 		}
 		return true
 	})

@@ -37,6 +37,10 @@ func TestWhoIsBehind(t *testing.T) {
 	p.note(20_002 - slack)
 	require.EqualValues(t, slack-1, behind())
 	require.Empty(t, b.full())
+	f.from = 20_001
+	require.Equal(t, "classifier", b.full(), "the feed begins later")
+	f.from = 101
+	require.Empty(t, b.full())
 	p.moved.Store(clock.System{}.Now().Add(-stuckAfter).UnixNano())
 	require.Zero(t, behind(), "it hangs")
 	p.note(51)
