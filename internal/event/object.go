@@ -96,6 +96,27 @@ func (o *object) list(name string, n int, write func(i int)) {
 	o.out = append(o.out, ']')
 }
 
+// moment is time where there is one.
+func (o *object) moment(name string, value *time.Time) {
+	if value != nil {
+		o.time(name, *value)
+	}
+}
+
+// listed is a list where it has something in it.
+func listed[T any](o *object, name string, values []T) {
+	if len(values) > 0 {
+		o.encode(name, values)
+	}
+}
+
+// encoded is any other value where there is one.
+func encoded[T any](o *object, name string, value *T) {
+	if value != nil {
+		o.encode(name, value)
+	}
+}
+
 // list writes a list, most often one with nothing in it.
 func list[T any](o *object, name string, values []T) {
 	if values == nil || len(values) > 0 {

@@ -19,17 +19,11 @@ func (a *Accepted) render() ([]byte, error) {
 	o.text("report", a.Report)
 	o.text("source", a.Source)
 	o.text("type", a.Type)
-	if a.SentAt != nil {
-		o.time("sentAt", *a.SentAt)
-	}
+	o.moment("sentAt", a.SentAt)
 	o.time("receivedAt", a.ReceivedAt)
 	o.text("digest", a.Digest)
-	if len(a.Late) > 0 {
-		o.encode("late", a.Late)
-	}
-	if len(a.Warnings) > 0 {
-		o.encode("warnings", a.Warnings)
-	}
+	listed(o, "late", a.Late)
+	listed(o, "warnings", a.Warnings)
 	raw, err := Compact(a.Event)
 	o.raw("event", raw, err)
 	return o.done()
@@ -73,29 +67,19 @@ func (g *Graded) render() ([]byte, error) {
 	o.text("operator", g.Operator)
 	o.text("incident", g.Incident)
 	o.number("revision", uint64(g.Revision))
-	if g.Look != nil {
-		o.time("look", *g.Look)
-	}
-	if len(g.Held) > 0 {
-		o.encode("held", g.Held)
-	}
-	if len(g.Owed) > 0 {
-		o.encode("owed", g.Owed)
-	}
+	o.moment("look", g.Look)
+	listed(o, "held", g.Held)
+	listed(o, "owed", g.Owed)
 	list(o, "escalations", g.Escalations)
 	o.number("through", g.Through)
-	if len(g.Aside) > 0 {
-		o.encode("aside", g.Aside)
-	}
+	listed(o, "aside", g.Aside)
 	o.object("cause", g.Cause.render)
 	o.time("at", g.At)
 	o.text("about", string(g.About))
 	o.assessment(&g.Assessment)
 	o.text("peak", g.Peak.String())
 	o.object("change", g.Change.render)
-	if g.Withdrawal != nil {
-		o.encode("withdrawal", g.Withdrawal)
-	}
+	encoded(o, "withdrawal", g.Withdrawal)
 	list(o, "facilities", g.Facilities)
 	list(o, "duties", g.Duties)
 	list(o, "told", g.Told)
@@ -118,9 +102,7 @@ func (o *object) assessment(a *Assessment) {
 			o.text("couldBe", s.CouldBe.String())
 		})
 	}
-	if a.Own != nil {
-		o.encode("own", a.Own)
-	}
+	encoded(o, "own", a.Own)
 	list(o, "hits", a.Hits)
 	if len(a.CouldBeIf) > 0 {
 		o.list("couldBeIf", len(a.CouldBeIf), func(i int) {
@@ -136,12 +118,8 @@ func (c *Cause) render(o *object) {
 	o.text("type", c.Type)
 	o.some("report", c.Report)
 	o.time("at", c.At)
-	if c.SentAt != nil {
-		o.time("sentAt", *c.SentAt)
-	}
-	if len(c.Outdated) > 0 {
-		o.texts("outdated", c.Outdated)
-	}
+	o.moment("sentAt", c.SentAt)
+	listed(o, "outdated", c.Outdated)
 	o.some("desk", c.Desk)
 	o.some("officer", c.Officer)
 	o.texts("changed", c.Changed)
@@ -152,12 +130,8 @@ func (c *Change) render(o *object) {
 	o.text("to", c.To.String())
 	o.text("kind", c.Kind)
 	o.some("reason", c.Reason)
-	if len(c.Lost) > 0 {
-		o.texts("lost", c.Lost)
-	}
-	if len(c.Gained) > 0 {
-		o.texts("gained", c.Gained)
-	}
+	listed(o, "lost", c.Lost)
+	listed(o, "gained", c.Gained)
 }
 
 func (r *Rules) render(o *object) {
@@ -190,18 +164,10 @@ func (s *State) render(o *object) {
 	o.mark("archived", s.Archived)
 	o.mark("live", s.Live)
 	o.field("final", &s.Final)
-	if s.Determined != nil {
-		o.encode("determined", s.Determined)
-	}
-	if len(s.Asked) > 0 {
-		o.encode("asked", s.Asked)
-	}
-	if len(s.Confirmed) > 0 {
-		o.encode("confirmed", s.Confirmed)
-	}
-	if len(s.Transferred) > 0 {
-		o.encode("transferred", s.Transferred)
-	}
+	encoded(o, "determined", s.Determined)
+	listed(o, "asked", s.Asked)
+	listed(o, "confirmed", s.Confirmed)
+	listed(o, "transferred", s.Transferred)
 }
 
 // paths are those of what was said, in order.

@@ -88,9 +88,6 @@ func (r *reading) next(grade event.Grade) *event.Next {
 // a limit.
 func (r *reading) moments() []time.Time {
 	var moments []time.Time
-	if f := r.facts(); len(f.Outage) == 0 && f.SiteUnreachable == nil && f.Defacement == nil {
-		return nil // nothing lasts
-	}
 	for _, rise := range r.set.rises {
 		rise.comparison.fact.each(rise.comparison, r, func(t event.Times) {
 			if _, _, growing := t.Elapsed(r.now); !growing {

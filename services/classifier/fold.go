@@ -70,23 +70,6 @@ func fold(state event.State, seq uint64, a *event.Accepted) (event.State, []stri
 // that runs ahead must not put off the moment at which desks are told, however
 // often it says so. The report itself stands in its own record.
 func begun(path string, value, known json.RawMessage, received time.Time) json.RawMessage {
-	if !slices.Contains(timed, path) {
-		return value
-	}
-	return begunBy(received, path, value, known)
-}
-
-func begunBy(received time.Time, path string, value, known json.RawMessage) json.RawMessage {
-	back := func(t, before *event.Times) bool {
-		if t.Since == nil || !t.Since.After(received) {
-			return false
-		}
-		t.Since = &received
-		if before != nil && before.Since != nil && before.Until == nil && before.Since.Before(received) {
-			t.Since = before.Since
-		}
-		return true
-	}
 	switch path {
 	case "facts.outage":
 		return moved(value, known, func(list, before []event.Outage) (any, bool) {
@@ -97,26 +80,35 @@ func begunBy(received time.Time, path string, value, known json.RawMessage) json
 				if j >= 0 {
 					t = &before[j].Times
 				}
-				did = back(&list[i].Times, t) || did
+				did = back(&list[i].Times, t, received) || did
 			}
 			return list, did
 		})
 	case "facts.siteUnreachable":
 		return moved(value, known, func(s, before event.SiteUnreachable) (any, bool) {
-			did := back(&s.Times, &before.Times)
+			did := back(&s.Times, &before.Times, received)
 			return s, did
 		})
 	case "facts.defacement":
 		return moved(value, known, func(d, before event.Defacement) (any, bool) {
-			did := back(&d.Times, &before.Times)
+			did := back(&d.Times, &before.Times, received)
 			return d, did
 		})
 	}
 	return value
 }
 
-// timed are the facts that last.
-var timed = []string{"facts.outage", "facts.siteUnreachable", "facts.defacement"}
+// back moves a beginning after the receipt, and reports whether it was one.
+func back(t, before *event.Times, received time.Time) bool {
+	if t.Since == nil || !t.Since.After(received) {
+		return false
+	}
+	t.Since = &received
+	if before != nil && before.Since != nil && before.Until == nil && before.Since.Before(received) {
+		t.Since = before.Since
+	}
+	return true
+}
 
 // moved reads a fact and what was known of it, and writes it anew where change
 // has changed it.
