@@ -20,6 +20,9 @@ const (
 	// glance is how long it may wait before it looks again, where nothing moved: a
 	// service that hangs stops counting by the mere passing of time.
 	glance = 100 * time.Millisecond
+	// atOnce is how many are let in, where there is room for them, before it is
+	// looked at again how far the services are.
+	atOnce = 32
 )
 
 // gate lets in what the services behind it can follow, in the order in which it
@@ -27,6 +30,7 @@ const (
 // leave them the less of the processors.
 type gate struct {
 	turn   sync.Mutex    // whoever is first in the line holds it
+	room   int           // so many more without another look; whoever holds turn has it
 	inside atomic.Int64  // let in, and not answered yet
 	moved  chan struct{} // somebody left, or a service went on
 }
@@ -44,11 +48,19 @@ func (g *gate) nudge() {
 // more report, for at most a second, and returns what is to be called when it has
 // been answered; or the service that is behind.
 func (b *Bus) Admit(ctx context.Context) (leave func(), behind string) {
-	g, until := &b.gate, clock.System{}.Now().Add(patience)
+	return b.admit(ctx, clock.System{}.Now())
+}
+
+// admit is Admit for who came to the door at a time.
+func (b *Bus) admit(ctx context.Context, came time.Time) (leave func(), behind string) {
+	g := &b.gate
 	g.turn.Lock()
 	defer g.turn.Unlock()
-	for behind = b.full(); behind != ""; behind = b.full() {
-		left := until.Sub(clock.System{}.Now())
+	if g.room == 0 {
+		g.room, behind = b.room()
+	}
+	for ; g.room == 0; g.room, behind = b.room() {
+		left := came.Add(patience).Sub(clock.System{}.Now())
 		if left <= 0 {
 			return nil, behind
 		}
@@ -59,20 +71,22 @@ func (b *Bus) Admit(ctx context.Context) (leave func(), behind string) {
 			return nil, behind
 		}
 	}
+	g.room--
 	g.inside.Add(1)
 	return func() { g.inside.Add(-1); g.nudge() }, ""
 }
 
-// full names what one more report would have to wait for: there is nothing, "",
-// while all can follow.
-func (b *Bus) full() string {
+// room returns how many more reports all can follow, up to atOnce of them; or, where
+// there is no room, what one more would have to wait for.
+func (b *Bus) room() (reports int, behind string) {
 	name, records := b.slowest()
-	if inside := b.gate.inside.Load(); uint64(inside)+records < slack {
-		return ""
-	} else if name == "" {
-		return "the disk"
+	if taken := uint64(b.gate.inside.Load()) + records; taken < slack {
+		return int(min(slack-taken, atOnce)), ""
 	}
-	return name
+	if name == "" {
+		name = "the disk"
+	}
+	return 0, name
 }
 
 // slowest names the service of this process that is furthest behind what is stored,

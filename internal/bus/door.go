@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 	"go.uber.org/zap"
 
+	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
@@ -84,10 +85,13 @@ func (b *Bus) Serve(ctx context.Context, name string, doors ...Door) error {
 	}
 	var inHand sync.WaitGroup
 	crew := newCrew(ctx)
+	over := make(chan struct{})
+	defer close(over)
 	// Requests in hand are finished, not dropped, when the service stops.
 	work := context.WithoutCancel(ctx)
 	for _, d := range doors {
 		slots := make(chan struct{}, d.Limit)
+		line := make(chan visitor, d.Limit)
 		refused := tally{tell: func(n int, why string) {
 			b.cfg.Log.Warn("requests were refused", zap.String("door", d.Name), zap.Int("requests", n), zap.String("since", why))
 		}}
@@ -115,20 +119,22 @@ func (b *Bus) Serve(ctx context.Context, name string, doors ...Door) error {
 				return
 			}
 			inHand.Add(1)
+			v := visitor{ctx, r, req, clock.System{}.Now(), func() { <-slots; inHand.Done() }}
+			if d.Yields {
+				line <- v
+				return
+			}
 			crew.do(func() {
-				defer func() { <-slots; inHand.Done() }()
-				if d.Yields {
-					leave, behind := b.Admit(ctx)
-					switch {
-					case behind == "":
-						defer leave()
-					case req.Reply() != "":
-						refused.add(behind + " has fallen behind")
-						busy(req)
-						return
-					}
-				}
+				defer v.leave()
 				b.answer(ctx, d, r, req)
+			})
+		}
+		if d.Yields {
+			go b.letIn(over, line, &refused, func(v visitor) {
+				crew.do(func() {
+					defer v.leave()
+					b.answer(v.ctx, d, v.request, v.req)
+				})
 			})
 		}
 		// The engine's own limit on what waits for us is lifted: what it drops
@@ -266,6 +272,39 @@ func decline(req micro.Request, code, text string) {
 }
 
 func busy(req micro.Request) { decline(req, codeTryAgain, "busy: try again") }
+
+// visitor is a request in hand.
+type visitor struct {
+	ctx     context.Context
+	request Request
+	req     micro.Request
+	came    time.Time
+	leave   func() // when it has been answered
+}
+
+// letIn takes those who wait in a line, one after the other, until all is over. Nobody
+// works for them meanwhile: thousands who wait would each have a goroutine, and the
+// collector would take back the stacks that the work has just grown.
+func (b *Bus) letIn(over <-chan struct{}, line <-chan visitor, refused *tally, answer func(visitor)) {
+	for {
+		select {
+		case v := <-line:
+			leave, behind := b.admit(v.ctx, v.came)
+			if behind != "" && v.req.Reply() != "" {
+				refused.add(behind + " has fallen behind")
+				busy(v.req)
+				v.leave()
+				continue
+			}
+			if done := v.leave; leave != nil {
+				v.leave = func() { leave(); done() }
+			}
+			answer(v)
+		case <-over:
+			return
+		}
+	}
+}
 
 // crew are goroutines that take one request after the other: one that is new would
 // have to make room for its work first, which costs as much as a part of the work.
