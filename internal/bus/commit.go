@@ -15,6 +15,7 @@ import (
 
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
@@ -35,6 +36,15 @@ type Result struct {
 	// Existing is the record that held the subject before; nil when ours was
 	// stored, now or by an earlier try whose answer was lost.
 	Existing *event.Stored
+	header   nats.Header // with which ours was stored
+}
+
+// Entry is the hash under which the log has what stands under a record's subject.
+func (b *Bus) Entry(r event.Record, res Result) evidence.Hash {
+	if res.Existing != nil {
+		return res.Existing.Entry()
+	}
+	return evidence.EntryHash(res.Sequence, b.cfg.Realm.Wire(r.Subject), res.header, r.Data)
 }
 
 // Commit stores records, each at most once, and returns when all of them are on
@@ -114,6 +124,7 @@ func streamOf(subject string) string {
 // until it closes answer.
 type pending struct {
 	record event.Record
+	header nats.Header // of the last try
 	result Result
 	err    error
 	answer chan struct{}
@@ -157,7 +168,7 @@ type writer struct {
 func (w *writer) stored(round []*pending, first uint64) {
 	w.wrote(round, first)
 	for i, p := range round {
-		p.settle(Result{Sequence: first + uint64(i)}, nil)
+		p.settle(Result{Sequence: first + uint64(i), header: p.header}, nil)
 	}
 }
 
@@ -264,12 +275,14 @@ func (w *writer) write(ctx context.Context, round []*pending) {
 
 // message renders a record for a try of its own: the client library writes
 // batch headers into it.
-func (w *writer) message(r event.Record) *nats.Msg {
+func (w *writer) message(p *pending) *nats.Msg {
+	r := p.record
 	m := r.Message(w.realm)
 	m.Header[jetstream.ExpectedLastSubjSeqHeader] = []string{"0"}
 	if !r.Due.IsZero() {
 		schedule(m, clock.Wall(w.clock, r.Due).Add(-lead), w.realm.Wire(event.DueSubject(r.Subject)))
 	}
+	p.header = m.Header
 	return m
 }
 
@@ -278,7 +291,7 @@ func (w *writer) message(r event.Record) *nats.Msg {
 func (w *writer) single(ctx context.Context, round []*pending) (rest []*pending, err error) {
 	futures := make([]jetstream.PubAckFuture, len(round))
 	for i, p := range round {
-		f, ferr := w.js.PublishMsgAsync(w.message(p.record), jetstream.WithStallWait(writeTimeout))
+		f, ferr := w.js.PublishMsgAsync(w.message(p), jetstream.WithStallWait(writeTimeout))
 		switch {
 		case ferr == nil:
 			futures[i] = f
@@ -327,7 +340,7 @@ func (w *writer) single(ctx context.Context, round []*pending) (rest []*pending,
 func (w *writer) batch(ctx context.Context, round []*pending) ([]*pending, error) {
 	messages := make([]*nats.Msg, len(round))
 	for i, p := range round {
-		messages[i] = w.message(p.record)
+		messages[i] = w.message(p)
 	}
 	try, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
@@ -382,7 +395,7 @@ func (w *writer) answerTaken(ctx context.Context, round []*pending) ([]*pending,
 		delete(bySubject, subject)
 		existing := event.ReadStored(w.realm, m.Subject, m.Header, m.Data, m.Sequence, m.Time)
 		if existing.Salt == p.record.Salt {
-			p.settle(Result{Sequence: m.Sequence}, nil) // ours, whose answer was lost
+			p.settle(Result{Sequence: m.Sequence, header: m.Header}, nil) // ours, whose answer was lost
 		} else {
 			p.settle(Result{Sequence: m.Sequence, Existing: &existing}, nil)
 		}

@@ -230,7 +230,7 @@ func (b *Bus) answer(ctx context.Context, d Door, r Request, req micro.Request) 
 	answer, err := d.Answer(ctx, r)
 	var reply []byte
 	if err == nil {
-		reply, err = json.Marshal(answer)
+		reply, err = event.Render(answer)
 	}
 	var closed Closed
 	var forbidden Forbidden

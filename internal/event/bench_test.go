@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
 func BenchmarkFromNATS(b *testing.B) {
@@ -54,7 +56,7 @@ func BenchmarkRecord(b *testing.B) {
 	m := r.Message(Real)
 	for name, do := range map[string]func(){
 		"message": func() { r.Message(Real) },
-		"entry":   func() { r.EntryAt(Real, 7) },
+		"entry":   func() { evidence.EntryHash(7, m.Subject, m.Header, m.Data) },
 		"read":    func() { ReadStored(Real, m.Subject, m.Header, m.Data, 7, at) },
 		"subject": func() { ParseSubject(r.Subject) },
 		"new":     func() { RawRecord(r.Subject, at, r.Digest, r.Data) },

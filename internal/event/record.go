@@ -53,13 +53,7 @@ type Stored struct {
 
 // NewRecord encodes v as a record that is stamped now.
 func NewRecord(subject string, now time.Time, digest string, v any) (Record, error) {
-	var data []byte
-	var err error
-	if r, can := v.(renderer); can {
-		data, err = r.render()
-	} else {
-		data, err = json.Marshal(v)
-	}
+	data, err := Render(v)
 	if err != nil {
 		return Record{}, fmt.Errorf("encode %s: %w", subject, err)
 	}
@@ -149,13 +143,6 @@ func timeIn(h nats.Header, name string) time.Time {
 // Entry is the hash under which the log has the record.
 func (s Stored) Entry() evidence.Hash {
 	return evidence.EntryHash(s.Sequence, s.Wire, s.Header, s.Data)
-}
-
-// EntryAt is the hash under which the log has a record that was stored at a
-// sequence.
-func (r Record) EntryAt(realm Realm, sequence uint64) evidence.Hash {
-	m := r.Message(realm)
-	return evidence.EntryHash(sequence, m.Subject, m.Header, m.Data)
 }
 
 // Decode reads the body of a stored record.

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
@@ -71,6 +72,13 @@ func TestBodiesAreRenderedAsTheyAreEncoded(t *testing.T) {
 			},
 			Rules: Rules{Packs: map[string]string{"p": "h"}, Register: "r"},
 		},
+		"receipt": Receipt{
+			Status: StatusAccepted, Operator: "o", Incident: "<i>", Report: "号\n", Source: "s", Type: "t", Record: 7, Entry: &evidence.Hash{1}, Digest: "d",
+			ReceivedAt: &at, Warnings: []fault.Detail{{Path: "$", Message: "m"}}, Late: []Lateness{{DueAt: at}}, Exercise: true, Durability: "unverified",
+			Signed: &evidence.SignedReceipt{Key: "K", Signature: []byte{1, 2}, Index: 1, Size: 2, Path: evidence.Hashes{{3}}, Certificate: "a\nb\n"},
+		},
+		"bare receipt":    Receipt{Status: StatusRejected, Errors: []fault.Detail{{Path: "$.id"}}},
+		"one of a single": Receipt{Signed: &evidence.SignedReceipt{Size: 1}},
 	} {
 		rendered, err := body.render()
 		require.NoError(t, err, name)

@@ -288,9 +288,8 @@ func (in *Intake) receipt(s submission, a *event.Accepted, r event.Record, res b
 		Record: res.Sequence, Digest: s.event.Digest, Durability: in.deps.Bus.Durability(),
 		Exercise: in.deps.Bus.Realm() == event.Drill,
 	}
-	stands, entry := a, r.EntryAt(in.deps.Bus.Realm(), res.Sequence)
+	stands, entry := a, in.deps.Bus.Entry(r, res)
 	if res.Existing != nil {
-		entry = res.Existing.Entry()
 		first, err := event.Decode[event.Accepted](*res.Existing)
 		if err != nil {
 			return out, err

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"encoding/binary"
@@ -33,6 +34,7 @@ func runOf(record uint64) uint64 { return (record - 1) / copyRun }
 type copier struct {
 	run     uint64
 	packed  []byte
+	room    []byte // to compress in: most of what that may take is never needed
 	begun   bool
 	skipped bool // this run is not kept
 }
@@ -51,7 +53,8 @@ func (c *copier) add(s event.Stored) []byte {
 	if s.Sequence%copyRun != 0 || c.skipped {
 		return nil
 	}
-	return s2.Encode(nil, c.packed)
+	c.room = s2.Encode(c.room[:cap(c.room)], c.packed)
+	return bytes.Clone(c.room)
 }
 
 // appendCopy appends a record: its sequence, the engine's time in nanoseconds, the
@@ -63,7 +66,13 @@ func appendCopy(b []byte, s event.Stored) []byte {
 	b = binary.AppendUvarint(b, s.Sequence)
 	b = binary.AppendVarint(b, s.StoredAt.UnixNano())
 	text(s.Wire)
-	names := slices.DeleteFunc(slices.Sorted(maps.Keys(s.Header)), func(name string) bool { return strings.HasPrefix(name, "Nats-") })
+	names := make([]string, 0, 16) // on the stack
+	for name := range s.Header {
+		if !strings.HasPrefix(name, "Nats-") {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
 	b = binary.AppendUvarint(b, uint64(len(names)))
 	for _, name := range names {
 		text(name)
