@@ -55,7 +55,19 @@ func (b *Bus) Entry(r event.Record, res Result) evidence.Hash {
 // Reject), or, with Closed, when nothing may be written to the ledger (Hold). A timer is a record like the others while it is set: once it has
 // come due or was cancelled, its subject is free again.
 func (b *Bus) Commit(ctx context.Context, records []event.Record) ([]Result, error) {
-	waiting := make([]*pending, len(records))
+	sent, err := b.send(ctx, records)
+	if err != nil {
+		return nil, err
+	}
+	return sent.wait(ctx)
+}
+
+// sent are records on their way to the disk.
+type sent []*pending
+
+// send is the first half of Commit: the records are in the line of their streams.
+func (b *Bus) send(ctx context.Context, records []event.Record) (sent, error) {
+	waiting := make(sent, len(records))
 	for i, r := range records {
 		stream := streamOf(r.Subject)
 		if why := b.Held(); why != "" && stream == event.StreamLedger {
@@ -78,9 +90,14 @@ func (b *Bus) Commit(ctx context.Context, records []event.Record) ([]Result, err
 		}
 		waiting[i] = p
 	}
-	results := make([]Result, len(records))
+	return waiting, nil
+}
+
+// wait is the second half.
+func (s sent) wait(ctx context.Context) ([]Result, error) {
+	results := make([]Result, len(s))
 	var failed error
-	for i, p := range waiting {
+	for i, p := range s {
 		select {
 		case <-p.answer:
 		case <-p.ended:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -19,7 +20,7 @@ type Follower struct {
 	Subjects []string // what it reads; of timers: what it reads and removes
 	Handler  Handler
 	// Key groups records whose order matters: of one key, a record's output is
-	// stored before the next record is handled.
+	// stored before the next record is handled. Others are handled meanwhile.
 	Key func(event.Stored) string
 	// GiveUp makes the record that says that a person must look.
 	GiveUp func(in event.Stored, attempts int, err error) (event.Record, error)
@@ -74,6 +75,7 @@ func (b *Bus) follow(ctx context.Context, f Follower, r *run) error {
 	defer stop()
 	r.bus, r.f, r.log = b, f, b.cfg.Log.Named(f.Name)
 	r.aside, r.again = map[uint64]*trial{}, make(chan *trial)
+	r.keys, r.landed = map[string]bool{}, make(chan *flight, maxFlights)
 	defer r.save(context.WithoutCancel(ctx))
 	return r.loop(ctx)
 }
@@ -88,6 +90,9 @@ type run struct {
 	keep     func(ctx context.Context, through uint64) error // saves what is settled
 	aside    map[uint64]*trial                               // what waits for its next try, or for its time
 	again    chan *trial                                     // those whose pause is over
+	air      []*flight                                       // what is being stored
+	keys     map[string]bool                                 // of what is in the air
+	landed   chan *flight                                    // has room for all that is in the air
 	through  uint64                                          // highest record taken; those in aside are not settled yet
 	saved    uint64
 }
@@ -101,9 +106,11 @@ func (r *run) loop(ctx context.Context) error {
 		var err error
 		select {
 		case s := <-r.arrivals:
-			err = r.take(ctx, &trial{in: s})
+			err = r.take(ctx, r.trial(s))
 		case t := <-r.again:
 			err = r.take(ctx, t)
+		case f := <-r.landed:
+			err = r.land(ctx, f)
 		case <-tick.C:
 			r.bus.beat(pulse)
 			r.save(ctx)
@@ -119,10 +126,13 @@ func (r *run) loop(ctx context.Context) error {
 // trial is a record on its way through the handler.
 type trial struct {
 	in       event.Stored
+	key      string
 	attempts int // failed ones
 	refusals int
 	out      []event.Record
 }
+
+func (r *run) trial(in event.Stored) *trial { return &trial{in: in, key: r.f.Key(in)} }
 
 const saveTimeout = 5 * time.Second
 
@@ -133,10 +143,10 @@ const maxRefusals = 100
 // take handles a record and all that wait behind it.
 func (r *run) take(ctx context.Context, first *trial) error {
 	batch, through := []*trial{first}, max(r.through, first.in.Sequence)
-	for len(batch) < tailBatch {
+	for len(batch) < takeAtOnce {
 		select {
 		case s := <-r.arrivals:
-			batch, through = append(batch, &trial{in: s}), max(through, s.Sequence)
+			batch, through = append(batch, r.trial(s)), max(through, s.Sequence)
 			continue
 		case t := <-r.again:
 			batch = append(batch, t)
@@ -156,62 +166,121 @@ func (r *run) take(ctx context.Context, first *trial) error {
 	return nil
 }
 
+// flight is what came of records of different keys, while it is being stored. The
+// next are handled meanwhile: else the processors would wait for the disk.
+type flight struct {
+	trials  []*trial
+	results []Result
+	err     error
+}
+
+const (
+	takeAtOnce = 256 // records whose output is sent together
+	maxFlights = 16
+)
+
 // handle takes records through the handler in rounds, so that two records of
-// one key are never in the same commit.
+// one key are never in the air at once.
 func (r *run) handle(ctx context.Context, trials []*trial) error {
 	for len(trials) > 0 {
 		var now, later []*trial
 		seen := map[string]bool{}
 		for _, t := range trials {
-			if key := r.f.Key(t.in); seen[key] {
+			if seen[t.key] || r.keys[t.key] {
 				later = append(later, t)
 			} else {
-				seen[key] = true
 				now = append(now, t)
 			}
+			seen[t.key] = true
 		}
-		refused, err := r.round(ctx, now)
-		if err != nil {
+		if len(now) == 0 || len(r.air) == maxFlights {
+			if err := r.await(ctx); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := r.round(ctx, now); err != nil {
 			return err
 		}
-		trials = append(refused, later...)
+		trials = later
 	}
 	return nil
 }
 
-// round handles records of different keys, stores what comes out in one commit
-// and returns those that must be handled again.
-func (r *run) round(ctx context.Context, trials []*trial) ([]*trial, error) {
+// round handles records of different keys and sends what comes out.
+func (r *run) round(ctx context.Context, trials []*trial) error {
 	var out []event.Record
-	var handled []*trial
+	f := &flight{}
 	for _, t := range trials {
 		records, err := r.call(ctx, t.in)
 		if err != nil {
 			if err := r.failed(ctx, t, err); err != nil {
-				return nil, err
+				return err
 			}
+			continue
+		}
+		if len(records) == 0 {
+			delete(r.aside, t.in.Sequence)
 			continue
 		}
 		t.out = records
 		out = append(out, records...)
-		handled = append(handled, t)
+		f.trials = append(f.trials, t)
 	}
-	results, err := r.commit(ctx, out)
+	if len(out) == 0 {
+		return nil
+	}
+	r.air = append(r.air, f)
+	for _, t := range f.trials {
+		r.keys[t.key] = true
+	}
+	s, err := r.send(ctx, out)
 	if err != nil {
-		if ctx.Err() != nil || len(handled) == 0 {
-			return nil, err
+		f.err = err
+		return r.land(ctx, f)
+	}
+	go func() {
+		f.results, f.err = s.wait(ctx)
+		r.landed <- f
+	}()
+	return nil
+}
+
+// await waits until something has landed.
+func (r *run) await(ctx context.Context) error {
+	select {
+	case f := <-r.landed:
+		return r.land(ctx, f)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// land settles what is on disk, and handles again what must be.
+func (r *run) land(ctx context.Context, f *flight) error {
+	r.air = slices.DeleteFunc(r.air, func(other *flight) bool { return other == f })
+	for _, t := range f.trials {
+		delete(r.keys, t.key)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if f.err != nil {
+		refused, err := r.oneByOne(ctx, f.trials)
+		if err != nil {
+			return err
 		}
-		return r.oneByOne(ctx, handled)
+		return r.handle(ctx, refused)
 	}
 	var refused []*trial
-	for _, t := range handled {
-		mine := results[:len(t.out)]
-		results = results[len(t.out):]
-		if err := r.settle(ctx, t, mine, &refused); err != nil {
-			return nil, err
+	results := f.results
+	for _, t := range f.trials {
+		if err := r.settle(ctx, t, results[:len(t.out)], &refused); err != nil {
+			return err
 		}
+		results = results[len(t.out):]
 	}
-	return refused, nil
+	return r.handle(ctx, refused)
 }
 
 // oneByOne finds whose output the engine will not take.
@@ -330,6 +399,11 @@ func (r *run) save(ctx context.Context) {
 	settled := r.through
 	for seq := range r.aside {
 		settled = min(settled, seq-1)
+	}
+	for _, f := range r.air {
+		for _, t := range f.trials {
+			settled = min(settled, t.in.Sequence-1)
+		}
 	}
 	if settled == r.saved {
 		return

@@ -86,12 +86,21 @@ func (b *Bus) watchHeld(ctx context.Context) error {
 // heldPause is how often a follower asks whether it may write again.
 const heldPause = 500 * time.Millisecond
 
-// commit is Commit for a follower, which waits while nothing may be written.
+// commit is Commit for a follower.
 func (r *run) commit(ctx context.Context, records []event.Record) ([]Result, error) {
+	s, err := r.send(ctx, records)
+	if err != nil {
+		return nil, err
+	}
+	return s.wait(ctx)
+}
+
+// send is the first half of commit. It waits while nothing may be written.
+func (r *run) send(ctx context.Context, records []event.Record) (sent, error) {
 	for {
-		results, err := r.bus.Commit(ctx, records)
+		s, err := r.bus.send(ctx, records)
 		if closed := Closed(""); !errors.As(err, &closed) {
-			return results, err
+			return s, err
 		}
 		r.bus.beat(heart{r.f.Name, "follows " + r.stream})
 		select {

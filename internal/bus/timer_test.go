@@ -261,17 +261,18 @@ func TestWhatWasNotRemovedIsHandedOverAgainAndNothingIsStoredTwice(t *testing.T)
 		return []event.Record{event.RawRecord("rules."+name, stamp, "", []byte("{}")), timer("next."+name, far)}
 	}
 	set(t, env.Bus, timers(30, stamp)...)
-	first := &bell{clock: clock.System{}, out: out}
 	ctx, crash := context.WithCancel(t.Context())
 	dying := bustest.Join(t, env, clock.System{}, event.Real)
-	f := first.follower()
-	f.Key = func(s event.Stored) string {
-		if len(first.rings()) == 15 {
+	rung := 0
+	first := &bell{clock: clock.System{}, out: func(in event.Stored) []event.Record {
+		if rung++; rung == 16 {
 			dying.Conn.Close()
 			crash()
 		}
-		return "one after another"
-	}
+		return out(in)
+	}}
+	f := first.follower()
+	f.Key = func(event.Stored) string { return "one after another" }
 	eventually(t, "all are due", func() bool { return len(inTimersOf(t, env, event.AllDue)) == 30 && inTimers(t, env) == 30 })
 	require.ErrorIs(t, dying.Bus.FollowTimers(ctx, f), context.Canceled)
 	head, err := env.Bus.Head(t.Context())

@@ -1,0 +1,90 @@
+package bus_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/bus/bustest"
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// ordered makes a record of each, and finds out whether what came of the one before
+// it of its key is stored.
+type ordered struct {
+	bus *bus.Bus
+
+	mu     sync.Mutex
+	before map[uint64]uint64 // the last one that was handled, by key
+	wrong  []string
+	again  map[uint64]int
+}
+
+const keys = 5
+
+func (o *ordered) Handle(ctx context.Context, in event.Stored) ([]event.Record, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	key := in.Sequence % keys
+	if before := o.before[key]; before > in.Sequence {
+		o.wrong = append(o.wrong, fmt.Sprintf("%d after %d", in.Sequence, before))
+	} else if before != 0 && before != in.Sequence {
+		if _, err := o.bus.Last(ctx, fmt.Sprintf("rules.%d", before)); err != nil {
+			o.wrong = append(o.wrong, fmt.Sprintf("%d before what came of %d was stored: %v", in.Sequence, before, err))
+		}
+	}
+	o.before[key] = in.Sequence
+	return []event.Record{event.RawRecord(fmt.Sprintf("rules.%d", in.Sequence), stamp, "", []byte("{}"))}, nil
+}
+
+func (o *ordered) Refused(in event.Stored) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.again[in.Sequence]++
+	return o.again[in.Sequence] < 3
+}
+
+func (o *ordered) Failed(event.Stored) {}
+
+// TestOfOneKeyWhatCameOfOneIsStoredBeforeTheNextIsHandled, also where somebody else
+// wrote it first, and whatever of other keys is on its way meanwhile.
+func TestOfOneKeyWhatCameOfOneIsStoredBeforeTheNextIsHandled(t *testing.T) {
+	t.Parallel()
+	b := bustest.Start(t).Bus
+	const records, foreign = 1000, 10
+	var others []event.Record
+	for i := range foreign { // the first accepted record is the one after these
+		others = append(others, event.RawRecord(fmt.Sprintf("rules.%d", foreign+1+i*97), stamp, "", []byte(`{"first":true}`)))
+	}
+	_, err := b.Commit(t.Context(), others)
+	require.NoError(t, err)
+	commit(t, b, 0, records)
+	o := &ordered{bus: b, before: map[uint64]uint64{}, again: map[uint64]int{}}
+	bustest.Background(t, func(ctx context.Context) error {
+		return b.Follow(ctx, bus.Follower{
+			Name: "ordered", Subjects: []string{event.AllAccepted}, Handler: o,
+			Key: func(s event.Stored) string { return fmt.Sprint(s.Sequence % keys) },
+			GiveUp: func(in event.Stored, _ int, err error) (event.Record, error) {
+				return event.Record{}, fmt.Errorf("record %d is given up: %w", in.Sequence, err)
+			},
+		})
+	})
+	eventually(t, "all are handled", func() bool {
+		head, err := b.Head(t.Context())
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		asked := 0
+		for _, n := range o.again {
+			asked += n
+		}
+		return err == nil && head == 2*records && asked == 3*foreign
+	})
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	require.Empty(t, o.wrong[:min(3, len(o.wrong))])
+	require.Len(t, o.again, foreign)
+}
