@@ -250,7 +250,7 @@ func (r reading) run(ctx context.Context, from uint64) error {
 
 func (r reading) hand(ctx context.Context, batch []event.Stored) error {
 	if len(r.filters) > 0 {
-		batch = slices.DeleteFunc(slices.Clone(batch), func(s event.Stored) bool { return !r.wants(s.Wire) })
+		batch = slices.DeleteFunc(slices.Clone(batch), func(s event.Stored) bool { return !matches(r.filters, s.Wire) })
 	}
 	if len(batch) == 0 {
 		return nil
@@ -258,8 +258,9 @@ func (r reading) hand(ctx context.Context, batch []event.Stored) error {
 	return r.handle(ctx, batch)
 }
 
-func (r reading) wants(subject string) bool {
-	return slices.ContainsFunc(r.filters, func(filter string) bool { return event.Matches(filter, subject) })
+// matches reports whether filters let a subject through, as none do with all.
+func matches(filters []string, subject string) bool {
+	return len(filters) == 0 || slices.ContainsFunc(filters, func(filter string) bool { return event.Matches(filter, subject) })
 }
 
 // quiet is how long a reader that catches up waits for a record before it asks the

@@ -73,8 +73,12 @@ func (b *Bus) arrivals(ctx context.Context, name string, from uint64, subjects [
 	out := make(chan event.Stored, tailBatch)
 	p := &progress{name: name, nudge: b.gate.nudge}
 	b.following.Store(p, nil)
-	r := reading{bus: b, feed: f, filters: wired(b.cfg.Realm, subjects), written: true, progress: p, handle: func(ctx context.Context, batch []event.Stored) error {
+	filters := wired(b.cfg.Realm, subjects)
+	r := reading{bus: b, feed: f, written: true, progress: p, handle: func(ctx context.Context, batch []event.Stored) error {
 		for _, s := range batch {
+			if !matches(filters, s.Wire) {
+				continue
+			}
 			select {
 			case out <- s:
 			case <-ctx.Done():

@@ -42,6 +42,11 @@ func (o *object) number(name string, value uint64) {
 	o.out = strconv.AppendUint(o.out, value, 10)
 }
 
+func (o *object) flag(name string, value bool) {
+	o.member(name)
+	o.out = strconv.AppendBool(o.out, value)
+}
+
 // mark is a member that is there where it is true.
 func (o *object) mark(name string, value bool) {
 	if value {

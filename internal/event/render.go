@@ -153,13 +153,61 @@ func (o *object) assessment(a *Assessment) {
 	}
 	encoded(o, "own", a.Own)
 	list(o, "hits", a.Hits)
-	if len(a.CouldBeIf) > 0 {
-		o.list("couldBeIf", len(a.CouldBeIf), func(i int) {
-			o.text("grade", a.CouldBeIf[i].Grade.String())
-			o.texts("facts", a.CouldBeIf[i].Facts)
+	o.couldBeIf(a.CouldBeIf)
+	o.encode("next", a.Next)
+}
+
+func (o *object) couldBeIf(missing []Missing) {
+	if len(missing) > 0 {
+		o.list("couldBeIf", len(missing), func(i int) {
+			o.text("grade", missing[i].Grade.String())
+			o.texts("facts", missing[i].Facts)
 		})
 	}
-	o.encode("next", a.Next)
+}
+
+func (e Escalated) render() ([]byte, error) {
+	o := newObject(len(e.Report) + 3072)
+	o.text("escalation", e.ID)
+	o.text("desk", e.Desk)
+	o.text("operator", e.Operator)
+	o.text("incident", e.Incident)
+	o.number("revision", uint64(e.Revision))
+	o.text("about", string(e.About))
+	o.text("grade", e.Grade.String())
+	o.text("couldBe", e.CouldBe.String())
+	o.text("peak", e.Peak.String())
+	encoded(o, "own", e.Own)
+	o.encode("next", e.Next)
+	o.object("change", e.Change.render)
+	encoded(o, "withdrawal", e.Withdrawal)
+	o.text("from", e.From)
+	o.text("act", string(e.Act))
+	list(o, "duties", e.Duties)
+	listed(o, "standing", e.Standing)
+	o.encode("dueAt", e.DueAt)
+	o.time("reportedAt", e.ReportedAt)
+	o.flag("late", e.Late)
+	o.encode("acknowledgeBy", e.AcknowledgeBy)
+	o.flag("exercise", e.Exercise)
+	o.mark("imported", e.Imported)
+	o.flag("designated", e.Designated)
+	list(o, "facilities", e.Facilities)
+	list(o, "hits", e.Hits)
+	o.couldBeIf(e.CouldBeIf)
+	if len(e.Report) > 0 {
+		raw, err := Compact(e.Report)
+		o.raw("report", raw, err)
+	}
+	listed(o, "owed", e.Owed)
+	listed(o, "held", e.Held)
+	encoded(o, "determined", e.Determined)
+	encoded(o, "transfer", e.Transfer)
+	encoded(o, "notice", e.Notice)
+	encoded(o, "unhandled", e.Unhandled)
+	o.object("cause", e.Cause.render)
+	o.object("rules", e.Rules.render)
+	return o.done()
 }
 
 func (c *Cause) render(o *object) {
@@ -184,11 +232,15 @@ func (c *Change) render(o *object) {
 }
 
 func (r *Rules) render(o *object) {
-	o.object("packs", func(o *object) {
-		for _, id := range slices.Sorted(maps.Keys(r.Packs)) {
-			o.text(id, r.Packs[id])
-		}
-	})
+	if r.Packs == nil {
+		o.encode("packs", nil)
+	} else {
+		o.object("packs", func(o *object) {
+			for _, id := range slices.Sorted(maps.Keys(r.Packs)) {
+				o.text(id, r.Packs[id])
+			}
+		})
+	}
 	o.text("register", r.Register)
 }
 

@@ -77,8 +77,18 @@ func TestBodiesAreRenderedAsTheyAreEncoded(t *testing.T) {
 			ReceivedAt: &at, Warnings: []fault.Detail{{Path: "$", Message: "m"}}, Late: []Lateness{{DueAt: at}}, Exercise: true, Durability: "unverified",
 			Signed: &evidence.SignedReceipt{Key: "K", Signature: []byte{1, 2}, Index: 1, Size: 2, Path: evidence.Hashes{{3}}, Certificate: "a\nb\n"},
 		},
+		"escalated": Escalated{
+			ID: "d.o.i.1", Desk: "d", Operator: "o", Incident: "<i>", Revision: 1, About: AboutIncident, Grade: Major, CouldBe: EspeciallyGrave, Peak: Major,
+			Own: &OwnGrade{Grade: Major}, Next: &Next{At: at, Grade: EspeciallyGrave}, Change: Change{From: Ungraded, To: Major, Kind: ChangeFirst, Gained: []string{"a/b"}},
+			Withdrawal: &Withdrawal{Reason: "r"}, From: "o", Act: ActReport, Duties: []Duty{{Desk: "d", DueAt: &at}}, Standing: []Duty{{}}, DueAt: &at, ReportedAt: at,
+			Late: true, AcknowledgeBy: &at, Exercise: true, Imported: true, Designated: true, Facilities: []Facility{{ID: "f"}}, Hits: []Hit{{Statute: "s"}},
+			CouldBeIf: []Missing{{EspeciallyGrave, []string{"facts.directLoss"}}}, Report: json.RawMessage(`{ "title": "a  b" }`), Owed: []Obligation{{ID: "x"}},
+			Held: []Held{{Desk: "d"}}, Determined: &Determination{Desk: "d"}, Transfer: &Transfer{}, Notice: &Notice{}, Unhandled: &Unhandled{},
+			Cause: Cause{Record: 3, Type: "t", Changed: []string{"title"}, At: at}, Rules: Rules{Packs: map[string]string{"p": "h"}, Register: "r"},
+		},
+		"bare escalation": Escalated{ReportedAt: at},
 		"bare receipt":    Receipt{Status: StatusRejected, Errors: []fault.Detail{{Path: "$.id"}}},
-		"one of a single": Receipt{Signed: &evidence.SignedReceipt{Size: 1}},
+		"one of a single": Receipt{Signed: &evidence.SignedReceipt{Signature: []byte{}, Size: 1}},
 	} {
 		rendered, err := body.render()
 		require.NoError(t, err, name)
