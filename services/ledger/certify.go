@@ -19,7 +19,7 @@ import (
 const (
 	// certifyEvery is how often checkpoints begin while they take little: each syncs
 	// some ten files, behind which reports wait. With 100 ms a record waited 155 ms at
-	// p99 under load, with this 122. certifyPause is the least time between two, where
+	// p99 under load, with this 135. certifyPause is the least time between two, where
 	// they take long.
 	certifyEvery = 50 * time.Millisecond
 	certifyPause = 15 * time.Millisecond

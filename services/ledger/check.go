@@ -159,7 +159,8 @@ func (p *proof) treeDamaged(err error) {
 }
 
 // idle is how many times as long as it works a check rests, while nobody waits
-// for it; idler, while the index is made anew, and behind what was shown.
+// for it; idler, while records are being stored or the index is made anew, and behind
+// what was shown.
 const (
 	idle  = 3
 	idler = 20
@@ -174,7 +175,7 @@ func (p *proof) pace() func(ctx context.Context, through uint64, worked time.Dur
 		p.checks.mu.Unlock()
 		switch {
 		case p.checks.isHurried():
-		case p.indexing():
+		case p.indexing(), p.deps.Bus.IsWriting():
 			sleep(ctx, idler*worked)
 		default:
 			sleep(ctx, idle*worked)
