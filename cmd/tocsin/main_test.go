@@ -3,11 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -53,16 +55,18 @@ func startServer(t testing.TB, args ...string) *server {
 	log, err := os.Create(filepath.Join(s.dir, "log"))
 	require.NoError(t, err)
 	s.log = log
-	s.start()
 	t.Cleanup(func() {
-		_ = s.cmd.Process.Signal(syscall.SIGTERM)
-		_ = s.cmd.Wait()
+		if s.cmd != nil && s.cmd.Process != nil {
+			_ = s.cmd.Process.Signal(syscall.SIGTERM)
+			_ = s.cmd.Wait()
+		}
 		_ = log.Close()
 		if t.Failed() {
 			b, _ := os.ReadFile(log.Name())
 			t.Logf("server log:\n%s", b)
 		}
 	})
+	s.start()
 	return s
 }
 
@@ -113,10 +117,19 @@ func (s *server) kill() {
 
 func (s *server) url() string { return "nats://" + s.nats }
 
+// freePort is an address that nobody listens on. It is below those that systems give
+// to connections, of which other tests open thousands: one of them would take it
+// before the server does.
 func freePort(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
+	const from, to = 10_000, 30_000
+	for range 100 {
+		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(from+rand.IntN(to-from)))
+		if err == nil {
+			defer l.Close()
+			return l.Addr().String()
+		}
+	}
+	require.Fail(t, "no port is free")
+	return ""
 }
