@@ -56,10 +56,10 @@ func (b *Bus) admit(ctx context.Context, came time.Time) (leave func(), behind s
 	g := &b.gate
 	g.turn.Lock()
 	defer g.turn.Unlock()
-	if g.room == 0 {
-		g.room, behind = b.room()
-	}
-	for ; g.room == 0; g.room, behind = b.room() {
+	for g.room == 0 {
+		if g.room, behind = b.room(); behind == "" {
+			break
+		}
 		left := came.Add(patience).Sub(clock.System{}.Now())
 		if left <= 0 {
 			return nil, behind

@@ -91,10 +91,20 @@ func (b *Bus) Serve(ctx context.Context, name string, doors ...Door) error {
 	work := context.WithoutCancel(ctx)
 	for _, d := range doors {
 		slots := make(chan struct{}, d.Limit)
-		line := make(chan visitor, d.Limit)
 		refused := tally{tell: func(n int, why string) {
 			b.cfg.Log.Warn("requests were refused", zap.String("door", d.Name), zap.Int("requests", n), zap.String("since", why))
 		}}
+		enter := func(v visitor) {
+			crew.do(func() {
+				defer v.leave()
+				b.answer(v.ctx, d, v.request, v.req)
+			})
+		}
+		if d.Yields {
+			line := make(chan visitor, d.Limit)
+			go b.letIn(over, line, &refused, enter)
+			enter = func(v visitor) { line <- v }
+		}
 		answer := func(req micro.Request) {
 			ctx, r, err := b.who(work, req)
 			if err != nil {
@@ -119,23 +129,7 @@ func (b *Bus) Serve(ctx context.Context, name string, doors ...Door) error {
 				return
 			}
 			inHand.Add(1)
-			v := visitor{ctx, r, req, clock.System{}.Now(), func() { <-slots; inHand.Done() }}
-			if d.Yields {
-				line <- v
-				return
-			}
-			crew.do(func() {
-				defer v.leave()
-				b.answer(ctx, d, r, req)
-			})
-		}
-		if d.Yields {
-			go b.letIn(over, line, &refused, func(v visitor) {
-				crew.do(func() {
-					defer v.leave()
-					b.answer(v.ctx, d, v.request, v.req)
-				})
-			})
+			enter(visitor{ctx, r, req, clock.System{}.Now(), func() { <-slots; inHand.Done() }})
 		}
 		// The engine's own limit on what waits for us is lifted: what it drops
 		// is dropped silently, what we refuse gets an answer.
@@ -285,7 +279,7 @@ type visitor struct {
 // letIn takes those who wait in a line, one after the other, until all is over. Nobody
 // works for them meanwhile: thousands who wait would each have a goroutine, and the
 // collector would take back the stacks that the work has just grown.
-func (b *Bus) letIn(over <-chan struct{}, line <-chan visitor, refused *tally, answer func(visitor)) {
+func (b *Bus) letIn(over <-chan struct{}, line <-chan visitor, refused *tally, enter func(visitor)) {
 	for {
 		select {
 		case v := <-line:
@@ -299,7 +293,7 @@ func (b *Bus) letIn(over <-chan struct{}, line <-chan visitor, refused *tally, a
 			if done := v.leave; leave != nil {
 				v.leave = func() { leave(); done() }
 			}
-			answer(v)
+			enter(v)
 		case <-over:
 			return
 		}

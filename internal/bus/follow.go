@@ -37,8 +37,8 @@ type Handler interface {
 	// of Handle's output. It returns true to have the record handled again, and
 	// false where the first written simply stands.
 	Refused(in event.Stored) bool
-	// Failed is called when the record could not be handled, before others
-	// behind it are: nothing came of it so far.
+	// Failed is called when the record could not be handled, before others of its
+	// key are: nothing came of it so far.
 	Failed(in event.Stored)
 }
 

@@ -85,15 +85,11 @@ const engineHeader = "Nats-"
 // out, since the engine adds and strips them. The random salt among the others
 // keeps the hash from telling the record to who can only guess at it.
 func EntryHash(sequence uint64, subject string, header map[string][]string, body []byte) Hash {
-	names := make([]string, 0, 16) // on the stack
+	names := Names(make([]string, 0, 16), header) // on the stack
 	values := 0
-	for name := range header {
-		if !strings.HasPrefix(name, engineHeader) {
-			names = append(names, name)
-			values += len(header[name])
-		}
+	for _, name := range names {
+		values += len(header[name])
 	}
-	slices.Sort(names)
 	head := make([]byte, 0, 1024)
 	head = append(head, entryFormat...)
 	head = binary.BigEndian.AppendUint64(head, sequence)
@@ -111,6 +107,18 @@ func EntryHash(sequence uint64, subject string, header map[string][]string, body
 	var sum Hash
 	d.Sum(sum[:0])
 	return sum
+}
+
+// Names appends the names of a record's own headers, in order: those of the engine are
+// no part of the record.
+func Names(names []string, header map[string][]string) []string {
+	for name := range header {
+		if !strings.HasPrefix(name, engineHeader) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 func appendText(b []byte, s string) []byte {

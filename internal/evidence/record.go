@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -56,20 +55,18 @@ func (r Record) Line() []byte {
 	return append(line, '}')
 }
 
-// headers are the sorted names of those that are part of the entry: all UTF-8,
+// headers are the names, in order, of those that are part of the entry: all UTF-8,
 // or not.
 func (r Record) headers() (plain, raw []string) {
-	for name, values := range r.Header {
-		switch {
-		case strings.HasPrefix(name, engineHeader) || len(values) == 0:
+	for _, name := range Names(nil, r.Header) {
+		switch values := r.Header[name]; {
+		case len(values) == 0:
 		case utf8.ValidString(name) && !slices.ContainsFunc(values, notText):
 			plain = append(plain, name)
 		default:
 			raw = append(raw, name)
 		}
 	}
-	slices.Sort(plain)
-	slices.Sort(raw)
 	return plain, raw
 }
 

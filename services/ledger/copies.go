@@ -9,12 +9,12 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/klauspost/compress/s2"
 
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
 // The index keeps copies of the records, some together, so that one can be read
@@ -66,13 +66,7 @@ func appendCopy(b []byte, s event.Stored) []byte {
 	b = binary.AppendUvarint(b, s.Sequence)
 	b = binary.AppendVarint(b, s.StoredAt.UnixNano())
 	text(s.Wire)
-	names := make([]string, 0, 16) // on the stack
-	for name := range s.Header {
-		if !strings.HasPrefix(name, "Nats-") {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
+	names := evidence.Names(make([]string, 0, 16), s.Header) // on the stack
 	b = binary.AppendUvarint(b, uint64(len(names)))
 	for _, name := range names {
 		text(name)
