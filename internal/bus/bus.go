@@ -53,6 +53,8 @@ type Config struct {
 	// tried again; after the last one it is recorded as needing a person. Nil
 	// takes DefaultPauses.
 	Pauses []time.Duration
+	// Server is the embedded one, where nc is connected to that.
+	Server *Server
 	// Replicas is how many copies the streams keep; 0 means 1.
 	Replicas int
 	// Unverified says that nobody could show that the server syncs every write.
@@ -146,6 +148,9 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Bus, error) {
 		w.log = cfg.Log.With(zap.String("stream", w.stream))
 		if w.wrote = b.wrote; name != event.StreamLedger {
 			w.wrote = func([]*pending, uint64) {} // nobody reads it but as the engine delivers it
+		}
+		if w.batchFrom = batchFrom; cfg.Server != nil && cfg.Server.stage(w.stream) {
+			w.batchFrom, w.unstage = batchFromMemory, func() { cfg.Server.unstage(w.stream) }
 		}
 		b.writers[name] = w
 		go w.run(run)

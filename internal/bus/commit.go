@@ -26,8 +26,10 @@ const (
 	batchRecords = 1000
 	batchBytes   = 16 << 20
 	batchFrom    = 20
-	queueLength  = 16 << 10
-	writeTimeout = 10 * time.Second
+	// batchFromMemory is batchFrom where batches are gathered in memory (staging.go).
+	batchFromMemory = 3
+	queueLength     = 16 << 10
+	writeTimeout    = 10 * time.Second
 )
 
 // Result is what became of one committed record.
@@ -179,6 +181,10 @@ type writer struct {
 	log    *zap.Logger
 	wrote  func(round []*pending, first uint64) // told of what is on disk, from a sequence on
 	busy   atomic.Bool                          // a commit is in flight
+	// batchFrom is how many records go as a batch; unstage is called where the engine
+	// has no place for one any more, and nil where it gathers them on disk.
+	batchFrom int
+	unstage   func()
 }
 
 // stored settles records that are on disk from a sequence on.
@@ -266,7 +272,7 @@ func (w *writer) write(ctx context.Context, round []*pending) {
 	pause := 50 * time.Millisecond
 	for len(round) > 0 {
 		var err error
-		if len(round) < batchFrom {
+		if len(round) < w.batchFrom {
 			round, err = w.single(ctx, round)
 		} else {
 			round, err = w.batch(ctx, round)
@@ -368,6 +374,10 @@ func (w *writer) batch(ctx context.Context, round []*pending) ([]*pending, error
 		return nil, nil
 	case isTaken(err):
 		return w.answerTaken(ctx, round)
+	case w.unstage != nil && isIncomplete(err):
+		w.unstage()
+		w.batchFrom, w.unstage = batchFrom, nil
+		return round, nil
 	case isFinal(err):
 		// One record spoils the batch for the others: alone, each gets its own
 		// answer.
@@ -439,6 +449,13 @@ func isTaken(err error) bool {
 		return api.ErrorCode == 10071 || api.ErrorCode == 10164 || api.ErrorCode == 10077 || api.ErrorCode == 10201
 	}
 	return false
+}
+
+// isIncomplete reports whether the engine has lost a batch: also where it cannot
+// write what it gathers.
+func isIncomplete(err error) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) && api.ErrorCode == jetstreamext.JSErrCodeBatchPublishIncomplete
 }
 
 // isFinal reports whether the engine will never take the record as it is.

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/nats-io/jwt/v2"
@@ -46,10 +47,13 @@ type Accounts struct {
 // Server is an embedded NATS server with JetStream, which syncs every write to
 // disk before it acknowledges it.
 type Server struct {
-	s        *server.Server
-	log      *zap.Logger
-	unguard  context.CancelFunc
-	services []nats.Option // with which a connection inside the process is let in
+	s         *server.Server
+	log       *zap.Logger
+	unguard   context.CancelFunc
+	services  []nats.Option // with which a connection inside the process is let in
+	dir       string
+	staging   string // where batches are gathered in memory; empty: they are on disk
+	stagingMu sync.Mutex
 }
 
 // StartServer starts an embedded server and waits until it takes connections. After
@@ -103,20 +107,21 @@ func StartServer(ctx context.Context, cfg ServerConfig) (*Server, error) {
 	if cfg.Key == "" {
 		go guardBlocks(guarded, cfg.Dir, guardBytes, cfg.Log)
 	}
+	e := &Server{s: s, log: cfg.Log.Named("nats"), unguard: unguard, services: services, dir: cfg.Dir, staging: newStaging(cfg.Dir)}
 	started := false
 	defer func() {
 		if !started {
 			unguard()
+			s.Shutdown()
+			e.endStaging()
 		}
 	}()
 	go s.Start()
 	for waited := readyStep; !s.ReadyForConnections(readyStep); waited += readyStep {
 		select {
 		case why := <-failed:
-			s.Shutdown()
 			return nil, fmt.Errorf("bus: embedded server on %q: %s", cfg.Listen, why)
 		case <-ctx.Done():
-			s.Shutdown()
 			return nil, fmt.Errorf("bus: embedded server: %w", ctx.Err())
 		default:
 		}
@@ -125,11 +130,10 @@ func StartServer(ctx context.Context, cfg ServerConfig) (*Server, error) {
 		}
 	}
 	if !s.JetStreamEnabled() {
-		s.Shutdown()
 		return nil, fmt.Errorf("bus: JetStream did not start in %s", cfg.Dir)
 	}
 	started = true
-	return &Server{s, cfg.Log.Named("nats"), unguard, services}, nil
+	return e, nil
 }
 
 // Admit takes an account as it was signed anew: what it lost is taken from those
@@ -198,6 +202,7 @@ func (s *Server) Stop() {
 	s.unguard()
 	s.s.Shutdown()
 	s.s.WaitForShutdown()
+	s.endStaging()
 }
 
 // ConnectOptions are what every connection of ours uses: it never gives up.

@@ -52,7 +52,7 @@ func Join(t testing.TB, e *Env, c clock.Clock, realm event.Realm) *Env {
 	require.NoError(t, err)
 	t.Cleanup(nc.Close)
 	b, err := bus.Open(t.Context(), nc, bus.Config{
-		Realm: realm, Clock: c, Log: e.Log,
+		Realm: realm, Clock: c, Log: e.Log, Server: e.Server,
 		Pauses: []time.Duration{10 * time.Millisecond, 20 * time.Millisecond},
 	})
 	require.NoError(t, err)

@@ -1,0 +1,8 @@
+//go:build !linux
+
+package bus
+
+// memoryFolders are none: nobody has looked where this system has them.
+func memoryFolders() []string { return nil }
+
+func hasMemory(string, uint64) bool { return false }
