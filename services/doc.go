@@ -89,8 +89,10 @@
 //	            already ("through") makes nothing; a revision that stands keeps its
 //	            number, and the cause is folded again on top of it. A revision
 //	            and its decisions are one record: all or nothing.
-//	router      some desks of a revision may have theirs and others not. It is
-//	            routed again; what stands stays, what is missing is added.
+//	router      a revision and what it tells the desks go to disk together where
+//	            they can (internal/bus/together.go). Otherwise some desks may have
+//	            theirs and others not. It is routed again; what stands stays, what
+//	            is missing is added.
 //	desk        no answer went out; the post sends again. The first acknowledgement
 //	            stands. A screen is shown again what it had not taken as shown.
 //	deadline    timers are the engine's and survive. Records are read again and set

@@ -99,6 +99,7 @@ type Bus struct {
 	feedMu    sync.Mutex
 	feed      atomic.Pointer[feed] // nil before somebody reads
 	following sync.Map             // the followers' *progress
+	together  sync.Map             // the followers' *together
 	gate      gate
 	hearts    hearts
 	held      sync.Map // why nothing may be written to the ledger, by the log that says so
@@ -149,8 +150,9 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Bus, error) {
 		if w.wrote = b.wrote; name != event.StreamLedger {
 			w.wrote = func([]*pending, uint64) {} // nobody reads it but as the engine delivers it
 		}
-		if w.batchFrom = batchFrom; cfg.Server != nil && cfg.Server.stage(w.stream) {
-			w.batchFrom, w.unstage = batchFromMemory, func() { cfg.Server.unstage(w.stream) }
+		if cfg.Server != nil {
+			w.unstage = func() { cfg.Server.unstage(w.stream) }
+			w.inMemory.Store(cfg.Server.stage(w.stream))
 		}
 		b.writers[name] = w
 		go w.run(run)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -27,7 +28,7 @@ const (
 	batchBytes   = 16 << 20
 	batchFrom    = 20
 	// batchFromMemory is batchFrom where batches are gathered in memory (staging.go).
-	batchFromMemory = 3
+	batchFromMemory = 2
 	queueLength     = 16 << 10
 	writeTimeout    = 10 * time.Second
 )
@@ -83,11 +84,16 @@ func (b *Bus) send(ctx context.Context, records []event.Record) (sent, error) {
 			return nil, fault.New(fault.Reject, "bus: commit", "%q: a timer, and nothing else, has a time when it is due", r.Subject)
 		}
 		p := &pending{record: r, answer: make(chan struct{}), ended: w.done}
+		if w.inMemory.Load() {
+			b.join(ctx, p)
+		}
 		select {
 		case w.queue <- p:
 		case <-w.done:
+			p.part()
 			return nil, errClosed
 		case <-ctx.Done():
+			p.part()
 			return nil, ctx.Err()
 		}
 		waiting[i] = p
@@ -148,6 +154,10 @@ type pending struct {
 	err    error
 	answer chan struct{}
 	ended  <-chan struct{} // closed when the writer has ended
+	// behind are records that go in the same batch, or not at all, for by; they follow.
+	behind  []*pending
+	by      *together
+	follows bool
 }
 
 // abandon settles a record that came into the queue as the writer ended. The
@@ -181,14 +191,18 @@ type writer struct {
 	log    *zap.Logger
 	wrote  func(round []*pending, first uint64) // told of what is on disk, from a sequence on
 	busy   atomic.Bool                          // a commit is in flight
-	// batchFrom is how many records go as a batch; unstage is called where the engine
-	// has no place for one any more, and nil where it gathers them on disk.
-	batchFrom int
-	unstage   func()
+	// inMemory says that the engine gathers batches in memory, until unstage is called.
+	inMemory atomic.Bool
+	unstage  func()
 }
 
 // stored settles records that are on disk from a sequence on.
 func (w *writer) stored(round []*pending, first uint64) {
+	for _, p := range round {
+		if p.by != nil {
+			p.by.note(p.record.Subject, true)
+		}
+	}
 	w.wrote(round, first)
 	for i, p := range round {
 		p.settle(Result{Sequence: first + uint64(i), header: p.header}, nil)
@@ -230,13 +244,18 @@ func (w *writer) gather(round []*pending) (now, held []*pending) {
 	bytes := 0
 	seen := map[string]bool{}
 	take := func(p *pending) {
-		if seen[p.record.Subject] || len(now) == batchRecords || bytes >= batchBytes {
+		if len(p.behind) >= batchRecords || slices.ContainsFunc(p.behind, func(q *pending) bool { return seen[q.record.Subject] }) {
+			p.part()
+		}
+		if seen[p.record.Subject] || len(now)+len(p.behind) >= batchRecords || bytes >= batchBytes {
 			held = append(held, p)
 			return
 		}
-		seen[p.record.Subject] = true
-		bytes += len(p.record.Data)
-		now = append(now, p)
+		for _, q := range append([]*pending{p}, p.behind...) {
+			seen[q.record.Subject] = true
+			bytes += len(q.record.Data)
+			now = append(now, q)
+		}
 	}
 	for _, p := range round {
 		take(p)
@@ -272,7 +291,11 @@ func (w *writer) write(ctx context.Context, round []*pending) {
 	pause := 50 * time.Millisecond
 	for len(round) > 0 {
 		var err error
-		if len(round) < w.batchFrom {
+		from := batchFromMemory
+		if !w.inMemory.Load() {
+			from, round = batchFrom, alone(round)
+		}
+		if len(round) < from {
 			round, err = w.single(ctx, round)
 		} else {
 			round, err = w.batch(ctx, round)
@@ -368,15 +391,17 @@ func (w *writer) batch(ctx context.Context, round []*pending) ([]*pending, error
 	try, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
 	ack, err := jetstreamext.PublishMsgBatch(try, w.js, messages, jetstreamext.BatchFlowControl{AckTimeout: writeTimeout})
-	switch {
-	case err == nil:
+	if err == nil {
 		w.stored(round, ack.Sequence-uint64(len(round))+1)
 		return nil, nil
-	case isTaken(err):
+	}
+	if isTaken(err) {
 		return w.answerTaken(ctx, round)
-	case w.unstage != nil && isIncomplete(err):
+	}
+	round = alone(round)
+	switch {
+	case isIncomplete(err) && w.inMemory.CompareAndSwap(true, false):
 		w.unstage()
-		w.batchFrom, w.unstage = batchFrom, nil
 		return round, nil
 	case isFinal(err):
 		// One record spoils the batch for the others: alone, each gets its own
@@ -405,14 +430,14 @@ func (w *writer) answerTaken(ctx context.Context, round []*pending) ([]*pending,
 	defer cancel()
 	found, err := jetstreamext.GetLastMsgsFor(try, w.js, w.stream, subjects)
 	if err != nil {
-		return round, fmt.Errorf("look up taken subjects: %w", err)
+		return alone(round), fmt.Errorf("look up taken subjects: %w", err)
 	}
 	for m, err := range found {
 		if errors.Is(err, jetstreamext.ErrNoMessages) {
 			break
 		}
 		if err != nil {
-			return left(round, bySubject), fmt.Errorf("look up taken subjects: %w", err)
+			return alone(left(round, bySubject)), fmt.Errorf("look up taken subjects: %w", err)
 		}
 		subject := w.realm.Plain(m.Subject)
 		p, ok := bySubject[subject]
@@ -430,11 +455,20 @@ func (w *writer) answerTaken(ctx context.Context, round []*pending) ([]*pending,
 	return left(round, bySubject), nil
 }
 
+// left are the records that are open still, each with what goes with it, unless some
+// of that stands already.
 func left(round []*pending, open map[string]*pending) []*pending {
 	var out []*pending
+	isOpen := func(p *pending) bool { return open[p.record.Subject] == p }
 	for _, p := range round {
-		if open[p.record.Subject] == p {
-			out = append(out, p)
+		if p.follows {
+			continue
+		}
+		if !isOpen(p) || slices.ContainsFunc(p.behind, func(q *pending) bool { return !isOpen(q) }) {
+			p.part()
+		}
+		if isOpen(p) {
+			out = append(append(out, p), p.behind...)
 		}
 	}
 	return out

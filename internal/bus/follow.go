@@ -22,6 +22,10 @@ type Follower struct {
 	// Key groups records whose order matters: of one key, a record's output is
 	// stored before the next record is handled. Others are handled meanwhile.
 	Key func(event.Stored) string
+	// Together are the subjects of records of which Handler needs nothing but subject
+	// and body, and may be called by several goroutines. What it makes of such a record
+	// that this process writes goes to disk with it, where it can.
+	Together []string
 	// GiveUp makes the record that says that a person must look.
 	GiveUp func(in event.Stored, attempts int, err error) (event.Record, error)
 }
@@ -74,6 +78,11 @@ func (b *Bus) follow(ctx context.Context, f Follower, r *run) error {
 	}
 	defer stop()
 	r.bus, r.f, r.log = b, f, b.cfg.Log.Named(f.Name)
+	if len(f.Together) > 0 {
+		r.together = &together{filters: wired(b.cfg.Realm, f.Together), handler: f.Handler, stored: map[string]bool{}}
+		b.together.Store(r.together, nil)
+		defer b.together.Delete(r.together)
+	}
 	r.aside, r.again = map[uint64]*trial{}, make(chan *trial)
 	r.keys, r.landed = map[string]bool{}, make(chan *flight, maxFlights)
 	defer r.save(context.WithoutCancel(ctx))
@@ -87,6 +96,7 @@ type run struct {
 	log      *zap.Logger
 	stream   string
 	arrivals <-chan event.Stored
+	together *together                                       // nil: none of it goes with its record
 	keep     func(ctx context.Context, through uint64) error // saves what is settled
 	aside    map[uint64]*trial                               // what waits for its next try, or for its time
 	again    chan *trial                                     // those whose pause is over
@@ -212,6 +222,14 @@ func (r *run) round(ctx context.Context, trials []*trial) error {
 	var out []event.Record
 	f := &flight{}
 	for _, t := range trials {
+		switch stored, soon := r.together.took(t.in.Subject); {
+		case stored:
+			delete(r.aside, t.in.Sequence)
+			continue
+		case soon:
+			r.later(ctx, t, joinPause)
+			continue
+		}
 		records, err := r.call(ctx, t.in)
 		if err != nil {
 			if err := r.failed(ctx, t, err); err != nil {

@@ -2,7 +2,8 @@
 // incident.escalated for each desk that it names, with everything that the desk
 // needs. It decides nothing, so a repeat says the same; the first written
 // stands. When such a record is on disk, the duty is met: reportedAt is the
-// moment before.
+// moment before. Where classifier and router are in one process, the decision and
+// what is told of it go to disk together.
 //
 // A record that some service could not handle becomes an escalation too, to
 // the desk that must look at it, as ungraded. So does silence: what the clocks
@@ -41,7 +42,9 @@ func Run(ctx context.Context, d Deps) error {
 		Name: Name, Subjects: []string{event.AllGraded, event.AllUnhandled, event.AllOverdue, event.AllAway, event.AllReminded},
 		Handler: handler{d.Clock, d.Bus.Realm() == event.Drill},
 		Key:     func(in event.Stored) string { return in.Subject },
-		GiveUp:  d.Register.GiveUp(Name, d.Clock),
+		// A decision and who is told of it go to disk together.
+		Together: []string{event.AllGraded},
+		GiveUp:   d.Register.GiveUp(Name, d.Clock),
 	})
 }
 

@@ -15,10 +15,11 @@ import (
 
 // stages are where the time goes between an operator's publish and a desk's
 // delivery, by the records' own stamps and the engine's. The engine stamps a record
-// before it syncs it.
+// before it syncs it. A graded record goes to disk together with the escalations that
+// follow from it, or, where batches are gathered on disk, before they are made.
 var stages = []string{
-	"published → taken", "taken → stored", "stored → graded", "graded → stored",
-	"stored → escalated", "escalated → stored", "stored → desk",
+	"published → taken", "taken → stored", "stored → graded", "graded → escalated",
+	"escalated → stored", "stored → desk",
 }
 
 // stage is one of them.
@@ -55,11 +56,9 @@ func (r *run) where(ctx context.Context) ([]stage, error) {
 				continue
 			}
 			steps := []time.Time{time.Unix(0, r.sent[i].Load())}
-			for _, key := range []string{event.KindAccepted + " ", event.KindGraded + " ", event.KindEscalated + " " + desk} {
-				m := found[key+" "+r.load.incident(i)]
-				steps = append(steps, m[0], m[1])
-			}
-			steps = append(steps, at)
+			of := func(key string) moments { return found[key+" "+r.load.incident(i)] }
+			accepted, graded, escalated := of(event.KindAccepted+" "), of(event.KindGraded+" "), of(event.KindEscalated+" "+desk)
+			steps = append(steps, accepted[0], accepted[1], graded[0], escalated[0], escalated[1], at)
 			took := make([]time.Duration, len(stages))
 			for k := range took {
 				took[k] = steps[k+1].Sub(steps[k])
