@@ -29,7 +29,7 @@ const joinPause = time.Millisecond
 func (b *Bus) join(ctx context.Context, p *pending) {
 	b.together.Range(func(key, _ any) bool {
 		t := key.(*together)
-		in := p.record.Written(b.cfg.Realm, 0)
+		in := p.record.Unwritten(b.cfg.Realm)
 		if !matches(t.filters, in.Wire) {
 			return true
 		}

@@ -111,7 +111,7 @@ func (o *object) moment(name string, value *time.Time) {
 // listed is a list where it has something in it.
 func listed[T any](o *object, name string, values []T) {
 	if len(values) > 0 {
-		o.encode(name, values)
+		list(o, name, values)
 	}
 }
 
@@ -124,11 +124,15 @@ func encoded[T any](o *object, name string, value *T) {
 
 // list writes a list, most often one with nothing in it.
 func list[T any](o *object, name string, values []T) {
-	if values == nil || len(values) > 0 {
-		o.encode(name, values)
+	if values == nil {
+		o.raw(name, []byte("null"), nil)
 		return
 	}
-	o.raw(name, []byte("[]"), nil)
+	if _, can := any((*T)(nil)).(part); can || len(values) == 0 {
+		o.list(name, len(values), func(i int) { any(&values[i]).(part).render(o) })
+		return
+	}
+	o.encode(name, values)
 }
 
 // raw is a value that is JSON already.

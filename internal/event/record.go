@@ -40,6 +40,7 @@ type Record struct {
 	Salt    string    // random; tells a repeat of ours from another's record
 	Due     time.Time // of a timer: when it comes due; zero for every other record
 	Data    []byte    // JSON
+	of      any       // what Data was made of; nil where nobody may need it again
 }
 
 // Stored is a record as it stands in its stream.
@@ -49,6 +50,7 @@ type Stored struct {
 	Wire     string // the subject as the stream has it
 	Header   nats.Header
 	StoredAt time.Time // the engine's stamp
+	value    any       // of one that is not stored yet: what it was made of
 }
 
 // NewRecord encodes v as a record that is stamped now.
@@ -57,7 +59,9 @@ func NewRecord(subject string, now time.Time, digest string, v any) (Record, err
 	if err != nil {
 		return Record{}, fmt.Errorf("encode %s: %w", subject, err)
 	}
-	return RawRecord(subject, now, digest, data), nil
+	r := RawRecord(subject, now, digest, data)
+	r.of = v
+	return r, nil
 }
 
 // RawRecord is NewRecord for JSON that is already encoded.
@@ -114,7 +118,16 @@ func typeOf(subject string) string {
 // headers, and without the engine's stamp, which no answer tells.
 func (r Record) Written(realm Realm, seq uint64) Stored {
 	r.Time, r.Due = r.Time.UTC().Round(0), r.Due.UTC().Round(0) // as when they are read
+	r.of = nil
 	return Stored{Record: r, Sequence: seq, Wire: realm.Wire(r.Subject)}
+}
+
+// Unwritten is the record as it will stand there, while it is not written yet. Decode
+// returns the value that it was made of, which is not to be changed.
+func (r Record) Unwritten(realm Realm) Stored {
+	s := r.Written(realm, 0)
+	s.value = r.of // Written leaves it out
+	return s
 }
 
 // ReadStored is the inverse of Message, for what a stream delivers. It never
@@ -147,6 +160,9 @@ func (s Stored) Entry() evidence.Hash {
 
 // Decode reads the body of a stored record.
 func Decode[T any](s Stored) (*T, error) {
+	if v, has := s.value.(*T); has {
+		return v, nil
+	}
 	v := new(T)
 	var err error
 	if r, can := any(v).(parser); can {

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // renderer is what is written for each report: it needs no reflection, and JSON that
@@ -154,7 +155,18 @@ func (o *object) assessment(a *Assessment) {
 	encoded(o, "own", a.Own)
 	list(o, "hits", a.Hits)
 	o.couldBeIf(a.CouldBeIf)
-	o.encode("next", a.Next)
+	o.next(a.Next)
+}
+
+func (o *object) next(n *Next) {
+	if n == nil {
+		o.raw("next", []byte("null"), nil)
+		return
+	}
+	o.object("next", func(o *object) {
+		o.stamp("at", &n.At)
+		o.text("grade", n.Grade.String())
+	})
 }
 
 func (o *object) couldBeIf(missing []Missing) {
@@ -178,7 +190,7 @@ func (e Escalated) render() ([]byte, error) {
 	o.text("couldBe", e.CouldBe.String())
 	o.text("peak", e.Peak.String())
 	encoded(o, "own", e.Own)
-	o.encode("next", e.Next)
+	o.next(e.Next)
 	o.object("change", e.Change.render)
 	encoded(o, "withdrawal", e.Withdrawal)
 	o.text("from", e.From)
@@ -318,7 +330,7 @@ func (s *State) UnmarshalJSON(raw []byte) error {
 
 // appendQuoted appends a text as JSON.
 func appendQuoted(out []byte, text string) []byte {
-	if isPlain(text) {
+	if isPlain(text) || utf8.ValidString(text) && !strings.ContainsFunc(text, isEscaped) {
 		return append(append(append(out, '"'), text...), '"')
 	}
 	raw, err := json.Marshal(text)
@@ -327,6 +339,8 @@ func appendQuoted(out []byte, text string) []byte {
 	}
 	return append(out, raw...)
 }
+
+func isEscaped(r rune) bool { return r < ' ' || r == '"' || r == '\\' }
 
 // Compact is well-formed JSON without space between its tokens.
 func Compact(raw json.RawMessage) (json.RawMessage, error) {

@@ -101,6 +101,42 @@ func TestBodiesAreRenderedAsTheyAreEncoded(t *testing.T) {
 	}
 }
 
+// TestPartsAreRenderedAsTheyAreEncoded, each with everything and with nothing in it.
+func TestPartsAreRenderedAsTheyAreEncoded(t *testing.T) {
+	t.Parallel()
+	at, whole := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), time.Date(2026, 1, 2, 3, 4, 5, 0, Beijing)
+	within := Duration(90 * time.Minute)
+	for _, p := range []part{
+		&Duty{
+			Statute: "s", Duty: "d", From: "f", Desk: "k", Act: ActForward, Facilities: []string{"a", "b"}, DueAt: &at, StrictDueAt: &whole, LateBy: &within,
+			ToldAt: &at, Items: []string{"title"}, Citation: "art. 4 ¶4", Quote: "报告，“最迟”<\"\\\n\u2028\xff>", Confidence: ConfidenceText,
+			OnBehalf: &OnBehalf{ActedBy: "t", Authority: "a", Verified: true, Officer: "o"},
+		},
+		&Duty{Items: []string{}, Facilities: []string{}, OnBehalf: &OnBehalf{}}, &Duty{},
+		&Hit{Statute: "s", Criterion: "c", Grade: Major, Citation: "c", Quote: "影响", Confidence: ConfidenceUnverified}, &Hit{},
+		&Escalation{
+			Desk: "d", From: "f", Act: ActReport, Duties: []Duty{{Desk: "d"}}, Standing: []Duty{{}}, Items: []string{"x"}, Held: []Held{{Since: at}},
+			Transfer: &Transfer{Record: 3}, AcknowledgeWithin: &within, AcknowledgeDefault: &within, Designated: true,
+		},
+		&Escalation{Duties: []Duty{}, Standing: []Duty{}, Items: []string{}}, &Escalation{},
+		&Told{Desk: "d", Since: 2, Duties: []string{"s/d/o/f"}, Items: []string{"x"}, By: "b"}, &Told{Since: -1},
+		&Facility{ID: "i", Region: "r", Sector: "s"},
+		&Obligation{
+			ID: "i", Kind: OwesReport, Items: []string{"x"}, Report: "final", Listed: at, Since: &whole, DueAt: &at, Remind: []time.Time{at}, Statute: "s", Rule: "r",
+			Within: "P30D", Clock: "handled", Citation: "c", Quote: "处置总结报告", Confidence: ConfidenceSecondary, Desk: "d", Officer: "o", Reason: "r",
+		},
+		&Obligation{Items: []string{}, Remind: []time.Time{}},
+	} {
+		o := newObject(0)
+		p.render(o)
+		rendered, err := o.done()
+		require.NoError(t, err)
+		encoded, err := json.Marshal(p)
+		require.NoError(t, err)
+		require.JSONEq(t, string(encoded), string(rendered))
+	}
+}
+
 // TestReportsAreReadAsTheyWereWritten, as encoding/json reads them too.
 func TestReportsAreReadAsTheyWereWritten(t *testing.T) {
 	t.Parallel()

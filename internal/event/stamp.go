@@ -11,13 +11,15 @@ import (
 type Stamp time.Time
 
 // MarshalJSON writes at least milliseconds.
-func (s Stamp) MarshalJSON() ([]byte, error) {
+func (s Stamp) MarshalJSON() ([]byte, error) { return s.append(nil), nil }
+
+func (s Stamp) append(out []byte) []byte {
 	t := time.Time(s)
-	layout := time.RFC3339Nano
+	layout := `"` + time.RFC3339Nano + `"`
 	if t.Nanosecond()%int(10*time.Millisecond) == 0 { // it would write fewer than three digits
-		layout = "2006-01-02T15:04:05.000Z07:00"
+		layout = `"2006-01-02T15:04:05.000Z07:00"`
 	}
-	return []byte(t.Format(`"` + layout + `"`)), nil
+	return t.AppendFormat(out, layout)
 }
 
 // UnmarshalJSON reads what MarshalJSON writes.
