@@ -76,7 +76,7 @@ type handler struct {
 }
 
 // maxCached bounds the cache, each of some 5 KB; the ledger has the rest.
-const maxCached = 4_000
+const maxCached = 1_000
 
 // recall reads which causes were given up before, so that a restart does not
 // take them for folded.

@@ -21,7 +21,7 @@ type setting struct {
 }
 
 // maxArmed bounds what is remembered.
-const maxArmed = 50_000
+const maxArmed = 10_000
 
 func newArmed() *armed { return &armed{last: map[string]setting{}} }
 

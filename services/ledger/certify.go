@@ -21,7 +21,7 @@ const (
 	// some ten files, behind which reports wait. With 100 ms a record waited 155 ms at
 	// p99 under load, with this 135. certifyPause is the least time between two, where
 	// they take long.
-	certifyEvery = 50 * time.Millisecond
+	certifyEvery = 100 * time.Millisecond
 	certifyPause = 15 * time.Millisecond
 	// catchUpPause is that while what was stored before the start is still being
 	// read: every checkpoint syncs files, for which the reading waits.
