@@ -157,7 +157,7 @@ func (e *echo) Handle(_ context.Context, in event.Stored) ([]event.Record, error
 	return []event.Record{event.RawRecord(fmt.Sprintf("rules.%d", in.Sequence), stamp, "", []byte("{}"))}, nil
 }
 
-func (e *echo) Refused(event.Stored) bool {
+func (e *echo) Refused(_, _ event.Stored) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.asked++

@@ -128,8 +128,8 @@ type handle func(context.Context, event.Stored) ([]event.Record, error)
 func (h handle) Handle(ctx context.Context, in event.Stored) ([]event.Record, error) {
 	return h(ctx, in)
 }
-func (handle) Refused(event.Stored) bool { return false }
-func (handle) Failed(event.Stored)       {}
+func (handle) Refused(_, _ event.Stored) bool { return false }
+func (handle) Failed(event.Stored)            {}
 
 // TestAFollowerIsHandedWhatItsProcessWrote, and what another one wrote in between:
 // each record once, in order and as it stands in the stream.

@@ -38,9 +38,9 @@ type Follower struct {
 type Handler interface {
 	Handle(ctx context.Context, in event.Stored) ([]event.Record, error)
 	// Refused is called when the ledger holds other records under the subjects
-	// of Handle's output. It returns true to have the record handled again, and
-	// false where the first written simply stands.
-	Refused(in event.Stored) bool
+	// of Handle's output, such as this one. It returns true to have the record
+	// handled again, and false where the first written simply stands.
+	Refused(in, stands event.Stored) bool
 	// Failed is called when the record could not be handled, before others of its
 	// key are: nothing came of it so far.
 	Failed(in event.Stored)
@@ -130,8 +130,15 @@ func (r *run) loop(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if r.through-r.saved >= saveAfter {
+			r.save(ctx)
+		}
 	}
 }
+
+// saveAfter is by how much of the stream a follower lets its position lag under a load
+// before it is due: after a crash that is handled again before anything new is.
+const saveAfter = 4096
 
 // trial is a record on its way through the handler.
 type trial struct {
@@ -325,7 +332,7 @@ func (r *run) settle(ctx context.Context, t *trial, results []Result, refused *[
 		if res.Existing == nil {
 			continue
 		}
-		if !r.f.Handler.Refused(t.in) {
+		if !r.f.Handler.Refused(t.in, *res.Existing) {
 			break
 		}
 		if t.refusals++; t.refusals > maxRefusals {

@@ -41,7 +41,7 @@ func (o *ordered) Handle(ctx context.Context, in event.Stored) ([]event.Record, 
 	return []event.Record{event.RawRecord(fmt.Sprintf("rules.%d", in.Sequence), stamp, "", []byte("{}"))}, nil
 }
 
-func (o *ordered) Refused(in event.Stored) bool {
+func (o *ordered) Refused(in, _ event.Stored) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.again[in.Sequence]++

@@ -28,8 +28,8 @@ type decides struct{}
 func (decides) Handle(_ context.Context, in event.Stored) ([]event.Record, error) {
 	return []event.Record{decision(event.ParseSubject(in.Subject).Incident, "report")}, nil
 }
-func (decides) Refused(event.Stored) bool { return false }
-func (decides) Failed(event.Stored)       {}
+func (decides) Refused(_, _ event.Stored) bool { return false }
+func (decides) Failed(event.Stored)            {}
 
 func decision(incident, of string) event.Record {
 	return event.RawRecord("rules.decision."+incident, stamp, of, fmt.Appendf(nil, `{"of":%q}`, of))
@@ -64,8 +64,8 @@ func (f follows) Handle(_ context.Context, in event.Stored) ([]event.Record, err
 	}
 	return out, nil
 }
-func (follows) Refused(event.Stored) bool { return false }
-func (follows) Failed(event.Stored)       {}
+func (follows) Refused(_, _ event.Stored) bool { return false }
+func (follows) Failed(event.Stored)            {}
 
 func followers(t *testing.T, b *bus.Bus, f follows) {
 	t.Helper()

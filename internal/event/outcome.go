@@ -46,6 +46,26 @@ func OutcomeOf(s Stored) (*GradedOutcome, error) {
 	return o, s.unreadable(err)
 }
 
+// ThroughOf reads of a graded record which causes it has folded: those up to through,
+// but for those that it has set aside.
+func ThroughOf(s Stored) (through uint64, aside []uint64, err error) {
+	err = members(s.Data, func(name []byte, value json.RawMessage) error {
+		switch string(name) {
+		case `"through"`:
+			return json.Unmarshal(value, &through)
+		case `"aside"`:
+			return json.Unmarshal(value, &aside)
+		case `"cause"`:
+			return errEnough
+		}
+		return nil
+	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return through, aside, s.unreadable(err)
+}
+
 var errEnough = errors.New("the rest is not read")
 
 // hasElements reports whether a value is an array with something in it.

@@ -165,11 +165,29 @@ func TestReportsAreReadAsTheyWereWritten(t *testing.T) {
 	})
 }
 
+// TestWhatARevisionHasFoldedIsReadFromItsBeginning, where it stands.
+func TestWhatARevisionHasFoldedIsReadFromItsBeginning(t *testing.T) {
+	t.Parallel()
+	for _, g := range []Graded{{Through: 7, Aside: []uint64{3, 5}, Cause: Cause{Record: 7}}, {Through: 9}, {}} {
+		r, err := NewRecord("incident.graded.a.b.1", time.Unix(0, 0), "", &g)
+		require.NoError(t, err)
+		through, aside, err := ThroughOf(Stored{Record: r})
+		require.NoError(t, err)
+		require.Equal(t, g.Through, through)
+		require.Equal(t, g.Aside, aside)
+	}
+	for _, raw := range []string{`{"through":"7"}`, `{"through":7`, `[]`, ``} {
+		_, _, err := ThroughOf(Stored{Record: Record{Data: []byte(raw)}})
+		require.Error(t, err, raw)
+	}
+}
+
 // FuzzBodies: what is cut out of a record's body is found, or an error.
 func FuzzBodies(f *testing.F) {
 	for _, seed := range []string{
 		``, `null`, `[`, `{"held":}`, `{"owed":[}`, `{"look":1}`, `{"revision":"1"}`, `{"event":`, `{"operator":"\u00`,
 		`{"operator":"o","incident":"i","revision":2,"look":"2026-01-02T03:04:05Z","owed":[{}],"escalations":[ ],"state":{"fields":{"a":{"value":1}},"reported":{"value":null,"at":"2026-01-02T03:04:05Z","record":9}}}`,
+		`{"through":7,"aside":[3,5],"cause":{"record":7}}`, `{"aside":null,"through":7}`,
 		`{"operator":"o","sentAt":"2026-01-02T03:04:05Z","receivedAt":"x","late":[],"event":{"data":{}}}`,
 	} {
 		f.Add([]byte(seed))
@@ -181,6 +199,7 @@ func FuzzBodies(f *testing.F) {
 			require.NotNil(t, o)
 		}
 		_, _ = Decode[Accepted](s)
+		_, _, _ = ThroughOf(s)
 		_, _ = RemindersOf(s)
 		_, _ = Compact(raw)
 		var state State

@@ -122,7 +122,7 @@ func (h *handler) Handle(ctx context.Context, in event.Stored) ([]event.Record, 
 	}
 	aside := h.aside[key]
 	if last != nil {
-		folded := func(seq uint64) bool { return seq <= last.Through && !slices.Contains(last.Aside, seq) }
+		folded := func(seq uint64) bool { return isFolded(seq, last.Through, last.Aside) }
 		if folded(in.Sequence) {
 			return nil, nil
 		}
@@ -243,10 +243,18 @@ func (h *handler) keep(key string, last *event.Graded) {
 }
 
 // Refused forgets what was thought of the incident, so that the revision that
-// was written first is read and the report folded on top of it.
-func (h *handler) Refused(in event.Stored) bool {
+// was written first is read and the report folded on top of it, unless that has it
+// folded already, as after a restart.
+func (h *handler) Refused(in, stands event.Stored) bool {
 	h.last[incidentOf(in)] = nil
-	return true
+	through, aside, err := event.ThroughOf(stands)
+	return err != nil || !isFolded(in.Sequence, through, aside)
+}
+
+// isFolded reports whether a revision that has folded what stands up to through, but
+// for what it has set aside, has folded a record.
+func isFolded(seq, through uint64, aside []uint64) bool {
+	return seq <= through && !slices.Contains(aside, seq)
 }
 
 // Failed notes that a report is not folded, whatever comes after it.

@@ -33,7 +33,7 @@ func (r ringer) Handle(ctx context.Context, in event.Stored) ([]event.Record, er
 }
 
 // Refused lets the first written stand.
-func (ringer) Refused(event.Stored) bool { return false }
+func (ringer) Refused(_, _ event.Stored) bool { return false }
 
 // Failed has nothing to forget.
 func (ringer) Failed(event.Stored) {}

@@ -35,7 +35,7 @@ func (s setter) Handle(ctx context.Context, in event.Stored) ([]event.Record, er
 }
 
 // Refused lets the timer that is set stand: it says the same.
-func (setter) Refused(event.Stored) bool { return false }
+func (setter) Refused(_, _ event.Stored) bool { return false }
 
 // Failed has nothing to forget.
 func (setter) Failed(event.Stored) {}

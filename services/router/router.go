@@ -144,7 +144,7 @@ func (h handler) review(in event.Stored) ([]event.Record, error) {
 }
 
 // Refused lets the first written stand: it says the same.
-func (handler) Refused(event.Stored) bool { return false }
+func (handler) Refused(_, _ event.Stored) bool { return false }
 
 // Failed has nothing to forget.
 func (handler) Failed(event.Stored) {}

@@ -82,7 +82,7 @@ func TestEachDeskIsToldAsDecided(t *testing.T) {
 			require.Equal(t, string(out[i].Data), string(again[i].Data))
 		}
 	}
-	require.False(t, handler{}.Refused(record))
+	require.False(t, handler{}.Refused(record, event.Stored{}))
 }
 
 func TestADeskReadsOnlyItsItems(t *testing.T) {

@@ -25,8 +25,8 @@ func (s stuck) Handle(ctx context.Context, _ event.Stored) ([]event.Record, erro
 	}
 }
 
-func (stuck) Refused(event.Stored) bool { return false }
-func (stuck) Failed(event.Stored)       {}
+func (stuck) Refused(_, _ event.Stored) bool { return false }
+func (stuck) Failed(event.Stored)            {}
 
 // FallBehind gives the bus a service that falls behind what is stored, as under a
 // load that it cannot follow. It catches up when catchUp is called.
