@@ -21,8 +21,8 @@ const (
 	collectAt = 400
 )
 
-// boundMemory keeps garbage from doubling what a busy process needs: half as much
-// as what is in use is enough, once that is beyond floor. The engine has a name
+// boundMemory keeps garbage from doubling what a busy process needs: two fifths of
+// what is in use are enough, once that is beyond floor. The engine has a name
 // for every record in memory, so the bound must grow with it. Where the environment
 // has GOMEMLIMIT or GOGC, that stands.
 func boundMemory(ctx context.Context, floor uint64) {
@@ -47,4 +47,4 @@ func boundMemory(ctx context.Context, floor uint64) {
 }
 
 // memoryLimit is the bound for so many bytes in use.
-func memoryLimit(floor, live uint64) int64 { return int64(max(floor, live+live/2)) }
+func memoryLimit(floor, live uint64) int64 { return int64(max(floor, live+2*live/5)) }

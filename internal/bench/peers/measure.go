@@ -239,6 +239,7 @@ func (s *site) killed(ctx context.Context, l load) (out death, err error) {
 
 // overload is what a minute of more than the contender can take did.
 type overload struct {
+	Alone    float64 `json:"alonePerSecond"` // what it takes in as long when it is offered no more
 	Offered  float64 `json:"offeredPerSecond"`
 	Taken    float64 `json:"takenPerSecond"` // answered as taken, or refused as invalid, while it lasted
 	Told     float64 `json:"toldPerSecond"`  // of those, until the last desk was told of the last

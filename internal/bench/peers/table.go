@@ -139,8 +139,7 @@ func (r *results) notes() []string {
 		}
 	}
 	if o := r.Overload; o != nil {
-		alone := r.Of[0].perSecond()
-		out = append(out, "", fmt.Sprintf("Overload: %s reports/s offered, %s sent. %s/s taken while it lasted (%.2f of what it takes otherwise), %s/s (%.2f) until the last desk was told, %.1f s later.", number(o.Offered), number(o.Sending), number(o.Taken), o.Taken/alone, number(o.Told), o.Told/alone, o.Behind),
+		out = append(out, "", fmt.Sprintf("Overload: %s reports/s offered, %s sent. %s/s taken while it lasted, %.2f of the %s/s that it takes in as long otherwise; %s/s (%.2f) until the last desk was told, %.1f s later.", number(o.Offered), number(o.Sending), number(o.Taken), o.Taken/o.Alone, number(o.Alone), number(o.Told), o.Told/o.Alone, o.Behind),
 			fmt.Sprintf("  told to try again %s, without any answer %s, taken and lost %d, peak memory %s MB.", number(float64(o.Busy)), number(float64(o.Silent)), o.Lost, number(o.MemoryMB)))
 	}
 	for _, g := range r.Growth {
