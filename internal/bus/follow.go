@@ -23,8 +23,9 @@ type Follower struct {
 	// stored before the next record is handled. Others are handled meanwhile.
 	Key func(event.Stored) string
 	// Together are the subjects of records of which Handler needs nothing but subject
-	// and body, and may be called by several goroutines. What it makes of such a record
-	// that this process writes goes to disk with it, where it can.
+	// and body, and may be called by several goroutines, and whose order does not
+	// matter. What it makes of such a record that this process writes goes to disk with
+	// it, where it can.
 	Together []string
 	// GiveUp makes the record that says that a person must look.
 	GiveUp func(in event.Stored, attempts int, err error) (event.Record, error)

@@ -107,7 +107,8 @@ func StartServer(ctx context.Context, cfg ServerConfig) (*Server, error) {
 	if cfg.Key == "" {
 		go guardBlocks(guarded, cfg.Dir, guardBytes, cfg.Log)
 	}
-	e := &Server{s: s, log: cfg.Log.Named("nats"), unguard: unguard, services: services, dir: cfg.Dir, staging: newStaging(cfg.Dir)}
+	e := &Server{s: s, log: cfg.Log.Named("nats"), unguard: unguard, services: services, dir: cfg.Dir, staging: newStaging()}
+	left := stagingLinks(cfg.Dir, "*")
 	started := false
 	defer func() {
 		if !started {
@@ -132,6 +133,7 @@ func StartServer(ctx context.Context, cfg ServerConfig) (*Server, error) {
 	if !s.JetStreamEnabled() {
 		return nil, fmt.Errorf("bus: JetStream did not start in %s", cfg.Dir)
 	}
+	dropStaging(left)
 	started = true
 	return e, nil
 }

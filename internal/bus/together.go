@@ -3,6 +3,8 @@ package bus
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -34,7 +36,7 @@ func (b *Bus) join(ctx context.Context, p *pending) {
 			return true
 		}
 		out, err := t.make(ctx, in)
-		if err != nil || len(out) == 0 {
+		if err != nil || len(out) == 0 || slices.ContainsFunc(out, isElsewhere) {
 			return true // the follower will meet the same
 		}
 		for _, r := range out {
@@ -44,6 +46,11 @@ func (b *Bus) join(ctx context.Context, p *pending) {
 		t.note(p.record.Subject, false)
 		return false
 	})
+}
+
+// isElsewhere reports whether a record cannot go in a batch of the ledger's.
+func isElsewhere(r event.Record) bool {
+	return streamOf(r.Subject) != event.StreamLedger || strings.ContainsAny(r.Subject, noLiteral) || !r.Due.IsZero()
 }
 
 // make calls the handler; where it panics, the follower will say so.
