@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -113,7 +114,7 @@ func (a *Accepted) parse(raw []byte) error {
 }
 
 func (g *Graded) render() ([]byte, error) {
-	o := newObject(3072)
+	o := newObject(3072 + 2560*len(g.Escalations))
 	o.text("operator", g.Operator)
 	o.text("incident", g.Incident)
 	o.number("revision", uint64(g.Revision))
@@ -328,16 +329,31 @@ func (s *State) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// appendQuoted appends a text as JSON.
+// appendQuoted appends a text as JSON (RFC 8259 section 7).
 func appendQuoted(out []byte, text string) []byte {
-	if isPlain(text) || utf8.ValidString(text) && !strings.ContainsFunc(text, isEscaped) {
+	if isPlain(text) {
 		return append(append(append(out, '"'), text...), '"')
 	}
-	raw, err := json.Marshal(text)
-	if err != nil {
-		panic(err) // every string can be encoded
+	if !utf8.ValidString(text) {
+		text = string([]rune(text)) // U+FFFD for each byte that is none
 	}
-	return append(out, raw...)
+	out = append(out, '"')
+	for {
+		n := strings.IndexFunc(text, isEscaped)
+		if n < 0 {
+			return append(append(out, text...), '"')
+		}
+		out = append(out, text[:n]...)
+		switch c := text[n]; c {
+		case '"', '\\':
+			out = append(out, '\\', c)
+		case '\n':
+			out = append(out, `\n`...)
+		default:
+			out = fmt.Appendf(out, `\u%04x`, c)
+		}
+		text = text[n+1:]
+	}
 }
 
 func isEscaped(r rune) bool { return r < ' ' || r == '"' || r == '\\' }

@@ -101,6 +101,21 @@ func TestBodiesAreRenderedAsTheyAreEncoded(t *testing.T) {
 	}
 }
 
+// TestATextIsQuotedAsItIsEncoded, whatever is in it.
+func TestATextIsQuotedAsItIsEncoded(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		raw := rapid.SliceOf(rapid.OneOf(rapid.Byte(), rapid.SampledFrom([]byte("\"\\\n\r\t\x00\x1f\x7f<&")))).Draw(t, "text")
+		text := string(raw)
+		if rapid.Bool().Draw(t, "valid") {
+			text = rapid.String().Draw(t, "runes")
+		}
+		encoded, err := json.Marshal(text)
+		require.NoError(t, err)
+		require.JSONEq(t, string(encoded), string(appendQuoted(nil, text)))
+	})
+}
+
 // TestPartsAreRenderedAsTheyAreEncoded, each with everything and with nothing in it.
 func TestPartsAreRenderedAsTheyAreEncoded(t *testing.T) {
 	t.Parallel()

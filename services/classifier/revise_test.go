@@ -296,7 +296,7 @@ func BenchmarkReviseAndEncode(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		raw, err := json.Marshal(g)
+		raw, err := event.Render(g)
 		if err != nil {
 			b.Fatal(err)
 		}
