@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -25,6 +26,7 @@ import (
 // such rounds, and so are the ratios, each of two that were measured one after the
 // other.
 func BenchmarkIdentities(b *testing.B) {
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // as the program has it (cmd/tocsin/memory.go)
 	var sides []*side
 	for _, guard := range []bool{false, true} {
 		var dial func(role identity.Role, id string) *client.Client
