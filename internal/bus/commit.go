@@ -22,7 +22,7 @@ import (
 
 // Bounds of one atomic batch, and of what may wait. The engine takes at most
 // 1000 records a batch; below batchFrom records a batch costs more than it
-// saves (a batch has 2–3 ms of fixed cost, a record of its own 0.25 ms).
+// saves (on disk a batch has 2–3 ms of fixed cost, a record of its own 0.25 ms).
 const (
 	batchRecords = 1000
 	batchBytes   = 16 << 20
@@ -243,6 +243,11 @@ func (w *writer) run(ctx context.Context) {
 func (w *writer) gather(round []*pending) (now, held []*pending) {
 	bytes := 0
 	seen := map[string]bool{}
+	add := func(p *pending) {
+		seen[p.record.Subject] = true
+		bytes += len(p.record.Data)
+		now = append(now, p)
+	}
 	take := func(p *pending) {
 		if len(p.behind) >= batchRecords || slices.ContainsFunc(p.behind, func(q *pending) bool { return seen[q.record.Subject] }) {
 			p.part()
@@ -251,10 +256,9 @@ func (w *writer) gather(round []*pending) (now, held []*pending) {
 			held = append(held, p)
 			return
 		}
-		for _, q := range append([]*pending{p}, p.behind...) {
-			seen[q.record.Subject] = true
-			bytes += len(q.record.Data)
-			now = append(now, q)
+		add(p)
+		for _, q := range p.behind {
+			add(q)
 		}
 	}
 	for _, p := range round {
@@ -453,25 +457,6 @@ func (w *writer) answerTaken(ctx context.Context, round []*pending) ([]*pending,
 		}
 	}
 	return left(round, bySubject), nil
-}
-
-// left are the records that are open still, each with what goes with it, unless some
-// of that stands already.
-func left(round []*pending, open map[string]*pending) []*pending {
-	var out []*pending
-	isOpen := func(p *pending) bool { return open[p.record.Subject] == p }
-	for _, p := range round {
-		if p.follows {
-			continue
-		}
-		if !isOpen(p) || slices.ContainsFunc(p.behind, func(q *pending) bool { return !isOpen(q) }) {
-			p.part()
-		}
-		if isOpen(p) {
-			out = append(append(out, p), p.behind...)
-		}
-	}
-	return out
 }
 
 // isTaken reports whether the engine says that a subject has a record already:

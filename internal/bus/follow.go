@@ -106,6 +106,7 @@ type run struct {
 	landed   chan *flight                                    // has room for all that is in the air
 	through  uint64                                          // highest record taken; those in aside are not settled yet
 	saved    uint64
+	looked   uint64 // through, when it was last tried to save
 }
 
 func (r *run) loop(ctx context.Context) error {
@@ -131,7 +132,7 @@ func (r *run) loop(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if r.through-r.saved >= saveAfter {
+		if r.through-r.looked >= saveAfter {
 			r.save(ctx)
 		}
 	}
@@ -423,6 +424,7 @@ func (r *run) later(ctx context.Context, t *trial, pause time.Duration) {
 // handling again.
 func (r *run) save(ctx context.Context) {
 	settled := r.through
+	r.looked = r.through
 	for seq := range r.aside {
 		settled = min(settled, seq-1)
 	}

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-project/tocsin/internal/bus"
@@ -87,4 +88,20 @@ func TestOfOneKeyWhatCameOfOneIsStoredBeforeTheNextIsHandled(t *testing.T) {
 	defer o.mu.Unlock()
 	require.Empty(t, o.wrong[:min(3, len(o.wrong))])
 	require.Len(t, o.again, foreign)
+}
+
+// TestAPositionThatCannotBeKeptHoldsNothingUp: it is a hint.
+func TestAPositionThatCannotBeKeptHoldsNothingUp(t *testing.T) {
+	t.Parallel()
+	env := bustest.Start(t)
+	js, err := jetstream.New(env.Conn)
+	require.NoError(t, err)
+	e := &echo{}
+	const records = 10_000
+	bustest.Background(t, func(ctx context.Context) error { return env.Bus.Follow(ctx, follower(e)) })
+	commit(t, env.Bus, 0, 1)
+	eventually(t, "it follows", func() bool { return len(e.handled()) == 1 })
+	require.NoError(t, js.DeleteKeyValue(t.Context(), "POSITIONS"))
+	commit(t, env.Bus, 1, records)
+	eventually(t, "all are handled", func() bool { return len(e.handled()) == records })
 }

@@ -48,6 +48,7 @@ func (s *Server) stage(stream string) bool {
 	link := filepath.Join(s.dir, filepath.FromSlash(folders[0]), batchesFolder)
 	_ = os.Remove(link) // an empty one; where it is not empty, the link cannot be made
 	if err := os.Symlink(target, link); err != nil {
+		_ = os.Remove(target)
 		s.log.Debug("batches are gathered on disk", zap.String("stream", stream), zap.Error(err))
 		return false
 	}

@@ -20,7 +20,9 @@ type together struct {
 	filters []string // as on the wire
 	handler Handler
 	mu      sync.Mutex
-	stored  map[string]bool // by subject, records with more behind them that are being written, or are stored and the follower has not come to
+	// stored are, by subject, the records with more behind them that the follower has
+	// not come to: true once they are on disk.
+	stored map[string]bool
 }
 
 // joinPause is how long a follower that meets a record before it is known that what
@@ -31,11 +33,10 @@ const joinPause = time.Millisecond
 func (b *Bus) join(ctx context.Context, p *pending) {
 	b.together.Range(func(key, _ any) bool {
 		t := key.(*together)
-		in := p.record.Unwritten(b.cfg.Realm)
-		if !matches(t.filters, in.Wire) {
+		if !matches(t.filters, b.cfg.Realm.Wire(p.record.Subject)) {
 			return true
 		}
-		out, err := t.make(ctx, in)
+		out, err := t.make(ctx, p.record.Unwritten(b.cfg.Realm))
 		if err != nil || len(out) == 0 || slices.ContainsFunc(out, isElsewhere) {
 			return true // the follower will meet the same
 		}
@@ -103,6 +104,26 @@ func alone(round []*pending) []*pending {
 	return out
 }
 
+// left are the records that are open still, each with what goes with it, unless some
+// of that stands already.
+func left(round []*pending, open map[string]*pending) []*pending {
+	var out []*pending
+	isOpen := func(p *pending) bool { return open[p.record.Subject] == p }
+	for _, p := range round {
+		if p.follows {
+			continue
+		}
+		if !isOpen(p) || slices.ContainsFunc(p.behind, func(q *pending) bool { return !isOpen(q) }) {
+			p.part()
+		}
+		if isOpen(p) {
+			out = append(append(out, p), p.behind...)
+		}
+	}
+	return out
+}
+
+// part takes from a record what was to go with it.
 func (p *pending) part() {
 	if p.by != nil {
 		p.by.forget(p.record.Subject)

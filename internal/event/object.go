@@ -25,6 +25,11 @@ func (o *object) member(name string) {
 	o.out = append(appendQuoted(o.out, name), ':')
 }
 
+func (o *object) null(name string) {
+	o.member(name)
+	o.out = append(o.out, "null"...)
+}
+
 func (o *object) text(name, value string) {
 	o.member(name)
 	o.out = appendQuoted(o.out, value)
@@ -65,7 +70,7 @@ func (o *object) time(name string, value time.Time) {
 
 func (o *object) texts(name string, values []string) {
 	if values == nil {
-		o.encode(name, values)
+		o.null(name)
 		return
 	}
 	o.member(name)
@@ -108,6 +113,15 @@ func (o *object) moment(name string, value *time.Time) {
 	}
 }
 
+// maybe is time, or null.
+func (o *object) maybe(name string, value *time.Time) {
+	if value == nil {
+		o.null(name)
+		return
+	}
+	o.time(name, *value)
+}
+
 // listed is a list where it has something in it.
 func listed[T any](o *object, name string, values []T) {
 	if len(values) > 0 {
@@ -125,7 +139,7 @@ func encoded[T any](o *object, name string, value *T) {
 // list writes a list, most often one with nothing in it.
 func list[T any](o *object, name string, values []T) {
 	if values == nil {
-		o.raw(name, []byte("null"), nil)
+		o.null(name)
 		return
 	}
 	if _, can := any((*T)(nil)).(part); can || len(values) == 0 {

@@ -143,7 +143,7 @@ func (o *object) assessment(a *Assessment) {
 	o.text("grade", a.Grade.String())
 	o.text("couldBe", a.CouldBe.String())
 	if a.Statutes == nil {
-		o.encode("statutes", nil)
+		o.null("statutes")
 	} else {
 		o.list("statutes", len(a.Statutes), func(i int) {
 			s := a.Statutes[i]
@@ -161,7 +161,7 @@ func (o *object) assessment(a *Assessment) {
 
 func (o *object) next(n *Next) {
 	if n == nil {
-		o.raw("next", []byte("null"), nil)
+		o.null("next")
 		return
 	}
 	o.object("next", func(o *object) {
@@ -198,10 +198,10 @@ func (e Escalated) render() ([]byte, error) {
 	o.text("act", string(e.Act))
 	list(o, "duties", e.Duties)
 	listed(o, "standing", e.Standing)
-	o.encode("dueAt", e.DueAt)
+	o.maybe("dueAt", e.DueAt)
 	o.time("reportedAt", e.ReportedAt)
 	o.flag("late", e.Late)
-	o.encode("acknowledgeBy", e.AcknowledgeBy)
+	o.maybe("acknowledgeBy", e.AcknowledgeBy)
 	o.flag("exercise", e.Exercise)
 	o.mark("imported", e.Imported)
 	o.flag("designated", e.Designated)
@@ -246,7 +246,7 @@ func (c *Change) render(o *object) {
 
 func (r *Rules) render(o *object) {
 	if r.Packs == nil {
-		o.encode("packs", nil)
+		o.null("packs")
 	} else {
 		o.object("packs", func(o *object) {
 			for _, id := range slices.Sorted(maps.Keys(r.Packs)) {
@@ -304,7 +304,7 @@ func (o *object) field(name string, f *Field) {
 // render writes a fact, with its stamp unless that is the same as another's.
 func (f *Field) render(o *object, same Field) {
 	if len(f.Value) == 0 {
-		o.raw("value", []byte("null"), nil)
+		o.null("value")
 	} else {
 		o.raw("value", f.Value, nil)
 	}

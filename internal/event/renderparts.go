@@ -110,19 +110,18 @@ func (o *object) items(items []string) {
 
 // stamp is a time as the contract writes it, or null.
 func (o *object) stamp(name string, at *time.Time) {
-	o.member(name)
 	if at == nil {
-		o.out = append(o.out, "null"...)
+		o.null(name)
 		return
 	}
+	o.member(name)
 	o.out = Stamp(*at).append(o.out)
 }
 
 // duration is one as ISO 8601, or null.
 func (o *object) duration(name string, d *Duration) {
 	if d == nil {
-		o.member(name)
-		o.out = append(o.out, "null"...)
+		o.null(name)
 		return
 	}
 	o.text(name, FormatDuration(time.Duration(*d)))

@@ -321,7 +321,9 @@ func (b *bench) load(ctx context.Context) error {
 	var alone round
 	err := b.with(ctx, b.all[0], func(s *site) (err error) {
 		alone, err = s.throughput(ctx, b.newLoad("a", whole(b.Of[0].perSecond()*b.plan.overload.Seconds(), hundred, 1<<30)))
-		b.say("before overload: %d reports, %.0f a second", alone.Events, alone.perSecond())
+		if err == nil {
+			b.say("before overload: %d reports, %.0f a second", alone.Events, alone.perSecond())
+		}
 		return err
 	})
 	if err != nil {
