@@ -21,6 +21,7 @@ import (
 // and whether somebody waits for it.
 type checks struct {
 	wanted chan struct{}
+	waited chan struct{} // has one once somebody waits
 
 	mu    sync.Mutex
 	state event.AuditAnswer
@@ -39,6 +40,15 @@ func (c *checks) isHurried() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.hurry
+}
+
+// rest is sleep until somebody waits.
+func (c *checks) rest(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-c.waited:
+	case <-ctx.Done():
+	}
 }
 
 // check holds the whole record against what is certified: at the start, when it
@@ -176,9 +186,9 @@ func (p *proof) pace() func(ctx context.Context, through uint64, worked time.Dur
 		switch {
 		case p.checks.isHurried():
 		case p.indexing(), p.deps.Bus.IsWriting():
-			sleep(ctx, idler*worked)
+			p.checks.rest(ctx, idler*worked)
 		default:
-			sleep(ctx, idle*worked)
+			p.checks.rest(ctx, idle*worked)
 		}
 	}
 }
@@ -391,6 +401,10 @@ func (p *proof) audit(_ context.Context, q event.AuditRequest) (event.AuditAnswe
 	defer c.mu.Unlock()
 	if c.state.Running || c.state.ID <= q.After {
 		c.hurry = true
+		select {
+		case c.waited <- struct{}{}:
+		default:
+		}
 	}
 	if c.state.ID <= q.After && !c.state.Running {
 		c.want()

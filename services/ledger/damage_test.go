@@ -68,6 +68,32 @@ func (w *world) checkedOnce() {
 	}, 30*time.Second, 5*time.Millisecond)
 }
 
+// TestWhoeverWaitsForACheckEndsItsRest, however long the check would have rested.
+func TestWhoeverWaitsForACheckEndsItsRest(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.checkedOnce()
+	rested := make(chan struct{})
+	w.ledger.checks.mu.Lock()
+	w.ledger.checks.hurry = false
+	w.ledger.checks.mu.Unlock()
+	go func() {
+		defer close(rested)
+		w.ledger.pace()(t.Context(), 0, time.Hour)
+	}()
+	select {
+	case <-rested:
+		t.Fatal("it did not rest")
+	case <-time.After(50 * time.Millisecond):
+	}
+	askOf[event.AuditAnswer](w, event.DoorAudit, event.AuditRequest{After: 1 << 40})
+	select {
+	case <-rested:
+	case <-time.After(30 * time.Second):
+		t.Fatal("it rests on")
+	}
+}
+
 // lost are the records of what was remembered that the stream no longer has as
 // they were, by reading it.
 func (w *world) lost() (lost []uint64) {

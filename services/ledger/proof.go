@@ -77,7 +77,7 @@ func openProof(ctx context.Context, d Deps) (*proof, error) {
 		advanced: make(chan struct{}), cleared: make(chan struct{}), halted: make(chan struct{}),
 		glanced: make(chan uint64, glances),
 	}
-	p.checks.wanted = make(chan struct{}, 1)
+	p.checks.wanted, p.checks.waited = make(chan struct{}, 1), make(chan struct{}, 1)
 	if err := os.MkdirAll(string(p.folder), 0o700); err != nil {
 		return nil, fmt.Errorf("ledger: log: %w", err)
 	}
