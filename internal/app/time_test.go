@@ -122,12 +122,14 @@ func (w *world) far(d time.Duration) *history {
 		return n
 	}
 	w.settled()
-	for before := -1; before != ours(); d = time.Hour {
-		before = ours()
+	for before, now := 0, -1; before != now; d = time.Hour {
+		before = now
 		last := w.mark()
 		w.clock.Advance(d)
-		// What was due before the mark has been dealt with when the mark has.
+		// What came due before this round has been dealt with when the mark has; what
+		// comes due with the mark may be handled after it.
 		w.fireUntil("the mark is overdue", func(h *history) bool { return h.overdue[last] != nil })
+		now = ours()
 	}
 	return w.settled()
 }
