@@ -457,8 +457,9 @@ func TestTimersComeDueInTheirOwnRealm(t *testing.T) {
 		one.set()
 		other.set()
 		before := other.everything()
-		one.inject(realm.Wire("incident.accepted.grid-east.poison.x"), "no JSON")
 		w.at("10:00")
+		// Given up at this time, it is told to a desk that has been away for an hour.
+		one.inject(realm.Wire("incident.accepted.grid-east.poison.x"), "no JSON")
 		h := one.fireUntil("all are overdue", func(h *history) bool { return len(h.overdue) >= 4 && len(h.away) > 0 })
 		for _, e := range h.escalated {
 			require.Equal(t, realm == event.Drill, e.Exercise)
