@@ -55,16 +55,9 @@ func (g *Grader) Grade(operator string, raw []byte) (*Grading, error) {
 	if faults := intake.Check(g.rulebook.Register, operator, e.Names()); faults != nil {
 		return nil, fault.Invalid("grade", faults)
 	}
-	a := &event.Accepted{
-		Operator: operator, Incident: e.Subject, Report: e.ID, Source: e.Source, Type: e.Type,
-		ReceivedAt: g.at, Digest: e.Digest, Event: e.Raw,
-	}
-	if !e.Time.IsZero() {
-		a.SentAt = &e.Time
-	}
 	g.sequence++
 	key := operator + "/" + e.Subject
-	next, err := g.rulebook.Revise(g.incidents[key], g.sequence, a, nil)
+	next, err := g.rulebook.Revise(g.incidents[key], g.sequence, e.Accepted(operator, g.at), nil)
 	if err != nil {
 		return nil, fault.New(fault.Reject, "grade", "%w", err)
 	}

@@ -127,3 +127,32 @@ func TestWhatWasWrittenIsKeptWithinBounds(t *testing.T) {
 	batch, _, _ = f.after(4, false)
 	require.Equal(t, "others", batch[0].Wire, "what the engine delivers")
 }
+
+// TestTheFeedRecallsWhatItWrote: a report that comes back is not read again, and what
+// never comes is not kept for ever.
+func TestTheFeedRecallsWhatItWrote(t *testing.T) {
+	t.Parallel()
+	f := newFeed(0)
+	report := func(id string) (*event.Accepted, *pending) {
+		a := &event.Accepted{Operator: "a", Incident: "x", Report: id}
+		r, err := event.NewRecord(event.AcceptedSubject("a", "x", "s", id), time.Time{}, "", a)
+		require.NoError(t, err)
+		return a, &pending{record: r}
+	}
+	a, p := report("1")
+	f.writes([]*pending{p})
+	m := p.record.Message(event.Real)
+	f.add([]event.Stored{event.ReadStored(event.Real, m.Subject, m.Header, m.Data, 1, time.Time{})})
+	batch, _, has := f.after(1, false)
+	require.True(t, has)
+	got, err := event.Decode[event.Accepted](batch[0])
+	require.NoError(t, err)
+	require.Same(t, a, got)
+	require.Empty(t, f.made)
+
+	for range feedRecords + 1 {
+		_, refused := report("2")
+		f.writes([]*pending{refused})
+	}
+	require.Len(t, f.made, 1)
+}

@@ -147,8 +147,8 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Bus, error) {
 	for _, name := range []string{event.StreamLedger, event.StreamRejected, event.StreamTimers} {
 		w := &writer{js: js, stream: cfg.Realm.Stream(name), realm: cfg.Realm, clock: cfg.Clock, queue: make(chan *pending, queueLength), done: make(chan struct{})}
 		w.log = cfg.Log.With(zap.String("stream", w.stream))
-		if w.wrote = b.wrote; name != event.StreamLedger {
-			w.wrote = func([]*pending, uint64) {} // nobody reads it but as the engine delivers it
+		if w.feed = b.feed.Load; name != event.StreamLedger {
+			w.feed = func() *feed { return nil }
 		}
 		if cfg.Server != nil {
 			w.unstage = func() { cfg.Server.unstage(w.stream) }

@@ -189,8 +189,8 @@ type writer struct {
 	queue  chan *pending
 	done   chan struct{}
 	log    *zap.Logger
-	wrote  func(round []*pending, first uint64) // told of what is on disk, from a sequence on
-	busy   atomic.Bool                          // a commit is in flight
+	feed   func() *feed // told of what is written; nil where nobody reads but as the engine delivers
+	busy   atomic.Bool  // a commit is in flight
 	// inMemory says that the engine gathers batches in memory, until unstage is called.
 	inMemory atomic.Bool
 	unstage  func()
@@ -203,7 +203,13 @@ func (w *writer) stored(round []*pending, first uint64) {
 			p.by.note(p.record.Subject, true)
 		}
 	}
-	w.wrote(round, first)
+	if f := w.feed(); f != nil {
+		records := make([]event.Stored, len(round))
+		for i, p := range round {
+			records[i] = p.record.Written(w.realm, first+uint64(i))
+		}
+		f.wrote(records)
+	}
 	for i, p := range round {
 		p.settle(Result{Sequence: first + uint64(i), header: p.header}, nil)
 	}
@@ -293,6 +299,9 @@ func (w *writer) refuseRest(held []*pending) {
 // subjects: what was stored after all answers as ours by its salt.
 func (w *writer) write(ctx context.Context, round []*pending) {
 	pause := 50 * time.Millisecond
+	if f := w.feed(); f != nil {
+		f.writes(round)
+	}
 	for len(round) > 0 {
 		var err error
 		from := batchFromMemory

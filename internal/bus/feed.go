@@ -26,15 +26,16 @@ type feed struct {
 	upTo   uint64         // …to here
 	recent []event.Stored // in order
 	bytes  int
-	ahead  []event.Stored // what we wrote from upTo+1 on, without a gap, and is not delivered yet
-	extra  int            // bytes of it
-	stored uint64         // the last that we wrote
-	grown  chan struct{}  // closed and replaced when recent grows
-	longer chan struct{}  // closed and replaced when recent or ahead grows
+	ahead  []event.Stored          // what we wrote from upTo+1 on, without a gap, and is not delivered yet
+	extra  int                     // bytes of it
+	stored uint64                  // the last that we wrote
+	made   map[string]event.Record // by salt: of what is being written, what is recalled
+	grown  chan struct{}           // closed and replaced when recent grows
+	longer chan struct{}           // closed and replaced when recent or ahead grows
 }
 
 func newFeed(head uint64) *feed {
-	return &feed{from: head + 1, upTo: head, grown: make(chan struct{}), longer: make(chan struct{})}
+	return &feed{from: head + 1, upTo: head, made: map[string]event.Record{}, grown: make(chan struct{}), longer: make(chan struct{})}
 }
 
 // Bounds of what the feed keeps: twice as much in all.
@@ -63,8 +64,13 @@ func (f *feed) add(batch []event.Stored) {
 	if len(batch) == 0 {
 		return
 	}
-	for _, s := range batch {
+	for i := range batch {
+		s := &batch[i]
 		f.bytes += len(s.Data)
+		if r, is := f.made[s.Salt]; is {
+			delete(f.made, s.Salt)
+			s.Recall(r)
+		}
 	}
 	f.recent = append(f.recent, batch...)
 	f.upTo = batch[len(batch)-1].Sequence
@@ -98,6 +104,21 @@ func (f *feed) wrote(records []event.Stored) {
 	f.ahead = append(f.ahead, records...)
 	close(f.longer)
 	f.longer = make(chan struct{})
+}
+
+// writes tells the feed of records that are about to be written: who reads one once
+// the engine delivers it need not read its body again.
+func (f *feed) writes(round []*pending) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.made) >= feedRecords { // of what is refused nothing is delivered
+		clear(f.made)
+	}
+	for _, p := range round {
+		if p.record.IsRecalled() {
+			f.made[p.record.Salt] = p.record
+		}
+	}
 }
 
 // trim drops the older half, in a slice of its own: readers have parts of the old
@@ -183,20 +204,6 @@ func (b *Bus) ledgerFeed(ctx context.Context) (*feed, error) {
 	})
 	b.feed.Store(f)
 	return f, nil
-}
-
-// wrote tells the feed of records that this process has written to the ledger, from
-// a sequence on.
-func (b *Bus) wrote(round []*pending, first uint64) {
-	f := b.feed.Load()
-	if f == nil {
-		return
-	}
-	records := make([]event.Stored, len(round))
-	for i, p := range round {
-		records[i] = p.record.Written(b.cfg.Realm, first+uint64(i))
-	}
-	f.wrote(records)
 }
 
 // near is how far behind the feed a reader of some subjects may be and still read

@@ -25,6 +25,29 @@ type Accepted struct {
 	// Warnings are what the receipt warned of.
 	Warnings []fault.Detail  `json:"warnings,omitempty"`
 	Event    json.RawMessage `json:"event"` // as sent, in structured form
+
+	data *Report // what it says, where it was just read; nil of one that comes from JSON
+}
+
+// Accepted is what is kept of the event once an operator's report of it is taken.
+func (e *Event) Accepted(operator string, at time.Time) *Accepted {
+	a := &Accepted{
+		Operator: operator, Incident: e.Subject, Report: e.ID, Source: e.Source, Type: e.Type,
+		ReceivedAt: at, Digest: e.Digest, Event: e.Raw, data: &e.Report,
+	}
+	if !e.Time.IsZero() {
+		a.SentAt = &e.Time
+	}
+	return a
+}
+
+// Data is what the report says, where it need not be read for that: in the process
+// that took it. It is not to be changed.
+func (a *Accepted) Data() (r Report, known bool) {
+	if a.data == nil {
+		return Report{}, false
+	}
+	return *a.data, true
 }
 
 // OwnTime is when the report says it was made, at most its receipt: a sender's

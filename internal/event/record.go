@@ -1,6 +1,7 @@
 package event
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
@@ -50,7 +51,7 @@ type Stored struct {
 	Wire     string // the subject as the stream has it
 	Header   nats.Header
 	StoredAt time.Time // the engine's stamp
-	value    any       // of one that is not stored yet: what it was made of
+	value    any       // of one that this process wrote, or is about to: what it was made of
 }
 
 // NewRecord encodes v as a record that is stamped now.
@@ -115,19 +116,39 @@ func typeOf(subject string) string {
 }
 
 // Written is the record as it stands in its stream, for who wrote it: without its
-// headers, and without the engine's stamp, which no answer tells.
+// headers, and without the engine's stamp, which no answer tells. What is recalled of
+// it Decode returns, as of Unwritten.
 func (r Record) Written(realm Realm, seq uint64) Stored {
-	r.Time, r.Due = r.Time.UTC().Round(0), r.Due.UTC().Round(0) // as when they are read
-	r.of = nil
-	return Stored{Record: r, Sequence: seq, Wire: realm.Wire(r.Subject)}
+	s := r.Unwritten(realm)
+	s.Sequence = seq
+	if !r.IsRecalled() {
+		s.value = nil
+	}
+	return s
 }
 
 // Unwritten is the record as it will stand there, while it is not written yet. Decode
 // returns the value that it was made of, which is not to be changed.
 func (r Record) Unwritten(realm Realm) Stored {
-	s := r.Written(realm, 0)
-	s.value = r.of // Written leaves it out
-	return s
+	value := r.of
+	r.Time, r.Due = r.Time.UTC().Round(0), r.Due.UTC().Round(0) // as when they are read
+	r.of = nil
+	return Stored{Record: r, Wire: realm.Wire(r.Subject), value: value}
+}
+
+// IsRecalled reports whether the record is of a kind that is decoded by others in
+// this process a moment later: a report, which the classifier reads.
+func (r Record) IsRecalled() bool {
+	_, is := r.of.(*Accepted)
+	return is
+}
+
+// Recall has Decode of a record that was delivered return what written was made of, if
+// it is that record.
+func (s *Stored) Recall(written Record) {
+	if s.Subject == written.Subject && bytes.Equal(s.Data, written.Data) {
+		s.value = written.of
+	}
 }
 
 // ReadStored is the inverse of Message, for what a stream delivers. It never

@@ -42,7 +42,7 @@ func (rb Rulebook) Revise(prev *event.Graded, seq uint64, body any, aside []uint
 	if err != nil {
 		return nil, err
 	}
-	v, err := rb.view(c.operator, state)
+	v, err := rb.viewAfter(prev, c, state)
 	if err != nil {
 		return nil, err
 	}
@@ -89,12 +89,28 @@ type view struct {
 }
 
 func (rb Rulebook) view(operator string, state event.State) (view, error) {
-	var v view
-	data := state.Data(func(string) bool { return true })
-	var err error
-	if v.report, err = event.ParseReport(data); err != nil {
-		return v, err
+	report, err := event.ParseReport(state.Data(func(string) bool { return true }))
+	if err != nil {
+		return view{}, err
 	}
+	return rb.viewOf(operator, state, report)
+}
+
+// viewAfter is the view once a cause has been folded. A report before which nothing was
+// known need not be put together from the state and read again.
+func (rb Rulebook) viewAfter(prev *event.Graded, c cause, state event.State) (view, error) {
+	if c.report != nil && len(prev.State.Fields) == 0 {
+		if report, known := c.report.Data(); known && !isAhead(report.Facts, c.report.ReceivedAt) {
+			report.ContainsNoStateSecrets, report.Reason, report.DuplicateOf = false, "", "" // notFacts
+			return rb.viewOf(c.operator, state, report)
+		}
+	}
+	return rb.view(c.operator, state)
+}
+
+// viewOf is the view of what the reports say together.
+func (rb Rulebook) viewOf(operator string, state event.State, report event.Report) (v view, err error) {
+	v.report = report
 	v.report.Imported = state.IsImported()
 	var ok bool
 	if v.op, ok = rb.Register.Operator(operator); !ok {
@@ -151,10 +167,19 @@ func (rb Rulebook) decide(prev, g *event.Graded, c cause, v view, packs *statute
 
 // isGrowing reports whether anything lasts, so that time alone matters.
 func isGrowing(f event.Facts, at time.Time) bool {
-	growing := func(t event.Times) bool { _, _, growing := t.Elapsed(at); return growing }
-	return slices.ContainsFunc(f.Outage, func(o event.Outage) bool { return growing(o.Times) }) ||
-		f.SiteUnreachable != nil && growing(f.SiteUnreachable.Times) ||
-		f.Defacement != nil && growing(f.Defacement.Times)
+	return lasts(f, func(t event.Times) bool { _, _, growing := t.Elapsed(at); return growing })
+}
+
+// isAhead reports whether anything is said to begin after a time, which fold moves.
+func isAhead(f event.Facts, at time.Time) bool {
+	return lasts(f, func(t event.Times) bool { return t.Since != nil && t.Since.After(at) })
+}
+
+// lasts reports whether anything lasted so.
+func lasts(f event.Facts, so func(event.Times) bool) bool {
+	return slices.ContainsFunc(f.Outage, func(o event.Outage) bool { return so(o.Times) }) ||
+		f.SiteUnreachable != nil && so(f.SiteUnreachable.Times) ||
+		f.Defacement != nil && so(f.Defacement.Times)
 }
 
 // hasMoved reports whether anything that was decided differs from the revision

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -227,6 +228,48 @@ func TestReviseFromWhatWasWritten(t *testing.T) {
 			require.NoError(t, json.Unmarshal(raw, prev))
 		}
 	})
+}
+
+// A report that intake has just read is graded as the one that the ledger has.
+func TestReviseWithoutReadingAgain(t *testing.T) {
+	rb := rulebook(t)
+	seen := map[string]bool{}
+	rapid.Check(t, func(t *rapid.T) {
+		drawn := anyReport(t, 0)
+		data, err := event.Member(drawn.Event, "data")
+		require.NoError(t, err)
+		lasting := rapid.SampledFrom([]string{"", `"outage":[{"scope":"overall","since":"2026-03-02T09:30:00+08:00"}]`, `"defacement":{"class":"central","since":"2027-01-01T00:00:00Z"}`}).Draw(t, "lasting")
+		if text := string(data); lasting != "" && !strings.Contains(text, `"outage"`) {
+			data = json.RawMessage(strings.Replace(strings.Replace(text, `"facts":{`, `"facts":{`+lasting+`,`, 1), ",}", "}", 1))
+		}
+		e, err := event.ParseEvent(fmt.Appendf(nil, `{"specversion": "1.0", "id":"r", "source":"urn:tocsin:operator:grid-east", "subject":"x", "type":%q, "data":%s}`, drawn.Type, data))
+		if err != nil {
+			return
+		}
+		read := e.Accepted("grid-east", drawn.ReceivedAt)
+		raw, err := event.Render(read)
+		require.NoError(t, err)
+		stored := new(event.Accepted)
+		require.NoError(t, json.Unmarshal(raw, stored))
+		_, known := stored.Data()
+		require.False(t, known)
+		report, known := read.Data()
+		require.True(t, known)
+		seen[fmt.Sprint(drawn.Type, isAhead(report.Facts, read.ReceivedAt))] = true
+		one, err := event.Render(revise(t, rb, read)[0])
+		require.NoError(t, err)
+		two, err := event.Render(revise(t, rb, stored)[0])
+		require.NoError(t, err)
+		require.Equal(t, string(two), string(one))
+	})
+	require.GreaterOrEqual(t, len(seen), 3, "types of report, ahead of their receipt or not: %v", seen)
+
+	// What is said to begin after the receipt begins with it.
+	e, err := event.ParseEvent([]byte(`{"specversion":"1.0","id":"r","source":"urn:tocsin:operator:grid-east","subject":"x","type":"tocsin.report.progress.v1","data":{"containsNoStateSecrets":true,"facilities":["dispatch"],"facts":{"outage":[{"scope":"overall","since":"2026-03-02T10:00:00+08:00"}]}}}`))
+	require.NoError(t, err)
+	g := revise(t, rb, e.Accepted("grid-east", nine))[0]
+	require.NotNil(t, g.Look)
+	require.True(t, g.Look.Before(nine.Add(time.Hour)), "%v", g.Look)
 }
 
 // Whoever was told is told of everything after, and of no duty twice.

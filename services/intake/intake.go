@@ -269,15 +269,8 @@ func namesOf(header map[string][]string, payload []byte) event.Names {
 
 // accepted is what is kept of a report that is taken.
 func (in *Intake) accepted(ctx context.Context, s submission) *event.Accepted {
-	e := s.event
-	a := &event.Accepted{
-		Operator: s.operator, Incident: e.Subject, Report: e.ID, Source: e.Source, Type: e.Type,
-		ReceivedAt: in.deps.Clock.Now(), Digest: e.Digest, Event: e.Raw,
-	}
-	if !e.Time.IsZero() {
-		a.SentAt = &e.Time
-	}
-	in.remarks(ctx, a, &e.Report)
+	a := s.event.Accepted(s.operator, in.deps.Clock.Now())
+	in.remarks(ctx, a, &s.event.Report)
 	return a
 }
 
