@@ -110,7 +110,7 @@ func request[T any](ctx context.Context, c *Client, msg *nats.Msg) (*T, error) {
 		reply, err := c.try(ctx, msg)
 		if err == nil {
 			answer := new(T)
-			if err := json.Unmarshal(reply.Data, answer); err != nil {
+			if err := event.Parse(reply.Data, answer); err != nil {
 				return nil, fmt.Errorf("client: the answer on %s: %w", msg.Subject, err)
 			}
 			return answer, nil

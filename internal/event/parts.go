@@ -103,11 +103,35 @@ func members(raw []byte, yield func(name []byte, value json.RawMessage) error) e
 
 // textOf reads a JSON string.
 func textOf(raw []byte) (text string, err error) {
-	if n := len(raw); n > 1 && raw[0] == '"' && bytes.IndexByte(raw, '\\') < 0 && utf8.Valid(raw) {
-		return string(raw[1 : n-1]), nil
+	if n := len(raw); n > 1 && raw[0] == '"' && utf8.Valid(raw) {
+		if text, plain := unescaped(raw[1 : n-1]); plain {
+			return text, nil
+		}
 	}
 	err = json.Unmarshal(raw, &text)
 	return text, err
+}
+
+// unescaped is what a text says that has no escapes but those of line breaks, quotes
+// and backslashes.
+func unescaped(raw []byte) (text string, plain bool) {
+	i := bytes.IndexByte(raw, '\\')
+	if i < 0 {
+		return string(raw), true
+	}
+	out := make([]byte, 0, len(raw))
+	for ; i >= 0 && i+1 < len(raw); i = bytes.IndexByte(raw, '\\') {
+		c := raw[i+1]
+		switch c {
+		case 'n':
+			c = '\n'
+		case '"', '\\':
+		default:
+			return "", false
+		}
+		out, raw = append(append(out, raw[:i]...), c), raw[i+2:]
+	}
+	return string(append(out, raw...)), i < 0
 }
 
 // cutter goes through a JSON value.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -185,13 +184,7 @@ func Decode[T any](s Stored) (*T, error) {
 		return v, nil
 	}
 	v := new(T)
-	var err error
-	if r, can := any(v).(parser); can {
-		err = r.parse(s.Data)
-	} else {
-		err = json.Unmarshal(s.Data, v)
-	}
-	if err != nil {
+	if err := Parse(s.Data, v); err != nil {
 		return nil, s.unreadable(err)
 	}
 	return v, nil

@@ -80,39 +80,6 @@ func (a *Accepted) render() ([]byte, error) {
 	return o.done()
 }
 
-// parser is the inverse of renderer: of what holds JSON, that is left as it is.
-type parser interface{ parse(raw []byte) error }
-
-func (a *Accepted) parse(raw []byte) error {
-	return members(raw, func(name []byte, value json.RawMessage) (err error) {
-		switch string(name) {
-		case `"operator"`:
-			a.Operator, err = textOf(value)
-		case `"incident"`:
-			a.Incident, err = textOf(value)
-		case `"report"`:
-			a.Report, err = textOf(value)
-		case `"source"`:
-			a.Source, err = textOf(value)
-		case `"type"`:
-			a.Type, err = textOf(value)
-		case `"sentAt"`:
-			err = json.Unmarshal(value, &a.SentAt)
-		case `"receivedAt"`:
-			err = a.ReceivedAt.UnmarshalJSON(value)
-		case `"digest"`:
-			a.Digest, err = textOf(value)
-		case `"late"`:
-			err = json.Unmarshal(value, &a.Late)
-		case `"warnings"`:
-			err = json.Unmarshal(value, &a.Warnings)
-		case `"event"`:
-			a.Event = value
-		}
-		return err
-	})
-}
-
 func (g *Graded) render() ([]byte, error) {
 	o := newObject(3072 + 2560*len(g.Escalations))
 	o.text("operator", g.Operator)

@@ -180,6 +180,52 @@ func TestReportsAreReadAsTheyWereWritten(t *testing.T) {
 	})
 }
 
+// TestReceiptsAreReadAsTheyWereWritten, as encoding/json reads them too.
+func TestReceiptsAreReadAsTheyWereWritten(t *testing.T) {
+	t.Parallel()
+	check := func(t require.TestingT, raw []byte) {
+		var got Receipt
+		err := Parse(raw, &got)
+		type plain Receipt
+		var want plain
+		if json.Unmarshal(raw, &want) != nil {
+			require.Error(t, err, "%s", raw)
+			return
+		}
+		require.NoError(t, err, "%s", raw)
+		require.Equal(t, want, plain(got))
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		text := func(name string) string { return rapid.StringMatching(`[a-z<"\\\n\t号]{0,5}`).Draw(t, name) }
+		at := time.Unix(rapid.Int64Range(0, 1e10).Draw(t, "at"), rapid.Int64Range(0, 999).Draw(t, "nano")).UTC()
+		r := Receipt{
+			Status: text("status"), Operator: text("operator"), Incident: text("incident"), Report: text("report"), Source: text("source"), Type: text("type"),
+			Record: rapid.Uint64().Draw(t, "record"), Digest: text("digest"), Durability: text("durability"), Exercise: rapid.Bool().Draw(t, "exercise"),
+		}
+		if rapid.Bool().Draw(t, "taken") {
+			r.ReceivedAt, r.Entry, r.Late = &at, &evidence.Hash{1, 2}, []Lateness{{DueAt: at}}
+		} else {
+			r.Errors, r.Warnings = []fault.Detail{{Path: text("path")}}, []fault.Detail{{Message: text("message")}}
+		}
+		if rapid.Bool().Draw(t, "signed") {
+			r.Signed = &evidence.SignedReceipt{Key: text("key"), Signature: []byte{1, 2, 3}, Index: 1, Size: 2, Path: evidence.Hashes{{3}, {4}}, Certificate: "a\nb\n\n— c \"d\"\n"}
+		}
+		raw, err := Render(r)
+		require.NoError(t, err)
+		var got Receipt
+		require.NoError(t, Parse(raw, &got))
+		require.Equal(t, r, got)
+		check(t, raw)
+	})
+	for _, raw := range []string{
+		`{}`, `null`, `{"status":null,"record":null,"entry":null,"receivedAt":null,"signed":null,"errors":null,"exercise":null}`, `{"other":1,"status":"\u53f7\t\/"}`,
+		`{"status":7}`, `{"record":"7"}`, `{"record":-1}`, `{"record":1.5}`, `{"entry":"no hash"}`, `{"entry":7}`, `{"receivedAt":"today"}`, `{"receivedAt":7}`, `{"signed":[]}`,
+		`{"signed":{"index":"1"}}`, `{"signed":{"path":7}}`, `{"signed":{"signature":"*"}}`, `[]`, ``, `{"status":"a"`, `{"status":"a\"}`, `{"exercise":1}`, `{"late":{}}`,
+	} {
+		check(t, []byte(raw))
+	}
+}
+
 // TestWhatARevisionHasFoldedIsReadFromItsBeginning, where it stands.
 func TestWhatARevisionHasFoldedIsReadFromItsBeginning(t *testing.T) {
 	t.Parallel()
