@@ -316,8 +316,8 @@ func (in *Intake) rejection(s submission, faults []fault.Detail) event.Receipt {
 func (in *Intake) keepRefused(ctx context.Context, subs []submission, receipts []event.Receipt) error {
 	failed := make([]error, len(subs))
 	var wg sync.WaitGroup
-	for i, r := range receipts {
-		if r.Status == event.StatusRejected || r.Status == event.StatusConflict {
+	for i := range receipts {
+		if r := &receipts[i]; r.Status == event.StatusRejected || r.Status == event.StatusConflict {
 			wg.Go(func() { failed[i] = in.refused.keep(ctx, subs[i], r.Errors) })
 		}
 	}

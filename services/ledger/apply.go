@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/tocsin-project/tocsin/internal/event"
 )
@@ -20,7 +21,7 @@ const (
 	insertEscalation
 	selectOutcome
 	putOutcome
-	selectIncident
+	selectIncidents
 	selectDesks
 	putDesk
 	insertClosing
@@ -34,28 +35,45 @@ const (
 	statements // how many there are
 )
 
+// bulk are the statements whose rows nobody reads before they are committed, with
+// how many values each row has: many rows go in one statement, since a statement costs
+// more than what it inserts.
+var bulk = [statements]int{insertStory: 4, insertIncident: 5, insertRevision: 4}
+
+const (
+	rowsAtOnce  = 32
+	namesAtOnce = 32 // of incidents
+)
+
+// rowsOf is the text of rows of so many values each.
+func rowsOf(values, rows int) string {
+	row := "(?" + strings.Repeat(", ?", values-1) + ")"
+	return row + strings.Repeat(", "+row, rows-1)
+}
+
 var statementTexts = [statements]string{
-	insertStory:    "INSERT INTO story VALUES (?, ?, ?, ?)",
-	insertIncident: "INSERT INTO incidents VALUES (?, ?, ?, ?, ?)",
+	insertStory:    "INSERT INTO story VALUES ",
+	insertIncident: "INSERT INTO incidents VALUES ",
 	updateIncident: "UPDATE incidents SET record = ?, revision = ? WHERE id = ?",
-	insertRevision: "INSERT INTO revisions VALUES (?, ?, ?, ?)",
+	insertRevision: "INSERT INTO revisions VALUES ",
 	// Of two under one name the first stands. The stream takes only one, but it may
 	// take another once the first was removed.
 	insertTold:       "INSERT OR IGNORE INTO told VALUES (?, ?, ?, ?, ?, ?)",
 	insertEscalation: "INSERT INTO escalations VALUES (?, ?, ?, ?)",
 	selectOutcome:    "SELECT " + outcomeColumns + " WHERE t.incident = ? AND t.desk = ? AND t.last = ?",
 	putOutcome:       "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?)",
-	selectIncident:   "SELECT id, record, revision FROM incidents WHERE incident = ? AND operator = ?",
-	selectDesks:      "SELECT desk, told, closed FROM desks WHERE incident = ?",
-	putDesk:          "INSERT OR REPLACE INTO desks VALUES (?, ?, ?, ?)",
-	insertClosing:    "INSERT INTO closings VALUES (?, ?, ?)",
-	insertTerm:       "INSERT INTO terms VALUES (?, ?)",
-	selectPostings:   "SELECT bits FROM postings WHERE spot = ?",
-	putPostings:      "INSERT OR REPLACE INTO postings VALUES (?, ?)",
-	dropPostings:     "DELETE FROM postings WHERE spot = ?",
-	insertChunk:      "INSERT INTO chunks VALUES (?, ?)",
-	putCopies:        "INSERT OR REPLACE INTO copies VALUES (?, ?)",
-	movePosition:     "UPDATE position SET seq = ?, salt = ?",
+	selectIncidents: "WITH asked (incident, operator) AS (VALUES " + rowsOf(2, namesAtOnce) + `)
+		SELECT i.incident, i.operator, i.id, i.record, i.revision FROM asked CROSS JOIN incidents AS i USING (incident, operator)`,
+	selectDesks:    "SELECT desk, told, closed FROM desks WHERE incident = ?",
+	putDesk:        "INSERT OR REPLACE INTO desks VALUES (?, ?, ?, ?)",
+	insertClosing:  "INSERT INTO closings VALUES (?, ?, ?)",
+	insertTerm:     "INSERT INTO terms VALUES (?, ?)",
+	selectPostings: "SELECT bits FROM postings WHERE spot = ?",
+	putPostings:    "INSERT OR REPLACE INTO postings VALUES (?, ?)",
+	dropPostings:   "DELETE FROM postings WHERE spot = ?",
+	insertChunk:    "INSERT INTO chunks VALUES (?, ?)",
+	putCopies:      "INSERT OR REPLACE INTO copies VALUES (?, ?)",
+	movePosition:   "UPDATE position SET seq = ?, salt = ?",
 }
 
 // atOnce bounds the records of one transaction; known must hold the incidents of
@@ -107,6 +125,9 @@ func (x *index) commit(ctx context.Context, items []item) (err error) {
 	}()
 	w := newWriting(x)
 	if err := w.turn(x.chunkOf(items[0].seq)); err != nil {
+		return fmt.Errorf("ledger: index: %w", err)
+	}
+	if err := w.meet(items); err != nil {
 		return fmt.Errorf("ledger: index: %w", err)
 	}
 	for i := range items {
@@ -196,7 +217,7 @@ func (w *writing) add(it *item) error {
 
 // tell adds a record to the story of an incident.
 func (w *writing) tell(inc *incident, it *item, kind string) error {
-	return w.exec(insertStory, it.seq, inc.id, kindNumber(kind), it.at.UnixNano())
+	return w.insert(insertStory, it.seq, inc.id, kindNumber(kind), it.at.UnixNano())
 }
 
 // storyKinds are the kinds of records by the numbers that story has for them.
@@ -229,7 +250,7 @@ func (w *writing) addRevision(inc *incident, it *item) error {
 	if err != nil {
 		return err
 	}
-	if err := w.exec(insertRevision, it.seq, inc.id, r.revision, r.row); err != nil {
+	if err := w.insert(insertRevision, it.seq, inc.id, r.revision, r.row); err != nil {
 		return err
 	}
 	w.added = append(w.added, addition{w.index.positionOf(it.seq), terms, kindIncidentTitle, &r.entry, nil})

@@ -1,9 +1,6 @@
 package ledger
 
-import (
-	"database/sql"
-	"errors"
-)
+import "slices"
 
 // incident is one as the goroutine that writes knows it.
 type incident struct {
@@ -74,21 +71,68 @@ func (k *known) drop(i *incident) {
 // incident returns one by its tokens, which it makes where it is new. It is
 // written at the end of the transaction.
 func (w *writing) incident(operator, name string) (*incident, error) {
-	x := w.index
-	i := x.known.get(operator, name)
+	known := w.index.known
+	i := known.get(operator, name)
 	if i == nil {
 		i = &incident{operator: operator, incident: name}
-		err := x.prepared[selectIncident].QueryRow(name, operator).Scan(&i.id, &i.record, &i.revision)
-		if errors.Is(err, sql.ErrNoRows) {
-			x.newest++
-			i.id, i.loaded, i.isNew = x.newest, true, true
-		} else if err != nil {
+		known.add(i)
+		if err := w.lookUp([]*incident{i}); err != nil {
 			return nil, err
 		}
-		x.known.add(i)
 	}
 	w.use(i)
 	return i, nil
+}
+
+// meet looks up at once the incidents of all items that are not known.
+func (w *writing) meet(items []item) error {
+	known := w.index.known
+	var met []*incident
+	for i := range items {
+		a := &items[i].addr
+		if a.Incident == "" || items[i].removal != nil || known.get(a.Operator, a.Incident) != nil {
+			continue
+		}
+		met = append(met, &incident{operator: a.Operator, incident: a.Incident})
+		known.add(met[len(met)-1]) // asked for once
+	}
+	for some := range slices.Chunk(met, namesAtOnce) {
+		if err := w.lookUp(some); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lookUp finds incidents by their tokens, namesAtOnce at most; those that the file does
+// not have are new. They are known already.
+func (w *writing) lookUp(met []*incident) error {
+	x := w.index
+	var names [2 * namesAtOnce]any // those that nobody asks for are null, which is no name
+	for k, i := range met {
+		names[2*k], names[2*k+1] = i.incident, i.operator
+	}
+	rows, err := x.prepared[selectIncidents].Query(names[:]...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var operator, name string
+		var found incident
+		if err := rows.Scan(&name, &operator, &found.id, &found.record, &found.revision); err != nil {
+			return err
+		}
+		i := x.known.get(operator, name)
+		i.id, i.record, i.revision = found.id, found.record, found.revision
+	}
+	for _, i := range met {
+		if i.id == 0 {
+			x.newest++
+			i.id, i.loaded, i.isNew = x.newest, true, true
+		}
+	}
+	return rows.Err()
 }
 
 // use has an incident written at the end of the transaction if it changes.
@@ -119,12 +163,23 @@ func (w *writing) loadDesks(i *incident) error {
 	return rows.Err()
 }
 
+// saveAll writes what has changed of all incidents.
+func (w *writing) saveAll() error {
+	for _, i := range w.active {
+		if err := w.save(i); err != nil {
+			return err
+		}
+	}
+	w.active = nil
+	return w.flushRows()
+}
+
 // save writes what has changed of an incident.
 func (w *writing) save(i *incident) (err error) {
 	i.active = false
 	switch {
 	case i.isNew:
-		err = w.exec(insertIncident, i.id, i.operator, i.incident, i.record, i.revision)
+		err = w.insert(insertIncident, i.id, i.operator, i.incident, i.record, i.revision)
 	case i.changed:
 		err = w.exec(updateIncident, i.record, i.revision, i.id)
 	}

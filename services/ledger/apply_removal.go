@@ -42,12 +42,9 @@ type storied struct {
 // forget takes the records that a removal names out of everything.
 func (w *writing) forget(removal *event.Removal) error {
 	w.index.erase = true
-	for _, inc := range w.active { // so that the file says how everything stands
-		if err := w.save(inc); err != nil {
-			return err
-		}
+	if err := w.saveAll(); err != nil { // so that the file says how everything stands
+		return err
 	}
-	w.active = nil
 	if err := w.run("DELETE FROM copies WHERE run BETWEEN ? AND ?", int64(runOf(removal.First)), int64(runOf(removal.Last()))); err != nil {
 		return err
 	}

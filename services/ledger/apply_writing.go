@@ -17,8 +17,9 @@ type writing struct {
 	moves  []moved
 	gone   *set // of the tail
 	dirty  map[spot]*set
-	kept   []int64     // spots of sealed chunks whose postings were changed
-	active []*incident // that may have changed
+	kept   []int64           // spots of sealed chunks whose postings were changed
+	active []*incident       // that may have changed
+	rows   [statements][]any // values that wait, of statements that go together
 }
 
 // addition is a record to be taken into the tail.
@@ -45,6 +46,33 @@ func (w *writing) exec(s statement, args ...any) error {
 	_, err := w.index.prepared[s].Exec(args...)
 	w.index.unsaved++
 	return err
+}
+
+// insert is exec for statements that go together: at the latest when the rest is
+// flushed.
+func (w *writing) insert(s statement, row ...any) error {
+	w.rows[s] = append(w.rows[s], row...)
+	w.index.unsaved++
+	if len(w.rows[s]) < rowsAtOnce*bulk[s] {
+		return nil
+	}
+	err := w.exec(s, w.rows[s]...)
+	w.rows[s] = w.rows[s][:0]
+	return err
+}
+
+// flushRows inserts what waits of statements that go together.
+func (w *writing) flushRows() error {
+	for s, values := range bulk {
+		if len(w.rows[s]) == 0 {
+			continue
+		}
+		if err := w.run(statementTexts[s]+rowsOf(values, len(w.rows[s])/values), w.rows[s]...); err != nil {
+			return err
+		}
+		w.rows[s] = nil
+	}
+	return nil
 }
 
 // count is exec that returns how many rows there were.
@@ -170,10 +198,8 @@ func (w *writing) put(t term, record uint64, on bool) error {
 
 // flush writes what was gathered, and the position.
 func (w *writing) flush(seq uint64, salt string) error {
-	for _, inc := range w.active {
-		if err := w.save(inc); err != nil {
-			return err
-		}
+	if err := w.saveAll(); err != nil {
+		return err
 	}
 	if err := w.flushPostings(); err != nil {
 		return err

@@ -155,6 +155,9 @@ func (x *index) load(ctx context.Context) (err error) {
 		return fmt.Errorf("ledger: index: %w", err)
 	}
 	for i, text := range statementTexts {
+		if bulk[i] > 0 {
+			text += rowsOf(bulk[i], rowsAtOnce)
+		}
 		if x.prepared[i], err = x.writer.PrepareContext(ctx, text); err != nil {
 			return fmt.Errorf("ledger: index: %w", err)
 		}
