@@ -207,11 +207,13 @@ func (s *Server) Stop() {
 	s.endStaging()
 }
 
-// ConnectOptions are what every connection of ours uses: it never gives up.
+// ConnectOptions are what every connection of ours uses: it never gives up. An answer
+// of many messages, such as what became of an escalation, is queued by itself; the
+// client library makes room for 65,536 each time, which is half a megabyte.
 func ConnectOptions(name string) []nats.Option {
 	return []nats.Option{
 		nats.Name(name), nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond),
-		nats.Timeout(5 * time.Second),
+		nats.Timeout(5 * time.Second), nats.SyncQueueLen(2 * batchRecords),
 	}
 }
 
