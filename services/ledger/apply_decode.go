@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"reflect"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -190,7 +191,7 @@ func escalationOf(s event.Stored) (*escalation, error) {
 		out.by = &by
 		out.flags = append(out.flags, flagTargeted)
 	}
-	add := out.once()
+	add := out.add
 	add(kindGrade, e.Grade.String())
 	add(kindOperator, e.Operator)
 	add(kindDesk, e.Desk)
@@ -217,14 +218,10 @@ func escalationOf(s event.Stored) (*escalation, error) {
 	return out, nil
 }
 
-// once returns what adds a term by its name, once.
-func (e *entry) once() func(kind, string) {
-	seen := map[named]bool{}
-	return func(k kind, value string) {
-		if n := (named{k, value}); !seen[n] {
-			seen[n] = true
-			e.named = append(e.named, n)
-		}
+// add adds a term by its name, once.
+func (e *entry) add(k kind, value string) {
+	if n := (named{k, value}); !slices.Contains(e.named, n) {
+		e.named = append(e.named, n)
 	}
 }
 
@@ -295,7 +292,7 @@ func revisionOf(s event.Stored, operator string) (*revisionItem, error) {
 	}
 	row := g.row(s.Sequence)
 	out := &revisionItem{revision: g.Revision}
-	add := out.once()
+	add := out.add
 	add(kindIncidentGrade, g.Grade.String())
 	add(kindIncidentOperator, operator)
 	addPlaces(g.Facilities, add, kindIncidentArea, kindIncidentSector, kindIncidentPlace)
