@@ -34,10 +34,13 @@ func boundMemory(ctx context.Context, floor uint64) {
 	defer debug.SetGCPercent(debug.SetGCPercent(collectAt))
 	tick := time.NewTicker(memoryEvery)
 	defer tick.Stop()
-	for {
+	for limit := before; ; {
 		live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 		metrics.Read(live)
-		debug.SetMemoryLimit(memoryLimit(floor, live[0].Value.Uint64()))
+		if next := memoryLimit(floor, live[0].Value.Uint64()); next != limit {
+			limit = next
+			debug.SetMemoryLimit(limit) // which stops the process for a moment
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
