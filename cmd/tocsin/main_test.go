@@ -51,7 +51,7 @@ type server struct {
 // startServer starts a server on free ports and waits until it is ready.
 func startServer(t testing.TB, args ...string) *server {
 	t.Helper()
-	s := &server{t: t, dir: t.TempDir(), nats: freePort(t), http: freePort(t), args: args}
+	s := &server{t: t, dir: t.TempDir(), args: args}
 	log, err := os.Create(filepath.Join(s.dir, "log"))
 	require.NoError(t, err)
 	s.log = log
@@ -66,11 +66,27 @@ func startServer(t testing.TB, args ...string) *server {
 			t.Logf("server log:\n%s", b)
 		}
 	})
-	s.start()
-	return s
+	for range 5 {
+		s.nats, s.http = freePort(t), freePort(t)
+		if s.isUp() {
+			return s
+		}
+		said, err := os.ReadFile(log.Name())
+		require.NoError(t, err)
+		require.Contains(t, string(said), "address already in use", "the server ended before it was ready")
+	}
+	require.Fail(t, "every port was taken before the server had it")
+	return nil
 }
 
+// start starts it again, where it was.
 func (s *server) start() {
+	s.t.Helper()
+	require.True(s.t, s.isUp(), "the server ended before it was ready")
+}
+
+// isUp starts it and reports whether it is ready, or has ended.
+func (s *server) isUp() bool {
 	s.t.Helper()
 	exe, err := os.Executable()
 	require.NoError(s.t, err)
@@ -103,9 +119,13 @@ func (s *server) start() {
 	}()
 	select {
 	case ok := <-ready:
-		require.True(s.t, ok, "the server ended before it was ready")
+		if !ok {
+			_ = s.cmd.Wait()
+		}
+		return ok
 	case <-time.After(20 * time.Second):
 		s.t.Fatal("the server was not ready within 20 s")
+		return false
 	}
 }
 
