@@ -155,4 +155,12 @@ func TestTheFeedRecallsWhatItWrote(t *testing.T) {
 		f.writes([]*pending{refused})
 	}
 	require.Len(t, f.made, 1)
+
+	for range 3 * feedBytes / (1 << 20) {
+		_, large := report("3")
+		large.record.Data = append(large.record.Data, make([]byte, 1<<20)...)
+		f.writes([]*pending{large})
+		require.Less(t, f.making, feedBytes+2<<20)
+	}
+	require.Less(t, len(f.made), feedBytes>>20+2)
 }

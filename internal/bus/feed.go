@@ -30,6 +30,7 @@ type feed struct {
 	extra  int                     // bytes of it
 	stored uint64                  // the last that we wrote
 	made   map[string]event.Record // by salt: of what is being written, what is recalled
+	making int                     // bytes of it
 	grown  chan struct{}           // closed and replaced when recent grows
 	longer chan struct{}           // closed and replaced when recent or ahead grows
 }
@@ -41,7 +42,7 @@ func newFeed(head uint64) *feed {
 // Bounds of what the feed keeps: twice as much in all.
 const (
 	feedRecords = 4 << 10
-	feedBytes   = 8 << 20
+	feedBytes   = 12 << 20
 )
 
 // fill feeds what the engine delivers, until ctx ends.
@@ -66,16 +67,17 @@ func (f *feed) add(batch []event.Stored) {
 	}
 	for i := range batch {
 		s := &batch[i]
-		f.bytes += len(s.Data)
 		if r, is := f.made[s.Salt]; is {
 			delete(f.made, s.Salt)
+			f.making -= len(r.Data)
 			s.Recall(r)
 		}
+		f.bytes += s.Memory()
 	}
 	f.recent = append(f.recent, batch...)
 	f.upTo = batch[len(batch)-1].Sequence
 	for len(f.ahead) > 0 && f.ahead[0].Sequence <= f.upTo {
-		f.extra -= len(f.ahead[0].Data)
+		f.extra -= f.ahead[0].Memory()
 		f.ahead = f.ahead[1:]
 	}
 	if len(f.ahead) == 0 {
@@ -99,7 +101,7 @@ func (f *feed) wrote(records []event.Stored) {
 		return
 	}
 	for _, s := range records {
-		f.extra += len(s.Data)
+		f.extra += s.Memory()
 	}
 	f.ahead = append(f.ahead, records...)
 	close(f.longer)
@@ -111,13 +113,16 @@ func (f *feed) wrote(records []event.Stored) {
 func (f *feed) writes(round []*pending) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.made) >= feedRecords { // of what is refused nothing is delivered
-		clear(f.made)
-	}
 	for _, p := range round {
-		if p.record.IsRecalled() {
-			f.made[p.record.Salt] = p.record
+		if !p.record.IsRecalled() {
+			continue
 		}
+		if len(f.made) >= feedRecords || f.making >= feedBytes { // of what is refused nothing is delivered
+			clear(f.made)
+			f.making = 0
+		}
+		f.made[p.record.Salt] = p.record
+		f.making += len(p.record.Data)
 	}
 }
 
@@ -126,7 +131,7 @@ func (f *feed) writes(round []*pending) {
 func (f *feed) trim() {
 	drop := len(f.recent) / 2
 	for _, s := range f.recent[:drop] {
-		f.bytes -= len(s.Data)
+		f.bytes -= s.Memory()
 	}
 	f.recent = append(make([]event.Stored, 0, 2*feedRecords), f.recent[drop:]...)
 	f.from = f.recent[0].Sequence

@@ -36,7 +36,8 @@ func (e *Event) Accepted(operator string, at time.Time) *Accepted {
 		ReceivedAt: at, Digest: e.Digest, Event: e.Raw, data: &e.Report,
 	}
 	if !e.Time.IsZero() {
-		a.SentAt = &e.Time
+		sent := e.Time // by itself: revisions keep it, and need not keep the event
+		a.SentAt = &sent
 	}
 	return a
 }

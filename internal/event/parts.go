@@ -62,7 +62,15 @@ func Members(raw []byte, yield func(name string, value json.RawMessage) error) e
 // Member returns the value of a member of a JSON object, or nil.
 func Member(raw []byte, name string) (found json.RawMessage, err error) {
 	err = members(raw, func(quoted []byte, value json.RawMessage) error {
-		if string(quoted[1:len(quoted)-1]) == name {
+		is := string(quoted[1:len(quoted)-1]) == name
+		if !is && bytes.IndexByte(quoted, '\\') >= 0 {
+			plain, err := textOf(quoted)
+			if err != nil {
+				return err
+			}
+			is = plain == name
+		}
+		if is {
 			found = value
 		}
 		return nil

@@ -75,6 +75,16 @@ func TestMembersAreThoseOfTheObject(t *testing.T) {
 	}
 }
 
+func TestAMemberIsFoundByItsName(t *testing.T) {
+	for raw, want := range map[string]string{`{"a":1,"data":2}`: "2", `{"d\u0061ta":3}`: "3", `{"dat":1,"data2":2}`: "", `null`: "", `{"\\data":1}`: ""} {
+		got, err := Member([]byte(raw), "data")
+		require.NoError(t, err, raw)
+		require.Equal(t, want, string(got), raw)
+	}
+	_, err := Member([]byte(`{"\ud800":1,"x"}`), "data")
+	require.Error(t, err)
+}
+
 func FuzzMembers(f *testing.F) {
 	for _, raw := range []string{`{"a":1,"b":{"c":[{}]}}`, `{"\u0061":"\\\""}`, `null`, `{"a":1,}`, "{\"b\xff\":1}"} {
 		f.Add([]byte(raw))

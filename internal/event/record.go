@@ -150,6 +150,15 @@ func (s *Stored) Recall(written Record) {
 	}
 }
 
+// Memory is about how many bytes the record takes up: with what it was made of, that
+// has its text once more, and what is read of it.
+func (s Stored) Memory() int {
+	if s.value != nil {
+		return 3 * len(s.Data)
+	}
+	return len(s.Data)
+}
+
 // ReadStored is the inverse of Message, for what a stream delivers. It never
 // fails: a foreign message is a record without stamps.
 func ReadStored(realm Realm, wire string, h nats.Header, data []byte, seq uint64, at time.Time) Stored {

@@ -242,7 +242,8 @@ func TestReviseWithoutReadingAgain(t *testing.T) {
 		if text := string(data); lasting != "" && !strings.Contains(text, `"outage"`) {
 			data = json.RawMessage(strings.Replace(strings.Replace(text, `"facts":{`, `"facts":{`+lasting+`,`, 1), ",}", "}", 1))
 		}
-		e, err := event.ParseEvent(fmt.Appendf(nil, `{"specversion": "1.0", "id":"r", "source":"urn:tocsin:operator:grid-east", "subject":"x", "type":%q, "data":%s}`, drawn.Type, data))
+		name := rapid.SampledFrom([]string{"data", `d\u0061ta`}).Draw(t, "name")
+		e, err := event.ParseEvent(fmt.Appendf(nil, `{"specversion": "1.0", "id":"r", "source":"urn:tocsin:operator:grid-east", "subject":"x", "type":%q, "%s":%s}`, drawn.Type, name, data))
 		if err != nil {
 			return
 		}
