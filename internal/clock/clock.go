@@ -29,6 +29,15 @@ func Wall(c Clock, t time.Time) time.Time {
 // when c is past t.
 func Until(c Clock, t time.Time) time.Duration { return time.Until(Wall(c, t)) }
 
+// Pace returns how many times as fast as the machine's c runs: 1, unless it is a
+// Scaled clock that has its anchor.
+func Pace(c Clock) int64 {
+	if s, ok := c.(*Scaled); ok && s.Runs() {
+		return s.factor
+	}
+	return 1
+}
+
 // System is the machine's clock, in UTC.
 type System struct{}
 

@@ -127,3 +127,12 @@ func TestWallOfTheOthers(t *testing.T) {
 	assert.InDelta(t, 60, Until(m, stamp.Add(2*time.Minute)).Seconds(), 0.5)
 	assert.InDelta(t, -60, Until(m, stamp).Seconds(), 0.5)
 }
+
+func TestPace(t *testing.T) {
+	s := NewScaled(7200)
+	require.EqualValues(t, 1, Pace(s), "before it runs it is the machine's")
+	s.Start()
+	require.EqualValues(t, 7200, Pace(s))
+	require.EqualValues(t, 1, Pace(System{}))
+	require.EqualValues(t, 1, Pace(NewManual(stamp)))
+}

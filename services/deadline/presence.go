@@ -145,7 +145,7 @@ func (p *presence) met(desk string, at time.Time) {
 func (p *presence) note(found []bus.Screen, now, machine time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	pace := paceOf(p.deps.Clock)
+	pace := time.Duration(clock.Pace(p.deps.Clock))
 	if !p.lookedAt.IsZero() && machine.Sub(p.lookedAt) > blind {
 		p.notBefore = now.Add(settle * pace)
 	}
@@ -190,12 +190,6 @@ func (p *presence) note(found []bus.Screen, now, machine time.Time) {
 			p.screens = append(p.screens, s)
 		}
 	}
-}
-
-// paceOf is how many times faster than the machine's a clock runs.
-func paceOf(c clock.Clock) time.Duration {
-	hour := clock.Until(c, c.Now().Add(time.Hour)) // a little short: time runs on meanwhile
-	return max(1, (time.Hour+hour/2)/max(1, hour))
 }
 
 // lastSeen is when a screen of the desk was last there; of a desk that is not

@@ -506,18 +506,6 @@ func TestSights(t *testing.T) {
 	require.Zero(t, p.notBefore)
 	p.note(nil, nine.Add(time.Minute), machine.Add(time.Minute))
 	require.Equal(t, nine.Add(time.Minute+settle), p.notBefore, "nobody has looked for a while")
-
-	for want, c := range map[time.Duration]clock.Clock{1: clock.System{}, 60: started(60), 3600: started(3600), 7200: started(7200)} {
-		require.Equal(t, want, paceOf(c))
-	}
-	require.EqualValues(t, 1, paceOf(c))
-	require.EqualValues(t, 1, paceOf(clock.NewScaled(60)), "before it runs it is the machine's")
-}
-
-func started(factor int) clock.Clock {
-	s := clock.NewScaled(factor)
-	s.Start()
-	return s
 }
 
 // The timer of a target is not lost because nobody can say who is there.
