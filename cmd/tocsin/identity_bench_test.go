@@ -17,15 +17,15 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// BenchmarkIdentities is what it costs to know who asks, and to sign receipts: reports
-// a second with 1,000 under way, of which one of twenty is grave, until all have their
-// receipts and the desk has all that are grave; and at 200 a second, all grave, from
-// publishing one to the desk's screen having it. By a server without identities and by
-// one with them. Rounds
-// of one and the other take turns, since machines are noisy. Of -benchtime such rounds
-// the figures are medians, and so are the ratios, each of two that were measured one
-// after the other; but a p99 is of all rounds together, because it is a matter of few
-// reports in each.
+// BenchmarkIdentities is what it costs to know who asks, and to sign receipts: by a
+// server without identities and by one with them, with reports of which one of twenty
+// is grave, as in make bench. Reports a second with 1,000 under way, until all have
+// their receipts and the desk has all that are grave; and at 200 a second, from
+// publishing one to its receipt, and to the desk's screen having it. Rounds of one and
+// the other take turns, since machines are noisy. Of -benchtime such rounds the figures
+// are medians, and so are the ratios, each of two that were measured one after the
+// other; but a p99 is of all rounds together, because it is a matter of few reports in
+// each.
 func BenchmarkIdentities(b *testing.B) {
 	data := filepath.Join(b.TempDir(), "data")
 	for _, args := range [][]string{{"init"}, {"credential", "add", "operator", "grid-east"}, {"credential", "add", "desk", "protection-energy", "--screen", "wall"}} {
@@ -51,19 +51,23 @@ func BenchmarkIdentities(b *testing.B) {
 		for _, s := range sides {
 			s.rate = append(s.rate, s.throughput(b))
 			time.Sleep(time.Second) // until the index has it
-			told := s.toldAt200(b)
-			s.p50, s.told = append(s.p50, told[len(told)/2]), append(s.told, told...)
+			s.at200(b)
 		}
 	}
 	b.ReportMetric(0, "ns/op")
 	slices.SortFunc(sides, func(x, y *side) int { return strings.Compare(x.name, y.name) })
 	b.ReportMetric(median(ratios(sides[0].rate, sides[1].rate)), "with/without-reports")
-	b.ReportMetric(median(ratios(sides[0].p50, sides[1].p50)), "with/without-p50")
-	b.ReportMetric(sides[0].p99()/sides[1].p99(), "with/without-p99")
+	for i, what := range delays {
+		x, y := &sides[0].delays[i], &sides[1].delays[i]
+		b.ReportMetric(median(ratios(x.p50, y.p50)), "with/without-"+what+"-p50")
+		b.ReportMetric(x.p99()/y.p99(), "with/without-"+what+"-p99")
+	}
 	for _, s := range sides {
 		b.ReportMetric(median(s.rate), s.name+"-reports/s")
-		b.ReportMetric(median(s.p50), s.name+"-told-p50-ms")
-		b.ReportMetric(s.p99(), s.name+"-told-p99-ms")
+		for i, what := range delays {
+			b.ReportMetric(median(s.delays[i].p50), s.name+"-"+what+"-p50-ms")
+			b.ReportMetric(s.delays[i].p99(), s.name+"-"+what+"-p99-ms")
+		}
 	}
 }
 
@@ -72,13 +76,23 @@ type side struct {
 	name           string
 	operator, desk *client.Client
 	n              int // reports so far
-	rate, p50      []float64
-	told           []float64 // all that p50 is of
+	rate           []float64
+	delays         [2]delay // by delays
 }
 
-func (s *side) p99() float64 {
-	slices.Sort(s.told)
-	return s.told[len(s.told)*99/100]
+// delays are what is timed at 200 reports a second, from publishing one.
+var delays = [...]string{"receipt", "desk"}
+
+// delay is how long something took, in milliseconds.
+type delay struct{ p50, all []float64 } // p50 by round
+
+func (d *delay) add(round []float64) {
+	d.p50, d.all = append(d.p50, median(round)), append(d.all, round...)
+}
+
+func (d *delay) p99() float64 {
+	slices.Sort(d.all)
+	return d.all[len(d.all)*99/100]
 }
 
 // ratios are of what was measured in the same round.
@@ -94,17 +108,16 @@ func median(of []float64) float64 {
 	return of[len(of)/2]
 }
 
+// oneOf is how many reports there are to a grave one.
+const oneOf = 20
+
 func (s *side) throughput(b *testing.B) float64 {
-	const reports, oneOf = 20_000, 20
+	const reports = 20_000
 	began := time.Now()
 	shown := s.watch(b.Context(), reports/oneOf, func(string) {})
 	require.NoError(b, s.operator.Reports(b.Context(), "grid-east", 1000, func(yield func([]byte) error) error {
 		for i := range reports {
-			says := `"title":"nothing grave"`
-			if i%oneOf == 0 {
-				says = grave
-			}
-			if err := yield(initialReport(s.next("fast"), says)); err != nil {
+			if err := yield(ofLoad(s.next("fast"), i)); err != nil {
 				return err
 			}
 		}
@@ -132,41 +145,56 @@ func (s *side) next(prefix string) string {
 	return fmt.Sprint(prefix, "-", s.n)
 }
 
-// toldAt200 returns in order what it took, in milliseconds, for each report to reach
-// the desk.
-func (s *side) toldAt200(b *testing.B) (took []float64) {
-	const reports, settling = 1200, 200 // the first find the index still busy with what was taken before
+// at200 notes how long receipts and the desk wait at 200 reports a second.
+func (s *side) at200(b *testing.B) {
+	const settling, reports = 200, 2200 // the first find the index still busy with what was taken before
 	var mu sync.Mutex
-	sent := map[string]time.Time{}
-	ctx, stop := context.WithCancel(b.Context())
-	defer stop()
-	shown := s.watch(ctx, reports, func(incident string) {
+	var took [len(delays)][]float64
+	sent := map[string]time.Time{} // of those that count
+	note := func(what int, incident string) {
+		now := time.Now()
 		mu.Lock()
 		defer mu.Unlock()
-		took = append(took, float64(time.Since(sent[incident]).Microseconds())/1000)
-	})
+		if at, counts := sent[incident]; counts {
+			took[what] = append(took[what], float64(now.Sub(at).Microseconds())/1000)
+		}
+	}
+	ctx, stop := context.WithCancel(b.Context())
+	defer stop()
+	shown := s.watch(ctx, reports/oneOf, func(incident string) { note(1, incident) })
 	var under sync.WaitGroup
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for range reports {
+	for i := range reports {
 		<-tick.C
-		name := s.next("told")
-		raw := initialReport(name, grave)
+		name := s.next("paced")
+		raw := ofLoad(name, i)
 		under.Go(func() {
-			mu.Lock()
-			sent[name] = time.Now()
-			mu.Unlock()
+			if i >= settling {
+				mu.Lock()
+				sent[name] = time.Now()
+				mu.Unlock()
+			}
 			if _, err := s.operator.Report(ctx, "grid-east", raw); err != nil {
 				b.Error(err)
 				stop() // nobody will be shown it
 			}
+			note(0, name)
 		})
 	}
 	under.Wait()
 	require.NoError(b, <-shown)
-	took = took[settling:]
-	slices.Sort(took)
-	return took
+	for i := range delays {
+		s.delays[i].add(took[i])
+	}
+}
+
+// ofLoad is the i-th report of a load.
+func ofLoad(incident string, i int) []byte {
+	if i%oneOf == 0 {
+		return initialReport(incident, grave)
+	}
+	return initialReport(incident, `"title":"nothing grave"`)
 }
 
 const grave = `"facts":{"outage":[{"scope":"overall","duration":"PT20M"}]}`

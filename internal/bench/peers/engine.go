@@ -37,7 +37,7 @@ type engineLimits struct {
 const (
 	asyncPending = 4096
 	batchRecords = 1000 // the most that the engine takes in one
-	engineTime   = 3 * time.Second
+	engineTime   = time.Second
 )
 
 // stored is a record as a stream has it. What the engine or its clients added

@@ -54,8 +54,8 @@ func main() {
 	var asJSON bool
 	flag.IntVar(&p.events, "events", 50_000, "reports of a full round, in whole hundreds")
 	flag.IntVar(&p.rounds, "rounds", 5, "rounds of each contender; the figure is their median")
-	flag.DurationVar(&p.budget, "budget", 5*time.Minute, "time for it all: rounds after the first are shortened to fit; 0: none is")
-	flag.DurationVar(&p.latency, "latency", 10*time.Second, "how long latency is measured; 0: not at all")
+	flag.DurationVar(&p.budget, "budget", 5*time.Minute+30*time.Second, "time for it all: rounds after the first are shortened to fit; 0: none is")
+	flag.DurationVar(&p.latency, "latency", 2*latencyTurn, "how long latency is measured, in turns; 0: not at all")
 	flag.BoolVar(&p.kill, "kill", true, "kill each contender in the middle of a load")
 	flag.DurationVar(&p.overload, "overload", 0, "how long tocsin is offered twice what it can take")
 	flag.StringVar(&grow, "grow", "", "measure tocsin again with so many records, such as 0,1000000,5000000")

@@ -142,38 +142,48 @@ type latency struct {
 	P99     float64 `json:"p99Millis"`
 	Samples int     `json:"samples"`
 	Stages  []stage `json:"stages,omitempty"` // tocsin's
+	delays  []time.Duration
+	steps   [][]time.Duration // of deliveries, as long as stages
 }
 
 // latencyRate is how many reports a second are sent where latency is measured.
-// Those of the first second warm the contender up.
-const latencyRate = 200
+// Those of warmUp do not count.
+const (
+	latencyRate = 200
+	warmUp      = time.Second
+)
 
-func (s *site) latency(ctx context.Context, l load) (out latency, err error) {
+// latency sends a load at latencyRate and adds what came of it to what is known.
+func (s *site) latency(ctx context.Context, l load, to *latency) error {
 	r, err := s.newRun(ctx, l)
 	if err != nil {
-		return out, err
+		return err
 	}
 	defer r.close()
-	r.warm = latencyRate
+	r.warm = latencyRate * int(warmUp/time.Second)
 	if err := r.watchDesks(ctx); err != nil {
-		return out, err
+		return err
 	}
 	r.pace(ctx, latencyRate)
 	if err := r.tell(ctx, graves(l.events)); err != nil {
-		return out, err
+		return err
 	}
 	if s.name == tocsinName {
-		if out.Stages, err = r.where(ctx); err != nil {
-			return out, err
+		steps, err := r.where(ctx)
+		if err != nil {
+			return err
 		}
+		to.steps = append(to.steps, steps...)
+		to.Stages = stagesOf(to.steps)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if got, want := r.toldOf(), graves(l.events)*len(desks); got < want {
-		return out, fmt.Errorf("%s: %d of %d escalations came", s.name, got, want)
+		return fmt.Errorf("%s: %d of %d escalations came", s.name, got, want)
 	}
-	out.P50, out.P99, out.Samples = quantile(r.delays, 0.5), quantile(r.delays, 0.99), len(r.delays)
-	return out, nil
+	to.delays = append(to.delays, r.delays...)
+	to.P50, to.P99, to.Samples = quantile(to.delays, 0.5), quantile(to.delays, 0.99), len(to.delays)
+	return nil
 }
 
 // death is what kill -9 in the middle of a load did.

@@ -49,7 +49,10 @@ func TestEveryContenderIsExact(t *testing.T) {
 	}
 	require.NotNil(t, r.Of[0].Rounds[0].Index)
 	require.Positive(t, r.Floor.P50)
-	require.Greater(t, r.Engine.Batch, r.Engine.OneByOne)
+	require.Len(t, r.Engine, 2)
+	for _, l := range r.Engine {
+		require.Greater(t, l.Batch, l.OneByOne)
+	}
 	show(t, r)
 }
 

@@ -11,12 +11,13 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"syscall"
 	"time"
 )
 
 // plan is what is measured, in this order: every contender once with the whole
-// load, the engine with the bytes that tocsin stored, the other rounds one
-// contender after the other, latency, kill -9, and what else is asked for.
+// load and the engine with the bytes that tocsin stored, the other rounds in the same
+// order, latency, kill -9, and what else is asked for.
 type plan struct {
 	events   int
 	rounds   int
@@ -33,15 +34,15 @@ type plan struct {
 
 // results are what was measured.
 type results struct {
-	CPUs     int           `json:"cpus"`
-	Go       string        `json:"go"`
-	Fsync    latency       `json:"fsync"` // of 1 KB in the same folder
-	Engine   *engineLimits `json:"engine,omitempty"`
-	Floor    *latency      `json:"floor,omitempty"` // three durable records and their hops, and nothing else
-	Of       []*result     `json:"contenders"`
-	Overload *overload     `json:"overload,omitempty"`
-	Growth   []grown       `json:"growth,omitempty"`
-	Took     float64       `json:"tookSeconds"`
+	CPUs     int            `json:"cpus"`
+	Go       string         `json:"go"`
+	Fsync    latency        `json:"fsync"`            // of 1 KB in the same folder
+	Engine   []engineLimits `json:"engine,omitempty"` // by round
+	Floor    *latency       `json:"floor,omitempty"`  // three durable records and their hops, and nothing else
+	Of       []*result      `json:"contenders"`
+	Overload *overload      `json:"overload,omitempty"`
+	Growth   []grown        `json:"growth,omitempty"`
+	Took     float64        `json:"tookSeconds"`
 }
 
 // result is one contender's.
@@ -83,7 +84,7 @@ func (p plan) run(ctx context.Context) (*results, error) {
 	if err := b.prepare(ctx); err != nil {
 		return nil, err
 	}
-	steps := []func(context.Context) error{b.first, b.others, b.latencies, b.deaths, b.load, b.growth}
+	steps := []func(context.Context) error{b.compare, b.latencies, b.deaths, b.load, b.growth}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -132,13 +133,15 @@ func build(ctx context.Context, to string) error {
 	return nil
 }
 
-// with runs a measurement on a contender that has a folder of its own.
+// with runs a measurement on a contender that has a folder of its own. What those
+// before left to be written, or to be forgotten, is no longer on its way to the disk.
 func (b *bench) with(ctx context.Context, c *contender, measure func(*site) error) error {
 	dir, err := os.MkdirTemp(b.dir, c.name)
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
+	syscall.Sync()
 	s, err := begin(ctx, c, dir)
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.name, err)
@@ -156,32 +159,79 @@ func (b *bench) newLoad(prefix string, events int) load {
 // sampleRecords is how much of tocsin's ledger the engine writes again.
 const sampleRecords = 20_000
 
-// first gives every contender the whole load.
-func (b *bench) first(ctx context.Context) error {
+// compare gives every contender the whole load, then the engine what tocsin stored of
+// it, and all of them again for each round more. Where a budget is set, those rounds
+// are as long as it allows, and as long for one contender as for the next.
+func (b *bench) compare(ctx context.Context) error {
 	var sample []stored
-	for i, c := range b.all {
-		err := b.with(ctx, c, func(s *site) (err error) {
-			if err = b.round(ctx, s, b.Of[i], b.events); err == nil && c.name == tocsinName {
-				sample, err = s.sample(ctx, sampleRecords)
+	var each time.Duration
+	for n := range b.plan.rounds {
+		for i, c := range b.all {
+			events := b.events
+			if n > 0 && b.budget > 0 {
+				events = whole(b.Of[i].Rounds[0].perSecond()*each.Seconds(), 1000, b.events)
 			}
-			return err
-		})
-		if err != nil {
-			return err
+			err := b.with(ctx, c, func(s *site) (err error) {
+				if err = b.round(ctx, s, b.Of[i], events); err == nil && sample == nil && c.name == tocsinName {
+					sample, err = s.sample(ctx, sampleRecords)
+				}
+				return err
+			})
+			if err != nil {
+				return err
+			}
+		}
+		if sample == nil {
+			sample = b.unsampled()
+		}
+		if b.wants(engineName) {
+			if err := b.limits(ctx, sample); err != nil {
+				return err
+			}
+		}
+		if n == 0 {
+			each = b.roundTime()
 		}
 	}
-	if !b.wants(engineName) {
-		return nil
-	}
-	if sample == nil {
-		l := b.newLoad("raw", b.events)
-		for i := range min(b.events, sampleRecords) {
-			m := l.message(i)
-			sample = append(sample, stored{"incident.accepted." + l.incident(i), m.Header, m.Data})
-		}
-	}
-	return b.limits(ctx, sample)
+	return nil
 }
+
+// unsampled is what the engine is given where tocsin is not measured: its reports.
+func (b *bench) unsampled() (out []stored) {
+	l := b.newLoad("raw", b.events)
+	for i := range min(b.events, sampleRecords) {
+		m := l.message(i)
+		out = append(out, stored{"incident.accepted." + l.incident(i), m.Header, m.Data})
+	}
+	return out
+}
+
+// Of the budget, what a contender needs beside what is measured, and the least that
+// a round lasts.
+const (
+	startTime  = time.Second
+	killTime   = killLoad + ackWait + 3*time.Second
+	leastRound = 2 * time.Second
+)
+
+// roundTime is how long each contender's rounds after the first may last.
+func (b *bench) roundTime() time.Duration {
+	if len(b.all) == 0 || b.plan.rounds == 1 {
+		return 0
+	}
+	left := b.budget - machine.Now().Sub(b.began)
+	left -= time.Duration(len(b.all)+1) * (b.plan.latency + time.Duration(b.latencyTurns())*(startTime+warmUp))
+	if b.kill {
+		left -= time.Duration(len(b.all)) * killTime
+	}
+	if b.wants(engineName) {
+		left -= time.Duration(b.plan.rounds-1) * (3*engineTime + startTime)
+	}
+	return max(leastRound, left/time.Duration((b.plan.rounds-1)*len(b.all))-startTime)
+}
+
+// whole is n in whole hundreds, between two bounds.
+func whole(n float64, least, most int) int { return min(most, max(least, int(n)/hundred*hundred)) }
 
 func (b *bench) round(ctx context.Context, s *site, to *result, events int) error {
 	r, err := s.throughput(ctx, b.newLoad("t", events))
@@ -210,80 +260,50 @@ func (b *bench) limits(ctx context.Context, sample []stored) error {
 	if p.err != nil {
 		return fmt.Errorf("%s: %w\n%s", engineName, p.err, p.lines())
 	}
-	b.Engine = &engineLimits{}
-	if err := json.Unmarshal(p.out.Bytes(), b.Engine); err != nil {
+	var l engineLimits
+	if err := json.Unmarshal(p.out.Bytes(), &l); err != nil {
 		return fmt.Errorf("%s: %w", engineName, err)
 	}
-	b.say("%-10s %.0f records a second one by one, %.0f async, %.0f in batches, of %d bytes", engineName, b.Engine.OneByOne, b.Engine.Async, b.Engine.Batch, b.Engine.Bytes)
+	b.Engine = append(b.Engine, l)
+	b.say("%-10s round %d: %.0f records a second one by one, %.0f async, %.0f in batches, of %d bytes", engineName, len(b.Engine), l.OneByOne, l.Async, l.Batch, l.Bytes)
 	return nil
 }
 
-// Of the budget, what the steps after the rounds need for each contender, and
-// the least that a round lasts.
-const (
-	killTime   = 18 * time.Second
-	startTime  = 2 * time.Second
-	leastRound = 2 * time.Second
-)
-
-// others are the rounds after the first. Where a budget is set, they are as
-// long as it allows, and as long for one contender as for the next.
-func (b *bench) others(ctx context.Context) error {
-	if len(b.all) == 0 {
-		return nil
-	}
-	left := b.budget - machine.Now().Sub(b.began) - time.Duration(len(b.all))*(b.plan.latency+startTime) - b.plan.latency
-	if b.kill {
-		left -= time.Duration(len(b.all)) * killTime
-	}
-	each := max(leastRound, left/time.Duration(max(1, b.rounds-1)*len(b.all))-startTime)
-	for range b.rounds - 1 {
-		for i, c := range b.all {
-			events := b.events
-			if b.budget > 0 {
-				events = whole(b.Of[i].Rounds[0].perSecond()*each.Seconds(), 1000, b.events)
-			}
-			if err := b.with(ctx, c, func(s *site) error { return b.round(ctx, s, b.Of[i], events) }); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// whole is n in whole hundreds, between two bounds.
-func whole(n float64, least, most int) int { return min(most, max(least, int(n)/hundred*hundred)) }
+// latencyTurn is how long latency is measured before it is the next contender's turn:
+// what disturbs the machine for a while should not meet one of them alone.
+const latencyTurn = 8 * time.Second
 
 func (b *bench) latencies(ctx context.Context) error {
 	if b.plan.latency <= 0 {
 		return nil
 	}
-	measure := func(c *contender, to **latency) error {
-		return b.with(ctx, c, func(s *site) error {
-			l, err := s.latency(ctx, b.newLoad("l", b.paced()))
-			if err == nil {
-				*to = &l
-				b.say("%-10s publish to desk at %d/s: p50 %.1f ms, p99 %.1f ms", c.name, latencyRate, l.P50, l.P99)
-			}
-			return err
-		})
-	}
-	if b.wants(engineName) {
-		if err := measure(peer("relay", "floor"), &b.Floor); err != nil {
-			return err
-		}
+	var all []*contender
+	var to []*latency
+	if b.wants(engineName) { // first: the disk may still be busy with what the rounds left
+		b.Floor = &latency{}
+		all, to = append(all, peer("relay", "floor")), append(to, b.Floor)
 	}
 	for i, c := range b.all {
-		if err := measure(c, &b.Of[i].Latency); err != nil {
-			return err
+		b.Of[i].Latency = &latency{}
+		all, to = append(all, c), append(to, b.Of[i].Latency)
+	}
+	turns := b.latencyTurns()
+	for turn := range turns {
+		for i, c := range all {
+			if err := b.with(ctx, c, func(s *site) error { return s.latency(ctx, b.newLoad("l", b.paced(turns)), to[i]) }); err != nil {
+				return err
+			}
+			b.say("%-10s publish to desk at %d/s, %d of %d: p50 %.1f ms, p99 %.1f ms", c.name, latencyRate, turn+1, turns, to[i].P50, to[i].P99)
 		}
 	}
 	return nil
 }
 
-// paced is how many reports are sent where latency is measured.
-func (b *bench) paced() int {
-	return latencyRate + whole(b.plan.latency.Seconds()*latencyRate, hundred, 1<<30)
+func (b *bench) latencyTurns() int { return max(1, int(b.plan.latency/latencyTurn)) }
+
+// paced is how many reports are sent where latency is measured, in one of so many turns.
+func (b *bench) paced(turns int) int {
+	return latencyRate + whole(b.plan.latency.Seconds()*latencyRate/float64(turns), hundred, 1<<30)
 }
 
 // killLoad is how long the load lasts in whose middle a contender is killed.
@@ -365,11 +385,10 @@ func (b *bench) growth(ctx context.Context) error {
 				return err
 			}
 			if b.plan.latency > 0 {
-				l, err := s.latency(ctx, b.newLoad(fmt.Sprintf("gl%d", records), b.paced()))
-				if err != nil {
+				g.Latency = &latency{}
+				if err := s.latency(ctx, b.newLoad(fmt.Sprintf("gl%d", records), b.paced(1)), g.Latency); err != nil {
 					return err
 				}
-				g.Latency = &l
 			}
 			b.Growth = append(b.Growth, g)
 			b.say("growth: %d records, restart %.1f s, %.0f reports a second, %.0f MB", g.Records, g.Restart, g.Round.perSecond(), g.Round.Memory)

@@ -30,11 +30,11 @@ type stage struct {
 	Slow float64 `json:"slowMillis"` // mean of the one in a hundred escalations that took longest
 }
 
-// where reads from tocsin's ledger where the time went.
-func (r *run) where(ctx context.Context) ([]stage, error) {
+// where reads from tocsin's ledger where the time of each delivery went.
+func (r *run) where(ctx context.Context) (all [][]time.Duration, err error) {
 	type moments [2]time.Time // made, stored
 	found := map[string]moments{}
-	err := r.scan(ctx, r.graded, []string{event.AllAccepted, event.AllGraded, event.AllEscalated}, func(m jetstream.Msg) error {
+	err = r.scan(ctx, r.graded, []string{event.AllAccepted, event.AllGraded, event.AllEscalated}, func(m jetstream.Msg) error {
 		meta, err := m.Metadata()
 		if err != nil {
 			return err
@@ -49,7 +49,6 @@ func (r *run) where(ctx context.Context) ([]stage, error) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var all [][]time.Duration
 	for d, desk := range desks {
 		for i, at := range r.shownAt[d] {
 			if i < r.warm {
@@ -69,6 +68,10 @@ func (r *run) where(ctx context.Context) ([]stage, error) {
 	if len(all) == 0 {
 		return nil, fmt.Errorf("%s: nothing came of which the time is known", r.name)
 	}
+	return all, nil
+}
+
+func stagesOf(all [][]time.Duration) []stage {
 	total := func(took []time.Duration) (sum time.Duration) {
 		for _, t := range took {
 			sum += t
@@ -88,5 +91,5 @@ func (r *run) where(ctx context.Context) ([]stage, error) {
 			out[k].Slow += took[k].Seconds() * 1000 / float64(len(slow))
 		}
 	}
-	return out, nil
+	return out
 }

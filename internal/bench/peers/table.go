@@ -14,10 +14,17 @@ import (
 func (r *results) print(to io.Writer) error {
 	t := &sheet{tabwriter.NewWriter(to, 0, 0, 2, ' ', tabwriter.AlignRight), r}
 	t.line("", "engine", func(c *result) string { return c.Title })
-	if e := r.Engine; e != nil {
-		t.only("engine alone: records/s, one by one", number(e.OneByOne))
-		t.only(fmt.Sprintf("  async, %d in flight", asyncPending), number(e.Async))
-		t.only(fmt.Sprintf("  atomic batches of %d", batchRecords), number(e.Batch))
+	if len(r.Engine) > 0 {
+		limit := func(label string, read func(engineLimits) float64) {
+			var v []float64
+			for _, l := range r.Engine {
+				v = append(v, read(l))
+			}
+			t.only(label, number(median(v)))
+		}
+		limit("engine alone: records/s, one by one", func(l engineLimits) float64 { return l.OneByOne })
+		limit(fmt.Sprintf("  async, %d in flight", asyncPending), func(l engineLimits) float64 { return l.Async })
+		limit(fmt.Sprintf("  atomic batches of %d", batchRecords), func(l engineLimits) float64 { return l.Batch })
 	}
 	if len(r.Of) > 0 {
 		r.throughput(t)
@@ -120,8 +127,8 @@ func (r *results) notes() []string {
 	if r.Fsync.P50 < diskMillis {
 		out = append(out, "An fsync as short as this is not of a disk: choose a folder on one with -dir.")
 	}
-	if r.Engine != nil {
-		out = append(out, fmt.Sprintf("The engine alone writes tocsin's own records, %d bytes each with subject and headers. The floor relays a report over", r.Engine.Bytes),
+	if len(r.Engine) > 0 {
+		out = append(out, fmt.Sprintf("The engine alone writes tocsin's own records, %d bytes each with subject and headers. The floor relays a report over", r.Engine[0].Bytes),
 			"three durable streams and looks at nothing; a peer has two records between report and desk, tocsin three.")
 	}
 	if own := r.named(tocsinName); own != nil {
@@ -134,8 +141,8 @@ func (r *results) notes() []string {
 				out = append(out, fmt.Sprintf("  %-20s %6.1f / %.1f; %.1f", s.Name, s.P50, s.P99, s.Slow))
 			}
 		}
-		if r.Engine != nil {
-			out = append(out, fmt.Sprintf("tocsin's records/s in the first round / the engine's in atomic batches: %.2f.", own.Rounds[0].recordsPerSecond()/r.Engine.Batch))
+		if len(r.Engine) > 0 {
+			out = append(out, fmt.Sprintf("tocsin's records/s / the engine's in atomic batches, of the same round: %.2f (median).", r.besideEngine(own)))
 		}
 	}
 	if o := r.Overload; o != nil {
@@ -176,6 +183,16 @@ func (r *results) beside(own *result) float64 {
 			}
 		}
 		ratios = append(ratios, round.perSecond()/best)
+	}
+	return median(ratios)
+}
+
+// besideEngine is the median of the rounds' ratios of a contender's records to those
+// that the engine alone stores in atomic batches.
+func (r *results) besideEngine(own *result) float64 {
+	var ratios []float64
+	for i, limits := range r.Engine {
+		ratios = append(ratios, own.Rounds[i].recordsPerSecond()/limits.Batch)
 	}
 	return median(ratios)
 }
