@@ -179,11 +179,13 @@ func (b *Bus) last(ctx context.Context) (uint64, error) {
 }
 
 // Page returns the first ledger records from…to of the subjects (nil: all), at
-// most so many and of about so many bytes, in order; none where there are none.
+// most so many, and at most batchRecords, and of about so many bytes, in order; none
+// where there are none. A longer answer would not fit in the queue of its connection.
 func (b *Bus) Page(ctx context.Context, from, to uint64, subjects []string, records, bytes int) ([]event.Stored, error) {
 	if subjects == nil {
 		subjects = []string{">"}
 	}
+	records = min(records, batchRecords)
 	var out []event.Stored
 	for _, subject := range subjects {
 		found, err := b.batch(ctx, subject, records, jetstreamext.GetBatchSeq(max(1, from)), jetstreamext.GetBatchMaxBytes(bytes))
