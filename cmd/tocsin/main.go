@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net/url"
 	"os"
 	"os/signal"
 	"strings"
@@ -182,7 +181,7 @@ func (c *connection) dial() (*client.Client, error) {
 	var options []nats.Option
 	if c.creds != "" {
 		options = append(options, nats.UserCredentials(c.creds))
-		if beyondLoopback(c.server) { // whoever is on the way could say that the server has no TLS
+		if app.BeyondLoopback(c.server) { // whoever is on the way could say that the server has no TLS
 			options = append(options, nats.Secure())
 		}
 	}
@@ -201,15 +200,6 @@ func (c *connection) dial() (*client.Client, error) {
 		}
 	}
 	return conn, err
-}
-
-// beyondLoopback reports whether a server is on another machine.
-func beyondLoopback(server string) bool {
-	u, err := url.Parse(server)
-	if err != nil {
-		return true
-	}
-	return !app.Loopback(u.Hostname())
 }
 
 // nameOfIncident reads OPERATOR/INCIDENT.

@@ -131,6 +131,7 @@ asked for its keys when the first such token comes; the server starts without it
 	f.StringVar(&cfg.HTTPListen, "http-listen", "127.0.0.1:8080", "HOST:PORT of the HTTP door; port 0 chooses one; empty opens none; by default none where --role leaves intake out")
 	f.StringSliceVar(&cfg.Roles, "role", nil, "a service to run, repeatable: "+strings.Join(app.Roles(), ", "))
 	f.StringVar(&cfg.NATS, "nats", "", "URL of an existing NATS to use instead of the embedded one")
+	f.StringVar(&cfg.NATSCA, "nats-ca", "", "certificate of the authority that signed that NATS's, as PEM (default: those the machine trusts)")
 	f.StringVar(&cfg.Monitor, "nats-monitor", "", "its monitoring address, such as http://127.0.0.1:8222")
 	f.BoolVar(&cfg.Unverified, "unverified-durability", false, "use it although nobody can show that it syncs every write")
 	f.IntVar(&cfg.TimeScale, "time-scale", 1, "how many times faster the clock of drills runs")

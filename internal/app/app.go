@@ -55,6 +55,7 @@ type Config struct {
 	StoreKey string
 
 	NATS       string // an existing NATS instead of the embedded one
+	NATSCA     string // file of the authority that signed its certificate; empty: the machine's
 	Monitor    string // its monitoring address, to ask whether it syncs every write
 	Unverified bool   // go on when that cannot be shown
 
@@ -172,6 +173,9 @@ func (a *App) check() error {
 	if err := a.checkOIDC(); err != nil {
 		return err
 	}
+	if a.cfg.NATS != "" && BeyondLoopback(a.cfg.NATS) && a.who == nil {
+		return fmt.Errorf("whoever reaches NATS at %s could use every door: without identities only loopback is allowed (127.0.0.1, ::1, localhost); tocsin init makes identities", a.cfg.NATS)
+	}
 	for door, listen := range map[string]string{"NATS": a.cfg.NATSListen, "HTTP": a.cfg.HTTPListen} {
 		if listen == "" || door == "NATS" && a.cfg.NATS != "" {
 			continue
@@ -223,6 +227,12 @@ func (a *App) connect(ctx context.Context) (err error) {
 	options := bus.ConnectOptions("tocsin services")
 	if a.who != nil {
 		options = append(options, nats.UserCredentials(credential.In(a.cfg.Data).Services()))
+		if BeyondLoopback(a.cfg.NATS) { // whoever is on the way could say that the server has no TLS
+			options = append(options, nats.Secure())
+		}
+	}
+	if a.cfg.NATSCA != "" {
+		options = append(options, nats.RootCAs(a.cfg.NATSCA))
 	}
 	if a.nc, err = nats.Connect(a.cfg.NATS, options...); err == nil {
 		a.doors, err = nats.Connect(a.cfg.NATS, options...)

@@ -21,11 +21,17 @@ import (
 func (s *siege) raw(role identity.Role, id string) (net.Conn, *bufio.Reader) {
 	s.t.Helper()
 	c := s.dial(s.app.NATSAddr())
+	return c, s.letIn(c, role, id)
+}
+
+// letIn says who is at the other end of a connection to the NATS port, or nobody.
+func (s *guarded) letIn(c net.Conn, role identity.Role, id string) *bufio.Reader {
+	s.t.Helper()
 	in := bufio.NewReader(c)
 	line, err := in.ReadString('\n')
 	require.NoError(s.t, err)
 	if role == "" {
-		return c, in
+		return in
 	}
 	var info struct{ Nonce string }
 	require.NoError(s.t, json.Unmarshal([]byte(strings.TrimPrefix(line, "INFO ")), &info))
@@ -45,7 +51,7 @@ func (s *siege) raw(role identity.Role, id string) (net.Conn, *bufio.Reader) {
 		line, err = in.ReadString('\n')
 		require.NoError(s.t, err, "it is not let in")
 	}
-	return c, in
+	return in
 }
 
 // frames that are none. The server closes the connection on the first kind, and waits

@@ -27,6 +27,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/app"
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/credential"
+	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
@@ -335,12 +336,46 @@ func TestNoPayloadIsLogged(t *testing.T) {
 		_, _ = g.as(identity.Operator, "grid-east").Report(t.Context(), "grid-east", []byte(body))
 	}
 	_, _ = g.http(http.DefaultClient, marker, "GET", "/v1/log", "")
+	r, err := g.as(identity.Operator, "grid-east").Report(t.Context(), "grid-east", []byte(good))
+	require.NoError(t, err)
+	require.Contains(t, []string{event.StatusAccepted, event.StatusDuplicate}, r.Status)
+	desk := g.as(identity.Desk, "protection-energy")
+	require.NoError(t, desk.Watch(t.Context(), "protection-energy", "wall", 1, time.Now, func(_ *event.Escalated, row event.EscalationRow) error {
+		_, err := desk.Acknowledge(t.Context(), "protection-energy", row.Escalation, marker)
+		return err
+	}))
+	for _, kind := range []string{event.KindDetermined, event.KindClosed, event.KindAsked, marker} {
+		_, _ = desk.Act(t.Context(), event.DeskAct{Kind: kind, Desk: "protection-energy", Operator: "grid-east", Incident: "i1", Officer: marker, Reason: marker, Grade: event.Major, Items: []string{marker}})
+	}
+	for _, q := range []event.Query{{Text: marker}, {Cursor: marker}, {Grade: marker}, {Statute: marker}} {
+		_, _ = desk.Query(t.Context(), q, 0, func(event.EscalationRow) error { return nil })
+	}
+	for _, path := range []string{"/v1/escalations?text=", "/v1/incidents?since=", "/v1/log?"} {
+		_, _ = g.http(http.DefaultClient, token, "GET", path+marker, "")
+		_, _ = g.http(http.DefaultClient, "", "GET", path+marker, "")
+	}
+	for _, frame := range []string{
+		"PUB report.grid-east 2\r\n{}" + marker + "\r\n", marker + "\r\n", "PUB " + marker + " " + marker + " " + marker + " x\r\n", "HPUB report.grid-east " + marker + "\r\n",
+		"SUB " + marker + strings.Repeat(" "+marker, 1000) + "\r\n", "CONNECT {" + marker + "\r\n",
+		"HPUB report.grid-east 40 42\r\nNATS/1.0\r\n" + marker + ": " + marker + "\r\n\r\n{}\r\n",
+	} {
+		c, err := net.Dial("tcp", strings.TrimPrefix(g.app.NATSAddr(), "nats://"))
+		require.NoError(t, err)
+		in := g.letIn(c, identity.Operator, "grid-east")
+		_, err = c.Write([]byte(frame))
+		require.NoError(t, err)
+		_ = c.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
+		_, _ = io.ReadAll(in)
+		_ = c.Close()
+	}
 	status, metrics := g.http(http.DefaultClient, g.token(identity.Admin, "admin"), "GET", "/metrics", "")
 	require.Equal(t, http.StatusOK, status)
 	g.app.Stop()
 	require.NotContains(t, metrics, marker)
-	require.NotContains(t, log.String(), marker)
-	require.NotContains(t, log.String(), token)
+	for line := range strings.Lines(log.String()) {
+		require.NotContains(t, line, marker)
+		require.NotContains(t, line, token)
+	}
 	require.NotEmpty(t, log.String())
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -50,12 +49,6 @@ func private(u *url.URL) error {
 		return nil
 	}
 	return fmt.Errorf("%s is not https, which it must be beyond loopback", u.Redacted())
-}
-
-// Loopback reports whether only this machine reaches a host.
-func Loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 func (a *App) checkOIDC() error {

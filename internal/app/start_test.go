@@ -35,6 +35,7 @@ func TestStartRefusesWhatIsUnsafe(t *testing.T) {
 		"HTTP on a name":            {func(c *app.Config) { c.HTTPListen = "example.com:80" }, "only loopback"},
 		"no address":                {func(c *app.Config) { c.NATSListen = "here" }, "address"},
 		"an unknown role":           {func(c *app.Config) { c.Roles = []string{"oracle"} }, `no role "oracle"`},
+		"NATS of another machine":   {func(c *app.Config) { c.NATS = "nats://127.0.0.1:4222,nats.example.com:4222" }, "only loopback"},
 		"nobody there":              {func(c *app.Config) { c.NATS = "nats://127.0.0.1:1" }, "127.0.0.1:1"},
 		"a NATS address in use":     {func(c *app.Config) { c.NATSListen = taken.Addr().String() }, "Error listening on port"},
 		"an HTTP address in use":    {func(c *app.Config) { c.HTTPListen = taken.Addr().String() }, "http: "},

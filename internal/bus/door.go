@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -112,12 +113,13 @@ func (b *Bus) Serve(ctx context.Context, name string, doors ...Door) error {
 				return
 			}
 			if !d.Whole && len(r.Data) > maxQuestion {
+				b.Refused(ctx, r.Subject, "the question is too large")
 				refused.add("the question is too large")
 				decline(req, codeTooLarge, fmt.Sprintf("the question has %d bytes, and may have %d", len(r.Data), maxQuestion))
 				return
 			}
 			if who := identity.Of(ctx); b.cfg.Identities != nil && !d.Whole && who.Role != identity.Service && !b.cfg.Identities.Allow(who.String()) {
-				b.cfg.Identities.Refused(who.String(), r.Subject, "too many requests")
+				b.Refused(ctx, r.Subject, "too many requests")
 				decline(req, codeTooOften, fmt.Sprintf("more than %d questions a second: try again", identity.AskRate))
 				return
 			}
@@ -214,14 +216,26 @@ func (b *Bus) who(ctx context.Context, req micro.Request) (context.Context, Requ
 
 // refuse answers who may not, and has it recorded.
 func (b *Bus) refuse(ctx context.Context, r Request, req micro.Request, why error) {
-	if b.cfg.Identities != nil {
-		b.cfg.Identities.Refused(identity.Of(ctx).String(), r.Subject, why.Error())
-	}
+	b.Refused(ctx, r.Subject, why.Error())
 	decline(req, codeForbidden, why.Error())
 }
 
+// handle has a door answer. A panic is a request whose outcome is not known, and not
+// the end of the process, with everybody else's.
+func (b *Bus) handle(ctx context.Context, d Door, r Request) (answer any, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			b.cfg.Log.Error("a door panicked", zap.String("door", d.Name), zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
+			answer, err = nil, errPanic
+		}
+	}()
+	return d.Answer(ctx, r)
+}
+
+var errPanic = errors.New("panic")
+
 func (b *Bus) answer(ctx context.Context, d Door, r Request, req micro.Request) {
-	answer, err := d.Answer(ctx, r)
+	answer, err := b.handle(ctx, d, r)
 	var reply []byte
 	if err == nil {
 		reply, err = event.Render(answer)

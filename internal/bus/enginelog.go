@@ -36,6 +36,7 @@ func (l engineLog) Errorf(format string, v ...any) {
 		l.refused(r.who, r.what, r.why)
 		return
 	}
+	text = partOfFrame.ReplaceAllString(text, "$1 …")
 	l.Error(strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return ' '
@@ -48,6 +49,9 @@ func (l engineLog) Errorf(format string, v ...any) {
 type engineRefusal struct{ who, what, why string }
 
 var (
+	// What the server shows of a frame that it cannot read may be of a report, or of a
+	// credential.
+	partOfFrame   = regexp.MustCompile(`(?s)( parser ERROR, | Parse Error: | Size: | TotalSize: |max_control_line |maximum control line exceeded).*`)
 	lineFrom      = regexp.MustCompile(`^(\S+) - [a-z]+:\d+ - `)
 	lineUser      = regexp.MustCompile(`"[A-Z2-7]{56}/(operator|desk|regulator|admin)-([A-Za-z0-9_-]{1,64})/jwt:[A-Z2-7]{56}"`)
 	lineViolation = regexp.MustCompile(`(Publish|Subscription) Violation.* - (?:Subject|Reply) ("(?:[^"\\]|\\.)*")`)

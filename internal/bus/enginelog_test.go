@@ -4,6 +4,9 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 )
 
 // The lines are as the server writes them, of clients that call themselves what they
@@ -24,6 +27,18 @@ func TestRefusalOf(t *testing.T) {
 		got, ok := refusalOf(line)
 		require.True(t, ok, line)
 		require.Equal(t, want, got, line)
+	}
+	for _, line := range []string{
+		"127.0.0.1:1 - cid:3 - Client parser ERROR, state=0, i=2: proto='SECRET\r\n...'",
+		"127.0.0.1:1 - cid:3 - maximum control line exceeded: State 2, max_control_line 4096, Buffer len 9000 (snip: SECRET...)",
+		`127.0.0.1:1 - cid:3 - processPub Parse Error: "SECRET"`, `127.0.0.1:1 - cid:3 - processHeaderPub Bad or Missing Total Size: "SECRET"`,
+		`127.0.0.1:1 - cid:3 - processHeaderPub Header Size larger then TotalSize: "SECRET"`, `127.0.0.1:1 - cid:3 - processSub Parse Error: "a\nSECRET"`,
+	} {
+		core, logs := observer.New(zapcore.DebugLevel)
+		engineLog{SugaredLogger: zap.New(core).Sugar()}.Errorf("%s", line)
+		require.Equal(t, 1, logs.Len())
+		require.NotContains(t, logs.All()[0].Message, "SECRET")
+		require.Contains(t, logs.All()[0].Message, "127.0.0.1:1 - cid:3 - ")
 	}
 	for _, line := range []string{"", "JetStream resource limits exceeded", "127.0.0.1:1 - cid:3 - Client parser ERROR", "Publish Violation - Subject \"x\""} {
 		_, ok := refusalOf(line)

@@ -195,3 +195,30 @@ func TestScreensAreSeen(t *testing.T) {
 		}
 	})
 }
+
+// A door whose handler panics answers that nobody knows what became of the request,
+// and goes on.
+func TestADoorThatPanics(t *testing.T) {
+	env := bustest.Start(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- env.Bus.Serve(ctx, "panics", bus.Door{Name: "log", Subject: event.DoorLog, Limit: 1, Answer: func(_ context.Context, r bus.Request) (any, error) {
+			if len(r.Data) == 0 {
+				panic("a bug")
+			}
+			return "yes", nil
+		}})
+	}()
+	for _, want := range []struct{ ask, code string }{{"x", ""}, {"", "503"}, {"", "503"}, {"x", ""}} {
+		var m *nats.Msg
+		require.Eventually(t, func() (ok bool) {
+			var err error
+			m, err = env.Conn.Request(event.DoorLog, []byte(want.ask), time.Second)
+			return err == nil
+		}, 5*time.Second, 10*time.Millisecond)
+		require.Equal(t, want.code, m.Header.Get(bus.HeaderErrorCode))
+	}
+	cancel()
+	require.ErrorIs(t, <-ended, context.Canceled)
+}

@@ -181,6 +181,36 @@ func TestABadFileStopsNobodyElsesRevocation(t *testing.T) {
 	require.Equal(t, 2, admitted, "what failed is tried again")
 }
 
+// Where credentials are made on another machine, what it signs is copied here, and a
+// copy may write over the file that stands here, which does not change the folder.
+func TestAnAccountThatIsWrittenOver(t *testing.T) {
+	t.Parallel()
+	here, there := begin(t), credential.Folder(filepath.Join(t.TempDir(), "there"))
+	_, err := here.Add(grid, now, 0)
+	require.NoError(t, err)
+	require.NoError(t, os.CopyFS(string(there), os.DirFS(string(here))))
+	long := time.Now().Add(-time.Hour)
+	const file = "operator-grid-east.jwt"
+	for _, name := range []string{file, ""} {
+		require.NoError(t, os.Chtimes(filepath.Join(string(here), "accounts", name), long, long))
+	}
+	d, err := credential.Open(here, zap.NewNop())
+	require.NoError(t, err)
+	require.NoError(t, there.Revoke(identity.Operator, "grid-east", now))
+	signed, err := os.ReadFile(filepath.Join(string(there), "accounts", file))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(string(here), "accounts", file), signed, 0o600))
+	info, err := os.Stat(filepath.Join(string(here), "accounts"))
+	require.NoError(t, err)
+	require.WithinDuration(t, long, info.ModTime(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 900*time.Millisecond)
+	defer cancel()
+	nothing := func(string) error { return nil }
+	_ = d.Watch(ctx, nothing, nothing)
+	_, ok := d.Find(identity.Operator, "grid-east")
+	require.False(t, ok)
+}
+
 // A folder that is not whole is not none.
 func TestExists(t *testing.T) {
 	t.Parallel()
@@ -248,4 +278,11 @@ func TestRefusals(t *testing.T) {
 	require.EqualValues(t, 519, d.Refusals())
 	require.Less(t, logs.Len(), 110, "who is refused cannot fill the log")
 	require.Len(t, logs.FilterMessageSnippet("alarm").All(), 1)
+	told := logs.Len()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	nothing := func(string) error { return nil }
+	_ = d.Watch(ctx, nothing, nothing)
+	require.Greater(t, logs.Len(), told, "what was counted is told at the end, too")
+	require.EqualValues(t, 119, logs.FilterMessage("requests were refused").FilterField(zap.String("what", "ledger.remove")).All()[0].ContextMap()["in the last minute"])
 }

@@ -2,7 +2,10 @@ package credential
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"hash/fnv"
+	"io/fs"
 	"maps"
 	"os"
 	"reflect"
@@ -29,7 +32,7 @@ type Directory struct {
 	log      *zap.Logger
 	refusals *refusals
 	rates    *identity.Rates
-	changed  time.Time // of the folder, when it was read
+	looked   uint64 // how the folder looked when it was read; 0: it is read again
 
 	mu     sync.RWMutex
 	all    map[string]*Holder    // by ROLE/ID
@@ -205,6 +208,7 @@ func (d *Directory) Watch(ctx context.Context, admit, expel func(account string)
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
+			d.refusals.end()
 			return ctx.Err()
 		}
 		changed, gone, err := d.read()
@@ -229,6 +233,31 @@ func (d *Directory) Watch(ctx context.Context, admit, expel func(account string)
 	}
 }
 
+// looks returns a number for what the folder of accounts looks like from outside, and
+// when something in it was last changed. A file that is written over where it stands
+// does not change its folder.
+func (f Folder) looks() (looks uint64, at time.Time, err error) {
+	files, err := os.ReadDir(f.path(accounts))
+	if err != nil {
+		return 0, at, err
+	}
+	h := fnv.New64a()
+	for _, file := range files {
+		info, err := file.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it went meanwhile: the folder looks other than the last time
+		}
+		if err != nil {
+			return 0, at, err
+		}
+		fmt.Fprintln(h, info.Name(), info.Size(), info.ModTime().UnixNano())
+		if info.ModTime().After(at) {
+			at = info.ModTime()
+		}
+	}
+	return h.Sum64(), at, nil
+}
+
 // settled is how old a change must be for its time to tell it from the next one.
 const settled = 2 * time.Second
 
@@ -236,11 +265,11 @@ const settled = 2 * time.Second
 // as they were and the public keys of those that are gone. What is no account of this
 // folder's is in the error, and whoever it was of may nothing more.
 func (d *Directory) read() (changed, gone []string, err error) {
-	info, err := os.Stat(d.folder.path(accounts))
+	looks, at, err := d.folder.looks()
 	if err != nil {
 		return nil, nil, err
 	}
-	if info.ModTime().Equal(d.changed) {
+	if looks == d.looked {
 		return nil, nil, nil
 	}
 	next := &Directory{all: map[string]*Holder{}, signed: map[string]string{}, hashes: map[string]*Holder{}, certs: map[string]*Holder{}, people: map[Login]*Holder{}}
@@ -281,8 +310,9 @@ func (d *Directory) read() (changed, gone []string, err error) {
 		}
 	}
 	d.all, d.signed, d.hashes, d.certs, d.people = next.all, next.signed, next.hashes, next.certs, next.people
-	if (clock.System{}).Now().Sub(info.ModTime()) > settled {
-		d.changed = info.ModTime()
+	d.looked = 0
+	if (clock.System{}).Now().Sub(at) > settled {
+		d.looked = looks
 	}
 	return changed, gone, bad
 }

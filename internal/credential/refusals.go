@@ -69,16 +69,29 @@ func (r *refusals) turn() {
 	if passed < refusalsTold && !r.since.IsZero() {
 		return
 	}
-	for k, n := range r.kinds {
-		if n > 1 {
-			r.log.Warn("requests were refused", zap.Int("in the last minute", n), zap.String("who", k.who), zap.String("what", k.what), zap.String("why", k.why))
-		}
-	}
+	r.tell()
 	r.last = r.count
 	if passed >= 2*refusalsTold {
 		r.last = 0
 	}
 	r.kinds, r.told, r.count, r.since = map[refusal]int{}, map[bool]int{}, 0, now
+}
+
+// tell logs what was counted beside what was logged at once.
+func (r *refusals) tell() {
+	for k, n := range r.kinds {
+		if n > 1 {
+			r.log.Warn("requests were refused", zap.Int("in the last minute", n), zap.String("who", k.who), zap.String("what", k.what), zap.String("why", k.why))
+		}
+	}
+	clear(r.kinds)
+}
+
+// end tells what was counted in the minute that is not over yet.
+func (r *refusals) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.tell()
 }
 
 // alarm reports whether so many were refused in this minute or the last one.

@@ -18,9 +18,9 @@ type Content struct {
 
 // How an answer may be kept.
 const (
-	CacheForEver = "public, max-age=31536000, immutable" // it never changes
-	CacheSecond  = "public, max-age=1"                   // it may be a second old
-	CacheAsk     = "no-cache"                            // it is asked for again each time
+	CacheForEver = "private, max-age=31536000, immutable" // it never changes
+	CacheSecond  = "private, max-age=1"                   // it may be a second old
+	CacheAsk     = "no-cache"                             // it is asked for again each time
 	CacheNever   = "no-store"
 )
 
@@ -37,7 +37,6 @@ func (c Content) Answer(w http.ResponseWriter, r *http.Request) {
 	}
 	h.Set("Content-Type", c.Type)
 	h.Set("Content-Length", strconv.Itoa(len(c.Body)))
-	h.Set("X-Content-Type-Options", "nosniff")
 	_, _ = w.Write(c.Body) // the peer may be gone
 }
 

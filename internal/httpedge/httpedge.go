@@ -97,7 +97,6 @@ func write(w http.ResponseWriter, contentType string, status int, v any) {
 		return
 	}
 	w.Header().Set("Content-Type", contentType)
-	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	_, _ = w.Write(append(body, '\n')) // the peer may be gone
 }

@@ -41,6 +41,7 @@ func Identify(h http.Handler, by Authority) http.Handler {
 		who, why := whoAsks(r, by)
 		if slices.Contains(open, r.URL.Path) && (why == "" || r.Header.Get("Authorization") == "") {
 			if why != "" && !by.Allow(stranger(r)) {
+				by.Refused(from(r), short(r.Method+" "+r.URL.Path), "too many ask this")
 				w.Header().Set("Retry-After", retryAfter)
 				Write(w, Problem{Status: http.StatusTooManyRequests, Detail: "too many ask this"})
 				return
@@ -65,8 +66,11 @@ func Identify(h http.Handler, by Authority) http.Handler {
 		defer release()
 		noted := &noted{ResponseWriter: w}
 		h.ServeHTTP(noted, r.WithContext(ctx))
-		if noted.status == http.StatusForbidden {
+		switch noted.status {
+		case http.StatusForbidden:
 			by.Refused(who.String(), what, "may not")
+		case http.StatusRequestEntityTooLarge:
+			by.Refused(who.String(), what, "it is too large")
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package httpedge
 
 import (
+	"crypto/tls"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -29,4 +30,21 @@ func TestStrangersHaveSharesOfTheirOwn(t *testing.T) {
 	require.Equal(t, http.StatusOK, ask("192.0.2.2:7"))
 	require.Equal(t, http.StatusOK, ask("[2001:db8::1]:7"))
 	require.Equal(t, http.StatusOK, ask("127.0.0.1:7"))
+}
+
+// No answer is more to a browser than it is, or kept by it.
+func TestEveryAnswerIsGuarded(t *testing.T) {
+	t.Parallel()
+	h := Server(http.NotFoundHandler()).Handler
+	for _, state := range []*tls.ConnectionState{nil, {}} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.TLS = state
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		require.Equal(t, "nosniff", w.Header().Get("X-Content-Type-Options"))
+		require.Equal(t, "default-src 'none'; frame-ancestors 'none'", w.Header().Get("Content-Security-Policy"))
+		require.Equal(t, "no-referrer", w.Header().Get("Referrer-Policy"))
+		require.Equal(t, CacheNever, w.Header().Get("Cache-Control"))
+		require.Equal(t, state != nil, w.Header().Get("Strict-Transport-Security") != "")
+	}
 }

@@ -37,7 +37,6 @@ func (s *Streams) Send(w http.ResponseWriter, r *http.Request, contentType strin
 	ctx, cancel := UntilStop(r.Context())
 	defer cancel()
 	w.Header().Set("Content-Type", contentType)
-	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", CacheNever)
 	if r.Method == http.MethodHead {
 		return

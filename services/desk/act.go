@@ -32,6 +32,7 @@ func (s service) act(ctx context.Context, desk string, req bus.Request) (event.D
 	if a.Desk == "" {
 		answer.Desk = desk
 	} else if event.Token(a.Desk) != desk && !f.broken {
+		s.deps.Bus.Refused(ctx, req.Subject, "the act is another desk's")
 		f.add("$.desk", "is %s; this is the door of %s", a.Desk, desk)
 	}
 	if f.broken {

@@ -86,7 +86,7 @@ func (s service) acknowledge(ctx context.Context, desk string, req bus.Request) 
 	case err != nil:
 		return answer, refuse("$.escalation", "%v", err)
 	case named != desk:
-		return answer, refuse("$.escalation", "is of the desk %s, not of %s", named, desk)
+		return answer, s.notYours(ctx, req, named, desk)
 	}
 	if why := badOfficer(ack.Officer); why != "" {
 		return answer, refuse("$.officer", "%s", why)
@@ -128,16 +128,16 @@ func (s service) acknowledge(ctx context.Context, desk string, req bus.Request) 
 
 func (s service) answerOutcome(ctx context.Context, req bus.Request) (any, error) {
 	desk := strings.TrimSuffix(strings.TrimPrefix(req.Subject, "desk."), ".outcome")
-	answer, err := s.outcome(ctx, desk, req.Data)
+	answer, err := s.outcome(ctx, desk, req)
 	if details := fault.DetailsOf(err); details != nil {
 		answer.Errors, err = details, nil
 	}
 	return answer, err
 }
 
-func (s service) outcome(ctx context.Context, desk string, raw []byte) (answer event.OutcomeAnswer, err error) {
+func (s service) outcome(ctx context.Context, desk string, r bus.Request) (answer event.OutcomeAnswer, err error) {
 	var req event.OutcomeRequest
-	if err := json.Unmarshal(raw, &req); err != nil {
+	if err := json.Unmarshal(r.Data, &req); err != nil {
 		return answer, refuse("$", "is not a question for an outcome: %v", err)
 	}
 	escalated, acknowledged, named, err := event.SubjectsOfEscalation(req.Escalation)
@@ -145,7 +145,7 @@ func (s service) outcome(ctx context.Context, desk string, raw []byte) (answer e
 	case err != nil:
 		return answer, refuse("$.escalation", "%v", err)
 	case named != desk:
-		return answer, refuse("$.escalation", "is of the desk %s, not of %s", named, desk)
+		return answer, s.notYours(ctx, r, named, desk)
 	}
 	found, err := s.deps.Bus.LastOf(ctx, acknowledged, event.OverdueSubject(escalated))
 	if err != nil {
@@ -187,23 +187,29 @@ func badOfficer(post string) string {
 	return ""
 }
 
+// notYours refuses what is another desk's.
+func (s service) notYours(ctx context.Context, req bus.Request, named, desk string) error {
+	s.deps.Bus.Refused(ctx, req.Subject, "the escalation is another desk's")
+	return refuse("$.escalation", "is of the desk %s, not of %s", named, desk)
+}
+
 func refuse(path, format string, args ...any) error {
 	return fault.Invalid(Name, []fault.Detail{{Path: path, Message: fmt.Sprintf(format, args...)}})
 }
 
 func (s service) answerWatch(ctx context.Context, req bus.Request) (any, error) {
 	desk := strings.TrimSuffix(strings.TrimPrefix(req.Subject, "desk."), ".watch")
-	answer, err := s.watch(ctx, desk, req.Data)
+	answer, err := s.watch(ctx, desk, req)
 	if details := fault.DetailsOf(err); details != nil {
 		answer.Errors, err = details, nil
 	}
 	return answer, err
 }
 
-func (s service) watch(ctx context.Context, desk string, raw []byte) (event.WatchAnswer, error) {
+func (s service) watch(ctx context.Context, desk string, r bus.Request) (event.WatchAnswer, error) {
 	var answer event.WatchAnswer
 	var req event.WatchRequest
-	if err := json.Unmarshal(raw, &req); err != nil {
+	if err := json.Unmarshal(r.Data, &req); err != nil {
 		return answer, refuse("$", "is not a request to watch: %v", err)
 	}
 	if _, ok := s.deps.Register.Desk(desk); !ok {
@@ -214,6 +220,7 @@ func (s service) watch(ctx context.Context, desk string, raw []byte) (event.Watc
 	}
 	if who := identity.Of(ctx); s.deps.Bus.HasIdentities() {
 		if !slices.Contains(who.Screens, req.Client) {
+			s.deps.Bus.Refused(ctx, r.Subject, "the credential has no such screen")
 			return answer, refuse("$.client", "this credential has the screens %s, not %q: tocsin credential rotate desk %s --screen … makes one that has it", strings.Join(who.Screens, ", "), req.Client, desk)
 		}
 		answer.API = s.deps.Bus.Realm().Wire(event.ScreenAPI(desk))

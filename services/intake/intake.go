@@ -138,7 +138,7 @@ func (in *Intake) take(ctx context.Context, subs []submission) ([]event.Receipt,
 	var taken []*event.Accepted // as records
 	var indices []int           // of the submissions behind records
 	for i, s := range subs {
-		if faults := in.faultsOf(s); len(faults) > 0 || s.err != nil {
+		if faults := in.faultsOf(ctx, s); len(faults) > 0 || s.err != nil {
 			receipts[i] = in.rejection(s, faults)
 			continue
 		}
@@ -180,7 +180,7 @@ func (in *Intake) take(ctx context.Context, subs []submission) ([]event.Receipt,
 
 // faultsOf returns every fault of a report: what it is by itself, and what the
 // register says of whom it names, as far as that can be read.
-func (in *Intake) faultsOf(s submission) []fault.Detail {
+func (in *Intake) faultsOf(ctx context.Context, s submission) []fault.Detail {
 	faults := fault.DetailsOf(s.err)
 	if s.operator == "" && len(faults) > 0 {
 		return faults // the source is missing, and that has been said
@@ -191,9 +191,23 @@ func (in *Intake) faultsOf(s submission) []fault.Detail {
 	} else {
 		names = namesOf(s.header, s.payload)
 	}
+	if other := borrowed(in.deps.Register, s.operator, names.Source); other != "" {
+		in.deps.Bus.Refused(ctx, "report as "+shorten(other), "a report is its sender's")
+	}
 	faults = append(faults, Check(in.deps.Register, s.operator, names)...)
 	slices.SortStableFunc(faults, func(a, b fault.Detail) int { return strings.Compare(a.Path, b.Path) })
 	return faults
+}
+
+// borrowed returns the operator that a source names and that is not the one who sends,
+// or "". A source that is no operator's URN may end as it likes, but for another's name.
+func borrowed(reg *register.Register, operator, source string) string {
+	named := event.OperatorOfSource(source)
+	_, registered := reg.Operator(named)
+	if named == operator || !registered && !strings.HasPrefix(source, event.SourceOf("")) {
+		return ""
+	}
+	return named
 }
 
 // Check returns every fault that a report has in the eyes of the register: an
@@ -206,8 +220,8 @@ func Check(reg *register.Register, operator string, names event.Names) []fault.D
 	}
 	var faults []fault.Detail
 	missed, bytes := 0, 0
-	if named, ok := reg.Operator(event.OperatorOfSource(names.Source)); ok && named.ID != o.ID {
-		faults = append(faults, fault.Detail{Path: "$.source", Message: fmt.Sprintf("names the operator %s, but the report was sent as %s", named.ID, o.ID)})
+	if other := borrowed(reg, operator, names.Source); other != "" {
+		faults = append(faults, fault.Detail{Path: "$.source", Message: fmt.Sprintf("names the operator %s, but the report was sent as %s", shorten(other), o.ID)})
 	}
 	facility := func(path string, i int, id string) {
 		if _, ok := o.Facility(id); ok {

@@ -56,7 +56,7 @@ func TestTheLogOverHTTP(t *testing.T) {
 	require.NoError(t, err)
 	resp, note := w.want("/v1/log/checkpoint")
 	require.Equal(t, "text/plain; charset=utf-8", resp.Header.Get("Content-Type"))
-	require.Equal(t, "public, max-age=1", resp.Header.Get("Cache-Control"))
+	require.Equal(t, "private, max-age=1", resp.Header.Get("Cache-Control"))
 	cp, err := v.Open(note)
 	require.NoError(t, err)
 	require.EqualValues(t, 600, cp.Size)
@@ -100,11 +100,11 @@ func TestWhatIsKeptOfTheLog(t *testing.T) {
 	w.certified()
 	tags := map[string]string{}
 	for path, cache := range map[string]string{
-		"/v1/log/tile/0/000.p/10":       "public, max-age=31536000, immutable",
-		"/v1/log/tile/entries/000.p/10": "public, max-age=31536000, immutable",
-		"/v1/log/records/1":             "no-cache",
-		"/v1/log/records/1/proof":       "no-cache",
-		"/v1/log/checkpoint":            "public, max-age=1",
+		"/v1/log/tile/0/000.p/10":       "private, max-age=31536000, immutable",
+		"/v1/log/tile/entries/000.p/10": "private, max-age=31536000, immutable",
+		"/v1/log/records/1":             "no-store",
+		"/v1/log/records/1/proof":       "no-store",
+		"/v1/log/checkpoint":            "private, max-age=1",
 		"/v1/log/key":                   "no-cache",
 	} {
 		resp, _ := w.want(path)

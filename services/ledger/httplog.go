@@ -67,7 +67,7 @@ func (d *httpDoor) registerLog() {
 	type record struct {
 		Record uint64 `path:"record" minimum:"1" doc:"ledger sequence"`
 	}
-	content(d, "record", "/log/records/{record}", "A record as it stands in the log", httpedge.Content{Type: formJSON, Cache: httpedge.CacheAsk},
+	content(d, "record", "/log/records/{record}", "A record as it stands in the log", httpedge.Content{Type: formJSON, Cache: httpedge.CacheNever},
 		func(ctx context.Context, in *record) ([]byte, error) {
 			certified := d.last().Size // before the record is read: what is stored meanwhile is not missing
 			a, err := d.records(ctx, event.RecordsRequest{From: in.Record, To: in.Record})
@@ -79,7 +79,7 @@ func (d *httpDoor) registerLog() {
 			}
 			return []byte(a.Lines[0]), nil
 		})
-	content(d, "proof", "/log/records/{record}/proof", "A file that proves that a record is in the log (C2SP tlog-proof)", httpedge.Content{Type: formText, Cache: httpedge.CacheAsk},
+	content(d, "proof", "/log/records/{record}/proof", "A file that proves that a record is in the log (C2SP tlog-proof)", httpedge.Content{Type: formText, Cache: httpedge.CacheNever},
 		func(ctx context.Context, in *record) ([]byte, error) {
 			a, err := d.prove(ctx, event.ProveRequest{Record: in.Record})
 			return []byte(a.Proof), err

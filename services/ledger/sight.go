@@ -90,6 +90,16 @@ func (v *view) seesIncident(ctx context.Context, operator, incident string) (boo
 	return shown, v.report(err)
 }
 
+// noteHidden notes that somebody asked for an incident that is not for them. The answer
+// is as of one that is not there, of which nothing is noted.
+func (v *view) noteHidden(ctx context.Context, x *index, operator, incident string) error {
+	there, err := x.shows(ctx, identity.Sight{}, operator, incident)
+	if there {
+		v.deps.Bus.Refused(ctx, "incident "+operator+"."+incident, "it is not one that this identity may see")
+	}
+	return v.report(err)
+}
+
 // sees reports whether who asks may see a record: an operator its own reports, a
 // desk what it was told and what it did, a regulator what is of an incident that it
 // may see.
@@ -170,9 +180,9 @@ func (p *proof) rangeRead(ctx context.Context, page []event.Stored) error {
 	return p.keepReading(ctx, event.Reading{Who: who.String(), Record: page[0].Sequence, Last: page[len(page)-1].Sequence, At: p.deps.Clock.Now()})
 }
 
-// hidden is the answer for a record that who asks may not see: the same whether it
-// is there or not.
-func hidden(record uint64) error {
+// hidden is the answer for a record that who asks may not see.
+func (p *proof) hidden(ctx context.Context, record uint64) error {
+	p.deps.Bus.Refused(ctx, fmt.Sprintf("record %d", record), "it is of nothing that this identity may see")
 	return fault.Invalid(Name, []fault.Detail{{Path: "$.record", Message: fmt.Sprintf("there is no record %d that you may see", record)}})
 }
 

@@ -24,6 +24,9 @@ func (v *view) story(ctx context.Context, req event.ShowRequest) (event.ShowAnsw
 	answer := event.ShowAnswer{Through: through, Entries: []event.StoryEntry{}}
 	operator, incident := event.Token(req.Operator), event.Token(req.Incident)
 	if shown, err := v.seesIncident(ctx, operator, incident); err != nil || !shown {
+		if err == nil {
+			err = v.noteHidden(ctx, x, operator, incident)
+		}
 		return answer, err // as of an incident that nobody knows
 	}
 	entries, err := x.entries(ctx, req)

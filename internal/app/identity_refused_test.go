@@ -1,0 +1,132 @@
+package app_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/app"
+	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/identity"
+)
+
+// Whatever is refused to somebody is in the log, with who, what and why, and is
+// counted, also where the answer is one that does not say so.
+func TestEveryRefusalIsRecorded(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	g := beginGuarded(t, func(cfg *app.Config) { cfg.Log = logTo(&log) })
+	ctx := t.Context()
+	r, err := g.as(identity.Operator, "grid-east").Report(ctx, "grid-east", threat("i1"))
+	require.NoError(t, err)
+	require.Equal(t, event.StatusAccepted, r.Status, "%+v", r.Errors)
+	desk := g.as(identity.Desk, "protection-energy")
+	var told event.EscalationRow
+	require.NoError(t, desk.Watch(ctx, "protection-energy", "wall", 1, time.Now, func(_ *event.Escalated, row event.EscalationRow) error {
+		told = row
+		return nil
+	}))
+	g.settledHead()
+	other, xinjiang, thief := g.as(identity.Desk, "sh-public-security"), g.as(identity.Regulator, "xinjiang"), g.as(identity.Operator, "xj-hydro")
+	rude := g.peer(g.creds(identity.Desk, "sh-public-security"))
+	question := func(door string, q any) {
+		raw, err := json.Marshal(q)
+		require.NoError(t, err)
+		_, err = rude.Request(door, raw, 5*time.Second)
+		require.NoError(t, err)
+	}
+	token := g.token(identity.Regulator, "xinjiang")
+	for what, refused := range map[string]func(){
+		`desk/sh-public-security desk.sh-public-security.acknowledge "the escalation is another desk's"`: func() {
+			a, err := other.Acknowledge(ctx, "sh-public-security", told.Escalation, "duty-officer")
+			require.NoError(t, err)
+			require.Equal(t, event.StatusRejected, a.Status)
+		},
+		`desk/sh-public-security desk.sh-public-security.outcome "the escalation is another desk's"`: func() {
+			question("desk.sh-public-security.outcome", event.OutcomeRequest{Escalation: told.Escalation})
+		},
+		`desk/sh-public-security desk.sh-public-security.act "the act is another desk's"`: func() {
+			question("desk.sh-public-security.act", event.DeskAct{Kind: event.KindConfirmed, Desk: "protection-energy", ID: "a1", Operator: "grid-east", Incident: "i1"})
+		},
+		`desk/sh-public-security desk.sh-public-security.watch "the credential has no such screen"`: func() {
+			question("desk.sh-public-security.watch", event.WatchRequest{Client: "another"})
+		},
+		fmt.Sprintf(`regulator/xinjiang "record %d" `, r.Record) + `"it is of nothing that this identity may see"`: func() {
+			_, err := xinjiang.Prove(ctx, r.Record)
+			require.ErrorContains(t, err, "that you may see")
+		},
+		`regulator/xinjiang "incident grid-east.i1" "it is not one that this identity may see"`: func() {
+			n := 0
+			_ = xinjiang.Show(ctx, "grid-east", "i1", func(event.StoryEntry) error { n++; return nil })
+			require.Zero(t, n)
+		},
+		`operator/xj-hydro "report as grid-east" "a report is its sender's"`: func() {
+			r, err := thief.Report(ctx, "xj-hydro", threat("i2"))
+			require.NoError(t, err)
+			require.Equal(t, event.StatusRejected, r.Status)
+		},
+		`operator/xj-hydro "report as grid-west" "a report is its sender's"`: func() {
+			raw := strings.ReplaceAll(string(threat("i3")), "urn:tocsin:operator:grid-east", "urn:tocsin:operator:grid-west")
+			r, err := thief.Report(ctx, "xj-hydro", []byte(raw))
+			require.NoError(t, err)
+			require.Equal(t, event.StatusRejected, r.Status, "no operator of that name is registered")
+		},
+		`desk/protection-energy ledger.escalations "the question is too large"`: func() {
+			_, err := desk.Query(ctx, event.Query{Text: strings.Repeat("x", 100<<10)}, 0, func(event.EscalationRow) error { return nil })
+			require.Error(t, err)
+		},
+		`regulator/xinjiang "POST /v1/reports" "may not"`: func() {
+			status, _ := g.http(http.DefaultClient, token, "POST", "/v1/reports", string(threat("i4")))
+			require.Equal(t, http.StatusForbidden, status)
+		},
+	} {
+		before := log.Len()
+		refused()
+		var found bool
+		for line := range strings.Lines(log.String()[before:]) {
+			var l struct{ Msg, Who, What, Why string }
+			if json.Unmarshal([]byte(line), &l) == nil && l.Msg == "a request was refused" {
+				found = found || what == quoted(l.Who)+" "+quoted(l.What)+" "+quoted(l.Why)
+			}
+		}
+		require.True(t, found, "%s, in\n%s", what, log.String()[before:])
+	}
+	_, metrics := g.http(http.DefaultClient, g.token(identity.Admin, "admin"), "GET", "/metrics", "")
+	require.NotContains(t, metrics, "\ntocsin_refused_requests_total 0\n")
+}
+
+func quoted(s string) string {
+	if strings.Contains(s, " ") {
+		return `"` + s + `"`
+	}
+	return s
+}
+
+// Who asks without end is told to ask later, by every door together, and nobody else is.
+func TestAskingWithoutEnd(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	g := beginGuarded(t, func(cfg *app.Config) { cfg.Log = logTo(&log) })
+	token, p := g.token(identity.Regulator, "nation"), g.peer(g.creds(identity.Regulator, "nation"))
+	require.Eventually(t, func() bool {
+		m, err := p.Request(event.DoorLog, []byte("{}"), 5*time.Second)
+		require.NoError(t, err)
+		return m.Header.Get(bus.HeaderErrorCode) == "429"
+	}, 30*time.Second, time.Microsecond)
+	require.Eventually(t, func() bool { // a little may have come free meanwhile
+		status, _ := g.http(http.DefaultClient, token, "GET", "/v1/log", "")
+		return status == http.StatusTooManyRequests
+	}, 30*time.Second, time.Microsecond)
+	_, err := g.as(identity.Regulator, "xinjiang").Log(t.Context())
+	require.NoError(t, err)
+	g.app.Stop()
+	require.Contains(t, log.String(), `"who":"regulator/nation","what":"ledger.log","why":"too many requests"`)
+	require.Contains(t, log.String(), `"who":"regulator/nation","what":"GET /v1/log","why":"too many requests"`)
+}
