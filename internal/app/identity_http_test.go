@@ -81,12 +81,19 @@ func TestIdentitiesOverHTTP(t *testing.T) {
 	status, body = ask(identity.Operator, "POST", "/v1/reports", strings.Replace(string(threat("i2")), "operator:grid-east", "operator:xj-hydro", 1))
 	require.Equal(t, http.StatusBadRequest, status)
 	require.Contains(t, body, "names the operator xj-hydro")
+	require.Eventually(t, func() bool { // a checkpoint covers it
+		status, _ := ask(identity.Admin, "GET", "/v1/log/records/2/proof", "")
+		return status == http.StatusOK
+	}, 10*time.Second, 20*time.Millisecond)
 	for path, may := range map[string][]identity.Role{
 		"/v1/escalations":             {identity.Desk, identity.Regulator, identity.Admin},
 		"/v1/incidents":               {identity.Operator, identity.Desk, identity.Regulator, identity.Admin},
 		"/v1/incidents/grid-east/i1":  {identity.Admin}, // the regulator may ask, and it is none of its own
 		"/v1/stats?by=grade":          {identity.Desk, identity.Regulator, identity.Admin},
 		"/v1/log":                     {identity.Operator, identity.Desk, identity.Regulator, identity.Admin},
+		"/v1/log/checkpoint":          {identity.Operator, identity.Desk, identity.Regulator, identity.Admin},
+		"/v1/log/tile/0/000.p/1":      {identity.Operator, identity.Desk, identity.Regulator, identity.Admin},
+		"/v1/log/records/2/proof":     {identity.Admin},
 		"/v1/log/key":                 {identity.Operator, identity.Desk, identity.Regulator, identity.Admin},
 		"/v1/log/records/2":           {identity.Admin},
 		"/v1/exercise/log":            {identity.Operator, identity.Desk, identity.Regulator, identity.Admin},
@@ -108,8 +115,10 @@ func TestIdentitiesOverHTTP(t *testing.T) {
 		}
 	}
 	for _, role := range []identity.Role{identity.Desk, identity.Regulator, identity.Admin} {
-		status, _ := ask(role, "POST", "/v1/reports", string(threat("i3")))
-		require.Equal(t, http.StatusForbidden, status)
+		for _, path := range []string{"/v1/reports", "/v1/exercise/reports"} {
+			status, _ := ask(role, "POST", path, string(threat("i3")))
+			require.Equal(t, http.StatusForbidden, status)
+		}
 	}
 	_, body = ask(identity.Regulator, "GET", "/v1/incidents", "")
 	require.NotContains(t, body, "grid")

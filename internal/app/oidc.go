@@ -101,15 +101,15 @@ func newLogins(ctx context.Context, o OIDC, who *credential.Directory, log *zap.
 
 // Bearer returns whose a token is. One of three parts is a JWT, which no token of ours
 // looks like.
-func (l *logins) Bearer(ctx context.Context, token string) (identity.Identity, bool) {
+func (l *logins) Bearer(ctx context.Context, token string) (identity.Identity, error) {
 	if strings.Count(token, ".") != 2 {
 		return l.Directory.Bearer(ctx, token)
 	}
 	who, err := l.person(ctx, token)
 	if err != nil {
-		l.log.Debug("a token proves nobody", zap.String("why", brief(err)))
+		return who, errors.New(brief(err))
 	}
-	return who, err == nil
+	return who, nil
 }
 
 // person returns whom an ID token proves.

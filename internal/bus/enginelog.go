@@ -31,7 +31,7 @@ func (l engineLog) Tracef(format string, v ...any)  { l.Debugf(format, v...) }
 // Errorf tells what was refused as that, and the rest in one line, whatever name a
 // client has given itself.
 func (l engineLog) Errorf(format string, v ...any) {
-	text := fmt.Sprintf(format, v...)
+	text := said(format, v)
 	if r, ok := refusalOf(text); ok && l.refused != nil {
 		l.refused(r.who, r.what, r.why)
 		return
@@ -45,46 +45,60 @@ func (l engineLog) Errorf(format string, v ...any) {
 	}, text))
 }
 
+// said is a line as the server means it. It puts who the client is into the format of
+// most lines, quoted, with the name that the client has given itself: what is a verb
+// there would be filled with what the line says, and the quotes would hold no more.
+func said(format string, v []any) string {
+	if len(v) == 0 {
+		return format
+	}
+	head := lineHead.FindString(format)
+	return head + fmt.Sprintf(format[len(head):], v...)
+}
+
 // engineRefusal is a line of the server about what it does not let pass.
 type engineRefusal struct{ who, what, why string }
 
 var (
 	// What the server shows of a frame that it cannot read may be of a report, or of a
 	// credential.
-	partOfFrame   = regexp.MustCompile(`(?s)( parser ERROR, | Parse Error: | Size: | TotalSize: |max_control_line |maximum control line exceeded).*`)
-	lineFrom      = regexp.MustCompile(`^(\S+) - [a-z]+:\d+ - `)
-	lineUser      = regexp.MustCompile(`"[A-Z2-7]{56}/(operator|desk|regulator|admin)-([A-Za-z0-9_-]{1,64})/jwt:[A-Z2-7]{56}"`)
-	lineViolation = regexp.MustCompile(`(Publish|Subscription) Violation.* - (?:Subject|Reply) ("(?:[^"\\]|\\.)*")`)
+	partOfFrame = regexp.MustCompile(`(?s)( parser ERROR, | Parse Error: | Size: | TotalSize: |max_control_line |maximum control line exceeded).*`)
+	// Address, number of the connection, name, user; what the line says follows.
+	lineHead      = regexp.MustCompile(`^(\S+) - [a-z_]+:\d+((?: - "(?:[^"\\]|\\.)*"){0,2}) - `)
+	lineUser      = regexp.MustCompile(` - "[A-Z2-7]{56}/(operator|desk|regulator|admin)-([A-Za-z0-9_-]{1,64})/jwt:[A-Z2-7]{56}"$`)
+	lineViolation = regexp.MustCompile(`^(Publish|Subscription) Violation[^"]* - (?:Subject|Reply) ("(?:[^"\\]|\\.)*")`)
 )
+
+// refusalReasons are what a line says of other things that are refused, in lower case.
+var refusalReasons = []struct{ says, why string }{
+	{"authentication error", "no credential that is good"}, {"authentication expired", "the credential has expired"},
+	{"authentication revoked", "the credential is revoked"}, {"maximum connections exceeded", "too many connections"},
+	{"maximum account active connections exceeded", "too many connections"}, {"maximum subscriptions exceeded", "too many subscriptions"},
+	{"maximum payload exceeded", "too large a message"},
+}
 
 // refusalOf reads a line. It begins with the address of the client; who that is
 // stands there as the server has verified it, but for who was not let in.
 func refusalOf(line string) (r engineRefusal, ok bool) {
-	from := lineFrom.FindStringSubmatch(line)
-	if from == nil {
+	head := lineHead.FindStringSubmatch(line)
+	if head == nil {
 		return r, false
 	}
-	r.who = from[1]
-	// The last one is the server's own word: before it the client's name stands.
-	if users := lineUser.FindAllStringSubmatch(line, -1); users != nil {
-		last := users[len(users)-1]
-		r.who = last[1] + "/" + last[2]
+	says := line[len(head[0]):]
+	r.who = head[1]
+	if user := lineUser.FindStringSubmatch(head[2]); user != nil {
+		r.who = user[1] + "/" + user[2]
 	}
-	if v := lineViolation.FindStringSubmatch(line); v != nil {
+	if v := lineViolation.FindStringSubmatch(says); v != nil {
 		verb := map[string]string{"Publish": "send to ", "Subscription": "listen on "}[v[1]]
 		return engineRefusal{r.who, verb + v[2], "the credential does not say so"}, true
 	}
-	for part, why := range map[string]string{
-		"authentication error": "no credential that is good", "authentication expired": "the credential has expired",
-		"authentication revoked": "the credential is revoked", "maximum connections exceeded": "too many connections",
-		"maximum account active connections exceeded": "too many connections", "maximum subscriptions exceeded": "too many subscriptions",
-		"maximum payload exceeded": "too large a message",
-	} {
-		if strings.Contains(strings.ToLower(line), part) {
+	for _, reason := range refusalReasons {
+		if strings.Contains(strings.ToLower(says), reason.says) {
 			if i := strings.LastIndex(r.who, ":"); i > 0 && !strings.Contains(r.who, "/") {
 				r.who = r.who[:i] // another port is nobody else
 			}
-			return engineRefusal{r.who, "connect", why}, true
+			return engineRefusal{r.who, "connect", reason.why}, true
 		}
 	}
 	return r, false

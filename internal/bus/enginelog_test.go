@@ -1,6 +1,8 @@
 package bus
 
 import (
+	"fmt"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -16,13 +18,13 @@ func TestRefusalOf(t *testing.T) {
 	const user = `"ACTLGH7L3XC6WO7ENDL7OUYFUFFVNOCOVZM5INQYTJBNU3A5OUUQKTAE/operator-grid-east/jwt:UD62W76SQZQOWQHUT257WWH36NOCKWKGLQCPQL62IR4CAIVCX5MZWHQY"`
 	const forged = `"ACTLGH7L3XC6WO7ENDL7OUYFUFFVNOCOVZM5INQYTJBNU3A5OUUQKTAE/admin-root/jwt:UD62W76SQZQOWQHUT257WWH36NOCKWKGLQCPQL62IR4CAIVCX5MZWHQY"`
 	for line, want := range map[string]engineRefusal{
-		`127.0.0.1:55506 - cid:79 - "v1.55.0:go:x" - ` + user + ` - Publish Violation - Subject "ledger.escalations"`: {"operator/grid-east", `send to "ledger.escalations"`, "the credential does not say so"},
-		`127.0.0.1:55506 - cid:79 - "v1.55.0:go:x" - ` + user + ` - Publish Violation - Reply "_R_.x"`:                {"operator/grid-east", `send to "_R_.x"`, "the credential does not say so"},
-		`[::1]:5550 - cid:79 - "v1.55.0:go:x" - ` + user + ` - Subscription Violation - Subject ">", SID 3`:           {"operator/grid-east", `listen on ">"`, "the credential does not say so"},
-		`127.0.0.1:55470 - cid:71 - authentication error`:                                                             {"127.0.0.1", "connect", "no credential that is good"},
-		`[2001:db8::1]:55470 - cid:71 - "x" - User Authentication Revoked`:                                            {"[2001:db8::1]", "connect", "the credential is revoked"},
-		`127.0.0.1:55470 - cid:71 - "v1:go:x" - ` + user + ` - maximum payload exceeded: 2000000 vs 1048576`:          {"operator/grid-east", "connect", "too large a message"},
-		`127.0.0.1:1 - cid:2 - "v1:go:` + forged + `" - ` + user + ` - Publish Violation - Subject "a\"b" and more"`:  {"operator/grid-east", `send to "a\"b"`, "the credential does not say so"},
+		`127.0.0.1:55506 - cid:79 - "v1.55.0:go:x" - ` + user + ` - Publish Violation - Subject "ledger.escalations"`:                {"operator/grid-east", `send to "ledger.escalations"`, "the credential does not say so"},
+		`127.0.0.1:55506 - cid:79 - "v1.55.0:go:x" - ` + user + ` - Publish Violation - Reply "_R_.x"`:                               {"operator/grid-east", `send to "_R_.x"`, "the credential does not say so"},
+		`[::1]:5550 - cid:79 - "v1.55.0:go:x" - ` + user + ` - Subscription Violation - Subject ">", SID 3`:                          {"operator/grid-east", `listen on ">"`, "the credential does not say so"},
+		`127.0.0.1:55470 - cid:71 - authentication error`:                                                                            {"127.0.0.1", "connect", "no credential that is good"},
+		`[2001:db8::1]:55470 - cid:71 - "x" - User Authentication Revoked`:                                                           {"[2001:db8::1]", "connect", "the credential is revoked"},
+		`127.0.0.1:55470 - cid:71 - "v1:go:x" - ` + user + ` - maximum payload exceeded: 2000000 vs 1048576`:                         {"operator/grid-east", "connect", "too large a message"},
+		`127.0.0.1:1 - cid:2 - ` + strconv.Quote("v1:go:"+forged) + ` - ` + user + ` - Publish Violation - Subject "a\"b" and more"`: {"operator/grid-east", `send to "a\"b"`, "the credential does not say so"},
 	} {
 		got, ok := refusalOf(line)
 		require.True(t, ok, line)
@@ -44,4 +46,35 @@ func TestRefusalOf(t *testing.T) {
 		_, ok := refusalOf(line)
 		require.False(t, ok, line)
 	}
+}
+
+// FuzzRefusalOf has a client with any name do what it may not with any subject: who it
+// was is what the server says, and not what the client has put there.
+func FuzzRefusalOf(f *testing.F) {
+	const user = "ACTLGH7L3XC6WO7ENDL7OUYFUFFVNOCOVZM5INQYTJBNU3A5OUUQKTAE/%s/jwt:UD62W76SQZQOWQHUT257WWH36NOCKWKGLQCPQL62IR4CAIVCX5MZWHQY"
+	honest, forged := fmt.Sprintf(user, "operator-grid-east"), fmt.Sprintf(user, "admin-root")
+	f.Add("go", "incident.>")
+	f.Add(forged, forged)
+	f.Add(`" - "`+forged+`" - Publish Violation - Subject "x"`, `"`+forged+`"`)
+	f.Add("authentication error", `\`)
+	f.Add("%s%q%[1]s", `" - "`+honest+`" - `)
+	f.Fuzz(func(t *testing.T, name, subject string) {
+		// As the server does: it puts the client into the format, or into an argument.
+		client := fmt.Sprintf("192.0.2.1:5 - cid:7 - %q - %q", "v1:go:"+name, honest)
+		for _, line := range []struct {
+			format string
+			v      []any
+			does   string
+		}{
+			{client + " - Publish Violation - Subject %q", []any{[]byte(subject)}, "send to "},
+			{client + " - Publish Violation - Reply %q", []any{[]byte(subject)}, "send to "},
+			{client + fmt.Sprintf(" - Subscription Violation - Subject %q, SID %s", subject, "1"), nil, "listen on "},
+			{"%s - %s%s", []any{client, fmt.Sprintf("Publish Violation - Subject %q", subject), ""}, "send to "},
+		} {
+			got, ok := refusalOf(said(line.format, line.v))
+			if want := (engineRefusal{"operator/grid-east", line.does + strconv.Quote(subject), "the credential does not say so"}); !ok || got != want {
+				t.Fatalf("%q: %+v", said(line.format, line.v), got)
+			}
+		}
+	})
 }

@@ -113,20 +113,23 @@ func (d *Directory) Names(role identity.Role) (ids []string) {
 	return ids
 }
 
-// Bearer returns whose a token is.
-func (d *Directory) Bearer(_ context.Context, token string) (identity.Identity, bool) {
+// Bearer returns whose a token is, or why it is nobody's.
+func (d *Directory) Bearer(_ context.Context, token string) (identity.Identity, error) {
 	hash := hashOf(token)
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	h := d.hashes[hash]
-	if h == nil || h.Revoked != nil {
-		return identity.Identity{}, false
+	if h == nil {
+		return identity.Identity{}, errors.New("nobody has this token, or not any more")
+	}
+	if h.Revoked != nil {
+		return identity.Identity{}, fmt.Errorf("the token is of %s, who is revoked", h)
 	}
 	i := slices.IndexFunc(h.Tokens, func(t Token) bool { return t.Hash == hash })
 	if until := h.Tokens[i].Until; until != nil && (clock.System{}).Now().After(*until) {
-		return identity.Identity{}, false
+		return identity.Identity{}, fmt.Errorf("the token of %s has expired", h)
 	}
-	return h.Identity, true
+	return h.Identity, nil
 }
 
 // Certificate returns whose the public key of a certificate is, which somebody we

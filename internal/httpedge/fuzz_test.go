@@ -2,6 +2,7 @@ package httpedge
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -21,8 +22,11 @@ func newOne() *one { return &one{Rates: identity.NewRates()} }
 
 const good = "tocsin_GOOD"
 
-func (*one) Bearer(_ context.Context, token string) (identity.Identity, bool) {
-	return identity.Identity{Role: identity.Admin, ID: "a"}, token == good
+func (*one) Bearer(_ context.Context, token string) (identity.Identity, error) {
+	if token != good {
+		return identity.Identity{}, errors.New("it is not the good one")
+	}
+	return identity.Identity{Role: identity.Admin, ID: "a"}, nil
 }
 func (*one) Certificate([]byte) (identity.Identity, bool) { return identity.Identity{}, false }
 func (o *one) Refused(string, string, string)             { o.refused++ }

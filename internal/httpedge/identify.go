@@ -15,8 +15,9 @@ import (
 
 // Authority finds out who asks by what proves it.
 type Authority interface {
-	// Bearer returns whose a token is (RFC 6750).
-	Bearer(ctx context.Context, token string) (identity.Identity, bool)
+	// Bearer returns whose a token is (RFC 6750), or why it is nobody's, which is for
+	// the log alone.
+	Bearer(ctx context.Context, token string) (identity.Identity, error)
 	// Certificate returns whose a verified certificate is, by its public key.
 	Certificate(spki []byte) (identity.Identity, bool)
 	// Allow reports whether somebody may ask once more at this moment.
@@ -38,7 +39,7 @@ func Identify(h http.Handler, by Authority) http.Handler {
 		})
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		who, why := whoAsks(r, by)
+		who, why, reason := whoAsks(r, by)
 		if slices.Contains(open, r.URL.Path) && (why == "" || r.Header.Get("Authorization") == "") {
 			if why != "" && !by.Allow(stranger(r)) {
 				by.Refused(from(r), short(r.Method+" "+r.URL.Path), "too many ask this")
@@ -51,7 +52,7 @@ func Identify(h http.Handler, by Authority) http.Handler {
 		}
 		what := short(r.Method + " " + r.URL.Path)
 		if why != "" {
-			by.Refused(from(r), short(r.Method), why) // its path is of its own making
+			by.Refused(from(r), short(r.Method), reason) // its path is of its own making
 			w.Header().Set("WWW-Authenticate", `Bearer realm="tocsin"`)
 			Write(w, Problem{Status: http.StatusUnauthorized, Detail: why})
 			return
@@ -69,6 +70,8 @@ func Identify(h http.Handler, by Authority) http.Handler {
 		switch noted.status {
 		case http.StatusForbidden:
 			by.Refused(who.String(), what, "may not")
+		case http.StatusTooManyRequests:
+			by.Refused(who.String(), what, "too many at once")
 		case http.StatusRequestEntityTooLarge:
 			by.Refused(who.String(), what, "it is too large")
 		}
@@ -100,27 +103,29 @@ func short(text string) string {
 	return text
 }
 
-// whoAsks returns who asks, or why nobody knows.
-func whoAsks(r *http.Request, by Authority) (who identity.Identity, why string) {
+// whoAsks returns who asks, or why nobody knows, in the words for who asks and for the
+// log.
+func whoAsks(r *http.Request, by Authority) (who identity.Identity, why, reason string) {
+	refused := func(why string) (identity.Identity, string, string) { return who, why, why }
 	if values := r.Header.Values("Authorization"); len(values) > 0 {
 		scheme, token, _ := strings.Cut(values[0], " ")
 		if len(values) > 1 || !strings.EqualFold(scheme, "Bearer") || token == "" {
-			return who, "give one Authorization header: Bearer and a token"
+			return refused("give one Authorization header: Bearer and a token")
 		}
-		who, ok := by.Bearer(r.Context(), token)
-		if !ok {
-			return who, "nobody has this token, or not any more"
+		who, err := by.Bearer(r.Context(), token)
+		if err != nil {
+			return who, "nobody has this token, or not any more", err.Error()
 		}
-		return who, ""
+		return who, "", ""
 	}
 	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
 		who, ok := by.Certificate(r.TLS.VerifiedChains[0][0].RawSubjectPublicKeyInfo)
 		if !ok {
-			return who, "nobody has this certificate"
+			return refused("nobody has this certificate")
 		}
-		return who, ""
+		return who, "", ""
 	}
-	return who, "say who asks: Authorization: Bearer and a token, or a client certificate"
+	return refused("say who asks: Authorization: Bearer and a token, or a client certificate")
 }
 
 // from is where a request comes from whose sender nobody knows.

@@ -97,12 +97,19 @@ func (s *signer) sign(receipts []event.Receipt) {
 	w := &unsigned{receipts, make(chan struct{})}
 	s.mu.Lock()
 	s.waiting = append(s.waiting, w)
-	if !s.signing {
-		s.signing = true
-		go s.signWaiting()
-	}
+	first := !s.signing
+	s.signing = true
 	s.mu.Unlock()
-	<-w.done
+	if !first {
+		<-w.done
+		return
+	}
+	if more := s.signWaiting(); more { // and somebody waits for our answer
+		go func() {
+			for s.signWaiting() {
+			}
+		}()
+	}
 }
 
 // unsigned are the receipts of one answer.
@@ -111,35 +118,35 @@ type unsigned struct {
 	done     chan struct{}
 }
 
-func (s *signer) signWaiting() {
-	for {
-		s.gather()
-		s.mu.Lock()
-		batch := s.waiting
-		s.waiting = nil
-		s.signing = len(batch) > 0
-		s.mu.Unlock()
-		if len(batch) == 0 {
-			return
-		}
-		certificate := ""
-		if c := s.certificate.Load(); c != nil {
-			certificate = *c
-		}
-		var claims []evidence.Receipt
-		for _, w := range batch {
-			for i := range w.receipts {
-				claims = append(claims, w.receipts[i].Claim())
-			}
-		}
-		signed := s.key.Sign(claims, certificate)
-		for _, w := range batch {
-			for i := range w.receipts {
-				w.receipts[i].Signed, signed = signed[0], signed[1:]
-			}
-			close(w.done)
+// signWaiting signs what waits, and returns whether more has come meanwhile. Where none
+// has, whoever comes next begins anew.
+func (s *signer) signWaiting() (more bool) {
+	s.gather()
+	s.mu.Lock()
+	batch := s.waiting
+	s.waiting = nil
+	s.mu.Unlock()
+	certificate := ""
+	if c := s.certificate.Load(); c != nil {
+		certificate = *c
+	}
+	var claims []evidence.Receipt
+	for _, w := range batch {
+		for i := range w.receipts {
+			claims = append(claims, w.receipts[i].Claim())
 		}
 	}
+	signed := s.key.Sign(claims, certificate)
+	for _, w := range batch {
+		for i := range w.receipts {
+			w.receipts[i].Signed, signed = signed[0], signed[1:]
+		}
+		close(w.done)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.signing = len(s.waiting) > 0
+	return s.signing
 }
 
 // gather lets whoever was woken by the same commit come first, for as long as more of

@@ -4,6 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -62,6 +65,43 @@ func FuzzDoors(f *testing.F) {
 		}
 		if _, err := json.Marshal(answer); err != nil {
 			t.Fatalf("%s: the answer to %q cannot be written: %v", d.Name, question, err)
+		}
+	})
+}
+
+// FuzzQuestions asks over HTTP with any question string: there is always an answer, or a
+// problem that says what is wrong with it.
+func FuzzQuestions(f *testing.F) {
+	env := bustest.Start(f)
+	_, err := env.Bus.Commit(f.Context(), []event.Record{told(1, nil), told(2, nil), graded("x", 1, nil)})
+	require.NoError(f, err)
+	l, err := Open(f.Context(), Deps{Bus: env.Bus, Clock: clock.NewManual(nine), Log: env.Log, Dir: f.TempDir()})
+	require.NoError(f, err)
+	bustest.Background(f, l.Run)
+	require.Eventually(f, func() bool { return l.indexed() == 3 && l.last().Size == 3 }, 10*time.Second, time.Millisecond)
+	h := webOf(l, nil)
+	paths := []string{"/v1/escalations", "/v1/incidents", "/v1/stats", "/v1/incidents/grid-east/x", "/v1/log"}
+	forms := []string{"application/json", "application/x-ndjson", "text/csv"}
+	for i, q := range []string{
+		"", "grade=major&region=31&sector=energy&text=%E9%9A%9C", "since=2026-01-01&until=2026-01-01T00:00:00+08:00", "since=0000-00-00&until=9999999999-01-01",
+		"limit=-1&cursor=9223372036854775808", "by=month&by=grade", "overdue=maybe&grade=x", "after=-1", "%zz&;=&&text=%00%ff", "limit=1e9&text=" + strings.Repeat("a%20", 300),
+	} {
+		f.Add(uint8(i), uint8(i), q)
+	}
+	f.Fuzz(func(t *testing.T, path, form uint8, question string) {
+		r := httptest.NewRequest(http.MethodGet, paths[int(path)%len(paths)], nil)
+		r.URL.RawQuery = question
+		r.Header.Set("Accept", forms[int(form)%len(forms)])
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		switch w.Code {
+		case http.StatusOK:
+		case http.StatusBadRequest, http.StatusNotFound, http.StatusNotAcceptable, http.StatusUnprocessableEntity:
+			if w.Header().Get("Content-Type") != "application/problem+json" || !json.Valid(w.Body.Bytes()) {
+				t.Fatalf("%s?%q: %d without a problem: %s", r.URL.Path, question, w.Code, w.Body)
+			}
+		default:
+			t.Fatalf("%s?%q: %d %s", r.URL.Path, question, w.Code, w.Body)
 		}
 	})
 }

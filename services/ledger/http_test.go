@@ -43,6 +43,15 @@ func onWebIdle(t *testing.T, change func(*httpDoor)) (*web, *Ledger) {
 	env := bustest.Start(t)
 	l, err := Open(anyone(t), Deps{Bus: env.Bus, Clock: clock.NewManual(nine.Add(36*time.Minute + 30*time.Second)), Log: zap.NewNop(), Dir: t.TempDir()})
 	require.NoError(t, err)
+	s := httptest.NewUnstartedServer(nil)
+	s.Config = httpedge.Server(webOf(l, change))
+	s.Start()
+	t.Cleanup(s.Close)
+	return &web{t, env, s}, l
+}
+
+// webOf is the API of a ledger, for anybody.
+func webOf(l *Ledger, change func(*httpDoor)) http.Handler {
 	mux := http.NewServeMux()
 	api := httpedge.NewAPI(mux, "test", "")
 	d := newHTTPDoor(l, huma.NewGroup(api, "/v1"))
@@ -51,11 +60,7 @@ func onWebIdle(t *testing.T, change func(*httpDoor)) (*web, *Ledger) {
 	}
 	d.register()
 	mux.Handle("/", httpedge.Otherwise(mux))
-	s := httptest.NewUnstartedServer(nil)
-	s.Config = httpedge.Server(httpedge.Identify(mux, nil))
-	s.Start()
-	t.Cleanup(s.Close)
-	return &web{t, env, s}, l
+	return httpedge.Identify(mux, nil)
 }
 
 // open asks and leaves the body to be read.
