@@ -173,6 +173,9 @@ func (a *App) check() error {
 	if err := a.checkOIDC(); err != nil {
 		return err
 	}
+	if a.cfg.NATSCA != "" && a.cfg.NATS == "" {
+		return errors.New("--nats-ca is of an existing NATS, which --nats names")
+	}
 	if a.cfg.NATS != "" && BeyondLoopback(a.cfg.NATS) && a.who == nil {
 		return fmt.Errorf("whoever reaches NATS at %s could use every door: without identities only loopback is allowed (127.0.0.1, ::1, localhost); tocsin init makes identities", a.cfg.NATS)
 	}
@@ -230,6 +233,9 @@ func (a *App) connect(ctx context.Context) (err error) {
 		if BeyondLoopback(a.cfg.NATS) { // whoever is on the way could say that the server has no TLS
 			options = append(options, nats.Secure())
 		}
+	}
+	if !BeyondLoopback(a.cfg.NATS) { // nor is one gone to of which it says that it is of its cluster
+		options = append(options, nats.IgnoreDiscoveredServers())
 	}
 	if a.cfg.NATSCA != "" {
 		options = append(options, nats.RootCAs(a.cfg.NATSCA))

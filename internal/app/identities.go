@@ -150,7 +150,7 @@ func (a *App) holdOutside(ctx context.Context) error {
 		err = json.Unmarshal(reply.Data, &info)
 	}
 	if err != nil || info.Data.Account != account {
-		return fmt.Errorf("it does not hold clients to the accounts of %s: give it operator.jwt and the accounts, or serve without identities", credential.In(a.cfg.Data))
+		return fmt.Errorf("it does not hold clients to the accounts of %s: give it operator.jwt and the accounts", credential.In(a.cfg.Data))
 	}
 	return nil
 }

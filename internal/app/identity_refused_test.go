@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,7 +22,7 @@ import (
 // counted, also where the answer is one that does not say so.
 func TestEveryRefusalIsRecorded(t *testing.T) {
 	t.Parallel()
-	var log bytes.Buffer
+	var log lockedBuffer
 	g := beginGuarded(t, func(cfg *app.Config) { cfg.Log = logTo(&log) })
 	ctx := t.Context()
 	r, err := g.as(identity.Operator, "grid-east").Report(ctx, "grid-east", threat("i1"))
@@ -67,16 +68,15 @@ func TestEveryRefusalIsRecorded(t *testing.T) {
 			_ = xinjiang.Show(ctx, "grid-east", "i1", func(event.StoryEntry) error { n++; return nil })
 			require.Zero(t, n)
 		},
-		`operator/xj-hydro "report as grid-east" "a report is its sender's"`: func() {
+		`operator/xj-hydro "a report in another's name" "its source is not its sender's"`: func() {
 			r, err := thief.Report(ctx, "xj-hydro", threat("i2"))
 			require.NoError(t, err)
 			require.Equal(t, event.StatusRejected, r.Status)
 		},
-		`operator/xj-hydro "report as grid-west" "a report is its sender's"`: func() {
-			raw := strings.ReplaceAll(string(threat("i3")), "urn:tocsin:operator:grid-east", "urn:tocsin:operator:grid-west")
-			r, err := thief.Report(ctx, "xj-hydro", []byte(raw))
+		`desk/sh-public-security "incident xj-hydro.w9" "this desk has not been told of it"`: func() {
+			a, err := other.Act(ctx, event.DeskAct{Kind: event.KindClosed, Desk: "sh-public-security", Operator: "xj-hydro", Incident: "w9", Officer: "duty-officer", Reason: "over"})
 			require.NoError(t, err)
-			require.Equal(t, event.StatusRejected, r.Status, "no operator of that name is registered")
+			require.Equal(t, event.StatusRejected, a.Status)
 		},
 		`desk/protection-energy ledger.escalations "the question is too large"`: func() {
 			_, err := desk.Query(ctx, event.Query{Text: strings.Repeat("x", 100<<10)}, 0, func(event.EscalationRow) error { return nil })
@@ -87,7 +87,7 @@ func TestEveryRefusalIsRecorded(t *testing.T) {
 			require.Equal(t, http.StatusForbidden, status)
 		},
 	} {
-		before := log.Len()
+		before := len(log.String())
 		refused()
 		var found bool
 		for line := range strings.Lines(log.String()[before:]) {
@@ -102,6 +102,24 @@ func TestEveryRefusalIsRecorded(t *testing.T) {
 	require.NotContains(t, metrics, "\ntocsin_refused_requests_total 0\n")
 }
 
+// lockedBuffer is a log that is read while it is written.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
 func quoted(s string) string {
 	if strings.Contains(s, " ") {
 		return `"` + s + `"`
@@ -112,16 +130,18 @@ func quoted(s string) string {
 // Who asks without end is told to ask later, by every door together, and nobody else is.
 func TestAskingWithoutEnd(t *testing.T) {
 	t.Parallel()
-	var log bytes.Buffer
+	var log lockedBuffer
 	g := beginGuarded(t, func(cfg *app.Config) { cfg.Log = logTo(&log) })
 	token, p := g.token(identity.Regulator, "nation"), g.peer(g.creds(identity.Regulator, "nation"))
-	require.Eventually(t, func() bool {
+	spend := func() bool {
 		m, err := p.Request(event.DoorLog, []byte("{}"), 5*time.Second)
 		require.NoError(t, err)
 		return m.Header.Get(bus.HeaderErrorCode) == "429"
-	}, 30*time.Second, time.Microsecond)
-	require.Eventually(t, func() bool { // a little may have come free meanwhile
-		status, _ := g.http(http.DefaultClient, token, "GET", "/v1/log", "")
+	}
+	require.Eventually(t, func() bool {
+		for !spend() {
+		}
+		status, _ := g.http(http.DefaultClient, token, "GET", "/v1/log", "") // a little may have come free meanwhile
 		return status == http.StatusTooManyRequests
 	}, 30*time.Second, time.Microsecond)
 	_, err := g.as(identity.Regulator, "xinjiang").Log(t.Context())

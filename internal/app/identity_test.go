@@ -1,10 +1,10 @@
 package app_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -81,7 +81,7 @@ func configIn(t testing.TB, dir string, change func(*app.Config)) app.Config {
 }
 
 // logTo is a log of everything.
-func logTo(out *bytes.Buffer) *zap.Logger {
+func logTo(out io.Writer) *zap.Logger {
 	return zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.Lock(zapcore.AddSync(out)), zapcore.DebugLevel))
 }
 

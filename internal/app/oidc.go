@@ -107,9 +107,28 @@ func (l *logins) Bearer(ctx context.Context, token string) (identity.Identity, e
 	}
 	who, err := l.person(ctx, token)
 	if err != nil {
-		return who, errors.New(brief(err))
+		l.log.Debug("a token proves nobody", zap.String("why", brief(err)))
+		return who, reasonOf(err)
 	}
 	return who, nil
+}
+
+// reasonOf is why a token proves nobody, in as few words as there are reasons: those of
+// the library hold times and what stands in the token, of which no two are alike.
+func reasonOf(err error) error {
+	if expired := (*oidc.TokenExpiredError)(nil); errors.As(err, &expired) {
+		return errors.New("the ID token has expired")
+	}
+	for _, reason := range []struct{ says, why string }{
+		{"expected audience", "the ID token is for another audience"}, {"different provider", "the ID token is of another provider"},
+		{"nbf", "the ID token does not hold yet"}, {"no identity has the login", "no identity has the login of the ID token"},
+		{"did not answer", "the provider of OpenID Connect does not answer"},
+	} {
+		if strings.Contains(err.Error(), reason.says) {
+			return errors.New(reason.why)
+		}
+	}
+	return errors.New("the ID token does not hold")
 }
 
 // person returns whom an ID token proves.

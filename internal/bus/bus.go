@@ -173,8 +173,9 @@ func (b *Bus) Close() {
 // HasIdentities reports whether it is known who asks.
 func (b *Bus) HasIdentities() bool { return b.cfg.Identities != nil }
 
-// Refused notes that who asks was refused something, and why. It is for what a handler
-// finds out; what a door refuses with [Forbidden] it notes itself.
+// Refused notes that who asks was refused something, and why, unless it is a service of
+// ours. It is for what a handler finds out; what a door refuses with [Forbidden] it notes
+// itself.
 func (b *Bus) Refused(ctx context.Context, what, why string) {
 	if who := identity.Of(ctx); b.cfg.Identities != nil && who.Role != identity.Service {
 		b.cfg.Identities.Refused(who.String(), what, why)

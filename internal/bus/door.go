@@ -220,26 +220,26 @@ func (b *Bus) refuse(ctx context.Context, r Request, req micro.Request, why erro
 	decline(req, codeForbidden, why.Error())
 }
 
-// handle has a door answer. A panic is a request whose outcome is not known, and not
+// handle has a door answer, and writes the answer. A panic is a request whose outcome is not known, and not
 // the end of the process, with everybody else's.
-func (b *Bus) handle(ctx context.Context, d Door, r Request) (answer any, err error) {
+func (b *Bus) handle(ctx context.Context, d Door, r Request) (reply []byte, err error) {
 	defer func() {
-		if p := recover(); p != nil {
-			b.cfg.Log.Error("a door panicked", zap.String("door", d.Name), zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
-			answer, err = nil, errPanic
+		if p := recover(); p != nil { // what it says may be of the request
+			b.cfg.Log.Error("a door panicked", zap.String("door", d.Name), zap.String("panic", fmt.Sprintf("%T", p)), zap.ByteString("stack", debug.Stack()))
+			reply, err = nil, errPanic
 		}
 	}()
-	return d.Answer(ctx, r)
+	answer, err := d.Answer(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return event.Render(answer)
 }
 
 var errPanic = errors.New("panic")
 
 func (b *Bus) answer(ctx context.Context, d Door, r Request, req micro.Request) {
-	answer, err := b.handle(ctx, d, r)
-	var reply []byte
-	if err == nil {
-		reply, err = event.Render(answer)
-	}
+	reply, err := b.handle(ctx, d, r)
 	var closed Closed
 	var forbidden Forbidden
 	if errors.As(err, &forbidden) {

@@ -62,7 +62,7 @@ type engineRefusal struct{ who, what, why string }
 var (
 	// What the server shows of a frame that it cannot read may be of a report, or of a
 	// credential.
-	partOfFrame = regexp.MustCompile(`(?s)( parser ERROR, | Parse Error: | Size: | TotalSize: |max_control_line |maximum control line exceeded).*`)
+	partOfFrame = regexp.MustCompile(`(?s)( parser ERROR, | Parse Error: | Size: | TotalSize: |max_control_line |maximum control line exceeded| Client Error ).*`)
 	// Address, number of the connection, name, user; what the line says follows.
 	lineHead      = regexp.MustCompile(`^(\S+) - [a-z_]+:\d+((?: - "(?:[^"\\]|\\.)*"){0,2}) - `)
 	lineUser      = regexp.MustCompile(` - "[A-Z2-7]{56}/(operator|desk|regulator|admin)-([A-Za-z0-9_-]{1,64})/jwt:[A-Z2-7]{56}"$`)

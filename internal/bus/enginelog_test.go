@@ -31,6 +31,7 @@ func TestRefusalOf(t *testing.T) {
 		require.Equal(t, want, got, line)
 	}
 	for _, line := range []string{
+		"127.0.0.1:1 - cid:3 - Client Error 'SECRET'",
 		"127.0.0.1:1 - cid:3 - Client parser ERROR, state=0, i=2: proto='SECRET\r\n...'",
 		"127.0.0.1:1 - cid:3 - maximum control line exceeded: State 2, max_control_line 4096, Buffer len 9000 (snip: SECRET...)",
 		`127.0.0.1:1 - cid:3 - processPub Parse Error: "SECRET"`, `127.0.0.1:1 - cid:3 - processHeaderPub Bad or Missing Total Size: "SECRET"`,

@@ -244,7 +244,13 @@ func (f Folder) looks() (looks uint64, at time.Time, err error) {
 	if err != nil {
 		return 0, at, err
 	}
+	folder, err := os.Stat(f.path(accounts)) // which shows where one file took another's place
+	if err != nil {
+		return 0, at, err
+	}
+	at = folder.ModTime()
 	h := fnv.New64a()
+	fmt.Fprintln(h, at.UnixNano())
 	for _, file := range files {
 		info, err := file.Info()
 		if errors.Is(err, fs.ErrNotExist) {
@@ -314,7 +320,7 @@ func (d *Directory) read() (changed, gone []string, err error) {
 	}
 	d.all, d.signed, d.hashes, d.certs, d.people = next.all, next.signed, next.hashes, next.certs, next.people
 	d.looked = 0
-	if (clock.System{}).Now().Sub(at) > settled {
+	if (clock.System{}).Now().Sub(at).Abs() > settled { // another machine's clock may be ahead
 		d.looked = looks
 	}
 	return changed, gone, bad

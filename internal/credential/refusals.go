@@ -81,7 +81,7 @@ func (r *refusals) turn() {
 func (r *refusals) tell() {
 	for k, n := range r.kinds {
 		if n > 1 {
-			r.log.Warn("requests were refused", zap.Int("in the last minute", n), zap.String("who", k.who), zap.String("what", k.what), zap.String("why", k.why))
+			r.log.Warn("requests were refused", zap.Int("within a minute", n), zap.String("who", k.who), zap.String("what", k.what), zap.String("why", k.why))
 		}
 	}
 	clear(r.kinds)

@@ -186,10 +186,16 @@ func reportToken(operator, source, id string) string {
 	return hashToken(source + "\x00" + id)
 }
 
-// OperatorOfSource returns the operator that a source names: the last segment
-// of urn:tocsin:operator:ID or of a URL such as
-// https://example.com/operators/ID.
+// OperatorOfSource returns the operator that a source names: ID of
+// urn:tocsin:operator:ID, also where more follows after a colon or a slash, or the last
+// segment of a URL such as https://example.com/operators/ID.
 func OperatorOfSource(source string) string {
+	if rest, ok := strings.CutPrefix(source, SourceOf("")); ok {
+		if i := strings.IndexAny(rest, ":/"); i >= 0 {
+			rest = rest[:i]
+		}
+		return rest
+	}
 	return source[strings.LastIndexAny(source, ":/")+1:]
 }
 

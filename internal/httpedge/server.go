@@ -17,7 +17,7 @@ func Server(h http.Handler) *http.Server {
 	stopping, stop := context.WithCancel(context.Background())
 	s := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			guard(w.Header(), r.TLS != nil)
+			guard(w.Header())
 			h.ServeHTTP(w, r)
 		}),
 		ReadHeaderTimeout: 5 * time.Second,
@@ -37,14 +37,11 @@ func Server(h http.Handler) *http.Server {
 
 // guard sets what keeps a browser from making more of an answer than it is, and from
 // keeping it (OWASP REST security). An answer that may be kept says so.
-func guard(h http.Header, overTLS bool) {
+func guard(h http.Header) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", CacheNever)
-	if overTLS {
-		h.Set("Strict-Transport-Security", "max-age=31536000") // RFC 6797
-	}
 }
 
 // stoppingKey finds the context that ends when the server begins to shut down.

@@ -1,7 +1,6 @@
 package httpedge
 
 import (
-	"crypto/tls"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -37,17 +36,12 @@ func TestStrangersHaveSharesOfTheirOwn(t *testing.T) {
 func TestEveryAnswerIsGuarded(t *testing.T) {
 	t.Parallel()
 	h := Server(http.NotFoundHandler()).Handler
-	for _, state := range []*tls.ConnectionState{nil, {}} {
-		r := httptest.NewRequest(http.MethodGet, "/", nil)
-		r.TLS = state
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, r)
-		require.Equal(t, "nosniff", w.Header().Get("X-Content-Type-Options"))
-		require.Equal(t, "default-src 'none'; frame-ancestors 'none'", w.Header().Get("Content-Security-Policy"))
-		require.Equal(t, "no-referrer", w.Header().Get("Referrer-Policy"))
-		require.Equal(t, CacheNever, w.Header().Get("Cache-Control"))
-		require.Equal(t, state != nil, w.Header().Get("Strict-Transport-Security") != "")
-	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+	require.Equal(t, "nosniff", w.Header().Get("X-Content-Type-Options"))
+	require.Equal(t, "default-src 'none'; frame-ancestors 'none'", w.Header().Get("Content-Security-Policy"))
+	require.Equal(t, "no-referrer", w.Header().Get("Referrer-Policy"))
+	require.Equal(t, CacheNever, w.Header().Get("Cache-Control"))
 }
 
 // One identity cannot have all the answers that go on for long.

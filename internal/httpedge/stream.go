@@ -42,18 +42,18 @@ func (s *Streams) enter(who identity.Identity) (leave func(), p *Problem) {
 	}
 	s.of[who.String()]++
 	return func() {
-		<-s.slots
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.of[who.String()]--; s.of[who.String()] == 0 {
 			delete(s.of, who.String())
 		}
+		<-s.slots
 	}, nil
 }
 
 // Send answers with what write sends, however much it is, or with 503 where
-// there are too many already, or 429 where who asks has too many. The context of write ends with the request and
-// when the server begins to shut down. When write returns an error the
+// there are too many already, or 429 where who asks has too many. The context of
+// write ends with the request and when the server begins to shut down. When write returns an error the
 // connection is broken off, so that nobody takes what has come for all there is.
 func (s *Streams) Send(w http.ResponseWriter, r *http.Request, contentType string, write func(context.Context, *Stream) error) {
 	if !r.ProtoAtLeast(1, 1) {

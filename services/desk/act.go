@@ -132,6 +132,7 @@ func (s service) checkIncident(ctx context.Context, f *form, a event.DeskAct) er
 	case err != nil:
 		return err
 	case !told:
+		s.deps.Bus.Refused(ctx, "incident "+event.Token(a.Operator)+"."+event.Token(a.Incident), "this desk has not been told of it")
 		f.add("$.incident", "%s has not been told of %s/%s", a.Desk, a.Operator, a.Incident)
 	case a.Kind == event.KindConfirmed:
 		return s.checkHeld(ctx, f, a)

@@ -134,12 +134,17 @@ type submission struct {
 // means that nothing may be answered.
 func (in *Intake) take(ctx context.Context, subs []submission) ([]event.Receipt, error) {
 	receipts := make([]event.Receipt, len(subs))
+	borrows := false
 	var records []event.Record
 	var taken []*event.Accepted // as records
 	var indices []int           // of the submissions behind records
 	for i, s := range subs {
-		if faults := in.faultsOf(ctx, s); len(faults) > 0 || s.err != nil {
+		if faults := in.faultsOf(s); len(faults) > 0 || s.err != nil {
 			receipts[i] = in.rejection(s, faults)
+			if !borrows && borrowed(in.deps.Register, s.operator, receipts[i].Source) != "" {
+				borrows = true // once for what came together
+				in.deps.Bus.Refused(ctx, "a report in another's name", "its source is not its sender's")
+			}
 			continue
 		}
 		faults, err := in.mixedUp(ctx, s.operator, s.event.Subject)
@@ -180,7 +185,7 @@ func (in *Intake) take(ctx context.Context, subs []submission) ([]event.Receipt,
 
 // faultsOf returns every fault of a report: what it is by itself, and what the
 // register says of whom it names, as far as that can be read.
-func (in *Intake) faultsOf(ctx context.Context, s submission) []fault.Detail {
+func (in *Intake) faultsOf(s submission) []fault.Detail {
 	faults := fault.DetailsOf(s.err)
 	if s.operator == "" && len(faults) > 0 {
 		return faults // the source is missing, and that has been said
@@ -190,9 +195,6 @@ func (in *Intake) faultsOf(ctx context.Context, s submission) []fault.Detail {
 		names = s.event.Names()
 	} else {
 		names = namesOf(s.header, s.payload)
-	}
-	if other := borrowed(in.deps.Register, s.operator, names.Source); other != "" {
-		in.deps.Bus.Refused(ctx, "report as "+shorten(other), "a report is its sender's")
 	}
 	faults = append(faults, Check(in.deps.Register, s.operator, names)...)
 	slices.SortStableFunc(faults, func(a, b fault.Detail) int { return strings.Compare(a.Path, b.Path) })

@@ -359,3 +359,20 @@ func TestNothingIsTakenThatWouldOnlyWait(t *testing.T) {
 	catchUp()
 	require.Eventually(t, func() bool { return post() == http.StatusOK && ask() == "" }, 10*time.Second, 10*time.Millisecond)
 }
+
+// A source's own words are the sender's, whatever comes after its name.
+func TestBorrowed(t *testing.T) {
+	t.Parallel()
+	raw, err := fs.ReadFile(schemas.Registers, "example.yaml")
+	require.NoError(t, err)
+	reg, err := register.Decode(raw)
+	require.NoError(t, err)
+	for source, want := range map[string]string{
+		"urn:tocsin:operator:grid-east": "", "urn:tocsin:operator:grid-east:scada-1": "", "urn:tocsin:operator:grid-east/plant-3": "",
+		"https://example.com/operators/grid-east": "", "https://scada.example/line-4": "", "//line-4": "",
+		"urn:tocsin:operator:xj-hydro": "xj-hydro", "urn:tocsin:operator:xj-hydro:grid-east": "xj-hydro", "urn:tocsin:operator:xj-hydro/grid-east": "xj-hydro",
+		"https://example.com/operators/xj-hydro": "xj-hydro", "urn:tocsin:operator:Grid-East": "Grid-East", "urn:tocsin:operator:nobody": "nobody",
+	} {
+		require.Equal(t, want, borrowed(reg, "grid-east", source), source)
+	}
+}

@@ -126,6 +126,15 @@ func (s *signer) signWaiting() (more bool) {
 	batch := s.waiting
 	s.waiting = nil
 	s.mu.Unlock()
+	defer func() { // also where this panics: nobody is to wait for ever
+		for _, w := range batch {
+			close(w.done)
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		more = len(s.waiting) > 0
+		s.signing = more
+	}()
 	certificate := ""
 	if c := s.certificate.Load(); c != nil {
 		certificate = *c
@@ -141,12 +150,8 @@ func (s *signer) signWaiting() (more bool) {
 		for i := range w.receipts {
 			w.receipts[i].Signed, signed = signed[0], signed[1:]
 		}
-		close(w.done)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.signing = len(s.waiting) > 0
-	return s.signing
+	return more
 }
 
 // gather lets whoever was woken by the same commit come first, for as long as more of

@@ -170,7 +170,7 @@ func (p *proof) prove(ctx context.Context, q event.ProveRequest) (event.ProveAns
 	s := read[0]
 	if seen, err := p.sees(ctx, s.Subject); err != nil || !seen {
 		if err == nil {
-			err = p.hidden(ctx, q.Record)
+			err = p.hidden(ctx, s)
 		}
 		return event.ProveAnswer{}, err
 	}

@@ -180,10 +180,13 @@ func (p *proof) rangeRead(ctx context.Context, page []event.Stored) error {
 	return p.keepReading(ctx, event.Reading{Who: who.String(), Record: page[0].Sequence, Last: page[len(page)-1].Sequence, At: p.deps.Clock.Now()})
 }
 
-// hidden is the answer for a record that who asks may not see.
-func (p *proof) hidden(ctx context.Context, record uint64) error {
-	p.deps.Bus.Refused(ctx, fmt.Sprintf("record %d", record), "it is of nothing that this identity may see")
-	return fault.Invalid(Name, []fault.Detail{{Path: "$.record", Message: fmt.Sprintf("there is no record %d that you may see", record)}})
+// hidden is the answer for a record that who asks may not see: the same whether it is
+// there, which is noted, or not.
+func (p *proof) hidden(ctx context.Context, s event.Stored) error {
+	if s.Wire != "" {
+		p.deps.Bus.Refused(ctx, fmt.Sprintf("record %d", s.Sequence), "it is of nothing that this identity may see")
+	}
+	return fault.Invalid(Name, []fault.Detail{{Path: "$.record", Message: fmt.Sprintf("there is no record %d that you may see", s.Sequence)}})
 }
 
 // errPart is why a part of the record is not handed out as it stands.
