@@ -26,7 +26,11 @@ func Render(v any) ([]byte, error) {
 }
 
 func (r Receipt) render() ([]byte, error) {
-	o := newObject(1024)
+	size := 768
+	if s := r.Signed; s != nil {
+		size += 384 + 44*len(s.Path) + len(s.Certificate)
+	}
+	o := newObject(size)
 	o.text("status", r.Status)
 	o.text("operator", r.Operator)
 	o.text("incident", r.Incident)

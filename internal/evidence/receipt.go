@@ -140,6 +140,11 @@ func (k *ReceiptKey) Sign(receipts []Receipt, certificate string) []*SignedRecei
 		leaves[i] = tlog.RecordHash(r.text())
 	}
 	paths := make([]Hashes, len(leaves))
+	depth := bits.Len64(uint64(len(leaves) - 1))
+	room := make(Hashes, depth*len(leaves))
+	for i := range paths {
+		paths[i] = room[i*depth : i*depth : (i+1)*depth]
+	}
 	root, size := Hash(treeOver(leaves, paths)), uint64(len(leaves))
 	signature := ed25519.Sign(k.private, headText(size, root))
 	out := make([]*SignedReceipt, len(leaves))
