@@ -26,7 +26,14 @@ func TestStrangersHaveSharesOfTheirOwn(t *testing.T) {
 	for range 10 * identity.AskRate {
 		ask("192.0.2.1:7")
 	}
-	require.Equal(t, http.StatusTooManyRequests, ask("192.0.2.1:8"), "another port is no other address")
+	const fewer = identity.AskRate // than may be asked at once
+	answered := 0
+	for range fewer {
+		if ask("192.0.2.1:8") == http.StatusOK { // one every 5 ms
+			answered++
+		}
+	}
+	require.Less(t, answered, fewer, "another port is no other address")
 	require.Equal(t, http.StatusOK, ask("192.0.2.2:7"))
 	require.Equal(t, http.StatusOK, ask("[2001:db8::1]:7"))
 	require.Equal(t, http.StatusOK, ask("127.0.0.1:7"))
