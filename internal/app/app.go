@@ -39,8 +39,8 @@ import (
 // Config is how the product is started.
 type Config struct {
 	Data       string // folder of the embedded server and the index
-	NATSListen string // HOST:PORT of the embedded server; loopback only
-	HTTPListen string // HOST:PORT; loopback only; empty opens no HTTP
+	NATSListen string // HOST:PORT of the embedded server; beyond loopback with identities and TLS only
+	HTTPListen string // HOST:PORT, likewise; empty opens no HTTP
 	Roles      []string
 	Rulebook   classifier.Rulebook
 

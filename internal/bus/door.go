@@ -220,8 +220,8 @@ func (b *Bus) refuse(ctx context.Context, r Request, req micro.Request, why erro
 	decline(req, codeForbidden, why.Error())
 }
 
-// handle has a door answer, and writes the answer. A panic is a request whose outcome is not known, and not
-// the end of the process, with everybody else's.
+// handle has a door answer, and writes the answer. A panic is a request whose outcome
+// is not known, and not the end of the process, with everybody else's.
 func (b *Bus) handle(ctx context.Context, d Door, r Request) (reply []byte, err error) {
 	defer func() {
 		if p := recover(); p != nil { // what it says may be of the request

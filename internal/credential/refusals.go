@@ -74,7 +74,7 @@ func (r *refusals) turn() {
 	if passed >= 2*refusalsTold {
 		r.last = 0
 	}
-	r.kinds, r.told, r.count, r.since = map[refusal]int{}, map[bool]int{}, 0, now
+	r.told, r.count, r.since = map[bool]int{}, 0, now
 }
 
 // tell logs what was counted beside what was logged at once.

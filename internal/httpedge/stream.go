@@ -53,8 +53,9 @@ func (s *Streams) enter(who identity.Identity) (leave func(), p *Problem) {
 
 // Send answers with what write sends, however much it is, or with 503 where
 // there are too many already, or 429 where who asks has too many. The context of
-// write ends with the request and when the server begins to shut down. When write returns an error the
-// connection is broken off, so that nobody takes what has come for all there is.
+// write ends with the request and when the server begins to shut down. When write
+// returns an error the connection is broken off, so that nobody takes what has come
+// for all there is.
 func (s *Streams) Send(w http.ResponseWriter, r *http.Request, contentType string, write func(context.Context, *Stream) error) {
 	if !r.ProtoAtLeast(1, 1) {
 		Fail(w, NewProblem(http.StatusHTTPVersionNotSupported, "this needs HTTP/1.1: in an older version nobody can see that an answer broke off"))
@@ -69,7 +70,6 @@ func (s *Streams) Send(w http.ResponseWriter, r *http.Request, contentType strin
 	ctx, cancel := UntilStop(r.Context())
 	defer cancel()
 	w.Header().Set("Content-Type", contentType)
-	w.Header().Set("Cache-Control", CacheNever)
 	if r.Method == http.MethodHead {
 		return
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -89,10 +88,6 @@ func (s *signer) wait(ctx context.Context) {
 	}
 }
 
-// signedTogether bounds the receipts of one signature. With twice as many, each has a
-// hash of 46 bytes more, which costs its reader more than half of the signature.
-const signedTogether = 32
-
 // sign signs receipts. What waits while others are being signed is signed with the
 // next: a signature for each took seven of a hundred of what a report costs.
 func (s *signer) sign(receipts []event.Receipt) {
@@ -102,19 +97,12 @@ func (s *signer) sign(receipts []event.Receipt) {
 	w := &unsigned{receipts, make(chan struct{})}
 	s.mu.Lock()
 	s.waiting = append(s.waiting, w)
-	first := !s.signing
-	s.signing = true
+	if !s.signing {
+		s.signing = true
+		go s.signWaiting()
+	}
 	s.mu.Unlock()
-	if !first {
-		<-w.done
-		return
-	}
-	if more := s.signWaiting(); more { // and somebody waits for our answer
-		go func() {
-			for s.signWaiting() {
-			}
-		}()
-	}
+	<-w.done
 }
 
 // unsigned are the receipts of one answer.
@@ -123,43 +111,35 @@ type unsigned struct {
 	done     chan struct{}
 }
 
-// signWaiting signs what waits, and returns whether more has come meanwhile. Where none
-// has, whoever comes next begins anew.
-func (s *signer) signWaiting() (more bool) {
-	s.gather()
-	s.mu.Lock()
-	batch := s.waiting
-	s.waiting = nil
-	s.mu.Unlock()
-	defer func() { // also where this panics: nobody is to wait for ever
+func (s *signer) signWaiting() {
+	for {
+		s.gather()
+		s.mu.Lock()
+		batch := s.waiting
+		s.waiting = nil
+		s.signing = len(batch) > 0
+		s.mu.Unlock()
+		if len(batch) == 0 {
+			return
+		}
+		certificate := ""
+		if c := s.certificate.Load(); c != nil {
+			certificate = *c
+		}
+		var claims []evidence.Receipt
 		for _, w := range batch {
+			for i := range w.receipts {
+				claims = append(claims, w.receipts[i].Claim())
+			}
+		}
+		signed := s.key.Sign(claims, certificate)
+		for _, w := range batch {
+			for i := range w.receipts {
+				w.receipts[i].Signed, signed = signed[0], signed[1:]
+			}
 			close(w.done)
 		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		more = len(s.waiting) > 0
-		s.signing = more
-	}()
-	certificate := ""
-	if c := s.certificate.Load(); c != nil {
-		certificate = *c
 	}
-	var claims []evidence.Receipt
-	for _, w := range batch {
-		for i := range w.receipts {
-			claims = append(claims, w.receipts[i].Claim())
-		}
-	}
-	var signed []*evidence.SignedReceipt
-	for together := range slices.Chunk(claims, signedTogether) {
-		signed = append(signed, s.key.Sign(together, certificate)...)
-	}
-	for _, w := range batch {
-		for i := range w.receipts {
-			w.receipts[i].Signed, signed = signed[0], signed[1:]
-		}
-	}
-	return more
 }
 
 // gather lets whoever was woken by the same commit come first, for as long as more of

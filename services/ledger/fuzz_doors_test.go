@@ -19,10 +19,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
-// FuzzDoors asks every door anything, as anybody. There is always an answer, which
-// can be written; what cannot be answered is refused for good: another error would
-// have the client ask the same again.
-func FuzzDoors(f *testing.F) {
+// ledgerOf3 is a ledger with three records that a fuzz target asks.
+func ledgerOf3(f *testing.F) *Ledger {
 	env := bustest.Start(f)
 	_, err := env.Bus.Commit(f.Context(), []event.Record{told(1, nil), told(2, nil), graded("x", 1, nil)})
 	require.NoError(f, err)
@@ -30,6 +28,14 @@ func FuzzDoors(f *testing.F) {
 	require.NoError(f, err)
 	bustest.Background(f, l.Run)
 	require.Eventually(f, func() bool { return l.indexed() == 3 && l.last().Size == 3 }, 10*time.Second, time.Millisecond)
+	return l
+}
+
+// FuzzDoors asks every door anything, as anybody. There is always an answer, which
+// can be written; what cannot be answered is refused for good: another error would
+// have the client ask the same again.
+func FuzzDoors(f *testing.F) {
+	l := ledgerOf3(f)
 	doors := l.doors()
 	askers := []identity.Identity{
 		identity.Anyone, {}, {Role: identity.Operator, ID: "grid-east"}, {Role: identity.Desk, ID: "protection-energy"},
@@ -77,14 +83,7 @@ func (timed) SetWriteDeadline(time.Time) error { return nil }
 // FuzzQuestions asks over HTTP with any question string: there is always an answer, or a
 // problem that says what is wrong with it.
 func FuzzQuestions(f *testing.F) {
-	env := bustest.Start(f)
-	_, err := env.Bus.Commit(f.Context(), []event.Record{told(1, nil), told(2, nil), graded("x", 1, nil)})
-	require.NoError(f, err)
-	l, err := Open(f.Context(), Deps{Bus: env.Bus, Clock: clock.NewManual(nine), Log: env.Log, Dir: f.TempDir()})
-	require.NoError(f, err)
-	bustest.Background(f, l.Run)
-	require.Eventually(f, func() bool { return l.indexed() == 3 && l.last().Size == 3 }, 10*time.Second, time.Millisecond)
-	h := webOf(l, nil)
+	h := webOf(ledgerOf3(f), nil)
 	paths := []string{"/v1/escalations", "/v1/incidents", "/v1/stats", "/v1/incidents/grid-east/x", "/v1/log"}
 	forms := []string{"application/json", "application/x-ndjson", "text/csv"}
 	for i, q := range []string{

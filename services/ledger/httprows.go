@@ -56,7 +56,6 @@ func (l table[R]) answer(d *httpDoor, cursor string, limit int) *httpedge.Raw {
 			return
 		}
 		if form == formJSON {
-			w.Header().Set("Cache-Control", httpedge.CacheNever)
 			httpedge.JSON(w, http.StatusOK, answer)
 			return
 		}

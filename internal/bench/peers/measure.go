@@ -151,6 +151,7 @@ type latency struct {
 const (
 	latencyRate = 200
 	warmUp      = time.Second
+	warmReports = latencyRate * int(warmUp/time.Second)
 )
 
 // latency sends a load at latencyRate and adds what came of it to what is known.
@@ -160,7 +161,7 @@ func (s *site) latency(ctx context.Context, l load, to *latency) error {
 		return err
 	}
 	defer r.close()
-	r.warm = latencyRate * int(warmUp/time.Second)
+	r.warm = warmReports
 	if err := r.watchDesks(ctx); err != nil {
 		return err
 	}

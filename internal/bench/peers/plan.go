@@ -303,7 +303,7 @@ func (b *bench) latencyTurns() int { return max(1, int(b.plan.latency/latencyTur
 
 // paced is how many reports are sent where latency is measured, in one of so many turns.
 func (b *bench) paced(turns int) int {
-	return latencyRate + whole(b.plan.latency.Seconds()*latencyRate/float64(turns), hundred, 1<<30)
+	return warmReports + whole(b.plan.latency.Seconds()*latencyRate/float64(turns), hundred, 1<<30)
 }
 
 // killLoad is how long the load lasts in whose middle a contender is killed.
