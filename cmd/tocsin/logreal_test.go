@@ -32,7 +32,7 @@ func reportTo(t *testing.T, s *server, incident, title string) map[string]any {
 	require.Eventually(t, func() bool {
 		_, rows, _ := tocsin(t, "", "log", "query", "--operator", "grid-east", "--text", title, "--json", "--server", s.url())
 		return strings.Count(rows, `"`+incident+`"`) == 4
-	}, 10*time.Second, 20*time.Millisecond, "the four desks are told")
+	}, 30*time.Second, 20*time.Millisecond, "the four desks are told")
 	return decode(t, out)
 }
 
@@ -127,7 +127,7 @@ func TestRedactionLeavesAllOtherProofs(t *testing.T) {
 			_ = answer.Body.Close()
 		}
 		return err == nil && answer.StatusCode == http.StatusOK
-	}, 10*time.Second, 50*time.Millisecond)
+	}, 30*time.Second, 50*time.Millisecond)
 }
 
 // What is younger than the law has it kept stays, and the answer says why.

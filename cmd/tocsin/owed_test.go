@@ -208,12 +208,12 @@ func TestADrillFromEndToEnd(t *testing.T) {
 	assert.Equal(t, true, decode(t, ask(majorReport, "report", "--exercise", "--json"))["exercise"])
 	require.Eventually(t, func() bool {
 		return strings.Contains(ask("", "log", "query", "--exercise", "--desk", "protection-energy"), "[drill]")
-	}, 10*time.Second, 50*time.Millisecond)
+	}, 30*time.Second, 50*time.Millisecond)
 	assert.True(t, strings.HasPrefix(ask("", "desk", "ack", "protection-energy", "protection-energy.grid-east.inc-1.1", "--officer", "shift", "--exercise"), "[drill] accepted"))
 	ask("", "desk", "ask", "protection-energy", "grid-east/inc-1", "--item", "cause", "--within", "PT2H", "--officer", "shift", "--reason", "missing", "--exercise")
 	require.Eventually(t, func() bool {
 		return strings.Contains(ask("", "owed", "grid-east", "--exercise"), "asked for cause")
-	}, 10*time.Second, 50*time.Millisecond)
+	}, 30*time.Second, 50*time.Millisecond)
 	page := decode(t, ask("", "desk", "handover", "protection-energy", "--exercise", "--json"))
 	assert.Equal(t, true, page["exercise"])
 	assert.NotEmpty(t, page["owed"])

@@ -331,7 +331,7 @@ func (s *siege) over() {
 	require.Eventually(s.t, func() bool {
 		log, err := admin.Log(s.t.Context())
 		return err == nil && log.Size == head
-	}, 5*time.Second, 20*time.Millisecond)
+	}, 30*time.Second, 20*time.Millisecond)
 	audit, err := admin.Audit(s.t.Context(), math.MaxUint64) // no check that has ended will do
 	require.NoError(s.t, err)
 	for next := audit.ID + 1; audit.ID < next || audit.Running; time.Sleep(20 * time.Millisecond) {

@@ -77,7 +77,7 @@ func TestEveryFormIsWithinSight(t *testing.T) {
 					}
 					want(id, string(raw), path+" as "+form)
 					return true
-				}, 10*time.Second, 20*time.Millisecond, "%s: %s as %s", id, path, form)
+				}, 30*time.Second, 20*time.Millisecond, "%s: %s as %s", id, path, form)
 			}
 		}
 		raw, err := io.ReadAll(open(id, "/v1/stats?by=sector", "text/csv").Body)

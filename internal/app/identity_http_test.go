@@ -42,7 +42,7 @@ func (g *guarded) token(role identity.Role, id string) string {
 	require.Eventually(g.t, func() bool {
 		status, _ := g.http(http.DefaultClient, token, "GET", "/v1/log", "")
 		return status != http.StatusUnauthorized
-	}, 3*time.Second, 20*time.Millisecond)
+	}, 30*time.Second, 20*time.Millisecond)
 	return token
 }
 
@@ -84,7 +84,7 @@ func TestIdentitiesOverHTTP(t *testing.T) {
 	require.Eventually(t, func() bool { // a checkpoint covers it
 		status, _ := ask(identity.Admin, "GET", "/v1/log/records/2/proof", "")
 		return status == http.StatusOK
-	}, 10*time.Second, 20*time.Millisecond)
+	}, 30*time.Second, 20*time.Millisecond)
 	for path, may := range map[string][]identity.Role{
 		"/v1/escalations":             {identity.Desk, identity.Regulator, identity.Admin},
 		"/v1/incidents":               {identity.Operator, identity.Desk, identity.Regulator, identity.Admin},
@@ -272,7 +272,7 @@ func TestTLS(t *testing.T) {
 	require.Eventually(t, func() bool {
 		status, _ := g.http(browser(pair), "", "GET", "/v1/escalations", "")
 		return status == http.StatusOK
-	}, 3*time.Second, 50*time.Millisecond)
+	}, 30*time.Second, 50*time.Millisecond)
 	strangerCert, strangerKey, _ := ca.issue("stranger", 4) // which the authority signed, and nobody has
 	stranger, err := tls.LoadX509KeyPair(strangerCert, strangerKey)
 	require.NoError(t, err)
@@ -307,7 +307,7 @@ func TestTLS(t *testing.T) {
 	for from, to := range map[string]string{nextCert: cert, nextKey: key} {
 		require.NoError(t, os.Rename(from, to))
 	}
-	require.Eventually(t, func() bool { return serial() == 5 }, 4*time.Second, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return serial() == 5 }, 30*time.Second, 50*time.Millisecond)
 }
 
 // A process that others can reach starts only with identities and TLS.

@@ -143,7 +143,7 @@ func (p *peer) denied(t testing.TB) (out []string) {
 		}
 		out, p.violations = p.violations[:n-1], nil
 		return true
-	}, 10*time.Second, time.Millisecond)
+	}, 30*time.Second, time.Millisecond)
 	return out
 }
 
@@ -207,8 +207,8 @@ func TestEachDoesWhatItIsThereFor(t *testing.T) {
 		return out
 	}
 	nation, xinjiang, energy := g.as(identity.Regulator, "nation"), g.as(identity.Regulator, "xinjiang"), g.as(identity.Regulator, "energy")
-	require.Eventually(t, func() bool { return len(incidents(nation, event.IncidentQuery{})) == 2 }, 5*time.Second, 10*time.Millisecond)
-	require.Eventually(t, func() bool { return len(rows(nation, event.Query{})) >= 8 }, 5*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(incidents(nation, event.IncidentQuery{})) == 2 }, 30*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(rows(nation, event.Query{})) >= 8 }, 30*time.Second, 10*time.Millisecond)
 	for _, row := range rows(desk, event.Query{}) {
 		require.Equal(t, "protection-energy i1", row)
 	}
@@ -258,7 +258,7 @@ func TestEachDoesWhatItIsThereFor(t *testing.T) {
 		require.Eventually(t, func() bool {
 			_, err := c.who.Prove(ctx, c.record)
 			return err == nil == c.sees && (err == nil || !strings.Contains(err.Error(), "no checkpoint"))
-		}, 5*time.Second, 20*time.Millisecond, "%+v", c)
+		}, 30*time.Second, 20*time.Millisecond, "%+v", c)
 	}
 }
 
@@ -406,36 +406,49 @@ func TestRevocation(t *testing.T) {
 	raw, err := os.ReadFile(g.creds(identity.Regulator, "nation"))
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(old, raw, 0o600))
-	for _, end := range []func() error{
-		func() error { return g.folder.Revoke(identity.Regulator, "nation", time.Now()) },
-		func() error { _, err := g.folder.Rotate(identity.Regulator, "nation", nil, time.Now(), 0); return err },
-	} {
-		p := g.peer(g.creds(identity.Regulator, "nation"))
-		_, err := p.Request(event.DoorLog, []byte("{}"), 2*time.Second)
-		require.NoError(t, err)
-		began := time.Now()
-		require.NoError(t, end())
-		select {
-		case <-p.closed:
-		case <-time.After(2 * time.Second):
-			require.Fail(t, "it is still connected")
-		}
-		require.Less(t, time.Since(began), time.Second)
-		if holder, err := g.folder.Holder(identity.Regulator, "nation"); err == nil && holder.Revoked != nil {
-			_, err = client.Dial(g.app.NATSAddr(), time.Second, nats.UserCredentials(g.creds(identity.Regulator, "nation")))
-			require.Error(t, err)
-			_, err = g.folder.Rotate(identity.Regulator, "nation", nil, time.Now(), 0)
-			require.NoError(t, err)
-		}
+	comesIn := func(creds string) {
+		t.Helper()
 		require.Eventually(t, func() bool {
-			c, err := client.Dial(g.app.NATSAddr(), time.Second, nats.UserCredentials(g.creds(identity.Regulator, "nation")))
+			c, err := client.Dial(g.app.NATSAddr(), busy, nats.UserCredentials(creds))
 			if err != nil {
 				return false
 			}
 			defer c.Close()
 			_, err = c.Log(t.Context())
 			return err == nil
-		}, 3*time.Second, 50*time.Millisecond)
+		}, 30*time.Second, 50*time.Millisecond)
+	}
+	for _, end := range []func() error{
+		func() error { return g.folder.Revoke(identity.Regulator, "nation", time.Now()) },
+		func() error { _, err := g.folder.Rotate(identity.Regulator, "nation", nil, time.Now(), 0); return err },
+	} {
+		for try := 1; ; try++ { // again where other tests had the processors
+			p := g.peer(g.creds(identity.Regulator, "nation"))
+			_, err := p.Request(event.DoorLog, []byte("{}"), busy)
+			require.NoError(t, err)
+			began := time.Now()
+			require.NoError(t, end())
+			select {
+			case <-p.closed:
+			case <-time.After(busy):
+				require.Fail(t, "it is still connected")
+			}
+			took := time.Since(began)
+			if took < time.Second {
+				break
+			}
+			require.Less(t, try, 3, "it took %v", took)
+			_, err = g.folder.Rotate(identity.Regulator, "nation", nil, time.Now(), 0)
+			require.NoError(t, err)
+			comesIn(g.creds(identity.Regulator, "nation"))
+		}
+		if holder, err := g.folder.Holder(identity.Regulator, "nation"); err == nil && holder.Revoked != nil {
+			_, err = client.Dial(g.app.NATSAddr(), time.Second, nats.UserCredentials(g.creds(identity.Regulator, "nation")))
+			require.Error(t, err)
+			_, err = g.folder.Rotate(identity.Regulator, "nation", nil, time.Now(), 0)
+			require.NoError(t, err)
+		}
+		comesIn(g.creds(identity.Regulator, "nation"))
 	}
 	_, err = client.Dial(g.app.NATSAddr(), time.Second, nats.UserCredentials(old))
 	require.Error(t, err, "the first one stays void")

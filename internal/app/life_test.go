@@ -347,7 +347,7 @@ func TestManyPagesOfAStoryAndOfAQuery(t *testing.T) {
 		raw := cloudEvent("progress", at, inc, fmt.Sprint("p", i), fmt.Sprintf(`"cause":"%d"`, i))
 		require.NoError(t, w.nc.Publish("report.grid-east", raw))
 	}
-	require.Eventually(t, func() bool { w.read(); return len(w.past.accepted) == n+1 }, 20*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { w.read(); return len(w.past.accepted) == n+1 }, 30*time.Second, 5*time.Millisecond)
 	w.settled()
 	require.Len(t, w.story(at, inc), 4*(n+1))
 	rows := w.query(event.Query{Desk: "protection-energy"})

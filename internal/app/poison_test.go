@@ -93,7 +93,7 @@ func TestPoisonUnderAStrangeSubject(t *testing.T) {
 	for _, subject := range []string{"incident.accepted.grid-east", "incident.accepted.grid-east.x", "incident.graded.a.b.c.d.e", "incident.unhandled.x"} {
 		seq := w.inject(subject, "no JSON")
 		w.report("initial", at, subject, "r1", onSite+large)
-		require.Eventually(t, func() bool { w.read(); return w.past.unhandled[seq] != nil }, 10*time.Second, 5*time.Millisecond, subject)
+		require.Eventually(t, func() bool { w.read(); return w.past.unhandled[seq] != nil }, 30*time.Second, 5*time.Millisecond, subject)
 		h := w.settled()
 		require.Equal(t, "national-cyberspace", h.unhandled[seq].Desk)
 	}

@@ -157,7 +157,7 @@ func TestAWatchEnds(t *testing.T) {
 			})
 		}()
 		if !showing {
-			require.Eventually(t, func() bool { return remove() == nil }, 10*time.Second, 20*time.Millisecond)
+			require.Eventually(t, func() bool { return remove() == nil }, 30*time.Second, 20*time.Millisecond)
 		}
 		select {
 		case err := <-ended:

@@ -32,6 +32,10 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// busy is how long what takes moments may take where other tests have the processors,
+// and the disk. What is late without end is found all the same.
+const busy = 10 * time.Second
+
 // world is the whole product at work, on a clock that a scenario moves.
 type world struct {
 	t      testing.TB

@@ -194,7 +194,7 @@ func commit(t *testing.T, b *bus.Bus, from, to int) {
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	require.Eventually(t, ok, 10*time.Second, 5*time.Millisecond, what)
+	require.Eventually(t, ok, 30*time.Second, 5*time.Millisecond, what)
 }
 
 func TestFollowHandsOverInOrderAndAPoisonHoldsNothingUp(t *testing.T) {

@@ -216,7 +216,7 @@ func TestADoorThatPanics(t *testing.T) {
 			var err error
 			m, err = env.Conn.Request(event.DoorLog, []byte(want.ask), time.Second)
 			return err == nil
-		}, 5*time.Second, 10*time.Millisecond)
+		}, 30*time.Second, 10*time.Millisecond)
 		require.Equal(t, want.code, m.Header.Get(bus.HeaderErrorCode))
 	}
 	cancel()

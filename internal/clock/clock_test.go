@@ -113,11 +113,11 @@ func TestScaledIsNeverBehindItsAnchor(t *testing.T) {
 	for time.Now().Before(at.Add(-5 * time.Millisecond)) {
 		require.Equal(t, from, s.Now())
 	}
-	require.Eventually(t, func() bool { return s.Now().After(from) }, time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return s.Now().After(from) }, 30*time.Second, time.Millisecond)
 	ahead := s.Now().Add(time.Hour)
 	s.told = ahead // as if the machine's clock had been set back
 	require.Equal(t, ahead, s.Now(), "it stands")
-	require.Eventually(t, func() bool { return s.Now().After(ahead) }, 3*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return s.Now().After(ahead) }, 30*time.Second, time.Millisecond)
 }
 
 func TestWallOfTheOthers(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -104,13 +105,24 @@ func TestAHolderThroughItsLife(t *testing.T) {
 	require.ErrorContains(t, f.Change(identity.Operator, "grid-east", func(*credential.Holder) error { return nil }), "revoked")
 	_, ok = d.Find(identity.Operator, "grid-east")
 	require.True(t, ok, "nobody has looked")
-	require.Eventually(t, func() bool {
-		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-		defer cancel()
-		_ = d.Watch(ctx, func(string) error { return nil }, func(string) error { return nil })
+	nothing := func(string) error { return nil }
+	watchUntil(t, d, nothing, nothing, func() bool {
 		_, ok := d.Find(identity.Operator, "grid-east")
 		return !ok
-	}, 5*time.Second, time.Millisecond)
+	})
+}
+
+// watchUntil has the folder watched until it was seen to have changed, and for a look
+// after that.
+func watchUntil(t *testing.T, d *credential.Directory, admit, expel func(string) error, seen func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- d.Watch(ctx, admit, expel) }()
+	require.Eventually(t, seen, 30*time.Second, time.Millisecond)
+	time.Sleep(300 * time.Millisecond)
+	cancel()
+	<-ended
 }
 
 // An account that another operator signed, or that was given another's name, lets
@@ -164,14 +176,24 @@ func TestABadFileStopsNobodyElsesRevocation(t *testing.T) {
 	require.NoError(t, os.Remove(filepath.Join(string(f), "accounts", "admin-a.jwt")))
 	var expelled []string
 	admitted := 0
-	ctx, cancel := context.WithTimeout(t.Context(), 900*time.Millisecond)
-	defer cancel()
-	_ = d.Watch(ctx, func(string) error {
+	var mu sync.Mutex
+	watchUntil(t, d, func(string) error {
+		mu.Lock()
+		defer mu.Unlock()
 		if admitted++; admitted == 1 {
 			return errors.New("not now")
 		}
 		return nil
-	}, func(account string) error { expelled = append(expelled, account); return nil })
+	}, func(account string) error {
+		mu.Lock()
+		defer mu.Unlock()
+		expelled = append(expelled, account)
+		return nil
+	}, func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return admitted > 1 && len(expelled) > 1
+	})
 	for _, who := range []identity.Identity{grid, desk, {Role: identity.Admin, ID: "a"}} {
 		_, ok := d.Find(who.Role, who.ID)
 		require.False(t, ok, who)
@@ -206,12 +228,11 @@ func TestAnAccountThatIsWrittenOver(t *testing.T) {
 	info, err := os.Stat(filepath.Join(string(here), "accounts"))
 	require.NoError(t, err)
 	require.WithinDuration(t, long, info.ModTime(), time.Second)
-	ctx, cancel := context.WithTimeout(t.Context(), 900*time.Millisecond)
-	defer cancel()
 	nothing := func(string) error { return nil }
-	_ = d.Watch(ctx, nothing, nothing)
-	_, ok := d.Find(identity.Operator, "grid-east")
-	require.False(t, ok)
+	watchUntil(t, d, nothing, nothing, func() bool {
+		_, ok := d.Find(identity.Operator, "grid-east")
+		return !ok
+	})
 }
 
 // A folder that is not whole is not none.

@@ -325,7 +325,7 @@ func TestStreamsAreBoundedAndEnd(t *testing.T) {
 		}
 		second <- resp
 		return true
-	}, 5*time.Second, 5*time.Millisecond, "its place is free again")
+	}, 30*time.Second, 5*time.Millisecond, "its place is free again")
 
 	// The server stops: the stream ends, as a whole, though its request goes on.
 	last, cancel := context.WithTimeout(t.Context(), 5*time.Second)

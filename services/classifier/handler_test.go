@@ -238,7 +238,7 @@ func TestRunGivesUpAndGoesOn(t *testing.T) {
 		var err error
 		unhandled, err = b.deps.Bus.Last(t.Context(), event.UnhandledSubject(Name, "grid-east", "x", poison.Sequence))
 		return err == nil
-	}, 10*time.Second, time.Millisecond)
+	}, 30*time.Second, time.Millisecond)
 	u, err := event.Decode[event.Unhandled](unhandled)
 	require.NoError(t, err)
 	require.Equal(t, "protection-energy", u.Desk)

@@ -63,7 +63,7 @@ func depsOf(t testing.TB, env *bustest.Env, c clock.Clock) Deps {
 
 func (w *tower) until(what string, done func() bool) {
 	w.t.Helper()
-	require.Eventually(w.t, done, 10*time.Second, 5*time.Millisecond, what)
+	require.Eventually(w.t, done, 30*time.Second, 5*time.Millisecond, what)
 }
 
 // ask is a request to the door of desks.
@@ -461,7 +461,7 @@ func TestPresenceOnAFastClock(t *testing.T) {
 		out, err := p.alarm(t.Context(), event.Overdue{Escalation: "gate.mill.flood.1", Desk: "gate", ReportedAt: now.Add(-25 * time.Minute), AcknowledgeBy: now.Add(5 * time.Minute)}, now)
 		require.NoError(t, err)
 		return len(out) == 2
-	}, 5*time.Second, 50*time.Millisecond)
+	}, 30*time.Second, 50*time.Millisecond)
 }
 
 // What the engine says is taken over at the pace of the clock, and one that does

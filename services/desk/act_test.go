@@ -296,7 +296,7 @@ func TestActsOfADrill(t *testing.T) {
 	require.Eventually(t, func() bool {
 		_, err := env.Conn.Request("exercise.desk.hall.act", []byte("{}"), time.Second)
 		return err == nil
-	}, 10*time.Second, 5*time.Millisecond)
+	}, 30*time.Second, 5*time.Millisecond)
 	require.Contains(t, shut("a").Errors[0].Message, told)
 	acknowledged(t, env, told)
 	require.Equal(t, event.StatusAccepted, shut("b").Status)

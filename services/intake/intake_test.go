@@ -215,7 +215,7 @@ func TestAReceiptGoesOutAfterTheRecordIsStored(t *testing.T) {
 	require.Eventually(t, func() bool {
 		m, err := d.env.Conn.Request("report.grid-east", report("a", ""), time.Second)
 		return err == nil && json.Unmarshal(m.Data, &reply) == nil
-	}, 10*time.Second, 10*time.Millisecond)
+	}, 30*time.Second, 10*time.Millisecond)
 	stored, err := d.env.Bus.Get(t.Context(), reply.Record)
 	require.NoError(t, err)
 	require.Equal(t, reply.Digest, stored.Digest)
@@ -355,9 +355,9 @@ func TestNothingIsTakenThatWouldOnlyWait(t *testing.T) {
 		return reply.Header.Get(bus.HeaderErrorCode)
 	}
 	require.Equal(t, http.StatusServiceUnavailable, post())
-	require.Eventually(t, func() bool { return ask() == "503" }, 10*time.Second, 10*time.Millisecond) // the door opens beside us
+	require.Eventually(t, func() bool { return ask() == "503" }, 30*time.Second, 10*time.Millisecond) // the door opens beside us
 	catchUp()
-	require.Eventually(t, func() bool { return post() == http.StatusOK && ask() == "" }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return post() == http.StatusOK && ask() == "" }, 30*time.Second, 10*time.Millisecond)
 }
 
 // A source's own words are the sender's, whatever comes after its name.

@@ -97,7 +97,7 @@ func TestACopyAnswersAndTheStreamIsReadBehindIt(t *testing.T) {
 			require.Equal(t, 3, w.runs())
 			require.NoError(t, w.env.Bus.Remove(anyone(t), 70))
 			read(w)
-			require.Eventually(t, func() bool { return len(w.ledger.Damage()) > 0 }, 10*time.Second, time.Millisecond)
+			require.Eventually(t, func() bool { return len(w.ledger.Damage()) > 0 }, 30*time.Second, time.Millisecond)
 			require.Equal(t, event.DamageMissing, w.ledger.Damage()[0].Kind)
 			read(w)
 		})

@@ -293,7 +293,7 @@ func TestDamageThatIsMendedIsCleared(t *testing.T) {
 	require.NoError(t, os.CopyFS(w.tiles(), os.DirFS(good.tiles())))
 	w.start()
 	w.write(1)
-	require.Eventually(t, func() bool { return w.ledger.last().Size == 601 }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return w.ledger.last().Size == 601 }, 30*time.Second, time.Millisecond)
 	require.Empty(t, w.ledger.Damage())
 	require.NoFileExists(t, filepath.Join(w.own(), damageFile))
 }
@@ -369,7 +369,7 @@ func TestACutWhileRunning(t *testing.T) {
 	require.NoError(t, err)
 	other := bustest.Join(t, w.env, clock.System{}, event.Real)
 	for _, b := range []*bus.Bus{w.env.Bus, other.Bus} {
-		require.Eventually(t, func() bool { return b.Held() == TakesNothing }, 10*time.Second, 5*time.Millisecond)
+		require.Eventually(t, func() bool { return b.Held() == TakesNothing }, 30*time.Second, 5*time.Millisecond)
 		_, err = b.Commit(anyone(t), []event.Record{must(event.NewRecord("incident.accepted.grid-east.x.r", nine, "", 1))})
 		require.Equal(t, bus.Closed(TakesNothing), err)
 	}

@@ -27,7 +27,7 @@ func ledgerOf3(f *testing.F) *Ledger {
 	l, err := Open(f.Context(), Deps{Bus: env.Bus, Clock: clock.NewManual(nine), Log: env.Log, Dir: f.TempDir()})
 	require.NoError(f, err)
 	bustest.Background(f, l.Run)
-	require.Eventually(f, func() bool { return l.indexed() == 3 && l.last().Size == 3 }, 10*time.Second, time.Millisecond)
+	require.Eventually(f, func() bool { return l.indexed() == 3 && l.last().Size == 3 }, 30*time.Second, time.Millisecond)
 	return l
 }
 

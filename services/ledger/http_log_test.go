@@ -23,7 +23,7 @@ func (w *web) certified() event.LogState {
 	require.Eventually(w.t, func() bool {
 		s = decoded[event.LogState](w.t, second(w.want("/v1/log")))
 		return s.Size == head && s.Indexed == head
-	}, 10*time.Second, 10*time.Millisecond)
+	}, 30*time.Second, 10*time.Millisecond)
 	return s
 }
 

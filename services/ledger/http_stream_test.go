@@ -167,7 +167,7 @@ func TestAnExportEndsWithItsClient(t *testing.T) {
 		ctx, cancel := context.WithCancel(anyone(t))
 		defer cancel()
 		return w.open(ctx, http.MethodGet, "/v1/faulty", "Accept", formCSV).StatusCode == http.StatusOK
-	}, 5*time.Second, 5*time.Millisecond)
+	}, 30*time.Second, 5*time.Millisecond)
 }
 
 // listener reads server-sent events.
@@ -289,7 +289,7 @@ func TestListenersAreBoundedAndGo(t *testing.T) {
 	cancel()
 	require.Eventually(t, func() bool {
 		return w.open(anyone(t), http.MethodGet, "/v1/escalations", "Accept", "text/event-stream").StatusCode == http.StatusOK
-	}, 5*time.Second, 5*time.Millisecond)
+	}, 30*time.Second, 5*time.Millisecond)
 }
 
 // Whatever the pages, what is sent is all of it, in order and once.

@@ -179,7 +179,7 @@ func TestIncidentsOfADrill(t *testing.T) {
 		return Run(ctx, Deps{Bus: env.Bus, Clock: clock.NewManual(nine), Log: env.Log, Dir: t.TempDir(), Exercise: true})
 	})
 	door := event.Drill.Wire(event.DoorIncidents)
-	require.Eventually(t, func() bool { _, err := env.Conn.Request(door, []byte(`{}`), time.Second); return err == nil }, 10*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { _, err := env.Conn.Request(door, []byte(`{}`), time.Second); return err == nil }, 30*time.Second, 5*time.Millisecond)
 	a := ask[event.IncidentAnswer](t, env, door, event.IncidentQuery{})
 	require.Equal(t, listed("plain"), incidentsOf(a))
 	require.True(t, a.Rows[0].Exercise)

@@ -83,6 +83,6 @@ func TestKilled(t *testing.T) {
 	require.NoError(t, os.RemoveAll(w.tiles()))
 	w.start()
 	w.write(1)
-	require.Eventually(t, func() bool { return w.ledger.last().Size == cp.Size+1 }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return w.ledger.last().Size == cp.Size+1 }, 30*time.Second, time.Millisecond)
 	require.Empty(t, w.ledger.Damage(), "made from nothing it has the root that was signed")
 }

@@ -376,11 +376,11 @@ func TestADamagedIndexIsMadeAgainWhileItRuns(t *testing.T) {
 		reply, err := env.Conn.Request(event.DoorQuery, []byte(`{}`), time.Second)
 		var page event.QueryAnswer
 		return err == nil && json.Unmarshal(reply.Data, &page) == nil && len(page.Rows) > 100
-	}, 20*time.Second, 20*time.Millisecond)
+	}, 30*time.Second, 20*time.Millisecond)
 	require.Eventually(t, func() bool {
 		head, err := env.Bus.Head(anyone(t))
 		return err == nil && ask[event.QueryAnswer](t, env, event.DoorQuery, event.Query{Limit: 1}).Through == head
-	}, 20*time.Second, 20*time.Millisecond)
+	}, 30*time.Second, 20*time.Millisecond)
 	stop()
 	require.Equal(t, want, dump(t, dir))
 }

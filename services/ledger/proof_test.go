@@ -106,7 +106,7 @@ func (w *world) certified() evidence.Checkpoint {
 	w.t.Helper()
 	head, err := w.env.Bus.Head(anyone(w.t))
 	require.NoError(w.t, err)
-	require.Eventually(w.t, func() bool { return w.ledger.last().Size >= head }, 20*time.Second, time.Millisecond)
+	require.Eventually(w.t, func() bool { return w.ledger.last().Size >= head }, 30*time.Second, time.Millisecond)
 	return w.ledger.last()
 }
 
@@ -200,7 +200,7 @@ func TestTheTreeGoesOnAndCanBeMadeAnew(t *testing.T) {
 	require.NoError(t, os.RemoveAll(w.tiles()))
 	w.start()
 	w.write(1)
-	require.Eventually(t, func() bool { return w.ledger.last().Size == 1101 }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return w.ledger.last().Size == 1101 }, 30*time.Second, time.Millisecond)
 	w.remember()
 	require.Equal(t, w.rootOf(w.stored), w.ledger.last().Root)
 	require.Empty(t, w.ledger.Damage())
@@ -238,7 +238,7 @@ func TestATreeMadeAnewMustComeToTheSameRoot(t *testing.T) {
 	w.ledger, err = Open(anyone(t), w.deps())
 	require.NoError(t, err)
 	w.run()
-	require.Eventually(t, func() bool { return len(w.ledger.Damage()) > 0 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(w.ledger.Damage()) > 0 }, 30*time.Second, time.Millisecond)
 	require.Equal(t, event.DamageChanged, w.ledger.Damage()[0].Kind)
 	require.Equal(t, other, w.ledger.last(), "the last good checkpoint stands")
 }
@@ -341,7 +341,7 @@ func TestNoCheckpointIsKeptBeforeItsFile(t *testing.T) {
 	require.NoError(t, os.Mkdir(blocked, 0o700))
 	w.write(10)
 	file := filepath.Join(w.tiles(), "tile/0/000.p/20")
-	require.Eventually(t, func() bool { _, err := os.Stat(file); return err == nil }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { _, err := os.Stat(file); return err == nil }, 30*time.Second, time.Millisecond)
 	w.stop()
 	w.env = bustest.StartIn(t, w.nats(), clock.System{})
 	kept, err := w.env.Bus.Checkpoints(anyone(t))

@@ -85,7 +85,7 @@ func TestRemovalByOrder(t *testing.T) {
 	require.NoError(t, os.RemoveAll(w.tiles()))
 	w.start()
 	w.write(1)
-	require.Eventually(t, func() bool { return w.ledger.last().Size == cp.Size+1 }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return w.ledger.last().Size == cp.Size+1 }, 30*time.Second, time.Millisecond)
 	require.Empty(t, w.ledger.Damage(), "the tree made anew has the root that was signed")
 	require.EqualValues(t, 1, askOf[event.LogState](w, event.DoorLog, struct{}{}).Removed)
 }
@@ -188,7 +188,7 @@ func TestArchiving(t *testing.T) {
 	require.NoError(t, os.RemoveAll(w.tiles()))
 	w.start()
 	w.write(1)
-	require.Eventually(t, func() bool { return w.ledger.last().Size > cp.Size }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return w.ledger.last().Size > cp.Size }, 30*time.Second, time.Millisecond)
 	require.Empty(t, w.ledger.Damage())
 }
 
@@ -266,7 +266,7 @@ func TestAForgedRemovalIsSeen(t *testing.T) {
 		must(event.NewRecord(event.RemovedSubject(7), nine, "", event.Removal{First: 7, Entries: []evidence.Hash{{9}}, Why: event.WhyOrder, Officer: "o"})),
 	})
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return len(w.ledger.Damage()) > 0 }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(w.ledger.Damage()) > 0 }, 30*time.Second, 10*time.Millisecond)
 	require.EqualValues(t, 7, w.ledger.Damage()[0].First)
 	_, err = w.env.Bus.Get(anyone(t), 7)
 	require.NoError(t, err)

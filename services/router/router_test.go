@@ -200,6 +200,6 @@ func TestRun(t *testing.T) {
 		event.EscalatedSubject("one", "grid-east", "调度", "7"), event.EscalatedSubject("two", "grid-east", "调度", "7"),
 		"incident.unhandled.router.city-clinic.x.1", "incident.escalated.js-cyberspace.city-clinic.x.u1",
 	} {
-		require.Eventually(t, func() bool { _, err := env.Bus.Last(t.Context(), subject); return err == nil }, 10*time.Second, time.Millisecond, subject)
+		require.Eventually(t, func() bool { _, err := env.Bus.Last(t.Context(), subject); return err == nil }, 30*time.Second, time.Millisecond, subject)
 	}
 }
