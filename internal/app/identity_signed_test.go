@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -208,4 +211,65 @@ func TestReceiptsProveThemselves(t *testing.T) {
 	admin := g.peer(g.creds(identity.Admin, "admin"))
 	require.NoError(t, admin.PublishRequest("ledger.certify", "_INBOX.x", []byte("{}")))
 	require.Contains(t, subjectsDenied(admin.denied(t)), "ledger.certify")
+}
+
+// A receipt is signed while its record is on the way to the disk, for what will most
+// likely become of it. Where many report at once, again, and under names that are taken,
+// each says what did.
+func TestReceiptsAreOfWhatStands(t *testing.T) {
+	t.Parallel()
+	g := beginGuarded(t, nil)
+	state, err := g.as(identity.Admin, "admin").Log(t.Context())
+	require.NoError(t, err)
+	v, err := evidence.NewVerifier(state.Key)
+	require.NoError(t, err)
+	p := g.peer(g.creds(identity.Operator, "grid-east"))
+	var mu sync.Mutex
+	claims := map[string][]evidence.Receipt{} // by incident
+	var senders sync.WaitGroup
+	for sender := range 4 {
+		senders.Go(func() {
+			for i := range 30 {
+				incident := fmt.Sprint("i", i/2*(1+sender%2)) // also of others, at the same moment
+				raw := threat(incident)
+				for range 2 {
+					m, err := p.Request("report.grid-east", raw, 30*time.Second)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					claim, err := v.VerifyReceipt(m.Data)
+					if err != nil {
+						t.Errorf("%v: %s", err, m.Data)
+						return
+					}
+					mu.Lock()
+					claims[incident] = append(claims[incident], claim)
+					mu.Unlock()
+				}
+				time.Sleep(time.Duration(rand.IntN(4)) * time.Millisecond)
+			}
+		})
+	}
+	senders.Wait()
+	stream, statuses := g.ledger(), map[string]int{}
+	for incident, all := range claims {
+		taken := map[uint64]bool{}
+		for _, claim := range all {
+			statuses[claim.Status]++
+			require.Equal(t, incident, claim.Incident)
+			if claim.Status == event.StatusConflict {
+				continue
+			}
+			taken[claim.Record] = true
+			m, err := stream.GetMsg(t.Context(), claim.Record)
+			require.NoError(t, err)
+			stands := event.ReadStored(event.Real, m.Subject, m.Header, m.Data, m.Sequence, m.Time)
+			require.Equal(t, stands.Entry(), *claim.Entry)
+			require.Equal(t, incident, event.ParseSubject(stands.Subject).Incident)
+		}
+		require.Len(t, taken, 1, "one report of an id stands")
+	}
+	require.Equal(t, len(claims), statuses[event.StatusAccepted])
+	require.Positive(t, statuses[event.StatusDuplicate])
 }

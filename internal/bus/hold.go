@@ -92,13 +92,13 @@ func (r *run) commit(ctx context.Context, records []event.Record) ([]Result, err
 	if err != nil {
 		return nil, err
 	}
-	return s.wait(ctx)
+	return s.Wait(ctx)
 }
 
 // send is the first half of commit. It waits while nothing may be written.
-func (r *run) send(ctx context.Context, records []event.Record) (sent, error) {
+func (r *run) send(ctx context.Context, records []event.Record) (*Sent, error) {
 	for {
-		s, err := r.bus.send(ctx, records)
+		s, err := r.bus.Send(ctx, records)
 		if closed := Closed(""); !errors.As(err, &closed) {
 			return s, err
 		}

@@ -165,22 +165,41 @@ func (in *Intake) take(ctx context.Context, subs []submission) ([]event.Receipt,
 		}
 		records, taken, indices = append(records, r), append(taken, a), append(indices, i)
 	}
-	results, err := in.deps.Bus.Commit(ctx, records)
+	write := func(results []bus.Result) (err error) {
+		for k, res := range results {
+			i := indices[k]
+			if receipts[i], err = in.receipt(subs[i], taken[k], records[k], res); err != nil {
+				return err
+			}
+		}
+		in.signer.sign(receipts)
+		return nil
+	}
+	sent, err := in.deps.Bus.Send(ctx, records)
 	if err != nil {
 		return nil, err
 	}
-	for k, res := range results {
-		i := indices[k]
-		if receipts[i], err = in.receipt(subs[i], taken[k], records[k], res); err != nil {
+	// While the disk is waited for, the processor signs what the receipts will most
+	// likely say. Nobody is given them before they are true.
+	likely, known := sent.Likely()
+	if known {
+		if err := write(likely); err != nil {
 			return nil, err
 		}
-		in.warn(ctx, subs[i].event, &receipts[i])
 	}
-	if err := in.keepRefused(ctx, subs, receipts); err != nil {
+	results, err := sent.Wait(ctx)
+	if err != nil {
 		return nil, err
 	}
-	in.signer.sign(receipts)
-	return receipts, nil
+	if !known || !slices.EqualFunc(likely, results, func(l, r bus.Result) bool { return r.Existing == nil && r.Sequence == l.Sequence }) {
+		if err := write(results); err != nil {
+			return nil, err
+		}
+	}
+	for _, i := range indices {
+		in.warn(ctx, subs[i].event, &receipts[i])
+	}
+	return receipts, in.keepRefused(ctx, subs, receipts)
 }
 
 // faultsOf returns every fault of a report: what it is by itself, and what the

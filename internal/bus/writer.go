@@ -1,0 +1,355 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/synadia-io/orbit.go/jetstreamext"
+	"go.uber.org/zap"
+
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// Bounds of one atomic batch, and of what may wait. The engine takes at most
+// 1000 records a batch; below batchFrom records a batch costs more than it
+// saves (on disk a batch has 2–3 ms of fixed cost, a record of its own 0.25 ms).
+const (
+	batchRecords = 1000
+	batchBytes   = 16 << 20
+	batchFrom    = 20
+	// batchFromMemory is batchFrom where batches are gathered in memory (staging.go).
+	batchFromMemory = 2
+	queueLength     = 16 << 10
+	writeTimeout    = 10 * time.Second
+)
+
+// writer is the one goroutine that writes to a stream. There is no timer: what
+// waits while a commit is in flight goes together in the next.
+type writer struct {
+	js     jetstream.JetStream
+	stream string
+	realm  event.Realm
+	clock  clock.Clock
+	queue  chan *pending
+	done   chan struct{}
+	log    *zap.Logger
+	feed   func() *feed  // told of what is written; nil where nobody reads but as the engine delivers
+	busy   atomic.Bool   // a commit is in flight
+	last   atomic.Uint64 // sequence of what it stored last; 0 before that
+	// inMemory says that the engine gathers batches in memory, until unstage is called.
+	inMemory atomic.Bool
+	unstage  func()
+}
+
+// stored settles records that are on disk from a sequence on.
+func (w *writer) stored(round []*pending, first uint64) {
+	for _, p := range round {
+		if p.by != nil {
+			p.by.note(p.record.Subject, true)
+		}
+	}
+	if f := w.feed(); f != nil {
+		records := make([]event.Stored, len(round))
+		for i, p := range round {
+			records[i] = p.record.Written(w.realm, first+uint64(i))
+		}
+		f.wrote(records)
+	}
+	w.last.Store(first + uint64(len(round)) - 1)
+	for i, p := range round {
+		p.settle(Result{Sequence: first + uint64(i), header: p.header}, nil)
+	}
+}
+
+// likely is the sequence of the record that is written next, if that is so at once and
+// nobody else writes; 0 where it cannot be told.
+func (w *writer) likely() uint64 {
+	if last := w.last.Load(); last > 0 && !w.busy.Load() && len(w.queue) == 0 {
+		return last + 1
+	}
+	return 0
+}
+
+// IsWriting reports whether records are being stored in the ledger. What can wait
+// leaves the processor to them.
+func (b *Bus) IsWriting() bool { return b.writers[event.StreamLedger].busy.Load() }
+
+func (w *writer) run(ctx context.Context) {
+	defer close(w.done)
+	var held []*pending // subjects that stood twice in the round before
+	for {
+		round := held
+		if len(round) == 0 {
+			select {
+			case p := <-w.queue:
+				round = append(round, p)
+			case <-ctx.Done():
+				w.refuseRest(nil)
+				return
+			}
+		}
+		round, held = w.gather(round)
+		w.busy.Store(true)
+		w.write(ctx, round)
+		w.busy.Store(false)
+		if ctx.Err() != nil {
+			w.refuseRest(held)
+			return
+		}
+	}
+}
+
+// gather takes what waits, within the bounds of a batch. A subject goes once a
+// round: its second record must meet the first one already stored.
+func (w *writer) gather(round []*pending) (now, held []*pending) {
+	bytes := 0
+	seen := map[string]bool{}
+	add := func(p *pending) {
+		seen[p.record.Subject] = true
+		bytes += len(p.record.Data)
+		now = append(now, p)
+	}
+	take := func(p *pending) {
+		if len(p.behind) >= batchRecords || slices.ContainsFunc(p.behind, func(q *pending) bool { return seen[q.record.Subject] }) {
+			p.part()
+		}
+		if seen[p.record.Subject] || len(now)+len(p.behind) >= batchRecords || bytes >= batchBytes {
+			held = append(held, p)
+			return
+		}
+		add(p)
+		for _, q := range p.behind {
+			add(q)
+		}
+	}
+	for _, p := range round {
+		take(p)
+	}
+	for len(held) == 0 {
+		select {
+		case p := <-w.queue:
+			take(p)
+		default:
+			return now, held
+		}
+	}
+	return now, held
+}
+
+func (w *writer) refuseRest(held []*pending) {
+	for _, p := range held {
+		p.settle(Result{}, errClosed)
+	}
+	for {
+		select {
+		case p := <-w.queue:
+			p.settle(Result{}, errClosed)
+		default:
+			return
+		}
+	}
+}
+
+// write stores a round. Unknown outcomes are tried again with the same
+// subjects: what was stored after all answers as ours by its salt.
+func (w *writer) write(ctx context.Context, round []*pending) {
+	pause := 50 * time.Millisecond
+	if f := w.feed(); f != nil {
+		f.writes(round)
+	}
+	for len(round) > 0 {
+		var err error
+		from := batchFromMemory
+		if !w.inMemory.Load() {
+			from, round = batchFrom, alone(round)
+		}
+		if len(round) < from {
+			round, err = w.single(ctx, round)
+		} else {
+			round, err = w.batch(ctx, round)
+		}
+		if len(round) == 0 {
+			return
+		}
+		if err == nil {
+			continue
+		}
+		w.log.Warn("records wait for the stream", zap.Int("records", len(round)), zap.Error(err))
+		select {
+		case <-time.After(pause):
+			pause = min(2*pause, 2*time.Second)
+		case <-ctx.Done():
+			for _, p := range round {
+				p.settle(Result{}, errClosed)
+			}
+			return
+		}
+	}
+}
+
+// message renders a record for a try of its own: the client library writes
+// batch headers into it.
+func (w *writer) message(p *pending) *nats.Msg {
+	r := p.record
+	m := r.Message(w.realm)
+	m.Header[jetstream.ExpectedLastSubjSeqHeader] = []string{"0"}
+	if !r.Due.IsZero() {
+		schedule(m, clock.Wall(w.clock, r.Due).Add(-lead), w.realm.Wire(event.DueSubject(r.Subject)))
+	}
+	p.header = m.Header
+	return m
+}
+
+// single publishes records one by one, all in flight together, and returns
+// those whose outcome is not known.
+func (w *writer) single(ctx context.Context, round []*pending) (rest []*pending, err error) {
+	futures := make([]jetstream.PubAckFuture, len(round))
+	for i, p := range round {
+		f, ferr := w.js.PublishMsgAsync(w.message(p), jetstream.WithStallWait(writeTimeout))
+		switch {
+		case ferr == nil:
+			futures[i] = f
+		case isFinal(ferr):
+			p.refuse(ferr)
+		default:
+			rest, err = append(rest, p), ferr
+		}
+	}
+	deadline := time.NewTimer(writeTimeout)
+	defer deadline.Stop()
+	var taken []*pending
+	for i, p := range round {
+		if futures[i] == nil {
+			continue
+		}
+		select {
+		case ack := <-futures[i].Ok():
+			w.stored(round[i:i+1], ack.Sequence)
+		case aerr := <-futures[i].Err():
+			switch {
+			case isTaken(aerr):
+				taken = append(taken, p)
+			case isFinal(aerr):
+				p.refuse(aerr)
+			default:
+				rest, err = append(rest, p), aerr
+			}
+		case <-deadline.C:
+			deadline.Reset(0)
+			rest, err = append(rest, p), nats.ErrTimeout
+		case <-ctx.Done():
+			rest, err = append(rest, p), ctx.Err()
+		}
+	}
+	if len(taken) > 0 {
+		left, terr := w.answerTaken(ctx, taken)
+		rest, err = append(rest, left...), errors.Join(err, terr)
+	}
+	return rest, err
+}
+
+// batch publishes records as one atomic batch and returns those that are not
+// stored yet: all of them when the outcome is unknown, those that are new when
+// some subjects were taken.
+func (w *writer) batch(ctx context.Context, round []*pending) ([]*pending, error) {
+	messages := make([]*nats.Msg, len(round))
+	for i, p := range round {
+		messages[i] = w.message(p)
+	}
+	try, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	ack, err := jetstreamext.PublishMsgBatch(try, w.js, messages, jetstreamext.BatchFlowControl{AckTimeout: writeTimeout})
+	if err == nil {
+		w.stored(round, ack.Sequence-uint64(len(round))+1)
+		return nil, nil
+	}
+	if isTaken(err) {
+		return w.answerTaken(ctx, round)
+	}
+	round = alone(round)
+	switch {
+	case isIncomplete(err) && w.inMemory.CompareAndSwap(true, false):
+		w.unstage()
+		return round, nil
+	case isFinal(err):
+		// One record spoils the batch for the others: alone, each gets its own
+		// answer.
+		var rest []*pending
+		for _, p := range round {
+			left, serr := w.single(ctx, []*pending{p})
+			if rest = append(rest, left...); serr != nil {
+				err = serr
+			}
+		}
+		return rest, err
+	}
+	return round, err
+}
+
+// answerTaken reads which of the subjects exist and answers those; it returns
+// the others.
+func (w *writer) answerTaken(ctx context.Context, round []*pending) ([]*pending, error) {
+	bySubject := make(map[string]*pending, len(round))
+	subjects := make([]string, len(round))
+	for i, p := range round {
+		bySubject[p.record.Subject], subjects[i] = p, w.realm.Wire(p.record.Subject)
+	}
+	try, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	found, err := jetstreamext.GetLastMsgsFor(try, w.js, w.stream, subjects)
+	if err != nil {
+		return alone(round), fmt.Errorf("look up taken subjects: %w", err)
+	}
+	for m, err := range found {
+		if errors.Is(err, jetstreamext.ErrNoMessages) {
+			break
+		}
+		if err != nil {
+			return alone(left(round, bySubject)), fmt.Errorf("look up taken subjects: %w", err)
+		}
+		subject := w.realm.Plain(m.Subject)
+		p, ok := bySubject[subject]
+		if !ok {
+			continue
+		}
+		delete(bySubject, subject)
+		existing := event.ReadStored(w.realm, m.Subject, m.Header, m.Data, m.Sequence, m.Time)
+		if existing.Salt == p.record.Salt {
+			p.settle(Result{Sequence: m.Sequence, header: m.Header}, nil) // ours, whose answer was lost
+		} else {
+			p.settle(Result{Sequence: m.Sequence, Existing: &existing}, nil)
+		}
+	}
+	return left(round, bySubject), nil
+}
+
+// isTaken reports whether the engine says that a subject has a record already:
+// 10071 and (with replicas) 10164 by the expectation, 10077 by the limit of one, 10201 by a repeat in a
+// batch.
+func isTaken(err error) bool {
+	var api *jetstream.APIError
+	if errors.As(err, &api) {
+		return api.ErrorCode == 10071 || api.ErrorCode == 10164 || api.ErrorCode == 10077 || api.ErrorCode == 10201
+	}
+	return false
+}
+
+// isIncomplete reports whether the engine has lost a batch: also where it cannot
+// write what it gathers.
+func isIncomplete(err error) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) && api.ErrorCode == jetstreamext.JSErrCodeBatchPublishIncomplete
+}
+
+// isFinal reports whether the engine will never take the record as it is.
+func isFinal(err error) bool {
+	var api *jetstream.APIError
+	return errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, nats.ErrBadSubject) || errors.As(err, &api) && (api.ErrorCode == 10054 || api.ErrorCode == 10097 || api.ErrorCode == 10189 || api.ErrorCode == 10190)
+}
