@@ -194,6 +194,7 @@ type credentialLine struct {
 	Sector  string         `json:"sector,omitempty"`
 	Key     string         `json:"key,omitempty"` // public, of the credential in use
 	Since   *time.Time     `json:"since,omitempty"`
+	Expires *time.Time     `json:"expires,omitempty"`
 	Tokens  int            `json:"tokens"`
 	Revoked *time.Time     `json:"revoked,omitempty"`
 }
@@ -212,13 +213,13 @@ func (e *environment) credentialList() *cobra.Command {
 			}
 			table := tabwriter.NewWriter(e.out, 0, 0, 2, ' ', 0)
 			if !asJSON {
-				fmt.Fprintln(table, "ROLE\tID\tSEES\tSINCE\tTOKENS\tKEY")
+				fmt.Fprintln(table, "ROLE\tID\tSEES\tSINCE\tEXPIRES\tTOKENS\tKEY")
 			}
 			for _, h := range holders {
 				l := credentialLine{Role: h.Role, ID: h.ID, Level: h.Level, Region: h.Region, Sector: h.Sector, Tokens: len(h.Tokens), Revoked: h.Revoked}
 				for _, k := range h.Keys {
 					if k.Until == nil {
-						l.Key, l.Since = k.Public, &k.From
+						l.Key, l.Since, l.Expires = k.Public, &k.From, k.Expires
 					}
 				}
 				if asJSON {
@@ -227,12 +228,18 @@ func (e *environment) credentialList() *cobra.Command {
 					}
 					continue
 				}
-				since := "revoked"
+				since, expires := "revoked", "-"
 				if l.Revoked == nil && l.Since != nil {
 					since = l.Since.Format(time.RFC3339)
 				}
+				if l.Expires != nil {
+					expires = l.Expires.Format(time.RFC3339)
+					if l.Expires.Before(clock.System{}.Now()) {
+						expires += " (expired)"
+					}
+				}
 				sees := strings.Join(strings.Fields(string(l.Level)+" "+l.Region+" "+l.Sector), " ")
-				fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\n", l.Role, l.ID, sees, since, l.Tokens, l.Key)
+				fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%d\t%s\n", l.Role, l.ID, sees, since, expires, l.Tokens, l.Key)
 			}
 			return table.Flush()
 		},

@@ -34,7 +34,7 @@ func TestCredentials(t *testing.T) {
 		return strings.TrimSpace(out)
 	}
 	operator, desk := creds("operator", "grid-east"), creds("desk", "protection-energy", "--screen", "default,wall")
-	regulator, admin := creds("regulator", "xj", "--level", "province", "--region", "650000"), filepath.Join(data, "identity", "creds", "admin-admin.creds")
+	regulator, admin := creds("regulator", "xj", "--level", "province", "--region", "650000", "--valid", "1h"), filepath.Join(data, "identity", "creds", "admin-admin.creds")
 	creds("desk", "sh-cyberspace") // with the one screen that desk watch takes where none is named
 	for _, bad := range [][]string{{"king", "x"}, {"desk", "a.b"}, {"regulator", "r"}, {"operator", "x", "--sector", "energy"}} {
 		do(exitUnreachable, append(append([]string{"credential", "add"}, bad...), "--data", data)...)
@@ -117,6 +117,7 @@ func TestCredentials(t *testing.T) {
 			assert.EqualValues(t, 1, l["tokens"])
 		case "regulator":
 			assert.Equal(t, "650000", l["region"])
+			assert.NotNil(t, l["expires"])
 		}
 	}
 	require.NotContains(t, out, token)

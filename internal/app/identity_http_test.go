@@ -248,9 +248,14 @@ func TestTLS(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t)
 	cert, key, _ := ca.issue("server", 2)
-	g := beginGuarded(t, func(cfg *app.Config) {
-		cfg.TLS = &app.TLS{Cert: cert, Key: key, ClientCA: filepath.Join(ca.dir, "ca.pem")}
-	})
+	clients := filepath.Join(t.TempDir(), "clients.pem")
+	mayCertify := func(a *authority) {
+		pem, err := os.ReadFile(filepath.Join(a.dir, "ca.pem"))
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(clients, pem, 0o600))
+	}
+	mayCertify(ca)
+	g := beginGuarded(t, func(cfg *app.Config) { cfg.TLS = &app.TLS{Cert: cert, Key: key, ClientCA: clients} })
 	pool := x509.NewCertPool()
 	pool.AddCert(ca.cert)
 	browser := func(certs ...tls.Certificate) *http.Client {
@@ -295,19 +300,56 @@ func TestTLS(t *testing.T) {
 	_, err = client.Dial(g.app.NATSAddr(), time.Second, nats.UserCredentials(g.creds(identity.Operator, "grid-east")))
 	require.Error(t, err, "whose authority it does not know")
 
-	// Another certificate takes the place of the first.
-	serial := func() int64 {
+	// Another certificate takes the place of the first, at both doors, and whoever is
+	// connected stays so.
+	overHTTP := func() int64 {
 		conn, err := tls.Dial("tcp", strings.TrimPrefix(g.app.HTTPAddr(), "https://"), &tls.Config{RootCAs: pool})
 		require.NoError(t, err)
 		defer conn.Close()
 		return conn.ConnectionState().PeerCertificates[0].SerialNumber.Int64()
 	}
-	require.EqualValues(t, 2, serial())
+	overNATS := func() int64 {
+		nc, err := nats.Connect(g.app.NATSAddr(), nats.UserCredentials(g.creds(identity.Operator, "grid-east")), nats.RootCAs(filepath.Join(ca.dir, "ca.pem")))
+		require.NoError(t, err)
+		defer nc.Close()
+		state, err := nc.TLSConnectionState()
+		require.NoError(t, err)
+		return state.PeerCertificates[0].SerialNumber.Int64()
+	}
+	require.EqualValues(t, 2, overHTTP())
+	require.EqualValues(t, 2, overNATS())
 	nextCert, nextKey, _ := ca.issue("next", 5)
 	for from, to := range map[string]string{nextCert: cert, nextKey: key} {
 		require.NoError(t, os.Rename(from, to))
 	}
-	require.Eventually(t, func() bool { return serial() == 5 }, 30*time.Second, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return overHTTP() == 5 && overNATS() == 5 }, 30*time.Second, 50*time.Millisecond)
+	_, err = c.Log(t.Context())
+	require.NoError(t, err)
+
+	// One that comes without its key does not: what stood before goes on.
+	loneCert, _, _ := ca.issue("lone", 6)
+	require.NoError(t, os.Rename(loneCert, cert))
+	time.Sleep(1200 * time.Millisecond) // longer than the files are not looked at
+	require.EqualValues(t, 5, overHTTP())
+	require.EqualValues(t, 5, overNATS())
+
+	// Another authority certifies clients.
+	lastCert, lastKey, _ := ca.issue("last", 7)
+	for from, to := range map[string]string{lastCert: cert, lastKey: key} {
+		require.NoError(t, os.Rename(from, to))
+	}
+	mayCertify(other)
+	require.Eventually(t, func() bool {
+		resp, err := browser(forged).Get(g.app.HTTPAddr() + "/v1/escalations")
+		if err != nil {
+			return false
+		}
+		resp.Body.Close()
+		require.Equal(t, http.StatusUnauthorized, resp.StatusCode, "nobody has it")
+		return true
+	}, 30*time.Second, 50*time.Millisecond)
+	_, err = browser(pair).Get(g.app.HTTPAddr() + "/v1/escalations")
+	require.Error(t, err, "whose authority certifies nobody any more")
 }
 
 // A process that others can reach starts only with identities and TLS.

@@ -91,6 +91,8 @@ func TestAHolderThroughItsLife(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, h.Keys, 2)
 	require.NotNil(t, h.Keys[0].Until)
+	require.Equal(t, user.Expires, h.Keys[0].Expires.Unix())
+	require.Nil(t, h.Keys[1].Expires)
 	require.Nil(t, h.Keys[1].Until)
 
 	require.NoError(t, f.Change(identity.Operator, "grid-east", func(h *credential.Holder) error {

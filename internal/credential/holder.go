@@ -36,6 +36,8 @@ type Key struct {
 	Public string     `json:"public"`
 	From   time.Time  `json:"from"`
 	Until  *time.Time `json:"until,omitempty"`
+	// Expires is when the file is good no more by itself; nil: never.
+	Expires *time.Time `json:"expires,omitempty"`
 	// Certificate is the operator's signature that the key is of this identity: what
 	// is signed with the key carries it (evidence.SignedAct).
 	Certificate []byte `json:"certificate,omitempty"`
@@ -177,7 +179,12 @@ func (f Folder) renew(h Holder, revoked jwt.RevocationList, now time.Time, valid
 	if err != nil {
 		return "", fmt.Errorf("credential: %w", err)
 	}
-	h.Keys = append(h.Keys, Key{Public: user, From: now.UTC().Truncate(time.Second), Certificate: certificate})
+	key := Key{Public: user, From: now.UTC().Truncate(time.Second), Certificate: certificate}
+	if valid > 0 {
+		expires := now.UTC().Add(valid).Truncate(time.Second) // as the file says it
+		key.Expires = &expires
+	}
+	h.Keys = append(h.Keys, key)
 	if err := f.put(h, revoked); err != nil {
 		return "", err
 	}
