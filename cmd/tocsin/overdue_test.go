@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"slices"
 	"testing"
 	"time"
@@ -55,6 +54,17 @@ func overdueOf(t *testing.T, url string) (out []event.Stored) {
 // the middle: each of the others has one overdue record, none before its time,
 // and nearly all within a second of it or of the server's return.
 func TestOverdueThroughAKill(t *testing.T) {
+	for try := 1; ; try++ { // other tests may have had the processors
+		late := overdueThroughAKill(t)
+		if late < time.Second {
+			return
+		}
+		require.Less(t, try, 3, "the last hundredth was %v late", late)
+	}
+}
+
+func overdueThroughAKill(t *testing.T) time.Duration {
+	t.Helper()
 	const n = 100
 	spread := time.Duration(number("TOCSIN_OVERDUE", 5)) * time.Second
 	s := startServer(t)
@@ -87,7 +97,7 @@ func TestOverdueThroughAKill(t *testing.T) {
 	time.Sleep(time.Until(begin.Add(spread)))
 	left, rows := len(due), 0
 	require.Eventually(t, func() bool { return len(overdueOf(t, s.url())) >= left }, 30*time.Second, 100*time.Millisecond, "each has its record")
-	checkOverdue(t, overdueOf(t, s.url()), due, up)
+	late := checkOverdue(t, overdueOf(t, s.url()), due, up)
 
 	_, err = c.Query(t.Context(), event.Query{Overdue: true}, 0, func(r event.EscalationRow) error {
 		if r.Act != event.ActNotice {
@@ -99,6 +109,7 @@ func TestOverdueThroughAKill(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.Equal(t, left, rows)
+	return late
 }
 
 // acknowledged takes an escalation up, as soon as the desk has it.
@@ -110,7 +121,8 @@ func acknowledged(t *testing.T, c *client.Client, desk, escalation string) {
 	}, 30*time.Second, 10*time.Millisecond)
 }
 
-func checkOverdue(t *testing.T, found []event.Stored, due map[string]time.Time, up time.Time) {
+// checkOverdue returns how late the latest hundredth was.
+func checkOverdue(t *testing.T, found []event.Stored, due map[string]time.Time, up time.Time) time.Duration {
 	t.Helper()
 	var late []time.Duration
 	for _, s := range found {
@@ -132,8 +144,5 @@ func checkOverdue(t *testing.T, found []event.Stored, due map[string]time.Time, 
 	require.Empty(t, due, "each has its record")
 	slices.Sort(late)
 	t.Logf("late by: median %v, p99 %v, most %v", late[len(late)/2], late[len(late)*99/100], late[len(late)-1])
-	require.Less(t, late[len(late)/2], time.Second)
-	if os.Getenv("TOCSIN_OVERDUE") != "" { // within few seconds, one pause of a busy machine is more than a hundredth
-		require.Less(t, late[len(late)*99/100], time.Second)
-	}
+	return late[len(late)*99/100]
 }

@@ -56,6 +56,9 @@ func (g *guarded) http(c *http.Client, token, method, path, body string) (status
 	}
 	if method == http.MethodPost {
 		req.Header.Set("Content-Type", "application/cloudevents+json")
+		if strings.HasPrefix(body, "[") {
+			req.Header.Set("Content-Type", "application/cloudevents-batch+json")
+		}
 	}
 	resp, err := c.Do(req)
 	require.NoError(g.t, err)
@@ -316,6 +319,9 @@ func TestTLS(t *testing.T) {
 		require.NoError(t, err)
 		return state.PeerCertificates[0].SerialNumber.Int64()
 	}
+	stays, err := nats.Connect(g.app.NATSAddr(), nats.UserCredentials(g.creds(identity.Operator, "grid-east")), nats.RootCAs(filepath.Join(ca.dir, "ca.pem")), nats.NoReconnect())
+	require.NoError(t, err)
+	defer stays.Close()
 	require.EqualValues(t, 2, overHTTP())
 	require.EqualValues(t, 2, overNATS())
 	nextCert, nextKey, _ := ca.issue("next", 5)
@@ -323,7 +329,7 @@ func TestTLS(t *testing.T) {
 		require.NoError(t, os.Rename(from, to))
 	}
 	require.Eventually(t, func() bool { return overHTTP() == 5 && overNATS() == 5 }, 30*time.Second, 50*time.Millisecond)
-	_, err = c.Log(t.Context())
+	_, err = stays.Request(event.DoorLog, []byte("{}"), busy)
 	require.NoError(t, err)
 
 	// One that comes without its key does not: what stood before goes on.
@@ -350,6 +356,8 @@ func TestTLS(t *testing.T) {
 	}, 30*time.Second, 50*time.Millisecond)
 	_, err = browser(pair).Get(g.app.HTTPAddr() + "/v1/escalations")
 	require.Error(t, err, "whose authority certifies nobody any more")
+	require.EqualValues(t, 7, overHTTP())
+	require.EqualValues(t, 7, overNATS())
 }
 
 // A process that others can reach starts only with identities and TLS.

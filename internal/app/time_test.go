@@ -368,6 +368,11 @@ func TestTheLadderAfterAStop(t *testing.T) {
 // The ladder of six hours on the machine's own clock, two hours a second.
 func TestTheLadderOnARunningClock(t *testing.T) {
 	t.Parallel()
+	inTime(t, time.Second, func() time.Duration { return ladderOnARunningClock(t) })
+}
+
+func ladderOnARunningClock(t *testing.T) (late time.Duration) {
+	t.Helper()
 	real := beginIn(t, t.TempDir(), func(c *app.Config) { c.Clock, c.TimeScale = clock.System{}, 7200 })
 	c, err := client.DialRealm(event.Drill, real.app.NATSAddr(), 20*time.Second)
 	require.NoError(t, err)
@@ -388,7 +393,7 @@ func TestTheLadderOnARunningClock(t *testing.T) {
 	took := time.Since(started)
 	const want = 355 * time.Minute / 7200
 	require.Greater(t, took, want-1500*time.Millisecond, "six hours but five minutes")
-	require.Less(t, took, want+busy)
+	late = took - want - time.Second
 	h := w.settled()
 	for i, g := range h.graded[at+"/"+inc][1:] {
 		step := steps[i]
@@ -400,8 +405,7 @@ func TestTheLadderOnARunningClock(t *testing.T) {
 			return s.Subject == event.GradedSubject(at, inc, g.Revision)
 		})]
 		require.False(t, record.Time.Before(moment), "never before its moment")
-		t.Logf("%v: %v of the machine late", step.grade, record.Time.Sub(moment)/7200)
-		require.Less(t, record.Time.Sub(moment)/7200, busy)
+		late = max(late, record.Time.Sub(moment)/7200)
 		for _, e := range g.Escalations {
 			told := h.told(g, e.Desk)
 			require.True(t, told.Exercise)
@@ -413,6 +417,8 @@ func TestTheLadderOnARunningClock(t *testing.T) {
 		require.True(t, strings.HasPrefix(s.Subject, "rules."), "no drill reaches the real ledger: %s", s.Subject)
 	}
 	require.Empty(t, slices.Collect(maps.Keys(real.timers())))
+	t.Logf("%v of the machine late", late)
+	return late
 }
 
 // reportOf is the report that a field comes from.

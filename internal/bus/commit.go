@@ -52,15 +52,18 @@ type Sent struct {
 	likely  []uint64 // sequences
 }
 
-// Likely is what Wait will return, if nobody else writes to the ledger at this moment and
-// the subjects are free; false where that cannot be told, because others are being
-// written. What somebody works out of it while the disk is waited for is worth nothing
-// before Wait has said the same.
+// Likely is what Wait will return of records of the ledger, if nobody else writes to it at
+// this moment and the subjects are free; false where that cannot be told, because others
+// are being written, or another process writes, too. What somebody works out of it while
+// the disk is waited for is worth nothing before Wait has said the same.
 func (s *Sent) Likely() (results []Result, known bool) {
+	if len(s.likely) == 0 || len(s.likely) != len(s.records) {
+		return nil, false
+	}
 	for i, seq := range s.likely {
 		results = append(results, Result{Sequence: seq, header: s.records[i].record.Message(s.realm).Header})
 	}
-	return results, len(results) == len(s.records)
+	return results, true
 }
 
 // Send is the first half of Commit: the records are in the line of their streams.

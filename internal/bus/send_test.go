@@ -12,6 +12,7 @@ import (
 
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
+	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
@@ -49,9 +50,6 @@ func TestWhatIsLikelyOfARecord(t *testing.T) {
 	_, known, results := send(t, b, accepted(0))
 	require.False(t, known, "nobody has written since the start")
 	require.EqualValues(t, 1, results[0].Sequence)
-	_, known, _ = send(t, b)
-	require.True(t, known, "of nothing comes nothing")
-
 	require.Eventually(t, func() bool { // a writer may be about to rest
 		records := []event.Record{accepted(int(results[0].Sequence) + 10)}
 		var likely []bus.Result
@@ -94,6 +92,39 @@ func TestWhatIsLikelyOfRecordsThatOthersFollow(t *testing.T) {
 		}
 		eventually(t, "all stands", func() bool { head, err := b.Head(t.Context()); return err == nil && head == uint64(at) })
 	}
+}
+
+// What stands under a subject before ours comes is found out, whatever was likely.
+func TestWhatIsLikelyOfASubjectThatIsTaken(t *testing.T) {
+	t.Parallel()
+	b := bustest.Start(t).Bus
+	commit(t, b, 0, 2)
+	mine, others := accepted(7), accepted(7)
+	first, err := b.Send(t.Context(), []event.Record{others})
+	require.NoError(t, err)
+	second, err := b.Send(t.Context(), []event.Record{mine})
+	require.NoError(t, err)
+	for sent, stands := range map[*bus.Sent]bool{first: true, second: false} {
+		results, err := sent.Wait(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, stands, results[0].Existing == nil)
+		require.EqualValues(t, 3, results[0].Sequence)
+	}
+}
+
+// Where another process writes, too, nobody guesses again and again.
+func TestNothingIsLikelyWhereAnotherWrites(t *testing.T) {
+	t.Parallel()
+	env := bustest.Start(t)
+	other := bustest.Join(t, env, clock.System{}, event.Real).Bus
+	wrong := 0
+	for i := range 50 {
+		if likely, known, results := send(t, env.Bus, accepted(2*i)); known && likely[0].Sequence != results[0].Sequence {
+			wrong++
+		}
+		_, _, _ = send(t, other, accepted(2*i+1))
+	}
+	require.LessOrEqual(t, wrong, 1)
 }
 
 // Where many write, whoever is right about its record is right about its hash, and

@@ -43,6 +43,7 @@ type writer struct {
 	feed   func() *feed  // told of what is written; nil where nobody reads but as the engine delivers
 	busy   atomic.Bool   // a commit is in flight
 	last   atomic.Uint64 // sequence of what it stored last; 0 before that
+	alone  atomic.Bool   // nobody else wrote before that since its last
 	// inMemory says that the engine gathers batches in memory, until unstage is called.
 	inMemory atomic.Bool
 	unstage  func()
@@ -62,6 +63,7 @@ func (w *writer) stored(round []*pending, first uint64) {
 		}
 		f.wrote(records)
 	}
+	w.alone.Store(first == w.last.Load()+1)
 	w.last.Store(first + uint64(len(round)) - 1)
 	for i, p := range round {
 		p.settle(Result{Sequence: first + uint64(i), header: p.header}, nil)
@@ -69,12 +71,12 @@ func (w *writer) stored(round []*pending, first uint64) {
 }
 
 // likely is the sequence of the record that is written next, if that is so at once and
-// nobody else writes; 0 where it cannot be told.
+// nobody else writes; 0 where it cannot be told, or where somebody else wrote last.
 func (w *writer) likely() uint64 {
-	if last := w.last.Load(); last > 0 && !w.busy.Load() && len(w.queue) == 0 {
-		return last + 1
+	if w.busy.Load() || len(w.queue) > 0 || !w.alone.Load() {
+		return 0
 	}
-	return 0
+	return w.last.Load() + 1 // read last: what was being written meanwhile counts
 }
 
 // IsWriting reports whether records are being stored in the ledger. What can wait
@@ -95,8 +97,8 @@ func (w *writer) run(ctx context.Context) {
 				return
 			}
 		}
-		round, held = w.gather(round)
 		w.busy.Store(true)
+		round, held = w.gather(round)
 		w.write(ctx, round)
 		w.busy.Store(false)
 		if ctx.Err() != nil {

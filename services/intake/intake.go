@@ -165,14 +165,14 @@ func (in *Intake) take(ctx context.Context, subs []submission) ([]event.Receipt,
 		}
 		records, taken, indices = append(records, r), append(taken, a), append(indices, i)
 	}
-	write := func(results []bus.Result) (err error) {
+	write := func(results []bus.Result, sign func([]event.Receipt)) (err error) {
 		for k, res := range results {
 			i := indices[k]
 			if receipts[i], err = in.receipt(subs[i], taken[k], records[k], res); err != nil {
 				return err
 			}
 		}
-		in.signer.sign(receipts)
+		sign(receipts)
 		return nil
 	}
 	sent, err := in.deps.Bus.Send(ctx, records)
@@ -180,10 +180,10 @@ func (in *Intake) take(ctx context.Context, subs []submission) ([]event.Receipt,
 		return nil, err
 	}
 	// While the disk is waited for, the processor signs what the receipts will most
-	// likely say. Nobody is given them before they are true.
+	// likely say. Where it turns out not to be so, none of it leaves this function.
 	likely, known := sent.Likely()
 	if known {
-		if err := write(likely); err != nil {
+		if err := write(likely, in.signer.alone); err != nil {
 			return nil, err
 		}
 	}
@@ -192,14 +192,17 @@ func (in *Intake) take(ctx context.Context, subs []submission) ([]event.Receipt,
 		return nil, err
 	}
 	if !known || !slices.EqualFunc(likely, results, func(l, r bus.Result) bool { return r.Existing == nil && r.Sequence == l.Sequence }) {
-		if err := write(results); err != nil {
+		if err := write(results, in.signer.sign); err != nil {
 			return nil, err
 		}
 	}
 	for _, i := range indices {
 		in.warn(ctx, subs[i].event, &receipts[i])
 	}
-	return receipts, in.keepRefused(ctx, subs, receipts)
+	if err := in.keepRefused(ctx, subs, receipts); err != nil {
+		return nil, err
+	}
+	return receipts, nil
 }
 
 // faultsOf returns every fault of a report: what it is by itself, and what the

@@ -88,10 +88,19 @@ func (s *signer) wait(ctx context.Context) {
 	}
 }
 
+// alone signs receipts of one answer with a signature of their own. Those of what is not
+// certain are signed so: who has one of several that are signed together can show the
+// others, too, with what is in the log, and of these all must be true.
+func (s *signer) alone(receipts []event.Receipt) {
+	if s != nil {
+		s.together(receipts)
+	}
+}
+
 // sign signs receipts. What waits while others are being signed is signed with the
 // next: a signature for each took seven of a hundred of what a report costs.
 func (s *signer) sign(receipts []event.Receipt) {
-	if s == nil || len(receipts) == 0 {
+	if s == nil {
 		return
 	}
 	w := &unsigned{receipts, make(chan struct{})}
@@ -122,22 +131,33 @@ func (s *signer) signWaiting() {
 		if len(batch) == 0 {
 			return
 		}
-		certificate := ""
-		if c := s.certificate.Load(); c != nil {
-			certificate = *c
+		answers := make([][]event.Receipt, len(batch))
+		for i, w := range batch {
+			answers[i] = w.receipts
 		}
-		var claims []evidence.Receipt
+		s.together(answers...)
 		for _, w := range batch {
-			for i := range w.receipts {
-				claims = append(claims, w.receipts[i].Claim())
-			}
-		}
-		signed := s.key.Sign(claims, certificate)
-		for _, w := range batch {
-			for i := range w.receipts {
-				w.receipts[i].Signed, signed = signed[0], signed[1:]
-			}
 			close(w.done)
+		}
+	}
+}
+
+// together signs all receipts of some answers with one signature.
+func (s *signer) together(answers ...[]event.Receipt) {
+	certificate := ""
+	if c := s.certificate.Load(); c != nil {
+		certificate = *c
+	}
+	var claims []evidence.Receipt
+	for _, receipts := range answers {
+		for i := range receipts {
+			claims = append(claims, receipts[i].Claim())
+		}
+	}
+	signed := s.key.Sign(claims, certificate)
+	for _, receipts := range answers {
+		for i := range receipts {
+			receipts[i].Signed, signed = signed[0], signed[1:]
 		}
 	}
 }
