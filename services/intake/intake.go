@@ -23,6 +23,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -183,6 +184,7 @@ func (in *Intake) take(ctx context.Context, subs []submission) ([]event.Receipt,
 	// likely say. Where it turns out not to be so, none of it leaves this function.
 	likely, known := sent.Likely()
 	if known {
+		runtime.Gosched() // the writer, which this one has woken, goes first
 		if err := write(likely, in.signer.alone); err != nil {
 			return nil, err
 		}
