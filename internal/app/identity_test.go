@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -453,6 +454,21 @@ func TestRevocation(t *testing.T) {
 	}
 	_, err = client.Dial(g.app.NATSAddr(), time.Second, nats.UserCredentials(old))
 	require.Error(t, err, "the first one stays void")
+}
+
+// Who may not report as another learns it for each of many reports, and does not wait.
+func TestWhoMayNotIsToldForEachOfMany(t *testing.T) {
+	t.Parallel()
+	g := beginGuarded(t, nil)
+	c := g.as(identity.Operator, "grid-east")
+	var asked sync.WaitGroup
+	for i := range 100 {
+		asked.Go(func() {
+			_, err := c.Report(t.Context(), "xj-hydro", threat(fmt.Sprint("i", i)))
+			assert.ErrorContains(t, err, "may not use report.xj-hydro")
+		})
+	}
+	asked.Wait()
 }
 
 // What is too large to be a question is refused for good, and so is a question whose

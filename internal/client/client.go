@@ -40,7 +40,13 @@ type Client struct {
 	realm    event.Realm
 	patience time.Duration
 	signer   nkeys.KeyPair // of what a desk does; nil: it is not signed
-	denied   sync.Map      // what ends a request, by its subject, where the server says that who asks may not
+	underWay sync.Map      // of *asking
+}
+
+// asking is a request under way.
+type asking struct {
+	subject string
+	end     context.CancelCauseFunc
 }
 
 // tryTimeout is how long one request waits for its answer.
@@ -84,9 +90,9 @@ func (c *Client) asyncError(_ *nats.Conn, _ *nats.Subscription, err error) {
 	if !errors.Is(err, nats.ErrPermissionViolation) {
 		return
 	}
-	c.denied.Range(func(subject, end any) bool {
-		if strings.Contains(err.Error(), strconv.Quote(subject.(string))) {
-			end.(context.CancelCauseFunc)(forbiddenError("this credential may not use " + subject.(string)))
+	c.underWay.Range(func(key, _ any) bool {
+		if a := key.(*asking); strings.Contains(err.Error(), strconv.Quote(a.subject)) {
+			a.end(forbiddenError("this credential may not use " + a.subject))
 		}
 		return true
 	})
@@ -103,8 +109,9 @@ func request[T any](ctx context.Context, c *Client, msg *nats.Msg) (*T, error) {
 	defer cancel()
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	c.denied.Store(msg.Subject, end)
-	defer c.denied.Delete(msg.Subject)
+	a := &asking{msg.Subject, end}
+	c.underWay.Store(a, nil)
+	defer c.underWay.Delete(a)
 	pause := 10 * time.Millisecond
 	for {
 		reply, err := c.try(ctx, msg)
