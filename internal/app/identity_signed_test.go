@@ -59,6 +59,16 @@ func (g *guarded) told(incident string) string {
 	return id
 }
 
+// verifier has the key of the log.
+func (g *guarded) verifier() evidence.Verifier {
+	g.t.Helper()
+	state, err := g.as(identity.Admin, "admin").Log(g.t.Context())
+	require.NoError(g.t, err)
+	v, err := evidence.NewVerifier(state.Key)
+	require.NoError(g.t, err)
+	return v
+}
+
 // What a desk does is taken only with the signature of its own key, for just that.
 func TestActsAreSigned(t *testing.T) {
 	t.Parallel()
@@ -121,11 +131,7 @@ func TestActsAreSigned(t *testing.T) {
 	// From the record alone, with the key of the log and that of the identities.
 	operator, err := g.folder.Key()
 	require.NoError(t, err)
-	state, err := g.as(identity.Admin, "admin").Log(t.Context())
-	require.NoError(t, err)
-	v, err := evidence.NewVerifier(state.Key)
-	require.NoError(t, err)
-	v, err = v.WithIdentities(operator)
+	v, err := g.verifier().WithIdentities(operator)
 	require.NoError(t, err)
 	for _, record := range []string{event.AcknowledgementSubject(id), "incident.closed.protection-energy.grid-east.i1.c1"} {
 		m, err := g.ledger().GetLastMsgForSubject(t.Context(), record)
@@ -149,7 +155,7 @@ func TestActsAreSigned(t *testing.T) {
 		proof, err = admin.Prove(t.Context(), m.Sequence)
 		return err == nil
 	}, 30*time.Second, 20*time.Millisecond)
-	state, err = admin.Log(t.Context())
+	state, err := admin.Log(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, state.Damage)
 	p2, err := evidence.ParseProof(proof)
@@ -176,10 +182,7 @@ func TestActsAreSigned(t *testing.T) {
 func TestReceiptsProveThemselves(t *testing.T) {
 	t.Parallel()
 	g := beginGuarded(t, nil)
-	state, err := g.as(identity.Admin, "admin").Log(t.Context())
-	require.NoError(t, err)
-	v, err := evidence.NewVerifier(state.Key)
-	require.NoError(t, err)
+	v := g.verifier()
 	p := g.peer(g.creds(identity.Operator, "grid-east"))
 	send := func(subject string, raw []byte) (r event.Receipt, text []byte) {
 		m, err := p.Request(subject, raw, 10*time.Second)
@@ -205,7 +208,7 @@ func TestReceiptsProveThemselves(t *testing.T) {
 	}
 	status, answer := g.http(http.DefaultClient, g.token(identity.Operator, "grid-east"), "POST", "/v1/reports", string(report))
 	require.Equal(t, 200, status, answer)
-	_, err = v.VerifyReceipt([]byte(answer))
+	_, err := v.VerifyReceipt([]byte(answer))
 	require.NoError(t, err, "over HTTP too")
 
 	// Nobody but the services has a key certified, and without identities nobody.
@@ -220,10 +223,7 @@ func TestReceiptsProveThemselves(t *testing.T) {
 func TestReceiptsAreOfWhatStands(t *testing.T) {
 	t.Parallel()
 	g := beginGuarded(t, nil)
-	state, err := g.as(identity.Admin, "admin").Log(t.Context())
-	require.NoError(t, err)
-	v, err := evidence.NewVerifier(state.Key)
-	require.NoError(t, err)
+	v := g.verifier()
 	p := g.peer(g.creds(identity.Operator, "grid-east"))
 	var mu sync.Mutex
 	claims := map[string][]evidence.Receipt{} // by incident

@@ -384,7 +384,7 @@ func ladderOnARunningClock(t *testing.T) (late time.Duration) {
 	started := time.Now()
 	r := w.report("initial", at, inc, "r1", fmt.Sprintf(`"discoveredAt":%q,%s"facts":{"outage":[{"scope":"overall","since":%q}]}`, stamp, onSite, stamp))
 	require.True(t, r.Exercise)
-	require.WithinDuration(t, started, *r.ReceivedAt, busy, "the first report comes at the machine's time")
+	require.WithinDuration(t, started, *r.ReceivedAt, time.Second, "the first report comes at the machine's time")
 	w.await("it is especially grave", func() bool {
 		w.read()
 		revisions := w.past.graded[at+"/"+inc]
@@ -393,7 +393,7 @@ func ladderOnARunningClock(t *testing.T) (late time.Duration) {
 	took := time.Since(started)
 	const want = 355 * time.Minute / 7200
 	require.Greater(t, took, want-1500*time.Millisecond, "six hours but five minutes")
-	late = took - want - time.Second
+	late = took - want - 500*time.Millisecond // it is asked for now and then, too
 	h := w.settled()
 	for i, g := range h.graded[at+"/"+inc][1:] {
 		step := steps[i]

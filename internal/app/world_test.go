@@ -32,8 +32,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// busy is how long what takes moments may take where other tests have the processors,
-// and the disk.
+// busy is how long an answer is waited for where other tests have the processors, and
+// the disk.
 const busy = 3 * time.Second
 
 // inTime does something until it was in time, three times at most: other tests may have

@@ -42,8 +42,8 @@ type writer struct {
 	log    *zap.Logger
 	feed   func() *feed  // told of what is written; nil where nobody reads but as the engine delivers
 	busy   atomic.Bool   // a commit is in flight
-	last   atomic.Uint64 // sequence of what it stored last; 0 before that
-	alone  atomic.Bool   // nobody else wrote before that since its last
+	last   atomic.Uint64 // sequence of what it stored last; 0 before the first
+	alone  atomic.Bool   // when it stored that, nobody else had written since the time before
 	// inMemory says that the engine gathers batches in memory, until unstage is called.
 	inMemory atomic.Bool
 	unstage  func()
