@@ -360,6 +360,7 @@ func TestACutWhileRunning(t *testing.T) {
 	w := newWorld(t)
 	w.write(50)
 	w.certified()
+	require.Eventually(t, func() bool { return w.ledger.indexed() == 50 }, 30*time.Second, time.Millisecond, "the index is open, which the stream is needed for")
 	js := bustest.JetStream(t, w.env)
 	s, err := js.Stream(anyone(t), event.StreamLedger)
 	require.NoError(t, err)
