@@ -181,7 +181,7 @@ func (r *result) proof(v evidence.Verifier, text string) error {
 // to be of against the receipt.
 func (o *options) receipt(r *result, v evidence.Verifier, text string) error {
 	receipt, err := v.VerifyReceipt([]byte(text))
-	if errors.Is(err, evidence.ErrUncertified) {
+	if insufficient(err) {
 		return cannot{err}
 	}
 	if err != nil {
@@ -201,7 +201,13 @@ func (o *options) receipt(r *result, v evidence.Verifier, text string) error {
 	return nil
 }
 
-// receipts holds each line against the key of the log.
+// insufficient reports whether a receipt could not be verified, which says nothing
+// against it.
+func insufficient(err error) bool {
+	return errors.Is(err, evidence.ErrUncertified) || errors.Is(err, evidence.ErrNewer)
+}
+
+// receipts verifies each line with the key of the log.
 func (r *result) receipts(v evidence.Verifier, text string) error {
 	r.Origin, r.Several = v.Origin(), new(several)
 	var worst error
@@ -216,7 +222,7 @@ func (r *result) receipts(v evidence.Verifier, text string) error {
 		case err == nil:
 			r.Several.Hold++
 			continue
-		case !errors.Is(err, evidence.ErrUncertified):
+		case !insufficient(err):
 			worst = errNotAll
 			r.Several.Faults = append(r.Several.Faults, fault{n, fails, plain(err)})
 		default:

@@ -110,6 +110,10 @@ func TestReceipts(t *testing.T) {
 	code, _, errOut = s.verify(s.path("early"))
 	require.Equal(t, exitUnchecked, code)
 	require.Contains(t, errOut, "send the same report again")
+	s.write(t, "newer", strings.Replace(receipt(certificate), "tocsin/receipt/2", "tocsin/receipt/9", 1))
+	code, _, errOut = s.verify(s.path("newer"))
+	require.Equal(t, exitUnchecked, code, "a format of the future is no forgery")
+	require.Contains(t, errOut, "newer tocsin-verify")
 	for _, args := range [][]string{{s.path("receipt"), "--extends", s.path("checkpoint-200")}, {s.path("checkpoint-200"), "--report", s.path("event")}, {s.path("receipt"), "--report", s.path("none")}} {
 		code, _, _ := s.verify(args...)
 		require.Equal(t, exitUnchecked, code, "%v", args)

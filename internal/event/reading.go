@@ -97,6 +97,10 @@ func signedOf(raw []byte) (*evidence.SignedReceipt, error) {
 	s := new(evidence.SignedReceipt)
 	return s, members(raw, func(name []byte, value json.RawMessage) (err error) {
 		switch string(name) {
+		case `"format"`:
+			s.Format, err = textOf(value)
+		case `"nonce"`:
+			err = json.Unmarshal(value, &s.Nonce)
 		case `"key"`:
 			s.Key, err = textOf(value)
 		case `"signature"`:

@@ -28,7 +28,7 @@ func Render(v any) ([]byte, error) {
 func (r Receipt) render() ([]byte, error) {
 	size := 768
 	if s := r.Signed; s != nil {
-		size += 384 + 44*len(s.Path) + len(s.Certificate)
+		size += 448 + 44*len(s.Path) + len(s.Certificate)
 	}
 	o := newObject(size)
 	o.text("status", r.Status)
@@ -52,6 +52,10 @@ func (r Receipt) render() ([]byte, error) {
 	o.some("durability", r.Durability)
 	if s := r.Signed; s != nil {
 		o.object("signed", func(o *object) {
+			o.some("format", s.Format)
+			if len(s.Nonce) > 0 {
+				o.text("nonce", base64.StdEncoding.EncodeToString(s.Nonce))
+			}
 			o.text("key", s.Key)
 			o.text("signature", base64.StdEncoding.EncodeToString(s.Signature))
 			o.number("index", s.Index)

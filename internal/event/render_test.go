@@ -75,7 +75,7 @@ func TestBodiesAreRenderedAsTheyAreEncoded(t *testing.T) {
 		"receipt": Receipt{
 			Status: StatusAccepted, Operator: "o", Incident: "<i>", Report: "号\n", Source: "s", Type: "t", Record: 7, Entry: &evidence.Hash{1}, Digest: "d",
 			ReceivedAt: &at, Warnings: []fault.Detail{{Path: "$", Message: "m"}}, Late: []Lateness{{DueAt: at}}, Exercise: true, Durability: "unverified",
-			Signed: &evidence.SignedReceipt{Key: "K", Signature: []byte{1, 2}, Index: 1, Size: 2, Path: evidence.Hashes{{3}}, Certificate: "a\nb\n"},
+			Signed: &evidence.SignedReceipt{Format: "tocsin/receipt/2", Nonce: []byte{5, 6}, Key: "K", Signature: []byte{1, 2}, Index: 1, Size: 2, Path: evidence.Hashes{{3}}, Certificate: "a\nb\n"},
 		},
 		"escalated": Escalated{
 			ID: "d.o.i.1", Desk: "d", Operator: "o", Incident: "<i>", Revision: 1, About: AboutIncident, Grade: Major, CouldBe: EspeciallyGrave, Peak: Major,
@@ -208,7 +208,7 @@ func TestReceiptsAreReadAsTheyWereWritten(t *testing.T) {
 			r.Errors, r.Warnings = []fault.Detail{{Path: text("path")}}, []fault.Detail{{Message: text("message")}}
 		}
 		if rapid.Bool().Draw(t, "signed") {
-			r.Signed = &evidence.SignedReceipt{Key: text("key"), Signature: []byte{1, 2, 3}, Index: 1, Size: 2, Path: evidence.Hashes{{3}, {4}}, Certificate: "a\nb\n\n— c \"d\"\n"}
+			r.Signed = &evidence.SignedReceipt{Format: text("format"), Nonce: []byte{8, 9}, Key: text("key"), Signature: []byte{1, 2, 3}, Index: 1, Size: 2, Path: evidence.Hashes{{3}, {4}}, Certificate: "a\nb\n\n— c \"d\"\n"}
 		}
 		raw, err := Render(r)
 		require.NoError(t, err)

@@ -3,6 +3,7 @@ package evidence
 import (
 	"crypto/ed25519"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,11 +19,18 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// receiptFormat begins the leaf of a receipt, headFormat what is signed of several.
+// The formats of a receipt's leaf, each of which begins with its name. In the first a
+// leaf was the hash of the receipt alone, so that the sibling hashes in another
+// receipt let their reader confirm a guess at it. In the second each leaf has a nonce
+// that only its own receipt carries. headFormat begins the signed text.
 const (
-	receiptFormat = "tocsin/receipt/1\n"
-	headFormat    = "\xfftocsin/receipts/1\n"
+	receiptFormat1 = "tocsin/receipt/1"
+	receiptFormat2 = "tocsin/receipt/2"
+	headFormat     = "\xfftocsin/receipts/1\n"
 )
+
+// nonceSize is the bytes of a nonce.
+const nonceSize = 16
 
 // certificateFormat is the first line of the note by which the log says whose key
 // signs receipts. No checkpoint begins so: its first line is the log's name.
@@ -54,15 +62,17 @@ func (r Receipt) Said() Receipt {
 	return r
 }
 
-// SignedReceipt is by what a receipt can be known to be intake's, with nothing but
-// the key of the log. Receipts that are made at one moment are signed together, as the
-// head of a tree (RFC 6962) in which each is a leaf.
+// SignedReceipt proves that a receipt is intake's, to anybody who has the key of the
+// log. Receipts that are made at one moment are signed together, as the head of a tree
+// (RFC 6962) in which each is a leaf.
 type SignedReceipt struct {
-	Key       string `json:"key"`            // intake's nkey
-	Signature []byte `json:"signature"`      // by Key, of Size and the root
-	Index     uint64 `json:"index"`          // of the receipt, from 0
-	Size      uint64 `json:"size"`           // receipts that were signed together
-	Path      Hashes `json:"path,omitempty"` // from the leaf's sibling up to below the root
+	Format    string `json:"format,omitempty"` // absent: tocsin/receipt/1
+	Nonce     []byte `json:"nonce,omitempty"`  // hides the leaf from readers of other receipts
+	Key       string `json:"key"`              // intake's nkey
+	Signature []byte `json:"signature"`        // by Key, of Size and the root
+	Index     uint64 `json:"index"`            // of the receipt, from 0
+	Size      uint64 `json:"size"`             // receipts that were signed together
+	Path      Hashes `json:"path,omitempty"`   // from the leaf's sibling up to below the root
 	// Certificate is the log's signed note that Key signs receipts. Where the log
 	// could not be asked in time it is missing: the same report sent again gets a
 	// receipt that has it.
@@ -74,11 +84,17 @@ func headText(size uint64, root Hash) []byte {
 	return fmt.Appendf(nil, "%s%d\n%s\n", headFormat, size, root)
 }
 
-// text is the leaf: one form for one receipt, names and values a line each.
-func (r Receipt) text() []byte {
+// text renders the leaf of a receipt in the one way of its format: names and values, a
+// line each. The first format has no nonce.
+func (r Receipt) text(nonce []byte) []byte {
 	r = r.Said()
 	b := make([]byte, 0, 512)
-	b = append(b, receiptFormat...)
+	if nonce == nil {
+		b = append(b, receiptFormat1+"\n"...)
+	} else {
+		b = append(b, receiptFormat2+"\nnonce "...)
+		b = append(base64.StdEncoding.AppendEncode(b, nonce), '\n')
+	}
 	line := func(name, value string) {
 		if value != "" {
 			if !utf8.ValidString(value) {
@@ -136,8 +152,11 @@ func (k *ReceiptKey) Sign(receipts []Receipt, certificate string) []*SignedRecei
 		return nil
 	}
 	leaves := make([]tlog.Hash, len(receipts))
+	nonces := make([]byte, nonceSize*len(receipts))
+	_, _ = rand.Read(nonces) // never fails: it ends the process instead
+	nonce := func(i int) []byte { return nonces[i*nonceSize : (i+1)*nonceSize : (i+1)*nonceSize] }
 	for i, r := range receipts {
-		leaves[i] = tlog.RecordHash(r.text())
+		leaves[i] = tlog.RecordHash(r.text(nonce(i)))
 	}
 	paths := make([]Hashes, len(leaves))
 	depth := bits.Len64(uint64(len(leaves) - 1))
@@ -149,7 +168,10 @@ func (k *ReceiptKey) Sign(receipts []Receipt, certificate string) []*SignedRecei
 	signature := ed25519.Sign(k.private, headText(size, root))
 	out := make([]*SignedReceipt, len(leaves))
 	for i := range out {
-		out[i] = &SignedReceipt{Key: k.public, Signature: signature, Index: uint64(i), Size: size, Path: paths[i], Certificate: certificate}
+		out[i] = &SignedReceipt{
+			Format: receiptFormat2, Nonce: nonce(i), Key: k.public, Signature: signature,
+			Index: uint64(i), Size: size, Path: paths[i], Certificate: certificate,
+		}
 	}
 	return out
 }
@@ -211,7 +233,25 @@ func certificateText(origin, key string) string {
 // its key is.
 var ErrUncertified = errors.New("it has no certificate of the log: send the same report again for a receipt that has one")
 
-// VerifyReceipt holds a receipt, as JSON, against the key of the log.
+// ErrNewer says that something is written in a format that this program does not know.
+var ErrNewer = errors.New("this program does not know its format: verify it with a newer tocsin-verify")
+
+// nonce returns the nonce of the receipt's leaf, nil in the first format.
+func (s *SignedReceipt) nonce() ([]byte, error) {
+	switch {
+	case s.Format != "" && s.Format != receiptFormat1 && s.Format != receiptFormat2:
+		return nil, fmt.Errorf("its format is %q: %w", s.Format, ErrNewer)
+	case s.Format == receiptFormat2 && len(s.Nonce) != nonceSize:
+		return nil, fmt.Errorf("its nonce has %d bytes, not %d", len(s.Nonce), nonceSize)
+	case s.Format == receiptFormat2:
+		return s.Nonce, nil
+	case len(s.Nonce) > 0:
+		return nil, fmt.Errorf("it has a nonce, which %s does not have", receiptFormat1)
+	}
+	return nil, nil
+}
+
+// VerifyReceipt verifies a receipt, as JSON, with the key of the log.
 func (v Verifier) VerifyReceipt(raw []byte) (Receipt, error) {
 	var in struct {
 		Receipt
@@ -239,7 +279,11 @@ func (v Verifier) VerifyReceipt(raw []byte) (Receipt, error) {
 		return Receipt{}, fmt.Errorf("evidence: receipt: its certificate does not say that %s signs receipts of %s", in.Signed.Key, v.Origin())
 	}
 	h := in.Signed
-	root, ok := rootOver(tlog.RecordHash(in.text()), h.Index, h.Size, h.Path)
+	nonce, err := h.nonce()
+	if err != nil {
+		return Receipt{}, fmt.Errorf("evidence: receipt: %w", err)
+	}
+	root, ok := rootOver(tlog.RecordHash(in.text(nonce)), h.Index, h.Size, h.Path)
 	if !ok || h.Size > sizeLimit || h.Index >= h.Size || verifyNkey(nkeyServer, h.Key, headText(h.Size, Hash(root)), h.Signature) != nil {
 		return Receipt{}, errors.New("evidence: receipt: it is not what was signed")
 	}
