@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -108,9 +109,17 @@ func (w *world) end() {
 	w.app.Stop()
 }
 
+// embedded are the embedded packs and the example register, decoded once: most tests
+// use them, and no code changes them.
+var embedded = sync.OnceValues(func() (classifier.Rulebook, error) { return app.LoadRules("", "") })
+
 func rules(t testing.TB, statutes, registerFile string) classifier.Rulebook {
 	t.Helper()
-	rb, err := app.LoadRules(statutes, registerFile)
+	load := embedded
+	if statutes != "" || registerFile != "" {
+		load = func() (classifier.Rulebook, error) { return app.LoadRules(statutes, registerFile) }
+	}
+	rb, err := load()
 	require.NoError(t, err)
 	return rb
 }
