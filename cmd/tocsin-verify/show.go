@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -83,7 +84,7 @@ func (o *options) showProved(r *result) {
 	if r.Export != nil {
 		o.showExport(r)
 		limits = append([]string{"limit-true", "limit-manifest"}, limits...)
-		if o.identities == "" && len(r.Export.Acts.Identities) > 0 {
+		if o.identities == "" && len(r.Export.Acts.Identities)+len(r.Export.Removals.Identities) > 0 {
 			limits = append(limits, "limit-identities")
 		}
 		if len(r.Export.Unproved) > 0 {
@@ -192,7 +193,12 @@ func (o *options) showExport(r *result) {
 	if e.Acts.Signed+e.Acts.Unsigned > 0 {
 		o.row("acts", fmt.Sprintf(o.text("acts-of"), e.Acts.Signed, e.Acts.Unsigned))
 	}
-	for _, key := range e.Acts.Identities {
+	if e.Removals.Signed+e.Removals.Unsigned > 0 {
+		o.row("removals", strings.Join(append([]string{fmt.Sprintf(o.text("removals-of"), e.Removals.Signed, e.Removals.Unsigned)}, e.Removals.By...), ", "))
+	}
+	keys := slices.Concat(e.Acts.Identities, e.Removals.Identities)
+	slices.Sort(keys)
+	for _, key := range slices.Compact(keys) {
 		o.row("identities", key)
 	}
 	for _, rules := range e.Rules {

@@ -42,6 +42,8 @@ var words = map[string][2]string{
 	"signed":      {"签名", "signed"},
 	"signed-by":   {"%s，密钥 %s（凭证签发者 %s）", "by %s with the key %s, a credential of %s"},
 	"acts":        {"值班行为", "acts"},
+	"removals":    {"移除", "removals"},
+	"removals-of": {"管理员签名 %d 件，未签名 %d 件", "%d signed by an administrator, %d not signed"},
 	"acts-of":     {"部门签名 %d 件，未签名 %d 件", "%d signed by the desks that did them, %d not signed"},
 	"identities":  {"凭证签发者", "identities"},
 	"checkpoint":  {"检查点", "checkpoint"},

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
 // stories print what a record says, by its kind. The first line is short; what
@@ -48,9 +49,22 @@ func storyBody[T any](print func(*environment, T)) func(*environment, event.Stor
 			return err
 		}
 		print(e, body)
-		_, err := fmt.Fprintln(e.out)
+		_, err := fmt.Fprintln(e.out, e.signature(s))
 		return err
 	}
+}
+
+// signature says who signed the act of a desk or a removal, and whether that holds;
+// nothing, where nobody signed it.
+func (e *environment) signature(s event.StoryEntry) string {
+	act, err := evidence.Verifier{}.ActOf(evidence.Record{Sequence: s.Record, Subject: s.Subject, Body: s.Body})
+	switch {
+	case err != nil:
+		return "  " + e.word("story-forged") + ": " + line(err.Error())
+	case act == nil || act.Signed == nil:
+		return ""
+	}
+	return "  " + fmt.Sprintf(e.word("story-signed"), act.Signed.By)
 }
 
 // story prints one record of an incident for people.

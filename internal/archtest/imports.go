@@ -33,7 +33,7 @@ var rooms = []room{
 	{"internal/httpedge", list("internal/event internal/fault internal/identity internal/share"), nil},
 	{"internal/bus", list("internal/clock internal/event internal/evidence internal/fault internal/identity internal/share"), list("internal/bus/bustest")},
 	{"internal/bus/bustest", list("internal/bus internal/clock internal/event"), nil},
-	{"internal/client", list("internal/event internal/evidence internal/fault"), list("internal/bus internal/bus/bustest internal/clock")},
+	{"internal/client", list("internal/clock internal/event internal/evidence internal/fault"), list("internal/bus internal/bus/bustest")},
 	{"internal/credential", list("internal/bus internal/clock internal/event internal/evidence internal/identity"), nil},
 	{"services", nil, nil},
 	{"services/*",

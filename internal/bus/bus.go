@@ -71,9 +71,9 @@ type Config struct {
 type Identities interface {
 	// Find returns the one of a role whose id makes a token.
 	Find(role identity.Role, token string) (identity.Identity, bool)
-	// Vouch returns the nkey that signs identities, and its signature that a key
-	// is of this one, where the key is in use.
-	Vouch(who identity.Identity, key string) (identities string, certificate []byte, ok bool)
+	// Vouch returns the proof that a key belongs to this identity, where the key is
+	// in use.
+	Vouch(who identity.Identity, key string) (Voucher, bool)
 	// Allow reports whether somebody may ask once more at this moment.
 	Allow(who string) bool
 	// Refused is told of a request that is refused, and why.
@@ -180,14 +180,6 @@ func (b *Bus) Refused(ctx context.Context, what, why string) {
 	if who := identity.Of(ctx); b.cfg.Identities != nil && who.Role != identity.Service {
 		b.cfg.Identities.Refused(who.String(), what, why)
 	}
-}
-
-// Vouch is that of [Identities].
-func (b *Bus) Vouch(who identity.Identity, key string) (identities string, certificate []byte, ok bool) {
-	if b.cfg.Identities == nil {
-		return "", nil, false
-	}
-	return b.cfg.Identities.Vouch(who, key)
 }
 
 // Realm is where the bus's records live.

@@ -27,6 +27,7 @@ import (
 	"github.com/nats-io/nkeys"
 
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
@@ -215,7 +216,7 @@ func act[T any](ctx context.Context, c *Client, door, record string, body any) (
 	if err != nil {
 		return nil, fmt.Errorf("client: %w", err)
 	}
-	header, err := c.sign(record, data)
+	header, err := c.sign(evidence.ActText(c.realm.Wire(record), data))
 	if err != nil {
 		return nil, err
 	}

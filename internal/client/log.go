@@ -53,15 +53,23 @@ func (c *Client) Audit(ctx context.Context, after uint64) (*event.AuditAnswer, e
 
 // Remove has a record removed by order. A repeat finds it removed.
 func (c *Client) Remove(ctx context.Context, q event.RemoveRequest) (*event.RemoveAnswer, error) {
-	return ask[event.RemoveAnswer](ctx, c, event.DoorRemove, q)
+	var err error
+	if q.Signing, err = c.signing(ctx); err != nil {
+		return nil, err
+	}
+	return askSigned(ctx, c, event.DoorRemove, q)
 }
 
 // Archive has records removed that are old and exported, part by part, and
 // hands the answer on each part to yield. What was removed before is passed
 // over, so that it may be asked again after an interruption.
 func (c *Client) Archive(ctx context.Context, q event.ArchiveRequest, yield func(*event.RemoveAnswer) error) error {
+	var err error
+	if q.Signing, err = c.signing(ctx); err != nil {
+		return err
+	}
 	for {
-		a, err := ask[event.RemoveAnswer](ctx, c, event.DoorArchive, q)
+		a, err := askSigned(ctx, c, event.DoorArchive, q)
 		if err != nil {
 			return err
 		}

@@ -1,19 +1,23 @@
 package client
 
 import (
+	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 
+	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
-// SignWith has what a desk does signed with the key of its .creds file: where there
-// are identities, nothing else is taken. Its error does not repeat what is in the file.
+// SignWith signs the acts of a desk, and the removals of an administrator, with the key
+// of a .creds file: where there are identities, nothing else is taken. Its error does
+// not repeat what is in the file.
 func (c *Client) SignWith(creds []byte) error {
 	pair, err := nkeys.ParseDecoratedUserNKey(creds)
 	if err != nil {
@@ -23,9 +27,9 @@ func (c *Client) SignWith(creds []byte) error {
 	return nil
 }
 
-// sign returns the headers of a message of which a record of this subject is to be
-// made; none without a key.
-func (c *Client) sign(record string, sent []byte) (nats.Header, error) {
+// sign returns the headers of a message with the signature of a text; none without a
+// key.
+func (c *Client) sign(text []byte) (nats.Header, error) {
 	if c.signer == nil {
 		return nil, nil
 	}
@@ -33,9 +37,40 @@ func (c *Client) sign(record string, sent []byte) (nats.Header, error) {
 	if err != nil {
 		return nil, fmt.Errorf("client: sign: %w", err)
 	}
-	signature, err := c.signer.Sign(evidence.ActText(c.realm.Wire(record), sent))
+	signature, err := c.signer.Sign(text)
 	if err != nil {
 		return nil, fmt.Errorf("client: sign: %w", err)
 	}
 	return nats.Header{event.HeaderKey: {key}, event.HeaderSignature: {base64.StdEncoding.EncodeToString(signature)}}, nil
+}
+
+// signing returns what a request to remove or archive says beside its question; nothing
+// without a key.
+func (c *Client) signing(ctx context.Context) (event.Signing, error) {
+	if c.signer == nil {
+		return event.Signing{}, nil
+	}
+	log, err := c.Log(ctx)
+	if err != nil {
+		return event.Signing{}, err
+	}
+	v, err := evidence.NewVerifier(log.Key)
+	if err != nil {
+		return event.Signing{}, err
+	}
+	now := clock.System{}.Now().UTC()
+	return event.Signing{Log: v.Origin(), SignedAt: &now}, nil
+}
+
+// askSigned asks a door that removes records, signed where the client has a key.
+func askSigned(ctx context.Context, c *Client, door string, question any) (*event.RemoveAnswer, error) {
+	data, err := json.Marshal(question)
+	if err != nil {
+		return nil, fmt.Errorf("client: %w", err)
+	}
+	header, err := c.sign(evidence.RemovalText(c.realm.Wire(door), data))
+	if err != nil {
+		return nil, err
+	}
+	return request[event.RemoveAnswer](ctx, c, &nats.Msg{Subject: door, Header: header, Data: data})
 }

@@ -83,21 +83,21 @@ func (d *Directory) Find(role identity.Role, token string) (identity.Identity, b
 	return h.Identity, true
 }
 
-// Vouch returns the nkey that signs identities, and its signature that a key
-// is of this one, where the key is in use.
-func (d *Directory) Vouch(who identity.Identity, key string) (operator string, certificate []byte, ok bool) {
+// Vouch returns the proof that a key belongs to this identity, where the key is in
+// use.
+func (d *Directory) Vouch(who identity.Identity, key string) (bus.Voucher, bool) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	h := d.all[who.String()]
 	if h == nil || h.Revoked != nil {
-		return "", nil, false
+		return bus.Voucher{}, false
 	}
 	for _, k := range h.Keys {
 		if k.Public == key && k.Until == nil && len(k.Certificate) > 0 {
-			return d.operator, k.Certificate, true
+			return bus.Voucher{Identities: d.operator, Certificate: k.Certificate}, true
 		}
 	}
-	return "", nil, false
+	return bus.Voucher{}, false
 }
 
 // Names are the ids of those who have a role.

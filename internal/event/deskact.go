@@ -32,7 +32,9 @@ type DeskAct struct {
 
 // Headers of what a desk sends, where there are identities: its nkey, and by it, in
 // base64, the signature of the byte 0xFF, "tocsin/act/1", a newline, the subject of
-// the record that is to be made of it, a newline, and the body as it is sent.
+// the record that is to be made of it, a newline, and the body as it is sent. An
+// administrator who removes or archives records sends the same headers; what is signed
+// is evidence.RemovalText.
 const (
 	HeaderKey       = "Tocsin-Key"
 	HeaderSignature = "Tocsin-Signature"

@@ -49,6 +49,9 @@ type Removal struct {
 	// Subject is SubjectHash of the record's subject: by it the same report is
 	// known when it is sent again.
 	Subject string `json:"subject,omitempty"`
+	// Signed is the administrator's request with its signature, where there are
+	// identities.
+	Signed *evidence.SignedAct `json:"signed,omitempty"`
 }
 
 // SubjectHash is the SHA-256 of a subject, in hex.
@@ -177,6 +180,14 @@ type RemoveRequest struct {
 	Order   string `json:"order"`   // reference of the document that orders it
 	Officer string `json:"officer"` // post
 	Reason  string `json:"reason,omitempty"`
+	Signing
+}
+
+// Signing is what a signed request says beside its question: for which log it is
+// meant, so that no other log can use it, and when it was signed.
+type Signing struct {
+	Log      string     `json:"log,omitempty"` // name of the log
+	SignedAt *time.Time `json:"signedAt,omitempty"`
 }
 
 // ArchiveRequest asks that records be archived, First to Last, which the export
@@ -188,6 +199,7 @@ type ArchiveRequest struct {
 	Export  string `json:"export"` // SHA-256 of the manifest, in hex
 	Officer string `json:"officer"`
 	Try     bool   `json:"try,omitempty"` // only say whether it would be taken
+	Signing
 }
 
 // RemoveAnswer says what became of a request to remove or archive.

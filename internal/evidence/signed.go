@@ -17,8 +17,9 @@ import (
 // signs with the same key whatever text its server challenges it with, and no such
 // text can be one of these.
 const (
-	actFormat = "\xfftocsin/act/1\n" // subject of the record, newline, what was sent
-	keyFormat = "\xfftocsin/key/1\n" // ROLE/ID, newline, nkey
+	actFormat    = "\xfftocsin/act/1\n"    // subject of the record, newline, what was sent
+	keyFormat    = "\xfftocsin/key/1\n"    // ROLE/ID, newline, nkey
+	signerFormat = "\xfftocsin/signer/1\n" // nkey
 )
 
 // deskRole begins the name of a desk among the identities.
@@ -34,16 +35,37 @@ func ActText(subject string, sent []byte) []byte {
 // named ROLE/ID.
 func KeyText(who, key string) []byte { return []byte(keyFormat + who + "\n" + key) }
 
-// SignedAct says, in the record of what a desk did, by what it can be known that the
-// desk did it. Neither who keeps the log nor anybody who borrows a connection can
-// make one: it takes the key of the desk's credential.
+// SignerText is what the operator's key signs to let another key give out credentials
+// in its name, so that the operator's key can be kept offline.
+func SignerText(signer string) []byte { return []byte(signerFormat + signer) }
+
+// SignedAct proves, inside the record of an act, which identity acted. Neither the
+// keeper of the log nor the user of a borrowed connection can make one: it takes the
+// key of the identity's credential.
 type SignedAct struct {
-	By          string `json:"by"`          // ROLE/ID
-	Key         string `json:"key"`         // their nkey
-	Signature   []byte `json:"signature"`   // by Key, of the record's subject and Sent
-	Sent        string `json:"sent"`        // JSON, as they sent it, byte for byte
-	Identities  string `json:"identities"`  // nkey of whoever gives out credentials
-	Certificate []byte `json:"certificate"` // by Identities, that Key is of By
+	By          string `json:"by"`                   // ROLE/ID
+	Key         string `json:"key"`                  // their nkey
+	Signature   []byte `json:"signature"`            // by Key, of the record's subject and Sent
+	Sent        string `json:"sent"`                 // JSON, as they sent it, byte for byte
+	Identities  string `json:"identities"`           // nkey of the operator, to whom every credential goes back
+	Certificate []byte `json:"certificate"`          // that Key is of By: by Signer, or by Identities where there is none
+	Signer      string `json:"signer,omitempty"`     // nkey that gives out credentials for Identities
+	Delegation  []byte `json:"delegation,omitempty"` // by Identities, that Signer does
+}
+
+// verifyKey checks that Key belongs to By, in the name of Identities.
+func (s SignedAct) verifyKey() error {
+	signer := s.Identities
+	if s.Signer != "" {
+		signer = s.Signer
+		if err := verifyNkey(nkeyOperator, s.Identities, SignerText(signer), s.Delegation); err != nil {
+			return fmt.Errorf("that %s gives out credentials for %s: %w", signer, s.Identities, err)
+		}
+	}
+	if err := verifyNkey(nkeyOperator, signer, KeyText(s.By, s.Key), s.Certificate); err != nil {
+		return fmt.Errorf("that the key is of %s: %w", s.By, err)
+	}
+	return nil
 }
 
 // actKinds are the records that desks make.
@@ -74,8 +96,8 @@ func (s SignedAct) Verify(subject string, body []byte) error {
 	case s.By != deskRole+desk:
 		return fmt.Errorf("it is an act of desk/%s, and signed by %s", desk, s.By)
 	}
-	if err := verifyNkey(nkeyOperator, s.Identities, KeyText(s.By, s.Key), s.Certificate); err != nil {
-		return fmt.Errorf("that the key is of %s: %w", s.By, err)
+	if err := s.verifyKey(); err != nil {
+		return err
 	}
 	if err := verifyNkey(nkeyUser, s.Key, ActText(subject, []byte(s.Sent)), s.Signature); err != nil {
 		return fmt.Errorf("the act of %s: %w", s.By, err)
@@ -176,17 +198,20 @@ func instantOf(v any) (time.Time, bool) {
 	return t, err == nil
 }
 
-// Act is what is known of who did what a record says a desk did.
+// Act tells who did what a record says a desk or an administrator did.
 type Act struct {
-	Desk   string
+	Desk   string     // of whose act the record is; empty: it is a removal, by an administrator
 	Signed *SignedAct // nil: nobody has signed it
 }
 
-// Acts counts what desks did, and by whose word it is known that they did it.
+// Acts counts the acts of desks, or the removals of administrators, and by whose word
+// it is known that they were theirs.
 type Acts struct {
 	Signed   uint64 `json:"signed"`
-	Unsigned uint64 `json:"unsigned"` // that a desk did these, only the log says
-	// Identities are the nkeys that gave out the credentials of those who signed.
+	Unsigned uint64 `json:"unsigned"` // only the log says who did these
+	// By are the identities that signed, and Identities the nkeys that gave out
+	// their credentials.
+	By         []string `json:"by,omitempty"`
 	Identities []string `json:"identities,omitempty"`
 }
 
@@ -196,6 +221,9 @@ func (a *Acts) add(one *Act) {
 		return
 	}
 	a.Signed++
+	if !slices.Contains(a.By, one.Signed.By) {
+		a.By = append(a.By, one.Signed.By)
+	}
 	if !slices.Contains(a.Identities, one.Signed.Identities) {
 		a.Identities = append(a.Identities, one.Signed.Identities)
 	}
@@ -212,12 +240,15 @@ func (v Verifier) WithIdentities(key string) (Verifier, error) {
 }
 
 // ActOf returns the act that a record is of, nil if it is of none, and an error if
-// what was signed does not hold.
+// what was signed does not hold. A removal that nobody signed is no error: earlier
+// versions of the log did not have them signed.
 func (v Verifier) ActOf(r Record) (*Act, error) {
-	act, err := actIn(r)
+	act, err := v.actIn(r)
 	switch {
 	case err != nil || act == nil || v.identities == "":
 		return act, err
+	case act.Signed == nil && act.Desk == "":
+		return act, nil
 	case act.Signed == nil:
 		return act, fmt.Errorf("it is an act of desk/%s, and the desk has not signed it", act.Desk)
 	case act.Signed.Identities != v.identities:
@@ -226,21 +257,28 @@ func (v Verifier) ActOf(r Record) (*Act, error) {
 	return act, nil
 }
 
-func actIn(r Record) (*Act, error) {
-	desk, ok := actOf(r.Subject)
-	if !ok {
+func (v Verifier) actIn(r Record) (*Act, error) {
+	desk, isAct := actOf(r.Subject)
+	_, _, isRemoval := r.removal()
+	if !isAct && !isRemoval {
 		return nil, nil
 	}
 	var body struct {
 		Signed *SignedAct `json:"signed"`
 	}
 	if err := json.Unmarshal(r.Body, &body); err != nil {
-		return nil, fmt.Errorf("the act of a desk cannot be read: %w", err)
+		return nil, fmt.Errorf("the act cannot be decoded: %w", err)
 	}
 	if body.Signed == nil {
 		return &Act{Desk: desk}, nil
 	}
-	if err := body.Signed.Verify(r.Subject, r.Body); err != nil {
+	var err error
+	if isRemoval {
+		err = body.Signed.VerifyRemoval(v.Origin(), r.Subject, r.Body)
+	} else {
+		err = body.Signed.Verify(r.Subject, r.Body)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return &Act{desk, body.Signed}, nil

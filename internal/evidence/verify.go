@@ -24,11 +24,12 @@ type Report struct {
 	Checkpoint Checkpoint `json:"-"`
 	First      uint64     `json:"first"` // of the range
 	Last       uint64     `json:"last"`
-	Records    uint64     `json:"records"` // of the range that are there and proved
-	Removed    uint64     `json:"removed"` // of the range that a proved removal accounts for
-	Context    uint64     `json:"context"` // proved records besides the range
-	Entries    uint64     `json:"entries"` // of the tree that were held against the checkpoint
-	Acts       Acts       `json:"acts"`
+	Records    uint64     `json:"records"`  // of the range that are there and proved
+	Removed    uint64     `json:"removed"`  // of the range that a proved removal accounts for
+	Context    uint64     `json:"context"`  // proved records besides the range
+	Entries    uint64     `json:"entries"`  // of the tree that were held against the checkpoint
+	Acts       Acts       `json:"acts"`     // of desks
+	Removals   Acts       `json:"removals"` // by administrators
 	// Rules are the packs and registers whose text is that of a proved record.
 	Rules []ManifestRules `json:"rules"`
 	// Manifest is its SHA-256, in hex. Since, Until, Made and what is in Unproved

@@ -43,7 +43,7 @@ func (c *exportCheck) checkRecords() {
 		c.find(0, manifestFile, "it says %d records and %d removed; there are %d and %d", m.Records, m.Removed, all.lines, c.report.Removed)
 	}
 	c.checkRules(all.rules)
-	c.report.Acts = all.acts
+	c.report.Acts, c.report.Removals = all.acts, all.removals
 }
 
 func (c *exportCheck) more(n uint64) {
@@ -54,10 +54,10 @@ func (c *exportCheck) more(n uint64) {
 
 // recordsSeen is what was learned from records that are proved.
 type recordsSeen struct {
-	removed spans
-	rules   []ManifestRules
-	acts    Acts
-	lines   uint64 // of records.jsonl, proved or not
+	removed        spans
+	rules          []ManifestRules
+	acts, removals Acts
+	lines          uint64 // of records.jsonl, proved or not
 }
 
 // inRange checks records.jsonl, and returns what is missing from the range.
@@ -122,7 +122,11 @@ func (s *recordsSeen) learn(r checkedLine) {
 	if r.isRules {
 		s.rules = append(s.rules, r.rules)
 	}
-	if r.act != nil {
+	switch {
+	case r.act == nil:
+	case r.act.Desk == "":
+		s.removals.add(r.act)
+	default:
 		s.acts.add(r.act)
 	}
 }

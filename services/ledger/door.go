@@ -26,9 +26,9 @@ func (l *Ledger) doors() []bus.Door {
 		door("records", event.DoorRecords, l.records),
 		door("prove", event.DoorProve, l.prove),
 		door("audit", event.DoorAudit, l.audit),
-		door("remove", event.DoorRemove, l.remove),
+		signedDoor("remove", event.DoorRemove, l.remove),
 		door("certify", event.DoorCertify, l.certifyReceipts),
-		door("archive", event.DoorArchive, l.archive),
+		signedDoor("archive", event.DoorArchive, l.archive),
 	}
 }
 
@@ -41,12 +41,17 @@ type refusal struct {
 // the answer; any other error means that there is none, and that the client asks
 // again.
 func door[Q, A any](name, subject string, answer func(context.Context, Q) (A, error)) bus.Door {
+	return signedDoor(name, subject, func(ctx context.Context, q Q, _ bus.Request) (A, error) { return answer(ctx, q) })
+}
+
+// signedDoor is door for a question that its request has signed.
+func signedDoor[Q, A any](name, subject string, answer func(context.Context, Q, bus.Request) (A, error)) bus.Door {
 	return bus.Door{Name: name, Subject: subject, Limit: inHand, Answer: func(ctx context.Context, req bus.Request) (any, error) {
 		var q Q
 		if err := json.Unmarshal(req.Data, &q); err != nil {
 			return refusal{[]fault.Detail{{Path: "$", Message: "is not a question that is understood here: " + err.Error()}}}, nil
 		}
-		a, err := answer(ctx, q)
+		a, err := answer(ctx, q, req)
 		if details := fault.DetailsOf(err); details != nil {
 			return refusal{details}, nil
 		}

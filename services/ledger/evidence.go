@@ -228,7 +228,7 @@ func (p *proof) whyGone(ctx context.Context, record uint64) error {
 	case err != nil:
 		return err
 	case removal.Why == event.WhyOrder:
-		message = "record " + text(record) + " was removed by order " + removal.Order + " (" + removal.Officer + "); record " + text(at) + " says so and can be proved"
+		message = "record " + text(record) + " was removed by order " + removal.Order + " (" + by(removal) + "); record " + text(at) + " says so and can be proved"
 	default:
 		message = "record " + text(record) + " was archived; the export whose manifest has the SHA-256 " + removal.Export + " proves it, and record " + text(at) + " says that it was removed"
 	}

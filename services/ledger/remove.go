@@ -51,7 +51,7 @@ func words(texts map[string]string) error {
 
 // remove takes one record out by order. The removal is a record of its own, with
 // the hash of the entry; it is on disk and certified before anything is erased.
-func (p *proof) remove(ctx context.Context, q event.RemoveRequest) (event.RemoveAnswer, error) {
+func (p *proof) remove(ctx context.Context, q event.RemoveRequest, req bus.Request) (event.RemoveAnswer, error) {
 	if err := words(map[string]string{"$.order": q.Order, "$.officer": q.Officer}); err != nil {
 		return event.RemoveAnswer{}, err
 	}
@@ -77,10 +77,14 @@ func (p *proof) remove(ctx context.Context, q event.RemoveRequest) (event.Remove
 	if err != nil {
 		return event.RemoveAnswer{}, err
 	}
-	answer, err := p.commit(ctx, event.Removal{
+	removal := event.Removal{
 		First: q.Record, Entries: []evidence.Hash{s.Entry()}, Why: event.WhyOrder, Order: q.Order, Officer: q.Officer, Reason: q.Reason,
 		At: p.deps.Clock.Now(), Operator: a.Operator, Incident: a.Incident, Type: a.Kind, Subject: event.SubjectHash(s.Subject),
-	})
+	}
+	if removal.Signed, err = p.signed(ctx, req, removal); err != nil {
+		return event.RemoveAnswer{}, err
+	}
+	answer, err := p.commit(ctx, removal)
 	if answer.Copies = copies; err != nil {
 		return answer, err
 	}
@@ -250,7 +254,7 @@ func (p *proof) eraseUnfinished(ctx context.Context) error {
 
 // archive takes out a part of what is old and exported: see part. Their hashes
 // stay, in the removal and in the tree.
-func (p *proof) archive(ctx context.Context, q event.ArchiveRequest) (event.RemoveAnswer, error) {
+func (p *proof) archive(ctx context.Context, q event.ArchiveRequest, req bus.Request) (event.RemoveAnswer, error) {
 	texts := map[string]string{"$.officer": q.Officer, "$.export": q.Export}
 	if q.Try {
 		delete(texts, "$.export") // nothing is exported yet
@@ -287,6 +291,9 @@ func (p *proof) archive(ctx context.Context, q event.ArchiveRequest) (event.Remo
 	answer := event.RemoveAnswer{Status: event.StatusAccepted}
 	if removal.Count() > 0 {
 		removal.Why, removal.Export, removal.Officer, removal.At = event.WhyRetention, q.Export, q.Officer, p.deps.Clock.Now()
+		if removal.Signed, err = p.signed(ctx, req, removal); err != nil {
+			return event.RemoveAnswer{}, err
+		}
 		if answer, err = p.commit(ctx, removal); err != nil {
 			return event.RemoveAnswer{}, err
 		}

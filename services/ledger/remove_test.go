@@ -221,7 +221,7 @@ func TestArchivingTwiceAtOnce(t *testing.T) {
 	var g errgroup.Group
 	for range 4 {
 		g.Go(func() error {
-			_, err := w.ledger.archive(anyone(t), event.ArchiveRequest{First: 1, Last: cp.Size, Export: "e", Officer: "o"})
+			_, err := w.ledger.archive(anyone(t), event.ArchiveRequest{First: 1, Last: cp.Size, Export: "e", Officer: "o"}, bus.Request{})
 			return err
 		})
 	}

@@ -1,0 +1,79 @@
+package bus
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"time"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/evidence"
+	"github.com/tocsin-project/tocsin/internal/identity"
+)
+
+// Signed returns the caller's signature of a request, as a record keeps it, after
+// verify has accepted it; nil without identities, where nobody can sign. A request
+// that the caller's own key has not signed is forbidden: a connection can be borrowed,
+// and the keeper of the log could write such a record.
+func (b *Bus) Signed(ctx context.Context, req Request, verify func(*evidence.SignedAct) error) (*evidence.SignedAct, error) {
+	if !b.HasIdentities() {
+		return nil, nil
+	}
+	who, key := identity.Of(ctx), req.Header.Get(event.HeaderKey)
+	if key == "" {
+		return nil, Forbidden("it is not signed: the request needs the headers " + event.HeaderKey + " and " + event.HeaderSignature)
+	}
+	voucher, ok := b.vouched(ctx, who, key)
+	if !ok {
+		return nil, Forbidden("it is signed with a key that is not, or not any more, of " + who.String() + ": tocsin credential rotate gives it one")
+	}
+	signature, err := base64.StdEncoding.DecodeString(req.Header.Get(event.HeaderSignature))
+	if err != nil {
+		return nil, Forbidden("its signature is not base64")
+	}
+	signed := &evidence.SignedAct{
+		By: who.String(), Key: key, Signature: signature, Sent: string(req.Data),
+		Identities: voucher.Identities, Certificate: voucher.Certificate, Signer: voucher.Signer, Delegation: voucher.Delegation,
+	}
+	// What is verified is what will be read from the record.
+	raw, err := json.Marshal(signed)
+	if err != nil {
+		return nil, err
+	}
+	stored := new(evidence.SignedAct)
+	if err := json.Unmarshal(raw, stored); err != nil {
+		return nil, err
+	}
+	if err := verify(stored); err != nil {
+		return nil, Forbidden("its signature does not hold: " + err.Error())
+	}
+	return stored, nil
+}
+
+// Voucher proves that a key belongs to an identity: see evidence.SignedAct.
+type Voucher struct {
+	Identities  string
+	Certificate []byte
+	Signer      string
+	Delegation  []byte
+}
+
+// A key that was just made may sign before this process has read of it.
+const (
+	vouchTries = 10
+	vouchPause = 50 * time.Millisecond
+)
+
+func (b *Bus) vouched(ctx context.Context, who identity.Identity, key string) (Voucher, bool) {
+	for range vouchTries {
+		if voucher, ok := b.cfg.Identities.Vouch(who, key); ok {
+			return voucher, true
+		}
+		select {
+		case <-time.After(vouchPause):
+		case <-ctx.Done():
+			return Voucher{}, false
+		}
+	}
+	return Voucher{}, false
+}

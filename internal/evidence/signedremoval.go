@@ -1,0 +1,126 @@
+package evidence
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// removalFormat begins what an administrator signs: the door that takes the request, as
+// the realm names it, a newline, and the request as it was sent.
+const removalFormat = "\xfftocsin/removal/1\n"
+
+// adminRole begins the name of an administrator among the identities.
+const adminRole = "admin/"
+
+// The doors that take removals.
+const (
+	removeDoor  = "ledger.remove"
+	archiveDoor = "ledger.archive"
+)
+
+// RemovalText is what an administrator signs of a request to remove or to archive
+// records: door is where it is sent, with "exercise." before it in a drill.
+func RemovalText(door string, sent []byte) []byte {
+	return append([]byte(removalFormat+door+"\n"), sent...)
+}
+
+// removalReasons are, by the reason that a removal gives, the door of its request and
+// the members of the request that the record repeats.
+var removalReasons = map[string]struct {
+	door   string
+	same   []string // members that the record repeats
+	others []string // members that are checked otherwise
+}{
+	"order":     {removeDoor, []string{"order", "officer", "reason"}, []string{"record"}},
+	"retention": {archiveDoor, []string{"export", "officer"}, []string{"first", "last"}},
+}
+
+// VerifyRemoval checks what an administrator signed against the record of a removal in
+// the log of this name ("" for any): that the administrator asked for it, of these
+// records, and in these words. Which records were removed, the tree says.
+func (s SignedAct) VerifyRemoval(log, subject string, body []byte) error {
+	first, entries, ok := Record{Subject: subject, Body: body}.removal()
+	if !ok {
+		return fmt.Errorf("%s is no removal", subject)
+	}
+	if !strings.HasPrefix(s.By, adminRole) {
+		return fmt.Errorf("it is a removal, and signed by %s, which is no administrator", s.By)
+	}
+	sent, err := membersOf([]byte(s.Sent))
+	if err != nil {
+		return fmt.Errorf("what was signed is not one JSON object: %w", err)
+	}
+	kept, err := membersOf(body)
+	if err != nil {
+		return fmt.Errorf("the record is not one JSON object: %w", err)
+	}
+	why, _ := kept["why"].(string)
+	reason, ok := removalReasons[why]
+	if !ok {
+		return fmt.Errorf("a removal for %q cannot be signed", why)
+	}
+	door := reason.door
+	if strings.HasPrefix(subject, exercise) {
+		door = exercise + door
+	}
+	if err := s.verifyKey(); err != nil {
+		return err
+	}
+	if err := verifyNkey(nkeyUser, s.Key, RemovalText(door, []byte(s.Sent)), s.Signature); err != nil {
+		return fmt.Errorf("the removal by %s: %w", s.By, err)
+	}
+	for name := range sent {
+		if !slices.Contains(reason.same, name) && !slices.Contains(reason.others, name) && name != "log" && name != "signedAt" {
+			return fmt.Errorf("$.%s of what was signed is no member of a request to remove", name)
+		}
+	}
+	for _, name := range []string{"order", "export", "officer", "reason"} {
+		if !sameValue(name, sent[name], kept[name]) {
+			return fmt.Errorf("$.%s is not as it was signed", name)
+		}
+	}
+	if of, _ := sent["log"].(string); of == "" || log != "" && of != log {
+		return fmt.Errorf("it was signed for the log %q, not for %q", of, log)
+	}
+	if _, ok := instantOf(sent["signedAt"]); !ok {
+		return errors.New("what was signed does not say when")
+	}
+	return removesWithin(why, sent, first, uint64(len(entries)))
+}
+
+// removesWithin checks that a removal of so many entries from first on is part of what
+// a request asked for.
+func removesWithin(why string, sent map[string]any, first, entries uint64) error {
+	from, last := sent["first"], sent["last"]
+	if why == "order" {
+		from, last = sent["record"], sent["record"]
+	}
+	low, okLow := countOf(from)
+	high, okHigh := countOf(last)
+	if !okLow || !okHigh || entries == 0 || first < low || first > high || entries-1 > high-first {
+		return errors.New("it removes other records than were signed for")
+	}
+	return nil
+}
+
+// countOf reads a sequence of the log.
+func countOf(v any) (uint64, bool) {
+	n, ok := v.(float64)
+	if !ok || n < 1 || n >= 1<<53 || n != float64(uint64(n)) {
+		return 0, false
+	}
+	return uint64(n), true
+}
+
+// SignedAt is when the identity says that it signed; zero, where it does not say.
+func (s SignedAct) SignedAt() time.Time {
+	sent, err := membersOf([]byte(s.Sent))
+	if err != nil {
+		return time.Time{}
+	}
+	at, _ := instantOf(sent["signedAt"])
+	return at
+}

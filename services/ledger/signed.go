@@ -1,0 +1,31 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/evidence"
+)
+
+// signed returns the administrator's signature of the request for a removal: nil
+// without identities.
+func (p *proof) signed(ctx context.Context, req bus.Request, removal event.Removal) (*evidence.SignedAct, error) {
+	kept, err := json.Marshal(removal)
+	if err != nil {
+		return nil, err
+	}
+	subject := p.deps.Bus.Realm().Wire(event.RemovedSubject(removal.First))
+	return p.deps.Bus.Signed(ctx, req, func(signed *evidence.SignedAct) error {
+		return signed.VerifyRemoval(p.key.Origin(), subject, kept)
+	})
+}
+
+// by names the identity that signed a removal, with the post that it gave.
+func by(removal *event.Removal) string {
+	if removal.Signed == nil {
+		return removal.Officer
+	}
+	return removal.Officer + ", " + removal.Signed.By
+}

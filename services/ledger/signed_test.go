@@ -1,0 +1,52 @@
+package ledger
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/nats-io/nkeys"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/evidence"
+)
+
+// The records that remove and archive make of a request agree with what was signed.
+func TestRemovalsAgreeWithTheirRequests(t *testing.T) {
+	t.Parallel()
+	operator, err := nkeys.CreateOperator()
+	require.NoError(t, err)
+	user, err := nkeys.CreateUser()
+	require.NoError(t, err)
+	signed := evidence.SignedAct{By: "admin/admin"}
+	signed.Identities, err = operator.PublicKey()
+	require.NoError(t, err)
+	signed.Key, err = user.PublicKey()
+	require.NoError(t, err)
+	signed.Certificate, err = operator.Sign(evidence.KeyText(signed.By, signed.Key))
+	require.NoError(t, err)
+	at := nine
+	signing := event.Signing{Log: "log.example.com/l", SignedAt: &at}
+	for _, c := range []struct {
+		door    string
+		request any
+		removal event.Removal
+	}{
+		{event.DoorRemove, event.RemoveRequest{Record: 7, Order: "o", Officer: "p", Reason: "r", Signing: signing},
+			event.Removal{First: 7, Entries: []evidence.Hash{{1}}, Why: event.WhyOrder, Order: "o", Officer: "p", Reason: "r", At: nine, Operator: "grid-east", Incident: "i", Type: event.KindAccepted, Subject: event.SubjectHash("s")}},
+		{event.DoorArchive, event.ArchiveRequest{First: 1, Last: 9, Export: "ab", Officer: "p", Signing: signing},
+			event.Removal{First: 2, Entries: []evidence.Hash{{1}, {}, {2}}, Why: event.WhyRetention, Export: "ab", Officer: "p", At: nine}},
+	} {
+		for _, realm := range []event.Realm{event.Real, event.Drill} {
+			sent, err := json.Marshal(c.request)
+			require.NoError(t, err)
+			s := signed
+			s.Sent = string(sent)
+			s.Signature, err = user.Sign(evidence.RemovalText(realm.Wire(c.door), sent))
+			require.NoError(t, err)
+			body, err := json.Marshal(c.removal)
+			require.NoError(t, err)
+			require.NoError(t, s.VerifyRemoval("log.example.com/l", realm.Wire(event.RemovedSubject(c.removal.First)), body))
+		}
+	}
+}
