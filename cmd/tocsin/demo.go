@@ -10,7 +10,7 @@ import (
 
 	cloudevents "github.com/cloudevents/sdk-go/v2/event"
 	"github.com/spf13/cobra"
-	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/tocsin-project/tocsin/internal/app"
 	"github.com/tocsin-project/tocsin/internal/client"
@@ -40,7 +40,7 @@ given.`,
 			}
 			ctx, cancel := context.WithCancel(cmd.Context())
 			defer cancel()
-			return e.serve(ctx, cfg, rules{}, e.logger(false).WithOptions(zap.IncreaseLevel(zap.WarnLevel)), func(a *app.App) error {
+			return e.serve(ctx, cfg, rules{}, e.logger(zapcore.WarnLevel), func(a *app.App) error {
 				if err := e.demo(ctx, a); err != nil {
 					return err
 				}

@@ -40,7 +40,8 @@ func main() {
 
 // run is main without the process: a command line in, an exit code out.
 func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
-	env := &environment{in: in, raw: out, out: printable{out}, errOut: errOut}
+	env := &environment{in: in, raw: out, out: printable{out}, errOut: errOut, flush: func() {}}
+	defer func() { env.flush() }()
 	root := env.root()
 	root.SetArgs(args)
 	root.SetIn(in)
@@ -74,6 +75,7 @@ type environment struct {
 	raw    io.Writer // for programs
 	out    io.Writer // for people
 	errOut io.Writer
+	flush  func() // writes what is buffered, within a bound, before the process ends
 	lang   string
 	// exercise says that the command is of the drill, for what does not say so
 	// itself.

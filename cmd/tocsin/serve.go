@@ -10,11 +10,11 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
 	"github.com/tocsin-project/tocsin/internal/app"
 	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/logging"
 	"github.com/tocsin-project/tocsin/internal/statute"
 )
 
@@ -117,8 +117,11 @@ asked for its keys when the first such token comes; the server starts without it
 			if len(cfg.Roles) > 0 && !slices.Contains(cfg.Roles, intake) && !cmd.Flags().Changed("http-listen") {
 				cfg.HTTPListen = "" // several processes on one machine: only intake's has the well-known door
 			}
-			log := e.logger(verbose)
-			defer log.Sync() //nolint:errcheck // a terminal cannot be synced
+			level := zapcore.InfoLevel
+			if verbose {
+				level = zapcore.DebugLevel
+			}
+			log := e.logger(level)
 			if rules.register == "" {
 				log.Warn("no --register: using the example register, whose operators and desks are not real")
 			}
@@ -171,12 +174,12 @@ const intake = "intake" // the role whose process has the HTTP doors for reports
 
 // serve runs the product until ctx ends or a service fails. started is called
 // when requests are answered.
-func (e *environment) serve(ctx context.Context, cfg app.Config, rules rules, log *zap.Logger, started func(*app.App) error) error {
+func (e *environment) serve(ctx context.Context, cfg app.Config, rules rules, log *logging.Log, started func(*app.App) error) error {
 	var err error
 	if cfg.Rulebook, err = app.LoadRules(rules.statutes, rules.register); err != nil {
 		return err
 	}
-	cfg.Clock, cfg.Log = clock.System{}, log
+	cfg.Clock, cfg.Log, cfg.Collectors = clock.System{}, log.Logger, append(cfg.Collectors, log)
 	bounded, unbound := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	floor := uint64(memoryFloor)
@@ -201,15 +204,4 @@ func (e *environment) serve(ctx context.Context, cfg app.Config, rules rules, lo
 		}
 	}
 	return a.Wait(ctx)
-}
-
-// logger writes one line an event to standard error; payloads never appear.
-func (e *environment) logger(verbose bool) *zap.Logger {
-	level := zapcore.InfoLevel
-	if verbose {
-		level = zapcore.DebugLevel
-	}
-	cfg := zap.NewProductionEncoderConfig()
-	cfg.EncodeTime = zapcore.ISO8601TimeEncoder
-	return zap.New(zapcore.NewCore(zapcore.NewConsoleEncoder(cfg), zapcore.Lock(zapcore.AddSync(e.errOut)), level))
 }

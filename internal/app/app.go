@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
@@ -78,6 +79,8 @@ type Config struct {
 
 	Clock clock.Clock
 	Log   *zap.Logger
+	// Collectors are metrics of the process that others count.
+	Collectors []prometheus.Collector
 }
 
 // role is one service as it can be asked for with --role. It runs once in each

@@ -98,6 +98,7 @@ func (a *App) health(mux *http.ServeMux) {
 	})
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), gauges{a})
+	registry.MustRegister(a.cfg.Collectors...)
 	metrics := promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
 		if who := identity.Of(r.Context()); who.Role != identity.Admin && who.Role != identity.Trial {

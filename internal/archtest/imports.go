@@ -23,6 +23,7 @@ var rooms = []room{
 	{"internal/fault", nil, nil},
 	{"internal/clock", nil, nil},
 	{"internal/share", nil, nil},
+	{"internal/logging", nil, nil},
 	{"internal/evidence", nil, nil},
 	{"internal/evidence/interop", nil, list("internal/evidence")}, // a module of its own
 	{"internal/event", list("internal/evidence internal/fault schemas"), nil},
@@ -45,7 +46,7 @@ var rooms = []room{
 	{"cmd/tocsin-verify", list("internal/evidence"), nil},
 	{"cmd/tocsin/interop", nil, nil}, // a module of its own
 	{"cmd/tocsin",
-		list("internal/app internal/client internal/clock internal/credential internal/event internal/evidence internal/fault internal/identity internal/interchange internal/register internal/statute"),
+		list("internal/app internal/client internal/clock internal/credential internal/event internal/evidence internal/fault internal/identity internal/interchange internal/logging internal/register internal/statute"),
 		list("internal/bus internal/bus/bustest schemas")},
 	{"internal/bench/peers", list("internal/bus internal/client internal/clock internal/event schemas"), nil}, // a module of its own
 	{"internal/archtest", nil, nil},

@@ -310,5 +310,5 @@ func TestRefusals(t *testing.T) {
 	nothing := func(string) error { return nil }
 	_ = d.Watch(ctx, nothing, nothing)
 	require.Greater(t, logs.Len(), told, "what was counted is told at the end, too")
-	require.EqualValues(t, 119, logs.FilterMessage("requests were refused").FilterField(zap.String("what", "ledger.remove")).All()[0].ContextMap()["within a minute"])
+	require.EqualValues(t, 119, logs.FilterMessage("requests were refused").FilterField(zap.String("what", "ledger.remove")).All()[0].ContextMap()["count_1m"])
 }

@@ -28,6 +28,18 @@ type refusals struct {
 
 type refusal struct{ who, what, why string }
 
+// member reports whether the refused client is known: it is named ROLE/ID.
+func (k refusal) member() bool { return strings.Contains(k.who, "/") }
+
+// logOf returns the logger for a refusal. The log limits the lines of each logger, so
+// that those about strangers do not push out those about members.
+func (r *refusals) logOf(k refusal) *zap.Logger {
+	if k.member() {
+		return r.log
+	}
+	return r.log.Named("strangers")
+}
+
 const (
 	refusalsTold = time.Minute
 	refusalKinds = 100 // told apart in a minute, of those who are known and of strangers
@@ -50,7 +62,7 @@ func (r *refusals) add(who, what, why string) {
 		r.log.Error("alarm: many requests are refused", zap.Int("inThisMinute", r.count), zap.String("who", who), zap.String("what", what), zap.String("why", why))
 	}
 	n, known := r.kinds[k]
-	member := strings.Contains(who, "/") // ROLE/ID: strangers must not hide what these do
+	member := k.member() // strangers must not hide what these do
 	if !known && r.told[member] >= refusalKinds {
 		k = refusal{who: map[bool]string{true: "others", false: "other strangers"}[member]}
 		n, known = r.kinds[k]
@@ -58,7 +70,7 @@ func (r *refusals) add(who, what, why string) {
 	r.kinds[k] = n + 1
 	if !known {
 		r.told[member]++
-		r.log.Warn("a request was refused", zap.String("who", k.who), zap.String("what", k.what), zap.String("why", k.why))
+		r.logOf(k).Warn("a request was refused", zap.String("who", k.who), zap.String("what", k.what), zap.String("why", k.why))
 	}
 }
 
@@ -81,7 +93,7 @@ func (r *refusals) turn() {
 func (r *refusals) tell() {
 	for k, n := range r.kinds {
 		if n > 1 {
-			r.log.Warn("requests were refused", zap.Int("within a minute", n), zap.String("who", k.who), zap.String("what", k.what), zap.String("why", k.why))
+			r.logOf(k).Warn("requests were refused", zap.Int("count_1m", n), zap.String("who", k.who), zap.String("what", k.what), zap.String("why", k.why))
 		}
 	}
 	clear(r.kinds)

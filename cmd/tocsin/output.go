@@ -1,0 +1,29 @@
+package main
+
+import (
+	"fmt"
+	"os/signal"
+	"syscall"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/tocsin-project/tocsin/internal/logging"
+)
+
+// logger makes the server's log on standard error; payloads never appear in it. From
+// here on neither a reader of our output that is gone nor one that stalls stops the
+// process: both outputs are written through bounded buffers.
+func (e *environment) logger(level zapcore.Level) *logging.Log {
+	signal.Ignore(syscall.SIGPIPE) // writing reports the error instead
+	log := logging.New(e.errOut, level)
+	restore := zap.RedirectStdLog(log.Logger)
+	out := logging.NewWriter(e.out, func(n uint64) []byte { return fmt.Appendf(nil, "(%d lines were dropped)\n", n) })
+	e.errOut, e.out = log.Writer(), out
+	e.flush = func() {
+		restore()
+		out.Close(logging.FlushWait)
+		log.Close()
+	}
+	return log
+}

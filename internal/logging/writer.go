@@ -1,0 +1,156 @@
+package logging
+
+import (
+	"bytes"
+	"io"
+	"sync"
+	"time"
+)
+
+// maxBuffered bounds the bytes that wait for the reader. As much again may be on its
+// way in a write that has not returned.
+const maxBuffered = 1 << 20
+
+// Writer hands what it is given to another writer in a goroutine of its own. A write
+// never blocks and never fails: while the other writer is stuck, a full buffer drops
+// lines, and what the other writer refuses is dropped, too. Every dropped line is
+// counted, and the count is written as soon as writing works again.
+type Writer struct {
+	to   io.Writer
+	note func(dropped uint64) []byte // the line that tells how many were dropped
+
+	mu      sync.Mutex
+	work    sync.Cond // of mu: buf has something, or the writer is closed
+	buf     []byte
+	busy    bool // a write is under way
+	closed  bool
+	dropped uint64
+	told    uint64          // of dropped, those that a note has told
+	waiting []chan struct{} // closed once everything is written
+}
+
+// NewWriter returns a writer to another. note makes the line that tells how many
+// lines were dropped since the last note.
+func NewWriter(to io.Writer, note func(dropped uint64) []byte) *Writer {
+	w := &Writer{to: to, note: note}
+	w.work.L = &w.mu
+	go w.run()
+	return w
+}
+
+// Write queues whole lines. It always reports success.
+func (w *Writer) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed || len(w.buf)+len(p) > maxBuffered {
+		w.dropped += lines(p)
+		return len(p), nil
+	}
+	w.buf = append(w.buf, p...)
+	w.work.Signal()
+	return len(p), nil
+}
+
+// Dropped returns how many lines were dropped so far.
+func (w *Writer) Dropped() uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.dropped
+}
+
+// Flush waits until everything is written, and at most for the given time. It
+// reports whether everything is.
+func (w *Writer) Flush(wait time.Duration) bool {
+	w.mu.Lock()
+	if len(w.buf) == 0 && !w.busy {
+		w.mu.Unlock()
+		return true
+	}
+	written := make(chan struct{})
+	w.waiting = append(w.waiting, written)
+	w.mu.Unlock()
+	select {
+	case <-written:
+		return true
+	case <-time.After(wait):
+		return false
+	}
+}
+
+// Close is Flush, after which nothing is taken any more. A write that is stuck keeps
+// its goroutine.
+func (w *Writer) Close(wait time.Duration) {
+	w.mu.Lock()
+	w.closed = true
+	w.work.Signal()
+	w.mu.Unlock()
+	w.Flush(wait)
+}
+
+func (w *Writer) run() {
+	var chunk []byte
+	for {
+		var open bool
+		if chunk, open = w.next(chunk[:0]); !open {
+			return
+		}
+		n, err := w.to.Write(chunk)
+		if err != nil {
+			w.lose(lines(chunk[min(n, len(chunk)):]))
+			continue
+		}
+		w.tell()
+	}
+}
+
+// next waits for something to write and takes all of it, in exchange for an empty
+// buffer. It reports false once the writer is closed and everything is written.
+func (w *Writer) next(empty []byte) (chunk []byte, open bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.busy = false
+	for len(w.buf) == 0 {
+		for _, written := range w.waiting {
+			close(written)
+		}
+		w.waiting = nil
+		if w.closed {
+			return nil, false
+		}
+		w.work.Wait()
+	}
+	chunk, w.buf, w.busy = w.buf, empty, true
+	return chunk, true
+}
+
+// lose counts lines that could not be written.
+func (w *Writer) lose(n uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.dropped += n
+}
+
+// tell writes how many lines were dropped since the last note.
+func (w *Writer) tell() {
+	w.mu.Lock()
+	dropped := w.dropped
+	n := dropped - w.told
+	w.mu.Unlock()
+	if n == 0 {
+		return
+	}
+	if _, err := w.to.Write(w.note(n)); err == nil {
+		w.mu.Lock()
+		w.told = dropped
+		w.mu.Unlock()
+	}
+}
+
+// lines counts lines; a last one without an end is one, too.
+func lines(p []byte) uint64 {
+	n := bytes.Count(p, []byte("\n"))
+	if len(p) > 0 && p[len(p)-1] != '\n' {
+		n++
+	}
+	return uint64(n)
+}
