@@ -3,11 +3,13 @@ package main
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tocsin-project/tocsin/internal/app"
+	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/interchange"
 )
 
@@ -17,10 +19,16 @@ func (e *environment) importCommand() *cobra.Command {
 		Short: "Turn foreign incidents into reports",
 		Long: `A filter: foreign incidents in, CloudEvents as JSON lines out. It sends nothing
 and its output depends on its input alone; pipe it into tocsin report. The
-reports are marked as imported, so that they start no clock.`,
+reports are marked as imported, so that they start no clock.
+
+What cannot be read is named on standard error, "line 17: $.timeline.incident.day:
+that month has no such day"; all the rest comes out, and the exit code is 1. Only
+what the source is sure of becomes a fact: a leak needs a confirmed incident and
+data_disclosure Yes. What had to be assumed (neither format gives a time zone:
+times are read as UTC) is in the text "other" of each report.`,
 	}
 	cmd.AddCommand(
-		e.importFormat("veris", "VERIS 1.3 incidents, as JSON lines or an array", interchange.VERIS),
+		e.importFormat("veris", "VERIS 1.3 incidents, as JSON lines, multi-line JSON or an array", interchange.VERIS),
 		e.importFormat("doe417", "US electric emergency reports (form DOE-417), as CSV", interchange.DOE417),
 	)
 	return cmd
@@ -49,11 +57,22 @@ func (e *environment) importFormat(name, what string, run importer) *cobra.Comma
 				return err
 			}
 			out := bufio.NewWriter(e.raw)
+			warnings := printable{e.errOut}
+			o.Note = func(d fault.Detail) { fmt.Fprintf(warnings, "note: %s: %s\n", d.Path, d.Message) }
 			err = run(in, o, func(event []byte) error {
 				_, err := out.Write(append(event, '\n'))
 				return err
 			})
-			return errors.Join(err, out.Flush(), closeIn())
+			if fault.KindOf(err) == fault.Reject {
+				for _, d := range fault.DetailsOf(err) {
+					fmt.Fprintf(warnings, "%s: %s\n", d.Path, d.Message)
+				}
+				err = errRefused
+			}
+			if other := errors.Join(out.Flush(), closeIn()); other != nil {
+				return other
+			}
+			return err
 		},
 	}
 	f := cmd.Flags()

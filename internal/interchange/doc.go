@@ -10,14 +10,17 @@
 //   - Nothing is dropped silently. What cannot be read is named with its line
 //     and path, every fault of it; all else still goes through. The error at the
 //     end lists every fault, so an import that returns nil was complete.
-//   - Nothing is guessed. What the source does not tell is left out of the
-//     facts, an amount without a currency is in XXX (ISO 4217: no currency),
-//     and no amount is converted.
+//   - Nothing is invented. What the source does not say, or says is only
+//     suspected, is left out of the facts; an amount without a currency is in
+//     XXX (ISO 4217: no currency), and no amount is converted. Where the report
+//     format needs a value that the source lacks (a time zone, the time of
+//     discovery), the text "other" of the report says what was assumed.
 //   - No persons. Victims, actors and analysts are never read; the title is the
 //     only free text that is carried over.
-//   - Memory. VERIS is streamed, one incident at a time. DOE-417 holds one
-//     small entry for each incident, because rows of one event need not be
-//     adjacent. Only the list of faults grows with what is wrong.
+//   - Memory. VERIS is streamed, one incident at a time, with the digest of each
+//     to find contradictions. DOE-417 holds one small entry for each incident,
+//     because rows of one event need not be adjacent. Otherwise only the list of
+//     faults grows with what is wrong.
 //
 // What not to assume: that two incidents of one input have different ids (a
 // repeat in the source is a repeat in the output; intake tells duplicates and

@@ -1,13 +1,16 @@
 package interchange
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/csv"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,47 +19,54 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// The columns of DOE-417 that are read, by their names in the yearly tables
-// without the " (N)" that some years add.
-const (
-	colStart     = "Event Start"
-	colEnd       = "Event End"
-	colRegion    = "NERC Region"
-	colCriteria  = "Alert Criteria"
-	colType      = "Event Type"
-	colCustomers = "Number of Customers Affected"
-)
-
-var doeColumns = []string{colStart, colEnd, colRegion, colCriteria, colType, colCustomers}
-
 // doeEvent is what the rows of one event agree in. Space around and within a
-// text does not count. A zero end is one that is not known.
+// text does not count. The area counts where the table has one row a filing.
 type doeEvent struct {
-	start, end             time.Time
-	region, criteria, kind string
+	start, end                   time.Time // of the day only, where the clock is not known
+	startTimed, endTimed, zoned  bool
+	region, area, criteria, kind string
 }
 
-// doeEntry is one event as its rows have told it so far.
+// doeNumbers are what a row counts; an empty text is not known.
+type doeNumbers struct {
+	customers string // as JSON
+	loss      string
+}
+
+// doeFiling is one report of an event: its numbers, and the first row with them.
+type doeFiling struct {
+	doeNumbers
+	where string
+}
+
+// doeEntry is one event and what was filed of it.
 type doeEntry struct {
 	doeEvent
-	customers *event.Number // the greatest; nil when no row told
+	filings []doeFiling
 }
 
-// DOE417 reads events of form DOE-417 (US Department of Energy, yearly tables)
-// as CSV with a header, and calls emit with one CloudEvent for each event: a
+// DOE417 reads events of form DOE-417 (US Department of Energy) as CSV: the
+// annual summaries in their layouts since 2000, with a title, headings of months
+// and notes between the rows, date and time in one column or in two, and several
+// tables one after another. It calls emit with one CloudEvent for each event: a
 // line of JSON without its newline, in the order of first appearance.
 //
 // The rows of one event, one a county, agree in start, end, NERC region, alert
-// criteria and event type. The greatest number of customers affected becomes
-// people whose utilities are affected; Unknown and nothing are no fact. An
-// event with an end is an outage of a main function; one without is an outage
-// that lasts if o.Ongoing, otherwise no outage is told. Times have no zone in
-// the source and are read as UTC.
+// criteria and event type, and in the area where a table has that column. Where
+// they contradict each other in the customers affected or in the load lost, each
+// filing becomes an incident of its own, and Options.Note is told.
+//
+// The customers affected become people whose utilities are affected. An event
+// that cost load or customers is an outage of a main function where its end is
+// known; one without an end is an outage that lasts if o.Ongoing. What is not
+// known is no fact. A time is in the zone that it names, otherwise UTC; a
+// spreadsheet's serial number is a time, too. A start without a time of day is
+// read as midnight, and gives no outage.
 //
 // The error is an error of reading or of emit, which end the import, or
 // fault.Reject with a detail for each fault of each row that could not be
-// read: "line 17, row 16: Event End", rows counted as in a spreadsheet, with
-// the header as row 1. The other rows of its event still count.
+// read: "line 17, row 16: Event End", rows counted as in a spreadsheet. The other
+// rows of its event still count.
 func DOE417(r io.Reader, o Options, emit func([]byte) error) error {
 	im, err := newImporter("interchange: import doe417", o, emit)
 	if err != nil {
@@ -67,8 +77,14 @@ func DOE417(r io.Reader, o Options, emit func([]byte) error) error {
 		return im.finish(err)
 	}
 	for _, e := range entries {
-		if err := im.write(e.incident(o)); err != nil {
-			return im.finish(err)
+		filings := e.contradicting()
+		for i, f := range filings {
+			if i > 0 {
+				im.note(f.where, "contradicts %s in a number: %s, not %s; both filings come out", filings[0].where, f.doeNumbers, filings[0].doeNumbers)
+			}
+			if err := im.write(e.incident(o, filings, i)); err != nil {
+				return im.finish(err)
+			}
 		}
 	}
 	return im.finish(nil)
@@ -79,177 +95,206 @@ func readDOE(r io.Reader, im *importer) ([]*doeEntry, error) {
 	rows := csv.NewReader(skipBOM(r))
 	rows.FieldsPerRecord = -1 // rows are checked here, so that the rest goes on
 	rows.ReuseRecord = true
-	var header doeHeader
 	var entries []*doeEntry
 	known := map[doeEvent]*doeEntry{}
-	for row := 1; ; row++ {
-		cells, err := rows.Read()
-		if err == io.EOF {
-			if row == 1 {
-				im.refuse("line 1, row 1", fault.Detail{Path: "header", Message: "is missing"})
-			}
-			return entries, nil
-		}
-		if bad := (*csv.ParseError)(nil); errors.As(err, &bad) {
-			im.refuse(fmt.Sprintf("line %d, row %d", bad.StartLine, row), unreadable(bad))
-			if row == 1 {
-				return nil, nil
-			}
-			continue
-		}
-		if err != nil {
-			return entries, err
-		}
-		line, _ := rows.FieldPos(0)
-		where := fmt.Sprintf("line %d, row %d", line, row)
-		var faults []fault.Detail
-		if row == 1 {
-			if header, faults = readDOEHeader(cells); faults != nil {
-				im.refuse(where, faults...)
-				return nil, nil
-			}
-			continue
-		}
-		if strings.TrimSpace(strings.Join(cells, "")) == "" {
-			continue // a spreadsheet ends its tables with such rows
-		}
-		told, faults := header.read(cells)
+	table := doeRows{im: im, csv: rows, each: func(h doeHeader, r doeTableRow) {
+		event, numbers, faults := h.read(r, im)
 		if faults != nil {
-			im.refuse(where, faults...)
-			continue
+			im.refuse(r.where, faults...)
+			return
 		}
-		e := known[told.doeEvent]
+		e := known[event]
 		if e == nil {
-			e = &told
-			known[told.doeEvent] = e
+			e = &doeEntry{doeEvent: event}
+			known[event] = e
 			entries = append(entries, e)
 		}
-		if told.customers != nil && (e.customers == nil || told.customers.Value > e.customers.Value) {
-			e.customers = told.customers
+		if !slices.ContainsFunc(e.filings, func(f doeFiling) bool { return f.doeNumbers == numbers }) {
+			e.filings = append(e.filings, doeFiling{numbers, r.where})
 		}
-	}
-}
-
-// unreadable says what a broken row cost: an open quotation mark takes all
-// lines up to the next one with it.
-func unreadable(bad *csv.ParseError) fault.Detail {
-	d := fault.Detail{Path: "row", Message: fmt.Sprintf("is not CSV: %v", bad.Err)}
-	if bad.Line > bad.StartLine {
-		d.Message += fmt.Sprintf("; lines %d to %d are lost", bad.StartLine, bad.Line)
-	}
-	return d
-}
-
-// doeHeader says where the columns stand.
-type doeHeader struct {
-	width int
-	at    map[string]int
-}
-
-// readDOEHeader finds the columns by name and names all that are missing.
-func readDOEHeader(cells []string) (h doeHeader, faults []fault.Detail) {
-	h = doeHeader{width: len(cells), at: map[string]int{}}
-	for i, cell := range cells {
-		name := strings.TrimSuffix(strings.ToLower(plain(cell)), " (n)")
-		for _, column := range doeColumns {
-			if strings.ToLower(column) != name {
-				continue
-			}
-			if _, twice := h.at[column]; twice {
-				faults = append(faults, fault.Detail{Path: column, Message: "the header names this column twice"})
-			}
-			h.at[column] = i
-		}
-	}
-	for _, column := range doeColumns {
-		if _, ok := h.at[column]; !ok {
-			faults = append(faults, fault.Detail{Path: column, Message: "the header has no such column"})
-		}
-	}
-	return h, faults
+	}}
+	return entries, table.read()
 }
 
 // read reads one row.
-func (h doeHeader) read(cells []string) (e doeEntry, faults []fault.Detail) {
-	if len(cells) != h.width {
-		return e, []fault.Detail{{Path: "row", Message: fmt.Sprintf("has %d columns, the header %d", len(cells), h.width)}}
+func (h doeHeader) read(r doeTableRow, im *importer) (e doeEvent, n doeNumbers, faults []fault.Detail) {
+	if tail := strings.Join(r.cells[min(len(r.cells), len(h.cells)):], ""); len(r.cells) < len(h.cells) || tail != "" {
+		return e, n, []fault.Detail{{Path: "row", Message: fmt.Sprintf("has %d columns, the header %d", len(r.cells), len(h.cells))}}
 	}
 	bad := func(column string, err error) {
-		faults = append(faults, fault.Detail{Path: column, Message: err.Error()})
+		faults = append(faults, fault.Detail{Path: h.name(column), Message: err.Error()})
 	}
-	cell := func(column string) string { return plain(cells[h.at[column]]) }
-	var err error
-	e.region, e.criteria, e.kind = cell(colRegion), cell(colCriteria), cell(colType)
-	if e.start, err = doeTime(cell(colStart)); err != nil {
-		bad(colStart, err)
-	} else if e.start.IsZero() {
+	cell := func(column string) string {
+		if !h.has(column) {
+			return ""
+		}
+		return r.cells[h.at[column]]
+	}
+	clock := func(column string) string {
+		if h.has(column) && cell(column) == "" {
+			return "Unknown"
+		}
+		return cell(column)
+	}
+	e.region, e.area, e.criteria, e.kind = cell(colRegion), cell(colArea), cell(colCriteria), cell(colType)
+
+	var start, end doeMoment
+	startErr := start.read(cell(colStart), clock(colStartTime), doeMoment{})
+	switch {
+	case startErr != nil:
+		bad(colStart, startErr)
+	case !start.known():
 		bad(colStart, errors.New("is required"))
 	}
-	if e.end, err = doeTime(cell(colEnd)); err != nil {
+	if err := end.read(cell(colEnd), clock(colEndTime), start); err != nil {
 		bad(colEnd, err)
-	} else if !e.end.IsZero() && e.end.Before(e.start) {
+	}
+	// One zone that is named holds for the row.
+	start.zone, end.zone = cmp.Or(start.zone, end.zone), cmp.Or(end.zone, start.zone)
+	if startErr == nil && end.known() && end.before(start) {
 		bad(colEnd, errors.New("is before the start"))
 	}
-	if e.customers, err = doeCount(cell(colCustomers)); err != nil {
+	e.start, e.startTimed, e.zoned = start.at(), start.timed, start.zone != nil
+	if end.known() {
+		e.end, e.endTimed = end.at(), end.timed
+	}
+
+	customers, clear, err := doeCount(cell(colCustomers))
+	if err != nil {
 		bad(colCustomers, err)
 	}
-	return e, faults
+	if !clear {
+		im.note(r.where+": "+h.name(colCustomers), "%q is no number; it is left out", cell(colCustomers))
+	}
+	n = doeNumbers{customers: customers, loss: doeLoss(cell(colLoss))}
+	return e, n, faults
 }
 
-// unknown says that a cell tells nothing.
-func unknown(cell string) bool { return cell == "" || strings.EqualFold(cell, "unknown") }
-
-// doeTime reads a time to the minute or second, as UTC; zero when not known.
-func doeTime(cell string) (time.Time, error) {
-	if unknown(cell) {
-		return time.Time{}, nil
-	}
-	for _, layout := range []string{"2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02T15:04:05"} {
-		t, err := time.Parse(layout, cell)
-		switch {
-		case err != nil:
-		case t.Year() < firstYear || t.Year() > lastYear:
-			return time.Time{}, fmt.Errorf("must lie between the years %d and %d", firstYear, lastYear)
-		default:
-			return t, nil
+// contradicting returns the filings that differ in a number: one that tells less
+// than another and agrees with it in the rest is part of that one. The greatest
+// is first.
+func (e *doeEntry) contradicting() []doeFiling {
+	filings := slices.DeleteFunc(slices.Clone(e.filings), func(f doeFiling) bool {
+		return slices.ContainsFunc(e.filings, func(o doeFiling) bool {
+			return o.doeNumbers != f.doeNumbers && (f.customers == "" || f.customers == o.customers) && (f.loss == "" || f.loss == o.loss)
+		})
+	})
+	if len(filings) == 2 {
+		if both, ok := filings[0].join(filings[1].doeNumbers); ok {
+			return []doeFiling{{both, filings[0].where}}
 		}
 	}
-	return time.Time{}, fmt.Errorf("%q is not a time such as 2021-01-31 22:44:00", cell)
+	slices.SortFunc(filings, func(a, b doeFiling) int {
+		return cmp.Or(cmp.Compare(len(b.customers), len(a.customers)), cmp.Compare(b.customers, a.customers),
+			cmp.Compare(len(b.loss), len(a.loss)), cmp.Compare(b.loss, a.loss))
+	})
+	return filings
 }
 
-// doeCounts is a whole number, with or without thousands separators.
-var doeCounts = regexp.MustCompile(`^([0-9]+|[0-9]{1,3}(,[0-9]{3})+)(\.0+)?$`)
+// join returns what two rows know together, unless they contradict each other.
+func (n doeNumbers) join(o doeNumbers) (doeNumbers, bool) {
+	if n.customers != "" && o.customers != "" || n.loss != "" && o.loss != "" {
+		return n, false
+	}
+	return doeNumbers{n.customers + o.customers, n.loss + o.loss}, true
+}
 
-// doeCount reads a number of customers; nil when not known.
-func doeCount(cell string) (*event.Number, error) {
+func (n doeNumbers) String() string {
+	return "customers " + cmp.Or(n.customers, "not known") + ", MW lost " + cmp.Or(n.loss, "not known")
+}
+
+// unknownForm is how the tables say that something is not known, misspelt or not.
+var unknownForm = regexp.MustCompile(`(?i)^(u[nkow]{2,8}|n\.?/?a\.?|none|not (available|applicable|known|reported)|unavailable|tbd|ongoing|pending|[-–—?. ]*)$`)
+
+// unknown says that a cell tells nothing.
+func unknown(cell string) bool { return unknownForm.MatchString(cell) }
+
+var (
+	// countForm is a whole number, with or without thousands separators.
+	countForm = regexp.MustCompile(`^(?:[0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)(?:\.0+)?$`)
+	// boundForm is a number that says it is the least.
+	boundForm = regexp.MustCompile(`(?i)^(?:(?:more than|over|at least|>) ?([0-9,]+)|([0-9,]+) ?(?:\+|or more|(?:-|–|to) ?[0-9,]+))$`)
+	// namedForm is a number of something else: "1 PG&E".
+	namedForm = regexp.MustCompile(`^[0-9,]+ .*[A-Za-z]`)
+)
+
+// doeCount reads a number of customers as JSON: exact, or {"atLeast": n}. It is
+// empty when not known; clear is false when the cell tells something else.
+func doeCount(cell string) (count string, clear bool, err error) {
 	if unknown(cell) {
-		return nil, nil
+		return "", true, nil
 	}
-	if !doeCounts.MatchString(cell) {
-		return nil, fmt.Errorf("%q is not a whole number, nothing, or Unknown", cell)
+	number := event.Number{}
+	if m := boundForm.FindStringSubmatch(cell); m != nil {
+		cell, number.AtLeast = m[1]+m[2], true
 	}
-	n, err := strconv.ParseFloat(strings.ReplaceAll(cell, ",", ""), 64)
-	if err != nil || n > maxNumber {
-		return nil, fmt.Errorf("is greater than %d", maxNumber)
+	if !countForm.MatchString(cell) {
+		if namedForm.MatchString(cell) {
+			return "", false, nil
+		}
+		return "", true, fmt.Errorf("%q is not a whole number, nothing, or Unknown", cell)
 	}
-	return &event.Number{Value: n}, nil
+	number.Value, err = strconv.ParseFloat(strings.ReplaceAll(cell, ",", ""), 64)
+	if err != nil || number.Value > maxNumber {
+		return "", true, fmt.Errorf("is greater than %d", maxNumber)
+	}
+	b, err := json.Marshal(number)
+	return string(b), true, err
 }
 
-// incident returns the event as an incident. Its ids depend on what its rows
-// agree in, so they are the same in another selection of the table.
-func (e *doeEntry) incident(o Options) incident {
-	digest := e.digest()
+// doeLoss reads a loss of load for comparison; empty when not known.
+func doeLoss(cell string) string {
+	if unknown(cell) {
+		return ""
+	}
+	if whole, ok := strings.CutSuffix(cell, ".0"); ok {
+		cell = whole
+	}
+	return strings.ReplaceAll(cell, ",", "")
+}
+
+// lossForm is a loss of load that is more than none.
+var lossForm = regexp.MustCompile(`^[^0-9]*[0-9.]*[1-9]`)
+
+// lostService are words of criteria and types that say that load was lost.
+var lostService = regexp.MustCompile(`(?i)loss of electric service|uncontrolled loss|load shed|interruption of firm`)
+
+// interrupted says that an event cost load or customers. What did not is no
+// outage, however long it lasted.
+func (e *doeEvent) interrupted(n doeNumbers) bool {
+	return n.customers != "" && n.customers != "0" || lossForm.MatchString(n.loss) || lostService.MatchString(e.criteria+" "+e.kind)
+}
+
+// incident returns filing i of an event as an incident. Its ids depend on what
+// its rows agree in, so they are the same in another selection of the table;
+// those of the second filing and the next ones on their numbers, too.
+func (e *doeEntry) incident(o Options, filings []doeFiling, i int) incident {
+	f := filings[i]
+	digest := e.digest(doeNumbers{})
+	if i > 0 {
+		digest = e.digest(f.doeNumbers)
+	}
 	in := incident{
 		id:      "doe417-" + digest[:16],
 		subject: "doe417-" + e.start.Format("20060102T150405") + "-" + digest[:8],
 		at:      e.start,
 		kind:    doeKind(e.kind),
 		title:   e.title(),
+		other:   e.assumed(f),
 	}
-	in.facts.PeopleAffected = e.customers
-	if !e.end.IsZero() || o.Ongoing {
+	for j, other := range filings {
+		if j != i {
+			in.other = append(in.other, "Another filing of the same event says: "+other.doeNumbers.String()+".")
+		}
+	}
+	if f.customers != "" {
+		in.facts.PeopleAffected = new(event.Number)
+		_ = json.Unmarshal([]byte(f.customers), in.facts.PeopleAffected) // cannot fail: doeCount wrote it
+	}
+	ended := e.endTimed && !e.end.IsZero()
+	if e.startTimed && e.interrupted(f.doeNumbers) && (ended || o.Ongoing && e.end.IsZero()) {
 		out := event.Outage{Facility: o.Facility, Scope: "main-function", Times: event.Times{Since: &e.start}}
-		if !e.end.IsZero() {
+		if ended {
 			out.Until = &e.end
 		}
 		in.facts.Outage = []event.Outage{out}
@@ -257,15 +302,39 @@ func (e *doeEntry) incident(o Options) incident {
 	return in
 }
 
+// assumed says what the table does not, and the report needs.
+func (e *doeEvent) assumed(f doeFiling) []string {
+	other := []string{"discoveredAt is the start of the event; DOE-417 gives its times without time zone, they are read as UTC."}
+	if e.zoned {
+		other[0] = "discoveredAt is the start of the event."
+	}
+	if !e.startTimed {
+		other = append(other, "The time of day of the start is not known and read as midnight.")
+	}
+	if !e.end.IsZero() && !e.endTimed {
+		other = append(other, "It ended on "+e.end.Format(time.DateOnly)+", at a time that is not known.")
+	}
+	if f.customers != "" {
+		other = append(other, "The persons are DOE-417's count of customers.")
+	}
+	return other
+}
+
 // digest is the SHA-256 of the event, in hexadecimal. Quoting keeps the parts
 // apart.
-func (e *doeEvent) digest() string {
+func (e *doeEvent) digest(n doeNumbers) string {
 	end := ""
 	if !e.end.IsZero() {
 		end = e.end.Format(time.RFC3339Nano)
 	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q\n%q\n%q\n%q\n%q\n",
-		e.start.Format(time.RFC3339Nano), end, e.region, e.criteria, e.kind))
+	text := fmt.Appendf(nil, "%q\n%q\n%q\n%q\n%q\n",
+		e.start.Format(time.RFC3339Nano), end, e.region, e.criteria, e.kind)
+	for _, more := range []string{e.area, n.customers, n.loss} {
+		if more != "" || n != (doeNumbers{}) {
+			text = fmt.Appendf(text, "%q\n", more)
+		}
+	}
+	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])
 }
 
@@ -287,7 +356,15 @@ func (e *doeEvent) title() string {
 // first that occurs decides, so a line that weather broke is force majeure.
 var doeKinds = []struct{ word, kind string }{
 	{"cyber", "network-attack"},
+	{"telecommunications attack", "network-attack"},
 	{"weather", "force-majeure"},
+	{"storm", "force-majeure"},
+	{"hurricane", "force-majeure"},
+	{"high winds", "force-majeure"},
+	{"tornado", "force-majeure"},
+	{"earthquake", "force-majeure"},
+	{"flood", "force-majeure"},
+	{"lightning", "force-majeure"},
 	{"natural disaster", "force-majeure"},
 	{"suspicious", "abnormal-behaviour"},
 	{"attack", "facility-fault"}, // physical damage, by people or not
@@ -297,6 +374,8 @@ var doeKinds = []struct{ word, kind string }{
 	{"system operations", "facility-fault"},
 	{"inadequacy", "facility-fault"},
 	{"deficiency", "facility-fault"},
+	{"fault", "facility-fault"},
+	{"load shed", "facility-fault"},
 }
 
 func doeKind(kind string) string {

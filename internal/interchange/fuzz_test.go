@@ -43,23 +43,38 @@ func FuzzVERIS(f *testing.F) {
 		require.Equal(t, lines, again)
 
 		body := bytes.Trim(bytes.TrimPrefix(input, []byte(utf8BOM)), jsonSpace)
-		if !bytes.HasPrefix(body, []byte("[")) {
-			texts := 0
-			for _, line := range bytes.Split(body, []byte("\n")) {
-				if len(bytes.Trim(line, jsonSpace)) > 0 {
-					texts++
-				}
-			}
-			require.Equal(t, texts, len(lines)+wheres(faults, lineOf))
-			return
-		}
 		var elements []json.RawMessage
-		if json.Unmarshal(body, &elements) == nil {
+		switch texts := linesOfObjects(body); {
+		case texts >= 0:
+			require.Equal(t, texts, len(lines)+wheres(faults, lineOf))
+		case json.Unmarshal(body, &elements) == nil:
 			require.Equal(t, len(elements), len(lines)+wheres(faults, elementOf))
-		} else {
-			require.NotEmpty(t, faults)
+		default:
+			require.NotEmpty(t, append(lines, faults...))
 		}
+
+		// Whatever comes before it, a good incident on a line of its own comes out.
+		good := `{"incident_id":"after the rest","timeline":{"incident":{"year":2020}}}`
+		lines, _ = run(t, VERIS, plant, string(input)+"\n"+good)
+		require.NotEmpty(t, lines)
+		require.Contains(t, lines[len(lines)-1], "after the rest")
 	})
+}
+
+// linesOfObjects counts the lines that are JSON objects; -1 when one is not.
+func linesOfObjects(body []byte) int {
+	n := 0
+	for line := range bytes.Lines(body) {
+		line = bytes.Trim(line, jsonSpace)
+		switch {
+		case len(line) == 0:
+		case line[0] == '{' && json.Valid(line):
+			n++
+		default:
+			return -1
+		}
+	}
+	return n
 }
 
 // Every row with something in it is part of an incident or named as bad.
@@ -78,7 +93,7 @@ func FuzzDOE417(f *testing.F) {
 		again, _ := run(t, DOE417, plant, string(input))
 		require.Equal(t, lines, again)
 
-		rows := 0
+		rows, broken := 0, false
 		r := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(input, []byte(utf8BOM))))
 		r.FieldsPerRecord = -1
 		for {
@@ -86,16 +101,20 @@ func FuzzDOE417(f *testing.F) {
 			if err == io.EOF {
 				break
 			}
+			broken = broken || err != nil
 			if err != nil || strings.TrimSpace(strings.Join(cells, "")) != "" {
 				rows++
 			}
 		}
-		bad := wheres(faults, rowOf)
 		if len(lines) > 0 {
-			require.LessOrEqual(t, len(lines)+bad, rows-1)
+			require.LessOrEqual(t, len(lines)+wheres(faults, rowOf), rows-1)
 		}
-		if rows > 1 && len(lines) == 0 {
-			require.Positive(t, bad)
+		if broken { // an open quotation mark takes the rest with it
+			return
 		}
+		// Whatever comes before it, a table comes out.
+		lines, _ = run(t, DOE417, plant, string(input)+"\n"+doeHead+doeRow(from, to, "after the rest", "c", "Severe Weather", "5"))
+		require.NotEmpty(t, lines)
+		require.Contains(t, strings.Join(lines, "\n"), "after the rest")
 	})
 }

@@ -1,6 +1,7 @@
 package interchange
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -33,6 +34,9 @@ type Options struct {
 	Operator string // id of the operator; the last segment of the source
 	Facility string // id of the facility that all of it happened to
 	Ongoing  bool   // DOE-417 only: an event without an end still lasts
+
+	// Note is told what a person should know that is no fault; may be nil.
+	Note func(fault.Detail)
 }
 
 func (o Options) check(op string) error {
@@ -73,6 +77,7 @@ type incident struct {
 	kind    string
 	title   string
 	facts   event.Facts
+	other   []string // what was assumed; fixed phrases with values of the source
 }
 
 // importer writes incidents out and collects what could not be read.
@@ -81,6 +86,7 @@ type importer struct {
 	opts   Options
 	emit   func([]byte) error
 	faults []fault.Detail
+	last   [sha256.Size]byte // of the data that was written last
 }
 
 func newImporter(op string, o Options, emit func([]byte) error) (*importer, error) {
@@ -94,6 +100,13 @@ func newImporter(op string, o Options, emit func([]byte) error) (*importer, erro
 func (im *importer) refuse(where string, faults ...fault.Detail) {
 	for _, d := range faults {
 		im.faults = append(im.faults, fault.Detail{Path: where + ": " + d.Path, Message: d.Message})
+	}
+}
+
+// note tells what a person should know of one piece of the input.
+func (im *importer) note(path, format string, args ...any) {
+	if im.opts.Note != nil {
+		im.opts.Note(fault.Detail{Path: path, Message: fmt.Sprintf(format, args...)})
 	}
 }
 
@@ -119,11 +132,13 @@ func (im *importer) write(in incident) error {
 		Title:                  in.title,
 		ContainsNoStateSecrets: true,
 		Facts:                  in.facts,
+		Other:                  strings.Join(in.other, " "),
 		Imported:               true,
 	})
 	if err != nil {
 		return fmt.Errorf("report %s: %w", in.id, err)
 	}
+	im.last = sha256.Sum256(data)
 	e := cloudevents.New(cloudevents.CloudEventsVersionV1)
 	e.SetType(event.TypeInitial)
 	e.SetSource(event.SourceOf(im.opts.Operator))

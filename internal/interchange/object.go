@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
@@ -75,6 +77,15 @@ func (o object) text(name string) string {
 	s, ok := v.(string)
 	if v != nil && !ok {
 		o.bad(name, "must be a string, not %s", typeName(v))
+	}
+	return s
+}
+
+// oneOf returns the string in a field, which must be one of the values, or "".
+func (o object) oneOf(name string, values ...string) string {
+	s := o.text(name)
+	if s != "" && !slices.Contains(values, s) {
+		o.bad(name, "%q is none of: %s", s, strings.Join(values, ", "))
 	}
 	return s
 }

@@ -1,12 +1,10 @@
 package interchange
 
 import (
-	"bufio"
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
-	"strings"
+	"math"
 )
 
 // maxText bounds one incident in bytes, so that an input without an end cannot
@@ -22,186 +20,210 @@ const (
 type piece struct {
 	text  []byte // valid until the next piece
 	line  int    // where it begins, from 1
+	last  int    // the last line that is lost with a broken text, or 0
 	path  string // $, or $[i] in an array
 	fault string // why there is no text; "" when there is
 }
 
-type scanState int
-
-const (
-	inLines scanState = iota // one JSON text a line
-	inArray                  // between the brackets of an array
-	cut                      // the input ended within the array
-	closed                   // behind the array
-	ended
-)
-
-// scanner cuts an input into its JSON texts: the non-blank lines or, when the
-// input begins with a bracket, the elements of one array. It looks only at
-// strings and brackets, so that one bad element does not spoil the next.
+// scanner cuts an input into its JSON texts: objects, each on one line or on
+// several, or the elements of arrays. After a text that is broken it continues
+// at the next line that begins an object, so that one does not spoil the next.
 type scanner struct {
-	r     *bufio.Reader
-	state scanState
-	line  int // of the next byte, from 1
-	index int // of the next element
-	limit int // of a piece, in bytes
-	buf   []byte
+	in      *lineReader
+	limit   int // of a text, in bytes
+	inArray bool
+	comma   bool // in an array: the last separator was a comma
+	index   int  // of the next element
+	buf     []byte
+	queued  *piece // a fault between two texts
 }
 
-// newScanner skips a byte order mark and white space, and looks whether the
-// input is an array. Its error is one of reading.
-func newScanner(r io.Reader) (*scanner, error) {
-	s := &scanner{r: skipBOM(r), line: 1, limit: maxText}
-	b, err := s.skipSpace()
-	switch {
-	case err == io.EOF:
-		s.state = ended
-	case err != nil:
-		return nil, err
-	case b == '[':
-		s.state = inArray
-	default:
-		return s, s.r.UnreadByte()
-	}
-	return s, nil
-}
-
-// skipBOM removes the byte order mark that Windows programs put before UTF-8.
-func skipBOM(r io.Reader) *bufio.Reader {
-	b := bufio.NewReaderSize(r, 1<<16)
-	if head, _ := b.Peek(len(utf8BOM)); string(head) == utf8BOM {
-		_, _ = b.Discard(len(utf8BOM)) // cannot fail: the bytes are buffered
-	}
-	return b
+func newScanner(r io.Reader) *scanner {
+	return &scanner{in: newLineReader(r), limit: maxText}
 }
 
 // next returns the next piece, or io.EOF, or an error of reading.
 func (s *scanner) next() (piece, error) {
-	switch s.state {
-	case inLines:
-		return s.nextLine()
-	case inArray:
-		return s.nextElement()
-	case cut:
-		s.state = ended
-		return piece{line: s.line, path: "$", fault: "the array is not closed"}, nil
-	case closed:
-		s.state = ended
-		if _, err := s.skipSpace(); err != nil {
-			return piece{}, err
-		}
-		return piece{line: s.line, path: "$", fault: "text after the end of the array"}, nil
-	default:
-		return piece{}, io.EOF
+	if p := s.queued; p != nil {
+		s.queued = nil
+		return *p, nil
 	}
-}
-
-func (s *scanner) nextLine() (piece, error) {
-	for {
-		p := piece{line: s.line, path: "$"}
-		s.buf = s.buf[:0]
-		var err error
-		for more := true; more; {
-			var part []byte
-			part, err = s.r.ReadSlice('\n')
-			s.keep(&p, part)
-			more = errors.Is(err, bufio.ErrBufferFull)
-		}
-		if err != nil && err != io.EOF {
-			return piece{}, err
-		}
-		s.line++
-		p.text = bytes.Trim(s.buf, jsonSpace)
-		if len(p.text) > 0 || p.fault != "" {
-			return p, nil
-		}
-		if err == io.EOF {
-			s.state = ended
-			return piece{}, io.EOF
+	b, err := s.in.skipSpace()
+	for err == nil && b == '[' && !s.inArray {
+		s.inArray, s.comma, s.index = true, false, 0
+		b, err = s.in.skipSpace()
+	}
+	switch {
+	case err == io.EOF && s.inArray:
+		s.inArray = false
+		return piece{line: s.in.line, path: "$", fault: "the array is not closed"}, nil
+	case err != nil:
+		return piece{}, err
+	case !s.inArray:
+		return s.read(piece{line: s.in.line, path: "$"}, b)
+	}
+	p := piece{line: s.in.line, path: fmt.Sprintf("$[%d]", s.index)}
+	if b == ']' {
+		s.inArray = false
+		if !s.comma {
+			return s.next()
 		}
 	}
-}
-
-// nextElement reads to the comma or bracket behind the next element.
-func (s *scanner) nextElement() (piece, error) {
-	p := piece{line: s.line, path: fmt.Sprintf("$[%d]", s.index)}
-	s.buf = s.buf[:0]
 	s.index++
-	depth, inString, escaped, blank := 0, false, false, true
+	if b == ']' || b == ',' {
+		p.fault = "a value is missing"
+		return p, nil
+	}
+	return s.read(p, b)
+}
+
+// read reads the text that begins with the byte b.
+func (s *scanner) read(p piece, b byte) (piece, error) {
+	indent := s.in.indent
+	s.buf = s.buf[:0]
+	if b != '{' {
+		s.in.unread()
+		return s.rest(p)
+	}
+	var n nesting
 	for {
-		b, err := s.r.ReadByte()
-		if err == io.EOF {
-			s.state = cut
-			if blank {
-				return s.next()
-			}
-			p.text = s.buf
-			return p, nil
+		whole := n.step(b)
+		s.keep(&p, b)
+		if !whole {
+			return s.broken(p, indent)
 		}
-		if err != nil {
+		if n.outside() {
+			return s.after(p)
+		}
+		var err error
+		switch b, err = s.in.next(); {
+		case err == io.EOF:
+			return s.broken(p, indent)
+		case err != nil:
 			return piece{}, err
 		}
-		if blank && strings.IndexByte(jsonSpace, b) < 0 {
-			p.line, blank = s.line, false
-		}
-		if b == '\n' {
-			s.line++
-		}
-		switch {
-		case escaped:
-			escaped = false
-		case inString:
-			escaped, inString = b == '\\', b != '"'
-		case depth == 0 && (b == ',' || b == ']'):
-			return s.endElement(p, b)
-		case b == '"':
-			inString = true
-		case b == '{' || b == '[':
-			depth++
-		case (b == '}' || b == ']') && depth > 0:
-			depth--
-		}
-		s.keep(&p, []byte{b})
 	}
 }
 
-func (s *scanner) endElement(p piece, end byte) (piece, error) {
-	p.text = bytes.Trim(s.buf, jsonSpace)
-	blank := len(p.text) == 0 && p.fault == ""
-	if end == ']' {
-		s.state = closed
-		if blank && s.index == 1 {
-			return s.next() // an empty array
+// after reads what follows an object, which ought to be a separator.
+func (s *scanner) after(p piece) (piece, error) {
+	b, err := s.in.skipSpaceInLine()
+	if s.inArray && err == nil && b == '\n' {
+		b, err = s.in.skipSpace()
+	}
+	switch {
+	case err == io.EOF || b == '\n':
+	case err != nil:
+		return piece{}, err
+	case s.inArray && (b == ',' || b == ']'):
+		s.separator(b)
+	case b == '{':
+		if s.inArray {
+			s.queued = &piece{line: s.in.line, path: fmt.Sprintf("$[%d]", s.index), fault: "a comma is missing before the value"}
 		}
+		s.in.unread()
+	default:
+		s.in.unread()
+		return s.rest(p)
 	}
-	if blank {
-		p.fault = "a value is missing"
-	}
+	p.text = bytes.Trim(s.buf, jsonSpace)
 	return p, nil
 }
 
-// keep adds bytes to the piece in hand, unless it grows too long.
-func (s *scanner) keep(p *piece, part []byte) {
-	if p.fault == "" && len(s.buf)+len(part) > s.limit {
+// rest takes the rest of the line into the text, or in an array what comes
+// before the next separator.
+func (s *scanner) rest(p piece) (piece, error) {
+	var n nesting
+	for {
+		b, err := s.in.next()
+		if err != nil && err != io.EOF {
+			return piece{}, err
+		}
+		separates := s.inArray && n.outside() && (b == ',' || b == ']')
+		if separates {
+			s.separator(b)
+		}
+		if separates || err == io.EOF || b == '\n' {
+			p.text = bytes.Trim(s.buf, jsonSpace)
+			if s.inArray && b == '\n' {
+				err = s.lateSeparator()
+			}
+			return p, ignoreEOF(err)
+		}
+		n.step(b)
+		s.keep(&p, b)
+	}
+}
+
+// lateSeparator reads the separator at the beginning of a line, if there is one.
+func (s *scanner) lateSeparator() error {
+	b, err := s.in.skipSpace()
+	switch {
+	case err != nil:
+		return err
+	case b == ',' || b == ']':
+		s.separator(b)
+	default:
+		s.in.unread()
+	}
+	return nil
+}
+
+func (s *scanner) separator(b byte) {
+	s.comma = b == ','
+	if b == ']' {
+		s.inArray = false
+	}
+}
+
+// broken ends a text that is not JSON, and skips to the next line that begins
+// an object: any object when the text broke on its first line, otherwise one
+// that is not indented more than the text was.
+func (s *scanner) broken(p piece, indent int) (piece, error) {
+	s.comma = false
+	p.text = bytes.Trim(s.buf, jsonSpace)
+	if first := bytes.IndexByte(s.buf, '\n'); first >= 0 {
+		again := s.buf[first+1:]
+		s.in.rewind(again)
+		if len(bytes.Trim(again, jsonSpace+"{")) == 0 {
+			indent = math.MaxInt
+		}
+	} else if s.in.text {
+		if err := s.in.skipLine(); err != nil {
+			return p, ignoreEOF(err)
+		}
+	}
+	for {
+		b, err := s.in.skipSpace()
+		if err != nil {
+			return p, ignoreEOF(err)
+		}
+		if s.in.indent <= indent && (b == '{' || b == ']' && s.inArray) {
+			s.in.unread()
+			return p, nil
+		}
+		p.last = s.in.line
+		s.in.unread()
+		if err := s.in.skipLine(); err != nil {
+			return p, ignoreEOF(err)
+		}
+	}
+}
+
+func ignoreEOF(err error) error {
+	if err == io.EOF {
+		return nil
+	}
+	return err
+}
+
+// keep adds a byte to the text, unless it grows too long.
+func (s *scanner) keep(p *piece, b byte) {
+	if p.fault == "" && len(s.buf) == s.limit {
 		p.fault = fmt.Sprintf("is longer than %d bytes", s.limit)
 		s.buf = s.buf[:0]
 	}
 	if p.fault == "" {
-		s.buf = append(s.buf, part...)
-	}
-}
-
-// skipSpace returns the next byte that is not white space.
-func (s *scanner) skipSpace() (byte, error) {
-	for {
-		b, err := s.r.ReadByte()
-		switch {
-		case err != nil:
-			return 0, err
-		case b == '\n':
-			s.line++
-		case b != ' ' && b != '\t' && b != '\r':
-			return b, nil
-		}
+		s.buf = append(s.buf, b)
 	}
 }

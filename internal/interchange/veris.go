@@ -1,6 +1,8 @@
 package interchange
 
 import (
+	"cmp"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"maps"
@@ -15,34 +17,38 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// VERIS reads incidents in VERIS 1.3 (verisframework.org), one JSON object a
-// line or one array of them, and calls emit with one CloudEvent for each: a
-// line of JSON without its newline, in the order of the input.
+// VERIS reads incidents in VERIS 1.3 (verisframework.org), JSON objects one after
+// another or in arrays, each on one line or on several, and calls emit with one
+// CloudEvent for each: a line of JSON without its newline, in the order of the
+// input.
 //
-// It reads only incident_id, the names of the actions, and
+// It reads only incident_id, security_incident, the names of the actions, and
 //
 //   - attribute.confidentiality.data_total, persons whose personal information
-//     leaked when a variety of data is Personal, Medical, Bank or Payment;
+//     leaked: see verisPersons. A leak is a fact only where data_disclosure is
+//     Yes and security_incident is Confirmed;
 //   - attribute.availability.duration, an ended outage of a main function.
 //     Months and years have no fixed length: at least 28 and 365 days each;
 //   - impact.overall_amount in impact.iso_currency_code, direct loss; XXX where
 //     no currency is given;
-//   - timeline.incident, the time of discovery: midnight in UTC, the first of
-//     the month or year where the rest is missing. The time of day has no zone
-//     and is not read. The year is from 1970 to 2200, as intake takes it.
+//   - timeline.incident, which stands for the time of discovery: midnight in UTC,
+//     the first of the month or year where the rest is missing. The time of day
+//     is not read. The year is from 1970 to 2200, as intake takes it.
+//
+// An incident that is only suspected, a near miss or a false positive gives no
+// facts, and its title says what it is. The text "other" of each report says
+// what was assumed, and the values that did not become facts.
 //
 // The error is an error of reading or of emit, which end the import, or
 // fault.Reject with a detail for each fault of each incident that could not be
-// read: "line 17: $.incident_id".
+// read: "line 17: $.incident_id", with the line on which the incident begins.
 func VERIS(r io.Reader, o Options, emit func([]byte) error) error {
 	im, err := newImporter("interchange: import veris", o, emit)
 	if err != nil {
 		return err
 	}
-	s, err := newScanner(r)
-	if err != nil {
-		return im.finish(err)
-	}
+	s := newScanner(r)
+	seen := map[string]sighting{}
 	for {
 		p, err := s.next()
 		if err == io.EOF {
@@ -51,12 +57,8 @@ func VERIS(r io.Reader, o Options, emit func([]byte) error) error {
 		if err != nil {
 			return im.finish(err)
 		}
+		in, faults := p.read(o.Facility)
 		where := fmt.Sprintf("line %d", p.line)
-		if p.fault != "" {
-			im.refuse(where, fault.Detail{Path: p.path, Message: p.fault})
-			continue
-		}
-		in, faults := readVERIS(p.text, p.path, o.Facility)
 		if len(faults) > 0 {
 			im.refuse(where, faults...)
 			continue
@@ -64,10 +66,41 @@ func VERIS(r io.Reader, o Options, emit func([]byte) error) error {
 		if err := im.write(in); err != nil {
 			return im.finish(err)
 		}
+		if first, known := seen[in.subject]; known && first.digest != im.last {
+			im.note(where+": "+p.path+".incident_id", "line %d has the same id and says something else; the server will accept only the first", first.line)
+		} else if !known {
+			seen[in.subject] = sighting{p.line, im.last}
+		}
 	}
 }
 
-// readVERIS reads one incident; path is where it stands.
+// sighting is where an incident was first seen, and the digest of its report.
+type sighting struct {
+	line   int
+	digest [sha256.Size]byte
+}
+
+// read reads the incident, or says what is wrong with it.
+func (p piece) read(facility string) (in incident, faults []fault.Detail) {
+	if p.fault != "" {
+		return in, []fault.Detail{{Path: p.path, Message: p.fault + p.lost()}}
+	}
+	in, faults = readVERIS(p.text, p.path, facility)
+	if p.last > 0 && len(faults) > 0 {
+		faults[0].Message += p.lost()
+	}
+	return in, faults
+}
+
+// lost says which lines a broken text takes with it.
+func (p piece) lost() string {
+	if p.last == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; lines %d to %d are lost", p.line, p.last)
+}
+
+// readVERIS reads one incident; path is where it is in the input.
 func readVERIS(text []byte, path, facility string) (in incident, faults []fault.Detail) {
 	o, ok := parseObject(text, path, &faults)
 	if !ok {
@@ -76,23 +109,44 @@ func readVERIS(text []byte, path, facility string) (in incident, faults []fault.
 	in.subject = verisID(o)
 	in.id = "veris-" + in.subject
 	timeline, _ := o.child("timeline")
-	in.at = verisDate(timeline)
+	var date string
+	in.at, date = verisDate(timeline)
+	in.other = append(in.other, "VERIS gives the date "+date+" without time zone; discoveredAt is its first moment in UTC.")
 
+	status := o.oneOf("security_incident", "Confirmed", "Suspected", "False positive", "Near miss")
 	action, _ := o.child("action")
 	attribute, _ := o.child("attribute")
-	confidentiality, leaked := attribute.child("confidentiality")
+	confidentiality, exposed := attribute.child("confidentiality")
+	disclosure := confidentiality.oneOf("data_disclosure", "Yes", "No", "Potentially", "Unknown")
+	leaked := exposed && disclosure == "Yes" && status == "Confirmed"
 	in.kind = verisKind(action, leaked)
-	in.title = verisTitle(action)
+	in.title = verisTitle(status, action)
 
-	in.facts.PersonalInformationPersons = verisPersons(confidentiality)
+	persons, total := verisPersons(confidentiality)
 	availability, _ := attribute.child("availability")
-	if length := verisDuration(availability); length != nil {
+	length := verisDuration(availability)
+	if !verisInterrupted(availability) {
+		length = nil
+	}
+	impact, _ := o.child("impact")
+	loss := verisLoss(impact)
+	switch {
+	case leaked && persons != nil:
+		in.facts.PersonalInformationPersons = persons
+		in.other = append(in.other, "The persons are VERIS's count of records ("+total+").")
+	case exposed:
+		in.other = append(in.other, fmt.Sprintf("VERIS says: data_disclosure %s, data_total %s, security_incident %s.",
+			cmp.Or(disclosure, "not given"), total, cmp.Or(status, "not given")))
+	}
+	if status != "" && status != "Confirmed" {
+		return in, faults
+	}
+	if length != nil {
 		in.facts.Outage = []event.Outage{{
 			Facility: facility, Scope: "main-function", Times: event.Times{Duration: length},
 		}}
 	}
-	impact, _ := o.child("impact")
-	in.facts.DirectLoss = verisLoss(impact)
+	in.facts.DirectLoss = loss
 	return in, faults
 }
 
@@ -121,11 +175,12 @@ func notInString(r rune) bool {
 	return unicode.IsControl(r) || r&0xFFFE == 0xFFFE || 0xFDD0 <= r && r <= 0xFDEF
 }
 
-// verisDate returns timeline.incident as midnight in UTC.
-func verisDate(timeline object) time.Time {
+// verisDate returns timeline.incident as its first moment in UTC, and as it was
+// written: 2019, 2019-03 or 2019-03-29.
+func verisDate(timeline object) (at time.Time, written string) {
 	date, known := timeline.child("incident")
 	if !known && timeline.fields["incident"] != nil {
-		return time.Time{} // already named
+		return at, "" // already named
 	}
 	year, known := date.whole("year")
 	switch {
@@ -138,45 +193,24 @@ func verisDate(timeline object) time.Time {
 	day, haveDay := date.whole("day")
 	if haveMonth && (month < 1 || month > 12) {
 		date.bad("month", "must be from 1 to 12")
-		return time.Time{}
+		return at, ""
 	}
+	layout := time.DateOnly
 	if !haveMonth {
-		month = 1
+		month, layout = 1, "2006"
 	}
 	if !haveDay || !haveMonth {
+		layout = layout[:min(len(layout), len("2006-01"))]
 		if haveDay && (day < 1 || day > 31) {
 			date.bad("day", "must be from 1 to 31")
 		}
 		day = 1
 	}
-	at := time.Date(int(min(year, lastYear)), time.Month(month), int(min(day, 32)), 0, 0, 0, 0, time.UTC)
+	at = time.Date(int(min(year, lastYear)), time.Month(month), int(min(day, 32)), 0, 0, 0, 0, time.UTC)
 	if int64(at.Day()) != day {
 		date.bad("day", "that month has no such day")
 	}
-	return at
-}
-
-// verisPersons returns the records that leaked as persons. A count of data
-// that names nobody is no count of persons.
-func verisPersons(confidentiality object) *event.Number {
-	total, known := confidentiality.whole("data_total")
-	personal := false
-	for i, v := range confidentiality.list("data") {
-		fields, ok := v.(map[string]any)
-		if !ok {
-			confidentiality.bad(fmt.Sprintf("data[%d]", i), "must be an object, not %s", typeName(v))
-			continue
-		}
-		data := object{fields, confidentiality.at(fmt.Sprintf("data[%d]", i)), confidentiality.faults}
-		switch data.text("variety") {
-		case "Personal", "Medical", "Bank", "Payment":
-			personal = true
-		}
-	}
-	if !known || !personal {
-		return nil
-	}
-	return &event.Number{Value: float64(total)}
+	return at, at.Format(layout)
 }
 
 // verisUnits are the lengths of the units of VERIS 1.3; a month and a year are
@@ -214,6 +248,13 @@ func verisDuration(availability object) *event.Span {
 	}
 	unit.Duration = time.Duration(math.Round(length))
 	return &unit
+}
+
+// verisInterrupted reports whether the loss of availability can be an outage. A
+// service that was slow, or a lost device, interrupts no function.
+func verisInterrupted(availability object) bool {
+	varieties := availability.list("variety")
+	return len(varieties) == 0 || slices.Contains(varieties, any("Interruption")) || slices.Contains(varieties, any("Obscuration"))
 }
 
 // verisLoss returns the loss in the currency it was given in: what it would be
@@ -264,9 +305,16 @@ func verisKind(action object, leaked bool) string {
 	}
 }
 
-// verisTitle names the actions. The summary stays behind: it is free text about
+// verisTitle names the actions, and says what is no confirmed incident. The summary stays behind: it is free text about
 // organisations and people, and a report names no person.
-func verisTitle(action object) string {
+func verisTitle(status string, action object) string {
+	what := "incident"
+	switch status {
+	case "Suspected":
+		what = "suspected incident"
+	case "False positive", "Near miss":
+		what = strings.ToLower(status)
+	}
 	names := slices.Sorted(maps.Keys(action.fields))
-	return titleOf(strings.TrimSuffix("VERIS incident: "+strings.Join(names, ", "), ": "))
+	return titleOf(strings.TrimSuffix("VERIS "+what+": "+strings.Join(names, ", "), ": "))
 }

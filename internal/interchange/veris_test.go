@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
 // incidentLine is a least incident with its members changed: a null takes one
@@ -16,9 +18,10 @@ import (
 func incidentLine(t testing.TB, change map[string]string) string {
 	t.Helper()
 	members := map[string]json.RawMessage{
-		"incident_id": json.RawMessage(`"i-1"`),
-		"summary":     json.RawMessage(`"A pump stopped"`),
-		"timeline":    json.RawMessage(`{"incident":{"year":2020}}`),
+		"incident_id":       json.RawMessage(`"i-1"`),
+		"security_incident": json.RawMessage(`"Confirmed"`),
+		"summary":           json.RawMessage(`"A pump stopped"`),
+		"timeline":          json.RawMessage(`{"incident":{"year":2020}}`),
 	}
 	for name, value := range change {
 		members[name] = json.RawMessage(value)
@@ -34,7 +37,7 @@ func TestVERISFacts(t *testing.T) {
 		return `{"outage":[{"facility":"plant","scope":"main-function","duration":` + d + `}]}`
 	}
 	persons := func(variety, total string) string {
-		return `{"confidentiality":{"data":[{"variety":"System"},{"variety":"` + variety + `"}],"data_total":` + total + `}}`
+		return `{"confidentiality":{"data_disclosure":"Yes","data":[{"variety":"System"},{"variety":"` + variety + `"}],"data_total":` + total + `}}`
 	}
 	for _, c := range []struct{ member, value, want string }{
 		{"attribute", persons("Personal", "12"), `{"personalInformationPersons":12}`},
@@ -92,8 +95,8 @@ func TestVERISKindAndTitle(t *testing.T) {
 		{`{"hacking":{"variety":["DoS"]}}`, `{"confidentiality":{}}`, "network-attack", "VERIS incident: hacking"},
 		{`{"social":{"variety":["Pretexting","Phishing"]}}`, `{}`, "network-attack", "VERIS incident: social"},
 		{`{"social":{"variety":["Bribery"]},"misuse":{}}`, `{"confidentiality":{}}`, "improper-operation", "VERIS incident: misuse, social"},
-		{`{"social":{"variety":["Pretexting"]}}`, `{"confidentiality":{}}`, "data-security", "VERIS incident: social"},
-		{`{"error":{"variety":["Misdelivery"]}}`, `{"confidentiality":{}}`, "data-security", "VERIS incident: error"},
+		{`{"social":{"variety":["Pretexting"]}}`, `{"confidentiality":{"data_disclosure":"Yes"}}`, "data-security", "VERIS incident: social"},
+		{`{"error":{"variety":["Misdelivery"]}}`, `{"confidentiality":{"data_disclosure":"Yes"}}`, "data-security", "VERIS incident: error"},
 		{`{"error":{"variety":["Malfunction"]}}`, `{}`, "facility-fault", "VERIS incident: error"},
 		{`{"error":{"variety":["Omission"]}}`, `{}`, "improper-operation", "VERIS incident: error"},
 		{`{"physical":{"variety":["Theft"]}}`, `{}`, "facility-fault", "VERIS incident: physical"},
@@ -157,7 +160,7 @@ func TestVERISFaults(t *testing.T) {
 
 func TestVERISInput(t *testing.T) {
 	good := incidentLine(t, nil)
-	long := incidentLine(t, map[string]string{"notes": `"` + strings.Repeat("x", 16<<20) + `"`})
+	long := incidentLine(t, map[string]string{"notes": `"` + strings.Repeat("x", 4<<20) + `"`})
 	pretty := strings.ReplaceAll(good, ",", ",\n")
 	for name, c := range map[string]struct {
 		input string
@@ -172,16 +175,25 @@ func TestVERISInput(t *testing.T) {
 		"not UTF-8":           {strings.Replace(good, "pump", "p\xffmp", 1), 1, nil},
 		"duplicate":           {good + "\n" + good, 2, nil},
 		"not JSON":            {good + "\n{\"a\n" + good, 2, []string{"line 2: $: is not JSON: ends in the middle"}},
-		"two on a line":       {good + good + "\n" + good, 1, []string{fmt.Sprintf("line 1: $: is not JSON: text after the value at character %d", len(good)+1)}},
-		"not an object":       {good + "\n[]\nnull\n", 1, []string{"line 2: $: must be an object, not an array", "line 3: $: must be an object, not null"}},
+		"two on a line":       {good + good + "\n" + good, 3, nil},
+		"line and something":  {good + "}\n" + good, 1, []string{fmt.Sprintf("line 1: $: is not JSON: text after the value at character %d", len(good))}},
+		"multi-line":          {pretty + "\n" + pretty + pretty, 3, nil},
+		"multi-line, faulty":  {pretty + "\n{\n  \"a\": \"b\n  \"c\": 1\n}\n" + pretty, 2, []string{"line 5: $: is not JSON: ends in the middle; lines 5 to 8 are lost"}},
+		"cut after a colon":   {"{\"a\":\n" + good + "\n" + good, 2, []string{"line 1: $: is not JSON: invalid character '{' after object key:value pair"}},
+		"cut in an array":     {"{\"a\":[1,\n" + good + "\n" + good, 2, []string{"line 1: $: is not JSON: invalid character '{' after array element"}},
+		"cut after a comma":   {"{\"a\":1,\n" + good + "\nx\n" + good, 2, []string{"line 1: $: is not JSON: invalid character '{' looking for beginning of object key string", "line 3: $: is not JSON: invalid character 'x' looking for beginning of value"}},
+		"arrays":              {"[" + good + "]\n[\n" + good + "\n]\n[]\n" + good, 3, nil},
+		"array, no comma":     {"[" + good + "\n" + good + "]", 2, []string{"line 2: $[1]: a comma is missing before the value"}},
+		"array, broken line":  {"[\n {\"a\": \"b\n },\n " + good + "\n]", 1, []string{"line 2: $[0]: is not JSON: ends in the middle; lines 2 to 3 are lost"}},
+		"not an object":       {good + "\n7\nnull\n", 1, []string{"line 2: $: must be an object, not a number", "line 3: $: must be an object, not null"}},
 		"array":               {" \n [" + pretty + " ,\n" + good + "]\n", 2, nil},
 		"empty array":         {"[ ]", 0, nil},
-		"array of others":     {"[17,\n" + pretty + ",\n\n {\"incident_id\":\"]\\\"[,\"}]", 1, []string{"line 1: $[0]: must be an object, not a number", "line 6: $[2].timeline.incident.year: is required"}},
+		"array of others":     {"[17,\n" + pretty + ",\n\n {\"incident_id\":\"]\\\"[,\"}]", 1, []string{"line 1: $[0]: must be an object, not a number", "line 7: $[2].timeline.incident.year: is required"}},
 		"array, bad element":  {"[{\"a\" 1},\n" + good + "]", 1, []string{`line 1: $[0]: is not JSON: invalid character '1' after object key`}},
 		"array, gaps":         {"[," + good + ",\n]", 1, []string{"line 1: $[0]: a value is missing", "line 2: $[2]: a value is missing"}},
 		"array, not closed":   {"[" + good + ",\n", 1, []string{"line 2: $: the array is not closed"}},
 		"array, cut":          {"[" + good + ",\n{\"a", 1, []string{"line 2: $[1]: is not JSON: ends in the middle", "line 2: $: the array is not closed"}},
-		"array and something": {"[" + good + "]\n" + good, 1, []string{"line 2: $: text after the end of the array"}},
+		"array and something": {"[" + good + "]\n]", 1, []string{"line 2: $: is not JSON: invalid character ']' looking for beginning of value"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			lines, faults := run(t, VERIS, plant, c.input)
@@ -201,8 +213,7 @@ func TestScanTooLong(t *testing.T) {
 		"1\n\n" + long + "\n2":        {"line 1: $ 1", "line 3: $ is longer than 100 bytes", "line 4: $ 2"},
 		"[1,\n\n" + long + ",\n 2\n]": {"line 1: $[0] 1", "line 3: $[1] is longer than 100 bytes", "line 4: $[2] 2"},
 	} {
-		s, err := newScanner(strings.NewReader(input))
-		require.NoError(t, err)
+		s := newScanner(strings.NewReader(input))
 		s.limit = 100
 		var got []string
 		for {
@@ -255,4 +266,85 @@ func TestVERISForms(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Only a confirmed incident with a disclosure that VERIS is sure of is a leak.
+func TestVERIS_OnlyWhatIsCertainIsAFact(t *testing.T) {
+	for _, c := range []struct {
+		status, disclosure string
+		facts, title       string
+	}{
+		{`"Confirmed"`, `"Yes"`, `{"outage":[{"facility":"plant","scope":"main-function","duration":"PT2H"}],"personalInformationPersons":4000000000,"directLoss":{"amount":7,"currency":"USD"}}`, "VERIS incident: error"},
+		{`"Confirmed"`, `"Potentially"`, `{"outage":[{"facility":"plant","scope":"main-function","duration":"PT2H"}],"directLoss":{"amount":7,"currency":"USD"}}`, "VERIS incident: error"},
+		{`"Confirmed"`, `"No"`, `{"outage":[{"facility":"plant","scope":"main-function","duration":"PT2H"}],"directLoss":{"amount":7,"currency":"USD"}}`, "VERIS incident: error"},
+		{`"Confirmed"`, `"Unknown"`, `{"outage":[{"facility":"plant","scope":"main-function","duration":"PT2H"}],"directLoss":{"amount":7,"currency":"USD"}}`, "VERIS incident: error"},
+		{`"Confirmed"`, `null`, `{"outage":[{"facility":"plant","scope":"main-function","duration":"PT2H"}],"directLoss":{"amount":7,"currency":"USD"}}`, "VERIS incident: error"},
+		{`null`, `"Yes"`, `{"outage":[{"facility":"plant","scope":"main-function","duration":"PT2H"}],"directLoss":{"amount":7,"currency":"USD"}}`, "VERIS incident: error"},
+		{`"Suspected"`, `"Yes"`, ``, "VERIS suspected incident: error"},
+		{`"Near miss"`, `"Yes"`, ``, "VERIS near miss: error"},
+		{`"False positive"`, `"Yes"`, ``, "VERIS false positive: error"},
+	} {
+		e := one(t, VERIS, plant, incidentLine(t, map[string]string{
+			"security_incident": c.status,
+			"action":            `{"error":{"variety":["Misconfiguration"]}}`,
+			"impact":            `{"overall_amount":7,"iso_currency_code":"USD"}`,
+			"attribute": `{"availability":{"duration":{"unit":"Hours","value":2}},
+				"confidentiality":{"data_disclosure":` + c.disclosure + `,"data":[{"variety":"Personal"}],"data_total":4000000000}}`,
+		}))
+		var data struct{ Facts json.RawMessage }
+		require.NoError(t, json.Unmarshal(e.Data, &data))
+		require.Equal(t, c.facts, string(data.Facts), "%s %s", c.status, c.disclosure)
+		require.Equal(t, c.title, e.Report.Title)
+		require.Contains(t, e.Report.Other, "4000000000", "what is no fact is still told")
+		require.Equal(t, c.status == `"Confirmed"` && c.disclosure == `"Yes"`, e.Report.Kind == "data-security")
+	}
+	_, faults := run(t, VERIS, plant, incidentLine(t, map[string]string{
+		"security_incident": `"Perhaps"`, "attribute": `{"confidentiality":{"data_disclosure":true}}`,
+	}))
+	require.Equal(t, []string{
+		`line 1: $.security_incident: "Perhaps" is none of: Confirmed, Suspected, False positive, Near miss`,
+		"line 1: $.attribute.confidentiality.data_disclosure: must be a string, not a boolean"}, faults)
+}
+
+// data_total counts all varieties together; only the personal ones are persons.
+func TestVERIS_TotalOfSeveralVarieties(t *testing.T) {
+	for data, want := range map[string]string{
+		`[{"variety":"Other","amount":30000},{"variety":"Personal","amount":800}]`:   `{"atLeast":800}`,
+		`[{"variety":"Credentials"},{"variety":"Personal","amount":30800}]`:          `30800`,
+		`[{"variety":"Medical","amount":172},{"variety":"Personal","amount":30628}]`: `30800`,
+		`[{"variety":"Personal","amount":2100000}]`:                                  `{"atLeast":30800}`,
+		`[{"variety":"Personal"},{"variety":"Other"}]`:                               `30800`,
+	} {
+		e := one(t, VERIS, plant, incidentLine(t, map[string]string{
+			"attribute": `{"confidentiality":{"data_disclosure":"Yes","data":` + data + `,"data_total":30800}}`,
+		}))
+		got, err := json.Marshal(e.Report.Facts.PersonalInformationPersons)
+		require.NoError(t, err)
+		require.Equal(t, want, string(got), data)
+	}
+}
+
+// A service that is slow or a device that is lost interrupts nothing.
+func TestVERIS_OutageNeedsAnInterruption(t *testing.T) {
+	for variety, want := range map[string]int{
+		`["Interruption"]`: 1, `["Loss","Obscuration"]`: 1, `[]`: 1, `["Loss"]`: 0, `["Degradation","Destruction"]`: 0,
+	} {
+		e := one(t, VERIS, plant, incidentLine(t, map[string]string{
+			"attribute": `{"availability":{"variety":` + variety + `,"duration":{"unit":"Days","value":3}}}`,
+		}))
+		require.Len(t, e.Report.Facts.Outage, want, variety)
+	}
+}
+
+// A repeat is no news; one id for two stories is told.
+func TestVERIS_ContradictionIsTold(t *testing.T) {
+	var notes []string
+	o := plant
+	o.Note = func(d fault.Detail) { notes = append(notes, d.Path+": "+d.Message) }
+	first := incidentLine(t, nil)
+	other := incidentLine(t, map[string]string{"impact": `{"overall_amount":7}`})
+	lines, faults := run(t, VERIS, o, strings.Join([]string{first, first, other}, "\n"))
+	require.Empty(t, faults)
+	require.Len(t, lines, 3)
+	require.Equal(t, []string{"line 3: $.incident_id: line 1 has the same id and says something else; the server will accept only the first"}, notes)
 }
