@@ -122,14 +122,14 @@ type App struct {
 	realms   []*realm
 	listener net.Listener // nil without HTTP
 	stop     context.CancelFunc
-	ended    chan struct{}
-	err      error // of the services; owned by the run goroutine until ended is closed
+	working  context.Context // of the services: ends with the first failure, which is its cause
+	ended    chan struct{}   // closed when the last service has returned
 	stopOnce sync.Once
 }
 
 // Start starts everything and returns when requests are answered.
 func Start(ctx context.Context, cfg Config) (*App, error) {
-	a := &App{cfg: cfg, ended: make(chan struct{})}
+	a := &App{cfg: cfg, working: ctx, ended: make(chan struct{})}
 	close(a.ended) // nothing runs yet
 	if err := a.start(ctx); err != nil {
 		a.Stop()
@@ -151,6 +151,13 @@ func (a *App) start(ctx context.Context) (err error) {
 	if err := a.connect(ctx); err != nil {
 		return err
 	}
+	ctx, cancel := a.whileEngineWorks(ctx)
+	defer cancel()
+	defer func() {
+		if err != nil && ctx.Err() != nil {
+			err = errors.Join(context.Cause(ctx), err)
+		}
+	}()
 	for _, name := range []event.Realm{event.Real, event.Drill} {
 		if err := a.open(ctx, name); err != nil {
 			return err
@@ -271,6 +278,7 @@ func (a *App) run() {
 	ctx, stop := context.WithCancel(context.Background())
 	a.stop, a.ended = stop, make(chan struct{})
 	g, ctx := errgroup.WithContext(ctx)
+	a.working = ctx
 	start := func(name string, realm event.Realm, run func(context.Context) error) {
 		g.Go(func() error {
 			err := run(ctx)
@@ -302,9 +310,13 @@ func (a *App) run() {
 	if a.who != nil {
 		start("identities", event.Real, a.watchIdentities)
 	}
+	if a.server != nil {
+		start("the embedded server", event.Real, a.watchEngine)
+	}
+	start("the probe", event.Real, a.realms[0].bus.Probe)
 	go func() {
 		defer close(a.ended)
-		a.err = g.Wait()
+		_ = g.Wait() // its error is the cause of working's end
 	}()
 }
 
@@ -335,57 +347,26 @@ func (a *App) answers(ctx context.Context, service string) error {
 		}
 		select {
 		case <-time.After(20 * time.Millisecond):
-		case <-a.ended:
-			return a.err
+		case <-a.working.Done():
+			return context.Cause(a.working)
 		case <-ctx.Done():
 			return fmt.Errorf("%s did not answer within %v", service, readyWait)
 		}
 	}
 }
 
-// Wait returns when a service has failed, with its error, or when ctx ends.
+// Wait returns when a service has failed, with its error, or when ctx ends. It does not
+// wait for the other services: a failed engine answers none of them.
 func (a *App) Wait(ctx context.Context) error {
 	select {
-	case <-a.ended:
-		return a.err
+	case <-a.working.Done():
+		if err := context.Cause(a.working); !errors.Is(err, context.Canceled) {
+			return err
+		}
+		return nil // it was stopped
 	case <-ctx.Done():
 		return nil
 	}
-}
-
-// stopWait is how long what is in hand may take to finish.
-const stopWait = 10 * time.Second
-
-// Stop finishes what is in hand and stops everything, in reverse order. It may
-// be called twice.
-func (a *App) Stop() {
-	a.stopOnce.Do(func() {
-		if a.stop != nil {
-			a.stop()
-		}
-		select {
-		case <-a.ended:
-		case <-time.After(stopWait):
-			// What still waits for the stream gets no answer; it is sent again.
-			a.closeRealms()
-			<-a.ended
-		}
-		if a.listener != nil {
-			_ = a.listener.Close()
-		}
-		a.closeRealms()
-		for _, nc := range []*nats.Conn{a.doors, a.nc} {
-			if nc != nil {
-				nc.Close()
-			}
-		}
-		if a.server != nil {
-			a.server.Stop()
-		}
-		if a.lock != nil {
-			_ = a.lock.Close() // which releases it
-		}
-	})
 }
 
 // NATSAddr is the address that clients connect to.
@@ -410,10 +391,4 @@ func (a *App) HTTPAddr() string {
 		scheme = "https://"
 	}
 	return scheme + a.listener.Addr().String()
-}
-
-func (a *App) closeRealms() {
-	for _, r := range a.realms {
-		r.bus.Close()
-	}
 }

@@ -54,8 +54,8 @@ type ScreenHealth struct {
 }
 
 // health answers whether this process works (/healthz), whether it can take
-// work (/readyz: it works, is connected, the ledger answers and is not damaged), and what can
-// be counted (/metrics).
+// work (/readyz: it works, is connected, what it writes comes back from the disk, and the
+// ledger answers and is not damaged), and what can be counted (/metrics).
 func (a *App) health(mux *http.ServeMux) {
 	answer := func(w http.ResponseWriter, r *http.Request, h Health) {
 		status := http.StatusOK
@@ -75,6 +75,9 @@ func (a *App) health(mux *http.ServeMux) {
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		real := a.realms[:1]
 		h := a.look(r.Context(), real)
+		if _, err := real[0].bus.Stores(); err != nil && h.Status == healthy {
+			h.Status = err.Error()
+		}
 		for _, err := range inEach(r.Context(), real, func(ctx context.Context, r *realm) error {
 			_, err := r.bus.Head(ctx)
 			return err

@@ -2,7 +2,8 @@
 //
 // What it guarantees:
 //   - Commit is the only way to write. When it returns without an error, every
-//     record is on disk in its stream (SyncAlways), or stood there before.
+//     record is on disk in its stream (SyncAlways), or stood there before. It returns
+//     within some seconds, whatever the engine does.
 //   - A record's subject is its identity: the engine stores one record a
 //     subject, ever. A second one gets the first back.
 //   - Tail and Follow hand over records in ledger order, each at least once. A
@@ -102,6 +103,7 @@ type Bus struct {
 	together  sync.Map             // the followers' *together
 	gate      gate
 	hearts    hearts
+	probe     probe
 	held      sync.Map // why nothing may be written to the ledger, by the log that says so
 }
 
@@ -115,7 +117,7 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Bus, error) {
 	if cfg.Doors == nil {
 		cfg.Doors = nc
 	}
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithPublishAsyncTimeout(tryTimeout))
 	if err != nil {
 		return nil, fmt.Errorf("bus: %w", err)
 	}
@@ -221,23 +223,27 @@ var ErrNotFound = errors.New("no such record")
 // Last returns the last ledger record of a subject, which may end in a
 // wildcard, or ErrNotFound.
 func (b *Bus) Last(ctx context.Context, subject string) (event.Stored, error) {
-	return b.stored(b.ledger.GetLastMsgForSubject(ctx, b.cfg.Realm.Wire(subject)))
+	return b.stored(again(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
+		return b.ledger.GetLastMsgForSubject(ctx, b.cfg.Realm.Wire(subject))
+	}))
 }
 
 // First returns the first ledger record of a subject, which may end in a
 // wildcard, or ErrNotFound.
 func (b *Bus) First(ctx context.Context, subject string) (event.Stored, error) {
-	return b.stored(b.ledger.GetMsg(ctx, 1, jetstream.WithGetMsgSubject(b.cfg.Realm.Wire(subject))))
+	return b.stored(again(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
+		return b.ledger.GetMsg(ctx, 1, jetstream.WithGetMsgSubject(b.cfg.Realm.Wire(subject)))
+	}))
 }
 
 // Get returns the ledger record of a sequence, or ErrNotFound.
 func (b *Bus) Get(ctx context.Context, seq uint64) (event.Stored, error) {
-	return b.stored(b.ledger.GetMsg(ctx, seq))
+	return b.stored(again(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) { return b.ledger.GetMsg(ctx, seq) }))
 }
 
 // Head returns the sequence of the last ledger record.
 func (b *Bus) Head(ctx context.Context) (uint64, error) {
-	info, err := b.ledger.Info(ctx)
+	info, err := again(ctx, func(ctx context.Context) (*jetstream.StreamInfo, error) { return b.ledger.Info(ctx) })
 	if err != nil {
 		return 0, fmt.Errorf("bus: head: %w", engineError(err))
 	}

@@ -3,7 +3,9 @@ package bus
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -32,9 +34,10 @@ func (b *Bus) Entry(r event.Record, res Result) evidence.Hash {
 // Commit stores records, each at most once, and returns when all of them are on
 // disk or stood there before: one result a record, in order. Records of
 // concurrent callers that wait at the same moment go out in one atomic batch.
-// It tries for as long as the outcome is unknown, so it ends with an error only
-// when ctx or the bus does, when the engine refuses a record for good (kind
-// Reject), or, with Closed, when nothing may be written to the ledger (Hold). A timer is
+// It ends with an error when ctx or the bus does, when the engine refuses a record for
+// good (kind Reject), with Closed when nothing may be written to the ledger (Hold), and
+// with ErrUnavailable when nothing came back for commitWait: the outcome is unknown then,
+// and the records may be stored later. A timer is
 // a record like the others while it is set: once it has come due or was cancelled, its
 // subject is free again.
 func (b *Bus) Commit(ctx context.Context, records []event.Record) ([]Result, error) {
@@ -43,6 +46,21 @@ func (b *Bus) Commit(ctx context.Context, records []event.Record) ([]Result, err
 		return nil, err
 	}
 	return sent.Wait(ctx)
+}
+
+// commitWait bounds how long a caller of Commit waits for a place in the queue of a
+// stream, and again for the disk.
+const commitWait = 10 * time.Second
+
+// bounded calls a half of Commit, which must come back in commitWait.
+func bounded[T any](ctx context.Context, call func(context.Context) (T, error)) (T, error) {
+	try, cancel := context.WithTimeout(ctx, commitWait)
+	defer cancel()
+	out, err := call(try)
+	if err != nil && try.Err() != nil && ctx.Err() == nil {
+		return out, fmt.Errorf("bus: commit: %w: no record came back within %v", ErrUnavailable, commitWait)
+	}
+	return out, err
 }
 
 // Sent are records on their way to the disk.
@@ -68,6 +86,11 @@ func (s *Sent) Likely() (results []Result, known bool) {
 
 // Send is the first half of Commit: the records are in the line of their streams.
 func (b *Bus) Send(ctx context.Context, records []event.Record) (*Sent, error) {
+	return bounded(ctx, func(ctx context.Context) (*Sent, error) { return b.send(ctx, records) })
+}
+
+// send is Send for a follower, which waits for as long as it takes.
+func (b *Bus) send(ctx context.Context, records []event.Record) (*Sent, error) {
 	sent := &Sent{realm: b.cfg.Realm, records: make([]*pending, len(records))}
 	next := b.writers[event.StreamLedger].likely()
 	for i, r := range records {
@@ -105,7 +128,10 @@ func (b *Bus) Send(ctx context.Context, records []event.Record) (*Sent, error) {
 }
 
 // Wait is the second half.
-func (s *Sent) Wait(ctx context.Context) ([]Result, error) {
+func (s *Sent) Wait(ctx context.Context) ([]Result, error) { return bounded(ctx, s.wait) }
+
+// wait is Wait for a follower, which waits for as long as it takes.
+func (s *Sent) wait(ctx context.Context) ([]Result, error) {
 	results := make([]Result, len(s.records))
 	var failed error
 	for i, p := range s.records {

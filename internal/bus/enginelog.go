@@ -13,16 +13,22 @@ import (
 // reason for not starting: we say it, and do not end the process.
 type engineLog struct {
 	*zap.SugaredLogger
-	failed  chan<- string
+	health  health
 	refused func(who, what, why string)
 }
 
 func (l engineLog) Fatalf(format string, v ...any) {
 	l.Errorf(format, v...)
-	select {
-	case l.failed <- fmt.Sprintf(format, v...):
-	default: // the first one says it
+	l.health.fail(fmt.Errorf(format, v...))
+}
+
+// Warnf is where the engine says that a write was denied.
+func (l engineLog) Warnf(format string, v ...any) {
+	if isEngineFault(format) {
+		l.Errorf(format, v...)
+		return
 	}
+	l.SugaredLogger.Warnf(format, v...)
 }
 
 func (l engineLog) Noticef(format string, v ...any) { l.Debugf(format, v...) }
@@ -37,6 +43,9 @@ func (l engineLog) Errorf(format string, v ...any) {
 		return
 	}
 	text = partOfFrame.ReplaceAllString(text, "$1 …")
+	if isEngineFault(format) {
+		l.health.fail(fmt.Errorf("%w: %s", ErrEngineFailed, text))
+	}
 	l.Error(strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return ' '

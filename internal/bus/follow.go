@@ -267,7 +267,7 @@ func (r *run) round(ctx context.Context, trials []*trial) error {
 		return r.land(ctx, f)
 	}
 	go func() {
-		f.results, f.err = s.Wait(ctx)
+		f.results, f.err = s.wait(ctx)
 		r.landed <- f
 	}()
 	return nil

@@ -78,7 +78,7 @@ func (b *Bus) watchHeld(ctx context.Context) error {
 	select {
 	case <-known:
 		return nil
-	case <-time.After(writeTimeout):
+	case <-time.After(commitWait):
 		return fmt.Errorf("bus: held: %w", ErrUnavailable)
 	}
 }
@@ -92,13 +92,13 @@ func (r *run) commit(ctx context.Context, records []event.Record) ([]Result, err
 	if err != nil {
 		return nil, err
 	}
-	return s.Wait(ctx)
+	return s.wait(ctx)
 }
 
 // send is the first half of commit. It waits while nothing may be written.
 func (r *run) send(ctx context.Context, records []event.Record) (*Sent, error) {
 	for {
-		s, err := r.bus.Send(ctx, records)
+		s, err := r.bus.send(ctx, records)
 		if closed := Closed(""); !errors.As(err, &closed) {
 			return s, err
 		}

@@ -12,8 +12,10 @@ import (
 
 // LastOf returns which ledger records of some subjects exist, all as of one moment.
 func (b *Bus) LastOf(ctx context.Context, subjects ...string) (found []event.Stored, err error) {
-	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
-	defer cancel()
+	return again(ctx, func(ctx context.Context) ([]event.Stored, error) { return b.lastOf(ctx, subjects) })
+}
+
+func (b *Bus) lastOf(ctx context.Context, subjects []string) (found []event.Stored, err error) {
 	answers, err := jetstreamext.GetLastMsgsFor(ctx, b.js, b.cfg.Realm.Stream(event.StreamLedger), wired(b.cfg.Realm, subjects))
 	if err != nil {
 		return nil, fmt.Errorf("bus: read: %w", engineError(err))

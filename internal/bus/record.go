@@ -203,23 +203,14 @@ func (b *Bus) Page(ctx context.Context, from, to uint64, subjects []string, reco
 }
 
 // batch asks the engine for records of a subject, which may hold wildcards. It
-// tries again for as long as the engine does not answer, up to batchTries times.
+// asks once more where no answer comes.
 func (b *Bus) batch(ctx context.Context, subject string, records int, from ...jetstreamext.GetBatchOpt) ([]event.Stored, error) {
 	realm := b.cfg.Realm
 	options := append(slices.Clone(from), jetstreamext.GetBatchSubject(realm.Wire(subject)))
-	for try := 1; ; try++ {
-		out, err := b.tryBatch(ctx, records, options)
-		if err == nil || ctx.Err() != nil || try == batchTries || !errors.Is(err, ErrUnavailable) {
-			return out, err
-		}
-	}
+	return again(ctx, func(ctx context.Context) ([]event.Stored, error) { return b.tryBatch(ctx, records, options) })
 }
 
-const batchTries = 3
-
 func (b *Bus) tryBatch(ctx context.Context, records int, options []jetstreamext.GetBatchOpt) ([]event.Stored, error) {
-	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
-	defer cancel()
 	found, err := jetstreamext.GetBatch(ctx, b.js, b.cfg.Realm.Stream(event.StreamLedger), records, options...)
 	if err != nil {
 		return nil, fmt.Errorf("bus: read: %w", engineError(err))

@@ -22,6 +22,12 @@ import (
 // of an incident a multiple of it.
 const maxPayload = 4 << 20
 
+// maxStore is the engine's own limit of what it stores: none. Its default is three
+// quarters of the free disk until its streams are recovered: timers that come due before
+// LEDGER is recovered would be refused, and the engine tries none of them again before
+// the next start. How full the disk may be is decided by Space.
+const maxStore = 1 << 60
+
 // ServerConfig is how the embedded server is started.
 type ServerConfig struct {
 	Dir    string // where JetStream stores
@@ -49,6 +55,7 @@ type Accounts struct {
 type Server struct {
 	s         *server.Server
 	log       *zap.Logger
+	health    health
 	unguard   context.CancelFunc
 	services  []nats.Option // with which a connection inside the process is let in
 	dir       string
@@ -61,7 +68,7 @@ type Server struct {
 func StartServer(ctx context.Context, cfg ServerConfig) (*Server, error) {
 	opts := &server.Options{
 		ServerName: "tocsin", JetStream: true, StoreDir: cfg.Dir,
-		SyncAlways: true, MaxPayload: maxPayload, NoSigs: true, NoLog: true,
+		SyncAlways: true, MaxPayload: maxPayload, JetStreamMaxStore: maxStore, NoSigs: true, NoLog: true,
 		DontListen: cfg.Listen == "",
 	}
 	if cfg.Listen != "" {
@@ -101,13 +108,13 @@ func StartServer(ctx context.Context, cfg ServerConfig) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bus: embedded server: %w", err)
 	}
-	failed := make(chan string, 1)
-	s.SetLogger(engineLog{cfg.Log.Named("nats").Sugar(), failed, cfg.Refused}, false, false)
+	health := newHealth()
+	s.SetLogger(engineLog{cfg.Log.Named("nats").Sugar(), health, cfg.Refused}, false, false)
 	guarded, unguard := context.WithCancel(context.Background())
 	if cfg.Key == "" {
 		go guardBlocks(guarded, cfg.Dir, guardBytes, cfg.Log)
 	}
-	e := &Server{s: s, log: cfg.Log.Named("nats"), unguard: unguard, services: services, dir: cfg.Dir, staging: newStaging()}
+	e := &Server{s: s, log: cfg.Log.Named("nats"), health: health, unguard: unguard, services: services, dir: cfg.Dir, staging: newStaging()}
 	left := stagingLinks(cfg.Dir, "*")
 	started := false
 	defer func() {
@@ -120,8 +127,8 @@ func StartServer(ctx context.Context, cfg ServerConfig) (*Server, error) {
 	go s.Start()
 	for waited := readyStep; !s.ReadyForConnections(readyStep); waited += readyStep {
 		select {
-		case why := <-failed:
-			return nil, fmt.Errorf("bus: embedded server on %q: %s", cfg.Listen, why)
+		case <-health.ctx.Done():
+			return nil, fmt.Errorf("bus: embedded server on %q: %w", cfg.Listen, context.Cause(health.ctx))
 		case <-ctx.Done():
 			return nil, fmt.Errorf("bus: embedded server: %w", ctx.Err())
 		default:

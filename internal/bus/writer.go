@@ -27,7 +27,12 @@ const (
 	// batchFromMemory is batchFrom where batches are gathered in memory (staging.go).
 	batchFromMemory = 2
 	queueLength     = 16 << 10
-	writeTimeout    = 10 * time.Second
+	// tryTimeout is how long one try to store records waits for its answer, before they
+	// are sent again: their subjects make that safe, and a slow disk answers the last try
+	// together with the first.
+	tryTimeout = 1500 * time.Millisecond
+	maxPause   = time.Second // between tries that the engine refuses
+	tellEvery  = 10          // failed tries between two lines in the log
 )
 
 // writer is the one goroutine that writes to a stream. There is no timer: what
@@ -159,41 +164,59 @@ func (w *writer) refuseRest(held []*pending) {
 	}
 }
 
-// write stores a round. Unknown outcomes are tried again with the same
-// subjects: what was stored after all answers as ours by its salt.
+// write stores a round. Records whose outcome is unknown are sent again with the same
+// subjects, at once where an answer was lost: what was stored after all answers as ours
+// by its salt.
 func (w *writer) write(ctx context.Context, round []*pending) {
-	pause := 50 * time.Millisecond
 	if f := w.feed(); f != nil {
 		f.writes(round)
 	}
-	for len(round) > 0 {
+	pause := 50 * time.Millisecond
+	for failures := 0; ; {
 		var err error
-		from := batchFromMemory
-		if !w.inMemory.Load() {
-			from, round = batchFrom, alone(round)
-		}
-		if len(round) < from {
-			round, err = w.single(ctx, round)
-		} else {
-			round, err = w.batch(ctx, round)
-		}
-		if len(round) == 0 {
+		if round, err = w.try(ctx, round); len(round) == 0 {
 			return
 		}
 		if err == nil {
 			continue
 		}
-		w.log.Warn("records wait for the stream", zap.Int("records", len(round)), zap.Error(err))
+		if failures++; failures%tellEvery == 1 {
+			w.log.Warn("records wait for the stream", zap.Int("records", len(round)), zap.Int("failed_tries", failures), zap.Error(err))
+		}
+		wait := pause
+		if isTimeout(err) {
+			wait = 0
+		} else {
+			pause = min(2*pause, maxPause)
+		}
 		select {
-		case <-time.After(pause):
-			pause = min(2*pause, 2*time.Second)
+		case <-time.After(wait):
 		case <-ctx.Done():
+		}
+		if ctx.Err() != nil {
 			for _, p := range round {
 				p.settle(Result{}, errClosed)
 			}
 			return
 		}
 	}
+}
+
+// try sends records once and returns those that are not settled.
+func (w *writer) try(ctx context.Context, round []*pending) ([]*pending, error) {
+	from := batchFromMemory
+	if !w.inMemory.Load() {
+		from, round = batchFrom, alone(round)
+	}
+	if len(round) < from {
+		return w.single(ctx, round)
+	}
+	return w.batch(ctx, round)
+}
+
+// isTimeout reports whether no answer came in time.
+func isTimeout(err error) bool {
+	return errors.Is(err, nats.ErrTimeout) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, jetstream.ErrAsyncPublishTimeout)
 }
 
 // message renders a record for a try of its own: the client library writes
@@ -214,7 +237,7 @@ func (w *writer) message(p *pending) *nats.Msg {
 func (w *writer) single(ctx context.Context, round []*pending) (rest []*pending, err error) {
 	futures := make([]jetstream.PubAckFuture, len(round))
 	for i, p := range round {
-		f, ferr := w.js.PublishMsgAsync(w.message(p), jetstream.WithStallWait(writeTimeout))
+		f, ferr := w.js.PublishMsgAsync(w.message(p), jetstream.WithStallWait(tryTimeout))
 		switch {
 		case ferr == nil:
 			futures[i] = f
@@ -224,8 +247,6 @@ func (w *writer) single(ctx context.Context, round []*pending) (rest []*pending,
 			rest, err = append(rest, p), ferr
 		}
 	}
-	deadline := time.NewTimer(writeTimeout)
-	defer deadline.Stop()
 	var taken []*pending
 	for i, p := range round {
 		if futures[i] == nil {
@@ -243,9 +264,6 @@ func (w *writer) single(ctx context.Context, round []*pending) (rest []*pending,
 			default:
 				rest, err = append(rest, p), aerr
 			}
-		case <-deadline.C:
-			deadline.Reset(0)
-			rest, err = append(rest, p), nats.ErrTimeout
 		case <-ctx.Done():
 			rest, err = append(rest, p), ctx.Err()
 		}
@@ -265,9 +283,9 @@ func (w *writer) batch(ctx context.Context, round []*pending) ([]*pending, error
 	for i, p := range round {
 		messages[i] = w.message(p)
 	}
-	try, cancel := context.WithTimeout(ctx, writeTimeout)
+	try, cancel := context.WithTimeout(ctx, tryTimeout)
 	defer cancel()
-	ack, err := jetstreamext.PublishMsgBatch(try, w.js, messages, jetstreamext.BatchFlowControl{AckTimeout: writeTimeout})
+	ack, err := jetstreamext.PublishMsgBatch(try, w.js, messages, jetstreamext.BatchFlowControl{AckTimeout: tryTimeout})
 	if err == nil {
 		w.stored(round, ack.Sequence-uint64(len(round))+1)
 		return nil, nil
@@ -303,7 +321,7 @@ func (w *writer) answerTaken(ctx context.Context, round []*pending) ([]*pending,
 	for i, p := range round {
 		bySubject[p.record.Subject], subjects[i] = p, w.realm.Wire(p.record.Subject)
 	}
-	try, cancel := context.WithTimeout(ctx, writeTimeout)
+	try, cancel := context.WithTimeout(ctx, tryTimeout)
 	defer cancel()
 	found, err := jetstreamext.GetLastMsgsFor(try, w.js, w.stream, subjects)
 	if err != nil {

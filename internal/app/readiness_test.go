@@ -1,0 +1,49 @@
+package app_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+)
+
+// When what is written does not come back, /readyz fails within five seconds and says
+// why, and recovers with the disk.
+func TestReadyz_NothingIsStored(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	w.well()
+	nc, err := nats.Connect(w.app.NATSAddr())
+	require.NoError(t, err)
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	bucket, err := js.Stream(t.Context(), "KV_READINESS")
+	require.NoError(t, err)
+	config := bucket.CachedInfo().Config
+	require.EqualValues(t, 1, config.MaxMsgsPerSubject, "a history of one")
+	size := config.MaxMsgSize
+	config.MaxMsgSize = 1 // the engine takes no write
+	_, err = js.UpdateStream(t.Context(), config)
+	require.NoError(t, err)
+
+	full := time.Now()
+	w.await("it is not ready", func() bool {
+		status, h := w.health("/readyz")
+		if status == http.StatusOK {
+			return false
+		}
+		require.Contains(t, h.Status, "nothing was stored since ")
+		require.Contains(t, h.Status, "message size exceeds maximum allowed")
+		return true
+	})
+	require.Less(t, time.Since(full), 5*time.Second)
+
+	config.MaxMsgSize = size
+	_, err = js.UpdateStream(t.Context(), config)
+	require.NoError(t, err)
+	w.well()
+}

@@ -1,0 +1,106 @@
+package bus
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/tocsin-project/tocsin/internal/clock"
+)
+
+// The probe writes one key and reads it back. It fails probeAge after the last success,
+// so that a slow disk is told from one that stores nothing.
+const (
+	probeEvery   = time.Second
+	probeTimeout = 2 * time.Second
+	probeAge     = 4 * time.Second
+	probeBucket  = "READINESS"
+	probeKey     = "probe"
+)
+
+// probe is the last write of our own that came back, and why the next did not. Nil
+// success: none has yet.
+type probe struct {
+	mu      sync.Mutex
+	success time.Time
+	failure error
+}
+
+// Probe writes to the disk of the streams once a second, in a bucket of its own, and
+// reads back what it wrote, until ctx ends: see Stores.
+func (b *Bus) Probe(ctx context.Context) error {
+	tick := time.NewTicker(probeEvery)
+	defer tick.Stop()
+	var bucket jetstream.KeyValue
+	for {
+		err := func() (err error) {
+			try, cancel := context.WithTimeout(ctx, probeTimeout)
+			defer cancel()
+			if bucket == nil {
+				if bucket, err = b.openProbe(try); err != nil {
+					return err
+				}
+			}
+			return probeOnce(try, bucket)
+		}()
+		b.probe.note(err)
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// openProbe opens the bucket, which is made where there is none.
+func (b *Bus) openProbe(ctx context.Context) (jetstream.KeyValue, error) {
+	return b.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
+		Bucket: b.cfg.Realm.Stream(probeBucket), Description: "one key, written once a second: the disk stores",
+		History: 1, Replicas: max(1, b.cfg.Replicas),
+	})
+}
+
+// probeOnce writes the key and reads it, or what another process has written since.
+func probeOnce(ctx context.Context, bucket jetstream.KeyValue) error {
+	wrote, err := bucket.PutString(ctx, probeKey, clock.System{}.Now().Format(time.RFC3339Nano))
+	if err != nil {
+		return err
+	}
+	read, err := bucket.Get(ctx, probeKey)
+	if err != nil {
+		return err
+	}
+	if read.Revision() < wrote {
+		return fmt.Errorf("revision %d was written and %d was read", wrote, read.Revision())
+	}
+	return nil
+}
+
+func (p *probe) note(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.failure = err; err == nil {
+		p.success = clock.System{}.Now()
+	}
+}
+
+// Stores reports whether what is written comes back, and why not. The last write that
+// came back is at most four seconds old where it does.
+func (b *Bus) Stores() (last time.Time, failure error) {
+	b.probe.mu.Lock()
+	defer b.probe.mu.Unlock()
+	last, failure = b.probe.success, b.probe.failure
+	if now := (clock.System{}).Now(); now.Sub(last) <= probeAge {
+		return last, nil
+	}
+	if failure == nil {
+		failure = ErrUnavailable // the write in hand has not come back
+	}
+	if last.IsZero() {
+		return last, fmt.Errorf("nothing was stored since the start: %w", failure)
+	}
+	return last, fmt.Errorf("nothing was stored since %s: %w", last.Format(time.RFC3339), failure)
+}
