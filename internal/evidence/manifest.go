@@ -93,7 +93,7 @@ func (m Manifest) encode() ([]byte, error) {
 // fields against each other.
 func parseManifest(raw []byte) (Manifest, error) {
 	var m Manifest
-	if err := json.Unmarshal(raw, &m); err != nil {
+	if err := Decode(raw, &m); err != nil {
 		return Manifest{}, fmt.Errorf("not a manifest: %w", err)
 	}
 	again, err := m.encode()
@@ -153,8 +153,13 @@ func (r Record) rules() (entry ManifestRules, text string, ok bool) {
 	if !ok || !isHex(name) {
 		return entry, "", false
 	}
-	var body struct{ Kind, ID, SHA256, Text string }
-	if err := json.Unmarshal(r.Body, &body); err != nil {
+	var body struct {
+		Kind   string `json:"kind"`
+		ID     string `json:"id"`
+		SHA256 string `json:"sha256"`
+		Text   string `json:"text"`
+	}
+	if err := Decode(r.Body, &body); err != nil {
 		return entry, "", false
 	}
 	sum := sha256.Sum256([]byte(body.Text))

@@ -92,6 +92,9 @@ func (p Proof) Verify(v Verifier) (Checkpoint, error) {
 	if err != nil {
 		return Checkpoint{}, fmt.Errorf("record %d as it stands in the proof is not what the checkpoint covers", n)
 	}
+	if err := p.Record.checkBody(); err != nil {
+		return Checkpoint{}, fmt.Errorf("record %d: %w", n, err)
+	}
 	return cp, nil
 }
 

@@ -7,9 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"math/bits"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -257,7 +255,7 @@ func (v Verifier) VerifyReceipt(raw []byte) (Receipt, error) {
 		Receipt
 		Signed *SignedReceipt `json:"signed"`
 	}
-	if err := exactly(raw, &in, "status", "operator", "incident", "report", "source", "type", "digest", "receivedAt", "record", "entry", "exercise", "durability", "signed"); err != nil {
+	if err := Decode(raw, &in); err != nil {
 		return Receipt{}, fmt.Errorf("evidence: not a receipt: %w", err)
 	}
 	switch {
@@ -297,11 +295,14 @@ func (r Receipt) Is(event []byte) error {
 		return fmt.Errorf("the receipt says %q: nothing was taken under it", r.Status)
 	}
 	var e struct {
-		ID, Source, Type, Subject string
-		Data                      json.RawMessage
-		Data64                    []byte `json:"data_base64"`
+		ID      string          `json:"id"`
+		Source  string          `json:"source"`
+		Type    string          `json:"type"`
+		Subject string          `json:"subject"`
+		Data    json.RawMessage `json:"data"`
+		Data64  []byte          `json:"data_base64"`
 	}
-	if err := exactly(event, &e, "id", "source", "type", "subject", "data", "data_base64"); err != nil {
+	if err := Decode(event, &e); err != nil {
 		return fmt.Errorf("it is not a CloudEvent in JSON: %w", err)
 	}
 	if e.Data == nil {
@@ -315,21 +316,6 @@ func (r Receipt) Is(event []byte) error {
 		return fmt.Errorf("it is %s %q from %s on incident %q with the digest %s: the receipt is of another", e.Type, e.ID, e.Source, e.Subject, digest)
 	}
 	return nil
-}
-
-// exactly reads members of a JSON object by their names as they are written, each of
-// which may stand there once: encoding/json also takes "Data" for data.
-func exactly(raw []byte, into any, names ...string) error {
-	texts, err := textsOf(raw)
-	if err != nil {
-		return err
-	}
-	maps.DeleteFunc(texts, func(name string, _ json.RawMessage) bool { return !slices.Contains(names, name) })
-	some, err := json.Marshal(texts)
-	if err != nil {
-		return err
-	}
-	return json.Unmarshal(some, into)
 }
 
 // IsReceipt reports whether a text is the JSON of a receipt, or begins with one.

@@ -2,7 +2,6 @@ package evidence
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -19,10 +18,10 @@ func (r Record) removal() (first uint64, entries []Hash, ok bool) {
 		return 0, nil, false
 	}
 	var body struct {
-		First   uint64
-		Entries []Hash
+		First   uint64 `json:"first"`
+		Entries []Hash `json:"entries"`
 	}
-	if err := json.Unmarshal(r.Body, &body); err != nil || body.First == 0 || strconv.FormatUint(body.First, 10) != name {
+	if err := Decode(r.Body, &body); err != nil || body.First == 0 || strconv.FormatUint(body.First, 10) != name {
 		return 0, nil, false
 	}
 	return body.First, body.Entries, true

@@ -1,11 +1,8 @@
 package evidence
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"reflect"
 	"slices"
@@ -125,52 +122,16 @@ func (s SignedAct) agrees(body []byte) error {
 	return nil
 }
 
-// membersOf reads a JSON object in which no name stands twice.
+// membersOf reads a JSON object.
 func membersOf(raw []byte) (map[string]any, error) {
-	texts, err := textsOf(raw)
-	if err != nil {
+	var members map[string]any
+	if err := Decode(raw, &members); err != nil {
 		return nil, err
 	}
-	members := make(map[string]any, len(texts))
-	for name, text := range texts {
-		var value any
-		if err := json.Unmarshal(text, &value); err != nil {
-			return nil, err
-		}
-		members[name] = value
-	}
-	return members, nil
-}
-
-// textsOf is membersOf with the values as they are written.
-func textsOf(raw []byte) (map[string]json.RawMessage, error) {
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+	if members == nil {
 		return nil, errors.New("want an object")
 	}
-	texts := map[string]json.RawMessage{}
-	for dec.More() {
-		t, err := dec.Token()
-		if err != nil {
-			return nil, err
-		}
-		name, _ := t.(string) // the decoder takes nothing else
-		if _, twice := texts[name]; twice {
-			return nil, fmt.Errorf("%q stands there twice", name)
-		}
-		var value json.RawMessage
-		if err := dec.Decode(&value); err != nil {
-			return nil, err
-		}
-		texts[name] = value
-	}
-	if _, err := dec.Token(); err != nil { // the closing brace
-		return nil, err
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("something stands behind it")
-	}
-	return texts, nil
+	return members, nil
 }
 
 // sameValue compares values of a member. One that says nothing is as good as none,
@@ -266,7 +227,7 @@ func (v Verifier) actIn(r Record) (*Act, error) {
 	var body struct {
 		Signed *SignedAct `json:"signed"`
 	}
-	if err := json.Unmarshal(r.Body, &body); err != nil {
+	if err := Decode(r.Body, &body); err != nil {
 		return nil, fmt.Errorf("the act cannot be decoded: %w", err)
 	}
 	if body.Signed == nil {

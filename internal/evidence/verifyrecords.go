@@ -285,6 +285,9 @@ func (c *exportCheck) checkLine(path string, line []byte) (out checkedLine) {
 			c.find(r.Sequence, path, "%v", err)
 		}
 	}
+	if err := r.checkBody(); err != nil {
+		c.find(r.Sequence, path, "%v", err)
+	}
 	out.rules, _, out.isRules = r.rules()
 	if out.act, err = c.verifier.ActOf(r); err != nil {
 		c.find(r.Sequence, path, "%v", err)
