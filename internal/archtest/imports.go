@@ -27,8 +27,9 @@ var rooms = []room{
 	{"internal/evidence", nil, nil},
 	{"internal/evidence/interop", nil, list("internal/evidence")}, // a module of its own
 	{"internal/event", list("internal/evidence internal/fault schemas"), nil},
-	{"internal/statute", list("internal/event internal/fault"), list("schemas")},
-	{"internal/register", list("internal/clock internal/event internal/fault internal/statute"), list("schemas")},
+	{"internal/document", list("internal/fault"), nil},
+	{"internal/statute", list("internal/document internal/event internal/fault"), list("schemas")},
+	{"internal/register", list("internal/clock internal/document internal/event internal/fault internal/statute"), list("schemas")},
 	{"internal/interchange", list("internal/event internal/fault"), nil},
 	{"internal/identity", list("internal/event"), nil},
 	{"internal/httpedge", list("internal/event internal/fault internal/identity internal/share"), nil},

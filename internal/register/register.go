@@ -9,41 +9,32 @@
 package register
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
 	"fmt"
-	"io"
 	"regexp"
 	"strings"
-	"time"
-
-	"github.com/goccy/go-yaml"
 
 	"github.com/tocsin-project/tocsin/internal/event"
-	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
 // Register is what a register.yaml says.
 type Register struct {
 	// Acknowledge is the house's target for a desk where no due time of the law
 	// applies or it has passed, counted from reporting.
-	Acknowledge event.Duration `yaml:"acknowledge"`
+	Acknowledge event.Duration
 	// Fallback is the desk for a record that names no operator we know.
-	Fallback string `yaml:"fallback"`
+	Fallback string
 	// Remind are the fractions of a time at which the one who is asked is
 	// reminded. At the last, what a desk has not confirmed is forwarded.
-	Remind []float64 `yaml:"remind"`
+	Remind []float64
 	// ClockTolerance is how far a sender's clock may differ from ours before it
 	// is said.
-	ClockTolerance event.Duration `yaml:"clockTolerance"`
+	ClockTolerance event.Duration
 
-	Operators []Operator `yaml:"operators"`
-	Desks     []Desk     `yaml:"desks"`
+	Operators []Operator
+	Desks     []Desk
 
-	SHA256 string `yaml:"-"` // hex, of Raw
-	Raw    []byte `yaml:"-"`
+	SHA256 string // hex, of Raw
+	Raw    []byte
 
 	operators map[string]*Operator
 	tokens    map[string]*Operator // by subject token
@@ -52,81 +43,49 @@ type Register struct {
 
 // Name is a name in Chinese and English.
 type Name struct {
-	ZH string `yaml:"zh"`
-	EN string `yaml:"en"`
+	ZH string
+	EN string
 }
 
 // Operator is one who must report.
 type Operator struct {
-	ID         string     `yaml:"id"`
-	Name       Name       `yaml:"name"`
-	Level      string     `yaml:"level"`   // national, province, prefecture, county
-	Central    bool       `yaml:"central"` // a central organ or an affiliated unit
-	Office     string     `yaml:"office"`  // the desk of a central organ's own cyberspace body
-	Facilities []Facility `yaml:"facilities"`
+	ID         string
+	Name       Name
+	Level      string // national, province, prefecture, county
+	Central    bool   // a central organ or an affiliated unit
+	Office     string // the desk of a central organ's own cyberspace body
+	Facilities []Facility
 }
 
 // Facility is what an incident happens to. CII is the facility, not the
 // operator (law.md §1).
 type Facility struct {
-	ID         string `yaml:"id"`
-	Name       Name   `yaml:"name"`
-	Sector     string `yaml:"sector"`
-	Region     string `yaml:"region"` // GB/T 2260, six digits
-	CII        bool   `yaml:"cii"`
-	Protection string `yaml:"protection"` // the desk of its protection department
+	ID         string
+	Name       Name
+	Sector     string
+	Region     string // GB/T 2260, six digits
+	CII        bool
+	Protection string // the desk of its protection department
 	// Classified facilities go other ways (Decree 745 art. 50) and cannot be
 	// registered: true is an error.
-	Classified bool `yaml:"classified"`
+	Classified bool
 }
 
 // Desk is where a department listens.
 type Desk struct {
-	ID          string         `yaml:"id"`
-	Name        Name           `yaml:"name"`
-	Role        string         `yaml:"role"`   // cyberspace, public-security, protection, cyberspace-office
-	Level       string         `yaml:"level"`  // national, province, prefecture, county
-	Region      string         `yaml:"region"` // GB/T 2260; empty for national desks
-	Sector      string         `yaml:"sector"`
-	Languages   []string       `yaml:"languages"`
-	Acknowledge event.Duration `yaml:"acknowledge"` // the desk's own target, from reporting; 0: the due time
-	Next        string         `yaml:"next"`        // the desk that is told on silence
-	Designated  bool           `yaml:"designated"`  // the department has named this channel
-	Grades      bool           `yaml:"grades"`      // its department may set a grade (认定)
-	Forward     string         `yaml:"forward"`     // automatic; confirm: a person at the desk does; empty: it passes nothing on
-	Authority   string         `yaml:"authority"`   // the document that authorises forwarding
-}
-
-// Decode reads a register strictly and checks it by itself. All faults are
-// reported at once. CheckDuties holds it against the packs.
-func Decode(raw []byte) (*Register, error) {
-	r := &Register{Raw: raw, Remind: []float64{0.5, 0.9}, ClockTolerance: event.Duration(5 * time.Minute)} // the house's
-	if err := r.read(raw); err != nil {
-		return nil, fault.New(fault.Reject, "register", "%w", err)
-	}
-	sum := sha256.Sum256(raw)
-	r.SHA256 = hex.EncodeToString(sum[:])
-	if faults := r.index(); len(faults) > 0 {
-		return nil, fault.Invalid("register", faults)
-	}
-	return r, nil
-}
-
-// read takes one YAML document. The library panics on some that are broken.
-func (r *Register) read(raw []byte) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("cannot be read as YAML: %v", p)
-		}
-	}()
-	dec := yaml.NewDecoder(bytes.NewReader(raw), yaml.Strict())
-	if err := dec.Decode(r); err != nil {
-		return err
-	}
-	if err := dec.Decode(new(any)); !errors.Is(err, io.EOF) {
-		return errors.New("holds more than one document")
-	}
-	return nil
+	ID          string
+	Name        Name
+	Role        string // cyberspace, public-security, protection, cyberspace-office
+	Level       string // national, province, prefecture, county
+	Region      string // GB/T 2260; empty for national desks
+	Sector      string
+	Languages   []string
+	Acknowledge event.Duration // the desk's own target, from reporting; 0: the due time
+	Next        string         // the desk that is told on silence
+	Designated  bool           // the department has named this channel
+	Grades      bool           // its department may set a grade (认定)
+	Forward     string         // automatic; confirm: a person at the desk does; empty: it passes nothing on
+	Authority   string         // the document that authorises forwarding
 }
 
 // Operator returns the operator with this id.

@@ -108,6 +108,33 @@ func TestARegisterIsReadStrictly(t *testing.T) {
 	}
 }
 
+// A scalar is never another, and one that cannot be read hides no other fault.
+func TestDecode_ScalarsAsWritten(t *testing.T) {
+	text := example(t, "acknowledge: PT30M", "acknowledge: 30m", "{id: dispatch,", "{id: 0010,", "level: national", "level: galactic", "cii: true", "cii: yes")
+	_, err := register.Decode([]byte(text))
+	got := strings.Join(listed(err), "\n")
+	for _, want := range []string{
+		`$.acknowledge: "30m" is not an ISO 8601 duration`,
+		`$.operators[0].facilities[0].id: want text: quote it, "0010" (line `,
+		"$.operators[0].facilities[0].cii: want true or false (line ",
+		`.level: must be national, province, prefecture or county, got "galactic"`,
+	} {
+		require.Contains(t, got, want)
+	}
+	require.NotContains(t, got, "is required", "what cannot be read is not missing")
+
+	r := decode(t, "\ufeff"+example(t, "{id: dispatch,", `{id: "0010",`))
+	_, ok := mustOperator(t, r, "grid-east").Facility("0010")
+	require.True(t, ok)
+}
+
+func mustOperator(t *testing.T, r *register.Register, id string) *register.Operator {
+	t.Helper()
+	o, ok := r.Operator(id)
+	require.True(t, ok, id)
+	return o
+}
+
 func TestCheckDutiesFindsWhoIsMissing(t *testing.T) {
 	const (
 		shanghai = "sh-cyberspace, name: {zh: 上海网信部门, en: Shanghai cyberspace department}, role: cyberspace, level: province, region: \"310000\""
@@ -179,10 +206,12 @@ func TestRemindAndClockTolerance(t *testing.T) {
 	r = decode(t, example(t, remind, "remind: [0.25, 0.75]", tolerance, "clockTolerance: PT0S"))
 	require.Equal(t, []float64{0.25, 0.75}, r.Remind)
 	require.Zero(t, r.ClockTolerance, "every difference is said")
-	for _, list := range []string{"[]", "[0.5]", "[0.5, 0.7, 0.9]", "[0.9, 0.5]", "[0.5, 0.5]", "[0, 0.5]", "[0.5, 1]", "[-1, 0.5]", "[.nan, 0.5]", "[0.5, .nan]"} {
+	for _, list := range []string{"[]", "[0.5]", "[0.5, 0.7, 0.9]", "[0.9, 0.5]", "[0.5, 0.5]", "[0, 0.5]", "[0.5, 1]", "[-1, 0.5]"} {
 		_, err := register.Decode([]byte(example(t, remind, "remind: "+list)))
 		require.Equal(t, []string{"$.remind: must be two fractions above 0 and below 1, ascending, such as [0.5, 0.9]"}, listed(err), list)
 	}
+	_, err := register.Decode([]byte(example(t, remind, "remind: [0.5, .nan]")))
+	require.Equal(t, []string{"$.remind[1]: want a number in plain decimal, such as 1000 or 0.5 (line 15, column 15)"}, listed(err))
 	for _, wrong := range []string{"soon", "P1M", "-PT5M", "5"} {
 		_, err := register.Decode([]byte(example(t, tolerance, "clockTolerance: "+wrong)))
 		require.Error(t, err, wrong)

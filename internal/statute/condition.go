@@ -122,18 +122,18 @@ func (j *judged) verdict(r *reading) Verdict {
 // condition reads a mapping whose first word says what kind it is.
 func (n node) condition() Condition {
 	switch {
-	case n.has("fact"):
+	case n.Has("fact"):
 		return n.comparison()
-	case n.has("all"):
+	case n.Has("all"):
 		s := &some{}
 		n.fields(keys{"all": into(&s.of, listOf(node.condition))})
 		s.n = len(s.of)
 		return s
-	case n.has("any"):
+	case n.Has("any"):
 		s := &some{n: 1}
 		n.fields(keys{"any": into(&s.of, listOf(node.condition))})
 		return s
-	case n.has("some"):
+	case n.Has("some"):
 		s := &some{}
 		n.fields(keys{"some": func(n node) {
 			var least float64
@@ -143,13 +143,13 @@ func (n node) condition() Condition {
 			}
 		}})
 		return s
-	case n.has("graded"):
+	case n.Has("graded"):
 		g := &graded{}
 		n.fields(keys{"graded": func(n node) {
 			n.fields(keys{"statute": into(&g.statute, node.id), "from": into(&g.from, node.grade)}, "statute", "from")
 		}})
 		return g
-	case n.has("judged"):
+	case n.Has("judged"):
 		j := &judged{}
 		n.fields(keys{"judged": func(n node) {
 			n.fields(keys{"from": into(&j.from, node.grade)}, "from")

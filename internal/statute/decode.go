@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"slices"
 
+	"github.com/tocsin-project/tocsin/internal/document"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
@@ -26,10 +27,11 @@ func Decode(raw []byte) (*Pack, error) {
 func decode(raw []byte, faults *[]fault.Detail) *Pack {
 	sum := sha256.Sum256(raw)
 	p := &Pack{Raw: bytes.Clone(raw), SHA256: hex.EncodeToString(sum[:])}
-	n, ok := parseDocument(raw, faults)
+	root, ok := document.Parse(raw, maxPackBytes, faults)
 	if !ok {
 		return p
 	}
+	n := node{root}
 	n.fields(keys{
 		"id":        into(&p.ID, node.id),
 		"title":     into(&p.Title, node.bilingual),
@@ -42,17 +44,17 @@ func decode(raw []byte, faults *[]fault.Detail) *Pack {
 		"followUps": into(&p.FollowUps, listOf(node.followUp)),
 		"retention": into(&p.Retention, node.retention),
 	}, "id", "title", "source", "rank", "effective")
-	uniqueIDs(n, "criteria", p.Criteria, func(c *Criterion) string { return c.ID })
-	uniqueIDs(n, "duties", p.Duties, func(d *DutyRule) string { return d.ID })
-	uniqueIDs(n, "followUps", p.FollowUps, func(f *FollowUp) string { return f.ID })
+	uniqueIDs(n, faults, "criteria", p.Criteria, func(c *Criterion) string { return c.ID })
+	uniqueIDs(n, faults, "duties", p.Duties, func(d *DutyRule) string { return d.ID })
+	uniqueIDs(n, faults, "followUps", p.FollowUps, func(f *FollowUp) string { return f.ID })
 	return p
 }
 
-func uniqueIDs[T any](n node, key string, list []T, id func(*T) string) {
+func uniqueIDs[T any](n node, faults *[]fault.Detail, key string, list []T, id func(*T) string) {
 	seen := make(map[string]bool)
 	for i := range list {
 		if s := id(&list[i]); s != "" && seen[s] {
-			node{n.faults, n.path + "." + key, nil}.fail("the id %q stands twice", s)
+			n.below(faults, key).fail("the id %q stands twice", s)
 		} else {
 			seen[s] = true
 		}
@@ -144,7 +146,7 @@ func (n node) duty() DutyRule {
 // party reads a role alone, or a role with its level.
 func (n node) party() (p Party) {
 	role := oneOf(RoleOperator, RoleProtection, RolePublicSecurity, RoleCyberspace, RoleCyberspaceOffice, RoleDepartments)
-	if n.has("role") {
+	if n.Has("role") {
 		n.fields(keys{
 			"role":  into(&p.Role, role),
 			"level": into(&p.Level, oneOf(LevelNational, LevelProvince, LevelPrefecture, LevelCounty, LevelOwn)),
@@ -195,9 +197,9 @@ func (n node) facility(f *Facility) {
 // report reads the data of a report as a sender would write it.
 func (n node) report() event.Report {
 	var r event.Report
-	before := len(*n.faults)
-	value := n.plain()
-	if len(*n.faults) > before {
+	before := n.Faults()
+	value := n.Plain()
+	if n.Faults() > before {
 		return r
 	}
 	raw, err := json.Marshal(value)

@@ -69,13 +69,13 @@ func (n node) followUp() FollowUp {
 		"confidence": into(&f.Confidence, readConfidence),
 		"note":       into(&f.Note, node.bilingual),
 	}, "id")
-	if n.has("items") == n.has("report") {
+	if n.Has("items") == n.Has("report") {
 		n.fail("want one of items and report: what is owed")
 	}
-	if n.has("within") != n.has("clock") {
+	if n.Has("within") != n.Has("clock") {
 		n.fail("within and clock go together: without them it is owed promptly")
 	}
-	if n.has("remind") && !n.has("within") {
+	if n.Has("remind") && !n.Has("within") {
 		n.fail("remind is a part of a time: it needs within")
 	}
 	return f

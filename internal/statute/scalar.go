@@ -6,22 +6,17 @@ import (
 	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml/ast"
-
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
+// text reads text that is not blank.
 func (n node) text() string {
-	switch v := n.ast.(type) {
-	case *ast.StringNode:
-		if strings.TrimSpace(v.Value) != "" {
-			return v.Value
-		}
-	case *ast.LiteralNode:
-		return strings.TrimSpace(v.Value.Value)
+	before := n.Faults()
+	s := n.Text()
+	if strings.TrimSpace(s) == "" && n.Faults() == before {
+		n.fail("want text, not an empty one")
 	}
-	n.fail("want text; quote digits")
-	return ""
+	return s
 }
 
 var (
@@ -45,34 +40,14 @@ func (n node) region() string {
 	return s
 }
 
-func (n node) boolean() bool {
-	if v, ok := n.ast.(*ast.BoolNode); ok {
-		return v.Value
-	}
-	n.fail("want true or false")
-	return false
-}
+func (n node) boolean() bool { return n.Bool() }
 
 func (n node) booleanRef() *bool {
 	b := n.boolean()
 	return &b
 }
 
-func (n node) number() float64 {
-	switch v := n.ast.(type) {
-	case *ast.IntegerNode:
-		switch i := v.Value.(type) {
-		case int64:
-			return float64(i)
-		case uint64:
-			return float64(i)
-		}
-	case *ast.FloatNode:
-		return v.Value
-	}
-	n.fail("want a number")
-	return 0
-}
+func (n node) number() float64 { return n.Number() }
 
 func (n node) duration() time.Duration {
 	s := n.text()

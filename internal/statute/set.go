@@ -79,7 +79,7 @@ func inFile(name string, details []fault.Detail) []fault.Detail {
 func crossCheck(packs []*Pack, files map[*Pack]string) (faults []fault.Detail) {
 	byID := make(map[string]*Pack)
 	for _, p := range packs {
-		n := node{&faults, files[p] + ": $", nil}
+		n := at(&faults, files[p]+": $")
 		if p.ID != "" && byID[p.ID] != nil {
 			n.fail("the id %q is also that of %s", p.ID, files[byID[p.ID]])
 		}
@@ -94,7 +94,7 @@ func crossCheck(packs []*Pack, files map[*Pack]string) (faults []fault.Detail) {
 			if !ok {
 				return
 			}
-			n := node{&faults, files[p] + ": " + where, nil}
+			n := at(&faults, files[p]+": "+where)
 			switch other := byID[g.statute]; {
 			case other == nil:
 				n.fail("no pack %q here", g.statute)

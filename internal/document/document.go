@@ -1,0 +1,340 @@
+// Package document reads YAML that people write, strictly: the register and the
+// statute packs.
+//
+// What it guarantees:
+//
+//   - No scalar silently becomes another. Text is what was written; what YAML
+//     would take for a number, a truth value or nothing has to be quoted where
+//     text is wanted. A number is written in plain decimal.
+//   - All faults at once, each with its path, line and column.
+//   - No anchors, aliases, merge keys, tags, duplicate keys or second document:
+//     what a file says is on its page, and it cannot be small and grow.
+//   - Bounded: by length and by depth.
+//
+// A byte order mark is accepted.
+package document
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/tocsin-project/tocsin/internal/fault"
+)
+
+const maxDepth = 64
+
+// Value is a value of a document and its path. Reading a value that is not what
+// is wanted notes a fault and returns the zero value, so that one reading finds
+// every fault.
+type Value struct {
+	faults *[]fault.Detail
+	path   string
+	node   *yaml.Node // nil for a path alone
+}
+
+// Fields says how the value of each permitted key of a mapping is read.
+type Fields map[string]func(Value)
+
+// At returns a path without a value, for faults that belong to it.
+func At(faults *[]fault.Detail, path string) Value { return Value{faults: faults, path: path} }
+
+// Parse reads the single document of raw, which has at most limit bytes. ok is
+// false when it has no value that can be read.
+func Parse(raw []byte, limit int, faults *[]fault.Detail) (root Value, ok bool) {
+	root = Value{faults: faults, path: "$"}
+	raw = bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf"))
+	switch {
+	case len(raw) > limit:
+		root.Fail("has more than %d bytes", limit)
+		return root, false
+	case !utf8.Valid(raw):
+		root.Fail("not YAML: it is not UTF-8")
+		return root, false
+	case bracketDepth(raw) > maxDepth:
+		root.Fail("nested deeper than %d", maxDepth)
+		return root, false
+	}
+	doc, err := parse(raw)
+	if err != nil {
+		root.Fail("not YAML: %s", strings.TrimPrefix(err.Error(), "yaml: "))
+		return root, false
+	}
+	if doc == nil || len(doc.Content) != 1 {
+		root.Fail("want exactly one document")
+		return root, false
+	}
+	root.node = doc.Content[0]
+	return root, root.check(0)
+}
+
+// parse returns the one document, or nil when there is none or more than one.
+func parse(raw []byte) (doc *yaml.Node, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			doc, err = nil, fmt.Errorf("%v", p)
+		}
+	}()
+	dec := yaml.NewDecoder(bytes.NewReader(raw))
+	var first, second yaml.Node
+	if err := dec.Decode(&first); err != nil {
+		if errors.Is(err, io.EOF) {
+			return nil, nil
+		}
+		return nil, err
+	}
+	if err := dec.Decode(&second); !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	return &first, nil
+}
+
+// bracketDepth bounds how deep brackets nest.
+func bracketDepth(raw []byte) (deepest int) {
+	depth := 0
+	for _, b := range raw {
+		switch b {
+		case '[', '{':
+			depth++
+			deepest = max(deepest, depth)
+		case ']', '}':
+			depth = max(0, depth-1)
+		}
+	}
+	return deepest
+}
+
+// Fail notes a fault of the value.
+func (v Value) Fail(format string, args ...any) {
+	message := fmt.Sprintf(format, args...)
+	if v.node != nil {
+		message += fmt.Sprintf(" (line %d, column %d)", v.node.Line, v.node.Column)
+	}
+	*v.faults = append(*v.faults, fault.Detail{Path: v.path, Message: message})
+}
+
+// Path returns where the value is: "$.desks[2].id".
+func (v Value) Path() string { return v.path }
+
+// Faults returns how many faults were noted so far.
+func (v Value) Faults() int { return len(*v.faults) }
+
+func (v Value) field(key string, node *yaml.Node) Value {
+	return Value{v.faults, v.path + "." + key, node}
+}
+
+func (v Value) item(i int) Value {
+	return Value{v.faults, fmt.Sprintf("%s[%d]", v.path, i), v.node.Content[i]}
+}
+
+// check finds what no document may have, in the whole of it. It returns false
+// when it nests too deep to be read.
+func (v Value) check(depth int) bool {
+	n := v.node
+	switch {
+	case depth > maxDepth:
+		v.Fail("nested deeper than %d", maxDepth)
+		return false
+	case n.Kind == yaml.AliasNode:
+		v.Fail("an alias (*%s) is not allowed: write the value out", n.Value)
+		return true
+	case n.Anchor != "":
+		v.Fail("an anchor (&%s) is not allowed", n.Anchor)
+	case n.Style&yaml.TaggedStyle != 0:
+		v.Fail("a tag (%s) is not allowed", n.Tag)
+	}
+	shallow := true
+	switch n.Kind {
+	case yaml.SequenceNode:
+		for i := range n.Content {
+			shallow = v.item(i).check(depth+1) && shallow
+		}
+	case yaml.MappingNode:
+		seen := make(map[string]bool)
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			key := n.Content[i]
+			v.field(key.Value, key).checkKey(seen[key.Value])
+			seen[key.Value] = true
+			shallow = v.field(key.Value, n.Content[i+1]).check(depth+1) && shallow
+		}
+	}
+	return shallow
+}
+
+func (v Value) checkKey(again bool) {
+	key := v.node
+	switch {
+	case key.Tag == "!!merge":
+		v.Fail("a merge key is not allowed: write the keys out")
+	case key.Anchor != "" || key.Style&yaml.TaggedStyle != 0 || !v.isText():
+		v.Fail("a key must be plain text")
+	case again:
+		v.Fail("the key stands twice")
+	}
+}
+
+// Fields reads a mapping: every key must be known, and the required ones must be
+// there.
+func (v Value) Fields(known Fields, required ...string) {
+	if v.node.Kind != yaml.MappingNode {
+		v.wrong("want a mapping")
+		return
+	}
+	seen := make(map[string]bool)
+	for i := 0; i+1 < len(v.node.Content); i += 2 {
+		key := v.node.Content[i]
+		child := v.field(key.Value, v.node.Content[i+1])
+		read, ok := known[key.Value]
+		switch {
+		case seen[key.Value] || key.Kind != yaml.ScalarNode || key.Tag == "!!merge": // noted by check
+		case !ok:
+			Value{v.faults, child.path, key}.Fail("unknown key: want one of %s", strings.Join(sortedKeys(known), ", "))
+		default:
+			read(child)
+		}
+		seen[key.Value] = true
+	}
+	for _, key := range required {
+		if !seen[key] {
+			v.Fail("%s is missing", key)
+		}
+	}
+}
+
+func sortedKeys(m Fields) []string {
+	out := make([]string, 0, len(m))
+	for k := range m {
+		out = append(out, k)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Has reports whether a mapping has the key.
+func (v Value) Has(key string) bool {
+	if v.node.Kind != yaml.MappingNode {
+		return false
+	}
+	for i := 0; i < len(v.node.Content); i += 2 {
+		if v.node.Content[i].Value == key {
+			return true
+		}
+	}
+	return false
+}
+
+// IsList reports whether the value is a sequence.
+func (v Value) IsList() bool { return v.node.Kind == yaml.SequenceNode }
+
+// Items returns the items of a sequence.
+func (v Value) Items() []Value {
+	if !v.IsList() {
+		v.wrong("want a list")
+		return nil
+	}
+	items := make([]Value, len(v.node.Content))
+	for i := range items {
+		items[i] = v.item(i)
+	}
+	return items
+}
+
+// wrong notes that the value is of another kind, unless check has said why.
+func (v Value) wrong(want string) {
+	if v.node.Kind != yaml.AliasNode {
+		v.Fail("%s", want)
+	}
+}
+
+// isText reports whether a scalar is text and nothing else. A date is text: only
+// who asks for one reads it as one.
+func (v Value) isText() bool {
+	return v.node.Kind == yaml.ScalarNode && (v.node.Tag == "!!str" || v.node.Tag == "!!timestamp")
+}
+
+// Text returns text as it is written. Blocks lose the white space around them.
+func (v Value) Text() string {
+	switch {
+	case v.isText():
+		if v.node.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
+			return strings.TrimSpace(v.node.Value)
+		}
+		return v.node.Value
+	case v.node.Kind == yaml.ScalarNode && v.node.Tag == "!!null":
+		v.Fail("want text, not nothing: leave the key out")
+	case v.node.Kind == yaml.ScalarNode && v.node.Style&yaml.TaggedStyle == 0:
+		v.Fail("want text: quote it, %q", v.node.Value)
+	default:
+		v.wrong("want text")
+	}
+	return ""
+}
+
+// Bool returns true or false, which is all that counts as either.
+func (v Value) Bool() bool {
+	if v.plainScalar() && (v.node.Value == "true" || v.node.Value == "false") {
+		return v.node.Value == "true"
+	}
+	v.wrong("want true or false")
+	return false
+}
+
+var decimal = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?$`)
+
+// maxNumber is the greatest whole number that keeps its last digit.
+const maxNumber = 1<<53 - 1
+
+// Number returns a number in plain decimal: no sign but the minus, no leading
+// zero, no other base, no separators, no exponent.
+func (v Value) Number() float64 {
+	if !v.plainScalar() || !decimal.MatchString(v.node.Value) {
+		v.wrong("want a number in plain decimal, such as 1000 or 0.5")
+		return 0
+	}
+	f, err := strconv.ParseFloat(v.node.Value, 64)
+	if err != nil || f > maxNumber || f < -maxNumber {
+		v.Fail("the number is greater than %d", maxNumber)
+		return 0
+	}
+	return f
+}
+
+func (v Value) plainScalar() bool {
+	return v.node.Kind == yaml.ScalarNode && v.node.Style == 0
+}
+
+// Plain returns the value as encoding/json would decode it.
+func (v Value) Plain() any {
+	switch v.node.Kind {
+	case yaml.MappingNode:
+		out := make(map[string]any)
+		for i := 0; i+1 < len(v.node.Content); i += 2 {
+			key := v.node.Content[i].Value
+			out[key] = v.field(key, v.node.Content[i+1]).Plain()
+		}
+		return out
+	case yaml.SequenceNode:
+		out := make([]any, len(v.node.Content))
+		for i := range out {
+			out[i] = v.item(i).Plain()
+		}
+		return out
+	}
+	switch v.node.Tag {
+	case "!!null":
+		return nil
+	case "!!bool":
+		return v.Bool()
+	case "!!int", "!!float":
+		return v.Number()
+	}
+	return v.Text()
+}

@@ -1,0 +1,162 @@
+package document
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/fault"
+)
+
+// read reads {text, number, flag, list} of a document.
+type read struct {
+	text   string
+	number float64
+	flag   bool
+	list   []string
+}
+
+func readAll(raw string) (r read, faults []string) {
+	var details []fault.Detail
+	root, ok := Parse([]byte(raw), 1<<16, &details)
+	if ok {
+		root.Fields(Fields{
+			"text":   func(v Value) { r.text = v.Text() },
+			"number": func(v Value) { r.number = v.Number() },
+			"flag":   func(v Value) { r.flag = v.Bool() },
+			"list": func(v Value) {
+				for _, item := range v.Items() {
+					r.list = append(r.list, item.Text())
+				}
+			},
+		})
+	}
+	for _, d := range details {
+		faults = append(faults, d.Path+": "+d.Message)
+	}
+	return r, faults
+}
+
+// What YAML would take for something else is refused where text is wanted, and
+// taken as it is written when it is quoted.
+func TestText_IsAsWritten(t *testing.T) {
+	for _, scalar := range []string{
+		"0010", "8", "+5", "-5", "0x1F", "0o17", "0b11", "1_000", "1.0", "1e3", ".5", ".inf", ".nan", "08",
+		"true", "True", "FALSE", "null", "~", "Null",
+	} {
+		_, faults := readAll("text: " + scalar)
+		require.Len(t, faults, 1, scalar)
+		require.Regexp(t, `^\$\.text: want text.*\(line 1, column 7\)$`, faults[0])
+		for _, quoted := range []string{`"` + scalar + `"`, "'" + scalar + "'"} {
+			r, faults := readAll("text: " + quoted)
+			require.Empty(t, faults)
+			require.Equal(t, scalar, r.text)
+		}
+	}
+	for _, scalar := range []string{"yes", "no", "on", "off", "y", "n", "2025-11-01", "12:30:45", "1.2.3", "0x", "a b", "１０"} {
+		r, faults := readAll("text: " + scalar)
+		require.Empty(t, faults, scalar)
+		require.Equal(t, scalar, r.text)
+	}
+	_, faults := readAll("text:\n")
+	require.Len(t, faults, 1, "nothing is no text")
+	r, faults := readAll("text: |\n  two\n  lines\n")
+	require.Empty(t, faults)
+	require.Equal(t, "two\nlines", r.text)
+}
+
+func TestNumber_IsPlainDecimal(t *testing.T) {
+	for scalar, want := range map[string]float64{"0": 0, "1000": 1000, "0.5": 0.5, "-3": -3, "1.0": 1, "9007199254740991": 1<<53 - 1} {
+		r, faults := readAll("number: " + scalar)
+		require.Empty(t, faults, scalar)
+		require.Equal(t, want, r.number)
+	}
+	for _, scalar := range []string{
+		"0010", "+5", "0x1F", "0o17", "0b11", "1_000", "1e3", ".5", "5.", ".inf", ".nan", "08", `"8"`, "1,000", "1:30", "~", "true", "9007199254740992", "[1]",
+	} {
+		_, faults := readAll("number: " + scalar)
+		require.Len(t, faults, 1, scalar)
+		require.Regexp(t, `^\$\.number: .*\(line 1, column 9\)$`, faults[0])
+	}
+}
+
+func TestBool_IsTrueOrFalse(t *testing.T) {
+	for _, scalar := range []string{"yes", "no", "on", "off", "True", "1", `"true"`, "~", "y"} {
+		_, faults := readAll("flag: " + scalar)
+		require.Equal(t, []string{"$.flag: want true or false (line 1, column 7)"}, faults, scalar)
+	}
+	r, faults := readAll("flag: true")
+	require.Empty(t, faults)
+	require.True(t, r.flag)
+}
+
+func TestParse_EveryFaultAtOnce(t *testing.T) {
+	_, faults := readAll("text: 0010\nnumber: 0x8\nflag: yes\nlist: [a, 7, {}]\ntext: b\nother: 1\n7: x\n")
+	require.ElementsMatch(t, []string{
+		`$.text: want text: quote it, "0010" (line 1, column 7)`,
+		"$.number: want a number in plain decimal, such as 1000 or 0.5 (line 2, column 9)",
+		"$.flag: want true or false (line 3, column 7)",
+		`$.list[1]: want text: quote it, "7" (line 4, column 11)`,
+		"$.list[2]: want text (line 4, column 14)",
+		"$.text: the key stands twice (line 5, column 1)",
+		"$.other: unknown key: want one of flag, list, number, text (line 6, column 1)",
+		"$.7: a key must be plain text (line 7, column 1)",
+		"$.7: unknown key: want one of flag, list, number, text (line 7, column 1)",
+	}, faults)
+}
+
+func TestParse_Refuses(t *testing.T) {
+	bomb := "a: &a [x,x,x,x,x,x,x,x,x]\n"
+	for c := 'b'; c < 'z'; c++ {
+		p := string(c - 1)
+		bomb += string(c) + ": &" + string(c) + " [" + strings.Repeat("*"+p+",", 9) + "]\n"
+	}
+	for name, c := range map[string]struct{ raw, want string }{
+		"an anchor":        {"text: &a b", "$.text: an anchor (&a) is not allowed (line 1, column 7)"},
+		"an alias":         {"list: [&a b, *a]", "$.list[1]: an alias (*a) is not allowed: write the value out (line 1, column 14)"},
+		"a merge key":      {"<<: {text: b}", "$.<<: a merge key is not allowed: write the keys out (line 1, column 1)"},
+		"a tag":            {"text: !!str 8", "$.text: a tag (!!str) is not allowed (line 1, column 7)"},
+		"a tag of its own": {"text: !x 8", "$.text: a tag (!x) is not allowed (line 1, column 7)"},
+		"an alias bomb":    {bomb, "$.a: an anchor (&a) is not allowed (line 1, column 4)"},
+		"two documents":    {"text: a\n---\ntext: b\n", "$: want exactly one document"},
+		"no document":      {"", "$: want exactly one document"},
+		"a list as a key":  {"[a, b]: c", "$.: a key must be plain text (line 1, column 1)"},
+		"too long":         {strings.Repeat("#", 1<<16+1), "$: has more than 65536 bytes"},
+		"brackets":         {strings.Repeat("[", 100), "$: nested deeper than 64"},
+		"indentation":      {"list: " + strings.Repeat("- ", 70) + "a", "$: not YAML: block sequence entries are not allowed in this context"},
+		"lists in lists":   {strings.Repeat("- ", 70) + "a", "$" + strings.Repeat("[0]", 65) + ": nested deeper than 64 (line 1, column 131)"},
+		"not UTF-8":        {"text: \xff", "$: not YAML: it is not UTF-8"},
+		"no YAML":          {"text: [a\n", "$: not YAML: line 1: did not find expected ',' or ']'"},
+		"a list":           {"[]", "$: want a mapping (line 1, column 1)"},
+	} {
+		_, faults := readAll(c.raw)
+		require.Contains(t, faults, c.want, name)
+	}
+}
+
+func TestParse_ByteOrderMark(t *testing.T) {
+	r, faults := readAll("\xef\xbb\xbftext: a\r\nlist: [b]\r\n")
+	require.Empty(t, faults)
+	require.Equal(t, read{text: "a", list: []string{"b"}}, r)
+}
+
+// Text that is read without a fault is in the document as it is.
+func FuzzParse(f *testing.F) {
+	for _, raw := range []string{"text: 0010", "number: 1_000\nflag: on", "list: [a, 'b', \"c\"]", "a: &a [*a]", "? [a]\n: b", "text: !!int 7", "<<: *x", "- - - a", "text: >\n a\n b"} {
+		f.Add([]byte(raw))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		r, faults := readAll(string(raw))
+		for _, line := range faults {
+			require.True(t, strings.HasPrefix(line, "$"), line)
+		}
+		if len(faults) == 0 && r.text != "" && !strings.ContainsAny(string(raw), "'\"\\\n\r\u0085\u2028\u2029|>") {
+			require.Contains(t, string(raw), r.text)
+		}
+		var details []fault.Detail
+		if root, ok := Parse(raw, 1<<16, &details); ok {
+			root.Plain() // must neither panic nor hang
+		}
+	})
+}
