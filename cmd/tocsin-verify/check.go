@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strings"
 	"sync/atomic"
 
 	"github.com/tocsin-project/tocsin/internal/evidence"
+	"github.com/tocsin-project/tocsin/internal/private"
 )
 
 // result is what was found, and the answer of --json. It is stable.
@@ -306,7 +306,7 @@ func (o *options) oneRecord(r *result, v evidence.Verifier) error {
 	if r.Record, err = recordOf(v, p.Record); err != nil || o.proof == "" {
 		return err
 	}
-	f, err := os.OpenFile(o.proof, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := private.Create(o.proof)
 	if err == nil {
 		_, err = f.WriteString(p.String())
 		err = errors.Join(err, f.Sync(), f.Close())

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/evidence"
+	"github.com/tocsin-project/tocsin/internal/private"
 )
 
 func (e *environment) proveCommand() *cobra.Command {
@@ -149,7 +150,7 @@ func (p *proof) ofGrowth(ctx context.Context, c *client.Client, old string) erro
 func (e *environment) giveProof(p proof, output string, asJSON bool) error {
 	switch {
 	case output != "":
-		if err := os.WriteFile(output, []byte(p.Proof), 0o600); err != nil {
+		if err := private.WriteOutput(output, []byte(p.Proof)); err != nil {
 			return err
 		}
 	case !asJSON:

@@ -6,15 +6,17 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/tocsin-project/tocsin/internal/private"
 )
 
 // lockFolder makes the data folder ours until the file is closed or the
 // process ends: two servers on one store would destroy it.
 func lockFolder(dir string) (*os.File, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := private.MakeFolder(dir); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := private.Lock(filepath.Join(dir, "lock"))
 	if err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}

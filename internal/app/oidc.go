@@ -39,12 +39,12 @@ func CheckIssuer(issuer string) error {
 	if err != nil || u.Hostname() == "" || u.User != nil || strings.ContainsAny(issuer, "?#") {
 		return fmt.Errorf("%q is no issuer: want a URL such as https://login.example.org", issuer)
 	}
-	return private(u)
+	return checkPrivate(u)
 }
 
-// private refuses a URL whose answer somebody on the way could change: who can give
+// checkPrivate refuses a URL whose answer somebody on the way could change: who can give
 // us keys can become anybody.
-func private(u *url.URL) error {
+func checkPrivate(u *url.URL) error {
 	if u.Scheme == "https" || u.Scheme == "http" && Loopback(u.Hostname()) {
 		return nil
 	}
@@ -185,7 +185,7 @@ func (l *logins) discover() (*keys, error) {
 	}
 	u, err := url.Parse(says.Keys)
 	if err == nil {
-		err = private(u)
+		err = checkPrivate(u)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("jwks_uri: %w", err)
@@ -218,7 +218,7 @@ type provider struct{ questions *rate.Limiter }
 
 // RoundTrip makes it an http.RoundTripper.
 func (p *provider) RoundTrip(r *http.Request) (*http.Response, error) {
-	if err := private(r.URL); err != nil {
+	if err := checkPrivate(r.URL); err != nil {
 		return nil, err
 	}
 	if !p.questions.Allow() {

@@ -10,7 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/tocsin-project/tocsin/internal/evidence"
+	"github.com/tocsin-project/tocsin/internal/private"
 )
 
 // keyMark is a file in the server's folder that tells the key of its streams from
@@ -50,10 +50,10 @@ func holdKey(dir, key string) error {
 	if plain, err := filepath.Glob(filepath.Join(dir, "jetstream", "*", "streams", "*")); err != nil || len(plain) > 0 {
 		return fmt.Errorf("bus: the streams in %s are not encrypted: a key is for a new folder", dir)
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := private.MakeFolder(dir); err != nil {
 		return fmt.Errorf("bus: %w", err)
 	}
-	if err := evidence.WriteFile(path, []byte(mark)); err != nil {
+	if err := private.Write(path, []byte(mark)); err != nil {
 		return fmt.Errorf("bus: %w", err)
 	}
 	return nil

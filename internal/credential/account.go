@@ -9,8 +9,8 @@ import (
 	"github.com/nats-io/nkeys"
 
 	"github.com/tocsin-project/tocsin/internal/event"
-	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/identity"
+	"github.com/tocsin-project/tocsin/internal/private"
 )
 
 // sign writes an account.
@@ -36,7 +36,7 @@ func (f Folder) sign(name, account string, set func(*jwt.AccountClaims)) error {
 	if err != nil {
 		return fmt.Errorf("credential: account %s: %w", name, err)
 	}
-	return evidence.WriteFile(f.path(accounts, name+".jwt"), []byte(token))
+	return private.Write(f.path(accounts, name+".jwt"), []byte(token))
 }
 
 // newUser makes a key and its .creds file.

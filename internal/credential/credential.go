@@ -25,7 +25,7 @@ import (
 	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nkeys"
 
-	"github.com/tocsin-project/tocsin/internal/evidence"
+	"github.com/tocsin-project/tocsin/internal/private"
 )
 
 // The folder:
@@ -89,7 +89,7 @@ func Init(f Folder, now time.Time) error {
 		return fmt.Errorf("%s has identities: remove the folder to begin anew, which locks out everybody who has a credential", f)
 	}
 	for _, sub := range []string{accounts, keys, creds} {
-		if err := os.MkdirAll(f.path(sub), 0o700); err != nil {
+		if err := private.MakeFolder(f.path(sub)); err != nil {
 			return fmt.Errorf("credential: %w", err)
 		}
 	}
@@ -106,7 +106,7 @@ func Init(f Folder, now time.Time) error {
 		if err != nil {
 			return err
 		}
-		if err := evidence.WriteFile(f.path(creds, name+".creds"), file); err != nil {
+		if err := private.Write(f.path(creds, name+".creds"), file); err != nil {
 			return err
 		}
 		if err := f.sign(name, publicOf(account), func(*jwt.AccountClaims) {}); err != nil {
@@ -124,7 +124,7 @@ func Init(f Folder, now time.Time) error {
 	if err != nil {
 		return fmt.Errorf("credential: operator: %w", err)
 	}
-	return evidence.WriteFile(f.path(operatorJWT), []byte(token)) // last: with it, the folder is whole
+	return private.Write(f.path(operatorJWT), []byte(token)) // last: with it, the folder is whole
 }
 
 // newKey makes a key and keeps its seed.
@@ -137,7 +137,7 @@ func (f Folder) newKey(name string, create func() (nkeys.KeyPair, error)) (nkeys
 	if err != nil {
 		return nil, fmt.Errorf("credential: key: %w", err)
 	}
-	return pair, evidence.WriteFile(f.path(name), seed)
+	return pair, private.Write(f.path(name), seed)
 }
 
 func (f Folder) readKey(name string) (nkeys.KeyPair, error) {
@@ -171,7 +171,7 @@ func publicOf(pair nkeys.KeyPair) string {
 // locked works on the folder alone: of two that read and write one account the second
 // would undo the first.
 func (f Folder) locked(do func() error) error {
-	lock, err := os.OpenFile(f.path(".lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	lock, err := private.Lock(f.path(".lock"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w in %s: run tocsin init", ErrNone, f)
 	}

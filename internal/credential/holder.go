@@ -18,6 +18,7 @@ import (
 
 	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/identity"
+	"github.com/tocsin-project/tocsin/internal/private"
 )
 
 // Holder is an identity with what proves it, as its account has it.
@@ -189,7 +190,7 @@ func (f Folder) renew(h Holder, revoked jwt.RevocationList, now time.Time, valid
 		return "", err
 	}
 	path := f.path(creds, name(h.Identity)+".creds")
-	return path, evidence.WriteFile(path, file)
+	return path, private.Write(path, file)
 }
 
 // Revoke takes everything from an identity: servers end its connections as soon as

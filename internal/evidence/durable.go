@@ -7,17 +7,9 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sync/errgroup"
-)
 
-// What the evidence keeps on a disk is for its owner alone.
-const (
-	fileMode = 0o600
-	dirMode  = 0o700
+	"github.com/tocsin-project/tocsin/internal/private"
 )
-
-// newSuffix marks a file that is not whole yet. The name is always the same, so
-// that what a crash has left is overwritten, and not left for ever.
-const newSuffix = ".new"
 
 // file is one file to be made durable.
 type file struct {
@@ -29,7 +21,8 @@ type file struct {
 // the new one.
 type disk struct {
 	// made has the folders that are there for certain, even after a power cut.
-	made map[string]bool
+	made  map[string]bool
+	swept map[string]bool // folders in which nothing of a crash is left
 	// step, unless nil, is called before each operation on the disk. Its error
 	// ends the work there, as a crash would.
 	step func(op, path string) error
@@ -37,11 +30,13 @@ type disk struct {
 
 // newDisk returns a disk that writes below a folder, which is there.
 func newDisk(root string) *disk {
-	return &disk{made: map[string]bool{filepath.Clean(root): true}}
+	return &disk{made: map[string]bool{filepath.Clean(root): true}, swept: map[string]bool{}}
 }
 
 // WriteFile makes a file durable, for its owner alone, in a folder that is there:
-// after a crash there is the old one or the new one.
+// after a crash there is the old one or the new one. Whether others can write to the
+// folder is checked when the program starts, not here: a record that is being kept
+// must not stop because somebody changes a mode.
 func WriteFile(path string, data []byte) error {
 	return newDisk(filepath.Dir(path)).write(file{path, data})
 }
@@ -49,11 +44,14 @@ func WriteFile(path string, data []byte) error {
 // write makes files durable, and the folders that they need: all files are
 // written beside their place, then synced, then renamed, and then their folders
 // are synced. Written together they cost the disk little more than one.
-func (d *disk) write(files ...file) error {
+func (d *disk) write(files ...file) (err error) {
 	open := make([]*os.File, 0, len(files))
 	defer func() {
 		for _, f := range open {
 			_ = f.Close() // synced by now, or of no use
+			if err != nil {
+				_ = os.Remove(f.Name())
+			}
 		}
 	}()
 	changed := map[string]bool{} // folders
@@ -66,11 +64,15 @@ func (d *disk) write(files ...file) error {
 		if err := d.at("create", f.path); err != nil {
 			return err
 		}
-		w, err := os.OpenFile(f.path+newSuffix, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, fileMode)
+		w, err := private.Temp(f.path)
 		if err != nil {
 			return err
 		}
 		open = append(open, w)
+		if !d.swept[dir] {
+			private.Sweep(w)
+			d.swept[dir] = true
+		}
 		if err := d.at("write", f.path); err != nil {
 			return err
 		}
@@ -81,11 +83,11 @@ func (d *disk) write(files ...file) error {
 	if err := d.sync(files, open); err != nil {
 		return err
 	}
-	for _, f := range files {
+	for i, f := range files {
 		if err := d.at("rename", f.path); err != nil {
 			return err
 		}
-		if err := os.Rename(f.path+newSuffix, f.path); err != nil {
+		if err := os.Rename(open[i].Name(), f.path); err != nil {
 			return err
 		}
 	}
@@ -129,7 +131,7 @@ func (d *disk) mkdir(dir string, changed map[string]bool) error {
 	if err := d.at("mkdir", dir); err != nil {
 		return err
 	}
-	if err := os.Mkdir(dir, dirMode); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := private.NewFolder(dir); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	return nil
@@ -144,18 +146,9 @@ func (d *disk) syncDirs(dirs map[string]bool) error {
 			_ = group.Wait()
 			return err
 		}
-		group.Go(func() error { return syncDir(dir) })
+		group.Go(func() error { return private.SyncFolder(dir) })
 	}
 	return group.Wait()
-}
-
-func syncDir(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer f.Close() // only read
-	return f.Sync()
 }
 
 // remove takes a file or a folder away. It need not be durable: what is

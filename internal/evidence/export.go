@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/tocsin-project/tocsin/internal/private"
 )
 
 // Export is a folder of evidence in the making: records with the tiles that
@@ -64,7 +66,7 @@ func CreateExport(dir string, m Manifest, checkpoint string, tiles Tiles) (*Expo
 }
 
 func emptyFolder(dir string) error {
-	if err := os.MkdirAll(dir, dirMode); err != nil {
+	if err := private.MakeFolder(dir); err != nil {
 		return fmt.Errorf("evidence: export: %w", err)
 	}
 	switch held, err := os.ReadDir(dir); {

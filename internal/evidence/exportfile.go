@@ -11,6 +11,8 @@ import (
 	"slices"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/tocsin-project/tocsin/internal/private"
 )
 
 // exportFile is a file of an export that is being written.
@@ -27,10 +29,10 @@ type exportFile struct {
 // create makes a file that is not there yet.
 func (e *Export) create(path string) (*exportFile, error) {
 	name := filepath.Join(e.dir, filepath.FromSlash(path))
-	if err := os.MkdirAll(filepath.Dir(name), dirMode); err != nil {
+	if err := private.MakeUnchecked(filepath.Dir(name)); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+	f, err := private.Create(name)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
+
+	"github.com/tocsin-project/tocsin/internal/private"
 )
 
 // Key signs checkpoints with Ed25519, as a signed note
@@ -85,7 +87,7 @@ func makeKey(path, origin string) (*Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("evidence: key: %w", err)
 	}
-	if err := WriteFile(path, []byte(secret+"\n")); err != nil {
+	if err := private.Write(path, []byte(secret+"\n")); err != nil {
 		return nil, fmt.Errorf("evidence: key: %w", err)
 	}
 	return parseKey(secret)

@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+
+	"github.com/tocsin-project/tocsin/internal/private"
 )
 
 // Tree writes the tiles of a log as it grows. It is for one goroutine, and the
@@ -40,7 +42,7 @@ const pendingLimit = 128
 func OpenTree(dir string, size uint64) (*Tree, error) {
 	t := &Tree{dir: dir, disk: newDisk(dir), opened: size}
 	if size == 0 {
-		if err := os.MkdirAll(dir, dirMode); err != nil {
+		if err := private.MakeFolder(dir); err != nil {
 			return nil, fmt.Errorf("evidence: tree: %w", err)
 		}
 		if err := t.disk.syncDirs(map[string]bool{filepath.Dir(filepath.Clean(dir)): true}); err != nil {

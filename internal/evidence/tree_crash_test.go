@@ -20,9 +20,9 @@ func killer(n int, random *rand.Rand) func(op, path string) error {
 	return func(op, path string) error {
 		switch op {
 		case "write":
-			unsynced[path+newSuffix] = true
+			unsynced[path+".new"] = true
 		case "rename":
-			delete(unsynced, path+newSuffix)
+			delete(unsynced, path+".new")
 		}
 		if n--; n >= 0 {
 			return nil

@@ -12,6 +12,8 @@ import (
 
 	"modernc.org/sqlite" // and the driver "sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/tocsin-project/tocsin/internal/private"
 )
 
 // schemaVersion changes with schema and with what is kept in it: an index of
@@ -112,7 +114,7 @@ func openIndex(ctx context.Context, dir string) (*index, error) {
 
 // openIndexOf opens an index with chunks of another size.
 func openIndexOf(ctx context.Context, dir string, shift int) (*index, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := private.MakeFolder(dir); err != nil {
 		return nil, fmt.Errorf("ledger: index: %w", err)
 	}
 	x := &index{path: indexFile(dir), shift: shift}

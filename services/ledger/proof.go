@@ -17,6 +17,7 @@ import (
 
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
+	"github.com/tocsin-project/tocsin/internal/private"
 )
 
 // proof is the log over the stream: the tree, the checkpoints that sign its head,
@@ -78,7 +79,7 @@ func openProof(ctx context.Context, d Deps) (*proof, error) {
 		glanced: make(chan uint64, glances),
 	}
 	p.checks.wanted, p.checks.waited = make(chan struct{}, 1), make(chan struct{}, 1)
-	if err := os.MkdirAll(string(p.folder), 0o700); err != nil {
+	if err := private.MakeFolder(string(p.folder)); err != nil {
 		return nil, fmt.Errorf("ledger: log: %w", err)
 	}
 	if err := p.recall(ctx); err != nil {

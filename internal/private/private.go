@@ -1,0 +1,164 @@
+// Package private writes files that hold secrets or evidence. Such a file can be read by
+// its owner alone, and its owner is that of its folder, also where root writes it: what
+// an administrator adds, the server can read.
+//
+// A file is written under a name that nobody can predict and that was not there before,
+// synced, renamed, and then its folder is synced: after a crash there is the old file or
+// the new one. No symbolic link is followed at the end of a path. A folder that others
+// can write to is refused, with the command that mends it: there they could take a file
+// away, put another in its place, or prepare one that receives a key.
+package private
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Modes of what is written.
+const (
+	FileMode   = 0o600
+	FolderMode = 0o700
+)
+
+// suffix ends the name of a file that is not whole yet.
+const suffix = ".new"
+
+// Write makes a file durable in a folder that is there and that nobody else can write
+// to. An existing file is replaced.
+func Write(path string, data []byte) error { return write(path, data, Check) }
+
+// WriteOutput is Write for a file whose place a person chose, which may be a sticky
+// folder such as /tmp.
+func WriteOutput(path string, data []byte) error { return write(path, data, CheckShared) }
+
+func write(path string, data []byte, check func(dir string) error) error {
+	dir := filepath.Dir(path)
+	if err := check(dir); err != nil {
+		return err
+	}
+	f, err := Temp(path)
+	if err != nil {
+		return err
+	}
+	Sweep(f)
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name()) // it may hold part of a key
+		return err
+	}
+	return SyncFolder(dir)
+}
+
+// Temp creates a file beside path, to be synced and renamed to it.
+func Temp(path string) (*os.File, error) {
+	return Create(path + "." + rand.Text() + suffix)
+}
+
+// Create creates a file. One that is there already, or a symbolic link, is an error.
+func Create(path string) (*os.File, error) {
+	return open(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
+}
+
+// Lock opens a file that locks are taken on, and creates it where there is none.
+func Lock(path string) (*os.File, error) { return open(path, os.O_RDWR|os.O_CREATE) }
+
+func open(path string, flags int) (*os.File, error) {
+	f, err := os.OpenFile(path, flags|noFollow, FileMode)
+	if err != nil {
+		return nil, err
+	}
+	if err := inherit(f, filepath.Dir(path)); err != nil {
+		if flags&os.O_EXCL != 0 {
+			_ = os.Remove(path)
+		}
+		return nil, errors.Join(fmt.Errorf("give %s the owner of its folder: %w", path, err), f.Close())
+	}
+	return f, nil
+}
+
+// MakeFolder creates a folder for its owner alone, with those above it that are missing,
+// and checks it.
+func MakeFolder(dir string) error {
+	if err := MakeUnchecked(dir); err != nil {
+		return err
+	}
+	return Check(dir)
+}
+
+// MakeUnchecked is MakeFolder below a folder that was checked.
+func MakeUnchecked(dir string) error {
+	dir = filepath.Clean(dir)
+	if info, err := os.Stat(dir); err == nil {
+		if info.IsDir() {
+			return nil
+		}
+		return &fs.PathError{Op: "mkdir", Path: dir, Err: errors.New("it is there, and is no folder")}
+	}
+	parent := filepath.Dir(dir)
+	if parent != dir {
+		if err := MakeUnchecked(parent); err != nil {
+			return err
+		}
+	}
+	return NewFolder(dir)
+}
+
+// NewFolder creates one folder for its owner alone; it is an error if it is there.
+func NewFolder(dir string) error {
+	if err := os.Mkdir(dir, FolderMode); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(dir, os.O_RDONLY|noFollow, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close() // only read
+	if err := inherit(f, filepath.Dir(dir)); err != nil {
+		return fmt.Errorf("give %s the owner of its folder: %w", dir, err)
+	}
+	return nil
+}
+
+// SyncFolder makes the names in a folder durable.
+func SyncFolder(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// leftover is how old a file must be that is not whole, before nobody writes it any more.
+const leftover = time.Hour
+
+// Sweep removes from the folder of a new file what a crash has left there long before:
+// it is of no use, and may hold a key.
+func Sweep(f *os.File) {
+	dir := filepath.Dir(f.Name())
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return
+	}
+	made, err := os.Stat(f.Name())
+	if err != nil {
+		return
+	}
+	for _, file := range files {
+		if !strings.HasSuffix(file.Name(), suffix) || !file.Type().IsRegular() {
+			continue
+		}
+		if info, err := file.Info(); err == nil && made.ModTime().Sub(info.ModTime()) > leftover {
+			_ = os.Remove(filepath.Join(dir, file.Name()))
+		}
+	}
+}

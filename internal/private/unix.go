@@ -1,0 +1,135 @@
+//go:build unix
+
+package private
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+const noFollow = syscall.O_NOFOLLOW
+
+// othersWrite are the modes by which others than its owner can change a folder.
+const othersWrite = 0o022
+
+// Check refuses a folder in which others can replace files: it must belong to who runs
+// this, or to root, or, where root runs it, to anybody, whose files are then written;
+// and neither its group nor others may write to it. What is above it must be as safe,
+// but there a sticky folder such as /tmp will do, in which nobody takes away what is
+// another's.
+func Check(dir string) error { return check(dir, false) }
+
+// CheckShared is Check for a folder that may be sticky itself.
+func CheckShared(dir string) error { return check(dir, true) }
+
+func check(dir string, sticky bool) error {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	real, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return err
+	}
+	info, err := os.Stat(real)
+	if err != nil {
+		return err
+	}
+	owner, _ := ownerOf(info)
+	if err := links(dir); err != nil {
+		return err
+	}
+	if err := safe(real, owner, sticky); err != nil {
+		return err
+	}
+	for above := filepath.Dir(real); ; above = filepath.Dir(above) {
+		if err := safe(above, owner, true); err != nil || above == filepath.Dir(above) {
+			return err
+		}
+	}
+}
+
+// links refuses a path through symbolic links of others, who could turn them.
+func links(dir string) error {
+	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		info, err := os.Lstat(dir)
+		if err != nil {
+			return err
+		}
+		owner, known := ownerOf(info)
+		if info.Mode()&fs.ModeSymlink != 0 && known && owner != 0 && owner != os.Geteuid() {
+			return fmt.Errorf("%s is a symbolic link of user %d, who could turn it: chown -h %d %s", dir, owner, os.Geteuid(), quoted(dir))
+		}
+	}
+	return nil
+}
+
+// safe refuses a folder that somebody else can write to. owner is that of the folder
+// in question, to whom root gives what it writes.
+func safe(dir string, owner int, sticky bool) error {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return &fs.PathError{Op: "check", Path: dir, Err: syscall.ENOTDIR}
+	}
+	uid, known := ownerOf(info)
+	me := os.Geteuid()
+	if known && uid != 0 && uid != me && (me != 0 || uid != owner) {
+		want := me
+		if me == 0 {
+			want = owner
+		}
+		return fmt.Errorf("%s belongs to user %d, who could replace what is in it: chown %d %s", dir, uid, want, quoted(dir))
+	}
+	mode := info.Mode()
+	if mode.Perm()&othersWrite == 0 || sticky && mode&fs.ModeSticky != 0 {
+		return nil
+	}
+	return fmt.Errorf("others than its owner can write to %s (mode %04o), and replace what is in it: chmod go-w %s", dir, mode.Perm(), quoted(dir))
+}
+
+// inherit gives a new file the owner of its folder, where root made it.
+func inherit(f *os.File, dir string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	folder, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || folder.Uid == 0 {
+		return nil
+	}
+	if info.Mode()&fs.ModeSticky != 0 && info.Mode().Perm()&othersWrite != 0 {
+		return nil // such a folder is everybody's
+	}
+	if err := f.Chown(int(folder.Uid), int(folder.Gid)); err != nil {
+		return err
+	}
+	return nil
+}
+
+func ownerOf(info fs.FileInfo) (uid int, ok bool) {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, false
+	}
+	return int(stat.Uid), true
+}
+
+// quoted makes a word of a shell.
+func quoted(path string) string {
+	if !strings.ContainsFunc(path, func(r rune) bool {
+		return !(r == '/' || r == '.' || r == '-' || r == '_' || '0' <= r && r <= '9' || 'A' <= r && r <= 'Z' || 'a' <= r && r <= 'z')
+	}) {
+		return path
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+}
