@@ -35,6 +35,7 @@ const healthy = "ok"
 type Health struct {
 	Status   string          `json:"status"`             // ok, or what is wrong
 	Services []ServiceHealth `json:"services,omitempty"` // this and what follows for an administrator
+	Warnings []string        `json:"warnings,omitempty"` // what to see to although reports are taken and passed on
 	Damage   []event.Damage  `json:"damage,omitempty"`   // of the record, where the ledger runs here
 	Screens  []ScreenHealth  `json:"screens,omitempty"`  // of desks, where the clocks run here
 }
@@ -140,6 +141,9 @@ func (a *App) look(ctx context.Context, realms []*realm) Health {
 			}
 		}
 	}
+	for _, r := range realms {
+		h.Warnings = append(h.Warnings, r.warnings()...)
+	}
 	if !a.nc.IsConnected() {
 		h.Status = "not connected to NATS"
 	}
@@ -192,6 +196,8 @@ func (g gauges) Describe(to chan<- *prometheus.Desc) {
 	to <- refusalsGauge
 	to <- recordsGauge
 	to <- clocksGauge
+	to <- indexUpGauge
+	to <- indexBehindGauge
 	to <- aliveGauge
 	to <- seenGauge
 }
@@ -214,6 +220,7 @@ func (g gauges) Collect(to chan<- prometheus.Metric) {
 		if drill := label[g.app.realms[i].name == event.Drill]; c.err == nil {
 			to <- prometheus.MustNewConstMetric(recordsGauge, prometheus.GaugeValue, float64(c.records), drill)
 			to <- prometheus.MustNewConstMetric(clocksGauge, prometheus.GaugeValue, float64(c.clocks), drill)
+			g.app.realms[i].collectIndex(to, c.records, drill)
 		}
 	}
 	for _, r := range g.app.realms {

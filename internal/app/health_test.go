@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -264,4 +266,38 @@ func TestHealthOfAServiceThatHangs(t *testing.T) {
 	w.report("initial", at, inc, "r1", onSite+large)
 	require.Equal(t, regional, desks(w.settled().last(t, at, inc)), "the real clocks go on")
 	require.Len(t, w.set(), 2)
+}
+
+func TestHealth_IndexFailure(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	w := beginIn(t, dir, nil)
+	w.well()
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		require.NoError(t, os.Remove(filepath.Join(dir, "ledger", "index.sqlite"+suffix)))
+	}
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "ledger", "index.sqlite"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "ledger", "index.sqlite", "not-ours"), nil, 0o600))
+	w.await("the failure is seen", func() bool {
+		status, h := w.health("/healthz")
+		require.Equal(t, http.StatusOK, status, "reports are taken and passed on")
+		return len(h.Warnings) == 1 && strings.Contains(h.Warnings[0], "the index cannot be used")
+	})
+	status, _ := w.health("/readyz")
+	require.Equal(t, http.StatusOK, status)
+	resp, err := http.Get(w.app.HTTPAddr() + "/v1/escalations")
+	require.NoError(t, err)
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, http.StatusServiceUnavailable, resp.StatusCode)
+	require.NotEmpty(t, resp.Header.Get("Retry-After"))
+	require.Contains(t, string(body), "the index is being opened or rebuilt")
+	require.NoError(t, os.RemoveAll(filepath.Join(dir, "ledger", "index.sqlite")))
+	w.await("it is rebuilt", func() bool {
+		_, h := w.health("/healthz")
+		return len(h.Warnings) == 0
+	})
+	status, _ = w.get("/v1/escalations")
+	require.Equal(t, http.StatusOK, status)
 }

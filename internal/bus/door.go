@@ -67,6 +67,23 @@ type Closed string
 
 func (c Closed) Error() string { return string(c) }
 
+// Unavailable is the error of a door that cannot answer at the moment. Its text goes to
+// the caller, who may ask again later.
+type Unavailable string
+
+func (u Unavailable) Error() string { return string(u) }
+
+// Is makes it one of those errors that say nothing about the outcome.
+func (u Unavailable) Is(target error) bool { return target == ErrUnavailable }
+
+// tryAgain is what a caller is told that gets no answer.
+func tryAgain(err error) string {
+	if u := Unavailable(""); errors.As(err, &u) {
+		return string(u)
+	}
+	return "the outcome is not known: try again"
+}
+
 // maxQuestion is the most that a question has, in bytes.
 const maxQuestion = 64 << 10
 
@@ -258,7 +275,7 @@ func (b *Bus) answer(ctx context.Context, d Door, r Request, req micro.Request) 
 	case r.Reply != "" && closed != "":
 		err = req.Error(codeClosed, string(closed), nil)
 	case r.Reply != "" && err != nil:
-		err = req.Error(codeTryAgain, "the outcome is not known: try again", nil)
+		err = req.Error(codeTryAgain, tryAgain(err), nil)
 	case r.Reply != "":
 		if err = req.Respond(reply); errors.Is(err, nats.ErrMaxPayload) {
 			err = req.Error(codeTooLarge, fmt.Sprintf("the answer has %d bytes, more than a message holds", len(reply)), nil)

@@ -10,7 +10,6 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
@@ -44,7 +43,10 @@ func (p *proof) certify(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if p.tree == nil || p.isDamaged() {
+	if err := p.reopenTree(ctx); err != nil {
+		return err
+	}
+	if p.isDamaged() {
 		<-ctx.Done()
 		return ctx.Err()
 	}
@@ -65,6 +67,20 @@ func (p *proof) certify(ctx context.Context) error {
 	}
 	<-ctx.Done()
 	return ctx.Err()
+}
+
+// reopenTree opens the tree where it could not be read at the start, until that
+// succeeds or finds damage.
+func (p *proof) reopenTree(ctx context.Context) error {
+	for p.tree == nil && !p.isDamaged() {
+		if !sleep(ctx, retryPause) {
+			return ctx.Err()
+		}
+		if err := p.openTree(); err != nil {
+			p.deps.Log.Error("cannot read the tiles; certification waits for them", zap.Error(err))
+		}
+	}
+	return nil
 }
 
 // hashedAhead bounds the batches whose entries are known while the tree makes tiles
@@ -97,10 +113,10 @@ func (p *proof) hash(ctx context.Context, next uint64, hashed chan<- []evidence.
 	}
 	for {
 		err := p.deps.Bus.Tail(ctx, next, nil, take)
-		if !errors.Is(err, bus.ErrUnavailable) || ctx.Err() != nil {
+		if ctx.Err() != nil || errors.Is(err, errDamaged) {
 			return err
 		}
-		p.deps.Log.Warn("the stream is read again", zap.Error(err))
+		p.deps.Log.Warn("cannot read the stream; certification tries again", zap.Error(err))
 		if !sleep(ctx, retryPause) {
 			return ctx.Err()
 		}
@@ -144,8 +160,13 @@ func (p *proof) appendAll(ctx context.Context, hashed <-chan []evidence.Hash, gr
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		if err := p.append(entries); err != nil {
+		if err := p.append(entries); errors.Is(err, errDamaged) {
 			return err
+		} else if err != nil { // the entries are in the tree, whose next write includes them
+			p.deps.Log.Error("cannot write the tiles; certification waits for the disk", zap.Error(err))
+			if !sleep(ctx, retryPause) {
+				return ctx.Err()
+			}
 		}
 		if size := p.tree.Size(); p.floor.Size > 0 && size/treeProgress > told/treeProgress {
 			told = size
@@ -158,16 +179,15 @@ func (p *proof) appendAll(ctx context.Context, hashed <-chan []evidence.Hash, gr
 	}
 }
 
-// append adds entries to the tree. One that is made anew is held against the
-// checkpoint at its size.
+// append adds all entries to the tree, also where it returns an error of the disk. One
+// that is made anew is held against the checkpoint at its size.
 func (p *proof) append(entries []evidence.Hash) error {
 	p.treeMu.Lock()
 	defer p.treeMu.Unlock()
+	var failed error
 	if size := p.tree.Size(); size < p.floor.Size && size+uint64(len(entries)) >= p.floor.Size {
 		upTo := p.floor.Size - size
-		if err := p.tree.Append(entries[:upTo]...); err != nil {
-			return fmt.Errorf("ledger: tree: %w", err)
-		}
+		failed = p.tree.Append(entries[:upTo]...)
 		if p.tree.Root() != p.floor.Root {
 			p.damaged(event.Damage{Kind: event.DamageChanged, First: 1, Last: p.floor.Size, Detail: fmt.Sprintf(
 				"the tree made anew from the first %d records has another root than was signed: at least one of them is not what it was", p.floor.Size)})
@@ -177,7 +197,7 @@ func (p *proof) append(entries []evidence.Hash) error {
 		p.floor = evidence.Checkpoint{}
 		entries = entries[upTo:]
 	}
-	if err := p.tree.Append(entries...); err != nil {
+	if err := errors.Join(failed, p.tree.Append(entries...)); err != nil {
 		return fmt.Errorf("ledger: tree: %w", err)
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -150,8 +151,23 @@ func (p *proof) checkTree(ctx context.Context, cp evidence.Checkpoint) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	if cannot := unreadable(err); cannot != nil {
+		return cannot
+	}
 	if err != nil {
 		p.treeDamaged(err)
+	}
+	return nil
+}
+
+// unreadable returns an error that says nothing about what a tile holds: the system
+// could not read it, for want of descriptors or by a fault of the disk. A tile that is
+// not there is another matter. It returns nil where every error is of a tile itself.
+func unreadable(err error) error {
+	for _, e := range evidence.TileErrors(err) {
+		if errno := syscall.Errno(0); errors.As(e, &errno) && !errors.Is(e, fs.ErrNotExist) {
+			return fmt.Errorf("ledger: log: cannot read %s: %w", e.Path, e.Err)
+		}
 	}
 	return nil
 }
@@ -255,6 +271,9 @@ func changed(record uint64) event.Damage {
 func (p *proof) entries(from, to uint64) ([]evidence.Hash, error) {
 	entries := make([]evidence.Hash, 0, to-from+1)
 	for entry, err := range evidence.Entries(p.folder, from-1, to) {
+		if cannot := unreadable(err); cannot != nil {
+			return nil, cannot
+		}
 		if len(evidence.TileErrors(err)) > 0 {
 			p.treeDamaged(err)
 			return nil, nil

@@ -74,6 +74,9 @@ func (d *httpDoor) problem(ctx context.Context, err error) *httpedge.Problem {
 	if ctx.Err() == nil { // otherwise nobody waits for it any more
 		d.deps.Log.Error("a question over HTTP was not answered", zap.Error(err))
 	}
+	if u := bus.Unavailable(""); errors.As(err, &u) {
+		return httpedge.NewProblem(http.StatusServiceUnavailable, string(u))
+	}
 	return httpedge.NewProblem(http.StatusServiceUnavailable, "there is no answer at the moment: ask again")
 }
 

@@ -7,11 +7,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
-
-	"modernc.org/sqlite" // and the driver "sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
+	"time"
 
 	"github.com/tocsin-project/tocsin/internal/private"
 )
@@ -106,8 +105,9 @@ type index struct {
 	tail   *tail // nil before the first record
 }
 
-// openIndex opens the index in a folder; one that cannot be read or is of
-// another version is discarded.
+// openIndex opens the index in a folder. One that is damaged or of another version is
+// discarded, for it is rebuilt from the stream; one that cannot be opened at the moment
+// stays as it is.
 func openIndex(ctx context.Context, dir string) (*index, error) {
 	return openIndexOf(ctx, dir, chunkShift)
 }
@@ -117,9 +117,13 @@ func openIndexOf(ctx context.Context, dir string, shift int) (*index, error) {
 	if err := private.MakeFolder(dir); err != nil {
 		return nil, fmt.Errorf("ledger: index: %w", err)
 	}
+	dir, err := filepath.Abs(dir) // so that a relative path is none of SQLite's to read
+	if err != nil {
+		return nil, fmt.Errorf("ledger: index: %w", err)
+	}
 	x := &index{path: indexFile(dir), shift: shift}
 	var version int
-	err := x.connect(ctx)
+	err = x.connect(ctx)
 	if err == nil {
 		err = x.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version)
 	}
@@ -129,22 +133,44 @@ func openIndexOf(ctx context.Context, dir string, shift int) (*index, error) {
 	if err == nil && version == schemaVersion {
 		return x, nil
 	}
-	if ctx.Err() != nil {
-		_ = x.close()
-		return nil, ctx.Err()
+	if err == nil || isDamaged(err) {
+		err = x.reset(ctx)
 	}
-	return x, x.reset(ctx)
+	if err != nil {
+		_ = x.close()
+		return nil, err
+	}
+	return x, nil
 }
 
 // connect opens the file. What is lost by a crash is read again from the stream,
 // so the index need not sync every commit; it must only never be torn, which the
 // WAL sees to.
 func (x *index) connect(ctx context.Context) (err error) {
-	source := fmt.Sprintf("file:%s?_pragma=page_size(%d)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=busy_timeout(5000)%s", x.path, pageSize, writerPragmas)
+	if err := makePrivate(x.path); err != nil {
+		return fmt.Errorf("ledger: index: %w", err)
+	}
+	source := fmt.Sprintf("file:%s?_pragma=busy_timeout(%d)&_pragma=page_size(%d)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)%s", uriPath.Replace(x.path), busyTimeout.Milliseconds(), pageSize, writerPragmas)
 	if x.db, err = sql.Open("sqlite", source); err != nil {
 		return fmt.Errorf("ledger: index: %w", err)
 	}
 	return x.db.PingContext(ctx)
+}
+
+// busyTimeout is how long SQLite waits for a lock that another process has.
+const busyTimeout = time.Second
+
+// uriPath escapes what would end a path in SQLite's URI, or be read as an escape.
+var uriPath = strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23")
+
+// makePrivate makes the file, or takes from others what they may do with it. SQLite
+// gives the files beside it the same mode.
+func makePrivate(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Chmod(0o600), f.Close())
 }
 
 // load prepares the connections and reads what is kept in memory: the terms, the
@@ -230,29 +256,21 @@ func release(conn *sql.Conn, prepared []*sql.Stmt) {
 	_ = conn.Close()
 }
 
+// The files of an index.
+const walSuffix = "-wal"
+
+var indexSuffixes = [...]string{"", walSuffix, "-shm"}
+
 func indexFile(dir string) string { return filepath.Join(dir, "index.sqlite") }
 
 // discardIndex removes the files of an index that nobody has open.
 func discardIndex(dir string) error {
-	for _, suffix := range []string{"", "-wal", "-shm"} {
+	for _, suffix := range indexSuffixes {
 		if err := os.Remove(indexFile(dir) + suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("ledger: index: %w", err)
 		}
 	}
 	return nil
-}
-
-// isDamaged reports whether the file is not what it was.
-func isDamaged(err error) bool {
-	if errors.Is(err, errPostings) {
-		return true
-	}
-	var e *sqlite.Error
-	if !errors.As(err, &e) {
-		return false
-	}
-	primary := e.Code() & 0xff
-	return primary == sqlite3.SQLITE_CORRUPT || primary == sqlite3.SQLITE_NOTADB
 }
 
 // position returns the last record indexed, and its salt, by which a ledger

@@ -91,8 +91,8 @@ func openProof(ctx context.Context, d Deps) (*proof, error) {
 	if err := p.holdState(ctx); err != nil {
 		return nil, err
 	}
-	if err := p.openTree(); err != nil {
-		return nil, err
+	if err := p.openTree(); err != nil { // certify tries again
+		d.Log.Error("cannot read the tiles; certification waits for them", zap.Error(err))
 	}
 	if err := p.holdTail(ctx); err != nil {
 		return nil, err
@@ -231,7 +231,7 @@ func (p *proof) openTree() error {
 		p.floor = from
 		tree, err = evidence.OpenTree(string(p.folder), 0)
 	}
-	if len(evidence.TileErrors(err)) > 0 {
+	if unreadable(err) == nil && len(evidence.TileErrors(err)) > 0 {
 		p.treeDamaged(err)
 		return nil
 	}
@@ -242,6 +242,8 @@ func (p *proof) openTree() error {
 		p.damaged(event.Damage{Kind: event.DamageTree, Detail: fmt.Sprintf("the tiles of %d records do not give the root that was signed", from.Size)})
 		return nil
 	}
+	p.treeMu.Lock()
+	defer p.treeMu.Unlock()
 	p.tree, p.written = tree, tree.Size()
 	return nil
 }

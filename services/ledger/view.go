@@ -41,6 +41,7 @@ type view struct {
 	mu      sync.Mutex
 	through uint64        // the last record indexed
 	reached chan struct{} // closed and replaced whenever through grows
+	failure error         // why there is no index
 	hurry   chan struct{} // has one where somebody waits for that
 }
 
@@ -48,18 +49,35 @@ func newView(d Deps) *view {
 	return &view{deps: d, fetch: d.Bus.GetMany, reach: withinCall, reached: make(chan struct{}), hurry: make(chan struct{}, 1), damage: make(chan error, 1)}
 }
 
-// run indexes until ctx ends. An index that turns out to be damaged is made
-// again from the stream: it must not stop anything.
+// run indexes until ctx ends. No error ends it: the index is opened again, and rebuilt
+// from the stream where it is damaged or cannot be opened.
 func (v *view) run(ctx context.Context) error {
+	failures, pause := 0, reopenPause
 	for {
+		through := v.indexed()
 		err := v.once(ctx)
-		if !isDamaged(err) || ctx.Err() != nil {
-			return err
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
-		v.deps.Log.Error("the index is damaged; it is made again from the ledger", zap.Error(err))
-		if err := discardIndex(v.deps.Dir); err != nil {
-			return err
+		if v.indexed() > through {
+			failures, pause = 0, reopenPause
 		}
+		failures++
+		v.fail(err)
+		rebuild := mustRebuild(err, failures)
+		v.deps.Log.Error("the index failed; queries wait until it is open again", zap.Bool("rebuild", rebuild), zap.Error(err))
+		if rebuild {
+			if err := discardIndex(v.deps.Dir); err != nil {
+				v.deps.Log.Error("cannot remove the files of the index", zap.Error(err))
+			}
+			if failures == 1 {
+				continue
+			}
+		}
+		if !sleep(ctx, pause) {
+			return ctx.Err()
+		}
+		pause = min(2*pause, maxReopenPause)
 	}
 }
 
@@ -69,6 +87,10 @@ func (v *view) once(ctx context.Context) error {
 		return err
 	}
 	defer x.close() //nolint:errcheck // a projection: nothing is lost
+	select {
+	case <-v.damage: // of the index before
+	default:
+	}
 	through, err := v.start(ctx, x)
 	if err != nil {
 		return err
@@ -80,6 +102,7 @@ func (v *view) once(ctx context.Context) error {
 	v.head.Store(head)
 	v.index.Store(x)
 	defer v.index.Store(nil)
+	v.fail(nil)
 	v.moved(through)
 	v.copier = copier{}
 	g, ctx := errgroup.WithContext(ctx)
@@ -90,6 +113,7 @@ func (v *view) once(ctx context.Context) error {
 		})
 	})
 	g.Go(func() error { return v.add(ctx, x, decoded) })
+	g.Go(func() error { return x.guard(ctx) })
 	g.Go(func() error {
 		select {
 		case err := <-v.damage:
@@ -101,18 +125,36 @@ func (v *view) once(ctx context.Context) error {
 	return g.Wait()
 }
 
-// errNoIndex says that there is no index at the moment: ask again.
-var errNoIndex = fmt.Errorf("ledger: the index is being opened: %w", bus.ErrUnavailable)
+// errNoIndex says that there is no index at the moment.
+var errNoIndex error = bus.Unavailable("the index is being opened or rebuilt: ask again later; reports and alarms go on")
 
-// report hands damage to Run and returns the error.
+// report makes an error of the index one that says to ask again. Unless it is over by
+// itself, run opens the index again.
 func (v *view) report(err error) error {
-	if isDamaged(err) {
+	if !isIndexError(err) {
+		return err
+	}
+	if !passes(err) {
 		select {
 		case v.damage <- err:
 		default: // it is known
 		}
 	}
-	return err
+	return fmt.Errorf("%w: %w", errNoIndex, err)
+}
+
+// fail notes why there is no index; nil: there is one.
+func (v *view) fail(err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.failure = err
+}
+
+// IndexFailure returns why there is no index at the moment; nil: there is one.
+func (v *view) IndexFailure() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.failure
 }
 
 // start returns where the index stands, having discarded one that is not of
@@ -172,11 +214,14 @@ func (v *view) caughtUp(ctx context.Context) (*index, uint64, error) {
 	defer wait.Stop()
 	for {
 		v.mu.Lock()
-		through, reached := v.through, v.reached
+		through, reached, failure := v.through, v.reached, v.failure
 		v.mu.Unlock()
 		x := v.index.Load()
 		if x != nil && (through >= head || head-through > v.reach) {
 			return x, through, nil
+		}
+		if x == nil && failure != nil {
+			return nil, 0, errNoIndex
 		}
 		v.want()
 		select {
@@ -192,7 +237,9 @@ func (v *view) caughtUp(ctx context.Context) (*index, uint64, error) {
 	}
 }
 
-// indexed is the last record that answers cover.
+// Indexed returns the last record that answers cover.
+func (v *view) Indexed() uint64 { return v.indexed() }
+
 func (v *view) indexed() uint64 {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -202,6 +249,10 @@ func (v *view) indexed() uint64 {
 // isBehind reports whether the index lacks so many records of before the start that
 // no question waits for it.
 func (v *view) isBehind() bool { return v.indexed()+v.reach < v.head.Load() }
+
+// IsIndexBehind reports whether the index has many records of before the start to catch
+// up with.
+func (v *view) IsIndexBehind() bool { return v.isBehind() }
 
 // asked is when somebody last asked the index.
 func (v *view) asked() time.Time {

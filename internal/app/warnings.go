@@ -1,0 +1,48 @@
+package app
+
+import (
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// warnings are what an administrator should see to although everything works: reports
+// are taken and passed on.
+func (r *realm) warnings() (out []string) {
+	if r.ledger == nil {
+		return nil
+	}
+	name := ""
+	if r.name == event.Drill {
+		name = " of drills"
+	}
+	if err := r.ledger.IndexFailure(); err != nil {
+		out = append(out, fmt.Sprintf("the index%s cannot be used, and queries wait: %v", name, err))
+	} else if r.ledger.IsIndexBehind() {
+		out = append(out, fmt.Sprintf("the index%s is far behind: it has %d records", name, r.ledger.Indexed()))
+	}
+	return out
+}
+
+var (
+	indexUpGauge = prometheus.NewDesc("tocsin_index_up",
+		"1 while the index answers queries; 0 while it is opened again or rebuilt.", []string{"exercise"}, nil)
+	indexBehindGauge = prometheus.NewDesc("tocsin_index_behind_records",
+		"Records that the index lacks.", []string{"exercise"}, nil)
+)
+
+// collectIndex reads how the index of a realm stands.
+func (r *realm) collectIndex(to chan<- prometheus.Metric, head uint64, drill string) {
+	if r.ledger == nil {
+		return
+	}
+	up := 1.0
+	if r.ledger.IndexFailure() != nil {
+		up = 0
+	}
+	to <- prometheus.MustNewConstMetric(indexUpGauge, prometheus.GaugeValue, up, drill)
+	behind := head - min(head, r.ledger.Indexed())
+	to <- prometheus.MustNewConstMetric(indexBehindGauge, prometheus.GaugeValue, float64(behind), drill)
+}

@@ -1,0 +1,183 @@
+package ledger
+
+import (
+	"database/sql"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/bus/bustest"
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// overwrite fills a file with what is no page of it.
+func overwrite(t *testing.T, file string) {
+	t.Helper()
+	info, err := os.Stat(file)
+	require.NoError(t, err)
+	f, err := os.OpenFile(file, os.O_WRONLY, 0)
+	require.NoError(t, err)
+	for at := int64(0); at < info.Size(); at += 512 {
+		_, err := f.WriteAt([]byte("this is not what SQLite has written here"), at)
+		require.NoError(t, err)
+	}
+	require.NoError(t, f.Close())
+}
+
+// TestIndexFailure_StopsNobody breaks the index of a running ledger in several ways:
+// records are stored and certified meanwhile, and once the cause is over every query
+// covers them.
+func TestIndexFailure_StopsNobody(t *testing.T) {
+	t.Parallel()
+	for name, fail := range map[string]func(t *testing.T, file string) (mend func()){
+		"locked": func(t *testing.T, file string) func() {
+			db, err := sql.Open("sqlite", file)
+			require.NoError(t, err)
+			conn, err := db.Conn(t.Context())
+			require.NoError(t, err)
+			_, err = conn.ExecContext(t.Context(), "PRAGMA busy_timeout = 10000; BEGIN EXCLUSIVE")
+			require.NoError(t, err)
+			return func() {
+				_, err := conn.ExecContext(t.Context(), "ROLLBACK")
+				require.NoError(t, err)
+				require.NoError(t, conn.Close())
+				require.NoError(t, db.Close())
+			}
+		},
+		"overwritten": func(t *testing.T, file string) func() {
+			overwrite(t, file)
+			overwrite(t, file+"-wal")
+			return nil
+		},
+		"removed": func(t *testing.T, file string) func() {
+			for _, suffix := range indexSuffixes {
+				require.NoError(t, os.Remove(file+suffix))
+			}
+			return nil
+		},
+		"its log removed": func(t *testing.T, file string) func() {
+			require.NoError(t, os.Remove(file+walSuffix))
+			return nil
+		},
+		"truncated": func(t *testing.T, file string) func() {
+			require.NoError(t, os.Truncate(file, 0))
+			return nil
+		},
+		"a folder in its place": func(t *testing.T, file string) func() {
+			require.NoError(t, os.Remove(file))
+			require.NoError(t, os.MkdirAll(filepath.Join(file, "not ours"), 0o700))
+			return func() { require.NoError(t, os.RemoveAll(file)) }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			env, dir := bustest.Start(t), t.TempDir()
+			serve(t, env, dir, clock.NewManual(nine))
+			commit(t, env, told(1, nil), told(2, nil))
+			require.Len(t, ask[event.QueryAnswer](t, env, event.DoorQuery, event.Query{}).Rows, 2)
+			mend := fail(t, indexFile(dir))
+			commit(t, env, told(3, nil))
+			if mend != nil {
+				unavailable(t, env)
+				commit(t, env, told(4, nil))
+			} else {
+				commit(t, env, told(4, nil))
+			}
+			head, err := env.Bus.Head(t.Context())
+			require.NoError(t, err)
+			require.Eventually(t, func() bool {
+				return ask[event.LogState](t, env, event.DoorLog, struct{}{}).Size >= head
+			}, 20*time.Second, 10*time.Millisecond, "certification needs no index")
+			if mend != nil {
+				mend()
+			}
+			require.Eventually(t, func() bool {
+				answer, code := try(t, env)
+				return code == "" && answer.Through >= head && len(answer.Rows) == 4
+			}, 20*time.Second, 20*time.Millisecond, "the index catches up or is rebuilt")
+		})
+	}
+}
+
+// try asks for every escalation, and returns the code of the error where there is one.
+func try(t *testing.T, env *bustest.Env) (answer event.QueryAnswer, code string) {
+	t.Helper()
+	m, err := env.Conn.Request(event.DoorQuery, []byte("{}"), 20*time.Second)
+	require.NoError(t, err)
+	if code = m.Header.Get(bus.HeaderErrorCode); code == "" {
+		require.NoError(t, json.Unmarshal(m.Data, &answer))
+	}
+	return answer, code
+}
+
+// unavailable waits until queries are refused with the reason.
+func unavailable(t *testing.T, env *bustest.Env) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		m, err := env.Conn.Request(event.DoorQuery, []byte("{}"), 20*time.Second)
+		require.NoError(t, err)
+		if m.Header.Get(bus.HeaderErrorCode) == "" {
+			return false
+		}
+		require.Equal(t, "503", m.Header.Get(bus.HeaderErrorCode))
+		require.Contains(t, m.Header.Get(bus.HeaderError), "the index is being opened or rebuilt")
+		return true
+	}, 20*time.Second, 20*time.Millisecond)
+}
+
+// TestIndex_StaysInItsFolder opens indexes under paths that mean something to SQLite,
+// to a URI or to a shell.
+func TestIndex_StaysInItsFolder(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, name := range []string{"a?b", "a#b", "a%20b", "a%00", "?", "with space", `"quoted'`, "数据", "[x]*", "file:a", "a&mode=memory", ":memory:"} {
+		for _, dir := range []string{name, filepath.Join(t.TempDir(), name)} {
+			x, err := openIndex(t.Context(), dir)
+			require.NoError(t, err, dir)
+			for _, suffix := range indexSuffixes {
+				info, err := os.Stat(filepath.Join(dir, "index.sqlite") + suffix)
+				require.NoError(t, err, dir)
+				require.Equal(t, os.FileMode(0o600), info.Mode(), "%s: others of the machine may not read it", dir)
+			}
+			require.NoError(t, x.close())
+			found, err := os.ReadDir(filepath.Dir(dir))
+			require.NoError(t, err)
+			require.Len(t, found, 1, "nothing is made beside the folder")
+			require.NoError(t, os.RemoveAll(dir))
+		}
+	}
+}
+
+// TestTiles_UnreadableAtStart starts a ledger whose tiles the system cannot read: it is
+// no damage, records and queries go on, nothing is certified, and certification goes
+// on where it was once the tiles can be read.
+func TestTiles_UnreadableAtStart(t *testing.T) {
+	t.Parallel()
+	env, dir := bustest.Start(t), t.TempDir()
+	state := func() event.LogState { return ask[event.LogState](t, env, event.DoorLog, struct{}{}) }
+	certified := func(record uint64) {
+		t.Helper()
+		require.Eventually(t, func() bool { return state().Size >= record }, 20*time.Second, 10*time.Millisecond)
+	}
+	stop := serve(t, env, dir, clock.NewManual(nine))
+	commit(t, env, told(1, nil), told(2, nil))
+	certified(2)
+	stop()
+	tile := filepath.Join(dir, logFolder, "tile", "0", "000.p", "2")
+	require.NoError(t, os.Rename(tile, tile+".away"))
+	require.NoError(t, os.Mkdir(tile, 0o700)) // reading it fails, and the error is not that it is gone
+	serve(t, env, dir, clock.NewManual(nine))
+	commit(t, env, told(3, nil))
+	require.Eventually(t, func() bool { answer, code := try(t, env); return code == "" && len(answer.Rows) == 3 }, 20*time.Second, 10*time.Millisecond)
+	require.EqualValues(t, 2, state().Size, "what cannot be read is not built on")
+	require.Empty(t, state().Damage, "a tile that cannot be read at the moment is no evidence against it")
+	require.NoError(t, os.Remove(tile))
+	require.NoError(t, os.Rename(tile+".away", tile))
+	certified(3)
+	require.Empty(t, state().Damage)
+}
