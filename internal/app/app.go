@@ -28,6 +28,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/credential"
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/share"
 	"github.com/tocsin-project/tocsin/internal/statute"
 	"github.com/tocsin-project/tocsin/services/classifier"
 	"github.com/tocsin-project/tocsin/services/deadline"
@@ -117,7 +118,8 @@ type App struct {
 	who      *credential.Directory // nil: whoever reaches a door may use it
 	server   *bus.Server           // nil with an existing NATS
 	nc       *nats.Conn
-	doors    *nats.Conn // by which requests come
+	doors    *nats.Conn  // by which requests come
+	memory   *share.Pool // for the requests in hand, of both realms
 	keep     ledger.Keep
 	realms   []*realm
 	listener net.Listener // nil without HTTP
@@ -129,7 +131,7 @@ type App struct {
 
 // Start starts everything and returns when requests are answered.
 func Start(ctx context.Context, cfg Config) (*App, error) {
-	a := &App{cfg: cfg, working: ctx, ended: make(chan struct{})}
+	a := &App{cfg: cfg, working: ctx, ended: make(chan struct{}), memory: share.NewPool(bus.MemoryForBodies)}
 	close(a.ended) // nothing runs yet
 	if err := a.start(ctx); err != nil {
 		a.Stop()

@@ -14,6 +14,7 @@ import (
 
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/httpedge"
+	"github.com/tocsin-project/tocsin/internal/share"
 )
 
 // serveHTTP is every HTTP door: reports, the log, and how this process is.
@@ -96,5 +97,9 @@ was told of them when and under which article, and the proof of it. What is unde
 	}
 	a.health(mux)
 	mux.Handle("/", httpedge.Otherwise(mux))
-	return mux
+	return httpedge.InShares(mux, share.NewPool(questionsInHand))
 }
+
+// questionsInHand bounds the questions that are being answered over HTTP at one moment,
+// of which each party has its share.
+const questionsInHand = 256

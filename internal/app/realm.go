@@ -47,7 +47,7 @@ func (a *App) open(ctx context.Context, name event.Realm) error {
 		}
 	}
 	var err error
-	cfg := bus.Config{Realm: name, Clock: r.clock, Log: r.log, Unverified: a.cfg.Unverified, Doors: a.doors, Server: a.server}
+	cfg := bus.Config{Realm: name, Clock: r.clock, Log: r.log, Unverified: a.cfg.Unverified, Doors: a.doors, Server: a.server, Memory: a.memory}
 	if a.who != nil {
 		cfg.Identities = a.who
 	}

@@ -2,40 +2,94 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/share"
 )
 
 const (
-	// slack is how many records the services that make records may be behind what is
-	// stored, and what is being stored, before a report waits at the door. It is well
-	// under what the feed keeps: beyond that they would read from disk again what
+	// maxBacklog is how many records the services that make records may be behind what
+	// is stored, and what is being stored, before reports wait for their turn. It is
+	// well under what the feed keeps: beyond that they would read from disk again what
 	// they did not keep up with in memory.
-	slack = feedRecords / 2
-	// patience is how long a report waits at the door before it is refused.
-	patience = time.Second
-	// glance is how long it may wait before it looks again, where nothing moved: a
-	// service that hangs stops counting by the mere passing of time.
-	glance = 100 * time.Millisecond
-	// atOnce is how many are let in, where there is room for them, before it is
-	// looked at again how far the services are.
-	atOnce = 32
+	maxBacklog = feedRecords / 2
+	// maxWaiting is how many requests may wait for their turn.
+	maxWaiting = 4096
+	// admitTimeout is how long a request waits for its turn before it is refused.
+	admitTimeout = time.Second
+	// admitPoll is how often the backlog is looked at where nothing moves: a service
+	// that hangs stops counting by the mere passing of time.
+	admitPoll = 100 * time.Millisecond
+	// admitBatch is how many reports are let in, where there is room for them, before
+	// the backlog is looked at again.
+	admitBatch = 32
+	// costBytes is how many bytes of a request cost as much as one report.
+	costBytes = 4 << 10
+	// maxCost bounds the cost of one request, so that it finds room some time.
+	maxCost = maxBacklog / 2
 )
 
-// gate lets in what the services behind it can follow, in the order in which it
-// came. What is taken beyond that would only wait, in memory and then on disk, and
-// leave them the less of the processors.
-type gate struct {
-	turn   sync.Mutex    // whoever is first in the line holds it
-	room   int           // so many more without another look; whoever holds turn has it
-	inside atomic.Int64  // let in, and not answered yet
-	moved  chan struct{} // somebody left, or a service went on
+// Work is what waits for a turn.
+type Work struct {
+	Party string // whose turns it takes
+	Cost  int    // in reports: see Cost
+	// Wait is how long it waits for its turn before it is refused; 0 means
+	// admitTimeout.
+	Wait time.Duration
 }
 
-func newGate() gate { return gate{moved: make(chan struct{}, 1)} }
+// Cost returns how many ordinary reports cost as much as one of so many bytes, in
+// processor time and in memory.
+func Cost(bytes int) int { return min(1+bytes/costBytes, maxCost) }
+
+// Behind is the error of work that waited for its turn too long. It names what was to
+// be waited for.
+type Behind string
+
+func (b Behind) Error() string { return string(b) + " has fallen behind" }
+
+var errLineFull = errors.New("too many requests wait for their turn")
+
+// Turn is a place among the reports that are being worked on.
+type Turn struct {
+	gate *gate
+	cost int64
+	left atomic.Bool
+}
+
+// Leave gives the place to others. It may be called again, and of no turn.
+func (t *Turn) Leave() {
+	if t == nil || t.left.Swap(true) {
+		return
+	}
+	t.gate.inside.Add(-t.cost)
+	t.gate.nudge()
+}
+
+// gate lets in as many reports as the services behind it can follow; the others wait
+// for their turn in a queue of their party. What is taken beyond that would only wait,
+// in memory and then on disk, and leave the services the less of the processors.
+type gate struct {
+	mu      sync.Mutex
+	line    *share.Line[*arrival]
+	room    int  // reports that may be let in without another look at the backlog
+	serving bool // serveLine runs
+
+	inside atomic.Int64  // reports that were let in and have not left yet
+	moved  chan struct{} // a turn ended, or a service went on
+}
+
+// arrival is work in the line. Its start is called once: with a turn, or with why
+// there is none.
+type arrival struct{ start func(*Turn, error) }
+
+func newGate() gate {
+	return gate{line: share.NewLine[*arrival](maxWaiting), moved: make(chan struct{}, 1)}
+}
 
 func (g *gate) nudge() {
 	select {
@@ -44,44 +98,114 @@ func (g *gate) nudge() {
 	}
 }
 
-// Admit waits until the services of this process that make records can follow one
-// more report, for at most a second, and returns what is to be called when it has
-// been answered; or the service that is behind.
-func (b *Bus) Admit(ctx context.Context) (leave func(), behind string) {
-	return b.admit(ctx, clock.System{}.Now())
+// turn lets a report in. The caller holds mu.
+func (g *gate) turn(cost int) *Turn {
+	g.room -= cost
+	g.inside.Add(int64(cost))
+	return &Turn{gate: g, cost: int64(cost)}
 }
 
-// admit is Admit for who came to the door at a time.
-func (b *Bus) admit(ctx context.Context, came time.Time) (leave func(), behind string) {
+// Admit waits for a turn: until the services of this process that make records can
+// follow, and the parties before it have had theirs. The caller leaves when the
+// request has been answered. An error means that it is refused.
+func (b *Bus) Admit(ctx context.Context, w Work) (*Turn, error) {
+	type outcome struct {
+		turn *Turn
+		err  error
+	}
+	came := make(chan outcome, 1)
+	b.enter(w, func(t *Turn, err error) { came <- outcome{t, err} })
+	select {
+	case o := <-came:
+		return o.turn, o.err
+	case <-ctx.Done():
+		go func() { (<-came).turn.Leave() }()
+		return nil, ctx.Err()
+	}
+}
+
+// enter calls start when it is the turn of some work, at once where nobody waits and
+// there is room, or when the work has waited too long.
+func (b *Bus) enter(w Work, start func(*Turn, error)) {
 	g := &b.gate
-	g.turn.Lock()
-	defer g.turn.Unlock()
-	for g.room == 0 {
-		if g.room, behind = b.room(); behind == "" {
-			break
-		}
-		left := came.Add(patience).Sub(clock.System{}.Now())
-		if left <= 0 {
-			return nil, behind
-		}
+	g.mu.Lock()
+	if g.line.Len() == 0 && b.hasRoom() == nil {
+		t := g.turn(w.Cost)
+		g.mu.Unlock()
+		start(t, nil)
+		return
+	}
+	if w.Wait == 0 {
+		w.Wait = admitTimeout
+	}
+	out, full := g.line.Push(w.Party, w.Cost, clock.System{}.Now().Add(w.Wait), &arrival{start})
+	if !g.serving {
+		g.serving = true
+		go b.serveLine()
+	}
+	g.mu.Unlock()
+	if full {
+		out.start(nil, errLineFull)
+	}
+}
+
+// serveLine lets in those who wait, until nobody does.
+func (b *Bus) serveLine() {
+	poll := time.NewTicker(admitPoll)
+	defer poll.Stop()
+	for b.serveOnce() {
 		select {
-		case <-g.moved:
-		case <-time.After(min(left, glance)):
-		case <-ctx.Done():
-			return nil, behind
+		case <-b.gate.moved:
+		case <-poll.C:
 		}
 	}
-	g.room--
-	g.inside.Add(1)
-	return func() { g.inside.Add(-1); g.nudge() }, ""
 }
 
-// room returns how many more reports all can follow, up to atOnce of them; or, where
+// serveOnce lets in as many as there is room for, refuses those who have waited too
+// long, and reports whether more wait.
+func (b *Bus) serveOnce() (more bool) {
+	g := &b.gate
+	g.mu.Lock()
+	var why error
+	for g.line.Len() > 0 {
+		if why = b.hasRoom(); why != nil {
+			break
+		}
+		next, cost, _ := g.line.Pop()
+		t := g.turn(cost)
+		g.mu.Unlock()
+		next.start(t, nil)
+		g.mu.Lock()
+	}
+	expired := g.line.Expire(clock.System{}.Now())
+	more = g.line.Len() > 0
+	g.serving = more
+	g.mu.Unlock()
+	for _, a := range expired {
+		a.start(nil, why)
+	}
+	return more
+}
+
+// hasRoom returns nil where one more may be let in, or [Behind]. The caller holds the
+// lock of the gate.
+func (b *Bus) hasRoom() error {
+	if b.gate.room > 0 {
+		return nil
+	}
+	var behind string
+	if b.gate.room, behind = b.room(); behind != "" {
+		return Behind(behind)
+	}
+	return nil
+}
+
+// room returns how many more reports all can follow, up to admitBatch of them; or, where
 // there is no room, what one more would have to wait for.
 func (b *Bus) room() (reports int, behind string) {
 	name, records := b.slowest()
-	if taken := uint64(b.gate.inside.Load()) + records; taken < slack {
-		return int(min(slack-taken, atOnce)), ""
+	if taken := uint64(b.gate.inside.Load()) + records; taken < maxBacklog {
+		return int(min(maxBacklog-taken, admitBatch)), ""
 	}
 	if name == "" {
 		name = "the disk"
@@ -90,7 +214,7 @@ func (b *Bus) room() (reports int, behind string) {
 }
 
 // slowest names the service of this process that is furthest behind what is stored,
-// and by how many records: by no less than slack where it has lost the feed, which
+// and by how many records: by no less than maxBacklog where it has lost the feed, which
 // keeps fewer of large records. A service that has not been up with the ledger since it
 // began is not counted, for what it reads is old; nor is one that hangs, or anything
 // while nothing may be written.
@@ -108,7 +232,7 @@ func (b *Bus) slowest() (name string, records uint64) {
 		}
 		n := head - at + 1
 		if at < begins {
-			n = max(n, slack)
+			n = max(n, maxBacklog)
 		}
 		if n > records {
 			name, records = p.name, n

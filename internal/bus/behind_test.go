@@ -38,8 +38,8 @@ func TestWhoIsBehind(t *testing.T) {
 	q.note(51)
 	require.EqualValues(t, 19_950, behind(), "the slower of them")
 	b.following.Delete(q)
-	p.note(20_002 - slack)
-	require.EqualValues(t, slack-1, behind())
+	p.note(20_002 - maxBacklog)
+	require.EqualValues(t, maxBacklog-1, behind())
 	require.Empty(t, full())
 	f.from = 20_001
 	require.Equal(t, "classifier", full(), "the feed begins later")
@@ -56,9 +56,8 @@ func TestWhoIsBehind(t *testing.T) {
 	require.Zero(t, behind())
 }
 
-// TestTheGateLetsInWhatCanBeFollowed, and the rest as soon as somebody leaves or a
-// service has gone on; what waits longer than it has patience for is refused, and so
-// is what stands behind it.
+// TestTheGateLetsInWhatCanBeFollowed, and the rest as soon as a turn ends or a service
+// has gone on; what waits too long is refused, and so is what stands behind it.
 func TestTheGateLetsInWhatCanBeFollowed(t *testing.T) {
 	t.Parallel()
 	b := &Bus{gate: newGate()}
@@ -67,36 +66,38 @@ func TestTheGateLetsInWhatCanBeFollowed(t *testing.T) {
 	p := &progress{name: "classifier", nudge: b.gate.nudge}
 	b.following.Store(p, nil)
 	p.note(1)
-	f.wrote([]event.Stored{{Sequence: slack - 2}})
-	enter := func() (func(), string) { return b.Admit(t.Context()) }
-	first, behind := enter()
-	require.Empty(t, behind)
-	second, behind := enter()
-	require.Empty(t, behind)
-	_, behind = enter()
-	require.Equal(t, "classifier", behind)
+	f.wrote([]event.Stored{{Sequence: maxBacklog - 2}})
+	enter := func() (*Turn, error) { return b.Admit(t.Context(), Work{Party: "a", Cost: 1}) }
+	first, err := enter()
+	require.NoError(t, err)
+	second, err := enter()
+	require.NoError(t, err)
+	_, err = enter()
+	require.Equal(t, Behind("classifier"), err)
 
-	let := make(chan string)
-	go func() { _, behind := enter(); let <- behind }()
-	first()
-	require.Empty(t, <-let)
-	go func() { _, behind := enter(); let <- behind }()
-	p.note(slack - 1)
-	require.Empty(t, <-let)
-	second()
+	let := make(chan error)
+	go func() { _, err := enter(); let <- err }()
+	first.Leave()
+	require.NoError(t, <-let)
+	go func() { _, err := enter(); let <- err }()
+	p.note(maxBacklog - 1)
+	require.NoError(t, <-let)
+	second.Leave()
+	second.Leave()
+	require.EqualValues(t, 2, b.gate.inside.Load(), "a turn ends once")
 
 	ended, end := context.WithCancel(t.Context())
 	end()
 	p.note(1)
-	f.wrote([]event.Stored{{Sequence: 2 * slack}})
+	f.wrote([]event.Stored{{Sequence: 2 * maxBacklog}})
 	b.gate.room = 0 // as when those have come for whom there was room
-	_, behind = b.Admit(ended)
-	require.NotEmpty(t, behind)
+	_, err = b.Admit(ended, Work{Party: "a", Cost: 1})
+	require.ErrorIs(t, err, context.Canceled)
 	for range 2 {
-		go func() { _, behind := enter(); let <- behind }()
+		go func() { _, err := enter(); let <- err }()
 	}
-	require.NotEmpty(t, <-let)
-	require.NotEmpty(t, <-let)
+	require.Error(t, <-let)
+	require.Error(t, <-let)
 }
 
 // TestWhatWasWrittenIsKeptWithinBounds, in records and in bytes.

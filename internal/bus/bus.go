@@ -43,6 +43,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/identity"
+	"github.com/tocsin-project/tocsin/internal/share"
 )
 
 // Config is how a Bus is opened.
@@ -66,6 +67,9 @@ type Config struct {
 	// Identities says who asks, by what stands in the subject of a request; nil:
 	// anybody may ask anything, and the server listens on loopback only.
 	Identities Identities
+	// Memory is what the requests in hand may use, in bytes, which may be shared with
+	// other doors. Nil takes MemoryForBodies.
+	Memory *share.Pool
 }
 
 // Identities are those who have a credential.
@@ -116,6 +120,9 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Bus, error) {
 	}
 	if cfg.Doors == nil {
 		cfg.Doors = nc
+	}
+	if cfg.Memory == nil {
+		cfg.Memory = share.NewPool(MemoryForBodies)
 	}
 	js, err := jetstream.New(nc, jetstream.WithPublishAsyncTimeout(tryTimeout))
 	if err != nil {
@@ -183,6 +190,9 @@ func (b *Bus) Refused(ctx context.Context, what, why string) {
 		b.cfg.Identities.Refused(who.String(), what, why)
 	}
 }
+
+// Memory is what the requests in hand may use, in bytes.
+func (b *Bus) Memory() *share.Pool { return b.cfg.Memory }
 
 // Realm is where the bus's records live.
 func (b *Bus) Realm() event.Realm { return b.cfg.Realm }

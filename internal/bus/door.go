@@ -14,9 +14,9 @@ import (
 	"github.com/nats-io/nats.go/micro"
 	"go.uber.org/zap"
 
-	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/identity"
+	"github.com/tocsin-project/tocsin/internal/share"
 )
 
 // Request is what came through a door.
@@ -26,19 +26,30 @@ type Request struct {
 	Data    []byte
 	// Reply is empty for a plain publish, which gets no answer.
 	Reply string
+	// Party is whose share the request uses.
+	Party string
+	// Turn is the request's, at a door with backpressure; it ends when the request has
+	// been answered, or earlier where the handler leaves it.
+	Turn *Turn
 }
 
 // Door is a subject on which a service takes requests.
 type Door struct {
 	Name    string // of the endpoint: letters, digits, - and _
 	Subject string // may hold wildcards
-	// Limit bounds the requests in hand; beyond it the answer is "busy" at once.
+	// Limit bounds the requests in hand, of which each party has its share
+	// (package share); beyond it the answer is "busy" at once.
 	Limit int
+	// Party names whose share a request uses where there are no identities. It must
+	// have few values, however many subjects there are. Nil takes what stands for the
+	// wildcards of Subject, or the connection that the answer goes to.
+	Party func(Request) string
 	// Whole has requests of any size answered; others are questions, which are refused
 	// beyond maxQuestion bytes.
 	Whole bool
-	// Yields has requests wait while a service is behind, and refused in the same way
-	// when that lasts ([Bus.Admit]). What gets no answer cannot be refused, and is taken.
+	// Yields has requests wait for their turn while a service is behind, and refused in
+	// the same way when that lasts ([Bus.Admit]). What gets no answer cannot be refused,
+	// and is taken.
 	Yields bool
 	// Answer returns the reply, which goes out as JSON, or an error when the
 	// outcome is not known: the sender is told to try again. It must not return
@@ -103,12 +114,10 @@ func (b *Bus) Serve(ctx context.Context, name string, doors ...Door) error {
 	}
 	var inHand sync.WaitGroup
 	crew := newCrew(ctx)
-	over := make(chan struct{})
-	defer close(over)
 	// Requests in hand are finished, not dropped, when the service stops.
 	work := context.WithoutCancel(ctx)
 	for _, d := range doors {
-		slots := make(chan struct{}, d.Limit)
+		places := share.NewPool(int64(d.Limit))
 		refused := tally{tell: func(n int, why string) {
 			b.cfg.Log.Warn("requests were refused", zap.String("door", d.Name), zap.Int("requests", n), zap.String("since", why))
 		}}
@@ -119,9 +128,7 @@ func (b *Bus) Serve(ctx context.Context, name string, doors ...Door) error {
 			})
 		}
 		if d.Yields {
-			line := make(chan visitor, d.Limit)
-			go b.letIn(over, line, &refused, enter)
-			enter = func(v visitor) { line <- v }
+			enter = b.inTurn(&refused, enter)
 		}
 		answer := func(req micro.Request) {
 			ctx, r, err := b.who(work, req)
@@ -140,15 +147,15 @@ func (b *Bus) Serve(ctx context.Context, name string, doors ...Door) error {
 				decline(req, codeTooOften, fmt.Sprintf("more than %d questions a second: try again", identity.AskRate))
 				return
 			}
-			select {
-			case slots <- struct{}{}:
-			default:
-				refused.add("too many are in hand")
+			r.Party = d.party(ctx, r)
+			leave, err := b.takePlace(places, r)
+			if err != nil {
+				refused.add(err.Error())
 				busy(req)
 				return
 			}
 			inHand.Add(1)
-			enter(visitor{ctx, r, req, clock.System{}.Now(), func() { <-slots; inHand.Done() }})
+			enter(visitor{ctx, r, req, func() { leave(); inHand.Done() }})
 		}
 		// The engine's own limit on what waits for us is lifted: what it drops
 		// is dropped silently, what we refuse gets an answer.
@@ -285,49 +292,6 @@ func (b *Bus) answer(ctx context.Context, d Door, r Request, req micro.Request) 
 	}
 	if err != nil {
 		b.cfg.Log.Warn("an answer was not sent", zap.String("door", d.Name), zap.Error(err))
-	}
-}
-
-// decline answers a request that is not taken, where its answer would not be a record
-// or a request.
-func decline(req micro.Request, code, text string) {
-	if req.Reply() != "" && !ours(req.Reply()) {
-		_ = req.Error(code, text, nil)
-	}
-}
-
-func busy(req micro.Request) { decline(req, codeTryAgain, "busy: try again") }
-
-// visitor is a request in hand.
-type visitor struct {
-	ctx     context.Context
-	request Request
-	req     micro.Request
-	came    time.Time
-	leave   func() // when it has been answered
-}
-
-// letIn takes those who wait in a line, one after the other, until all is over. Nobody
-// works for them meanwhile: thousands who wait would each have a goroutine, and the
-// collector would take back the stacks that the work has just grown.
-func (b *Bus) letIn(over <-chan struct{}, line <-chan visitor, refused *tally, enter func(visitor)) {
-	for {
-		select {
-		case v := <-line:
-			leave, behind := b.admit(v.ctx, v.came)
-			if behind != "" && v.req.Reply() != "" {
-				refused.add(behind + " has fallen behind")
-				busy(v.req)
-				v.leave()
-				continue
-			}
-			if done := v.leave; leave != nil {
-				v.leave = func() { leave(); done() }
-			}
-			enter(v)
-		case <-over:
-			return
-		}
 	}
 }
 

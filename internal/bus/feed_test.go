@@ -238,9 +238,9 @@ func TestAServiceThatFallsBehindClosesTheDoor(t *testing.T) {
 		return func() bool { mu.Lock(); defer mu.Unlock(); return last >= seq }
 	}
 	eventually(t, "the old ones are handled", handled(many))
-	leave, behind := env.Bus.Admit(t.Context())
-	require.Empty(t, behind)
-	leave()
+	turn, err := env.Bus.Admit(t.Context(), bus.Work{Party: "a", Cost: 1})
+	require.NoError(t, err)
+	turn.Leave()
 
 	bustest.Background(t, func(ctx context.Context) error {
 		return env.Bus.Serve(ctx, "intake", bus.Door{

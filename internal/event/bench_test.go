@@ -24,8 +24,8 @@ func BenchmarkFromNATS(b *testing.B) {
 		},
 		"binary": func() error { _, err := FromNATS(header, data); return err },
 		"http": func() error {
-			events, _, err := FromHTTP(http.Header(header), data)
-			return errors.Join(err, events[0].Err)
+			reports, err := FromHTTP(http.Header(header), data)
+			return errors.Join(err, reports.Parse(0).Err)
 		},
 	} {
 		b.Run(name, func(b *testing.B) {

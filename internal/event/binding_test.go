@@ -158,8 +158,17 @@ func TestToNATSWithoutRaw(t *testing.T) {
 	require.Equal(t, e.Digest, back.Digest)
 }
 
+// parseAll parses the reports of an HTTP request.
+func parseAll(h http.Header, body []byte) (events []Parsed, batch bool, err error) {
+	reports, err := FromHTTP(h, body)
+	for i := range reports.Len() {
+		events = append(events, reports.Parse(i))
+	}
+	return events, reports.Batch, err
+}
+
 func TestFromHTTP(t *testing.T) {
-	events, batch, err := FromHTTP(http.Header{"Content-Type": {"application/cloudevents+json"}}, []byte(fullEvent))
+	events, batch, err := parseAll(http.Header{"Content-Type": {"application/cloudevents+json"}}, []byte(fullEvent))
 	require.NoError(t, err)
 	require.False(t, batch)
 	require.Len(t, events, 1)
@@ -170,7 +179,7 @@ func TestFromHTTP(t *testing.T) {
 	for name, values := range binaryHeader("ce-ext", "%E4%BA%8B") {
 		h.Set(name, values[0])
 	}
-	events, batch, err = FromHTTP(h, []byte(minimalData))
+	events, batch, err = parseAll(h, []byte(minimalData))
 	require.NoError(t, err)
 	require.False(t, batch)
 	require.NoError(t, events[0].Err)
@@ -178,11 +187,11 @@ func TestFromHTTP(t *testing.T) {
 	require.Contains(t, string(events[0].Event.Raw), `"datacontenttype":"application/json; charset=utf-8","ext":"事","data":`)
 
 	h.Set("ce-datacontenttype", "application/json")
-	events, _, err = FromHTTP(h, []byte(minimalData))
+	events, _, err = parseAll(h, []byte(minimalData))
 	require.NoError(t, err)
 	requireFaults(t, events[0].Err, "$.datacontenttype must be given by Content-Type")
 
-	events, _, err = FromHTTP(http.Header{"Content-Type": {"application/cloudevents+json"}}, []byte("{}{}"))
+	events, _, err = parseAll(http.Header{"Content-Type": {"application/cloudevents+json"}}, []byte("{}{}"))
 	require.NoError(t, err)
 	require.Error(t, events[0].Err)
 	require.Nil(t, events[0].Event)
@@ -190,7 +199,7 @@ func TestFromHTTP(t *testing.T) {
 
 func TestFromHTTPBatch(t *testing.T) {
 	h := http.Header{"Content-Type": {"application/cloudevents-batch+json"}}
-	events, batch, err := FromHTTP(h, []byte(` [ `+fullEvent+`, {"a" 1} ,7,`+"\n"+withData(`{}`)+`,"x" ] `))
+	events, batch, err := parseAll(h, []byte(` [ `+fullEvent+`, {"a" 1} ,7,`+"\n"+withData(`{}`)+`,"x" ] `))
 	require.NoError(t, err)
 	require.True(t, batch)
 	require.Len(t, events, 5)
@@ -203,14 +212,14 @@ func TestFromHTTPBatch(t *testing.T) {
 	requireFaults(t, events[4].Err, "$ must be a JSON object")
 
 	many := "[{}" + strings.Repeat(",{}", MaxBatchEvents-1)
-	events, _, err = FromHTTP(h, []byte(many+"]"))
+	events, _, err = parseAll(h, []byte(many+"]"))
 	require.NoError(t, err)
 	require.Len(t, events, MaxBatchEvents)
-	_, batch, err = FromHTTP(h, []byte(many+",{}]"))
+	_, batch, err = parseAll(h, []byte(many+",{}]"))
 	require.ErrorContains(t, err, "more than 1000 events")
 	require.True(t, batch)
 
-	events, batch, err = FromHTTP(h, []byte(`[]`))
+	events, batch, err = parseAll(h, []byte(`[]`))
 	require.NoError(t, err)
 	require.True(t, batch)
 	require.Empty(t, events)
@@ -238,7 +247,7 @@ func TestFromHTTPEnvelope(t *testing.T) {
 		"\uFEFF[]":          batch,
 		"[{\"a\":\"b\n\"}]": batch,
 	} {
-		_, _, err := FromHTTP(http.Header{"Content-Type": {contentType}}, []byte(body))
+		_, _, err := parseAll(http.Header{"Content-Type": {contentType}}, []byte(body))
 		require.Error(t, err, body)
 		require.Len(t, fault.DetailsOf(err), 1)
 		require.Equal(t, "$", fault.DetailsOf(err)[0].Path)

@@ -16,9 +16,28 @@ type Parsed struct {
 	Err   error  // as from ParseEvent; paths begin at this event
 }
 
-// MaxBatchEvents bounds one batch: what is read is held in memory until every
-// event of it is answered.
+// MaxBatchEvents bounds one batch.
 const MaxBatchEvents = 1000
+
+// Reports are the reports of one HTTP request. Each is parsed when it is asked for:
+// a body of 16 MiB may parse into half a gigabyte.
+type Reports struct {
+	Batch bool
+	raw   [][]byte // parts of the body
+	parse func(raw []byte) (*Event, error)
+}
+
+// Len returns how many there are.
+func (r Reports) Len() int { return len(r.raw) }
+
+// Size returns how many bytes one of them has.
+func (r Reports) Size(i int) int { return len(r.raw[i]) }
+
+// Parse reads one of them.
+func (r Reports) Parse(i int) Parsed {
+	e, err := r.parse(r.raw[i])
+	return Parsed{Event: e, Raw: r.raw[i], Err: err}
+}
 
 // FromHTTP reads the reports of an HTTP request by the HTTP protocol binding
 // of CloudEvents (1.0.2, section 3): structured (application/cloudevents+json),
@@ -28,30 +47,29 @@ const MaxBatchEvents = 1000
 // An error means that the envelope cannot be read: a Content-Type that means
 // none of these, or a batch that is no JSON array. It is of kind fault.Reject.
 // The caller bounds the body.
-func FromHTTP(h http.Header, body []byte) (events []Parsed, batch bool, err error) {
+func FromHTTP(h http.Header, body []byte) (Reports, error) {
 	var f faults
 	contentType, ce := splitHeader(h, &f)
 	if f.any() {
-		return nil, false, f.err(opBinding)
+		return Reports{}, f.err(opBinding)
 	}
-	var e *Event
+	one := [][]byte{body}
 	switch m := modeOf(contentType); {
 	case m == modeStructured:
-		e, err = ParseEvent(body)
+		return Reports{raw: one, parse: ParseEvent}, nil
 	case m == modeBatch:
-		events, err = splitBatch(body)
-		return events, true, err
+		raw, err := splitBatch(body)
+		return Reports{Batch: true, raw: raw, parse: ParseEvent}, err
 	case m == modeBinary && len(ce) > 0:
-		e, err = httpBinary(&f, contentType, ce, body)
-	default:
-		f.add("$", "has the Content-Type %s: want application/cloudevents+json, application/cloudevents-batch+json, or ce- headers with application/json", strconv.Quote(contentType))
-		return nil, false, f.err(opBinding)
+		return Reports{raw: one, parse: func(body []byte) (*Event, error) { return httpBinary(contentType, ce, body) }}, nil
 	}
-	return []Parsed{{Event: e, Raw: body, Err: err}}, false, nil
+	f.add("$", "has the Content-Type %s: want application/cloudevents+json, application/cloudevents-batch+json, or ce- headers with application/json", strconv.Quote(contentType))
+	return Reports{}, f.err(opBinding)
 }
 
-func httpBinary(f *faults, contentType string, ce []attribute, body []byte) (*Event, error) {
-	env := binaryEnvelope(f, ce, body)
+func httpBinary(contentType string, ce []attribute, body []byte) (*Event, error) {
+	var f faults
+	env := binaryEnvelope(&f, ce, body)
 	if env == nil {
 		return nil, f.err(opBinding)
 	}
@@ -61,24 +79,22 @@ func httpBinary(f *faults, contentType string, ce []attribute, body []byte) (*Ev
 	if contentType != "" {
 		env.attributes["datacontenttype"] = contentType
 	}
-	return env.binaryEvent(f)
+	return env.binaryEvent(&f)
 }
 
-// splitBatch parses each element of a JSON array by itself.
-func splitBatch(body []byte) ([]Parsed, error) {
-	events := []Parsed{}
+// splitBatch returns each element of a JSON array.
+func splitBatch(body []byte) (elements [][]byte, err error) {
 	s := newSplitter(bytes.NewReader(body))
 	s.onlyArray = true
-	err := s.run(func(raw []byte) error {
-		if len(events) == MaxBatchEvents {
+	err = s.run(func(raw []byte) error {
+		if len(elements) == MaxBatchEvents {
 			return fmt.Errorf("it holds more than %d events: send them in several batches", MaxBatchEvents)
 		}
-		e, err := ParseEvent(raw)
-		events = append(events, Parsed{Event: e, Raw: raw, Err: err})
+		elements = append(elements, body[s.offset-int64(len(raw)):s.offset:s.offset])
 		return nil
 	})
 	if err != nil {
 		return nil, fault.Invalid(opBinding, []fault.Detail{{Path: "$", Message: "cannot be taken as a JSON array of events: " + err.Error()}})
 	}
-	return events, nil
+	return elements, nil
 }

@@ -26,7 +26,7 @@ const maxSplitBytes = 16 << 20
 // after yielding all that came before. An error of yield ends it and is returned
 // as it is.
 func SplitEvents(r io.Reader, yield func(raw []byte) error) error {
-	return newSplitter(r).run(yield)
+	return newSplitter(r).run(func(raw []byte) error { return yield(bytes.Clone(raw)) })
 }
 
 type splitter struct {
@@ -74,6 +74,7 @@ func (s *splitter) token() (byte, error) {
 	}
 }
 
+// run yields each event in a slice that the next one overwrites.
 func (s *splitter) run(yield func([]byte) error) error {
 	if mark, err := s.r.Peek(3); err == nil && !s.onlyArray && string(mark) == "\uFEFF" {
 		s.offset += 3 // editors on Windows begin files so
@@ -130,7 +131,7 @@ func (s *splitter) lineEvent(c byte, yield func([]byte) error) error {
 			return err
 		}
 	}
-	return yield(bytes.Clone(bytes.TrimRight(s.buf, jsonSpace)))
+	return yield(bytes.TrimRight(s.buf, jsonSpace))
 }
 
 // nothingBehind reports whether the line ends behind an object, or goes on with
@@ -221,7 +222,7 @@ func (s *splitter) event(c byte, yield func([]byte) error) error {
 	case err != nil:
 		return err
 	}
-	return yield(bytes.Clone(s.buf))
+	return yield(s.buf)
 }
 
 // balanced reads a string, or brackets with all that they enclose.

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -49,38 +48,4 @@ func TestEveryAnswerIsGuarded(t *testing.T) {
 	require.Equal(t, "default-src 'none'; frame-ancestors 'none'", w.Header().Get("Content-Security-Policy"))
 	require.Equal(t, "no-referrer", w.Header().Get("Referrer-Policy"))
 	require.Equal(t, CacheNever, w.Header().Get("Cache-Control"))
-}
-
-// One identity cannot have all the answers that go on for long.
-func TestAShareOfStreams(t *testing.T) {
-	t.Parallel()
-	streams := NewStreams(8, time.Now)
-	of := func(id string) identity.Identity { return identity.Identity{Role: identity.Regulator, ID: id} }
-	var leave []func()
-	take := func(who identity.Identity, want int) {
-		one, p := streams.enter(who)
-		if want == http.StatusOK {
-			require.Nil(t, p)
-			leave = append(leave, one)
-			return
-		}
-		require.Equal(t, want, p.Status)
-	}
-	for range 2 {
-		take(of("a"), http.StatusOK)
-	}
-	take(of("a"), http.StatusTooManyRequests)
-	take(of("b"), http.StatusOK)
-	leave[0]()
-	take(of("a"), http.StatusOK)
-	take(of("a"), http.StatusTooManyRequests)
-	for range 5 {
-		take(identity.Anyone, http.StatusOK)
-	}
-	take(of("c"), http.StatusServiceUnavailable)
-	for _, l := range leave[1:] {
-		l()
-	}
-	require.Empty(t, streams.of)
-	require.Empty(t, streams.slots)
 }

@@ -4,55 +4,25 @@ import (
 	"bufio"
 	"context"
 	"net/http"
-	"sync"
 	"time"
 
-	"github.com/tocsin-project/tocsin/internal/identity"
+	"github.com/tocsin-project/tocsin/internal/share"
 )
 
-// Streams bounds the answers of one kind that go on for long.
+// Streams bounds the answers of one kind that go on for long. Each party has its share
+// of them.
 type Streams struct {
-	slots chan struct{}
-	now   func() time.Time
-
-	mu sync.Mutex
-	of map[string]int // how many each has
+	places *share.Pool
+	now    func() time.Time
 }
 
-// shareOf is which part of all such answers one identity may have at a time.
-const shareOf = 4
-
-// NewStreams allows limit answers at a time, and a quarter of them to one identity. now
-// tells the machine's time.
+// NewStreams allows limit answers at a time. now tells the machine's time.
 func NewStreams(limit int, now func() time.Time) *Streams {
-	return &Streams{slots: make(chan struct{}, limit), now: now, of: map[string]int{}}
-}
-
-// enter takes a place, where there is one.
-func (s *Streams) enter(who identity.Identity) (leave func(), p *Problem) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if who.ID != "" && s.of[who.String()] >= max(1, cap(s.slots)/shareOf) {
-		return nil, NewProblem(http.StatusTooManyRequests, "too many such answers are being sent to you: end one of them")
-	}
-	select {
-	case s.slots <- struct{}{}:
-	default:
-		return nil, NewProblem(http.StatusServiceUnavailable, "too many such answers are being sent: try again")
-	}
-	s.of[who.String()]++
-	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.of[who.String()]--; s.of[who.String()] == 0 {
-			delete(s.of, who.String())
-		}
-		<-s.slots
-	}, nil
+	return &Streams{places: share.NewPool(int64(limit)), now: now}
 }
 
 // Send answers with what write sends, however much it is, or with 503 where
-// there are too many already, or 429 where who asks has too many. The context of
+// there are too many already, or 429 where the party uses its share. The context of
 // write ends with the request and when the server begins to shut down. When write
 // returns an error the connection is broken off, so that nobody takes what has come
 // for all there is.
@@ -61,12 +31,13 @@ func (s *Streams) Send(w http.ResponseWriter, r *http.Request, contentType strin
 		Fail(w, NewProblem(http.StatusHTTPVersionNotSupported, "this needs HTTP/1.1: in an older version nobody can see that an answer broke off"))
 		return
 	}
-	leave, full := s.enter(identity.Of(r.Context()))
-	if full != nil {
-		Fail(w, full)
+	party := Party(r)
+	if err := s.places.Take(party, 1); err != nil {
+		Fail(w, Full(err, "such answers are being sent"))
 		return
 	}
-	defer leave()
+	defer s.places.Give(party, 1)
+	leavePlace(r.Context())
 	ctx, cancel := UntilStop(r.Context())
 	defer cancel()
 	w.Header().Set("Content-Type", contentType)

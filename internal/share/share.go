@@ -47,7 +47,7 @@ func (p *Pool) Take(party string, n int64) error {
 	switch {
 	case n > free:
 		return ErrFull
-	case held > 0 && held+n > free:
+	case held > 0 && held+n > free-n:
 		return ErrShare
 	}
 	p.used += n

@@ -34,7 +34,7 @@ func TestARefusalFitsAMessage(t *testing.T) {
 	} {
 		s.operator, s.door = "grid-east", "nats"
 		s.event, s.err = event.FromNATS(s.header, s.payload)
-		receipts, err := d.take(t.Context(), []submission{s})
+		receipts, err := d.take(t.Context(), nil, []submission{s})
 		require.NoError(t, err, name)
 		require.Equal(t, event.StatusRejected, receipts[0].Status, name)
 		raw, err := json.Marshal(receipts[0])

@@ -1,9 +1,7 @@
 package intake
 
 import (
-	"context"
 	"errors"
-	"io"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -14,6 +12,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/httpedge"
 	"github.com/tocsin-project/tocsin/internal/identity"
+	"github.com/tocsin-project/tocsin/internal/share"
 )
 
 // maxBody bounds one request: a batch holds many events of 256 KiB at most.
@@ -29,81 +28,78 @@ func (in *Intake) post(w http.ResponseWriter, r *http.Request) {
 		httpedge.Write(w, httpedge.Problem{Status: http.StatusForbidden, Detail: who.String() + " may not report: an operator does"})
 		return
 	}
-	leave, ok := in.enter(r.Context())
-	if !ok {
-		w.Header().Set("Retry-After", "1")
-		httpedge.Write(w, httpedge.Problem{Status: http.StatusServiceUnavailable, Detail: "busy: nothing was taken; send the same again"})
-		return
-	}
-	defer leave()
 	if coding := r.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
 		httpedge.Write(w, httpedge.Problem{Status: http.StatusUnsupportedMediaType, Detail: "send the body as it is, without Content-Encoding"})
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	party := httpedge.Party(r)
+	body, err := httpedge.ReadBody(w, r, in.deps.Bus.Memory(), party, maxBody)
+	defer body.Release()
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		in.refuseEnvelope(w, r, body, http.StatusRequestEntityTooLarge, []fault.Detail{{Path: "$", Message: "is larger than 16 MiB"}})
+		in.refuseEnvelope(w, r, body.Bytes, http.StatusRequestEntityTooLarge, []fault.Detail{{Path: "$", Message: "is larger than 16 MiB"}})
+		return
+	case errors.Is(err, share.ErrFull), errors.Is(err, share.ErrShare):
+		busy(w, "too much is being sent")
 		return
 	case err != nil:
 		httpedge.Write(w, httpedge.Problem{Status: http.StatusBadRequest, Detail: "the body could not be read"})
 		return
 	}
-	parsed, batch, err := event.FromHTTP(r.Header, body)
+	if who.Role == identity.Trial {
+		party += "/" + in.claimedOperator(r.Header, body.Bytes)
+	}
+	if err := in.places.Take(party, 1); err != nil { // now that the body has arrived
+		busy(w, "too many requests are in hand")
+		return
+	}
+	defer in.places.Give(party, 1)
+	in.answerPost(w, r, party, body.Bytes)
+}
+
+// answerPost answers a request to report that has arrived.
+func (in *Intake) answerPost(w http.ResponseWriter, r *http.Request, party string, body []byte) {
+	turn, err := in.deps.Bus.Admit(r.Context(), bus.Work{Party: party, Cost: bus.Cost(len(body))})
+	if err != nil {
+		busy(w, err.Error())
+		return
+	}
+	defer turn.Leave()
+	reports, err := event.FromHTTP(r.Header, body)
 	if err != nil {
 		status := http.StatusBadRequest
-		if !batch {
+		if !reports.Batch {
 			status = http.StatusUnsupportedMediaType
 		}
+		turn.Leave()
 		in.refuseEnvelope(w, r, body, status, fault.DetailsOf(err))
 		return
 	}
-	subs := make([]submission, len(parsed))
-	for i, p := range parsed {
-		subs[i] = submission{door: "http", header: ceHeader(r.Header), payload: p.Raw, event: p.Event, err: p.Err}
-		source := ""
-		if p.Event != nil {
-			source = p.Event.Source
-		} else {
-			source = namesOf(r.Header, p.Raw).Source
-		}
-		if subs[i].operator = shorten(event.OperatorOfSource(source)); who.Role == identity.Operator {
-			subs[i].operator = who.ID // whatever the report says
-		}
+	var receipts []event.Receipt
+	if reports.Batch {
+		turn.Leave()
+		receipts, err = in.takeBatch(r, party, reports)
+	} else {
+		receipts, err = in.take(r.Context(), turn, in.submissions(r, reports, 0, 1))
 	}
-	receipts, err := in.take(r.Context(), subs)
-	if closed := bus.Closed(""); errors.As(err, &closed) {
+	switch closed := bus.Closed(""); {
+	case errors.As(err, &closed):
 		httpedge.Write(w, httpedge.Problem{Status: http.StatusServiceUnavailable, Detail: string(closed)})
-		return
-	}
-	if err != nil {
+	case err != nil:
 		in.deps.Log.Error("a report was not answered: its outcome is not known", zap.Error(err))
 		w.Header().Set("Retry-After", "1")
 		httpedge.Write(w, httpedge.Problem{Status: http.StatusServiceUnavailable, Detail: "the outcome is not known: send the same report again, with the same id"})
-		return
-	}
-	if batch {
+	case reports.Batch:
 		httpedge.JSON(w, http.StatusOK, receipts)
-		return
+	default:
+		answerOne(w, receipts[0])
 	}
-	answerOne(w, receipts[0])
 }
 
-// enter takes a place among the posts in hand, where there is one, and waits until
-// the services behind us can follow.
-func (in *Intake) enter(ctx context.Context) (leave func(), ok bool) {
-	select {
-	case in.posts <- struct{}{}:
-	default:
-		return nil, false
-	}
-	left, behind := in.deps.Bus.Admit(ctx)
-	if behind != "" {
-		<-in.posts
-		return nil, false
-	}
-	return func() { left(); <-in.posts }, true
+// busy answers a request of which nothing was taken.
+func busy(w http.ResponseWriter, why string) {
+	httpedge.Fail(w, httpedge.NewProblem(http.StatusServiceUnavailable, "busy: "+why+"; nothing was taken; send the same again"))
 }
 
 func answerOne(w http.ResponseWriter, r event.Receipt) {
@@ -123,6 +119,9 @@ func answerOne(w http.ResponseWriter, r event.Receipt) {
 // refuseEnvelope keeps and answers a request that is not even a report.
 func (in *Intake) refuseEnvelope(w http.ResponseWriter, r *http.Request, body []byte, status int, faults []fault.Detail) {
 	s := submission{operator: anybody, door: "http", header: ceHeader(r.Header), payload: body}
+	if who := identity.Of(r.Context()); who.Role == identity.Operator {
+		s.operator = who.ID
+	}
 	if err := in.refused.keep(r.Context(), s, faults); err != nil {
 		in.deps.Log.Error("a refused request was not kept", zap.Error(err))
 		httpedge.Write(w, httpedge.Problem{Status: http.StatusServiceUnavailable, Detail: "the outcome is not known: send it again"})

@@ -36,18 +36,19 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/register"
+	"github.com/tocsin-project/tocsin/internal/share"
 )
 
 // Name of the service.
 const Name = "intake"
 
-// Bounds of what is being taken at one moment, over NATS and over HTTP, where a
-// batch may be 16 MiB long; beyond them the answer is "busy". So it is while a service
-// behind us stays behind (bus.Admit): a report that is taken is to reach its desks
-// within moments.
+// Bounds of what is being taken at one moment, over NATS and over HTTP, of which each
+// party has its share; beyond them the answer is "busy". So it is where a request waits
+// for its turn too long (bus.Admit): a report that is taken is to reach its desks within
+// moments.
 const (
-	inHand = 4096
-	posts  = 256
+	inHand = 8192
+	posts  = 512
 )
 
 // Deps are what the service works with.
@@ -70,12 +71,12 @@ type Intake struct {
 	signer  *signer // nil without identities
 	refused *refusals
 	removed removed
-	posts   chan struct{} // HTTP requests in hand
+	places  *share.Pool // for HTTP requests whose body has arrived
 }
 
 // New returns an intake; Run opens its doors on the bus.
 func New(d Deps) *Intake {
-	return &Intake{deps: d, signer: newSigner(d), refused: newRefusals(d), removed: removed{orders: map[string]string{}}, posts: make(chan struct{}, posts)}
+	return &Intake{deps: d, signer: newSigner(d), refused: newRefusals(d), removed: removed{orders: map[string]string{}}, places: share.NewPool(posts)}
 }
 
 // Run takes reports on report.<operator> until ctx ends. A report that was
@@ -91,7 +92,7 @@ func (in *Intake) Run(ctx context.Context) error {
 	g.Go(func() error {
 		in.signer.wait(serving)
 		return in.deps.Bus.Serve(serving, Name, bus.Door{
-			Name: "report", Subject: event.DoorReport, Limit: inHand, Whole: true, Yields: true, Answer: in.answer,
+			Name: "report", Subject: event.DoorReport, Limit: inHand, Whole: true, Yields: true, Answer: in.answer, Party: in.party,
 			Elsewhere: func(req bus.Request) string { return event.ReceiptOf(req.Subject) },
 		})
 	})
@@ -104,11 +105,24 @@ func (in *Intake) Run(ctx context.Context) error {
 func (in *Intake) answer(ctx context.Context, req bus.Request) (any, error) {
 	s := submission{operator: in.operatorOf(req), door: "nats", header: req.Header, payload: req.Data}
 	s.event, s.err = event.FromNATS(req.Header, req.Data)
-	receipts, err := in.take(ctx, []submission{s})
+	receipts, err := in.take(ctx, req.Turn, []submission{s})
 	if err != nil {
 		return nil, err
 	}
 	return receipts[0], nil
+}
+
+// party is whose share of the door a report uses that nobody vouches for.
+func (in *Intake) party(req bus.Request) string {
+	if operator := in.operatorOf(req); in.isRegistered(operator) {
+		return operator
+	}
+	return anybody
+}
+
+func (in *Intake) isRegistered(operator string) bool {
+	_, ok := in.deps.Register.Operator(operator)
+	return ok
 }
 
 // operatorOf is the operator that the door's subject names; it need not be
@@ -132,8 +146,9 @@ type submission struct {
 }
 
 // take stores reports and returns one receipt for each, in order. An error
-// means that nothing may be answered.
-func (in *Intake) take(ctx context.Context, subs []submission) ([]event.Receipt, error) {
+// means that nothing may be answered. The turn ends once those that are accepted are
+// stored: keeping what was refused may wait.
+func (in *Intake) take(ctx context.Context, turn *bus.Turn, subs []submission) ([]event.Receipt, error) {
 	receipts := make([]event.Receipt, len(subs))
 	borrows := false
 	var records []event.Record
@@ -201,6 +216,7 @@ func (in *Intake) take(ctx context.Context, subs []submission) ([]event.Receipt,
 	for _, i := range indices {
 		in.warn(ctx, subs[i].event, &receipts[i])
 	}
+	turn.Leave()
 	if err := in.keepRefused(ctx, subs, receipts); err != nil {
 		return nil, err
 	}

@@ -198,7 +198,7 @@ func TestABatchIsAnsweredOneByOne(t *testing.T) {
 		s.event, s.err = event.ParseEvent(raw)
 		subs = append(subs, s)
 	}
-	receipts, err := d.take(t.Context(), subs)
+	receipts, err := d.take(t.Context(), nil, subs)
 	require.NoError(t, err)
 	var states []string
 	for _, r := range receipts {
@@ -257,7 +257,7 @@ func TestWhatTheReceiptRemarks(t *testing.T) {
 		s := submission{operator: "grid-east", door: "nats", payload: []byte(raw)}
 		s.event, s.err = event.ParseEvent([]byte(raw))
 		require.NoError(t, s.err)
-		receipts, err := d.take(t.Context(), []submission{s})
+		receipts, err := d.take(t.Context(), nil, []submission{s})
 		require.NoError(t, err)
 		return receipts[0]
 	}
@@ -319,16 +319,16 @@ func TestABusyDoorSaysSo(t *testing.T) {
 		d.Handler().ServeHTTP(w, req.WithContext(identity.With(req.Context(), identity.Anyone)))
 		return w
 	}
-	for range posts {
-		d.posts <- struct{}{}
+	for d.places.Take("192.0.2.1/grid-east", 1) == nil { // as httptest has the address
 	}
 	w := post()
 	require.Equal(t, http.StatusServiceUnavailable, w.Code)
 	require.Equal(t, "1", w.Header().Get("Retry-After"))
 	require.Contains(t, w.Body.String(), "busy")
-	<-d.posts
+	used := d.places.Used()
+	d.places.Give("192.0.2.1/grid-east", 1)
 	require.Equal(t, http.StatusOK, post().Code)
-	require.Len(t, d.posts, posts-1, "its place is free again")
+	require.Equal(t, used-1, d.places.Used(), "its place is free again")
 }
 
 // TestNothingIsTakenThatWouldOnlyWait: while the services behind the doors cannot

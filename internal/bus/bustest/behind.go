@@ -51,11 +51,9 @@ func FallBehind(t testing.TB, e *Env) (catchUp func()) {
 		}
 		_, err := e.Bus.Commit(t.Context(), records)
 		require.NoError(t, err)
-		leave, behind := e.Bus.Admit(t.Context())
-		if behind == "" {
-			leave()
-		}
-		return behind != ""
+		turn, err := e.Bus.Admit(t.Context(), bus.Work{Party: "bustest", Cost: 1})
+		turn.Leave()
+		return err != nil
 	}, 20*time.Second, 10*time.Millisecond)
 	return catchUp
 }

@@ -1,0 +1,125 @@
+package bus_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/bus/bustest"
+)
+
+// TestServe_OnePartyCannotTakeEveryPlace: a party that has as many requests in hand as
+// it may is refused, and another one is answered meanwhile.
+func TestServe_OnePartyCannotTakeEveryPlace(t *testing.T) {
+	t.Parallel()
+	env := bustest.Start(t)
+	const limit = 8
+	var mu sync.Mutex
+	held := 0
+	ended := make(chan struct{})
+	end := sync.OnceFunc(func() { close(ended) })
+	defer end()
+	bustest.Background(t, func(ctx context.Context) error {
+		return env.Bus.Serve(ctx, "doors", bus.Door{
+			Name: "ask", Subject: "ask.*", Limit: limit,
+			Answer: func(_ context.Context, r bus.Request) (any, error) {
+				if r.Subject == "ask.greedy" {
+					mu.Lock()
+					held++
+					mu.Unlock()
+					<-ended
+				}
+				return r.Party, nil
+			},
+		})
+	})
+	ask := func(party string) string {
+		reply, err := env.Conn.Request("ask."+party, nil, 5*time.Second)
+		if err != nil {
+			return err.Error()
+		}
+		return reply.Header.Get(bus.HeaderErrorCode) + string(reply.Data)
+	}
+	eventually(t, "the door is open", func() bool { return ask("honest") == `".honest"` })
+	refused := make(chan *nats.Msg, 4*limit)
+	sub, err := env.Conn.ChanSubscribe("refused", refused)
+	require.NoError(t, err)
+	defer func() { _ = sub.Unsubscribe() }()
+	for range 4 * limit {
+		require.NoError(t, env.Conn.PublishRequest("ask.greedy", "refused", nil))
+	}
+	for range 4*limit - limit/2 {
+		require.Equal(t, "503", next(t, refused).Header.Get(bus.HeaderErrorCode))
+	}
+	mu.Lock()
+	require.Equal(t, limit/2, held)
+	mu.Unlock()
+	require.Equal(t, `".honest"`, ask("honest"))
+	end()
+	for range limit / 2 {
+		require.Empty(t, next(t, refused).Header.Get(bus.HeaderErrorCode))
+	}
+}
+
+// TestServe_MemoryIsShared: large requests in hand are bounded by their bytes.
+func TestServe_MemoryIsShared(t *testing.T) {
+	t.Parallel()
+	env := bustest.Start(t)
+	ended := make(chan struct{})
+	end := sync.OnceFunc(func() { close(ended) })
+	defer end()
+	bustest.Background(t, func(ctx context.Context) error {
+		return env.Bus.Serve(ctx, "doors", bus.Door{
+			Name: "ask", Subject: "ask.*", Limit: 10_000, Whole: true,
+			Answer: func(_ context.Context, r bus.Request) (any, error) {
+				if r.Subject == "ask.greedy" {
+					<-ended
+				}
+				return len(r.Data), nil
+			},
+		})
+	})
+	large := make([]byte, 3<<20)
+	ask := func() string {
+		reply, err := env.Conn.Request("ask.honest", large, 5*time.Second)
+		if err != nil {
+			return err.Error()
+		}
+		return string(reply.Data)
+	}
+	eventually(t, "the door is open", func() bool { return ask() == fmt.Sprint(len(large)) })
+	refused := make(chan *nats.Msg, 1000)
+	sub, err := env.Conn.ChanSubscribe("refused", refused)
+	require.NoError(t, err)
+	defer func() { _ = sub.Unsubscribe() }()
+	const some = 60
+	for range some {
+		require.NoError(t, env.Conn.PublishRequest("ask.greedy", "refused", large))
+		require.NoError(t, env.Conn.Flush())
+	}
+	const share = bus.MemoryForBodies / 2 / (3 << 20)
+	for range some - share {
+		require.Equal(t, "503", next(t, refused).Header.Get(bus.HeaderErrorCode))
+	}
+	require.LessOrEqual(t, env.Bus.Memory().Used(), int64(bus.MemoryForBodies/2))
+	require.Equal(t, fmt.Sprint(len(large)), ask())
+	end()
+}
+
+// next returns the next answer.
+func next(t *testing.T, answers <-chan *nats.Msg) *nats.Msg {
+	t.Helper()
+	select {
+	case m := <-answers:
+		return m
+	case <-time.After(10 * time.Second):
+		require.Fail(t, "no answer")
+		return nil
+	}
+}

@@ -1,0 +1,92 @@
+package intake
+
+import (
+	"bytes"
+	"net/http"
+	"time"
+
+	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/identity"
+)
+
+const (
+	// partCost is how much of a batch is taken in one turn, in reports: what others
+	// send meanwhile waits no longer than that takes.
+	partCost = 128
+	// batchTimeout is how long a batch may wait for its turns, in all. The sender has
+	// the answer before the server gives up writing it.
+	batchTimeout = 20 * time.Second
+)
+
+// takeBatch takes the reports of a batch in parts, each when it is its turn, and
+// returns their receipts. After an error it is not known what was taken.
+func (in *Intake) takeBatch(r *http.Request, party string, reports event.Reports) ([]event.Receipt, error) {
+	receipts := make([]event.Receipt, 0, reports.Len())
+	until := clock.System{}.Now().Add(batchTimeout)
+	for from := 0; from < reports.Len(); {
+		to, cost := nextPart(reports, from)
+		turn, err := in.deps.Bus.Admit(r.Context(), bus.Work{Party: party, Cost: cost, Wait: max(until.Sub(clock.System{}.Now()), time.Nanosecond)})
+		if err != nil {
+			return nil, err
+		}
+		part, err := in.take(r.Context(), turn, in.submissions(r, reports, from, to))
+		turn.Leave()
+		if err != nil {
+			return nil, err
+		}
+		receipts, from = append(receipts, part...), to
+	}
+	return receipts, nil
+}
+
+// nextPart returns where the part of a batch ends that begins at from, and its cost.
+func nextPart(reports event.Reports, from int) (to, cost int) {
+	for to = from; to < reports.Len(); to++ {
+		one := bus.Cost(reports.Size(to))
+		if to > from && cost+one > partCost {
+			break
+		}
+		cost += one
+	}
+	return to, cost
+}
+
+// submissions parses some of the reports of a request.
+func (in *Intake) submissions(r *http.Request, reports event.Reports, from, to int) []submission {
+	who := identity.Of(r.Context())
+	subs := make([]submission, 0, to-from)
+	for i := from; i < to; i++ {
+		p := reports.Parse(i)
+		s := submission{door: "http", header: ceHeader(r.Header), payload: p.Raw, event: p.Event, err: p.Err}
+		source := ""
+		if p.Event != nil {
+			source = p.Event.Source
+		} else {
+			source = namesOf(r.Header, p.Raw).Source
+		}
+		if s.operator = shorten(event.OperatorOfSource(source)); who.Role == identity.Operator {
+			s.operator = who.ID // whatever the report says
+		}
+		subs = append(subs, s)
+	}
+	return subs
+}
+
+// claimedOperator returns the registered operator that a request without an identity
+// seems to be of, or "". It decides no more than in whose queue the request waits, so
+// it looks for the first source and parses nothing.
+func (in *Intake) claimedOperator(h http.Header, body []byte) string {
+	source := h.Get("Ce-Source")
+	if source == "" {
+		_, rest, _ := bytes.Cut(body[:min(len(body), 4<<10)], []byte(`"source"`))
+		_, rest, _ = bytes.Cut(rest, []byte{'"'})
+		value, _, _ := bytes.Cut(rest, []byte{'"'})
+		source = string(value)
+	}
+	if o, ok := in.deps.Register.Operator(event.OperatorOfSource(source)); ok {
+		return o.ID
+	}
+	return ""
+}
