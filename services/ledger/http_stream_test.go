@@ -280,12 +280,12 @@ func TestEventsEndWithTheServer(t *testing.T) {
 
 func TestListenersAreBoundedAndGo(t *testing.T) {
 	t.Parallel()
-	w := onWeb(t, func(d *httpDoor) { d.listeners = httpedge.NewStreams(2, time.Now) })
+	w := onWeb(t, func(d *httpDoor) { d.listeners = httpedge.NewStreams(4, time.Now) })
 	ctx, cancel := context.WithCancel(anyone(t))
 	defer cancel()
 	w.listen(ctx, "")
 	w.listen(ctx, "")
-	w.refused(http.StatusServiceUnavailable, "/v1/escalations", "Accept", "text/event-stream")
+	w.refused(http.StatusTooManyRequests, "/v1/escalations", "Accept", "text/event-stream") // half of them are one address's
 	cancel()
 	require.Eventually(t, func() bool {
 		return w.open(anyone(t), http.MethodGet, "/v1/escalations", "Accept", "text/event-stream").StatusCode == http.StatusOK
