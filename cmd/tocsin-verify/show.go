@@ -131,6 +131,9 @@ func (o *options) showRecord(r *record) {
 	o.row("entry", r.Entry.String())
 	if s := r.Signed; s != nil {
 		o.row("signed", fmt.Sprintf(o.text("signed-by"), s.By, s.Key, s.Identities))
+		if at := s.SignedAt(); !at.IsZero() {
+			o.row("signed-at", fmt.Sprintf(o.text("signed-when"), at.Format(time.RFC3339Nano)))
+		}
 	}
 	o.showBody(r.body)
 }

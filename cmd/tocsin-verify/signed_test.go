@@ -143,7 +143,7 @@ func TestActsOfDesks(t *testing.T) {
 		if desk == "hall" {
 			body["signed"] = evidence.SignedAct{
 				By: "desk/hall", Key: string(user), Sent: sent, Identities: operator, Certificate: certificate,
-				Signature: ed25519.Sign(private, evidence.ActText(subject, []byte(sent))),
+				Signature: ed25519.Sign(private, evidence.ActText(evidence.ActFormat1, subject, []byte(sent))),
 			}
 		}
 		raw, err := json.Marshal(body)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -104,7 +105,7 @@ func (e *environment) acknowledgement(a *event.AcknowledgementAnswer, asJSON boo
 		fmt.Fprintf(e.out, "  %s  %s  #%d", a.AcknowledgedBy, e.time(a.AcknowledgedAt), a.Record)
 	}
 	fmt.Fprintln(e.out)
-	for _, d := range a.Errors {
+	for _, d := range slices.Concat(a.Errors, a.Warnings) {
 		fmt.Fprintf(e.out, "    %s: %s\n", d.Path, d.Message)
 	}
 	return nil

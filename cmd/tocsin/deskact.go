@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -87,7 +88,7 @@ func (e *environment) actAnswer(a *event.DeskActAnswer, asJSON bool) error {
 			fmt.Fprintf(e.out, "  %s  #%d", e.time(a.At), a.Record)
 		}
 		fmt.Fprintln(e.out)
-		for _, d := range a.Errors {
+		for _, d := range slices.Concat(a.Errors, a.Warnings) {
 			fmt.Fprintf(e.out, "    %s: %s\n", d.Path, d.Message)
 		}
 	}

@@ -29,13 +29,18 @@ import (
 // client in any language makes them.
 func (g *guarded) sign(role identity.Role, id, record string, sent []byte) nats.Header {
 	g.t.Helper()
+	return g.signAs("tocsin/act/1", role, id, record, sent)
+}
+
+func (g *guarded) signAs(format string, role identity.Role, id, record string, sent []byte) nats.Header {
+	g.t.Helper()
 	creds, err := os.ReadFile(g.creds(role, id))
 	require.NoError(g.t, err)
 	pair, err := nkeys.ParseDecoratedUserNKey(creds)
 	require.NoError(g.t, err)
 	key, err := pair.PublicKey()
 	require.NoError(g.t, err)
-	signature, err := pair.Sign([]byte("\xfftocsin/act/1\n" + record + "\n" + string(sent)))
+	signature, err := pair.Sign([]byte("\xff" + format + "\n" + record + "\n" + string(sent)))
 	require.NoError(g.t, err)
 	return nats.Header{"Tocsin-Key": {key}, "Tocsin-Signature": {base64.StdEncoding.EncodeToString(signature)}}
 }
@@ -175,6 +180,65 @@ func TestActsAreSigned(t *testing.T) {
 	require.Equal(t, "forbidden", status, why)
 	status, why = ask("acknowledge", "", ack, g.sign(role, name, event.AcknowledgementSubject(id), ack))
 	require.Equal(t, event.StatusDuplicate, status, why)
+}
+
+// A desk says for which log it signs and when, by its own clock.
+func TestActs_SayTheirLogAndTime(t *testing.T) {
+	t.Parallel()
+	g := beginGuarded(t, nil)
+	id := g.told("i1")
+	const role, name = identity.Desk, "protection-energy"
+	p, v := g.peer(g.creds(role, name)), g.verifier()
+	ask := func(door, record, format, sent string) (code, answer string) {
+		t.Helper()
+		m, err := p.RequestMsg(&nats.Msg{Subject: "desk.protection-energy." + door, Header: g.signAs(format, role, name, record, []byte(sent)), Data: []byte(sent)}, 10*time.Second)
+		require.NoError(t, err)
+		return m.Header.Get("Nats-Service-Error-Code"), m.Header.Get("Nats-Service-Error") + string(m.Data)
+	}
+	const v1, v2 = "tocsin/act/1", "tocsin/act/2"
+	now := time.Now().UTC().Format(time.RFC3339Nano)
+	signing := func(log, at string) string { return `,"log":"` + log + `","signedAt":"` + at + `"}` }
+	for door, act := range map[string]struct{ record, sent string }{
+		"acknowledge": {event.AcknowledgementSubject(id), `{"escalation":"` + id + `","officer":"duty-officer"`},
+		"act":         {"incident.closed.protection-energy.grid-east.i1.c1", `{"kind":"closed","id":"c1","desk":"protection-energy","operator":"grid-east","incident":"i1","officer":"duty-officer","reason":"handled"`},
+	} {
+		for what, c := range map[string]struct{ format, sent, want string }{
+			"another log":        {v2, act.sent + signing("log.example.com/other", now), "for the log"},
+			"no log":             {v2, act.sent + `,"signedAt":"` + now + `"}`, "for the log"},
+			"no time":            {v2, act.sent + `,"log":"` + v.Origin() + `"}`, "does not say when"},
+			"signed as before":   {v1, act.sent + signing(v.Origin(), now), "signature is not by"},
+			"says nothing of it": {v2, act.sent + "}", "signature is not by"},
+		} {
+			code, answer := ask(door, act.record, c.format, c.sent)
+			require.Equal(t, "403", code, "%s, %s: %s", door, what, answer)
+			require.Contains(t, answer, c.want, "%s, %s", door, what)
+		}
+	}
+	ack := `{"escalation":"` + id + `","officer":"duty-officer"` + signing(v.Origin(), "2020-01-01T00:00:00+08:00")
+	code, answer := ask("acknowledge", event.AcknowledgementSubject(id), v2, ack)
+	require.Empty(t, code)
+	require.Contains(t, answer, `"warnings":[{"path":"$.signedAt"`, "the clocks differ by years")
+	require.Contains(t, answer, event.StatusAccepted)
+
+	closed, err := g.as(role, name).Act(t.Context(), event.DeskAct{Kind: event.KindClosed, ID: "c1", Desk: name, Operator: "grid-east", Incident: "i1", Officer: "duty-officer", Reason: "handled"})
+	require.NoError(t, err)
+	require.Equal(t, event.StatusAccepted, closed.Status, "%+v", closed.Errors)
+	require.Empty(t, closed.Warnings)
+	other, err := evidence.OpenKey(filepath.Join(t.TempDir(), "key"), "log.example.com/other")
+	require.NoError(t, err)
+	elsewhere, err := evidence.NewVerifier(other.Verifier())
+	require.NoError(t, err)
+	for _, record := range []string{event.AcknowledgementSubject(id), "incident.closed.protection-energy.grid-east.i1.c1"} {
+		m, err := g.ledger().GetLastMsgForSubject(t.Context(), record)
+		require.NoError(t, err)
+		r := evidence.Record{Sequence: m.Sequence, Subject: m.Subject, Header: m.Header, Body: m.Data}
+		act, err := v.ActOf(r)
+		require.NoError(t, err, record)
+		require.Equal(t, v2, act.Signed.Format, record)
+		require.False(t, act.Signed.SignedAt().IsZero())
+		_, err = elsewhere.ActOf(r)
+		require.ErrorContains(t, err, "for the log", "an act of one log proves nothing in another")
+	}
 }
 
 // Whoever has a receipt can show to anyone what was reported and when, with nothing

@@ -27,7 +27,6 @@ import (
 	"github.com/nats-io/nkeys"
 
 	"github.com/tocsin-project/tocsin/internal/event"
-	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
@@ -208,19 +207,6 @@ func ask[T any](ctx context.Context, c *Client, subject string, question any) (*
 		return nil, fmt.Errorf("client: %w", err)
 	}
 	return request[T](ctx, c, &nats.Msg{Subject: subject, Data: data})
-}
-
-// act sends what a desk does, signed for the record that is to be made of it.
-func act[T any](ctx context.Context, c *Client, door, record string, body any) (*T, error) {
-	data, err := json.Marshal(body)
-	if err != nil {
-		return nil, fmt.Errorf("client: %w", err)
-	}
-	header, err := c.sign(evidence.ActText(c.realm.Wire(record), data))
-	if err != nil {
-		return nil, err
-	}
-	return request[T](ctx, c, &nats.Msg{Subject: door, Header: header, Data: data})
 }
 
 // Acknowledge records that a post has taken an escalation up.

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
@@ -44,6 +46,51 @@ func (c *Client) sign(text []byte) (nats.Header, error) {
 	return nats.Header{event.HeaderKey: {key}, event.HeaderSignature: {base64.StdEncoding.EncodeToString(signature)}}, nil
 }
 
+// logNameTimeout bounds how long an act waits to learn for which log it is signed.
+const logNameTimeout = 2 * time.Second
+
+// act sends what a desk does, signed for the record that is to be made of it. Where the
+// server does not say that it takes tocsin/act/2, or cannot be asked, the act is signed
+// as tocsin/act/1, without the log's name and the time.
+func act[T any](ctx context.Context, c *Client, door, record string, body any) (*T, error) {
+	data, err := json.Marshal(body)
+	if err != nil {
+		return nil, fmt.Errorf("client: %w", err)
+	}
+	format := evidence.ActFormat1
+	if said := c.actSigning(ctx); said != (event.Signing{}) {
+		format = evidence.ActFormat2
+		more, err := json.Marshal(said)
+		if err != nil {
+			return nil, fmt.Errorf("client: %w", err)
+		}
+		data = append(append(data[:len(data)-1], ','), more[1:]...)
+	}
+	header, err := c.sign(evidence.ActText(format, c.realm.Wire(record), data))
+	if err != nil {
+		return nil, err
+	}
+	return request[T](ctx, c, &nats.Msg{Subject: door, Header: header, Data: data})
+}
+
+// actSigning returns what an act says beside what it does; nothing where it cannot.
+func (c *Client) actSigning(ctx context.Context) event.Signing {
+	if c.signer == nil {
+		return event.Signing{}
+	}
+	ctx, cancel := context.WithTimeout(ctx, logNameTimeout)
+	defer cancel()
+	log, err := c.Log(ctx)
+	if err != nil || !slices.Contains(log.ActFormats, evidence.ActFormat2) {
+		return event.Signing{}
+	}
+	said, err := signingFor(log)
+	if err != nil {
+		return event.Signing{}
+	}
+	return said
+}
+
 // signing returns what a request to remove or archive says beside its question; nothing
 // without a key.
 func (c *Client) signing(ctx context.Context) (event.Signing, error) {
@@ -54,6 +101,10 @@ func (c *Client) signing(ctx context.Context) (event.Signing, error) {
 	if err != nil {
 		return event.Signing{}, err
 	}
+	return signingFor(log)
+}
+
+func signingFor(log *event.LogState) (event.Signing, error) {
 	v, err := evidence.NewVerifier(log.Key)
 	if err != nil {
 		return event.Signing{}, err

@@ -449,6 +449,8 @@ type AcknowledgementAnswer struct {
 	AcknowledgedBy string         `json:"acknowledgedBy,omitempty"`
 	Record         uint64         `json:"record,omitempty"`
 	Errors         []fault.Detail `json:"errors,omitempty"`
+	// Warnings are no faults: the acknowledgement is taken.
+	Warnings []fault.Detail `json:"warnings,omitempty"`
 }
 
 // Unhandled is the body of incident.unhandled: a record that a service could

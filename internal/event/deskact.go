@@ -31,8 +31,9 @@ type DeskAct struct {
 }
 
 // Headers of what a desk sends, where there are identities: its nkey, and by it, in
-// base64, the signature of the byte 0xFF, "tocsin/act/1", a newline, the subject of
-// the record that is to be made of it, a newline, and the body as it is sent. An
+// base64, the signature of the byte 0xFF, "tocsin/act/2", a newline, the subject of
+// the record that is to be made of it, a newline, and the body as it is sent, which has
+// the members of Signing besides its own. Without them it is "tocsin/act/1". An
 // administrator who removes or archives records sends the same headers; what is signed
 // is evidence.RemovalText.
 const (
@@ -51,4 +52,6 @@ type DeskActAnswer struct {
 	At       *time.Time     `json:"at,omitempty"`
 	Record   uint64         `json:"record,omitempty"`
 	Errors   []fault.Detail `json:"errors,omitempty"`
+	// Warnings are no faults: the act is taken.
+	Warnings []fault.Detail `json:"warnings,omitempty"`
 }

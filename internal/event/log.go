@@ -99,6 +99,8 @@ type LogState struct {
 	Checked    time.Time `json:"checked"`    // when the whole record was last found whole; zero: not since the start
 	Damage     []Damage  `json:"damage,omitempty"`
 	Keep       string    `json:"keep"` // ISO 8601: records younger than this are never archived
+	// ActFormats are the formats in which the acts of desks may be signed.
+	ActFormats []string `json:"actFormats,omitempty"`
 }
 
 // TilesRequest asks for tiles of the tree by their C2SP paths, such as

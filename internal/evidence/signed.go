@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -14,7 +15,7 @@ import (
 // signs with the same key whatever text its server challenges it with, and no such
 // text can be one of these.
 const (
-	actFormat    = "\xfftocsin/act/1\n"    // subject of the record, newline, what was sent
+	actPrefix    = "\xff"                  // format, newline, subject of the record, newline, what was sent
 	keyFormat    = "\xfftocsin/key/1\n"    // ROLE/ID, newline, nkey
 	signerFormat = "\xfftocsin/signer/1\n" // nkey
 )
@@ -22,10 +23,17 @@ const (
 // deskRole begins the name of a desk among the identities.
 const deskRole = "desk/"
 
-// ActText is what a desk signs of what it sends to have a record of this subject, as
-// its stream has it, made of it.
-func ActText(subject string, sent []byte) []byte {
-	return append([]byte(actFormat+subject+"\n"), sent...)
+// The formats of a signed act. In the second the act itself says, as "log" and
+// "signedAt", for which log it was signed and when, by the desk's own clock.
+const (
+	ActFormat1 = "tocsin/act/1"
+	ActFormat2 = "tocsin/act/2"
+)
+
+// ActText renders what a desk signs of what it sends to have a record of this subject,
+// as its stream has it, made of it.
+func ActText(format, subject string, sent []byte) []byte {
+	return append([]byte(actPrefix+format+"\n"+subject+"\n"), sent...)
 }
 
 // KeyText is what whoever gives out credentials signs: that an nkey is of the one
@@ -40,6 +48,7 @@ func SignerText(signer string) []byte { return []byte(signerFormat + signer) }
 // keeper of the log nor the user of a borrowed connection can make one: it takes the
 // key of the identity's credential.
 type SignedAct struct {
+	Format      string `json:"format,omitempty"`     // of an act; absent: tocsin/act/1
 	By          string `json:"by"`                   // ROLE/ID
 	Key         string `json:"key"`                  // their nkey
 	Signature   []byte `json:"signature"`            // by Key, of the record's subject and Sent
@@ -83,9 +92,10 @@ func actOf(subject string) (desk string, ok bool) {
 	return parts[2], true
 }
 
-// Verify holds what was signed against the record that was made of it, without its
-// stamps: its subject, every member of its body, and who it is of.
-func (s SignedAct) Verify(subject string, body []byte) error {
+// Verify checks what was signed against the record that was made of it in the log of
+// this name ("" for any), without its stamps: its subject, every member of its body, and
+// which desk signed.
+func (s SignedAct) Verify(log, subject string, body []byte) error {
 	desk, ok := actOf(subject)
 	switch {
 	case !ok:
@@ -96,18 +106,40 @@ func (s SignedAct) Verify(subject string, body []byte) error {
 	if err := s.verifyKey(); err != nil {
 		return err
 	}
-	if err := verifyNkey(nkeyUser, s.Key, ActText(subject, []byte(s.Sent)), s.Signature); err != nil {
+	format := cmp.Or(s.Format, ActFormat1)
+	if format != ActFormat1 && format != ActFormat2 {
+		return fmt.Errorf("the act of %s has the format %q: %w", s.By, format, ErrNewer)
+	}
+	if err := verifyNkey(nkeyUser, s.Key, ActText(format, subject, []byte(s.Sent)), s.Signature); err != nil {
 		return fmt.Errorf("the act of %s: %w", s.By, err)
 	}
-	return s.agrees(body)
-}
-
-// agrees reports whether a body says what was sent, no less and no more.
-func (s SignedAct) agrees(body []byte) error {
 	sent, err := membersOf([]byte(s.Sent))
 	if err != nil {
 		return fmt.Errorf("what was signed is not one JSON object: %w", err)
 	}
+	if format == ActFormat2 {
+		if err := checkSigning(log, sent); err != nil {
+			return err
+		}
+		delete(sent, "log")
+		delete(sent, "signedAt")
+	}
+	return agrees(sent, body)
+}
+
+// checkSigning checks that what was signed names the log ("" for any) and the time.
+func checkSigning(log string, sent map[string]any) error {
+	if of, _ := sent["log"].(string); of == "" || log != "" && of != log {
+		return fmt.Errorf("it was signed for the log %q, not for %q", of, log)
+	}
+	if _, ok := instantOf(sent["signedAt"]); !ok {
+		return errors.New("what was signed does not say when")
+	}
+	return nil
+}
+
+// agrees reports whether a body says what was sent, no less and no more.
+func agrees(sent map[string]any, body []byte) error {
 	kept, err := membersOf(body)
 	if err != nil {
 		return fmt.Errorf("the record is not one JSON object: %w", err)
@@ -237,7 +269,7 @@ func (v Verifier) actIn(r Record) (*Act, error) {
 	if isRemoval {
 		err = body.Signed.VerifyRemoval(v.Origin(), r.Subject, r.Body)
 	} else {
-		err = body.Signed.Verify(r.Subject, r.Body)
+		err = body.Signed.Verify(v.Origin(), r.Subject, r.Body)
 	}
 	if err != nil {
 		return nil, err

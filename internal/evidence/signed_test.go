@@ -41,7 +41,7 @@ func (h house) sign(t require.TestingT, subject, sent string) SignedAct {
 	var err error
 	s.Certificate, err = h.identities.Sign(KeyText(s.By, s.Key))
 	require.NoError(t, err)
-	s.Signature, err = h.desk.Sign(ActText(subject, []byte(sent)))
+	s.Signature, err = h.desk.Sign(ActText(ActFormat1, subject, []byte(sent)))
 	require.NoError(t, err)
 	return s
 }
@@ -90,7 +90,7 @@ func TestWhatWasSignedIsGoodForNothingElse(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	good := h.sign(t, actSubject, actSent)
-	require.NoError(t, good.Verify(actSubject, []byte(actKept+"}")))
+	require.NoError(t, good.Verify("", actSubject, []byte(actKept+"}")))
 	stranger := newHouse(t)
 	for name, c := range map[string]struct {
 		change  func(*SignedAct)
@@ -125,17 +125,17 @@ func TestWhatWasSignedIsGoodForNothingElse(t *testing.T) {
 		if c.body == "" {
 			c.body = actKept
 		}
-		require.ErrorContains(t, s.Verify(c.subject, []byte(c.body+"}")), c.want, name)
+		require.ErrorContains(t, s.Verify("", c.subject, []byte(c.body+"}")), c.want, name)
 	}
 	// The stamps are the log's.
-	require.NoError(t, good.Verify(actSubject, []byte(strings.Replace(actKept, "08:00:00Z", "08:30:00Z", 1)+"}")))
+	require.NoError(t, good.Verify("", actSubject, []byte(strings.Replace(actKept, "08:00:00Z", "08:30:00Z", 1)+"}")))
 }
 
 // A NATS server challenges a client with a text, which it signs with the key of its
 // credential: no text is what a desk signs.
 func TestNoChallengeIsAnAct(t *testing.T) {
 	t.Parallel()
-	for _, text := range [][]byte{ActText(actSubject, []byte(actSent)), KeyText("desk/hall", "U"), headText(1, Hash{})} {
+	for _, text := range [][]byte{ActText(ActFormat1, actSubject, []byte(actSent)), ActText(ActFormat2, actSubject, []byte(actSent)), KeyText("desk/hall", "U"), headText(1, Hash{})} {
 		raw, err := json.Marshal(string(text))
 		require.NoError(t, err)
 		var nonce string
@@ -302,7 +302,7 @@ func TestFlippedBitsOfWhatIsSigned(t *testing.T) {
 		r.Body = flip(record.Body)
 		if act, err := v.ActOf(r); err == nil {
 			require.NotNil(t, act.Signed)
-			require.NoError(t, act.Signed.Verify(actSubject, r.Body))
+			require.NoError(t, act.Signed.Verify("", actSubject, r.Body))
 			require.Equal(t, actSent, act.Signed.Sent)
 		}
 		if got, err := v.VerifyReceipt(flip([]byte(receipt))); err == nil {

@@ -82,11 +82,8 @@ func (s SignedAct) VerifyRemoval(log, subject string, body []byte) error {
 			return fmt.Errorf("$.%s is not as it was signed", name)
 		}
 	}
-	if of, _ := sent["log"].(string); of == "" || log != "" && of != log {
-		return fmt.Errorf("it was signed for the log %q, not for %q", of, log)
-	}
-	if _, ok := instantOf(sent["signedAt"]); !ok {
-		return errors.New("what was signed does not say when")
+	if err := checkSigning(log, sent); err != nil {
+		return err
 	}
 	return removesWithin(why, sent, first, uint64(len(entries)))
 }

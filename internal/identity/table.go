@@ -46,7 +46,7 @@ var Permits = []Permit{
 	{Subject: event.DoorShow, Way: Ask, What: "the story of an incident", Roles: []Role{Regulator, Admin}},
 	{Subject: event.DoorStats, Way: Ask, What: "escalations, counted", Roles: []Role{Desk, Regulator, Admin}},
 	{Subject: event.DoorProve, Way: Ask, What: "a record with its proof", Roles: []Role{Operator, Desk, Regulator, Admin}},
-	{Subject: event.DoorLog, Way: Ask, What: "where the log stands", Roles: []Role{Operator, Desk, Regulator, Admin}},
+	{Subject: event.DoorLog, Way: Ask, What: "where the log stands", Roles: []Role{Operator, Desk, Regulator, Admin, Service}},
 	{Subject: event.DoorTiles, Way: Ask, What: "tiles of the tree: hashes", Roles: []Role{Operator, Desk, Regulator, Admin}},
 	{Subject: event.DoorRecords, Way: Ask, What: "records as they stand, where it may see all", Roles: []Role{Regulator, Admin}},
 	{Subject: event.DoorAudit, Way: Ask, What: "a check of the whole record", Roles: []Role{Admin}},

@@ -47,9 +47,10 @@ func (s service) act(ctx context.Context, desk string, req bus.Request) (event.D
 		if digest, err = evidence.CanonicalDigest(sent); err != nil {
 			return answer, err
 		}
-		if a.Signed, err = s.signed(ctx, req, event.ActRecordSubject(a), a); err != nil {
+		if a.Signed, err = s.signed(ctx, req, f.said, event.ActRecordSubject(a), a); err != nil {
 			return answer, err
 		}
+		answer.Warnings = s.skew(f.said)
 		first, err := s.deps.Bus.Last(ctx, event.ActRecordSubject(a))
 		if err == nil {
 			return repeated(answer, first, digest)

@@ -29,6 +29,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/identity"
 	"github.com/tocsin-project/tocsin/internal/register"
@@ -51,7 +52,7 @@ type Deps struct {
 
 // Run opens the doors of every desk until ctx ends.
 func Run(ctx context.Context, d Deps) error {
-	s := service{d}
+	s := service{d, &logName{bus: d.Bus}}
 	return d.Bus.Serve(ctx, Name,
 		bus.Door{Name: "acknowledge", Subject: event.DoorAcknowledge, Limit: inHand, Answer: s.answerAcknowledge},
 		bus.Door{Name: "act", Subject: event.DoorAct, Limit: inHand, Answer: s.answerAct},
@@ -60,7 +61,10 @@ func Run(ctx context.Context, d Deps) error {
 	)
 }
 
-type service struct{ deps Deps }
+type service struct {
+	deps Deps
+	log  *logName
+}
 
 func (s service) answerAcknowledge(ctx context.Context, req bus.Request) (any, error) {
 	desk := strings.TrimSuffix(strings.TrimPrefix(req.Subject, "desk."), ".acknowledge")
@@ -73,13 +77,17 @@ func (s service) answerAcknowledge(ctx context.Context, req bus.Request) (any, e
 
 func (s service) acknowledge(ctx context.Context, desk string, req bus.Request) (event.AcknowledgementAnswer, error) {
 	answer := event.AcknowledgementAnswer{Desk: desk}
-	var ack event.Acknowledgement
+	var in struct {
+		event.Acknowledgement
+		event.Signing
+	}
 	if !utf8.Valid(req.Data) {
 		return answer, refuse("$", "is not UTF-8")
 	}
-	if err := json.Unmarshal(req.Data, &ack); err != nil {
+	if err := evidence.Decode(req.Data, &in); err != nil {
 		return answer, refuse("$", "is not an acknowledgement: %v", err)
 	}
+	ack := in.Acknowledgement
 	answer.Escalation = ack.Escalation
 	escalated, acknowledged, named, err := event.SubjectsOfEscalation(ack.Escalation)
 	switch {
@@ -100,9 +108,10 @@ func (s service) acknowledge(ctx context.Context, desk string, req bus.Request) 
 	}
 	ack.AcknowledgeBy = targetOf(told)
 	ack.At = s.deps.Clock.Now()
-	if ack.Signed, err = s.signed(ctx, req, acknowledged, ack); err != nil {
+	if ack.Signed, err = s.signed(ctx, req, in.Signing, acknowledged, ack); err != nil {
 		return answer, err
 	}
+	answer.Warnings = s.skew(in.Signing)
 	record, err := event.NewRecord(acknowledged, ack.At, ack.Officer, ack)
 	if err != nil {
 		return answer, err

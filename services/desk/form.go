@@ -40,6 +40,7 @@ var acts = []struct {
 // form collects what is wrong with an act by itself.
 type form struct {
 	act    event.DeskAct
+	said   event.Signing
 	given  map[string]bool // the members that say something
 	broken bool            // it could not be read to its end
 	faults []fault.Detail
@@ -88,6 +89,7 @@ func (f *form) members(raw []byte) error {
 		"kind": {&a.Kind, "a string"}, "id": {&a.ID, "a string"}, "desk": {&a.Desk, "a string"},
 		"operator": {&a.Operator, "a string"}, "incident": {&a.Incident, "a string"},
 		"officer": {&a.Officer, "a string"}, "reason": {&a.Reason, "a string"}, "to": {&a.To, "a string"},
+		"log": {&f.said.Log, "a string"}, "signedAt": {&f.said.SignedAt, "a date and time with a zone, such as 2026-03-02T09:00:00+08:00"},
 		"at": {&stamp, ""}, "items": {&a.Items, "a list of strings"}, "grade": {&a.Grade, "the id of a grade, such as major"},
 		"dueAt": {&a.DueAt, "a date and time with a zone, such as 2026-03-02T09:00:00+08:00"},
 	}

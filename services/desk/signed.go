@@ -4,23 +4,92 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync"
+	"time"
 
 	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
+	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
 // signed returns the desk's signature of what the body of its record says: nil without
-// identities.
-func (s service) signed(ctx context.Context, req bus.Request, subject string, body any) (*evidence.SignedAct, error) {
+// identities. An act that says for which log it was signed must be signed as
+// tocsin/act/2, and for this log; any other as tocsin/act/1.
+func (s service) signed(ctx context.Context, req bus.Request, said event.Signing, subject string, body any) (*evidence.SignedAct, error) {
+	if !s.deps.Bus.HasIdentities() {
+		return nil, nil
+	}
 	kept, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
+	format, log := "", ""
+	if said != (event.Signing{}) {
+		format = evidence.ActFormat2
+		if log, err = s.log.get(ctx); err != nil {
+			return nil, err
+		}
+	}
 	wire := s.deps.Bus.Realm().Wire(subject)
 	return s.deps.Bus.Signed(ctx, req, func(signed *evidence.SignedAct) error {
-		if err := signed.Verify(wire, kept); err != nil {
+		signed.Format = format
+		if err := signed.Verify(log, wire, kept); err != nil {
 			return fmt.Errorf("for %s: %w", wire, err)
 		}
 		return nil
 	})
+}
+
+// skew warns of a desk whose clock differs from ours by more than the register
+// tolerates. In a drill the clock may run at any speed.
+func (s service) skew(said event.Signing) []fault.Detail {
+	if said.SignedAt == nil || s.deps.Bus.Realm() == event.Drill {
+		return nil
+	}
+	differs := s.deps.Clock.Now().Sub(*said.SignedAt)
+	if differs.Abs() <= time.Duration(s.deps.Register.ClockTolerance) {
+		return nil
+	}
+	where := "before"
+	if differs < 0 {
+		where = "after"
+	}
+	message := fmt.Sprintf("is %s %s the time of the record: the desk's clock is wrong, or the act was held up; the record's time counts", event.FormatDuration(differs.Abs().Round(time.Millisecond)), where)
+	return []fault.Detail{{Path: "$.signedAt", Message: message}}
+}
+
+// logName is the name of the log, which acts must be signed for. The ledger tells it,
+// once; it does not change while a server runs.
+type logName struct {
+	bus *bus.Bus
+
+	mu   sync.Mutex
+	name string // guarded by mu
+}
+
+// logNameTimeout bounds how long an act waits for the ledger.
+const logNameTimeout = 2 * time.Second
+
+func (l *logName) get(ctx context.Context) (string, error) {
+	l.mu.Lock()
+	name := l.name
+	l.mu.Unlock()
+	if name != "" {
+		return name, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, logNameTimeout)
+	defer cancel()
+	var state event.LogState
+	if err := l.bus.Ask(ctx, event.DoorLog, struct{}{}, &state); err != nil {
+		return "", fmt.Errorf("the name of the log: %w", err)
+	}
+	v, err := evidence.NewVerifier(state.Key)
+	if err != nil {
+		return "", fmt.Errorf("the name of the log: %w", err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.name = v.Origin()
+	return l.name, nil
 }

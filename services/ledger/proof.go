@@ -441,5 +441,6 @@ func (p *proof) state(ctx context.Context) (event.LogState, error) {
 	return event.LogState{
 		Checkpoint: cp.Note, Key: p.key.Verifier(), Size: cp.Size, Head: stream.Last, Removed: p.removals.total(),
 		Checked: checked, Damage: p.Damage(), Keep: p.deps.Keep.Months.String(),
+		ActFormats: []string{evidence.ActFormat1, evidence.ActFormat2},
 	}, nil
 }
