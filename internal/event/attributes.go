@@ -48,6 +48,8 @@ func (e *envelope) checkAttributes(f *faults) *Event {
 		var err error
 		if ev.Time, err = parseInstant(v); err != nil {
 			f.add("$.time", "%v", err)
+		} else if strict, loose := strictTime(v); loose {
+			ev.Warnings = append(ev.Warnings, looseTime("$.time", v, strict))
 		}
 	}
 	if v, ok := e.text(f, "datacontenttype", false, 0); ok && !isJSON(v) {
@@ -75,6 +77,8 @@ func (e *envelope) text(f *faults, name string, required bool, maxRunes int) (st
 	}
 	s := n.text
 	switch {
+	case slices.Contains(e.undecoded, name): // its header has been named
+		return "", false
 	case n.kind&^jsonNull == 0:
 		if required {
 			f.add("$."+name, "is required")
@@ -168,5 +172,5 @@ func isJSON(mediaType string) bool {
 		return true
 	}
 	t, _, err := mime.ParseMediaType(mediaType)
-	return err == nil && (t == "application/json" || strings.HasSuffix(t, "+json"))
+	return err == nil && (t == "application/json" || t == "text/json" || strings.HasSuffix(t, "+json"))
 }

@@ -244,7 +244,7 @@ func TestFromHTTPEnvelope(t *testing.T) {
 		`[{"a":[}]`:         batch,
 		`[}]`:               batch,
 		`[7`:                batch,
-		"\uFEFF[]":          batch,
+		"\uFEFF\uFEFF[]":    batch,
 		"[{\"a\":\"b\n\"}]": batch,
 	} {
 		_, _, err := parseAll(http.Header{"Content-Type": {contentType}}, []byte(body))

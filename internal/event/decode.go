@@ -24,6 +24,7 @@ type Event struct {
 	Digest           string          // SHA-256, hexadecimal, of the data in canonical form (RFC 8785)
 	Report           Report          // the data, read
 	Raw              json.RawMessage // the event in structured JSON form: what the record keeps
+	Warnings         []fault.Detail  // what was read otherwise than it is written
 }
 
 const (
@@ -41,7 +42,7 @@ func ParseEvent(raw []byte) (*Event, error) {
 		f.add("$", "has %d bytes: at most %d are taken", len(raw), MaxEventBytes)
 		return nil, f.err(opParse)
 	}
-	raw = bytes.Clone(bytes.Trim(raw, jsonSpace))
+	raw = bytes.Clone(trim(raw))
 	w := walk(raw, "$", 0, &f)
 	defer w.done()
 	root := w.document()
@@ -53,10 +54,11 @@ func ParseEvent(raw []byte) (*Event, error) {
 		return nil, f.err(opParse)
 	}
 	env := envelope{raw: raw, given: w.attributes[:0]}
-	var encoded member
+	var plain, encoded member
 	for _, m := range w.members {
 		switch v := w.of(m); v[0].name {
 		case "data":
+			plain = m
 			env.data, env.tree, env.hasData = raw[m.start:m.end:m.end], v, true
 		case "data_base64":
 			encoded = m
@@ -66,9 +68,15 @@ func ParseEvent(raw []byte) (*Event, error) {
 	}
 	w.attributes = env.given
 	if encoded.end > 0 {
-		env.decodeBase64(&f, encoded, w.of(encoded))
+		env.decodeBase64(&f, plain, encoded, w.of(encoded))
 	}
 	return env.event(&f)
+}
+
+// trim removes the byte order mark that some programs put before UTF-8, and the
+// white space around a JSON text. A text may begin with the mark only once.
+func trim(raw []byte) []byte {
+	return bytes.Trim(bytes.TrimPrefix(raw, []byte("\uFEFF")), jsonSpace)
 }
 
 // envelope is an event whose parts have been told apart and not yet checked.
@@ -79,20 +87,23 @@ type envelope struct {
 	tree       value          // data, read
 	hasData    bool           // data was given, be it broken
 	raw        []byte
-	inner      *walker // of data that came as bytes of its own
+	inner      *walker  // of data that came as bytes of its own
+	undecoded  []string // attributes whose headers could not be decoded
 }
 
 // decodeBase64 takes the data from data_base64 (JSON event format, section
-// 3.1.1), and puts it into raw as data, so that the record can be read.
-func (e *envelope) decodeBase64(f *faults, m member, v value) {
+// 3.1.1), and puts it into raw as data, so that the record can be read. A null is a
+// member that is not set, so data may be null beside it.
+func (e *envelope) decodeBase64(f *faults, plain, m member, v value) {
 	const path = "$.data_base64"
 	if v.kind() == jsonNull {
 		return
 	}
-	if e.hasData {
+	if e.hasData && e.tree.kind() != jsonNull {
 		f.add(path, "must not stand beside data")
 		return
 	}
+	besideNull := e.hasData
 	e.hasData = true
 	if v.kind() != jsonString {
 		f.add(path, "must be a string")
@@ -107,13 +118,21 @@ func (e *envelope) decodeBase64(f *faults, m member, v value) {
 	if !e.readData(f, path, data) {
 		return
 	}
-	e.raw = bytes.Join([][]byte{e.raw[:m.begin], []byte(`"data":`), e.data, e.raw[m.end:]}, nil)
+	raw := e.raw
+	switch {
+	case !besideNull:
+		e.raw = bytes.Join([][]byte{raw[:m.begin], []byte(`"data":`), e.data, raw[m.end:]}, nil)
+	case plain.start < m.start:
+		e.raw = bytes.Join([][]byte{raw[:plain.start], e.data, raw[plain.end:m.start], []byte("null"), raw[m.end:]}, nil)
+	default:
+		e.raw = bytes.Join([][]byte{raw[:m.start], []byte("null"), raw[m.end:plain.start], e.data, raw[plain.end:]}, nil)
+	}
 }
 
 // readData reads data that came as bytes of its own. Where it is no JSON at
 // all, the fault names the place it came from.
 func (e *envelope) readData(f *faults, origin string, data []byte) bool {
-	data = bytes.Trim(data, jsonSpace)
+	data = trim(data)
 	var inner faults
 	w := walk(data, "$.data", 1, &inner)
 	e.inner = w
@@ -158,6 +177,7 @@ func (e *envelope) event(f *faults) (*Event, error) {
 			return nil, fault.New(fault.Reject, opParse, "data that passed its schema cannot be read: %w", err)
 		}
 	}
+	ev.Warnings = warnOfTimes(ev.Warnings, "$.data", e.tree)
 	ev.Data, ev.Raw, ev.Digest = e.data, e.raw, hexSHA256(canonical)
 	return ev, nil
 }

@@ -130,7 +130,7 @@ func TestParseEventSyntax(t *testing.T) {
 			[]string{`$.data.title contains a lone surrogate \ude00`, `$.data.title contains a lone surrogate \ud83d`}},
 		{"control character", withData("{\"title\":\"a\nb\"," + minimalData[1:]), []string{"$.data.title control character U+000A"}},
 		{"unknown escape", withData(`{"title":"\x",` + minimalData[1:]), []string{"$.data.title an escape that JSON does not know"}},
-		{"byte order mark", "\uFEFF" + withData(minimalData), []string{`$ cannot begin with '\ufeff'`}},
+		{"two byte order marks", "\uFEFF\uFEFF" + withData(minimalData), []string{`$ cannot begin with '\ufeff'`}},
 		{"number out of range", withData(`{"facts":{"peopleAffected":1e400},` + minimalData[1:]), []string{"$.data.facts.peopleAffected beyond the range"}},
 		{"number with leading zero", withData(`{"facts":{"peopleAffected":01},` + minimalData[1:]), []string{"$.data.facts a comma or } is missing"}},
 		{"incomplete number", withData(`{"facts":{"peopleAffected":1.},` + minimalData[1:]), []string{"$.data.facts.peopleAffected a number is incomplete"}},

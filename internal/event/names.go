@@ -25,6 +25,7 @@ type Names struct {
 // they can be read at all: a refusal names what it refuses.
 func NamesOf(header map[string][]string, payload []byte) Names {
 	var n Names
+	payload = trim(payload)
 	_ = json.Unmarshal(payload, &n) // as far as it goes
 	for name, values := range header {
 		if len(values) == 0 {

@@ -198,7 +198,7 @@ func ParseReport(data []byte) (Report, error) {
 // decodeReport is ParseReport by encoding/json, which decides what any JSON means.
 func decodeReport(data []byte) (Report, error) {
 	var r Report
-	if err := json.Unmarshal(data, &r); err != nil {
+	if err := json.Unmarshal(StrictTimes("", data), &r); err != nil {
 		return r, fmt.Errorf("report data: %w", err)
 	}
 	r.settle()

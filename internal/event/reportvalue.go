@@ -32,7 +32,7 @@ func readerOf(t reflect.Type) reader {
 	address := reflect.PointerTo(t)
 	switch {
 	case t == reflect.TypeFor[time.Time](): // whose JSON is its text
-		return readText
+		return readInstant
 	case address.Implements(reflect.TypeFor[valueReader]()):
 		return func(dst reflect.Value, v value) bool { return dst.Addr().Interface().(valueReader).readValue(v) }
 	case address.Implements(reflect.TypeFor[json.Unmarshaler]()):
@@ -69,6 +69,15 @@ func readerOf(t reflect.Type) reader {
 
 func readText(dst reflect.Value, v value) bool {
 	return v.kind() == jsonString && dst.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(v.str())) == nil
+}
+
+func readInstant(dst reflect.Value, v value) bool {
+	if readText(dst, v) {
+		return true
+	}
+	t, err := parseInstant(v.str())
+	dst.Set(reflect.ValueOf(t))
+	return err == nil
 }
 
 func pointerReader(t reflect.Type, read reader) reader {

@@ -76,7 +76,7 @@ func (s *splitter) token() (byte, error) {
 
 // run yields each event in a slice that the next one overwrites.
 func (s *splitter) run(yield func([]byte) error) error {
-	if mark, err := s.r.Peek(3); err == nil && !s.onlyArray && string(mark) == "\uFEFF" {
+	if mark, err := s.r.Peek(3); err == nil && string(mark) == "\uFEFF" {
 		s.offset += 3 // editors on Windows begin files so
 		_, _ = s.r.Discard(3)
 	}

@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
@@ -68,51 +67,6 @@ func newCompiler() *jsonschema.Compiler {
 		}})
 	}
 	return c
-}
-
-// parseInstant reads an RFC 3339 time with zone. The years are bounded because
-// records, indexes and clocks further on count nanoseconds in 64 bits.
-func parseInstant(s string) (time.Time, error) {
-	t, err := time.Parse(time.RFC3339Nano, s)
-	// The library also takes one-digit hours, a comma and zones of 24 hours.
-	if err != nil || !isDateTime(s) {
-		return t, errors.New("must be an RFC 3339 date and time with a zone, such as 2025-11-01T08:30:00+08:00")
-	}
-	if t = t.UTC(); t.Year() < 1970 || t.Year() > 2200 {
-		return t, errors.New("must lie between the years 1970 and 2200")
-	}
-	return t, nil
-}
-
-// isDateTime reports the form of a date-time (RFC 3339, section 5.6), in upper
-// case; that the day exists is for time.Parse to say.
-func isDateTime(s string) bool {
-	const form = "0000-00-00T00:00:00"
-	if len(s) <= len(form) || !hasForm(s[:len(form)], form) {
-		return false
-	}
-	zone := s[len(form):]
-	if zone[0] == '.' {
-		fraction := zone[1:]
-		zone = strings.TrimLeft(fraction, "0123456789")
-		if len(zone) == len(fraction) {
-			return false
-		}
-	}
-	return zone == "Z" || (hasForm(zone, "+00:00") || hasForm(zone, "-00:00")) && zone[1:3] < "24" && zone[4:] < "60"
-}
-
-// hasForm reports whether s is form but for the digits, which are zeros there.
-func hasForm(s, form string) bool {
-	if len(s) != len(form) {
-		return false
-	}
-	for i := range len(form) {
-		if digit := '0' <= s[i] && s[i] <= '9'; s[i] != form[i] && (form[i] != '0' || !digit) {
-			return false
-		}
-	}
-	return true
 }
 
 // checkData adds every fault of the data of a report of the given type; path

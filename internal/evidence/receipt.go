@@ -305,7 +305,7 @@ func (r Receipt) Is(event []byte) error {
 	if err := Decode(event, &e); err != nil {
 		return fmt.Errorf("it is not a CloudEvent in JSON: %w", err)
 	}
-	if e.Data == nil {
+	if e.Data64 != nil { // then data is absent or null
 		e.Data = e.Data64
 	}
 	digest, err := CanonicalDigest(e.Data)

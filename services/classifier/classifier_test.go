@@ -164,6 +164,17 @@ func TestFoldKeepsWhereEachFactComesFrom(t *testing.T) {
 	require.Equal(t, []string{"cause"}, changed, "the same again changes nothing")
 }
 
+// A report may write a time loosely; what is known of the incident has it strictly,
+// so that every later reader can read it.
+func TestFold_WritesTimesStrictly(t *testing.T) {
+	s := known(t, []*event.Accepted{
+		taken("initial", "r1", nine, `"facilities":["dispatch"],"discoveredAt":"2026-03-02t00:59:00z","title":"2026-03-02t00:59:00z","facts":{"outage":[{"scope":"overall","since":"2016-12-31T23:59:60Z"}]}`),
+	}, []int{0})
+	require.JSONEq(t, `"2026-03-02T00:59:00Z"`, string(s.Fields["discoveredAt"].Value))
+	require.JSONEq(t, `"2026-03-02t00:59:00z"`, string(s.Fields["title"].Value), "text is no time")
+	require.JSONEq(t, `[{"scope":"overall","since":"2017-01-01T00:00:00Z"}]`, string(s.Fields["facts.outage"].Value))
+}
+
 func TestAWithdrawalStandsUntilALaterReport(t *testing.T) {
 	reports := []*event.Accepted{
 		taken("initial", "r1", nine, onSite),

@@ -51,7 +51,7 @@ func fold(state event.State, seq uint64, a *event.Accepted) (event.State, []stri
 		}
 		f := stamp
 		old, known := next.Fields[path]
-		f.Value = begun(path, s.value, old.Value, a.ReceivedAt)
+		f.Value = begun(path, event.StrictTimes(path, s.value), old.Value, a.ReceivedAt)
 		if known && !f.After(old) {
 			continue
 		}

@@ -439,6 +439,7 @@ func TestTheFutureHasNotCome(t *testing.T) {
 	for name, g := range map[string]*event.Graded{
 		"a sender a day ahead":       first(&tomorrow, outage(`"since":"2026-03-03T08:49:00+08:00"`)),
 		"its clock right, since not": first(nil, outage(`"since":"2026-03-02T09:30:00+08:00"`)),
+		"since with small letters":   first(nil, outage(`"since":"2026-03-02t01:30:00z"`)),
 	} {
 		require.Equal(t, event.General, g.Grade, name)
 		require.True(t, g.Look.Equal(nine.Add(10*time.Minute)), "%s: looked at ten minutes after the receipt, not %v", name, g.Look)

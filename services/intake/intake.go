@@ -326,7 +326,7 @@ func namesOf(header map[string][]string, payload []byte) event.Names {
 // accepted is what is kept of a report that is taken.
 func (in *Intake) accepted(ctx context.Context, s submission) *event.Accepted {
 	a := s.event.Accepted(s.operator, in.deps.Clock.Now())
-	in.remarks(ctx, a, &s.event.Report)
+	in.remarks(ctx, a, s.event)
 	return a
 }
 

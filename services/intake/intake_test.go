@@ -286,6 +286,13 @@ func TestWhatTheReceiptRemarks(t *testing.T) {
 	r = report("r1", "d", "initial", `"time":"`+at(-400*24*time.Hour)+`",`, first+`,"imported":true`)
 	require.Empty(t, r.Warnings, "an archive's times are what they are")
 
+	loose := `"facilities":["dispatch"],"discoveredAt":"` + strings.ToLower(at(-3*time.Hour)) + `"`
+	r = report("r1", "f", "initial", "", loose)
+	require.Equal(t, []string{"$.data.discoveredAt"}, paths(r), "a time that is not written strictly")
+	require.Equal(t, event.StatusAccepted, r.Status)
+	require.Equal(t, r.Warnings, report("r1", "f", "initial", "", loose).Warnings, "and again on the receipt of a repeat")
+	require.Equal(t, []string{"$.data.discoveredAt"}, paths(report("r1", "g", "initial", "", loose+`,"imported":true`)), "in an archive as well")
+
 	d.elsewhere = true
 	r = report("r1", "e", "progress", "", `"cause":"x"`)
 	require.Equal(t, event.StatusAccepted, r.Status)

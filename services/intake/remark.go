@@ -15,11 +15,13 @@ import (
 
 // remarks are found before a report is stored, and stand in its record: what
 // its sender's clocks say that cannot be, and the duties that it was late for.
-func (in *Intake) remarks(ctx context.Context, a *event.Accepted, r *event.Report) {
+func (in *Intake) remarks(ctx context.Context, a *event.Accepted, e *event.Event) {
+	r := &e.Report
+	a.Warnings = e.Warnings
 	if r.Imported {
 		return // an archive's times are what they are
 	}
-	w := warner{received: a.ReceivedAt}
+	w := warner{received: a.ReceivedAt, warnings: e.Warnings}
 	if a.SentAt != nil {
 		w.skew(*a.SentAt, time.Duration(in.deps.Register.ClockTolerance))
 	}

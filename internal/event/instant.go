@@ -1,0 +1,197 @@
+package event
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tocsin-project/tocsin/internal/fault"
+)
+
+// parseInstant reads an RFC 3339 time with zone, also in the forms that strictTime
+// writes otherwise. The years are bounded because records, indexes and clocks
+// further on count nanoseconds in 64 bits.
+func parseInstant(s string) (time.Time, error) {
+	t, err := parseDateTime(s)
+	if err != nil {
+		if strict, ok := strictTime(s); ok {
+			t, err = parseDateTime(strict)
+		}
+	}
+	if err != nil {
+		return t, err
+	}
+	if t = t.UTC(); t.Year() < 1970 || t.Year() > 2200 {
+		return t, errors.New("must lie between the years 1970 and 2200")
+	}
+	return t, nil
+}
+
+func parseDateTime(s string) (time.Time, error) {
+	t, err := time.Parse(time.RFC3339Nano, s)
+	// The library also takes one-digit hours, a comma and zones of 24 hours.
+	if err != nil || !isDateTime(s) {
+		return t, errors.New("must be an RFC 3339 date and time with a zone, such as 2025-11-01T08:30:00+08:00")
+	}
+	return t, nil
+}
+
+// isDateTime reports the form of a date-time (RFC 3339, section 5.6), in upper
+// case; that the day exists is for time.Parse to say.
+func isDateTime(s string) bool {
+	const form = "0000-00-00T00:00:00"
+	if len(s) <= len(form) || !hasForm(s[:len(form)], form) {
+		return false
+	}
+	zone := s[len(form):]
+	if zone[0] == '.' {
+		fraction := zone[1:]
+		zone = strings.TrimLeft(fraction, "0123456789")
+		if len(zone) == len(fraction) {
+			return false
+		}
+	}
+	return zone == "Z" || (hasForm(zone, "+00:00") || hasForm(zone, "-00:00")) && zone[1:3] < "24" && zone[4:] < "60"
+}
+
+// hasForm reports whether s is form but for the digits, which are zeros there.
+func hasForm(s, form string) bool {
+	if len(s) != len(form) {
+		return false
+	}
+	for i := range len(form) {
+		if digit := '0' <= s[i] && s[i] <= '9'; s[i] != form[i] && (form[i] != '0' || !digit) {
+			return false
+		}
+	}
+	return true
+}
+
+// strictTime writes a time in the form that every reader takes. RFC 3339 permits a
+// small t and z (section 5.6) and a leap second (section 5.7), which counts as the
+// second after it. ok is false for what is in the strict form or is no time.
+func strictTime(s string) (strict string, ok bool) {
+	const form = "0000-00-00?00:00:00"
+	if len(s) <= len(form) || len(s) > 64 {
+		return "", false
+	}
+	b := []byte(s)
+	small := b[10] == 't' || b[len(b)-1] == 'z'
+	leap := string(b[16:19]) == ":60"
+	if !small && !leap {
+		return "", false
+	}
+	if b[10] == 't' {
+		b[10] = 'T'
+	}
+	if b[len(b)-1] == 'z' {
+		b[len(b)-1] = 'Z'
+	}
+	if leap {
+		copy(b[16:19], ":59")
+	}
+	t, err := parseDateTime(string(b))
+	if err != nil {
+		return "", false
+	}
+	if leap {
+		return t.Add(time.Second).Format(time.RFC3339Nano), true
+	}
+	return string(b), true
+}
+
+// timeNames are the members of a report's data that are times.
+var timeNames = []string{"discoveredAt", "occurredAt", "handledAt", "since", "until", "demandedAt", "at"}
+
+// strictTimeOf is strictTime of a member, where it is a time.
+func strictTimeOf(n *node) (strict string, ok bool) {
+	if n.kind != jsonString || len(n.text) < len("2006-01-02t15:04:05z") || !slices.Contains(timeNames, n.name) {
+		return "", false
+	}
+	return strictTime(n.text)
+}
+
+// warnOfTimes notes each time of the data that is not in the strict form.
+func warnOfTimes(warnings []fault.Detail, path string, data value) []fault.Detail {
+	for i := range data { // nearly always there is none
+		if _, found := strictTimeOf(&data[i]); found {
+			return appendLooseTimes(warnings, path, data)
+		}
+	}
+	return warnings
+}
+
+func appendLooseTimes(warnings []fault.Detail, path string, v value) []fault.Detail {
+	if len(v) == 0 {
+		return warnings
+	}
+	if strict, ok := strictTimeOf(&v[0]); ok {
+		return append(warnings, looseTime(path, v[0].text, strict))
+	}
+	i := 0
+	for e := range v.entries {
+		at := appendIndex(path, i)
+		if v.kind() == jsonObject {
+			at = appendName(path, e[0].name)
+		}
+		warnings = appendLooseTimes(warnings, at, e)
+		i++
+	}
+	return warnings
+}
+
+func looseTime(path, given, strict string) fault.Detail {
+	return fault.Detail{Path: path, Message: "is written as " + given + " and counts as " + strict + ": write T and Z in capitals, and no leap second"}
+}
+
+// StrictTimes returns a value of a report's data, of the member name, with its times
+// in the form that every reader takes. What has none to change is returned as it is.
+func StrictTimes(name string, raw json.RawMessage) json.RawMessage {
+	if !mayHaveLooseTime(raw) {
+		return raw
+	}
+	var tree any
+	if json.Unmarshal(raw, &tree) != nil {
+		return raw
+	}
+	out, err := json.Marshal(strictTree(name, tree))
+	if err != nil {
+		return raw
+	}
+	return out
+}
+
+// mayHaveLooseTime finds a string that could be one, at little cost.
+func mayHaveLooseTime(raw []byte) bool {
+	for {
+		_, after, found := bytes.Cut(raw, []byte{'"'})
+		if !found {
+			return false
+		}
+		if len(after) > 19 && after[4] == '-' && after[13] == ':' && (after[10] == 't' || after[17] == '6' || bytes.IndexByte(after[:min(len(after), 64)], 'z') > 18) {
+			return true
+		}
+		raw = after
+	}
+}
+
+func strictTree(name string, tree any) any {
+	switch v := tree.(type) {
+	case map[string]any:
+		for key, value := range v {
+			v[key] = strictTree(key, value)
+		}
+	case []any:
+		for i := range v {
+			v[i] = strictTree("", v[i])
+		}
+	case string:
+		if strict, ok := strictTimeOf(&node{name: name, text: v, kind: jsonString}); ok {
+			return strict
+		}
+	}
+	return tree
+}
