@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 	"go.uber.org/zap/zapcore"
 
@@ -33,7 +34,7 @@ func (e *environment) serveCommand() *cobra.Command {
 	var keep string
 	var tls app.TLS
 	var oidc app.OIDC
-	var keyFile string
+	var keyFile, reserve string
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the server",
@@ -93,6 +94,9 @@ asked for its keys when the first such token comes; the server starts without it
 					return &usageError{fmt.Errorf("--keep: %w", err)}
 				}
 			}
+			if cfg.DiskReserve, err = humanize.ParseBytes(reserve); err != nil {
+				return &usageError{fmt.Errorf("--disk-reserve: %w", err)}
+			}
 			if cfg.StoreKey, err = storeKey(keyFile); err != nil {
 				return err
 			}
@@ -147,6 +151,7 @@ asked for its keys when the first such token comes; the server starts without it
 	f.StringVar(&oidc.ClientID, "oidc-client-id", "", "what this server is to that provider: the audience of its tokens")
 	f.StringVar(&keyFile, "store-key-file", "", "file with the key that encrypts the streams on disk (or TOCSIN_STORE_KEY, the key itself)")
 	f.StringVar(&keep, "keep", "", "how long records are kept before they may be archived, such as P2Y (default, and least: what the statutes demand)")
+	f.StringVar(&reserve, "disk-reserve", "0", "how much of the disk reports leave free, such as 512MiB: below it they are refused, and acknowledgements and clocks go on; 0 is a twentieth of the disk, from 16 MiB to 1 GiB")
 	f.StringVar(&cfg.LogName, "log-name", "", "name of the log, such as log.example.org/tocsin, for when its key is made (default: a random one)")
 	f.BoolVarP(&verbose, "verbose", "v", false, "log more")
 	rules.flags(cmd)

@@ -78,6 +78,12 @@ type Config struct {
 	// LogName names the log when its key is made; empty takes a random name.
 	LogName string
 
+	// DiskReserve is how many bytes of the disk reports leave free for what follows from
+	// those that were taken; 0: a twentieth of it, within bounds.
+	DiskReserve uint64
+	// Room says how much of the disk is free; nil asks the file system.
+	Room func(dir string) (bus.Room, error)
+
 	Clock clock.Clock
 	Log   *zap.Logger
 	// Collectors are metrics of the process that others count.
@@ -219,7 +225,8 @@ func (a *App) connect(ctx context.Context) (err error) {
 		}
 	}
 	if a.cfg.NATS == "" {
-		server := bus.ServerConfig{Dir: filepath.Join(a.cfg.Data, "nats"), Listen: a.cfg.NATSListen, Log: a.cfg.Log, Key: a.cfg.StoreKey}
+		server := bus.ServerConfig{Dir: filepath.Join(a.cfg.Data, "nats"), Listen: a.cfg.NATSListen, Log: a.cfg.Log, Key: a.cfg.StoreKey,
+			Reserve: a.cfg.DiskReserve, Room: a.cfg.Room}
 		if a.who != nil {
 			if server.Accounts, err = a.who.Accounts(); err != nil {
 				return err

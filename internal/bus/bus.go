@@ -108,6 +108,8 @@ type Bus struct {
 	gate      gate
 	hearts    hearts
 	probe     probe
+	space     *space   // nil with a server elsewhere
+	lost      tally    // of requests that were refused and wanted no answer
 	held      sync.Map // why nothing may be written to the ledger, by the log that says so
 }
 
@@ -129,6 +131,12 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Bus, error) {
 		return nil, fmt.Errorf("bus: %w", err)
 	}
 	b := &Bus{nc: nc, js: js, cfg: cfg, writers: map[string]*writer{}, gate: newGate()}
+	b.lost.tell = func(n int, why string) {
+		cfg.Log.Error("requests that wanted no answer were dropped", zap.Int("requests", n), zap.String("reason", why))
+	}
+	if cfg.Server != nil {
+		b.space = cfg.Server.space
+	}
 	for _, sc := range streams(cfg.Realm, max(1, cfg.Replicas)) {
 		if err := ensureStream(ctx, js, sc); err != nil {
 			return nil, err
@@ -154,7 +162,7 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Bus, error) {
 		return nil, err
 	}
 	for _, name := range []string{event.StreamLedger, event.StreamRejected, event.StreamTimers} {
-		w := &writer{js: js, stream: cfg.Realm.Stream(name), realm: cfg.Realm, clock: cfg.Clock, queue: make(chan *pending, queueLength), done: make(chan struct{})}
+		w := &writer{js: js, room: b.roomFor, stream: cfg.Realm.Stream(name), realm: cfg.Realm, clock: cfg.Clock, queue: make(chan *pending, queueLength), done: make(chan struct{})}
 		w.log = cfg.Log.With(zap.String("stream", w.stream))
 		if w.feed = b.feed.Load; name != event.StreamLedger {
 			w.feed = func() *feed { return nil }

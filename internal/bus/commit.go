@@ -35,7 +35,8 @@ func (b *Bus) Entry(r event.Record, res Result) evidence.Hash {
 // disk or stood there before: one result a record, in order. Records of
 // concurrent callers that wait at the same moment go out in one atomic batch.
 // It ends with an error when ctx or the bus does, when the engine refuses a record for
-// good (kind Reject), with Closed when nothing may be written to the ledger (Hold), and
+// good (kind Reject), with Closed when nothing may be written to the ledger (Hold),
+// with Full when the disk has no room, and
 // with ErrUnavailable when nothing came back for commitWait: the outcome is unknown then,
 // and the records may be stored later. A timer is
 // a record like the others while it is set: once it has come due or was cancelled, its
@@ -86,6 +87,9 @@ func (s *Sent) Likely() (results []Result, known bool) {
 
 // Send is the first half of Commit: the records are in the line of their streams.
 func (b *Bus) Send(ctx context.Context, records []event.Record) (*Sent, error) {
+	if err := errors.Join(b.engineHasRoom(), b.roomFor(0)); err != nil {
+		return nil, err
+	}
 	return bounded(ctx, func(ctx context.Context) (*Sent, error) { return b.send(ctx, records) })
 }
 

@@ -61,13 +61,14 @@ type Door struct {
 }
 
 // HeaderError and HeaderErrorCode are set on a reply that is an error of the
-// door itself, as NATS micro services do: 503 says try again later, 423 that it does not help.
+// door itself, as NATS micro services do: 503 says try again later, 507 that the disk has no room, 423 that trying again does not help.
 const (
 	HeaderError     = micro.ErrorHeader
 	HeaderErrorCode = micro.ErrorCodeHeader
 	codeTryAgain    = "503"
 	codeClosed      = "423" // trying again does not help before a person has seen to it
 	codeForbidden   = "403" // who asks may not
+	codeFull        = "507" // the disk has no room: nothing was taken
 	codeTooLarge    = "413" // the question, or its answer
 	codeTooOften    = "429" // whoever asks does so too often: try again later
 )
@@ -265,7 +266,15 @@ var errPanic = errors.New("panic")
 func (b *Bus) answer(ctx context.Context, d Door, r Request, req micro.Request) {
 	reply, err := b.handle(ctx, d, r)
 	var closed Closed
+	var full Full
 	var forbidden Forbidden
+	if errors.As(err, &full) {
+		if r.Reply == "" {
+			b.lost.add(string(full))
+		}
+		decline(req, codeFull, string(full))
+		return
+	}
 	if errors.As(err, &forbidden) {
 		b.refuse(ctx, r, req, forbidden)
 		return

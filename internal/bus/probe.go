@@ -36,7 +36,11 @@ func (b *Bus) Probe(ctx context.Context) error {
 	defer tick.Stop()
 	var bucket jetstream.KeyValue
 	for {
+		b.space.tell(b.cfg.Log)
 		err := func() (err error) {
+			if err := b.roomFor(0); err != nil {
+				return err
+			}
 			try, cancel := context.WithTimeout(ctx, probeTimeout)
 			defer cancel()
 			if bucket == nil {

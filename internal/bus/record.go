@@ -235,6 +235,9 @@ const checkpoints = "checkpoint."
 
 // KeepCheckpoint keeps the last signed checkpoint of a log, by the id of its key.
 func (b *Bus) KeepCheckpoint(ctx context.Context, log, signed string) error {
+	if err := b.roomFor(0); err != nil {
+		return err
+	}
 	if _, err := b.positions.PutString(ctx, checkpoints+log, signed); err != nil {
 		return fmt.Errorf("bus: checkpoint: %w", engineError(err))
 	}

@@ -40,7 +40,12 @@ type ServerConfig struct {
 	// Key encrypts what is stored; empty: it is not encrypted. It hides what the files
 	// say from who copies them, and shows no alteration: the log does that.
 	Key string
-	TLS *tls.Config // for connections from elsewhere; nil: they are not encrypted
+	// Reserve is how many bytes of the disk reports leave free; 0: a twentieth of it,
+	// within bounds.
+	Reserve uint64
+	// Room says how much of the disk is free; nil asks the file system.
+	Room func(dir string) (Room, error)
+	TLS  *tls.Config // for connections from elsewhere; nil: they are not encrypted
 }
 
 // Accounts are what a server with identities trusts.
@@ -56,6 +61,7 @@ type Server struct {
 	s         *server.Server
 	log       *zap.Logger
 	health    health
+	space     *space
 	unguard   context.CancelFunc
 	services  []nats.Option // with which a connection inside the process is let in
 	dir       string
@@ -114,7 +120,7 @@ func StartServer(ctx context.Context, cfg ServerConfig) (*Server, error) {
 	if cfg.Key == "" {
 		go guardBlocks(guarded, cfg.Dir, guardBytes, cfg.Log)
 	}
-	e := &Server{s: s, log: cfg.Log.Named("nats"), health: health, unguard: unguard, services: services, dir: cfg.Dir, staging: newStaging()}
+	e := &Server{s: s, log: cfg.Log.Named("nats"), health: health, space: newSpace(cfg.Dir, cfg.Reserve, cfg.Room), unguard: unguard, services: services, dir: cfg.Dir, staging: newStaging()}
 	left := stagingLinks(cfg.Dir, "*")
 	started := false
 	defer func() {

@@ -191,6 +191,9 @@ func (b *Bus) position(ctx context.Context, service string) (uint64, error) {
 }
 
 func (b *Bus) savePosition(ctx context.Context, service string, seq uint64) error {
+	if err := b.roomFor(0); err != nil {
+		return err
+	}
 	_, err := b.positions.PutString(ctx, service, strconv.FormatUint(seq, 10))
 	return err
 }

@@ -45,10 +45,12 @@ type writer struct {
 	queue  chan *pending
 	done   chan struct{}
 	log    *zap.Logger
-	feed   func() *feed  // told of what is written; nil where nobody reads but as the engine delivers
-	busy   atomic.Bool   // a commit is in flight
-	last   atomic.Uint64 // sequence of what it stored last; 0 before the first
-	alone  atomic.Bool   // when it stored that, nobody else had written since the time before
+	room   func(bytes int) error // nil error: the disk has room for so many
+	full   atomic.Bool           // the engine said so when it was last asked to store something
+	feed   func() *feed          // told of what is written; nil where nobody reads but as the engine delivers
+	busy   atomic.Bool           // a commit is in flight
+	last   atomic.Uint64         // sequence of what it stored last; 0 before the first
+	alone  atomic.Bool           // when it stored that, nobody else had written since the time before
 	// inMemory says that the engine gathers batches in memory, until unstage is called.
 	inMemory atomic.Bool
 	unstage  func()
@@ -56,6 +58,7 @@ type writer struct {
 
 // stored settles records that are on disk from a sequence on.
 func (w *writer) stored(round []*pending, first uint64) {
+	w.full.Store(false)
 	for _, p := range round {
 		if p.by != nil {
 			p.by.note(p.record.Subject, true)
@@ -180,6 +183,7 @@ func (w *writer) write(ctx context.Context, round []*pending) {
 		if err == nil {
 			continue
 		}
+		w.full.Store(isNoRoom(err))
 		if failures++; failures%tellEvery == 1 {
 			w.log.Warn("records wait for the stream", zap.Int("records", len(round)), zap.Int("failed_tries", failures), zap.Error(err))
 		}
@@ -202,8 +206,16 @@ func (w *writer) write(ctx context.Context, round []*pending) {
 	}
 }
 
-// try sends records once and returns those that are not settled.
+// try sends records once and returns those that are not settled. The engine is given
+// nothing that the disk has no room for.
 func (w *writer) try(ctx context.Context, round []*pending) ([]*pending, error) {
+	bytes := 0
+	for _, p := range round {
+		bytes += len(p.record.Data)
+	}
+	if err := w.room(bytes); err != nil {
+		return round, err
+	}
 	from := batchFromMemory
 	if !w.inMemory.Load() {
 		from, round = batchFrom, alone(round)
@@ -359,6 +371,13 @@ func isTaken(err error) bool {
 		return api.ErrorCode == 10071 || api.ErrorCode == 10164 || api.ErrorCode == 10077 || api.ErrorCode == 10201
 	}
 	return false
+}
+
+// isNoRoom reports whether the engine refuses a record because it may store no more: 10047
+// and 10023 by its own limit, 10002 by that of the account.
+func isNoRoom(err error) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) && (api.ErrorCode == 10047 || api.ErrorCode == 10023 || api.ErrorCode == 10002)
 }
 
 // isIncomplete reports whether the engine has lost a batch: also where it cannot

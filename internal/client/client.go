@@ -161,6 +161,9 @@ type closedError string
 
 func (e closedError) Error() string { return "the server does not take it: " + string(e) }
 
+// codeFull is the code of a service error that says that the server's disk has no room.
+const codeFull = "507"
+
 // codeForbidden is the code of a service error that says that who asks may not.
 const codeForbidden = "403"
 
@@ -190,7 +193,7 @@ func (c *Client) try(ctx context.Context, msg *nats.Msg) (*nats.Msg, error) {
 	switch code, text := reply.Header.Get("Nats-Service-Error-Code"), reply.Header.Get("Nats-Service-Error"); code {
 	case "":
 		return reply, nil
-	case codeClosed:
+	case codeClosed, codeFull:
 		return nil, closedError(text)
 	case codeForbidden, codeTooLarge:
 		return nil, forbiddenError(text)

@@ -28,6 +28,10 @@ func (in *Intake) post(w http.ResponseWriter, r *http.Request) {
 		httpedge.Write(w, httpedge.Problem{Status: http.StatusForbidden, Detail: who.String() + " may not report: an operator does"})
 		return
 	}
+	if err := in.deps.Bus.RoomForReports(); err != nil {
+		noRoom(w, err)
+		return
+	}
 	if coding := r.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
 		httpedge.Write(w, httpedge.Problem{Status: http.StatusUnsupportedMediaType, Detail: "send the body as it is, without Content-Encoding"})
 		return
@@ -83,7 +87,9 @@ func (in *Intake) answerPost(w http.ResponseWriter, r *http.Request, party strin
 	} else {
 		receipts, err = in.take(r.Context(), turn, in.submissions(r, reports, 0, 1))
 	}
-	switch closed := bus.Closed(""); {
+	switch closed, full := bus.Closed(""), bus.Full(""); {
+	case errors.As(err, &full):
+		noRoom(w, full)
 	case errors.As(err, &closed):
 		httpedge.Write(w, httpedge.Problem{Status: http.StatusServiceUnavailable, Detail: string(closed)})
 	case err != nil:
@@ -95,6 +101,12 @@ func (in *Intake) answerPost(w http.ResponseWriter, r *http.Request, party strin
 	default:
 		answerOne(w, receipts[0])
 	}
+}
+
+// noRoom answers that the disk has no room for a report.
+func noRoom(w http.ResponseWriter, why error) {
+	w.Header().Set("Retry-After", "60")
+	httpedge.Write(w, httpedge.Problem{Status: http.StatusInsufficientStorage, Detail: why.Error()})
 }
 
 // busy answers a request of which nothing was taken.
@@ -162,7 +174,7 @@ func (in *Intake) Describe(api huma.API) {
 		report.Properties["type"].Enum = append(report.Properties["type"].Enum, name)
 	}
 	receipt := httpedge.Schema[event.Receipt](api)
-	responses := httpedge.Responses(api, http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusServiceUnavailable)
+	responses := httpedge.Responses(api, http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusServiceUnavailable, http.StatusInsufficientStorage)
 	responses["200"] = &huma.Response{
 		Description: "the report is on disk: its receipt, or those of a batch in its order, refused ones and conflicts among them",
 		Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{
@@ -172,7 +184,7 @@ func (in *Intake) Describe(api huma.API) {
 	httpedge.Document(api, huma.Operation{
 		OperationID: "report", Method: http.MethodPost, Path: "/reports", Tags: []string{"reports"},
 		Summary:     "Send a report, or a batch of them",
-		Description: "The same report again gets the receipt of the first. After 503 nobody knows the outcome: send the same report again, with the same id. A report in binary form has its data as the body and its attributes in headers that begin with ce-.",
+		Description: "The same report again gets the receipt of the first. After 503 nobody knows the outcome: send the same report again, with the same id. After 507 the disk of the server has no room: send the same again once there is. A report in binary form has its data as the body and its attributes in headers that begin with ce-.",
 		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
 			"application/cloudevents+json":       {Schema: report},
 			"application/cloudevents-batch+json": {Schema: &huma.Schema{Type: huma.TypeArray, Items: report}},

@@ -1,0 +1,173 @@
+package bus
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"go.uber.org/zap"
+
+	"github.com/tocsin-project/tocsin/internal/clock"
+)
+
+// Full is the error of what is refused because the disk has no room for it: nothing of it
+// was stored, and it can be sent again once there is. Its text goes to the sender.
+type Full string
+
+func (f Full) Error() string { return string(f) }
+
+// Room is how much a disk has, and how much of that is free. Files are those that can
+// still be made; FilesKnown is false where a file system has no such limit.
+type Room struct {
+	Free, Total uint64
+	Files       uint64
+	FilesKnown  bool
+}
+
+// The default reserve is a share of the disk, within bounds: what acknowledgements,
+// clocks and notices of some days need, which is little beside the reports.
+const (
+	reserveShare = 20 // the twentieth part
+	minReserve   = 16 << 20
+	maxReserve   = 1 << 30
+	alarmTimes   = 4        // the alarm comes at so many times the reserve
+	floorPart    = 4        // below this part of the reserve nothing is stored
+	maxFloor     = 32 << 20 // and never more than that is left
+	minFiles     = 64       // with fewer to be made a disk is as good as full
+	roomAge      = 20 * time.Millisecond
+)
+
+// space watches the disk of the streams. Reports stop at the reserve, so that what
+// follows from those that were taken has room; at the floor everything stops, so that the
+// engine never meets a full disk: after that it would store nothing before a restart.
+type space struct {
+	dir     string
+	reserve uint64                         // 0: the default share
+	ask     func(dir string) (Room, error) // nil error: the room is known
+
+	mu    sync.Mutex
+	room  Room
+	known bool
+	at    time.Time
+	level level
+}
+
+// level is how near a disk is to its end.
+type level int
+
+const (
+	roomy level = iota
+	scarce
+	reserved
+	floor
+)
+
+func newSpace(dir string, reserve uint64, ask func(string) (Room, error)) *space {
+	if ask == nil {
+		ask = diskRoom
+	}
+	return &space{dir: dir, reserve: reserve, ask: ask}
+}
+
+// look returns what is free, as of a moment ago, and how near that is to the end once so
+// many more bytes are stored. A disk that cannot be asked is roomy. The nil space, of a
+// server elsewhere, is never known.
+func (s *space) look(more uint64) (Room, level) {
+	if s == nil {
+		return Room{}, roomy
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now := (clock.System{}).Now(); now.Sub(s.at) >= roomAge || now.Before(s.at) {
+		room, err := s.ask(s.dir)
+		s.room, s.known, s.at = room, err == nil, now
+	}
+	if !s.known {
+		return Room{}, roomy
+	}
+	reserve, free := s.reserveOf(s.room), s.room.Free-min(s.room.Free, more)
+	switch {
+	case free < min(reserve/floorPart, maxFloor), s.room.FilesKnown && s.room.Files < minFiles:
+		return s.room, floor
+	case free < reserve:
+		return s.room, reserved
+	case free < alarmTimes*reserve:
+		return s.room, scarce
+	}
+	return s.room, roomy
+}
+
+func (s *space) reserveOf(r Room) uint64 {
+	if s.reserve > 0 {
+		return s.reserve
+	}
+	return min(max(r.Total/reserveShare, minReserve), maxReserve)
+}
+
+// tell logs when the disk has come nearer to its end, or farther from it.
+func (s *space) tell(log *zap.Logger) {
+	room, now := s.look(0)
+	if s == nil || now == s.level {
+		return
+	}
+	fields := []zap.Field{zap.String("folder", s.dir), zap.Uint64("free_bytes", room.Free), zap.Uint64("reserve_bytes", s.reserveOf(room))}
+	switch {
+	case now == floor:
+		log.Error("the disk is full: nothing is stored until space is freed", fields...)
+	case now == reserved:
+		log.Error("the disk is nearly full: reports are refused until space is freed", fields...)
+	case now == scarce && s.level == roomy:
+		log.Warn("the disk fills up: free space before it reaches the reserve, where reports are refused", fields...)
+	default:
+		log.Info("the disk has room again", fields...)
+	}
+	s.level = now
+}
+
+// Space is the disk of the embedded server: what is free, the reserve that reports leave
+// alone, and whether little more than that is left. It is not known of a server elsewhere.
+type Space struct {
+	Free, Reserve uint64
+	Alarm         bool
+}
+
+// Space returns how the disk stands; false where that is not known.
+func (s *Server) Space() (Space, bool) {
+	room, level := s.space.look(0)
+	return Space{room.Free, s.space.reserveOf(room), level > roomy}, room.Total > 0
+}
+
+// RoomForReports is nil, or a Full where the disk has come to its reserve.
+func (b *Bus) RoomForReports() error {
+	if room, level := b.space.look(0); level == reserved {
+		return Full(fmt.Sprintf("the server's disk is nearly full (%s are free): no report is taken, and acknowledgements and clocks go on; use another channel, or send the same report again once there is room", humanize.IBytes(room.Free)))
+	}
+	if err := b.engineHasRoom(); err != nil {
+		return err
+	}
+	return b.roomFor(0)
+}
+
+// roomFor is nil, or a Full where the disk has no room for so many bytes.
+func (b *Bus) roomFor(bytes int) error {
+	if room, level := b.space.look(uint64(bytes)); level == floor {
+		return b.fullError(room)
+	}
+	return nil
+}
+
+// engineHasRoom is nil, or a Full where the engine said that it may store no more. What
+// it refused is tried again until it is stored.
+func (b *Bus) engineHasRoom() error {
+	for _, w := range b.writers {
+		if w.full.Load() {
+			return Full("the NATS server may store no more: nothing is taken; use another channel, or try again once it has room")
+		}
+	}
+	return nil
+}
+
+func (b *Bus) fullError(room Room) error {
+	return Full(fmt.Sprintf("the server's disk is full (%s are free): nothing can be stored; use another channel, or try again once there is room", humanize.IBytes(room.Free)))
+}

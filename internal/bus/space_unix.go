@@ -1,0 +1,18 @@
+//go:build linux || darwin || freebsd
+
+package bus
+
+import "golang.org/x/sys/unix"
+
+// diskRoom asks the file system of a folder what this process may use of it.
+func diskRoom(dir string) (Room, error) {
+	var s unix.Statfs_t
+	if err := unix.Statfs(dir, &s); err != nil {
+		return Room{}, err
+	}
+	size := uint64(s.Bsize)
+	return Room{
+		Free: uint64(s.Bavail) * size, Total: uint64(s.Blocks) * size,
+		Files: uint64(s.Ffree), FilesKnown: s.Files > 0,
+	}, nil
+}
