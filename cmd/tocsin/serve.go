@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -76,7 +78,7 @@ taken, /metrics what can be counted.
 Without identities (tocsin init makes them) whoever reaches a door may use it: it is
 for trying out, every start says so, and every door listens on loopback only. With
 identities nobody is let in without a credential. Beyond loopback every door needs
-TLS: --tls-cert and --tls-key, which are read again when they change. With
+TLS: --tls-cert and --tls-key, which are read again when they change, and on SIGHUP. With
 --tls-client-ca a certificate that this authority signed proves over HTTP who asks.
 
 With --oidc-issuer and --oidc-client-id people log in with a provider of OpenID
@@ -180,6 +182,8 @@ const intake = "intake" // the role whose process has the HTTP doors for reports
 // serve runs the product until ctx ends or a service fails. started is called
 // when requests are answered.
 func (e *environment) serve(ctx context.Context, cfg app.Config, rules rules, log *logging.Log, started func(*app.App) error) error {
+	hangups := make(chan os.Signal, 1) // never given back: a late one must not end the process either
+	signal.Notify(hangups, syscall.SIGHUP)
 	var err error
 	if cfg.Rulebook, err = app.LoadRules(rules.statutes, rules.register); err != nil {
 		return err
@@ -198,6 +202,7 @@ func (e *environment) serve(ctx context.Context, cfg app.Config, rules rules, lo
 		return err
 	}
 	defer a.Stop()
+	go reloadOn(bounded, hangups, a)
 	fmt.Fprintf(e.errOut, "NATS  %s\n", a.NATSAddr())
 	if a.HTTPAddr() != "" {
 		fmt.Fprintf(e.errOut, "HTTP  %s/v1/reports\n", a.HTTPAddr())
@@ -209,4 +214,16 @@ func (e *environment) serve(ctx context.Context, cfg app.Config, rules rules, lo
 		}
 	}
 	return a.Wait(ctx)
+}
+
+// reloadOn reloads what can be reloaded with each signal, until ctx ends.
+func reloadOn(ctx context.Context, signals <-chan os.Signal, a *app.App) {
+	for {
+		select {
+		case <-signals:
+			a.Reload()
+		case <-ctx.Done():
+			return
+		}
+	}
 }

@@ -10,6 +10,7 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -129,10 +130,13 @@ type App struct {
 	keep     ledger.Keep
 	realms   []*realm
 	listener net.Listener // nil without HTTP
-	stop     context.CancelFunc
-	working  context.Context // of the services: ends with the first failure, which is its cause
-	ended    chan struct{}   // closed when the last service has returned
-	stopOnce sync.Once
+	httpTLS  *tls.Config  // nil without TLS
+	// certificates are in use at the doors.
+	certificates []*certificates
+	stop         context.CancelFunc
+	working      context.Context // of the services: ends with the first failure, which is its cause
+	ended        chan struct{}   // closed when the last service has returned
+	stopOnce     sync.Once
 }
 
 // Start starts everything and returns when requests are answered.
@@ -174,6 +178,13 @@ func (a *App) start(ctx context.Context) (err error) {
 	if a.cfg.HTTPListen != "" {
 		if a.listener, err = net.Listen("tcp", a.cfg.HTTPListen); err != nil {
 			return fmt.Errorf("http: %w", err)
+		}
+		if a.cfg.TLS != nil {
+			c, err := a.cfg.TLS.follow(true, a.cfg.Log)
+			if err != nil {
+				return err
+			}
+			a.certificates, a.httpTLS = append(a.certificates, c), c.config()
 		}
 	}
 	a.run()
@@ -234,9 +245,11 @@ func (a *App) connect(ctx context.Context) (err error) {
 			server.Refused = a.who.Refused
 		}
 		if a.cfg.TLS != nil {
-			if server.TLS, err = a.cfg.TLS.config(false, a.cfg.Log); err != nil {
+			c, err := a.cfg.TLS.follow(false, a.cfg.Log)
+			if err != nil {
 				return err
 			}
+			a.certificates, server.TLS = append(a.certificates, c), c.config()
 		}
 		if a.server, err = bus.StartServer(ctx, server); err != nil {
 			return err

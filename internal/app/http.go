@@ -23,12 +23,8 @@ func (a *App) serveHTTP(ctx context.Context) error {
 	srv := httpedge.Server(httpedge.Identify(a.routes(), by))
 	srv.ErrorLog = zap.NewStdLog(a.cfg.Log.Named("http"))
 	listener := a.listener
-	if a.cfg.TLS != nil {
-		config, err := a.cfg.TLS.config(true, a.cfg.Log)
-		if err != nil {
-			return err
-		}
-		listener = tls.NewListener(listener, config)
+	if a.httpTLS != nil {
+		listener = tls.NewListener(listener, a.httpTLS)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Serve(listener) }()

@@ -2,18 +2,11 @@ package app
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"os"
-	"sync"
-	"time"
 
 	"go.uber.org/zap"
 
-	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/credential"
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
@@ -52,82 +45,6 @@ func (a *App) watchIdentities(ctx context.Context) error {
 		return a.who.Watch(ctx, nothing, nothing)
 	}
 	return a.who.Watch(ctx, a.server.Admit, a.server.Expel)
-}
-
-// TLS are the files of a certificate, its key and, for clients that prove by one who
-// they are, of the authority that signed theirs. They are read again when they
-// change.
-type TLS struct{ Cert, Key, ClientCA string }
-
-// tlsLook is how often the files are looked at while connections are made.
-const tlsLook = time.Second
-
-// config returns a configuration that follows the files. clients asks those who
-// connect for a certificate; who has none may prove otherwise who they are.
-func (t TLS) config(clients bool, log *zap.Logger) (*tls.Config, error) {
-	told := ""
-	var mu sync.Mutex
-	var looked time.Time
-	var stamps [3]time.Time
-	var now *tls.Config
-	read := func() error {
-		var next [3]time.Time
-		for i, file := range []string{t.Cert, t.Key, t.ClientCA} {
-			if file == "" {
-				continue
-			}
-			info, err := os.Stat(file)
-			if err != nil {
-				return fmt.Errorf("tls: %w", err)
-			}
-			next[i] = info.ModTime()
-		}
-		if now != nil && next == stamps {
-			return nil
-		}
-		pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
-		if err != nil {
-			return fmt.Errorf("tls: %w", err)
-		}
-		c := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}
-		if clients && t.ClientCA != "" {
-			pem, err := os.ReadFile(t.ClientCA)
-			if err != nil {
-				return fmt.Errorf("tls: %w", err)
-			}
-			c.ClientCAs, c.ClientAuth = x509.NewCertPool(), tls.VerifyClientCertIfGiven
-			if !c.ClientCAs.AppendCertsFromPEM(pem) {
-				return fmt.Errorf("tls: %s holds no certificate", t.ClientCA)
-			}
-		}
-		now, stamps = c, next
-		return nil
-	}
-	if t.Cert == "" || t.Key == "" {
-		return nil, errors.New("tls: a certificate and its key are needed")
-	}
-	if err := read(); err != nil {
-		return nil, err
-	}
-	return &tls.Config{
-		MinVersion:   tls.VersionTLS12,
-		Certificates: now.Certificates, // for who looks here whether there is one
-		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
-			mu.Lock()
-			defer mu.Unlock()
-			if at := (clock.System{}).Now(); at.Sub(looked) > tlsLook {
-				looked = at
-				// While files are being replaced what stood before goes on.
-				if err := read(); err != nil && err.Error() != told {
-					told = err.Error()
-					log.Error("the certificate was not read again; the one before goes on", zap.Error(err))
-				} else if err == nil {
-					told = ""
-				}
-			}
-			return now, nil
-		},
-	}, nil
 }
 
 // holdOutside refuses an outside NATS that does not tell apart who has a credential of

@@ -32,7 +32,8 @@ type Directory struct {
 	log      *zap.Logger
 	refusals *refusals
 	rates    *identity.Rates
-	looked   uint64 // how the folder looked when it was read; 0: it is read again
+	looked   uint64        // how the folder looked when it was read; 0: it is read again
+	again    chan struct{} // has one when the folder is to be read whatever it looks like
 
 	mu     sync.RWMutex
 	all    map[string]*Holder    // by ROLE/ID
@@ -50,7 +51,7 @@ func Open(f Folder, log *zap.Logger) (*Directory, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Directory{folder: f, operator: operator.Subject, log: log, refusals: newRefusals(log), rates: identity.NewRates(), until: map[*holding]struct{}{}}
+	d := &Directory{folder: f, operator: operator.Subject, log: log, refusals: newRefusals(log), rates: identity.NewRates(), until: map[*holding]struct{}{}, again: make(chan struct{}, 1)}
 	if _, _, err := d.read(); err != nil {
 		return nil, err
 	}
@@ -210,6 +211,8 @@ func (d *Directory) Watch(ctx context.Context, admit, expel func(account string)
 	for told := ""; ; {
 		select {
 		case <-tick.C:
+		case <-d.again:
+			d.looked = 0
 		case <-ctx.Done():
 			d.refusals.end()
 			return ctx.Err()
@@ -233,6 +236,14 @@ func (d *Directory) Watch(ctx context.Context, admit, expel func(account string)
 				d.log.Error("who has an account that is gone could not be cut off", zap.String("account", account), zap.Error(err))
 			}
 		}
+	}
+}
+
+// Reload has the folder read again, whatever it looks like.
+func (d *Directory) Reload() {
+	select {
+	case d.again <- struct{}{}:
+	default: // it is known
 	}
 }
 

@@ -166,11 +166,11 @@ var uriPath = strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23")
 // makePrivate makes the file, or takes from others what they may do with it. SQLite
 // gives the files beside it the same mode.
 func makePrivate(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := private.Lock(path)
 	if err != nil {
 		return err
 	}
-	return errors.Join(f.Chmod(0o600), f.Close())
+	return errors.Join(f.Chmod(private.FileMode), f.Close())
 }
 
 // load prepares the connections and reads what is kept in memory: the terms, the
