@@ -117,6 +117,9 @@ asked for its keys when the first such token comes; the server starts without it
 				}
 				cfg.OIDC = &oidc
 			}
+			if cfg.Connections.Total < 0 || cfg.Connections.PerAddress < 0 {
+				return &usageError{errors.New("--max-connections and --max-connections-per-address are numbers above 0")}
+			}
 			if cfg.Scrub < 0 {
 				return &usageError{fmt.Errorf("--scrub is a time, not %s", cfg.Scrub)}
 			}
@@ -138,6 +141,8 @@ asked for its keys when the first such token comes; the server starts without it
 	f.StringVar(&cfg.Data, "data", "./tocsin-data", "folder for everything that is kept")
 	f.StringVar(&cfg.NATSListen, "nats-listen", "127.0.0.1:4222", "HOST:PORT of the embedded NATS server; port 0 chooses one")
 	f.StringVar(&cfg.HTTPListen, "http-listen", "127.0.0.1:8080", "HOST:PORT of the HTTP door; port 0 chooses one; empty opens none; by default none where --role leaves intake out")
+	f.IntVar(&cfg.Connections.Total, "max-connections", 0, "most connections of each port; beyond it the oldest that has not authenticated is closed (default: what the limit of open files allows, at most 4096)")
+	f.IntVar(&cfg.Connections.PerAddress, "max-connections-per-address", 0, "most connections of one address (IPv6: one /64) to each port; raise it behind a proxy (default: half of --max-connections)")
 	f.StringSliceVar(&cfg.Roles, "role", nil, "a service to run, repeatable: "+strings.Join(app.Roles(), ", "))
 	f.StringVar(&cfg.NATS, "nats", "", "URL of an existing NATS to use instead of the embedded one")
 	f.StringVar(&cfg.NATSCA, "nats-ca", "", "certificate of the authority that signed that NATS's, as PEM (default: those the machine trusts)")

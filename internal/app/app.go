@@ -29,6 +29,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/credential"
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/listener"
 	"github.com/tocsin-project/tocsin/internal/share"
 	"github.com/tocsin-project/tocsin/internal/statute"
 	"github.com/tocsin-project/tocsin/services/classifier"
@@ -44,8 +45,11 @@ type Config struct {
 	Data       string // folder of the embedded server and the index
 	NATSListen string // HOST:PORT of the embedded server; beyond loopback with identities and TLS only
 	HTTPListen string // HOST:PORT, likewise; empty opens no HTTP
-	Roles      []string
-	Rulebook   classifier.Rulebook
+	// Connections bounds each of the two ports; 0 takes what the descriptors of the
+	// process allow.
+	Connections listener.Bounds
+	Roles       []string
+	Rulebook    classifier.Rulebook
 
 	// TLS is how every door that listens beyond loopback is kept private; nil: none
 	// does.
@@ -129,8 +133,9 @@ type App struct {
 	memory   *share.Pool // for the requests in hand, of both realms
 	keep     ledger.Keep
 	realms   []*realm
-	listener net.Listener // nil without HTTP
-	httpTLS  *tls.Config  // nil without TLS
+	bounds   listener.Bounds
+	listener *listener.Listener // nil without HTTP
+	httpTLS  *tls.Config        // nil without TLS
 	// certificates are in use at the doors.
 	certificates []*certificates
 	stop         context.CancelFunc
@@ -160,6 +165,9 @@ func (a *App) start(ctx context.Context) (err error) {
 	if err := a.check(); err != nil {
 		return err
 	}
+	if err := a.bound(); err != nil {
+		return err
+	}
 	if err := a.connect(ctx); err != nil {
 		return err
 	}
@@ -176,8 +184,8 @@ func (a *App) start(ctx context.Context) (err error) {
 		}
 	}
 	if a.cfg.HTTPListen != "" {
-		if a.listener, err = net.Listen("tcp", a.cfg.HTTPListen); err != nil {
-			return fmt.Errorf("http: %w", err)
+		if err := a.listenHTTP(); err != nil {
+			return err
 		}
 		if a.cfg.TLS != nil {
 			c, err := a.cfg.TLS.follow(true, a.cfg.Log)
@@ -237,7 +245,7 @@ func (a *App) connect(ctx context.Context) (err error) {
 	}
 	if a.cfg.NATS == "" {
 		server := bus.ServerConfig{Dir: filepath.Join(a.cfg.Data, "nats"), Listen: a.cfg.NATSListen, Log: a.cfg.Log, Key: a.cfg.StoreKey,
-			Reserve: a.cfg.DiskReserve, Room: a.cfg.Room}
+			Reserve: a.cfg.DiskReserve, Room: a.cfg.Room, Bounds: a.bounds}
 		if a.who != nil {
 			if server.Accounts, err = a.who.Accounts(); err != nil {
 				return err

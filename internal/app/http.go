@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -15,19 +17,20 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/httpedge"
 	"github.com/tocsin-project/tocsin/internal/share"
+	"github.com/tocsin-project/tocsin/internal/tally"
 )
 
 // serveHTTP is every HTTP door: reports, the log, and how this process is.
 func (a *App) serveHTTP(ctx context.Context) error {
 	by := a.authority(ctx)
 	srv := httpedge.Server(httpedge.Identify(a.routes(), by))
-	srv.ErrorLog = zap.NewStdLog(a.cfg.Log.Named("http"))
-	listener := a.listener
+	srv.ErrorLog = connectionErrors(a.cfg.Log.Named("http"))
+	var door net.Listener = a.listener
 	if a.httpTLS != nil {
-		listener = tls.NewListener(listener, a.httpTLS)
+		door = tls.NewListener(door, a.httpTLS)
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- srv.Serve(listener) }()
+	go func() { ended <- srv.Serve(door) }()
 	select {
 	case err := <-ended:
 		return fmt.Errorf("http: %w", err)
@@ -40,6 +43,23 @@ func (a *App) serveHTTP(ctx context.Context) error {
 		_ = srv.Close() // a peer that does not take its answer holds nothing up
 	}
 	return errors.Join(err, ctx.Err())
+}
+
+// connectionErrors returns a log for what http.Server says of single connections, such
+// as a handshake that failed. Anybody can cause a flood of it.
+func connectionErrors(to *zap.Logger) *log.Logger {
+	lines := tally.New(func(n int, last string) {
+		to.Info("connection errors", zap.Int("connections", n), zap.String("last", last))
+	})
+	return log.New(lineWriter(lines.Add), "", 0)
+}
+
+// lineWriter is called with each line that is written.
+type lineWriter func(line string)
+
+func (w lineWriter) Write(line []byte) (int, error) {
+	w(strings.TrimSpace(string(line)))
+	return len(line), nil
 }
 
 // doors are those that the operations of the API stand for: who may use the one may

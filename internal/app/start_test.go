@@ -37,7 +37,7 @@ func TestStartRefusesWhatIsUnsafe(t *testing.T) {
 		"an unknown role":           {func(c *app.Config) { c.Roles = []string{"oracle"} }, `no role "oracle"`},
 		"NATS of another machine":   {func(c *app.Config) { c.NATS = "nats://127.0.0.1:4222,nats.example.com:4222" }, "only loopback"},
 		"nobody there":              {func(c *app.Config) { c.NATS = "nats://127.0.0.1:1" }, "127.0.0.1:1"},
-		"a NATS address in use":     {func(c *app.Config) { c.NATSListen = taken.Addr().String() }, "Error listening on port"},
+		"a NATS address in use":     {func(c *app.Config) { c.NATSListen = taken.Addr().String() }, "address already in use"},
 		"an HTTP address in use":    {func(c *app.Config) { c.HTTPListen = taken.Addr().String() }, "http: "},
 		"an index that cannot be":   {func(c *app.Config) { spoil(t, c.Data, "ledger") }, "ledger: "},
 		"a store that cannot be":    {func(c *app.Config) { spoil(t, c.Data, "nats") }, "JetStream"},

@@ -26,6 +26,8 @@ var rooms = []room{
 	{"internal/logging", nil, nil},
 	{"internal/private", nil, nil},
 	{"internal/evidence", list("internal/private"), nil},
+	{"internal/tally", nil, nil},
+	{"internal/listener", list("internal/clock internal/tally"), nil},
 	{"internal/evidence/interop", nil, list("internal/evidence")}, // a module of its own
 	{"internal/event", list("internal/evidence internal/fault schemas"), nil},
 	{"internal/document", list("internal/fault"), nil},
@@ -33,8 +35,8 @@ var rooms = []room{
 	{"internal/register", list("internal/clock internal/document internal/event internal/fault internal/statute"), list("schemas")},
 	{"internal/interchange", list("internal/event internal/fault"), nil},
 	{"internal/identity", list("internal/event"), nil},
-	{"internal/httpedge", list("internal/event internal/fault internal/identity internal/share"), nil},
-	{"internal/bus", list("internal/clock internal/event internal/evidence internal/fault internal/identity internal/private internal/share"), list("internal/bus/bustest")},
+	{"internal/httpedge", list("internal/event internal/fault internal/identity internal/listener internal/share"), nil},
+	{"internal/bus", list("internal/clock internal/event internal/evidence internal/fault internal/identity internal/listener internal/private internal/share internal/tally"), list("internal/bus/bustest")},
 	{"internal/bus/bustest", list("internal/bus internal/clock internal/event"), nil},
 	{"internal/client", list("internal/clock internal/event internal/evidence internal/fault"), list("internal/bus internal/bus/bustest")},
 	{"internal/credential", list("internal/bus internal/clock internal/event internal/evidence internal/identity internal/private"), nil},
@@ -43,7 +45,7 @@ var rooms = []room{
 		list("internal/bus internal/clock internal/event internal/evidence internal/fault internal/httpedge internal/identity internal/private internal/register internal/share internal/statute"),
 		list("internal/bus/bustest schemas")},
 	{"internal/app",
-		list("services/* internal/bus internal/clock internal/credential internal/event internal/evidence internal/fault internal/httpedge internal/identity internal/private internal/register internal/share internal/statute schemas"),
+		list("services/* internal/bus internal/clock internal/credential internal/event internal/evidence internal/fault internal/httpedge internal/identity internal/listener internal/private internal/register internal/share internal/statute internal/tally schemas"),
 		list("internal/bus/bustest internal/client internal/interchange")},
 	{"cmd/tocsin-verify", list("internal/evidence internal/private"), nil},
 	{"cmd/tocsin/interop", nil, nil}, // a module of its own

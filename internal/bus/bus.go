@@ -44,6 +44,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/identity"
 	"github.com/tocsin-project/tocsin/internal/share"
+	"github.com/tocsin-project/tocsin/internal/tally"
 )
 
 // Config is how a Bus is opened.
@@ -108,9 +109,9 @@ type Bus struct {
 	gate      gate
 	hearts    hearts
 	probe     probe
-	space     *space   // nil with a server elsewhere
-	lost      tally    // of requests that were refused and wanted no answer
-	held      sync.Map // why nothing may be written to the ledger, by the log that says so
+	space     *space       // nil with a server elsewhere
+	lost      *tally.Tally // of requests that were refused and wanted no answer
+	held      sync.Map     // why nothing may be written to the ledger, by the log that says so
 }
 
 // Open prepares the streams on the connection, refusing ones that differ from
@@ -131,9 +132,9 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Bus, error) {
 		return nil, fmt.Errorf("bus: %w", err)
 	}
 	b := &Bus{nc: nc, js: js, cfg: cfg, writers: map[string]*writer{}, gate: newGate()}
-	b.lost.tell = func(n int, why string) {
+	b.lost = tally.New(func(n int, why string) {
 		cfg.Log.Error("requests that wanted no answer were dropped", zap.Int("requests", n), zap.String("reason", why))
-	}
+	})
 	if cfg.Server != nil {
 		b.space = cfg.Server.space
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/identity"
 	"github.com/tocsin-project/tocsin/internal/share"
+	"github.com/tocsin-project/tocsin/internal/tally"
 )
 
 // Request is what came through a door.
@@ -119,9 +120,9 @@ func (b *Bus) Serve(ctx context.Context, name string, doors ...Door) error {
 	work := context.WithoutCancel(ctx)
 	for _, d := range doors {
 		places := share.NewPool(int64(d.Limit))
-		refused := tally{tell: func(n int, why string) {
+		refused := tally.New(func(n int, why string) {
 			b.cfg.Log.Warn("requests were refused", zap.String("door", d.Name), zap.Int("requests", n), zap.String("since", why))
-		}}
+		})
 		enter := func(v visitor) {
 			crew.do(func() {
 				defer v.leave()
@@ -129,7 +130,7 @@ func (b *Bus) Serve(ctx context.Context, name string, doors ...Door) error {
 			})
 		}
 		if d.Yields {
-			enter = b.inTurn(&refused, enter)
+			enter = b.inTurn(refused, enter)
 		}
 		answer := func(req micro.Request) {
 			ctx, r, err := b.who(work, req)
@@ -139,7 +140,7 @@ func (b *Bus) Serve(ctx context.Context, name string, doors ...Door) error {
 			}
 			if !d.Whole && len(r.Data) > maxQuestion {
 				b.Refused(ctx, r.Subject, "the question is too large")
-				refused.add("the question is too large")
+				refused.Add("the question is too large")
 				decline(req, codeTooLarge, fmt.Sprintf("the question has %d bytes, and may have %d", len(r.Data), maxQuestion))
 				return
 			}
@@ -151,7 +152,7 @@ func (b *Bus) Serve(ctx context.Context, name string, doors ...Door) error {
 			r.Party = d.party(ctx, r)
 			leave, err := b.takePlace(places, r)
 			if err != nil {
-				refused.add(err.Error())
+				refused.Add(err.Error())
 				busy(req)
 				return
 			}
@@ -270,7 +271,7 @@ func (b *Bus) answer(ctx context.Context, d Door, r Request, req micro.Request) 
 	var forbidden Forbidden
 	if errors.As(err, &full) {
 		if r.Reply == "" {
-			b.lost.add(string(full))
+			b.lost.Add(string(full))
 		}
 		decline(req, codeFull, string(full))
 		return
@@ -339,29 +340,4 @@ func (c crew) join(work func()) {
 			return
 		}
 	}
-}
-
-// tally counts what is refused, and tells it once a second.
-type tally struct {
-	tell func(n int, why string)
-
-	mu  sync.Mutex
-	n   int
-	why string // of the last one
-}
-
-func (t *tally) add(why string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.why = why
-	if t.n++; t.n > 1 {
-		return
-	}
-	time.AfterFunc(time.Second, func() {
-		t.mu.Lock()
-		n, why := t.n, t.why
-		t.n = 0
-		t.mu.Unlock()
-		t.tell(n, why)
-	})
 }

@@ -16,6 +16,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
+
+	"github.com/tocsin-project/tocsin/internal/listener"
 )
 
 // maxPayload holds any record: a report may have 256 KiB, and the merged facts
@@ -46,6 +48,8 @@ type ServerConfig struct {
 	// Room says how much of the disk is free; nil asks the file system.
 	Room func(dir string) (Room, error)
 	TLS  *tls.Config // for connections from elsewhere; nil: they are not encrypted
+	// Bounds are the most connections from elsewhere.
+	Bounds listener.Bounds
 }
 
 // Accounts are what a server with identities trusts.
@@ -59,6 +63,7 @@ type Accounts struct {
 // disk before it acknowledges it.
 type Server struct {
 	s         *server.Server
+	port      *listener.Listener // nil where it listens nowhere
 	log       *zap.Logger
 	health    health
 	space     *space
@@ -75,7 +80,7 @@ func StartServer(ctx context.Context, cfg ServerConfig) (*Server, error) {
 	opts := &server.Options{
 		ServerName: "tocsin", JetStream: true, StoreDir: cfg.Dir,
 		SyncAlways: true, MaxPayload: maxPayload, JetStreamMaxStore: maxStore, NoSigs: true, NoLog: true,
-		DontListen: cfg.Listen == "",
+		DontListen: true, AuthTimeout: authTimeout.Seconds(), // see listen
 	}
 	if cfg.Listen != "" {
 		host, port, err := net.SplitHostPort(cfg.Listen)
@@ -97,7 +102,7 @@ func StartServer(ctx context.Context, cfg ServerConfig) (*Server, error) {
 		opts.JetStreamKey, opts.JetStreamCipher = cfg.Key, server.ChaCha
 	}
 	if cfg.TLS != nil {
-		opts.TLS, opts.TLSConfig, opts.TLSTimeout = true, cfg.TLS, tlsTimeout
+		opts.TLS, opts.TLSConfig, opts.TLSTimeout = true, cfg.TLS, tlsTimeout.Seconds()
 	}
 	var services []nats.Option
 	if a := cfg.Accounts; a != nil {
@@ -146,6 +151,11 @@ func StartServer(ctx context.Context, cfg ServerConfig) (*Server, error) {
 	if !s.JetStreamEnabled() {
 		return nil, fmt.Errorf("bus: JetStream did not start in %s", cfg.Dir)
 	}
+	if cfg.Listen != "" {
+		if err := e.listen(cfg); err != nil {
+			return nil, fmt.Errorf("bus: embedded server on %q: %w", cfg.Listen, err)
+		}
+	}
 	dropStaging(left)
 	started = true
 	return e, nil
@@ -168,8 +178,6 @@ func (s *Server) Admit(signed string) error {
 	s.s.UpdateAccountClaims(account, claims)
 	return nil
 }
-
-const tlsTimeout = 5 // seconds
 
 const (
 	readyStep = 100 * time.Millisecond

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tocsin-project/tocsin/internal/identity"
 	"github.com/tocsin-project/tocsin/internal/share"
+	"github.com/tocsin-project/tocsin/internal/tally"
 )
 
 // visitor is a request in hand.
@@ -91,11 +92,11 @@ func connectionOf(reply string) string {
 // inTurn has requests enter when it is their turn. Nobody works for those who wait:
 // thousands of them would each have a goroutine, and the collector would take back
 // the stacks that the work has just grown.
-func (b *Bus) inTurn(refused *tally, enter func(visitor)) func(visitor) {
+func (b *Bus) inTurn(refused *tally.Tally, enter func(visitor)) func(visitor) {
 	return func(v visitor) {
 		b.enter(Work{Party: v.request.Party, Cost: Cost(int(v.request.size()))}, func(t *Turn, err error) {
 			if err != nil && v.req.Reply() != "" {
-				refused.add(err.Error())
+				refused.Add(err.Error())
 				busy(v.req)
 				v.leave()
 				return

@@ -35,11 +35,15 @@ var open = []string{"/healthz", "/readyz", "/openapi.json", "/openapi.yaml"}
 func Identify(h http.Handler, by Authority) http.Handler {
 	if by == nil {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			proved(r.Context())
 			h.ServeHTTP(w, r.WithContext(identity.With(r.Context(), identity.Anyone)))
 		})
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		who, why, reason := whoAsks(r, by)
+		if why == "" {
+			proved(r.Context())
+		}
 		if slices.Contains(open, r.URL.Path) && (why == "" || r.Header.Get("Authorization") == "") {
 			if why != "" && !by.Allow(stranger(r)) {
 				by.Refused(from(r), short(r.Method+" "+r.URL.Path), "too many ask this")

@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/tocsin-project/tocsin/internal/listener"
 )
 
 // writeWait is how long a peer may take to read an answer, or the next part of
@@ -31,6 +33,9 @@ func Server(h http.Handler) *http.Server {
 			return context.WithValue(context.Background(), stoppingKey{}, stopping)
 		},
 	}
+	s.ConnContext = func(ctx context.Context, nc net.Conn) context.Context {
+		return context.WithValue(ctx, connKey{}, listener.Of(nc))
+	}
 	s.RegisterOnShutdown(stop)
 	return s
 }
@@ -42,6 +47,17 @@ func guard(h http.Header) {
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", CacheNever)
+}
+
+// connKey finds the connection of a request, where it came by a bounded port.
+type connKey struct{}
+
+// proved notes that whoever sent a request has shown who they are, so that their
+// connection is closed after those of strangers where the port is full.
+func proved(ctx context.Context) {
+	if c, _ := ctx.Value(connKey{}).(*listener.Conn); c != nil {
+		c.Prove()
+	}
 }
 
 // stoppingKey finds the context that ends when the server begins to shut down.

@@ -1,0 +1,62 @@
+package app
+
+import (
+	"fmt"
+
+	"go.uber.org/zap"
+
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/listener"
+)
+
+const (
+	// storeDescriptors are kept for the stores: the streams, the indexes, the log's
+	// tiles. They were seen to use 60 under load.
+	storeDescriptors = 128
+	// maxConnections is how many connections a port holds where nothing else is asked
+	// for and there are descriptors enough.
+	maxConnections = 4096
+	// minConnections is what a port cannot do without.
+	minConnections = 16
+	ports          = 2 // NATS and HTTP
+)
+
+// connectionBounds returns the bounds of each port: those that were asked for, or as
+// many connections as leave descriptors for the stores, half of them for one address.
+func connectionBounds(asked listener.Bounds, descriptors int) (listener.Bounds, error) {
+	most := (descriptors - storeDescriptors) / ports
+	if most < minConnections {
+		return asked, fmt.Errorf("the process may have %d files open, too few for its stores and connections: allow %d at least (ulimit -n, LimitNOFILE=)",
+			descriptors, storeDescriptors+ports*minConnections)
+	}
+	if asked.Total > most {
+		return asked, fmt.Errorf("--max-connections %d for each port needs %d open files, and the process may have %d: allow more (ulimit -n, LimitNOFILE=)",
+			asked.Total, storeDescriptors+ports*asked.Total, descriptors)
+	}
+	b := asked
+	if b.Total == 0 {
+		b.Total = min(most, maxConnections)
+	}
+	if b.PerAddress == 0 {
+		b.PerAddress = max(1, b.Total/2)
+	}
+	return b, nil
+}
+
+// bound decides how many connections the ports hold.
+func (a *App) bound() (err error) {
+	a.bounds, err = connectionBounds(a.cfg.Connections, listener.Descriptors())
+	if err == nil {
+		a.cfg.Log.Debug("connections are bounded", zap.Int("for_each_port", a.bounds.Total), zap.Int("for_each_address", a.bounds.PerAddress))
+	}
+	return err
+}
+
+// listenHTTP opens the HTTP port. Its server gives up connections that send no request.
+func (a *App) listenHTTP() (err error) {
+	a.listener, err = listener.Listen(a.cfg.HTTPListen, listener.Config{Name: "http", Bounds: a.bounds, Clock: clock.System{}, Log: a.cfg.Log})
+	if err != nil {
+		return fmt.Errorf("http: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,121 @@
+package bus
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"reflect"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/listener"
+)
+
+const (
+	tlsTimeout  = 5 * time.Second // for a handshake
+	authTimeout = 3 * time.Second // for CONNECT after it
+)
+
+// listen opens the port that others connect to. The engine accepts from a listener of
+// ours, which bounds the connections: the engine's own takes as many as there are
+// descriptors, and without one its file store fails for good.
+func (s *Server) listen(cfg ServerConfig) error {
+	port, err := listener.Listen(cfg.Listen, listener.Config{
+		Name: "nats", Bounds: cfg.Bounds, ProveWithin: tlsTimeout + authTimeout, Clock: clock.System{}, Log: cfg.Log,
+	})
+	if err != nil {
+		return err
+	}
+	if err := setListener(s.s, &engineListener{Listener: port, s: s.s, trial: cfg.Accounts == nil, encrypted: cfg.TLS != nil}); err != nil {
+		return errors.Join(err, port.Close())
+	}
+	s.port = port
+	s.s.AcceptLoop(make(chan struct{}))
+	return nil
+}
+
+// Port is where others connect, or nil where the server listens nowhere.
+func (s *Server) Port() *listener.Listener { return s.port }
+
+// setListener gives the engine a listener to accept from. AcceptLoop uses the one that
+// the engine has already, where there is one, but the engine exports no way to set it.
+func setListener(s *server.Server, l net.Listener) error {
+	field := reflect.ValueOf(s).Elem().FieldByName("listener")
+	if !field.IsValid() || field.Type() != reflect.TypeFor[net.Listener]() {
+		return errors.New("this version of the NATS server keeps its listener elsewhere")
+	}
+	reflect.NewAt(field.Type(), field.Addr().UnsafePointer()).Elem().Set(reflect.ValueOf(l))
+	return nil
+}
+
+// engineListener tells the bounded port which connections have authenticated.
+type engineListener struct {
+	*listener.Listener
+	s         *server.Server
+	trial     bool // nobody authenticates
+	encrypted bool
+}
+
+// Accept returns the next connection.
+func (l *engineListener) Accept() (net.Conn, error) {
+	nc, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	c := &engineConn{Conn: nc.(*listener.Conn), from: l}
+	if !l.trial {
+		c.ProvenBy(func() bool { return l.authenticated(c.id.Load()) })
+	}
+	return c, nil
+}
+
+// authenticated reports whether the engine has bound a connection to an account: until
+// then all are in the global one.
+func (l *engineListener) authenticated(id uint64) bool {
+	client := l.s.GetClient(id)
+	if client == nil {
+		return false
+	}
+	account := client.Account()
+	return account != nil && account.GetName() != server.DEFAULT_GLOBAL_ACCOUNT
+}
+
+// engineConn is a connection that the engine has under a number.
+type engineConn struct {
+	*listener.Conn
+	from *engineListener
+	id   atomic.Uint64 // the engine's; 0 before it has said so
+}
+
+// Write learns the number from the INFO line, with which the engine begins.
+func (c *engineConn) Write(p []byte) (int, error) {
+	if c.id.Load() == 0 {
+		c.id.Store(clientID(p))
+	}
+	return c.Conn.Write(p)
+}
+
+// Read counts whoever has sent a line as proven where nobody authenticates. Of what is
+// encrypted, any part will do: the engine gives up an unfinished handshake itself.
+func (c *engineConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if c.from.trial && n > 0 && (c.from.encrypted || bytes.IndexByte(p[:n], '\n') >= 0) {
+		c.Prove()
+	}
+	return n, err
+}
+
+// clientID reads the number of a connection from an INFO line, or returns 0.
+func clientID(info []byte) uint64 {
+	_, rest, _ := bytes.Cut(info, []byte(`"client_id":`))
+	end := bytes.IndexFunc(rest, func(r rune) bool { return r < '0' || r > '9' })
+	id, err := strconv.ParseUint(string(rest[:max(end, 0)]), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return id
+}

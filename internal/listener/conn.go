@@ -1,0 +1,114 @@
+package listener
+
+import (
+	"container/list"
+	"crypto/tls"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Conn is a connection that its Listener may close to make room for others.
+//
+// It embeds the interface and not the *net.TCPConn, so that all data passes Read and
+// Write.
+type Conn struct {
+	net.Conn
+	l      *Listener
+	peer   *peer
+	since  time.Time
+	active atomic.Int64 // when data last passed, in nanoseconds since 1970
+	heard  atomic.Bool
+	proved atomic.Bool
+	proof  atomic.Pointer[func() bool]
+
+	stage stage         // l.mu
+	place *list.Element // in the stage, or nil where the connection is closed; l.mu
+
+	once sync.Once
+	err  error // of Close
+}
+
+// Prove notes that the peer has shown who it is.
+func (c *Conn) Prove() {
+	if !c.proved.Swap(true) {
+		c.l.promote(c, proven)
+	}
+}
+
+// ProvenBy has the listener ask proof whether the peer has shown who it is, before it
+// closes the connection because it has not.
+func (c *Conn) ProvenBy(proof func() bool) { c.proof.Store(&proof) }
+
+// Proven reports whether the peer has shown who it is.
+func (c *Conn) Proven() bool {
+	if c.proved.Load() {
+		return true
+	}
+	if proof := c.proof.Load(); proof == nil || !(*proof)() {
+		return false
+	}
+	c.Prove()
+	return true
+}
+
+// reached returns the stage that a connection on the books at one has come to since.
+func (c *Conn) reached(at stage) stage {
+	switch {
+	case at == proven || c.Proven():
+		return proven
+	case at == silent && (c.heard.Load() || hasUnread(c.Conn)):
+		return heard
+	}
+	return at
+}
+
+// Read notes that data came.
+func (c *Conn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 && !c.heard.Load() {
+		c.heard.Store(true)
+	}
+	c.touch(n)
+	return n, err
+}
+
+// Write notes that data went.
+func (c *Conn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	c.touch(n)
+	return n, err
+}
+
+func (c *Conn) touch(n int) {
+	if n > 0 {
+		c.active.Store(c.l.cfg.Clock.Now().UnixNano())
+	}
+}
+
+// Close makes room for another connection. It may be called more than once.
+func (c *Conn) Close() error {
+	c.once.Do(func() {
+		c.err = c.Conn.Close()
+		c.l.remove(c)
+	})
+	return c.err
+}
+
+// CloseWrite ends what goes to the peer, where the connection below can.
+func (c *Conn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+// Of returns the Conn below a connection, which may be encrypted, or nil.
+func Of(nc net.Conn) *Conn {
+	if encrypted, ok := nc.(*tls.Conn); ok {
+		nc = encrypted.NetConn()
+	}
+	c, _ := nc.(*Conn)
+	return c
+}

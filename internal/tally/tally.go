@@ -1,0 +1,48 @@
+// Package tally counts events that may come in floods and reports them at most once a
+// second, so that no peer can fill the log.
+package tally
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Interval is the least time between two reports.
+const Interval = time.Second
+
+// Tally counts events. It is safe for use by several goroutines.
+type Tally struct {
+	report func(n int, last string)
+	total  atomic.Uint64
+
+	mu   sync.Mutex
+	n    int // since the last report
+	last string
+}
+
+// New returns a tally whose report gets the number of events of an interval and the
+// description of the last one.
+func New(report func(n int, last string)) *Tally { return &Tally{report: report} }
+
+// Add counts an event. The first one of an interval is reported, with those that
+// follow it, when the interval has passed.
+func (t *Tally) Add(what string) {
+	t.total.Add(1)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.last = what
+	if t.n++; t.n > 1 {
+		return
+	}
+	time.AfterFunc(Interval, func() {
+		t.mu.Lock()
+		n, last := t.n, t.last
+		t.n = 0
+		t.mu.Unlock()
+		t.report(n, last)
+	})
+}
+
+// Total returns how many events were counted so far.
+func (t *Tally) Total() uint64 { return t.total.Load() }
