@@ -7,6 +7,8 @@ import (
 	"unicode"
 
 	"go.uber.org/zap"
+
+	"github.com/tocsin-project/tocsin/internal/tally"
 )
 
 // engineLog hands the server's own log lines to ours. What it calls fatal is a
@@ -15,6 +17,22 @@ type engineLog struct {
 	*zap.SugaredLogger
 	health  health
 	refused func(who, what, why string)
+	// clients counts the lines about single connections, which anybody can cause.
+	clients *tally.Tally
+	// overrun counts connections of the services that the engine has cut off.
+	overrun *tally.Tally
+}
+
+func newEngineLog(to *zap.Logger, health health, refused func(who, what, why string)) engineLog {
+	l := engineLog{SugaredLogger: to.Sugar(), health: health, refused: refused}
+	l.clients = tally.New(func(n int, last string) {
+		to.Warn("errors of client connections", zap.Int("lines", n), zap.String("last", last))
+	})
+	l.overrun = tally.New(func(n int, last string) {
+		to.Warn("a connection of the services was cut off: more was sent to it than it could read",
+			zap.Int("times", n), zap.String("last", last))
+	})
+	return l
 }
 
 func (l engineLog) Fatalf(format string, v ...any) {
@@ -28,11 +46,26 @@ func (l engineLog) Warnf(format string, v ...any) {
 		l.Errorf(format, v...)
 		return
 	}
+	if text := said(format, v); lineHead.MatchString(text) {
+		l.clients.Add(oneLine(text))
+		return
+	}
 	l.SugaredLogger.Warnf(format, v...)
 }
 
-func (l engineLog) Noticef(format string, v ...any) { l.Debugf(format, v...) }
-func (l engineLog) Tracef(format string, v ...any)  { l.Debugf(format, v...) }
+// Noticef is where the engine says that it cuts off a connection that reads too slowly.
+func (l engineLog) Noticef(format string, v ...any) {
+	if text := said(format, v); strings.HasPrefix(text, inProcess) && strings.Contains(text, " - Slow Consumer ") && !strings.Contains(text, "Recovered") {
+		l.overrun.Add(oneLine(text))
+		return
+	}
+	l.Debugf(format, v...)
+}
+
+// inProcess begins the lines about connections inside the process, which are ours.
+const inProcess = "pipe - "
+
+func (l engineLog) Tracef(format string, v ...any) { l.Debugf(format, v...) }
 
 // Errorf tells what was refused as that, and the rest in one line, whatever name a
 // client has given itself.
@@ -46,12 +79,20 @@ func (l engineLog) Errorf(format string, v ...any) {
 	if isEngineFault(format) {
 		l.health.fail(fmt.Errorf("%w: %s", ErrEngineFailed, text))
 	}
-	l.Error(strings.Map(func(r rune) rune {
+	if lineHead.MatchString(text) {
+		l.clients.Add(oneLine(text))
+		return
+	}
+	l.Error(oneLine(text))
+}
+
+func oneLine(text string) string {
+	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return ' '
 		}
 		return r
-	}, text))
+	}, text)
 }
 
 // said is a line as the server means it. It puts who the client is into the format of

@@ -9,6 +9,8 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/tocsin-project/tocsin/internal/tally"
 )
 
 // The lines are as the server writes them, of clients that call themselves what they
@@ -37,16 +39,49 @@ func TestRefusalOf(t *testing.T) {
 		`127.0.0.1:1 - cid:3 - processPub Parse Error: "SECRET"`, `127.0.0.1:1 - cid:3 - processHeaderPub Bad or Missing Total Size: "SECRET"`,
 		`127.0.0.1:1 - cid:3 - processHeaderPub Header Size larger then TotalSize: "SECRET"`, `127.0.0.1:1 - cid:3 - processSub Parse Error: "a\nSECRET"`,
 	} {
-		core, logs := observer.New(zapcore.DebugLevel)
-		engineLog{SugaredLogger: zap.New(core).Sugar()}.Errorf("%s", line)
-		require.Equal(t, 1, logs.Len())
-		require.NotContains(t, logs.All()[0].Message, "SECRET")
-		require.Contains(t, logs.All()[0].Message, "127.0.0.1:1 - cid:3 - ")
+		var said []string
+		log := newEngineLog(zap.NewNop(), newHealth(), nil)
+		log.clients = tally.New(func(_ int, last string) { said = append(said, last) })
+		log.Errorf("%s", line)
+		log.clients.Flush()
+		require.Len(t, said, 1)
+		require.NotContains(t, said[0], "SECRET")
+		require.Contains(t, said[0], "127.0.0.1:1 - cid:3 - ")
 	}
 	for _, line := range []string{"", "JetStream resource limits exceeded", "127.0.0.1:1 - cid:3 - Client parser ERROR", "Publish Violation - Subject \"x\""} {
 		_, ok := refusalOf(line)
 		require.False(t, ok, line)
 	}
+}
+
+// One line stands for a flood of errors on client connections, and says how many.
+func TestEngineLog_FloodOfClientErrors(t *testing.T) {
+	t.Parallel()
+	core, logs := observer.New(zapcore.DebugLevel)
+	log := newEngineLog(zap.New(core), newHealth(), nil)
+	for i := range 10_000 {
+		log.Errorf("%s - %s", fmt.Sprintf("192.0.2.1:%d - cid:%d", i, i), "TLS handshake error: EOF")
+		log.Warnf("192.0.2.1:%d - cid:%d - Readloop processing time: 2s", i, i)
+	}
+	log.clients.Flush()
+	sum := 0
+	for _, line := range logs.All() {
+		sum += int(line.ContextMap()["lines"].(int64))
+	}
+	require.Less(t, logs.Len(), 100)
+	require.Equal(t, 20_000, sum)
+}
+
+func TestEngineLog_ServicesAreCutOff(t *testing.T) {
+	t.Parallel()
+	core, logs := observer.New(zapcore.InfoLevel)
+	log := newEngineLog(zap.New(core), newHealth(), nil)
+	log.Noticef("192.0.2.1:4 - cid:9 - Slow Consumer Detected: MaxPending of 5 Exceeded")
+	log.Noticef("pipe - cid:8 - \"v1.55.0:go:tocsin services\" - Slow Consumer Detected: MaxPending of 5 Exceeded")
+	log.overrun.Flush()
+	require.EqualValues(t, 1, log.overrun.Total())
+	require.Equal(t, 1, logs.Len())
+	require.Equal(t, zapcore.WarnLevel, logs.All()[0].Level)
 }
 
 // FuzzRefusalOf has a client with any name do what it may not with any subject: who it

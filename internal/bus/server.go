@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/tocsin-project/tocsin/internal/listener"
+	"github.com/tocsin-project/tocsin/internal/tally"
 )
 
 // maxPayload holds any record: a report may have 256 KiB, and the merged facts
@@ -67,6 +68,7 @@ type Server struct {
 	log       *zap.Logger
 	health    health
 	space     *space
+	overrun   *tally.Tally // of the services' connections
 	unguard   context.CancelFunc
 	services  []nats.Option // with which a connection inside the process is let in
 	dir       string
@@ -120,12 +122,13 @@ func StartServer(ctx context.Context, cfg ServerConfig) (*Server, error) {
 		return nil, fmt.Errorf("bus: embedded server: %w", err)
 	}
 	health := newHealth()
-	s.SetLogger(engineLog{cfg.Log.Named("nats").Sugar(), health, cfg.Refused}, false, false)
+	log := newEngineLog(cfg.Log.Named("nats"), health, cfg.Refused)
+	s.SetLogger(log, false, false)
 	guarded, unguard := context.WithCancel(context.Background())
 	if cfg.Key == "" {
 		go guardBlocks(guarded, cfg.Dir, guardBytes, cfg.Log)
 	}
-	e := &Server{s: s, log: cfg.Log.Named("nats"), health: health, space: newSpace(cfg.Dir, cfg.Reserve, cfg.Room), unguard: unguard, services: services, dir: cfg.Dir, staging: newStaging()}
+	e := &Server{s: s, log: cfg.Log.Named("nats"), overrun: log.overrun, health: health, space: newSpace(cfg.Dir, cfg.Reserve, cfg.Room), unguard: unguard, services: services, dir: cfg.Dir, staging: newStaging()}
 	left := stagingLinks(cfg.Dir, "*")
 	started := false
 	defer func() {

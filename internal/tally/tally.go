@@ -35,13 +35,18 @@ func (t *Tally) Add(what string) {
 	if t.n++; t.n > 1 {
 		return
 	}
-	time.AfterFunc(Interval, func() {
-		t.mu.Lock()
-		n, last := t.n, t.last
-		t.n = 0
-		t.mu.Unlock()
+	time.AfterFunc(Interval, t.Flush)
+}
+
+// Flush reports what has not been reported yet.
+func (t *Tally) Flush() {
+	t.mu.Lock()
+	n, last := t.n, t.last
+	t.n = 0
+	t.mu.Unlock()
+	if n > 0 {
 		t.report(n, last)
-	})
+	}
 }
 
 // Total returns how many events were counted so far.

@@ -1,0 +1,74 @@
+package app_test
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/app"
+	"github.com/tocsin-project/tocsin/internal/identity"
+)
+
+// Strangers hold and renew more connections than both ports take. Whoever has
+// authenticated keeps a connection from the same address, and newcomers get in.
+func TestConnections_StrangersTakeAll(t *testing.T) {
+	t.Parallel()
+	g := beginGuarded(t, func(cfg *app.Config) { cfg.Connections.Total, cfg.Connections.PerAddress = 12, 8 })
+	disconnected := make(chan error, 1)
+	steady, err := nats.Connect(g.app.NATSAddr(), nats.UserCredentials(g.creds(identity.Operator, "grid-east")),
+		nats.NoReconnect(), nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { disconnected <- err }))
+	require.NoError(t, err)
+	defer steady.Close()
+	token := g.token(identity.Operator, "grid-east")
+	keepAlive := &http.Client{Transport: &http.Transport{}}
+	defer keepAlive.CloseIdleConnections()
+	report := func(name string) {
+		t.Helper()
+		status, answer := g.http(keepAlive, token, "POST", "/v1/reports", string(cloudEvent("initial", "grid-east", name, "r1", plain)))
+		require.Equal(t, http.StatusOK, status, answer)
+	}
+	report("before")
+
+	var idle []net.Conn
+	t.Cleanup(func() {
+		for _, c := range idle {
+			_ = c.Close()
+		}
+	})
+	for i := range 60 {
+		for _, address := range []string{strings.TrimPrefix(g.app.NATSAddr(), "nats://"), strings.TrimPrefix(g.app.HTTPAddr(), "http://")} {
+			c, err := net.DialTimeout("tcp", address, 5*time.Second)
+			require.NoError(t, err)
+			if idle = append(idle, c); i%2 == 0 {
+				_, _ = c.Write([]byte("P")) // the first byte of a verb, in both protocols
+			}
+		}
+	}
+	report("during")
+	newcomer := g.as(identity.Operator, "grid-east")
+	_, err = newcomer.Report(t.Context(), "grid-east", cloudEvent("initial", "grid-east", "newcomer", "r1", plain))
+	require.NoError(t, err, "a newcomer of the address that is full is taken")
+	_, err = steady.Request("report.grid-east", cloudEvent("initial", "grid-east", "steady", "r1", plain), 10*time.Second)
+	require.NoError(t, err)
+	select {
+	case err := <-disconnected:
+		t.Fatalf("a connection that has authenticated was closed for strangers: %v", err)
+	default:
+	}
+	closed := 0
+	for _, c := range idle {
+		_ = c.SetReadDeadline(time.Now().Add(time.Millisecond))
+		if _, err := io.Copy(io.Discard, c); !errors.Is(err, os.ErrDeadlineExceeded) {
+			closed++
+		}
+	}
+	require.GreaterOrEqual(t, closed, len(idle)-2*8, "each port has 8 connections of an address at most")
+}
