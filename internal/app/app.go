@@ -129,8 +129,8 @@ type App struct {
 	who      *credential.Directory // nil: whoever reaches a door may use it
 	server   *bus.Server           // nil with an existing NATS
 	nc       *nats.Conn
-	doors    *nats.Conn  // by which requests come
-	memory   *share.Pool // for the requests in hand, of both realms
+	doors    func() (*nats.Conn, error) // opens a connection for the requests to a service
+	memory   *share.Pool                // for the requests in hand, of both realms
 	keep     ledger.Keep
 	realms   []*realm
 	bounds   listener.Bounds
@@ -262,12 +262,11 @@ func (a *App) connect(ctx context.Context) (err error) {
 		if a.server, err = bus.StartServer(ctx, server); err != nil {
 			return err
 		}
-		if a.nc, err = a.server.Connect(); err == nil {
-			a.doors, err = a.server.Connect()
-		}
+		a.doors = a.server.Connect
+		a.nc, err = a.server.Connect()
 		return err
 	}
-	options := bus.ConnectOptions("tocsin services")
+	options := append(bus.ConnectOptions("tocsin services"), nats.ErrorHandler(bus.ReportErrors(a.cfg.Log.Named("nats"))))
 	if a.who != nil {
 		options = append(options, nats.UserCredentials(credential.In(a.cfg.Data).Services()))
 		if BeyondLoopback(a.cfg.NATS) { // whoever is on the way could say that the server has no TLS
@@ -280,10 +279,8 @@ func (a *App) connect(ctx context.Context) (err error) {
 	if a.cfg.NATSCA != "" {
 		options = append(options, nats.RootCAs(a.cfg.NATSCA))
 	}
-	if a.nc, err = nats.Connect(a.cfg.NATS, options...); err == nil {
-		a.doors, err = nats.Connect(a.cfg.NATS, options...)
-	}
-	if err != nil {
+	a.doors = func() (*nats.Conn, error) { return nats.Connect(a.cfg.NATS, options...) }
+	if a.nc, err = a.doors(); err != nil {
 		return fmt.Errorf("nats at %s: %w", a.cfg.NATS, err)
 	}
 	if err := a.holdOutside(ctx); err != nil {

@@ -3,8 +3,6 @@ package app
 import (
 	"context"
 	"time"
-
-	"github.com/nats-io/nats.go"
 )
 
 const (
@@ -42,10 +40,8 @@ func (a *App) stopAll() {
 	if a.listener != nil {
 		_ = a.listener.Close()
 	}
-	for _, nc := range []*nats.Conn{a.doors, a.nc} {
-		if nc != nil {
-			nc.Close()
-		}
+	if a.nc != nil {
+		a.nc.Close()
 	}
 	if a.server != nil {
 		a.server.Stop()

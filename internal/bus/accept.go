@@ -30,7 +30,7 @@ func (s *Server) listen(cfg ServerConfig) error {
 	if err != nil {
 		return err
 	}
-	if err := setListener(s.s, &engineListener{Listener: port, s: s.s, trial: cfg.Accounts == nil, encrypted: cfg.TLS != nil}); err != nil {
+	if err := setListener(s.s, &engineListener{Listener: port, s: s.s, throttle: s.throttle, trial: cfg.Accounts == nil, encrypted: cfg.TLS != nil}); err != nil {
 		return errors.Join(err, port.Close())
 	}
 	s.port = port
@@ -56,6 +56,7 @@ func setListener(s *server.Server, l net.Listener) error {
 type engineListener struct {
 	*listener.Listener
 	s         *server.Server
+	throttle  *throttle
 	trial     bool // nobody authenticates
 	encrypted bool
 }
@@ -99,13 +100,14 @@ func (c *engineConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// Read counts whoever has sent a line as proven where nobody authenticates. Of what is
+// Read takes no more than the services can read in turn. It counts whoever has sent a line as proven where nobody authenticates. Of what is
 // encrypted, any part will do: the engine gives up an unfinished handshake itself.
 func (c *engineConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if c.from.trial && n > 0 && (c.from.encrypted || bytes.IndexByte(p[:n], '\n') >= 0) {
 		c.Prove()
 	}
+	c.from.throttle.pass(n)
 	return n, err
 }
 

@@ -62,9 +62,10 @@ type Config struct {
 	Replicas int
 	// Unverified says that nobody could show that the server syncs every write.
 	Unverified bool
-	// Doors is the connection that requests come by, and answers go: of its own, so that
-	// what is being written waits for no answer. Nil takes that of the streams.
-	Doors *nats.Conn
+	// Doors opens a connection for the requests to one service, and its answers: one of
+	// its own, so that a flood of requests delays neither another service nor what is
+	// being written. Nil takes the connection of the streams.
+	Doors func() (*nats.Conn, error)
 	// Identities says who asks, by what stands in the subject of a request; nil:
 	// anybody may ask anything, and the server listens on loopback only.
 	Identities Identities
@@ -106,6 +107,8 @@ type Bus struct {
 	feed      atomic.Pointer[feed] // nil before somebody reads
 	following sync.Map             // the followers' *progress
 	together  sync.Map             // the followers' *together
+	doorsMu   sync.Mutex
+	doors     []*nats.Conn // that Config.Doors has opened
 	gate      gate
 	hearts    hearts
 	probe     probe
@@ -120,9 +123,6 @@ type Bus struct {
 func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Bus, error) {
 	if cfg.Pauses == nil {
 		cfg.Pauses = DefaultPauses
-	}
-	if cfg.Doors == nil {
-		cfg.Doors = nc
 	}
 	if cfg.Memory == nil {
 		cfg.Memory = share.NewPool(MemoryForBodies)
@@ -186,6 +186,12 @@ func (b *Bus) Close() {
 		<-w.done
 	}
 	b.readers.Wait()
+	b.doorsMu.Lock()
+	defer b.doorsMu.Unlock()
+	for _, nc := range b.doors {
+		nc.Close()
+	}
+	b.doors = nil
 }
 
 // HasIdentities reports whether it is known who asks.

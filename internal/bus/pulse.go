@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 
 	"github.com/tocsin-project/tocsin/internal/clock"
@@ -80,9 +81,28 @@ func (b *Bus) Service(name string) string {
 // announce makes a service answer $SRV.PING, INFO and STATS under its name.
 func (b *Bus) announce(name string) (micro.Service, error) {
 	name = b.Service(name)
-	svc, err := micro.AddService(b.cfg.Doors, micro.Config{Name: name, Version: "1.0.0", Description: "tocsin " + name})
+	nc, err := b.door()
+	if err != nil {
+		return nil, fmt.Errorf("bus: announce %s: %w", name, err)
+	}
+	svc, err := micro.AddService(nc, micro.Config{Name: name, Version: "1.0.0", Description: "tocsin " + name})
 	if err != nil {
 		return nil, fmt.Errorf("bus: announce %s: %w", name, err)
 	}
 	return svc, nil
+}
+
+// door returns the connection for the requests to one service.
+func (b *Bus) door() (*nats.Conn, error) {
+	if b.cfg.Doors == nil {
+		return b.nc, nil
+	}
+	nc, err := b.cfg.Doors()
+	if err != nil {
+		return nil, err
+	}
+	b.doorsMu.Lock()
+	defer b.doorsMu.Unlock()
+	b.doors = append(b.doors, nc)
+	return nc, nil
 }

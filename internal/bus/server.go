@@ -65,6 +65,7 @@ type Accounts struct {
 type Server struct {
 	s         *server.Server
 	port      *listener.Listener // nil where it listens nowhere
+	throttle  *throttle
 	log       *zap.Logger
 	health    health
 	space     *space
@@ -83,6 +84,7 @@ func StartServer(ctx context.Context, cfg ServerConfig) (*Server, error) {
 		ServerName: "tocsin", JetStream: true, StoreDir: cfg.Dir,
 		SyncAlways: true, MaxPayload: maxPayload, JetStreamMaxStore: maxStore, NoSigs: true, NoLog: true,
 		DontListen: true, AuthTimeout: authTimeout.Seconds(), // see listen
+		MaxPending: maxPending,
 	}
 	if cfg.Listen != "" {
 		host, port, err := net.SplitHostPort(cfg.Listen)
@@ -128,7 +130,10 @@ func StartServer(ctx context.Context, cfg ServerConfig) (*Server, error) {
 	if cfg.Key == "" {
 		go guardBlocks(guarded, cfg.Dir, guardBytes, cfg.Log)
 	}
-	e := &Server{s: s, log: cfg.Log.Named("nats"), overrun: log.overrun, health: health, space: newSpace(cfg.Dir, cfg.Reserve, cfg.Room), unguard: unguard, services: services, dir: cfg.Dir, staging: newStaging()}
+	e := &Server{
+		s: s, log: cfg.Log.Named("nats"), overrun: log.overrun, throttle: newThrottle(s), health: health,
+		space: newSpace(cfg.Dir, cfg.Reserve, cfg.Room), unguard: unguard, services: services, dir: cfg.Dir, staging: newStaging(),
+	}
 	left := stagingLinks(cfg.Dir, "*")
 	started := false
 	defer func() {
@@ -207,20 +212,34 @@ func (s *Server) Addr() string {
 	return ""
 }
 
-// Connect returns a connection inside the process.
+// Connect returns a connection inside the process, for the services.
 func (s *Server) Connect() (*nats.Conn, error) {
-	options := append(ConnectOptions("tocsin services"), nats.InProcessServer(s.s), nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
-		subject := ""
-		if sub != nil {
-			subject = sub.Subject
-		}
-		s.log.Debug("what came in cannot be read, or was not fetched in time", zap.String("subscription", subject), zap.Error(err))
-	}))
+	options := append(ConnectOptions("tocsin services"), nats.InProcessServer(s.s), nats.ErrorHandler(ReportErrors(s.log)))
 	nc, err := nats.Connect("", append(options, s.services...)...)
 	if err != nil {
 		return nil, fmt.Errorf("bus: in-process connection: %w", err)
 	}
+	s.throttle.watch(nc.GetClientID)
 	return nc, nil
+}
+
+// Overruns returns how often the engine has cut off a connection of the services
+// because more was sent to it than it could read.
+func (s *Server) Overruns() uint64 { return s.overrun.Total() }
+
+// ReportErrors returns a handler for what a connection cannot do on its own, such as
+// hand over a message that is not read in time. It reports at most once a second.
+func ReportErrors(log *zap.Logger) nats.ErrHandler {
+	errs := tally.New(func(n int, last string) {
+		log.Warn("errors on a connection of the services", zap.Int("errors", n), zap.String("last", last))
+	})
+	return func(_ *nats.Conn, sub *nats.Subscription, err error) {
+		subject := ""
+		if sub != nil {
+			subject = sub.Subject
+		}
+		errs.Add(fmt.Sprintf("subscription %q: %v", subject, err))
+	}
 }
 
 // Stop ends the server after its stores are closed. It may be called twice.

@@ -1,0 +1,68 @@
+package bus
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+)
+
+// A connection of the services that is not read for a while gets everything that
+// others publish, and the engine does not cut it off: the others wait.
+func TestThrottle_ServicesReadSlowly(t *testing.T) {
+	t.Parallel()
+	s, err := StartServer(t.Context(), ServerConfig{Dir: t.TempDir(), Listen: "127.0.0.1:0", Log: zap.NewNop()})
+	require.NoError(t, err)
+	defer s.Stop()
+
+	services, err := s.s.InProcessConn()
+	require.NoError(t, err)
+	defer services.Close()
+	in := bufio.NewReader(services)
+	info, err := in.ReadSlice('\n')
+	require.NoError(t, err)
+	id := clientID(info)
+	require.NotZero(t, id)
+	_, err = io.WriteString(services, "CONNECT {\"verbose\":false}\r\nSUB flood 1\r\nPING\r\n")
+	require.NoError(t, err)
+	pong, err := in.ReadString('\n')
+	require.NoError(t, err)
+	require.Equal(t, "PONG\r\n", pong)
+	s.throttle.watch(func() (uint64, error) { return id, nil })
+
+	const messages, size = 48, 1 << 20
+	sent := make(chan error, 1)
+	go func() {
+		nc, err := nats.Connect("nats://" + s.Addr())
+		if err == nil {
+			defer nc.Close()
+			for range messages {
+				if err = nc.Publish("flood", bytes.Repeat([]byte("a"), size)); err != nil {
+					break
+				}
+			}
+			err = nc.FlushTimeout(30 * time.Second)
+		}
+		sent <- err
+	}()
+	require.Eventually(t, func() bool {
+		if s.throttle.mu.TryLock() {
+			s.throttle.mu.Unlock()
+			return false
+		}
+		return s.throttle.unread() > maxUnread
+	}, 30*time.Second, time.Millisecond, "nobody holds the flood back")
+	require.Less(t, s.throttle.unread(), maxUnread+2*checkBytes)
+
+	frame := fmt.Sprintf("MSG flood 1 %d\r\n", size)
+	_, err = io.CopyN(io.Discard, in, messages*int64(len(frame)+size+len("\r\n")))
+	require.NoError(t, err, "every message arrives")
+	require.NoError(t, <-sent)
+	require.Zero(t, s.Overruns())
+}
