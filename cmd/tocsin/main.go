@@ -156,6 +156,7 @@ type connection struct {
 	ca       string
 	timeout  time.Duration
 	exercise bool
+	command  *cobra.Command // that has the flags
 }
 
 func (c *connection) flags(cmd *cobra.Command) {
@@ -165,6 +166,7 @@ func (c *connection) flags(cmd *cobra.Command) {
 
 // serverFlags are flags for a command that knows its realm.
 func (c *connection) serverFlags(cmd *cobra.Command) {
+	c.command = cmd
 	server := os.Getenv("TOCSIN_SERVER")
 	if server == "" {
 		server = "nats://127.0.0.1:4222"
@@ -172,7 +174,7 @@ func (c *connection) serverFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&c.server, "server", server, "NATS address of the server (or TOCSIN_SERVER)")
 	credsFlag(cmd, &c.creds)
 	cmd.Flags().StringVar(&c.ca, "tls-ca", os.Getenv("TOCSIN_CA"), "certificate of the authority that signed the server's (or TOCSIN_CA)")
-	cmd.Flags().DurationVar(&c.timeout, "timeout", 30*time.Second, "how long to try before the server counts as unreachable")
+	cmd.Flags().DurationVar(&c.timeout, "timeout", 30*time.Second, "how long to try, also to connect, before the server counts as unreachable")
 }
 
 func (c *connection) dial() (*client.Client, error) {
@@ -181,7 +183,12 @@ func (c *connection) dial() (*client.Client, error) {
 		realm = event.Drill
 	}
 	var options []nats.Option
+	var creds []byte
 	if c.creds != "" {
+		var err error
+		if creds, err = os.ReadFile(c.creds); err != nil { // before the server is waited for
+			return nil, fmt.Errorf("--creds: %w", err)
+		}
 		options = append(options, nats.UserCredentials(c.creds))
 		if app.BeyondLoopback(c.server) { // whoever is on the way could say that the server has no TLS
 			options = append(options, nats.Secure())
@@ -190,13 +197,9 @@ func (c *connection) dial() (*client.Client, error) {
 	if c.ca != "" {
 		options = append(options, nats.RootCAs(c.ca))
 	}
-	conn, err := client.DialRealm(realm, c.server, c.timeout, options...)
+	conn, err := client.DialContext(c.command.Context(), realm, c.server, c.timeout, options...)
 	if err == nil && c.creds != "" {
-		raw, err := os.ReadFile(c.creds)
-		if err == nil {
-			err = conn.SignWith(raw)
-		}
-		if err != nil {
+		if err := conn.SignWith(creds); err != nil {
 			conn.Close()
 			return nil, fmt.Errorf("--creds: %w", err)
 		}

@@ -14,12 +14,17 @@ package client
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -60,10 +65,15 @@ func Dial(server string, patience time.Duration, more ...nats.Option) (*Client, 
 
 // DialRealm connects to one realm of a server.
 func DialRealm(realm event.Realm, server string, patience time.Duration, more ...nats.Option) (*Client, error) {
+	return DialContext(context.Background(), realm, server, patience, more...)
+}
+
+// DialContext is DialRealm until ctx ends.
+func DialContext(ctx context.Context, realm event.Realm, server string, patience time.Duration, more ...nats.Option) (*Client, error) {
 	c := &Client{realm: realm, patience: patience}
 	options := []nats.Option{nats.ErrorHandler(c.asyncError), nats.Name("tocsin client"), nats.MaxReconnects(-1),
 		nats.ReconnectWait(100 * time.Millisecond), nats.Timeout(min(patience, tryTimeout))}
-	nc, err := nats.Connect(server, append(options, more...)...)
+	nc, err := connect(ctx, server, patience, append(options, more...))
 	switch {
 	case isAuthorization(err):
 		return nil, forbiddenError("the server at " + server + " lets nobody in without a credential that is good: give one with --creds")
@@ -77,6 +87,38 @@ func DialRealm(realm event.Realm, server string, patience time.Duration, more ..
 	}
 	c.nc, c.js = nc, js
 	return c, nil
+}
+
+// connect tries for as long as patience lasts: the server may be starting, or the
+// network be down for a moment.
+func connect(ctx context.Context, server string, patience time.Duration, options []nats.Option) (*nats.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		nc, err := nats.Connect(server, options...)
+		if err == nil || !isTemporary(err) {
+			return nc, err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
+}
+
+// isTemporary reports whether connecting again may help. It does not where the server
+// refuses the credential, where its certificate is not trusted, or where what was given
+// makes no sense.
+func isTemporary(err error) bool {
+	if errors.As(err, new(*tls.CertificateVerificationError)) || errors.As(err, new(*url.Error)) || errors.As(err, new(*net.AddrError)) {
+		return false
+	}
+	if network := net.Error(nil); errors.As(err, &network) {
+		return true
+	}
+	return errors.Is(err, nats.ErrNoServers) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, nats.ErrConnectionClosed) || errors.Is(err, io.EOF) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, nats.ErrStaleConnection) || errors.Is(err, nats.ErrMaxConnectionsExceeded)
 }
 
 // isAuthorization reports whether the server does not let in who asks.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -305,4 +306,45 @@ func TestACallerMayGiveUp(t *testing.T) {
 	_, err := c.Acknowledge(ctx, "hall", "hall.a.b.1", "duty-officer")
 	require.Error(t, err)
 	require.Less(t, time.Since(begun), 10*time.Second)
+}
+
+// TestDial_ServerStartsLater dials an address where at first somebody hangs up and then
+// nobody listens.
+func TestDial_ServerStartsLater(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	type dialed struct {
+		c   *client.Client
+		err error
+	}
+	result := make(chan dialed, 1)
+	go func() {
+		c, err := client.Dial("nats://"+l.Addr().String(), time.Minute)
+		result <- dialed{c, err}
+	}()
+	conn, err := l.Accept()
+	require.NoError(t, err)
+	require.NoError(t, conn.Close())
+	require.NoError(t, l.Close())
+	s, err := bus.StartServer(t.Context(), bus.ServerConfig{Dir: t.TempDir(), Listen: l.Addr().String(), Log: zap.NewNop()})
+	require.NoError(t, err)
+	t.Cleanup(s.Stop)
+	d := <-result
+	require.NoError(t, d.err, "the first connection is tried for as long as patience lasts")
+	d.c.Close()
+}
+
+func TestDial_EndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := client.DialContext(ctx, event.Real, "nats://127.0.0.1:1", time.Hour)
+	require.ErrorIs(t, err, client.ErrUnreachable)
+}
+
+func TestDial_WhatMakesNoSenseIsNotTriedAgain(t *testing.T) {
+	t.Parallel()
+	_, err := client.Dial("nats://127.0.0.1:port", time.Hour)
+	require.Error(t, err)
 }
