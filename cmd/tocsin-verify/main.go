@@ -12,6 +12,8 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
 // The exit codes.
@@ -42,7 +44,7 @@ type options struct {
 
 // run is main without the process: a command line in, an exit code out.
 func run(args []string, stdout, stderr io.Writer) int {
-	o := &options{stdout: printable{stdout}, stderr: printable{stderr}, raw: stdout}
+	o := &options{stdout: printable.Writer{Out: stdout}, stderr: printable.Writer{Out: stderr}, raw: stdout}
 	switch err := o.parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		fmt.Fprint(stdout, o.text("help"))

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
 // show tells people what was found: what holds on standard output, what does
@@ -25,11 +27,11 @@ func (o *options) show(r *result) {
 	}
 	if r.Several != nil {
 		for _, f := range r.Several.Faults {
-			fmt.Fprintln(o.stderr, line(fmt.Sprintf(o.text("line-n")+": %s: %s", f.Line, o.text(f.Result), f.Error)))
+			fmt.Fprintln(o.stderr, printable.Line(fmt.Sprintf(o.text("line-n")+": %s: %s", f.Line, o.text(f.Result), f.Error)))
 		}
 	}
 	if r.Error != "" {
-		fmt.Fprintf(o.stderr, "%s\n", line(fmt.Sprintf("%s: %s: %s", o.file, o.text(r.Result), r.Error)))
+		fmt.Fprintf(o.stderr, "%s\n", printable.Line(fmt.Sprintf("%s: %s: %s", o.file, o.text(r.Result), r.Error)))
 	}
 }
 
@@ -39,7 +41,7 @@ func (o *options) showFindings(r *result) {
 		if f.Record > 0 {
 			where = fmt.Sprintf("%s: "+o.text("record-n"), f.Path, f.Record)
 		}
-		fmt.Fprintln(o.stderr, line(where+": "+f.Message))
+		fmt.Fprintln(o.stderr, printable.Line(where+": "+f.Message))
 	}
 	n := uint64(len(r.Export.Findings)) + r.Export.More
 	if n == 0 {
@@ -48,7 +50,7 @@ func (o *options) showFindings(r *result) {
 	if r.Export.More > 0 {
 		fmt.Fprintf(o.stderr, o.text("more")+"\n", r.Export.More)
 	}
-	fmt.Fprintf(o.stderr, o.text("faults")+"\n", line(o.file), n)
+	fmt.Fprintf(o.stderr, o.text("faults")+"\n", printable.Line(o.file), n)
 }
 
 func (o *options) showProved(r *result) {
@@ -58,18 +60,18 @@ func (o *options) showProved(r *result) {
 		o.showReceipt(r)
 		return
 	case r.Several != nil:
-		fmt.Fprintf(out, o.text("proved-receipts")+"\n", r.Several.Hold, line(r.Origin))
+		fmt.Fprintf(out, o.text("proved-receipts")+"\n", r.Several.Hold, printable.Line(r.Origin))
 		o.row("log", r.Origin)
 		o.showLimits("limit-true", "limit-time", "limit-receipt", "limit-report")
 		return
 	case r.Record != nil:
-		fmt.Fprintf(out, o.text("proved-record")+"\n", r.Record.Record, line(r.Origin))
+		fmt.Fprintf(out, o.text("proved-record")+"\n", r.Record.Record, printable.Line(r.Origin))
 	case r.Kind == kindExport:
-		fmt.Fprintf(out, o.text("proved-export")+"\n", line(r.Origin))
+		fmt.Fprintf(out, o.text("proved-export")+"\n", printable.Line(r.Origin))
 	case r.Kind == kindCheckpoint:
-		fmt.Fprintf(out, o.text("proved-checkpoint")+"\n", line(r.Origin))
+		fmt.Fprintf(out, o.text("proved-checkpoint")+"\n", printable.Line(r.Origin))
 	default:
-		fmt.Fprintf(out, o.text("proved-extends")+"\n", r.Extends.Size, r.Size, line(r.Origin))
+		fmt.Fprintf(out, o.text("proved-extends")+"\n", r.Extends.Size, r.Size, printable.Line(r.Origin))
 	}
 	o.row("log", r.Origin)
 	o.row("checkpoint", fmt.Sprintf(o.text("covers"), r.Size, r.Root))
@@ -107,7 +109,7 @@ func (o *options) showLimits(limits ...string) {
 
 // row prints a name and what came for it on one line.
 func (o *options) row(name, value string) {
-	fmt.Fprintf(o.stdout, "  %s%s\n", pad(o.text(name)), line(value))
+	fmt.Fprintf(o.stdout, "  %s%s\n", pad(o.text(name)), printable.Line(value))
 }
 
 // pad makes names as wide as each other; a Chinese character is two wide.
@@ -140,7 +142,7 @@ func (o *options) showRecord(r *record) {
 
 func (o *options) showReceipt(r *result) {
 	c := r.Receipt
-	fmt.Fprintf(o.stdout, o.text("proved-receipt")+"\n", line(r.Origin))
+	fmt.Fprintf(o.stdout, o.text("proved-receipt")+"\n", printable.Line(r.Origin))
 	o.row("log", r.Origin)
 	o.row("status", c.Status)
 	if c.Exercise {

@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
 const majorReport = `{"specversion":"1.0","type":"tocsin.report.initial.v1","source":"urn:tocsin:operator:grid-east","id":"r1","subject":"inc-1",
@@ -209,17 +211,17 @@ func TestDemoShowsEveryGradeAndEnds(t *testing.T) {
 
 func TestOutputForPeopleCannotDriveATerminal(t *testing.T) {
 	var b bytes.Buffer
-	_, err := printable{&b}.Write([]byte("a\x1b[31mb\u009bc\n"))
+	_, err := printable.Writer{Out: &b}.Write([]byte("a\x1b[31mb\u009bc\n"))
 	require.NoError(t, err)
-	assert.Equal(t, "a\uFFFD[31mb\uFFFDc\n", b.String())
+	assert.Equal(t, "a\\u001b[31mb\\u009bc\n", b.String())
 	b.Reset()
-	_, err = printable{&b}.Write([]byte("全省\u202e断电\u200b，\u2066（三号）\u2069\u2028𠮷\ufeff葛\U000e0100\n"))
+	_, err = printable.Writer{Out: &b}.Write([]byte("全省\u202e断电\u200b，\u2066（三号）\u2069\u2028𠮷\ufeff葛\U000e0100\n"))
 	require.NoError(t, err)
-	assert.Equal(t, "全省\uFFFD断电\uFFFD，\uFFFD（三号）\uFFFD\uFFFD𠮷\uFFFD葛\U000e0100\n", b.String(), "what reverses a line or hides in it is shown, Chinese stays")
-	assert.Equal(t, "停电 #9 签收", line("停电\n#9\u2028签收"), "a title cannot write the next line")
+	assert.Equal(t, `全省\u202e断电\u200b，\u2066（三号）\u2069\u2028𠮷\ufeff葛`+"\U000e0100\n", b.String(), "what reverses a line or hides in it is shown, Chinese stays")
+	assert.Equal(t, `停电 #9\u2028签收`, printable.Line("停电\n#9\u2028签收"), "a title cannot write the next line")
 	var errOut bytes.Buffer
 	(&environment{errOut: &errOut}).fail(errors.New("no field \"\u202etitel\x1b\""))
-	assert.Equal(t, "tocsin: no field \"\uFFFDtitel\uFFFD\"\n", errOut.String())
+	assert.Equal(t, "tocsin: no field \"\\u202etitel\\u001b\"\n", errOut.String())
 }
 
 func TestAProgressReportOfAnUnknownIncidentIsTakenWithAWarning(t *testing.T) {

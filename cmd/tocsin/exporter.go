@@ -9,6 +9,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
+	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
 // exporter writes one folder of evidence.
@@ -42,7 +43,7 @@ func newExporter(ctx context.Context, c *client.Client, e *environment, q event.
 		x.realm = event.Drill
 	}
 	for _, d := range log.Damage {
-		fmt.Fprintf(printable{e.errOut}, "tocsin: %s\n", e.word("damage-"+d.Kind)+": "+d.Detail)
+		fmt.Fprintf(printable.Writer{Out: e.errOut}, "tocsin: %s\n", e.word("damage-"+d.Kind)+": "+d.Detail)
 	}
 	return x, nil
 }

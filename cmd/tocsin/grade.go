@@ -11,6 +11,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
+	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
 // gradeOptions are the flags of grade and of report --check.
@@ -96,7 +97,7 @@ func (e *environment) refusal(raw []byte, o gradeOptions, err error) error {
 
 // grading prints a grading for people.
 func (e *environment) grading(g *app.Grading) {
-	fmt.Fprintf(e.out, "%s/%s  %s\n", line(g.Operator), line(g.Incident), line(g.Report))
+	fmt.Fprintf(e.out, "%s/%s  %s\n", printable.Line(g.Operator), printable.Line(g.Incident), printable.Line(g.Report))
 	fmt.Fprintf(e.out, "  %s: %s", e.word("grade"), e.gradeName(g.Grade))
 	if g.CouldBe > g.Grade {
 		fmt.Fprintf(e.out, "  (%s %s)", e.word("couldBe"), e.gradeName(g.CouldBe))

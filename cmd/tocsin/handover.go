@@ -10,6 +10,7 @@ import (
 
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
 // handover is what a shift leaves to the next one.
@@ -170,7 +171,7 @@ func (e *environment) handover(h *handover, window time.Duration) {
 	section(e, e.word("open"), open, e.titled)
 	e.importedCount(h.Imported)
 	section(e, fmt.Sprintf(e.word("rising"), e.length(window)), h.Rising, func(r risingLine) {
-		fmt.Fprintf(e.out, "%s  %s/%s  %s → %s  %s\n", e.time(&r.Next.At), r.Operator, r.Incident, e.gradeName(r.Grade), e.gradeName(r.Next.Grade), line(r.Title))
+		fmt.Fprintf(e.out, "%s  %s/%s  %s → %s  %s\n", e.time(&r.Next.At), r.Operator, r.Incident, e.gradeName(r.Grade), e.gradeName(r.Next.Grade), printable.Line(r.Title))
 	})
 	section(e, e.word("held-forwards"), h.Held, func(l heldLine) {
 		fmt.Fprintf(e.out, "%s/%s  %s  %s\n", l.Operator, l.Incident, e.gradeName(l.Grade), e.held(l.Operator, l.Incident, l.held, h.Exercise))

@@ -11,6 +11,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/app"
 	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/interchange"
+	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
 func (e *environment) importCommand() *cobra.Command {
@@ -57,7 +58,7 @@ func (e *environment) importFormat(name, what string, run importer) *cobra.Comma
 				return err
 			}
 			out := bufio.NewWriter(e.raw)
-			warnings := printable{e.errOut}
+			warnings := printable.Writer{Out: e.errOut}
 			o.Note = func(d fault.Detail) { fmt.Fprintf(warnings, "note: %s: %s\n", d.Path, d.Message) }
 			err = run(in, o, func(event []byte) error {
 				_, err := out.Write(append(event, '\n'))

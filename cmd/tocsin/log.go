@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/csv"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,6 +38,7 @@ type filter struct {
 	event.Query
 	since, until string
 	json, csv    bool
+	excel        bool
 }
 
 func (q *filter) flags(cmd *cobra.Command) {
@@ -54,6 +56,7 @@ func (q *filter) flags(cmd *cobra.Command) {
 	f.BoolVar(&q.Unacknowledged, "unacknowledged", false, "not acknowledged")
 	f.BoolVar(&q.json, "json", false, "one JSON object a line")
 	f.BoolVar(&q.csv, "csv", false, "CSV with a header")
+	f.BoolVar(&q.excel, "csv-excel", false, "CSV with a header and the byte order mark by which Excel knows UTF-8")
 }
 
 // queryFlags are the flags of log query.
@@ -121,10 +124,19 @@ func (q *filter) parse() (err error) {
 			return fmt.Errorf("--grade: %w", err)
 		}
 	}
+	q.csv = q.csv || q.excel
 	if q.json && q.csv {
 		return fmt.Errorf("--json or --csv, not both")
 	}
 	return nil
+}
+
+// writer writes CSV, for Excel where that is asked for.
+func (q *filter) writer(out io.Writer) *csv.Writer {
+	if q.excel {
+		_, _ = io.WriteString(out, event.ByteOrderMark) // the next write fails as well
+	}
+	return csv.NewWriter(out)
 }
 
 // moment reads a time, or a date as its midnight in the zone of the statutes.
@@ -151,7 +163,7 @@ func (e *environment) rowPrinter(q queryFlags) (print func(event.EscalationRow) 
 	case !q.csv:
 		return func(r event.EscalationRow) error { e.row(r); return nil }, nothing
 	}
-	w := csv.NewWriter(e.raw)
+	w := q.writer(e.raw)
 	_ = w.Write(event.EscalationColumns) // Flush tells
 	return func(r event.EscalationRow) error { return w.Write(r.Cells()) }, func() error { w.Flush(); return w.Error() }
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
+	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
 func (e *environment) archiveCommand() *cobra.Command {
@@ -141,7 +142,7 @@ func (e *environment) verifyExport(ctx context.Context, x *exported) error {
 		return err
 	}
 	for _, f := range report.Findings {
-		fmt.Fprintf(printable{e.errOut}, "tocsin: %s: %s\n", filepath.Join(x.Dir, f.Path), f.Message)
+		fmt.Fprintf(printable.Writer{Out: e.errOut}, "tocsin: %s: %s\n", filepath.Join(x.Dir, f.Path), f.Message)
 	}
 	if len(report.Findings) > 0 {
 		return fmt.Errorf("%s does not hold: nothing was archived", x.Dir)

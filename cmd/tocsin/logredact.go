@@ -15,6 +15,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
+	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
 func (e *environment) redactCommand() *cobra.Command {
@@ -107,7 +108,7 @@ func (e *environment) redact(ctx context.Context, c *client.Client, q event.Remo
 		}
 		fmt.Fprintln(e.out)
 		for _, d := range a.Errors {
-			fmt.Fprintf(e.out, "    %s: %s\n", d.Path, line(d.Message))
+			fmt.Fprintf(e.out, "    %s: %s\n", d.Path, printable.Line(d.Message))
 		}
 		if len(a.Copies) > 0 {
 			fmt.Fprintf(e.out, "    "+e.word("redact-copies")+"\n", numbers(a.Copies))
@@ -134,7 +135,7 @@ func (e *environment) describe(ctx context.Context, c *client.Client, records []
 		found := false
 		err := c.Records(ctx, event.RecordsRequest{From: n, To: n}, func(uint64, uint64) error { return nil }, func(r evidence.Record) error {
 			found = true
-			_, err := fmt.Fprintf(e.out, "#%d  %s  %s\n", r.Sequence, line(r.Subject), r.Entry())
+			_, err := fmt.Fprintf(e.out, "#%d  %s  %s\n", r.Sequence, printable.Line(r.Subject), r.Entry())
 			return err
 		})
 		if err != nil {

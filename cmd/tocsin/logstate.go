@@ -12,6 +12,7 @@ import (
 
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/printable"
 	"github.com/tocsin-project/tocsin/internal/statute"
 )
 
@@ -152,7 +153,7 @@ func (e *environment) damages(list []event.Damage) {
 		if d.First != 0 {
 			fmt.Fprintf(e.out, "  %s", span(d.First, d.Last))
 		}
-		fmt.Fprintf(e.out, "  %s", line(d.Detail))
+		fmt.Fprintf(e.out, "  %s", printable.Line(d.Detail))
 		if !d.FoundAt.IsZero() {
 			fmt.Fprintf(e.out, "  (%s)", e.time(&d.FoundAt))
 		}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/csv"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
 func (e *environment) statsCommand() *cobra.Command {
@@ -85,7 +85,7 @@ func (e *environment) statsPrinter(q filter) (print func(by string, rows []event
 			return nil
 		}, nothing
 	case q.csv:
-		w := csv.NewWriter(e.raw)
+		w := q.writer(e.raw)
 		_ = w.Write(event.StatsColumns) // Flush tells
 		return func(_ string, rows []event.StatsRow) error {
 			for _, r := range rows {
@@ -112,7 +112,7 @@ func (e *environment) statsTable(by string, rows []event.StatsRow) {
 	table := [][]string{{e.word("of-" + by), e.word("stats-told"), e.word("stats-in-time"), e.word("stats-late"),
 		e.word("stats-acknowledged"), e.word("stats-late-ack"), e.word("stats-overdue")}}
 	for _, r := range rows {
-		value := line(r.Value)
+		value := printable.Line(r.Value)
 		if g, err := event.ParseGrade(r.Value); err == nil && by == "grade" {
 			value = e.gradeName(g)
 		}

@@ -52,6 +52,10 @@ func TestStats(t *testing.T) {
 	keys(t, decode(t, lines[0]), "by", "value", "escalations", "timed", "late", "targeted", "acknowledgedLate", "overdue", "acknowledged", "reportedInTime", "acknowledgedInTime")
 	require.Nil(t, decode(t, lines[1])["reportedInTime"])
 
+	_, plain, _ := f.run("log", "stats", "--by", "grade", "--csv")
+	code, out, _ = f.run("log", "stats", "--by", "grade", "--csv-excel")
+	require.Equal(t, exitOK, code)
+	require.Equal(t, event.ByteOrderMark+plain, out)
 	code, out, _ = f.run("log", "stats", "--by", "grade", "--csv")
 	require.Equal(t, exitOK, code)
 	require.Equal(t, "by,value,escalations,timed,late,reportedInTime,targeted,acknowledgedLate,overdue,acknowledged,acknowledgedInTime\n"+

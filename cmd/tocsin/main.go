@@ -22,6 +22,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
+	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
 // The exit codes of every command.
@@ -40,7 +41,7 @@ func main() {
 
 // run is main without the process: a command line in, an exit code out.
 func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
-	env := &environment{in: in, raw: out, out: printable{out}, errOut: errOut, flush: func() {}}
+	env := &environment{in: in, raw: out, out: printable.Writer{Out: out}, errOut: errOut, flush: func() {}}
 	defer func() { env.flush() }()
 	root := env.root()
 	root.SetArgs(args)
@@ -138,7 +139,7 @@ func (e *environment) chooseLanguage() error {
 
 // fail says what went wrong: every fault on a line of its own.
 func (e *environment) fail(err error) {
-	out := printable{e.errOut} // an answer may quote what came from outside
+	out := printable.Writer{Out: e.errOut} // an answer may quote what came from outside
 	details := fault.DetailsOf(err)
 	if details == nil {
 		fmt.Fprintf(out, "tocsin: %v\n", err)

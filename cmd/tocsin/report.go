@@ -14,6 +14,7 @@ import (
 
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
 func (e *environment) reportCommand() *cobra.Command {
@@ -147,7 +148,7 @@ func (e *environment) receiptPrinter(asJSON, verbose bool) func(*event.Receipt) 
 
 // receipt prints a receipt for people.
 func (e *environment) receipt(r *event.Receipt) {
-	fmt.Fprintf(e.out, "%s  %s/%s  %s", e.word(r.Status), line(r.Operator), line(r.Incident), line(r.Report))
+	fmt.Fprintf(e.out, "%s  %s/%s  %s", e.word(r.Status), printable.Line(r.Operator), printable.Line(r.Incident), printable.Line(r.Report))
 	if r.Record != 0 {
 		fmt.Fprintf(e.out, "  #%d  %s", r.Record, e.time(r.ReceivedAt))
 	}

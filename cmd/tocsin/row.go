@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
 // row prints one line on an escalation.
@@ -35,7 +36,7 @@ func (e *environment) row(r event.EscalationRow) {
 func (e *environment) titled(r event.EscalationRow) {
 	e.row(r)
 	if r.Title != "" {
-		fmt.Fprintf(e.out, "      %s\n", line(r.Title))
+		fmt.Fprintf(e.out, "      %s\n", printable.Line(r.Title))
 	}
 }
 

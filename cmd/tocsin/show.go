@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
 // lateness says which duty a report missed. It names no facility and no desk,
@@ -66,9 +67,9 @@ func confirmCommand(desk, operator, incident, to string, exercise bool) string {
 func (e *environment) change(c event.Change) {
 	switch c.Kind {
 	case event.ChangeWithdrawn, event.ChangeReinstated:
-		fmt.Fprintf(e.out, "    %s: %s\n", e.word(c.Kind), line(c.Reason))
+		fmt.Fprintf(e.out, "    %s: %s\n", e.word(c.Kind), printable.Line(c.Reason))
 	case event.ChangeRaised, event.ChangeLowered:
-		fmt.Fprintf(e.out, "    %s: %s → %s  (%s)\n", e.word(c.Kind), e.gradeName(c.From), e.gradeName(c.To), line(c.Reason))
+		fmt.Fprintf(e.out, "    %s: %s → %s  (%s)\n", e.word(c.Kind), e.gradeName(c.From), e.gradeName(c.To), printable.Line(c.Reason))
 		for _, lost := range c.Lost {
 			fmt.Fprintf(e.out, "      − %s\n", lost)
 		}
@@ -82,10 +83,10 @@ func (e *environment) change(c event.Change) {
 func (e *environment) escalation(full *event.Escalated, r event.EscalationRow) {
 	e.row(r)
 	if r.Title != "" {
-		fmt.Fprintf(e.out, "    %s\n", line(r.Title))
+		fmt.Fprintf(e.out, "    %s\n", printable.Line(r.Title))
 	}
 	if u := full.Unhandled; u != nil {
-		fmt.Fprintf(e.out, "    %s #%d (%s): %s\n", e.word("review"), u.Record, u.Service, line(u.Error))
+		fmt.Fprintf(e.out, "    %s #%d (%s): %s\n", e.word("review"), u.Record, u.Service, printable.Line(u.Error))
 	}
 	e.change(full.Change)
 	if out := full.Cause.Outdated; len(out) > 0 {
@@ -95,7 +96,7 @@ func (e *environment) escalation(full *event.Escalated, r event.EscalationRow) {
 		fmt.Fprintf(e.out, "    %s\n", e.determination(*d))
 	}
 	if t := full.Transfer; t != nil {
-		fmt.Fprintf(e.out, "    "+e.word("transferred-by")+"\n", t.From, t.Officer, line(t.Reason))
+		fmt.Fprintf(e.out, "    "+e.word("transferred-by")+"\n", t.From, t.Officer, printable.Line(t.Reason))
 	}
 	if full.Peak > full.Grade {
 		fmt.Fprintf(e.out, "    %s %s\n", e.word("peak"), e.gradeName(full.Peak))
@@ -129,7 +130,7 @@ func (e *environment) onBehalf(o event.OnBehalf) string {
 }
 
 func (e *environment) determination(d event.Determination) string {
-	return fmt.Sprintf("%s: %s  %s (%s): %s", e.word("determined"), e.gradeName(d.Grade), d.Desk, d.Officer, line(d.Reason))
+	return fmt.Sprintf("%s: %s  %s (%s): %s", e.word("determined"), e.gradeName(d.Grade), d.Desk, d.Officer, printable.Line(d.Reason))
 }
 
 // held says that a forward awaits a person, until when, and what to do.
@@ -150,7 +151,7 @@ func (e *environment) obligation(o event.Obligation) string {
 	b.WriteString("  " + e.obligationDue(o))
 	switch {
 	case o.Desk != "":
-		fmt.Fprintf(&b, "  "+e.word("asked-by"), o.Desk, o.Officer, line(o.Reason))
+		fmt.Fprintf(&b, "  "+e.word("asked-by"), o.Desk, o.Officer, printable.Line(o.Reason))
 	case o.Citation != "":
 		b.WriteString("  — " + o.Citation + e.confidence(o.Confidence))
 	}

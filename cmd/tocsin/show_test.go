@@ -16,12 +16,13 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/fault"
+	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
 // printed is what people read of something.
 func printed(lang string, print func(*environment)) string {
 	var b bytes.Buffer
-	print(&environment{out: printable{&b}, raw: &b, lang: lang})
+	print(&environment{out: printable.Writer{Out: &b}, raw: &b, lang: lang})
 	return b.String()
 }
 

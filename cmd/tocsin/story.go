@@ -7,6 +7,7 @@ import (
 
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
+	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
 // stories print what a record says, by its kind. The first line is short; what
@@ -60,7 +61,7 @@ func (e *environment) signature(s event.StoryEntry) string {
 	act, err := evidence.Verifier{}.ActOf(evidence.Record{Sequence: s.Record, Subject: s.Subject, Body: s.Body})
 	switch {
 	case err != nil:
-		return "  " + e.word("story-forged") + ": " + line(err.Error())
+		return "  " + e.word("story-forged") + ": " + printable.Line(err.Error())
 	case act == nil || act.Signed == nil:
 		return ""
 	}
@@ -158,7 +159,7 @@ func (e *environment) storyEscalated(x event.Escalated) {
 		e.below("%s", e.notice(x.Row(0, nil, nil, x.ReportedAt), *x.Notice))
 	}
 	if t := x.Transfer; t != nil {
-		e.below(e.word("transferred-by"), t.From, t.Officer, line(t.Reason))
+		e.below(e.word("transferred-by"), t.From, t.Officer, printable.Line(t.Reason))
 	}
 	for _, d := range x.Duties {
 		e.below("%s%s", d.Citation, e.confidence(d.Confidence))
@@ -181,7 +182,7 @@ func (e *environment) storyAcknowledged(a event.Acknowledgement) {
 }
 
 func (e *environment) storyUnhandled(u event.Unhandled) {
-	fmt.Fprintf(e.out, "  #%d %s → %s: %s", u.Record, u.Service, u.Desk, line(u.Error))
+	fmt.Fprintf(e.out, "  #%d %s → %s: %s", u.Record, u.Service, u.Desk, printable.Line(u.Error))
 }
 
 func (e *environment) storyElapsed(x event.Elapsed) {
@@ -236,12 +237,12 @@ func (e *environment) storyRemoved(r event.Removal) {
 		fmt.Fprintf(e.out, " %s", e.word("story-"+r.Type))
 	}
 	if r.Why == event.WhyRetention {
-		fmt.Fprintf(e.out, e.word("by-age"), r.Export, line(r.Officer))
+		fmt.Fprintf(e.out, e.word("by-age"), r.Export, printable.Line(r.Officer))
 	} else {
-		fmt.Fprintf(e.out, e.word("by-order"), line(r.Order), line(r.Officer))
+		fmt.Fprintf(e.out, e.word("by-order"), printable.Line(r.Order), printable.Line(r.Officer))
 	}
 	if r.Reason != "" {
-		fmt.Fprintf(e.out, ": %s", line(r.Reason))
+		fmt.Fprintf(e.out, ": %s", printable.Line(r.Reason))
 	}
 }
 
@@ -271,6 +272,6 @@ func (e *environment) storyAct(a event.DeskAct) {
 		fmt.Fprintf(e.out, "  %s %s", e.word("by"), e.time(a.DueAt))
 	}
 	if a.Reason != "" {
-		fmt.Fprintf(e.out, ": %s", line(a.Reason))
+		fmt.Fprintf(e.out, ": %s", printable.Line(a.Reason))
 	}
 }

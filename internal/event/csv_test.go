@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -26,13 +27,16 @@ func TestCellsStandUnderTheirColumns(t *testing.T) {
 	half := 0.5
 	e := named(EscalationColumns, EscalationRow{
 		Escalation: "d.o.i.1", Desk: "d", Operator: "o", Incident: "i", Revision: 1, Grade: Major, From: "o", Act: ActReport,
-		Duties: []Duty{{Statute: "s", Duty: "a"}, {Statute: "s", Duty: "b"}}, DueAt: &at, ReportedAt: at, State: StateOpen, Record: 7,
+		Title: "停电", Duties: []Duty{{Statute: "s", Duty: "a", Citation: "第八条"}, {Statute: "s", Duty: "b", Citation: "第九条"}, {Statute: "s", Duty: "c", Citation: "第八条"}}, DueAt: &at, ReportedAt: at, State: StateOpen, Record: 7,
 	}.Cells())
-	require.Equal(t, "s/a s/b", e["duties"])
+	require.Equal(t, "s/a s/b s/c", e["duties"])
 	require.Equal(t, "2026-03-02T01:00:00.5Z", e["dueAt"])
 	require.Empty(t, e["acknowledgedAt"])
 	require.Empty(t, e["receivedAt"])
 	require.Equal(t, "7", e["record"])
+	require.Equal(t, "2026-03-02 09:00:00", e["dueAtLocal"], "at +08:00, as a spreadsheet reads it")
+	require.Equal(t, "停电", e["title"])
+	require.Equal(t, "第八条; 第九条", e["citations"], "each once")
 
 	i := named(IncidentColumns, IncidentRow{
 		Operator: "o", Incident: "i", Title: "停电", Grade: General, CouldBe: Major, Next: &Next{At: at, Grade: Major}, GradedAt: at,
@@ -48,28 +52,41 @@ func TestCellsStandUnderTheirColumns(t *testing.T) {
 
 func TestCellsAreNoFormulas(t *testing.T) {
 	t.Parallel()
-	for _, sent := range []string{"=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "\ufeff=1", "＝1+1", "\u200b=cmd|' /C calc'!A0", "\nx"} {
-		require.Equal(t, "'"+sent, IncidentRow{Title: sent}.Cells()[3], "%q", sent)
-	}
-	for _, plain := range []string{"", "inc-1", "a=b", "停电", "2026-03-02", "'=1"} {
-		require.Equal(t, plain, IncidentRow{Title: plain}.Cells()[3])
+	for sent, want := range map[string]string{
+		"=1+1": "'=1+1", "+1": "'+1", "-1": "'-1", "@SUM(A1)": "'@SUM(A1)", "\t=1": " '=1", "\r=1": `\u000d=1`, " =1": " '=1", "\ufeff=1": `\ufeff=1`,
+		"＝1+1": "'＝1+1", "\u200b=cmd|' /C calc'!A0": `\u200b=cmd|' /C calc'!A0`, "\nx": " x",
+		"a;=1": "a;'=1", "a; =1": "a; '=1", `a;"=1"`: `a;"'=1"`, "a|+1,@x": "a|'+1,'@x", "停电;\t-2": "停电; '-2", "x\u202e": `x\u202e`,
+		"": "", "inc-1": "inc-1", "a=b": "a=b", "停电": "停电", "2026-03-02": "2026-03-02", "'=1": "'=1", "a, b": "a, b",
+	} {
+		require.Equal(t, want, IncidentRow{Title: sent}.Cells()[3], "%q", sent)
 	}
 }
 
-// Whatever an operator sends, what a reader of CSV gets begins with nothing that
-// makes a formula, and ends as it was sent.
+// Whatever an operator sends, and by whatever separator the file is opened: nothing in
+// it begins with what makes a formula.
 func TestCellsOfAnything(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		sent := rapid.StringOf(rapid.OneOf(rapid.SampledFrom([]rune("=+-@ \t\r\n\"',;＝＋")), rapid.Rune())).Draw(t, "title")
+		anything := rapid.StringOf(rapid.OneOf(rapid.SampledFrom([]rune("=+-@ \t\r\n\"',;|:＝＋\u202e\ufeff")), rapid.Rune()))
+		sent := anything.Draw(t, "title")
 		var b bytes.Buffer
 		w := csv.NewWriter(&b)
-		require.NoError(t, w.Write(IncidentRow{Title: sent}.Cells()))
+		require.NoError(t, w.Write(EscalationRow{Title: sent, AcknowledgedBy: anything.Draw(t, "post"), ReportedAt: time.Unix(1, 0)}.Cells()))
 		w.Flush()
-		cells, err := csv.NewReader(&b).Read()
-		require.NoError(t, err)
-		got := cells[3]
-		require.False(t, strings.IndexAny(strings.TrimSpace(got), formulas) == 0, "%q", got)
-		require.True(t, strings.HasSuffix(got, strings.ReplaceAll(sent, "\r\n", "\n")), "%q of %q", got, sent)
+		line := strings.TrimSuffix(b.String(), "\n")
+		require.NotContains(t, line, "\n", "a row is a line")
+		for _, comma := range separators + "\t" {
+			for _, cell := range strings.Split(line, string(comma)) {
+				cell = strings.TrimFunc(cell, func(r rune) bool { return r == '"' || unicode.IsSpace(r) })
+				require.False(t, strings.IndexAny(cell, formulas) == 0, "%q by %q in %q", cell, comma, line)
+			}
+			r := csv.NewReader(strings.NewReader(line))
+			r.Comma, r.LazyQuotes = comma, true
+			cells, err := r.Read()
+			require.NoError(t, err)
+			for _, cell := range cells {
+				require.False(t, strings.IndexAny(strings.TrimSpace(cell), formulas) == 0, "%q by %q in %q", cell, comma, line)
+			}
+		}
 	})
 }

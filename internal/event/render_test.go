@@ -11,6 +11,7 @@ import (
 
 	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/fault"
+	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
 // TestStateIsReadAsItWasWritten, whoever said what, and when.
@@ -166,7 +167,7 @@ func TestReportsAreReadAsTheyWereWritten(t *testing.T) {
 			a.SentAt = &at
 		}
 		if rapid.Bool().Draw(t, "late") {
-			a.Late, a.Warnings = []Lateness{{DueAt: at}}, []fault.Detail{{Path: text("path")}}
+			a.Late, a.Warnings = []Lateness{{DueAt: at}}, []fault.Detail{{Path: printable.Line(text("path"))}}
 		}
 		r, err := NewRecord("incident.accepted.a.b.c", at, "", a)
 		require.NoError(t, err)
@@ -205,7 +206,7 @@ func TestReceiptsAreReadAsTheyWereWritten(t *testing.T) {
 		if rapid.Bool().Draw(t, "taken") {
 			r.ReceivedAt, r.Entry, r.Late = &at, &evidence.Hash{1, 2}, []Lateness{{DueAt: at}}
 		} else {
-			r.Errors, r.Warnings = []fault.Detail{{Path: text("path")}}, []fault.Detail{{Message: text("message")}}
+			r.Errors, r.Warnings = []fault.Detail{{Path: printable.Line(text("path"))}}, []fault.Detail{{Message: printable.Line(text("message"))}}
 		}
 		if rapid.Bool().Draw(t, "signed") {
 			r.Signed = &evidence.SignedReceipt{Format: text("format"), Nonce: []byte{8, 9}, Key: text("key"), Signature: []byte{1, 2, 3}, Index: 1, Size: 2, Path: evidence.Hashes{{3}, {4}}, Certificate: "a\nb\n\n— c \"d\"\n"}

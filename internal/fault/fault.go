@@ -12,9 +12,12 @@
 package fault
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
 // Kind says what the one who meets an error does with the record in hand.
@@ -36,6 +39,12 @@ type Detail struct {
 	// the CloudEvent: $.data.facts.outage[0].until.
 	Path    string `json:"path"`
 	Message string `json:"message"`
+}
+
+// MarshalJSON writes a fault as people can read it: it may repeat what a sender wrote.
+func (d Detail) MarshalJSON() ([]byte, error) {
+	type plain Detail
+	return json.Marshal(plain{printable.Line(d.Path), printable.Line(d.Message)})
 }
 
 // Error is an operation that failed, how to react, and what was wrong.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
+	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
 // Problem is an RFC 9457 problem detail, and the error of an operation that
@@ -54,7 +55,7 @@ const (
 
 // Write answers with a problem.
 func Write(w http.ResponseWriter, p Problem) {
-	p.Type, p.Title = "about:blank", http.StatusText(p.Status)
+	p.Type, p.Title, p.Detail = "about:blank", http.StatusText(p.Status), printable.Line(p.Detail)
 	write(w, problemType, p.Status, p)
 }
 

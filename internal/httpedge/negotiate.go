@@ -55,3 +55,13 @@ func quality(accept, offer string) float64 {
 	}
 	return quality
 }
+
+// Profile returns the profile parameter with which an Accept names a media type, or "".
+func Profile(h http.Header, offer string) string {
+	for part := range strings.SplitSeq(strings.Join(h.Values("Accept"), ","), ",") {
+		if name, params, err := mime.ParseMediaType(part); err == nil && name == offer && params["profile"] != "" {
+			return params["profile"]
+		}
+	}
+	return ""
+}

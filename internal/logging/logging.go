@@ -12,6 +12,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
 // FlushWait bounds how long the end of the process waits for the reader of the log.
@@ -29,7 +31,7 @@ func New(to io.Writer, level zapcore.Level) *Log {
 	cfg := zap.NewProductionEncoderConfig()
 	cfg.EncodeTime = zapcore.ISO8601TimeEncoder
 	encoder := zapcore.NewConsoleEncoder(cfg)
-	w := NewWriter(to, func(dropped uint64) []byte {
+	w := NewWriter(printable.Writer{Out: to}, func(dropped uint64) []byte {
 		entry := zapcore.Entry{Level: zapcore.WarnLevel, Time: zapcore.DefaultClock.Now(), Message: "log lines were dropped"}
 		line, err := encoder.Clone().EncodeEntry(entry, []zapcore.Field{zap.Uint64("lines", dropped)})
 		if err != nil {

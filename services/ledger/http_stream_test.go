@@ -94,6 +94,11 @@ func TestFormsOfIncidentsAndStats(t *testing.T) {
 	require.NotEmpty(t, incidents)
 	require.Equal(t, incidents, linesOf[event.IncidentRow](t, second(w.want("/v1/incidents", "Accept", "application/jsonl"))))
 	table := tableOf(t, second(w.want("/v1/incidents", "Accept", "text/csv")))
+	resp, body := w.want("/v1/incidents", "Accept", "application/json;q=0.1, text/csv; profile=excel")
+	require.Equal(t, "text/csv; charset=utf-8; header=present; profile=excel", resp.Header.Get("Content-Type"))
+	plain, marked := strings.CutPrefix(body, "\uFEFF")
+	require.True(t, marked, "the byte order mark, by which Excel knows UTF-8")
+	require.Equal(t, table, tableOf(t, plain))
 	require.Equal(t, event.IncidentColumns, table[0])
 	for i, r := range incidents {
 		require.Equal(t, r.Cells(), table[i+1])

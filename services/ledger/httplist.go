@@ -45,7 +45,7 @@ the cursor to go on from.`
 func (d *httpDoor) listing(name, tag, summary, description string, page, row *huma.Schema, more map[string]*huma.MediaType) huma.Operation {
 	content := map[string]*huma.MediaType{
 		formJSON: {Schema: page}, formLines: {Schema: row}, formLines2: {Schema: row},
-		formCSV: {Schema: &huma.Schema{Type: huma.TypeString, Description: "a header, and a line for each row; a cell that a spreadsheet would take for a formula begins with an apostrophe"}},
+		formCSV: {Schema: &huma.Schema{Type: huma.TypeString, Description: "a header, and a line for each row; an apostrophe stands before what a spreadsheet would take for a formula, at the beginning of a cell or behind a separator; with Accept: text/csv;profile=excel it begins with a byte order mark"}},
 	}
 	maps.Copy(content, more)
 	responses := httpedge.Responses(d.api, http.StatusBadRequest, http.StatusNotAcceptable, http.StatusServiceUnavailable)

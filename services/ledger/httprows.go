@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/csv"
 	"encoding/json"
+	"io"
 	"net/http"
 	"strings"
 
 	"go.uber.org/zap"
 
+	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/httpedge"
 )
 
@@ -20,6 +22,9 @@ const (
 	formCSV    = "text/csv"
 	formEvents = "text/event-stream"
 )
+
+// profileExcel asks for CSV with the byte order mark by which Excel knows UTF-8.
+const profileExcel = "excel"
 
 // table is a question that is answered in rows, page by page.
 type table[R interface{ Cells() []string }] struct {
@@ -42,6 +47,7 @@ func (l table[R]) answer(d *httpDoor, cursor string, limit int) *httpedge.Raw {
 		}
 		w.Header().Set("Vary", "Accept")
 		form := httpedge.Negotiate(r.Header, offers...)
+		excel := httpedge.Profile(r.Header, formCSV) == profileExcel
 		switch form {
 		case "":
 			httpedge.Fail(w, httpedge.NewProblem(http.StatusNotAcceptable, "this can be had as "+strings.Join(offers, ", ")))
@@ -62,9 +68,12 @@ func (l table[R]) answer(d *httpDoor, cursor string, limit int) *httpedge.Raw {
 		contentType := form
 		if form == formCSV {
 			contentType += "; charset=utf-8; header=present"
+			if excel {
+				contentType += "; profile=" + profileExcel
+			}
 		}
 		d.exports.Send(w, r, contentType, func(ctx context.Context, out *httpedge.Stream) error {
-			err := l.send(ctx, l.writer(form, out), out.Flush, rows, next, limit)
+			err := l.send(ctx, l.writer(form, excel, out), out.Flush, rows, next, limit)
 			if err != nil && r.Context().Err() == nil {
 				d.deps.Log.Error("an export broke off", zap.String("form", form), zap.Error(err))
 			}
@@ -94,7 +103,7 @@ func (l table[R]) send(ctx context.Context, write func([]R) error, flush func() 
 }
 
 // writer returns what writes rows in a form.
-func (l table[R]) writer(form string, out *httpedge.Stream) func([]R) error {
+func (l table[R]) writer(form string, excel bool, out *httpedge.Stream) func([]R) error {
 	if form != formCSV {
 		lines := json.NewEncoder(out)
 		return func(rows []R) error {
@@ -105,6 +114,9 @@ func (l table[R]) writer(form string, out *httpedge.Stream) func([]R) error {
 			}
 			return nil
 		}
+	}
+	if excel {
+		_, _ = io.WriteString(out, event.ByteOrderMark) // Flush tells
 	}
 	w := csv.NewWriter(out)
 	_ = w.Write(l.columns) // Flush tells

@@ -1,0 +1,105 @@
+// Package printable shows text from outside to people. Characters that drive a
+// terminal, reverse a line, break it or cannot be seen are shown as escapes, such as
+// \u202e, so that a title, a post or a file name cannot pass for what it is not.
+// Chinese, emoji and the variation selectors that choose a glyph stay as they are.
+package printable
+
+import (
+	"io"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Text shows a text that may have lines and tabs.
+func Text(s string) string {
+	if clean(s, "\n\t") {
+		return s
+	}
+	return string(appendEscaped(make([]byte, 0, len(s)+16), s, "\n\t"))
+}
+
+// Line shows a text on one line: it must not write the next one. Line ends and tabs
+// become spaces.
+func Line(s string) string {
+	if strings.ContainsAny(s, "\n\t") {
+		s = spaces.Replace(s)
+	}
+	if clean(s, "") {
+		return s
+	}
+	return string(appendEscaped(make([]byte, 0, len(s)+16), s, ""))
+}
+
+var spaces = strings.NewReplacer("\r\n", " ", "\n", " ", "\t", " ")
+
+// Writer shows what is written to it on Out, as Text does. Each Write must end at the
+// end of a character, as those of package fmt do.
+type Writer struct{ Out io.Writer }
+
+// Write writes b with its hidden characters escaped.
+func (w Writer) Write(b []byte) (int, error) {
+	text := string(b)
+	if !clean(text, "\n\t") {
+		b = appendEscaped(make([]byte, 0, len(b)+16), text, "\n\t")
+	}
+	if _, err := w.Out.Write(b); err != nil {
+		return 0, err
+	}
+	return len(text), nil
+}
+
+// Hidden reports whether a character cannot be shown as it is: controls (C0, C1), line
+// and paragraph separators, bidirectional and zero-width characters, tags, and fillers
+// that have no glyph.
+func Hidden(r rune) bool {
+	switch {
+	case r < ' ', r == 0x7f:
+		return true
+	case r < 0x7f:
+		return false
+	}
+	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point, unicode.Noncharacter_Code_Point)
+}
+
+func clean(s, keep string) bool {
+	for i, r := range s {
+		if r == utf8.RuneError && !strings.HasPrefix(s[i:], "\uFFFD") || Hidden(r) && strings.IndexRune(keep, r) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// appendEscaped escapes as JSON does where it can, so that a line of JSON stays one and
+// means the same.
+func appendEscaped(b []byte, s, keep string) []byte {
+	for i := 0; i < len(s); {
+		r, n := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == utf8.RuneError && n == 1:
+			b = append(b, `\ufffd<`...)
+			b = appendHex(b, uint64(s[i]), 2)
+			b = append(b, '>')
+		case !Hidden(r) || strings.IndexRune(keep, r) >= 0:
+			b = append(b, s[i:i+n]...)
+		case r > 0xffff:
+			high, low := (r-0x10000)>>10+0xd800, (r-0x10000)&0x3ff+0xdc00
+			b = appendHex(append(b, `\u`...), uint64(high), 4)
+			b = appendHex(append(b, `\u`...), uint64(low), 4)
+		default:
+			b = appendHex(append(b, `\u`...), uint64(r), 4)
+		}
+		i += n
+	}
+	return b
+}
+
+func appendHex(b []byte, v uint64, digits int) []byte {
+	text := strconv.FormatUint(v, 16)
+	for range digits - len(text) {
+		b = append(b, '0')
+	}
+	return append(b, text...)
+}
