@@ -6,6 +6,8 @@ import (
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
 )
 
 const (
@@ -21,11 +23,22 @@ const (
 	collectAt = 400
 )
 
+// containerLimit returns how much memory the cgroup of the process may use, of either
+// version, with all that it is nested in; 0 where nothing limits it.
+func containerLimit() uint64 {
+	limit, err := memlimit.FromCgroup()
+	if err != nil {
+		return 0
+	}
+	return limit
+}
+
 // boundMemory keeps garbage from doubling what a busy process needs: two fifths of
 // what is in use are enough, once that is beyond floor. The engine has a name
-// for every record in memory, so the bound must grow with it. Where the environment
-// has GOMEMLIMIT or GOGC, that stands.
-func boundMemory(ctx context.Context, floor uint64) {
+// for every record in memory, so the bound must grow with it, but not beyond three
+// quarters of container (0: no container): the rest is for what is not Go's, SQLite
+// and batches in memory. Where the environment has GOMEMLIMIT or GOGC, that stands.
+func boundMemory(ctx context.Context, floor, container uint64) {
 	if os.Getenv("GOMEMLIMIT") != "" || os.Getenv("GOGC") != "" {
 		return
 	}
@@ -37,7 +50,7 @@ func boundMemory(ctx context.Context, floor uint64) {
 	for limit := before; ; {
 		live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 		metrics.Read(live)
-		if next := memoryLimit(floor, live[0].Value.Uint64()); next != limit {
+		if next := memoryLimit(floor, container, live[0].Value.Uint64()); next != limit {
 			limit = next
 			debug.SetMemoryLimit(limit) // which stops the process for a moment
 		}
@@ -50,4 +63,10 @@ func boundMemory(ctx context.Context, floor uint64) {
 }
 
 // memoryLimit is the bound for so many bytes in use.
-func memoryLimit(floor, live uint64) int64 { return int64(max(floor, live+2*live/5)) }
+func memoryLimit(floor, container, live uint64) int64 {
+	limit := max(floor, live+2*live/5)
+	if container > 0 {
+		limit = min(limit, container/4*3)
+	}
+	return int64(limit)
+}

@@ -200,7 +200,8 @@ func (e *environment) serve(ctx context.Context, cfg app.Config, rules rules, lo
 	if cfg.NATS != "" {
 		floor = memoryBeside
 	}
-	go func() { defer close(ended); boundMemory(bounded, floor) }()
+	cfg.Memory = containerLimit()
+	go func() { defer close(ended); boundMemory(bounded, floor, cfg.Memory) }()
 	defer func() { unbound(); <-ended }()
 	a, err := app.Start(ctx, cfg)
 	if err != nil {

@@ -88,6 +88,8 @@ type Config struct {
 	DiskReserve uint64
 	// Room says how much of the disk is free; nil asks the file system.
 	Room func(dir string) (bus.Room, error)
+	// Memory is how many bytes the process may use; 0 means that nothing limits it.
+	Memory uint64
 
 	Clock clock.Clock
 	Log   *zap.Logger
@@ -144,9 +146,18 @@ type App struct {
 	stopOnce     sync.Once
 }
 
+// memoryForBodies returns how much of a memory the requests in hand may use: what
+// comes of them takes a multiple.
+func memoryForBodies(memory uint64) int64 {
+	if memory == 0 {
+		return bus.MemoryForBodies
+	}
+	return int64(min(memory/8, bus.MemoryForBodies))
+}
+
 // Start starts everything and returns when requests are answered.
 func Start(ctx context.Context, cfg Config) (*App, error) {
-	a := &App{cfg: cfg, working: ctx, ended: make(chan struct{}), memory: share.NewPool(bus.MemoryForBodies)}
+	a := &App{cfg: cfg, working: ctx, ended: make(chan struct{}), memory: share.NewPool(memoryForBodies(cfg.Memory))}
 	close(a.ended) // nothing runs yet
 	if err := a.start(ctx); err != nil {
 		a.Stop()
