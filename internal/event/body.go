@@ -116,14 +116,17 @@ type Rejected struct {
 	Truncated  bool           `json:"truncated,omitempty"`
 }
 
-// RejectedSummary stands for refused reports beyond an operator's rate: their
-// digests are kept, their payloads are not.
+// RejectedSummary stands for the reports of an operator that were refused beyond its
+// rate within an hour (in older records: a second): they are counted, and their
+// payloads are not kept.
 type RejectedSummary struct {
-	Operator string    `json:"operator"`
-	From     time.Time `json:"from"`
-	Until    time.Time `json:"until"`
-	Count    int       `json:"count"`
-	Digests  []string  `json:"digests"` // SHA-256 of header and payload of the first of them
+	Operator string         `json:"operator"`
+	From     time.Time      `json:"from"`
+	Until    time.Time      `json:"until"`
+	Count    int            `json:"count"`
+	Bytes    int64          `json:"bytes,omitempty"`   // of their payloads
+	Reasons  map[string]int `json:"reasons,omitempty"` // paths of their first faults, with how many had it
+	Digests  []string       `json:"digests"`           // SHA-256 of header and payload of the first of them
 }
 
 // Field is one fact of an incident and where it comes from.

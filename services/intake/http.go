@@ -132,7 +132,7 @@ func answerOne(w http.ResponseWriter, r event.Receipt) {
 func (in *Intake) refuseEnvelope(w http.ResponseWriter, r *http.Request, body []byte, status int, faults []fault.Detail) {
 	s := submission{operator: anybody, door: "http", header: ceHeader(r.Header), payload: body}
 	if who := identity.Of(r.Context()); who.Role == identity.Operator {
-		s.operator = who.ID
+		s.operator = who.ID // not only its account: the record names it, too
 	}
 	if err := in.refused.keep(r.Context(), s, faults); err != nil {
 		in.deps.Log.Error("a refused request was not kept", zap.Error(err))

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -60,6 +61,17 @@ func (d *door) run() *door {
 	return d
 }
 
+// account runs what stores the accounts of refused reports, until it is stopped.
+func (d *door) account() (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	r := d.refused
+	go func() { defer close(done); r.run(ctx) }()
+	stop = sync.OnceFunc(func() { cancel(); <-done })
+	d.t.Cleanup(stop)
+	return stop
+}
+
 // rejected returns the records of REJECTED by subject.
 func (d *door) rejected() map[string][]byte {
 	d.t.Helper()
@@ -92,44 +104,102 @@ func (d *door) keepAll(subs []submission) {
 	require.NoError(d.t, g.Wait())
 }
 
-func TestASenderOutOfOrderIsCounted(t *testing.T) {
+// summaries returns the records of REJECTED that are summaries.
+func (d *door) summaries() (sums []event.RejectedSummary) {
+	d.t.Helper()
+	for subject, raw := range d.rejected() {
+		if strings.Contains(subject, ".summary-") {
+			var sum event.RejectedSummary
+			require.NoError(d.t, json.Unmarshal(raw, &sum))
+			sums = append(sums, sum)
+		}
+	}
+	return sums
+}
+
+// TestRefusals_BeyondTheRate: what is beyond the rate is counted, in one record for an
+// hour, however many there are and however often the process begins anew.
+func TestRefusals_BeyondTheRate(t *testing.T) {
 	t.Parallel()
-	d := open(t).run()
-	const beyond = 25
+	d := open(t)
+	stop := d.account()
+	const beyond = 2 * maxDigests
 	var subs []submission
 	for i := range refusedBurst + beyond {
 		subs = append(subs, bad(i))
 	}
 	d.keepAll(subs)
-	whole, counted, digests := 0, 0, map[string]bool{}
-	records := d.rejected()
-	for subject, raw := range records {
-		if !strings.Contains(subject, ".summary-") {
-			whole++
-			continue
-		}
-		var sum event.RejectedSummary
-		require.NoError(t, json.Unmarshal(raw, &sum))
-		require.Equal(t, "grid-east", sum.Operator)
-		require.Len(t, sum.Digests, sum.Count)
-		counted += sum.Count
-		for _, digest := range sum.Digests {
-			require.NotContains(t, records, event.RejectedSubject("grid-east", digest), "either whole or counted")
-			digests[digest] = true
-		}
-	}
-	require.Equal(t, refusedBurst, whole)
-	require.Equal(t, beyond, counted)
-	require.Len(t, digests, beyond)
+	require.Len(t, d.rejected(), refusedBurst, "the hour is not over")
+	s, _, err := d.refused.read(t.Context(), "grid-east")
+	require.NoError(t, err)
+	require.Equal(t, beyond, s.Summary.Count, "those who were answered are counted on disk")
 
-	// The rate comes back with time, and another operator has its own.
+	// Another process: it forgets neither the rate nor what was counted.
+	stop()
+	d.Intake = New(d.deps)
+	d.account()
+	d.keepAll([]submission{bad(-1), bad(-2)})
+	require.Len(t, d.rejected(), refusedBurst)
+
+	// Another operator has an allowance of its own; the rate comes back with time.
 	other := bad(0)
 	other.operator = "city-clinic"
 	d.keepAll([]submission{other})
 	d.clock.Advance(time.Second)
-	d.keepAll([]submission{bad(-1)})
+	d.keepAll([]submission{bad(-3)})
 	require.Len(t, d.kept("rejected.city-clinic."), 1)
-	require.Len(t, d.kept("rejected.grid-east."), len(records)+1)
+	require.Len(t, d.kept("rejected.grid-east."), refusedBurst+1)
+
+	d.clock.Advance(summaryPeriod)
+	require.Eventually(t, func() bool { return len(d.summaries()) == 1 }, 30*time.Second, 10*time.Millisecond)
+	sum := d.summaries()[0]
+	require.Equal(t, "grid-east", sum.Operator)
+	require.Equal(t, beyond+2, sum.Count)
+	require.Equal(t, map[string]int{"$": beyond + 2}, sum.Reasons)
+	require.Len(t, sum.Digests, maxDigests)
+	require.Positive(t, sum.Bytes)
+}
+
+// TestRefusals_SummaryIsBounded, whatever the faults are and however many.
+func TestRefusals_SummaryIsBounded(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	a := &account{owner: "grid-east", used: usage{Reports: refusedBurst, At: nine}}
+	for i := range 10_000 {
+		one := refused{digest: fmt.Sprint(i), faults: []fault.Detail{{Path: fmt.Sprint("$.", i, strings.Repeat("事", 10_000))}}}
+		require.NotNil(t, d.refused.overRate(a, nine, one, 1))
+	}
+	sum := event.RejectedSummary{}
+	for range 100 {
+		add(&sum, &a.counted.RejectedSummary)
+	}
+	raw, err := json.Marshal(sum)
+	require.NoError(t, err)
+	require.Less(t, len(raw), 16<<10)
+	require.Equal(t, 1_000_000, sum.Count)
+	total := 0
+	for _, n := range sum.Reasons {
+		total += n
+	}
+	require.Equal(t, sum.Count, total)
+}
+
+// TestRefusals_OfAnIdentity: what an identity sends is on its account, whatever it
+// names, also where it cannot be read.
+func TestRefusals_OfAnIdentity(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/reports", strings.NewReader("[{"))
+	req.Header.Set("Content-Type", "application/cloudevents-batch+json")
+	w := httptest.NewRecorder()
+	d.Handler().ServeHTTP(w, req.WithContext(identity.With(req.Context(), identity.Identity{Role: identity.Operator, ID: "grid-east"})))
+	require.Equal(t, http.StatusBadRequest, w.Code)
+	require.Len(t, d.kept("rejected.grid-east."), 1)
+
+	s := bad(1)
+	s.operator = "xj-hydro"
+	require.NoError(t, d.refused.keep(identity.With(t.Context(), identity.Identity{Role: identity.Operator, ID: "grid-east"}), s, faults))
+	require.Len(t, d.kept("rejected.grid-east."), 2)
 }
 
 func (d *door) kept(prefix string) (subjects []string) {
@@ -143,15 +213,16 @@ func (d *door) kept(prefix string) (subjects []string) {
 
 func TestTheQuotaOfBytes(t *testing.T) {
 	t.Parallel()
-	a := newAllowance()
+	var u usage
 	kept := 0
 	for range 2 * refusedQuota / keptPayload {
-		if a.take(nine, keptPayload) {
+		if u.take(nine, keptPayload) {
 			kept++
 		}
 	}
 	require.Equal(t, refusedQuota/keptPayload, kept)
-	require.True(t, a.take(nine.Add(24*time.Hour), keptPayload), "a day later there is room again")
+	require.False(t, u.take(nine.Add(-time.Hour), keptPayload), "a clock that steps back gives nothing back")
+	require.True(t, u.take(nine.Add(24*time.Hour), keptPayload), "a day later there is room again")
 }
 
 func TestWhoIsNotRegisteredSharesOneBucket(t *testing.T) {
@@ -163,7 +234,7 @@ func TestWhoIsNotRegisteredSharesOneBucket(t *testing.T) {
 		d.keepAll([]submission{s})
 	}
 	require.Len(t, d.kept("rejected.unregistered."), 4)
-	require.Len(t, d.refused.limits, 1, "strangers cannot fill the memory")
+	require.Len(t, d.refused.accounts, 1, "strangers cannot fill the memory")
 }
 
 func TestALargePayloadIsKeptInPart(t *testing.T) {

@@ -1,0 +1,306 @@
+package intake
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/fault"
+)
+
+const (
+	accountPrefix = "refused"
+	// accountPeriod is how often the accounts that have changed are stored. Those whose
+	// refused reports are counted are answered when that is on disk: refusing fast must
+	// not be cheaper than keeping.
+	accountPeriod = time.Second
+	// summaryPeriod is what one summary covers: one record, of some 5 KB at most.
+	summaryPeriod = time.Hour
+	maxDigests    = 32
+	maxReasons    = 16
+	maxReason     = 80 // characters
+	otherReasons  = "other"
+)
+
+// account is what an operator has used of its allowance for refused reports. It is
+// stored beside the positions, so that a restart forgets nothing.
+type account struct {
+	owner string
+	// The lock of refusals guards the rest.
+	used    usage
+	changed bool     // since it was stored
+	counted *counted // since it was stored; nil: none
+	open    bool     // the stored account has a summary that is no record yet
+	until   time.Time
+}
+
+// usage is what is used up of an allowance at a time; it comes back as time passes.
+type usage struct {
+	Reports float64   `json:"reports"`
+	Bytes   float64   `json:"bytes"`
+	At      time.Time `json:"at"`
+}
+
+// stored is how an account is stored.
+type stored struct {
+	Used    usage                  `json:"used"`
+	Summary *event.RejectedSummary `json:"summary,omitempty"` // no record yet
+}
+
+// counted are refused reports beyond the rate, and who waits for them to be stored.
+type counted struct {
+	event.RejectedSummary
+	ready chan struct{}
+	err   error
+}
+
+// refused is what a summary says of a report.
+type refused struct {
+	digest string
+	size   int
+	faults []fault.Detail
+}
+
+// at is what is used up at a later time.
+func (u usage) at(now time.Time) usage {
+	if now.Before(u.At) {
+		return u // a clock that was set back gives nothing back
+	}
+	passed := now.Sub(u.At).Seconds()
+	return usage{max(0, u.Reports-passed*refusedRate), max(0, u.Bytes-passed*refusedQuota/(24*60*60)), now}
+}
+
+// take uses an allowance up by one report, or reports that there is not enough left.
+func (u *usage) take(now time.Time, bytes int) bool {
+	next := u.at(now)
+	next.Reports++
+	next.Bytes += float64(bytes)
+	if next.Reports > refusedBurst || next.Bytes > refusedQuota {
+		return false
+	}
+	*u = next
+	return true
+}
+
+// account returns the account of an owner, as it was stored.
+func (r *refusals) account(ctx context.Context, owner string) (*account, error) {
+	r.mu.Lock()
+	a := r.accounts[owner]
+	r.mu.Unlock()
+	if a != nil {
+		return a, nil
+	}
+	s, _, err := r.read(ctx, owner)
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if a := r.accounts[owner]; a != nil {
+		return a, nil
+	}
+	a = &account{owner: owner, used: s.Used}
+	a.noteSummary(s)
+	r.accounts[owner] = a
+	return a, nil
+}
+
+func (a *account) noteSummary(s stored) {
+	if a.open = s.Summary != nil; a.open {
+		a.until = s.Summary.From.Add(summaryPeriod)
+	}
+}
+
+// overRate returns what counts a refused report, or nil where it may be kept whole.
+func (r *refusals) overRate(a *account, now time.Time, one refused, size int) *counted {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	a.changed = true
+	if a.used.take(now, size) {
+		return nil
+	}
+	c := a.counted
+	if c == nil {
+		c = &counted{RejectedSummary: event.RejectedSummary{Operator: a.owner, From: now, Digests: []string{}, Reasons: map[string]int{}}, ready: make(chan struct{})}
+		a.counted = c
+	}
+	c.Until = now
+	c.Count++
+	c.Bytes += int64(one.size)
+	if len(c.Digests) < maxDigests {
+		c.Digests = append(c.Digests, one.digest)
+	}
+	if len(one.faults) > 0 {
+		addReason(c.Reasons, one.faults[0].Path, 1)
+	}
+	return c
+}
+
+// addReason counts a path, or together those beyond maxReasons.
+func addReason(reasons map[string]int, path string, n int) {
+	runes := []rune(path)
+	path = string(runes[:min(len(runes), maxReason)])
+	if _, known := reasons[path]; !known && len(reasons) >= maxReasons {
+		path = otherReasons
+	}
+	reasons[path] += n
+}
+
+// add merges what was counted into the summary of the same hour.
+func add(sum, c *event.RejectedSummary) {
+	sum.Until = c.Until
+	sum.Count += c.Count
+	sum.Bytes += c.Bytes
+	sum.Digests = append(sum.Digests, c.Digests[:min(len(c.Digests), max(0, maxDigests-len(sum.Digests)))]...)
+	if sum.Reasons == nil {
+		sum.Reasons = map[string]int{}
+	}
+	for path, n := range c.Reasons {
+		addReason(sum.Reasons, path, n)
+	}
+}
+
+// run stores the accounts that have changed once a period until ctx ends, and then the
+// rest.
+func (r *refusals) run(ctx context.Context) {
+	r.readAll(ctx)
+	tick := time.NewTicker(accountPeriod)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			r.flush(ctx)
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), accountPeriod)
+			defer cancel()
+			r.flush(last)
+			return
+		}
+	}
+}
+
+// readAll reads the accounts, so that summaries from before a restart become records.
+func (r *refusals) readAll(ctx context.Context) {
+	keys, err := r.deps.Bus.KeptKeys(ctx, accountPrefix)
+	for _, key := range keys {
+		var raw []byte
+		var s stored
+		if raw, _, err = r.deps.Bus.Kept(ctx, key); err == nil {
+			if err = json.Unmarshal(raw, &s); err == nil && s.Summary != nil {
+				_, err = r.account(ctx, s.Summary.Operator)
+			}
+		}
+		if err != nil {
+			break
+		}
+	}
+	if err != nil && ctx.Err() == nil {
+		r.deps.Log.Warn("cannot read the summaries of refused reports; they are read when their operator has one refused again", zap.Error(err))
+	}
+}
+
+// flush stores the accounts that have changed, and makes records of the summaries
+// whose hour is over.
+func (r *refusals) flush(ctx context.Context) {
+	now := r.deps.Clock.Now()
+	r.mu.Lock()
+	var due []*account
+	for _, a := range r.accounts {
+		if a.changed || a.open && !now.Before(a.until) {
+			due = append(due, a)
+		}
+	}
+	r.mu.Unlock()
+	for _, a := range due {
+		r.store(ctx, a, now)
+	}
+}
+
+// store stores an account, and answers those who wait for it.
+func (r *refusals) store(ctx context.Context, a *account, now time.Time) {
+	r.mu.Lock()
+	used, c, fresh := a.used, a.counted, !a.open
+	a.changed, a.counted = false, nil
+	r.mu.Unlock()
+	s, err := r.update(ctx, a.owner, used, c, now)
+	r.mu.Lock()
+	if err == nil {
+		a.noteSummary(s)
+	} else {
+		a.changed = true
+	}
+	r.mu.Unlock()
+	if err != nil && ctx.Err() == nil {
+		r.deps.Log.Error("cannot store the account of refused reports", zap.String("operator", a.owner), zap.Error(err))
+	}
+	if c == nil {
+		return
+	}
+	if fresh {
+		r.deps.Log.Warn("refused reports beyond the rate are counted, and a summary is kept for each hour", zap.String("operator", a.owner))
+	}
+	c.err = err
+	close(c.ready)
+}
+
+// update merges what has changed into the stored account: another process may have
+// changed it, too.
+func (r *refusals) update(ctx context.Context, owner string, used usage, c *counted, now time.Time) (stored, error) {
+	for {
+		s, revision, err := r.read(ctx, owner)
+		if err != nil {
+			return s, err
+		}
+		if s.Summary != nil && !now.Before(s.Summary.From.Add(summaryPeriod)) {
+			if err := r.record(ctx, *s.Summary); err != nil {
+				return s, err
+			}
+			s.Summary = nil
+		}
+		before := s.Used.at(now)
+		used = used.at(now)
+		s.Used = usage{max(before.Reports, used.Reports), max(before.Bytes, used.Bytes), used.At}
+		switch {
+		case c == nil:
+		case s.Summary == nil:
+			sum := c.RejectedSummary
+			sum.Reasons = maps.Clone(sum.Reasons)
+			s.Summary = &sum
+		default:
+			add(s.Summary, &c.RejectedSummary)
+		}
+		raw, err := json.Marshal(s)
+		if err != nil {
+			return s, err
+		}
+		if err = r.deps.Bus.Keep(ctx, accountKey(owner), raw, revision); !errors.Is(err, bus.ErrChanged) {
+			return s, err
+		}
+	}
+}
+
+// record makes a record of a summary whose hour is over. A repeat meets the first.
+func (r *refusals) record(ctx context.Context, sum event.RejectedSummary) error {
+	record, err := event.NewRecord(event.RejectedSubject(sum.Operator, fmt.Sprintf("summary-%d", sum.From.UnixNano())), sum.Until, "", sum)
+	if err == nil {
+		_, err = r.deps.Bus.Commit(ctx, []event.Record{record})
+	}
+	return err
+}
+
+func (r *refusals) read(ctx context.Context, owner string) (s stored, revision uint64, err error) {
+	raw, revision, err := r.deps.Bus.Kept(ctx, accountKey(owner))
+	if err == nil && raw != nil {
+		err = json.Unmarshal(raw, &s)
+	}
+	return s, revision, err
+}
+
+func accountKey(owner string) string { return accountPrefix + "." + event.Token(owner) }
