@@ -171,3 +171,9 @@ func (p pace) reaches(t time.Time) time.Time {
 	}
 	return machine
 }
+
+// IsMachine reports whether c tells the machine's time, as the stream's stamps do.
+func IsMachine(c Clock) bool {
+	_, is := c.(System)
+	return is
+}

@@ -33,7 +33,7 @@ func (v *view) take(ctx context.Context, batch []event.Stored, decoded chan<- []
 			v.deps.Log.Error("our clock and the engine's disagree", zap.Uint64("record", r.Sequence), zap.Duration("by", off))
 		}
 	}
-	items := decode(batch)
+	items := decode(v.asTold(batch))
 	for i, r := range batch {
 		items[i].copies = v.copier.add(r)
 	}

@@ -1,0 +1,47 @@
+package ledger
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/bus/bustest"
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// An escalation that is made in time and waits for the disk until its due time has passed
+// was told late, in rows and in the statistics; what is on disk stays as it was made.
+func TestTold_WhenItIsStored(t *testing.T) {
+	t.Parallel()
+	env := bustest.Start(t)
+	serve(t, env, t.TempDir(), clock.System{})
+	now := clock.System{}.Now()
+	due := now.Add(300 * time.Millisecond)
+	made := func(n int, due time.Time) event.Record {
+		return told(n, func(e *event.Escalated) {
+			e.ReportedAt, e.DueAt, e.Duties[0].DueAt = now, &due, &due
+		})
+	}
+	inTime, waited := made(1, now.Add(time.Hour)), made(2, due)
+	time.Sleep(time.Until(due) + time.Millisecond) // as in a writer whose disk is full
+	commit(t, env, inTime, waited)
+
+	rows := ask[event.QueryAnswer](t, env, event.DoorQuery, event.Query{}).Rows
+	require.Len(t, rows, 2)
+	for _, r := range rows {
+		require.Equal(t, r.Revision == 2, r.Late, "revision %d", r.Revision)
+		if r.Late {
+			require.True(t, r.ReportedAt.After(due), "told when it was stored")
+			require.NotNil(t, r.Duties[0].LateBy)
+			require.Equal(t, r.ReportedAt.Sub(due), time.Duration(*r.Duties[0].LateBy))
+		}
+	}
+	stored, err := env.Bus.Last(t.Context(), waited.Subject)
+	require.NoError(t, err)
+	var body event.Escalated
+	require.NoError(t, json.Unmarshal(stored.Data, &body))
+	require.False(t, body.Late)
+}
