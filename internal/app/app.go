@@ -253,6 +253,9 @@ func (a *App) connect(ctx context.Context) (err error) {
 		if a.lock, err = lockFolder(a.cfg.Data); err != nil {
 			return err
 		}
+		if err := checkFormat(a.cfg.Data); err != nil {
+			return err
+		}
 	}
 	if a.cfg.NATS == "" {
 		server := bus.ServerConfig{Dir: filepath.Join(a.cfg.Data, "nats"), Listen: a.cfg.NATSListen, Log: a.cfg.Log, Key: a.cfg.StoreKey,

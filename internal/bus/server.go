@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"sync"
 	"time"
@@ -99,6 +100,9 @@ func StartServer(ctx context.Context, cfg ServerConfig) (*Server, error) {
 			opts.Port = server.RANDOM_PORT
 		}
 	}
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("bus: folder of JetStream: %w", err)
+	}
 	if err := holdKey(cfg.Dir, cfg.Key); err != nil {
 		return nil, err
 	}
@@ -132,8 +136,9 @@ func StartServer(ctx context.Context, cfg ServerConfig) (*Server, error) {
 	}
 	e := &Server{
 		s: s, log: cfg.Log.Named("nats"), overrun: log.overrun, throttle: newThrottle(s), health: health,
-		space: newSpace(cfg.Dir, cfg.Reserve, cfg.Room), unguard: unguard, services: services, dir: cfg.Dir, staging: newStaging(),
+		space: newSpace(cfg.Dir, cfg.Reserve, cfg.Room), unguard: unguard, services: services, dir: cfg.Dir, staging: newStaging(cfg.Dir),
 	}
+	dropForeignLinks(cfg.Dir)
 	left := stagingLinks(cfg.Dir, "*")
 	started := false
 	defer func() {

@@ -66,17 +66,29 @@ func (s *Server) unstage(stream string) {
 	}
 }
 
-// newStaging makes the place in memory. Empty: there is none here.
-func newStaging() string {
+// newStaging makes the place in memory for a server's folder, whose mark its name bears.
+// Empty: there is none here.
+func newStaging(dir string) string {
 	for _, place := range memoryFolders() {
 		if !hasMemory(place, stagingRoom) {
 			continue
 		}
-		if made, err := os.MkdirTemp(place, stagingPrefix); err == nil {
+		if made, err := os.MkdirTemp(place, stagingPrefix+folderMark(dir)+"-"); err == nil {
 			return made
 		}
 	}
 	return ""
+}
+
+// dropForeignLinks removes the links of a folder that was copied: they lead to where the
+// server of the original gathers its batches, which is not ours to complete or to remove.
+func dropForeignLinks(dir string) {
+	ours := stagingPrefix + folderMark(dir) + "-"
+	for link, place := range stagingLinks(dir, "*") {
+		if !strings.HasPrefix(filepath.Base(filepath.Dir(place)), ours) {
+			_ = os.Remove(link)
+		}
+	}
 }
 
 // dropStaging removes the places that a server left which was killed, once the engine

@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"syscall"
@@ -14,6 +15,15 @@ func memoryFolders() []string {
 		return []string{"/dev/shm"}
 	}
 	return []string{own, "/dev/shm"}
+}
+
+// folderMark tells a folder from every copy of it, for as long as the machine runs.
+func folderMark(dir string) string {
+	var s syscall.Stat_t
+	if err := syscall.Stat(dir, &s); err != nil {
+		return "unknown"
+	}
+	return fmt.Sprintf("%x.%x", s.Dev, s.Ino)
 }
 
 const tmpfsMagic = 0x01021994 // statfs(2)

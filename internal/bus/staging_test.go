@@ -151,3 +151,32 @@ func dieInABatch(t *testing.T, dir string) {
 	_ = self.Kill()
 	select {}
 }
+
+// A copy of the data folder that is started on the same machine leaves alone what the
+// server of the original gathers.
+func TestACopyLeavesTheOriginalAlone(t *testing.T) {
+	dir, copied := t.TempDir(), t.TempDir()
+	env := bustest.StartIn(t, dir, clock.System{})
+	memory := inMemory(t, dir, event.StreamLedger)
+	_, err := env.Bus.Commit(t.Context(), several(0, 50))
+	require.NoError(t, err)
+	staged := filepath.Join(memory, "a-batch-in-hand")
+	require.NoError(t, os.MkdirAll(staged, 0o700))
+	out, err := exec.CommandContext(t.Context(), "cp", "-a", dir+"/.", copied).CombinedOutput()
+	require.NoError(t, err, string(out))
+
+	other := bustest.StartIn(t, copied, clock.System{})
+	head, err := other.Bus.Head(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, 50, head)
+	require.NotEqual(t, memory, inMemory(t, copied, event.StreamLedger))
+	_, err = other.Bus.Commit(t.Context(), several(50, 50))
+	require.NoError(t, err)
+	other.Bus.Close()
+	other.Server.Stop()
+	require.DirExists(t, staged)
+	require.NoError(t, os.Remove(staged))
+	_, err = env.Bus.Commit(t.Context(), several(100, 50))
+	require.NoError(t, err)
+	require.Equal(t, memory, inMemory(t, dir, event.StreamLedger), "it goes on where it was")
+}
