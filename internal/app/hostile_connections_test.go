@@ -63,6 +63,12 @@ func TestConnections_StrangersTakeAll(t *testing.T) {
 		t.Fatalf("a connection that has authenticated was closed for strangers: %v", err)
 	default:
 	}
+	status, metrics := g.http(keepAlive, g.token(identity.Admin, "admin"), "GET", "/metrics", "")
+	require.Equal(t, http.StatusOK, status)
+	require.NotContains(t, metrics, "tocsin_connections_closed_total{port=\"nats\",reason=\"room\"} 0\n")
+	require.NotContains(t, metrics, "tocsin_connections_closed_total{port=\"http\",reason=\"room\"} 0\n")
+	require.Contains(t, metrics, "tocsin_services_overrun_total 0\n")
+	require.Contains(t, metrics, "tocsin_lost_requests_total{exercise=\"false\"} 0\n")
 	closed := 0
 	for _, c := range idle {
 		_ = c.SetReadDeadline(time.Now().Add(time.Millisecond))

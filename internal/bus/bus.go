@@ -113,6 +113,7 @@ type Bus struct {
 	hearts    hearts
 	probe     probe
 	space     *space       // nil with a server elsewhere
+	failed    *tally.Tally // requests that were not done, or whose answers were not sent
 	lost      *tally.Tally // of requests that were refused and wanted no answer
 	held      sync.Map     // why nothing may be written to the ledger, by the log that says so
 }
@@ -132,6 +133,9 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Bus, error) {
 		return nil, fmt.Errorf("bus: %w", err)
 	}
 	b := &Bus{nc: nc, js: js, cfg: cfg, writers: map[string]*writer{}, gate: newGate()}
+	b.failed = tally.New(func(n int, last string) {
+		cfg.Log.Error("requests failed", zap.Int("requests", n), zap.String("last", last))
+	})
 	b.lost = tally.New(func(n int, why string) {
 		cfg.Log.Error("requests that wanted no answer were dropped", zap.Int("requests", n), zap.String("reason", why))
 	})

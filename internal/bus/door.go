@@ -153,6 +153,7 @@ func (b *Bus) Serve(ctx context.Context, name string, doors ...Door) error {
 			leave, err := b.takePlace(places, r)
 			if err != nil {
 				refused.Add(err.Error())
+				b.noteLost(d, r, err)
 				busy(req)
 				return
 			}
@@ -270,9 +271,7 @@ func (b *Bus) answer(ctx context.Context, d Door, r Request, req micro.Request) 
 	var full Full
 	var forbidden Forbidden
 	if errors.As(err, &full) {
-		if r.Reply == "" {
-			b.lost.Add(string(full))
-		}
+		b.noteLost(d, r, full)
 		decline(req, codeFull, string(full))
 		return
 	}
@@ -280,14 +279,13 @@ func (b *Bus) answer(ctx context.Context, d Door, r Request, req micro.Request) 
 		b.refuse(ctx, r, req, forbidden)
 		return
 	}
-	if errors.As(err, &closed) {
-		b.cfg.Log.Error("a request was refused", zap.String("door", d.Name), zap.String("subject", r.Subject), zap.Error(err))
-	} else if err != nil {
-		b.cfg.Log.Error("a request was not answered: its outcome is not known", zap.String("door", d.Name), zap.String("subject", r.Subject), zap.Error(err))
+	if err != nil {
+		b.failed.Add(fmt.Sprintf("%s: %v", d.Name, err))
+		b.noteLost(d, r, err)
 	}
 	switch {
 	case ours(r.Reply):
-		b.cfg.Log.Error("an answer would have been a record or a request", zap.String("door", d.Name), zap.String("reply", r.Reply))
+		b.failed.Add(fmt.Sprintf("%s: refusing to reply to the reserved subject %q", d.Name, r.Reply))
 		return
 	case r.Reply != "" && closed != "":
 		err = req.Error(codeClosed, string(closed), nil)
@@ -301,9 +299,20 @@ func (b *Bus) answer(ctx context.Context, d Door, r Request, req micro.Request) 
 		err = b.nc.Publish(b.cfg.Realm.Wire(d.Elsewhere(r)), reply)
 	}
 	if err != nil {
-		b.cfg.Log.Warn("an answer was not sent", zap.String("door", d.Name), zap.Error(err))
+		b.failed.Add(fmt.Sprintf("%s: cannot send the answer: %v", d.Name, err))
 	}
 }
+
+// noteLost counts a request that failed and whose sender wanted no answer: nobody else
+// learns that it is lost.
+func (b *Bus) noteLost(d Door, r Request, why error) {
+	if r.Reply == "" {
+		b.lost.Add(fmt.Sprintf("%s: %v", d.Name, why))
+	}
+}
+
+// Lost returns how many requests were dropped whose senders wanted no answer.
+func (b *Bus) Lost() uint64 { return b.lost.Total() }
 
 // crew are goroutines that take one request after the other: one that is new would
 // have to make room for its work first, which costs as much as a part of the work.

@@ -1,0 +1,46 @@
+package bus_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/bus/bustest"
+)
+
+// What is published without a reply subject gets no answer, so what is dropped of it
+// is counted. With a reply subject the sender is told.
+func TestServe_DroppedPublishIsCounted(t *testing.T) {
+	t.Parallel()
+	env := bustest.Start(t)
+	ended := make(chan struct{})
+	end := sync.OnceFunc(func() { close(ended) })
+	defer end()
+	const limit = 4
+	bustest.Background(t, func(ctx context.Context) error {
+		return env.Bus.Serve(ctx, "doors", bus.Door{
+			Name: "take", Subject: "take.*", Limit: limit,
+			Answer: func(_ context.Context, r bus.Request) (any, error) {
+				if r.Subject == "take.slow" {
+					<-ended
+				}
+				return "taken", nil
+			},
+		})
+	})
+	eventually(t, "the door is open", func() bool {
+		_, err := env.Conn.Request("take.other", nil, time.Second)
+		return err == nil
+	})
+	for range 3 * limit {
+		require.NoError(t, env.Conn.Publish("take.slow", nil))
+	}
+	reply, err := env.Conn.Request("take.slow", nil, 10*time.Second)
+	require.NoError(t, err)
+	require.Equal(t, "503", reply.Header.Get(bus.HeaderErrorCode), "a sender who wants an answer gets one")
+	require.EqualValues(t, 3*limit-limit/2, env.Bus.Lost())
+}
