@@ -25,7 +25,8 @@ type result struct {
 	Several *several          `json:"receipts,omitempty"`
 	Extends *tree             `json:"extends,omitempty"`
 	Export  *evidence.Report  `json:"export,omitempty"`
-	Proof   string            `json:"proof,omitempty"` // the file that was written
+	Proof   string            `json:"proof,omitempty"`  // the file that was written
+	Damage  []string          `json:"damage,omitempty"` // what transport did to the file, without changing what it says
 	Error   string            `json:"error,omitempty"`
 }
 
@@ -111,11 +112,11 @@ func (o *options) checkFile(r *result) error {
 			return cannot{fmt.Errorf("--identities: %w", err)}
 		}
 	}
-	kind, text, err := recognise(o.file)
+	kind, text, err := recognise(o, o.file)
 	if err != nil {
 		return cannot{err}
 	}
-	r.Kind = kind
+	r.Kind, r.Damage = kind, o.damage
 	var old *evidence.Checkpoint
 	if o.extends != "" {
 		if kind == kindProof || kind == kindReceipt || kind == kindReceipts {
@@ -195,6 +196,7 @@ func (o *options) receipt(r *result, v evidence.Verifier, text string) error {
 	if err != nil {
 		return cannot{fmt.Errorf("--report: %w", err)}
 	}
+	raw, _ = evidence.Restore(raw)
 	if err := receipt.Is(raw); err != nil {
 		return fmt.Errorf("%s: %w", o.report, err)
 	}

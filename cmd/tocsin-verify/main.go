@@ -36,6 +36,7 @@ type options struct {
 	json, quiet bool
 	lang        string
 	given       map[string]bool // flags
+	damage      []string        // what transport did to the file
 
 	raw            io.Writer // for programs
 	stdout, stderr io.Writer // for people

@@ -35,7 +35,8 @@ func readKey(text string) (evidence.Verifier, error) {
 	case failed != nil:
 		return v, fmt.Errorf("--key: neither a verifier key nor a file: %w", failed)
 	}
-	if v, err = evidence.NewVerifier(string(raw)); err != nil {
+	restored, _ := evidence.Restore(raw)
+	if v, err = evidence.NewVerifier(string(restored)); err != nil {
 		return v, fmt.Errorf("--key: %s: %w", text, err)
 	}
 	return v, nil
@@ -58,7 +59,7 @@ func readFile(name string) ([]byte, error) {
 }
 
 // recognise tells what a file is, by what is in it.
-func recognise(name string) (kind, text string, err error) {
+func recognise(o *options, name string) (kind, text string, err error) {
 	info, err := os.Stat(name)
 	if err != nil {
 		return "", "", err
@@ -75,7 +76,11 @@ func recognise(name string) (kind, text string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	text = string(raw)
+	restored, damage := evidence.Restore(raw)
+	text = string(restored)
+	if o != nil {
+		o.damage = damage
+	}
 	switch first, rest, _ := strings.Cut(text, "\n"); {
 	case first == evidence.ProofFormat:
 		return kindProof, text, nil
@@ -93,7 +98,7 @@ func recognise(name string) (kind, text string, err error) {
 
 // checkpointIn finds the signed checkpoint in whatever has one.
 func checkpointIn(name string) (string, error) {
-	kind, text, err := recognise(name)
+	kind, text, err := recognise(nil, name)
 	if err != nil {
 		return "", err
 	}
@@ -106,7 +111,8 @@ func checkpointIn(name string) (string, error) {
 		return p.Checkpoint, err
 	case kindExport:
 		raw, err := readFile(filepath.Join(name, "checkpoint"))
-		return string(raw), err
+		restored, _ := evidence.Restore(raw)
+		return string(restored), err
 	}
 	return text, nil
 }

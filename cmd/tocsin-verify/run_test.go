@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf16"
 
 	"github.com/stretchr/testify/require"
 
@@ -367,6 +368,44 @@ func TestHelp(t *testing.T) {
 	for id, w := range words {
 		require.NotEmpty(t, w[0], id)
 		require.Equal(t, strings.Count(w[0], "%"), strings.Count(w[1], "%"), id)
+	}
+}
+
+// What mail and editors do to a file is no forgery, whatever the file is.
+func TestTransportIsNoForgery(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.write(t, "proof", s.proof(t, 42))
+	s.write(t, "consistency", s.consistency(t))
+	damaged := func(text string) map[string]string {
+		crlf := strings.ReplaceAll(text, "\n", "\r\n")
+		wide := "\xff\xfe"
+		for _, unit := range utf16.Encode([]rune(crlf)) {
+			wide += string([]byte{byte(unit), byte(unit >> 8)})
+		}
+		return map[string]string{"mark": "\uFEFF" + text, "CR LF": crlf, "UTF-16": wide, "cut": strings.TrimSuffix(text, "\n"), "white": strings.ReplaceAll(text, "\n", " \n")}
+	}
+	for file, args := range map[string][]string{"proof": nil, "checkpoint-300": nil, "consistency": {"--extends", s.path("checkpoint-200")}} {
+		for how, text := range damaged(s.read(t, file)) {
+			s.write(t, "damaged", text)
+			code, out, errOut := s.verify(append([]string{s.path("damaged")}, args...)...)
+			require.Equal(t, exitHolds, code, "%s, %s: %s", file, how, errOut)
+			require.Contains(t, out, "in transport", "%s, %s", file, how)
+		}
+		forged := strings.Replace(s.read(t, file), "\n300\n", "\n301\n", 1)
+		s.write(t, "damaged", damaged(forged)["CR LF"])
+		code, _, _ := s.verify(append([]string{s.path("damaged")}, args...)...)
+		require.Equal(t, exitFails, code, file)
+	}
+	for how, text := range damaged(s.read(t, "log.pub")) {
+		s.write(t, "key", text)
+		var out, errOut bytes.Buffer
+		require.Equal(t, exitHolds, run([]string{"--key", s.path("key"), s.path("proof")}, &out, &errOut), "the key, %s: %s", how, errOut.String())
+	}
+	for how, text := range damaged(s.read(t, "checkpoint-200")) {
+		s.write(t, "old", text)
+		code, _, errOut := s.verify(s.path("consistency"), "--extends", s.path("old"))
+		require.Equal(t, exitHolds, code, "the earlier checkpoint, %s: %s", how, errOut)
 	}
 }
 

@@ -19,6 +19,7 @@ func (o *options) show(r *result) {
 	if r.Result == holds {
 		if !o.quiet {
 			o.showProved(r)
+			o.showTransport(r)
 		}
 		return
 	}
@@ -32,6 +33,22 @@ func (o *options) show(r *result) {
 	}
 	if r.Error != "" {
 		fmt.Fprintf(o.stderr, "%s\n", printable.Line(fmt.Sprintf("%s: %s: %s", o.file, o.text(r.Result), r.Error)))
+	}
+}
+
+// showTransport names what transport changed or added, none of which says anything else.
+func (o *options) showTransport(r *result) {
+	if len(r.Damage) > 0 {
+		o.row("damaged", strings.Join(r.Damage, ", "))
+	}
+	if r.Export == nil {
+		return
+	}
+	for _, d := range r.Export.Damaged {
+		o.row("damaged", d.Path+": "+strings.Join(d.Damage, ", "))
+	}
+	for _, path := range r.Export.Extra {
+		o.row("extra", path)
 	}
 }
 

@@ -65,6 +65,8 @@ var words = map[string][2]string{
 	"rules":       {"规则", "rules"},
 	"manifest":    {"清单 SHA-256", "manifest"},
 	"made":        {"导出时间", "made"},
+	"damaged":     {"传输改动", "in transport"},
+	"extra":       {"多余文件", "not listed"},
 	"proof":       {"已写证明", "proof written"},
 
 	"limits":           {"这不证明：", "This does not prove:"},
@@ -104,6 +106,10 @@ FILE is recognised by what it is:
   an export            a folder of records, tiles and rules (tocsin log export
                        makes it): every record, everything that is missing, and
                        every file, each fault by its record and file
+
+What mail and editors do to a file (a byte order mark, UTF-16, other line ends, white
+space at the ends of lines, a lost last newline) is undone and named. Files that an
+export does not list are named, too, and nothing is read of them.
 
 Flags, before or after FILE:
   --key KEY       the public key, or a file with it
@@ -153,6 +159,9 @@ FILE 按内容识别：
                 一份或多份，每行一份）
   导出目录      记录、树块与规则（由 tocsin log export 生成）：逐条核验记录、
                 缺失与文件，问题具体到记录和文件
+
+邮件、编辑器对文件的改动（字节顺序标记、UTF-16、换行符、行尾空白、缺失的末尾换行）
+会被还原并指明；导出目录中清单未列的文件也会指明，但不读取。
 
 选项（可在 FILE 之前或之后）：
   --key KEY       公钥，或存有公钥的文件

@@ -60,6 +60,7 @@ func exported(dir string, v Verifier, use func(c *exportCheck, cp Checkpoint) er
 	if c.files, err = c.inventory(); err != nil {
 		return fmt.Errorf("evidence: export: %w", err)
 	}
+	c.readManifest() // for what transport damaged; what is wrong with it is not asked here
 	note, err := c.small(checkpointFile, checkpointLimit)
 	if err != nil {
 		return fmt.Errorf("evidence: export: %w", err)

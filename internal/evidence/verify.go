@@ -40,7 +40,12 @@ type Report struct {
 	Until    *time.Time `json:"until,omitempty"`
 	Made     time.Time  `json:"made,omitzero"`
 	Unproved []string   `json:"unproved"` // files that nothing proves, such as a page to read
-	Findings []Finding  `json:"findings"`
+	// Extra are files and links that the manifest does not list, such as those that
+	// desktops leave in folders. Nothing is read of them.
+	Extra []string `json:"extra,omitempty"`
+	// Damaged are files that transport has changed without changing what they say.
+	Damaged  []Damaged `json:"damaged,omitempty"`
+	Findings []Finding `json:"findings"`
 	// More are the findings that are not listed, for they were too many.
 	More uint64 `json:"more,omitempty"`
 }
@@ -88,7 +93,8 @@ type exportCheck struct {
 	verifier Verifier
 	progress func(done, of uint64)
 	done, of atomic.Uint64
-	files    map[string]int64 // regular files that are there, with their sizes
+	files    map[string]int64  // regular files that are there, with their sizes
+	mended   map[string][]byte // files as they were before transport damaged them
 	manifest Manifest
 	tree     *provedTree
 	entries  atomic.Uint64

@@ -24,7 +24,7 @@ func (c *exportCheck) inventory() (map[string]int64, error) {
 			return err
 		}
 		if !info.Mode().IsRegular() {
-			c.find(0, path, "not a file: links and devices have no place in an export")
+			c.report.Extra = append(c.report.Extra, path)
 			return nil
 		}
 		files[path] = info.Size()
@@ -42,7 +42,14 @@ func (c *exportCheck) readManifest() bool {
 		return false
 	}
 	if err == nil {
-		c.manifest, err = parseManifest(raw)
+		if c.manifest, err = parseManifest(raw); err != nil {
+			if text, damage := Restore(raw); len(damage) > 0 {
+				if c.manifest, err = parseManifest(text); err == nil {
+					raw = text
+					c.restored(manifestFile, text, damage)
+				}
+			}
+		}
 	}
 	if err != nil {
 		c.find(0, manifestFile, "%v", err)
@@ -62,17 +69,18 @@ func (c *exportCheck) compareFiles() {
 		switch size, ok := c.files[f.Path]; {
 		case !ok:
 			c.find(0, f.Path, "it is missing: the manifest lists it")
-		case size != f.Size:
+		case size != f.Size && !c.restore(f):
 			c.find(0, f.Path, "it has %d bytes; the manifest says %d", size, f.Size)
 		}
 		c.of.Add(uint64(f.Size))
 	}
 	for path := range c.files {
 		if !listed[path] && path != manifestFile {
-			c.find(0, path, "the manifest does not list it")
+			c.report.Extra = append(c.report.Extra, path)
 			delete(c.files, path) // nothing is taken from it
 		}
 	}
+	slices.Sort(c.report.Extra)
 	for _, path := range ownFiles {
 		if !listed[path] {
 			c.find(0, path, "every export has it, and the manifest does not list it")
@@ -118,8 +126,8 @@ func (c *exportCheck) openCheckpoint() (Checkpoint, bool) {
 	return cp, true
 }
 
-// open opens a file that the inventory found.
-func (c *exportCheck) open(path string) (*os.File, error) {
+// openStored opens a file that the inventory found.
+func (c *exportCheck) openStored(path string) (*os.File, error) {
 	if _, ok := c.files[path]; !ok {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
 	}

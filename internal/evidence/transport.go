@@ -1,0 +1,165 @@
+package evidence
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// What mail, editors and file transfers do to a text without changing what it says.
+const (
+	damageUTF16 = "UTF-16"
+	damageBOM   = "a byte order mark"
+	damageEnds  = "line ends (CR LF)"
+	damageWhite = "white space at the ends of lines"
+	damageLast  = "the newline at its end"
+)
+
+// Restore undoes what transport does to a text: UTF-16, a byte order mark, other line
+// ends, white space at the ends of lines, a missing or repeated newline at its end. It
+// says what it undid. What the text then says must be verified as ever.
+func Restore(raw []byte) (text []byte, damage []string) {
+	text, damage = decodeText(raw)
+	for _, step := range []struct {
+		name string
+		undo func([]byte) []byte
+	}{{damageEnds, undoEnds}, {damageWhite, undoWhite}, {damageLast, undoLast}} {
+		if mended := step.undo(text); !bytes.Equal(mended, text) {
+			text, damage = mended, append(damage, step.name)
+		}
+	}
+	return text, damage
+}
+
+// decodeText undoes an encoding other than UTF-8 and a byte order mark.
+func decodeText(raw []byte) (text []byte, damage []string) {
+	if decoded, ok := fromUTF16(raw); ok {
+		raw, damage = decoded, append(damage, damageUTF16)
+	}
+	if plain, ok := bytes.CutPrefix(raw, []byte("\uFEFF")); ok {
+		raw = plain
+		if damage == nil { // of UTF-16 it is a part
+			damage = append(damage, damageBOM)
+		}
+	}
+	return raw, damage
+}
+
+// fromUTF16 decodes UTF-16 of either order, with or without its byte order mark: every
+// text of ours begins with an ASCII character.
+func fromUTF16(raw []byte) ([]byte, bool) {
+	if len(raw) < 2 || len(raw)%2 != 0 {
+		return nil, false
+	}
+	high, low := 0, 1
+	switch {
+	case raw[0] == 0xff && raw[1] == 0xfe, raw[1] == 0 && raw[0] != 0:
+		high, low = 1, 0
+	case raw[0] == 0xfe && raw[1] == 0xff, raw[0] == 0 && raw[1] != 0:
+	default:
+		return nil, false
+	}
+	units := make([]uint16, len(raw)/2)
+	for i := range units {
+		units[i] = uint16(raw[2*i+high])<<8 | uint16(raw[2*i+low])
+	}
+	text := []byte(string(utf16.Decode(units)))
+	return text, !bytes.ContainsRune(text, utf8.RuneError)
+}
+
+func undoEnds(text []byte) []byte { return bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n")) }
+
+func undoWhite(text []byte) []byte {
+	lines := bytes.Split(text, []byte("\n"))
+	for i, line := range lines {
+		lines[i] = bytes.TrimRight(line, " \t\r")
+	}
+	return bytes.Join(lines, []byte("\n"))
+}
+
+func undoLast(text []byte) []byte {
+	return append(bytes.TrimRight(text, "\n"), '\n')
+}
+
+// restoreLimit bounds a file of an export that is restored, in memory.
+const restoreLimit = 1 << 28
+
+// restore undoes what transport did to a file of an export that is not as the manifest
+// has it, if that is all that happened to it.
+func (c *exportCheck) restore(f ManifestFile) bool {
+	raw, err := c.small(f.Path, restoreLimit)
+	if err != nil {
+		return false
+	}
+	text, damage, ok := restoreTo(raw, f.SHA256)
+	if ok {
+		c.restored(f.Path, text, damage)
+	}
+	return ok
+}
+
+// restored notes a file that is read as it was before transport damaged it.
+func (c *exportCheck) restored(path string, text []byte, damage []string) {
+	if c.mended == nil {
+		c.mended = map[string][]byte{}
+	}
+	c.mended[path], c.files[path] = text, int64(len(text))
+	c.report.Damaged = append(c.report.Damaged, Damaged{path, damage})
+}
+
+// restoreTo finds the text of a hash that transport made into something else. A rules
+// file may have had any line ends, and a tile is no text: the hash decides.
+func restoreTo(raw []byte, want string) (text []byte, damage []string, ok bool) {
+	matches := func(text []byte) bool {
+		sum := sha256.Sum256(text)
+		return hexOf(sum[:]) == want
+	}
+	decoded, encoding := decodeText(raw)
+	identity := func(b []byte) []byte { return b }
+	type step struct {
+		name string
+		undo func([]byte) []byte
+	}
+	none := step{"", identity}
+	for _, start := range []step{{"", func([]byte) []byte { return raw }}, {"encoding", func([]byte) []byte { return decoded }}} {
+		for _, ends := range []step{none, {damageEnds, undoEnds}} {
+			for _, white := range []step{none, {damageWhite, undoWhite}} {
+				for _, last := range []step{none, {damageLast, undoLast}, {damageLast, func(b []byte) []byte { return bytes.TrimRight(b, "\n") }}} {
+					text := last.undo(bytes.Clone(white.undo(ends.undo(start.undo(nil)))))
+					if !matches(text) {
+						continue
+					}
+					if start.name != "" {
+						damage = append(damage, encoding...)
+					}
+					for _, s := range []step{ends, white, last} {
+						if s.name != "" {
+							damage = append(damage, s.name)
+						}
+					}
+					return text, damage, true
+				}
+			}
+		}
+	}
+	return nil, nil, false
+}
+
+// Damaged is a file of an export that transport has changed, and that says the same.
+type Damaged struct {
+	Path   string   `json:"path"`
+	Damage []string `json:"damage"`
+}
+
+func (d Damaged) String() string { return fmt.Sprintf("%s: %v", d.Path, d.Damage) }
+
+// open opens a file that the inventory found, as it was before transport damaged it.
+func (c *exportCheck) open(path string) (io.ReadCloser, error) {
+	if text, ok := c.mended[path]; ok {
+		return io.NopCloser(bytes.NewReader(text)), nil
+	}
+	return c.openStored(path)
+}
