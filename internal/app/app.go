@@ -20,6 +20,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
@@ -207,7 +208,11 @@ func (a *App) start(ctx context.Context) (err error) {
 		}
 	}
 	a.run()
-	return a.ready(ctx)
+	if err := a.ready(ctx); err != nil {
+		return err
+	}
+	a.tellSupervisor(daemon.SdNotifyReady)
+	return nil
 }
 
 // check refuses what would be unsafe: a door that others can reach, without
@@ -355,6 +360,7 @@ func (a *App) run() {
 		start("the embedded server", event.Real, a.watchEngine)
 	}
 	start("the probe", event.Real, a.realms[0].bus.Probe)
+	start("the watchdog", event.Real, a.watchdog)
 	go func() {
 		defer close(a.ended)
 		_ = g.Wait() // its error is the cause of working's end

@@ -3,6 +3,8 @@ package app
 import (
 	"context"
 	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
 )
 
 const (
@@ -27,6 +29,7 @@ func (a *App) Stop() {
 }
 
 func (a *App) stopAll() {
+	a.tellSupervisor(daemon.SdNotifyStopping)
 	if a.stop != nil {
 		a.stop()
 	}

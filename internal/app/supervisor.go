@@ -1,0 +1,52 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"go.uber.org/zap"
+
+	"github.com/tocsin-project/tocsin/internal/bus"
+)
+
+// tellSupervisor tells systemd how the process is, where it runs under systemd.
+func (a *App) tellSupervisor(state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		a.cfg.Log.Warn("cannot notify the supervisor", zap.String("state", state), zap.Error(err))
+	}
+}
+
+// watchdog tells the supervisor twice in each of its intervals that the process works. It
+// is silent while nothing that is written comes back, so that the process is restarted;
+// not while the disk is full, where a restart would not help.
+func (a *App) watchdog(ctx context.Context) error {
+	interval, err := daemon.SdWatchdogEnabled(false)
+	if err != nil {
+		a.cfg.Log.Warn("cannot read the interval of the supervisor's watchdog", zap.Error(err))
+	}
+	if err != nil || interval <= 0 {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	tick := time.NewTicker(interval / 2)
+	defer tick.Stop()
+	for {
+		if a.works() {
+			a.tellSupervisor(daemon.SdNotifyWatchdog)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// works reports whether what is written comes back, or why not is known and will pass.
+func (a *App) works() bool {
+	_, err := a.realms[0].bus.Stores()
+	full := bus.Full("")
+	return err == nil || errors.As(err, &full)
+}
