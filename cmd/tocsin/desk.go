@@ -2,12 +2,16 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
 func (e *environment) deskCommand() *cobra.Command {
@@ -29,25 +33,34 @@ func (e *environment) watchCommand() *cobra.Command {
 		Short: "Follow a desk; misses nothing while it was away",
 		Long: `Shows what a desk is told, each escalation at least once. A new screen begins at
 the oldest escalation that nobody has acknowledged; one that was here before
-goes on where it stood. Screens with names of their own each see everything.`,
+continues where it stopped. Screens with names of their own each see everything;
+two of one name share what comes, and are told of each other.
+
+It says within five seconds that the server does not answer, says when it is
+back and then shows what came meanwhile. It ends when its credential is revoked.
+With --json these lines are on standard error.`,
 		Example: "  tocsin desk watch protection-energy\n  tocsin desk watch sh-cyberspace --client wall --json",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
 			if count < 0 {
 				return &usageError{fmt.Errorf("--count is a count, not %d", count)}
 			}
-			c, err := conn.dial()
+			c, err := conn.dial(client.WatchOptions(conn.timeout)...)
 			if err != nil {
 				return err
 			}
 			defer c.Close()
-			return c.Watch(cmd.Context(), a[0], screen, count, clock.System{}.Now, func(full *event.Escalated, row event.EscalationRow) error {
+			status := e.out
+			if asJSON {
+				status = printable.Writer{Out: e.errOut} // standard output is for programs
+			}
+			return c.WatchTelling(cmd.Context(), a[0], screen, count, clock.System{}.Now, func(full *event.Escalated, row event.EscalationRow) error {
 				if asJSON {
 					return e.json(row)
 				}
 				e.escalation(full, row)
 				return nil
-			})
+			}, func(s client.WatchStatus) { e.watchStatus(status, s, screen) })
 		},
 	}
 	f := cmd.Flags()
@@ -56,6 +69,16 @@ goes on where it stood. Screens with names of their own each see everything.`,
 	f.IntVar(&count, "count", 0, "end after so many (0: never)")
 	conn.flags(cmd)
 	return cmd
+}
+
+// watchStatus says what a screen must know about itself.
+func (e *environment) watchStatus(out io.Writer, s client.WatchStatus, screen string) {
+	text := e.word("watch-" + string(s))
+	if s == client.WatchShared || s == client.WatchAlone {
+		text = fmt.Sprintf(text, screen)
+	}
+	now := time.Now()
+	fmt.Fprintf(out, "*** %s  %s\n", e.time(&now), text)
 }
 
 func (e *environment) ackCommand() *cobra.Command {

@@ -178,12 +178,11 @@ func (c *connection) serverFlags(cmd *cobra.Command) {
 	cmd.Flags().DurationVar(&c.timeout, "timeout", 30*time.Second, "how long to try, also to connect, before the server counts as unreachable")
 }
 
-func (c *connection) dial() (*client.Client, error) {
+func (c *connection) dial(options ...nats.Option) (*client.Client, error) {
 	realm := event.Real
 	if c.exercise {
 		realm = event.Drill
 	}
-	var options []nats.Option
 	var creds []byte
 	if c.creds != "" {
 		var err error

@@ -18,6 +18,11 @@ var words = map[string][2]string{
 
 	"type-initial": {"初报", "initial"}, "type-progress": {"续报", "progress"}, "type-final": {"处置总结报告", "final"}, "type-withdrawal": {"撤回", "withdrawal"},
 
+	"watch-lost":   {"服务器无应答，连接已中断；恢复后补显期间内容", "the server does not answer: the connection is lost; what comes meanwhile is shown once it is back"},
+	"watch-back":   {"连接已恢复", "the connection is back"},
+	"watch-shared": {"另有屏幕使用同一名称 %s，两屏各只显示一部分：请用 --client 为其中之一另行命名", "another screen is named %s, too, and each of the two shows only a part: give one another name with --client"},
+	"watch-alone":  {"使用名称 %s 的另一屏幕已离开，本屏重新显示全部", "the other screen named %s has gone: this one shows everything again"},
+
 	"open": {"待签收", "open"}, "acknowledged": {"已签收", "acknowledged"},
 	"overdue": {"逾期未签收", "overdue"}, "acknowledged-late": {"逾期签收", "acknowledged late"},
 	"late": {"迟报", "late"},

@@ -24,6 +24,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -44,8 +45,9 @@ type Client struct {
 	js       jetstream.JetStream
 	realm    event.Realm
 	patience time.Duration
-	signer   nkeys.KeyPair // of what a desk does; nil: it is not signed
-	underWay sync.Map      // of *asking
+	signer   nkeys.KeyPair         // of what a desk does; nil: it is not signed
+	underWay sync.Map              // of *asking
+	refused  atomic.Pointer[error] // by which the server first refused the credential
 }
 
 // asking is a request under way.
@@ -129,6 +131,9 @@ func isAuthorization(err error) bool {
 // asyncError ends the requests that the server does not let pass: it answers those
 // on the connection, and not to the request.
 func (c *Client) asyncError(_ *nats.Conn, _ *nats.Subscription, err error) {
+	if isAuthorization(err) {
+		c.refused.CompareAndSwap(nil, &err)
+	}
 	if !errors.Is(err, nats.ErrPermissionViolation) {
 		return
 	}
@@ -164,11 +169,11 @@ func request[T any](ctx context.Context, c *Client, msg *nats.Msg) (*T, error) {
 			}
 			return answer, nil
 		}
-		if c.nc.IsClosed() { // by the server, for good: otherwise it would be tried again
-			if isAuthorization(c.nc.LastError()) {
-				return nil, forbiddenError("the server has ended the connection: the credential is not good any more")
+		if closed := c.closedFor(); closed != nil { // otherwise it would be tried again
+			if errors.Is(closed, ErrUnreachable) {
+				return nil, fmt.Errorf("%w on %s: %w", ErrUnreachable, msg.Subject, err)
 			}
-			return nil, fmt.Errorf("%w on %s: %w", ErrUnreachable, msg.Subject, err)
+			return nil, closed
 		}
 		if errors.Is(err, nats.ErrMaxPayload) {
 			return nil, fmt.Errorf("client: %w", err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -14,17 +15,44 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// Watch follows a desk through the durable consumer of one screen: from what is
+// Watch is WatchTelling without the status.
+func (c *Client) Watch(ctx context.Context, desk, screen string, count int, now func() time.Time, yield func(*event.Escalated, event.EscalationRow) error) error {
+	return c.WatchTelling(ctx, desk, screen, count, now, yield, func(WatchStatus) {})
+}
+
+// WatchTelling follows a desk through the durable consumer of one screen: from what is
 // unacknowledged on when the screen is new, from where it stood otherwise. Each
 // escalation is handed to yield at least once and counts as shown when yield
-// returns nil. Watch ends after count of them (0: never), with ctx, or with the
-// first error of yield.
-func (c *Client) Watch(ctx context.Context, desk, screen string, count int, now func() time.Time, yield func(*event.Escalated, event.EscalationRow) error) error {
+// returns nil. It ends after count of them (0: never), with ctx, with the first
+// error of yield, or when the server refuses the credential. A lost connection does
+// not end it: it tells so, never while yield runs, and continues once it is back.
+func (c *Client) WatchTelling(ctx context.Context, desk, screen string, count int, now func() time.Time,
+	yield func(*event.Escalated, event.EscalationRow) error, tell func(WatchStatus)) error {
 	cons, err := c.consumer(ctx, desk, screen)
 	if err != nil {
 		return err
 	}
+	var alone sync.Mutex // yield and tell write to one screen
+	link, end := context.WithCancel(ctx)
+	var following sync.WaitGroup
+	following.Go(func() {
+		c.followLink(link, desk, cons, func(s WatchStatus) {
+			alone.Lock()
+			defer alone.Unlock()
+			tell(s)
+		})
+	})
+	defer following.Wait()
+	defer end()
+	show := func(e *event.Escalated, row event.EscalationRow) error {
+		alone.Lock()
+		defer alone.Unlock()
+		return yield(e, row)
+	}
 	for shown := 0; count == 0 || shown < count; {
+		if err := c.connected(ctx); err != nil {
+			return err
+		}
 		want := fetchBatch
 		if count > 0 {
 			want = min(want, count-shown)
@@ -41,7 +69,7 @@ func (c *Client) Watch(ctx context.Context, desk, screen string, count int, now 
 			continue
 		}
 		for m := range batch.Messages() {
-			if err := c.show(ctx, m, now, yield); err != nil {
+			if err := c.show(ctx, cons, m, now, show); err != nil {
 				return err
 			}
 			shown++
@@ -119,7 +147,7 @@ func (c *Client) consumer(ctx context.Context, desk, screen string) (jetstream.C
 
 // show hands over one escalation and, when that went well, takes it off the
 // screen's list.
-func (c *Client) show(ctx context.Context, m jetstream.Msg, now func() time.Time, yield func(*event.Escalated, event.EscalationRow) error) error {
+func (c *Client) show(ctx context.Context, cons jetstream.Consumer, m jetstream.Msg, now func() time.Time, yield func(*event.Escalated, event.EscalationRow) error) error {
 	meta, err := m.Metadata()
 	if err != nil {
 		return fmt.Errorf("watch: %w", err)
@@ -130,16 +158,37 @@ func (c *Client) show(ctx context.Context, m jetstream.Msg, now func() time.Time
 	e, err := event.Decode[event.Escalated](s)
 	if err != nil {
 		e = unreadable(s, err) // it must not keep the desk from what is behind it
-	} else if ack, overdue, err = c.outcome(ctx, event.EscalationOf(s.Subject)); err != nil {
+	} else if ack, overdue, err = c.outcomeInTime(ctx, event.EscalationOf(s.Subject)); err != nil {
 		return err
 	}
 	if err := yield(e, e.Row(s.Sequence, ack, overdue, now())); err != nil {
 		return err
 	}
-	if err := m.DoubleAck(ctx); err != nil && ctx.Err() == nil {
-		return fmt.Errorf("watch: %w", err)
+	// Where this fails, it is shown again: a lost answer must not end the watch.
+	taken, cancel := context.WithTimeout(ctx, pulseTimeout)
+	defer cancel()
+	if err := m.DoubleAck(taken); err != nil {
+		if _, gone := cons.Info(ctx); errors.Is(gone, jetstream.ErrConsumerNotFound) {
+			return fmt.Errorf("watch: %w", gone)
+		}
 	}
 	return nil
+}
+
+// outcomeInTime is outcome, asked again for as long as the server is away.
+func (c *Client) outcomeInTime(ctx context.Context, escalation string) (*event.Acknowledgement, *event.Overdue, error) {
+	for {
+		ack, overdue, err := c.outcome(ctx, escalation)
+		if ctx.Err() != nil {
+			return nil, nil, ctx.Err()
+		}
+		if !errors.Is(err, ErrUnreachable) {
+			return ack, overdue, err
+		}
+		if err := c.connected(ctx); err != nil {
+			return nil, nil, err
+		}
+	}
 }
 
 // unreadable shows a record that says nothing to us as one that a person must

@@ -1,0 +1,149 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// WatchStatus is what a watch tells about itself, beside what it shows.
+type WatchStatus string
+
+const (
+	WatchLost   WatchStatus = "lost"   // the server does not answer; what comes meanwhile is shown later
+	WatchBack   WatchStatus = "back"   // it answers again
+	WatchShared WatchStatus = "shared" // another screen has the same name: each shows a part
+	WatchAlone  WatchStatus = "alone"  // it has gone
+)
+
+// A watch asks the server once in pulseEvery whether it answers. One answer that
+// does not come in pulseTimeout, or two refusals in a row, are a lost connection, so
+// that it is told in less than five seconds.
+const (
+	pulseEvery   = time.Second
+	pulseTimeout = 2 * time.Second
+)
+
+// WatchOptions are connection options for a screen that must soon know when the
+// server has gone, also where nothing closes the connection.
+func WatchOptions(timeout time.Duration) []nats.Option {
+	return []nats.Option{nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2), nats.Timeout(min(timeout, 2*time.Second))}
+}
+
+// followLink tells when the server stops and starts to answer, and when another
+// screen uses the same consumer, until ctx ends.
+func (c *Client) followLink(ctx context.Context, desk string, cons jetstream.Consumer, tell func(WatchStatus)) {
+	lost, misses, reconnects := false, 0, c.nc.Stats().Reconnects
+	sharing := sharing{}
+	for {
+		select {
+		case <-time.After(pulseEvery):
+		case <-ctx.Done():
+			return
+		}
+		if err := c.pulse(ctx, desk); err != nil {
+			misses++
+			if !lost && ctx.Err() == nil && (misses > 1 || errors.Is(err, context.DeadlineExceeded)) {
+				lost = true
+				tell(WatchLost)
+			}
+			continue
+		}
+		if now := c.nc.Stats().Reconnects; now > reconnects && !lost {
+			lost = true // it came and went between two pulses
+			tell(WatchLost)
+		}
+		misses, reconnects = 0, c.nc.Stats().Reconnects
+		if lost {
+			lost = false
+			tell(WatchBack)
+		}
+		if status := sharing.look(ctx, cons); status != "" && ctx.Err() == nil {
+			tell(status)
+		}
+	}
+}
+
+// pulse asks the desk's service about no escalation, which costs it nothing. Any
+// answer will do.
+func (c *Client) pulse(ctx context.Context, desk string) error {
+	if !c.nc.IsConnected() {
+		return nats.ErrConnectionReconnecting
+	}
+	ctx, cancel := context.WithTimeout(ctx, pulseTimeout)
+	defer cancel()
+	_, err := c.nc.RequestMsgWithContext(ctx, &nats.Msg{Subject: c.realm.Wire("desk." + event.Token(desk) + ".outcome"), Data: []byte("{}")})
+	return err
+}
+
+// sharing finds out whether another screen fetches from the same consumer.
+type sharing struct {
+	told      bool
+	two, none int // in a row
+}
+
+// look returns a status when there is news. One request may be left over from a
+// connection that was lost, so two sightings count, and three of nobody.
+func (s *sharing) look(ctx context.Context, cons jetstream.Consumer) WatchStatus {
+	ctx, cancel := context.WithTimeout(ctx, pulseTimeout)
+	defer cancel()
+	info, err := cons.Info(ctx)
+	switch {
+	case err != nil:
+		return ""
+	case info.NumWaiting > 1:
+		s.two, s.none = s.two+1, 0
+	default:
+		s.two, s.none = 0, s.none+1
+	}
+	switch {
+	case !s.told && s.two >= 2:
+		s.told = true
+		return WatchShared
+	case s.told && s.none >= 3:
+		s.told = false
+		return WatchAlone
+	}
+	return ""
+}
+
+// closedFor returns why the connection is closed for good, or nil while it is not.
+func (c *Client) closedFor() error {
+	if !c.nc.IsClosed() {
+		return nil
+	}
+	refused := c.nc.LastError()
+	if first := c.refused.Load(); first != nil {
+		refused = *first // what followed is only that it is not let in again
+	}
+	switch {
+	case errors.Is(refused, nats.ErrAuthRevoked):
+		return forbiddenError("the server has ended the connection: the credential was revoked")
+	case errors.Is(refused, nats.ErrAuthExpired):
+		return forbiddenError("the server has ended the connection: the credential has expired")
+	case isAuthorization(refused):
+		return forbiddenError("the server has ended the connection: the credential is not good any more; it was revoked or replaced")
+	}
+	return fmt.Errorf("%w: the connection is closed", ErrUnreachable)
+}
+
+// connected waits until there is a connection.
+func (c *Client) connected(ctx context.Context) error {
+	for !c.nc.IsConnected() {
+		if err := c.closedFor(); err != nil {
+			return err
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return ctx.Err()
+}
