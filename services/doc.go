@@ -71,7 +71,9 @@
 //
 // A record that cannot be handled is tried again after growing pauses and then
 // becomes incident.unhandled.<service>.<operator>.<incident>.<record>, which the
-// router puts before a desk as ungraded. The records behind it are not held up.
+// router puts before a desk as ungraded. Records of other incidents are not held up,
+// also where one is slow, waits for the engine or is too large. What parties can add
+// to an incident is bounded at the doors (internal/event/limits.go).
 //
 // # Drills
 //
@@ -95,9 +97,10 @@
 //	            is missing is added.
 //	desk        no answer went out; the post sends again. The first acknowledgement
 //	            stands. A screen is shown again what it had not taken as shown.
-//	deadline    timers are the engine's and survive. Records are read again and set
-//	            the same timers; one that had fired fires again and meets its record.
-//	            A timer that came due is removed after its record is stored.
+//	deadline    timers are in a stream and survive. Records are read again and set
+//	            the same timers; one that was handled is handled again and meets its
+//	            record. A timer that came due is removed after its record is stored,
+//	            and one that is lost is set again from the ledger.
 //	ledger      rows and position commit together; it indexes on from there. An
 //	            index that is lost is made again from the stream. Tiles are on disk
 //	            before the checkpoint that covers them: the tree goes on from it.

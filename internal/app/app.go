@@ -342,7 +342,7 @@ func (a *App) run() {
 	}
 	for _, realm := range a.realms {
 		if d := realm.drill; d != nil && a.cfg.TimeScale > 1 {
-			start("the drill's clock", realm.name, func(ctx context.Context) error { return d.run(ctx, a.has(deadline.Name)) })
+			start("the drill's clock", realm.name, func(ctx context.Context) error { return d.run(ctx) })
 		}
 		for _, r := range roles {
 			if a.has(r.name) {

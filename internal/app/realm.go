@@ -127,33 +127,15 @@ func stamped(s event.Stored) bool {
 }
 
 // run lets the clock run from the next first report on, where no drill goes on:
-// before it, nobody could know what time to write into a report. With timers it
-// sets those again that were set at a slower pace.
-func (d *drill) run(ctx context.Context, timers bool) error {
-	goesOn := d.clock.Runs()
-	if !goesOn {
+// before it, nobody could know what time to write into a report.
+func (d *drill) run(ctx context.Context) error {
+	if !d.clock.Runs() {
 		if err := d.begin(ctx); err != nil {
 			return err
 		}
 	}
-	if timers {
-		d.setAgain(ctx)
-		if !goesOn {
-			select {
-			case <-time.After(time.Second):
-				d.setAgain(ctx) // what was being set as the clock began to run
-			case <-ctx.Done():
-			}
-		}
-	}
 	<-ctx.Done()
 	return ctx.Err()
-}
-
-func (d *drill) setAgain(ctx context.Context) {
-	if err := d.bus.SetAgain(ctx); err != nil && ctx.Err() == nil {
-		d.log.Error("timers of a drill may come late", zap.Error(err))
-	}
 }
 
 // begin waits for the first report that has come since this process began.

@@ -2,13 +2,9 @@ package app
 
 import (
 	"context"
-	"fmt"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 
@@ -16,73 +12,6 @@ import (
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
-
-// Timers that are being set as the clock starts come at their time too.
-func TestTimersThatAreSetAsADrillBegins(t *testing.T) {
-	t.Parallel()
-	for i := range 4 { // in most of them some are on their way to the engine
-		t.Run(fmt.Sprint(i), timersSetAsADrillBegins)
-	}
-}
-
-func timersSetAsADrillBegins(t *testing.T) {
-	t.Parallel()
-	fast := clock.NewScaled(3600)
-	env := bustest.StartRealm(t, t.TempDir(), fast, event.Drill)
-	d := &drill{clock: fast, bus: env.Bus, log: zap.NewNop()}
-	due := fast.Now().Add(24 * time.Hour)
-	bustest.Background(t, func(ctx context.Context) error { return d.run(ctx, true) })
-	var wg sync.WaitGroup
-	var sets atomic.Int64
-	for i := range 4 {
-		wg.Go(func() {
-			for j := 0; j < 5 || !fast.Runs(); j++ {
-				var timers []event.Record
-				for k := range 100 {
-					r := event.RawRecord(event.TimerSubject(fmt.Sprintf("reminder.x.%d-%d-%d", i, j, k)), fast.Now(), "", []byte("{}"))
-					r.Due = due
-					timers = append(timers, r)
-				}
-				if _, err := env.Bus.Commit(t.Context(), timers); err != nil {
-					t.Error(err)
-					return
-				}
-				sets.Add(100)
-			}
-		})
-	}
-	time.Sleep(50 * time.Millisecond)
-	first := event.RawRecord(event.AcceptedSubject("x", "x", event.SourceOf("x"), "x"), fast.Now(), "", []byte("{}"))
-	_, err := env.Bus.Commit(t.Context(), []event.Record{first})
-	require.NoError(t, err)
-	wg.Wait()
-	total := int(sets.Load())
-	timers, err := bustest.JetStream(t, env).Stream(t.Context(), event.Drill.Stream(event.StreamTimers))
-	require.NoError(t, err)
-	late := func() (late, all int) {
-		info, err := timers.Info(t.Context(), jetstream.WithSubjectFilter("exercise.timer.at.>"))
-		require.NoError(t, err)
-		for subject := range info.State.Subjects {
-			m, err := timers.GetLastMsgForSubject(t.Context(), subject)
-			if err != nil {
-				continue
-			}
-			asked, err := time.Parse("@at "+time.RFC3339Nano, m.Header.Get("Nats-Schedule"))
-			require.NoError(t, err)
-			if all++; asked.After(clock.Wall(fast, due)) {
-				late++
-			}
-		}
-		return late, all
-	}
-	for limit := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		l, all := late()
-		if l == 0 && all == total {
-			break
-		}
-		require.True(t, time.Now().Before(limit), "%d of %d timers of a day come a day late", l, all)
-	}
-}
 
 // Which record the clock goes on from, and where none is fit to.
 func TestADrillGoesOnFromItsLastRecord(t *testing.T) {
@@ -134,7 +63,7 @@ func TestADrillGoesOnFromItsLastRecord(t *testing.T) {
 	time.Sleep(20 * time.Millisecond)
 	d = goOn("it is over", 10*time.Millisecond, false)
 	require.False(t, d.clock.Runs())
-	bustest.Background(t, func(ctx context.Context) error { return d.run(ctx, false) })
+	bustest.Background(t, func(ctx context.Context) error { return d.run(ctx) })
 	time.Sleep(100 * time.Millisecond)
 	require.False(t, d.clock.Runs(), "what was there is no first report")
 	poison("incident.accepted.x.poison.3")

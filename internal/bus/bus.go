@@ -104,9 +104,10 @@ type Bus struct {
 	stop      context.CancelFunc
 	readers   sync.WaitGroup
 	feedMu    sync.Mutex
-	feed      atomic.Pointer[feed] // nil before somebody reads
-	following sync.Map             // the followers' *progress
-	together  sync.Map             // the followers' *together
+	feed      atomic.Pointer[feed]   // nil before somebody reads
+	agenda    atomic.Pointer[agenda] // nil where nobody follows the timers
+	following sync.Map               // the followers' *progress
+	together  sync.Map               // the followers' *together
 	doorsMu   sync.Mutex
 	doors     []*nats.Conn // that Config.Doors has opened
 	gate      gate
@@ -167,10 +168,13 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Bus, error) {
 		return nil, err
 	}
 	for _, name := range []string{event.StreamLedger, event.StreamRejected, event.StreamTimers} {
-		w := &writer{js: js, room: b.roomFor, stream: cfg.Realm.Stream(name), realm: cfg.Realm, clock: cfg.Clock, queue: make(chan *pending, queueLength), done: make(chan struct{})}
+		w := &writer{js: js, room: b.roomFor, stream: cfg.Realm.Stream(name), realm: cfg.Realm, queue: make(chan *pending, queueLength), done: make(chan struct{})}
 		w.log = cfg.Log.With(zap.String("stream", w.stream))
 		if w.feed = b.feed.Load; name != event.StreamLedger {
 			w.feed = func() *feed { return nil }
+		}
+		if w.agenda = b.agenda.Load; name != event.StreamTimers {
+			w.agenda = func() *agenda { return nil }
 		}
 		if cfg.Server != nil {
 			w.unstage = func() { cfg.Server.unstage(w.stream) }

@@ -2,22 +2,17 @@ package bus
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"runtime/debug"
-	"slices"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/tocsin-project/tocsin/internal/event"
-	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
 // Follower is a service that makes records out of records.
 type Follower struct {
 	Name     string   // of the service; its position is kept under it
-	Subjects []string // what it reads; of timers: what it reads and removes
+	Subjects []string // what it reads; of timers: nothing, it reads all
 	Handler  Handler
 	// Key groups records whose order matters: of one key, a record's output is
 	// stored before the next record is handled. Others are handled meanwhile.
@@ -68,16 +63,13 @@ func (b *Bus) follow(ctx context.Context, f Follower, r *run) error {
 	defer func() { _ = svc.Stop() }() // fails only where the connection is gone
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var stop func()
-	if r.stream == event.StreamLedger {
-		r.arrivals, stop, err = b.arrivals(ctx, f.Name, r.through+1, f.Subjects)
-	} else {
-		r.arrivals, stop, err = b.consume(ctx, r.stream, r.through+1, f.Subjects, Ahead)
+	if r.arrivals == nil {
+		var stop func()
+		if r.arrivals, stop, err = b.arrivals(ctx, f.Name, r.through+1, f.Subjects); err != nil {
+			return err
+		}
+		defer stop()
 	}
-	if err != nil {
-		return err
-	}
-	defer stop()
 	r.bus, r.f, r.log = b, f, b.cfg.Log.Named(f.Name)
 	if len(f.Together) > 0 {
 		r.together = &together{filters: wired(b.cfg.Realm, f.Together), handler: f.Handler, stored: map[string]bool{}}
@@ -85,7 +77,8 @@ func (b *Bus) follow(ctx context.Context, f Follower, r *run) error {
 		defer b.together.Delete(r.together)
 	}
 	r.aside, r.again = map[uint64]*trial{}, make(chan *trial)
-	r.keys, r.landed = map[string]bool{}, make(chan *flight, maxFlights)
+	r.busy, r.waiting = map[string]bool{}, map[string][]*trial{}
+	r.landed, r.answered = make(chan *flight, maxFlights), make(chan *trial)
 	defer r.save(context.WithoutCancel(ctx))
 	return r.loop(ctx)
 }
@@ -98,12 +91,17 @@ type run struct {
 	stream   string
 	arrivals <-chan event.Stored
 	together *together                                       // nil: none of it goes with its record
-	keep     func(ctx context.Context, through uint64) error // saves what is settled
-	aside    map[uint64]*trial                               // what waits for its next try, or for its time
+	keep     func(ctx context.Context, through uint64) error // saves what is settled; nil: done does
+	done     func(seq uint64)                                // told of each record that is settled; may be nil
+	aside    map[uint64]*trial                               // not settled and not being stored: paused, waiting, or with the handler
 	again    chan *trial                                     // those whose pause is over
 	air      []*flight                                       // what is being stored
-	keys     map[string]bool                                 // of what is in the air
-	landed   chan *flight                                    // has room for all that is in the air
+	landed   chan *flight                                    // flights that are over
+	busy     map[string]bool                                 // keys of which a record is being handled or stored
+	waiting  map[string][]*trial                             // by busy key, in order
+	ready    []*trial                                        // to be handled next
+	slow     []*trial                                        // those with which the handler takes long
+	answered chan *trial                                     // slow ones that the handler has answered
 	through  uint64                                          // highest record taken; those in aside are not settled yet
 	saved    uint64
 	looked   uint64 // through, when it was last tried to save
@@ -117,14 +115,18 @@ func (r *run) loop(ctx context.Context) error {
 	for {
 		var err error
 		select {
-		case s := <-r.arrivals:
+		case s := <-r.open():
 			err = r.take(ctx, r.trial(s))
 		case t := <-r.again:
 			err = r.take(ctx, t)
 		case f := <-r.landed:
 			err = r.land(ctx, f)
+		case t := <-r.answered:
+			err = r.handle(ctx, []*trial{r.back(t)})
 		case <-tick.C:
-			r.bus.beat(pulse)
+			if !r.stalls() {
+				r.bus.beat(pulse)
+			}
 			r.save(ctx)
 		case <-ctx.Done():
 			return ctx.Err()
@@ -140,285 +142,10 @@ func (r *run) loop(ctx context.Context) error {
 
 // saveAfter is by how much of the stream a follower lets its position lag under a load
 // before it is due: after a crash that is handled again before anything new is.
-const saveAfter = 4096
-
-// trial is a record on its way through the handler.
-type trial struct {
-	in       event.Stored
-	key      string
-	attempts int // failed ones
-	refusals int
-	out      []event.Record
-}
-
-func (r *run) trial(in event.Stored) *trial { return &trial{in: in, key: r.f.Key(in)} }
-
-const saveTimeout = 5 * time.Second
-
-// maxRefusals bounds how often one record is handled again because others
-// wrote first: each time somebody else made progress, so more is a fault.
-const maxRefusals = 100
-
-// take handles a record and all that wait behind it.
-func (r *run) take(ctx context.Context, first *trial) error {
-	batch, through := []*trial{first}, max(r.through, first.in.Sequence)
-	for len(batch) < takeAtOnce {
-		select {
-		case s := <-r.arrivals:
-			batch, through = append(batch, r.trial(s)), max(through, s.Sequence)
-			continue
-		case t := <-r.again:
-			batch = append(batch, t)
-			continue
-		default:
-		}
-		break
-	}
-	ripe, err := r.ripe(ctx, batch)
-	if err != nil {
-		return err
-	}
-	if err := r.handle(ctx, ripe); err != nil {
-		return err
-	}
-	r.through = through
-	return nil
-}
-
-// flight is what came of records of different keys, while it is being stored. The
-// next are handled meanwhile: else the processors would wait for the disk.
-type flight struct {
-	trials  []*trial
-	results []Result
-	err     error
-}
-
 const (
-	takeAtOnce = 256 // records whose output is sent together
-	maxFlights = 16
+	saveAfter   = 4096
+	saveTimeout = 5 * time.Second
 )
-
-// handle takes records through the handler in rounds, so that two records of
-// one key are never in the air at once.
-func (r *run) handle(ctx context.Context, trials []*trial) error {
-	for len(trials) > 0 {
-		var now, later []*trial
-		seen := map[string]bool{}
-		for _, t := range trials {
-			if seen[t.key] || r.keys[t.key] {
-				later = append(later, t)
-			} else {
-				now = append(now, t)
-			}
-			seen[t.key] = true
-		}
-		if len(now) == 0 || len(r.air) == maxFlights {
-			if err := r.await(ctx); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := r.round(ctx, now); err != nil {
-			return err
-		}
-		trials = later
-	}
-	return nil
-}
-
-// round handles records of different keys and sends what comes out.
-func (r *run) round(ctx context.Context, trials []*trial) error {
-	var out []event.Record
-	f := &flight{}
-	for _, t := range trials {
-		switch stored, soon := r.together.took(t.in.Subject); {
-		case stored:
-			delete(r.aside, t.in.Sequence)
-			continue
-		case soon:
-			r.later(ctx, t, joinPause)
-			continue
-		}
-		records, err := r.call(ctx, t.in)
-		if err != nil {
-			if err := r.failed(ctx, t, err); err != nil {
-				return err
-			}
-			continue
-		}
-		if len(records) == 0 {
-			delete(r.aside, t.in.Sequence)
-			continue
-		}
-		t.out = records
-		out = append(out, records...)
-		f.trials = append(f.trials, t)
-	}
-	if len(out) == 0 {
-		return nil
-	}
-	r.air = append(r.air, f)
-	for _, t := range f.trials {
-		r.keys[t.key] = true
-	}
-	s, err := r.send(ctx, out)
-	if err != nil {
-		f.err = err
-		return r.land(ctx, f)
-	}
-	go func() {
-		f.results, f.err = s.wait(ctx)
-		r.landed <- f
-	}()
-	return nil
-}
-
-// await waits until something has landed.
-func (r *run) await(ctx context.Context) error {
-	select {
-	case f := <-r.landed:
-		return r.land(ctx, f)
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// land settles what is on disk, and handles again what must be.
-func (r *run) land(ctx context.Context, f *flight) error {
-	r.air = slices.DeleteFunc(r.air, func(other *flight) bool { return other == f })
-	for _, t := range f.trials {
-		delete(r.keys, t.key)
-	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if f.err != nil {
-		refused, err := r.oneByOne(ctx, f.trials)
-		if err != nil {
-			return err
-		}
-		return r.handle(ctx, refused)
-	}
-	var refused []*trial
-	results := f.results
-	for _, t := range f.trials {
-		if err := r.settle(ctx, t, results[:len(t.out)], &refused); err != nil {
-			return err
-		}
-		results = results[len(t.out):]
-	}
-	return r.handle(ctx, refused)
-}
-
-// oneByOne finds whose output the engine will not take.
-func (r *run) oneByOne(ctx context.Context, trials []*trial) (refused []*trial, err error) {
-	for _, t := range trials {
-		results, err := r.commit(ctx, t.out)
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		if err != nil {
-			err = r.failed(ctx, t, err)
-		} else {
-			err = r.settle(ctx, t, results, &refused)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	return refused, nil
-}
-
-func (r *run) settle(ctx context.Context, t *trial, results []Result, refused *[]*trial) error {
-	for _, res := range results {
-		if res.Existing == nil {
-			continue
-		}
-		if !r.f.Handler.Refused(t.in, *res.Existing) {
-			break
-		}
-		if t.refusals++; t.refusals > maxRefusals {
-			return r.failed(ctx, t, fault.New(fault.Reject, r.f.Name, "refused %d times", t.refusals))
-		}
-		*refused = append(*refused, t)
-		return nil
-	}
-	delete(r.aside, t.in.Sequence)
-	return nil
-}
-
-// call runs the handler, again and again while the engine does not answer it:
-// that is no fault of the record, and what stands behind it could not be
-// handled either.
-func (r *run) call(ctx context.Context, in event.Stored) ([]event.Record, error) {
-	for {
-		out, err := r.try(ctx, in)
-		if !errors.Is(err, ErrUnavailable) || ctx.Err() != nil {
-			return out, err
-		}
-		r.log.Warn("a record waits for the engine", zap.Uint64("record", in.Sequence), zap.Error(err))
-		select {
-		case <-time.After(unavailablePause):
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-}
-
-const unavailablePause = 500 * time.Millisecond
-
-// try runs the handler once; a panic is a record that cannot be handled.
-func (r *run) try(ctx context.Context, in event.Stored) (out []event.Record, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			r.log.Error("handler panicked", zap.Uint64("record", in.Sequence), zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
-			err = fault.New(fault.Retry, r.f.Name, "panic: %v", p)
-		}
-	}()
-	in.Header, in.StoredAt = nil, time.Time{} // what we wrote ourselves has none yet
-	return r.f.Handler.Handle(ctx, in)
-}
-
-// failed sets a record aside for its next try or, after the last one, records
-// that a person must look.
-func (r *run) failed(ctx context.Context, t *trial, cause error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	kind := fault.KindOf(cause)
-	if kind == fault.Stop {
-		return fmt.Errorf("%s stops at record %d: %w", r.f.Name, t.in.Sequence, cause)
-	}
-	r.f.Handler.Failed(t.in)
-	t.attempts++
-	if kind == fault.Retry && t.attempts <= len(r.bus.cfg.Pauses) {
-		r.later(ctx, t, r.bus.cfg.Pauses[t.attempts-1])
-		return nil
-	}
-	r.log.Error("a record needs a person", zap.Uint64("record", t.in.Sequence), zap.String("subject", t.in.Subject),
-		zap.Int("attempts", t.attempts), zap.Error(cause))
-	record, err := r.f.GiveUp(t.in, t.attempts, cause)
-	if err != nil {
-		return fault.New(fault.Stop, r.f.Name, "record %d can neither be handled nor given up: %w", t.in.Sequence, err)
-	}
-	if _, err = r.commit(ctx, []event.Record{record}); err != nil {
-		return err
-	}
-	delete(r.aside, t.in.Sequence)
-	return nil
-}
-
-// later sets a record aside until a pause is over. It stays there, unsettled,
-// until it has been handled or given up.
-func (r *run) later(ctx context.Context, t *trial, pause time.Duration) {
-	r.aside[t.in.Sequence] = t
-	time.AfterFunc(pause, func() {
-		select {
-		case r.again <- t:
-		case <-ctx.Done():
-		}
-	})
-}
 
 // save keeps through where everything is settled. It is a hint: losing it costs
 // handling again.
@@ -433,7 +160,7 @@ func (r *run) save(ctx context.Context) {
 			settled = min(settled, t.in.Sequence-1)
 		}
 	}
-	if settled == r.saved {
+	if settled == r.saved || r.keep == nil {
 		return
 	}
 	try, cancel := context.WithTimeout(ctx, saveTimeout)

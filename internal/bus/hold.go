@@ -86,16 +86,7 @@ func (b *Bus) watchHeld(ctx context.Context) error {
 // heldPause is how often a follower asks whether it may write again.
 const heldPause = 500 * time.Millisecond
 
-// commit is Commit for a follower.
-func (r *run) commit(ctx context.Context, records []event.Record) ([]Result, error) {
-	s, err := r.send(ctx, records)
-	if err != nil {
-		return nil, err
-	}
-	return s.wait(ctx)
-}
-
-// send is the first half of commit. It waits while nothing may be written.
+// send is Send for a follower. It waits while nothing may be written.
 func (r *run) send(ctx context.Context, records []event.Record) (*Sent, error) {
 	for {
 		s, err := r.bus.send(ctx, records)

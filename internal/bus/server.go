@@ -32,6 +32,10 @@ const maxPayload = 4 << 20
 // the next start. How full the disk may be is decided by Space.
 const maxStore = 1 << 60
 
+// MaxRecord is the largest body of a record that is stored: a message holds its headers
+// and its subject as well.
+const MaxRecord = maxPayload - 4<<10
+
 // ServerConfig is how the embedded server is started.
 type ServerConfig struct {
 	Dir    string // where JetStream stores

@@ -190,6 +190,16 @@ func (b *Bus) position(ctx context.Context, service string) (uint64, error) {
 	return seq, nil
 }
 
+// Position is how far somebody has come in the ledger who does not follow it.
+func (b *Bus) Position(ctx context.Context, name string) (uint64, error) {
+	return b.position(ctx, name)
+}
+
+// SavePosition keeps it.
+func (b *Bus) SavePosition(ctx context.Context, name string, seq uint64) error {
+	return b.savePosition(ctx, name, seq)
+}
+
 func (b *Bus) savePosition(ctx context.Context, service string, seq uint64) error {
 	if err := b.roomFor(0); err != nil {
 		return err

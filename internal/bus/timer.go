@@ -2,66 +2,50 @@ package bus
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
 
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// Headers that make a record a schedule of the engine. The client library's own
-// option drops the fraction of a second and so comes due early.
-const (
-	headerSchedule = "Nats-Schedule"
-	headerTarget   = "Nats-Schedule-Target"
-)
-
-const scheduleFormat = "@at " + time.RFC3339Nano
-
-// lead is how long before its time the engine is asked for a timer, which
-// FollowTimers then holds until it is due. The engine looks every 250 ms and
-// syncs twice for each timer that it fires, one after another, some 1,500 a
-// second: without the lead, 2,000 of one second would be more than a second late.
-const lead = 3 * time.Second
-
-// schedule asks the engine to store the message under due at the given time and
-// to remove it where it is set. Ours of its headers are copied, its
-// expectations are not.
-func schedule(m *nats.Msg, at time.Time, due string) {
-	m.Header[headerSchedule] = []string{at.UTC().Format(scheduleFormat)}
-	m.Header[headerTarget] = []string{due}
-}
+// A timer is a message of TIMERS. Whoever follows the timers keeps an agenda of them in
+// memory, which is read from the stream at the start, and hands over what is due. The
+// engine has schedules, and is not asked for any: it fires some 1,500 a second in the
+// order in which they were set, whoever set them, and loses those that come due while
+// it recovers (services/decisions/2026-11-30-clocks.md). What was scheduled with it by
+// an earlier version it moves to timer.due when the time has come, where it is read as
+// well.
 
 // timerSet begins the subject of every timer that is set.
 var timerSet = event.TimerSubject("")
 
-// isTimer reports whether a record is one that a timer's stream takes. Only the
-// engine makes one come due.
+// isTimer reports whether a record is one that a timer's stream takes.
 func isTimer(r event.Record) bool { return strings.HasPrefix(r.Subject, timerSet) && !r.Due.IsZero() }
 
 // Cancel removes timers by the subjects under which they were set, which may
-// end in a wildcard: those that are set, and those that have come due and were
-// not handed over yet. Cancelling what is not set is no error. A timer whose
-// time is nearer than the lead may be handed over all the same, because the
-// engine or FollowTimers may have it in hand: a handler must look whether what
-// it was set for still stands.
+// end in a wildcard. Cancelling what is not set is no error. A timer whose time has come
+// may be handed over all the same, because FollowTimers may have it in hand: a handler
+// must look whether what it was set for still stands.
 //
-// It is a purge by subject: among 10,000 timers 0.6 ms for one, 1 ms for ten by
-// a wildcard, 9 ms for all, and nothing is left. The engine's own cancel, a
-// message with Nats-Schedule-Next: purge, costs 0.8 ms and stays in the stream.
+// It is a purge by subject, which takes the engine a millisecond; where it is known
+// that nothing is set, the engine is not asked.
 func (b *Bus) Cancel(ctx context.Context, subjects ...string) error {
 	for _, s := range subjects {
 		if !strings.HasPrefix(s, timerSet) {
 			return fault.New(fault.Reject, "bus: cancel", "%q is not a timer", s)
 		}
 		for _, s := range []string{s, event.DueSubject(s)} {
-			if err := b.timers.Purge(ctx, jetstream.WithPurgeSubject(b.cfg.Realm.Wire(s))); err != nil {
+			wire := b.cfg.Realm.Wire(s)
+			if a := b.agenda.Load(); a != nil && !a.cancel(wire) {
+				continue
+			}
+			if err := b.timers.Purge(ctx, jetstream.WithPurgeSubject(wire)); err != nil {
 				return fmt.Errorf("bus: cancel %s: %w", s, engineError(err))
 			}
 		}
@@ -69,91 +53,155 @@ func (b *Bus) Cancel(ctx context.Context, subjects ...string) error {
 	return nil
 }
 
-// SetAgain sets every timer again that would come too late. The engine was asked
-// for each at a time of the machine that followed from the bus's clock as it ran
-// then; a clock that runs faster since makes that too late. What would come too
-// early FollowTimers holds, or sets again.
-func (b *Bus) SetAgain(ctx context.Context) error {
-	info, err := b.timers.Info(ctx, jetstream.WithSubjectFilter(b.cfg.Realm.Wire(timerSet+">")))
-	if err != nil {
-		return fmt.Errorf("bus: set timers again: %w", err)
-	}
-	var subjects []string
-	var set []event.Record
-	for subject := range info.State.Subjects {
-		m, err := b.timers.GetLastMsgForSubject(ctx, subject)
-		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			continue // it has come due
-		}
-		if err != nil {
-			return fmt.Errorf("bus: set timers again: %w", err)
-		}
-		s := event.ReadStored(b.cfg.Realm, subject, m.Header, m.Data, m.Sequence, m.Time)
-		if asked, err := time.Parse(scheduleFormat, m.Header.Get(headerSchedule)); err == nil && asked.Before(clock.Wall(b.cfg.Clock, s.Due).Add(-lead/2)) {
-			continue
-		}
-		subjects, set = append(subjects, s.Subject), append(set, s.Record)
-	}
-	if err := b.Cancel(ctx, subjects...); err != nil {
-		return err
-	}
-	_, err = b.Commit(ctx, set)
-	return err
+// TimerFollower is a follower of timers that have come due.
+type TimerFollower struct {
+	Follower
+	// Share names the party whose timer it is: of those that are due, the parties' come
+	// in turn. Nil: all are one party's.
+	Share func(event.Stored) string
+	// Rank is the greater, the sooner a timer comes among those that are due. Nil: in the
+	// order of their times.
+	Rank func(event.Stored) int
+	// Filters are the subjects under which all timers of a party are set.
+	Filters func(share string) []string
+	// Missing is told of a timer that is not in the stream when its time has come, though
+	// this process has not cancelled it. It must not block.
+	Missing func(subject string)
 }
 
 // FollowTimers is Follow for timers that have come due: the follower is handed
 // each under its DueSubject with the body and the Due that were set, at least
-// once and never before its Due by the bus's clock. Its Subjects are those it
-// has for itself (event.AllDue, or a part of it), and its records' sequences are
+// once and never before its Due by the bus's clock. Its records' sequences are
 // those of the timers' stream. What comes of a timer is stored before the timer
 // is removed, so after a crash it is handed over again and must come to the
-// same result.
-func (b *Bus) FollowTimers(ctx context.Context, f Follower) error {
-	return b.follow(ctx, f, &run{stream: event.StreamTimers, keep: func(ctx context.Context, through uint64) error {
-		for _, s := range wired(b.cfg.Realm, f.Subjects) {
-			// The sequence is the first that is not removed.
-			if err := b.timers.Purge(ctx, jetstream.WithPurgeSubject(s), jetstream.WithPurgeSequence(through+1)); err != nil {
-				return err
-			}
-		}
-		return nil
-	}})
+// same result. Where the handler sets a timer of the same name, it takes the place of
+// the one in hand.
+func (b *Bus) FollowTimers(ctx context.Context, f TimerFollower) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	a := newAgenda(f.Share, f.Rank)
+	if !b.agenda.CompareAndSwap(nil, a) {
+		return fault.New(fault.Stop, f.Name, "the timers are followed already")
+	}
+	defer b.agenda.Store(nil)
+	set, stop, err := b.consume(ctx, event.StreamTimers, 1, nil, Ahead)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	last, err := b.lastTimer(ctx)
+	if err != nil {
+		return err
+	}
+	t := ticker{bus: b, agenda: a, out: make(chan event.Stored), filters: f.Filters, missing: f.Missing, log: b.cfg.Log.Named(f.Name)}
+	done := make(chan struct{}, 3)
+	for _, work := range []func(context.Context){
+		func(ctx context.Context) { t.read(ctx, set, last) }, t.run, t.remove,
+	} {
+		go func() { work(ctx); done <- struct{}{} }()
+	}
+	err = b.follow(ctx, f.Follower, &run{stream: event.StreamTimers, arrivals: t.out, done: func(seq uint64) { a.finish(seq, true) }})
+	cancel()
+	for range cap(done) {
+		<-done
+	}
+	return err
 }
 
-// A timer that comes early by no more than shortWait is held, and looked at
-// again at least every look, because a clock may also be moved; one that comes
-// earlier still (the clocks differ, or ours was set back) is set again, so that
-// it holds up no removal.
+// HasTimer reports whether a timer is known to be set, or to be in hand, under its
+// subject; known is false while the timers that are set are not all read.
+func (b *Bus) HasTimer(subject string) (set, known bool) {
+	a := b.agenda.Load()
+	if a == nil {
+		return false, false
+	}
+	set = a.has(b.cfg.Realm.Wire(subject)) || a.has(b.cfg.Realm.Wire(event.DueSubject(subject)))
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return set, a.complete
+}
+
+// inPlace lets what a handler of timers sets take the place of the timer in hand, which
+// is in the stream until it is settled.
+func inPlace(in event.Stored, out []event.Record) {
+	for i := range out {
+		if event.IsTimer(out[i].Subject) && event.DueSubject(out[i].Subject) == in.Subject && strings.Contains(in.Wire, timerSet) {
+			out[i].Replaces = in.Sequence
+		}
+	}
+}
+
+// ticker hands over what is due.
+type ticker struct {
+	bus     *Bus
+	agenda  *agenda
+	out     chan event.Stored
+	filters func(string) []string
+	missing func(string)
+	log     *zap.Logger
+}
+
 const (
-	shortWait = 10 * time.Second
-	look      = 250 * time.Millisecond
+	// timersAtOnce is how many timers are taken from the agenda at once.
+	timersAtOnce = 64
+	// look is how often it is looked what is due at least: a clock may also be moved.
+	look = 250 * time.Millisecond
 )
 
-// ripe returns the records whose time has come by our own clock, which is not
-// the engine's. The others wait; what is not a timer has no time.
-func (r *run) ripe(ctx context.Context, trials []*trial) ([]*trial, error) {
-	var ripe, far []*trial
-	var again []event.Record
-	now := r.bus.cfg.Clock.Now()
-	for _, t := range trials {
-		if !t.in.Due.After(now) {
-			ripe = append(ripe, t)
+// run hands over what is due until ctx ends.
+func (t ticker) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		taken := t.agenda.take(t.bus.cfg.Clock.Now(), timersAtOnce)
+		if len(taken) == 0 {
+			t.sleep(ctx)
 			continue
 		}
-		wait := clock.Until(r.bus.cfg.Clock, t.in.Due)
-		if wait <= shortWait {
-			r.later(ctx, t, min(max(wait, time.Millisecond), look))
-			continue
+		t.pace(ctx)
+		found := t.fetch(ctx, taken)
+		for _, e := range taken {
+			s, has := found[e.seq]
+			if !has {
+				if t.agenda.finish(e.seq, false) && t.missing != nil {
+					t.missing(event.TimerSubject(event.TimerName(t.bus.cfg.Realm.Plain(e.subject))))
+				}
+				continue
+			}
+			s.Subject = event.DueSubject(event.TimerSubject(event.TimerName(s.Subject)))
+			select {
+			case t.out <- s:
+			case <-ctx.Done():
+				return
+			}
 		}
-		set := t.in.Record
-		set.Subject = event.TimerSubject(event.TimerName(set.Subject))
-		far, again = append(far, t), append(again, set)
 	}
-	if _, err := r.commit(ctx, again); err != nil {
-		return nil, err
+}
+
+func (t ticker) sleep(ctx context.Context) {
+	wait := look
+	if due, has := t.agenda.next(); has {
+		wait = min(max(clock.Until(t.bus.cfg.Clock, due), time.Millisecond), look)
 	}
-	for _, t := range far {
-		delete(r.aside, t.in.Sequence)
+	select {
+	case <-time.After(wait):
+	case <-t.agenda.changed:
+	case <-ctx.Done():
 	}
-	return ripe, nil
+}
+
+// Timers come no faster than the services of this process follow: behind thousands of
+// records that wait for the classifier, those of a party whose turn comes next would
+// wait as well.
+const (
+	paceBehind = 512
+	paceWait   = 100 * time.Millisecond
+	paceLook   = 2 * time.Millisecond
+)
+
+func (t ticker) pace(ctx context.Context) {
+	for waited := time.Duration(0); waited < paceWait && ctx.Err() == nil; waited += paceLook {
+		if _, behind := t.bus.slowest(); behind < paceBehind {
+			return
+		}
+		time.Sleep(paceLook)
+	}
 }

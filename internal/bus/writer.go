@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -13,7 +14,6 @@ import (
 	"github.com/synadia-io/orbit.go/jetstreamext"
 	"go.uber.org/zap"
 
-	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
@@ -41,13 +41,13 @@ type writer struct {
 	js     jetstream.JetStream
 	stream string
 	realm  event.Realm
-	clock  clock.Clock
 	queue  chan *pending
 	done   chan struct{}
 	log    *zap.Logger
 	room   func(bytes int) error // nil error: the disk has room for so many
 	full   atomic.Bool           // the engine said so when it was last asked to store something
 	feed   func() *feed          // told of what is written; nil where nobody reads but as the engine delivers
+	agenda func() *agenda        // told of timers
 	busy   atomic.Bool           // a commit is in flight
 	last   atomic.Uint64         // sequence of what it stored last; 0 before the first
 	alone  atomic.Bool           // when it stored that, nobody else had written since the time before
@@ -70,6 +70,11 @@ func (w *writer) stored(round []*pending, first uint64) {
 			records[i] = p.record.Written(w.realm, first+uint64(i))
 		}
 		f.wrote(records)
+	}
+	if a := w.agenda(); a != nil {
+		for i, p := range round {
+			a.add(p.record.Written(w.realm, first+uint64(i)), false)
+		}
 	}
 	w.alone.Store(first == w.last.Load()+1)
 	w.last.Store(first + uint64(len(round)) - 1)
@@ -236,10 +241,7 @@ func isTimeout(err error) bool {
 func (w *writer) message(p *pending) *nats.Msg {
 	r := p.record
 	m := r.Message(w.realm)
-	m.Header[jetstream.ExpectedLastSubjSeqHeader] = []string{"0"}
-	if !r.Due.IsZero() {
-		schedule(m, clock.Wall(w.clock, r.Due).Add(-lead), w.realm.Wire(event.DueSubject(r.Subject)))
-	}
+	m.Header[jetstream.ExpectedLastSubjSeqHeader] = []string{strconv.FormatUint(r.Replaces, 10)}
 	p.header = m.Header
 	return m
 }

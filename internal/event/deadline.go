@@ -8,8 +8,9 @@ import "time"
 type Elapsed struct {
 	Operator string    `json:"operator"`
 	Incident string    `json:"incident"`
-	Revision int       `json:"revision"` // the one that foresaw the moment
-	At       time.Time `json:"at"`       // the moment, not when it was noticed
+	Revision int       `json:"revision"`       // the one that foresaw the moment
+	At       time.Time `json:"at"`             // the moment, not when it was noticed
+	Grade    Grade     `json:"grade,omitzero"` // that the incident has or may rise to then
 }
 
 // Overdue is the body of incident.overdue.<as escalated>: nobody at the desk
@@ -25,6 +26,7 @@ type Overdue struct {
 	AcknowledgeBy time.Time `json:"acknowledgeBy"`
 	At            time.Time `json:"at"`             // when it was noticed
 	Next          string    `json:"next,omitempty"` // the desk that is told; empty where the register names none
+	Grade         Grade     `json:"grade,omitzero"` // of the incident when the desk was told
 }
 
 // Away is the body of incident.away.<desk>.<since>: no screen of a desk has

@@ -80,3 +80,22 @@ func RemindersOf(s Stored) (*Graded, error) {
 	s.Data = remindedParts.Pick(s.Data)
 	return Decode[Graded](s)
 }
+
+var risesParts = Parts{"grade": nil, "next": nil}
+
+// RisesTo reads of a graded record the grade that the incident has, or the graver one to
+// which it rises when time alone next raises it.
+func RisesTo(s Stored) (Grade, error) {
+	s.Data = risesParts.Pick(s.Data)
+	g, err := Decode[struct {
+		Grade Grade `json:"grade"`
+		Next  *Next `json:"next"`
+	}](s)
+	if err != nil {
+		return Ungraded, err
+	}
+	if g.Next != nil {
+		return max(g.Grade, g.Next.Grade), nil
+	}
+	return g.Grade, nil
+}

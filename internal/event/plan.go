@@ -38,9 +38,9 @@ type plan struct {
 	format               func(string) error
 	minimum, maximum     float64
 
-	minItems int
-	unique   bool
-	items    *plan
+	minItems, maxItems int
+	unique             bool
+	items              *plan
 
 	fields   map[string]*plan
 	required []string
@@ -54,7 +54,7 @@ type plan struct {
 // followed are the fields of a compiled schema that a plan follows, or that say
 // nothing about a value.
 var followed = strings.Fields(`Types Enum Const MinLength MaxLength Pattern Format Minimum Maximum
-	MinItems UniqueItems Items2020 Properties Required AdditionalProperties Ref AllOf AnyOf Not If Then Else
+	MinItems MaxItems UniqueItems Items2020 Properties Required AdditionalProperties Ref AllOf AnyOf Not If Then Else
 	DraftVersion Location ID Anchor Title Description Default Comment ReadOnly WriteOnly Examples Deprecated`)
 
 // planner makes plans, one for each schema.
@@ -83,7 +83,7 @@ func (p planner) follow(s *jsonschema.Schema) *plan {
 	out := &plan{
 		unknown:   s.DraftVersion != 2020 || s.AdditionalProperties != nil && !ok,
 		minLength: or(s.MinLength, 0), maxLength: or(s.MaxLength, math.MaxInt), pattern: s.Pattern,
-		minItems: or(s.MinItems, 0), unique: s.UniqueItems, items: p.plan(s.Items2020),
+		minItems: or(s.MinItems, 0), maxItems: or(s.MaxItems, math.MaxInt), unique: s.UniqueItems, items: p.plan(s.Items2020),
 		fields: make(map[string]*plan), required: s.Required, closed: ok && !additional,
 		all: p.plans(s.AllOf), some: p.plans(s.AnyOf), not: p.plan(s.Not),
 		when: p.plan(s.If), then: p.plan(s.Then), otherwise: p.plan(s.Else),
@@ -211,7 +211,7 @@ func (p *plan) judgeArray(v value) verdict {
 		out = min(out, p.items.judge(e))
 		count++
 	}
-	if count < p.minItems {
+	if count < p.minItems || count > p.maxItems {
 		return invalid
 	}
 	if p.unique {

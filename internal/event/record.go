@@ -40,7 +40,10 @@ type Record struct {
 	Salt    string    // random; tells a repeat of ours from another's record
 	Due     time.Time // of a timer: when it comes due; zero for every other record
 	Data    []byte    // JSON
-	of      any       // what Data was made of; nil where nobody may need it again
+	// Replaces is, of a timer that takes the place of another of its subject, the
+	// sequence of that; 0: there is none.
+	Replaces uint64
+	of       any // what Data was made of; nil where nobody may need it again
 }
 
 // Stored is a record as it stands in its stream.

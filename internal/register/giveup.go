@@ -2,6 +2,7 @@ package register
 
 import (
 	"encoding/json"
+	"strings"
 
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -16,7 +17,7 @@ func (r *Register) GiveUp(service string, c clock.Clock) func(event.Stored, int,
 		operator, incident := token(at.Operator), token(at.Incident)
 		named, facilities := namesIn(in.Data)
 		u := event.Unhandled{
-			Service: service, Record: in.Sequence, Timer: event.IsTimer(in.Subject), Subject: in.Subject, Error: cause.Error(), Attempts: attempts,
+			Service: service, Record: in.Sequence, Timer: event.IsTimer(in.Subject), Subject: in.Subject, Error: shortened(cause.Error()), Attempts: attempts,
 			At: now, Operator: operator, Incident: incident,
 			Desk: r.FirstRecipient(operator, facilities), AcknowledgeWithin: r.Acknowledge,
 		}
@@ -29,6 +30,16 @@ func (r *Register) GiveUp(service string, c clock.Clock) func(event.Stored, int,
 		}
 		return event.NewRecord(event.UnhandledSubject(service, operator, incident, in.Sequence), now, "", u)
 	}
+}
+
+// maxError is how many bytes of an error are recorded: it may quote what it is about.
+const maxError = 4 << 10
+
+func shortened(s string) string {
+	if len(s) <= maxError {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxError], "") + "…"
 }
 
 // token keeps what is a subject token and makes one of anything else: a record

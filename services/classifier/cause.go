@@ -44,6 +44,15 @@ func decodeCause(in event.Stored) (any, error) {
 	return event.Decode[event.DeskAct](in)
 }
 
+// incidentKey names the incident of a cause as incidentOf does.
+func incidentKey(body any) string {
+	c, err := causeOf(0, body)
+	if err != nil {
+		return ""
+	}
+	return event.Token(c.operator) + "." + event.Token(c.incident)
+}
+
 // record describes the cause for the revision that it makes.
 func (c cause) record(changed []string) event.Cause {
 	out := event.Cause{Record: c.seq, At: c.at, Changed: changed}
@@ -82,12 +91,13 @@ func (rb Rulebook) foldAct(prev *event.Graded, c cause) (event.State, error) {
 		s.Asked = insert(s.Asked, event.Asked{
 			Record: c.seq, Desk: a.Desk, Officer: a.Officer, Reason: a.Reason, Items: a.Items, At: c.at, DueAt: a.DueAt,
 		}, func(v event.Asked) uint64 { return v.Record })
+		s.Asked = recentAsked(s, a.Desk)
 	case event.KindConfirmed:
-		s.Confirmed = insert(s.Confirmed, event.Confirmation{Record: c.seq, Desk: a.Desk, To: a.To, Officer: a.Officer},
-			func(v event.Confirmation) uint64 { return v.Record })
+		record := func(v event.Confirmation) uint64 { return v.Record }
+		s.Confirmed = recent(prev, insert(s.Confirmed, event.Confirmation{Record: c.seq, Desk: a.Desk, To: a.To, Officer: a.Officer}, record), record)
 	case event.KindTransferred:
-		s.Transferred = insert(s.Transferred, event.Transfer{Record: c.seq, From: a.Desk, To: a.To, Officer: a.Officer, Reason: a.Reason},
-			func(v event.Transfer) uint64 { return v.Record })
+		record := func(v event.Transfer) uint64 { return v.Record }
+		s.Transferred = recent(prev, insert(s.Transferred, event.Transfer{Record: c.seq, From: a.Desk, To: a.To, Officer: a.Officer, Reason: a.Reason}, record), record)
 	case event.KindDetermined:
 		over, err := rb.met(prev, c.at)
 		if err != nil {

@@ -6,6 +6,11 @@
 // still owed). Nothing after it decides again. A moment that changes nothing
 // makes no record.
 //
+// What parties can add to without end is bounded, and what would make a record that
+// cannot be stored is refused by itself (limits.go); the desk's doors and intake refuse
+// it first. Of an incident at most maxAside causes that could not be folded are tried
+// again, a few at a time; a person was told of each.
+//
 // One history for each incident: revisions are literal subjects, so the ledger
 // takes each number once. A revision that somebody else wrote first is read and
 // the report folded again on top of it. A report at or below "through" is done,
@@ -25,6 +30,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
 // Name of the service; its position on the ledger is kept under it.
@@ -45,7 +51,7 @@ var causes = []string{
 
 // Run grades until ctx ends.
 func Run(ctx context.Context, d Deps) error {
-	h := &handler{deps: d, last: map[string]*event.Graded{}, aside: map[string][]uint64{}}
+	h := &handler{deps: d, memory: newMemory()}
 	if err := h.recall(ctx); err != nil {
 		return err
 	}
@@ -63,20 +69,12 @@ func incidentOf(in event.Stored) string {
 	return a.Operator + "." + a.Incident
 }
 
-// handler keeps the last revision of the incidents in hand. Only the follower
-// calls it, one record at a time.
+// handler folds causes. The follower calls it for several incidents at once where one
+// takes long, but for one record of an incident at a time.
 type handler struct {
-	deps Deps
-	// last is the end of each incident's history as far as we know it; nil
-	// where it must be read.
-	last map[string]*event.Graded
-	// aside are causes that failed and are tried again or were given up. A
-	// revision made meanwhile names them, so that they are not taken for folded.
-	aside map[string][]uint64
+	deps   Deps
+	memory *memory
 }
-
-// maxCached bounds the cache, each of some 5 KB; the ledger has the rest.
-const maxCached = 1_000
 
 // recall reads which causes were given up before, so that a restart does not
 // take them for folded.
@@ -93,8 +91,7 @@ func (h *handler) recall(ctx context.Context) error {
 	err = h.deps.Bus.Tail(ctx, 1, []string{given}, func(_ context.Context, batch []event.Stored) error {
 		for _, s := range batch {
 			if seq, err := strconv.ParseUint(event.ParseSubject(s.Subject).Last, 10, 64); err == nil {
-				key := incidentOf(s)
-				h.aside[key] = union(h.aside[key], []uint64{seq})
+				h.memory.setAside(incidentOf(s), seq)
 			}
 		}
 		if batch[len(batch)-1].Sequence >= last.Sequence {
@@ -120,47 +117,74 @@ func (h *handler) Handle(ctx context.Context, in event.Stored) ([]event.Record, 
 	if err != nil {
 		return nil, err
 	}
-	aside := h.aside[key]
-	if last != nil {
+	aside := h.memory.asideOf(key)
+	if last.Graded != nil {
 		folded := func(seq uint64) bool { return isFolded(seq, last.Through, last.Aside) }
-		if folded(in.Sequence) {
+		if folded(in.Sequence) && !(isCut(last.Aside) && slices.Contains(aside, in.Sequence)) {
 			return nil, nil
 		}
 		// What failed here may have been folded by another instance.
 		aside = union(last.Aside, slices.DeleteFunc(slices.Clone(aside), folded))
 	}
-	next, err := h.revise(ctx, last, in.Sequence, body, without(aside, in.Sequence))
+	next, record, err := h.revise(ctx, last, in.Sequence, body, cut(without(aside, in.Sequence)))
 	if err != nil || next == nil {
 		return nil, err
 	}
-	record, err := event.NewRecord(event.GradedSubject(next.Operator, next.Incident, next.Revision), h.deps.Clock.Now(), "", next)
-	if err != nil {
-		return nil, err
-	}
 	next.Unknown = nil // what is kept is what a reader of the record has
-	h.keep(key, next)
-	h.aside[key] = slices.DeleteFunc(h.aside[key], func(seq uint64) bool { return !slices.Contains(next.Aside, seq) })
-	if len(h.aside[key]) == 0 {
-		delete(h.aside, key)
-	}
+	h.memory.folded(key, revision{next, len(record.Data)}, in.Sequence)
 	return []event.Record{record}, nil
 }
 
-// revise makes the next revision. What was set aside is tried once more with
-// it, since the register may have been mended meanwhile; where that still
+// revise makes the next revision, and its record. What was set aside is tried once
+// more with it, since the register may have been mended meanwhile; where that still
 // fails, the report in hand is folded without.
-func (h *handler) revise(ctx context.Context, last *event.Graded, seq uint64, body any, aside []uint64) (*event.Graded, error) {
-	if len(aside) > 0 {
-		if next := h.mend(ctx, last, seq, body, aside); next != nil {
-			return next, nil
+func (h *handler) revise(ctx context.Context, last revision, seq uint64, body any, aside []uint64) (*event.Graded, event.Record, error) {
+	if tried := h.toMend(seq, body, aside); len(tried) > 0 {
+		if next := h.mend(ctx, last.Graded, seq, body, aside, tried); next != nil {
+			if record, err := h.render(last, next); err == nil {
+				return next, record, nil
+			}
 		}
+		h.memory.couldNotMend(incidentKey(body), h.deps.Clock.Now())
 	}
-	return h.deps.Rulebook.Revise(last, seq, body, aside)
+	next, err := h.deps.Rulebook.Revise(last.Graded, seq, body, aside)
+	if err != nil || next == nil {
+		return nil, event.Record{}, err
+	}
+	record, err := h.render(last, next)
+	return next, record, err
 }
 
-// mend makes the next revision with what was set aside folded in, or returns
+// toMend returns those of what was set aside that are tried once more with a cause: a
+// few, in turn, and of many none soon after that has failed. An incident of which much cannot
+// be folded costs others little.
+func (h *handler) toMend(seq uint64, body any, aside []uint64) []uint64 {
+	if len(aside) == 0 || len(aside) > maxMended && h.memory.failedSince(incidentKey(body), h.deps.Clock.Now().Add(-mendPause)) {
+		return nil
+	}
+	tried := make([]uint64, 0, maxMended)
+	for i := range min(len(aside), maxMended) {
+		tried = append(tried, aside[(int(seq%uint64(len(aside)))+i)%len(aside)])
+	}
+	slices.Sort(tried)
+	return tried
+}
+
+// render makes the record of a revision. A cause that makes a large record larger is
+// refused: what every revision repeats must leave room for the moments and the acts
+// that are still to come.
+func (h *handler) render(last revision, next *event.Graded) (event.Record, error) {
+	record, err := event.NewRecord(event.GradedSubject(next.Operator, next.Incident, next.Revision), h.deps.Clock.Now(), "", next)
+	if err == nil && len(record.Data) > event.MaxGraded && len(record.Data) > last.size+smallGrowth {
+		err = fault.New(fault.Reject, Name, "%s/%s would have %d bytes, and at most %d are kept of an incident: shorten its texts and lists with a progress report, or report the rest as an incident of its own",
+			next.Operator, next.Incident, len(record.Data), event.MaxGraded)
+	}
+	return record, err
+}
+
+// mend makes the next revision with some of what was set aside folded in, or returns
 // nil: what failed before must not take the report in hand with it.
-func (h *handler) mend(ctx context.Context, last *event.Graded, seq uint64, body any, aside []uint64) (next *event.Graded) {
+func (h *handler) mend(ctx context.Context, last *event.Graded, seq uint64, body any, aside, tried []uint64) (next *event.Graded) {
 	defer func() {
 		if recover() != nil {
 			next = nil
@@ -176,14 +200,13 @@ func (h *handler) mend(ctx context.Context, last *event.Graded, seq uint64, body
 	}
 	mended.Aside = aside // what is folded of it is news
 	var changed []string
-	var rest []uint64
-	for _, missed := range aside {
+	rest := aside
+	for _, missed := range tried {
 		state, paths, err := h.foldAgain(ctx, &mended, missed)
 		if err != nil {
-			rest = append(rest, missed)
 			continue
 		}
-		mended.State, changed = state, union(changed, paths)
+		mended.State, changed, rest = state, union(changed, paths), without(rest, missed)
 	}
 	if len(rest) == len(aside) {
 		return nil
@@ -215,38 +238,33 @@ func (h *handler) foldAgain(ctx context.Context, g *event.Graded, seq uint64) (e
 // load returns the last revision of an incident. A first report of an incident
 // that is not in the cache is taken for new without asking: where that is
 // wrong, the ledger refuses its revision 1, and the incident is read.
-func (h *handler) load(ctx context.Context, key string, body any) (*event.Graded, error) {
-	last, met := h.last[key]
+func (h *handler) load(ctx context.Context, key string, body any) (revision, error) {
+	last, met := h.memory.last(key)
 	report, _ := body.(*event.Accepted)
-	if last != nil || !met && report != nil && report.Type == event.TypeInitial {
+	if last.Graded != nil || !met && report != nil && report.Type == event.TypeInitial {
 		return last, nil
 	}
 	stored, err := h.deps.Bus.Last(ctx, "incident.graded."+key+".*")
 	if errors.Is(err, bus.ErrNotFound) {
-		return nil, nil
+		return revision{}, nil
 	}
 	if err != nil {
-		return nil, err
+		return revision{}, err
 	}
-	if last, err = event.Decode[event.Graded](stored); err != nil {
-		return nil, err
+	g, err := event.Decode[event.Graded](stored)
+	if err != nil {
+		return revision{}, err
 	}
-	h.keep(key, last)
+	last = revision{g, len(stored.Data)}
+	h.memory.keep(key, last)
 	return last, nil
-}
-
-func (h *handler) keep(key string, last *event.Graded) {
-	if len(h.last) >= maxCached {
-		clear(h.last)
-	}
-	h.last[key] = last
 }
 
 // Refused forgets what was thought of the incident, so that the revision that
 // was written first is read and the report folded on top of it, unless that has it
 // folded already, as after a restart.
 func (h *handler) Refused(in, stands event.Stored) bool {
-	h.last[incidentOf(in)] = nil
+	h.memory.keep(incidentOf(in), revision{})
 	through, aside, err := event.ThroughOf(stands)
 	return err != nil || !isFolded(in.Sequence, through, aside)
 }
@@ -260,8 +278,8 @@ func isFolded(seq, through uint64, aside []uint64) bool {
 // Failed notes that a report is not folded, whatever comes after it.
 func (h *handler) Failed(in event.Stored) {
 	key := incidentOf(in)
-	h.last[key] = nil
-	h.aside[key] = union(h.aside[key], []uint64{in.Sequence})
+	h.memory.keep(key, revision{})
+	h.memory.setAside(key, in.Sequence)
 }
 
 func union[T comparable](a, b []T) []T {

@@ -29,7 +29,7 @@ func newBench(t *testing.T) *bench {
 }
 
 func (b *bench) handler() *handler {
-	return &handler{deps: b.deps, last: map[string]*event.Graded{}, aside: map[string][]uint64{}}
+	return &handler{deps: b.deps, memory: newMemory()}
 }
 
 // store puts a report into the ledger and returns it as stored.
@@ -115,7 +115,7 @@ func TestWhatWasGivenUpIsFoldedWithTheNextReport(t *testing.T) {
 	require.Equal(t, event.Major, g.Grade)
 	require.Equal(t, last.Sequence, g.Cause.Record)
 	require.Contains(t, g.Cause.Changed, "facts.outage")
-	require.Empty(t, h.aside)
+	require.Empty(t, h.memory.aside)
 	require.Nil(t, b.handle(h, failing), "once")
 }
 
@@ -142,7 +142,7 @@ func TestAPassingFailureIsFoldedAfterwards(t *testing.T) {
 	require.JSONEq(t, `"2"`, string(g.State.Fields["cause"].Value))
 	require.Nil(t, b.handle(h, failing), "once")
 	require.Empty(t, b.handle(h, last).Aside)
-	require.Empty(t, h.aside)
+	require.Empty(t, h.memory.aside)
 }
 
 // Its failing before the first revision changes nothing of that.
@@ -222,9 +222,9 @@ func TestWhatWasGivenUpIsRecalled(t *testing.T) {
 func TestTheCacheIsBounded(t *testing.T) {
 	h := newBench(t).handler()
 	for i := range maxCached + 10 {
-		h.keep(fmt.Sprint(i), &event.Graded{})
+		h.memory.keep(fmt.Sprint(i), revision{Graded: &event.Graded{}})
 	}
-	require.LessOrEqual(t, len(h.last), maxCached)
+	require.LessOrEqual(t, len(h.memory.revisions), maxCached)
 }
 
 // The service as a whole, on its follower.
@@ -256,7 +256,7 @@ func TestRunGivesUpAndGoesOn(t *testing.T) {
 // The hot path: a first report of a kilobyte, from the record that intake has
 // stored to the one that the classifier makes.
 func BenchmarkHandle(b *testing.B) {
-	h := &handler{deps: Deps{Clock: clock.NewManual(nine), Rulebook: rulebook(b)}, last: map[string]*event.Graded{}, aside: map[string][]uint64{}}
+	h := &handler{deps: Deps{Clock: clock.NewManual(nine), Rulebook: rulebook(b)}, memory: newMemory()}
 	text := func(n int) string { return strings.Repeat("供水压力下降", n) }
 	body := taken("initial", "r1", nine, onSite+`,"kind":"facility-fault","title":"`+text(1)+`","place":{"region":"310000","address":"`+text(1)+`"},`+
 		`"contact":{"post":"值班室","phone":"025-00000000"},"facts":{"peopleAffected":4000},"impact":"`+text(4)+`","measures":"`+text(4)+`",`+
@@ -267,7 +267,7 @@ func BenchmarkHandle(b *testing.B) {
 	in := event.Stored{Record: record, Sequence: 10, Wire: record.Subject}
 	b.ReportAllocs()
 	for b.Loop() {
-		clear(h.last)
+		clear(h.memory.revisions)
 		out, err := h.Handle(b.Context(), in)
 		if err != nil || len(out) != 1 {
 			b.Fatal(out, err)

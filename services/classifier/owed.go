@@ -22,8 +22,7 @@ func (r router) owed(g *event.Graded, rules []statute.OwedFollowUp) []event.Obli
 		}
 	}
 	for _, a := range g.State.Asked {
-		answered := func(path string) bool { return g.State.Knows(path) && g.State.Fields[path].Record > a.Record }
-		missing := slices.DeleteFunc(slices.Clone(a.Items), answered)
+		missing := g.State.Missing(a)
 		if len(missing) == 0 {
 			continue
 		}

@@ -11,13 +11,16 @@
 //   - incident.away: no screen of a desk has been there, and nobody at it has
 //     acted, for longer than half of a clock that runs towards it.
 //
-// Timers live in the engine's schedules (internal/bus/timer.go), so they survive
+// Timers are kept in a stream of their own (internal/bus/timer.go), so they survive
 // whatever this process does. They are set from records, under names that
 // follow from the records, and are cancelled when what they wait for is met;
 // what comes of one is a record of a subject of its own. So everything here may
 // be done again. Nothing comes early: a timer is handed over at its time by the
-// pipeline's clock or later: a millisecond as a rule, seconds when thousands
-// come due at once.
+// pipeline's clock or later: some milliseconds as a rule. When thousands come due at
+// once, the operators' come in turn (turn.go), and no faster than the classifier follows.
+//
+// A timer that is lost is set again from the ledger: at the start, once an hour, and
+// where one is missed when its time has come (sweep.go).
 package deadline
 
 import (
@@ -64,8 +67,10 @@ func Run(ctx context.Context, d Deps) error {
 		return err
 	}
 	set := newArmed()
+	sweep := newSweeper(d, setter{d, p, set})
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.run(ctx) })
+	g.Go(func() error { return sweep.run(ctx) })
 	g.Go(func() error {
 		return d.Bus.Follow(ctx, bus.Follower{
 			Name: Name, Subjects: subjects,
@@ -73,10 +78,13 @@ func Run(ctx context.Context, d Deps) error {
 		})
 	})
 	g.Go(func() error {
-		return d.Bus.FollowTimers(ctx, bus.Follower{
-			Name: nameDue, Subjects: []string{event.AllDue},
-			Handler: ringer{d, p, set}, Key: func(in event.Stored) string { return in.Subject },
-			GiveUp: d.Register.GiveUp(nameDue, d.Clock),
+		return d.Bus.FollowTimers(ctx, bus.TimerFollower{
+			Follower: bus.Follower{
+				Name:    nameDue,
+				Handler: ringer{d, p, set}, Key: func(in event.Stored) string { return in.Subject },
+				GiveUp: d.Register.GiveUp(nameDue, d.Clock),
+			},
+			Share: operatorOf, Rank: rankOf, Filters: timersOf, Missing: sweep.missing,
 		})
 	})
 	g.Go(func() error {

@@ -45,6 +45,7 @@ func (r ringer) elapsed(in event.Stored) ([]event.Record, error) {
 	if err != nil || r.armed.isVoid(event.Token(e.Operator)+"."+event.Token(e.Incident), e.At) {
 		return nil, err
 	}
+	e.Grade = event.Ungraded
 	return one(event.NewRecord(event.ElapsedSubject(e.Operator, e.Incident, e.At), r.deps.Clock.Now(), "", e))
 }
 
@@ -85,7 +86,7 @@ func (r ringer) escalation(ctx context.Context, in event.Stored) ([]event.Record
 	if now.Before(o.AcknowledgeBy) {
 		return r.presence.alarm(ctx, *o, now)
 	}
-	o.At, o.Next = now, r.deps.nextDesk(o.Desk)
+	o.At, o.Next, o.Grade = now, r.deps.nextDesk(o.Desk), event.Ungraded // a notice of silence tells nothing of the incident
 	return one(event.NewRecord(event.OverdueSubject(o.Escalation), now, "", o))
 }
 

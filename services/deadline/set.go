@@ -3,6 +3,7 @@ package deadline
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"strconv"
 	"time"
 
@@ -54,6 +55,17 @@ func (s setter) graded(ctx context.Context, in event.Stored) ([]event.Record, er
 			return nil, err
 		}
 	}
+	out, err := s.timersOf(in, g)
+	if err != nil {
+		return nil, err
+	}
+	s.armed.note(incident, setting{look: g.Look, any: len(out) > 0})
+	return out, nil
+}
+
+// timersOf are the timers that a graded record demands.
+func (s setter) timersOf(in event.Stored, g *event.GradedOutcome) ([]event.Record, error) {
+	incident := event.Token(g.Operator) + "." + event.Token(g.Incident)
 	var out []event.Record
 	add := func(name string, due time.Time, body any) error {
 		r, err := event.NewRecord(event.TimerSubject(name), s.deps.Clock.Now(), "", body)
@@ -62,7 +74,11 @@ func (s setter) graded(ctx context.Context, in event.Stored) ([]event.Record, er
 		return err
 	}
 	if g.Look != nil {
-		body := event.Elapsed{Operator: g.Operator, Incident: g.Incident, Revision: g.Revision, At: *g.Look}
+		grade, err := event.RisesTo(in)
+		if err != nil {
+			return nil, err
+		}
+		body := event.Elapsed{Operator: g.Operator, Incident: g.Incident, Revision: g.Revision, At: *g.Look, Grade: grade}
 		if err := add(timerElapsed+"."+incident+"."+strconv.FormatInt(g.Look.UnixNano(), 10), *g.Look, body); err != nil {
 			return nil, err
 		}
@@ -76,7 +92,6 @@ func (s setter) graded(ctx context.Context, in event.Stored) ([]event.Record, er
 			return nil, err
 		}
 	}
-	s.armed.note(incident, setting{look: g.Look, any: len(out) > 0})
 	return out, nil
 }
 
@@ -140,25 +155,33 @@ func reminders(g *event.Graded) (out []event.Reminder) {
 
 // target is what of an event.Escalated its clock needs.
 type target struct {
-	ID            string     `json:"escalation"`
-	Desk          string     `json:"desk"`
-	Operator      string     `json:"operator"`
-	Incident      string     `json:"incident"`
-	Revision      int        `json:"revision"`
-	ReportedAt    time.Time  `json:"reportedAt"`
-	AcknowledgeBy *time.Time `json:"acknowledgeBy"`
+	ID            string      `json:"escalation"`
+	Desk          string      `json:"desk"`
+	Operator      string      `json:"operator"`
+	Incident      string      `json:"incident"`
+	Revision      int         `json:"revision"`
+	Grade         event.Grade `json:"grade"`
+	ReportedAt    time.Time   `json:"reportedAt"`
+	AcknowledgeBy *time.Time  `json:"acknowledgeBy"`
+}
+
+var targetParts = event.PartsOf(reflect.TypeFor[target]())
+
+func targetOf(in event.Stored) (*target, error) {
+	in.Data = targetParts.Pick(in.Data)
+	return event.Decode[target](in)
 }
 
 // escalated sets the timer of an acknowledgement, first at the moment at which
 // the desk would have been away too long.
 func (s setter) escalated(in event.Stored) ([]event.Record, error) {
-	e, err := event.Decode[target](in)
+	e, err := targetOf(in)
 	if err != nil || e.AcknowledgeBy == nil {
 		return nil, err
 	}
 	body := event.Overdue{
 		Escalation: e.ID, Desk: e.Desk, Operator: e.Operator, Incident: e.Incident, Revision: e.Revision,
-		ReportedAt: e.ReportedAt, AcknowledgeBy: *e.AcknowledgeBy,
+		ReportedAt: e.ReportedAt, AcknowledgeBy: *e.AcknowledgeBy, Grade: e.Grade,
 	}
 	r, err := s.presence.timer(body, s.deps.Clock.Now())
 	return []event.Record{r}, err

@@ -59,6 +59,7 @@ func (s service) act(ctx context.Context, desk string, req bus.Request) (event.D
 			return answer, err
 		}
 	}
+	defer s.turns.wait(turnOf(a))()
 	a.At = s.deps.Clock.Now()
 	if err := s.checkAct(ctx, f, a); err != nil {
 		return answer, err
@@ -77,6 +78,7 @@ func (s service) act(ctx context.Context, desk string, req bus.Request) (event.D
 	if first := results[0].Existing; first != nil {
 		return repeated(answer, *first, digest)
 	}
+	s.turns.asked(a, results[0].Sequence)
 	answer.Status, answer.At, answer.Record = event.StatusAccepted, &a.At, results[0].Sequence
 	return answer, nil
 }
@@ -128,13 +130,17 @@ func (s service) checkAct(ctx context.Context, f *form, a event.DeskAct) error {
 
 // checkIncident asks the ledger whether the act can be of its incident.
 func (s service) checkIncident(ctx context.Context, f *form, a event.DeskAct) error {
-	told, open, err := s.escalations(ctx, a)
+	told, open, acts, err := s.escalations(ctx, a)
 	switch {
 	case err != nil:
 		return err
 	case !told:
 		s.deps.Bus.Refused(ctx, "incident "+event.Token(a.Operator)+"."+event.Token(a.Incident), "this desk has not been told of it")
 		f.add("$.incident", "%s has not been told of %s/%s", a.Desk, a.Operator, a.Incident)
+	case acts >= event.MaxActs:
+		f.add("$.kind", "%s has %s this incident %d times, and no more are taken", a.Desk, a.Kind, acts)
+	case a.Kind == event.KindAsked:
+		return s.checkAsked(ctx, f, a)
 	case a.Kind == event.KindConfirmed:
 		return s.checkHeld(ctx, f, a)
 	case a.Kind == event.KindClosed && len(open) > 0:
@@ -143,15 +149,16 @@ func (s service) checkIncident(ctx context.Context, f *form, a event.DeskAct) er
 	return nil
 }
 
-// escalations reports whether the desk has been told of the incident, and which
-// of its escalations nobody has acknowledged. A revision tells, and its number
+// escalations reports whether the desk has been told of the incident, which of its
+// escalations nobody has acknowledged, and how many acts of this kind it has done. A
+// revision tells, and its number
 // is the last token. Notices of silence and reviews have others: they bring
 // nothing of an incident to a desk, but they must be acknowledged too.
-func (s service) escalations(ctx context.Context, a event.DeskAct) (told bool, open []string, err error) {
+func (s service) escalations(ctx context.Context, a event.DeskAct) (told bool, open []string, acts int, err error) {
 	// Escalations and acknowledgements in one reading, so that they fit.
 	subjects, err := s.deps.Bus.Subjects(ctx, "incident.*."+event.EscalationID(a.Desk, a.Operator, a.Incident, "*"))
 	if err != nil {
-		return false, nil, err
+		return false, nil, 0, err
 	}
 	acknowledged := map[string]bool{}
 	for _, subject := range subjects {
@@ -161,9 +168,11 @@ func (s service) escalations(ctx context.Context, a event.DeskAct) (told bool, o
 		case event.KindEscalated:
 			told = told || strings.Trim(at.Last, "0123456789") == ""
 			open = append(open, event.EscalationOf(subject))
+		case a.Kind:
+			acts++
 		}
 	}
-	return told, slices.DeleteFunc(open, func(id string) bool { return acknowledged[id] }), nil
+	return told, slices.DeleteFunc(open, func(id string) bool { return acknowledged[id] }), acts, nil
 }
 
 // checkHeld asks whether a forward of the desk awaits a person, by the last

@@ -52,7 +52,7 @@ type Deps struct {
 
 // Run opens the doors of every desk until ctx ends.
 func Run(ctx context.Context, d Deps) error {
-	s := service{d, &logName{bus: d.Bus}}
+	s := service{d, &logName{bus: d.Bus}, newTurns()}
 	return d.Bus.Serve(ctx, Name,
 		bus.Door{Name: "acknowledge", Subject: event.DoorAcknowledge, Limit: inHand, Answer: s.answerAcknowledge},
 		bus.Door{Name: "act", Subject: event.DoorAct, Limit: inHand, Answer: s.answerAct},
@@ -62,8 +62,9 @@ func Run(ctx context.Context, d Deps) error {
 }
 
 type service struct {
-	deps Deps
-	log  *logName
+	deps  Deps
+	log   *logName
+	turns *turns
 }
 
 func (s service) answerAcknowledge(ctx context.Context, req bus.Request) (any, error) {

@@ -26,7 +26,7 @@ func FuzzDoors(f *testing.F) {
 	require.NoError(f, err)
 	_, err = env.Bus.Commit(f.Context(), []event.Record{r})
 	require.NoError(f, err)
-	s := service{deps: Deps{Bus: env.Bus, Clock: clock.NewManual(nine), Register: reg}}
+	s := service{deps: Deps{Bus: env.Bus, Clock: clock.NewManual(nine), Register: reg}, turns: newTurns()}
 	doors := []struct {
 		name   string
 		answer func(context.Context, bus.Request) (any, error)

@@ -10,8 +10,9 @@
 //
 // Intake knows no incident: it checks a report by itself and against the
 // register, and what it takes does not depend on what came before. Only what
-// the receipt remarks does (remark.go), and that a drill's report of a real
-// incident is refused. The clock of the receipt is ours; a sender's clock that
+// the receipt remarks does (remark.go), that a drill's report of a real
+// incident is refused, and a large report of an incident that is large already
+// (size.go). The clock of the receipt is ours; a sender's clock that
 // differs is seen and said, and moves no due time but that of the discovery,
 // which is its claim.
 package intake
@@ -169,6 +170,9 @@ func (in *Intake) take(ctx context.Context, turn *bus.Turn, subs []submission) (
 		faults, err := in.mixedUp(ctx, s.operator, s.event.Subject)
 		if err == nil && len(faults) == 0 {
 			faults, err = in.removedFaults(ctx, s.event, s.operator)
+		}
+		if err == nil && len(faults) == 0 {
+			faults, err = in.sizeFaults(ctx, s)
 		}
 		if err != nil {
 			return nil, err

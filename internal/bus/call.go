@@ -1,0 +1,104 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/fault"
+)
+
+const (
+	// callPatience is how long records of other keys wait for a handler's answer before
+	// they go on without it.
+	callPatience = 20 * time.Millisecond
+	// maxSlow is how many handlers may work on at one moment in that way.
+	maxSlow = 8
+	// unavailablePause is how long a record waits where the engine did not answer its
+	// handler.
+	unavailablePause = 500 * time.Millisecond
+)
+
+// call runs the handler and returns true once it has answered. Where that takes long
+// it returns false: the trial comes by r.answered, and its key stays busy. While too
+// many take long at once, nothing goes on.
+func (r *run) call(ctx context.Context, t *trial) (answered bool, err error) {
+	for len(r.slow) >= maxSlow {
+		select {
+		case other := <-r.answered:
+			r.ready = append(r.ready, r.back(other))
+		case <-ctx.Done():
+			return false, ctx.Err()
+		}
+	}
+	began, done := clock.System{}.Now(), make(chan struct{})
+	go func() {
+		defer close(done)
+		t.out, t.err = r.try(ctx, t.in)
+		inPlace(t.in, t.out)
+	}()
+	patience := time.NewTimer(callPatience)
+	defer patience.Stop()
+	select {
+	case <-done:
+		t.answered = true
+		return true, nil
+	case <-patience.C:
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+	r.slow, r.aside[t.in.Sequence] = append(r.slow, t), t
+	go func() {
+		<-done
+		if took := (clock.System{}).Now().Sub(began); took > beatEvery {
+			r.log.Warn("handler was slow", zap.Uint64("record", t.in.Sequence), zap.String("subject", t.in.Subject), zap.Duration("took", took))
+		}
+		select {
+		case r.answered <- t:
+		case <-ctx.Done():
+		}
+	}()
+	return false, nil
+}
+
+// back takes a trial off the slow ones, with the handler's answer.
+func (r *run) back(t *trial) *trial {
+	t.answered = true
+	r.slow = slices.DeleteFunc(r.slow, func(s *trial) bool { return s == t })
+	return t
+}
+
+// isUnavailable reports whether the engine did not answer the handler. That is no
+// fault of the record, which is handled again after a pause, before others of its
+// key.
+func (r *run) isUnavailable(ctx context.Context, t *trial) bool {
+	if !errors.Is(t.err, ErrUnavailable) || ctx.Err() != nil {
+		t.waits = time.Time{}
+		return false
+	}
+	if t.waits.IsZero() {
+		t.waits = clock.System{}.Now()
+	}
+	r.log.Warn("record waits for the engine", zap.Uint64("record", t.in.Sequence), zap.Error(t.err))
+	t.reset()
+	r.later(ctx, t, unavailablePause)
+	return true
+}
+
+// try runs the handler once; a panic is a record that cannot be handled.
+func (r *run) try(ctx context.Context, in event.Stored) (out []event.Record, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.log.Error("handler panicked", zap.Uint64("record", in.Sequence), zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
+			out, err = nil, fault.New(fault.Retry, r.f.Name, "panic: %v", p)
+		}
+	}()
+	in.Header, in.StoredAt = nil, time.Time{} // what we wrote ourselves has none yet
+	return r.f.Handler.Handle(ctx, in)
+}

@@ -1,0 +1,316 @@
+package bus
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/fault"
+)
+
+// trial is a record on its way through the handler.
+type trial struct {
+	in       event.Stored
+	key      string
+	attempts int // failed ones
+	refusals int
+	owns     bool      // its key is busy because of it
+	givenUp  bool      // out says that a person must look
+	answered bool      // by the handler, with out or err
+	waits    time.Time // since when for the engine; zero: it does not
+	out      []event.Record
+	err      error
+}
+
+// stallAfter is for how long a record may wait for the engine before its follower gives
+// no sign of life.
+const stallAfter = 2 * time.Second
+
+// stalls reports whether the engine has not answered for long what a record needs.
+func (r *run) stalls() bool {
+	before := clock.System{}.Now().Add(-stallAfter)
+	for _, t := range r.aside {
+		if !t.waits.IsZero() && t.waits.Before(before) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(r.air, func(f *flight) bool { return f.began.Before(before) })
+}
+
+// reset has the handler asked again.
+func (t *trial) reset() { t.answered, t.out, t.err = false, nil, nil }
+
+func (r *run) trial(in event.Stored) *trial { return &trial{in: in, key: r.f.Key(in)} }
+
+const (
+	takeAtOnce = 256 // records whose output is sent together
+	maxFlights = 16
+	// maxRefusals bounds how often one record is handled again because others
+	// wrote first: each time somebody else made progress, so more is a fault.
+	maxRefusals = 100
+	// maxAside bounds the records that wait for others of their keys before no more
+	// are taken from the stream.
+	maxAside = 50_000
+)
+
+// open is where records come from, unless too many wait already.
+func (r *run) open() <-chan event.Stored {
+	if len(r.aside) >= maxAside {
+		return nil
+	}
+	return r.arrivals
+}
+
+// take handles a record and those that have arrived behind it.
+func (r *run) take(ctx context.Context, first *trial) error {
+	batch, through := []*trial{first}, max(r.through, first.in.Sequence)
+	for len(batch) < takeAtOnce {
+		select {
+		case s := <-r.open():
+			batch, through = append(batch, r.trial(s)), max(through, s.Sequence)
+			continue
+		case t := <-r.again:
+			batch = append(batch, t)
+			continue
+		default:
+		}
+		break
+	}
+	if err := r.handle(ctx, batch); err != nil {
+		return err
+	}
+	r.through = through
+	return nil
+}
+
+// flight is what came of records of different keys, while it is being stored. The
+// next are handled meanwhile: else the processors would wait for the disk.
+type flight struct {
+	began   time.Time
+	trials  []*trial
+	results []Result
+	err     error
+}
+
+// handle takes records through the handler. One whose key is busy waits until the
+// one before it is settled; records of other keys do not wait for it.
+func (r *run) handle(ctx context.Context, trials []*trial) error {
+	r.ready = append(r.ready, trials...)
+	for len(r.ready) > 0 {
+		var now []*trial
+		for _, t := range r.ready {
+			switch {
+			case !t.owns && r.busy[t.key]:
+				r.aside[t.in.Sequence] = t
+				r.waiting[t.key] = append(r.waiting[t.key], t)
+			default:
+				r.busy[t.key], t.owns = true, true
+				now = append(now, t)
+			}
+		}
+		r.ready = r.ready[:0]
+		for len(r.air) >= maxFlights {
+			if err := r.await(ctx); err != nil {
+				return err
+			}
+		}
+		if err := r.round(ctx, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// round handles records of different keys and sends what comes out.
+func (r *run) round(ctx context.Context, trials []*trial) error {
+	var f []*trial
+	for _, t := range trials {
+		if !t.answered {
+			switch stored, soon := r.together.took(t.in.Subject); {
+			case stored:
+				r.settled(t)
+				continue
+			case soon:
+				r.release(t)
+				r.later(ctx, t, joinPause)
+				continue
+			}
+			if answered, err := r.call(ctx, t); err != nil {
+				return err
+			} else if !answered {
+				continue
+			}
+		}
+		switch {
+		case r.isUnavailable(ctx, t):
+		case t.err != nil:
+			if err := r.failed(ctx, t, t.err); err != nil {
+				return err
+			}
+		case len(t.out) == 0:
+			r.settled(t)
+		default:
+			f = append(f, t)
+		}
+	}
+	return r.launch(ctx, f)
+}
+
+// launch sends what came of records to the disk.
+func (r *run) launch(ctx context.Context, trials []*trial) error {
+	if len(trials) == 0 {
+		return nil
+	}
+	f := &flight{began: clock.System{}.Now(), trials: trials}
+	var out []event.Record
+	for _, t := range trials {
+		delete(r.aside, t.in.Sequence)
+		out = append(out, t.out...)
+	}
+	r.air = append(r.air, f)
+	s, err := r.send(ctx, out)
+	if err != nil {
+		f.err = err
+		return r.land(ctx, f)
+	}
+	go func() {
+		f.results, f.err = s.wait(ctx)
+		select {
+		case r.landed <- f:
+		case <-ctx.Done():
+		}
+	}()
+	return nil
+}
+
+// await waits until a flight is over.
+func (r *run) await(ctx context.Context) error {
+	select {
+	case f := <-r.landed:
+		return r.land(ctx, f)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// land settles what is on disk, and has the rest handled again.
+func (r *run) land(ctx context.Context, f *flight) error {
+	r.air = slices.DeleteFunc(r.air, func(other *flight) bool { return other == f })
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	switch {
+	case f.err != nil && len(f.trials) == 1:
+		if err := r.failed(ctx, f.trials[0], f.err); err != nil {
+			return err
+		}
+	case f.err != nil: // one of them spoils it for the others: each goes alone
+		for _, t := range f.trials {
+			if err := r.launch(ctx, []*trial{t}); err != nil {
+				return err
+			}
+		}
+	default:
+		results := f.results
+		for _, t := range f.trials {
+			if err := r.settle(ctx, t, results[:len(t.out)]); err != nil {
+				return err
+			}
+			results = results[len(t.out):]
+		}
+	}
+	return r.handle(ctx, nil)
+}
+
+// settle looks whether the records of a trial are on disk, or others that stand in
+// their place.
+func (r *run) settle(ctx context.Context, t *trial, results []Result) error {
+	for _, res := range results {
+		if res.Existing == nil || t.givenUp {
+			continue
+		}
+		if !r.f.Handler.Refused(t.in, *res.Existing) {
+			break
+		}
+		if t.refusals++; t.refusals > maxRefusals {
+			return r.failed(ctx, t, fault.New(fault.Reject, r.f.Name, "refused %d times", t.refusals))
+		}
+		t.reset()
+		r.aside[t.in.Sequence] = t
+		r.ready = append(r.ready, t)
+		return nil
+	}
+	r.settled(t)
+	return nil
+}
+
+// settled is the end of a trial.
+func (r *run) settled(t *trial) {
+	delete(r.aside, t.in.Sequence)
+	if r.done != nil {
+		r.done(t.in.Sequence)
+	}
+	r.release(t)
+}
+
+// release lets the next record of the trial's key go on.
+func (r *run) release(t *trial) {
+	t.owns = false
+	t.reset()
+	delete(r.busy, t.key)
+	waiting := r.waiting[t.key]
+	if len(waiting) == 0 {
+		return
+	}
+	r.ready = append(r.ready, waiting[0])
+	if r.waiting[t.key] = waiting[1:]; len(waiting) == 1 {
+		delete(r.waiting, t.key)
+	}
+}
+
+// failed sets a record aside for its next try or, after the last one, records
+// that a person must look. Others of its key go on meanwhile.
+func (r *run) failed(ctx context.Context, t *trial, cause error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	kind := fault.KindOf(cause)
+	if kind == fault.Stop {
+		return fmt.Errorf("%s stops at record %d: %w", r.f.Name, t.in.Sequence, cause)
+	}
+	if t.givenUp {
+		return fault.New(fault.Stop, r.f.Name, "record %d can neither be handled nor given up: %w", t.in.Sequence, cause)
+	}
+	r.f.Handler.Failed(t.in)
+	t.attempts++
+	if kind == fault.Retry && t.attempts <= len(r.bus.cfg.Pauses) {
+		r.release(t)
+		r.later(ctx, t, r.bus.cfg.Pauses[t.attempts-1])
+		return nil
+	}
+	r.log.Error("record failed permanently; manual review required", zap.Uint64("record", t.in.Sequence), zap.String("subject", t.in.Subject),
+		zap.Int("attempts", t.attempts), zap.Error(cause))
+	record, err := r.f.GiveUp(t.in, t.attempts, cause)
+	if err != nil {
+		return fault.New(fault.Stop, r.f.Name, "record %d can neither be handled nor given up: %w", t.in.Sequence, err)
+	}
+	t.givenUp, t.out, t.err = true, []event.Record{record}, nil
+	return r.launch(ctx, []*trial{t})
+}
+
+// later sets a record aside until a pause is over. It stays there, unsettled,
+// until it has been handled or given up.
+func (r *run) later(ctx context.Context, t *trial, pause time.Duration) {
+	r.aside[t.in.Sequence] = t
+	time.AfterFunc(pause, func() {
+		select {
+		case r.again <- t:
+		case <-ctx.Done():
+		}
+	})
+}

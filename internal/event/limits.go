@@ -1,0 +1,34 @@
+package event
+
+import "slices"
+
+// Bounds of what parties can add to an incident, of which every revision repeats the
+// most. A record has at most 4 MiB; what is over MaxGraded leaves room for moments and
+// determinations, of what is over MaxAdded nothing large is taken at the doors.
+const (
+	MaxGraded = 3 << 20 // bytes of a graded record that a cause may make larger
+	MaxAdded  = 2 << 20 // bytes of a graded record to which reports and desks add large parts
+	// LargeReport is from how many bytes on a report is held against its incident.
+	LargeReport = 16 << 10
+	// MaxAsks and MaxAskBytes bound the questions of one desk on one incident that are
+	// not answered.
+	MaxAsks     = 20
+	MaxAskBytes = 64 << 10
+	// MaxActs is how many acts of one kind one incident takes of one desk.
+	MaxActs = 500
+)
+
+// Missing returns what of a question no report has answered since it was asked.
+func (s State) Missing(a Asked) []string {
+	return slices.DeleteFunc(slices.Clone(a.Items), func(path string) bool {
+		return s.Knows(path) && s.Fields[path].Record > a.Record
+	})
+}
+
+var askedParts = Parts{"operator": nil, "incident": nil, "owed": nil, "through": nil}
+
+// AskedOf reads of a graded record what is owed, and the last cause that was folded.
+func AskedOf(s Stored) (*Graded, error) {
+	s.Data = askedParts.Pick(s.Data)
+	return Decode[Graded](s)
+}

@@ -1,0 +1,101 @@
+package classifier
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/fault"
+)
+
+// TestHandle_LargeIncident: of an incident that was filled before there were bounds,
+// what makes it larger is refused by itself, and what does not is folded.
+func TestHandle_LargeIncident(t *testing.T) {
+	b := newBench(t)
+	h := b.handler()
+	b.handle(h, b.store(taken("initial", "r1", nine, onSite+","+short)))
+	last, _ := h.memory.last("grid-east.x")
+	full := *last.Graded
+	full.Revision++
+	reason := strings.Repeat("据", 2000)
+	for len(full.State.Asked)*2*3*2000 < event.MaxGraded {
+		full.State.Asked = append(full.State.Asked, event.Asked{Record: 1, Desk: "protection-energy", Officer: "post", Reason: reason, Items: []string{"plan"}, At: nine})
+	}
+	second, err := b.deps.Rulebook.Revise(&full, 2, progress(1), nil)
+	require.NoError(t, err)
+	second.Revision = 2
+	record, err := event.NewRecord(event.GradedSubject("grid-east", "x", 2), nine, "", second)
+	require.NoError(t, err)
+	require.Greater(t, len(record.Data), event.MaxGraded)
+	b.commit(record)
+	h.memory = newMemory()
+
+	text := func(name string) string { return `"` + name + `":"` + strings.Repeat("x", 19_000) + `"` }
+	large := b.store(taken("progress", "r2", nine.Add(time.Second), strings.Join([]string{text("impact"), text("trend"), text("measures"), text("other")}, ",")))
+	_, err = h.Handle(t.Context(), large)
+	require.Equal(t, fault.Reject, fault.KindOf(err))
+	require.ErrorContains(t, err, fmt.Sprint(event.MaxGraded))
+	h.Failed(large)
+	g := b.handle(h, b.store(taken("progress", "r3", nine.Add(2*time.Second), major)))
+	require.Equal(t, event.Major, g.Grade)
+	require.Equal(t, []uint64{large.Sequence}, g.Aside)
+	g = b.handle(h, b.store(taken("progress", "r4", nine.Add(3*time.Second), `"plan":"it is done"`)))
+	require.Less(t, len(g.Owed), 10, "the answer meets the questions")
+}
+
+// TestHandle_ManyCausesSetAside: a record keeps count of the latest, and few of them are
+// tried again with a cause.
+func TestHandle_ManyCausesSetAside(t *testing.T) {
+	b := newBench(t)
+	h := b.handler()
+	b.handle(h, b.store(taken("initial", "r1", nine, onSite+","+short)))
+	var failing []event.Stored
+	for i := range maxAside + 20 {
+		in := b.store(taken("progress", fmt.Sprint("f", i), nine.Add(time.Second), withAnnex+major))
+		h.Failed(in)
+		failing = append(failing, in)
+	}
+	g := b.handle(h, b.store(progress(2)))
+	require.Len(t, g.Aside, maxAside)
+	require.Equal(t, failing[20].Sequence, g.Aside[0])
+	_, err := h.Handle(t.Context(), failing[0])
+	require.Error(t, err, "one that is tried again is not taken for folded")
+	mend(t, h)
+	g = b.handle(h, b.store(progress(3)))
+	require.Len(t, g.Aside, maxAside, "soon after that has failed it is not tried")
+	h.memory.failed = map[string]time.Time{}
+	g = b.handle(h, b.store(progress(4)))
+	require.Len(t, g.Aside, maxAside-maxMended)
+	require.Equal(t, event.Major, g.Grade)
+}
+
+// TestFold_HistoryIsBounded: a desk that asks and is answered, hands on and confirms again
+// and again makes no record larger.
+func TestFold_HistoryIsBounded(t *testing.T) {
+	s := tell(t, rulebook(t))
+	s.fold(taken("initial", "r1", nine, onSite+","+major))
+	size := func() int {
+		r, err := event.NewRecord("x", nine, "", s.last)
+		require.NoError(t, err)
+		return len(r.Data)
+	}
+	var most int
+	for i := range 3 * maxHistory {
+		at := fmt.Sprintf("%02d:%02d", 10+i/60, i%60)
+		s.fold(ask(fmt.Sprint("q", i), "protection-energy", at, "cause"))
+		s.fold(transfer(fmt.Sprint("t", i), "sh-public-security", "js-public-security", at))
+		s.fold(act(event.KindConfirmed, fmt.Sprint("c", i), "protection-energy", at))
+		s.fold(next(fmt.Sprint("p", i), at, fmt.Sprintf(`"cause":"%03d"`, i)))
+		if i == maxHistory+5 {
+			most = size()
+		}
+	}
+	require.LessOrEqual(t, size(), most+200)
+	require.Len(t, s.last.State.Asked, maxHistory)
+	require.Len(t, s.last.State.Transferred, maxHistory)
+	require.Len(t, s.last.State.Confirmed, maxHistory)
+}

@@ -1,0 +1,94 @@
+package classifier
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// revision is a graded record, and how many bytes it has.
+type revision struct {
+	*event.Graded
+	size int
+}
+
+// memory keeps the last revision of the incidents in hand, and what of them could not
+// be folded.
+type memory struct {
+	mu sync.Mutex
+	// revisions is the end of each incident's history as far as we know it; empty
+	// where it must be read.
+	revisions map[string]revision
+	// aside are causes that failed and are tried again or were given up. A
+	// revision made meanwhile names them, so that they are not taken for folded.
+	aside map[string][]uint64
+	// failed is when what was set aside could last not be folded.
+	failed map[string]time.Time
+}
+
+// maxCached bounds the cache, each of some 5 KB; the ledger has the rest.
+const maxCached = 1_000
+
+func newMemory() *memory {
+	return &memory{revisions: map[string]revision{}, aside: map[string][]uint64{}, failed: map[string]time.Time{}}
+}
+
+func (m *memory) last(key string) (last revision, met bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	last, met = m.revisions[key]
+	return last, met
+}
+
+func (m *memory) keep(key string, last revision) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.keepLocked(key, last)
+}
+
+func (m *memory) keepLocked(key string, last revision) {
+	if len(m.revisions) >= maxCached {
+		clear(m.revisions)
+	}
+	m.revisions[key] = last
+}
+
+func (m *memory) asideOf(key string) []uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.aside[key])
+}
+
+func (m *memory) setAside(key string, seq uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.aside[key] = union(m.aside[key], []uint64{seq})
+}
+
+// folded keeps a revision that a cause has made.
+func (m *memory) folded(key string, next revision, seq uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.keepLocked(key, next)
+	m.aside[key] = slices.DeleteFunc(m.aside[key], func(s uint64) bool {
+		return s == seq || !isCut(next.Aside) && !slices.Contains(next.Aside, s)
+	})
+	if len(m.aside[key]) == 0 {
+		delete(m.aside, key)
+		delete(m.failed, key)
+	}
+}
+
+func (m *memory) couldNotMend(key string, now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.failed[key] = now
+}
+
+func (m *memory) failedSince(key string, at time.Time) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.failed[key].After(at)
+}

@@ -1,0 +1,129 @@
+package desk
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// turns lets one act of a desk on an incident be checked and stored at a time, so that
+// what is counted for the next one is all that was taken.
+type turns struct {
+	mu    sync.Mutex
+	taken map[string]*turn
+	// pending are the questions that the classifier may not have folded yet.
+	pending map[string][]question
+}
+
+type turn struct {
+	mu    sync.Mutex
+	users int
+}
+
+type question struct {
+	record uint64
+	bytes  int
+}
+
+// maxPending bounds the incidents of which pending questions are remembered.
+const maxPending = 4096
+
+func newTurns() *turns {
+	return &turns{taken: map[string]*turn{}, pending: map[string][]question{}}
+}
+
+func turnOf(a event.DeskAct) string { return event.EscalationID(a.Desk, a.Operator, a.Incident, "") }
+
+// wait waits for the act's turn, and returns what ends it.
+func (t *turns) wait(key string) (end func()) {
+	t.mu.Lock()
+	mine := t.taken[key]
+	if mine == nil {
+		mine = new(turn)
+		t.taken[key] = mine
+	}
+	mine.users++
+	t.mu.Unlock()
+	mine.mu.Lock()
+	return func() {
+		mine.mu.Unlock()
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if mine.users--; mine.users == 0 {
+			delete(t.taken, key)
+		}
+	}
+}
+
+// asked notes a question that was stored.
+func (t *turns) asked(a event.DeskAct, record uint64) {
+	if a.Kind != event.KindAsked {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.pending) >= maxPending {
+		clear(t.pending)
+	}
+	key := turnOf(a)
+	t.pending[key] = append(t.pending[key], question{record, bytesOf(a.Reason, a.Officer, a.Items)})
+}
+
+// unfolded returns the questions stored after a record.
+func (t *turns) unfolded(a event.DeskAct, through uint64) []question {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	key := turnOf(a)
+	left := slices.DeleteFunc(t.pending[key], func(q question) bool { return q.record <= through })
+	if t.pending[key] = left; len(left) == 0 {
+		delete(t.pending, key)
+	}
+	return slices.Clone(left)
+}
+
+func bytesOf(reason, officer string, items []string) int {
+	n := len(reason) + len(officer)
+	for _, item := range items {
+		n += len(item)
+	}
+	return n
+}
+
+// checkAsked refuses a question where those of the desk that nobody has answered are
+// many already: every revision of the incident repeats them to everyone told.
+func (s service) checkAsked(ctx context.Context, f *form, a event.DeskAct) error {
+	last, err := s.deps.Bus.Last(ctx, event.GradedPrefix(a.Operator, a.Incident)+"*")
+	if errors.Is(err, bus.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	g, err := event.AskedOf(last)
+	if err != nil {
+		return err
+	}
+	open, bytes := 0, bytesOf(a.Reason, a.Officer, a.Items)
+	for _, o := range g.Owed {
+		if o.Kind == event.OwesAnswer && o.Desk == a.Desk {
+			open, bytes = open+1, bytes+bytesOf(o.Reason, o.Officer, o.Items)
+		}
+	}
+	for _, q := range s.turns.unfolded(a, g.Through) {
+		open, bytes = open+1, bytes+q.bytes
+	}
+	const wayOut = "wait for an answer, or ask for several facts at once and in fewer words"
+	switch {
+	case open >= event.MaxAsks:
+		f.add("$.kind", "%d questions of %s on this incident are not answered, and at most %d are kept: %s", open, a.Desk, event.MaxAsks, wayOut)
+	case bytes > event.MaxAskBytes:
+		f.add("$.reason", "the questions of %s on this incident that are not answered would have %d bytes, and at most %d are kept: %s", a.Desk, bytes, event.MaxAskBytes, wayOut)
+	case len(last.Data) > event.MaxAdded:
+		f.add("$.kind", "the incident has %d bytes, and a question is taken up to %d: ask by another way, or set a grade or hand it on instead", len(last.Data), event.MaxAdded)
+	}
+	return nil
+}

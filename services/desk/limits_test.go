@@ -1,0 +1,69 @@
+package desk
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// TestAsk_UnansweredQuestionsAreBounded, however many come at once and before any is
+// folded; an answer makes room, and the bound of one desk is not another's.
+func TestAsk_UnansweredQuestionsAreBounded(t *testing.T) {
+	env, _ := house(t)
+	holding(t, env, 1)
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	taken := []event.DeskActAnswer{}
+	for i := range 3 * event.MaxAsks {
+		wg.Go(func() {
+			a := act(t, env, "hall", say(event.KindAsked, map[string]any{"id": fmt.Sprint("q", i), "reason": "short"}))
+			mu.Lock()
+			defer mu.Unlock()
+			if a.Status == event.StatusAccepted {
+				taken = append(taken, a)
+			} else if len(a.Errors) != 1 || !strings.Contains(a.Errors[0].Message, "wait for an answer") {
+				t.Errorf("%v", a)
+			}
+		})
+	}
+	wg.Wait()
+	require.Len(t, taken, event.MaxAsks)
+	require.Equal(t, event.StatusDuplicate, act(t, env, "hall", say(event.KindAsked, map[string]any{"id": taken[0].ID, "reason": "short"})).Status)
+
+	// The classifier has folded them all, and a report has answered all but one.
+	head, err := env.Bus.Head(t.Context())
+	require.NoError(t, err)
+	commit(t, env, event.GradedSubject("mill", "flood", 2), event.Graded{Operator: "mill", Incident: "flood", Revision: 2, Through: head,
+		Owed: []event.Obligation{{ID: "ask-1", Kind: event.OwesAnswer, Desk: "hall", Reason: "short", Listed: nine}}})
+	require.Equal(t, event.StatusAccepted, act(t, env, "hall", say(event.KindAsked, map[string]any{"id": "after", "reason": "short"})).Status)
+}
+
+func TestAsk_WordsAreBoundedToo(t *testing.T) {
+	env, _ := house(t)
+	holding(t, env, 1)
+	taken := 0
+	for i := range event.MaxAsks {
+		a := act(t, env, "hall", say(event.KindAsked, map[string]any{"id": fmt.Sprint("q", i), "reason": strings.Repeat("据", maxReason)}))
+		if a.Status == event.StatusAccepted {
+			taken++
+			continue
+		}
+		require.Equal(t, []string{"$.reason"}, refused(t, a))
+	}
+	require.Equal(t, event.MaxAskBytes/(3*maxReason), taken)
+}
+
+func TestAsk_NotOfAnIncidentThatIsTooLarge(t *testing.T) {
+	env, _ := house(t)
+	commit(t, env, event.GradedSubject("mill", "flood", 1), event.Graded{Operator: "mill", Incident: "flood", Revision: 1,
+		Change: event.Change{Reason: strings.Repeat("x", event.MaxAdded)}})
+	a := act(t, env, "hall", say(event.KindAsked, nil))
+	require.Equal(t, []string{"$.kind"}, refused(t, a))
+	require.Contains(t, a.Errors[0].Message, fmt.Sprint(event.MaxAdded))
+	require.Equal(t, event.StatusAccepted, act(t, env, "hall", say(event.KindDetermined, nil)).Status, "a grade can still be set")
+}
