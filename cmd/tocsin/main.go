@@ -189,6 +189,7 @@ func (c *connection) dial(options ...nats.Option) (*client.Client, error) {
 		if creds, err = os.ReadFile(c.creds); err != nil { // before the server is waited for
 			return nil, fmt.Errorf("--creds: %w", err)
 		}
+		warnExpiry(c.command.ErrOrStderr(), creds)
 		options = append(options, nats.UserCredentials(c.creds))
 		if app.BeyondLoopback(c.server) { // whoever is on the way could say that the server has no TLS
 			options = append(options, nats.Secure())

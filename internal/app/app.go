@@ -287,7 +287,8 @@ func (a *App) connect(ctx context.Context) (err error) {
 	}
 	options := append(bus.ConnectOptions("tocsin services"), nats.ErrorHandler(bus.ReportErrors(a.cfg.Log.Named("nats"))))
 	if a.who != nil {
-		options = append(options, nats.UserCredentials(credential.In(a.cfg.Data).Services()))
+		// The file is read again at each attempt: it may have been rotated meanwhile.
+		options = append(options, nats.UserCredentials(credential.In(a.cfg.Data).Services()), nats.IgnoreAuthErrorAbort())
 		if BeyondLoopback(a.cfg.NATS) { // whoever is on the way could say that the server has no TLS
 			options = append(options, nats.Secure())
 		}

@@ -101,7 +101,7 @@ func (a *App) health(mux *http.ServeMux) {
 		answer(w, r, h)
 	})
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), gauges{a}, diskGauges{a}, portGauges{a})
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), gauges{a}, diskGauges{a}, portGauges{a}, identityGauges{a})
 	registry.MustRegister(a.cfg.Collectors...)
 	metrics := promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {

@@ -13,7 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
@@ -58,13 +57,6 @@ type ServerConfig struct {
 	Bounds listener.Bounds
 }
 
-// Accounts are what a server with identities trusts.
-type Accounts struct {
-	Operator *jwt.OperatorClaims // who signs accounts
-	Signed   map[string]string   // accounts by public key, each as the operator signed it
-	Services string              // the .creds file with which the services connect
-}
-
 // Server is an embedded NATS server with JetStream, which syncs every write to
 // disk before it acknowledges it.
 type Server struct {
@@ -76,6 +68,7 @@ type Server struct {
 	space     *space
 	overrun   *tally.Tally // of the services' connections
 	unguard   context.CancelFunc
+	trust     *trust        // nil without identities
 	services  []nats.Option // with which a connection inside the process is let in
 	dir       string
 	staging   string // where batches are gathered in memory; empty: they are on disk
@@ -117,15 +110,20 @@ func StartServer(ctx context.Context, cfg ServerConfig) (*Server, error) {
 		opts.TLS, opts.TLSConfig, opts.TLSTimeout = true, cfg.TLS, tlsTimeout.Seconds()
 	}
 	var services []nats.Option
+	var trusted *trust
 	if a := cfg.Accounts; a != nil {
-		accounts := new(server.MemAccResolver)
-		for account, signed := range a.Signed {
-			if err := accounts.Store(account, signed); err != nil {
-				return nil, fmt.Errorf("bus: accounts: %w", err)
-			}
+		var err error
+		if trusted, err = newTrust(a); err != nil {
+			return nil, err
 		}
-		opts.TrustedOperators, opts.SystemAccount, opts.AccountResolver = []*jwt.OperatorClaims{a.Operator}, a.Operator.SystemAccount, accounts
-		services = append(services, nats.UserCredentials(a.Services))
+		if err := trusted.options(opts, a); err != nil {
+			return nil, err
+		}
+		credential, err := trusted.credential()
+		if err != nil {
+			return nil, err
+		}
+		services = append(services, credential)
 	}
 	s, err := server.NewServer(opts)
 	if err != nil {
@@ -139,7 +137,7 @@ func StartServer(ctx context.Context, cfg ServerConfig) (*Server, error) {
 		go guardBlocks(guarded, cfg.Dir, guardBytes, cfg.Log)
 	}
 	e := &Server{
-		s: s, log: cfg.Log.Named("nats"), overrun: log.overrun, throttle: newThrottle(s), health: health,
+		s: s, trust: trusted, log: cfg.Log.Named("nats"), overrun: log.overrun, throttle: newThrottle(s), health: health,
 		space: newSpace(cfg.Dir, cfg.Reserve, cfg.Room), unguard: unguard, services: services, dir: cfg.Dir, staging: newStaging(cfg.Dir),
 	}
 	dropForeignLinks(cfg.Dir)
@@ -178,40 +176,10 @@ func StartServer(ctx context.Context, cfg ServerConfig) (*Server, error) {
 	return e, nil
 }
 
-// Admit takes an account as it was signed anew: what it lost is taken from those
-// who are connected, and whose credential it revokes is cut off.
-func (s *Server) Admit(signed string) error {
-	claims, err := jwt.DecodeAccountClaims(signed)
-	if err != nil {
-		return fmt.Errorf("bus: account: %w", err)
-	}
-	if err := s.s.AccountResolver().Store(claims.Subject, signed); err != nil {
-		return fmt.Errorf("bus: account %s: %w", claims.Name, err)
-	}
-	account, err := s.s.LookupAccount(claims.Subject)
-	if err != nil {
-		return fmt.Errorf("bus: account %s: %w", claims.Name, err)
-	}
-	s.s.UpdateAccountClaims(account, claims)
-	return nil
-}
-
 const (
 	readyStep = 100 * time.Millisecond
 	readyTell = 5 * time.Second // between two lines of progress
 )
-
-// Expel cuts off who has an account, and takes everything from it.
-func (s *Server) Expel(account string) error {
-	a, err := s.s.LookupAccount(account)
-	if err != nil {
-		return fmt.Errorf("bus: account %s: %w", account, err)
-	}
-	nothing := jwt.NewAccountClaims(account)
-	nothing.Revoke(jwt.All)
-	s.s.UpdateAccountClaims(a, nothing)
-	return nil
-}
 
 // Addr returns the address it listens on, or "" where it listens nowhere.
 func (s *Server) Addr() string {
@@ -223,7 +191,7 @@ func (s *Server) Addr() string {
 
 // Connect returns a connection inside the process, for the services.
 func (s *Server) Connect() (*nats.Conn, error) {
-	options := append(ConnectOptions("tocsin services"), nats.InProcessServer(s.s), nats.ErrorHandler(ReportErrors(s.log)))
+	options := append(ConnectOptions("tocsin services"), nats.IgnoreAuthErrorAbort(), nats.InProcessServer(s.s), nats.ErrorHandler(ReportErrors(s.log)))
 	nc, err := nats.Connect("", append(options, s.services...)...)
 	if err != nil {
 		return nil, fmt.Errorf("bus: in-process connection: %w", err)

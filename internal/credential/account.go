@@ -15,10 +15,6 @@ import (
 
 // sign writes an account.
 func (f Folder) sign(name, account string, set func(*jwt.AccountClaims)) error {
-	operator, err := f.readKey(operatorSeed)
-	if err != nil {
-		return err
-	}
 	claims := jwt.NewAccountClaims(account)
 	claims.Name = name
 	if name == services {
@@ -28,15 +24,24 @@ func (f Folder) sign(name, account string, set func(*jwt.AccountClaims)) error {
 		}
 	}
 	set(claims)
+	signer, err := f.signer()
+	if err != nil {
+		return err
+	}
+	return f.putAccount(claims, signer)
+}
+
+// putAccount signs an account and writes it.
+func (f Folder) putAccount(claims *jwt.AccountClaims, signer *signer) error {
 	var found jwt.ValidationResults
 	if claims.Validate(&found); found.IsBlocking(true) {
-		return fmt.Errorf("credential: account %s: %w", name, errors.Join(found.Errors()...))
+		return fmt.Errorf("credential: account %s: %w", claims.Name, errors.Join(found.Errors()...))
 	}
-	token, err := claims.Encode(operator)
+	token, err := claims.Encode(signer.pair)
 	if err != nil {
-		return fmt.Errorf("credential: account %s: %w", name, err)
+		return fmt.Errorf("credential: account %s: %w", claims.Name, err)
 	}
-	return private.Write(f.path(accounts, name+".jwt"), []byte(token))
+	return private.Write(f.path(accounts, claims.Name+".jwt"), []byte(token))
 }
 
 // newUser makes a key and its .creds file.

@@ -1,6 +1,7 @@
 // Package credential makes and keeps what proves who somebody is, the NATS way: an
-// operator key signs accounts, an account's key signs the .creds file of its user
-// (nkeys and JWTs).
+// operator key signs a signing key, that signs accounts, and an account's key signs the
+// .creds file of its user (nkeys and JWTs). The operator key itself is needed only to
+// replace the signing key, and can be kept offline.
 //
 // Every identity has an account of its own, with nothing in it but imports of the
 // doors that the table of package identity gives it. An import makes of what a
@@ -30,13 +31,15 @@ import (
 
 // The folder:
 //
-//	operator.nk        the seed that signs accounts: who has it can become anybody
-//	operator.jwt       what servers trust
+//	operator.nk        the seed of the root key, which signs signing keys: keep it offline
+//	signing.json       the signing key, which signs accounts in the name of the root key
+//	operator.jwt       what servers trust: the root key, and its signing key
 //	accounts/NAME.jwt  an account each, signed by the operator: all that a server reads
 //	keys/NAME.nk       the seed that signs its credentials
 //	creds/NAME.creds   what is handed to the one whom it names, and to nobody else
 const (
 	operatorSeed = "operator.nk"
+	signingFile  = "signing.json"
 	operatorJWT  = "operator.jwt"
 	accounts     = "accounts"
 	keys         = "keys"
@@ -97,6 +100,10 @@ func Init(f Folder, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	signing, err := f.newSigner(operator)
+	if err != nil {
+		return err
+	}
 	for _, name := range []string{services, system} {
 		account, err := f.newKey(filepath.Join(keys, name+".nk"), nkeys.CreateAccount)
 		if err != nil {
@@ -120,11 +127,8 @@ func Init(f Folder, now time.Time) error {
 		return err
 	}
 	claims.SystemAccount = publicOf(account)
-	token, err := claims.Encode(operator)
-	if err != nil {
-		return fmt.Errorf("credential: operator: %w", err)
-	}
-	return private.Write(f.path(operatorJWT), []byte(token)) // last: with it, the folder is whole
+	claims.SigningKeys.Add(signing.Public)
+	return f.putOperator(claims, operator) // last: with it, the folder is whole
 }
 
 // newKey makes a key and keeps its seed.

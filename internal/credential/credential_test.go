@@ -128,8 +128,7 @@ func watchUntil(t *testing.T, d *credential.Directory, admit, expel func(string)
 }
 
 // An account that another operator signed, or that was given another's name, lets
-// nobody in: the folder is refused at the start, and while it is watched what stood
-// stands.
+// nobody in, and nobody else out: neither at the start nor later.
 func TestAForgedAccount(t *testing.T) {
 	t.Parallel()
 	f, other := begin(t), begin(t)
@@ -146,16 +145,24 @@ func TestAForgedAccount(t *testing.T) {
 	require.NoError(t, err)
 	for _, content := range [][]byte{forged, own, []byte("x"), nil, append(forged[:len(forged)-3:len(forged)-3], "AAA"...)} {
 		require.NoError(t, os.WriteFile(filepath.Join(string(f), "accounts", "admin-admin.jwt"), content, 0o600))
-		_, err = credential.Open(f, zap.NewNop())
-		require.ErrorContains(t, err, "admin-admin")
+		core, logs := observer.New(zapcore.ErrorLevel)
+		again, err := credential.Open(f, zap.New(core))
+		require.NoError(t, err)
+		require.Equal(t, []string{"admin-admin"}, again.Faulty())
+		require.Contains(t, logs.All()[0].ContextMap()["error"], "admin-admin")
+		_, ok := again.Find(identity.Admin, "admin")
+		require.False(t, ok)
+		_, ok = again.Find(identity.Operator, "grid-east")
+		require.True(t, ok, "one file that is not right stops nobody else")
 		ctx, cancel := context.WithTimeout(t.Context(), 450*time.Millisecond)
 		_ = d.Watch(ctx, func(string) error { t.Error("nothing is to be admitted"); return nil }, func(string) error { return nil })
 		cancel()
-		_, ok := d.Find(identity.Admin, "admin")
+		_, ok = d.Find(identity.Admin, "admin")
 		require.False(t, ok)
 		_, ok = d.Find(identity.Operator, "grid-east")
 		require.True(t, ok)
 	}
+	require.NoError(t, f.Change(identity.Operator, "grid-east", func(*credential.Holder) error { return nil }), "another's change")
 }
 
 // A file that says nothing, of whomever it is, keeps nobody else from being revoked,

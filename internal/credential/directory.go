@@ -32,10 +32,12 @@ type Directory struct {
 	log      *zap.Logger
 	refusals *refusals
 	rates    *identity.Rates
+	internal int           // accounts read that are of no identity
 	looked   uint64        // how the folder looked when it was read; 0: it is read again
 	again    chan struct{} // has one when the folder is to be read whatever it looks like
 
 	mu     sync.RWMutex
+	faulty []string              // accounts that cannot be used, by name
 	all    map[string]*Holder    // by ROLE/ID
 	signed map[string]string     // accounts by public key
 	hashes map[string]*Holder    // by the hash of a token
@@ -44,16 +46,20 @@ type Directory struct {
 	people map[Login]*Holder
 }
 
-// Open reads a folder. One that holds an account that was not signed by its
-// operator is refused.
+// Open reads a folder. An account that cannot be used is logged, and its identity may
+// nothing; only without those of the services and the system is there nothing to serve.
 func Open(f Folder, log *zap.Logger) (*Directory, error) {
 	operator, err := f.trusted()
 	if err != nil {
 		return nil, err
 	}
 	d := &Directory{folder: f, operator: operator.Subject, log: log, refusals: newRefusals(log), rates: identity.NewRates(), until: map[*holding]struct{}{}, again: make(chan struct{}, 1)}
-	if _, _, err := d.read(); err != nil {
+	_, _, err = d.read()
+	if !onlyAccounts(err) {
 		return nil, err
+	}
+	if err != nil {
+		d.log.Error(faultyAccounts, zap.Error(err))
 	}
 	return d, nil
 }
@@ -64,9 +70,13 @@ func (d *Directory) Accounts() (*bus.Accounts, error) {
 	if err != nil {
 		return nil, err
 	}
+	services, err := d.folder.ServicesAccount()
+	if err != nil {
+		return nil, err
+	}
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	return &bus.Accounts{Operator: operator, Signed: maps.Clone(d.signed), Services: d.folder.Services()}, nil
+	return &bus.Accounts{System: operator.SystemAccount, Services: services, Signed: maps.Clone(d.signed)}, nil
 }
 
 // Services is the .creds file with which the services connect.
@@ -95,7 +105,7 @@ func (d *Directory) Vouch(who identity.Identity, key string) (bus.Voucher, bool)
 	}
 	for _, k := range h.Keys {
 		if k.Public == key && k.Until == nil && len(k.Certificate) > 0 {
-			return bus.Voucher{Identities: d.operator, Certificate: k.Certificate}, true
+			return bus.Voucher{Identities: d.operator, Certificate: k.Certificate, Signer: k.Signer, Delegation: k.Delegation}, true
 		}
 	}
 	return bus.Voucher{}, false
@@ -201,6 +211,16 @@ func (d *Directory) Refusals() uint64 { return d.refusals.total.Load() }
 // Alarm reports whether more is refused than by mistake.
 func (d *Directory) Alarm() bool { return d.refusals.alarm() }
 
+// faultyAccounts is logged with what is wrong with each.
+const faultyAccounts = "accounts cannot be used; their identities may nothing until the files are put right"
+
+// Faulty are the accounts that cannot be used, by name.
+func (d *Directory) Faulty() []string {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return slices.Clone(d.faulty)
+}
+
 // Watch reads the folder again whenever it has changed, until ctx ends, and hands
 // every account that is not as it was to admit, again until that succeeds, and the
 // public key of every one that is gone to expel.
@@ -220,7 +240,7 @@ func (d *Directory) Watch(ctx context.Context, admit, expel func(account string)
 		changed, gone, err := d.read()
 		if text := fmt.Sprint(err); err != nil && text != told {
 			told = text
-			d.log.Error("a credential is not what its server has signed: who has it may nothing", zap.Error(err))
+			d.log.Error(faultyAccounts, zap.Error(err))
 		} else if err == nil {
 			told = ""
 		}
@@ -260,8 +280,15 @@ func (f Folder) looks() (looks uint64, at time.Time, err error) {
 		return 0, at, err
 	}
 	at = folder.ModTime()
+	operator, err := os.Stat(f.path(operatorJWT))
+	if err != nil {
+		return 0, at, err
+	}
+	if operator.ModTime().After(at) {
+		at = operator.ModTime()
+	}
 	h := fnv.New64a()
-	fmt.Fprintln(h, at.UnixNano())
+	fmt.Fprintln(h, folder.ModTime().UnixNano(), operator.Size(), operator.ModTime().UnixNano())
 	for _, file := range files {
 		info, err := file.Info()
 		if errors.Is(err, fs.ErrNotExist) {
@@ -278,6 +305,18 @@ func (f Folder) looks() (looks uint64, at time.Time, err error) {
 	return h.Sum64(), at, nil
 }
 
+// whole refuses a folder without the accounts of the services and the system, without
+// which nobody could be served.
+func (d *Directory) whole(bad error) error {
+	if !onlyAccounts(bad) {
+		return bad
+	}
+	if d.internal < len(Internal) {
+		return fmt.Errorf("credential: of the accounts %s one is missing: put it back from a copy", strings.Join(Internal, " and "))
+	}
+	return nil
+}
+
 // settled is how old a change must be for its time to tell it from the next one.
 const settled = 2 * time.Second
 
@@ -292,11 +331,19 @@ func (d *Directory) read() (changed, gone []string, err error) {
 	if looks == d.looked {
 		return nil, nil, nil
 	}
+	trusted, err := d.folder.trusted()
+	if err != nil {
+		return nil, nil, err
+	}
+	if trusted.Subject != d.operator {
+		return nil, nil, fmt.Errorf("credential: %s is of another operator now, %s: start the server again if that is meant", operatorJWT, trusted.Subject)
+	}
 	next := &Directory{all: map[string]*Holder{}, signed: map[string]string{}, hashes: map[string]*Holder{}, certs: map[string]*Holder{}, people: map[Login]*Holder{}}
-	bad := d.folder.each(func(a signed) {
+	bad := d.folder.each(trusted, func(a signed) {
 		next.signed[a.claims.Subject] = a.token
 		h := a.holder
 		if h == nil {
+			next.internal++
 			return
 		}
 		next.all[h.String()] = h
@@ -310,8 +357,15 @@ func (d *Directory) read() (changed, gone []string, err error) {
 			next.people[l] = h
 		}
 	})
+	if err := next.whole(bad); err != nil {
+		return nil, nil, err // and what was read before stays in force
+	}
+	if again, err := d.folder.trusted(); bad != nil && (err != nil || !reflect.DeepEqual(again, trusted)) {
+		return nil, nil, err // accounts were being signed by another key: the next look sees all of it
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.faulty = faultyOf(bad)
 	for account, signed := range next.signed {
 		if d.signed[account] != signed {
 			changed = append(changed, signed)

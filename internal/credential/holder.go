@@ -16,7 +16,6 @@ import (
 	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nkeys"
 
-	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/identity"
 	"github.com/tocsin-project/tocsin/internal/private"
 )
@@ -39,9 +38,12 @@ type Key struct {
 	Until  *time.Time `json:"until,omitempty"`
 	// Expires is when the file is good no more by itself; nil: never.
 	Expires *time.Time `json:"expires,omitempty"`
-	// Certificate is the operator's signature that the key is of this identity: what
-	// is signed with the key carries it (evidence.SignedAct).
+	// Certificate is the signature that the key is of this identity, by Signer, or by
+	// the operator where there is none; Delegation is the operator's, that Signer may
+	// sign. What is signed with the key carries them (evidence.SignedAct).
 	Certificate []byte `json:"certificate,omitempty"`
+	Signer      string `json:"signer,omitempty"`
+	Delegation  []byte `json:"delegation,omitempty"`
 }
 
 // Token is a bearer token, of which only the SHA-256 is kept.
@@ -172,15 +174,14 @@ func (f Folder) renew(h Holder, revoked jwt.RevocationList, now time.Time, valid
 	if err != nil {
 		return "", err
 	}
-	operator, err := f.readKey(operatorSeed)
+	signer, err := f.signer()
 	if err != nil {
 		return "", err
 	}
-	certificate, err := operator.Sign(evidence.KeyText(h.String(), user))
-	if err != nil {
-		return "", fmt.Errorf("credential: %w", err)
+	key := Key{Public: user, From: now.UTC().Truncate(time.Second)}
+	if err := signer.certify(&key, h.Identity); err != nil {
+		return "", err
 	}
-	key := Key{Public: user, From: now.UTC().Truncate(time.Second), Certificate: certificate}
 	if valid > 0 {
 		expires := now.UTC().Add(valid).Truncate(time.Second) // as the file says it
 		key.Expires = &expires
@@ -214,8 +215,8 @@ func (f Folder) Change(role identity.Role, id string, change func(*Holder) error
 			return err
 		}
 		others, err := f.Holders()
-		if err != nil {
-			return err
+		if err != nil && !onlyAccounts(err) {
+			return err // what is wrong with another's account stops nobody else
 		}
 		for _, o := range others {
 			if o.String() == h.String() {

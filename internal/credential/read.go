@@ -13,7 +13,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
-// claims reads an account and holds it against the operator's signature.
+// claims reads an account and verifies its signature.
 func (f Folder) claims(name string) (*jwt.AccountClaims, error) {
 	token, err := os.ReadFile(f.path(accounts, name+".jwt"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -26,7 +26,7 @@ func (f Folder) claims(name string) (*jwt.AccountClaims, error) {
 	if err != nil {
 		return nil, err
 	}
-	return decode(name, string(token), trusted.Subject)
+	return decode(name, string(token), trusted)
 }
 
 // trusted reads the operator, by whose key accounts are signed.
@@ -54,12 +54,12 @@ func (f Folder) Key() (string, error) {
 	return trusted.Subject, nil
 }
 
-func decode(name, token, operator string) (*jwt.AccountClaims, error) {
+func decode(name, token string, trusted *jwt.OperatorClaims) (*jwt.AccountClaims, error) {
 	claims, err := jwt.DecodeAccountClaims(token)
 	if err != nil {
 		return nil, fmt.Errorf("credential: account %s: %w", name, err)
 	}
-	if claims.Issuer != operator || claims.Name != name {
+	if !trusted.DidSign(claims) || claims.Name != name {
 		return nil, fmt.Errorf("credential: the account %s is of %s and signed by %s, not by this folder's operator", name, claims.Name, claims.Issuer)
 	}
 	return claims, nil
@@ -90,9 +90,14 @@ func (f Folder) Holder(role identity.Role, id string) (*Holder, error) {
 	return holderOf(claims)
 }
 
-// Holders returns every identity, by role and id.
+// Holders returns every identity whose account can be read, by role and id; the error
+// names the accounts that cannot. With ErrNone there is nothing at all.
 func (f Folder) Holders() (out []Holder, err error) {
-	err = f.each(func(a signed) {
+	trusted, err := f.trusted()
+	if err != nil {
+		return nil, err
+	}
+	err = f.each(trusted, func(a signed) {
 		if a.holder != nil {
 			out = append(out, *a.holder)
 		}
@@ -109,11 +114,7 @@ type signed struct {
 
 // each hands over every account of the folder that is one, by name. The error has
 // those that are not.
-func (f Folder) each(yield func(signed)) error {
-	trusted, err := f.trusted()
-	if err != nil {
-		return err
-	}
+func (f Folder) each(trusted *jwt.OperatorClaims, yield func(signed)) error {
 	var bad []error
 	files, err := os.ReadDir(f.path(accounts))
 	if err != nil {
@@ -124,9 +125,9 @@ func (f Folder) each(yield func(signed)) error {
 		if !ok {
 			continue // one that is being written
 		}
-		a, err := f.account(name, trusted.Subject)
+		a, err := f.account(name, trusted)
 		if err != nil {
-			bad = append(bad, err)
+			bad = append(bad, &AccountError{name, err})
 			continue
 		}
 		yield(a)
@@ -134,13 +135,13 @@ func (f Folder) each(yield func(signed)) error {
 	return errors.Join(bad...)
 }
 
-func (f Folder) account(name, operator string) (a signed, err error) {
+func (f Folder) account(name string, trusted *jwt.OperatorClaims) (a signed, err error) {
 	token, err := os.ReadFile(f.path(accounts, name+".jwt"))
 	if err != nil {
 		return a, fmt.Errorf("credential: %w", err)
 	}
 	a.token = string(token)
-	if a.claims, err = decode(name, a.token, operator); err != nil || name == services || name == system {
+	if a.claims, err = decode(name, a.token, trusted); err != nil || name == services || name == system {
 		return a, err
 	}
 	a.holder, err = holderOf(a.claims)
@@ -154,4 +155,44 @@ func (f Folder) ServicesAccount() (string, error) {
 		return "", err
 	}
 	return claims.Subject, nil
+}
+
+// AccountError names an account that cannot be used. Its identity may nothing; the
+// others are not affected.
+type AccountError struct {
+	Name string // of the account: ROLE-ID
+	Err  error
+}
+
+func (e *AccountError) Error() string { return "account " + e.Name + ": " + e.Err.Error() }
+
+// Unwrap returns what is wrong with it.
+func (e *AccountError) Unwrap() error { return e.Err }
+
+// onlyAccounts reports whether single accounts are all that is wrong.
+func onlyAccounts(err error) bool {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return err == nil
+	}
+	for _, e := range joined.Unwrap() {
+		if a := (*AccountError)(nil); !errors.As(e, &a) || a.Name == services || a.Name == system {
+			return false
+		}
+	}
+	return true
+}
+
+// faultyOf names the accounts that an error is about.
+func faultyOf(err error) (names []string) {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return nil
+	}
+	for _, e := range joined.Unwrap() {
+		if a := (*AccountError)(nil); errors.As(e, &a) {
+			names = append(names, a.Name)
+		}
+	}
+	return names
 }

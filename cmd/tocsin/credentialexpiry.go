@@ -1,0 +1,146 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/nats-io/jwt/v2"
+	"github.com/spf13/cobra"
+
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/credential"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/printable"
+)
+
+// How long credentials and tokens hold where nobody says otherwise.
+const (
+	credentialValid = 365 * day
+	tokenValid      = 90 * day
+)
+
+// validity is for how long a credential or a token holds.
+type validity struct {
+	period time.Duration // 0: until it is revoked
+}
+
+// Flags that say for how long.
+const (
+	expiresFlag = "expires"
+	validFlag   = "valid"
+)
+
+func (v *validity) flag(cmd *cobra.Command, standard time.Duration) {
+	v.period = standard
+	cmd.Flags().Var((*expires)(v), expiresFlag, fmt.Sprintf("when it expires: never, a number of days such as 30d, or a date (default %dd)", standard/day))
+	cmd.Flags().Var((*valid)(v), validFlag, "how long it holds, such as 36h; 0 until it is revoked")
+	cmd.MarkFlagsMutuallyExclusive(expiresFlag, validFlag)
+}
+
+func (v *validity) given(cmd *cobra.Command) bool {
+	return cmd.Flags().Changed(expiresFlag) || cmd.Flags().Changed(validFlag)
+}
+
+// valid reads a duration.
+type valid validity
+
+func (v *valid) String() string { return "" }
+func (v *valid) Type() string   { return "duration" }
+
+// Set makes it a flag.
+func (v *valid) Set(text string) (err error) {
+	if v.period, err = time.ParseDuration(text); err == nil && v.period < 0 {
+		err = fmt.Errorf("%s is past", text)
+	}
+	return err
+}
+
+// expires reads a time to come.
+type expires validity
+
+func (x *expires) String() string { return "" }
+func (x *expires) Type() string   { return "never|DAYS|DATE" }
+
+// Set makes it a flag.
+func (x *expires) Set(text string) error {
+	if text == "never" {
+		x.period = 0
+		return nil
+	}
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		var n int
+		if _, err := fmt.Sscanf(days+"\n", "%d\n", &n); err != nil || n < 1 || n > 100*365 {
+			return fmt.Errorf("%q is no number of days such as 30d", text)
+		}
+		x.period = time.Duration(n) * day
+		return nil
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		at, err = time.ParseInLocation(time.DateOnly, text, event.Beijing)
+	}
+	if err != nil {
+		return fmt.Errorf("%q is neither never, nor a number of days such as 30d, nor a date", text)
+	}
+	if x.period = at.Sub(clock.System{}.Now()); x.period < time.Second {
+		return fmt.Errorf("%s is past", text)
+	}
+	return nil
+}
+
+// expiryNote says beside a time that something expires soon, or has expired.
+func expiryNote(at, now time.Time) string {
+	switch left := at.Sub(now); {
+	case left <= 0:
+		return " (expired)"
+	case left < credential.ExpiryWarning:
+		return fmt.Sprintf(" (in %d days)", int(left/day))
+	}
+	return ""
+}
+
+// warnExpiry tells on standard error that a credential in use expires soon, or has
+// expired.
+func warnExpiry(to io.Writer, creds []byte) {
+	token, err := jwt.ParseDecoratedJWT(creds)
+	if err != nil {
+		return
+	}
+	user, err := jwt.DecodeUserClaims(token)
+	if err != nil || user.Expires == 0 {
+		return
+	}
+	at := time.Unix(user.Expires, 0)
+	if note := expiryNote(at, clock.System{}.Now()); note != "" {
+		fmt.Fprintf(printable.Writer{Out: to}, "tocsin: the credential of %s expires at %s%s: have a new one made with tocsin credential rotate\n", user.Name, at.Format(time.RFC3339), note)
+	}
+}
+
+func (e *environment) credentialSigningKey() *cobra.Command {
+	var data, operator string
+	cmd := &cobra.Command{
+		Use:   "signing-key",
+		Short: "Replace the signing key; needs the operator's key",
+		Long: `Makes a new signing key, has it sign every account of the folder once more, and then
+withdraws the one before: what somebody signs with that one is worth nothing any more.
+It is for a signing key that may have leaked, for a routine change, and for a folder of
+an earlier version, which has none. All credentials stay good, and a server that runs
+goes on. It is the one command that needs the operator's key, operator.nk: name its file
+where it is kept offline.`,
+		Example: "  tocsin credential signing-key --operator-key /media/safe/operator.nk",
+		Args:    args(cobra.NoArgs),
+		RunE: func(*cobra.Command, []string) error {
+			public, err := credential.In(data).ReplaceSigningKey(operator)
+			if err == nil {
+				fmt.Fprintln(e.out, public)
+			}
+			return err
+		},
+	}
+	dataFlag(cmd, &data)
+	cmd.Flags().StringVar(&operator, "operator-key", os.Getenv("TOCSIN_OPERATOR_KEY"), "file of the operator's key (or TOCSIN_OPERATOR_KEY; default DATA/identity/operator.nk)")
+	return cmd
+}

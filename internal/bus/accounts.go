@@ -1,0 +1,149 @@
+package bus
+
+import (
+	"fmt"
+	"reflect"
+
+	"github.com/nats-io/jwt/v2"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
+)
+
+// Accounts are what a server with identities trusts. Who signed them was verified by
+// whoever hands them over.
+type Accounts struct {
+	System   string            // public key of the account that is the server's own
+	Services string            // public key of the account that the services are in
+	Signed   map[string]string // accounts by public key, each as it was signed
+}
+
+// trust are keys that nobody but this process has. The engine cannot learn of another
+// signing key of the operator while it runs, so it trusts one of these, which signs every
+// account once more; and the services connect with a credential that another of them
+// signs, so that they stay connected while services.creds is replaced.
+type trust struct {
+	operator, services nkeys.KeyPair
+	account            string // public key of the services' account
+}
+
+func newTrust(a *Accounts) (*trust, error) {
+	operator, err := nkeys.CreateOperator()
+	if err != nil {
+		return nil, fmt.Errorf("bus: accounts: %w", err)
+	}
+	services, err := nkeys.CreateAccount()
+	if err != nil {
+		return nil, fmt.Errorf("bus: accounts: %w", err)
+	}
+	return &trust{operator, services, a.Services}, nil
+}
+
+// options have a server trust accounts, and those that are admitted later.
+func (t *trust) options(opts *server.Options, a *Accounts) error {
+	public, err := t.operator.PublicKey()
+	if err != nil {
+		return fmt.Errorf("bus: accounts: %w", err)
+	}
+	accounts := new(server.MemAccResolver)
+	for _, signed := range a.Signed {
+		claims, token, err := t.resign(signed)
+		if err == nil {
+			err = accounts.Store(claims.Subject, token)
+		}
+		if err != nil {
+			return fmt.Errorf("bus: accounts: %w", err)
+		}
+	}
+	operator := jwt.NewOperatorClaims(public)
+	operator.SystemAccount = a.System
+	if _, err := operator.Encode(t.operator); err != nil { // which names its issuer
+		return fmt.Errorf("bus: accounts: %w", err)
+	}
+	opts.TrustedOperators, opts.SystemAccount, opts.AccountResolver = []*jwt.OperatorClaims{operator}, a.System, accounts
+	return nil
+}
+
+// resign signs an account once more, with the key that the engine trusts.
+func (t *trust) resign(signed string) (*jwt.AccountClaims, string, error) {
+	claims, err := jwt.DecodeAccountClaims(signed)
+	if err != nil {
+		return nil, "", err
+	}
+	if claims.Subject == t.account {
+		public, err := t.services.PublicKey()
+		if err != nil {
+			return nil, "", err
+		}
+		claims.SigningKeys.Add(public)
+	}
+	token, err := claims.Encode(t.operator)
+	return claims, token, err
+}
+
+// credential is how the services connect.
+func (t *trust) credential() (nats.Option, error) {
+	user, err := nkeys.CreateUser()
+	if err != nil {
+		return nil, fmt.Errorf("bus: services: %w", err)
+	}
+	public, err := user.PublicKey()
+	if err != nil {
+		return nil, fmt.Errorf("bus: services: %w", err)
+	}
+	claims := jwt.NewUserClaims(public)
+	claims.Name, claims.IssuerAccount = "services", t.account
+	token, err := claims.Encode(t.services)
+	if err != nil {
+		return nil, fmt.Errorf("bus: services: %w", err)
+	}
+	return nats.UserJWT(func() (string, error) { return token, nil }, user.Sign), nil
+}
+
+// same reports whether an account means the same to the engine as before: putting one
+// in force loses the answers that are on their way through it.
+func same(before string, now *jwt.AccountClaims) bool {
+	was, err := jwt.DecodeAccountClaims(before)
+	return err == nil && reflect.DeepEqual(meaning(was), meaning(now))
+}
+
+func meaning(c *jwt.AccountClaims) jwt.Account {
+	out := c.Account
+	out.Description = "" // of the identity, for the services alone
+	return out
+}
+
+// Admit takes an account as it was signed anew: what it lost is taken from those
+// who are connected, and whose credential it revokes is cut off.
+func (s *Server) Admit(signed string) error {
+	claims, token, err := s.trust.resign(signed)
+	if err != nil {
+		return fmt.Errorf("bus: account: %w", err)
+	}
+	before, err := s.s.AccountResolver().Fetch(claims.Subject)
+	known := err == nil && same(before, claims)
+	if err := s.s.AccountResolver().Store(claims.Subject, token); err != nil {
+		return fmt.Errorf("bus: account %s: %w", claims.Name, err)
+	}
+	if known {
+		return nil
+	}
+	account, err := s.s.LookupAccount(claims.Subject)
+	if err != nil {
+		return fmt.Errorf("bus: account %s: %w", claims.Name, err)
+	}
+	s.s.UpdateAccountClaims(account, claims)
+	return nil
+}
+
+// Expel cuts off who has an account, and takes everything from it.
+func (s *Server) Expel(account string) error {
+	a, err := s.s.LookupAccount(account)
+	if err != nil {
+		return fmt.Errorf("bus: account %s: %w", account, err)
+	}
+	nothing := jwt.NewAccountClaims(account)
+	nothing.Revoke(jwt.All)
+	s.s.UpdateAccountClaims(a, nothing)
+	return nil
+}
