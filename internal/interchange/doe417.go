@@ -92,7 +92,9 @@ func DOE417(r io.Reader, o Options, emit func([]byte) error) error {
 
 // readDOE returns the events in order of first appearance.
 func readDOE(r io.Reader, im *importer) ([]*doeEntry, error) {
-	rows := csv.NewReader(skipBOM(r))
+	in := skipBOM(r)
+	rows := csv.NewReader(in)
+	rows.Comma = doeSeparator(in)
 	rows.FieldsPerRecord = -1 // rows are checked here, so that the rest goes on
 	rows.ReuseRecord = true
 	var entries []*doeEntry
@@ -151,6 +153,11 @@ func (h doeHeader) read(r doeTableRow, im *importer) (e doeEvent, n doeNumbers, 
 	}
 	// One zone that is named holds for the row.
 	start.zone, end.zone = cmp.Or(start.zone, end.zone), cmp.Or(end.zone, start.zone)
+	if startErr == nil && start.timed && end.timed && end.day.Equal(start.day) && end.clock == 0 && end.before(start) {
+		// The end of the day may be meant, or another day.
+		end.timed = false
+		im.note(r.where+": "+h.name(colEnd), "midnight of the day of the start is before it; the time of the end is left out")
+	}
 	if startErr == nil && end.known() && end.before(start) {
 		bad(colEnd, errors.New("is before the start"))
 	}

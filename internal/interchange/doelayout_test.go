@@ -100,6 +100,8 @@ func TestDOE417_Times(t *testing.T) {
 		{"1/7/15", "5:00 PM", "2015-01-08 00:00:00", "N/A", "2015-01-07T17:00:00Z", none},
 		{"1/7/15", "5:00 PM", "Unknown", "8:35 AM", "2015-01-07T17:00:00Z", none},
 		{"1/7/15", "5:00 PM", "1/7/15", "12:00 midnight", "2015-01-07T17:00:00Z", none},
+		{"1/7/15", "5:00 PM", "1/7/15", "12:00 AM", "2015-01-07T17:00:00Z", none},
+		{"1/7/15", "17:00", "42011", "0", "2015-01-07T17:00:00Z", none},
 	} {
 		head := "Date Event Began,Time Event Began,Date of Restoration,Time of Restoration,NERC Region,Event Type,Number of Customers Affected\n"
 		if c.clock == "" && c.endClock == "" {
@@ -125,7 +127,7 @@ func TestDOE417_TimeFaults(t *testing.T) {
 		"1/7/15,25:00,,":                   `Date Event Began: "25:00" is not a time such as 2021-01-31 22:44:00`,
 		"1/7/15,5:60 PM,,":                 `Date Event Began: "5:60 PM" is not a time such as 2021-01-31 22:44:00`,
 		"1/7/15,17:00 AM,,":                `Date Event Began: "17:00 AM" is not a time such as 2021-01-31 22:44:00`,
-		"1/7/15,5:00 PM,1/7/15,12:00 AM":   "Date of Restoration: is before the start",
+		"1/7/15,5:00 PM,1/7/15,12:01 AM":   "Date of Restoration: is before the start",
 		"1/7/15,5:00 PM,9-Feb-14,12:00 AM": "Date of Restoration: is before the start",
 		"4/10/15,5:00 PM,March 9,1:00 PM":  `Date of Restoration: "March 9" is not a time such as 2021-01-31 22:44:00`,
 		"9-Apr,5:00 PM,,":                  `Date Event Began: "9-Apr" is not a time such as 2021-01-31 22:44:00`,
@@ -164,4 +166,18 @@ func TestDOE417_ContradictionsAreKept(t *testing.T) {
 	require.Len(t, ids(head+row("360", "Unknown")+row("402", "Unknown")), 2, "the load lost is a number, too")
 	require.Len(t, ids(head+row("1,000", "5")+row("1000.0", "")), 1, "the same number, written otherwise")
 	require.Len(t, ids(head+row("360", "Unknown")+row("", "70")), 1, "what complements each other")
+}
+
+// Where a comma is the decimal sign, a spreadsheet separates cells otherwise.
+func TestDOE417_Separators(t *testing.T) {
+	want, _, faults := tellDOE(t, "Annual summary\n"+doeHead+doeRow(from, to, "NOR", "a, b", "Severe Weather", "5"))
+	require.Empty(t, faults)
+	require.Len(t, want, 1)
+	for _, separator := range []string{";", "\t"} {
+		head := strings.ReplaceAll(doeHead, ",", separator)
+		row := strings.Join([]string{"May", from, to, "Northland", "NOR", "a, b", "Severe Weather", "5"}, separator)
+		got, _, faults := tellDOE(t, "Annual summary\n"+head+row)
+		require.Empty(t, faults)
+		require.Equal(t, want, got)
+	}
 }

@@ -1,6 +1,9 @@
 package interchange
 
 import (
+	"bufio"
+	"bytes"
+	"cmp"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -216,4 +219,25 @@ func unreadable(bad *csv.ParseError) fault.Detail {
 		d.Message += fmt.Sprintf("; lines %d to %d are lost", bad.StartLine, bad.Line)
 	}
 	return d
+}
+
+// doeSeparator returns what stands between the cells: the character by which the
+// beginning of the input has the header with the most columns that are known.
+// Spreadsheets write a semicolon or a tab where a comma is the decimal sign.
+func doeSeparator(in *bufio.Reader) (separator rune) {
+	head, _ := in.Peek(32 << 10) // less where there is less
+	most := -1
+	for _, candidate := range ",;\t" {
+		rows := csv.NewReader(bytes.NewReader(head))
+		rows.Comma, rows.FieldsPerRecord, rows.LazyQuotes = candidate, -1, true
+		for cells, err := rows.Read(); err == nil; cells, err = rows.Read() {
+			for i := range cells {
+				cells[i] = plain(cells[i])
+			}
+			if h, _ := readDOEHeader(cells); len(h.at) > most {
+				most, separator = len(h.at), candidate
+			}
+		}
+	}
+	return cmp.Or(separator, ',')
 }

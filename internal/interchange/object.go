@@ -43,7 +43,42 @@ func parseObject(text []byte, path string, faults *[]fault.Detail) (o object, ok
 	if o.fields, ok = v.(map[string]any); !ok {
 		o.bad("", "must be an object, not %s", typeName(v))
 	}
+	again := json.NewDecoder(bytes.NewReader(text))
+	again.UseNumber()
+	if at := repeated(again, path); at != "" {
+		*faults = append(*faults, fault.Detail{Path: at, Message: "is there twice: which one counts?"})
+	}
 	return o, ok
+}
+
+// repeated returns the path of the first member of a valid JSON value whose object
+// has it twice, or "". encoding/json would take the last one.
+func repeated(dec *json.Decoder, path string) string {
+	token, _ := dec.Token() // it has been parsed once
+	switch token {
+	case json.Delim('{'):
+		seen := map[string]bool{}
+		for dec.More() {
+			name, _ := dec.Token()
+			at := fmt.Sprintf("%s.%s", path, name)
+			if seen[at] {
+				return at
+			}
+			seen[at] = true
+			if found := repeated(dec, at); found != "" {
+				return found
+			}
+		}
+		_, _ = dec.Token()
+	case json.Delim('['):
+		for i := 0; dec.More(); i++ {
+			if found := repeated(dec, fmt.Sprintf("%s[%d]", path, i)); found != "" {
+				return found
+			}
+		}
+		_, _ = dec.Token()
+	}
+	return ""
 }
 
 // bad notes a fault of the field name, or of the object itself when it is "".

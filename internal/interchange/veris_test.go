@@ -306,6 +306,20 @@ func TestVERIS_OnlyWhatIsCertainIsAFact(t *testing.T) {
 		"line 1: $.attribute.confidentiality.data_disclosure: must be a string, not a boolean"}, faults)
 }
 
+// A member that is there twice says two things.
+func TestVERIS_RepeatedMember(t *testing.T) {
+	good := incidentLine(t, nil)
+	for bad, path := range map[string]string{
+		strings.Replace(good, `{`, `{"incident_id":"i-2",`, 1):                                                   "$.incident_id",
+		strings.Replace(good, `{"year"`, `{"year":2019,"year"`, 1):                                               "$.timeline.incident.year",
+		strings.Replace(good, `{`, `{"attribute":{"confidentiality":{"data":[{},{"amount":1,"amount":2}]}},`, 1): "$.attribute.confidentiality.data[1].amount",
+	} {
+		lines, faults := run(t, VERIS, plant, good+"\n"+bad)
+		require.Equal(t, []string{"line 2: " + path + ": is there twice: which one counts?"}, faults)
+		require.Len(t, lines, 1)
+	}
+}
+
 // data_total counts all varieties together; only the personal ones are persons.
 func TestVERIS_TotalOfSeveralVarieties(t *testing.T) {
 	for data, want := range map[string]string{
