@@ -14,7 +14,7 @@ var (
 	openGauge = prometheus.NewDesc("tocsin_connections",
 		"Open connections of a port.", []string{"port"}, nil)
 	closedCounter = prometheus.NewDesc("tocsin_connections_closed_total",
-		"Connections that the server closed: to make room for others, or because nobody authenticated in time.", []string{"port", "reason"}, nil)
+		"Connections that the server closed: to make room for others, because nobody authenticated in time, or because an address opened too many a second.", []string{"port", "reason"}, nil)
 	overrunCounter = prometheus.NewDesc("tocsin_services_overrun_total",
 		"Connections of the services that the embedded server cut off because more was sent to them than they could read.", nil, nil)
 	lostCounter = prometheus.NewDesc("tocsin_lost_requests_total",
@@ -35,10 +35,11 @@ func (g portGauges) Collect(to chan<- prometheus.Metric) {
 		if l == nil {
 			return
 		}
-		room, late := l.Closed()
+		room, late, hasty := l.Closed()
 		to <- prometheus.MustNewConstMetric(openGauge, prometheus.GaugeValue, float64(l.Open()), name)
 		to <- prometheus.MustNewConstMetric(closedCounter, prometheus.CounterValue, float64(room), name, "room")
 		to <- prometheus.MustNewConstMetric(closedCounter, prometheus.CounterValue, float64(late), name, "late")
+		to <- prometheus.MustNewConstMetric(closedCounter, prometheus.CounterValue, float64(hasty), name, "rate")
 	}
 	port("http", g.app.listener)
 	if s := g.app.server; s != nil {

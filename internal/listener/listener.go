@@ -2,8 +2,8 @@
 // address, before any peer has authenticated.
 //
 // What it guarantees:
-//   - A newcomer is always taken. Where its address or the port is full, another
-//     connection is closed to make room.
+//   - A newcomer is taken, unless its address opens connections too fast (pace.go).
+//     Where its address or the port is full, another connection is closed to make room.
 //   - Peers lose in the order of what they have shown: those that have sent nothing,
 //     then those that have sent something, the oldest first; then, of those that have
 //     proved who they are, the one that has been silent longest. So a peer that proves
@@ -58,6 +58,8 @@ type Listener struct {
 	cfg    Config
 	closed *tally.Tally // connections closed to make room
 	late   *tally.Tally // connections closed because their peers proved nothing
+	hasty  *tally.Tally // connections closed because their address opens too many a second
+	pace   pace         // of Accept
 
 	stopOnce sync.Once
 	stop     chan struct{}
@@ -110,6 +112,8 @@ func New(inner net.Listener, cfg Config) *Listener {
 	}
 	l.closed = warn("connections closed to make room for others")
 	l.late = warn("connections closed before they authenticated")
+	l.hasty = warn("connections closed because an address opens too many a second")
+	l.pace = newPace(cfg.Bounds.PerAddress)
 	if cfg.ProveWithin > 0 {
 		go l.closeLate()
 	}
@@ -118,11 +122,10 @@ func New(inner net.Listener, cfg Config) *Listener {
 
 // Accept returns the next connection, a *Conn, after it has made room for it.
 func (l *Listener) Accept() (net.Conn, error) {
-	nc, err := l.Listener.Accept()
+	nc, address, err := l.next()
 	if err != nil {
 		return nil, err
 	}
-	address := addressOf(nc.RemoteAddr())
 	for c, at := l.surplus(address); c != nil; c, at = l.surplus(address) {
 		if reached := c.reached(at); reached > at {
 			l.promote(c, reached)
@@ -132,6 +135,22 @@ func (l *Listener) Accept() (net.Conn, error) {
 		_ = c.Close()
 	}
 	return l.add(nc, address), nil
+}
+
+// next returns the next connection of an address that does not open them too fast.
+func (l *Listener) next() (net.Conn, netip.Prefix, error) {
+	for {
+		nc, err := l.Listener.Accept()
+		if err != nil {
+			return nil, netip.Prefix{}, err
+		}
+		address := addressOf(nc.RemoteAddr())
+		if l.pace.allow(address, l.cfg.Clock.Now()) {
+			return nc, address, nil
+		}
+		l.hasty.Add(address.String())
+		_ = nc.Close()
+	}
 }
 
 // Close stops listening. Connections that were accepted stay open.
@@ -147,9 +166,11 @@ func (l *Listener) Open() int {
 	return l.open
 }
 
-// Closed returns how many connections were closed to make room, and how many because
-// their peers proved nothing in time.
-func (l *Listener) Closed() (room, late uint64) { return l.closed.Total(), l.late.Total() }
+// Closed returns how many connections were closed to make room, because their peers
+// proved nothing in time, and because their address opens too many a second.
+func (l *Listener) Closed() (room, late, hasty uint64) {
+	return l.closed.Total(), l.late.Total(), l.hasty.Total()
+}
 
 // surplus returns the connection to close before another one of the address is taken,
 // and its stage; or nil where there is room.

@@ -90,7 +90,7 @@ func TestListener_AddressIsFull_OldestUnprovenIsClosed(t *testing.T) {
 	require.True(t, isOpen(fourth) && isOpen(fifth), "newcomers are taken")
 	require.True(t, isOpen(elsewhere), "another address loses nothing")
 	require.Equal(t, 4, p.Open())
-	room, _ := p.Closed()
+	room, _, _ := p.Closed()
 	require.EqualValues(t, 3, room)
 }
 
@@ -153,7 +153,7 @@ func TestListener_UnprovenForTooLong(t *testing.T) {
 	p.sweep(moment.Add(time.Millisecond))
 	require.False(t, isOpen(old))
 	require.True(t, isOpen(proven) && isOpen(asked) && isOpen(young))
-	_, late := p.Closed()
+	_, late, _ := p.Closed()
 	require.EqualValues(t, 1, late)
 }
 
@@ -180,6 +180,52 @@ func TestListener_BooksAreEmptyAtTheEnd(t *testing.T) {
 	for at := range stages {
 		require.Nil(t, p.most[at].top())
 	}
+}
+
+// An address that connects again and again gets as many connections a second as it may
+// hold; another address is not concerned.
+func TestListener_AddressOpensTooMany(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1e9, 0)
+	flood, other := addressOf(&net.TCPAddr{IP: net.IPv4(192, 0, 2, 1)}), addressOf(&net.TCPAddr{IP: net.IPv4(192, 0, 2, 2)})
+	open := func(p *pace, address netip.Prefix) (n int) {
+		for range 1000 {
+			if p.allow(address, now) {
+				n++
+			}
+		}
+		return n
+	}
+	p := newPace(200)
+	require.Equal(t, 200, open(&p, flood))
+	require.Equal(t, 200, open(&p, other))
+	now = now.Add(500 * time.Millisecond)
+	require.Equal(t, 100, open(&p, flood))
+	now = now.Add(-time.Hour)
+	require.Zero(t, open(&p, flood), "a clock that is set back gives nothing")
+	now = now.Add(2 * time.Hour)
+	require.Equal(t, 200, open(&p, flood))
+
+	small := newPace(1)
+	require.Equal(t, minPace, open(&small, flood))
+
+	big := newPace(4 * maxPace)
+	require.Equal(t, 1000, open(&big, flood))
+	require.Equal(t, 1000, open(&big, flood))
+	open(&big, flood)
+	now = now.Add(time.Second)
+	require.Equal(t, maxPace, open(&big, flood))
+}
+
+func TestPace_ForgetsAddresses(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1e9, 0)
+	p := newPace(10)
+	for i := range 2*maxPaced + 10 {
+		now = now.Add(10 * time.Microsecond)
+		require.True(t, p.allow(netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 32), now))
+	}
+	require.LessOrEqual(t, len(p.of), maxPaced)
 }
 
 func TestAddressOf(t *testing.T) {
