@@ -239,6 +239,9 @@ func (c *Client) Reminders(ctx context.Context, operator string, ready func() er
 	}
 	for {
 		m, err := sub.NextMsgWithContext(ctx)
+		if closed := c.closedFor(); closed != nil && ctx.Err() == nil {
+			return closed
+		}
 		if err != nil {
 			return fmt.Errorf("reminders: %w", err)
 		}
