@@ -19,8 +19,9 @@ const (
 	maxBacklog = feedRecords / 2
 	// maxWaiting is how many requests may wait for their turn.
 	maxWaiting = 4096
-	// admitTimeout is how long a request waits for its turn before it is refused.
-	admitTimeout = time.Second
+	// admitTimeout is how long a request waits for its turn before it is refused. A
+	// party that has not much waiting has its turn long before.
+	admitTimeout = 3 * time.Second
 	// admitPoll is how often the backlog is looked at where nothing moves: a service
 	// that hangs stops counting by the mere passing of time.
 	admitPoll = 100 * time.Millisecond
@@ -76,6 +77,7 @@ func (t *Turn) Leave() {
 type gate struct {
 	mu      sync.Mutex
 	line    *share.Line[*arrival]
+	pace    pace
 	room    int  // reports that may be let in without another look at the backlog
 	serving bool // serveLine runs
 
@@ -88,7 +90,7 @@ type gate struct {
 type arrival struct{ start func(*Turn, error) }
 
 func newGate() gate {
-	return gate{line: share.NewLine[*arrival](maxWaiting), moved: make(chan struct{}, 1)}
+	return gate{line: share.NewLine[*arrival](maxWaiting), moved: make(chan struct{}, 1), pace: pace{least: minBacklog}}
 }
 
 func (g *gate) nudge() {
@@ -204,13 +206,53 @@ func (b *Bus) hasRoom() error {
 // there is no room, what one more would have to wait for.
 func (b *Bus) room() (reports int, behind string) {
 	name, records := b.slowest()
-	if taken := uint64(b.gate.inside.Load()) + records; taken < maxBacklog {
-		return int(min(maxBacklog-taken, admitBatch)), ""
+	most := uint64(maxBacklog)
+	if f := b.feed.Load(); f != nil {
+		most = b.gate.pace.backlog(clock.System{}.Now(), f.head()-min(f.head(), records))
+	}
+	if taken := uint64(b.gate.inside.Load()) + records; taken < most {
+		return int(min(most-taken, admitBatch)), ""
 	}
 	if name == "" {
 		name = "the disk"
 	}
 	return 0, name
+}
+
+// pace measures how many records a second the slowest service works off, so that the
+// backlog never takes much longer than backlogTime: what a busy or slow machine has in
+// hand is what everybody else waits for, whatever the order of the turns.
+type pace struct {
+	least uint64 // backlog that is always allowed
+	since time.Time
+	done  uint64  // records that were worked off then
+	rate  float64 // records a second; 0 before the first measurement
+}
+
+const (
+	backlogTime = 250 * time.Millisecond
+	paceWindow  = 100 * time.Millisecond
+	// minBacklog lets a service that had nothing to do show how fast it is.
+	minBacklog = 128
+)
+
+// backlog returns the backlog that is allowed at a time when so many records have been
+// worked off.
+func (p *pace) backlog(now time.Time, done uint64) uint64 {
+	switch passed := now.Sub(p.since); {
+	case p.since.IsZero() || done < p.done || passed > 10*paceWindow:
+		p.since, p.done = now, done // too long ago to tell anything
+	case passed >= paceWindow:
+		rate := float64(done-p.done) / passed.Seconds()
+		if p.rate > 0 {
+			rate = (rate + p.rate) / 2
+		}
+		p.since, p.done, p.rate = now, done, rate
+	}
+	if p.rate == 0 {
+		return maxBacklog
+	}
+	return min(max(uint64(p.rate*backlogTime.Seconds()), p.least), maxBacklog)
 }
 
 // slowest names the service of this process that is furthest behind what is stored,

@@ -16,6 +16,7 @@ import (
 func TestWhoIsBehind(t *testing.T) {
 	t.Parallel()
 	b := &Bus{gate: newGate()}
+	b.gate.pace.least = maxBacklog
 	behind := func() uint64 { _, records := b.slowest(); return records }
 	full := func() string {
 		_, behind := b.room()
@@ -61,6 +62,7 @@ func TestWhoIsBehind(t *testing.T) {
 func TestTheGateLetsInWhatCanBeFollowed(t *testing.T) {
 	t.Parallel()
 	b := &Bus{gate: newGate()}
+	b.gate.pace.least = maxBacklog
 	f := newFeed(0)
 	b.feed.Store(f)
 	p := &progress{name: "classifier", nudge: b.gate.nudge}
@@ -164,4 +166,27 @@ func TestTheFeedRecallsWhatItWrote(t *testing.T) {
 		require.Less(t, f.making, feedBytes+2<<20)
 	}
 	require.Less(t, len(f.made), feedBytes>>20+2)
+}
+
+// TestPace: a slow machine has less in hand, so that everybody waits for it as long as
+// on a fast one.
+func TestPace_BacklogFollowsTheSpeed(t *testing.T) {
+	t.Parallel()
+	p := pace{least: minBacklog}
+	now, done := time.Unix(1000, 0), uint64(0)
+	run := func(rate int, lasts time.Duration) (backlog uint64) {
+		for end := now.Add(lasts); now.Before(end); {
+			now = now.Add(10 * time.Millisecond)
+			done += uint64(rate / 100)
+			backlog = p.backlog(now, done)
+		}
+		return backlog
+	}
+	require.EqualValues(t, maxBacklog, p.backlog(now, done), "nothing is known yet")
+	require.EqualValues(t, maxBacklog, run(20_000, time.Second))
+	require.InDelta(t, 500, run(2000, 2*time.Second), 50)
+	require.EqualValues(t, minBacklog, run(100, 2*time.Second))
+	require.EqualValues(t, maxBacklog, run(20_000, time.Second), "it is fast again")
+	now = now.Add(time.Hour)
+	require.EqualValues(t, maxBacklog, p.backlog(now, done), "an hour without reports says nothing")
 }
