@@ -82,7 +82,7 @@ examples: build ## the examples of deploy/examples, against a server of their ow
 interop: ## the log read by tools that others wrote, and a login with their provider, in modules of their own
 	for module in internal/evidence/interop cmd/tocsin/interop; do (cd $$module && $(GO) vet ./... && $(GO) test -timeout 120s ./...) || exit 1; done
 
-slow: ## the tests that take long: many kills, many reports, many flipped bits
+slow: ## the tests that take long: many kills, full disks (as root), many reports, many flipped bits
 	TOCSIN_FLIPS=200 TOCSIN_KILLS=30 TOCSIN_REPORTS=6000 TOCSIN_OVERDUE=120 $(GO) test -tags slow -timeout 60m $(PKG)
 
 reproducible: ## build twice, elsewhere and from nothing: the same bytes

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
@@ -100,6 +101,10 @@ func StartServer(ctx context.Context, cfg ServerConfig) (*Server, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("bus: folder of JetStream: %w", err)
 	}
+	space := newSpace(cfg.Dir, cfg.Reserve, cfg.Room)
+	if room, level := space.look(0); level == floor {
+		return nil, fmt.Errorf("bus: the disk of %s is full (%s are free): free space and start again", cfg.Dir, humanize.IBytes(room.Free))
+	}
 	if err := holdKey(cfg.Dir, cfg.Key); err != nil {
 		return nil, err
 	}
@@ -138,7 +143,7 @@ func StartServer(ctx context.Context, cfg ServerConfig) (*Server, error) {
 	}
 	e := &Server{
 		s: s, trust: trusted, log: cfg.Log.Named("nats"), overrun: log.overrun, throttle: newThrottle(s), health: health,
-		space: newSpace(cfg.Dir, cfg.Reserve, cfg.Room), unguard: unguard, services: services, dir: cfg.Dir, staging: newStaging(cfg.Dir),
+		space: space, unguard: unguard, services: services, dir: cfg.Dir, staging: newStaging(cfg.Dir),
 	}
 	dropForeignLinks(cfg.Dir)
 	left := stagingLinks(cfg.Dir, "*")
