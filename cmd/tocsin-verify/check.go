@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/tocsin-project/tocsin/internal/evidence"
+	"github.com/tocsin-project/tocsin/internal/evidence/page"
 	"github.com/tocsin-project/tocsin/internal/private"
 )
 
@@ -321,7 +322,7 @@ func (o *options) oneRecord(r *result, v evidence.Verifier) error {
 }
 
 func (o *options) export(r *result, v evidence.Verifier, old *evidence.Checkpoint) error {
-	report, err := evidence.VerifyExport(context.Background(), o.file, v, o.progress())
+	report, err := page.VerifyExport(context.Background(), o.file, v, o.progress())
 	if err != nil {
 		return cannot{err}
 	}

@@ -418,5 +418,5 @@ func TestFewDependencies(t *testing.T) {
 		ours := strings.HasPrefix(pkg, "github.com/tocsin-project/tocsin/")
 		require.True(t, ours || strings.HasPrefix(pkg, "golang.org/x/mod/sumdb/") || pkg == "golang.org/x/sync/errgroup" || pkg == "github.com/gowebpki/jcs", pkg)
 	}
-	require.Len(t, strings.Fields(string(out)), 8, "%s", out)
+	require.Len(t, strings.Fields(string(out)), 9, "%s", out)
 }

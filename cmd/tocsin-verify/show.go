@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/tocsin-project/tocsin/internal/evidence/page"
 	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
@@ -38,6 +39,10 @@ func (o *options) show(r *result) {
 
 // showTransport names what transport changed or added, none of which says anything else.
 func (o *options) showTransport(r *result) {
+	if r.Export != nil && (r.Export.PageCompared || slices.Contains(r.Export.Unproved, page.File)) {
+		said := map[bool]string{true: "page-compared", false: "page-not-compared"}[r.Export.PageCompared]
+		o.row("page", o.text(said))
+	}
 	if len(r.Damage) > 0 {
 		o.row("damaged", strings.Join(r.Damage, ", "))
 	}

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
+	"github.com/tocsin-project/tocsin/internal/evidence/page"
 	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
@@ -20,13 +22,12 @@ type exporter struct {
 	asked  event.RecordsRequest
 	count  *counter
 	out    *evidence.Export
-	page   *page
+	page   *page.Page
+	made   evidence.Manifest
+	signed evidence.Checkpoint
 	first  uint64
 	last   uint64
 	done   exported
-	// named are the hashes of the packs and registers that decided what is in
-	// the range.
-	named map[string]bool
 }
 
 func newExporter(ctx context.Context, c *client.Client, e *environment, q event.RecordsRequest) (*exporter, error) {
@@ -38,7 +39,7 @@ func newExporter(ctx context.Context, c *client.Client, e *environment, q event.
 	if q.To == 0 {
 		q.To = log.Size
 	}
-	x := &exporter{client: c, log: log, asked: q, count: newCounter(e.errOut, e.word("records")), named: map[string]bool{}}
+	x := &exporter{client: c, log: log, asked: q, count: newCounter(e.errOut, e.word("records"))}
 	if e.exercise {
 		x.realm = event.Drill
 	}
@@ -62,11 +63,11 @@ func (x *exporter) write(ctx context.Context, dir string) (*exported, error) {
 	if err := x.context(ctx); err != nil {
 		return nil, err
 	}
-	w, err := x.out.AddFile("index.html")
+	w, err := x.out.AddFile(page.File)
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(x.page.write(w, x.named), w.Close()); err != nil {
+	if err := errors.Join(x.page.Write(w, page.Version, x.made, x.signed), w.Close()); err != nil {
 		return nil, err
 	}
 	manifest, err := x.out.Close()
@@ -87,10 +88,15 @@ func (x *exporter) begin(ctx context.Context, dir string, first, last uint64) (e
 		return errNoneStored
 	}
 	x.first, x.last = first, last
-	m := evidence.Manifest{Key: x.log.Key, First: first, Last: last, Since: x.asked.Since, Until: x.asked.Until, Made: clock.System{}.Now().UTC()}
-	if x.page, err = newPage(x.realm, m, x.log.Checkpoint); err != nil {
+	m := evidence.Manifest{Key: strings.TrimSpace(x.log.Key), First: first, Last: last, Since: x.asked.Since, Until: x.asked.Until, Made: clock.System{}.Now().UTC(), Page: page.Version}
+	v, err := evidence.NewVerifier(x.log.Key)
+	if err != nil {
 		return err
 	}
+	if x.signed, err = v.Open(x.log.Checkpoint); err != nil {
+		return err
+	}
+	x.page, x.made = page.New(), m
 	x.out, err = evidence.CreateExport(dir, m, x.log.Checkpoint, x.client.Tiles(ctx))
 	return err
 }
@@ -102,7 +108,7 @@ func (x *exporter) add(r evidence.Record) error {
 	}
 	x.done.Records++
 	x.count.show(r.Sequence-x.first+1, x.last-x.first+1)
-	x.page.add(r, x.named)
+	x.page.Add(r)
 	return nil
 }
 
@@ -121,7 +127,7 @@ func (x *exporter) context(ctx context.Context) error {
 		if err := x.out.AddContext(r); err != nil {
 			return err
 		}
-		x.page.add(r, x.named)
+		x.page.Add(r)
 		return nil
 	})
 }
@@ -129,10 +135,10 @@ func (x *exporter) context(ctx context.Context) error {
 func (x *exporter) needs(r evidence.Record) (bool, error) {
 	switch a := event.ParseSubject(x.realm.Plain(r.Subject)); a.Kind {
 	case event.KindRules:
-		return x.named[a.Last], nil
+		return x.page.Names(a.Last), nil
 	case event.KindRemoved:
-		removal, err := bodyOf[event.Removal](r)
-		if err != nil {
+		var removal event.Removal
+		if err := evidence.Decode(r.Body, &removal); err != nil {
 			return false, err
 		}
 		return removal.First <= x.last && removal.Last() >= x.first, nil

@@ -14,6 +14,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
+	"github.com/tocsin-project/tocsin/internal/evidence/page"
 	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
@@ -136,7 +137,7 @@ func (e *environment) verifyExport(ctx context.Context, x *exported) error {
 		return err
 	}
 	counter := newCounter(e.errOut, e.word("records"))
-	report, err := evidence.VerifyExport(ctx, x.Dir, v, counter.show)
+	report, err := page.VerifyExport(ctx, x.Dir, v, counter.show)
 	counter.end()
 	if err != nil {
 		return err

@@ -8,13 +8,13 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
+	"github.com/tocsin-project/tocsin/internal/evidence/page"
 )
 
 // verified holds a folder against a key, as tocsin-verify does.
@@ -22,7 +22,7 @@ func verified(t *testing.T, dir, key string) evidence.Report {
 	t.Helper()
 	v, err := evidence.NewVerifier(key)
 	require.NoError(t, err)
-	report, err := evidence.VerifyExport(context.Background(), dir, v, func(uint64, uint64) {})
+	report, err := page.VerifyExport(context.Background(), dir, v, func(uint64, uint64) {})
 	require.NoError(t, err)
 	return report
 }
@@ -56,6 +56,8 @@ func TestAnExport(t *testing.T) {
 	require.Empty(t, report.Findings)
 	require.EqualValues(t, []uint64{4, 10, 6, 1}, []uint64{report.First, report.Last, report.Records, report.Removed})
 	require.Contains(t, out, report.Manifest)
+	require.True(t, report.PageCompared, "the verifier renders the same page from the records")
+	require.Empty(t, report.Unproved)
 	require.Contains(t, out, "tocsin-verify --key "+f.key.Verifier()+" "+dir)
 
 	rules, err := filepath.Glob(filepath.Join(dir, "rules", "*.yaml"))
@@ -176,27 +178,6 @@ func TestAnExportRefusesWhatIsNotInTheTree(t *testing.T) {
 	code, _, errOut = f.run("log", "export", dir)
 	require.Equal(t, exitOK, code, "what was left unfinished is in nobody's way: %s", errOut)
 	require.Empty(t, verified(t, dir, f.key.Verifier()).Findings)
-}
-
-func TestAPageIsBounded(t *testing.T) {
-	t.Parallel()
-	f := startFakeLog(t)
-	for i := range 3 {
-		f.story(fmt.Sprintf("inc-%d", i), "t", event.Rules{})
-	}
-	f.sign()
-	p, err := newPage(event.Real, evidence.Manifest{Key: f.key.Verifier(), First: 1, Last: 9}, f.cp.Note)
-	require.NoError(t, err)
-	for i := range pageIncidents { // as many as there is room for
-		p.incident(event.Address{Operator: "o", Incident: fmt.Sprint(i)})
-	}
-	for _, r := range f.records {
-		p.add(r, map[string]bool{})
-	}
-	require.Len(t, p.Incidents, pageIncidents)
-	var b strings.Builder
-	require.NoError(t, p.write(&b, nil))
-	require.Contains(t, b.String(), "This page shows the first 2000 incidents")
 }
 
 func TestAnEmptyRangeIsNoExport(t *testing.T) {

@@ -27,6 +27,7 @@ var rooms = []room{
 	{"internal/private", nil, nil},
 	{"internal/printable", nil, nil},
 	{"internal/evidence", list("internal/private"), nil},
+	{"internal/evidence/page", list("internal/evidence internal/printable"), nil},
 	{"internal/tally", nil, nil},
 	{"internal/listener", list("internal/clock internal/tally"), nil},
 	{"internal/evidence/interop", nil, list("internal/evidence")}, // a module of its own
@@ -48,10 +49,10 @@ var rooms = []room{
 	{"internal/app",
 		list("services/* internal/bus internal/clock internal/credential internal/event internal/evidence internal/fault internal/httpedge internal/identity internal/listener internal/private internal/register internal/share internal/statute internal/tally schemas"),
 		list("internal/bus/bustest internal/client internal/interchange")},
-	{"cmd/tocsin-verify", list("internal/evidence internal/printable internal/private"), nil},
+	{"cmd/tocsin-verify", list("internal/evidence internal/evidence/page internal/printable internal/private"), nil},
 	{"cmd/tocsin/interop", nil, nil}, // a module of its own
 	{"cmd/tocsin",
-		list("internal/app internal/client internal/clock internal/credential internal/event internal/evidence internal/fault internal/identity internal/interchange internal/logging internal/printable internal/private internal/register internal/statute"),
+		list("internal/app internal/client internal/clock internal/credential internal/event internal/evidence internal/evidence/page internal/fault internal/identity internal/interchange internal/logging internal/printable internal/private internal/register internal/statute"),
 		list("internal/bus internal/bus/bustest schemas")},
 	{"internal/bench/peers", list("internal/bus internal/client internal/clock internal/event schemas"), nil}, // a module of its own
 	{"internal/archtest", nil, nil},

@@ -52,7 +52,8 @@ type Manifest struct {
 	Removed uint64          `json:"removed"` // of the range that are not, by removals
 	Rules   []ManifestRules `json:"rules"`
 	Made    time.Time       `json:"made"`
-	Files   []ManifestFile  `json:"files"` // all but the manifest, in the order of their paths
+	Page    string          `json:"page,omitempty"` // version of index.html, which is rendered from the records
+	Files   []ManifestFile  `json:"files"`          // all but the manifest, in the order of their paths
 }
 
 // ManifestTree is what the checkpoint of an export covers.

@@ -22,6 +22,7 @@ type Finding struct {
 // Report says what an export proves. It holds when there are no findings.
 type Report struct {
 	Checkpoint Checkpoint `json:"-"`
+	Contents   Manifest   `json:"-"`
 	First      uint64     `json:"first"` // of the range
 	Last       uint64     `json:"last"`
 	Records    uint64     `json:"records"`  // of the range that are there and proved
@@ -39,7 +40,9 @@ type Report struct {
 	Since    *time.Time `json:"since,omitempty"`
 	Until    *time.Time `json:"until,omitempty"`
 	Made     time.Time  `json:"made,omitzero"`
-	Unproved []string   `json:"unproved"` // files that nothing proves, such as a page to read
+	Unproved []string   `json:"unproved"` // files that nothing proves
+	// PageCompared says that the page to read is what the records render as.
+	PageCompared bool `json:"pageCompared"`
 	// Extra are files and links that the manifest does not list, such as those that
 	// desktops leave in folders. Nothing is read of them.
 	Extra []string `json:"extra,omitempty"`
@@ -60,21 +63,28 @@ const (
 	vkeyLimit       = 1 << 16
 )
 
-// VerifyExport holds a folder that Export wrote against the key of the log, and
+// VerifyExport is VerifyExportReading without a reader.
+func VerifyExport(ctx context.Context, dir string, v Verifier, progress func(done, of uint64)) (Report, error) {
+	return VerifyExportReading(ctx, dir, v, progress, nil)
+}
+
+// VerifyExportReading holds a folder that Export wrote against the key of the log, and
 // trusts nothing else in it: the checkpoint is opened with the key, every tile is
 // held against its root, every record against its leaf. It goes on after a
 // finding to find all. Done of the bytes in the folder are told to progress,
 // unless it is nil, from any goroutine.
 //
 // The error is for a folder that cannot be read at all, and for a context that
-// ends. What is wrong with what can be read is a finding.
-func VerifyExport(ctx context.Context, dir string, v Verifier, progress func(done, of uint64)) (Report, error) {
+// ends. What is wrong with what can be read is a finding. Every record that is proved
+// is handed to see, unless it is nil: those beside the range, then those of the range in
+// order.
+func VerifyExportReading(ctx context.Context, dir string, v Verifier, progress func(done, of uint64), see func(Record)) (Report, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return Report{}, fmt.Errorf("evidence: export: %w", err)
 	}
 	defer root.Close() // only read
-	c := &exportCheck{ctx: ctx, root: root, verifier: v, progress: progress}
+	c := &exportCheck{ctx: ctx, root: root, verifier: v, progress: progress, see: see}
 	c.report.Rules, c.report.Unproved, c.report.Findings = []ManifestRules{}, []string{}, []Finding{}
 	if c.files, err = c.inventory(); err != nil {
 		return Report{}, fmt.Errorf("evidence: export: %w", err)
@@ -92,6 +102,7 @@ type exportCheck struct {
 	root     *os.Root
 	verifier Verifier
 	progress func(done, of uint64)
+	see      func(Record) // may be nil
 	done, of atomic.Uint64
 	files    map[string]int64  // regular files that are there, with their sizes
 	mended   map[string][]byte // files as they were before transport damaged them

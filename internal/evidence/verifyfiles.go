@@ -57,6 +57,7 @@ func (c *exportCheck) readManifest() bool {
 	}
 	sum, m := sha256.Sum256(raw), c.manifest
 	c.report.Manifest, c.report.First, c.report.Last = hexOf(sum[:]), m.First, m.Last
+	c.report.Contents = m
 	c.report.Since, c.report.Until, c.report.Made = m.Since, m.Until, m.Made
 	c.compareFiles()
 	return true

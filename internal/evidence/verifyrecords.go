@@ -83,6 +83,7 @@ func (c *exportCheck) inRange(all *recordsSeen) (gaps spans, ok bool) {
 			next = r.sequence + 1
 			if !r.unproved {
 				c.report.Records++
+				c.saw(r)
 				all.learn(r)
 			}
 		}
@@ -109,10 +110,17 @@ func (c *exportCheck) context(all *recordsSeen) {
 			seen[r.sequence] = true
 			if !r.unproved {
 				c.report.Context++
+				c.saw(r)
 				all.learn(r)
 			}
 		}
 	})
+}
+
+func (c *exportCheck) saw(r checkedLine) {
+	if c.see != nil {
+		c.see(r.record)
+	}
 }
 
 func (s *recordsSeen) learn(r checkedLine) {
@@ -169,6 +177,7 @@ func (c *exportCheck) checkRules(proved []ManifestRules) {
 // checkedLine is what became of one line.
 type checkedLine struct {
 	sequence uint64 // 0 where it could not be read
+	record   Record // where somebody wants to see it
 	fault    string
 	unproved bool // for want of a tile, which has a finding of its own
 	removed  spans
@@ -262,6 +271,9 @@ func (c *exportCheck) checkLine(path string, line []byte) (out checkedLine) {
 		return out
 	}
 	out.sequence = r.Sequence
+	if c.see != nil {
+		out.record = r
+	}
 	leaf, err := c.tree.leaf(r.Sequence)
 	switch {
 	case err != nil && r.Sequence <= c.tree.size:

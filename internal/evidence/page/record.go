@@ -1,0 +1,99 @@
+package page
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/tocsin-project/tocsin/internal/evidence"
+)
+
+// incident is one incident with who was told of it.
+type incident struct {
+	Operator, Incident, Title string
+	Told                      []*told
+}
+
+// told is one desk told once, as the record of the escalation has it, and what became
+// of it.
+type told struct {
+	Escalation string `json:"escalation"`
+	Desk       string `json:"desk"`
+	Operator   string `json:"operator"`
+	Incident   string `json:"incident"`
+	Revision   int    `json:"revision"`
+	Grade      string `json:"grade"`
+	Change     struct {
+		Kind string `json:"kind"`
+	} `json:"change"`
+	From          string          `json:"from"`
+	Act           string          `json:"act"`
+	Duties        []duty          `json:"duties"`
+	Standing      []duty          `json:"standing"`
+	DueAt         *time.Time      `json:"dueAt"`
+	ReportedAt    time.Time       `json:"reportedAt"`
+	AcknowledgeBy *time.Time      `json:"acknowledgeBy"`
+	Imported      bool            `json:"imported"`
+	Report        json.RawMessage `json:"report"`
+	Notice        *struct {
+		Kind       string `json:"kind"`
+		Desk       string `json:"desk"`
+		Escalation string `json:"escalation"`
+	} `json:"notice"`
+	Cause struct {
+		At time.Time `json:"at"`
+	} `json:"cause"`
+
+	Record                   uint64     `json:"-"`
+	AcknowledgedAt           *time.Time `json:"-"`
+	AcknowledgedBy           string     `json:"-"`
+	OverdueAt                *time.Time `json:"-"`
+	AckRecord, OverdueRecord uint64     `json:"-"`
+	Before                   bool       `json:"-"` // told before the range: only what came of it is in it
+}
+
+// duty is one duty that an escalation carries out.
+type duty struct {
+	DueAt       *time.Time `json:"dueAt"`
+	StrictDueAt *time.Time `json:"strictDueAt"`
+	LateBy      *string    `json:"lateBy"` // ISO 8601
+	Citation    string     `json:"citation"`
+	Confidence  string     `json:"confidence"`
+	OnBehalf    *struct {
+		Authority string `json:"authority"`
+		Verified  bool   `json:"verified"`
+		Officer   string `json:"officer"`
+	} `json:"onBehalf"`
+}
+
+// acknowledgement is the record of one, and that of an escalation that is overdue.
+type acknowledgement struct {
+	Officer string    `json:"officer"`
+	At      time.Time `json:"at"`
+}
+
+// removal is the record of a removal.
+type removal struct {
+	First    uint64          `json:"first"`
+	Entries  []evidence.Hash `json:"entries"`
+	Order    string          `json:"order"`
+	Export   string          `json:"export"`
+	Officer  string          `json:"officer"`
+	Reason   string          `json:"reason"`
+	At       time.Time       `json:"at"`
+	Operator string          `json:"operator"`
+	Incident string          `json:"incident"`
+	Type     string          `json:"type"`
+	Record   uint64          `json:"-"`
+}
+
+// rules is the record of a pack or register.
+type rules struct {
+	Kind   string `json:"kind"`
+	ID     string `json:"id"`
+	SHA256 string `json:"sha256"`
+	Record uint64 `json:"-"`
+}
+
+// Folder is where the text of a pack or register lies in the export.
+func (r rules) Folder() string { return "rules/" + strings.ToLower(r.SHA256) + ".yaml" }
