@@ -32,3 +32,12 @@ func AskedOf(s Stored) (*Graded, error) {
 	s.Data = askedParts.Pick(s.Data)
 	return Decode[Graded](s)
 }
+
+var toldParts = Parts{"from": nil, "act": nil, "acknowledgeBy": nil}
+
+// ToldOf reads of an escalation from whom it comes, why, and until when it is to be
+// acknowledged.
+func ToldOf(s Stored) (*Escalated, error) {
+	s.Data = toldParts.Pick(s.Data)
+	return Decode[Escalated](s)
+}

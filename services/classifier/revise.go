@@ -70,8 +70,16 @@ func (rb Rulebook) Revise(prev *event.Graded, seq uint64, body any, aside []uint
 		return nil, nil
 	}
 	g.Change = change(prev, g, c)
+	if saysHandled(c, changed) && g.Withdrawal == nil && !v.report.Imported {
+		g.Change.Reason += event.ClocksGoOn(event.Lasting(v.report.Facts, at))
+	}
 	rb.tell(prev, g)
 	return g, nil
+}
+
+// saysHandled reports whether the cause is a report that says that handling has ended.
+func saysHandled(c cause, changed []string) bool {
+	return c.report != nil && (c.report.Type == event.TypeFinal || slices.Contains(changed, "handledAt"))
 }
 
 // latest is the own time of the latest report that was folded. What a later one

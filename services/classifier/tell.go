@@ -44,6 +44,8 @@ func (rb Rulebook) tell(prev, g *event.Graded) {
 			e.From, e.Act = e.Transfer.From, event.ActTransfer
 		case isQuiet(prev, g) && told.Since != g.Revision:
 			continue
+		case g.Cause.Desk != "":
+			e.From = g.Cause.Desk // the desk that acted
 		case len(e.Standing) > 0:
 			e.From = e.Standing[0].From
 		}
@@ -56,16 +58,22 @@ func (rb Rulebook) tell(prev, g *event.Graded) {
 // target sets by when the house wants the desk to acknowledge, and whether its
 // department has named this channel.
 func (rb Rulebook) target(g *event.Graded, e *event.Escalation) {
-	imported := g.State.IsImported()
+	clockless := g.State.IsImported() || isOwn(g, e)
 	if desk, ok := rb.Register.Desk(e.Desk); ok {
 		e.Designated = desk.Designated
-		if desk.Acknowledge > 0 && !imported {
+		if desk.Acknowledge > 0 && !clockless {
 			e.AcknowledgeWithin = &desk.Acknowledge
 		}
 	}
-	if !imported {
+	if !clockless {
 		e.AcknowledgeDefault = &rb.Register.Acknowledge
 	}
+}
+
+// isOwn reports whether the escalation tells a desk of nothing but its own
+// determination, which it need not acknowledge.
+func isOwn(g *event.Graded, e *event.Escalation) bool {
+	return e.Act == event.ActUpdate && g.Cause.Desk == e.Desk && strings.Split(g.Cause.Type, ".")[2] == event.KindDetermined
 }
 
 // isQuiet reports whether the revision changes nothing for a desk that is not

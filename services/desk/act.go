@@ -131,6 +131,9 @@ func (s service) checkAct(ctx context.Context, f *form, a event.DeskAct) error {
 // checkIncident asks the ledger whether the act can be of its incident.
 func (s service) checkIncident(ctx context.Context, f *form, a event.DeskAct) error {
 	told, open, acts, err := s.escalations(ctx, a)
+	if err == nil && a.Kind == event.KindClosed {
+		open, err = s.toAcknowledge(ctx, a.Desk, open)
+	}
 	switch {
 	case err != nil:
 		return err
@@ -173,6 +176,29 @@ func (s service) escalations(ctx context.Context, a event.DeskAct) (told bool, o
 		}
 	}
 	return told, slices.DeleteFunc(open, func(id string) bool { return acknowledged[id] }), acts, nil
+}
+
+// maxOwn is of how many escalations that nobody has acknowledged it is looked whether
+// they must be.
+const maxOwn = 100
+
+// toAcknowledge leaves out the escalations that tell the desk of its own determination.
+func (s service) toAcknowledge(ctx context.Context, desk string, open []string) ([]string, error) {
+	if len(open) > maxOwn {
+		return open, nil
+	}
+	var left []string
+	for _, id := range open {
+		stored, err := s.deps.Bus.Last(ctx, "incident.escalated."+id)
+		if err != nil {
+			return nil, err
+		}
+		e, err := event.ToldOf(stored)
+		if err != nil || e.AcknowledgeBy != nil || e.Act != event.ActUpdate || e.From != desk {
+			left = append(left, id)
+		}
+	}
+	return left, nil
 }
 
 // checkHeld asks whether a forward of the desk awaits a person, by the last

@@ -351,7 +351,7 @@ func TestWhatTheReceiptRemarks(t *testing.T) {
 
 	r = report("r1", "b", "initial", `"time":"`+at(24*time.Hour)+`",`, `"facilities":["dispatch"],"discoveredAt":"`+at(time.Hour)+`","handledAt":"`+at(30*time.Minute)+
 		`","facts":{"outage":[{"scope":"overall","since":"`+at(time.Hour)+`","until":"`+at(2*time.Hour)+`"}],"siteUnreachable":{"class":"central","since":"`+at(-time.Hour)+`"}}`)
-	require.Equal(t, []string{"$.time", "$.data.discoveredAt", "$.data.handledAt", "$.data.handledAt", "$.data.facts.outage[0].since", "$.data.facts.outage[0].until"}, paths(r))
+	require.Equal(t, []string{"$.time", "$.data.discoveredAt", "$.data.handledAt", "$.data.handledAt", "$.data.facts.outage[0].since", "$.data.facts.outage[0].until", "$.data.facts.siteUnreachable"}, paths(r))
 	r = report("r1", "c", "initial", `"time":"`+at(-4*time.Minute)+`",`, first)
 	require.Empty(t, r.Warnings, "within what the register allows")
 	r = report("r1", "d", "initial", `"time":"`+at(-400*24*time.Hour)+`",`, first+`,"imported":true`)

@@ -125,6 +125,7 @@ func (in *Intake) mixedUp(ctx context.Context, operator, incident string) ([]fau
 // facilities. It also says when a report is dated before the first one: what
 // both speak of stays as the first has it.
 func (in *Intake) warn(ctx context.Context, e *event.Event, r *event.Receipt) {
+	in.warnLasting(ctx, e, r)
 	if e.Type == event.TypeInitial || r.Status != event.StatusAccepted {
 		return
 	}

@@ -1,0 +1,35 @@
+package event
+
+import (
+	"strings"
+	"time"
+)
+
+// Lasting are the paths of what has no end at a time: its clock goes on, whatever is said
+// of the end of handling.
+func Lasting(f Facts, at time.Time) (paths []string) {
+	add := func(path string, t Times) {
+		if _, _, growing := t.Elapsed(at); growing && t.Until == nil && (len(paths) == 0 || paths[len(paths)-1] != path) {
+			paths = append(paths, path)
+		}
+	}
+	for _, o := range f.Outage {
+		add("facts.outage", o.Times)
+	}
+	if f.SiteUnreachable != nil {
+		add("facts.siteUnreachable", f.SiteUnreachable.Times)
+	}
+	if f.Defacement != nil {
+		add("facts.defacement", f.Defacement.Times)
+	}
+	return paths
+}
+
+// ClocksGoOn says that what lasts has no end, and how to end it; it is empty where nothing
+// lasts.
+func ClocksGoOn(lasting []string) string {
+	if len(lasting) == 0 {
+		return ""
+	}
+	return "; " + strings.Join(lasting, ", ") + " has no end, and its clock goes on until a progress report gives it again with until"
+}

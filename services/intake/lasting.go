@@ -1,0 +1,60 @@
+package intake
+
+import (
+	"context"
+	"errors"
+
+	"go.uber.org/zap"
+
+	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/fault"
+)
+
+// warnLasting says so when a report says that handling has ended while an outage, of this
+// report or of an earlier one, has no end.
+func (in *Intake) warnLasting(ctx context.Context, e *event.Event, r *event.Receipt) {
+	if r.Status != event.StatusAccepted || e.Type != event.TypeFinal && e.Report.HandledAt == nil || e.Report.Imported {
+		return
+	}
+	facts, err := in.known(ctx, r.Operator, r.Incident)
+	if err != nil {
+		in.deps.Log.Warn("receipt does not say whether an outage lasts", zap.Error(err))
+	}
+	said, err := event.Member(e.Data, "facts")
+	if err != nil {
+		return
+	}
+	for name, take := range map[string]func(){
+		"outage":          func() { facts.Outage = e.Report.Facts.Outage },
+		"siteUnreachable": func() { facts.SiteUnreachable = e.Report.Facts.SiteUnreachable },
+		"defacement":      func() { facts.Defacement = e.Report.Facts.Defacement },
+	} {
+		if said == nil {
+			break
+		}
+		if value, err := event.Member(said, name); err == nil && value != nil {
+			take()
+		}
+	}
+	for _, path := range event.Lasting(facts, *r.ReceivedAt) {
+		r.Warnings = append(r.Warnings, fault.Detail{Path: "$.data." + path, Message: "has no end, and its clock goes on though handling has ended: send a progress report that gives it again with until"})
+	}
+}
+
+// known is what earlier reports say of the incident, as far as it is graded.
+func (in *Intake) known(ctx context.Context, operator, incident string) (event.Facts, error) {
+	last, err := in.deps.Bus.Last(ctx, event.GradedPrefix(operator, incident)+"*")
+	if errors.Is(err, bus.ErrNotFound) {
+		return event.Facts{}, nil
+	}
+	if err != nil {
+		return event.Facts{}, err
+	}
+	g, err := event.Decode[event.Graded](last)
+	if err != nil {
+		return event.Facts{}, err
+	}
+	report, err := event.ParseReport(g.State.Data(func(string) bool { return true }))
+	return report.Facts, err
+}
