@@ -122,6 +122,8 @@ func reasonOf(err error) error {
 	for _, reason := range []struct{ says, why string }{
 		{"expected audience", "the ID token is for another audience"}, {"different provider", "the ID token is of another provider"},
 		{"nbf", "the ID token does not hold yet"}, {"no identity has the login", "no identity has the login of the ID token"},
+		{"not an ID token", "the token is no ID token"}, {"authorized party", "the ID token was issued to another party"},
+		{"issued in the future", "the ID token is issued in the future"}, {"issued more than", "the ID token was issued more than a day ago"},
 		{"did not answer", "the provider of OpenID Connect does not answer"},
 	} {
 		if strings.Contains(err.Error(), reason.says) {
@@ -139,6 +141,9 @@ func (l *logins) person(ctx context.Context, token string) (identity.Identity, e
 	}
 	proven, err := verifier.Verify(ctx, token)
 	if err != nil {
+		return identity.Identity{}, err
+	}
+	if err := l.holdIDToken(token, proven); err != nil {
 		return identity.Identity{}, err
 	}
 	who, ok := l.Person(credential.Login{Issuer: l.oidc.Issuer, Subject: proven.Subject})

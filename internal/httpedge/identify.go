@@ -39,6 +39,7 @@ func Identify(h http.Handler, by Authority) http.Handler {
 			h.ServeHTTP(w, r.WithContext(identity.With(r.Context(), identity.Anyone)))
 		})
 	}
+	failures := new(failures)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		who, why, reason := whoAsks(r, by)
 		if why == "" {
@@ -57,6 +58,11 @@ func Identify(h http.Handler, by Authority) http.Handler {
 		what := short(r.Method + " " + r.URL.Path)
 		if why != "" {
 			by.Refused(from(r), short(r.Method), reason) // its path is of its own making
+			if r.Header.Get("Authorization") != "" && !failures.allow(from(r)) {
+				w.Header().Set("Retry-After", retryAfter)
+				Write(w, Problem{Status: http.StatusTooManyRequests, Detail: "too many tokens from this address have failed"})
+				return
+			}
 			w.Header().Set("WWW-Authenticate", `Bearer realm="tocsin"`)
 			Write(w, Problem{Status: http.StatusUnauthorized, Detail: why})
 			return
