@@ -23,7 +23,17 @@ import (
 // serveHTTP is every HTTP door: reports, the log, and how this process is.
 func (a *App) serveHTTP(ctx context.Context) error {
 	by := a.authority(ctx)
-	srv := httpedge.Server(httpedge.Identify(a.routes(), by))
+	handler := httpedge.Identify(a.routes(), by)
+	var clients *mutual
+	if a.httpTLS != nil && by != nil {
+		clients = newMutual(a.certificates[len(a.certificates)-1], by)
+		handler = clients.guard(handler)
+		go clients.run(ctx)
+	}
+	srv := httpedge.Server(handler)
+	if clients != nil {
+		srv.ConnState = clients.state
+	}
 	srv.ErrorLog = connectionErrors(a.cfg.Log.Named("http"))
 	var door net.Listener = a.listener
 	if a.httpTLS != nil {

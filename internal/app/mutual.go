@@ -1,0 +1,134 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/httpedge"
+)
+
+// mutualCheck is how often the certificates of clients that are connected are checked.
+const mutualCheck = time.Second
+
+// mutual ends the connections of clients whose certificate has expired, whose authority
+// is trusted no more, or whose identity has lost it. TLS itself asks at the handshake
+// alone, and a connection may be kept for days.
+type mutual struct {
+	certificates *certificates
+	identities   httpedge.Authority
+
+	mu    sync.Mutex
+	conns map[net.Conn]bool // that have sent a request; whether somebody has the certificate
+}
+
+func newMutual(c *certificates, identities httpedge.Authority) *mutual {
+	return &mutual{certificates: c, identities: identities, conns: map[net.Conn]bool{}}
+}
+
+// state notes which connections there are, for http.Server.
+func (m *mutual) state(conn net.Conn, s http.ConnState) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch s {
+	case http.StateActive:
+		m.conns[conn] = m.conns[conn] || m.known(conn)
+	case http.StateClosed, http.StateHijacked:
+		delete(m.conns, conn)
+	}
+}
+
+// run checks the connections until ctx ends.
+func (m *mutual) run(ctx context.Context) {
+	tick := time.NewTicker(mutualCheck)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			m.check()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (m *mutual) check() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for conn, had := range m.conns {
+		secured, ok := conn.(*tls.Conn)
+		if !ok {
+			continue
+		}
+		state := secured.ConnectionState() // its handshake is over: it has sent a request
+		if len(state.VerifiedChains) == 0 {
+			continue
+		}
+		has := m.known(conn)
+		if m.holds(&state) != nil || had && !has {
+			_ = conn.Close()
+			delete(m.conns, conn)
+			continue
+		}
+		m.conns[conn] = has
+	}
+}
+
+// known reports whether somebody has the certificate of a connection.
+func (m *mutual) known(conn net.Conn) bool {
+	secured, ok := conn.(*tls.Conn)
+	if !ok {
+		return false
+	}
+	chain := secured.ConnectionState().PeerCertificates // its handshake is over: it sends a request
+	if len(chain) == 0 {
+		return false
+	}
+	_, has := m.identities.Certificate(chain[0].RawSubjectPublicKeyInfo)
+	return has
+}
+
+// errNotVerified says that a client's certificate would not be taken today.
+var errNotVerified = errors.New("the client certificate has expired, or its authority is not trusted any more")
+
+// holds verifies the certificate of a client against the authority of now.
+func (m *mutual) holds(state *tls.ConnectionState) error {
+	if len(state.VerifiedChains) == 0 {
+		return nil
+	}
+	authority := m.certificates.latest().ClientCAs
+	if authority == nil {
+		return errNotVerified
+	}
+	between := x509.NewCertPool()
+	for _, c := range state.PeerCertificates[1:] {
+		between.AddCert(c)
+	}
+	_, err := state.PeerCertificates[0].Verify(x509.VerifyOptions{
+		Roots: authority, Intermediates: between, CurrentTime: clock.System{}.Now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	})
+	if err != nil {
+		return errNotVerified
+	}
+	return nil
+}
+
+// guard refuses requests by a certificate that holds no more, and ends their connection.
+func (m *mutual) guard(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.TLS != nil {
+			if err := m.holds(r.TLS); err != nil {
+				w.Header().Set("Connection", "close")
+				httpedge.Write(w, httpedge.Problem{Status: http.StatusUnauthorized, Detail: err.Error()})
+				return
+			}
+		}
+		h.ServeHTTP(w, r)
+	})
+}
