@@ -93,6 +93,9 @@ type Config struct {
 	Memory uint64
 
 	Clock clock.Clock
+	// Watch sees whether the machine's clock is set; nil: one with the tolerance of the
+	// register.
+	Watch *clock.Watch
 	Log   *zap.Logger
 	// Collectors are metrics of the process that others count.
 	Collectors []prometheus.Collector
@@ -158,6 +161,9 @@ func memoryForBodies(memory uint64) int64 {
 
 // Start starts everything and returns when requests are answered.
 func Start(ctx context.Context, cfg Config) (*App, error) {
+	if cfg.Watch == nil {
+		cfg.Watch = clock.NewWatch(time.Duration(cfg.Rulebook.Register.ClockTolerance))
+	}
 	a := &App{cfg: cfg, working: ctx, ended: make(chan struct{}), memory: share.NewPool(memoryForBodies(cfg.Memory))}
 	close(a.ended) // nothing runs yet
 	if err := a.start(ctx); err != nil {
@@ -360,6 +366,7 @@ func (a *App) run() {
 	if a.server != nil {
 		start("the embedded server", event.Real, a.watchEngine)
 	}
+	start("the watch over the clock", event.Real, a.watchClock)
 	start("the probe", event.Real, a.realms[0].bus.Probe)
 	start("the watchdog", event.Real, a.watchdog)
 	go func() {

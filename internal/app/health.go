@@ -102,6 +102,7 @@ func (a *App) health(mux *http.ServeMux) {
 	})
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), gauges{a}, diskGauges{a}, portGauges{a}, identityGauges{a})
+	registry.MustRegister(clockGauges{a})
 	registry.MustRegister(a.cfg.Collectors...)
 	metrics := promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
@@ -117,7 +118,7 @@ func (a *App) health(mux *http.ServeMux) {
 // desks' screens. It answers within a second, whatever hangs.
 func (a *App) look(ctx context.Context, realms []*realm) Health {
 	h := Health{Status: healthy}
-	now := clock.System{}.Now()
+	now := clock.Steady()
 	for _, realm := range realms {
 		pulse := realm.bus.Pulse()
 		for _, r := range roles {
@@ -141,6 +142,7 @@ func (a *App) look(ctx context.Context, realms []*realm) Health {
 			}
 		}
 	}
+	h.Warnings = a.clockWarnings()
 	for _, r := range realms {
 		h.Warnings = append(h.Warnings, r.warnings()...)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -34,6 +35,7 @@ type realm struct {
 	intake   *intake.Intake // nil where intake does not run here
 	ledger   *ledger.Ledger // nil where the ledger does not run here
 	drill    *drill         // nil where the clock is the configuration's
+	skew     atomic.Int64   // by how much the engine's clock is ahead of ours, in nanoseconds
 }
 
 // open adds a realm, with its streams and the rules in force.
@@ -56,6 +58,9 @@ func (a *App) open(ctx context.Context, name event.Realm) error {
 		return err
 	}
 	a.realms = append(a.realms, r)
+	if err := a.compareClock(ctx, r); err != nil {
+		return err
+	}
 	if a.has(ledger.Name) {
 		// Before anything is written: what is found must be what was left.
 		if r.ledger, err = ledger.Open(ctx, r.ledgerDeps(a)); err != nil {
@@ -79,6 +84,7 @@ func (a *App) open(ctx context.Context, name event.Realm) error {
 		r.intake = intake.New(intake.Deps{
 			Bus: r.bus, Clock: r.clock, Log: r.log.Named(intake.Name),
 			Register: r.rulebook.Register, Late: r.rulebook.Late, Elsewhere: a.elsewhere(name),
+			ClockDoubt: func() string { return a.cfg.Watch.Look().Doubt },
 		})
 	}
 	return nil

@@ -140,7 +140,7 @@ func (b *Bus) enter(w Work, start func(*Turn, error)) {
 	if w.Wait == 0 {
 		w.Wait = admitTimeout
 	}
-	out, full := g.line.Push(w.Party, w.Cost, clock.System{}.Now().Add(w.Wait), &arrival{start})
+	out, full := g.line.Push(w.Party, w.Cost, clock.Steady().Add(w.Wait), &arrival{start})
 	if !g.serving {
 		g.serving = true
 		go b.serveLine()
@@ -179,7 +179,7 @@ func (b *Bus) serveOnce() (more bool) {
 		next.start(t, nil)
 		g.mu.Lock()
 	}
-	expired := g.line.Expire(clock.System{}.Now())
+	expired := g.line.Expire(clock.Steady())
 	more = g.line.Len() > 0
 	g.serving = more
 	g.mu.Unlock()

@@ -87,7 +87,7 @@ func (p *probe) note(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.failure = err; err == nil {
-		p.success = clock.System{}.Now()
+		p.success = clock.Steady()
 	}
 }
 
@@ -97,7 +97,7 @@ func (b *Bus) Stores() (last time.Time, failure error) {
 	b.probe.mu.Lock()
 	defer b.probe.mu.Unlock()
 	last, failure = b.probe.success, b.probe.failure
-	if now := (clock.System{}).Now(); now.Sub(last) <= probeAge {
+	if now := clock.Steady(); now.Sub(last) <= probeAge {
 		return last, nil
 	}
 	if failure == nil {

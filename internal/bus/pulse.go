@@ -43,7 +43,7 @@ func (b *Bus) Pulse() map[string]time.Time {
 }
 
 func (b *Bus) beat(h heart) {
-	now := clock.System{}.Now() // of the machine: a drill's clock may run faster
+	now := clock.Steady() // of the machine: a drill's clock may run faster
 	b.hearts.mu.Lock()
 	defer b.hearts.mu.Unlock()
 	if b.hearts.seen == nil {

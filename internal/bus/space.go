@@ -79,7 +79,7 @@ func (s *space) look(more uint64) (Room, level) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if now := (clock.System{}).Now(); now.Sub(s.at) >= roomAge || now.Before(s.at) {
+	if now := clock.Steady(); now.Sub(s.at) >= roomAge || now.Before(s.at) {
 		room, err := s.ask(s.dir)
 		s.room, s.known, s.at = room, err == nil, now
 	}

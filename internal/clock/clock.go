@@ -47,7 +47,10 @@ func (System) Now() time.Time { return time.Now().UTC().Round(0) }
 
 // Steady returns the machine's time for measuring how long something takes: the
 // difference of two of its results is right also where the clock was set in between.
-func Steady() time.Time { return time.Now() }
+func Steady() time.Time { return time.Now().UTC() }
+
+// began is when the process did.
+var began = time.Now()
 
 // Manual is a clock that stands still until it is moved. It is safe for use by
 // several goroutines.

@@ -76,7 +76,7 @@ func (r *refusals) add(who, what, why string) {
 
 // turn begins the next minute where this one is over, and tells what it counted.
 func (r *refusals) turn() {
-	now := clock.System{}.Now()
+	now := clock.Steady()
 	passed := now.Sub(r.since)
 	if passed < refusalsTold && !r.since.IsZero() {
 		return

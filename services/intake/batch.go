@@ -24,10 +24,10 @@ const (
 // returns their receipts. After an error it is not known what was taken.
 func (in *Intake) takeBatch(r *http.Request, party string, reports event.Reports) ([]event.Receipt, error) {
 	receipts := make([]event.Receipt, 0, reports.Len())
-	until := clock.System{}.Now().Add(batchTimeout)
+	until := clock.Steady().Add(batchTimeout)
 	for from := 0; from < reports.Len(); {
 		to, cost := nextPart(reports, from)
-		turn, err := in.deps.Bus.Admit(r.Context(), bus.Work{Party: party, Cost: cost, Wait: max(until.Sub(clock.System{}.Now()), time.Nanosecond)})
+		turn, err := in.deps.Bus.Admit(r.Context(), bus.Work{Party: party, Cost: cost, Wait: max(until.Sub(clock.Steady()), time.Nanosecond)})
 		if err != nil {
 			return nil, err
 		}

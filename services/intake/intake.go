@@ -58,6 +58,9 @@ type Deps struct {
 	Clock    clock.Clock
 	Log      *zap.Logger
 	Register *register.Register
+	// ClockDoubt says why the time of receipt may be wrong at the moment, or "". Nil:
+	// nobody watches the clock.
+	ClockDoubt func() string
 	// Late finds the duties that a report, taken by itself, was late for when it
 	// came.
 	Late func(*event.Accepted, *event.Report) ([]event.Lateness, error)
@@ -77,6 +80,9 @@ type Intake struct {
 
 // New returns an intake; Run opens its doors on the bus.
 func New(d Deps) *Intake {
+	if d.ClockDoubt == nil {
+		d.ClockDoubt = func() string { return "" }
+	}
 	return &Intake{deps: d, signer: newSigner(d), refused: newRefusals(d), removed: removed{orders: map[string]string{}}, places: share.NewPool(posts)}
 }
 

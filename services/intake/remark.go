@@ -17,11 +17,14 @@ import (
 // its sender's clocks say that cannot be, and the duties that it was late for.
 func (in *Intake) remarks(ctx context.Context, a *event.Accepted, e *event.Event) {
 	r := &e.Report
-	a.Warnings = e.Warnings
+	w := warner{received: a.ReceivedAt, warnings: e.Warnings}
+	if doubt := in.deps.ClockDoubt(); doubt != "" {
+		w.warn("$.receivedAt", "may be wrong: %s", doubt)
+	}
+	a.Warnings = w.warnings
 	if r.Imported {
 		return // an archive's times are what they are
 	}
-	w := warner{received: a.ReceivedAt, warnings: e.Warnings}
 	if a.SentAt != nil {
 		w.skew(*a.SentAt, time.Duration(in.deps.Register.ClockTolerance))
 	}

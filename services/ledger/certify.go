@@ -152,7 +152,7 @@ func (p *proof) entriesOf(ctx context.Context, next uint64, batch []event.Stored
 // appendAll appends entries as they come, and tells how far a tree is that is made
 // anew.
 func (p *proof) appendAll(ctx context.Context, hashed <-chan []evidence.Hash, grown chan<- struct{}) error {
-	began, told := machine.Now(), p.tree.Size()
+	began, told := clock.Steady(), p.tree.Size()
 	for {
 		var entries []evidence.Hash
 		select {
@@ -170,7 +170,7 @@ func (p *proof) appendAll(ctx context.Context, hashed <-chan []evidence.Hash, gr
 		}
 		if size := p.tree.Size(); p.floor.Size > 0 && size/treeProgress > told/treeProgress {
 			told = size
-			p.deps.Log.Info("making the tree anew", zap.Uint64("records", size), zap.Uint64("of", p.floor.Size), zap.Duration("after", machine.Now().Sub(began).Round(time.Millisecond)))
+			p.deps.Log.Info("making the tree anew", zap.Uint64("records", size), zap.Uint64("of", p.floor.Size), zap.Duration("after", clock.Steady().Sub(began).Round(time.Millisecond)))
 		}
 		select {
 		case grown <- struct{}{}:
@@ -215,7 +215,7 @@ func (p *proof) sign(ctx context.Context, grown <-chan struct{}) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		began := machine.Now()
+		began := clock.Steady()
 		for err := p.advance(ctx); err != nil; err = p.advance(ctx) {
 			if ctx.Err() != nil {
 				return ctx.Err()
@@ -225,7 +225,7 @@ func (p *proof) sign(ctx context.Context, grown <-chan struct{}) error {
 				return ctx.Err()
 			}
 		}
-		pause := min(certifyEvery, max(certifyPause, certifyEvery-machine.Now().Sub(began))) // whatever the clock does
+		pause := min(certifyEvery, max(certifyPause, certifyEvery-clock.Steady().Sub(began))) // whatever the clock does
 		if p.isBehind() {
 			pause = catchUpPause
 		}

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
@@ -213,7 +214,7 @@ func (p *proof) pace() func(ctx context.Context, through uint64, worked time.Dur
 // in the tree, and says which are not what they were. paced is called after each
 // batch and may be nil.
 func (p *proof) compare(ctx context.Context, from, to uint64, paced func(context.Context, uint64, time.Duration)) error {
-	next, began := from, machine.Now()
+	next, began := from, clock.Steady()
 	hold := func(batch []event.Stored) error {
 		for len(batch) > 0 {
 			n := unbroken(batch)
@@ -233,9 +234,9 @@ func (p *proof) compare(ctx context.Context, from, to uint64, paced func(context
 			batch = batch[n:]
 		}
 		if paced != nil {
-			paced(ctx, next-1, machine.Now().Sub(began))
+			paced(ctx, next-1, clock.Steady().Sub(began))
 		}
-		began = machine.Now()
+		began = clock.Steady()
 		return ctx.Err()
 	}
 	for ; from <= to; from += compareRun {

@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
@@ -93,13 +94,13 @@ func (p *proof) lookBehind(ctx context.Context) error {
 					return ctx.Err()
 				}
 			}
-			began := machine.Now()
+			began := clock.Steady()
 			read, err := p.deps.Bus.GetMany(ctx, []uint64{seq})
 			if err != nil {
 				p.deps.Log.Debug("what was shown was not read from the stream: the next check reads it", zap.Error(err))
 			}
 			p.shown(ctx, read)
-			sleep(ctx, idler*machine.Now().Sub(began))
+			sleep(ctx, idler*clock.Steady().Sub(began))
 		case <-ctx.Done():
 			return ctx.Err()
 		}

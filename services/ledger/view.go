@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tocsin-project/tocsin/internal/bus"
-	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
@@ -20,7 +19,6 @@ import (
 const (
 	patience   = 2 * time.Second // how long a question waits for the index to catch up
 	withinCall = 20_000          // records; an index that is further behind is not waited for
-	clockAlarm = time.Second     // between our stamp and the engine's (design: the record)
 )
 
 // view answers from the index what is asked of escalations and incidents, and
@@ -182,16 +180,6 @@ func (v *view) moved(through uint64) {
 	v.through = through
 	close(v.reached)
 	v.reached = make(chan struct{})
-}
-
-// off is by how much the engine stored a record later than it was stamped, by the
-// machine's clock, which a drill's may be far ahead of. Of a drill's records that
-// were stored before we ran nobody knows how fast its clock was then.
-func (v *view) off(r event.Stored) (off time.Duration, known bool) {
-	if r.Time.IsZero() || v.deps.Exercise && r.Sequence <= v.head.Load() {
-		return 0, false
-	}
-	return r.StoredAt.Sub(clock.Wall(v.deps.Clock, r.Time)), true
 }
 
 // want has the index go on at once.

@@ -28,11 +28,6 @@ const progressEvery = 5 * time.Second
 
 // take decodes a batch, for the goroutine that writes.
 func (v *view) take(ctx context.Context, batch []event.Stored, decoded chan<- []item) error {
-	for _, r := range batch {
-		if off, known := v.off(r); known && off.Abs() > clockAlarm {
-			v.deps.Log.Error("our clock and the engine's disagree", zap.Uint64("record", r.Sequence), zap.Duration("by", off))
-		}
-	}
 	items := decode(v.asTold(batch))
 	for i, r := range batch {
 		items[i].copies = v.copier.add(r)
@@ -55,7 +50,7 @@ func (v *view) add(ctx context.Context, x *index, decoded <-chan []item) error {
 		if err != nil {
 			return err
 		}
-		began := machine.Now()
+		began := clock.Steady()
 		unreadable, err := x.write(ctx, items)
 		if err != nil {
 			return err
@@ -66,7 +61,7 @@ func (v *view) add(ctx context.Context, x *index, decoded <-chan []item) error {
 		last := items[len(items)-1].seq
 		p.show(last)
 		v.moved(last)
-		took := machine.Now().Sub(began)
+		took := clock.Steady().Sub(began)
 		hurry, rest = v.hurry, indexEvery-took
 		switch {
 		case last < v.head.Load():

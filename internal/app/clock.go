@@ -1,0 +1,135 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// How often the machine's clock is looked at, and compared with the engine's; and how far
+// those two may differ before it is logged.
+const (
+	clockEvery    = time.Second
+	engineEvery   = 10 * time.Second
+	maxEngineSkew = time.Second
+)
+
+// compareClock tells the watch over the clock when the last record of a realm was
+// stored: it must be called before anything is written.
+func (a *App) compareClock(ctx context.Context, r *realm) error {
+	head, err := r.bus.Head(ctx)
+	if err != nil || head == 0 {
+		return err
+	}
+	last, err := r.bus.Get(ctx, head)
+	if errors.Is(err, bus.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	a.cfg.Watch.Behind(last.StoredAt)
+	return nil
+}
+
+// watchClock logs when the machine's clock was set, or is not that of the NATS that is
+// used, until ctx ends.
+func (a *App) watchClock(ctx context.Context) error {
+	tick := time.NewTicker(clockEvery)
+	defer tick.Stop()
+	var told uint64
+	doubted := ""
+	asked := time.Time{}
+	for {
+		s := a.cfg.Watch.Look()
+		if s.Steps != told || s.Doubt != "" && doubted == "" {
+			a.cfg.Log.Error("the machine's clock is not to be relied on; receipts say so",
+				zap.String("why", s.Doubt), zap.Uint64("steps", s.Steps), zap.Duration("offset", s.Offset))
+		}
+		if s.Doubt == "" && doubted != "" {
+			a.cfg.Log.Info("the machine's clock is relied on again")
+		}
+		told, doubted = s.Steps, s.Doubt
+		if now := clock.Steady(); now.Sub(asked) >= engineEvery {
+			asked = now
+			a.compareEngine(ctx)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// compareEngine compares the clock of each realm with that of the engine, which stamps
+// what is stored.
+func (a *App) compareEngine(ctx context.Context) {
+	for _, r := range a.realms {
+		skew, err := r.bus.ClockSkew(ctx)
+		if err != nil {
+			continue // that it does not answer is said elsewhere
+		}
+		r.skew.Store(int64(skew))
+		if skew.Abs() >= maxEngineSkew {
+			r.log.Error("our clock and the engine's disagree", zap.Duration("by", skew))
+		}
+	}
+}
+
+// clockWarnings say why times are not to be relied on.
+func (a *App) clockWarnings() (out []string) {
+	if doubt := a.cfg.Watch.Look().Doubt; doubt != "" {
+		out = append(out, doubt)
+	}
+	if skew := time.Duration(a.realms[0].skew.Load()); skew.Abs() > time.Duration(a.cfg.Rulebook.Register.ClockTolerance) {
+		out = append(out, fmt.Sprintf("the clock of NATS is %s ahead of ours", skew.Round(time.Millisecond)))
+	}
+	return out
+}
+
+var (
+	clockStepsCounter = prometheus.NewDesc("tocsin_clock_steps_total",
+		"How often the machine's clock was set, or had drifted away, by more than the register's clockTolerance.", nil, nil)
+	clockOffsetGauge = prometheus.NewDesc("tocsin_clock_offset_seconds",
+		"By how much the machine's clock has gone ahead of the time that has passed since the start.", nil, nil)
+	clockDoubtGauge = prometheus.NewDesc("tocsin_clock_doubtful",
+		"1 while the machine's clock is not to be relied on, and receipts say so.", nil, nil)
+	clockSkewGauge = prometheus.NewDesc("tocsin_engine_clock_skew_seconds",
+		"By how much the clock of NATS is ahead of ours.", []string{"exercise"}, nil)
+)
+
+// clockGauges are read when they are asked for.
+type clockGauges struct{ app *App }
+
+// Describe lists what Collect sends.
+func (g clockGauges) Describe(to chan<- *prometheus.Desc) {
+	to <- clockStepsCounter
+	to <- clockOffsetGauge
+	to <- clockDoubtGauge
+	to <- clockSkewGauge
+}
+
+// Collect reads the gauges.
+func (g clockGauges) Collect(to chan<- prometheus.Metric) {
+	s := g.app.cfg.Watch.Look()
+	doubt := 0.0
+	if s.Doubt != "" {
+		doubt = 1
+	}
+	to <- prometheus.MustNewConstMetric(clockStepsCounter, prometheus.CounterValue, float64(s.Steps))
+	to <- prometheus.MustNewConstMetric(clockOffsetGauge, prometheus.GaugeValue, s.Offset.Seconds())
+	to <- prometheus.MustNewConstMetric(clockDoubtGauge, prometheus.GaugeValue, doubt)
+	for _, r := range g.app.realms {
+		to <- prometheus.MustNewConstMetric(clockSkewGauge, prometheus.GaugeValue, time.Duration(r.skew.Load()).Seconds(), strconv.FormatBool(r.name == event.Drill))
+	}
+}

@@ -1,0 +1,83 @@
+package app_test
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/app"
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// settable is a machine's clock that a test sets.
+type settable struct {
+	mu sync.Mutex
+	by time.Duration
+}
+
+func (s *settable) Now() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Now().UTC().Add(s.by)
+}
+
+func (s *settable) set(by time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.by += by
+}
+
+func doubts(r *event.Receipt) (n int) {
+	for _, w := range r.Warnings {
+		if w.Path == "$.receivedAt" {
+			n++
+		}
+	}
+	return n
+}
+
+// TestClockStep_IsSaid sets the clock back in the middle: receipts, health and metrics
+// say so, due times stay where they are, and every record is certified.
+func TestClockStep_IsSaid(t *testing.T) {
+	t.Parallel()
+	machine, began := &settable{}, time.Now()
+	w := beginIn(t, t.TempDir(), func(c *app.Config) {
+		c.Clock = machine
+		c.Watch = clock.NewWatchOf(machine.Now, func() time.Duration { return time.Since(began) }, time.Duration(c.Rulebook.Register.ClockTolerance))
+	})
+	before := w.report("initial", at, "a", "r1", onSite+large)
+	require.Zero(t, doubts(before))
+	w.settled()
+	dues := func() (out []string) {
+		for id, e := range w.past.escalated {
+			if e.DueAt != nil && e.Incident == "a" && e.Revision == 1 {
+				out = append(out, id+" "+e.DueAt.String())
+			}
+		}
+		return out
+	}
+	was := dues()
+	require.NotEmpty(t, was)
+	machine.set(-2 * time.Hour)
+	after := w.report("progress", at, "a", "r2", onSite+large)
+	require.Equal(t, event.StatusAccepted, after.Status)
+	require.Equal(t, 1, doubts(after), "%+v", after.Warnings)
+	w.settled()
+	require.ElementsMatch(t, was, dues())
+	status, h := w.health("/readyz")
+	require.Equal(t, http.StatusOK, status, "reports are taken")
+	require.True(t, strings.Contains(strings.Join(h.Warnings, " "), "behind a time that it has told before"), "%v", h.Warnings)
+	_, metrics := w.get("/metrics")
+	require.Contains(t, metrics, "tocsin_clock_steps_total 1\n")
+	require.Contains(t, metrics, "tocsin_clock_doubtful 1\n")
+	require.Contains(t, metrics, "tocsin_clock_offset_seconds -7")
+	w.await("every record is certified", func() bool {
+		state, err := w.client.Log(t.Context())
+		return err == nil && state.Size >= after.Record
+	})
+}

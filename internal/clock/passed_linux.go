@@ -1,0 +1,16 @@
+package clock
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// passed is the time since the machine was started, with the time that it slept.
+func passed() time.Duration {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {
+		return time.Since(began)
+	}
+	return time.Duration(t.Nano())
+}
