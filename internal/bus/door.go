@@ -283,11 +283,12 @@ func (b *Bus) answer(ctx context.Context, d Door, r Request, req micro.Request) 
 		b.failed.Add(fmt.Sprintf("%s: %v", d.Name, err))
 		b.noteLost(d, r, err)
 	}
+	isClosed := errors.As(err, &closed)
 	switch {
 	case ours(r.Reply):
 		b.failed.Add(fmt.Sprintf("%s: refusing to reply to the reserved subject %q", d.Name, r.Reply))
 		return
-	case r.Reply != "" && closed != "":
+	case r.Reply != "" && isClosed:
 		err = req.Error(codeClosed, string(closed), nil)
 	case r.Reply != "" && err != nil:
 		err = req.Error(codeTryAgain, tryAgain(err), nil)
