@@ -65,7 +65,7 @@ func Hidden(r rune) bool {
 
 func clean(s, keep string) bool {
 	for i, r := range s {
-		if r == utf8.RuneError && !strings.HasPrefix(s[i:], "\uFFFD") || Hidden(r) && strings.IndexRune(keep, r) < 0 {
+		if r == utf8.RuneError && !strings.HasPrefix(s[i:], "\uFFFD") || Hidden(r) && !strings.ContainsRune(keep, r) {
 			return false
 		}
 	}
@@ -82,7 +82,7 @@ func appendEscaped(b []byte, s, keep string) []byte {
 			b = append(b, `\ufffd<`...)
 			b = appendHex(b, uint64(s[i]), 2)
 			b = append(b, '>')
-		case !Hidden(r) || strings.IndexRune(keep, r) >= 0:
+		case !Hidden(r) || strings.ContainsRune(keep, r):
 			b = append(b, s[i:i+n]...)
 		case r > 0xffff:
 			high, low := (r-0x10000)>>10+0xd800, (r-0x10000)&0x3ff+0xdc00
