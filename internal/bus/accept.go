@@ -100,8 +100,9 @@ func (c *engineConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// Read takes no more than the services can read in turn. It counts whoever has sent a line as proven where nobody authenticates. Of what is
-// encrypted, any part will do: the engine gives up an unfinished handshake itself.
+// Read waits while too much that was read is still on its way to the services. Where
+// nobody authenticates, it counts a peer as proven once it has sent a line. Over TLS
+// any bytes will do: the engine itself ends a handshake that does not finish.
 func (c *engineConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if c.from.trial && n > 0 && (c.from.encrypted || bytes.IndexByte(p[:n], '\n') >= 0) {
