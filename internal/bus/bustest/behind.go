@@ -13,31 +13,39 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// stuck is a handler that makes nothing, and waits while it is held.
-type stuck struct{ held <-chan struct{} }
+// slow is a handler that makes nothing, at most pace records a second until it is released.
+type slow struct {
+	released <-chan struct{}
+	ticks    *time.Ticker
+}
 
-func (s stuck) Handle(ctx context.Context, _ event.Stored) ([]event.Record, error) {
+// pace shows that the service does not hang, and is far too slow for what is stored.
+const pace = 200
+
+func (s slow) Handle(ctx context.Context, _ event.Stored) ([]event.Record, error) {
 	select {
-	case <-s.held:
+	case <-s.ticks.C:
+		return nil, nil
+	case <-s.released:
 		return nil, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 }
 
-func (stuck) Refused(_, _ event.Stored) bool { return false }
-func (stuck) Failed(event.Stored)            {}
+func (slow) Refused(_, _ event.Stored) bool { return false }
+func (slow) Failed(event.Stored)            {}
 
 // FallBehind gives the bus a service that falls behind what is stored, as under a
 // load that it cannot follow. It catches up when catchUp is called.
 func FallBehind(t testing.TB, e *Env) (catchUp func()) {
 	t.Helper()
-	held := make(chan struct{})
-	catchUp = sync.OnceFunc(func() { close(held) })
+	released, ticks := make(chan struct{}), time.NewTicker(time.Second/pace)
+	catchUp = sync.OnceFunc(func() { close(released); ticks.Stop() })
 	t.Cleanup(catchUp)
 	Background(t, func(ctx context.Context) error {
 		return e.Bus.Follow(ctx, bus.Follower{
-			Name: "stuck", Subjects: []string{"rules.stuck.>"}, Handler: stuck{held},
+			Name: "slow", Subjects: []string{"rules.slow.>"}, Handler: slow{released, ticks},
 			Key: func(s event.Stored) string { return s.Subject },
 		})
 	})
@@ -47,11 +55,11 @@ func FallBehind(t testing.TB, e *Env) (catchUp func()) {
 		records := make([]event.Record, more)
 		for i := range records {
 			n++
-			records[i] = event.RawRecord(fmt.Sprintf("rules.stuck.%d", n), time.Unix(0, 0), "", []byte(`{}`))
+			records[i] = event.RawRecord(fmt.Sprintf("rules.slow.%d", n), time.Unix(0, 0), "", []byte(`{}`))
 		}
 		_, err := e.Bus.Commit(t.Context(), records)
 		require.NoError(t, err)
-		turn, err := e.Bus.Admit(t.Context(), bus.Work{Party: "bustest", Cost: 1})
+		turn, err := e.Bus.Admit(t.Context(), bus.Work{Party: "bustest", Cost: 1, Wait: time.Nanosecond})
 		turn.Leave()
 		return err != nil
 	}, 20*time.Second, 10*time.Millisecond)
