@@ -58,9 +58,7 @@ func (a *App) serveHTTP(ctx context.Context) error {
 // connectionErrors returns a log for what http.Server says of single connections, such
 // as a handshake that failed. Anybody can cause a flood of it.
 func connectionErrors(to *zap.Logger) *log.Logger {
-	lines := tally.New(func(n int, last string) {
-		to.Info("connection errors", zap.Int("connections", n), zap.String("last", last))
-	})
+	lines := tally.InLog(to.Info, "connection errors", "connections")
 	return log.New(lineWriter(lines.Add), "", 0)
 }
 

@@ -44,7 +44,7 @@ var rooms = []room{
 	{"internal/credential", list("internal/bus internal/clock internal/event internal/evidence internal/identity internal/private"), nil},
 	{"services", nil, nil},
 	{"services/*",
-		list("internal/bus internal/clock internal/event internal/evidence internal/fault internal/httpedge internal/identity internal/private internal/register internal/share internal/statute"),
+		list("internal/bus internal/clock internal/event internal/evidence internal/fault internal/httpedge internal/identity internal/private internal/register internal/share internal/statute internal/tally"),
 		list("internal/bus/bustest schemas")},
 	{"internal/app",
 		list("services/* internal/bus internal/clock internal/credential internal/event internal/evidence internal/fault internal/httpedge internal/identity internal/listener internal/private internal/register internal/share internal/statute internal/tally schemas"),

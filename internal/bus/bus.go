@@ -134,9 +134,7 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Bus, error) {
 		return nil, fmt.Errorf("bus: %w", err)
 	}
 	b := &Bus{nc: nc, js: js, cfg: cfg, writers: map[string]*writer{}, gate: newGate()}
-	b.failed = tally.New(func(n int, last string) {
-		cfg.Log.Error("requests failed", zap.Int("requests", n), zap.String("last", last))
-	})
+	b.failed = tally.InLog(cfg.Log.Error, "requests failed", "requests")
 	b.lost = tally.New(func(n int, why string) {
 		cfg.Log.Error("requests that wanted no answer were dropped", zap.Int("requests", n), zap.String("reason", why))
 	})

@@ -25,13 +25,8 @@ type engineLog struct {
 
 func newEngineLog(to *zap.Logger, health health, refused func(who, what, why string)) engineLog {
 	l := engineLog{SugaredLogger: to.Sugar(), health: health, refused: refused}
-	l.clients = tally.New(func(n int, last string) {
-		to.Warn("errors of client connections", zap.Int("lines", n), zap.String("last", last))
-	})
-	l.overrun = tally.New(func(n int, last string) {
-		to.Warn("a connection of the services was cut off: more was sent to it than it could read",
-			zap.Int("times", n), zap.String("last", last))
-	})
+	l.clients = tally.InLog(to.Warn, "errors of client connections", "lines")
+	l.overrun = tally.InLog(to.Warn, "a connection of the services was cut off: more was sent to it than it could read", "times")
 	return l
 }
 

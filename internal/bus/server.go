@@ -212,9 +212,7 @@ func (s *Server) Overruns() uint64 { return s.overrun.Total() }
 // ReportErrors returns a handler for what a connection cannot do on its own, such as
 // hand over a message that is not read in time. It reports at most once a second.
 func ReportErrors(log *zap.Logger) nats.ErrHandler {
-	errs := tally.New(func(n int, last string) {
-		log.Warn("errors on a connection of the services", zap.Int("errors", n), zap.String("last", last))
-	})
+	errs := tally.InLog(log.Warn, "errors on a connection of the services", "errors")
 	return func(_ *nats.Conn, sub *nats.Subscription, err error) {
 		subject := ""
 		if sub != nil {

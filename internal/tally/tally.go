@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"go.uber.org/zap"
 )
 
 // Interval is the least time between two reports.
@@ -24,6 +26,12 @@ type Tally struct {
 // New returns a tally whose report gets the number of events of an interval and the
 // description of the last one.
 func New(report func(n int, last string)) *Tally { return &Tally{report: report} }
+
+// InLog returns a tally that reports with one line of a log: how many events there were,
+// in a field of the name that is given, and the last of them.
+func InLog(log func(message string, fields ...zap.Field), message, events string) *Tally {
+	return New(func(n int, last string) { log(message, zap.Int(events, n), zap.String("last", last)) })
+}
 
 // Add counts an event. The first one of an interval is reported, with those that
 // follow it, when the interval has passed.

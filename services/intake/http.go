@@ -2,10 +2,10 @@ package intake
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
-	"go.uber.org/zap"
 
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -93,7 +93,7 @@ func (in *Intake) answerPost(w http.ResponseWriter, r *http.Request, party strin
 	case errors.As(err, &closed):
 		httpedge.Write(w, httpedge.Problem{Status: http.StatusServiceUnavailable, Detail: string(closed)})
 	case err != nil:
-		in.deps.Log.Error("a report was not answered: its outcome is not known", zap.Error(err))
+		in.failed.Add(fmt.Sprintf("take a report: %v", err))
 		w.Header().Set("Retry-After", "1")
 		httpedge.Write(w, httpedge.Problem{Status: http.StatusServiceUnavailable, Detail: "the outcome is not known: send the same report again, with the same id"})
 	case reports.Batch:
@@ -128,14 +128,14 @@ func answerOne(w http.ResponseWriter, r event.Receipt) {
 	httpedge.Write(w, p)
 }
 
-// refuseEnvelope keeps and answers a request that is not even a report.
+// refuseEnvelope stores and answers a request that cannot be read as a report.
 func (in *Intake) refuseEnvelope(w http.ResponseWriter, r *http.Request, body []byte, status int, faults []fault.Detail) {
 	s := submission{operator: anybody, door: "http", header: ceHeader(r.Header), payload: body}
 	if who := identity.Of(r.Context()); who.Role == identity.Operator {
 		s.operator = who.ID // not only its account: the record names it, too
 	}
 	if err := in.refused.keep(r.Context(), s, faults); err != nil {
-		in.deps.Log.Error("a refused request was not kept", zap.Error(err))
+		in.failed.Add(fmt.Sprintf("keep a refused request: %v", err))
 		httpedge.Write(w, httpedge.Problem{Status: http.StatusServiceUnavailable, Detail: "the outcome is not known: send it again"})
 		return
 	}

@@ -38,6 +38,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/register"
 	"github.com/tocsin-project/tocsin/internal/share"
+	"github.com/tocsin-project/tocsin/internal/tally"
 )
 
 // Name of the service.
@@ -76,6 +77,9 @@ type Intake struct {
 	refused *refusals
 	removed removed
 	places  *share.Pool // for HTTP requests whose body has arrived
+
+	failed    *tally.Tally // HTTP requests whose outcome is not known
+	unchecked *tally.Tally // receipts that lack a remark because the ledger could not be read
 }
 
 // New returns an intake; Run opens its doors on the bus.
@@ -83,7 +87,11 @@ func New(d Deps) *Intake {
 	if d.ClockDoubt == nil {
 		d.ClockDoubt = func() string { return "" }
 	}
-	return &Intake{deps: d, signer: newSigner(d), refused: newRefusals(d), removed: removed{orders: map[string]string{}}, places: share.NewPool(posts)}
+	return &Intake{
+		deps: d, signer: newSigner(d), refused: newRefusals(d), removed: removed{orders: map[string]string{}}, places: share.NewPool(posts),
+		failed:    tally.InLog(d.Log.Error, "requests failed", "requests"),
+		unchecked: tally.InLog(d.Log.Warn, "receipts could not be checked against the ledger", "receipts"),
+	}
 }
 
 // Run takes reports on report.<operator> until ctx ends. A report that was

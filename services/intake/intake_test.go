@@ -16,6 +16,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tocsin-project/tocsin/internal/bus"
@@ -313,6 +315,38 @@ func TestNoReceiptWhereTheOutcomeIsNotKnown(t *testing.T) {
 	}
 }
 
+// TestFailedRequests_LogIsBounded: a line of the log counts many requests that failed.
+func TestFailedRequests_LogIsBounded(t *testing.T) {
+	t.Parallel()
+	lines, logged := observer.New(zap.WarnLevel)
+	d := open(t)
+	deps := d.deps
+	deps.Log = zap.New(lines)
+	d.Intake = New(deps)
+	d.env.Bus.Close()
+	const many = 500
+	for i := range many {
+		body := report(fmt.Sprint(i), "")
+		if i%2 == 0 {
+			body = []byte("no report")
+		}
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/reports", bytes.NewReader(body))
+		req.Header.Set("Content-Type", "application/cloudevents+json")
+		w := httptest.NewRecorder()
+		d.Handler().ServeHTTP(w, req.WithContext(identity.With(req.Context(), identity.Anyone)))
+		require.Equal(t, http.StatusServiceUnavailable, w.Code)
+	}
+	d.failed.Flush()
+	d.unchecked.Flush()
+	counted := int64(0)
+	for _, line := range logged.FilterMessage("requests failed").All() {
+		counted += line.ContextMap()["requests"].(int64)
+		require.NotEmpty(t, line.ContextMap()["last"])
+	}
+	require.EqualValues(t, many, counted, "every failed request is counted")
+	require.Less(t, logged.Len(), many/10, "not each of them has a line")
+}
+
 func TestHeadersThatAreNotOursAreNotKept(t *testing.T) {
 	h := http.Header{"Cookie": {"a"}, "Authorization": {"b"}, "Content-Type": {"c"}, "Ce-Id": {"d"}, "Ce-": {"e"}}
 	require.Equal(t, map[string][]string{"Content-Type": {"c"}, "Ce-Id": {"d"}}, ceHeader(h))
@@ -410,7 +444,7 @@ func TestABusyDoorSaysSo(t *testing.T) {
 }
 
 // TestNothingIsTakenThatWouldOnlyWait: while the services behind the doors cannot
-// follow, both doors say so, and take it afterwards.
+// follow, both doors refuse reports, and they accept them afterwards.
 func TestNothingIsTakenThatWouldOnlyWait(t *testing.T) {
 	t.Parallel()
 	d := open(t).run()
@@ -432,8 +466,10 @@ func TestNothingIsTakenThatWouldOnlyWait(t *testing.T) {
 		}
 		return reply.Header.Get(bus.HeaderErrorCode)
 	}
-	require.Equal(t, http.StatusServiceUnavailable, post())
+	posted := make(chan int, 1) // each waits for its turn until it is refused
+	go func() { posted <- post() }()
 	require.Eventually(t, func() bool { return ask() == "503" }, 30*time.Second, 10*time.Millisecond) // the door opens beside us
+	require.Equal(t, http.StatusServiceUnavailable, <-posted)
 	catchUp()
 	require.Eventually(t, func() bool { return post() == http.StatusOK && ask() == "" }, 30*time.Second, 10*time.Millisecond)
 }

@@ -3,8 +3,7 @@ package intake
 import (
 	"context"
 	"errors"
-
-	"go.uber.org/zap"
+	"fmt"
 
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -19,7 +18,7 @@ func (in *Intake) warnLasting(ctx context.Context, e *event.Event, r *event.Rece
 	}
 	facts, err := in.known(ctx, r.Operator, r.Incident)
 	if err != nil {
-		in.deps.Log.Warn("receipt does not say whether an outage lasts", zap.Error(err))
+		in.unchecked.Add(fmt.Sprintf("whether an outage lasts: %v", err))
 	}
 	said, err := event.Member(e.Data, "facts")
 	if err != nil {

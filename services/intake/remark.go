@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
@@ -55,7 +53,7 @@ func (in *Intake) late(ctx context.Context, a *event.Accepted, r *event.Report) 
 	if err != nil {
 		// It is the classifier's to find out what is wrong with it; a report is
 		// not lost for want of a remark on its receipt.
-		in.deps.Log.Warn("the lateness of a report could not be found", zap.Error(err))
+		in.unchecked.Add(fmt.Sprintf("lateness: %v", err))
 	}
 	return nil
 }
@@ -145,7 +143,7 @@ func (in *Intake) warn(ctx context.Context, e *event.Event, r *event.Receipt) {
 		known, err = in.deps.Elsewhere(ctx, r.Operator, r.Incident)
 	}
 	if err != nil {
-		in.deps.Log.Warn("a receipt went out unchecked for an earlier report of its incident", zap.Error(err))
+		in.unchecked.Add(fmt.Sprintf("earlier reports of the incident: %v", err))
 		return
 	}
 	message := "no earlier report of this incident is stored; where none has named a facility, nobody is told until an initial report does"

@@ -10,16 +10,17 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-	"go.uber.org/zap"
 
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/httpedge"
+	"github.com/tocsin-project/tocsin/internal/tally"
 )
 
-// Bounds of what goes on for long, for each realm; beyond them the answer is 503.
+// Bounds of what goes on for long, for each realm. Beyond them the answer is 503, and
+// 429 where one party has its share of them.
 const (
 	exportsAtOnce   = 16  // JSON Lines and CSV
 	listenersAtOnce = 256 // server-sent events
@@ -32,6 +33,8 @@ type httpDoor struct {
 	exports   *httpedge.Streams
 	listeners *httpedge.Streams
 	heartbeat time.Duration
+	failed    *tally.Tally // requests without an answer
+	broken    *tally.Tally // streams and exports that ended too early
 }
 
 // Register adds what is answered over HTTP to an API, which says what stands
@@ -40,7 +43,12 @@ func (l *Ledger) Register(api huma.API) { newHTTPDoor(l, api).register() }
 
 func newHTTPDoor(l *Ledger, api huma.API) *httpDoor {
 	now := clock.System{}.Now // of the machine, whatever the clock of a drill shows
-	return &httpDoor{l, api, httpedge.NewStreams(exportsAtOnce, now), httpedge.NewStreams(listenersAtOnce, now), heartbeat}
+	return &httpDoor{
+		Ledger: l, api: api, heartbeat: heartbeat,
+		exports: httpedge.NewStreams(exportsAtOnce, now), listeners: httpedge.NewStreams(listenersAtOnce, now),
+		failed: tally.InLog(l.deps.Log.Error, "requests failed", "requests"),
+		broken: tally.InLog(l.deps.Log.Error, "streams broke off", "streams"),
+	}
 }
 
 func (d *httpDoor) register() {
@@ -72,7 +80,7 @@ func (d *httpDoor) problem(ctx context.Context, err error) *httpedge.Problem {
 		return httpedge.BadQuestion(details)
 	}
 	if ctx.Err() == nil { // otherwise nobody waits for it any more
-		d.deps.Log.Error("a question over HTTP was not answered", zap.Error(err))
+		d.failed.Add(err.Error())
 	}
 	if u := bus.Unavailable(""); errors.As(err, &u) {
 		return httpedge.NewProblem(http.StatusServiceUnavailable, string(u))

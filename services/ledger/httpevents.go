@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/httpedge"
@@ -45,7 +43,7 @@ func (d *httpDoor) events(w http.ResponseWriter, r *http.Request, q event.Query)
 		case ctx.Err() != nil:
 			return nil // the client has gone, or the server stops: it ends as it should
 		case err != nil:
-			d.deps.Log.Error("a stream of escalations broke off", zap.Error(err))
+			d.broken.Add(fmt.Sprintf("escalations: %v", err))
 		}
 		return err
 	})

@@ -4,11 +4,10 @@ import (
 	"context"
 	"encoding/csv"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
-
-	"go.uber.org/zap"
 
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/httpedge"
@@ -75,7 +74,7 @@ func (l table[R]) answer(d *httpDoor, cursor string, limit int) *httpedge.Raw {
 		d.exports.Send(w, r, contentType, func(ctx context.Context, out *httpedge.Stream) error {
 			err := l.send(ctx, l.writer(form, excel, out), out.Flush, rows, next, limit)
 			if err != nil && r.Context().Err() == nil {
-				d.deps.Log.Error("an export broke off", zap.String("form", form), zap.Error(err))
+				d.broken.Add(fmt.Sprintf("export as %s: %v", form, err))
 			}
 			return err
 		})

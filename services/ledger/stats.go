@@ -34,7 +34,7 @@ func (x *index) stats(ctx context.Context, q event.StatsQuery, now time.Time) (e
 	if faults != nil {
 		return event.StatsAnswer{}, fault.Invalid("ledger: stats", faults)
 	}
-	counts := map[term]*tally{}
+	counts := map[term]*sums{}
 	err := x.ask(ctx, lanes, append(p.moving, flagOpen, flagOverdue, flagAckLate), func(r *reader) error {
 		places := r.places(0)
 		var mu sync.Mutex // of counts
@@ -47,7 +47,7 @@ func (x *index) stats(ctx context.Context, q event.StatsQuery, now time.Time) (e
 			defer mu.Unlock()
 			for t, n := range part {
 				if counts[t] == nil {
-					counts[t] = new(tally)
+					counts[t] = new(sums)
 				}
 				for i := range n {
 					counts[t][i] += n[i]
@@ -62,7 +62,7 @@ func (x *index) stats(ctx context.Context, q event.StatsQuery, now time.Time) (e
 	return event.StatsAnswer{Rows: x.statsRows(q.By, counts)}, nil
 }
 
-// The numbers of a tally, each of the escalations in one of its sets.
+// The numbers of sums, each of the escalations in one of its sets.
 const (
 	ofAll = iota
 	ofTimed
@@ -74,10 +74,10 @@ const (
 	numbers // how many there are
 )
 
-type tally [numbers]uint64
+type sums [numbers]uint64
 
 // count returns what a chunk has.
-func (r *reader) count(p *plan, at place, by kind, now int64) (counts map[term]tally, err error) {
+func (r *reader) count(p *plan, at place, by kind, now int64) (counts map[term]sums, err error) {
 	s, _, err := p.fits(r, at)
 	if err != nil || s.empty() {
 		return nil, err
@@ -89,10 +89,10 @@ func (r *reader) count(p *plan, at place, by kind, now int64) (counts map[term]t
 	if err != nil {
 		return nil, err
 	}
-	counts = map[term]tally{}
+	counts = map[term]sums{}
 	value := func(t term, raw []byte) error {
-		var n tally
-		if err := postings(raw).tally(sets, &n); err != nil {
+		var n sums
+		if err := postings(raw).sum(sets, &n); err != nil {
 			return err
 		}
 		if n[ofAll] > 0 {
@@ -124,7 +124,7 @@ func (r *reader) lists(k kind) map[term][]uint16 {
 	return out
 }
 
-// states returns the sets that a tally counts, of the escalations in s.
+// states returns the sets that are counted, of the escalations in s.
 func (r *reader) states(at place, s *set, now int64) (sets *[numbers]set, err error) {
 	sets = new([numbers]set)
 	for i := range sets {
@@ -151,8 +151,8 @@ func (r *reader) states(at place, s *set, now int64) (sets *[numbers]set, err er
 	return sets, nil
 }
 
-// tally counts how many of the postings are in each set.
-func (p postings) tally(sets *[numbers]set, n *tally) error {
+// sum counts how many of the postings are in each set.
+func (p postings) sum(sets *[numbers]set, n *sums) error {
 	if !p.isList() {
 		for w := range setBytes / 8 {
 			word := binary.LittleEndian.Uint64(p[8*w:])
@@ -184,7 +184,7 @@ func (p postings) tally(sets *[numbers]set, n *tally) error {
 
 // statsRows are the counts by their names: months in their order, others with the
 // most escalations first.
-func (x *index) statsRows(by string, counts map[term]*tally) []event.StatsRow {
+func (x *index) statsRows(by string, counts map[term]*sums) []event.StatsRow {
 	rows := []event.StatsRow{}
 	for _, t := range slices.Collect(maps.Keys(counts)) {
 		n := counts[t]
