@@ -27,9 +27,14 @@ func lasting(since string) string {
 	return onSite + `"facts":{"outage":[{"scope":"overall","since":"2026-03-02T` + since + `:00+08:00"}]}`
 }
 
-// fire makes what is due come due, as the engine does at the machine's time, and
-// returns how many timers that were.
+// fire waits until the timers that are due are handled, and returns how many there were.
 func (w *world) fire() int {
+	w.t.Helper()
+	return bustest.Fire(w.t, w.env(), w.clock)
+}
+
+// env is the bus of the server.
+func (w *world) env() *bustest.Env {
 	w.t.Helper()
 	if w.bus == nil {
 		var err error
@@ -37,7 +42,7 @@ func (w *world) fire() int {
 		require.NoError(w.t, err)
 		w.t.Cleanup(w.bus.Close)
 	}
-	return bustest.Fire(w.t, &bustest.Env{Conn: w.nc, Bus: w.bus}, w.clock)
+	return &bustest.Env{Conn: w.nc, Bus: w.bus}
 }
 
 // fireUntil fires again and again, because the timers are set meanwhile, until

@@ -11,9 +11,9 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// Fire waits until every timer of the bus that is set and whose Due is not after the
-// clock's time has been handled by who follows the timers, and returns how many there
-// were. Those that were handled before are not counted.
+// Fire waits until the follower of the timers has handled every timer that is due by the
+// clock, and returns how many there were. Timers that were handled before are not counted.
+// It fails where nobody follows the timers.
 func Fire(t testing.TB, e *Env, c clock.Clock) int {
 	t.Helper()
 	realm := e.Bus.Realm()
