@@ -125,10 +125,13 @@ func (n *neighbours) post(ctx context.Context, web *http.Client, token, contentT
 	return r.Status
 }
 
-// fromElsewhere is a client of an address of its own.
-func (n *neighbours) fromElsewhere() *http.Client {
+// fromElsewhere has many clients of another address do something until ctx ends. It
+// leaves no unused connection behind, for which the server would wait when it stops.
+func (n *neighbours) fromElsewhere(ctx context.Context, many int, do func(web *http.Client, i int)) (wait func()) {
 	dial := &net.Dialer{LocalAddr: n.greedy}
-	return &http.Client{Transport: &http.Transport{DialContext: dial.DialContext, MaxIdleConnsPerHost: 1000}, Timeout: 30 * time.Second}
+	web := &http.Client{Transport: &http.Transport{DialContext: dial.DialContext, MaxIdleConnsPerHost: 1000}, Timeout: 30 * time.Second}
+	stop := crowdOf(ctx, many, func(i int) { do(web, i) })
+	return func() { stop(); web.CloseIdleConnections() }
 }
 
 // crowdOf has many do something until ctx ends.
@@ -164,8 +167,7 @@ var greed = map[string]func(n *neighbours, ctx context.Context) (wait func()){
 		}
 	},
 	"batches": func(n *neighbours, ctx context.Context) func() {
-		web := n.fromElsewhere()
-		return crowdOf(ctx, 40, func(i int) {
+		return n.fromElsewhere(ctx, 40, func(web *http.Client, i int) {
 			events := make([]string, 1000)
 			for k := range events {
 				events[k] = string(cloudEvent("initial", "grid-east", fmt.Sprintf("b%d-%d-%d", i, time.Now().UnixNano(), k), "r1", plain))
@@ -175,10 +177,9 @@ var greed = map[string]func(n *neighbours, ctx context.Context) (wait func()){
 		})
 	},
 	"batches that parse into much": func(n *neighbours, ctx context.Context) func() {
-		web := n.fromElsewhere()
 		one := `{"data":{"x":[` + strings.Repeat("0,", 7900) + `0]}}`
 		body := []byte("[" + strings.Repeat(one+",", 999) + one + "]")
-		return crowdOf(ctx, 20, func(int) {
+		return n.fromElsewhere(ctx, 20, func(web *http.Client, _ int) {
 			var r event.Receipt
 			_ = n.post(ctx, web, n.token, "application/cloudevents-batch+json", body, &r)
 		})
