@@ -343,3 +343,41 @@ func TestTimersOfAScaledClock(t *testing.T) {
 	require.False(t, bl.at[0].Before(due))
 	require.Less(t, bl.at[0].Sub(due), 2*time.Hour)
 }
+
+// TestCommit_ReplacesTimersBesideTakenOnes: a timer that takes the place of another is
+// stored, also in a batch that the engine refuses because others of it are set already.
+func TestCommit_ReplacesTimersBesideTakenOnes(t *testing.T) {
+	t.Parallel()
+	env := bustest.Start(t)
+	far := time.Now().Add(time.Hour)
+	first := set(t, env.Bus, timers(100, far)...)
+	again := timers(100, far.Add(time.Hour))
+	for i := range again {
+		if i%2 == 0 {
+			again[i].Replaces = first[i].Sequence
+		}
+	}
+	for i, res := range set(t, env.Bus, again...) {
+		require.Equal(t, i%2 == 0, res.Existing == nil, "%s", again[i].Subject)
+	}
+}
+
+// TestCommit_ReplacesATimerThatIsGone: where the timer that another replaces was removed
+// meanwhile, the other is set, and timers behind it are not held up.
+func TestCommit_ReplacesATimerThatIsGone(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{1, 50} {
+		env := bustest.Start(t)
+		far := time.Now().Add(time.Hour)
+		first := set(t, env.Bus, timers(n, far)...)
+		require.NoError(t, env.Bus.Cancel(t.Context(), event.TimerSubject("t.*")))
+		again := timers(n, far)
+		for i := range again {
+			again[i].Replaces = first[i].Sequence
+		}
+		for _, res := range set(t, env.Bus, again...) {
+			require.Nil(t, res.Existing)
+		}
+		require.Equal(t, n, inTimers(t, env))
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"sync/atomic"
@@ -328,7 +329,9 @@ func (w *writer) batch(ctx context.Context, round []*pending) ([]*pending, error
 }
 
 // answerTaken reads which of the subjects exist and answers those; it returns
-// the others.
+// the others. A timer that is to take the place of the one that is set is not answered:
+// the batch was refused because of others. Where the one that is set is gone, the timer
+// replaces nothing: it may come due in vain, but must not be lost.
 func (w *writer) answerTaken(ctx context.Context, round []*pending) ([]*pending, error) {
 	bySubject := make(map[string]*pending, len(round))
 	subjects := make([]string, len(round))
@@ -337,20 +340,27 @@ func (w *writer) answerTaken(ctx context.Context, round []*pending) ([]*pending,
 	}
 	try, cancel := context.WithTimeout(ctx, tryTimeout)
 	defer cancel()
+	gone, whole := maps.Clone(bySubject), false // a list may be cut off
 	found, err := jetstreamext.GetLastMsgsFor(try, w.js, w.stream, subjects)
 	if err != nil {
 		return alone(round), fmt.Errorf("look up taken subjects: %w", err)
 	}
 	for m, err := range found {
 		if errors.Is(err, jetstreamext.ErrNoMessages) {
+			whole = true
 			break
 		}
 		if err != nil {
 			return alone(left(round, bySubject)), fmt.Errorf("look up taken subjects: %w", err)
 		}
+		whole = m.Header.Get("Nats-Num-Pending") == "0"
 		subject := w.realm.Plain(m.Subject)
 		p, ok := bySubject[subject]
 		if !ok {
+			continue
+		}
+		delete(gone, subject)
+		if m.Sequence == p.record.Replaces {
 			continue
 		}
 		delete(bySubject, subject)
@@ -359,6 +369,11 @@ func (w *writer) answerTaken(ctx context.Context, round []*pending) ([]*pending,
 			p.settle(Result{Sequence: m.Sequence, header: m.Header}, nil) // ours, whose answer was lost
 		} else {
 			p.settle(Result{Sequence: m.Sequence, Existing: &existing}, nil)
+		}
+	}
+	if whole {
+		for _, p := range gone {
+			p.record.Replaces = 0
 		}
 	}
 	return left(round, bySubject), nil
