@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -30,6 +31,8 @@ type tower struct {
 	env   *bustest.Env
 	clock *clock.Manual
 	stop  func() // the clocks only
+	// incidents are those of the operator mill that records were put of.
+	incidents []string
 }
 
 // raise starts the clocks in a folder that may hold a past.
@@ -109,6 +112,9 @@ func (w *tower) put(subject string, v any) uint64 {
 	require.NoError(w.t, err)
 	res, err := w.env.Bus.Commit(w.t.Context(), []event.Record{r})
 	require.NoError(w.t, err)
+	if a := event.ParseSubject(subject); a.Operator == "mill" && !slices.Contains(w.incidents, a.Incident) {
+		w.incidents = append(w.incidents, a.Incident)
+	}
 	return res[0].Sequence
 }
 
@@ -126,15 +132,29 @@ func (w *tower) tell(desk, incident string, minutes float64) string {
 	return id
 }
 
-// caughtUp returns when the clocks have read what is in the ledger: the timer of
-// a mark that is told last is set.
+// caughtUp returns when the clocks have handled what was put: in each incident, the timer
+// of a mark that is told last is set. Incidents overtake one another.
 func (w *tower) caughtUp() {
 	w.t.Helper()
-	n := marks.Add(1)
-	id := event.EscalationID("nobody", "mill", fmt.Sprint("mark-", n), "1")
-	by := w.clock.Now().Add(1000 * time.Hour)
-	w.put("incident.escalated."+id, event.Escalated{ID: id, Desk: "nobody", ReportedAt: w.clock.Now(), AcknowledgeBy: &by})
-	w.until("the mark is set", func() bool { return !w.timers()[escalationTimer(id)].IsZero() })
+	incidents := w.incidents
+	if len(incidents) == 0 {
+		incidents = []string{"none"}
+	}
+	for _, incident := range incidents {
+		id := event.EscalationID("nobody", "mill", incident, fmt.Sprint(marks.Add(1)))
+		by := w.clock.Now().Add(1000 * time.Hour)
+		w.put("incident.escalated."+id, event.Escalated{ID: id, Desk: "nobody", ReportedAt: w.clock.Now(), AcknowledgeBy: &by})
+		w.until("the mark is set", func() bool { return w.isSet(escalationTimer(id)) })
+	}
+}
+
+// isSet reports whether a timer is set, by its name.
+func (w *tower) isSet(name string) bool {
+	w.t.Helper()
+	s, err := bustest.JetStream(w.t, w.env).Stream(w.t.Context(), event.StreamTimers)
+	require.NoError(w.t, err)
+	_, err = s.GetLastMsgForSubject(w.t.Context(), event.TimerSubject(name))
+	return err == nil
 }
 
 var marks atomic.Int64
