@@ -241,12 +241,13 @@ func (s *drillDesk) add(r event.EscalationRow) {
 			s.LateBySender++
 		}
 	}
-	switch r.State {
-	case event.StateAcknowledged:
+	switch {
+	case r.OwnAct: // there is nothing to acknowledge
+	case r.State == event.StateAcknowledged:
 		s.InTime++
-	case event.StateAcknowledgedLate:
+	case r.State == event.StateAcknowledgedLate:
 		s.AcknowledgedLate++
-	case event.StateOverdue:
+	case r.State == event.StateOverdue:
 		s.Overdue++
 	default:
 		s.Open++

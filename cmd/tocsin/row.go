@@ -25,7 +25,11 @@ func (e *environment) row(r event.EscalationRow) {
 	if r.Notice != nil {
 		fmt.Fprintf(e.out, "  %s", e.notice(r, *r.Notice))
 	}
-	fmt.Fprintf(e.out, "  [%s]", e.word(r.State))
+	state := r.State
+	if r.OwnAct && r.AcknowledgedAt == nil {
+		state = "own-act"
+	}
+	fmt.Fprintf(e.out, "  [%s]", e.word(state))
 	if r.AcknowledgedBy != "" {
 		fmt.Fprintf(e.out, " %s", r.AcknowledgedBy)
 	}

@@ -55,8 +55,8 @@ func storyBody[T any](print func(*environment, T)) func(*environment, event.Stor
 	}
 }
 
-// signature says who signed the act of a desk or a removal, and whether that holds;
-// nothing, where nobody signed it.
+// signature says who signed the act of a desk or a removal, when by their own clock where
+// that is signed too, and whether the signature holds; nothing, where nobody signed it.
 func (e *environment) signature(s event.StoryEntry) string {
 	act, err := evidence.Verifier{}.ActOf(evidence.Record{Sequence: s.Record, Subject: s.Subject, Body: s.Body})
 	switch {
@@ -64,6 +64,9 @@ func (e *environment) signature(s event.StoryEntry) string {
 		return "  " + e.word("story-forged") + ": " + printable.Line(err.Error())
 	case act == nil || act.Signed == nil:
 		return ""
+	}
+	if at := act.Signed.SignedAt(); !at.IsZero() {
+		return "  " + fmt.Sprintf(e.word("story-signed-at"), act.Signed.By, e.time(&at))
 	}
 	return "  " + fmt.Sprintf(e.word("story-signed"), act.Signed.By)
 }

@@ -25,7 +25,8 @@ var words = map[string][2]string{
 
 	"open": {"待签收", "open"}, "acknowledged": {"已签收", "acknowledged"},
 	"overdue": {"逾期未签收", "overdue"}, "acknowledged-late": {"逾期签收", "acknowledged late"},
-	"late": {"迟报", "late"},
+	"own-act": {"本席位自己的处置，无需签收", "own act, nothing to acknowledge"},
+	"late":    {"迟报", "late"},
 
 	"first": {"初报", "first"}, "raised": {"升高", "raised"}, "lowered": {"降低", "lowered"},
 	"unchanged": {"未变", "unchanged"}, "withdrawn": {"撤回", "withdrawn"}, "reinstated": {"恢复", "reinstated"},
@@ -105,7 +106,7 @@ var words = map[string][2]string{
 	"archive-ask":      {"记录 %s 将移出日志，只留下哈希；此后内容仅存于该文件夹。确定归档？", "Records %s will leave the log, and only their hashes stay; the folder is then the only copy. Archive them?"},
 	"archived":         {"已归档 %d 条，保留 %d 条（仍需使用）；请妥善保管 %s", "archived %d records, kept %d that are still needed; keep %s safe"},
 	"story-read":       {"阅览", "read"}, "read-story": {"全部经过", "the story"},
-	"story-signed": {"[%s 签名]", "[signed by %s]"}, "story-forged": {"签名不成立", "THE SIGNATURE DOES NOT HOLD"},
+	"story-signed": {"[%s 签名]", "[signed by %s]"}, "story-signed-at": {"[%s 于 %s 签名]", "[signed by %s at %s]"}, "story-forged": {"签名不成立", "THE SIGNATURE DOES NOT HOLD"},
 	"story-removed": {"移除", "removed"}, "by-order": {"，依令 %s（%s）", ", by order %s (%s)"}, "by-age": {"，到期归档，见证据清单 %s（%s）", ", by age, into the export with manifest %s (%s)"},
 	"in-time": {"按时", "in time"}, "strictly-by": {"严格自发现起算的时限", "strictly, from discovery, by"}, "forward-verified": {"经人工确认转报", "forwarded, confirmed by a person"},
 	"by-correction": {"（按更正后的发现时间）", "(by the corrected discovery)"}, "no-acknowledgement": {"范围内无签收记录", "no acknowledgement in this range"},

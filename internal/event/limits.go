@@ -33,11 +33,16 @@ func AskedOf(s Stored) (*Graded, error) {
 	return Decode[Graded](s)
 }
 
-var toldParts = Parts{"from": nil, "act": nil, "acknowledgeBy": nil}
+var toldParts = Parts{"desk": nil, "from": nil, "act": nil, "acknowledgeBy": nil}
 
-// ToldOf reads of an escalation from whom it comes, why, and until when it is to be
-// acknowledged.
+// ToldOf reads of an escalation what IsOwnAct asks for.
 func ToldOf(s Stored) (*Escalated, error) {
 	s.Data = toldParts.Pick(s.Data)
 	return Decode[Escalated](s)
+}
+
+// IsOwnAct reports whether the escalation tells a desk of nothing but its own act, which
+// it need not acknowledge.
+func (e *Escalated) IsOwnAct() bool {
+	return e.Act == ActUpdate && e.From == e.Desk && e.AcknowledgeBy == nil
 }

@@ -69,6 +69,7 @@ type EscalationRow struct {
 	Next           *Next       `json:"next,omitempty"`      // when the grade will rise by itself
 	Notice         *Notice     `json:"notice,omitempty"`
 	State          string      `json:"state"`
+	OwnAct         bool        `json:"ownAct,omitempty"` // of the desk that it tells: there is nothing to acknowledge
 	Exercise       bool        `json:"exercise"`
 	Imported       bool        `json:"imported,omitempty"` // from an archive: no clock starts
 	Designated     bool        `json:"designated"`
@@ -78,8 +79,8 @@ type EscalationRow struct {
 // The states of an escalation.
 const (
 	StateOpen             = "open"
-	StateAcknowledged     = "acknowledged"
-	StateOverdue          = "overdue" // the house's target has passed, nobody has acknowledged
+	StateAcknowledged     = "acknowledged" // or the desk's own act, which nobody need acknowledge
+	StateOverdue          = "overdue"      // the house's target has passed, nobody has acknowledged
 	StateAcknowledgedLate = "acknowledged-late"
 )
 
@@ -92,7 +93,7 @@ func (e *Escalated) Row(record uint64, ack *Acknowledgement, overdue *Overdue, n
 		Reason: e.Change.Reason, Lost: e.Change.Lost, Gained: e.Change.Gained, Withdrawal: e.Withdrawal,
 		Duties: e.Duties, From: e.From, Act: e.Act, DueAt: e.DueAt, ReportedAt: e.ReportedAt, Late: e.Late,
 		AcknowledgeBy: e.AcknowledgeBy, Next: e.Next, Notice: e.Notice, Exercise: e.Exercise, Imported: e.Imported, Designated: e.Designated, Record: record,
-		ReceivedAt: Stamp(e.Cause.At), Standing: lateOf(e.Standing),
+		ReceivedAt: Stamp(e.Cause.At), Standing: lateOf(e.Standing), OwnAct: e.IsOwnAct(),
 	}
 	if ack != nil {
 		row.AcknowledgedAt, row.AcknowledgedBy = &ack.At, ack.Officer
@@ -114,6 +115,8 @@ func (r EscalationRow) StateAt(now time.Time) string {
 	switch {
 	case r.AcknowledgedAt == nil && late(now):
 		return StateOverdue
+	case r.AcknowledgedAt == nil && r.OwnAct:
+		return StateAcknowledged
 	case r.AcknowledgedAt == nil:
 		return StateOpen
 	case late(*r.AcknowledgedAt):

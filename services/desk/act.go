@@ -132,7 +132,7 @@ func (s service) checkAct(ctx context.Context, f *form, a event.DeskAct) error {
 func (s service) checkIncident(ctx context.Context, f *form, a event.DeskAct) error {
 	told, open, acts, err := s.escalations(ctx, a)
 	if err == nil && a.Kind == event.KindClosed {
-		open, err = s.toAcknowledge(ctx, a.Desk, open)
+		open, err = s.toAcknowledge(ctx, open)
 	}
 	switch {
 	case err != nil:
@@ -183,7 +183,7 @@ func (s service) escalations(ctx context.Context, a event.DeskAct) (told bool, o
 const maxOwn = 100
 
 // toAcknowledge leaves out the escalations that tell the desk of its own determination.
-func (s service) toAcknowledge(ctx context.Context, desk string, open []string) ([]string, error) {
+func (s service) toAcknowledge(ctx context.Context, open []string) ([]string, error) {
 	if len(open) > maxOwn {
 		return open, nil
 	}
@@ -194,7 +194,7 @@ func (s service) toAcknowledge(ctx context.Context, desk string, open []string) 
 			return nil, err
 		}
 		e, err := event.ToldOf(stored)
-		if err != nil || e.AcknowledgeBy != nil || e.Act != event.ActUpdate || e.From != desk {
+		if err != nil || !e.IsOwnAct() {
 			left = append(left, id)
 		}
 	}

@@ -242,7 +242,7 @@ func TestClosingAfterEverythingIsAcknowledged(t *testing.T) {
 		ack := ask[event.AcknowledgementAnswer](t, env, "desk.hall.acknowledge", `{"escalation":"hall.mill.flood.`+last+`","officer":"duty-officer"}`)
 		require.Equal(t, event.StatusAccepted, ack.Status)
 	}
-	commit(t, env, "incident.escalated.hall.mill.flood.7", event.Escalated{Act: event.ActUpdate, From: "hall"})
+	commit(t, env, "incident.escalated.hall.mill.flood.7", event.Escalated{Desk: "hall", Act: event.ActUpdate, From: "hall"})
 	require.Equal(t, event.StatusAccepted, shut("b").Status, "its own determination need not be")
 	for i := range 15 {
 		commit(t, env, fmt.Sprintf("incident.escalated.hall.mill.flood.%d", i+10), event.Escalated{})

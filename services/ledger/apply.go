@@ -310,7 +310,7 @@ func (w *writing) addEscalation(inc *incident, it *item) error {
 		return err
 	}
 	w.added = append(w.added, addition{w.index.positionOf(it.seq), terms, kindTitle, &e.entry, e})
-	if err := w.put(flagOpen, it.seq, true); err != nil {
+	if err := w.put(flagOpen, it.seq, e.says != saysOwnAct); err != nil {
 		return err
 	}
 	return w.tellDesk(inc, to.number(), it.seq, e.says)

@@ -60,6 +60,7 @@ const (
 	saysNothing saying = iota // a notice, of silence
 	saysAgain                 // a review: it brings an incident back to a desk that knows it, and tells no other
 	saysAll
+	saysOwnAct // what the desk did: there is nothing to acknowledge
 )
 
 // unreadableError is a record whose body says nothing to us. It is in the
@@ -214,7 +215,12 @@ func escalationOf(s event.Stored) (*escalation, error) {
 			out.flags = append(out.flags, flagLate)
 		}
 	}
-	out.show(e.row(s.Sequence).Title, s.Data)
+	row := e.row(s.Sequence)
+	if row.OwnAct {
+		out.says = saysOwnAct
+		out.flags = append(out.flags, flagOwnAct)
+	}
+	out.show(row.Title, s.Data)
 	return out, nil
 }
 

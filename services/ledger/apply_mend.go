@@ -98,7 +98,7 @@ func (w *writing) tellAgain(inc *incident) error {
 		if a.closes {
 			d := inc.desk(a.desk)
 			d.closed, d.changed = a.record, true
-		} else if d := inc.desk(a.desk); a.says == saysAll || a.says == saysAgain && d.told > 0 {
+		} else if d := inc.desk(a.desk); a.says >= saysAll || a.says == saysAgain && d.told > 0 {
 			d.told, d.changed = a.record, true
 		}
 	}

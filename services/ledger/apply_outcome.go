@@ -33,7 +33,7 @@ func (w *writing) outcome(inc *incident, it *item, change func(*outcome) bool) e
 	return w.changeOutcome(row, change)
 }
 
-const outcomeColumns = `t.record, t.acknowledge_by, COALESCE(o.acknowledged, 0), COALESCE(o.acknowledged_at, 0), COALESCE(o.acknowledged_by, ''),
+const outcomeColumns = `t.record, t.acknowledge_by, t.tells, COALESCE(o.acknowledged, 0), COALESCE(o.acknowledged_at, 0), COALESCE(o.acknowledged_by, ''),
 	COALESCE(o.overdue, 0), COALESCE(o.overdue_at, 0) FROM told AS t LEFT JOIN outcomes AS o ON o.record = t.record`
 
 // changeOutcome changes what became of the escalation in a row of outcomeColumns,
@@ -41,8 +41,9 @@ const outcomeColumns = `t.record, t.acknowledge_by, COALESCE(o.acknowledged, 0),
 func (w *writing) changeOutcome(row *sql.Row, change func(*outcome) bool) error {
 	var record uint64
 	var by sql.NullInt64
+	var says saying
 	var o outcome
-	err := row.Scan(&record, &by, &o.acknowledged, &o.acknowledgedAt, &o.acknowledgedBy, &o.overdue, &o.overdueAt)
+	err := row.Scan(&record, &by, &says, &o.acknowledged, &o.acknowledgedAt, &o.acknowledgedBy, &o.overdue, &o.overdueAt)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}
@@ -55,7 +56,7 @@ func (w *writing) changeOutcome(row *sql.Row, change func(*outcome) bool) error 
 	if err := w.exec(putOutcome, record, o.acknowledged, o.acknowledgedAt, o.acknowledgedBy, o.overdue, o.overdueAt); err != nil {
 		return err
 	}
-	for _, c := range outcomeTerms(o, by) {
+	for _, c := range outcomeTerms(o, by, says) {
 		if err := w.put(c.term, record, c.on); err != nil {
 			return err
 		}
@@ -69,10 +70,10 @@ type flagged struct {
 }
 
 // outcomeTerms are the terms that follow from what became of an escalation.
-func outcomeTerms(o outcome, by sql.NullInt64) [3]flagged {
+func outcomeTerms(o outcome, by sql.NullInt64, says saying) [3]flagged {
 	overdue := o.isOverdue(by)
 	return [3]flagged{
-		{flagOpen, o.acknowledged == 0},
+		{flagOpen, o.acknowledged == 0 && says != saysOwnAct},
 		{flagOverdue, overdue},
 		{flagAckLate, o.acknowledged != 0 && (overdue || o.late(by))},
 	}

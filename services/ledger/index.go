@@ -17,7 +17,7 @@ import (
 
 // schemaVersion changes with schema and with what is kept in it: an index of
 // another version is made anew.
-const schemaVersion = 7
+const schemaVersion = 8
 
 // Times are nanoseconds since 1970, records are ledger sequences, and operators,
 // incidents and desks are by their tokens.

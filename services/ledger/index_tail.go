@@ -48,6 +48,7 @@ func (x *index) rememberEscalations(ctx context.Context, from uint64) error {
 			return err
 		}
 		var by sql.NullInt64
+		var says saying
 		err := x.rememberEntry(record, raw, kindTitle, func(s event.Stored) (*entry, error) {
 			e, err := escalationOf(s)
 			if err != nil {
@@ -56,13 +57,14 @@ func (x *index) rememberEscalations(ctx context.Context, from uint64) error {
 			if e.by != nil {
 				by = sql.NullInt64{Int64: *e.by, Valid: true}
 			}
+			says = e.says
 			x.tail.times.add(x.positionOf(record), e.reported, e.by)
 			return &e.entry, nil
 		})
 		if err != nil {
 			return err
 		}
-		for _, c := range outcomeTerms(o, by) {
+		for _, c := range outcomeTerms(o, by, says) {
 			x.tail.put(c.term, x.positionOf(record), c.on)
 		}
 	}

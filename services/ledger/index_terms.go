@@ -74,12 +74,13 @@ const (
 	flagTimed      // a duty of it had a due time
 	flagLate       // and was told after it
 	flagTargeted   // the desk has a target
-	flagOpen       // nobody has acknowledged it
+	flagOpen       // nobody has acknowledged it, and somebody must
 	flagOverdue    // there is a record that nobody had when the target passed
 	flagAckLate    // it was acknowledged, and late
 	flagCurrent    // the current revision of an incident
 	flagUpheld     // a revision that does not withdraw the incident
 	flagOwed       // a revision that lists something owed
+	flagOwnAct     // it tells a desk of its own act: there is nothing to acknowledge
 )
 
 // moves reports whether a record may get or lose the term after it was indexed.

@@ -139,6 +139,11 @@ func (r *reader) states(at place, s *set, now int64) (sets *[numbers]set, err er
 		}
 	}
 	sets[ofAcknowledged].without(&sets[ofOverdue]) // which are those that nobody has acknowledged, as yet
+	own := *s
+	if err := r.and(at, flagOwnAct, &own); err != nil {
+		return nil, err
+	}
+	sets[ofAcknowledged].without(&own)
 	if err := r.overdue(at, &sets[ofOverdue], now); err != nil {
 		return nil, err
 	}

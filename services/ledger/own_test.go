@@ -1,0 +1,54 @@
+package ledger
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/bus/bustest"
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// The update about a desk's own determination is listed, but asks nobody to acknowledge it:
+// not after a restart, and not once its acknowledgement was removed.
+func TestOwnAct_IsNotUnacknowledged(t *testing.T) {
+	t.Parallel()
+	env := bustest.Start(t)
+	dir, c := t.TempDir(), clock.NewManual(nine.Add(24*time.Hour))
+	stop := serve(t, env, dir, c)
+	update := func(n int, change func(*event.Escalated)) event.Record {
+		return told(n, func(e *event.Escalated) {
+			e.Act, e.Duties, e.DueAt, e.From, e.AcknowledgeBy = event.ActUpdate, nil, nil, e.Desk, nil
+			if change != nil {
+				change(e)
+			}
+		})
+	}
+	commit(t, env,
+		update(1, nil),
+		update(2, func(e *event.Escalated) { e.From = "national-cyberspace" }),               // another's act
+		update(3, func(e *event.Escalated) { e.AcknowledgeBy = in(time.Hour) }),              // it has a target
+		update(4, func(e *event.Escalated) { e.Act, e.From = event.ActNotice, "grid-east" }), // of silence
+		update(5, nil), acknowledged(5, "protection-energy", nine.Add(10*time.Minute)), // nobody need, but may
+	)
+	check := func() {
+		t.Helper()
+		require.Equal(t, []int{2, 3, 4}, revisions(ask[event.QueryAnswer](t, env, event.DoorQuery, event.Query{Unacknowledged: true}).Rows))
+		require.Equal(t, []int{3}, revisions(ask[event.QueryAnswer](t, env, event.DoorQuery, event.Query{Overdue: true}).Rows))
+		rows := ask[event.QueryAnswer](t, env, event.DoorQuery, event.Query{}).Rows
+		require.Len(t, rows, 5)
+		for i, want := range []string{event.StateAcknowledged, event.StateOpen, event.StateOverdue, event.StateOpen, event.StateAcknowledged} {
+			require.Equal(t, want, rows[i].State, "revision %d", rows[i].Revision)
+			require.Equal(t, i == 0 || i == 4, rows[i].OwnAct, "revision %d", rows[i].Revision)
+			require.Equal(t, i == 4, rows[i].AcknowledgedAt != nil, "nobody acknowledged it")
+		}
+		stats := ask[event.StatsAnswer](t, env, event.DoorStats, event.StatsQuery{By: "desk"}).Rows[0]
+		require.Equal(t, []uint64{5, 0}, []uint64{stats.Escalations, stats.Acknowledged}, "nobody took up what a desk did itself")
+	}
+	check()
+	stop()
+	serve(t, env, dir, c)
+	check()
+}
