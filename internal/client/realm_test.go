@@ -147,6 +147,27 @@ func TestAWatchedRowKnowsWhatBecameOfIt(t *testing.T) {
 	}
 }
 
+// A screen shows an escalation that waited for the disk as late as it was stored; in a
+// drill its own stamps count.
+func TestWatch_ShowsHowLateAnEscalationWasStored(t *testing.T) {
+	t.Parallel()
+	for _, realm := range []event.Realm{event.Real, event.Drill} {
+		nc, addr := backstage(t)
+		c := inRealm(t, addr, realm)
+		put := ledgerOf(t, nc, realm)
+		told := time.Now().Add(-time.Minute).UTC()
+		for incident, due := range map[string]time.Time{"waited": told.Add(time.Second), "in-time": told.Add(time.Hour)} {
+			id := event.EscalationID("hall", "grid-east", incident, "1")
+			put("incident.escalated."+id, event.Escalated{ID: id, Desk: "hall", Incident: incident, ReportedAt: told, DueAt: &due, Duties: []event.Duty{{DueAt: &due}}})
+		}
+		require.NoError(t, c.Watch(t.Context(), "hall", "wall", 2, time.Now, func(e *event.Escalated, r event.EscalationRow) error {
+			late := realm == event.Real && r.Incident == "waited"
+			require.Equal(t, []bool{late, late, late, late}, []bool{e.Late, r.Late, r.Duties[0].LateBy != nil, r.ReportedAt.After(*r.DueAt)}, r.Incident)
+			return nil
+		}))
+	}
+}
+
 // ledgerOf makes a realm's stream and plays the doors of a watch; it returns
 // how to write to it.
 func ledgerOf(t *testing.T, nc *nats.Conn, realm event.Realm) (put func(subject string, v any)) {

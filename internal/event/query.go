@@ -252,7 +252,7 @@ type StoryEntry struct {
 	Type    string          `json:"type"` // accepted, graded, escalated, acknowledged, unhandled
 	At      time.Time       `json:"at"`
 	Subject string          `json:"subject"`
-	Body    json.RawMessage `json:"body"`
+	Body    json.RawMessage `json:"body"` // of an escalation: as late as it was stored
 }
 
 // ShowAnswer is one page of a story, in ledger order.

@@ -39,6 +39,15 @@ func TestTold_WhenItIsStored(t *testing.T) {
 			require.Equal(t, r.ReportedAt.Sub(due), time.Duration(*r.Duties[0].LateBy))
 		}
 	}
+	stats := ask[event.StatsAnswer](t, env, event.DoorStats, event.StatsQuery{By: "desk"}).Rows[0]
+	require.Equal(t, []uint64{2, 1}, []uint64{stats.Timed, stats.Late})
+	story := ask[event.ShowAnswer](t, env, event.DoorShow, event.ShowRequest{Operator: "grid-east", Incident: "x"})
+	require.Len(t, story.Entries, 2)
+	for i, s := range story.Entries {
+		var told event.Escalated
+		require.NoError(t, json.Unmarshal(s.Body, &told))
+		require.Equal(t, []any{i == 1, rows[i].ReportedAt, rows[i].Duties}, []any{told.Late, told.ReportedAt, told.Duties}, "as in its row")
+	}
 	stored, err := env.Bus.Last(t.Context(), waited.Subject)
 	require.NoError(t, err)
 	var body event.Escalated

@@ -51,6 +51,7 @@ func (v *view) story(ctx context.Context, req event.ShowRequest) (event.ShowAnsw
 		if err != nil {
 			return answer, err
 		}
+		records = asTold(v.deps.Clock, records)
 		for i, e := range part {
 			if err := tellEntry(&e, records[i]); err != nil {
 				return answer, err

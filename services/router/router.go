@@ -85,7 +85,7 @@ func (h handler) route(in event.Stored) ([]event.Record, error) {
 			Desk: e.Desk, Operator: g.Operator, Incident: g.Incident, Revision: g.Revision,
 			About: g.About, Grade: g.Grade, CouldBe: g.CouldBe, Peak: g.Peak, Own: g.Own, Next: g.Next,
 			Change: change, Withdrawal: g.Withdrawal,
-			From: e.From, Act: e.Act, Duties: told(e.Duties, now), Standing: e.Standing,
+			From: e.From, Act: e.Act, Duties: event.LateDuties(e.Duties, now), Standing: e.Standing,
 			DueAt: due, ReportedAt: now, Late: due != nil && now.After(*due),
 			AcknowledgeBy: acknowledgeBy(now, due, e), Designated: e.Designated, Imported: g.State.IsImported(),
 			Facilities: g.Facilities, Hits: g.Hits, CouldBeIf: g.CouldBeIf, Exercise: h.exercise,
@@ -99,19 +99,6 @@ func (h handler) route(in event.Stored) ([]event.Record, error) {
 		out = append(out, r)
 	}
 	return out, nil
-}
-
-// told marks the duties that are carried out late: the limit binds the one who
-// must tell, and is met when the record is on disk for the desk.
-func told(duties []event.Duty, now time.Time) []event.Duty {
-	out := slices.Clone(duties)
-	for i := range out {
-		if due := out[i].DueAt; due != nil && now.After(*due) {
-			by := event.Duration(now.Sub(*due))
-			out[i].LateBy = &by
-		}
-	}
-	return out
 }
 
 // review puts a record that nobody could handle before a person.

@@ -1,0 +1,59 @@
+package event
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+)
+
+// LateDuties returns duties as they are carried out at a time: the limit binds the one who
+// must tell, and is met when the record is on disk for the desk.
+func LateDuties(duties []Duty, at time.Time) []Duty {
+	out := slices.Clone(duties)
+	for i := range out {
+		if due := out[i].DueAt; due != nil && at.After(*due) {
+			by := Duration(at.Sub(*due))
+			out[i].LateBy = &by
+		}
+	}
+	return out
+}
+
+var latenessParts = Parts{"dueAt": nil, "late": nil, "duties": nil}
+
+// AsStored returns an escalation as late as it was stored, and whether that is later than
+// its body says: the body has the stamp from before the write, and one that waited for
+// the disk until a due time had passed was told late. Every reader of late goes through
+// it. The stream's stamps are the machine's, so it is only for records of a clock that
+// tells the machine's time: those of a drill keep their own. What is on disk stays as it
+// is.
+func AsStored(s Stored) (Stored, bool) {
+	if !s.StoredAt.After(s.Time) || ParseSubject(s.Subject).Kind != KindEscalated {
+		return s, false
+	}
+	var e struct {
+		DueAt  *time.Time `json:"dueAt"`
+		Late   bool       `json:"late"`
+		Duties []Duty     `json:"duties"`
+	}
+	if err := json.Unmarshal(latenessParts.Pick(s.Data), &e); err != nil || e.Late || e.DueAt == nil || !s.StoredAt.After(*e.DueAt) {
+		return s, false
+	}
+	members := map[string]json.RawMessage{}
+	if err := json.Unmarshal(s.Data, &members); err != nil {
+		return s, false
+	}
+	for name, value := range map[string]any{"late": true, "duties": LateDuties(e.Duties, s.StoredAt), "reportedAt": s.StoredAt.UTC()} {
+		text, err := json.Marshal(value)
+		if err != nil {
+			return s, false
+		}
+		members[name] = text
+	}
+	data, err := json.Marshal(members)
+	if err != nil {
+		return s, false
+	}
+	s.Data, s.value = data, nil
+	return s, true
+}
