@@ -130,6 +130,14 @@ func TestOwnerOfNewFiles(t *testing.T) {
 	if os.Geteuid() != 0 {
 		return // only root can make what follows
 	}
+	// What has another name is not given away: a hard link may be to a file of root's.
+	foreign := filepath.Join(t.TempDir(), "foreign")
+	require.NoError(t, os.WriteFile(foreign, []byte("theirs"), 0o600))
+	linked := filepath.Join(dir, "identity", "linked")
+	require.NoError(t, os.Link(foreign, linked))
+	_, err = private.Lock(linked)
+	require.ErrorContains(t, err, "hard link")
+	require.EqualValues(t, 0, ownerOf(t, foreign))
 	// A folder that one user owns below another user's is safe for neither.
 	require.NoError(t, os.Chown(dir, service+1, service+1))
 	err = private.Check(filepath.Join(dir, "identity"))

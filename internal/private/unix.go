@@ -3,6 +3,7 @@
 package private
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -110,8 +111,27 @@ func inherit(f *os.File, dir string) error {
 	if info.Mode()&fs.ModeSticky != 0 && info.Mode().Perm()&othersWrite != 0 {
 		return nil // such a folder is everybody's
 	}
+	if err := onlyName(f); err != nil {
+		return err
+	}
 	if err := f.Chown(int(folder.Uid), int(folder.Gid)); err != nil {
 		return err
+	}
+	return nil
+}
+
+// onlyName refuses a file that has other names: a hard link to it may have been put
+// there to be given away.
+func onlyName(f *os.File) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if info.IsDir() {
+		return nil // of which there are no hard links
+	}
+	if stat, ok := info.Sys().(*syscall.Stat_t); !ok || !info.Mode().IsRegular() || stat.Nlink != 1 {
+		return errors.New("it is a hard link, or no regular file: remove it")
 	}
 	return nil
 }
