@@ -76,6 +76,10 @@ func (e *environment) change(c event.Change) {
 		for _, gained := range c.Gained {
 			fmt.Fprintf(e.out, "      + %s\n", gained)
 		}
+	default:
+		if note := event.ClockNote(c.Reason); note != "" {
+			fmt.Fprintf(e.out, "    %s\n", printable.Line(note))
+		}
 	}
 }
 

@@ -76,6 +76,10 @@ func TestAnEscalationShowsAllThatIsNew(t *testing.T) {
 	} {
 		assert.Contains(t, out, want)
 	}
+	const note = "facts.outage has no end, and its clock goes on until a progress report gives it again with until"
+	full.Change = event.Change{Kind: event.ChangeUnchanged, Reason: "report r-2" + event.ClocksGoOn([]string{"facts.outage"})}
+	assert.Contains(t, printed("en", func(e *environment) { e.escalation(full, full.Row(1, nil, nil, noon)) }), "\n    "+note+"\n")
+	assert.Contains(t, printed("en", func(e *environment) { e.storyGraded(event.Graded{Change: full.Change}) }), note)
 	for kind, want := range map[string]string{
 		event.NoticeOverdue:  "annex has not acknowledged annex.o.i.1, told 2026-03-01 12:00:00.000 +08:00, target 2026-03-01 12:30:00.000 +08:00",
 		event.NoticeAway:     "annex has been away since 2026-03-01 12:00:00.000 +08:00; annex.o.i.1 has its target at 2026-03-01 12:30:00.000 +08:00",

@@ -119,6 +119,9 @@ func (e *environment) storyAccepted(a event.Accepted) {
 
 func (e *environment) storyGraded(g event.Graded) {
 	fmt.Fprintf(e.out, "  %s: %s (%s)", fmt.Sprintf(e.word("revision"), g.Revision), e.gradeName(g.Grade), e.word(g.Change.Kind))
+	if note := event.ClockNote(g.Change.Reason); note != "" {
+		e.below("%s", printable.Line(note))
+	}
 	if out := g.Cause.Outdated; len(out) > 0 {
 		e.below("%s: %s", e.word("outdated"), strings.Join(out, ", "))
 	}

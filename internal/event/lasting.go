@@ -31,5 +31,19 @@ func ClocksGoOn(lasting []string) string {
 	if len(lasting) == 0 {
 		return ""
 	}
-	return "; " + strings.Join(lasting, ", ") + " has no end, and its clock goes on until a progress report gives it again with until"
+	return "; " + strings.Join(lasting, ", ") + clockGoesOn
+}
+
+const clockGoesOn = " has no end, and its clock goes on until a progress report gives it again with until"
+
+// ClockNote is what [ClocksGoOn] added to the reason of a revision, or "".
+func ClockNote(reason string) string {
+	before, ok := strings.CutSuffix(reason, clockGoesOn)
+	if !ok {
+		return ""
+	}
+	if at := strings.LastIndex(before, "; "); at >= 0 {
+		before = before[at+len("; "):]
+	}
+	return before + clockGoesOn
 }

@@ -257,7 +257,15 @@ func (in *Intake) faultsOf(s submission) []fault.Detail {
 	} else {
 		names = namesOf(s.header, s.payload)
 	}
-	faults = append(faults, Check(in.deps.Register, s.operator, names)...)
+	atSource := func(d fault.Detail) bool { return d.Path == "$.source" }
+	unreadable := slices.ContainsFunc(faults, atSource)
+	for _, d := range Check(in.deps.Register, s.operator, names) {
+		_, registered := in.deps.Register.Operator(s.operator)
+		if unreadable && atSource(d) && (registered || s.operator == event.OperatorOfSource(names.Source)) {
+			continue // whom a source names that cannot be read is not known
+		}
+		faults = append(faults, d)
+	}
 	slices.SortStableFunc(faults, func(a, b fault.Detail) int { return strings.Compare(a.Path, b.Path) })
 	return faults
 }

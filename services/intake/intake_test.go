@@ -281,6 +281,29 @@ func TestABatchIsAnsweredOneByOne(t *testing.T) {
 	require.Len(t, d.rejected(), 2)
 }
 
+// What a source names that cannot be decoded is not known: it is one fault, not two.
+func TestFaultsOf_SourceThatCannotBeDecoded(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	for _, tc := range []struct {
+		operator, source string
+		faults           int
+	}{
+		{"grid-east%C3%28", "urn:tocsin:operator:grid-east%C3%28", 1}, // over HTTP the source says who reports
+		{"grid-east%", "urn:tocsin:operator:grid-east%", 1},
+		{"grid-east", "urn:tocsin:operator:metro-pay%zz", 1}, // over NATS the subject does
+		{"nobody", "urn:tocsin:operator:grid-east%zz", 2},    // which is another fault
+		{"nobody", "urn:tocsin:operator:nobody", 1},
+	} {
+		header := map[string][]string{"ce-specversion": {"1.0"}, "ce-id": {"a"}, "ce-source": {tc.source}, "ce-type": {event.TypeInitial}, "ce-subject": {"x"}}
+		s := submission{operator: tc.operator, door: "http", header: header, payload: []byte(`{"containsNoStateSecrets":true,"discoveredAt":"2026-03-02T08:40:00+08:00","facilities":["dispatch"]}`)}
+		s.event, s.err = event.FromNATS(header, s.payload)
+		got := d.faultsOf(s)
+		require.Len(t, got, tc.faults, "%v", got)
+		require.Equal(t, "$.source", got[0].Path)
+	}
+}
+
 func TestAReceiptGoesOutAfterTheRecordIsStored(t *testing.T) {
 	t.Parallel()
 	d := open(t).run()
@@ -398,6 +421,9 @@ func TestWhatTheReceiptRemarks(t *testing.T) {
 	require.Equal(t, r.Warnings, report("r1", "f", "initial", "", loose).Warnings, "and again on the receipt of a repeat")
 	require.Equal(t, []string{"$.data.discoveredAt"}, paths(report("r1", "g", "initial", "", loose+`,"imported":true`)), "in an archive as well")
 
+	handled := first + `,"handledAt":"` + at(-time.Hour) + `","facts":{"outage":[{"scope":"overall","since":"` + at(-2*time.Hour) + `"}]}`
+	r = report("r1", "h", "initial", "", handled)
+	require.Equal(t, []string{"$.data.facts.outage"}, paths(r), "handled, but without an end")
 	d.elsewhere = true
 	r = report("r1", "e", "progress", "", `"cause":"x"`)
 	require.Equal(t, event.StatusAccepted, r.Status)

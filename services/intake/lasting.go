@@ -13,12 +13,17 @@ import (
 // warnLasting says so when a report says that handling has ended while an outage, of this
 // report or of an earlier one, has no end.
 func (in *Intake) warnLasting(ctx context.Context, e *event.Event, r *event.Receipt) {
-	if r.Status != event.StatusAccepted || e.Type != event.TypeFinal && e.Report.HandledAt == nil || e.Report.Imported {
+	repeated := r.Status == event.StatusDuplicate
+	if r.Status != event.StatusAccepted && !repeated || e.Type != event.TypeFinal && e.Report.HandledAt == nil || e.Report.Imported {
 		return
 	}
 	facts, err := in.known(ctx, r.Operator, r.Incident)
 	if err != nil {
 		in.unchecked.Add(fmt.Sprintf("whether an outage lasts: %v", err))
+	}
+	at := *r.ReceivedAt
+	if repeated { // the answer to the first may have been lost; what later reports say counts
+		at = in.deps.Clock.Now()
 	}
 	said, err := event.Member(e.Data, "facts")
 	if err != nil {
@@ -29,14 +34,14 @@ func (in *Intake) warnLasting(ctx context.Context, e *event.Event, r *event.Rece
 		"siteUnreachable": func() { facts.SiteUnreachable = e.Report.Facts.SiteUnreachable },
 		"defacement":      func() { facts.Defacement = e.Report.Facts.Defacement },
 	} {
-		if said == nil {
+		if said == nil || repeated {
 			break
 		}
 		if value, err := event.Member(said, name); err == nil && value != nil {
 			take()
 		}
 	}
-	for _, path := range event.Lasting(facts, *r.ReceivedAt) {
+	for _, path := range event.Lasting(facts, at) {
 		r.Warnings = append(r.Warnings, fault.Detail{Path: "$.data." + path, Message: "has no end, and its clock goes on though handling has ended: send a progress report that gives it again with until"})
 	}
 }
