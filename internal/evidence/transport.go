@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -14,6 +15,7 @@ const (
 	damageUTF16 = "UTF-16"
 	damageBOM   = "a byte order mark"
 	damageEnds  = "line ends (CR LF)"
+	damageCR    = "line ends (CR)"
 	damageWhite = "white space at the ends of lines"
 	damageLast  = "the newline at its end"
 )
@@ -34,7 +36,8 @@ func Restore(raw []byte) (text []byte, damage []string) {
 	return text, damage
 }
 
-// decodeText undoes an encoding other than UTF-8 and a byte order mark.
+// decodeText undoes an encoding other than UTF-8, a byte order mark, and lines that
+// end with CR alone.
 func decodeText(raw []byte) (text []byte, damage []string) {
 	if decoded, ok := fromUTF16(raw); ok {
 		raw, damage = decoded, append(damage, damageUTF16)
@@ -44,6 +47,9 @@ func decodeText(raw []byte) (text []byte, damage []string) {
 		if damage == nil { // of UTF-16 it is a part
 			damage = append(damage, damageBOM)
 		}
+	}
+	if bytes.IndexByte(raw, '\n') < 0 && bytes.IndexByte(raw, '\r') >= 0 {
+		raw, damage = bytes.ReplaceAll(raw, []byte("\r"), []byte("\n")), append(damage, damageCR)
 	}
 	return raw, damage
 }
@@ -99,6 +105,21 @@ func (c *exportCheck) restore(f ManifestFile) bool {
 		c.restored(f.Path, text, damage)
 	}
 	return ok
+}
+
+// endsInCR reports whether the lines of a file seem to end with CR alone, which leaves
+// its size as it is.
+func (c *exportCheck) endsInCR(f ManifestFile) bool {
+	if strings.HasPrefix(f.Path, tileFolder) {
+		return false
+	}
+	file, err := c.openStored(f.Path)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	head, err := io.ReadAll(io.LimitReader(file, 1<<22))
+	return err == nil && bytes.IndexByte(head, '\r') >= 0 && bytes.IndexByte(head, '\n') < 0
 }
 
 // restored notes a file that is read as it was before transport damaged it.

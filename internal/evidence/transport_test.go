@@ -15,6 +15,7 @@ import (
 var transports = map[string]func([]byte) []byte{
 	"a byte order mark":     func(b []byte) []byte { return append([]byte("\uFEFF"), b...) },
 	"CR LF":                 func(b []byte) []byte { return bytes.ReplaceAll(b, []byte("\n"), []byte("\r\n")) },
+	"CR":                    func(b []byte) []byte { return bytes.ReplaceAll(b, []byte("\n"), []byte("\r")) },
 	"UTF-16LE":              func(b []byte) []byte { return toUTF16(binary.LittleEndian, "\uFEFF"+string(b)) },
 	"UTF-16BE":              func(b []byte) []byte { return toUTF16(binary.BigEndian, "\uFEFF"+string(b)) },
 	"UTF-16LE without mark": func(b []byte) []byte { return toUTF16(binary.LittleEndian, string(b)) },

@@ -70,6 +70,8 @@ func (c *exportCheck) compareFiles() {
 		switch size, ok := c.files[f.Path]; {
 		case !ok:
 			c.find(0, f.Path, "it is missing: the manifest lists it")
+		case size == f.Size && c.endsInCR(f):
+			_ = c.restore(f) // where that is all that happened to it; its hash is checked below
 		case size != f.Size && !c.restore(f):
 			c.find(0, f.Path, "it has %d bytes; the manifest says %d", size, f.Size)
 		}
