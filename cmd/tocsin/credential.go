@@ -103,8 +103,8 @@ func (e *environment) credentialAdd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add " + roleArgs,
 		Short: "Make a credential",
-		Long: `Makes a credential and prints its file. The id of an operator or a desk is that of
-the register. A regulator says its level, and below the national one its region;
+		Long: `Writes a credential file and prints its name. The id of an operator or a desk is that
+of the register. A regulator says its level, and below the national one its region;
 with a sector it sees that sector only.`,
 		Example: "  tocsin credential add operator grid-east\n  tocsin credential add regulator xj-energy --level province --region 650000 --sector energy",
 		Args:    args(cobra.ExactArgs(2)),
@@ -165,8 +165,8 @@ func (e *environment) credentialRotate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rotate " + roleArgs + " | services | system",
 		Short: "Make a new credential and void the old one",
-		Long: `Makes a new credential, also after a revocation, and prints its file. The one before is
-void, and its connections are cut off.
+		Long: `Writes a new credential file, also after a revocation, and prints its name. The one
+before is void, and its connections are cut off.
 
 Of the services, and of the NATS server's system account, it makes a new services.creds
 or system.creds. A server that runs goes on, but a request that is on its way while the

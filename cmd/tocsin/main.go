@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
 	"github.com/spf13/cobra"
 
 	"github.com/tocsin-project/tocsin/internal/app"
@@ -106,6 +107,9 @@ reached or the command line is wrong.`,
 		SilenceUsage: true, SilenceErrors: true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			e.exercise, _ = cmd.Flags().GetBool("exercise") // a command without the flag is not of a drill
+			if err := cmd.ValidateFlagGroups(); err != nil {
+				return &usageError{err}
+			}
 			return e.chooseLanguage()
 		},
 	}
@@ -188,6 +192,9 @@ func (c *connection) dial(options ...nats.Option) (*client.Client, error) {
 		var err error
 		if creds, err = os.ReadFile(c.creds); err != nil { // before the server is waited for
 			return nil, fmt.Errorf("--creds: %w", err)
+		}
+		if _, err := nkeys.ParseDecoratedNKey(creds); err != nil {
+			return nil, &usageError{fmt.Errorf("--creds: %s holds no credential: name the .creds file that tocsin credential add wrote", c.creds)}
 		}
 		warnExpiry(c.command.ErrOrStderr(), creds)
 		options = append(options, nats.UserCredentials(c.creds))
