@@ -134,7 +134,7 @@ func TestBitsFlippedAndTailsCut(t *testing.T) {
 	base.remember()
 	base.stop()
 	require.Greater(t, len(base.blocks()), 1)
-	rounds := 8
+	rounds := 4 // each kind of damage
 	if n, err := strconv.Atoi(os.Getenv("TOCSIN_FLIPS")); err == nil {
 		rounds = n
 	}
