@@ -89,6 +89,13 @@ func open(path string, flags int) (*os.File, error) {
 // MakeFolder creates a folder for its owner alone, with those above it that are missing,
 // and checks it.
 func MakeFolder(dir string) error {
+	there := filepath.Clean(dir)
+	for _, err := os.Stat(there); err != nil && there != filepath.Dir(there); _, err = os.Stat(there) {
+		there = filepath.Dir(there)
+	}
+	if err := CheckShared(there); err != nil { // before anything is made in it
+		return err
+	}
 	if err := MakeUnchecked(dir); err != nil {
 		return err
 	}

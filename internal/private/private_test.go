@@ -148,6 +148,8 @@ func TestOwnerOfNewFiles(t *testing.T) {
 	require.NoError(t, os.Symlink(dir, link))
 	require.NoError(t, os.Lchown(link, service, service))
 	require.ErrorContains(t, private.Check(link), "chown -h 0 "+link)
+	require.ErrorContains(t, private.MakeFolder(filepath.Join(link, "made")), "chown -h 0 "+link)
+	require.NoDirExists(t, filepath.Join(dir, "made"), "nothing is made behind the link of another user")
 }
 
 func TestSweep(t *testing.T) {
