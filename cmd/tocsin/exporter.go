@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/clock"
@@ -56,7 +57,7 @@ func (x *exporter) write(ctx context.Context, dir string) (*exported, error) {
 			x.out.Abandon() // after Close it does nothing
 		}
 	}()
-	err := x.client.Records(ctx, x.asked, func(first, last uint64) error { return x.begin(ctx, dir, first, last) }, x.add)
+	err := x.client.RecordsStored(ctx, x.asked, func(first, last uint64) error { return x.begin(ctx, dir, first, last) }, x.add)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +89,8 @@ func (x *exporter) begin(ctx context.Context, dir string, first, last uint64) (e
 		return errNoneStored
 	}
 	x.first, x.last = first, last
-	m := evidence.Manifest{Key: strings.TrimSpace(x.log.Key), First: first, Last: last, Since: x.asked.Since, Until: x.asked.Until, Made: clock.System{}.Now().UTC(), Page: page.Version}
+	m := evidence.Manifest{Key: strings.TrimSpace(x.log.Key), First: first, Last: last, Since: x.asked.Since, Until: x.asked.Until, Made: clock.System{}.Now().UTC(), Page: page.Version,
+		StoredLate: map[uint64]time.Time{}}
 	v, err := evidence.NewVerifier(x.log.Key)
 	if err != nil {
 		return err
@@ -102,7 +104,10 @@ func (x *exporter) begin(ctx context.Context, dir string, first, last uint64) (e
 }
 
 // add takes one record of the range.
-func (x *exporter) add(r evidence.Record) error {
+func (x *exporter) add(r evidence.Record, storedLate time.Time) error {
+	if !storedLate.IsZero() {
+		x.made.StoredLate[r.Sequence] = storedLate
+	}
 	if err := x.out.Add(r); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"time"
 
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
@@ -112,6 +113,12 @@ func (c *Client) Range(ctx context.Context, q event.RecordsRequest) (first, last
 // is fetched while one is handed over. begin is called first, with the range that
 // q resolves to: it is empty where last is less than first.
 func (c *Client) Records(ctx context.Context, q event.RecordsRequest, begin func(first, last uint64) error, yield func(evidence.Record) error) error {
+	return c.RecordsStored(ctx, q, begin, func(r evidence.Record, _ time.Time) error { return yield(r) })
+}
+
+// RecordsStored is Records, and says of an escalation that was stored after a due time
+// which its own stamp keeps when that was; zero, of any other record.
+func (c *Client) RecordsStored(ctx context.Context, q event.RecordsRequest, begin func(first, last uint64) error, yield func(evidence.Record, time.Time) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	next := c.recordsPage(ctx, q)
@@ -137,7 +144,7 @@ func (c *Client) Records(ctx context.Context, q event.RecordsRequest, begin func
 			if err != nil {
 				return err
 			}
-			if err := yield(r); err != nil {
+			if err := yield(r, page.StoredLate[r.Sequence]); err != nil {
 				return err
 			}
 		}

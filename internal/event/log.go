@@ -135,7 +135,11 @@ type RecordsRequest struct {
 // RecordsAnswer is one page of records, each in the line form of
 // evidence.Record, without those that were removed.
 type RecordsAnswer struct {
-	Lines  []string       `json:"lines"`
+	Lines []string `json:"lines"`
+	// StoredLate has the stream's stamps of escalations of the page that were stored after
+	// a due time which their own stamps keep, by record.
+	StoredLate map[uint64]time.Time `json:"storedLate,omitempty"`
+
 	First  uint64         `json:"first"`          // the range that was asked for, resolved
 	Last   uint64         `json:"last"`           // less than First: it is empty
 	Next   uint64         `json:"next,omitempty"` // to go on from; 0 at the end

@@ -38,7 +38,7 @@ type Export struct {
 // CreateExport begins an export of the records First to Last of a log in a
 // folder, which is made if need be and must be empty. Of the manifest it takes
 // what is known at the start: Key, First, Last, Since, Until, Made, and Origin if
-// it is to be the one of the checkpoint. The checkpoint must be signed with the
+// it is to be the one of the checkpoint. StoredLate may be filled until Close. The checkpoint must be signed with the
 // key; tiles are those of the log, and each is asked for once.
 func CreateExport(dir string, m Manifest, checkpoint string, tiles Tiles) (*Export, error) {
 	v, err := NewVerifier(m.Key)

@@ -34,7 +34,7 @@ var ownFiles = []string{checkpointFile, keyFile, recordsFile, contextFile}
 // one is not complete.
 //
 // Nobody signs it. VerifyExport holds every field against what the folder
-// proves, except Since, Until and Made, which are the exporter's word, and the
+// proves, except Since, Until, Made and StoredLate, which are the exporter's word, and the
 // hashes of files that a caller added. Who wants to hold the exporter to these
 // notes the hash of the manifest, which exporter and verifier both name, and
 // which a record that archives what was exported carries.
@@ -53,7 +53,10 @@ type Manifest struct {
 	Rules   []ManifestRules `json:"rules"`
 	Made    time.Time       `json:"made"`
 	Page    string          `json:"page,omitempty"` // version of index.html, which is rendered from the records
-	Files   []ManifestFile  `json:"files"`          // all but the manifest, in the order of their paths
+	// StoredLate are the server's stamps of escalations that were stored after a due time
+	// which their own stamps keep, by record. The page tells of them; nothing proves them.
+	StoredLate map[uint64]time.Time `json:"storedLate,omitempty"`
+	Files      []ManifestFile       `json:"files"` // all but the manifest, in the order of their paths
 }
 
 // ManifestTree is what the checkpoint of an export covers.
@@ -114,6 +117,11 @@ func (m Manifest) check() error {
 		return fmt.Errorf("records %d to %d are no range", m.First, m.Last)
 	case m.Last > m.Checkpoint.Size:
 		return fmt.Errorf("record %d is not among the %d that the checkpoint covers", m.Last, m.Checkpoint.Size)
+	}
+	for record := range m.StoredLate {
+		if record < m.First || record > m.Last {
+			return fmt.Errorf("record %d was stored late, and is not in the range", record)
+		}
 	}
 	before := ""
 	for _, f := range m.Files {

@@ -6,7 +6,9 @@ import (
 	"io/fs"
 	"math"
 	"strconv"
+	"time"
 
+	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/fault"
@@ -113,6 +115,12 @@ func (p *proof) records(ctx context.Context, q event.RecordsRequest) (event.Reco
 			break
 		}
 		answer.Lines, answer.Next = append(answer.Lines, line), s.Sequence+1
+		if _, late := event.AsStored(s); late && clock.IsMachine(p.deps.Clock) {
+			if answer.StoredLate == nil {
+				answer.StoredLate = map[uint64]time.Time{}
+			}
+			answer.StoredLate[s.Sequence] = s.StoredAt
+		}
 	}
 	if answer.Next > answer.Last {
 		answer.Next = 0

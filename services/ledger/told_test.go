@@ -48,6 +48,9 @@ func TestTold_WhenItIsStored(t *testing.T) {
 		require.NoError(t, json.Unmarshal(s.Body, &told))
 		require.Equal(t, []any{i == 1, rows[i].ReportedAt, rows[i].Duties}, []any{told.Late, told.ReportedAt, told.Duties}, "as in its row")
 	}
+	records := ask[event.RecordsAnswer](t, env, event.DoorRecords, event.RecordsRequest{From: 1})
+	require.Len(t, records.Lines, 2)
+	require.Equal(t, map[uint64]time.Time{rows[1].Record: rows[1].ReportedAt}, records.StoredLate, "for the page of an export")
 	stored, err := env.Bus.Last(t.Context(), waited.Subject)
 	require.NoError(t, err)
 	var body event.Escalated

@@ -203,6 +203,13 @@ func (p *Page) Write(w io.Writer, version string, m evidence.Manifest, cp eviden
 			p.Rules = append(p.Rules, x)
 		}
 	}
+	for _, in := range p.Incidents {
+		for _, t := range in.Told {
+			if at, late := m.StoredLate[t.Record]; late {
+				t.store(at)
+			}
+		}
+	}
 	slices.SortFunc(p.Removals, func(a, b removal) int { return int(int64(a.Record) - int64(b.Record)) })
 	var b bytes.Buffer
 	if err := t.Execute(&b, p); err != nil {

@@ -80,6 +80,31 @@ func TestVersion1_RendersAsEver(t *testing.T) {
 	require.Equal(t, got, render(t, append(context, inRange...)))
 }
 
+// An escalation that waited for the disk is as late as the server says that it was
+// stored, and the page says whose word that is. What a desk did itself needs no
+// acknowledgement.
+func TestPage_OfWhatWasStoredLate(t *testing.T) {
+	t.Parallel()
+	p := New()
+	p.Add(evidence.Record{Sequence: 5, Subject: "incident.escalated.desk-a.o.i.1", Body: []byte(`{"desk":"desk-a","operator":"o","incident":"i","act":"report","from":"o","dueAt":"2026-03-01T05:00:00Z","reportedAt":"2026-03-01T04:59:59Z",
+"duties":[{"citation":"Law, art. 4","confidence":"text","dueAt":"2026-03-01T05:00:00Z"},{"citation":"Law, art. 5","confidence":"text","dueAt":"2026-03-02T05:00:00Z"}]}`)})
+	p.Add(evidence.Record{Sequence: 6, Subject: "incident.escalated.desk-a.o.i.2", Body: []byte(`{"desk":"desk-a","operator":"o","incident":"i","act":"update","from":"desk-a","reportedAt":"2026-03-01T05:30:00Z"}`)})
+	render := func(late map[uint64]time.Time) string {
+		var b bytes.Buffer
+		require.NoError(t, p.Write(&b, Version, evidence.Manifest{First: 5, Last: 6, Made: made, StoredLate: late}, evidence.Checkpoint{}))
+		return b.String()
+	}
+	got := render(nil)
+	require.Equal(t, 2, strings.Count(got, "按时 in time"))
+	require.NotContains(t, got, "stored")
+	require.Contains(t, got, "own act, nothing to acknowledge")
+	got = render(map[uint64]time.Time{5: time.Date(2026, 3, 1, 6, 10, 5, 250e6, time.UTC)})
+	for _, want := range []string{"存储于 stored 2026-03-01 14:10:05.250 &#43;08:00", "迟报 1小时10分钟 late by 1h10m", "It does not prove the times marked “stored”"} {
+		require.Contains(t, got, want)
+	}
+	require.Equal(t, 1, strings.Count(got, "按时 in time"), "the other duty was met")
+}
+
 func TestPage_IsBounded(t *testing.T) {
 	t.Parallel()
 	var many []evidence.Record

@@ -2,6 +2,7 @@ package page
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"time"
 
@@ -49,7 +50,25 @@ type told struct {
 	AcknowledgedBy           string     `json:"-"`
 	OverdueAt                *time.Time `json:"-"`
 	AckRecord, OverdueRecord uint64     `json:"-"`
+	StoredAt                 *time.Time `json:"-"` // where it was after a due time that ReportedAt keeps: the server's word
 	Before                   bool       `json:"-"` // told before the range: only what came of it is in it
+}
+
+// store makes the escalation as late as it was stored.
+func (t *told) store(at time.Time) {
+	t.StoredAt = &at
+	for i, d := range t.Duties {
+		if d.DueAt != nil && at.After(*d.DueAt) {
+			by := at.Sub(*d.DueAt)
+			text := fmt.Sprintf("P%dDT%dH%dM%d.%03dS", by/(24*time.Hour), by/time.Hour%24, by/time.Minute%60, by/time.Second%60, by/time.Millisecond%1000)
+			t.Duties[i].LateBy = &text
+		}
+	}
+}
+
+// isOwnAct reports whether a desk was told of nothing but its own act.
+func (t *told) isOwnAct() bool {
+	return t.Act == "update" && t.From == t.Desk && t.AcknowledgeBy == nil
 }
 
 // duty is one duty that an escalation carries out.

@@ -22,6 +22,7 @@ var versions = map[string]*template.Template{
 		"whose": func(d duty, t *told) bool {
 			return d.DueAt != nil && !t.Cause.At.IsZero() && !t.Cause.At.After(*d.DueAt)
 		},
+		"isOwnAct": (*told).isOwnAct,
 		"isLate": func(t *told) bool {
 			return t.AcknowledgedAt != nil && (t.OverdueAt != nil || t.AcknowledgeBy != nil && t.AcknowledgedAt.After(*t.AcknowledgeBy))
 		},
@@ -41,6 +42,7 @@ var words1 = map[string][2]string{
 	"by": {"时限", "by"}, "in-time": {"按时", "in time"}, "promptly": {"及时", "promptly"}, "delayed": {"本系统延误，收到时未迟", "received in time; delayed here"},
 	"strictly-by": {"严格自发现起算的时限", "strictly, from discovery, by"}, "forward-verified": {"经人工确认转报", "forwarded, confirmed by a person"},
 	"onBehalf": {"自动转报，未经核实；授权", "forwarded by machine, not verified; authority"}, "by-correction": {"（按更正后的发现时间）", "(by the corrected discovery)"},
+	"stored": {"存储于", "stored"}, "own-act": {"本席位自己的处置，无需签收", "own act, nothing to acknowledge"},
 	"no-acknowledgement": {"范围内无签收记录", "no acknowledgement in this range"}, "target": {"签收目标", "target"}, "overdue-since": {"逾期记录", "recorded as overdue"},
 	"rules-statute": {"法规包", "statute pack"}, "rules-register": {"登记册", "register"},
 	"secondary": {"间接来源", "secondary source"}, "unverified": {"未核实", "unverified"}, "interpretation": {"解释", "interpretation"},
