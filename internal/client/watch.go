@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
@@ -44,18 +45,18 @@ func (c *Client) WatchTelling(ctx context.Context, desk, screen string, count in
 	})
 	defer following.Wait()
 	defer end()
-	show := func(e *event.Escalated, row event.EscalationRow) error {
+	one := func(e *event.Escalated, row event.EscalationRow) error {
 		alone.Lock()
 		defer alone.Unlock()
 		return yield(e, row)
 	}
-	for shown := 0; count == 0 || shown < count; {
+	for done := 0; count == 0 || done < count; {
 		if err := c.connected(ctx); err != nil {
 			return err
 		}
 		want := fetchBatch
 		if count > 0 {
-			want = min(want, count-shown)
+			want = min(want, count-done)
 		}
 		// What is fetched is shown, so no more is fetched than will be.
 		batch, err := cons.Fetch(want, jetstream.FetchMaxWait(fetchWait))
@@ -68,12 +69,11 @@ func (c *Client) WatchTelling(ctx context.Context, desk, screen string, count in
 			}
 			continue
 		}
-		for m := range batch.Messages() {
-			if err := c.show(ctx, cons, m, now, show); err != nil {
-				return err
-			}
-			shown++
+		n, err := c.show(ctx, cons, batch.Messages(), now, one)
+		if err != nil {
+			return err
 		}
+		done += n
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -145,32 +145,84 @@ func (c *Client) consumer(ctx context.Context, desk, screen string) (jetstream.C
 	return cons, nil
 }
 
-// show hands over one escalation and, when that went well, takes it off the
-// screen's list.
-func (c *Client) show(ctx context.Context, cons jetstream.Consumer, m jetstream.Msg, now func() time.Time, yield func(*event.Escalated, event.EscalationRow) error) error {
+// shown is an escalation as a screen shows it, or why it cannot be shown.
+type shown struct {
+	message      jetstream.Msg
+	escalation   *event.Escalated
+	record       uint64
+	acknowledged *event.Acknowledgement
+	overdue      *event.Overdue
+	err          error
+}
+
+// showAhead is how many escalations of a fetch are looked up, or taken off the
+// screen's list, at once.
+const showAhead = 16
+
+// show hands over what a fetch brings, in order, and takes what was shown off the
+// screen's list. Several are looked up, and taken off, at once: one after the other, the
+// screen of a busy server would fall further and further behind. It returns how many
+// were shown.
+func (c *Client) show(ctx context.Context, cons jetstream.Consumer, fetched <-chan jetstream.Msg, now func() time.Time, yield func(*event.Escalated, event.EscalationRow) error) (count int, err error) {
+	look, end := context.WithCancel(ctx)
+	defer end()
+	next := make(chan chan shown, showAhead)
+	go func() {
+		defer close(next)
+		for m := range fetched {
+			s := make(chan shown, 1)
+			select {
+			case next <- s:
+				go func() { s <- c.lookUp(look, m) }()
+			case <-look.Done():
+				return // what was fetched and not shown is delivered again
+			}
+		}
+	}()
+	var taken errgroup.Group
+	taken.SetLimit(showAhead)
+	for s := range next {
+		s := <-s
+		if err = s.err; err != nil {
+			break
+		}
+		if err = yield(s.escalation, s.escalation.Row(s.record, s.acknowledged, s.overdue, now())); err != nil {
+			break
+		}
+		count++
+		taken.Go(func() error { return c.take(ctx, cons, s.message) })
+	}
+	if gone := taken.Wait(); err == nil {
+		err = gone
+	}
+	return count, err
+}
+
+// lookUp reads an escalation and what became of it.
+func (c *Client) lookUp(ctx context.Context, m jetstream.Msg) shown {
 	meta, err := m.Metadata()
 	if err != nil {
-		return fmt.Errorf("watch: %w", err)
+		return shown{err: fmt.Errorf("watch: %w", err)}
 	}
 	s := event.ReadStored(c.realm, m.Subject(), m.Headers(), m.Data(), meta.Sequence.Stream, meta.Timestamp)
 	if c.realm == event.Real { // a drill's clock may run faster than the stream's
 		s, _ = event.AsStored(s)
 	}
-	var ack *event.Acknowledgement
-	var overdue *event.Overdue
-	e, err := event.Decode[event.Escalated](s)
-	if err != nil {
-		e = unreadable(s, err) // it must not keep the desk from what is behind it
-	} else if ack, overdue, err = c.outcomeInTime(ctx, event.EscalationOf(s.Subject)); err != nil {
-		return err
+	out := shown{message: m, record: s.Sequence}
+	if out.escalation, err = event.Decode[event.Escalated](s); err != nil {
+		out.escalation = unreadable(s, err) // it must not keep the desk from what is behind it
+		return out
 	}
-	if err := yield(e, e.Row(s.Sequence, ack, overdue, now())); err != nil {
-		return err
-	}
-	// Where this fails, it is shown again: a lost answer must not end the watch.
-	taken, cancel := context.WithTimeout(ctx, pulseTimeout)
+	out.acknowledged, out.overdue, out.err = c.outcomeInTime(ctx, event.EscalationOf(s.Subject))
+	return out
+}
+
+// take takes an escalation off the screen's list. Where that fails, the escalation is
+// shown again: a lost answer must not end the watch.
+func (c *Client) take(ctx context.Context, cons jetstream.Consumer, m jetstream.Msg) error {
+	ctx, cancel := context.WithTimeout(ctx, pulseTimeout)
 	defer cancel()
-	if err := m.DoubleAck(taken); err != nil {
+	if err := m.DoubleAck(ctx); err != nil {
 		if _, gone := cons.Info(ctx); errors.Is(gone, jetstream.ErrConsumerNotFound) {
 			return fmt.Errorf("watch: %w", gone)
 		}
