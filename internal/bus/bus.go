@@ -198,6 +198,8 @@ func (b *Bus) Close() {
 		nc.Close()
 	}
 	b.doors = nil
+	b.failed.Flush()
+	b.lost.Flush()
 }
 
 // HasIdentities reports whether it is known who asks.

@@ -12,7 +12,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
-	"go.uber.org/zap/zaptest"
 
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/clock"
@@ -38,7 +37,7 @@ func StartIn(t testing.TB, dir string, c clock.Clock) *Env {
 // StartRealm is StartIn with a bus of the given realm.
 func StartRealm(t testing.TB, dir string, c clock.Clock, realm event.Realm) *Env {
 	t.Helper()
-	log := zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel))
+	log := logTo(t)
 	s, err := bus.StartServer(t.Context(), bus.ServerConfig{Dir: dir, Log: log})
 	require.NoError(t, err)
 	t.Cleanup(s.Stop)
