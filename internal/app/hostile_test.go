@@ -24,7 +24,7 @@ import (
 )
 
 // siege is the product under attack by those who have a credential and those who
-// have none, while an honest operator reports without a pause.
+// have none, while an honest operator goes on reporting.
 type siege struct {
 	*guarded
 	admin string // a token
@@ -67,6 +67,7 @@ func besiege(t testing.TB) *siege {
 				s.mu.Lock()
 				s.took, s.accepted = append(s.took, time.Since(began)), append(s.accepted, r.Record)
 				s.mu.Unlock()
+				time.Sleep(5 * time.Millisecond) // leaves the processors to the attack
 			}
 		}
 		s.ended <- nil
