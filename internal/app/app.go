@@ -378,7 +378,9 @@ func (a *App) run() {
 // readyWait is how long the doors may take to open.
 const readyWait = 10 * time.Second
 
-// ready returns when every service answers, in every realm.
+// ready returns when every service answers, in every realm, and the first write of the
+// probe has come back, so that /readyz does not fail for a moment after the start. Where
+// nothing is stored, /readyz says so; the start does not wait for it any longer.
 func (a *App) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyWait)
 	defer cancel()
@@ -392,7 +394,19 @@ func (a *App) ready(ctx context.Context) error {
 			}
 		}
 	}
-	return nil
+	for {
+		last, err := a.realms[0].bus.Stores()
+		if !last.IsZero() || !errors.Is(err, bus.ErrUnavailable) {
+			return nil
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-a.working.Done():
+			return context.Cause(a.working)
+		case <-ctx.Done():
+			return nil
+		}
+	}
 }
 
 func (a *App) answers(ctx context.Context, service string) error {

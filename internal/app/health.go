@@ -76,9 +76,6 @@ func (a *App) health(mux *http.ServeMux) {
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		real := a.realms[:1]
 		h := a.look(r.Context(), real)
-		if _, err := real[0].bus.Stores(); err != nil && h.Status == healthy {
-			h.Status = err.Error()
-		}
 		for _, err := range inEach(r.Context(), real, func(ctx context.Context, r *realm) error {
 			_, err := r.bus.Head(ctx)
 			return err
@@ -97,6 +94,9 @@ func (a *App) health(mux *http.ServeMux) {
 			if h.Damage = r.ledger.Damage(); len(h.Damage) > 0 && h.Status == healthy {
 				h.Status = "the record is damaged"
 			}
+		}
+		if _, err := real[0].bus.Stores(); err != nil && h.Status == healthy {
+			h.Status = err.Error()
 		}
 		answer(w, r, h)
 	})
