@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"runtime/metrics"
 	"slices"
 	"strings"
@@ -252,13 +253,19 @@ func TestGreedyOperator(t *testing.T) {
 	}
 }
 
-// BenchmarkHonestBesideGreedy is how long an honest operator and its desk wait beside
-// each attack.
+// BenchmarkHonestBesideGreedy measures how long an honest operator and its desk wait
+// beside each attack. TOCSIN_ATTACK says how long an attack lasts, such as 60s.
 func BenchmarkHonestBesideGreedy(b *testing.B) {
+	attack := 3 * time.Second
+	if s := os.Getenv("TOCSIN_ATTACK"); s != "" {
+		var err error
+		attack, err = time.ParseDuration(s)
+		require.NoError(b, err)
+	}
 	for name := range greed {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				took, told, refusals, memory := beginNeighbours(b).beside(name, 20*time.Second)
+				took, told, refusals, memory := beginNeighbours(b).beside(name, attack)
 				slices.Sort(took)
 				slices.Sort(told)
 				b.ReportMetric(float64(len(refusals)), "refused")
