@@ -373,7 +373,9 @@ func (w *writer) answerTaken(ctx context.Context, round []*pending) ([]*pending,
 	}
 	if whole {
 		for _, p := range gone {
-			p.record.Replaces = 0
+			if p.record.Replaces != 0 { // of others the caller may be reading the record
+				p.record.Replaces = 0
+			}
 		}
 	}
 	return left(round, bySubject), nil
