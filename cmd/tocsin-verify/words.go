@@ -42,7 +42,7 @@ var words = map[string][2]string{
 	"signed":            {"签名", "signed"},
 	"signed-by":         {"%s，密钥 %s（凭证签发者 %s）", "by %s with the key %s, a credential of %s"},
 	"signed-at":         {"签名时间", "signed at"},
-	"signed-when":       {"%s（签名者自己的时钟）", "%s by the clock of whoever signed"},
+	"signed-when":       {"%s（签名者自己的时钟）", "%s by the clock of the signer"},
 	"acts":              {"值班行为", "acts"},
 	"removals":          {"移除", "removals"},
 	"removals-of":       {"管理员签名 %d 件，未签名 %d 件", "%d signed by an administrator, %d not signed"},

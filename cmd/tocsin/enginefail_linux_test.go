@@ -15,7 +15,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// endsWithin waits for the server to end by itself and returns its exit code.
+// endsWithin waits for the server to exit unasked and returns its exit code.
 func (s *server) endsWithin(d time.Duration) int {
 	s.t.Helper()
 	ended := make(chan struct{})
