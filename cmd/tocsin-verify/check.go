@@ -90,6 +90,8 @@ func (o *options) check() *result {
 	switch {
 	case r.Export != nil && len(r.Export.Findings) > 0:
 		r.Result = fails // whatever else could not be checked
+	case r.Export != nil && len(r.Export.Unchecked) > 0 && err == nil, evidence.Inconclusive(err):
+		r.Result = unchecked
 	case errors.As(err, new(cannot)) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission):
 		r.Result = unchecked
 	case err != nil:
@@ -183,9 +185,6 @@ func (r *result) proof(v evidence.Verifier, text string) error {
 // to be of against the receipt.
 func (o *options) receipt(r *result, v evidence.Verifier, text string) error {
 	receipt, err := v.VerifyReceipt([]byte(text))
-	if insufficient(err) {
-		return cannot{err}
-	}
 	if err != nil {
 		return err
 	}
@@ -204,12 +203,6 @@ func (o *options) receipt(r *result, v evidence.Verifier, text string) error {
 	return nil
 }
 
-// insufficient reports whether a receipt could not be verified, which says nothing
-// against it.
-func insufficient(err error) bool {
-	return errors.Is(err, evidence.ErrUncertified) || errors.Is(err, evidence.ErrNewer)
-}
-
 // receipts verifies each line with the key of the log.
 func (r *result) receipts(v evidence.Verifier, text string) error {
 	r.Origin, r.Several = v.Origin(), new(several)
@@ -225,7 +218,7 @@ func (r *result) receipts(v evidence.Verifier, text string) error {
 		case err == nil:
 			r.Several.Hold++
 			continue
-		case !insufficient(err):
+		case !evidence.Inconclusive(err):
 			worst = errNotAll
 			r.Several.Faults = append(r.Several.Faults, fault{n, fails, plain(err)})
 		default:

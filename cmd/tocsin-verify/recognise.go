@@ -90,10 +90,22 @@ func recognise(o *options, name string) (kind, text string, err error) {
 		return kindReceipts, text, nil
 	case evidence.IsReceipt(text):
 		return kindReceipt, text, nil
+	case isNewer(first):
+		return "", "", fmt.Errorf("%s has the format %q: %w", name, first, evidence.ErrNewer)
 	case strings.Contains(rest, "\n\n— "):
 		return kindCheckpoint, text, nil
 	}
-	return "", "", fmt.Errorf("%s is neither a proof, nor a receipt, nor a signed checkpoint", name)
+	return "", "", fmt.Errorf("%s is neither a proof, nor a receipt, nor a signed checkpoint (%w)", name, evidence.ErrMalformed)
+}
+
+// isNewer reports whether a first line is that of a later version of a format.
+func isNewer(first string) bool {
+	for _, format := range []string{evidence.ProofFormat, evidence.ConsistencyFormat} {
+		if strings.HasPrefix(first, strings.TrimRight(format, "0123456789")) && strings.TrimSpace(first) != format {
+			return true
+		}
+	}
+	return false
 }
 
 // checkpointIn finds the signed checkpoint in whatever has one.

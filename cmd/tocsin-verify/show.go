@@ -10,7 +10,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/tocsin-project/tocsin/internal/evidence/page"
 	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
@@ -39,9 +38,8 @@ func (o *options) show(r *result) {
 
 // showTransport names what transport changed or added, none of which says anything else.
 func (o *options) showTransport(r *result) {
-	if r.Export != nil && (r.Export.PageCompared || slices.Contains(r.Export.Unproved, page.File)) {
-		said := map[bool]string{true: "page-compared", false: "page-not-compared"}[r.Export.PageCompared]
-		o.row("page", o.text(said))
+	if r.Export != nil && r.Export.PageCompared {
+		o.row("page", o.text("page-compared"))
 	}
 	if len(r.Damage) > 0 {
 		o.row("damaged", strings.Join(r.Damage, ", "))
@@ -58,7 +56,7 @@ func (o *options) showTransport(r *result) {
 }
 
 func (o *options) showFindings(r *result) {
-	for _, f := range r.Export.Findings {
+	for _, f := range slices.Concat(r.Export.Findings, r.Export.Unchecked) {
 		where := f.Path
 		if f.Record > 0 {
 			where = fmt.Sprintf("%s: "+o.text("record-n"), f.Path, f.Record)
@@ -67,6 +65,9 @@ func (o *options) showFindings(r *result) {
 	}
 	n := uint64(len(r.Export.Findings)) + r.Export.More
 	if n == 0 {
+		if len(r.Export.Unchecked) > 0 {
+			fmt.Fprintf(o.stderr, o.text("unchecked-export")+"\n", printable.Line(o.file), len(r.Export.Unchecked))
+		}
 		return
 	}
 	if r.Export.More > 0 {
@@ -110,9 +111,6 @@ func (o *options) showProved(r *result) {
 		limits = append([]string{"limit-true", "limit-manifest"}, limits...)
 		if o.identities == "" && len(r.Export.Acts.Identities)+len(r.Export.Removals.Identities) > 0 {
 			limits = append(limits, "limit-identities")
-		}
-		if len(r.Export.Unproved) > 0 {
-			limits = append(limits, "limit-pages")
 		}
 	}
 	if r.Proof != "" {

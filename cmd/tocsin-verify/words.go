@@ -12,128 +12,128 @@ func (o *options) text(id string) string {
 var words = map[string][2]string{
 	"try-help": {"用法见 tocsin-verify --help", "Try tocsin-verify --help"},
 
-	fails:      {"不成立", "does not hold"},
-	unchecked:  {"无法核验", "could not be checked"},
-	"record-n": {"第 %d 条记录", "record %d"},
-	"line-n":   {"第 %d 行", "line %d"},
-	"more":     {"……另有 %d 处未列出", "… and %d more that are not listed"},
-	"faults":   {"%s：不成立：发现 %d 处问题", "%s: does not hold: %d findings"},
+	fails:              {"不成立", "does not hold"},
+	unchecked:          {"无法核验", "could not be checked"},
+	"record-n":         {"第 %d 条记录", "record %d"},
+	"line-n":           {"第 %d 行", "line %d"},
+	"more":             {"……另有 %d 处未列出", "… and %d more that are not listed"},
+	"unchecked-export": {"%s：有 %d 处无法核验（见上），其余未发现问题", "%s: could not be checked: %d things, above; nothing else is wrong with it"},
+	"faults":           {"%s：不成立：发现 %d 处问题", "%s: does not hold: %d findings"},
 
-	"proved-record":     {"成立：第 %d 条记录在日志 %s 中，内容如下。", "HOLDS: record %d is in the log %s, as it stands here."},
-	"proved-export":     {"成立：导出目录中的每条记录都在日志 %s 中，区间内没有无故缺失的记录。", "HOLDS: every record of this export is in the log %s, and none of its range is missing without a removal."},
+	"proved-record":     {"成立：第 %d 条记录在日志 %s 中，内容如下。", "HOLDS: record %d is in the log %s, with the content below."},
+	"proved-export":     {"成立：导出目录中的每条记录都在日志 %s 中，区间内没有无故缺失的记录。", "HOLDS: every record of this export is in the log %s, and every missing record was removed by a recorded removal."},
 	"proved-checkpoint": {"成立：该检查点由日志 %s 签名。", "HOLDS: the checkpoint was signed by the log %s."},
-	"proved-extends":    {"成立：前 %d 条记录原样保留在 %d 条记录的日志 %s 中，未改、未删。", "HOLDS: the first %d records are the beginning of the %d of the log %s: none was changed or taken out."},
+	"proved-extends":    {"成立：前 %d 条记录原样保留在 %d 条记录的日志 %s 中，未改、未删。", "HOLDS: the first %d records are the beginning of the %d of the log %s: none was changed or removed."},
 
 	"proved-receipt":  {"成立：该回执由日志 %s 认可的接收端签名。", "HOLDS: the receipt was signed by the intake that the log %s has certified."},
 	"proved-receipts": {"成立：%d 份回执均由日志 %s 认可的接收端签名。", "HOLDS: all %d receipts were signed by the intake that the log %s has certified."},
 
-	"log":               {"日志", "log"},
-	"status":            {"状态", "status"},
-	"exercise":          {"演练", "exercise"},
-	"is-exercise":       {"是：不是真实事件", "yes: it is of no real incident"},
-	"operator":          {"运营者", "operator"},
-	"incident":          {"事件", "incident"},
-	"report":            {"报告", "report"},
-	"source":            {"来源", "source"},
-	"type":              {"类型", "type"},
-	"durability":        {"落盘保证", "durability"},
-	"digest":            {"数据摘要", "digest"},
-	"held":              {"已比对", "is of"},
-	"signed":            {"签名", "signed"},
-	"signed-by":         {"%s，密钥 %s（凭证签发者 %s）", "by %s with the key %s, a credential of %s"},
-	"signed-at":         {"签名时间", "signed at"},
-	"signed-when":       {"%s（签名者自己的时钟）", "%s by the clock of the signer"},
-	"acts":              {"值班行为", "acts"},
-	"removals":          {"移除", "removals"},
-	"removals-of":       {"管理员签名 %d 件，未签名 %d 件", "%d signed by an administrator, %d not signed"},
-	"acts-of":           {"部门签名 %d 件，未签名 %d 件", "%d signed by the desks that did them, %d not signed"},
-	"identities":        {"凭证签发者", "identities"},
-	"checkpoint":        {"检查点", "checkpoint"},
-	"covers":            {"覆盖前 %d 条记录，根 %s", "covers the first %d records, root %s"},
-	"extends":           {"延续自", "extends"},
-	"earlier":           {"%d 条记录，根 %s", "%d records, root %s"},
-	"record":            {"记录", "record"},
-	"subject":           {"主题", "subject"},
-	"time":              {"时间", "time"},
-	"entry":             {"条目哈希", "entry"},
-	"body":              {"正文", "body"},
-	"binary":            {"%d 字节，不是 JSON，以 base64 表示", "%d bytes that are not JSON, in base64"},
-	"range":             {"区间", "range"},
-	"range-of":          {"第 %d 至 %d 条：%d 条在，%d 条已依规移除", "records %d to %d: %d are here, %d were removed by order or by age"},
-	"besides":           {"附带", "besides"},
-	"besides-of":        {"区间外记录 %d 条；核验树条目 %d 个", "%d records outside the range; %d entries of the tree were checked"},
-	"rules":             {"规则", "rules"},
-	"manifest":          {"清单 SHA-256", "manifest"},
-	"made":              {"导出时间", "made"},
-	"page":              {"阅读页面", "page"},
-	"page-compared":     {"index.html 与由记录重新生成的页面一致", "index.html is what the records say: it was rendered again and compared"},
-	"page-not-compared": {"index.html 未与记录比对：清单未写明页面版本", "index.html was not compared with the records: the manifest names no version of it"},
-	"damaged":           {"传输改动", "in transport"},
-	"extra":             {"多余文件", "not listed"},
-	"proof":             {"已写证明", "proof written"},
+	"log":           {"日志", "log"},
+	"status":        {"状态", "status"},
+	"exercise":      {"演练", "exercise"},
+	"is-exercise":   {"是：不是真实事件", "yes: this is no real incident"},
+	"operator":      {"运营者", "operator"},
+	"incident":      {"事件", "incident"},
+	"report":        {"报告", "report"},
+	"source":        {"来源", "source"},
+	"type":          {"类型", "type"},
+	"durability":    {"落盘保证", "durability"},
+	"digest":        {"数据摘要", "digest"},
+	"held":          {"已比对", "report"},
+	"signed":        {"签名", "signed"},
+	"signed-by":     {"%s，密钥 %s（凭证签发者 %s）", "by %s with the key %s, a credential of %s"},
+	"signed-at":     {"签名时间", "signed at"},
+	"signed-when":   {"%s（签名者自己的时钟）", "%s by the clock of the signer"},
+	"acts":          {"值班行为", "acts"},
+	"removals":      {"移除", "removals"},
+	"removals-of":   {"管理员签名 %d 件，未签名 %d 件", "%d signed by an administrator, %d not signed"},
+	"acts-of":       {"部门签名 %d 件，未签名 %d 件", "%d signed by the desks that did them, %d not signed"},
+	"identities":    {"凭证签发者", "identities"},
+	"checkpoint":    {"检查点", "checkpoint"},
+	"covers":        {"覆盖前 %d 条记录，根 %s", "covers the first %d records, root %s"},
+	"extends":       {"延续自", "extends"},
+	"earlier":       {"%d 条记录，根 %s", "%d records, root %s"},
+	"record":        {"记录", "record"},
+	"subject":       {"主题", "subject"},
+	"time":          {"时间", "time"},
+	"entry":         {"条目哈希", "entry"},
+	"body":          {"正文", "body"},
+	"binary":        {"%d 字节，不是 JSON，以 base64 表示", "%d bytes that are not JSON, in base64"},
+	"range":         {"区间", "range"},
+	"range-of":      {"第 %d 至 %d 条：%d 条在，%d 条已依规移除", "records %d to %d: %d are here, %d were removed by order or by age"},
+	"besides":       {"附带", "besides"},
+	"besides-of":    {"区间外记录 %d 条；核验树条目 %d 个", "%d records outside the range; %d entries of the tree were checked"},
+	"rules":         {"规则", "rules"},
+	"manifest":      {"清单 SHA-256", "manifest"},
+	"made":          {"导出时间", "made"},
+	"page":          {"阅读页面", "page"},
+	"page-compared": {"index.html 与由记录重新生成的页面一致", "index.html matches the records: it was rendered again and compared"},
+	"damaged":       {"传输改动", "in transport"},
+	"extra":         {"多余文件", "not listed"},
+	"proof":         {"已写证明", "proof written"},
 
 	"limits":           {"这不证明：", "This does not prove:"},
-	"limit-true":       {"记录所述属实——只证明日志收录的就是这些内容；", "that what a record says is true: only that this is what the log took in;"},
-	"limit-time":       {"时间准确——时间由写入者的时钟给出；", "that its time is right: the clock of whoever wrote it gave it;"},
+	"limit-true":       {"记录所述属实——只证明日志收录的就是这些内容；", "that the content of a record is true: only that the log recorded it;"},
+	"limit-time":       {"时间准确——时间由写入者的时钟给出；", "that its time is right: it comes from the clock of its writer;"},
 	"limit-later":      {"检查点之后的任何事情；", "anything about what came after the checkpoint;"},
-	"limit-one-view":   {"日志给所有人看的是同一内容——请与他人持有的检查点比对（--extends）。", "that the log shows everyone the same: hold it against a checkpoint that somebody else keeps (--extends)."},
-	"limit-manifest":   {"导出者在清单中所写的时间——请将上面的清单 SHA-256 与导出时所示比对；", "the times that the exporter wrote into the manifest: compare its SHA-256 above with the one that was shown at the export;"},
+	"limit-one-view":   {"日志给所有人看的是同一内容——请与他人持有的检查点比对（--extends）。", "that the log shows everyone the same: compare it with a checkpoint that somebody else keeps (--extends)."},
+	"limit-manifest":   {"导出者在清单中所写的时间——请将上面的清单 SHA-256 与导出时所示比对；", "the times that the exporter wrote into the manifest: compare its SHA-256 above with the one that the export printed;"},
 	"limit-receipt":    {"该记录仍在日志中——请用 tocsin log prove 取得证明；", "that the record is still in the log: ask for its proof (tocsin log prove);"},
-	"limit-report":     {"报告的内容——请以 --report 提供报告原文比对摘要。", "what the report said: give the report with --report to hold it against the digest."},
-	"limit-identities": {"上述凭证签发者确为贵方所信任——请以 --identities 指定；", "that those who gave out the credentials are whom you trust: name them with --identities;"},
-	"limit-pages":      {"供人阅读的页面等附加文件的内容。", "what stands in added files, such as a page to read."},
+	"limit-report":     {"报告的内容——请以 --report 提供报告原文比对摘要。", "what the report said: compare the report with the digest by --report."},
+	"limit-identities": {"上述凭证签发者确为贵方所信任——请以 --identities 指定；", "that you trust the issuer of the credentials: name it with --identities;"},
 
 	"help": {helpZH, helpEN},
 }
 
-const helpEN = `tocsin-verify checks what a tocsin log says, offline, without trusting the log,
-the file or whoever handed it over. It trusts one thing: the log's public key.
+const helpEN = `tocsin-verify checks proofs, receipts and exports of a tocsin log offline. It trusts
+the log's public key and nothing else: not the log, not the file, not its sender.
 
 Usage:
   tocsin-verify --key KEY FILE
   tocsin-verify --key KEY FILE --extends OLD
   tocsin-verify --key KEY EXPORT --record N [--proof NEW]
 
-KEY is the log's public key (tocsin log key prints it), or the name of a file
-that holds it. Get it once, from a source that you trust, and keep it: a key that
-comes with the file proves nothing. Put it in quotes.
+KEY is the log's public key (tocsin log key prints it), in quotes, or the name of a
+file that contains it. Get it once from a source that you trust, and keep it. A key
+that comes with the file proves nothing.
 
-FILE is recognised by what it is:
-  a proof              that one record, which is in it, is in the log
-                       (c2sp.org/tlog-proof@v1; tocsin log prove N makes it)
-  a signed checkpoint  that the log signed that it has so many records
-  a consistency proof  that a log grew out of an earlier state and nothing that
-                       was in it was changed or taken out; needs --extends
-  a receipt            what intake took of whom, and when: JSON, as tocsin report
-                       --json prints it; or several, a line each
-  an export            a folder of records, tiles and rules (tocsin log export
-                       makes it): every record, everything that is missing, and
-                       every file, each fault by its record and file
+The content of FILE says what is checked:
+  a proof              its record is in the log
+                       (c2sp.org/tlog-proof@v1; tocsin log prove N makes one)
+  a signed checkpoint  the log signed that it has this many records
+  a consistency proof  the log grew from an earlier checkpoint, and no earlier
+                       record was changed or removed; needs --extends
+  a receipt            what intake received, from which operator and when: JSON,
+                       as tocsin report --json prints it, one receipt a line
+  an export            a folder that tocsin log export made: every record, every
+                       gap, every file and the page index.html
 
-What mail and editors do to a file (a byte order mark, UTF-16, other line ends, white
-space at the ends of lines, a lost last newline) is undone and named. Files that an
-export does not list are named, too, and nothing is read of them.
+Damage that mail and editors cause (a byte order mark, UTF-16, other line ends, white
+space at the ends of lines, additional empty lines, quoted-printable) is repaired and
+reported. Files that an export does not list are reported and not read; an unlisted
+page makes the result "could not be checked".
 
 Flags, before or after FILE:
-  --key KEY       the public key, or a file with it
+  --key KEY       the public key, or a file that contains it
   --extends OLD   a file with an earlier checkpoint of the log (or a proof or an
-                  export that has one): is it the beginning of what FILE covers?
-                  FILE is a consistency proof, or an export that reaches so far
-  --record N      only the record with this sequence, out of an export; prints it
-  --proof NEW     writes the proof of that record, which then stands by itself
-  --report EVENT  a file with the CloudEvent that the receipt is said to be of
-  --identities O  the nkey of whoever gives out credentials (tocsin credential key
-                  prints it): what desks did must be signed with one of these. What
-                  is signed is checked without it too
-  --json          one JSON object with the result
-  --quiet         prints nothing of what holds
-  --lang zh|en    language for people (default by LANG)
+                  export that contains one): verify that FILE extends it. FILE is a
+                  consistency proof, or an export with enough tiles
+  --record N      verify and print only this record of an export
+  --proof NEW     write the proof of that record to a new file
+  --report EVENT  verify that the receipt belongs to the CloudEvent in this file
+  --identities O  the public key that issues credentials (tocsin credential key
+                  prints it): require the acts of desks to be signed with a
+                  credential that it issued. Signatures are verified without it too
+  --json          print the result as one JSON object
+  --quiet         print nothing when everything holds
+  --lang zh|en    language of the output (default: from LANG)
 
 Exit codes:
-  0  everything in it holds
-  1  something does not hold; it says what
-  2  it could not be checked: a file is missing, the key or the command line is
-     wrong, or what is there does not suffice
+  0  everything holds
+  1  something does not hold: it was changed, forged or removed
+  2  it could not be checked: a file is missing or damaged in transport, a page was
+     not compared with the records, a newer program made it, or the key or the
+     command line is wrong. Do not rely on it
 
 Examples:
   tocsin-verify --key log.pub incident-7.tlog-proof
@@ -163,8 +163,9 @@ FILE 按内容识别：
   导出目录      记录、树块与规则（由 tocsin log export 生成）：逐条核验记录、
                 缺失与文件，问题具体到记录和文件
 
-邮件、编辑器对文件的改动（字节顺序标记、UTF-16、换行符、行尾空白、缺失的末尾换行）
-会被还原并指明；导出目录中清单未列的文件也会指明，但不读取。
+邮件、编辑器对文件的改动（字节顺序标记、UTF-16、换行符、行尾空白、多余空行、
+quoted-printable）会被还原并指明；导出目录中清单未列的文件也会指明，但不读取，
+其中如有网页，则结果为“无法核验”。
 
 选项（可在 FILE 之前或之后）：
   --key KEY       公钥，或存有公钥的文件
@@ -182,8 +183,9 @@ FILE 按内容识别：
 
 退出码：
   0  全部成立
-  1  有不成立之处，并指明
-  2  无法核验：文件缺失，公钥或命令行有误，或现有材料不足
+  1  有不成立之处（被改动、伪造或移除），并指明
+  2  无法核验：文件缺失或在传输中损坏，页面未与记录比对，由更新版本的程序生成，
+     或公钥、命令行有误。请勿据以采信
 
 示例：
   tocsin-verify --key log.pub incident-7.tlog-proof

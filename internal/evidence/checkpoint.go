@@ -77,11 +77,16 @@ func (v Verifier) Open(signed string) (Checkpoint, error) {
 	if v.key == nil {
 		return Checkpoint{}, errors.New("evidence: checkpoint: no verifier key is given")
 	}
+	if _, err := Claim(signed); errors.Is(err, ErrMalformed) { // before its signature is asked
+		return Checkpoint{}, err
+	}
 	n, err := note.Open([]byte(signed), note.VerifierList(v.key))
 	if err != nil {
 		var unknown *note.UnverifiedNoteError
 		if errors.As(err, &unknown) {
 			err = fmt.Errorf("it is not signed with the key of %s that is given", v.Origin())
+		} else if !errors.As(err, new(*note.InvalidSignatureError)) {
+			err = malformed(err)
 		}
 		return Checkpoint{}, fmt.Errorf("evidence: checkpoint: %w", err)
 	}
@@ -102,9 +107,10 @@ func (v Verifier) Open(signed string) (Checkpoint, error) {
 // Claim reads what a checkpoint says without asking who signed it: for one who has
 // no key and need not trust it.
 func Claim(signed string) (Checkpoint, error) {
-	text, _, ok := strings.Cut(signed, "\n\n")
+	at := strings.LastIndex(signed, "\n\n")
+	text, ok := signed[:max(at, 0)], at >= 0
 	if !ok {
-		return Checkpoint{}, errors.New("evidence: checkpoint: it has no signature")
+		return Checkpoint{}, malformed(errors.New("evidence: checkpoint: it has no signature"))
 	}
 	c, err := parseCheckpoint(text + "\n")
 	c.Note = signed
@@ -130,18 +136,18 @@ func checkSignatures(signed string, n *note.Note) error {
 func parseCheckpoint(text string) (Checkpoint, error) {
 	lines := strings.Split(text, "\n")
 	if len(lines) != 4 || lines[3] != "" {
-		return Checkpoint{}, errors.New("evidence: checkpoint: want three lines: origin, size, root")
+		return Checkpoint{}, malformed(errors.New("evidence: checkpoint: want three lines: origin, size, root"))
 	}
 	c := Checkpoint{Origin: lines[0]}
 	var err error
 	if c.Size, err = strconv.ParseUint(lines[1], 10, 64); err != nil {
-		return Checkpoint{}, fmt.Errorf("evidence: checkpoint: size %q is not a number", lines[1])
+		return Checkpoint{}, malformed(fmt.Errorf("evidence: checkpoint: size %q is not a number", lines[1]))
 	}
 	if err := c.Root.UnmarshalText([]byte(lines[2])); err != nil {
-		return Checkpoint{}, fmt.Errorf("evidence: checkpoint: root: %w", err)
+		return Checkpoint{}, malformed(fmt.Errorf("evidence: checkpoint: root: %w", err))
 	}
 	if c.text() != text {
-		return Checkpoint{}, fmt.Errorf("evidence: checkpoint: size %q is not written as checkpoints are", lines[1])
+		return Checkpoint{}, malformed(fmt.Errorf("evidence: checkpoint: size %q is not written as checkpoints are", lines[1]))
 	}
 	return c, c.check()
 }

@@ -40,7 +40,7 @@ func (c Consistency) String() string {
 func ParseConsistency(text string) (Consistency, error) {
 	c, err := parseConsistency(text)
 	if err == nil && c.String() != text {
-		err = errors.New("it is not written as such proofs are")
+		err = malformed(errors.New("it is not written as such proofs are"))
 	}
 	if err != nil {
 		return Consistency{}, fmt.Errorf("not a consistency proof: %w", err)
@@ -51,17 +51,17 @@ func ParseConsistency(text string) (Consistency, error) {
 func parseConsistency(text string) (c Consistency, err error) {
 	head, path, checkpoint, err := cutProof(text, ConsistencyFormat, 1)
 	if err != nil {
-		return c, err
+		return c, malformed(err)
 	}
 	words := strings.Split(head[0], " ")
 	if len(words) != 3 || words[0] != "old" {
-		return c, errors.New("the line of the earlier tree is missing")
+		return c, malformed(errors.New("the line of the earlier tree is missing"))
 	}
 	if c.Size, err = strconv.ParseUint(words[1], 10, 64); err != nil || c.Size >= sizeLimit {
 		return c, fmt.Errorf("%q is not the size of a tree", words[1])
 	}
 	if err := c.Root.UnmarshalText([]byte(words[2])); err != nil {
-		return c, err
+		return c, malformed(err)
 	}
 	c.Path, c.Checkpoint = path, checkpoint
 	return c, nil

@@ -261,7 +261,7 @@ func FuzzManifest(f *testing.F) {
 		require.NoError(t, os.WriteFile(name, raw, 0o600))
 		r, err := VerifyExport(t.Context(), dir, l.verifier, nil)
 		require.NoError(t, err)
-		if len(r.Findings) == 0 && r.Manifest != sum {
+		if len(r.Findings) == 0 && len(r.Unchecked) == 0 && r.Manifest != sum {
 			m.Made, m.Since, m.Until = want.Made, want.Since, want.Until
 			require.Equal(t, want, m, "more than the exporter's word was changed")
 		}

@@ -14,7 +14,10 @@ import (
 )
 
 // ManifestFormat names the form of an export.
-const ManifestFormat = "tocsin/export@v1"
+const (
+	ManifestFormat  = manifestFormats + "1"
+	manifestFormats = "tocsin/export@v"
+)
 
 // The files of an export.
 const (
@@ -98,13 +101,26 @@ func (m Manifest) encode() ([]byte, error) {
 func parseManifest(raw []byte) (Manifest, error) {
 	var m Manifest
 	if err := Decode(raw, &m); err != nil {
-		return Manifest{}, fmt.Errorf("not a manifest: %w", err)
+		return Manifest{}, fmt.Errorf("not a manifest: %w", malformedJSON(raw, err))
 	}
-	again, err := m.encode()
-	if err != nil || !bytes.Equal(again, raw) {
-		return Manifest{}, errors.New("not a manifest: it is not written as manifests are")
+	if format, ok := strings.CutPrefix(m.Format, manifestFormats); ok && m.Format != ManifestFormat {
+		return Manifest{}, fmt.Errorf("its format is version %q: %w", format, ErrNewer)
+	}
+	if again, err := m.encode(); err != nil || !bytes.Equal(again, raw) {
+		return Manifest{}, whyNotEncoded(raw)
 	}
 	return m, m.check()
+}
+
+// whyNotEncoded tells a manifest with members that a newer program has added from one
+// that is written differently.
+func whyNotEncoded(raw []byte) error {
+	strict := json.NewDecoder(bytes.NewReader(raw))
+	strict.DisallowUnknownFields()
+	if err := strict.Decode(new(Manifest)); err != nil {
+		return fmt.Errorf("not a manifest that this program knows: %w: %w", err, ErrNewer)
+	}
+	return malformed(errors.New("not a manifest: it is not written as manifests are"))
 }
 
 func (m Manifest) check() error {

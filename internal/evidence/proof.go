@@ -41,7 +41,7 @@ func (p Proof) String() string {
 func ParseProof(text string) (Proof, error) {
 	p, err := parseProof(text)
 	if err == nil && p.String() != text {
-		err = errors.New("it is not written as proofs are")
+		err = malformed(errors.New("it is not written as proofs are"))
 	}
 	if err != nil {
 		return Proof{}, fmt.Errorf("not a proof: %w", err)
@@ -52,16 +52,16 @@ func ParseProof(text string) (Proof, error) {
 func parseProof(text string) (p Proof, err error) {
 	head, path, checkpoint, err := cutProof(text, ProofFormat, 2)
 	if err != nil {
-		return p, err
+		return p, malformed(err)
 	}
 	extra, hasExtra := strings.CutPrefix(head[0], "extra ")
 	index, hasIndex := strings.CutPrefix(head[1], "index ")
 	if !hasExtra || !hasIndex {
-		return p, errors.New("the lines of the record and its index are missing")
+		return p, malformed(errors.New("the lines of the record and its index are missing"))
 	}
 	line, err := base64.StdEncoding.Strict().DecodeString(extra)
 	if err != nil {
-		return p, errors.New("the record is not base64")
+		return p, malformed(errors.New("the record is not base64"))
 	}
 	if p.Record, err = ParseLine(line); err != nil {
 		return p, err

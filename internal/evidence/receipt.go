@@ -227,13 +227,6 @@ func certificateText(origin, key string) string {
 	return certificateFormat + "\n" + origin + "\nreceipts " + key + "\n"
 }
 
-// ErrUncertified says that a receipt has no certificate, so that nothing says whose
-// its key is.
-var ErrUncertified = errors.New("it has no certificate of the log: send the same report again for a receipt that has one")
-
-// ErrNewer says that something is written in a format that this program does not know.
-var ErrNewer = errors.New("this program does not know its format: verify it with a newer tocsin-verify")
-
 // nonce returns the nonce of the receipt's leaf, nil in the first format.
 func (s *SignedReceipt) nonce() ([]byte, error) {
 	switch {
@@ -256,7 +249,7 @@ func (v Verifier) VerifyReceipt(raw []byte) (Receipt, error) {
 		Signed *SignedReceipt `json:"signed"`
 	}
 	if err := Decode(raw, &in); err != nil {
-		return Receipt{}, fmt.Errorf("evidence: not a receipt: %w", err)
+		return Receipt{}, fmt.Errorf("evidence: not a receipt: %w", malformedJSON(raw, err))
 	}
 	switch {
 	case v.key == nil:
@@ -266,9 +259,20 @@ func (v Verifier) VerifyReceipt(raw []byte) (Receipt, error) {
 	case in.Signed.Certificate == "":
 		return Receipt{}, fmt.Errorf("evidence: receipt: %w", ErrUncertified)
 	}
-	n, err := note.Open([]byte(in.Signed.Certificate), note.VerifierList(v.key))
+	h := in.Signed
+	nonce, err := h.nonce()
 	if err != nil {
+		return Receipt{}, fmt.Errorf("evidence: receipt: %w", err)
+	}
+	if err := checkCertificate(h.Certificate); err != nil {
+		return Receipt{}, fmt.Errorf("evidence: receipt: its certificate: %w", err)
+	}
+	n, err := note.Open([]byte(in.Signed.Certificate), note.VerifierList(v.key))
+	switch {
+	case errors.As(err, new(*note.UnverifiedNoteError)), errors.As(err, new(*note.InvalidSignatureError)):
 		return Receipt{}, fmt.Errorf("evidence: receipt: its certificate is not signed with the key of %s that is given", v.Origin())
+	case err != nil:
+		return Receipt{}, fmt.Errorf("evidence: receipt: its certificate: %w", malformed(err))
 	}
 	if err := checkSignatures(in.Signed.Certificate, n); err != nil {
 		return Receipt{}, err
@@ -276,16 +280,28 @@ func (v Verifier) VerifyReceipt(raw []byte) (Receipt, error) {
 	if n.Text != certificateText(v.Origin(), in.Signed.Key) {
 		return Receipt{}, fmt.Errorf("evidence: receipt: its certificate does not say that %s signs receipts of %s", in.Signed.Key, v.Origin())
 	}
-	h := in.Signed
-	nonce, err := h.nonce()
-	if err != nil {
-		return Receipt{}, fmt.Errorf("evidence: receipt: %w", err)
-	}
 	root, ok := rootOver(tlog.RecordHash(in.text(nonce)), h.Index, h.Size, h.Path)
 	if !ok || h.Size > sizeLimit || h.Index >= h.Size || verifyNkey(nkeyServer, h.Key, headText(h.Size, Hash(root)), h.Signature) != nil {
 		return Receipt{}, errors.New("evidence: receipt: it is not what was signed")
 	}
 	return in.Said(), nil
+}
+
+// checkCertificate refuses the certificate of a newer program.
+func checkCertificate(text string) error {
+	first, _, _ := strings.Cut(text, "\n")
+	if kind, _, _ := strings.Cut(certificateFormat, "1"); strings.HasPrefix(first, kind) && first != certificateFormat {
+		return fmt.Errorf("its format is %q: %w", first, ErrNewer)
+	}
+	return nil
+}
+
+// malformedJSON marks an error as ErrMalformed where the text is no JSON at all.
+func malformedJSON(raw []byte, err error) error {
+	if json.Valid(raw) {
+		return err
+	}
+	return malformed(err)
 }
 
 // Is holds a CloudEvent, in JSON, against the receipt that it is said to have: one

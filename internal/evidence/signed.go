@@ -1,7 +1,9 @@
 package evidence
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -96,8 +98,11 @@ func actOf(subject string) (desk string, ok bool) {
 // this name ("" for any), without its stamps: its subject, every member of its body, and
 // which desk signed.
 func (s SignedAct) Verify(log, subject string, body []byte) error {
+	format := cmp.Or(s.Format, ActFormat1)
 	desk, ok := actOf(subject)
 	switch {
+	case format != ActFormat1 && format != ActFormat2:
+		return fmt.Errorf("the act of %s has the format %q: %w", s.By, format, ErrNewer)
 	case !ok:
 		return fmt.Errorf("%s is no act of a desk", subject)
 	case s.By != deskRole+desk:
@@ -105,10 +110,6 @@ func (s SignedAct) Verify(log, subject string, body []byte) error {
 	}
 	if err := s.verifyKey(); err != nil {
 		return err
-	}
-	format := cmp.Or(s.Format, ActFormat1)
-	if format != ActFormat1 && format != ActFormat2 {
-		return fmt.Errorf("the act of %s has the format %q: %w", s.By, format, ErrNewer)
 	}
 	if err := verifyNkey(nkeyUser, s.Key, ActText(format, subject, []byte(s.Sent)), s.Signature); err != nil {
 		return fmt.Errorf("the act of %s: %w", s.By, err)
@@ -250,11 +251,28 @@ func (v Verifier) ActOf(r Record) (*Act, error) {
 	return act, nil
 }
 
+// checkUnknownAct returns ErrNewer for a record that an identity has signed and that is
+// of no kind that this program knows.
+func (r Record) checkUnknownAct() error {
+	if !bytes.Contains(r.Body, []byte(`"signed"`)) {
+		return nil
+	}
+	var body struct {
+		Signed struct {
+			By string `json:"by"`
+		} `json:"signed"`
+	}
+	if json.Unmarshal(r.Body, &body) != nil || body.Signed.By == "" {
+		return nil
+	}
+	return fmt.Errorf("%s has signed a record of a kind that is not known (%s): %w", body.Signed.By, r.Subject, ErrNewer)
+}
+
 func (v Verifier) actIn(r Record) (*Act, error) {
 	desk, isAct := actOf(r.Subject)
 	_, _, isRemoval := r.removal()
 	if !isAct && !isRemoval {
-		return nil, nil
+		return nil, r.checkUnknownAct()
 	}
 	var body struct {
 		Signed *SignedAct `json:"signed"`

@@ -42,6 +42,9 @@ var removalReasons = map[string]struct {
 // the log of this name ("" for any): that the administrator asked for it, of these
 // records, and in these words. Which records were removed, the tree says.
 func (s SignedAct) VerifyRemoval(log, subject string, body []byte) error {
+	if s.Format != "" {
+		return fmt.Errorf("the removal by %s has the format %q: %w", s.By, s.Format, ErrNewer)
+	}
 	first, entries, ok := Record{Subject: subject, Body: body}.removal()
 	if !ok {
 		return fmt.Errorf("%s is no removal", subject)
@@ -60,7 +63,7 @@ func (s SignedAct) VerifyRemoval(log, subject string, body []byte) error {
 	why, _ := kept["why"].(string)
 	reason, ok := removalReasons[why]
 	if !ok {
-		return fmt.Errorf("a removal for %q cannot be signed", why)
+		return fmt.Errorf("the removal is for the reason %q: %w", why, ErrNewer)
 	}
 	door := reason.door
 	if strings.HasPrefix(subject, exercise) {

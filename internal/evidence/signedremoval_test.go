@@ -60,7 +60,7 @@ func TestSignedRemoval(t *testing.T) {
 			"another officer":   {order, "", strings.Replace(orderKept, "records-officer", "deputy", 1), "$.officer"},
 			"a reason":          {order, "", orderKept + `,"reason":"x"`, "$.reason"},
 			"another cause":     {order, "", strings.Replace(orderKept, `"why":"order"`, `"why":"retention"`, 1), "signature is not by"},
-			"no cause":          {order, "", strings.Replace(orderKept, `"why":"order"`, `"why":"storm"`, 1), "cannot be signed"},
+			"no cause":          {order, "", strings.Replace(orderKept, `"why":"order"`, `"why":"storm"`, 1), "a newer program made it"},
 			"a drill":           {order, "exercise.incident.removed.7", orderKept, "signature is not by"},
 			"no removal":        {order, "incident.graded.mill.x.1", orderKept, "is no removal"},
 			"a desk":            {changed(order, func(s *SignedAct) { s.By = "desk/hall" }), "", orderKept, "no administrator"},

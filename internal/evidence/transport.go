@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"mime/quotedprintable"
+	"regexp"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -18,17 +20,19 @@ const (
 	damageCR    = "line ends (CR)"
 	damageWhite = "white space at the ends of lines"
 	damageLast  = "the newline at its end"
+	damageBlank = "empty lines"
+	damageMail  = "quoted-printable"
 )
 
 // Restore undoes what transport does to a text: UTF-16, a byte order mark, other line
-// ends, white space at the ends of lines, a missing or repeated newline at its end. It
-// says what it undid. What the text then says must be verified as ever.
+// ends, white space at the ends of lines, a missing or repeated newline at its end, more
+// empty lines than one, quoted-printable. It says what it undid. What the text then says must be verified as ever.
 func Restore(raw []byte) (text []byte, damage []string) {
 	text, damage = decodeText(raw)
 	for _, step := range []struct {
 		name string
 		undo func([]byte) []byte
-	}{{damageEnds, undoEnds}, {damageWhite, undoWhite}, {damageLast, undoLast}} {
+	}{{damageEnds, undoEnds}, {damageWhite, undoWhite}, {damageMail, undoMail}, {damageBlank, undoBlank}, {damageLast, undoLast}} {
 		if mended := step.undo(text); !bytes.Equal(mended, text) {
 			text, damage = mended, append(damage, step.name)
 		}
@@ -84,6 +88,35 @@ func undoWhite(text []byte) []byte {
 		lines[i] = bytes.TrimRight(line, " \t\r")
 	}
 	return bytes.Join(lines, []byte("\n"))
+}
+
+// undoMail decodes quoted-printable. A text of ours has base64, so that its encoding
+// has "=3D"; and a text that is not encoded has a "=" that cannot be decoded.
+func undoMail(text []byte) []byte {
+	if !bytes.Contains(text, []byte("=3D")) || len(mailEscape.FindAll(text, -1)) != bytes.Count(text, []byte("=")) {
+		return text
+	}
+	return decodeMail(text)
+}
+
+// mailEscape is what a "=" begins in quoted-printable: a byte, or a line that goes on.
+var mailEscape = regexp.MustCompile("=(?:[0-9A-F]{2}|\n)")
+
+func decodeMail(text []byte) []byte {
+	decoded, err := io.ReadAll(quotedprintable.NewReader(bytes.NewReader(text)))
+	if err != nil {
+		return text
+	}
+	return decoded
+}
+
+// undoBlank takes out empty lines at the beginning, and all but one of several.
+func undoBlank(text []byte) []byte {
+	text = bytes.TrimLeft(text, "\n")
+	for bytes.Contains(text, []byte("\n\n\n")) {
+		text = bytes.ReplaceAll(text, []byte("\n\n\n"), []byte("\n\n"))
+	}
+	return text
 }
 
 func undoLast(text []byte) []byte {
@@ -148,7 +181,8 @@ func restoreTo(raw []byte, want string) (text []byte, damage []string, ok bool) 
 	for _, start := range []step{{"", func([]byte) []byte { return raw }}, {"encoding", func([]byte) []byte { return decoded }}} {
 		for _, ends := range []step{none, {damageEnds, undoEnds}} {
 			for _, white := range []step{none, {damageWhite, undoWhite}} {
-				for _, last := range []step{none, {damageLast, undoLast}, {damageLast, func(b []byte) []byte { return bytes.TrimRight(b, "\n") }}} {
+				for _, last := range []step{none, {damageLast, undoLast}, {damageLast, func(b []byte) []byte { return bytes.TrimRight(b, "\n") }},
+					{damageBlank, func(b []byte) []byte { return undoLast(undoBlank(b)) }}, {damageMail, func(b []byte) []byte { return undoLast(decodeMail(b)) }}} {
 					text := last.undo(bytes.Clone(white.undo(ends.undo(start.undo(nil)))))
 					if !matches(text) {
 						continue

@@ -3,6 +3,7 @@ package evidence
 import (
 	"bytes"
 	"encoding/binary"
+	"mime/quotedprintable"
 	"os"
 	"path/filepath"
 	"testing"
@@ -22,10 +23,22 @@ var transports = map[string]func([]byte) []byte{
 	"UTF-16 and CR LF": func(b []byte) []byte {
 		return toUTF16(binary.LittleEndian, "\uFEFF"+string(bytes.ReplaceAll(b, []byte("\n"), []byte("\r\n"))))
 	},
-	"no last newline":    func(b []byte) []byte { return bytes.TrimSuffix(b, []byte("\n")) },
-	"more newlines":      func(b []byte) []byte { return append(b, "\n\n"...) },
-	"white space":        func(b []byte) []byte { return bytes.ReplaceAll(b, []byte("\n"), []byte(" \t\n")) },
+	"no last newline": func(b []byte) []byte { return bytes.TrimSuffix(b, []byte("\n")) },
+	"more newlines":   func(b []byte) []byte { return append(b, "\n\n"...) },
+	"white space":     func(b []byte) []byte { return bytes.ReplaceAll(b, []byte("\n"), []byte(" \t\n")) },
+	"empty lines": func(b []byte) []byte {
+		return append([]byte("\n\n"), bytes.ReplaceAll(b, []byte("\n\n"), []byte("\n\n\n\n"))...)
+	},
+	"quoted-printable":   toQuotedPrintable,
 	"white space, CR LF": func(b []byte) []byte { return bytes.ReplaceAll(b, []byte("\n"), []byte(" \r\n")) },
+}
+
+func toQuotedPrintable(text []byte) []byte {
+	var b bytes.Buffer
+	w := quotedprintable.NewWriter(&b)
+	_, _ = w.Write(text)
+	_ = w.Close()
+	return b.Bytes()
 }
 
 func toUTF16(order binary.AppendByteOrder, text string) (out []byte) {
@@ -114,7 +127,7 @@ func TestVerifyExport_FilesThatDesktopsLeave(t *testing.T) {
 
 func TestRestore(t *testing.T) {
 	t.Parallel()
-	const text = "tocsin 停电\n\n— a b\n"
+	const text = "tocsin 停电 AA==\n\n— a b=\n"
 	same, damage := Restore([]byte(text))
 	require.Equal(t, text, string(same))
 	require.Empty(t, damage)

@@ -19,7 +19,8 @@ type Finding struct {
 	Message string `json:"message"`
 }
 
-// Report says what an export proves. It holds when there are no findings.
+// Report says what an export proves. It holds when there are no findings, and nothing
+// of it is unchecked.
 type Report struct {
 	Checkpoint Checkpoint `json:"-"`
 	Contents   Manifest   `json:"-"`
@@ -49,6 +50,9 @@ type Report struct {
 	// Damaged are files that transport has changed without changing what they say.
 	Damaged  []Damaged `json:"damaged,omitempty"`
 	Findings []Finding `json:"findings"`
+	// Unchecked is what could not be checked: nothing says that it is wrong, and
+	// nothing that it is right.
+	Unchecked []Finding `json:"unchecked,omitempty"`
 	// More are the findings that are not listed, for they were too many.
 	More uint64 `json:"more,omitempty"`
 }
@@ -116,13 +120,26 @@ type exportCheck struct {
 }
 
 func (c *exportCheck) find(record uint64, path, format string, args ...any) {
+	c.add(&c.report.Findings, Finding{record, path, fmt.Sprintf(format, args...)})
+}
+
+// findError adds an error to the findings, or to what could not be checked.
+func (c *exportCheck) findError(record uint64, path string, err error) {
+	if Inconclusive(err) {
+		c.add(&c.report.Unchecked, Finding{record, path, err.Error()})
+		return
+	}
+	c.find(record, path, "%v", err)
+}
+
+func (c *exportCheck) add(to *[]Finding, f Finding) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.report.Findings) == maxFindings {
+	if len(*to) == maxFindings {
 		c.report.More++
 		return
 	}
-	c.report.Findings = append(c.report.Findings, Finding{record, path, fmt.Sprintf(format, args...)})
+	*to = append(*to, f)
 }
 
 // How what is wrong with a tile is said: of the file as it is stored, and of the
@@ -175,9 +192,11 @@ func (c *exportCheck) finish() Report {
 	defer c.mu.Unlock()
 	r := &c.report
 	r.Entries = c.entries.Load()
-	slices.SortStableFunc(r.Findings, func(a, b Finding) int {
-		return cmp.Or(cmp.Compare(a.Record, b.Record), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Message, b.Message))
-	})
+	for _, found := range [][]Finding{r.Findings, r.Unchecked} {
+		slices.SortStableFunc(found, func(a, b Finding) int {
+			return cmp.Or(cmp.Compare(a.Record, b.Record), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Message, b.Message))
+		})
+	}
 	return *r
 }
 

@@ -52,7 +52,7 @@ func (c *exportCheck) readManifest() bool {
 		}
 	}
 	if err != nil {
-		c.find(0, manifestFile, "%v", err)
+		c.findError(0, manifestFile, err)
 		return false
 	}
 	sum, m := sha256.Sum256(raw), c.manifest
@@ -107,7 +107,7 @@ func (c *exportCheck) openCheckpoint() (Checkpoint, bool) {
 	}
 	cp, err := c.verifier.Open(string(note))
 	if err != nil {
-		c.find(0, checkpointFile, "%v", err)
+		c.findError(0, checkpointFile, err)
 		return Checkpoint{}, false
 	}
 	c.report.Checkpoint = cp

@@ -302,7 +302,7 @@ func (c *exportCheck) checkLine(path string, line []byte) (out checkedLine) {
 	}
 	out.rules, _, out.isRules = r.rules()
 	if out.act, err = c.verifier.ActOf(r); err != nil {
-		c.find(r.Sequence, path, "%v", err)
+		c.findError(r.Sequence, path, err)
 	}
 	return out
 }

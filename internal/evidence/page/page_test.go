@@ -165,17 +165,18 @@ func TestVerifyExport_ComparesThePage(t *testing.T) {
 	same := func(s string) string { return s }
 	edit := func(s string) string { return strings.Replace(s, "重大 major", "一般 general", 1) }
 	for name, c := range map[string]struct {
-		version  string
-		change   func(string) string
-		compared bool
-		finding  string
-		unproved int
+		version   string
+		change    func(string) string
+		compared  bool
+		finding   string
+		unchecked string // of the page
 	}{
-		"as it was made":             {Version, same, true, "", 0},
-		"edited":                     {Version, edit, false, "does not show what the records say", 1},
-		"taken out":                  {Version, func(string) string { return "" }, false, "it is missing", 0},
-		"of an earlier program":      {"", same, true, "", 0},
-		"of an earlier look, edited": {"", edit, false, "", 1},
+		"as it was made":        {Version, same, true, "", ""},
+		"edited":                {Version, edit, false, "does not show what the records say", doNotTrust},
+		"taken out":             {Version, func(string) string { return "" }, false, "it is missing", ""},
+		"of an earlier program": {"", same, true, "", ""},
+		"edited, and the manifest names no version":        {"", edit, false, "", doNotTrust},
+		"edited, and the manifest names a version to come": {"tocsin/page/99", edit, false, "", "a newer program made it"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -183,7 +184,13 @@ func TestVerifyExport_ComparesThePage(t *testing.T) {
 			r, err := VerifyExport(t.Context(), dir, v, nil)
 			require.NoError(t, err)
 			require.Equal(t, c.compared, r.PageCompared)
-			require.Len(t, r.Unproved, c.unproved)
+			if c.unchecked == "" {
+				require.Empty(t, r.Unchecked)
+			} else {
+				require.NotEmpty(t, r.Unchecked)
+				require.Equal(t, File, r.Unchecked[0].Path)
+				require.Contains(t, r.Unchecked[0].Message, c.unchecked)
+			}
 			if c.finding == "" {
 				require.Empty(t, r.Findings)
 				return
@@ -192,7 +199,19 @@ func TestVerifyExport_ComparesThePage(t *testing.T) {
 			require.Contains(t, r.Findings[0].Message, c.finding)
 		})
 	}
-	dir, v := exported(t, "tocsin/page/99", edit)
-	_, err := VerifyExport(t.Context(), dir, v, nil)
-	require.ErrorIs(t, err, evidence.ErrNewer, "a version that nobody knows proves nothing")
+}
+
+// A page that the manifest does not list is one that somebody else put there.
+func TestVerifyExport_DoesNotTrustAPageThatIsNotListed(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"index.html", "INDEX.HTM", "read-me.xhtml", "tile/index.php"} {
+		dir, v := exported(t, "", func(string) string { return "" })
+		require.NoError(t, os.WriteFile(filepath.Join(dir, filepath.FromSlash(name)), []byte("all is well"), 0o600))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, ".DS_Store"), nil, 0o600))
+		r, err := VerifyExport(t.Context(), dir, v, nil)
+		require.NoError(t, err)
+		require.Empty(t, r.Findings)
+		require.Len(t, r.Unchecked, 1, name)
+		require.Equal(t, name, r.Unchecked[0].Path)
+	}
 }

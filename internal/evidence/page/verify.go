@@ -4,39 +4,73 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
+	"path"
 	"slices"
+	"strings"
 
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
 // VerifyExport is evidence.VerifyExport, and renders the page of the export again from
-// its records to compare it. The page of an export that names no version, as earlier
-// ones do, is compared with the first; where it differs, it stays among what nothing
-// proves.
+// its records to compare it. The manifest is not signed, and one that names no version
+// may be of an earlier program or of a forger: its page is compared with the first
+// version. A page that is not compared, and every other file that nothing proves and
+// that a browser shows, is among what is unchecked.
 func VerifyExport(ctx context.Context, dir string, v evidence.Verifier, progress func(done, of uint64)) (evidence.Report, error) {
 	p := New()
 	report, err := evidence.VerifyExportReading(ctx, dir, v, progress, p.Add)
-	if err != nil || len(report.Findings) > 0 {
+	if err != nil {
 		return report, err
 	}
-	return report, p.compare(&report)
+	if len(report.Findings) == 0 && report.Checkpoint.Origin != "" {
+		if err := p.compare(&report); err != nil {
+			return report, err
+		}
+	}
+	for _, name := range report.Unproved {
+		unchecked(&report, name, doNotTrust)
+	}
+	for _, name := range report.Extra {
+		if isPage(name) {
+			unchecked(&report, name, "the manifest does not list it: "+doNotTrust)
+		}
+	}
+	return report, nil
+}
+
+const doNotTrust = "it was not checked against the records, and may have been changed: do not trust what it shows"
+
+func unchecked(report *evidence.Report, name, message string) {
+	report.Unchecked = append(report.Unchecked, evidence.Finding{Path: name, Message: message})
+}
+
+// isPage reports whether a browser shows a file of this name as a page.
+func isPage(name string) bool {
+	name = strings.ToLower(name)
+	ending := path.Ext(name)
+	return strings.HasPrefix(path.Base(name), "index.") || strings.Contains(ending, "htm") || ending == ".mht" || ending == ".svg" || ending == ".xml" || ending == ".pdf"
 }
 
 func (p *Page) compare(report *evidence.Report) error {
 	m := report.Contents
 	at := slices.IndexFunc(m.Files, func(f evidence.ManifestFile) bool { return f.Path == File })
-	finding := func(path, message string) {
-		report.Findings = append(report.Findings, evidence.Finding{Path: path, Message: message})
+	finding := func(message string) {
+		report.Findings = append(report.Findings, evidence.Finding{Path: File, Message: message})
 	}
 	if at < 0 {
 		if m.Page != "" {
-			finding(File, "it is missing: the manifest names its version, "+m.Page)
+			finding("it is missing: the manifest names its version, " + m.Page)
 		}
 		return nil
 	}
 	version := m.Page
 	if version == "" {
 		version = "tocsin/page/1"
+	}
+	if _, known := versions[version]; !known {
+		unchecked(report, File, fmt.Sprintf("its version is %q: %v", version, evidence.ErrNewer))
+		return nil
 	}
 	sum := sha256.New()
 	if err := p.Write(sum, version, m, report.Checkpoint); err != nil {
@@ -47,7 +81,7 @@ func (p *Page) compare(report *evidence.Report) error {
 		report.PageCompared = true
 		report.Unproved = slices.DeleteFunc(report.Unproved, func(path string) bool { return path == File })
 	case m.Page != "":
-		finding(File, "it does not show what the records say: rendered from them it has the SHA-256 "+rendered)
+		finding("it does not show what the records say: rendered from them it has the SHA-256 " + rendered)
 	}
 	return nil
 }
