@@ -104,6 +104,7 @@
 //	ledger      rows and position commit together; it indexes on from there. An
 //	            index that is lost is made again from the stream. Tiles are on disk
 //	            before the checkpoint that covers them: the tree goes on from it.
+//	            Tiles that are deleted, also while it runs, are rebuilt from the stream.
 //	            A removal is a record before anything is erased; what was not erased
 //	            yet is, at the next start.
 //

@@ -18,6 +18,9 @@ func (r *realm) warnings() (out []string) {
 	if r.name == event.Drill {
 		name = " of drills"
 	}
+	if err := r.ledger.CertificationFailure(); err != nil {
+		out = append(out, fmt.Sprintf("the record%s is not certified at the moment: %v", name, err))
+	}
 	if err := r.ledger.IndexFailure(); err != nil {
 		out = append(out, fmt.Sprintf("the index%s cannot be used, and queries wait: %v", name, err))
 	} else if r.ledger.IsIndexBehind() {

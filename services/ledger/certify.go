@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"time"
 
@@ -43,13 +44,28 @@ func (p *proof) certify(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if err := p.reopenTree(ctx); err != nil {
-		return err
+	for {
+		if err := p.reopenTree(ctx); err != nil {
+			return err
+		}
+		if p.isDamaged() {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		switch err := p.certifyTree(ctx); {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, errTilesGone):
+			p.forgetTree(err)
+		case !errors.Is(err, errDamaged):
+			return err
+		}
 	}
-	if p.isDamaged() {
-		<-ctx.Done()
-		return ctx.Err()
-	}
+}
+
+// certifyTree feeds the open tree and signs its head. It ends when ctx ends, with
+// errDamaged, or with errTilesGone.
+func (p *proof) certifyTree(ctx context.Context) error {
 	grown := make(chan struct{}, 1)
 	g, working := errgroup.WithContext(ctx)
 	g.Go(func() error {
@@ -62,11 +78,8 @@ func (p *proof) certify(ctx context.Context) error {
 	})
 	g.Go(func() error { return p.grow(working, grown) })
 	g.Go(func() error { return p.sign(working, grown) })
-	if err := g.Wait(); !errors.Is(err, errDamaged) {
-		return err
-	}
-	<-ctx.Done()
-	return ctx.Err()
+	g.Go(func() error { return p.guardTiles(working, grown) })
+	return g.Wait()
 }
 
 // reopenTree opens the tree where it could not be read at the start, until that
@@ -78,8 +91,10 @@ func (p *proof) reopenTree(ctx context.Context) error {
 		}
 		if err := p.openTree(); err != nil {
 			p.deps.Log.Error("cannot read the tiles; certification waits for them", zap.Error(err))
+			p.stall(err)
 		}
 	}
+	p.stall(nil)
 	return nil
 }
 
@@ -149,8 +164,7 @@ func (p *proof) entriesOf(ctx context.Context, next uint64, batch []event.Stored
 	return entries, nil
 }
 
-// appendAll appends entries as they come, and tells how far a tree is that is made
-// anew.
+// appendAll appends entries as they come, and tells how far a rebuilt tree is.
 func (p *proof) appendAll(ctx context.Context, hashed <-chan []evidence.Hash, grown chan<- struct{}) error {
 	began, told := clock.Steady(), p.tree.Size()
 	for {
@@ -160,9 +174,13 @@ func (p *proof) appendAll(ctx context.Context, hashed <-chan []evidence.Hash, gr
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		if err := p.append(entries); errors.Is(err, errDamaged) {
+		switch err := p.append(entries); {
+		case errors.Is(err, errDamaged):
 			return err
-		} else if err != nil { // the entries are in the tree, whose next write includes them
+		case errors.Is(err, fs.ErrNotExist):
+			return fmt.Errorf("%w (%w)", errTilesGone, err)
+		case err != nil: // the entries are in the tree, whose next write includes them
+			p.stall(err)
 			p.deps.Log.Error("cannot write the tiles; certification waits for the disk", zap.Error(err))
 			if !sleep(ctx, retryPause) {
 				return ctx.Err()
@@ -170,7 +188,7 @@ func (p *proof) appendAll(ctx context.Context, hashed <-chan []evidence.Hash, gr
 		}
 		if size := p.tree.Size(); p.floor.Size > 0 && size/treeProgress > told/treeProgress {
 			told = size
-			p.deps.Log.Info("making the tree anew", zap.Uint64("records", size), zap.Uint64("of", p.floor.Size), zap.Duration("after", clock.Steady().Sub(began).Round(time.Millisecond)))
+			p.deps.Log.Info("rebuilding the tree", zap.Uint64("records", size), zap.Uint64("of", p.floor.Size), zap.Duration("after", clock.Steady().Sub(began).Round(time.Millisecond)))
 		}
 		select {
 		case grown <- struct{}{}:
@@ -179,8 +197,8 @@ func (p *proof) appendAll(ctx context.Context, hashed <-chan []evidence.Hash, gr
 	}
 }
 
-// append adds all entries to the tree, also where it returns an error of the disk. One
-// that is made anew is held against the checkpoint at its size.
+// append adds all entries to the tree, also where it returns an error of the disk. A
+// rebuilt tree is compared with the checkpoint at its size.
 func (p *proof) append(entries []evidence.Hash) error {
 	p.treeMu.Lock()
 	defer p.treeMu.Unlock()
@@ -190,10 +208,10 @@ func (p *proof) append(entries []evidence.Hash) error {
 		failed = p.tree.Append(entries[:upTo]...)
 		if p.tree.Root() != p.floor.Root {
 			p.damaged(event.Damage{Kind: event.DamageChanged, First: 1, Last: p.floor.Size, Detail: fmt.Sprintf(
-				"the tree made anew from the first %d records has another root than was signed: at least one of them is not what it was", p.floor.Size)})
+				"the tree rebuilt from the first %d records has another root than was signed: at least one of them is not what it was", p.floor.Size)})
 			return errDamaged
 		}
-		p.deps.Log.Info("the tree was made anew and has the root that was signed", zap.Uint64("records", p.floor.Size))
+		p.deps.Log.Info("the tree was rebuilt and has the root that was signed", zap.Uint64("records", p.floor.Size))
 		p.floor = evidence.Checkpoint{}
 		entries = entries[upTo:]
 	}
@@ -220,11 +238,16 @@ func (p *proof) sign(ctx context.Context, grown <-chan struct{}) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
+			if errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("%w (%w)", errTilesGone, err)
+			}
 			p.deps.Log.Error("no checkpoint could be made; it is tried again", zap.Error(err))
+			p.stall(err)
 			if !sleep(ctx, retryPause) {
 				return ctx.Err()
 			}
 		}
+		p.stall(nil)
 		pause := min(certifyEvery, max(certifyPause, certifyEvery-clock.Steady().Sub(began))) // whatever the clock does
 		if p.isBehind() {
 			pause = catchUpPause
@@ -265,8 +288,11 @@ func (p *proof) advance(ctx context.Context) error {
 		}
 	}
 	p.treeMu.Unlock()
-	if err != nil || size < floor || size <= last.Size && last.Note != "" {
+	if err != nil || size < floor {
 		return err
+	}
+	if size <= last.Size && last.Note != "" {
+		return p.restoreCheckpoint(last)
 	}
 	cp, err := p.key.Sign(size, root)
 	if err != nil {

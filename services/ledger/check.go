@@ -155,6 +155,9 @@ func (p *proof) checkTree(ctx context.Context, cp evidence.Checkpoint) error {
 	if cannot := unreadable(err); cannot != nil {
 		return cannot
 	}
+	if p.areGone(err) {
+		return p.tilesGone(err)
+	}
 	if err != nil {
 		p.treeDamaged(err)
 	}
@@ -268,12 +271,15 @@ func changed(record uint64) event.Damage {
 }
 
 // entries are those of the records from…to, or nil where the tiles do not give
-// them, which is damage of its own.
+// them, which is damage of its own. Where tiles are gone the error is errTilesGone.
 func (p *proof) entries(from, to uint64) ([]evidence.Hash, error) {
 	entries := make([]evidence.Hash, 0, to-from+1)
 	for entry, err := range evidence.Entries(p.folder, from-1, to) {
 		if cannot := unreadable(err); cannot != nil {
 			return nil, cannot
+		}
+		if p.areGone(err) {
+			return nil, p.tilesGone(err)
 		}
 		if len(evidence.TileErrors(err)) > 0 {
 			p.treeDamaged(err)

@@ -213,7 +213,6 @@ func TestDamage(t *testing.T) {
 		"a leaf tile changed":   {func(w *world) { flip(tile(w, "tile/0/001")) }, event.DamageTree, 257, 512, false},
 		"a bundle changed":      {func(w *world) { flip(tile(w, "tile/entries/000")) }, event.DamageTree, 1, 256, false},
 		"the edge changed":      {func(w *world) { flip(tile(w, "tile/0/003.p/232")) }, event.DamageTree, 769, 1000, false},
-		"a bundle gone":         {func(w *world) { require.NoError(t, os.Remove(tile(w, "tile/entries/001"))) }, event.DamageTree, 257, 512, false},
 		"the checkpoint forged": {func(w *world) { flip(tile(w, checkpointFile)) }, event.DamageTree, 0, 0, false},
 		"a record erased behind our back": {func(w *world) {
 			behind(w, func(w *world) {

@@ -167,7 +167,7 @@ func (p *proof) prove(ctx context.Context, q event.ProveRequest) (event.ProveAns
 	case q.Size > cp.Size:
 		return fail("$.size", "the log has "+text(cp.Size)+" certified records, fewer than "+text(q.Size))
 	case p.readable() < cp.Size:
-		return fail("$", "the tree is being made anew: ask again when it covers the "+text(cp.Size)+" records that are certified")
+		return fail("$", "the tree is being rebuilt: ask again when it covers the "+text(cp.Size)+" records that are certified")
 	case q.Size > 0:
 		return p.proveGrown(q.Size, cp)
 	}
@@ -218,6 +218,9 @@ func (p *proof) proveGrown(size uint64, cp evidence.Checkpoint) (event.ProveAnsw
 func (p *proof) blame(err error) error {
 	if err == nil {
 		return nil
+	}
+	if p.areGone(err) {
+		return fault.Invalid(Name, []fault.Detail{{Path: "$", Message: p.tilesGone(err).Error() + ": ask again later"}})
 	}
 	p.treeDamaged(err)
 	p.checks.want()

@@ -59,6 +59,8 @@ type proof struct {
 	cleared    chan struct{}       // closed when there is no doubt
 	checked    time.Time
 	halted     chan struct{} // closed with the first damage
+	stalled    error         // why nothing is certified at the moment
+	lost       chan error    // has one when tiles were found to be gone
 }
 
 // The files of a log, in Deps.Dir.
@@ -76,7 +78,7 @@ func openProof(ctx context.Context, d Deps) (*proof, error) {
 	p := &proof{
 		deps: d, folder: evidence.Dir(filepath.Join(d.Dir, logFolder)),
 		advanced: make(chan struct{}), cleared: make(chan struct{}), halted: make(chan struct{}),
-		glanced: make(chan uint64, glances),
+		glanced: make(chan uint64, glances), lost: make(chan error, 1),
 	}
 	p.checks.wanted, p.checks.waited = make(chan struct{}, 1), make(chan struct{}, 1)
 	if err := private.MakeFolder(string(p.folder)); err != nil {
@@ -93,8 +95,12 @@ func openProof(ctx context.Context, d Deps) (*proof, error) {
 	}
 	if err := p.openTree(); err != nil { // certify tries again
 		d.Log.Error("cannot read the tiles; certification waits for them", zap.Error(err))
+		p.stall(err)
 	}
-	if err := p.holdTail(ctx); err != nil {
+	switch err := p.holdTail(ctx); {
+	case errors.Is(err, errTilesGone):
+		p.forgetTree(err)
+	case err != nil:
 		return nil, err
 	}
 	if !p.Held() {
@@ -175,7 +181,7 @@ func (p *proof) choose(file, kept string) {
 	switch {
 	case file == "" && kept != "":
 		p.floor = stream
-		p.deps.Log.Warn("the tree is gone; it is made anew from the stream and must come to the root that was signed", zap.Uint64("records", stream.Size))
+		p.deps.Log.Warn("the tree is gone; it is rebuilt from the stream and must come to the root that was signed", zap.Uint64("records", stream.Size))
 	case tree.Size < stream.Size && tree.Note != "":
 		p.damaged(event.Damage{Kind: event.DamageTree, First: tree.Size + 1, Last: stream.Size, Detail: fmt.Sprintf(
 			"the tree was put back: its checkpoint covers %d records, and one of %d was signed", tree.Size, stream.Size)})
@@ -221,14 +227,16 @@ func (p *proof) openTree() error {
 	if p.isDamaged() {
 		return nil // nothing is certified any more
 	}
-	from := p.checkpoint
+	from := p.last()
 	if p.floor.Size > 0 {
 		from = evidence.Checkpoint{}
 	}
 	tree, err := evidence.OpenTree(string(p.folder), from.Size)
 	if errors.Is(err, fs.ErrNotExist) {
-		p.deps.Log.Warn("tiles of the tree are gone; it is made anew from the stream and must come to the root that was signed", zap.Error(err))
+		p.deps.Log.Warn("tiles of the tree are gone; the tree is rebuilt from the stream and must come to the root that was signed", zap.Error(err))
+		p.treeMu.Lock()
 		p.floor = from
+		p.treeMu.Unlock()
 		tree, err = evidence.OpenTree(string(p.folder), 0)
 	}
 	if unreadable(err) == nil && len(evidence.TileErrors(err)) > 0 {
@@ -254,7 +262,7 @@ func (p *proof) readable() uint64 {
 	size := p.last().Size
 	p.treeMu.Lock()
 	defer p.treeMu.Unlock()
-	if p.tree == nil {
+	if p.tree == nil && p.floor.Size == 0 {
 		return size
 	}
 	return min(size, p.written)

@@ -1,0 +1,120 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/tocsin-project/tocsin/internal/evidence"
+)
+
+// errTilesGone says that tiles which were written are not there any more. Nothing is
+// wrong with the record then: the tree is rebuilt from the stream, and must come to the
+// root that was signed.
+var errTilesGone = errors.New("tiles of the tree are gone: it is rebuilt from the stream")
+
+// areGone reports whether every tile that an error names is missing, none is changed,
+// and the tree can be rebuilt: not where the record is damaged, or may be.
+func (p *proof) areGone(err error) bool {
+	wrong := evidence.TileErrors(err)
+	for _, tile := range wrong {
+		if !errors.Is(tile, fs.ErrNotExist) {
+			return false
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(wrong) > 0 && len(p.damage) == 0 && !p.doubt
+}
+
+// tilesGone asks for a rebuild of the tree, unless one goes on, and returns
+// errTilesGone.
+func (p *proof) tilesGone(err error) error {
+	p.treeMu.Lock()
+	rebuilding := p.floor.Size > 0
+	p.treeMu.Unlock()
+	if !rebuilding {
+		select {
+		case p.lost <- err:
+		default:
+		}
+	}
+	return fmt.Errorf("%w (%w)", errTilesGone, err)
+}
+
+// forgetTree begins a new tree, which must come to the root of the last checkpoint.
+func (p *proof) forgetTree(err error) {
+	p.deps.Log.Error("tiles of the tree are gone; the tree is rebuilt from the stream", zap.Error(err))
+	floor := p.last()
+	p.treeMu.Lock()
+	p.tree, p.written, p.floor = nil, 0, floor
+	p.treeMu.Unlock()
+	select {
+	case <-p.lost:
+	default:
+	}
+	if err := p.openTree(); err != nil { // certify tries again
+		p.stall(err)
+	}
+}
+
+// guardTiles watches the tiles and the checkpoint beside them, so that their loss is
+// noticed although nobody reads them. A lost checkpoint is written again by sign.
+func (p *proof) guardTiles(ctx context.Context, grown chan<- struct{}) error {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-p.lost:
+			return fmt.Errorf("%w (%w)", errTilesGone, err)
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if _, err := os.Stat(filepath.Join(string(p.folder), "tile")); errors.Is(err, fs.ErrNotExist) && p.readable() > 0 {
+			return fmt.Errorf("%w (%w)", errTilesGone, err)
+		}
+		if _, err := os.Stat(filepath.Join(string(p.folder), checkpointFile)); errors.Is(err, fs.ErrNotExist) {
+			select {
+			case grown <- struct{}{}:
+			default:
+			}
+		}
+	}
+}
+
+// restoreCheckpoint writes the last checkpoint beside the tree where it is not there.
+func (p *proof) restoreCheckpoint(cp evidence.Checkpoint) error {
+	path := filepath.Join(string(p.folder), checkpointFile)
+	if _, err := os.Stat(path); cp.Note == "" || !errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return evidence.WriteFile(path, []byte(cp.Note))
+}
+
+// stall notes why nothing is certified at the moment; nil: it is.
+func (p *proof) stall(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stalled = err
+}
+
+// CertificationFailure says why nothing is certified at the moment, although the record
+// is not damaged. It returns nil while certification works.
+func (p *proof) CertificationFailure() error {
+	p.treeMu.Lock()
+	rebuilding := p.floor.Size > 0
+	p.treeMu.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stalled == nil && rebuilding {
+		return errTilesGone
+	}
+	return p.stalled
+}
