@@ -51,25 +51,29 @@ func At(faults *[]fault.Detail, path string) Value { return Value{faults: faults
 // false when it has no value that can be read.
 func Parse(raw []byte, limit int, faults *[]fault.Detail) (root Value, ok bool) {
 	root = Value{faults: faults, path: "$"}
-	raw = bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf"))
+	raw = trimMark(raw)
 	switch {
 	case len(raw) > limit:
 		root.Fail("has more than %d bytes", limit)
 		return root, false
-	case !utf8.Valid(raw):
-		root.Fail("not YAML: it is not UTF-8")
+	case isUTF16(raw):
+		root.failAt(raw, 0, "not YAML: it is UTF-16: save it as UTF-8")
 		return root, false
-	case bracketDepth(raw) > maxDepth:
-		root.Fail("nested deeper than %d", maxDepth)
+	case !utf8.Valid(raw):
+		root.failAt(raw, validUTF8(raw), "not YAML: it is not UTF-8 from here on")
+		return root, false
+	}
+	if at, deep := bracketsTooDeep(raw); deep {
+		root.failAt(raw, at, "nested deeper than %d", maxDepth)
 		return root, false
 	}
 	doc, err := parse(raw)
 	if err != nil {
-		root.Fail("not YAML: %s", strings.TrimPrefix(err.Error(), "yaml: "))
+		root.syntax(raw, err)
 		return root, false
 	}
 	if doc == nil || len(doc.Content) != 1 {
-		root.Fail("want exactly one document")
+		root.failAt(raw, secondDocument(raw), "want exactly one document")
 		return root, false
 	}
 	root.node = doc.Content[0]
@@ -97,26 +101,57 @@ func parse(raw []byte) (doc *yaml.Node, err error) {
 	return &first, nil
 }
 
-// bracketDepth bounds how deep brackets nest.
-func bracketDepth(raw []byte) (deepest int) {
+// secondDocument returns where a second document begins; 0: there is none.
+func secondDocument(raw []byte) int {
+	found := documentMark.FindAllIndex(raw, 2)
+	if len(found) == 0 {
+		return 0
+	}
+	return found[len(found)-1][0]
+}
+
+var documentMark = regexp.MustCompile(`(?m)^---(\s|$)`)
+
+// isUTF16 reports whether a text is UTF-16, with a byte order mark or without: a text
+// of people has no zero bytes.
+func isUTF16(raw []byte) bool {
+	return bytes.HasPrefix(raw, []byte("\xff\xfe")) || bytes.HasPrefix(raw, []byte("\xfe\xff")) ||
+		len(raw) > 1 && (raw[0] == 0) != (raw[1] == 0)
+}
+
+// validUTF8 returns how many bytes at the beginning are UTF-8.
+func validUTF8(raw []byte) (n int) {
+	for n < len(raw) {
+		r, size := utf8.DecodeRune(raw[n:])
+		if r == utf8.RuneError && size == 1 {
+			return n
+		}
+		n += size
+	}
+	return n
+}
+
+// bracketsTooDeep returns the first bracket that nests too deep.
+func bracketsTooDeep(raw []byte) (at int, deep bool) {
 	depth := 0
-	for _, b := range raw {
+	for i, b := range raw {
 		switch b {
 		case '[', '{':
-			depth++
-			deepest = max(deepest, depth)
+			if depth++; depth > maxDepth {
+				return i, true
+			}
 		case ']', '}':
 			depth = max(0, depth-1)
 		}
 	}
-	return deepest
+	return 0, false
 }
 
 // Fail notes a fault of the value.
 func (v Value) Fail(format string, args ...any) {
 	message := fmt.Sprintf(format, args...)
 	if v.node != nil {
-		message += fmt.Sprintf(" (line %d, column %d)", v.node.Line, v.node.Column)
+		message += fmt.Sprintf(position, v.node.Line, v.node.Column)
 	}
 	*v.faults = append(*v.faults, fault.Detail{Path: v.path, Message: message})
 }

@@ -33,7 +33,9 @@ func Decode(raw []byte) (*Register, error) {
 			unreadable[list] = true
 		}
 	}
-	for _, d := range r.index() {
+	own := r.index()
+	document.Locate(raw, own)
+	for _, d := range own {
 		if !unreadable[d.Path] { // otherwise it would be called missing as well
 			faults = append(faults, d)
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/tocsin-project/tocsin/internal/document"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/statute"
@@ -61,7 +62,9 @@ func (r *Register) CheckDuties(packs *statute.Set) error {
 		}
 	}
 	if len(c.faults) > 0 {
-		return fault.Invalid("register", slices.CompactFunc(c.faults, func(a, b fault.Detail) bool { return a == b }))
+		faults := slices.CompactFunc(c.faults, func(a, b fault.Detail) bool { return a == b })
+		document.Locate(r.Raw, faults)
+		return fault.Invalid("register", faults)
 	}
 	return nil
 }

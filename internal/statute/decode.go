@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"slices"
 
 	"github.com/tocsin-project/tocsin/internal/document"
@@ -47,6 +48,7 @@ func decode(raw []byte, faults *[]fault.Detail) *Pack {
 	uniqueIDs(n, faults, "criteria", p.Criteria, func(c *Criterion) string { return c.ID })
 	uniqueIDs(n, faults, "duties", p.Duties, func(d *DutyRule) string { return d.ID })
 	uniqueIDs(n, faults, "followUps", p.FollowUps, func(f *FollowUp) string { return f.ID })
+	document.Locate(raw, *faults)
 	return p
 }
 
@@ -54,7 +56,7 @@ func uniqueIDs[T any](n node, faults *[]fault.Detail, key string, list []T, id f
 	seen := make(map[string]bool)
 	for i := range list {
 		if s := id(&list[i]); s != "" && seen[s] {
-			n.below(faults, key).fail("the id %q stands twice", s)
+			at(faults, fmt.Sprintf("%s.%s[%d].id", n.Path(), key, i)).fail("the id %q stands twice", s)
 		} else {
 			seen[s] = true
 		}

@@ -69,7 +69,7 @@ duties:
 		"$.rank":                                "stands twice",
 		"$.effective":                           "until must come after from",
 		"$.colour":                              "unknown key",
-		"$.criteria":                            `"a" stands twice`,
+		"$.criteria[1].id":                      `"a" stands twice`,
 		"$.criteria[0].grade":                   "not a grade",
 		"$.criteria[0].when.all[0]":             "unknown fact",
 		"$.criteria[0].when.all[1].where.class": "unknown key",

@@ -82,7 +82,7 @@ followUps:
 `)
 	for path, part := range map[string]string{
 		"$.duties[0].within":        "mixes days",
-		"$.followUps":               `"a" stands twice`,
+		"$.followUps[1].id":         `"a" stands twice`,
 		"$.followUps[0].items[1]":   `no report has "weather"`,
 		"$.followUps[0].items[2]":   `no report has "facts"`,
 		"$.followUps[0].items[3]":   "no report has",

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tocsin-project/tocsin/internal/document"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
@@ -79,7 +80,8 @@ func inFile(name string, details []fault.Detail) []fault.Detail {
 func crossCheck(packs []*Pack, files map[*Pack]string) (faults []fault.Detail) {
 	byID := make(map[string]*Pack)
 	for _, p := range packs {
-		n := at(&faults, files[p]+": $")
+		before := len(faults)
+		n := at(&faults, files[p]+": $.id")
 		if p.ID != "" && byID[p.ID] != nil {
 			n.fail("the id %q is also that of %s", p.ID, files[byID[p.ID]])
 		}
@@ -87,8 +89,10 @@ func crossCheck(packs []*Pack, files map[*Pack]string) (faults []fault.Detail) {
 		if want := p.ID + path.Ext(files[p]); p.ID != "" && files[p] != want {
 			n.fail("a pack %q stands in a file %s", p.ID, want)
 		}
+		document.Locate(p.Raw, faults[before:])
 	}
 	for _, p := range packs {
+		before := len(faults)
 		p.conditions(func(where string, c Condition) {
 			g, ok := c.(*graded)
 			if !ok {
@@ -102,6 +106,7 @@ func crossCheck(packs []*Pack, files map[*Pack]string) (faults []fault.Detail) {
 				n.fail("%q looks at another grade itself: one step is all that is allowed", g.statute)
 			}
 		})
+		document.Locate(p.Raw, faults[before:])
 	}
 	return faults
 }

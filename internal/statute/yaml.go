@@ -1,8 +1,6 @@
 package statute
 
 import (
-	"fmt"
-
 	"github.com/tocsin-project/tocsin/internal/document"
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
@@ -59,8 +57,3 @@ func (n node) fields(known keys, required ...string) {
 
 // at is a path of a file whose faults are noted.
 func at(faults *[]fault.Detail, path string) node { return node{document.At(faults, path)} }
-
-// below is the path of a key of the value.
-func (n node) below(faults *[]fault.Detail, key string) node {
-	return at(faults, fmt.Sprintf("%s.%s", n.Path(), key))
-}

@@ -1,0 +1,153 @@
+package document
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/tocsin-project/tocsin/internal/fault"
+)
+
+const position = " (line %d, column %d)"
+
+var hasPosition = regexp.MustCompile(`\(line [0-9]+, column [0-9]+\)$`)
+
+// Locate adds the line and column to faults that were found in a document after it was
+// read: those of the value at the path, or of the nearest value above it that is there.
+func Locate(raw []byte, faults []fault.Detail) {
+	var doc *yaml.Node
+	for i := range faults {
+		if hasPosition.MatchString(faults[i].Message) {
+			continue
+		}
+		if doc == nil {
+			var err error
+			if doc, err = parse(trimMark(raw)); err != nil || doc == nil || len(doc.Content) != 1 {
+				return // Parse has said so
+			}
+		}
+		n := nearest(doc.Content[0], faults[i].Path)
+		faults[i].Message += fmt.Sprintf(position, n.Line, n.Column)
+	}
+}
+
+var step = regexp.MustCompile(`\.([^.\[\]]+)|\[([0-9]+)\]`)
+
+// nearest returns the value at a path such as "$.desks[2].id", or the last on the way
+// to it.
+func nearest(n *yaml.Node, path string) *yaml.Node {
+	for _, s := range step.FindAllStringSubmatch(path, -1) {
+		next := child(n, s[1], s[2])
+		if next == nil {
+			return n
+		}
+		n = next
+	}
+	return n
+}
+
+func child(n *yaml.Node, key, index string) *yaml.Node {
+	switch n.Kind {
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if n.Content[i].Value == key {
+				return n.Content[i+1]
+			}
+		}
+	case yaml.SequenceNode:
+		if i, err := strconv.Atoi(index); err == nil && i < len(n.Content) {
+			return n.Content[i]
+		}
+	}
+	return nil
+}
+
+// trimMark drops a byte order mark.
+func trimMark(raw []byte) []byte { return bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf")) }
+
+// failAt notes a fault at an offset of the text.
+func (v Value) failAt(raw []byte, offset int, format string, args ...any) {
+	before := raw[:offset]
+	line := bytes.Count(before, []byte("\n")) + 1
+	column := utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]) + 1
+	v.Fail("%s", fmt.Sprintf(format, args...)+fmt.Sprintf(position, line, column))
+}
+
+// maxBroken bounds a text that is read again and again to find where it breaks.
+const maxBroken = 1 << 20
+
+// syntax notes an error of the YAML parser. The parser tells where a block begins, or
+// nothing: the line is the first with which the text before it can no longer be parsed,
+// whatever follows.
+func (v Value) syntax(raw []byte, err error) {
+	message := "not YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")
+	if len(raw) > maxBroken {
+		v.Fail("%s", message)
+		return
+	}
+	lines := bytes.SplitAfter(raw, []byte("\n"))
+	whole := wholeLines(lines)
+	start := len(bytes.Join(lines[:whole], nil))
+	broken := raw[start:]
+	if doc, err := parse(raw[:start]); err == nil && doc != nil && len(doc.Content) == 1 {
+		v.path = lastPath(doc.Content[0], v.path)
+	}
+	offset := start + len(broken) - len(bytes.TrimLeft(broken, " \t"))
+	if found := aliasUse.FindSubmatchIndex(bytes.SplitAfterN(broken, []byte("\n"), 2)[0]); found != nil && strings.Contains(message, "anchor") {
+		offset = start + found[2]
+		message = fmt.Sprintf("not YAML: the alias %s names no anchor, and neither is allowed: write the value out", raw[offset:start+found[3]])
+	}
+	v.failAt(raw, offset, "%s", lineOfParser.ReplaceAllString(message, ""))
+}
+
+var (
+	aliasUse     = regexp.MustCompile(`(?:^|[\s\[{,:-])(\*[^\s,\]}]+)`)
+	lineOfParser = regexp.MustCompile(`line [0-9]+: `)
+)
+
+// wholeLines returns how many lines of a text that cannot be parsed can be, so that no
+// longer part of it can.
+func wholeLines(lines [][]byte) int {
+	parses := func(n int) bool {
+		_, err := parse(bytes.Join(lines[:n], nil))
+		return err == nil
+	}
+	low, high := 0, len(lines)
+	for low+1 < high {
+		// What is not closed yet, such as a list in brackets, parses again further on.
+		const ahead = 20
+		middle := (low + high) / 2
+		at := middle
+		for at < min(middle+ahead, high) && !parses(at) {
+			at++
+		}
+		if at < min(middle+ahead, high) {
+			low = at
+		} else {
+			high = middle
+		}
+	}
+	return low
+}
+
+// lastPath is the path of the last value of a document.
+func lastPath(n *yaml.Node, path string) string {
+	for len(n.Content) > 0 {
+		last := len(n.Content) - 1
+		switch n.Kind {
+		case yaml.MappingNode:
+			path += "." + n.Content[last-1].Value
+		case yaml.SequenceNode:
+			path += fmt.Sprintf("[%d]", last)
+		default:
+			return path
+		}
+		n = n.Content[last]
+	}
+	return path
+}
