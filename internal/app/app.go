@@ -267,6 +267,9 @@ func (a *App) connect(ctx context.Context) (err error) {
 		if err := checkFormat(a.cfg.Data); err != nil {
 			return err
 		}
+		for _, warning := range a.placeWarnings() {
+			a.cfg.Log.Error("data folder is a copy or was moved", zap.String("detail", warning))
+		}
 	}
 	if a.cfg.NATS == "" {
 		server := bus.ServerConfig{Dir: filepath.Join(a.cfg.Data, "nats"), Listen: a.cfg.NATSListen, Log: a.cfg.Log, Key: a.cfg.StoreKey,

@@ -142,7 +142,7 @@ func (a *App) look(ctx context.Context, realms []*realm) Health {
 			}
 		}
 	}
-	h.Warnings = a.clockWarnings()
+	h.Warnings = append(a.clockWarnings(), a.placeWarnings()...)
 	for _, r := range realms {
 		h.Warnings = append(h.Warnings, r.warnings()...)
 	}
