@@ -141,16 +141,32 @@ func (h doeHeader) read(r doeTableRow, im *importer) (e doeEvent, n doeNumbers, 
 	e.region, e.area, e.criteria, e.kind = cell(colRegion), cell(colArea), cell(colCriteria), cell(colType)
 
 	var start, end doeMoment
+	badTime := func(column, clockColumn string, err error) {
+		if errors.As(err, new(clockError)) && h.has(clockColumn) {
+			column = clockColumn
+		}
+		bad(column, err)
+	}
 	startErr := start.read(cell(colStart), clock(colStartTime), doeMoment{})
 	switch {
 	case startErr != nil:
-		bad(colStart, startErr)
+		badTime(colStart, colStartTime, startErr)
 	case !start.known():
 		bad(colStart, errors.New("is required"))
 	}
 	if err := end.read(cell(colEnd), clock(colEndTime), start); err != nil {
-		bad(colEnd, err)
+		badTime(colEnd, colEndTime, err)
 	}
+	odd := func(m doeMoment, column, clockColumn string) {
+		if h.has(clockColumn) && m.oddClock {
+			column = clockColumn
+		}
+		if m.odd != "" {
+			im.note(r.where+": "+h.name(column), "%s", m.odd)
+		}
+	}
+	odd(start, colStart, colStartTime)
+	odd(end, colEnd, colEndTime)
 	// One zone that is named holds for the row.
 	start.zone, end.zone = cmp.Or(start.zone, end.zone), cmp.Or(end.zone, start.zone)
 	if startErr == nil && start.timed && end.timed && end.day.Equal(start.day) && end.clock == 0 && end.before(start) {
@@ -166,12 +182,12 @@ func (h doeHeader) read(r doeTableRow, im *importer) (e doeEvent, n doeNumbers, 
 		e.end, e.endTimed = end.at(), end.timed
 	}
 
-	customers, clear, err := doeCount(cell(colCustomers))
+	customers, why, err := doeCount(cell(colCustomers))
 	if err != nil {
 		bad(colCustomers, err)
 	}
-	if !clear {
-		im.note(r.where+": "+h.name(colCustomers), "%q is no number; it is left out", cell(colCustomers))
+	if why != "" {
+		im.note(r.where+": "+h.name(colCustomers), "%q is %s; it is left out", cell(colCustomers), why)
 	}
 	n = doeNumbers{customers: customers, loss: doeLoss(cell(colLoss))}
 	return e, n, faults
@@ -221,32 +237,37 @@ var (
 	countForm = regexp.MustCompile(`^(?:[0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)(?:\.0+)?$`)
 	// boundForm is a number that says it is the least.
 	boundForm = regexp.MustCompile(`(?i)^(?:(?:more than|over|at least|>) ?([0-9,]+)|([0-9,]+) ?(?:\+|or more|(?:-|–|to) ?[0-9,]+))$`)
+	// aboutForm is a number that is not exact, and may be more or less.
+	aboutForm = regexp.MustCompile(`(?i)^(?:[~≈±]|about\b|around\b|approx\b|approximately\b|circa\b|ca?\.|est\b|estimated\b|nearly\b|almost\b|up to\b|less than\b|under\b|<).*[0-9]|^[0-9,]+ ?(?:approx|approximately|\(?est\.?\)?|estimated|±)\b`)
 	// namedForm is a number of something else: "1 PG&E".
 	namedForm = regexp.MustCompile(`^[0-9,]+ .*[A-Za-z]`)
 )
 
 // doeCount reads a number of customers as JSON: exact, or {"atLeast": n}. It is
-// empty when not known; clear is false when the cell tells something else.
-func doeCount(cell string) (count string, clear bool, err error) {
+// empty when not known; why says what the cell tells instead, if it tells something.
+func doeCount(cell string) (count, why string, err error) {
 	if unknown(cell) {
-		return "", true, nil
+		return "", "", nil
 	}
 	number := event.Number{}
 	if m := boundForm.FindStringSubmatch(cell); m != nil {
 		cell, number.AtLeast = m[1]+m[2], true
 	}
 	if !countForm.MatchString(cell) {
-		if namedForm.MatchString(cell) {
-			return "", false, nil
+		switch {
+		case aboutForm.MatchString(cell):
+			return "", "about a number, so that none is certain", nil
+		case namedForm.MatchString(cell):
+			return "", "no number", nil
 		}
-		return "", true, fmt.Errorf("%q is not a whole number, nothing, or Unknown", cell)
+		return "", "", fmt.Errorf("%q is not a whole number, nothing, or Unknown", cell)
 	}
 	number.Value, err = strconv.ParseFloat(strings.ReplaceAll(cell, ",", ""), 64)
 	if err != nil || number.Value > maxNumber {
-		return "", true, fmt.Errorf("is greater than %d", maxNumber)
+		return "", "", fmt.Errorf("is greater than %d", maxNumber)
 	}
 	b, err := json.Marshal(number)
-	return string(b), true, err
+	return string(b), "", err
 }
 
 // doeLoss reads a loss of load for comparison; empty when not known.

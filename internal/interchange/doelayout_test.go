@@ -1,6 +1,7 @@
 package interchange
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -124,9 +125,9 @@ func TestDOE417_TimeFaults(t *testing.T) {
 	head := "Date Event Began,Time Event Began,Date of Restoration,Time of Restoration,NERC Region,Event Type,Number of Customers Affected\n"
 	for row, want := range map[string]string{
 		"31/01/2015,5:00 PM,,":             `Date Event Began: "31/01/2015" is not a time such as 2021-01-31 22:44:00`,
-		"1/7/15,25:00,,":                   `Date Event Began: "25:00" is not a time such as 2021-01-31 22:44:00`,
-		"1/7/15,5:60 PM,,":                 `Date Event Began: "5:60 PM" is not a time such as 2021-01-31 22:44:00`,
-		"1/7/15,17:00 AM,,":                `Date Event Began: "17:00 AM" is not a time such as 2021-01-31 22:44:00`,
+		"1/7/15,25:00,,":                   `Time Event Began: "25:00" is not a time such as 2021-01-31 22:44:00`,
+		"1/7/15,5:60 PM,,":                 `Time Event Began: "5:60 PM" is not a time such as 2021-01-31 22:44:00`,
+		"1/7/15,17:00 AM,,":                `Time Event Began: "17:00 AM" is not a time such as 2021-01-31 22:44:00`,
 		"1/7/15,5:00 PM,1/7/15,12:01 AM":   "Date of Restoration: is before the start",
 		"1/7/15,5:00 PM,9-Feb-14,12:00 AM": "Date of Restoration: is before the start",
 		"4/10/15,5:00 PM,March 9,1:00 PM":  `Date of Restoration: "March 9" is not a time such as 2021-01-31 22:44:00`,
@@ -180,4 +181,30 @@ func TestDOE417_Separators(t *testing.T) {
 		require.Empty(t, faults)
 		require.Equal(t, want, got)
 	}
+}
+
+// What is not exact, or contradicts itself, is said and not guessed; the row comes out.
+func TestDOE417_OddCells(t *testing.T) {
+	t.Parallel()
+	head := "Date Event Began,Time Event Began,Date of Restoration,Time of Restoration,NERC Region,Event Type,Number of Customers Affected\n"
+	for _, count := range []string{"~2,000", "≈ 2000", "about 9", "approx. 2,000", "Approximately 2000", "est. 2,000", "2,000 (est.)", "<500", "up to 3,000"} {
+		var notes []fault.Detail
+		o := plant
+		o.Note = func(d fault.Detail) { notes = append(notes, d) }
+		lines, faults := run(t, DOE417, o, head+`1/7/15,1:00 PM,1/7/15,3:00 PM,WECC,Vandalism,"`+count+"\"\n")
+		require.Empty(t, faults, count)
+		require.Len(t, lines, 1)
+		require.NotContains(t, lines[0], "peopleAffected", count)
+		require.Equal(t, []fault.Detail{{Path: "line 2, row 2: Number of Customers Affected", Message: fmt.Sprintf("%q is about a number, so that none is certain; it is left out", count)}}, notes)
+	}
+	var notes []fault.Detail
+	o := plant
+	o.Note = func(d fault.Detail) { notes = append(notes, d) }
+	lines, faults := run(t, DOE417, o, head+"1/7/15,13:00 PM,1/7/15,15:30 p.m.,WECC,Vandalism,5\n")
+	require.Empty(t, faults)
+	require.Contains(t, lines[0], "2015-01-07T13:00:00Z")
+	require.ElementsMatch(t, []fault.Detail{
+		{Path: "line 2, row 2: Time Event Began", Message: `"13:00 PM" counts to 24 and to 12 at once; it is read as 13:00`},
+		{Path: "line 2, row 2: Time of Restoration", Message: `"15:30 p.m." counts to 24 and to 12 at once; it is read as 15:30`},
+	}, notes)
 }

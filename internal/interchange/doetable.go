@@ -70,7 +70,7 @@ func readDOEHeader(cells []string) (h doeHeader, twice []string) {
 			continue
 		}
 		if _, again := h.at[column]; again {
-			twice = append(twice, column)
+			twice = append(twice, footnote.ReplaceAllString(cell, ""))
 		}
 		h.at[column] = i
 	}

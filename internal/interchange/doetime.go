@@ -1,6 +1,7 @@
 package interchange
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -17,7 +18,13 @@ type doeMoment struct {
 	clock time.Duration // since midnight; 24 h and more is the next day
 	timed bool          // the clock is known
 	zone  *time.Location
+	odd   string // what was written oddly, and how it was read
+
+	oddClock bool // the cell of the time is the odd one
 }
+
+// clockError is an error of the cell of a time, and not of that of its date.
+type clockError struct{ error }
 
 func (m doeMoment) known() bool { return !m.day.IsZero() }
 
@@ -55,7 +62,7 @@ func (m *doeMoment) read(date, clock string, after doeMoment) error {
 	if m.day, err = doeDay(parts.date, after.day); err != nil {
 		return fmt.Errorf("%q %w", date, err)
 	}
-	m.clock, m.timed, m.zone = parts.clock, parts.timed, parts.zone
+	m.clock, m.timed, m.zone, m.odd = parts.clock, parts.timed, parts.zone, parts.odd
 	if unknown(clock) {
 		// A spreadsheet shows a plain date as its midnight: no time was entered.
 		m.timed = m.timed && (m.clock != 0 || clock == "")
@@ -63,7 +70,10 @@ func (m *doeMoment) read(date, clock string, after doeMoment) error {
 	}
 	own, err := parseDOE(clock)
 	if err != nil {
-		return err
+		return clockError{err}
+	}
+	if own.odd != "" {
+		m.odd, m.oddClock = own.odd, true
 	}
 	if own.date != "" && !excelNoDate[own.date] {
 		if day, err := doeDay(own.date, after.day); err != nil || !day.Equal(m.day) {
@@ -98,6 +108,7 @@ type doeParts struct {
 	clock time.Duration
 	timed bool
 	zone  *time.Location
+	odd   string
 }
 
 var (
@@ -163,6 +174,9 @@ func parseDOE(cell string) (p doeParts, err error) {
 		}
 		if err := p.setClock(group(1), group(2), group(3), group(4), group(5), group(6)); err != nil {
 			return p, fmt.Errorf("%q %w", cell, err)
+		}
+		if hour, _ := strconv.Atoi(group(1)); hour > 12 && group(5) != "" {
+			p.odd = fmt.Sprintf("%q counts to 24 and to 12 at once; it is read as %s:%s", cell, group(1), cmp.Or(group(2), "00"))
 		}
 		p.date = strings.Trim(cell[:m[0]]+" "+cell[m[1]:], " ,")
 		return p, nil

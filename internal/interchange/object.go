@@ -83,7 +83,25 @@ func repeated(dec *json.Decoder, path string) string {
 
 // bad notes a fault of the field name, or of the object itself when it is "".
 func (o object) bad(name, format string, args ...any) {
-	*o.faults = append(*o.faults, fault.Detail{Path: o.at(name), Message: fmt.Sprintf(format, args...)})
+	d := fault.Detail{Path: o.at(name), Message: fmt.Sprintf(format, args...)}
+	if !slices.Contains(*o.faults, d) { // a field may be read twice
+		*o.faults = append(*o.faults, d)
+	}
+}
+
+// get returns the value of a field, or nil. A field whose name differs in its case only
+// would be lost unseen, so it is a fault; its value is read for more faults.
+func (o object) get(name string) any {
+	v := o.fields[name]
+	for other, found := range o.fields {
+		if other != name && strings.EqualFold(other, name) {
+			o.bad(other, "must be written %q: names differ in their case", name)
+			if v == nil {
+				v = found
+			}
+		}
+	}
+	return v
 }
 
 func (o object) at(name string) string {
@@ -96,7 +114,7 @@ func (o object) at(name string) string {
 // child returns the object in a field; known is false when there is none.
 func (o object) child(name string) (c object, known bool) {
 	c = object{path: o.at(name), faults: o.faults}
-	v := o.fields[name]
+	v := o.get(name)
 	if v == nil {
 		return c, false
 	}
@@ -108,7 +126,7 @@ func (o object) child(name string) (c object, known bool) {
 
 // text returns the string in a field, or "".
 func (o object) text(name string) string {
-	v := o.fields[name]
+	v := o.get(name)
 	s, ok := v.(string)
 	if v != nil && !ok {
 		o.bad(name, "must be a string, not %s", typeName(v))
@@ -127,7 +145,7 @@ func (o object) oneOf(name string, values ...string) string {
 
 // number returns the number in a field, which must be from 0 to 2^53-1.
 func (o object) number(name string) (n float64, known bool) {
-	v := o.fields[name]
+	v := o.get(name)
 	if v == nil {
 		return 0, false
 	}
@@ -160,7 +178,7 @@ func (o object) whole(name string) (n int64, known bool) {
 
 // list returns the array in a field, or nil.
 func (o object) list(name string) []any {
-	v := o.fields[name]
+	v := o.get(name)
 	l, ok := v.([]any)
 	if v != nil && !ok {
 		o.bad(name, "must be an array, not %s", typeName(v))

@@ -152,7 +152,7 @@ func readVERIS(text []byte, path, facility string) (in incident, faults []fault.
 
 func verisID(o object) string {
 	id := o.text("incident_id")
-	switch o.fields["incident_id"].(type) {
+	switch o.get("incident_id").(type) {
 	case nil:
 		o.bad("incident_id", "is required")
 	case string:
@@ -179,12 +179,12 @@ func notInString(r rune) bool {
 // written: 2019, 2019-03 or 2019-03-29.
 func verisDate(timeline object) (at time.Time, written string) {
 	date, known := timeline.child("incident")
-	if !known && timeline.fields["incident"] != nil {
+	if !known && timeline.get("incident") != nil {
 		return at, "" // already named
 	}
 	year, known := date.whole("year")
 	switch {
-	case !known && date.fields["year"] == nil:
+	case !known && date.get("year") == nil:
 		date.bad("year", "is required")
 	case known && (year < firstYear || year > lastYear):
 		date.bad("year", "must be from %d to %d", firstYear, lastYear)
