@@ -179,7 +179,22 @@ func (c *connection) serverFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&c.server, "server", server, "NATS address of the server (or TOCSIN_SERVER)")
 	credsFlag(cmd, &c.creds)
 	cmd.Flags().StringVar(&c.ca, "tls-ca", os.Getenv("TOCSIN_CA"), "certificate of the authority that signed the server's (or TOCSIN_CA)")
-	cmd.Flags().DurationVar(&c.timeout, "timeout", 30*time.Second, "how long to try, also to connect, before the server counts as unreachable")
+	c.timeout = 30 * time.Second
+	cmd.Flags().Var((*positiveDuration)(&c.timeout), "timeout", "how long to try, connecting included, before the server counts as unreachable")
+}
+
+// positiveDuration is a flag for a length of time above zero.
+type positiveDuration time.Duration
+
+func (d *positiveDuration) String() string { return time.Duration(*d).String() }
+func (*positiveDuration) Type() string     { return "duration" }
+func (d *positiveDuration) Set(text string) error {
+	length, err := time.ParseDuration(text)
+	if err != nil || length <= 0 {
+		return errors.New("want a length of time above zero, such as 10s or 2m")
+	}
+	*d = positiveDuration(length)
+	return nil
 }
 
 func (c *connection) dial(options ...nats.Option) (*client.Client, error) {

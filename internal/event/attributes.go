@@ -22,6 +22,7 @@ const (
 // unless it is one of ours.
 func (e *envelope) checkAttributes(f *faults) *Event {
 	ev := new(Event)
+	e.checkCase(f)
 	if v, ok := e.text(f, "specversion", true, 0); ok && v != "1.0" {
 		f.add("$.specversion", `must be "1.0"`)
 	}
@@ -77,7 +78,7 @@ func (e *envelope) text(f *faults, name string, required bool, maxRunes int) (st
 	}
 	s := n.text
 	switch {
-	case slices.Contains(e.undecoded, name): // its header has been named
+	case slices.Contains(e.named, name): // there is a fault that names it
 		return "", false
 	case n.kind&^jsonNull == 0:
 		if required {
@@ -109,6 +110,7 @@ func checkExtension(f *faults, n *node) {
 	}
 	if !isAttributeName(n.name) || n.name == "data" {
 		f.add(appendName("$", n.name), "is not the name of an attribute: want lower-case letters and digits")
+		return
 	}
 	switch n.kind {
 	case jsonNull, jsonBoolean:

@@ -174,7 +174,7 @@ func binaryEnvelope(f *faults, ce []attribute, payload []byte) *envelope {
 		v, problem := percentDecode(unquote(strings.Trim(a.value, " \t")))
 		if problem != "" {
 			f.add(appendName("$", a.name), "%s", problem)
-			env.undecoded = append(env.undecoded, a.name)
+			env.named = append(env.named, a.name)
 			continue
 		}
 		env.attributes[a.name] = v

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,6 +44,10 @@ func ParseEvent(raw []byte) (*Event, error) {
 		return nil, f.err(opParse)
 	}
 	raw = bytes.Clone(trim(raw))
+	if isUTF16(raw) {
+		f.add("$", utf16Message)
+		return nil, f.err(opParse)
+	}
 	w := walk(raw, "$", 0, &f)
 	defer w.done()
 	root := w.document()
@@ -79,6 +84,14 @@ func trim(raw []byte) []byte {
 	return bytes.Trim(bytes.TrimPrefix(raw, []byte("\uFEFF")), jsonSpace)
 }
 
+const utf16Message = "is UTF-16: JSON is sent as UTF-8 (RFC 8259, section 8.1)"
+
+// isUTF16 reports whether a text is UTF-16, with a byte order mark or without. JSON
+// begins with an ASCII character, and has no zero byte.
+func isUTF16(text []byte) bool {
+	return len(text) > 1 && (text[0] == 0xff && text[1] == 0xfe || text[0] == 0xfe && text[1] == 0xff || (text[0] == 0) != (text[1] == 0))
+}
+
 // envelope is an event whose parts have been told apart and not yet checked.
 type envelope struct {
 	attributes map[string]any // in binary mode, before they are given
@@ -88,7 +101,7 @@ type envelope struct {
 	hasData    bool           // data was given, be it broken
 	raw        []byte
 	inner      *walker  // of data that came as bytes of its own
-	undecoded  []string // attributes whose headers could not be decoded
+	named      []string // attributes, and data, that a fault has named already
 }
 
 // decodeBase64 takes the data from data_base64 (JSON event format, section
@@ -133,6 +146,11 @@ func (e *envelope) decodeBase64(f *faults, plain, m member, v value) {
 // all, the fault names the place it came from.
 func (e *envelope) readData(f *faults, origin string, data []byte) bool {
 	data = trim(data)
+	if isUTF16(data) {
+		f.add(origin, utf16Message)
+		e.hasData = true
+		return false
+	}
 	var inner faults
 	w := walk(data, "$.data", 1, &inner)
 	e.inner = w
@@ -157,7 +175,7 @@ func (e *envelope) event(f *faults) (*Event, error) {
 	defer e.inner.done()
 	ev := e.checkAttributes(f)
 	switch {
-	case !e.hasData:
+	case !e.hasData && !slices.Contains(e.named, "data"):
 		f.add("$.data", "is required")
 	case e.data != nil && ev.Type != "":
 		checkData(f, "$.data", ev.Type, e.tree)

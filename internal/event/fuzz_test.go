@@ -144,7 +144,7 @@ func FuzzSplitEvents(f *testing.F) {
 			return nil
 		})
 		// Outside arrays, not a byte but space goes missing.
-		if dense := withoutSpace(bytes.TrimPrefix(in, []byte("\uFEFF"))); bytes.IndexByte(in, '[') < 0 && (err != nil || !bytes.Equal(dense, withoutSpace(all))) {
+		if dense := withoutSpace(bytes.TrimPrefix(in, []byte("\uFEFF"))); bytes.IndexByte(in, '[') < 0 && !isUTF16(in) && (err != nil || !bytes.Equal(dense, withoutSpace(all))) {
 			t.Fatalf("%q is split into %q, %v", in, all, err)
 		}
 		if len(whole) == 0 {

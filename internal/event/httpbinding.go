@@ -84,6 +84,9 @@ func httpBinary(contentType string, ce []attribute, body []byte) (*Event, error)
 
 // splitBatch returns each element of a JSON array.
 func splitBatch(body []byte) (elements [][]byte, err error) {
+	if isUTF16(body) {
+		return nil, fault.Invalid(opBinding, []fault.Detail{{Path: "$", Message: utf16Message}})
+	}
 	s := newSplitter(bytes.NewReader(body))
 	s.onlyArray = true
 	err = s.run(func(raw []byte) error {

@@ -79,6 +79,8 @@ func (s *splitter) run(yield func([]byte) error) error {
 	if mark, err := s.r.Peek(3); err == nil && string(mark) == "\uFEFF" {
 		s.offset += 3 // editors on Windows begin files so
 		_, _ = s.r.Discard(3)
+	} else if head, err := s.r.Peek(2); err == nil && isUTF16(head) {
+		return s.errf("the text %s", utf16Message)
 	}
 	for first := true; ; first = false {
 		c, err := s.token()

@@ -77,6 +77,7 @@ func checkData(f *faults, path, reportType string, data value) {
 		tree := data.tree()
 		if broken := (*jsonschema.ValidationError)(nil); errors.As(s.schema.Validate(tree), &broken) {
 			(&schemaFaults{faults: f, root: path, data: tree}).add(broken)
+			f.list = joinCase(f.list)
 		}
 	}
 	facts := data.member("facts")
@@ -162,7 +163,7 @@ func (s *schemaFaults) add(e *jsonschema.ValidationError) {
 		}
 	case *kind.AdditionalProperties:
 		for _, name := range k.Properties {
-			s.faults.add(appendName(path, name), "is not a field of this report: remove it, or correct its name")
+			s.faults.add(appendName(path, name), unknownField)
 		}
 	case *kind.AnyOf:
 		s.addComposed(e.SchemaURL, path, "")

@@ -132,7 +132,7 @@ var dataFaults = []struct {
 	{`"facts":{"peopleAffected":-1}`, []string{"$.data.facts.peopleAffected must be ≥ 0"}},
 	{`"facts":{"peopleAffected":9007199254740992}`, []string{"$.data.facts.peopleAffected must be ≤ 9007199254740991"}},
 	{`"facts":{"peopleAffected":{"atLeast":-1}}`, []string{"$.data.facts.peopleAffected.atLeast must be ≥ 0"}},
-	{`"facts":{"peopleAffected":{"atleast":1}}`, []string{"$.data.facts.peopleAffected.atLeast is required", "$.data.facts.peopleAffected.atleast is not a field"}},
+	{`"facts":{"peopleAffected":{"atleast":1}}`, []string{"$.data.facts.peopleAffected.atleast must be written atLeast"}},
 	{`"facts":{"directLoss":{"amount":null}}`, []string{"$.data.facts.directLoss.amount must be a number or", "$.data.facts.directLoss.currency is required"}},
 	{`"facts":{"directLoss":5000000}`, []string{"$.data.facts.directLoss must be an object, not a number"}},
 	{`"facts":{"systemLoss":"grave"}`, []string{"$.data.facts.systemLoss must be one of none, relatively-serious, serious, especially-serious"}},
