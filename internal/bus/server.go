@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"strconv"
 	"sync"
 	"time"
@@ -19,6 +18,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/tocsin-project/tocsin/internal/listener"
+	"github.com/tocsin-project/tocsin/internal/private"
 	"github.com/tocsin-project/tocsin/internal/tally"
 )
 
@@ -98,7 +98,7 @@ func StartServer(ctx context.Context, cfg ServerConfig) (*Server, error) {
 			opts.Port = server.RANDOM_PORT
 		}
 	}
-	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+	if err := private.MakeUnchecked(cfg.Dir); err != nil {
 		return nil, fmt.Errorf("bus: folder of JetStream: %w", err)
 	}
 	space := newSpace(cfg.Dir, cfg.Reserve, cfg.Room)

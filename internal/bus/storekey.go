@@ -47,7 +47,7 @@ func holdKey(dir, key string) error {
 	if key == "" {
 		return nil
 	}
-	if plain, err := filepath.Glob(filepath.Join(dir, "jetstream", "*", "streams", "*")); err != nil || len(plain) > 0 {
+	if plain, err := fs.Glob(os.DirFS(dir), "jetstream/*/streams/*"); err != nil || len(plain) > 0 {
 		return fmt.Errorf("bus: the streams in %s are not encrypted: a key is for a new folder", dir)
 	}
 	if err := private.MakeFolder(dir); err != nil {

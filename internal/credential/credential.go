@@ -96,6 +96,15 @@ func Init(f Folder, now time.Time) error {
 			return fmt.Errorf("credential: %w", err)
 		}
 	}
+	if err := private.Check(string(f)); err != nil {
+		return fmt.Errorf("credential: %w", err)
+	}
+	if err := f.mustBeEmpty(); err != nil {
+		return err
+	}
+	if err := f.checkOwner(); err != nil {
+		return err
+	}
 	operator, err := f.newKey(operatorSeed, nkeys.CreateOperator)
 	if err != nil {
 		return err
@@ -129,6 +138,32 @@ func Init(f Folder, now time.Time) error {
 	claims.SystemAccount = publicOf(account)
 	claims.SigningKeys.Add(signing.Public)
 	return f.putOperator(claims, operator) // last: with it, the folder is whole
+}
+
+// mustBeEmpty refuses a folder with keys in it. Without operator.jwt they may be what is
+// left of identities, and new keys would take their places.
+func (f Folder) mustBeEmpty() error {
+	for _, folder := range []string{"", keys, accounts, creds} {
+		files, err := os.ReadDir(f.path(folder))
+		if err != nil {
+			return fmt.Errorf("credential: %w", err)
+		}
+		for _, file := range files {
+			switch filepath.Ext(file.Name()) {
+			case ".nk", ".json", ".jwt", ".creds":
+				return fmt.Errorf("%s is there, and %s is not: put operator.jwt back from a copy; or, where these keys were never in use (an interrupted tocsin init), move %s away", f.path(folder, file.Name()), operatorJWT, f)
+			}
+		}
+	}
+	return nil
+}
+
+// checkOwner refuses a folder whose parts belong to different users.
+func (f Folder) checkOwner() error {
+	if err := private.SameOwner(filepath.Dir(string(f)), string(f), f.path(accounts), f.path(keys), f.path(creds)); err != nil {
+		return fmt.Errorf("credential: %w", err)
+	}
+	return nil
 }
 
 // newKey makes a key and keeps its seed.
@@ -185,6 +220,9 @@ func (f Folder) locked(do func() error) error {
 	defer lock.Close() // which releases it
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		return fmt.Errorf("credential: lock %s: %w", f, err)
+	}
+	if err := f.checkOwner(); err != nil {
+		return err
 	}
 	return do()
 }

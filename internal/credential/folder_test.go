@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -35,6 +36,10 @@ func TestInit_InAFolderOfOthers(t *testing.T) {
 			require.NoError(t, os.Chmod(open, 0o755))
 		}
 	}
+	require.ErrorContains(t, credential.Init(f, now), "operator.nk is there, and operator.jwt is not", "no key takes the place of another")
+	for _, name := range []string{"operator.nk", "keys/services.nk", "keys/system.nk"} {
+		require.NoError(t, os.Remove(filepath.Join(string(f), name)))
+	}
 	require.NoError(t, credential.Init(f, now))
 	_, err := f.Add(grid, now, 0)
 	require.NoError(t, err)
@@ -49,4 +54,50 @@ func TestInit_InAFolderOfOthers(t *testing.T) {
 	raw, err := os.ReadFile(foreign)
 	require.NoError(t, err)
 	require.Equal(t, "theirs", string(raw))
+}
+
+// A key that has lost its operator.jwt is not overwritten, wherever it is.
+func TestInit_OverwritesNoKey(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"operator.nk", "signing.json", "keys/services.nk", "keys/operator.grid-east.nk", "creds/admin.admin.creds"} {
+		f := credential.In(t.TempDir())
+		file := filepath.Join(string(f), filepath.FromSlash(name))
+		require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o700))
+		require.NoError(t, os.WriteFile(file, []byte("kept"), 0o600))
+		require.ErrorContains(t, credential.Init(f, now), filepath.Base(name)+" is there, and operator.jwt is not")
+		raw, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.Equal(t, "kept", string(raw))
+	}
+}
+
+// Where root works on a folder, all of it has one owner: no key goes to another user.
+func TestFolder_OfSeveralOwners(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		return // only root gives files away
+	}
+	data := t.TempDir()
+	f := credential.In(data)
+	require.NoError(t, os.MkdirAll(filepath.Join(string(f), "keys"), 0o700))
+	require.NoError(t, os.Chown(filepath.Join(string(f), "keys"), 12345, 12345))
+	require.ErrorContains(t, credential.Init(f, now), "to user 12345")
+	require.NoFileExists(t, filepath.Join(string(f), "keys", "services.nk"))
+	for _, dir := range []string{data, string(f)} {
+		require.NoError(t, os.Chown(dir, 12345, 12345))
+	}
+	for _, dir := range []string{"accounts", "creds"} {
+		require.NoError(t, os.Chown(filepath.Join(string(f), dir), 12345, 12345))
+	}
+	require.NoError(t, credential.Init(f, now))
+	file, err := f.Add(grid, now, 0)
+	require.NoError(t, err)
+	for _, path := range []string{file, filepath.Join(string(f), "operator.nk"), filepath.Join(string(f), "keys", "services.nk"), filepath.Join(string(f), ".lock")} {
+		info, err := os.Stat(path)
+		require.NoError(t, err)
+		require.EqualValues(t, 12345, info.Sys().(*syscall.Stat_t).Uid, path)
+	}
+	require.NoError(t, os.Chown(filepath.Join(string(f), "creds"), 54321, 54321))
+	_, err = f.Rotate(grid.Role, grid.ID, nil, now, 0)
+	require.ErrorContains(t, err, "to user 54321")
 }

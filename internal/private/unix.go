@@ -136,6 +136,31 @@ func onlyName(f *os.File) error {
 	return nil
 }
 
+// SameOwner refuses folders of different owners where root works on them: root gives
+// what it writes to the owner of the folder, and a key must not go to another user than
+// the one whose folder it is all in.
+func SameOwner(folders ...string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	first := -1
+	for _, dir := range folders {
+		info, err := os.Stat(dir)
+		if err != nil {
+			return err
+		}
+		owner, known := ownerOf(info)
+		switch {
+		case !known:
+		case first < 0:
+			first = owner
+		case owner != first:
+			return fmt.Errorf("%s belongs to user %d, and %s to user %d: find out who made it, then chown -R %d %s", folders[0], first, dir, owner, first, quoted(dir))
+		}
+	}
+	return nil
+}
+
 func ownerOf(info fs.FileInfo) (uid int, ok bool) {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
