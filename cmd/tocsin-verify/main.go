@@ -38,14 +38,13 @@ type options struct {
 	given       map[string]bool // flags
 	damage      []string        // what transport did to the file
 
-	raw            io.Writer // for programs
 	stdout, stderr io.Writer // for people
 	terminal       io.Writer // for progress; nil: none is shown
 }
 
 // run is main without the process: a command line in, an exit code out.
 func run(args []string, stdout, stderr io.Writer) int {
-	o := &options{stdout: printable.Writer{Out: stdout}, stderr: printable.Writer{Out: stderr}, raw: stdout}
+	o := &options{stdout: printable.Writer{Out: stdout}, stderr: printable.Writer{Out: stderr}}
 	switch err := o.parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		fmt.Fprint(stdout, o.text("help"))
@@ -61,7 +60,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	r := o.check()
 	if o.json {
-		enc := json.NewEncoder(o.raw)
+		enc := json.NewEncoder(o.stdout) // which escapes hidden characters
 		enc.SetEscapeHTML(false)
 		if err := enc.Encode(r); err != nil {
 			fmt.Fprintf(o.stderr, "tocsin-verify: %v\n", err)

@@ -1,11 +1,10 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -43,7 +42,7 @@ folder that has such records is refused: take a new one.`,
 		Args:    args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			// Streams of a server without accounts are in this one.
-			if tried, err := filepath.Glob(filepath.Join(data, "nats", "jetstream", "$G", "streams", "*")); err == nil && len(tried) > 0 {
+			if tried, err := fs.Glob(os.DirFS(data), "nats/jetstream/$G/streams/*"); err == nil && len(tried) > 0 {
 				return fmt.Errorf("%s was served without identities, and what was taken then would not be found again: give another folder with --data", data)
 			}
 			folder, now := credential.In(data), clock.System{}.Now()
@@ -245,7 +244,7 @@ func (e *environment) credentialList() *cobra.Command {
 			now := clock.System{}.Now()
 			table := tabwriter.NewWriter(e.out, 0, 0, 2, ' ', 0)
 			if !asJSON {
-				fmt.Fprintln(table, "ROLE\tID\tSEES\tSINCE\tEXPIRES\tTOKENS\tKEY")
+				fmt.Fprintln(table, e.word("credentials"))
 			}
 			for _, h := range holders {
 				l := credentialLine{Role: h.Role, ID: h.ID, Level: h.Level, Region: h.Region, Sector: h.Sector, Tokens: len(h.Tokens), Revoked: h.Revoked}
@@ -256,24 +255,28 @@ func (e *environment) credentialList() *cobra.Command {
 				}
 				l.TokensExpire = h.TokensExpire(now)
 				if asJSON {
-					if err := json.NewEncoder(e.raw).Encode(l); err != nil {
+					if err := e.json(l); err != nil {
 						return err
 					}
 					continue
 				}
-				since, expires := "revoked", "-"
+				since, expires := e.word("revoked"), e.word("never-expires")
 				if l.Revoked == nil && l.Since != nil {
 					since = l.Since.Format(time.RFC3339)
 				}
 				if l.Expires != nil {
-					expires = l.Expires.Format(time.RFC3339) + expiryNote(*l.Expires, now)
+					expires = l.Expires.Format(time.RFC3339) + e.expiryNote(*l.Expires, now)
 				}
 				tokens := fmt.Sprint(l.Tokens)
 				if l.TokensExpire != nil {
-					tokens += expiryNote(*l.TokensExpire, now)
+					tokens += e.expiryNote(*l.TokensExpire, now)
 				}
-				sees := strings.Join(strings.Fields(string(l.Level)+" "+l.Region+" "+l.Sector), " ")
-				fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", l.Role, l.ID, sees, since, expires, tokens, l.Key)
+				level := string(l.Level)
+				if level != "" {
+					level = e.word("level-" + level)
+				}
+				sees := strings.Join(strings.Fields(level+" "+l.Region+" "+l.Sector), " ")
+				fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.word("role-"+string(l.Role)), l.ID, sees, since, expires, tokens, l.Key)
 			}
 			return errors.Join(table.Flush(), faulty)
 		},

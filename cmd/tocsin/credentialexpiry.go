@@ -92,19 +92,19 @@ func (x *expires) Set(text string) error {
 }
 
 // expiryNote says beside a time that something expires soon, or has expired.
-func expiryNote(at, now time.Time) string {
+func (e *environment) expiryNote(at, now time.Time) string {
 	switch left := at.Sub(now); {
 	case left <= 0:
-		return " (expired)"
+		return e.word("expired")
 	case left < credential.ExpiryWarning:
-		return fmt.Sprintf(" (in %d days)", int(left/day))
+		return fmt.Sprintf(e.word("expires-in"), int(left/day))
 	}
 	return ""
 }
 
 // warnExpiry tells on standard error that a credential in use expires soon, or has
 // expired.
-func warnExpiry(to io.Writer, creds []byte) {
+func (e *environment) warnExpiry(to io.Writer, creds []byte) {
 	token, err := jwt.ParseDecoratedJWT(creds)
 	if err != nil {
 		return
@@ -114,8 +114,8 @@ func warnExpiry(to io.Writer, creds []byte) {
 		return
 	}
 	at := time.Unix(user.Expires, 0)
-	if note := expiryNote(at, clock.System{}.Now()); note != "" {
-		fmt.Fprintf(printable.Writer{Out: to}, "tocsin: the credential of %s expires at %s%s: have a new one made with tocsin credential rotate\n", user.Name, at.Format(time.RFC3339), note)
+	if note := e.expiryNote(at, clock.System{}.Now()); note != "" {
+		fmt.Fprintf(printable.Writer{Out: to}, e.word("expiry-warning"), user.Name, at.Format(time.RFC3339), note)
 	}
 }
 

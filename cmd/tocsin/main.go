@@ -211,7 +211,8 @@ func (c *connection) dial(options ...nats.Option) (*client.Client, error) {
 		if _, err := nkeys.ParseDecoratedNKey(creds); err != nil {
 			return nil, &usageError{fmt.Errorf("--creds: %s holds no credential: name the .creds file that tocsin credential add wrote", c.creds)}
 		}
-		warnExpiry(c.command.ErrOrStderr(), creds)
+		speaks := environment{lang: c.command.Flag("lang").Value.String()}
+		speaks.warnExpiry(c.command.ErrOrStderr(), creds)
 		options = append(options, nats.UserCredentials(c.creds))
 		if app.BeyondLoopback(c.server) { // whoever is on the way could say that the server has no TLS
 			options = append(options, nats.Secure())

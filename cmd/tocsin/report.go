@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
@@ -121,13 +120,14 @@ func (e *environment) open(name string) (io.Reader, func() error, error) {
 	return f, f.Close, nil
 }
 
-// json prints one object a line.
+// json prints one object a line, in which hidden characters are escaped: it may be read
+// on a terminal, and means the same.
 func (e *environment) json(v any) error {
 	b, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	_, err = e.raw.Write(append(b, '\n'))
+	_, err = printable.Writer{Out: e.raw}.Write(append(b, '\n'))
 	return err
 }
 
@@ -162,9 +162,7 @@ func (e *environment) receipt(r *event.Receipt) {
 	for _, l := range r.Late {
 		fmt.Fprintf(e.out, "    %s\n", e.lateness(l))
 	}
-	for _, d := range slices.Concat(r.Errors, r.Warnings) {
-		fmt.Fprintf(e.out, "    %s: %s\n", d.Path, d.Message)
-	}
+	e.details(r.Errors, r.Warnings)
 }
 
 // progress counts on a terminal, once in a while.

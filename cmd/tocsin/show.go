@@ -67,9 +67,9 @@ func confirmCommand(desk, operator, incident, to string, exercise bool) string {
 func (e *environment) change(c event.Change) {
 	switch c.Kind {
 	case event.ChangeWithdrawn, event.ChangeReinstated:
-		fmt.Fprintf(e.out, "    %s: %s\n", e.word(c.Kind), printable.Line(c.Reason))
+		fmt.Fprintf(e.out, "    %s: %s\n", e.word(c.Kind), e.remark(c.Reason))
 	case event.ChangeRaised, event.ChangeLowered:
-		fmt.Fprintf(e.out, "    %s: %s → %s  (%s)\n", e.word(c.Kind), e.gradeName(c.From), e.gradeName(c.To), printable.Line(c.Reason))
+		fmt.Fprintf(e.out, "    %s: %s → %s  (%s)\n", e.word(c.Kind), e.gradeName(c.From), e.gradeName(c.To), e.remark(c.Reason))
 		for _, lost := range c.Lost {
 			fmt.Fprintf(e.out, "      − %s\n", lost)
 		}
@@ -78,7 +78,7 @@ func (e *environment) change(c event.Change) {
 		}
 	default:
 		if note := event.ClockNote(c.Reason); note != "" {
-			fmt.Fprintf(e.out, "    %s\n", printable.Line(note))
+			fmt.Fprintf(e.out, "    %s\n", e.remark(note))
 		}
 	}
 }

@@ -59,6 +59,16 @@ var words = map[string][2]string{
 	"notice-overdue": {"%s 未按时签收 %s，报送于 %s，目标 %s", "%s has not acknowledged %s, told %s, target %s"},
 	"notice-away":    {"%s 自 %s 无人值守；%s 的目标为 %s", "%s has been away since %s; %s has its target at %s"},
 
+	"lasts-on":      {"没有结束时间：处置虽已结束，仍继续计时；请以续报重新填写，并填写 until（结束时间）", event.LastsOn},
+	"clock-goes-on": {" 没有结束时间，继续计时，直至续报重新填写并给出 until（结束时间）", event.ClockGoesOn},
+
+	"credentials":   {"角色\t标识\t可见范围\t启用时间\t到期时间\t令牌\t密钥", "ROLE\tID\tSEES\tSINCE\tEXPIRES\tTOKENS\tKEY"},
+	"role-operator": {"运营者", "operator"}, "role-desk": {"席位", "desk"}, "role-regulator": {"监管", "regulator"}, "role-admin": {"管理员", "admin"},
+	"level-national": {"国家", "national"}, "level-province": {"省", "province"}, "level-prefecture": {"市", "prefecture"},
+	"revoked": {"已撤销", "revoked"}, "expired": {"（已到期）", " (expired)"}, "expires-in": {"（剩 %d 天）", " (in %d days)"},
+	"never-expires":  {"不到期", "-"},
+	"expiry-warning": {"tocsin：%s 的凭证到期时间为 %s%s：请以 tocsin credential rotate 更换\n", "tocsin: the credential of %s expires at %s%s: have a new one made with tocsin credential rotate\n"},
+
 	"owed": {"待补报", "owed"}, "owed-late": {"逾期未报", "late, still owed"}, "owes-nothing": {"无待补报事项", "nothing is owed"},
 	"owes-items": {"补报", "items"}, "owes-report": {"提交", "report"}, "owes-ask": {"要求补报", "asked for"},
 	"asked-by":         {"%s（%s）要求：%s", "%s (%s) asks: %s"},

@@ -31,19 +31,23 @@ func ClocksGoOn(lasting []string) string {
 	if len(lasting) == 0 {
 		return ""
 	}
-	return "; " + strings.Join(lasting, ", ") + clockGoesOn
+	return "; " + strings.Join(lasting, ", ") + ClockGoesOn
 }
 
-const clockGoesOn = " has no end, and its clock goes on until a progress report gives it again with until"
+// ClockGoesOn ends what [ClocksGoOn] adds to the reason of a revision.
+const ClockGoesOn = " has no end, and its clock goes on until a progress report gives it again with until"
 
 // ClockNote is what [ClocksGoOn] added to the reason of a revision, or "".
 func ClockNote(reason string) string {
-	before, ok := strings.CutSuffix(reason, clockGoesOn)
+	before, ok := strings.CutSuffix(reason, ClockGoesOn)
 	if !ok {
 		return ""
 	}
 	if at := strings.LastIndex(before, "; "); at >= 0 {
 		before = before[at+len("; "):]
 	}
-	return before + clockGoesOn
+	return before + ClockGoesOn
 }
+
+// LastsOn is the warning on the receipt of a report that says that handling has ended.
+const LastsOn = "has no end, and its clock goes on though handling has ended: send a progress report that gives it again with until"

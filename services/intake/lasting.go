@@ -42,7 +42,7 @@ func (in *Intake) warnLasting(ctx context.Context, e *event.Event, r *event.Rece
 		}
 	}
 	for _, path := range event.Lasting(facts, at) {
-		r.Warnings = append(r.Warnings, fault.Detail{Path: "$.data." + path, Message: "has no end, and its clock goes on though handling has ended: send a progress report that gives it again with until"})
+		r.Warnings = append(r.Warnings, fault.Detail{Path: "$.data." + path, Message: event.LastsOn})
 	}
 }
 
