@@ -190,6 +190,17 @@ var greed = map[string]func(n *neighbours, ctx context.Context) (wait func()){
 			return cloudEvent("initial", "grid-east", fmt.Sprintf("f%d-%d", i, time.Now().UnixNano()), "r1", plain)
 		})
 	},
+	"reports over NATS that wait for no receipt": func(n *neighbours, ctx context.Context) func() {
+		c, err := nats.Connect(n.app.NATSAddr(), nats.UserCredentials(n.creds(identity.Operator, "grid-east")))
+		require.NoError(n.t, err)
+		inbox := nats.NewInbox()
+		_, err = c.Subscribe(inbox, func(*nats.Msg) {})
+		require.NoError(n.t, err)
+		stop := crowdOf(ctx, 2, func(i int) {
+			_ = c.PublishMsg(&nats.Msg{Subject: "report.grid-east", Reply: inbox, Header: nats.Header{"Content-Type": {"application/cloudevents+json"}}, Data: cloudEvent("initial", "grid-east", fmt.Sprintf("p%d-%d", i, time.Now().UnixNano()), "r1", plain)})
+		})
+		return func() { stop(); c.Close() }
+	},
 	"faulty reports over NATS": func(n *neighbours, ctx context.Context) func() {
 		return n.flood(ctx, func(i int) []byte { return fmt.Appendf(nil, `{"id":"%d-%d"`, i, time.Now().UnixNano()) })
 	},

@@ -6,6 +6,7 @@ import (
 	"net"
 	"reflect"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -69,20 +70,23 @@ func (l *engineListener) Accept() (net.Conn, error) {
 	}
 	c := &engineConn{Conn: nc.(*listener.Conn), from: l}
 	if !l.trial {
-		c.ProvenBy(func() bool { return l.authenticated(c.id.Load()) })
+		c.ProvenBy(func() bool { return l.account(c.id.Load()) != "" })
 	}
 	return c, nil
 }
 
-// authenticated reports whether the engine has bound a connection to an account: until
-// then all are in the global one.
-func (l *engineListener) authenticated(id uint64) bool {
+// account returns the account that the engine has bound a connection to, or "" before
+// it has authenticated: until then all are in the global one.
+func (l *engineListener) account(id uint64) string {
 	client := l.s.GetClient(id)
 	if client == nil {
-		return false
+		return ""
 	}
 	account := client.Account()
-	return account != nil && account.GetName() != server.DEFAULT_GLOBAL_ACCOUNT
+	if account == nil || account.GetName() == server.DEFAULT_GLOBAL_ACCOUNT {
+		return ""
+	}
+	return account.GetName()
 }
 
 // engineConn is a connection that the engine has under a number.
@@ -90,6 +94,11 @@ type engineConn struct {
 	*listener.Conn
 	from *engineListener
 	id   atomic.Uint64 // the engine's; 0 before it has said so
+
+	mu     sync.Mutex
+	closed bool
+	party  string
+	flow   *flow // of the party; nil before it is known
 }
 
 // Write learns the number from the INFO line, with which the engine begins.
@@ -100,16 +109,49 @@ func (c *engineConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// Read waits while too much that was read is still on its way to the services. Where
-// nobody authenticates, it counts a peer as proven once it has sent a line. Over TLS
-// any bytes will do: the engine itself ends a handshake that does not finish.
+// Read waits while its party sends more than the services can read. Where nobody
+// authenticates, it counts a peer as proven once it has sent a line. Over TLS any bytes
+// will do: the engine itself ends a handshake that does not finish.
 func (c *engineConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if c.from.trial && n > 0 && (c.from.encrypted || bytes.IndexByte(p[:n], '\n') >= 0) {
 		c.Prove()
 	}
-	c.from.throttle.pass(n)
+	if f := c.flowOf(); f != nil {
+		c.from.throttle.pass(f, n)
+	}
 	return n, err
+}
+
+// Close leaves the flow of the party.
+func (c *engineConn) Close() error {
+	c.mu.Lock()
+	if c.flow != nil && !c.closed {
+		c.from.throttle.leave(c.party)
+	}
+	c.closed = true
+	c.mu.Unlock()
+	return c.Conn.Close()
+}
+
+// flowOf returns the flow that the connection is part of: that of its account, or of
+// its address where nobody authenticates; nil before the peer has authenticated, when
+// the engine reads no more than one line.
+func (c *engineConn) flowOf() *flow {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.flow != nil || c.closed {
+		return c.flow
+	}
+	if c.from.trial {
+		c.party = c.Address().String()
+	} else {
+		c.party = c.from.account(c.id.Load())
+	}
+	if c.party != "" {
+		c.flow = c.from.throttle.join(c.party)
+	}
+	return c.flow
 }
 
 // clientID reads the number of a connection from an INFO line, or returns 0.

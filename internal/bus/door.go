@@ -110,9 +110,14 @@ func (f Forbidden) Error() string { return string(f) }
 // STATS) until ctx ends, and returns when every request in hand is answered.
 // Instances of one service share the requests.
 func (b *Bus) Serve(ctx context.Context, name string, doors ...Door) error {
-	svc, err := b.announce(name)
+	nc, svc, err := b.announce(name)
 	if err != nil {
 		return err
+	}
+	out := newOutbox(nc.MaxPayload(), func(err error) { b.failed.Add(fmt.Sprintf("%s: cannot send an answer: %v", name, err)) })
+	defer out.end()
+	if b.cfg.Server != nil {
+		defer b.cfg.Server.throttle.watchQueue(out.unsent)()
 	}
 	var inHand sync.WaitGroup
 	crew := newCrew(ctx)
@@ -133,6 +138,7 @@ func (b *Bus) Serve(ctx context.Context, name string, doors ...Door) error {
 			enter = b.inTurn(refused, enter)
 		}
 		answer := func(req micro.Request) {
+			req = answered{req, out}
 			ctx, r, err := b.who(work, req)
 			if err != nil {
 				b.refuse(ctx, r, req, err)

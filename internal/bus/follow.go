@@ -56,7 +56,7 @@ func (b *Bus) Follow(ctx context.Context, f Follower) error {
 
 // follow runs a follower on the stream that r names.
 func (b *Bus) follow(ctx context.Context, f Follower, r *run) error {
-	svc, err := b.announce(f.Name)
+	_, svc, err := b.announce(f.Name)
 	if err != nil {
 		return err
 	}

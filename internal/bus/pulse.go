@@ -78,18 +78,19 @@ func (b *Bus) Service(name string) string {
 	return string(b.cfg.Realm) + "-" + name
 }
 
-// announce makes a service answer $SRV.PING, INFO and STATS under its name.
-func (b *Bus) announce(name string) (micro.Service, error) {
+// announce makes a service answer $SRV.PING, INFO and STATS under its name, on a
+// connection of its own.
+func (b *Bus) announce(name string) (*nats.Conn, micro.Service, error) {
 	name = b.Service(name)
 	nc, err := b.door()
 	if err != nil {
-		return nil, fmt.Errorf("bus: announce %s: %w", name, err)
+		return nil, nil, fmt.Errorf("bus: announce %s: %w", name, err)
 	}
 	svc, err := micro.AddService(nc, micro.Config{Name: name, Version: "1.0.0", Description: "tocsin " + name})
 	if err != nil {
-		return nil, fmt.Errorf("bus: announce %s: %w", name, err)
+		return nil, nil, fmt.Errorf("bus: announce %s: %w", name, err)
 	}
-	return svc, nil
+	return nc, svc, nil
 }
 
 // door returns the connection for the requests to one service.

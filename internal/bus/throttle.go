@@ -1,12 +1,12 @@
 package bus
 
 import (
-	"math"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/tocsin-project/tocsin/internal/clock"
 )
 
 const (
@@ -14,81 +14,134 @@ const (
 	// off. The bodies of large messages are handed over all at once, when their last byte
 	// has come, so it is far beyond maxUnread.
 	maxPending = 256 << 20
-	// maxUnread is how many bytes may wait for a connection of the services before
-	// nothing is read from others.
-	maxUnread = 16 << 20
-	// checkBytes is how much is read from others between two looks at what waits.
-	checkBytes = 4 << 20
-	// checkInterval is the time between two looks while nothing is read.
+	// maxUnread is how many bytes may wait for a connection of the services before the
+	// parties that send much are read no further. Everybody's requests wait behind these
+	// bytes, some two thousand reports.
+	maxUnread = 1 << 20
+	// freeBytes is what a party may send in a window without being held back: what one
+	// read of the engine takes, and far more than an operator sends on its worst day.
+	freeBytes  = 64 << 10
+	freeWindow = 100 * time.Millisecond
+	// checkInterval is the time between two looks at what waits.
 	checkInterval = 2 * time.Millisecond
-	// maxThrottle is how long reading may be held back at a time: a connection of the
-	// services that reads nothing at all must not stop everybody.
+	// maxThrottle is how long a read may be held back: a connection of the services that
+	// reads nothing at all must not stop everybody.
 	maxThrottle = 5 * time.Second
 )
 
-// throttle holds back what others send while much of it waits for the services. The
-// engine knows no back-pressure: it would queue without reading slower, and then cut
-// off the connection of the services, with everybody's requests on it.
+// throttle holds back the parties that send much while the services cannot keep up.
+// The engine knows no back-pressure: it would queue without reading slower, and then
+// cut off the connection of the services, with everybody's requests on it.
 type throttle struct {
-	s         *server.Server
-	unchecked atomic.Int64 // bytes that were read since the last look
-	mu        sync.Mutex   // held by the reader that looks; the others wait for it
-	mine      sync.Mutex
-	services  []func() (uint64, error) // what the engine calls their connections
-	account   atomic.Value             // string: where the services are
+	s *server.Server
+
+	mu       sync.Mutex
+	flows    map[string]*flow
+	services []func() (uint64, error) // what the engine calls their connections
+	queues   map[*func() int]struct{} // bytes of answers that they have not sent yet
+
+	looking sync.Mutex
+	looked  time.Time
+	waiting int // bytes, when looked
 }
 
-func newThrottle(s *server.Server) *throttle { return &throttle{s: s} }
+// flow is what a party sends, on all its connections.
+type flow struct {
+	mu    sync.Mutex // held by the connection that is held back; the others queue behind it
+	users int        // connections; guarded by the throttle's lock
+	since time.Time  // when the window began
+	bytes int        // sent in it
+}
+
+func newThrottle(s *server.Server) *throttle {
+	return &throttle{s: s, flows: map[string]*flow{}, queues: map[*func() int]struct{}{}}
+}
 
 // watch adds a connection of the services, by the number that the engine gives it,
 // which changes when it connects again.
 func (t *throttle) watch(number func() (uint64, error)) {
-	if id, err := number(); err == nil {
-		if c := t.s.GetClient(id); c != nil {
-			t.account.Store(c.Account().GetName())
-		}
-	}
-	t.mine.Lock()
-	defer t.mine.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.services = append(t.services, number)
 }
 
-// pass returns when the services can read so many more bytes.
-func (t *throttle) pass(n int) {
-	if t.unchecked.Add(int64(n)) < checkBytes {
-		return
-	}
+// watchQueue adds a queue of answers, by the bytes in it, until forget is called.
+func (t *throttle) watchQueue(bytes func() int) (forget func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.unchecked.Load() < checkBytes {
-		return // another reader has looked
+	t.queues[&bytes] = struct{}{}
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		delete(t.queues, &bytes)
+	}
+}
+
+// join returns the flow of a party, which one more connection uses.
+func (t *throttle) join(party string) *flow {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	f := t.flows[party]
+	if f == nil {
+		f = &flow{}
+		t.flows[party] = f
+	}
+	f.users++
+	return f
+}
+
+// leave takes a connection out of the flow of a party.
+func (t *throttle) leave(party string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if f := t.flows[party]; f != nil {
+		if f.users--; f.users == 0 {
+			delete(t.flows, party)
+		}
+	}
+}
+
+// pass returns when a party may send n bytes more.
+func (t *throttle) pass(f *flow, n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if now := clock.Steady(); now.Sub(f.since) > freeWindow {
+		f.since, f.bytes = now, 0
+	}
+	if f.bytes += n; f.bytes < freeBytes {
+		return
 	}
 	for waited := time.Duration(0); waited < maxThrottle && t.unread() > maxUnread; waited += checkInterval {
 		time.Sleep(checkInterval)
 	}
-	t.unchecked.Store(0)
+	f.bytes = 0
 }
 
-// unread returns how many bytes wait for the connection of the services for which most
-// do.
+// unread returns how many bytes wait for a service, or to be sent by it: those of the
+// service for which most do.
 func (t *throttle) unread() (most int) {
-	ours := map[uint64]bool{}
-	t.mine.Lock()
-	for _, number := range t.services {
-		if id, err := number(); err == nil {
-			ours[id] = true
+	t.looking.Lock()
+	defer t.looking.Unlock()
+	now := clock.Steady()
+	if now.Sub(t.looked) < checkInterval/2 {
+		return t.waiting
+	}
+	t.mu.Lock()
+	services := t.services
+	for bytes := range t.queues {
+		most = max(most, (*bytes)())
+	}
+	t.mu.Unlock()
+	for _, number := range services {
+		id, err := number()
+		if err != nil {
+			continue
+		}
+		c, err := t.s.Connz(&server.ConnzOptions{CID: id})
+		if err == nil && len(c.Conns) == 1 {
+			most = max(most, c.Conns[0].Pending)
 		}
 	}
-	t.mine.Unlock()
-	account, _ := t.account.Load().(string)
-	conns, err := t.s.Connz(&server.ConnzOptions{Account: account, Limit: math.MaxInt})
-	if err != nil {
-		return 0
-	}
-	for _, c := range conns.Conns {
-		if ours[c.Cid] {
-			most = max(most, c.Pending)
-		}
-	}
+	t.looked, t.waiting = clock.Steady(), most
 	return most
 }

@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"crypto/tls"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,6 +30,9 @@ type Conn struct {
 	once sync.Once
 	err  error // of Close
 }
+
+// Address returns the address of the peer, as bounds count it.
+func (c *Conn) Address() netip.Prefix { return c.peer.address }
 
 // Prove notes that the peer has shown who it is.
 func (c *Conn) Prove() {
