@@ -67,6 +67,7 @@ func (t *Turn) Leave() {
 	if t == nil || t.left.Swap(true) {
 		return
 	}
+	t.gate.left.Add(uint64(t.cost))
 	t.gate.inside.Add(-t.cost)
 	t.gate.nudge()
 }
@@ -77,11 +78,13 @@ func (t *Turn) Leave() {
 type gate struct {
 	mu      sync.Mutex
 	line    *share.Line[*arrival]
-	pace    pace
+	stored  pace // records that the services have worked off
+	taken   pace // reports that have been answered
 	room    int  // reports that may be let in without another look at the backlog
 	serving bool // serveLine runs
 
 	inside atomic.Int64  // reports that were let in and have not left yet
+	left   atomic.Uint64 // reports that have left
 	moved  chan struct{} // a turn ended, or a service went on
 }
 
@@ -90,7 +93,7 @@ type gate struct {
 type arrival struct{ start func(*Turn, error) }
 
 func newGate() gate {
-	return gate{line: share.NewLine[*arrival](maxWaiting), moved: make(chan struct{}, 1), pace: pace{least: minBacklog}}
+	return gate{line: share.NewLine[*arrival](maxWaiting), moved: make(chan struct{}, 1), stored: pace{least: minBacklog}, taken: pace{least: minBacklog}}
 }
 
 func (g *gate) nudge() {
@@ -203,41 +206,41 @@ func (b *Bus) hasRoom() error {
 }
 
 // room returns how many more reports all can follow, up to admitBatch of them; or, where
-// there is no room, what one more would have to wait for.
+// there is no room, what one more would have to wait for. One report makes several
+// records, so the reports in hand and the records behind have bounds of their own.
 func (b *Bus) room() (reports int, behind string) {
+	g, now := &b.gate, clock.Steady()
+	most := g.taken.backlog(now, g.left.Load())
+	inside := uint64(g.inside.Load())
+	if inside >= most {
+		return 0, "the disk"
+	}
 	name, records := b.slowest()
-	most := uint64(maxBacklog)
-	if f := b.feed.Load(); f != nil {
-		most = b.gate.pace.backlog(clock.System{}.Now(), f.head()-min(f.head(), records))
+	if f := b.feed.Load(); f != nil && records >= g.stored.backlog(now, f.head()-min(f.head(), records)) {
+		return 0, name
 	}
-	if taken := uint64(b.gate.inside.Load()) + records; taken < most {
-		return int(min(most-taken, admitBatch)), ""
-	}
-	if name == "" {
-		name = "the disk"
-	}
-	return 0, name
+	return int(min(most-inside, admitBatch)), ""
 }
 
-// pace measures how many records a second the slowest service works off, so that the
-// backlog never takes much longer than backlogTime: what a busy or slow machine has in
+// pace measures how much is worked off in a second, so that the backlog never takes much
+// longer than backlogTime: what a busy or slow machine has in
 // hand is what everybody else waits for, whatever the order of the turns.
 type pace struct {
 	least uint64 // backlog that is always allowed
 	since time.Time
-	done  uint64  // records that were worked off then
-	rate  float64 // records a second; 0 before the first measurement
+	done  uint64  // what had been worked off then
+	rate  float64 // a second; 0 before the first measurement
 }
 
 const (
-	backlogTime = 250 * time.Millisecond
-	paceWindow  = 100 * time.Millisecond
+	backlogTime = 125 * time.Millisecond
+	paceWindow  = 50 * time.Millisecond
 	// minBacklog lets a service that had nothing to do show how fast it is.
 	minBacklog = 128
 )
 
-// backlog returns the backlog that is allowed at a time when so many records have been
-// worked off.
+// backlog returns the backlog that is allowed at a time when so much has been worked
+// off.
 func (p *pace) backlog(now time.Time, done uint64) uint64 {
 	switch passed := now.Sub(p.since); {
 	case p.since.IsZero() || done < p.done || passed > 10*paceWindow:

@@ -16,7 +16,7 @@ import (
 func TestWhoIsBehind(t *testing.T) {
 	t.Parallel()
 	b := &Bus{gate: newGate()}
-	b.gate.pace.least = maxBacklog
+	b.gate.stored.least, b.gate.taken.least = maxBacklog, maxBacklog
 	behind := func() uint64 { _, records := b.slowest(); return records }
 	full := func() string {
 		_, behind := b.room()
@@ -62,30 +62,34 @@ func TestWhoIsBehind(t *testing.T) {
 func TestTheGateLetsInWhatCanBeFollowed(t *testing.T) {
 	t.Parallel()
 	b := &Bus{gate: newGate()}
-	b.gate.pace.least = maxBacklog
+	b.gate.stored.least, b.gate.taken.least = maxBacklog, 2
+	b.gate.taken.rate = 1 // a report a second: the least decides
 	f := newFeed(0)
 	b.feed.Store(f)
 	p := &progress{name: "classifier", nudge: b.gate.nudge}
 	b.following.Store(p, nil)
 	p.note(1)
-	f.wrote([]event.Stored{{Sequence: maxBacklog - 2}})
+	f.wrote([]event.Stored{{Sequence: maxBacklog - 1}})
 	enter := func() (*Turn, error) { return b.Admit(t.Context(), Work{Party: "a", Cost: 1}) }
 	first, err := enter()
 	require.NoError(t, err)
 	second, err := enter()
 	require.NoError(t, err)
 	_, err = enter()
-	require.Equal(t, Behind("classifier"), err)
+	require.Equal(t, Behind("the disk"), err)
 
 	let := make(chan error)
 	go func() { _, err := enter(); let <- err }()
 	first.Leave()
 	require.NoError(t, <-let)
+	f.wrote([]event.Stored{{Sequence: maxBacklog}})
+	second.Leave()
+	second.Leave()
+	_, err = enter()
+	require.Equal(t, Behind("classifier"), err)
 	go func() { _, err := enter(); let <- err }()
 	p.note(maxBacklog - 1)
 	require.NoError(t, <-let)
-	second.Leave()
-	second.Leave()
 	require.EqualValues(t, 2, b.gate.inside.Load(), "a turn ends once")
 
 	ended, end := context.WithCancel(t.Context())
@@ -183,10 +187,10 @@ func TestPace_BacklogFollowsTheSpeed(t *testing.T) {
 		return backlog
 	}
 	require.EqualValues(t, maxBacklog, p.backlog(now, done), "nothing is known yet")
-	require.EqualValues(t, maxBacklog, run(20_000, time.Second))
-	require.InDelta(t, 500, run(2000, 2*time.Second), 50)
+	require.EqualValues(t, maxBacklog, run(100_000, time.Second))
+	require.InEpsilon(t, 2000*backlogTime.Seconds(), run(2000, 2*time.Second), 0.1)
 	require.EqualValues(t, minBacklog, run(100, 2*time.Second))
-	require.EqualValues(t, maxBacklog, run(20_000, time.Second), "it is fast again")
+	require.EqualValues(t, maxBacklog, run(100_000, time.Second), "it is fast again")
 	now = now.Add(time.Hour)
 	require.EqualValues(t, maxBacklog, p.backlog(now, done), "an hour without reports says nothing")
 }
