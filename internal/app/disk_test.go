@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -84,7 +83,7 @@ func TestDisk_AtTheReserve(t *testing.T) {
 	require.Equal(t, http.StatusInsufficientStorage, resp.StatusCode)
 	require.NotEmpty(t, resp.Header.Get("Retry-After"))
 	require.Contains(t, problem.Detail, "disk is nearly full (99 MiB are free): no report is taken")
-	reply, err := w.nc.Request(event.ReportSubject(at), reportRaw("over-nats"), 10*time.Second)
+	reply, err := w.nc.Request(event.ReportSubject(at), reportRaw("over-nats"), hang)
 	require.NoError(t, err)
 	require.Equal(t, "507", reply.Header.Get(bus.HeaderErrorCode))
 	_, err = w.client.Report(t.Context(), at, reportRaw("by-the-command"))

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -24,7 +23,7 @@ func askAt[T any](w *world, door string, question any) (answer T) {
 	w.t.Helper()
 	raw, err := json.Marshal(question)
 	require.NoError(w.t, err)
-	m, err := w.nc.Request(door, raw, 20*time.Second)
+	m, err := w.nc.Request(door, raw, hang)
 	require.NoError(w.t, err)
 	require.NoError(w.t, json.Unmarshal(m.Data, &answer))
 	return answer
@@ -101,7 +100,7 @@ func TestAStreamThatWasCutTakesNothing(t *testing.T) {
 	require.NoError(t, err)
 	resp.Body.Close()
 	require.Equal(t, http.StatusServiceUnavailable, resp.StatusCode)
-	c, err := client.Dial(w.app.NATSAddr(), 20*time.Second)
+	c, err := client.Dial(w.app.NATSAddr(), hang)
 	require.NoError(t, err)
 	defer c.Close()
 	_, err = c.Report(context.Background(), at, raw)
@@ -118,7 +117,7 @@ func TestAStreamThatWasCutTakesNothing(t *testing.T) {
 	status, h = w.health("/readyz")
 	require.Equal(t, http.StatusServiceUnavailable, status)
 	require.Equal(t, "the record is damaged", h.Status)
-	c, err = client.Dial(w.app.NATSAddr(), 20*time.Second)
+	c, err = client.Dial(w.app.NATSAddr(), hang)
 	require.NoError(t, err)
 	defer c.Close()
 	_, err = c.Report(context.Background(), at, raw)

@@ -45,7 +45,7 @@ func TestConnections_StrangersTakeAll(t *testing.T) {
 	})
 	for i := range 60 {
 		for _, address := range []string{strings.TrimPrefix(g.app.NATSAddr(), "nats://"), strings.TrimPrefix(g.app.HTTPAddr(), "http://")} {
-			c, err := net.DialTimeout("tcp", address, 5*time.Second)
+			c, err := net.DialTimeout("tcp", address, hang)
 			require.NoError(t, err)
 			if idle = append(idle, c); i%2 == 0 {
 				_, _ = c.Write([]byte("P")) // the first byte of a verb, in both protocols
@@ -56,7 +56,7 @@ func TestConnections_StrangersTakeAll(t *testing.T) {
 	newcomer := g.as(identity.Operator, "grid-east")
 	_, err = newcomer.Report(t.Context(), "grid-east", cloudEvent("initial", "grid-east", "newcomer", "r1", plain))
 	require.NoError(t, err, "a newcomer of the address that is full is taken")
-	_, err = steady.Request("report.grid-east", cloudEvent("initial", "grid-east", "steady", "r1", plain), 10*time.Second)
+	_, err = steady.Request("report.grid-east", cloudEvent("initial", "grid-east", "steady", "r1", plain), hang)
 	require.NoError(t, err)
 	select {
 	case err := <-disconnected:
@@ -69,12 +69,14 @@ func TestConnections_StrangersTakeAll(t *testing.T) {
 	require.NotContains(t, metrics, "tocsin_connections_closed_total{port=\"http\",reason=\"room\"} 0\n")
 	require.Contains(t, metrics, "tocsin_services_overrun_total 0\n")
 	require.Contains(t, metrics, "tocsin_lost_requests_total{exercise=\"false\"} 0\n")
-	closed := 0
-	for _, c := range idle {
-		_ = c.SetReadDeadline(time.Now().Add(time.Millisecond))
-		if _, err := io.Copy(io.Discard, c); !errors.Is(err, os.ErrDeadlineExceeded) {
-			closed++
+	closed := func() (n int) {
+		for _, c := range idle {
+			_ = c.SetReadDeadline(time.Now().Add(time.Millisecond))
+			if _, err := io.Copy(io.Discard, c); !errors.Is(err, os.ErrDeadlineExceeded) {
+				n++
+			}
 		}
+		return n
 	}
-	require.GreaterOrEqual(t, closed, len(idle)-2*8, "each port has 8 connections of an address at most")
+	require.Eventually(t, func() bool { return closed() >= len(idle)-2*8 }, hang, time.Millisecond, "each port has 8 connections of an address at most")
 }

@@ -20,7 +20,7 @@ func (s *siege) exchange(request string) string {
 	c := s.dial(s.app.HTTPAddr())
 	defer c.Close()
 	_, _ = io.WriteString(c, request)
-	require.NoError(s.t, c.SetReadDeadline(time.Now().Add(5*time.Second)))
+	require.NoError(s.t, c.SetReadDeadline(time.Now().Add(hang)))
 	answer, err := io.ReadAll(c)
 	require.False(s.t, errors.Is(err, os.ErrDeadlineExceeded), "no answer to %.80q", request)
 	return string(answer)

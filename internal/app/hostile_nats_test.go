@@ -78,7 +78,7 @@ func (s *siege) frames() {
 		for _, frame := range closed {
 			c, in := s.raw(let, "xj-hydro")
 			_, _ = io.WriteString(c, frame) // it may be closed before all is written
-			require.NoError(s.t, c.SetReadDeadline(time.Now().Add(5*time.Second)))
+			require.NoError(s.t, c.SetReadDeadline(time.Now().Add(hang)))
 			_, err := io.Copy(io.Discard, in)
 			require.False(s.t, errors.Is(err, os.ErrDeadlineExceeded), "%.60q leaves the connection open", frame)
 		}

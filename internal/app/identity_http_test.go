@@ -191,7 +191,7 @@ func endsListening(t *testing.T, end func(*guarded) error) {
 	require.NoError(t, end(g))
 	select {
 	case <-ended:
-	case <-time.After(time.Second):
+	case <-time.After(hang):
 		require.Fail(t, "it still listens")
 	}
 }
@@ -295,7 +295,7 @@ func TestTLS(t *testing.T) {
 	require.Error(t, err)
 
 	// NATS: encrypted, and not without.
-	c, err := client.Dial(g.app.NATSAddr(), 3*time.Second, nats.UserCredentials(g.creds(identity.Operator, "grid-east")), nats.RootCAs(filepath.Join(ca.dir, "ca.pem")))
+	c, err := client.Dial(g.app.NATSAddr(), hang, nats.UserCredentials(g.creds(identity.Operator, "grid-east")), nats.RootCAs(filepath.Join(ca.dir, "ca.pem")))
 	require.NoError(t, err)
 	defer c.Close()
 	_, err = c.Log(t.Context())
@@ -329,7 +329,7 @@ func TestTLS(t *testing.T) {
 		require.NoError(t, os.Rename(from, to))
 	}
 	require.Eventually(t, func() bool { return overHTTP() == 5 && overNATS() == 5 }, 30*time.Second, 50*time.Millisecond)
-	_, err = stays.Request(event.DoorLog, []byte("{}"), busy)
+	_, err = stays.Request(event.DoorLog, []byte("{}"), hang)
 	require.NoError(t, err)
 
 	// One that comes without its key does not: what stood before goes on.

@@ -266,7 +266,7 @@ func TestImportsHold(t *testing.T) {
 				delete(asked, m.Subject)
 			case <-time.After(300 * time.Millisecond): // longer, where the answer may only be slow
 				open := slices.ContainsFunc(slices.Collect(maps.Values(asked)), isOpen)
-				silent = !open || time.Since(since) > 20*time.Second
+				silent = !open || time.Since(since) > hang
 			}
 		}
 		for _, subject := range asked {

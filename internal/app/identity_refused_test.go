@@ -42,7 +42,7 @@ func TestEveryRefusalIsRecorded(t *testing.T) {
 	question := func(door string, q any) {
 		raw, err := json.Marshal(q)
 		require.NoError(t, err)
-		_, err = rude.Request(door, raw, 5*time.Second)
+		_, err = rude.Request(door, raw, hang)
 		require.NoError(t, err)
 	}
 	token := g.token(identity.Regulator, "xinjiang")

@@ -45,7 +45,7 @@ func TestRemovalsAreSigned(t *testing.T) {
 	admin := g.peer(g.creds(identity.Admin, "admin"))
 	ask := func(sent string, header nats.Header) string {
 		t.Helper()
-		answer, err := admin.RequestMsg(&nats.Msg{Subject: "ledger.remove", Header: header, Data: []byte(sent)}, 10*time.Second)
+		answer, err := admin.RequestMsg(&nats.Msg{Subject: "ledger.remove", Header: header, Data: []byte(sent)}, hang)
 		require.NoError(t, err)
 		return answer.Header.Get("Nats-Service-Error") + string(answer.Data)
 	}

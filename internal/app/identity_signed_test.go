@@ -60,7 +60,7 @@ func (g *guarded) told(incident string) string {
 			return nil
 		})
 		return err == nil && found
-	}, 30*time.Second, 10*time.Millisecond)
+	}, hang, 10*time.Millisecond)
 	return id
 }
 
@@ -85,7 +85,7 @@ func TestActsAreSigned(t *testing.T) {
 	p := g.peer(g.creds(role, name))
 	ask := func(door, record string, sent []byte, header nats.Header) (status, why string) {
 		t.Helper()
-		m, err := p.RequestMsg(&nats.Msg{Subject: "desk.protection-energy." + door, Header: header, Data: sent}, 10*time.Second)
+		m, err := p.RequestMsg(&nats.Msg{Subject: "desk.protection-energy." + door, Header: header, Data: sent}, hang)
 		require.NoError(t, err)
 		if m.Header.Get("Nats-Service-Error-Code") == "403" {
 			return "forbidden", m.Header.Get("Nats-Service-Error")
@@ -150,7 +150,7 @@ func TestActsAreSigned(t *testing.T) {
 	// proved like any other record: that no desk did it is for who checks it.
 	services := g.peer(filepath.Join(string(g.folder), "creds", "services.creds"))
 	const forgery = "incident.closed.protection-energy.grid-east.i1.forged"
-	_, err = services.Request(forgery, []byte(`{"kind":"closed","signed":{"by":"desk/protection-energy"}}`), 10*time.Second)
+	_, err = services.Request(forgery, []byte(`{"kind":"closed","signed":{"by":"desk/protection-energy"}}`), hang)
 	require.NoError(t, err)
 	admin := g.as(identity.Admin, "admin")
 	m, err := g.ledger().GetLastMsgForSubject(t.Context(), forgery)
@@ -159,7 +159,7 @@ func TestActsAreSigned(t *testing.T) {
 	require.Eventually(t, func() bool {
 		proof, err = admin.Prove(t.Context(), m.Sequence)
 		return err == nil
-	}, 30*time.Second, 20*time.Millisecond)
+	}, hang, 20*time.Millisecond)
 	state, err := admin.Log(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, state.Damage)
@@ -174,7 +174,7 @@ func TestActsAreSigned(t *testing.T) {
 	old := g.sign(role, name, event.AcknowledgementSubject(id), ack)
 	_, err = g.folder.Rotate(role, name, nil, clock.System{}.Now(), 0)
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return p.IsClosed() }, 30*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return p.IsClosed() }, hang, 10*time.Millisecond)
 	p = g.peer(g.creds(role, name))
 	status, why := ask("acknowledge", "", ack, old)
 	require.Equal(t, "forbidden", status, why)
@@ -191,7 +191,7 @@ func TestActs_SayTheirLogAndTime(t *testing.T) {
 	p, v := g.peer(g.creds(role, name)), g.verifier()
 	ask := func(door, record, format, sent string) (code, answer string) {
 		t.Helper()
-		m, err := p.RequestMsg(&nats.Msg{Subject: "desk.protection-energy." + door, Header: g.signAs(format, role, name, record, []byte(sent)), Data: []byte(sent)}, 10*time.Second)
+		m, err := p.RequestMsg(&nats.Msg{Subject: "desk.protection-energy." + door, Header: g.signAs(format, role, name, record, []byte(sent)), Data: []byte(sent)}, hang)
 		require.NoError(t, err)
 		return m.Header.Get("Nats-Service-Error-Code"), m.Header.Get("Nats-Service-Error") + string(m.Data)
 	}
@@ -249,7 +249,7 @@ func TestReceiptsProveThemselves(t *testing.T) {
 	v := g.verifier()
 	p := g.peer(g.creds(identity.Operator, "grid-east"))
 	send := func(subject string, raw []byte) (r event.Receipt, text []byte) {
-		m, err := p.Request(subject, raw, 10*time.Second)
+		m, err := p.Request(subject, raw, hang)
 		require.NoError(t, err)
 		require.NoError(t, json.Unmarshal(m.Data, &r), "%s", m.Data)
 		return r, m.Data
@@ -320,7 +320,7 @@ func TestReceiptsAreOfWhatStands(t *testing.T) {
 				incident := fmt.Sprint("i", i/2*(1+sender%2)) // also of others, at the same moment
 				raw := threat(incident)
 				for range 2 {
-					m, err := p.Request("report.grid-east", raw, 30*time.Second)
+					m, err := p.Request("report.grid-east", raw, hang)
 					if !assert.NoError(t, err) || !hold(m.Data) {
 						return
 					}

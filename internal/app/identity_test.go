@@ -93,7 +93,7 @@ func (g *guarded) creds(role identity.Role, id string) string {
 // as connects as somebody.
 func (g *guarded) as(role identity.Role, id string) *client.Client {
 	g.t.Helper()
-	c, err := client.Dial(g.app.NATSAddr(), 5*time.Second, nats.UserCredentials(g.creds(role, id)))
+	c, err := client.Dial(g.app.NATSAddr(), hang, nats.UserCredentials(g.creds(role, id)))
 	require.NoError(g.t, err)
 	creds, err := os.ReadFile(g.creds(role, id))
 	require.NoError(g.t, err)
@@ -144,7 +144,7 @@ func (p *peer) denied(t testing.TB) (out []string) {
 		}
 		out, p.violations = p.violations[:n-1], nil
 		return true
-	}, 30*time.Second, time.Millisecond)
+	}, hang, time.Millisecond)
 	return out
 }
 
@@ -208,8 +208,8 @@ func TestEachDoesWhatItIsThereFor(t *testing.T) {
 		return out
 	}
 	nation, xinjiang, energy := g.as(identity.Regulator, "nation"), g.as(identity.Regulator, "xinjiang"), g.as(identity.Regulator, "energy")
-	require.Eventually(t, func() bool { return len(incidents(nation, event.IncidentQuery{})) == 2 }, 30*time.Second, 10*time.Millisecond)
-	require.Eventually(t, func() bool { return len(rows(nation, event.Query{})) >= 8 }, 30*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(incidents(nation, event.IncidentQuery{})) == 2 }, hang, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(rows(nation, event.Query{})) >= 8 }, hang, 10*time.Millisecond)
 	for _, row := range rows(desk, event.Query{}) {
 		require.Equal(t, "protection-energy i1", row)
 	}
@@ -259,7 +259,7 @@ func TestEachDoesWhatItIsThereFor(t *testing.T) {
 		require.Eventually(t, func() bool {
 			_, err := c.who.Prove(ctx, c.record)
 			return err == nil == c.sees && (err == nil || !strings.Contains(err.Error(), "no checkpoint"))
-		}, 30*time.Second, 20*time.Millisecond, "%+v", c)
+		}, hang, 20*time.Millisecond, "%+v", c)
 	}
 }
 
@@ -317,7 +317,7 @@ func TestReadingsAreRecorded(t *testing.T) {
 	nation := g.peer(g.creds(identity.Regulator, "nation"))
 	ask := func(door, question string) {
 		t.Helper()
-		m, err := nation.Request(door, []byte(question), 5*time.Second)
+		m, err := nation.Request(door, []byte(question), hang)
 		require.NoError(t, err)
 		require.NotContains(t, string(m.Data), `"errors"`)
 	}
@@ -356,18 +356,15 @@ func TestAnOutsideNATSWithoutAccounts(t *testing.T) {
 	require.ErrorContains(t, err, "would let in anybody")
 }
 
-// settledHead is head once it has stood for a while.
+// settledHead is head once everything that follows from what is stored is stored too.
 func (g *guarded) settledHead() uint64 {
 	g.t.Helper()
-	last, since := g.head(), time.Now()
-	for stream := g.ledger(); time.Since(since) < 400*time.Millisecond; time.Sleep(20 * time.Millisecond) {
-		info, err := stream.Info(g.t.Context())
-		require.NoError(g.t, err)
-		if info.State.LastSeq != last {
-			last, since = info.State.LastSeq, time.Now()
-		}
-	}
-	return last
+	past, stream := newHistory(), g.ledger()
+	require.Eventually(g.t, func() bool {
+		past.read(g.t.Context(), g.t, stream, event.Real)
+		return past.open() == ""
+	}, hang, 5*time.Millisecond)
+	return past.through
 }
 
 func TestAStolenOperator(t *testing.T) {
@@ -398,8 +395,8 @@ func TestNobodyIsLetInWithout(t *testing.T) {
 	require.Error(t, err)
 }
 
-// A credential that is revoked is cut off within a second, over NATS and HTTP, and
-// rotating gives another.
+// A credential that is revoked is cut off, over NATS and HTTP, and rotating gives
+// another; how soon, a benchmark says.
 func TestRevocation(t *testing.T) {
 	t.Parallel()
 	g := beginGuarded(t, nil)
@@ -419,33 +416,29 @@ func TestRevocation(t *testing.T) {
 			require.NoError(t, err)
 		}
 		require.Eventually(t, func() bool {
-			c, err := client.Dial(g.app.NATSAddr(), busy, nats.UserCredentials(g.creds(identity.Regulator, "nation")))
+			c, err := client.Dial(g.app.NATSAddr(), hang, nats.UserCredentials(g.creds(identity.Regulator, "nation")))
 			if err != nil {
 				return false
 			}
 			defer c.Close()
 			_, err = c.Log(t.Context())
 			return err == nil
-		}, 30*time.Second, 50*time.Millisecond)
+		}, hang, 50*time.Millisecond)
 	}
 	for _, end := range []func() error{
 		func() error { return g.folder.Revoke(identity.Regulator, "nation", time.Now()) },
 		func() error { _, err := g.folder.Rotate(identity.Regulator, "nation", nil, time.Now(), 0); return err },
 	} {
-		inTime(t, time.Second, func() time.Duration {
-			comesIn()
-			p := g.peer(g.creds(identity.Regulator, "nation"))
-			_, err := p.Request(event.DoorLog, []byte("{}"), busy)
-			require.NoError(t, err)
-			began := time.Now()
-			require.NoError(t, end())
-			select {
-			case <-p.closed:
-			case <-time.After(busy):
-				require.Fail(t, "it is still connected")
-			}
-			return time.Since(began)
-		})
+		comesIn()
+		p := g.peer(g.creds(identity.Regulator, "nation"))
+		_, err := p.Request(event.DoorLog, []byte("{}"), hang)
+		require.NoError(t, err)
+		require.NoError(t, end())
+		select {
+		case <-p.closed:
+		case <-time.After(hang):
+			require.Fail(t, "it is still connected")
+		}
 		if isRevoked() {
 			_, err = client.Dial(g.app.NATSAddr(), time.Second, nats.UserCredentials(g.creds(identity.Regulator, "nation")))
 			require.Error(t, err)

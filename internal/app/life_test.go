@@ -312,7 +312,7 @@ func TestAReportWithoutReplyIsTaken(t *testing.T) {
 	require.NoError(t, w.nc.Flush())
 	send := func(raw []byte) (r event.Receipt) {
 		require.NoError(t, w.nc.Publish("report.grid-east", raw)) // neither headers nor reply
-		m, err := receipts.NextMsg(10 * time.Second)
+		m, err := receipts.NextMsg(hang)
 		require.NoError(t, err)
 		require.NoError(t, json.Unmarshal(m.Data, &r))
 		return r

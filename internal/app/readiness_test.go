@@ -2,16 +2,16 @@ package app_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 )
 
-// When what is written does not come back, /readyz fails within five seconds and says
-// why, and recovers with the disk.
+// When what is written does not come back, /readyz fails and says why, and recovers with
+// the disk.
 func TestReadyz_NothingIsStored(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
@@ -30,17 +30,11 @@ func TestReadyz_NothingIsStored(t *testing.T) {
 	_, err = js.UpdateStream(t.Context(), config)
 	require.NoError(t, err)
 
-	full := time.Now()
 	w.await("it is not ready", func() bool {
 		status, h := w.health("/readyz")
-		if status == http.StatusOK {
-			return false
-		}
-		require.Contains(t, h.Status, "nothing was stored since ")
-		require.Contains(t, h.Status, "message size exceeds maximum allowed")
-		return true
+		return status != http.StatusOK && strings.Contains(h.Status, "nothing was stored since ") &&
+			strings.Contains(h.Status, "message size exceeds maximum allowed")
 	})
-	require.Less(t, time.Since(full), 5*time.Second)
 
 	config.MaxMsgSize = size
 	_, err = js.UpdateStream(t.Context(), config)

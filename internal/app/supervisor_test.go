@@ -19,7 +19,7 @@ func TestSupervisor_IsNotified(t *testing.T) {
 	t.Setenv("WATCHDOG_USEC", "100000")
 	told := func(want string) {
 		t.Helper()
-		require.NoError(t, l.SetReadDeadline(time.Now().Add(20*time.Second)))
+		require.NoError(t, l.SetReadDeadline(time.Now().Add(hang)))
 		for buf := make([]byte, 64); ; {
 			n, err := l.Read(buf)
 			require.NoError(t, err, "not told %s", want)

@@ -56,8 +56,9 @@ type asking struct {
 	end     context.CancelCauseFunc
 }
 
-// tryTimeout is how long one request waits for its answer.
-const tryTimeout = 5 * time.Second
+// TryTimeout is how long one request waits for its answer before it is sent again. Tests
+// set it higher: on a busy machine a report that is sent twice is answered as a duplicate.
+var TryTimeout = 5 * time.Second
 
 // Dial connects to a server's real realm. patience is how long a request is
 // tried; more options say who asks.
@@ -74,7 +75,7 @@ func DialRealm(realm event.Realm, server string, patience time.Duration, more ..
 func DialContext(ctx context.Context, realm event.Realm, server string, patience time.Duration, more ...nats.Option) (*Client, error) {
 	c := &Client{realm: realm, patience: patience}
 	options := []nats.Option{nats.ErrorHandler(c.asyncError), nats.Name("tocsin client"), nats.MaxReconnects(-1),
-		nats.ReconnectWait(100 * time.Millisecond), nats.Timeout(min(patience, tryTimeout))}
+		nats.ReconnectWait(100 * time.Millisecond), nats.Timeout(min(patience, TryTimeout))}
 	nc, err := connect(ctx, server, patience, append(options, more...))
 	switch {
 	case isAuthorization(err):
@@ -231,7 +232,7 @@ func (e forbiddenError) Error() string { return string(e) }
 
 // try asks once.
 func (c *Client) try(ctx context.Context, msg *nats.Msg) (*nats.Msg, error) {
-	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
+	ctx, cancel := context.WithTimeout(ctx, TryTimeout)
 	defer cancel()
 	reply, err := c.nc.RequestMsgWithContext(ctx, msg)
 	if err != nil {
