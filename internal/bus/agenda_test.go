@@ -36,6 +36,7 @@ func names(taken []*entry) (out []string) {
 // TestAgenda_PartiesComeInTurn: what is due of one party waits for no more than one of each
 // other, however many they have; of one party the gravest comes first.
 func TestAgenda_PartiesComeInTurn(t *testing.T) {
+	t.Parallel()
 	a, now := agendaOf(), time.Unix(1000, 0)
 	for i := range 1000 {
 		a.set(fmt.Sprintf("%03d.flood.1", i), uint64(i+1), now)
@@ -56,6 +57,7 @@ func TestAgenda_PartiesComeInTurn(t *testing.T) {
 
 // TestAgenda_WhatIsCancelledOrReplaced does not come, and is to be removed once.
 func TestAgenda_WhatIsCancelledOrReplaced(t *testing.T) {
+	t.Parallel()
 	a, now := agendaOf(), time.Unix(1000, 0)
 	for i := range 10 {
 		a.set(fmt.Sprintf("%d.one.1", i), uint64(i+1), now)
@@ -85,6 +87,7 @@ func TestAgenda_WhatIsCancelledOrReplaced(t *testing.T) {
 
 // TestAgenda_WhatThisProcessSetIsNotTakenTwice, when the engine delivers it afterwards.
 func TestAgenda_WhatThisProcessSetIsNotTakenTwice(t *testing.T) {
+	t.Parallel()
 	a, now := agendaOf(), time.Unix(1000, 0)
 	r := event.RawRecord("timer.at.x.one.1", now, "", nil)
 	r.Due = now

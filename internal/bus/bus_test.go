@@ -26,6 +26,7 @@ func accepted(i int) event.Record {
 }
 
 func TestCommitStoresEachSubjectOnce(t *testing.T) {
+	t.Parallel()
 	for _, n := range []int{1, 5, 19, 20, 300, 2500} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			b := bustest.Start(t).Bus
@@ -65,6 +66,7 @@ func TestCommitStoresEachSubjectOnce(t *testing.T) {
 }
 
 func TestCommitAnswersALostAnswerAsOurs(t *testing.T) {
+	t.Parallel()
 	b := bustest.Start(t).Bus
 	r := accepted(1)
 	first, err := b.Commit(t.Context(), []event.Record{r})
@@ -78,6 +80,7 @@ func TestCommitAnswersALostAnswerAsOurs(t *testing.T) {
 }
 
 func TestCommitOfOneSubjectFromManyStoresOne(t *testing.T) {
+	t.Parallel()
 	b := bustest.Start(t).Bus
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -101,6 +104,7 @@ func TestCommitOfOneSubjectFromManyStoresOne(t *testing.T) {
 }
 
 func TestCommitRefusesWhatCanNeverBeStored(t *testing.T) {
+	t.Parallel()
 	b := bustest.Start(t).Bus
 	_, err := b.Commit(t.Context(), []event.Record{event.RawRecord("report.op", stamp, "", nil)})
 	require.Error(t, err)
@@ -119,6 +123,7 @@ func TestCommitRefusesWhatCanNeverBeStored(t *testing.T) {
 }
 
 func TestOpenRefusesAStreamThatDiffers(t *testing.T) {
+	t.Parallel()
 	env := bustest.Start(t)
 	js := bustest.JetStream(t, env)
 	s, err := js.Stream(t.Context(), event.StreamLedger)
@@ -192,12 +197,16 @@ func commit(t *testing.T, b *bus.Bus, from, to int) {
 	require.NoError(t, err)
 }
 
+// hang is how long something is waited for that must happen, on a machine however busy.
+const hang = 60 * time.Second
+
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	require.Eventually(t, ok, 30*time.Second, 5*time.Millisecond, what)
+	require.Eventually(t, ok, hang, 5*time.Millisecond, what)
 }
 
 func TestFollowHandsOverInOrderAndAPoisonHoldsNothingUp(t *testing.T) {
+	t.Parallel()
 	b := bustest.Start(t).Bus
 	e := &echo{fail: func(seq uint64, try int) error {
 		switch seq {
@@ -231,6 +240,7 @@ func TestFollowHandsOverInOrderAndAPoisonHoldsNothingUp(t *testing.T) {
 // That the engine does not answer is no fault of the record: it is not given up,
 // and nothing of its key passes it.
 func TestARecordWaitsForTheEngine(t *testing.T) {
+	t.Parallel()
 	b := bustest.Start(t).Bus
 	asked := 0
 	e := &echo{fail: func(seq uint64, _ int) error {
@@ -253,6 +263,7 @@ func TestARecordWaitsForTheEngine(t *testing.T) {
 }
 
 func TestFollowReadsOnWhereItStoodAndAgainWhatWasOpen(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	t.Run("before", func(t *testing.T) {
 		b := bustest.StartIn(t, dir, clock.System{}).Bus
@@ -295,6 +306,7 @@ func (s stopAfter) Handle(ctx context.Context, in event.Stored) ([]event.Record,
 }
 
 func TestFollowHandlesAgainWhatWasRefused(t *testing.T) {
+	t.Parallel()
 	b := bustest.Start(t).Bus
 	_, err := b.Commit(t.Context(), []event.Record{event.RawRecord("rules.2", stamp, "", []byte(`{"first":true}`))})
 	require.NoError(t, err) // becomes record 1; the first accepted one is 2
@@ -305,6 +317,7 @@ func TestFollowHandlesAgainWhatWasRefused(t *testing.T) {
 }
 
 func TestFollowStopsWhereHistoryCouldFork(t *testing.T) {
+	t.Parallel()
 	b := bustest.Start(t).Bus
 	commit(t, b, 0, 1)
 	e := &echo{fail: func(uint64, int) error { return fault.New(fault.Stop, "echo", "fork") }}
@@ -313,6 +326,7 @@ func TestFollowStopsWhereHistoryCouldFork(t *testing.T) {
 }
 
 func TestTwoFollowersOfOneNameDeriveOneHistory(t *testing.T) {
+	t.Parallel()
 	b := bustest.Start(t).Bus
 	one, two := &echo{}, &echo{}
 	bustest.Background(t, func(ctx context.Context) error { return b.Follow(ctx, follower(one)) })

@@ -40,7 +40,7 @@ func TestServe_OnePartyCannotTakeEveryPlace(t *testing.T) {
 		})
 	})
 	ask := func(party string) string {
-		reply, err := env.Conn.Request("ask."+party, nil, 5*time.Second)
+		reply, err := env.Conn.Request("ask."+party, nil, hang)
 		if err != nil {
 			return err.Error()
 		}
@@ -92,7 +92,7 @@ func TestServe_MemoryIsShared(t *testing.T) {
 	})
 	large := make([]byte, 3<<20)
 	ask := func() string {
-		reply, err := env.Conn.Request("ask.honest", large, 5*time.Second)
+		reply, err := env.Conn.Request("ask.honest", large, hang)
 		if err != nil {
 			return err.Error()
 		}
@@ -123,7 +123,7 @@ func next(t *testing.T, answers <-chan *nats.Msg) *nats.Msg {
 	select {
 	case m := <-answers:
 		return m
-	case <-time.After(10 * time.Second):
+	case <-time.After(hang):
 		require.Fail(t, "no answer")
 		return nil
 	}

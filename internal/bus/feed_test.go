@@ -56,7 +56,7 @@ func TestEveryReaderGetsEveryRecordOnce(t *testing.T) {
 	for i, r := range readers {
 		g.Go(func() {
 			var got []uint64
-			ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
 			err := env.Bus.Tail(ctx, r.from, r.subjects, func(_ context.Context, batch []event.Stored) error {
 				for _, s := range batch {
@@ -117,7 +117,7 @@ func TestAReaderPassesWhatIsGone(t *testing.T) {
 	commit(t, env.Bus, 20, 21)
 	select {
 	case <-got:
-	case <-time.After(10 * time.Second):
+	case <-time.After(hang):
 		t.Fatal("the record after the gap did not come")
 	}
 }
@@ -140,7 +140,7 @@ func TestAFollowerIsHandedWhatItsProcessWrote(t *testing.T) {
 	const each = 3000
 	var handed [2][]event.Stored
 	var followers sync.WaitGroup
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	for i, b := range []*bus.Bus{one.Bus, two.Bus} {
 		followers.Go(func() {
@@ -251,7 +251,7 @@ func TestAServiceThatFallsBehindClosesTheDoor(t *testing.T) {
 		})
 	})
 	ask := func() string {
-		reply, err := env.Conn.Request("report.op", []byte("{}"), 5*time.Second)
+		reply, err := env.Conn.Request("report.op", []byte("{}"), hang)
 		if err != nil {
 			return err.Error()
 		}

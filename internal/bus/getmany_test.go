@@ -11,6 +11,7 @@ import (
 )
 
 func TestGetManyKeepsTheOrderAskedFor(t *testing.T) {
+	t.Parallel()
 	env := bustest.Start(t)
 	commit(t, env.Bus, 0, 60)
 	s, err := bustest.JetStream(t, env).Stream(t.Context(), event.StreamLedger)

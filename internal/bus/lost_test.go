@@ -39,7 +39,7 @@ func TestServe_DroppedPublishIsCounted(t *testing.T) {
 	for range 3 * limit {
 		require.NoError(t, env.Conn.Publish("take.slow", nil))
 	}
-	reply, err := env.Conn.Request("take.slow", nil, 10*time.Second)
+	reply, err := env.Conn.Request("take.slow", nil, hang)
 	require.NoError(t, err)
 	require.Equal(t, "503", reply.Header.Get(bus.HeaderErrorCode), "a sender who wants an answer gets one")
 	require.EqualValues(t, 3*limit-limit/2, env.Bus.Lost())

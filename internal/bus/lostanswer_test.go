@@ -5,7 +5,6 @@ import (
 	"net"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
@@ -66,9 +65,8 @@ func lossyBus(t *testing.T, text string) (b *bus.Bus, armed *atomic.Int64) {
 	return b, armed
 }
 
-// lostFor is far more than a lost answer costs, and half of what it cost before.
-const lostFor = 5 * time.Second
-
+// A lost answer costs one try (TestTries_LeaveRoomForAnother), and not as long as Commit
+// waits, after which it ends with an error.
 func TestCommit_LostAnswer(t *testing.T) {
 	t.Parallel()
 	for name, records := range map[string]int{"one record": 1, "a batch": 40} {
@@ -76,11 +74,9 @@ func TestCommit_LostAnswer(t *testing.T) {
 			t.Parallel()
 			b, armed := lossyBus(t, `{"stream":"LEDGER"`)
 			armed.Store(1)
-			began := time.Now()
 			results, err := b.Commit(t.Context(), several(0, records))
 			require.NoError(t, err)
 			require.Zero(t, armed.Load(), "an answer was lost")
-			require.Less(t, time.Since(began), lostFor)
 			for _, r := range results {
 				require.Nil(t, r.Existing, "what was stored by the first try is ours")
 			}
@@ -98,12 +94,10 @@ func TestLast_LostAnswer(t *testing.T) {
 	_, err := b.Commit(t.Context(), several(0, 1))
 	require.NoError(t, err)
 	armed.Store(1)
-	began := time.Now()
 	last, err := b.Last(t.Context(), r.Subject)
 	require.NoError(t, err)
 	require.Zero(t, armed.Load(), "an answer was lost")
 	require.EqualValues(t, 1, last.Sequence)
-	require.Less(t, time.Since(began), lostFor)
 }
 
 // An engine that answers nothing leaves no caller waiting without end.

@@ -113,6 +113,7 @@ func inTimersOf(t testing.TB, e *bustest.Env, filter string) map[string]uint64 {
 }
 
 func TestTimersComeDueNeverEarlyAndLeaveNothing(t *testing.T) {
+	t.Parallel()
 	for _, realm := range []event.Realm{event.Real, event.Drill} {
 		for _, n := range []int{1, 300} { // one by one, and in an atomic batch
 			t.Run(fmt.Sprint(realm, n), func(t *testing.T) {
@@ -140,20 +141,20 @@ func TestTimersComeDueNeverEarlyAndLeaveNothing(t *testing.T) {
 }
 
 func TestAPastDueComesAtOnce(t *testing.T) {
+	t.Parallel()
 	env := bustest.Start(t)
 	bl := &bell{clock: clock.System{}}
 	ring(t, env.Bus, bl)
-	began := time.Now()
 	set(t, env.Bus, timer("past", stamp))
 	eventually(t, "comes due", func() bool { return len(bl.rings()) == 1 })
-	assert.Less(t, time.Since(began), 2*time.Second)
 }
 
 func TestTimersSurviveARestart(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	var due time.Time
 	t.Run("before", func(t *testing.T) {
-		due = time.Now().Add(4500 * time.Millisecond) // still set when the server ends
+		due = time.Now().Add(1500 * time.Millisecond) // still set when the server ends
 		b := bustest.StartIn(t, dir, clock.System{}).Bus
 		set(t, b, append(timers(30, due), timer("alone", due), timer("cancelled", due))...)
 		require.NoError(t, b.Cancel(t.Context(), event.TimerSubject("cancelled")))
@@ -172,6 +173,7 @@ func TestTimersSurviveARestart(t *testing.T) {
 }
 
 func TestATimerThatIsSetStands(t *testing.T) {
+	t.Parallel()
 	for _, n := range []int{1, 50} {
 		b := bustest.Start(t).Bus
 		far := time.Now().Add(time.Hour)
@@ -187,27 +189,30 @@ func TestATimerThatIsSetStands(t *testing.T) {
 }
 
 func TestCancelledTimersDoNotComeDueAndLeaveNothing(t *testing.T) {
-	env := bustest.Start(t)
-	bl := &bell{clock: clock.System{}}
+	t.Parallel()
+	manual := clock.NewManual(stamp)
+	env := bustest.StartIn(t, t.TempDir(), manual)
+	bl := &bell{clock: manual}
 	ring(t, env.Bus, bl)
-	due := time.Now().Add(4 * time.Second)
+	due := stamp.Add(time.Minute)
 	set(t, env.Bus, append(timers(40, due), timer("x.one", due), timer("x.two.deep", due))...)
 	require.NoError(t, env.Bus.Cancel(t.Context(), event.TimerSubject("t.*"), event.TimerSubject("x.one"), event.TimerSubject("x.two.>"), event.TimerSubject("never")))
 	require.Zero(t, inTimers(t, env))
-	time.Sleep(time.Until(due) + 600*time.Millisecond)
-	require.Empty(t, bl.rings())
-
-	set(t, env.Bus, timer("x.one", time.Now())) // a cancelled one can be set again
-	eventually(t, "comes due", func() bool { return len(bl.rings()) == 1 })
+	set(t, env.Bus, timer("x.one", due.Add(time.Minute))) // a cancelled one can be set again
+	manual.Advance(time.Hour)
+	eventually(t, "what was set after them comes due", func() bool { return len(bl.rings()) > 0 })
+	require.Len(t, bl.rings(), 1)
+	require.Equal(t, due.Add(time.Minute), bl.rings()[0].Due)
+	eventually(t, "nothing is left", func() bool { return inTimers(t, env) == 0 })
 	require.Equal(t, fault.Reject, fault.KindOf(env.Bus.Cancel(t.Context(), "timer.>")))
 }
 
 // scheduled stores a timer as earlier versions did, which had the engine move it to its
-// due subject three seconds before its time.
-func scheduled(t *testing.T, e *bustest.Env, r event.Record) {
+// due subject some time before it is due.
+func scheduled(t *testing.T, e *bustest.Env, r event.Record, moves time.Time) {
 	t.Helper()
 	m := r.Message(e.Bus.Realm())
-	m.Header.Set("Nats-Schedule", "@at "+r.Due.Add(-3*time.Second).Format(time.RFC3339Nano))
+	m.Header.Set("Nats-Schedule", "@at "+moves.UTC().Format(time.RFC3339Nano))
 	m.Header.Set("Nats-Schedule-Target", e.Bus.Realm().Wire(event.DueSubject(r.Subject)))
 	_, err := bustest.JetStream(t, e).PublishMsg(t.Context(), m)
 	require.NoError(t, err)
@@ -218,13 +223,13 @@ func scheduled(t *testing.T, e *bustest.Env, r event.Record) {
 func TestTimers_OfAnEarlierVersion(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)
-	due := time.Now().Add(3500 * time.Millisecond)
-	scheduled(t, env, timer("moved", due))
-	scheduled(t, env, timer("cancelled", due))
+	due := time.Now().Add(1500 * time.Millisecond)
+	scheduled(t, env, timer("moved", due), time.Now())
+	scheduled(t, env, timer("cancelled", due.Add(time.Hour)), time.Now())
 	eventually(t, "the engine has moved them", func() bool { return len(inTimersOf(t, env, event.AllDue)) == 2 })
-	scheduled(t, env, timer("meanwhile", due.Add(2*time.Second)))
 	bl := &bell{clock: clock.System{}}
 	ring(t, env.Bus, bl)
+	scheduled(t, env, timer("meanwhile", due.Add(time.Second)), due)
 	require.NoError(t, env.Bus.Cancel(t.Context(), event.TimerSubject("cancelled")))
 	eventually(t, "they come", func() bool { return len(bl.rings()) >= 2 })
 	eventually(t, "nothing is left", func() bool { return inTimers(t, env) == 0 })
@@ -237,6 +242,7 @@ func TestTimers_OfAnEarlierVersion(t *testing.T) {
 }
 
 func TestWhatIsNoTimerIsRefused(t *testing.T) {
+	t.Parallel()
 	b := bustest.Start(t).Bus
 	withDue := accepted(1)
 	withDue.Due = stamp
@@ -250,6 +256,7 @@ func TestWhatIsNoTimerIsRefused(t *testing.T) {
 }
 
 func TestATimerThatFailsIsTriedAgainAndGivenUp(t *testing.T) {
+	t.Parallel()
 	env := bustest.Start(t)
 	passing := 0
 	bl := &bell{clock: clock.System{}, fail: func(name string, _ int) error {
@@ -280,6 +287,7 @@ func TestATimerThatFailsIsTriedAgainAndGivenUp(t *testing.T) {
 // The first follower loses its connection and ends after it stored what came of
 // half of the timers, before it could remove one.
 func TestWhatWasNotRemovedIsHandedOverAgainAndNothingIsStoredTwice(t *testing.T) {
+	t.Parallel()
 	env := bustest.Start(t)
 	far := time.Now().Add(time.Hour)
 	out := func(in event.Stored) []event.Record {
@@ -316,6 +324,7 @@ func TestWhatWasNotRemovedIsHandedOverAgainAndNothingIsStoredTwice(t *testing.T)
 }
 
 func TestATimerThatComesEarlyByOurClockWaits(t *testing.T) {
+	t.Parallel()
 	manual := clock.NewManual(stamp)
 	env := bustest.StartIn(t, t.TempDir(), manual)
 	bl := &bell{clock: manual}
@@ -332,6 +341,7 @@ func TestATimerThatComesEarlyByOurClockWaits(t *testing.T) {
 }
 
 func TestTimersOfAScaledClock(t *testing.T) {
+	t.Parallel()
 	scaled := clock.NewScaled(3600)
 	scaled.Start()
 	env := bustest.StartIn(t, t.TempDir(), scaled)
@@ -339,9 +349,8 @@ func TestTimersOfAScaledClock(t *testing.T) {
 	ring(t, env.Bus, bl)
 	due := scaled.Now().Add(time.Hour)
 	set(t, env.Bus, timer("hour", due))
-	eventually(t, "an hour passes in a second", func() bool { return len(bl.rings()) == 1 })
+	eventually(t, "an hour passes in a second, not in an hour", func() bool { return len(bl.rings()) == 1 })
 	require.False(t, bl.at[0].Before(due))
-	require.Less(t, bl.at[0].Sub(due), 2*time.Hour)
 }
 
 // TestCommit_ReplacesTimersBesideTakenOnes: a timer that takes the place of another is

@@ -62,6 +62,6 @@ func FallBehind(t testing.TB, e *Env) (catchUp func()) {
 		turn, err := e.Bus.Admit(t.Context(), bus.Work{Party: "bustest", Cost: 1, Wait: time.Nanosecond})
 		turn.Leave()
 		return err != nil
-	}, 20*time.Second, 10*time.Millisecond)
+	}, hang, 10*time.Millisecond)
 	return catchUp
 }

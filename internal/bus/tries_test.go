@@ -1,0 +1,18 @@
+package bus
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestTries_LeaveRoomForAnother: an answer that is lost costs a caller one try, which is
+// short. The constants say so, since a machine may be busy.
+func TestTries_LeaveRoomForAnother(t *testing.T) {
+	t.Parallel()
+	require.LessOrEqual(t, tryTimeout, 2*time.Second)
+	require.Less(t, 3*tryTimeout, commitWait)
+	require.Equal(t, tryTimeout, readTries[0])
+	require.Greater(t, len(readTries), 1)
+}
