@@ -452,13 +452,11 @@ func TestPresenceOnAFastClock(t *testing.T) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		for ctx.Err() == nil {
-			batch, err := cons.Fetch(1, jetstream.FetchMaxWait(time.Second))
-			if err != nil {
-				return
-			}
-			for range batch.Messages() {
-			}
+		batch, err := cons.Fetch(1, jetstream.FetchContext(ctx)) // it waits until it is gone
+		if err != nil {
+			return
+		}
+		for range batch.Messages() {
 		}
 	}()
 	w.until("it waits", func() bool {

@@ -49,7 +49,7 @@ func house(t *testing.T) (*bustest.Env, *clock.Manual) {
 
 func ask[T any](t *testing.T, env *bustest.Env, subject, question string) (answer T) {
 	t.Helper()
-	m, err := env.Conn.Request(subject, []byte(question), 10*time.Second)
+	m, err := env.Conn.Request(subject, []byte(question), time.Minute)
 	require.NoError(t, err)
 	require.Empty(t, m.Header.Get("Nats-Service-Error-Code"))
 	require.NoError(t, json.Unmarshal(m.Data, &answer))

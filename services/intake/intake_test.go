@@ -486,7 +486,7 @@ func TestNothingIsTakenThatWouldOnlyWait(t *testing.T) {
 		m := nats.NewMsg("report.grid-east")
 		m.Header.Set("Content-Type", "application/cloudevents+json")
 		m.Data = report("b", "")
-		reply, err := d.env.Conn.RequestMsg(m, 5*time.Second)
+		reply, err := d.env.Conn.RequestMsg(m, time.Minute)
 		if err != nil {
 			return err.Error()
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -155,7 +156,9 @@ func TestWhyARecordIsNotThere(t *testing.T) {
 
 	require.NoError(t, w.env.Bus.Remove(anyone(t), 3))
 	require.Contains(t, why(3), "record 3 is missing, and no removal says so")
-	found := damage()
+	found := slices.DeleteFunc(damage(), func(d event.Damage) bool {
+		return d.First == 0 // the check that goes on beside us may have counted by now
+	})
 	require.Len(t, found, 1)
 	require.Equal(t, []any{event.DamageMissing, uint64(3), uint64(3)}, []any{found[0].Kind, found[0].First, found[0].Last})
 }

@@ -93,14 +93,14 @@ func TestIndexFailure_StopsNobody(t *testing.T) {
 			require.NoError(t, err)
 			require.Eventually(t, func() bool {
 				return ask[event.LogState](t, env, event.DoorLog, struct{}{}).Size >= head
-			}, 20*time.Second, 10*time.Millisecond, "certification needs no index")
+			}, time.Minute, 10*time.Millisecond, "certification needs no index")
 			if mend != nil {
 				mend()
 			}
 			require.Eventually(t, func() bool {
 				answer, code := try(t, env)
 				return code == "" && answer.Through >= head && len(answer.Rows) == 4
-			}, 20*time.Second, 20*time.Millisecond, "the index catches up or is rebuilt")
+			}, time.Minute, 20*time.Millisecond, "the index catches up or is rebuilt")
 		})
 	}
 }
@@ -108,7 +108,7 @@ func TestIndexFailure_StopsNobody(t *testing.T) {
 // try asks for every escalation, and returns the code of the error where there is one.
 func try(t *testing.T, env *bustest.Env) (answer event.QueryAnswer, code string) {
 	t.Helper()
-	m, err := env.Conn.Request(event.DoorQuery, []byte("{}"), 20*time.Second)
+	m, err := env.Conn.Request(event.DoorQuery, []byte("{}"), time.Minute)
 	require.NoError(t, err)
 	if code = m.Header.Get(bus.HeaderErrorCode); code == "" {
 		require.NoError(t, json.Unmarshal(m.Data, &answer))
@@ -120,7 +120,7 @@ func try(t *testing.T, env *bustest.Env) (answer event.QueryAnswer, code string)
 func unavailable(t *testing.T, env *bustest.Env) {
 	t.Helper()
 	require.Eventually(t, func() bool {
-		m, err := env.Conn.Request(event.DoorQuery, []byte("{}"), 20*time.Second)
+		m, err := env.Conn.Request(event.DoorQuery, []byte("{}"), time.Minute)
 		require.NoError(t, err)
 		if m.Header.Get(bus.HeaderErrorCode) == "" {
 			return false
@@ -128,7 +128,7 @@ func unavailable(t *testing.T, env *bustest.Env) {
 		require.Equal(t, "503", m.Header.Get(bus.HeaderErrorCode))
 		require.Contains(t, m.Header.Get(bus.HeaderError), "the index is being opened or rebuilt")
 		return true
-	}, 20*time.Second, 20*time.Millisecond)
+	}, time.Minute, 20*time.Millisecond)
 }
 
 // TestIndex_StaysInItsFolder opens indexes under paths that mean something to SQLite,
@@ -162,7 +162,7 @@ func TestTiles_UnreadableAtStart(t *testing.T) {
 	state := func() event.LogState { return ask[event.LogState](t, env, event.DoorLog, struct{}{}) }
 	certified := func(record uint64) {
 		t.Helper()
-		require.Eventually(t, func() bool { return state().Size >= record }, 20*time.Second, 10*time.Millisecond)
+		require.Eventually(t, func() bool { return state().Size >= record }, time.Minute, 10*time.Millisecond)
 	}
 	stop := serve(t, env, dir, clock.NewManual(nine))
 	commit(t, env, told(1, nil), told(2, nil))
@@ -173,7 +173,7 @@ func TestTiles_UnreadableAtStart(t *testing.T) {
 	require.NoError(t, os.Mkdir(tile, 0o700)) // reading it fails, and the error is not that it is gone
 	serve(t, env, dir, clock.NewManual(nine))
 	commit(t, env, told(3, nil))
-	require.Eventually(t, func() bool { answer, code := try(t, env); return code == "" && len(answer.Rows) == 3 }, 20*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { answer, code := try(t, env); return code == "" && len(answer.Rows) == 3 }, time.Minute, 10*time.Millisecond)
 	require.EqualValues(t, 2, state().Size, "what cannot be read is not built on")
 	require.Empty(t, state().Damage, "a tile that cannot be read at the moment is no evidence against it")
 	require.NoError(t, os.Remove(tile))

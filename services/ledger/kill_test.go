@@ -49,12 +49,12 @@ func TestKilled(t *testing.T) {
 	w := &world{t: t, dir: t.TempDir()}
 	var seen []string
 	for range kills {
-		child := exec.Command(os.Args[0], "-test.run=^TestKilledChild$", "-test.timeout=60s")
+		child := exec.Command(os.Args[0], "-test.run=^TestKilledChild$", "-test.timeout=120s")
 		child.Env = append(os.Environ(), killedFolder+"="+w.dir)
 		require.NoError(t, child.Start())
 		began := time.Now()
 		lasts := time.Duration(200+rand.IntN(700)) * time.Millisecond
-		for time.Since(began) < lasts {
+		for time.Since(began) < lasts || len(seen) == 0 {
 			if raw, err := os.ReadFile(filepath.Join(w.tiles(), checkpointFile)); err == nil {
 				seen = append(seen, string(raw))
 			}

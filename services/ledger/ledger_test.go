@@ -78,7 +78,7 @@ func ask[T any](t *testing.T, env *bustest.Env, door string, question any) (answ
 	t.Helper()
 	raw, err := json.Marshal(question)
 	require.NoError(t, err)
-	m, err := env.Conn.Request(door, raw, 10*time.Second)
+	m, err := env.Conn.Request(door, raw, time.Minute)
 	require.NoError(t, err)
 	require.Empty(t, m.Header.Get("Nats-Service-Error-Code"))
 	require.Less(t, len(m.Data), 1<<20, "a reply of NATS ends at 1 MiB")

@@ -34,11 +34,13 @@ func TestAnIndexThatIsFarBehind(t *testing.T) {
 	require.ErrorIs(t, err, context.DeadlineExceeded, "three records: it waits")
 
 	v.reach = 2
-	began := time.Now()
-	answer, err := v.escalations(anyone(t), event.Query{})
-	require.NoError(t, err)
-	require.Less(t, time.Since(began), patience)
-	require.EqualValues(t, 2, answer.Through)
+	require.Eventually(t, func() bool { // a busy machine may need as long as that for one
+		began := time.Now()
+		answer, err := v.escalations(anyone(t), event.Query{})
+		require.NoError(t, err)
+		require.EqualValues(t, 2, answer.Through)
+		return time.Since(began) < patience
+	}, time.Minute, time.Millisecond, "it does not wait")
 }
 
 // TestTheIndexRestsUntilSomebodyAsks: what comes meanwhile goes in one transaction.
