@@ -57,18 +57,26 @@ func TestServe_EngineFault(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := startServer(t)
-			c, err := client.Dial(s.url(), 2*time.Second)
+			c, err := client.Dial(s.url(), time.Minute)
 			require.NoError(t, err)
 			defer c.Close()
 			var was unix.Rlimit
 			require.NoError(t, unix.Prlimit(s.cmd.Process.Pid, limit.resource, nil, &was))
 			require.NoError(t, unix.Prlimit(s.cmd.Process.Pid, limit.resource, &unix.Rlimit{Cur: limit.value, Max: was.Max}, nil))
 			var receipts []*event.Receipt
-			_ = c.Reports(context.Background(), "", 8, largeReports(400), func(r *event.Receipt) error {
-				receipts = append(receipts, r)
-				return nil
-			})
-			require.Equal(t, exitRefused, s.endsWithin(30*time.Second))
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			sent := make(chan struct{})
+			go func() {
+				defer close(sent)
+				_ = c.Reports(ctx, "", 8, largeReports(400), func(r *event.Receipt) error {
+					receipts = append(receipts, r)
+					return nil
+				})
+			}()
+			require.Equal(t, exitRefused, s.endsWithin(time.Minute))
+			stop()
+			<-sent
 			said, err := os.ReadFile(s.log.Name())
 			require.NoError(t, err)
 			require.Contains(t, string(said), "tocsin: the embedded server ended: the engine stores nothing any more")

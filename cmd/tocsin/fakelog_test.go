@@ -204,7 +204,7 @@ func (f *fakeLog) acknowledge(x event.Escalated, at time.Time) uint64 {
 // dialFake connects to a fake.
 func dialFake(t *testing.T, f *fake) *client.Client {
 	t.Helper()
-	c, err := client.Dial(f.addr, 5*time.Second)
+	c, err := client.Dial(f.addr, time.Minute)
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
 	return c

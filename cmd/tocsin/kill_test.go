@@ -140,7 +140,7 @@ func checkKilled(t *testing.T, c *client.Client, i int, receipts []*event.Receip
 	want := killCases[i%len(killCases)].desks
 	var s story
 	require.Eventually(t, func() bool { s = storyOf(t, c, i); return s.settled(len(want)) },
-		20*time.Second, 50*time.Millisecond, "incident %d: %+v", i, &s)
+		time.Minute, 50*time.Millisecond, "incident %d: %+v", i, &s)
 	require.Len(t, s.accepted, 2)
 	for _, r := range receipts {
 		a, ok := s.accepted[r.Record]

@@ -123,8 +123,8 @@ func (s *server) isUp() bool {
 			_ = s.cmd.Wait()
 		}
 		return ok
-	case <-time.After(20 * time.Second):
-		s.t.Fatal("the server was not ready within 20 s")
+	case <-time.After(time.Minute):
+		s.t.Fatal("the server was not ready within a minute")
 		return false
 	}
 }

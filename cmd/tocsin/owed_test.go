@@ -83,7 +83,7 @@ func TestOwedFollowsReminders(t *testing.T) {
 		}
 		return event.IncidentAnswer{Now: noon}
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var out, errOut bytes.Buffer
 	code := run(ctx, []string{"owed", "grid-east", "--incident", "inc-1", "--follow", "--json", "--exercise", "--server", f.addr},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -29,6 +30,25 @@ func stage(t *testing.T, patience time.Duration) (*nats.Conn, *client.Client) {
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
 	return nc, c
+}
+
+// hang is how long something is waited for that must happen, on a machine however busy.
+const hang = 60 * time.Second
+
+// withPatience has a client try with more and more patience until done: a busy machine
+// may answer late.
+func withPatience(t *testing.T, addr string, done func(c *client.Client) bool) {
+	t.Helper()
+	for patience := 200 * time.Millisecond; ; patience *= 2 {
+		require.Less(t, patience, hang)
+		if c, err := client.Dial(addr, patience); err == nil {
+			finished := done(c)
+			c.Close()
+			if finished {
+				return
+			}
+		}
+	}
 }
 
 // backstage is a stage on which nobody stands yet, and its address.
@@ -80,7 +100,7 @@ func raw(id string) []byte {
 // A lost answer costs nothing: the same report is sent again, unchanged.
 func TestAReportIsTriedAgain(t *testing.T) {
 	t.Parallel()
-	nc, c := stage(t, 10*time.Second)
+	nc, c := stage(t, hang)
 	var tries atomic.Int32
 	play(t, nc, "report.grid-east", func(m *nats.Msg) any {
 		if string(m.Data) != string(raw("a")) || m.Header.Get("Content-Type") != "application/cloudevents+json" {
@@ -140,20 +160,24 @@ func TestTheOperatorOfASource(t *testing.T) {
 
 func TestPatienceEnds(t *testing.T) {
 	t.Parallel()
-	nc, c := stage(t, 200*time.Millisecond)
-	_, err := c.Report(t.Context(), "", raw("a"))
-	require.ErrorIs(t, err, client.ErrUnreachable, "nobody is there")
+	nc, addr := backstage(t)
+	report := func(c *client.Client) error {
+		_, err := c.Report(t.Context(), "", raw("a"))
+		require.ErrorIs(t, err, client.ErrUnreachable)
+		return err
+	}
+	withPatience(t, addr, func(c *client.Client) bool { return report(c) != nil }) // nobody is there
 	play(t, nc, "report.grid-east", func(*nats.Msg) any { return nil })
-	_, err = c.Report(t.Context(), "", raw("a"))
-	require.ErrorIs(t, err, client.ErrUnreachable)
-	require.ErrorContains(t, err, "busy", "and says what it heard last")
-	_, err = client.Dial("nats://127.0.0.1:1", 200*time.Millisecond)
+	withPatience(t, addr, func(c *client.Client) bool {
+		return strings.Contains(report(c).Error(), "busy") // it says what it heard last
+	})
+	_, err := client.Dial("nats://127.0.0.1:1", 200*time.Millisecond)
 	require.ErrorIs(t, err, client.ErrUnreachable)
 }
 
 func TestAnAnswerThatIsNoneIsNotTriedAgain(t *testing.T) {
 	t.Parallel()
-	nc, c := stage(t, 10*time.Second)
+	nc, c := stage(t, hang)
 	play(t, nc, "report.grid-east", func(*nats.Msg) any { return "words" })
 	_, err := c.Report(t.Context(), "grid-east", raw("a"))
 	require.Error(t, err)
@@ -179,7 +203,7 @@ func feed(n int) func(func([]byte) error) error {
 // more than the window is under way.
 func TestManyReportsKeepTheirOrder(t *testing.T) {
 	t.Parallel()
-	nc, c := stage(t, 10*time.Second)
+	nc, c := stage(t, hang)
 	const window = 8
 	var under, most atomic.Int32
 	_, err := nc.Subscribe("report.*", func(m *nats.Msg) {
@@ -207,7 +231,7 @@ func TestManyReportsKeepTheirOrder(t *testing.T) {
 
 func TestTheFirstFailureEndsManyReports(t *testing.T) {
 	t.Parallel()
-	nc, c := stage(t, 300*time.Millisecond)
+	nc, addr := backstage(t)
 	play(t, nc, "report.*", func(m *nats.Msg) any {
 		var e struct{ ID string }
 		_ = json.Unmarshal(m.Data, &e)
@@ -218,10 +242,17 @@ func TestTheFirstFailureEndsManyReports(t *testing.T) {
 	})
 	got := 0
 	count := func(*event.Receipt) error { got++; return nil }
-	require.ErrorIs(t, c.Reports(t.Context(), "", 4, feed(50), count), client.ErrUnreachable)
-	require.Equal(t, 5, got, "what was answered before it is handed over")
+	withPatience(t, addr, func(c *client.Client) bool {
+		got = 0
+		require.ErrorIs(t, c.Reports(t.Context(), "", 4, feed(50), count), client.ErrUnreachable)
+		require.LessOrEqual(t, got, 5)
+		return got == 5 // what was answered before it is handed over
+	})
 
 	broken := errors.New("broken")
+	c, err := client.Dial(addr, hang)
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
 	require.ErrorIs(t, c.Reports(t.Context(), "", 4, func(yield func([]byte) error) error {
 		if err := yield(raw("a")); err != nil {
 			return err
@@ -235,7 +266,7 @@ func TestTheFirstFailureEndsManyReports(t *testing.T) {
 // Pages are fetched behind the scenes, up to the limit.
 func TestAQueryReadsPageAfterPage(t *testing.T) {
 	t.Parallel()
-	nc, c := stage(t, 5*time.Second)
+	nc, c := stage(t, hang)
 	const rows = 25
 	play(t, nc, event.DoorQuery, func(m *nats.Msg) any {
 		var q event.Query
@@ -281,7 +312,7 @@ func TestAQueryReadsPageAfterPage(t *testing.T) {
 
 func TestAStoryIsReadPageAfterPage(t *testing.T) {
 	t.Parallel()
-	nc, c := stage(t, 5*time.Second)
+	nc, c := stage(t, hang)
 	play(t, nc, event.DoorShow, func(m *nats.Msg) any {
 		var q event.ShowRequest
 		_ = json.Unmarshal(m.Data, &q)
@@ -297,15 +328,14 @@ func TestAStoryIsReadPageAfterPage(t *testing.T) {
 	require.ErrorContains(t, c.Show(t.Context(), "grid-east", "y", show), "no")
 }
 
+// TestACallerMayGiveUp: without that, this would take a day.
 func TestACallerMayGiveUp(t *testing.T) {
 	t.Parallel()
-	_, c := stage(t, time.Minute)
+	_, c := stage(t, 24*time.Hour)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 	defer cancel()
-	begun := time.Now()
 	_, err := c.Acknowledge(ctx, "hall", "hall.a.b.1", "duty-officer")
 	require.Error(t, err)
-	require.Less(t, time.Since(begun), 10*time.Second)
 }
 
 // TestDial_ServerStartsLater dials an address where at first somebody hangs up and then

@@ -27,7 +27,7 @@ func question[T any](t *testing.T, m *nats.Msg) (q T) {
 // gets what is asked for and no more.
 func TestTilesComeInBatches(t *testing.T) {
 	t.Parallel()
-	nc, c := stage(t, 10*time.Second)
+	nc, c := stage(t, hang)
 	const there = 120 // full tiles of a level
 	var asked []int
 	play(t, nc, event.DoorTiles, func(m *nats.Msg) any {
@@ -80,7 +80,7 @@ func TestTilesComeInBatches(t *testing.T) {
 
 func TestWrongTilesAreAnError(t *testing.T) {
 	t.Parallel()
-	nc, c := stage(t, 10*time.Second)
+	nc, c := stage(t, hang)
 	play(t, nc, event.DoorTiles, func(*nats.Msg) any { return event.TilesAnswer{} })
 	_, err := c.Tiles(t.Context()).Tile("tile/0/000")
 	require.ErrorContains(t, err, "asked for 1 tiles, got 0")
@@ -94,7 +94,7 @@ func lineOf(sequence uint64) string {
 // while they are read is not among them.
 func TestRecordsComePageByPage(t *testing.T) {
 	t.Parallel()
-	nc, c := stage(t, 10*time.Second)
+	nc, c := stage(t, hang)
 	var asked []event.RecordsRequest
 	play(t, nc, event.DoorRecords, func(m *nats.Msg) any {
 		q := question[event.RecordsRequest](t, m)
@@ -127,7 +127,7 @@ func TestRecordsComePageByPage(t *testing.T) {
 
 func TestRecordsThatAreNoneEnd(t *testing.T) {
 	t.Parallel()
-	nc, c := stage(t, 10*time.Second)
+	nc, c := stage(t, hang)
 	lines := []string{"words"}
 	play(t, nc, event.DoorRecords, func(*nats.Msg) any { return event.RecordsAnswer{First: 1, Last: 1, Lines: lines} })
 	read := func(begin error) error {
@@ -144,7 +144,7 @@ func TestRecordsThatAreNoneEnd(t *testing.T) {
 // An archive goes on part by part, and never in a circle.
 func TestAnArchiveGoesPartByPart(t *testing.T) {
 	t.Parallel()
-	nc, c := stage(t, 10*time.Second)
+	nc, c := stage(t, hang)
 	var asked []uint64
 	play(t, nc, event.DoorArchive, func(m *nats.Msg) any {
 		q := question[event.ArchiveRequest](t, m)
@@ -165,7 +165,7 @@ func TestAnArchiveGoesPartByPart(t *testing.T) {
 // Whether an archive would be taken is asked once, whatever there is to go on to.
 func TestAnArchiveMayBeTried(t *testing.T) {
 	t.Parallel()
-	nc, c := stage(t, 10*time.Second)
+	nc, c := stage(t, hang)
 	var asked []event.ArchiveRequest
 	play(t, nc, event.DoorArchive, func(m *nats.Msg) any {
 		asked = append(asked, question[event.ArchiveRequest](t, m))
@@ -181,7 +181,7 @@ func TestAnArchiveMayBeTried(t *testing.T) {
 // A range is what the server resolves it to, and only its first page is asked for.
 func TestTheRangeOfATime(t *testing.T) {
 	t.Parallel()
-	nc, c := stage(t, 10*time.Second)
+	nc, c := stage(t, hang)
 	var asked []event.RecordsRequest
 	play(t, nc, event.DoorRecords, func(m *nats.Msg) any {
 		asked = append(asked, question[event.RecordsRequest](t, m))
@@ -199,7 +199,7 @@ func TestTheRangeOfATime(t *testing.T) {
 // What is wrong with a question comes back as every fault of it.
 func TestRefusedQuestions(t *testing.T) {
 	t.Parallel()
-	nc, c := stage(t, 10*time.Second)
+	nc, c := stage(t, hang)
 	faults := []fault.Detail{{Path: "$.record", Message: "was removed"}}
 	for _, subject := range []string{event.DoorStats, event.DoorProve, event.DoorAudit, event.DoorArchive, event.DoorRecords, event.DoorTiles} {
 		play(t, nc, subject, func(*nats.Msg) any { return map[string]any{"errors": faults} })

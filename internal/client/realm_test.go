@@ -17,7 +17,7 @@ import (
 
 func inRealm(t *testing.T, addr string, realm event.Realm) *client.Client {
 	t.Helper()
-	c, err := client.DialRealm(realm, addr, 5*time.Second)
+	c, err := client.DialRealm(realm, addr, hang)
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
 	return c
@@ -54,7 +54,7 @@ func TestARealmReachesOnlyItsOwnSubjects(t *testing.T) {
 // A retry is a repeat; a second call is a second act.
 func TestAnActKeepsItsIDOverRetries(t *testing.T) {
 	t.Parallel()
-	nc, c := stage(t, 5*time.Second)
+	nc, c := stage(t, hang)
 	var ids []string
 	play(t, nc, event.ActSubject("hall"), func(m *nats.Msg) any {
 		var a event.DeskAct
@@ -81,7 +81,7 @@ func TestAnActKeepsItsIDOverRetries(t *testing.T) {
 
 func TestIncidentsAreReadPageAfterPage(t *testing.T) {
 	t.Parallel()
-	nc, c := stage(t, 5*time.Second)
+	nc, c := stage(t, hang)
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	play(t, nc, event.DoorIncidents, func(m *nats.Msg) any {
 		var q event.IncidentQuery
@@ -226,7 +226,7 @@ func TestRemindersCome(t *testing.T) {
 	t.Parallel()
 	nc, addr := backstage(t)
 	c := inRealm(t, addr, event.Drill)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), hang)
 	defer cancel()
 	subject := event.Drill.Wire(event.ReminderOf("grid-east"))
 	var got []string

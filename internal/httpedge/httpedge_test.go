@@ -231,9 +231,17 @@ func TestDescription(t *testing.T) {
 	}
 }
 
-// A stream goes on beyond the times that a request and an answer have.
+// A stream goes on beyond the times that a request and an answer have, which are longer
+// and longer here: a busy machine may not begin to answer in a short one.
 func TestStreamOutlivesTheDeadlines(t *testing.T) {
 	t.Parallel()
+	for limit := 100 * time.Millisecond; !outlives(t, limit); limit *= 4 {
+		require.Less(t, limit, 10*time.Second)
+	}
+}
+
+func outlives(t *testing.T, limit time.Duration) bool {
+	t.Helper()
 	streams := NewStreams(1, time.Now)
 	s := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		streams.Send(w, r, "text/plain", func(ctx context.Context, out *Stream) error {
@@ -245,17 +253,25 @@ func TestStreamOutlivesTheDeadlines(t *testing.T) {
 					return err
 				}
 				select {
-				case <-time.After(50 * time.Millisecond):
+				case <-time.After(limit / 2):
 				case <-ctx.Done():
 					return ctx.Err()
 				}
 			}
 			return nil
 		})
-	}), func(s *http.Server) { s.ReadTimeout, s.WriteTimeout = 100*time.Millisecond, 100*time.Millisecond })
-	resp, body := get(t, "GET", s.URL)
-	require.Equal(t, "0\n1\n2\n3\n4\n5\n", body)
+	}), func(s *http.Server) { s.ReadTimeout, s.WriteTimeout = limit, limit })
+	resp, err := http.Get(s.URL)
+	if err != nil {
+		return false
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return false
+	}
 	require.Equal(t, "no-store", resp.Header.Get("Cache-Control"))
+	return string(body) == "0\n1\n2\n3\n4\n5\n"
 }
 
 func TestStreamThatBreaksOffIsNotWhole(t *testing.T) {
@@ -328,7 +344,7 @@ func TestStreamsAreBoundedAndEnd(t *testing.T) {
 	}, 30*time.Second, 5*time.Millisecond, "its place is free again")
 
 	// The server stops: the stream ends, as a whole, though its request goes on.
-	last, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	last, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	require.NoError(t, s.Config.Shutdown(last))
 	require.NoError(t, <-ended)
@@ -364,7 +380,7 @@ func TestStreamToAPeerThatDoesNotRead(t *testing.T) {
 		var timeout net.Error
 		require.ErrorAs(t, err, &timeout)
 		require.True(t, timeout.Timeout())
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("it still waits")
 	}
 }
