@@ -106,17 +106,19 @@ type Config struct {
 type role struct {
 	name string
 	run  func(*realm, context.Context) error
+	// fresh says that run keeps nothing between two calls: the service may begin again.
+	fresh bool
 }
 
 // roles is the table of services, in the order of a report's path. A new
 // service is a line here and a folder under services.
 var roles = []role{
-	{intake.Name, (*realm).runIntake},
-	{classifier.Name, (*realm).runClassifier},
-	{router.Name, (*realm).runRouter},
-	{desk.Name, (*realm).runDesk},
-	{deadline.Name, (*realm).runDeadline},
-	{ledger.Name, (*realm).runLedger},
+	{intake.Name, (*realm).runIntake, false},
+	{classifier.Name, (*realm).runClassifier, true},
+	{router.Name, (*realm).runRouter, true},
+	{desk.Name, (*realm).runDesk, true},
+	{deadline.Name, (*realm).runDeadline, true},
+	{ledger.Name, (*realm).runLedger, false},
 }
 
 // Roles lists the names of the services.
@@ -356,7 +358,13 @@ func (a *App) run() {
 		}
 		for _, r := range roles {
 			if a.has(r.name) {
-				start(realm.bus.Service(r.name), realm.name, func(ctx context.Context) error { return r.run(realm, ctx) })
+				name, run := realm.bus.Service(r.name), func(ctx context.Context) error { return r.run(realm, ctx) }
+				if r.fresh {
+					run = func(ctx context.Context) error {
+						return whileUnavailable(ctx, a.cfg.Log, name, func(ctx context.Context) error { return r.run(realm, ctx) })
+					}
+				}
+				start(name, realm.name, run)
 			}
 		}
 	}
@@ -378,8 +386,29 @@ func (a *App) run() {
 	}()
 }
 
+// againAfter is the pause before a service that the engine did not answer runs again.
+const againAfter = time.Second
+
+// whileUnavailable runs a service, and runs it again where it ended because the engine
+// did not answer in time: on a machine that is very busy it answers later, and an
+// engine that never will ends the process (package bus).
+func whileUnavailable(ctx context.Context, log *zap.Logger, name string, run func(context.Context) error) error {
+	for {
+		err := run(ctx)
+		if ctx.Err() != nil || !errors.Is(err, bus.ErrUnavailable) && !errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
+		log.Warn("the engine did not answer a service, which begins again", zap.String("service", name), zap.Error(err))
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(againAfter):
+		}
+	}
+}
+
 // readyWait is how long the doors may take to open.
-const readyWait = 10 * time.Second
+const readyWait = 30 * time.Second
 
 // ready returns when every service answers, in every realm, and the first write of the
 // probe has come back, so that /readyz does not fail for a moment after the start. Where
