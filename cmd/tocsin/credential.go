@@ -27,23 +27,23 @@ func (e *environment) initCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "init",
 		Short: "Create the server's identity keys",
-		Long: `Creates identities for a server in DATA/identity: an operator key, a signing key that
-signs everybody's account in its name, and the first credential, of the administrator.
-From the next start on the server lets in nobody without a credential, each to what it
-is there for: tocsin credential --help.
+		Long: `Creates the identity keys of a server in DATA/identity: an operator key, a signing key
+that signs all accounts on its behalf, and the administrator's credential. After the
+next start the server rejects everybody without a credential, and each role may use
+only its own functions: see tocsin credential --help.
 
-Move DATA/identity/operator.nk to a medium that is kept offline: no command needs it but
-tocsin credential signing-key, which replaces a signing key that may have leaked. What is
-in DATA/identity/signing.json and keys can make anybody's credential: give it to nobody.
+Move DATA/identity/operator.nk to offline storage. Only tocsin credential signing-key
+needs it, to replace a signing key that may have leaked. Protect DATA/identity/signing.json
+and DATA/identity/keys: anybody who has them can create any credential.
 
-A server that was tried out without identities keeps what it took then apart; a
-folder that has such records is refused: take a new one.`,
+A data folder with records from a trial without identities is refused, because the
+records would not be found again: use another folder.`,
 		Example: "  tocsin init\n  tocsin credential add operator grid-east\n  tocsin serve",
 		Args:    args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			// Streams of a server without accounts are in this one.
 			if tried, err := fs.Glob(os.DirFS(data), "nats/jetstream/$G/streams/*"); err == nil && len(tried) > 0 {
-				return fmt.Errorf("%s was served without identities, and what was taken then would not be found again: give another folder with --data", data)
+				return fmt.Errorf("%s was served without identities, and its records would not be found again: give another folder with --data", data)
 			}
 			folder, now := credential.In(data), clock.System{}.Now()
 			if err := credential.Init(folder, now); err != nil {
@@ -54,8 +54,8 @@ folder that has such records is refused: take a new one.`,
 				return err
 			}
 			fmt.Fprintf(e.out, "identities  %s\nadmin       %s\n", folder, file)
-			fmt.Fprintf(e.errOut, "Move %s to a medium that is kept offline: only tocsin credential signing-key needs it.\n", folder.OperatorKey())
-			fmt.Fprintf(e.errOut, "tocsin credential add makes the others; tocsin serve --data %s lets in nobody else.\n", data)
+			fmt.Fprintf(e.errOut, "Move %s to offline storage: only tocsin credential signing-key needs it.\n", folder.OperatorKey())
+			fmt.Fprintf(e.errOut, "Create the other credentials with tocsin credential add; tocsin serve --data %s rejects everybody without one.\n", data)
 			return nil
 		},
 	}
@@ -68,24 +68,23 @@ func (e *environment) credentialCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "credential",
 		Short: "Manage identities and their credentials: add, list, rotate, revoke",
-		Long: `Works on the folder DATA/identity of the server, which tocsin init makes. A server
-that runs has every change in force within a second.
+		Long: `Works on the server's folder DATA/identity, which tocsin init creates. A running server
+applies every change within a second.
 
   operator   reports, and sees its own incidents and what it owes
-  desk       follows its own escalations, acknowledges and acts on them
-  regulator  asks within its level, region and sector
+  desk       watches, acknowledges and acts on its own escalations
+  regulator  queries within its level, region and sector
   admin      runs the product: checks, removals, archives
 
-The file that add and rotate name is handed to the one whom it names, and to nobody
-else; any NATS client in any language works with it, the commands with --creds or
-TOCSIN_CREDS. Over HTTP a token does (tocsin credential token), a client certificate
-(tocsin credential certificate), or the login of a person with a provider of OpenID
-Connect (tocsin credential person).
+Give the file that add or rotate prints to its holder only. Any NATS client can use it;
+the commands take it with --creds or TOCSIN_CREDS. For HTTP use a token (tocsin credential
+token), a client certificate (tocsin credential certificate), or a person's login with an
+OpenID Connect provider (tocsin credential person).
 
-Credentials expire after a year and tokens after 90 days, unless --expires says
-otherwise; list, the commands that use one, and a metric of the server warn 30 days
-before. Those of the services do not expire; rotate services and rotate system replace
-them while the server runs.`,
+Credentials expire after one year and tokens after 90 days, unless --expires says
+otherwise. list, the commands that use a credential, and a metric of the server warn 30
+days before. The credentials of the services do not expire; rotate services and rotate
+system replace them while the server runs.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -101,10 +100,10 @@ func (e *environment) credentialAdd() *cobra.Command {
 	var valid validity
 	cmd := &cobra.Command{
 		Use:   "add " + roleArgs,
-		Short: "Make a credential",
-		Long: `Writes a credential file and prints its name. The id of an operator or a desk is that
-of the register. A regulator says its level, and below the national one its region;
-with a sector it sees that sector only.`,
+		Short: "Create a credential",
+		Long: `Writes a credential file and prints its name. The id of an operator or a desk is its id
+in the register. A regulator needs a level, and below the national level a region; with
+a sector it sees only that sector.`,
 		Example: "  tocsin credential add operator grid-east\n  tocsin credential add regulator xj-energy --level province --region 650000 --sector energy",
 		Args:    args(cobra.ExactArgs(2)),
 		RunE: func(_ *cobra.Command, a []string) error {
@@ -120,10 +119,10 @@ with a sector it sees that sector only.`,
 	}
 	dataFlag(cmd, &data)
 	f := cmd.Flags()
-	f.StringVar((*string)(&who.Level), "level", "", "of a regulator: national, province or prefecture")
-	f.StringVar(&who.Region, "region", "", "of a regulator below the national level: GB/T 2260, such as 650000")
-	f.StringVar(&who.Sector, "sector", "", "of a regulator of one sector")
-	f.StringSliceVar(&who.Screens, "screen", nil, "of a desk: a screen, as desk watch --client names it; repeatable (default: "+identity.DefaultScreen+")")
+	f.StringVar((*string)(&who.Level), "level", "", "level of a regulator: national, province or prefecture")
+	f.StringVar(&who.Region, "region", "", "region of a regulator below the national level: GB/T 2260, such as 650000")
+	f.StringVar(&who.Sector, "sector", "", "sector of a regulator that sees one sector only")
+	f.StringSliceVar(&who.Screens, "screen", nil, "screen of a desk, as named by desk watch --client; repeatable (default: "+identity.DefaultScreen+")")
 	valid.flag(cmd, credentialValid)
 	return cmd
 }
@@ -132,10 +131,10 @@ func (e *environment) credentialKey() *cobra.Command {
 	var data string
 	cmd := &cobra.Command{
 		Use:   "key",
-		Short: "The key by which credentials are known to be ours",
-		Long: `Prints the public nkey that every credential of this folder goes back to. Who checks
-what desks did gives it to tocsin-verify: an act that no desk of ours has signed then
-does not hold.`,
+		Short: "Print the public key that issues credentials",
+		Long: `Prints the public nkey at the root of every credential of this folder. Give it to
+auditors: with tocsin-verify --identities they verify that the acts of desks were signed
+with credentials that this key issued.`,
 		Example: "  tocsin credential key\n  tocsin-verify --key log.pub --identities \"$(tocsin credential key)\" export-2026-01",
 		Args:    args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
@@ -163,15 +162,14 @@ func (e *environment) credentialRotate() *cobra.Command {
 	var screens []string
 	cmd := &cobra.Command{
 		Use:   "rotate " + roleArgs + " | services | system",
-		Short: "Make a new credential and void the old one",
-		Long: `Writes a new credential file, also after a revocation, and prints its name. The one
-before is void, and its connections are cut off.
+		Short: "Replace a credential",
+		Long: `Writes a new credential file, also after a revocation, and prints its name. The previous
+credential becomes invalid and its connections are closed.
 
-Of the services, and of the NATS server's system account, it makes a new services.creds
-or system.creds. A server that runs goes on, but a request that is on its way while the
-account changes may get no answer, and is sent again like any other. Where the NATS
-server is another's (serve --nats), give it the account again: the services then reconnect
-with the new file.`,
+rotate services and rotate system replace the credentials of the services and of the NATS
+server's system account. A running server continues; a request that is under way may get
+no answer and is then sent again. With an external NATS server (serve --nats), give it the
+new account: the services then reconnect with the new file.`,
 		Example: "  tocsin credential rotate desk protection-energy\n  tocsin credential rotate services",
 		Args:    args(cobra.RangeArgs(1, 2)),
 		RunE: func(cmd *cobra.Command, a []string) error {
@@ -190,7 +188,7 @@ with the new file.`,
 	}
 	dataFlag(cmd, &data)
 	valid.flag(cmd, credentialValid)
-	cmd.Flags().StringSliceVar(&screens, "screen", nil, "of a desk: its screens from now on; repeatable (default: those that it has)")
+	cmd.Flags().StringSliceVar(&screens, "screen", nil, "screens of a desk from now on; repeatable (default: its present screens)")
 	return cmd
 }
 
@@ -199,8 +197,9 @@ func (e *environment) credentialRevoke() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "revoke " + roleArgs,
 		Short: "Revoke a credential",
-		Long:  "Voids the credential and every token: a server that runs ends the connections of the identity within a second.",
-		Args:  args(cobra.ExactArgs(2)),
+		Long: `Invalidates the credential and every token. A running server closes the connections of
+the identity within a second.`,
+		Args: args(cobra.ExactArgs(2)),
 		RunE: func(_ *cobra.Command, a []string) error {
 			if err := credential.In(data).Revoke(identity.Role(a[0]), a[1], clock.System{}.Now()); err != nil {
 				return err
@@ -234,7 +233,7 @@ func (e *environment) credentialList() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List who has a credential",
+		Short: "List identities and their credentials",
 		Args:  args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			holders, faulty := credential.In(data).Holders()
@@ -292,10 +291,10 @@ func (e *environment) credentialToken() *cobra.Command {
 	var drop bool
 	cmd := &cobra.Command{
 		Use:   "token " + roleArgs,
-		Short: "Make a bearer token for HTTP",
-		Long: `Makes a token for one who has a credential and prints it, once: only its SHA-256 is
-kept. Send it as the header Authorization: Bearer TOKEN. With --void every token of
-the identity is void instead.`,
+		Short: "Create a bearer token for HTTP",
+		Long: `Creates a token for an identity that has a credential, and prints it once: only its
+SHA-256 is stored. Send it as the header Authorization: Bearer TOKEN. With --void it
+invalidates every token of the identity instead.`,
 		Args: args(cobra.ExactArgs(2)),
 		RunE: func(_ *cobra.Command, a []string) error {
 			token, kept := credential.NewToken(clock.System{}.Now(), valid.period)
@@ -318,7 +317,7 @@ the identity is void instead.`,
 	}
 	dataFlag(cmd, &data)
 	valid.flag(cmd, tokenValid)
-	cmd.Flags().BoolVar(&drop, "void", false, "void every token of the identity")
+	cmd.Flags().BoolVar(&drop, "void", false, "invalidate every token of the identity")
 	return cmd
 }
 
@@ -326,10 +325,11 @@ func (e *environment) credentialCertificate() *cobra.Command {
 	var data string
 	cmd := &cobra.Command{
 		Use:   "certificate " + roleArgs + " FILE",
-		Short: "Let a client certificate prove over HTTP who asks",
-		Long: `Takes the public key of a certificate in PEM as proof of who asks over HTTP, where
-the server knows the authority that signed it (serve --tls-client-ca). A certificate
-that is renewed with the same key goes on; revoke and rotate end it.`,
+		Short: "Accept a client certificate of an identity over HTTP",
+		Long: `Registers the public key of a certificate (PEM) for an identity. Over HTTP, a client with
+this key authenticates as the identity, if the server trusts the authority that signed
+the certificate (serve --tls-client-ca). A renewed certificate with the same key remains
+valid; revoke and rotate remove the key.`,
 		Args: args(cobra.ExactArgs(3)),
 		RunE: func(_ *cobra.Command, a []string) error {
 			raw, err := os.ReadFile(a[2])
@@ -372,7 +372,7 @@ func (e *environment) credentialTable() *cobra.Command {
 	}
 }
 
-// credsFlag is the flag for the file that proves who asks.
+// credsFlag is the flag for the credential file of the caller.
 func credsFlag(cmd *cobra.Command, creds *string) {
-	cmd.Flags().StringVar(creds, "creds", os.Getenv("TOCSIN_CREDS"), "credential file that proves who asks (or TOCSIN_CREDS)")
+	cmd.Flags().StringVar(creds, "creds", os.Getenv("TOCSIN_CREDS"), "credential file that authenticates the caller (or TOCSIN_CREDS)")
 }

@@ -39,7 +39,7 @@ func TestCredentials(t *testing.T) {
 	for _, bad := range [][]string{{"king", "x"}, {"desk", "a.b"}, {"regulator", "r"}, {"operator", "x", "--sector", "energy"}} {
 		do(exitUnreachable, append(append([]string{"credential", "add"}, bad...), "--data", data)...)
 	}
-	require.Contains(t, do(exitRefused, "credential", "rotate", "desk", "nobody", "--data", data), "nobody has such a credential")
+	require.Contains(t, do(exitRefused, "credential", "rotate", "desk", "nobody", "--data", data), "there is no such credential")
 
 	s := startServer(t, "--data", data)
 	on := func(creds string, args ...string) []string {

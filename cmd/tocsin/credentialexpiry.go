@@ -35,8 +35,8 @@ const (
 
 func (v *validity) flag(cmd *cobra.Command, standard time.Duration) {
 	v.period = standard
-	cmd.Flags().Var((*expires)(v), expiresFlag, fmt.Sprintf("when it expires: never, a number of days such as 30d, or a date (default %dd)", standard/day))
-	cmd.Flags().Var((*valid)(v), validFlag, "how long it holds, such as 36h; 0 until it is revoked")
+	cmd.Flags().Var((*expires)(v), expiresFlag, fmt.Sprintf("when it expires: never, a number of days such as 30d, or a date (default: %dd)", standard/day))
+	cmd.Flags().Var((*valid)(v), validFlag, "how long it is valid, such as 36h; 0: until it is revoked")
 	cmd.MarkFlagsMutuallyExclusive(expiresFlag, validFlag)
 }
 
@@ -53,7 +53,7 @@ func (v *valid) Type() string   { return "duration" }
 // Set makes it a flag.
 func (v *valid) Set(text string) (err error) {
 	if v.period, err = time.ParseDuration(text); err == nil && v.period < 0 {
-		err = fmt.Errorf("%s is past", text)
+		err = fmt.Errorf("%s is in the past", text)
 	}
 	return err
 }
@@ -86,7 +86,7 @@ func (x *expires) Set(text string) error {
 		return fmt.Errorf("%q is neither never, nor a number of days such as 30d, nor a date", text)
 	}
 	if x.period = at.Sub(clock.System{}.Now()); x.period < time.Second {
-		return fmt.Errorf("%s is past", text)
+		return fmt.Errorf("%s is in the past", text)
 	}
 	return nil
 }
@@ -124,12 +124,12 @@ func (e *environment) credentialSigningKey() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "signing-key",
 		Short: "Replace the signing key; needs the operator's key",
-		Long: `Makes a new signing key, has it sign every account of the folder once more, and then
-withdraws the one before: what somebody signs with that one is worth nothing any more.
-It is for a signing key that may have leaked, for a routine change, and for a folder of
-an earlier version, which has none. All credentials stay good, and a server that runs
-goes on. It is the one command that needs the operator's key, operator.nk: name its file
-where it is kept offline.`,
+		Long: `Creates a new signing key, signs every account of the folder with it, and then withdraws
+the previous signing keys: their signatures become invalid. Use it when the signing key
+may have leaked, for routine rotation, and for a folder from an earlier version, which has
+no signing key. All credentials remain valid and a running server continues. This is the
+only command that needs the operator's key, operator.nk: name the file in its offline
+storage.`,
 		Example: "  tocsin credential signing-key --operator-key /media/safe/operator.nk",
 		Args:    args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {

@@ -21,7 +21,7 @@ func TestCredentialExpiry(t *testing.T) {
 		return strings.TrimSpace(out + errOut)
 	}
 	at := func(args ...string) string { return do(exitOK, append(args, "--data", data)...) }
-	require.Contains(t, at("init"), "operator.nk to a medium that is kept offline")
+	require.Contains(t, at("init"), "operator.nk to offline storage")
 	require.NoError(t, os.Rename(filepath.Join(data, "identity", "operator.nk"), filepath.Join(t.TempDir(), "operator.nk")))
 	at("credential", "add", "operator", "a")
 	at("credential", "add", "operator", "b", "--expires", "never")

@@ -23,12 +23,12 @@ func (e *environment) credentialPerson() *cobra.Command {
 	var login credential.Login
 	cmd := &cobra.Command{
 		Use:   "person " + roleArgs + " --issuer URL --subject SUBJECT",
-		Short: "Let the login of a person prove over HTTP who asks",
-		Long: `Takes the login of a person with a provider of OpenID Connect as proof of who asks
-over HTTP, where the server knows the provider (serve --oidc-issuer). The subject is
-what the provider calls the person in its ID tokens (sub), for ever and nobody else;
-a name or a mail address may change hands. A login is of one identity; revoke and
-rotate end it.`,
+		Short: "Accept a person's OpenID Connect login over HTTP",
+		Long: `Registers a person's login with an OpenID Connect provider for an identity. Over HTTP, the
+person then authenticates as the identity, if the server trusts the provider (serve
+--oidc-issuer). SUBJECT is the claim "sub" of the person's ID tokens, which never changes;
+a name or a mail address may pass to somebody else. A login belongs to one identity;
+revoke and rotate remove it.`,
 		Example: "  tocsin credential person regulator xj-energy --issuer https://login.example.org --subject 7d0c2a4e",
 		Args:    args(cobra.ExactArgs(2)),
 		RunE: func(_ *cobra.Command, a []string) error {
@@ -57,8 +57,8 @@ rotate end it.`,
 	}
 	dataFlag(cmd, &data)
 	f := cmd.Flags()
-	f.StringVar(&login.Issuer, "issuer", "", "URL of the provider, as its tokens name it")
-	f.StringVar(&login.Subject, "subject", "", "the person, as its tokens name them")
+	f.StringVar(&login.Issuer, "issuer", "", "URL of the provider: the claim iss of its tokens")
+	f.StringVar(&login.Subject, "subject", "", "the person: the claim sub of its tokens")
 	return cmd
 }
 

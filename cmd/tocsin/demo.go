@@ -23,11 +23,10 @@ func (e *environment) demoCommand() *cobra.Command {
 	var once bool
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "See it work: a server, a few incidents, and their way to the desks",
-		Long: `Runs the server with the example register, reports incidents of all four
-grades, shows which desks are told and why, lets one of them rise by the mere
-passing of time, and keeps serving until it is interrupted. Everything is kept in a new temporary folder unless --data is
-given.`,
+		Short: "Run a demonstration: a server, a few incidents, and the desks they reach",
+		Long: `Runs the server with the example register, reports incidents of all four grades, shows
+which desks are told and why, shows a grade that rises as time passes, and serves until it
+is interrupted. Data goes to a new temporary folder unless --data is given.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cfg.Data == "" {
@@ -52,10 +51,10 @@ given.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&cfg.Data, "data", "", "folder for everything that is kept (default: a new temporary one)")
+	f.StringVar(&cfg.Data, "data", "", "data folder (default: a new temporary one)")
 	f.StringVar(&cfg.NATSListen, "nats-listen", "127.0.0.1:4222", "HOST:PORT of the embedded NATS server; port 0 chooses one")
-	f.StringVar(&cfg.HTTPListen, "http-listen", "127.0.0.1:8080", "HOST:PORT of the HTTP door; port 0 chooses one")
-	f.BoolVar(&once, "once", false, "end after showing, instead of serving on")
+	f.StringVar(&cfg.HTTPListen, "http-listen", "127.0.0.1:8080", "HOST:PORT of the HTTP server; port 0 chooses one")
+	f.BoolVar(&once, "once", false, "exit after the demonstration, instead of serving")
 	return cmd
 }
 

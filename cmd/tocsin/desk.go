@@ -15,9 +15,9 @@ import (
 )
 
 func (e *environment) deskCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "desk", Short: "What a duty desk does: watch, acknowledge, ask, grade, hand on",
-		Long: `What a duty desk does with what it is told. Each act is a record with the post
-that did it and its reason; --officer names a post, never a person.`}
+	cmd := &cobra.Command{Use: "desk", Short: "Work at a duty desk: watch, acknowledge, ask, grade, transfer",
+		Long: `The work of a duty desk. Each act becomes a record with the officer's post and a reason;
+--officer names a post, never a person.`}
 	cmd.AddCommand(e.watchCommand(), e.ackCommand(), e.askCommand(), e.determineCommand(), e.transferCommand(),
 		e.confirmCommand(), e.closeCommand(), e.screensCommand(), e.handoverCommand())
 	return cmd
@@ -30,15 +30,15 @@ func (e *environment) watchCommand() *cobra.Command {
 	var count int
 	cmd := &cobra.Command{
 		Use:   "watch DESK",
-		Short: "Follow a desk; misses nothing while it was away",
-		Long: `Shows what a desk is told, each escalation at least once. A new screen begins at
-the oldest escalation that nobody has acknowledged; one that was here before
-continues where it stopped. Screens with names of their own each see everything;
-two of one name share what comes, and are told of each other.
+		Short: "Follow the escalations of a desk",
+		Long: `Shows the escalations of a desk, each at least once. A new screen begins with the oldest
+escalation that is not acknowledged; a known screen continues where it stopped, so nothing
+is missed. Screens with different names each see everything; two with one name share the
+escalations, and both say so.
 
-It says within five seconds that the server does not answer, says when it is
-back and then shows what came meanwhile. It ends when its credential is revoked.
-With --json these lines are on standard error.`,
+It reports a lost connection within five seconds, then reports the reconnection and shows
+what arrived meanwhile. It ends when its credential is revoked. With --json these messages
+go to standard error.`,
 		Example: "  tocsin desk watch protection-energy\n  tocsin desk watch sh-cyberspace --client wall --json",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
@@ -66,7 +66,7 @@ With --json these lines are on standard error.`,
 	f := cmd.Flags()
 	f.StringVar(&screen, "client", "default", "name of this screen")
 	f.BoolVar(&asJSON, "json", false, "one JSON object a line")
-	f.IntVar(&count, "count", 0, "end after so many (0: never)")
+	f.IntVar(&count, "count", 0, "exit after this many escalations (0: never)")
 	conn.flags(cmd)
 	return cmd
 }
@@ -88,9 +88,9 @@ func (e *environment) ackCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ack DESK ESCALATION",
 		Short: "Acknowledge an escalation (签收)",
-		Long: `Records that a post at the desk has taken an escalation up. The first
-acknowledgement stands: a second one by the same post is answered as a
-duplicate, one by another post as a conflict (exit code 1), both with the first.`,
+		Long: `Records that a post at the desk has acknowledged an escalation. The first acknowledgement
+counts: a repeat by the same post is a duplicate, one by another post a conflict (exit
+code 1). Both answers contain the first acknowledgement.`,
 		Example: "  tocsin desk ack protection-energy protection-energy.grid-east.inc-1.1 --officer duty-officer",
 		Args:    args(cobra.ExactArgs(2)),
 		RunE: func(cmd *cobra.Command, a []string) error {
@@ -113,7 +113,7 @@ duplicate, one by another post as a conflict (exit code 1), both with the first.
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&officer, "officer", "", "the post that takes it up, never a person's name (required)")
+	f.StringVar(&officer, "officer", "", "post of the officer, never a person's name (required)")
 	f.BoolVar(&asJSON, "json", false, "one JSON object")
 	conn.flags(cmd)
 	return cmd

@@ -33,7 +33,7 @@ func (e *environment) deskAct(d deskAct) *cobra.Command {
 		Use: d.use, Short: d.short, Example: d.example,
 		Long: d.long + `
 
-The first act of an id stands; this command gives each call an id of its own.
+Each call has an id of its own; of several acts with one id the first counts.
 Exit codes: 0 accepted or a duplicate, 1 refused or in conflict, 2 the server
 could not be reached or the command line is wrong.`,
 		Args: args(cobra.ExactArgs(2 + d.extra)),
@@ -68,8 +68,8 @@ could not be reached or the command line is wrong.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&act.Officer, "officer", "", "the post that does it, never a person's name (required)")
-	f.StringVar(&act.Reason, "reason", "", "why; it stays on the record")
+	f.StringVar(&act.Officer, "officer", "", "post of the officer, never a person's name (required)")
+	f.StringVar(&act.Reason, "reason", "", "reason, which the record keeps")
 	f.BoolVar(&asJSON, "json", false, "one JSON object")
 	conn.flags(cmd)
 	return cmd
@@ -105,11 +105,11 @@ func (e *environment) askCommand() *cobra.Command {
 	cmd := e.deskAct(deskAct{
 		kind:  event.KindAsked,
 		use:   "ask DESK OPERATOR/INCIDENT",
-		short: "Ask the operator for more (要求补报)",
-		long: `Asks the operator for items of its report, by their paths in the report's data.
-They are owed until a later report gives them; tocsin owed shows them, and the
-operator is reminded before the time is over. --within counts from the server's
-now. A reason is required.`,
+		short: "Ask the operator for more information (要求补报)",
+		long: `Asks the operator for items of its report, by their paths in the report's data. The
+operator owes them until a later report contains them; tocsin owed lists them, and the
+operator is reminded before the time limit. --within counts from the time at the server.
+A reason is required.`,
 		example: `  tocsin desk ask protection-energy grid-east/inc-1 --officer duty-officer \
       --item cause --item facts.directLoss --within PT2H --reason "the cause is missing"`,
 		check: func(a *event.DeskAct, _ []string) (err error) {
@@ -139,9 +139,9 @@ now. A reason is required.`,
 		},
 	})
 	f := cmd.Flags()
-	f.StringSliceVar(&items, "item", nil, "path of the report's data that is asked for, repeatable (required)")
-	f.StringVar(&within, "within", "", "until when, from now (ISO 8601: PT2H)")
-	f.StringVar(&by, "by", "", "until when (RFC 3339, or a date at +08:00)")
+	f.StringSliceVar(&items, "item", nil, "path of the item in the report's data, repeatable (required)")
+	f.StringVar(&within, "within", "", "time limit from now (ISO 8601: PT2H)")
+	f.StringVar(&by, "by", "", "time limit (RFC 3339, or a date at +08:00)")
 	return cmd
 }
 
@@ -157,10 +157,10 @@ func (e *environment) determineCommand() *cobra.Command {
 		kind: event.KindDetermined, extra: 1,
 		use:   "grade DESK OPERATOR/INCIDENT GRADE",
 		short: "Set the grade of an incident (认定)",
-		long: `Sets the grade: especially-grave, major, relatively-large or general. It stands
-over the computed one, for what is known now: criteria that are met only later
-count again. Who the law names for the grade is told as for any grade; nothing
-that was told is recalled. Not every desk may; the register says which.`,
+		long: `Sets the grade: especially-grave, major, relatively-large or general. It overrides the
+computed grade for the facts known now; criteria that are met later count again. The
+authorities that the law names for the grade are notified as for any grade; nothing sent
+is recalled. Only desks that the register permits may set a grade.`,
 		example: `  tocsin desk grade protection-energy grid-east/inc-1 major --officer chief-of-shift --reason "core function lost"`,
 		check: func(a *event.DeskAct, extra []string) (err error) {
 			if a.Grade, err = event.ParseGrade(extra[0]); err == nil && a.Grade == event.Ungraded {
@@ -176,9 +176,9 @@ func (e *environment) transferCommand() *cobra.Command {
 	cmd := e.deskAct(deskAct{
 		kind:  event.KindTransferred,
 		use:   "transfer DESK OPERATOR/INCIDENT --to DESK",
-		short: "Hand an incident on to the competent desk (移送)",
-		long: `Tells another desk of the incident, by this desk's word instead of the law's; it
-is told from then on. This desk stays told.`,
+		short: "Transfer an incident to the competent desk (移送)",
+		long: `Notifies another desk of the incident, by decision of this desk and not of the law, and of
+everything new from then on. This desk remains informed.`,
 		example: `  tocsin desk transfer sh-cyberspace grid-east/inc-1 --to sh-public-security --officer duty-officer --reason "suspected crime"`,
 		check: func(a *event.DeskAct, _ []string) error {
 			if a.To = to; to == "" {
@@ -196,10 +196,10 @@ func (e *environment) confirmCommand() *cobra.Command {
 	cmd := e.deskAct(deskAct{
 		kind:  event.KindConfirmed,
 		use:   "confirm DESK OPERATOR/INCIDENT [--to DESK]",
-		short: "Let a forward go that awaits a person",
-		long: `Where the register says forward: confirm, what the desk must pass on waits for a
-person. Confirmed, it goes at once and names the post; unconfirmed, it goes by
-itself at nine tenths of the time, as not verified.`,
+		short: "Confirm a forward that waits for a person",
+		long: `Where the register says forward: confirm, an escalation that the desk must forward waits
+for a person. A confirmed forward is sent at once and names the post. An unconfirmed one is
+sent automatically at nine tenths of the time limit, marked as not verified.`,
 		example: "  tocsin desk confirm protection-energy grid-east/inc-1 --officer duty-officer",
 		check:   func(a *event.DeskAct, _ []string) error { a.To = to; return nil },
 	})
@@ -211,9 +211,9 @@ func (e *environment) closeCommand() *cobra.Command {
 	return e.deskAct(deskAct{
 		kind:  event.KindClosed,
 		use:   "close DESK OPERATOR/INCIDENT",
-		short: "Be done with an incident",
-		long: `Takes the incident off this desk's list, not off the record and no other desk's.
-When the desk is told something new of it, it is open again.`,
+		short: "Close an incident at this desk",
+		long: `Removes the incident from the list of this desk; the log and other desks keep it. A new
+escalation opens it again.`,
 		example: `  tocsin desk close protection-energy grid-east/inc-1 --officer duty-officer --reason "handled, final report checked"`,
 	})
 }
@@ -223,10 +223,9 @@ func (e *environment) screensCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "Which desks have a screen, and when it was last there",
-		Long: `Lists every desk of the register with its screens (tocsin desk watch): whether
-one waits for what is new at this moment, when it was last seen, and which desk
-is told when this one is silent.`,
+		Short: "List the desks and their screens",
+		Long: `Lists every desk of the register with its screens (tocsin desk watch): whether a screen is
+connected, when it was last seen, and which desk is notified when this one is silent.`,
 		Example: "  tocsin desk list",
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {

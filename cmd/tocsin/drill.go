@@ -17,7 +17,7 @@ import (
 func (e *environment) drillCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "drill",
-		Short: "Drills (演练): what is sent with --exercise",
+		Short: "Report on drills (演练), which --exercise starts",
 		Long: `A drill takes the whole path on subjects and in a stream of its own: it reaches
 no real desk, and no real report reaches it. Take part with --exercise:
 tocsin report --exercise, tocsin desk watch DESK --exercise, and so on.
@@ -34,10 +34,10 @@ func (e *environment) drillClockCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "clock",
-		Short: "What time it is in the drill, beside the machine's time",
-		Long: `Prints the time by the drill's clock, which may run faster than this machine's.
-Write the drill's times into reports of the drill: a discovery by the machine's
-clock is hours old there, and its report late.`,
+		Short: "Print the time of the drill and of this machine",
+		Long: `Prints the time of the drill's clock, which may run faster than this machine's. Use it for
+the times in reports of the drill: a discovery at the machine's time may be hours old in
+the drill, and its report late.`,
 		Example: "  tocsin drill clock",
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -76,14 +76,13 @@ func (e *environment) drillReportCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "report",
-		Short: "Who acknowledged when, and what was late",
-		Long: `Prints every escalation of the drill, then the sums for each desk and each
-operator, and what is still owed. It reads the drill's record only. A late
-report is counted once, however many desks it was late for, and only if it was
-late when it was received: what was delayed on its way from here to a desk is
-not its operator's doing. What was imported is counted, not listed: no clock
-runs for it. With --json there is one object an escalation ("kind":"escalation")
-and one at the end ("kind":"summary").`,
+		Short: "Summarise a drill: acknowledgements and what was late",
+		Long: `Prints every escalation of the drill, then totals for each desk and each operator, and
+what is still owed. It reads only the records of the drill. A late report counts once,
+however many desks it was late for, and only if it was late when it was received: delays
+in this system are not the operator's. Imported reports are counted and not listed,
+because no clock runs for them. With --json each escalation is one object
+("kind":"escalation"), followed by one for the totals ("kind":"summary").`,
 		Example: "  tocsin drill report --since 2026-01-01T09:00:00+08:00",
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -108,7 +107,7 @@ and one at the end ("kind":"summary").`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&since, "since", "", "of what was told at this time or later (RFC 3339, or a date at +08:00)")
+	f.StringVar(&since, "since", "", "escalations at this time or later (RFC 3339, or a date at +08:00)")
 	f.BoolVar(&asJSON, "json", false, "one JSON object a line")
 	conn.serverFlags(cmd)
 	return cmd

@@ -26,19 +26,19 @@ func (e *environment) gradeCommand() *cobra.Command {
 	var o gradeOptions
 	cmd := &cobra.Command{
 		Use:   "grade [FILE...]",
-		Short: "Grade reports offline and say why",
-		Long: `Grades reports without a server, with the code that the server uses: the grade,
-every criterion that is met with its article, what is unknown, when the grade
-will next rise by itself, and who would have to be told, by when. Reports of one
-incident are merged in the order given.
+		Short: "Grade reports offline, with reasons",
+		Long: `Grades reports without a server, with the same code as the server: the grade, every
+criterion that is met with its article, the unknown facts, when the grade will rise as
+time passes, and who must be notified by when. Reports of one incident are merged in the
+given order.
 
-A figure whose source nobody has confirmed is marked [unverified].`,
+A figure whose source is not confirmed is marked [unverified].`,
 		Example: "  tocsin grade incident.json\n  tocsin grade --at 2026-01-01T12:00:00+08:00 --json incident.json",
 		RunE:    func(_ *cobra.Command, files []string) error { return e.grade(files, o) },
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.operator, "operator", "", "the operator that reports (default: the last segment of each event's source)")
-	f.StringVar(&o.at, "at", "", "the moment to grade, as of which the report is received (RFC 3339; default: now)")
+	f.StringVar(&o.at, "at", "", "time at which to grade, also taken as the time of receipt (RFC 3339; default: now)")
 	f.BoolVar(&o.json, "json", false, "one JSON object a line")
 	o.rules.flags(cmd)
 	return cmd

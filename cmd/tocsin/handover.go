@@ -55,11 +55,11 @@ func (e *environment) handoverCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "handover DESK",
-		Short: "Print the hand-over of a shift",
-		Long: `Prints what a desk has before it: what nobody has acknowledged, what of it is
-past the target, which grades will rise by themselves, which forwards await a
-person, what operators owe, and which other desks are silent. What was imported
-is counted, not listed: no clock runs for it. It reads only.`,
+		Short: "Print the handover of a shift",
+		Long: `Prints the open work of a desk: unacknowledged escalations and those past their target,
+grades that will rise as time passes, forwards that wait for a person, what operators owe,
+and other desks that are silent. Imported reports are counted and not listed, because no
+clock runs for them. It changes nothing.`,
 		Example: "  tocsin desk handover protection-energy\n  tocsin desk handover protection-energy --within PT2H --json",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
@@ -85,7 +85,7 @@ is counted, not listed: no clock runs for it. It reads only.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&within, "within", "P1D", "show grades that rise within this time (ISO 8601)")
+	f.StringVar(&within, "within", "P1D", "include grades that rise within this time (ISO 8601)")
 	f.BoolVar(&asJSON, "json", false, "one JSON object")
 	conn.flags(cmd)
 	return cmd

@@ -17,16 +17,16 @@ import (
 func (e *environment) importCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import",
-		Short: "Turn foreign incidents into reports",
-		Long: `A filter: foreign incidents in, CloudEvents as JSON lines out. It sends nothing
-and its output depends on its input alone; pipe it into tocsin report. The
+		Short: "Convert incidents of other formats into reports",
+		Long: `A filter that reads incidents of other formats and writes CloudEvents as JSON lines. It
+sends nothing, and its output depends only on its input; pipe it into tocsin report. The
 reports are marked as imported, so that they start no clock.
 
-What cannot be read is named on standard error, "line 17: $.timeline.incident.day:
-that month has no such day"; all the rest comes out, and the exit code is 1. Only
-what the source is sure of becomes a fact: a leak needs a confirmed incident and
-data_disclosure Yes. What had to be assumed (neither format gives a time zone:
-times are read as UTC) is in the text "other" of each report.`,
+Faulty incidents are named on standard error, "line 17: $.timeline.incident.day: that
+month has no such day"; all others are written, and the exit code is 1. Only what the
+source states as certain becomes a fact: a leak needs a confirmed incident and
+data_disclosure Yes. Assumptions (neither format has time zones: times are read as UTC) are
+in the text "other" of each report.`,
 	}
 	cmd.AddCommand(
 		e.importFormat("veris", "VERIS 1.3 incidents, as JSON lines, multi-line JSON or an array", interchange.VERIS),
@@ -78,9 +78,9 @@ func (e *environment) importFormat(name, what string, run importer) *cobra.Comma
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.Operator, "operator", "", "the operator to report as (required)")
-	f.StringVar(&o.Facility, "facility", "", "the facility that the incidents happened to (default: the operator's first)")
+	f.StringVar(&o.Facility, "facility", "", "facility of the incidents (default: the operator's first)")
 	if name == "doe417" {
-		f.BoolVar(&o.Ongoing, "ongoing", false, "an event without an end has not ended (default: its end is not known)")
+		f.BoolVar(&o.Ongoing, "ongoing", false, "treat an event without an end as ongoing (default: its end is unknown)")
 	}
 	f.StringVar(&rules.register, "register", "", "register of operators and facilities (default: the example register)")
 	return cmd

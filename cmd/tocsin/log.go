@@ -14,17 +14,17 @@ import (
 func (e *environment) logCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "log",
-		Short: "Ask the escalation log, prove what it says, check it, take it away as evidence",
-		Long: `The escalation log is the record of who was told what, when and under which
-article. Nobody need take it on trust: every record is a leaf of a tree of
-hashes whose head is signed, the checkpoint.
+		Short: "Query, prove, check and export the escalation log",
+		Long: `The escalation log records who was told what, when and under which article. Nobody has to
+trust it blindly: every record is a leaf of a hash tree whose head is signed, the
+checkpoint.
 
-  ask       query, stats, show
+  query     query, stats, show
   prove     key, checkpoint, status, prove; tocsin-verify checks a proof offline
-  check     audit holds the whole record against what was signed
-  keep      export takes a range away as evidence that verifies without us
-  remove    redact, by order; archive, by age. Both leave the hash, and a record
-            of the removal`,
+  check     audit compares the whole log with what was signed
+  keep      export writes a range as evidence that can be verified without the server
+  remove    redact, by order; archive, by age. Both keep the hash, and a record of
+            the removal`,
 	}
 	cmd.AddCommand(e.queryCommand(), e.statsCommand(), e.showCommand(),
 		e.keyCommand(), e.checkpointCommand(), e.statusCommand(), e.proveCommand(), e.auditCommand(),
@@ -48,15 +48,15 @@ func (q *filter) flags(cmd *cobra.Command) {
 	f.StringVar(&q.Desk, "desk", "", "the desk that was told")
 	f.StringVar(&q.Region, "region", "", "GB/T 2260 code of a facility's region; a province covers its prefectures")
 	f.StringVar(&q.Sector, "sector", "", "sector of a facility")
-	f.StringVar(&q.Statute, "statute", "", "the statute that demanded it")
-	f.StringVar(&q.Text, "text", "", "words of the title, Chinese or not; all of them must stand in it")
+	f.StringVar(&q.Statute, "statute", "", "statute of the duty")
+	f.StringVar(&q.Text, "text", "", "words that the title must contain, in any language")
 	f.StringVar(&q.since, "since", "", "told at this time or later (RFC 3339, or a date at +08:00)")
 	f.StringVar(&q.until, "until", "", "told before this time")
 	f.BoolVar(&q.Overdue, "overdue", false, "past the desk's target and not acknowledged")
 	f.BoolVar(&q.Unacknowledged, "unacknowledged", false, "not acknowledged")
 	f.BoolVar(&q.json, "json", false, "one JSON object a line")
 	f.BoolVar(&q.csv, "csv", false, "CSV with a header")
-	f.BoolVar(&q.excel, "csv-excel", false, "CSV with a header and the byte order mark by which Excel knows UTF-8")
+	f.BoolVar(&q.excel, "csv-excel", false, "CSV with a header, and a byte order mark for Excel")
 }
 
 // queryFlags are the flags of log query.
@@ -70,11 +70,10 @@ func (e *environment) queryCommand() *cobra.Command {
 	var q queryFlags
 	cmd := &cobra.Command{
 		Use:   "query",
-		Short: "Escalations: who was told what, when, under which article",
-		Long: `Prints escalations in the order of the ledger, as they stand now. The flags
-restrict; all given ones must hold. Pages are fetched behind the scenes, up to
---limit. Where there is more, the cursor to go on from is printed on standard
-error; cursors stay good for ever.`,
+		Short: "Query escalations: who was told what, when, under which article",
+		Long: `Prints escalations in the order of the ledger, in their present state. All given filters
+must match. Pages are fetched automatically, up to --limit. Where there are more, the
+cursor of the next page is printed on standard error; cursors do not expire.`,
 		Example: "  tocsin log query --grade major --since 2026-01-01\n  tocsin log query --desk protection-energy --unacknowledged --json\n  tocsin log query --text 停电 --csv",
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -99,8 +98,8 @@ error; cursors stay good for ever.`,
 	}
 	q.flags(cmd)
 	f := cmd.Flags()
-	f.IntVar(&q.limit, "limit", 0, "at most so many (0: all)")
-	f.StringVar(&q.Cursor, "cursor", "", "go on after an earlier answer")
+	f.IntVar(&q.limit, "limit", 0, "maximum number of rows (0: all)")
+	f.StringVar(&q.Cursor, "cursor", "", "continue after an earlier answer")
 	conn.flags(cmd)
 	return cmd
 }
@@ -173,11 +172,10 @@ func (e *environment) showCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "show OPERATOR/INCIDENT",
-		Short: "The whole story of an incident, in order",
-		Long: `Prints every record of an incident in the order of the ledger: what was
-received, how it was graded and why, who was told, who acknowledged, which times
-passed, what desks did. With --json each record is one object, with its body as
-it is stored.`,
+		Short: "Show all records of an incident, in order",
+		Long: `Prints every record of an incident in the order of the ledger: reports, grades and their
+reasons, escalations, acknowledgements, times that passed, and acts of desks. With --json
+each record is one object, with its body as stored.`,
 		Example: "  tocsin log show grid-east/inc-1",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {

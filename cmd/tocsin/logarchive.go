@@ -24,19 +24,18 @@ func (e *environment) archiveCommand() *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
 		Use:   "archive --before DATE --officer POST DIR",
-		Short: "Move records that are old enough out of the log, into an export",
-		Long: `Exports every record that was stored before DATE into DIR, checks that folder as
-tocsin-verify would, and only then has the records removed from the log. Their
-hashes stay, and records of the removal name the export by the hash of its
-manifest: what was archived is proved from DIR, everything else as before. Keep
-DIR: there is no other copy.
+		Short: "Move old records out of the log into an export",
+		Long: `Exports every record stored before DATE into DIR, verifies the folder like tocsin-verify,
+and only then has the records removed from the log. Their hashes remain, and records of
+the removal name the export by the hash of its manifest: archived records are proved from
+DIR, all others as before. Keep DIR: it is the only copy.
 
-The server is asked first whether it would take it: it refuses what is younger
-than the law has it kept, and then nothing is written. It keeps what is still
-needed: the rules that decided, and incidents that go on.
+The server is asked first. It refuses records that the law requires to be kept; nothing is
+written then. It keeps records that are still needed: the rules that decided, and open
+incidents.
 
-Run it again after an interruption, with the same DATE and DIR: an export that
-is whole is checked again and used.`,
+After an interruption, run it again with the same DATE and DIR: a complete export is
+verified again and used.`,
 		Example: "  tocsin log archive --before 2026-01-01 --officer archivist /archive/2025",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
@@ -77,9 +76,9 @@ is whole is checked again and used.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&before, "before", "", "archive what was stored before this time (RFC 3339, or a date at +08:00)")
-	f.StringVar(&officer, "officer", "", "the post that archives; never a person's name")
-	f.BoolVar(&yes, "yes", false, "do not ask")
+	f.StringVar(&before, "before", "", "archive records stored before this time (RFC 3339, or a date at +08:00)")
+	f.StringVar(&officer, "officer", "", "post of the officer, never a person's name")
+	f.BoolVar(&yes, "yes", false, "do not ask for confirmation")
 	l.flags(cmd)
 	return cmd
 }

@@ -20,18 +20,16 @@ func (e *environment) auditCommand() *cobra.Command {
 	var l logFlags
 	cmd := &cobra.Command{
 		Use:   "audit",
-		Short: "Check the whole record against what was signed",
-		Long: `Has the server read every record again, hash it, make the tree anew and hold it
-against the tiles on disk and the last signed checkpoint; a gap is in order only
-where a record of a removal names the hash of what is gone. Where such a check
-is running already, it is followed to its end. It goes on when this command is
-interrupted.
+		Short: "Check the whole log against what was signed",
+		Long: `Has the server read and hash every record again, rebuild the tree, and compare it with the
+tiles on disk and the last signed checkpoint. A missing record is in order only if a
+record of its removal names its hash. If such a check is running, the command follows it.
+The check continues when the command is interrupted.
 
-A check by the server is a check by the server. To check without it:
-tocsin log export, and tocsin-verify on another machine.
+The server checks itself here. To check it independently: tocsin log export, and
+tocsin-verify on another machine.
 
-Exit codes: 0 everything is whole, 1 there is damage, 2 the server could not be
-reached.`,
+Exit codes: 0 everything is intact, 1 damage was found, 2 the server could not be reached.`,
 		Example: "  tocsin log audit\n  tocsin log audit --json",
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {

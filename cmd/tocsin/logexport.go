@@ -21,22 +21,20 @@ func (e *environment) exportCommand() *cobra.Command {
 	var since, until, from, to string
 	cmd := &cobra.Command{
 		Use:   "export DIR",
-		Short: "A folder of evidence that anyone can check, years later and without us",
-		Long: `Writes what was recorded in a time into a folder: the records, the tiles of the
-tree that prove each of them, the signed checkpoint, the packs and the register
-that decided, a manifest with the hash of every file, and index.html, which a
-person can read in Chinese and English. tocsin-verify checks the folder offline.
+		Short: "Export evidence that anybody can verify offline",
+		Long: `Writes records into a folder: the records, the tiles of the tree that prove each of them,
+the signed checkpoint, the statute packs and register that decided, a manifest with the
+hash of every file, and index.html, a readable page in Chinese and English. tocsin-verify
+checks the folder offline, also years later.
 
---since and --until are times of storing; --from and --to are numbers of
-records. Without any of them it is the whole log. What the last checkpoint does
-not cover is not exported.
+--since and --until select by time of storage, --from and --to by record number; without
+them the whole log is exported. Records after the last checkpoint are not exported.
 
-The folder is written beside DIR, as DIR.unfinished, and appears as DIR when it
-is whole. Its manifest's hash is printed: note it elsewhere, and nobody can give
-you another folder for this one.
+The folder is written as DIR.unfinished and renamed to DIR when it is complete. The hash of
+its manifest is printed: note it elsewhere, so that the folder cannot be exchanged.
 
-A register says which facilities are critical (CII), which is confidential:
-export to those who may know.`,
+A register says which facilities are critical (CII), which is confidential: export only
+for readers who may know.`,
 		Example: "  tocsin log export --since 2026-01-01 --until 2026-04-01 evidence-2026-q1\n  tocsin log export --from 6 --to 16 evidence",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
@@ -62,10 +60,10 @@ export to those who may know.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&since, "since", "", "stored at this time or later (RFC 3339, or a date at +08:00)")
-	f.StringVar(&until, "until", "", "stored before this time")
-	f.StringVar(&from, "from", "", "the first record, by its number")
-	f.StringVar(&to, "to", "", "the last record, by its number")
+	f.StringVar(&since, "since", "", "records stored at this time or later (RFC 3339, or a date at +08:00)")
+	f.StringVar(&until, "until", "", "records stored before this time")
+	f.StringVar(&from, "from", "", "number of the first record")
+	f.StringVar(&to, "to", "", "number of the last record")
 	l.flags(cmd)
 	return cmd
 }

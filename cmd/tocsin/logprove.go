@@ -18,19 +18,17 @@ func (e *environment) proveCommand() *cobra.Command {
 	var since, output string
 	cmd := &cobra.Command{
 		Use:   "prove RECORD | --since CHECKPOINT-FILE",
-		Short: "A proof file that a stranger can check offline",
-		Long: `Gives one self-contained file: the record, the hashes that lead from it to the
-root of the tree, and the checkpoint that signs the root. tocsin-verify checks
-it without us and without a network. RECORD is the number that receipts and
-tocsin log show have. A record that was stored a moment ago is waited for until
-the checkpoint covers it.
+		Short: "Write a proof of a record that anybody can verify offline",
+		Long: `Writes one self-contained file: the record, the hashes from it to the root of the tree, and
+the checkpoint that signs the root. tocsin-verify checks it without the server and without
+a network. RECORD is the number in receipts and in tocsin log show. For a new record the
+command waits until a checkpoint covers it.
 
-With --since it proves that the log as it stood at an earlier checkpoint is the
-beginning of what it is now: nothing was changed, taken out or put in between.
+With --since it proves that the log extends an earlier checkpoint: no record was changed,
+removed or inserted.
 
-The proof is held against the log's key before it is given. What it proves to a
-stranger rests on the key, which the stranger must have from elsewhere
-(tocsin log key).`,
+The proof is verified with the log's key before it is written. Its reader needs that key
+from a source that the reader trusts (tocsin log key).`,
 		Example: "  tocsin log prove 6 -o proof.txt\n  tocsin log checkpoint > then; tocsin log prove --since then -o grown.txt",
 		Args:    args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {

@@ -176,7 +176,7 @@ func TestAnAuditIsFollowed(t *testing.T) {
 	code, out, errOut := f.run("log", "audit")
 	require.Equal(t, exitOK, code, errOut)
 	require.Contains(t, out, "checked 911 of 911 records, 1 of them removed, in 2m")
-	require.Contains(t, out, "held against the checkpoint of tocsin.invalid/test: 911 records, root "+f.cp.Root.String())
+	require.Contains(t, out, "compared with the checkpoint of tocsin.invalid/test: 911 records, root "+f.cp.Root.String())
 	require.Contains(t, out, "no damage is known")
 
 	asked, f.damage = 0, []event.Damage{{Kind: event.DamageChanged, First: 7, Last: 7, Detail: "another entry"}}

@@ -25,19 +25,19 @@ func (e *environment) redactCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "redact RECORD... --order REFERENCE --officer POST",
 		Short: "Remove a record by order: a state secret, a person's data",
-		Long: `Removes records that must not be here, on the order that REFERENCE names. It
-cannot be undone: the record is gone from the log and from what queries answer.
+		Long: `Removes records that must not be in the log, on the order that REFERENCE names. This cannot
+be undone: the record is removed from the log and from query results.
 
-What stays: the hash of the record, in the tree and in a record of the removal,
-which says on whose order and by which post. So the proofs of all other records
-hold, and it can be shown that something was removed here, but not what.
+The hash of the record remains, in the tree and in a record of the removal, which names the
+order and the post. So the proofs of all other records remain valid, and the log shows that
+something was removed, but not what.
 
-What is not removed: copies elsewhere (exports, proofs, screens of desks that
-were told), and other records of the incident that repeat it, such as the facts
-merged into a revision. Those are listed, and need orders of their own.
+Copies elsewhere (exports, proofs, screens of desks) are not removed, and neither are other
+records of the incident that repeat the content, such as the facts merged into a revision.
+These are listed, and need orders of their own.
 
-It asks before it acts; --yes answers. Where there is no terminal to ask on, it
-refuses without --yes.`,
+The command asks for confirmation, unless --yes is given. Without a terminal it requires
+--yes.`,
 		Example: "  tocsin log redact 6 --order 国保密〔2026〕12号 --officer duty-officer",
 		Args:    args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
@@ -72,10 +72,10 @@ refuses without --yes.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&q.Order, "order", "", "reference of the document that orders it")
-	f.StringVar(&q.Officer, "officer", "", "the post that carries it out; never a person's name")
-	f.StringVar(&q.Reason, "reason", "", "why, in words that may stay for ever")
-	f.BoolVar(&yes, "yes", false, "do not ask")
+	f.StringVar(&q.Order, "order", "", "reference of the order")
+	f.StringVar(&q.Officer, "officer", "", "post of the officer, never a person's name")
+	f.StringVar(&q.Reason, "reason", "", "reason, which the record keeps permanently")
+	f.BoolVar(&yes, "yes", false, "do not ask for confirmation")
 	l.flags(cmd)
 	return cmd
 }

@@ -41,10 +41,10 @@ func (e *environment) keyCommand() *cobra.Command {
 	var l logFlags
 	cmd := &cobra.Command{
 		Use:   "key",
-		Short: "The public key that checkpoints are signed with",
-		Long: `Prints the key as a note verifier key, alone on standard output: it is what
-tocsin-verify --key takes. Get it once on a way that you trust, and keep it: who
-takes the key from where the proof comes from, trusts both.`,
+		Short: "Print the public key that signs checkpoints",
+		Long: `Prints the key as a note verifier key, which tocsin-verify --key takes. Get it once over a
+channel that you trust, and keep it: a key that comes with a proof says nothing about the
+proof.`,
 		Example: "  tocsin log key > tocsin.key\n  tocsin-verify --key \"$(cat tocsin.key)\" proof.txt",
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -69,10 +69,11 @@ func (e *environment) checkpointCommand() *cobra.Command {
 	var l logFlags
 	cmd := &cobra.Command{
 		Use:   "checkpoint",
-		Short: "The last signed checkpoint: how many records there are, and their hash",
-		Long: `Prints the checkpoint as it was signed (C2SP tlog-checkpoint). Keep it: later,
-tocsin log prove --since FILE proves that the log has only grown since. A copy
-elsewhere is what shows that the whole log was put back to an older state.`,
+		Short: "Print the last signed checkpoint",
+		Long: `Prints the checkpoint as it was signed (C2SP tlog-checkpoint): the number of records and
+their root hash. Keep it: later, tocsin log prove --since FILE proves that the log only
+grew since then. Only a copy elsewhere reveals that the whole log was reset to an older
+state.`,
 		Example: "  tocsin log checkpoint > checkpoint-2026-03-01",
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -102,9 +103,9 @@ func (e *environment) statusCommand() *cobra.Command {
 	var l logFlags
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Where the log stands, and what is wrong with it",
-		Long: `Prints how many records there are, how many of them the checkpoint covers, when
-the whole record was last found whole, and every damage that is known.
+		Short: "Show the state of the log and any damage",
+		Long: `Prints the number of records, how many of them the checkpoint covers, when the whole log
+was last checked without findings, and all known damage.
 
 Exit code 1 if there is damage.`,
 		Args: args(cobra.NoArgs),

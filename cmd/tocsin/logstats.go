@@ -18,20 +18,20 @@ func (e *environment) statsCommand() *cobra.Command {
 	var by []string
 	cmd := &cobra.Command{
 		Use:   "stats",
-		Short: "Escalations counted: how many, told in time, acknowledged in time",
-		Long: `Counts the escalations that the flags ask for, by grade, desk, sector, region,
-statute and month, one table after the other; --by chooses among them.
+		Short: "Count escalations: told in time, acknowledged in time",
+		Long: `Counts the selected escalations by grade, desk, sector, region, statute and month, one
+table for each; --by selects tables.
 
-  told in time          of those whose duty had a due time, the share that was
-                        told by then; those without one ("promptly") are not in it
-  acknowledged in time  of those with a target that were acknowledged or are past
-                        it, the share that was acknowledged by then
-  late                  told after the due time
+  told in time          share of escalations with a due time that were sent by then;
+                        those without one ("promptly") are not included
+  acknowledged in time  share of escalations with a target, acknowledged or past it,
+                        that were acknowledged by then
+  late                  sent after the due time
   late ack              acknowledged after the target
-  overdue               past the target, and not acknowledged
+  overdue               past the target and not acknowledged
 
-An escalation with several values, such as two statutes, counts under each. A
-month is one at +08:00, by when the desk was told.`,
+An escalation with several values, such as two statutes, counts under each. Months are
+those at +08:00 in which the desk was told.`,
 		Example: "  tocsin log stats --by month --since 2026-01-01\n  tocsin log stats --desk protection-energy --by grade,sector --json",
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -87,14 +87,14 @@ type environment struct {
 func (e *environment) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "tocsin",
-		Short: "Reports of cybersecurity incidents, to everyone the law names, in time",
-		Long: `tocsin takes operators' reports of cybersecurity incidents as CloudEvents, finds
-their grade by the law and says why, tells every desk that the law names, and
-keeps a record of who was told what, when and under which article.
+		Short: "Report cybersecurity incidents to every authority that the law names, in time",
+		Long: `tocsin receives operators' reports of cybersecurity incidents as CloudEvents, grades
+them by the law and gives the reasons, notifies every desk that the law names, and
+keeps a log of who was told what, when and under which article.
 
 Try it:  tocsin demo
-Run it:  tocsin serve (for trying out; with tocsin init first, nobody without a
-         credential is let in), then in another terminal:
+Run it:  tocsin serve (a trial without authentication; run tocsin init first to
+         require credentials), then in another terminal:
          tocsin report --operator grid-east FILE
          tocsin desk watch protection-energy
          tocsin log query --grade major
@@ -166,7 +166,7 @@ type connection struct {
 
 func (c *connection) flags(cmd *cobra.Command) {
 	c.serverFlags(cmd)
-	cmd.Flags().BoolVar(&c.exercise, "exercise", false, "act in the drill, never on the real record")
+	cmd.Flags().BoolVar(&c.exercise, "exercise", false, "act in the drill, not on the real record")
 }
 
 // serverFlags are flags for a command that knows its realm.
@@ -178,9 +178,9 @@ func (c *connection) serverFlags(cmd *cobra.Command) {
 	}
 	cmd.Flags().StringVar(&c.server, "server", server, "NATS address of the server (or TOCSIN_SERVER)")
 	credsFlag(cmd, &c.creds)
-	cmd.Flags().StringVar(&c.ca, "tls-ca", os.Getenv("TOCSIN_CA"), "certificate of the authority that signed the server's (or TOCSIN_CA)")
+	cmd.Flags().StringVar(&c.ca, "tls-ca", os.Getenv("TOCSIN_CA"), "certificate of the authority that signed the server certificate (or TOCSIN_CA)")
 	c.timeout = 30 * time.Second
-	cmd.Flags().Var((*positiveDuration)(&c.timeout), "timeout", "how long to try, connecting included, before the server counts as unreachable")
+	cmd.Flags().Var((*positiveDuration)(&c.timeout), "timeout", "how long to try, including connecting, before the server counts as unreachable")
 }
 
 // positiveDuration is a flag for a length of time above zero.

@@ -20,15 +20,15 @@ func (e *environment) owedCommand() *cobra.Command {
 	var asJSON, follow bool
 	cmd := &cobra.Command{
 		Use:   "owed [OPERATOR]",
-		Short: "What an operator still owes, until when, under which article",
-		Long: `Lists what is owed after the first report: items that it left out (补报), the
-final summary (处置总结报告), and what a desk has asked for (要求补报). What is late
-comes first. A report that gives it ends it; so does a withdrawal.
+		Short: "List what an operator still owes, and until when",
+		Long: `Lists what is owed after the first report: missing items (补报), the final summary
+(处置总结报告), and what a desk has asked for (要求补报). Late entries come first. A report that
+contains the item settles it; so does a withdrawal.
 
-With --follow reminders are printed as they come. Nothing keeps them for one who
-is away: the list does.
+With --follow reminders are printed as they arrive. Reminders are not stored for clients
+that are not connected; the list shows everything.
 
-Exit code 0 also when nothing is owed.`,
+The exit code is 0 also when nothing is owed.`,
 		Example: "  tocsin owed grid-east\n  tocsin owed grid-east --incident inc-1 --json\n  tocsin owed --desk protection-energy",
 		Args:    args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
@@ -51,10 +51,10 @@ Exit code 0 also when nothing is owed.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&q.Desk, "desk", "", "of incidents that this desk was told of")
-	f.StringVar(&q.Incident, "incident", "", "of this incident")
+	f.StringVar(&q.Desk, "desk", "", "only incidents of which this desk was told")
+	f.StringVar(&q.Incident, "incident", "", "only this incident")
 	f.BoolVar(&asJSON, "json", false, "one JSON object a line")
-	f.BoolVar(&follow, "follow", false, "then print reminders as they come")
+	f.BoolVar(&follow, "follow", false, "then print reminders as they arrive")
 	conn.flags(cmd)
 	return cmd
 }

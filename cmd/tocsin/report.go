@@ -25,25 +25,24 @@ func (e *environment) reportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "report [FILE...]",
 		Short: "Send reports and print their receipts",
-		Long: `Sends CloudEvents and prints one receipt for each, in the order of the input.
-A FILE holds one JSON object, an array or JSON lines; - or no FILE is standard
-input. Many are sent at once; a report whose answer is lost is sent again, which
-costs nothing, because its id stays.
+		Long: `Sends CloudEvents and prints one receipt for each, in the order of the input. A FILE
+contains one JSON object, an array or JSON lines; - or no FILE is standard input. Many
+reports are sent concurrently. A report without an answer is sent again; its id makes that
+safe.
 
-A receipt says which duties had passed already when the report came, counted
-from the discovery that the report itself claims. It names the record in the
-escalation log and, with --json or -v, the hash of its entry there: keep it, and
-no later proof can be of anything else (tocsin log prove).
+A receipt lists the duties that were already late when the report was received, counted
+from the discovery that the report states. It names the record in the escalation log and,
+with --json or -v, the hash of its entry: keep it, because every later proof must match it
+(tocsin log prove).
 
-With --exercise the reports go to the drill, on a subject of its own: they reach
-no real desk. Their times are by the drill's clock, which may run faster than
-the machine's: tocsin drill clock prints it.
+With --exercise the reports go to the drill and reach no real desk. Their times are those
+of the drill's clock, which may run faster than this machine's: see tocsin drill clock.
 
-With --check nothing is sent or stored: the faults, the grade and the
-recipients of each report are printed.
+With --check nothing is sent or stored: the faults, the grade and the recipients of each
+report are printed.
 
-Exit codes: 0 all accepted (a duplicate counts as accepted), 1 any refused or
-in conflict, 2 the server could not be reached.`,
+Exit codes: 0 all accepted (a duplicate counts as accepted), 1 any refused or in conflict,
+2 the server could not be reached.`,
 		Example: `  tocsin report --operator grid-east incident.json
   tocsin import veris incidents.jsonl --operator grid-east | tocsin report --operator grid-east --json -`,
 		RunE: func(cmd *cobra.Command, files []string) error {
@@ -61,9 +60,9 @@ in conflict, 2 the server could not be reached.`,
 	f := cmd.Flags()
 	f.StringVar(&operator, "operator", "", "the operator that reports (default: the last segment of each event's source)")
 	f.BoolVar(&asJSON, "json", false, "one JSON object a line")
-	f.BoolVarP(&verbose, "verbose", "v", false, "show the hash under which the log has the record")
+	f.BoolVarP(&verbose, "verbose", "v", false, "show the hash of the record's entry in the log")
 	f.BoolVar(&check, "check", false, "store nothing: print faults, grade and recipients")
-	f.IntVar(&window, "window", 256, "how many reports may be under way at once")
+	f.IntVar(&window, "window", 256, "maximum number of reports under way at once")
 	conn.flags(cmd)
 	rules.flags(cmd)
 	return cmd

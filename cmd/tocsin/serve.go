@@ -40,51 +40,48 @@ func (e *environment) serveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the server",
-		Long: `Runs the whole pipeline in one process, with an embedded NATS server that
-syncs every write to disk before it answers.
+		Long: `Runs all services in one process, with an embedded NATS server that syncs every write to
+disk before it answers.
 
-With --nats an existing NATS is used instead. It must be shown to sync every
-write (sync_interval: always): give its monitoring address with --nats-monitor.
-With --unverified-durability it is used all the same, and every receipt says so.
+With --nats an existing NATS server is used instead. It must be shown to sync every write
+(sync_interval: always): give its monitoring address with --nats-monitor. With
+--unverified-durability it is used without that evidence, and every receipt says so.
 
-Without --role every service runs. Of the services with --role, run each at
-least once against the same NATS.
+Without --role every service runs. With --role, run every service at least once against
+the same NATS server.
 
-Drills take the same path beside the real one, under subjects of their own
-(tocsin report --exercise, POST /v1/exercise/reports). With --time-scale 60 an
-hour of a drill takes a minute: its clock begins to run faster with the first
-report of a drill. Real clocks are never scaled.
+Drills use subjects of their own beside the real ones (tocsin report --exercise, POST
+/v1/exercise/reports). With --time-scale 60 an hour of a drill takes a minute; its clock
+speeds up with the first report of the drill. Real clocks are never scaled.
 
-A restart does not interrupt a drill: as long as its last record is less than
-an hour old, its clock goes on from that record, and the time that the server
-was away has passed for the drill too, at the pace that is given now. After an
-hour without a record a drill is over, for whoever starts then.
+A restart does not interrupt a drill: while its last record is less than an hour old, its
+clock continues from that record, and the downtime passes at the present --time-scale. A
+drill without a record for an hour is over at the next start.
 
-With --new-drill it is over at once: the clock of drills tells the machine's
-time until the next first report. What the last drill left open stays open,
-and waits for times that may lie far ahead. Give it once: with it, a restart in
-the middle of the new drill would begin another. Several processes (--role)
-need the same --time-scale, and --new-drill each, before the first report.
+--new-drill ends the drill at once: until the next first report, the drill's clock shows
+the machine's time. What was open in the previous drill stays open, with due times that
+may be far in the future. Give it once: a restart with it would end the new drill too.
+Several processes (--role) need the same --time-scale, and --new-drill each, before the
+first report.
 
-The ledger's log is signed with a key that the first start makes, in the data
-folder: tocsin log key prints how to verify it. At every start, and every
---scrub, the whole record is held against what was signed. Damage stops
-certification, fails /readyz and is logged loudly; where the stream has become
-shorter than what was certified, nothing is taken any more.
+The ledger's log is signed with a key in the data folder, which the first start creates:
+tocsin log key prints the public key. At every start, and every --scrub, the whole log is
+compared with what was signed. Damage stops certification, fails /readyz and is logged as
+an error; if the stream is shorter than what was certified, nothing is accepted any more.
 
-/healthz says whether every service works, /readyz whether reports can be
-taken, /metrics what can be counted.
+/healthz reports whether every service works, /readyz whether reports can be accepted, and
+/metrics serves metrics.
 
-Without identities (tocsin init makes them) whoever reaches a door may use it: it is
-for trying out, every start says so, and every door listens on loopback only. With
-identities nobody is let in without a credential. Beyond loopback every door needs
-TLS: --tls-cert and --tls-key, which are read again when they change, and on SIGHUP. With
---tls-client-ca a certificate that this authority signed proves over HTTP who asks.
+Without identities (tocsin init creates them) there is no authentication: this is for
+trials, is logged at every start, and only loopback addresses are allowed. With identities
+every caller needs a credential. Beyond loopback every port needs TLS: --tls-cert and
+--tls-key, which are read again when they change, and on SIGHUP. With --tls-client-ca,
+clients with a certificate of this authority authenticate by it over HTTP.
 
-With --oidc-issuer and --oidc-client-id people log in with a provider of OpenID
-Connect: over HTTP its ID token for this client, as the header Authorization: Bearer
-TOKEN, proves who asks. Whose it is says tocsin credential person. The provider is
-asked for its keys when the first such token comes; the server starts without it.`,
+With --oidc-issuer and --oidc-client-id people log in with an OpenID Connect provider: over
+HTTP an ID token for this client, sent as the header Authorization: Bearer TOKEN,
+authenticates the caller. tocsin credential person assigns logins to identities. The
+provider's keys are fetched with the first such token; the server starts without it.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cfg.TimeScale < 1 || cfg.TimeScale > maxTimeScale {
@@ -138,28 +135,28 @@ asked for its keys when the first such token comes; the server starts without it
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&cfg.Data, "data", "./tocsin-data", "folder for everything that is kept")
+	f.StringVar(&cfg.Data, "data", "./tocsin-data", "data folder")
 	f.StringVar(&cfg.NATSListen, "nats-listen", "127.0.0.1:4222", "HOST:PORT of the embedded NATS server; port 0 chooses one")
-	f.StringVar(&cfg.HTTPListen, "http-listen", "127.0.0.1:8080", "HOST:PORT of the HTTP door; port 0 chooses one; empty opens none; by default none where --role leaves intake out")
-	f.IntVar(&cfg.Connections.Total, "max-connections", 0, "most connections of each port; beyond it the oldest that has not authenticated is closed (default: what the limit of open files allows, at most 4096)")
-	f.IntVar(&cfg.Connections.PerAddress, "max-connections-per-address", 0, "most connections of one address (IPv6: one /64) to each port; raise it behind a proxy (default: half of --max-connections)")
+	f.StringVar(&cfg.HTTPListen, "http-listen", "127.0.0.1:8080", "HOST:PORT of the HTTP server; port 0 chooses one; empty: none; default without the role intake: none")
+	f.IntVar(&cfg.Connections.Total, "max-connections", 0, "maximum connections of each port; beyond it the oldest unauthenticated one is closed (default: as the limit of open files allows, at most 4096)")
+	f.IntVar(&cfg.Connections.PerAddress, "max-connections-per-address", 0, "maximum connections of one address (IPv6: one /64) to each port; raise it behind a proxy (default: half of --max-connections)")
 	f.StringSliceVar(&cfg.Roles, "role", nil, "a service to run, repeatable: "+strings.Join(app.Roles(), ", "))
 	f.StringVar(&cfg.NATS, "nats", "", "URL of an existing NATS to use instead of the embedded one")
-	f.StringVar(&cfg.NATSCA, "nats-ca", "", "certificate of the authority that signed that NATS's, as PEM (default: those the machine trusts)")
-	f.StringVar(&cfg.Monitor, "nats-monitor", "", "its monitoring address, such as http://127.0.0.1:8222")
-	f.BoolVar(&cfg.Unverified, "unverified-durability", false, "use it although nobody can show that it syncs every write")
+	f.StringVar(&cfg.NATSCA, "nats-ca", "", "certificate of the authority that signed the certificate of that NATS server, as PEM (default: the machine's authorities)")
+	f.StringVar(&cfg.Monitor, "nats-monitor", "", "monitoring address of that NATS server, such as http://127.0.0.1:8222")
+	f.BoolVar(&cfg.Unverified, "unverified-durability", false, "use that NATS server without evidence that it syncs every write")
 	f.IntVar(&cfg.TimeScale, "time-scale", 1, "how many times faster the clock of drills runs")
-	f.BoolVar(&cfg.NewDrill, "new-drill", false, "leave the drill that was running behind and begin anew with the next first report")
-	f.DurationVar(&cfg.Scrub, "scrub", 24*time.Hour, "how long after one check of the whole record the next begins; 0 checks at the start only")
+	f.BoolVar(&cfg.NewDrill, "new-drill", false, "end the running drill; the next first report begins another")
+	f.DurationVar(&cfg.Scrub, "scrub", 24*time.Hour, "pause between two checks of the whole log; 0: check at the start only")
 	f.StringVar(&tls.Cert, "tls-cert", "", "certificate of the server, with its chain, as PEM")
-	f.StringVar(&tls.Key, "tls-key", "", "its private key, as PEM")
+	f.StringVar(&tls.Key, "tls-key", "", "private key of the server certificate, as PEM")
 	f.StringVar(&tls.ClientCA, "tls-client-ca", "", "authority that signed clients' certificates, as PEM")
-	f.StringVar(&oidc.Issuer, "oidc-issuer", "", "URL of the provider of OpenID Connect where people log in, as its tokens name it")
-	f.StringVar(&oidc.ClientID, "oidc-client-id", "", "what this server is to that provider: the audience of its tokens")
+	f.StringVar(&oidc.Issuer, "oidc-issuer", "", "URL of the OpenID Connect provider: the claim iss of its tokens")
+	f.StringVar(&oidc.ClientID, "oidc-client-id", "", "client id of this server at that provider: the audience of its tokens")
 	f.StringVar(&keyFile, "store-key-file", "", "file with the key that encrypts the streams on disk (or TOCSIN_STORE_KEY, the key itself)")
-	f.StringVar(&keep, "keep", "", "how long records are kept before they may be archived, such as P2Y (default, and least: what the statutes demand)")
-	f.StringVar(&reserve, "disk-reserve", "0", "how much of the disk reports leave free, such as 512MiB: below it they are refused, and acknowledgements and clocks go on; 0 is a twentieth of the disk, from 16 MiB to 1 GiB")
-	f.StringVar(&cfg.LogName, "log-name", "", "name of the log, such as log.example.org/tocsin, for when its key is made (default: a random one)")
+	f.StringVar(&keep, "keep", "", "how long records are kept before they may be archived, such as P2Y (default and minimum: what the statutes require)")
+	f.StringVar(&reserve, "disk-reserve", "0", "disk space to keep free, such as 512MiB: with less, reports are refused while acknowledgements and clocks continue; 0: a twentieth of the disk, from 16 MiB to 1 GiB")
+	f.StringVar(&cfg.LogName, "log-name", "", "name of the log, such as log.example.org/tocsin, when its key is created (default: a random name)")
 	f.BoolVarP(&verbose, "verbose", "v", false, "log more")
 	rules.flags(cmd)
 	return cmd

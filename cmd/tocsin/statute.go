@@ -16,7 +16,7 @@ func (e *environment) statuteCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "statute", Short: "Read and check the statute packs"}
 	var rules rules
 	list := &cobra.Command{
-		Use: "list", Short: "The packs, with their hashes", Args: args(cobra.NoArgs),
+		Use: "list", Short: "List the packs with their hashes", Args: args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			rb, err := app.LoadRules(rules.statutes, rules.register)
 			if err != nil {
@@ -30,7 +30,7 @@ func (e *environment) statuteCommand() *cobra.Command {
 	}
 	rules.flags(list)
 	show := &cobra.Command{
-		Use: "show ID", Short: "One pack: every criterion, duty and follow-up with its article", Args: args(cobra.ExactArgs(1)),
+		Use: "show ID", Short: "Show a pack: every criterion, duty and follow-up with its article", Args: args(cobra.ExactArgs(1)),
 		RunE: func(_ *cobra.Command, a []string) error {
 			rb, err := app.LoadRules(rules.statutes, rules.register)
 			if err != nil {
@@ -53,10 +53,9 @@ func (e *environment) statuteCheckCommand() *cobra.Command {
 	var registerFile string
 	cmd := &cobra.Command{
 		Use: "check DIR", Short: "Check packs before they are used",
-		Long: `Reads every *.yaml of DIR and checks each pack by itself (gaps and overlaps of
-its thresholds, missing and failing fixtures), the packs together, and the
-register against them (duties that nobody can receive). Exit code 1 when
-anything is an error.`,
+		Long: `Reads every *.yaml of DIR and checks each pack (gaps and overlaps of its thresholds, missing
+and failing fixtures), the packs together, and the register with the packs (duties that
+nobody can receive). Exit code 1 if there is any error.`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(_ *cobra.Command, a []string) error {
 			set, err := statute.Load(os.DirFS(a[0]))
@@ -79,7 +78,7 @@ anything is an error.`,
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&registerFile, "register", "", "register to hold the duties against (default: the example register)")
+	cmd.Flags().StringVar(&registerFile, "register", "", "register to check the duties with (default: the example register)")
 	return cmd
 }
 

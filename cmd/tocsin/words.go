@@ -33,7 +33,7 @@ var words = map[string][2]string{
 
 	"grade": {"级别（初判）", "grade"}, "couldBe": {"可能为", "could be"}, "own": {"运营者研判", "operator's own"},
 	"computed": {"初判", "computed"}, "because": {"依据", "because"}, "rises": {"级别升高时间", "rises at"},
-	"unknown": {"未知", "unknown"}, "nobody": {"无须报送", "nobody must be told"},
+	"unknown": {"未知", "unknown"}, "nobody": {"无须报送", "nobody has to be told"},
 	"outdated": {"所述时间早于已知情况，未采用", "dated before what is known, without effect"},
 	"waiting":  {"不再报送任何内容：清算系统中断将满一小时……", "Nothing more is reported: the outage of the clearing system is about to reach an hour …"},
 	"promptly": {"及时", "promptly"}, "by": {"时限", "by"}, "from": {"自", "from"},
@@ -105,7 +105,7 @@ var words = map[string][2]string{
 	"proved":          {"%s：证明记录 #%d 在 %d 条记录的检查点之内，根哈希 %s", "%s: proves that record #%d is among the %d of the checkpoint, root %s"},
 	"proved-growth":   {"%s：证明 %d 条记录的日志延续自当时 %d 条记录的日志，根哈希 %s", "%s: proves that the log of %d records extends that of %d, root %s"},
 	"audited":         {"已核验 %d / %d 条记录，其中已移除 %d 条，用时 %s", "checked %d of %d records, %d of them removed, in %s"},
-	"audit-against":   {"对照检查点：%s，%d 条记录，根哈希 %s", "held against the checkpoint of %s: %d records, root %s"},
+	"audit-against":   {"对照检查点：%s，%d 条记录，根哈希 %s", "compared with the checkpoint of %s: %d records, root %s"},
 	"exported":        {"%s：记录 %s，现存 %d 条，已移除 %d 条；检查点 %d 条记录；证据清单 SHA-256 %s", "%s: records %s, %d there, %d removed; checkpoint of %d records; manifest SHA-256 %s"},
 	"redact-ask":      {"移除后无法恢复：记录将不复存在，只留下其哈希和移除记录；其他记录的证明不受影响。确定移除？", "This cannot be undone: the record will be gone; its hash and a record of the removal stay, and the proofs of all others hold. Remove it?"},
 	"redact-gone":     {"不在日志中", "is not in the log"},

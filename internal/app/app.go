@@ -238,7 +238,7 @@ func (a *App) check() error {
 		return errors.New("--nats-ca is of an existing NATS, which --nats names")
 	}
 	if a.cfg.NATS != "" && BeyondLoopback(a.cfg.NATS) && a.who == nil {
-		return fmt.Errorf("whoever reaches NATS at %s could use every door: without identities only loopback is allowed (127.0.0.1, ::1, localhost); tocsin init makes identities", a.cfg.NATS)
+		return fmt.Errorf("NATS at %s would be open to everybody who can reach it: without identities only loopback is allowed (127.0.0.1, ::1, localhost); run tocsin init", a.cfg.NATS)
 	}
 	for door, listen := range map[string]string{"NATS": a.cfg.NATSListen, "HTTP": a.cfg.HTTPListen} {
 		if listen == "" || door == "NATS" && a.cfg.NATS != "" {
@@ -253,9 +253,9 @@ func (a *App) check() error {
 		}
 		switch {
 		case a.who == nil:
-			return fmt.Errorf("%s would listen on %s, and whoever reaches it could use it: without identities only loopback is allowed (127.0.0.1, ::1, localhost); tocsin init makes identities", door, listen)
+			return fmt.Errorf("%s on %s would be open to everybody who can reach it: without identities only loopback is allowed (127.0.0.1, ::1, localhost); run tocsin init", door, listen)
 		case a.cfg.TLS == nil:
-			return fmt.Errorf("%s would listen on %s, and what it carries could be read on the way: beyond loopback give --tls-cert and --tls-key", door, listen)
+			return fmt.Errorf("%s on %s would be unencrypted: beyond loopback --tls-cert and --tls-key are required", door, listen)
 		}
 	}
 	return nil

@@ -19,7 +19,7 @@ func (a *App) identify() error {
 		return fmt.Errorf("the identities in %s cannot be read, and without them the server would let in anybody: %w", folder, err)
 	}
 	if !there {
-		a.cfg.Log.Warn("there are no identities: whoever reaches a door may use it, so they listen on loopback only, and this is for trying out; tocsin init makes identities")
+		a.cfg.Log.Warn("no identities: every caller is accepted, so the server listens on loopback only; run tocsin init for other use")
 		return nil
 	}
 	if a.who, err = credential.Open(folder, a.cfg.Log); err != nil {

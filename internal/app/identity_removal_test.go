@@ -58,7 +58,7 @@ func TestRemovalsAreSigned(t *testing.T) {
 		header     nats.Header
 	}{
 		{sent, "is not signed", nil},
-		{sent, "not, or not any more", g.signRemoval(identity.Desk, "protection-energy", "ledger.remove", raw)},
+		{sent, "no longer belongs", g.signRemoval(identity.Desk, "protection-energy", "ledger.remove", raw)},
 		{sent, "signature does not hold", g.signRemoval(identity.Admin, "admin", "exercise.ledger.remove", raw)},
 		{sent, "signature does not hold", g.sign(identity.Admin, "admin", "incident.removed.1", raw)},
 		{strings.Replace(sent, "7/2026", "8/2026", 1), "signature does not hold", good},

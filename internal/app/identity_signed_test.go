@@ -103,7 +103,7 @@ func TestActsAreSigned(t *testing.T) {
 		other := []byte(strings.Replace(string(act.sent), "duty-officer", "deputy", 1))
 		for want, h := range map[string]nats.Header{
 			"is not signed":           nil,
-			"not, or not any more":    g.sign(identity.Desk, "sh-public-security", act.record, act.sent),
+			"no longer belongs":       g.sign(identity.Desk, "sh-public-security", act.record, act.sent),
 			"the signature is not by": g.sign(role, name, "exercise."+act.record, act.sent),
 			"signature does not hold": g.sign(role, name, act.record, other),
 			"is not base64":           {"Tocsin-Key": good["Tocsin-Key"], "Tocsin-Signature": {"%"}},

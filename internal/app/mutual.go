@@ -95,7 +95,7 @@ func (m *mutual) known(conn net.Conn) bool {
 }
 
 // errNotVerified says that a client's certificate would not be taken today.
-var errNotVerified = errors.New("the client certificate has expired, or its authority is not trusted any more")
+var errNotVerified = errors.New("the client certificate has expired, or its authority is no longer trusted")
 
 // holds verifies the certificate of a client against the authority of now.
 func (m *mutual) holds(state *tls.ConnectionState) error {

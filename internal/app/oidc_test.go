@@ -210,7 +210,7 @@ func (g *guarded) logsIn(token string) bool {
 	if status != http.StatusOK {
 		require.Contains(g.t, []int{http.StatusUnauthorized, http.StatusTooManyRequests}, status, body)
 		if status == http.StatusUnauthorized {
-			require.Contains(g.t, body, `"nobody has this token, or not any more"`)
+			require.Contains(g.t, body, `"the token is unknown or was revoked"`)
 		}
 	}
 	return status == http.StatusOK

@@ -230,7 +230,7 @@ func (b *Bus) who(ctx context.Context, req micro.Request) (context.Context, Requ
 	}
 	role, token, door, ok := identity.OfSubject(r.Subject)
 	if !ok {
-		return ctx, r, Forbidden("nobody has such a door")
+		return ctx, r, Forbidden("there is no such endpoint")
 	}
 	r.Subject = door
 	who, known := identity.Ours, role == identity.Service // in our own account nobody else can say so

@@ -25,7 +25,7 @@ func (b *Bus) Signed(ctx context.Context, req Request, verify func(*evidence.Sig
 	}
 	voucher, ok := b.vouched(ctx, who, key)
 	if !ok {
-		return nil, Forbidden("it is signed with a key that is not, or not any more, of " + who.String() + ": tocsin credential rotate gives it one")
+		return nil, Forbidden("it is signed with a key that does not belong, or no longer belongs, to " + who.String() + ": tocsin credential rotate replaces it")
 	}
 	signature, err := base64.StdEncoding.DecodeString(req.Header.Get(event.HeaderSignature))
 	if err != nil {

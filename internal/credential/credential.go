@@ -62,8 +62,8 @@ const (
 // ErrNone says that a folder has no identities: tocsin init makes them.
 var ErrNone = errors.New("there are no identities")
 
-// ErrUnknown says that nobody has such a credential.
-var ErrUnknown = errors.New("nobody has such a credential")
+// ErrUnknown says that there is no such credential.
+var ErrUnknown = errors.New("there is no such credential")
 
 // Folder is where credentials are kept.
 type Folder string
@@ -89,7 +89,7 @@ func (f Folder) path(parts ...string) string {
 // account. It refuses a folder that has them: new ones would lock everybody out.
 func Init(f Folder, now time.Time) error {
 	if _, err := os.Stat(f.path(operatorJWT)); err == nil {
-		return fmt.Errorf("%s has identities: remove the folder to begin anew, which locks out everybody who has a credential", f)
+		return fmt.Errorf("%s has identities already: to replace them, remove the folder, which invalidates every credential", f)
 	}
 	for _, sub := range []string{accounts, keys, creds} {
 		if err := private.MakeFolder(f.path(sub)); err != nil {

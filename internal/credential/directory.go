@@ -131,10 +131,10 @@ func (d *Directory) Bearer(_ context.Context, token string) (identity.Identity, 
 	defer d.mu.RUnlock()
 	h := d.hashes[hash]
 	if h == nil {
-		return identity.Identity{}, errors.New("nobody has this token, or not any more")
+		return identity.Identity{}, errors.New("the token is unknown or was revoked")
 	}
 	if h.Revoked != nil {
-		return identity.Identity{}, fmt.Errorf("the token is of %s, who is revoked", h)
+		return identity.Identity{}, fmt.Errorf("the token belongs to %s, which is revoked", h)
 	}
 	i := slices.IndexFunc(h.Tokens, func(t Token) bool { return t.Hash == hash })
 	if until := h.Tokens[i].Until; until != nil && (clock.System{}).Now().After(*until) {

@@ -179,7 +179,7 @@ func (v Value) check(depth int) bool {
 		v.Fail("nested deeper than %d", maxDepth)
 		return false
 	case n.Kind == yaml.AliasNode:
-		v.Fail("an alias (*%s) is not allowed: write the value out", n.Value)
+		v.Fail("an alias (*%s) is not allowed: repeat the value", n.Value)
 		return true
 	case n.Anchor != "":
 		v.Fail("an anchor (&%s) is not allowed", n.Anchor)
@@ -212,7 +212,7 @@ func (v Value) checkKey(again bool) {
 	case key.Anchor != "" || key.Style&yaml.TaggedStyle != 0 || !v.isText():
 		v.Fail("a key must be plain text")
 	case again:
-		v.Fail("the key stands twice")
+		v.Fail("the key is used twice")
 	}
 }
 

@@ -99,7 +99,7 @@ func TestParse_EveryFaultAtOnce(t *testing.T) {
 		"$.flag: want true or false (line 3, column 7)",
 		`$.list[1]: want text: quote it, "7" (line 4, column 11)`,
 		"$.list[2]: want text (line 4, column 14)",
-		"$.text: the key stands twice (line 5, column 1)",
+		"$.text: the key is used twice (line 5, column 1)",
 		"$.other: unknown key: want one of flag, list, number, text (line 6, column 1)",
 		"$.7: a key must be plain text (line 7, column 1)",
 		"$.7: unknown key: want one of flag, list, number, text (line 7, column 1)",
@@ -114,7 +114,7 @@ func TestParse_Refuses(t *testing.T) {
 	}
 	for name, c := range map[string]struct{ raw, want string }{
 		"an anchor":        {"text: &a b", "$.text: an anchor (&a) is not allowed (line 1, column 7)"},
-		"an alias":         {"list: [&a b, *a]", "$.list[1]: an alias (*a) is not allowed: write the value out (line 1, column 14)"},
+		"an alias":         {"list: [&a b, *a]", "$.list[1]: an alias (*a) is not allowed: repeat the value (line 1, column 14)"},
 		"a merge key":      {"<<: {text: b}", "$.<<: a merge key is not allowed: write the keys out (line 1, column 1)"},
 		"a tag":            {"text: !!str 8", "$.text: a tag (!!str) is not allowed (line 1, column 7)"},
 		"a tag of its own": {"text: !x 8", "$.text: a tag (!x) is not allowed (line 1, column 7)"},
@@ -129,7 +129,7 @@ func TestParse_Refuses(t *testing.T) {
 		"not UTF-8":        {"text: \xff", "$: not YAML: it is not UTF-8 from here on (line 1, column 7)"},
 		"UTF-16":           {"\xff\xfet\x00", "$: not YAML: it is UTF-16: save it as UTF-8 (line 1, column 1)"},
 		"no YAML":          {"text: [a\n", "$: not YAML: did not find expected ',' or ']' (line 1, column 1)"},
-		"an unknown alias": {"text: a\nlist:\n  - b\n  - *nobody\n", "$.list[0]: not YAML: the alias *nobody names no anchor, and neither is allowed: write the value out (line 4, column 5)"},
+		"an unknown alias": {"text: a\nlist:\n  - b\n  - *nobody\n", "$.list[0]: not YAML: the alias *nobody names no anchor, and neither is allowed: repeat the value (line 4, column 5)"},
 		"a stray indent":   {"list:\n  - a\n  - b\n text: c\nflag: true\n", "$.list[1]: not YAML: did not find expected key (line 4, column 2)"},
 		"a tab":            {"text: a\nlist:\n\t- a\n", "$.list: not YAML: found character that cannot start any token (line 3, column 2)"},
 		"an open quote":    {"text: a\nlist: [b,\n  c]\nnumber: \"7\nflag: true\n", "$.list[1]: not YAML: found unexpected end of stream (line 4, column 1)"},

@@ -100,7 +100,7 @@ func (v Value) syntax(raw []byte, err error) {
 	offset := start + len(broken) - len(bytes.TrimLeft(broken, " \t"))
 	if found := aliasUse.FindSubmatchIndex(bytes.SplitAfterN(broken, []byte("\n"), 2)[0]); found != nil && strings.Contains(message, "anchor") {
 		offset = start + found[2]
-		message = fmt.Sprintf("not YAML: the alias %s names no anchor, and neither is allowed: write the value out", raw[offset:start+found[3]])
+		message = fmt.Sprintf("not YAML: the alias %s names no anchor, and neither is allowed: repeat the value", raw[offset:start+found[3]])
 	}
 	v.failAt(raw, offset, "%s", lineOfParser.ReplaceAllString(message, ""))
 }

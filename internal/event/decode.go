@@ -113,7 +113,7 @@ func (e *envelope) decodeBase64(f *faults, plain, m member, v value) {
 		return
 	}
 	if e.hasData && e.tree.kind() != jsonNull {
-		f.add(path, "must not stand beside data")
+		f.add(path, "must not be given together with data")
 		return
 	}
 	besideNull := e.hasData

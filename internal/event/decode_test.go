@@ -182,7 +182,7 @@ func TestParseEventAttributes(t *testing.T) {
 		{"list extension", add(`"ext":[]`), []string{"$.ext no list or object"}},
 		{"fraction extension", add(`"ext":1.5`), []string{"$.ext whole number of 32 bits"}},
 		{"large extension", add(`"ext":2147483648`), []string{"$.ext whole number of 32 bits"}},
-		{"data beside data_base64", add(`"data_base64":"e30="`), []string{"$.data_base64 must not stand beside data"}},
+		{"data beside data_base64", add(`"data_base64":"e30="`), []string{"$.data_base64 must not be given together with data"}},
 		{"data_base64 as object", `{` + head + `,"data_base64":{}}`, []string{"$.data_base64 must be a string"}},
 		{"data_base64 malformed", `{` + head + `,"data_base64":"%"}`, []string{"$.data_base64 is not base64"}},
 		{"data_base64 not JSON", `{` + head + `,"data_base64":"YWJj"}`, []string{"$.data_base64 is not JSON at byte 0"}},

@@ -97,7 +97,7 @@ func splitBatch(body []byte) (elements [][]byte, err error) {
 		return nil
 	})
 	if err != nil {
-		return nil, fault.Invalid(opBinding, []fault.Detail{{Path: "$", Message: "cannot be taken as a JSON array of events: " + err.Error()}})
+		return nil, fault.Invalid(opBinding, []fault.Detail{{Path: "$", Message: "is not a JSON array of events: " + err.Error()}})
 	}
 	return elements, nil
 }

@@ -116,7 +116,7 @@ func TestParseEvent_NullBesideBase64(t *testing.T) {
 		require.JSONEq(t, minimalData, string(again.Data))
 	}
 	_, err = ParseEvent([]byte(`{` + head + `,` + encoded + `,"data":` + minimalData + `}`))
-	requireFaults(t, err, "$.data_base64 must not stand beside data")
+	requireFaults(t, err, "$.data_base64 must not be given together with data")
 }
 
 // Every body may begin with the mark that Windows programs write.

@@ -134,7 +134,7 @@ type schemaFaults struct {
 	data any
 }
 
-const besideDuration = "must not stand beside duration: give since, with until once it has ended, or duration"
+const besideDuration = "must not be given together with duration: give since, with until once it has ended, or duration"
 
 // Some rules of the schemas take several keywords to write; what they mean
 // together is said here, by the end of the keyword's location. A name is the

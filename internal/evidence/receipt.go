@@ -255,7 +255,7 @@ func (v Verifier) VerifyReceipt(raw []byte) (Receipt, error) {
 	case v.key == nil:
 		return Receipt{}, errors.New("evidence: receipt: no verifier key is given")
 	case in.Signed == nil:
-		return Receipt{}, errors.New("evidence: receipt: nobody has signed it")
+		return Receipt{}, errors.New("evidence: receipt: it is not signed")
 	case in.Signed.Certificate == "":
 		return Receipt{}, fmt.Errorf("evidence: receipt: %w", ErrUncertified)
 	}

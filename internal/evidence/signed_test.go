@@ -217,10 +217,10 @@ func TestReceipts(t *testing.T) {
 		}
 	}
 	for want, changed := range map[string]string{
-		"nobody has signed": strings.Replace(text, `"signed"`, `"unsigned"`, 1),
-		"no certificate":    strings.Replace(text, `"certificate"`, `"other"`, 1),
-		"not a receipt":     "{",
-		"not signed with":   signedReceipt(t, logKey(t, "log.example.com/test"), nil),
+		"it is not signed": strings.Replace(text, `"signed"`, `"unsigned"`, 1),
+		"no certificate":   strings.Replace(text, `"certificate"`, `"other"`, 1),
+		"not a receipt":    "{",
+		"not signed with":  signedReceipt(t, logKey(t, "log.example.com/test"), nil),
 	} {
 		_, err := v.VerifyReceipt([]byte(changed))
 		require.ErrorContains(t, err, want)

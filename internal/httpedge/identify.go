@@ -124,7 +124,7 @@ func whoAsks(r *http.Request, by Authority) (who identity.Identity, why, reason 
 		}
 		who, err := by.Bearer(r.Context(), token)
 		if err != nil {
-			return who, "nobody has this token, or not any more", err.Error()
+			return who, "the token is unknown or was revoked", err.Error()
 		}
 		return who, "", ""
 	}

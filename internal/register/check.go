@@ -90,7 +90,7 @@ func (c *checker) unique(path, id string, taken bool) {
 		c.add(path+".id", "must match [A-Za-z0-9_-]{1,64}, got %q", id)
 	}
 	if taken {
-		c.add(path+".id", "%q stands twice", id)
+		c.add(path+".id", "%q is used twice", id)
 	}
 }
 

@@ -56,7 +56,7 @@ func uniqueIDs[T any](n node, faults *[]fault.Detail, key string, list []T, id f
 	seen := make(map[string]bool)
 	for i := range list {
 		if s := id(&list[i]); s != "" && seen[s] {
-			at(faults, fmt.Sprintf("%s.%s[%d].id", n.Path(), key, i)).fail("the id %q stands twice", s)
+			at(faults, fmt.Sprintf("%s.%s[%d].id", n.Path(), key, i)).fail("the id %q is used twice", s)
 		} else {
 			seen[s] = true
 		}

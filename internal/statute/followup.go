@@ -98,7 +98,7 @@ func (n node) paths(besides string) []string {
 	seen := make(map[string]bool)
 	for _, s := range list {
 		if s != "" && seen[s] {
-			n.fail("%q stands twice", s)
+			n.fail("%q is used twice", s)
 		}
 		seen[s] = true
 	}

@@ -82,13 +82,13 @@ followUps:
 `)
 	for path, part := range map[string]string{
 		"$.duties[0].within":        "mixes days",
-		"$.followUps[1].id":         `"a" stands twice`,
+		"$.followUps[1].id":         `"a" is used twice`,
 		"$.followUps[0].items[1]":   `no report has "weather"`,
 		"$.followUps[0].items[2]":   `no report has "facts"`,
 		"$.followUps[0].items[3]":   "no report has",
 		"$.followUps[0].items[4]":   "no report has",
 		"$.followUps[0].within":     "mixes days",
-		"$.followUps[1].items":      `"cause" stands twice`,
+		"$.followUps[1].items":      `"cause" is used twice`,
 		"$.followUps[1]":            "remind is a part of a time",
 		"$.followUps[2].remind[1]":  "ascending",
 		"$.followUps[2].remind[2]":  "below 1",

@@ -222,7 +222,7 @@ func (f *form) checkItems() {
 		case !slices.Contains(event.ReportPaths, item):
 			f.add(fmt.Sprintf("$.items[%d]", i), "no report has %q: want paths such as cause or facts.directLoss", item)
 		case slices.Index(f.act.Items, item) < i:
-			f.add(fmt.Sprintf("$.items[%d]", i), "%q stands twice", item)
+			f.add(fmt.Sprintf("$.items[%d]", i), "%q is used twice", item)
 		}
 	}
 }

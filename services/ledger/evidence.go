@@ -47,7 +47,7 @@ func (p *proof) tile(path string) ([]byte, error) {
 // reports to it. Only the services may ask, and where nobody knows who asks, nobody.
 func (p *proof) certifyReceipts(_ context.Context, q event.CertifyRequest) (event.CertifyAnswer, error) {
 	if !p.deps.Bus.HasIdentities() {
-		return event.CertifyAnswer{}, fault.Invalid(Name, []fault.Detail{{Path: "$", Message: "without identities nobody knows who asks"}})
+		return event.CertifyAnswer{}, fault.Invalid(Name, []fault.Detail{{Path: "$", Message: "without identities the caller is unknown"}})
 	}
 	note, err := p.key.CertifyReceipts(q.Key)
 	if err != nil {
