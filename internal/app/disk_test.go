@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -53,6 +54,19 @@ func (w *world) post(raw []byte) (resp *http.Response, problem struct{ Detail st
 	return resp, problem
 }
 
+// postStatus sends reports over HTTP and returns the status of the answer.
+func (w *world) postStatus(raw []byte) int {
+	w.t.Helper()
+	kind := "application/cloudevents+json"
+	if raw[0] == '[' {
+		kind = "application/cloudevents-batch+json"
+	}
+	resp, err := http.Post(w.app.HTTPAddr()+"/v1/reports", kind, bytes.NewReader(raw))
+	require.NoError(w.t, err)
+	defer resp.Body.Close()
+	return resp.StatusCode
+}
+
 // gauge returns what a metric without labels says.
 func (w *world) gauge(name string) string {
 	w.t.Helper()
@@ -75,19 +89,31 @@ func TestDisk_AtTheReserve(t *testing.T) {
 	require.Equal(t, "1.048576e+08", w.gauge("tocsin_disk_reserve_bytes"))
 	leave(300)
 	require.Equal(t, "1", w.gauge("tocsin_disk_alarm"), "long before anything is refused")
-	require.Equal(t, event.StatusAccepted, w.report("initial", at, "before", "r1", onSite+large).Status)
+	taken := w.report("initial", at, "before", "r1", onSite+large)
 	w.settled()
 
 	leave(99)
 	resp, problem := w.post(reportRaw("over-http"))
 	require.Equal(t, http.StatusInsufficientStorage, resp.StatusCode)
 	require.NotEmpty(t, resp.Header.Get("Retry-After"))
-	require.Contains(t, problem.Detail, "disk is nearly full (99 MiB are free): no report is taken")
+	require.Contains(t, problem.Detail, "disk is nearly full (99 MiB are free): no new report is taken")
 	reply, err := w.nc.Request(event.ReportSubject(at), reportRaw("over-nats"), hang)
 	require.NoError(t, err)
 	require.Equal(t, "507", reply.Header.Get(bus.HeaderErrorCode))
 	_, err = w.client.Report(t.Context(), at, reportRaw("by-the-command"))
 	require.ErrorContains(t, err, "disk is nearly full")
+
+	// A repeat needs no room, and gets the receipt of the first.
+	first := w.send(at, reportRaw("before"))
+	require.Equal(t, event.StatusDuplicate, first.Status)
+	require.Equal(t, taken.Entry, first.Entry)
+	require.Equal(t, http.StatusOK, w.postStatus(reportRaw("before")))
+	both := func(other string) []byte {
+		return slices.Concat([]byte("["), reportRaw("before"), []byte(","), reportRaw(other), []byte("]"))
+	}
+	require.Equal(t, http.StatusOK, w.postStatus(both(inc)))
+	require.Equal(t, http.StatusInsufficientStorage, w.postStatus(both("over-http")), "one of them is new")
+	require.Equal(t, http.StatusInsufficientStorage, w.postStatus(cloudEvent("initial", at, "before", "r1", onSite+short)), "a conflict would be kept")
 
 	// What follows from the reports that were taken goes on.
 	require.Equal(t, event.StatusAccepted, w.ack(toPolice, "duty-officer").Status)
@@ -116,6 +142,7 @@ func TestDisk_Full(t *testing.T) {
 	})
 	_, err := w.client.Report(t.Context(), at, reportRaw("full"))
 	require.ErrorContains(t, err, "disk is full")
+	require.Equal(t, event.StatusDuplicate, w.send(at, reportRaw(inc)).Status, "it is stored already")
 	_, err = w.client.Acknowledge(t.Context(), "sh-public-security", toPolice, "duty-officer")
 	require.ErrorContains(t, err, "disk is full")
 

@@ -25,6 +25,16 @@ type Room struct {
 	FilesKnown  bool
 }
 
+func (r Room) hasFewerFiles(than uint64) bool { return r.FilesKnown && r.Files < than }
+
+// left says what is left of what is scarce: bytes, or files (inodes) that can be made.
+func (r Room) left() string {
+	if r.hasFewerFiles(floorPart * minFiles) {
+		return fmt.Sprintf("%d inodes are left, whatever bytes are free", r.Files)
+	}
+	return humanize.IBytes(r.Free) + " are free"
+}
+
 // The default reserve is a share of the disk, within bounds: what acknowledgements,
 // clocks and notices of some days need, which is little beside the reports.
 const (
@@ -34,7 +44,7 @@ const (
 	alarmTimes   = 4        // the alarm comes at so many times the reserve
 	floorPart    = 4        // below this part of the reserve nothing is stored
 	maxFloor     = 32 << 20 // and never more than that is left
-	minFiles     = 64       // with fewer to be made a disk is as good as full
+	minFiles     = 64       // with fewer inodes nothing is stored
 	roomAge      = 20 * time.Millisecond
 )
 
@@ -88,11 +98,11 @@ func (s *space) look(more uint64) (Room, level) {
 	}
 	reserve, free := s.reserveOf(s.room), s.room.Free-min(s.room.Free, more)
 	switch {
-	case free < min(reserve/floorPart, maxFloor), s.room.FilesKnown && s.room.Files < minFiles:
+	case free < min(reserve/floorPart, maxFloor), s.room.hasFewerFiles(minFiles):
 		return s.room, floor
-	case free < reserve:
+	case free < reserve, s.room.hasFewerFiles(floorPart * minFiles):
 		return s.room, reserved
-	case free < alarmTimes*reserve:
+	case free < alarmTimes*reserve, s.room.hasFewerFiles(alarmTimes * floorPart * minFiles):
 		return s.room, scarce
 	}
 	return s.room, roomy
@@ -112,6 +122,9 @@ func (s *space) tell(log *zap.Logger) {
 		return
 	}
 	fields := []zap.Field{zap.String("folder", s.dir), zap.Uint64("free_bytes", room.Free), zap.Uint64("reserve_bytes", s.reserveOf(room))}
+	if room.FilesKnown {
+		fields = append(fields, zap.Uint64("free_inodes", room.Files))
+	}
 	switch {
 	case now == floor:
 		log.Error("the disk is full: nothing is stored until space is freed", fields...)
@@ -141,7 +154,7 @@ func (s *Server) Space() (Space, bool) {
 // RoomForReports is nil, or a Full where the disk has come to its reserve.
 func (b *Bus) RoomForReports() error {
 	if room, level := b.space.look(0); level == reserved {
-		return Full(fmt.Sprintf("the server's disk is nearly full (%s are free): no report is taken, and acknowledgements and clocks go on; use another channel, or send the same report again once there is room", humanize.IBytes(room.Free)))
+		return Full(fmt.Sprintf("the server's disk is nearly full (%s): no new report is taken, and acknowledgements and clocks go on; use another channel, or send the same report again once there is room", room.left()))
 	}
 	if err := b.engineHasRoom(); err != nil {
 		return err
@@ -169,5 +182,5 @@ func (b *Bus) engineHasRoom() error {
 }
 
 func (b *Bus) fullError(room Room) error {
-	return Full(fmt.Sprintf("the server's disk is full (%s are free): nothing can be stored; use another channel, or try again once there is room", humanize.IBytes(room.Free)))
+	return Full(fmt.Sprintf("the server's disk is full (%s): nothing can be stored; use another channel, or try again once there is room", room.left()))
 }

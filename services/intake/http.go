@@ -28,10 +28,6 @@ func (in *Intake) post(w http.ResponseWriter, r *http.Request) {
 		httpedge.Write(w, httpedge.Problem{Status: http.StatusForbidden, Detail: who.String() + " may not report: an operator does"})
 		return
 	}
-	if err := in.deps.Bus.RoomForReports(); err != nil {
-		noRoom(w, err)
-		return
-	}
 	if coding := r.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
 		httpedge.Write(w, httpedge.Problem{Status: http.StatusUnsupportedMediaType, Detail: "send the body as it is, without Content-Encoding"})
 		return
@@ -184,7 +180,7 @@ func (in *Intake) Describe(api huma.API) {
 	httpedge.Document(api, huma.Operation{
 		OperationID: "report", Method: http.MethodPost, Path: "/reports", Tags: []string{"reports"},
 		Summary:     "Send a report, or a batch of them",
-		Description: "The same report again gets the receipt of the first. After 503 nobody knows the outcome: send the same report again, with the same id. After 507 the disk of the server has no room: send the same again once there is. A report in binary form has its data as the body and its attributes in headers that begin with ce-.",
+		Description: "The same report again gets the receipt of the first. After 503 nobody knows the outcome: send the same report again, with the same id. After 507 the disk of the server has no room for a new report, and nothing was taken: send the same again once there is. A report that was accepted before still gets its receipt. A report in binary form has its data as the body and its attributes in headers that begin with ce-.",
 		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
 			"application/cloudevents+json":       {Schema: report},
 			"application/cloudevents-batch+json": {Schema: &huma.Schema{Type: huma.TypeArray, Items: report}},

@@ -164,8 +164,8 @@ type submission struct {
 // means that nothing may be answered. The turn ends once those that are accepted are
 // stored: keeping what was refused may wait.
 func (in *Intake) take(ctx context.Context, turn *bus.Turn, subs []submission) ([]event.Receipt, error) {
-	if err := in.deps.Bus.RoomForReports(); err != nil {
-		return nil, err
+	if full := in.deps.Bus.RoomForReports(); full != nil {
+		return in.repeats(ctx, subs, full)
 	}
 	receipts := make([]event.Receipt, len(subs))
 	borrows := false
