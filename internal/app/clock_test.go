@@ -3,6 +3,7 @@ package app_test
 import (
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -79,4 +80,38 @@ func TestClockStep_IsSaid(t *testing.T) {
 		state, err := w.client.Log(t.Context())
 		return err == nil && state.Size >= after.Record
 	})
+}
+
+// stepped is a scenario's clock that is set, beside the time that has passed.
+type stepped struct {
+	scenario *clock.Manual
+	by       atomic.Int64
+}
+
+func (s *stepped) Now() time.Time        { return s.scenario.Now().Add(time.Duration(s.by.Load())) }
+func (s *stepped) Passed() time.Duration { return s.scenario.Now().Sub(nine) }
+
+// TestClockStep_DelaysNoAlarm sets the clock back while a desk is silent: it is overdue
+// when as much time has passed as it had, and not one millisecond before.
+func TestClockStep_DelaysNoAlarm(t *testing.T) {
+	t.Parallel()
+	s := new(stepped)
+	w := beginIn(t, t.TempDir(), func(c *app.Config) {
+		s.scenario = c.Clock.(*clock.Manual)
+		c.Clock = s
+	})
+	w.report("initial", at, inc, "r1", onSite+large)
+	by := *w.settled().escalated[toEnergy].AcknowledgeBy
+	w.clock.Advance(by.Sub(nine) / 4)
+	s.by.Store(int64(-time.Hour))
+	w.clock.Advance(by.Sub(w.clock.Now()) - time.Millisecond)
+	require.Equal(t, event.StatusAccepted, w.report("initial", at, "later", "r1", onSite+large).Status)
+	require.NotContains(t, w.settled().overdue, toEnergy)
+	w.clock.Advance(time.Millisecond)
+	w.await("the desk is overdue", func() bool { w.read(); return w.past.overdue[toEnergy] != nil })
+	require.True(t, w.past.overdue[toEnergy].At.Equal(by))
+	w.await("the next desk is told", func() bool { w.read(); return w.past.open() == "" })
+	for id := range w.past.overdue {
+		require.Contains(t, id, "."+inc+".", "what came after the clock was set has its time")
+	}
 }

@@ -54,7 +54,7 @@ func (a *App) bound() (err error) {
 
 // listenHTTP opens the HTTP port. Its server gives up connections that send no request.
 func (a *App) listenHTTP() (err error) {
-	a.listener, err = listener.Listen(a.cfg.HTTPListen, listener.Config{Name: "http", Bounds: a.bounds, Clock: clock.System{}, Log: a.cfg.Log})
+	a.listener, err = listener.Listen(a.cfg.HTTPListen, listener.Config{Name: "http", Bounds: a.bounds, Clock: clock.Monotonic{}, Log: a.cfg.Log})
 	if err != nil {
 		return fmt.Errorf("http: %w", err)
 	}

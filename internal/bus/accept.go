@@ -26,7 +26,7 @@ const (
 // descriptors, and without one its file store fails for good.
 func (s *Server) listen(cfg ServerConfig) error {
 	port, err := listener.Listen(cfg.Listen, listener.Config{
-		Name: "nats", Bounds: cfg.Bounds, ProveWithin: tlsTimeout + authTimeout, Clock: clock.System{}, Log: cfg.Log,
+		Name: "nats", Bounds: cfg.Bounds, ProveWithin: tlsTimeout + authTimeout, Clock: clock.Monotonic{}, Log: cfg.Log,
 	})
 	if err != nil {
 		return err

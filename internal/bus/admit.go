@@ -268,11 +268,11 @@ func (b *Bus) slowest() (name string, records uint64) {
 	if f == nil || b.Held() != "" {
 		return "", 0
 	}
-	now, begins, head := clock.System{}.Now(), f.begins(), f.head()
+	begins, head := f.begins(), f.head()
 	b.following.Range(func(key, _ any) bool {
 		p := key.(*progress)
 		at := p.at.Load()
-		if at == 0 || at > head || now.Sub(time.Unix(0, p.moved.Load())) >= stuckAfter {
+		if at == 0 || at > head || clock.Running()-time.Duration(p.moved.Load()) >= stuckAfter {
 			return true
 		}
 		n := head - at + 1
@@ -291,13 +291,13 @@ func (b *Bus) slowest() (name string, records uint64) {
 type progress struct {
 	name  string
 	at    atomic.Uint64 // the record that it reads next; 0 before it has been up with the feed
-	moved atomic.Int64  // when it last went on, in Unix nanoseconds
+	moved atomic.Int64  // when it last went on: see clock.Running
 	nudge func()        // tells those who wait for it
 }
 
 func (p *progress) note(at uint64) {
 	if p.at.Swap(at) != at {
-		p.moved.Store(clock.System{}.Now().UnixNano())
+		p.moved.Store(int64(clock.Running()))
 		p.nudge()
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
@@ -30,7 +31,9 @@ type agenda struct {
 	delivered uint64              // the stream is known up to here
 	early     map[uint64]bool     // noted before they were delivered
 	complete  bool                // all that was set at the start is known
-	changed   chan struct{}       // has room for one
+	steps     *clock.Steps
+	cancelled map[string]cancelled // by subject
+	changed   chan struct{}        // has room for one
 }
 
 // maxEarly is from how many on it is looked which of them are not awaited any more.
@@ -40,7 +43,8 @@ const maxEarly = 20_000
 type entry struct {
 	subject string
 	seq     uint64
-	due     int64 // nanoseconds
+	due     int64 // nanoseconds, by the clock
+	back    int64 // by how much earlier that is than its due time: see noteStep
 	share   string
 	rank    int
 	at      int    // in waiting, or in its party's line
@@ -55,7 +59,7 @@ type party struct {
 	at    int    // in turns
 }
 
-func newAgenda(share func(event.Stored) string, rank func(event.Stored) int) *agenda {
+func newAgenda(c clock.Clock, share func(event.Stored) string, rank func(event.Stored) int) *agenda {
 	if share == nil {
 		share = func(event.Stored) string { return "" }
 	}
@@ -65,6 +69,7 @@ func newAgenda(share func(event.Stored) string, rank func(event.Stored) int) *ag
 	return &agenda{
 		share: share, rank: rank, entries: map[string]*entry{}, under: map[string][]*entry{}, due: map[string]*party{},
 		done: map[string][]uint64{}, hands: map[uint64]*entry{}, early: map[uint64]bool{}, changed: make(chan struct{}, 1),
+		steps: clock.NewSteps(c), cancelled: map[string]cancelled{},
 	}
 }
 
@@ -77,6 +82,7 @@ func (a *agenda) add(s event.Stored, delivered bool) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.noteStep()
 	switch {
 	case !delivered && e.seq <= a.delivered:
 		return
@@ -86,6 +92,7 @@ func (a *agenda) add(s event.Stored, delivered bool) {
 		delete(a.early, e.seq)
 		return
 	}
+	back := a.backOf(e)
 	if old := a.entries[e.subject]; old != nil {
 		if old.seq >= e.seq {
 			return
@@ -93,6 +100,8 @@ func (a *agenda) add(s event.Stored, delivered bool) {
 		a.forget(old)
 		a.done[old.share] = append(a.done[old.share], old.seq)
 	}
+	e.back = max(back, int64(a.steps.Ahead(s.Time)))
+	e.due -= e.back
 	a.entries[e.subject] = e
 	parent := parentOf(e.subject)
 	a.under[parent] = append(a.under[parent], e)
@@ -152,6 +161,7 @@ func (a *agenda) cancel(filter string) bool {
 	}
 	for _, e := range found {
 		a.forget(e)
+		a.noteCancelled(e)
 	}
 	return len(found) > 0 || !a.complete
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
@@ -17,7 +18,7 @@ func agendaOf() *agenda {
 		p := strings.Split(s.Wire, ".")
 		return p[len(p)-fromEnd]
 	}
-	return newAgenda(func(s event.Stored) string { return part(s, 2) }, func(s event.Stored) int { return int(part(s, 1)[0]) })
+	return newAgenda(clock.NewManual(time.Unix(1000, 0)), func(s event.Stored) string { return part(s, 2) }, func(s event.Stored) int { return int(part(s, 1)[0]) })
 }
 
 func (a *agenda) set(name string, seq uint64, due time.Time) {

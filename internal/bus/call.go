@@ -37,7 +37,7 @@ func (r *run) call(ctx context.Context, t *trial) (answered bool, err error) {
 			return false, ctx.Err()
 		}
 	}
-	began, done := clock.System{}.Now(), make(chan struct{})
+	began, done := clock.Steady(), make(chan struct{})
 	go func() {
 		defer close(done)
 		t.out, t.err = r.try(ctx, t.in)
@@ -56,7 +56,7 @@ func (r *run) call(ctx context.Context, t *trial) (answered bool, err error) {
 	r.slow, r.aside[t.in.Sequence] = append(r.slow, t), t
 	go func() {
 		<-done
-		if took := (clock.System{}).Now().Sub(began); took > beatEvery {
+		if took := clock.Steady().Sub(began); took > beatEvery {
 			r.log.Warn("handler was slow", zap.Uint64("record", t.in.Sequence), zap.String("subject", t.in.Subject), zap.Duration("took", took))
 		}
 		select {
@@ -83,7 +83,7 @@ func (r *run) isUnavailable(ctx context.Context, t *trial) bool {
 		return false
 	}
 	if t.waits.IsZero() {
-		t.waits = clock.System{}.Now()
+		t.waits = clock.Steady()
 	}
 	r.log.Warn("record waits for the engine", zap.Uint64("record", t.in.Sequence), zap.Error(t.err))
 	t.reset()

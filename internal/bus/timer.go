@@ -71,7 +71,8 @@ type TimerFollower struct {
 
 // FollowTimers is Follow for timers that have come due: the follower is handed
 // each under its DueSubject with the body and the Due that were set, at least
-// once and never before its Due by the bus's clock. Its records' sequences are
+// once and never before its Due by the bus's clock: where that was set back since the
+// timer was set, by what it would say otherwise. Its records' sequences are
 // those of the timers' stream. What comes of a timer is stored before the timer
 // is removed, so after a crash it is handed over again and must come to the
 // same result. Where the handler sets a timer of the same name, it takes the place of
@@ -79,7 +80,7 @@ type TimerFollower struct {
 func (b *Bus) FollowTimers(ctx context.Context, f TimerFollower) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	a := newAgenda(f.Share, f.Rank)
+	a := newAgenda(b.cfg.Clock, f.Share, f.Rank)
 	if !b.agenda.CompareAndSwap(nil, a) {
 		return fault.New(fault.Stop, f.Name, "the timers are followed already")
 	}
@@ -151,7 +152,7 @@ const (
 // run hands over what is due until ctx ends.
 func (t ticker) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		taken := t.agenda.take(t.bus.cfg.Clock.Now(), timersAtOnce)
+		taken := t.agenda.takeDue(t.bus.cfg.Clock, timersAtOnce)
 		if len(taken) == 0 {
 			t.sleep(ctx)
 			continue

@@ -33,7 +33,7 @@ const stallAfter = 2 * time.Second
 
 // stalls reports whether the engine has not answered for long what a record needs.
 func (r *run) stalls() bool {
-	before := clock.System{}.Now().Add(-stallAfter)
+	before := clock.Steady().Add(-stallAfter)
 	for _, t := range r.aside {
 		if !t.waits.IsZero() && t.waits.Before(before) {
 			return true
@@ -166,7 +166,7 @@ func (r *run) launch(ctx context.Context, trials []*trial) error {
 	if len(trials) == 0 {
 		return nil
 	}
-	f := &flight{began: clock.System{}.Now(), trials: trials}
+	f := &flight{began: clock.Steady(), trials: trials}
 	var out []event.Record
 	for _, t := range trials {
 		delete(r.aside, t.in.Sequence)

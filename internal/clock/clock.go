@@ -49,6 +49,15 @@ func (System) Now() time.Time { return time.Now().UTC().Round(0) }
 // difference of two of its results is right also where the clock was set in between.
 func Steady() time.Time { return time.Now().UTC() }
 
+// Monotonic is Steady as a Clock: for code that measures durations.
+type Monotonic struct{}
+
+// Now returns Steady.
+func (Monotonic) Now() time.Time { return Steady() }
+
+// Running returns for how long the process has run: Steady where one number must do.
+func Running() time.Duration { return time.Since(began) }
+
 // began is when the process did.
 var began = time.Now()
 

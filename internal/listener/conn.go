@@ -19,7 +19,7 @@ type Conn struct {
 	l      *Listener
 	peer   *peer
 	since  time.Time
-	active atomic.Int64 // when data last passed, in nanoseconds since 1970
+	active atomic.Int64 // when data last passed, in nanoseconds of its listener
 	heard  atomic.Bool
 	proved atomic.Bool
 	proof  atomic.Pointer[func() bool]
@@ -87,7 +87,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 
 func (c *Conn) touch(n int) {
 	if n > 0 {
-		c.active.Store(c.l.cfg.Clock.Now().UnixNano())
+		c.active.Store(c.l.age())
 	}
 }
 

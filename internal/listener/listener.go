@@ -48,7 +48,7 @@ type Config struct {
 	// ProveWithin is how long a peer may take to prove itself; 0 leaves that to
 	// whoever serves the port.
 	ProveWithin time.Duration
-	Clock       clock.Clock
+	Clock       clock.Clock // it measures durations: clock.Monotonic, but in tests
 	Log         *zap.Logger
 }
 
@@ -56,6 +56,7 @@ type Config struct {
 type Listener struct {
 	net.Listener
 	cfg    Config
+	born   time.Time
 	closed *tally.Tally // connections closed to make room
 	late   *tally.Tally // connections closed because their peers proved nothing
 	hasty  *tally.Tally // connections closed because their address opens too many a second
@@ -103,7 +104,7 @@ func New(inner net.Listener, cfg Config) *Listener {
 	if cfg.Bounds.PerAddress == 0 {
 		cfg.Bounds.PerAddress = math.MaxInt
 	}
-	l := &Listener{Listener: inner, cfg: cfg, stop: make(chan struct{}), peers: map[netip.Prefix]*peer{}}
+	l := &Listener{Listener: inner, cfg: cfg, born: cfg.Clock.Now(), stop: make(chan struct{}), peers: map[netip.Prefix]*peer{}}
 	warn := func(message string) *tally.Tally {
 		return tally.New(func(n int, address string) {
 			cfg.Log.Warn(message, zap.String("port", cfg.Name), zap.Int("connections", n), zap.String("last_address", address),
@@ -200,9 +201,12 @@ func (l *Listener) surplus(address netip.Prefix) (c *Conn, at stage) {
 	return nil, at // cannot be: every connection is in a stage
 }
 
+// age returns for how long the listener has been there, in nanoseconds.
+func (l *Listener) age() int64 { return int64(l.cfg.Clock.Now().Sub(l.born)) }
+
 func (l *Listener) add(nc net.Conn, address netip.Prefix) *Conn {
 	c := &Conn{Conn: nc, l: l, since: l.cfg.Clock.Now()}
-	c.active.Store(c.since.UnixNano())
+	c.active.Store(l.age())
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if c.peer = l.peers[address]; c.peer == nil {

@@ -195,6 +195,19 @@ func TestAnAcknowledgementInTimeCancelsAndALateOneDoesNot(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, out)
 
+	// One that comes due by its wait, because the clock was set back, says when it was due.
+	back := w.tell("hall", "back", 90)
+	hand = w.stored("escalation." + back)
+	body, err = event.Decode[event.Overdue](hand)
+	require.NoError(t, err)
+	hand.Due = body.AcknowledgeBy
+	out, err = ring.Handle(t.Context(), hand)
+	require.NoError(t, err)
+	require.Len(t, out, 1)
+	require.Equal(t, event.OverdueSubject(back), out[0].Subject)
+	require.Equal(t, body.AcknowledgeBy, out[0].Time)
+	w.acknowledge(back, at(31), body.AcknowledgeBy)
+
 	// What starts no clock sets none.
 	id := event.EscalationID("hall", "mill", "import", "1")
 	w.put("incident.escalated."+id, event.Escalated{ID: id, Desk: "hall"})

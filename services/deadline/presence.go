@@ -107,7 +107,7 @@ func (p *presence) run(ctx context.Context) error {
 func (p *presence) look(ctx context.Context) error {
 	p.looks.Lock()
 	defer p.looks.Unlock()
-	now, machine := p.deps.Clock.Now(), clock.System{}.Now()
+	now, machine := p.deps.Clock.Now(), clock.Steady()
 	found, err := p.deps.Bus.Screens(ctx)
 	if err == nil {
 		p.note(found, now, machine)
@@ -145,6 +145,17 @@ func (p *presence) met(desk string, at time.Time) {
 func (p *presence) note(found []bus.Screen, now, machine time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if now.Before(p.looked) { // the clock was set back
+		for id, at := range p.seen {
+			p.seen[id] = earlier(at, now)
+		}
+		for key, v := range p.sights {
+			if v.at != nil && v.at.After(now) {
+				v.at = &now
+				p.sights[key] = v
+			}
+		}
+	}
 	pace := time.Duration(clock.Pace(p.deps.Clock))
 	if !p.lookedAt.IsZero() && machine.Sub(p.lookedAt) > blind {
 		p.notBefore = now.Add(settle * pace)
@@ -298,6 +309,13 @@ func (p *presence) lookFor(ctx context.Context, desk string, since time.Time) er
 		}
 	}
 	return p.keep(ctx)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 func later(a, b time.Time) time.Time {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -38,6 +39,10 @@ func (ringer) Refused(_, _ event.Stored) bool { return false }
 // Failed has nothing to forget.
 func (ringer) Failed(event.Stored) {}
 
+// now is the time at which a timer comes due: its due time or later, also where the clock
+// was set back while the timer waited.
+func (r ringer) now(in event.Stored) time.Time { return later(r.deps.Clock.Now(), in.Due) }
+
 // elapsed says that a moment has come. Whether it still matters is the
 // classifier's to see, where it is not known here that it does not.
 func (r ringer) elapsed(in event.Stored) ([]event.Record, error) {
@@ -46,7 +51,7 @@ func (r ringer) elapsed(in event.Stored) ([]event.Record, error) {
 		return nil, err
 	}
 	e.Grade = event.Ungraded
-	return one(event.NewRecord(event.ElapsedSubject(e.Operator, e.Incident, e.At), r.deps.Clock.Now(), "", e))
+	return one(event.NewRecord(event.ElapsedSubject(e.Operator, e.Incident, e.At), r.now(in), "", e))
 }
 
 // reminder reminds of what the last revision says is still owed or held.
@@ -67,7 +72,7 @@ func (r ringer) reminder(ctx context.Context, in event.Stored) ([]event.Record, 
 		!slices.ContainsFunc(g.Held, func(h event.Held) bool { return h.Desk == m.To && h.To == m.Forward }) {
 		return nil, nil
 	}
-	m.At = r.deps.Clock.Now()
+	m.At = r.now(in)
 	return one(event.NewRecord(event.RemindedSubject(m.Operator, m.Incident, m.ID), m.At, "", m))
 }
 
@@ -82,7 +87,7 @@ func (r ringer) escalation(ctx context.Context, in event.Stored) ([]event.Record
 	if err != nil || ack != nil && !ack.At.After(o.AcknowledgeBy) {
 		return nil, err
 	}
-	now := r.deps.Clock.Now()
+	now := r.now(in)
 	if now.Before(o.AcknowledgeBy) {
 		return r.presence.alarm(ctx, *o, now)
 	}
