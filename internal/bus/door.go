@@ -16,7 +16,6 @@ import (
 
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/identity"
-	"github.com/tocsin-project/tocsin/internal/share"
 	"github.com/tocsin-project/tocsin/internal/tally"
 )
 
@@ -41,9 +40,9 @@ type Door struct {
 	// Limit bounds the requests in hand, of which each party has its share
 	// (package share); beyond it the answer is "busy" at once.
 	Limit int
-	// Party names whose share a request uses where there are no identities. It must
-	// have few values, however many subjects there are. Nil takes what stands for the
-	// wildcards of Subject, or the connection that the answer goes to.
+	// Party names whose share a request uses where there are no identities: somebody in
+	// the register, since a client can put any other name into a subject; "" where
+	// nobody is named. Nil: nobody ever is.
 	Party func(Request) string
 	// Whole has requests of any size answered; others are questions, which are refused
 	// beyond maxQuestion bytes.
@@ -124,7 +123,7 @@ func (b *Bus) Serve(ctx context.Context, name string, doors ...Door) error {
 	// Requests in hand are finished, not dropped, when the service stops.
 	work := context.WithoutCancel(ctx)
 	for _, d := range doors {
-		places := share.NewPool(int64(d.Limit))
+		places := newPlaces(d.Limit)
 		refused := tally.New(func(n int, why string) {
 			b.cfg.Log.Warn("requests were refused", zap.String("door", d.Name), zap.Int("requests", n), zap.String("since", why))
 		})

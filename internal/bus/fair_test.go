@@ -3,6 +3,7 @@ package bus_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -13,6 +14,9 @@ import (
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
 )
+
+// named is the party that a subject names.
+func named(r bus.Request) string { return strings.TrimPrefix(r.Subject, "ask.") }
 
 // TestServe_OnePartyCannotTakeEveryPlace: a party that has as many requests in hand as
 // it may is refused, and another one is answered meanwhile.
@@ -27,7 +31,7 @@ func TestServe_OnePartyCannotTakeEveryPlace(t *testing.T) {
 	defer end()
 	bustest.Background(t, func(ctx context.Context) error {
 		return env.Bus.Serve(ctx, "doors", bus.Door{
-			Name: "ask", Subject: "ask.*", Limit: limit,
+			Name: "ask", Subject: "ask.*", Limit: limit, Party: named,
 			Answer: func(_ context.Context, r bus.Request) (any, error) {
 				if r.Subject == "ask.greedy" {
 					mu.Lock()
@@ -46,7 +50,7 @@ func TestServe_OnePartyCannotTakeEveryPlace(t *testing.T) {
 		}
 		return reply.Header.Get(bus.HeaderErrorCode) + string(reply.Data)
 	}
-	eventually(t, "the door is open", func() bool { return ask("honest") == `".honest"` })
+	eventually(t, "the door is open", func() bool { return ask("honest") == `"honest"` })
 	refused := make(chan *nats.Msg, 4*limit)
 	sub, err := env.Conn.ChanSubscribe("refused", refused)
 	require.NoError(t, err)
@@ -64,12 +68,70 @@ func TestServe_OnePartyCannotTakeEveryPlace(t *testing.T) {
 		return held
 	}
 	eventually(t, "its share is in hand", func() bool { return taken() >= limit/2 })
-	require.Equal(t, `".honest"`, ask("honest"))
+	require.Equal(t, `"honest"`, ask("honest"))
 	require.Equal(t, limit/2, taken())
 	end()
 	for range limit / 2 {
 		require.Empty(t, next(t, refused).Header.Get(bus.HeaderErrorCode))
 	}
+}
+
+// TestServe_InventedNames: a client without an identity that has each answer go to another
+// inbox takes no more than the share of all who are not named, and of these another client
+// has room beside one that keeps to its inbox.
+func TestServe_InventedNames(t *testing.T) {
+	t.Parallel()
+	env := bustest.Start(t)
+	const limit = 16
+	ended := make(chan struct{})
+	end := sync.OnceFunc(func() { close(ended) })
+	defer end()
+	bustest.Background(t, func(ctx context.Context) error {
+		return env.Bus.Serve(ctx, "doors", bus.Door{
+			Name: "ask", Subject: "ask.*", Limit: limit,
+			Party: func(r bus.Request) string {
+				if r.Subject == "ask.registered" {
+					return "registered"
+				}
+				return ""
+			},
+			Answer: func(_ context.Context, r bus.Request) (any, error) {
+				if r.Subject == "ask.greedy" {
+					<-ended
+				}
+				return "answered", nil
+			},
+		})
+	})
+	ask := func(subject string) string {
+		reply, err := env.Conn.Request(subject, nil, 5*time.Second)
+		if err != nil {
+			return err.Error()
+		}
+		return reply.Header.Get(bus.HeaderErrorCode) + string(reply.Data)
+	}
+	eventually(t, "the door is open", func() bool { return ask("ask.x") == `"answered"` })
+	answers := make(chan *nats.Msg, 10*limit)
+	sub, err := env.Conn.ChanSubscribe("*.flood", answers)
+	require.NoError(t, err)
+	defer func() { _ = sub.Unsubscribe() }()
+	flood := func(n int, inbox func(i int) string) {
+		for i := range n {
+			require.NoError(t, env.Conn.PublishRequest("ask.greedy", inbox(i), nil))
+		}
+	}
+	refused := func(n int) {
+		for range n {
+			require.Equal(t, "503", next(t, answers).Header.Get(bus.HeaderErrorCode))
+		}
+	}
+	flood(limit, func(int) string { return "one.flood" })
+	refused(limit - limit/4)
+	require.Equal(t, `"answered"`, ask("ask.another"), "one inbox has half of what the unnamed have")
+	flood(2*limit, func(i int) string { return fmt.Sprintf("%d.flood", i) })
+	refused(2*limit - limit/4)
+	require.Equal(t, `"answered"`, ask("ask.registered"), "who is named has room, whatever names the others invent")
+	end()
 }
 
 // TestServe_MemoryIsShared: large requests in hand are bounded by their bytes.
@@ -81,7 +143,7 @@ func TestServe_MemoryIsShared(t *testing.T) {
 	defer end()
 	bustest.Background(t, func(ctx context.Context) error {
 		return env.Bus.Serve(ctx, "doors", bus.Door{
-			Name: "ask", Subject: "ask.*", Limit: 10_000, Whole: true,
+			Name: "ask", Subject: "ask.*", Limit: 10_000, Whole: true, Party: named,
 			Answer: func(_ context.Context, r bus.Request) (any, error) {
 				if r.Subject == "ask.greedy" {
 					<-ended

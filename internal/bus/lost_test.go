@@ -23,7 +23,7 @@ func TestServe_DroppedPublishIsCounted(t *testing.T) {
 	const limit = 4
 	bustest.Background(t, func(ctx context.Context) error {
 		return env.Bus.Serve(ctx, "doors", bus.Door{
-			Name: "take", Subject: "take.*", Limit: limit,
+			Name: "take", Subject: "take.*", Limit: limit, Party: func(r bus.Request) string { return r.Subject },
 			Answer: func(_ context.Context, r bus.Request) (any, error) {
 				if r.Subject == "take.slow" {
 					<-ended

@@ -1,7 +1,9 @@
 package bus
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/nats-io/nats.go/micro"
@@ -23,20 +25,43 @@ type visitor struct {
 // and over HTTP, of which each party has its share.
 const MemoryForBodies = 256 << 20
 
+// unnamed is whose share of the memory all requests use of which nobody vouches for who
+// sent them.
+const unnamed = "unnamed"
+
+// places are those of a door. The requests of the unnamed are one party together, since a
+// client can invent any name; within that each connection has a share.
+type places struct{ all, unnamed *share.Pool }
+
+func newPlaces(limit int) places {
+	return places{share.NewPool(int64(limit)), share.NewPool(int64(max(1, limit/2)))}
+}
+
 // takePlace takes a place at a door, and room for the request in memory.
-func (b *Bus) takePlace(places *share.Pool, r Request) (leave func(), err error) {
-	if err := places.Take(r.Party, 1); err != nil {
+func (b *Bus) takePlace(at places, r Request) (leave func(), err error) {
+	var give []func()
+	leave = func() {
+		for _, g := range slices.Backward(give) {
+			g()
+		}
+	}
+	take := func(pool *share.Pool, party string, n int64) {
+		if err == nil {
+			if err = pool.Take(party, n); err == nil {
+				give = append(give, func() { pool.Give(party, n) })
+			}
+		}
+	}
+	if r.Party == unnamed {
+		take(at.unnamed, connectionOf(r.Reply), 1)
+	}
+	take(at.all, r.Party, 1)
+	take(b.cfg.Memory, r.Party, r.size())
+	if err != nil {
+		leave()
 		return nil, err
 	}
-	size := r.size()
-	if err := b.cfg.Memory.Take(r.Party, size); err != nil {
-		places.Give(r.Party, 1)
-		return nil, err
-	}
-	return func() {
-		b.cfg.Memory.Give(r.Party, size)
-		places.Give(r.Party, 1)
-	}, nil
+	return leave, nil
 }
 
 // size is how many bytes a request has.
@@ -56,27 +81,9 @@ func (d Door) party(ctx context.Context, r Request) string {
 		return who.String()
 	}
 	if d.Party != nil {
-		return d.Party(r)
+		return cmp.Or(d.Party(r), unnamed)
 	}
-	if tokens := wildcards(d.Subject, r.Subject); tokens != "" {
-		return tokens
-	}
-	return connectionOf(r.Reply)
-}
-
-// wildcards returns what stands in a subject for the wildcards of a pattern.
-func wildcards(pattern, subject string) (tokens string) {
-	if !strings.Contains(pattern, "*") {
-		return ""
-	}
-	for token := range strings.SplitSeq(pattern, ".") {
-		var here string
-		here, subject, _ = strings.Cut(subject, ".")
-		if token == "*" {
-			tokens += "." + here
-		}
-	}
-	return tokens
+	return unnamed
 }
 
 // connectionOf returns what the replies to one connection of the usual clients begin

@@ -53,11 +53,19 @@ type Deps struct {
 // Run opens the doors of every desk until ctx ends.
 func Run(ctx context.Context, d Deps) error {
 	s := service{d, &logName{bus: d.Bus}, newTurns()}
+	desks := map[string]string{} // by subject token
+	for _, desk := range d.Register.Desks {
+		desks[event.Token(desk.ID)] = desk.ID
+	}
+	party := func(req bus.Request) string {
+		token, _, _ := strings.Cut(strings.TrimPrefix(req.Subject, "desk."), ".")
+		return desks[token]
+	}
 	return d.Bus.Serve(ctx, Name,
-		bus.Door{Name: "acknowledge", Subject: event.DoorAcknowledge, Limit: inHand, Answer: s.answerAcknowledge},
-		bus.Door{Name: "act", Subject: event.DoorAct, Limit: inHand, Answer: s.answerAct},
-		bus.Door{Name: "watch", Subject: event.DoorWatch, Limit: inHand, Answer: s.answerWatch},
-		bus.Door{Name: "outcome", Subject: event.DoorOutcome, Limit: inHand, Answer: s.answerOutcome},
+		bus.Door{Name: "acknowledge", Subject: event.DoorAcknowledge, Limit: inHand, Party: party, Answer: s.answerAcknowledge},
+		bus.Door{Name: "act", Subject: event.DoorAct, Limit: inHand, Party: party, Answer: s.answerAct},
+		bus.Door{Name: "watch", Subject: event.DoorWatch, Limit: inHand, Party: party, Answer: s.answerWatch},
+		bus.Door{Name: "outcome", Subject: event.DoorOutcome, Limit: inHand, Party: party, Answer: s.answerOutcome},
 	)
 }
 

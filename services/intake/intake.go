@@ -127,12 +127,12 @@ func (in *Intake) answer(ctx context.Context, req bus.Request) (any, error) {
 	return receipts[0], nil
 }
 
-// party is whose share of the door a report uses that nobody vouches for.
+// party is the registered operator that a report's subject names, or "".
 func (in *Intake) party(req bus.Request) string {
 	if operator := in.operatorOf(req); in.isRegistered(operator) {
 		return operator
 	}
-	return anybody
+	return ""
 }
 
 func (in *Intake) isRegistered(operator string) bool {
