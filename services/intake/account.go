@@ -68,10 +68,17 @@ type refused struct {
 	faults []fault.Detail
 }
 
+// maxJitter is by how much the times of requests that are refused together may differ.
+const maxJitter = time.Minute
+
 // at is what is used up at a later time.
 func (u usage) at(now time.Time) usage {
-	if now.Before(u.At) {
-		return u // a clock that was set back gives nothing back
+	u.Bytes = min(u.Bytes, refusedQuota) // an earlier version allowed more
+	switch back := u.At.Sub(now); {
+	case back > maxJitter: // the clock was set back, which gives nothing back
+		return usage{u.Reports, u.Bytes, now}
+	case back > 0:
+		return u
 	}
 	passed := now.Sub(u.At).Seconds()
 	return usage{max(0, u.Reports-passed*refusedRate), max(0, u.Bytes-passed*refusedQuota/(24*60*60)), now}
@@ -116,6 +123,14 @@ func (a *account) noteSummary(s stored) {
 	if a.open = s.Summary != nil; a.open {
 		a.until = s.Summary.From.Add(summaryPeriod)
 	}
+}
+
+// hasRoom reports whether so many bytes are left of an allowance.
+func (r *refusals) hasRoom(a *account, now time.Time, bytes int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	used := a.used
+	return used.take(now, bytes)
 }
 
 // overRate returns what counts a refused report, or nil where it may be kept whole.
@@ -259,7 +274,7 @@ func (r *refusals) update(ctx context.Context, owner string, used usage, c *coun
 			return s, err
 		}
 		if s.Summary != nil && !now.Before(s.Summary.From.Add(summaryPeriod)) {
-			if err := r.record(ctx, *s.Summary); err != nil {
+			if err := r.recordSummary(ctx, *s.Summary); err != nil {
 				return s, err
 			}
 			s.Summary = nil
@@ -286,8 +301,8 @@ func (r *refusals) update(ctx context.Context, owner string, used usage, c *coun
 	}
 }
 
-// record makes a record of a summary whose hour is over. A repeat meets the first.
-func (r *refusals) record(ctx context.Context, sum event.RejectedSummary) error {
+// recordSummary makes a record of a summary whose hour is over. A repeat meets the first.
+func (r *refusals) recordSummary(ctx context.Context, sum event.RejectedSummary) error {
 	record, err := event.NewRecord(event.RejectedSubject(sum.Operator, fmt.Sprintf("summary-%d", sum.From.UnixNano())), sum.Until, "", sum)
 	if err == nil {
 		_, err = r.deps.Bus.Commit(ctx, []event.Record{record})

@@ -225,6 +225,43 @@ func TestTheQuotaOfBytes(t *testing.T) {
 	require.Equal(t, refusedQuota/keptPayload, kept)
 	require.False(t, u.take(nine.Add(-time.Hour), keptPayload), "a clock that steps back gives nothing back")
 	require.True(t, u.take(nine.Add(24*time.Hour), keptPayload), "a day later there is room again")
+
+	// A clock that was a year ahead and is set back does not stop the allowance for a year.
+	u = usage{Bytes: 64 << 20, At: nine.Add(365 * 24 * time.Hour)}
+	require.False(t, u.take(nine, 1), "more was used by an earlier version, and counts as all")
+	u = u.at(nine)
+	require.True(t, u.take(nine.Add(12*time.Hour), refusedQuota/2))
+}
+
+// TestRefusals_RecordsAreCountedWhole: what is kept is bounded by what the records take, also
+// where the payload is nothing and its faults or its header are long.
+func TestRefusals_RecordsAreCountedWhole(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	many := make([]fault.Detail, 8000)
+	for i := range many {
+		many[i] = fault.Detail{Path: fmt.Sprintf("$.data.facilities[%d]", i), Message: "is not in the register"}
+	}
+	kept := func(name string, errors []fault.Detail, header map[string][]string) (bytes int) {
+		t.Helper()
+		a := &account{owner: name}
+		for i := range 60 {
+			s := submission{operator: "grid-east", door: "http", header: header, payload: fmt.Append(nil, i)}
+			record, size, err := d.refused.record(a, nine, name, fmt.Sprint(i), headerLines(header), s, errors)
+			require.NoError(t, err)
+			if d.refused.overRate(a, nine, refused{faults: errors}, size) == nil {
+				bytes += len(record.Data)
+			}
+		}
+		return bytes
+	}
+	for name, bytes := range map[string]int{
+		"faults": kept("faults", many, nil),
+		"header": kept("header", faults, map[string][]string{"x": {strings.Repeat("\x01", keptHeader-100)}}),
+	} {
+		require.Positive(t, bytes, name)
+		require.LessOrEqual(t, bytes, refusedQuota, name)
+	}
 }
 
 func TestWhoIsNotRegisteredSharesOneBucket(t *testing.T) {

@@ -3,11 +3,13 @@ package intake
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
@@ -22,7 +24,11 @@ const (
 	keptHeader   = 256 << 10 // bytes of its header, which JSON may make six times as long
 	refusedRate  = 20        // refused reports kept whole, a second and operator
 	refusedBurst = 2000
-	refusedQuota = 64 << 20 // bytes of them kept whole, a day and operator
+	// refusedQuota is how many bytes of records a day of one operator's refused reports may
+	// take: some 4,000 ordinary reports, or 20 of the largest, where a sender in order has a
+	// handful. They stay for half a year.
+	refusedQuota   = 8 << 20
+	recordOverhead = 512 // bytes of a record beside its body
 	// anybody is the account that all unregistered senders share.
 	anybody = "unregistered"
 )
@@ -62,14 +68,29 @@ func (r *refusals) keep(ctx context.Context, s submission, faults []fault.Detail
 	now := r.deps.Clock.Now()
 	header := headerLines(s.header)
 	digest := digestOf(header, s.payload)
-	kept, size := cutHeader(header)
-	if c := r.overRate(a, now, refused{digest, len(s.payload), faults}, min(len(s.payload), keptPayload)+size); c != nil {
+	record, size, err := r.record(a, now, owner, digest, header, s, faults)
+	if err != nil {
+		return err
+	}
+	if c := r.overRate(a, now, refused{digest, len(s.payload), faults}, size); c != nil {
 		select {
 		case <-c.ready:
 			return c.err
 		case <-ctx.Done():
 			return ctx.Err()
 		}
+	}
+	_, err = r.deps.Bus.Commit(ctx, []event.Record{record})
+	return err
+}
+
+// record makes the record of a refused report and returns what it takes of the allowance.
+// Where nothing is left of that it makes none, and the report is to be counted.
+func (r *refusals) record(a *account, now time.Time, owner, digest string, header []string, s submission, faults []fault.Detail) (event.Record, int, error) {
+	kept, size := cutHeader(header)
+	size += base64.StdEncoding.EncodedLen(min(len(s.payload), keptPayload)) + recordOverhead
+	if !r.hasRoom(a, now, size) {
+		return event.Record{}, refusedQuota + 1, nil
 	}
 	body := event.Rejected{
 		Operator: s.operator, ReceivedAt: now, Door: s.door, Errors: faults,
@@ -79,11 +100,7 @@ func (r *refusals) keep(ctx context.Context, s submission, faults []fault.Detail
 		body.Payload, body.Truncated = s.payload[:keptPayload], true
 	}
 	record, err := event.NewRecord(event.RejectedSubject(owner, digest), now, digest, body)
-	if err != nil {
-		return err
-	}
-	_, err = r.deps.Bus.Commit(ctx, []event.Record{record})
-	return err
+	return record, len(record.Data) + recordOverhead, err
 }
 
 // headerLines renders headers in one order, so that the same message has the
