@@ -273,7 +273,7 @@ func TestHealth_IndexFailure(t *testing.T) {
 	dir := t.TempDir()
 	w := beginIn(t, dir, nil)
 	w.well()
-	for _, suffix := range []string{"", "-wal", "-shm"} {
+	for _, suffix := range []string{"", "-wal"} {
 		require.NoError(t, os.Remove(filepath.Join(dir, "ledger", "index.sqlite"+suffix)))
 	}
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "ledger", "index.sqlite"), 0o700))

@@ -245,7 +245,7 @@ func TestRefusals_RecordsAreCountedWhole(t *testing.T) {
 	kept := func(name string, errors []fault.Detail, header map[string][]string) (bytes int) {
 		t.Helper()
 		a := &account{owner: name}
-		for i := range 60 {
+		for i := range 20 {
 			s := submission{operator: "grid-east", door: "http", header: header, payload: fmt.Append(nil, i)}
 			record, size, err := d.refused.record(a, nine, name, fmt.Sprint(i), headerLines(header), s, errors)
 			require.NoError(t, err)

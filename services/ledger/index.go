@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -150,11 +151,21 @@ func (x *index) connect(ctx context.Context) (err error) {
 	if err := makePrivate(x.path); err != nil {
 		return fmt.Errorf("ledger: index: %w", err)
 	}
-	source := fmt.Sprintf("file:%s?_pragma=busy_timeout(%d)&_pragma=page_size(%d)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)%s", uriPath.Replace(x.path), busyTimeout.Milliseconds(), pageSize, writerPragmas)
+	source := fmt.Sprintf("file:%s?_pragma=busy_timeout(%d)&_pragma=page_size(%d)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)%s", uriPath.Replace(x.path), busyTimeout.Milliseconds(), pageSize, writerPragmas+exclusive())
 	if x.db, err = sql.Open("sqlite", source); err != nil {
 		return fmt.Errorf("ledger: index: %w", err)
 	}
 	return x.db.PingContext(ctx)
+}
+
+// exclusive has SQLite keep the index of its log in memory and not in a file that it maps
+// (-shm): whoever truncates such a file ends the process with SIGBUS. Another process
+// cannot open the index meanwhile.
+func exclusive() string {
+	if runtime.GOOS == "windows" {
+		return "" // it has no such file system layer
+	}
+	return "&vfs=unix-excl"
 }
 
 // busyTimeout is how long SQLite waits for a lock that another process has.
@@ -259,7 +270,10 @@ func release(conn *sql.Conn, prepared []*sql.Stmt) {
 // The files of an index.
 const walSuffix = "-wal"
 
-var indexSuffixes = [...]string{"", walSuffix, "-shm"}
+// shmSuffix is that of a file that earlier versions had: see exclusive.
+const shmSuffix = "-shm"
+
+var indexSuffixes = [...]string{"", walSuffix, shmSuffix}
 
 func indexFile(dir string) string { return filepath.Join(dir, "index.sqlite") }
 
