@@ -14,9 +14,19 @@ const (
 	// not answered.
 	MaxAsks     = 20
 	MaxAskBytes = 64 << 10
-	// MaxActs is how many acts of one kind one incident takes of one desk.
-	MaxActs = 500
+	// MaxActs is how many acts of one kind one incident takes of one desk; fewer of an
+	// incident whose record is large, since each act repeats it to every desk, but always
+	// MinActs.
+	MaxActs     = 500
+	MinActs     = 20
+	maxRepeated = 16 << 20 // bytes of graded records that the acts of one kind and desk repeat
 )
+
+// MaxActsOf is how many acts of one kind an incident takes of one desk whose graded
+// record has so many bytes.
+func MaxActsOf(bytes int) int {
+	return min(MaxActs, max(MinActs, maxRepeated/max(1, bytes)))
+}
 
 // Missing returns what of a question no report has answered since it was asked.
 func (s State) Missing(a Asked) []string {

@@ -134,14 +134,18 @@ func (s service) checkIncident(ctx context.Context, f *form, a event.DeskAct) er
 	if err == nil && a.Kind == event.KindClosed {
 		open, err = s.toAcknowledge(ctx, open)
 	}
+	full := false
+	if err == nil && told {
+		full, err = s.hasAllActs(ctx, a, acts)
+	}
 	switch {
 	case err != nil:
 		return err
 	case !told:
 		s.deps.Bus.Refused(ctx, "incident "+event.Token(a.Operator)+"."+event.Token(a.Incident), "this desk has not been told of it")
 		f.add("$.incident", "%s has not been told of %s/%s", a.Desk, a.Operator, a.Incident)
-	case acts >= event.MaxActs:
-		f.add("$.kind", "%s has %s this incident %d times, and no more are taken", a.Desk, a.Kind, acts)
+	case full:
+		f.add("$.kind", "%s has %s this incident %d times, and no more are taken of one of its size", a.Desk, a.Kind, acts)
 	case a.Kind == event.KindAsked:
 		return s.checkAsked(ctx, f, a)
 	case a.Kind == event.KindConfirmed:
@@ -150,6 +154,19 @@ func (s service) checkIncident(ctx context.Context, f *form, a event.DeskAct) er
 		f.add("$.incident", "cannot be closed before these are acknowledged: %s", shorten(open))
 	}
 	return nil
+}
+
+// hasAllActs reports whether the incident of an act has as many of its kind as it takes of
+// the desk.
+func (s service) hasAllActs(ctx context.Context, a event.DeskAct, acts int) (bool, error) {
+	if acts < event.MinActs || acts < event.MaxActs && a.Kind == event.KindClosed { // which is repeated to nobody
+		return false, nil
+	}
+	last, err := s.deps.Bus.Last(ctx, event.GradedPrefix(a.Operator, a.Incident)+"*")
+	if err != nil && !errors.Is(err, bus.ErrNotFound) {
+		return false, err
+	}
+	return acts >= event.MaxActsOf(len(last.Data)), nil
 }
 
 // escalations reports whether the desk has been told of the incident, which of its

@@ -67,3 +67,22 @@ func TestAsk_NotOfAnIncidentThatIsTooLarge(t *testing.T) {
 	require.Contains(t, a.Errors[0].Message, fmt.Sprint(event.MaxAdded))
 	require.Equal(t, event.StatusAccepted, act(t, env, "hall", say(event.KindDetermined, nil)).Status, "a grade can still be set")
 }
+
+// TestActs_FewerOfALargeIncident: each act repeats the incident to every desk, so the
+// larger it is the fewer are taken; of an ordinary one as many as ever.
+func TestActs_FewerOfALargeIncident(t *testing.T) {
+	for _, row := range []struct{ bytes, want int }{{0, event.MaxActs}, {20 << 10, event.MaxActs}, {64 << 10, 256}, {event.MaxAdded, event.MinActs}} {
+		require.Equal(t, row.want, event.MaxActsOf(row.bytes), row.bytes)
+	}
+	env, _ := house(t)
+	commit(t, env, event.GradedSubject("mill", "flood", 1), event.Graded{Operator: "mill", Incident: "flood", Revision: 1,
+		Change: event.Change{Reason: strings.Repeat("x", event.MaxAdded)}})
+	determine := func(n int) event.DeskActAnswer {
+		return act(t, env, "hall", say(event.KindDetermined, map[string]any{"id": fmt.Sprint("d", n)}))
+	}
+	for n := range event.MinActs {
+		require.Equal(t, event.StatusAccepted, determine(n).Status)
+	}
+	require.Equal(t, []string{"$.kind"}, refused(t, determine(event.MinActs)))
+	require.Equal(t, event.StatusDuplicate, determine(0).Status)
+}
