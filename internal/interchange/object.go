@@ -104,6 +104,18 @@ func (o object) get(name string) any {
 	return v
 }
 
+// word returns the word of a field as one of those that matter here. One that differs
+// from them in its case only is a fault, as the name of a field is.
+func (o object) word(name, word string, matter ...string) string {
+	for _, known := range matter {
+		if word != known && strings.EqualFold(word, known) {
+			o.bad(name, "%q must be written %q", word, known)
+			return known
+		}
+	}
+	return word
+}
+
 func (o object) at(name string) string {
 	if name == "" {
 		return o.path

@@ -254,6 +254,11 @@ func verisDuration(availability object) *event.Span {
 // service that was slow, or a lost device, interrupts no function.
 func verisInterrupted(availability object) bool {
 	varieties := availability.list("variety")
+	for i, v := range varieties {
+		if word, ok := v.(string); ok {
+			availability.word(fmt.Sprintf("variety[%d]", i), word, "Interruption", "Obscuration")
+		}
+	}
 	return len(varieties) == 0 || slices.Contains(varieties, any("Interruption")) || slices.Contains(varieties, any("Obscuration"))
 }
 
@@ -274,10 +279,16 @@ func verisLoss(impact object) *event.Money {
 	return &event.Money{Amount: event.Number{Value: amount}, Currency: currency}
 }
 
+// verisActions are the actions of VERIS 1.3.
+var verisActions = []string{"environmental", "error", "hacking", "malware", "misuse", "physical", "social", "unknown"}
+
 // verisKind maps the actions to the kinds of GB/T 20986-2023, by what was done
 // on purpose first: an attack that used malware is malware.
 func verisKind(action object, leaked bool) string {
 	did := map[string]bool{}
+	for _, name := range verisActions {
+		action.get(name) // which finds names in the wrong case
+	}
 	for _, name := range slices.Sorted(maps.Keys(action.fields)) {
 		a, known := action.child(name)
 		did[name] = known

@@ -2,10 +2,14 @@ package interchange
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/tocsin-project/tocsin/internal/event"
 )
+
+// personalData are the varieties of data that identify persons.
+var personalData = []string{"Personal", "Medical", "Bank", "Payment"}
 
 // verisPersons returns the records that leaked as persons, and data_total as it
 // is written. A count of data that identifies nobody is no count of persons.
@@ -26,11 +30,10 @@ func verisPersons(confidentiality object) (persons *event.Number, total string) 
 		}
 		data := object{fields, confidentiality.at(name), confidentiality.faults}
 		amount, _ := data.whole("amount")
-		switch data.text("variety") {
-		case "Personal", "Medical", "Bank", "Payment":
+		if slices.Contains(personalData, data.word("variety", data.text("variety"), personalData...)) {
 			found = true
 			personal = max(personal, amount)
-		default:
+		} else {
 			others = true
 		}
 	}
