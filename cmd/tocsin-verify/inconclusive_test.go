@@ -92,8 +92,11 @@ func TestMailIsNoForgery(t *testing.T) {
 			require.Contains(t, errOut, "mail or an editor may have damaged it", "%s, %s", file, name)
 		}
 	}
+	s.write(t, "spaced", strings.Replace(s.receipt(t), `"signature":"`, `"signature":"  `, 1))
+	code, _, errOut := s.verify(s.path("spaced"))
+	require.Equal(t, exitUnchecked, code, errOut)
 	s.write(t, "forged", quotedPrintable(strings.Replace(s.receipt(t), "mill", "grid", 1)))
-	code, _, _ := s.verify(s.path("forged"))
+	code, _, _ = s.verify(s.path("forged"))
 	require.Equal(t, exitFails, code, "a forgery hides in no damage")
 }
 

@@ -296,9 +296,10 @@ func checkCertificate(text string) error {
 	return nil
 }
 
-// malformedJSON marks an error as ErrMalformed where the text is no JSON at all.
+// malformedJSON marks an error as ErrMalformed where the text is no JSON at all, or has
+// base64 that cannot be decoded.
 func malformedJSON(raw []byte, err error) error {
-	if json.Valid(raw) {
+	if json.Valid(raw) && !errors.As(err, new(base64.CorruptInputError)) {
 		return err
 	}
 	return malformed(err)
