@@ -53,9 +53,9 @@ records would not be found again: use another folder.`,
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(e.out, "identities  %s\nadmin       %s\n", folder, file)
-			fmt.Fprintf(e.errOut, "Move %s to offline storage: only tocsin credential signing-key needs it.\n", folder.OperatorKey())
-			fmt.Fprintf(e.errOut, "Create the other credentials with tocsin credential add; tocsin serve --data %s rejects everybody without one.\n", data)
+			fmt.Fprintf(e.out, e.word("init-done"), folder, file)
+			fmt.Fprintf(e.errOut, e.word("init-offline"), folder.OperatorKey())
+			fmt.Fprintf(e.errOut, e.word("init-next"), data)
 			return nil
 		},
 	}
@@ -204,7 +204,7 @@ the identity within a second.`,
 			if err := credential.In(data).Revoke(identity.Role(a[0]), a[1], clock.System{}.Now()); err != nil {
 				return err
 			}
-			fmt.Fprintf(e.out, "revoked %s/%s\n", a[0], a[1])
+			fmt.Fprintf(e.out, e.word("revoked-now"), a[0], a[1])
 			return nil
 		},
 	}

@@ -62,6 +62,11 @@ var words = map[string][2]string{
 	"lasts-on":      {"没有结束时间：处置虽已结束，仍继续计时；请以续报重新填写，并填写 until（结束时间）", event.LastsOn},
 	"clock-goes-on": {" 没有结束时间，继续计时，直至续报重新填写并给出 until（结束时间）", event.ClockGoesOn},
 
+	"init-offline": {"请将 %s 移至离线介质保存：只有 tocsin credential signing-key 需要它。\n", "Move %s to offline storage: only tocsin credential signing-key needs it.\n"},
+	"init-next":    {"其他凭证由 tocsin credential add 生成；tocsin serve --data %s 只接受持有凭证者。\n", "Create the other credentials with tocsin credential add; tocsin serve --data %s rejects everybody without one.\n"},
+	"init-done":    {"身份目录  %s\n管理员    %s\n", "identities  %s\nadmin       %s\n"},
+	"revoked-now":  {"已撤销 %s/%s\n", "revoked %s/%s\n"},
+
 	"credentials":   {"角色\t标识\t可见范围\t启用时间\t到期时间\t令牌\t密钥", "ROLE\tID\tSEES\tSINCE\tEXPIRES\tTOKENS\tKEY"},
 	"role-operator": {"运营者", "operator"}, "role-desk": {"席位", "desk"}, "role-regulator": {"监管", "regulator"}, "role-admin": {"管理员", "admin"},
 	"level-national": {"国家", "national"}, "level-province": {"省", "province"}, "level-prefecture": {"市", "prefecture"},
