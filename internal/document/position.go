@@ -94,15 +94,30 @@ func (v Value) syntax(raw []byte, err error) {
 	whole := wholeLines(lines)
 	start := len(bytes.Join(lines[:whole], nil))
 	broken := raw[start:]
-	if doc, err := parse(raw[:start]); err == nil && doc != nil && len(doc.Content) == 1 {
-		v.path = lastPath(doc.Content[0], v.path)
-	}
 	offset := start + len(broken) - len(bytes.TrimLeft(broken, " \t"))
 	if found := aliasUse.FindSubmatchIndex(bytes.SplitAfterN(broken, []byte("\n"), 2)[0]); found != nil && strings.Contains(message, "anchor") {
 		offset = start + found[2]
 		message = fmt.Sprintf("not YAML: the alias %s names no anchor, and neither is allowed: repeat the value", raw[offset:start+found[3]])
 	}
+	v.path = pathAt(raw, start, offset)
 	v.failAt(raw, offset, "%s", lineOfParser.ReplaceAllString(message, ""))
+}
+
+// pathAt is the path of the value at an offset of the first line that cannot be parsed,
+// as far as the text before it and the key on it tell.
+func pathAt(raw []byte, start, offset int) string {
+	path := "$"
+	ends := []int{start, offset}
+	line, _, _ := bytes.Cut(raw[start:], []byte("\n"))
+	if colon := bytes.IndexByte(line, ':'); colon >= 0 {
+		ends = append(ends, start+colon+1)
+	}
+	for _, end := range ends {
+		if doc, err := parse(raw[:end]); err == nil && doc != nil && len(doc.Content) == 1 {
+			path = lastPath(doc.Content[0], "$")
+		}
+	}
+	return path
 }
 
 var (
