@@ -94,7 +94,7 @@ func (b *Bus) FollowTimers(ctx context.Context, f TimerFollower) error {
 	if err != nil {
 		return err
 	}
-	t := ticker{bus: b, agenda: a, out: make(chan event.Stored), filters: f.Filters, missing: f.Missing, log: b.cfg.Log.Named(f.Name)}
+	t := ticker{bus: b, agenda: a, out: make(chan event.Stored, timersAhead), filters: f.Filters, missing: f.Missing, log: b.cfg.Log.Named(f.Name)}
 	done := make(chan struct{}, 3)
 	for _, work := range []func(context.Context){
 		func(ctx context.Context) { t.read(ctx, set, last) }, t.run, t.remove,
@@ -145,6 +145,9 @@ type ticker struct {
 const (
 	// timersAtOnce is how many timers are taken from the agenda at once.
 	timersAtOnce = 64
+	// timersAhead is how many of them may wait for the follower while the next are read:
+	// one at a time takes twice as long, and of many the others come later.
+	timersAhead = 16
 	// look is how often it is looked what is due at least: a clock may also be moved.
 	look = 250 * time.Millisecond
 )
