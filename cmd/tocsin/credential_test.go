@@ -133,9 +133,10 @@ func TestInitOfATriedFolder(t *testing.T) {
 	require.Contains(t, errOut, "without identities")
 }
 
-// The README shows the table as it is.
-func TestTheTableOfTheReadme(t *testing.T) {
-	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+// TestTable_InTheHandbook compares the table that the administrator's handbook shows
+// with the one in force.
+func TestTable_InTheHandbook(t *testing.T) {
+	handbook, err := os.ReadFile(filepath.Join("..", "..", "deploy", "handbook", "administrator.md"))
 	require.NoError(t, err)
-	require.Contains(t, string(readme), identity.Table())
+	require.Contains(t, string(handbook), identity.Table())
 }

@@ -19,13 +19,17 @@ import (
 )
 
 // TestMain lets the test binary be the program: a child with TOCSIN_CHILD runs
-// its command line, so that it can be killed.
+// its command line, so that it can be killed. With TOCSIN_CURL it is the curl of the
+// documents.
 func TestMain(m *testing.M) {
 	if os.Getenv("TOCSIN_CHILD") != "" {
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 		code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 		stop()
 		os.Exit(code)
+	}
+	if os.Getenv("TOCSIN_CURL") != "" {
+		os.Exit(curl(os.Args[1:]))
 	}
 	os.Exit(m.Run())
 }

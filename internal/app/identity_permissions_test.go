@@ -99,7 +99,7 @@ func mayReach(who identity.Identity, subject string) bool {
 var tried = []identity.Identity{known[0], known[1], known[2], known[3], known[5], known[len(known)-1]}
 
 // Every role tries every subject, to send to and to listen on. What it shows to hold is
-// the table of the README.
+// the table of the administrator's handbook.
 func TestPermissionsHold(t *testing.T) {
 	t.Parallel()
 	t.Log("\n" + identity.Table())

@@ -33,25 +33,20 @@ func topLevels(t *Tree) (faults []string) {
 // mustExist are the documents that a reader starts from.
 var mustExist = list("README.md services/doc.go")
 
-// paths holds every path that a document names against the tree: the README,
-// the architecture page, and each other Markdown file.
+// paths checks that every path exists that a document names: the README, the
+// architecture page, and each other Markdown file.
 func paths(t *Tree) (faults []string) {
-	documents := slices.Clone(mustExist)
-	err := fs.WalkDir(t.FS, ".", func(name string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && name != "." && !isSource(d.Name()):
-			return fs.SkipDir
-		case !d.IsDir() && path.Ext(name) == ".md" && !slices.Contains(documents, name):
-			documents = append(documents, name)
-		}
-		return nil
-	})
+	names, err := markdown(t)
 	if err != nil {
 		return []string{err.Error()}
 	}
-	for _, doc := range documents {
+	docs := slices.Clone(mustExist)
+	for _, name := range names {
+		if !slices.Contains(docs, name) {
+			docs = append(docs, name)
+		}
+	}
+	for _, doc := range docs {
 		text, err := t.text(doc)
 		if err != nil {
 			faults = append(faults, doc+": "+err.Error())
@@ -101,6 +96,7 @@ func pathsIn(text, module string) []string {
 		}
 	}
 	for _, w := range word.FindAllString(address.ReplaceAllString(text, " "), -1) {
+		w, _, _ = strings.Cut(w, "#") // a heading of the file
 		w = strings.TrimPrefix(strings.TrimRight(w, ".!?*_"), module+"/")
 		w = strings.TrimSuffix(strings.TrimPrefix(w, "./"), "/")
 		first, _, deep := strings.Cut(w, "/")

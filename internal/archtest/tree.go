@@ -34,6 +34,7 @@ var Rules = []Rule{
 	{"no statute in code", statutes},
 	{"files have a size", sizes},
 	{"paths that are named exist", paths},
+	{"documents hold together", documents},
 	{"the top level is full", topLevels},
 }
 

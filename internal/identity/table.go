@@ -130,7 +130,7 @@ func (i Identity) May(way Way, door string) bool {
 	})
 }
 
-// Table renders the table, as the README shows it.
+// Table renders the table, as the administrator's handbook shows it.
 func Table() string {
 	var b strings.Builder
 	b.WriteString("| subject | may | operator | desk | regulator | admin |\n|---|---|---|---|---|---|\n")
