@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -8,9 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"runtime/metrics"
-	"strings"
+	"runtime/pprof"
 	"time"
 
 	"go.uber.org/zap"
@@ -94,7 +94,7 @@ const (
 	guardBytes = 1 << 30
 	// endlessCall is where the engine is while it reads a block, for milliseconds or
 	// without end.
-	endlessCall = "server.(*msgBlock).indexCacheBuf("
+	endlessCall = "server.(*msgBlock).indexCacheBuf"
 )
 
 // guardBlocks ends the process where the engine reads a block without end, having seen
@@ -127,14 +127,10 @@ func guardBlocks(ctx context.Context, dir string, limit uint64, log *zap.Logger)
 	}
 }
 
-// isRunning reports whether some goroutine is in a function.
+// isRunning reports whether some goroutine is in a function. The profile stops the
+// process for a moment only, whereas writing all stacks stops it until they are written.
 func isRunning(call string) bool {
-	stacks := make([]byte, 64<<10)
-	for {
-		n := runtime.Stack(stacks, true)
-		if n < len(stacks) {
-			return strings.Contains(string(stacks[:n]), call)
-		}
-		stacks = make([]byte, 2*len(stacks))
-	}
+	var stacks bytes.Buffer
+	_ = pprof.Lookup("goroutine").WriteTo(&stacks, 1) // a buffer takes everything
+	return bytes.Contains(stacks.Bytes(), []byte(call+"+0x"))
 }
