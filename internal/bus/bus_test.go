@@ -193,8 +193,7 @@ func commit(t *testing.T, b *bus.Bus, from, to int) {
 	for i := from; i < to; i++ {
 		records = append(records, accepted(i))
 	}
-	_, err := b.Commit(t.Context(), records)
-	require.NoError(t, err)
+	bustest.Store(t, b, records)
 }
 
 // hang is how long something is waited for that must happen, on a machine however busy.
@@ -227,8 +226,9 @@ func TestFollowHandsOverInOrderAndAPoisonHoldsNothingUp(t *testing.T) {
 	bustest.Background(t, func(ctx context.Context) error { return b.Follow(ctx, follower(e)) })
 	eventually(t, "all but three handled", func() bool { return len(e.handled()) == 17 })
 	got := e.handled()
-	assert.Equal(t, []uint64{1, 2, 4, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20}, got[:16], "what is behind a poison goes on")
-	assert.EqualValues(t, 5, got[16], "a passing fault is handled later")
+	at := slices.Index(got, 5)
+	require.GreaterOrEqual(t, at, 0, "a passing fault is handled later")
+	assert.Equal(t, []uint64{1, 2, 4, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20}, slices.Delete(got, at, at+1), "what is behind a poison goes on")
 	for seq, tries := range map[uint64]int{3: 3, 6: 1, 7: 3} {
 		eventually(t, "given up", func() bool {
 			s, err := b.Last(t.Context(), event.UnhandledSubject("echo", "op", "inc", seq))

@@ -56,10 +56,10 @@ func (o *ordered) Failed(event.Stored) {}
 func TestOfOneKeyWhatCameOfOneIsStoredBeforeTheNextIsHandled(t *testing.T) {
 	t.Parallel()
 	b := bustest.Start(t).Bus
-	const records, foreign = 1000, 10
+	const records, foreign = 400, 10
 	var others []event.Record
 	for i := range foreign { // the first accepted record is the one after these
-		others = append(others, event.RawRecord(fmt.Sprintf("rules.%d", foreign+1+i*97), stamp, "", []byte(`{"first":true}`)))
+		others = append(others, event.RawRecord(fmt.Sprintf("rules.%d", foreign+1+i*37), stamp, "", []byte(`{"first":true}`)))
 	}
 	_, err := b.Commit(t.Context(), others)
 	require.NoError(t, err)
@@ -97,7 +97,7 @@ func TestAPositionThatCannotBeKeptHoldsNothingUp(t *testing.T) {
 	js, err := jetstream.New(env.Conn)
 	require.NoError(t, err)
 	e := &echo{}
-	const records = 10_000
+	const records = 5000 // more than a position lags
 	bustest.Background(t, func(ctx context.Context) error { return env.Bus.Follow(ctx, follower(e)) })
 	commit(t, env.Bus, 0, 1)
 	eventually(t, "it follows", func() bool { return len(e.handled()) == 1 })

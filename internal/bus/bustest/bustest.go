@@ -5,6 +5,8 @@ package bustest
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -85,6 +87,22 @@ func Background(t testing.TB, f func(context.Context) error) {
 func Answers(t testing.TB, e *Env, door string) {
 	t.Helper()
 	require.Eventually(t, func() bool { _, err := e.Conn.Request(door, nil, time.Second); return err == nil }, hang, 5*time.Millisecond)
+}
+
+// Store commits records, in parts, and each part again where a busy machine did not store
+// it in the time that a Commit has: then nobody knows what became of it.
+func Store(t testing.TB, b *bus.Bus, records []event.Record) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*hang)
+	defer cancel()
+	for part := range slices.Chunk(records, 500) {
+		for _, err := b.Commit(ctx, part); err != nil; _, err = b.Commit(ctx, part) {
+			if !errors.Is(err, bus.ErrUnavailable) || ctx.Err() != nil {
+				t.Errorf("records are not stored: %v", err)
+				return
+			}
+		}
+	}
 }
 
 // JetStream returns the engine's own interface, for tests that go behind the
