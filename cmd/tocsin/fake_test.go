@@ -6,11 +6,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tocsin-project/tocsin/internal/natsd"
+
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 
-	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
@@ -26,7 +27,7 @@ type fake struct {
 
 func startFake(t *testing.T) *fake {
 	t.Helper()
-	s, err := bus.StartServer(t.Context(), bus.ServerConfig{Dir: t.TempDir(), Listen: "127.0.0.1:0", Log: zap.NewNop()})
+	s, err := natsd.Start(t.Context(), natsd.Config{Dir: t.TempDir(), Listen: "127.0.0.1:0", Log: zap.NewNop()})
 	require.NoError(t, err)
 	t.Cleanup(s.Stop)
 	nc, err := s.Connect()

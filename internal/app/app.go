@@ -20,6 +20,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tocsin-project/tocsin/internal/natsd"
+
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
@@ -88,7 +90,7 @@ type Config struct {
 	// those that were taken; 0: a twentieth of it, within bounds.
 	DiskReserve uint64
 	// Room says how much of the disk is free; nil asks the file system.
-	Room func(dir string) (bus.Room, error)
+	Room func(dir string) (natsd.Room, error)
 	// Memory is how many bytes the process may use; 0 means that nothing limits it.
 	Memory uint64
 
@@ -135,7 +137,7 @@ type App struct {
 	cfg      Config
 	lock     *os.File              // on the data folder
 	who      *credential.Directory // nil: whoever reaches a door may use it
-	server   *bus.Server           // nil with an existing NATS
+	server   *natsd.Server         // nil with an existing NATS
 	nc       *nats.Conn
 	doors    func() (*nats.Conn, error) // opens a connection for the requests to a service
 	memory   *share.Pool                // for the requests in hand, of both realms
@@ -273,8 +275,9 @@ func (a *App) connect(ctx context.Context) (err error) {
 			a.cfg.Log.Error("data folder is a copy or was moved", zap.String("detail", warning))
 		}
 	}
+	options := append(bus.ConnectOptions("tocsin services"), nats.ErrorHandler(bus.ReportErrors(a.cfg.Log.Named("nats"))))
 	if a.cfg.NATS == "" {
-		server := bus.ServerConfig{Dir: filepath.Join(a.cfg.Data, "nats"), Listen: a.cfg.NATSListen, Log: a.cfg.Log, Key: a.cfg.StoreKey,
+		server := natsd.Config{Dir: filepath.Join(a.cfg.Data, "nats"), Listen: a.cfg.NATSListen, Log: a.cfg.Log, Key: a.cfg.StoreKey,
 			Reserve: a.cfg.DiskReserve, Room: a.cfg.Room, Bounds: a.bounds}
 		if a.who != nil {
 			if server.Accounts, err = a.who.Accounts(); err != nil {
@@ -289,14 +292,13 @@ func (a *App) connect(ctx context.Context) (err error) {
 			}
 			a.certificates, server.TLS = append(a.certificates, c), c.config()
 		}
-		if a.server, err = bus.StartServer(ctx, server); err != nil {
+		if a.server, err = natsd.Start(ctx, server); err != nil {
 			return err
 		}
-		a.doors = a.server.Connect
-		a.nc, err = a.server.Connect()
+		a.doors = func() (*nats.Conn, error) { return a.server.Connect(options...) }
+		a.nc, err = a.doors()
 		return err
 	}
-	options := append(bus.ConnectOptions("tocsin services"), nats.ErrorHandler(bus.ReportErrors(a.cfg.Log.Named("nats"))))
 	if a.who != nil {
 		// The file is read again at each attempt: it may have been rotated meanwhile.
 		options = append(options, nats.UserCredentials(credential.In(a.cfg.Data).Services()), nats.IgnoreAuthErrorAbort())

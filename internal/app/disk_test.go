@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/tocsin-project/tocsin/internal/natsd"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-project/tocsin/internal/app"
@@ -27,7 +29,7 @@ func beginOnDisk(t *testing.T) (w *world, leave func(megabytes uint64)) {
 	free.Store(1000 * mega)
 	w = beginIn(t, t.TempDir(), func(c *app.Config) {
 		c.DiskReserve = 100 * mega
-		c.Room = func(string) (bus.Room, error) { return bus.Room{Free: free.Load(), Total: 2000 * mega}, nil }
+		c.Room = func(string) (natsd.Room, error) { return natsd.Room{Free: free.Load(), Total: 2000 * mega}, nil }
 	})
 	return w, func(megabytes uint64) {
 		free.Store(megabytes * mega)

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tocsin-project/tocsin/internal/natsd"
+
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -20,7 +22,6 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/tocsin-project/tocsin/internal/app"
-	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/credential"
@@ -337,7 +338,7 @@ func TestReadingsAreRecorded(t *testing.T) {
 // With an outside NATS that lets in anybody the services do not believe who asks.
 func TestAnOutsideNATSWithoutAccounts(t *testing.T) {
 	t.Parallel()
-	open, err := bus.StartServer(t.Context(), bus.ServerConfig{Dir: t.TempDir(), Listen: "127.0.0.1:0", Log: zap.NewNop()})
+	open, err := natsd.Start(t.Context(), natsd.Config{Dir: t.TempDir(), Listen: "127.0.0.1:0", Log: zap.NewNop()})
 	require.NoError(t, err)
 	t.Cleanup(open.Stop)
 	dir := t.TempDir()

@@ -49,7 +49,10 @@ func (a *App) open(ctx context.Context, name event.Realm) error {
 		}
 	}
 	var err error
-	cfg := bus.Config{Realm: name, Clock: r.clock, Log: r.log, Unverified: a.cfg.Unverified, Doors: a.doors, Server: a.server, Memory: a.memory}
+	cfg := bus.Config{Realm: name, Clock: r.clock, Log: r.log, Unverified: a.cfg.Unverified, Doors: a.doors, Memory: a.memory}
+	if a.server != nil {
+		cfg.Engine = a.server
+	}
 	if a.who != nil {
 		cfg.Identities = a.who
 	}

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"time"
 
+	"github.com/tocsin-project/tocsin/internal/fault"
+
 	"github.com/coreos/go-systemd/v22/daemon"
 	"go.uber.org/zap"
-
-	"github.com/tocsin-project/tocsin/internal/bus"
 )
 
 // tellSupervisor tells systemd how the process is, where it runs under systemd.
@@ -47,6 +47,6 @@ func (a *App) watchdog(ctx context.Context) error {
 // works reports whether what is written comes back, or why not is known and will pass.
 func (a *App) works() bool {
 	_, err := a.realms[0].bus.Stores()
-	full := bus.Full("")
+	full := fault.Full("")
 	return err == nil || errors.As(err, &full)
 }

@@ -56,8 +56,8 @@ type Config struct {
 	// tried again; after the last one it is recorded as needing a person. Nil
 	// takes DefaultPauses.
 	Pauses []time.Duration
-	// Server is the embedded one, where nc is connected to that.
-	Server *Server
+	// Engine is the embedded server, where nc is connected to that.
+	Engine Engine
 	// Replicas is how many copies the streams keep; 0 means 1.
 	Replicas int
 	// Unverified says that nobody could show that the server syncs every write.
@@ -113,7 +113,6 @@ type Bus struct {
 	gate      gate
 	hearts    hearts
 	probe     probe
-	space     *space       // nil with a server elsewhere
 	failed    *tally.Tally // requests that were not done, or whose answers were not sent
 	lost      *tally.Tally // of requests that were refused and wanted no answer
 	held      sync.Map     // why nothing may be written to the ledger, by the log that says so
@@ -138,9 +137,6 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Bus, error) {
 	b.lost = tally.New(func(n int, why string) {
 		cfg.Log.Error("requests that wanted no answer were dropped", zap.Int("requests", n), zap.String("reason", why))
 	})
-	if cfg.Server != nil {
-		b.space = cfg.Server.space
-	}
 	for _, sc := range streams(cfg.Realm, max(1, cfg.Replicas)) {
 		if err := ensureStream(ctx, js, sc); err != nil {
 			return nil, err
@@ -174,9 +170,9 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Bus, error) {
 		if w.agenda = b.agenda.Load; name != event.StreamTimers {
 			w.agenda = func() *agenda { return nil }
 		}
-		if cfg.Server != nil {
-			w.unstage = func() { cfg.Server.unstage(w.stream) }
-			w.inMemory.Store(cfg.Server.stage(w.stream))
+		if cfg.Engine != nil {
+			w.unstage = func() { cfg.Engine.Unstage(w.stream) }
+			w.inMemory.Store(cfg.Engine.Stage(w.stream))
 		}
 		b.writers[name] = w
 		go w.run(run)

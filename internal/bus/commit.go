@@ -110,8 +110,8 @@ func (b *Bus) send(ctx context.Context, records []event.Record) (*Sent, error) {
 			return nil, fault.New(fault.Reject, "bus: commit", "%q: a timer, and nothing else, has a time when it is due", r.Subject)
 		}
 		p := &pending{record: r, answer: make(chan struct{}), ended: w.done}
-		if len(r.Data) > MaxRecord { // it would spoil the batch of the others
-			p.refuse(fmt.Errorf("it has %d bytes, and a record has at most %d", len(r.Data), MaxRecord))
+		if len(r.Data) > event.MaxRecord { // it would spoil the batch of the others
+			p.refuse(fmt.Errorf("it has %d bytes, and a record has at most %d", len(r.Data), event.MaxRecord))
 			sent.records[i] = p
 			continue
 		}

@@ -27,7 +27,7 @@ func TestFollow_TroubleOfOneKeyDelaysNoOther(t *testing.T) {
 		"panics": func() ([]event.Record, error) { panic("poison") },
 		"waits":  func() ([]event.Record, error) { return nil, fmt.Errorf("read: %w", bus.ErrUnavailable) },
 		"cannot be stored": func() ([]event.Record, error) {
-			return []event.Record{event.RawRecord("rules.large", stamp, "", []byte(strings.Repeat("1", bus.MaxRecord+1)))}, nil
+			return []event.Record{event.RawRecord("rules.large", stamp, "", []byte(strings.Repeat("1", event.MaxRecord+1)))}, nil
 		},
 		"has no stream": func() ([]event.Record, error) {
 			return []event.Record{event.RawRecord("nowhere", stamp, "", nil)}, nil

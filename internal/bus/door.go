@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tocsin-project/tocsin/internal/fault"
+
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 	"go.uber.org/zap"
@@ -115,8 +117,8 @@ func (b *Bus) Serve(ctx context.Context, name string, doors ...Door) error {
 	}
 	out := newOutbox(nc.MaxPayload(), func(err error) { b.failed.Add(fmt.Sprintf("%s: cannot send an answer: %v", name, err)) })
 	defer out.end()
-	if b.cfg.Server != nil {
-		defer b.cfg.Server.throttle.watchQueue(out.unsent)()
+	if b.cfg.Engine != nil {
+		defer b.cfg.Engine.WatchAnswers(out.unsent)()
 	}
 	var inHand sync.WaitGroup
 	crew := newCrew(ctx)
@@ -273,7 +275,7 @@ var errPanic = errors.New("panic")
 func (b *Bus) answer(ctx context.Context, d Door, r Request, req micro.Request) {
 	reply, err := b.handle(ctx, d, r)
 	var closed Closed
-	var full Full
+	var full fault.Full
 	var forbidden Forbidden
 	if errors.As(err, &full) {
 		b.noteLost(d, r, full)

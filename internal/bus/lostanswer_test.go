@@ -6,6 +6,9 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/natsd"
+
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
@@ -52,14 +55,14 @@ func (d lossyDialer) Dial(network, address string) (net.Conn, error) {
 // lossyBus is a bus whose connection loses so many answers with a text as armed says.
 func lossyBus(t *testing.T, text string) (b *bus.Bus, armed *atomic.Int64) {
 	t.Helper()
-	s, err := bus.StartServer(t.Context(), bus.ServerConfig{Dir: t.TempDir(), Listen: "127.0.0.1:0", Log: zap.NewNop()})
+	s, err := natsd.Start(t.Context(), natsd.Config{Dir: t.TempDir(), Listen: "127.0.0.1:0", Log: zap.NewNop()})
 	require.NoError(t, err)
 	t.Cleanup(s.Stop)
 	armed = new(atomic.Int64)
 	nc, err := nats.Connect("nats://"+s.Addr(), append(bus.ConnectOptions("test"), nats.SetCustomDialer(lossyDialer{armed, text}))...)
 	require.NoError(t, err)
 	t.Cleanup(nc.Close)
-	b, err = bus.Open(t.Context(), nc, bus.Config{Clock: clock.System{}, Log: zap.NewNop(), Server: s})
+	b, err = bus.Open(t.Context(), nc, bus.Config{Clock: clock.System{}, Log: zap.NewNop(), Engine: s})
 	require.NoError(t, err)
 	t.Cleanup(b.Close)
 	return b, armed
@@ -107,4 +110,12 @@ func TestCommit_NoAnswer(t *testing.T) {
 	armed.Store(1 << 40)
 	_, err := b.Commit(t.Context(), several(0, 1))
 	require.ErrorIs(t, err, bus.ErrUnavailable)
+}
+
+func several(from, n int) []event.Record {
+	records := make([]event.Record, n)
+	for i := range records {
+		records[i] = accepted(from + i)
+	}
+	return records
 }

@@ -36,7 +36,9 @@ func (b *Bus) Probe(ctx context.Context) error {
 	defer tick.Stop()
 	var bucket jetstream.KeyValue
 	for {
-		b.space.tell(b.cfg.Log)
+		if b.cfg.Engine != nil {
+			b.cfg.Engine.TellSpace()
+		}
 		err := func() (err error) {
 			if err := b.roomFor(0); err != nil {
 				return err

@@ -24,9 +24,9 @@ type Lead struct {
 
 var (
 	// Ahead is as fast as it goes, and bound by bytes, of which a record may have
-	// very few or a whole maxPayload. Eight megabytes bring a tenth more records a
+	// very few or a whole event.MaxMessage. Eight megabytes bring a tenth more records a
 	// second than a thousand records do, thirty-two bring no more.
-	Ahead = Lead{jetstream.PullMaxBytes(2 * maxPayload), tailBatch}
+	Ahead = Lead{jetstream.PullMaxBytes(2 * event.MaxMessage), tailBatch}
 	// AheadGently is for who rests in between, and is to hold up nobody else on the
 	// connection.
 	AheadGently = Lead{jetstream.PullMaxMessages(50), 50}

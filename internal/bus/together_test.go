@@ -111,7 +111,7 @@ func TestWhatFollowsStandsWithItsRecordOrComesAfterIt(t *testing.T) {
 			require.NoError(t, err)
 			commit(t, b, 0, incidents/2)
 			if taken {
-				require.NoError(t, os.RemoveAll(filepath.Dir(inMemory(t, dir, event.StreamLedger))))
+				require.NoError(t, os.RemoveAll(filepath.Dir(bustest.BatchesInMemory(t, dir, event.StreamLedger))))
 			}
 			commit(t, b, incidents/2, incidents)
 

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tocsin-project/tocsin/internal/natsd"
+
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
@@ -54,7 +56,7 @@ func withPatience(t *testing.T, addr string, done func(c *client.Client) bool) {
 // backstage is a stage on which nobody stands yet, and its address.
 func backstage(t *testing.T) (*nats.Conn, string) {
 	t.Helper()
-	s, err := bus.StartServer(t.Context(), bus.ServerConfig{Dir: t.TempDir(), Listen: "127.0.0.1:0", Log: zap.NewNop()})
+	s, err := natsd.Start(t.Context(), natsd.Config{Dir: t.TempDir(), Listen: "127.0.0.1:0", Log: zap.NewNop()})
 	require.NoError(t, err)
 	t.Cleanup(s.Stop)
 	nc, err := s.Connect()
@@ -357,7 +359,7 @@ func TestDial_ServerStartsLater(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, conn.Close())
 	require.NoError(t, l.Close())
-	s, err := bus.StartServer(t.Context(), bus.ServerConfig{Dir: t.TempDir(), Listen: l.Addr().String(), Log: zap.NewNop()})
+	s, err := natsd.Start(t.Context(), natsd.Config{Dir: t.TempDir(), Listen: l.Addr().String(), Log: zap.NewNop()})
 	require.NoError(t, err)
 	t.Cleanup(s.Stop)
 	d := <-result

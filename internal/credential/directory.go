@@ -14,6 +14,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tocsin-project/tocsin/internal/natsd"
+
 	"go.uber.org/zap"
 
 	"github.com/tocsin-project/tocsin/internal/bus"
@@ -65,7 +67,7 @@ func Open(f Folder, log *zap.Logger) (*Directory, error) {
 }
 
 // Accounts are what a server needs to let in those who have a credential.
-func (d *Directory) Accounts() (*bus.Accounts, error) {
+func (d *Directory) Accounts() (*natsd.Accounts, error) {
 	operator, err := d.folder.trusted()
 	if err != nil {
 		return nil, err
@@ -76,7 +78,7 @@ func (d *Directory) Accounts() (*bus.Accounts, error) {
 	}
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	return &bus.Accounts{System: operator.SystemAccount, Services: services, Signed: maps.Clone(d.signed)}, nil
+	return &natsd.Accounts{System: operator.SystemAccount, Services: services, Signed: maps.Clone(d.signed)}, nil
 }
 
 // Services is the .creds file with which the services connect.

@@ -2,6 +2,16 @@ package event
 
 import "slices"
 
+const (
+	// MaxMessage is how many bytes a message of the bus may have: it holds any record,
+	// for a report may have 256 KiB, and the merged facts of an incident a multiple of
+	// that.
+	MaxMessage = 4 << 20
+	// MaxRecord is how many bytes the body of a record may have: a message holds its
+	// headers and its subject as well.
+	MaxRecord = MaxMessage - 4<<10
+)
+
 // Bounds of what parties can add to an incident, of which every revision repeats the
 // most. A record has at most 4 MiB; what is over MaxGraded leaves room for moments and
 // determinations, of what is over MaxAdded nothing large is taken at the doors.

@@ -101,3 +101,9 @@ func DetailsOf(err error) []Detail {
 	}
 	return nil
 }
+
+// Full is the error of what is refused because the disk has no room for it: nothing of it
+// was stored, and it can be sent again once there is. Its text goes to the sender.
+type Full string
+
+func (f Full) Error() string { return string(f) }

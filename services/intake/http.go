@@ -83,7 +83,7 @@ func (in *Intake) answerPost(w http.ResponseWriter, r *http.Request, party strin
 	} else {
 		receipts, err = in.take(r.Context(), turn, in.submissions(r, reports, 0, 1))
 	}
-	switch closed, full := bus.Closed(""), bus.Full(""); {
+	switch closed, full := bus.Closed(""), fault.Full(""); {
 	case errors.As(err, &full):
 		noRoom(w, full)
 	case errors.As(err, &closed):

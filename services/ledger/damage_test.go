@@ -17,6 +17,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
+	"github.com/tocsin-project/tocsin/internal/natsd"
 )
 
 // copyOf is a world on a copy of another's folder, which is stopped.
@@ -163,7 +164,7 @@ func TestBitsFlippedAndTailsCut(t *testing.T) {
 			w.forgetState()
 		}
 		where := fmt.Sprintf("seed %d round %d: %s in %s", seed, round, what, filepath.Base(block))
-		_, err := bus.MendBlocks(w.nats()) // as the guard of a server does, before it ends the process
+		_, err := natsd.MendBlocks(w.nats()) // as the guard of a server does, before it ends the process
 		require.NoError(t, err, where)
 		w.start()
 		w.checkedOnce()

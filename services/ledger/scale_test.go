@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tocsin-project/tocsin/internal/natsd"
+
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
@@ -37,7 +39,7 @@ func TestGeneratedStreamChild(t *testing.T) {
 	if err != nil {
 		t.Skip("started by BenchmarkLedger only")
 	}
-	s, err := bus.StartServer(anyone(t), bus.ServerConfig{Dir: os.Getenv("TOCSIN_DIR"), Listen: "127.0.0.1:0", Log: zap.NewNop()})
+	s, err := natsd.Start(anyone(t), natsd.Config{Dir: os.Getenv("TOCSIN_DIR"), Listen: "127.0.0.1:0", Log: zap.NewNop()})
 	require.NoError(t, err)
 	defer s.Stop()
 	nc, err := s.Connect()

@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/tocsin-project/tocsin/internal/natsd"
+
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
@@ -55,12 +57,12 @@ var pipelines = map[string]func(ctx context.Context, nc *nats.Conn) error{
 func child(name string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	server, err := bus.StartServer(ctx, bus.ServerConfig{Dir: os.Getenv(envDir), Listen: os.Getenv(envListen), Log: zap.NewNop()})
+	server, err := natsd.Start(ctx, natsd.Config{Dir: os.Getenv(envDir), Listen: os.Getenv(envListen), Log: zap.NewNop()})
 	if err != nil {
 		return err
 	}
 	defer server.Stop()
-	nc, err := server.Connect()
+	nc, err := server.Connect(bus.ConnectOptions("peers")...)
 	if err != nil {
 		return err
 	}

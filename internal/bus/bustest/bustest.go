@@ -6,9 +6,13 @@ package bustest
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/tocsin-project/tocsin/internal/natsd"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -25,7 +29,7 @@ const hang = 60 * time.Second
 
 // Env is a running server with a bus. The connection and the bus are its own.
 type Env struct {
-	Server *bus.Server
+	Server *natsd.Server
 	Conn   *nats.Conn
 	Bus    *bus.Bus
 	Log    *zap.Logger
@@ -43,7 +47,7 @@ func StartIn(t testing.TB, dir string, c clock.Clock) *Env {
 func StartRealm(t testing.TB, dir string, c clock.Clock, realm event.Realm) *Env {
 	t.Helper()
 	log := logTo(t)
-	s, err := bus.StartServer(t.Context(), bus.ServerConfig{Dir: dir, Log: log})
+	s, err := natsd.Start(t.Context(), natsd.Config{Dir: dir, Log: log})
 	require.NoError(t, err)
 	t.Cleanup(s.Stop)
 	return Join(t, &Env{Server: s, Log: log}, c, realm)
@@ -52,11 +56,11 @@ func StartRealm(t testing.TB, dir string, c clock.Clock, realm event.Realm) *Env
 // Join opens another bus on a running server, over a connection of its own.
 func Join(t testing.TB, e *Env, c clock.Clock, realm event.Realm) *Env {
 	t.Helper()
-	nc, err := e.Server.Connect()
+	nc, err := e.Server.Connect(bus.ConnectOptions("test")...)
 	require.NoError(t, err)
 	t.Cleanup(nc.Close)
 	b, err := bus.Open(t.Context(), nc, bus.Config{
-		Realm: realm, Clock: c, Log: e.Log, Server: e.Server,
+		Realm: realm, Clock: c, Log: e.Log, Engine: e.Server,
 		Pauses: []time.Duration{10 * time.Millisecond, 20 * time.Millisecond},
 	})
 	require.NoError(t, err)
@@ -112,4 +116,20 @@ func JetStream(t testing.TB, e *Env) jetstream.JetStream {
 	js, err := jetstream.New(e.Conn)
 	require.NoError(t, err)
 	return js
+}
+
+// BatchesInMemory returns the folder in memory where the engine gathers the batches of a
+// stream; the test is skipped on a system without one.
+func BatchesInMemory(t testing.TB, dir, stream string) string {
+	t.Helper()
+	links, err := filepath.Glob(filepath.Join(dir, "jetstream", "*", "streams", stream, "batches"))
+	require.NoError(t, err)
+	if len(links) == 0 {
+		t.Skip("this system has no place for files in memory")
+	}
+	require.Len(t, links, 1)
+	target, err := os.Readlink(links[0])
+	require.NoError(t, err)
+	require.DirExists(t, target)
+	return target
 }

@@ -1,10 +1,12 @@
-package bus_test
+package natsd_test
 
 import (
 	"encoding/binary"
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/tocsin-project/tocsin/internal/natsd"
 
 	"github.com/stretchr/testify/require"
 
@@ -37,7 +39,7 @@ func TestABlockThatIsReadWithoutEnd(t *testing.T) {
 	index := filepath.Join(filepath.Dir(block), "index.db")
 	require.FileExists(t, index)
 
-	found, err := bus.MendBlocks(dir)
+	found, err := natsd.MendBlocks(dir)
 	require.NoError(t, err)
 	require.Empty(t, found, "sound blocks are left alone")
 	require.FileExists(t, index)
@@ -50,7 +52,7 @@ func TestABlockThatIsReadWithoutEnd(t *testing.T) {
 	}
 	raw[at+4+5] ^= 1 << 3 // of the sequence's 64 bits the 43rd
 	require.NoError(t, os.WriteFile(block, raw, 0o600))
-	found, err = bus.MendBlocks(dir)
+	found, err = natsd.MendBlocks(dir)
 	require.NoError(t, err)
 	require.Len(t, found, 1)
 	require.Contains(t, found[0], block)
@@ -74,7 +76,7 @@ func FuzzMendBlocks(f *testing.F) {
 		dir := filepath.Join(t.TempDir(), "jetstream", "A", "streams", "S", "msgs")
 		require.NoError(t, os.MkdirAll(dir, 0o700))
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "1.blk"), raw, 0o600))
-		_, err := bus.MendBlocks(filepath.Join(dir, "../../../../.."))
+		_, err := natsd.MendBlocks(filepath.Join(dir, "../../../../.."))
 		require.NoError(t, err)
 	})
 }

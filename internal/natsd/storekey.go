@@ -1,4 +1,4 @@
-package bus
+package natsd
 
 import (
 	"crypto/sha256"
@@ -26,7 +26,7 @@ func holdKey(dir, key string) error {
 	mark := ""
 	if key != "" {
 		if len(key) < minStoreKey {
-			return fmt.Errorf("bus: the key of the streams has %d characters: at least %d are needed (openssl rand -base64 32 makes one)", len(key), minStoreKey)
+			return fmt.Errorf("nats server: the key of the streams has %d characters: at least %d are needed (openssl rand -base64 32 makes one)", len(key), minStoreKey)
 		}
 		sum := sha256.Sum256([]byte("tocsin store key\n" + key))
 		mark = hex.EncodeToString(sum[:])
@@ -36,11 +36,11 @@ func holdKey(dir, key string) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
-		return fmt.Errorf("bus: folder of JetStream: %w", err)
+		return fmt.Errorf("nats server: folder of JetStream: %w", err)
 	case key == "":
-		return fmt.Errorf("bus: the streams in %s are encrypted: give their key", dir)
+		return fmt.Errorf("nats server: the streams in %s are encrypted: give their key", dir)
 	case subtle.ConstantTimeCompare(kept, []byte(mark)) == 0:
-		return fmt.Errorf("bus: the streams in %s are encrypted with another key", dir)
+		return fmt.Errorf("nats server: the streams in %s are encrypted with another key", dir)
 	default:
 		return nil
 	}
@@ -48,13 +48,13 @@ func holdKey(dir, key string) error {
 		return nil
 	}
 	if plain, err := fs.Glob(os.DirFS(dir), "jetstream/*/streams/*"); err != nil || len(plain) > 0 {
-		return fmt.Errorf("bus: the streams in %s are not encrypted: a key is for a new folder", dir)
+		return fmt.Errorf("nats server: the streams in %s are not encrypted: a key is for a new folder", dir)
 	}
 	if err := private.MakeFolder(dir); err != nil {
-		return fmt.Errorf("bus: %w", err)
+		return fmt.Errorf("nats server: %w", err)
 	}
 	if err := private.Write(path, []byte(mark)); err != nil {
-		return fmt.Errorf("bus: %w", err)
+		return fmt.Errorf("nats server: %w", err)
 	}
 	return nil
 }

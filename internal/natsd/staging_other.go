@@ -1,6 +1,6 @@
 //go:build !linux
 
-package bus
+package natsd
 
 // memoryFolders are none: nobody has looked where this system has them.
 func memoryFolders() []string { return nil }

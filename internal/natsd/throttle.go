@@ -1,4 +1,4 @@
-package bus
+package natsd
 
 import (
 	"sync"
@@ -145,3 +145,7 @@ func (t *throttle) unread() (most int) {
 	t.looked, t.waiting = clock.Steady(), most
 	return most
 }
+
+// WatchAnswers counts answers that a service has not sent yet, by their bytes, with what
+// waits for it, until forget is called.
+func (s *Server) WatchAnswers(bytes func() int) (forget func()) { return s.throttle.watchQueue(bytes) }

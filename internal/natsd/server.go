@@ -1,16 +1,28 @@
-package bus
+// Package natsd runs the embedded NATS server, and holds what works around the faults of
+// the version that is used.
+//
+// What it guarantees:
+//   - Every write is synced to disk before it is acknowledged.
+//   - The port holds a bounded number of connections (package listener), and a party that
+//     sends more than the services can read is read more slowly, and no other (throttle).
+//   - The engine never meets a full disk: what is written asks for room before (Server.
+//     RoomFor). An error after which the engine stores nothing closes Failed.
+//
+// What not to assume: that a message is a record. What stands in the streams, and how it
+// gets there, is the business of package bus.
+package natsd
 
 import (
 	"context"
 	"crypto/tls"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
-	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/tocsin-project/tocsin/internal/event"
 
 	"github.com/dustin/go-humanize"
 	"github.com/nats-io/nats-server/v2/server"
@@ -22,22 +34,14 @@ import (
 	"github.com/tocsin-project/tocsin/internal/tally"
 )
 
-// maxPayload holds any record: a report may have 256 KiB, and the merged facts
-// of an incident a multiple of it.
-const maxPayload = 4 << 20
-
 // maxStore is the engine's own limit of what it stores: none. Its default is three
 // quarters of the free disk until its streams are recovered: timers that come due before
 // LEDGER is recovered would be refused, and the engine tries none of them again before
 // the next start. How full the disk may be is decided by Space.
 const maxStore = 1 << 60
 
-// MaxRecord is the largest body of a record that is stored: a message holds its headers
-// and its subject as well.
-const MaxRecord = maxPayload - 4<<10
-
-// ServerConfig is how the embedded server is started.
-type ServerConfig struct {
+// Config is how the embedded server is started.
+type Config struct {
 	Dir    string // where JetStream stores
 	Listen string // HOST:PORT; empty listens nowhere and takes in-process connections only
 	Log    *zap.Logger
@@ -76,34 +80,34 @@ type Server struct {
 	stagingMu sync.Mutex
 }
 
-// StartServer starts an embedded server and waits until it takes connections. After
+// Start starts an embedded server and waits until it takes connections. After
 // a crash the engine reads its streams whole before, some 100 MB a second.
-func StartServer(ctx context.Context, cfg ServerConfig) (*Server, error) {
+func Start(ctx context.Context, cfg Config) (*Server, error) {
 	opts := &server.Options{
 		ServerName: "tocsin", JetStream: true, StoreDir: cfg.Dir,
-		SyncAlways: true, MaxPayload: maxPayload, JetStreamMaxStore: maxStore, NoSigs: true, NoLog: true,
+		SyncAlways: true, MaxPayload: event.MaxMessage, JetStreamMaxStore: maxStore, NoSigs: true, NoLog: true,
 		DontListen: true, AuthTimeout: authTimeout.Seconds(), // see listen
 		MaxPending: maxPending,
 	}
 	if cfg.Listen != "" {
 		host, port, err := net.SplitHostPort(cfg.Listen)
 		if err != nil {
-			return nil, fmt.Errorf("bus: listen address: %w", err)
+			return nil, fmt.Errorf("nats server: listen address: %w", err)
 		}
 		opts.Host = host
 		if opts.Port, err = strconv.Atoi(port); err != nil {
-			return nil, fmt.Errorf("bus: listen port: %w", err)
+			return nil, fmt.Errorf("nats server: listen port: %w", err)
 		}
 		if opts.Port == 0 {
 			opts.Port = server.RANDOM_PORT
 		}
 	}
 	if err := private.MakeUnchecked(cfg.Dir); err != nil {
-		return nil, fmt.Errorf("bus: folder of JetStream: %w", err)
+		return nil, fmt.Errorf("nats server: folder of JetStream: %w", err)
 	}
 	space := newSpace(cfg.Dir, cfg.Reserve, cfg.Room)
 	if room, level := space.look(0); level == floor {
-		return nil, fmt.Errorf("bus: the disk of %s is full (%s are free): free space and start again", cfg.Dir, humanize.IBytes(room.Free))
+		return nil, fmt.Errorf("nats server: the disk of %s is full (%s are free): free space and start again", cfg.Dir, humanize.IBytes(room.Free))
 	}
 	if err := holdKey(cfg.Dir, cfg.Key); err != nil {
 		return nil, err
@@ -132,7 +136,7 @@ func StartServer(ctx context.Context, cfg ServerConfig) (*Server, error) {
 	}
 	s, err := server.NewServer(opts)
 	if err != nil {
-		return nil, fmt.Errorf("bus: embedded server: %w", err)
+		return nil, fmt.Errorf("nats server: %w", err)
 	}
 	health := newHealth()
 	log := newEngineLog(cfg.Log.Named("nats"), health, cfg.Refused)
@@ -159,9 +163,9 @@ func StartServer(ctx context.Context, cfg ServerConfig) (*Server, error) {
 	for waited := readyStep; !s.ReadyForConnections(readyStep); waited += readyStep {
 		select {
 		case <-health.ctx.Done():
-			return nil, fmt.Errorf("bus: embedded server on %q: %w", cfg.Listen, context.Cause(health.ctx))
+			return nil, fmt.Errorf("nats server on %q: %w", cfg.Listen, context.Cause(health.ctx))
 		case <-ctx.Done():
-			return nil, fmt.Errorf("bus: embedded server: %w", ctx.Err())
+			return nil, fmt.Errorf("nats server: %w", ctx.Err())
 		default:
 		}
 		if waited%readyTell == 0 {
@@ -169,11 +173,11 @@ func StartServer(ctx context.Context, cfg ServerConfig) (*Server, error) {
 		}
 	}
 	if !s.JetStreamEnabled() {
-		return nil, fmt.Errorf("bus: JetStream did not start in %s", cfg.Dir)
+		return nil, fmt.Errorf("nats server: JetStream did not start in %s", cfg.Dir)
 	}
 	if cfg.Listen != "" {
 		if err := e.listen(cfg); err != nil {
-			return nil, fmt.Errorf("bus: embedded server on %q: %w", cfg.Listen, err)
+			return nil, fmt.Errorf("nats server on %q: %w", cfg.Listen, err)
 		}
 	}
 	dropStaging(left)
@@ -195,11 +199,11 @@ func (s *Server) Addr() string {
 }
 
 // Connect returns a connection inside the process, for the services.
-func (s *Server) Connect() (*nats.Conn, error) {
-	options := append(ConnectOptions("tocsin services"), nats.IgnoreAuthErrorAbort(), nats.InProcessServer(s.s), nats.ErrorHandler(ReportErrors(s.log)))
+func (s *Server) Connect(options ...nats.Option) (*nats.Conn, error) {
+	options = append(slices.Clip(options), nats.IgnoreAuthErrorAbort(), nats.InProcessServer(s.s))
 	nc, err := nats.Connect("", append(options, s.services...)...)
 	if err != nil {
-		return nil, fmt.Errorf("bus: in-process connection: %w", err)
+		return nil, fmt.Errorf("nats server: in-process connection: %w", err)
 	}
 	s.throttle.watch(nc.GetClientID)
 	return nc, nil
@@ -209,69 +213,10 @@ func (s *Server) Connect() (*nats.Conn, error) {
 // because more was sent to it than it could read.
 func (s *Server) Overruns() uint64 { return s.overrun.Total() }
 
-// ReportErrors returns a handler for what a connection cannot do on its own, such as
-// hand over a message that is not read in time. It reports at most once a second.
-func ReportErrors(log *zap.Logger) nats.ErrHandler {
-	errs := tally.InLog(log.Warn, "errors on a connection of the services", "errors")
-	return func(_ *nats.Conn, sub *nats.Subscription, err error) {
-		subject := ""
-		if sub != nil {
-			subject = sub.Subject
-		}
-		errs.Add(fmt.Sprintf("subscription %q: %v", subject, err))
-	}
-}
-
 // Stop ends the server after its stores are closed. It may be called twice.
 func (s *Server) Stop() {
 	s.unguard()
 	s.s.Shutdown()
 	s.s.WaitForShutdown()
 	s.endStaging()
-}
-
-// ConnectOptions are what every connection of ours uses: it never gives up. An answer
-// of many messages, such as what became of an escalation, is queued by itself; the
-// client library makes room for 65,536 each time, which is half a megabyte.
-func ConnectOptions(name string) []nats.Option {
-	return []nats.Option{
-		nats.Name(name), nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond),
-		nats.Timeout(5 * time.Second), nats.SyncQueueLen(2 * batchRecords),
-	}
-}
-
-// VerifySync asks the monitoring endpoint of the server that nc is connected
-// to whether it syncs every write. Only a server that says so may hold
-// evidence: the default syncs every two minutes.
-func VerifySync(ctx context.Context, nc *nats.Conn, monitor string) error {
-	if monitor == "" {
-		return errors.New("no monitoring address was given to ask whether the server syncs every write")
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, monitor+"/varz", nil)
-	if err != nil {
-		return fmt.Errorf("monitoring address: %w", err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return fmt.Errorf("monitoring: %w", err)
-	}
-	defer resp.Body.Close()
-	var v struct {
-		ID        string `json:"server_id"`
-		JetStream struct {
-			Config struct {
-				SyncAlways bool `json:"sync_always"`
-			} `json:"config"`
-		} `json:"jetstream"`
-	}
-	if err := json.NewDecoder(resp.Body).Decode(&v); err != nil {
-		return fmt.Errorf("monitoring: %w", err)
-	}
-	if v.ID != nc.ConnectedServerId() {
-		return fmt.Errorf("monitoring at %s answers for another server than the one connected", monitor)
-	}
-	if !v.JetStream.Config.SyncAlways {
-		return errors.New("the server does not sync every write (sync_interval: always)")
-	}
-	return nil
 }

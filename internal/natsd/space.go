@@ -1,21 +1,17 @@
-package bus
+package natsd
 
 import (
 	"fmt"
 	"sync"
 	"time"
 
+	"github.com/tocsin-project/tocsin/internal/fault"
+
 	"github.com/dustin/go-humanize"
 	"go.uber.org/zap"
 
 	"github.com/tocsin-project/tocsin/internal/clock"
 )
-
-// Full is the error of what is refused because the disk has no room for it: nothing of it
-// was stored, and it can be sent again once there is. Its text goes to the sender.
-type Full string
-
-func (f Full) Error() string { return string(f) }
 
 // Room is how much a disk has, and how much of that is free. Files are those that can
 // still be made; FilesKnown is false where a file system has no such limit.
@@ -81,12 +77,8 @@ func newSpace(dir string, reserve uint64, ask func(string) (Room, error)) *space
 }
 
 // look returns what is free, as of a moment ago, and how near that is to the end once so
-// many more bytes are stored. A disk that cannot be asked is roomy. The nil space, of a
-// server elsewhere, is never known.
+// many more bytes are stored. A disk that cannot be asked is roomy.
 func (s *space) look(more uint64) (Room, level) {
-	if s == nil {
-		return Room{}, roomy
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if now := clock.Steady(); now.Sub(s.at) >= roomAge || now.Before(s.at) {
@@ -118,7 +110,7 @@ func (s *space) reserveOf(r Room) uint64 {
 // tell logs when the disk has come nearer to its end, or farther from it.
 func (s *space) tell(log *zap.Logger) {
 	room, now := s.look(0)
-	if s == nil || now == s.level {
+	if now == s.level {
 		return
 	}
 	fields := []zap.Field{zap.String("folder", s.dir), zap.Uint64("free_bytes", room.Free), zap.Uint64("reserve_bytes", s.reserveOf(room))}
@@ -151,36 +143,21 @@ func (s *Server) Space() (Space, bool) {
 	return Space{room.Free, s.space.reserveOf(room), level > roomy}, room.Total > 0
 }
 
-// RoomForReports is nil, or a Full where the disk has come to its reserve.
-func (b *Bus) RoomForReports() error {
-	if room, level := b.space.look(0); level == reserved {
-		return Full(fmt.Sprintf("the server's disk is nearly full (%s): no new report is taken, and acknowledgements and clocks go on; use another channel, or send the same report again once there is room", room.left()))
+// RoomForReports is nil, or a [fault.Full] where the disk has come to its reserve.
+func (s *Server) RoomForReports() error {
+	if room, level := s.space.look(0); level == reserved {
+		return fault.Full(fmt.Sprintf("the server's disk is nearly full (%s): no new report is taken, and acknowledgements and clocks go on; use another channel, or send the same report again once there is room", room.left()))
 	}
-	if err := b.engineHasRoom(); err != nil {
-		return err
-	}
-	return b.roomFor(0)
+	return s.RoomFor(0)
 }
 
-// roomFor is nil, or a Full where the disk has no room for so many bytes.
-func (b *Bus) roomFor(bytes int) error {
-	if room, level := b.space.look(uint64(bytes)); level == floor {
-		return b.fullError(room)
+// RoomFor is nil, or a [fault.Full] where the disk has no room for so many bytes.
+func (s *Server) RoomFor(bytes int) error {
+	if room, level := s.space.look(uint64(bytes)); level == floor {
+		return fault.Full(fmt.Sprintf("the server's disk is full (%s): nothing can be stored; use another channel, or try again once there is room", room.left()))
 	}
 	return nil
 }
 
-// engineHasRoom is nil, or a Full where the engine said that it may store no more. What
-// it refused is tried again until it is stored.
-func (b *Bus) engineHasRoom() error {
-	for _, w := range b.writers {
-		if w.full.Load() {
-			return Full("the NATS server may store no more: nothing is taken; use another channel, or try again once it has room")
-		}
-	}
-	return nil
-}
-
-func (b *Bus) fullError(room Room) error {
-	return Full(fmt.Sprintf("the server's disk is full (%s): nothing can be stored; use another channel, or try again once there is room", room.left()))
-}
+// TellSpace logs when the disk has come nearer to its end, or farther from it.
+func (s *Server) TellSpace() { s.space.tell(s.log) }

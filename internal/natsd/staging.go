@@ -1,4 +1,4 @@
-package bus
+package natsd
 
 import (
 	"io/fs"
@@ -21,11 +21,11 @@ import (
 const (
 	batchesFolder = "batches" // the engine's name for it, in a stream's folder
 	stagingPrefix = "tocsin-batches-"
-	stagingRoom   = 4 * batchBytes // free, or it is not used
+	stagingRoom   = 64 << 20 // bytes free, or it is not used
 )
 
-// stage has the batches of a stream gathered in memory, and reports whether they are.
-func (s *Server) stage(stream string) bool {
+// Stage has the batches of a stream gathered in memory, and reports whether they are.
+func (s *Server) Stage(stream string) bool {
 	if s.staging == "" {
 		return false
 	}
@@ -55,8 +55,8 @@ func (s *Server) stage(stream string) bool {
 	return true
 }
 
-// unstage has them gathered on disk again: the place in memory is gone, or full.
-func (s *Server) unstage(stream string) {
+// Unstage has them gathered on disk again: the place in memory is gone, or full.
+func (s *Server) Unstage(stream string) {
 	s.stagingMu.Lock()
 	defer s.stagingMu.Unlock()
 	s.log.Warn("the engine has lost a batch: they are gathered on disk from here on", zap.String("stream", stream), zap.String("was", s.staging))

@@ -1,4 +1,4 @@
-package bus
+package natsd
 
 import (
 	"bytes"
@@ -24,7 +24,7 @@ const (
 // listen opens the port that others connect to. The engine accepts from a listener of
 // ours, which bounds the connections: the engine's own takes as many as there are
 // descriptors, and without one its file store fails for good.
-func (s *Server) listen(cfg ServerConfig) error {
+func (s *Server) listen(cfg Config) error {
 	port, err := listener.Listen(cfg.Listen, listener.Config{
 		Name: "nats", Bounds: cfg.Bounds, ProveWithin: tlsTimeout + authTimeout, Clock: clock.Monotonic{}, Log: cfg.Log,
 	})

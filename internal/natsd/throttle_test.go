@@ -1,4 +1,4 @@
-package bus
+package natsd
 
 import (
 	"bufio"
@@ -19,7 +19,7 @@ import (
 // another one does not.
 func TestThrottle_ServicesReadSlowly(t *testing.T) {
 	t.Parallel()
-	s, err := StartServer(t.Context(), ServerConfig{Dir: t.TempDir(), Listen: "127.0.0.1:0", Log: zap.NewNop()})
+	s, err := Start(t.Context(), Config{Dir: t.TempDir(), Listen: "127.0.0.1:0", Log: zap.NewNop()})
 	require.NoError(t, err)
 	defer s.Stop()
 

@@ -1,4 +1,4 @@
-package bus
+package natsd
 
 import (
 	"fmt"
@@ -30,11 +30,11 @@ type trust struct {
 func newTrust(a *Accounts) (*trust, error) {
 	operator, err := nkeys.CreateOperator()
 	if err != nil {
-		return nil, fmt.Errorf("bus: accounts: %w", err)
+		return nil, fmt.Errorf("nats server: accounts: %w", err)
 	}
 	services, err := nkeys.CreateAccount()
 	if err != nil {
-		return nil, fmt.Errorf("bus: accounts: %w", err)
+		return nil, fmt.Errorf("nats server: accounts: %w", err)
 	}
 	return &trust{operator, services, a.Services}, nil
 }
@@ -43,7 +43,7 @@ func newTrust(a *Accounts) (*trust, error) {
 func (t *trust) options(opts *server.Options, a *Accounts) error {
 	public, err := t.operator.PublicKey()
 	if err != nil {
-		return fmt.Errorf("bus: accounts: %w", err)
+		return fmt.Errorf("nats server: accounts: %w", err)
 	}
 	accounts := new(server.MemAccResolver)
 	for _, signed := range a.Signed {
@@ -52,13 +52,13 @@ func (t *trust) options(opts *server.Options, a *Accounts) error {
 			err = accounts.Store(claims.Subject, token)
 		}
 		if err != nil {
-			return fmt.Errorf("bus: accounts: %w", err)
+			return fmt.Errorf("nats server: accounts: %w", err)
 		}
 	}
 	operator := jwt.NewOperatorClaims(public)
 	operator.SystemAccount = a.System
 	if _, err := operator.Encode(t.operator); err != nil { // which names its issuer
-		return fmt.Errorf("bus: accounts: %w", err)
+		return fmt.Errorf("nats server: accounts: %w", err)
 	}
 	opts.TrustedOperators, opts.SystemAccount, opts.AccountResolver = []*jwt.OperatorClaims{operator}, a.System, accounts
 	return nil
@@ -85,17 +85,17 @@ func (t *trust) resign(signed string) (*jwt.AccountClaims, string, error) {
 func (t *trust) credential() (nats.Option, error) {
 	user, err := nkeys.CreateUser()
 	if err != nil {
-		return nil, fmt.Errorf("bus: services: %w", err)
+		return nil, fmt.Errorf("nats server: services: %w", err)
 	}
 	public, err := user.PublicKey()
 	if err != nil {
-		return nil, fmt.Errorf("bus: services: %w", err)
+		return nil, fmt.Errorf("nats server: services: %w", err)
 	}
 	claims := jwt.NewUserClaims(public)
 	claims.Name, claims.IssuerAccount = "services", t.account
 	token, err := claims.Encode(t.services)
 	if err != nil {
-		return nil, fmt.Errorf("bus: services: %w", err)
+		return nil, fmt.Errorf("nats server: services: %w", err)
 	}
 	return nats.UserJWT(func() (string, error) { return token, nil }, user.Sign), nil
 }
@@ -118,19 +118,19 @@ func meaning(c *jwt.AccountClaims) jwt.Account {
 func (s *Server) Admit(signed string) error {
 	claims, token, err := s.trust.resign(signed)
 	if err != nil {
-		return fmt.Errorf("bus: account: %w", err)
+		return fmt.Errorf("nats server: account: %w", err)
 	}
 	before, err := s.s.AccountResolver().Fetch(claims.Subject)
 	known := err == nil && same(before, claims)
 	if err := s.s.AccountResolver().Store(claims.Subject, token); err != nil {
-		return fmt.Errorf("bus: account %s: %w", claims.Name, err)
+		return fmt.Errorf("nats server: account %s: %w", claims.Name, err)
 	}
 	if known {
 		return nil
 	}
 	account, err := s.s.LookupAccount(claims.Subject)
 	if err != nil {
-		return fmt.Errorf("bus: account %s: %w", claims.Name, err)
+		return fmt.Errorf("nats server: account %s: %w", claims.Name, err)
 	}
 	s.s.UpdateAccountClaims(account, claims)
 	return nil
@@ -140,7 +140,7 @@ func (s *Server) Admit(signed string) error {
 func (s *Server) Expel(account string) error {
 	a, err := s.s.LookupAccount(account)
 	if err != nil {
-		return fmt.Errorf("bus: account %s: %w", account, err)
+		return fmt.Errorf("nats server: account %s: %w", account, err)
 	}
 	nothing := jwt.NewAccountClaims(account)
 	nothing.Revoke(jwt.All)

@@ -1,4 +1,4 @@
-package bus_test
+package natsd_test
 
 import (
 	"context"
@@ -17,35 +17,13 @@ import (
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/natsd"
 )
-
-// inMemory returns where a stream's batches are gathered in memory.
-func inMemory(t *testing.T, dir, stream string) string {
-	t.Helper()
-	links, err := filepath.Glob(filepath.Join(dir, "jetstream", "*", "streams", stream, "batches"))
-	require.NoError(t, err)
-	if len(links) == 0 {
-		t.Skip("this system has no place for files in memory")
-	}
-	require.Len(t, links, 1)
-	target, err := os.Readlink(links[0])
-	require.NoError(t, err)
-	require.DirExists(t, target)
-	return target
-}
-
-func several(from, n int) []event.Record {
-	records := make([]event.Record, n)
-	for i := range records {
-		records[i] = accepted(from + i)
-	}
-	return records
-}
 
 func TestBatchesAreGatheredInMemory(t *testing.T) {
 	dir := t.TempDir()
 	env := bustest.StartIn(t, dir, clock.System{})
-	memory := inMemory(t, dir, event.StreamLedger)
+	memory := bustest.BatchesInMemory(t, dir, event.StreamLedger)
 	long := clock.System{}.Now().Add(-time.Hour)
 	require.NoError(t, os.Chtimes(memory, long, long))
 	_, err := env.Bus.Commit(t.Context(), several(0, 50))
@@ -61,14 +39,14 @@ func TestBatchesAreGatheredInMemory(t *testing.T) {
 	head, err := again.Bus.Head(t.Context())
 	require.NoError(t, err)
 	require.EqualValues(t, 50, head)
-	require.NotEqual(t, memory, inMemory(t, dir, event.StreamLedger))
+	require.NotEqual(t, memory, bustest.BatchesInMemory(t, dir, event.StreamLedger))
 }
 
 // Some systems empty folders in memory while programs have files there.
 func TestThePlaceInMemoryIsTakenAway(t *testing.T) {
 	dir := t.TempDir()
 	env := bustest.StartIn(t, dir, clock.System{})
-	memory := inMemory(t, dir, event.StreamLedger)
+	memory := bustest.BatchesInMemory(t, dir, event.StreamLedger)
 	_, err := env.Bus.Commit(t.Context(), several(0, 50))
 	require.NoError(t, err)
 	require.NoError(t, os.RemoveAll(filepath.Dir(memory)))
@@ -101,7 +79,7 @@ func TestABatchThatWasCutShortIsCompleted(t *testing.T) {
 		child.Env = append(os.Environ(), envStaging+"="+dir)
 		out, err := child.CombinedOutput()
 		require.ErrorContains(t, err, "killed", string(out))
-		left := inMemory(t, dir, event.StreamLedger)
+		left := bustest.BatchesInMemory(t, dir, event.StreamLedger)
 
 		env := bustest.StartIn(t, dir, clock.System{}) // fails where the engine logs an error
 		head, err := env.Bus.Head(t.Context())
@@ -118,11 +96,11 @@ func TestABatchThatWasCutShortIsCompleted(t *testing.T) {
 
 // dieInABatch kills the process as soon as something of a large batch is in the stream.
 func dieInABatch(t *testing.T, dir string) {
-	s, err := bus.StartServer(t.Context(), bus.ServerConfig{Dir: dir, Log: zap.NewNop()})
+	s, err := natsd.Start(t.Context(), natsd.Config{Dir: dir, Log: zap.NewNop()})
 	require.NoError(t, err)
-	nc, err := s.Connect()
+	nc, err := s.Connect(bus.ConnectOptions("test")...)
 	require.NoError(t, err)
-	b, err := bus.Open(t.Context(), nc, bus.Config{Clock: clock.System{}, Log: zap.NewNop(), Server: s})
+	b, err := bus.Open(t.Context(), nc, bus.Config{Clock: clock.System{}, Log: zap.NewNop(), Engine: s})
 	require.NoError(t, err)
 	head, err := b.Head(t.Context())
 	require.NoError(t, err)
@@ -157,7 +135,7 @@ func dieInABatch(t *testing.T, dir string) {
 func TestACopyLeavesTheOriginalAlone(t *testing.T) {
 	dir, copied := t.TempDir(), t.TempDir()
 	env := bustest.StartIn(t, dir, clock.System{})
-	memory := inMemory(t, dir, event.StreamLedger)
+	memory := bustest.BatchesInMemory(t, dir, event.StreamLedger)
 	_, err := env.Bus.Commit(t.Context(), several(0, 50))
 	require.NoError(t, err)
 	staged := filepath.Join(memory, "a-batch-in-hand")
@@ -169,7 +147,7 @@ func TestACopyLeavesTheOriginalAlone(t *testing.T) {
 	head, err := other.Bus.Head(t.Context())
 	require.NoError(t, err)
 	require.EqualValues(t, 50, head)
-	require.NotEqual(t, memory, inMemory(t, copied, event.StreamLedger))
+	require.NotEqual(t, memory, bustest.BatchesInMemory(t, copied, event.StreamLedger))
 	_, err = other.Bus.Commit(t.Context(), several(50, 50))
 	require.NoError(t, err)
 	other.Bus.Close()
@@ -178,5 +156,5 @@ func TestACopyLeavesTheOriginalAlone(t *testing.T) {
 	require.NoError(t, os.Remove(staged))
 	_, err = env.Bus.Commit(t.Context(), several(100, 50))
 	require.NoError(t, err)
-	require.Equal(t, memory, inMemory(t, dir, event.StreamLedger), "it goes on where it was")
+	require.Equal(t, memory, bustest.BatchesInMemory(t, dir, event.StreamLedger), "it goes on where it was")
 }
