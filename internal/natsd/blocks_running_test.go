@@ -28,7 +28,7 @@ func (s *spinner) spin(end <-chan struct{}) {
 // does not run.
 func TestIsRunning(t *testing.T) {
 	t.Parallel()
-	const method = "bus.(*spinner).spin"
+	const method = "natsd.(*spinner).spin"
 	require.False(t, isRunning(method))
 	end, ended := make(chan struct{}), make(chan struct{})
 	began := make(chan struct{})
@@ -39,7 +39,7 @@ func TestIsRunning(t *testing.T) {
 	}()
 	<-began
 	require.Eventually(t, func() bool { return isRunning(method) }, time.Minute, time.Millisecond)
-	require.False(t, isRunning("bus.(*spinner).spi"), "the whole name counts")
+	require.False(t, isRunning("natsd.(*spinner).spi"), "the whole name counts")
 	close(end)
 	<-ended
 	require.False(t, isRunning(method))
