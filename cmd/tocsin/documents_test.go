@@ -162,6 +162,7 @@ var (
 	// A command of ours up to what the shell reads differently.
 	ourCommand = regexp.MustCompile(`(?:^|[|(;&]\s*)(?:bin/)?tocsin( [^|;&<>()#\n]*)?`)
 	flagName   = regexp.MustCompile(`--([a-z][a-z0-9-]*)`)
+	verifyLine = regexp.MustCompile(`\btocsin-verify [^|;&\n` + "`" + `]*`)
 )
 
 // commandLines returns the command lines of tocsin in the blocks and code spans of a
@@ -194,7 +195,7 @@ func (d document) commandLines() [][]string {
 func TestDocumentedCommandsExist(t *testing.T) {
 	t.Parallel()
 	root := (&environment{}).root()
-	known := map[string]bool{"help": true, "version": true}
+	known, verifies := map[string]bool{"help": true}, map[string]bool{}
 	var walk func(c *cobra.Command)
 	walk = func(c *cobra.Command) {
 		c.Flags().VisitAll(func(f *pflag.Flag) { known[f.Name] = true })
@@ -210,7 +211,7 @@ func TestDocumentedCommandsExist(t *testing.T) {
 		source, err := os.ReadFile(name)
 		require.NoError(t, err)
 		for _, m := range flagName.FindAllStringSubmatch(string(source), -1) {
-			known[m[1]] = true
+			known[m[1]], verifies[m[1]] = true, true
 		}
 	}
 	for _, d := range readDocuments(t) {
@@ -224,6 +225,11 @@ func TestDocumentedCommandsExist(t *testing.T) {
 			}
 			if len(args) > 0 && c == root {
 				require.True(t, strings.HasPrefix(args[0], "-"), "%s: tocsin %s", d.name, args[0])
+			}
+		}
+		for _, line := range verifyLine.FindAllString(d.text, -1) {
+			for _, m := range flagName.FindAllStringSubmatch(line, -1) {
+				require.True(t, verifies[m[1]] || m[1] == "help", "%s: %s: --%s", d.name, line, m[1])
 			}
 		}
 		for _, span := range codeSpan.FindAllStringSubmatch(codeBlock.ReplaceAllString(d.text, ""), -1) {

@@ -38,14 +38,15 @@ func markdown(t *Tree) ([]string, error) {
 }
 
 // documents checks what a reader of the Markdown files relies on: links to headings
-// lead somewhere, metrics that are named exist, every handbook begins with a table of
-// contents, and the README stays short.
+// lead somewhere, metrics and targets of make that are named exist, every handbook begins
+// with a table of contents, and the README stays short.
 func documents(t *Tree) (faults []string) {
 	names, err := markdown(t)
 	if err != nil {
 		return []string{err.Error()}
 	}
 	metrics := metricNames(t)
+	makefile, _ := fs.ReadFile(t.FS, "Makefile") // without one there are no targets
 	for _, name := range names {
 		raw, err := fs.ReadFile(t.FS, name)
 		if err != nil {
@@ -64,6 +65,11 @@ func documents(t *Tree) (faults []string) {
 				faults = append(faults, fmt.Sprintf("%s: names the metric %s, which does not exist", name, m))
 			}
 		}
+		for _, m := range makeCommand.FindAllStringSubmatch(text, -1) {
+			if !regexp.MustCompile(`(?m)^` + m[1] + `:`).Match(makefile) {
+				faults = append(faults, fmt.Sprintf("%s: names the target %s of make, which does not exist", name, m[1]))
+			}
+		}
 		if path.Dir(name) == handbooks {
 			faults = append(faults, contents(name, text)...)
 		}
@@ -73,6 +79,9 @@ func documents(t *Tree) (faults []string) {
 	}
 	return faults
 }
+
+// makeCommand is a target of make in a code span, or at the start of a line.
+var makeCommand = regexp.MustCompile("(?m)(?:^|`)make ([a-z]+)(?:`|$|  )")
 
 var metric = regexp.MustCompile(`\btocsin(_[a-z0-9]+)+\b`)
 
