@@ -237,5 +237,5 @@
 //	busy             the answer when nothing more is taken for now: try again
 //	reserve          what reports leave free of the disk
 //	register         the operators, facilities and desks
-//	engine           NATS JetStream, embedded or outside
+//	engine           NATS JetStream, embedded (internal/natsd) or outside
 package services
