@@ -34,7 +34,7 @@ test: ## the tests
 	@dir=$$(mktemp -d /dev/shm/tocsin-test-XXXXXX 2>/dev/null) && [ "$$(df -Pk "$$dir" | awk 'END { print $$4 }')" -gt 4194304 ] && \
 		echo '#!/bin/sh' >"$$dir/runs" && chmod +x "$$dir/runs" && "$$dir/runs" || { rm -rf "$$dir"; dir=$$(mktemp -d); }; \
 	trap 'rm -rf "$$dir"' EXIT; trap 'exit 1' INT TERM; \
-	GOTMPDIR="$${GOTMPDIR:-$${TMPDIR:-/tmp}}" TMPDIR="$$dir" CGO_ENABLED=0 $(GO) test -p 2 -parallel 6 -timeout 120s $(PKG)
+	GOTMPDIR="$${GOTMPDIR:-$${TMPDIR:-/tmp}}" TMPDIR="$$dir" CGO_ENABLED=0 $(GO) test -p 2 -parallel 6 -timeout 300s $(PKG)
 
 # With -short properties are tried a fifth as often: "make test" tries them in full.
 race: ## the tests under the race detector (needs a C compiler)
