@@ -89,11 +89,12 @@ type story struct {
 	first     int              // the revision of the first report: it names the facility
 	told      map[int][]string // desks by revision
 	duties    map[string]bool  // desks that were told under a duty
+	overdue   map[string]bool  // by subject: a long run outlasts the time that desks have
 }
 
 func storyOf(t *testing.T, c *client.Client, i int) story {
 	t.Helper()
-	s := story{accepted: map[uint64]event.Accepted{}, told: map[int][]string{}, duties: map[string]bool{}}
+	s := story{accepted: map[uint64]event.Accepted{}, told: map[int][]string{}, duties: map[string]bool{}, overdue: map[string]bool{}}
 	require.NoError(t, c.Show(t.Context(), killCases[i%len(killCases)].operator, fmt.Sprintf("kill-%d", i), func(entry event.StoryEntry) error {
 		switch entry.Type {
 		case event.KindAccepted:
@@ -115,6 +116,9 @@ func storyOf(t *testing.T, c *client.Client, i int) story {
 				require.False(t, s.duties[e.Desk], "%s is told of one duty twice", e.Desk)
 				s.duties[e.Desk] = true
 			}
+		case event.KindOverdue:
+			require.False(t, s.overdue[entry.Subject], "%s is stored twice", entry.Subject)
+			s.overdue[entry.Subject] = true
 		default:
 			require.Fail(t, "unexpected record", "%s %s", entry.Type, entry.Subject)
 		}

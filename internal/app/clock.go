@@ -104,6 +104,8 @@ var (
 		"By how much the machine's clock has gone ahead of the time that has passed since the start.", nil, nil)
 	clockDoubtGauge = prometheus.NewDesc("tocsin_clock_doubtful",
 		"1 while the machine's clock is not to be relied on, and receipts say so.", nil, nil)
+	clockSyncGauge = prometheus.NewDesc("tocsin_clock_synchronized",
+		"1 where the kernel says that NTP or the like keeps the machine's clock right; absent where it does not say.", nil, nil)
 	clockSkewGauge = prometheus.NewDesc("tocsin_engine_clock_skew_seconds",
 		"By how much the clock of NATS is ahead of ours.", []string{"exercise"}, nil)
 )
@@ -116,6 +118,7 @@ func (g clockGauges) Describe(to chan<- *prometheus.Desc) {
 	to <- clockStepsCounter
 	to <- clockOffsetGauge
 	to <- clockDoubtGauge
+	to <- clockSyncGauge
 	to <- clockSkewGauge
 }
 
@@ -129,6 +132,13 @@ func (g clockGauges) Collect(to chan<- prometheus.Metric) {
 	to <- prometheus.MustNewConstMetric(clockStepsCounter, prometheus.CounterValue, float64(s.Steps))
 	to <- prometheus.MustNewConstMetric(clockOffsetGauge, prometheus.GaugeValue, s.Offset.Seconds())
 	to <- prometheus.MustNewConstMetric(clockDoubtGauge, prometheus.GaugeValue, doubt)
+	if synchronized, known := clock.Synchronized(); known {
+		value := 0.0
+		if synchronized {
+			value = 1
+		}
+		to <- prometheus.MustNewConstMetric(clockSyncGauge, prometheus.GaugeValue, value)
+	}
 	for _, r := range g.app.realms {
 		to <- prometheus.MustNewConstMetric(clockSkewGauge, prometheus.GaugeValue, time.Duration(r.skew.Load()).Seconds(), strconv.FormatBool(r.name == event.Drill))
 	}
