@@ -33,7 +33,7 @@ func causeOf(seq uint64, body any) (cause, error) {
 	return cause{}, fmt.Errorf("a %T makes no revision", body)
 }
 
-// decodeCause reads a cause as the ledger has it.
+// decodeCause decodes a stored cause.
 func decodeCause(in event.Stored) (any, error) {
 	switch event.ParseSubject(in.Subject).Kind {
 	case event.KindAccepted:
@@ -70,7 +70,7 @@ func (c cause) record(changed []string) event.Cause {
 	return out
 }
 
-// fold adds what the cause says to what is known. A moment says nothing.
+// fold adds the contents of the cause to the known facts. A moment adds nothing.
 func (rb Rulebook) fold(prev *event.Graded, c cause) (event.State, []string, error) {
 	switch {
 	case c.report != nil:
@@ -82,8 +82,8 @@ func (rb Rulebook) fold(prev *event.Graded, c cause) (event.State, []string, err
 	return prev.State, nil, nil
 }
 
-// foldAct adds a desk's act. Lists stay in ledger order and take each record
-// once, so that neither the order of folding nor a repeat matters.
+// foldAct adds a desk's act. Lists stay in ledger order and take each record once, so
+// neither the order of folding nor a repeat matters.
 func (rb Rulebook) foldAct(prev *event.Graded, c cause) (event.State, error) {
 	s, a := prev.State, c.act
 	switch a.Kind {
@@ -113,9 +113,9 @@ func (rb Rulebook) foldAct(prev *event.Graded, c cause) (event.State, error) {
 	return s, nil
 }
 
-// met lists the criteria that what is known meets at a moment. Those of the
-// revision before do not do: time meets some without raising the grade, so that
-// nobody has looked.
+// met lists the criteria that the known facts meet at a moment. The list of the previous
+// revision is not enough: time can meet a criterion without raising the grade, and then
+// no revision was made.
 func (rb Rulebook) met(prev *event.Graded, at time.Time) ([]string, error) {
 	v, err := rb.view(prev.Operator, prev.State)
 	if err != nil {

@@ -1,24 +1,22 @@
-// Package classifier grades incidents. It folds every cause of an incident (a
-// report, a moment at which time alone changes something, a desk's act), in
-// ledger order, into what is known of it, and writes one record a cause:
-// incident.graded, with the merged facts, the grade under each statute, and
-// every decision that follows (duties, desks, due times, who was told, what is
-// still owed). Nothing after it decides again. A moment that changes nothing
-// makes no record.
+// Package classifier grades incidents. It folds every cause of an incident (a report, a
+// moment at which time alone changes something, a desk's act), in ledger order, into the
+// known facts, and writes one record for each cause: incident.graded, with the merged
+// facts, the grade under each statute, and every decision that follows (duties, desks,
+// due times, desks told, items still owed). No later service decides again. A moment that
+// changes nothing makes no record.
 //
-// What parties can add to without end is bounded, and what would make a record that
-// cannot be stored is refused by itself (limits.go); the desk's doors and intake refuse
-// it first. Of an incident at most maxAside causes that could not be folded are tried
-// again, a few at a time; a person was told of each.
+// Lists that parties can extend are bounded, and a cause that would make a record too
+// large to store is rejected alone (limits.go); the desk's endpoints and intake reject it
+// earlier. At most maxAside causes of an incident that could not be folded are retried, a
+// few at a time; a person was notified of each.
 //
-// One history for each incident: revisions are literal subjects, so the ledger
-// takes each number once. A revision that somebody else wrote first is read and
-// the report folded again on top of it. A report at or below "through" is done,
-// except those that the revision names as set aside: they could not be folded,
-// and are tried once more with every later report.
+// Each incident has one history: revisions have literal subjects, so the ledger takes
+// each number once. If another writer was first, its revision is read and the report is
+// folded on top of it. A report at or below "through" is done, unless the revision lists
+// it as set aside: it could not be folded, and is retried with every later report.
 //
-// A record keeps the hashes of the packs and the register that decided; what
-// was decided stays when they change.
+// A record keeps the hashes of the packs and the register it was decided by; its
+// decisions stay when they change.
 package classifier
 
 import (
@@ -33,10 +31,10 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// Name of the service; its position on the ledger is kept under it.
+// Name is the service's name; its position on the ledger is kept under it.
 const Name = "classifier"
 
-// Deps are what the service works with.
+// Deps are the service's dependencies.
 type Deps struct {
 	Bus      *bus.Bus
 	Clock    clock.Clock
@@ -63,21 +61,21 @@ func Run(ctx context.Context, d Deps) error {
 	})
 }
 
-// incidentOf is the part of the subject that names the incident.
+// incidentOf returns the part of the subject that names the incident.
 func incidentOf(in event.Stored) string {
 	a := event.ParseSubject(in.Subject)
 	return a.Operator + "." + a.Incident
 }
 
-// handler folds causes. The follower calls it for several incidents at once where one
-// takes long, but for one record of an incident at a time.
+// handler folds causes. The follower may call it for several incidents concurrently, but
+// for one record of an incident at a time.
 type handler struct {
 	deps   Deps
 	memory *memory
 }
 
-// recall reads which causes were given up before, so that a restart does not
-// take them for folded.
+// recall reads which causes were given up before, so that a restart does not mistake them
+// for folded.
 func (h *handler) recall(ctx context.Context) error {
 	const given = "incident.unhandled." + Name + ".>"
 	last, err := h.deps.Bus.Last(ctx, given)
@@ -123,21 +121,21 @@ func (h *handler) Handle(ctx context.Context, in event.Stored) ([]event.Record, 
 		if folded(in.Sequence) && !(isCut(last.Aside) && slices.Contains(aside, in.Sequence)) {
 			return nil, nil
 		}
-		// What failed here may have been folded by another instance.
+		// Another instance may have folded causes that failed here.
 		aside = union(last.Aside, slices.DeleteFunc(slices.Clone(aside), folded))
 	}
 	next, record, err := h.revise(ctx, last, in.Sequence, body, cut(without(aside, in.Sequence)))
 	if err != nil || next == nil {
 		return nil, err
 	}
-	next.Unknown = nil // what is kept is what a reader of the record has
+	next.Unknown = nil // keep only what a reader of the record gets
 	h.memory.folded(key, revision{next, len(record.Data)}, in.Sequence)
 	return []event.Record{record}, nil
 }
 
-// revise makes the next revision, and its record. What was set aside is tried once
-// more with it, since the register may have been mended meanwhile; where that still
-// fails, the report in hand is folded without.
+// revise makes the next revision and its record. It retries causes that were set aside,
+// since the register may have been corrected meanwhile; if they fail again, the report is
+// folded without them.
 func (h *handler) revise(ctx context.Context, last revision, seq uint64, body any, aside []uint64) (*event.Graded, event.Record, error) {
 	if tried := h.toMend(seq, body, aside); len(tried) > 0 {
 		if next := h.mend(ctx, last.Graded, seq, body, aside, tried); next != nil {
@@ -155,9 +153,9 @@ func (h *handler) revise(ctx context.Context, last revision, seq uint64, body an
 	return next, record, err
 }
 
-// toMend returns those of what was set aside that are tried once more with a cause: a
-// few, in turn, and of many none soon after that has failed. An incident of which much cannot
-// be folded costs others little.
+// toMend returns the set-aside causes to retry with this cause: a few, in turn, and if
+// there are many, none soon after a failure. An incident with many such causes thus costs
+// the others little.
 func (h *handler) toMend(seq uint64, body any, aside []uint64) []uint64 {
 	if len(aside) == 0 || len(aside) > maxMended && h.memory.failedSince(incidentKey(body), h.deps.Clock.Now().Add(-mendPause)) {
 		return nil
@@ -170,9 +168,9 @@ func (h *handler) toMend(seq uint64, body any, aside []uint64) []uint64 {
 	return tried
 }
 
-// render makes the record of a revision. A cause that makes a large record larger is
-// refused: what every revision repeats must leave room for the moments and the acts
-// that are still to come.
+// render makes the record of a revision. It rejects a cause that makes a large record
+// larger: every revision repeats its contents, and room must be left for the moments and
+// acts still to come.
 func (h *handler) render(last revision, next *event.Graded) (event.Record, error) {
 	record, err := event.NewRecord(event.GradedSubject(next.Operator, next.Incident, next.Revision), h.deps.Clock.Now(), "", next)
 	if err == nil && len(record.Data) > event.MaxGraded && len(record.Data) > last.size+smallGrowth {
@@ -182,8 +180,8 @@ func (h *handler) render(last revision, next *event.Graded) (event.Record, error
 	return record, err
 }
 
-// mend makes the next revision with some of what was set aside folded in, or returns
-// nil: what failed before must not take the report in hand with it.
+// mend makes the next revision with some of the set-aside causes folded in, or returns
+// nil: a cause that failed before must not fail the current report with it.
 func (h *handler) mend(ctx context.Context, last *event.Graded, seq uint64, body any, aside, tried []uint64) (next *event.Graded) {
 	defer func() {
 		if recover() != nil {
@@ -198,7 +196,7 @@ func (h *handler) mend(ctx context.Context, last *event.Graded, seq uint64, body
 	if last != nil {
 		mended = *last
 	}
-	mended.Aside = aside // what is folded of it is news
+	mended.Aside = aside // so that a retried cause counts as fresh
 	var changed []string
 	rest := aside
 	for _, missed := range tried {
@@ -235,9 +233,9 @@ func (h *handler) foldAgain(ctx context.Context, g *event.Graded, seq uint64) (e
 	return h.deps.Rulebook.fold(g, c)
 }
 
-// load returns the last revision of an incident. A first report of an incident
-// that is not in the cache is taken for new without asking: where that is
-// wrong, the ledger refuses its revision 1, and the incident is read.
+// load returns the last revision of an incident. It takes a first report of an incident
+// that is not in the cache for new without reading the ledger: if that is wrong, the
+// ledger refuses revision 1, and the incident is read.
 func (h *handler) load(ctx context.Context, key string, body any) (revision, error) {
 	last, met := h.memory.last(key)
 	report, _ := body.(*event.Accepted)
@@ -260,22 +258,22 @@ func (h *handler) load(ctx context.Context, key string, body any) (revision, err
 	return last, nil
 }
 
-// Refused forgets what was thought of the incident, so that the revision that
-// was written first is read and the report folded on top of it, unless that has it
-// folded already, as after a restart.
+// Refused drops the cached revision, so that the stored one is read. It returns true if
+// the report must be folded on top of it, and false if that revision has folded it
+// already, as after a restart.
 func (h *handler) Refused(in, stands event.Stored) bool {
 	h.memory.keep(incidentOf(in), revision{})
 	through, aside, err := event.ThroughOf(stands)
 	return err != nil || !isFolded(in.Sequence, through, aside)
 }
 
-// isFolded reports whether a revision that has folded what stands up to through, but
-// for what it has set aside, has folded a record.
+// isFolded reports whether a revision that has folded everything up to through, except
+// the causes in aside, has folded record seq.
 func isFolded(seq, through uint64, aside []uint64) bool {
 	return seq <= through && !slices.Contains(aside, seq)
 }
 
-// Failed notes that a report is not folded, whatever comes after it.
+// Failed notes that a cause is not folded, whatever comes after it.
 func (h *handler) Failed(in event.Stored) {
 	key := incidentOf(in)
 	h.memory.keep(key, revision{})

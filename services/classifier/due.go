@@ -10,7 +10,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/statute"
 )
 
-// router turns what is owed into duties between names of the register.
+// router resolves owed duties to parties named in the register.
 type router struct {
 	rb       Rulebook
 	op       *register.Operator
@@ -20,9 +20,9 @@ type router struct {
 	crossed  map[string]crossing
 }
 
-// duties resolves the parties, counts the due times and joins what differs by
-// the facility alone. What is owed already keeps its due time; a facility named
-// later has its own. The duty due first stands first.
+// duties resolves the parties, computes the due times and merges duties that differ only
+// in the facility. A duty that was owed before keeps its due time; a facility named later
+// has its own. The duty due first comes first.
 func (r router) duties(owed []statute.Owed) ([]event.Duty, error) {
 	var out []event.Duty
 	for _, o := range owed {
@@ -69,11 +69,11 @@ func (r router) duties(owed []statute.Owed) ([]event.Duty, error) {
 	return out, nil
 }
 
-// due counts a duty's limit when it first arises. The first report that tells
-// of the discovery counts from it, which is the operator's claim and at most
-// the receipt; what makes a duty arise later counts from when a threshold was
-// crossed or a fact became known, with the strict reading, from discovery,
-// beside it. "Promptly" has no limit, and an import starts no clock.
+// due computes a duty's limit when it first arises. For the first report that states the
+// discovery, the limit runs from it: it is the operator's claim, capped at the receipt. A
+// duty that arises later counts from when a threshold was crossed or a fact became known,
+// with the strict reading, from discovery, beside it. "Promptly" has no limit, and an
+// import starts no clock.
 func (r router) due(o statute.Owed) (due, strict *time.Time) {
 	rule := o.Rule
 	if rule.Within == nil || r.report.Imported {
@@ -93,14 +93,14 @@ func (r router) due(o statute.Owed) (due, strict *time.Time) {
 			return nil, nil
 		}
 		return after(rule, r.claimed(r.report.HandledAt)), nil
-	default: // reported to the one who passes it on, or graded: both are now
+	default: // reported to the party that passes it on, or graded: both are now
 		return after(rule, r.received), nil
 	}
 }
 
-// standing keeps the due times of a duty that was owed before. A corrected
-// claim can move them earlier, never later nor away: no clock is turned back by
-// the one it runs against. The end of handling starts a clock when it is told.
+// standing keeps the due times of a duty that was owed before. A corrected claim can move
+// them earlier, never later, and cannot remove them: the party a clock runs against
+// cannot turn it back. The end of handling starts a clock when it is reported.
 func (r router) standing(o statute.Owed, due, strict *time.Time) (*time.Time, *time.Time) {
 	rule := o.Rule
 	claim := r.report.DiscoveredAt
@@ -121,9 +121,8 @@ func (r router) standing(o statute.Owed, due, strict *time.Time) (*time.Time, *t
 	return earlier(due, corrected), nil
 }
 
-// lateness is by how much a duty that was carried out turns out to have been
-// late when its due time moves earlier, by a corrected claim; else what was
-// known of it before.
+// lateness returns by how much a duty that was carried out turns out to have been late
+// when a corrected claim moves its due time earlier; otherwise the lateness known before.
 func lateness(before event.Duty, due *time.Time) *event.Duration {
 	if compareDue(due, before.DueAt) == 0 || before.ToldAt == nil || !before.ToldAt.After(*due) {
 		return before.LateBy
@@ -132,8 +131,7 @@ func lateness(before event.Duty, due *time.Time) *event.Duration {
 	return &by
 }
 
-// claimed is a time that the operator claims; after the receipt it counts as
-// the receipt.
+// claimed returns a time that the operator claims, capped at the receipt.
 func (r router) claimed(at *time.Time) time.Time {
 	if at.After(r.received) {
 		return r.received
@@ -167,18 +165,18 @@ func compareDue(a, b *time.Time) int {
 
 func keyOf(o statute.Owed) string { return o.Statute.ID + "/" + o.Rule.ID + "/" + o.Facility.ID }
 
-// crossing is a duty that time alone brought about, as it was due then.
+// crossing is a duty that time alone triggered, with its due times at that moment.
 type crossing struct {
 	at          time.Time
 	due, strict *time.Time
 }
 
-// crossings finds what time alone brought about after the revision before and
-// until now: duties by keyOf, follow-ups by "statute/rule". A report that comes
-// after a threshold was crossed, but before anybody has looked, must not move a
-// clock: what was due then is counted as if somebody had. What it denies (now is
-// the case with it) was not crossed, and what only its own facts bring about
-// counts from its receipt.
+// crossings finds what time alone triggered between the previous revision and now: duties
+// by keyOf, follow-ups by "statute/rule". A report that arrives after a threshold was
+// crossed, but before the moment was graded, must not move a clock: the duty is due as if
+// it had been graded in time. A threshold that the report denies (now is the case
+// including it) was not crossed, and what only its own facts trigger counts from its
+// receipt.
 func (r router) crossings(before view, now statute.Case, until time.Time) map[string]crossing {
 	out := map[string]crossing{}
 	for at := r.prev.Look; at != nil && !at.After(until); {
@@ -210,7 +208,7 @@ func (r router) crossings(before view, now statute.Case, until time.Time) map[st
 	return out
 }
 
-// beyond are the hits of a that b has not, and alike those that it has.
+// beyond returns the hits of a that are not in b, and alike those that are.
 func beyond(a, b []event.Hit) []event.Hit {
 	return slices.DeleteFunc(slices.Clone(a), func(h event.Hit) bool { return slices.Contains(b, h) })
 }

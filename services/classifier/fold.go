@@ -11,10 +11,10 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// fold adds what a report says to what is known of its incident, and returns
-// the paths of the facts that changed. A statement replaces an earlier one by
-// the reports' own time, then by ledger order; so the order of folding does not
-// matter, and a report that arrives late cannot undo a later one.
+// fold adds a report's statements to the known facts of its incident, and returns the
+// paths of the facts that changed. A statement replaces an earlier one by the reports'
+// own time, then by ledger order; so the order of folding does not matter, and a report
+// that arrives late cannot undo a later one.
 func fold(state event.State, seq uint64, a *event.Accepted) (event.State, []string, error) {
 	said, err := statements(a.Event)
 	if err != nil {
@@ -55,7 +55,7 @@ func fold(state event.State, seq uint64, a *event.Accepted) (event.State, []stri
 		if known && !f.After(old) {
 			continue
 		}
-		f.Value = bytes.Clone(f.Value) // and not the whole report with it
+		f.Value = bytes.Clone(f.Value) // do not retain the whole report
 		next.Fields[path] = f
 		if !bytes.Equal(orNull(old.Value), f.Value) {
 			changed = append(changed, path)
@@ -65,10 +65,10 @@ func fold(state event.State, seq uint64, a *event.Accepted) (event.State, []stri
 	return next, changed, nil
 }
 
-// begun moves what is said to begin after the receipt back to it, or to where
-// it began by what was known: nobody can know the future, and a sender's clock
-// that runs ahead must not put off the moment at which desks are told, however
-// often it says so. The report itself stands in its own record.
+// begun moves a beginning that is later than the receipt back to the receipt, or to the
+// beginning known before: nobody can know the future, and a sender's clock that runs
+// ahead must not postpone the moment at which desks are told, however often it is
+// repeated. The report's own record is unchanged.
 func begun(path string, value, known json.RawMessage, received time.Time) json.RawMessage {
 	switch path {
 	case "facts.outage":
@@ -98,7 +98,7 @@ func begun(path string, value, known json.RawMessage, received time.Time) json.R
 	return value
 }
 
-// back moves a beginning after the receipt, and reports whether it was one.
+// back moves a beginning that is after the receipt, and reports whether it did.
 func back(t, before *event.Times, received time.Time) bool {
 	if t.Since == nil || !t.Since.After(received) {
 		return false
@@ -110,27 +110,26 @@ func back(t, before *event.Times, received time.Time) bool {
 	return true
 }
 
-// moved reads a fact and what was known of it, and writes it anew where change
-// has changed it.
+// moved decodes a fact and its known value, and re-encodes it if change changed it.
 func moved[T any](value, known json.RawMessage, change func(now, before T) (any, bool)) json.RawMessage {
 	var now, before T
 	if json.Unmarshal(value, &now) != nil {
 		return value
 	}
-	_ = json.Unmarshal(known, &before) // nothing was known
+	_ = json.Unmarshal(known, &before) // may be empty: no value known
 	changed, did := change(now, before)
 	if !did {
 		return value
 	}
 	raw, err := json.Marshal(changed)
 	if err != nil {
-		return value // what was read can be written
+		return value // cannot happen: it was just decoded
 	}
 	return raw
 }
 
-// outdated are the paths of what a report says that is dated before what is
-// known, and was not taken over.
+// outdated returns the paths of a report's statements that were not taken over, because
+// they are dated before the known ones.
 func outdated(state event.State, seq uint64, a *event.Accepted) []string {
 	said, err := statements(a.Event)
 	if err != nil {
@@ -153,10 +152,10 @@ func later(a, b event.Field) event.Field {
 	return b
 }
 
-// notFacts are the parts of a report that speak of the report itself.
+// notFacts are the members of a report that describe the report itself.
 var notFacts = map[string]bool{"containsNoStateSecrets": true, "reason": true, "duplicateOf": true, "imported": true}
 
-// statement is one thing that a report says.
+// statement is one member of a report.
 type statement struct {
 	path  string
 	value json.RawMessage
@@ -164,7 +163,7 @@ type statement struct {
 
 type said []statement
 
-// of returns what is said under a path, or nil.
+// of returns the value under a path, or nil.
 func (s said) of(path string) json.RawMessage {
 	for _, st := range s {
 		if st.path == path {
@@ -174,10 +173,10 @@ func (s said) of(path string) json.RawMessage {
 	return nil
 }
 
-// statements returns what a report's data says, by path: members of facts each
-// by themselves, everything else whole.
+// statements splits a report's data by path: each member of facts separately, every other
+// member whole.
 func statements(raw json.RawMessage) (said, error) {
-	raw, err := event.Compact(raw) // so that the same statement is the same bytes
+	raw, err := event.Compact(raw) // so that equal statements have equal bytes
 	if err != nil {
 		return nil, fmt.Errorf("the report: %w", err)
 	}

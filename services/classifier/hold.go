@@ -9,14 +9,14 @@ import (
 	"github.com/tocsin-project/tocsin/internal/register"
 )
 
-// hold sets aside the forwards that await a person: those of a desk whose
-// register says forward: confirm, until somebody there confirms or nine tenths
-// of the time have passed. A leg (one desk towards another) is held as a whole,
-// and once it has been told it is open. It also says of every forward whether a
-// person has looked: a confirmation speaks of what was owed when it was made.
+// hold sets aside the forwards that await a person: those of a desk whose register entry
+// has forward: confirm, until somebody there confirms or nine tenths of the time have
+// passed. A leg (one desk to another) is held as a whole, and stays open once it has been
+// told. hold also marks for every forward whether a person has checked it: a confirmation
+// covers what was owed when it was made.
 func (r router) hold(g *event.Graded) {
 	if g.State.IsImported() {
-		return // a report from an archive starts no clock and asks nobody
+		return // an archived report starts no clock and needs no confirmation
 	}
 	for i := range g.Duties {
 		d := &g.Duties[i]
@@ -53,7 +53,7 @@ func (r router) hold(g *event.Graded) {
 	}
 }
 
-// arose is when a duty came about: a threshold was crossed, or now.
+// arose returns when a duty arose: when a threshold was crossed, or now.
 func (r router) arose(d event.Duty) time.Time {
 	at := r.received
 	for _, f := range d.Facilities {
@@ -64,9 +64,9 @@ func (r router) arose(d event.Duty) time.Time {
 	return at
 }
 
-// time says when a held leg is reminded of and when it goes without a person:
-// by the earliest due time of its duties, or the house's target where all of
-// them say "promptly". A leg that was held before is not held longer.
+// time sets when the desk is reminded of a held leg and when the leg is sent without a
+// person: by the earliest due time of its duties, or by the house's target if all of them
+// are "promptly". A later revision does not extend the wait.
 func (rb Rulebook) time(prev *event.Graded, h *event.Held) {
 	i := slices.IndexFunc(prev.Held, func(before event.Held) bool { return before.Desk == h.Desk && before.To == h.To })
 	if i >= 0 {
@@ -75,7 +75,7 @@ func (rb Rulebook) time(prev *event.Graded, h *event.Held) {
 	due := h.Since.Add(time.Duration(rb.Register.Acknowledge))
 	limited := slices.IndexFunc(h.Duties, func(d event.Duty) bool { return d.DueAt != nil })
 	if limited >= 0 {
-		due = *h.Duties[limited].DueAt // duties stand in the order of their due times
+		due = *h.Duties[limited].DueAt // duties are sorted by due time
 	}
 	marks := moments(h.Since, due, rb.Register.Remind)
 	h.Remind, h.Until = marks[0], marks[len(marks)-1]
@@ -89,15 +89,15 @@ func isHeld(g *event.Graded, d event.Duty) bool {
 	return slices.ContainsFunc(g.Held, func(h event.Held) bool { return h.Desk == d.From && h.To == d.Desk })
 }
 
-// isOpen reports whether a leg was ever told of before.
+// isOpen reports whether a leg was told before.
 func isOpen(prev *event.Graded, from, to string) bool {
 	return slices.ContainsFunc(prev.Told, func(t event.Told) bool {
 		return t.Desk == to && slices.ContainsFunc(t.Duties, func(key string) bool { return strings.Split(key, "/")[2] == from })
 	})
 }
 
-// confirmed returns the officer who has confirmed a duty: with this revision,
-// or with an earlier one that the duty has stood since.
+// confirmed returns the officer who confirmed a duty, with this revision or with an
+// earlier one that already had the duty.
 func confirmed(prev, g *event.Graded, d event.Duty) (officer string, ok bool) {
 	for _, c := range slices.Backward(g.State.Confirmed) {
 		if c.Desk == d.From && (c.To == "" || c.To == d.Desk) && isFresh(prev, c.Record) {
@@ -117,7 +117,7 @@ func sameDuty(a, b event.Duty) bool {
 	return a.Statute == b.Statute && a.Duty == b.Duty && a.From == b.From && a.Desk == b.Desk
 }
 
-// moments are the given fractions of the time from since to due.
+// moments returns the given fractions of the time from since to due.
 func moments(since, due time.Time, fractions []float64) []time.Time {
 	out := make([]time.Time, len(fractions))
 	for i, f := range fractions {

@@ -7,9 +7,9 @@ import (
 	"github.com/tocsin-project/tocsin/internal/statute"
 )
 
-// Late returns the duties of the operator whose limit had passed when a report
-// came, as far as the report, whose data is r, shows it by itself: from discovery,
-// which is its claim, to receipt. Each line of the law stands once.
+// Late returns the operator's duties whose limit had passed when a report was received,
+// as far as the report alone (its data is r) shows it: from discovery, which is the
+// operator's claim, to receipt. Each line of the law appears once.
 func (rb Rulebook) Late(a *event.Accepted, r *event.Report) ([]event.Lateness, error) {
 	if a.Type == event.TypeWithdrawal || !rb.couldBeLate(a, r) {
 		return nil, nil
@@ -34,12 +34,12 @@ func (rb Rulebook) Late(a *event.Accepted, r *event.Report) ([]event.Lateness, e
 	return out, nil
 }
 
-// couldBeLate reports whether any limit of an operator had passed at the
-// receipt, whatever the incident is. Most reports are in time, and this spares
-// them a revision while the sender waits for the receipt.
+// couldBeLate reports whether any limit of an operator had passed at the receipt,
+// whatever the incident is. Most reports are in time; this saves them a revision while
+// the sender waits for the receipt.
 func (rb Rulebook) couldBeLate(a *event.Accepted, r *event.Report) bool {
 	if r.Imported {
-		return false // it starts no clock
+		return false // an import starts no clock
 	}
 	for _, p := range rb.Statutes.InForce(a.ReceivedAt).Packs() {
 		for i := range p.Duties {

@@ -8,22 +8,22 @@ import (
 )
 
 const (
-	// smallGrowth is by how many bytes a cause may make a record larger that is over
-	// event.MaxGraded already: a rise brings duties, and must be folded still.
+	// smallGrowth is by how many bytes a cause may grow a record that already exceeds
+	// event.MaxGraded: a rise adds duties, and must still be folded.
 	smallGrowth = 64 << 10
-	// maxAside is of how many causes that could not be folded a record keeps count.
+	// maxAside is how many causes that could not be folded a record lists.
 	maxAside = 100
-	// maxMended is how many of them are tried again at once, and mendPause how long
-	// none is after that failed.
+	// maxMended is how many of them are retried at once, and mendPause the pause after a
+	// failed retry.
 	maxMended = 8
 	mendPause = 10 * time.Second
-	// maxHistory is how many confirmations and transfers are kept of an incident, and
-	// how many answered questions of each desk: those that are older decide nothing.
+	// maxHistory is how many confirmations and transfers of an incident are kept, and how
+	// many answered questions of each desk: older ones decide nothing.
 	maxHistory = 40
 )
 
-// cut returns the latest maxAside of some causes. An older one counts as folded from
-// then on; the record that a person must look at it stands.
+// cut returns the latest maxAside causes. An older one counts as folded from then on; the
+// record that asks a person to review it remains.
 func cut(aside []uint64) []uint64 {
 	if len(aside) <= maxAside {
 		return aside
@@ -32,11 +32,11 @@ func cut(aside []uint64) []uint64 {
 	return aside[len(aside)-maxAside:]
 }
 
-// isCut reports whether older causes than these may have been left out.
+// isCut reports whether cut may have dropped older causes than these.
 func isCut(aside []uint64) bool { return len(aside) >= maxAside }
 
-// recent drops the oldest entries of a list in ledger order beyond maxHistory, but
-// none that the revision after prev carries out.
+// recent drops the oldest entries of a list in ledger order beyond maxHistory, but none
+// that the revision after prev carries out.
 func recent[T any](prev *event.Graded, list []T, record func(T) uint64) []T {
 	spare := len(list) - maxHistory
 	if spare <= 0 {

@@ -8,27 +8,27 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// revision is a graded record, and how many bytes it has.
+// revision is a graded record and its size in bytes.
 type revision struct {
 	*event.Graded
 	size int
 }
 
-// memory keeps the last revision of the incidents in hand, and what of them could not
-// be folded.
+// memory caches the last revision of recent incidents, and their causes that could not be
+// folded.
 type memory struct {
 	mu sync.Mutex
-	// revisions is the end of each incident's history as far as we know it; empty
-	// where it must be read.
+	// revisions has the latest known revision of each incident; an empty one must be
+	// read.
 	revisions map[string]revision
-	// aside are causes that failed and are tried again or were given up. A
-	// revision made meanwhile names them, so that they are not taken for folded.
+	// aside has the causes that failed and are retried or were given up. A revision made
+	// meanwhile lists them, so that they do not count as folded.
 	aside map[string][]uint64
-	// failed is when what was set aside could last not be folded.
+	// failed has when folding set-aside causes last failed.
 	failed map[string]time.Time
 }
 
-// maxCached bounds the cache, each of some 5 KB; the ledger has the rest.
+// maxCached bounds the cache, at some 5 KB an entry; the rest is read from the ledger.
 const maxCached = 1_000
 
 func newMemory() *memory {
@@ -67,7 +67,7 @@ func (m *memory) setAside(key string, seq uint64) {
 	m.aside[key] = union(m.aside[key], []uint64{seq})
 }
 
-// folded keeps a revision that a cause has made.
+// folded keeps the revision that a cause has made.
 func (m *memory) folded(key string, next revision, seq uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

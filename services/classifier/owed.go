@@ -9,9 +9,9 @@ import (
 	"github.com/tocsin-project/tocsin/internal/statute"
 )
 
-// owed lists what the operator owes after this revision: what the law's
-// follow-ups demand and what desks have asked for, as far as no report has
-// given it. What was owed once stays owed, also when the grade falls.
+// owed lists what the operator owes after this revision: what the law's follow-ups demand
+// and what desks have asked for, unless a report has given it. What was owed once stays
+// owed, also when the grade falls.
 func (r router) owed(g *event.Graded, rules []statute.OwedFollowUp) []event.Obligation {
 	var out []event.Obligation
 	if !g.State.IsImported() {
@@ -44,7 +44,7 @@ func (r router) owed(g *event.Graded, rules []statute.OwedFollowUp) []event.Obli
 	return out
 }
 
-// before is an obligation as the revision before lists it.
+// before returns an obligation as the previous revision lists it.
 func (r router) before(id string) (event.Obligation, bool) {
 	i := slices.IndexFunc(r.prev.Owed, func(o event.Obligation) bool { return o.ID == id })
 	if i < 0 {
@@ -53,8 +53,8 @@ func (r router) before(id string) (event.Obligation, bool) {
 	return r.prev.Owed[i], true
 }
 
-// withStanding adds the rules of what was owed before to those that the case
-// triggers now.
+// withStanding adds the rules behind earlier obligations to those that the case triggers
+// now.
 func withStanding(packs *statute.Set, prev *event.Graded, rules []statute.OwedFollowUp) []statute.OwedFollowUp {
 	for _, o := range prev.Owed {
 		known := func(r statute.OwedFollowUp) bool { return r.Statute.ID == o.Statute && r.Rule.ID == o.Rule }
@@ -63,7 +63,7 @@ func withStanding(packs *statute.Set, prev *event.Graded, rules []statute.OwedFo
 		}
 		p, ok := packs.Pack(o.Statute)
 		if !ok {
-			continue // the pack is gone; what it demanded stands in the ledger
+			continue // the pack is gone; its demand is still in the ledger
 		}
 		if i := slices.IndexFunc(p.FollowUps, func(f statute.FollowUp) bool { return f.ID == o.Rule }); i >= 0 {
 			rules = append(rules, statute.OwedFollowUp{Statute: p, Rule: &p.FollowUps[i]})
@@ -72,7 +72,7 @@ func withStanding(packs *statute.Set, prev *event.Graded, rules []statute.OwedFo
 	return rules
 }
 
-// followUp says what of a rule is still owed.
+// followUp returns what is still owed under a rule.
 func (r router) followUp(g *event.Graded, owed statute.OwedFollowUp) (event.Obligation, bool) {
 	rule := owed.Rule
 	o := event.Obligation{
@@ -98,7 +98,7 @@ func (r router) followUp(g *event.Graded, owed statute.OwedFollowUp) (event.Obli
 		due := rule.Within.After(*since).UTC()
 		o.Since, o.DueAt = since, &due
 	}
-	// A correction never moves a due time later, nor away, nor the reminders.
+	// A correction never moves a due time or its reminders later, and cannot remove them.
 	if before, ok := r.before(o.ID); ok && before.DueAt != nil && (o.DueAt == nil || before.Since.Before(*o.Since)) {
 		o.Since, o.DueAt = before.Since, before.DueAt
 	}
@@ -112,10 +112,10 @@ func (r router) followUp(g *event.Graded, owed statute.OwedFollowUp) (event.Obli
 	return o, true
 }
 
-// start is when the clock of a follow-up begins to run; nil while it does not.
-// The end of handling and the discovery are the operator's claims; a claim
-// about the future counts as its receipt. Reported and graded are now, or when
-// a threshold was crossed: of what was owed before, the earlier time stands.
+// start returns when the clock of a follow-up starts; nil while it does not run. The end
+// of handling and the discovery are the operator's claims; a claim about the future
+// counts as its receipt. Reported and graded are now, or when a threshold was crossed; an
+// obligation that was owed before keeps the earlier time.
 func (r router) start(g *event.Graded, owed statute.OwedFollowUp) *time.Time {
 	claim := &g.At
 	if c, ok := r.crossed[owed.Statute.ID+"/"+owed.Rule.ID]; ok {

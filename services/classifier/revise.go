@@ -12,21 +12,21 @@ import (
 	"github.com/tocsin-project/tocsin/internal/statute"
 )
 
-// Rulebook is what decides: the packs and the register, as loaded.
+// Rulebook has the rules that decide: the packs and the register, as loaded.
 type Rulebook struct {
 	Statutes *statute.Set
 	Register *register.Register
 }
 
-// Revise folds one cause into an incident and decides everything that follows:
-// the grade under each statute, the duties, who is told what, what is still
-// owed, and when time alone will next change any of it. It is pure. body is
-// *event.Accepted, *event.Elapsed or *event.DeskAct; prev is nil for the first
-// one; aside are causes before this one that could not be folded.
+// Revise folds one cause into an incident and decides everything that follows: the grade
+// under each statute, the duties, which desk is told what, what is still owed, and when
+// time alone will next change any of it. It is pure. body is *event.Accepted,
+// *event.Elapsed or *event.DeskAct; prev is nil for the first cause; aside are causes
+// before this one that could not be folded.
 //
-// The moment that it grades is the cause's own (a report's receipt), but never
-// before the moment of prev: what is folded late must not turn time back. A
-// moment that changes nothing makes no revision: the result is nil.
+// It grades at the cause's own time (a report's receipt), but never before that of prev:
+// a cause folded late must not turn time back. A moment that changes nothing makes no
+// revision: the result is nil.
 func (rb Rulebook) Revise(prev *event.Graded, seq uint64, body any, aside []uint64) (*event.Graded, error) {
 	c, err := causeOf(seq, body)
 	if err != nil {
@@ -77,19 +77,19 @@ func (rb Rulebook) Revise(prev *event.Graded, seq uint64, body any, aside []uint
 	return g, nil
 }
 
-// saysHandled reports whether the cause is a report that says that handling has ended.
+// saysHandled reports whether the cause is a report that handling has ended.
 func saysHandled(c cause, changed []string) bool {
 	return c.report != nil && (c.report.Type == event.TypeFinal || slices.Contains(changed, "handledAt"))
 }
 
-// latest is the own time of the latest report that was folded. What a later one
-// says is all taken over.
+// latest returns the own time of the latest report folded. A later report is taken over
+// in full.
 func latest(s event.State) time.Time {
 	return later(s.Reported, s.Withdrawn).At
 }
 
-// view is an incident as the law sees it: the merged report, and the case that
-// it makes with the register.
+// view is an incident as the law sees it: the merged report, and the case that results
+// from it and the register.
 type view struct {
 	statute.Case
 	op     *register.Operator
@@ -104,8 +104,8 @@ func (rb Rulebook) view(operator string, state event.State) (view, error) {
 	return rb.viewOf(operator, state, report)
 }
 
-// viewAfter is the view once a cause has been folded. A report before which nothing was
-// known need not be put together from the state and read again.
+// viewAfter returns the view once a cause has been folded. For the first report of an
+// incident it uses the report itself, which saves rebuilding it from the state.
 func (rb Rulebook) viewAfter(prev *event.Graded, c cause, state event.State) (view, error) {
 	if c.report != nil && len(prev.State.Fields) == 0 {
 		if report, known := c.report.Data(); known && !isAhead(report.Facts, c.report.ReceivedAt) {
@@ -116,7 +116,7 @@ func (rb Rulebook) viewAfter(prev *event.Graded, c cause, state event.State) (vi
 	return rb.view(c.operator, state)
 }
 
-// viewOf is the view of what the reports say together.
+// viewOf returns the view of a merged report.
 func (rb Rulebook) viewOf(operator string, state event.State, report event.Report) (v view, err error) {
 	v.report = report
 	v.report.Imported = state.IsImported()
@@ -133,9 +133,8 @@ func (rb Rulebook) viewOf(operator string, state event.State, report event.Repor
 	return v, nil
 }
 
-// decide finds the duties, the forwards that await a person, what the operator
-// owes, and when to look again. What is withdrawn does not grow and is not
-// owed.
+// decide computes the duties, the forwards that await a person, what the operator owes,
+// and when to look again. A withdrawn incident does not grow, and nothing is owed.
 func (rb Rulebook) decide(prev, g *event.Graded, c cause, v view, packs *statute.Set) (err error) {
 	if g.State.IsWithdrawn() {
 		g.Next = nil
@@ -159,7 +158,7 @@ func (rb Rulebook) decide(prev, g *event.Graded, c cause, v view, packs *statute
 	r.hold(g)
 	g.Owed = r.owed(g, packs.FollowUps(v.Case, g.Assessment, g.At))
 	if v.report.Imported {
-		g.Next = nil // it starts no clock
+		g.Next = nil // an import starts no clock
 		return nil
 	}
 	if isGrowing(v.report.Facts, g.At) {
@@ -173,43 +172,43 @@ func (rb Rulebook) decide(prev, g *event.Graded, c cause, v view, packs *statute
 	return nil
 }
 
-// isGrowing reports whether anything lasts, so that time alone matters.
+// isGrowing reports whether any fact is still lasting, so that time alone matters.
 func isGrowing(f event.Facts, at time.Time) bool {
 	return lasts(f, func(t event.Times) bool { _, _, growing := t.Elapsed(at); return growing })
 }
 
-// isAhead reports whether anything is said to begin after a time, which fold moves.
+// isAhead reports whether any fact is dated to begin after at; fold moves those.
 func isAhead(f event.Facts, at time.Time) bool {
 	return lasts(f, func(t event.Times) bool { return t.Since != nil && t.Since.After(at) })
 }
 
-// lasts reports whether anything lasted so.
+// lasts reports whether the times of any fact satisfy so.
 func lasts(f event.Facts, so func(event.Times) bool) bool {
 	return slices.ContainsFunc(f.Outage, func(o event.Outage) bool { return so(o.Times) }) ||
 		f.SiteUnreachable != nil && so(f.SiteUnreachable.Times) ||
 		f.Defacement != nil && so(f.Defacement.Times)
 }
 
-// hasMoved reports whether anything that was decided differs from the revision
-// before. The next moment is part of it: where the packs have changed, one that
-// was foreseen may bring nothing, and the one after it needs a timer.
+// hasMoved reports whether any decision differs from the previous revision. The next
+// moment is included: if the packs have changed, a foreseen moment may bring nothing, and
+// the one after it needs a timer.
 func hasMoved(prev, g *event.Graded) bool {
 	if g.Withdrawal != nil {
-		return prev.Withdrawal == nil // what is withdrawn does not grow
+		return prev.Withdrawal == nil // a withdrawn incident does not grow
 	}
 	return !sameGrades(prev, g) || len(g.Duties) != len(prev.Duties) || len(g.Held) != len(prev.Held) || compareDue(g.Look, prev.Look) != 0
 }
 
-// sameGrades reports whether the grade under every statute is the same. What
-// the facts alone would give may have grown below it.
+// sameGrades reports whether the grade under every statute is the same. The grade by
+// facts alone may have grown below it.
 func sameGrades(a, b *event.Graded) bool {
 	return a.Grade == b.Grade && slices.EqualFunc(a.Statutes, b.Statutes, func(a, b event.StatuteGrade) bool {
 		return a.Statute == b.Statute && a.Grade == b.Grade
 	})
 }
 
-// named lists the facilities that a report names, those of its outages among
-// them: whoever says that one is down need not say so twice.
+// named lists the facilities that a report names, including those of its outages: a
+// facility reported down need not be listed twice.
 func named(r event.Report) []string {
 	ids := slices.Clone(r.Facilities)
 	for _, o := range r.Facts.Outage {
@@ -236,7 +235,7 @@ func rulesOf(packs *statute.Set, r *register.Register) event.Rules {
 	return rules
 }
 
-// change says how the grade moved and which criteria moved it.
+// change describes how the grade moved and which criteria moved it.
 func change(prev, g *event.Graded, cause cause) event.Change {
 	c := event.Change{From: prev.Grade, To: g.Grade, Kind: event.ChangeUnchanged}
 	before, after := criteria(prev.Hits), criteria(g.Hits)
@@ -245,7 +244,7 @@ func change(prev, g *event.Graded, cause cause) event.Change {
 	switch {
 	case g.Withdrawal != nil && prev.Withdrawal == nil:
 		c.Kind, c.Reason = event.ChangeWithdrawn, g.Withdrawal.Reason
-	case g.Withdrawal != nil: // whatever else is learned of it
+	case g.Withdrawal != nil: // whatever else is learned: unchanged
 	case g.Cause.Type == event.TypeWithdrawal:
 		c.Reason = "the withdrawal is dated before the last report and has no effect"
 	case prev.Withdrawal != nil:
@@ -260,7 +259,7 @@ func change(prev, g *event.Graded, cause cause) event.Change {
 	return c
 }
 
-// reason says in a few words what made the revision.
+// reason describes in a few words what made the revision.
 func reason(g *event.Graded, c cause) string {
 	kind := strings.Split(g.Cause.Type, ".")[2]
 	switch kind {

@@ -7,13 +7,12 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// tell decides which desks this revision reaches: those newly owed, with their
-// duties, those to which it was handed on, and every desk told before, as an
-// update where no duty is new. A desk once told is told of every later
-// revision, also when the grade falls or the incident is withdrawn: nothing is
-// recalled in silence. Only what changes nothing for the others (a question to
-// the operator, a confirmed forward) is not news to them. What is imported
-// starts no clock, not even the house's.
+// tell decides which desks this revision reaches: desks with new duties, desks it was
+// transferred to, and, as an update, every desk told before. A desk once told is told of
+// every later revision, also when the grade falls or the incident is withdrawn: nothing
+// is recalled in silence. Only a cause that changes nothing for the others (a question to
+// the operator, a confirmed forward) is not sent to them. An import starts no clock, not
+// even the house's.
 func (rb Rulebook) tell(prev, g *event.Graded) {
 	g.Told = slices.Clone(prev.Told)
 	for i := range g.Told {
@@ -55,8 +54,8 @@ func (rb Rulebook) tell(prev, g *event.Graded) {
 	}
 }
 
-// target sets by when the house wants the desk to acknowledge, and whether its
-// department has named this channel.
+// target sets the house's target for the desk's acknowledgement, and whether its
+// department has designated this channel.
 func (rb Rulebook) target(g *event.Graded, e *event.Escalation) {
 	clockless := g.State.IsImported() || isOwn(g, e)
 	if desk, ok := rb.Register.Desk(e.Desk); ok {
@@ -70,15 +69,15 @@ func (rb Rulebook) target(g *event.Graded, e *event.Escalation) {
 	}
 }
 
-// isOwn reports whether the escalation tells a desk of nothing but its own
-// determination, which it need not acknowledge.
+// isOwn reports whether the escalation tells a desk only of its own determination, which
+// it need not acknowledge.
 func isOwn(g *event.Graded, e *event.Escalation) bool {
 	return e.Act == event.ActUpdate && g.Cause.Desk == e.Desk && strings.Split(g.Cause.Type, ".")[2] == event.KindDetermined
 }
 
-// isQuiet reports whether the revision changes nothing for a desk that is not
-// newly owed anything. Where time has passed a threshold meanwhile, or what was
-// set aside is folded along, it does.
+// isQuiet reports whether the revision changes nothing for a desk without a new duty. It
+// is not quiet if time has crossed a threshold meanwhile or a set-aside cause was folded
+// with it.
 func isQuiet(prev, g *event.Graded) bool {
 	switch strings.Split(g.Cause.Type, ".")[2] {
 	case event.KindAsked, event.KindConfirmed, event.KindTransferred, event.KindElapsed:
@@ -88,9 +87,8 @@ func isQuiet(prev, g *event.Graded) bool {
 	return false
 }
 
-// handedOn returns the transfer that this revision carries out for a desk, or
-// nil. The desk may read what the one that hands on may read, besides what it
-// may read already.
+// handedOn returns the transfer that this revision carries out for a desk, or nil. The
+// desk may read what the transferring desk may read, besides what it could read already.
 func handedOn(prev, g *event.Graded, told *event.Told) (done *event.Transfer) {
 	for _, t := range transfers(prev, g) {
 		if t.To != told.Desk {
@@ -110,8 +108,8 @@ func handedOn(prev, g *event.Graded, told *event.Told) (done *event.Transfer) {
 	return done
 }
 
-// transfers are those that this revision carries out. A desk that was not told
-// has nothing to hand on.
+// transfers returns those that this revision carries out. A desk that was not told has
+// nothing to transfer.
 func transfers(prev, g *event.Graded) (fresh []*event.Transfer) {
 	for i := range g.State.Transferred {
 		t := &g.State.Transferred[i]
@@ -131,9 +129,8 @@ func heldBy(g *event.Graded, desk string) (held []event.Held) {
 	return held
 }
 
-// desksOf lists the desks that are owed something, hold a forward, are handed
-// the incident or were told before, each once, the one whose duty is due first
-// in front.
+// desksOf lists, once each, the desks that have a duty, hold a forward, receive a
+// transfer or were told before; the desk whose duty is due first comes first.
 func desksOf(prev, g *event.Graded) []string {
 	var out []string
 	add := func(desk string) {
@@ -158,7 +155,7 @@ func desksOf(prev, g *event.Graded) []string {
 	return out
 }
 
-// toldOf returns the entry of a desk, made when there is none.
+// toldOf returns the entry of a desk and creates it if there is none.
 func toldOf(g *event.Graded, desk string) *event.Told {
 	for i := range g.Told {
 		if g.Told[i].Desk == desk {
@@ -169,8 +166,8 @@ func toldOf(g *event.Graded, desk string) *event.Told {
 	return &g.Told[len(g.Told)-1]
 }
 
-// add notes that the desk is told under a duty, and reports whether that is
-// new for any of its facilities.
+// add notes that the desk is told under a duty, and reports whether that is new for any
+// of its facilities.
 func add(t *event.Told, d event.Duty) (fresh bool) {
 	if len(t.Duties) == 0 && t.By == "" {
 		t.Items = d.Items
@@ -187,7 +184,7 @@ func add(t *event.Told, d event.Duty) (fresh bool) {
 	return fresh
 }
 
-// both is what two lists of items allow together; nil allows all.
+// both returns what two lists of items allow together; nil allows all.
 func both(a, b []string) []string {
 	if a == nil || b == nil {
 		return nil
