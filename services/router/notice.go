@@ -6,17 +6,17 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// message is a notice and where it goes.
+// message is a notice and its addressee.
 type message struct {
-	to                 string // empty: nobody is to be told
+	to                 string // empty: nobody is notified
 	mark               string // begins the last token of the escalation's id
 	operator, incident string
 	notice             event.Notice
 }
 
-// notify puts silence before the desk that must know of it, and a reminder
-// before the desk that holds a forward. A notice starts no clock: it carries
-// nothing of the incident but ids and times.
+// notify tells the responsible desk of another desk's silence, and a desk that holds a
+// forward of its reminder. A notice starts no clock: it carries nothing of the incident
+// but ids and times.
 func (h handler) notify(in event.Stored) ([]event.Record, error) {
 	m, err := messageOf(in)
 	if err != nil || m.to == "" {
@@ -41,8 +41,8 @@ func (h handler) notify(in event.Stored) ([]event.Record, error) {
 	return []event.Record{r}, nil
 }
 
-// messageOf reads what is to be said, and to whom: to nobody where the register
-// names no next desk, or where it was the operator who was reminded.
+// messageOf returns the notice and its addressee: none if the register names no next
+// desk, or if the reminder went to the operator.
 func messageOf(in event.Stored) (message, error) {
 	switch event.ParseSubject(in.Subject).Kind {
 	case event.KindOverdue:

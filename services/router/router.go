@@ -1,14 +1,13 @@
-// Package router carries out what a graded record decided: one
-// incident.escalated for each desk that it names, with everything that the desk
-// needs. It decides nothing, so a repeat says the same; the first written
-// stands. When such a record is on disk, the duty is met: reportedAt is the
-// moment before. Where classifier and router are in one process, the decision and
-// what is told of it go to disk together.
+// Package router carries out what a graded record decided: one incident.escalated for
+// each desk that it names, with everything that the desk needs. It decides nothing, so a
+// repeat has the same contents, and the first record written is kept. Once such a record
+// is on disk, the duty is met: reportedAt is the moment before. If classifier and router
+// run in one process, a decision and its escalations go to disk together.
 //
-// A record that some service could not handle becomes an escalation too, to
-// the desk that must look at it, as ungraded. So does silence: what the clocks
-// found out about one desk (overdue, away) is put before the next, and what a
-// desk is reminded of before itself, with ids and times only.
+// A record that some service could not handle becomes an escalation too, as ungraded, to
+// the desk that must review it. So does silence: what the clocks found about one desk
+// (overdue, away) goes to the next desk, and a desk's reminder to the desk itself, with
+// ids and times only.
 package router
 
 import (
@@ -25,11 +24,11 @@ import (
 	"github.com/tocsin-project/tocsin/internal/register"
 )
 
-// Name of the service; its position on the ledger is kept under it.
+// Name is the service's name; its position on the ledger is kept under it.
 const Name = "router"
 
-// Deps are what the service works with. The register is asked only who looks
-// at a record that cannot be routed.
+// Deps are the service's dependencies. The register only tells which desk reviews a
+// record that cannot be routed.
 type Deps struct {
 	Bus      *bus.Bus
 	Clock    clock.Clock
@@ -42,7 +41,7 @@ func Run(ctx context.Context, d Deps) error {
 		Name: Name, Subjects: []string{event.AllGraded, event.AllUnhandled, event.AllOverdue, event.AllAway, event.AllReminded},
 		Handler: handler{d.Clock, d.Bus.Realm() == event.Drill},
 		Key:     func(in event.Stored) string { return in.Subject },
-		// A decision and who is told of it go to disk together.
+		// A decision and its escalations go to disk together.
 		Together: []string{event.AllGraded},
 		GiveUp:   d.Register.GiveUp(Name, d.Clock),
 	})
@@ -50,7 +49,7 @@ func Run(ctx context.Context, d Deps) error {
 
 type handler struct {
 	clock    clock.Clock
-	exercise bool // what it writes belongs to a drill
+	exercise bool // its records belong to a drill
 }
 
 // Handle makes the escalations of a record.
@@ -101,7 +100,7 @@ func (h handler) route(in event.Stored) ([]event.Record, error) {
 	return out, nil
 }
 
-// review puts a record that nobody could handle before a person.
+// review sends a record that could not be handled to a desk for review by a person.
 func (h handler) review(in event.Stored) ([]event.Record, error) {
 	u, err := event.Decode[event.Unhandled](in)
 	if err != nil {
@@ -130,15 +129,15 @@ func (h handler) review(in event.Stored) ([]event.Record, error) {
 	return []event.Record{r}, nil
 }
 
-// Refused lets the first written stand: it says the same.
+// Refused keeps the first record written: a repeat has the same contents.
 func (handler) Refused(_, _ event.Stored) bool { return false }
 
-// Failed has nothing to forget.
+// Failed does nothing: the handler keeps no state.
 func (handler) Failed(event.Stored) {}
 
-// acknowledgeBy is the house's target for the desk: its own from reporting,
-// else the due time, else, where there is none or it has passed, the default;
-// nil where no clock starts.
+// acknowledgeBy returns the house's target for the desk: the desk's own, from reporting;
+// else the due time; else, if there is none or it has passed, the default; nil if no
+// clock starts.
 func acknowledgeBy(now time.Time, due *time.Time, e event.Escalation) *time.Time {
 	switch {
 	case e.AcknowledgeWithin != nil:
@@ -156,9 +155,9 @@ func after(t time.Time, d event.Duration) *time.Time {
 	return &t
 }
 
-// saidBy is how the grade changed, what is owed and what was determined, as far as the
-// desk may read what other desks wrote: one that is not told everything reads that they
-// asked or determined, and not in which words, which may repeat what it is not told.
+// saidBy returns how the grade changed, what is owed and what was determined, as far as
+// the desk may read what other desks wrote. A desk that is not told everything reads that
+// they asked or determined, but not their words, which may repeat what it is not told.
 func saidBy(g *event.Graded, e event.Escalation) (event.Change, []event.Obligation, *event.Determination) {
 	change, owed, determined := g.Change, g.Owed, g.State.Determined
 	if e.Items == nil {
