@@ -11,7 +11,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// setAgain sets the timers that are missing of the incident or the escalation of one.
+// setAgain sets the missing timers of the timer's incident or escalation.
 func (w *sweeper) setAgain(ctx context.Context, timer string, givenUp map[string]bool) error {
 	name := strings.Split(event.TimerName(timer), ".")
 	subject := ""
@@ -30,9 +30,9 @@ func (w *sweeper) setAgain(ctx context.Context, timer string, givenUp map[string
 	return err
 }
 
-// compare holds what the last record of a subject demands against the timers that are
-// set and what has come of those that were. It sets what is missing, and reports
-// whether any of its clocks runs.
+// compare checks what the last record of a subject demands against the timers that are
+// set and the records that earlier ones made. It sets missing timers, and reports whether
+// any clock of the record is running.
 func (w *sweeper) compare(ctx context.Context, subject string, givenUp map[string]bool) (runs bool, set int, err error) {
 	last, err := w.deps.Bus.Last(ctx, subject)
 	if errors.Is(err, bus.ErrNotFound) {
@@ -74,7 +74,7 @@ func (w *sweeper) compare(ctx context.Context, subject string, givenUp map[strin
 	return runs, len(lost), err
 }
 
-// isSettled reports whether the ledger has what was to come of a timer, or an
+// isSettled reports whether the ledger has the record that a timer was to make, or an
 // acknowledgement in time.
 func (w *sweeper) isSettled(ctx context.Context, name string) (bool, error) {
 	kind, rest, _ := strings.Cut(name, ".")

@@ -5,11 +5,10 @@ import (
 	"time"
 )
 
-// armed remembers what was set of the incidents in hand, so that what was never
-// set need not be cancelled, and a timer that the engine handed over while it
-// was being cancelled is known to be void. It may forget: then more is
-// cancelled than need be, and a void moment is recorded, which the classifier
-// finds to change nothing.
+// armed remembers which timers recent incidents have, so that timers that were never set
+// need not be cancelled, and a timer that the engine delivered while it was being
+// cancelled is known to be void. It may forget: then more is cancelled than necessary,
+// and a void moment is recorded, which the classifier finds to change nothing.
 type armed struct {
 	mu   sync.Mutex
 	last map[string]setting // by incident, in tokens
@@ -20,7 +19,7 @@ type setting struct {
 	any  bool       // some timer is set
 }
 
-// maxArmed bounds what is remembered.
+// maxArmed bounds how many incidents are remembered.
 const maxArmed = 10_000
 
 func newArmed() *armed { return &armed{last: map[string]setting{}} }
@@ -42,8 +41,8 @@ func (a *armed) idle(incident string) bool {
 	return known && !s.any
 }
 
-// isVoid reports whether it is known that the incident is not to be looked at
-// at this moment.
+// isVoid reports whether the incident is known not to be due for another look at this
+// moment.
 func (a *armed) isVoid(incident string, at time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()

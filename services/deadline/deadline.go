@@ -1,26 +1,26 @@
-// Package deadline keeps every clock that runs in the pipeline. It decides no
-// grade and carries out no duty; it says when a moment has come:
+// Package deadline keeps every clock that runs in the pipeline. It decides no grade and
+// carries out no duty; it records that a moment has come:
 //
-//   - incident.elapsed: time alone changes what the law demands, or a forward
-//     that awaited a person goes without one. The classifier looks again, so a
-//     report stored before the moment counts.
-//   - incident.overdue: the house's target for an acknowledgement has passed.
-//     An acknowledgement stored before the moment counts, whatever comes first
-//     here: it is looked up when the timer comes due.
+//   - incident.elapsed: time alone changes what the law demands, or a forward that
+//     awaited a person goes without one. The classifier looks again, so a report
+//     stored before the moment counts.
+//   - incident.overdue: the house's target for an acknowledgement has passed. An
+//     acknowledgement stored before the moment counts, even if this service has not
+//     read it yet: it is looked up when the timer comes due.
 //   - incident.reminded: something is still owed and its time is running out.
-//   - incident.away: no screen of a desk has been there, and nobody at it has
-//     acted, for longer than half of a clock that runs towards it.
+//   - incident.away: no screen of a desk was connected, and nobody at it acted, for
+//     longer than half of a clock that runs for it.
 //
 // Timers are kept in a stream of their own (internal/bus/timer.go), so they survive
-// whatever this process does. They are set from records, under names that
-// follow from the records, and are cancelled when what they wait for is met;
-// what comes of one is a record of a subject of its own. So everything here may
-// be done again. Nothing comes early: a timer is handed over at its time by the
-// pipeline's clock or later: some milliseconds as a rule. When thousands come due at
-// once, the operators' come in turn (turn.go), and no faster than the classifier follows.
+// this process. They are set from records, under names that follow from the records,
+// and are cancelled when their condition is met; the record that a timer makes has a
+// subject of its own. So everything here may be repeated. Nothing comes early: a timer
+// is delivered at its time by the pipeline's clock or later, usually some milliseconds.
+// When thousands come due at once, operators take turns (turn.go), and timers are
+// delivered no faster than the classifier follows.
 //
-// A timer that is lost is set again from the ledger: at the start, once an hour, and
-// where one is missed when its time has come (sweep.go).
+// A lost timer is set again from the ledger: at the start, once an hour, and when one
+// is missing at its time (sweep.go).
 package deadline
 
 import (
@@ -35,17 +35,17 @@ import (
 	"github.com/tocsin-project/tocsin/internal/register"
 )
 
-// Name of the service; its position on the ledger is kept under it.
+// Name is the service's name; its position on the ledger is kept under it.
 const Name = "deadline"
 
-// nameDue is the follower of what has come due: its records are those of the
-// timers' stream, so what it gives up has a name of its own.
+// nameDue is the follower of timers that have come due: its records are in the timers'
+// stream, so what it gives up has a name of its own.
 const nameDue = Name + "-due"
 
-const inHand = 64 // requests at one moment
+const inHand = 64 // concurrent requests
 
-// Deps are what the service works with. The register is asked for desks: who is
-// told on silence.
+// Deps are the service's dependencies. The register tells which desk is notified of
+// another desk's silence.
 type Deps struct {
 	Bus      *bus.Bus
 	Clock    clock.Clock
@@ -53,8 +53,8 @@ type Deps struct {
 	Register *register.Register
 }
 
-// subjects are what sets, cancels or announces something, and the acts of
-// desks, which are signs of life.
+// subjects are the records that set, cancel or announce something, and the acts of desks,
+// which show that somebody is there.
 var subjects = []string{
 	event.AllGraded, event.AllEscalated, event.AllAcknowledged, event.AllReminded,
 	event.AllAsked, event.AllDetermined, event.AllTransferred, event.AllConfirmed, event.AllClosed,
@@ -98,14 +98,14 @@ func incidentOf(in event.Stored) string {
 	return a.Operator + "." + a.Incident
 }
 
-// The kinds of timer, which begin their names.
+// The kinds of timer; each is the first token of its timers' names.
 const (
 	timerElapsed    = "elapsed"
 	timerReminder   = "reminder"
 	timerEscalation = "escalation"
 )
 
-// nextDesk is the desk that is told when this one is silent, or "".
+// nextDesk returns the desk that is notified when this one is silent, or "".
 func (d Deps) nextDesk(id string) string {
 	if desk, ok := d.Register.Desk(id); ok {
 		return desk.Next

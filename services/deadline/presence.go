@@ -15,53 +15,51 @@ import (
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
-// presenceEvery is how often the screens are looked at: 50 ms of work for a
-// thousand. Tests look more often.
+// presenceEvery is how often the screens are checked, which takes 50 ms for a thousand.
+// Tests check more often.
 var presenceEvery = 2 * time.Second
 
 const (
-	// keepEvery is how many looks pass before what was seen is kept.
+	// keepEvery is how many checks pass before the times seen are stored.
 	keepEvery = 5
-	// blind is how long nobody may have looked before what was seen is worth
-	// nothing: then, and after a restart, the screens have settle to come back
-	// before an alarm is raised about one.
+	// blind is how long the checks may pause before their results are worthless: then,
+	// and after a restart, the screens have settle to come back before one of them raises
+	// an alarm.
 	blind  = 10 * time.Second
 	settle = 5 * time.Second
-	// A screen that was there is looked for glances times, a glance apart,
-	// before it is gone: between two of its requests it does not wait.
+	// A screen that was connected is checked glances times, a glance apart, before it
+	// counts as gone: between two of its requests it does not wait.
 	glances = 3
 	glance  = 120 * time.Millisecond
 )
 
-// presence knows when a screen of each desk was last there, by the pipeline's
-// clock. What it knows is kept, so that a desk that sleeps through a restart
-// does not look awake.
+// presence knows when a screen of each desk was last connected, by the pipeline's clock.
+// It stores this, so that a desk that is away through a restart does not look present.
 type presence struct {
 	deps    Deps
-	byToken map[string]string // desks by their subject tokens
+	byToken map[string]string // desk ids by their subject tokens
 
 	looks sync.Mutex // one at a time
 
 	mu        sync.Mutex
-	seen      map[string]time.Time // by desk; of a desk without a screen, since when it could have had one
-	kept      map[string]time.Time // of seen
+	seen      map[string]time.Time // by desk; for a desk without a screen, since when it could have had one
+	kept      map[string]time.Time // the last stored state of seen
 	sights    map[sightOf]sight
 	screens   []event.Screen
-	looked    time.Time // by the pipeline's clock
-	lookedAt  time.Time // by the machine's
-	notBefore time.Time // no alarm before, by the pipeline's clock
+	looked    time.Time // last check, by the pipeline's clock
+	lookedAt  time.Time // last check, by the machine's clock
+	notBefore time.Time // no alarm before this, by the pipeline's clock
 }
 
-// sightOf is one screen, in tokens, and sight what is known of it.
+// sightOf identifies a screen, in tokens; sight is what is known of it.
 type sightOf struct{ desk, client string }
 type sight struct {
-	at     *time.Time // when it was last there; nil: never
-	engine time.Time  // the engine's stamp of that
+	at     *time.Time // when it was last connected; nil: never
+	engine time.Time  // the engine's stamp of that time
 	here   bool
 }
 
-// newPresence recalls when the desks were seen. A desk that never was counts
-// from now.
+// newPresence reads when the desks were last seen. A desk that never was counts from now.
 func newPresence(ctx context.Context, d Deps) (*presence, error) {
 	kept, err := d.Bus.Seen(ctx)
 	if err != nil {
@@ -103,7 +101,7 @@ func (p *presence) run(ctx context.Context) error {
 	}
 }
 
-// look finds out which screens are there.
+// look checks which screens are connected.
 func (p *presence) look(ctx context.Context) error {
 	p.looks.Lock()
 	defer p.looks.Unlock()
@@ -115,7 +113,7 @@ func (p *presence) look(ctx context.Context) error {
 	return err
 }
 
-// keep keeps what was seen, where that has changed.
+// keep stores the times seen, if they have changed.
 func (p *presence) keep(ctx context.Context) error {
 	p.mu.Lock()
 	seen, same := maps.Clone(p.seen), maps.Equal(p.seen, p.kept)
@@ -132,7 +130,7 @@ func (p *presence) keep(ctx context.Context) error {
 	return nil
 }
 
-// met notes that a desk did something, by its subject token.
+// met notes that a desk did something; desk is its subject token.
 func (p *presence) met(desk string, at time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -141,7 +139,7 @@ func (p *presence) met(desk string, at time.Time) {
 	}
 }
 
-// note takes in what a look found that began at now.
+// note records the result of a check that began at now.
 func (p *presence) note(found []bus.Screen, now, machine time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -175,7 +173,7 @@ func (p *presence) note(found []bus.Screen, now, machine time.Time) {
 		case s.SeenAt.After(v.engine):
 			at := now.Add(-max(0, machine.Sub(s.SeenAt)) * pace)
 			if at.Before(p.looked) {
-				at = p.looked // it was not so at the look before
+				at = p.looked // at the check before, the screen had not been seen
 			}
 			if v.at == nil || at.After(*v.at) {
 				v.at = &at
@@ -203,8 +201,8 @@ func (p *presence) note(found []bus.Screen, now, machine time.Time) {
 	}
 }
 
-// lastSeen is when a screen of the desk was last there; of a desk that is not
-// in the register nothing is known.
+// lastSeen returns when a screen of the desk was last connected; a desk that is not in
+// the register is unknown.
 func (p *presence) lastSeen(desk string) (at time.Time, known bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -212,8 +210,8 @@ func (p *presence) lastSeen(desk string) (at time.Time, known bool) {
 	return at, known
 }
 
-// here reports whether a screen of the desk was there at the last look, and
-// whether that is not longer ago than since.
+// here reports whether a screen of the desk was connected at the last check, and whether
+// that check was at or after since.
 func (p *presence) here(desk string, since time.Time) (here, fresh bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -221,19 +219,19 @@ func (p *presence) here(desk string, since time.Time) (here, fresh bool) {
 	return here, !p.looked.Before(since)
 }
 
-// timer is the timer of an escalation that nobody has acknowledged: it comes
-// due when the desk has been away for longer than half of the time that it
-// has, as far as it is known now, and at the target at the latest.
+// timer returns the timer of an unacknowledged escalation. It comes due when the desk, as
+// far as known now, has been away for longer than half of its time, and at the target at
+// the latest.
 func (p *presence) timer(o event.Overdue, now time.Time) (event.Record, error) {
 	return p.timerAt(o, now, p.awayAt(o))
 }
 
-// lastLook is how long before the target nobody looks for screens any more: the
-// target says more, and the engine must not be kept busy when many pass at once.
+// lastLook is how long before the target screens are no longer checked: the overdue
+// record says more, and the engine must not be kept busy when many targets pass at once.
 const lastLook = 5 * time.Second
 
-// timerAt is the timer of an escalation that looks again at a time, or at the
-// target where that comes first or soon after.
+// timerAt returns the timer of an escalation that checks again at due, or at the target
+// if that comes first or soon after.
 func (p *presence) timerAt(o event.Overdue, now, due time.Time) (event.Record, error) {
 	if due.Before(now) {
 		due = now
@@ -246,7 +244,7 @@ func (p *presence) timerAt(o event.Overdue, now, due time.Time) (event.Record, e
 	return r, err
 }
 
-// awayAt is when the desk has been away for too long, if it does not come back.
+// awayAt returns when the desk will have been away for too long, unless it comes back.
 func (p *presence) awayAt(o event.Overdue) time.Time {
 	if at, known := p.lastSeen(o.Desk); known {
 		return at.Add(half(o))
@@ -254,12 +252,12 @@ func (p *presence) awayAt(o event.Overdue) time.Time {
 	return o.AcknowledgeBy
 }
 
-// half of the time that the desk has.
+// half returns half of the desk's time.
 func half(o event.Overdue) time.Duration { return o.AcknowledgeBy.Sub(o.ReportedAt) / 2 }
 
-// alarm raises the alarm when the desk is away, once for each absence, and sets
-// the timer for the next look. What cannot be found out now is looked at again:
-// the timer of the target must not be lost for it.
+// alarm raises the alarm when the desk is away, once for each absence, and sets the timer
+// of the next check. If the check fails it is repeated soon: the timer of the target must
+// not be lost because of it.
 func (p *presence) alarm(ctx context.Context, o event.Overdue, now time.Time) ([]event.Record, error) {
 	if p.awayAt(o).After(now) {
 		return one(p.timer(o, now))
@@ -283,15 +281,15 @@ func (p *presence) alarm(ctx context.Context, o event.Overdue, now time.Time) ([
 	if err != nil {
 		return nil, err
 	}
-	// If the desk comes back it may go away again, but not for too long before
-	// that.
+	// If the desk comes back it may go away again, but cannot have been away for too long
+	// before that.
 	next, err := p.timerAt(o, now, now.Add(half(o)))
 	return []event.Record{away, next}, err
 }
 
-// lookFor looks at the screens unless somebody has since a time, and keeps what
-// it saw: the record of an absence is named after its beginning, which a
-// restart must not forget.
+// lookFor checks the screens, unless they were checked since a time, and stores the
+// result: the record of an absence is named after its beginning, which a restart must not
+// forget.
 func (p *presence) lookFor(ctx context.Context, desk string, since time.Time) error {
 	was, fresh := p.here(desk, since)
 	for n := 1; !fresh; n++ {

@@ -12,14 +12,14 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// ringer turns timers that have come due into records.
+// ringer makes records of timers that have come due.
 type ringer struct {
 	deps     Deps
 	presence *presence
 	armed    *armed
 }
 
-// Handle makes what a timer stands for. Its body was written by the setter.
+// Handle makes the record of a timer, whose body was written by the setter.
 func (r ringer) Handle(ctx context.Context, in event.Stored) ([]event.Record, error) {
 	kind, _, _ := strings.Cut(event.TimerName(in.Subject), ".")
 	switch kind {
@@ -33,18 +33,18 @@ func (r ringer) Handle(ctx context.Context, in event.Stored) ([]event.Record, er
 	return nil, fmt.Errorf("%q is no timer of ours", in.Subject)
 }
 
-// Refused lets the first written stand.
+// Refused keeps the first record written.
 func (ringer) Refused(_, _ event.Stored) bool { return false }
 
-// Failed has nothing to forget.
+// Failed does nothing: the handler keeps no state.
 func (ringer) Failed(event.Stored) {}
 
-// now is the time at which a timer comes due: its due time or later, also where the clock
-// was set back while the timer waited.
+// now returns the time at which a timer comes due: its due time or later, even if the
+// clock was set back while the timer waited.
 func (r ringer) now(in event.Stored) time.Time { return later(r.deps.Clock.Now(), in.Due) }
 
-// elapsed says that a moment has come. Whether it still matters is the
-// classifier's to see, where it is not known here that it does not.
+// elapsed records that a moment has come, unless it is known to be void. The classifier
+// decides whether it still matters.
 func (r ringer) elapsed(in event.Stored) ([]event.Record, error) {
 	e, err := event.Decode[event.Elapsed](in)
 	if err != nil || r.armed.isVoid(event.Token(e.Operator)+"."+event.Token(e.Incident), e.At) {
@@ -54,7 +54,7 @@ func (r ringer) elapsed(in event.Stored) ([]event.Record, error) {
 	return one(event.NewRecord(event.ElapsedSubject(e.Operator, e.Incident, e.At), r.now(in), "", e))
 }
 
-// reminder reminds of what the last revision says is still owed or held.
+// reminder makes a reminder of what the last revision still lists as owed or held.
 func (r ringer) reminder(ctx context.Context, in event.Stored) ([]event.Record, error) {
 	m, err := event.Decode[event.Reminder](in)
 	if err != nil {
@@ -76,8 +76,8 @@ func (r ringer) reminder(ctx context.Context, in event.Stored) ([]event.Record, 
 	return one(event.NewRecord(event.RemindedSubject(m.Operator, m.Incident, m.ID), m.At, "", m))
 }
 
-// escalation finds whether the target has passed without an acknowledgement
-// and, before that, whether the desk is away.
+// escalation checks whether the target has passed without an acknowledgement and, before
+// that, whether the desk is away.
 func (r ringer) escalation(ctx context.Context, in event.Stored) ([]event.Record, error) {
 	o, err := event.Decode[event.Overdue](in)
 	if err != nil {
@@ -91,11 +91,11 @@ func (r ringer) escalation(ctx context.Context, in event.Stored) ([]event.Record
 	if now.Before(o.AcknowledgeBy) {
 		return r.presence.alarm(ctx, *o, now)
 	}
-	o.At, o.Next, o.Grade = now, r.deps.nextDesk(o.Desk), event.Ungraded // a notice of silence tells nothing of the incident
+	o.At, o.Next, o.Grade = now, r.deps.nextDesk(o.Desk), event.Ungraded // a notice of silence carries nothing of the incident
 	return one(event.NewRecord(event.OverdueSubject(o.Escalation), now, "", o))
 }
 
-// acknowledgement returns the one that stands, or nil.
+// acknowledgement returns the stored acknowledgement, or nil.
 func (r ringer) acknowledgement(ctx context.Context, o *event.Overdue) (*event.Acknowledgement, error) {
 	_, subject, _, err := event.SubjectsOfEscalation(o.Escalation)
 	if err != nil {

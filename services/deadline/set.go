@@ -10,8 +10,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// setter sets and cancels timers as the ledger demands. A timer that is set
-// already stands.
+// setter sets and cancels timers as the ledger demands. A timer that is already set
+// stays.
 type setter struct {
 	deps     Deps
 	presence *presence
@@ -35,14 +35,14 @@ func (s setter) Handle(ctx context.Context, in event.Stored) ([]event.Record, er
 	return nil, s.announce(in)
 }
 
-// Refused lets the timer that is set stand: it says the same.
+// Refused keeps the timer that is set: it has the same contents.
 func (setter) Refused(_, _ event.Stored) bool { return false }
 
-// Failed has nothing to forget.
+// Failed does nothing: the handler keeps no state.
 func (setter) Failed(event.Stored) {}
 
-// graded sets the moment at which the classifier must look again, and the
-// reminders of what is owed; those of the revision before are void.
+// graded sets the timer of the next look by the classifier and the reminders of what is
+// owed, after cancelling those of the previous revision.
 func (s setter) graded(ctx context.Context, in event.Stored) ([]event.Record, error) {
 	g, err := event.OutcomeOf(in)
 	if err != nil {
@@ -63,7 +63,7 @@ func (s setter) graded(ctx context.Context, in event.Stored) ([]event.Record, er
 	return out, nil
 }
 
-// timersOf are the timers that a graded record demands.
+// timersOf returns the timers that a graded record demands.
 func (s setter) timersOf(in event.Stored, g *event.GradedOutcome) ([]event.Record, error) {
 	incident := event.Token(g.Operator) + "." + event.Token(g.Incident)
 	var out []event.Record
@@ -95,8 +95,8 @@ func (s setter) timersOf(in event.Stored, g *event.GradedOutcome) ([]event.Recor
 	return out, nil
 }
 
-// acknowledged cancels the timer of an escalation that was taken up in time.
-// That of one that was not stays: it has an overdue record to make.
+// acknowledged cancels the timer of an escalation that was acknowledged in time. If it
+// was late the timer stays: it has an overdue record to make.
 func (s setter) acknowledged(ctx context.Context, in event.Stored) error {
 	a, err := event.Decode[event.Acknowledgement](in)
 	if err != nil {
@@ -109,7 +109,7 @@ func (s setter) acknowledged(ctx context.Context, in event.Stored) error {
 	return s.deps.Bus.Cancel(ctx, event.TimerSubject(escalationTimer(in.Subject)))
 }
 
-// remindersOf reads the reminders of a graded record, where it has any.
+// remindersOf reads the reminders of a graded record, if it has any.
 func remindersOf(in event.Stored, o *event.GradedOutcome) ([]event.Reminder, error) {
 	if !o.Owed && !o.Held {
 		return nil, nil
@@ -121,11 +121,10 @@ func remindersOf(in event.Stored, o *event.GradedOutcome) ([]event.Reminder, err
 	return reminders(g), nil
 }
 
-// reminders are those that a revision demands, each with its moment in At: of
-// every obligation before its due time and at it, and of every forward that
-// awaits a person. A moment that had passed when the obligation was first listed
-// reminds nobody; one that has passed since is due at once, where its reminder
-// was not made.
+// reminders returns the reminders that a revision demands, each with its moment in At:
+// for every obligation, before its due time and at it, and for every forward that awaits
+// a person. A moment that had passed when the obligation was first listed makes no
+// reminder; one that has passed since is due at once, unless its reminder was made.
 func reminders(g *event.Graded) (out []event.Reminder) {
 	for _, o := range g.Owed {
 		if o.DueAt == nil {
@@ -153,7 +152,7 @@ func reminders(g *event.Graded) (out []event.Reminder) {
 	return out
 }
 
-// target is what of an event.Escalated its clock needs.
+// target has the members of an event.Escalated that its clock needs.
 type target struct {
 	ID            string      `json:"escalation"`
 	Desk          string      `json:"desk"`
@@ -172,8 +171,8 @@ func targetOf(in event.Stored) (*target, error) {
 	return event.Decode[target](in)
 }
 
-// escalated sets the timer of an acknowledgement, first at the moment at which
-// the desk would have been away too long.
+// escalated sets the timer of an acknowledgement, first for the moment at which the desk
+// would have been away too long.
 func (s setter) escalated(in event.Stored) ([]event.Record, error) {
 	e, err := targetOf(in)
 	if err != nil || e.AcknowledgeBy == nil {
@@ -191,8 +190,7 @@ func escalationTimer(escalated string) string {
 	return timerEscalation + "." + event.EscalationOf(escalated)
 }
 
-// announce tells an operator that listens what it was reminded of, now that it
-// is on disk.
+// announce sends a stored reminder to a listening operator.
 func (s setter) announce(in event.Stored) error {
 	r, err := event.Decode[event.Reminder](in)
 	if err != nil || r.Obligation == "" {

@@ -10,26 +10,26 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// sweepEvery is how often the ledger is held against the timers that are set.
+// sweepEvery is how often the ledger is compared with the timers that are set.
 var sweepEvery = time.Hour
 
 const (
-	nameSweep  = Name + "-sweep" // its position is below all clocks that run
-	maxMissing = 1000            // timers that wait to be set again; the others the next sweep finds
+	nameSweep  = Name + "-sweep" // its position is below the records of all running clocks
+	maxMissing = 1000            // timers waiting to be set again; the next sweep finds the rest
 )
 
-// sweeper sets again what the ledger demands and no timer waits for.
+// sweeper sets timers that the ledger demands and that are missing.
 type sweeper struct {
 	deps   Deps
 	setter setter
-	missed chan string // names of timers that were not there when their time had come
+	missed chan string // names of timers that were missing at their time
 }
 
 func newSweeper(d Deps, s setter) *sweeper {
 	return &sweeper{deps: d, setter: s, missed: make(chan string, maxMissing)}
 }
 
-// missing has one timer looked at.
+// missing queues one timer to be checked.
 func (w *sweeper) missing(subject string) {
 	select {
 	case w.missed <- subject:
@@ -63,7 +63,7 @@ func (w *sweeper) run(ctx context.Context) error {
 	}
 }
 
-// ready waits until it is known which timers are set.
+// ready waits until the set of timers is known.
 func (w *sweeper) ready(ctx context.Context) error {
 	for {
 		if _, known := w.deps.Bus.HasTimer(""); known {
@@ -77,8 +77,8 @@ func (w *sweeper) ready(ctx context.Context) error {
 	}
 }
 
-// sweep reads the ledger from the oldest record on whose clock may still run, and sets
-// the timers that are missing.
+// sweep reads the ledger from the oldest record whose clock may still run, and sets the
+// timers that are missing.
 func (w *sweeper) sweep(ctx context.Context) error {
 	from, err := w.deps.Bus.Position(ctx, nameSweep)
 	if err != nil {
@@ -114,18 +114,18 @@ func (w *sweeper) sweep(ctx context.Context) error {
 	return w.deps.Bus.SavePosition(ctx, nameSweep, through)
 }
 
-// clocks are the records whose clocks may still run, by what the ledger says.
+// clocks has the records whose clocks may still run, according to the ledger.
 type clocks struct {
 	graded    map[string]uint64 // by incident, in tokens
 	escalated map[string]uint64 // by escalation
-	givenUp   map[string]bool   // names of timers that nobody could handle
+	givenUp   map[string]bool   // names of timers that could not be handled
 }
 
 func newClocks() *clocks {
 	return &clocks{graded: map[string]uint64{}, escalated: map[string]uint64{}, givenUp: map[string]bool{}}
 }
 
-// note takes in a record. What cannot be read has set no timer.
+// note takes in a record. An unreadable record has set no timer.
 func (c *clocks) note(s event.Stored) {
 	switch a := event.ParseSubject(s.Subject); a.Kind {
 	case event.KindGraded:
@@ -151,7 +151,7 @@ func (c *clocks) note(s event.Stored) {
 	}
 }
 
-// bySubject yields the records by their subjects.
+// bySubject returns the sequences of the records by their subjects.
 func (c *clocks) bySubject() map[string]uint64 {
 	out := make(map[string]uint64, len(c.graded)+len(c.escalated))
 	for incident, seq := range c.graded {

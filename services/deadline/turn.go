@@ -6,7 +6,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// operatorOf is whose timer it is, as a token; empty where its name is none of ours.
+// operatorOf returns the operator of a timer, as a token; empty if the name is not one of
+// ours.
 func operatorOf(in event.Stored) string {
 	name := strings.Split(event.TimerName(in.Subject), ".")
 	switch {
@@ -18,7 +19,7 @@ func operatorOf(in event.Stored) string {
 	return ""
 }
 
-// timersOf are the subjects of all timers of an operator.
+// timersOf returns the subjects of all timers of an operator.
 func timersOf(operator string) []string {
 	if operator == "" {
 		return nil
@@ -30,11 +31,12 @@ func timersOf(operator string) []string {
 	return out
 }
 
-// statutory is the rank of what the law demands; what the house wants comes after it.
+// statutory is added to the rank of what the law demands; the house's targets come after
+// it.
 const statutory = 10
 
-// rankOf orders the timers of one operator that are due at once: what the law demands
-// first, and of that the gravest incidents.
+// rankOf orders one operator's timers that are due at once: what the law demands first,
+// the gravest incidents first among them.
 func rankOf(in event.Stored) int {
 	body, err := event.Decode[struct {
 		Grade    event.Grade `json:"grade"`
