@@ -10,16 +10,16 @@ import (
 	"unicode/utf8"
 )
 
-// Longest attributes, in characters. CloudEvents sets no limit; ours keep a
-// list of reports readable.
+// The maximum length of an attribute, in characters. CloudEvents sets no limit; ours
+// keeps a list of reports readable.
 const (
 	maxIDRunes     = 256 // id and subject
 	maxSourceRunes = 1024
 )
 
-// checkAttributes checks the context attributes (CloudEvents 1.0.2, section
-// 3) and returns the event that they describe, without its data. Type is empty
-// unless it is one of ours.
+// checkAttributes checks the context attributes (CloudEvents 1.0.2, section 3) and
+// returns the event that they describe, without its data. Type is empty unless it is one
+// of ReportTypes.
 func (e *envelope) checkAttributes(f *faults) *Event {
 	ev := new(Event)
 	e.checkCase(f)
@@ -27,7 +27,7 @@ func (e *envelope) checkAttributes(f *faults) *Event {
 		f.add("$.specversion", `must be "1.0"`)
 	}
 	if v, ok := e.text(f, "id", true, maxIDRunes); ok {
-		ev.ID = strings.Clone(v) // the text of the event is let go
+		ev.ID = strings.Clone(v) // a clone, so that the text of the whole event can be freed
 	}
 	if v, ok := e.text(f, "subject", true, maxIDRunes); ok {
 		ev.Subject = strings.Clone(v)
@@ -67,7 +67,7 @@ func (e *envelope) checkAttributes(f *faults) *Event {
 	return ev
 }
 
-// text returns a string attribute that is set and well formed. A null is an
+// text returns a string attribute that is set and well formed. A null counts as an
 // attribute that is not set (JSON event format, section 2.2).
 func (e *envelope) text(f *faults, name string, required bool, maxRunes int) (string, bool) {
 	n := new(node)
@@ -78,7 +78,7 @@ func (e *envelope) text(f *faults, name string, required bool, maxRunes int) (st
 	}
 	s := n.text
 	switch {
-	case slices.Contains(e.named, name): // there is a fault that names it
+	case slices.Contains(e.named, name): // a fault already names it
 		return "", false
 	case n.kind&^jsonNull == 0:
 		if required {
@@ -101,9 +101,8 @@ func (e *envelope) text(f *faults, name string, required bool, maxRunes int) (st
 
 var coreAttributes = []string{"specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"}
 
-// checkExtension checks the name and the type of an attribute that the core
-// does not define (CloudEvents 1.0.2, sections 3, "naming conventions", and
-// "type system").
+// checkExtension checks the name and the type of an attribute that the CloudEvents core
+// does not define (CloudEvents 1.0.2, section 3, "naming conventions" and "type system").
 func checkExtension(f *faults, n *node) {
 	if slices.Contains(coreAttributes, n.name) {
 		return
@@ -136,8 +135,8 @@ func isAttributeName(name string) bool {
 	return name != ""
 }
 
-// hasControl reports what the type String excludes: U+0000 to U+001F, U+007F
-// to U+009F, and noncharacters.
+// hasControl reports whether s contains a character that the type String excludes: U+0000
+// to U+001F, U+007F to U+009F, and noncharacters.
 func hasControl(s string) bool {
 	for _, r := range s {
 		if unicode.IsControl(r) || r&0xFFFE == 0xFFFE || 0xFDD0 <= r && r <= 0xFDEF {
@@ -147,8 +146,7 @@ func hasControl(s string) bool {
 	return false
 }
 
-// isURIReference is stricter than url.Parse, which takes spaces and any
-// Unicode.
+// isURIReference is stricter than url.Parse, which accepts spaces and any Unicode.
 func isURIReference(s string) bool {
 	for i := range len(s) {
 		c := s[i]

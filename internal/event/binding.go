@@ -28,9 +28,9 @@ const (
 	modeUnknown // CloudEvents in a format that we do not read
 )
 
-// modeOf tells the content modes apart by the media type: structured and batch
-// begin with application/cloudevents, matched without regard to case. Of the
-// event formats, JSON is read.
+// modeOf returns the content mode by the media type: structured and batch begin with
+// application/cloudevents, compared without regard to case. JSON is the only event format
+// that is read.
 func modeOf(contentType string) mode {
 	if contentType == "application/cloudevents+json" { // as nearly every sender writes it
 		return modeStructured
@@ -52,12 +52,11 @@ func modeOf(contentType string) mode {
 	}
 }
 
-// FromNATS reads a report from a NATS message in either content mode, by the
-// NATS protocol binding of CloudEvents (1.0.3-wip, section 3): structured when
-// Content-Type begins with application/cloudevents, otherwise binary with
-// every attribute in a ce- header. A message with neither Content-Type nor ce-
-// headers is structured, as version 1.0.2 has it for servers that know no
-// headers. nats.Header can be passed as it is.
+// FromNATS reads a report from a NATS message in either content mode, by the NATS
+// protocol binding of CloudEvents (1.0.3-wip, section 3): structured when Content-Type
+// begins with application/cloudevents, otherwise binary with every attribute in a ce-
+// header. A message with neither Content-Type nor ce- headers is structured, as version
+// 1.0.2 defines it for servers without headers. nats.Header can be passed as it is.
 //
 // Errors are those of ParseEvent.
 func FromNATS(h map[string][]string, payload []byte) (*Event, error) {
@@ -81,7 +80,7 @@ func FromNATS(h map[string][]string, payload []byte) (*Event, error) {
 		if env == nil {
 			return nil, f.err(opBinding)
 		}
-		// Senders that follow the HTTP binding put the type of the data here.
+		// Senders that follow the HTTP binding put the media type of the data here.
 		if _, ok := env.attributes["datacontenttype"]; !ok && contentType != "" {
 			env.attributes["datacontenttype"] = contentType
 		}
@@ -92,8 +91,8 @@ func FromNATS(h map[string][]string, payload []byte) (*Event, error) {
 	}
 }
 
-// ToNATS renders an event in binary mode, for clients. It is the inverse of
-// FromNATS, but that extension attributes come back as strings.
+// ToNATS renders an event in binary mode, for clients. It is the inverse of FromNATS,
+// except that extension attributes come back as strings.
 func ToNATS(e *Event) (map[string][]string, []byte) {
 	h := make(map[string][]string)
 	for name, v := range e.attributes() {
@@ -125,11 +124,11 @@ func (e *Event) attributes() map[string]string {
 	return attributes
 }
 
-// attribute is one ce- header as it came.
+// attribute is one ce- header as received.
 type attribute struct{ name, header, value string }
 
-// splitHeader returns Content-Type and the ce- headers, matched without
-// regard to case, in the order of their names.
+// splitHeader returns Content-Type and the ce- headers, matched without regard to case
+// and sorted by name.
 func splitHeader(h map[string][]string, f *faults) (contentType string, ce []attribute) {
 	for header, values := range h {
 		name, isCE := "", len(header) >= len(headerPrefix) && strings.EqualFold(header[:len(headerPrefix)], headerPrefix)
@@ -154,8 +153,8 @@ func splitHeader(h map[string][]string, f *faults) (contentType string, ce []att
 	return contentType, ce
 }
 
-// binaryEnvelope reads what a message in binary mode carries. It returns nil
-// when the message is too large to be read.
+// binaryEnvelope reads a message in binary mode. It returns nil when the message is too
+// large.
 func binaryEnvelope(f *faults, ce []attribute, payload []byte) *envelope {
 	size := len(payload)
 	for _, a := range ce {
@@ -185,7 +184,7 @@ func binaryEnvelope(f *faults, ce []attribute, payload []byte) *envelope {
 	return env
 }
 
-// binaryEvent checks the envelope and renders what the record keeps.
+// binaryEvent checks the envelope and renders the event for the record.
 func (e *envelope) binaryEvent(f *faults) (*Event, error) {
 	if !f.any() {
 		if e.raw = e.structured(); len(e.raw) > MaxEventBytes {
@@ -199,8 +198,8 @@ func (e *envelope) binaryEvent(f *faults) (*Event, error) {
 	return e.event(f)
 }
 
-// structured renders the envelope in the JSON event format: the core
-// attributes, the extensions by name, the data as it was sent.
+// structured renders the envelope in the JSON event format: the core attributes, the
+// extensions by name, and the data as sent.
 func (e *envelope) structured() []byte {
 	names := slices.Clone(coreAttributes)
 	for name := range e.attributes {
@@ -238,7 +237,7 @@ func (e *envelope) structured() []byte {
 	return raw
 }
 
-// isPlain reports printable ASCII that JSON has between quotes as it is.
+// isPlain reports whether s is printable ASCII that needs no escapes in a JSON string.
 func isPlain(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c >= 0x7F || c == '"' || c == '\\' {
@@ -248,9 +247,8 @@ func isPlain(s string) bool {
 	return true
 }
 
-// percentEncode writes a header value as section 3.1.3.2 of the HTTP binding
-// has it: space, double quote, percent and everything outside U+0021 to U+007E
-// as UTF-8 in %XY.
+// percentEncode encodes a header value by section 3.1.3.2 of the HTTP binding: space,
+// double quote, percent and everything outside U+0021 to U+007E become UTF-8 in %XY.
 func percentEncode(s string) string {
 	const hexDigits = "0123456789ABCDEF"
 	var b strings.Builder
@@ -266,8 +264,8 @@ func percentEncode(s string) string {
 	return b.String()
 }
 
-// percentDecode is the inverse. It takes what need not have been encoded, as
-// long as it is ASCII: the encoding of other bytes cannot be known.
+// percentDecode is the inverse of percentEncode. It also accepts characters that should
+// have been encoded, as long as they are ASCII: the encoding of other bytes is not known.
 func percentDecode(s string) (value, problem string) {
 	if isPlain(s) && strings.IndexByte(s, '%') < 0 {
 		return s, ""
@@ -294,8 +292,7 @@ func percentDecode(s string) (value, problem string) {
 	return string(out), ""
 }
 
-// unquote reads a quoted-string (RFC 7230, section 3.2.6), which older senders
-// write.
+// unquote reads a quoted-string (RFC 7230, section 3.2.6), which older senders write.
 func unquote(s string) string {
 	if len(s) < 2 || s[0] != '"' || s[len(s)-1] != '"' {
 		return s

@@ -9,7 +9,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// Accepted is the body of incident.accepted: a report that was taken.
+// Accepted is the body of incident.accepted: a report that intake accepted.
 type Accepted struct {
 	Operator   string     `json:"operator"`
 	Incident   string     `json:"incident"`
@@ -19,31 +19,31 @@ type Accepted struct {
 	SentAt     *time.Time `json:"sentAt,omitempty"` // the CloudEvent's time, the sender's claim
 	ReceivedAt time.Time  `json:"receivedAt"`       // intake's clock
 	Digest     string     `json:"digest"`           // SHA-256 of the data in canonical form (RFC 8785)
-	// Late are the duties that had passed when the report came, by itself and by
-	// its own claim of discovery.
+	// Late lists the duties whose due time had passed when the report was received,
+	// judged from this report alone and its own claim of discovery.
 	Late []Lateness `json:"late,omitempty"`
-	// Warnings are what the receipt warned of.
+	// Warnings are those of the receipt.
 	Warnings []fault.Detail  `json:"warnings,omitempty"`
 	Event    json.RawMessage `json:"event"` // as sent, in structured form
 
-	data *Report // what it says, where it was just read; nil of one that comes from JSON
+	data *Report // the report, where this process has just read it; nil when decoded from JSON
 }
 
-// Accepted is what is kept of the event once an operator's report of it is taken.
+// Accepted returns the body of the record of an operator's report, once it is accepted.
 func (e *Event) Accepted(operator string, at time.Time) *Accepted {
 	a := &Accepted{
 		Operator: operator, Incident: e.Subject, Report: e.ID, Source: e.Source, Type: e.Type,
 		ReceivedAt: at, Digest: e.Digest, Event: e.Raw, data: &e.Report,
 	}
 	if !e.Time.IsZero() {
-		sent := e.Time // by itself: revisions keep it, and need not keep the event
+		sent := e.Time // a copy, because revisions keep the time and need not keep the event
 		a.SentAt = &sent
 	}
 	return a
 }
 
-// Data is what the report says, where it need not be read for that: in the process
-// that took it. It is not to be changed.
+// Data returns the report without parsing it again, in the process that accepted it. The
+// caller must not change it.
 func (a *Accepted) Data() (r Report, known bool) {
 	if a.data == nil {
 		return Report{}, false
@@ -51,8 +51,9 @@ func (a *Accepted) Data() (r Report, known bool) {
 	return *a.data, true
 }
 
-// OwnTime is when the report says it was made, at most its receipt: a sender's
-// clock that runs ahead must not outlive corrections. Facts are ordered by it.
+// OwnTime returns the time that the report claims for itself, at most its receipt: a
+// sender's clock that runs ahead must not win over later corrections. Facts are ordered
+// by it.
 func (a *Accepted) OwnTime() time.Time {
 	if a.SentAt != nil && a.SentAt.Before(a.ReceivedAt) {
 		return a.SentAt.UTC()
@@ -60,34 +61,35 @@ func (a *Accepted) OwnTime() time.Time {
 	return a.ReceivedAt.UTC()
 }
 
-// Receipt answers a report (回执). Its JSON form is the contract's.
+// Receipt answers a report (回执). Its JSON form is part of the contract.
 type Receipt struct {
 	Status     string         `json:"status"`
 	Operator   string         `json:"operator"`
 	Incident   string         `json:"incident"`
 	Report     string         `json:"report"`
-	Source     string         `json:"source,omitempty"` // of the report, as its type: absent where they could not be read
+	Source     string         `json:"source,omitempty"` // of the report, like Type; absent where they could not be read
 	Type       string         `json:"type,omitempty"`
 	Record     uint64         `json:"record,omitempty"` // ledger sequence; absent when rejected
 	Entry      *evidence.Hash `json:"entry,omitempty"`  // hash of the record's entry in the log, in base64
 	Digest     string         `json:"digest,omitempty"`
 	ReceivedAt *time.Time     `json:"receivedAt,omitempty"`
 	Errors     []fault.Detail `json:"errors,omitempty"`
-	// Warnings are no faults: the report is taken, but perhaps not as meant.
+	// Warnings are not faults: the report is accepted, but perhaps not as the sender
+	// meant it.
 	Warnings []fault.Detail `json:"warnings,omitempty"`
-	// Late are the duties that had passed already when the report came.
+	// Late lists the duties whose due time had already passed when the report was
+	// received.
 	Late []Lateness `json:"late,omitempty"`
 	// Exercise marks the receipt of a drill's report.
 	Exercise bool `json:"exercise,omitempty"`
-	// Durability is "unverified" where nobody could show that the stream syncs
-	// every write; absent otherwise.
+	// Durability is "unverified" where nothing confirms that the stream syncs every
+	// write; absent otherwise.
 	Durability string `json:"durability,omitempty"`
-	// Signed is by what it can be known that the receipt is intake's, where there are
-	// identities.
+	// Signed proves that intake issued the receipt, where there are identities.
 	Signed *evidence.SignedReceipt `json:"signed,omitempty"`
 }
 
-// Claim is what of the receipt is signed.
+// Claim returns the part of the receipt that is signed.
 func (r *Receipt) Claim() evidence.Receipt {
 	return evidence.Receipt{
 		Status: r.Status, Operator: r.Operator, Incident: r.Incident, Report: r.Report, Source: r.Source, Type: r.Type, Digest: r.Digest,
@@ -95,7 +97,7 @@ func (r *Receipt) Claim() evidence.Receipt {
 	}.Said()
 }
 
-// The states of a receipt.
+// The statuses of a receipt.
 const (
 	StatusAccepted  = "accepted"
 	StatusDuplicate = "duplicate" // the same report again: the receipt of the first
@@ -103,8 +105,8 @@ const (
 	StatusRejected  = "rejected"
 )
 
-// Rejected is the body of rejected.<operator>.<digest>: a report refused, with
-// every fault, kept six calendar months.
+// Rejected is the body of rejected.<operator>.<digest>: a refused report with every
+// fault, kept for six calendar months.
 type Rejected struct {
 	Operator   string         `json:"operator"`
 	ReceivedAt time.Time      `json:"receivedAt"`
@@ -112,32 +114,31 @@ type Rejected struct {
 	Errors     []fault.Detail `json:"errors"`
 	Size       int            `json:"size"`    // bytes as received
 	Header     []string       `json:"header"`  // "name: value", sorted
-	Payload    []byte         `json:"payload"` // base64; at most what a record can hold
+	Payload    []byte         `json:"payload"` // base64; truncated to what a record can hold
 	Truncated  bool           `json:"truncated,omitempty"`
 }
 
-// RejectedSummary stands for the reports of an operator that were refused beyond its
-// rate within an hour (in older records: a second): they are counted, and their
-// payloads are not kept.
+// RejectedSummary counts the refused reports of an operator beyond its rate within an
+// hour (in older records: a second). Their payloads are not kept.
 type RejectedSummary struct {
 	Operator string         `json:"operator"`
 	From     time.Time      `json:"from"`
 	Until    time.Time      `json:"until"`
 	Count    int            `json:"count"`
 	Bytes    int64          `json:"bytes,omitempty"`   // of their payloads
-	Reasons  map[string]int `json:"reasons,omitempty"` // paths of their first faults, with how many had it
+	Reasons  map[string]int `json:"reasons,omitempty"` // path of the first fault → number of reports with it
 	Digests  []string       `json:"digests"`           // SHA-256 of header and payload of the first of them
 }
 
-// Field is one fact of an incident and where it comes from.
+// Field is one fact of an incident and its origin.
 type Field struct {
-	Value  json.RawMessage `json:"value"` // null: known to be unknown
+	Value  json.RawMessage `json:"value"` // null: the report says that it is unknown
 	At     time.Time       `json:"at"`    // the report's own time, at most its receipt
 	Record uint64          `json:"record"`
 }
 
-// After reports whether f is the later of two statements of one fact: by the
-// reports' own time, then by ledger order.
+// After reports whether f is the later of two values of one fact: by the reports' own
+// time, then by ledger order.
 func (f Field) After(g Field) bool {
 	if !f.At.Equal(g.At) {
 		return f.At.After(g.At)
@@ -149,19 +150,19 @@ func (f Field) After(g Field) bool {
 // "facts.outage"), each with its origin.
 type State struct {
 	Fields map[string]Field `json:"fields"`
-	// Reported and Withdrawn order the last report that upholds the incident
-	// against the last that withdraws it.
+	// Reported and Withdrawn order the last report that upholds the incident and the last
+	// one that withdraws it.
 	Reported  Field `json:"reported,omitzero"`
 	Withdrawn Field `json:"withdrawn,omitzero"` // Value: {"reason", "duplicateOf"}
-	// Archived says that some report is an import, and Live that some other is
-	// not: an import cannot stop the clocks of a live incident.
+	// Archived is true when some report is an import, and Live when some other is not: an
+	// import cannot stop the clocks of a live incident.
 	Archived bool `json:"archived,omitempty"`
 	Live     bool `json:"live,omitempty"`
 	// Final is the last final report.
 	Final Field `json:"final,omitzero"`
-	// Determined is the department's grade that stands.
+	// Determined is the department's grade in force.
 	Determined *Determination `json:"determined,omitempty"`
-	// Asked is what desks have asked the operator for, answered or not.
+	// Asked lists what desks have asked the operator for, answered or not.
 	Asked []Asked `json:"asked,omitempty"`
 	// Confirmed are the forwards that a person has confirmed.
 	Confirmed []Confirmation `json:"confirmed,omitempty"`
@@ -169,7 +170,7 @@ type State struct {
 	Transferred []Transfer `json:"transferred,omitempty"`
 }
 
-// Asked is what a desk has asked for, by the record of it.
+// Asked is one question of a desk to the operator.
 type Asked struct {
 	Record  uint64     `json:"record"`
 	Desk    string     `json:"desk"`
@@ -180,8 +181,7 @@ type Asked struct {
 	DueAt   *time.Time `json:"dueAt,omitempty"`
 }
 
-// Confirmation is a forward that a person at the desk that owes it has
-// confirmed.
+// Confirmation is a forward that a person at the desk that owes it has confirmed.
 type Confirmation struct {
 	Record  uint64 `json:"record"`
 	Desk    string `json:"desk"`
@@ -198,23 +198,23 @@ type Transfer struct {
 	Reason  string `json:"reason,omitempty"`
 }
 
-// IsImported reports whether all that is known of the incident comes from an
-// archive, so that no clock starts.
+// IsImported reports whether everything known of the incident comes from an archive, so
+// that no clock starts.
 func (s State) IsImported() bool { return s.Archived && !s.Live }
 
-// IsWithdrawn reports whether the last word on the incident withdraws it.
+// IsWithdrawn reports whether the latest report withdraws the incident.
 func (s State) IsWithdrawn() bool {
 	return s.Withdrawn.Record != 0 && s.Withdrawn.After(s.Reported)
 }
 
-// Knows reports whether a fact is known, by its path.
+// Knows reports whether the fact at a path is known.
 func (s State) Knows(path string) bool {
 	f, said := s.Fields[path]
 	return said && string(f.Value) != "null"
 }
 
-// Data renders what is known as the data of one report, as far as keep says of
-// each path. Facts that are not known are left out.
+// Data renders the known facts as the data of one report, limited to the paths for which
+// keep returns true. Unknown facts are left out.
 func (s State) Data(keep func(path string) bool) json.RawMessage {
 	out := append(make([]byte, 0, 1024), '{')
 	inFacts := false
@@ -249,30 +249,30 @@ type Cause struct {
 	Report string     `json:"report,omitempty"` // of a report, its id
 	At     time.Time  `json:"at"`
 	SentAt *time.Time `json:"sentAt,omitempty"` // of a report, the sender's claim
-	// Outdated are the paths of what it says that is dated before what is known,
-	// and was not taken over.
+	// Outdated lists the paths that the report dated before the known value and that were
+	// therefore not taken over.
 	Outdated []string `json:"outdated,omitempty"`
 	// Desk and Officer are the post behind a desk's act.
 	Desk    string `json:"desk,omitempty"`
 	Officer string `json:"officer,omitempty"`
-	// Changed are the paths of the facts that it set.
+	// Changed lists the paths of the facts that it set.
 	Changed []string `json:"changed"`
 }
 
-// Rules are the hashes of the packs and the register that decided.
+// Rules are the hashes of the packs and the register that the decisions were made with.
 type Rules struct {
 	Packs    map[string]string `json:"packs"` // id → SHA-256
 	Register string            `json:"register"`
 }
 
-// Change says how the grade moved, and why.
+// Change describes how the grade moved, and why.
 type Change struct {
 	From   Grade  `json:"from"` // Ungraded on the first revision
 	To     Grade  `json:"to"`
 	Kind   string `json:"kind"` // first, raised, lowered, unchanged, withdrawn, reinstated
 	Reason string `json:"reason,omitempty"`
-	// Lost and Gained are the criteria ("statute/criterion") that no longer hit
-	// and that hit for the first time.
+	// Lost and Gained are the criteria ("statute/criterion") that are no longer hits, and
+	// those that are hits for the first time.
 	Lost   []string `json:"lost,omitempty"`
 	Gained []string `json:"gained,omitempty"`
 }
@@ -292,57 +292,58 @@ type Told struct {
 	Desk   string   `json:"desk"`
 	Since  int      `json:"since"`  // the revision that told it first
 	Duties []string `json:"duties"` // statute/duty/obligor/facility
-	// Items are those that the desk's duties disclose; nil: all. What it was
-	// told once, it is told on.
+	// Items are those that the desk's duties disclose; nil: all. A desk keeps receiving
+	// every item that it received once.
 	Items []string `json:"items,omitempty"`
-	// By is the desk that handed the incident on; empty for what the law demands.
+	// By is the desk that transferred the incident; empty where the law demands the
+	// telling.
 	By string `json:"by,omitempty"`
 }
 
-// Facility is what a record says of a facility. Whether it is CII is
-// confidential and not in it (law.md §1).
+// Facility is a facility as records show it. They leave out whether it is CII, which is
+// confidential (law.md §1).
 type Facility struct {
 	ID     string `json:"id"`
 	Region string `json:"region"` // GB/T 2260
 	Sector string `json:"sector"`
 }
 
-// Graded is the body of incident.graded: one revision of an incident with
-// every decision that follows from it. Nothing later decides again.
+// Graded is the body of incident.graded: one revision of an incident with every decision
+// that follows from it. No later service decides again.
 type Graded struct {
 	Operator string `json:"operator"`
 	Incident string `json:"incident"`
 	Revision int    `json:"revision"`
-	// Look is when time alone next changes a decision: the grade under some
-	// statute, or a forward that goes without a person. Null: it does not.
+	// Look is when time alone next changes a decision: the grade under some statute, or a
+	// forward that is sent without a person. Null: never.
 	Look        *time.Time   `json:"look,omitempty"`
-	Held        []Held       `json:"held,omitempty"`  // of the duties, the forwards that await a person
+	Held        []Held       `json:"held,omitempty"`  // forwards among the duties that await a person
 	Owed        []Obligation `json:"owed,omitempty"`  // what the operator still owes
-	Escalations []Escalation `json:"escalations"`     // OutcomeOf reads up to here
+	Escalations []Escalation `json:"escalations"`     // OutcomeOf stops reading here
 	Through     uint64       `json:"through"`         // the last cause folded
 	Aside       []uint64     `json:"aside,omitempty"` // causes before Through that could not be folded
 	Cause       Cause        `json:"cause"`
-	At          time.Time    `json:"at"` // the moment that was graded: the cause's receipt, never before an earlier revision's
+	At          time.Time    `json:"at"` // the moment for which it was graded: the cause's receipt, never before an earlier revision's
 	About       About        `json:"about"`
 	Assessment
 	Peak       Grade       `json:"peak"`
 	Change     Change      `json:"change"`
 	Withdrawal *Withdrawal `json:"withdrawal,omitempty"`
 	Facilities []Facility  `json:"facilities"`
-	Duties     []Duty      `json:"duties"` // all that the law demands now
-	Told       []Told      `json:"told"`   // with this revision carried out
+	Duties     []Duty      `json:"duties"` // every duty that the law imposes now
+	Told       []Told      `json:"told"`   // including what this revision tells
 	Rules      Rules       `json:"rules"`
 	State      State       `json:"state"`
 }
 
-// Reading is the body of incident.read: who was first shown on a day what reports say
-// (cn-cii-2021 art. 30, 46).
+// Reading is the body of incident.read: an identity's first access on a day to the
+// content of reports (cn-cii-2021 art. 30, 46).
 type Reading struct {
 	Who      string    `json:"who"`                // ROLE/ID
 	Operator string    `json:"operator,omitempty"` // as in subjects; with Incident, unless it is a range
 	Incident string    `json:"incident,omitempty"`
-	Record   uint64    `json:"record,omitempty"` // the one that was shown; 0: the whole story
-	Last     uint64    `json:"last,omitempty"`   // of a range of records as they stand, which begins with Record
+	Record   uint64    `json:"record,omitempty"` // the one shown; 0: the whole story
+	Last     uint64    `json:"last,omitempty"`   // last of a range of stored records, which begins with Record
 	At       time.Time `json:"at"`
 }
 
@@ -352,8 +353,8 @@ type Withdrawal struct {
 	DuplicateOf string `json:"duplicateOf,omitempty"`
 }
 
-// Escalation is the decision to tell one desk of one revision. Its due times
-// are on its duties.
+// Escalation is the decision to tell one desk of one revision. Its due times are in its
+// duties.
 type Escalation struct {
 	Desk     string `json:"desk"`
 	From     string `json:"from"`
@@ -364,15 +365,16 @@ type Escalation struct {
 	Items []string `json:"items,omitempty"`
 	// Held are the forwards that this desk owes and that await a person there.
 	Held []Held `json:"held,omitempty"`
-	// Transfer says who handed the incident on, where that is why it is told.
+	// Transfer names the desk that transferred the incident, where that is why this desk
+	// is told.
 	Transfer *Transfer `json:"transfer,omitempty"`
-	// AcknowledgeWithin is the house's target for the desk, from reporting; nil
-	// takes the earliest due time.
+	// AcknowledgeWithin is the house's target for the desk, counted from reporting; nil
+	// means the earliest due time.
 	AcknowledgeWithin *Duration `json:"acknowledgeWithin,omitempty"`
-	// AcknowledgeDefault is the house's target where there is no due time or it
-	// has passed; nil where no clock starts, as for an import.
+	// AcknowledgeDefault is the house's target where there is no due time or it has
+	// passed; nil where no clock starts, as for an import.
 	AcknowledgeDefault *Duration `json:"acknowledgeDefault"`
-	// Designated says that the department has named this channel; only then does
+	// Designated is true when the department has named this channel; only then does
 	// reporting here discharge a duty (law.md §2).
 	Designated bool `json:"designated"`
 }
@@ -388,14 +390,14 @@ func (e Escalation) DueAt() *time.Time {
 	return due
 }
 
-// Escalated is the body of incident.escalated: all that a desk needs, so that
-// it need not ask back.
+// Escalated is the body of incident.escalated: everything that a desk needs, so that it
+// need not query for more.
 type Escalated struct {
 	ID            string          `json:"escalation"`
 	Desk          string          `json:"desk"`
 	Operator      string          `json:"operator"`
 	Incident      string          `json:"incident"`
-	Revision      int             `json:"revision"` // 0: not a revision but a notice, or a record that nobody could handle
+	Revision      int             `json:"revision"` // 0: a notice, or a record that could not be handled
 	About         About           `json:"about"`
 	Grade         Grade           `json:"grade"`
 	CouldBe       Grade           `json:"couldBe"`
@@ -422,28 +424,26 @@ type Escalated struct {
 	Owed          []Obligation    `json:"owed,omitempty"`   // what the operator still owes
 	Held          []Held          `json:"held,omitempty"`   // forwards that await a person at this desk
 	Determined    *Determination  `json:"determined,omitempty"`
-	Transfer      *Transfer       `json:"transfer,omitempty"`  // who handed it on
-	Notice        *Notice         `json:"notice,omitempty"`    // of silence: ids and times, nothing else
-	Unhandled     *Unhandled      `json:"unhandled,omitempty"` // why a person must look
+	Transfer      *Transfer       `json:"transfer,omitempty"`  // which desk transferred it
+	Notice        *Notice         `json:"notice,omitempty"`    // of another desk's silence: ids and times only
+	Unhandled     *Unhandled      `json:"unhandled,omitempty"` // why a person must review it
 	Cause         Cause           `json:"cause"`
 	Rules         Rules           `json:"rules"`
 }
 
-// Acknowledgement is what a desk sends (签收), and the body of
+// Acknowledgement is the message that a desk sends (签收), and the body of
 // incident.acknowledged once At is stamped.
 type Acknowledgement struct {
 	Escalation string    `json:"escalation"`
 	Officer    string    `json:"officer"` // a post, never a person's name
 	At         time.Time `json:"at,omitzero"`
-	// AcknowledgeBy is the house's target, from the escalation; null where no
-	// clock runs.
+	// AcknowledgeBy is the house's target, from the escalation; null where no clock runs.
 	AcknowledgeBy *time.Time `json:"acknowledgeBy,omitempty"`
-	// Signed is by what it can be known that the desk did it, where there are
-	// identities.
+	// Signed proves that the desk acknowledged it, where there are identities.
 	Signed *evidence.SignedAct `json:"signed,omitempty"`
 }
 
-// AcknowledgementAnswer answers an acknowledgement: the first one stands.
+// AcknowledgementAnswer answers an acknowledgement: the first one counts.
 type AcknowledgementAnswer struct {
 	Status         string         `json:"status"` // accepted, duplicate, conflict or rejected
 	Escalation     string         `json:"escalation"`
@@ -452,28 +452,28 @@ type AcknowledgementAnswer struct {
 	AcknowledgedBy string         `json:"acknowledgedBy,omitempty"`
 	Record         uint64         `json:"record,omitempty"`
 	Errors         []fault.Detail `json:"errors,omitempty"`
-	// Warnings are no faults: the acknowledgement is taken.
+	// Warnings are not faults: the acknowledgement is accepted.
 	Warnings []fault.Detail `json:"warnings,omitempty"`
 }
 
-// Unhandled is the body of incident.unhandled: a record that a service could
-// not handle, put before the first recipient's desk.
+// Unhandled is the body of incident.unhandled: a record that a service could not handle,
+// shown to the first recipient's desk.
 type Unhandled struct {
 	Service  string    `json:"service"`
 	Record   uint64    `json:"record"`
-	Timer    bool      `json:"timer,omitempty"` // Record is of the timers' stream, not of the ledger
+	Timer    bool      `json:"timer,omitempty"` // Record is in the stream of timers, not in the ledger
 	Subject  string    `json:"subject"`
 	Error    string    `json:"error"`
 	Attempts int       `json:"attempts"`
 	At       time.Time `json:"at"`
-	Operator string    `json:"operator"` // its token where the id is not known
-	Incident string    `json:"incident"` // its token where the id is not known
+	Operator string    `json:"operator"` // its token where the id is unknown
+	Incident string    `json:"incident"` // its token where the id is unknown
 	Desk     string    `json:"desk"`
-	// AcknowledgeWithin is the house's target for a person to look.
+	// AcknowledgeWithin is the house's target for a person to review it.
 	AcknowledgeWithin Duration `json:"acknowledgeWithin"`
 }
 
-// RulesBody is the body of rules.<sha256>: a pack or a register, whole.
+// RulesBody is the body of rules.<sha256>: a complete pack or register.
 type RulesBody struct {
 	Kind   string `json:"kind"` // statute or register
 	ID     string `json:"id"`

@@ -20,9 +20,9 @@ func hexSHA256(b []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// appendCanonical appends the canonical form (RFC 8785, section 3.2) of a
-// value that the walker has read without a fault. It equals jcs.Transform of
-// the text, and costs a fraction, because nothing is parsed again.
+// appendCanonical appends the canonical form (RFC 8785, section 3.2) of a value that the
+// walker has read without a fault. The result equals jcs.Transform of the text, at a
+// fraction of the cost, because nothing is parsed again.
 func appendCanonical(b []byte, v value) ([]byte, error) {
 	var err error
 	switch v.kind() {
@@ -65,7 +65,7 @@ func appendCanonical(b []byte, v value) ([]byte, error) {
 	return b, err
 }
 
-// closed ends an array or an object, whose last entry has left a comma.
+// closed ends an array or an object whose last entry has left a comma.
 func closed(b []byte, bracket byte) []byte {
 	if last := len(b) - 1; b[last] == ',' {
 		b[last] = bracket
@@ -74,8 +74,8 @@ func closed(b []byte, bracket byte) []byte {
 	return append(b, bracket)
 }
 
-// appendCanonicalNumber writes a number as ECMAScript does (section 3.2.2.3): a
-// whole one below 2^53 without exponent or fraction.
+// appendCanonicalNumber writes a number as ECMAScript does (section 3.2.2.3): an integer
+// below 2^53 without exponent or fraction.
 func appendCanonicalNumber(b []byte, n float64) ([]byte, error) {
 	if n == math.Trunc(n) && math.Abs(n) < 1<<53 {
 		return strconv.AppendInt(b, int64(n), 10), nil
@@ -84,8 +84,8 @@ func appendCanonicalNumber(b []byte, n float64) ([]byte, error) {
 	return append(b, s...), err
 }
 
-// compareUTF16 orders names by their UTF-16 code units (section 3.2.3), which
-// differs from the order of bytes only above U+D7FF.
+// compareUTF16 orders names by their UTF-16 code units (section 3.2.3), which differs
+// from byte order only above U+D7FF.
 func compareUTF16(a, b string) int {
 	for i := range min(len(a), len(b)) {
 		if a[i] == b[i] && a[i] < utf8.RuneSelf {
@@ -99,11 +99,11 @@ func compareUTF16(a, b string) int {
 	return len(a) - len(b)
 }
 
-// appendCanonicalString writes a string with the escapes of section 3.2.2.2
-// and no others.
+// appendCanonicalString writes a string with the escapes of section 3.2.2.2 and no
+// others.
 func appendCanonicalString(b []byte, s string) []byte {
 	b = append(b, '"')
-	done := 0 // bytes of s that b has
+	done := 0 // bytes of s already in b
 	for i := range len(s) {
 		c := s[i]
 		if c >= ' ' && c != '"' && c != '\\' {

@@ -10,17 +10,17 @@ import (
 	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
-// The columns of rows as CSV, wherever they are written. Scripts may count on
-// their order: a new column comes last.
+// The columns of rows in every CSV output. Scripts may rely on their order: add new
+// columns at the end.
 var (
 	EscalationColumns = []string{"escalation", "desk", "operator", "incident", "revision", "grade", "from", "act", "duties", "dueAt", "reportedAt", "late", "acknowledgeBy", "acknowledgedAt", "acknowledgedBy", "state", "exercise", "record", "receivedAt", "imported", "title", "citations", "dueAtLocal", "reportedAtLocal", "acknowledgeByLocal", "acknowledgedAtLocal", "receivedAtLocal"}
 	IncidentColumns   = []string{"operator", "incident", "revision", "title", "about", "grade", "couldBe", "peak", "nextAt", "nextGrade", "withdrawn", "imported", "gradedAt", "desks", "owed", "closedBy", "exercise", "record", "citations", "gradedAtLocal", "nextAtLocal"}
 	StatsColumns      = []string{"by", "value", "escalations", "timed", "late", "reportedInTime", "targeted", "acknowledgedLate", "overdue", "acknowledged", "acknowledgedInTime"}
 )
 
-// Cells are the row in the order of EscalationColumns: times in RFC 3339 and, in the
-// columns that end in Local, at +08:00 as spreadsheets read them; a duty as
-// STATUTE/DUTY; several values with a space between, citations with "; ".
+// Cells returns the row in the order of EscalationColumns: times in RFC 3339 and, in the
+// columns that end in Local, at +08:00 in the form that spreadsheets read; a duty as
+// STATUTE/DUTY; several values separated by a space, citations by "; ".
 func (r EscalationRow) Cells() []string {
 	duties, citations := make([]string, len(r.Duties)), []string{}
 	for i, d := range r.Duties {
@@ -39,8 +39,8 @@ func (r EscalationRow) Cells() []string {
 	)
 }
 
-// Cells are the row in the order of IncidentColumns: what is owed by its ids,
-// closings by their desks.
+// Cells returns the row in the order of IncidentColumns: what is owed as ids, closings as
+// desks.
 func (r IncidentRow) Cells() []string {
 	owed, closed, citations := make([]string, len(r.Owed)), make([]string, len(r.ClosedBy)), []string{}
 	for i, o := range r.Owed {
@@ -64,8 +64,8 @@ func (r IncidentRow) Cells() []string {
 	)
 }
 
-// Cells are the row in the order of StatsColumns; a share is a fraction, empty
-// where nothing had a time.
+// Cells returns the row in the order of StatsColumns; a share is a fraction, empty where
+// nothing had a time.
 func (r StatsRow) Cells() []string {
 	share := func(s *float64) string {
 		if s == nil {
@@ -88,7 +88,7 @@ func cellOfTime(t *time.Time) string {
 
 func cellOfCount(n uint64) string { return strconv.FormatUint(n, 10) }
 
-// localCell is a time at +08:00, in the form that every spreadsheet takes for one.
+// localCell renders a time at +08:00, in the form that every spreadsheet reads as a time.
 func localCell(t *time.Time) string {
 	if t == nil || t.IsZero() {
 		return ""
@@ -96,23 +96,23 @@ func localCell(t *time.Time) string {
 	return t.In(Beijing).Format(time.DateTime)
 }
 
-// ByteOrderMark begins CSV for Excel, which otherwise takes UTF-8 for the encoding of
-// its own country.
+// ByteOrderMark begins CSV for Excel, which otherwise reads UTF-8 in the encoding of its
+// locale.
 const ByteOrderMark = "\uFEFF"
 
-// formulas are the characters that make a spreadsheet take a cell for a formula
-// when they come first, in their wide forms too.
+// formulas are the characters, with their full-width forms, that make a spreadsheet read
+// a cell as a formula when they come first.
 const formulas = "=+-@＝＋－＠"
 
-// separators are the characters between cells in some spreadsheet of some country.
+// separators are the characters that separate cells in some locale of some spreadsheet.
 const separators = ",;|:"
 
-// harmless makes cells safe and legible in any spreadsheet. Characters that cannot be
-// seen are shown as escapes, line ends and tabs as spaces. An apostrophe goes before
-// what a spreadsheet would take for a formula: an operator could otherwise send one to
-// the desk that opens the file. So it does behind every character that may part cells,
-// for one who opens the file with another separator. Blanks and quotes hide no formula:
-// some spreadsheets drop them.
+// harmless makes cells safe and legible in any spreadsheet. It shows invisible characters
+// as escapes, line ends and tabs as spaces. It puts an apostrophe before text that a
+// spreadsheet would read as a formula, which an operator could otherwise send to the desk
+// that opens the file. It does the same after every character that may separate cells,
+// for a user who opens the file with another separator. Blanks and quotes do not hide a
+// formula, because some spreadsheets drop them.
 func harmless(cells ...string) []string {
 	for i, cell := range cells {
 		if cells[i] = printable.Line(cell); strings.ContainsAny(cells[i], formulas) {
@@ -124,7 +124,7 @@ func harmless(cells ...string) []string {
 
 func disarm(cell string) string {
 	var b strings.Builder
-	first := true // of what may become a cell of its own
+	first := true // at the start of what may become a cell of its own
 	for _, r := range cell {
 		if first && strings.ContainsRune(formulas, r) {
 			b.WriteByte('\'')

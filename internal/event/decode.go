@@ -11,12 +11,12 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// MaxEventBytes bounds one event in structured form, and in binary form its
-// payload together with its ce- headers.
+// MaxEventBytes is the maximum size of one event in structured form, and in binary form
+// of its payload together with its ce- headers.
 const MaxEventBytes = 256 << 10
 
-// Event is a report as a CloudEvent 1.0 that has passed every check. Its
-// slices are its own.
+// Event is a report as a CloudEvent 1.0 that has passed every check. Its slices share no
+// memory with the input.
 type Event struct {
 	ID, Source, Type string
 	Subject          string          // the incident
@@ -24,8 +24,8 @@ type Event struct {
 	Data             json.RawMessage // the report's data, exactly as sent
 	Digest           string          // SHA-256, hexadecimal, of the data in canonical form (RFC 8785)
 	Report           Report          // the data, read
-	Raw              json.RawMessage // the event in structured JSON form: what the record keeps
-	Warnings         []fault.Detail  // what was read otherwise than it is written
+	Raw              json.RawMessage // the event in structured JSON form, as recorded
+	Warnings         []fault.Detail  // values that were read otherwise than written
 }
 
 const (
@@ -33,10 +33,10 @@ const (
 	jsonSpace = " \t\r\n" // RFC 8259, section 2; bytes.TrimSpace takes more
 )
 
-// ParseEvent reads one CloudEvent in structured mode (CloudEvents 1.0.2, JSON
-// event format), more strictly than the SDK: whatever could mean two things to
-// two readers is refused. Its error is of kind fault.Reject and carries every
-// fault at once, with the path from the event's root.
+// ParseEvent reads one CloudEvent in structured mode (CloudEvents 1.0.2, JSON event
+// format), more strictly than the SDK: it refuses input that two readers could understand
+// differently. Its error is of kind fault.Reject and carries every fault at once, with
+// the path from the event's root.
 func ParseEvent(raw []byte) (*Event, error) {
 	var f faults
 	if len(raw) > MaxEventBytes {
@@ -78,8 +78,8 @@ func ParseEvent(raw []byte) (*Event, error) {
 	return env.event(&f)
 }
 
-// trim removes the byte order mark that some programs put before UTF-8, and the
-// white space around a JSON text. A text may begin with the mark only once.
+// trim removes the byte order mark that some programs put before UTF-8, and the white
+// space around a JSON text. Only one mark is removed.
 func trim(raw []byte) []byte {
 	return bytes.Trim(bytes.TrimPrefix(raw, []byte("\uFEFF")), jsonSpace)
 }
@@ -87,26 +87,26 @@ func trim(raw []byte) []byte {
 const utf16Message = "is UTF-16: JSON is sent as UTF-8 (RFC 8259, section 8.1)"
 
 // isUTF16 reports whether a text is UTF-16, with a byte order mark or without. JSON
-// begins with an ASCII character, and has no zero byte.
+// begins with an ASCII character and has no zero byte.
 func isUTF16(text []byte) bool {
 	return len(text) > 1 && (text[0] == 0xff && text[1] == 0xfe || text[0] == 0xfe && text[1] == 0xff || (text[0] == 0) != (text[1] == 0))
 }
 
-// envelope is an event whose parts have been told apart and not yet checked.
+// envelope is an event that has been split into its parts and not yet checked.
 type envelope struct {
-	attributes map[string]any // in binary mode, before they are given
-	given      []node         // the attributes, each without what is in it
+	attributes map[string]any // in binary mode, before given is filled
+	given      []node         // the attributes, each without its nested values
 	data       []byte         // as sent; nil when broken
 	tree       value          // data, read
-	hasData    bool           // data was given, be it broken
+	hasData    bool           // data was given, even if broken
 	raw        []byte
 	inner      *walker  // of data that came as bytes of its own
-	named      []string // attributes, and data, that a fault has named already
+	named      []string // attributes, and data, that a fault already names
 }
 
-// decodeBase64 takes the data from data_base64 (JSON event format, section
-// 3.1.1), and puts it into raw as data, so that the record can be read. A null is a
-// member that is not set, so data may be null beside it.
+// decodeBase64 takes the data from data_base64 (JSON event format, section 3.1.1) and
+// puts it into raw as data, so that the record is readable. A null counts as a member
+// that is not set, so data may be null beside it.
 func (e *envelope) decodeBase64(f *faults, plain, m member, v value) {
 	const path = "$.data_base64"
 	if v.kind() == jsonNull {
@@ -142,8 +142,8 @@ func (e *envelope) decodeBase64(f *faults, plain, m member, v value) {
 	}
 }
 
-// readData reads data that came as bytes of its own. Where it is no JSON at
-// all, the fault names the place it came from.
+// readData reads data that came as bytes of its own. Where it is not JSON at all, the
+// fault names its origin.
 func (e *envelope) readData(f *faults, origin string, data []byte) bool {
 	data = trim(data)
 	if isUTF16(data) {
@@ -170,7 +170,7 @@ func (e *envelope) readData(f *faults, origin string, data []byte) bool {
 	return true
 }
 
-// event checks the envelope and what is in it.
+// event checks the envelope and its contents.
 func (e *envelope) event(f *faults) (*Event, error) {
 	defer e.inner.done()
 	ev := e.checkAttributes(f)
@@ -190,7 +190,7 @@ func (e *envelope) event(f *faults) (*Event, error) {
 		return nil, f.err(opParse)
 	}
 	if !ev.Report.read(e.tree) {
-		// Of a clone, or the buffer would not be on the stack.
+		// A clone keeps the buffer on the stack.
 		if ev.Report, err = decodeReport(bytes.Clone(canonical)); err != nil {
 			return nil, fault.New(fault.Reject, opParse, "data that passed its schema cannot be read: %w", err)
 		}

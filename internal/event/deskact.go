@@ -7,12 +7,12 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// DeskAct is what a desk does with an incident besides acknowledging: what it
-// sends, and the body of incident.<kind>.<desk>.<operator>.<incident>.<id> once
-// At is stamped.
+// DeskAct is an act of a desk other than an acknowledgement: the message that the desk
+// sends, and the body of incident.<kind>.<desk>.<operator>.<incident>.<id> once At is
+// stamped.
 type DeskAct struct {
 	Kind     string    `json:"kind"` // asked, determined, transferred, closed or confirmed
-	ID       string    `json:"id"`   // given by the sender, unique for the desk and incident: the same again is a repeat
+	ID       string    `json:"id"`   // given by the sender, unique for the desk and incident: the same id and act is a repeat
 	Desk     string    `json:"desk"`
 	Operator string    `json:"operator"`
 	Incident string    `json:"incident"`
@@ -25,17 +25,15 @@ type DeskAct struct {
 	Grade Grade      `json:"grade,omitempty"` // determined
 	To    string     `json:"to,omitempty"`    // transferred: the competent desk; confirmed: the recipient of the forward
 
-	// Signed is by what it can be known that the desk did it, where there are
-	// identities.
+	// Signed proves that the desk performed the act, where there are identities.
 	Signed *evidence.SignedAct `json:"signed,omitempty"`
 }
 
-// Headers of what a desk sends, where there are identities: its nkey, and by it, in
-// base64, the signature of the byte 0xFF, "tocsin/act/2", a newline, the subject of
-// the record that is to be made of it, a newline, and the body as it is sent, which has
-// the members of Signing besides its own. Without them it is "tocsin/act/1". An
-// administrator who removes or archives records sends the same headers; what is signed
-// is evidence.RemovalText.
+// Headers of a desk's messages, where there are identities: its nkey, and its signature
+// in base64 of the byte 0xFF, "tocsin/act/2", a newline, the subject of the record to be
+// made, a newline, and the body as sent, which includes the members of Signing. Without
+// those members the text has "tocsin/act/1". An administrator who removes or archives
+// records sends the same headers and signs evidence.RemovalText.
 const (
 	HeaderKey       = "Tocsin-Key"
 	HeaderSignature = "Tocsin-Signature"
@@ -52,6 +50,6 @@ type DeskActAnswer struct {
 	At       *time.Time     `json:"at,omitempty"`
 	Record   uint64         `json:"record,omitempty"`
 	Errors   []fault.Detail `json:"errors,omitempty"`
-	// Warnings are no faults: the act is taken.
+	// Warnings are not faults: the act is accepted.
 	Warnings []fault.Detail `json:"warnings,omitempty"`
 }

@@ -8,15 +8,15 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// Limits of what a refusal says. An input of 256 KiB can hold a hundred
-// thousand faults; the answer must still fit a message.
+// Limits of a refusal. An input of 256 KiB can hold a hundred thousand faults; the answer
+// must still fit a message.
 const (
 	maxFaults       = 500
 	maxFaultBytes   = 128 << 10
 	maxMessageRunes = 400
 )
 
-// faults collects what is wrong with one event.
+// faults collects the faults of one event.
 type faults struct {
 	list   []fault.Detail
 	bytes  int
@@ -39,7 +39,7 @@ func (f *faults) add(path, format string, args ...any) {
 
 func (f *faults) any() bool { return len(f.list)+f.missed > 0 }
 
-// err returns the faults in the order of their paths, each once, or nil.
+// err returns the faults sorted by path, without duplicates, or nil.
 func (f *faults) err(op string) error {
 	if !f.any() {
 		return nil

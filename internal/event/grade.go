@@ -8,7 +8,7 @@ import "fmt"
 type Grade int
 
 const (
-	Ungraded        Grade = iota // nobody could grade it: a person must look
+	Ungraded        Grade = iota // it could not be graded: a person must review it
 	General                      // 一般
 	RelativelyLarge              // 较大
 	Major                        // 重大

@@ -19,7 +19,7 @@ type Parsed struct {
 // MaxBatchEvents bounds one batch.
 const MaxBatchEvents = 1000
 
-// Reports are the reports of one HTTP request. Each is parsed when it is asked for:
+// Reports are the reports of one HTTP request. Each is parsed only when Parse is called:
 // a body of 16 MiB may parse into half a gigabyte.
 type Reports struct {
 	Batch bool
@@ -27,26 +27,26 @@ type Reports struct {
 	parse func(raw []byte) (*Event, error)
 }
 
-// Len returns how many there are.
+// Len returns the number of reports.
 func (r Reports) Len() int { return len(r.raw) }
 
-// Size returns how many bytes one of them has.
+// Size returns the size of report i in bytes.
 func (r Reports) Size(i int) int { return len(r.raw[i]) }
 
-// Parse reads one of them.
+// Parse reads report i.
 func (r Reports) Parse(i int) Parsed {
 	e, err := r.parse(r.raw[i])
 	return Parsed{Event: e, Raw: r.raw[i], Err: err}
 }
 
-// FromHTTP reads the reports of an HTTP request by the HTTP protocol binding
-// of CloudEvents (1.0.2, section 3): structured (application/cloudevents+json),
-// batched (application/cloudevents-batch+json) or binary (ce- headers, with
-// Content-Type for the data). Each event is judged by itself.
+// FromHTTP reads the reports of an HTTP request by the HTTP protocol binding of
+// CloudEvents (1.0.2, section 3): structured (application/cloudevents+json), batched
+// (application/cloudevents-batch+json) or binary (ce- headers, with Content-Type for the
+// data). Each event is accepted or refused separately.
 //
-// An error means that the envelope cannot be read: a Content-Type that means
-// none of these, or a batch that is no JSON array. It is of kind fault.Reject.
-// The caller bounds the body.
+// An error means that the envelope cannot be read: a Content-Type of none of these modes,
+// or a batch that is not a JSON array. It is of kind fault.Reject. The caller bounds the
+// body.
 func FromHTTP(h http.Header, body []byte) (Reports, error) {
 	var f faults
 	contentType, ce := splitHeader(h, &f)

@@ -11,9 +11,9 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// parseInstant reads an RFC 3339 time with zone, also in the forms that strictTime
-// writes otherwise. The years are bounded because records, indexes and clocks
-// further on count nanoseconds in 64 bits.
+// parseInstant reads an RFC 3339 time with zone, including the forms that strictTime
+// rewrites. The years are bounded because records, indexes and clocks count nanoseconds
+// in 64 bits.
 func parseInstant(s string) (time.Time, error) {
 	t, err := parseDateTime(s)
 	if err != nil {
@@ -32,15 +32,15 @@ func parseInstant(s string) (time.Time, error) {
 
 func parseDateTime(s string) (time.Time, error) {
 	t, err := time.Parse(time.RFC3339Nano, s)
-	// The library also takes one-digit hours, a comma and zones of 24 hours.
+	// The library also accepts one-digit hours, a comma and zones of 24 hours.
 	if err != nil || !isDateTime(s) {
 		return t, errors.New("must be an RFC 3339 date and time with a zone, such as 2025-11-01T08:30:00+08:00")
 	}
 	return t, nil
 }
 
-// isDateTime reports the form of a date-time (RFC 3339, section 5.6), in upper
-// case; that the day exists is for time.Parse to say.
+// isDateTime reports whether s has the form of a date-time (RFC 3339, section 5.6), in
+// upper case; time.Parse checks that the day exists.
 func isDateTime(s string) bool {
 	const form = "0000-00-00T00:00:00"
 	if len(s) <= len(form) || !hasForm(s[:len(form)], form) {
@@ -57,7 +57,7 @@ func isDateTime(s string) bool {
 	return zone == "Z" || (hasForm(zone, "+00:00") || hasForm(zone, "-00:00")) && zone[1:3] < "24" && zone[4:] < "60"
 }
 
-// hasForm reports whether s is form but for the digits, which are zeros there.
+// hasForm reports whether s matches form, in which a zero represents any digit.
 func hasForm(s, form string) bool {
 	if len(s) != len(form) {
 		return false
@@ -70,9 +70,9 @@ func hasForm(s, form string) bool {
 	return true
 }
 
-// strictTime writes a time in the form that every reader takes. RFC 3339 permits a
-// small t and z (section 5.6) and a leap second (section 5.7), which counts as the
-// second after it. ok is false for what is in the strict form or is no time.
+// strictTime rewrites a time in the form that every reader accepts. RFC 3339 permits a
+// lower-case t and z (section 5.6) and a leap second (section 5.7), which counts as the
+// second after it. ok is false where s is already in the strict form or is not a time.
 func strictTime(s string) (strict string, ok bool) {
 	const form = "0000-00-00?00:00:00"
 	if len(s) <= len(form) || len(s) > 64 {
@@ -106,7 +106,7 @@ func strictTime(s string) (strict string, ok bool) {
 // timeNames are the members of a report's data that are times.
 var timeNames = []string{"discoveredAt", "occurredAt", "handledAt", "since", "until", "demandedAt", "at"}
 
-// strictTimeOf is strictTime of a member, where it is a time.
+// strictTimeOf applies strictTime to a member that is a time.
 func strictTimeOf(n *node) (strict string, ok bool) {
 	if n.kind != jsonString || len(n.text) < len("2006-01-02t15:04:05z") || !slices.Contains(timeNames, n.name) {
 		return "", false
@@ -114,9 +114,9 @@ func strictTimeOf(n *node) (strict string, ok bool) {
 	return strictTime(n.text)
 }
 
-// warnOfTimes notes each time of the data that is not in the strict form.
+// warnOfTimes warns of each time of the data that is not in the strict form.
 func warnOfTimes(warnings []fault.Detail, path string, data value) []fault.Detail {
-	for i := range data { // nearly always there is none
+	for i := range data { // nearly always none is found
 		if _, found := strictTimeOf(&data[i]); found {
 			return appendLooseTimes(warnings, path, data)
 		}
@@ -147,8 +147,8 @@ func looseTime(path, given, strict string) fault.Detail {
 	return fault.Detail{Path: path, Message: "is written as " + given + " and counts as " + strict + ": write T and Z in capitals, and no leap second"}
 }
 
-// StrictTimes returns a value of a report's data, of the member name, with its times
-// in the form that every reader takes. What has none to change is returned as it is.
+// StrictTimes returns the value of the member name of a report's data, with its times in
+// the form that every reader accepts. A value without such a time is returned unchanged.
 func StrictTimes(name string, raw json.RawMessage) json.RawMessage {
 	if !mayHaveLooseTime(raw) {
 		return raw
@@ -164,7 +164,7 @@ func StrictTimes(name string, raw json.RawMessage) json.RawMessage {
 	return out
 }
 
-// mayHaveLooseTime finds a string that could be one, at little cost.
+// mayHaveLooseTime is a cheap check for a string that strictTime might rewrite.
 func mayHaveLooseTime(raw []byte) bool {
 	for {
 		_, after, found := bytes.Cut(raw, []byte{'"'})

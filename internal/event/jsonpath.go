@@ -7,20 +7,19 @@ import (
 	"unicode"
 )
 
-// maxNameRunes is how much of one member name a path repeats. Names that we
-// know are shorter; an unknown one may fill the whole event.
+// maxNameRunes is how much of one member name a path repeats. Known names are shorter; an
+// unknown one may fill the whole event.
 const maxNameRunes = 80
 
-// step is one step of a path: a member's name, or an index where name is
-// unset.
+// step is one step of a path: a member's name, or an index where named is false.
 type step struct {
 	name  string
 	index int
 	named bool
 }
 
-// appendName appends the step to a member: .name where RFC 9535 section 2.5.1
-// allows the shorthand, otherwise ['name'].
+// appendName appends a step to a member: .name where RFC 9535 section 2.5.1 allows the
+// shorthand, otherwise ['name'].
 func appendName(path, name string) string {
 	name = shorten(name, maxNameRunes)
 	if isShorthand(name) {

@@ -15,17 +15,17 @@ const (
 	jsonInteger // in sets only: a number without a fraction
 )
 
-// node is one value of a JSON text; those inside it follow it.
+// node is one value of a JSON text; the values inside it follow it.
 type node struct {
 	name string  // of a member
 	text string  // of a string
 	num  float64 // of a number; of a boolean, 1 for true
-	size int     // nodes, with those inside
+	size int     // number of nodes, including the nested ones
 	kind jsonType
 }
 
-// value is a JSON value: its node, and those of all inside it, depth first. An
-// absent value has none.
+// value is a JSON value: its node and those of all nested values, depth first. An absent
+// value has no nodes.
 type value []node
 
 func (v value) kind() jsonType {
@@ -35,7 +35,7 @@ func (v value) kind() jsonType {
 	return v[0].kind
 }
 
-// str is the text of a string, and empty for any other value.
+// str returns the text of a string, and "" for any other value.
 func (v value) str() string {
 	if len(v) == 0 {
 		return ""
@@ -43,7 +43,7 @@ func (v value) str() string {
 	return v[0].text
 }
 
-// types is the set of the types that a node has.
+// types returns the set of types that the node has.
 func (n *node) types() jsonType {
 	if n.kind == jsonNumber && n.num == math.Trunc(n.num) {
 		return jsonNumber | jsonInteger
@@ -51,7 +51,7 @@ func (n *node) types() jsonType {
 	return n.kind
 }
 
-// same reports whether two scalars are the same.
+// same reports whether two scalars are equal.
 func (n *node) same(o node) bool { return n.kind == o.kind && n.text == o.text && n.num == o.num }
 
 // entries yields the members of an object or the entries of an array.
@@ -68,7 +68,7 @@ func (v value) entries(yield func(value) bool) {
 	}
 }
 
-// items yields the entries of an array, and nothing of any other value.
+// items yields the entries of an array, and nothing for any other value.
 func (v value) items(yield func(int, value) bool) {
 	if v.kind() != jsonArray {
 		return
@@ -82,7 +82,7 @@ func (v value) items(yield func(int, value) bool) {
 	}
 }
 
-// member is what an object has under a name.
+// member returns the value of an object's member.
 func (v value) member(name string) value {
 	for e := range v.entries {
 		if e[0].name == name {
@@ -92,7 +92,7 @@ func (v value) member(name string) value {
 	return nil
 }
 
-// count is how many entries a value has.
+// count returns the number of entries.
 func (v value) count() int {
 	n := 0
 	for range v.entries {
@@ -101,7 +101,7 @@ func (v value) count() int {
 	return n
 }
 
-// tree is the value as encoding/json reads it into an empty interface.
+// tree returns the value as encoding/json decodes it into an empty interface.
 func (v value) tree() any {
 	switch v.kind() {
 	case jsonBoolean:

@@ -8,23 +8,22 @@ import (
 	"unicode/utf8"
 )
 
-// Bounds on the shape of an event, and so on what a refusal may cost.
+// Bounds on the shape of an event, which also bound the cost of a refusal.
 const (
 	maxDepth  = 64    // nesting of arrays and objects; a report needs six
 	maxValues = 20000 // values of every kind; a long report has a few hundred
 )
 
-// fewNames is how many names of one object are compared one by one. A report
-// has fewer fields.
+// fewNames is up to how many names of one object are compared one by one. A report has
+// fewer fields.
 const fewNames = 32
 
-// walker reads one JSON text (RFC 8259) in one pass, more strictly than
-// encoding/json: a duplicate name, invalid UTF-8 and a lone surrogate are
-// faults, each with its path. It reads on after such a fault and stops at the
-// first error of syntax.
+// walker reads one JSON text (RFC 8259) in one pass, more strictly than encoding/json: a
+// duplicate name, invalid UTF-8 and a lone surrogate are faults, each with its path. It
+// continues after such a fault and stops at the first syntax error.
 //
-// Numbers become float64, which is what RFC 8785 defines the canonical form
-// over; one that does not fit is a fault.
+// Numbers become float64, over which RFC 8785 defines the canonical form; a number that
+// does not fit is a fault.
 type walker struct {
 	src    string // strings without escapes are parts of it
 	pos    int
@@ -34,32 +33,32 @@ type walker struct {
 	steps  []step
 	nodes  value
 	faults *faults
-	broken bool // syntax: nothing behind pos was read
+	broken bool // syntax error: nothing after pos was read
 
 	members    []member // of the outermost object, in order, each name once
 	attributes []node   // room for those that ParseEvent finds among them
 }
 
-// walkers that are done, for the room that they have.
+// walkers keeps finished walkers, to reuse their memory.
 var walkers = sync.Pool{New: func() any { return new(walker) }}
 
-// maxKeptNodes is how many nodes a walker that is done may have room for.
+// maxKeptNodes is up to how many nodes a finished walker may have room for to be reused.
 const maxKeptNodes = 4096
 
-// member is where a member of the outermost object stands in src.
+// member is the position of a member of the outermost object in src.
 type member struct {
 	at                int // of the value in nodes
-	begin, start, end int // of the name, of the value, behind the value
+	begin, start, end int // of the name, of the value, after the value
 }
 
-// walk reads src, whose outermost value lies depth levels deep at root.
+// walk reads src, whose outermost value is nested depth levels deep at root.
 func walk(src []byte, root string, depth int, f *faults) *walker {
 	w := walkers.Get().(*walker)
 	w.src, w.root, w.depth, w.faults = string(src), root, depth, f
 	return w
 }
 
-// done ends all use of the walker and of the values it has read.
+// done releases the walker; it and the values that it has read must not be used any more.
 func (w *walker) done() {
 	if w == nil || cap(w.nodes) > maxKeptNodes {
 		return
@@ -71,7 +70,7 @@ func (w *walker) done() {
 	walkers.Put(w)
 }
 
-// document reads the one value that src must hold.
+// document reads the one value that src must contain.
 func (w *walker) document() value {
 	w.space()
 	if w.pos == len(w.src) {
@@ -90,7 +89,7 @@ func (w *walker) document() value {
 	return w.nodes
 }
 
-// of is the value of a member.
+// of returns the value of a member.
 func (w *walker) of(m member) value { return w.nodes[m.at : m.at+w.nodes[m.at].size] }
 
 func (w *walker) path() string { return joinPath(w.root, w.steps) }
@@ -113,8 +112,8 @@ func (w *walker) space() {
 	}
 }
 
-// next skips space and returns the next byte, or 0 at the end, which no JSON
-// text contains outside of strings.
+// next skips space and returns the next byte, or 0 at the end, which no JSON text
+// contains outside of strings.
 func (w *walker) next() byte {
 	if w.space(); w.pos < len(w.src) {
 		return w.src[w.pos]
@@ -122,7 +121,7 @@ func (w *walker) next() byte {
 	return 0
 }
 
-// value reads a value, and all in it, into nodes.
+// value reads a value, with everything nested in it, into nodes.
 func (w *walker) value(name string) {
 	if w.values++; w.values > maxValues {
 		w.broken = true
@@ -131,7 +130,7 @@ func (w *walker) value(name string) {
 	}
 	at := len(w.nodes)
 	w.nodes = append(w.nodes, node{name: name, size: 1})
-	n := &w.nodes[at] // until nodes grow
+	n := &w.nodes[at] // valid until nodes grow
 	switch c := w.next(); {
 	case c == '{':
 		n.kind = jsonObject
@@ -177,7 +176,7 @@ func (w *walker) nested(at int, read func(w *walker, at int)) {
 
 func (w *walker) object(at int) {
 	outermost := len(w.steps) == 0
-	var names map[string]bool // once there are more than a few
+	var names map[string]bool // used once there are more than fewNames
 	w.pos++
 	if w.next() == '}' {
 		w.pos++
@@ -251,7 +250,7 @@ func (w *walker) array(int) {
 	}
 }
 
-// separator reads the comma or the closing bracket behind an entry.
+// separator reads the comma or the closing bracket after an entry.
 func (w *walker) separator(closing byte) (more bool) {
 	switch w.next() {
 	case ',':
@@ -315,13 +314,12 @@ func (w *walker) number() float64 {
 		return 0
 	}
 	if v == 0 {
-		return 0 // RFC 8785 knows no -0
+		return 0 // RFC 8785 has no -0
 	}
 	return v
 }
 
-// text reads a string. One without escapes, as nearly all are, is taken as it
-// stands.
+// text reads a string. One without escapes, as nearly all are, is a slice of src.
 func (w *walker) text() string {
 	w.pos++
 	rest, bits := w.src[w.pos:], byte(0)

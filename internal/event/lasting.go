@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Lasting are the paths of what has no end at a time: its clock goes on, whatever is said
-// of the end of handling.
+// Lasting returns the paths of the facts that have not ended at a time: their clocks
+// continue, whatever the report gives as the end of handling.
 func Lasting(f Facts, at time.Time) (paths []string) {
 	add := func(path string, t Times) {
 		if _, _, growing := t.Elapsed(at); growing && t.Until == nil && (len(paths) == 0 || paths[len(paths)-1] != path) {
@@ -25,8 +25,8 @@ func Lasting(f Facts, at time.Time) (paths []string) {
 	return paths
 }
 
-// ClocksGoOn says that what lasts has no end, and how to end it; it is empty where nothing
-// lasts.
+// ClocksGoOn states that the lasting facts have no end, and how to end them; it is empty
+// where nothing lasts.
 func ClocksGoOn(lasting []string) string {
 	if len(lasting) == 0 {
 		return ""
@@ -34,10 +34,10 @@ func ClocksGoOn(lasting []string) string {
 	return "; " + strings.Join(lasting, ", ") + ClockGoesOn
 }
 
-// ClockGoesOn ends what [ClocksGoOn] adds to the reason of a revision.
+// ClockGoesOn is the end of the text that [ClocksGoOn] adds to the reason of a revision.
 const ClockGoesOn = " has no end, and its clock goes on until a progress report gives it again with until"
 
-// ClockNote is what [ClocksGoOn] added to the reason of a revision, or "".
+// ClockNote returns the text that [ClocksGoOn] added to the reason of a revision, or "".
 func ClockNote(reason string) string {
 	before, ok := strings.CutSuffix(reason, ClockGoesOn)
 	if !ok {
@@ -49,5 +49,6 @@ func ClockNote(reason string) string {
 	return before + ClockGoesOn
 }
 
-// LastsOn is the warning on the receipt of a report that says that handling has ended.
+// LastsOn is the warning on the receipt of a report that gives an end of handling while
+// something still lasts.
 const LastsOn = "has no end, and its clock goes on though handling has ended: send a progress report that gives it again with until"

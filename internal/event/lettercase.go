@@ -7,20 +7,21 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// Names differ in their case: "Data" is not data. Such a name is one fault, and says
-// which name is meant; what it stands for is not missing as well.
+// Names are case-sensitive: "Data" is not data. A name in the wrong case is one fault,
+// which gives the right name; the field of the right name is not reported as missing as
+// well.
 
 const unknownField = "is not a field of this report: remove it, or correct its name"
 
-// meant returns the attribute, or data, that a name is but for its case.
+// meant returns the attribute, or data, that differs from a name only in case.
 func meant(name string) (string, bool) {
 	lower := strings.ToLower(name)
 	known := slices.Contains(coreAttributes, lower) || lower == "data" || lower == "data_base64"
 	return lower, known && lower != name
 }
 
-// checkCase notes members whose names are right but for their case, and takes them out
-// of those that are checked further.
+// checkCase adds a fault for each member whose name differs from a known one only in
+// case, and removes it from further checks.
 func (e *envelope) checkCase(f *faults) {
 	e.given = slices.DeleteFunc(e.given, func(n node) bool {
 		right, wrong := meant(n.name)
@@ -32,8 +33,8 @@ func (e *envelope) checkCase(f *faults) {
 	})
 }
 
-// joinCase makes one fault of a field that is unknown and another that is missing, where
-// only the case tells them apart.
+// joinCase merges the faults of an unknown field and of a missing one whose names differ
+// only in case.
 func joinCase(list []fault.Detail) []fault.Detail {
 	for i := range list {
 		if list[i].Message != unknownField {

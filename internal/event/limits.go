@@ -3,42 +3,42 @@ package event
 import "slices"
 
 const (
-	// MaxMessage is how many bytes a message of the bus may have: it holds any record,
-	// for a report may have 256 KiB, and the merged facts of an incident a multiple of
-	// that.
+	// MaxMessage is the maximum size of a message of the bus in bytes. It fits any
+	// record: a report may have 256 KiB, and the merged facts of an incident a multiple
+	// of that.
 	MaxMessage = 4 << 20
-	// MaxRecord is how many bytes the body of a record may have: a message holds its
-	// headers and its subject as well.
+	// MaxRecord is the maximum size of a record's body in bytes: a message also holds its
+	// headers and its subject.
 	MaxRecord = MaxMessage - 4<<10
 )
 
-// Bounds of what parties can add to an incident, of which every revision repeats the
-// most. A record has at most 4 MiB; what is over MaxGraded leaves room for moments and
-// determinations, of what is over MaxAdded nothing large is taken at the doors.
+// Bounds on what parties can add to an incident, most of which every revision repeats. A
+// record has at most 4 MiB; the space above MaxGraded is left for moments and
+// determinations. Above MaxAdded the endpoints accept no large additions.
 const (
-	MaxGraded = 3 << 20 // bytes of a graded record that a cause may make larger
-	MaxAdded  = 2 << 20 // bytes of a graded record to which reports and desks add large parts
-	// LargeReport is from how many bytes on a report is held against its incident.
+	MaxGraded = 3 << 20 // bytes of a graded record up to which causes may enlarge it
+	MaxAdded  = 2 << 20 // bytes of a graded record up to which reports and desks may add large parts
+	// LargeReport is from how many bytes on a report is checked against the size of its
+	// incident.
 	LargeReport = 16 << 10
-	// MaxAsks and MaxAskBytes bound the questions of one desk on one incident that are
-	// not answered.
+	// MaxAsks and MaxAskBytes bound the unanswered questions of one desk on one incident.
 	MaxAsks     = 20
 	MaxAskBytes = 64 << 10
-	// MaxActs is how many acts of one kind one incident takes of one desk; fewer of an
-	// incident whose record is large, since each act repeats it to every desk, but always
-	// MinActs.
+	// MaxActs is how many acts of one kind an incident accepts from one desk. An incident
+	// with a large record accepts fewer, since each act repeats it to every desk, but
+	// never fewer than MinActs.
 	MaxActs     = 500
 	MinActs     = 20
-	maxRepeated = 16 << 20 // bytes of graded records that the acts of one kind and desk repeat
+	maxRepeated = 16 << 20 // bytes of graded records that one desk's acts of one kind may repeat
 )
 
-// MaxActsOf is how many acts of one kind an incident takes of one desk whose graded
-// record has so many bytes.
+// MaxActsOf returns how many acts of one kind an incident accepts from one desk, for a
+// graded record of that many bytes.
 func MaxActsOf(bytes int) int {
 	return min(MaxActs, max(MinActs, maxRepeated/max(1, bytes)))
 }
 
-// Missing returns what of a question no report has answered since it was asked.
+// Missing returns the items of a question that no report has answered since it was asked.
 func (s State) Missing(a Asked) []string {
 	return slices.DeleteFunc(slices.Clone(a.Items), func(path string) bool {
 		return s.Knows(path) && s.Fields[path].Record > a.Record
@@ -47,7 +47,7 @@ func (s State) Missing(a Asked) []string {
 
 var askedParts = Parts{"operator": nil, "incident": nil, "owed": nil, "through": nil}
 
-// AskedOf reads of a graded record what is owed, and the last cause that was folded.
+// AskedOf decodes from a graded record what is owed and the last cause that was folded.
 func AskedOf(s Stored) (*Graded, error) {
 	s.Data = askedParts.Pick(s.Data)
 	return Decode[Graded](s)
@@ -55,14 +55,14 @@ func AskedOf(s Stored) (*Graded, error) {
 
 var toldParts = Parts{"desk": nil, "from": nil, "act": nil, "acknowledgeBy": nil}
 
-// ToldOf reads of an escalation what IsOwnAct asks for.
+// ToldOf decodes from an escalation what IsOwnAct needs.
 func ToldOf(s Stored) (*Escalated, error) {
 	s.Data = toldParts.Pick(s.Data)
 	return Decode[Escalated](s)
 }
 
-// IsOwnAct reports whether the escalation tells a desk of nothing but its own act, which
-// it need not acknowledge.
+// IsOwnAct reports whether the escalation tells a desk only of its own act, which it need
+// not acknowledge.
 func (e *Escalated) IsOwnAct() bool {
 	return e.Act == ActUpdate && e.From == e.Desk && e.AcknowledgeBy == nil
 }

@@ -9,8 +9,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// Damage is what was found wrong with the record: what a checkpoint has
-// certified is not what is stored.
+// Damage is a difference between what a checkpoint has certified and what is stored.
 type Damage struct {
 	Kind    string    `json:"kind"`
 	First   uint64    `json:"first,omitempty"` // ledger sequences; 0 where no record can be named
@@ -21,19 +20,19 @@ type Damage struct {
 
 // The kinds of damage.
 const (
-	DamageCut     = "cut"     // the stream ends before what is certified: its tail was lost, or it is an older copy
-	DamageMissing = "missing" // a record is gone, and no removal says so
-	DamageChanged = "changed" // a record is not what was certified
-	DamageTree    = "tree"    // a tile or checkpoint is not what was signed, or older than what was
+	DamageCut     = "cut"     // the stream ends before the last certified record: its tail was lost, or it is an older copy
+	DamageMissing = "missing" // a record is missing, and no removal covers it
+	DamageChanged = "changed" // a record differs from the certified one
+	DamageTree    = "tree"    // a tile or checkpoint differs from what was signed, or is older
 )
 
-// Removal is the record that records are gone, and by what right. It carries
-// the hashes of their entries, so that every other proof and a tree made anew
-// still hold. Its subject is RemovedSubject of First.
+// Removal is the record that other records were removed, and by what right. It carries
+// the hashes of their entries, so that every other proof and a rebuilt tree remain valid.
+// Its subject is RemovedSubject of First.
 type Removal struct {
 	First uint64 `json:"first"` // ledger sequence of the first record removed
-	// Entries are the hashes of it and of those that follow; the zero hash stands
-	// for a record that stays.
+	// Entries are the hashes of that record and those that follow; a zero hash marks a
+	// record that is kept.
 	Entries []evidence.Hash `json:"entries"`
 	Why     string          `json:"why"` // order or retention
 	Order   string          `json:"order,omitempty"`
@@ -41,29 +40,29 @@ type Removal struct {
 	Officer string          `json:"officer"`
 	Reason  string          `json:"reason,omitempty"`
 	At      time.Time       `json:"at"`
-	// Of a removal by order: the incident that the record belonged to, and what
-	// it was.
+	// Of a removal by order: the incident that the record belonged to, and the record's
+	// type.
 	Operator string `json:"operator,omitempty"` // tokens, as the subject had them
 	Incident string `json:"incident,omitempty"`
 	Type     string `json:"type,omitempty"`
-	// Subject is SubjectHash of the record's subject: by it the same report is
-	// known when it is sent again.
+	// Subject is SubjectHash of the record's subject. It identifies the same report when
+	// it is sent again.
 	Subject string `json:"subject,omitempty"`
 	// Signed is the administrator's request with its signature, where there are
 	// identities.
 	Signed *evidence.SignedAct `json:"signed,omitempty"`
 }
 
-// SubjectHash is the SHA-256 of a subject, in hex.
+// SubjectHash returns the SHA-256 of a subject, in hex.
 func SubjectHash(subject string) string {
 	sum := sha256.Sum256([]byte(subject))
 	return hex.EncodeToString(sum[:])
 }
 
-// Last is the ledger sequence of the last record removed.
+// Last returns the ledger sequence of the last record removed.
 func (r *Removal) Last() uint64 { return r.First + uint64(len(r.Entries)) - 1 }
 
-// Entry returns the hash of a record's entry where it is one of those removed.
+// Entry returns the hash of a record's entry if it is one of those removed.
 func (r *Removal) Entry(record uint64) (evidence.Hash, bool) {
 	if record < r.First || record > r.Last() || len(r.Entries) == 0 {
 		return evidence.Hash{}, false
@@ -72,7 +71,7 @@ func (r *Removal) Entry(record uint64) (evidence.Hash, bool) {
 	return h, h != evidence.Hash{}
 }
 
-// Count is how many records are removed.
+// Count returns the number of records removed.
 func (r *Removal) Count() (n uint64) {
 	for _, h := range r.Entries {
 		if h != (evidence.Hash{}) {
@@ -88,18 +87,18 @@ const (
 	WhyRetention = "retention"
 )
 
-// LogState is where the log stands. It answers DoorLog.
+// LogState is the state of the log, the answer of DoorLog.
 type LogState struct {
 	Checkpoint string    `json:"checkpoint"` // the last one, a signed note; empty before the first
 	Key        string    `json:"key"`        // verifier key of the signed note
-	Size       uint64    `json:"size"`       // records that the checkpoint covers
-	Head       uint64    `json:"head"`       // records of the stream
-	Indexed    uint64    `json:"indexed"`    // records that queries answer from
+	Size       uint64    `json:"size"`       // number of records that the checkpoint covers
+	Head       uint64    `json:"head"`       // number of records in the stream
+	Indexed    uint64    `json:"indexed"`    // number of records that queries cover
 	Removed    uint64    `json:"removed"`    // records that were removed, by order or by age
-	Checked    time.Time `json:"checked"`    // when the whole record was last found whole; zero: not since the start
+	Checked    time.Time `json:"checked"`    // when the whole record was last found undamaged; zero: not since the start
 	Damage     []Damage  `json:"damage,omitempty"`
 	Keep       string    `json:"keep"` // ISO 8601: records younger than this are never archived
-	// ActFormats are the formats in which the acts of desks may be signed.
+	// ActFormats are the formats in which desks may sign acts.
 	ActFormats []string `json:"actFormats,omitempty"`
 }
 
@@ -112,42 +111,42 @@ type TilesRequest struct {
 // TilesAtOnce bounds a request: a reply of NATS ends at 1 MiB.
 const TilesAtOnce = 50
 
-// TilesAnswer has the tiles in the order of the request; a tile that is not
-// there is null.
+// TilesAnswer has the tiles in the order of the request; null for a tile that does not
+// exist.
 type TilesAnswer struct {
 	Tiles  [][]byte       `json:"tiles"`
 	Errors []fault.Detail `json:"errors,omitempty"`
 }
 
-// RecordsRequest asks for records as they stand in the stream.
+// RecordsRequest asks for stored records of the stream.
 type RecordsRequest struct {
 	From uint64 `json:"from"` // ledger sequence
 	To   uint64 `json:"to"`   // the last one wanted
-	// Since and Until restrict by the engine's time stamp, which grows with the
-	// sequence; From and To then need not be known.
+	// Since and Until restrict by the engine's time stamp, which grows with the sequence;
+	// From and To may then be omitted.
 	Since *time.Time `json:"since,omitempty"` // included
 	Until *time.Time `json:"until,omitempty"` // excluded
-	// Subjects restricts to records of these subjects, without their realm's mark,
-	// with wildcards, such as rules.>; empty: all.
+	// Subjects restricts to records of these subjects, without the realm's prefix, with
+	// wildcards, such as rules.>; empty: all.
 	Subjects []string `json:"subjects,omitempty"`
 }
 
-// RecordsAnswer is one page of records, each in the line form of
-// evidence.Record, without those that were removed.
+// RecordsAnswer is one page of records, each in the line form of evidence.Record, without
+// removed records.
 type RecordsAnswer struct {
 	Lines []string `json:"lines"`
-	// StoredLate has the stream's stamps of escalations of the page that were stored after
-	// a due time which their own stamps keep, by record.
+	// StoredLate has the stream's stamps, by record, of the page's escalations that were
+	// stored after a due time although their own stamps precede it.
 	StoredLate map[uint64]time.Time `json:"storedLate,omitempty"`
 
-	First  uint64         `json:"first"`          // the range that was asked for, resolved
-	Last   uint64         `json:"last"`           // less than First: it is empty
-	Next   uint64         `json:"next,omitempty"` // to go on from; 0 at the end
+	First  uint64         `json:"first"`          // the requested range, resolved
+	Last   uint64         `json:"last"`           // less than First: the range is empty
+	Next   uint64         `json:"next,omitempty"` // where to continue; 0 at the end
 	Errors []fault.Detail `json:"errors,omitempty"`
 }
 
-// ProveRequest asks for a proof: that a record is in the log, or, with Size,
-// that the log of that size is the beginning of what it is now.
+// ProveRequest asks for a proof: that a record is in the log, or, with Size, that the
+// current log extends the log of that size.
 type ProveRequest struct {
 	Record uint64 `json:"record,omitempty"` // ledger sequence
 	Size   uint64 `json:"size,omitempty"`
@@ -159,28 +158,27 @@ type ProveAnswer struct {
 	Errors []fault.Detail `json:"errors,omitempty"`
 }
 
-// AuditRequest asks how far a check of the whole record has come. Where no check
-// has a greater id than After, and none runs, one begins.
+// AuditRequest asks for the progress of a check of the whole record. If no check has an
+// id greater than After and none is running, it starts one.
 type AuditRequest struct {
 	After uint64 `json:"after"`
 }
 
-// AuditAnswer is how far the check that runs has come, or what the last one
-// found.
+// AuditAnswer is the progress of the running check, or the result of the last one.
 type AuditAnswer struct {
 	ID         uint64         `json:"id"` // of the check; grows
 	Running    bool           `json:"running"`
 	Checked    uint64         `json:"checked"` // records so far
 	Of         uint64         `json:"of"`
-	Removed    uint64         `json:"removed"` // of them, removed by order or by age
+	Removed    uint64         `json:"removed"` // how many of them were removed, by order or by age
 	Started    time.Time      `json:"started"`
-	Ended      *time.Time     `json:"ended"`      // null: it was interrupted, or runs
-	Checkpoint string         `json:"checkpoint"` // what the record is held against
+	Ended      *time.Time     `json:"ended"`      // null: it was interrupted, or is running
+	Checkpoint string         `json:"checkpoint"` // the one that the record is checked against
 	Damage     []Damage       `json:"damage"`
 	Errors     []fault.Detail `json:"errors,omitempty"`
 }
 
-// RemoveRequest asks that a record be removed by order.
+// RemoveRequest asks for the removal of a record by order.
 type RemoveRequest struct {
 	Record  uint64 `json:"record"`
 	Order   string `json:"order"`   // reference of the document that orders it
@@ -189,31 +187,31 @@ type RemoveRequest struct {
 	Signing
 }
 
-// Signing is what a signed request says beside its question: for which log it is
-// meant, so that no other log can use it, and when it was signed.
+// Signing is what a signed request contains beside its question: the log that it is meant
+// for, so that it cannot be used on another, and when it was signed.
 type Signing struct {
 	Log      string     `json:"log,omitempty"` // name of the log
 	SignedAt *time.Time `json:"signedAt,omitempty"`
 }
 
-// ArchiveRequest asks that records be archived, First to Last, which the export
-// with this manifest holds. One request handles a part; Next says where to go
-// on.
+// ArchiveRequest asks for the removal of records First to Last, which the export with
+// this manifest contains. One request handles a part; Next in the answer is where to
+// continue.
 type ArchiveRequest struct {
 	First   uint64 `json:"first"`
 	Last    uint64 `json:"last"`
 	Export  string `json:"export"` // SHA-256 of the manifest, in hex
 	Officer string `json:"officer"`
-	Try     bool   `json:"try,omitempty"` // only say whether it would be taken
+	Try     bool   `json:"try,omitempty"` // only check whether the request would be accepted
 	Signing
 }
 
-// RemoveAnswer says what became of a request to remove or archive.
+// RemoveAnswer is the result of a request to remove or archive.
 type RemoveAnswer struct {
 	Status  string         `json:"status"`            // accepted, duplicate (it was removed before) or rejected
 	Record  uint64         `json:"record,omitempty"`  // of the removal
 	Removed uint64         `json:"removed,omitempty"` // records
-	Kept    uint64         `json:"kept,omitempty"`    // records that are still needed: rules, and incidents that go on
+	Kept    uint64         `json:"kept,omitempty"`    // records still needed: rules, and incidents that are not over
 	Next    uint64         `json:"next,omitempty"`
 	Copies  []uint64       `json:"copies,omitempty"` // other records of the incident, which may repeat what was removed
 	Errors  []fault.Detail `json:"errors,omitempty"`
@@ -229,19 +227,19 @@ type StatsQuery struct {
 // StatsDimensions are what escalations can be counted by.
 var StatsDimensions = []string{"grade", "desk", "sector", "region", "statute", "month"}
 
-// StatsRow counts escalations. An escalation with several values of a dimension
-// counts under each.
+// StatsRow counts escalations. An escalation with several values of a dimension counts
+// under each.
 type StatsRow struct {
 	By          string `json:"by"`
 	Value       string `json:"value"` // a month is 2026-11, at +08:00, by when it was told
 	Escalations uint64 `json:"escalations"`
-	// Timed are those with a duty that had a due time; Late those of them that
+	// Timed counts those with a duty that had a due time; Late counts those of them that
 	// were told after it.
 	Timed uint64 `json:"timed"`
 	Late  uint64 `json:"late"`
-	// Targeted are those with a target for the desk (an import has none) that
-	// were acknowledged or are past it: of them AcknowledgedLate were acknowledged
-	// after it, and Overdue are not acknowledged.
+	// Targeted counts those with a target for the desk (an import has none) that were
+	// acknowledged or are past it. Of them, AcknowledgedLate were acknowledged after it,
+	// and Overdue are not acknowledged.
 	Targeted         uint64 `json:"targeted"`
 	AcknowledgedLate uint64 `json:"acknowledgedLate"`
 	Overdue          uint64 `json:"overdue"`
@@ -259,7 +257,7 @@ type StatsAnswer struct {
 	Errors  []fault.Detail `json:"errors,omitempty"`
 }
 
-// CertifyRequest asks the log to say that a key signs receipts.
+// CertifyRequest asks the log to certify that a key signs receipts.
 type CertifyRequest struct {
 	Key string `json:"key"` // nkey of a server
 }

@@ -5,8 +5,7 @@ import (
 	"strings"
 )
 
-// Names are what even a report that cannot be taken may still tell: which one
-// it is, and whom it names.
+// Names identify a report even where it cannot be accepted: its id, and whom it names.
 type Names struct {
 	ID      string `json:"id"`
 	Source  string `json:"source"`
@@ -21,12 +20,12 @@ type Names struct {
 	} `json:"data"`
 }
 
-// NamesOf reads the names of an event in structured or binary form as far as
-// they can be read at all: a refusal names what it refuses.
+// NamesOf reads the names of an event in structured or binary form as far as they can be
+// read, so that a refusal can name the report.
 func NamesOf(header map[string][]string, payload []byte) Names {
 	var n Names
 	payload = trim(payload)
-	_ = json.Unmarshal(payload, &n) // as far as it goes
+	_ = json.Unmarshal(payload, &n) // as far as it is readable
 	for name, values := range header {
 		if len(values) == 0 {
 			continue
@@ -34,7 +33,7 @@ func NamesOf(header map[string][]string, payload []byte) Names {
 		switch strings.ToLower(name) {
 		case "ce-id":
 			n.ID = values[0]
-			_ = json.Unmarshal(payload, &n.Data) // binary mode: all of it is data
+			_ = json.Unmarshal(payload, &n.Data) // binary mode: the whole payload is data
 		case "ce-source":
 			n.Source = values[0]
 		case "ce-subject":
@@ -44,7 +43,7 @@ func NamesOf(header map[string][]string, payload []byte) Names {
 	return n
 }
 
-// Names returns the names of an event that was read.
+// Names returns the names of a parsed event.
 func (e *Event) Names() Names {
 	n := Names{ID: e.ID, Source: e.Source, Subject: e.Subject}
 	n.Data.Facilities = e.Report.Facilities

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// object is a JSON object in the making. It writes what encoding/json writes, but
-// that it leaves <, > and & as they are.
+// object builds a JSON object. It writes what encoding/json writes, except that it does
+// not escape <, > and &.
 type object struct {
 	out []byte
 	err error // the first one
@@ -17,7 +17,7 @@ func newObject(room int) *object { return &object{out: append(make([]byte, 0, ro
 
 func (o *object) done() ([]byte, error) { return append(o.out, '}'), o.err }
 
-// member begins one.
+// member begins a member.
 func (o *object) member(name string) {
 	if o.out[len(o.out)-1] != '{' {
 		o.out = append(o.out, ',')
@@ -35,7 +35,7 @@ func (o *object) text(name, value string) {
 	o.out = appendQuoted(o.out, value)
 }
 
-// some is text where there is any.
+// some writes a text unless it is empty.
 func (o *object) some(name, value string) {
 	if value != "" {
 		o.text(name, value)
@@ -52,7 +52,7 @@ func (o *object) flag(name string, value bool) {
 	o.out = strconv.AppendBool(o.out, value)
 }
 
-// mark is a member that is there where it is true.
+// mark writes true, and nothing for false.
 func (o *object) mark(name string, value bool) {
 	if value {
 		o.member(name)
@@ -106,14 +106,14 @@ func (o *object) list(name string, n int, write func(i int)) {
 	o.out = append(o.out, ']')
 }
 
-// moment is time where there is one.
+// moment writes a time unless it is nil.
 func (o *object) moment(name string, value *time.Time) {
 	if value != nil {
 		o.time(name, *value)
 	}
 }
 
-// maybe is time, or null.
+// maybe writes a time, or null.
 func (o *object) maybe(name string, value *time.Time) {
 	if value == nil {
 		o.null(name)
@@ -122,21 +122,21 @@ func (o *object) maybe(name string, value *time.Time) {
 	o.time(name, *value)
 }
 
-// listed is a list where it has something in it.
+// listed writes a list unless it is empty.
 func listed[T any](o *object, name string, values []T) {
 	if len(values) > 0 {
 		list(o, name, values)
 	}
 }
 
-// encoded is any other value where there is one.
+// encoded writes any other value unless it is nil.
 func encoded[T any](o *object, name string, value *T) {
 	if value != nil {
 		o.encode(name, value)
 	}
 }
 
-// list writes a list, most often one with nothing in it.
+// list writes a list, which is most often empty.
 func list[T any](o *object, name string, values []T) {
 	if values == nil {
 		o.null(name)
@@ -149,14 +149,14 @@ func list[T any](o *object, name string, values []T) {
 	o.encode(name, values)
 }
 
-// raw is a value that is JSON already.
+// raw writes a value that is already JSON.
 func (o *object) raw(name string, value []byte, err error) {
 	o.fail(err)
 	o.member(name)
 	o.out = append(o.out, value...)
 }
 
-// encode is any other value.
+// encode writes any other value.
 func (o *object) encode(name string, value any) {
 	raw, err := json.Marshal(value)
 	o.raw(name, raw, err)

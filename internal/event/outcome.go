@@ -7,18 +7,18 @@ import (
 	"time"
 )
 
-// GradedOutcome is what of a graded record says whether anything follows from it.
-// From most nothing does.
+// GradedOutcome is the part of a graded record that tells whether it has consequences.
+// Most have none.
 type GradedOutcome struct {
 	Operator, Incident string
 	Revision           int
 	Look               *time.Time
-	Held, Owed         bool // there are some
+	Held, Owed         bool // whether there are any
 	Escalates          bool
 }
 
-// OutcomeOf reads what follows from a graded record, which stands before what it
-// rests on.
+// OutcomeOf reads the consequences of a graded record. Their members come before the rest
+// of the body.
 func OutcomeOf(s Stored) (*GradedOutcome, error) {
 	o := new(GradedOutcome)
 	err := members(s.Data, func(name []byte, value json.RawMessage) (err error) {
@@ -46,8 +46,8 @@ func OutcomeOf(s Stored) (*GradedOutcome, error) {
 	return o, s.unreadable(err)
 }
 
-// ThroughOf reads of a graded record which causes it has folded: those up to through,
-// but for those that it has set aside.
+// ThroughOf reads from a graded record which causes it has folded: those up to through,
+// except those set aside.
 func ThroughOf(s Stored) (through uint64, aside []uint64, err error) {
 	err = members(s.Data, func(name []byte, value json.RawMessage) error {
 		switch string(name) {
@@ -68,14 +68,14 @@ func ThroughOf(s Stored) (through uint64, aside []uint64, err error) {
 
 var errEnough = errors.New("the rest is not read")
 
-// hasElements reports whether a value is an array with something in it.
+// hasElements reports whether a value is an array that is not empty.
 func hasElements(value json.RawMessage) bool {
 	return value[0] == '[' && len(bytes.TrimSpace(value[1:len(value)-1])) > 0
 }
 
 var remindedParts = Parts{"operator": nil, "incident": nil, "held": nil, "owed": nil}
 
-// RemindersOf reads of a graded record what somebody is to be reminded of.
+// RemindersOf decodes from a graded record what somebody is to be reminded of.
 func RemindersOf(s Stored) (*Graded, error) {
 	s.Data = remindedParts.Pick(s.Data)
 	return Decode[Graded](s)
@@ -83,8 +83,8 @@ func RemindersOf(s Stored) (*Graded, error) {
 
 var risesParts = Parts{"grade": nil, "next": nil}
 
-// RisesTo reads of a graded record the grade that the incident has, or the graver one to
-// which it rises when time alone next raises it.
+// RisesTo decodes from a graded record the incident's grade, or the graver one to which
+// time alone next raises it.
 func RisesTo(s Stored) (Grade, error) {
 	s.Data = risesParts.Pick(s.Data)
 	g, err := Decode[struct {

@@ -9,13 +9,13 @@ import (
 	"unicode/utf8"
 )
 
-// Parts says what of a JSON value is read: nil is all of it; otherwise, of an
-// object, the members named. Most of a record is not read, and to pass over it
-// costs less than to decode it.
+// Parts selects the members of a JSON value to be decoded: nil is all of it; otherwise,
+// the named members of an object. Most of a record is not needed, and skipping it costs
+// less than decoding it.
 type Parts map[string]Parts
 
-// PartsOf are the parts that a struct is decoded from, by its json tags. Of a
-// field that is raw the tag part names the one member that is read.
+// PartsOf returns the parts that a struct is decoded from, by its json tags. For a raw
+// field, the tag part names the one member that is read.
 func PartsOf(t reflect.Type) Parts {
 	p := Parts{}
 	for i := range t.NumField() {
@@ -33,9 +33,9 @@ func PartsOf(t reflect.Type) Parts {
 	return p
 }
 
-// Pick returns a JSON value with nothing but the parts. What it passes over need
-// not be well-formed. A value that it cannot cut is returned whole: whoever
-// decodes that finds what is wrong.
+// Pick returns a JSON value reduced to the parts. What it skips need not be well-formed.
+// A value that it cannot cut is returned unchanged, so that decoding it reports what is
+// wrong.
 func (p Parts) Pick(raw []byte) []byte {
 	c := cutter{raw: raw, whole: true}
 	c.space()
@@ -46,9 +46,8 @@ func (p Parts) Pick(raw []byte) []byte {
 	return out
 }
 
-// Members calls yield with the members of a JSON object, in their order; null has
-// none. Values share the memory of raw. What is not well-formed inside a value is not
-// found.
+// Members calls yield with each member of a JSON object in order; null has none. Values
+// share the memory of raw. Syntax errors inside a value are not detected.
 func Members(raw []byte, yield func(name string, value json.RawMessage) error) error {
 	return members(raw, func(name []byte, value json.RawMessage) error {
 		plain, err := textOf(name)
@@ -78,7 +77,7 @@ func Member(raw []byte, name string) (found json.RawMessage, err error) {
 	return found, err
 }
 
-// members is Members with the names as they stand there, in quotes.
+// members is Members with the names as written, in quotes.
 func members(raw []byte, yield func(name []byte, value json.RawMessage) error) error {
 	c := cutter{raw: raw, whole: true}
 	c.space()
@@ -120,8 +119,7 @@ func textOf(raw []byte) (text string, err error) {
 	return text, err
 }
 
-// unescaped is what a text says that has no escapes but those of line breaks, quotes
-// and backslashes.
+// unescaped decodes a text whose only escapes are line breaks, quotes and backslashes.
 func unescaped(raw []byte) (text string, plain bool) {
 	i := bytes.IndexByte(raw, '\\')
 	if i < 0 {
@@ -142,14 +140,14 @@ func unescaped(raw []byte) (text string, plain bool) {
 	return string(append(out, raw...)), i < 0
 }
 
-// cutter goes through a JSON value.
+// cutter scans a JSON value.
 type cutter struct {
 	raw   []byte
 	at    int
-	whole bool // nothing was missing so far
+	whole bool // nothing has been missing so far
 }
 
-// next is the byte to come, 0 at the end.
+// next returns the next byte, or 0 at the end.
 func (c *cutter) next() byte {
 	if c.at < len(c.raw) {
 		return c.raw[c.at]
@@ -163,7 +161,7 @@ func (c *cutter) space() {
 	}
 }
 
-// take goes beyond a sign that must come.
+// take skips a required character.
 func (c *cutter) take(sign byte) {
 	if c.next() != sign {
 		c.whole = false
@@ -172,7 +170,7 @@ func (c *cutter) take(sign byte) {
 	c.at++
 }
 
-// name is that of the member to come, as it stands there, and goes on to its value.
+// name returns the next member's name as written, and moves to its value.
 func (c *cutter) name() []byte {
 	start := c.at
 	c.text()
@@ -183,7 +181,7 @@ func (c *cutter) name() []byte {
 	return name
 }
 
-// value appends the parts of the value to come.
+// value appends the parts of the next value.
 func (c *cutter) value(p Parts, out []byte) []byte {
 	if p == nil || c.next() != '{' {
 		start := c.at
@@ -218,7 +216,7 @@ func (c *cutter) value(p Parts, out []byte) []byte {
 	return append(out, '}')
 }
 
-// text goes beyond a string.
+// text skips a string.
 func (c *cutter) text() {
 	c.take('"')
 	for c.whole {
@@ -237,7 +235,7 @@ func (c *cutter) text() {
 	}
 }
 
-// skip goes beyond a value.
+// skip skips a value.
 func (c *cutter) skip() {
 	start, depth := c.at, 0
 	for c.whole {

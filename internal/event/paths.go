@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// ReportPaths are the facts that a report may tell, by the paths under which
-// they are known of an incident ("cause", "facts.outage"), sorted. What speaks
-// of the report itself, or only groups others, is none.
+// ReportPaths are the facts that a report may contain, by the paths under which an
+// incident keeps them ("cause", "facts.outage"), sorted. Members that describe the report
+// itself, or only group others, are left out.
 var ReportPaths = pathsOfReport()
 
 func pathsOfReport() []string {

@@ -13,8 +13,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// verdict is what a plan says of a value. In this order "and" is min, "or" is
-// max and "not" is the negative (Kleene's logic of three values).
+// verdict is a plan's result for a value. In this order "and" is min, "or" is max and
+// "not" is the negative (Kleene's three-valued logic).
 type verdict int8
 
 const (
@@ -23,13 +23,13 @@ const (
 	valid
 )
 
-// plan is a schema in a form that soon says of most values whether they are
-// valid, and never why not. It is made from what the library has compiled, and
-// the library remains the authority: a plan whose schema has a keyword that
-// plans do not follow is unsure, and whatever is not found valid is shown to
-// the library. A nil plan takes every value.
+// plan is a schema in a form that quickly finds most valid values valid, and never
+// explains why not. It is made from the schema that the library has compiled, and the
+// library remains the authority: a plan whose schema has a keyword that plans do not
+// support is unsure, and every value that is not found valid goes to the library. A nil
+// plan accepts every value.
 type plan struct {
-	unknown bool // such a keyword is there
+	unknown bool // the schema has an unsupported keyword
 
 	types                jsonType // none: any
 	enum                 []node   // none: any
@@ -44,15 +44,15 @@ type plan struct {
 
 	fields   map[string]*plan
 	required []string
-	closed   bool // there are no other fields
+	closed   bool // other fields are not allowed
 
 	all, some             []*plan // allOf with $ref, anyOf
 	not                   *plan
 	when, then, otherwise *plan // if, then, else
 }
 
-// followed are the fields of a compiled schema that a plan follows, or that say
-// nothing about a value.
+// followed are the fields of a compiled schema that a plan supports, or that do not
+// restrict a value.
 var followed = strings.Fields(`Types Enum Const MinLength MaxLength Pattern Format Minimum Maximum
 	MinItems MaxItems UniqueItems Items2020 Properties Required AdditionalProperties Ref AllOf AnyOf Not If Then Else
 	DraftVersion Location ID Anchor Title Description Default Comment ReadOnly WriteOnly Examples Deprecated`)
@@ -65,7 +65,7 @@ func (p planner) plan(s *jsonschema.Schema) *plan {
 		return nil
 	}
 	if _, ok := p[s]; !ok {
-		p[s] = &plan{unknown: true} // for a schema that holds itself
+		p[s] = &plan{unknown: true} // for a schema that contains itself
 		p[s] = p.follow(s)
 	}
 	return p[s]
@@ -127,7 +127,7 @@ func or(p *int, otherwise int) int {
 	return *p
 }
 
-// oneOf follows enum or const, where they list scalars and no numbers.
+// oneOf supports enum or const, where they list scalars and no numbers.
 func (p *plan) oneOf(list []any) {
 	text, err := json.Marshal(list)
 	values := walk(text, "$", 0, new(faults)).document()
@@ -136,9 +136,9 @@ func (p *plan) oneOf(list []any) {
 	p.enum = values[min(1, len(values)):]
 }
 
-// bound is a bound of numbers. The library compares the shortest decimal form
-// of a number, which rounds to the number: the order is the same when the bound
-// is such a form itself.
+// bound returns a bound of numbers. The library compares the shortest decimal form of a
+// number, which rounds to the number: the order is the same when the bound itself is such
+// a form.
 func (p *plan) bound(r *big.Rat, otherwise float64) float64 {
 	if r == nil {
 		return otherwise
@@ -220,7 +220,7 @@ func (p *plan) judgeArray(v value) verdict {
 	return out
 }
 
-// distinct judges a few strings. Of other entries it is unsure.
+// distinct judges a few strings. For other entries it is unsure.
 func distinct(list []node) verdict {
 	for i := range list {
 		if i == fewNames || list[i].kind != jsonString {

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Number is a count or an amount. In the first hour nobody knows the exact
-// number, so it may be a lower bound: {"atLeast": 5000}.
+// Number is a count or an amount. In the first hour nobody knows the exact number, so it
+// may be a lower bound: {"atLeast": 5000}.
 type Number struct {
 	Value   float64
 	AtLeast bool // Value is a lower bound
@@ -64,7 +64,7 @@ func (s *Span) readValue(v value) bool {
 	return err == nil
 }
 
-// bound is what a value bounds from below, or the value itself.
+// bound returns the value that a lower bound contains, or the value itself.
 func (v value) bound() (bounded value, atLeast bool) {
 	if v.kind() == jsonObject {
 		return v.member("atLeast"), true
@@ -126,7 +126,7 @@ func ParseDuration(s string) (time.Duration, error) {
 	units := []struct {
 		letter byte
 		length time.Duration
-		clock  bool // stands behind T
+		clock  bool // comes after T
 	}{
 		{'W', 7 * 24 * time.Hour, false}, {'D', 24 * time.Hour, false},
 		{'H', time.Hour, true}, {'M', time.Minute, true}, {'S', time.Second, true},

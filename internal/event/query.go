@@ -7,10 +7,10 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// WatchRequest asks a desk's door for a durable consumer.
+// WatchRequest asks a desk's endpoint for a durable consumer.
 type WatchRequest struct {
 	Client string `json:"client"` // the name of the screen
-	From   uint64 `json:"from"`   // where a new consumer begins, in the ledger
+	From   uint64 `json:"from"`   // ledger sequence at which a new consumer begins
 }
 
 // WatchAnswer names the consumer.
@@ -23,22 +23,21 @@ type WatchAnswer struct {
 	Errors []fault.Detail `json:"errors,omitempty"`
 }
 
-// OutcomeRequest asks what became of an escalation.
+// OutcomeRequest asks for the outcome of an escalation.
 type OutcomeRequest struct {
 	Escalation string `json:"escalation"`
 }
 
-// OutcomeAnswer is what became of an escalation, all as of one moment: an
-// acknowledgement that looks in time by its stamp is late all the same when an
-// overdue record was stored before it.
+// OutcomeAnswer is the outcome of an escalation at one moment. An acknowledgement that is
+// in time by its stamp is late all the same when an overdue record was stored before it.
 type OutcomeAnswer struct {
-	Acknowledged *Acknowledgement `json:"acknowledged,omitempty"` // the one that stands
+	Acknowledged *Acknowledgement `json:"acknowledged,omitempty"` // the one that counts
 	Overdue      *Overdue         `json:"overdue,omitempty"`
 	Errors       []fault.Detail   `json:"errors,omitempty"`
 }
 
-// EscalationRow is one escalation as queries and watches show it. Its JSON
-// form is the contract's.
+// EscalationRow is one escalation as queries and watches show it. Its JSON form is part
+// of the contract.
 type EscalationRow struct {
 	Escalation     string      `json:"escalation"`
 	Desk           string      `json:"desk"`
@@ -58,18 +57,18 @@ type EscalationRow struct {
 	From           string      `json:"from"`
 	Act            Act         `json:"act"`
 	DueAt          *time.Time  `json:"dueAt"`
-	ReceivedAt     Stamp       `json:"receivedAt,omitzero"` // of what it tells: the cause's receipt, which decides whose a lateness is
+	ReceivedAt     Stamp       `json:"receivedAt,omitzero"` // of its cause: the receipt, which decides who is responsible for a lateness
 	ReportedAt     time.Time   `json:"reportedAt"`
 	Late           bool        `json:"late"`
-	Standing       []Duty      `json:"standing,omitempty"` // told before, and late by a discovery that was corrected since
+	Standing       []Duty      `json:"standing,omitempty"` // told before, and late by a discovery time that was corrected since
 	AcknowledgeBy  *time.Time  `json:"acknowledgeBy"`      // null: an import, which starts no clock
 	AcknowledgedAt *time.Time  `json:"acknowledgedAt"`
 	AcknowledgedBy string      `json:"acknowledgedBy,omitempty"`
 	OverdueAt      *time.Time  `json:"overdueAt,omitempty"` // when the overdue record was made
-	Next           *Next       `json:"next,omitempty"`      // when the grade will rise by itself
+	Next           *Next       `json:"next,omitempty"`      // when time alone will raise the grade
 	Notice         *Notice     `json:"notice,omitempty"`
 	State          string      `json:"state"`
-	OwnAct         bool        `json:"ownAct,omitempty"` // of the desk that it tells: there is nothing to acknowledge
+	OwnAct         bool        `json:"ownAct,omitempty"` // of the desk that it tells: nothing to acknowledge
 	Exercise       bool        `json:"exercise"`
 	Imported       bool        `json:"imported,omitempty"` // from an archive: no clock starts
 	Designated     bool        `json:"designated"`
@@ -79,13 +78,13 @@ type EscalationRow struct {
 // The states of an escalation.
 const (
 	StateOpen             = "open"
-	StateAcknowledged     = "acknowledged" // or the desk's own act, which nobody need acknowledge
-	StateOverdue          = "overdue"      // the house's target has passed, nobody has acknowledged
+	StateAcknowledged     = "acknowledged" // or the desk's own act, which needs no acknowledgement
+	StateOverdue          = "overdue"      // the house's target has passed without an acknowledgement
 	StateAcknowledgedLate = "acknowledged-late"
 )
 
-// Row renders an escalation with what is known of its acknowledgement at now:
-// the first one, and the overdue record, where there are any.
+// Row renders an escalation with its first acknowledgement and its overdue record, if
+// any, as of now.
 func (e *Escalated) Row(record uint64, ack *Acknowledgement, overdue *Overdue, now time.Time) EscalationRow {
 	row := EscalationRow{
 		Escalation: e.ID, Desk: e.Desk, Incident: e.Incident, Operator: e.Operator, Revision: e.Revision,
@@ -105,9 +104,9 @@ func (e *Escalated) Row(record uint64, ack *Acknowledgement, overdue *Overdue, n
 	return row
 }
 
-// StateAt says how the escalation stands at now. What has an overdue record
-// was not acknowledged in time, whatever the stamp of an acknowledgement that
-// was stored after it says.
+// StateAt returns the state of the escalation at now. One with an overdue record was not
+// acknowledged in time, whatever the stamp of an acknowledgement that was stored after
+// it.
 func (r EscalationRow) StateAt(now time.Time) string {
 	late := func(t time.Time) bool {
 		return r.OverdueAt != nil || r.AcknowledgeBy != nil && t.After(*r.AcknowledgeBy)
@@ -125,7 +124,7 @@ func (r EscalationRow) StateAt(now time.Time) string {
 	return StateAcknowledged
 }
 
-// lateOf are the duties that say by how much they were late.
+// lateOf returns the duties that record how late they were.
 func lateOf(duties []Duty) (late []Duty) {
 	for _, d := range duties {
 		if d.LateBy != nil {
@@ -151,7 +150,7 @@ type Query struct {
 	Region         string     `json:"region,omitempty"` // GB/T 2260; a province covers its prefectures
 	Sector         string     `json:"sector,omitempty"`
 	Statute        string     `json:"statute,omitempty"`
-	Text           string     `json:"text,omitempty"`  // words of the title, Chinese or Latin; all must stand in it
+	Text           string     `json:"text,omitempty"`  // words of the title, Chinese or Latin; all must occur
 	Since          *time.Time `json:"since,omitempty"` // reportedAt, included
 	Until          *time.Time `json:"until,omitempty"` // reportedAt, excluded
 	Overdue        bool       `json:"overdue,omitempty"`
@@ -163,19 +162,18 @@ type Query struct {
 // QueryAnswer is one page, in ledger order.
 type QueryAnswer struct {
 	Rows []EscalationRow `json:"rows"`
-	// Next is the cursor of the next page; empty on the last one. Cursors stay
-	// good for ever.
+	// Next is the cursor of the next page; empty on the last one. Cursors never expire.
 	Next string `json:"next,omitempty"`
 	// Through is the ledger sequence that the answer covers.
 	Through uint64         `json:"through"`
 	Errors  []fault.Detail `json:"errors,omitempty"`
 }
 
-// IncidentQuery asks for incidents as they stand. Zero fields do not restrict.
+// IncidentQuery asks for incidents in their current state. Zero fields do not restrict.
 type IncidentQuery struct {
 	Operator string `json:"operator,omitempty"`
 	Incident string `json:"incident,omitempty"`
-	Desk     string `json:"desk,omitempty"` // that was told of it
+	Desk     string `json:"desk,omitempty"` // a desk that was told of it
 	Grade    string `json:"grade,omitempty"`
 	Text     string `json:"text,omitempty"` // words of the title, as in Query
 	Owed     bool   `json:"owed,omitempty"` // something is owed
@@ -184,7 +182,7 @@ type IncidentQuery struct {
 	Cursor   string `json:"cursor,omitempty"`
 }
 
-// IncidentRow is an incident as its last revision has it.
+// IncidentRow is an incident in its last revision.
 type IncidentRow struct {
 	Operator  string       `json:"operator"`
 	Incident  string       `json:"incident"`
@@ -206,7 +204,7 @@ type IncidentRow struct {
 	Record    uint64       `json:"record"` // of the revision
 }
 
-// Closing is a desk's word that it is done with an incident.
+// Closing is a desk's statement that it has finished with an incident.
 type Closing struct {
 	Desk    string    `json:"desk"`
 	Officer string    `json:"officer"`
@@ -214,13 +212,12 @@ type Closing struct {
 	At      time.Time `json:"at"`
 }
 
-// IncidentAnswer is one page of incidents, the one that changed longest ago
-// first.
+// IncidentAnswer is one page of incidents, the least recently changed first.
 type IncidentAnswer struct {
 	Rows    []IncidentRow  `json:"rows"`
 	Next    string         `json:"next,omitempty"`
 	Through uint64         `json:"through"`
-	Now     time.Time      `json:"now"` // by the server's clock, which in a drill may run faster
+	Now     time.Time      `json:"now"` // by the server's clock, which may run faster in a drill
 	Errors  []fault.Detail `json:"errors,omitempty"`
 }
 
@@ -229,8 +226,8 @@ type Screen struct {
 	Desk   string     `json:"desk"`
 	Client string     `json:"client,omitempty"` // empty: the desk has never had a screen
 	SeenAt *time.Time `json:"seenAt"`           // null: never
-	Here   bool       `json:"here"`             // it waits for what is new, now
-	Next   string     `json:"next,omitempty"`   // the desk that is told on silence
+	Here   bool       `json:"here"`             // it is waiting for new escalations now
+	Next   string     `json:"next,omitempty"`   // the desk that is notified of silence
 }
 
 // DesksAnswer lists every desk of the register with its screens.
@@ -243,7 +240,7 @@ type DesksAnswer struct {
 type ShowRequest struct {
 	Operator string `json:"operator"`
 	Incident string `json:"incident"`
-	After    uint64 `json:"after,omitempty"` // ledger sequence of the entry before
+	After    uint64 `json:"after,omitempty"` // ledger sequence of the previous entry
 }
 
 // StoryEntry is one record of an incident's story.
@@ -252,7 +249,7 @@ type StoryEntry struct {
 	Type    string          `json:"type"` // accepted, graded, escalated, acknowledged, unhandled
 	At      time.Time       `json:"at"`
 	Subject string          `json:"subject"`
-	Body    json.RawMessage `json:"body"` // of an escalation: as late as it was stored
+	Body    json.RawMessage `json:"body"` // an escalation has the lateness with which it was stored
 }
 
 // ShowAnswer is one page of a story, in ledger order.

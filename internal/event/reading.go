@@ -9,7 +9,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
-// parser is the inverse of renderer: of what holds JSON, that is left as it is.
+// parser is the inverse of renderer. Values that hold JSON are kept as they are.
 type parser interface{ parse(raw []byte) error }
 
 // Parse is the inverse of Render.
@@ -118,7 +118,7 @@ func signedOf(raw []byte) (*evidence.SignedReceipt, error) {
 	})
 }
 
-// pointed reads what stands as a text, or null.
+// pointed reads a value that is written as text, or null.
 func pointed[T any, P interface {
 	*T
 	encoding.TextUnmarshaler

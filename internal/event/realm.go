@@ -2,10 +2,10 @@ package event
 
 import "strings"
 
-// Realm is where records live: the real ones, or those of drills. The two share
-// no subject and no stream, and each is reached on purpose only: the bus and
-// the client write a realm's mark in front of every subject and take it off
-// again, so what works in one realm cannot name the other.
+// Realm separates the real records from those of drills. The two share no subject and no
+// stream, and a realm must be chosen explicitly: the bus and the client add a realm's
+// prefix to every subject and remove it again, so code in one realm cannot name the
+// other.
 type Realm string
 
 // The realms.
@@ -14,7 +14,7 @@ const (
 	Drill Realm = "exercise"
 )
 
-// Wire is a subject as it stands on the wire.
+// Wire returns a subject as sent over NATS.
 func (r Realm) Wire(subject string) string {
 	if r == Real {
 		return subject
@@ -22,8 +22,8 @@ func (r Realm) Wire(subject string) string {
 	return string(r) + "." + subject
 }
 
-// WireScreen is Wire for the subjects of a screen's consumer, which name the stream.
-// The engine's own have no mark in front.
+// WireScreen is Wire for the subjects of a screen's consumer, which name the stream. The
+// engine's own get no prefix.
 func (r Realm) WireScreen(subject string) string {
 	subject = strings.Replace(subject, "."+StreamLedger+".", "."+r.Stream(StreamLedger)+".", 1)
 	if strings.HasPrefix(subject, "$") {
@@ -32,7 +32,7 @@ func (r Realm) WireScreen(subject string) string {
 	return r.Wire(subject)
 }
 
-// Plain is the inverse of Wire; a subject of another realm is returned as it is.
+// Plain is the inverse of Wire; a subject of another realm is returned unchanged.
 func (r Realm) Plain(subject string) string {
 	if r == Real {
 		return subject
@@ -40,7 +40,7 @@ func (r Realm) Plain(subject string) string {
 	return strings.TrimPrefix(subject, string(r)+".")
 }
 
-// Stream is the name of the realm's stream or bucket.
+// Stream returns the name of the realm's stream or bucket.
 func (r Realm) Stream(name string) string {
 	switch {
 	case r == Real:
@@ -51,7 +51,7 @@ func (r Realm) Stream(name string) string {
 	return "EXERCISE_" + name
 }
 
-// source is the CloudEvents source of the realm's records.
+// source returns the CloudEvents source of the realm's records.
 func (r Realm) source() string {
 	if r == Real {
 		return "urn:tocsin:ledger"

@@ -13,12 +13,12 @@ import (
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
-// Format is the version of the records' format. Every record carries it, so
-// that a decision can be made again when the format has moved on.
+// Format is the version of the records' format. Every record carries it, so that a
+// decision can be reproduced after the format has changed.
 const Format = "1"
 
-// Headers of a record. A record is itself a CloudEvent in the binary mode of
-// the NATS binding; Salt, Digest and Due are ours.
+// Headers of a record. A record is itself a CloudEvent in the binary mode of the NATS
+// binding; Salt, Digest and Due are our own.
 const (
 	headerSpec    = "ce-specversion"
 	headerID      = "ce-id"
@@ -32,28 +32,29 @@ const (
 	headerDue     = "Tocsin-Due" // of a timer; the engine copies it when the timer comes due
 )
 
-// Record is one entry of the ledger, or of the rejected, before it is stored.
+// Record is one entry of the ledger, or of the stream of rejected reports, before it is
+// stored.
 type Record struct {
 	Subject string
 	Time    time.Time // our own stamp
-	Digest  string    // what an outsider sent, without our stamps; empty for what we derive
-	Salt    string    // random; tells a repeat of ours from another's record
+	Digest  string    // of what an outsider sent, without our stamps; empty for what we derive
+	Salt    string    // random; tells our own retry from another process's record
 	Due     time.Time // of a timer: when it comes due; zero for every other record
 	Data    []byte    // JSON
-	// Replaces is, of a timer that takes the place of another of its subject, the
-	// sequence of that; 0: there is none.
+	// Replaces is the sequence of the timer of the same subject that this one replaces;
+	// 0: none.
 	Replaces uint64
-	of       any // what Data was made of; nil where nobody may need it again
+	of       any // the value that Data was encoded from; nil where nobody may need it again
 }
 
-// Stored is a record as it stands in its stream.
+// Stored is a record as stored in its stream.
 type Stored struct {
 	Record
 	Sequence uint64 // in its stream, from 1
-	Wire     string // the subject as the stream has it
+	Wire     string // the subject as stored
 	Header   nats.Header
 	StoredAt time.Time // the engine's stamp
-	value    any       // of one that this process wrote, or is about to: what it was made of
+	value    any       // the value that Data was encoded from, if this process wrote the record or is about to
 }
 
 // NewRecord encodes v as a record that is stamped now.
@@ -74,9 +75,8 @@ func RawRecord(subject string, now time.Time, digest string, data []byte) Record
 	return Record{Subject: subject, Time: now, Digest: digest, Salt: hex.EncodeToString(salt[:]), Data: data}
 }
 
-// Message renders the record for the wire. Its headers show the realm as its
-// subject does, so that a record of a drill that is taken out of its stream is
-// never taken for a real one.
+// Message renders the record for the bus. Its headers name the realm as its subject does,
+// so that a drill's record outside its stream is never mistaken for a real one.
 func (r Record) Message(realm Realm) *nats.Msg {
 	subject := realm.Wire(r.Subject)
 	fields := make([][2]string, 0, 10) // on the stack
@@ -117,9 +117,9 @@ func typeOf(subject string) string {
 	}
 }
 
-// Written is the record as it stands in its stream, for who wrote it: without its
-// headers, and without the engine's stamp, which no answer tells. What is recalled of
-// it Decode returns, as of Unwritten.
+// Written returns the record as its writer has stored it: without its headers and without
+// the engine's stamp, which no answer contains. Decode returns the original value of a
+// recalled record, as for Unwritten.
 func (r Record) Written(realm Realm, seq uint64) Stored {
 	s := r.Unwritten(realm)
 	s.Sequence = seq
@@ -129,32 +129,32 @@ func (r Record) Written(realm Realm, seq uint64) Stored {
 	return s
 }
 
-// Unwritten is the record as it will stand there, while it is not written yet. Decode
-// returns the value that it was made of, which is not to be changed.
+// Unwritten returns the record as it will be stored. Decode returns the value that it was
+// encoded from, which must not be changed.
 func (r Record) Unwritten(realm Realm) Stored {
 	value := r.of
-	r.Time, r.Due = r.Time.UTC().Round(0), r.Due.UTC().Round(0) // as when they are read
+	r.Time, r.Due = r.Time.UTC().Round(0), r.Due.UTC().Round(0) // as they are when decoded
 	r.of = nil
 	return Stored{Record: r, Wire: realm.Wire(r.Subject), value: value}
 }
 
-// IsRecalled reports whether the record is of a kind that is decoded by others in
-// this process a moment later: a report, which the classifier reads.
+// IsRecalled reports whether another service in this process decodes such a record a
+// moment later: a report, which the classifier reads.
 func (r Record) IsRecalled() bool {
 	_, is := r.of.(*Accepted)
 	return is
 }
 
-// Recall has Decode of a record that was delivered return what written was made of, if
-// it is that record.
+// Recall makes Decode of a delivered record return the value that written was encoded
+// from, if it is the same record.
 func (s *Stored) Recall(written Record) {
 	if s.Subject == written.Subject && bytes.Equal(s.Data, written.Data) {
 		s.value = written.of
 	}
 }
 
-// Memory is about how many bytes the record takes up: with what it was made of, that
-// has its text once more, and what is read of it.
+// Memory estimates the bytes that the record takes up: its data and, where the original
+// value is kept, another copy of the text in it and what is decoded from it.
 func (s Stored) Memory() int {
 	if s.value != nil {
 		return 3 * len(s.Data)
@@ -162,8 +162,8 @@ func (s Stored) Memory() int {
 	return len(s.Data)
 }
 
-// ReadStored is the inverse of Message, for what a stream delivers. It never
-// fails: a foreign message is a record without stamps.
+// ReadStored is the inverse of Message, for what a stream delivers. It never fails: a
+// foreign message is a record without stamps.
 func ReadStored(realm Realm, wire string, h nats.Header, data []byte, seq uint64, at time.Time) Stored {
 	return Stored{
 		Record: Record{
@@ -174,8 +174,9 @@ func ReadStored(realm Realm, wire string, h nats.Header, data []byte, seq uint64
 	}
 }
 
-// timeIn is the time in a header, or zero. Only timers have Tocsin-Due, and of
-// an empty text time.Parse would make an error, which costs more than a time.
+// timeIn returns the time in a header, or zero. It does not parse an empty text, as of
+// Tocsin-Due on anything but a timer: the error that time.Parse makes costs more than a
+// time.
 func timeIn(h nats.Header, name string) time.Time {
 	text := h.Get(name)
 	if text == "" {
@@ -185,7 +186,7 @@ func timeIn(h nats.Header, name string) time.Time {
 	return t.UTC()
 }
 
-// Entry is the hash under which the log has the record.
+// Entry returns the hash under which the log has the record.
 func (s Stored) Entry() evidence.Hash {
 	return evidence.EntryHash(s.Sequence, s.Wire, s.Header, s.Data)
 }

@@ -11,13 +11,12 @@ import (
 	"unicode/utf8"
 )
 
-// renderer is what is written for each report: it needs no reflection, and JSON that
-// it holds, which was read already, it puts in its place as it is, where an encoder
-// would read it again, twice.
+// renderer is implemented by what is written for each report. It needs no reflection, and
+// it copies JSON that was already parsed, which an encoder would parse twice more.
 type renderer interface{ render() ([]byte, error) }
 
-// Render encodes a value as JSON. Unlike encoding/json it leaves <, > and & as they
-// are in what it writes itself.
+// Render encodes a value as JSON. Unlike encoding/json it does not escape <, > and & in
+// what it writes itself.
 func Render(v any) ([]byte, error) {
 	if r, can := v.(renderer); can {
 		return r.render()
@@ -232,9 +231,9 @@ func (r *Rules) render(o *object) {
 	o.text("register", r.Register)
 }
 
-// MarshalJSON writes what is known, in the order of its paths. A fact that was said
-// by the last report that upholds the incident, as most are, goes without its stamp,
-// which is that of "reported".
+// MarshalJSON writes the known facts, sorted by path. A fact of the last report that
+// upholds the incident, as most are, is written without its stamp, which is that of
+// "reported".
 func (s State) MarshalJSON() ([]byte, error) {
 	o := newObject(2048)
 	s.render(o)
@@ -259,7 +258,7 @@ func (s *State) render(o *object) {
 	listed(o, "transferred", s.Transferred)
 }
 
-// paths are those of what was said, in order.
+// paths returns the paths of the facts, sorted.
 func (s *State) paths() []string {
 	paths := make([]string, 0, len(s.Fields))
 	for path := range s.Fields {
@@ -269,14 +268,14 @@ func (s *State) paths() []string {
 	return paths
 }
 
-// field writes a fact with its stamp, where there is one.
+// field writes a fact with its stamp, if it is set.
 func (o *object) field(name string, f *Field) {
 	if f.Record != 0 || !f.At.IsZero() || f.Value != nil {
 		o.object(name, func(o *object) { f.render(o, Field{}) })
 	}
 }
 
-// render writes a fact, with its stamp unless that is the same as another's.
+// render writes a fact, with its stamp unless it is the same as that of same.
 func (f *Field) render(o *object, same Field) {
 	if len(f.Value) == 0 {
 		o.null("value")
@@ -310,7 +309,7 @@ func appendQuoted(out []byte, text string) []byte {
 		return append(append(append(out, '"'), text...), '"')
 	}
 	if !utf8.ValidString(text) {
-		text = string([]rune(text)) // U+FFFD for each byte that is none
+		text = string([]rune(text)) // U+FFFD for each invalid byte
 	}
 	out = append(out, '"')
 	for {
@@ -333,7 +332,7 @@ func appendQuoted(out []byte, text string) []byte {
 
 func isEscaped(r rune) bool { return r < ' ' || r == '"' || r == '\\' }
 
-// Compact is well-formed JSON without space between its tokens.
+// Compact returns well-formed JSON without space between its tokens.
 func Compact(raw json.RawMessage) (json.RawMessage, error) {
 	if isCompact(raw) {
 		return raw, nil

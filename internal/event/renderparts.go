@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// part is what a body holds many of. What every grave report has is written without
-// reflection, too: there are some forty of them in the records that follow from one.
+// part is an element that a body holds many of. The elements of every grave report are
+// written without reflection: there are some forty in the records that follow from one
+// report.
 type part interface{ render(o *object) }
 
 func (d *Duty) render(o *object) {
@@ -101,14 +102,14 @@ func (b *Obligation) render(o *object) {
 	o.some("reason", b.Reason)
 }
 
-// items are those that a desk may read; a list with nothing in it is not written.
+// items writes the items that a desk may read, unless there are none.
 func (o *object) items(items []string) {
 	if len(items) > 0 {
 		o.texts("items", items)
 	}
 }
 
-// stamp is a time as the contract writes it, or null.
+// stamp writes a time as the contract defines it, or null.
 func (o *object) stamp(name string, at *time.Time) {
 	if at == nil {
 		o.null(name)
@@ -118,7 +119,7 @@ func (o *object) stamp(name string, at *time.Time) {
 	o.out = Stamp(*at).append(o.out)
 }
 
-// duration is one as ISO 8601, or null.
+// duration writes a duration in ISO 8601, or null.
 func (o *object) duration(name string, d *Duration) {
 	if d == nil {
 		o.null(name)

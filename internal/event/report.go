@@ -64,12 +64,12 @@ type Report struct {
 	// Imported marks a report from an archive: it starts no clock.
 	Imported bool `json:"imported,omitempty"`
 
-	// Reason says why a withdrawal withdraws: false-alarm, duplicate, or words.
+	// Reason is why a withdrawal withdraws: false-alarm, duplicate, or free text.
 	Reason      string `json:"reason,omitempty"`
-	DuplicateOf string `json:"duplicateOf,omitempty"` // the incident this one repeats
+	DuplicateOf string `json:"duplicateOf,omitempty"` // the incident that this one repeats
 }
 
-// Facts are what grades are found from.
+// Facts are what grades are computed from.
 type Facts struct {
 	Outage                     []Outage         `json:"outage,omitempty"`
 	SiteUnreachable            *SiteUnreachable `json:"siteUnreachable,omitempty"`
@@ -83,18 +83,17 @@ type Facts struct {
 	OtherThreat                string           `json:"otherThreat,omitempty"` // judged
 }
 
-// Times are the times of something that lasted: since and until, since alone
-// while it lasts, or a duration.
+// Times are the times of something that lasts: since and until, since alone while it
+// lasts, or a duration.
 type Times struct {
 	Since    *time.Time `json:"since,omitempty"`
 	Until    *time.Time `json:"until,omitempty"`
 	Duration *Span      `json:"duration,omitempty"`
 }
 
-// Elapsed returns how long it has lasted at now. Exact is false when the
-// length is only a lower bound. Growing is true while it has not ended, in
-// which case the length is exact at now and greater later; an end that lies
-// ahead has not come.
+// Elapsed returns how long it has lasted at now. Exact is false when the length is only a
+// lower bound. Growing is true while it has not ended: the length is then exact at now
+// and greater later. An end in the future has not been reached.
 func (t Times) Elapsed(now time.Time) (length time.Duration, exact, growing bool) {
 	switch {
 	case t.Duration != nil:
@@ -108,8 +107,8 @@ func (t Times) Elapsed(now time.Time) (length time.Duration, exact, growing bool
 	}
 }
 
-// Outage is one interruption of one facility; without a facility, of every
-// facility that the incident names.
+// Outage is one interruption of one facility; without a facility, of every facility that
+// the incident names.
 type Outage struct {
 	Facility string `json:"facility,omitempty"`
 	Scope    string `json:"scope"` // overall or main-function
@@ -122,8 +121,8 @@ type SiteUnreachable struct {
 	Times
 }
 
-// Defacement is a site on which unlawful content stood: its class, durations
-// and counts, never wording, author or account.
+// Defacement is a site that displayed unlawful content: its class, durations and counts,
+// never wording, author or account.
 type Defacement struct {
 	Class   string  `json:"class"` // central, provincial, prefecture, other
 	Page    string  `json:"page,omitempty"`
@@ -158,7 +157,7 @@ type Contact struct {
 	Phone string `json:"phone,omitempty"`
 }
 
-// Ransom is what was demanded, how and when (Measures art. 7 item 2).
+// Ransom is the amount demanded, how and when (Measures art. 7 item 2).
 type Ransom struct {
 	Amount     *Number    `json:"amount,omitempty"`
 	Currency   string     `json:"currency,omitempty"`
@@ -174,7 +173,7 @@ type Attachment struct {
 	SHA256    string  `json:"sha256"`
 }
 
-// AlsoReported is a telling by another channel: telephone, 12387 and so on.
+// AlsoReported is a report by another channel: telephone, 12387 and so on.
 type AlsoReported struct {
 	Desk      string     `json:"desk,omitempty"`
 	Name      string     `json:"name,omitempty"`
@@ -183,8 +182,8 @@ type AlsoReported struct {
 	Reference string     `json:"reference,omitempty"`
 }
 
-// ParseReport reads the data of a report that has passed validation. A null is
-// a fact that is not known.
+// ParseReport reads the data of a report that has passed validation. A null is an unknown
+// fact.
 func ParseReport(data []byte) (Report, error) {
 	var r Report
 	w := walk(data, "$", 1, new(faults))
@@ -195,7 +194,8 @@ func ParseReport(data []byte) (Report, error) {
 	return decodeReport(data)
 }
 
-// decodeReport is ParseReport by encoding/json, which decides what any JSON means.
+// decodeReport is ParseReport by encoding/json, which is the reference for what any JSON
+// means.
 func decodeReport(data []byte) (Report, error) {
 	var r Report
 	if err := json.Unmarshal(StrictTimes("", data), &r); err != nil {
@@ -205,7 +205,7 @@ func decodeReport(data []byte) (Report, error) {
 	return r, nil
 }
 
-// settle sets what is known of a report that does not say it.
+// settle sets the defaults of a report.
 func (r *Report) settle() {
 	if r.About == "" {
 		r.About = AboutIncident

@@ -8,18 +8,16 @@ import (
 	"time"
 )
 
-// reader sets what it is given the address of from a value that is not null. It
-// does as encoding/json does with the canonical form of the value, or reports
-// false.
+// reader sets dst from a value that is not null. It gives the same result as
+// encoding/json with the canonical form of the value, or returns false.
 type reader func(dst reflect.Value, v value) bool
 
-// valueReader is a type that reads values by itself.
+// valueReader is a type with its own reader of values.
 type valueReader interface{ readValue(v value) bool }
 
-// readReport reads the data of a report that has passed validation, without
-// the way through text that decodeReport takes. The reader is made from the
-// types, as encoding/json makes its own; what it does not know is left to
-// decodeReport.
+// readReport reads the data of a report that has passed validation, without encoding it
+// to text as decodeReport does. Its readers are built from the types, as encoding/json
+// builds its own; what they do not support is left to decodeReport.
 var readReport = readerOf(reflect.TypeFor[Report]())
 
 func (r *Report) read(v value) bool {
@@ -31,7 +29,7 @@ func (r *Report) read(v value) bool {
 func readerOf(t reflect.Type) reader {
 	address := reflect.PointerTo(t)
 	switch {
-	case t == reflect.TypeFor[time.Time](): // whose JSON is its text
+	case t == reflect.TypeFor[time.Time](): // its JSON is its text
 		return readInstant
 	case address.Implements(reflect.TypeFor[valueReader]()):
 		return func(dst reflect.Value, v value) bool { return dst.Addr().Interface().(valueReader).readValue(v) }
@@ -43,7 +41,7 @@ func readerOf(t reflect.Type) reader {
 	switch t.Kind() {
 	case reflect.String:
 		return func(dst reflect.Value, v value) bool {
-			dst.SetString(strings.Clone(v.str())) // the event as a whole is let go
+			dst.SetString(strings.Clone(v.str())) // a clone, so that the whole event can be freed
 			return v.kind() == jsonString
 		}
 	case reflect.Bool:
@@ -114,7 +112,7 @@ func structReader(t reflect.Type) reader {
 	}
 	fields := make(map[string]fieldReader)
 	for _, f := range reflect.VisibleFields(t) {
-		if f.Anonymous { // its fields are visible too
+		if f.Anonymous { // its fields are promoted
 			continue
 		}
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")

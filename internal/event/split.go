@@ -8,23 +8,21 @@ import (
 	"io"
 )
 
-// maxSplitBytes bounds what is held of one event while its end is looked for.
-// It is far above MaxEventBytes, so that an event that is merely too large is
-// refused as one event and the next is still read.
+// maxSplitBytes bounds how much of one event is buffered while its end is searched for.
+// It is far above MaxEventBytes, so that an event that is merely too large is refused as
+// one event and the next is still read.
 const maxSplitBytes = 16 << 20
 
-// SplitEvents reads one JSON object, an array of them, or several of either
-// one after another, such as JSON lines, and yields the bytes of each event in
-// order; the slice is the receiver's. It holds one event at a time, so its
-// input may be of any length.
+// SplitEvents reads one JSON object, an array of them, or several of either one after
+// another, such as JSON lines, and yields the bytes of each event in order; the receiver
+// owns the slice. It buffers one event at a time, so the input may have any length.
 //
-// It looks only for where each event ends: whether it is valid is for
-// ParseEvent to say. Where an object has no end, or something else stands in
-// its place, the rest of its line is yielded as it is, to be refused, and
-// reading goes on with the next line: one broken line must not take the good
-// ones behind it along. Only in an array is that an error, with line and offset,
-// after yielding all that came before. An error of yield ends it and is returned
-// as it is.
+// It only finds where each event ends; ParseEvent decides whether it is valid. Where an
+// object has no end, or something else is in its place, the rest of its line is yielded
+// unchanged, to be refused, and reading continues with the next line: one broken line
+// must not affect the valid ones after it. Only in an array is that an error, with line
+// and offset, after yielding everything before it. An error of yield ends the reading and
+// is returned unchanged.
 func SplitEvents(r io.Reader, yield func(raw []byte) error) error {
 	return newSplitter(r).run(func(raw []byte) error { return yield(bytes.Clone(raw)) })
 }
@@ -44,12 +42,12 @@ func newSplitter(r io.Reader) *splitter {
 	return &splitter{r: bufio.NewReaderSize(r, 64<<10), limit: maxSplitBytes, line: 1}
 }
 
-// errf places a problem at the byte read last.
+// errf formats an error with the position of the last byte read.
 func (s *splitter) errf(format string, args ...any) error {
 	return fmt.Errorf("line %d, offset %d: %w", s.line, max(0, s.offset-1), fmt.Errorf(format, args...))
 }
 
-// read returns the next byte. Errors of the reader below are final.
+// read returns the next byte. Errors of the underlying reader are final.
 func (s *splitter) read() (byte, error) {
 	c, err := s.r.ReadByte()
 	if err != nil {
@@ -77,7 +75,7 @@ func (s *splitter) token() (byte, error) {
 // run yields each event in a slice that the next one overwrites.
 func (s *splitter) run(yield func([]byte) error) error {
 	if mark, err := s.r.Peek(3); err == nil && string(mark) == "\uFEFF" {
-		s.offset += 3 // editors on Windows begin files so
+		s.offset += 3 // editors on Windows write a byte order mark
 		_, _ = s.r.Discard(3)
 	} else if head, err := s.r.Peek(2); err == nil && isUTF16(head) {
 		return s.errf("the text %s", utf16Message)
@@ -106,12 +104,12 @@ func (s *splitter) run(yield func([]byte) error) error {
 	}
 }
 
-// broken is a value that has no end where one was looked for.
+// broken is a value without an end.
 type broken struct{ error }
 
-// lineEvent reads an object that stands by itself. What cannot be one is
-// yielded to the end of its line, and so is an object with more behind it than
-// the next.
+// lineEvent reads an object outside of an array. It yields the rest of the line with
+// anything that cannot be an object, and with an object that is followed by anything but
+// another value.
 func (s *splitter) lineEvent(c byte, yield func([]byte) error) error {
 	s.buf, s.open = s.buf[:0], s.open[:0]
 	var err error
@@ -136,8 +134,8 @@ func (s *splitter) lineEvent(c byte, yield func([]byte) error) error {
 	return yield(bytes.TrimRight(s.buf, jsonSpace))
 }
 
-// nothingBehind reports whether the line ends behind an object, or goes on with
-// another value. Space is taken into the buffer.
+// nothingBehind reports whether the line ends after an object, or continues with another
+// value. It appends the space to the buffer.
 func (s *splitter) nothingBehind() (bool, error) {
 	for {
 		next, err := s.r.Peek(1)
@@ -207,7 +205,7 @@ func (s *splitter) unfinished(err error, what string) error {
 	return err
 }
 
-// event reads on to the end of the value that begins with c, and yields it.
+// event reads to the end of the value that begins with c, and yields it.
 func (s *splitter) event(c byte, yield func([]byte) error) error {
 	s.buf, s.open = s.buf[:0], s.open[:0]
 	line, offset := s.line, s.offset-1
@@ -227,7 +225,7 @@ func (s *splitter) event(c byte, yield func([]byte) error) error {
 	return yield(s.buf)
 }
 
-// balanced reads a string, or brackets with all that they enclose.
+// balanced reads a string, or brackets with everything between them.
 func (s *splitter) balanced(c byte) (err error) {
 	for {
 		if len(s.buf) == s.limit {
@@ -261,8 +259,8 @@ func (s *splitter) balanced(c byte) (err error) {
 	}
 }
 
-// anotherBegins reports, at the end of a line, whether the next one begins an
-// object that the open one has no place for: then the open one is broken off.
+// anotherBegins reports, at the end of a line, whether the next line begins an object
+// that cannot be part of the open one: the open one is then incomplete.
 func (s *splitter) anotherBegins() bool {
 	next, err := s.r.Peek(1)
 	if err != nil || next[0] != '{' {
@@ -272,7 +270,7 @@ func (s *splitter) anotherBegins() bool {
 	return bytes.IndexByte([]byte(":[,"), before[len(before)-1]) < 0
 }
 
-// text reads behind the opening quote to the closing one.
+// text reads from after the opening quote to the closing one.
 func (s *splitter) text() error {
 	for escaped := false; ; {
 		c, err := s.read()
@@ -299,8 +297,8 @@ func (s *splitter) text() error {
 	}
 }
 
-// bare reads a number, a literal, or what was meant as one: ParseEvent refuses
-// it as an element of a batch.
+// bare reads a number, a literal, or an attempt at one: ParseEvent refuses it as an
+// element of a batch.
 func (s *splitter) bare(c byte) error {
 	for {
 		if len(s.buf) == s.limit {

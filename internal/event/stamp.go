@@ -5,9 +5,8 @@ import (
 	"time"
 )
 
-// Stamp is a time as the contract writes it: RFC 3339 with zone, never with
-// less than milliseconds. time.Time drops a fraction that is zero, which some
-// readers take for another format.
+// Stamp is a time in the contract's form: RFC 3339 with zone and at least milliseconds.
+// time.Time drops a fraction of zero, which some readers take for another format.
 type Stamp time.Time
 
 // MarshalJSON writes at least milliseconds.
@@ -16,7 +15,7 @@ func (s Stamp) MarshalJSON() ([]byte, error) { return s.append(nil), nil }
 func (s Stamp) append(out []byte) []byte {
 	t := time.Time(s)
 	layout := `"` + time.RFC3339Nano + `"`
-	if t.Nanosecond()%int(10*time.Millisecond) == 0 { // it would write fewer than three digits
+	if t.Nanosecond()%int(10*time.Millisecond) == 0 { // RFC3339Nano would write fewer than three digits
 		layout = `"2006-01-02T15:04:05.000Z07:00"`
 	}
 	return t.AppendFormat(out, layout)
@@ -25,8 +24,8 @@ func (s Stamp) append(out []byte) []byte {
 // UnmarshalJSON reads what MarshalJSON writes.
 func (s *Stamp) UnmarshalJSON(b []byte) error { return (*time.Time)(s).UnmarshalJSON(b) }
 
-// The shapes of the contract write their times as stamps: each takes its own
-// fields, with the times put in their place.
+// The types of the contract write their times as stamps: each one embeds its own fields
+// and replaces the times.
 
 // MarshalJSON writes the contract's form.
 func (r Receipt) MarshalJSON() ([]byte, error) {

@@ -15,10 +15,10 @@ import (
 const (
 	StreamLedger   = "LEDGER"   // every record, in one total order
 	StreamRejected = "REJECTED" // refused reports, six calendar months
-	StreamTimers   = "TIMERS"   // schedules, and what of them has come due
+	StreamTimers   = "TIMERS"   // schedules, and timers that have come due
 )
 
-// SubjectsLedger and SubjectsRejected are what the streams are bound to.
+// The subjects that the streams are bound to.
 var (
 	SubjectsLedger   = []string{"incident.>", "rules.>"}
 	SubjectsRejected = []string{"rejected.>"}
@@ -33,11 +33,11 @@ const (
 	AllDue = timerDue + ">"
 )
 
-// TimerSubject is where a timer of this name is set. The name is made of
-// subject tokens.
+// TimerSubject is the subject under which a timer of this name is set. The name consists
+// of subject tokens.
 func TimerSubject(name string) string { return timerAt + name }
 
-// DueSubject is where a timer that was set under a subject comes due.
+// DueSubject is the subject under which a timer that was set under another comes due.
 func DueSubject(timer string) string { return timerDue + strings.TrimPrefix(timer, timerAt) }
 
 // IsTimer reports whether a subject is of a timer, set or due.
@@ -45,7 +45,7 @@ func IsTimer(subject string) bool {
 	return strings.HasPrefix(subject, timerAt) || strings.HasPrefix(subject, timerDue)
 }
 
-// TimerName is the name of a timer, by either of its subjects.
+// TimerName returns the name of a timer from either of its subjects.
 func TimerName(subject string) string {
 	return strings.TrimPrefix(strings.TrimPrefix(subject, timerAt), timerDue)
 }
@@ -69,37 +69,37 @@ const (
 	AllRemoved      = "incident.removed.*"
 )
 
-// Doors: what others send to. None of them is bound to a stream.
+// Endpoints. None of them is bound to a stream.
 const (
 	DoorReport      = "report.*"           // a report of the operator that the last token names
 	DoorAcknowledge = "desk.*.acknowledge" // an acknowledgement by the desk
 	DoorWatch       = "desk.*.watch"       // opens a durable consumer for the desk
-	DoorOutcome     = "desk.*.outcome"     // what became of an escalation to the desk
-	DoorAct         = "desk.*.act"         // what else a desk does with an incident
+	DoorOutcome     = "desk.*.outcome"     // the outcome of an escalation to the desk
+	DoorAct         = "desk.*.act"         // the desk's other acts on an incident
 	DoorQuery       = "ledger.escalations" // escalations by filter
 	DoorShow        = "ledger.incident"    // the story of one incident
-	DoorIncidents   = "ledger.incidents"   // incidents as they stand
+	DoorIncidents   = "ledger.incidents"   // incidents in their current state
 	DoorStats       = "ledger.stats"       // escalations, counted
-	DoorLog         = "ledger.log"         // where the log stands: checkpoint, key, damage
+	DoorLog         = "ledger.log"         // the state of the log: checkpoint, key, damage
 	DoorTiles       = "ledger.tiles"       // tiles of the tree
-	DoorRecords     = "ledger.records"     // records as they stand in the stream
+	DoorRecords     = "ledger.records"     // stored records of the stream
 	DoorProve       = "ledger.prove"       // a proof
 	DoorAudit       = "ledger.audit"       // a check of the whole record
 	DoorRemove      = "ledger.remove"      // removal of a record by order
-	DoorArchive     = "ledger.archive"     // removal of what is old and exported
-	DoorCertify     = "ledger.certify"     // the log's word for a key that signs receipts
-	DoorDesks       = "deadline.desks"     // which desks have a screen, and when it was last there
+	DoorArchive     = "ledger.archive"     // removal of old, exported records
+	DoorCertify     = "ledger.certify"     // certifies a key that signs receipts
+	DoorDesks       = "deadline.desks"     // which desks have a screen, and when it was last connected
 	AllReceipts     = receiptPrefix + "*"  // answers to reports that had no reply subject
-	AllReminders    = reminderPrefix + "*" // what operators are reminded of
+	AllReminders    = reminderPrefix + "*" // reminders for operators
 	receiptPrefix   = "receipt."           // answers to reports that had no reply subject
-	reminderPrefix  = "reminder."          // what an operator is reminded of, as it is recorded
+	reminderPrefix  = "reminder."          // reminders for an operator, as recorded
 	hashed          = "="                  // begins a token that is a hash
 )
 
-// Where identities stand between, a screen works on its consumer through these, of
+// Where identities are in use, a screen works on its consumer through these subjects, in
 // which the last token, or the one before the rest, is the consumer: a JetStream API
-// under a prefix of the desk's own (ScreenAPI), and where the engine wants deliveries
-// to be acknowledged. The second of each pair is the engine's own.
+// under the desk's own prefix (ScreenAPI), and the subject on which the engine expects
+// acknowledgements of deliveries. The second of each pair is the engine's own.
 const (
 	DoorNext       = "desk.*.js.CONSUMER.MSG.NEXT." + StreamLedger + ".*"
 	EngineNext     = "$JS.API.CONSUMER.MSG.NEXT." + StreamLedger + ".*"
@@ -108,14 +108,14 @@ const (
 	EngineShown    = "$JS.ACK." + StreamLedger + ".*.>"
 )
 
-// ScreenAPI is the prefix under which a desk's screens find the JetStream API.
+// ScreenAPI is the prefix under which a desk's screens reach the JetStream API.
 func ScreenAPI(desk string) string { return "desk." + Token(desk) + ".js" }
 
 const screenPrefix = "desk_"
 
 // ScreenConsumer names the durable consumer of a desk's screen.
 func ScreenConsumer(desk, client string) string {
-	return screenPrefix + Token(desk) + ":" + Token(client) // no token holds a colon
+	return screenPrefix + Token(desk) + ":" + Token(client) // no token contains a colon
 }
 
 // ScreenOf is the inverse of ScreenConsumer, in tokens.
@@ -127,14 +127,13 @@ func ScreenOf(consumer string) (desk, client string, ok bool) {
 	return strings.Cut(rest, ":")
 }
 
-// IsDoor reports whether a subject may be one of the doors.
+// IsDoor reports whether a subject may be an endpoint's.
 func IsDoor(subject string) bool {
 	first, _, _ := strings.Cut(subject, ".")
 	return slices.Contains([]string{"report", "desk", "ledger", "deadline", "by"}, first)
 }
 
-// Matches reports whether a subject is one of those that a filter with wildcards
-// names.
+// Matches reports whether a subject matches a filter with wildcards.
 func Matches(filter, subject string) bool {
 	for {
 		want, filterRest, more := strings.Cut(filter, ".")
@@ -152,11 +151,11 @@ func Matches(filter, subject string) bool {
 	}
 }
 
-// plainToken matches ids that are tokens as they are.
+// plainToken matches ids that are valid tokens unchanged.
 var plainToken = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
-// Token makes an id a subject token: as it is when it matches
-// [A-Za-z0-9_-]{1,64}, otherwise "=" and a hash of 130 bits.
+// Token makes an id a subject token: unchanged when it matches [A-Za-z0-9_-]{1,64},
+// otherwise "=" and a hash of 130 bits.
 func Token(id string) string {
 	if plainToken.MatchString(id) {
 		return id
@@ -172,13 +171,12 @@ func hashToken(s string) string {
 	return hashed + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:])[:26])
 }
 
-// SourceOf is the CloudEvents source under which an operator's own ids are
-// tokens as they are.
+// SourceOf is the CloudEvents source under which an operator's own ids become tokens
+// unchanged.
 func SourceOf(operator string) string { return "urn:tocsin:operator:" + operator }
 
-// reportToken names a report. CloudEvents ids are unique for their source, so
-// the id of any other source than the operator's own carries its source in a
-// hash.
+// reportToken names a report. CloudEvents ids are unique only within their source, so an
+// id from any source but the operator's own is hashed together with it.
 func reportToken(operator, source, id string) string {
 	if source == SourceOf(operator) {
 		return Token(id)
@@ -187,7 +185,7 @@ func reportToken(operator, source, id string) string {
 }
 
 // OperatorOfSource returns the operator that a source names: ID of
-// urn:tocsin:operator:ID, also where more follows after a colon or a slash, or the last
+// urn:tocsin:operator:ID, even if more follows after a colon or a slash, or the last
 // segment of a URL such as https://example.com/operators/ID.
 func OperatorOfSource(source string) string {
 	if rest, ok := strings.CutPrefix(source, SourceOf("")); ok {
@@ -199,27 +197,27 @@ func OperatorOfSource(source string) string {
 	return source[strings.LastIndexAny(source, ":/")+1:]
 }
 
-// ReportSubject is the door that takes an operator's reports.
+// ReportSubject is the endpoint for an operator's reports.
 func ReportSubject(operator string) string { return "report." + Token(operator) }
 
-// ReceiptOf is where the receipt goes of a report that came on the given
-// subject without a reply subject.
+// ReceiptOf is the subject of the receipt of a report that came on the given subject
+// without a reply subject.
 func ReceiptOf(report string) string { return receiptPrefix + strings.TrimPrefix(report, "report.") }
 
-// ReminderOf is where an operator's reminders are announced once they are
-// recorded. Nothing keeps them there; the ledger does.
+// ReminderOf is the subject on which an operator's reminders are published once they are
+// recorded. Only the ledger stores them.
 func ReminderOf(operator string) string { return reminderPrefix + Token(operator) }
 
-// AcknowledgeSubject is the door that takes a desk's acknowledgements.
+// AcknowledgeSubject is the endpoint for a desk's acknowledgements.
 func AcknowledgeSubject(desk string) string { return "desk." + Token(desk) + ".acknowledge" }
 
-// ActSubject is the door that takes a desk's other acts.
+// ActSubject is the endpoint for a desk's other acts.
 func ActSubject(desk string) string { return "desk." + Token(desk) + ".act" }
 
-// WatchSubject is the door that opens a desk's durable consumer.
+// WatchSubject is the endpoint that opens a desk's durable consumer.
 func WatchSubject(desk string) string { return "desk." + Token(desk) + ".watch" }
 
-// AcceptedSubject is the record of a report taken.
+// AcceptedSubject is the record of an accepted report.
 func AcceptedSubject(operator, incident, source, id string) string {
 	return "incident.accepted." + Token(operator) + "." + Token(incident) + "." + reportToken(operator, source, id)
 }
@@ -229,18 +227,18 @@ func AcceptedOf(operator, incident string) string {
 	return "incident.accepted." + Token(operator) + "." + Token(incident) + ".*"
 }
 
-// GradedSubject is the record of one revision of an incident. Revisions are
-// literal tokens, so that the engine itself refuses a second one.
+// GradedSubject is the record of one revision of an incident. Revisions are literal
+// tokens, so that the engine itself refuses a second record of one.
 func GradedSubject(operator, incident string, revision int) string {
 	return GradedPrefix(operator, incident) + strconv.Itoa(revision)
 }
 
-// GradedPrefix, with "*" appended, matches every revision of an incident.
+// GradedPrefix with "*" appended matches every revision of an incident.
 func GradedPrefix(operator, incident string) string {
 	return "incident.graded." + Token(operator) + "." + Token(incident) + "."
 }
 
-// EscalatedSubject is the record of one desk told of one revision.
+// EscalatedSubject is the record that one desk is told of one revision.
 func EscalatedSubject(desk, operator, incident, revision string) string {
 	return "incident.escalated." + tail(desk, operator, incident, revision)
 }
@@ -257,8 +255,8 @@ func tail(desk, operator, incident, revision string) string {
 	return Token(desk) + "." + Token(operator) + "." + Token(incident) + "." + revision
 }
 
-// EscalationOf names the escalation of a record of it or of its
-// acknowledgement, and is the identity for an escalation's own name.
+// EscalationOf returns the id of the escalation from the subject of its record or of its
+// acknowledgement. It returns an escalation's id unchanged.
 func EscalationOf(subject string) string {
 	if !strings.HasPrefix(subject, "incident.") {
 		return subject
@@ -267,14 +265,14 @@ func EscalationOf(subject string) string {
 	return p[len(p)-1]
 }
 
-// AcknowledgedSubject is the record of the acknowledgement of an escalation,
-// whose own subject is given.
+// AcknowledgedSubject is the record of the acknowledgement of the escalation with the
+// given subject.
 func AcknowledgedSubject(escalated string) string {
 	return AcknowledgementSubject(EscalationOf(escalated))
 }
 
-// OverdueSubject is the record that an escalation, whose own subject or id is
-// given, was not acknowledged in time.
+// OverdueSubject is the record that the escalation with the given subject or id was not
+// acknowledged in time.
 func OverdueSubject(escalated string) string { return "incident.overdue." + EscalationOf(escalated) }
 
 // ElapsedSubject is the record that a moment has come.
@@ -282,8 +280,8 @@ func ElapsedSubject(operator, incident string, at time.Time) string {
 	return "incident.elapsed." + Token(operator) + "." + Token(incident) + "." + strconv.FormatInt(at.UnixNano(), 10)
 }
 
-// AwaySubject is the record that a desk has been away since a moment: one for
-// each absence.
+// AwaySubject is the record that a desk has been away since a moment: one for each
+// absence.
 func AwaySubject(desk string, since time.Time) string {
 	return "incident.away." + Token(desk) + "." + strconv.FormatInt(since.UnixMilli(), 10)
 }
@@ -298,8 +296,8 @@ func ActRecordSubject(a DeskAct) string {
 	return "incident." + a.Kind + "." + tail(a.Desk, a.Operator, a.Incident, Token(a.ID))
 }
 
-// ReadingSubject is the record that somebody was shown what reports say: one a day,
-// by the time of the law, of the same things to the same one.
+// ReadingSubject is the record that an identity was shown the content of reports: one for
+// each day at +08:00, identity and content.
 func ReadingSubject(r Reading) string {
 	what := hashToken(fmt.Sprintf("%s\x00%s\x00%d\x00%d", r.Who, r.At.In(Beijing).Format(time.DateOnly), r.Record, r.Last))
 	if r.Incident == "" {
@@ -308,12 +306,12 @@ func ReadingSubject(r Reading) string {
 	return "incident." + KindRead + "." + r.Operator + "." + r.Incident + "." + what
 }
 
-// AcknowledgementSubject is the record of the acknowledgement of an escalation, by
-// its id.
+// AcknowledgementSubject is the record of the acknowledgement of the escalation with the
+// given id.
 func AcknowledgementSubject(escalation string) string { return "incident.acknowledged." + escalation }
 
-// SubjectsOfEscalation returns the subjects of an escalation's record and of
-// its acknowledgement, and the desk it names.
+// SubjectsOfEscalation returns the subjects of an escalation's record and of its
+// acknowledgement, and the desk that it names.
 func SubjectsOfEscalation(id string) (escalated, acknowledged, desk string, err error) {
 	parts := strings.Split(id, ".")
 	ok := len(parts) == 4
@@ -326,13 +324,13 @@ func SubjectsOfEscalation(id string) (escalated, acknowledged, desk string, err 
 	return "incident.escalated." + id, AcknowledgementSubject(id), parts[0], nil
 }
 
-// RemovedSubject is the record that records are gone, the first of which has
-// this sequence.
+// RemovedSubject is the record that records were removed, the first of which has this
+// sequence.
 func RemovedSubject(first uint64) string {
 	return "incident.removed." + strconv.FormatUint(first, 10)
 }
 
-// UnhandledSubject is the record of a record that a service could not handle.
+// UnhandledSubject is the record that a service could not handle another record.
 func UnhandledSubject(service, operatorToken, incidentToken string, seq uint64) string {
 	return fmt.Sprintf("incident.unhandled.%s.%s.%s.%d", service, operatorToken, incidentToken, seq)
 }
@@ -345,7 +343,7 @@ func RejectedSubject(operator, sha256 string) string {
 	return "rejected." + Token(operator) + "." + sha256
 }
 
-// Kind of a record by the second token of its subject.
+// Kind of a record, the second token of its subject.
 const (
 	KindAccepted     = "accepted"
 	KindGraded       = "graded"
@@ -365,24 +363,23 @@ const (
 	KindConfirmed   = "confirmed"   // a forward that awaited a person
 	KindClosed      = "closed"
 
-	KindRead = "read" // somebody was shown what a report says
+	KindRead = "read" // an identity was shown the content of a report
 
-	KindRemoved = "removed" // records are gone, and by what right
+	KindRemoved = "removed" // records were removed, and by what right
 )
 
-// Address is what the subject of a record says.
+// Address is the parsed subject of a record.
 type Address struct {
 	Kind     string
-	Desk     string // of what belongs to a desk
+	Desk     string // the desk, for records of a desk
 	Operator string // token
 	Incident string // token
-	Last     string // report, revision or sequence, as the kind has it
+	Last     string // report, revision or sequence, depending on the kind
 }
 
-// ParseSubject reads the subject of a record; what it does not know has an
-// empty Kind.
+// ParseSubject parses the subject of a record; an unknown one has an empty Kind.
 func ParseSubject(subject string) Address {
-	var tokens [6]string // as many as the longest has
+	var tokens [6]string // as many as the longest subject has
 	count := 0
 	for token := range strings.SplitSeq(subject, ".") {
 		if count == len(tokens) {

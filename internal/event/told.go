@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// LateDuties returns duties as they are carried out at a time: the limit binds the one who
-// must tell, and is met when the record is on disk for the desk.
+// LateDuties returns duties as fulfilled at a time: the limit binds the obligor, and is
+// met when the record is on disk for the desk.
 func LateDuties(duties []Duty, at time.Time) []Duty {
 	out := slices.Clone(duties)
 	for i := range out {
@@ -21,12 +21,12 @@ func LateDuties(duties []Duty, at time.Time) []Duty {
 
 var latenessParts = Parts{"dueAt": nil, "late": nil, "duties": nil}
 
-// AsStored returns an escalation as late as it was stored, and whether that is later than
-// its body says: the body has the stamp from before the write, and one that waited for
-// the disk until a due time had passed was told late. Every reader of late goes through
-// it. The stream's stamps are the machine's, so it is only for records of a clock that
-// tells the machine's time: those of a drill keep their own. What is on disk stays as it
-// is.
+// AsStored returns an escalation with the lateness with which it was stored, and whether
+// that differs from its body: the body has the stamp from before the write, and one that
+// waited for the disk until after a due time was told late. Every reader of late calls
+// it. The stream's stamps come from the machine's clock, so it is only for records
+// stamped by that clock: a drill's records keep their own stamps. The stored record is
+// not changed.
 func AsStored(s Stored) (Stored, bool) {
 	if !s.StoredAt.After(s.Time) || ParseSubject(s.Subject).Kind != KindEscalated {
 		return s, false

@@ -24,14 +24,14 @@ type reportSchema struct {
 	plan   *plan
 }
 
-// formats are the formats of strings that the schemas use, in our reading.
+// formats are the formats of strings that the schemas use, as we define them.
 var formats = map[string]func(string) error{
 	"date-time": func(s string) error { _, err := parseInstant(s); return err },
 	"duration":  func(s string) error { _, err := ParseDuration(s); return err },
 }
 
-// reportSchemas compiles the embedded schemas, by CloudEvents type. It panics
-// when they are not valid schemas, which a test rules out.
+// reportSchemas returns the compiled embedded schemas by CloudEvents type. It panics when
+// they are not valid schemas, which a test rules out.
 var reportSchemas = sync.OnceValue(func() map[string]reportSchema {
 	c := newCompiler()
 	names, err := fs.Glob(schemas.Reports, "*.json")
@@ -69,8 +69,8 @@ func newCompiler() *jsonschema.Compiler {
 	return c
 }
 
-// checkData adds every fault of the data of a report of the given type; path
-// is where the data stands.
+// checkData adds every fault of the data of a report of the given type; path is the path
+// of the data.
 func checkData(f *faults, path, reportType string, data value) {
 	s := reportSchemas()[reportType]
 	if s.plan.judge(data) != valid {
@@ -96,8 +96,8 @@ func checkData(f *faults, path, reportType string, data value) {
 
 const endBeforeBeginning = "must not be before since"
 
-// endsTooEarly reports an end before its beginning. What is not a time at all,
-// the schema has refused.
+// endsTooEarly reports whether the end precedes the beginning. The schema has already
+// refused values that are not times.
 func endsTooEarly(times value) bool {
 	since, until := times.member("since").str(), times.member("until").str()
 	if since == "" || until == "" {
@@ -108,8 +108,7 @@ func endsTooEarly(times value) bool {
 	return err1 == nil && err2 == nil && end.Before(begin)
 }
 
-// checkShares refuses two shares for one region, which would contradict each
-// other.
+// checkShares refuses two shares for one region, which would contradict each other.
 func checkShares(f *faults, path string, list value) {
 	seen := make(map[[2]string]int)
 	for i, share := range list.items {
@@ -126,8 +125,8 @@ func checkShares(f *faults, path string, list value) {
 	}
 }
 
-// schemaFaults turns the tree of a validation error into faults that an
-// operator can act on.
+// schemaFaults converts the tree of a validation error into faults that an operator can
+// act on.
 type schemaFaults struct {
 	*faults
 	root string
@@ -136,9 +135,9 @@ type schemaFaults struct {
 
 const besideDuration = "must not be given together with duration: give since, with until once it has ended, or duration"
 
-// Some rules of the schemas take several keywords to write; what they mean
-// together is said here, by the end of the keyword's location. A name is the
-// member that the fault belongs to.
+// Some rules of the schemas take several keywords to express; this table gives their
+// joint meaning, by the end of the keyword's location. A name is the member that the
+// fault belongs to.
 var composed = []struct{ location, name, message string }{
 	{"/times/then/properties/since", "", besideDuration},
 	{"/times/then/properties/until", "", besideDuration},
@@ -196,7 +195,7 @@ func (s *schemaFaults) addComposed(schemaURL, path, missing string) bool {
 	return false
 }
 
-// path writes a location, in which only the data tells an index from a name.
+// path renders a location. Only the data tells an index from a name.
 func (s *schemaFaults) path(location []string) string {
 	path, v := s.root, s.data
 	for _, token := range location {
@@ -220,7 +219,7 @@ var patterns = map[string]string{
 	"^[0-9a-fA-F]{64}$": "must be 64 hexadecimal digits",
 }
 
-// explain says in words what a failed keyword demands.
+// explain describes what a failed keyword demands.
 func explain(k jsonschema.ErrorKind) string {
 	switch k := k.(type) {
 	case *kind.Type:
@@ -269,8 +268,8 @@ var typeNames = map[string]string{
 	"array": "a list", "boolean": "true or false", "null": "null",
 }
 
-// oneOfTypes names the wanted types. An object beside a plain value is a
-// bound; that null is allowed too helps nobody who sent something else.
+// oneOfTypes names the wanted types. An object beside a plain value is a bound. It leaves
+// out null, which does not help a sender of another type.
 func oneOfTypes(want []string) string {
 	var words []string
 	bound := false
