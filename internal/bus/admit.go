@@ -12,57 +12,55 @@ import (
 )
 
 const (
-	// maxBacklog is how many records the services that make records may be behind what
-	// is stored, and what is being stored, before reports wait for their turn. It is
-	// well under what the feed keeps: beyond that they would read from disk again what
-	// they did not keep up with in memory.
+	// maxBacklog is how many records the record-making services may be behind, including
+	// those being stored, before reports wait for their turn. It is well below the size
+	// of the feed: beyond that the services would read from disk what they did not keep
+	// up with in memory.
 	maxBacklog = feedRecords / 2
 	// maxWaiting is how many requests may wait for their turn.
 	maxWaiting = 4096
-	// admitTimeout is how long a request waits for its turn before it is refused. A
-	// party that has not much waiting has its turn long before.
+	// admitTimeout is how long a request waits for its turn before it is refused. A party
+	// with few waiting requests has its turn long before that.
 	admitTimeout = 3 * time.Second
-	// admitPoll is how often the backlog is looked at where nothing moves: a service
-	// that hangs stops counting by the mere passing of time.
+	// admitPoll is how often the backlog is checked when no service makes progress: a
+	// service that hangs stops counting just because time passes.
 	admitPoll = 100 * time.Millisecond
-	// admitBatch is how many reports are let in, where there is room for them, before
-	// the backlog is looked at again.
+	// admitBatch is how many reports are admitted, if there is room, between two checks
+	// of the backlog.
 	admitBatch = 32
 	// costBytes is how many bytes of a request cost as much as one report.
 	costBytes = 4 << 10
-	// maxCost bounds the cost of one request, so that it finds room some time.
+	// maxCost bounds the cost of one request, so that it fits eventually.
 	maxCost = maxBacklog / 2
 )
 
-// Work is what waits for a turn.
+// Work is a request that waits for its turn.
 type Work struct {
-	Party string // whose turns it takes
+	Party string // the party whose turn it uses
 	Cost  int    // in reports: see Cost
-	// Wait is how long it waits for its turn before it is refused; 0 means
-	// admitTimeout.
+	// Wait is how long it waits for its turn before it is refused; 0 means admitTimeout.
 	Wait time.Duration
 }
 
-// Cost returns how many ordinary reports cost as much as one of so many bytes, in
-// processor time and in memory.
+// Cost returns the cost of a request of a size, in ordinary reports, for processor time
+// and memory.
 func Cost(bytes int) int { return min(1+bytes/costBytes, maxCost) }
 
-// Behind is the error of work that waited for its turn too long. It names what was to
-// be waited for.
+// Behind is the error of work that waited for its turn too long. It names the bottleneck.
 type Behind string
 
 func (b Behind) Error() string { return string(b) + " has fallen behind" }
 
 var errLineFull = errors.New("too many requests wait for their turn")
 
-// Turn is a place among the reports that are being worked on.
+// Turn is a place among the admitted reports.
 type Turn struct {
 	gate *gate
 	cost int64
 	left atomic.Bool
 }
 
-// Leave gives the place to others. It may be called again, and of no turn.
+// Leave frees the place. It may be called again, and on a nil Turn.
 func (t *Turn) Leave() {
 	if t == nil || t.left.Swap(true) {
 		return
@@ -72,24 +70,24 @@ func (t *Turn) Leave() {
 	t.gate.nudge()
 }
 
-// gate lets in as many reports as the services behind it can follow; the others wait
-// for their turn in a queue of their party. What is taken beyond that would only wait,
-// in memory and then on disk, and leave the services the less of the processors.
+// gate admits as many reports as the services behind it can process; the others wait in a
+// queue per party. More reports would only wait, in memory and then on disk, and take
+// processor time from the services.
 type gate struct {
 	mu      sync.Mutex
 	line    *share.Line[*arrival]
-	stored  pace // records that the services have worked off
-	taken   pace // reports that have been answered
-	room    int  // reports that may be let in without another look at the backlog
+	stored  pace // rate at which the services process records
+	taken   pace // rate at which reports are answered
+	room    int  // reports that may be admitted before the backlog is checked again
 	serving bool // serveLine runs
 
-	inside atomic.Int64  // reports that were let in and have not left yet
+	inside atomic.Int64  // reports that were admitted and have not left
 	left   atomic.Uint64 // reports that have left
-	moved  chan struct{} // a turn ended, or a service went on
+	moved  chan struct{} // a turn ended, or a service made progress
 }
 
-// arrival is work in the line. Its start is called once: with a turn, or with why
-// there is none.
+// arrival is waiting work. start is called once, with a turn or with the reason for
+// refusal.
 type arrival struct{ start func(*Turn, error) }
 
 func newGate() gate {
@@ -103,16 +101,16 @@ func (g *gate) nudge() {
 	}
 }
 
-// turn lets a report in. The caller holds mu.
+// turn admits a report. The caller holds mu.
 func (g *gate) turn(cost int) *Turn {
 	g.room -= cost
 	g.inside.Add(int64(cost))
 	return &Turn{gate: g, cost: int64(cost)}
 }
 
-// Admit waits for a turn: until the services of this process that make records can
-// follow, and the parties before it have had theirs. The caller leaves when the
-// request has been answered. An error means that it is refused.
+// Admit waits for a turn: until the record-making services of this process keep up and
+// the parties before this one have had theirs. The caller leaves the turn when the
+// request has been answered. An error means that the request is refused.
 func (b *Bus) Admit(ctx context.Context, w Work) (*Turn, error) {
 	type outcome struct {
 		turn *Turn
@@ -129,8 +127,8 @@ func (b *Bus) Admit(ctx context.Context, w Work) (*Turn, error) {
 	}
 }
 
-// enter calls start when it is the turn of some work, at once where nobody waits and
-// there is room, or when the work has waited too long.
+// enter calls start with a turn, at once if nobody waits and there is room, or with an
+// error when the work has waited too long.
 func (b *Bus) enter(w Work, start func(*Turn, error)) {
 	g := &b.gate
 	g.mu.Lock()
@@ -154,7 +152,7 @@ func (b *Bus) enter(w Work, start func(*Turn, error)) {
 	}
 }
 
-// serveLine lets in those who wait, until nobody does.
+// serveLine admits waiting work until none waits.
 func (b *Bus) serveLine() {
 	poll := time.NewTicker(admitPoll)
 	defer poll.Stop()
@@ -166,8 +164,8 @@ func (b *Bus) serveLine() {
 	}
 }
 
-// serveOnce lets in as many as there is room for, refuses those who have waited too
-// long, and reports whether more wait.
+// serveOnce admits as much as there is room for, refuses work that has waited too long,
+// and reports whether more waits.
 func (b *Bus) serveOnce() (more bool) {
 	g := &b.gate
 	g.mu.Lock()
@@ -192,8 +190,8 @@ func (b *Bus) serveOnce() (more bool) {
 	return more
 }
 
-// hasRoom returns nil where one more may be let in, or [Behind]. The caller holds the
-// lock of the gate.
+// hasRoom returns nil if one more may be admitted, else [Behind]. The caller holds the
+// gate's lock.
 func (b *Bus) hasRoom() error {
 	if b.gate.room > 0 {
 		return nil
@@ -205,9 +203,9 @@ func (b *Bus) hasRoom() error {
 	return nil
 }
 
-// room returns how many more reports all can follow, up to admitBatch of them; or, where
-// there is no room, what one more would have to wait for. One report makes several
-// records, so the reports in hand and the records behind have bounds of their own.
+// room returns how many more reports all services can process, up to admitBatch, or the
+// name of the bottleneck if there is no room. One report makes several records, so
+// reports in flight and the backlog of records have separate bounds.
 func (b *Bus) room() (reports int, behind string) {
 	g, now := &b.gate, clock.Steady()
 	most := g.taken.backlog(now, g.left.Load())
@@ -222,29 +220,28 @@ func (b *Bus) room() (reports int, behind string) {
 	return int(min(most-inside, admitBatch)), ""
 }
 
-// pace measures how much is worked off in a second, so that the backlog never takes much
-// longer than backlogTime: what a busy or slow machine has in
-// hand is what everybody else waits for, whatever the order of the turns.
+// pace measures throughput, so that working off the backlog never takes much longer than
+// backlogTime: the backlog of a busy or slow machine delays everybody, whatever the order
+// of the turns.
 type pace struct {
-	least uint64 // backlog that is always allowed
+	least uint64 // always allowed
 	since time.Time
-	done  uint64  // what had been worked off then
+	done  uint64  // processed by then
 	rate  float64 // a second; 0 before the first measurement
 }
 
 const (
 	backlogTime = 125 * time.Millisecond
 	paceWindow  = 50 * time.Millisecond
-	// minBacklog lets a service that had nothing to do show how fast it is.
+	// minBacklog lets an idle service show how fast it is.
 	minBacklog = 128
 )
 
-// backlog returns the backlog that is allowed at a time when so much has been worked
-// off.
+// backlog returns the backlog allowed at now, when done have been processed.
 func (p *pace) backlog(now time.Time, done uint64) uint64 {
 	switch passed := now.Sub(p.since); {
 	case p.since.IsZero() || done < p.done || passed > 10*paceWindow:
-		p.since, p.done = now, done // too long ago to tell anything
+		p.since, p.done = now, done // too long ago for a measurement
 	case passed >= paceWindow:
 		rate := float64(done-p.done) / passed.Seconds()
 		if p.rate > 0 {
@@ -258,11 +255,10 @@ func (p *pace) backlog(now time.Time, done uint64) uint64 {
 	return min(max(uint64(p.rate*backlogTime.Seconds()), p.least), maxBacklog)
 }
 
-// slowest names the service of this process that is furthest behind what is stored,
-// and by how many records: by no less than maxBacklog where it has lost the feed, which
-// keeps fewer of large records. A service that has not been up with the ledger since it
-// began is not counted, for what it reads is old; nor is one that hangs, or anything
-// while nothing may be written.
+// slowest returns the service of this process that is furthest behind, and by how many
+// records: at least maxBacklog if it has lost the feed, which keeps fewer records when
+// they are large. It does not count a service that has never caught up with the ledger,
+// because it reads old records, nor one that hangs, nor any while the ledger is frozen.
 func (b *Bus) slowest() (name string, records uint64) {
 	f := b.feed.Load()
 	if f == nil || b.Held() != "" {
@@ -287,12 +283,12 @@ func (b *Bus) slowest() (name string, records uint64) {
 	return name, records
 }
 
-// progress is how far a follower is in the ledger.
+// progress is a follower's progress in the ledger.
 type progress struct {
 	name  string
-	at    atomic.Uint64 // the record that it reads next; 0 before it has been up with the feed
-	moved atomic.Int64  // when it last went on: see clock.Running
-	nudge func()        // tells those who wait for it
+	at    atomic.Uint64 // next record to read; 0 until it first caught up with the feed
+	moved atomic.Int64  // time of its last progress: see clock.Running
+	nudge func()        // wakes the gate
 }
 
 func (p *progress) note(at uint64) {
@@ -302,6 +298,6 @@ func (p *progress) note(at uint64) {
 	}
 }
 
-// stuckAfter is when a follower that does not go on is no longer slow but broken:
-// then it helps nobody to take no reports.
+// stuckAfter is when a follower without progress counts as broken, not slow: then
+// refusing reports helps nobody.
 const stuckAfter = 10 * time.Second

@@ -12,12 +12,12 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// agenda is what is known in memory of the timers that are set: their names, times and
-// places in the stream, which has the rest. Of those that are due the parties come in
-// turn, each with its gravest first, so that a thousand of one delay no other.
+// agenda indexes in memory the timers that are set: their names, times and sequences; the
+// stream holds the rest. Among due timers the parties take turns, each with its gravest
+// timer first, so that a thousand timers of one party delay no other.
 type agenda struct {
-	share func(event.Stored) string // whose timer it is
-	rank  func(event.Stored) int    // the greater, the sooner
+	share func(event.Stored) string // party of a timer
+	rank  func(event.Stored) int    // higher comes first
 
 	mu        sync.Mutex
 	entries   map[string]*entry   // by subject on the wire
@@ -25,38 +25,39 @@ type agenda struct {
 	waiting   byDue
 	due       map[string]*party // with timers that are due
 	turns     byTurn
-	round     uint64              // in which the last timer was taken
+	round     uint64              // round of the last timer taken
 	done      map[string][]uint64 // sequences to remove, by party
 	hands     map[uint64]*entry   // taken and not finished, by sequence
-	delivered uint64              // the stream is known up to here
-	early     map[uint64]bool     // noted before they were delivered
-	complete  bool                // all that was set at the start is known
+	delivered uint64              // the stream has been read up to here
+	early     map[uint64]bool     // added before they were delivered
+	complete  bool                // all timers set at the start have been read
 	steps     *clock.Steps
 	cancelled map[string]cancelled // by subject
-	changed   chan struct{}        // has room for one
+	changed   chan struct{}        // buffered for one signal
 }
 
-// maxEarly is from how many on it is looked which of them are not awaited any more.
+// maxEarly is the size of early above which entries that will not be delivered any more
+// are dropped.
 const maxEarly = 20_000
 
 // entry is a timer.
 type entry struct {
 	subject string
 	seq     uint64
-	due     int64 // nanoseconds, by the clock
-	back    int64 // by how much earlier that is than its due time: see noteStep
+	due     int64 // nanoseconds by the clock
+	back    int64 // how much earlier than its due time that is: see noteStep
 	share   string
 	rank    int
-	at      int    // in waiting, or in its party's line
+	at      int    // index in waiting or in its party's line
 	in      *party // nil: not due yet, or taken
-	gone    bool   // out of every line: taken or cancelled
+	gone    bool   // in no line: taken or cancelled
 }
 
-// party is whose timers come in turn.
+// party holds the due timers of one party.
 type party struct {
 	line  byRank
-	round uint64 // of its next turn
-	at    int    // in turns
+	round uint64 // round of its next turn
+	at    int    // index in turns
 }
 
 func newAgenda(c clock.Clock, share func(event.Stored) string, rank func(event.Stored) int) *agenda {
@@ -73,8 +74,8 @@ func newAgenda(c clock.Clock, share func(event.Stored) string, rank func(event.S
 	}
 }
 
-// add notes a timer that is in the stream, as this process stored it or as it was
-// delivered. One that takes the place of another of its subject makes that to be removed.
+// add adds a timer that is in the stream, either stored by this process or delivered. If
+// it replaces another of its subject, the old one is marked for removal.
 func (a *agenda) add(s event.Stored, delivered bool) {
 	e := &entry{subject: s.Wire, seq: s.Sequence, due: s.Due.UnixNano(), share: a.share(s), rank: a.rank(s)}
 	if s.Due.IsZero() {
@@ -114,7 +115,7 @@ func (a *agenda) add(s event.Stored, delivered bool) {
 
 func parentOf(subject string) string { return subject[:strings.LastIndexByte(subject, '.')+1] }
 
-// forget takes an entry out of everything but the hands.
+// forget removes an entry from everything but hands.
 func (a *agenda) forget(e *entry) {
 	if a.entries[e.subject] == e {
 		delete(a.entries, e.subject)
@@ -141,7 +142,7 @@ func (a *agenda) forget(e *entry) {
 	e.gone = true
 }
 
-// cancel forgets the timers under a filter, and reports whether the stream may have
+// cancel forgets the timers that match a filter, and reports whether the stream may have
 // some.
 func (a *agenda) cancel(filter string) bool {
 	a.mu.Lock()
@@ -166,7 +167,7 @@ func (a *agenda) cancel(filter string) bool {
 	return len(found) > 0 || !a.complete
 }
 
-// take returns at most so many timers that are due at now, in turn.
+// take returns at most so many timers that are due at now, the parties in turn.
 func (a *agenda) take(now time.Time, most int) (taken []*entry) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -201,7 +202,7 @@ func (a *agenda) take(now time.Time, most int) (taken []*entry) {
 	return taken
 }
 
-// next returns when the next timer is due that is not yet.
+// next returns the due time of the next timer that is not due yet.
 func (a *agenda) next() (due time.Time, has bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -211,14 +212,14 @@ func (a *agenda) next() (due time.Time, has bool) {
 	return time.Unix(0, a.waiting[0].due), true
 }
 
-// finish is the end of a timer that was taken; it is to be removed if the stream has
-// it. It reports whether the timer was known to be set until then.
+// finish ends a timer that was taken; with remove it is marked for removal from the
+// stream. It reports whether the timer was still set.
 func (a *agenda) finish(seq uint64, remove bool) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	e := a.hands[seq]
 	delete(a.hands, seq)
-	if e == nil || a.entries[e.subject] != e { // it was cancelled, or another has taken its place
+	if e == nil || a.entries[e.subject] != e { // cancelled or replaced
 		return false
 	}
 	a.forget(e)
@@ -228,25 +229,25 @@ func (a *agenda) finish(seq uint64, remove bool) bool {
 	return true
 }
 
-// has reports whether a timer is set or in hand under a subject.
+// has reports whether a timer with a subject is set or taken.
 func (a *agenda) has(subject string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.entries[subject] != nil
 }
 
-// noteDelivered says how far the stream is known.
+// noteDelivered records how far the stream has been read.
 func (a *agenda) noteDelivered(seq uint64, complete bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.delivered, a.complete = max(a.delivered, seq), a.complete || complete
-	if len(a.early) > maxEarly { // of what was cancelled before it was delivered
+	if len(a.early) > maxEarly { // cancelled before they were delivered
 		maps.DeleteFunc(a.early, func(seq uint64, _ bool) bool { return seq <= a.delivered })
 	}
 }
 
-// finished returns what is to be removed, by party, and below which sequence a party
-// with much of it has nothing else.
+// finished returns the sequences to remove, by party, and for each party with at least
+// bulk of them the sequence below which it has no other timers.
 func (a *agenda) finished(bulk int) (done map[string][]uint64, below map[string]uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -268,7 +269,7 @@ func (a *agenda) finished(bulk int) (done map[string][]uint64, below map[string]
 	return done, below
 }
 
-// again puts back what could not be removed.
+// again puts back sequences that could not be removed.
 func (a *agenda) again(share string, seqs []uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

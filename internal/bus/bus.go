@@ -2,30 +2,30 @@
 //
 // What it guarantees:
 //   - Commit is the only way to write. When it returns without an error, every
-//     record is on disk in its stream (SyncAlways), or stood there before. It returns
-//     within some seconds, whatever the engine does.
-//   - A record's subject is its identity: the engine stores one record a
-//     subject, ever. A second one gets the first back.
-//   - Tail and Follow hand over records in ledger order, each at least once. A
-//     record that a handler cannot handle is tried again after growing pauses
-//     and then recorded as needing a person; the records behind it go on.
+//     record is on disk in its stream (SyncAlways), or was stored before. It
+//     returns within seconds, whatever the engine does.
+//   - A record's subject is its identity: the engine stores one record per
+//     subject, ever. A second writer gets the first record back.
+//   - Tail and Follow deliver records in ledger order, each at least once. A
+//     record that a handler cannot handle is retried after growing pauses and
+//     then recorded as needing a person; later records do not wait for it.
 //   - A timer, a record with a Due, comes due once Commit has returned, also
-//     after a restart, and FollowTimers hands it over at least once and never
-//     before its time by the bus's clock.
-//   - A Bus works in one realm. What uses it sees plain subjects and can name
-//     nothing of the other realm.
-//   - Positions are hints that may lag behind: a handler meets a record again
-//     after a crash and must come to the same result, which deterministic
-//     subjects give it for nothing.
+//     after a restart. FollowTimers delivers it at least once and never before
+//     its time by the bus's clock.
+//   - A Bus works in one realm. Its users see plain subjects and cannot name
+//     anything of the other realm.
+//   - Positions are hints that may lag: after a crash a handler sees a record
+//     again and must produce the same result, which deterministic subjects
+//     ensure.
 //
 // What not to assume: that two records of one Commit are stored together, or
-// that a record read is the last of its incident.
+// that a record just read is the last of its incident.
 //
-// Reading is by ordered consumers that start at a stored position, instead of
-// durable consumers with acknowledgements: those are forgotten by a crash,
-// stall for AckWait afterwards, and deliver later records of an incident before
-// its earlier ones when they redeliver. In order, two instances of one service
-// may even run at once: both derive the same records, and the first one stands.
+// Reading uses ordered consumers that start at a stored position, not durable
+// consumers with acknowledgements: a crash loses those, they then stall for
+// AckWait, and on redelivery they deliver later records of an incident before
+// earlier ones. In order, two instances of one service may even run at once:
+// both derive the same records, and the first one stored counts.
 package bus
 
 import (
@@ -47,48 +47,46 @@ import (
 	"github.com/tocsin-project/tocsin/internal/tally"
 )
 
-// Config is how a Bus is opened.
+// Config configures Open.
 type Config struct {
 	Realm event.Realm
-	Clock clock.Clock // what timers come due by; the engine's own is the machine's
+	Clock clock.Clock // decides when timers come due; the engine uses the machine's
 	Log   *zap.Logger
-	// Pauses are the waits before a record that a handler could not handle is
-	// tried again; after the last one it is recorded as needing a person. Nil
-	// takes DefaultPauses.
+	// Pauses are the waits between tries of a record that a handler could not handle;
+	// after the last try it is recorded as needing a person. Nil means DefaultPauses.
 	Pauses []time.Duration
-	// Engine is the embedded server, where nc is connected to that.
+	// Engine is the embedded server, if nc is connected to it.
 	Engine Engine
 	// Replicas is how many copies the streams keep; 0 means 1.
 	Replicas int
-	// Unverified says that nobody could show that the server syncs every write.
+	// Unverified means that it could not be verified that the server syncs every write.
 	Unverified bool
-	// Doors opens a connection for the requests to one service, and its answers: one of
-	// its own, so that a flood of requests delays neither another service nor what is
-	// being written. Nil takes the connection of the streams.
+	// Doors opens a separate connection for one service's requests and answers, so that a
+	// flood of requests delays neither another service nor the writers. Nil means the
+	// connection of the streams.
 	Doors func() (*nats.Conn, error)
-	// Identities says who asks, by what stands in the subject of a request; nil:
-	// anybody may ask anything, and the server listens on loopback only.
+	// Identities identifies the caller by the subject of a request. Nil accepts any
+	// request from anybody; the server then listens on loopback only.
 	Identities Identities
-	// Memory is what the requests in hand may use, in bytes, which may be shared with
-	// other doors. Nil takes MemoryForBodies.
+	// Memory limits the bytes of requests in flight; it may be shared with other doors.
+	// Nil means MemoryForBodies.
 	Memory *share.Pool
 }
 
-// Identities are those who have a credential.
+// Identities looks up identities that have a credential.
 type Identities interface {
-	// Find returns the one of a role whose id makes a token.
+	// Find returns the identity of a role by the token of its id.
 	Find(role identity.Role, token string) (identity.Identity, bool)
-	// Vouch returns the proof that a key belongs to this identity, where the key is
-	// in use.
+	// Vouch returns the proof that a key belongs to this identity, if the key is in use.
 	Vouch(who identity.Identity, key string) (Voucher, bool)
-	// Allow reports whether somebody may ask once more at this moment.
+	// Allow reports whether an identity may send another request now.
 	Allow(who string) bool
-	// Refused is told of a request that is refused, and why.
+	// Refused records that a request was refused, and why.
 	Refused(who, what, why string)
 }
 
-// DefaultPauses are some six seconds in all: long enough for a passing fault,
-// short beside the shortest time that the law gives.
+// DefaultPauses add up to about six seconds: long enough for a passing fault, short
+// compared with the shortest time limit in the law.
 var DefaultPauses = []time.Duration{200 * time.Millisecond, time.Second, 5 * time.Second}
 
 // Bus is a connection to the streams. It is safe for use by several goroutines.
@@ -104,23 +102,23 @@ type Bus struct {
 	stop      context.CancelFunc
 	readers   sync.WaitGroup
 	feedMu    sync.Mutex
-	feed      atomic.Pointer[feed]   // nil before somebody reads
-	agenda    atomic.Pointer[agenda] // nil where nobody follows the timers
+	feed      atomic.Pointer[feed]   // nil before the first reader
+	agenda    atomic.Pointer[agenda] // nil if nobody follows the timers
 	following sync.Map               // the followers' *progress
 	together  sync.Map               // the followers' *together
 	doorsMu   sync.Mutex
-	doors     []*nats.Conn // that Config.Doors has opened
+	doors     []*nats.Conn // opened by Config.Doors
 	gate      gate
 	hearts    hearts
 	probe     probe
-	failed    *tally.Tally // requests that were not done, or whose answers were not sent
-	lost      *tally.Tally // of requests that were refused and wanted no answer
-	held      sync.Map     // why nothing may be written to the ledger, by the log that says so
+	failed    *tally.Tally // requests that failed, or whose answers were not sent
+	lost      *tally.Tally // failed or refused requests that wanted no answer
+	held      sync.Map     // why the ledger is frozen, by the log that froze it
 }
 
-// Open prepares the streams on the connection, refusing ones that differ from
-// what the guarantees need, and starts the writers. The caller closes the
-// connection after Close.
+// Open prepares the streams on the connection and starts the writers. It refuses existing
+// streams that differ from what the guarantees need. The caller closes the connection
+// after Close.
 func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Bus, error) {
 	if cfg.Pauses == nil {
 		cfg.Pauses = DefaultPauses
@@ -180,8 +178,7 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Bus, error) {
 	return b, nil
 }
 
-// Close stops the writers; records that were not stored yet get an error. It
-// may be called twice.
+// Close stops the writers; records not yet stored get an error. It may be called twice.
 func (b *Bus) Close() {
 	b.stop()
 	for _, w := range b.writers {
@@ -198,25 +195,26 @@ func (b *Bus) Close() {
 	b.lost.Flush()
 }
 
-// HasIdentities reports whether it is known who asks.
+// HasIdentities reports whether callers are identified.
 func (b *Bus) HasIdentities() bool { return b.cfg.Identities != nil }
 
-// Refused notes that who asks was refused something, and why, unless it is a service of
-// ours. It is for what a handler finds out; what a door refuses with [Forbidden] it notes
-// itself.
+// Refused records that the caller was refused something, and why, unless the caller is
+// one of our services. It is for refusals that a handler decides; a door records its own
+// [Forbidden] refusals.
 func (b *Bus) Refused(ctx context.Context, what, why string) {
 	if who := identity.Of(ctx); b.cfg.Identities != nil && who.Role != identity.Service {
 		b.cfg.Identities.Refused(who.String(), what, why)
 	}
 }
 
-// Memory is what the requests in hand may use, in bytes.
+// Memory returns the pool that limits the bytes of requests in flight.
 func (b *Bus) Memory() *share.Pool { return b.cfg.Memory }
 
-// Realm is where the bus's records live.
+// Realm returns the realm of the bus's records.
 func (b *Bus) Realm() event.Realm { return b.cfg.Realm }
 
-// Durability is "unverified" where nobody could show that writes are synced.
+// Durability returns "unverified" if it could not be verified that writes are synced,
+// else "".
 func (b *Bus) Durability() string {
 	if b.cfg.Unverified {
 		return "unverified"
@@ -224,12 +222,13 @@ func (b *Bus) Durability() string {
 	return ""
 }
 
-// ErrUnavailable says that the engine did not answer. It says nothing about what
-// was asked for: a handler that gets it is called again until the engine does.
+// ErrUnavailable means that the engine did not answer; the outcome of the request is
+// unknown. A handler that returns it is called again until the engine answers.
 var ErrUnavailable = errors.New("the engine does not answer")
 
-// engineError marks an error that says that the engine did not answer, or that a
-// stream is not there, which may be put back; what it refuses is another matter.
+// engineError wraps an error in ErrUnavailable if the engine did not answer, or if a
+// stream is missing, which may be restored. Errors in which the engine refuses something
+// pass unchanged.
 func engineError(err error) error {
 	var api *jetstream.APIError
 	for _, away := range []error{
@@ -246,7 +245,7 @@ func engineError(err error) error {
 	return err
 }
 
-// ErrNotFound says that no record has the subject or sequence asked for.
+// ErrNotFound means that no record has the subject or sequence asked for.
 var ErrNotFound = errors.New("no such record")
 
 // Last returns the last ledger record of a subject, which may end in a
@@ -265,7 +264,7 @@ func (b *Bus) First(ctx context.Context, subject string) (event.Stored, error) {
 	}))
 }
 
-// Get returns the ledger record of a sequence, or ErrNotFound.
+// Get returns the ledger record with a sequence, or ErrNotFound.
 func (b *Bus) Get(ctx context.Context, seq uint64) (event.Stored, error) {
 	return b.stored(again(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) { return b.ledger.GetMsg(ctx, seq) }))
 }

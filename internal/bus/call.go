@@ -16,18 +16,18 @@ import (
 
 const (
 	// callPatience is how long records of other keys wait for a handler's answer before
-	// they go on without it.
+	// they continue without it.
 	callPatience = 20 * time.Millisecond
-	// maxSlow is how many handlers may work on at one moment in that way.
+	// maxSlow is how many slow handler calls may run at once.
 	maxSlow = 8
-	// unavailablePause is how long a record waits where the engine did not answer its
+	// unavailablePause is how long a record waits if the engine did not answer its
 	// handler.
 	unavailablePause = 500 * time.Millisecond
 )
 
-// call runs the handler and returns true once it has answered. Where that takes long
-// it returns false: the trial comes by r.answered, and its key stays busy. While too
-// many take long at once, nothing goes on.
+// call runs the handler and returns true once it has answered. If that takes longer than
+// callPatience, it returns false: the trial arrives on r.answered later, and its key
+// stays busy. While maxSlow calls are slow, no other call starts.
 func (r *run) call(ctx context.Context, t *trial) (answered bool, err error) {
 	for len(r.slow) >= maxSlow {
 		select {
@@ -67,16 +67,15 @@ func (r *run) call(ctx context.Context, t *trial) (answered bool, err error) {
 	return false, nil
 }
 
-// back takes a trial off the slow ones, with the handler's answer.
+// back removes a trial that the handler has answered from the slow ones.
 func (r *run) back(t *trial) *trial {
 	t.answered = true
 	r.slow = slices.DeleteFunc(r.slow, func(s *trial) bool { return s == t })
 	return t
 }
 
-// isUnavailable reports whether the engine did not answer the handler. That is no
-// fault of the record, which is handled again after a pause, before others of its
-// key.
+// isUnavailable reports whether the engine did not answer the handler. The record is not
+// at fault: it is handled again after a pause, before others of its key.
 func (r *run) isUnavailable(ctx context.Context, t *trial) bool {
 	if !errors.Is(t.err, ErrUnavailable) || ctx.Err() != nil {
 		t.waits = time.Time{}
@@ -91,7 +90,7 @@ func (r *run) isUnavailable(ctx context.Context, t *trial) bool {
 	return true
 }
 
-// try runs the handler once; a panic is a record that cannot be handled.
+// try runs the handler once and returns a panic as an error.
 func (r *run) try(ctx context.Context, in event.Stored) (out []event.Record, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -99,6 +98,6 @@ func (r *run) try(ctx context.Context, in event.Stored) (out []event.Record, err
 			out, err = nil, fault.New(fault.Retry, r.f.Name, "panic: %v", p)
 		}
 	}()
-	in.Header, in.StoredAt = nil, time.Time{} // what we wrote ourselves has none yet
+	in.Header, in.StoredAt = nil, time.Time{} // our own records do not have them yet
 	return r.f.Handler.Handle(ctx, in)
 }

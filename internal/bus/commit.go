@@ -14,16 +14,16 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// Result is what became of one committed record.
+// Result is the outcome of committing one record.
 type Result struct {
 	Sequence uint64 // in its stream
-	// Existing is the record that held the subject before; nil when ours was
-	// stored, now or by an earlier try whose answer was lost.
+	// Existing is the record that held the subject before; nil if ours was stored, now or
+	// by an earlier try whose answer was lost.
 	Existing *event.Stored
-	header   nats.Header // with which ours was stored
+	header   nats.Header // of our record as stored
 }
 
-// Entry is the hash under which the log has what stands under a record's subject.
+// Entry returns the log's entry hash of the record stored under r's subject.
 func (b *Bus) Entry(r event.Record, res Result) evidence.Hash {
 	if res.Existing != nil {
 		return res.Existing.Entry()
@@ -31,16 +31,14 @@ func (b *Bus) Entry(r event.Record, res Result) evidence.Hash {
 	return evidence.EntryHash(res.Sequence, b.cfg.Realm.Wire(r.Subject), res.header, r.Data)
 }
 
-// Commit stores records, each at most once, and returns when all of them are on
-// disk or stood there before: one result a record, in order. Records of
-// concurrent callers that wait at the same moment go out in one atomic batch.
-// It ends with an error when ctx or the bus does, when the engine refuses a record for
-// good (kind Reject), with Closed when nothing may be written to the ledger (Hold),
-// with Full when the disk has no room, and
-// with ErrUnavailable when nothing came back for commitWait: the outcome is unknown then,
-// and the records may be stored later. A timer is
-// a record like the others while it is set: once it has come due or was cancelled, its
-// subject is free again.
+// Commit stores records, each at most once, and returns when all of them are on disk or
+// were stored before: one result per record, in order. Records of concurrent callers are
+// sent together, in one atomic batch where that pays. It fails when ctx or the bus ends;
+// with kind Reject when the engine refuses a record permanently; with Closed when the
+// ledger is frozen (Hold); with Full when the disk has no room; and with ErrUnavailable
+// when no answer came within commitWait: the outcome is then unknown, and the records may
+// be stored later. A timer is a record like the others while it is set: once it has come
+// due or was cancelled, its subject is free again.
 func (b *Bus) Commit(ctx context.Context, records []event.Record) ([]Result, error) {
 	sent, err := b.Send(ctx, records)
 	if err != nil {
@@ -49,11 +47,11 @@ func (b *Bus) Commit(ctx context.Context, records []event.Record) ([]Result, err
 	return sent.Wait(ctx)
 }
 
-// commitWait bounds how long a caller of Commit waits for a place in the queue of a
-// stream, and again for the disk.
+// commitWait bounds how long Commit waits for a place in a stream's queue, and again for
+// the disk.
 const commitWait = 10 * time.Second
 
-// bounded calls a half of Commit, which must come back in commitWait.
+// bounded runs one half of Commit within commitWait.
 func bounded[T any](ctx context.Context, call func(context.Context) (T, error)) (T, error) {
 	try, cancel := context.WithTimeout(ctx, commitWait)
 	defer cancel()
@@ -71,10 +69,10 @@ type Sent struct {
 	likely  []uint64 // sequences
 }
 
-// Likely is what Wait will return of records of the ledger, if nobody else writes to it at
-// this moment and the subjects are free; false where that cannot be told, because others
-// are being written, or another process writes, too. What somebody works out of it while
-// the disk is waited for is worth nothing before Wait has said the same.
+// Likely predicts the results of Wait for ledger records, assuming that nobody else
+// writes now and that the subjects are free. known is false if that cannot be predicted,
+// because records are being written or another process writes. Work based on the
+// prediction must be discarded unless Wait returns the same.
 func (s *Sent) Likely() (results []Result, known bool) {
 	if len(s.likely) == 0 || len(s.likely) != len(s.records) {
 		return nil, false
@@ -85,7 +83,7 @@ func (s *Sent) Likely() (results []Result, known bool) {
 	return results, true
 }
 
-// Send is the first half of Commit: the records are in the line of their streams.
+// Send is the first half of Commit: it queues the records for their streams.
 func (b *Bus) Send(ctx context.Context, records []event.Record) (*Sent, error) {
 	if err := errors.Join(b.engineHasRoom(), b.roomFor(0)); err != nil {
 		return nil, err
@@ -93,7 +91,7 @@ func (b *Bus) Send(ctx context.Context, records []event.Record) (*Sent, error) {
 	return bounded(ctx, func(ctx context.Context) (*Sent, error) { return b.send(ctx, records) })
 }
 
-// send is Send for a follower, which waits for as long as it takes.
+// send is Send without a time limit, for followers.
 func (b *Bus) send(ctx context.Context, records []event.Record) (*Sent, error) {
 	sent := &Sent{realm: b.cfg.Realm, records: make([]*pending, len(records))}
 	next := b.writers[event.StreamLedger].likely()
@@ -110,7 +108,7 @@ func (b *Bus) send(ctx context.Context, records []event.Record) (*Sent, error) {
 			return nil, fault.New(fault.Reject, "bus: commit", "%q: a timer, and nothing else, has a time when it is due", r.Subject)
 		}
 		p := &pending{record: r, answer: make(chan struct{}), ended: w.done}
-		if len(r.Data) > event.MaxRecord { // it would spoil the batch of the others
+		if len(r.Data) > event.MaxRecord { // it would fail the whole batch
 			p.refuse(fmt.Errorf("it has %d bytes, and a record has at most %d", len(r.Data), event.MaxRecord))
 			sent.records[i] = p
 			continue
@@ -136,10 +134,10 @@ func (b *Bus) send(ctx context.Context, records []event.Record) (*Sent, error) {
 	return sent, nil
 }
 
-// Wait is the second half.
+// Wait is the second half of Commit.
 func (s *Sent) Wait(ctx context.Context) ([]Result, error) { return bounded(ctx, s.wait) }
 
-// wait is Wait for a follower, which waits for as long as it takes.
+// wait is Wait without a time limit, for followers.
 func (s *Sent) wait(ctx context.Context) ([]Result, error) {
 	results := make([]Result, len(s.records))
 	var failed error
@@ -160,15 +158,15 @@ func (s *Sent) wait(ctx context.Context) ([]Result, error) {
 	return results, nil
 }
 
-// noLiteral are what no subject of a record holds: the engine would drop the
-// record without an answer.
+// noLiteral are the characters that a record's subject must not contain: the engine would
+// drop the record without an answer.
 const noLiteral = "*> \t\r\n"
 
 var errClosed = errors.New("bus: closed")
 
-// streamOf returns the stream that holds a subject, or "". A subject with an
-// empty token would be dropped by the engine without an answer and waited for
-// for ever.
+// streamOf returns the stream that holds a subject, or "", also for a subject with an
+// empty token: the engine would drop the record without an answer, and the writer would
+// wait indefinitely.
 func streamOf(subject string) string {
 	switch {
 	case strings.HasSuffix(subject, "."), strings.Contains(subject, ".."):
@@ -192,14 +190,15 @@ type pending struct {
 	err    error
 	answer chan struct{}
 	ended  <-chan struct{} // closed when the writer has ended
-	// behind are records that go in the same batch, or not at all, for by; they follow.
+	// behind are records that go in the same batch or not at all; by made them, and their
+	// follows is true.
 	behind  []*pending
 	by      *together
 	follows bool
 }
 
-// abandon settles a record that came into the queue as the writer ended. The
-// caller has seen that it did.
+// abandon settles a record that was queued as the writer ended. The caller has seen that
+// it ended.
 func (p *pending) abandon() {
 	select {
 	case <-p.answer:

@@ -14,8 +14,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/tally"
 )
 
-// ReportErrors returns a handler for what a connection cannot do on its own, such as
-// hand over a message that is not read in time. It reports at most once a second.
+// ReportErrors returns a handler for asynchronous errors of a connection, such as a
+// message that is not read in time. It logs at most once a second.
 func ReportErrors(log *zap.Logger) nats.ErrHandler {
 	errs := tally.InLog(log.Warn, "errors on a connection of the services", "errors")
 	return func(_ *nats.Conn, sub *nats.Subscription, err error) {
@@ -27,9 +27,10 @@ func ReportErrors(log *zap.Logger) nats.ErrHandler {
 	}
 }
 
-// ConnectOptions are what every connection of ours uses: it never gives up. An answer
-// of many messages, such as what became of an escalation, is queued by itself; the
-// client library makes room for 65,536 each time, which is half a megabyte.
+// ConnectOptions are the options of all our connections; they reconnect indefinitely. An
+// answer of many messages, such as what became of an escalation, gets a queue of its own;
+// by default the client library reserves 65,536 places for each, which is half a
+// megabyte.
 func ConnectOptions(name string) []nats.Option {
 	return []nats.Option{
 		nats.Name(name), nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond),
@@ -37,9 +38,9 @@ func ConnectOptions(name string) []nats.Option {
 	}
 }
 
-// VerifySync asks the monitoring endpoint of the server that nc is connected
-// to whether it syncs every write. Only a server that says so may hold
-// evidence: the default syncs every two minutes.
+// VerifySync asks the monitoring endpoint of the server that nc is connected to whether
+// it syncs every write. Only such a server may hold evidence: by default a server syncs
+// every two minutes.
 func VerifySync(ctx context.Context, nc *nats.Conn, monitor string) error {
 	if monitor == "" {
 		return errors.New("no monitoring address was given to ask whether the server syncs every write")

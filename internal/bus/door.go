@@ -21,76 +21,77 @@ import (
 	"github.com/tocsin-project/tocsin/internal/tally"
 )
 
-// Request is what came through a door.
+// Request is a request to a door.
 type Request struct {
-	Subject string // plain, whatever the realm
+	Subject string // plain, in either realm
 	Header  nats.Header
 	Data    []byte
 	// Reply is empty for a plain publish, which gets no answer.
 	Reply string
-	// Party is whose share the request uses.
+	// Party is charged for the request.
 	Party string
-	// Turn is the request's, at a door with backpressure; it ends when the request has
-	// been answered, or earlier where the handler leaves it.
+	// Turn is the request's turn at a door with backpressure; it ends when the request
+	// has been answered, or when the handler leaves it earlier.
 	Turn *Turn
 }
 
-// Door is a subject on which a service takes requests.
+// Door is an endpoint: a subject on which a service takes requests.
 type Door struct {
 	Name    string // of the endpoint: letters, digits, - and _
-	Subject string // may hold wildcards
-	// Limit bounds the requests in hand, of which each party has its share
-	// (package share); beyond it the answer is "busy" at once.
+	Subject string // may contain wildcards
+	// Limit bounds the requests in flight, of which each party has its share (package
+	// share); beyond it the answer is "busy" at once.
 	Limit int
-	// Party names whose share a request uses where there are no identities: somebody in
-	// the register, since a client can put any other name into a subject; "" where
-	// nobody is named. Nil: nobody ever is.
+	// Party names the party charged for a request where there are no identities. It must
+	// be an entry of the register, since a client can put any other name into a subject;
+	// "" if none is named. Nil: never named.
 	Party func(Request) string
-	// Whole has requests of any size answered; others are questions, which are refused
-	// beyond maxQuestion bytes.
+	// Whole accepts requests of any size; at other doors a request is a question, which
+	// is refused beyond maxQuestion bytes.
 	Whole bool
-	// Yields has requests wait for their turn while a service is behind, and refused in
-	// the same way when that lasts ([Bus.Admit]). What gets no answer cannot be refused,
-	// and is taken.
+	// Yields makes requests wait for their turn while a service is behind, and refuses
+	// them if that lasts ([Bus.Admit]). Requests without a reply subject cannot be
+	// refused, and are taken.
 	Yields bool
-	// Answer returns the reply, which goes out as JSON, or an error when the
-	// outcome is not known: the sender is told to try again. It must not return
-	// before what it promises is on disk.
+	// Answer returns the reply, which is sent as JSON, or an error if the outcome is
+	// unknown: the sender is told to try again. It must not return before what it
+	// promises is on disk.
 	Answer func(context.Context, Request) (any, error)
-	// Elsewhere says where the answer to a plain publish goes; nil sends it
-	// nowhere. Nothing keeps it.
+	// Elsewhere returns the subject on which the answer to a plain publish is published,
+	// without being stored; nil sends no answer.
 	Elsewhere func(Request) string
 }
 
-// HeaderError and HeaderErrorCode are set on a reply that is an error of the
-// door itself, as NATS micro services do: 503 says try again later, 507 that the disk has no room, 423 that trying again does not help.
+// HeaderError and HeaderErrorCode are set on a reply that is an error of the door itself,
+// as NATS micro services do: 503 means try again later, 507 that the disk has no room,
+// 423 that trying again does not help.
 const (
 	HeaderError     = micro.ErrorHeader
 	HeaderErrorCode = micro.ErrorCodeHeader
 	codeTryAgain    = "503"
-	codeClosed      = "423" // trying again does not help before a person has seen to it
-	codeForbidden   = "403" // who asks may not
-	codeFull        = "507" // the disk has no room: nothing was taken
-	codeTooLarge    = "413" // the question, or its answer
-	codeTooOften    = "429" // whoever asks does so too often: try again later
+	codeClosed      = "423" // trying again does not help until a person has intervened
+	codeForbidden   = "403" // the caller has no permission
+	codeFull        = "507" // the disk has no room: nothing was stored
+	codeTooLarge    = "413" // the question or its answer is too large
+	codeTooOften    = "429" // the caller exceeds its rate limit: try again later
 )
 
-// Closed is the error of a door that takes nothing until a person has seen to it.
-// Its text goes to the sender.
+// Closed is the error of a door that accepts nothing until a person has intervened. Its
+// text goes to the sender.
 type Closed string
 
 func (c Closed) Error() string { return string(c) }
 
-// Unavailable is the error of a door that cannot answer at the moment. Its text goes to
-// the caller, who may ask again later.
+// Unavailable is the error of a door that cannot answer now. Its text goes to the caller,
+// who may ask again later.
 type Unavailable string
 
 func (u Unavailable) Error() string { return string(u) }
 
-// Is makes it one of those errors that say nothing about the outcome.
+// Is makes Unavailable match ErrUnavailable: the outcome is unknown.
 func (u Unavailable) Is(target error) bool { return target == ErrUnavailable }
 
-// tryAgain is what a caller is told that gets no answer.
+// tryAgain returns the error text for a caller that gets no answer.
 func tryAgain(err error) string {
 	if u := Unavailable(""); errors.As(err, &u) {
 		return string(u)
@@ -98,18 +99,18 @@ func tryAgain(err error) string {
 	return "the outcome is not known: try again"
 }
 
-// maxQuestion is the most that a question has, in bytes.
+// maxQuestion is the largest size of a question, in bytes.
 const maxQuestion = 64 << 10
 
-// Forbidden is the error of a door that who asks may not use so. Its text goes to
-// the sender.
+// Forbidden is the error of a door for a request that the caller has no permission for.
+// Its text goes to the sender.
 type Forbidden string
 
 func (f Forbidden) Error() string { return string(f) }
 
-// Serve opens doors as a NATS micro service (it answers $SRV.PING, INFO and
-// STATS) until ctx ends, and returns when every request in hand is answered.
-// Instances of one service share the requests.
+// Serve opens doors as a NATS micro service (it answers $SRV.PING, INFO and STATS) until
+// ctx ends, and returns when every request in flight has been answered. Instances of one
+// service share the requests.
 func (b *Bus) Serve(ctx context.Context, name string, doors ...Door) error {
 	nc, svc, err := b.announce(name)
 	if err != nil {
@@ -122,7 +123,7 @@ func (b *Bus) Serve(ctx context.Context, name string, doors ...Door) error {
 	}
 	var inHand sync.WaitGroup
 	crew := newCrew(ctx)
-	// Requests in hand are finished, not dropped, when the service stops.
+	// Requests in flight are finished, not dropped, when the service stops.
 	work := context.WithoutCancel(ctx)
 	for _, d := range doors {
 		places := newPlaces(d.Limit)
@@ -167,8 +168,8 @@ func (b *Bus) Serve(ctx context.Context, name string, doors ...Door) error {
 			inHand.Add(1)
 			enter(visitor{ctx, r, req, func() { leave(); inHand.Done() }})
 		}
-		// The engine's own limit on what waits for us is lifted: what it drops
-		// is dropped silently, what we refuse gets an answer.
+		// The engine's own limit on pending messages is lifted: it drops silently,
+		// whereas our refusals are answered.
 		err := svc.AddEndpoint(d.Name, micro.HandlerFunc(answer), micro.WithEndpointSubject(b.cfg.Realm.Wire(b.doorSubject(d))), micro.WithEndpointPendingLimits(-1, -1))
 		if err != nil {
 			_ = svc.Stop()
@@ -184,15 +185,15 @@ func (b *Bus) Serve(ctx context.Context, name string, doors ...Door) error {
 	return ctx.Err()
 }
 
-// ours reports whether a reply subject names our own records or doors, of
-// either realm, or the engine's: an answer sent there would be a record, or a
-// request in somebody else's name.
+// ours reports whether a reply subject belongs to our own records or doors, in either
+// realm, or to the engine: an answer sent there would be a record, or a request in
+// another caller's name.
 func ours(reply string) bool {
 	plain := event.Drill.Plain(reply)
 	return streamOf(reply) != "" || streamOf(plain) != "" || event.IsDoor(plain) || strings.HasPrefix(reply, "$")
 }
 
-// Ask has a door answer a question that the services themselves have.
+// Ask sends a question of the services themselves to a door.
 func (b *Bus) Ask(ctx context.Context, door string, question, answer any) error {
 	if b.cfg.Identities != nil {
 		door = identity.Ours.Subject(door)
@@ -214,8 +215,8 @@ func (b *Bus) Ask(ctx context.Context, door string, question, answer any) error 
 	return nil
 }
 
-// doorSubject is where the requests to a door arrive: with identities, under
-// subjects that name who asks.
+// doorSubject returns the subject on which requests to a door arrive: with identities,
+// one that names the caller.
 func (b *Bus) doorSubject(d Door) string {
 	if b.cfg.Identities == nil {
 		return d.Subject
@@ -223,7 +224,7 @@ func (b *Bus) doorSubject(d Door) string {
 	return identity.AskedBy(d.Subject)
 }
 
-// who finds out who asks, and whether they may.
+// who identifies the caller and checks its permissions.
 func (b *Bus) who(ctx context.Context, req micro.Request) (context.Context, Request, error) {
 	r := Request{Subject: b.cfg.Realm.Plain(req.Subject()), Header: nats.Header(req.Headers()), Data: req.Data(), Reply: req.Reply()}
 	if b.cfg.Identities == nil {
@@ -234,7 +235,7 @@ func (b *Bus) who(ctx context.Context, req micro.Request) (context.Context, Requ
 		return ctx, r, Forbidden("there is no such endpoint")
 	}
 	r.Subject = door
-	who, known := identity.Ours, role == identity.Service // in our own account nobody else can say so
+	who, known := identity.Ours, role == identity.Service // only our own account can use this role
 	if !known {
 		who, known = b.cfg.Identities.Find(role, token)
 	}
@@ -248,17 +249,17 @@ func (b *Bus) who(ctx context.Context, req micro.Request) (context.Context, Requ
 	return ctx, r, nil
 }
 
-// refuse answers who may not, and has it recorded.
+// refuse answers a request without permission and records the refusal.
 func (b *Bus) refuse(ctx context.Context, r Request, req micro.Request, why error) {
 	b.Refused(ctx, r.Subject, why.Error())
 	decline(req, codeForbidden, why.Error())
 }
 
-// handle has a door answer, and writes the answer. A panic is a request whose outcome
-// is not known, and not the end of the process, with everybody else's.
+// handle calls the door's Answer and renders the result. A panic counts as an unknown
+// outcome, so that it does not end the process and everybody else's requests.
 func (b *Bus) handle(ctx context.Context, d Door, r Request) (reply []byte, err error) {
 	defer func() {
-		if p := recover(); p != nil { // what it says may be of the request
+		if p := recover(); p != nil { // its text may contain data of the request
 			b.cfg.Log.Error("a door panicked", zap.String("door", d.Name), zap.String("panic", fmt.Sprintf("%T", p)), zap.ByteString("stack", debug.Stack()))
 			reply, err = nil, errPanic
 		}
@@ -311,30 +312,30 @@ func (b *Bus) answer(ctx context.Context, d Door, r Request, req micro.Request) 
 	}
 }
 
-// noteLost counts a request that failed and whose sender wanted no answer: nobody else
-// learns that it is lost.
+// noteLost counts a failed request whose sender wanted no answer: nobody else learns that
+// it is lost.
 func (b *Bus) noteLost(d Door, r Request, why error) {
 	if r.Reply == "" {
 		b.lost.Add(fmt.Sprintf("%s: %v", d.Name, why))
 	}
 }
 
-// Lost returns how many requests were dropped whose senders wanted no answer.
+// Lost returns the number of dropped requests whose senders wanted no answer.
 func (b *Bus) Lost() uint64 { return b.lost.Total() }
 
-// crew are goroutines that take one request after the other: one that is new would
-// have to make room for its work first, which costs as much as a part of the work.
+// crew is a pool of goroutines that are reused, because a new one must first grow its
+// stack, which costs as much as a part of the work.
 type crew struct {
 	work  chan func()
 	ended <-chan struct{}
 }
 
-// idle is how long one of a crew waits for work.
+// idle is how long a goroutine of the crew waits for work before it ends.
 const idle = time.Second
 
 func newCrew(ctx context.Context) crew { return crew{make(chan func()), ctx.Done()} }
 
-// do has somebody of the crew who waits do the work, or somebody new.
+// do gives the work to an idle goroutine of the crew, or to a new one.
 func (c crew) do(work func()) {
 	select {
 	case c.work <- work:

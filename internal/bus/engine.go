@@ -2,25 +2,26 @@ package bus
 
 import "github.com/tocsin-project/tocsin/internal/fault"
 
-// Engine is what the bus needs of an embedded NATS server (package natsd) beside its
+// Engine is the bus's view of an embedded NATS server (package natsd), besides its
 // connections.
 type Engine interface {
-	// RoomFor is nil, or a [fault.Full] where the disk has no room for so many bytes;
-	// RoomForReports is that already where only what follows from reports has room.
+	// RoomFor returns nil, or a [fault.Full] if the disk has no room for so many bytes;
+	// RoomForReports returns that earlier, when only records that follow from reports
+	// have room.
 	RoomFor(bytes int) error
 	RoomForReports() error
-	// TellSpace logs a disk that fills up.
+	// TellSpace logs when the disk fills up.
 	TellSpace()
-	// Stage has the batches of a stream gathered in memory, and reports whether they
-	// are; Unstage has them gathered on disk again.
+	// Stage makes the engine stage the batches of a stream in memory, and reports whether
+	// it does; Unstage returns to staging on disk.
 	Stage(stream string) bool
 	Unstage(stream string)
-	// WatchAnswers counts answers that a service has not sent yet, by their bytes, with
-	// what waits for it.
+	// WatchAnswers counts the bytes of a service's unsent answers as waiting for that
+	// service, until forget is called.
 	WatchAnswers(bytes func() int) (forget func())
 }
 
-// RoomForReports is nil, or a [fault.Full] where reports are not taken because the disk
+// RoomForReports returns nil, or a [fault.Full] if reports are refused because the disk
 // has little room left.
 func (b *Bus) RoomForReports() error {
 	if err := b.engineHasRoom(); err != nil || b.cfg.Engine == nil {
@@ -29,7 +30,7 @@ func (b *Bus) RoomForReports() error {
 	return b.cfg.Engine.RoomForReports()
 }
 
-// roomFor is nil, or a [fault.Full] where the disk has no room for so many bytes.
+// roomFor returns nil, or a [fault.Full] if the disk has no room for so many bytes.
 func (b *Bus) roomFor(bytes int) error {
 	if b.cfg.Engine == nil {
 		return nil
@@ -37,8 +38,8 @@ func (b *Bus) roomFor(bytes int) error {
 	return b.cfg.Engine.RoomFor(bytes)
 }
 
-// engineHasRoom is nil, or a [fault.Full] where the engine said that it may store no
-// more. What it refused is tried again until it is stored.
+// engineHasRoom returns nil, or a [fault.Full] if the engine reported that it may store
+// no more. The refused records are retried until they are stored.
 func (b *Bus) engineHasRoom() error {
 	for _, w := range b.writers {
 		if w.full.Load() {

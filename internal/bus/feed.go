@@ -11,25 +11,23 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// feed is what was stored of the ledger lately. It is brought from the engine once
-// for all who read, instead of once for each of them: services that are up with the
-// ledger read it here, and those that are behind read from the engine until they
-// are.
+// feed is a buffer of recent ledger records. It is read from the engine once for all
+// readers: services that keep up with the ledger read from it, and those that are behind
+// read from the engine until they have caught up.
 //
-// What this process wrote itself is there as soon as the engine says that it is on
-// disk, for those who make records out of it: a desk's waiting is shorter by two
-// deliveries. The tree and the index see what the engine delivers, and nothing
-// else.
+// Records that this process wrote are available as soon as the engine confirms that they
+// are on disk, to services that make records of them: that saves a desk two deliveries.
+// The tree and the index see only what the engine delivers.
 type feed struct {
 	mu     sync.Mutex
-	from   uint64         // recent has every record there is from here on…
+	from   uint64         // recent has every existing record from here on…
 	upTo   uint64         // …to here
 	recent []event.Stored // in order
 	bytes  int
-	ahead  []event.Stored          // what we wrote from upTo+1 on, without a gap, and is not delivered yet
+	ahead  []event.Stored          // our own records from upTo+1 on, without a gap, not delivered yet
 	extra  int                     // bytes of it
-	stored uint64                  // the last that we wrote
-	made   map[string]event.Record // by salt: of what is being written, what is recalled
+	stored uint64                  // sequence of the last record that we wrote
+	made   map[string]event.Record // records being written that readers can reuse, by salt
 	making int                     // bytes of it
 	grown  chan struct{}           // closed and replaced when recent grows
 	longer chan struct{}           // closed and replaced when recent or ahead grows
@@ -39,13 +37,13 @@ func newFeed(head uint64) *feed {
 	return &feed{from: head + 1, upTo: head, made: map[string]event.Record{}, grown: make(chan struct{}), longer: make(chan struct{})}
 }
 
-// Bounds of what the feed keeps: twice as much in all.
+// Bounds of the feed. It may hold up to twice as much before it is trimmed.
 const (
 	feedRecords = 4 << 10
 	feedBytes   = 12 << 20
 )
 
-// fill feeds what the engine delivers, until ctx ends.
+// fill adds the records that the engine delivers until ctx ends.
 func (f *feed) fill(ctx context.Context, arrivals <-chan event.Stored) {
 	for {
 		batch, err := next(ctx, arrivals)
@@ -59,7 +57,7 @@ func (f *feed) fill(ctx context.Context, arrivals <-chan event.Stored) {
 func (f *feed) add(batch []event.Stored) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for len(batch) > 0 && batch[0].Sequence <= f.upTo { // somebody has cut the stream, which the ledger finds
+	for len(batch) > 0 && batch[0].Sequence <= f.upTo { // the stream was truncated, which the ledger detects
 		batch = batch[1:]
 	}
 	if len(batch) == 0 {
@@ -91,8 +89,8 @@ func (f *feed) add(batch []event.Stored) {
 	f.grown, f.longer = make(chan struct{}), make(chan struct{})
 }
 
-// wrote adds records that this process has written, one after the other, unless
-// somebody else's stand before them: then the engine delivers them all.
+// wrote adds consecutive records that this process has written, unless records of another
+// writer come before them: then the engine delivers them all.
 func (f *feed) wrote(records []event.Stored) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -108,8 +106,8 @@ func (f *feed) wrote(records []event.Stored) {
 	f.longer = make(chan struct{})
 }
 
-// writes tells the feed of records that are about to be written: who reads one once
-// the engine delivers it need not read its body again.
+// writes registers records that are about to be written, so that a reader need not parse
+// their bodies again when the engine delivers them.
 func (f *feed) writes(round []*pending) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -117,7 +115,7 @@ func (f *feed) writes(round []*pending) {
 		if !p.record.IsRecalled() {
 			continue
 		}
-		if len(f.made) >= feedRecords || f.making >= feedBytes { // of what is refused nothing is delivered
+		if len(f.made) >= feedRecords || f.making >= feedBytes { // refused records are never delivered
 			clear(f.made)
 			f.making = 0
 		}
@@ -126,8 +124,8 @@ func (f *feed) writes(round []*pending) {
 	}
 }
 
-// trim drops the older half, in a slice of its own: readers have parts of the old
-// one.
+// trim drops the older half and copies the rest, because readers hold parts of the old
+// slice.
 func (f *feed) trim() {
 	drop := len(f.recent) / 2
 	for _, s := range f.recent[:drop] {
@@ -137,9 +135,9 @@ func (f *feed) trim() {
 	f.from = f.recent[0].Sequence
 }
 
-// after returns the records from a sequence on, up to tailBatch of them, with what
-// we wrote or without. Where there are none yet it returns what is closed when there
-// are. It has nothing for who is behind.
+// after returns up to tailBatch records from a sequence on; written includes our own
+// records that are not delivered yet. If there are none it returns a channel that is
+// closed when there are. has is false if the feed begins after from.
 func (f *feed) after(from uint64, written bool) (batch []event.Stored, longer <-chan struct{}, has bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -160,7 +158,7 @@ func (f *feed) after(from uint64, written bool) (batch []event.Stored, longer <-
 	return nil, f.longer, true
 }
 
-// search returns the place of the first record from a sequence on.
+// search returns the index of the first record with sequence from or later.
 func (f *feed) search(from uint64) int {
 	i, j := 0, len(f.recent)
 	for i < j {
@@ -173,21 +171,21 @@ func (f *feed) search(from uint64) int {
 	return i
 }
 
-// head is the last record that is known to be stored.
+// head returns the sequence of the last record known to be stored.
 func (f *feed) head() uint64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return max(f.stored, f.upTo)
 }
 
-// begins returns from where on the feed has all.
+// begins returns the first sequence from which the feed is complete.
 func (f *feed) begins() uint64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.from
 }
 
-// ledgerFeed returns the feed, which the first reader starts.
+// ledgerFeed returns the feed and starts it for the first reader.
 func (b *Bus) ledgerFeed(ctx context.Context) (*feed, error) {
 	b.feedMu.Lock()
 	defer b.feedMu.Unlock()
@@ -211,13 +209,13 @@ func (b *Bus) ledgerFeed(ctx context.Context) (*feed, error) {
 	return f, nil
 }
 
-// near is how far behind the feed a reader of some subjects may be and still read
-// all others up to there: it must know that it has missed none. One that is further
-// behind reads by itself.
+// near is how many records behind the feed a reader of some subjects may be and still
+// read all records up to the feed, so that it misses none. One that is further behind
+// uses a consumer of its own.
 const near = 1 << 15
 
-// isFar reports whether a reader of some subjects is so far behind the feed that it
-// reads by itself.
+// isFar reports whether a reader of some subjects is so far behind the feed that it uses
+// a consumer of its own.
 func (f *feed) isFar(from uint64, subjects []string) bool {
 	return len(subjects) > 0 && from+near < f.begins()
 }
@@ -227,13 +225,13 @@ type reading struct {
 	bus      *Bus
 	feed     *feed
 	filters  []string // as on the wire; none: all
-	written  bool     // what we wrote, too, before the engine delivers it
+	written  bool     // includes our own records before the engine delivers them
 	handle   func(context.Context, []event.Stored) error
-	progress *progress // nil: nobody asks
+	progress *progress // nil: not tracked
 }
 
-// run hands over what there is from a sequence on, until ctx ends or handle returns
-// an error.
+// run passes records from a sequence on to handle until ctx ends or handle returns an
+// error.
 func (r reading) run(ctx context.Context, from uint64) error {
 	for ctx.Err() == nil {
 		batch, longer, has := r.feed.after(from, r.written)
@@ -270,18 +268,19 @@ func (r reading) hand(ctx context.Context, batch []event.Stored) error {
 	return r.handle(ctx, batch)
 }
 
-// matches reports whether filters let a subject through, as none do with all.
+// matches reports whether a subject matches one of the filters; no filters match
+// everything.
 func matches(filters []string, subject string) bool {
 	return len(filters) == 0 || slices.ContainsFunc(filters, func(filter string) bool { return event.Matches(filter, subject) })
 }
 
-// quiet is how long a reader that catches up waits for a record before it asks the
-// engine what stands there.
+// quiet is how long a reader that catches up waits for a record before it asks the engine
+// which record comes next.
 const quiet = time.Second
 
-// catchUp reads from the engine until the feed has the rest, and returns from where
-// on it has. It trusts what is delivered, and an answer about what is not there only
-// after a while: a replica that answers may lag.
+// catchUp reads from the engine until the feed has the rest, and returns the sequence
+// from which the feed has it. It trusts deliveries at once, but an answer that a record
+// is missing only after a while: the replica that answers may lag.
 func (r reading) catchUp(ctx context.Context, from uint64) (uint64, error) {
 	arrivals, stop, err := r.bus.consume(ctx, event.StreamLedger, from, nil, Ahead)
 	if err != nil {
@@ -312,7 +311,7 @@ func (r reading) catchUp(ctx context.Context, from uint64) (uint64, error) {
 		switch {
 		case err != nil:
 		case there >= begins:
-			return begins, nil // what was before it is gone
+			return begins, nil // the records before it were removed
 		default:
 			return there, nil
 		}

@@ -9,36 +9,35 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// Follower is a service that makes records out of records.
+// Follower is a service that turns records into records.
 type Follower struct {
-	Name     string   // of the service; its position is kept under it
-	Subjects []string // what it reads; of timers: nothing, it reads all
+	Name     string   // of the service; the key of its position
+	Subjects []string // what it reads; empty for timers: it reads all
 	Handler  Handler
-	// Key groups records whose order matters: of one key, a record's output is
-	// stored before the next record is handled. Others are handled meanwhile.
+	// Key groups records whose order matters: a record's output is stored before the next
+	// record with the same key is handled. Records of other keys do not wait.
 	Key func(event.Stored) string
-	// Together are the subjects of records of which Handler needs nothing but subject
-	// and body, and may be called by several goroutines, and whose order does not
-	// matter. What it makes of such a record that this process writes goes to disk with
-	// it, where it can.
+	// Together are the subjects of records for which Handler needs only subject and body
+	// and may be called concurrently, and whose order does not matter. If this process
+	// writes such a record, Handler's output goes to disk with it where possible.
 	Together []string
-	// GiveUp makes the record that says that a person must look.
+	// GiveUp makes the record that asks for manual review.
 	GiveUp func(in event.Stored, attempts int, err error) (event.Record, error)
 }
 
-// Handler is the one shape of a service: a record in, records out, or an error
-// whose kind says retry, reject or stop (package fault). It must be a pure
-// function of the record and of what it has read of the ledger, because it may
-// be called again for the same record at any time. It sees neither the record's
-// headers nor when the engine stored it.
+// Handler is the common interface of services: a record in, records out, or an error
+// whose kind says retry, reject or stop (package fault). It must be a pure function of
+// the record and of what it has read from the ledger, because it may be called again for
+// the same record at any time. It sees neither the record's headers nor the time at which
+// the engine stored it.
 type Handler interface {
 	Handle(ctx context.Context, in event.Stored) ([]event.Record, error)
-	// Refused is called when the ledger holds other records under the subjects
-	// of Handle's output, such as this one. It returns true to have the record
-	// handled again, and false where the first written simply stands.
+	// Refused is called when the ledger already holds another record, such as stands,
+	// under a subject of Handle's output. It returns true to have the record handled
+	// again, and false to accept the stored record.
 	Refused(in, stands event.Stored) bool
-	// Failed is called when the record could not be handled, before others of its
-	// key are: nothing came of it so far.
+	// Failed is called when the record could not be handled, before other records of its
+	// key are handled: so far it has no result.
 	Failed(in event.Stored)
 }
 
@@ -54,13 +53,13 @@ func (b *Bus) Follow(ctx context.Context, f Follower) error {
 		keep: func(ctx context.Context, seq uint64) error { return b.savePosition(ctx, f.Name, seq) }})
 }
 
-// follow runs a follower on the stream that r names.
+// follow runs a follower on the stream in r.
 func (b *Bus) follow(ctx context.Context, f Follower, r *run) error {
 	_, svc, err := b.announce(f.Name)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = svc.Stop() }() // fails only where the connection is gone
+	defer func() { _ = svc.Stop() }() // fails only if the connection is lost
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if r.arrivals == nil {
@@ -90,21 +89,21 @@ type run struct {
 	log      *zap.Logger
 	stream   string
 	arrivals <-chan event.Stored
-	together *together                                       // nil: none of it goes with its record
-	keep     func(ctx context.Context, through uint64) error // saves what is settled; nil: done does
-	done     func(seq uint64)                                // told of each record that is settled; may be nil
-	aside    map[uint64]*trial                               // not settled and not being stored: paused, waiting, or with the handler
-	again    chan *trial                                     // those whose pause is over
-	air      []*flight                                       // what is being stored
-	landed   chan *flight                                    // flights that are over
-	busy     map[string]bool                                 // keys of which a record is being handled or stored
+	together *together                                       // nil: no output is stored together with its record
+	keep     func(ctx context.Context, through uint64) error // saves the settled position; nil: done does
+	done     func(seq uint64)                                // called for each settled record; may be nil
+	aside    map[uint64]*trial                               // not settled and not being stored: paused, waiting, or in the handler
+	again    chan *trial                                     // trials whose pause is over
+	air      []*flight                                       // output being stored
+	landed   chan *flight                                    // finished flights
+	busy     map[string]bool                                 // keys with a record being handled or stored
 	waiting  map[string][]*trial                             // by busy key, in order
 	ready    []*trial                                        // to be handled next
-	slow     []*trial                                        // those with which the handler takes long
-	answered chan *trial                                     // slow ones that the handler has answered
-	through  uint64                                          // highest record taken; those in aside are not settled yet
+	slow     []*trial                                        // trials whose handler call takes long
+	answered chan *trial                                     // slow trials that the handler has answered
+	through  uint64                                          // highest record taken; those in aside are not settled
 	saved    uint64
-	looked   uint64 // through, when it was last tried to save
+	looked   uint64 // at the last attempt to save
 }
 
 func (r *run) loop(ctx context.Context) error {
@@ -140,15 +139,15 @@ func (r *run) loop(ctx context.Context) error {
 	}
 }
 
-// saveAfter is by how much of the stream a follower lets its position lag under a load
-// before it is due: after a crash that is handled again before anything new is.
+// saveAfter is how many records a follower under load handles before it saves its
+// position early: after a crash they are handled again before anything new.
 const (
 	saveAfter   = 4096
 	saveTimeout = 5 * time.Second
 )
 
-// save keeps through where everything is settled. It is a hint: losing it costs
-// handling again.
+// save stores the position through which everything is settled. It is a hint: losing it
+// only costs handling records again.
 func (r *run) save(ctx context.Context) {
 	settled := r.through
 	r.looked = r.through

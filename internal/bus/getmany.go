@@ -9,12 +9,11 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// getsAtOnce is how many records GetMany asks for at one moment.
+// getsAtOnce is how many records GetMany reads concurrently.
 const getsAtOnce = 16
 
-// GetMany returns the ledger records of some sequences, in the order asked for.
-// One that is not there has only its sequence: its Wire is empty, which no stored
-// record's is.
+// GetMany returns the ledger records of some sequences, in the order requested. A missing
+// record has only its sequence: its Wire is empty, which no stored record's is.
 func (b *Bus) GetMany(ctx context.Context, seqs []uint64) ([]event.Stored, error) {
 	out := make([]event.Stored, len(seqs))
 	g, ctx := errgroup.WithContext(ctx)

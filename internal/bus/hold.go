@@ -12,13 +12,12 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// holds is the beginning of the keys where it stands why nothing may be written to
-// the ledger, for every process that would: by the log that says so.
+// holds is the key prefix under which each log stores, for every writing process, why the
+// ledger is frozen.
 const holds = "held."
 
-// Hold keeps every process from writing to the ledger until the log that says so
-// releases it: new records would take the places of records that it certified.
-// Commit answers with why.
+// Hold freezes the ledger for every process until the same log releases it: new records
+// would take the places of records that the log certified. Commit then fails with why.
 func (b *Bus) Hold(ctx context.Context, log, why string) error {
 	b.held.Store(log, why)
 	if _, err := b.positions.PutString(ctx, holds+log, why); err != nil {
@@ -27,7 +26,7 @@ func (b *Bus) Hold(ctx context.Context, log, why string) error {
 	return nil
 }
 
-// Release takes back what a log said.
+// Release ends the freeze by a log.
 func (b *Bus) Release(ctx context.Context, log string) error {
 	if _, held := b.held.LoadAndDelete(log); !held {
 		return nil
@@ -38,7 +37,7 @@ func (b *Bus) Release(ctx context.Context, log string) error {
 	return nil
 }
 
-// Held is why nothing may be written to the ledger, or "".
+// Held returns why the ledger is frozen, or "".
 func (b *Bus) Held() (why string) {
 	b.held.Range(func(_, value any) bool {
 		why = value.(string)
@@ -47,8 +46,7 @@ func (b *Bus) Held() (why string) {
 	return why
 }
 
-// watchHeld follows what the logs say, until ctx ends. It returns when it knows how
-// it stands.
+// watchHeld watches freezes until ctx ends. It returns once the current state is known.
 func (b *Bus) watchHeld(ctx context.Context) error {
 	w, err := b.positions.Watch(ctx, holds+"*")
 	if err != nil {
@@ -63,7 +61,7 @@ func (b *Bus) watchHeld(ctx context.Context) error {
 				switch {
 				case !open:
 					return
-				case e == nil: // what there was has come
+				case e == nil: // the initial values are complete
 					close(known)
 				case e.Operation() == jetstream.KeyValuePut:
 					b.held.Store(strings.TrimPrefix(e.Key(), holds), string(e.Value()))
@@ -83,10 +81,10 @@ func (b *Bus) watchHeld(ctx context.Context) error {
 	}
 }
 
-// heldPause is how often a follower asks whether it may write again.
+// heldPause is how often a follower retries while the ledger is frozen.
 const heldPause = 500 * time.Millisecond
 
-// send is Send for a follower. It waits while nothing may be written.
+// send is Send for a follower. It waits while the ledger is frozen.
 func (r *run) send(ctx context.Context, records []event.Record) (*Sent, error) {
 	for {
 		s, err := r.bus.send(ctx, records)

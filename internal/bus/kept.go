@@ -9,14 +9,14 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// kept begins the keys of values that services keep.
+// kept is the key prefix of values that services keep.
 const kept = "kept."
 
-// ErrChanged says that a value was replaced since it was read.
+// ErrChanged means that a value was replaced since it was read.
 var ErrChanged = errors.New("the value was replaced meanwhile")
 
-// Kept returns a value that a service keeps, and its revision; nil and 0 where there
-// is none. A value is no record: its last state is what counts.
+// Kept returns a value that a service keeps, and its revision; nil and 0 if there is
+// none. A value is not a record: only its last state is stored.
 func (b *Bus) Kept(ctx context.Context, key string) (value []byte, revision uint64, err error) {
 	e, err := b.positions.Get(ctx, kept+key)
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
@@ -28,7 +28,7 @@ func (b *Bus) Kept(ctx context.Context, key string) (value []byte, revision uint
 	return e.Value(), e.Revision(), nil
 }
 
-// Keep replaces a value that was read at a revision, and returns when that is on
+// Keep replaces a value that was read at a revision, and returns when the new one is on
 // disk, or [ErrChanged].
 func (b *Bus) Keep(ctx context.Context, key string, value []byte, revision uint64) error {
 	_, err := b.positions.Update(ctx, kept+key, value, revision)

@@ -10,7 +10,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// LastOf returns which ledger records of some subjects exist, all as of one moment.
+// LastOf returns the existing ledger records of some subjects, all as of one moment.
 func (b *Bus) LastOf(ctx context.Context, subjects ...string) (found []event.Stored, err error) {
 	return again(ctx, func(ctx context.Context) ([]event.Stored, error) { return b.lastOf(ctx, subjects) })
 }
@@ -20,7 +20,7 @@ func (b *Bus) lastOf(ctx context.Context, subjects []string) (found []event.Stor
 	if err != nil {
 		return nil, fmt.Errorf("bus: read: %w", engineError(err))
 	}
-	whole := false // a list that is cut off by a lost connection ends like any other
+	whole := false // a list truncated by a lost connection ends like any other
 	for m, err := range answers {
 		if errors.Is(err, jetstreamext.ErrNoMessages) {
 			return nil, nil

@@ -11,8 +11,8 @@ func (h byDue) Swap(i, j int)      { h[i], h[j] = h[j], h[i]; h[i].at, h[j].at =
 func (h *byDue) Push(x any)        { e := x.(*entry); e.at = len(*h); *h = append(*h, e) }
 func (h *byDue) Pop() any          { return pop((*[]*entry)(h)) }
 
-// byRank orders the timers of one party that are due: the gravest, and of these the one
-// that was due first.
+// byRank orders the due timers of one party: the gravest first, and of these the one due
+// first.
 type byRank []*entry
 
 func (h byRank) Len() int           { return len(h) }
@@ -25,8 +25,8 @@ func sooner(a, b *entry) bool {
 	return cmp.Or(cmp.Compare(b.rank, a.rank), cmp.Compare(a.due, b.due), cmp.Compare(a.seq, b.seq)) < 0
 }
 
-// byTurn orders the parties that have timers due: who had fewer turns, and of these who
-// has the gravest.
+// byTurn orders the parties with due timers: the one with fewer turns first, and of these
+// the one with the gravest timer.
 type byTurn []*party
 
 func (h byTurn) Len() int { return len(h) }

@@ -7,16 +7,16 @@ import (
 	"github.com/nats-io/nats.go/micro"
 )
 
-// outboxBytes is how many bytes of answers may wait before whoever has another one
+// outboxBytes is how many bytes of answers may wait before a sender of another answer
 // waits, too.
 const outboxBytes = 8 << 20
 
-// outbox sends the answers of a service, one after the other. The client library has
-// one lock for each connection, which is also taken for every message that comes in:
-// where thousands send their answers themselves, no request gets past them.
+// outbox sends the answers of a service one after the other. The client library has one
+// lock per connection, which incoming messages need as well: if thousands of goroutines
+// send answers themselves, no request gets through.
 type outbox struct {
 	failed func(error) // reports an answer that could not be sent
-	most   int64       // bytes that a message may have
+	most   int64       // largest message, in bytes
 
 	mu      sync.Mutex
 	moved   *sync.Cond
@@ -33,14 +33,14 @@ func newOutbox(most int64, failed func(error)) *outbox {
 	return o
 }
 
-// unsent returns how many bytes of answers wait.
+// unsent returns the bytes of waiting answers.
 func (o *outbox) unsent() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.bytes
 }
 
-// add has a message of some size sent. With wait it returns when there is room for it.
+// add queues a message of a size. With wait it blocks until there is room.
 func (o *outbox) add(size int, wait bool, send func() error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -79,7 +79,7 @@ func (o *outbox) run() {
 	}
 }
 
-// end sends what waits, and returns.
+// end sends the waiting answers and stops the outbox.
 func (o *outbox) end() {
 	o.mu.Lock()
 	o.ended = true
@@ -88,16 +88,17 @@ func (o *outbox) end() {
 	<-o.done
 }
 
-// answered is a request whose answers go through an outbox.
+// answered is a request that is answered through an outbox.
 type answered struct {
 	micro.Request
 	out *outbox
 }
 
-// messageBytes is about what a message has beside its body.
+// messageBytes is the approximate size of a message without its body.
 const messageBytes = 128
 
-// Respond returns [nats.ErrMaxPayload] where the answer is larger than a message may be.
+// Respond queues the answer. It returns [nats.ErrMaxPayload] if the answer is larger than
+// a message may be.
 func (r answered) Respond(data []byte, opts ...micro.RespondOpt) error {
 	if int64(len(data)) > r.out.most {
 		return nats.ErrMaxPayload
@@ -106,7 +107,8 @@ func (r answered) Respond(data []byte, opts ...micro.RespondOpt) error {
 	return nil
 }
 
-// Error never waits: it is how requests are refused, by the one who takes all of them.
+// Error queues an error answer without blocking: the goroutine that receives all requests
+// uses it to refuse some.
 func (r answered) Error(code, text string, data []byte, opts ...micro.RespondOpt) error {
 	r.out.add(messageBytes+len(data), false, func() error { return r.Request.Error(code, text, data, opts...) })
 	return nil

@@ -12,7 +12,7 @@ import (
 )
 
 // The probe writes one key and reads it back. It fails probeAge after the last success,
-// so that a slow disk is told from one that stores nothing.
+// which distinguishes a slow disk from one that stores nothing.
 const (
 	probeEvery   = time.Second
 	probeTimeout = 2 * time.Second
@@ -21,8 +21,8 @@ const (
 	probeKey     = "probe"
 )
 
-// probe is the last write of our own that came back, and why the next did not. Nil
-// success: none has yet.
+// probe holds the time of the last successful probe, and the error of the last one.
+// success is zero before the first.
 type probe struct {
 	mu      sync.Mutex
 	success time.Time
@@ -30,7 +30,7 @@ type probe struct {
 }
 
 // Probe writes to the disk of the streams once a second, in a bucket of its own, and
-// reads back what it wrote, until ctx ends: see Stores.
+// reads it back, until ctx ends: see Stores.
 func (b *Bus) Probe(ctx context.Context) error {
 	tick := time.NewTicker(probeEvery)
 	defer tick.Stop()
@@ -61,7 +61,7 @@ func (b *Bus) Probe(ctx context.Context) error {
 	}
 }
 
-// openProbe opens the bucket, which is made where there is none.
+// openProbe opens the bucket and creates it if it is missing.
 func (b *Bus) openProbe(ctx context.Context) (jetstream.KeyValue, error) {
 	return b.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
 		Bucket: b.cfg.Realm.Stream(probeBucket), Description: "one key, written once a second: the disk stores",
@@ -69,7 +69,7 @@ func (b *Bus) openProbe(ctx context.Context) (jetstream.KeyValue, error) {
 	})
 }
 
-// probeOnce writes the key and reads it, or what another process has written since.
+// probeOnce writes the key and reads it back, or a later write of another process.
 func probeOnce(ctx context.Context, bucket jetstream.KeyValue) error {
 	wrote, err := bucket.PutString(ctx, probeKey, clock.System{}.Now().Format(time.RFC3339Nano))
 	if err != nil {
@@ -93,8 +93,8 @@ func (p *probe) note(err error) {
 	}
 }
 
-// Stores reports whether what is written comes back, and why not. The last write that
-// came back is at most four seconds old where it does.
+// Stores returns the time of the last successful probe, and an error if that is more than
+// four seconds ago.
 func (b *Bus) Stores() (last time.Time, failure error) {
 	b.probe.mu.Lock()
 	defer b.probe.mu.Unlock()
@@ -103,7 +103,7 @@ func (b *Bus) Stores() (last time.Time, failure error) {
 		return last, nil
 	}
 	if failure == nil {
-		failure = ErrUnavailable // the write in hand has not come back
+		failure = ErrUnavailable // the pending write has not returned
 	}
 	if last.IsZero() {
 		return last, fmt.Errorf("nothing was stored since the start: %w", failure)

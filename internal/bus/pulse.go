@@ -13,23 +13,22 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// beatEvery is how often what works says so.
+// beatEvery is the interval of heartbeats.
 const beatEvery = time.Second
 
 // heart is one loop of a service.
 type heart struct{ name, loop string }
 
-// hearts keeps when each loop was last seen working.
+// hearts holds the last heartbeat of each loop.
 type hearts struct {
 	mu   sync.Mutex
 	seen map[heart]time.Time
 }
 
-// Pulse returns when each service that follows or has doors was last seen
-// working, by the machine's clock: it beats every second from the loop that does
-// the work, so a handler that hangs stops it, and so does a server that does
-// not answer. Of a service with several loops it is the one that beat least
-// lately. A service that ended stays where it was.
+// Pulse returns the last heartbeat of each service that follows or has doors, by the
+// machine's clock. The loop that does the work beats every second, so a handler that
+// hangs stops the heartbeat, and so does a server that does not answer. For a service
+// with several loops it is the oldest. A service that ended keeps its last one.
 func (b *Bus) Pulse() map[string]time.Time {
 	b.hearts.mu.Lock()
 	defer b.hearts.mu.Unlock()
@@ -43,7 +42,7 @@ func (b *Bus) Pulse() map[string]time.Time {
 }
 
 func (b *Bus) beat(h heart) {
-	now := clock.Steady() // of the machine: a drill's clock may run faster
+	now := clock.Steady() // the machine's: a drill's clock may run faster
 	b.hearts.mu.Lock()
 	defer b.hearts.mu.Unlock()
 	if b.hearts.seen == nil {
@@ -52,7 +51,7 @@ func (b *Bus) beat(h heart) {
 	b.hearts.seen[h] = now
 }
 
-// beatUntilDone beats for as long as the server answers.
+// beatUntilDone beats while the server answers, until ctx ends.
 func (b *Bus) beatUntilDone(ctx context.Context, h heart) {
 	b.beat(h)
 	tick := time.NewTicker(beatEvery)
@@ -69,8 +68,8 @@ func (b *Bus) beatUntilDone(ctx context.Context, h heart) {
 	}
 }
 
-// Service is the name under which a service of this bus's realm answers
-// $SRV.PING, INFO and STATS.
+// Service returns the name under which a service of this bus's realm answers $SRV.PING,
+// INFO and STATS.
 func (b *Bus) Service(name string) string {
 	if b.cfg.Realm == event.Real {
 		return name
@@ -78,7 +77,7 @@ func (b *Bus) Service(name string) string {
 	return string(b.cfg.Realm) + "-" + name
 }
 
-// announce makes a service answer $SRV.PING, INFO and STATS under its name, on a
+// announce registers a service for $SRV.PING, INFO and STATS under its name, on a
 // connection of its own.
 func (b *Bus) announce(name string) (*nats.Conn, micro.Service, error) {
 	name = b.Service(name)
@@ -93,7 +92,7 @@ func (b *Bus) announce(name string) (*nats.Conn, micro.Service, error) {
 	return nc, svc, nil
 }
 
-// door returns the connection for the requests to one service.
+// door returns the connection for one service's requests.
 func (b *Bus) door() (*nats.Conn, error) {
 	if b.cfg.Doors == nil {
 		return b.nc, nil

@@ -16,17 +16,17 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// State is how the ledger's stream stands, by what the engine says.
+// State is the state of the ledger's stream as the engine reports it.
 type State struct {
-	Last     uint64 // sequence of the last record, also where that was removed
-	Messages uint64 // records that are there
+	Last     uint64 // sequence of the last record, even if it was removed
+	Messages uint64 // records that exist
 }
 
-// State returns how the ledger's stream stands.
+// State returns the state of the ledger's stream.
 func (b *Bus) State(ctx context.Context) (State, error) {
 	info, err := b.ledger.Info(ctx)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return State{}, nil // somebody deleted it
+		return State{}, nil // the stream was deleted
 	}
 	if err != nil {
 		return State{}, fmt.Errorf("bus: state: %w", engineError(err))
@@ -34,17 +34,16 @@ func (b *Bus) State(ctx context.Context) (State, error) {
 	return State{Last: info.State.LastSeq, Messages: info.State.Msgs}, nil
 }
 
-// From returns the first ledger record of a sequence or after it, or
-// ErrNotFound.
+// From returns the first ledger record with sequence seq or later, or ErrNotFound.
 func (b *Bus) From(ctx context.Context, seq uint64) (event.Stored, error) {
 	return b.stored(b.ledger.GetMsg(ctx, max(1, seq), jetstream.WithGetMsgSubject(b.cfg.Realm.Wire(">"))))
 }
 
-// SequenceAt returns the sequence of the first ledger record that the engine
-// stored at a time or later, or the one after the last record. The engine's
-// stamps grow with the sequence.
+// SequenceAt returns the sequence of the first ledger record that the engine stored at a
+// time or later, or the one after the last record. The engine's timestamps grow with the
+// sequence.
 func (b *Bus) SequenceAt(ctx context.Context, at time.Time) (uint64, error) {
-	// What the engine cannot count in nanoseconds lies before or after all records.
+	// Clamp times that do not fit into nanoseconds: they are before or after all records.
 	at = time.Unix(min(max(at.Unix(), 0), math.MaxInt64/int64(time.Second)-1), int64(at.Nanosecond()))
 	found, err := b.batch(ctx, ">", 1, jetstreamext.GetBatchStartTime(at))
 	if err != nil {
@@ -57,14 +56,14 @@ func (b *Bus) SequenceAt(ctx context.Context, at time.Time) (uint64, error) {
 	return state.Last + 1, err
 }
 
-// Erase removes a ledger record and overwrites it on disk, which takes the engine
-// some twenty times as long as Remove. One that is not there is removed.
+// Erase removes a ledger record and overwrites it on disk, which takes the engine some
+// twenty times as long as Remove. It succeeds if the record is already gone.
 func (b *Bus) Erase(ctx context.Context, seq uint64) error {
 	return gone(seq, b.ledger.SecureDeleteMsg(ctx, seq))
 }
 
-// Remove removes a ledger record; its bytes stay on disk until the engine needs
-// the place. One that is not there is removed.
+// Remove removes a ledger record; its bytes stay on disk until the engine reuses the
+// space. It succeeds if the record is already gone.
 func (b *Bus) Remove(ctx context.Context, seq uint64) error {
 	return gone(seq, b.ledger.DeleteMsg(ctx, seq))
 }
@@ -76,18 +75,18 @@ func gone(seq uint64, err error) error {
 	return fmt.Errorf("bus: remove record %d: %w", seq, engineError(err))
 }
 
-// isGone reports whether the engine says that there is no such message. Its
-// client keeps the words only.
+// isGone reports whether the engine answered that there is no such message. Its client
+// keeps only the text of that error.
 func isGone(err error) bool {
 	return strings.Contains(err.Error(), "err_code=10043") || strings.Contains(err.Error(), "no message found")
 }
 
-// Range hands the ledger records from…to to handle, in order and in batches, and
-// returns when it has handed over those that are there. A record that the engine
-// cannot read is left out, as one that was removed is.
+// Range passes the ledger records from…to to handle, in order and in batches, and returns
+// when it has passed on those that exist. A record that the engine cannot read is left
+// out, like a removed one.
 //
-// It reads by a consumer, which brings three times as many records a second as
-// Page does and costs more to begin with; so far ahead of handle.
+// It reads through a consumer, up to lead ahead of handle. That brings three times as
+// many records a second as Page but costs more to start.
 func (b *Bus) Range(ctx context.Context, from, to uint64, lead Lead, handle func([]event.Stored) error) error {
 	last, err := b.last(ctx)
 	if err != nil {
@@ -110,7 +109,7 @@ func (b *Bus) Range(ctx context.Context, from, to uint64, lead Lead, handle func
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case err != nil: // nothing came: what stands there, if anything does?
+		case err != nil: // nothing arrived: find the next record, if any
 			if from, err = b.after(ctx, from); err != nil || from > to {
 				return err
 			}
@@ -134,8 +133,8 @@ func (b *Bus) Range(ctx context.Context, from, to uint64, lead Lead, handle func
 	return nil
 }
 
-// after returns where the next record stands from a sequence on, by the engine's
-// word, or one beyond every sequence where it says that there is none.
+// after asks the engine for the next record from a sequence on and returns its sequence,
+// or math.MaxUint64 if there is none.
 func (b *Bus) after(ctx context.Context, from uint64) (uint64, error) {
 	s, err := b.From(ctx, from)
 	if errors.Is(err, ErrNotFound) {
@@ -144,11 +143,11 @@ func (b *Bus) after(ctx context.Context, from uint64) (uint64, error) {
 	return s.Sequence, err
 }
 
-// silence is how long a range may bring nothing before the engine is asked what
-// stands there.
+// silence is how long Range waits without a delivery before it asks the engine for the
+// next record.
 const silence = 10 * time.Second
 
-// within is the part of a batch up to a sequence.
+// within returns the part of a batch up to a sequence.
 func within(batch []event.Stored, to uint64) []event.Stored {
 	for len(batch) > 0 && batch[len(batch)-1].Sequence > to {
 		batch = batch[:len(batch)-1]
@@ -156,8 +155,8 @@ func within(batch []event.Stored, to uint64) []event.Stored {
 	return batch
 }
 
-// last returns the sequence of the last record that is there, or 0: the engine
-// finds it by its sequence only, and knows none where that one was removed.
+// last returns the sequence of the last existing record, or 0. It searches, because the
+// engine finds its last record only by sequence, and none if that record was removed.
 func (b *Bus) last(ctx context.Context) (uint64, error) {
 	state, err := b.State(ctx)
 	if err != nil {
@@ -178,9 +177,9 @@ func (b *Bus) last(ctx context.Context) (uint64, error) {
 	return found, nil
 }
 
-// Page returns the first ledger records from…to of the subjects (nil: all), at
-// most so many, and at most batchRecords, and of about so many bytes, in order; none
-// where there are none. A longer answer would not fit in the queue of its connection.
+// Page returns the first ledger records from…to of the subjects (nil: all) in order, none
+// if there are none: at most records of them, never more than batchRecords, and about
+// bytes in size. A longer answer would not fit in the connection's queue.
 func (b *Bus) Page(ctx context.Context, from, to uint64, subjects []string, records, bytes int) ([]event.Stored, error) {
 	if subjects == nil {
 		subjects = []string{">"}
@@ -193,7 +192,7 @@ func (b *Bus) Page(ctx context.Context, from, to uint64, subjects []string, reco
 			return nil, err
 		}
 		if len(found) > 0 && len(subjects) > 1 {
-			to = min(to, found[len(found)-1].Sequence) // beyond it another subject may have records unread
+			to = min(to, found[len(found)-1].Sequence) // beyond it another subject may have unread records
 		}
 		out = append(out, found...)
 	}
@@ -202,8 +201,8 @@ func (b *Bus) Page(ctx context.Context, from, to uint64, subjects []string, reco
 	return within(out, to), nil
 }
 
-// batch asks the engine for records of a subject, which may hold wildcards. It
-// asks once more where no answer comes.
+// batch reads records of a subject, which may contain wildcards. It retries if no answer
+// comes.
 func (b *Bus) batch(ctx context.Context, subject string, records int, from ...jetstreamext.GetBatchOpt) ([]event.Stored, error) {
 	realm := b.cfg.Realm
 	options := append(slices.Clone(from), jetstreamext.GetBatchSubject(realm.Wire(subject)))
@@ -228,12 +227,12 @@ func (b *Bus) tryBatch(ctx context.Context, records int, options []jetstreamext.
 	return out, nil
 }
 
-// checkpoints is the beginning of the keys under which the last checkpoint of each
-// log is kept a second time, beside the stream that it speaks of: a tree that was
-// put back is older than it.
+// checkpoints is the key prefix for a second copy of each log's last checkpoint, stored
+// beside the stream that it covers: a tree restored from a backup is older than this
+// copy.
 const checkpoints = "checkpoint."
 
-// KeepCheckpoint keeps the last signed checkpoint of a log, by the id of its key.
+// KeepCheckpoint stores the last signed checkpoint of a log under the id of its key.
 func (b *Bus) KeepCheckpoint(ctx context.Context, log, signed string) error {
 	if err := b.roomFor(0); err != nil {
 		return err
@@ -244,7 +243,7 @@ func (b *Bus) KeepCheckpoint(ctx context.Context, log, signed string) error {
 	return nil
 }
 
-// Checkpoints returns the checkpoints that were kept, by the ids of their keys.
+// Checkpoints returns the stored checkpoints by the ids of their keys.
 func (b *Bus) Checkpoints(ctx context.Context) (map[string]string, error) {
 	out := map[string]string{}
 	keys, err := b.positions.ListKeysFiltered(ctx, checkpoints+"*")

@@ -11,9 +11,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// Consumer opens, or finds, a durable consumer of a desk's escalations that
-// starts at the given sequence, and returns its name. It is how a desk that was
-// away misses nothing.
+// Consumer finds or creates a durable consumer of a desk's escalations that starts at the
+// given sequence, and returns its name. Through it a desk that was away misses nothing.
 func (b *Bus) Consumer(ctx context.Context, desk, client string, from uint64) (string, error) {
 	name := event.ScreenConsumer(desk, client)
 	if _, err := b.ledger.Consumer(ctx, name); err == nil {
@@ -32,20 +31,20 @@ func (b *Bus) Consumer(ctx context.Context, desk, client string, from uint64) (s
 	return name, nil
 }
 
-// deskAckWait is how long a screen may take over one escalation before it is
-// shown again: short, because a screen that died must not hide it.
+// deskAckWait is how long a screen may take to acknowledge an escalation before it is
+// delivered again: short, because a screen that died must not hide it.
 const deskAckWait = 2 * time.Second
 
-// Screen is one screen of a desk as the engine last met it.
+// Screen is the state of one screen of a desk as the engine knows it.
 type Screen struct {
 	Desk, Client string // tokens
-	// SeenAt is the later of the last delivery to the screen and its last
-	// acknowledgement, by the engine's clock; zero where the engine knows of
-	// none. The engine forgets both when it restarts.
+	// SeenAt is the time of the last delivery to the screen or of its last
+	// acknowledgement, whichever is later, by the engine's clock; zero if the engine
+	// knows of none. The engine forgets both when it restarts.
 	SeenAt time.Time
-	// Waiting says that a request of the screen waits for escalations at this
-	// moment: somebody is there. A screen that is busy showing one, or that is
-	// between two requests, does not wait; look at SeenAt or ask again.
+	// Waiting is true if a request of the screen is waiting for escalations now: somebody
+	// is there. A screen that is showing one, or that is between two requests, does not
+	// wait; check SeenAt or ask again.
 	Waiting bool
 }
 

@@ -10,11 +10,11 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// keySeen is where it is kept when the desks were last seen: beside the
-// positions, and a hint as they are.
+// keySeen is the key of the times at which the desks were last seen: beside the
+// positions, and like them a hint.
 const keySeen = "desks-seen"
 
-// KeepSeen keeps when each desk was last seen.
+// KeepSeen stores when each desk was last seen.
 func (b *Bus) KeepSeen(ctx context.Context, seen map[string]time.Time) error {
 	raw, err := json.Marshal(seen)
 	if err != nil {
@@ -26,7 +26,7 @@ func (b *Bus) KeepSeen(ctx context.Context, seen map[string]time.Time) error {
 	return nil
 }
 
-// Seen returns what was kept, or nothing.
+// Seen returns the stored times, or an empty map.
 func (b *Bus) Seen(ctx context.Context) (map[string]time.Time, error) {
 	seen := map[string]time.Time{}
 	e, err := b.positions.Get(ctx, keySeen)
@@ -42,8 +42,8 @@ func (b *Bus) Seen(ctx context.Context) (map[string]time.Time, error) {
 	return seen, nil
 }
 
-// Broadcast tells whoever listens on a subject, once and without keeping it:
-// for what stands in the ledger already.
+// Broadcast publishes a message to the current subscribers of a subject, once and without
+// storing it: for what the ledger already holds.
 func (b *Bus) Broadcast(subject string, v any) error {
 	raw, err := json.Marshal(v)
 	if err != nil {

@@ -6,13 +6,13 @@ import (
 	"github.com/tocsin-project/tocsin/internal/clock"
 )
 
-// A due time is a moment of the clock, and a clock that is set must not put it off: what
-// was set before the clock was set back comes after as much time as it would have. So it
-// comes by as much earlier by the clock, which is noted in back. Where the clock is set
-// forward again, that is undone.
+// A due time is a time of the clock, and setting the clock back must not postpone it: a
+// timer set before the clock was set back fires after as much elapsed time as it would
+// have. So it fires earlier by the clock; back holds by how much. Setting the clock
+// forward again undoes that.
 
-// noteStep moves what waits where the clock was set since it was last called. The caller
-// holds mu.
+// noteStep adjusts the waiting timers if the clock was set since the last call. The
+// caller holds mu.
 func (a *agenda) noteStep() {
 	step := int64(a.steps.Look())
 	switch {
@@ -36,8 +36,8 @@ func (a *agenda) noteStep() {
 	}
 }
 
-// takeDue is take at the time of a clock, which is read after it is known whether it was
-// set back.
+// takeDue is take at the current time of a clock, read after checking whether the clock
+// was set back.
 func (a *agenda) takeDue(c clock.Clock, most int) []*entry {
 	a.mu.Lock()
 	a.noteStep()
@@ -45,15 +45,15 @@ func (a *agenda) takeDue(c clock.Clock, most int) []*entry {
 	return a.take(c.Now(), most)
 }
 
-// maxCancelled bounds the timers that are remembered as cancelled.
+// maxCancelled bounds the timers remembered as cancelled.
 const maxCancelled = 20_000
 
-// cancelled is a timer that was set before the clock was set back: one that is set again
-// for the same moment comes when it would have.
+// cancelled is a cancelled timer that was set before the clock was set back: if it is set
+// again for the same time, it fires when the old one would have.
 type cancelled struct{ due, back int64 }
 
-// noteCancelled remembers a timer that was cancelled, where the clock was set back since
-// it was set. The caller holds mu.
+// noteCancelled remembers a cancelled timer if the clock was set back since it was set.
+// The caller holds mu.
 func (a *agenda) noteCancelled(e *entry) {
 	if e.back == 0 {
 		return
@@ -64,8 +64,8 @@ func (a *agenda) noteCancelled(e *entry) {
 	a.cancelled[e.subject] = cancelled{e.due + e.back, e.back}
 }
 
-// backOf returns by how much earlier by the clock a timer comes than its due time: as much
-// as the one whose place it takes, or the one that was cancelled. The caller holds mu.
+// backOf returns how much earlier than its due time a timer fires by the clock: as much
+// as the timer that it replaces, or as the cancelled one. The caller holds mu.
 func (a *agenda) backOf(e *entry) int64 {
 	back := int64(0)
 	if was, is := a.cancelled[e.subject]; is && was.due == e.due {

@@ -11,10 +11,10 @@ import (
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
-// Signed returns the caller's signature of a request, as a record keeps it, after
-// verify has accepted it; nil without identities, where nobody can sign. A request
-// that the caller's own key has not signed is forbidden: a connection can be borrowed,
-// and the keeper of the log could write such a record.
+// Signed returns the caller's signature of a request, as a record stores it, after verify
+// has accepted it; nil without identities, where nobody can sign. A request not signed
+// with the caller's own key is forbidden: a connection can be borrowed, and the keeper of
+// the log could write such a record.
 func (b *Bus) Signed(ctx context.Context, req Request, verify func(*evidence.SignedAct) error) (*evidence.SignedAct, error) {
 	if !b.HasIdentities() {
 		return nil, nil
@@ -35,7 +35,7 @@ func (b *Bus) Signed(ctx context.Context, req Request, verify func(*evidence.Sig
 		By: who.String(), Key: key, Signature: signature, Sent: string(req.Data),
 		Identities: voucher.Identities, Certificate: voucher.Certificate, Signer: voucher.Signer, Delegation: voucher.Delegation,
 	}
-	// What is verified is what will be read from the record.
+	// Verify exactly what will be read from the record.
 	raw, err := json.Marshal(signed)
 	if err != nil {
 		return nil, err
@@ -58,7 +58,7 @@ type Voucher struct {
 	Delegation  []byte
 }
 
-// A key that was just made may sign before this process has read of it.
+// A new key may sign before this process has read it.
 const (
 	vouchTries = 10
 	vouchPause = 50 * time.Millisecond

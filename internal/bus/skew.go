@@ -8,10 +8,10 @@ import (
 	"github.com/tocsin-project/tocsin/internal/clock"
 )
 
-// ClockSkew returns by how much the engine's clock is ahead of the bus's, as that has the
-// machine's time, by what the engine says between a question and its answer: how long
-// records wait to be written plays no part. It is 0 where the question took as long as
-// that.
+// ClockSkew returns how far the engine's clock is ahead of the machine's time by the
+// bus's clock. It compares the engine's timestamp with the times before and after one
+// request, so how long records wait to be written does not matter. It is 0 if the
+// timestamp lies between them.
 func (b *Bus) ClockSkew(ctx context.Context) (time.Duration, error) {
 	before := b.machineNow()
 	info, err := b.ledger.Info(ctx)
@@ -28,6 +28,6 @@ func (b *Bus) ClockSkew(ctx context.Context) (time.Duration, error) {
 	return 0, nil
 }
 
-// machineNow is the machine's time by the bus's clock, which a drill's may be far ahead
-// of.
+// machineNow returns the machine's time by the bus's clock; a drill's clock may be far
+// ahead of it.
 func (b *Bus) machineNow() time.Time { return clock.Wall(b.cfg.Clock, b.cfg.Clock.Now()) }

@@ -12,15 +12,15 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// rejectedAge keeps refused reports six calendar months: the longest six months
-// have 184 days (cf. the six months of cn-xj-netsec-2017 art. 13(3)).
+// rejectedAge keeps rejected reports for six calendar months: the longest six months have
+// 184 days (cf. the six months of cn-xj-netsec-2017 art. 13(3)).
 const rejectedAge = 184 * 24 * time.Hour
 
-// streams returns what the guarantees need of the engine. LEDGER has no limits
-// but one message a subject, so that the engine itself refuses a second; it has
-// no DenyDelete, because a removal by order must be possible. TIMERS holds what
-// is set and what has come due and is not handled yet: it is emptied by purges,
-// and schedules need roll-ups.
+// streams returns the stream configurations that the guarantees need. LEDGER has no
+// limits but one message per subject, so that the engine itself refuses a second; it has
+// no DenyDelete, because a removal by order must be possible. TIMERS holds timers that
+// are set, or due and not handled yet: it is emptied by purges, and schedules need
+// roll-ups.
 func streams(realm event.Realm, replicas int) []jetstream.StreamConfig {
 	all := []jetstream.StreamConfig{{
 		Name: event.StreamLedger, Description: "every record, in one order, for ever",
@@ -46,7 +46,7 @@ func streams(realm event.Realm, replicas int) []jetstream.StreamConfig {
 	return all
 }
 
-// wired returns subjects as they stand on the wire.
+// wired returns subjects in their wire form.
 func wired(realm event.Realm, subjects []string) []string {
 	out := make([]string, len(subjects))
 	for i, s := range subjects {
@@ -55,8 +55,8 @@ func wired(realm event.Realm, subjects []string) []string {
 	return out
 }
 
-// ensureStream makes the stream, or refuses one that exists and differs in
-// anything that a guarantee stands on. It never changes an existing stream.
+// ensureStream creates the stream, or refuses an existing one that differs in anything
+// that a guarantee depends on. It never changes an existing stream.
 func ensureStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) error {
 	s, err := js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {

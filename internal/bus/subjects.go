@@ -9,9 +9,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Subjects returns the subjects of the ledger records that match a filter,
-// sorted. All of them are read at one moment. The filter must be narrow, such as
-// one incident's: the engine answers with the whole list.
+// Subjects returns the subjects of the ledger records that match a filter, sorted, all as
+// of one moment. The filter must be narrow, such as one incident's: the engine answers
+// with the whole list.
 func (b *Bus) Subjects(ctx context.Context, filter string) ([]string, error) {
 	info, err := b.ledger.Info(ctx, jetstream.WithSubjectFilter(b.cfg.Realm.Wire(filter)))
 	if err != nil {

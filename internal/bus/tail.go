@@ -13,29 +13,28 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// tailBatch bounds what a reader is handed at once.
+// tailBatch bounds the records passed to a reader at once.
 const tailBatch = 1000
 
-// Lead is how far the engine delivers ahead of who handles what is read.
+// Lead is how far the engine delivers ahead of the reader.
 type Lead struct {
 	pull    jetstream.PullConsumeOpt
-	records int // those of it that are decoded
+	records int // how many of those are buffered decoded
 }
 
 var (
-	// Ahead is as fast as it goes, and bound by bytes, of which a record may have
-	// very few or a whole event.MaxMessage. Eight megabytes bring a tenth more records a
-	// second than a thousand records do, thirty-two bring no more.
+	// Ahead is for the highest throughput, bounded by bytes, because a record may have
+	// very few or a whole event.MaxMessage. Eight megabytes give a tenth more records a
+	// second than a limit of a thousand records; thirty-two give no more.
 	Ahead = Lead{jetstream.PullMaxBytes(2 * event.MaxMessage), tailBatch}
-	// AheadGently is for who rests in between, and is to hold up nobody else on the
+	// AheadGently is for readers that pause in between and must not delay others on the
 	// connection.
 	AheadGently = Lead{jetstream.PullMaxMessages(50), 50}
 )
 
-// Tail hands the ledger records of the subjects to handle, in ledger order and
-// in batches of what is waiting, from sequence from on, until ctx ends or
-// handle returns an error, which it returns. A connection that is lost and
-// found goes on where it was.
+// Tail passes the ledger records of the subjects to handle, from sequence from on, in
+// ledger order and in batches of what is waiting, until ctx ends or handle returns an
+// error, which it returns. After a lost connection it continues where it was.
 func (b *Bus) Tail(ctx context.Context, from uint64, subjects []string, handle func(context.Context, []event.Stored) error) error {
 	f, err := b.ledgerFeed(ctx)
 	if err != nil {
@@ -60,8 +59,8 @@ func (b *Bus) Tail(ctx context.Context, from uint64, subjects []string, handle f
 	}
 }
 
-// arrivals is Tail on a channel, for a follower: what this process has written
-// comes as soon as it is on disk.
+// arrivals is Tail on a channel, for a follower: records that this process writes arrive
+// as soon as they are on disk.
 func (b *Bus) arrivals(ctx context.Context, name string, from uint64, subjects []string) (<-chan event.Stored, func(), error) {
 	f, err := b.ledgerFeed(ctx)
 	if err != nil {
@@ -92,13 +91,13 @@ func (b *Bus) arrivals(ctx context.Context, name string, from uint64, subjects [
 	go func() {
 		defer close(done)
 		defer b.following.Delete(p)
-		_ = r.run(ctx, from) // ends when it is stopped
+		_ = r.run(ctx, from) // returns when stopped
 	}()
 	return out, func() { stop(); <-done }, nil
 }
 
-// consume opens an ordered consumer of the engine, which reads a stream from a
-// sequence on, so far ahead of who takes the records from the channel.
+// consume opens an ordered consumer that reads a stream from a sequence on, up to lead
+// ahead of the channel's reader.
 func (b *Bus) consume(ctx context.Context, stream string, from uint64, subjects []string, lead Lead) (<-chan event.Stored, func(), error) {
 	realm := b.cfg.Realm
 	cons, err := b.js.OrderedConsumer(ctx, realm.Stream(stream), jetstream.OrderedConsumerConfig{
@@ -113,7 +112,7 @@ func (b *Bus) consume(ctx context.Context, stream string, from uint64, subjects 
 	consume, err := cons.Consume(func(m jetstream.Msg) {
 		meta, err := m.Metadata()
 		if err != nil {
-			return // not a stream's message; an ordered consumer delivers none
+			return // not a stream message; an ordered consumer delivers none
 		}
 		s := event.ReadStored(realm, m.Subject(), m.Headers(), m.Data(), meta.Sequence.Stream, meta.Timestamp)
 		select {
@@ -129,8 +128,7 @@ func (b *Bus) consume(ctx context.Context, stream string, from uint64, subjects 
 	return out, func() { b.forget(realm.Stream(stream), cons, consume) }, nil
 }
 
-// forget ends reading and takes the consumer from the engine, which would keep it
-// for minutes.
+// forget stops reading and deletes the consumer, which the engine would keep for minutes.
 func (b *Bus) forget(stream string, cons jetstream.Consumer, consume jetstream.ConsumeContext) {
 	consume.Stop()
 	info := cons.CachedInfo()
@@ -144,7 +142,7 @@ func (b *Bus) forget(stream string, cons jetstream.Consumer, consume jetstream.C
 	}
 }
 
-// next returns what has arrived, at least one record.
+// next returns the records that have arrived, at least one.
 func next(ctx context.Context, arrivals <-chan event.Stored) ([]event.Stored, error) {
 	var batch []event.Stored
 	select {
@@ -164,9 +162,9 @@ func next(ctx context.Context, arrivals <-chan event.Stored) ([]event.Stored, er
 	return batch, nil
 }
 
-// position returns the sequence through which a service has handled everything,
-// or 0 when it is not known or cannot be of this ledger: reading again costs
-// time, skipping costs records.
+// position returns the sequence through which a service has handled everything, or 0 if
+// it is unknown or beyond the end of this ledger: reading again costs time, skipping
+// loses records.
 func (b *Bus) position(ctx context.Context, service string) (uint64, error) {
 	e, err := b.positions.Get(ctx, service)
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
@@ -190,12 +188,12 @@ func (b *Bus) position(ctx context.Context, service string) (uint64, error) {
 	return seq, nil
 }
 
-// Position is how far somebody has come in the ledger who does not follow it.
+// Position returns the saved ledger position of a reader that does not use Follow.
 func (b *Bus) Position(ctx context.Context, name string) (uint64, error) {
 	return b.position(ctx, name)
 }
 
-// SavePosition keeps it.
+// SavePosition saves the position of such a reader.
 func (b *Bus) SavePosition(ctx context.Context, name string, seq uint64) error {
 	return b.savePosition(ctx, name, seq)
 }

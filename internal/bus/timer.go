@@ -14,27 +14,26 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// A timer is a message of TIMERS. Whoever follows the timers keeps an agenda of them in
-// memory, which is read from the stream at the start, and hands over what is due. The
-// engine has schedules, and is not asked for any: it fires some 1,500 a second in the
-// order in which they were set, whoever set them, and loses those that come due while
-// it recovers (services/decisions/2026-11-30-clocks.md). What was scheduled with it by
-// an earlier version it moves to timer.due when the time has come, where it is read as
-// well.
+// A timer is a message of TIMERS. The follower of the timers keeps an agenda of them in
+// memory, which it reads from the stream at the start, and delivers the due ones. The
+// engine's own schedules are not used: it fires only some 1,500 a second, in the order in
+// which they were set, across all parties, and loses those that come due while it recovers
+// (services/decisions/2026-11-30-clocks.md). Timers that an earlier version scheduled
+// with it are moved to timer.due at their time by the engine, and are read there as well.
 
-// timerSet begins the subject of every timer that is set.
+// timerSet is the subject prefix of every timer that is set.
 var timerSet = event.TimerSubject("")
 
-// isTimer reports whether a record is one that a timer's stream takes.
+// isTimer reports whether a record is a timer for the timers' stream.
 func isTimer(r event.Record) bool { return strings.HasPrefix(r.Subject, timerSet) && !r.Due.IsZero() }
 
-// Cancel removes timers by the subjects under which they were set, which may
-// end in a wildcard. Cancelling what is not set is no error. A timer whose time has come
-// may be handed over all the same, because FollowTimers may have it in hand: a handler
-// must look whether what it was set for still stands.
+// Cancel removes timers by the subjects under which they were set, which may end in a
+// wildcard. Cancelling a timer that is not set is no error. A timer that has come due may
+// still be delivered, because FollowTimers may already have taken it: a handler must
+// check whether the reason for the timer still exists.
 //
-// It is a purge by subject, which takes the engine a millisecond; where it is known
-// that nothing is set, the engine is not asked.
+// It is a purge by subject, which takes the engine a millisecond; if it is known that
+// nothing is set, the engine is not asked.
 func (b *Bus) Cancel(ctx context.Context, subjects ...string) error {
 	for _, s := range subjects {
 		if !strings.HasPrefix(s, timerSet) {
@@ -53,30 +52,29 @@ func (b *Bus) Cancel(ctx context.Context, subjects ...string) error {
 	return nil
 }
 
-// TimerFollower is a follower of timers that have come due.
+// TimerFollower is a follower of due timers.
 type TimerFollower struct {
 	Follower
-	// Share names the party whose timer it is: of those that are due, the parties' come
-	// in turn. Nil: all are one party's.
+	// Share returns the party of a timer: among due timers the parties take turns. Nil:
+	// all timers are one party's.
 	Share func(event.Stored) string
-	// Rank is the greater, the sooner a timer comes among those that are due. Nil: in the
-	// order of their times.
+	// Rank orders a party's due timers: the highest comes first. Nil: in order of their
+	// times.
 	Rank func(event.Stored) int
-	// Filters are the subjects under which all timers of a party are set.
+	// Filters returns the subjects under which all timers of a party are set.
 	Filters func(share string) []string
-	// Missing is told of a timer that is not in the stream when its time has come, though
+	// Missing is called for a timer that is not in the stream when it comes due, although
 	// this process has not cancelled it. It must not block.
 	Missing func(subject string)
 }
 
-// FollowTimers is Follow for timers that have come due: the follower is handed
-// each under its DueSubject with the body and the Due that were set, at least
-// once and never before its Due by the bus's clock: where that was set back since the
-// timer was set, by what it would say otherwise. Its records' sequences are
-// those of the timers' stream. What comes of a timer is stored before the timer
-// is removed, so after a crash it is handed over again and must come to the
-// same result. Where the handler sets a timer of the same name, it takes the place of
-// the one in hand.
+// FollowTimers is Follow for due timers: the follower gets each under its DueSubject with
+// the body and the Due that were set, at least once and never before its Due by the bus's
+// clock. If that clock was set back since the timer was set, the time that it would
+// otherwise show counts. The records' sequences are those of the timers' stream. A
+// timer's output is stored before the timer is removed, so after a crash it is delivered
+// again and must produce the same result. A timer that the handler sets under the same
+// name replaces the one being handled.
 func (b *Bus) FollowTimers(ctx context.Context, f TimerFollower) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -109,8 +107,8 @@ func (b *Bus) FollowTimers(ctx context.Context, f TimerFollower) error {
 	return err
 }
 
-// HasTimer reports whether a timer is known to be set, or to be in hand, under its
-// subject; known is false while the timers that are set are not all read.
+// HasTimer reports whether a timer is set or being handled under its subject; known is
+// false until all set timers have been read.
 func (b *Bus) HasTimer(subject string) (set, known bool) {
 	a := b.agenda.Load()
 	if a == nil {
@@ -122,8 +120,8 @@ func (b *Bus) HasTimer(subject string) (set, known bool) {
 	return set, a.complete
 }
 
-// inPlace lets what a handler of timers sets take the place of the timer in hand, which
-// is in the stream until it is settled.
+// inPlace lets a timer that a handler sets replace the timer being handled, which stays
+// in the stream until it is settled.
 func inPlace(in event.Stored, out []event.Record) {
 	for i := range out {
 		if event.IsTimer(out[i].Subject) && event.DueSubject(out[i].Subject) == in.Subject && strings.Contains(in.Wire, timerSet) {
@@ -132,7 +130,7 @@ func inPlace(in event.Stored, out []event.Record) {
 	}
 }
 
-// ticker hands over what is due.
+// ticker delivers due timers.
 type ticker struct {
 	bus     *Bus
 	agenda  *agenda
@@ -146,13 +144,15 @@ const (
 	// timersAtOnce is how many timers are taken from the agenda at once.
 	timersAtOnce = 64
 	// timersAhead is how many of them may wait for the follower while the next are read:
-	// one at a time takes twice as long, and of many the others come later.
+	// with one at a time it takes twice as long, and with many the other parties' timers
+	// are delayed.
 	timersAhead = 16
-	// look is how often it is looked what is due at least: a clock may also be moved.
+	// look is the longest time between two checks for due timers, because a clock may
+	// also be moved.
 	look = 250 * time.Millisecond
 )
 
-// run hands over what is due until ctx ends.
+// run delivers due timers until ctx ends.
 func (t ticker) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		taken := t.agenda.takeDue(t.bus.cfg.Clock, timersAtOnce)
@@ -192,9 +192,9 @@ func (t ticker) sleep(ctx context.Context) {
 	}
 }
 
-// Timers come no faster than the services of this process follow: behind thousands of
-// records that wait for the classifier, those of a party whose turn comes next would
-// wait as well.
+// Timers are delivered no faster than the services of this process keep up: behind
+// thousands of records that wait for the classifier, the timers of the party whose turn
+// comes next would wait as well.
 const (
 	paceBehind = 512
 	paceWait   = 100 * time.Millisecond

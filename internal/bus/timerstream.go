@@ -16,7 +16,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// lastTimer returns the sequence of the last timer that is in the stream, or 0.
+// lastTimer returns the sequence of the last timer in the stream, or 0.
 func (b *Bus) lastTimer(ctx context.Context) (uint64, error) {
 	m, err := b.timers.GetLastMsgForSubject(ctx, b.cfg.Realm.Wire("timer.>"))
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
@@ -28,11 +28,11 @@ func (b *Bus) lastTimer(ctx context.Context) (uint64, error) {
 	return m.Sequence, nil
 }
 
-// quietTimers is how long nothing may come before all timers count as read: the last
-// one may have been removed meanwhile.
+// quietTimers is how long no timer may arrive before all count as read: the last one may
+// have been removed meanwhile.
 const quietTimers = time.Second
 
-// read notes what is set until ctx ends.
+// read adds the set timers to the agenda until ctx ends.
 func (t ticker) read(ctx context.Context, set <-chan event.Stored, last uint64) {
 	if last == 0 {
 		t.agenda.noteDelivered(0, true)
@@ -56,8 +56,8 @@ func (t ticker) read(ctx context.Context, set <-chan event.Stored, last uint64) 
 // fetchTimeout is how long one try to read timers waits for its answers.
 const fetchTimeout = 5 * time.Second
 
-// fetch reads timers from the stream, for as long as the engine does not answer. What is
-// not there, by the word of the stream's leader, was cancelled.
+// fetch reads timers from the stream and retries while the engine does not answer. A
+// timer that the stream's leader does not have was cancelled.
 func (t ticker) fetch(ctx context.Context, taken []*entry) map[uint64]event.Stored {
 	for {
 		found, err := t.tryFetch(ctx, taken)
@@ -85,7 +85,7 @@ func (t ticker) tryFetch(ctx context.Context, taken []*entry) (map[uint64]event.
 	if err == nil {
 		for m, err := range answers {
 			if err != nil {
-				break // what is missing is asked for below
+				break // the missing ones are read below
 			}
 			found[m.Sequence] = event.ReadStored(realm, m.Subject, m.Header, m.Data, m.Sequence, m.Time)
 		}
@@ -110,16 +110,16 @@ func (t ticker) tryFetch(ctx context.Context, taken []*entry) (map[uint64]event.
 	return found, nil
 }
 
-// A removal by sequence costs the engine a millisecond, and one of all timers of a
-// party below a sequence hardly more.
+// Removing one sequence costs the engine a millisecond; removing all timers of a party
+// below a sequence costs hardly more.
 const (
 	removeEvery  = 50 * time.Millisecond
-	bulkRemoval  = 16 // of one party
-	removeAtMost = 64 // one by one at a time
+	bulkRemoval  = 16 // timers of one party
+	removeAtMost = 64 // one by one in a round
 )
 
-// remove removes what is finished until ctx ends. What is left then is handed over
-// again, and meets what came of it.
+// remove removes finished timers until ctx ends. Those left then are delivered again, and
+// their output is stored already.
 func (t ticker) remove(ctx context.Context) {
 	tick := time.NewTicker(removeEvery)
 	defer tick.Stop()

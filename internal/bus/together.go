@@ -11,25 +11,25 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// together makes what follows from a record while the record itself still waits to be
-// written, so that both go to disk in one atomic batch, and a desk need not wait for
-// the one and then for the other. It is a short cut and promises nothing: what could
-// not be stored at the first try is left to the follower, which meets the record as
-// it meets any other and makes the same of it.
+// together runs the handler on a record that still waits to be written, so that the
+// record and the handler's output go to disk in one atomic batch and a desk does not wait
+// for two commits. It is an optimization and guarantees nothing: output that was not
+// stored at the first try is left to the follower, which handles the record like any
+// other and produces the same output.
 type together struct {
 	filters []string // as on the wire
 	handler Handler
 	mu      sync.Mutex
-	// stored are, by subject, the records with more behind them that the follower has
-	// not come to: true once they are on disk.
+	// stored holds, by subject, the records with output behind them that the follower has
+	// not reached: true once they are on disk.
 	stored map[string]bool
 }
 
-// joinPause is how long a follower that meets a record before it is known that what
-// follows from it is on disk, too, leaves it aside.
+// joinPause is how long a follower sets aside a record whose joined output is not yet
+// known to be on disk.
 const joinPause = time.Millisecond
 
-// join makes what follows from p and puts it behind it.
+// join computes the handler's output for p and queues it behind p.
 func (b *Bus) join(ctx context.Context, p *pending) {
 	b.together.Range(func(key, _ any) bool {
 		t := key.(*together)
@@ -38,7 +38,7 @@ func (b *Bus) join(ctx context.Context, p *pending) {
 		}
 		out, err := t.make(ctx, p.record.Unwritten(b.cfg.Realm))
 		if err != nil || len(out) == 0 || slices.ContainsFunc(out, isElsewhere) {
-			return true // the follower will meet the same
+			return true // left to the follower
 		}
 		for _, r := range out {
 			p.behind = append(p.behind, &pending{record: r, answer: make(chan struct{}), ended: p.ended, follows: true})
@@ -49,12 +49,12 @@ func (b *Bus) join(ctx context.Context, p *pending) {
 	})
 }
 
-// isElsewhere reports whether a record cannot go in a batch of the ledger's.
+// isElsewhere reports whether a record cannot go into a batch of the ledger stream.
 func isElsewhere(r event.Record) bool {
 	return streamOf(r.Subject) != event.StreamLedger || strings.ContainsAny(r.Subject, noLiteral) || !r.Due.IsZero()
 }
 
-// make calls the handler; where it panics, the follower will say so.
+// make calls the handler and returns a panic as an error; the follower will log it.
 func (t *together) make(ctx context.Context, in event.Stored) (out []event.Record, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -76,8 +76,7 @@ func (t *together) forget(subject string) {
 	delete(t.stored, subject)
 }
 
-// took reports whether everything that follows from a record is on disk already,
-// or may be in a moment.
+// took reports whether all joined output of a record is on disk, or may be soon.
 func (t *together) took(subject string) (stored, soon bool) {
 	if t == nil {
 		return false, false
@@ -91,7 +90,7 @@ func (t *together) took(subject string) (stored, soon bool) {
 	return stored, known && !stored
 }
 
-// alone takes from records what was to go with them, and returns them without it.
+// alone drops the joined output from records and returns the records alone.
 func alone(round []*pending) []*pending {
 	var out []*pending
 	for _, p := range round {
@@ -104,8 +103,8 @@ func alone(round []*pending) []*pending {
 	return out
 }
 
-// left are the records that are open still, each with what goes with it, unless some
-// of that stands already.
+// left returns the open records, each with its joined output unless some of that is
+// stored already.
 func left(round []*pending, open map[string]*pending) []*pending {
 	var out []*pending
 	isOpen := func(p *pending) bool { return open[p.record.Subject] == p }
@@ -123,7 +122,7 @@ func left(round []*pending, open map[string]*pending) []*pending {
 	return out
 }
 
-// part takes from a record what was to go with it.
+// part drops the record's joined output.
 func (p *pending) part() {
 	if p.by != nil {
 		p.by.forget(p.record.Subject)

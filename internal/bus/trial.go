@@ -13,25 +13,25 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// trial is a record on its way through the handler.
+// trial is a record being handled.
 type trial struct {
 	in       event.Stored
 	key      string
 	attempts int // failed ones
 	refusals int
-	owns     bool      // its key is busy because of it
-	givenUp  bool      // out says that a person must look
-	answered bool      // by the handler, with out or err
-	waits    time.Time // since when for the engine; zero: it does not
+	owns     bool      // it holds its key
+	givenUp  bool      // out is the record that asks for manual review
+	answered bool      // the handler has returned out or err
+	waits    time.Time // since when it waits for the engine; zero: it does not
 	out      []event.Record
 	err      error
 }
 
-// stallAfter is for how long a record may wait for the engine before its follower gives
-// no sign of life.
+// stallAfter is how long a record may wait for the engine before its follower stops its
+// heartbeat.
 const stallAfter = 2 * time.Second
 
-// stalls reports whether the engine has not answered for long what a record needs.
+// stalls reports whether a record has waited for the engine longer than stallAfter.
 func (r *run) stalls() bool {
 	before := clock.Steady().Add(-stallAfter)
 	for _, t := range r.aside {
@@ -42,7 +42,7 @@ func (r *run) stalls() bool {
 	return slices.ContainsFunc(r.air, func(f *flight) bool { return f.began.Before(before) })
 }
 
-// reset has the handler asked again.
+// reset makes the handler be called again.
 func (t *trial) reset() { t.answered, t.out, t.err = false, nil, nil }
 
 func (r *run) trial(in event.Stored) *trial { return &trial{in: in, key: r.f.Key(in)} }
@@ -50,15 +50,14 @@ func (r *run) trial(in event.Stored) *trial { return &trial{in: in, key: r.f.Key
 const (
 	takeAtOnce = 256 // records whose output is sent together
 	maxFlights = 16
-	// maxRefusals bounds how often one record is handled again because others
-	// wrote first: each time somebody else made progress, so more is a fault.
+	// maxRefusals bounds how often one record is handled again because others wrote
+	// first: each time another writer made progress, so more indicates a fault.
 	maxRefusals = 100
-	// maxAside bounds the records that wait for others of their keys before no more
-	// are taken from the stream.
+	// maxAside bounds the records set aside; beyond it no more are taken from the stream.
 	maxAside = 50_000
 )
 
-// open is where records come from, unless too many wait already.
+// open returns the channel of arrivals, or nil while too many records are set aside.
 func (r *run) open() <-chan event.Stored {
 	if len(r.aside) >= maxAside {
 		return nil
@@ -66,7 +65,7 @@ func (r *run) open() <-chan event.Stored {
 	return r.arrivals
 }
 
-// take handles a record and those that have arrived behind it.
+// take handles a record together with those that have arrived behind it.
 func (r *run) take(ctx context.Context, first *trial) error {
 	batch, through := []*trial{first}, max(r.through, first.in.Sequence)
 	for len(batch) < takeAtOnce {
@@ -88,8 +87,8 @@ func (r *run) take(ctx context.Context, first *trial) error {
 	return nil
 }
 
-// flight is what came of records of different keys, while it is being stored. The
-// next are handled meanwhile: else the processors would wait for the disk.
+// flight is the output for records of different keys while it is being stored. The next
+// records are handled meanwhile, so that the processors do not wait for the disk.
 type flight struct {
 	began   time.Time
 	trials  []*trial
@@ -97,8 +96,8 @@ type flight struct {
 	err     error
 }
 
-// handle takes records through the handler. One whose key is busy waits until the
-// one before it is settled; records of other keys do not wait for it.
+// handle runs records through the handler. A record whose key is busy waits until the one
+// before it is settled; records of other keys do not wait.
 func (r *run) handle(ctx context.Context, trials []*trial) error {
 	r.ready = append(r.ready, trials...)
 	for len(r.ready) > 0 {
@@ -126,7 +125,7 @@ func (r *run) handle(ctx context.Context, trials []*trial) error {
 	return nil
 }
 
-// round handles records of different keys and sends what comes out.
+// round handles records of different keys and sends their output.
 func (r *run) round(ctx context.Context, trials []*trial) error {
 	var f []*trial
 	for _, t := range trials {
@@ -161,7 +160,7 @@ func (r *run) round(ctx context.Context, trials []*trial) error {
 	return r.launch(ctx, f)
 }
 
-// launch sends what came of records to the disk.
+// launch sends the output of trials to the disk.
 func (r *run) launch(ctx context.Context, trials []*trial) error {
 	if len(trials) == 0 {
 		return nil
@@ -188,7 +187,7 @@ func (r *run) launch(ctx context.Context, trials []*trial) error {
 	return nil
 }
 
-// await waits until a flight is over.
+// await waits until a flight has finished.
 func (r *run) await(ctx context.Context) error {
 	select {
 	case f := <-r.landed:
@@ -198,7 +197,7 @@ func (r *run) await(ctx context.Context) error {
 	}
 }
 
-// land settles what is on disk, and has the rest handled again.
+// land settles the trials whose output is on disk and handles the others again.
 func (r *run) land(ctx context.Context, f *flight) error {
 	r.air = slices.DeleteFunc(r.air, func(other *flight) bool { return other == f })
 	if ctx.Err() != nil {
@@ -209,7 +208,7 @@ func (r *run) land(ctx context.Context, f *flight) error {
 		if err := r.failed(ctx, f.trials[0], f.err); err != nil {
 			return err
 		}
-	case f.err != nil: // one of them spoils it for the others: each goes alone
+	case f.err != nil: // one record failed the flight: send each alone
 		for _, t := range f.trials {
 			if err := r.launch(ctx, []*trial{t}); err != nil {
 				return err
@@ -227,8 +226,8 @@ func (r *run) land(ctx context.Context, f *flight) error {
 	return r.handle(ctx, nil)
 }
 
-// settle looks whether the records of a trial are on disk, or others that stand in
-// their place.
+// settle checks whether the output of a trial was stored, or whether other records
+// already hold its subjects.
 func (r *run) settle(ctx context.Context, t *trial, results []Result) error {
 	for _, res := range results {
 		if res.Existing == nil || t.givenUp {
@@ -249,7 +248,7 @@ func (r *run) settle(ctx context.Context, t *trial, results []Result) error {
 	return nil
 }
 
-// settled is the end of a trial.
+// settled finishes a trial.
 func (r *run) settled(t *trial) {
 	delete(r.aside, t.in.Sequence)
 	if r.done != nil {
@@ -258,7 +257,7 @@ func (r *run) settled(t *trial) {
 	r.release(t)
 }
 
-// release lets the next record of the trial's key go on.
+// release frees the trial's key for the next record.
 func (r *run) release(t *trial) {
 	t.owns = false
 	t.reset()
@@ -273,8 +272,8 @@ func (r *run) release(t *trial) {
 	}
 }
 
-// failed sets a record aside for its next try or, after the last one, records
-// that a person must look. Others of its key go on meanwhile.
+// failed sets a record aside for its next try or, after the last one, writes the record
+// that asks for manual review. Other records of its key are handled meanwhile.
 func (r *run) failed(ctx context.Context, t *trial, cause error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -303,8 +302,8 @@ func (r *run) failed(ctx context.Context, t *trial, cause error) error {
 	return r.launch(ctx, []*trial{t})
 }
 
-// later sets a record aside until a pause is over. It stays there, unsettled,
-// until it has been handled or given up.
+// later sets a record aside for a pause. It stays there, unsettled, until it has been
+// handled or given up.
 func (r *run) later(ctx context.Context, t *trial, pause time.Duration) {
 	r.aside[t.in.Sequence] = t
 	time.AfterFunc(pause, func() {

@@ -13,23 +13,22 @@ import (
 	"github.com/tocsin-project/tocsin/internal/tally"
 )
 
-// visitor is a request in hand.
+// visitor is a request in flight.
 type visitor struct {
 	ctx     context.Context
 	request Request
 	req     micro.Request
-	leave   func() // when it has been answered
+	leave   func() // called when it has been answered
 }
 
-// MemoryForBodies is how many bytes of requests may be in hand by default, over NATS
-// and over HTTP, of which each party has its share.
+// MemoryForBodies is the default limit, in bytes, of requests in flight over NATS and
+// HTTP; each party has its share of it.
 const MemoryForBodies = 256 << 20
 
-// unnamed is whose share of the memory all requests use of which nobody vouches for who
-// sent them.
+// unnamed is the party that all requests from unidentified senders share.
 const unnamed = "unnamed"
 
-// places are those of a door. The requests of the unnamed are one party together, since a
+// places are the free places at a door. Unnamed requests count as one party, since a
 // client can invent any name; within that each connection has a share.
 type places struct{ all, unnamed *share.Pool }
 
@@ -37,7 +36,7 @@ func newPlaces(limit int) places {
 	return places{share.NewPool(int64(limit)), share.NewPool(int64(max(1, limit/2)))}
 }
 
-// takePlace takes a place at a door, and room for the request in memory.
+// takePlace takes a place at a door, and memory for the request.
 func (b *Bus) takePlace(at places, r Request) (leave func(), err error) {
 	var give []func()
 	leave = func() {
@@ -64,7 +63,7 @@ func (b *Bus) takePlace(at places, r Request) (leave func(), err error) {
 	return leave, nil
 }
 
-// size is how many bytes a request has.
+// size returns the size of a request in bytes.
 func (r Request) size() int64 {
 	size := len(r.Data)
 	for name, values := range r.Header {
@@ -75,7 +74,7 @@ func (r Request) size() int64 {
 	return int64(size)
 }
 
-// party is whose share a request uses.
+// party returns the party charged for a request.
 func (d Door) party(ctx context.Context, r Request) string {
 	if who := identity.Of(ctx); who.Role != identity.Trial {
 		return who.String()
@@ -86,8 +85,8 @@ func (d Door) party(ctx context.Context, r Request) string {
 	return unnamed
 }
 
-// connectionOf returns what the replies to one connection of the usual clients begin
-// with: _INBOX and an id.
+// connectionOf returns the common prefix of the reply subjects of one connection in the
+// usual client libraries: _INBOX and an id.
 func connectionOf(reply string) string {
 	if head, rest, ok := strings.Cut(reply, "."); ok {
 		id, _, _ := strings.Cut(rest, ".")
@@ -96,9 +95,9 @@ func connectionOf(reply string) string {
 	return reply
 }
 
-// inTurn has requests enter when it is their turn. Nobody works for those who wait:
-// thousands of them would each have a goroutine, and the collector would take back
-// the stacks that the work has just grown.
+// inTurn makes requests wait for their turn before enter. Waiting requests have no
+// goroutine: thousands of them would make the garbage collector take back the stacks that
+// the work has just grown.
 func (b *Bus) inTurn(refused *tally.Tally, enter func(visitor)) func(visitor) {
 	return func(v visitor) {
 		b.enter(Work{Party: v.request.Party, Cost: Cost(int(v.request.size()))}, func(t *Turn, err error) {
@@ -119,8 +118,7 @@ func (b *Bus) inTurn(refused *tally.Tally, enter func(visitor)) func(visitor) {
 // busy tells the sender to try again.
 func busy(req micro.Request) { decline(req, codeTryAgain, "busy: try again") }
 
-// decline answers a request that is not taken, where its answer would not be a record
-// or a request.
+// decline refuses a request, unless the answer would itself be a record or a request.
 func decline(req micro.Request, code, text string) {
 	if req.Reply() != "" && !ours(req.Reply()) {
 		_ = req.Error(code, text, nil)

@@ -18,26 +18,26 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// Bounds of one atomic batch, and of what may wait. The engine takes at most
-// 1000 records a batch; below batchFrom records a batch costs more than it
-// saves (on disk a batch has 2–3 ms of fixed cost, a record of its own 0.25 ms).
+// Bounds of one atomic batch, and of the queue. The engine takes at most 1000 records a
+// batch; below batchFrom records a batch costs more than it saves (on disk a batch has
+// 2–3 ms of fixed cost, a single record 0.25 ms).
 const (
 	batchRecords = 1000
 	batchBytes   = 16 << 20
 	batchFrom    = 20
-	// batchFromMemory is batchFrom where batches are gathered in memory (staging.go).
+	// batchFromMemory is batchFrom for batches staged in memory (internal/natsd/staging.go).
 	batchFromMemory = 2
 	queueLength     = 16 << 10
-	// tryTimeout is how long one try to store records waits for its answer, before they
+	// tryTimeout is how long one try to store records waits for its answer before they
 	// are sent again: their subjects make that safe, and a slow disk answers the last try
 	// together with the first.
 	tryTimeout = 1500 * time.Millisecond
-	maxPause   = time.Second // between tries that the engine refuses
-	tellEvery  = 10          // failed tries between two lines in the log
+	maxPause   = time.Second // between tries that fail
+	tellEvery  = 10          // failed tries per log line
 )
 
-// writer is the one goroutine that writes to a stream. There is no timer: what
-// waits while a commit is in flight goes together in the next.
+// writer is the only goroutine of this process that writes to a stream. It uses no timer:
+// records that wait while a commit is in flight go together in the next one.
 type writer struct {
 	js     jetstream.JetStream
 	stream string
@@ -45,19 +45,20 @@ type writer struct {
 	queue  chan *pending
 	done   chan struct{}
 	log    *zap.Logger
-	room   func(bytes int) error // nil error: the disk has room for so many
-	full   atomic.Bool           // the engine said so when it was last asked to store something
-	feed   func() *feed          // told of what is written; nil where nobody reads but as the engine delivers
-	agenda func() *agenda        // told of timers
+	room   func(bytes int) error // returns nil if the disk has room for so many bytes
+	full   atomic.Bool           // the engine reported no room at the last try
+	feed   func() *feed          // receives written records; nil where readers wait for the engine's delivery
+	agenda func() *agenda        // receives written timers
 	busy   atomic.Bool           // a commit is in flight
-	last   atomic.Uint64         // sequence of what it stored last; 0 before the first
-	alone  atomic.Bool           // when it stored that, nobody else had written since the time before
-	// inMemory says that the engine gathers batches in memory, until unstage is called.
+	last   atomic.Uint64         // sequence that it stored last; 0 before the first
+	alone  atomic.Bool           // nobody else wrote between its last two commits
+	// inMemory is true while the engine stages batches in memory, until unstage is
+	// called.
 	inMemory atomic.Bool
 	unstage  func()
 }
 
-// stored settles records that are on disk from a sequence on.
+// stored settles records that are on disk, from sequence first on.
 func (w *writer) stored(round []*pending, first uint64) {
 	w.full.Store(false)
 	for _, p := range round {
@@ -84,22 +85,22 @@ func (w *writer) stored(round []*pending, first uint64) {
 	}
 }
 
-// likely is the sequence of the record that is written next, if that is so at once and
-// nobody else writes; 0 where it cannot be told, or where somebody else wrote last.
+// likely returns the sequence that the next record gets if it is written at once and
+// nobody else writes; 0 if that is unknown or somebody else wrote last.
 func (w *writer) likely() uint64 {
 	if w.busy.Load() || len(w.queue) > 0 || !w.alone.Load() {
 		return 0
 	}
-	return w.last.Load() + 1 // read last: what was being written meanwhile counts
+	return w.last.Load() + 1 // read last: includes a commit that finished meanwhile
 }
 
-// IsWriting reports whether records are being stored in the ledger. What can wait
-// leaves the processor to them.
+// IsWriting reports whether ledger records are being stored. Work that can wait yields
+// the processor meanwhile.
 func (b *Bus) IsWriting() bool { return b.writers[event.StreamLedger].busy.Load() }
 
 func (w *writer) run(ctx context.Context) {
 	defer close(w.done)
-	var held []*pending // subjects that stood twice in the round before
+	var held []*pending // records whose subject was already in the last round
 	for {
 		round := held
 		if len(round) == 0 {
@@ -122,8 +123,8 @@ func (w *writer) run(ctx context.Context) {
 	}
 }
 
-// gather takes what waits, within the bounds of a batch. A subject goes once a
-// round: its second record must meet the first one already stored.
+// gather takes the queued records within the bounds of a batch. A subject goes once per
+// round: its second record must find the first one stored.
 func (w *writer) gather(round []*pending) (now, held []*pending) {
 	bytes := 0
 	seen := map[string]bool{}
@@ -174,8 +175,8 @@ func (w *writer) refuseRest(held []*pending) {
 }
 
 // write stores a round. Records whose outcome is unknown are sent again with the same
-// subjects, at once where an answer was lost: what was stored after all answers as ours
-// by its salt.
+// subjects, at once if an answer was lost: a record that was stored after all is
+// recognized as ours by its salt.
 func (w *writer) write(ctx context.Context, round []*pending) {
 	if f := w.feed(); f != nil {
 		f.writes(round)
@@ -212,8 +213,8 @@ func (w *writer) write(ctx context.Context, round []*pending) {
 	}
 }
 
-// try sends records once and returns those that are not settled. The engine is given
-// nothing that the disk has no room for.
+// try sends records once and returns those that are not settled. It sends nothing if the
+// disk has no room for it.
 func (w *writer) try(ctx context.Context, round []*pending) ([]*pending, error) {
 	bytes := 0
 	for _, p := range round {
@@ -237,8 +238,8 @@ func isTimeout(err error) bool {
 	return errors.Is(err, nats.ErrTimeout) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, jetstream.ErrAsyncPublishTimeout)
 }
 
-// message renders a record for a try of its own: the client library writes
-// batch headers into it.
+// message renders a record separately for each try, because the client library writes batch
+// headers into it.
 func (w *writer) message(p *pending) *nats.Msg {
 	r := p.record
 	m := r.Message(w.realm)
@@ -247,8 +248,8 @@ func (w *writer) message(p *pending) *nats.Msg {
 	return m
 }
 
-// single publishes records one by one, all in flight together, and returns
-// those whose outcome is not known.
+// single publishes records one by one, all in flight at once, and returns those whose
+// outcome is unknown.
 func (w *writer) single(ctx context.Context, round []*pending) (rest []*pending, err error) {
 	futures := make([]jetstream.PubAckFuture, len(round))
 	for i, p := range round {
@@ -290,9 +291,8 @@ func (w *writer) single(ctx context.Context, round []*pending) (rest []*pending,
 	return rest, err
 }
 
-// batch publishes records as one atomic batch and returns those that are not
-// stored yet: all of them when the outcome is unknown, those that are new when
-// some subjects were taken.
+// batch publishes records as one atomic batch and returns those not stored yet: all of
+// them if the outcome is unknown, the new ones if some subjects were taken.
 func (w *writer) batch(ctx context.Context, round []*pending) ([]*pending, error) {
 	messages := make([]*nats.Msg, len(round))
 	for i, p := range round {
@@ -314,8 +314,8 @@ func (w *writer) batch(ctx context.Context, round []*pending) ([]*pending, error
 		w.unstage()
 		return round, nil
 	case isFinal(err):
-		// One record spoils the batch for the others: alone, each gets its own
-		// answer.
+		// One record made the engine refuse the batch: sent alone, each record gets its
+		// own answer.
 		var rest []*pending
 		for _, p := range round {
 			left, serr := w.single(ctx, []*pending{p})
@@ -328,10 +328,10 @@ func (w *writer) batch(ctx context.Context, round []*pending) ([]*pending, error
 	return round, err
 }
 
-// answerTaken reads which of the subjects exist and answers those; it returns
-// the others. A timer that is to take the place of the one that is set is not answered:
-// the batch was refused because of others. Where the one that is set is gone, the timer
-// replaces nothing: it may come due in vain, but must not be lost.
+// answerTaken looks up which of the subjects exist, settles those, and returns the other
+// records. A timer that replaces the stored one is not settled: the batch was refused
+// because of other records. If the timer to replace is gone, Replaces is cleared: the new
+// timer may fire unnecessarily, but must not be lost.
 func (w *writer) answerTaken(ctx context.Context, round []*pending) ([]*pending, error) {
 	bySubject := make(map[string]*pending, len(round))
 	subjects := make([]string, len(round))
@@ -340,7 +340,7 @@ func (w *writer) answerTaken(ctx context.Context, round []*pending) ([]*pending,
 	}
 	try, cancel := context.WithTimeout(ctx, tryTimeout)
 	defer cancel()
-	gone, whole := maps.Clone(bySubject), false // a list may be cut off
+	gone, whole := maps.Clone(bySubject), false // the list may be truncated
 	found, err := jetstreamext.GetLastMsgsFor(try, w.js, w.stream, subjects)
 	if err != nil {
 		return alone(round), fmt.Errorf("look up taken subjects: %w", err)
@@ -366,14 +366,14 @@ func (w *writer) answerTaken(ctx context.Context, round []*pending) ([]*pending,
 		delete(bySubject, subject)
 		existing := event.ReadStored(w.realm, m.Subject, m.Header, m.Data, m.Sequence, m.Time)
 		if existing.Salt == p.record.Salt {
-			p.settle(Result{Sequence: m.Sequence, header: m.Header}, nil) // ours, whose answer was lost
+			p.settle(Result{Sequence: m.Sequence, header: m.Header}, nil) // ours; the answer was lost
 		} else {
 			p.settle(Result{Sequence: m.Sequence, Existing: &existing}, nil)
 		}
 	}
 	if whole {
 		for _, p := range gone {
-			if p.record.Replaces != 0 { // of others the caller may be reading the record
+			if p.record.Replaces != 0 { // only if set: the caller may be reading the other records
 				p.record.Replaces = 0
 			}
 		}
@@ -381,9 +381,9 @@ func (w *writer) answerTaken(ctx context.Context, round []*pending) ([]*pending,
 	return left(round, bySubject), nil
 }
 
-// isTaken reports whether the engine says that a subject has a record already:
-// 10071 and (with replicas) 10164 by the expectation, 10077 by the limit of one, 10201 by a repeat in a
-// batch.
+// isTaken reports whether the engine refused a record because its subject already has
+// one: 10071 and (with replicas) 10164 by the expectation, 10077 by the limit of one,
+// 10201 by a repeat in a batch.
 func isTaken(err error) bool {
 	var api *jetstream.APIError
 	if errors.As(err, &api) {
@@ -392,21 +392,21 @@ func isTaken(err error) bool {
 	return false
 }
 
-// isNoRoom reports whether the engine refuses a record because it may store no more: 10047
-// and 10023 by its own limit, 10002 by that of the account.
+// isNoRoom reports whether the engine refused a record because it may store no more:
+// 10047 and 10023 by its own limit, 10002 by the account's.
 func isNoRoom(err error) bool {
 	var api *jetstream.APIError
 	return errors.As(err, &api) && (api.ErrorCode == 10047 || api.ErrorCode == 10023 || api.ErrorCode == 10002)
 }
 
-// isIncomplete reports whether the engine has lost a batch: also where it cannot
-// write what it gathers.
+// isIncomplete reports whether the engine lost a batch, also because it cannot write its
+// staging files.
 func isIncomplete(err error) bool {
 	var api *jetstream.APIError
 	return errors.As(err, &api) && api.ErrorCode == jetstreamext.JSErrCodeBatchPublishIncomplete
 }
 
-// isFinal reports whether the engine will never take the record as it is.
+// isFinal reports whether the engine will never accept the record as it is.
 func isFinal(err error) bool {
 	var api *jetstream.APIError
 	return errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, nats.ErrBadSubject) || errors.As(err, &api) && (api.ErrorCode == 10054 || api.ErrorCode == 10097 || api.ErrorCode == 10189 || api.ErrorCode == 10190)

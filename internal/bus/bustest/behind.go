@@ -13,13 +13,14 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// slow is a handler that makes nothing, at most pace records a second until it is released.
+// slow is a handler without output that handles at most pace records a second until
+// released.
 type slow struct {
 	released <-chan struct{}
 	ticks    *time.Ticker
 }
 
-// pace shows that the service does not hang, and is far too slow for what is stored.
+// pace is enough to show that the service does not hang, and far too slow for the load.
 const pace = 200
 
 func (s slow) Handle(ctx context.Context, _ event.Stored) ([]event.Record, error) {
@@ -36,8 +37,8 @@ func (s slow) Handle(ctx context.Context, _ event.Stored) ([]event.Record, error
 func (slow) Refused(_, _ event.Stored) bool { return false }
 func (slow) Failed(event.Stored)            {}
 
-// FallBehind gives the bus a service that falls behind what is stored, as under a
-// load that it cannot follow. It catches up when catchUp is called.
+// FallBehind runs a service that falls behind the ledger, as under a load too high for
+// it. It catches up when catchUp is called.
 func FallBehind(t testing.TB, e *Env) (catchUp func()) {
 	t.Helper()
 	released, ticks := make(chan struct{}), time.NewTicker(time.Second/pace)
@@ -49,9 +50,9 @@ func FallBehind(t testing.TB, e *Env) (catchUp func()) {
 			Key: func(s event.Stored) string { return s.Subject },
 		})
 	})
-	const more = 8000 // than are read ahead
+	const more = 8000 // more than are read ahead
 	n := 0
-	require.Eventually(t, func() bool { // once the service is up with the ledger
+	require.Eventually(t, func() bool { // once the service has caught up with the ledger
 		records := make([]event.Record, more)
 		for i := range records {
 			n++

@@ -24,10 +24,10 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// hang is how long something is waited for that must happen, on a machine however busy.
+// hang is how long tests wait for something that must happen, even on a busy machine.
 const hang = 60 * time.Second
 
-// Env is a running server with a bus. The connection and the bus are its own.
+// Env is a running server with a bus and a connection of its own.
 type Env struct {
 	Server *natsd.Server
 	Conn   *nats.Conn
@@ -35,10 +35,10 @@ type Env struct {
 	Log    *zap.Logger
 }
 
-// Start starts a server and a bus on it, with short pauses for what fails.
+// Start starts a server and a bus on it, with short pauses between retries.
 func Start(t testing.TB) *Env { return StartIn(t, t.TempDir(), clock.System{}) }
 
-// StartIn is Start for a folder that outlives the server, and a clock.
+// StartIn is Start with a folder that outlives the server, and a clock.
 func StartIn(t testing.TB, dir string, c clock.Clock) *Env {
 	return StartRealm(t, dir, c, event.Real)
 }
@@ -86,15 +86,15 @@ func Background(t testing.TB, f func(context.Context) error) {
 	})
 }
 
-// Answers returns when a door answers. Doors open in the order in which a service names
+// Answers waits until a door answers. Doors open in the order in which a service lists
 // them, after it answers $SRV.PING.
 func Answers(t testing.TB, e *Env, door string) {
 	t.Helper()
 	require.Eventually(t, func() bool { _, err := e.Conn.Request(door, nil, time.Second); return err == nil }, hang, 5*time.Millisecond)
 }
 
-// Store commits records, in parts, and each part again where a busy machine did not store
-// it in the time that a Commit has: then nobody knows what became of it.
+// Store commits records in parts and retries a part that a busy machine did not store
+// within the time limit of Commit, whose outcome is then unknown.
 func Store(t testing.TB, b *bus.Bus, records []event.Record) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*hang)
@@ -109,8 +109,7 @@ func Store(t testing.TB, b *bus.Bus, records []event.Record) {
 	}
 }
 
-// JetStream returns the engine's own interface, for tests that go behind the
-// bus.
+// JetStream returns the engine's own interface, for tests that bypass the bus.
 func JetStream(t testing.TB, e *Env) jetstream.JetStream {
 	t.Helper()
 	js, err := jetstream.New(e.Conn)
@@ -118,7 +117,7 @@ func JetStream(t testing.TB, e *Env) jetstream.JetStream {
 	return js
 }
 
-// BatchesInMemory returns the folder in memory where the engine gathers the batches of a
+// BatchesInMemory returns the folder in memory where the engine stages the batches of a
 // stream; the test is skipped on a system without one.
 func BatchesInMemory(t testing.TB, dir, stream string) string {
 	t.Helper()

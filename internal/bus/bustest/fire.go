@@ -12,8 +12,8 @@ import (
 )
 
 // Fire waits until the follower of the timers has handled every timer that is due by the
-// clock, and returns how many there were. Timers that were handled before are not counted.
-// It fails where nobody follows the timers.
+// clock, and returns how many there were, without those handled before the call. It fails
+// if nobody follows the timers.
 func Fire(t testing.TB, e *Env, c clock.Clock) int {
 	t.Helper()
 	realm := e.Bus.Realm()

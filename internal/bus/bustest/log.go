@@ -8,9 +8,9 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// logTo returns a logger that writes errors to the log of a test. What is logged after
-// the test has ended, such as the last report of a tally, is dropped: the testing
-// package would panic.
+// logTo returns a logger that writes errors to the log of a test. Lines logged after the
+// test has ended, such as the last report of a tally, are dropped: the testing package
+// would panic.
 func logTo(t testing.TB) *zap.Logger {
 	w := &testLog{t: t}
 	t.Cleanup(func() {

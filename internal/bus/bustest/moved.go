@@ -11,8 +11,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// MoveDue moves the timers that are due to their due subjects, and returns how many. The
-// engine did so with the timers of earlier versions, also while nobody followed them.
+// MoveDue moves due timers to their due subjects and returns how many, as the engine did
+// with the timers of earlier versions, also while nobody followed them.
 func MoveDue(t testing.TB, e *Env, c clock.Clock) int {
 	t.Helper()
 	realm, js := e.Bus.Realm(), JetStream(t, e)
