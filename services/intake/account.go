@@ -17,11 +17,11 @@ import (
 
 const (
 	accountPrefix = "refused"
-	// accountPeriod is how often the accounts that have changed are stored. Those whose
-	// refused reports are counted are answered when that is on disk: refusing fast must
-	// not be cheaper than keeping.
+	// accountPeriod is how often changed accounts are stored. Reports that are only
+	// counted are answered once that is on disk: having a report counted must not be
+	// faster than having it kept.
 	accountPeriod = time.Second
-	// summaryPeriod is what one summary covers: one record, of some 5 KB at most.
+	// summaryPeriod is the period of one summary: one record, of some 5 KB at most.
 	summaryPeriod = time.Hour
 	maxDigests    = 32
 	maxReasons    = 16
@@ -29,53 +29,53 @@ const (
 	otherReasons  = "other"
 )
 
-// account is what an operator has used of its allowance for refused reports. It is
-// stored beside the positions, so that a restart forgets nothing.
+// account is an operator's use of its allowance for refused reports. It is stored beside
+// the positions, so that it survives a restart.
 type account struct {
 	owner string
-	// The lock of refusals guards the rest.
+	// The fields below are guarded by the lock of refusals.
 	used    usage
 	changed bool     // since it was stored
 	counted *counted // since it was stored; nil: none
-	open    bool     // the stored account has a summary that is no record yet
+	open    bool     // the stored account has a summary that is not a record yet
 	until   time.Time
 }
 
-// usage is what is used up of an allowance at a time; it comes back as time passes.
+// usage is the used part of an allowance at a time; it decreases as time passes.
 type usage struct {
 	Reports float64   `json:"reports"`
 	Bytes   float64   `json:"bytes"`
 	At      time.Time `json:"at"`
 }
 
-// stored is how an account is stored.
+// stored is an account as it is stored.
 type stored struct {
 	Used    usage                  `json:"used"`
-	Summary *event.RejectedSummary `json:"summary,omitempty"` // no record yet
+	Summary *event.RejectedSummary `json:"summary,omitempty"` // not a record yet
 }
 
-// counted are refused reports beyond the rate, and who waits for them to be stored.
+// counted are refused reports beyond the rate; ready is closed when they are stored.
 type counted struct {
 	event.RejectedSummary
 	ready chan struct{}
 	err   error
 }
 
-// refused is what a summary says of a report.
+// refused is what a summary uses of a report.
 type refused struct {
 	digest string
 	size   int
 	faults []fault.Detail
 }
 
-// maxJitter is by how much the times of requests that are refused together may differ.
+// maxJitter is by how much the times of concurrently refused requests may differ.
 const maxJitter = time.Minute
 
-// at is what is used up at a later time.
+// at returns the usage at a later time.
 func (u usage) at(now time.Time) usage {
 	u.Bytes = min(u.Bytes, refusedQuota) // an earlier version allowed more
 	switch back := u.At.Sub(now); {
-	case back > maxJitter: // the clock was set back, which gives nothing back
+	case back > maxJitter: // the clock was set back, which restores no allowance
 		return usage{u.Reports, u.Bytes, now}
 	case back > 0:
 		return u
@@ -84,7 +84,7 @@ func (u usage) at(now time.Time) usage {
 	return usage{max(0, u.Reports-passed*refusedRate), max(0, u.Bytes-passed*refusedQuota/(24*60*60)), now}
 }
 
-// take uses an allowance up by one report, or reports that there is not enough left.
+// take charges one report to the allowance, or returns false if not enough is left.
 func (u *usage) take(now time.Time, bytes int) bool {
 	next := u.at(now)
 	next.Reports++
@@ -96,7 +96,7 @@ func (u *usage) take(now time.Time, bytes int) bool {
 	return true
 }
 
-// account returns the account of an owner, as it was stored.
+// account returns the account of an owner, from memory or from the store.
 func (r *refusals) account(ctx context.Context, owner string) (*account, error) {
 	r.mu.Lock()
 	a := r.accounts[owner]
@@ -125,7 +125,7 @@ func (a *account) noteSummary(s stored) {
 	}
 }
 
-// hasRoom reports whether so many bytes are left of an allowance.
+// hasRoom reports whether the allowance has room for one more report of this size.
 func (r *refusals) hasRoom(a *account, now time.Time, bytes int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -133,7 +133,8 @@ func (r *refusals) hasRoom(a *account, now time.Time, bytes int) bool {
 	return used.take(now, bytes)
 }
 
-// overRate returns what counts a refused report, or nil where it may be kept whole.
+// overRate charges a refused report. It returns nil if the report may be kept whole, and
+// otherwise the counter that it was added to.
 func (r *refusals) overRate(a *account, now time.Time, one refused, size int) *counted {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -158,7 +159,7 @@ func (r *refusals) overRate(a *account, now time.Time, one refused, size int) *c
 	return c
 }
 
-// addReason counts a path, or together those beyond maxReasons.
+// addReason counts a path; paths beyond maxReasons are counted together.
 func addReason(reasons map[string]int, path string, n int) {
 	runes := []rune(path)
 	path = string(runes[:min(len(runes), maxReason)])
@@ -168,7 +169,7 @@ func addReason(reasons map[string]int, path string, n int) {
 	reasons[path] += n
 }
 
-// add merges what was counted into the summary of the same hour.
+// add merges counted reports into the summary of the same hour.
 func add(sum, c *event.RejectedSummary) {
 	sum.Until = c.Until
 	sum.Count += c.Count
@@ -182,8 +183,7 @@ func add(sum, c *event.RejectedSummary) {
 	}
 }
 
-// run stores the accounts that have changed once a period until ctx ends, and then the
-// rest.
+// run stores changed accounts once a period until ctx ends, and then once more.
 func (r *refusals) run(ctx context.Context) {
 	r.readAll(ctx)
 	tick := time.NewTicker(accountPeriod)
@@ -201,7 +201,7 @@ func (r *refusals) run(ctx context.Context) {
 	}
 }
 
-// readAll reads the accounts, so that summaries from before a restart become records.
+// readAll loads the accounts, so that summaries from before a restart become records.
 func (r *refusals) readAll(ctx context.Context) {
 	keys, err := r.deps.Bus.KeptKeys(ctx, accountPrefix)
 	for _, key := range keys {
@@ -221,8 +221,7 @@ func (r *refusals) readAll(ctx context.Context) {
 	}
 }
 
-// flush stores the accounts that have changed, and makes records of the summaries
-// whose hour is over.
+// flush stores changed accounts, and makes records of summaries whose hour is over.
 func (r *refusals) flush(ctx context.Context) {
 	now := r.deps.Clock.Now()
 	r.mu.Lock()
@@ -238,7 +237,7 @@ func (r *refusals) flush(ctx context.Context) {
 	}
 }
 
-// store stores an account, and answers those who wait for it.
+// store stores an account and releases the requests that wait for it.
 func (r *refusals) store(ctx context.Context, a *account, now time.Time) {
 	r.mu.Lock()
 	used, c, fresh := a.used, a.counted, !a.open
@@ -265,8 +264,8 @@ func (r *refusals) store(ctx context.Context, a *account, now time.Time) {
 	close(c.ready)
 }
 
-// update merges what has changed into the stored account: another process may have
-// changed it, too.
+// update merges the changes into the stored account, which another process may have
+// changed too.
 func (r *refusals) update(ctx context.Context, owner string, used usage, c *counted, now time.Time) (stored, error) {
 	for {
 		s, revision, err := r.read(ctx, owner)
@@ -301,7 +300,7 @@ func (r *refusals) update(ctx context.Context, owner string, used usage, c *coun
 	}
 }
 
-// recordSummary makes a record of a summary whose hour is over. A repeat meets the first.
+// recordSummary makes a record of a summary whose hour is over. A repeat finds the first.
 func (r *refusals) recordSummary(ctx context.Context, sum event.RejectedSummary) error {
 	record, err := event.NewRecord(event.RejectedSubject(sum.Operator, fmt.Sprintf("summary-%d", sum.From.UnixNano())), sum.Until, "", sum)
 	if err == nil {

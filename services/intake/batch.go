@@ -12,16 +12,16 @@ import (
 )
 
 const (
-	// partCost is how much of a batch is taken in one turn, in reports: what others
-	// send meanwhile waits no longer than that takes.
+	// partCost is how much of a batch is taken in one turn, in reports: it bounds how
+	// long other senders' reports wait.
 	partCost = 128
-	// batchTimeout is how long a batch may wait for its turns, in all. The sender has
-	// the answer before the server gives up writing it.
+	// batchTimeout is how long a batch may wait for all its turns. It is shorter than the
+	// server's write timeout, so the sender gets the answer.
 	batchTimeout = 20 * time.Second
 )
 
-// takeBatch takes the reports of a batch in parts, each when it is its turn, and
-// returns their receipts. After an error it is not known what was taken.
+// takeBatch takes the reports of a batch in parts, each in its turn, and returns their
+// receipts. After an error it is not known which were taken.
 func (in *Intake) takeBatch(r *http.Request, party string, reports event.Reports) ([]event.Receipt, error) {
 	receipts := make([]event.Receipt, 0, reports.Len())
 	until := clock.Steady().Add(batchTimeout)
@@ -41,7 +41,7 @@ func (in *Intake) takeBatch(r *http.Request, party string, reports event.Reports
 	return receipts, nil
 }
 
-// nextPart returns where the part of a batch ends that begins at from, and its cost.
+// nextPart returns the end of the part of a batch that begins at from, and its cost.
 func nextPart(reports event.Reports, from int) (to, cost int) {
 	for to = from; to < reports.Len(); to++ {
 		one := bus.Cost(reports.Size(to))
@@ -53,7 +53,7 @@ func nextPart(reports event.Reports, from int) (to, cost int) {
 	return to, cost
 }
 
-// submissions parses some of the reports of a request.
+// submissions parses the reports from…to of a request.
 func (in *Intake) submissions(r *http.Request, reports event.Reports, from, to int) []submission {
 	who := identity.Of(r.Context())
 	subs := make([]submission, 0, to-from)
@@ -67,7 +67,7 @@ func (in *Intake) submissions(r *http.Request, reports event.Reports, from, to i
 			source = namesOf(r.Header, p.Raw).Source
 		}
 		if s.operator = shorten(event.OperatorOfSource(source)); who.Role == identity.Operator {
-			s.operator = who.ID // whatever the report says
+			s.operator = who.ID // whatever the report's source
 		}
 		subs = append(subs, s)
 	}
@@ -75,8 +75,8 @@ func (in *Intake) submissions(r *http.Request, reports event.Reports, from, to i
 }
 
 // claimedOperator returns the registered operator that a request without an identity
-// seems to be of, or "". It decides no more than in whose queue the request waits, so
-// it looks for the first source and parses nothing.
+// appears to be from, or "". It only decides in whose queue the request waits, so it
+// looks for the first source and parses nothing.
 func (in *Intake) claimedOperator(h http.Header, body []byte) string {
 	source := h.Get("Ce-Source")
 	if source == "" {

@@ -18,10 +18,10 @@ import (
 // maxBody bounds one request: a batch holds many events of 256 KiB at most.
 const maxBody = 16 << 20
 
-// post takes one report (structured or binary) or a batch of them. A single
-// report is answered with 200 and its receipt, 400 when it is refused and 409 in
-// a conflict, both as problems (RFC 9457); a batch with 200 and one receipt an
-// event, in order. The operator is the last segment of the source.
+// post takes one report (structured or binary) or a batch of them. A single report is
+// answered with 200 and its receipt, 400 if it is refused and 409 in a conflict, both as
+// problems (RFC 9457); a batch with 200 and one receipt for each event, in order. The
+// operator is the last segment of the source.
 func (in *Intake) post(w http.ResponseWriter, r *http.Request) {
 	who := identity.Of(r.Context())
 	if who.Role != identity.Operator && who.Role != identity.Trial {
@@ -58,7 +58,7 @@ func (in *Intake) post(w http.ResponseWriter, r *http.Request) {
 	in.answerPost(w, r, party, body.Bytes)
 }
 
-// answerPost answers a request to report that has arrived.
+// answerPost answers a request whose body has arrived.
 func (in *Intake) answerPost(w http.ResponseWriter, r *http.Request, party string, body []byte) {
 	turn, err := in.deps.Bus.Admit(r.Context(), bus.Work{Party: party, Cost: bus.Cost(len(body))})
 	if err != nil {
@@ -105,7 +105,7 @@ func noRoom(w http.ResponseWriter, why error) {
 	httpedge.Write(w, httpedge.Problem{Status: http.StatusInsufficientStorage, Detail: why.Error()})
 }
 
-// busy answers a request of which nothing was taken.
+// busy answers a request of which no report was taken.
 func busy(w http.ResponseWriter, why string) {
 	httpedge.Fail(w, httpedge.NewProblem(http.StatusServiceUnavailable, "busy: "+why+"; nothing was taken; send the same again"))
 }
@@ -128,7 +128,7 @@ func answerOne(w http.ResponseWriter, r event.Receipt) {
 func (in *Intake) refuseEnvelope(w http.ResponseWriter, r *http.Request, body []byte, status int, faults []fault.Detail) {
 	s := submission{operator: anybody, door: "http", header: ceHeader(r.Header), payload: body}
 	if who := identity.Of(r.Context()); who.Role == identity.Operator {
-		s.operator = who.ID // not only its account: the record names it, too
+		s.operator = who.ID // the record names it, too
 	}
 	if err := in.refused.keep(r.Context(), s, faults); err != nil {
 		in.failed.Add(fmt.Sprintf("keep a refused request: %v", err))
@@ -138,8 +138,8 @@ func (in *Intake) refuseEnvelope(w http.ResponseWriter, r *http.Request, body []
 	httpedge.Write(w, httpedge.Problem{Status: status, Detail: "the request cannot be read as CloudEvents", Errors: faults})
 }
 
-// ceHeader is the part of a request's header that belongs to the report; the
-// rest (cookies, authorisation) is not ours to keep.
+// ceHeader returns the part of a request's header that belongs to the report; the rest
+// (cookies, authorisation) must not be kept.
 func ceHeader(h http.Header) map[string][]string {
 	out := map[string][]string{}
 	for name, values := range h {
@@ -150,7 +150,7 @@ func ceHeader(h http.Header) map[string][]string {
 	return out
 }
 
-// Describe adds the door to the description of an API. What answers is Handler.
+// Describe adds the endpoint to the description of an API. Handler serves it.
 func (in *Intake) Describe(api huma.API) {
 	text := func(about string) *huma.Schema { return &huma.Schema{Type: huma.TypeString, Description: about} }
 	data := &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true, Description: "facilities, discoveredAt, containsNoStateSecrets, facts and so on; what is wrong with it is answered in full"}

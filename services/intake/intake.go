@@ -1,20 +1,18 @@
-// Package intake takes operators' reports, over NATS and over HTTP, and answers
-// each with a receipt.
+// Package intake takes operators' reports, over NATS and over HTTP, and answers each with
+// a receipt.
 //
-// A receipt goes out after the report is on disk, or after the refused report
-// is; never before. The same report again gets the receipt of the first. A
-// report that is refused is answered with every fault at once, each with its
-// path, and is kept for six calendar months. When the outcome is not known
-// there is no answer, and the sender tries again with the same id: it costs
-// nothing.
+// A receipt goes out after the report, or the refused report, is on disk; never before.
+// The same report again gets the receipt of the first. A refused report is answered with
+// all its faults, each with its path, and is kept for six calendar months. When the
+// outcome is not known there is no answer, and the sender tries again with the same id,
+// which is harmless.
 //
-// Intake knows no incident: it checks a report by itself and against the
-// register, and what it takes does not depend on what came before. Only what
-// the receipt remarks does (remark.go), that a drill's report of a real
-// incident is refused, and a large report of an incident that is large already
-// (size.go). The clock of the receipt is ours; a sender's clock that
-// differs is seen and said, and moves no due time but that of the discovery,
-// which is its claim.
+// Intake knows no incident: it checks a report on its own and against the register, and
+// the result does not depend on earlier reports. There are three exceptions: the
+// receipt's remarks (remark.go), a drill's report of a real incident, which is refused,
+// and a large report of an incident that is large already (size.go). The time of receipt
+// is by our clock. A difference of the sender's clock is reported on the receipt, and
+// moves no due time but that of the discovery, which is the sender's claim.
 package intake
 
 import (
@@ -41,32 +39,30 @@ import (
 	"github.com/tocsin-project/tocsin/internal/tally"
 )
 
-// Name of the service.
+// Name is the service's name.
 const Name = "intake"
 
-// Bounds of what is being taken at one moment, over NATS and over HTTP, of which each
-// party has its share; beyond them the answer is "busy". So it is where a request waits
-// for its turn too long (bus.Admit): a report that is taken is to reach its desks within
-// moments.
+// Bounds of concurrent requests, over NATS and over HTTP, of which each party has its
+// share; beyond them the answer is "busy". A request that waits too long for its turn is
+// answered so too (bus.Admit): an accepted report must reach its desks within moments.
 const (
 	inHand = 8192
 	posts  = 512
 )
 
-// Deps are what the service works with.
+// Deps are the service's dependencies.
 type Deps struct {
 	Bus      *bus.Bus
 	Clock    clock.Clock
 	Log      *zap.Logger
 	Register *register.Register
-	// ClockDoubt says why the time of receipt may be wrong at the moment, or "". Nil:
-	// nobody watches the clock.
+	// ClockDoubt returns why the time of receipt may be wrong at the moment, or "". Nil:
+	// the clock is not watched.
 	ClockDoubt func() string
-	// Late finds the duties that a report, taken by itself, was late for when it
-	// came.
+	// Late returns the duties that a report, taken alone, was late for at its receipt.
 	Late func(*event.Accepted, *event.Report) ([]event.Lateness, error)
-	// Elsewhere reports whether the other realm has an incident: a drill's for
-	// the real one, the real one's for a drill.
+	// Elsewhere reports whether the other realm has an incident: the drill for a real
+	// one, the real realm for a drill's.
 	Elsewhere func(ctx context.Context, operator, incident string) (bool, error)
 }
 
@@ -82,7 +78,7 @@ type Intake struct {
 	unchecked *tally.Tally // receipts that lack a remark because the ledger could not be read
 }
 
-// New returns an intake; Run opens its doors on the bus.
+// New returns an intake; Run serves its endpoints on the bus.
 func New(d Deps) *Intake {
 	if d.ClockDoubt == nil {
 		d.ClockDoubt = func() string { return "" }
@@ -94,9 +90,8 @@ func New(d Deps) *Intake {
 	}
 }
 
-// Run takes reports on report.<operator> until ctx ends. A report that was
-// published without a reply subject is taken too; its receipt is announced on
-// receipt.<operator>.
+// Run takes reports on report.<operator> until ctx ends. A report published without a
+// reply subject is taken too; its receipt is published on receipt.<operator>.
 func (in *Intake) Run(ctx context.Context) error {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
@@ -127,7 +122,7 @@ func (in *Intake) answer(ctx context.Context, req bus.Request) (any, error) {
 	return receipts[0], nil
 }
 
-// party is the registered operator that a report's subject names, or "".
+// party returns the registered operator that a report's subject names, or "".
 func (in *Intake) party(req bus.Request) string {
 	if operator := in.operatorOf(req); in.isRegistered(operator) {
 		return operator
@@ -140,7 +135,7 @@ func (in *Intake) isRegistered(operator string) bool {
 	return ok
 }
 
-// operatorOf is the operator that the door's subject names; it need not be
+// operatorOf returns the operator that the request's subject names; it need not be
 // registered.
 func (in *Intake) operatorOf(req bus.Request) string {
 	token := strings.TrimPrefix(req.Subject, "report.")
@@ -150,9 +145,9 @@ func (in *Intake) operatorOf(req bus.Request) string {
 	return token
 }
 
-// submission is one report as it came, and what could be read of it.
+// submission is one report as received, and the event parsed from it.
 type submission struct {
-	operator string // as the door says; need not be registered
+	operator string // by the endpoint; need not be registered
 	door     string
 	header   map[string][]string
 	payload  []byte
@@ -160,9 +155,9 @@ type submission struct {
 	err      error
 }
 
-// take stores reports and returns one receipt for each, in order. An error
-// means that nothing may be answered. The turn ends once those that are accepted are
-// stored: keeping what was refused may wait.
+// take stores reports and returns one receipt for each, in order. After an error nothing
+// may be answered. The turn ends once accepted reports are stored: storing refused ones
+// may wait.
 func (in *Intake) take(ctx context.Context, turn *bus.Turn, subs []submission) ([]event.Receipt, error) {
 	if full := in.deps.Bus.RoomForReports(); full != nil {
 		return in.repeats(ctx, subs, full)
@@ -176,7 +171,7 @@ func (in *Intake) take(ctx context.Context, turn *bus.Turn, subs []submission) (
 		if faults := in.faultsOf(s); len(faults) > 0 || s.err != nil {
 			receipts[i] = in.rejection(s, faults)
 			if !borrows && borrowed(in.deps.Register, s.operator, receipts[i].Source) != "" {
-				borrows = true // once for what came together
+				borrows = true // once for each request
 				in.deps.Bus.Refused(ctx, "a report in another's name", "its source is not its sender's")
 			}
 			continue
@@ -216,11 +211,11 @@ func (in *Intake) take(ctx context.Context, turn *bus.Turn, subs []submission) (
 	if err != nil {
 		return nil, err
 	}
-	// While the disk is waited for, the processor signs what the receipts will most
-	// likely say. Where it turns out not to be so, none of it leaves this function.
+	// While waiting for the disk, sign the receipts of the most likely outcome. If the
+	// outcome differs, they never leave this function.
 	likely, known := sent.Likely()
 	if known {
-		runtime.Gosched() // the writer, which this one has woken, goes first
+		runtime.Gosched() // let the writer, which Send has woken, run first
 		if err := write(likely, in.signer.alone); err != nil {
 			return nil, err
 		}
@@ -244,12 +239,12 @@ func (in *Intake) take(ctx context.Context, turn *bus.Turn, subs []submission) (
 	return receipts, nil
 }
 
-// faultsOf returns every fault of a report: what it is by itself, and what the
-// register says of whom it names, as far as that can be read.
+// faultsOf returns every fault of a report: its own, and those against the register, as
+// far as its names can be read.
 func (in *Intake) faultsOf(s submission) []fault.Detail {
 	faults := fault.DetailsOf(s.err)
 	if s.operator == "" && len(faults) > 0 {
-		return faults // the source is missing, and that has been said
+		return faults // the source is missing, and that is reported
 	}
 	var names event.Names
 	if s.event != nil {
@@ -262,7 +257,7 @@ func (in *Intake) faultsOf(s submission) []fault.Detail {
 	for _, d := range Check(in.deps.Register, s.operator, names) {
 		_, registered := in.deps.Register.Operator(s.operator)
 		if unreadable && atSource(d) && (registered || s.operator == event.OperatorOfSource(names.Source)) {
-			continue // whom a source names that cannot be read is not known
+			continue // an unreadable source names no operator that could be wrong
 		}
 		faults = append(faults, d)
 	}
@@ -270,8 +265,9 @@ func (in *Intake) faultsOf(s submission) []fault.Detail {
 	return faults
 }
 
-// borrowed returns the operator that a source names and that is not the one who sends,
-// or "". A source that is no operator's URN may end as it likes, but for another's name.
+// borrowed returns the operator that a source names if it is not the sender, or "". A
+// source that is not an operator's URN may end in any name but another registered
+// operator's.
 func borrowed(reg *register.Register, operator, source string) string {
 	named := event.OperatorOfSource(source)
 	_, registered := reg.Operator(named)
@@ -281,9 +277,9 @@ func borrowed(reg *register.Register, operator, source string) string {
 	return named
 }
 
-// Check returns every fault that a report has in the eyes of the register: an
-// operator that is not registered or that it may not speak for, facilities that
-// are not the operator's.
+// Check returns every fault of a report against the register: an operator that is not
+// registered, a source that names another operator, facilities that are not the
+// operator's.
 func Check(reg *register.Register, operator string, names event.Names) []fault.Detail {
 	o, ok := reg.Operator(operator)
 	if !ok {
@@ -320,9 +316,9 @@ func Check(reg *register.Register, operator string, names event.Names) []fault.D
 	return faults
 }
 
-// Bounds of what a refusal repeats of a report, which may hold nothing but names that
-// nobody has: its record and its receipt must each fit a message. No name that is
-// taken is longer.
+// Bounds of the names that a refusal repeats from a report, which may contain nothing but
+// unknown ones: its record and its receipt must each fit a message. No valid name is
+// longer.
 const (
 	maxFacilityFaults = 16 << 10 // bytes
 	maxName           = 256      // characters
@@ -339,27 +335,27 @@ func shorten(name string) string {
 	return name
 }
 
-// namesOf is event.NamesOf. Of what is too large to be a report it reads who and
-// which only: lists of 16 MiB would fill the memory.
+// namesOf is event.NamesOf, but from a payload too large for a report it reads only id,
+// source and subject: lists of 16 MiB would fill the memory.
 func namesOf(header map[string][]string, payload []byte) event.Names {
 	if len(payload) <= event.MaxEventBytes {
 		return event.NamesOf(header, payload)
 	}
 	var in struct{ ID, Source, Subject string }
-	_ = json.Unmarshal(payload, &in) // as far as it goes
+	_ = json.Unmarshal(payload, &in) // as far as it can be read
 	n := event.NamesOf(header, nil)
 	n.ID, n.Source, n.Subject = cmp.Or(n.ID, in.ID), cmp.Or(n.Source, in.Source), cmp.Or(n.Subject, in.Subject)
 	return n
 }
 
-// accepted is what is kept of a report that is taken.
+// accepted returns the record body of an accepted report.
 func (in *Intake) accepted(ctx context.Context, s submission) *event.Accepted {
 	a := s.event.Accepted(s.operator, in.deps.Clock.Now())
 	in.remarks(ctx, a, s.event)
 	return a
 }
 
-// receipt says what became of a report that was well formed.
+// receipt returns the receipt of a well-formed report.
 func (in *Intake) receipt(s submission, a *event.Accepted, r event.Record, res bus.Result) (event.Receipt, error) {
 	out := event.Receipt{
 		Status: event.StatusAccepted, Operator: s.operator, Incident: s.event.Subject, Report: s.event.ID, Source: s.event.Source, Type: s.event.Type,
@@ -379,13 +375,13 @@ func (in *Intake) receipt(s submission, a *event.Accepted, r event.Record, res b
 		}
 	}
 	out.ReceivedAt, out.Entry = &stands.ReceivedAt, &entry
-	if out.Status != event.StatusConflict { // then they speak of another report
+	if out.Status != event.StatusConflict { // then they are of another report
 		out.Late, out.Warnings = stands.Late, stands.Warnings
 	}
 	return out, nil
 }
 
-// rejection is the receipt of a refused report, with whatever names it bears.
+// rejection returns the receipt of a refused report, with the names it has.
 func (in *Intake) rejection(s submission, faults []fault.Detail) event.Receipt {
 	out := event.Receipt{Status: event.StatusRejected, Operator: s.operator, Errors: faults}
 	if s.event != nil {
@@ -397,7 +393,7 @@ func (in *Intake) rejection(s submission, faults []fault.Detail) event.Receipt {
 	return out
 }
 
-// keepRefused stores what was refused or in conflict, before anybody is told.
+// keepRefused stores refused and conflicting reports before they are answered.
 func (in *Intake) keepRefused(ctx context.Context, subs []submission, receipts []event.Receipt) error {
 	failed := make([]error, len(subs))
 	var wg sync.WaitGroup
@@ -410,5 +406,5 @@ func (in *Intake) keepRefused(ctx context.Context, subs []submission, receipts [
 	return errors.Join(failed...)
 }
 
-// Handler is intake's HTTP door, POST /v1/reports.
+// Handler returns intake's HTTP endpoint, POST /v1/reports.
 func (in *Intake) Handler() http.Handler { return http.HandlerFunc(in.post) }

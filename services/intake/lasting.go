@@ -10,8 +10,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// warnLasting says so when a report says that handling has ended while an outage, of this
-// report or of an earlier one, has no end.
+// warnLasting adds a warning if a report states that handling has ended while an outage,
+// of this report or of an earlier one, has no end.
 func (in *Intake) warnLasting(ctx context.Context, e *event.Event, r *event.Receipt) {
 	repeated := r.Status == event.StatusDuplicate
 	if r.Status != event.StatusAccepted && !repeated || e.Type != event.TypeFinal && e.Report.HandledAt == nil || e.Report.Imported {
@@ -22,7 +22,7 @@ func (in *Intake) warnLasting(ctx context.Context, e *event.Event, r *event.Rece
 		in.unchecked.Add(fmt.Sprintf("whether an outage lasts: %v", err))
 	}
 	at := *r.ReceivedAt
-	if repeated { // the answer to the first may have been lost; what later reports say counts
+	if repeated { // the first answer may have been lost; later reports count
 		at = in.deps.Clock.Now()
 	}
 	said, err := event.Member(e.Data, "facts")
@@ -46,7 +46,8 @@ func (in *Intake) warnLasting(ctx context.Context, e *event.Event, r *event.Rece
 	}
 }
 
-// known is what earlier reports say of the incident, as far as it is graded.
+// known returns the facts that earlier reports state of the incident, as far as it is
+// graded.
 func (in *Intake) known(ctx context.Context, operator, incident string) (event.Facts, error) {
 	last, err := in.deps.Bus.Last(ctx, event.GradedPrefix(operator, incident)+"*")
 	if errors.Is(err, bus.ErrNotFound) {

@@ -16,17 +16,16 @@ import (
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
-// What is kept of refused reports. A sender out of order must not fill the
-// disk: beyond its rate its refused reports are counted, and a summary of each hour
-// is kept.
+// Bounds of what is kept of refused reports. A faulty sender must not fill the disk:
+// beyond its rate its refused reports are only counted, with one summary an hour.
 const (
 	keptPayload  = 512 << 10 // bytes of one payload
 	keptHeader   = 256 << 10 // bytes of its header, which JSON may make six times as long
 	refusedRate  = 20        // refused reports kept whole, a second and operator
 	refusedBurst = 2000
-	// refusedQuota is how many bytes of records a day of one operator's refused reports may
-	// take: some 4,000 ordinary reports, or 20 of the largest, where a sender in order has a
-	// handful. They stay for half a year.
+	// refusedQuota is how many bytes of records one operator's refused reports may take a
+	// day: some 4,000 ordinary reports, or 20 of the largest, where a correct sender has
+	// a handful. They are kept for half a year.
 	refusedQuota   = 8 << 20
 	recordOverhead = 512 // bytes of a record beside its body
 	// anybody is the account that all unregistered senders share.
@@ -45,8 +44,8 @@ func newRefusals(d Deps) *refusals {
 	return &refusals{deps: d, accounts: map[string]*account{}}
 }
 
-// ownerOf returns whose account a refused report is on: that of the identity that sent
-// it, otherwise that of the registered operator that it names.
+// ownerOf returns whose account a refused report is charged to: that of the identity that
+// sent it, otherwise that of the registered operator that it names.
 func (r *refusals) ownerOf(ctx context.Context, s submission) string {
 	if who := identity.Of(ctx); who.Role == identity.Operator {
 		return who.ID
@@ -57,8 +56,7 @@ func (r *refusals) ownerOf(ctx context.Context, s submission) string {
 	return anybody
 }
 
-// keep returns when the refused report, or the summary that counts it, is on
-// disk.
+// keep returns when the refused report, or the summary that counts it, is on disk.
 func (r *refusals) keep(ctx context.Context, s submission, faults []fault.Detail) error {
 	owner := r.ownerOf(ctx, s)
 	a, err := r.account(ctx, owner)
@@ -84,8 +82,8 @@ func (r *refusals) keep(ctx context.Context, s submission, faults []fault.Detail
 	return err
 }
 
-// record makes the record of a refused report and returns what it takes of the allowance.
-// Where nothing is left of that it makes none, and the report is to be counted.
+// record makes the record of a refused report and returns its share of the allowance. If
+// the allowance is used up it makes none, and the report is only counted.
 func (r *refusals) record(a *account, now time.Time, owner, digest string, header []string, s submission, faults []fault.Detail) (event.Record, int, error) {
 	kept, size := cutHeader(header)
 	size += base64.StdEncoding.EncodedLen(min(len(s.payload), keptPayload)) + recordOverhead
@@ -103,8 +101,8 @@ func (r *refusals) record(a *account, now time.Time, owner, digest string, heade
 	return record, len(record.Data) + recordOverhead, err
 }
 
-// headerLines renders headers in one order, so that the same message has the
-// same digest.
+// headerLines renders headers in a fixed order, so that the same message has the same
+// digest.
 func headerLines(h map[string][]string) []string {
 	lines := []string{}
 	for name, values := range h {
@@ -116,8 +114,8 @@ func headerLines(h map[string][]string) []string {
 	return lines
 }
 
-// cutHeader returns the first lines of a header, as many as a record can hold, and
-// how long they are with what JSON puts between them.
+// cutHeader returns the first lines of a header, as many as a record can hold, and their
+// length including what JSON puts between them.
 func cutHeader(lines []string) (kept []string, size int) {
 	for i, line := range lines {
 		next := size + len(line) + len(`"",`)

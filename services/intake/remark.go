@@ -11,8 +11,9 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// remarks are found before a report is stored, and stand in its record: what
-// its sender's clocks say that cannot be, and the duties that it was late for.
+// remarks adds the receipt's remarks before a report is stored, since they are part of
+// its record: impossible times by its sender's clock, and the duties that it was late
+// for.
 func (in *Intake) remarks(ctx context.Context, a *event.Accepted, e *event.Event) {
 	r := &e.Report
 	w := warner{received: a.ReceivedAt, warnings: e.Warnings}
@@ -21,7 +22,7 @@ func (in *Intake) remarks(ctx context.Context, a *event.Accepted, e *event.Event
 	}
 	a.Warnings = w.warnings
 	if r.Imported {
-		return // an archive's times are what they are
+		return // an archive's times are expected to differ
 	}
 	if a.SentAt != nil {
 		w.skew(*a.SentAt, time.Duration(in.deps.Register.ClockTolerance))
@@ -31,9 +32,9 @@ func (in *Intake) remarks(ctx context.Context, a *event.Accepted, e *event.Event
 	a.Late = in.late(ctx, a, r)
 }
 
-// late finds the duties that the first report of an incident was late for. A
-// later one is not: what was to be told has been told, or is owed only since
-// the incident became what it is, which the classifier finds out.
+// late returns the duties that the first report of an incident was late for. A later
+// report is not late: what had to be told was told, or is owed only since the incident
+// became what it is, which the classifier finds.
 func (in *Intake) late(ctx context.Context, a *event.Accepted, r *event.Report) []event.Lateness {
 	late, err := in.deps.Late(a, r)
 	if err == nil && len(late) > 0 {
@@ -43,7 +44,7 @@ func (in *Intake) late(ctx context.Context, a *event.Accepted, r *event.Report) 
 		case errors.Is(err, bus.ErrNotFound):
 			return late
 		case err == nil:
-			// What came before it may have named no facility, and told nobody.
+			// A report before the first one may have named no facility, and told nobody.
 			if before, err := event.Decode[event.Accepted](first); err != nil || before.Type == event.TypeInitial {
 				return nil
 			}
@@ -51,14 +52,14 @@ func (in *Intake) late(ctx context.Context, a *event.Accepted, r *event.Report) 
 		}
 	}
 	if err != nil {
-		// It is the classifier's to find out what is wrong with it; a report is
-		// not lost for want of a remark on its receipt.
+		// Finding the cause is left to the classifier; a report is not lost because a
+		// remark is missing on its receipt.
 		in.unchecked.Add(fmt.Sprintf("lateness: %v", err))
 	}
 	return nil
 }
 
-// warner collects what a report's times say that cannot be.
+// warner collects warnings about a report's times.
 type warner struct {
 	received time.Time
 	warnings []fault.Detail
@@ -68,8 +69,7 @@ func (w *warner) warn(path, format string, args ...any) {
 	w.warnings = append(w.warnings, fault.Detail{Path: path, Message: fmt.Sprintf(format, args...)})
 }
 
-// skew says by how much the sender's clock differs from ours, where that is
-// more than is allowed.
+// skew warns if the sender's clock differs from ours by more than allowed.
 func (w *warner) skew(sent time.Time, allowed time.Duration) {
 	switch ahead := sent.Sub(w.received); {
 	case ahead > allowed:
@@ -79,7 +79,7 @@ func (w *warner) skew(sent time.Time, allowed time.Duration) {
 	}
 }
 
-// report says what lies after the receipt, and how it counts.
+// report warns of times after the receipt, and says how each counts.
 func (w *warner) report(r *event.Report) {
 	const asReceipt = "is after the receipt, and counts as the receipt"
 	future := func(path string, t *time.Time, counts string) {
@@ -108,11 +108,11 @@ func (w *warner) report(r *event.Report) {
 	}
 }
 
-// mixedUp says that a drill's report is of an incident that is real: whoever
-// sent it meant the other door, or gave the drill a real name.
+// mixedUp returns a fault if a drill's report is of a real incident: the sender meant the
+// other endpoint, or gave the drill a real name.
 func (in *Intake) mixedUp(ctx context.Context, operator, incident string) ([]fault.Detail, error) {
 	if in.deps.Bus.Realm() != event.Drill {
-		return nil, nil // a real report is never refused for a drill's sake
+		return nil, nil // a real report is never refused because of a drill
 	}
 	known, err := in.deps.Elsewhere(ctx, operator, incident)
 	if err != nil || !known {
@@ -121,10 +121,9 @@ func (in *Intake) mixedUp(ctx context.Context, operator, incident string) ([]fau
 	return []fault.Detail{{Path: "$.subject", Message: "is a real incident of this operator: report it without --exercise (report.<operator>, /v1/reports), or give the drill's incident an id of its own"}}, nil
 }
 
-// warn says so when a report that adds to an incident is the first of it: its
-// id may be mistaken, and nobody is told before a first report names the
-// facilities. It also says when a report is dated before the first one: what
-// both speak of stays as the first has it.
+// warn adds a warning if a follow-up report is the first of its incident: its id may be
+// mistaken, and nobody is told until an initial report names the facilities. It also
+// warns if a report is dated before the first one: the first one's facts then stay.
 func (in *Intake) warn(ctx context.Context, e *event.Event, r *event.Receipt) {
 	in.warnLasting(ctx, e, r)
 	if e.Type == event.TypeInitial || r.Status != event.StatusAccepted {

@@ -10,9 +10,9 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// removed knows the reports that were removed by order, by the hashes of their
-// records' subjects: the engine takes a subject again once its record is gone, and
-// a report that is sent again must not come back.
+// removed knows the reports that were removed by order, by the hashes of their records'
+// subjects: the engine accepts a subject again once its record is gone, and a repeated
+// report must not come back.
 type removed struct {
 	mu      sync.Mutex
 	loaded  bool
@@ -20,10 +20,10 @@ type removed struct {
 	orders  map[string]string // the order, by the hash
 }
 
-// removalsAtOnce bounds how many removals are read in one go.
+// removalsAtOnce bounds how many removals are read at once.
 const removalsAtOnce = 50
 
-// loadRemoved reads the removals that there are, once.
+// loadRemoved reads the existing removals, once.
 func (in *Intake) loadRemoved(ctx context.Context) error {
 	r := &in.removed
 	r.mu.Lock()
@@ -39,7 +39,7 @@ func (in *Intake) loadRemoved(ctx context.Context) error {
 	return nil
 }
 
-// followRemoved learns of removals as they are stored.
+// followRemoved reads removals as they are stored.
 func (in *Intake) followRemoved(ctx context.Context) error {
 	return in.deps.Bus.Tail(ctx, 1, []string{event.AllRemoved}, func(_ context.Context, batch []event.Stored) error {
 		in.removed.mu.Lock()
@@ -59,7 +59,7 @@ func (r *removed) add(records []event.Stored) {
 	}
 }
 
-// removedFaults says that a report was removed by order, where it was.
+// removedFaults returns a fault if the report was removed by order.
 func (in *Intake) removedFaults(ctx context.Context, e *event.Event, operator string) ([]fault.Detail, error) {
 	if err := in.loadRemoved(ctx); err != nil {
 		return nil, err

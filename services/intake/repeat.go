@@ -9,8 +9,8 @@ import (
 )
 
 // repeats answers reports that are all in the ledger already, which needs no room on the
-// disk: while reports are refused for want of it, a sender still learns what was taken.
-// Where one of them is new, nothing is answered and full is the error.
+// disk: while reports are refused for lack of room, a sender can still learn what was
+// taken. If one of them is new, nothing is answered and full is the error.
 func (in *Intake) repeats(ctx context.Context, subs []submission, full error) ([]event.Receipt, error) {
 	receipts := make([]event.Receipt, len(subs))
 	for i, s := range subs {

@@ -13,15 +13,15 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// signer signs receipts with a key of intake's own, which the log certifies: who has
-// a receipt can show to anyone what was reported and when, and intake never holds the
-// key of the log. The nil signer signs nothing: without identities nobody knows who
-// reported.
+// signer signs receipts with a key of intake's own, which the log certifies: the holder
+// of a receipt can prove to anyone what was reported and when, and intake never has the
+// key of the log. The nil signer signs nothing: without identities the reporter is
+// unknown.
 type signer struct {
 	deps        Deps
 	key         *evidence.ReceiptKey
 	certificate atomic.Pointer[string]
-	certified   chan struct{} // closed when it is there
+	certified   chan struct{} // closed when it is stored
 
 	mu      sync.Mutex
 	waiting []*unsigned
@@ -35,10 +35,10 @@ func newSigner(d Deps) *signer {
 	return &signer{deps: d, key: evidence.NewReceiptKey(), certified: make(chan struct{})}
 }
 
-// Pauses of asking the log for the certificate, which may run elsewhere, or start
-// later.
+// Pauses in asking the log for the certificate; the log may run in another process, or
+// start later.
 const (
-	certifyWait = 3 * time.Second // how long the doors wait for it: reports go before receipts that prove themselves
+	certifyWait = 3 * time.Second // how long the endpoints wait for it; after that, taking reports is more important
 	certifyTry  = 500 * time.Millisecond
 )
 
@@ -75,7 +75,7 @@ func (s *signer) certify(ctx context.Context) error {
 	return nil
 }
 
-// wait returns when the certificate is there, or late.
+// wait returns when the certificate is stored, or after certifyWait.
 func (s *signer) wait(ctx context.Context) {
 	if s == nil {
 		return
@@ -88,17 +88,18 @@ func (s *signer) wait(ctx context.Context) {
 	}
 }
 
-// alone signs receipts of one answer with a signature of their own. Those of what is not
-// certain are signed so: who has one of several that are signed together can show the
-// others, too, with what is in the log, and of these all must be true.
+// alone signs the receipts of one answer with a signature of their own. Receipts whose
+// outcome is not certain are signed this way: the holder of one of several receipts
+// signed together can prove the others too, by what is in the log, so all of them must be
+// true.
 func (s *signer) alone(receipts []event.Receipt) {
 	if s != nil {
 		s.together(receipts)
 	}
 }
 
-// sign signs receipts. What waits while others are being signed is signed with the
-// next: a signature for each took seven of a hundred of what a report costs.
+// sign signs receipts. Receipts that wait while others are being signed share the next
+// signature: one signature for each took seven per cent of a report's cost.
 func (s *signer) sign(receipts []event.Receipt) {
 	if s == nil {
 		return
@@ -142,7 +143,7 @@ func (s *signer) signWaiting() {
 	}
 }
 
-// together signs all receipts of some answers with one signature.
+// together signs all receipts of several answers with one signature.
 func (s *signer) together(answers ...[]event.Receipt) {
 	certificate := ""
 	if c := s.certificate.Load(); c != nil {
@@ -162,8 +163,8 @@ func (s *signer) together(answers ...[]event.Receipt) {
 	}
 }
 
-// gather lets whoever was woken by the same commit come first, for as long as more of
-// them do.
+// gather yields to the other goroutines woken by the same commit, for as long as more of
+// them arrive.
 func (s *signer) gather() {
 	for before := -1; ; {
 		runtime.Gosched()

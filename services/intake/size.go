@@ -10,9 +10,9 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// sizeFaults refuses a large report where what is known of its incident leaves no room
-// for it: every revision repeats what is known. Few reports are large, and the others
-// are not looked up.
+// sizeFaults refuses a large report if the known facts of its incident leave no room for
+// it: every revision repeats them. Few reports are large; for the others nothing is
+// looked up.
 func (in *Intake) sizeFaults(ctx context.Context, s submission) ([]fault.Detail, error) {
 	if len(s.payload) < event.LargeReport {
 		return nil, nil
