@@ -1,14 +1,13 @@
 // Package fault is the one error type of the product.
 //
-// An error that a handler returns says by its kind what the bus does next:
-// Retry tries the same record again after a growing pause and, when the tries
-// are used up, puts it before a person; Reject puts it before a person at
-// once, because trying again cannot help; Stop halts the service, because
-// going on could fork history. An error without a kind is Retry: not knowing
-// is no ground for giving a report up.
+// The kind of a handler's error tells the bus what to do next: Retry tries the same
+// record again after a growing pause and, after the last attempt, puts it before a
+// person; Reject puts it before a person at once, because another attempt cannot help;
+// Stop halts the service, because continuing could fork history. An error without a kind
+// is Retry: an unknown cause is no reason to give a report up.
 //
-// What is wrong with an input is a list of Detail, each with the path of the
-// offending value, so that a sender can mend everything in one go.
+// The faults of an input are a list of Detail, each with the path of the offending value,
+// so that a sender can correct everything at once.
 package fault
 
 import (
@@ -20,13 +19,13 @@ import (
 	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
-// Kind says what the one who meets an error does with the record in hand.
+// Kind tells the handler of an error what to do with the record.
 type Kind int
 
 const (
 	Retry  Kind = iota // may succeed later: try again
 	Reject             // can never succeed: record it as needing a person
-	Stop               // going on could fork history: halt the service
+	Stop               // continuing could fork history: halt the service
 )
 
 func (k Kind) String() string {
@@ -41,18 +40,18 @@ type Detail struct {
 	Message string `json:"message"`
 }
 
-// MarshalJSON writes a fault as people can read it: it may repeat what a sender wrote.
+// MarshalJSON writes a fault in printable form, since it may quote the sender's text.
 func (d Detail) MarshalJSON() ([]byte, error) {
 	type plain Detail
 	return json.Marshal(plain{printable.Line(d.Path), printable.Line(d.Message)})
 }
 
-// Error is an operation that failed, how to react, and what was wrong.
+// Error is a failed operation, how to react, and the cause.
 type Error struct {
 	Op      string // package and operation: "classifier: fold"
 	Kind    Kind
 	Details []Detail // all faults of a refused input; nil for other errors
-	Err     error    // the cause; may be nil when Details say it all
+	Err     error    // the cause; may be nil when Details are enough
 }
 
 func (e *Error) Error() string {
@@ -102,8 +101,8 @@ func DetailsOf(err error) []Detail {
 	return nil
 }
 
-// Full is the error of what is refused because the disk has no room for it: nothing of it
-// was stored, and it can be sent again once there is. Its text goes to the sender.
+// Full is the error of a request that is refused because the disk is full: nothing of it
+// was stored, and it can be sent again once there is room. Its text goes to the sender.
 type Full string
 
 func (f Full) Error() string { return string(f) }
