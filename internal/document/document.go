@@ -1,15 +1,15 @@
-// Package document reads YAML that people write, strictly: the register and the
-// statute packs.
+// Package document strictly reads YAML that people write: the register and the statute
+// packs.
 //
 // What it guarantees:
 //
 //   - No scalar silently becomes another. Text is what was written; what YAML
-//     would take for a number, a truth value or nothing has to be quoted where
-//     text is wanted. A number is written in plain decimal.
+//     would read as a number, a boolean or null has to be quoted where text is
+//     wanted. A number is written in plain decimal.
 //   - All faults at once, each with its path, line and column.
 //   - No anchors, aliases, merge keys, tags, duplicate keys or second document:
-//     what a file says is on its page, and it cannot be small and grow.
-//   - Bounded: by length and by depth.
+//     the text shows the whole content, and a small file cannot expand.
+//   - Bounded in length and depth.
 //
 // A byte order mark is accepted.
 package document
@@ -32,23 +32,22 @@ import (
 
 const maxDepth = 64
 
-// Value is a value of a document and its path. Reading a value that is not what
-// is wanted notes a fault and returns the zero value, so that one reading finds
-// every fault.
+// Value is a value of a document and its path. Reading a value of the wrong type adds a
+// fault and returns the zero value, so that one pass finds every fault.
 type Value struct {
 	faults *[]fault.Detail
 	path   string
 	node   *yaml.Node // nil for a path alone
 }
 
-// Fields says how the value of each permitted key of a mapping is read.
+// Fields maps each permitted key of a mapping to the function that reads its value.
 type Fields map[string]func(Value)
 
-// At returns a path without a value, for faults that belong to it.
+// At returns a path without a value, to add faults to.
 func At(faults *[]fault.Detail, path string) Value { return Value{faults: faults, path: path} }
 
-// Parse reads the single document of raw, which has at most limit bytes. ok is
-// false when it has no value that can be read.
+// Parse reads the single document of raw, which has at most limit bytes. ok is false when
+// it has no readable value.
 func Parse(raw []byte, limit int, faults *[]fault.Detail) (root Value, ok bool) {
 	root = Value{faults: faults, path: "$"}
 	raw = trimMark(raw)
@@ -101,7 +100,7 @@ func parse(raw []byte) (doc *yaml.Node, err error) {
 	return &first, nil
 }
 
-// secondDocument returns where a second document begins; 0: there is none.
+// secondDocument returns the offset of a second document, or 0.
 func secondDocument(raw []byte) int {
 	found := documentMark.FindAllIndex(raw, 2)
 	if len(found) == 0 {
@@ -113,13 +112,13 @@ func secondDocument(raw []byte) int {
 var documentMark = regexp.MustCompile(`(?m)^---(\s|$)`)
 
 // isUTF16 reports whether a text is UTF-16, with a byte order mark or without: a text
-// of people has no zero bytes.
+// that people wrote has no zero bytes.
 func isUTF16(raw []byte) bool {
 	return bytes.HasPrefix(raw, []byte("\xff\xfe")) || bytes.HasPrefix(raw, []byte("\xfe\xff")) ||
 		len(raw) > 1 && (raw[0] == 0) != (raw[1] == 0)
 }
 
-// validUTF8 returns how many bytes at the beginning are UTF-8.
+// validUTF8 returns how many bytes at the beginning are valid UTF-8.
 func validUTF8(raw []byte) (n int) {
 	for n < len(raw) {
 		r, size := utf8.DecodeRune(raw[n:])
@@ -131,7 +130,7 @@ func validUTF8(raw []byte) (n int) {
 	return n
 }
 
-// bracketsTooDeep returns the first bracket that nests too deep.
+// bracketsTooDeep returns the offset of the first bracket that nests too deep.
 func bracketsTooDeep(raw []byte) (at int, deep bool) {
 	depth := 0
 	for i, b := range raw {
@@ -147,7 +146,7 @@ func bracketsTooDeep(raw []byte) (at int, deep bool) {
 	return 0, false
 }
 
-// Fail notes a fault of the value.
+// Fail adds a fault of the value.
 func (v Value) Fail(format string, args ...any) {
 	message := fmt.Sprintf(format, args...)
 	if v.node != nil {
@@ -156,10 +155,10 @@ func (v Value) Fail(format string, args ...any) {
 	*v.faults = append(*v.faults, fault.Detail{Path: v.path, Message: message})
 }
 
-// Path returns where the value is: "$.desks[2].id".
+// Path returns the path of the value: "$.desks[2].id".
 func (v Value) Path() string { return v.path }
 
-// Faults returns how many faults were noted so far.
+// Faults returns how many faults have been added so far.
 func (v Value) Faults() int { return len(*v.faults) }
 
 func (v Value) field(key string, node *yaml.Node) Value {
@@ -170,8 +169,8 @@ func (v Value) item(i int) Value {
 	return Value{v.faults, fmt.Sprintf("%s[%d]", v.path, i), v.node.Content[i]}
 }
 
-// check finds what no document may have, in the whole of it. It returns false
-// when it nests too deep to be read.
+// check finds what is forbidden anywhere in a document. It returns false when the
+// document nests too deep to be read.
 func (v Value) check(depth int) bool {
 	n := v.node
 	switch {
@@ -216,8 +215,7 @@ func (v Value) checkKey(again bool) {
 	}
 }
 
-// Fields reads a mapping: every key must be known, and the required ones must be
-// there.
+// Fields reads a mapping: every key must be known, and the required ones must be present.
 func (v Value) Fields(known Fields, required ...string) {
 	if v.node.Kind != yaml.MappingNode {
 		v.wrong("want a mapping")
@@ -229,7 +227,7 @@ func (v Value) Fields(known Fields, required ...string) {
 		child := v.field(key.Value, v.node.Content[i+1])
 		read, ok := known[key.Value]
 		switch {
-		case seen[key.Value] || key.Kind != yaml.ScalarNode || key.Tag == "!!merge": // noted by check
+		case seen[key.Value] || key.Kind != yaml.ScalarNode || key.Tag == "!!merge": // check has added the fault
 		case !ok:
 			Value{v.faults, child.path, key}.Fail("unknown key: want one of %s", strings.Join(sortedKeys(known), ", "))
 		default:
@@ -282,20 +280,20 @@ func (v Value) Items() []Value {
 	return items
 }
 
-// wrong notes that the value is of another kind, unless check has said why.
+// wrong adds a fault for a value of the wrong type, unless check has already added one.
 func (v Value) wrong(want string) {
 	if v.node.Kind != yaml.AliasNode {
 		v.Fail("%s", want)
 	}
 }
 
-// isText reports whether a scalar is text and nothing else. A date is text: only
-// who asks for one reads it as one.
+// isText reports whether a scalar is text and nothing else. A date is text unless the
+// caller asks for a date.
 func (v Value) isText() bool {
 	return v.node.Kind == yaml.ScalarNode && (v.node.Tag == "!!str" || v.node.Tag == "!!timestamp")
 }
 
-// Text returns text as it is written. Blocks lose the white space around them.
+// Text returns the text as written. Blocks lose the white space around them.
 func (v Value) Text() string {
 	switch {
 	case v.isText():
@@ -313,7 +311,7 @@ func (v Value) Text() string {
 	return ""
 }
 
-// Bool returns true or false, which is all that counts as either.
+// Bool returns true or false; no other spelling is accepted.
 func (v Value) Bool() bool {
 	if v.plainScalar() && (v.node.Value == "true" || v.node.Value == "false") {
 		return v.node.Value == "true"
@@ -324,7 +322,7 @@ func (v Value) Bool() bool {
 
 var decimal = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?$`)
 
-// maxNumber is the greatest whole number that keeps its last digit.
+// maxNumber is the greatest integer whose last digit a float64 keeps.
 const maxNumber = 1<<53 - 1
 
 // Number returns a number in plain decimal: no sign but the minus, no leading

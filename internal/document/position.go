@@ -17,8 +17,8 @@ const position = " (line %d, column %d)"
 
 var hasPosition = regexp.MustCompile(`\(line [0-9]+, column [0-9]+\)$`)
 
-// Locate adds the line and column to faults that were found in a document after it was
-// read: those of the value at the path, or of the nearest value above it that is there.
+// Locate adds the line and column to faults that were found after the document was read:
+// those of the value at the path, or of its nearest existing ancestor.
 func Locate(raw []byte, faults []fault.Detail) {
 	var doc *yaml.Node
 	for i := range faults {
@@ -28,7 +28,7 @@ func Locate(raw []byte, faults []fault.Detail) {
 		if doc == nil {
 			var err error
 			if doc, err = parse(trimMark(raw)); err != nil || doc == nil || len(doc.Content) != 1 {
-				return // Parse has said so
+				return // Parse has reported it
 			}
 		}
 		n := nearest(doc.Content[0], faults[i].Path)
@@ -38,8 +38,8 @@ func Locate(raw []byte, faults []fault.Detail) {
 
 var step = regexp.MustCompile(`\.([^.\[\]]+)|\[([0-9]+)\]`)
 
-// nearest returns the value at a path such as "$.desks[2].id", or the last on the way
-// to it.
+// nearest returns the value at a path such as "$.desks[2].id", or the last existing one
+// on the way to it.
 func nearest(n *yaml.Node, path string) *yaml.Node {
 	for _, s := range step.FindAllStringSubmatch(path, -1) {
 		next := child(n, s[1], s[2])
@@ -70,7 +70,7 @@ func child(n *yaml.Node, key, index string) *yaml.Node {
 // trimMark drops a byte order mark.
 func trimMark(raw []byte) []byte { return bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf")) }
 
-// failAt notes a fault at an offset of the text.
+// failAt adds a fault at an offset of the text.
 func (v Value) failAt(raw []byte, offset int, format string, args ...any) {
 	before := raw[:offset]
 	line := bytes.Count(before, []byte("\n")) + 1
@@ -78,12 +78,12 @@ func (v Value) failAt(raw []byte, offset int, format string, args ...any) {
 	v.Fail("%s", fmt.Sprintf(format, args...)+fmt.Sprintf(position, line, column))
 }
 
-// maxBroken bounds a text that is read again and again to find where it breaks.
+// maxBroken bounds a text that is parsed repeatedly to find where it breaks.
 const maxBroken = 1 << 20
 
-// syntax notes an error of the YAML parser. The parser tells where a block begins, or
-// nothing: the line is the first with which the text before it can no longer be parsed,
-// whatever follows.
+// syntax adds a fault for an error of the YAML parser. The parser gives the beginning of
+// a block or no position: the reported line is the first one after which the text can no
+// longer be parsed, whatever follows.
 func (v Value) syntax(raw []byte, err error) {
 	message := "not YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")
 	if len(raw) > maxBroken {
@@ -103,8 +103,8 @@ func (v Value) syntax(raw []byte, err error) {
 	v.failAt(raw, offset, "%s", lineOfParser.ReplaceAllString(message, ""))
 }
 
-// pathAt is the path of the value at an offset of the first line that cannot be parsed,
-// as far as the text before it and the key on it tell.
+// pathAt returns the path of the value at an offset of the first line that cannot be
+// parsed, as far as the text before it and the key on it show.
 func pathAt(raw []byte, start, offset int) string {
 	path := "$"
 	ends := []int{start, offset}
@@ -125,8 +125,8 @@ var (
 	lineOfParser = regexp.MustCompile(`line [0-9]+: `)
 )
 
-// wholeLines returns how many lines of a text that cannot be parsed can be, so that no
-// longer part of it can.
+// wholeLines returns how many leading lines of an invalid text can be parsed, such that
+// no longer part can.
 func wholeLines(lines [][]byte) int {
 	parses := func(n int) bool {
 		_, err := parse(bytes.Join(lines[:n], nil))
@@ -134,7 +134,7 @@ func wholeLines(lines [][]byte) int {
 	}
 	low, high := 0, len(lines)
 	for low+1 < high {
-		// What is not closed yet, such as a list in brackets, parses again further on.
+		// An open construct, such as a list in brackets, can be parsed again further on.
 		const ahead = 20
 		middle := (low + high) / 2
 		at := middle
@@ -150,7 +150,7 @@ func wholeLines(lines [][]byte) int {
 	return low
 }
 
-// lastPath is the path of the last value of a document.
+// lastPath returns the path of the last value of a document.
 func lastPath(n *yaml.Node, path string) string {
 	for len(n.Content) > 0 {
 		last := len(n.Content) - 1
