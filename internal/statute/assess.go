@@ -10,11 +10,10 @@ import (
 // ownGrade is the path of the operator's own grade in a report.
 const ownGrade = "ownGrade"
 
-// Assess says what the law makes of a case at a moment: the grade under every
-// pack that speaks of it, every criterion met, every fact that is missing for
-// a graver grade, and when the grade next rises by itself. Where a department
-// has determined the grade, that one stands until a criterion is met that it
-// did not judge.
+// Assess applies the law to a case at a moment: the grade under every pack that applies,
+// every criterion met, every fact that is missing for a graver grade, and when time alone
+// next raises the grade. A department's determination is used until a criterion is met
+// that it did not judge.
 func (s *Set) Assess(c Case, now time.Time) event.Assessment {
 	r := s.read(&c, now)
 	computed, grade := r.grades()
@@ -42,8 +41,8 @@ func (s *Set) Assess(c Case, now time.Time) event.Assessment {
 	return a
 }
 
-// list adds the hits and the missing facts to a, the gravest first. It returns
-// the gravest open grade under each pack.
+// list adds the hits and the missing facts to a, the gravest first. It returns the
+// gravest grade that is still open under each pack.
 func (r *reading) list(a *event.Assessment) []event.Grade {
 	open := make([]event.Grade, len(r.packs))
 	a.Unknown = make([]event.Unknown, 0, len(r.set.lines))
@@ -69,8 +68,8 @@ func (r *reading) list(a *event.Assessment) []event.Grade {
 	return open
 }
 
-// next finds the first moment after now at which time alone raises the grade.
-// It leaves r at a later moment.
+// next finds the first moment after now at which time alone raises the grade. It leaves r
+// at a later moment.
 func (r *reading) next(grade event.Grade) *event.Next {
 	if grade == event.EspeciallyGrave {
 		return nil
@@ -84,7 +83,7 @@ func (r *reading) next(grade event.Grade) *event.Next {
 	return nil
 }
 
-// moments are those after now, in order, at which something that lasts reaches
+// moments returns the moments after now, in order, at which something that lasts reaches
 // a limit.
 func (r *reading) moments() []time.Time {
 	var moments []time.Time

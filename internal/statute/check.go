@@ -6,7 +6,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// Severity says whether a finding keeps a pack from being used.
+// Severity tells whether a finding prevents a pack from being used.
 type Severity string
 
 const (
@@ -14,7 +14,7 @@ const (
 	SeverityWarning Severity = "warning"
 )
 
-// Finding is something wrong with a pack that can be applied all the same.
+// Finding is a problem of a pack that can be applied all the same.
 type Finding struct {
 	Pack     string   `json:"pack"`
 	Path     string   `json:"path"` // criteria/ID, duties/ID or followUps/ID
@@ -22,10 +22,9 @@ type Finding struct {
 	Message  string   `json:"message"`
 }
 
-// Check asks whether the packs of the set are sound: every line has its
-// source, every criterion keeps its fixtures, the grades of one indicator
-// neither overlap nor leave a gap, and no duty and no follow-up waits for what
-// cannot come.
+// Check reports whether the packs of the set are sound: every line has its source, every
+// criterion passes its fixtures, the grades of one indicator neither overlap nor leave a
+// gap, and no duty or follow-up depends on something impossible.
 func (s *Set) Check() []Finding {
 	var all []Finding
 	for _, p := range s.packs {
@@ -78,8 +77,8 @@ func (k *checker) criterion(c *Criterion) {
 		holds    func(Verdict, []string) bool
 	}{
 		{"hit", c.Fixtures.Hit, func(v Verdict, _ []string) bool { return v == True }},
-		// What a person may still judge is never false; it must then be the
-		// only thing left open.
+		// What a person may still judge is never false; it must then be the only fact
+		// left open.
 		{"below", c.Fixtures.Below, func(v Verdict, open []string) bool {
 			return v == False || (v == Unknown && c.judged && len(open) == 1 && open[0] == ownGrade)
 		}},
@@ -100,8 +99,8 @@ func (k *checker) criterion(c *Criterion) {
 	}
 }
 
-// try reads a fixture and returns the verdict of the criterion, the facts that
-// leave it open, and whether it speaks of the case at all.
+// try reads a fixture and returns the verdict of the criterion, the facts that leave it
+// open, and whether it applies to the case at all.
 func (s *Set) try(p *Pack, c *Criterion, f *Fixture) (v Verdict, open []string, covered bool) {
 	at := f.At
 	if at.IsZero() {
@@ -128,7 +127,7 @@ func (k *checker) duty(d *DutyRule) {
 	k.reachable("duty", &d.For)
 }
 
-// reachable asks whether the grade that a line waits for can be set at all.
+// reachable checks that the grade a line requires can be set at all.
 func (k *checker) reachable(what string, s *Scope) {
 	if s.Grade == event.Ungraded {
 		return

@@ -77,7 +77,7 @@ func (w where) String() string {
 	return strings.Join(words, ", ")
 }
 
-// comparison reads a fact, where it is looked for and its limit.
+// comparison reads a fact, the entries that it is narrowed to, and its limit.
 func (n node) comparison() Condition {
 	c := &comparison{fact: &fact{}}
 	var path string
@@ -104,7 +104,7 @@ func (n node) comparison() Condition {
 	return c
 }
 
-// limit reads the one limit that the kind of fact takes.
+// limit reads the one limit that the kind of fact accepts.
 func (n node) limit(c *comparison, limits map[string]node) {
 	if c.fact.kind == boolean {
 		is, ok := limits["is"]
@@ -130,7 +130,7 @@ func (n node) limit(c *comparison, limits map[string]node) {
 	case ordinal:
 		c.limit = float64(slices.Index(c.fact.scale, oneOf(c.fact.scale...)(least)))
 		if c.limit < 0 {
-			c.limit = 0 // the fault is noted
+			c.limit = 0 // the fault is already added
 		}
 	default:
 		c.limit = least.number()

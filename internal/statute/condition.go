@@ -7,8 +7,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// Condition is what must hold for a line to apply. Its String is how a person
-// reads it.
+// Condition is what must hold for a line to apply. Its String is for people.
 type Condition interface {
 	fmt.Stringer
 	verdict(*reading) Verdict
@@ -26,8 +25,8 @@ func walk(c Condition, visit func(Condition)) {
 	}
 }
 
-// some holds when at least n of its conditions do. "All of" and "any of" are
-// its two ends.
+// some holds when at least n of its conditions do. "All of" and "any of" are its
+// extremes.
 type some struct {
 	n  int
 	of []Condition
@@ -70,8 +69,8 @@ func (s *some) String() string {
 	}
 }
 
-// graded holds when the facts of the case alone reach a grade under another
-// statute. It adds no missing facts of its own: that statute lists them.
+// graded holds when the facts of the case alone reach a grade under another statute. It
+// adds no missing facts of its own: that statute lists them.
 type graded struct {
 	statute string
 	from    event.Grade
@@ -97,11 +96,11 @@ func (g *graded) verdict(r *reading) Verdict {
 			return False
 		}
 	}
-	return Unknown // not in force: it says nothing
+	return Unknown // not in force: it has no verdict
 }
 
-// judged holds when the operator's own grade reaches a grade. It is false
-// only where a department has judged instead: a person may still judge so.
+// judged holds when the operator's own grade reaches a grade. It is false only where a
+// department has judged instead: otherwise a person may still judge so.
 type judged struct{ from event.Grade }
 
 func (*judged) parts() []Condition { return nil }
@@ -119,7 +118,7 @@ func (j *judged) verdict(r *reading) Verdict {
 	}
 }
 
-// condition reads a mapping whose first word says what kind it is.
+// condition reads a mapping whose first key gives its kind.
 func (n node) condition() Condition {
 	switch {
 	case n.Has("fact"):

@@ -101,8 +101,8 @@ func (n node) criterion() Criterion {
 	return c
 }
 
-// scope reads what a line speaks of. A line with when, which is a duty or a
-// follow-up, also has a grade and a condition.
+// scope reads what a line applies to. A line with when, which is a duty or a follow-up,
+// also has a grade and a condition.
 func (n node) scope(s *Scope, when *Condition) {
 	known := keys{
 		"about":   into(&s.About, listOf(oneOf(event.AboutIncident, event.AboutThreat))),
@@ -196,7 +196,7 @@ func (n node) facility(f *Facility) {
 	})
 }
 
-// report reads the data of a report as a sender would write it.
+// report reads the data of a report in the form that a sender would write.
 func (n node) report() event.Report {
 	var r event.Report
 	before := n.Faults()

@@ -1,25 +1,24 @@
 // Package statute reads the law as data and applies it.
 //
-// A pack is one instrument: criteria that set a grade, duties that say who
-// tells whom, within what time, and follow-ups, which the one who reported owes
-// afterwards. No threshold, limit or article stands in Go.
+// A pack is one instrument: criteria that set a grade, duties that define who tells whom,
+// within what time, and follow-ups, which the obligor owes afterwards. No threshold,
+// limit or article is written in Go.
 //
 // What callers may rely on:
 //   - Everything after Load and Decode is pure: the same set, case and time
 //     give the same answer, on any machine, in any year. Nothing reads a clock.
-//     A Set and its packs are never changed after they were made and may be
-//     shared between goroutines.
+//     A Set and its packs never change and may be shared between goroutines.
 //   - A missing fact is unknown, never false (Kleene's three values). Unknown
 //     criteria raise CouldBe and name their facts; they never raise Grade and
 //     never trigger a duty.
-//   - More of a quantity never lowers a grade, and taking a fact away never
-//     raises one. Time only raises: Next is the first instant at which it does.
-//   - The operator's own grade raises and never lowers. It is no part of
-//     Computed, which is what the facts alone say.
-//   - A department's determination (认定) stands in place of the operator's
-//     grade and of every criterion that it was made over, and may lower; it is
-//     no part of Computed either. A criterion met since then counts again.
+//   - More of a quantity never lowers a grade, and removing a fact never raises
+//     one. Time only raises: Next is the first instant at which it does.
+//   - The operator's own grade raises and never lowers. It is not part of
+//     Computed, which depends on the facts alone.
+//   - A department's determination (认定) replaces the operator's grade and every
+//     criterion that it covers, and may lower; it is not part of Computed either.
+//     A criterion met since then counts again.
 //   - Amounts of another currency are unknown; nothing is converted.
 //   - Decoding is strict and reports every fault of every pack at once. A set
-//     that loads can be applied; whether it is sound law is what Check asks.
+//     that loads can be applied; Check tells whether it is sound.
 package statute

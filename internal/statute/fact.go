@@ -19,15 +19,15 @@ const (
 	boolean
 )
 
-// fact is something a report may say.
+// fact is a fact that a report may contain.
 type fact struct {
 	path  string // in the report's data
 	kind  kind
 	where []string // the keys that may narrow it
-	scale []string // of an ordinal, the least first
+	scale []string // of an ordinal, in ascending order
 	judge func(*comparison, *reading) Verdict
-	// each visits the times of what may last and fits the comparison; nil for
-	// what does not grow.
+	// each visits the times of what may last and matches the comparison; nil for facts
+	// that do not grow.
 	each func(*comparison, *reading, func(event.Times))
 }
 
@@ -36,7 +36,7 @@ var (
 	wideness    = []string{"none", "relatively-wide", "wide", "especially-wide"}
 )
 
-// facts is every fact that a condition may name.
+// facts lists every fact that a condition may name.
 var facts = []fact{
 	{path: "facts.outage", kind: duration, where: []string{"scope", "cii"}, judge: judgeOutage, each: eachOutage},
 	{path: "facts.siteUnreachable", kind: duration, where: []string{"class"}, judge: judgeSite, each: eachSite},
@@ -62,8 +62,8 @@ var facts = []fact{
 	{path: "crimeSuspected", kind: boolean, judge: judgeCrime},
 }
 
-// judgeOutage asks whether any outage that fits lasted long enough. A list in
-// which none fits is silent about those that would; an empty one denies them.
+// judgeOutage reports whether any matching outage lasted long enough. A list without a
+// match leaves such outages unknown; an empty list denies them.
 func judgeOutage(c *comparison, r *reading) Verdict {
 	list := r.facts().Outage
 	if (c.where.cii && !r.cii) || (list != nil && len(list) == 0) {

@@ -8,8 +8,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// FollowUp is a line that says what the one who reported owes afterwards: facts
-// that the first report may leave out (补报), or a report of its own.
+// FollowUp is a line that defines what the obligor owes after the first report: facts
+// that the first report may omit (补报), or a report of its own.
 type FollowUp struct {
 	ID         string
 	For        Scope
@@ -28,16 +28,16 @@ type FollowUp struct {
 // ReportFinal is the report that closes an incident (处置总结报告).
 const ReportFinal = "final"
 
-// OwedFollowUp is a follow-up that a case triggers. Which of its items are
-// still owed is for the one to say who knows what was reported.
+// OwedFollowUp is a follow-up that a case triggers. The caller knows what was reported,
+// and decides which of its items are still owed.
 type OwedFollowUp struct {
 	Statute *Pack
 	Rule    *FollowUp
 }
 
-// FollowUps returns every follow-up that the case, assessed as a, triggers at
-// now, by statute, then as in the pack. As with Owed, only what is certain
-// triggers; but the case owes each once, through any facility it covers.
+// FollowUps returns every follow-up that the case, assessed as a, triggers at now, by
+// statute, then in the order of the pack. As with Owed, only what is certain triggers;
+// but the case owes each one once, whichever of its facilities it covers.
 func (s *Set) FollowUps(c Case, a event.Assessment, now time.Time) []OwedFollowUp {
 	asked := trigger{set: s, c: &c, now: now}
 	var owed []OwedFollowUp
@@ -81,10 +81,10 @@ func (n node) followUp() FollowUp {
 	return f
 }
 
-// items reads paths of a report's data, each once.
+// items reads paths of a report's data, without repeats.
 func (n node) items() []string { return n.paths("") }
 
-// disclosed reads the items that a duty discloses; "facts" stands for all of them.
+// disclosed reads the items that a duty discloses; "facts" means all of them.
 func (n node) disclosed() []string { return n.paths("facts") }
 
 func (n node) paths(besides string) []string {
@@ -105,12 +105,12 @@ func (n node) paths(besides string) []string {
 	return list
 }
 
-// fractions reads parts of a time, the earliest first.
+// fractions reads fractions of a time, in ascending order.
 func (n node) fractions() []float64 {
 	last := 0.0
 	return listOf(func(n node) float64 {
 		f := n.number()
-		if !(f > last && f < 1) { // not a number is no fraction either
+		if !(f > last && f < 1) { // NaN is not a fraction either
 			n.fail("want fractions above 0 and below 1, ascending")
 		}
 		last = f

@@ -8,11 +8,11 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// indicator is one limit of one criterion, as the limits of the other grades
-// are compared with it.
+// indicator is one limit of one criterion, for comparison with the limits of the other
+// grades.
 type indicator struct {
 	criterion *Criterion
-	key       string   // the same quantity, looked for in the same place
+	key       string   // identifies the quantity and the entries that it is narrowed to
 	classes   []string // of sites; nil: every class
 	limit     float64
 }
@@ -42,8 +42,8 @@ func indicatorsOf(c *Criterion) (out []indicator) {
 	return out
 }
 
-// indicators compares the limits of one quantity across the grades: a graver
-// grade needs more, and no grade between two others may be without a limit.
+// indicators compares the limits of one quantity across the grades: a graver grade needs
+// more, and no grade between two others may lack a limit.
 func (k *checker) indicators() {
 	var all []indicator
 	for i := range k.pack.Criteria {

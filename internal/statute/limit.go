@@ -10,20 +10,19 @@ import (
 
 // Limit is the time that a line of the law gives.
 //
-// A limit in hours is exact. A limit in days is counted in calendar days at
-// +08:00: the day of the start is not counted, and it runs to 24:00 of the last
-// day, which is 00:00 of the day after. So the Civil Code counts (art. 201:
-// "开始的当日不计入，自下一日开始计算"; art. 203: "期间的最后一日的截止时间为二十四时"),
-// whose rule is taken where an instrument has none of its own. Its art. 203 also
-// moves a last day that is a holiday; no pack holds a calendar, so it is not
-// moved here: the earlier moment is the safe one.
+// A limit in hours is exact. A limit in days is counted in calendar days at +08:00: the
+// day of the start is not counted, and it runs to 24:00 of the last day, which is 00:00
+// of the day after. The Civil Code counts in this way (art. 201: "开始的当日不计入，自下一日开始计算";
+// art. 203: "期间的最后一日的截止时间为二十四时"), and its rule is used where an instrument has none of
+// its own. Its art. 203 also moves a last day that is a holiday; no pack contains a
+// calendar, so it is not moved here: the earlier moment is the safe one.
 type Limit struct {
 	days  int           // calendar days; 0: exact
 	exact time.Duration // where days is 0
 }
 
-// ParseLimit reads whole weeks and days, or hours, minutes and seconds, in
-// ISO 8601. Both at once have no rule by which to count.
+// ParseLimit reads whole weeks and days, or hours, minutes and seconds, in ISO 8601. No
+// rule defines how to count both at once.
 func ParseLimit(s string) (Limit, error) {
 	d, err := event.ParseDuration(s)
 	date, clock, timed := strings.Cut(s, "T")
@@ -42,8 +41,7 @@ func ParseLimit(s string) (Limit, error) {
 	return Limit{days: int(d / (24 * time.Hour))}, nil
 }
 
-// After returns the moment, at +08:00, at which the limit ends when it starts
-// at t.
+// After returns the moment, at +08:00, at which the limit ends when it starts at t.
 func (l Limit) After(t time.Time) time.Time {
 	t = t.In(event.Beijing)
 	if l.days == 0 {
@@ -53,8 +51,8 @@ func (l Limit) After(t time.Time) time.Time {
 	return time.Date(y, m, d+l.days+1, 0, 0, 0, 0, event.Beijing)
 }
 
-// String writes ISO 8601 that ParseLimit reads as the same limit: 36 hours are
-// PT36H, never a day and a half.
+// String writes ISO 8601 that ParseLimit reads as the same limit: 36 hours are PT36H,
+// never a day and a half.
 func (l Limit) String() string {
 	if l.days > 0 {
 		return fmt.Sprintf("P%dD", l.days)
@@ -74,7 +72,7 @@ func (l Limit) String() string {
 func (n node) within() *Limit {
 	s := n.text()
 	if s == "" {
-		return nil // the fault is noted
+		return nil // the fault is already added
 	}
 	l, err := ParseLimit(s)
 	if err != nil {

@@ -6,18 +6,18 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// Owed is a duty that a case triggers, for one facility, before the register
-// says which desk is meant.
+// Owed is a duty that a case triggers, for one facility, before the register resolves the
+// desk.
 type Owed struct {
 	Statute  *Pack
 	Rule     *DutyRule
 	Facility Facility
 }
 
-// Owed returns every duty that the case, assessed as a, triggers at now: by
-// statute, then as in the pack, then by facility. Only what is certain
-// triggers: an unknown condition does not, nor a grade that only could be.
-// Duties whose recipients a person chooses are left out.
+// Owed returns every duty that the case, assessed as a, triggers at now: by statute, then
+// in the order of the pack, then by facility. Only what is certain triggers: an unknown
+// condition does not, nor a grade that is only possible. Duties whose recipients a person
+// chooses are left out.
 func (s *Set) Owed(c Case, a event.Assessment, now time.Time) []Owed {
 	asked := trigger{set: s, c: &c, now: now}
 	var owed []Owed
@@ -38,8 +38,8 @@ func (s *Set) Owed(c Case, a event.Assessment, now time.Time) []Owed {
 	return owed
 }
 
-// trigger asks which lines speak of a case. It reads the case only when a line
-// has a condition.
+// trigger finds the lines that apply to a case. It reads the case only when a line has a
+// condition.
 type trigger struct {
 	set *Set
 	c   *Case
@@ -47,8 +47,8 @@ type trigger struct {
 	r   *reading
 }
 
-// covers reports whether a line speaks of the case, whatever the facility, at
-// its grade under the line's pack, and its condition is certain.
+// covers reports whether a line applies to the case, for any facility, at its grade under
+// the line's pack, and whether its condition is certain.
 func (t *trigger) covers(s *Scope, when Condition, grade event.Grade) bool {
 	if !s.coversCase(t.c) || s.Grade > grade {
 		return false
@@ -62,8 +62,8 @@ func (t *trigger) covers(s *Scope, when Condition, grade event.Grade) bool {
 	return when.verdict(t.r) == True
 }
 
-// gradeUnder returns Ungraded where the statute grades no such case, so that
-// only its duties without a grade remain.
+// gradeUnder returns Ungraded where the statute does not grade such a case, so that only
+// its duties without a grade remain.
 func gradeUnder(a event.Assessment, statute string) event.Grade {
 	for _, sg := range a.Statutes {
 		if sg.Statute == statute {
@@ -73,8 +73,8 @@ func gradeUnder(a event.Assessment, statute string) event.Grade {
 	return event.Ungraded
 }
 
-// CanFallOn reports whether the duty can ever fall on an operator for a
-// facility, whatever the incident.
+// CanFallOn reports whether the duty can ever apply to an operator for a facility,
+// whatever the incident.
 func (d *DutyRule) CanFallOn(o Operator, f Facility) bool {
 	return d.For.coversFacility(&f) && (d.For.Central == nil || *d.For.Central == o.Central)
 }

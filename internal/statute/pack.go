@@ -19,13 +19,13 @@ type Pack struct {
 	Criteria  []Criterion
 	Duties    []DutyRule
 	FollowUps []FollowUp
-	Retention *Retention // nil: it says nothing of how long records are kept
+	Retention *Retention // nil: the pack does not define how long records are kept
 
 	SHA256 string // of Raw, in hex
-	Raw    []byte // as it was read; not to be changed
+	Raw    []byte // as read; must not be changed
 }
 
-// Text is said in Chinese, which governs, and in English.
+// Text is a text in Chinese, which governs, and in English.
 type Text struct{ ZH, EN string }
 
 // Effective is when an instrument is in force: from From until just before
@@ -41,7 +41,7 @@ func (e Effective) Contains(at time.Time) bool {
 type Criterion struct {
 	ID         string
 	Grade      event.Grade
-	For        Scope // which cases it speaks of; Grade is not used
+	For        Scope // the cases that it applies to; Grade is not used
 	When       Condition
 	Citation   string
 	Quote      string // the clause in Chinese
@@ -52,7 +52,7 @@ type Criterion struct {
 	judged bool // a person's judgement is part of the condition
 }
 
-// DutyRule is a line that says who tells whom.
+// DutyRule is a line that defines who tells whom.
 type DutyRule struct {
 	ID         string
 	For        Scope
@@ -69,8 +69,7 @@ type DutyRule struct {
 	Note       Text
 }
 
-// Scope is the part of the world that a line speaks of. Zero fields do not
-// restrict.
+// Scope is the set of cases that a line applies to. Zero fields do not restrict.
 type Scope struct {
 	About   []event.About
 	Grade   event.Grade // from this grade on, under the pack of the line
@@ -94,8 +93,7 @@ func (s *Scope) coversFacility(f *Facility) bool {
 		(s.CII == nil || *s.CII == f.CII)
 }
 
-// coversAny reports whether the line speaks of the case through any of its
-// facilities.
+// coversAny reports whether the line applies to the case for any of its facilities.
 func (s *Scope) coversAny(c *Case) bool {
 	if !s.coversCase(c) {
 		return false
@@ -116,14 +114,14 @@ type Clock string
 
 const (
 	ClockDiscovered Clock = "discovered" // discovered or learned of (发现或获知)
-	ClockReported   Clock = "reported"   // reported to the one who must pass it on
+	ClockReported   Clock = "reported"   // reported to the obligor who must pass it on
 	ClockGraded     Clock = "graded"     // graded so that the duty applies
 	ClockHandled    Clock = "handled"    // handling has ended
 )
 
 var clocks = []Clock{ClockDiscovered, ClockReported, ClockGraded, ClockHandled}
 
-// Party is one end of a duty. The register says which desk it is.
+// Party is one end of a duty. The register resolves it to a desk.
 type Party struct {
 	Role  Role
 	Level Level // empty for roles that exist once for a facility or operator
@@ -152,7 +150,7 @@ const (
 	LevelOwn        Level = "own" // the operator's own level
 )
 
-// Case is what is graded.
+// Case is the input of grading.
 type Case struct {
 	Operator   Operator
 	Facilities []Facility
@@ -161,21 +159,20 @@ type Case struct {
 	Determined *Determination
 }
 
-// Determination is a department's own grade. It stands, also against a graver
-// computed one and the operator's own, until a criterion is met that it did not
-// judge.
+// Determination is a department's own grade. It overrides the operator's own grade and
+// any computed one, even a graver one, until a criterion is met that it did not judge.
 type Determination struct {
 	Grade event.Grade
-	Over  []string // the criteria ("statute/criterion") that were met when it was made
+	Over  []string // the hits ("statute/criterion") when it was made
 }
 
-// Operator is what the law asks about the one who reports.
+// Operator is what the law needs to know of the operator.
 type Operator struct {
 	Level   Level // empty when it has none
 	Central bool  // a central organ or its affiliated unit
 }
 
-// Facility is what the law asks about a thing that an incident happens to.
+// Facility is what the law needs to know of a facility.
 type Facility struct {
 	ID     string
 	Region string // GB/T 2260

@@ -7,30 +7,31 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// reading is a case as a set sees it at one moment. It belongs to one call of
-// Assess or Owed; at moves it to a later moment.
+// reading is a set's view of a case at one moment. It belongs to one call of Assess or
+// Owed; at moves it to a later moment.
 type reading struct {
 	set *Set
 	c   *Case
 	now time.Time
-	own event.Grade // what a judgement sees: the operator's own grade, or none
+	own event.Grade // the operator's own grade, as judged conditions see it, or none
 	cii bool        // any facility is CII
-	// settled: a department has judged, and what the operator judges adds nothing.
+	// settled is true when a department has judged, so that the operator's judgement adds
+	// nothing.
 	settled bool
-	floor   event.Grade // that a person has set: the department, or else the operator
+	floor   event.Grade // set by a person: the department, or else the operator
 
 	packs    []packReading // as set.packs
-	verdicts []Verdict     // as set.lines
-	covered  []bool        // as set.lines: the criterion speaks of the case
-	over     []bool        // as set.lines: a determination has judged it; nil without one
+	verdicts []Verdict     // in the order of set.lines
+	covered  []bool        // in the order of set.lines: the criterion applies to the case
+	over     []bool        // in the order of set.lines: a determination covers it; nil without one
 }
 
-// packReading is the grade under one pack. All are Ungraded where no criterion
-// speaks of the case.
+// packReading is the grade under one pack. All are Ungraded where no criterion applies to
+// the case.
 type packReading struct {
 	applies  bool
 	computed event.Grade // by the facts alone
-	couldBe  event.Grade // by the facts alone, and those that are missing
+	couldBe  event.Grade // by the known facts and the missing ones
 	reached  event.Grade // with the operator's judgement, or the department's in its place
 }
 
@@ -39,7 +40,7 @@ func (s *Set) read(c *Case, now time.Time) *reading {
 		set: s, c: c, packs: make([]packReading, len(s.packs)),
 		verdicts: make([]Verdict, len(s.lines)), covered: make([]bool, len(s.lines)),
 	}
-	r.floor = max(event.General, c.Report.OwnGrade) // 一般 is what is left over
+	r.floor = max(event.General, c.Report.OwnGrade) // 一般 is the grade of everything else
 	if c.Determined != nil {
 		r.floor, r.over = max(event.General, c.Determined.Grade), s.judged(c.Determined)
 	}
@@ -60,7 +61,7 @@ func (s *Set) read(c *Case, now time.Time) *reading {
 	return r
 }
 
-// judged marks the lines that a determination was made over.
+// judged marks the lines that a determination covers.
 func (s *Set) judged(d *Determination) []bool {
 	over := make([]bool, len(s.lines))
 	for i, l := range s.lines {
@@ -71,8 +72,8 @@ func (s *Set) judged(d *Determination) []bool {
 
 func (r *reading) facts() *event.Facts { return &r.c.Report.Facts }
 
-// isCII reports whether an outage of the facility is one of CII. Without a
-// facility it is an outage of all of them.
+// isCII reports whether an outage of the facility is one of CII. An outage without a
+// facility affects all of them.
 func (r *reading) isCII(facility string) bool {
 	if facility == "" {
 		return r.cii
@@ -81,9 +82,9 @@ func (r *reading) isCII(facility string) bool {
 	return i >= 0 && r.c.Facilities[i].CII
 }
 
-// at finds the verdicts of the lines that are asked for at a moment that is
-// not before the last one. Time only raises: what is met stays met. Criteria
-// that look at the grade under another pack come second, when it is known.
+// at updates the verdicts of the selected lines for a moment that is not before the last
+// one. Time only raises: what is met stays met. Criteria that depend on the grade under
+// another pack come second, when that grade is known.
 func (r *reading) at(now time.Time, asked func(*line) bool) {
 	r.now = now
 	for _, derived := range [...]bool{false, true} {
@@ -100,10 +101,9 @@ func (r *reading) at(now time.Time, asked func(*line) bool) {
 	}
 }
 
-// decide asks first what the facts alone say, which is what counts towards the
-// computed grade, and only then what a person's judgement adds. Under a
-// determination the operator's judgement still meets criteria, which are
-// listed, but raises nothing.
+// decide first evaluates the facts alone, which count towards the computed grade, and
+// only then a person's judgement. Under a determination the operator's judgement still
+// meets criteria, which are listed, but raises nothing.
 func (r *reading) decide(i int) Verdict {
 	l := &r.set.lines[i]
 	r.own, r.settled = event.Ungraded, false
@@ -128,8 +128,8 @@ func (r *reading) decide(i int) Verdict {
 	return v
 }
 
-// open returns the verdict of a line that says whether the grade could still
-// follow it: of what a determination has judged, nothing is open.
+// open returns the verdict of a line as to whether the grade could still reach it:
+// nothing that a determination covers is open.
 func (r *reading) open(i int) Verdict {
 	switch {
 	case r.over == nil:
@@ -141,8 +141,7 @@ func (r *reading) open(i int) Verdict {
 	}
 }
 
-// grades returns the gravest grades by the facts alone, and with a person's
-// judgement.
+// grades returns the gravest grades by the facts alone, and with a person's judgement.
 func (r *reading) grades() (computed, reached event.Grade) {
 	computed, reached = event.General, r.floor
 	for i := range r.packs {
@@ -151,7 +150,7 @@ func (r *reading) grades() (computed, reached event.Grade) {
 	return computed, reached
 }
 
-// missing appends the facts that leave a condition open, each once.
+// missing appends the facts that leave a condition open, without repeats.
 func (r *reading) missing(c Condition, found []string) []string {
 	if c.verdict(r) != Unknown {
 		return found

@@ -9,7 +9,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// Retention is the line of a pack that says how long records must be kept.
+// Retention is the line of a pack that defines how long records must be kept.
 type Retention struct {
 	Keep       Months
 	Citation   string
@@ -42,9 +42,9 @@ func ParseMonths(s string) (Months, error) {
 // String writes ISO 8601 that ParseMonths reads as the same time.
 func (m Months) String() string { return fmt.Sprintf("P%dM", int(m)) }
 
-// Before returns the moment that lies so many calendar months before t, at
-// +08:00. Where its month has no such day it is that month's last, so that the
-// time between the two is never shorter.
+// Before returns the moment that many calendar months before t, at +08:00. Where its
+// month has no such day it is the last day of that month, so that the time between the
+// two is never shorter.
 func (m Months) Before(t time.Time) time.Time {
 	t = t.In(event.Beijing)
 	then := t.AddDate(0, -int(m), 0)
@@ -54,14 +54,13 @@ func (m Months) Before(t time.Time) time.Time {
 	return then
 }
 
-// Retained is a retention that holds, with its pack.
+// Retained is a retention in force, with its pack.
 type Retained struct {
 	Statute *Pack
 	Rule    *Retention
 }
 
-// Retentions returns what each pack in force at a time says of how long records
-// must be kept, by statute.
+// Retentions returns the retention of each pack in force at a time, by statute.
 func (s *Set) Retentions(at time.Time) (out []Retained) {
 	for _, p := range s.InForce(at).packs {
 		if p.Retention != nil {
@@ -86,7 +85,7 @@ func (n node) retention() *Retention {
 func (n node) months() Months {
 	s := n.text()
 	if s == "" {
-		return 0 // the fault is noted
+		return 0 // the fault is already added
 	}
 	m, err := ParseMonths(s)
 	if err != nil {

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// NextRise returns the first moment after now at which time alone raises the
-// grade under any pack, or nil. It is not later than the Next of Assess, which
-// is of the gravest grade alone.
+// NextRise returns the first moment after now at which time alone raises the grade under
+// any pack, or nil. It is never later than the Next of Assess, which covers only the
+// gravest grade.
 func (s *Set) NextRise(c Case, now time.Time) *time.Time {
 	r := s.read(&c, now)
 	before := slices.Clone(r.packs)

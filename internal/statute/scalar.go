@@ -9,7 +9,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// text reads text that is not blank.
+// text reads a text that is not blank.
 func (n node) text() string {
 	before := n.Faults()
 	s := n.Text()
@@ -61,7 +61,7 @@ func (n node) duration() time.Duration {
 	return d
 }
 
-// date reads a calendar date as its first instant in the time of the law.
+// date reads a calendar date as its first instant at +08:00.
 func (n node) date() time.Time {
 	s := n.text()
 	if s == "" {
@@ -98,7 +98,7 @@ func (n node) grade() event.Grade {
 	return g
 }
 
-// oneOf reads a word of a closed list.
+// oneOf reads one word of a closed list.
 func oneOf[T ~string](words ...T) func(node) T {
 	return func(n node) T {
 		s := T(n.text())

@@ -14,24 +14,24 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// Set is packs that were loaded together, sorted by id. Its lines and rises
-// are prepared once, so that assessing a case walks plain slices.
+// Set is a group of packs that were loaded together, sorted by id. Its lines and rises
+// are prepared once, so that assessing a case only walks slices.
 type Set struct {
 	packs []*Pack
 	lines []line
 	rises []rise
 }
 
-// line is a criterion in the order in which hits are listed: the gravest
-// first, then by statute, then as in the pack.
+// line is a criterion in the order in which hits are listed: the gravest first, then by
+// statute, then in the order of the pack.
 type line struct {
 	pack      int // index in packs
 	criterion *Criterion
-	derived   bool // it looks at the grade under another pack
+	derived   bool // it depends on the grade under another pack
 	timed     bool // time alone can change its verdict
 }
 
-// rise is a length of time after which what lasts may meet a criterion.
+// rise is a duration after which something that lasts may meet a criterion.
 type rise struct {
 	comparison *comparison
 	after      time.Duration
@@ -75,8 +75,8 @@ func inFile(name string, details []fault.Detail) []fault.Detail {
 	return details
 }
 
-// crossCheck finds faults between packs: ids that stand twice, and grades
-// under a pack that is not here or that itself looks at another.
+// crossCheck finds faults between packs: duplicate ids, and grades under a pack that is
+// missing or that itself depends on another.
 func crossCheck(packs []*Pack, files map[*Pack]string) (faults []fault.Detail) {
 	byID := make(map[string]*Pack)
 	for _, p := range packs {
@@ -111,7 +111,7 @@ func crossCheck(packs []*Pack, files map[*Pack]string) (faults []fault.Detail) {
 	return faults
 }
 
-// conditions visits every condition of a pack with the place of its line.
+// conditions visits every condition of a pack with the path of its line.
 func (p *Pack) conditions(visit func(where string, c Condition)) {
 	for i := range p.Criteria {
 		c := &p.Criteria[i]
@@ -127,7 +127,7 @@ func (p *Pack) conditions(visit func(where string, c Condition)) {
 	}
 }
 
-// derived reports whether a criterion of the pack looks at another pack.
+// derived reports whether a criterion of the pack depends on another pack.
 func (p *Pack) derived() bool {
 	return slices.ContainsFunc(p.Criteria, func(c Criterion) bool { return c.derived() })
 }
@@ -158,7 +158,7 @@ func newSet(packs []*Pack) *Set {
 	return s
 }
 
-// risesOf lists the lengths of time that matter to a criterion.
+// risesOf lists the durations that matter to a criterion.
 func risesOf(c *Criterion) (rises []rise) {
 	walk(c.When, func(part Condition) {
 		cmp, ok := part.(*comparison)

@@ -2,8 +2,8 @@ package statute
 
 import "cmp"
 
-// Verdict is a truth value of Kleene's logic, ordered so that "all of" is the
-// least and "any of" the greatest.
+// Verdict is a truth value of Kleene's logic, ordered so that "all of" is the minimum and
+// "any of" the maximum.
 type Verdict int8
 
 const (
@@ -23,8 +23,8 @@ func verdictOf(b bool) Verdict {
 	return False
 }
 
-// reaches compares a value with a limit. A value that is not exact is a lower
-// bound: below the limit it says nothing.
+// reaches compares a value with a limit. A value that is not exact is a lower bound:
+// below the limit the result is unknown.
 func reaches[T cmp.Ordered](value T, exact bool, limit T, strict bool) Verdict {
 	switch {
 	case value > limit || (value == limit && !strict):

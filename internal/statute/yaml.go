@@ -10,7 +10,7 @@ const maxPackBytes = 1 << 20
 // node is a value of a pack.
 type node struct{ document.Value }
 
-// keys says how each permitted key of a mapping is read.
+// keys maps each permitted key of a mapping to the function that reads its value.
 type keys map[string]func(node)
 
 // into reads a value into a field.
@@ -18,7 +18,7 @@ func into[T any](dst *T, read func(node) T) func(node) {
 	return func(n node) { *dst = read(n) }
 }
 
-// listOf reads every item of a sequence that is not empty.
+// listOf reads every item of a sequence, which must not be empty.
 func listOf[T any](read func(node) T) func(node) []T {
 	return func(n node) []T {
 		items := n.Items()
@@ -45,8 +45,7 @@ func oneOrMore[T any](read func(node) T) func(node) []T {
 
 func (n node) fail(format string, args ...any) { n.Fail(format, args...) }
 
-// fields reads a mapping: every key must be known, and the required ones must be
-// there.
+// fields reads a mapping: every key must be known, and the required ones must be present.
 func (n node) fields(known keys, required ...string) {
 	fields := make(document.Fields, len(known))
 	for key, read := range known {
@@ -55,5 +54,5 @@ func (n node) fields(known keys, required ...string) {
 	n.Fields(fields, required...)
 }
 
-// at is a path of a file whose faults are noted.
+// at returns a path of a file, to add faults to.
 func at(faults *[]fault.Detail, path string) node { return node{document.At(faults, path)} }
