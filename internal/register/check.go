@@ -9,7 +9,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// index builds the look-ups and returns every fault of the register by itself.
+// index builds the look-ups and returns every fault of the register itself.
 func (r *Register) index() []fault.Detail {
 	c := &checker{}
 	r.operators = make(map[string]*Operator, len(r.Operators))
@@ -47,8 +47,8 @@ func (r *Register) index() []fault.Detail {
 	return c.faults
 }
 
-// circles finds desks whose silence would lead back to them. Each circle is
-// named once, at the first desk that was met in it.
+// circles finds desks whose silence would lead back to them. Each circle is reported
+// once, at its first desk in order.
 func (c *checker) circles(r *Register) {
 	met := make(map[string]bool)
 	for i := range r.Desks {
@@ -72,9 +72,9 @@ func (c *checker) circles(r *Register) {
 	}
 }
 
-// remind wants two: the first reminds, and at the last the machine acts.
+// remind requires two fractions: the first reminds, and at the last the system acts.
 func (c *checker) remind(f []float64) {
-	if len(f) != 2 || !(f[0] > 0 && f[0] < f[1] && f[1] < 1) { // not a number is no fraction either
+	if len(f) != 2 || !(f[0] > 0 && f[0] < f[1] && f[1] < 1) { // NaN is not a fraction either
 		c.add("$.remind", "must be two fractions above 0 and below 1, ascending, such as [0.5, 0.9]")
 	}
 }
@@ -111,7 +111,7 @@ func (c *checker) desk(path string, d *Desk) {
 	switch d.Forward {
 	case "":
 	case forwardAutomatic, ForwardConfirm:
-		// What nobody confirms in time is forwarded by machine as well.
+		// A forward that nobody confirms in time is sent automatically as well.
 		if d.Authority == "" {
 			c.add(path+".authority", "forward: %s needs the document that authorises it", d.Forward)
 		}
@@ -120,8 +120,8 @@ func (c *checker) desk(path string, d *Desk) {
 	}
 }
 
-// alone finds a desk that nobody could choose between: cyberspace and public
-// security have one desk a level and region.
+// alone finds a desk that cannot be told from another: cyberspace and public security
+// have one desk for each level and region.
 func (c *checker) alone(path string, d *Desk, before []Desk) {
 	if d.Role != RoleCyberspace && d.Role != RolePublicSecurity {
 		return

@@ -14,10 +14,10 @@ import (
 // maxBytes is more than a register of every facility of a country needs.
 const maxBytes = 64 << 20
 
-// Decode reads a register strictly and checks it without the packs. All faults
-// are reported at once. CheckDuties checks it against the packs.
+// Decode reads a register strictly and checks it without the packs. All faults are
+// reported at once. CheckDuties checks it against the packs.
 func Decode(raw []byte) (*Register, error) {
-	r := &Register{Raw: raw, Remind: []float64{0.5, 0.9}, ClockTolerance: event.Duration(5 * time.Minute)} // the house's
+	r := &Register{Raw: raw, Remind: []float64{0.5, 0.9}, ClockTolerance: event.Duration(5 * time.Minute)} // the house's defaults
 	var faults []fault.Detail
 	root, ok := document.Parse(raw, maxBytes, &faults)
 	if !ok {
@@ -36,7 +36,7 @@ func Decode(raw []byte) (*Register, error) {
 	own := r.index()
 	document.Locate(raw, own)
 	for _, d := range own {
-		if !unreadable[d.Path] { // otherwise it would be called missing as well
+		if !unreadable[d.Path] { // otherwise it would be reported as missing as well
 			faults = append(faults, d)
 		}
 	}

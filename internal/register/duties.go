@@ -10,8 +10,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/statute"
 )
 
-// Party returns the id of the one that a statute names in the case of an
-// operator's facility: the operator itself, or a desk.
+// Party returns the id of the party that a statute names in the case of an operator's
+// facility: the operator itself, or a desk.
 func (r *Register) Party(p statute.Party, o *Operator, f *Facility) (string, error) {
 	if p.Role == statute.RoleOperator {
 		return o.ID, nil
@@ -23,8 +23,8 @@ func (r *Register) Party(p statute.Party, o *Operator, f *Facility) (string, err
 	return d.ID, nil
 }
 
-// Case describes facilities of an operator as a statute sees them, or names
-// the ones that are not registered.
+// Case describes facilities of an operator in the terms of a statute, or names the ones
+// that are not registered.
 func (o *Operator) Case(facilities []string, report event.Report) (statute.Case, error) {
 	c := statute.Case{Operator: o.unit(), Report: report}
 	for _, id := range facilities {
@@ -45,8 +45,8 @@ func (f *Facility) thing() statute.Facility {
 	return statute.Facility{ID: f.ID, Region: f.Region, Sector: f.Sector, CII: f.CII}
 }
 
-// CheckDuties holds the register against packs: every duty that can fall on a
-// registered facility must have both its ends, and one who passes on by machine
+// CheckDuties checks the register against packs: every duty that can apply to a
+// registered facility must have both its parties, and a desk that forwards automatically
 // must have authorised it. All faults are reported at once.
 func (r *Register) CheckDuties(packs *statute.Set) error {
 	c := &checker{}

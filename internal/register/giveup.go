@@ -8,8 +8,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// GiveUp returns how a service records that it could not handle a record: as
-// one that needs a person at the first recipient's desk.
+// GiveUp returns the function by which a service records that it could not handle a
+// record, so that a person at the first recipient's desk reviews it.
 func (r *Register) GiveUp(service string, c clock.Clock) func(event.Stored, int, error) (event.Record, error) {
 	return func(in event.Stored, attempts int, cause error) (event.Record, error) {
 		now := c.Now()
@@ -21,7 +21,7 @@ func (r *Register) GiveUp(service string, c clock.Clock) func(event.Stored, int,
 			At: now, Operator: operator, Incident: incident,
 			Desk: r.FirstRecipient(operator, facilities), AcknowledgeWithin: r.Acknowledge,
 		}
-		// People see ids, not tokens, where the two are known to be the same.
+		// People are shown ids, not tokens, where the id of a token is known.
 		if o, ok := r.OperatorByToken(operator); ok {
 			u.Operator = o.ID
 		}
@@ -32,7 +32,8 @@ func (r *Register) GiveUp(service string, c clock.Clock) func(event.Stored, int,
 	}
 }
 
-// maxError is how many bytes of an error are recorded: it may quote what it is about.
+// maxError is how many bytes of an error are recorded, since an error may quote its
+// input.
 const maxError = 4 << 10
 
 func shortened(s string) string {
@@ -42,8 +43,8 @@ func shortened(s string) string {
 	return strings.ToValidUTF8(s[:maxError], "") + "…"
 }
 
-// token keeps what is a subject token and makes one of anything else: a record
-// that nobody can handle may have any subject.
+// token returns a subject token unchanged and makes one of anything else: a record that
+// cannot be handled may have any subject.
 func token(s string) string {
 	switch {
 	case s == "":
@@ -54,9 +55,9 @@ func token(s string) string {
 	return event.Token(s)
 }
 
-// namesIn returns the incident and the facilities that a body names, as far as
-// it can be read: an accepted report's facilities stand in its event, a graded
-// one's in a list of their own.
+// namesIn returns the incident and the facilities that a body names, as far as it can be
+// read: an accepted report has its facilities in its event, a graded record in a list of
+// its own.
 func namesIn(body []byte) (incident string, facilities []string) {
 	var b struct {
 		Incident string `json:"incident"`
@@ -67,7 +68,7 @@ func namesIn(body []byte) (incident string, facilities []string) {
 		} `json:"event"`
 		Facilities []event.Facility `json:"facilities"`
 	}
-	_ = json.Unmarshal(body, &b) // as far as it goes
+	_ = json.Unmarshal(body, &b) // as far as it is readable
 	facilities = b.Event.Data.Facilities
 	for _, f := range b.Facilities {
 		facilities = append(facilities, f.ID)

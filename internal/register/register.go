@@ -1,11 +1,10 @@
-// Package register knows the operators, their facilities and the desks, and
-// resolves a role that a statute names ("public security of the province") to
-// the desk that holds it.
+// Package register knows the operators, their facilities and the desks, and resolves a
+// role that a statute names ("public security of the province") to the desk that has it.
 //
-// A register is read once, strictly, and never changes. Every duty that could
-// fall on one of its facilities has a desk, or Load fails: that a report has
-// nowhere to go is found when the register is written, not when a grid goes
-// dark. Which facilities are CII is confidential; nothing here prints it.
+// A register is read once, strictly, and never changes. Every duty that could apply to
+// one of its facilities has a desk, or Load fails: a report without a recipient is found
+// when the register is written, not when a grid goes dark. Which facilities are CII is
+// confidential; nothing here prints it.
 package register
 
 import (
@@ -16,18 +15,17 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// Register is what a register.yaml says.
+// Register is the content of a register.yaml.
 type Register struct {
-	// Acknowledge is the house's target for a desk where no due time of the law
-	// applies or it has passed, counted from reporting.
+	// Acknowledge is the house's target for a desk, counted from reporting, where no due
+	// time of the law applies or it has passed.
 	Acknowledge event.Duration
-	// Fallback is the desk for a record that names no operator we know.
+	// Fallback is the desk for a record without a known operator.
 	Fallback string
-	// Remind are the fractions of a time at which the one who is asked is
-	// reminded. At the last, what a desk has not confirmed is forwarded.
+	// Remind are the fractions of a time at which somebody who owes something is
+	// reminded. At the last one, a forward that the desk has not confirmed is sent.
 	Remind []float64
-	// ClockTolerance is how far a sender's clock may differ from ours before it
-	// is said.
+	// ClockTolerance is how far a sender's clock may differ from ours without a warning.
 	ClockTolerance event.Duration
 
 	Operators []Operator
@@ -47,7 +45,7 @@ type Name struct {
 	EN string
 }
 
-// Operator is one who must report.
+// Operator is a party that must report.
 type Operator struct {
 	ID         string
 	Name       Name
@@ -57,8 +55,8 @@ type Operator struct {
 	Facilities []Facility
 }
 
-// Facility is what an incident happens to. CII is the facility, not the
-// operator (law.md §1).
+// Facility is what an incident happens to. CII is the facility, not the operator (law.md
+// §1).
 type Facility struct {
 	ID         string
 	Name       Name
@@ -66,7 +64,7 @@ type Facility struct {
 	Region     string // GB/T 2260, six digits
 	CII        bool
 	Protection string // the desk of its protection department
-	// Classified facilities go other ways (Decree 745 art. 50) and cannot be
+	// Classified facilities are reported in other ways (Decree 745 art. 50) and cannot be
 	// registered: true is an error.
 	Classified bool
 }
@@ -81,10 +79,10 @@ type Desk struct {
 	Sector      string
 	Languages   []string
 	Acknowledge event.Duration // the desk's own target, from reporting; 0: the due time
-	Next        string         // the desk that is told on silence
+	Next        string         // the desk that is notified of silence
 	Designated  bool           // the department has named this channel
 	Grades      bool           // its department may set a grade (认定)
-	Forward     string         // automatic; confirm: a person at the desk does; empty: it passes nothing on
+	Forward     string         // automatic; confirm: a person at the desk confirms; empty: it forwards nothing
 	Authority   string         // the document that authorises forwarding
 }
 
@@ -126,20 +124,20 @@ const (
 
 	LevelOwn = "own" // the unit's own level
 
-	// ForwardConfirm says that a person at the desk confirms what it forwards.
+	// ForwardConfirm means that a person at the desk confirms each forward.
 	ForwardConfirm   = "confirm"
 	forwardAutomatic = "automatic"
 )
 
-// regionDigits is how much of a GB/T 2260 code names a region of each level.
+// regionDigits is how many digits of a GB/T 2260 code name a region of each level.
 var regionDigits = map[string]int{"national": 0, "province": 2, "prefecture": 4, "county": 6}
 
 // Outranks reports whether a's level is above b's, such as a province's above a
-// prefecture's. Regions are not asked.
+// prefecture's. It ignores regions.
 func Outranks(a, b *Desk) bool { return regionDigits[a.Level] < regionDigits[b.Level] }
 
-// Resolve returns the desk that holds a role towards an operator's facility,
-// or an error that names what is missing.
+// Resolve returns the desk that has a role for an operator's facility, or an error that
+// names what is missing.
 func (r *Register) Resolve(role, level string, o *Operator, f *Facility) (*Desk, error) {
 	id := ""
 	switch role {
@@ -176,10 +174,9 @@ func (r *Register) territorial(role, level string, o *Operator, f *Facility) (*D
 	return nil, fmt.Errorf("no desk of %s at level %s covers region %s", role, level, f.Region)
 }
 
-// FirstRecipient returns the desk that looks at a record nobody could handle:
-// the facility's protection department, or the provincial cyberspace
-// department where there is none; the fallback where the operator or its
-// facilities are not known.
+// FirstRecipient returns the desk that reviews a record that could not be handled: the
+// facility's protection department, or the provincial cyberspace department where there
+// is none; the fallback where the operator or its facilities are unknown.
 func (r *Register) FirstRecipient(operatorToken string, facilities []string) string {
 	o, ok := r.OperatorByToken(operatorToken)
 	if !ok {
