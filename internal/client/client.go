@@ -1,14 +1,13 @@
-// Package client is what the commands use to talk to a server: nothing but its
+// Package client is the commands' connection to a server, of which they need only the
 // NATS address.
 //
-// A request whose answer is lost is sent again, for as long as the client's
-// patience lasts: reports and acknowledgements carry ids, so a repeat costs
-// nothing. ErrUnreachable says that no answer came in that time; what was sent
-// may have arrived. A server that takes nothing until a person has seen to it
-// says so, and is not asked again.
+// A request without an answer is sent again until the client's patience ends: reports and
+// acknowledgements carry ids, so a repeat does no harm. ErrUnreachable means that no
+// answer came in that time; the request may have arrived. A server that accepts nothing
+// until a person has intervened says so, and is not asked again.
 //
-// A client is of one realm, the real records or those of drills, and cannot
-// name what is in the other.
+// A client belongs to one realm, the real records or those of drills, and cannot name
+// anything in the other.
 package client
 
 import (
@@ -36,7 +35,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// ErrUnreachable says that the server gave no answer.
+// ErrUnreachable means that the server gave no answer.
 var ErrUnreachable = errors.New("the server gave no answer")
 
 // Client talks to one server. It is safe for use by several goroutines.
@@ -45,23 +44,24 @@ type Client struct {
 	js       jetstream.JetStream
 	realm    event.Realm
 	patience time.Duration
-	signer   nkeys.KeyPair         // of what a desk does; nil: it is not signed
+	signer   nkeys.KeyPair         // signs a desk's acts; nil: they are not signed
 	underWay sync.Map              // of *asking
-	refused  atomic.Pointer[error] // by which the server first refused the credential
+	refused  atomic.Pointer[error] // with which the server first refused the credential
 }
 
-// asking is a request under way.
+// asking is a request in flight.
 type asking struct {
 	subject string
 	end     context.CancelCauseFunc
 }
 
-// TryTimeout is how long one request waits for its answer before it is sent again. Tests
-// set it higher: on a busy machine a report that is sent twice is answered as a duplicate.
+// TryTimeout is how long one attempt waits for its answer before the request is sent
+// again. Tests set it higher: on a busy machine a report that is sent twice is answered
+// as a duplicate.
 var TryTimeout = 5 * time.Second
 
-// Dial connects to a server's real realm. patience is how long a request is
-// tried; more options say who asks.
+// Dial connects to a server's real realm. patience is how long a request is retried; more
+// options carry the credential.
 func Dial(server string, patience time.Duration, more ...nats.Option) (*Client, error) {
 	return DialRealm(event.Real, server, patience, more...)
 }
@@ -71,7 +71,7 @@ func DialRealm(realm event.Realm, server string, patience time.Duration, more ..
 	return DialContext(context.Background(), realm, server, patience, more...)
 }
 
-// DialContext is DialRealm until ctx ends.
+// DialContext is DialRealm with a context that can end it.
 func DialContext(ctx context.Context, realm event.Realm, server string, patience time.Duration, more ...nats.Option) (*Client, error) {
 	c := &Client{realm: realm, patience: patience}
 	options := []nats.Option{nats.ErrorHandler(c.asyncError), nats.Name("tocsin client"), nats.MaxReconnects(-1),
@@ -92,8 +92,8 @@ func DialContext(ctx context.Context, realm event.Realm, server string, patience
 	return c, nil
 }
 
-// connect tries for as long as patience lasts: the server may be starting, or the
-// network be down for a moment.
+// connect retries until patience ends: the server may be starting, or the network may be
+// down for a moment.
 func connect(ctx context.Context, server string, patience time.Duration, options []nats.Option) (*nats.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -111,8 +111,8 @@ func connect(ctx context.Context, server string, patience time.Duration, options
 }
 
 // isTemporary reports whether connecting again may help. It does not where the server
-// refuses the credential, where its certificate is not trusted, or where what was given
-// makes no sense.
+// refuses the credential, where its certificate is not trusted, or where the address is
+// invalid.
 func isTemporary(err error) bool {
 	if errors.As(err, new(*tls.CertificateVerificationError)) || errors.As(err, new(*url.Error)) || errors.As(err, new(*net.AddrError)) {
 		return false
@@ -124,13 +124,13 @@ func isTemporary(err error) bool {
 		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, nats.ErrStaleConnection) || errors.Is(err, nats.ErrMaxConnectionsExceeded)
 }
 
-// isAuthorization reports whether the server does not let in who asks.
+// isAuthorization reports whether the server refused the credential.
 func isAuthorization(err error) bool {
 	return errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired) || errors.Is(err, nats.ErrAuthRevoked)
 }
 
-// asyncError ends the requests that the server does not let pass: it answers those
-// on the connection, and not to the request.
+// asyncError ends the requests that the server refuses: it reports those on the
+// connection, not as a reply.
 func (c *Client) asyncError(_ *nats.Conn, _ *nats.Subscription, err error) {
 	if isAuthorization(err) {
 		c.refused.CompareAndSwap(nil, &err)
@@ -149,8 +149,8 @@ func (c *Client) asyncError(_ *nats.Conn, _ *nats.Subscription, err error) {
 // Close ends the connection.
 func (c *Client) Close() { c.nc.Close() }
 
-// request sends until an answer comes, and decodes it. The subject is named
-// without its realm.
+// request sends until an answer comes, and decodes it. The subject is given without its
+// realm.
 func request[T any](ctx context.Context, c *Client, msg *nats.Msg) (*T, error) {
 	msg.Subject = c.realm.Wire(msg.Subject)
 	ctx, cancel := context.WithTimeout(ctx, c.patience)
@@ -170,7 +170,7 @@ func request[T any](ctx context.Context, c *Client, msg *nats.Msg) (*T, error) {
 			}
 			return answer, nil
 		}
-		if closed := c.closedFor(); closed != nil { // otherwise it would be tried again
+		if closed := c.closedFor(); closed != nil { // otherwise it would be retried
 			if errors.Is(closed, ErrUnreachable) {
 				return nil, fmt.Errorf("%w on %s: %w", ErrUnreachable, msg.Subject, err)
 			}
@@ -186,7 +186,7 @@ func request[T any](ctx context.Context, c *Client, msg *nats.Msg) (*T, error) {
 			return nil, forbidden
 		}
 		if errors.Is(err, errTooOften) {
-			pause = time.Second // that of the rate
+			pause = time.Second // the interval of the rate limit
 		}
 		select {
 		case <-time.After(pause):
@@ -200,37 +200,37 @@ func request[T any](ctx context.Context, c *Client, msg *nats.Msg) (*T, error) {
 	}
 }
 
-// codeClosed is the code of a service error that stays until a person has seen to
-// it: trying again does not help.
+// codeClosed is the code of a service error that lasts until a person has intervened:
+// trying again does not help.
 const codeClosed = "423"
 
-// closedError is why the server does not take a request, in its words.
+// closedError is the server's reason for refusing a request.
 type closedError string
 
 func (e closedError) Error() string { return "the server does not take it: " + string(e) }
 
-// codeFull is the code of a service error that says that the server's disk has no room.
+// codeFull is the code of the service error that the server's disk is full.
 const codeFull = "507"
 
-// codeForbidden is the code of a service error that says that who asks may not.
+// codeForbidden is the code of the service error that the caller has no permission.
 const codeForbidden = "403"
 
-// codeTooLarge is the code of a service error that says that the question, or its
-// answer, is too large.
+// codeTooLarge is the code of the service error that the request, or its answer, is too
+// large.
 const codeTooLarge = "413"
 
-// codeTooOften is the code of a service error that says that whoever asks does so too
-// often for the moment.
+// codeTooOften is the code of the service error that the caller has exceeded its rate for
+// now.
 const codeTooOften = "429"
 
 var errTooOften = errors.New("asked too often")
 
-// forbiddenError is why who asks may not, in the server's words.
+// forbiddenError is the server's reason for denying permission.
 type forbiddenError string
 
 func (e forbiddenError) Error() string { return string(e) }
 
-// try asks once.
+// try sends the request once.
 func (c *Client) try(ctx context.Context, msg *nats.Msg) (*nats.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, TryTimeout)
 	defer cancel()
@@ -265,9 +265,9 @@ func (c *Client) Acknowledge(ctx context.Context, desk, escalation, officer stri
 	return act[event.AcknowledgementAnswer](ctx, c, event.AcknowledgeSubject(desk), event.AcknowledgementSubject(escalation), event.Acknowledgement{Escalation: escalation, Officer: officer})
 }
 
-// Act records what else a desk does with an incident. Where the act has no id
-// it gets one of its own, under which it is sent until an answer comes: two
-// calls are two acts, a lost answer is none.
+// Act records a desk's other act on an incident. An act without an id gets a random one,
+// under which it is sent until an answer comes: two calls are two acts, and a lost answer
+// does not add one.
 func (c *Client) Act(ctx context.Context, a event.DeskAct) (*event.DeskActAnswer, error) {
 	if a.ID == "" {
 		a.ID = rand.Text()
@@ -280,9 +280,9 @@ func (c *Client) Desks(ctx context.Context) (*event.DesksAnswer, error) {
 	return ask[event.DesksAnswer](ctx, c, event.DoorDesks, struct{}{})
 }
 
-// Query hands the escalations that q asks for to yield, in ledger order, page
-// by page behind the scenes, at most limit of them (0: all). It returns the
-// cursor to go on from, or "" at the end.
+// Query hands the matching escalations to yield, in ledger order, fetching page by page,
+// at most limit of them (0: all). It returns the cursor to continue from, or "" at the
+// end.
 func (c *Client) Query(ctx context.Context, q event.Query, limit int, yield func(event.EscalationRow) error) (string, error) {
 	return pages(q.Cursor, limit, func(cursor string, rows int) ([]event.EscalationRow, string, error) {
 		q.Cursor, q.Limit = cursor, rows
@@ -297,9 +297,9 @@ func (c *Client) Query(ctx context.Context, q event.Query, limit int, yield func
 	}, yield)
 }
 
-// Incidents is Query for incidents as they stand, the one that changed longest
-// ago first. now is the server's time of the last page, by which what is late
-// is late: in a drill its clock may run faster than ours.
+// Incidents is Query for incidents in their current state, the least recently changed
+// first. now is the server's time at the last page, by which lateness is judged: in a
+// drill its clock may run faster than ours.
 func (c *Client) Incidents(ctx context.Context, q event.IncidentQuery, limit int, yield func(event.IncidentRow) error) (cursor string, now time.Time, err error) {
 	cursor, err = pages(q.Cursor, limit, func(cursor string, rows int) ([]event.IncidentRow, string, error) {
 		q.Cursor, q.Limit = cursor, rows
@@ -316,9 +316,9 @@ func (c *Client) Incidents(ctx context.Context, q event.IncidentQuery, limit int
 	return cursor, now, err
 }
 
-// pages hands the rows of every page to yield, at most limit of them (0: all),
-// and returns the cursor to go on from, or "" at the end. get fetches the page
-// after a cursor, of at most so many rows (0: as many as the server gives).
+// pages hands the rows of every page to yield, at most limit of them (0: all), and
+// returns the cursor to continue from, or "" at the end. get fetches the page after a
+// cursor, of at most the given number of rows (0: the server chooses).
 func pages[T any](cursor string, limit int, get func(cursor string, rows int) ([]T, string, error), yield func(T) error) (string, error) {
 	for given := 0; ; {
 		want := 0

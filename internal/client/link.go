@@ -12,32 +12,32 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// WatchStatus is what a watch tells about itself, beside what it shows.
+// WatchStatus is the state of a watch's connection.
 type WatchStatus string
 
 const (
-	WatchLost   WatchStatus = "lost"   // the server does not answer; what comes meanwhile is shown later
+	WatchLost   WatchStatus = "lost"   // the server does not answer; what is stored meanwhile is shown later
 	WatchBack   WatchStatus = "back"   // it answers again
 	WatchShared WatchStatus = "shared" // another screen has the same name: each shows a part
-	WatchAlone  WatchStatus = "alone"  // it has gone
+	WatchAlone  WatchStatus = "alone"  // the other screen has gone
 )
 
-// A watch asks the server once in pulseEvery whether it answers. One answer that
-// does not come in pulseTimeout, or two refusals in a row, are a lost connection, so
-// that it is told in less than five seconds.
+// A watch checks every pulseEvery that the server answers. One answer that takes longer
+// than pulseTimeout, or two refusals in a row, count as a lost connection, so that the
+// loss is reported in less than five seconds.
 const (
 	pulseEvery   = time.Second
 	pulseTimeout = 2 * time.Second
 )
 
-// WatchOptions are connection options for a screen that must soon know when the
-// server has gone, also where nothing closes the connection.
+// WatchOptions are connection options for a screen that must detect quickly that the
+// server has gone, even where nothing closes the connection.
 func WatchOptions(timeout time.Duration) []nats.Option {
 	return []nats.Option{nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2), nats.Timeout(min(timeout, 2*time.Second))}
 }
 
-// followLink tells when the server stops and starts to answer, and when another
-// screen uses the same consumer, until ctx ends.
+// followLink reports when the server stops and resumes answering, and when another screen
+// uses the same consumer, until ctx ends.
 func (c *Client) followLink(ctx context.Context, desk string, cons jetstream.Consumer, tell func(WatchStatus)) {
 	lost, misses, reconnects := false, 0, c.nc.Stats().Reconnects
 	sharing := sharing{}
@@ -56,7 +56,7 @@ func (c *Client) followLink(ctx context.Context, desk string, cons jetstream.Con
 			continue
 		}
 		if now := c.nc.Stats().Reconnects; now > reconnects && !lost {
-			lost = true // it came and went between two pulses
+			lost = true // lost and restored between two pulses
 			tell(WatchLost)
 		}
 		misses, reconnects = 0, c.nc.Stats().Reconnects
@@ -70,8 +70,7 @@ func (c *Client) followLink(ctx context.Context, desk string, cons jetstream.Con
 	}
 }
 
-// pulse asks the desk's service about no escalation, which costs it nothing. Any
-// answer will do.
+// pulse asks the desk's service about no escalation, which is cheap. Any answer will do.
 func (c *Client) pulse(ctx context.Context, desk string) error {
 	if !c.nc.IsConnected() {
 		return nats.ErrConnectionReconnecting
@@ -82,14 +81,14 @@ func (c *Client) pulse(ctx context.Context, desk string) error {
 	return err
 }
 
-// sharing finds out whether another screen fetches from the same consumer.
+// sharing detects whether another screen fetches from the same consumer.
 type sharing struct {
 	told      bool
 	two, none int // in a row
 }
 
-// look returns a status when there is news. One request may be left over from a
-// connection that was lost, so two sightings count, and three of nobody.
+// look returns a status when it changes. One request may be left over from a lost
+// connection, so it takes two sightings in a row, and three without one.
 func (s *sharing) look(ctx context.Context, cons jetstream.Consumer) WatchStatus {
 	ctx, cancel := context.WithTimeout(ctx, pulseTimeout)
 	defer cancel()
@@ -113,14 +112,14 @@ func (s *sharing) look(ctx context.Context, cons jetstream.Consumer) WatchStatus
 	return ""
 }
 
-// closedFor returns why the connection is closed for good, or nil while it is not.
+// closedFor returns why the connection is permanently closed, or nil while it is not.
 func (c *Client) closedFor() error {
 	if !c.nc.IsClosed() {
 		return nil
 	}
 	refused := c.nc.LastError()
 	if first := c.refused.Load(); first != nil {
-		refused = *first // what followed is only that it is not let in again
+		refused = *first // later errors only repeat that the credential is refused
 	}
 	switch {
 	case errors.Is(refused, nats.ErrAuthRevoked):

@@ -9,12 +9,12 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// Log says where the log stands: its last checkpoint, key and damage.
+// Log returns the state of the log: its last checkpoint, key and damage.
 func (c *Client) Log(ctx context.Context) (*event.LogState, error) {
 	return ask[event.LogState](ctx, c, event.DoorLog, struct{}{})
 }
 
-// Stats counts the escalations that q asks for by its dimension.
+// Stats counts the matching escalations by a dimension.
 func (c *Client) Stats(ctx context.Context, q event.StatsQuery) (*event.StatsAnswer, error) {
 	a, err := ask[event.StatsAnswer](ctx, c, event.DoorStats, q)
 	if err != nil {
@@ -28,8 +28,8 @@ func (c *Client) Prove(ctx context.Context, record uint64) (string, error) {
 	return c.prove(ctx, event.ProveRequest{Record: record})
 }
 
-// ProveExtends returns the proof file that the log of so many records is the
-// beginning of what it is now.
+// ProveExtends returns the proof file that the current log extends the log of the given
+// size.
 func (c *Client) ProveExtends(ctx context.Context, size uint64) (string, error) {
 	return c.prove(ctx, event.ProveRequest{Size: size})
 }
@@ -42,8 +42,7 @@ func (c *Client) prove(ctx context.Context, q event.ProveRequest) (string, error
 	return a.Proof, refused("prove", a.Errors)
 }
 
-// Audit says how far a check of the whole record has come: see
-// event.AuditRequest.
+// Audit returns the progress of a check of the whole record: see event.AuditRequest.
 func (c *Client) Audit(ctx context.Context, after uint64) (*event.AuditAnswer, error) {
 	a, err := ask[event.AuditAnswer](ctx, c, event.DoorAudit, event.AuditRequest{After: after})
 	if err != nil {
@@ -52,7 +51,7 @@ func (c *Client) Audit(ctx context.Context, after uint64) (*event.AuditAnswer, e
 	return a, refused("audit", a.Errors)
 }
 
-// Remove has a record removed by order. A repeat finds it removed.
+// Remove removes a record by order. A repeat is answered as a duplicate.
 func (c *Client) Remove(ctx context.Context, q event.RemoveRequest) (*event.RemoveAnswer, error) {
 	var err error
 	if q.Signing, err = c.signing(ctx); err != nil {
@@ -61,9 +60,9 @@ func (c *Client) Remove(ctx context.Context, q event.RemoveRequest) (*event.Remo
 	return askSigned(ctx, c, event.DoorRemove, q)
 }
 
-// Archive has records removed that are old and exported, part by part, and
-// hands the answer on each part to yield. What was removed before is passed
-// over, so that it may be asked again after an interruption.
+// Archive removes old, exported records part by part, and hands the answer on each part
+// to yield. Records that were removed before are skipped, so that an interrupted call can
+// be repeated.
 func (c *Client) Archive(ctx context.Context, q event.ArchiveRequest, yield func(*event.RemoveAnswer) error) error {
 	var err error
 	if q.Signing, err = c.signing(ctx); err != nil {
@@ -80,15 +79,15 @@ func (c *Client) Archive(ctx context.Context, q event.ArchiveRequest, yield func
 		if err := yield(a); err != nil {
 			return err
 		}
-		if a.Next <= q.First { // 0, at the end; anything else that is not further on would go round for ever
+		if a.Next <= q.First { // 0 at the end; any other value that is not further on would loop forever
 			return nil
 		}
 		q.First = a.Next
 	}
 }
 
-// TryArchive asks whether the server would take an archive, and removes nothing.
-// The export need not be there yet. An error has what speaks against it.
+// TryArchive asks whether the server would accept an archive, and removes nothing. The
+// export need not exist yet. The error contains the reasons against it.
 func (c *Client) TryArchive(ctx context.Context, q event.ArchiveRequest) error {
 	q.Try = true
 	a, err := ask[event.RemoveAnswer](ctx, c, event.DoorArchive, q)
@@ -98,8 +97,8 @@ func (c *Client) TryArchive(ctx context.Context, q event.ArchiveRequest) error {
 	return refused("archive", a.Errors)
 }
 
-// Range is which records q means: the ledger sequences of the first and the last
-// of its range. It is empty where last is less than first.
+// Range returns the ledger sequences of the first and the last record that q selects. The
+// range is empty where last is less than first.
 func (c *Client) Range(ctx context.Context, q event.RecordsRequest) (first, last uint64, err error) {
 	page := <-c.recordsPage(ctx, q)
 	if page.err != nil {
@@ -108,16 +107,16 @@ func (c *Client) Range(ctx context.Context, q event.RecordsRequest) (first, last
 	return page.First, page.Last, nil
 }
 
-// Records hands the records that q asks for to yield, in ledger order, page by
-// page behind the scenes; those that were removed are passed over. The next page
-// is fetched while one is handed over. begin is called first, with the range that
-// q resolves to: it is empty where last is less than first.
+// Records hands the selected records to yield, in ledger order, fetching page by page;
+// removed records are skipped. The next page is fetched while one is handed over. begin
+// is called first, with the range that q resolves to: it is empty where last is less than
+// first.
 func (c *Client) Records(ctx context.Context, q event.RecordsRequest, begin func(first, last uint64) error, yield func(evidence.Record) error) error {
 	return c.RecordsStored(ctx, q, begin, func(r evidence.Record, _ time.Time) error { return yield(r) })
 }
 
-// RecordsStored is Records, and says of an escalation that was stored after a due time
-// which its own stamp keeps when that was; zero, of any other record.
+// RecordsStored is Records, and also passes when an escalation was stored if that was
+// after a due time which its own stamp keeps; zero for any other record.
 func (c *Client) RecordsStored(ctx context.Context, q event.RecordsRequest, begin func(first, last uint64) error, yield func(evidence.Record, time.Time) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -131,7 +130,7 @@ func (c *Client) RecordsStored(ctx context.Context, q event.RecordsRequest, begi
 			if err := begin(page.First, page.Last); err != nil {
 				return err
 			}
-			// What is stored meanwhile is not part of what was asked for.
+			// Records stored meanwhile are not part of the requested range.
 			q.To, q.Since, q.Until = page.Last, nil, nil
 		}
 		next = nil
@@ -152,13 +151,13 @@ func (c *Client) RecordsStored(ctx context.Context, q event.RecordsRequest, begi
 	return nil
 }
 
-// recordsPage is one page of records, or the error instead of it.
+// recordsPage is one page of records, or an error.
 type recordsPage struct {
 	*event.RecordsAnswer
 	err error
 }
 
-// recordsPage asks for a page and does not wait for it.
+// recordsPage requests a page without waiting for it.
 func (c *Client) recordsPage(ctx context.Context, q event.RecordsRequest) <-chan recordsPage {
 	answer := make(chan recordsPage, 1)
 	go func() {
@@ -171,7 +170,7 @@ func (c *Client) recordsPage(ctx context.Context, q event.RecordsRequest) <-chan
 	return answer
 }
 
-// refused is the error of a question that was refused, or nil.
+// refused returns the error of a refused request, or nil.
 func refused(op string, details []fault.Detail) error {
 	if details == nil {
 		return nil

@@ -11,8 +11,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// Report sends one CloudEvent in structured form and returns its receipt. An
-// empty operator is read from the event's source.
+// Report sends one CloudEvent in structured form and returns its receipt. An empty
+// operator is read from the event's source.
 func (c *Client) Report(ctx context.Context, operator string, raw []byte) (*event.Receipt, error) {
 	if operator == "" {
 		operator = SourceOperator(raw)
@@ -28,8 +28,8 @@ func (c *Client) Report(ctx context.Context, operator string, raw []byte) (*even
 	return r, err
 }
 
-// tooLarge is the receipt of a report that the server's connection cannot even
-// carry: the server would refuse it, so it is refused here.
+// tooLarge is the receipt of a report that is too large for the connection: the server
+// would refuse it, so it is refused here.
 func tooLarge(operator string, raw []byte) *event.Receipt {
 	names := event.NamesOf(nil, raw)
 	return &event.Receipt{
@@ -38,8 +38,8 @@ func tooLarge(operator string, raw []byte) *event.Receipt {
 	}
 }
 
-// SourceOperator is the operator that an event's source names, or
-// "unregistered" where it names none: the server refuses it and says why.
+// SourceOperator returns the operator that an event's source names, or "unregistered"
+// where it names none: the server then refuses it with the reason.
 func SourceOperator(raw []byte) string {
 	if operator := event.OperatorOfSource(event.NamesOf(nil, raw).Source); operator != "" {
 		return operator
@@ -47,9 +47,9 @@ func SourceOperator(raw []byte) string {
 	return "unregistered"
 }
 
-// Reports sends many events at once, as many as window in flight, and hands
-// the receipts to done in the order of the events. events yields them one by
-// one. The first failure ends it.
+// Reports sends many events concurrently, with at most window in flight, and hands the
+// receipts to done in the order of the events. events yields them one by one. The first
+// failure ends it.
 func (c *Client) Reports(ctx context.Context, operator string, window int, events func(yield func(raw []byte) error) error, done func(*event.Receipt) error) error {
 	type answer struct {
 		receipt *event.Receipt

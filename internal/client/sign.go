@@ -17,9 +17,9 @@ import (
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
-// SignWith signs the acts of a desk, and the removals of an administrator, with the key
-// of a .creds file: where there are identities, nothing else is taken. Its error does
-// not repeat what is in the file.
+// SignWith makes the client sign the acts of a desk, and the removals of an
+// administrator, with the key of a .creds file: where there are identities, the server
+// accepts no others. Its error does not repeat the content of the file.
 func (c *Client) SignWith(creds []byte) error {
 	pair, err := nkeys.ParseDecoratedUserNKey(creds)
 	if err != nil {
@@ -29,8 +29,7 @@ func (c *Client) SignWith(creds []byte) error {
 	return nil
 }
 
-// sign returns the headers of a message with the signature of a text; none without a
-// key.
+// sign returns the headers with the signature of a text; none without a key.
 func (c *Client) sign(text []byte) (nats.Header, error) {
 	if c.signer == nil {
 		return nil, nil
@@ -46,12 +45,13 @@ func (c *Client) sign(text []byte) (nats.Header, error) {
 	return nats.Header{event.HeaderKey: {key}, event.HeaderSignature: {base64.StdEncoding.EncodeToString(signature)}}, nil
 }
 
-// logNameTimeout bounds how long an act waits to learn for which log it is signed.
+// logNameTimeout bounds how long an act waits for the name of the log that it is signed
+// for.
 const logNameTimeout = 2 * time.Second
 
-// act sends what a desk does, signed for the record that is to be made of it. Where the
-// server does not say that it takes tocsin/act/2, or cannot be asked, the act is signed
-// as tocsin/act/1, without the log's name and the time.
+// act sends a desk's act, signed for the record to be made of it. Where the server does
+// not list tocsin/act/2, or cannot be asked, the act is signed as tocsin/act/1, without
+// the log's name and the time.
 func act[T any](ctx context.Context, c *Client, door, record string, body any) (*T, error) {
 	data, err := json.Marshal(body)
 	if err != nil {
@@ -73,7 +73,8 @@ func act[T any](ctx context.Context, c *Client, door, record string, body any) (
 	return request[T](ctx, c, &nats.Msg{Subject: door, Header: header, Data: data})
 }
 
-// actSigning returns what an act says beside what it does; nothing where it cannot.
+// actSigning returns the Signing of an act; empty where the client has no key or the
+// server does not support it.
 func (c *Client) actSigning(ctx context.Context) event.Signing {
 	if c.signer == nil {
 		return event.Signing{}
@@ -91,8 +92,7 @@ func (c *Client) actSigning(ctx context.Context) event.Signing {
 	return said
 }
 
-// signing returns what a request to remove or archive says beside its question; nothing
-// without a key.
+// signing returns the Signing of a request to remove or archive; empty without a key.
 func (c *Client) signing(ctx context.Context) (event.Signing, error) {
 	if c.signer == nil {
 		return event.Signing{}, nil
@@ -113,7 +113,7 @@ func signingFor(log *event.LogState) (event.Signing, error) {
 	return event.Signing{Log: v.Origin(), SignedAt: &now}, nil
 }
 
-// askSigned asks a door that removes records, signed where the client has a key.
+// askSigned calls an endpoint that removes records, signed where the client has a key.
 func askSigned(ctx context.Context, c *Client, door string, question any) (*event.RemoveAnswer, error) {
 	data, err := json.Marshal(question)
 	if err != nil {

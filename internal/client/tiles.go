@@ -9,26 +9,26 @@ import (
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
-// Tiles returns the tiles of the log's tree, fetched as they are asked for. Who
-// asks for one full tile after the other has the next ones fetched at once with
-// it. Tiles are for one goroutine.
+// Tiles returns the tiles of the log's tree, fetched on demand. A caller that reads full
+// tiles in order gets the next ones fetched in the same request. Tiles are for one
+// goroutine.
 func (c *Client) Tiles(ctx context.Context) evidence.Tiles {
 	return &tiles{ctx: ctx, c: c, held: map[string][]byte{}, last: map[int]uint64{}}
 }
 
-// tilesHeld bounds what is kept: 8.5 KiB for a full bundle, at most.
+// tilesHeld bounds the cache: at most 8.5 KiB for a full bundle.
 const tilesHeld = 20 * event.TilesAtOnce
 
 type tiles struct {
 	ctx   context.Context
 	c     *Client
 	held  map[string][]byte
-	order []string       // of what is held, the oldest first
-	last  map[int]uint64 // by level, the index that was asked for last
+	order []string       // of held, the oldest first
+	last  map[int]uint64 // by level, the index requested last
 }
 
-// Tile returns one tile; an error that Is fs.ErrNotExist says that the server
-// has none of that path.
+// Tile returns one tile; an error that Is fs.ErrNotExist means that the server has no
+// tile of that path.
 func (t *tiles) Tile(path string) ([]byte, error) {
 	asked, err := evidence.ParseTilePath(path)
 	if err != nil {
@@ -68,7 +68,7 @@ func (t *tiles) Tile(path string) ([]byte, error) {
 // fullWidth is how many hashes a full tile has.
 const fullWidth = 256
 
-// hold keeps a tile; one that is not there may come later, and is not kept.
+// hold caches a tile. A missing one may exist later, and is not cached.
 func (t *tiles) hold(path string, tile []byte) {
 	if _, ok := t.held[path]; ok || tile == nil {
 		return

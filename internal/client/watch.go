@@ -21,12 +21,12 @@ func (c *Client) Watch(ctx context.Context, desk, screen string, count int, now 
 	return c.WatchTelling(ctx, desk, screen, count, now, yield, func(WatchStatus) {})
 }
 
-// WatchTelling follows a desk through the durable consumer of one screen: from what is
-// unacknowledged on when the screen is new, from where it stood otherwise. Each
-// escalation is handed to yield at least once and counts as shown when yield
-// returns nil. It ends after count of them (0: never), with ctx, with the first
-// error of yield, or when the server refuses the credential. A lost connection does
-// not end it: it tells so, never while yield runs, and continues once it is back.
+// WatchTelling follows a desk through the durable consumer of one screen: from the oldest
+// unacknowledged escalation when the screen is new, otherwise from its last position.
+// Each escalation is handed to yield at least once and counts as shown when yield returns
+// nil. It ends after count of them (0: never), with ctx, with the first error of yield,
+// or when the server refuses the credential. A lost connection does not end it: it
+// reports that, never while yield runs, and continues once it is back.
 func (c *Client) WatchTelling(ctx context.Context, desk, screen string, count int, now func() time.Time,
 	yield func(*event.Escalated, event.EscalationRow) error, tell func(WatchStatus)) error {
 	cons, err := c.consumer(ctx, desk, screen)
@@ -58,7 +58,7 @@ func (c *Client) WatchTelling(ctx context.Context, desk, screen string, count in
 		if count > 0 {
 			want = min(want, count-done)
 		}
-		// What is fetched is shown, so no more is fetched than will be.
+		// Everything fetched is shown, so fetch no more than that.
 		batch, err := cons.Fetch(want, jetstream.FetchMaxWait(fetchWait))
 		if err != nil {
 			if ctx.Err() != nil {
@@ -78,7 +78,7 @@ func (c *Client) WatchTelling(ctx context.Context, desk, screen string, count in
 			return ctx.Err()
 		}
 		if err := batch.Error(); err != nil {
-			// A consumer that is gone may show as nobody answering.
+			// A missing consumer may look like a server without an answer.
 			if _, gone := cons.Info(ctx); errors.Is(gone, jetstream.ErrConsumerNotFound) {
 				err = gone
 			}
@@ -95,8 +95,7 @@ const (
 	fetchWait  = time.Second
 )
 
-// pauseAfter waits a little before the next try; a consumer that is gone ends
-// the watch.
+// pauseAfter waits a little before the next attempt; a missing consumer ends the watch.
 func pauseAfter(ctx context.Context, err error) error {
 	if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrConsumerDeleted) {
 		return fmt.Errorf("watch: %w", err)
@@ -109,8 +108,7 @@ func pauseAfter(ctx context.Context, err error) error {
 	}
 }
 
-// consumer opens the screen's consumer, at the oldest escalation that nobody
-// has acknowledged.
+// consumer opens the screen's consumer at the oldest unacknowledged escalation.
 func (c *Client) consumer(ctx context.Context, desk, screen string) (jetstream.Consumer, error) {
 	page, err := ask[event.QueryAnswer](ctx, c, event.DoorQuery, event.Query{Desk: desk, Unacknowledged: true, Limit: 1})
 	if err != nil {
@@ -127,8 +125,8 @@ func (c *Client) consumer(ctx context.Context, desk, screen string) (jetstream.C
 	if opened.Errors != nil {
 		return nil, fault.Invalid("watch", opened.Errors)
 	}
-	// A watch takes off the screen's list what it shows: of the other realm's it
-	// would hide it from those who must see it.
+	// A watch acknowledges deliveries: in the other realm it would hide escalations from
+	// those who must see them.
 	if want := c.realm.Stream(event.StreamLedger); opened.Stream != want {
 		return nil, fmt.Errorf("watch %s: the server named the stream %s, not %s", desk, opened.Stream, want)
 	}
@@ -155,14 +153,14 @@ type shown struct {
 	err          error
 }
 
-// showAhead is how many escalations of a fetch are looked up, or taken off the
-// screen's list, at once.
+// showAhead is how many escalations of a fetch are looked up, or acknowledged to the
+// engine, concurrently.
 const showAhead = 16
 
-// show hands over what a fetch brings, in order, and takes what was shown off the
-// screen's list. Several are looked up, and taken off, at once: one after the other, the
-// screen of a busy server would fall further and further behind. It returns how many
-// were shown.
+// show hands over the fetched escalations in order, and acknowledges to the engine what
+// was shown. It looks up and acknowledges several concurrently: one after the other, the
+// screen of a busy server would fall further and further behind. It returns how many were
+// shown.
 func (c *Client) show(ctx context.Context, cons jetstream.Consumer, fetched <-chan jetstream.Msg, now func() time.Time, yield func(*event.Escalated, event.EscalationRow) error) (count int, err error) {
 	look, end := context.WithCancel(ctx)
 	defer end()
@@ -198,7 +196,7 @@ func (c *Client) show(ctx context.Context, cons jetstream.Consumer, fetched <-ch
 	return count, err
 }
 
-// lookUp reads an escalation and what became of it.
+// lookUp reads an escalation and its outcome.
 func (c *Client) lookUp(ctx context.Context, m jetstream.Msg) shown {
 	meta, err := m.Metadata()
 	if err != nil {
@@ -210,15 +208,15 @@ func (c *Client) lookUp(ctx context.Context, m jetstream.Msg) shown {
 	}
 	out := shown{message: m, record: s.Sequence}
 	if out.escalation, err = event.Decode[event.Escalated](s); err != nil {
-		out.escalation = unreadable(s, err) // it must not keep the desk from what is behind it
+		out.escalation = unreadable(s, err) // it must not keep later escalations from the desk
 		return out
 	}
 	out.acknowledged, out.overdue, out.err = c.outcomeInTime(ctx, event.EscalationOf(s.Subject))
 	return out
 }
 
-// take takes an escalation off the screen's list. Where that fails, the escalation is
-// shown again: a lost answer must not end the watch.
+// take acknowledges a delivery to the engine. Where that fails, the escalation is shown
+// again: a lost answer must not end the watch.
 func (c *Client) take(ctx context.Context, cons jetstream.Consumer, m jetstream.Msg) error {
 	ctx, cancel := context.WithTimeout(ctx, pulseTimeout)
 	defer cancel()
@@ -230,7 +228,7 @@ func (c *Client) take(ctx context.Context, cons jetstream.Consumer, m jetstream.
 	return nil
 }
 
-// outcomeInTime is outcome, asked again for as long as the server is away.
+// outcomeInTime is outcome, retried for as long as the server is unreachable.
 func (c *Client) outcomeInTime(ctx context.Context, escalation string) (*event.Acknowledgement, *event.Overdue, error) {
 	for {
 		ack, overdue, err := c.outcome(ctx, escalation)
@@ -246,8 +244,7 @@ func (c *Client) outcomeInTime(ctx context.Context, escalation string) (*event.A
 	}
 }
 
-// unreadable shows a record that says nothing to us as one that a person must
-// look at.
+// unreadable presents a record that we cannot decode as one that a person must review.
 func unreadable(s event.Stored, err error) *event.Escalated {
 	a := event.ParseSubject(s.Subject)
 	by := s.StoredAt
@@ -259,8 +256,8 @@ func unreadable(s event.Stored, err error) *event.Escalated {
 	}
 }
 
-// outcome returns the acknowledgement that stands and the overdue record, or nil,
-// both as of one moment.
+// outcome returns the acknowledgement that counts and the overdue record, or nil, both as
+// of one moment.
 func (c *Client) outcome(ctx context.Context, escalation string) (*event.Acknowledgement, *event.Overdue, error) {
 	desk, _, _ := strings.Cut(escalation, ".")
 	a, err := ask[event.OutcomeAnswer](ctx, c, "desk."+desk+".outcome", event.OutcomeRequest{Escalation: escalation})
@@ -273,10 +270,10 @@ func (c *Client) outcome(ctx context.Context, escalation string) (*event.Acknowl
 	return a.Acknowledged, a.Overdue, nil
 }
 
-// Reminders hands what an operator is reminded of to yield as it comes, until
-// ctx ends or with the first error. ready runs once nothing more is missed:
-// what it asks for and what comes after leave no gap. Nothing keeps reminders
-// for one who is away; what is owed stays on the list of Incidents.
+// Reminders hands an operator's reminders to yield as they come, until ctx ends or with
+// the first error. ready runs once the subscription is active: whatever it queries and
+// the reminders after it leave no gap. Reminders are not stored for an absent operator;
+// what is owed stays on the list of Incidents.
 func (c *Client) Reminders(ctx context.Context, operator string, ready func() error, yield func(event.Reminder) error) error {
 	sub, err := c.nc.SubscribeSync(c.realm.Wire(event.ReminderOf(operator)))
 	if err != nil {
@@ -302,7 +299,7 @@ func (c *Client) Reminders(ctx context.Context, operator string, ready func() er
 		}
 		var r event.Reminder
 		if err := json.Unmarshal(m.Data, &r); err != nil {
-			continue // no reminder: until identities exist, anyone may speak here
+			continue // not a reminder: without identities anyone may publish here
 		}
 		if err := yield(r); err != nil {
 			return err
