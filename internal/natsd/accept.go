@@ -21,9 +21,9 @@ const (
 	authTimeout = 3 * time.Second // for CONNECT after it
 )
 
-// listen opens the port that others connect to. The engine accepts from a listener of
-// ours, which bounds the connections: the engine's own takes as many as there are
-// descriptors, and without one its file store fails for good.
+// listen opens the port for outside connections. The engine accepts from our listener,
+// which bounds the connections: the engine's own accepts as many as there are file
+// descriptors, and once they run out its file store fails permanently.
 func (s *Server) listen(cfg Config) error {
 	port, err := listener.Listen(cfg.Listen, listener.Config{
 		Name: "nats", Bounds: cfg.Bounds, ProveWithin: tlsTimeout + authTimeout, Clock: clock.Monotonic{}, Log: cfg.Log,
@@ -39,11 +39,11 @@ func (s *Server) listen(cfg Config) error {
 	return nil
 }
 
-// Port is where others connect, or nil where the server listens nowhere.
+// Port returns the listener for outside connections, or nil if there is none.
 func (s *Server) Port() *listener.Listener { return s.port }
 
-// setListener gives the engine a listener to accept from. AcceptLoop uses the one that
-// the engine has already, where there is one, but the engine exports no way to set it.
+// setListener sets the listener that the engine accepts from. AcceptLoop uses an existing
+// one, but the engine exports no way to set it.
 func setListener(s *server.Server, l net.Listener) error {
 	field := reflect.ValueOf(s).Elem().FieldByName("listener")
 	if !field.IsValid() || field.Type() != reflect.TypeFor[net.Listener]() {
@@ -58,7 +58,7 @@ type engineListener struct {
 	*listener.Listener
 	s         *server.Server
 	throttle  *throttle
-	trial     bool // nobody authenticates
+	trial     bool // peers do not authenticate
 	encrypted bool
 }
 
@@ -75,8 +75,8 @@ func (l *engineListener) Accept() (net.Conn, error) {
 	return c, nil
 }
 
-// account returns the account that the engine has bound a connection to, or "" before
-// it has authenticated: until then all are in the global one.
+// account returns the account that the engine has bound a connection to, or "" before the
+// connection has authenticated: until then all are in the global account.
 func (l *engineListener) account(id uint64) string {
 	client := l.s.GetClient(id)
 	if client == nil {
@@ -89,19 +89,19 @@ func (l *engineListener) account(id uint64) string {
 	return account.GetName()
 }
 
-// engineConn is a connection that the engine has under a number.
+// engineConn is a connection with the engine's client ID.
 type engineConn struct {
 	*listener.Conn
 	from *engineListener
-	id   atomic.Uint64 // the engine's; 0 before it has said so
+	id   atomic.Uint64 // the engine's client ID; 0 before it has sent INFO
 
 	mu     sync.Mutex
 	closed bool
 	party  string
-	flow   *flow // of the party; nil before it is known
+	flow   *flow // the party's; nil before the party is known
 }
 
-// Write learns the number from the INFO line, with which the engine begins.
+// Write reads the client ID from the INFO line, which the engine sends first.
 func (c *engineConn) Write(p []byte) (int, error) {
 	if c.id.Load() == 0 {
 		c.id.Store(clientID(p))
@@ -109,8 +109,8 @@ func (c *engineConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// Read waits while its party sends more than the services can read. Where nobody
-// authenticates, it counts a peer as proven once it has sent a line. Over TLS any bytes
+// Read throttles a party that sends more than the services can read. Without
+// authentication it counts a peer as proven once it has sent a line. Over TLS any bytes
 // will do: the engine itself ends a handshake that does not finish.
 func (c *engineConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
@@ -123,7 +123,7 @@ func (c *engineConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close leaves the flow of the party.
+// Close closes the connection and leaves the party's flow.
 func (c *engineConn) Close() error {
 	c.mu.Lock()
 	if c.flow != nil && !c.closed {
@@ -134,9 +134,9 @@ func (c *engineConn) Close() error {
 	return c.Conn.Close()
 }
 
-// flowOf returns the flow that the connection is part of: that of its account, or of
-// its address where nobody authenticates; nil before the peer has authenticated, when
-// the engine reads no more than one line.
+// flowOf returns the flow of the connection's party: its account, or its address without
+// authentication; nil before the peer has authenticated, when the engine reads no more
+// than one line.
 func (c *engineConn) flowOf() *flow {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -154,7 +154,7 @@ func (c *engineConn) flowOf() *flow {
 	return c.flow
 }
 
-// clientID reads the number of a connection from an INFO line, or returns 0.
+// clientID reads the client ID from an INFO line, or returns 0.
 func clientID(info []byte) uint64 {
 	_, rest, _ := bytes.Cut(info, []byte(`"client_id":`))
 	end := bytes.IndexFunc(rest, func(r rune) bool { return r < '0' || r > '9' })

@@ -10,18 +10,18 @@ import (
 	"github.com/nats-io/nkeys"
 )
 
-// Accounts are what a server with identities trusts. Who signed them was verified by
-// whoever hands them over.
+// Accounts are the accounts that a server with identities trusts. The caller has verified
+// their signatures.
 type Accounts struct {
-	System   string            // public key of the account that is the server's own
-	Services string            // public key of the account that the services are in
-	Signed   map[string]string // accounts by public key, each as it was signed
+	System   string            // public key of the system account
+	Services string            // public key of the services' account
+	Signed   map[string]string // signed account JWTs by public key
 }
 
-// trust are keys that nobody but this process has. The engine cannot learn of another
+// trust holds keys that exist only in this process. The engine cannot learn of another
 // signing key of the operator while it runs, so it trusts one of these, which signs every
-// account once more; and the services connect with a credential that another of them
-// signs, so that they stay connected while services.creds is replaced.
+// account again. The services connect with a credential signed by another of them, so
+// that they stay connected while services.creds is replaced.
 type trust struct {
 	operator, services nkeys.KeyPair
 	account            string // public key of the services' account
@@ -39,7 +39,7 @@ func newTrust(a *Accounts) (*trust, error) {
 	return &trust{operator, services, a.Services}, nil
 }
 
-// options have a server trust accounts, and those that are admitted later.
+// options configures a server to trust these accounts and those admitted later.
 func (t *trust) options(opts *server.Options, a *Accounts) error {
 	public, err := t.operator.PublicKey()
 	if err != nil {
@@ -57,14 +57,14 @@ func (t *trust) options(opts *server.Options, a *Accounts) error {
 	}
 	operator := jwt.NewOperatorClaims(public)
 	operator.SystemAccount = a.System
-	if _, err := operator.Encode(t.operator); err != nil { // which names its issuer
+	if _, err := operator.Encode(t.operator); err != nil { // sets its issuer
 		return fmt.Errorf("nats server: accounts: %w", err)
 	}
 	opts.TrustedOperators, opts.SystemAccount, opts.AccountResolver = []*jwt.OperatorClaims{operator}, a.System, accounts
 	return nil
 }
 
-// resign signs an account once more, with the key that the engine trusts.
+// resign signs an account again with the key that the engine trusts.
 func (t *trust) resign(signed string) (*jwt.AccountClaims, string, error) {
 	claims, err := jwt.DecodeAccountClaims(signed)
 	if err != nil {
@@ -81,7 +81,7 @@ func (t *trust) resign(signed string) (*jwt.AccountClaims, string, error) {
 	return claims, token, err
 }
 
-// credential is how the services connect.
+// credential returns the option with which the services connect.
 func (t *trust) credential() (nats.Option, error) {
 	user, err := nkeys.CreateUser()
 	if err != nil {
@@ -100,8 +100,8 @@ func (t *trust) credential() (nats.Option, error) {
 	return nats.UserJWT(func() (string, error) { return token, nil }, user.Sign), nil
 }
 
-// same reports whether an account means the same to the engine as before: putting one
-// in force loses the answers that are on their way through it.
+// same reports whether an account is unchanged for the engine: updating one loses the
+// answers in flight through it.
 func same(before string, now *jwt.AccountClaims) bool {
 	was, err := jwt.DecodeAccountClaims(before)
 	return err == nil && reflect.DeepEqual(meaning(was), meaning(now))
@@ -109,12 +109,12 @@ func same(before string, now *jwt.AccountClaims) bool {
 
 func meaning(c *jwt.AccountClaims) jwt.Account {
 	out := c.Account
-	out.Description = "" // of the identity, for the services alone
+	out.Description = "" // describes the identity to the services only
 	return out
 }
 
-// Admit takes an account as it was signed anew: what it lost is taken from those
-// who are connected, and whose credential it revokes is cut off.
+// Admit puts a re-signed account in force: connected clients lose the permissions that it
+// no longer has, and clients whose credential it revokes are disconnected.
 func (s *Server) Admit(signed string) error {
 	claims, token, err := s.trust.resign(signed)
 	if err != nil {
@@ -136,7 +136,7 @@ func (s *Server) Admit(signed string) error {
 	return nil
 }
 
-// Expel cuts off who has an account, and takes everything from it.
+// Expel disconnects an account's clients and removes all its permissions.
 func (s *Server) Expel(account string) error {
 	a, err := s.s.LookupAccount(account)
 	if err != nil {

@@ -16,28 +16,29 @@ import (
 	"go.uber.org/zap"
 )
 
-// The engine (nats-server 2.15) fills the hole before every record of a block, in
-// memory, before it looks at the record's checksum: a bit flipped high in one sequence
-// makes it fill holes until the machine has no memory left. It verifies checksums
-// where it has no index of the stream's blocks.
+// The engine (nats-server 2.15) fills the gap before every record of a block, in memory,
+// before it checks the record's checksum: a flipped high bit in one sequence makes it
+// fill gaps until the machine has no memory left. It verifies checksums only where it has
+// no index of the stream's blocks.
 
-// Layout of a block: of each record the header (length, sequence, time, length of the
+// Layout of a block: for each record the header (length, sequence, time, length of the
 // subject), subject, headers, data and checksum.
 const (
 	blockHeader   = 22
 	blockChecksum = 8
 	blockErased   = 1 << 63 // of a sequence
 	blockTomb     = 1 << 62 // of a sequence
-	lengthBits    = 1 << 31 // of a length: there are headers
-	blockHole     = 1 << 24 // records: no block holds so many
+	lengthBits    = 1 << 31 // in a length: the record has headers
+	blockHole     = 1 << 24 // records: more than any block holds
 	blockIndex    = "index.db"
 )
 
-// MendBlocks reads the blocks of an engine that does not run, or that hangs in one,
-// and takes the index from every stream that has a block which would be read without
-// end: the engine then reads the stream whole at its next start, and leaves out what is
-// damaged, which the ledger names. It returns what was wrong, and where. What is
-// encrypted cannot be read here, and needs not: the engine sees that it was altered.
+// MendBlocks checks the blocks of an engine that is not running, or that hangs reading
+// one. It removes the index of every stream with a block that the engine would read
+// endlessly: at its next start the engine then reads the whole stream and leaves out
+// damaged records, which the ledger reports. It returns what was wrong, and where.
+// Encrypted blocks cannot be read here and need not be: the engine detects that they were
+// altered.
 func MendBlocks(dir string) (found []string, err error) {
 	blocks, err := fs.Glob(os.DirFS(dir), "jetstream/*/streams/*/msgs/*.blk")
 	if err != nil {
@@ -47,7 +48,7 @@ func MendBlocks(dir string) (found []string, err error) {
 		path := filepath.Join(dir, filepath.FromSlash(block))
 		raw, err := os.ReadFile(path)
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // the engine has dropped it meanwhile
+			continue // the engine has removed it
 		}
 		if err != nil {
 			return found, err
@@ -64,15 +65,14 @@ func MendBlocks(dir string) (found []string, err error) {
 	return found, nil
 }
 
-// endlessBlock finds the first record whose sequence is too far from that of the first
-// one.
+// endlessBlock finds the first record whose sequence is too far from the first record's.
 func endlessBlock(raw []byte) (at int, sequence uint64, endless bool) {
 	var first uint64
 	for at < len(raw)-blockHeader {
 		length := int(binary.LittleEndian.Uint32(raw[at:]) &^ lengthBits)
 		sequence = binary.LittleEndian.Uint64(raw[at+4:])
 		if length < blockHeader+blockChecksum || at+length > len(raw) {
-			return 0, 0, false // the engine sees that itself
+			return 0, 0, false // the engine detects that itself
 		}
 		if sequence&blockTomb == 0 {
 			sequence &^= blockErased
@@ -88,18 +88,18 @@ func endlessBlock(raw []byte) (at int, sequence uint64, endless bool) {
 	return 0, 0, false
 }
 
-// The guard looks when so many bytes are in use, and again whenever that has doubled.
+// The guard checks when so many bytes are in use, and again each time that has doubled.
 const (
 	guardEvery = time.Second
 	guardBytes = 1 << 30
-	// endlessCall is where the engine is while it reads a block, for milliseconds or
-	// without end.
+	// endlessCall is the function in which the engine reads a block, for milliseconds or
+	// endlessly.
 	endlessCall = "server.(*msgBlock).indexCacheBuf"
 )
 
-// guardBlocks ends the process where the engine reads a block without end, having seen
-// to it that the next start does not: nothing can make it stop, and it would take the
-// memory of the whole machine.
+// guardBlocks ends the process if the engine reads a block endlessly, after making sure
+// that the next start does not: the engine cannot be interrupted, and it would use up the
+// machine's memory.
 func guardBlocks(ctx context.Context, dir string, limit uint64, log *zap.Logger) {
 	tick := time.NewTicker(guardEvery)
 	defer tick.Stop()
@@ -116,7 +116,7 @@ func guardBlocks(ctx context.Context, dir string, limit uint64, log *zap.Logger)
 		}
 		limit *= 2
 		if !isRunning(endlessCall) {
-			continue // a large stream, or a busy process: its blocks would take minutes
+			continue // a large stream or a busy process: checking its blocks would take minutes
 		}
 		switch found, err := MendBlocks(dir); {
 		case len(found) > 0:
@@ -127,10 +127,10 @@ func guardBlocks(ctx context.Context, dir string, limit uint64, log *zap.Logger)
 	}
 }
 
-// isRunning reports whether some goroutine is in a function. The profile stops the
-// process for a moment only, whereas writing all stacks stops it until they are written.
+// isRunning reports whether a goroutine is in a function. The profile stops the process
+// only briefly; writing all stacks stops it until they are written.
 func isRunning(call string) bool {
 	var stacks bytes.Buffer
-	_ = pprof.Lookup("goroutine").WriteTo(&stacks, 1) // a buffer takes everything
+	_ = pprof.Lookup("goroutine").WriteTo(&stacks, 1) // writing to a buffer cannot fail
 	return bytes.Contains(stacks.Bytes(), []byte(call+"+0x"))
 }

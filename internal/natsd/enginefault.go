@@ -6,17 +6,17 @@ import (
 	"strings"
 )
 
-// ErrEngineFailed says that the embedded engine has met an error after which it stores
-// nothing until the process is started again.
+// ErrEngineFailed means that the embedded engine met an error after which it stores
+// nothing until the process is restarted.
 var ErrEngineFailed = errors.New("the engine stores nothing any more")
 
-// engineFaults are parts of the formats in which the engine (nats-server 2.15) says so:
-// after a failed write or sync a stream refuses every later write, and answers none of
-// them; where the file system denies a write, all of JetStream is turned off.
+// engineFaults are parts of the log formats of such errors in the engine (nats-server
+// 2.15): after a failed write or sync a stream refuses every later write and answers none
+// of them; if the file system denies a write, all of JetStream is disabled.
 var engineFaults = []string{"critical write error", "disabling jetstream", "will be disabled"}
 
-// isEngineFault reports whether a line is such an error. The format decides: what is
-// filled in may be a text of a client.
+// isEngineFault reports whether a log line is such an error. Only the format is checked,
+// because its arguments may contain client text.
 func isEngineFault(format string) bool {
 	format = strings.ToLower(format)
 	for _, fault := range engineFaults {
@@ -27,8 +27,8 @@ func isEngineFault(format string) bool {
 	return false
 }
 
-// health is how the embedded engine is: its context ends with the first error after
-// which the engine stores nothing any more.
+// health is the state of the embedded engine: its context ends with the first error after
+// which the engine stores nothing.
 type health struct {
 	ctx  context.Context
 	fail context.CancelCauseFunc
@@ -39,8 +39,8 @@ func newHealth() health {
 	return health{ctx, fail}
 }
 
-// Failed returns a channel that is closed when the engine stores nothing any more;
-// Failure then says why.
+// Failed returns a channel that is closed when the engine stops storing; Failure then
+// returns the cause.
 func (s *Server) Failed() <-chan struct{} { return s.health.ctx.Done() }
 
 // Failure returns the error that the engine met, in its own words, or nil.

@@ -11,13 +11,13 @@ import (
 	"github.com/tocsin-project/tocsin/internal/tally"
 )
 
-// engineLog hands the server's own log lines to ours. What it calls fatal is a
-// reason for not starting: we say it, and do not end the process.
+// engineLog passes the server's log lines to ours. A fatal line means that it cannot
+// start: we log it and do not end the process.
 type engineLog struct {
 	*zap.SugaredLogger
 	health  health
 	refused func(who, what, why string)
-	// clients counts the lines about single connections, which anybody can cause.
+	// clients counts lines about single connections, which anybody can cause.
 	clients *tally.Tally
 	// overrun counts connections of the services that the engine has cut off.
 	overrun *tally.Tally
@@ -35,7 +35,7 @@ func (l engineLog) Fatalf(format string, v ...any) {
 	l.health.fail(fmt.Errorf(format, v...))
 }
 
-// Warnf is where the engine says that a write was denied.
+// Warnf logs warnings; the engine reports a denied write as one.
 func (l engineLog) Warnf(format string, v ...any) {
 	if isEngineFault(format) {
 		l.Errorf(format, v...)
@@ -48,7 +48,7 @@ func (l engineLog) Warnf(format string, v ...any) {
 	l.SugaredLogger.Warnf(format, v...)
 }
 
-// Noticef is where the engine says that it cuts off a connection that reads too slowly.
+// Noticef logs notices; the engine reports as one that it cuts off a slow reader.
 func (l engineLog) Noticef(format string, v ...any) {
 	if text := said(format, v); strings.HasPrefix(text, inProcess) && strings.Contains(text, " - Slow Consumer ") && !strings.Contains(text, "Recovered") {
 		l.overrun.Add(oneLine(text))
@@ -57,13 +57,13 @@ func (l engineLog) Noticef(format string, v ...any) {
 	l.Debugf(format, v...)
 }
 
-// inProcess begins the lines about connections inside the process, which are ours.
+// inProcess is the prefix of lines about connections inside the process, which are ours.
 const inProcess = "pipe - "
 
 func (l engineLog) Tracef(format string, v ...any) { l.Debugf(format, v...) }
 
-// Errorf tells what was refused as that, and the rest in one line, whatever name a
-// client has given itself.
+// Errorf reports refusals as such and logs the rest in one line, whatever name a client
+// has given itself.
 func (l engineLog) Errorf(format string, v ...any) {
 	text := said(format, v)
 	if r, ok := refusalOf(text); ok && l.refused != nil {
@@ -90,9 +90,9 @@ func oneLine(text string) string {
 	}, text)
 }
 
-// said is a line as the server means it. It puts who the client is into the format of
-// most lines, quoted, with the name that the client has given itself: what is a verb
-// there would be filled with what the line says, and the quotes would hold no more.
+// said formats a line as the server intended. The server puts the client's description,
+// with the quoted name that the client chose, into the format of most lines: a verb in
+// that name would consume the line's arguments, and the quotes would not contain it.
 func said(format string, v []any) string {
 	if len(v) == 0 {
 		return format
@@ -101,20 +101,20 @@ func said(format string, v []any) string {
 	return head + fmt.Sprintf(format[len(head):], v...)
 }
 
-// engineRefusal is a line of the server about what it does not let pass.
+// engineRefusal is a line of the server about something that it refused.
 type engineRefusal struct{ who, what, why string }
 
 var (
-	// What the server shows of a frame that it cannot read may be of a report, or of a
+	// The part of an unreadable frame that the server quotes may belong to a report or a
 	// credential.
 	partOfFrame = regexp.MustCompile(`(?s)( parser ERROR, | Parse Error: | Size: | TotalSize: |max_control_line |maximum control line exceeded| Client Error ).*`)
-	// Address, number of the connection, name, user; what the line says follows.
+	// Address, client ID, name and user; the message follows.
 	lineHead      = regexp.MustCompile(`^(\S+) - [a-z_]+:\d+((?: - "(?:[^"\\]|\\.)*"){0,2}) - `)
 	lineUser      = regexp.MustCompile(` - "[A-Z2-7]{56}/(operator|desk|regulator|admin)-([A-Za-z0-9_-]{1,64})/jwt:[A-Z2-7]{56}"$`)
 	lineViolation = regexp.MustCompile(`^(Publish|Subscription) Violation[^"]* - (?:Subject|Reply) ("(?:[^"\\]|\\.)*")`)
 )
 
-// refusalReasons are what a line says of other things that are refused, in lower case.
+// refusalReasons maps texts of other refusals, in lower case, to reasons.
 var refusalReasons = []struct{ says, why string }{
 	{"authentication error", "no credential that is good"}, {"authentication expired", "the credential has expired"},
 	{"authentication revoked", "the credential is revoked"}, {"maximum connections exceeded", "too many connections"},
@@ -122,8 +122,8 @@ var refusalReasons = []struct{ says, why string }{
 	{"maximum payload exceeded", "too large a message"},
 }
 
-// refusalOf reads a line. It begins with the address of the client; who that is
-// stands there as the server has verified it, but for who was not let in.
+// refusalOf parses a line. It begins with the client's address and, if the client was let
+// in, its identity as the server has verified it.
 func refusalOf(line string) (r engineRefusal, ok bool) {
 	head := lineHead.FindStringSubmatch(line)
 	if head == nil {
@@ -141,7 +141,7 @@ func refusalOf(line string) (r engineRefusal, ok bool) {
 	for _, reason := range refusalReasons {
 		if strings.Contains(strings.ToLower(says), reason.says) {
 			if i := strings.LastIndex(r.who, ":"); i > 0 && !strings.Contains(r.who, "/") {
-				r.who = r.who[:i] // another port is nobody else
+				r.who = r.who[:i] // another port is the same client
 			}
 			return engineRefusal{r.who, "connect", reason.why}, true
 		}

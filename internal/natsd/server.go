@@ -1,15 +1,15 @@
-// Package natsd runs the embedded NATS server, and holds what works around the faults of
-// the version that is used.
+// Package natsd runs the embedded NATS server and contains the workarounds for faults of
+// the version in use.
 //
 // What it guarantees:
 //   - Every write is synced to disk before it is acknowledged.
-//   - The port holds a bounded number of connections (package listener), and a party that
-//     sends more than the services can read is read more slowly, and no other (throttle).
-//   - The engine never meets a full disk: what is written asks for room before (Server.
-//     RoomFor). An error after which the engine stores nothing closes Failed.
+//   - The port holds a bounded number of connections (package listener). Only a party that
+//     sends more than the services can read is throttled (throttle).
+//   - The engine never meets a full disk: every write checks for room first
+//     (Server.RoomFor). An error after which the engine stores nothing closes Failed.
 //
-// What not to assume: that a message is a record. What stands in the streams, and how it
-// gets there, is the business of package bus.
+// What not to assume: that a message is a record. What the streams contain, and how it
+// gets there, is decided by package bus.
 package natsd
 
 import (
@@ -34,31 +34,31 @@ import (
 	"github.com/tocsin-project/tocsin/internal/tally"
 )
 
-// maxStore is the engine's own limit of what it stores: none. Its default is three
-// quarters of the free disk until its streams are recovered: timers that come due before
-// LEDGER is recovered would be refused, and the engine tries none of them again before
-// the next start. How full the disk may be is decided by Space.
+// maxStore disables the engine's own storage limit. By default it is three quarters of
+// the free disk until the streams are recovered: timers that come due before LEDGER is
+// recovered would be refused, and the engine retries none of them before the next start.
+// Space decides how full the disk may be.
 const maxStore = 1 << 60
 
-// Config is how the embedded server is started.
+// Config configures the embedded server.
 type Config struct {
-	Dir    string // where JetStream stores
+	Dir    string // JetStream's folder
 	Listen string // HOST:PORT; empty listens nowhere and takes in-process connections only
 	Log    *zap.Logger
-	// Accounts are whom the server lets in; nil: everybody.
+	// Accounts are the accounts that may connect; nil: anybody may.
 	Accounts *Accounts
-	// Refused is told of what the server does not let pass; nil: it stands in the log.
+	// Refused records what the server refuses; nil: it is logged.
 	Refused func(who, what, why string)
-	// Key encrypts what is stored; empty: it is not encrypted. It hides what the files
-	// say from who copies them, and shows no alteration: the log does that.
+	// Key encrypts the stored data; empty: it is not encrypted. It protects the contents
+	// of copied files but does not detect alterations: the log does that.
 	Key string
 	// Reserve is how many bytes of the disk reports leave free; 0: a twentieth of it,
 	// within bounds.
 	Reserve uint64
-	// Room says how much of the disk is free; nil asks the file system.
+	// Room returns how much of the disk is free; nil asks the file system.
 	Room func(dir string) (Room, error)
-	TLS  *tls.Config // for connections from elsewhere; nil: they are not encrypted
-	// Bounds are the most connections from elsewhere.
+	TLS  *tls.Config // for outside connections; nil: not encrypted
+	// Bounds limit the outside connections.
 	Bounds listener.Bounds
 }
 
@@ -66,22 +66,22 @@ type Config struct {
 // disk before it acknowledges it.
 type Server struct {
 	s         *server.Server
-	port      *listener.Listener // nil where it listens nowhere
+	port      *listener.Listener // nil if it does not listen
 	throttle  *throttle
 	log       *zap.Logger
 	health    health
 	space     *space
-	overrun   *tally.Tally // of the services' connections
+	overrun   *tally.Tally // cut-off connections of the services
 	unguard   context.CancelFunc
 	trust     *trust        // nil without identities
-	services  []nats.Option // with which a connection inside the process is let in
+	services  []nats.Option // options of connections inside the process
 	dir       string
-	staging   string // where batches are gathered in memory; empty: they are on disk
+	staging   string // folder in memory where batches are staged; empty: they are staged on disk
 	stagingMu sync.Mutex
 }
 
-// Start starts an embedded server and waits until it takes connections. After
-// a crash the engine reads its streams whole before, some 100 MB a second.
+// Start starts an embedded server and waits until it accepts connections. After a crash
+// the engine first reads its streams whole, at some 100 MB a second.
 func Start(ctx context.Context, cfg Config) (*Server, error) {
 	opts := &server.Options{
 		ServerName: "tocsin", JetStream: true, StoreDir: cfg.Dir,
@@ -187,10 +187,10 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 
 const (
 	readyStep = 100 * time.Millisecond
-	readyTell = 5 * time.Second // between two lines of progress
+	readyTell = 5 * time.Second // between progress lines
 )
 
-// Addr returns the address it listens on, or "" where it listens nowhere.
+// Addr returns the address it listens on, or "" if it does not listen.
 func (s *Server) Addr() string {
 	if a, ok := s.s.Addr().(*net.TCPAddr); ok && a != nil {
 		return a.String()

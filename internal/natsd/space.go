@@ -13,8 +13,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/clock"
 )
 
-// Room is how much a disk has, and how much of that is free. Files are those that can
-// still be made; FilesKnown is false where a file system has no such limit.
+// Room is the size of a disk and how much of it is free. Files is how many files can
+// still be created; FilesKnown is false if the file system has no such limit.
 type Room struct {
 	Free, Total uint64
 	Files       uint64
@@ -23,7 +23,7 @@ type Room struct {
 
 func (r Room) hasFewerFiles(than uint64) bool { return r.FilesKnown && r.Files < than }
 
-// left says what is left of what is scarce: bytes, or files (inodes) that can be made.
+// left describes what remains of the scarce resource: bytes, or files (inodes).
 func (r Room) left() string {
 	if r.hasFewerFiles(floorPart * minFiles) {
 		return fmt.Sprintf("%d inodes are left, whatever bytes are free", r.Files)
@@ -31,26 +31,28 @@ func (r Room) left() string {
 	return humanize.IBytes(r.Free) + " are free"
 }
 
-// The default reserve is a share of the disk, within bounds: what acknowledgements,
-// clocks and notices of some days need, which is little beside the reports.
+// The default reserve is a share of the disk, within bounds: enough for the
+// acknowledgements, clocks and notices of some days, which need little compared with
+// reports.
 const (
 	reserveShare = 20 // the twentieth part
 	minReserve   = 16 << 20
 	maxReserve   = 1 << 30
-	alarmTimes   = 4        // the alarm comes at so many times the reserve
-	floorPart    = 4        // below this part of the reserve nothing is stored
-	maxFloor     = 32 << 20 // and never more than that is left
-	minFiles     = 64       // with fewer inodes nothing is stored
+	alarmTimes   = 4        // alarm below this multiple of the reserve
+	floorPart    = 4        // nothing is stored below this fraction of the reserve
+	maxFloor     = 32 << 20 // at most this much is kept free
+	minFiles     = 64       // nothing is stored with fewer inodes
 	roomAge      = 20 * time.Millisecond
 )
 
-// space watches the disk of the streams. Reports stop at the reserve, so that what
-// follows from those that were taken has room; at the floor everything stops, so that the
-// engine never meets a full disk: after that it would store nothing before a restart.
+// space watches the disk of the streams. Below the reserve reports are refused, so that
+// what follows from accepted reports has room. Below the floor everything is refused, so
+// that the engine never meets a full disk: after that it would store nothing until a
+// restart.
 type space struct {
 	dir     string
 	reserve uint64                         // 0: the default share
-	ask     func(dir string) (Room, error) // nil error: the room is known
+	ask     func(dir string) (Room, error) // returns an error if the room is unknown
 
 	mu    sync.Mutex
 	room  Room
@@ -59,7 +61,7 @@ type space struct {
 	level level
 }
 
-// level is how near a disk is to its end.
+// level is how full a disk is.
 type level int
 
 const (
@@ -76,8 +78,8 @@ func newSpace(dir string, reserve uint64, ask func(string) (Room, error)) *space
 	return &space{dir: dir, reserve: reserve, ask: ask}
 }
 
-// look returns what is free, as of a moment ago, and how near that is to the end once so
-// many more bytes are stored. A disk that cannot be asked is roomy.
+// look returns what was free at most roomAge ago, and the level once more bytes are
+// stored. A disk that cannot be queried is roomy.
 func (s *space) look(more uint64) (Room, level) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -107,7 +109,7 @@ func (s *space) reserveOf(r Room) uint64 {
 	return min(max(r.Total/reserveShare, minReserve), maxReserve)
 }
 
-// tell logs when the disk has come nearer to its end, or farther from it.
+// tell logs when the level has changed.
 func (s *space) tell(log *zap.Logger) {
 	room, now := s.look(0)
 	if now == s.level {
@@ -130,20 +132,20 @@ func (s *space) tell(log *zap.Logger) {
 	s.level = now
 }
 
-// Space is the disk of the embedded server: what is free, the reserve that reports leave
-// alone, and whether little more than that is left. It is not known of a server elsewhere.
+// Space is the free disk space of the embedded server, the reserve that reports leave
+// free, and whether little more than that is left. It is unknown for an outside server.
 type Space struct {
 	Free, Reserve uint64
 	Alarm         bool
 }
 
-// Space returns how the disk stands; false where that is not known.
+// Space returns the state of the disk; false if it is unknown.
 func (s *Server) Space() (Space, bool) {
 	room, level := s.space.look(0)
 	return Space{room.Free, s.space.reserveOf(room), level > roomy}, room.Total > 0
 }
 
-// RoomForReports is nil, or a [fault.Full] where the disk has come to its reserve.
+// RoomForReports returns nil, or a [fault.Full] if the disk has reached its reserve.
 func (s *Server) RoomForReports() error {
 	if room, level := s.space.look(0); level == reserved {
 		return fault.Full(fmt.Sprintf("the server's disk is nearly full (%s): no new report is taken, and acknowledgements and clocks go on; use another channel, or send the same report again once there is room", room.left()))
@@ -151,7 +153,7 @@ func (s *Server) RoomForReports() error {
 	return s.RoomFor(0)
 }
 
-// RoomFor is nil, or a [fault.Full] where the disk has no room for so many bytes.
+// RoomFor returns nil, or a [fault.Full] if the disk has no room for so many bytes.
 func (s *Server) RoomFor(bytes int) error {
 	if room, level := s.space.look(uint64(bytes)); level == floor {
 		return fault.Full(fmt.Sprintf("the server's disk is full (%s): nothing can be stored; use another channel, or try again once there is room", room.left()))
@@ -159,5 +161,5 @@ func (s *Server) RoomFor(bytes int) error {
 	return nil
 }
 
-// TellSpace logs when the disk has come nearer to its end, or farther from it.
+// TellSpace logs when the disk's level has changed.
 func (s *Server) TellSpace() { s.space.tell(s.log) }

@@ -4,5 +4,5 @@ package natsd
 
 import "errors"
 
-// diskRoom is not known: nobody has looked how this system tells it.
+// diskRoom is not implemented for this system.
 func diskRoom(string) (Room, error) { return Room{}, errors.ErrUnsupported }

@@ -4,7 +4,7 @@ package natsd
 
 import "golang.org/x/sys/unix"
 
-// diskRoom asks the file system of a folder what this process may use of it.
+// diskRoom asks a folder's file system how much this process may use of it.
 func diskRoom(dir string) (Room, error) {
 	var s unix.Statfs_t
 	if err := unix.Statfs(dir, &s); err != nil {

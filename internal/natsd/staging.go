@@ -9,22 +9,23 @@ import (
 	"go.uber.org/zap"
 )
 
-// Of every atomic batch the engine (nats-server 2.15) first writes each record into a
-// folder that it makes for the batch, with files that it syncs, then stores the records
-// from there, and removes the folder. In memory that costs a third of a millisecond,
-// and two or three on disk.
+// The engine (nats-server 2.15) first writes each record of an atomic batch to files in a
+// folder that it creates for the batch and syncs, then stores the records from there and
+// removes the folder. In memory that costs a third of a millisecond, on disk two or
+// three.
 //
-// What it costs in return: a batch that was cut short the engine completes at its next
-// start from that folder, which outlives a killed process in memory, too, and no loss
-// of power. After that some records of a batch may stand and others not. None of them
-// was acknowledged, and nothing here assumes more than that (see the package).
+// In return: the engine completes an interrupted batch from that folder at its next
+// start. In memory the folder survives a killed process, but not a loss of power. After
+// that some records of a batch may be stored and others not. None of them was
+// acknowledged, and nothing here assumes more than that (see package bus).
 const (
-	batchesFolder = "batches" // the engine's name for it, in a stream's folder
+	batchesFolder = "batches" // the engine's name, in a stream's folder
 	stagingPrefix = "tocsin-batches-"
-	stagingRoom   = 64 << 20 // bytes free, or it is not used
+	stagingRoom   = 64 << 20 // free bytes that staging in memory requires
 )
 
-// Stage has the batches of a stream gathered in memory, and reports whether they are.
+// Stage makes the engine stage the batches of a stream in memory, and reports whether it
+// does.
 func (s *Server) Stage(stream string) bool {
 	if s.staging == "" {
 		return false
@@ -33,7 +34,7 @@ func (s *Server) Stage(stream string) bool {
 	defer s.stagingMu.Unlock()
 	for _, place := range stagingLinks(s.dir, stream) {
 		if filepath.Dir(place) == s.staging {
-			return true // for another bus
+			return true // linked for another bus
 		}
 	}
 	folders, err := fs.Glob(os.DirFS(s.dir), "jetstream/*/streams/"+stream)
@@ -46,7 +47,7 @@ func (s *Server) Stage(stream string) bool {
 		return false
 	}
 	link := filepath.Join(s.dir, filepath.FromSlash(folders[0]), batchesFolder)
-	_ = os.Remove(link) // an empty one; where it is not empty, the link cannot be made
+	_ = os.Remove(link) // only if empty; otherwise the link cannot be created
 	if err := os.Symlink(target, link); err != nil {
 		_ = os.Remove(target)
 		s.log.Debug("batches are gathered on disk", zap.String("stream", stream), zap.Error(err))
@@ -55,19 +56,19 @@ func (s *Server) Stage(stream string) bool {
 	return true
 }
 
-// Unstage has them gathered on disk again: the place in memory is gone, or full.
+// Unstage returns to staging on disk: the folder in memory is gone or full.
 func (s *Server) Unstage(stream string) {
 	s.stagingMu.Lock()
 	defer s.stagingMu.Unlock()
 	s.log.Warn("the engine has lost a batch: they are gathered on disk from here on", zap.String("stream", stream), zap.String("was", s.staging))
 	for link, place := range stagingLinks(s.dir, stream) {
-		_ = os.Remove(link) // the engine makes a folder where there is none
+		_ = os.Remove(link) // the engine creates a folder if there is none
 		_ = os.RemoveAll(place)
 	}
 }
 
-// newStaging makes the place in memory for a server's folder, whose mark its name bears.
-// Empty: there is none here.
+// newStaging creates the folder in memory for a server's folder, whose mark its name
+// contains; "" if that is impossible here.
 func newStaging(dir string) string {
 	for _, place := range memoryFolders() {
 		if !hasMemory(place, stagingRoom) {
@@ -80,8 +81,8 @@ func newStaging(dir string) string {
 	return ""
 }
 
-// dropForeignLinks removes the links of a folder that was copied: they lead to where the
-// server of the original gathers its batches, which is not ours to complete or to remove.
+// dropForeignLinks removes the links of a copied folder: they point to the staging folder
+// of the original's server, which is not ours to complete or remove.
 func dropForeignLinks(dir string) {
 	ours := stagingPrefix + folderMark(dir) + "-"
 	for link, place := range stagingLinks(dir, "*") {
@@ -91,19 +92,20 @@ func dropForeignLinks(dir string) {
 	}
 }
 
-// dropStaging removes the places that a server left which was killed, once the engine
-// has started, and has completed what it found there and removed its links.
+// dropStaging removes the staging folders of a server that was killed, once the engine
+// has started, completed the batches that it found there, and removed its links.
 func dropStaging(left map[string]string) {
 	for link, place := range left {
 		if now, err := os.Readlink(link); err == nil && now == place {
 			continue
 		}
 		_ = os.RemoveAll(place)
-		_ = os.Remove(filepath.Dir(place)) // where it was the last
+		_ = os.Remove(filepath.Dir(place)) // if it is now empty
 	}
 }
 
-// endStaging removes the place and what leads there, unless a batch was cut short.
+// endStaging removes the staging folders and the links to them, except where a batch was
+// interrupted.
 func (s *Server) endStaging() {
 	for link, place := range stagingLinks(s.dir, "*") {
 		if filepath.Dir(place) == s.staging && os.Remove(place) == nil {
@@ -115,8 +117,8 @@ func (s *Server) endStaging() {
 	}
 }
 
-// stagingLinks are where batches of streams are gathered in memory, by the links that
-// lead there.
+// stagingLinks returns the staging folders in memory of matching streams, by the links to
+// them.
 func stagingLinks(dir, stream string) map[string]string {
 	found, _ := fs.Glob(os.DirFS(dir), "jetstream/*/streams/"+stream+"/"+batchesFolder)
 	links := map[string]string{}

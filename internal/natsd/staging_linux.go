@@ -7,8 +7,9 @@ import (
 	"syscall"
 )
 
-// memoryFolders are where a program may keep files in memory: the folder that systemd
-// gave it, which lives as long as it runs (RuntimeDirectory=), or that of all.
+// memoryFolders returns the folders in memory that a program may use: the one that
+// systemd created for it and removes when it stops (RuntimeDirectory=), and the shared
+// one.
 func memoryFolders() []string {
 	own, _, _ := strings.Cut(os.Getenv("RUNTIME_DIRECTORY"), ":")
 	if own == "" {
@@ -17,7 +18,8 @@ func memoryFolders() []string {
 	return []string{own, "/dev/shm"}
 }
 
-// folderMark tells a folder from every copy of it, for as long as the machine runs.
+// folderMark returns a mark that distinguishes a folder from every copy of it while the
+// machine runs.
 func folderMark(dir string) string {
 	var s syscall.Stat_t
 	if err := syscall.Stat(dir, &s); err != nil {
@@ -28,7 +30,7 @@ func folderMark(dir string) string {
 
 const tmpfsMagic = 0x01021994 // statfs(2)
 
-// hasMemory reports whether a folder is in memory, with so much room.
+// hasMemory reports whether a folder is in memory and has that much room.
 func hasMemory(folder string, room uint64) bool {
 	var s syscall.Statfs_t
 	return syscall.Statfs(folder, &s) == nil && int64(s.Type) == tmpfsMagic && s.Bavail*uint64(s.Bsize) >= room

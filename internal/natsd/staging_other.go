@@ -2,7 +2,7 @@
 
 package natsd
 
-// memoryFolders are none: nobody has looked where this system has them.
+// memoryFolders returns none: not implemented for this system.
 func memoryFolders() []string { return nil }
 
 func folderMark(string) string { return "" }

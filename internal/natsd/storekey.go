@@ -13,15 +13,15 @@ import (
 	"github.com/tocsin-project/tocsin/internal/private"
 )
 
-// keyMark is a file in the server's folder that tells the key of its streams from
-// any other, and from none.
+// keyMark is a file in the server's folder that identifies the key of its streams and is
+// absent if they have none.
 const keyMark = "store-key.sha256"
 
 // minStoreKey is the least length of a key: its mark must not help to guess it.
 const minStoreKey = 32
 
-// holdKey refuses a key that is not the one of the folder. The engine would go on
-// without the streams that it cannot read, and make empty ones in their place.
+// holdKey refuses a key other than the folder's. The engine would continue without the
+// streams that it cannot read and create empty ones in their place.
 func holdKey(dir, key string) error {
 	mark := ""
 	if key != "" {

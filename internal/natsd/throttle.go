@@ -11,43 +11,43 @@ import (
 
 const (
 	// maxPending is how many bytes may wait for one connection before the engine cuts it
-	// off. The bodies of large messages are handed over all at once, when their last byte
-	// has come, so it is far beyond maxUnread.
+	// off. The body of a large message is delivered all at once, when its last byte has
+	// arrived, so it is far beyond maxUnread.
 	maxPending = 256 << 20
-	// maxUnread is how many bytes may wait for a connection of the services before the
-	// parties that send much are read no further. Everybody's requests wait behind these
+	// maxUnread is how many bytes may wait for a connection of the services before
+	// reading from parties that send much pauses. Everybody's requests wait behind these
 	// bytes, some two thousand reports.
 	maxUnread = 1 << 20
-	// freeBytes is what a party may send in a window without being held back: what one
-	// read of the engine takes, and far more than an operator sends on its worst day.
+	// freeBytes is what a party may send per window without being throttled: one read of
+	// the engine, and far more than an operator sends on its worst day.
 	freeBytes  = 64 << 10
 	freeWindow = 100 * time.Millisecond
-	// checkInterval is the time between two looks at what waits.
+	// checkInterval is the time between two checks of the waiting bytes.
 	checkInterval = 2 * time.Millisecond
-	// maxThrottle is how long a read may be held back: a connection of the services that
+	// maxThrottle bounds how long a read is delayed: a connection of the services that
 	// reads nothing at all must not stop everybody.
 	maxThrottle = 5 * time.Second
 )
 
-// throttle holds back the parties that send much while the services cannot keep up.
-// The engine knows no back-pressure: it would queue without reading slower, and then
-// cut off the connection of the services, with everybody's requests on it.
+// throttle slows down the parties that send much while the services cannot keep up. The
+// engine has no back-pressure: it would queue without reading more slowly, and then cut
+// off the connection of the services, with everybody's requests on it.
 type throttle struct {
 	s *server.Server
 
 	mu       sync.Mutex
 	flows    map[string]*flow
-	services []func() (uint64, error) // what the engine calls their connections
-	queues   map[*func() int]struct{} // bytes of answers that they have not sent yet
+	services []func() (uint64, error) // client IDs of their connections
+	queues   map[*func() int]struct{} // bytes of their unsent answers
 
 	looking sync.Mutex
 	looked  time.Time
-	waiting int // bytes, when looked
+	waiting int // bytes at the last check
 }
 
-// flow is what a party sends, on all its connections.
+// flow is the traffic of a party on all its connections.
 type flow struct {
-	mu    sync.Mutex // held by the connection that is held back; the others queue behind it
+	mu    sync.Mutex // held by the throttled connection; the party's others queue behind it
 	users int        // connections; guarded by the throttle's lock
 	since time.Time  // when the window began
 	bytes int        // sent in it
@@ -57,15 +57,15 @@ func newThrottle(s *server.Server) *throttle {
 	return &throttle{s: s, flows: map[string]*flow{}, queues: map[*func() int]struct{}{}}
 }
 
-// watch adds a connection of the services, by the number that the engine gives it,
-// which changes when it connects again.
+// watch adds a connection of the services by a function that returns its client ID, which
+// changes when it reconnects.
 func (t *throttle) watch(number func() (uint64, error)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.services = append(t.services, number)
 }
 
-// watchQueue adds a queue of answers, by the bytes in it, until forget is called.
+// watchQueue adds a queue of answers, by its size in bytes, until forget is called.
 func (t *throttle) watchQueue(bytes func() int) (forget func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -77,7 +77,7 @@ func (t *throttle) watchQueue(bytes func() int) (forget func()) {
 	}
 }
 
-// join returns the flow of a party, which one more connection uses.
+// join adds a connection to the flow of a party and returns the flow.
 func (t *throttle) join(party string) *flow {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -90,7 +90,7 @@ func (t *throttle) join(party string) *flow {
 	return f
 }
 
-// leave takes a connection out of the flow of a party.
+// leave removes a connection from the flow of a party.
 func (t *throttle) leave(party string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -101,7 +101,7 @@ func (t *throttle) leave(party string) {
 	}
 }
 
-// pass returns when a party may send n bytes more.
+// pass blocks until a party may send n more bytes.
 func (t *throttle) pass(f *flow, n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -117,8 +117,8 @@ func (t *throttle) pass(f *flow, n int) {
 	f.bytes = 0
 }
 
-// unread returns how many bytes wait for a service, or to be sent by it: those of the
-// service for which most do.
+// unread returns the bytes that wait for a service or for being sent by it, for the
+// service with the most.
 func (t *throttle) unread() (most int) {
 	t.looking.Lock()
 	defer t.looking.Unlock()
@@ -146,6 +146,6 @@ func (t *throttle) unread() (most int) {
 	return most
 }
 
-// WatchAnswers counts answers that a service has not sent yet, by their bytes, with what
-// waits for it, until forget is called.
+// WatchAnswers counts the bytes of a service's unsent answers as waiting for that
+// service, until forget is called.
 func (s *Server) WatchAnswers(bytes func() int) (forget func()) { return s.throttle.watchQueue(bytes) }
