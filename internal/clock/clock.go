@@ -1,6 +1,6 @@
-// Package clock is time as a dependency. Only this package and cmd read the
-// machine's clock; everything else is handed a Clock or an instant, so that a
-// scenario of six hours runs in a millisecond and says the same every time.
+// Package clock is time as a dependency. Only this package and cmd read the machine's
+// clock; all other code gets a Clock or a time, so that a scenario of six hours runs in a
+// millisecond and always gives the same result.
 package clock
 
 import (
@@ -14,10 +14,10 @@ type Clock interface {
 	Now() time.Time
 }
 
-// Wall returns when, by the machine's clock, c reaches t. What must come at t
-// by c is asked for at Wall(c, t), never early. For a Manual clock it is the
-// machine's time plus what is left, so that what is set for a far time does not
-// come by itself in a test.
+// Wall returns the machine's time at which c reaches t, never early: an event that must
+// happen at t by c is scheduled for Wall(c, t). For a Manual clock it is the machine's
+// time plus the remainder, so that a timer set far ahead does not fire on its own in a
+// test.
 func Wall(c Clock, t time.Time) time.Time {
 	if w, ok := c.(interface{ wall(time.Time) time.Time }); ok {
 		return w.wall(t)
@@ -25,12 +25,12 @@ func Wall(c Clock, t time.Time) time.Time {
 	return t
 }
 
-// Until returns how long the machine runs until c reaches t; it is negative
-// when c is past t.
+// Until returns how long the machine runs until c reaches t; it is negative if c is past
+// t.
 func Until(c Clock, t time.Time) time.Duration { return time.Until(Wall(c, t)) }
 
-// Pace returns how many times as fast as the machine's c runs: 1, unless it is a
-// Scaled clock that has its anchor.
+// Pace returns the speed of c relative to the machine's clock: 1, unless c is a Scaled
+// clock that runs.
 func Pace(c Clock) int64 {
 	if s, ok := c.(*Scaled); ok && s.Runs() {
 		return s.factor
@@ -41,12 +41,12 @@ func Pace(c Clock) int64 {
 // System is the machine's clock, in UTC.
 type System struct{}
 
-// Now returns the current time in UTC, without a monotonic reading, so that
-// what is written down and read back compares equal.
+// Now returns the current time in UTC, without a monotonic reading, so that a time
+// compares equal after being written and read back.
 func (System) Now() time.Time { return time.Now().UTC().Round(0) }
 
-// Steady returns the machine's time for measuring how long something takes: the
-// difference of two of its results is right also where the clock was set in between.
+// Steady returns the machine's time for measuring durations: the difference of two
+// results is right even if the clock was set in between.
 func Steady() time.Time { return time.Now().UTC() }
 
 // Monotonic is Steady as a Clock: for code that measures durations.
@@ -55,23 +55,23 @@ type Monotonic struct{}
 // Now returns Steady.
 func (Monotonic) Now() time.Time { return Steady() }
 
-// Running returns for how long the process has run: Steady where one number must do.
+// Running returns how long the process has run: Steady as a single number.
 func Running() time.Duration { return time.Since(began) }
 
-// began is when the process did.
+// began is when the process started.
 var began = time.Now()
 
-// Manual is a clock that stands still until it is moved. It is safe for use by
-// several goroutines.
+// Manual is a clock that moves only when Advance is called. It is safe for use by several
+// goroutines.
 type Manual struct {
 	mu  sync.Mutex
 	now time.Time
 }
 
-// NewManual returns a clock that stands at t.
+// NewManual returns a clock set to t.
 func NewManual(t time.Time) *Manual { return &Manual{now: t.UTC()} }
 
-// Now returns the time at which the clock stands.
+// Now returns the time to which the clock is set.
 func (m *Manual) Now() time.Time {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -87,26 +87,26 @@ func (m *Manual) Advance(d time.Duration) {
 
 func (m *Manual) wall(t time.Time) time.Time { return System{}.Now().Add(t.Sub(m.Now())) }
 
-// Scaled tells the machine's time until it runs, and from then on is factor
-// times as fast. It goes by the machine's clock, so that those who have the same
-// anchor agree as their machines do, and it never goes back: where the machine's
-// clock is set back it stands. It is safe for use by several goroutines.
+// Scaled shows the machine's time until Run, and then runs factor times as fast. It is
+// derived from the machine's clock, so clocks with the same anchor agree as well as their
+// machines do, and it never goes back: if the machine's clock is set back, it stops until
+// that has caught up. It is safe for use by several goroutines.
 type Scaled struct {
 	factor int64
 	mu     sync.Mutex
 	runs   bool
 	pace   pace
-	told   time.Time // the latest since it runs
+	told   time.Time // the latest time returned since Run
 }
 
 // NewScaled returns a clock that will run factor times as fast as the machine's;
 // factor is at least 1.
 func NewScaled(factor int) *Scaled { return &Scaled{factor: int64(max(1, factor))} }
 
-// Run anchors the clock: at the machine's time at it said from, and since then
-// it is factor times as fast. As long as that is behind the machine's time, it
-// tells the machine's; and never less than from, though by this machine at may
-// not have come yet. Once it runs, Run does nothing.
+// Run anchors the clock: it showed from at the machine's time at, and has run factor
+// times as fast since. While that is behind the machine's time, it shows the machine's;
+// it never shows less than from, even if at is still ahead by this machine. Once it runs,
+// Run does nothing.
 func (s *Scaled) Run(from, at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,7 +123,7 @@ func (s *Scaled) Start() {
 	s.Run(now, now)
 }
 
-// Runs reports whether the clock has its anchor.
+// Runs reports whether the clock has been anchored.
 func (s *Scaled) Runs() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -153,16 +153,16 @@ func (s *Scaled) wall(t time.Time) time.Time {
 	return s.pace.reaches(t)
 }
 
-// pace is a fast clock as a function of the machine's time: a line through the
-// anchor, and before it crosses the machine's time, that.
+// pace is a fast clock as a function of the machine's time: the later of that and a line
+// through the anchor.
 type pace struct {
 	from, at time.Time
 	factor   int64
 }
 
-// shows is what the clock shows at a time of the machine.
+// shows returns what the clock shows at a time of the machine.
 func (p pace) shows(machine time.Time) time.Time {
-	far := math.MaxInt64 / time.Duration(p.factor) // what a Duration holds
+	far := math.MaxInt64 / time.Duration(p.factor) // keeps the product within a Duration
 	fast := p.from.Add(min(max(machine.Sub(p.at), -far), far) * time.Duration(p.factor))
 	if fast.Before(machine) {
 		return machine
@@ -170,7 +170,7 @@ func (p pace) shows(machine time.Time) time.Time {
 	return fast
 }
 
-// reaches is the first time of the machine at which the clock shows t or more.
+// reaches returns the first time of the machine at which the clock shows t or later.
 func (p pace) reaches(t time.Time) time.Time {
 	f := time.Duration(p.factor)
 	left := t.Sub(p.from)
@@ -184,7 +184,7 @@ func (p pace) reaches(t time.Time) time.Time {
 	return machine
 }
 
-// IsMachine reports whether c tells the machine's time, as the stream's stamps do.
+// IsMachine reports whether c shows the machine's time, as the stream's timestamps do.
 func IsMachine(c Clock) bool {
 	_, is := c.(System)
 	return is

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// passed is the time since the machine was started, with the time that it slept.
+// passed returns the time since the machine was started, including sleep.
 func passed() time.Duration {
 	var t unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {

@@ -4,6 +4,5 @@ package clock
 
 import "time"
 
-// passed is the time since the process began; on some systems it does not run while the
-// machine sleeps.
+// passed returns the time since the process started; on some systems it excludes sleep.
 func passed() time.Duration { return time.Since(began) }

@@ -2,16 +2,16 @@ package clock
 
 import "time"
 
-// minStep is by how much a clock must have been set to count as set: NTP slews by at
-// most half a millisecond a second, which is time as it passes.
+// minStep is the least difference that counts as setting the clock: NTP slews by at most
+// half a millisecond a second, which is not a step.
 const minStep = time.Second
 
-// Passed returns the time that has passed since the machine was started, by a counter
-// that nobody can set and that runs also while the machine sleeps.
+// Passed returns the time since the machine was started, by a counter that nobody can set
+// and that includes sleep.
 func (System) Passed() time.Duration { return passed() }
 
-// Steps finds out that a clock was set, by a counter of the time that has passed. A
-// clock without one, which a test moves, is never set.
+// Steps detects that a clock was set, by comparison with a counter of elapsed time. A
+// clock without one, such as one that a test moves, never counts as set.
 type Steps struct {
 	clock  Clock
 	passed func() time.Duration // nil: the clock has no counter
@@ -19,7 +19,7 @@ type Steps struct {
 	at     time.Duration
 }
 
-// NewSteps returns Steps of a clock from now on.
+// NewSteps starts watching a clock.
 func NewSteps(c Clock) *Steps {
 	s := &Steps{clock: c}
 	if p, ok := c.(interface{ Passed() time.Duration }); ok {
@@ -29,7 +29,7 @@ func NewSteps(c Clock) *Steps {
 	return s
 }
 
-// Look returns by how much the clock was set since the last look: a negative step set it
+// Look returns by how much the clock was set since the last call: negative if it was set
 // back.
 func (s *Steps) Look() (step time.Duration) {
 	if s.passed == nil {
@@ -43,8 +43,8 @@ func (s *Steps) Look() (step time.Duration) {
 	return step
 }
 
-// Ahead returns by how much a stamp of the clock is ahead of it, where the clock must have
-// been set back since; otherwise 0.
+// Ahead returns by how much a timestamp of the clock is ahead of it, which means that the
+// clock was set back since; otherwise 0.
 func (s *Steps) Ahead(stamp time.Time) time.Duration {
 	if s.passed == nil {
 		return 0

@@ -2,10 +2,11 @@ package clock
 
 import "golang.org/x/sys/unix"
 
-// Synchronized reports whether something, such as NTP, keeps the machine's clock right,
-// as the kernel has it (adjtimex(2), STA_UNSYNC); known is false where it does not say.
+// Synchronized reports whether the machine's clock is kept right, for example by NTP,
+// according to the kernel (adjtimex(2), STA_UNSYNC); known is false if the kernel does
+// not say.
 func Synchronized() (synchronized, known bool) {
-	var t unix.Timex // asks, and changes nothing
+	var t unix.Timex // the zero value changes nothing
 	if _, err := unix.Adjtimex(&t); err != nil {
 		return false, false
 	}

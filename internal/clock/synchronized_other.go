@@ -2,6 +2,6 @@
 
 package clock
 
-// Synchronized reports whether something keeps the machine's clock right, which is not
-// known on this system.
+// Synchronized reports whether the machine's clock is kept right, which is unknown on
+// this system.
 func Synchronized() (synchronized, known bool) { return false, false }

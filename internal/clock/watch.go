@@ -6,43 +6,42 @@ import (
 	"time"
 )
 
-// doubtFor is how long the time that a clock tells is doubted after it was set: until
-// then a person may have looked which of the two times is right.
+// doubtFor is how long the clock is doubted after it was set: by then a person may have
+// checked which of the two times is right.
 const doubtFor = time.Hour
 
-// Watch finds out that the machine's clock was set or drifts away: it compares what the
-// clock says with the time that has passed, by a counter that nobody can set. It also
-// sees a clock that is behind the stamps of the record. It is safe for use by several
-// goroutines.
+// Watch detects that the machine's clock was set or drifts: it compares the clock with
+// elapsed time, by a counter that nobody can set. It also detects a clock that is behind
+// the timestamps of records. It is safe for use by several goroutines.
 type Watch struct {
 	wall      func() time.Time
-	passed    func() time.Duration // since some moment; it runs also while the machine sleeps
+	passed    func() time.Duration // from any start; includes sleep
 	tolerance time.Duration
 
 	mu       sync.Mutex
-	base     time.Time     // what the clock said
-	at       time.Duration // when so much had passed
-	earlier  time.Duration // by how much the clock was set before base
-	now      time.Duration // by how much it differs since
+	base     time.Time     // what the clock showed at base
+	at       time.Duration // elapsed time at base
+	earlier  time.Duration // sum of the steps before base
+	now      time.Duration // difference since base
 	steps    uint64
 	last     time.Duration // the last step
-	lastAt   time.Time     // what the clock said after it
-	doubtEnd time.Duration // of passed
-	latest   time.Time     // the clock has said this, or the record has it
+	lastAt   time.Time     // what the clock showed after it
+	doubtEnd time.Duration // in elapsed time
+	latest   time.Time     // the latest time shown by the clock or stamped on a record
 }
 
-// NewWatch returns a watch over the machine's clock, which may differ by so much.
+// NewWatch returns a watch over the machine's clock with a tolerance.
 func NewWatch(tolerance time.Duration) *Watch {
 	return NewWatchOf(System{}.Now, passed, tolerance)
 }
 
-// NewWatchOf returns a watch over a clock, with a counter of the time that has passed.
+// NewWatchOf returns a watch over a clock, with a counter of elapsed time.
 func NewWatchOf(wall func() time.Time, passed func() time.Duration, tolerance time.Duration) *Watch {
 	return &Watch{wall: wall, passed: passed, tolerance: tolerance, base: wall(), at: passed()}
 }
 
-// Behind says that something was stamped with a time. A clock that is behind it was
-// wrong then or is wrong now.
+// Behind adds a timestamp of a record. A clock that is behind it was wrong then or is
+// wrong now.
 func (w *Watch) Behind(stamp time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -53,14 +52,14 @@ func (w *Watch) Behind(stamp time.Time) {
 
 // ClockState is what a watch has seen.
 type ClockState struct {
-	Steps  uint64        // how often the clock was set, or had drifted away, beyond the tolerance
-	Last   time.Duration // by how much, the last time; negative: it was set back
-	LastAt time.Time     // what it said then
-	Offset time.Duration // by how much the clock has gone ahead of the time that has passed since the start
-	Doubt  string        // why its time is not to be relied on at the moment; empty: it is
+	Steps  uint64        // how often the clock was set or had drifted beyond the tolerance
+	Last   time.Duration // size of the last step; negative: it was set back
+	LastAt time.Time     // what the clock showed after it
+	Offset time.Duration // how far the clock has gained on elapsed time since the start
+	Doubt  string        // why its time is not reliable now; empty: it is
 }
 
-// Look compares the clock with the time that has passed.
+// Look compares the clock with elapsed time.
 func (w *Watch) Look() ClockState {
 	w.mu.Lock()
 	defer w.mu.Unlock()
