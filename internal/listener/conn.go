@@ -19,33 +19,33 @@ type Conn struct {
 	l      *Listener
 	peer   *peer
 	since  time.Time
-	active atomic.Int64 // when data last passed, in nanoseconds of its listener
+	active atomic.Int64 // when data last passed, in nanoseconds since its listener's start
 	heard  atomic.Bool
 	proved atomic.Bool
 	proof  atomic.Pointer[func() bool]
 
 	stage stage         // l.mu
-	place *list.Element // in the stage, or nil where the connection is closed; l.mu
+	place *list.Element // in the stage's list, nil if closed; l.mu
 
 	once sync.Once
-	err  error // of Close
+	err  error // from Close
 }
 
-// Address returns the address of the peer, as bounds count it.
+// Address returns the peer's address as the bounds count it.
 func (c *Conn) Address() netip.Prefix { return c.peer.address }
 
-// Prove notes that the peer has shown who it is.
+// Prove marks the peer as authenticated.
 func (c *Conn) Prove() {
 	if !c.proved.Swap(true) {
 		c.l.promote(c, proven)
 	}
 }
 
-// ProvenBy has the listener ask proof whether the peer has shown who it is, before it
-// closes the connection because it has not.
+// ProvenBy sets a check for whether the peer has authenticated, which the listener calls
+// before it closes the connection as unproven.
 func (c *Conn) ProvenBy(proof func() bool) { c.proof.Store(&proof) }
 
-// Proven reports whether the peer has shown who it is.
+// Proven reports whether the peer has authenticated.
 func (c *Conn) Proven() bool {
 	if c.proved.Load() {
 		return true
@@ -57,7 +57,7 @@ func (c *Conn) Proven() bool {
 	return true
 }
 
-// reached returns the stage that a connection on the books at one has come to since.
+// reached returns the stage that a connection last recorded at one has reached since.
 func (c *Conn) reached(at stage) stage {
 	switch {
 	case at == proven || c.Proven():
@@ -68,7 +68,7 @@ func (c *Conn) reached(at stage) stage {
 	return at
 }
 
-// Read notes that data came.
+// Read reads and records activity.
 func (c *Conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if n > 0 && !c.heard.Load() {
@@ -78,7 +78,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write notes that data went.
+// Write writes and records activity.
 func (c *Conn) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
 	c.touch(n)
@@ -91,7 +91,7 @@ func (c *Conn) touch(n int) {
 	}
 }
 
-// Close makes room for another connection. It may be called more than once.
+// Close frees the place of the connection. It may be called more than once.
 func (c *Conn) Close() error {
 	c.once.Do(func() {
 		c.err = c.Conn.Close()
@@ -100,7 +100,7 @@ func (c *Conn) Close() error {
 	return c.err
 }
 
-// CloseWrite ends what goes to the peer, where the connection below can.
+// CloseWrite shuts down the writing side, if the underlying connection can.
 func (c *Conn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
@@ -108,7 +108,7 @@ func (c *Conn) CloseWrite() error {
 	return nil
 }
 
-// Of returns the Conn below a connection, which may be encrypted, or nil.
+// Of returns the Conn under a connection, which may be encrypted, or nil.
 func Of(nc net.Conn) *Conn {
 	if encrypted, ok := nc.(*tls.Conn); ok {
 		nc = encrypted.NetConn()

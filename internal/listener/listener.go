@@ -2,22 +2,21 @@
 // address, before any peer has authenticated.
 //
 // What it guarantees:
-//   - A newcomer is taken, unless its address opens connections too fast (pace.go).
-//     Where its address or the port is full, another connection is closed to make room.
-//   - Peers lose in the order of what they have shown: those that have sent nothing,
-//     then those that have sent something, the oldest first; then, of those that have
-//     proved who they are, the one that has been silent longest. So a peer that proves
-//     itself at once keeps its connection, however many others connect and wait, or
-//     send a byte now and then.
-//   - Where an address is full, it loses one of its own; where the port is full, the
-//     address that has most of the kind that loses.
-//   - A peer that has proved nothing within Config.ProveWithin is disconnected.
+//   - A newcomer is accepted, unless its address opens connections too fast (pace.go).
+//     If its address or the port is full, another connection is closed to make room.
+//   - Connections are closed in this order: peers that have sent nothing, then peers that
+//     have sent something but not authenticated, oldest first; then, of authenticated
+//     peers, the one idle for longest. So a peer that authenticates at once keeps its
+//     connection, however many others connect and wait, or send a byte now and then.
+//   - If an address is full, it loses one of its own; if the port is full, the address
+//     with most connections in the stage in question loses one.
+//   - A peer that has not authenticated within Config.ProveWithin is disconnected.
 //
-// An address is an IPv4 address or an IPv6 network of 64 bits, which one host can
-// use as it likes.
+// An address is an IPv4 address or an IPv6 network of 64 bits, which one host can use
+// freely.
 //
-// What not to assume: that a connection stays open. It may be closed at any moment,
-// and the peer connects again.
+// What not to assume: that a connection stays open. It may be closed at any time, and
+// the peer connects again.
 package listener
 
 import (
@@ -35,20 +34,20 @@ import (
 	"github.com/tocsin-project/tocsin/internal/tally"
 )
 
-// Bounds are the most connections that a port holds; 0 is no bound.
+// Bounds are the most connections that a port holds; 0 means no bound.
 type Bounds struct {
 	Total      int
 	PerAddress int
 }
 
-// Config is how a port is bounded.
+// Config configures a bounded port.
 type Config struct {
-	Name   string // of the port, for the log
+	Name   string // name of the port in the log
 	Bounds Bounds
-	// ProveWithin is how long a peer may take to prove itself; 0 leaves that to
-	// whoever serves the port.
+	// ProveWithin is how long a peer may take to authenticate; 0 leaves that to the
+	// server of the port.
 	ProveWithin time.Duration
-	Clock       clock.Clock // it measures durations: clock.Monotonic, but in tests
+	Clock       clock.Clock // measures durations: clock.Monotonic, except in tests
 	Log         *zap.Logger
 }
 
@@ -58,33 +57,33 @@ type Listener struct {
 	cfg    Config
 	born   time.Time
 	closed *tally.Tally // connections closed to make room
-	late   *tally.Tally // connections closed because their peers proved nothing
+	late   *tally.Tally // connections closed because their peers did not authenticate
 	hasty  *tally.Tally // connections closed because their address opens too many a second
 	pace   pace         // of Accept
 
 	stopOnce sync.Once
 	stop     chan struct{}
 
-	mu    sync.Mutex // over what follows, the peers and what stage a connection is in
+	mu    sync.Mutex // guards the fields below, the peers, and the connections' stages
 	peers map[netip.Prefix]*peer
 	open  int
-	most  [stages]ranking // peers by their connections in a stage
+	most  [stages]ranking // peers ranked by their connections in each stage
 }
 
-// stage is what a peer has shown on a connection.
+// stage is how far a peer has got on a connection.
 type stage int
 
 const (
 	silent stage = iota // nothing
-	heard               // it has sent something
-	proven              // who it is
+	heard               // has sent something
+	proven              // has authenticated
 	stages
 )
 
 // peer is an address with connections.
 type peer struct {
 	address netip.Prefix
-	conns   [stages]list.List // of *Conn, the first to come to the stage first
+	conns   [stages]list.List // of *Conn, in the order of reaching the stage
 }
 
 // Listen listens on a TCP address.
@@ -121,7 +120,7 @@ func New(inner net.Listener, cfg Config) *Listener {
 	return l
 }
 
-// Accept returns the next connection, a *Conn, after it has made room for it.
+// Accept makes room for the next connection and returns it, a *Conn.
 func (l *Listener) Accept() (net.Conn, error) {
 	nc, address, err := l.next()
 	if err != nil {
@@ -138,7 +137,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 	return l.add(nc, address), nil
 }
 
-// next returns the next connection of an address that does not open them too fast.
+// next returns the next connection from an address that does not open them too fast.
 func (l *Listener) next() (net.Conn, netip.Prefix, error) {
 	for {
 		nc, err := l.Listener.Accept()
@@ -154,27 +153,27 @@ func (l *Listener) next() (net.Conn, netip.Prefix, error) {
 	}
 }
 
-// Close stops listening. Connections that were accepted stay open.
+// Close stops listening. Accepted connections stay open.
 func (l *Listener) Close() error {
 	l.stopOnce.Do(func() { close(l.stop) })
 	return l.Listener.Close()
 }
 
-// Open returns how many connections there are.
+// Open returns the number of open connections.
 func (l *Listener) Open() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.open
 }
 
-// Closed returns how many connections were closed to make room, because their peers
-// proved nothing in time, and because their address opens too many a second.
+// Closed returns how many connections were closed to make room, because their peers did
+// not authenticate in time, and because their address opens too many a second.
 func (l *Listener) Closed() (room, late, hasty uint64) {
 	return l.closed.Total(), l.late.Total(), l.hasty.Total()
 }
 
-// surplus returns the connection to close before another one of the address is taken,
-// and its stage; or nil where there is room.
+// surplus returns the connection to close before another one of the address is accepted,
+// and its stage; or nil if there is room.
 func (l *Listener) surplus(address netip.Prefix) (c *Conn, at stage) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -198,10 +197,10 @@ func (l *Listener) surplus(address netip.Prefix) (c *Conn, at stage) {
 		}
 		return p.conns[at].Front().Value.(*Conn), at
 	}
-	return nil, at // cannot be: every connection is in a stage
+	return nil, at // unreachable: every connection is in a stage
 }
 
-// age returns for how long the listener has been there, in nanoseconds.
+// age returns how long the listener has existed, in nanoseconds.
 func (l *Listener) age() int64 { return int64(l.cfg.Clock.Now().Sub(l.born)) }
 
 func (l *Listener) add(nc net.Conn, address netip.Prefix) *Conn {
@@ -218,7 +217,7 @@ func (l *Listener) add(nc net.Conn, address netip.Prefix) *Conn {
 	return c
 }
 
-// promote moves a connection that is still open to a later stage.
+// promote moves an open connection to a later stage.
 func (l *Listener) promote(c *Conn, to stage) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -228,7 +227,7 @@ func (l *Listener) promote(c *Conn, to stage) {
 	}
 }
 
-// remove takes a connection off the books.
+// remove removes a connection from the lists.
 func (l *Listener) remove(c *Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -238,7 +237,7 @@ func (l *Listener) remove(c *Conn) {
 	}
 }
 
-// enter needs l.mu, as does leave.
+// enter and leave are called with l.mu held.
 func (l *Listener) enter(c *Conn, at stage) {
 	conns := &c.peer.conns[at]
 	c.stage, c.place = at, conns.PushBack(c)
@@ -259,7 +258,7 @@ func (p *peer) count() (n int) {
 	return n
 }
 
-// mostSilent returns the proven connection on which no data has passed for longest.
+// mostSilent returns the authenticated connection that has been idle for longest.
 func (p *peer) mostSilent() (most *Conn) {
 	for e := p.conns[proven].Front(); e != nil; e = e.Next() {
 		if c := e.Value.(*Conn); most == nil || c.active.Load() < most.active.Load() {
@@ -271,7 +270,7 @@ func (p *peer) mostSilent() (most *Conn) {
 
 const sweepInterval = time.Second
 
-// closeLate closes the connections whose peers have proved nothing in time.
+// closeLate closes the connections whose peers have not authenticated in time.
 func (l *Listener) closeLate() {
 	tick := time.NewTicker(sweepInterval)
 	defer tick.Stop()
@@ -285,7 +284,7 @@ func (l *Listener) closeLate() {
 	}
 }
 
-// sweep closes the unproven connections that were made before a moment.
+// sweep closes the unauthenticated connections opened before a time.
 func (l *Listener) sweep(before time.Time) {
 	var late []*Conn
 	l.mu.Lock()
@@ -308,11 +307,11 @@ func (l *Listener) sweep(before time.Time) {
 	}
 }
 
-// addressOf returns the address by which connections are counted.
+// addressOf returns the address that a connection counts for.
 func addressOf(a net.Addr) netip.Prefix {
 	at, err := netip.ParseAddrPort(a.String())
 	if err != nil {
-		return netip.Prefix{} // not TCP: all count together
+		return netip.Prefix{} // not TCP: all count as one address
 	}
 	ip, bits := at.Addr().Unmap().WithZone(""), 64
 	if ip.Is4() {

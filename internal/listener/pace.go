@@ -6,25 +6,26 @@ import (
 )
 
 const (
-	// minPace is what an address may open a second, however few it may hold.
+	// minPace is the least number of connections that an address may open a second,
+	// however few it may hold.
 	minPace = 128
-	// maxPace is the most connections that an address may open a second, however many
-	// it may hold: a TLS handshake takes up to a millisecond of a processor.
+	// maxPace is the most connections that an address may open a second, however many it
+	// may hold: a TLS handshake takes up to a millisecond of processor time.
 	maxPace = 512
-	// maxPaced is of how many addresses the pace is remembered.
+	// maxPaced is how many addresses are remembered.
 	maxPaced = 1 << 16
 )
 
 // pace bounds how fast each address opens connections: about as many a second as it may
-// hold, and as many at once. So a connection has most of a second to prove itself before
-// others of its address take its place, and a flood costs little.
+// hold, with bursts of that size. So a connection has most of a second to authenticate
+// before others of its address displace it, and a flood costs little.
 type pace struct {
 	burst, rate float64
 	of          map[netip.Prefix]bucket
 }
 
 type bucket struct {
-	left float64 // connections that may be opened at once
+	left float64 // connections that may be opened now
 	at   time.Time
 }
 
@@ -60,8 +61,7 @@ func (p *pace) fill(b bucket, now time.Time) bucket {
 	return b
 }
 
-// forget drops the addresses that may open as many as one that is not known, or all
-// where there are too many others.
+// forget drops the addresses whose bucket is full again, or all if too many remain.
 func (p *pace) forget(now time.Time) {
 	for address, b := range p.of {
 		if p.fill(b, now).left >= p.burst {

@@ -1,11 +1,11 @@
 package listener
 
-// ranking finds a peer that has most connections of a kind, in constant time.
+// ranking finds a peer with the most connections in a stage, in constant time.
 type ranking struct {
-	levels []map[*peer]struct{} // peers by how many connections they have
+	levels []map[*peer]struct{} // peers by number of connections
 }
 
-// move notes that a peer has another number of connections than before.
+// move updates a peer's number of connections.
 func (r *ranking) move(p *peer, before, now int) {
 	if before > 0 {
 		delete(r.levels[before], p)
@@ -22,7 +22,7 @@ func (r *ranking) move(p *peer, before, now int) {
 	r.levels[now][p] = struct{}{}
 }
 
-// top returns a peer with the highest number, or nil where no peer has any.
+// top returns a peer with the highest number, or nil if no peer has any.
 func (r *ranking) top() *peer {
 	for last := len(r.levels) - 1; last > 0; last-- {
 		for p := range r.levels[last] {

@@ -4,6 +4,6 @@ package listener
 
 import "net"
 
-// hasUnread reports whether data has come that nobody has read yet, where the system
-// says so.
+// hasUnread reports whether data has arrived that was not read yet; unknown on this
+// system.
 func hasUnread(net.Conn) bool { return false }

@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// hasUnread reports whether data has come that nobody has read yet: on a busy machine
-// the peer is not to blame for that.
+// hasUnread reports whether data has arrived that was not read yet: a peer is not to
+// blame for a busy machine.
 func hasUnread(nc net.Conn) bool {
 	socket, ok := nc.(syscall.Conn)
 	if !ok {
