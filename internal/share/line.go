@@ -2,23 +2,23 @@ package share
 
 import "time"
 
-// quantum is how much work of one party is done before it is another's turn.
+// quantum is how much work of one party is served before the next party's turn.
 const quantum = 64
 
-// Line holds work that waits. Each party has a queue of its own, in the order of
-// arrival, and the queues are served in turn by the cost of what is in them (deficit
-// round robin: Shreedhar and Varghese, SIGCOMM 1995). Its user guards it with a lock.
+// Line holds waiting work. Each party has its own queue, in order of arrival, and the
+// queues are served in turn by the cost of their work (deficit round robin: Shreedhar and
+// Varghese, SIGCOMM 1995). The user guards it with a lock.
 type Line[T any] struct {
 	limit  int
 	length int
 	queues map[string]*queue[T]
-	turns  []*queue[T] // those that hold something; the first one is next
+	turns  []*queue[T] // non-empty queues; the first is next
 }
 
 type queue[T any] struct {
 	party   string
 	waiting []waiting[T]
-	credit  int // how much of its work may be done before it is another's turn
+	credit  int // cost that may be served before the next party's turn
 }
 
 type waiting[T any] struct {
@@ -27,17 +27,17 @@ type waiting[T any] struct {
 	until time.Time
 }
 
-// NewLine returns a line in which at most limit pieces of work wait.
+// NewLine returns a line that holds at most limit pieces of work.
 func NewLine[T any](limit int) *Line[T] {
 	return &Line[T]{limit: limit, queues: map[string]*queue[T]{}}
 }
 
-// Len returns how many pieces of work wait.
+// Len returns the number of waiting pieces of work.
 func (l *Line[T]) Len() int { return l.length }
 
-// Push adds work of a party, which waits until a time. Where the line is full, the
-// work that came last of the party that has the most waiting is pushed out: that may
-// be the work itself.
+// Push adds work of a party, which waits until a time. If the line is full, the newest
+// work of the party with the most waiting is pushed out and returned, which may be the
+// new work itself.
 func (l *Line[T]) Push(party string, cost int, until time.Time, work T) (out T, full bool) {
 	q := l.queues[party]
 	if q == nil {
@@ -62,7 +62,7 @@ func (l *Line[T]) Push(party string, cost int, until time.Time, work T) (out T, 
 	return out, true
 }
 
-// Pop takes out the work whose turn it is, with its cost; false where none waits.
+// Pop removes and returns the next work, with its cost; false if none waits.
 func (l *Line[T]) Pop() (work T, cost int, ok bool) {
 	for l.length > 0 {
 		q := l.turns[0]
@@ -76,7 +76,7 @@ func (l *Line[T]) Pop() (work T, cost int, ok bool) {
 	return work, 0, false
 }
 
-// Expire takes out the work that has waited until now or longer.
+// Expire removes and returns the work whose time limit is now or earlier.
 func (l *Line[T]) Expire(now time.Time) (expired []T) {
 	for i := 0; i < len(l.turns); {
 		q := l.turns[i]
@@ -98,7 +98,7 @@ func (l *Line[T]) first(q *queue[T]) T {
 	return work
 }
 
-// shrunk forgets a queue that has become empty.
+// shrunk updates the length and removes an empty queue.
 func (l *Line[T]) shrunk(q *queue[T]) {
 	l.length--
 	if len(q.waiting) > 0 {

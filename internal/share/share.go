@@ -1,12 +1,12 @@
-// Package share divides what is limited among the parties that use it: places for
+// Package share divides limited resources among the parties that use them: places for
 // requests and bytes of memory ([Pool]), and turns of work ([Line]).
 //
-// A party is an identity, or, where there are no identities, an address or an
-// operator. What it guarantees: however much one party asks for, and however long it
-// keeps what it has, another party finds room in a pool, and is served after at most
-// one round of the others in a line.
+// A party is an identity, or, without identities, an address or an operator. What it
+// guarantees: however much one party asks for, and however long it keeps it, another
+// party finds room in a pool, and is served after at most one round of the others in a
+// line.
 //
-// What not to assume: that a party gets an equal part at every moment. One that is
+// What not to assume: that a party gets an equal part at every moment. A party that is
 // alone may use half of a pool, and all the turns of a line.
 package share
 
@@ -21,25 +21,24 @@ var (
 	ErrShare = errors.New("this party uses its share")
 )
 
-// Pool is an amount of something, places or bytes, that parties use for a while. A
-// party may hold as much as is still free after it has taken more: alone it holds
-// half, and of n greedy parties each holds one part in n+1. A party that holds nothing
-// may take whatever is free. It is safe for use by several goroutines.
+// Pool is an amount of places or bytes that parties use for a while. A party may hold as
+// much as is still free after it has taken more: alone it holds half, and of n greedy
+// parties each holds one part in n+1. A party that holds nothing may take all that is
+// free. It is safe for use by several goroutines.
 type Pool struct {
 	capacity int64
 
 	mu   sync.Mutex
 	used int64
-	held map[string]int64 // by party; none of them is 0
+	held map[string]int64 // by party; never 0
 }
 
-// NewPool returns a pool of which nothing is used.
+// NewPool returns an unused pool.
 func NewPool(capacity int64) *Pool {
 	return &Pool{capacity: capacity, held: map[string]int64{}}
 }
 
-// Take gives a party n more, until it gives them back, or returns [ErrFull] or
-// [ErrShare].
+// Take gives a party n more until Give, or returns [ErrFull] or [ErrShare].
 func (p *Pool) Take(party string, n int64) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -55,7 +54,7 @@ func (p *Pool) Take(party string, n int64) error {
 	return nil
 }
 
-// Give takes back n of what a party has.
+// Give returns n of a party's amount to the pool.
 func (p *Pool) Give(party string, n int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -65,7 +64,7 @@ func (p *Pool) Give(party string, n int64) {
 	}
 }
 
-// Capacity returns how much there is in all.
+// Capacity returns the total amount.
 func (p *Pool) Capacity() int64 { return p.capacity }
 
 // Used returns how much the parties hold.
