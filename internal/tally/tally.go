@@ -23,18 +23,18 @@ type Tally struct {
 	last string
 }
 
-// New returns a tally whose report gets the number of events of an interval and the
+// New returns a tally that calls report with the number of events of an interval and the
 // description of the last one.
 func New(report func(n int, last string)) *Tally { return &Tally{report: report} }
 
-// InLog returns a tally that reports with one line of a log: how many events there were,
-// in a field of the name that is given, and the last of them.
+// InLog returns a tally that reports in one log line: the number of events, in the field
+// named events, and the last of them.
 func InLog(log func(message string, fields ...zap.Field), message, events string) *Tally {
 	return New(func(n int, last string) { log(message, zap.Int(events, n), zap.String("last", last)) })
 }
 
-// Add counts an event. The first one of an interval is reported, with those that
-// follow it, when the interval has passed.
+// Add counts an event. The first of an interval is reported together with those that
+// follow it when the interval has passed.
 func (t *Tally) Add(what string) {
 	t.total.Add(1)
 	t.mu.Lock()
@@ -46,7 +46,7 @@ func (t *Tally) Add(what string) {
 	time.AfterFunc(Interval, t.Flush)
 }
 
-// Flush reports what has not been reported yet.
+// Flush reports the events not reported yet.
 func (t *Tally) Flush() {
 	t.mu.Lock()
 	n, last := t.n, t.last
@@ -57,5 +57,5 @@ func (t *Tally) Flush() {
 	}
 }
 
-// Total returns how many events were counted so far.
+// Total returns the number of events so far.
 func (t *Tally) Total() uint64 { return t.total.Load() }
