@@ -1,12 +1,12 @@
-// Package private writes files that hold secrets or evidence. Such a file can be read by
-// its owner alone, and its owner is that of its folder, also where root writes it: what
-// an administrator adds, the server can read.
+// Package private writes files that hold secrets or evidence. Only its owner can read
+// such a file, and its owner is the folder's owner, also when root writes it: the server
+// can read what an administrator adds.
 //
-// A file is written under a name that nobody can predict and that was not there before,
-// synced, renamed, and then its folder is synced: after a crash there is the old file or
-// the new one. No symbolic link is followed at the end of a path. A folder that others
-// can write to is refused, with the command that mends it: there they could take a file
-// away, put another in its place, or prepare one that receives a key.
+// A file is written under an unpredictable new name, synced and renamed, and then its
+// folder is synced: after a crash the old or the new file exists. A symbolic link at the
+// end of a path is not followed. A folder that others can write to is refused, with the
+// command that fixes it: there they could remove or replace a file, or prepare one that
+// receives a key.
 package private
 
 import (
@@ -20,21 +20,21 @@ import (
 	"time"
 )
 
-// Modes of what is written.
+// Modes of created files and folders.
 const (
 	FileMode   = 0o600
 	FolderMode = 0o700
 )
 
-// suffix ends the name of a file that is not whole yet.
+// suffix ends the name of an incomplete file.
 const suffix = ".new"
 
-// Write makes a file durable in a folder that is there and that nobody else can write
-// to. An existing file is replaced.
+// Write stores a file durably in an existing folder that nobody else can write to. It
+// replaces an existing file.
 func Write(path string, data []byte) error { return write(path, data, Check) }
 
-// WriteOutput is Write for a file whose place a person chose, which may be a sticky
-// folder such as /tmp.
+// WriteOutput is Write for a path that a person chose, which may be in a sticky folder
+// such as /tmp.
 func WriteOutput(path string, data []byte) error { return write(path, data, CheckShared) }
 
 func write(path string, data []byte, check func(dir string) error) error {
@@ -59,17 +59,17 @@ func write(path string, data []byte, check func(dir string) error) error {
 	return SyncFolder(dir)
 }
 
-// Temp creates a file beside path, to be synced and renamed to it.
+// Temp creates a file beside path, which the caller syncs and renames to path.
 func Temp(path string) (*os.File, error) {
 	return Create(path + "." + rand.Text() + suffix)
 }
 
-// Create creates a file. One that is there already, or a symbolic link, is an error.
+// Create creates a file. It fails if the file or a symbolic link exists.
 func Create(path string) (*os.File, error) {
 	return open(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
 }
 
-// Lock opens a file that locks are taken on, and creates it where there is none.
+// Lock opens a file to take locks on, and creates it if it is missing.
 func Lock(path string) (*os.File, error) { return open(path, os.O_RDWR|os.O_CREATE) }
 
 func open(path string, flags int) (*os.File, error) {
@@ -86,14 +86,14 @@ func open(path string, flags int) (*os.File, error) {
 	return f, nil
 }
 
-// MakeFolder creates a folder for its owner alone, with those above it that are missing,
-// and checks it.
+// MakeFolder creates a folder that only its owner can use, with missing parents, and
+// checks it.
 func MakeFolder(dir string) error {
 	there := filepath.Clean(dir)
 	for _, err := os.Stat(there); err != nil && there != filepath.Dir(there); _, err = os.Stat(there) {
 		there = filepath.Dir(there)
 	}
-	if err := CheckShared(there); err != nil { // before anything is made in it
+	if err := CheckShared(there); err != nil { // before creating anything in it
 		return err
 	}
 	if err := MakeUnchecked(dir); err != nil {
@@ -102,7 +102,7 @@ func MakeFolder(dir string) error {
 	return Check(dir)
 }
 
-// MakeUnchecked is MakeFolder below a folder that was checked.
+// MakeUnchecked is MakeFolder for a folder whose parent was checked.
 func MakeUnchecked(dir string) error {
 	dir = filepath.Clean(dir)
 	if info, err := os.Stat(dir); err == nil {
@@ -120,7 +120,8 @@ func MakeUnchecked(dir string) error {
 	return NewFolder(dir)
 }
 
-// NewFolder creates one folder for its owner alone; it is an error if it is there.
+// NewFolder creates one folder that only its owner can use; it fails if the folder
+// exists.
 func NewFolder(dir string) error {
 	if err := os.Mkdir(dir, FolderMode); err != nil {
 		return err
@@ -129,7 +130,7 @@ func NewFolder(dir string) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close() // only read
+	defer f.Close() // read-only
 	if err := inherit(f, filepath.Dir(dir)); err != nil {
 		return fmt.Errorf("give %s the owner of its folder: %w", dir, err)
 	}
@@ -145,11 +146,11 @@ func SyncFolder(dir string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// leftover is how old a file must be that is not whole, before nobody writes it any more.
+// leftover is the age at which an incomplete file counts as abandoned.
 const leftover = time.Hour
 
-// Sweep removes from the folder of a new file what a crash has left there long before:
-// it is of no use, and may hold a key.
+// Sweep removes abandoned incomplete files from the folder of a new file: they are
+// useless, and may hold a key.
 func Sweep(f *os.File) {
 	dir := filepath.Dir(f.Name())
 	files, err := os.ReadDir(dir)

@@ -14,17 +14,16 @@ import (
 
 const noFollow = syscall.O_NOFOLLOW
 
-// othersWrite are the modes by which others than its owner can change a folder.
+// othersWrite are the mode bits by which others than the owner can change a folder.
 const othersWrite = 0o022
 
-// Check refuses a folder in which others can replace files: it must belong to who runs
-// this, or to root, or, where root runs it, to anybody, whose files are then written;
-// and neither its group nor others may write to it. What is above it must be as safe,
-// but there a sticky folder such as /tmp will do, in which nobody takes away what is
-// another's.
+// Check refuses a folder in which others can replace files. It must belong to the current
+// user or root, or, if root runs this, to any user, who will then own the files; and
+// neither its group nor others may write to it. Its parents must be as safe, but may be
+// sticky folders such as /tmp, in which nobody can remove another user's files.
 func Check(dir string) error { return check(dir, false) }
 
-// CheckShared is Check for a folder that may be sticky itself.
+// CheckShared is Check for a folder that may itself be sticky.
 func CheckShared(dir string) error { return check(dir, true) }
 
 func check(dir string, sticky bool) error {
@@ -54,7 +53,7 @@ func check(dir string, sticky bool) error {
 	}
 }
 
-// links refuses a path through symbolic links of others, who could turn them.
+// links refuses a path through symbolic links of other users, who could redirect them.
 func links(dir string) error {
 	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
 		info, err := os.Lstat(dir)
@@ -69,8 +68,8 @@ func links(dir string) error {
 	return nil
 }
 
-// safe refuses a folder that somebody else can write to. owner is that of the folder
-// in question, to whom root gives what it writes.
+// safe refuses a folder that other users can write to. owner is the owner of the checked
+// folder, to whom root gives the files that it writes.
 func safe(dir string, owner int, sticky bool) error {
 	info, err := os.Stat(dir)
 	if err != nil {
@@ -95,7 +94,7 @@ func safe(dir string, owner int, sticky bool) error {
 	return fmt.Errorf("others than its owner can write to %s (mode %04o), and replace what is in it: chmod go-w %s", dir, mode.Perm(), quoted(dir))
 }
 
-// inherit gives a new file the owner of its folder, where root made it.
+// inherit gives a new file the owner of its folder if root created it.
 func inherit(f *os.File, dir string) error {
 	if os.Geteuid() != 0 {
 		return nil
@@ -109,7 +108,7 @@ func inherit(f *os.File, dir string) error {
 		return nil
 	}
 	if info.Mode()&fs.ModeSticky != 0 && info.Mode().Perm()&othersWrite != 0 {
-		return nil // such a folder is everybody's
+		return nil // a shared folder
 	}
 	if err := onlyName(f); err != nil {
 		return err
@@ -120,15 +119,15 @@ func inherit(f *os.File, dir string) error {
 	return nil
 }
 
-// onlyName refuses a file that has other names: a hard link to it may have been put
-// there to be given away.
+// onlyName refuses a file that has other names: a hard link may have been planted to have
+// its target given away.
 func onlyName(f *os.File) error {
 	info, err := f.Stat()
 	if err != nil {
 		return err
 	}
 	if info.IsDir() {
-		return nil // of which there are no hard links
+		return nil // folders have no hard links
 	}
 	if stat, ok := info.Sys().(*syscall.Stat_t); !ok || !info.Mode().IsRegular() || stat.Nlink != 1 {
 		return errors.New("it is a hard link, or no regular file: remove it")
@@ -136,9 +135,9 @@ func onlyName(f *os.File) error {
 	return nil
 }
 
-// SameOwner refuses folders of different owners where root works on them: root gives
-// what it writes to the owner of the folder, and a key must not go to another user than
-// the one whose folder it is all in.
+// SameOwner refuses folders of different owners if root works on them: root gives what it
+// writes to the owner of the folder, and a key must not go to a user other than the owner
+// of the whole.
 func SameOwner(folders ...string) error {
 	if os.Geteuid() != 0 {
 		return nil
@@ -169,7 +168,7 @@ func ownerOf(info fs.FileInfo) (uid int, ok bool) {
 	return int(stat.Uid), true
 }
 
-// quoted makes a word of a shell.
+// quoted returns path quoted for a shell.
 func quoted(path string) string {
 	if !strings.ContainsFunc(path, func(r rune) bool {
 		return !(r == '/' || r == '.' || r == '-' || r == '_' || '0' <= r && r <= '9' || 'A' <= r && r <= 'Z' || 'a' <= r && r <= 'z')
