@@ -23,8 +23,8 @@ func (s service) answerAct(ctx context.Context, req bus.Request) (any, error) {
 	return answer, err
 }
 
-// act records what a desk does with an incident. A repeat is told from a new act
-// before anything is asked of the world, which has moved on since the first.
+// act records a desk's act. It recognises a repeat before it checks anything against the
+// register, the clock or the ledger, which may have changed since the first.
 func (s service) act(ctx context.Context, desk string, req bus.Request) (event.DeskActAnswer, error) {
 	f := readAct(req.Data)
 	a := f.act
@@ -83,7 +83,7 @@ func (s service) act(ctx context.Context, desk string, req bus.Request) (event.D
 	return answer, nil
 }
 
-// repeated answers with the act that stands under the same id.
+// repeated answers with the act that is stored under the same id.
 func repeated(answer event.DeskActAnswer, first event.Stored, digest string) (event.DeskActAnswer, error) {
 	stands, err := event.Decode[event.DeskAct](first)
 	if err != nil {
@@ -96,9 +96,8 @@ func repeated(answer event.DeskActAnswer, first event.Stored, digest string) (ev
 	return answer, nil
 }
 
-// checkAct holds an act against the register, the clock and the ledger, and
-// adds what is wrong to the faults of its form. An error says that the outcome
-// is not known.
+// checkAct checks an act against the register, the clock and the ledger, and adds what is
+// wrong to the faults of its form. After an error the outcome is not known.
 func (s service) checkAct(ctx context.Context, f *form, a event.DeskAct) error {
 	desk, known := s.deps.Register.Desk(a.Desk)
 	if !known && a.Desk != "" {
@@ -123,12 +122,13 @@ func (s service) checkAct(ctx context.Context, f *form, a event.DeskAct) error {
 		}
 	}
 	if !known || !operator || a.Incident == "" {
-		return nil // no incident is named
+		return nil // the act names no known incident
 	}
 	return s.checkIncident(ctx, f, a)
 }
 
-// checkIncident asks the ledger whether the act can be of its incident.
+// checkIncident checks against the ledger whether the desk may do this act on its
+// incident.
 func (s service) checkIncident(ctx context.Context, f *form, a event.DeskAct) error {
 	told, open, acts, err := s.escalations(ctx, a)
 	if err == nil && a.Kind == event.KindClosed {
@@ -156,8 +156,8 @@ func (s service) checkIncident(ctx context.Context, f *form, a event.DeskAct) er
 	return nil
 }
 
-// hasAllActs reports whether the incident of an act has as many of its kind as it takes of
-// the desk.
+// hasAllActs reports whether the desk has done as many acts of this kind on the incident
+// as are accepted.
 func (s service) hasAllActs(ctx context.Context, a event.DeskAct, acts int) (bool, error) {
 	if acts < event.MinActs || acts < event.MaxActs && a.Kind == event.KindClosed { // which is repeated to nobody
 		return false, nil
@@ -170,12 +170,12 @@ func (s service) hasAllActs(ctx context.Context, a event.DeskAct, acts int) (boo
 }
 
 // escalations reports whether the desk has been told of the incident, which of its
-// escalations nobody has acknowledged, and how many acts of this kind it has done. A
-// revision tells, and its number
-// is the last token. Notices of silence and reviews have others: they bring
-// nothing of an incident to a desk, but they must be acknowledged too.
+// escalations are not acknowledged, and how many acts of this kind it has done. Only a
+// revision tells a desk, and its number is the last token. Notices of silence and reviews
+// have other last tokens: they carry nothing of an incident, but must be acknowledged
+// too.
 func (s service) escalations(ctx context.Context, a event.DeskAct) (told bool, open []string, acts int, err error) {
-	// Escalations and acknowledgements in one reading, so that they fit.
+	// One query for escalations and acknowledgements, so that they are consistent.
 	subjects, err := s.deps.Bus.Subjects(ctx, "incident.*."+event.EscalationID(a.Desk, a.Operator, a.Incident, "*"))
 	if err != nil {
 		return false, nil, 0, err
@@ -195,11 +195,10 @@ func (s service) escalations(ctx context.Context, a event.DeskAct) (told bool, o
 	return told, slices.DeleteFunc(open, func(id string) bool { return acknowledged[id] }), acts, nil
 }
 
-// maxOwn is of how many escalations that nobody has acknowledged it is looked whether
-// they must be.
+// maxOwn is up to how many unacknowledged escalations toAcknowledge checks.
 const maxOwn = 100
 
-// toAcknowledge leaves out the escalations that tell the desk of its own determination.
+// toAcknowledge drops the escalations that tell the desk of its own determination.
 func (s service) toAcknowledge(ctx context.Context, open []string) ([]string, error) {
 	if len(open) > maxOwn {
 		return open, nil
@@ -218,8 +217,8 @@ func (s service) toAcknowledge(ctx context.Context, open []string) ([]string, er
 	return left, nil
 }
 
-// checkHeld asks whether a forward of the desk awaits a person, by the last
-// revision of the incident.
+// checkHeld checks, in the last revision of the incident, whether a forward of the desk
+// awaits a person.
 func (s service) checkHeld(ctx context.Context, f *form, a event.DeskAct) error {
 	last, err := s.deps.Bus.Last(ctx, event.GradedPrefix(a.Operator, a.Incident)+"*")
 	if err != nil && !errors.Is(err, bus.ErrNotFound) {
@@ -241,7 +240,7 @@ func (s service) checkHeld(ctx context.Context, f *form, a event.DeskAct) error 
 	return nil
 }
 
-// shorten names at most ten escalations.
+// shorten lists at most ten escalations.
 func shorten(ids []string) string {
 	const most = 10
 	if len(ids) <= most {

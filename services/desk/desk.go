@@ -1,18 +1,17 @@
-// Package desk takes what a department's desk does: it opens the durable
-// consumer through which a screen follows the desk, and it records
-// acknowledgements (签收) and the desk's other acts: asking the operator for
-// more (要求补报), setting a grade (认定), handing on (移送), confirming a forward
-// and closing.
+// Package desk serves a department's desk: it opens the durable consumer through which a
+// screen follows the desk, and it records acknowledgements (签收) and the desk's other
+// acts: asking the operator for more (要求补报), setting a grade (认定), transferring (移送),
+// confirming a forward and closing.
 //
-// The first acknowledgement of an escalation stands, by which post and when. A
-// second one by the same post is answered as a duplicate, one by another post
-// as a conflict, both with the first. Likewise the first act stands under its
-// kind and id. An answer goes out after the record is on disk.
+// The first acknowledgement of an escalation counts, with its post and time. A second one
+// by the same post is answered as a duplicate, one by another post as a conflict, both
+// with the first. Likewise the first act with its kind and id counts. An answer goes out
+// after the record is on disk.
 //
-// An act is checked against what is in the ledger when it comes. What is stored
-// while it is checked may differ: two confirmations may both be taken before the
-// forward goes, and a closing may meet an escalation that it has not seen. Who
-// reads the records sees which came first.
+// An act is checked against the ledger as it is on arrival. Records stored during the
+// check may be missed: two confirmations may both be accepted before the forward goes,
+// and a closing may miss a new escalation. The order of the records shows which came
+// first.
 package desk
 
 import (
@@ -35,22 +34,22 @@ import (
 	"github.com/tocsin-project/tocsin/internal/register"
 )
 
-// Name of the service.
+// Name is the service's name.
 const Name = "desk"
 
 const (
 	inHand     = 1024
-	maxOfficer = 200 // characters of a post
+	maxOfficer = 200 // characters of a post's name
 )
 
-// Deps are what the service works with.
+// Deps are the service's dependencies.
 type Deps struct {
 	Bus      *bus.Bus
 	Clock    clock.Clock
 	Register *register.Register
 }
 
-// Run opens the doors of every desk until ctx ends.
+// Run serves the endpoints of every desk until ctx ends.
 func Run(ctx context.Context, d Deps) error {
 	s := service{d, &logName{bus: d.Bus}, newTurns()}
 	desks := map[string]string{} // by subject token
@@ -182,14 +181,14 @@ func (s service) outcome(ctx context.Context, desk string, r bus.Request) (answe
 	return answer, nil
 }
 
-// targetOf is by when the house wants an escalation to be acknowledged: it
-// travels in the acknowledgement, so that the clocks need not read back. What
-// cannot be read can be acknowledged all the same.
+// targetOf returns the house's target for acknowledging an escalation. The
+// acknowledgement carries it, so that the deadline service need not read the escalation.
+// An unreadable escalation can still be acknowledged.
 func targetOf(escalated event.Stored) *time.Time {
 	var e struct {
 		AcknowledgeBy *time.Time `json:"acknowledgeBy"`
 	}
-	_ = json.Unmarshal(escalated.Data, &e) // then it has no target
+	_ = json.Unmarshal(escalated.Data, &e) // on an error there is no target
 	return e.AcknowledgeBy
 }
 
@@ -205,7 +204,7 @@ func badOfficer(post string) string {
 	return ""
 }
 
-// notYours refuses what is another desk's.
+// notYours refuses a request for another desk's escalation.
 func (s service) notYours(ctx context.Context, req bus.Request, named, desk string) error {
 	s.deps.Bus.Refused(ctx, req.Subject, "the escalation is another desk's")
 	return refuse("$.escalation", "is of the desk %s, not of %s", named, desk)

@@ -15,17 +15,16 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// Bounds of an act as it is sent. An answer that names every fault of one must
-// fit a message.
+// Bounds of an act as sent. An answer that lists every fault must fit a message.
 const (
 	maxActBytes = 32 << 10
 	maxMembers  = 100
 	maxID       = 200  // characters
 	maxReason   = 2000 // characters
-	maxYear     = 2200 // as for the times of a report, which are kept in nanoseconds
+	maxYear     = 2200 // as for the times of a report, which are stored in nanoseconds
 )
 
-// acts are the kinds of act, each with the members that it alone takes.
+// acts are the kinds of act, each with the members that only it takes.
 var acts = []struct {
 	kind    string
 	members []string
@@ -37,17 +36,17 @@ var acts = []struct {
 	{event.KindClosed, nil},
 }
 
-// form collects what is wrong with an act by itself.
+// form collects the faults of an act's own contents.
 type form struct {
 	act    event.DeskAct
 	said   event.Signing
-	given  map[string]bool // the members that say something
-	broken bool            // it could not be read to its end
+	given  map[string]bool // the members that have a value
+	broken bool            // it could not be read to the end
 	faults []fault.Detail
 }
 
-// add notes the first fault of a path. The root may have several: it stands for
-// members that no act has.
+// add notes the first fault of a path. The root may have several: it is the path of all
+// unknown members.
 func (f *form) add(path, format string, args ...any) {
 	if path != "$" && slices.ContainsFunc(f.faults, func(d fault.Detail) bool { return d.Path == path }) {
 		return
@@ -55,8 +54,8 @@ func (f *form) add(path, format string, args ...any) {
 	f.faults = append(f.faults, fault.Detail{Path: path, Message: fmt.Sprintf(format, args...)})
 }
 
-// readAct reads an act strictly and checks what no register, ledger or clock is
-// needed for. The stamp, which is ours to give, is not taken from the sender.
+// readAct reads an act strictly and checks what needs no register, ledger or clock. It
+// ignores a stamp from the sender: the server sets it.
 func readAct(raw []byte) *form {
 	f := &form{given: map[string]bool{}}
 	var err error
@@ -77,8 +76,8 @@ func readAct(raw []byte) *form {
 	return f
 }
 
-// members reads the members one by one, so that every one that is unknown, given
-// twice or of another type is named.
+// members reads the members one by one, so that every unknown, repeated or mistyped one
+// is reported.
 func (f *form) members(raw []byte) error {
 	a := &f.act
 	var stamp json.RawMessage
@@ -107,7 +106,7 @@ func (f *form) members(raw []byte) error {
 		if err := dec.Decode(&value); err != nil {
 			return err
 		}
-		name, _ := t.(string) // the decoder takes nothing else
+		name, _ := t.(string) // the decoder accepts nothing else
 		m, ok := known[name]
 		switch {
 		case len(seen) == maxMembers:
@@ -132,7 +131,7 @@ func (f *form) members(raw []byte) error {
 	return nil
 }
 
-// check asks whether the act says what its kind needs, and nothing else.
+// check checks that the act has the members that its kind needs, and no others.
 func (f *form) check() {
 	a := &f.act
 	for _, m := range []struct{ name, value string }{{"desk", a.Desk}, {"operator", a.Operator}, {"incident", a.Incident}} {
@@ -173,7 +172,7 @@ func (f *form) check() {
 	}
 	if a.DueAt != nil {
 		due := a.DueAt.UTC()
-		a.DueAt = &due // one instant, one act
+		a.DueAt = &due // so that equal instants give equal acts
 		if due.Year() < 1970 || due.Year() > maxYear {
 			f.add("$.dueAt", "must lie between the years 1970 and %d", maxYear)
 			a.DueAt = nil // it may have no JSON form

@@ -10,8 +10,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// turns lets one act of a desk on an incident be checked and stored at a time, so that
-// what is counted for the next one is all that was taken.
+// turns serialises check and commit of a desk's acts on one incident, so that the counts
+// for the next act include every accepted one.
 type turns struct {
 	mu    sync.Mutex
 	taken map[string]*turn
@@ -29,7 +29,7 @@ type question struct {
 	bytes  int
 }
 
-// maxPending bounds the incidents of which pending questions are remembered.
+// maxPending bounds the incidents whose pending questions are remembered.
 const maxPending = 4096
 
 func newTurns() *turns {
@@ -38,7 +38,7 @@ func newTurns() *turns {
 
 func turnOf(a event.DeskAct) string { return event.EscalationID(a.Desk, a.Operator, a.Incident, "") }
 
-// wait waits for the act's turn, and returns what ends it.
+// wait waits for the act's turn, and returns the function that ends it.
 func (t *turns) wait(key string) (end func()) {
 	t.mu.Lock()
 	mine := t.taken[key]
@@ -59,7 +59,7 @@ func (t *turns) wait(key string) (end func()) {
 	}
 }
 
-// asked notes a question that was stored.
+// asked remembers a question that was stored.
 func (t *turns) asked(a event.DeskAct, record uint64) {
 	if a.Kind != event.KindAsked {
 		return
@@ -73,7 +73,7 @@ func (t *turns) asked(a event.DeskAct, record uint64) {
 	t.pending[key] = append(t.pending[key], question{record, bytesOf(a.Reason, a.Officer, a.Items)})
 }
 
-// unfolded returns the questions stored after a record.
+// unfolded returns the questions stored after the record through.
 func (t *turns) unfolded(a event.DeskAct, through uint64) []question {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -93,8 +93,8 @@ func bytesOf(reason, officer string, items []string) int {
 	return n
 }
 
-// checkAsked refuses a question where those of the desk that nobody has answered are
-// many already: every revision of the incident repeats them to everyone told.
+// checkAsked refuses a question if the desk has too many unanswered ones: every revision
+// of the incident repeats them to every desk told.
 func (s service) checkAsked(ctx context.Context, f *form, a event.DeskAct) error {
 	last, err := s.deps.Bus.Last(ctx, event.GradedPrefix(a.Operator, a.Incident)+"*")
 	if errors.Is(err, bus.ErrNotFound) {

@@ -13,9 +13,9 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// signed returns the desk's signature of what the body of its record says: nil without
-// identities. An act that says for which log it was signed must be signed as
-// tocsin/act/2, and for this log; any other as tocsin/act/1.
+// signed returns the desk's signature of the record's body: nil without identities. An
+// act that names the log it was signed for must be signed as tocsin/act/2, and for this
+// log; any other as tocsin/act/1.
 func (s service) signed(ctx context.Context, req bus.Request, said event.Signing, subject string, body any) (*evidence.SignedAct, error) {
 	if !s.deps.Bus.HasIdentities() {
 		return nil, nil
@@ -41,7 +41,7 @@ func (s service) signed(ctx context.Context, req bus.Request, said event.Signing
 	})
 }
 
-// skew warns of a desk whose clock differs from ours by more than the register
+// skew returns a warning if the desk's clock differs from ours by more than the register
 // tolerates. In a drill the clock may run at any speed.
 func (s service) skew(said event.Signing) []fault.Detail {
 	if said.SignedAt == nil || s.deps.Bus.Realm() == event.Drill {
@@ -59,8 +59,8 @@ func (s service) skew(said event.Signing) []fault.Detail {
 	return []fault.Detail{{Path: "$.signedAt", Message: message}}
 }
 
-// logName is the name of the log, which acts must be signed for. The ledger tells it,
-// once; it does not change while a server runs.
+// logName caches the name of the log, which acts are signed for. It is asked from the
+// ledger once; it does not change while a server runs.
 type logName struct {
 	bus *bus.Bus
 
