@@ -9,7 +9,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// statement is one of those by which records are indexed.
+// statement is one of the prepared statements by which records are indexed.
 type statement int
 
 const (
@@ -32,20 +32,20 @@ const (
 	insertChunk
 	putCopies
 	movePosition
-	statements // how many there are
+	statements // number of statements
 )
 
-// bulk are the statements whose rows nobody reads before they are committed, with
-// how many values each row has: many rows go in one statement, since a statement costs
-// more than what it inserts.
+// bulk are the statements whose rows are not read before they are committed, with the
+// number of values in a row. Many rows go in one statement, since a statement costs more
+// than the rows it inserts.
 var bulk = [statements]int{insertStory: 4, insertIncident: 5, insertRevision: 4}
 
 const (
 	rowsAtOnce  = 32
-	namesAtOnce = 32 // of incidents
+	namesAtOnce = 32 // incidents looked up at once
 )
 
-// rowsOf is the text of rows of so many values each.
+// rowsOf returns the SQL text of rows of so many values each.
 func rowsOf(values, rows int) string {
 	row := "(?" + strings.Repeat(", ?", values-1) + ")"
 	return row + strings.Repeat(", "+row, rows-1)
@@ -56,8 +56,8 @@ var statementTexts = [statements]string{
 	insertIncident: "INSERT INTO incidents VALUES ",
 	updateIncident: "UPDATE incidents SET record = ?, revision = ? WHERE id = ?",
 	insertRevision: "INSERT INTO revisions VALUES ",
-	// Of two under one name the first stands. The stream takes only one, but it may
-	// take another once the first was removed.
+	// Of two under one name the first counts. The stream takes only one, but may take
+	// another once the first was removed.
 	insertTold:       "INSERT OR IGNORE INTO told VALUES (?, ?, ?, ?, ?, ?)",
 	insertEscalation: "INSERT INTO escalations VALUES (?, ?, ?, ?)",
 	selectOutcome:    "SELECT " + outcomeColumns + " WHERE t.incident = ? AND t.desk = ? AND t.last = ?",
@@ -76,11 +76,10 @@ var statementTexts = [statements]string{
 	movePosition:   "UPDATE position SET seq = ?, salt = ?",
 }
 
-// atOnce bounds the records of one transaction; known must hold the incidents of
-// one.
+// atOnce bounds the records of one transaction; known must hold the incidents of one.
 const atOnce = 4096
 
-// apply adds records, in transactions that carry the position.
+// apply adds records, in transactions that include the position.
 func (x *index) apply(ctx context.Context, batch []event.Stored) (unreadable []error, err error) {
 	return x.write(ctx, decode(batch))
 }
@@ -108,8 +107,8 @@ func (x *index) write(ctx context.Context, items []item) (unreadable []error, er
 	return unreadable, x.checkpoint(ctx)
 }
 
-// commit writes items of one chunk in one transaction. One that fails leaves no
-// trace, in memory neither.
+// commit writes items of one chunk in one transaction. A failed one leaves no trace, not
+// in memory either.
 func (x *index) commit(ctx context.Context, items []item) (err error) {
 	if _, err := x.writer.ExecContext(context.Background(), "BEGIN IMMEDIATE"); err != nil {
 		return fmt.Errorf("ledger: index: %w", err)
@@ -118,7 +117,7 @@ func (x *index) commit(ctx context.Context, items []item) (err error) {
 		if err == nil {
 			return
 		}
-		_, _ = x.writer.ExecContext(context.Background(), "ROLLBACK") // it may have ended the transaction itself
+		_, _ = x.writer.ExecContext(context.Background(), "ROLLBACK") // SQLite may have ended the transaction itself
 		x.mu.Lock()
 		defer x.mu.Unlock()
 		err = errors.Join(err, x.remember(context.WithoutCancel(ctx)))
@@ -155,14 +154,14 @@ func (x *index) commit(ctx context.Context, items []item) (err error) {
 	return nil
 }
 
-// checkpoint moves what was written into the file once there is much of it, when
-// nobody waits for it.
+// checkpoint moves the write-ahead log into the file once it is long, while no question
+// waits.
 func (x *index) checkpoint(ctx context.Context) error {
 	if x.unsaved < saveAfter && !x.erase {
 		return nil
 	}
 	how := "PASSIVE"
-	if x.erase { // what was removed must not stand in the log of the file either
+	if x.erase { // removed records must not remain in the write-ahead log either
 		how = "TRUNCATE"
 	}
 	var busy, inLog, moved int
@@ -196,7 +195,7 @@ func (w *writing) add(it *item) error {
 	case it.ack != nil:
 		return w.outcome(inc, it, func(o *outcome) bool {
 			if o.acknowledged != 0 {
-				return false // the first stands
+				return false // the first counts
 			}
 			o.acknowledged, o.acknowledgedAt, o.acknowledgedBy = it.seq, it.ack.At.UnixNano(), it.ack.Officer
 			return true
@@ -220,8 +219,8 @@ func (w *writing) tell(inc *incident, it *item, kind string) error {
 	return w.insert(insertStory, it.seq, inc.id, kindNumber(kind), it.at.UnixNano())
 }
 
-// storyKinds are the kinds of records by the numbers that story has for them.
-// New ones are added at the end.
+// storyKinds are the kinds of records by their numbers in story. New ones are added at
+// the end.
 var storyKinds = []string{
 	"", event.KindAccepted, event.KindGraded, event.KindEscalated, event.KindAcknowledged, event.KindUnhandled,
 	event.KindElapsed, event.KindOverdue, event.KindReminded, event.KindAsked, event.KindDetermined,
@@ -255,7 +254,7 @@ func (w *writing) addRevision(inc *incident, it *item) error {
 	}
 	w.added = append(w.added, addition{w.index.positionOf(it.seq), terms, kindIncidentTitle, &r.entry, nil})
 	if inc.record != 0 && r.revision <= inc.revision {
-		return nil // the last by number stands
+		return nil // the revision with the highest number is current
 	}
 	if inc.record != 0 {
 		if err := w.put(flagCurrent, inc.record, false); err != nil {
@@ -266,8 +265,7 @@ func (w *writing) addRevision(inc *incident, it *item) error {
 	return w.show(inc)
 }
 
-// show puts the current revision of an incident before those who ask, with its
-// desks.
+// show makes a revision the current one of its incident for queries, with its desks.
 func (w *writing) show(inc *incident) error {
 	if err := w.put(flagCurrent, inc.record, true); err != nil {
 		return err
@@ -316,7 +314,7 @@ func (w *writing) addEscalation(inc *incident, it *item) error {
 	return w.tellDesk(inc, to.number(), it.seq, e.says)
 }
 
-// tellDesk says that an escalation came to a desk.
+// tellDesk notes that a desk received an escalation.
 func (w *writing) tellDesk(inc *incident, number int64, record uint64, what saying) error {
 	if what == saysNothing {
 		return nil

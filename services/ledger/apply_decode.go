@@ -14,14 +14,14 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// item is a record as far as the index takes it in. Making one needs nothing but
-// the record, so many are made at once; what is nil is not of that kind.
+// item is what the index needs of a record. It is made from the record alone, so that
+// many can be made in parallel; members of other kinds are nil.
 type item struct {
 	seq  uint64
 	salt string
 	at   time.Time
 	addr event.Address
-	err  error // of a record whose body says nothing to us
+	err  error // of a record whose body cannot be read
 
 	escalation *escalation
 	revision   *revisionItem
@@ -32,13 +32,13 @@ type item struct {
 	copies     []byte // the run of copies that the record completes
 }
 
-// entry is what escalations and revisions have alike.
+// entry has what escalations and revisions have in common.
 type entry struct {
 	named  []named // its terms by name
 	flags  []term
 	title  string // folded
 	tokens []uint64
-	row    []byte // the parts of the record that are read, compressed
+	row    []byte // the parts of the record that queries need, compressed
 }
 
 type escalation struct {
@@ -53,18 +53,18 @@ type revisionItem struct {
 	revision int
 }
 
-// saying is what an escalation says to its desk of the incident.
+// saying is what an escalation tells its desk about the incident.
 type saying int
 
 const (
 	saysNothing saying = iota // a notice, of silence
-	saysAgain                 // a review: it brings an incident back to a desk that knows it, and tells no other
+	saysAgain                 // a review: it brings back an incident that the desk knows, and tells no other
 	saysAll
-	saysOwnAct // what the desk did: there is nothing to acknowledge
+	saysOwnAct // the desk's own act: nothing to acknowledge
 )
 
-// unreadableError is a record whose body says nothing to us. It is in the
-// story of its incident all the same.
+// unreadableError is of a record whose body cannot be read. The record is still part of
+// its incident's story.
 type unreadableError struct{ err error }
 
 func (e *unreadableError) Error() string { return e.err.Error() }
@@ -82,7 +82,7 @@ var (
 	revisionParts  = event.PartsOf(reflect.TypeFor[revision]())
 )
 
-// decode makes the items of a batch, on every processor.
+// decode makes the items of a batch, on all processors.
 func decode(batch []event.Stored) []item {
 	items := make([]item, len(batch))
 	var next atomic.Int64
@@ -129,7 +129,7 @@ func itemOf(s event.Stored) item {
 	return it
 }
 
-// escalated is what of an escalated record its row and its terms come from.
+// escalated has the members of an escalated record that its row and its terms need.
 type escalated struct {
 	ID            string            `json:"escalation"`
 	Desk          string            `json:"desk"`
@@ -161,7 +161,7 @@ type escalated struct {
 	} `json:"cause"`
 }
 
-// row is the escalation as queries show it, before anything became of it.
+// row returns the escalation as queries show it, before any outcome.
 func (e *escalated) row(record uint64) event.EscalationRow {
 	whole := event.Escalated{
 		ID: e.ID, Desk: e.Desk, Operator: e.Operator, Incident: e.Incident, Revision: e.Revision, About: e.About,
@@ -231,7 +231,7 @@ func (e *entry) add(k kind, value string) {
 	}
 }
 
-// addPlaces adds where facilities are, and of which sectors.
+// addPlaces adds the areas and sectors of facilities.
 func addPlaces(facilities []event.Facility, add func(kind, string), area, sector, both kind) {
 	for _, f := range facilities {
 		for n := 2; n <= min(4, len(f.Region)); n += 2 {
@@ -242,14 +242,14 @@ func addPlaces(facilities []event.Facility, add func(kind, string), area, sector
 	}
 }
 
-// show sets what queries show of an entry, and what its title is found by.
+// show sets the row that queries show, and the terms by which the title is found.
 func (e *entry) show(title string, row []byte) {
 	e.title = fold(title)
 	e.tokens = tokensOf(e.title)
 	e.row = s2.Encode(nil, row)
 }
 
-// revision is what of a graded record an incident's row shows.
+// revision has the members of a graded record that an incident's row shows.
 type revision struct {
 	Operator   string             `json:"operator"`
 	Incident   string             `json:"incident"`
@@ -274,7 +274,7 @@ type revision struct {
 	} `json:"state"`
 }
 
-// row is the incident as queries show it, without its desks.
+// row returns the incident as queries show it, without its desks.
 func (g *revision) row(record uint64) event.IncidentRow {
 	state := event.State{Reported: g.State.Reported, Withdrawn: g.State.Withdrawn, Archived: g.State.Archived, Live: g.State.Live}
 	row := event.IncidentRow{
@@ -283,7 +283,7 @@ func (g *revision) row(record uint64) event.IncidentRow {
 		Withdrawn: state.IsWithdrawn(), Imported: state.IsImported(), GradedAt: g.At,
 		Owed: g.Owed, Held: g.Held, Record: record,
 	}
-	_ = json.Unmarshal(g.State.Fields.Title.Value, &row.Title) // one that is not known is none
+	_ = json.Unmarshal(g.State.Fields.Title.Value, &row.Title) // an unknown title stays empty
 	if row.Owed == nil {
 		row.Owed = []event.Obligation{}
 	}

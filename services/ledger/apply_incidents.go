@@ -2,7 +2,7 @@ package ledger
 
 import "slices"
 
-// incident is one as the goroutine that writes knows it.
+// incident is an incident as known to the goroutine that writes.
 type incident struct {
 	id       int64
 	operator string // token
@@ -10,11 +10,11 @@ type incident struct {
 	record   uint64 // of the current revision; 0 before the first
 	revision int
 	desks    []*desk
-	loaded   bool // desks are
+	loaded   bool // desks is complete
 
 	isNew   bool // not in the file yet
 	changed bool // since it was written
-	active  bool // in this transaction
+	active  bool // used in this transaction
 }
 
 type desk struct {
@@ -23,7 +23,7 @@ type desk struct {
 	changed      bool
 }
 
-// desk returns what a desk has to do with the incident.
+// desk returns the desk's entry in the incident and adds it if there is none.
 func (i *incident) desk(number int64) *desk {
 	for _, d := range i.desks {
 		if d.number == number {
@@ -35,8 +35,8 @@ func (i *incident) desk(number int64) *desk {
 	return d
 }
 
-// known are the incidents that were met last: most records are about one of them.
-// There are two generations; what is asked for in the old one goes on in the new.
+// known caches the incidents used last: most records are about one of them. It has two
+// generations; an incident found in the old one moves to the new.
 type known struct{ young, old map[[2]string]*incident }
 
 const generation = 16 << 10
@@ -68,8 +68,8 @@ func (k *known) drop(i *incident) {
 	delete(k.old, key)
 }
 
-// incident returns one by its tokens, which it makes where it is new. It is
-// written at the end of the transaction.
+// incident returns an incident by its tokens, creating it if it is new. It is written at
+// the end of the transaction.
 func (w *writing) incident(operator, name string) (*incident, error) {
 	known := w.index.known
 	i := known.get(operator, name)
@@ -84,7 +84,7 @@ func (w *writing) incident(operator, name string) (*incident, error) {
 	return i, nil
 }
 
-// meet looks up at once the incidents of all items that are not known.
+// meet looks up all items' incidents that are not known yet.
 func (w *writing) meet(items []item) error {
 	known := w.index.known
 	var met []*incident
@@ -94,7 +94,7 @@ func (w *writing) meet(items []item) error {
 			continue
 		}
 		met = append(met, &incident{operator: a.Operator, incident: a.Incident})
-		known.add(met[len(met)-1]) // asked for once
+		known.add(met[len(met)-1]) // so that it is looked up once
 	}
 	for some := range slices.Chunk(met, namesAtOnce) {
 		if err := w.lookUp(some); err != nil {
@@ -104,11 +104,11 @@ func (w *writing) meet(items []item) error {
 	return nil
 }
 
-// lookUp finds incidents by their tokens, namesAtOnce at most; those that the file does
-// not have are new. They are known already.
+// lookUp reads incidents by their tokens, namesAtOnce at most; those that are not in the
+// file are new. They must be in known already.
 func (w *writing) lookUp(met []*incident) error {
 	x := w.index
-	var names [2 * namesAtOnce]any // those that nobody asks for are null, which is no name
+	var names [2 * namesAtOnce]any // unused ones are null, which matches no name
 	for k, i := range met {
 		names[2*k], names[2*k+1] = i.incident, i.operator
 	}
@@ -135,7 +135,7 @@ func (w *writing) lookUp(met []*incident) error {
 	return rows.Err()
 }
 
-// use has an incident written at the end of the transaction if it changes.
+// use marks an incident to be written at the end of the transaction if it changes.
 func (w *writing) use(i *incident) {
 	if !i.active {
 		i.active = true
@@ -163,7 +163,7 @@ func (w *writing) loadDesks(i *incident) error {
 	return rows.Err()
 }
 
-// saveAll writes what has changed of all incidents.
+// saveAll writes the changes of all incidents.
 func (w *writing) saveAll() error {
 	for _, i := range w.active {
 		if err := w.save(i); err != nil {
@@ -174,7 +174,7 @@ func (w *writing) saveAll() error {
 	return w.flushRows()
 }
 
-// save writes what has changed of an incident.
+// save writes the changes of an incident.
 func (w *writing) save(i *incident) (err error) {
 	i.active = false
 	switch {

@@ -8,7 +8,7 @@ import (
 	"slices"
 )
 
-// mend makes out again how an incident stands, from what is left of it.
+// mend rebuilds an incident from its remaining records.
 func (w *writing) mend(id int64) error {
 	var operator, name string
 	var left bool
@@ -44,13 +44,13 @@ func (w *writing) mend(id int64) error {
 	if err := w.tellAgain(inc); err != nil || inc.record == 0 {
 		return err
 	}
-	if err := w.hide(inc.record); err != nil { // it may still show the desks of its own day
+	if err := w.hide(inc.record); err != nil { // it may still have the desks of its own time
 		return err
 	}
 	return w.show(inc)
 }
 
-// hide takes a revision from before those who ask.
+// hide removes a revision from the answers to queries.
 func (w *writing) hide(record uint64) error {
 	if err := w.put(flagCurrent, record, false); err != nil {
 		return err
@@ -64,8 +64,8 @@ func (w *writing) hide(record uint64) error {
 	return nil
 }
 
-// tellAgain makes out what the desks have to do with an incident, from the
-// escalations and closings that are left.
+// tellAgain rebuilds the desks of an incident from the remaining escalations and
+// closings.
 func (w *writing) tellAgain(inc *incident) error {
 	type act struct {
 		record uint64

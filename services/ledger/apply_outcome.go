@@ -5,25 +5,25 @@ import (
 	"errors"
 )
 
-// outcome is what became of an escalation.
+// outcome is the outcome of an escalation.
 type outcome struct {
-	acknowledged   uint64 // record; 0: nobody has
+	acknowledged   uint64 // record; 0: not acknowledged
 	acknowledgedAt int64
 	acknowledgedBy string
 	overdue        uint64 // record; 0: none
 	overdueAt      int64
 }
 
-// late reports whether the acknowledgement was after the target by its own stamp.
+// late reports whether the acknowledgement was after the target, by its own stamp.
 func (o *outcome) late(by sql.NullInt64) bool { return by.Valid && o.acknowledgedAt > by.Int64 }
 
-// isOverdue reports whether the overdue record counts: what was acknowledged in
-// time before it cannot be overdue.
+// isOverdue reports whether the overdue record counts: an escalation that was
+// acknowledged in time before it is not overdue.
 func (o *outcome) isOverdue(by sql.NullInt64) bool {
 	return o.overdue != 0 && (o.acknowledged == 0 || o.acknowledged > o.overdue || o.late(by))
 }
 
-// outcome changes what became of the escalation that a record names.
+// outcome changes the outcome of the escalation that a record names.
 func (w *writing) outcome(inc *incident, it *item, change func(*outcome) bool) error {
 	desk, known := w.index.words.terms[named{kindTold, it.addr.Desk}]
 	if !known {
@@ -36,8 +36,8 @@ func (w *writing) outcome(inc *incident, it *item, change func(*outcome) bool) e
 const outcomeColumns = `t.record, t.acknowledge_by, t.tells, COALESCE(o.acknowledged, 0), COALESCE(o.acknowledged_at, 0), COALESCE(o.acknowledged_by, ''),
 	COALESCE(o.overdue, 0), COALESCE(o.overdue_at, 0) FROM told AS t LEFT JOIN outcomes AS o ON o.record = t.record`
 
-// changeOutcome changes what became of the escalation in a row of outcomeColumns,
-// if there is one.
+// changeOutcome changes the outcome of the escalation in a row of outcomeColumns, if
+// there is one.
 func (w *writing) changeOutcome(row *sql.Row, change func(*outcome) bool) error {
 	var record uint64
 	var by sql.NullInt64
@@ -69,7 +69,7 @@ type flagged struct {
 	on   bool
 }
 
-// outcomeTerms are the terms that follow from what became of an escalation.
+// outcomeTerms returns the terms that follow from the outcome of an escalation.
 func outcomeTerms(o outcome, by sql.NullInt64, says saying) [3]flagged {
 	overdue := o.isOverdue(by)
 	return [3]flagged{
@@ -79,8 +79,7 @@ func outcomeTerms(o outcome, by sql.NullInt64, says saying) [3]flagged {
 	}
 }
 
-// number and nullable turn a time that may be missing into what SQLite has for it,
-// and back.
+// number and nullable convert a time that may be missing to SQLite's value and back.
 func number(at *int64) any {
 	if at == nil {
 		return nil

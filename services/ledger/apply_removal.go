@@ -10,14 +10,14 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// remove forgets the records that a removal names, as if they had never been in
-// the stream: what they had changed is as it would be without them. So an
-// escalation whose acknowledgement was removed counts as not acknowledged, and an
-// incident whose last revision was removed is shown as the revision before it.
-// Whoever removes only an acknowledgement by order has to know that.
+// remove forgets the records that a removal names, as if they had never been in the
+// stream: their effects are undone. So an escalation whose acknowledgement was removed
+// counts as not acknowledged, and an incident whose last revision was removed is shown
+// with the revision before it. An administrator who removes only an acknowledgement by
+// order has to know that.
 func (w *writing) remove(it *item) error {
 	r := it.removal
-	if n := len(r.Entries); n > 0 && n <= archiveRun && r.First < it.seq && r.Last() < it.seq { // as removals has it
+	if n := len(r.Entries); n > 0 && n <= archiveRun && r.First < it.seq && r.Last() < it.seq { // the same conditions as in removals.add
 		if err := w.forget(r); err != nil {
 			return err
 		}
@@ -32,17 +32,17 @@ func (w *writing) remove(it *item) error {
 	return w.tell(inc, it, event.KindRemoved)
 }
 
-// storied is a record as the story has it.
+// storied is a record as listed in the story.
 type storied struct {
 	seq      uint64
 	incident int64
 	kind     string
 }
 
-// forget takes the records that a removal names out of everything.
+// forget deletes the records that a removal names from the whole index.
 func (w *writing) forget(removal *event.Removal) error {
 	w.index.erase = true
-	if err := w.saveAll(); err != nil { // so that the file says how everything stands
+	if err := w.saveAll(); err != nil { // so that the file is up to date
 		return err
 	}
 	if err := w.run("DELETE FROM copies WHERE run BETWEEN ? AND ?", int64(runOf(removal.First)), int64(runOf(removal.Last()))); err != nil {
@@ -96,7 +96,7 @@ func (w *writing) storied(removal *event.Removal) (out []storied, err error) {
 	return out, err
 }
 
-// query and run are for what is rare: their statements are prepared each time.
+// query and run are for rare statements, which are prepared each time.
 func (w *writing) query(text string, args []any, each func(*sql.Rows) error) error {
 	rows, err := w.index.writer.QueryContext(context.Background(), text, args...)
 	if err != nil {
@@ -117,7 +117,7 @@ func (w *writing) run(text string, args ...any) error {
 	return err
 }
 
-// forgetOne removes the rows of a record, and undoes what became of another by it.
+// forgetOne deletes the rows of a record, and undoes its effect on another.
 func (w *writing) forgetOne(r storied) error {
 	if err := w.run("DELETE FROM story WHERE seq = ?", r.seq); err != nil {
 		return err
@@ -138,7 +138,7 @@ func (w *writing) forgetOne(r storied) error {
 	return nil
 }
 
-// undo takes back what an acknowledgement or an overdue record did.
+// undo undoes the effect of an acknowledgement or an overdue record.
 func (w *writing) undo(r storied) error {
 	row := w.index.writer.QueryRowContext(context.Background(), "SELECT "+outcomeColumns+" WHERE t.incident = ?1 AND (o.acknowledged = ?2 OR o.overdue = ?2)", r.incident, r.seq)
 	return w.changeOutcome(row, func(o *outcome) bool {
@@ -151,7 +151,7 @@ func (w *writing) undo(r storied) error {
 	})
 }
 
-// sweep takes records out of all postings of a chunk.
+// sweep deletes records from all postings of a chunk.
 func (w *writing) sweep(chunk uint64, gone *set) error {
 	if chunk == w.tail.chunk {
 		if w.gone == nil {
@@ -195,7 +195,7 @@ func (w *writing) sweep(chunk uint64, gone *set) error {
 	return nil
 }
 
-// without returns the postings without some positions, and whether any was there.
+// without returns the postings without some positions, and whether any was in them.
 func (p postings) without(gone *set) (rest []byte, differs bool, err error) {
 	var s set
 	if err := p.addTo(&s); err != nil {
@@ -206,7 +206,7 @@ func (p postings) without(gone *set) (rest []byte, differs bool, err error) {
 	return s.encode(), s.count() != before, nil
 }
 
-// without is that of every token's postings.
+// without does so for every token's postings.
 func (b bucket) without(gone *set) (rest []byte, differs bool, err error) {
 	out, last := bucket{}, uint64(0)
 	broken := b.each(func(token uint64, p postings) bool {

@@ -6,23 +6,22 @@ import (
 	"slices"
 )
 
-// writing is one transaction, and what is to be changed in memory once it has
-// committed.
+// writing is one transaction, and the changes to make in memory once it has committed.
 type writing struct {
 	index  *index
-	tail   *tail // the growing chunk of this transaction; not that of the index where it is new
+	tail   *tail // the growing chunk of this transaction; the index has another if this one is new
 	sealed []sealedChunk
 
 	added  []addition
 	moves  []moved
-	gone   *set // of the tail
+	gone   *set // from the tail
 	dirty  map[spot]*set
-	kept   []int64           // spots of sealed chunks whose postings were changed
+	kept   []int64           // spots of sealed chunks whose postings changed
 	active []*incident       // that may have changed
-	rows   [statements][]any // values that wait, of statements that go together
+	rows   [statements][]any // values waiting to be inserted together, by statement
 }
 
-// addition is a record to be taken into the tail.
+// addition is a record to be added to the tail.
 type addition struct {
 	at         uint16
 	terms      []term
@@ -31,7 +30,7 @@ type addition struct {
 	escalation *escalation // nil: a revision
 }
 
-// moved is a change of a term that moves, in the tail.
+// moved is a change, in the tail, of a term that records may lose.
 type moved struct {
 	term term
 	at   uint16
@@ -48,8 +47,8 @@ func (w *writing) exec(s statement, args ...any) error {
 	return err
 }
 
-// insert is exec for statements that go together: at the latest when the rest is
-// flushed.
+// insert is exec for the statements of bulk, whose rows are inserted together, at the
+// latest by flush.
 func (w *writing) insert(s statement, row ...any) error {
 	w.rows[s] = append(w.rows[s], row...)
 	w.index.unsaved++
@@ -61,7 +60,7 @@ func (w *writing) insert(s statement, row ...any) error {
 	return err
 }
 
-// flushRows inserts what waits of statements that go together.
+// flushRows inserts the waiting rows of the bulk statements.
 func (w *writing) flushRows() error {
 	for s, values := range bulk {
 		if len(w.rows[s]) == 0 {
@@ -75,7 +74,7 @@ func (w *writing) flushRows() error {
 	return nil
 }
 
-// count is exec that returns how many rows there were.
+// count is exec that returns how many rows were affected.
 func (w *writing) count(s statement, args ...any) (int64, error) {
 	res, err := w.index.prepared[s].Exec(args...)
 	if err != nil {
@@ -85,7 +84,7 @@ func (w *writing) count(s statement, args ...any) (int64, error) {
 	return res.RowsAffected()
 }
 
-// turn goes on to a chunk. The one before is complete: its postings are written.
+// turn starts a chunk. The one before is complete: its postings are written.
 func (w *writing) turn(chunk uint64) error {
 	if w.tail != nil && w.tail.chunk == chunk {
 		return nil
@@ -100,7 +99,7 @@ func (w *writing) turn(chunk uint64) error {
 	return nil
 }
 
-// seal writes the postings of a chunk in their order.
+// seal writes the postings of a chunk in order.
 func (w *writing) seal(t *tail) error {
 	if err := w.exec(insertChunk, t.chunk, t.times.encode()); err != nil {
 		return err
@@ -145,7 +144,7 @@ func (w *writing) seal(t *tail) error {
 	return nil
 }
 
-// term returns the term of a name, which it makes where it is new.
+// term returns the term of a name, creating it if it is new.
 func (w *writing) term(n named) (term, error) {
 	x := w.index
 	if t, known := x.words.terms[n]; known {
@@ -157,7 +156,7 @@ func (w *writing) term(n named) (term, error) {
 	return t, w.exec(insertTerm, int64(t), n.value)
 }
 
-// termsOf returns the terms that an entry has for good.
+// termsOf returns the permanent terms of an entry.
 func (w *writing) termsOf(e *entry) ([]term, error) {
 	terms := make([]term, 0, len(e.flags)+len(e.named))
 	terms = append(terms, e.flags...)
@@ -171,7 +170,7 @@ func (w *writing) termsOf(e *entry) ([]term, error) {
 	return terms, nil
 }
 
-// put gives a record a term that moves, or takes it away.
+// put gives a record a term that can change, or takes it away.
 func (w *writing) put(t term, record uint64, on bool) error {
 	x := w.index
 	chunk, p := x.chunkOf(record), x.positionOf(record)
@@ -196,7 +195,7 @@ func (w *writing) put(t term, record uint64, on bool) error {
 	return nil
 }
 
-// flush writes what was gathered, and the position.
+// flush writes everything gathered, and the position.
 func (w *writing) flush(seq uint64, salt string) error {
 	if err := w.saveAll(); err != nil {
 		return err
@@ -217,7 +216,7 @@ func (w *writing) flushPostings() error {
 	return nil
 }
 
-// keep writes postings, or removes them where there are none.
+// keep writes postings, or deletes them if there are none.
 func (w *writing) keep(at spot, raw []byte) error {
 	w.kept = append(w.kept, at.number())
 	if len(raw) == 0 {
@@ -226,7 +225,7 @@ func (w *writing) keep(at spot, raw []byte) error {
 	return w.exec(putPostings, at.number(), raw)
 }
 
-// merge brings what is in memory up to what was committed.
+// merge applies the committed changes in memory.
 func (w *writing) merge() {
 	x := w.index
 	x.cache.drop(w.kept)
