@@ -17,27 +17,27 @@ import (
 )
 
 const (
-	// certifyEvery is how often checkpoints begin while they take little: each syncs
-	// some seven files, behind which reports wait; with 50 ms they were a quarter of all
-	// syncs at 200 reports a second. A record waits for one 109 ms at p99, and 140 under
-	// load. certifyPause is the least time between two, where they take long.
+	// certifyEvery is how often checkpoints begin while they are quick: each syncs some
+	// seven files, and reports wait for that; at 50 ms they were a quarter of all syncs
+	// at 200 reports a second. A record waits for its checkpoint 109 ms at p99, and 140
+	// under load. certifyPause is the least time between two slow ones.
 	certifyEvery = 100 * time.Millisecond
 	certifyPause = 15 * time.Millisecond
-	// catchUpPause is that while what was stored before the start is still being
-	// read: every checkpoint syncs files, for which the reading waits.
+	// catchUpPause replaces it while records from before the start are being read: every
+	// checkpoint syncs files, which delays the reading.
 	catchUpPause = 500 * time.Millisecond
 	retryPause   = time.Second
 	treeProgress = 100_000 // records between two progress lines
 )
 
-// machine is the clock by which work is timed: that of a drill may run faster.
+// machine is the clock that times work: a drill's clock may run faster.
 var machine clock.System
 
 // errDamaged ends certification.
 var errDamaged = errors.New("the record is damaged")
 
-// certify feeds the tree from the stream and signs its head, until ctx ends. Once
-// damage is found it does nothing any more.
+// certify feeds the tree from the stream and signs its head, until ctx ends. After damage
+// it does nothing more.
 func (p *proof) certify(ctx context.Context) error {
 	select {
 	case <-p.cleared:
@@ -82,7 +82,7 @@ func (p *proof) certifyTree(ctx context.Context) error {
 	return g.Wait()
 }
 
-// reopenTree opens the tree where it could not be read at the start, until that
+// reopenTree opens the tree if it could not be read at the start, and retries until that
 // succeeds or finds damage.
 func (p *proof) reopenTree(ctx context.Context) error {
 	for p.tree == nil && !p.isDamaged() {
@@ -98,11 +98,10 @@ func (p *proof) reopenTree(ctx context.Context) error {
 	return nil
 }
 
-// hashedAhead bounds the batches whose entries are known while the tree makes tiles
-// durable.
+// hashedAhead bounds the batches that are hashed ahead while the tree writes tiles.
 const hashedAhead = 64
 
-// grow appends what comes from the stream.
+// grow appends the stream's records to the tree.
 func (p *proof) grow(ctx context.Context, grown chan<- struct{}) error {
 	hashed := make(chan []evidence.Hash, hashedAhead)
 	g, ctx := errgroup.WithContext(ctx)
@@ -111,7 +110,7 @@ func (p *proof) grow(ctx context.Context, grown chan<- struct{}) error {
 	return g.Wait()
 }
 
-// hash makes entries of the records from a sequence on.
+// hash hashes the records from a sequence on into entries.
 func (p *proof) hash(ctx context.Context, next uint64, hashed chan<- []evidence.Hash) error {
 	take := func(ctx context.Context, batch []event.Stored) error {
 		entries, err := p.entriesOf(ctx, next, batch)
@@ -138,8 +137,8 @@ func (p *proof) hash(ctx context.Context, next uint64, hashed chan<- []evidence.
 	}
 }
 
-// entriesOf are the entries from next to the end of a batch: of its records, and
-// of those that were removed before them.
+// entriesOf returns the entries from next to the end of a batch: of its records, and of
+// those that were removed before them.
 func (p *proof) entriesOf(ctx context.Context, next uint64, batch []event.Stored) (entries []evidence.Hash, err error) {
 	for _, s := range batch {
 		if s.Sequence < next {
@@ -164,7 +163,7 @@ func (p *proof) entriesOf(ctx context.Context, next uint64, batch []event.Stored
 	return entries, nil
 }
 
-// appendAll appends entries as they come, and tells how far a rebuilt tree is.
+// appendAll appends entries as they arrive, and logs the progress of a rebuilt tree.
 func (p *proof) appendAll(ctx context.Context, hashed <-chan []evidence.Hash, grown chan<- struct{}) error {
 	began, told := clock.Steady(), p.tree.Size()
 	for {
@@ -197,8 +196,8 @@ func (p *proof) appendAll(ctx context.Context, hashed <-chan []evidence.Hash, gr
 	}
 }
 
-// append adds all entries to the tree, also where it returns an error of the disk. A
-// rebuilt tree is compared with the checkpoint at its size.
+// append adds all entries to the tree, even if it returns a disk error. A rebuilt tree is
+// compared with the checkpoint at its size.
 func (p *proof) append(entries []evidence.Hash) error {
 	p.treeMu.Lock()
 	defer p.treeMu.Unlock()
@@ -248,7 +247,7 @@ func (p *proof) sign(ctx context.Context, grown <-chan struct{}) error {
 			}
 		}
 		p.stall(nil)
-		pause := min(certifyEvery, max(certifyPause, certifyEvery-clock.Steady().Sub(began))) // whatever the clock does
+		pause := min(certifyEvery, max(certifyPause, certifyEvery-clock.Steady().Sub(began))) // not affected by clock steps
 		if p.isBehind() {
 			pause = catchUpPause
 		}
@@ -258,8 +257,7 @@ func (p *proof) sign(ctx context.Context, grown <-chan struct{}) error {
 	}
 }
 
-// isBehind reports whether the tree lacks records that were stored before the
-// start.
+// isBehind reports whether the tree lacks records that were stored before the start.
 func (p *proof) isBehind() bool {
 	p.treeMu.Lock()
 	defer p.treeMu.Unlock()
@@ -275,8 +273,8 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// advance makes a checkpoint of the tree as it is. The tiles are on disk before
-// it, and it is on disk in both places before anybody sees it.
+// advance makes a checkpoint of the current tree. The tiles are on disk before it, and it
+// is on disk in both places before it is published.
 func (p *proof) advance(ctx context.Context) error {
 	last := p.last()
 	p.treeMu.Lock()
@@ -298,8 +296,8 @@ func (p *proof) advance(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// In this order: a file that is older than its copy beside the stream is a tree that
-	// was put back, so no crash may leave one.
+	// Keep this order: a file older than its copy beside the stream means that the tree
+	// was restored from a backup, so no crash may leave that.
 	if err := evidence.WriteFile(filepath.Join(string(p.folder), checkpointFile), []byte(cp.Note)); err != nil {
 		return err
 	}
@@ -314,11 +312,11 @@ func (p *proof) advance(ctx context.Context) error {
 	return nil
 }
 
-// watchEvery is how often the engine is asked how the stream stands.
+// watchEvery is how often the engine is asked for the state of the stream.
 const watchEvery = time.Second
 
-// watch sees at once what the engine itself admits: that the stream is shorter
-// than it was, or that records are gone.
+// watch detects at once what the engine itself reports: that the stream is shorter than
+// it was, or that records are gone.
 func (p *proof) watch(ctx context.Context) error {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
@@ -338,7 +336,7 @@ func (p *proof) watch(ctx context.Context) error {
 	}
 }
 
-// look is what watch does each time.
+// look is one check of watch.
 func (p *proof) look(ctx context.Context) error {
 	if err := p.holdState(ctx); err != nil || p.isDamaged() {
 		return err

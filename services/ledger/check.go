@@ -19,18 +19,18 @@ import (
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
-// checks are the checks of the whole record: the one that runs, or the last one,
-// and whether somebody waits for it.
+// checks are the checks of the whole record: the running or last one, and whether
+// somebody waits for it.
 type checks struct {
 	wanted chan struct{}
-	waited chan struct{} // has one once somebody waits
+	waited chan struct{} // has a value once somebody waits
 
 	mu    sync.Mutex
 	state event.AuditAnswer
 	hurry bool
 }
 
-// want has a check begin as soon as none runs.
+// want starts a check as soon as none is running.
 func (c *checks) want() {
 	select {
 	case c.wanted <- struct{}{}:
@@ -44,7 +44,7 @@ func (c *checks) isHurried() bool {
 	return c.hurry
 }
 
-// rest is sleep until somebody waits.
+// rest sleeps, but ends early if somebody waits.
 func (c *checks) rest(ctx context.Context, d time.Duration) {
 	select {
 	case <-time.After(d):
@@ -53,8 +53,8 @@ func (c *checks) rest(ctx context.Context, d time.Duration) {
 	}
 }
 
-// check holds the whole record against what is certified: at the start, when it
-// is asked for, and Deps.Scrub after the last time.
+// check compares the whole record with what is certified: at the start, on request, and
+// Deps.Scrub after the last check.
 func (p *proof) check(ctx context.Context) error {
 	for {
 		if err := p.checkOnce(ctx); err != nil {
@@ -116,15 +116,14 @@ func (p *proof) checkOnce(ctx context.Context) error {
 	return p.clean(now, cp)
 }
 
-// found is what this process found.
+// found returns the damage that this process found.
 func (p *proof) found() []event.Damage {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return append([]event.Damage{}, p.damage...)
 }
 
-// clean notes that a check found nothing, which clears what was found before the
-// start.
+// clean notes that a check found nothing, which clears damage found before the start.
 func (p *proof) clean(now time.Time, cp evidence.Checkpoint) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -142,8 +141,8 @@ func (p *proof) clean(now time.Time, cp evidence.Checkpoint) error {
 	return nil
 }
 
-// checkTree holds every tile against the checkpoint. A tree that is made anew has
-// its root held against the checkpoint when it is that long.
+// checkTree checks every tile against the checkpoint. The root of a tree that is being
+// rebuilt is compared when it reaches the checkpoint's size.
 func (p *proof) checkTree(ctx context.Context, cp evidence.Checkpoint) error {
 	if p.readable() < cp.Size {
 		return nil
@@ -164,9 +163,9 @@ func (p *proof) checkTree(ctx context.Context, cp evidence.Checkpoint) error {
 	return nil
 }
 
-// unreadable returns an error that says nothing about what a tile holds: the system
-// could not read it, for want of descriptors or by a fault of the disk. A tile that is
-// not there is another matter. It returns nil where every error is of a tile itself.
+// unreadable returns an error that says nothing about a tile's contents: the system could
+// not read it, for lack of descriptors or because of a disk fault. A missing tile is not
+// such an error. It returns nil if every error is of a tile itself.
 func unreadable(err error) error {
 	for _, e := range evidence.TileErrors(err) {
 		if errno := syscall.Errno(0); errors.As(e, &errno) && !errors.Is(e, fs.ErrNotExist) {
@@ -176,8 +175,8 @@ func unreadable(err error) error {
 	return nil
 }
 
-// treeDamaged notes what an error says of the tree: each tile that it names, or
-// that there is something.
+// treeDamaged records the damage in an error of the tree: each tile that it names, or
+// else the error.
 func (p *proof) treeDamaged(err error) {
 	wrong := evidence.TileErrors(err)
 	for _, w := range wrong {
@@ -188,16 +187,16 @@ func (p *proof) treeDamaged(err error) {
 	}
 }
 
-// idle is how many times as long as it works a check rests, while nobody waits
-// for it; idler, while records are being stored or the index is made anew, and behind
-// what was shown.
+// idle is how many times as long as it worked a check rests, unless somebody waits for
+// it; idler applies while records are being stored or the index is being rebuilt, and in
+// lookBehind.
 const (
 	idle  = 3
 	idler = 20
 )
 
-// pace slows a check down, so that it takes a quarter of one processor and
-// leaves the rest to those who report, and counts.
+// pace slows a check down to a quarter of one processor, to leave the rest to reports,
+// and updates its progress.
 func (p *proof) pace() func(ctx context.Context, through uint64, worked time.Duration) {
 	return func(ctx context.Context, through uint64, worked time.Duration) {
 		p.checks.mu.Lock()
@@ -213,9 +212,9 @@ func (p *proof) pace() func(ctx context.Context, through uint64, worked time.Dur
 	}
 }
 
-// compare holds the records from…to, which are certified, against their entries
-// in the tree, and says which are not what they were. paced is called after each
-// batch and may be nil.
+// compare checks the certified records from…to against their entries in the tree, and
+// records those that were changed as damage. paced is called after each batch and may be
+// nil.
 func (p *proof) compare(ctx context.Context, from, to uint64, paced func(context.Context, uint64, time.Duration)) error {
 	next, began := from, clock.Steady()
 	hold := func(batch []event.Stored) error {
@@ -254,10 +253,10 @@ func (p *proof) compare(ctx context.Context, from, to uint64, paced func(context
 	return p.absent(ctx, next, to)
 }
 
-// compareRun is after how many records it is seen whether somebody waits.
+// compareRun is how many records are read before isHurried is checked again.
 const compareRun = 50_000
 
-// unbroken is how many records of a batch follow each other without a gap.
+// unbroken returns how many records of a batch are consecutive.
 func unbroken(batch []event.Stored) int {
 	n := 1
 	for n < len(batch) && batch[n].Sequence == batch[n-1].Sequence+1 {
@@ -270,8 +269,8 @@ func changed(record uint64) event.Damage {
 	return event.Damage{Kind: event.DamageChanged, First: record, Last: record, Detail: "is not what was certified"}
 }
 
-// entries are those of the records from…to, or nil where the tiles do not give
-// them, which is damage of its own. Where tiles are gone the error is errTilesGone.
+// entries returns those of the records from…to, or nil if the tiles are damaged, which is
+// recorded. If tiles are gone the error is errTilesGone.
 func (p *proof) entries(from, to uint64) ([]evidence.Hash, error) {
 	entries := make([]evidence.Hash, 0, to-from+1)
 	for entry, err := range evidence.Entries(p.folder, from-1, to) {
@@ -293,7 +292,8 @@ func (p *proof) entries(from, to uint64) ([]evidence.Hash, error) {
 	return entries, nil
 }
 
-// absent finds out by what right the records from…to are not in the stream.
+// absent checks that removals account for the records from…to, which are not in the
+// stream.
 func (p *proof) absent(ctx context.Context, from, to uint64) error {
 	for ; from <= to; from += archiveRun {
 		last := min(to, from+archiveRun-1)
@@ -309,7 +309,7 @@ func (p *proof) absent(ctx context.Context, from, to uint64) error {
 }
 
 func (p *proof) absentRun(ctx context.Context, from, to uint64, entries []evidence.Hash) error {
-	lost := uint64(0) // the first of a run that nothing speaks of
+	lost := uint64(0) // the first of a run without a removal
 	for record := from; record <= to; record++ {
 		removal, at, err := p.removals.known(ctx, p.deps.Bus, record)
 		switch {
@@ -338,9 +338,9 @@ func (p *proof) absentRun(ctx context.Context, from, to uint64, entries []eviden
 	return nil
 }
 
-// gone notes that records are missing which no removal speaks of, once the engine
-// itself says that they are not there: that they did not come proves nothing. With
-// ErrUnavailable it is to be looked at again.
+// gone records damage for missing records without a removal, once the engine itself
+// confirms that they are not there: that they were not delivered proves nothing. On
+// ErrUnavailable the check must be repeated.
 func (p *proof) gone(ctx context.Context, first, last uint64) error {
 	if err := p.removals.load(ctx, p.deps.Bus); err != nil {
 		return err
@@ -361,8 +361,8 @@ func (p *proof) gone(ctx context.Context, first, last uint64) error {
 	return nil
 }
 
-// holdRemovals holds the removals up to a certified record against the tree, each
-// once: one that names another entry than was certified removes nothing.
+// holdRemovals checks the removals up to a certified record against the tree, each once:
+// a removal that names another entry than was certified is damage.
 func (p *proof) holdRemovals(ctx context.Context, upTo uint64) error {
 	for _, r := range p.removals.all() {
 		if r.record <= p.verified || r.record > upTo {
@@ -388,8 +388,8 @@ func (p *proof) holdRemovals(ctx context.Context, upTo uint64) error {
 	return nil
 }
 
-// read is called with every record that is read to be shown: one that is
-// certified and is not what it was is found at once.
+// read checks every record that is read to be shown, so that a certified record that was
+// changed is found at once.
 func (p *proof) read(records ...event.Stored) {
 	size := p.readable()
 	for _, s := range records {
@@ -402,8 +402,7 @@ func (p *proof) read(records ...event.Stored) {
 	}
 }
 
-// shown is called with what a story shows; a record that is not there has only its
-// sequence.
+// shown checks the records that a story shows; a missing record has only its sequence.
 func (p *proof) shown(ctx context.Context, records []event.Stored) {
 	p.read(records...)
 	size := p.readable()
@@ -419,8 +418,8 @@ func (p *proof) shown(ctx context.Context, records []event.Stored) {
 	}
 }
 
-// audit says how far a check of the whole record has come, and begins one where
-// the last has no greater id than the question knows.
+// audit returns the progress of the check of the whole record, and starts one if the last
+// has no greater id than the caller knows.
 func (p *proof) audit(_ context.Context, q event.AuditRequest) (event.AuditAnswer, error) {
 	c := &p.checks
 	c.mu.Lock()

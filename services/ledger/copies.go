@@ -17,24 +17,23 @@ import (
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
-// The index keeps copies of the records, some together, so that one can be read
-// without the engine, which loads and indexes a block of 4 MiB for it. Nobody
-// trusts them: a copy counts where the tree says that it is what was certified.
-// A run that was cut by a restart is not whole, and one with a removal in it is
-// not kept: the stream has what is not here.
+// The index keeps copies of the records, some together, so that one can be read without
+// the engine, which loads and indexes a block of 4 MiB for it. Copies are not trusted:
+// one is used only if the tree confirms that it is the certified record. A run cut by a
+// restart or with a removal in it is not kept: its records are read from the stream.
 const (
-	copyRun   = 64      // records, of sequences that follow each other
+	copyRun   = 64      // records with consecutive sequences
 	copyBytes = 4 << 20 // a longer run is not kept
 )
 
-// runOf is the run that holds a record.
+// runOf returns the run that contains a record.
 func runOf(record uint64) uint64 { return (record - 1) / copyRun }
 
-// copier packs the records of a run as they pass.
+// copier packs the records of a run as they are indexed.
 type copier struct {
 	run     uint64
 	packed  []byte
-	room    []byte // to compress in: most of what that may take is never needed
+	room    []byte // to compress in, reused: most of the worst-case size is never needed
 	begun   bool
 	skipped bool // this run is not kept
 }
@@ -58,9 +57,9 @@ func (c *copier) add(s event.Stored) []byte {
 }
 
 // appendCopy appends a record: its sequence, the engine's time in nanoseconds, the
-// subject, the number of headers, each with the number of its values, and the
-// body. Numbers are varints; texts follow their length. The engine's own headers
-// are no part of the record.
+// subject, the number of headers, each with the number of its values, and the body.
+// Numbers are varints; texts are prefixed with their length. The engine's own headers are
+// not part of the record.
 func appendCopy(b []byte, s event.Stored) []byte {
 	text := func(t string) { b = append(binary.AppendUvarint(b, uint64(len(t))), t...) }
 	b = binary.AppendUvarint(b, s.Sequence)
@@ -81,7 +80,7 @@ func appendCopy(b []byte, s event.Stored) []byte {
 
 var errNoCopy = errors.New("not a run of copies")
 
-// unpackCopies hands over the records of a run. They share its memory.
+// unpackCopies yields the records of a run. They share its memory.
 func unpackCopies(realm event.Realm, compressed []byte, each func(event.Stored)) error {
 	if n, err := s2.DecodedLen(compressed); err != nil || n > 2*copyBytes {
 		return errNoCopy
@@ -144,8 +143,8 @@ func (p *unpacking) bytes() []byte {
 	return b
 }
 
-// copies returns the copies of records, in the order asked for. One that is not
-// there has only its sequence.
+// copies returns the copies of records, in the order of seqs. A missing one has only its
+// sequence.
 func (x *index) copies(ctx context.Context, realm event.Realm, seqs []uint64) ([]event.Stored, error) {
 	out := make([]event.Stored, len(seqs))
 	places := map[uint64][]int{} // in out, by run

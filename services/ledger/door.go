@@ -9,12 +9,10 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// inHand bounds the questions that are being answered at one moment, for each
-// door; beyond it the answer is "busy".
+// inHand bounds the concurrent requests of each endpoint; beyond it the answer is "busy".
 const inHand = 256
 
-// doors are the questions that are answered over NATS, by the same methods that
-// answer over HTTP.
+// doors returns the endpoints over NATS, which share their methods with HTTP.
 func (l *Ledger) doors() []bus.Door {
 	return []bus.Door{
 		door("escalations", event.DoorQuery, l.escalations),
@@ -32,19 +30,18 @@ func (l *Ledger) doors() []bus.Door {
 	}
 }
 
-// refusal is the answer to a question that cannot be answered as it stands.
+// refusal is the answer to an invalid request.
 type refusal struct {
 	Errors []fault.Detail `json:"errors"`
 }
 
-// door answers a question in JSON. What is wrong with the question is part of
-// the answer; any other error means that there is none, and that the client asks
-// again.
+// door returns an endpoint that answers in JSON. Faults of the request are part of the
+// answer; after any other error there is no answer, and the client retries.
 func door[Q, A any](name, subject string, answer func(context.Context, Q) (A, error)) bus.Door {
 	return signedDoor(name, subject, func(ctx context.Context, q Q, _ bus.Request) (A, error) { return answer(ctx, q) })
 }
 
-// signedDoor is door for a question that its request has signed.
+// signedDoor is door for a signed request.
 func signedDoor[Q, A any](name, subject string, answer func(context.Context, Q, bus.Request) (A, error)) bus.Door {
 	return bus.Door{Name: name, Subject: subject, Limit: inHand, Answer: func(ctx context.Context, req bus.Request) (any, error) {
 		var q Q

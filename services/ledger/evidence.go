@@ -15,7 +15,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
-// tiles answers with tiles of the tree, as far as a checkpoint covers them.
+// tiles answers with tiles of the tree that a checkpoint covers.
 func (p *proof) tiles(_ context.Context, q event.TilesRequest) (event.TilesAnswer, error) {
 	if len(q.Paths) > event.TilesAtOnce {
 		return event.TilesAnswer{}, fault.Invalid(Name, []fault.Detail{{Path: "$.paths", Message: "more than 50 tiles at once"}})
@@ -44,7 +44,7 @@ func (p *proof) tile(path string) ([]byte, error) {
 }
 
 // certifyReceipts signs, with the key of the log, that a key signs the receipts of
-// reports to it. Only the services may ask, and where nobody knows who asks, nobody.
+// reports to it. Only the services may request it, and without identities nobody may.
 func (p *proof) certifyReceipts(_ context.Context, q event.CertifyRequest) (event.CertifyAnswer, error) {
 	if !p.deps.Bus.HasIdentities() {
 		return event.CertifyAnswer{}, fault.Invalid(Name, []fault.Detail{{Path: "$", Message: "without identities the caller is unknown"}})
@@ -56,14 +56,14 @@ func (p *proof) certifyReceipts(_ context.Context, q event.CertifyRequest) (even
 	return event.CertifyAnswer{Certificate: note}, nil
 }
 
-// The bounds of one page of records: a reply of NATS ends at 1 MiB, and a body in
-// base64 in a line in a JSON string may double.
+// Bounds of one page of records: a NATS reply is at most 1 MiB, and a body in base64 in a
+// line in a JSON string may double in size.
 const (
 	pageRecords    = 500
 	pageRecordSize = 400 << 10
 )
 
-// records answers with records as they stand in the stream.
+// records answers with records as stored in the stream.
 func (p *proof) records(ctx context.Context, q event.RecordsRequest) (event.RecordsAnswer, error) {
 	answer := event.RecordsAnswer{Lines: []string{}}
 	if !identity.Of(ctx).Sight().IsAll() {
@@ -139,8 +139,8 @@ func recordOf(s event.Stored) evidence.Record {
 	return evidence.Record{Sequence: s.Sequence, Subject: s.Wire, Header: s.Header, Body: s.Data}
 }
 
-// prove answers with a proof that a record is in the log, or that the log of an
-// earlier size is the beginning of today's.
+// prove answers with a proof that a record is in the log, or that the log of an earlier
+// size is a prefix of the current one.
 func (p *proof) prove(ctx context.Context, q event.ProveRequest) (event.ProveAnswer, error) {
 	fail := func(path, message string) (event.ProveAnswer, error) {
 		return event.ProveAnswer{}, fault.Invalid(Name, []fault.Detail{{Path: path, Message: message}})
@@ -157,7 +157,7 @@ func (p *proof) prove(ctx context.Context, q event.ProveRequest) (event.ProveAns
 		if err != nil {
 			return event.ProveAnswer{}, err
 		}
-		if asked <= head { // what is not stored is not waited for
+		if asked <= head { // do not wait for a record that is not stored
 			cp = p.covers(ctx, asked)
 		}
 	}
@@ -199,8 +199,7 @@ func (p *proof) prove(ctx context.Context, q event.ProveRequest) (event.ProveAns
 	return event.ProveAnswer{Proof: proof.String()}, p.blame(err)
 }
 
-// proveGrown proves that the log of a size is the beginning of what a checkpoint
-// covers.
+// proveGrown proves that the log of a size is a prefix of what a checkpoint covers.
 func (p *proof) proveGrown(size uint64, cp evidence.Checkpoint) (event.ProveAnswer, error) {
 	root, err := evidence.Root(p.folder, size)
 	if err != nil {
@@ -213,8 +212,8 @@ func (p *proof) proveGrown(size uint64, cp evidence.Checkpoint) (event.ProveAnsw
 	return event.ProveAnswer{Proof: proof.String()}, p.blame(err)
 }
 
-// blame says that the tree gives no proof, which is damage: no proof is handed out
-// that does not hold.
+// blame returns the error for a tree that gives no valid proof, which is damage: a proof
+// that does not hold is never returned.
 func (p *proof) blame(err error) error {
 	if err == nil {
 		return nil
@@ -227,7 +226,7 @@ func (p *proof) blame(err error) error {
 	return fault.Invalid(Name, []fault.Detail{{Path: "$", Message: "the tree is damaged and proves nothing here: " + err.Error()}})
 }
 
-// whyGone says why a certified record is not there.
+// whyGone returns the error for a certified record that is missing: removed, or lost.
 func (p *proof) whyGone(ctx context.Context, record uint64) error {
 	removal, at, err := p.removals.of(ctx, p.deps.Bus, record)
 	message := "record " + text(record) + " is missing, and no removal says so: the record is damaged"

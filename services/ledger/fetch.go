@@ -11,10 +11,9 @@ import (
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
-// fetch returns records to be shown or proved, in the order asked for. One that is
-// not there has only its sequence. A copy is taken where it is what was certified;
-// the stream's own record is then held against the tree behind the answer, so that
-// what is wrong with it is found all the same.
+// fetch returns records to be shown or proved, in the order of seqs. A missing one has
+// only its sequence. A copy is used if it is the certified record; the stream's own
+// record is then checked in the background, so that damage to it is found too.
 func (p *proof) fetch(ctx context.Context, seqs []uint64) ([]event.Stored, error) {
 	out := p.copied(ctx, seqs)
 	var rest []uint64
@@ -40,7 +39,7 @@ func (p *proof) fetch(ctx context.Context, seqs []uint64) ([]event.Stored, error
 	return out, nil
 }
 
-// isSound reports whether a copy is what was certified, and was not removed.
+// isSound reports whether a copy is the certified record and was not removed.
 func (p *proof) isSound(s event.Stored) bool {
 	if s.Wire == "" || s.Sequence > p.readable() || p.removals.has(s.Sequence) {
 		return false
@@ -49,14 +48,14 @@ func (p *proof) isSound(s event.Stored) bool {
 	return ok && s.Entry() == entry
 }
 
-// copiesOf reads the index's copies, where there is an index.
+// copiesOf reads the index's copies, if there is an index.
 func (l *Ledger) copiesOf(ctx context.Context, seqs []uint64) []event.Stored {
 	if x := l.view.index.Load(); x != nil {
 		out, err := x.copies(ctx, l.deps.Bus.Realm(), seqs)
 		if err == nil {
 			return out
 		}
-		if _ = l.view.report(err); ctx.Err() == nil { // damage is handed on
+		if _ = l.view.report(err); ctx.Err() == nil { // damage is reported
 			l.deps.Log.Debug("copies of records were not read", zap.Error(err))
 		}
 	}
@@ -67,13 +66,13 @@ func (l *Ledger) copiesOf(ctx context.Context, seqs []uint64) []event.Stored {
 	return out
 }
 
-// Records that were shown out of a copy and are still to be read from the stream.
-// Beyond so many it is left to the next check. The engine reads a whole block for
-// each: nobody who asks shall wait behind that.
+// Bounds of checking the stream's records of copies that were shown. Records beyond
+// glances are left to the next check. The engine reads a whole block for each: queries
+// must not wait for that.
 const (
 	glances  = 4096
-	unasked  = 50 * time.Millisecond // since the last question
-	notLater = 10 * time.Second      // after it was shown, or the one before was read
+	unasked  = 50 * time.Millisecond // since the last query
+	notLater = 10 * time.Second      // after it was shown, or the previous one was read
 )
 
 func (p *proof) glance(record uint64) {
@@ -83,8 +82,8 @@ func (p *proof) glance(record uint64) {
 	}
 }
 
-// lookBehind reads behind what was shown, one record at a time and far slower than
-// those who ask.
+// lookBehind checks shown records against the stream, one at a time and far slower than
+// queries come.
 func (p *proof) lookBehind(ctx context.Context) error {
 	for {
 		select {
@@ -107,14 +106,14 @@ func (p *proof) lookBehind(ctx context.Context) error {
 	}
 }
 
-// isAsked reports whether somebody asked a moment ago. A clock that was set back
-// is no question.
+// isAsked reports whether a query came a moment ago. A clock that was set back does not
+// count as one.
 func (p *proof) isAsked() bool {
 	ago := machine.Now().Sub(p.asked())
 	return ago >= 0 && ago < unasked
 }
 
-// entryOf is the entry of a certified record in the tree.
+// entryOf returns the entry of a certified record in the tree.
 func (p *proof) entryOf(record uint64) (entry evidence.Hash, ok bool) {
 	entries, err := p.entries(record, record)
 	if err != nil || entries == nil {

@@ -19,14 +19,14 @@ import (
 	"github.com/tocsin-project/tocsin/internal/tally"
 )
 
-// Bounds of what goes on for long, for each realm. Beyond them the answer is 503, and
-// 429 where one party has its share of them.
+// Bounds of long requests, for each realm. Beyond them the answer is 503, and 429 for a
+// party that has used its share.
 const (
 	exportsAtOnce   = 16  // JSON Lines and CSV
 	listenersAtOnce = 256 // server-sent events
 )
 
-// httpDoor answers over HTTP, by the same methods that answer over NATS.
+// httpDoor answers over HTTP with the same methods as over NATS.
 type httpDoor struct {
 	*Ledger
 	api       huma.API
@@ -37,12 +37,12 @@ type httpDoor struct {
 	broken    *tally.Tally // streams and exports that ended too early
 }
 
-// Register adds what is answered over HTTP to an API, which says what stands
-// before the paths. Nothing can be removed, archived or audited there.
+// Register adds the ledger's operations to an API, which sets the prefix of the paths. It
+// offers no removal, archive or audit.
 func (l *Ledger) Register(api huma.API) { newHTTPDoor(l, api).register() }
 
 func newHTTPDoor(l *Ledger, api huma.API) *httpDoor {
-	now := clock.System{}.Now // of the machine, whatever the clock of a drill shows
+	now := clock.System{}.Now // the machine's, whatever a drill's clock shows
 	return &httpDoor{
 		Ledger: l, api: api, heartbeat: heartbeat,
 		exports: httpedge.NewStreams(exportsAtOnce, now), listeners: httpedge.NewStreams(listenersAtOnce, now),
@@ -58,17 +58,17 @@ func (d *httpDoor) register() {
 	d.registerStory()
 	d.registerLog()
 	for _, answer := range []string{"QueryAnswer", "IncidentAnswer", "StatsAnswer", "ShowAnswer"} {
-		delete(registry.Map()[answer].Properties, "errors") // they are a problem here
+		delete(registry.Map()[answer].Properties, "errors") // they are a problem over HTTP
 	}
 }
 
-// escalationRow is how event.EscalationRow writes itself.
+// escalationRow is event.EscalationRow as it is encoded.
 type escalationRow struct {
 	AcknowledgedBy *string `json:"acknowledgedBy"`
 	event.EscalationRow
 }
 
-// problem is what is answered where there is no answer.
+// problem returns the problem for an error.
 func (d *httpDoor) problem(ctx context.Context, err error) *httpedge.Problem {
 	if p := (*httpedge.Problem)(nil); errors.As(err, &p) {
 		return p
@@ -79,7 +79,7 @@ func (d *httpDoor) problem(ctx context.Context, err error) *httpedge.Problem {
 	if details := fault.DetailsOf(err); details != nil {
 		return httpedge.BadQuestion(details)
 	}
-	if ctx.Err() == nil { // otherwise nobody waits for it any more
+	if ctx.Err() == nil { // otherwise the client is gone
 		d.failed.Add(err.Error())
 	}
 	if u := bus.Unavailable(""); errors.As(err, &u) {
@@ -88,7 +88,7 @@ func (d *httpDoor) problem(ctx context.Context, err error) *httpedge.Problem {
 	return httpedge.NewProblem(http.StatusServiceUnavailable, "there is no answer at the moment: ask again")
 }
 
-// Filters restrict which escalations are meant; all that are given must hold.
+// Filters select escalations; all that are given must match.
 type Filters struct {
 	Grade          string `query:"grade" enum:"especially-grave,major,relatively-large,general,ungraded" doc:"the grade"`
 	Operator       string `query:"operator" doc:"the operator that reported"`
@@ -103,7 +103,7 @@ type Filters struct {
 	Unacknowledged bool   `query:"unacknowledged" doc:"not acknowledged"`
 }
 
-// query reads the filters, or names every fault of them.
+// query reads the filters, or returns all their faults.
 func (f *Filters) query() (event.Query, error) {
 	q := event.Query{
 		Grade: f.Grade, Operator: f.Operator, Desk: f.Desk, Region: f.Region, Sector: f.Sector, Statute: f.Statute, Text: f.Text,
@@ -126,8 +126,8 @@ func (f *Filters) query() (event.Query, error) {
 	return q, nil
 }
 
-// moment reads a time, or a date as its midnight in the zone of the statutes. A
-// plus sign that was not escaped comes out of a query as a blank.
+// moment parses a time, or a date as its midnight in the zone of the statutes. A plus
+// sign that was not escaped arrives in a query as a blank.
 func moment(text string) (*time.Time, error) {
 	if text == "" {
 		return nil, nil

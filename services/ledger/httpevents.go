@@ -20,13 +20,12 @@ it is now. When the server stops, the stream ends; go on with Last-Event-ID, and
 nothing is missed.`
 
 const (
-	heartbeat = 15 * time.Second // between two signs that the stream is still there
+	heartbeat = 15 * time.Second // between two signs that the stream is alive
 	rest      = 50 * time.Millisecond
-	reconnect = 2 * time.Second // after which a client that was cut off comes again
+	reconnect = 2 * time.Second // after which a disconnected client comes again
 )
 
-// events tells of escalations after the query's cursor, up to its limit where it
-// has one.
+// events streams escalations after the query's cursor, up to its limit if it has one.
 func (d *httpDoor) events(w http.ResponseWriter, r *http.Request, q event.Query) {
 	after, first, err := d.begin(r.Context(), &q)
 	if err != nil {
@@ -34,14 +33,14 @@ func (d *httpDoor) events(w http.ResponseWriter, r *http.Request, q event.Query)
 		return
 	}
 	d.listeners.Send(w, r, formEvents, func(ctx context.Context, out *httpedge.Stream) error {
-		// An id without data is no event, but where to go on from.
+		// An id without data is not an event; it sets the position to resume from.
 		if _, err := fmt.Fprintf(out, "retry: %d\nid: %d\n\n", reconnect.Milliseconds(), after); err != nil {
 			return err
 		}
 		err := d.tell(ctx, out, q, after, first)
 		switch {
 		case ctx.Err() != nil:
-			return nil // the client has gone, or the server stops: it ends as it should
+			return nil // the client is gone, or the server stops: a normal end
 		case err != nil:
 			d.broken.Add(fmt.Sprintf("escalations: %v", err))
 		}
@@ -49,8 +48,8 @@ func (d *httpDoor) events(w http.ResponseWriter, r *http.Request, q event.Query)
 	})
 }
 
-// begin finds where a stream begins, and asks for its first page, so that what is
-// wrong with the question is known before it begins.
+// begin finds the start of a stream and reads its first page, so that faults of the
+// request are known before the stream starts.
 func (d *httpDoor) begin(ctx context.Context, q *event.Query) (after uint64, first event.QueryAnswer, err error) {
 	if q.Overdue {
 		return 0, first, fault.Invalid(Name, []fault.Detail{{Path: "$.overdue", Message: "a stream tells of new escalations, of which none is overdue yet"}})
@@ -71,7 +70,7 @@ func (d *httpDoor) begin(ctx context.Context, q *event.Query) (after uint64, fir
 	return after, first, err
 }
 
-// tell sends what is there and then what comes.
+// tell sends the existing rows and then new ones.
 func (d *httpDoor) tell(ctx context.Context, out *httpedge.Stream, q event.Query, after uint64, page event.QueryAnswer) (err error) {
 	left := q.Limit
 	for {
@@ -108,8 +107,8 @@ func (d *httpDoor) tell(ctx context.Context, out *httpedge.Stream, q event.Query
 	}
 }
 
-// seenBy is the last record that a page has looked at. One that ends early may have no
-// rows, and more may come behind it.
+// seenBy returns the last record that a page covers. A page that ended early may have no
+// rows although more follow.
 func seenBy(page event.QueryAnswer) (uint64, error) {
 	if page.Next == "" {
 		return page.Through, nil
@@ -117,8 +116,8 @@ func seenBy(page event.QueryAnswer) (uint64, error) {
 	return sequenceOf(page.Next)
 }
 
-// wait returns when there are records after the given one. It rests before it
-// looks, so that a log that grows fast is not asked again for every record.
+// wait returns when there are records after the given one. It pauses before it checks, so
+// that a fast-growing log is not queried again for every record.
 func (d *httpDoor) wait(ctx context.Context, out *httpedge.Stream, after uint64) error {
 	select {
 	case <-time.After(rest):

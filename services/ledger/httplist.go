@@ -12,7 +12,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/httpedge"
 )
 
-// Page is where a list begins and ends.
+// Page is the range of a list.
 type Page struct {
 	Limit  int    `query:"limit" minimum:"0" doc:"rows at most; 0: a full page, or everything in the forms without pages"`
 	Cursor string `query:"cursor" doc:"next of the answer before; stays good for ever"`

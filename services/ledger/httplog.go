@@ -17,7 +17,7 @@ const (
 	formTile = "application/octet-stream"
 )
 
-// registerLog answers with the tree, its head, and what is proved by it.
+// registerLog adds the operations of the tree, its head and proofs.
 func (d *httpDoor) registerLog() {
 	type nothing struct{}
 	type state struct {
@@ -69,7 +69,7 @@ func (d *httpDoor) registerLog() {
 	}
 	content(d, "record", "/log/records/{record}", "A record as it stands in the log", httpedge.Content{Type: formJSON, Cache: httpedge.CacheNever},
 		func(ctx context.Context, in *record) ([]byte, error) {
-			certified := d.last().Size // before the record is read: what is stored meanwhile is not missing
+			certified := d.last().Size // before the record is read, so that one stored meanwhile does not count as missing
 			a, err := d.records(ctx, event.RecordsRequest{From: in.Record, To: in.Record})
 			if err != nil {
 				return nil, err
@@ -86,8 +86,8 @@ func (d *httpDoor) registerLog() {
 		})
 }
 
-// noRecord is the answer for a record that is not in the stream: by what right it
-// was removed, or that it is lost, where the log had that many certified records.
+// noRecord returns the error for a record that is not in the stream: not stored yet,
+// removed, or lost. certified is how many certified records the log had.
 func (d *httpDoor) noRecord(ctx context.Context, record, certified uint64) error {
 	if record > certified {
 		return httpedge.NewProblem(http.StatusNotFound, fmt.Sprintf("there is no record %d", record))
@@ -99,8 +99,7 @@ func (d *httpDoor) noRecord(ctx context.Context, record, certified uint64) error
 	return err
 }
 
-// content adds an operation that answers with bytes and an ETag. What it answers
-// is as form says.
+// content adds an operation that answers with bytes of the given form and an ETag.
 func content[Q any](d *httpDoor, name, path, summary string, form httpedge.Content, ask func(context.Context, *Q) ([]byte, error)) {
 	responses := httpedge.Responses(d.api, http.StatusBadRequest, http.StatusNotFound, http.StatusServiceUnavailable)
 	responses["200"] = &huma.Response{

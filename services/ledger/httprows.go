@@ -13,7 +13,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/httpedge"
 )
 
-// The forms of a list. The first is that of a page, the others are whole.
+// The forms of a list. The first is paged, the others are complete.
 const (
 	formJSON   = "application/json"
 	formLines  = "application/x-ndjson"
@@ -22,22 +22,22 @@ const (
 	formEvents = "text/event-stream"
 )
 
-// profileExcel asks for CSV with the byte order mark by which Excel knows UTF-8.
+// profileExcel requests CSV with the byte order mark by which Excel recognises UTF-8.
 const profileExcel = "excel"
 
-// table is a question that is answered in rows, page by page.
+// table is a query that is answered in rows, page by page.
 type table[R interface{ Cells() []string }] struct {
 	columns []string // of CSV
-	// ask returns a page of at most limit rows, 0 for as many as fit, with the
-	// cursor of the next; empty after the last one.
+	// ask returns a page of at most limit rows, 0 for as many as fit, with the cursor of
+	// the next page; empty after the last one.
 	ask func(ctx context.Context, cursor string, limit int) (answer any, rows []R, next string, err error)
-	// events answers with what is new from now on; nil where there is no such form.
+	// events answers with new rows from now on; nil if there is no such form.
 	events func(http.ResponseWriter, *http.Request)
 }
 
-// answer sends one page, or all rows up to limit, in the form that the request
-// prefers. The first page is there before anything is sent, so that what is
-// wrong with a question is a problem.
+// answer sends one page, or all rows up to limit, in the form that the request prefers.
+// The first page is read before anything is sent, so that faults of the request are
+// answered as a problem.
 func (l table[R]) answer(d *httpDoor, cursor string, limit int) *httpedge.Raw {
 	return httpedge.Answer(func(w http.ResponseWriter, r *http.Request) {
 		offers := []string{formJSON, formLines, formLines2, formCSV}
@@ -101,7 +101,7 @@ func (l table[R]) send(ctx context.Context, write func([]R) error, flush func() 
 	}
 }
 
-// writer returns what writes rows in a form.
+// writer returns the function that writes rows in a form.
 func (l table[R]) writer(form string, excel bool, out *httpedge.Stream) func([]R) error {
 	if form != formCSV {
 		lines := json.NewEncoder(out)
@@ -115,10 +115,10 @@ func (l table[R]) writer(form string, excel bool, out *httpedge.Stream) func([]R
 		}
 	}
 	if excel {
-		_, _ = io.WriteString(out, event.ByteOrderMark) // Flush tells
+		_, _ = io.WriteString(out, event.ByteOrderMark) // Flush returns the error
 	}
 	w := csv.NewWriter(out)
-	_ = w.Write(l.columns) // Flush tells
+	_ = w.Write(l.columns) // Flush returns the error
 	return func(rows []R) error {
 		for _, r := range rows {
 			_ = w.Write(r.Cells())
