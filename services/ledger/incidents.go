@@ -12,8 +12,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
-// incidents returns one page of incidents as their last revisions have them.
-// One that is revised meanwhile is on a later page again, never left out.
+// incidents returns one page of incidents, each with its last revision. One that is
+// revised meanwhile appears on a later page again, and is never left out.
 func (x *index) incidents(ctx context.Context, q event.IncidentQuery) (event.IncidentAnswer, error) {
 	x.mu.RLock()
 	sight := identity.Of(ctx).Sight()
@@ -53,10 +53,10 @@ func incidentPlanOf(v *vocabulary, q event.IncidentQuery, s identity.Sight) (p p
 	}
 	p.title(kindIncidentTitle, q.Text, &faults)
 	if s.Operator != "" && q.Desk != "" {
-		q.Open = false // what the desk has closed is not its business
+		q.Open = false // operators do not see what a desk has closed
 	}
 	if s.Desk != "" && q.Desk != "" && q.Desk != s.Desk {
-		p.any(nil) // nor of a desk what another was told
+		p.any(nil) // desks do not see what another was told
 	} else if q.Desk != "" {
 		told, known := v.terms[named{kindTold, event.Token(q.Desk)}]
 		switch {
@@ -85,8 +85,8 @@ func incidentPlanOf(v *vocabulary, q event.IncidentQuery, s identity.Sight) (p p
 	return p, faults
 }
 
-// named returns the clause that an incident has a name, which several operators may
-// have given: the one of the operator, where one is named. Both are tokens.
+// named returns a clause for incidents with a name, which several operators may use:
+// those of the operator, if one is given. Both are tokens.
 func (r *reader) named(operator, incident string) (clause, error) {
 	rows, err := r.rows(lookNamed, incident)
 	if err != nil {
@@ -119,7 +119,7 @@ func (r *reader) named(operator, incident string) (clause, error) {
 	}, rows.Err()
 }
 
-// tokenOf is the token of an id that may be missing.
+// tokenOf returns the token of an id, or "" for "".
 func tokenOf(id string) string {
 	if id == "" {
 		return ""
@@ -127,7 +127,7 @@ func tokenOf(id string) string {
 	return event.Token(id)
 }
 
-// incident returns one as its current revision has it, with its desks.
+// incident returns an incident with its current revision and its desks.
 func (l *lane) incident(record uint64) (row event.IncidentRow, bytes int, err error) {
 	var raw []byte
 	var id int64

@@ -16,8 +16,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/private"
 )
 
-// schemaVersion changes with schema and with what is kept in it: an index of
-// another version is made anew.
+// schemaVersion changes with schema and with the contents of its tables: an index of
+// another version is rebuilt.
 const schemaVersion = 8
 
 // Times are nanoseconds since 1970, records are ledger sequences, and operators,
@@ -65,50 +65,50 @@ CREATE TABLE copies (run INTEGER PRIMARY KEY, records BLOB NOT NULL);
 CREATE TABLE closings (record INTEGER PRIMARY KEY, desk INTEGER NOT NULL, closing TEXT NOT NULL);
 `
 
-// Bounds of what SQLite keeps in memory: one connection writes, and each of some
-// readers has several of its own, which wait for the disk together.
+// Bounds of SQLite's memory: one connection writes, and each of the readers has several
+// connections, so that reads from the disk overlap.
 const (
 	readers       = 4
 	lanes         = 8        // connections of a reader
 	laneCache     = 2 << 10  // KiB
 	writerCache   = 48 << 10 // KiB
 	pageSize      = 8 << 10
-	saveAfter     = 100_000 // statements, to the next checkpoint
+	saveAfter     = 100_000 // statements until the next checkpoint
 	writerPragmas = "&_pragma=secure_delete(1)&_pragma=wal_autocheckpoint(0)"
 )
 
-// index is the projection of the ledger that answers queries. It can be
-// deleted at any time: it is made again from the stream. One goroutine writes;
-// every question has a view of its own of what was committed when it began.
+// index is the projection of the ledger that answers queries. It can be deleted at any
+// time: it is rebuilt from the stream. One goroutine writes; every query has a snapshot
+// of what was committed when it began.
 type index struct {
 	path  string
 	shift int // a chunk is 1<<shift sequences
 	db    *sql.DB
 
-	// Of the goroutine that writes.
+	// Owned by the goroutine that writes.
 	writer   *sql.Conn
 	prepared [statements]*sql.Stmt
 	known    *known // by operator and incident
-	newest   int64  // id of an incident
+	newest   int64  // highest id of an incident
 	unsaved  int    // statements since the last checkpoint
-	erase    bool   // something was removed since
+	erase    bool   // something was removed since the last checkpoint
 
-	questions chan struct{} // how many may be asked at once
+	questions chan struct{} // one value for each query that may run
 	idle      shelf
 	cache     *cache
-	answers   bool         // questions are taken; close ends it
-	asked     atomic.Int64 // when the last one was, in nanoseconds since 1970
+	answers   bool         // queries are accepted; close ends it
+	asked     atomic.Int64 // time of the last query, in nanoseconds since 1970
 
-	mu     sync.RWMutex // held to commit, and to begin a question
+	mu     sync.RWMutex // held to commit, and to begin a query
 	seq    uint64       // the last record indexed
 	words  *vocabulary  // it only grows
 	sealed []sealedChunk
 	tail   *tail // nil before the first record
 }
 
-// openIndex opens the index in a folder. One that is damaged or of another version is
-// discarded, for it is rebuilt from the stream; one that cannot be opened at the moment
-// stays as it is.
+// openIndex opens the index in a folder. It discards one that is damaged or of another
+// version, for it is rebuilt from the stream; one that cannot be opened at the moment is
+// left as it is.
 func openIndex(ctx context.Context, dir string) (*index, error) {
 	return openIndexOf(ctx, dir, chunkShift)
 }
@@ -118,7 +118,7 @@ func openIndexOf(ctx context.Context, dir string, shift int) (*index, error) {
 	if err := private.MakeFolder(dir); err != nil {
 		return nil, fmt.Errorf("ledger: index: %w", err)
 	}
-	dir, err := filepath.Abs(dir) // so that a relative path is none of SQLite's to read
+	dir, err := filepath.Abs(dir) // so that SQLite does not interpret a relative path
 	if err != nil {
 		return nil, fmt.Errorf("ledger: index: %w", err)
 	}
@@ -144,9 +144,8 @@ func openIndexOf(ctx context.Context, dir string, shift int) (*index, error) {
 	return x, nil
 }
 
-// connect opens the file. What is lost by a crash is read again from the stream,
-// so the index need not sync every commit; it must only never be torn, which the
-// WAL sees to.
+// connect opens the file. Commits lost in a crash are read again from the stream, so not
+// every commit is synced; the file only must not be torn, which the WAL ensures.
 func (x *index) connect(ctx context.Context) (err error) {
 	if err := makePrivate(x.path); err != nil {
 		return fmt.Errorf("ledger: index: %w", err)
@@ -158,24 +157,24 @@ func (x *index) connect(ctx context.Context) (err error) {
 	return x.db.PingContext(ctx)
 }
 
-// exclusive has SQLite keep the index of its log in memory and not in a file that it maps
-// (-shm): whoever truncates such a file ends the process with SIGBUS. Another process
-// cannot open the index meanwhile.
+// exclusive makes SQLite keep the index of its write-ahead log in memory and not in a
+// mapped file (-shm): truncating such a file would end the process with SIGBUS. Another
+// process cannot open the index meanwhile.
 func exclusive() string {
 	if runtime.GOOS == "windows" {
-		return "" // it has no such file system layer
+		return "" // SQLite has no such VFS there
 	}
 	return "&vfs=unix-excl"
 }
 
-// busyTimeout is how long SQLite waits for a lock that another process has.
+// busyTimeout is how long SQLite waits for another process's lock.
 const busyTimeout = time.Second
 
-// uriPath escapes what would end a path in SQLite's URI, or be read as an escape.
+// uriPath escapes what would end a path in SQLite's URI, or be taken for an escape.
 var uriPath = strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23")
 
-// makePrivate makes the file, or takes from others what they may do with it. SQLite
-// gives the files beside it the same mode.
+// makePrivate creates the file, or takes away other users' access to it. SQLite gives the
+// files beside it the same mode.
 func makePrivate(path string) error {
 	f, err := private.Lock(path)
 	if err != nil {
@@ -184,8 +183,8 @@ func makePrivate(path string) error {
 	return errors.Join(f.Chmod(private.FileMode), f.Close())
 }
 
-// load prepares the connections and reads what is kept in memory: the terms, the
-// times of every chunk, and the chunk that is still growing.
+// load prepares the connections and reads what is kept in memory: the terms, the times of
+// every chunk, and the growing chunk.
 func (x *index) load(ctx context.Context) (err error) {
 	if x.writer, err = x.db.Conn(ctx); err != nil {
 		return fmt.Errorf("ledger: index: %w", err)
@@ -212,7 +211,7 @@ func (x *index) load(ctx context.Context) (err error) {
 	return nil
 }
 
-// reset makes the index anew, empty.
+// reset discards the index and opens an empty one.
 func (x *index) reset(ctx context.Context) error {
 	if err := x.close(); err != nil {
 		return err
@@ -229,7 +228,7 @@ func (x *index) reset(ctx context.Context) error {
 	return x.load(ctx)
 }
 
-// close waits for the questions in hand.
+// close waits for running queries.
 func (x *index) close() error {
 	if x.db == nil {
 		return nil
@@ -255,9 +254,9 @@ func (x *index) close() error {
 	return nil
 }
 
-// release gives a connection back with what was prepared on it (nil: nothing was).
-// SQLite keeps a closed connection, its memory and its files, for as long as it has
-// a statement, and database/sql closes none that a [sql.Conn] prepared.
+// release returns a connection after closing the statements prepared on it (nil: none
+// were). SQLite keeps a closed connection, its memory and its files, for as long as it
+// has a statement, and database/sql closes none that a [sql.Conn] prepared.
 func release(conn *sql.Conn, prepared []*sql.Stmt) {
 	for _, s := range prepared {
 		if s != nil {
@@ -270,14 +269,14 @@ func release(conn *sql.Conn, prepared []*sql.Stmt) {
 // The files of an index.
 const walSuffix = "-wal"
 
-// shmSuffix is that of a file that earlier versions had: see exclusive.
+// shmSuffix is of a file that earlier versions had: see exclusive.
 const shmSuffix = "-shm"
 
 var indexSuffixes = [...]string{"", walSuffix, shmSuffix}
 
 func indexFile(dir string) string { return filepath.Join(dir, "index.sqlite") }
 
-// discardIndex removes the files of an index that nobody has open.
+// discardIndex removes the files of an index, which must not be open.
 func discardIndex(dir string) error {
 	for _, suffix := range indexSuffixes {
 		if err := os.Remove(indexFile(dir) + suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -287,8 +286,8 @@ func discardIndex(dir string) error {
 	return nil
 }
 
-// position returns the last record indexed, and its salt, by which a ledger
-// that was put back or swapped is told from ours.
+// position returns the last record indexed, and its salt, which detects a ledger that was
+// restored or exchanged.
 func (x *index) position(ctx context.Context) (seq uint64, salt string, err error) {
 	err = x.db.QueryRowContext(ctx, "SELECT seq, salt FROM position").Scan(&seq, &salt)
 	return seq, salt, err

@@ -5,28 +5,29 @@ import (
 	"sync"
 )
 
-// Bounds of the cache, in bytes: of all that it holds, with what holding it costs, and
-// of one entry. A system that needs its memory takes files' pages away before ours.
+// Bounds of the cache, in bytes: of all entries with their overhead, and of one entry.
+// Under memory pressure the system drops cached pages of files first, so the cache is
+// needed.
 const (
 	cacheBytes = 64 << 20
 	cacheEntry = 2 * setBytes
 	cacheCost  = 200
 )
 
-// cache holds postings of sealed chunks that were asked for, as the file has them
-// since the last commit: a question of several filters reads some in every chunk, and
-// each read waits for the disk where nobody has asked for long.
+// cache has postings of sealed chunks that were read, as of the last commit: a query with
+// several filters reads some in every chunk, and each read of a cold page waits for the
+// disk.
 type cache struct {
 	mu    sync.Mutex
-	epoch uint64 // how often a commit has changed postings of a sealed chunk
+	epoch uint64 // counts the commits that changed postings of a sealed chunk
 	bytes int
 	of    map[int64]*list.Element // by the number of the spot
-	order list.List               // of cached: the one that was asked for last is first
+	order list.List               // of cached, the most recently used first
 }
 
 type cached struct {
 	spot int64
-	raw  []byte // nil: the file has none
+	raw  []byte // nil: not in the file
 }
 
 func newCache() *cache { return &cache{of: map[int64]*list.Element{}} }
@@ -37,8 +38,8 @@ func (c *cache) now() uint64 {
 	return c.epoch
 }
 
-// get returns what a view of that epoch has at a spot, if it is known. Nobody may
-// change it.
+// get returns the postings at a spot for a snapshot of that epoch, if they are cached.
+// The caller must not change them.
 func (c *cache) get(epoch uint64, spot int64) (raw []byte, known bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -50,8 +51,8 @@ func (c *cache) get(epoch uint64, spot int64) (raw []byte, known bool) {
 	return e.Value.(cached).raw, true
 }
 
-// put keeps what a view of that epoch has read at a spot; an older view's is not what
-// the file has now.
+// put caches what a snapshot of that epoch has read at a spot; an older snapshot's
+// postings may be stale and are not cached.
 func (c *cache) put(epoch uint64, spot int64, raw []byte) {
 	if len(raw) > cacheEntry {
 		return

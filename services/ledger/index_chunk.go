@@ -7,8 +7,7 @@ import (
 	"slices"
 )
 
-// span is from when to when something is in a block; the first is greater than
-// the last where it is in none.
+// span is the range of times in a block; if there are none, first is greater than last.
 type span struct{ first, last int64 }
 
 var nowhere = span{1, 0}
@@ -21,14 +20,14 @@ func (s *span) extend(at int64) {
 	s.first, s.last = min(s.first, at), max(s.last, at)
 }
 
-// A block is part of a chunk for which it is known between which moments its
-// escalations were reported, and are to be acknowledged.
+// A block is a part of a chunk with the ranges of its escalations' report times and
+// acknowledgement targets.
 const (
 	blockShift = 9
 	blocks     = chunkSize >> blockShift
 )
 
-// block is the part of a set that a block has.
+// block returns the part of a set that covers a block.
 func (s *set) block(b int) []uint64 {
 	const words = 1 << blockShift / 64
 	return s[b*words : (b+1)*words]
@@ -85,8 +84,8 @@ type sealedChunk struct {
 	times *times
 }
 
-// tail is the chunk that is still growing. Its lists hold positions in order; who
-// asks passes over those that were not committed when the question began.
+// tail is the growing chunk. Its lists hold positions in order; a query skips those that
+// were not committed when it began.
 type tail struct {
 	chunk uint64
 	lists map[term][]uint16
@@ -101,7 +100,7 @@ func newTail(chunk uint64) *tail {
 	return &tail{chunk: chunk, lists: map[term][]uint16{}, text: map[term]map[uint64][]uint16{}, moved: map[term]*set{}, times: noTimes()}
 }
 
-// add takes a record in, after those with smaller positions.
+// add adds a record, whose position must be greater than those before.
 func (t *tail) add(p uint16, terms []term, title kind, e *entry) {
 	for _, id := range terms {
 		t.lists[id] = append(t.lists[id], p)
@@ -132,8 +131,7 @@ func (t *tail) put(id term, p uint16, on bool) {
 	s.put(p, on)
 }
 
-// forget takes records out of everything. Lists are made anew: a question may be
-// reading the old ones.
+// forget removes records. It makes new lists: a query may be reading the old ones.
 func (t *tail) forget(gone *set) {
 	rest := func(list []uint16) []uint16 {
 		return slices.DeleteFunc(slices.Clone(list), gone.has)

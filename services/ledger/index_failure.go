@@ -11,21 +11,20 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// The index is a projection: whatever is wrong with its files stops queries and
-// nothing else. It is opened again, and rebuilt from the stream where that does not
-// help.
+// The index is a projection: a fault in its files stops queries and nothing else. It is
+// opened again, and rebuilt from the stream if that does not help.
 const (
 	reopenPause    = time.Second // before the index is opened again; it doubles
 	maxReopenPause = 5 * time.Second
-	rebuildAfter   = 3 // attempts in a row that failed, where a rebuild may help
+	rebuildAfter   = 3 // consecutive failures, if a rebuild may help
 	lookEvery      = time.Second
 )
 
-// errReplaced says that a file of the index is not the one that was opened, or has
+// errReplaced is of a file of the index that is no longer the one that was opened, or has
 // become shorter.
 var errReplaced = errors.New("a file of the index was removed, replaced or truncated")
 
-// sqliteCode is the primary result code of an error of SQLite.
+// sqliteCode returns the primary result code of an SQLite error.
 func sqliteCode(err error) (code int, ok bool) {
 	var e *sqlite.Error
 	if !errors.As(err, &e) {
@@ -34,7 +33,7 @@ func sqliteCode(err error) (code int, ok bool) {
 	return e.Code() & 0xff, true
 }
 
-// isDamaged reports whether the files are not what they were.
+// isDamaged reports whether the files were changed or damaged.
 func isDamaged(err error) bool {
 	if errors.Is(err, errPostings) || errors.Is(err, errReplaced) {
 		return true
@@ -43,15 +42,15 @@ func isDamaged(err error) bool {
 	return code == sqlite3.SQLITE_CORRUPT || code == sqlite3.SQLITE_NOTADB
 }
 
-// isIndexError reports whether an error is of the index, and not of the stream or of
-// the question.
+// isIndexError reports whether an error is of the index, and not of the stream or of the
+// query.
 func isIndexError(err error) bool {
 	_, ok := sqliteCode(err)
 	return ok || isDamaged(err) || errors.As(err, new(*os.PathError))
 }
 
-// passes reports whether the index is as good as before once the cause is over: it
-// was locked, or there was no room.
+// passes reports whether an error is temporary: the index was locked, or there was no
+// room.
 func passes(err error) bool {
 	switch code, _ := sqliteCode(err); code {
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_INTERRUPT:
@@ -60,14 +59,14 @@ func passes(err error) bool {
 	return false
 }
 
-// mustRebuild reports whether the index has to be rebuilt after so many attempts in a
-// row that failed.
+// mustRebuild reports whether the index has to be rebuilt after so many consecutive
+// failures.
 func mustRebuild(err error, failures int) bool {
 	return isDamaged(err) || isIndexError(err) && !passes(err) && failures >= rebuildAfter
 }
 
-// guard watches the files of an open index until ctx ends. Where one is replaced or
-// truncated, new connections would see another index than those that are open.
+// guard watches the files of an open index until ctx ends. If one is replaced or
+// truncated, new connections would see a different index than the open ones.
 func (x *index) guard(ctx context.Context) error {
 	var opened [len(indexSuffixes)]os.FileInfo
 	for {
@@ -75,7 +74,7 @@ func (x *index) guard(ctx context.Context) error {
 			now, err := os.Stat(x.path + suffix)
 			was := opened[i]
 			if was == nil {
-				opened[i] = now // SQLite makes the files beside the first when it needs them
+				opened[i] = now // SQLite creates the files beside the first when needed
 				continue
 			}
 			isLog := suffix == walSuffix // which SQLite truncates itself

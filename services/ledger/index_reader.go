@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// lookup is one of the statements by which questions are answered.
+// lookup is one of the prepared statements by which queries are answered.
 type lookup int
 
 const (
@@ -30,7 +30,7 @@ const (
 	lookIncident
 	lookStory
 	lookCopies
-	lookups // how many there are
+	lookups // number of lookups
 )
 
 var lookupTexts = [lookups]string{
@@ -59,25 +59,25 @@ type lane struct {
 	prepared [lookups]*sql.Stmt
 }
 
-// reader answers one question at a time, of what was committed when it began.
+// reader answers one query at a time, from what was committed when it began.
 type reader struct {
 	*lane         // the first
 	all   []*lane // its connections
 
-	// Of the question in hand.
-	lanes   []*lane // those in use, the first among them: they see the same
+	// Of the current query.
+	lanes   []*lane // those in use, including the first; they see the same snapshot
 	through uint64
 	epoch   uint64 // of the cache
 	sealed  []sealedChunk
 	tail    *tail
-	moved   map[term]*set // of the tail, as it was
+	moved   map[term]*set // of the tail, copied
 	flags   flags
 }
 
-// flags are the postings of all flags of a chunk, for who needs most of them.
+// flags are the postings of all flags of a chunk, for callers that need most of them.
 type flags struct {
 	chunk uint64
-	of    map[term][]byte // nil: they were not read
+	of    map[term][]byte // nil: not read
 }
 
 func (x *index) newReader(ctx context.Context) (r *reader, err error) {
@@ -112,8 +112,8 @@ func (r *reader) close() {
 	}
 }
 
-// inLanes calls do for every number below n, some at a time: what is read from the
-// disk is waited for together.
+// inLanes calls do for every number below n, several concurrently, so that reads from the
+// disk overlap.
 func (r *reader) inLanes(n int, do func(l *lane, i int) error) error {
 	var next atomic.Int64
 	var g errgroup.Group
@@ -130,18 +130,18 @@ func (r *reader) inLanes(n int, do func(l *lane, i int) error) error {
 	return g.Wait()
 }
 
-// in returns the reader as it reads in a lane.
+// in returns the reader, reading through a lane.
 func (r *reader) in(l *lane) *reader {
 	mine := *r
 	mine.lane = l
 	return &mine
 }
 
-// errClosed says that the index is being closed, to be opened again.
+// errClosed is returned while the index is being closed, to be opened again.
 var errClosed = fmt.Errorf("%w: it was closed", errNoIndex)
 
-// ask calls answer with a view of what is committed now, over so many lanes as it
-// can use. Of the terms that move it sees those that it names.
+// ask calls answer with a snapshot of what is committed now, over up to so many lanes. Of
+// the terms that can change, the snapshot has those in moving.
 func (x *index) ask(ctx context.Context, lanes int, moving []term, answer func(*reader) error) (err error) {
 	select {
 	case _, open := <-x.questions:
@@ -161,7 +161,7 @@ func (x *index) ask(ctx context.Context, lanes int, moving []term, answer func(*
 	}
 	if err := r.begin(max(1, min(lanes, len(r.all))), moving); err != nil {
 		r.end()
-		r.close() // the next question makes a new one
+		r.close() // the next query makes a new one
 		return fmt.Errorf("ledger: index: %w", err)
 	}
 	defer x.idle.put(r)
@@ -169,14 +169,13 @@ func (x *index) ask(ctx context.Context, lanes int, moving []term, answer func(*
 	return answer(r)
 }
 
-// shelf holds readers that nobody uses. The last that was put there is taken
-// first: it still has in memory what was asked of it.
+// shelf holds idle readers. The one put back last is taken first: its cache is warm.
 type shelf struct {
 	mu      sync.Mutex
 	readers []*reader
 }
 
-// take returns nil where there is none.
+// take returns an idle reader, or nil.
 func (s *shelf) take() (r *reader) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -192,7 +191,7 @@ func (s *shelf) put(r *reader) {
 	s.readers = append(s.readers, r)
 }
 
-// begin takes SQLite's view and ours of one moment.
+// begin takes a snapshot of SQLite and of the memory at the same moment.
 func (r *reader) begin(lanes int, moving []term) error {
 	x := r.index
 	x.mu.RLock()
@@ -202,7 +201,7 @@ func (r *reader) begin(lanes int, moving []term) error {
 			return err
 		}
 		r.lanes = append(r.lanes, l)
-		if err := l.row(lookPosition).Scan(&r.through); err != nil { // the view begins with what is read first
+		if err := l.row(lookPosition).Scan(&r.through); err != nil { // SQLite's snapshot begins with the first read
 			return err
 		}
 	}
@@ -219,7 +218,7 @@ func (r *reader) begin(lanes int, moving []term) error {
 	return nil
 }
 
-// end lets go of the view.
+// end releases the snapshot.
 func (r *reader) end() {
 	for _, l := range r.lanes {
 		_, _ = l.prepared[lookEnd].Exec()
@@ -227,22 +226,22 @@ func (r *reader) end() {
 	r.lanes, r.sealed, r.tail, r.moved, r.flags = nil, nil, nil, nil, flags{}
 }
 
-// row and rows run a lookup. They do not end with a context: the watch over one
-// costs as much as a row, and a question looks between two chunks.
+// row and rows run a lookup. They take no context: watching one costs as much as a row,
+// and a query checks it between two chunks.
 func (l *lane) row(look lookup, args ...any) *sql.Row { return l.prepared[look].QueryRow(args...) }
 
 func (l *lane) rows(look lookup, args ...any) (*sql.Rows, error) {
 	return l.prepared[look].Query(args...)
 }
 
-// place is a chunk in which a question is answered.
+// place is a chunk that a query reads.
 type place struct {
 	chunk uint64
 	times *times
 	tail  *tail // nil: the chunk is sealed
 }
 
-// places are the chunks from one on.
+// places returns the chunks from one on.
 func (r *reader) places(from uint64) (out []place) {
 	for _, c := range r.sealed {
 		if c.chunk >= from {
@@ -258,7 +257,7 @@ func (r *reader) places(from uint64) (out []place) {
 	return out
 }
 
-// postings returns those of a term in a sealed chunk, or none.
+// postings returns the postings of a term in a sealed chunk, or none.
 func (r *reader) postings(at place, t term) (raw []byte, err error) {
 	if t.kind() == kindFlag && r.flags.of != nil && r.flags.chunk == at.chunk {
 		return r.flags.of[t], nil
@@ -287,7 +286,7 @@ func (r *reader) readFlags(at place) error {
 	})
 }
 
-// and leaves in s what has the term.
+// and keeps in s the positions that have the term.
 func (r *reader) and(at place, t term, s *set) error {
 	if at.tail != nil {
 		var have set
@@ -304,7 +303,7 @@ func (r *reader) and(at place, t term, s *set) error {
 	return postings(raw).and(s)
 }
 
-// or puts into s what has the term.
+// or adds to s the positions that have the term.
 func (r *reader) or(at place, t term, s *set) error {
 	if at.tail == nil {
 		raw, err := r.postings(at, t)
@@ -325,14 +324,14 @@ func (r *reader) or(at place, t term, s *set) error {
 	return nil
 }
 
-// list returns a list of the tail. What is added to it later does not show.
+// list returns a list of the tail. Later additions to it do not show.
 func (r *reader) list(t term) []uint16 {
 	r.index.mu.RLock()
 	defer r.index.mu.RUnlock()
 	return r.tail.lists[t]
 }
 
-// each calls yield with what a sealed chunk has from one term to before another.
+// each calls yield with the postings of a sealed chunk from term first to before end.
 func (r *reader) each(at place, first, end term, yield func(t term, raw []byte) error) error {
 	rows, err := r.rows(lookRange, spot{at.chunk, first}.number(), spot{at.chunk, end}.number())
 	if err != nil {
@@ -352,8 +351,7 @@ func (r *reader) each(at place, first, end term, yield func(t term, raw []byte) 
 	return rows.Err()
 }
 
-// timesOf returns when an escalation was reported, and when it is to be
-// acknowledged.
+// timesOf returns when an escalation was reported, and its target for acknowledgement.
 func (r *reader) timesOf(record uint64) (reported int64, by sql.NullInt64, err error) {
 	err = r.row(lookTimes, record).Scan(&reported, &by)
 	return reported, by, noRow(err, record)

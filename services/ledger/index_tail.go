@@ -12,8 +12,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// rememberTail makes the chunk that is growing again from the rows of its
-// records, which are few.
+// rememberTail rebuilds the growing chunk from the rows of its records, which are few.
 func (x *index) rememberTail(ctx context.Context) error {
 	chunk := x.chunkOf(x.seq)
 	x.tail = newTail(chunk)
@@ -71,7 +70,7 @@ func (x *index) rememberEscalations(ctx context.Context, from uint64) error {
 	return rows.Err()
 }
 
-// rememberEntry takes a record into the tail as when it was indexed.
+// rememberEntry adds a record to the tail as when it was indexed.
 func (x *index) rememberEntry(record uint64, raw []byte, title kind, read func(event.Stored) (*entry, error)) error {
 	plain, err := s2.Decode(nil, raw)
 	if err != nil {

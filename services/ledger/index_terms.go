@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// kind is what terms are of; it is part of a term's number, so that the terms of
-// one kind stand together in a chunk.
+// kind is the kind of a term; it is part of the term's number, so that the terms of one
+// kind are adjacent in a chunk.
 type kind int64
 
 const (
@@ -20,7 +20,7 @@ const (
 	kindOperator
 	kindDesk
 	kindStatute
-	kindRegion // as the facility has it
+	kindRegion // of the facility
 	kindArea   // the province or prefecture that the region lies in
 	kindSector
 	kindMonth // told in
@@ -31,7 +31,7 @@ const (
 	kindIncidentOperator
 	kindIncidentTitle // buckets of tokens
 	kindTold          // desks that were told
-	kindOpenAt        // of these, the desks that have not closed it since; it has the numbers of kindTold
+	kindOpenAt        // of these, the desks that have not closed it since; numbered as kindTold
 
 	kindTitles // blocks of titles, of either
 
@@ -43,7 +43,7 @@ const (
 	kindIncidentSector
 )
 
-// term is something that records have in common.
+// term is a property that records share.
 type term int64
 
 const kindShift = 32
@@ -54,7 +54,7 @@ func (t term) kind() kind { return kind(t >> kindShift) }
 
 func (t term) number() int64 { return int64(t) & (1<<kindShift - 1) }
 
-// spot is where postings stand in the file. Its number orders them by chunks.
+// spot is the place of postings in the file. Its number orders them by chunks.
 type spot struct {
 	chunk uint64
 	term  term
@@ -74,13 +74,13 @@ const (
 	flagTimed      // a duty of it had a due time
 	flagLate       // and was told after it
 	flagTargeted   // the desk has a target
-	flagOpen       // nobody has acknowledged it, and somebody must
-	flagOverdue    // there is a record that nobody had when the target passed
+	flagOpen       // not acknowledged, and must be
+	flagOverdue    // there is a record that it was not acknowledged by the target
 	flagAckLate    // it was acknowledged, and late
 	flagCurrent    // the current revision of an incident
 	flagUpheld     // a revision that does not withdraw the incident
 	flagOwed       // a revision that lists something owed
-	flagOwnAct     // it tells a desk of its own act: there is nothing to acknowledge
+	flagOwnAct     // tells a desk of its own act: nothing to acknowledge
 )
 
 // moves reports whether a record may get or lose the term after it was indexed.
@@ -92,14 +92,14 @@ func (t term) moves() bool {
 	return t.kind() == kindTold || t.kind() == kindOpenAt
 }
 
-// named is a term by what people call it.
+// named is a term by its name.
 type named struct {
 	kind  kind
 	value string
 }
 
-// vocabulary is every term that has a name. One goroutine adds to it; others
-// read under index.mu.
+// vocabulary has every term that has a name. One goroutine adds to it; others read under
+// index.mu.
 type vocabulary struct {
 	terms map[named]term
 	names map[kind][]string // by number
@@ -116,7 +116,7 @@ func (v *vocabulary) add(n named) term {
 	return t
 }
 
-// within returns the terms of a kind whose names begin so.
+// within returns the terms of a kind whose names have a prefix.
 func (v *vocabulary) within(k kind, prefix string) (terms []term) {
 	for i, name := range v.names[k] {
 		if strings.HasPrefix(name, prefix) {
@@ -126,7 +126,7 @@ func (v *vocabulary) within(k kind, prefix string) (terms []term) {
 	return terms
 }
 
-// termsOf returns the terms that an entry has for good, all of which are known.
+// termsOf returns the permanent terms of an entry, all of which are known.
 func (v *vocabulary) termsOf(e *entry) ([]term, error) {
 	terms := slices.Clone(e.flags)
 	for _, n := range e.named {
@@ -139,20 +139,20 @@ func (v *vocabulary) termsOf(e *entry) ([]term, error) {
 	return terms, nil
 }
 
-// month is the month of a moment at +08:00, the time of the law.
+// month returns the month of a moment at +08:00, the time of the law.
 func month(at time.Time) string {
 	return at.In(time.FixedZone("", 8*60*60)).Format("2006-01")
 }
 
-// chunkOf and the position in it say where a record is; recordAt is the inverse.
+// chunkOf and positionOf return the place of a record; recordAt is the inverse.
 func (x *index) chunkOf(record uint64) uint64 { return record >> x.shift }
 
 func (x *index) positionOf(record uint64) uint16 { return uint16(record & (1<<x.shift - 1)) }
 
 func (x *index) recordAt(chunk uint64, p uint16) uint64 { return chunk<<x.shift | uint64(p) }
 
-// remember reads what is kept in memory. It takes as long for a large index as
-// for a small one, but for the 4 KiB of times of each chunk.
+// remember reads what is kept in memory. That takes as long for a large index as for a
+// small one, except for the 4 KiB of times of each chunk.
 func (x *index) remember(ctx context.Context) error {
 	x.words, x.sealed, x.tail, x.known = newVocabulary(), nil, nil, newKnown()
 	rows, err := x.writer.QueryContext(ctx, "SELECT term, value FROM terms ORDER BY term")

@@ -25,7 +25,7 @@ func (r *reader) tokens(at place, first, end term, yield func(token uint64, p po
 	})
 }
 
-// andToken leaves in s the titles that have a token.
+// andToken keeps in s the titles that have a token.
 func (r *reader) andToken(at place, k kind, token uint64, s *set) error {
 	t := k.term(bucketOf(token))
 	if at.tail != nil {
@@ -50,7 +50,7 @@ func (r *reader) andToken(at place, k kind, token uint64, s *set) error {
 	return found.and(s)
 }
 
-// andCharacter leaves in s the titles that have a character.
+// andCharacter keeps in s the titles that have a character.
 func (r *reader) andCharacter(at place, k kind, c rune, s *set) error {
 	var have set
 	first := k.term(firstBucket(c))

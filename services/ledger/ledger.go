@@ -1,15 +1,14 @@
-// Package ledger answers what a regulator asks of the record, and proves it: which
-// desk was told what, when and under which article, how every incident stands,
-// and that nobody has altered what was recorded.
+// Package ledger answers a regulator's queries about the record, and proves it: which
+// desk was told what, when and under which article, the state of every incident, and that
+// no record was altered.
 //
-// It reads every record in ledger order, twice. One reading feeds the log: a tree
-// of hashes (C2SP tlog-tiles) whose head is signed as a checkpoint, a pure
-// function of the stream. What the last checkpoint covers is held against the
-// stream at start, at first read and from time to time; damage stops
-// certification and is said loudly. The other feeds an index (SQLite), a
-// projection that is made again when it is missing, of another version or of
-// another ledger. Bodies are read from the stream itself. An answer covers every
-// record that was stored before the question, or says how far it goes.
+// It reads every record in ledger order, twice. One reading feeds the log: a tree of
+// hashes (C2SP tlog-tiles) whose head is signed as a checkpoint, a pure function of the
+// stream. Certified records are checked against the stream at the start, when first read,
+// and from time to time; damage stops certification and is logged as an error. The other
+// feeds an index (SQLite), a projection that is rebuilt when it is missing, of another
+// version or of another ledger. Bodies are read from the stream itself. An answer covers
+// every record that was stored before the query, or states how far it goes.
 package ledger
 
 import (
@@ -24,40 +23,39 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// Name of the service.
+// Name is the service's name.
 const Name = "ledger"
 
-// Deps are what the service works with.
+// Deps are the service's dependencies.
 type Deps struct {
 	Bus   *bus.Bus
 	Clock clock.Clock
 	Log   *zap.Logger
 	Dir   string // of the index, the tree and the key that signs its checkpoints
-	// Exercise marks the incidents of a drill. The bus shows no others then.
+	// Exercise marks the incidents of a drill. The bus then shows no others.
 	Exercise bool
 
-	// Origin names the log when its key is made; empty takes a random name.
+	// Origin names the log when its key is made; empty uses a random name.
 	Origin string
-	// Alone says that no other ledger keeps a log over this stream: what another
-	// key has signed was signed here.
+	// Alone states that no other ledger keeps a log over this stream: another key's
+	// signatures are this ledger's own.
 	Alone bool
-	// Scrub is how long after one check of the whole record the next begins; 0
-	// checks at the start only.
+	// Scrub is the pause between two checks of the whole record; 0 checks at the start
+	// only.
 	Scrub time.Duration
 	// Keep is how long records are kept before they may be archived.
 	Keep Keep
 }
 
-// Ledger is the service. Open finds out whether the record is what it was; Run
-// goes on from there.
+// Ledger is the service. Open checks the record; Run continues from there.
 type Ledger struct {
 	*view
 	*proof
 	deps Deps
 }
 
-// Open holds the end of the stream against what was certified, and returns also
-// when that finds damage: see Damage.
+// Open checks the end of the stream against what was certified. It returns without an
+// error if that finds damage: see Damage.
 func Open(ctx context.Context, d Deps) (*Ledger, error) {
 	p, err := openProof(ctx, d)
 	if err != nil {
@@ -88,7 +86,7 @@ func Run(ctx context.Context, d Deps) error {
 	return l.Run(ctx)
 }
 
-// state says where the log stands.
+// state returns the state of the log.
 func (l *Ledger) state(ctx context.Context) (event.LogState, error) {
 	s, err := l.proof.state(ctx)
 	s.Indexed = l.view.indexed()

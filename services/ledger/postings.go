@@ -8,20 +8,20 @@ import (
 	"math/bits"
 )
 
-// The ledger is cut into chunks of this many sequences, and what records have in
-// common is kept for each chunk as a set of positions in it.
+// The ledger is divided into chunks of this many sequences. The records that share a term
+// are stored for each chunk as a set of positions.
 const (
 	chunkShift = 16
 	chunkSize  = 1 << chunkShift
 )
 
-// errPostings is postings that are not what they were when they were written.
+// errPostings is of postings that are damaged.
 var errPostings = errors.New("postings are damaged")
 
-// set is some of the positions of a chunk.
+// set is a set of positions in a chunk.
 type set [chunkSize / 64]uint64
 
-// fill puts every position from first through last into an empty set.
+// fill adds every position from first through last to an empty set.
 func (s *set) fill(first, last int) {
 	for p := first; p <= last; {
 		if p%64 == 0 && p+63 <= last {
@@ -79,7 +79,7 @@ func (s *set) count() (n int) {
 	return n
 }
 
-// all is the positions, in order.
+// all yields the positions, in order.
 func (s *set) all() iter.Seq[uint16] {
 	return func(yield func(uint16) bool) {
 		for i, w := range s {
@@ -92,9 +92,9 @@ func (s *set) all() iter.Seq[uint16] {
 	}
 }
 
-// Postings are a set as it is kept: its positions in order, two bytes each, or a
-// bitmap of setBytes where that is not longer. A list is always shorter than
-// setBytes, which tells the two apart.
+// Postings are a set as stored: its positions in order, two bytes each, or a bitmap of
+// setBytes if that is not longer. A list is always shorter than setBytes, which tells the
+// two apart.
 const setBytes = chunkSize / 8
 
 type postings []byte
@@ -116,7 +116,7 @@ func (s *set) encode() postings {
 	return out
 }
 
-// encodeList returns the postings of positions that are in order.
+// encodeList returns the postings of ordered positions.
 func encodeList(list []uint16) postings {
 	if 2*len(list) >= setBytes {
 		var s set
@@ -134,7 +134,7 @@ func encodeList(list []uint16) postings {
 
 func (p postings) isList() bool { return len(p) != setBytes }
 
-// check says whether the postings are some that encode returns.
+// check returns an error unless encode could have made the postings.
 func (p postings) check() error {
 	if !p.isList() {
 		n := 0
@@ -157,7 +157,7 @@ func (p postings) check() error {
 	return nil
 }
 
-// addTo puts the postings into a set.
+// addTo adds the postings to a set.
 func (p postings) addTo(s *set) error {
 	if err := p.check(); err != nil {
 		return err
@@ -174,7 +174,7 @@ func (p postings) addTo(s *set) error {
 	return nil
 }
 
-// and leaves in a set what is in the postings too.
+// and keeps in a set what the postings contain too.
 func (p postings) and(s *set) error {
 	if !p.isList() && len(p) == setBytes {
 		for i := range s {
@@ -195,7 +195,7 @@ func (p postings) and(s *set) error {
 	return nil
 }
 
-// meets reports whether something is in the postings and in a set too.
+// meets reports whether the postings and a set have a position in common.
 func (p postings) meets(s *set) bool {
 	if !p.isList() {
 		both := *s
@@ -209,14 +209,13 @@ func (p postings) meets(s *set) bool {
 	return false
 }
 
-// A bucket holds the postings of several tokens of titles, in the order of the
-// tokens: of each its distance from the one before, the length of its postings,
-// and these. Most tokens stand in few titles of a chunk, and a row for each would
-// cost more than it holds.
+// A bucket holds the postings of several tokens of titles, ordered by token: for each its
+// distance from the one before, the length of its postings, and these. Most tokens occur
+// in few titles of a chunk, and a row for each would cost more than its contents.
 type bucket []byte
 
-// append adds the postings of a token that is greater than those before; last is
-// the one before, 0 at the start.
+// append adds the postings of a token, which must be greater than last, the one before;
+// last is 0 at the start.
 func (b bucket) append(last, token uint64, p postings) bucket {
 	b = binary.AppendUvarint(b, token-last)
 	b = binary.AppendUvarint(b, uint64(len(p)))

@@ -20,12 +20,12 @@ import (
 	"github.com/tocsin-project/tocsin/internal/private"
 )
 
-// proof is the log over the stream: the tree, the checkpoints that sign its head,
-// and what was found when the one was held against the other.
+// proof is the log over the stream: the tree, the checkpoints that sign its head, and the
+// damage found.
 //
-// What is there must be right; what is missing is made anew and must come to the
-// same root. A checkpoint is kept twice, beside the tree and beside the stream, so
-// that either of them put back is older than the other says.
+// Existing tiles must be right; missing ones are rebuilt and must give the same root. A
+// checkpoint is kept twice, beside the tree and beside the stream, so that if either is
+// restored from a backup, the other one is newer.
 type proof struct {
 	deps     Deps
 	folder   evidence.Dir // of the tiles
@@ -33,34 +33,34 @@ type proof struct {
 	verifier evidence.Verifier
 	removals removals
 	removing sync.Mutex // one removal at a time
-	verified uint64     // the last removal that was held against the tree; under removing
+	verified uint64     // the last removal that was checked against the tree; under removing
 	checks   checks
-	// copied returns the index's copies of records, as Bus.GetMany does.
-	// sees reports whether who asks may see a record, by its subject.
+	// copied returns the index's copies of records, as Bus.GetMany does. sees reports
+	// whether the caller may see a record, by its subject.
 	sees    func(ctx context.Context, subject string) (bool, error)
 	copied  func(ctx context.Context, seqs []uint64) []event.Stored
 	glanced chan uint64
-	// indexing reports whether the index has much to catch up with.
+	// indexing reports whether the index is far behind.
 	indexing func() bool
-	asked    func() time.Time // when somebody last asked the index
+	asked    func() time.Time // time of the last query of the index
 
 	treeMu  sync.Mutex
-	tree    *evidence.Tree      // nil where it is damaged
-	floor   evidence.Checkpoint // what a tree that is made anew must come to
-	written uint64              // how many entries the tiles on disk have
-	head    uint64              // the last record that there was when we began
+	tree    *evidence.Tree      // nil if it is damaged or not open yet
+	floor   evidence.Checkpoint // what a rebuilt tree must give
+	written uint64              // number of entries in the tiles on disk
+	head    uint64              // the last record at the start
 
 	mu         sync.Mutex
 	checkpoint evidence.Checkpoint // the last good one
 	advanced   chan struct{}       // closed and replaced with each checkpoint
 	damage     []event.Damage      // found since the start
-	held       bool                // the stream ends before what is certified
+	held       bool                // the stream ends before the last certified record
 	doubt      bool                // damage was found before the start, and no check has cleared it
-	cleared    chan struct{}       // closed when there is no doubt
+	cleared    chan struct{}       // closed when doubt is false
 	checked    time.Time
 	halted     chan struct{} // closed with the first damage
 	stalled    error         // why nothing is certified at the moment
-	lost       chan error    // has one when tiles were found to be gone
+	lost       chan error    // has a value when tiles were found missing
 }
 
 // The files of a log, in Deps.Dir.
@@ -71,9 +71,8 @@ const (
 	damageFile     = "damage.json"
 )
 
-// openProof finds out whether the end of the stream, the tree and the checkpoints
-// agree. Damage is kept in what is returned; an error means that nothing can be
-// said.
+// openProof checks whether the end of the stream, the tree and the checkpoints agree.
+// Damage is recorded in the result; an error means that the check was not possible.
 func openProof(ctx context.Context, d Deps) (*proof, error) {
 	p := &proof{
 		deps: d, folder: evidence.Dir(filepath.Join(d.Dir, logFolder)),
@@ -115,8 +114,7 @@ func openProof(ctx context.Context, d Deps) (*proof, error) {
 	return p, p.recallDamage()
 }
 
-// recall reads the key and the last checkpoint, from both places where it is
-// kept.
+// recall reads the key and the last checkpoint, from both places where it is kept.
 func (p *proof) recall(ctx context.Context) error {
 	kept, err := p.deps.Bus.Checkpoints(ctx)
 	if err != nil {
@@ -133,7 +131,7 @@ func (p *proof) recall(ctx context.Context) error {
 	return nil
 }
 
-// openKey reads the key, or makes it where nothing was signed yet.
+// openKey reads the key, or makes one if nothing was signed yet.
 func (p *proof) openKey(signed bool, kept map[string]string) (err error) {
 	path := filepath.Join(p.deps.Dir, keyFile)
 	p.key, err = evidence.ReadKey(path)
@@ -161,7 +159,7 @@ func (p *proof) openKey(signed bool, kept map[string]string) (err error) {
 	return nil
 }
 
-// choose takes the later of the two checkpoints, the tree's and the stream's.
+// choose takes the later of the tree's and the stream's checkpoints.
 func (p *proof) choose(file, kept string) {
 	open := func(signed, where string) (cp evidence.Checkpoint) {
 		if signed == "" {
@@ -190,19 +188,19 @@ func (p *proof) choose(file, kept string) {
 	}
 }
 
-// A stream counts as cut when the engine has said so several times.
+// A stream counts as cut when the engine has reported it several times.
 const (
 	cutTries = 3
 	cutPause = 300 * time.Millisecond
 )
 
-// holdState holds what the engine says of the stream against the checkpoint and
-// the removals.
+// holdState checks the engine's state of the stream against the checkpoint and the
+// removals.
 func (p *proof) holdState(ctx context.Context) error {
 	cp := p.last()
 	state, err := p.deps.Bus.State(ctx)
 	for try := 1; err == nil && state.Last < cp.Size && try < cutTries && sleep(ctx, cutPause); try++ {
-		state, err = p.deps.Bus.State(ctx) // an engine that has just begun may not know yet
+		state, err = p.deps.Bus.State(ctx) // an engine that has just started may not know yet
 	}
 	if err != nil {
 		return err
@@ -221,11 +219,11 @@ func (p *proof) holdState(ctx context.Context) error {
 	return nil
 }
 
-// openTree goes on with the tree where the checkpoint left it. A tree whose edge
-// is not there is made anew.
+// openTree opens the tree at the size of the checkpoint. It rebuilds a tree whose edge is
+// missing.
 func (p *proof) openTree() error {
 	if p.isDamaged() {
-		return nil // nothing is certified any more
+		return nil // nothing is certified after damage
 	}
 	from := p.last()
 	if p.floor.Size > 0 {
@@ -256,8 +254,8 @@ func (p *proof) openTree() error {
 	return nil
 }
 
-// readable is how many certified records have tiles on disk to be held against:
-// fewer than all while the tree is made anew.
+// readable returns how many certified records have tiles on disk to be checked against:
+// fewer than all while the tree is being rebuilt.
 func (p *proof) readable() uint64 {
 	size := p.last().Size
 	p.treeMu.Lock()
@@ -268,20 +266,20 @@ func (p *proof) readable() uint64 {
 	return min(size, p.written)
 }
 
-// tailLength is how many of the last certified records are read before anything
-// is accepted. The rest is read by the check that begins then.
+// tailLength is how many of the last certified records are checked before anything is
+// accepted. The check that starts then covers the rest.
 const tailLength = 1000
 
 func (p *proof) holdTail(ctx context.Context) error {
 	size := p.readable()
 	if p.tree == nil || size == 0 {
-		return nil // there is nothing that could name a record
+		return nil // no certified record to check
 	}
 	return p.compare(ctx, size-min(size, tailLength)+1, size, nil)
 }
 
-// recallDamage reads what an earlier process found: certification goes on only
-// after a check of everything has found nothing.
+// recallDamage reads the damage found by an earlier process: certification resumes only
+// after a full check has found none.
 func (p *proof) recallDamage() error {
 	raw, err := os.ReadFile(filepath.Join(p.deps.Dir, damageFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -306,8 +304,8 @@ func (p *proof) run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// Damage is what is wrong with the record: found since the start, or before it
-// and not cleared yet.
+// Damage returns the damage of the record: found since the start, or before it and not
+// cleared yet.
 func (p *proof) Damage() []event.Damage {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -317,18 +315,18 @@ func (p *proof) Damage() []event.Damage {
 	return slices.Clone(p.damage)
 }
 
-// Held reports whether new records would take the places of records that were
-// certified. Nothing may be written then.
+// Held reports whether writing is frozen, because new records would take the places of
+// certified ones.
 func (p *proof) Held() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.held
 }
 
-// TakesNothing is what a sender is told where nothing may be written.
+// TakesNothing is the answer to a sender while writing is frozen.
 const TakesNothing = "the record is damaged and takes nothing: report by telephone or another channel"
 
-// hold keeps everybody from writing.
+// hold freezes all writing.
 func (p *proof) hold(ctx context.Context) error {
 	p.mu.Lock()
 	held := p.held
@@ -347,11 +345,11 @@ func (p *proof) isDamaged() bool {
 	return len(p.damage) > 0
 }
 
-// maxDamage bounds what is told of one record that was damaged all over.
+// maxDamage bounds the findings that are reported of a heavily damaged record.
 const maxDamage = 100
 
-// damaged stops certification for as long as the process runs, and says loudly
-// why. The last good checkpoint stands.
+// damaged records damage and logs it. It stops certification for as long as the process
+// runs; the last good checkpoint stays valid.
 func (p *proof) damaged(d event.Damage) {
 	d.FoundAt = machine.Now()
 	p.mu.Lock()
@@ -382,8 +380,7 @@ func (p *proof) damaged(d event.Damage) {
 	}
 }
 
-// joins reports whether two findings are one: records side by side, or the same
-// tile.
+// joins reports whether two findings are one: adjacent records, or the same tile.
 func joins(known, d event.Damage) bool {
 	switch {
 	case known.Kind != d.Kind:
@@ -396,26 +393,26 @@ func joins(known, d event.Damage) bool {
 	return d.First <= known.Last+1 && known.First <= d.Last+1
 }
 
-// within reports whether all of d is known.
+// within reports whether d is part of known.
 func within(known, d event.Damage) bool { return known.First <= d.First && d.Last <= known.Last }
 
-// Certified returns how many records the last checkpoint covers, and when the
-// whole record was last found whole.
+// Certified returns how many records the last checkpoint covers, and when a check of the
+// whole record last found no damage.
 func (p *proof) Certified() (records uint64, checked time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.checkpoint.Size, p.checked
 }
 
-// last is the last good checkpoint.
+// last returns the last good checkpoint.
 func (p *proof) last() evidence.Checkpoint {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.checkpoint
 }
 
-// covers waits for a checkpoint that covers a record, for as long as patience
-// lasts, and returns the last one there is.
+// covers waits up to patience for a checkpoint that covers a record, and returns the last
+// one.
 func (p *proof) covers(ctx context.Context, record uint64) evidence.Checkpoint {
 	wait := time.NewTimer(patience)
 	defer wait.Stop()
@@ -438,10 +435,10 @@ func (p *proof) covers(ctx context.Context, record uint64) evidence.Checkpoint {
 	}
 }
 
-// state says where the log stands.
+// state returns the state of the log.
 func (p *proof) state(ctx context.Context) (event.LogState, error) {
 	stream, err := p.deps.Bus.State(ctx)
-	if err != nil { // the last good checkpoint stands all the same
+	if err != nil { // the last good checkpoint is still valid
 		p.deps.Log.Warn("the engine does not say how the stream stands", zap.Error(err))
 	}
 	cp := p.last()

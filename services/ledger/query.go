@@ -16,20 +16,20 @@ import (
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
-// Bounds of one page: a reply of NATS ends at 1 MiB. pageTitles bounds
-// what is spent on reading titles for one page, in rows, and pageApart the rows that
-// stand so far from the one before that each is a reading of the disk: such a page
-// ends early, and its cursor goes on behind them.
+// Bounds of one page: a NATS reply is at most 1 MiB. pageTitles bounds the cost of
+// reading titles for one page, in rows, and pageApart the rows so far from the one before
+// that each needs a read from the disk. A page that reaches a bound ends early, and its
+// cursor continues after it.
 const (
 	pageRows   = 200
 	pageBytes  = 600 << 10
 	pageTitles = 80
 	pageApart  = 80
-	near       = 32 // records: their rows mostly stand on one page of the file
+	near       = 32 // records: their rows are mostly on one page of the file
 )
 
-// together are the rows that one connection reads after each other: their pages of the
-// file are often the same.
+// together is how many rows one connection reads in sequence: they often share pages of
+// the file.
 const together = 8
 
 // query returns one page of escalations, in ledger order, as they stand at now.
@@ -54,9 +54,9 @@ func (x *index) query(ctx context.Context, q event.Query, now time.Time) (event.
 	return out, nil
 }
 
-// pageOf reads rows up to the bounds of a page, at least one where there is any,
-// and the cursor of the next page where more may come. read returns a row
-// and the length of what was kept of it.
+// pageOf reads rows up to the bounds of a page, at least one if there is any, and returns
+// the cursor of the next page if there may be more. read returns a row and its stored
+// length.
 func pageOf[T any](ctx context.Context, r *reader, p *plan, limit int, read func(l *lane, record uint64) (T, int, error)) (out []T, next string, err error) {
 	var records []uint64
 	apart := 0
@@ -96,7 +96,7 @@ func pageOf[T any](ctx context.Context, r *reader, p *plan, limit int, read func
 	return out, next, err
 }
 
-// escalation returns one as it is kept, with what became of it.
+// escalation returns an escalation with its outcome.
 func (l *lane) escalation(record uint64) (row event.EscalationRow, bytes int, err error) {
 	var raw sql.RawBytes
 	var by, acknowledged, acknowledgedAt, overdue, overdueAt sql.NullInt64
@@ -127,8 +127,8 @@ func (l *lane) escalation(record uint64) (row event.EscalationRow, bytes int, er
 	return row, bytes, nil
 }
 
-// unpack reads parts of a record as it is kept, nil for all, and returns the length
-// of all that is kept, which is near enough to that of the row.
+// unpack decodes parts of a stored record, nil for all, and returns its full length,
+// which approximates that of the row.
 func unpack(raw []byte, into any, of event.Parts) (int, error) {
 	plain, err := s2.Decode(nil, raw)
 	if err != nil {
@@ -156,8 +156,8 @@ func limitOf(asked int) int {
 	return pageRows
 }
 
-// A cursor is the ledger sequence of the last record that a page has seen: the
-// ledger only grows, so it stays good for ever.
+// A cursor is the ledger sequence of the last record that a page covers: the ledger only
+// grows, so a cursor never expires.
 func cursorOf(seq uint64) string { return strconv.FormatUint(seq, 10) }
 
 func sequenceOf(cursor string) (uint64, error) {
@@ -171,8 +171,8 @@ func sequenceOf(cursor string) (uint64, error) {
 	return seq, nil
 }
 
-// entries returns the next records of an incident, without their subjects and
-// bodies; there may be more when a page is full.
+// entries returns the next records of an incident, without their subjects and bodies; if
+// the page is full there may be more.
 func (x *index) entries(ctx context.Context, req event.ShowRequest) (out []event.StoryEntry, err error) {
 	err = x.ask(ctx, 1, nil, func(r *reader) error {
 		var id int64
@@ -183,7 +183,7 @@ func (x *index) entries(ctx context.Context, req event.ShowRequest) (out []event
 		if err != nil {
 			return err
 		}
-		after := min(req.After, 1<<63-1) // what SQLite can hold
+		after := min(req.After, 1<<63-1) // the largest value of SQLite
 		rows, err := r.rows(lookStory, id, after, pageRows)
 		if err != nil {
 			return err

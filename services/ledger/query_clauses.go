@@ -12,16 +12,16 @@ import (
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
-// clause leaves in a set of records of a chunk those that it holds for.
+// clause keeps in a set of records of a chunk those that match it.
 type clause func(r *reader, at place, s *set) error
 
-// plan is a question in clauses, those first that are likely to leave least.
+// plan is a query as clauses, the most selective first.
 type plan struct {
 	clauses []clause
 	moving  []term   // that the clauses need
-	words   []string // to be held against the titles of what the clauses leave; nil where tokens say all
+	words   []string // to be found in the titles of the matches; nil if the tokens decide
 	titles  kind     // which titles
-	after   uint64   // the cursor: records from here on
+	after   uint64   // the cursor: only later records match
 }
 
 func (p *plan) add(c clause) { p.clauses = append(p.clauses, c) }
@@ -52,7 +52,7 @@ func (p *plan) any(terms []term) {
 	})
 }
 
-// title adds the clauses for the words of a question.
+// title adds the clauses for the words of a query.
 func (p *plan) title(k kind, text string, faults *[]fault.Detail) {
 	if text == "" {
 		return
@@ -74,7 +74,7 @@ func (p *plan) title(k kind, text string, faults *[]fault.Detail) {
 	}
 }
 
-// named adds a clause for a value of a question; empty restricts nothing.
+// named adds a clause for a value of a query; empty restricts nothing.
 func (p *plan) named(v *vocabulary, k kind, value string) {
 	if value == "" {
 		return
@@ -83,10 +83,10 @@ func (p *plan) named(v *vocabulary, k kind, value string) {
 		p.term(t)
 		return
 	}
-	p.any(nil) // nobody has it
+	p.any(nil) // no record has it
 }
 
-// region adds a clause for a GB/T 2260 code and what lies in it.
+// region adds a clause for a GB/T 2260 code and the regions within it.
 func (p *plan) region(v *vocabulary, code string) {
 	if code == "" {
 		return
@@ -99,11 +99,11 @@ func (p *plan) region(v *vocabulary, code string) {
 	p.any(v.within(kindRegion, prefix))
 }
 
-// isArea reports whether a part of a code is of a province or a prefecture.
+// isArea reports whether a prefix of a code is of a province or a prefecture.
 func isArea(prefix string) bool { return len(prefix) == 2 || len(prefix) == 4 }
 
-// regionPrefix is the part of a GB/T 2260 code that its region shares: 650000
-// (a province) covers 650100 (a prefecture).
+// regionPrefix returns the part of a GB/T 2260 code that all regions within it share:
+// 650000 (a province) covers 650100 (a prefecture).
 func regionPrefix(code string) string {
 	for len(code) > 2 && strings.HasSuffix(code, "00") {
 		code = code[:len(code)-2]
@@ -111,9 +111,9 @@ func regionPrefix(code string) string {
 	return code
 }
 
-// reported adds clauses for when an escalation was reported: the first takes out
-// whole blocks before anything is read; the last looks at each escalation in the
-// blocks where some were and some were not.
+// reported adds clauses for when an escalation was reported: the first drops whole blocks
+// before anything is read; the last checks each escalation in the blocks that match in
+// part.
 func (p *plan) reported(since, until *time.Time) {
 	if since == nil && until == nil {
 		return
@@ -144,17 +144,17 @@ func (p *plan) reported(since, until *time.Time) {
 	})
 }
 
-// verdict says of which records of a block something holds.
+// verdict states which records of a block match.
 type verdict int
 
 const (
 	noneOfThem verdict = iota
 	allOfThem
-	someOfThem // each has to be looked at
+	someOfThem // each has to be checked
 )
 
-// perBlock leaves in s the escalations whose times please: those of whole blocks
-// where of is certain, and others one by one.
+// perBlock keeps in s the escalations whose times please accepts: by whole blocks where
+// of is certain, and otherwise one by one.
 func (r *reader) perBlock(at place, s *set, of func(block int) verdict, pleases func(reported int64, by *int64) bool) error {
 	for b := range blocks {
 		part := s.block(b)
@@ -183,8 +183,8 @@ func (r *reader) perBlock(at place, s *set, of func(block int) verdict, pleases 
 	return nil
 }
 
-// overdue leaves in s, which holds escalations that nobody has acknowledged,
-// those that should have been before now.
+// overdue keeps in s, which has only unacknowledged escalations, those whose target has
+// passed by now.
 func (r *reader) overdue(at place, s *set, now int64) error {
 	var known set
 	if err := r.or(at, flagOverdue, &known); err != nil {
@@ -197,7 +197,7 @@ func (r *reader) overdue(at place, s *set, now int64) error {
 	return err
 }
 
-// past leaves in s the escalations whose target for the desk is before now.
+// past keeps in s the escalations whose target for the desk is before now.
 func (r *reader) past(at place, s *set, now int64) error {
 	if err := r.and(at, flagTargeted, s); err != nil {
 		return err
@@ -214,8 +214,8 @@ func (r *reader) past(at place, s *set, now int64) error {
 	}, func(_ int64, by *int64) bool { return by != nil && *by < now })
 }
 
-// planOf makes a question for escalations into clauses, of those that may be seen,
-// or names every fault of it. What holds of few comes first, what needs rows to be looked at last.
+// planOf turns a query for escalations into clauses, limited to what the caller may see,
+// or returns all its faults. Selective clauses come first, those that read rows last.
 func planOf(v *vocabulary, q event.Query, s identity.Sight, now time.Time) (p plan, faults []fault.Detail) {
 	after, err := sequenceOf(q.Cursor)
 	if err != nil {
@@ -250,7 +250,7 @@ func planOf(v *vocabulary, q event.Query, s identity.Sight, now time.Time) (p pl
 	return p, faults
 }
 
-// narrow leaves in s the records of a chunk that every clause holds for.
+// narrow keeps in s the records of a chunk that match every clause.
 func (p *plan) narrow(r *reader, at place, s *set) error {
 	for _, c := range p.clauses {
 		if err := c(r, at, s); err != nil {
@@ -263,7 +263,7 @@ func (p *plan) narrow(r *reader, at place, s *set) error {
 	return nil
 }
 
-// start returns every position of a chunk that a question may answer with.
+// start returns every position of a chunk that a query may match.
 func (p *plan) start(r *reader, at place) *set {
 	x := r.index
 	first, last := 0, 1<<x.shift-1
@@ -278,9 +278,9 @@ func (p *plan) start(r *reader, at place) *set {
 	return s
 }
 
-// each calls yield with every record that the question is answered with, in
-// ledger order, until it returns false. Having spent so much on titles it ends at
-// the next chunk, and returns the last record that it has seen.
+// each calls yield with every matching record, in ledger order, until it returns false.
+// Once it has spent titles on reading titles it stops at the next chunk, and returns the
+// last record that it covered.
 func (p *plan) each(ctx context.Context, r *reader, titles int, yield func(record uint64) (bool, error)) (behind uint64, err error) {
 	places := r.places(r.index.chunkOf(p.after + 1))
 	for n := 1; len(places) > 0; n = len(r.lanes) { // the first chunk often has enough
@@ -312,8 +312,7 @@ func (p *plan) each(ctx context.Context, r *reader, titles int, yield func(recor
 	return 0, nil
 }
 
-// fits returns what of a chunk the question is answered with, and what it has cost
-// to read titles for that.
+// fits returns the matches of a chunk, and the cost of reading titles for them.
 func (p *plan) fits(r *reader, at place) (s *set, titles int, err error) {
 	s = p.start(r, at)
 	if err := p.narrow(r, at, s); err != nil {
@@ -323,8 +322,8 @@ func (p *plan) fits(r *reader, at place) (s *set, titles int, err error) {
 	return s, titles, err
 }
 
-// nanoseconds since 1970, or as near to them as can be counted: beyond the years
-// 1678 to 2262 there are no records.
+// nanoseconds returns the nanoseconds since 1970, clamped to the range of int64: outside
+// the years 1678 to 2262 there are no records.
 func nanoseconds(t time.Time) int64 {
 	switch {
 	case t.Before(time.Unix(0, math.MinInt64)):

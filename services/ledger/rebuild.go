@@ -14,13 +14,12 @@ import (
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
-// errTilesGone says that tiles which were written are not there any more. Nothing is
-// wrong with the record then: the tree is rebuilt from the stream, and must come to the
-// root that was signed.
+// errTilesGone is of tiles that were written and are missing. That is not damage: the
+// tree is rebuilt from the stream, and must give the root that was signed.
 var errTilesGone = errors.New("tiles of the tree are gone: it is rebuilt from the stream")
 
-// areGone reports whether every tile that an error names is missing, none is changed,
-// and the tree can be rebuilt: not where the record is damaged, or may be.
+// areGone reports whether all tiles that an error names are missing, none is changed, and
+// the tree can be rebuilt: not if the record is damaged, or may be.
 func (p *proof) areGone(err error) bool {
 	wrong := evidence.TileErrors(err)
 	for _, tile := range wrong {
@@ -33,7 +32,7 @@ func (p *proof) areGone(err error) bool {
 	return len(wrong) > 0 && len(p.damage) == 0 && !p.doubt
 }
 
-// tilesGone asks for a rebuild of the tree, unless one goes on, and returns
+// tilesGone requests a rebuild of the tree, unless one is running, and returns
 // errTilesGone.
 func (p *proof) tilesGone(err error) error {
 	p.treeMu.Lock()
@@ -48,7 +47,7 @@ func (p *proof) tilesGone(err error) error {
 	return fmt.Errorf("%w (%w)", errTilesGone, err)
 }
 
-// forgetTree begins a new tree, which must come to the root of the last checkpoint.
+// forgetTree starts a new tree, which must give the root of the last checkpoint.
 func (p *proof) forgetTree(err error) {
 	p.deps.Log.Error("tiles of the tree are gone; the tree is rebuilt from the stream", zap.Error(err))
 	floor := p.last()
@@ -65,7 +64,7 @@ func (p *proof) forgetTree(err error) {
 }
 
 // guardTiles watches the tiles and the checkpoint beside them, so that their loss is
-// noticed although nobody reads them. A lost checkpoint is written again by sign.
+// noticed although nothing reads them. sign writes a lost checkpoint again.
 func (p *proof) guardTiles(ctx context.Context, grown chan<- struct{}) error {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
@@ -89,7 +88,7 @@ func (p *proof) guardTiles(ctx context.Context, grown chan<- struct{}) error {
 	}
 }
 
-// restoreCheckpoint writes the last checkpoint beside the tree where it is not there.
+// restoreCheckpoint writes the last checkpoint beside the tree if it is missing.
 func (p *proof) restoreCheckpoint(cp evidence.Checkpoint) error {
 	path := filepath.Join(string(p.folder), checkpointFile)
 	if _, err := os.Stat(path); cp.Note == "" || !errors.Is(err, fs.ErrNotExist) {
@@ -98,14 +97,14 @@ func (p *proof) restoreCheckpoint(cp evidence.Checkpoint) error {
 	return evidence.WriteFile(path, []byte(cp.Note))
 }
 
-// stall notes why nothing is certified at the moment; nil: it is.
+// stall notes why nothing is certified at the moment; nil: certification works.
 func (p *proof) stall(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stalled = err
 }
 
-// CertificationFailure says why nothing is certified at the moment, although the record
+// CertificationFailure returns why nothing is certified at the moment although the record
 // is not damaged. It returns nil while certification works.
 func (p *proof) CertificationFailure() error {
 	p.treeMu.Lock()

@@ -12,33 +12,33 @@ import (
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
-// archiveRun bounds how many records one removal speaks of: its record stays
-// well under a NATS reply of 1 MiB.
+// archiveRun bounds how many records one removal covers: its record stays well below a
+// NATS reply of 1 MiB.
 const archiveRun = 1000
 
-// removals knows which records were removed, by order or by age. The hashes stay
-// in the removals' own records and are read when they are needed.
+// removals knows which records were removed, by order or by age. The hashes stay in the
+// removals' own records and are read when needed.
 type removals struct {
 	mu      sync.Mutex
 	runs    []run          // by first
 	gone    []uint64       // a bit for each record, from 1
-	records uint64         // how many
+	records uint64         // how many are gone
 	through uint64         // the last removal read
 	recent  *event.Removal // of recentAt
 	at      uint64
 }
 
-// run is what one removal speaks of.
+// run is the range of one removal.
 type run struct{ first, last, record uint64 }
 
-// errNotRemoved says that no removal speaks of a record.
+// errNotRemoved is of a record that no removal covers.
 var errNotRemoved = errors.New("no removal speaks of the record")
 
-// removalsAtOnce bounds how many removals are read in one go: each may have some
-// hundred kilobytes.
+// removalsAtOnce bounds how many removals are read at once: each may have some hundred
+// kilobytes.
 const removalsAtOnce = 50
 
-// load reads the removals that it does not know yet.
+// load reads the removals that are not known yet.
 func (r *removals) load(ctx context.Context, b *bus.Bus) error {
 	for {
 		r.mu.Lock()
@@ -54,7 +54,7 @@ func (r *removals) load(ctx context.Context, b *bus.Bus) error {
 	}
 }
 
-// add notes a removal. One that cannot be read removes nothing.
+// add notes a removal. An unreadable one removes nothing.
 func (r *removals) add(s event.Stored) {
 	removal, err := event.Decode[event.Removal](s)
 	r.mu.Lock()
@@ -80,7 +80,7 @@ func (r *removals) add(s event.Stored) {
 	}
 }
 
-// mark counts a record that is removed, once however many removals speak of it.
+// mark counts a removed record, once even if several removals cover it.
 func (r *removals) mark(record uint64) {
 	word, bit := record/64, uint64(1)<<(record%64)
 	for uint64(len(r.gone)) <= word {
@@ -92,7 +92,7 @@ func (r *removals) mark(record uint64) {
 	}
 }
 
-// has reports whether a removal that is known speaks of a record.
+// has reports whether a known removal covers a record.
 func (r *removals) has(record uint64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -100,22 +100,22 @@ func (r *removals) has(record uint64) bool {
 	return word < uint64(len(r.gone)) && r.gone[word]&(1<<(record%64)) != 0
 }
 
-// total is how many records were removed.
+// total returns how many records were removed.
 func (r *removals) total() uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.records
 }
 
-// all returns the removals' records, in the order of what they removed.
+// all returns the removals, in the order of the records that they removed.
 func (r *removals) all() []run {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.runs)
 }
 
-// of finds the removal that speaks of a record, and its sequence; errNotRemoved
-// where there is none.
+// of returns the removal that covers a record, and its sequence; errNotRemoved if there
+// is none.
 func (r *removals) of(ctx context.Context, b *bus.Bus, record uint64) (*event.Removal, uint64, error) {
 	removal, at, err := r.known(ctx, b, record)
 	if !errors.Is(err, errNotRemoved) {
@@ -143,7 +143,7 @@ func (r *removals) known(ctx context.Context, b *bus.Bus, record uint64) (*event
 	return nil, 0, errNotRemoved
 }
 
-// candidates are the removals whose range holds a record.
+// candidates returns the removals whose range includes a record.
 func (r *removals) candidates(record uint64) (at []uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -170,14 +170,14 @@ func (r *removals) read(ctx context.Context, b *bus.Bus, at uint64) (*event.Remo
 	}
 	s, err := b.Get(ctx, at)
 	if errors.Is(err, bus.ErrNotFound) {
-		return &event.Removal{}, nil // it removes nothing any more; that it is gone is found
+		return &event.Removal{}, nil // it no longer removes anything; its absence is found by the check
 	}
 	if err != nil {
 		return nil, err
 	}
 	removal, err := event.Decode[event.Removal](s)
 	if err != nil {
-		return &event.Removal{}, nil // nor does what cannot be read
+		return &event.Removal{}, nil // an unreadable one removes nothing
 	}
 	r.mu.Lock()
 	r.recent, r.at = removal, at
@@ -185,7 +185,7 @@ func (r *removals) read(ctx context.Context, b *bus.Bus, at uint64) (*event.Remo
 	return removal, nil
 }
 
-// entry is the hash of the entry of a record that was removed, or errNotRemoved.
+// entry returns the hash of a removed record's entry, or errNotRemoved.
 func (r *removals) entry(ctx context.Context, b *bus.Bus, record uint64) (evidence.Hash, error) {
 	removal, _, err := r.of(ctx, b, record)
 	if err != nil {

@@ -17,8 +17,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/statute"
 )
 
-// Keep is how long records are kept before they may be archived, and the articles
-// that demand at least so long.
+// Keep is how long records are kept before they may be archived, and the articles that
+// demand at least that.
 type Keep struct {
 	Months   statute.Months
 	Articles []string
@@ -28,10 +28,10 @@ func refuse(path, format string, args ...any) error {
 	return fault.Invalid("ledger: remove", []fault.Detail{{Path: path, Message: fmt.Sprintf(format, args...)}})
 }
 
-// maxText bounds the words of a removal, in bytes.
+// maxText bounds the texts of a removal, in bytes.
 const maxText = 1 << 10
 
-// words returns what is wrong with texts that a removal needs.
+// words returns what is wrong with the texts that a removal needs.
 func words(texts map[string]string) error {
 	var faults []fault.Detail
 	for path, text := range texts {
@@ -49,8 +49,8 @@ func words(texts map[string]string) error {
 	return fault.Invalid("ledger: remove", faults)
 }
 
-// remove takes one record out by order. The removal is a record of its own, with
-// the hash of the entry; it is on disk and certified before anything is erased.
+// remove removes one record by order. The removal is a record of its own, with the hash
+// of the entry; it is on disk and certified before anything is erased.
 func (p *proof) remove(ctx context.Context, q event.RemoveRequest, req bus.Request) (event.RemoveAnswer, error) {
 	if err := words(map[string]string{"$.order": q.Order, "$.officer": q.Officer}); err != nil {
 		return event.RemoveAnswer{}, err
@@ -91,7 +91,7 @@ func (p *proof) remove(ctx context.Context, q event.RemoveRequest, req bus.Reque
 	return p.confirmed(ctx, answer, q.Record)
 }
 
-// confirmed is the answer once the record is gone.
+// confirmed returns the answer once the record is gone.
 func (p *proof) confirmed(ctx context.Context, answer event.RemoveAnswer, record uint64) (event.RemoveAnswer, error) {
 	_, err := p.deps.Bus.Get(ctx, record)
 	if errors.Is(err, bus.ErrNotFound) {
@@ -138,8 +138,8 @@ func (p *proof) removable(ctx context.Context, record uint64) (s event.Stored, e
 	return s, err
 }
 
-// copies are the other records of an incident that may repeat what one of them
-// says.
+// copies returns the other records of an incident that may repeat the contents of this
+// one.
 func (p *proof) copies(ctx context.Context, a event.Address, but uint64) ([]uint64, error) {
 	var out []uint64
 	for _, filter := range []string{"incident.*." + a.Operator + "." + a.Incident + ".*", "incident.*.*." + a.Operator + "." + a.Incident + ".*"} {
@@ -150,7 +150,7 @@ func (p *proof) copies(ctx context.Context, a event.Address, but uint64) ([]uint
 		for _, subject := range subjects {
 			switch event.ParseSubject(subject).Kind {
 			case event.KindElapsed, event.KindOverdue, event.KindAcknowledged, event.KindRead:
-				continue // times and posts
+				continue // have times and posts only
 			}
 			s, err := p.deps.Bus.Last(ctx, subject)
 			if err != nil && !errors.Is(err, bus.ErrNotFound) {
@@ -187,7 +187,7 @@ func (p *proof) commit(ctx context.Context, removal event.Removal) (event.Remove
 	return answer, p.finish(ctx, answer.Record)
 }
 
-// finish erases what a certified removal removes. It may be called again.
+// finish erases what a certified removal names. It may be repeated.
 func (p *proof) finish(ctx context.Context, at uint64) error {
 	if cp := p.covers(ctx, at); cp.Size < at {
 		return fmt.Errorf("ledger: removal %d is not certified yet: %w", at, bus.ErrUnavailable)
@@ -199,8 +199,8 @@ func (p *proof) finish(ctx context.Context, at uint64) error {
 	return p.erase(ctx, removal)
 }
 
-// erase takes records out of the stream that a removal names. One that is not
-// what the removal says stays.
+// erase erases the records that a removal names from the stream. A record that differs
+// from the removal's entry stays.
 func (p *proof) erase(ctx context.Context, removal *event.Removal) error {
 	return p.deps.Bus.Range(ctx, removal.First, removal.Last(), bus.Ahead, func(batch []event.Stored) error {
 		for _, s := range batch {
@@ -212,7 +212,7 @@ func (p *proof) erase(ctx context.Context, removal *event.Removal) error {
 				p.damaged(event.Damage{Kind: event.DamageChanged, First: s.Sequence, Last: s.Sequence, Detail: "a removal names another entry than the record has; it stays"})
 				continue
 			}
-			take := p.deps.Bus.Remove // what is archived lies elsewhere as it was
+			take := p.deps.Bus.Remove // archived records are exported, unchanged
 			if removal.Why != event.WhyRetention {
 				take = p.deps.Bus.Erase
 			}
@@ -224,8 +224,8 @@ func (p *proof) erase(ctx context.Context, removal *event.Removal) error {
 	})
 }
 
-// eraseUnfinished finishes removals that were interrupted: where the engine
-// has more records than it should, some of them were to be erased.
+// eraseUnfinished finishes interrupted removals: if the engine has more records than it
+// should, some were not erased.
 func (p *proof) eraseUnfinished(ctx context.Context) error {
 	if err := p.removals.load(ctx, p.deps.Bus); err != nil {
 		return err
@@ -252,8 +252,8 @@ func (p *proof) eraseUnfinished(ctx context.Context) error {
 	return nil
 }
 
-// archive takes out a part of what is old and exported: see part. Their hashes
-// stay, in the removal and in the tree.
+// archive removes a part of what is old and exported: see part. The hashes stay, in the
+// removal and in the tree.
 func (p *proof) archive(ctx context.Context, q event.ArchiveRequest, req bus.Request) (event.RemoveAnswer, error) {
 	texts := map[string]string{"$.officer": q.Officer, "$.export": q.Export}
 	if q.Try {
@@ -304,10 +304,10 @@ func (p *proof) archive(ctx context.Context, q event.ArchiveRequest, req bus.Req
 	return answer, nil
 }
 
-// part is the removal of the records first…last that nobody needs any more, and
-// how many of them stay: the rules, the removals, and of each incident that has
-// younger records everything, of the others the last revision, on which a later
-// report would build.
+// part returns the removal of those of the records first…last that are no longer needed,
+// and how many must stay: the rules, the removals, everything of an incident that has
+// younger records, and the last revision of any other incident, on which a later report
+// would build.
 func (p *proof) part(ctx context.Context, first, last uint64, before time.Time) (event.Removal, uint64, error) {
 	var removal event.Removal
 	kept := uint64(0)
@@ -316,7 +316,7 @@ func (p *proof) part(ctx context.Context, first, last uint64, before time.Time) 
 		p.read(batch...)
 		for _, s := range batch {
 			if p.removals.has(s.Sequence) {
-				continue // it is being taken out
+				continue // already removed, but not erased yet
 			}
 			needed, err := p.needed(ctx, s, before, alive)
 			if err != nil {
@@ -342,7 +342,7 @@ func (p *proof) part(ctx context.Context, first, last uint64, before time.Time) 
 	return removal, kept, err
 }
 
-// lifeOf is what keeps records of an incident: whether it has younger ones, and
+// lifeOf tells which records of an incident must stay: whether it has younger ones, and
 // its last revision.
 type lifeOf struct {
 	young    bool
@@ -361,7 +361,7 @@ func (p *proof) needed(ctx context.Context, s event.Stored, before time.Time, al
 	life, known := alive[of]
 	if !known {
 		for _, filter := range []string{"incident.*." + a.Operator + "." + a.Incident + ".*", "incident.*.*." + a.Operator + "." + a.Incident + ".*"} {
-			last, err := p.lastBut(ctx, filter, event.KindRead) // who looks at an old incident does not make it young
+			last, err := p.lastBut(ctx, filter, event.KindRead) // reading an old incident does not make it young
 			if err != nil && !errors.Is(err, bus.ErrNotFound) {
 				return false, err
 			}
@@ -377,8 +377,8 @@ func (p *proof) needed(ctx context.Context, s event.Stored, before time.Time, al
 	return life.young || life.revision == s.Sequence, nil
 }
 
-// lastBut returns the last record of a filter whose kind is the second token, without
-// those of one kind.
+// lastBut returns the last record that a filter, whose kind is the second token, matches,
+// ignoring records of one kind.
 func (p *proof) lastBut(ctx context.Context, filter, kind string) (event.Stored, error) {
 	last, err := p.deps.Bus.Last(ctx, filter)
 	if err != nil || event.ParseSubject(last.Subject).Kind != kind {

@@ -13,7 +13,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
-// sight adds clauses for what somebody may see, whatever else is asked for.
+// sight adds clauses that limit a query to what an identity may see.
 func (p *plan) sight(v *vocabulary, s identity.Sight) {
 	if s.None {
 		p.any(nil)
@@ -23,8 +23,8 @@ func (p *plan) sight(v *vocabulary, s identity.Sight) {
 	p.place(v, s, kindArea, kindSector, kindPlace)
 }
 
-// place adds clauses for where a facility is and of which sector: of one facility
-// both must hold.
+// place adds clauses for the area and the sector of a facility: both must be of the same
+// facility.
 func (p *plan) place(v *vocabulary, s identity.Sight, area, sector, both kind) {
 	code := ""
 	if s.Region != "" {
@@ -40,7 +40,7 @@ func (p *plan) place(v *vocabulary, s identity.Sight, area, sector, both kind) {
 
 func placeOf(area, sector string) string { return area + "|" + sector }
 
-// incidentSight is sight for incidents as they stand.
+// incidentSight is sight for incidents.
 func (p *plan) incidentSight(v *vocabulary, s identity.Sight) {
 	if s.None {
 		p.any(nil)
@@ -50,8 +50,8 @@ func (p *plan) incidentSight(v *vocabulary, s identity.Sight) {
 	p.place(v, s, kindIncidentArea, kindIncidentSector, kindIncidentPlace)
 }
 
-// shows reports whether an incident, by its tokens, is one that may be seen: one
-// that nobody could grade yet is none, for its facilities are not known.
+// shows reports whether an identity may see an incident, given by its tokens. An incident
+// that could not be graded yet is not shown, for its facilities are not known.
 func (x *index) shows(ctx context.Context, s identity.Sight, operator, incident string) (shown bool, err error) {
 	var p plan
 	x.mu.RLock()
@@ -76,7 +76,7 @@ func (x *index) shows(ctx context.Context, s identity.Sight, operator, incident 
 	return shown, nil
 }
 
-// seesIncident reports whether who asks may see an incident, by its tokens.
+// seesIncident reports whether the caller may see an incident, given by its tokens.
 func (v *view) seesIncident(ctx context.Context, operator, incident string) (bool, error) {
 	s := identity.Of(ctx).Sight()
 	if s.IsAll() {
@@ -90,8 +90,8 @@ func (v *view) seesIncident(ctx context.Context, operator, incident string) (boo
 	return shown, v.report(err)
 }
 
-// noteHidden notes that somebody asked for an incident that is not for them. The answer
-// is as of one that is not there, of which nothing is noted.
+// noteHidden logs a request for an incident that the caller may not see. The answer is as
+// for one that does not exist, for which nothing is logged.
 func (v *view) noteHidden(ctx context.Context, x *index, operator, incident string) error {
 	there, err := x.shows(ctx, identity.Sight{}, operator, incident)
 	if there {
@@ -100,9 +100,9 @@ func (v *view) noteHidden(ctx context.Context, x *index, operator, incident stri
 	return v.report(err)
 }
 
-// sees reports whether who asks may see a record: an operator its own reports, a
-// desk what it was told and what it did, a regulator what is of an incident that it
-// may see.
+// sees reports whether the caller may see a record: an operator its own reports, a desk
+// what it was told and its own acts, a regulator the records of an incident that it may
+// see.
 func (v *view) sees(ctx context.Context, subject string) (bool, error) {
 	s, a := identity.Of(ctx).Sight(), event.ParseSubject(subject)
 	switch {
@@ -118,8 +118,8 @@ func (v *view) sees(ctx context.Context, subject string) (bool, error) {
 	return v.seesIncident(ctx, a.Operator, a.Incident)
 }
 
-// trim takes from an incident's row what who asks has no part in: a desk sees of
-// the others nothing, an operator what it was told to do and whom it told.
+// trim removes from an incident's row what does not concern the caller: a desk sees
+// nothing of other desks, an operator sees what it owes and which desks were told.
 func trim(row *event.IncidentRow, s identity.Sight) {
 	switch {
 	case s.Operator != "":
@@ -132,11 +132,10 @@ func trim(row *event.IncidentRow, s identity.Sight) {
 	}
 }
 
-// noteReading records that somebody was shown what a report says, before it is
-// shown: once a day, which the engine sees to. Of a server without identities nobody
-// knows who reads. While nothing may be
-// written, because the record is damaged, it is shown all the same: then most of all
-// it has to be looked at.
+// noteReading records that somebody is shown a report's contents, before they are shown:
+// once a day, since its subject is taken only once. Without identities the reader is
+// unknown. While writing is frozen because the record is damaged, they are shown all the
+// same: then it is most important to look at them.
 func (p *proof) noteReading(ctx context.Context, operator, incident string, record uint64) error {
 	who := identity.Of(ctx)
 	if who.Role == identity.Trial || who.Role == identity.Service {
@@ -157,8 +156,8 @@ func (p *proof) keepReading(ctx context.Context, reading event.Reading) error {
 	return err
 }
 
-// readingOf is noteReading for a record that is shown whole; of rules it says
-// nothing, which hold no report.
+// readingOf is noteReading for a record that is shown whole; rules contain no report and
+// are not noted.
 func (p *proof) readingOf(ctx context.Context, s event.Stored) error {
 	a := event.ParseSubject(s.Subject)
 	if a.Incident == "" || a.Kind == event.KindRead {
@@ -167,8 +166,7 @@ func (p *proof) readingOf(ctx context.Context, s event.Stored) error {
 	return p.noteReading(ctx, a.Operator, a.Incident, s.Sequence)
 }
 
-// rangeRead is readingOf for records as they stand: each by itself, or all of them as
-// a range.
+// rangeRead is readingOf for a page of records: a single one, or all of them as a range.
 func (p *proof) rangeRead(ctx context.Context, page []event.Stored) error {
 	who := identity.Of(ctx)
 	switch {
@@ -180,8 +178,8 @@ func (p *proof) rangeRead(ctx context.Context, page []event.Stored) error {
 	return p.keepReading(ctx, event.Reading{Who: who.String(), Record: page[0].Sequence, Last: page[len(page)-1].Sequence, At: p.deps.Clock.Now()})
 }
 
-// hidden is the answer for a record that who asks may not see: the same whether it is
-// there, which is noted, or not.
+// hidden returns the error for a record that the caller may not see: the same whether it
+// exists, which is logged, or not.
 func (p *proof) hidden(ctx context.Context, s event.Stored) error {
 	if s.Wire != "" {
 		p.deps.Bus.Refused(ctx, fmt.Sprintf("record %d", s.Sequence), "it is of nothing that this identity may see")
@@ -189,5 +187,5 @@ func (p *proof) hidden(ctx context.Context, s event.Stored) error {
 	return fault.Invalid(Name, []fault.Detail{{Path: "$.record", Message: fmt.Sprintf("there is no record %d that you may see", s.Sequence)}})
 }
 
-// errPart is why a part of the record is not handed out as it stands.
+// errPart refuses raw records to a caller that may not see all of them.
 var errPart = bus.Forbidden("records as they stand are for who may see all of them; ask for the proof of one")

@@ -9,8 +9,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
-// signed returns the administrator's signature of the request for a removal: nil
-// without identities.
+// signed returns the administrator's signature of the request for a removal: nil without
+// identities.
 func (p *proof) signed(ctx context.Context, req bus.Request, removal event.Removal) (*evidence.SignedAct, error) {
 	kept, err := json.Marshal(removal)
 	if err != nil {
@@ -22,7 +22,7 @@ func (p *proof) signed(ctx context.Context, req bus.Request, removal event.Remov
 	})
 }
 
-// by names the identity that signed a removal, with the post that it gave.
+// by returns the post of a removal and the identity that signed it.
 func by(removal *event.Removal) string {
 	if removal.Signed == nil {
 		return removal.Officer

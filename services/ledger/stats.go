@@ -37,7 +37,7 @@ func (x *index) stats(ctx context.Context, q event.StatsQuery, now time.Time) (e
 	counts := map[term]*sums{}
 	err := x.ask(ctx, lanes, append(p.moving, flagOpen, flagOverdue, flagAckLate), func(r *reader) error {
 		places := r.places(0)
-		var mu sync.Mutex // of counts
+		var mu sync.Mutex // guards counts
 		return r.inLanes(len(places), func(l *lane, i int) error {
 			if err := ctx.Err(); err != nil {
 				return err
@@ -62,7 +62,7 @@ func (x *index) stats(ctx context.Context, q event.StatsQuery, now time.Time) (e
 	return event.StatsAnswer{Rows: x.statsRows(q.By, counts)}, nil
 }
 
-// The numbers of sums, each of the escalations in one of its sets.
+// The indexes of sums; each counts the escalations in one set.
 const (
 	ofAll = iota
 	ofTimed
@@ -71,12 +71,12 @@ const (
 	ofAckLate
 	ofOverdue
 	ofAcknowledged
-	numbers // how many there are
+	numbers // number of sums
 )
 
 type sums [numbers]uint64
 
-// count returns what a chunk has.
+// count returns the counts of a chunk.
 func (r *reader) count(p *plan, at place, by kind, now int64) (counts map[term]sums, err error) {
 	s, _, err := p.fits(r, at)
 	if err != nil || s.empty() {
@@ -138,7 +138,7 @@ func (r *reader) states(at place, s *set, now int64) (sets *[numbers]set, err er
 			return nil, err
 		}
 	}
-	sets[ofAcknowledged].without(&sets[ofOverdue]) // which are those that nobody has acknowledged, as yet
+	sets[ofAcknowledged].without(&sets[ofOverdue]) // which are not acknowledged yet
 	own := *s
 	if err := r.and(at, flagOwnAct, &own); err != nil {
 		return nil, err
@@ -149,7 +149,7 @@ func (r *reader) states(at place, s *set, now int64) (sets *[numbers]set, err er
 	}
 	sets[ofOverdue].and(&sets[ofTargeted])
 	sets[ofAckLate].and(&sets[ofTargeted])
-	// Of those with a target, what nobody has acknowledged counts once it is past.
+	// An unacknowledged one with a target counts once that has passed.
 	ended := sets[ofAcknowledged]
 	ended.or(&sets[ofOverdue])
 	sets[ofTargeted].and(&ended)
@@ -187,8 +187,8 @@ func (p postings) sum(sets *[numbers]set, n *sums) error {
 	return nil
 }
 
-// statsRows are the counts by their names: months in their order, others with the
-// most escalations first.
+// statsRows returns the counts with their names: months in order, others with the most
+// escalations first.
 func (x *index) statsRows(by string, counts map[term]*sums) []event.StatsRow {
 	rows := []event.StatsRow{}
 	for _, t := range slices.Collect(maps.Keys(counts)) {
@@ -211,7 +211,7 @@ func (x *index) statsRows(by string, counts map[term]*sums) []event.StatsRow {
 	return rows
 }
 
-// share is null where there is nothing to have a share of.
+// share returns nil if whole is 0.
 func share(part, whole uint64) *float64 {
 	if whole == 0 {
 		return nil

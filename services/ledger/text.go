@@ -10,18 +10,17 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Chinese is written without spaces, and where a word ends is a matter of
-// opinion. So nothing is cut into words: a title is found by every character of
-// it and every two that stand side by side. What is written in letters is found
-// by whole words.
+// Chinese is written without spaces, and where a word ends is a matter of opinion. So it
+// is not divided into words: a title is found by each of its characters and each pair of
+// adjacent ones. Text in letters is found by whole words.
 
 // script is how a character takes part in a word.
 type script int
 
 const (
-	between   script = iota // it parts words
+	between   script = iota // it separates words
 	lettered                // it makes words with its neighbours
-	character               // it is a word by itself, as in Chinese
+	character               // it is a word on its own, as in Chinese
 )
 
 func scriptOf(r rune) script {
@@ -39,20 +38,19 @@ func scriptOf(r rune) script {
 	return between
 }
 
-// fold makes one of what readers take for the same: full and half width, capital
-// and small letters, composed and not (NFKC).
+// fold unifies what readers consider equal: full and half width, capital and small
+// letters, composed and decomposed (NFKC).
 func fold(s string) string {
 	return norm.NFKC.String(strings.ToLower(norm.NFKC.String(s)))
 }
 
-// wordsOf are the words of a question, folded: what stands between spaces and
-// other signs.
+// wordsOf returns the words of a query, folded: the text between spaces and punctuation.
 func wordsOf(text string) []string {
 	return strings.FieldsFunc(fold(text), func(r rune) bool { return scriptOf(r) == between })
 }
 
-// stands reports whether every word stands in a title that is folded, each in
-// one piece, and its letters not as a part of a longer word.
+// stands reports whether a folded title contains every word, each contiguous, and words
+// in letters not as a part of a longer word.
 func stands(title string, words []string) bool {
 	for _, w := range words {
 		if !standsIn(title, w) {
@@ -81,11 +79,11 @@ func standsIn(title, word string) bool {
 	}
 }
 
-// glued reports whether two characters side by side are of one word.
+// glued reports whether two adjacent characters are of one word.
 func glued(a, b rune) bool { return scriptOf(a) == lettered && scriptOf(b) == lettered }
 
-// A token is what a title is found by: two characters side by side, the last
-// character of a run with nothing after it, or a word in letters.
+// A token is what a title is found by: two adjacent characters, the last character of a
+// run with nothing after it, or a word in letters.
 const (
 	runeBits   = 21
 	wordToken  = 1 << 63 // marks a token that is the hash of a word in letters
@@ -95,15 +93,15 @@ const (
 
 func pairToken(first, second rune) uint64 { return uint64(first)<<runeBits | uint64(second) }
 
-// letterToken is the beginning of the SHA-256 of a word: nobody can make a word
-// that is found for another.
+// letterToken returns the beginning of the SHA-256 of a word, so that nobody can
+// construct a word that is found for another.
 func letterToken(word string) uint64 {
 	h := sha256.Sum256([]byte(word))
 	return binary.BigEndian.Uint64(h[:]) | wordToken
 }
 
-// bucketOf is where a token is kept. Those with the same first character are
-// next to each other, in 1<<secondBits buckets from firstBucket on.
+// bucketOf returns the bucket of a token. Tokens with the same first character are in
+// adjacent buckets, 1<<secondBits of them from firstBucket on.
 func bucketOf(token uint64) int64 {
 	if token&wordToken != 0 {
 		return int64(token>>20) & (1<<textShift - 1)
@@ -117,7 +115,7 @@ func firstBucket(first rune) int64 {
 
 func spread(r rune) uint32 { return uint32(r) * 2654435761 } // Knuth's multiplicative hash
 
-// tokensOf are the tokens of a folded title, each once, in no order.
+// tokensOf returns the tokens of a folded title, each once, in no order.
 func tokensOf(title string) (tokens []uint64) {
 	seen := map[uint64]bool{}
 	eachToken(title, func(token uint64) {
@@ -130,8 +128,8 @@ func tokensOf(title string) (tokens []uint64) {
 }
 
 func eachToken(title string, yield func(uint64)) {
-	word := -1        // where the letters began
-	before := rune(0) // the character before, 0 where there is none
+	word := -1        // start of the word, or -1
+	before := rune(0) // the character before, or 0
 	end := func(at int) {
 		if word >= 0 {
 			yield(letterToken(title[word:at]))
@@ -166,8 +164,8 @@ func eachToken(title string, yield func(uint64)) {
 	endRun()
 }
 
-// sought is what a word of a question is looked up by: tokens that all stand in
-// the title, and a character where the word has only one in a place.
+// sought is what the words of a query are looked up by: tokens that must all be in the
+// title, and characters that are a run of their own in the query.
 type sought struct {
 	tokens []uint64
 	single []rune
@@ -176,12 +174,12 @@ type sought struct {
 func soughtOf(words []string) (s sought) {
 	seen := map[uint64]bool{}
 	for _, w := range words {
-		before := uint64(0) // the token before was a pair that ended here
+		before := uint64(0) // the previous token, if it was a pair
 		eachToken(w, func(token uint64) {
 			pair := token&wordToken == 0 && token&(1<<runeBits-1) != 0
 			last := token&wordToken == 0 && !pair
 			switch {
-			case last && before != 0: // the pair before holds it
+			case last && before != 0: // the previous pair contains it
 			case seen[token]:
 			case last:
 				s.single = append(s.single, rune(token>>runeBits))
@@ -199,7 +197,7 @@ func soughtOf(words []string) (s sought) {
 	return s
 }
 
-// exact reports whether a title that has the tokens has the words for certain.
+// exact reports whether a title that has the tokens certainly has the words.
 func exact(words []string) bool {
 	for _, w := range words {
 		n, letters := 0, false

@@ -18,19 +18,19 @@ type titled struct {
 	title string
 }
 
-// titles are those of a block of a chunk, each once with the records that have it:
-// of each its length, itself, the length of its postings, and these. Most of the
-// records of an incident have one title.
+// titles are those of a block of a chunk, each once with the records that have it: the
+// title's length, the title, the length of its postings, and these. Most records of an
+// incident have the same title.
 type titles []byte
 
 const (
 	titleShift = 14 // a block is 1<<titleShift positions
-	// fewTitles are read from the rows of their records: that costs less than to
-	// read a block, even from the disk.
+	// fewTitles is up to how many titles are read from the rows of their records: that
+	// costs less than reading a block, even from the disk.
 	fewTitles = 4
 )
 
-// titleBlocks returns the titles of the tail by blocks, as they are kept.
+// titleBlocks returns the encoded titles of the tail, by blocks.
 func (t *tail) titleBlocks() map[term][]byte {
 	type lists struct {
 		order []string
@@ -93,7 +93,7 @@ func (t titles) each(yield func(title []byte, p postings) error) error {
 	return nil
 }
 
-// without returns the titles without some positions, and whether any was there.
+// without returns the titles without some positions, and whether any was in them.
 func (t titles) without(gone *set) (rest []byte, differs bool, err error) {
 	var plain []byte
 	err = t.each(func(title []byte, p postings) error {
@@ -110,8 +110,8 @@ func (t titles) without(gone *set) (rest []byte, differs bool, err error) {
 	return s2.Encode(nil, plain), differs, err
 }
 
-// verify leaves in s what has the words in its title, and returns what that has
-// cost: as much as reading so many rows.
+// verify keeps in s the records whose titles have the words, and returns the cost, in
+// rows read.
 func (r *reader) verify(p *plan, at place, s *set) (cost int, err error) {
 	if len(p.words) == 0 || s.empty() {
 		return 0, nil
@@ -148,7 +148,7 @@ func (r *reader) verify(p *plan, at place, s *set) (cost int, err error) {
 	return cost, nil
 }
 
-// verifyFew puts into fits what of a set has the words in its title.
+// verifyFew adds to fits the records of a set whose titles have the words.
 func (r *reader) verifyFew(p *plan, at place, of, fits *set) error {
 	for pos := range of.all() {
 		title, err := r.titleOf(p.titles, r.index.recordAt(at.chunk, pos))
@@ -160,7 +160,7 @@ func (r *reader) verifyFew(p *plan, at place, of, fits *set) error {
 	return nil
 }
 
-// verifyBlock is verifyFew by all titles of a block.
+// verifyBlock is verifyFew with all titles of a block.
 func (r *reader) verifyBlock(p *plan, at place, block int, of, fits *set) error {
 	raw, err := r.postings(at, kindTitles.term(int64(block)))
 	if err != nil {
@@ -201,7 +201,7 @@ var (
 	revisionTitle  = event.Parts{"state": {"fields": {"title": nil}}}
 )
 
-// noRow says what it means that there is no row of a record.
+// noRow turns a missing row of a record into damage of the postings.
 func noRow(err error, record uint64) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("%w: they name record %d, which has no row", errPostings, record)

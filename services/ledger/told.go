@@ -7,7 +7,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// asTold returns records with every escalation as late as it was stored.
+// asTold returns records with every escalation marked as late as it was stored.
 func asTold(c clock.Clock, batch []event.Stored) []event.Stored {
 	if !clock.IsMachine(c) {
 		return batch
@@ -16,7 +16,7 @@ func asTold(c clock.Clock, batch []event.Stored) []event.Stored {
 	for i, s := range batch {
 		if late, is := event.AsStored(s); is {
 			if out == nil {
-				out = slices.Clone(batch) // others read it, too
+				out = slices.Clone(batch) // others read it too
 			}
 			out[i] = late
 		}

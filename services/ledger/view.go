@@ -17,21 +17,21 @@ import (
 )
 
 const (
-	patience   = 2 * time.Second // how long a question waits for the index to catch up
-	withinCall = 20_000          // records; an index that is further behind is not waited for
+	patience   = 2 * time.Second // how long a query waits for the index to catch up
+	withinCall = 20_000          // records; queries do not wait for an index further behind
 )
 
-// view answers from the index what is asked of escalations and incidents, and
-// keeps the index up with the stream.
+// view answers queries about escalations and incidents from the index, and keeps the
+// index up to date with the stream.
 type view struct {
 	deps   Deps
 	index  atomic.Pointer[index]
-	damage chan error // what a question found wrong with the index
+	damage chan error // damage of the index found by a query
 	// fetch reads the records that a story shows, as Bus.GetMany does.
 	fetch func(ctx context.Context, seqs []uint64) ([]event.Stored, error)
-	// noteReading records that a story is shown, by the tokens of the incident.
+	// noteReading records that a story is shown; operator and incident are tokens.
 	noteReading func(ctx context.Context, operator, incident string, record uint64) error
-	head        atomic.Uint64 // the last record there was when we began
+	head        atomic.Uint64 // the last record at the start
 	reach       uint64        // withinCall
 
 	copier copier // of the goroutine that reads the stream
@@ -40,7 +40,7 @@ type view struct {
 	through uint64        // the last record indexed
 	reached chan struct{} // closed and replaced whenever through grows
 	failure error         // why there is no index
-	hurry   chan struct{} // has one where somebody waits for that
+	hurry   chan struct{} // has a value while somebody waits for that
 }
 
 func newView(d Deps) *view {
@@ -48,7 +48,7 @@ func newView(d Deps) *view {
 }
 
 // run indexes until ctx ends. No error ends it: the index is opened again, and rebuilt
-// from the stream where it is damaged or cannot be opened.
+// from the stream if it is damaged or cannot be opened.
 func (v *view) run(ctx context.Context) error {
 	failures, pause := 0, reopenPause
 	for {
@@ -86,7 +86,7 @@ func (v *view) once(ctx context.Context) error {
 	}
 	defer x.close() //nolint:errcheck // a projection: nothing is lost
 	select {
-	case <-v.damage: // of the index before
+	case <-v.damage: // of the previous index
 	default:
 	}
 	through, err := v.start(ctx, x)
@@ -123,11 +123,11 @@ func (v *view) once(ctx context.Context) error {
 	return g.Wait()
 }
 
-// errNoIndex says that there is no index at the moment.
+// errNoIndex is returned while there is no index.
 var errNoIndex error = bus.Unavailable("the index is being opened or rebuilt: ask again later; reports and alarms go on")
 
-// report makes an error of the index one that says to ask again. Unless it is over by
-// itself, run opens the index again.
+// report turns an error of the index into one that tells the caller to retry. Unless it
+// is temporary, run opens the index again.
 func (v *view) report(err error) error {
 	if !isIndexError(err) {
 		return err
@@ -135,7 +135,7 @@ func (v *view) report(err error) error {
 	if !passes(err) {
 		select {
 		case v.damage <- err:
-		default: // it is known
+		default: // one is reported already
 		}
 	}
 	return fmt.Errorf("%w: %w", errNoIndex, err)
@@ -155,8 +155,7 @@ func (v *view) IndexFailure() error {
 	return v.failure
 }
 
-// start returns where the index stands, having discarded one that is not of
-// this ledger.
+// start returns the index's position, after discarding an index of another ledger.
 func (v *view) start(ctx context.Context, x *index) (uint64, error) {
 	seq, salt, err := x.position(ctx)
 	if err != nil || seq == 0 {
@@ -173,7 +172,7 @@ func (v *view) start(ctx context.Context, x *index) (uint64, error) {
 	return 0, x.reset(ctx)
 }
 
-// moved says how far the index goes now.
+// moved publishes a new position of the index.
 func (v *view) moved(through uint64) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -182,17 +181,17 @@ func (v *view) moved(through uint64) {
 	v.reached = make(chan struct{})
 }
 
-// want has the index go on at once.
+// want makes the index continue at once.
 func (v *view) want() {
 	select {
 	case v.hurry <- struct{}{}:
-	default: // it is known
+	default: // already requested
 	}
 }
 
-// caughtUp waits until the index holds every record that is stored now, for as
-// long as patience lasts, and returns how far it goes. While the index is far
-// behind nobody waits in vain: an answer says what it covers.
+// caughtUp waits up to patience until the index has every record that is stored now, and
+// returns its position. It does not wait for an index that is far behind: an answer
+// states what it covers.
 func (v *view) caughtUp(ctx context.Context) (*index, uint64, error) {
 	head, err := v.deps.Bus.Head(ctx)
 	if err != nil {
@@ -234,15 +233,14 @@ func (v *view) indexed() uint64 {
 	return v.through
 }
 
-// isBehind reports whether the index lacks so many records of before the start that
-// no question waits for it.
+// isBehind reports whether the index lacks so many records from before the start that no
+// query waits for it.
 func (v *view) isBehind() bool { return v.indexed()+v.reach < v.head.Load() }
 
-// IsIndexBehind reports whether the index has many records of before the start to catch
-// up with.
+// IsIndexBehind reports whether the index lacks many records from before the start.
 func (v *view) IsIndexBehind() bool { return v.isBehind() }
 
-// asked is when somebody last asked the index.
+// asked returns the time of the last query.
 func (v *view) asked() time.Time {
 	if x := v.index.Load(); x != nil {
 		return time.Unix(0, x.asked.Load())
@@ -250,7 +248,7 @@ func (v *view) asked() time.Time {
 	return time.Time{}
 }
 
-// grown waits until the index goes beyond a record.
+// grown waits until the index is past a record.
 func (v *view) grown(ctx context.Context, after uint64) error {
 	for {
 		v.mu.Lock()

@@ -10,23 +10,21 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// decodedAhead bounds the batches that are decoded while others are written.
+// decodedAhead bounds the batches that are decoded ahead of the writer.
 const decodedAhead = 2
 
-// yieldFrom is how many records wait together when so much is reported that the
-// index rests as long as it works: those who must be told come before those who
-// ask.
+// yieldFrom is from how many waiting records on, under heavy reporting, the index rests
+// as long as it works: notifying desks is more important than queries.
 const yieldFrom = 500
 
-// indexEvery is how often transactions begin while nobody asks: each costs as much
-// as some fifty records do.
+// indexEvery is how often transactions begin while no query waits: each costs as much as
+// some fifty records.
 const indexEvery = 100 * time.Millisecond
 
-// progressEvery is how long the index works between two lines of progress while
-// it is far behind.
+// progressEvery is the interval of progress lines while the index is far behind.
 const progressEvery = 5 * time.Second
 
-// take decodes a batch, for the goroutine that writes.
+// take decodes a batch for the goroutine that writes.
 func (v *view) take(ctx context.Context, batch []event.Stored, decoded chan<- []item) error {
 	items := decode(asTold(v.deps.Clock, batch))
 	for i, r := range batch {
@@ -40,7 +38,7 @@ func (v *view) take(ctx context.Context, batch []event.Stored, decoded chan<- []
 	}
 }
 
-// add indexes what was decoded, all that waits in one transaction.
+// add indexes decoded records, all waiting ones in one transaction.
 func (v *view) add(ctx context.Context, x *index, decoded <-chan []item) error {
 	p := progress{log: v.deps.Log, clock: v.deps.Clock, head: v.head.Load(), from: v.indexed()}
 	var rest time.Duration
@@ -67,13 +65,13 @@ func (v *view) add(ctx context.Context, x *index, decoded <-chan []item) error {
 		case last < v.head.Load():
 			rest = 0
 		case len(items) >= yieldFrom && v.deps.Bus.IsWriting():
-			hurry, rest = nil, max(took, rest) // whoever asks
+			hurry, rest = nil, max(took, rest) // even if a query waits
 		}
 	}
 }
 
-// gather returns what was decoded, as much as goes in one transaction: all that
-// comes until the rest is over, or somebody waits for it.
+// gather returns decoded records for one transaction: all that arrive until the rest is
+// over or a query waits for them.
 func (v *view) gather(ctx context.Context, rest time.Duration, hurry <-chan struct{}, decoded <-chan []item) (items []item, err error) {
 	over := time.After(rest)
 	for more := decoded; ; {
@@ -102,8 +100,8 @@ func (v *view) gather(ctx context.Context, rest time.Duration, hurry <-chan stru
 	}
 }
 
-// progress tells how far an index is that has much to catch up with. Its pace is
-// that of the machine's clock: that of a drill may run faster.
+// progress logs how far an index that is far behind has come. Its rate is by the
+// machine's clock: a drill's may run faster.
 type progress struct {
 	log        *zap.Logger
 	clock      clock.Clock

@@ -8,8 +8,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// storyPart is how many records of a story are read at once; a page is full at
-// pageBytes, and what was read beyond it is read again for the next.
+// storyPart is how many records of a story are read at once; a page is full at pageBytes,
+// and records read beyond that are read again for the next page.
 const storyPart = 50
 
 // story reads the next part of an incident's story.
@@ -27,7 +27,7 @@ func (v *view) story(ctx context.Context, req event.ShowRequest) (event.ShowAnsw
 		if err == nil {
 			err = v.noteHidden(ctx, x, operator, incident)
 		}
-		return answer, err // as of an incident that nobody knows
+		return answer, err // as for an unknown incident
 	}
 	entries, err := x.entries(ctx, req)
 	if err != nil {
@@ -66,8 +66,8 @@ func (v *view) story(ctx context.Context, req event.ShowRequest) (event.ShowAnsw
 	return answer, nil
 }
 
-// tellEntry completes an entry with its record. Where that is missing, the rest of
-// the story is told all the same.
+// tellEntry completes an entry with its record. A missing record does not stop the rest
+// of the story.
 func tellEntry(e *event.StoryEntry, s event.Stored) (err error) {
 	e.Subject = s.Subject
 	switch {
