@@ -19,7 +19,7 @@ type Watch struct {
 	tolerance time.Duration
 
 	mu       sync.Mutex
-	base     time.Time     // what the clock showed at base
+	base     time.Time     // reference reading of the clock
 	at       time.Duration // elapsed time at base
 	earlier  time.Duration // sum of the steps before base
 	now      time.Duration // difference since base
