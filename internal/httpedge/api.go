@@ -18,9 +18,9 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// NewAPI returns an API on mux, whose operations are described at /openapi.json
-// and /openapi.yaml. What is wrong with a question is a problem with status 400:
-// parameters that nobody knows or that are given twice too.
+// NewAPI returns an API on mux that serves its description at /openapi.json and
+// /openapi.yaml. A faulty question is a problem with status 400, also for unknown and
+// repeated parameters.
 func NewAPI(mux *http.ServeMux, title, description string) huma.API {
 	ourErrors()
 	config := huma.DefaultConfig(title, "1")
@@ -37,24 +37,24 @@ func NewAPI(mux *http.ServeMux, title, description string) huma.API {
 	return a
 }
 
-// api is huma's, with what it has no word for.
+// api extends huma's API.
 type api struct {
 	huma.API
 	config huma.Config
 }
 
-// Config is asked for by huma.
+// Config is called by huma.
 func (a *api) Config() huma.Config { return a.config }
 
-// DocumentOperation describes an operation. A path of several segments,
-// {path...}, is one that OpenAPI can only call {path}.
+// DocumentOperation describes an operation. OpenAPI has no path of several segments,
+// {path...}, so it is described as {path}.
 func (a *api) DocumentOperation(op *huma.Operation) {
 	documented := *op
 	documented.Path = strings.ReplaceAll(op.Path, "...}", "}")
 	a.OpenAPI().AddOperation(&documented)
 }
 
-// Document describes an operation of api that is answered elsewhere.
+// Document describes an operation of api that is not answered through huma.
 func Document(api huma.API, op huma.Operation) {
 	if d, ok := api.(huma.OperationDocumenter); ok {
 		d.DocumentOperation(&op)
@@ -63,7 +63,7 @@ func Document(api huma.API, op huma.Operation) {
 	api.OpenAPI().AddOperation(&op)
 }
 
-// parameters refuses a query that could be read in two ways.
+// parameters refuses an ambiguous query.
 func (a *api) parameters(ctx huma.Context, next func(huma.Context)) {
 	u := ctx.URL()
 	query, err := url.ParseQuery(u.RawQuery)
@@ -83,8 +83,7 @@ func (a *api) parameters(ctx huma.Context, next func(huma.Context)) {
 	next(ctx)
 }
 
-// describe answers with the description, which is complete when the first
-// request comes.
+// describe serves the description, which is complete when the first request comes.
 func (a *api) describe(mux *http.ServeMux) {
 	document := sync.OnceValues(func() ([]byte, error) { return json.Marshal(a.OpenAPI()) })
 	answer := func(path, mediaType string, render func([]byte) ([]byte, error)) {
@@ -108,12 +107,12 @@ func (a *api) describe(mux *http.ServeMux) {
 	})
 }
 
-// Raw is the output of an operation that writes its answer itself.
+// Raw is the output of an operation that writes its own answer.
 type Raw struct {
 	Body func(huma.Context)
 }
 
-// Answer makes what writes an answer the output of an operation.
+// Answer turns a function that writes an answer into the output of an operation.
 func Answer(write func(http.ResponseWriter, *http.Request)) *Raw {
 	return &Raw{func(c huma.Context) {
 		r, w := humago.Unwrap(c)
@@ -121,7 +120,7 @@ func Answer(write func(http.ResponseWriter, *http.Request)) *Raw {
 	}}
 }
 
-// badQuestion is said of a question that cannot be answered as it stands.
+// badQuestion is the detail of the problem for a faulty question.
 const badQuestion = "the question cannot be answered as it stands; every fault is listed"
 
 // BadQuestion returns the problem of a question with faults.
@@ -129,7 +128,7 @@ func BadQuestion(errors []fault.Detail) *Problem {
 	return NewProblem(http.StatusBadRequest, badQuestion, errors...)
 }
 
-// ourErrors makes huma's errors problems of ours. They are a variable of huma's.
+// ourErrors makes huma's errors our problems, by setting a variable of huma's.
 var ourErrors = sync.OnceFunc(func() {
 	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
 		if status == http.StatusUnprocessableEntity {
@@ -137,7 +136,7 @@ var ourErrors = sync.OnceFunc(func() {
 		}
 		p := NewProblem(status, message)
 		if status >= http.StatusInternalServerError {
-			p.Detail = "" // what failed in here is nobody else's business
+			p.Detail = "" // do not expose internal failures
 			return p
 		}
 		for _, err := range errs[:min(len(errs), maxErrors)] {
@@ -148,15 +147,15 @@ var ourErrors = sync.OnceFunc(func() {
 	}
 })
 
-// maxErrors bounds what a problem lists, and maxName how much of a name it
-// repeats: a query may be made of nothing but parameters that nobody knows.
+// maxErrors bounds the faults that a problem lists, and maxName how much of a name it
+// repeats: a query may consist of unknown parameters only.
 const (
 	maxErrors = 100
 	maxName   = 80
 )
 
-// detailOf reads an error of huma's, which says "query.grade" where a question
-// over NATS has $.grade.
+// detailOf converts huma's error, whose location "query.grade" is $.grade in a question
+// over NATS.
 func detailOf(err error) fault.Detail {
 	var d *huma.ErrorDetail
 	if !errors.As(err, &d) {
@@ -174,12 +173,12 @@ func detailOf(err error) fault.Detail {
 
 var shorthand = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// pathOf is the path of a parameter in the question that it is part of.
+// pathOf returns the path of a parameter in the question.
 func pathOf(name string) string {
 	if shorthand.MatchString(name) {
 		return "$." + name[:min(len(name), maxName)]
 	}
 	runes := []rune(name)
-	quoted, _ := json.Marshal(string(runes[:min(len(runes), maxName)])) // a string can always be written
+	quoted, _ := json.Marshal(string(runes[:min(len(runes), maxName)])) // a string always marshals
 	return "$[" + string(quoted) + "]"
 }

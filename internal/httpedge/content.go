@@ -8,19 +8,19 @@ import (
 	"strings"
 )
 
-// Content is an answer with an ETag, which is the hash of its body. Who has it
-// already gets 304.
+// Content is an answer whose ETag is the hash of its body. A client that has it already
+// gets 304.
 type Content struct {
 	Type  string // media type
 	Cache string // Cache-Control
 	Body  []byte
 }
 
-// How an answer may be kept.
+// Values of Cache-Control.
 const (
 	CacheForEver = "private, max-age=31536000, immutable" // it never changes
 	CacheSecond  = "private, max-age=1"                   // it may be a second old
-	CacheAsk     = "no-cache"                             // it is asked for again each time
+	CacheAsk     = "no-cache"                             // revalidate each time
 	CacheNever   = "no-store"
 )
 
@@ -40,8 +40,8 @@ func (c Content) Answer(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(c.Body) // the peer may be gone
 }
 
-// has reports whether an If-None-Match names the tag (RFC 9110, section 13.1.2:
-// by the weak comparison, or * for any).
+// has reports whether an If-None-Match contains the tag (RFC 9110, section 13.1.2: by the
+// weak comparison, or * for any).
 func has(ifNoneMatch []string, tag string) bool {
 	for _, value := range ifNoneMatch {
 		for one := range strings.SplitSeq(value, ",") {

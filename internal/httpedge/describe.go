@@ -33,7 +33,7 @@ func Schema[T any](api huma.API) *huma.Schema {
 	return api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[T](), true, "")
 }
 
-// words describes types of the vocabulary that write themselves.
+// words describes types of the vocabulary that marshal themselves.
 func words(r huma.Registry) {
 	r.RegisterTypeAlias(reflect.TypeFor[event.Stamp](), reflect.TypeFor[stampWord]())
 	r.RegisterTypeAlias(reflect.TypeFor[event.Grade](), reflect.TypeFor[gradeWord]())
@@ -62,8 +62,8 @@ func (durationWord) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeString, Format: "duration", Description: "ISO 8601"}
 }
 
-// nullable puts right what huma says of null: a pointer to a struct that is
-// always written may be null, a list that is left out when it is empty never is.
+// nullable corrects huma's idea of null: a pointer to a struct that is always written may
+// be null; a list that is omitted when empty never is.
 func nullable(r huma.Registry) {
 	for name, schema := range r.Map() {
 		t := r.TypeFromRef("#/components/schemas/" + name)

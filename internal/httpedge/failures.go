@@ -8,22 +8,21 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Bounds of the tokens that fail from one address. A token that holds is not among
-// them, wherever it comes from.
+// Bounds of the failing tokens from one address. Valid tokens do not count, wherever they
+// come from.
 const (
 	failureEvery = time.Second // one more, …
 	failureBurst = 60          // … after these
 )
 
-// failures counts tokens that fail, by address. Some addresses share a count, so that
-// many addresses need no memory; all that it changes for them is the answer to a token
-// that fails.
+// failures counts failing tokens by address. Several addresses share a count, so that
+// memory stays bounded; that only changes their answers to failing tokens.
 type failures struct {
 	mu     sync.Mutex
 	counts [shares]*rate.Limiter
 }
 
-// allow reports whether an address may have one more token fail.
+// allow reports whether another token from an address may fail.
 func (f *failures) allow(address string) bool {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(address)) // never fails

@@ -1,7 +1,6 @@
-// Package httpedge is what every HTTP door shares: the limits of the server,
-// answers in JSON, problems (RFC 9457), answers that can be kept (ETag) or that
-// go on for long, and the API whose description (OpenAPI 3.1) is made from the
-// code that answers.
+// Package httpedge is the common part of all HTTP endpoints: server limits, answers in
+// JSON, problems (RFC 9457), cacheable answers (ETag), long streams, and the API whose
+// description (OpenAPI 3.1) is generated from the code that answers.
 package httpedge
 
 import (
@@ -14,9 +13,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
-// Problem is an RFC 9457 problem detail, and the error of an operation that
-// answers with it. Its type is about:blank, so its title is the phrase of its
-// status.
+// Problem is an RFC 9457 problem detail, and the error of an operation that answers with
+// it. Its type is about:blank, so its title is the standard phrase of its status.
 type Problem struct {
 	Type   string         `json:"type"`
 	Title  string         `json:"title"`
@@ -34,13 +32,13 @@ func NewProblem(status int, detail string, errors ...fault.Detail) *Problem {
 
 func (p *Problem) Error() string { return p.Title + ": " + p.Detail }
 
-// GetStatus is the status of the answer.
+// GetStatus returns the status of the answer.
 func (p *Problem) GetStatus() int { return p.Status }
 
-// ContentType is the media type of the answer, whatever was asked for.
+// ContentType returns the media type of the answer, whatever the request accepts.
 func (p *Problem) ContentType(string) string { return problemType }
 
-// GetHeaders says when to try again, where that may help.
+// GetHeaders returns Retry-After if trying again may help.
 func (p *Problem) GetHeaders() http.Header {
 	if p.Status == http.StatusServiceUnavailable {
 		return http.Header{"Retry-After": {retryAfter}}
@@ -59,7 +57,7 @@ func Write(w http.ResponseWriter, p Problem) {
 	write(w, problemType, p.Status, p)
 }
 
-// Fail answers with a problem and with when to try again.
+// Fail answers with a problem and its headers, such as Retry-After.
 func Fail(w http.ResponseWriter, p *Problem) {
 	for name, values := range p.GetHeaders() {
 		w.Header()[name] = values
@@ -67,8 +65,8 @@ func Fail(w http.ResponseWriter, p *Problem) {
 	Write(w, *p)
 }
 
-// Otherwise answers what no pattern of mux takes: 405 with the methods that are
-// taken there, or 404.
+// Otherwise answers requests that no pattern of mux matches: 405 with the allowed
+// methods, or 404.
 func Otherwise(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var allowed []string

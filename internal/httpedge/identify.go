@@ -13,25 +13,26 @@ import (
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
-// Authority finds out who asks by what proves it.
+// Authority authenticates callers.
 type Authority interface {
-	// Bearer returns whose a token is (RFC 6750), or why it is nobody's, which is for
-	// the log alone.
+	// Bearer returns the owner of a token (RFC 6750), or why there is none, which is for
+	// the log only.
 	Bearer(ctx context.Context, token string) (identity.Identity, error)
-	// Certificate returns whose a verified certificate is, by its public key.
+	// Certificate returns the owner of a verified certificate, by its public key.
 	Certificate(spki []byte) (identity.Identity, bool)
-	// Allow reports whether somebody may ask once more at this moment.
+	// Allow reports whether a caller may send another request now.
 	Allow(who string) bool
-	// Refused is told of a request that is refused, and why.
+	// Refused records that a request was refused, and why.
 	Refused(who, what, why string)
-	// Until returns a context that ends also when the identity loses what it has.
+	// Until returns a context that also ends when the identity loses its permissions.
 	Until(ctx context.Context, who identity.Identity) (context.Context, context.CancelFunc)
 }
 
-// open are the paths that need no identity: how the process is, and what the API is.
+// open are the paths that need no identity: health and the API's description.
 var open = []string{"/healthz", "/readyz", "/openapi.json", "/openapi.yaml"}
 
-// Identify finds out who asks before h answers. Without an authority it is anyone.
+// Identify authenticates the caller before h answers. Without an authority every caller
+// is identity.Anyone.
 func Identify(h http.Handler, by Authority) http.Handler {
 	if by == nil {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -57,7 +58,7 @@ func Identify(h http.Handler, by Authority) http.Handler {
 		}
 		what := short(r.Method + " " + r.URL.Path)
 		if why != "" {
-			by.Refused(from(r), short(r.Method), reason) // its path is of its own making
+			by.Refused(from(r), short(r.Method), reason) // the sender chooses the path
 			if r.Header.Get("Authorization") != "" && !failures.allow(from(r)) {
 				w.Header().Set("Retry-After", retryAfter)
 				Write(w, Problem{Status: http.StatusTooManyRequests, Detail: "too many tokens from this address have failed"})
@@ -88,7 +89,7 @@ func Identify(h http.Handler, by Authority) http.Handler {
 	})
 }
 
-// noted is an answer whose status is noted.
+// noted is a ResponseWriter that records the status.
 type noted struct {
 	http.ResponseWriter
 	status int
@@ -101,10 +102,10 @@ func (n *noted) WriteHeader(status int) {
 	n.ResponseWriter.WriteHeader(status)
 }
 
-// Unwrap is how http.ResponseController finds what can be flushed.
+// Unwrap lets http.ResponseController find the flusher.
 func (n *noted) Unwrap() http.ResponseWriter { return n.ResponseWriter }
 
-// short is as much of a text of others' as a line of the log has.
+// short truncates foreign text for a log line.
 func short(text string) string {
 	const most = 100
 	if len(text) > most {
@@ -113,8 +114,8 @@ func short(text string) string {
 	return text
 }
 
-// whoAsks returns who asks, or why nobody knows, in the words for who asks and for the
-// log.
+// whoAsks returns the caller, or why it is unknown, as a text for the caller and one for
+// the log.
 func whoAsks(r *http.Request, by Authority) (who identity.Identity, why, reason string) {
 	refused := func(why string) (identity.Identity, string, string) { return who, why, why }
 	if values := r.Header.Values("Authorization"); len(values) > 0 {
@@ -138,7 +139,7 @@ func whoAsks(r *http.Request, by Authority) (who identity.Identity, why, reason 
 	return refused("say who asks: Authorization: Bearer and a token, or a client certificate")
 }
 
-// from is where a request comes from whose sender nobody knows.
+// from returns the address of an unidentified sender.
 func from(r *http.Request) string {
 	host, _, _ := strings.Cut(r.RemoteAddr, "]")
 	if i := strings.LastIndex(host, ":"); i > 0 && !strings.HasPrefix(host, "[") {
@@ -147,20 +148,20 @@ func from(r *http.Request) string {
 	return strings.TrimPrefix(host, "[")
 }
 
-// shares are how many parts strangers have of what they may ask together.
+// shares is the number of rate limits that unidentified senders are distributed over.
 const shares = 256
 
-// stranger names whose rate counts for a request whose sender nobody knows: that of
-// its address, which some others share. One who asks without end must not keep from
-// its answer who asks elsewhere whether the process works.
+// stranger returns the name of the rate limit for an unidentified sender: several
+// addresses share one. A flood from one address must not stop health checks from other
+// addresses.
 func stranger(r *http.Request) string {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(from(r))) // never fails
 	return fmt.Sprintf("stranger %d", h.Sum32()%shares)
 }
 
-// Require refuses an operation to those who may not use the door that it stands for.
-// An operation that stands for none, "", is nobody's.
+// Require refuses an operation to callers without permission for its door. An operation
+// with the door "" is refused to everybody.
 func Require(api huma.API, doorOf func(operation string) string) {
 	api.UseMiddleware(func(ctx huma.Context, next func(huma.Context)) {
 		who, door := identity.Of(ctx.Context()), doorOf(ctx.Operation().OperationID)

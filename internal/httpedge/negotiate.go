@@ -7,9 +7,8 @@ import (
 	"strings"
 )
 
-// Negotiate returns which of the offered media types a request prefers by its
-// Accept (RFC 9110, section 12.5.1), the first offered where it makes no
-// difference, or "" where it takes none.
+// Negotiate returns the offered media type that a request's Accept prefers (RFC 9110,
+// section 12.5.1), the first offered of equals, or "" if it accepts none.
 func Negotiate(h http.Header, offers ...string) string {
 	accept := strings.Join(h.Values("Accept"), ",")
 	if strings.TrimSpace(accept) == "" {
@@ -24,15 +23,15 @@ func Negotiate(h http.Header, offers ...string) string {
 	return best
 }
 
-// quality is what the most specific range of an Accept that covers the offer
-// says of it; 0: it is not taken.
+// quality returns the quality that the most specific matching range of an Accept gives
+// the offer; 0: not acceptable.
 func quality(accept, offer string) float64 {
 	wide, _, _ := strings.Cut(offer, "/")
 	quality, narrowest := 0.0, 0
 	for part := range strings.SplitSeq(accept, ",") {
 		name, params, err := mime.ParseMediaType(part)
 		if err != nil {
-			continue // what cannot be read takes nothing
+			continue // an invalid range matches nothing
 		}
 		narrow := 0
 		switch name {
@@ -56,7 +55,7 @@ func quality(accept, offer string) float64 {
 	return quality
 }
 
-// Profile returns the profile parameter with which an Accept names a media type, or "".
+// Profile returns the profile parameter that an Accept gives for a media type, or "".
 func Profile(h http.Header, offer string) string {
 	for part := range strings.SplitSeq(strings.Join(h.Values("Accept"), ","), ",") {
 		if name, params, err := mime.ParseMediaType(part); err == nil && name == offer && params["profile"] != "" {

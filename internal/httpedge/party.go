@@ -12,9 +12,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/share"
 )
 
-// Party names whose share of what is limited a request uses: that of its identity, or,
-// without identities, that of its address; of IPv6 the first 64 bits, which one host
-// may have to itself.
+// Party returns the party charged for a request: its identity or, without identities, its
+// address; of IPv6 the first 64 bits, which one host may have to itself.
 func Party(r *http.Request) string {
 	if who := identity.Of(r.Context()); who.ID != "" {
 		return who.String()
@@ -31,10 +30,9 @@ func Party(r *http.Request) string {
 	return addr.String()
 }
 
-// InShares answers at most as many requests at a time as there are places, of which
-// each party has its share. It counts no request to report, whose place is taken once
-// its body has arrived, nor how the process is; and an answer of [Streams] no longer
-// than until it begins.
+// InShares limits concurrent requests to the places in a pool, of which each party has
+// its share. It does not count POST requests, whose place is taken once the body has
+// arrived, nor the open paths; an answer of [Streams] counts only until it begins.
 func InShares(h http.Handler, places *share.Pool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost || slices.Contains(open, r.URL.Path) {
@@ -52,18 +50,18 @@ func InShares(h http.Handler, places *share.Pool) http.Handler {
 	})
 }
 
-// placeKey finds what gives back the place of a request.
+// placeKey is the context key of the function that frees the place of a request.
 type placeKey struct{}
 
-// leavePlace gives back the place that a request has by InShares.
+// leavePlace frees the place that InShares took for a request.
 func leavePlace(ctx context.Context) {
 	if leave, ok := ctx.Value(placeKey{}).(func()); ok {
 		leave()
 	}
 }
 
-// Full is the problem of a request for which a pool has no room: 429 where the party
-// uses its share, 503 where all of it is in use.
+// Full returns the problem of a request for which a pool has no room: 429 if the party
+// has used its share, 503 if the pool is full.
 func Full(err error, what string) *Problem {
 	if errors.Is(err, share.ErrShare) {
 		return NewProblem(http.StatusTooManyRequests, "too many of your "+what+": try again when one has ended")

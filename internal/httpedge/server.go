@@ -9,12 +9,11 @@ import (
 	"github.com/tocsin-project/tocsin/internal/listener"
 )
 
-// writeWait is how long a peer may take to read an answer, or the next part of
-// one that goes on.
+// writeWait is how long a peer may take to read an answer, or the next part of a stream.
 const writeWait = 60 * time.Second
 
-// Server returns a server for h that gives no peer a connection for ever. When
-// it begins to shut down, what goes on for long ends: see UntilStop.
+// Server returns a server for h with a time limit on everything a connection does. When
+// it begins to shut down, long streams end: see UntilStop.
 func Server(h http.Handler) *http.Server {
 	stopping, stop := context.WithCancel(context.Background())
 	s := &http.Server{
@@ -27,7 +26,7 @@ func Server(h http.Handler) *http.Server {
 		WriteTimeout:      writeWait,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    512 << 10, // ce- headers of an event have 256 KiB at most
-		// OPTIONS * is asked of h too, which knows who may.
+		// h answers OPTIONS *, too, because it checks permissions.
 		DisableGeneralOptionsHandler: true,
 		BaseContext: func(net.Listener) context.Context {
 			return context.WithValue(context.Background(), stoppingKey{}, stopping)
@@ -40,8 +39,8 @@ func Server(h http.Handler) *http.Server {
 	return s
 }
 
-// guard sets what keeps a browser from making more of an answer than it is, and from
-// keeping it (OWASP REST security). An answer that may be kept says so.
+// guard sets the headers that keep a browser from misinterpreting or storing an answer
+// (OWASP REST security). A cacheable answer overrides Cache-Control.
 func guard(h http.Header) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
@@ -49,23 +48,24 @@ func guard(h http.Header) {
 	h.Set("Cache-Control", CacheNever)
 }
 
-// connKey finds the connection of a request, where it came by a bounded port.
+// connKey is the context key of the request's connection, if it came through a bounded
+// port.
 type connKey struct{}
 
-// proved notes that whoever sent a request has shown who they are, so that their
-// connection is closed after those of strangers where the port is full.
+// proved marks the sender as authenticated, so that its connection is closed after those
+// of strangers when the port is full.
 func proved(ctx context.Context) {
 	if c, _ := ctx.Value(connKey{}).(*listener.Conn); c != nil {
 		c.Prove()
 	}
 }
 
-// stoppingKey finds the context that ends when the server begins to shut down.
-// It is not the request's own: what is in hand is finished.
+// stoppingKey is the context key of the context that ends when the server begins to shut
+// down. It is not the request's own, because requests in flight are finished.
 type stoppingKey struct{}
 
-// UntilStop returns a context of a request that ends also when its server begins
-// to shut down, for an answer that would not end by itself.
+// UntilStop returns a context of a request that also ends when its server begins to shut
+// down, for an answer that has no end of its own.
 func UntilStop(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	stopping, ok := ctx.Value(stoppingKey{}).(context.Context)

@@ -9,23 +9,21 @@ import (
 	"github.com/tocsin-project/tocsin/internal/share"
 )
 
-// Streams bounds the answers of one kind that go on for long. Each party has its share
-// of them.
+// Streams bounds the long streams of one kind. Each party has its share of them.
 type Streams struct {
 	places *share.Pool
 	now    func() time.Time
 }
 
-// NewStreams allows limit answers at a time. now tells the machine's time.
+// NewStreams allows limit concurrent streams. now returns the machine's time.
 func NewStreams(limit int, now func() time.Time) *Streams {
 	return &Streams{places: share.NewPool(int64(limit)), now: now}
 }
 
-// Send answers with what write sends, however much it is, or with 503 where
-// there are too many already, or 429 where the party uses its share. The context of
-// write ends with the request and when the server begins to shut down. When write
-// returns an error the connection is broken off, so that nobody takes what has come
-// for all there is.
+// Send streams what write sends, of any length. It answers 503 if there are too many
+// streams, or 429 if the party has used its share. The context of write ends with the
+// request and when the server begins to shut down. If write returns an error the
+// connection is aborted, so that the client does not take a part for the whole.
 func (s *Streams) Send(w http.ResponseWriter, r *http.Request, contentType string, write func(context.Context, *Stream) error) {
 	if !r.ProtoAtLeast(1, 1) {
 		Fail(w, NewProblem(http.StatusHTTPVersionNotSupported, "this needs HTTP/1.1: in an older version nobody can see that an answer broke off"))
@@ -57,17 +55,17 @@ func (s *Streams) Send(w http.ResponseWriter, r *http.Request, contentType strin
 	}
 }
 
-// Stream takes an answer in parts.
+// Stream writes an answer in parts.
 type Stream struct {
 	buffer  *bufio.Writer
 	control *http.ResponseController
 	now     func() time.Time
 }
 
-// Write takes a part of the answer. The peer has it after Flush at the latest.
+// Write adds a part of the answer. It is sent by the next Flush at the latest.
 func (s *Stream) Write(part []byte) (int, error) { return s.buffer.Write(part) }
 
-// Flush sends what was written and gives the peer its time for the next part.
+// Flush sends what was written and restarts the peer's time limit.
 func (s *Stream) Flush() error {
 	if err := s.allow(); err != nil {
 		return err
@@ -81,5 +79,5 @@ func (s *Stream) Flush() error {
 	return s.allow()
 }
 
-// allow gives the peer writeWait from now on.
+// allow sets the write deadline to writeWait from now.
 func (s *Stream) allow() error { return s.control.SetWriteDeadline(s.now().Add(writeWait)) }
