@@ -1,12 +1,12 @@
-// Package identity says who may speak and what each may: one table, which every
-// door holds, over NATS and over HTTP alike.
+// Package identity defines the identities and their permissions: one table, which every
+// endpoint enforces, over NATS and HTTP alike.
 //
-// It does no I/O. Who somebody is, is found out by what proves it: a credential of
-// NATS, a token, a certificate (package credential).
+// It does no I/O. Callers are authenticated by a NATS credential, a token or a
+// certificate (package credential).
 //
-// What is learned of incidents serves the security of networks and nothing else,
-// and must not leak (cn-cii-2021 art. 30, 46): so nobody may anything that a line
-// of the table does not say.
+// What is learned of incidents serves the security of networks and nothing else, and must
+// not leak (cn-cii-2021 art. 30, 46): so nobody has a permission that is not in the
+// table.
 package identity
 
 import (
@@ -19,26 +19,26 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// Role is what somebody is to the product.
+// Role is the role of an identity.
 type Role string
 
 // The roles.
 const (
 	Operator  Role = "operator"  // reports, and sees its own incidents
-	Desk      Role = "desk"      // is told of what it is owed, and acknowledges that
-	Regulator Role = "regulator" // asks, within its region and sector
+	Desk      Role = "desk"      // gets the escalations that it is owed, and acknowledges them
+	Regulator Role = "regulator" // queries within its region and sector
 	Admin     Role = "admin"     // runs the product
-	// Trial is everybody who reaches a server without identities, which listens on
-	// loopback only. Nobody has a credential of this role.
+	// Trial is every caller of a server without identities, which listens on loopback
+	// only. No credential has this role.
 	Trial Role = "trial"
-	// Service is the services themselves, in the account that is theirs.
+	// Service is the services themselves, in their own account.
 	Service Role = "service"
 )
 
-// Roles are those that a credential may have.
+// Roles are the roles that a credential may have.
 var Roles = []Role{Operator, Desk, Regulator, Admin}
 
-// Level is how high a regulator stands: how much of the country its region is.
+// Level is the level of a regulator: how much of the country its region is.
 type Level string
 
 // The levels.
@@ -48,16 +48,15 @@ const (
 	Prefecture Level = "prefecture"
 )
 
-// Identity is somebody who may speak. The id of an operator or a desk is that of
-// the register.
+// Identity is a caller. The id of an operator or a desk is its id in the register.
 type Identity struct {
 	Role   Role   `json:"role"`
 	ID     string `json:"id"`
 	Level  Level  `json:"level,omitempty"`  // of a regulator
 	Region string `json:"region,omitempty"` // of a regulator below the national level: GB/T 2260
 	Sector string `json:"sector,omitempty"` // of a regulator of one sector
-	// Screens are those that a desk has: each follows the desk through a consumer of
-	// its own.
+	// Screens are the screens of a desk: each follows the desk through a consumer of its
+	// own.
 	Screens []string `json:"screens,omitempty"`
 }
 
@@ -67,13 +66,13 @@ const DefaultScreen = "default"
 // MaxScreens bounds the screens of a desk.
 const MaxScreens = 32
 
-// Ours is the identity under which one service asks another.
+// Ours is the identity under which one service sends requests to another.
 var Ours = Identity{Role: Service, ID: "tocsin"}
 
-// Anyone is the identity of those who reach a server without identities.
+// Anyone is the identity of callers of a server without identities.
 var Anyone = Identity{Role: Trial}
 
-// String is ROLE/ID, as records name who did what.
+// String returns ROLE/ID, the form in which records name an actor.
 func (i Identity) String() string {
 	if i.Role == Trial {
 		return string(Trial)
@@ -81,7 +80,7 @@ func (i Identity) String() string {
 	return string(i.Role) + "/" + i.ID
 }
 
-// IsZero reports whether it is nobody.
+// IsZero reports whether there is no identity.
 func (i Identity) IsZero() bool { return i.Role == "" }
 
 var (
@@ -89,9 +88,8 @@ var (
 	region  = regexp.MustCompile(`^[1-9][0-9]{5}$`)
 )
 
-// Check names what is wrong with an identity that somebody shall have. A regulator
-// says its level, so that one whose region was forgotten is not one of the whole
-// country.
+// Check returns what is wrong with a new identity. A regulator must give its level, so
+// that one whose region was forgotten is not responsible for the whole country.
 func (i Identity) Check() error {
 	switch {
 	case !slices.Contains(Roles, i.Role):
@@ -145,23 +143,23 @@ func (i Identity) checkLevel() error {
 	return nil
 }
 
-// Sight is what of the record somebody may see: everything that has all of its
-// parts that are not empty. With None it is nothing.
+// Sight is what an identity may see of the record: everything that matches all non-empty
+// fields. With None it is nothing.
 type Sight struct {
 	None     bool
 	Operator string // the incidents of this operator
-	Desk     string // what this desk was told, and the incidents that it was told of
+	Desk     string // this desk's escalations and their incidents
 	Region   string // incidents at facilities in this region, …
 	Sector   string // … and of this sector
 }
 
-// IsAll reports whether it is everything.
+// IsAll reports whether everything may be seen.
 func (s Sight) IsAll() bool { return s == Sight{} }
 
-// Sight is what the identity may see.
+// Sight returns what the identity may see.
 func (i Identity) Sight() Sight {
 	if i.ID == "" && i.Role != Trial || i.Role == Regulator && i.Level == "" {
-		return Sight{None: true} // an empty part of a sight would be everything
+		return Sight{None: true} // an empty field would mean everything
 	}
 	switch i.Role {
 	case Operator:
@@ -178,31 +176,31 @@ func (i Identity) Sight() Sight {
 
 type key struct{}
 
-// With returns a context of what is done for somebody.
+// With returns a context of work for an identity.
 func With(ctx context.Context, who Identity) context.Context {
 	return context.WithValue(ctx, key{}, who)
 }
 
-// Of returns for whom something is done; nobody, where nothing says so, and nobody
-// may anything.
+// Of returns the identity that work is done for; without one, the zero identity, which
+// has no permissions.
 func Of(ctx context.Context) Identity {
 	who, _ := ctx.Value(key{}).(Identity)
 	return who
 }
 
-// Subject is where what an identity asks for arrives, and by whose word who asks: no
-// client can send there, only what the import of its own account makes of what it
-// sends to the door.
+// Subject returns the subject on which an identity's requests to a door arrive, and which
+// thereby authenticates the caller: no client can send to it; only the import of its own
+// account maps what it sends to the door.
 func (i Identity) Subject(door string) string {
 	return askedBy + string(i.Role) + "." + event.Token(i.ID) + "." + door
 }
 
 const askedBy = "by."
 
-// AskedBy matches a door's subjects as Subject makes them.
+// AskedBy returns a wildcard for the subjects that Subject makes for a door.
 func AskedBy(door string) string { return askedBy + "*.*." + door }
 
-// OfSubject takes apart what Subject makes.
+// OfSubject parses a subject made by Subject.
 func OfSubject(subject string) (role Role, token, door string, ok bool) {
 	rest, ok := strings.CutPrefix(subject, askedBy)
 	if !ok {

@@ -6,24 +6,24 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Bounds of what one identity may ask a second, by whichever door, and at once after
-// it has asked nothing for a while. Reports over NATS are not among it: they wait for
-// the disk, and an incident may make many.
+// Bounds of the requests of one identity per second, over all doors, and of a burst after
+// a quiet time. Reports over NATS do not count: they wait for the disk, and an incident
+// may cause many.
 const (
 	AskRate  = 200
 	askBurst = 1000
 )
 
-// Rates are how often those who ask may ask on.
+// Rates are the rate limits of callers.
 type Rates struct {
 	mu sync.Mutex
-	of map[string]*rate.Limiter // as many as there are names
+	of map[string]*rate.Limiter // one per name
 }
 
-// NewRates returns rates of which nothing is used up.
+// NewRates returns unused rate limits.
 func NewRates() *Rates { return &Rates{of: map[string]*rate.Limiter{}} }
 
-// Allow reports whether somebody may ask once more at this moment.
+// Allow reports whether a caller may send another request now.
 func (r *Rates) Allow(who string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

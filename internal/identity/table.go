@@ -12,24 +12,24 @@ type Way string
 
 // The ways.
 const (
-	Ask  Way = "asks"  // sends a request, and has the answer for itself
-	Hear Way = "hears" // is sent what is published there
+	Ask  Way = "asks"  // sends a request and alone gets the answer
+	Hear Way = "hears" // receives what is published there
 )
 
-// Permit is a line of the table. For the first wildcard of the subject the token of
-// who asks stands.
+// Permit is a line of the permission table. The first wildcard of the subject is the
+// token of the caller.
 type Permit struct {
 	Subject string
 	Way     Way
 	What    string // in words
 	Roles   []Role
-	// Engine is the engine's own subject that the line opens, for the consumers of a
-	// desk's screens only, which stand for the last wildcard of each.
+	// Engine is the engine's own subject that the line opens, only for the consumers of a
+	// desk's screens, which replace the last wildcard of each.
 	Engine string
 }
 
-// Permits is the whole table: what is not in it, nobody may. What of the record an
-// answer shows depends on Sight as well.
+// Permits is the whole permission table: what it does not list is forbidden. What an
+// answer shows of the record also depends on Sight.
 var Permits = []Permit{
 	{Subject: event.DoorReport, Way: Ask, What: "report", Roles: []Role{Operator}},
 	{Subject: event.AllReceipts, Way: Hear, What: "receipts of its own reports", Roles: []Role{Operator}},
@@ -56,14 +56,14 @@ var Permits = []Permit{
 	{Subject: event.DoorDesks, Way: Ask, What: "which desks have a screen", Roles: []Role{Desk, Regulator, Admin, Service}},
 }
 
-// Route is where something that somebody sends arrives, or comes from.
+// Route maps a subject of a client to that of the services.
 type Route struct {
 	Way    Way
-	Local  string // as who may sees it
-	Remote string // as the services, or the engine, do
+	Local  string // as the client sees it
+	Remote string // as the services or the engine see it
 }
 
-// Routes returns what the line gives an identity in a realm.
+// Routes returns the routes that the line gives an identity in a realm.
 func (p Permit) Routes(who Identity, realm event.Realm) (out []Route) {
 	if !slices.Contains(p.Roles, who.Role) {
 		return nil
@@ -84,7 +84,7 @@ func (p Permit) Routes(who Identity, realm event.Realm) (out []Route) {
 	return []Route{{p.Way, realm.Wire(local), realm.Wire(who.Subject(local))}}
 }
 
-// Export is what Routes lead to, for anybody.
+// Export returns the subject that Routes lead to, for any identity.
 func (p Permit) Export(realm event.Realm) string {
 	switch {
 	case p.Engine != "":
@@ -95,8 +95,8 @@ func (p Permit) Export(realm event.Realm) string {
 	return realm.Wire(AskedBy(p.Subject))
 }
 
-// own is the subject with the token of who asks for its first wildcard, where it is
-// not the engine's own.
+// own returns the subject with the caller's token for its first wildcard, unless it is
+// the engine's own.
 func (p Permit) own(who Identity) string {
 	if p.Subject == p.Engine {
 		return p.Subject
@@ -104,7 +104,8 @@ func (p Permit) own(who Identity) string {
 	return strings.Replace(p.Subject, "*", event.Token(who.ID), 1)
 }
 
-// isOwn is own for a token, held against a door: this is asked for every request.
+// isOwn reports whether door is own's subject for a token, without building it: it runs
+// for every request.
 func (p Permit) isOwn(token, door string) bool {
 	before, after, wild := strings.Cut(p.Subject, "*")
 	if !wild {
@@ -118,8 +119,8 @@ func (p Permit) isOwn(token, door string) bool {
 	return ok && rest == after
 }
 
-// May reports whether somebody may use a door in a way. Who reaches a server without
-// identities may everything.
+// May reports whether the identity may use a door in a way. Callers of a server without
+// identities may do everything.
 func (i Identity) May(way Way, door string) bool {
 	if i.Role == Trial {
 		return true
@@ -130,7 +131,7 @@ func (i Identity) May(way Way, door string) bool {
 	})
 }
 
-// Table renders the table, as the administrator's handbook shows it.
+// Table renders the permission table for the administrator's handbook.
 func Table() string {
 	var b strings.Builder
 	b.WriteString("| subject | may | operator | desk | regulator | admin |\n|---|---|---|---|---|---|\n")
