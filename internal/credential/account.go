@@ -13,7 +13,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/private"
 )
 
-// sign writes an account.
+// sign signs an account and writes it.
 func (f Folder) sign(name, account string, set func(*jwt.AccountClaims)) error {
 	claims := jwt.NewAccountClaims(account)
 	claims.Name = name
@@ -44,7 +44,7 @@ func (f Folder) putAccount(claims *jwt.AccountClaims, signer *signer) error {
 	return private.Write(f.path(accounts, claims.Name+".jwt"), []byte(token))
 }
 
-// newUser makes a key and its .creds file.
+// newUser creates a key and its .creds file.
 func newUser(name string, account nkeys.KeyPair, now time.Time, valid time.Duration, may jwt.Permissions) (public string, file []byte, err error) {
 	if valid < 0 {
 		return "", nil, fmt.Errorf("credential: it cannot be good for %s", valid)
@@ -73,7 +73,8 @@ func newUser(name string, account nkeys.KeyPair, now time.Time, valid time.Durat
 	return public, file, nil
 }
 
-// permissions are what the server holds a client to, beside what its account has.
+// permissions returns the limits that the server enforces for a client, besides those of
+// its account.
 func permissions(who identity.Identity) (may jwt.Permissions) {
 	may.Sub.Allow.Add("_INBOX.>")
 	for _, realm := range []event.Realm{event.Real, event.Drill} {
@@ -90,7 +91,7 @@ func permissions(who identity.Identity) (may jwt.Permissions) {
 	return may
 }
 
-// exports are the doors that the services have.
+// exports returns the exports of the services: their doors.
 func exports() (out jwt.Exports) {
 	for _, realm := range []event.Realm{event.Real, event.Drill} {
 		for _, p := range identity.Permits {
@@ -107,7 +108,7 @@ func exports() (out jwt.Exports) {
 	return out
 }
 
-// imports are the doors that an identity's account has.
+// imports returns the imports of an identity's account: its doors.
 func imports(who identity.Identity, exporter string) (out jwt.Imports) {
 	for _, realm := range []event.Realm{event.Real, event.Drill} {
 		for _, p := range identity.Permits {

@@ -1,17 +1,16 @@
-// Package credential makes and keeps what proves who somebody is, the NATS way: an
-// operator key signs a signing key, that signs accounts, and an account's key signs the
+// Package credential creates and stores what proves an identity, the NATS way: an
+// operator key signs a signing key, which signs accounts, and an account's key signs the
 // .creds file of its user (nkeys and JWTs). The operator key itself is needed only to
 // replace the signing key, and can be kept offline.
 //
-// Every identity has an account of its own, with nothing in it but imports of the
-// doors that the table of package identity gives it. An import makes of what a
-// client sends to a door a request under a subject that names who asks, so that no
-// service needs to believe what it is told; and two identities share no subject,
-// inbox or reply. The services, and the streams, are in an account that nobody else
-// has a credential for.
+// Every identity has an account of its own that contains only imports of the doors that
+// the table of package identity gives it. An import maps what a client sends to a door to
+// a request under a subject that names the caller, so that no service has to trust a
+// caller's own claim; and two identities share no subject, inbox or reply. The services
+// and the streams are in an account that nobody else has a credential for.
 //
-// A folder is all there is: what a server needs of it, it reads again when it has
-// changed, so a credential that is revoked there is cut off at once.
+// The folder is the only state: a server reads it again when it has changed, so a
+// credential revoked there is cut off at once.
 package credential
 
 import (
@@ -32,11 +31,11 @@ import (
 // The folder:
 //
 //	operator.nk        the seed of the root key, which signs signing keys: keep it offline
-//	signing.json       the signing key, which signs accounts in the name of the root key
+//	signing.json       the signing key, which signs accounts on behalf of the root key
 //	operator.jwt       what servers trust: the root key, and its signing key
-//	accounts/NAME.jwt  an account each, signed by the operator: all that a server reads
+//	accounts/NAME.jwt  one account each, signed by the operator: all that a server reads
 //	keys/NAME.nk       the seed that signs its credentials
-//	creds/NAME.creds   what is handed to the one whom it names, and to nobody else
+//	creds/NAME.creds   the file to hand to its owner, and to nobody else
 const (
 	operatorSeed = "operator.nk"
 	signingFile  = "signing.json"
@@ -46,33 +45,33 @@ const (
 	creds        = "creds"
 )
 
-// The accounts that are no identity.
+// Names of the accounts without an identity.
 const (
 	services = "services" // where the services and the streams are
 	system   = "system"   // the NATS server's own
 )
 
-// Bounds of what one identity may hold open; beyond them the server refuses.
+// Bounds of what one identity may have open; the server refuses more.
 const (
 	maxConnections   = 64
 	maxSubscriptions = 256
-	maxPayload       = 1 << 20 // a report has 256 KiB at most, beside its headers
+	maxPayload       = 1 << 20 // a report has 256 KiB at most, besides its headers
 )
 
-// ErrNone says that a folder has no identities: tocsin init makes them.
+// ErrNone means that a folder has no identities: tocsin init creates them.
 var ErrNone = errors.New("there are no identities")
 
-// ErrUnknown says that there is no such credential.
+// ErrUnknown means that there is no such credential.
 var ErrUnknown = errors.New("there is no such credential")
 
-// Folder is where credentials are kept.
+// Folder is a folder of credentials.
 type Folder string
 
-// In is where a data folder has its credentials.
+// In returns the credentials folder of a data folder.
 func In(data string) Folder { return Folder(filepath.Join(data, "identity")) }
 
-// Exists reports whether identities were made. A folder that cannot be read, or that
-// is not whole, is an error: it is not none.
+// Exists reports whether identities were created. A folder that cannot be read or is
+// incomplete is an error, not an absence.
 func (f Folder) Exists() (bool, error) {
 	if _, err := os.Stat(string(f)); errors.Is(err, fs.ErrNotExist) {
 		return false, nil
@@ -85,7 +84,7 @@ func (f Folder) path(parts ...string) string {
 	return filepath.Join(append([]string{string(f)}, parts...)...)
 }
 
-// Init makes the keys of a new folder: the operator, the services and the system
+// Init creates the keys of a new folder: the operator, the services and the system
 // account. It refuses a folder that has them: new ones would lock everybody out.
 func Init(f Folder, now time.Time) error {
 	if _, err := os.Stat(f.path(operatorJWT)); err == nil {
@@ -137,11 +136,11 @@ func Init(f Folder, now time.Time) error {
 	}
 	claims.SystemAccount = publicOf(account)
 	claims.SigningKeys.Add(signing.Public)
-	return f.putOperator(claims, operator) // last: with it, the folder is whole
+	return f.putOperator(claims, operator) // last: it completes the folder
 }
 
-// mustBeEmpty refuses a folder with keys in it. Without operator.jwt they may be what is
-// left of identities, and new keys would take their places.
+// mustBeEmpty refuses a folder with keys in it. Without operator.jwt they may be the
+// remains of identities, and new keys would overwrite them.
 func (f Folder) mustBeEmpty() error {
 	for _, folder := range []string{"", keys, accounts, creds} {
 		files, err := os.ReadDir(f.path(folder))
@@ -166,7 +165,7 @@ func (f Folder) checkOwner() error {
 	return nil
 }
 
-// newKey makes a key and keeps its seed.
+// newKey creates a key and stores its seed.
 func (f Folder) newKey(name string, create func() (nkeys.KeyPair, error)) (nkeys.KeyPair, error) {
 	pair, err := create()
 	if err != nil {
@@ -194,7 +193,7 @@ func (f Folder) readKey(name string) (nkeys.KeyPair, error) {
 	return pair, nil
 }
 
-// key is the key of an account.
+// key reads the key of an account.
 func (f Folder) key(name string) (nkeys.KeyPair, error) {
 	return f.readKey(filepath.Join(keys, name+".nk"))
 }
@@ -202,13 +201,13 @@ func (f Folder) key(name string) (nkeys.KeyPair, error) {
 func publicOf(pair nkeys.KeyPair) string {
 	public, err := pair.PublicKey()
 	if err != nil {
-		panic(err) // a key that was made or read has one
+		panic(err) // a created or read key always has one
 	}
 	return public
 }
 
-// locked works on the folder alone: of two that read and write one account the second
-// would undo the first.
+// locked runs do with the folder locked: of two concurrent changes to one account the
+// second would undo the first.
 func (f Folder) locked(do func() error) error {
 	lock, err := private.Lock(f.path(".lock"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -217,7 +216,7 @@ func (f Folder) locked(do func() error) error {
 	if err != nil {
 		return fmt.Errorf("credential: %w", err)
 	}
-	defer lock.Close() // which releases it
+	defer lock.Close() // releases the lock
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		return fmt.Errorf("credential: lock %s: %w", f, err)
 	}

@@ -23,33 +23,33 @@ import (
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
-// lookEvery is how often a folder is looked at: one that is revoked has to be cut
-// off within a second.
+// lookEvery is how often a folder is checked: a revoked identity has to be cut off within
+// a second.
 const lookEvery = 200 * time.Millisecond
 
-// Directory is who has a credential, as a folder says now.
+// Directory holds the credentials that a folder contains now.
 type Directory struct {
 	folder   Folder
 	operator string // nkey
 	log      *zap.Logger
 	refusals *refusals
 	rates    *identity.Rates
-	internal int           // accounts read that are of no identity
-	looked   uint64        // how the folder looked when it was read; 0: it is read again
-	again    chan struct{} // has one when the folder is to be read whatever it looks like
+	internal int           // number of accounts read that have no identity
+	looked   uint64        // the folder's fingerprint when last read; 0: read again
+	again    chan struct{} // requests a read even without a change
 
 	mu     sync.RWMutex
-	faulty []string              // accounts that cannot be used, by name
+	faulty []string              // names of unusable accounts
 	all    map[string]*Holder    // by ROLE/ID
 	signed map[string]string     // accounts by public key
 	hashes map[string]*Holder    // by the hash of a token
-	until  map[*holding]struct{} // what goes on for long
+	until  map[*holding]struct{} // long-running requests
 	certs  map[string]*Holder    // by the hash of a public key
 	people map[Login]*Holder
 }
 
-// Open reads a folder. An account that cannot be used is logged, and its identity may
-// nothing; only without those of the services and the system is there nothing to serve.
+// Open reads a folder. An unusable account is logged, and its identity has no
+// permissions; only without the accounts of the services and the system does Open fail.
 func Open(f Folder, log *zap.Logger) (*Directory, error) {
 	operator, err := f.trusted()
 	if err != nil {
@@ -66,7 +66,7 @@ func Open(f Folder, log *zap.Logger) (*Directory, error) {
 	return d, nil
 }
 
-// Accounts are what a server needs to let in those who have a credential.
+// Accounts returns the accounts that a server lets in.
 func (d *Directory) Accounts() (*natsd.Accounts, error) {
 	operator, err := d.folder.trusted()
 	if err != nil {
@@ -81,11 +81,11 @@ func (d *Directory) Accounts() (*natsd.Accounts, error) {
 	return &natsd.Accounts{System: operator.SystemAccount, Services: services, Signed: maps.Clone(d.signed)}, nil
 }
 
-// Services is the .creds file with which the services connect.
+// Services returns the path of the .creds file with which the services connect.
 func (f Folder) Services() string { return f.path(creds, services+".creds") }
 
-// Find returns the identity of a role whose id makes a token: an id is a token as
-// it is. Who was revoked is nobody.
+// Find returns the identity of a role by the token of its id: an id is its own token. A
+// revoked identity is not found.
 func (d *Directory) Find(role identity.Role, token string) (identity.Identity, bool) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
@@ -96,8 +96,7 @@ func (d *Directory) Find(role identity.Role, token string) (identity.Identity, b
 	return h.Identity, true
 }
 
-// Vouch returns the proof that a key belongs to this identity, where the key is in
-// use.
+// Vouch returns the proof that a key belongs to this identity, if the key is in use.
 func (d *Directory) Vouch(who identity.Identity, key string) (bus.Voucher, bool) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
@@ -113,7 +112,7 @@ func (d *Directory) Vouch(who identity.Identity, key string) (bus.Voucher, bool)
 	return bus.Voucher{}, false
 }
 
-// Names are the ids of those who have a role.
+// Names returns the ids of the identities with a role.
 func (d *Directory) Names(role identity.Role) (ids []string) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
@@ -126,7 +125,7 @@ func (d *Directory) Names(role identity.Role) (ids []string) {
 	return ids
 }
 
-// Bearer returns whose a token is, or why it is nobody's.
+// Bearer returns the owner of a token, or why there is none.
 func (d *Directory) Bearer(_ context.Context, token string) (identity.Identity, error) {
 	hash := hashOf(token)
 	d.mu.RLock()
@@ -145,8 +144,8 @@ func (d *Directory) Bearer(_ context.Context, token string) (identity.Identity, 
 	return h.Identity, nil
 }
 
-// Certificate returns whose the public key of a certificate is, which somebody we
-// trust has signed.
+// Certificate returns the owner of the public key of a certificate that a trusted
+// authority has signed.
 func (d *Directory) Certificate(spki []byte) (identity.Identity, bool) {
 	hash := keyHash(spki)
 	d.mu.RLock()
@@ -158,7 +157,7 @@ func (d *Directory) Certificate(spki []byte) (identity.Identity, bool) {
 	return h.Identity, true
 }
 
-// Person returns who somebody is whom a provider has logged in.
+// Person returns the identity of a person whom a provider has logged in.
 func (d *Directory) Person(l Login) (identity.Identity, bool) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
@@ -169,19 +168,18 @@ func (d *Directory) Person(l Login) (identity.Identity, bool) {
 	return h.Identity, true
 }
 
-// holding is something that goes on for as long as an identity has what it has.
+// holding is a long-running request that ends when its identity's account changes.
 type holding struct {
 	who    identity.Identity
-	signed string // its account, as it was
+	signed string // its account JWT when it began
 	end    context.CancelFunc
 }
 
-// maxHolding bounds how long anything goes on before who asked has to prove it anew: a
-// token may have expired.
+// maxHolding bounds how long a request runs before the caller has to authenticate again:
+// a token may have expired.
 const maxHolding = time.Hour
 
-// Until returns a context that ends also when anything of the identity's account
-// changes.
+// Until returns a context that also ends when anything in the identity's account changes.
 func (d *Directory) Until(ctx context.Context, who identity.Identity) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(ctx, maxHolding)
 	d.mu.Lock()
@@ -201,31 +199,31 @@ func (d *Directory) Until(ctx context.Context, who identity.Identity) (context.C
 	}
 }
 
-// Allow reports whether somebody may ask once more at this moment.
+// Allow reports whether a caller may send another request now.
 func (d *Directory) Allow(who string) bool { return d.rates.Allow(who) }
 
 // Refused records a request that was refused.
 func (d *Directory) Refused(who, what, why string) { d.refusals.add(who, what, why) }
 
-// Refusals is how many requests were refused so far.
+// Refusals returns the number of refused requests so far.
 func (d *Directory) Refusals() uint64 { return d.refusals.total.Load() }
 
-// Alarm reports whether more is refused than by mistake.
+// Alarm reports whether more requests are refused than mistakes explain.
 func (d *Directory) Alarm() bool { return d.refusals.alarm() }
 
-// faultyAccounts is logged with what is wrong with each.
+// faultyAccounts is the log message for unusable accounts.
 const faultyAccounts = "accounts cannot be used; their identities may nothing until the files are put right"
 
-// Faulty are the accounts that cannot be used, by name.
+// Faulty returns the names of the unusable accounts.
 func (d *Directory) Faulty() []string {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	return slices.Clone(d.faulty)
 }
 
-// Watch reads the folder again whenever it has changed, until ctx ends, and hands
-// every account that is not as it was to admit, again until that succeeds, and the
-// public key of every one that is gone to expel.
+// Watch reads the folder again whenever it has changed, until ctx ends. It passes every
+// changed account to admit, and retries until that succeeds, and the public key of every
+// removed account to expel.
 func (d *Directory) Watch(ctx context.Context, admit, expel func(account string) error) error {
 	var pending []string
 	tick := time.NewTicker(lookEvery)
@@ -261,23 +259,22 @@ func (d *Directory) Watch(ctx context.Context, admit, expel func(account string)
 	}
 }
 
-// Reload has the folder read again, whatever it looks like.
+// Reload reads the folder again even if it looks unchanged.
 func (d *Directory) Reload() {
 	select {
 	case d.again <- struct{}{}:
-	default: // it is known
+	default: // already requested
 	}
 }
 
-// looks returns a number for what the folder of accounts looks like from outside, and
-// when something in it was last changed. A file that is written over where it stands
-// does not change its folder.
+// looks returns a fingerprint of the accounts folder's metadata, and the time of its last
+// change. A file overwritten in place does not change its folder, so every file counts.
 func (f Folder) looks() (looks uint64, at time.Time, err error) {
 	files, err := os.ReadDir(f.path(accounts))
 	if err != nil {
 		return 0, at, err
 	}
-	folder, err := os.Stat(f.path(accounts)) // which shows where one file took another's place
+	folder, err := os.Stat(f.path(accounts)) // changes when a file is replaced
 	if err != nil {
 		return 0, at, err
 	}
@@ -294,7 +291,7 @@ func (f Folder) looks() (looks uint64, at time.Time, err error) {
 	for _, file := range files {
 		info, err := file.Info()
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // it went meanwhile: the folder looks other than the last time
+			continue // removed meanwhile: the fingerprint changes
 		}
 		if err != nil {
 			return 0, at, err
@@ -308,7 +305,7 @@ func (f Folder) looks() (looks uint64, at time.Time, err error) {
 }
 
 // whole refuses a folder without the accounts of the services and the system, without
-// which nobody could be served.
+// which nothing could be served.
 func (d *Directory) whole(bad error) error {
 	if !onlyAccounts(bad) {
 		return bad
@@ -319,12 +316,13 @@ func (d *Directory) whole(bad error) error {
 	return nil
 }
 
-// settled is how old a change must be for its time to tell it from the next one.
+// settled is how old a change must be for its timestamp to distinguish it from the next
+// one.
 const settled = 2 * time.Second
 
-// read reads the folder where it has changed, and returns the accounts that are not
-// as they were and the public keys of those that are gone. What is no account of this
-// folder's is in the error, and whoever it was of may nothing more.
+// read reads the folder if it has changed, and returns the changed accounts and the
+// public keys of the removed ones. The error names files that are no valid account of
+// this folder; their identities lose all permissions.
 func (d *Directory) read() (changed, gone []string, err error) {
 	looks, at, err := d.folder.looks()
 	if err != nil {
@@ -360,10 +358,10 @@ func (d *Directory) read() (changed, gone []string, err error) {
 		}
 	})
 	if err := next.whole(bad); err != nil {
-		return nil, nil, err // and what was read before stays in force
+		return nil, nil, err // the previous state stays in force
 	}
 	if again, err := d.folder.trusted(); bad != nil && (err != nil || !reflect.DeepEqual(again, trusted)) {
-		return nil, nil, err // accounts were being signed by another key: the next look sees all of it
+		return nil, nil, err // accounts were being re-signed: the next read sees all of it
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -373,8 +371,8 @@ func (d *Directory) read() (changed, gone []string, err error) {
 			changed = append(changed, signed)
 		}
 	}
-	// What goes on for long goes on only for as long as nothing of its account changes:
-	// whoever may go on proves it anew.
+	// Requests end when anything in their identity's account changes: callers who may
+	// continue authenticate again.
 	for h := range d.until {
 		if now := next.all[h.who.String()]; now == nil || next.signed[now.Account] != h.signed {
 			h.end()

@@ -6,10 +6,10 @@ import (
 	"github.com/tocsin-project/tocsin/internal/clock"
 )
 
-// ExpiryWarning is how long before it expires a credential or a token is warned of.
+// ExpiryWarning is how long before its expiry a warning for a credential or token begins.
 const ExpiryWarning = 30 * 24 * time.Hour
 
-// TokensExpire is when the first of the tokens expires that has not yet; nil: none does.
+// TokensExpire returns when the next unexpired token expires; nil: none does.
 func (h *Holder) TokensExpire(now time.Time) (first *time.Time) {
 	for _, t := range h.Tokens {
 		if t.Until != nil && t.Until.After(now) && (first == nil || t.Until.Before(*first)) {
@@ -19,15 +19,15 @@ func (h *Holder) TokensExpire(now time.Time) (first *time.Time) {
 	return first
 }
 
-// Expiry is when a credential or a token of an identity expires.
+// Expiry is the expiry of an identity's credential or token.
 type Expiry struct {
 	Who  string // ROLE/ID
 	Kind string // credential or token
 	At   time.Time
 }
 
-// Expiring lists the credentials that expire within ExpiryWarning or have expired, and
-// the tokens that will: of each identity the next.
+// Expiring returns the credentials that expire within ExpiryWarning or have expired, and
+// for each identity the next token to expire within it.
 func (d *Directory) Expiring() (out []Expiry) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()

@@ -20,43 +20,43 @@ import (
 	"github.com/tocsin-project/tocsin/internal/private"
 )
 
-// Holder is an identity with what proves it, as its account has it.
+// Holder is an identity with what proves it, as stored in its account.
 type Holder struct {
 	identity.Identity
 	Account string     `json:"-"`                 // public key
-	Keys    []Key      `json:"keys,omitempty"`    // of its .creds files, the last one in use
+	Keys    []Key      `json:"keys,omitempty"`    // of its .creds files; the last one is in use
 	Tokens  []Token    `json:"tokens,omitempty"`  // for HTTP
 	Certs   []Cert     `json:"certs,omitempty"`   // for HTTP with mutual TLS
-	People  []Login    `json:"people,omitempty"`  // who log in with a provider, for HTTP
-	Revoked *time.Time `json:"revoked,omitempty"` // since then it may nothing
+	People  []Login    `json:"people,omitempty"`  // people who log in with a provider, for HTTP
+	Revoked *time.Time `json:"revoked,omitempty"` // when it lost all permissions
 }
 
-// Key is a user's nkey, and for how long it is or was good.
+// Key is a user's nkey and its period of validity.
 type Key struct {
 	Public string     `json:"public"`
 	From   time.Time  `json:"from"`
 	Until  *time.Time `json:"until,omitempty"`
-	// Expires is when the file is good no more by itself; nil: never.
+	// Expires is when the file itself expires; nil: never.
 	Expires *time.Time `json:"expires,omitempty"`
-	// Certificate is the signature that the key is of this identity, by Signer, or by
-	// the operator where there is none; Delegation is the operator's, that Signer may
-	// sign. What is signed with the key carries them (evidence.SignedAct).
+	// Certificate is the signature, by Signer or, if empty, the operator, that the key
+	// belongs to this identity; Delegation is the operator's, that Signer may sign. What
+	// is signed with the key carries them (evidence.SignedAct).
 	Certificate []byte `json:"certificate,omitempty"`
 	Signer      string `json:"signer,omitempty"`
 	Delegation  []byte `json:"delegation,omitempty"`
 }
 
-// Token is a bearer token, of which only the SHA-256 is kept.
+// Token is a bearer token, of which only the SHA-256 is stored.
 type Token struct {
 	Hash  string     `json:"hash"` // hex
 	From  time.Time  `json:"from"`
 	Until *time.Time `json:"until,omitempty"`
 }
 
-// NewToken makes a token: the first is for the one whom it names, the second is kept.
-// valid is how long it is good; 0 for as long as nobody voids it.
+// NewToken creates a token: the first result is for its owner, the second is stored.
+// valid is how long it is valid; 0 means until it is voided.
 func NewToken(now time.Time, valid time.Duration) (string, Token) {
-	token := "tocsin_" + rand.Text() // 130 bits: its hash tells nothing
+	token := "tocsin_" + rand.Text() // 130 bits: its hash reveals nothing
 	t := Token{Hash: hashOf(token), From: now.UTC().Truncate(time.Second)}
 	if valid > 0 {
 		until := t.From.Add(valid)
@@ -78,7 +78,7 @@ func NewCert(raw []byte) (Cert, error) {
 	return Cert{keyHash(cert.RawSubjectPublicKeyInfo)}, nil
 }
 
-// keyHash is the hash of a SubjectPublicKeyInfo.
+// keyHash returns the hash of a SubjectPublicKeyInfo.
 func keyHash(spki []byte) string {
 	sum := sha256.Sum256(spki)
 	return hex.EncodeToString(sum[:])
@@ -94,18 +94,18 @@ type Cert struct {
 	SPKI string `json:"spki"` // hex, of the SubjectPublicKeyInfo (RFC 5280)
 }
 
-// Login is a person as a provider of OpenID Connect knows them: the pair names nobody
-// else, at any time.
+// Login is a person as an OpenID Connect provider knows them: the pair never identifies
+// anybody else.
 type Login struct {
 	Issuer  string `json:"issuer"`
 	Subject string `json:"subject"`
 }
 
-// name is that of an identity's files.
+// name returns the name of an identity's files.
 func name(who identity.Identity) string { return string(who.Role) + "-" + who.ID }
 
-// Add makes an account and a credential for an identity, and returns the file to
-// hand over. valid is how long it is good; 0 for as long as nobody revokes it.
+// Add creates an account and a credential for an identity, and returns the file to hand
+// over. valid is how long it is valid; 0 means until it is revoked.
 func (f Folder) Add(who identity.Identity, now time.Time, valid time.Duration) (file string, err error) {
 	if err := who.Check(); err != nil {
 		return "", err
@@ -127,9 +127,9 @@ func (f Folder) Add(who identity.Identity, now time.Time, valid time.Duration) (
 	return file, err
 }
 
-// Rotate makes a new credential for an identity, also for one that was revoked, and
-// voids the one before with everything else that proves it. A desk has the screens
-// that are named from then on, or where none are those that it had.
+// Rotate creates a new credential for an identity, also for a revoked one, and voids the
+// previous one with everything else that proves the identity. screens replaces a desk's
+// screens, unless it is empty.
 func (f Folder) Rotate(role identity.Role, id string, screens []string, now time.Time, valid time.Duration) (file string, err error) {
 	err = f.change(role, id, func(h *Holder, claims *jwt.AccountClaims) error {
 		if len(screens) > 0 {
@@ -146,8 +146,8 @@ func (f Folder) Rotate(role identity.Role, id string, screens []string, now time
 	return file, err
 }
 
-// end voids the keys that are in use, also those whose making was cut short, and also
-// where the clock was set back: of JWTs the second counts.
+// end voids the keys in use, also those whose creation was interrupted. It also works if
+// the clock was set back, and allows for the one-second resolution of JWT times.
 func (h *Holder) end(now time.Time, claims *jwt.AccountClaims) {
 	until, since := now.UTC().Truncate(time.Second), now
 	for i, k := range h.Keys {
@@ -163,8 +163,8 @@ func (h *Holder) end(now time.Time, claims *jwt.AccountClaims) {
 	}
 }
 
-// renew writes an account that has a new credential, and then the credential: one that
-// no account knows could not be voided.
+// renew writes the account with a new credential, and then the credential: one that no
+// account lists could not be voided.
 func (f Folder) renew(h Holder, revoked jwt.RevocationList, now time.Time, valid time.Duration) (string, error) {
 	account, err := f.key(name(h.Identity))
 	if err != nil {
@@ -183,7 +183,7 @@ func (f Folder) renew(h Holder, revoked jwt.RevocationList, now time.Time, valid
 		return "", err
 	}
 	if valid > 0 {
-		expires := now.UTC().Add(valid).Truncate(time.Second) // as the file says it
+		expires := now.UTC().Add(valid).Truncate(time.Second) // as in the file
 		key.Expires = &expires
 	}
 	h.Keys = append(h.Keys, key)
@@ -194,8 +194,8 @@ func (f Folder) renew(h Holder, revoked jwt.RevocationList, now time.Time, valid
 	return path, private.Write(path, file)
 }
 
-// Revoke takes everything from an identity: servers end its connections as soon as
-// they have read it.
+// Revoke removes all permissions of an identity: servers end its connections once they
+// have read the change.
 func (f Folder) Revoke(role identity.Role, id string, now time.Time) error {
 	return f.change(role, id, func(h *Holder, claims *jwt.AccountClaims) error {
 		h.end(now, claims)
@@ -205,7 +205,8 @@ func (f Folder) Revoke(role identity.Role, id string, now time.Time) error {
 	})
 }
 
-// Change changes what proves an identity over HTTP. What proves one proves no other.
+// Change changes what proves an identity over HTTP. A certificate or login can prove only
+// one identity.
 func (f Folder) Change(role identity.Role, id string, change func(*Holder) error) error {
 	return f.change(role, id, func(h *Holder, claims *jwt.AccountClaims) error {
 		if h.Revoked != nil {
@@ -216,7 +217,7 @@ func (f Folder) Change(role identity.Role, id string, change func(*Holder) error
 		}
 		others, err := f.Holders()
 		if err != nil && !onlyAccounts(err) {
-			return err // what is wrong with another's account stops nobody else
+			return err // another identity's faulty account does not matter
 		}
 		for _, o := range others {
 			if o.String() == h.String() {
@@ -251,7 +252,7 @@ func (f Folder) change(role identity.Role, id string, change func(*Holder, *jwt.
 	})
 }
 
-// put signs the account of an identity as it now is.
+// put signs the account of an identity in its current state.
 func (f Folder) put(h Holder, revoked jwt.RevocationList) error {
 	doc, err := json.Marshal(h)
 	if err != nil {

@@ -29,7 +29,7 @@ func (f Folder) claims(name string) (*jwt.AccountClaims, error) {
 	return decode(name, string(token), trusted)
 }
 
-// trusted reads the operator, by whose key accounts are signed.
+// trusted reads the operator, whose key signs accounts.
 func (f Folder) trusted() (*jwt.OperatorClaims, error) {
 	token, err := os.ReadFile(f.path(operatorJWT))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -38,14 +38,14 @@ func (f Folder) trusted() (*jwt.OperatorClaims, error) {
 	if err != nil {
 		return nil, fmt.Errorf("credential: %w", err)
 	}
-	claims, err := jwt.DecodeOperatorClaims(string(token)) // which holds it against its signature
+	claims, err := jwt.DecodeOperatorClaims(string(token)) // verifies the signature
 	if err != nil {
 		return nil, fmt.Errorf("credential: %s: %w", operatorJWT, err)
 	}
 	return claims, nil
 }
 
-// Key is the nkey that every credential of the folder goes back to.
+// Key returns the nkey that every credential of the folder derives from.
 func (f Folder) Key() (string, error) {
 	trusted, err := f.trusted()
 	if err != nil {
@@ -65,7 +65,7 @@ func decode(name, token string, trusted *jwt.OperatorClaims) (*jwt.AccountClaims
 	return claims, nil
 }
 
-// holderOf reads the identity that an account is of.
+// holderOf reads the identity of an account.
 func holderOf(claims *jwt.AccountClaims) (*Holder, error) {
 	h := new(Holder)
 	if err := json.Unmarshal([]byte(claims.Description), h); err != nil {
@@ -91,7 +91,7 @@ func (f Folder) Holder(role identity.Role, id string) (*Holder, error) {
 }
 
 // Holders returns every identity whose account can be read, by role and id; the error
-// names the accounts that cannot. With ErrNone there is nothing at all.
+// names the unreadable accounts. With ErrNone the folder has none.
 func (f Folder) Holders() (out []Holder, err error) {
 	trusted, err := f.trusted()
 	if err != nil {
@@ -105,15 +105,15 @@ func (f Folder) Holders() (out []Holder, err error) {
 	return out, err
 }
 
-// signed is an account as it lies in the folder.
+// signed is an account as stored in the folder.
 type signed struct {
 	claims *jwt.AccountClaims
 	token  string
-	holder *Holder // nil: it is of no identity
+	holder *Holder // nil: it has no identity
 }
 
-// each hands over every account of the folder that is one, by name. The error has
-// those that are not.
+// each passes every valid account of the folder to yield, by name. The error lists the
+// invalid ones.
 func (f Folder) each(trusted *jwt.OperatorClaims, yield func(signed)) error {
 	var bad []error
 	files, err := os.ReadDir(f.path(accounts))
@@ -123,7 +123,7 @@ func (f Folder) each(trusted *jwt.OperatorClaims, yield func(signed)) error {
 	for _, file := range files {
 		name, ok := strings.CutSuffix(file.Name(), ".jwt")
 		if !ok {
-			continue // one that is being written
+			continue // a file being written
 		}
 		a, err := f.account(name, trusted)
 		if err != nil {
@@ -148,7 +148,7 @@ func (f Folder) account(name string, trusted *jwt.OperatorClaims) (a signed, err
 	return a, err
 }
 
-// ServicesAccount is the public key of the account that the services are in.
+// ServicesAccount returns the public key of the services' account.
 func (f Folder) ServicesAccount() (string, error) {
 	claims, err := f.claims(services)
 	if err != nil {
@@ -157,8 +157,8 @@ func (f Folder) ServicesAccount() (string, error) {
 	return claims.Subject, nil
 }
 
-// AccountError names an account that cannot be used. Its identity may nothing; the
-// others are not affected.
+// AccountError is the error of an unusable account. Its identity has no permissions;
+// other accounts are not affected.
 type AccountError struct {
 	Name string // of the account: ROLE-ID
 	Err  error
@@ -166,10 +166,10 @@ type AccountError struct {
 
 func (e *AccountError) Error() string { return "account " + e.Name + ": " + e.Err.Error() }
 
-// Unwrap returns what is wrong with it.
+// Unwrap returns the cause.
 func (e *AccountError) Unwrap() error { return e.Err }
 
-// onlyAccounts reports whether single accounts are all that is wrong.
+// onlyAccounts reports whether only single accounts of identities are faulty.
 func onlyAccounts(err error) bool {
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
@@ -183,7 +183,7 @@ func onlyAccounts(err error) bool {
 	return true
 }
 
-// faultyOf names the accounts that an error is about.
+// faultyOf returns the names of the accounts in an error.
 func faultyOf(err error) (names []string) {
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {

@@ -11,28 +11,27 @@ import (
 	"github.com/tocsin-project/tocsin/internal/clock"
 )
 
-// refusals counts what is refused and logs it: the first of a kind at once, those
-// that follow within a minute as a number, so that who is refused cannot fill the
-// log.
+// refusals counts and logs refused requests: the first of a kind at once, the others
+// within a minute as a number, so that a refused caller cannot fill the log.
 type refusals struct {
 	log   *zap.Logger
 	total atomic.Uint64
 
 	mu    sync.Mutex
-	kinds map[refusal]int // since they were told
-	told  map[bool]int    // kinds of those who are known, and of strangers
-	since time.Time       // when this minute began
+	kinds map[refusal]int // counts since the last report
+	told  map[bool]int    // number of kinds, of members (true) and strangers
+	since time.Time       // start of this minute
 	count int             // in this minute
-	last  int             // in the one before
+	last  int             // in the previous minute
 }
 
 type refusal struct{ who, what, why string }
 
-// member reports whether the refused client is known: it is named ROLE/ID.
+// member reports whether the refused client is known: its name is ROLE/ID.
 func (k refusal) member() bool { return strings.Contains(k.who, "/") }
 
 // logOf returns the logger for a refusal. The log limits the lines of each logger, so
-// that those about strangers do not push out those about members.
+// that lines about strangers do not displace those about members.
 func (r *refusals) logOf(k refusal) *zap.Logger {
 	if k.member() {
 		return r.log
@@ -42,9 +41,9 @@ func (r *refusals) logOf(k refusal) *zap.Logger {
 
 const (
 	refusalsTold = time.Minute
-	refusalKinds = 100 // told apart in a minute, of those who are known and of strangers
-	// refusalAlarm is from how many a minute on somebody is trying something: a
-	// client that is set up wrongly tries again once a second.
+	refusalKinds = 100 // distinguished in a minute, of members and of strangers
+	// refusalAlarm is the number of refusals a minute that suggests an attack: a
+	// misconfigured client retries once a second.
 	refusalAlarm = 120
 )
 
@@ -62,7 +61,7 @@ func (r *refusals) add(who, what, why string) {
 		r.log.Error("alarm: many requests are refused", zap.Int("inThisMinute", r.count), zap.String("who", who), zap.String("what", what), zap.String("why", why))
 	}
 	n, known := r.kinds[k]
-	member := k.member() // strangers must not hide what these do
+	member := k.member() // strangers must not hide refusals of members
 	if !known && r.told[member] >= refusalKinds {
 		k = refusal{who: map[bool]string{true: "others", false: "other strangers"}[member]}
 		n, known = r.kinds[k]
@@ -74,7 +73,7 @@ func (r *refusals) add(who, what, why string) {
 	}
 }
 
-// turn begins the next minute where this one is over, and tells what it counted.
+// turn starts the next minute if this one is over, and logs its counts.
 func (r *refusals) turn() {
 	now := clock.Steady()
 	passed := now.Sub(r.since)
@@ -89,7 +88,7 @@ func (r *refusals) turn() {
 	r.told, r.count, r.since = map[bool]int{}, 0, now
 }
 
-// tell logs what was counted beside what was logged at once.
+// tell logs the counts beyond the refusals that were logged at once.
 func (r *refusals) tell() {
 	for k, n := range r.kinds {
 		if n > 1 {
@@ -99,14 +98,14 @@ func (r *refusals) tell() {
 	clear(r.kinds)
 }
 
-// end tells what was counted in the minute that is not over yet.
+// end logs the counts of the current minute.
 func (r *refusals) end() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.tell()
 }
 
-// alarm reports whether so many were refused in this minute or the last one.
+// alarm reports whether this minute or the last one reached refusalAlarm.
 func (r *refusals) alarm() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -17,15 +17,15 @@ import (
 	"github.com/tocsin-project/tocsin/internal/private"
 )
 
-// signer signs accounts, and certifies keys of identities.
+// signer signs accounts and certifies the keys of identities.
 type signer struct {
 	Seed       string `json:"seed"`       // nkey
 	Public     string `json:"public"`     // nkey
-	Delegation []byte `json:"delegation"` // by the operator's key, that this one gives out credentials
+	Delegation []byte `json:"delegation"` // by the operator's key: this key may issue credentials
 	pair       nkeys.KeyPair
 }
 
-// newSigner makes a signing key and keeps it.
+// newSigner creates a signing key and stores it.
 func (f Folder) newSigner(operator nkeys.KeyPair) (*signer, error) {
 	pair, err := nkeys.CreateOperator()
 	if err != nil {
@@ -58,7 +58,7 @@ func (f Folder) putSigner(s *signer) error {
 	return private.Write(f.path(signingFile), append(raw, '\n'))
 }
 
-// signer returns the signing key, or the operator's own in a folder that has none yet.
+// signer returns the signing key, or the operator's own if the folder has none yet.
 func (f Folder) signer() (*signer, error) {
 	raw, err := os.ReadFile(f.path(signingFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -92,7 +92,7 @@ func (s *signer) certify(key *Key, who identity.Identity) (err error) {
 	return nil
 }
 
-// putOperator writes what servers trust.
+// putOperator writes operator.jwt, which servers trust.
 func (f Folder) putOperator(claims *jwt.OperatorClaims, operator nkeys.KeyPair) error {
 	token, err := claims.Encode(operator)
 	if err != nil {
@@ -101,10 +101,10 @@ func (f Folder) putOperator(claims *jwt.OperatorClaims, operator nkeys.KeyPair) 
 	return private.Write(f.path(operatorJWT), []byte(token))
 }
 
-// ReplaceSigningKey makes a new signing key, has it sign everything that the folder
-// holds, and withdraws the ones before. It is the one command that needs the operator's
-// seed, from a file; "" takes that of the folder. It may be run again after a crash at
-// any moment: until the end servers trust both.
+// ReplaceSigningKey creates a new signing key, re-signs everything in the folder with it,
+// and withdraws the previous keys. It is the one command that needs the operator's seed,
+// from a file; "" means the folder's own. It may be repeated after a crash at any point:
+// until the end servers trust both keys.
 func (f Folder) ReplaceSigningKey(seedFile string) (public string, err error) {
 	err = f.locked(func() error {
 		operator, err := f.operatorKey(seedFile)
@@ -168,7 +168,7 @@ func (f Folder) operatorKey(seedFile string) (nkeys.KeyPair, error) {
 	return pair, nil
 }
 
-// resign has an account, and the keys in use of its identity, signed by another key.
+// resign signs an account, and the keys in use of its identity, with another key.
 func (f Folder) resign(a signed, by *signer) error {
 	if h := a.holder; h != nil {
 		for i := range h.Keys {
@@ -188,19 +188,20 @@ func (f Folder) resign(a signed, by *signer) error {
 	return f.putAccount(a.claims, by)
 }
 
-// Internal are the credentials that no identity holds.
+// Internal are the credentials that belong to no identity.
 var Internal = []string{services, system}
 
-// internalUsers is what the account of the services or the system says of itself: the
-// users to whom it has ever given a credential, the last one in use.
+// internalUsers is the description of the services' or the system account: every user
+// that ever had a credential of it, the current one last.
 type internalUsers struct {
 	Users []string `json:"users"` // nkeys
 }
 
-// RotateInternal makes a new credential for the services, or for the system account, and
-// voids those before. An embedded server uses neither; an outside one cuts off who has
-// the old one, and the services reconnect with the new file. It may be run again after a
-// crash at any moment: the account names every user before the file is written.
+// RotateInternal creates a new credential for the services or the system account and
+// voids the previous ones. An embedded server uses neither; an outside one disconnects
+// clients with the old one, and the services reconnect with the new file. It may be
+// repeated after a crash at any point: the account lists every user before the file is
+// written.
 func (f Folder) RotateInternal(name string, now time.Time) (file string, err error) {
 	path := f.path(creds, name+".creds")
 	return path, f.locked(func() error {
@@ -223,7 +224,7 @@ func (f Folder) RotateInternal(name string, now time.Time) (file string, err err
 			}
 		}
 		if before := userOf(path); before != "" && !slices.Contains(known.Users, before) {
-			known.Users = append(known.Users, before) // of an earlier version
+			known.Users = append(known.Users, before) // from an earlier version
 		}
 		user, file, err := newUser(name, account, now, 0, jwt.Permissions{})
 		if err != nil {
@@ -243,13 +244,13 @@ func (f Folder) RotateInternal(name string, now time.Time) (file string, err err
 			return err
 		}
 		for _, u := range old {
-			claims.RevokeAt(u, now.Add(time.Minute)) // whatever its clock was
+			claims.RevokeAt(u, now.Add(time.Minute)) // even if its clock was ahead
 		}
 		return f.putAccount(claims, signer)
 	})
 }
 
-// userOf is the public key of a .creds file; "" where it cannot be read.
+// userOf returns the public key in a .creds file, or "" if it cannot be read.
 func userOf(path string) string {
 	raw, err := os.ReadFile(path)
 	if err != nil {
@@ -266,5 +267,5 @@ func userOf(path string) string {
 	return user.Subject
 }
 
-// OperatorKey is the file of the operator's seed, as Init makes it.
+// OperatorKey returns the path of the operator's seed that Init creates.
 func (f Folder) OperatorKey() string { return f.path(operatorSeed) }
