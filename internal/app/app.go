@@ -1,11 +1,10 @@
-// Package app puts the product together: it starts the server, opens the bus,
-// records the rules in force and runs the services. It is the only package that
-// knows them all.
+// Package app assembles the product: it starts the server, opens the bus, records the
+// rules in force and runs the services. It is the only package that knows them all.
 //
-// Starting is a straight line, and what was started is stopped in reverse: doors
-// first, so that what is in hand is finished, then the writers, the connection
-// and the server. A service that ends with an error ends the whole: what
-// restarts it finds everything on disk.
+// Start runs its steps in a straight line, and Stop undoes them in reverse order:
+// endpoints first, so that requests in flight finish, then the writers, the connection
+// and the server. A service that ends with an error ends the process; after a restart
+// everything is on disk.
 package app
 
 import (
@@ -43,77 +42,75 @@ import (
 	"github.com/tocsin-project/tocsin/services/router"
 )
 
-// Config is how the product is started.
+// Config is the configuration of the product.
 type Config struct {
 	Data       string // folder of the embedded server and the index
 	NATSListen string // HOST:PORT of the embedded server; beyond loopback with identities and TLS only
-	HTTPListen string // HOST:PORT, likewise; empty opens no HTTP
-	// Connections bounds each of the two ports; 0 takes what the descriptors of the
-	// process allow.
+	HTTPListen string // HOST:PORT, likewise; empty: no HTTP
+	// Connections bounds each of the two ports; 0 uses what the process's file
+	// descriptors allow.
 	Connections listener.Bounds
 	Roles       []string
 	Rulebook    classifier.Rulebook
 
-	// TLS is how every door that listens beyond loopback is kept private; nil: none
-	// does.
+	// TLS has the certificate for ports that listen beyond loopback; nil: none does.
 	TLS *TLS
 
-	// OIDC is where people log in who ask over HTTP; nil: nowhere.
+	// OIDC is the provider of logins over HTTP; nil: none.
 	OIDC *OIDC
 
-	// StoreKey encrypts the streams of the embedded server; empty: they are not.
+	// StoreKey encrypts the streams of the embedded server; empty: no encryption.
 	StoreKey string
 
 	NATS       string // an existing NATS instead of the embedded one
-	NATSCA     string // file of the authority that signed its certificate; empty: the machine's
-	Monitor    string // its monitoring address, to ask whether it syncs every write
-	Unverified bool   // go on when that cannot be shown
+	NATSCA     string // file of the authority that signed its certificate; empty: the machine's authorities
+	Monitor    string // its monitoring address, which tells whether it syncs every write
+	Unverified bool   // continue if that cannot be shown
 
-	// TimeScale is how much faster than the machine's the clock of drills runs,
-	// from the first report of a drill on; with 1 it runs as the machine's does,
-	// after a faster drill that goes on too. 0 takes Clock for drills.
+	// TimeScale is how much faster than the machine's the clock of drills runs, from the
+	// first report of a drill on. With 1 it runs at the machine's pace, also when it
+	// continues a faster drill. 0 uses Clock for drills.
 	TimeScale int
-	// NewDrill leaves a drill that was running behind: the clock of drills tells
-	// the machine's time until the next first report.
+	// NewDrill abandons a running drill: the clock of drills shows the machine's time
+	// until the next first report.
 	NewDrill bool
 
-	// Keep is how long records are kept before they may be archived; 0 takes what
-	// the statutes in force demand, and less is refused.
+	// Keep is how long records are kept before they may be archived; 0 uses what the
+	// statutes in force demand, and less is refused.
 	Keep statute.Months
-	// Scrub is how long after one check of the whole record the next begins; 0
-	// checks at the start only.
+	// Scrub is the pause between two checks of the whole record; 0 checks at the start
+	// only.
 	Scrub time.Duration
-	// LogName names the log when its key is made; empty takes a random name.
+	// LogName names the log when its key is made; empty uses a random name.
 	LogName string
 
-	// DiskReserve is how many bytes of the disk reports leave free for what follows from
-	// those that were taken; 0: a twentieth of it, within bounds.
+	// DiskReserve is how many bytes of the disk reports leave free for the records that
+	// follow from accepted ones; 0: a twentieth of it, within bounds.
 	DiskReserve uint64
-	// Room says how much of the disk is free; nil asks the file system.
+	// Room returns how much of the disk is free; nil asks the file system.
 	Room func(dir string) (natsd.Room, error)
-	// Memory is how many bytes the process may use; 0 means that nothing limits it.
+	// Memory is how many bytes the process may use; 0: no limit.
 	Memory uint64
 
 	Clock clock.Clock
-	// Watch sees whether the machine's clock is set; nil: one with the tolerance of the
-	// register.
+	// Watch checks whether the machine's clock was stepped; nil: one with the tolerance
+	// of the register.
 	Watch *clock.Watch
 	Log   *zap.Logger
-	// Collectors are metrics of the process that others count.
+	// Collectors are further metrics of the process.
 	Collectors []prometheus.Collector
 }
 
-// role is one service as it can be asked for with --role. It runs once in each
-// realm.
+// role is one service as selected with --role. It runs once in each realm.
 type role struct {
 	name string
 	run  func(*realm, context.Context) error
-	// fresh says that run keeps nothing between two calls: the service may begin again.
+	// fresh means that run keeps no state between calls: the service may be run again.
 	fresh bool
 }
 
-// roles is the table of services, in the order of a report's path. A new
-// service is a line here and a folder under services.
+// roles is the table of services, in the order of a report's path. A new service is a
+// line here and a folder under services.
 var roles = []role{
 	{intake.Name, (*realm).runIntake, false},
 	{classifier.Name, (*realm).runClassifier, true},
@@ -136,17 +133,17 @@ func Roles() []string {
 type App struct {
 	cfg      Config
 	lock     *os.File              // on the data folder
-	who      *credential.Directory // nil: whoever reaches a door may use it
+	who      *credential.Directory // nil: no identities, every caller is accepted
 	server   *natsd.Server         // nil with an existing NATS
 	nc       *nats.Conn
 	doors    func() (*nats.Conn, error) // opens a connection for the requests to a service
-	memory   *share.Pool                // for the requests in hand, of both realms
+	memory   *share.Pool                // for the requests in flight, of both realms
 	keep     ledger.Keep
 	realms   []*realm
 	bounds   listener.Bounds
 	listener *listener.Listener // nil without HTTP
 	httpTLS  *tls.Config        // nil without TLS
-	// certificates are in use at the doors.
+	// certificates are those of the ports.
 	certificates []*certificates
 	stop         context.CancelFunc
 	working      context.Context // of the services: ends with the first failure, which is its cause
@@ -154,8 +151,8 @@ type App struct {
 	stopOnce     sync.Once
 }
 
-// memoryForBodies returns how much of a memory the requests in hand may use: what
-// comes of them takes a multiple.
+// memoryForBodies returns how much of the memory the requests in flight may use:
+// processing them takes a multiple.
 func memoryForBodies(memory uint64) int64 {
 	if memory == 0 {
 		return bus.MemoryForBodies
@@ -169,7 +166,7 @@ func Start(ctx context.Context, cfg Config) (*App, error) {
 		cfg.Watch = clock.NewWatch(time.Duration(cfg.Rulebook.Register.ClockTolerance))
 	}
 	a := &App{cfg: cfg, working: ctx, ended: make(chan struct{}), memory: share.NewPool(memoryForBodies(cfg.Memory))}
-	close(a.ended) // nothing runs yet
+	close(a.ended) // nothing is running yet
 	if err := a.start(ctx); err != nil {
 		a.Stop()
 		return nil, err
@@ -225,8 +222,8 @@ func (a *App) start(ctx context.Context) (err error) {
 	return nil
 }
 
-// check refuses what would be unsafe: a door that others can reach, without
-// identities or without TLS.
+// check refuses an unsafe configuration: a port that others can reach, without identities
+// or without TLS.
 func (a *App) check() error {
 	for _, name := range a.cfg.Roles {
 		if !slices.Contains(Roles(), name) {
@@ -264,7 +261,7 @@ func (a *App) check() error {
 }
 
 func (a *App) connect(ctx context.Context) (err error) {
-	if a.cfg.NATS == "" || a.has(ledger.Name) { // the others keep nothing there
+	if a.cfg.NATS == "" || a.has(ledger.Name) { // otherwise nothing is stored in the folder
 		if a.lock, err = lockFolder(a.cfg.Data); err != nil {
 			return err
 		}
@@ -302,11 +299,11 @@ func (a *App) connect(ctx context.Context) (err error) {
 	if a.who != nil {
 		// The file is read again at each attempt: it may have been rotated meanwhile.
 		options = append(options, nats.UserCredentials(credential.In(a.cfg.Data).Services()), nats.IgnoreAuthErrorAbort())
-		if BeyondLoopback(a.cfg.NATS) { // whoever is on the way could say that the server has no TLS
+		if BeyondLoopback(a.cfg.NATS) { // an attacker in between could claim that the server has no TLS
 			options = append(options, nats.Secure())
 		}
 	}
-	if !BeyondLoopback(a.cfg.NATS) { // nor is one gone to of which it says that it is of its cluster
+	if !BeyondLoopback(a.cfg.NATS) { // nor follow a server's claim that others are of its cluster
 		options = append(options, nats.IgnoreDiscoveredServers())
 	}
 	if a.cfg.NATSCA != "" {
@@ -388,12 +385,12 @@ func (a *App) run() {
 	}()
 }
 
-// againAfter is the pause before a service that the engine did not answer runs again.
+// againAfter is the pause before a service is run again after the engine did not answer.
 const againAfter = time.Second
 
-// whileUnavailable runs a service, and runs it again where it ended because the engine
-// did not answer in time: on a machine that is very busy it answers later, and an
-// engine that never will ends the process (package bus).
+// whileUnavailable runs a service, and runs it again if it ended because the engine did
+// not answer in time: a very busy machine answers later, and an engine that never will
+// ends the process (package bus).
 func whileUnavailable(ctx context.Context, log *zap.Logger, name string, run func(context.Context) error) error {
 	for {
 		err := run(ctx)
@@ -409,12 +406,12 @@ func whileUnavailable(ctx context.Context, log *zap.Logger, name string, run fun
 	}
 }
 
-// readyWait is how long the doors may take to open.
+// readyWait is how long the endpoints may take to open.
 const readyWait = 30 * time.Second
 
 // ready returns when every service answers, in every realm, and the first write of the
-// probe has come back, so that /readyz does not fail for a moment after the start. Where
-// nothing is stored, /readyz says so; the start does not wait for it any longer.
+// probe has been read back, so that /readyz does not fail for a moment after the start.
+// If nothing can be stored, /readyz reports it; the start stops waiting for it.
 func (a *App) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyWait)
 	defer cancel()
@@ -466,13 +463,13 @@ func (a *App) Wait(ctx context.Context) error {
 		if err := context.Cause(a.working); !errors.Is(err, context.Canceled) {
 			return err
 		}
-		return nil // it was stopped
+		return nil // stopped by Stop
 	case <-ctx.Done():
 		return nil
 	}
 }
 
-// NATSAddr is the address that clients connect to.
+// NATSAddr returns the address that clients connect to.
 func (a *App) NATSAddr() string {
 	if a.server == nil {
 		return a.cfg.NATS
@@ -484,7 +481,7 @@ func (a *App) NATSAddr() string {
 	return scheme + a.server.Addr()
 }
 
-// HTTPAddr is the base address of the HTTP door, or "".
+// HTTPAddr returns the base address of the HTTP port, or "".
 func (a *App) HTTPAddr() string {
 	if a.listener == nil {
 		return ""

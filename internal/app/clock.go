@@ -15,16 +15,16 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// How often the machine's clock is looked at, and compared with the engine's; and how far
-// those two may differ before it is logged.
+// How often the machine's clock is checked, and compared with the engine's; and the
+// difference from which on that is logged.
 const (
 	clockEvery    = time.Second
 	engineEvery   = 10 * time.Second
 	maxEngineSkew = time.Second
 )
 
-// compareClock tells the watch over the clock when the last record of a realm was
-// stored: it must be called before anything is written.
+// compareClock passes the storage time of a realm's last record to the clock's watch. It
+// must be called before anything is written.
 func (a *App) compareClock(ctx context.Context, r *realm) error {
 	head, err := r.bus.Head(ctx)
 	if err != nil || head == 0 {
@@ -41,8 +41,8 @@ func (a *App) compareClock(ctx context.Context, r *realm) error {
 	return nil
 }
 
-// watchClock logs when the machine's clock was set, or is not that of the NATS that is
-// used, until ctx ends.
+// watchClock logs when the machine's clock was stepped, or differs from the clock of
+// NATS, until ctx ends.
 func (a *App) watchClock(ctx context.Context) error {
 	tick := time.NewTicker(clockEvery)
 	defer tick.Stop()
@@ -72,12 +72,12 @@ func (a *App) watchClock(ctx context.Context) error {
 }
 
 // compareEngine compares the clock of each realm with that of the engine, which stamps
-// what is stored.
+// stored records.
 func (a *App) compareEngine(ctx context.Context) {
 	for _, r := range a.realms {
 		skew, err := r.bus.ClockSkew(ctx)
 		if err != nil {
-			continue // that it does not answer is said elsewhere
+			continue // reported by other checks
 		}
 		r.skew.Store(int64(skew))
 		if skew.Abs() >= maxEngineSkew {
@@ -86,7 +86,7 @@ func (a *App) compareEngine(ctx context.Context) {
 	}
 }
 
-// clockWarnings say why times are not to be relied on.
+// clockWarnings returns why times are not reliable.
 func (a *App) clockWarnings() (out []string) {
 	if doubt := a.cfg.Watch.Look().Doubt; doubt != "" {
 		out = append(out, doubt)
@@ -110,7 +110,7 @@ var (
 		"By how much the clock of NATS is ahead of ours.", []string{"exercise"}, nil)
 )
 
-// clockGauges are read when they are asked for.
+// clockGauges are read at each scrape.
 type clockGauges struct{ app *App }
 
 // Describe lists what Collect sends.

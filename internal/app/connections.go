@@ -10,19 +10,19 @@ import (
 )
 
 const (
-	// storeDescriptors are kept for the stores: the streams, the indexes, the log's
+	// storeDescriptors are reserved for the stores: the streams, the indexes, the log's
 	// tiles. They were seen to use 60 under load.
 	storeDescriptors = 128
-	// maxConnections is how many connections a port holds where nothing else is asked
-	// for and there are descriptors enough.
+	// maxConnections is how many connections a port accepts by default, if there are
+	// enough descriptors.
 	maxConnections = 4096
-	// minConnections is what a port cannot do without.
+	// minConnections is the least that a port needs.
 	minConnections = 16
 	ports          = 2 // NATS and HTTP
 )
 
-// connectionBounds returns the bounds of each port: those that were asked for, or as
-// many connections as leave descriptors for the stores, half of them for one address.
+// connectionBounds returns the bounds of each port: the configured ones, or as many
+// connections as leave descriptors for the stores, half of them for one address.
 func connectionBounds(asked listener.Bounds, descriptors int) (listener.Bounds, error) {
 	most := (descriptors - storeDescriptors) / ports
 	if most < minConnections {
@@ -43,7 +43,7 @@ func connectionBounds(asked listener.Bounds, descriptors int) (listener.Bounds, 
 	return b, nil
 }
 
-// bound decides how many connections the ports hold.
+// bound sets how many connections the ports accept.
 func (a *App) bound() (err error) {
 	a.bounds, err = connectionBounds(a.cfg.Connections, listener.Descriptors())
 	if err == nil {
@@ -52,7 +52,7 @@ func (a *App) bound() (err error) {
 	return err
 }
 
-// listenHTTP opens the HTTP port. Its server gives up connections that send no request.
+// listenHTTP opens the HTTP port. Its server closes connections that send no request.
 func (a *App) listenHTTP() (err error) {
 	a.listener, err = listener.Listen(a.cfg.HTTPListen, listener.Config{Name: "http", Bounds: a.bounds, Clock: clock.Monotonic{}, Log: a.cfg.Log})
 	if err != nil {

@@ -2,7 +2,7 @@ package app
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// diskGauges say how the disk of the embedded server stands.
+// diskGauges describe the disk of the embedded server.
 type diskGauges struct{ app *App }
 
 var (
@@ -21,7 +21,7 @@ func (g diskGauges) Describe(to chan<- *prometheus.Desc) {
 	to <- diskGauge
 }
 
-// Collect reads the gauges; of a server elsewhere there are none.
+// Collect reads the gauges; for an outside server there are none.
 func (g diskGauges) Collect(to chan<- prometheus.Metric) {
 	if g.app.server == nil {
 		return

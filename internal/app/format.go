@@ -12,15 +12,15 @@ import (
 	"github.com/tocsin-project/tocsin/internal/private"
 )
 
-// dataFormat is the format of the data folder that this program writes. It grows when an
-// older program would misread what a newer one has written, or write over it.
+// dataFormat is the format of the data folder that this program writes. It increases when
+// an older program would misread or overwrite what a newer one has written.
 const dataFormat = 1
 
-// formatFile holds it, in the data folder.
+// formatFile has it, in the data folder.
 const formatFile = "format"
 
-// checkFormat refuses a data folder that a newer program has written, before anything of it
-// is opened, and marks one without a mark, which is new or older than the mark.
+// checkFormat refuses a data folder that a newer program has written, before anything in
+// it is opened, and marks one without a mark, which is new or older than the mark.
 func checkFormat(dir string) error {
 	path := filepath.Join(dir, formatFile)
 	raw, err := os.ReadFile(path)

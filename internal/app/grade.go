@@ -9,8 +9,8 @@ import (
 	"github.com/tocsin-project/tocsin/services/intake"
 )
 
-// Grading is what the pipeline would decide of a report. Its JSON form is the
-// contract's.
+// Grading is what the pipeline would decide for a report. Its JSON form is part of the
+// contract.
 type Grading struct {
 	Operator string `json:"operator"`
 	Incident string `json:"incident"`
@@ -22,8 +22,8 @@ type Grading struct {
 	Imported   bool              `json:"imported,omitempty"` // from an archive: no clock starts
 }
 
-// Grader grades reports offline, with the same code as the services: reports
-// of one incident are merged in the order in which they are given.
+// Grader grades reports offline, with the same code as the services: reports of one
+// incident are merged in the order given.
 type Grader struct {
 	rulebook  classifier.Rulebook
 	at        time.Time
@@ -31,14 +31,13 @@ type Grader struct {
 	incidents map[string]*event.Graded
 }
 
-// NewGrader returns a grader that takes every report as received at the given
-// time.
+// NewGrader returns a grader that takes every report as received at a given time.
 func NewGrader(rb classifier.Rulebook, at time.Time) *Grader {
 	return &Grader{rulebook: rb, at: at, incidents: map[string]*event.Graded{}}
 }
 
-// Grade grades one CloudEvent in structured form. A report that intake would
-// refuse is an error of kind Reject with every fault.
+// Grade grades one CloudEvent in structured form. If intake would refuse the report, it
+// returns an error of kind Reject with every fault.
 func (g *Grader) Grade(operator string, raw []byte) (*Grading, error) {
 	names := event.NamesOf(nil, raw)
 	if operator == "" {

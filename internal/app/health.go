@@ -19,28 +19,28 @@ import (
 	"github.com/tocsin-project/tocsin/services/deadline"
 )
 
-// pulseAge is how old the last sign of life of a service may be: it gives one
-// every second.
+// pulseAge is how old the last sign of life of a service may be: it gives one every
+// second.
 const pulseAge = 5 * time.Second
 
-// askWait is how long the services may take to answer about themselves.
+// askWait is how long the services may take to answer a health check.
 const askWait = 400 * time.Millisecond
 
-// healthy is the Status of what works.
+// healthy is the Status when everything works.
 const healthy = "ok"
 
-// Health is how this process is. It is what /healthz and /readyz answer, with
-// 200 where Status is "ok" and 503 otherwise. /readyz asks of the real path
-// only: a drill in trouble must not take the real doors down.
+// Health is the state of this process. /healthz and /readyz answer with it, with 200 if
+// Status is "ok" and 503 otherwise. /readyz covers the real path only: a drill in trouble
+// must not close the real endpoints.
 type Health struct {
 	Status   string          `json:"status"`             // ok, or what is wrong
-	Services []ServiceHealth `json:"services,omitempty"` // this and what follows for an administrator
-	Warnings []string        `json:"warnings,omitempty"` // what to see to although reports are taken and passed on
-	Damage   []event.Damage  `json:"damage,omitempty"`   // of the record, where the ledger runs here
-	Screens  []ScreenHealth  `json:"screens,omitempty"`  // of desks, where the clocks run here
+	Services []ServiceHealth `json:"services,omitempty"` // this and the following for an administrator only
+	Warnings []string        `json:"warnings,omitempty"` // problems to see to although reports are taken and passed on
+	Damage   []event.Damage  `json:"damage,omitempty"`   // of the record, if the ledger runs here
+	Screens  []ScreenHealth  `json:"screens,omitempty"`  // of desks, if the deadline service runs here
 }
 
-// ServiceHealth is when a service was last seen working.
+// ServiceHealth tells when a service was last seen working.
 type ServiceHealth struct {
 	Service   string    `json:"service"`
 	Exercise  bool      `json:"exercise"`
@@ -48,15 +48,15 @@ type ServiceHealth struct {
 	Alive     bool      `json:"alive"`
 }
 
-// ScreenHealth is when a desk's connection was last there.
+// ScreenHealth tells when a desk's screen was last connected.
 type ScreenHealth struct {
 	event.Screen
 	Exercise bool `json:"exercise"`
 }
 
-// health answers whether this process works (/healthz), whether it can take
-// work (/readyz: it works, is connected, what it writes comes back from the disk, and the
-// ledger answers and is not damaged), and what can be counted (/metrics).
+// health serves whether this process works (/healthz), whether it can take work (/readyz:
+// it works, is connected, its writes are read back from the disk, and the ledger answers
+// and is not damaged), and the metrics (/metrics).
 func (a *App) health(mux *http.ServeMux) {
 	answer := func(w http.ResponseWriter, r *http.Request, h Health) {
 		status := http.StatusOK
@@ -64,7 +64,7 @@ func (a *App) health(mux *http.ServeMux) {
 			status = http.StatusServiceUnavailable
 		}
 		if who := identity.Of(r.Context()); who.Role != identity.Admin && who.Role != identity.Trial {
-			// When a desk is empty, or what is damaged, is for nobody else to know.
+			// Others must not know when a desk is empty, or what is damaged.
 			h = Health{Status: healthy}
 			if status != http.StatusOK {
 				h.Status = "unavailable: an administrator sees why"
@@ -114,8 +114,8 @@ func (a *App) health(mux *http.ServeMux) {
 	})
 }
 
-// look looks at every service of this process in the given realms, and at the
-// desks' screens. It answers within a second, whatever hangs.
+// look checks every service of this process in the given realms, and the desks' screens.
+// It answers within a second, even if a service hangs.
 func (a *App) look(ctx context.Context, realms []*realm) Health {
 	h := Health{Status: healthy}
 	now := clock.Steady()
@@ -152,7 +152,7 @@ func (a *App) look(ctx context.Context, realms []*realm) Health {
 	return h
 }
 
-// inEach asks every realm at once and gives each askWait.
+// inEach asks all realms concurrently and gives each askWait.
 func inEach[T any](ctx context.Context, realms []*realm, ask func(context.Context, *realm) T) []T {
 	ctx, cancel := context.WithTimeout(ctx, askWait)
 	defer cancel()
@@ -165,7 +165,7 @@ func inEach[T any](ctx context.Context, realms []*realm, ask func(context.Contex
 	return out
 }
 
-// gauges are read when they are asked for.
+// gauges are read at each scrape.
 type gauges struct{ app *App }
 
 var (

@@ -20,7 +20,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/tally"
 )
 
-// serveHTTP is every HTTP door: reports, the log, and how this process is.
+// serveHTTP serves all HTTP endpoints: reports, the log, and the health of this process.
 func (a *App) serveHTTP(ctx context.Context) error {
 	by := a.authority(ctx)
 	handler := httpedge.Identify(a.routes(), by)
@@ -50,19 +50,19 @@ func (a *App) serveHTTP(ctx context.Context) error {
 	defer cancel()
 	err := srv.Shutdown(last)
 	if err != nil {
-		_ = srv.Close() // a peer that does not take its answer holds nothing up
+		_ = srv.Close() // a peer that does not read its answer must not delay the stop
 	}
 	return errors.Join(err, ctx.Err())
 }
 
-// connectionErrors returns a log for what http.Server says of single connections, such
-// as a handshake that failed. Anybody can cause a flood of it.
+// connectionErrors returns a log for http.Server's errors of single connections, such as
+// a failed handshake. Anybody can cause a flood of them.
 func connectionErrors(to *zap.Logger) *log.Logger {
 	lines := tally.InLog(to.Info, "connection errors", "connections")
 	return log.New(lineWriter(lines.Add), "", 0)
 }
 
-// lineWriter is called with each line that is written.
+// lineWriter is called with each line written.
 type lineWriter func(line string)
 
 func (w lineWriter) Write(line []byte) (int, error) {
@@ -70,19 +70,19 @@ func (w lineWriter) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// doors are those that the operations of the API stand for: who may use the one may
-// use the other.
+// doors maps the operations of the API to endpoints over NATS: a caller that may use the
+// one may use the other.
 var doors = map[string]string{
 	"escalations": event.DoorQuery, "incidents": event.DoorIncidents, "stats": event.DoorStats, "story": event.DoorShow,
 	"log": event.DoorLog, "checkpoint": event.DoorLog, "key": event.DoorLog, "tile": event.DoorTiles,
 	"record": event.DoorRecords, "proof": event.DoorProve,
 }
 
-// drillOperation begins the names of the operations of drills.
+// drillOperation is the prefix of the names of drill operations.
 const drillOperation = "exercise-"
 
-// authority is who knows who asks over HTTP, until ctx ends; nil: nobody, and it is
-// anyone.
+// authority returns what identifies HTTP callers, until ctx ends; nil: every caller is
+// accepted.
 func (a *App) authority(ctx context.Context) httpedge.Authority {
 	switch {
 	case a.who == nil:
@@ -93,7 +93,7 @@ func (a *App) authority(ctx context.Context) httpedge.Authority {
 	return newLogins(ctx, *a.cfg.OIDC, a.who, a.cfg.Log)
 }
 
-// routes has in each realm what the roles that run here answer.
+// routes serves the endpoints of the roles that run here, in each realm.
 func (a *App) routes() http.Handler {
 	mux := http.NewServeMux()
 	api := httpedge.NewAPI(mux, "Tocsin", `Reports of cybersecurity incidents at critical information infrastructure, who
@@ -124,6 +124,6 @@ was told of them when and under which article, and the proof of it. What is unde
 	return httpedge.InShares(mux, share.NewPool(questionsInHand))
 }
 
-// questionsInHand bounds the questions that are being answered over HTTP at one moment,
-// of which each party has its share.
+// questionsInHand bounds the concurrent queries over HTTP, of which each party has its
+// share.
 const questionsInHand = 256

@@ -11,7 +11,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
-// identify reads the identities of the data folder, where there are any.
+// identify reads the identities of the data folder, if there are any.
 func (a *App) identify() error {
 	folder := credential.In(a.cfg.Data)
 	there, err := folder.Exists()
@@ -38,17 +38,17 @@ func (a *App) identify() error {
 	return nil
 }
 
-// watchIdentities has what changes in the folder in force at once.
+// watchIdentities applies changes in the identities' folder at once.
 func (a *App) watchIdentities(ctx context.Context) error {
-	if a.server == nil { // an outside NATS is told by whoever runs it
+	if a.server == nil { // its administrator tells an outside NATS
 		nothing := func(string) error { return nil }
 		return a.who.Watch(ctx, nothing, nothing)
 	}
 	return a.who.Watch(ctx, a.server.Admit, a.server.Expel)
 }
 
-// holdOutside refuses an outside NATS that does not tell apart who has a credential of
-// ours: there anybody could write the subjects by which the services know who asks.
+// holdOutside refuses an outside NATS that does not enforce our credentials: there
+// anybody could write the subjects by which the services identify callers.
 func (a *App) holdOutside(ctx context.Context) error {
 	if a.who == nil {
 		return nil

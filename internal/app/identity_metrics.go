@@ -4,7 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// identityGauges say what of the identities needs an administrator.
+// identityGauges are what an administrator of the identities must see to.
 type identityGauges struct{ app *App }
 
 var (

@@ -10,8 +10,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/private"
 )
 
-// lockFolder makes the data folder ours until the file is closed or the
-// process ends: two servers on one store would destroy it.
+// lockFolder locks the data folder until the file is closed or the process ends: two
+// servers on one store would destroy it.
 func lockFolder(dir string) (*os.File, error) {
 	if err := private.MakeFolder(dir); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)

@@ -7,7 +7,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/listener"
 )
 
-// portGauges say how the ports stand, and what was lost behind them.
+// portGauges describe the ports, and what was lost behind them.
 type portGauges struct{ app *App }
 
 var (

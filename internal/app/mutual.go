@@ -14,25 +14,25 @@ import (
 	"github.com/tocsin-project/tocsin/internal/httpedge"
 )
 
-// mutualCheck is how often the certificates of clients that are connected are checked.
+// mutualCheck is how often the certificates of connected clients are checked.
 const mutualCheck = time.Second
 
-// mutual ends the connections of clients whose certificate has expired, whose authority
-// is trusted no more, or whose identity has lost it. TLS itself asks at the handshake
-// alone, and a connection may be kept for days.
+// mutual closes the connections of clients whose certificate has expired, whose authority
+// is no longer trusted, or whose identity has lost the certificate. TLS checks only at
+// the handshake, and a connection may last for days.
 type mutual struct {
 	certificates *certificates
 	identities   httpedge.Authority
 
 	mu    sync.Mutex
-	conns map[net.Conn]bool // that have sent a request; whether somebody has the certificate
+	conns map[net.Conn]bool // that have sent a request; true if an identity has the certificate
 }
 
 func newMutual(c *certificates, identities httpedge.Authority) *mutual {
 	return &mutual{certificates: c, identities: identities, conns: map[net.Conn]bool{}}
 }
 
-// state notes which connections there are, for http.Server.
+// state tracks the connections, for http.Server.
 func (m *mutual) state(conn net.Conn, s http.ConnState) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -66,7 +66,7 @@ func (m *mutual) check() {
 		if !ok {
 			continue
 		}
-		state := secured.ConnectionState() // its handshake is over: it has sent a request
+		state := secured.ConnectionState() // the handshake is over: it has sent a request
 		if len(state.VerifiedChains) == 0 {
 			continue
 		}
@@ -80,13 +80,13 @@ func (m *mutual) check() {
 	}
 }
 
-// known reports whether somebody has the certificate of a connection.
+// known reports whether an identity has the certificate of a connection.
 func (m *mutual) known(conn net.Conn) bool {
 	secured, ok := conn.(*tls.Conn)
 	if !ok {
 		return false
 	}
-	chain := secured.ConnectionState().PeerCertificates // its handshake is over: it sends a request
+	chain := secured.ConnectionState().PeerCertificates // the handshake is over: it sends a request
 	if len(chain) == 0 {
 		return false
 	}
@@ -94,10 +94,10 @@ func (m *mutual) known(conn net.Conn) bool {
 	return has
 }
 
-// errNotVerified says that a client's certificate would not be taken today.
+// errNotVerified is of a client's certificate that would no longer be accepted.
 var errNotVerified = errors.New("the client certificate has expired, or its authority is no longer trusted")
 
-// holds verifies the certificate of a client against the authority of now.
+// holds verifies the certificate of a client against the current authority.
 func (m *mutual) holds(state *tls.ConnectionState) error {
 	if len(state.VerifiedChains) == 0 {
 		return nil
@@ -119,7 +119,8 @@ func (m *mutual) holds(state *tls.ConnectionState) error {
 	return nil
 }
 
-// guard refuses requests by a certificate that holds no more, and ends their connection.
+// guard refuses requests with a certificate that is no longer valid, and closes their
+// connection.
 func (m *mutual) guard(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.TLS != nil {

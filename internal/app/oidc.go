@@ -19,13 +19,13 @@ import (
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
-// OIDC is a provider of OpenID Connect, with which people log in.
+// OIDC is an OpenID Connect provider, with which people log in.
 type OIDC struct {
-	Issuer   string // its URL, as its tokens name it
-	ClientID string // for whom its tokens must be
+	Issuer   string // its URL, as in its tokens
+	ClientID string // the audience of its tokens
 }
 
-// Check names what is wrong with it.
+// Check returns what is wrong with the configuration.
 func (o OIDC) Check() error {
 	if o.ClientID == "" {
 		return errors.New("without a client id a token for anybody would do")
@@ -33,7 +33,7 @@ func (o OIDC) Check() error {
 	return CheckIssuer(o.Issuer)
 }
 
-// CheckIssuer names what is wrong with the URL of an issuer.
+// CheckIssuer returns what is wrong with the URL of an issuer.
 func CheckIssuer(issuer string) error {
 	u, err := url.Parse(issuer)
 	if err != nil || u.Hostname() == "" || u.User != nil || strings.ContainsAny(issuer, "?#") {
@@ -42,8 +42,8 @@ func CheckIssuer(issuer string) error {
 	return checkPrivate(u)
 }
 
-// checkPrivate refuses a URL whose answer somebody on the way could change: who can give
-// us keys can become anybody.
+// checkPrivate refuses a URL whose answer can be changed in transit: an attacker who can
+// give us keys can impersonate anybody.
 func checkPrivate(u *url.URL) error {
 	if u.Scheme == "https" || u.Scheme == "http" && Loopback(u.Hostname()) {
 		return nil
@@ -64,33 +64,34 @@ func (a *App) checkOIDC() error {
 	return nil
 }
 
-// Bounds of what the provider is asked. Whoever reaches the HTTP door can send tokens
-// that name keys which nobody knows, and each would be a question.
+// Bounds of requests to the provider. Anybody who reaches the HTTP port can send tokens
+// that name unknown keys, and each would cause a request.
 const (
 	providerWait  = 5 * time.Second  // for an answer
 	providerRetry = 10 * time.Second // between two attempts to discover it
-	providerEvery = time.Second      // between two questions, …
+	providerEvery = time.Second      // between two requests, …
 	providerBurst = 5                // … after these
 	providerSays  = 1 << 20          // bytes of an answer
-	keysAge       = time.Hour        // for as long a key is good that the provider has withdrawn
+	keysAge       = time.Hour        // for how long a withdrawn key is still accepted
 )
 
-// algorithms are those by which a token may be signed, whatever the provider offers.
+// algorithms are the accepted signature algorithms of a token, whatever the provider
+// offers.
 var algorithms = []string{oidc.RS256, oidc.ES256, oidc.EdDSA}
 
-// logins is the directory where people also log in with a provider.
+// logins is the directory, extended by logins with a provider.
 type logins struct {
 	*credential.Directory
 	oidc OIDC
 	log  *zap.Logger
-	ctx  context.Context // of what is asked of the provider, for longer than one request
+	ctx  context.Context // of requests to the provider, which outlast a single request to us
 
 	mu       sync.Mutex            // held while the provider is discovered
-	verifier *oidc.IDTokenVerifier // nil: it was not yet
+	verifier *oidc.IDTokenVerifier // nil: not discovered yet
 	attempts *rate.Limiter
 }
 
-// newLogins asks the provider nothing: it may be down.
+// newLogins does not contact the provider: it may be down.
 func newLogins(ctx context.Context, o OIDC, who *credential.Directory, log *zap.Logger) *logins {
 	ask := &http.Client{Timeout: providerWait, Transport: &provider{rate.NewLimiter(rate.Every(providerEvery), providerBurst)}}
 	return &logins{
@@ -99,8 +100,8 @@ func newLogins(ctx context.Context, o OIDC, who *credential.Directory, log *zap.
 	}
 }
 
-// Bearer returns whose a token is. One of three parts is a JWT, which no token of ours
-// looks like.
+// Bearer returns the identity of a token. A token of three parts is a JWT; our own never
+// have three.
 func (l *logins) Bearer(ctx context.Context, token string) (identity.Identity, error) {
 	if strings.Count(token, ".") != 2 {
 		return l.Directory.Bearer(ctx, token)
@@ -113,8 +114,8 @@ func (l *logins) Bearer(ctx context.Context, token string) (identity.Identity, e
 	return who, nil
 }
 
-// reasonOf is why a token proves nobody, in as few words as there are reasons: those of
-// the library hold times and what stands in the token, of which no two are alike.
+// reasonOf returns why a token was refused, as one of a few fixed reasons: the library's
+// errors contain times and parts of the token, so no two are alike.
 func reasonOf(err error) error {
 	if expired := (*oidc.TokenExpiredError)(nil); errors.As(err, &expired) {
 		return errors.New("the ID token has expired")
@@ -133,7 +134,7 @@ func reasonOf(err error) error {
 	return errors.New("the ID token does not hold")
 }
 
-// person returns whom an ID token proves.
+// person returns the identity that an ID token proves.
 func (l *logins) person(ctx context.Context, token string) (identity.Identity, error) {
 	verifier, err := l.discovered()
 	if err != nil {
@@ -153,8 +154,8 @@ func (l *logins) person(ctx context.Context, token string) (identity.Identity, e
 	return who, nil
 }
 
-// discovered returns what verifies the provider's tokens, once it has said where its
-// keys are.
+// discovered returns the verifier of the provider's tokens, once the provider has said
+// where its keys are.
 func (l *logins) discovered() (*oidc.IDTokenVerifier, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -198,8 +199,8 @@ func (l *logins) discover() (*keys, error) {
 	return &keys{ctx: l.ctx, url: says.Keys, renew: rate.Sometimes{Interval: keysAge}}, nil
 }
 
-// keys are the provider's. The set asks again for a key that it does not know, but
-// never whether one that it knows still stands; so it is replaced from time to time.
+// keys are the provider's keys. The set asks for a key that it does not know, but never
+// checks whether a known one is still valid; so it is replaced from time to time.
 type keys struct {
 	ctx context.Context
 	url string
@@ -209,7 +210,7 @@ type keys struct {
 	renew rate.Sometimes
 }
 
-// VerifySignature makes it an oidc.KeySet.
+// VerifySignature implements oidc.KeySet.
 func (k *keys) VerifySignature(ctx context.Context, token string) ([]byte, error) {
 	k.mu.Lock()
 	k.renew.Do(func() { k.set = oidc.NewRemoteKeySet(k.ctx, k.url) })
@@ -218,10 +219,10 @@ func (k *keys) VerifySignature(ctx context.Context, token string) ([]byte, error
 	return set.VerifySignature(ctx, token)
 }
 
-// provider is the way to it: private, redirected or not, and not walked too often.
+// provider is the transport to it: private, also when redirected, and rate-limited.
 type provider struct{ questions *rate.Limiter }
 
-// RoundTrip makes it an http.RoundTripper.
+// RoundTrip implements http.RoundTripper.
 func (p *provider) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := checkPrivate(r.URL); err != nil {
 		return nil, err
@@ -236,7 +237,7 @@ func (p *provider) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// brief is what a log says of an error that may hold a whole answer of the provider.
+// brief shortens an error, which may contain a whole answer of the provider, for the log.
 func brief(err error) string {
 	const most = 300
 	text := err.Error()

@@ -13,14 +13,14 @@ import (
 	"github.com/tocsin-project/tocsin/internal/clock"
 )
 
-// How old an ID token may be, and how far the provider's clock may be ahead.
+// The maximum age of an ID token, and how far the provider's clock may be ahead.
 const (
 	maxTokenAge  = 24 * time.Hour
 	maxTokenSkew = time.Minute
 )
 
-// holdIDToken refuses a token of the provider that is no fresh ID token for this client:
-// an access token says what its bearer may do, not who has just logged in.
+// holdIDToken refuses a token of the provider that is not a fresh ID token for this
+// client: an access token states what its bearer may do, not who has just logged in.
 func (l *logins) holdIDToken(raw string, token *oidc.IDToken) error {
 	var header struct {
 		Type string `json:"typ"`

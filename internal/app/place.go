@@ -14,15 +14,15 @@ import (
 	"github.com/tocsin-project/tocsin/internal/private"
 )
 
-// placeFile holds where the data folder was first started: on which machine, and as
-// which folder. A copy of the folder has it, too, and is somewhere else.
+// placeFile records where the data folder was first started: on which machine, and as
+// which folder. A copy of the folder has it too, but is in another place.
 const placeFile = "place"
 
-// machineIDs are where systems keep the id of the machine.
+// machineIDs are the files that may have the id of the machine.
 var machineIDs = []string{"/etc/machine-id", "/var/lib/dbus/machine-id"}
 
-// placeOf describes where a folder is. A system that has no id of its machine is told
-// from others by the folder alone.
+// placeOf describes where a folder is. Without a machine id only the folder itself
+// identifies the place.
 func placeOf(dir string) (string, error) {
 	info, err := os.Stat(dir)
 	if err != nil {
@@ -43,10 +43,10 @@ func placeOf(dir string) (string, error) {
 	return fmt.Sprintf("machine %s\nfolder %s\n", machine, folder), nil
 }
 
-// checkPlace returns a warning where the data folder is a copy, or was moved: two
-// servers on copies of one folder sign contradicting logs with one key. A folder that
-// was not started yet is marked. A restored backup is as good as the original once that
-// is gone, so nothing is refused: deleting the mark confirms it.
+// checkPlace returns a warning if the data folder is a copy or was moved: two servers on
+// copies of one folder sign contradicting logs with one key. A folder that was not
+// started yet is marked. A restored backup is as good as the original once that is gone,
+// so nothing is refused: deleting the mark confirms it.
 func checkPlace(dir string) (warning string, err error) {
 	now, err := placeOf(dir)
 	if err != nil {
@@ -71,7 +71,7 @@ func checkPlace(dir string) (warning string, err error) {
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// placeWarnings are those of the data folder, as it is now.
+// placeWarnings returns those of the data folder as it is now.
 func (a *App) placeWarnings() []string {
 	if a.lock == nil {
 		return nil

@@ -22,9 +22,9 @@ import (
 	"github.com/tocsin-project/tocsin/services/router"
 )
 
-// realm is the whole path once: the real one, or that of drills. The services
-// are the same, but each holds a bus that knows the subjects and streams of its
-// own realm only. So no drill can reach a real desk, and no real report a drill.
+// realm is the whole path once: the real one, or that of drills. The services are the
+// same, but each has a bus that knows only the subjects and streams of its own realm. So
+// no drill can reach a real desk, and no real report a drill.
 type realm struct {
 	name     event.Realm
 	rulebook classifier.Rulebook
@@ -32,9 +32,9 @@ type realm struct {
 	bus      *bus.Bus
 	clock    clock.Clock
 	log      *zap.Logger
-	intake   *intake.Intake // nil where intake does not run here
-	ledger   *ledger.Ledger // nil where the ledger does not run here
-	drill    *drill         // nil where the clock is the configuration's
+	intake   *intake.Intake // nil if intake does not run here
+	ledger   *ledger.Ledger // nil if the ledger does not run here
+	drill    *drill         // nil if the clock is that of the configuration
 	skew     atomic.Int64   // by how much the engine's clock is ahead of ours, in nanoseconds
 }
 
@@ -65,7 +65,7 @@ func (a *App) open(ctx context.Context, name event.Realm) error {
 		return err
 	}
 	if a.has(ledger.Name) {
-		// Before anything is written: what is found must be what was left.
+		// Before anything is written: the record must be as it was left.
 		if r.ledger, err = ledger.Open(ctx, r.ledgerDeps(a)); err != nil {
 			return err
 		}
@@ -93,21 +93,21 @@ func (a *App) open(ctx context.Context, name event.Realm) error {
 	return nil
 }
 
-// drill is the clock of drills. Its anchor is a record of the drill, by our stamp
-// and the engine's, so that every process finds the same one.
+// drill is the clock of drills. Its anchor is a record of the drill, with our stamp and
+// the engine's, so that every process computes the same time.
 type drill struct {
 	clock *clock.Scaled
 	bus   *bus.Bus
 	log   *zap.Logger
-	over  time.Duration // after its last record a drill is over
-	last  uint64        // the last record of an incident as this process began
+	over  time.Duration // how long after its last record a drill is over
+	last  uint64        // the last record of an incident when this process started
 }
 
-// drillOver is how long nothing may be recorded before a drill is over.
+// drillOver is how long nothing may be recorded before a drill counts as over.
 const drillOver = time.Hour
 
-// goOn lets the clock go on where a drill in progress has come to, unless a new
-// one is to begin. It must be called before anything asks for the time.
+// goOn resumes the clock of a drill in progress, unless a new one is to begin. It must be
+// called before anything reads the clock.
 func (d *drill) goOn(ctx context.Context, anew bool) error {
 	last, err := d.bus.Last(ctx, "incident.>")
 	if errors.Is(err, bus.ErrNotFound) {
@@ -127,16 +127,16 @@ func (d *drill) goOn(ctx context.Context, anew bool) error {
 	return nil
 }
 
-// unstamped bounds how many records are passed over that carry no stamp: none of
-// ours wrote them.
+// unstamped bounds how many records without a stamp are skipped: our services did not
+// write them.
 const unstamped = 100
 
 func stamped(s event.Stored) bool {
 	return strings.HasPrefix(s.Subject, "incident.") && !s.Time.IsZero() && event.ParseSubject(s.Subject).Kind != event.KindRead
 }
 
-// run lets the clock run from the next first report on, where no drill goes on:
-// before it, nobody could know what time to write into a report.
+// run starts the clock at the next first report, unless a drill was resumed: before that
+// report, its sender could not know what time to write into it.
 func (d *drill) run(ctx context.Context) error {
 	if !d.clock.Runs() {
 		if err := d.begin(ctx); err != nil {
@@ -147,7 +147,7 @@ func (d *drill) run(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// begin waits for the first report that has come since this process began.
+// begin waits for the first report after this process started.
 func (d *drill) begin(ctx context.Context) error {
 	began := errors.New("a drill has begun")
 	err := d.bus.Tail(ctx, d.last+1, []string{event.AllAccepted}, func(_ context.Context, batch []event.Stored) error {
@@ -166,10 +166,10 @@ func (d *drill) begin(ctx context.Context) error {
 	return err
 }
 
-// screens asks the realm's clocks which desks are there.
+// screens asks the realm's deadline service which screens are connected.
 func (r *realm) screens(ctx context.Context) []event.Screen {
 	var answer event.DesksAnswer
-	_ = r.bus.Ask(ctx, event.DoorDesks, struct{}{}, &answer) // what does not answer shows in its own line
+	_ = r.bus.Ask(ctx, event.DoorDesks, struct{}{}, &answer) // a failed request shows as the service's own health
 	return answer.Screens
 }
 
@@ -207,10 +207,9 @@ func (r *realm) ledgerDeps(a *App) ledger.Deps {
 	}
 }
 
-// holdIfCut keeps everybody from writing where the stream has fewer records than a
-// checkpoint that is kept beside it covers, and no ledger runs here that would see
-// it. Whether the checkpoint is signed is for its ledger to say, which releases
-// what is held for nothing.
+// holdIfCut freezes writing if the stream has fewer records than a checkpoint kept beside
+// it covers, and no ledger runs here to detect that. Whether the checkpoint's signature
+// is valid is checked by its ledger, which lifts an unfounded freeze.
 func (r *realm) holdIfCut(ctx context.Context) error {
 	kept, err := r.bus.Checkpoints(ctx)
 	if err != nil {

@@ -16,8 +16,8 @@ import (
 	"github.com/tocsin-project/tocsin/services/ledger"
 )
 
-// LoadRules reads the packs of a folder and a register, each the embedded ones
-// where the name is empty, and holds the one against the other.
+// LoadRules reads the packs of a folder and a register, the embedded ones if the name is
+// empty, and checks the packs against the register.
 func LoadRules(statutes, registerFile string) (classifier.Rulebook, error) {
 	var rb classifier.Rulebook
 	var packs fs.FS = schemas.Statutes
@@ -45,8 +45,8 @@ func LoadRules(statutes, registerFile string) (classifier.Rulebook, error) {
 	return classifier.Rulebook{Statutes: set, Register: reg}, nil
 }
 
-// retention is how long records are kept: as the statutes in force demand, or
-// longer where the configuration says so. It never is shorter.
+// retention returns how long records are kept: as the statutes in force demand, or longer
+// if the configuration says so, and never shorter.
 func retention(cfg Config) (ledger.Keep, error) {
 	keep := ledger.Keep{Months: cfg.Keep}
 	if cfg.Rulebook.Statutes == nil {
@@ -66,9 +66,9 @@ func retention(cfg Config) (ledger.Keep, error) {
 	return keep, nil
 }
 
-// recordRules writes the packs and the register in force into the ledger, when
-// they are new, before anything is decided by them: a decision of three years
-// ago can be made again.
+// recordRules writes the packs and the register in force into the ledger, if they are
+// new, before anything is decided by them, so that a decision of three years ago can be
+// reproduced.
 func recordRules(ctx context.Context, b *bus.Bus, c clock.Clock, rb classifier.Rulebook) error {
 	var records []event.Record
 	add := func(sha, kind, id string, raw []byte) error {

@@ -8,14 +8,14 @@ import (
 )
 
 const (
-	// finishWait is how long requests in hand may take to finish.
+	// finishWait is how long requests in flight may take to finish.
 	finishWait = 10 * time.Second
-	// stopWait bounds Stop as a whole: what has not ended by then ends with the process.
+	// stopWait bounds Stop as a whole: anything still running then ends with the process.
 	stopWait = 20 * time.Second
 )
 
-// Stop finishes requests in hand and stops everything, in reverse order. It may be called
-// twice, and returns in bounded time, also where the disk or the engine hangs.
+// Stop finishes requests in flight and stops everything, in reverse order. It may be
+// called twice, and returns in bounded time, even if the disk or the engine hangs.
 func (a *App) Stop() {
 	a.stopOnce.Do(func() {
 		stopped := make(chan struct{})
@@ -35,10 +35,10 @@ func (a *App) stopAll() {
 	}
 	select {
 	case <-a.ended:
-	case <-a.engineFailed(): // nothing that waits for the engine finishes
+	case <-a.engineFailed(): // requests that wait for the engine cannot finish
 	case <-time.After(finishWait):
 	}
-	a.closeRealms() // what still waits for the stream gets no answer; it is sent again
+	a.closeRealms() // requests still waiting for the stream get no answer; they are sent again
 	<-a.ended
 	if a.listener != nil {
 		_ = a.listener.Close()
@@ -50,7 +50,7 @@ func (a *App) stopAll() {
 		a.server.Stop()
 	}
 	if a.lock != nil {
-		_ = a.lock.Close() // which releases it
+		_ = a.lock.Close() // also releases the lock
 	}
 }
 
@@ -60,8 +60,8 @@ func (a *App) closeRealms() {
 	}
 }
 
-// engineFailed is closed when the embedded engine stores nothing any more; nil: there is
-// none.
+// engineFailed returns a channel that is closed when the embedded engine can no longer
+// store; nil if there is none.
 func (a *App) engineFailed() <-chan struct{} {
 	if a.server == nil {
 		return nil
@@ -69,8 +69,8 @@ func (a *App) engineFailed() <-chan struct{} {
 	return a.server.Failed()
 }
 
-// watchEngine returns with the error after which the engine stores nothing any more: a
-// supervisor that starts the process again is all that helps.
+// watchEngine returns with the error after which the engine can no longer store: only a
+// restart of the process by a supervisor helps.
 func (a *App) watchEngine(ctx context.Context) error {
 	select {
 	case <-a.server.Failed():
@@ -80,7 +80,8 @@ func (a *App) watchEngine(ctx context.Context) error {
 	}
 }
 
-// whileEngineWorks returns a context that ends with the engine, which is then its cause.
+// whileEngineWorks returns a context that ends when the engine fails, with its error as
+// the cause.
 func (a *App) whileEngineWorks(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	if a.server != nil {

@@ -11,16 +11,16 @@ import (
 	"go.uber.org/zap"
 )
 
-// tellSupervisor tells systemd how the process is, where it runs under systemd.
+// tellSupervisor reports the state of the process to systemd, if it runs under systemd.
 func (a *App) tellSupervisor(state string) {
 	if _, err := daemon.SdNotify(false, state); err != nil {
 		a.cfg.Log.Warn("cannot notify the supervisor", zap.String("state", state), zap.Error(err))
 	}
 }
 
-// watchdog tells the supervisor twice in each of its intervals that the process works. It
-// is silent while nothing that is written comes back, so that the process is restarted;
-// not while the disk is full, where a restart would not help.
+// watchdog notifies the supervisor twice in each interval that the process works. It
+// stays silent while writes are not read back, so that the process is restarted; not
+// while the disk is full, since a restart would not help.
 func (a *App) watchdog(ctx context.Context) error {
 	interval, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {
@@ -44,7 +44,7 @@ func (a *App) watchdog(ctx context.Context) error {
 	}
 }
 
-// works reports whether what is written comes back, or why not is known and will pass.
+// works reports whether writes are read back, or fail for a known, temporary reason.
 func (a *App) works() bool {
 	_, err := a.realms[0].bus.Stores()
 	full := fault.Full("")

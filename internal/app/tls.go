@@ -14,12 +14,12 @@ import (
 	"github.com/tocsin-project/tocsin/internal/clock"
 )
 
-// TLS are the files of a certificate, its key and, for clients that prove by one who
-// they are, of the authority that signed theirs. They are read again when they change,
+// TLS has the files of a certificate, its key and, for clients that authenticate by
+// certificate, of the authority that signed theirs. They are read again when they change,
 // and on Reload.
 type TLS struct{ Cert, Key, ClientCA string }
 
-// certificateCheck is how often the files are looked at while connections are made.
+// certificateCheck is how often the files are checked while connections are made.
 const certificateCheck = time.Second
 
 // certificates follow the files of a TLS.
@@ -30,13 +30,13 @@ type certificates struct {
 
 	mu      sync.Mutex
 	current *tls.Config
-	stamps  [3]time.Time // of the files, as they were read
+	stamps  [3]time.Time // modification times of the files when they were read
 	looked  time.Time
 	failure string // the last one that was logged
 }
 
-// follow reads the files. With clients set, those who connect are asked for a
-// certificate; a client without one may prove otherwise who it is.
+// follow reads the files. With clients set, clients are asked for a certificate; one
+// without may authenticate in another way.
 func (t TLS) follow(clients bool, log *zap.Logger) (*certificates, error) {
 	if t.Cert == "" || t.Key == "" {
 		return nil, errors.New("tls: a certificate and its key are needed")
@@ -51,15 +51,15 @@ func (c *certificates) config() *tls.Config {
 	defer c.mu.Unlock()
 	return &tls.Config{
 		MinVersion:   tls.VersionTLS12,
-		Certificates: c.current.Certificates, // for a library that looks whether there is one
+		Certificates: c.current.Certificates, // for a library that checks whether there is one
 		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
 			return c.latest(), nil
 		},
 	}
 }
 
-// latest reads the files again where they have changed. While they cannot be read the
-// configuration before stays in use.
+// latest reads the files again if they have changed. While they cannot be read the
+// previous configuration stays in use.
 func (c *certificates) latest() *tls.Config {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -82,8 +82,8 @@ func (c *certificates) latest() *tls.Config {
 	return c.current
 }
 
-// reload reads the files, whether they have changed or not. After an error what was
-// read before stays in use.
+// reload reads the files, whether they have changed or not. After an error the previous
+// configuration stays in use.
 func (c *certificates) reload() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -114,7 +114,7 @@ func (c *certificates) read() error {
 	return nil
 }
 
-// stamps are when the files were last changed.
+// stamps returns the modification times of the files.
 func (t TLS) stamps() (stamps [3]time.Time, err error) {
 	for i, file := range []string{t.Cert, t.Key, t.ClientCA} {
 		if file == "" {
@@ -129,8 +129,8 @@ func (t TLS) stamps() (stamps [3]time.Time, err error) {
 	return stamps, nil
 }
 
-// Reload reads the certificates and the accounts of the identities again. What cannot be
-// read stays as it was, and the log says so.
+// Reload reads the certificates and the accounts of the identities again. Those that
+// cannot be read stay as they were, which is logged.
 func (a *App) Reload() {
 	failed := false
 	for _, c := range a.certificates {

@@ -8,8 +8,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// warnings are what an administrator should see to although everything works: reports
-// are taken and passed on.
+// warnings returns problems that an administrator should see to although reports are
+// taken and passed on.
 func (r *realm) warnings() (out []string) {
 	if r.ledger == nil {
 		return nil
@@ -36,7 +36,7 @@ var (
 		"Records that the index lacks.", []string{"exercise"}, nil)
 )
 
-// collectIndex reads how the index of a realm stands.
+// collectIndex collects the metrics of a realm's index.
 func (r *realm) collectIndex(to chan<- prometheus.Metric, head uint64, drill string) {
 	if r.ledger == nil {
 		return
