@@ -19,15 +19,15 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// doeEvent is what the rows of one event agree in. Space around and within a
-// text does not count. The area counts where the table has one row a filing.
+// doeEvent is what the rows of one event have in common. Space around and within a text
+// does not count. The area counts where the table has one row for each filing.
 type doeEvent struct {
-	start, end                   time.Time // of the day only, where the clock is not known
+	start, end                   time.Time // midnight of the day, where the clock is not known
 	startTimed, endTimed, zoned  bool
 	region, area, criteria, kind string
 }
 
-// doeNumbers are what a row counts; an empty text is not known.
+// doeNumbers are the counts of a row; an empty text is unknown.
 type doeNumbers struct {
 	customers string // as JSON
 	loss      string
@@ -39,34 +39,32 @@ type doeFiling struct {
 	where string
 }
 
-// doeEntry is one event and what was filed of it.
+// doeEntry is one event and its filings.
 type doeEntry struct {
 	doeEvent
 	filings []doeFiling
 }
 
-// DOE417 reads events of form DOE-417 (US Department of Energy) as CSV: the
-// annual summaries in their layouts since 2000, with a title, headings of months
-// and notes between the rows, date and time in one column or in two, and several
-// tables one after another. It calls emit with one CloudEvent for each event: a
-// line of JSON without its newline, in the order of first appearance.
+// DOE417 reads events of form DOE-417 (US Department of Energy) as CSV: the annual
+// summaries in their layouts since 2000, with a title, headings of months and notes
+// between the rows, date and time in one column or in two, and several tables one after
+// another. It calls emit with one CloudEvent for each event: a line of JSON without its
+// newline, in the order of first appearance.
 //
-// The rows of one event, one a county, agree in start, end, NERC region, alert
-// criteria and event type, and in the area where a table has that column. Where
-// they contradict each other in the customers affected or in the load lost, each
-// filing becomes an incident of its own, and Options.Note is told.
+// The rows of one event, one for each county, agree in start, end, NERC region, alert
+// criteria and event type, and in the area where a table has that column. Where they
+// contradict each other in the customers affected or in the load lost, each filing
+// becomes an incident of its own, and Options.Note is called.
 //
-// The customers affected become people whose utilities are affected. An event
-// that cost load or customers is an outage of a main function where its end is
-// known; one without an end is an outage that lasts if o.Ongoing. What is not
-// known is no fact. A time is in the zone that it names, otherwise UTC; a
-// spreadsheet's serial number is a time, too. A start without a time of day is
-// read as midnight, and gives no outage.
+// The customers affected become people whose utilities are affected. An event that cost
+// load or customers is an outage of a main function where its end is known; one without
+// an end is an outage that lasts if o.Ongoing. An unknown value gives no fact. A time is
+// in the zone that it names, otherwise UTC; a spreadsheet's serial number is also a time.
+// A start without a time of day is read as midnight, and gives no outage.
 //
-// The error is an error of reading or of emit, which end the import, or
-// fault.Reject with a detail for each fault of each row that could not be
-// read: "line 17, row 16: Event End", rows counted as in a spreadsheet. The other
-// rows of its event still count.
+// The error is an error of reading or of emit, which end the import, or fault.Reject with
+// a detail for each fault of each unreadable row: "line 17, row 16: Event End", rows
+// counted as in a spreadsheet. The other rows of its event still count.
 func DOE417(r io.Reader, o Options, emit func([]byte) error) error {
 	im, err := newImporter("interchange: import doe417", o, emit)
 	if err != nil {
@@ -95,7 +93,7 @@ func readDOE(r io.Reader, im *importer) ([]*doeEntry, error) {
 	in := skipBOM(r)
 	rows := csv.NewReader(in)
 	rows.Comma = doeSeparator(in)
-	rows.FieldsPerRecord = -1 // rows are checked here, so that the rest goes on
+	rows.FieldsPerRecord = -1 // rows are checked here, so that the others are still read
 	rows.ReuseRecord = true
 	var entries []*doeEntry
 	known := map[doeEvent]*doeEntry{}
@@ -167,7 +165,7 @@ func (h doeHeader) read(r doeTableRow, im *importer) (e doeEvent, n doeNumbers, 
 	}
 	odd(start, colStart, colStartTime)
 	odd(end, colEnd, colEndTime)
-	// One zone that is named holds for the row.
+	// A zone that one of the cells names applies to the row.
 	start.zone, end.zone = cmp.Or(start.zone, end.zone), cmp.Or(end.zone, start.zone)
 	if startErr == nil && start.timed && end.timed && end.day.Equal(start.day) && end.clock == 0 && end.before(start) {
 		// The end of the day may be meant, or another day.
@@ -193,9 +191,9 @@ func (h doeHeader) read(r doeTableRow, im *importer) (e doeEvent, n doeNumbers, 
 	return e, n, faults
 }
 
-// contradicting returns the filings that differ in a number: one that tells less
-// than another and agrees with it in the rest is part of that one. The greatest
-// is first.
+// contradicting returns the filings that differ in a number: one that has fewer numbers
+// than another and agrees with it in the rest is part of that one. The greatest comes
+// first.
 func (e *doeEntry) contradicting() []doeFiling {
 	filings := slices.DeleteFunc(slices.Clone(e.filings), func(f doeFiling) bool {
 		return slices.ContainsFunc(e.filings, func(o doeFiling) bool {
@@ -214,7 +212,7 @@ func (e *doeEntry) contradicting() []doeFiling {
 	return filings
 }
 
-// join returns what two rows know together, unless they contradict each other.
+// join combines the numbers of two rows, unless they contradict each other.
 func (n doeNumbers) join(o doeNumbers) (doeNumbers, bool) {
 	if n.customers != "" && o.customers != "" || n.loss != "" && o.loss != "" {
 		return n, false
@@ -226,10 +224,11 @@ func (n doeNumbers) String() string {
 	return "customers " + cmp.Or(n.customers, "not known") + ", MW lost " + cmp.Or(n.loss, "not known")
 }
 
-// unknownForm is how the tables say that something is not known, misspelt or not.
+// unknownForm matches the ways, spelt correctly or not, in which the tables mark a value
+// as unknown.
 var unknownForm = regexp.MustCompile(`(?i)^(u[nkow]{2,8}|n\.?/?a\.?|none|not (available|applicable|known|reported)|unavailable|tbd|ongoing|pending|[-–—?. ]*)$`)
 
-// unknown says that a cell tells nothing.
+// unknown reports whether a cell has no value.
 func unknown(cell string) bool { return unknownForm.MatchString(cell) }
 
 var (
@@ -243,8 +242,8 @@ var (
 	namedForm = regexp.MustCompile(`^[0-9,]+ .*[A-Za-z]`)
 )
 
-// doeCount reads a number of customers as JSON: exact, or {"atLeast": n}. It is
-// empty when not known; why says what the cell tells instead, if it tells something.
+// doeCount reads a number of customers as JSON: exact, or {"atLeast": n}. It is empty
+// when unknown; why then describes what the cell contains instead, if anything.
 func doeCount(cell string) (count, why string, err error) {
 	if unknown(cell) {
 		return "", "", nil
@@ -270,7 +269,7 @@ func doeCount(cell string) (count, why string, err error) {
 	return string(b), "", err
 }
 
-// doeLoss reads a loss of load for comparison; empty when not known.
+// doeLoss reads a loss of load for comparison; empty when unknown.
 func doeLoss(cell string) string {
 	if unknown(cell) {
 		return ""
@@ -281,21 +280,21 @@ func doeLoss(cell string) string {
 	return strings.ReplaceAll(cell, ",", "")
 }
 
-// lossForm is a loss of load that is more than none.
+// lossForm matches a loss of load greater than zero.
 var lossForm = regexp.MustCompile(`^[^0-9]*[0-9.]*[1-9]`)
 
-// lostService are words of criteria and types that say that load was lost.
+// lostService matches words of criteria and types that mean that load was lost.
 var lostService = regexp.MustCompile(`(?i)loss of electric service|uncontrolled loss|load shed|interruption of firm`)
 
-// interrupted says that an event cost load or customers. What did not is no
+// interrupted reports whether an event cost load or customers. Any other event is no
 // outage, however long it lasted.
 func (e *doeEvent) interrupted(n doeNumbers) bool {
 	return n.customers != "" && n.customers != "0" || lossForm.MatchString(n.loss) || lostService.MatchString(e.criteria+" "+e.kind)
 }
 
-// incident returns filing i of an event as an incident. Its ids depend on what
-// its rows agree in, so they are the same in another selection of the table;
-// those of the second filing and the next ones on their numbers, too.
+// incident returns filing i of an event as an incident. Its ids depend on what its rows
+// have in common, so they are the same in another selection of the table; those of the
+// second filing and later ones depend on their numbers, too.
 func (e *doeEntry) incident(o Options, filings []doeFiling, i int) incident {
 	f := filings[i]
 	digest := e.digest(doeNumbers{})
@@ -330,7 +329,7 @@ func (e *doeEntry) incident(o Options, filings []doeFiling, i int) incident {
 	return in
 }
 
-// assumed says what the table does not, and the report needs.
+// assumed lists the assumptions about what the report needs and the table lacks.
 func (e *doeEvent) assumed(f doeFiling) []string {
 	other := []string{"discoveredAt is the start of the event; DOE-417 gives its times without time zone, they are read as UTC."}
 	if e.zoned {
@@ -348,8 +347,7 @@ func (e *doeEvent) assumed(f doeFiling) []string {
 	return other
 }
 
-// digest is the SHA-256 of the event, in hexadecimal. Quoting keeps the parts
-// apart.
+// digest returns the SHA-256 of the event, in hexadecimal. Quoting separates the parts.
 func (e *doeEvent) digest(n doeNumbers) string {
 	end := ""
 	if !e.end.IsZero() {
@@ -380,8 +378,8 @@ func (e *doeEvent) title() string {
 	return titleOf(title)
 }
 
-// doeKinds maps words of an event type to the kinds of GB/T 20986-2023; the
-// first that occurs decides, so a line that weather broke is force majeure.
+// doeKinds maps words of an event type to the kinds of GB/T 20986-2023. The first match
+// decides, so a line that weather broke is force majeure.
 var doeKinds = []struct{ word, kind string }{
 	{"cyber", "network-attack"},
 	{"telecommunications attack", "network-attack"},

@@ -31,8 +31,8 @@ const (
 // doeRequired are the columns that a table must have.
 var doeRequired = []string{colStart, colEnd, colRegion, colType, colCustomers}
 
-// doeNames are the names that the columns have had since 2000, in small letters.
-// "Restoration Time" beside a date column is a time, else it is both.
+// doeNames are the names that the columns have had since 2000, in lower case.
+// "Restoration Time" is a time beside a date column, otherwise both.
 var doeNames = map[string]string{
 	"event start": colStart, "date event began": colStart, "date": colStart, "date of event": colStart, "event date": colStart,
 	"start date": colStart, "event start date": colStart, "date/time event began": colStart, "date and time event began": colStart,
@@ -52,16 +52,16 @@ var doeNames = map[string]string{
 	"number of customers affected": colCustomers, "customers affected": colCustomers, "number of customers": colCustomers,
 }
 
-// footnote is what a header has behind its name: " (N)" or the number of a note.
+// footnote matches what a header may have after its name: " (N)" or the number of a note.
 var footnote = regexp.MustCompile(`( ?\([Nn0-9]\)| ?[0-9*]+)$`)
 
-// doeHeader says where the columns are.
+// doeHeader gives the positions of the columns.
 type doeHeader struct {
 	cells []string
 	at    map[string]int
 }
 
-// readDOEHeader finds the columns by name, and the ones that occur twice.
+// readDOEHeader finds the columns by name, and those that occur twice.
 func readDOEHeader(cells []string) (h doeHeader, twice []string) {
 	h = doeHeader{cells: cells, at: map[string]int{}}
 	for i, cell := range cells {
@@ -83,7 +83,7 @@ func readDOEHeader(cells []string) (h doeHeader, twice []string) {
 
 func (h doeHeader) has(column string) bool { _, ok := h.at[column]; return ok }
 
-// check names all columns that are missing or occur twice.
+// check reports all columns that are missing or occur twice.
 func (h doeHeader) check(twice []string) (faults []fault.Detail) {
 	for _, column := range twice {
 		faults = append(faults, fault.Detail{Path: column, Message: "the header names this column twice"})
@@ -96,20 +96,20 @@ func (h doeHeader) check(twice []string) (faults []fault.Detail) {
 	return faults
 }
 
-// name returns how the table itself names a column.
+// name returns the table's own name of a column.
 func (h doeHeader) name(column string) string {
 	return footnote.ReplaceAllString(h.cells[h.at[column]], "")
 }
 
-// doeTableRow is one row under a header; where says which.
+// doeTableRow is one row under a header, and its position.
 type doeTableRow struct {
 	where string
 	cells []string
 }
 
-// doeRows reads the rows of a table, or of several one after another: titles,
-// headers, sections and notes are told apart from events, and what a row
-// continues on the next one is joined.
+// doeRows reads the rows of a table, or of several one after another: it tells titles,
+// headers, sections and notes from events, and joins a row that continues on the next
+// one.
 type doeRows struct {
 	im     *importer
 	csv    *csv.Reader
@@ -156,12 +156,12 @@ func (d *doeRows) read() error {
 	}
 }
 
-// take decides what a row is.
+// take classifies a row.
 func (d *doeRows) take(r doeTableRow, filled, first int) {
 	if h, twice := readDOEHeader(r.cells); len(h.at) > 1 {
 		d.flush()
 		d.header, d.seen = h, true
-		d.held = &r // more of it may be on the next row
+		d.held = &r // it may continue on the next row
 		if faults := h.check(twice); faults != nil {
 			d.im.refuse(r.where, faults...)
 		}
@@ -182,7 +182,7 @@ func (d *doeRows) take(r doeTableRow, filled, first int) {
 	}
 }
 
-// flush passes on the row that is complete now.
+// flush passes on the row that is now complete.
 func (d *doeRows) flush() {
 	r := d.held
 	d.held = nil
@@ -198,7 +198,7 @@ func (d *doeRows) flush() {
 	}
 }
 
-// extend joins the cells of the next row to those of this one.
+// extend appends the cells of the next row to those of this one.
 func (r *doeTableRow) extend(cells []string) {
 	for i, cell := range cells {
 		if i < len(r.cells) && cell != "" {
@@ -207,12 +207,12 @@ func (r *doeTableRow) extend(cells []string) {
 	}
 }
 
-// titleForm is the title of a table, or the heading of a month.
+// titleForm matches the title of a table, or the heading of a month.
 var titleForm = regexp.MustCompile(`(?i)^(january|february|march|april|may|june|july|august|september|october|november|december)\.?,?( \d{4})?$` +
 	`|^table \w|^report no|\bOE-?417\b|major disturbances`)
 
-// unreadable says what a broken row cost: an open quotation mark takes all
-// lines up to the next one with it.
+// unreadable describes the damage of a broken row: an open quotation mark swallows all
+// lines up to the next one.
 func unreadable(bad *csv.ParseError) fault.Detail {
 	d := fault.Detail{Path: "row", Message: fmt.Sprintf("is not CSV: %v", bad.Err)}
 	if bad.Line > bad.StartLine {
@@ -221,11 +221,11 @@ func unreadable(bad *csv.ParseError) fault.Detail {
 	return d
 }
 
-// doeSeparator returns what stands between the cells: the character by which the
-// beginning of the input has the header with the most columns that are known.
-// Spreadsheets write a semicolon or a tab where a comma is the decimal sign.
+// doeSeparator returns the separator of cells: the character that gives a header with the
+// most known columns at the beginning of the input. Spreadsheets write a semicolon or a
+// tab where a comma is the decimal sign.
 func doeSeparator(in *bufio.Reader) (separator rune) {
-	head, _ := in.Peek(32 << 10) // less where there is less
+	head, _ := in.Peek(32 << 10) // less where the input is shorter
 	most := -1
 	for _, candidate := range ",;\t" {
 		rows := csv.NewReader(bytes.NewReader(head))

@@ -11,19 +11,18 @@ import (
 	"time"
 )
 
-// doeMoment is a time as a table tells it. The zero value is one that is not
-// known.
+// doeMoment is a time as a table gives it. The zero value is an unknown one.
 type doeMoment struct {
-	day   time.Time     // midnight of the date, as if in UTC; zero when not known
+	day   time.Time     // midnight of the date, as if in UTC; zero when unknown
 	clock time.Duration // since midnight; 24 h and more is the next day
 	timed bool          // the clock is known
 	zone  *time.Location
 	odd   string // what was written oddly, and how it was read
 
-	oddClock bool // the cell of the time is the odd one
+	oddClock bool // the odd cell is that of the time
 }
 
-// clockError is an error of the cell of a time, and not of that of its date.
+// clockError is an error of a time cell, not of its date cell.
 type clockError struct{ error }
 
 func (m doeMoment) known() bool { return !m.day.IsZero() }
@@ -45,9 +44,9 @@ func (m doeMoment) before(o doeMoment) bool {
 	return m.day.Before(o.day)
 }
 
-// read reads a date cell and the time cell that belongs to it, which is empty
-// where the layout has one cell for both. A date without a year is the first
-// one that is not before the moment after.
+// read reads a date cell and its time cell, which is empty where the layout has one cell
+// for both. A date without a year is the first such date that is not before the moment
+// after.
 func (m *doeMoment) read(date, clock string, after doeMoment) error {
 	if unknown(date) {
 		return nil
@@ -102,9 +101,9 @@ var excelNoDate = map[string]bool{
 	"12/30/1899": true, "12/31/1899": true, "1/0/1900": true, "1/0/00": true, "1/1/1900": true,
 }
 
-// doeParts is a cell taken apart.
+// doeParts are the parts of a cell.
 type doeParts struct {
-	date  string // what is not the time of day
+	date  string // everything but the time of day
 	clock time.Duration
 	timed bool
 	zone  *time.Location
@@ -116,7 +115,7 @@ var (
 		`(?: ?\(?(Z|UTC|GMT|[ECMP][SD]T|AK[SD]T|HST|[+-]\d{2}:?\d{2})\)?)?(?:[ ,]|$)`)
 	serialForm   = regexp.MustCompile(`^\d{5,6}(\.\d+)?$`)
 	fractionForm = regexp.MustCompile(`^0?\.\d+$|^0$`)
-	// vagueClock is a time of day that is no time.
+	// vagueClock matches a time of day that is not a clock time.
 	vagueClock = regexp.MustCompile(`(?i)^(early |late |mid-?)?(morning|afternoon|evening|night|midnight|day)$`)
 )
 
@@ -126,8 +125,8 @@ var zoneHours = map[string]int{
 	"PST": -8, "PDT": -7, "AKST": -9, "AKDT": -8, "HST": -10,
 }
 
-// parseDOE takes a cell apart: text, or the number of days that a spreadsheet
-// stores a time as.
+// parseDOE parses a cell: text, or the number of days by which a spreadsheet stores a
+// time.
 func parseDOE(cell string) (p doeParts, err error) {
 	switch {
 	case serialForm.MatchString(cell):
@@ -220,8 +219,8 @@ func (p *doeParts) setClock(hour, minute, second, fraction, half, zone string) e
 	return nil
 }
 
-// dayPart returns a part of a day to the second: a spreadsheet's numbers do not
-// hit it exactly.
+// dayPart returns a fraction of a day, rounded to the second: a spreadsheet's numbers are
+// not exact.
 func dayPart(part float64) time.Duration {
 	return time.Duration(math.Round(part*24*3600)) * time.Second
 }
@@ -231,7 +230,7 @@ var dateForms = []string{
 	"Jan 2, 2006", "Jan 2 2006", "2 January 2006", "2 Jan 2006",
 }
 
-// doeDay reads a date; after gives the year of one that has none.
+// doeDay reads a date; after determines the year of a date without one.
 func doeDay(text string, after time.Time) (time.Time, error) {
 	for _, form := range dateForms {
 		if t, err := time.Parse(form, text); err == nil {

@@ -15,27 +15,27 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// maxNumber is the greatest number that is carried: above 2^53-1 a JSON
-// reader may round (RFC 8259 section 6), and a count would change unseen.
+// maxNumber is the greatest number that is imported: above 2^53-1 a JSON reader may round
+// (RFC 8259 section 6), and a count would change unnoticed.
 const maxNumber = 1<<53 - 1
 
-// Longest texts, in characters. An id leaves room for the prefix in the 256
-// that intake takes.
+// The maximum length of texts, in characters. An id leaves room for the prefix in the 256
+// that intake accepts.
 const (
 	maxTitle = 200
 	maxID    = 250
 )
 
-// Years that a report may lie in, as intake takes them.
+// The years of a report that intake accepts.
 const firstYear, lastYear = 1970, 2200
 
-// Options say whose incidents the imported ones become.
+// Options name the operator and facility of the imported incidents.
 type Options struct {
-	Operator string // id of the operator; the last segment of the source
+	Operator string // the operator's id; the last segment of the source
 	Facility string // id of the facility that all of it happened to
 	Ongoing  bool   // DOE-417 only: an event without an end still lasts
 
-	// Note is told what a person should know that is no fault; may be nil.
+	// Note is called with what a person should know that is not a fault; may be nil.
 	Note func(fault.Detail)
 }
 
@@ -63,13 +63,13 @@ func (o Options) check(op string) error {
 	return nil
 }
 
-// breaksSource says that a character cannot stand in a URI, or would end or
-// split its last segment, so that it would name another operator.
+// breaksSource reports whether a character is forbidden in a URI, or would end or split
+// its last segment, so that it would name another operator.
 func breaksSource(r rune) bool {
 	return r <= ' ' || r > '~' || strings.ContainsRune(`:/?#%"<>\^{|}[]`+"`", r)
 }
 
-// incident is what both formats are reduced to.
+// incident is the common form of both formats.
 type incident struct {
 	id      string // the report, unique for its source
 	subject string // the incident
@@ -77,10 +77,10 @@ type incident struct {
 	kind    string
 	title   string
 	facts   event.Facts
-	other   []string // what was assumed; fixed phrases with values of the source
+	other   []string // assumptions; fixed phrases with values of the source
 }
 
-// importer writes incidents out and collects what could not be read.
+// importer writes incidents and collects the faults of unreadable input.
 type importer struct {
 	op     string
 	opts   Options
@@ -96,22 +96,22 @@ func newImporter(op string, o Options, emit func([]byte) error) (*importer, erro
 	return &importer{op: op, opts: o, emit: emit}, nil
 }
 
-// refuse notes the faults of one piece of the input, each behind where.
+// refuse adds the faults of one piece of the input, with its position.
 func (im *importer) refuse(where string, faults ...fault.Detail) {
 	for _, d := range faults {
 		im.faults = append(im.faults, fault.Detail{Path: where + ": " + d.Path, Message: d.Message})
 	}
 }
 
-// note tells what a person should know of one piece of the input.
+// note passes on what a person should know of one piece of the input.
 func (im *importer) note(path, format string, args ...any) {
 	if im.opts.Note != nil {
 		im.opts.Note(fault.Detail{Path: path, Message: fmt.Sprintf(format, args...)})
 	}
 }
 
-// finish returns the error of the whole import: why it stopped, if it did, and
-// every fault up to there.
+// finish returns the error of the whole import: why it stopped, if it did, and every
+// fault up to then.
 func (im *importer) finish(stopped error) error {
 	switch {
 	case stopped != nil:
@@ -158,8 +158,8 @@ func (im *importer) write(in incident) error {
 	return im.emit(line)
 }
 
-// plain returns text on one line: white space and control characters become
-// single spaces, what is not UTF-8 becomes U+FFFD.
+// plain returns text on one line: white space and control characters become single
+// spaces, invalid UTF-8 becomes U+FFFD.
 func plain(s string) string {
 	words := strings.FieldsFunc(strings.ToValidUTF8(s, "\uFFFD"), func(r rune) bool {
 		return unicode.IsSpace(r) || unicode.IsControl(r)

@@ -6,14 +6,14 @@ import (
 	"slices"
 )
 
-// lineReader reads bytes, knows the line and its indentation, and can go back.
+// lineReader reads bytes, counts lines, notes the indentation, and can go back.
 type lineReader struct {
 	r      *bufio.Reader
 	again  []byte // bytes to read once more, before those of r
 	at     int    // of the next byte in again
 	line   int    // of the next byte, from 1
-	indent int    // white space before the first byte of the line that is none
-	text   bool   // such a byte was read
+	indent int    // white space at the start of the line
+	text   bool   // the line has a byte other than white space
 }
 
 func newLineReader(r io.Reader) *lineReader { return &lineReader{r: skipBOM(r), line: 1} }
@@ -48,7 +48,7 @@ func (l *lineReader) next() (b byte, err error) {
 	return b, nil
 }
 
-// unread takes back the last byte, which must not be white space.
+// unread puts back the last byte, which must not be white space.
 func (l *lineReader) unread() {
 	if l.at > 0 {
 		l.at--
@@ -57,7 +57,7 @@ func (l *lineReader) unread() {
 	_ = l.r.UnreadByte() // cannot fail: a byte was read last
 }
 
-// rewind takes back whole lines and the beginning of the one after them.
+// rewind puts back whole lines and the beginning of the one after them.
 func (l *lineReader) rewind(text []byte) {
 	l.again, l.at = append(slices.Clone(text), l.again[l.at:]...), 0
 	l.indent, l.text = 0, false

@@ -1,11 +1,11 @@
 package interchange
 
-// maxDepth is deeper than any VERIS incident nests. It bounds how much is read
-// again after a broken one.
+// maxDepth is deeper than any VERIS incident nests. It bounds how much is read again
+// after a broken one.
 const maxDepth = 100
 
-// nesting follows the strings and brackets of one JSON value, so that its end
-// is found without parsing it.
+// nesting tracks the strings and brackets of one JSON value, to find its end without
+// parsing it.
 type nesting struct {
 	open     []byte // the brackets that are open
 	last     byte   // the last byte that is not white space
@@ -13,9 +13,9 @@ type nesting struct {
 	escaped  bool
 }
 
-// step takes the next byte. It returns false when no JSON value continues like
-// this: a line break in a string, or an object where none may begin. A line
-// that is cut off is found that way at the beginning of the next one.
+// step processes the next byte. It returns false when no JSON value can continue in this
+// way: a line break in a string, or an object where none may begin. A truncated line is
+// thereby detected at the beginning of the next one.
 func (n *nesting) step(b byte) bool {
 	switch {
 	case b == '\n':

@@ -12,18 +12,17 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// object is a JSON object that is read field by field. An absent field and a
-// null are not known; a field of the wrong type is noted as a fault and read
-// as not known, so that one pass finds every fault. The zero object has no
-// field.
+// object is a JSON object that is read field by field. An absent field and a null are
+// unknown; a field of the wrong type adds a fault and counts as unknown, so that one pass
+// finds every fault. The zero object has no fields.
 type object struct {
 	fields map[string]any
 	path   string
 	faults *[]fault.Detail
 }
 
-// parseObject reads one JSON object and nothing behind it. What does not parse
-// is noted in faults and ok is false.
+// parseObject reads one JSON object with nothing after it. For anything else it adds a
+// fault and returns false.
 func parseObject(text []byte, path string, faults *[]fault.Detail) (o object, ok bool) {
 	o = object{path: path, faults: faults}
 	dec := json.NewDecoder(bytes.NewReader(text))
@@ -51,8 +50,8 @@ func parseObject(text []byte, path string, faults *[]fault.Detail) (o object, ok
 	return o, ok
 }
 
-// repeated returns the path of the first member of a valid JSON value whose object
-// has it twice, or "". encoding/json would take the last one.
+// repeated returns the path of the first duplicate member in a valid JSON value, or "".
+// encoding/json would take the last one.
 func repeated(dec *json.Decoder, path string) string {
 	token, _ := dec.Token() // it has been parsed once
 	switch token {
@@ -81,7 +80,7 @@ func repeated(dec *json.Decoder, path string) string {
 	return ""
 }
 
-// bad notes a fault of the field name, or of the object itself when it is "".
+// bad adds a fault of a field, or of the object itself when name is "".
 func (o object) bad(name, format string, args ...any) {
 	d := fault.Detail{Path: o.at(name), Message: fmt.Sprintf(format, args...)}
 	if !slices.Contains(*o.faults, d) { // a field may be read twice
@@ -89,8 +88,8 @@ func (o object) bad(name, format string, args ...any) {
 	}
 }
 
-// get returns the value of a field, or nil. A field whose name differs in its case only
-// would be lost unseen, so it is a fault; its value is read for more faults.
+// get returns the value of a field, or nil. A field whose name differs only in case would
+// be lost unnoticed, so it is a fault; its value is read to find more faults.
 func (o object) get(name string) any {
 	v := o.fields[name]
 	for other, found := range o.fields {
@@ -105,7 +104,7 @@ func (o object) get(name string) any {
 }
 
 // word returns the word of a field as one of those that matter here. One that differs
-// from them in its case only is a fault, as the name of a field is.
+// from them only in case is a fault, as for the name of a field.
 func (o object) word(name, word string, matter ...string) string {
 	for _, known := range matter {
 		if word != known && strings.EqualFold(word, known) {
@@ -173,7 +172,7 @@ func (o object) number(name string) (n float64, known bool) {
 	case err != nil || n > maxNumber:
 		o.bad(name, "is greater than %d", maxNumber)
 	default:
-		return n + 0, true // + 0 makes a plain zero of -0
+		return n + 0, true // + 0 turns -0 into 0
 	}
 	return 0, false
 }

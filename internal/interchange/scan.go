@@ -7,8 +7,8 @@ import (
 	"math"
 )
 
-// maxText bounds one incident in bytes, so that an input without an end cannot
-// take all memory.
+// maxText bounds one incident in bytes, so that an endless input cannot use up the
+// memory.
 const maxText = 32 << 20
 
 const (
@@ -19,15 +19,15 @@ const (
 // piece is one JSON text of the input.
 type piece struct {
 	text  []byte // valid until the next piece
-	line  int    // where it begins, from 1
-	last  int    // the last line that is lost with a broken text, or 0
+	line  int    // line on which it begins, from 1
+	last  int    // last line that is lost with a broken text, or 0
 	path  string // $, or $[i] in an array
-	fault string // why there is no text; "" when there is
+	fault string // why there is no text; otherwise ""
 }
 
-// scanner cuts an input into its JSON texts: objects, each on one line or on
-// several, or the elements of arrays. After a text that is broken it continues
-// at the next line that begins an object, so that one does not spoil the next.
+// scanner splits an input into its JSON texts: objects, each on one line or on several,
+// or the elements of arrays. After a broken text it continues at the next line that
+// begins an object, so that the next one is not affected.
 type scanner struct {
 	in      *lineReader
 	limit   int // of a text, in bytes
@@ -105,7 +105,7 @@ func (s *scanner) read(p piece, b byte) (piece, error) {
 	}
 }
 
-// after reads what follows an object, which ought to be a separator.
+// after reads what follows an object, which should be a separator.
 func (s *scanner) after(p piece) (piece, error) {
 	b, err := s.in.skipSpaceInLine()
 	if s.inArray && err == nil && b == '\n' {
@@ -130,8 +130,8 @@ func (s *scanner) after(p piece) (piece, error) {
 	return p, nil
 }
 
-// rest takes the rest of the line into the text, or in an array what comes
-// before the next separator.
+// rest adds the rest of the line to the text, or in an array everything before the next
+// separator.
 func (s *scanner) rest(p piece) (piece, error) {
 	var n nesting
 	for {
@@ -176,9 +176,9 @@ func (s *scanner) separator(b byte) {
 	}
 }
 
-// broken ends a text that is not JSON, and skips to the next line that begins
-// an object: any object when the text broke on its first line, otherwise one
-// that is not indented more than the text was.
+// broken ends a text that is not JSON, and skips to the next line that begins an object:
+// any object when the text broke on its first line, otherwise one that is not indented
+// more than the text.
 func (s *scanner) broken(p piece, indent int) (piece, error) {
 	s.comma = false
 	p.text = bytes.Trim(s.buf, jsonSpace)
@@ -217,7 +217,7 @@ func ignoreEOF(err error) error {
 	return err
 }
 
-// keep adds a byte to the text, unless it grows too long.
+// keep adds a byte to the text, unless the text is too long.
 func (s *scanner) keep(p *piece, b byte) {
 	if p.fault == "" && len(s.buf) == s.limit {
 		p.fault = fmt.Sprintf("is longer than %d bytes", s.limit)

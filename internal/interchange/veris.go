@@ -74,13 +74,13 @@ func VERIS(r io.Reader, o Options, emit func([]byte) error) error {
 	}
 }
 
-// sighting is where an incident was first seen, and the digest of its report.
+// sighting is the line of an incident's first occurrence, and the digest of its report.
 type sighting struct {
 	line   int
 	digest [sha256.Size]byte
 }
 
-// read reads the incident, or says what is wrong with it.
+// read reads the incident, or returns its faults.
 func (p piece) read(facility string) (in incident, faults []fault.Detail) {
 	if p.fault != "" {
 		return in, []fault.Detail{{Path: p.path, Message: p.fault + p.lost()}}
@@ -92,7 +92,7 @@ func (p piece) read(facility string) (in incident, faults []fault.Detail) {
 	return in, faults
 }
 
-// lost says which lines a broken text takes with it.
+// lost names the lines that are lost with a broken text.
 func (p piece) lost() string {
 	if p.last == 0 {
 		return ""
@@ -169,18 +169,18 @@ func verisID(o object) string {
 	return id
 }
 
-// notInString says that CloudEvents 1.0 section 3.1 excludes a character from
-// a string: a control character or a noncharacter.
+// notInString reports whether CloudEvents 1.0 section 3.1 excludes a character from a
+// string: a control character or a noncharacter.
 func notInString(r rune) bool {
 	return unicode.IsControl(r) || r&0xFFFE == 0xFFFE || 0xFDD0 <= r && r <= 0xFDEF
 }
 
-// verisDate returns timeline.incident as its first moment in UTC, and as it was
+// verisDate returns the first moment of timeline.incident in UTC, and the date as
 // written: 2019, 2019-03 or 2019-03-29.
 func verisDate(timeline object) (at time.Time, written string) {
 	date, known := timeline.child("incident")
 	if !known && timeline.get("incident") != nil {
-		return at, "" // already named
+		return at, "" // the fault is already added
 	}
 	year, known := date.whole("year")
 	switch {
@@ -213,8 +213,8 @@ func verisDate(timeline object) (at time.Time, written string) {
 	return at, at.Format(layout)
 }
 
-// verisUnits are the lengths of the units of VERIS 1.3; a month and a year are
-// their shortest.
+// verisUnits are the lengths of the units of VERIS 1.3; a month and a year have their
+// minimum length.
 var verisUnits = map[string]event.Span{
 	"Seconds": {Duration: time.Second},
 	"Minutes": {Duration: time.Minute},
@@ -232,7 +232,7 @@ func verisDuration(availability object) *event.Span {
 	unit, fixed := verisUnits[name]
 	if !fixed {
 		switch name {
-		case "", "NA", "Unknown", "Never": // tells no length
+		case "", "NA", "Unknown", "Never": // gives no length
 		default:
 			duration.bad("unit", "%q is not a unit of VERIS 1.3", name)
 		}
@@ -242,7 +242,7 @@ func verisDuration(availability object) *event.Span {
 		return nil
 	}
 	length := value * float64(unit.Duration)
-	if length > math.MaxInt64/2 { // as event.ParseDuration
+	if length > math.MaxInt64/2 { // the limit of event.ParseDuration
 		duration.bad("value", "is longer than a century and a half")
 		return nil
 	}
@@ -250,8 +250,8 @@ func verisDuration(availability object) *event.Span {
 	return &unit
 }
 
-// verisInterrupted reports whether the loss of availability can be an outage. A
-// service that was slow, or a lost device, interrupts no function.
+// verisInterrupted reports whether the loss of availability can be an outage. A slow
+// service or a lost device interrupts no function.
 func verisInterrupted(availability object) bool {
 	varieties := availability.list("variety")
 	for i, v := range varieties {
@@ -262,8 +262,7 @@ func verisInterrupted(availability object) bool {
 	return len(varieties) == 0 || slices.Contains(varieties, any("Interruption")) || slices.Contains(varieties, any("Obscuration"))
 }
 
-// verisLoss returns the loss in the currency it was given in: what it would be
-// in another is not for an importer to say.
+// verisLoss returns the loss in its original currency: an importer does not convert.
 func verisLoss(impact object) *event.Money {
 	amount, known := impact.number("overall_amount")
 	currency := impact.text("iso_currency_code")
@@ -282,12 +281,12 @@ func verisLoss(impact object) *event.Money {
 // verisActions are the actions of VERIS 1.3.
 var verisActions = []string{"environmental", "error", "hacking", "malware", "misuse", "physical", "social", "unknown"}
 
-// verisKind maps the actions to the kinds of GB/T 20986-2023, by what was done
-// on purpose first: an attack that used malware is malware.
+// verisKind maps the actions to the kinds of GB/T 20986-2023, deliberate ones first: an
+// attack that used malware is malware.
 func verisKind(action object, leaked bool) string {
 	did := map[string]bool{}
 	for _, name := range verisActions {
-		action.get(name) // which finds names in the wrong case
+		action.get(name) // finds names in the wrong case
 	}
 	for _, name := range slices.Sorted(maps.Keys(action.fields)) {
 		a, known := action.child(name)
@@ -316,8 +315,8 @@ func verisKind(action object, leaked bool) string {
 	}
 }
 
-// verisTitle names the actions, and says what is no confirmed incident. The summary stays behind: it is free text about
-// organisations and people, and a report names no person.
+// verisTitle names the actions, and marks what is not a confirmed incident. It omits the
+// summary, which is free text about organisations and people: a report names no person.
 func verisTitle(status string, action object) string {
 	what := "incident"
 	switch status {

@@ -11,12 +11,12 @@ import (
 // personalData are the varieties of data that identify persons.
 var personalData = []string{"Personal", "Medical", "Bank", "Payment"}
 
-// verisPersons returns the records that leaked as persons, and data_total as it
-// is written. A count of data that identifies nobody is no count of persons.
+// verisPersons returns the leaked records as a number of persons, and data_total as
+// written. A count of data that identifies nobody is not a count of persons.
 //
-// data_total counts the records of all varieties together. Where the amount of
-// the personal ones is given and is less, or contradicts the total, only the
-// smaller of the two is certain.
+// data_total counts the records of all varieties together. Where the amount of the
+// personal ones is given and is less, or contradicts the total, only the smaller of the
+// two is certain.
 func verisPersons(confidentiality object) (persons *event.Number, total string) {
 	all, known := confidentiality.whole("data_total")
 	var personal int64 // the greatest amount of a personal variety
