@@ -1,10 +1,10 @@
-// Package page makes the page of an export that a person reads, and verifies it: the
-// page is a pure function of the records, so that a verifier renders it again and
-// compares. It reads the records by itself, in the form that they have on disk, and
-// shares no type with the server: what a version of the page renders must never change.
+// Package page renders the page of an export for people, and verifies it: the page is a
+// pure function of the records, so that a verifier can render it again and compare. It
+// decodes the records itself, in their stored form, and shares no type with the server:
+// the rendering of a version of the page must never change.
 //
-// A new look of the page is a new version beside the old ones, with a template, words
-// and a sample of its own; the manifest of an export names the version.
+// A new look of the page is a new version beside the old ones, with a template, words and
+// a sample of its own; the manifest of an export names the version.
 package page
 
 import (
@@ -23,17 +23,17 @@ import (
 // File is the page's path in an export.
 const File = "index.html"
 
-// Version is the version of pages that are made now.
+// Version is the version of new pages.
 const Version = "tocsin/page/1"
 
-// What a page shows at most: it is for reading, and is held in memory.
+// The maximum content of a page: it is for reading, and is kept in memory.
 const (
 	maxIncidents   = 2000
 	maxEscalations = 20000
 )
 
-// Page collects what a page shows of the records of an export, in any order but that
-// of the range itself. It is for one goroutine.
+// Page collects what a page shows of the records of an export, in any order as long as
+// the range itself is in order. It is for one goroutine.
 type Page struct {
 	evidence.Manifest
 	Exercise  bool
@@ -42,12 +42,12 @@ type Page struct {
 	Removals  []removal
 	Rules     []rules
 	Limit     int
-	Cut       bool // there is more than it shows
+	Cut       bool // there is more than the page shows
 
 	byName      map[string]*incident
 	byID        map[string]*told
 	escalations int
-	named       map[string]bool  // hashes of the rules that decided
+	named       map[string]bool  // hashes of the rules that decisions were made with
 	seen        map[string]rules // packs and registers, by hash
 }
 
@@ -56,11 +56,11 @@ func New() *Page {
 	return &Page{Limit: maxIncidents, byName: map[string]*incident{}, byID: map[string]*told{}, named: map[string]bool{}, seen: map[string]rules{}}
 }
 
-// Names reports whether a pack or register decided what is in the range.
+// Names reports whether a decision in the range was made with a pack or register.
 func (p *Page) Names(sha256 string) bool { return p.named[sha256] }
 
-// Add takes what the page shows of one record. A body that cannot be decoded is passed
-// over: the record stands in the folder as it is.
+// Add adds what the page shows of one record. A body that cannot be decoded is skipped:
+// the record is in the folder anyway.
 func (p *Page) Add(r evidence.Record) {
 	subject, drill := strings.CutPrefix(r.Subject, "exercise.")
 	p.Exercise = p.Exercise || drill
@@ -112,7 +112,7 @@ func (p *Page) addGraded(r evidence.Record) {
 	}
 }
 
-// addEscalated takes an escalation, if there is room.
+// addEscalated adds an escalation, if there is room.
 func (p *Page) addEscalated(parts []string, r evidence.Record) {
 	in := p.incident(parts)
 	if in == nil || p.escalations == maxEscalations {
@@ -157,8 +157,8 @@ func (p *Page) addOverdue(parts []string, r evidence.Record) {
 	}
 }
 
-// telling finds the escalation that a record is about; one from before the range is
-// known by its id only. It is nil where there is no room.
+// telling finds the escalation that a record is about; one from before the range is known
+// only by its id. It is nil where there is no room.
 func (p *Page) telling(parts []string) *told {
 	id := idOf(parts)
 	if t, ok := p.byID[id]; ok {
@@ -176,7 +176,7 @@ func (p *Page) telling(parts []string) *told {
 	return t
 }
 
-// idOf is the id of the escalation that a subject is about.
+// idOf returns the id of the escalation that a subject is about.
 func idOf(parts []string) string { return strings.Join(parts[2:], ".") }
 
 func (p *Page) incident(parts []string) *incident {
@@ -190,8 +190,8 @@ func (p *Page) incident(parts []string) *incident {
 	return in
 }
 
-// Write renders the page of a version for an export with this manifest, under this
-// checkpoint. Characters that cannot be seen are shown as escapes.
+// Write renders the page in a version for an export with this manifest and this
+// checkpoint. Invisible characters are shown as escapes.
 func (p *Page) Write(w io.Writer, version string, m evidence.Manifest, cp evidence.Checkpoint) error {
 	t, ok := versions[version]
 	if !ok {

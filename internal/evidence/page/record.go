@@ -9,14 +9,13 @@ import (
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
-// incident is one incident with who was told of it.
+// incident is one incident and the desks that were told of it.
 type incident struct {
 	Operator, Incident, Title string
 	Told                      []*told
 }
 
-// told is one desk told once, as the record of the escalation has it, and what became
-// of it.
+// told is one escalation, from its record, and its outcome.
 type told struct {
 	Escalation string `json:"escalation"`
 	Desk       string `json:"desk"`
@@ -50,11 +49,11 @@ type told struct {
 	AcknowledgedBy           string     `json:"-"`
 	OverdueAt                *time.Time `json:"-"`
 	AckRecord, OverdueRecord uint64     `json:"-"`
-	StoredAt                 *time.Time `json:"-"` // where it was after a due time that ReportedAt keeps: the server's word
-	Before                   bool       `json:"-"` // told before the range: only what came of it is in it
+	StoredAt                 *time.Time `json:"-"` // when that was after a due time that ReportedAt keeps: the server's word
+	Before                   bool       `json:"-"` // told before the range, which contains only the outcome
 }
 
-// store makes the escalation as late as it was stored.
+// store gives the escalation the lateness with which it was stored.
 func (t *told) store(at time.Time) {
 	t.StoredAt = &at
 	for i, d := range t.Duties {
@@ -66,12 +65,12 @@ func (t *told) store(at time.Time) {
 	}
 }
 
-// isOwnAct reports whether a desk was told of nothing but its own act.
+// isOwnAct reports whether a desk was told only of its own act.
 func (t *told) isOwnAct() bool {
 	return t.Act == "update" && t.From == t.Desk && t.AcknowledgeBy == nil
 }
 
-// duty is one duty that an escalation carries out.
+// duty is one duty that an escalation fulfils.
 type duty struct {
 	DueAt       *time.Time `json:"dueAt"`
 	StrictDueAt *time.Time `json:"strictDueAt"`
@@ -85,7 +84,7 @@ type duty struct {
 	} `json:"onBehalf"`
 }
 
-// acknowledgement is the record of one, and that of an escalation that is overdue.
+// acknowledgement is the record of an acknowledgement, or of an overdue escalation.
 type acknowledgement struct {
 	Officer string    `json:"officer"`
 	At      time.Time `json:"at"`
@@ -114,5 +113,5 @@ type rules struct {
 	Record uint64 `json:"-"`
 }
 
-// Folder is where the text of a pack or register lies in the export.
+// Folder returns the path of the text of a pack or register in the export.
 func (r rules) Folder() string { return "rules/" + strings.ToLower(r.SHA256) + ".yaml" }

@@ -15,7 +15,7 @@ import (
 //go:embed v1.html
 var v1 string
 
-// versions are all versions of the page that exports were ever made with.
+// versions are all versions of the page that any export was made with.
 var versions = map[string]*template.Template{
 	"tocsin/page/1": template.Must(template.New("page").Funcs(template.FuncMap{
 		"both": both, "mark": mark, "time": timeAt, "grade": both, "late": lateBy, "span": span, "removed": removed,
@@ -48,7 +48,7 @@ var words1 = map[string][2]string{
 	"secondary": {"间接来源", "secondary source"}, "unverified": {"未核实", "unverified"}, "interpretation": {"解释", "interpretation"},
 }
 
-// both says a word in Chinese and English.
+// both returns a word in Chinese and English.
 func both(id string) string {
 	w, ok := words1[id]
 	if !ok {
@@ -82,7 +82,7 @@ func timeAt(t any) string {
 
 var durationForm = regexp.MustCompile(`^P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.(\d{1,3})\d*)?S)?)?$`)
 
-// lateBy says a length of time in its two greatest units, cut off below.
+// lateBy renders a duration in its two greatest units, rounded down.
 func lateBy(iso *string) string {
 	m := durationForm.FindStringSubmatch(*iso)
 	if m == nil {

@@ -12,11 +12,11 @@ import (
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
-// VerifyExport is evidence.VerifyExport, and renders the page of the export again from
-// its records to compare it. The manifest is not signed, and one that names no version
-// may be of an earlier program or of a forger: its page is compared with the first
-// version. A page that is not compared, and every other file that nothing proves and
-// that a browser shows, is among what is unchecked.
+// VerifyExport is evidence.VerifyExport, and also renders the page of the export from its
+// records and compares it. The manifest is not signed, and one that names no version may
+// come from an earlier program or from a forger: its page is compared with the first
+// version. A page that is not compared, and every other unproved file that a browser
+// displays, is reported as unchecked.
 func VerifyExport(ctx context.Context, dir string, v evidence.Verifier, progress func(done, of uint64)) (evidence.Report, error) {
 	p := New()
 	report, err := evidence.VerifyExportReading(ctx, dir, v, progress, p.Add)
@@ -45,7 +45,7 @@ func unchecked(report *evidence.Report, name, message string) {
 	report.Unchecked = append(report.Unchecked, evidence.Finding{Path: name, Message: message})
 }
 
-// isPage reports whether a browser shows a file of this name as a page.
+// isPage reports whether a browser displays a file of this name as a page.
 func isPage(name string) bool {
 	name = strings.ToLower(name)
 	ending := path.Ext(name)
