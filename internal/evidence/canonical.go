@@ -7,9 +7,8 @@ import (
 	"github.com/gowebpki/jcs"
 )
 
-// CanonicalDigest returns the SHA-256, in hexadecimal, of the canonical form
-// (RFC 8785) of JSON data: the same for two texts that differ in formatting
-// only.
+// CanonicalDigest returns the SHA-256, in hexadecimal, of the canonical form (RFC 8785)
+// of JSON data: two texts that differ only in formatting have the same digest.
 func CanonicalDigest(data []byte) (string, error) {
 	canonical, err := jcs.Transform(data)
 	if err != nil {

@@ -12,19 +12,18 @@ import (
 	"sync/atomic"
 )
 
-// faultLimit is how many faults CheckTiles finds before it stops looking.
+// faultLimit is how many faults CheckTiles finds before it stops.
 const faultLimit = 100
 
 var errFit = errors.New("it does not hash to what the tile above it says")
 
-// CheckTiles checks the whole tree that a checkpoint covers: every bundle of
-// entries against the tile of its leaves, every tile against the hash above it,
-// and the right edge against the root of the checkpoint. It uses all processors
-// and little memory. The error joins a TileError for each fault, in the order of
-// the records, up to 100 of them; TileErrors takes it apart. Where a tile and
-// what is below it contradict each other, what is above says which is wrong.
-// progress, unless nil, is told the number of entries done, which grows; it is
-// not called by two goroutines at once.
+// CheckTiles checks the whole tree that a checkpoint covers: every bundle of entries
+// against the tile of its leaves, every tile against the hash above it, and the right
+// edge against the root of the checkpoint. It uses all processors and little memory. The
+// error joins a TileError for each fault, in the order of the records, up to 100 of them;
+// TileErrors splits it. Where a tile contradicts the tiles below it, the hash above
+// decides which is wrong. progress, unless nil, is called with the number of entries
+// checked, which grows; it is not called concurrently.
 func CheckTiles(ctx context.Context, tiles Tiles, cp Checkpoint, progress func(done uint64)) error {
 	if err := cp.check(); err != nil || cp.Size == 0 {
 		return err
@@ -44,8 +43,7 @@ func CheckTiles(ctx context.Context, tiles Tiles, cp Checkpoint, progress func(d
 	return errors.Join(joined...)
 }
 
-// TileErrors are the faults that an error has joined, such as that of
-// CheckTiles.
+// TileErrors returns the TileErrors that an error, such as that of CheckTiles, joins.
 func TileErrors(err error) []*TileError {
 	var found []*TileError
 	if fault, ok := err.(*TileError); ok {
@@ -68,14 +66,14 @@ type checker struct {
 	tiles    Tiles
 	size     uint64
 	progress func(done uint64)
-	done     uint64 // entries; of the goroutine that began the run
+	done     uint64 // entries; owned by the goroutine that began the run
 
 	mu     sync.Mutex
 	faults []*TileError // under mu
 }
 
-// edge checks everything, from the right edge down. The edge is right if it
-// gives the root of the checkpoint; else it is held against what is below it.
+// edge checks everything, from the right edge down. The edge is correct if it gives the
+// root of the checkpoint; otherwise it is compared with the tiles below it.
 func (c *checker) edge(root Hash) {
 	var stored, got [levels][]byte
 	var unread [levels]error
@@ -115,7 +113,7 @@ func (c *checker) edge(root Hash) {
 	}
 }
 
-// top is the highest tile.
+// top returns the highest tile.
 func (c *checker) top() TilePath {
 	level := levels - 1
 	for edgePath(level, c.size).Width == 0 {
@@ -124,8 +122,8 @@ func (c *checker) top() TilePath {
 	return edgePath(level, c.size)
 }
 
-// tile checks a full tile and all below it. want is the hash above it, and sure
-// says that this is right. It returns what the hash above should be.
+// tile checks a full tile and everything below it. want is the hash above it, and sure is
+// true when that is known to be correct. It returns the correct hash.
 func (c *checker) tile(level int, index uint64, want Hash, sure bool) Hash {
 	if c.stopped() {
 		return want
@@ -151,9 +149,8 @@ func (c *checker) tile(level int, index uint64, want Hash, sure bool) Hash {
 	return subtree(got)
 }
 
-// below checks all that is below a tile, which may be nil, and which is sure
-// when it is known to be right. It returns what the tile should be; nil when
-// nothing is known of it.
+// below checks everything below a tile, which may be nil; sure is true when the tile is
+// known to be correct. It returns the correct tile, or nil when nothing is known of it.
 func (c *checker) below(p TilePath, tile []byte, sure bool) []byte {
 	if p.Level == 0 {
 		got := c.leaves(p, tile, sure)
@@ -191,8 +188,7 @@ func (c *checker) below(p TilePath, tile []byte, sure bool) []byte {
 	return got
 }
 
-// leaves checks the bundle below a tile of leaves, if that is sure, and returns
-// what the tile should be.
+// leaves checks the bundle below a tile of leaves, if sure, and returns the correct tile.
 func (c *checker) leaves(p TilePath, tile []byte, sure bool) []byte {
 	b := TilePath{EntriesLevel, p.Index, p.Width}
 	bundle, err := readTile(c.tiles, b)
@@ -214,7 +210,7 @@ func (c *checker) leaves(p TilePath, tile []byte, sure bool) []byte {
 	return got
 }
 
-// fault notes a fault. Faults are TileErrors, all of them.
+// fault adds a fault. All faults are TileErrors.
 func (c *checker) fault(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -223,7 +219,7 @@ func (c *checker) fault(err error) {
 	}
 }
 
-// stopped says that there is no point in going on.
+// stopped reports whether the check should end.
 func (c *checker) stopped() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -11,11 +11,11 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// Checkpoint certifies the first Size entries of a log, as
-// https://c2sp.org/tlog-checkpoint has it, without extension lines.
+// Checkpoint certifies the first Size entries of a log, in the form of
+// https://c2sp.org/tlog-checkpoint, without extension lines.
 type Checkpoint struct {
 	Origin string // of the log; also the name of its key
-	Size   uint64 // entries that it covers
+	Size   uint64 // number of entries that it covers
 	Root   Hash   // of the tree of these entries (RFC 6962)
 	Note   string // the signed note, verbatim
 }
@@ -26,7 +26,7 @@ const sizeLimit = 1 << 62
 // EmptyRoot is the root of a log without entries (RFC 6962).
 func EmptyRoot() Hash { return sha256.Sum256(nil) }
 
-// text is what is signed.
+// text returns the text to be signed.
 func (c Checkpoint) text() string {
 	return c.Origin + "\n" + strconv.FormatUint(c.Size, 10) + "\n" + c.Root.String() + "\n"
 }
@@ -41,15 +41,14 @@ func (c Checkpoint) check() error {
 	return nil
 }
 
-// Verifier opens checkpoints that one key has signed. The zero Verifier opens
-// none.
+// Verifier opens checkpoints signed by one key. The zero Verifier opens none.
 type Verifier struct {
 	key        note.Verifier
-	identities string // nkey; empty: what desks did need not be signed
+	identities string // nkey; empty: acts of desks need not be signed
 }
 
-// NewVerifier makes a Verifier of a note verifier key, as Key.Verifier gives it;
-// white space around it is passed over.
+// NewVerifier returns a Verifier for a note verifier key, as Key.Verifier returns it;
+// white space around it is ignored.
 func NewVerifier(vkey string) (Verifier, error) {
 	key, err := note.NewVerifier(strings.TrimSpace(vkey))
 	if err != nil {
@@ -61,7 +60,7 @@ func NewVerifier(vkey string) (Verifier, error) {
 	return Verifier{key: key}, nil
 }
 
-// Origin is the name of the log whose checkpoints the Verifier opens.
+// Origin returns the name of the log whose checkpoints the Verifier opens.
 func (v Verifier) Origin() string {
 	if v.key == nil {
 		return ""
@@ -69,15 +68,14 @@ func (v Verifier) Origin() string {
 	return v.key.Name()
 }
 
-// Open checks a signed checkpoint and reads it. It takes only the one form in
-// which each thing can be written, so that no bit of it can be another; what
-// witnesses have signed below the log's own signature is passed over. The error
-// says what is wrong with it.
+// Open verifies a signed checkpoint and parses it. It accepts only the canonical form, so
+// that no bit can differ; signatures of witnesses below the log's own are ignored. The
+// error describes what is wrong.
 func (v Verifier) Open(signed string) (Checkpoint, error) {
 	if v.key == nil {
 		return Checkpoint{}, errors.New("evidence: checkpoint: no verifier key is given")
 	}
-	if _, err := Claim(signed); errors.Is(err, ErrMalformed) { // before its signature is asked
+	if _, err := Claim(signed); errors.Is(err, ErrMalformed) { // before the signature is verified
 		return Checkpoint{}, err
 	}
 	n, err := note.Open([]byte(signed), note.VerifierList(v.key))
@@ -104,8 +102,8 @@ func (v Verifier) Open(signed string) (Checkpoint, error) {
 	return c, nil
 }
 
-// Claim reads what a checkpoint says without asking who signed it: for one who has
-// no key and need not trust it.
+// Claim parses a checkpoint without verifying its signature: for callers without a key
+// that need not trust it.
 func Claim(signed string) (Checkpoint, error) {
 	at := strings.LastIndex(signed, "\n\n")
 	text, ok := signed[:max(at, 0)], at >= 0
@@ -117,8 +115,8 @@ func Claim(signed string) (Checkpoint, error) {
 	return c, err
 }
 
-// checkSignatures refuses what package note passes over: a signature that is
-// there twice, and base64 with stray bits at its end.
+// checkSignatures refuses what package note tolerates: a duplicate signature, and base64
+// with stray bits at its end.
 func checkSignatures(signed string, n *note.Note) error {
 	lines := strings.Split(strings.TrimSuffix(signed[len(n.Text)+1:], "\n"), "\n")
 	if len(lines) != len(n.Sigs)+len(n.UnverifiedSigs) {
@@ -132,7 +130,7 @@ func checkSignatures(signed string, n *note.Note) error {
 	return nil
 }
 
-// parseCheckpoint reads what Checkpoint.text writes, and nothing else.
+// parseCheckpoint accepts exactly what Checkpoint.text writes.
 func parseCheckpoint(text string) (Checkpoint, error) {
 	lines := strings.Split(text, "\n")
 	if len(lines) != 4 || lines[3] != "" {

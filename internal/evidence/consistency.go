@@ -12,8 +12,8 @@ import (
 // ConsistencyFormat is the first line of a consistency proof.
 const ConsistencyFormat = "tocsin/consistency@v1"
 
-// Consistency says that a log of one size is the beginning of that which a
-// checkpoint covers: nothing that was in it was changed or taken out.
+// Consistency proves that a log of one size is the beginning of the one that a checkpoint
+// covers: nothing in it was changed or removed.
 type Consistency struct {
 	Size       uint64 // of the earlier tree
 	Root       Hash   // of the earlier tree
@@ -35,8 +35,8 @@ func (c Consistency) String() string {
 	return b.String()
 }
 
-// ParseConsistency reads what String writes, and nothing else. It proves
-// nothing yet: Verify does.
+// ParseConsistency accepts exactly what String writes. It does not verify the proof:
+// Verify does.
 func ParseConsistency(text string) (Consistency, error) {
 	c, err := parseConsistency(text)
 	if err == nil && c.String() != text {
@@ -67,9 +67,9 @@ func parseConsistency(text string) (c Consistency, err error) {
 	return c, nil
 }
 
-// Verify holds the proof against the key and an earlier checkpoint that was
-// opened with it: the later checkpoint is signed, and what the earlier one
-// covers is the beginning of what the later one covers.
+// Verify checks the proof with the key and an earlier checkpoint that was opened with it:
+// the later checkpoint is signed, and the entries of the earlier one are the beginning of
+// those of the later one.
 func (c Consistency) Verify(v Verifier, old Checkpoint) error {
 	cp, err := v.Open(c.Checkpoint)
 	if err != nil {
@@ -84,7 +84,7 @@ func (c Consistency) Verify(v Verifier, old Checkpoint) error {
 	return c.check(cp)
 }
 
-// check holds the path against both trees.
+// check verifies the path with both trees.
 func (c Consistency) check(cp Checkpoint) error {
 	fails := fmt.Errorf("the %d records of %s are not the beginning of the %d of %s", c.Size, c.Root, cp.Size, cp.Root)
 	switch {

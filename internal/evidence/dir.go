@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// Dir is a folder with tiles in it, at their paths below it. A partial tile that
-// is not there itself is read out of the full one, or out of a wider partial
-// one: a Tree removes partial tiles that have become full.
+// Dir is a folder with tiles, at their paths below it. A missing partial tile is read
+// from the full one, or from a wider partial one: a Tree removes partial tiles that have
+// become full.
 type Dir string
 
 // Tile reads a tile. It is safe while a Tree writes to the folder.
@@ -31,7 +31,7 @@ func (d Dir) Tile(path string) ([]byte, error) {
 		if wider, err = d.wider(p); err == nil {
 			data, err = d.read(wider)
 		}
-		if errors.Is(err, fs.ErrNotExist) { // it may have become full since
+		if errors.Is(err, fs.ErrNotExist) { // it may have become full meanwhile
 			data, err = d.read(full.String())
 		}
 	}
@@ -45,7 +45,7 @@ func (d Dir) read(path string) ([]byte, error) {
 	return os.ReadFile(filepath.Join(string(d), filepath.FromSlash(path)))
 }
 
-// wider is the path of the narrowest partial tile that holds another.
+// wider returns the path of the narrowest partial tile that contains another.
 func (d Dir) wider(p TilePath) (string, error) {
 	folder, _, _ := strings.Cut(p.String(), ".p/")
 	folder += ".p"

@@ -17,38 +17,38 @@ type file struct {
 	data []byte
 }
 
-// disk writes files so that a crash at any moment leaves either the old file or
-// the new one.
+// disk writes files so that a crash at any moment leaves either the old file or the new
+// one.
 type disk struct {
-	// made has the folders that are there for certain, even after a power cut.
+	// made are the folders that certainly exist, even after a power failure.
 	made  map[string]bool
-	swept map[string]bool // folders in which nothing of a crash is left
-	// step, unless nil, is called before each operation on the disk. Its error
-	// ends the work there, as a crash would.
+	swept map[string]bool // folders without left-overs of a crash
+	// step, unless nil, is called before each operation on the disk. Its error ends the
+	// work there, as a crash would.
 	step func(op, path string) error
 }
 
-// newDisk returns a disk that writes below a folder, which is there.
+// newDisk returns a disk that writes below an existing folder.
 func newDisk(root string) *disk {
 	return &disk{made: map[string]bool{filepath.Clean(root): true}, swept: map[string]bool{}}
 }
 
-// WriteFile makes a file durable, for its owner alone, in a folder that is there:
-// after a crash there is the old one or the new one. Whether others can write to the
-// folder is checked when the program starts, not here: a record that is being kept
-// must not stop because somebody changes a mode.
+// WriteFile durably writes a file that only its owner can read, in an existing folder:
+// after a crash the old file or the new one exists. Whether others can write to the
+// folder is checked when the program starts, not here: changing a mode must not stop the
+// recording.
 func WriteFile(path string, data []byte) error {
 	return newDisk(filepath.Dir(path)).write(file{path, data})
 }
 
-// write makes files durable, and the folders that they need: all files are
-// written beside their place, then synced, then renamed, and then their folders
-// are synced. Written together they cost the disk little more than one.
+// write makes files durable, and the folders that they need: all files are written beside
+// their place, then synced, then renamed, and then their folders are synced. Together
+// they cost the disk little more than one.
 func (d *disk) write(files ...file) (err error) {
 	open := make([]*os.File, 0, len(files))
 	defer func() {
 		for _, f := range open {
-			_ = f.Close() // synced by now, or of no use
+			_ = f.Close() // already synced, or not needed
 			if err != nil {
 				_ = os.Remove(f.Name())
 			}
@@ -100,8 +100,8 @@ func (d *disk) write(files ...file) (err error) {
 	return nil
 }
 
-// syncsAtOnce is how many files are synced at the same time: the disk then makes
-// them durable together.
+// syncsAtOnce is how many files are synced concurrently: the disk then makes them durable
+// together.
 const syncsAtOnce = 16
 
 func (d *disk) sync(files []file, open []*os.File) error {
@@ -117,8 +117,8 @@ func (d *disk) sync(files []file, open []*os.File) error {
 	return group.Wait()
 }
 
-// mkdir makes a folder and those above it, and puts into changed every folder
-// that then holds one which may not be durable.
+// mkdir makes a folder and those above it, and adds to changed every folder that then
+// contains one which may not be durable.
 func (d *disk) mkdir(dir string, changed map[string]bool) error {
 	if d.made[dir] || changed[dir] {
 		return nil
@@ -137,7 +137,7 @@ func (d *disk) mkdir(dir string, changed map[string]bool) error {
 	return nil
 }
 
-// syncDirs syncs folders at the same time, as sync does files.
+// syncDirs syncs folders concurrently, as sync does files.
 func (d *disk) syncDirs(dirs map[string]bool) error {
 	var group errgroup.Group
 	group.SetLimit(syncsAtOnce)
@@ -151,8 +151,8 @@ func (d *disk) syncDirs(dirs map[string]bool) error {
 	return group.Wait()
 }
 
-// remove takes a file or a folder away. It need not be durable: what is
-// removed is of no use, and does no harm if it is there again.
+// remove deletes a file or a folder. It need not be durable: a removed file is not
+// needed, and does no harm if it reappears.
 func (d *disk) remove(path string) error {
 	if err := d.at("remove", path); err != nil {
 		return err

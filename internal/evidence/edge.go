@@ -8,18 +8,17 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// edge is the right edge of a tree: all of it that a new entry meets.
+// edge is the right edge of a tree: everything that adding an entry touches.
 type edge struct {
 	size uint64
-	// full[i] is the root of the subtree of 1<<i entries that ends where the i-th
-	// bit of size says, if that bit is set.
+	// full[i] is the root of the subtree of 1<<i entries that ends where the i-th bit of
+	// size indicates, if that bit is set.
 	full    [62]Hash
-	entries []byte         // the bundle that is not full yet
-	tiles   [levels][]byte // the tile of each level that is not full yet
+	entries []byte         // the bundle that is not full
+	tiles   [levels][]byte // the tile of each level that is not full
 }
 
-// add adds an entry. What becomes full by it goes to filled, which keeps the
-// bytes.
+// add adds an entry. It passes tiles that become full to filled, which keeps the bytes.
 func (e *edge) add(entry Hash, filled func(p TilePath, data []byte)) {
 	if e.entries == nil {
 		e.entries = make([]byte, 0, tileWidth*entrySize)
@@ -57,7 +56,7 @@ func (e *edge) push(level int, h Hash, filled func(p TilePath, data []byte)) {
 	e.tiles[level] = tile
 }
 
-// root is the root of the tree.
+// root returns the root of the tree.
 func (e *edge) root() Hash {
 	root, some := EmptyRoot(), false
 	for i := range e.full {
@@ -72,7 +71,7 @@ func (e *edge) root() Hash {
 	return root
 }
 
-// rootOf is the root of a tree of some size, by the tiles at its right edge.
+// rootOf returns the root of a tree of some size from the tiles at its right edge.
 func rootOf(size uint64, tiles [levels][]byte) Hash {
 	e := edge{size: size}
 	for level, tile := range tiles {
@@ -81,8 +80,8 @@ func rootOf(size uint64, tiles [levels][]byte) Hash {
 	return e.root()
 }
 
-// join takes the roots of full subtrees from a tile that is not full: their
-// widths are powers of two, from the left, as RFC 6962 splits a tree.
+// join takes the roots of full subtrees from a tile that is not full: their widths are
+// powers of two, from the left, as RFC 6962 splits a tree.
 func (e *edge) join(level int, tile []byte) {
 	width := len(tile) / hashSize
 	for i := tileHeight - 1; i >= 0; i-- {
@@ -93,7 +92,7 @@ func (e *edge) join(level int, tile []byte) {
 	}
 }
 
-// partial is the tile of a level that is not full, or the bundle. Its width is 0
+// partial returns the tile of a level that is not full, or the bundle. Its width is 0
 // when there is none.
 func (e *edge) partial(level int) (TilePath, []byte) {
 	p := edgePath(level, e.size)
@@ -103,8 +102,8 @@ func (e *edge) partial(level int) (TilePath, []byte) {
 	return p, e.tiles[level]
 }
 
-// edgePath is the partial tile at the right end of a level, in a tree of a
-// size. Its width is 0 when all tiles of the level are full.
+// edgePath returns the path of the partial tile at the right end of a level, in a tree of
+// a given size. Its width is 0 when all tiles of the level are full.
 func edgePath(level int, size uint64) TilePath {
 	n := size >> (tileHeight * max(level, 0))
 	return TilePath{level, n >> tileHeight, int(n % tileWidth)}
@@ -140,8 +139,8 @@ func readEdge(tiles Tiles, size uint64) (*edge, error) {
 	return e, checkBundle(p, bundle, e.tiles[0])
 }
 
-// checkBundle holds a bundle to the tile of its leaves. Its TileError names the
-// records from the first to the last that do not fit.
+// checkBundle compares a bundle with the tile of its leaves. Its TileError names the
+// first and last records that do not match.
 func checkBundle(p TilePath, bundle, leaves []byte) error {
 	var wrong []uint64
 	for i := range p.Width {
@@ -166,7 +165,7 @@ func entryAt(bundle []byte, i int) Hash { return Hash(bundle[i*entrySize+2 : (i+
 func leafHash(entry Hash) Hash       { return Hash(tlog.RecordHash(entry[:])) }
 func nodeHash(left, right Hash) Hash { return Hash(tlog.NodeHash(tlog.Hash(left), tlog.Hash(right))) }
 
-// subtree is the root of a full subtree over hashes, a power of two of them.
+// subtree returns the root of a full subtree over a power of two of hashes.
 func subtree(hashes []byte) Hash {
 	if len(hashes) == hashSize {
 		return Hash(hashes)

@@ -9,20 +9,19 @@ import (
 	"strings"
 )
 
-// Hash is a SHA-256: of an entry, of a leaf, of a node.
+// Hash is a SHA-256 of an entry, a leaf or a node.
 type Hash [sha256.Size]byte
 
-// String is the hash in standard base64, as checkpoints write it.
+// String returns the hash in standard base64, as in checkpoints.
 func (h Hash) String() string { return base64.StdEncoding.EncodeToString(h[:]) }
 
 // MarshalText writes the hash in standard base64.
 func (h Hash) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
 
-// UnmarshalText reads what MarshalText writes, and nothing else.
+// UnmarshalText accepts exactly what MarshalText writes.
 func (h *Hash) UnmarshalText(text []byte) error {
-	var raw [36]byte // what the decoder asks for, with the padding
-	// The decoder passes over line ends even when it is strict: the length does
-	// not.
+	var raw [36]byte // the size that the decoder needs, with the padding
+	// The decoder ignores line ends even when it is strict; the length does not.
 	if len(text) != base64.StdEncoding.EncodedLen(len(h)) {
 		return fmt.Errorf("%q is not the base64 of a SHA-256", text)
 	}
@@ -35,10 +34,10 @@ func (h *Hash) UnmarshalText(text []byte) error {
 
 var strict64 = base64.StdEncoding.Strict()
 
-// Hashes are several, in one text.
+// Hashes are several hashes in one text.
 type Hashes []Hash
 
-// MarshalText writes the hashes, one behind the other, in standard base64.
+// MarshalText writes the hashes, concatenated, in standard base64.
 func (s Hashes) MarshalText() ([]byte, error) {
 	raw := make([]byte, 0, len(s)*len(Hash{}))
 	for _, h := range s {
@@ -47,8 +46,8 @@ func (s Hashes) MarshalText() ([]byte, error) {
 	return base64.StdEncoding.AppendEncode(nil, raw), nil
 }
 
-// UnmarshalText reads what MarshalText writes, and nothing else; more than any path
-// has is refused.
+// UnmarshalText accepts exactly what MarshalText writes, up to the length of the longest
+// path.
 func (s *Hashes) UnmarshalText(text []byte) error {
 	if len(text) > base64.StdEncoding.EncodedLen(maxPath*len(Hash{})) {
 		return fmt.Errorf("more hashes than a path has")
@@ -64,8 +63,8 @@ func (s *Hashes) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// entryFormat begins what is hashed, so that the hash of an entry is never that
-// of anything else.
+// entryFormat prefixes what is hashed, so that the hash of an entry is never that of
+// anything else.
 const entryFormat = "tocsin/entry/1\n"
 
 // engineHeader begins the names of headers that the engine adds and strips.
@@ -109,8 +108,8 @@ func EntryHash(sequence uint64, subject string, header map[string][]string, body
 	return sum
 }
 
-// Names appends the names of a record's own headers, in order: those of the engine are
-// no part of the record.
+// Names appends the names of a record's own headers, sorted: those of the engine are not
+// part of the record.
 func Names(names []string, header map[string][]string) []string {
 	for name := range header {
 		if !strings.HasPrefix(name, engineHeader) {

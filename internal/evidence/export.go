@@ -13,33 +13,33 @@ import (
 	"github.com/tocsin-project/tocsin/internal/private"
 )
 
-// Export is a folder of evidence in the making: records with the tiles that
-// prove them under one checkpoint. It is for one goroutine. What it keeps in
-// memory are the names and hashes of its files, a few bytes for each record.
+// Export writes a folder of evidence: records with the tiles that prove them under one
+// checkpoint. It is for one goroutine. It keeps in memory only the names and hashes of
+// its files, a few bytes for each record.
 //
-// The first error stays: after it no manifest is written, and a verifier says
-// that the export is not complete.
+// The first error is final: after it no manifest is written, and a verifier reports that
+// the export is incomplete.
 type Export struct {
 	dir      string
 	manifest Manifest
 	tree     *provedTree
 	records  *exportFile
 	context  *exportFile
-	files    []ManifestFile // whole
+	files    []ManifestFile // complete ones
 	open     []*exportFile  // of AddFile
-	next     uint64         // the first of the range that has not come yet
-	bundles  uint64         // the first bundle of the range that was not checked yet
+	next     uint64         // the first record of the range not yet added
+	bundles  uint64         // the first bundle of the range not yet checked
 	gaps     spans          // of the range
 	removed  spans          // of the range, by removals
 	besides  map[uint64]bool
 	err      error
 }
 
-// CreateExport begins an export of the records First to Last of a log in a
-// folder, which is made if need be and must be empty. Of the manifest it takes
-// what is known at the start: Key, First, Last, Since, Until, Made, and Origin if
-// it is to be the one of the checkpoint. StoredLate may be filled until Close. The checkpoint must be signed with the
-// key; tiles are those of the log, and each is asked for once.
+// CreateExport begins an export of the records First to Last of a log in a folder, which
+// is created if necessary and must be empty. The manifest provides what is known at the
+// start: Key, First, Last, Since, Until, Made, and Origin if it must match the
+// checkpoint's. StoredLate may be filled until Close. The checkpoint must be signed with
+// the key; tiles are those of the log, and each is read once.
 func CreateExport(dir string, m Manifest, checkpoint string, tiles Tiles) (*Export, error) {
 	v, err := NewVerifier(m.Key)
 	if err != nil {
@@ -100,8 +100,8 @@ func (e *Export) begin(cp Checkpoint, tiles Tiles) (err error) {
 	return err
 }
 
-// keptTiles reads tiles out of the folder of an export, where every tile comes
-// that was asked for once.
+// keptTiles reads tiles from the folder of an export, to which it copies every tile on
+// its first use.
 type keptTiles struct {
 	export *Export
 	from   Tiles
@@ -118,8 +118,8 @@ func (k keptTiles) Tile(path string) ([]byte, error) {
 	return tile, k.export.write(path, tile)
 }
 
-// Add takes the next record of the range. It must be what the tree has: the
-// error names the record that is not.
+// Add adds the next record of the range. It must match the tree: the error names the
+// record that does not.
 func (e *Export) Add(r Record) error {
 	if e.err != nil {
 		return e.err
@@ -141,9 +141,8 @@ func (e *Export) Add(r Record) error {
 	return nil
 }
 
-// AddContext takes a record that is needed to read the range: the removal of
-// one, or the rules that decided. One that is inside the range, or that was
-// added, adds nothing.
+// AddContext adds a record that is needed to read the range: the removal of a record, or
+// the rules of a decision. A record inside the range, or one already added, is ignored.
 func (e *Export) AddContext(r Record) error {
 	if e.err != nil {
 		return e.err
@@ -163,7 +162,7 @@ func (e *Export) AddContext(r Record) error {
 	return nil
 }
 
-// reach checks the entries of the range as far as a record.
+// reach checks the entries of the range up to a record.
 func (e *Export) reach(sequence uint64) error {
 	for ; e.bundles <= (sequence-1)/tileWidth; e.bundles++ {
 		if err := errors.Join(e.tree.checkAround(e.bundles*tileWidth + 1)...); err != nil {
@@ -173,7 +172,7 @@ func (e *Export) reach(sequence uint64) error {
 	return nil
 }
 
-// add writes a record that the tree has.
+// add writes a record that matches the tree.
 func (e *Export) add(to *exportFile, r Record) error {
 	leaf, err := e.tree.leaf(r.Sequence)
 	if err != nil {
@@ -206,9 +205,8 @@ func (e *Export) fail(err error) error {
 	return e.err
 }
 
-// AddFile makes another file in the folder, by its path with slashes. It must
-// be closed before the export is. Nothing proves what is in it; the manifest
-// has its hash.
+// AddFile creates another file in the folder, by its path with slashes. It must be closed
+// before the export is. Nothing proves its content; the manifest has its hash.
 func (e *Export) AddFile(path string) (io.WriteCloser, error) {
 	if e.err != nil {
 		return nil, e.err
@@ -224,9 +222,9 @@ func (e *Export) AddFile(path string) (io.WriteCloser, error) {
 	return f, nil
 }
 
-// Close makes the export durable, and writes the manifest when everything else
-// is. Records of the range that never came must have been removed by a removal
-// that did. It returns the SHA-256 of the manifest, in hex.
+// Close makes the export durable, and writes the manifest after everything else. Records
+// of the range that were not added must be covered by removals that were. It returns the
+// SHA-256 of the manifest, in hex.
 func (e *Export) Close() (string, error) {
 	defer e.Abandon()
 	if err := e.finish(); err != nil {
@@ -273,8 +271,8 @@ func (e *Export) finish() error {
 	return e.sync()
 }
 
-// Abandon gives up an export that will not be closed: its files stay, without
-// a manifest. After Close it does nothing.
+// Abandon gives up an export that will not be closed: its files stay, without a manifest.
+// After Close it does nothing.
 func (e *Export) Abandon() {
 	if e.err == nil {
 		e.err = errors.New("evidence: export: it was given up")
@@ -282,7 +280,7 @@ func (e *Export) Abandon() {
 	for _, f := range append(e.open, e.records, e.context) {
 		if f != nil && !f.closed {
 			f.closed = true
-			_ = f.file.Close() // of no use now
+			_ = f.file.Close() // no longer needed
 		}
 	}
 }

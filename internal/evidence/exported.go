@@ -10,10 +10,10 @@ import (
 	"os"
 )
 
-// ProveExported makes the proof of one record of an export, and verifies it:
-// also years after the export was made, and long after the record was archived.
-// Nothing else in the folder is checked. The error is fs.ErrNotExist when the
-// record, or a file that is needed, is not there.
+// ProveExported makes the proof of one record of an export, and verifies it, even years
+// after the export was made and long after the record was archived. It checks nothing
+// else in the folder. The error is fs.ErrNotExist when the record, or a file that is
+// needed, is missing.
 func ProveExported(dir string, v Verifier, sequence uint64) (Proof, error) {
 	var p Proof
 	return p, exported(dir, v, func(c *exportCheck, cp Checkpoint) error {
@@ -34,9 +34,9 @@ func ProveExported(dir string, v Verifier, sequence uint64) (Proof, error) {
 	})
 }
 
-// ExtendExported proves by the tiles of an export that what an earlier
-// checkpoint covers is the beginning of what its own does, and verifies that. The
-// error is fs.ErrNotExist when the tiles do not reach so far.
+// ExtendExported proves from the tiles of an export that an earlier checkpoint covers the
+// beginning of the export's log, and verifies the proof. The error is fs.ErrNotExist when
+// the tiles do not reach that far.
 func ExtendExported(dir string, v Verifier, old Checkpoint) (Consistency, error) {
 	var p Consistency
 	return p, exported(dir, v, func(c *exportCheck, cp Checkpoint) error {
@@ -49,7 +49,7 @@ func ExtendExported(dir string, v Verifier, old Checkpoint) (Consistency, error)
 	})
 }
 
-// exported opens a folder for what needs only a part of it.
+// exported opens a folder for a caller that needs only a part of it.
 func exported(dir string, v Verifier, use func(c *exportCheck, cp Checkpoint) error) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -60,7 +60,7 @@ func exported(dir string, v Verifier, use func(c *exportCheck, cp Checkpoint) er
 	if c.files, err = c.inventory(); err != nil {
 		return fmt.Errorf("evidence: export: %w", err)
 	}
-	c.readManifest() // for what transport damaged; what is wrong with it is not asked here
+	c.readManifest() // finds files damaged in transport; other faults do not matter here
 	note, err := c.small(checkpointFile, checkpointLimit)
 	if err != nil {
 		return fmt.Errorf("evidence: export: %w", err)
@@ -75,7 +75,7 @@ func exported(dir string, v Verifier, use func(c *exportCheck, cp Checkpoint) er
 	return nil
 }
 
-// record looks for a record by its sequence.
+// record finds a record by its sequence.
 func (c *exportCheck) record(sequence uint64) (Record, error) {
 	for _, path := range []string{recordsFile, contextFile} {
 		f, err := c.open(path)
@@ -97,7 +97,7 @@ func (c *exportCheck) record(sequence uint64) (Record, error) {
 	return Record{}, absent(sequence)
 }
 
-// absent is fs.ErrNotExist for a record of an export.
+// absent is the fs.ErrNotExist of a record that an export lacks.
 type absent uint64
 
 func (a absent) Error() string {
@@ -106,7 +106,7 @@ func (a absent) Error() string {
 
 func (absent) Is(target error) bool { return target == fs.ErrNotExist }
 
-// findLine is the line of a record; nil: there is none.
+// findLine returns the line of a record, or nil.
 func findLine(file io.Reader, sequence uint64) ([]byte, error) {
 	begins := fmt.Appendf(nil, `{"record":%d,`, sequence)
 	r := bufio.NewReaderSize(file, chunkSize)

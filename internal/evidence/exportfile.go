@@ -26,7 +26,7 @@ type exportFile struct {
 	closed bool
 }
 
-// create makes a file that is not there yet.
+// create creates a file that must not exist.
 func (e *Export) create(path string) (*exportFile, error) {
 	name := filepath.Join(e.dir, filepath.FromSlash(path))
 	if err := private.MakeUnchecked(filepath.Dir(name)); err != nil {
@@ -39,7 +39,7 @@ func (e *Export) create(path string) (*exportFile, error) {
 	return &exportFile{export: e, path: path, file: f, buffer: bufio.NewWriterSize(f, 1<<16), sum: sha256.New()}, nil
 }
 
-// write makes a whole file.
+// write writes a complete file.
 func (e *Export) write(path string, content []byte) error {
 	f, err := e.create(path)
 	if err != nil {
@@ -62,7 +62,7 @@ func (f *exportFile) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// Close ends the file; it is durable when the export is closed.
+// Close completes the file; it becomes durable when the export is closed.
 func (f *exportFile) Close() error {
 	if f.closed {
 		return os.ErrClosed
@@ -75,12 +75,10 @@ func (f *exportFile) Close() error {
 	return nil
 }
 
-// exportSyncs is how many files wait for the disk together: it syncs them in
-// fewer turns.
+// exportSyncs is how many files are synced concurrently, in fewer turns of the disk.
 const exportSyncs = 16
 
-// sync makes every file of the export durable, then the folders that hold
-// them.
+// sync makes every file of the export durable, then their folders.
 func (e *Export) sync() error {
 	folders := map[string]bool{e.dir: true, filepath.Dir(filepath.Clean(e.dir)): true}
 	var files, dirs errgroup.Group

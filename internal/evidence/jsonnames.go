@@ -13,11 +13,11 @@ import (
 	"unicode/utf8"
 )
 
-// Decode reads JSON into a value in the only way in which it can be read. No object in
-// it may have two names that are the same but for their case, nor a name that is one of
-// the value's but for its case: encoding/json takes "Subject" for "subject", and of two
-// the last, while other readers take the first, or only the exact one. Members that the
-// value has no field for are passed over.
+// Decode decodes JSON that has only one reading. No object in it may have two names that
+// differ at most in case, nor a name that differs from one of the value's only in case:
+// encoding/json accepts "Subject" for "subject", and the last of two, while other readers
+// take the first, or only the exact one. Members without a field in the value are
+// ignored.
 func Decode(raw []byte, into any) error {
 	if !json.Valid(raw) {
 		if err := json.Unmarshal(raw, into); err != nil {
@@ -31,8 +31,8 @@ func Decode(raw []byte, into any) error {
 	return json.Unmarshal(raw, into)
 }
 
-// checkNames finds two names of one object, anywhere in JSON, that differ in nothing or
-// only in their case, and names that differ from a field of the type in their case only.
+// checkNames finds two names in one object, anywhere in the JSON, that differ at most in
+// case, and names that differ from a field of the type only in case.
 func checkNames(raw []byte, into reflect.Type) error {
 	s := nameScanner{rest: raw}
 	s.value(into)
@@ -47,18 +47,18 @@ func (r Record) checkBody() error {
 	return nil
 }
 
-// nameScanner walks over JSON and looks at the names in it. Of what is no JSON it says
-// nothing useful, but it ends.
+// nameScanner scans the names in JSON. For invalid JSON its result is meaningless, but it
+// ends.
 type nameScanner struct {
 	rest  []byte
-	names [][]byte // of the objects that are open, the innermost last
+	names [][]byte // of the open objects, the innermost last
 	err   error
 }
 
 // fewNames is how many names of one object are compared one by one.
 const fewNames = 32
 
-// next drops white space and returns the byte behind it, which it leaves there.
+// next skips white space and returns the byte after it, without consuming it.
 func (s *nameScanner) next() byte {
 	for i, c := range s.rest {
 		if c != ' ' && c != '\t' && c != '\n' && c != '\r' {
@@ -70,7 +70,7 @@ func (s *nameScanner) next() byte {
 	return 0
 }
 
-// value walks over a value that is decoded into a type, or into none.
+// value scans a value that is decoded into a type, or into none.
 func (s *nameScanner) value(into reflect.Type) {
 	switch s.next() {
 	case '{':
@@ -85,15 +85,15 @@ func (s *nameScanner) value(into reflect.Type) {
 		s.text()
 	default:
 		i := bytes.IndexAny(s.rest, ",]} \t\r\n")
-		if i <= 0 { // the end, or no JSON
+		if i <= 0 { // the end, or invalid JSON
 			i = len(s.rest)
 		}
 		s.rest = s.rest[i:]
 	}
 }
 
-// more reports whether another member or element follows, and drops what ends the list
-// or parts it from the next.
+// more reports whether another member or element follows, and consumes the end of the
+// list or the separator.
 func (s *nameScanner) more(end byte) bool {
 	switch c := s.next(); c {
 	case end, 0:
@@ -109,7 +109,7 @@ func (s *nameScanner) more(end byte) bool {
 func (s *nameScanner) object(into reflect.Type) {
 	s.rest = s.rest[1:]
 	begin := len(s.names)
-	var many map[string][]byte // names by their folded form, where they are more than a few
+	var many map[string][]byte // names by their folded form, once there are more than fewNames
 	fields, values := membersFor(into)
 	for s.err == nil && s.more('}') {
 		name := s.text()
@@ -129,7 +129,7 @@ func (s *nameScanner) object(into reflect.Type) {
 	s.names = s.names[:begin]
 }
 
-// among returns the name that is the same as another but for its case.
+// among returns an earlier name that differs from the new one at most in case.
 func (s *nameScanner) among(names [][]byte, many *map[string][]byte, name []byte) (other []byte, is bool) {
 	if len(names) < fewNames {
 		for _, other := range names {
@@ -152,7 +152,7 @@ func (s *nameScanner) among(names [][]byte, many *map[string][]byte, name []byte
 	return other, is
 }
 
-// folded is the one form of all names that differ only in their case.
+// folded returns the form that all names that differ only in case share.
 func folded(name []byte) string {
 	return strings.Map(func(r rune) rune {
 		least := r
@@ -163,7 +163,7 @@ func folded(name []byte) string {
 	}, string(name))
 }
 
-// field returns the type of the field that a name is for, nil where there is none.
+// field returns the type of a name's field, or nil.
 func (s *nameScanner) field(fields map[string]reflect.Type, name []byte) reflect.Type {
 	if t, ok := fields[string(name)]; ok {
 		return t
@@ -184,7 +184,7 @@ func (s *nameScanner) clash(name, other []byte) {
 	s.err = fmt.Errorf("the names %q and %q differ only in their case", other, name)
 }
 
-// text walks over a string and returns what it says.
+// text scans a string and returns its content.
 func (s *nameScanner) text() []byte {
 	if i := bytes.IndexByte(s.rest[min(1, len(s.rest)):], '"'); i >= 0 && bytes.IndexByte(s.rest[1:i+1], '\\') < 0 {
 		text := s.rest[1 : i+1]
@@ -194,7 +194,7 @@ func (s *nameScanner) text() []byte {
 	return s.escaped()
 }
 
-// escaped is text of a string that has an escape.
+// escaped scans a string that contains an escape.
 func (s *nameScanner) escaped() []byte {
 	for i := 1; i < len(s.rest); i++ {
 		switch s.rest[i] {
@@ -204,7 +204,7 @@ func (s *nameScanner) escaped() []byte {
 			raw := s.rest[:i+1]
 			s.rest = s.rest[i+1:]
 			var text string
-			_ = json.Unmarshal(raw, &text) // it is valid
+			_ = json.Unmarshal(raw, &text) // the string is valid
 			return []byte(text)
 		}
 	}
@@ -229,11 +229,11 @@ func isASCII(b []byte) bool {
 	return true
 }
 
-// fieldsOf keeps the fields of struct types, by the names that they have in JSON.
+// fieldsOf caches the fields of struct types by their JSON names.
 var fieldsOf sync.Map // reflect.Type → map[string]reflect.Type
 
-// membersFor returns the fields that an object is decoded into; of a map, the type of
-// its values. A type that decodes itself, or none, has neither.
+// membersFor returns the fields that an object is decoded into; for a map, the type of
+// its values. It returns neither for a type that decodes itself, or for none.
 func membersFor(into reflect.Type) (fields map[string]reflect.Type, values reflect.Type) {
 	into = target(into)
 	switch {
@@ -276,7 +276,7 @@ var (
 	decodesText = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
 
-// target returns what a type points to, nil where it decodes itself.
+// target returns the type behind pointers, or nil where it decodes itself.
 func target(t reflect.Type) reflect.Type {
 	for t != nil {
 		if p := reflect.PointerTo(t); p.Implements(decodesJSON) || p.Implements(decodesText) {

@@ -17,19 +17,18 @@ import (
 	"github.com/tocsin-project/tocsin/internal/private"
 )
 
-// Key signs checkpoints with Ed25519, as a signed note
-// (https://c2sp.org/signed-note). Who holds its file can certify anything in the
-// name of the log.
+// Key signs checkpoints with Ed25519, as a signed note (https://c2sp.org/signed-note).
+// The holder of its file can certify anything in the name of the log.
 type Key struct {
 	signer   note.Signer
 	verifier string
 }
 
-// OpenKey reads the key of a log from a file, and makes one when there is none:
-// readable by its owner alone, and durable when OpenKey returns; the folder must
-// be there. A new key takes origin for its name, or, when that is empty, one of
-// its own under "tocsin.invalid/". It is an error if the file can be read by its
-// group or by others, or if it has another origin than the one given.
+// OpenKey reads the key of a log from a file, and creates one when there is none:
+// readable by its owner alone, and durable when OpenKey returns; the folder must exist. A
+// new key is named after origin or, when that is empty, gets a name of its own under
+// "tocsin.invalid/". It is an error if the group or others can read the file, or if its
+// origin differs from the given one.
 func OpenKey(path, origin string) (*Key, error) {
 	k, err := ReadKey(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -47,8 +46,8 @@ func OpenKey(path, origin string) (*Key, error) {
 // keyLimit is more than the longest key file, in bytes.
 const keyLimit = 4096
 
-// ReadKey reads the key of a log from a file. The error is fs.ErrNotExist when
-// there is none. The file must be readable by its owner alone.
+// ReadKey reads the key of a log from a file. The error is fs.ErrNotExist when there is
+// none. Only the owner may have permission to read the file.
 func ReadKey(path string) (*Key, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -73,7 +72,7 @@ func ReadKey(path string) (*Key, error) {
 	return k, nil
 }
 
-// makeKey makes a key and its file.
+// makeKey creates a key and its file.
 func makeKey(path, origin string) (*Key, error) {
 	if origin == "" {
 		var random [4]byte
@@ -93,8 +92,8 @@ func makeKey(path, origin string) (*Key, error) {
 	return parseKey(secret)
 }
 
-// checkOrigin holds an origin to what the first line of a checkpoint and the
-// name of a key can say.
+// checkOrigin checks that an origin is valid as the first line of a checkpoint and as the
+// name of a key.
 func checkOrigin(origin string) error {
 	for _, r := range origin {
 		if r <= ' ' || r > '~' || r == '+' {
@@ -107,8 +106,8 @@ func checkOrigin(origin string) error {
 	return nil
 }
 
-// parseKey reads PRIVATE+KEY+name+hash+base64(algorithm, seed), the form of
-// package note. Its errors do not repeat the text, which is secret.
+// parseKey reads PRIVATE+KEY+name+hash+base64(algorithm, seed), the form of package note.
+// Its errors do not repeat the text, which is secret.
 func parseKey(secret string) (*Key, error) {
 	signer, err := note.NewSigner(secret)
 	if err != nil {
@@ -117,7 +116,7 @@ func parseKey(secret string) (*Key, error) {
 	if err := checkOrigin(signer.Name()); err != nil {
 		return nil, err
 	}
-	parts := strings.SplitN(secret, "+", 5) // base64 has plus signs of its own
+	parts := strings.SplitN(secret, "+", 5) // base64 may contain plus signs
 	raw, err := base64.StdEncoding.DecodeString(parts[len(parts)-1])
 	if err != nil || len(raw) != 1+ed25519.SeedSize {
 		return nil, errors.New("this is not an Ed25519 key")
@@ -133,11 +132,11 @@ func parseKey(secret string) (*Key, error) {
 // Origin is the name of the log, the first line of its checkpoints.
 func (k *Key) Origin() string { return k.signer.Name() }
 
-// Verifier is the public half of the key, as a note verifier key: who has it
-// from a source that they trust can check what the log says.
+// Verifier returns the public half of the key, as a note verifier key, with which anybody
+// who got it from a trusted source can verify the log's statements.
 func (k *Key) Verifier() string { return k.verifier }
 
-// ID tells the key from others of the same name: the 8 hex digits that a note
+// ID distinguishes the key from others of the same name: the 8 hex digits that a note
 // verifier key has after its name.
 func (k *Key) ID() string {
 	_, rest, _ := strings.Cut(k.verifier, "+")
@@ -145,7 +144,7 @@ func (k *Key) ID() string {
 	return id
 }
 
-// Sign makes the checkpoint that certifies the first size entries of the log.
+// Sign returns the checkpoint that certifies the first size entries of the log.
 func (k *Key) Sign(size uint64, root Hash) (Checkpoint, error) {
 	c := Checkpoint{Origin: k.Origin(), Size: size, Root: root}
 	if err := c.check(); err != nil {

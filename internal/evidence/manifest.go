@@ -13,7 +13,7 @@ import (
 	"unicode"
 )
 
-// ManifestFormat names the form of an export.
+// ManifestFormat is the format of an export.
 const (
 	ManifestFormat  = manifestFormats + "1"
 	manifestFormats = "tocsin/export@v"
@@ -33,43 +33,44 @@ const (
 // ownFiles are in every export, besides the manifest.
 var ownFiles = []string{checkpointFile, keyFile, recordsFile, contextFile}
 
-// Manifest says what an export holds. It is written last, so an export without
-// one is not complete.
+// Manifest describes the content of an export. It is written last, so an export without
+// one is incomplete.
 //
-// Nobody signs it. VerifyExport holds every field against what the folder
-// proves, except Since, Until, Made and StoredLate, which are the exporter's word, and the
-// hashes of files that a caller added. Who wants to hold the exporter to these
-// notes the hash of the manifest, which exporter and verifier both name, and
-// which a record that archives what was exported carries.
+// It is not signed. VerifyExport checks every field against what the folder proves,
+// except Since, Until, Made and StoredLate, for which there is only the exporter's word,
+// and the hashes of files that a caller added. To hold the exporter to these, note the
+// hash of the manifest, which exporter and verifier both print, and which the record of
+// an archive of the exported records contains.
 type Manifest struct {
 	Format     string       `json:"format"`
 	Origin     string       `json:"origin"`
-	Key        string       `json:"key"` // verifier key; trust in it must come from elsewhere
+	Key        string       `json:"key"` // verifier key; trust in it must come from another source
 	Checkpoint ManifestTree `json:"checkpoint"`
 	First      uint64       `json:"first"` // sequence of the first record of the range
 	Last       uint64       `json:"last"`  // First−1: the range is empty
-	// Since and Until are the times by which the range was asked for, if it was.
+	// Since and Until are the times that the range was requested by, if it was.
 	Since   *time.Time      `json:"since,omitempty"`
 	Until   *time.Time      `json:"until,omitempty"`
-	Records uint64          `json:"records"` // of the range that are there
-	Removed uint64          `json:"removed"` // of the range that are not, by removals
+	Records uint64          `json:"records"` // number of records of the range in the export
+	Removed uint64          `json:"removed"` // number of records of the range that were removed
 	Rules   []ManifestRules `json:"rules"`
 	Made    time.Time       `json:"made"`
 	Page    string          `json:"page,omitempty"` // version of index.html, which is rendered from the records
-	// StoredLate are the server's stamps of escalations that were stored after a due time
-	// which their own stamps keep, by record. The page tells of them; nothing proves them.
+	// StoredLate are the server's stamps, by record, of escalations that were stored
+	// after a due time although their own stamps precede it. The page shows them; nothing
+	// proves them.
 	StoredLate map[uint64]time.Time `json:"storedLate,omitempty"`
-	Files      []ManifestFile       `json:"files"` // all but the manifest, in the order of their paths
+	Files      []ManifestFile       `json:"files"` // all but the manifest, sorted by path
 }
 
-// ManifestTree is what the checkpoint of an export covers.
+// ManifestTree is the tree that the checkpoint of an export covers.
 type ManifestTree struct {
 	Size uint64 `json:"size"`
 	Root Hash   `json:"root"`
 }
 
-// ManifestRules is a pack or register of an export: rules/<sha256>.yaml, which
-// is the text of a record.
+// ManifestRules is a pack or register of an export: rules/<sha256>.yaml, which is the
+// text of a record.
 type ManifestRules struct {
 	SHA256 string `json:"sha256"` // of the text, in hex
 	Kind   string `json:"kind"`
@@ -79,12 +80,12 @@ type ManifestRules struct {
 
 // ManifestFile is a file of an export.
 type ManifestFile struct {
-	Path   string `json:"path"` // from the folder, with slashes
+	Path   string `json:"path"` // relative to the folder, with slashes
 	SHA256 string `json:"sha256"`
 	Size   int64  `json:"size"` // bytes
 }
 
-// encode is the one form of a manifest.
+// encode renders a manifest in its canonical form.
 func (m Manifest) encode() ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -96,8 +97,7 @@ func (m Manifest) encode() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// parseManifest reads what encode writes, and nothing else, and holds the
-// fields against each other.
+// parseManifest accepts exactly what encode writes, and checks that the fields agree.
 func parseManifest(raw []byte) (Manifest, error) {
 	var m Manifest
 	if err := Decode(raw, &m); err != nil {
@@ -112,8 +112,8 @@ func parseManifest(raw []byte) (Manifest, error) {
 	return m, m.check()
 }
 
-// whyNotEncoded tells a manifest with members that a newer program has added from one
-// that is written differently.
+// whyNotEncoded tells a manifest with members of a newer program from one that is
+// formatted differently.
 func whyNotEncoded(raw []byte) error {
 	strict := json.NewDecoder(bytes.NewReader(raw))
 	strict.DisallowUnknownFields()
@@ -154,13 +154,12 @@ func (m Manifest) check() error {
 	return nil
 }
 
-// goodPath says that a path stays in its folder and is the same on every
-// system.
+// goodPath reports whether a path stays in its folder and is the same on every system.
 func goodPath(path string) bool {
 	return fs.ValidPath(path) && path != "." && !strings.ContainsAny(path, `\:`) && !strings.ContainsFunc(path, unicode.IsControl)
 }
 
-// isHex says that text is a SHA-256 in lower-case hex.
+// isHex reports whether text is a SHA-256 in lower-case hex.
 func isHex(text string) bool {
 	raw, err := hex.DecodeString(text)
 	return err == nil && len(raw) == sha256.Size && strings.ToLower(text) == text
@@ -168,11 +167,11 @@ func isHex(text string) bool {
 
 func hexOf(sum []byte) string { return hex.EncodeToString(sum) }
 
-// exercise begins the subjects of a drill.
+// exercise is the prefix of a drill's subjects.
 const exercise = "exercise."
 
-// rules reads a rules record: its subject ends in the SHA-256 of the text in
-// its body. Anything else is just a record.
+// rules parses a rules record: its subject ends in the SHA-256 of the text in its body.
+// ok is false for any other record.
 func (r Record) rules() (entry ManifestRules, text string, ok bool) {
 	name, ok := strings.CutPrefix(strings.TrimPrefix(r.Subject, exercise), "rules.")
 	if !ok || !isHex(name) {
@@ -194,5 +193,5 @@ func (r Record) rules() (entry ManifestRules, text string, ok bool) {
 	return ManifestRules{SHA256: name, Kind: body.Kind, ID: body.ID, Record: r.Sequence}, body.Text, true
 }
 
-// rulesPath is where an export keeps the text of a pack or register.
+// rulesPath is the path of a pack's or register's text in an export.
 func rulesPath(sha256 string) string { return rulesFolder + sha256 + ".yaml" }

@@ -7,21 +7,21 @@ import (
 	"fmt"
 )
 
-// nkeyKind is the first byte of a public nkey: whose it is
-// (https://github.com/nats-io/nkeys). An nkey is it, the Ed25519 key and a checksum
-// of both in base32. It is read here, and not by the library, so that what verifies
-// needs little besides.
+// nkeyKind is the first byte of a public nkey, which gives the kind of its owner
+// (https://github.com/nats-io/nkeys). An nkey is this byte, the Ed25519 key and a
+// checksum of both in base32. It is parsed here rather than by the library, so that
+// verifiers need few dependencies.
 type nkeyKind byte
 
 const (
-	nkeyOperator nkeyKind = 14 << 3 // O…, whoever gives out credentials
-	nkeyServer   nkeyKind = 13 << 3 // N…, what signs receipts
+	nkeyOperator nkeyKind = 14 << 3 // O…, issues credentials
+	nkeyServer   nkeyKind = 13 << 3 // N…, signs receipts
 	nkeyUser     nkeyKind = 20 << 3 // U…, a credential
 )
 
 var nkeyText = base32.StdEncoding.WithPadding(base32.NoPadding)
 
-// letter begins the nkeys of a kind.
+// letter returns the first letter of the nkeys of a kind.
 func (k nkeyKind) letter() string { return nkeyText.EncodeToString([]byte{byte(k), 0, 0, 0, 0})[:1] }
 
 func encodeNkey(kind nkeyKind, key ed25519.PublicKey) string {
@@ -29,7 +29,7 @@ func encodeNkey(kind nkeyKind, key ed25519.PublicKey) string {
 	return nkeyText.EncodeToString(binary.LittleEndian.AppendUint16(raw, checksum(raw)))
 }
 
-// decodeNkey reads what encodeNkey writes, and nothing else.
+// decodeNkey accepts exactly what encodeNkey writes.
 func decodeNkey(kind nkeyKind, text string) (ed25519.PublicKey, error) {
 	raw, err := nkeyText.DecodeString(text)
 	if err != nil || len(raw) != 1+ed25519.PublicKeySize+2 || raw[0] != byte(kind) || encodeNkey(kind, raw[1:len(raw)-2]) != text {
@@ -53,7 +53,7 @@ func checksum(raw []byte) (sum uint16) {
 	return sum
 }
 
-// verifyNkey holds a signature against an nkey of a kind.
+// verifyNkey verifies a signature with an nkey of a kind.
 func verifyNkey(kind nkeyKind, key string, text, signature []byte) error {
 	public, err := decodeNkey(kind, key)
 	if err != nil {

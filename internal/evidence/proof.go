@@ -13,15 +13,15 @@ import (
 // ProofFormat is the first line of a proof file: https://c2sp.org/tlog-proof.
 const ProofFormat = "c2sp.org/tlog-proof@v1"
 
-// Proof says that a record is in the log that a checkpoint covers. Nothing else
-// is needed to check it but the key of the log.
+// Proof proves that a record is in the log that a checkpoint covers. Only the key of the
+// log is needed to verify it.
 type Proof struct {
 	Record     Record
 	Path       []Hash // from the leaf's sibling up to below the root (RFC 6962, 2.1.1)
 	Checkpoint string // the signed note verbatim
 }
 
-// String is the proof file, with the record's line as its extra data:
+// String returns the proof file, with the record's line as its extra data:
 //
 //	c2sp.org/tlog-proof@v1
 //	extra <base64 of Record.Line()>
@@ -36,8 +36,8 @@ func (p Proof) String() string {
 	return b.String()
 }
 
-// ParseProof reads what String writes, and nothing else. It proves nothing yet:
-// Verify does.
+// ParseProof accepts exactly what String writes. It does not verify the proof: Verify
+// does.
 func ParseProof(text string) (Proof, error) {
 	p, err := parseProof(text)
 	if err == nil && p.String() != text {
@@ -73,9 +73,9 @@ func parseProof(text string) (p Proof, err error) {
 	return p, nil
 }
 
-// Verify holds the proof against the key: the checkpoint is signed, and the
-// record as it stands here is in the tree that it covers. Whether it is what a desk
-// has signed, Verifier.ActOf says. It returns the checkpoint.
+// Verify verifies the proof with the key: the checkpoint is signed, and the record in the
+// proof is in the tree that it covers. Verifier.ActOf verifies a desk's signature. It
+// returns the checkpoint.
 func (p Proof) Verify(v Verifier) (Checkpoint, error) {
 	cp, err := v.Open(p.Checkpoint)
 	if err != nil {
@@ -109,7 +109,7 @@ func tlogPath(path []Hash) []tlog.Hash {
 	return out
 }
 
-// writeProof ends a proof: its hashes, an empty line, the checkpoint.
+// writeProof writes the end of a proof: its hashes, an empty line, the checkpoint.
 func writeProof(b *strings.Builder, path []Hash, checkpoint string) {
 	for _, h := range path {
 		b.WriteString(h.String() + "\n")
@@ -117,8 +117,8 @@ func writeProof(b *strings.Builder, path []Hash, checkpoint string) {
 	b.WriteString("\n" + checkpoint)
 }
 
-// cutProof takes a proof apart: the lines between its first line and its
-// hashes, which are n, the hashes and the checkpoint.
+// cutProof splits a proof: the n lines between its first line and its hashes, the hashes
+// and the checkpoint.
 func cutProof(text, format string, n int) (head []string, path []Hash, checkpoint string, err error) {
 	rest, ok := strings.CutPrefix(text, format+"\n")
 	if !ok {

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// Root is the root of the first size entries, from what the tiles say at their
-// right edge. It is certified only if a checkpoint says the same.
+// Root returns the root of the first size entries, computed from the tiles at the right
+// edge. It is certified only if a checkpoint has the same root.
 func Root(tiles Tiles, size uint64) (Hash, error) {
 	e, err := readEdge(tiles, size)
 	if err != nil {
@@ -17,10 +17,10 @@ func Root(tiles Tiles, size uint64) (Hash, error) {
 	return e.root(), nil
 }
 
-// ProveInclusion proves that an entry, by its index from 0, is in the tree of
-// size entries: the audit path of RFC 6962, from the leaf up. It reads the tiles
-// between that leaf and the root, and holds each to the one above it and the
-// entries to their leaves: a TileError says which does not fit.
+// ProveInclusion proves that an entry, by its index from 0, is in the tree of size
+// entries: the audit path of RFC 6962, from the leaf up. It reads the tiles between that
+// leaf and the root, and checks each against the one above it and the entries against
+// their leaves: a TileError names the one that does not match.
 func ProveInclusion(tiles Tiles, size, index uint64) ([]Hash, error) {
 	if index >= size || size >= sizeLimit {
 		return nil, fmt.Errorf("evidence: there is no entry %d in a log of %d entries", index, size)
@@ -42,9 +42,9 @@ func ProveInclusion(tiles Tiles, size, index uint64) ([]Hash, error) {
 	return ours(path), err
 }
 
-// ProveConsistency proves that the tree of the first old entries is the
-// beginning of that of size entries (RFC 6962, 2.1.2). Between trees of the same
-// size, and from the empty tree, there is nothing to prove: the proof is empty.
+// ProveConsistency proves that the tree of the first old entries is the beginning of that
+// of size entries (RFC 6962, 2.1.2). For trees of the same size, and for the empty tree,
+// the proof is empty.
 func ProveConsistency(tiles Tiles, old, size uint64) ([]Hash, error) {
 	if old > size || size >= sizeLimit {
 		return nil, fmt.Errorf("evidence: a log of %d entries is not the beginning of one of %d", old, size)
@@ -64,7 +64,7 @@ func ours(path []tlog.Hash) []Hash {
 	return out
 }
 
-// Entries are the hashes of entries from one index, from 0, up to another, which
+// Entries returns the hashes of the entries from one index (from 0) up to another, which
 // is excluded. After an error there are no more.
 func Entries(tiles Tiles, from, to uint64) iter.Seq2[Hash, error] {
 	return func(yield func(Hash, error) bool) {
@@ -85,9 +85,8 @@ func Entries(tiles Tiles, from, to uint64) iter.Seq2[Hash, error] {
 	}
 }
 
-// reader reads hashes of a tree of some size out of its tiles. It holds every
-// full tile to the hash above it, up to the right edge, which only a root can
-// vouch for.
+// reader reads hashes of a tree of some size from its tiles. It checks every full tile
+// against the hash above it, up to the right edge, which only a root can vouch for.
 type reader struct {
 	tiles Tiles
 	size  uint64
@@ -98,7 +97,7 @@ func newReader(tiles Tiles, size uint64) *reader {
 	return &reader{tiles, size, map[TilePath][]byte{}}
 }
 
-// path is a tile or a bundle, as wide as it is in a tree of this size.
+// path returns the path of a tile or a bundle, as wide as it is in a tree of this size.
 func (r *reader) path(level int, index uint64) TilePath {
 	p := edgePath(level, r.size)
 	if index < p.Index {
@@ -130,7 +129,7 @@ func (r *reader) tile(level int, index uint64) ([]byte, error) {
 	return data, nil
 }
 
-// ReadHashes reads hashes by the numbers that package tlog gives them.
+// ReadHashes reads hashes by their numbers in package tlog.
 func (r *reader) ReadHashes(numbers []int64) ([]tlog.Hash, error) {
 	hashes := make([]tlog.Hash, len(numbers))
 	for i, number := range numbers {

@@ -18,24 +18,24 @@ import (
 )
 
 // The formats of a receipt's leaf, each of which begins with its name. In the first a
-// leaf was the hash of the receipt alone, so that the sibling hashes in another
-// receipt let their reader confirm a guess at it. In the second each leaf has a nonce
-// that only its own receipt carries. headFormat begins the signed text.
+// leaf was the hash of the receipt alone, so that the sibling hashes in another receipt
+// let a reader confirm a guess at its content. In the second each leaf has a nonce that
+// only its own receipt carries. headFormat prefixes the signed text.
 const (
 	receiptFormat1 = "tocsin/receipt/1"
 	receiptFormat2 = "tocsin/receipt/2"
 	headFormat     = "\xfftocsin/receipts/1\n"
 )
 
-// nonceSize is the bytes of a nonce.
+// nonceSize is the length of a nonce in bytes.
 const nonceSize = 16
 
-// certificateFormat is the first line of the note by which the log says whose key
-// signs receipts. No checkpoint begins so: its first line is the log's name.
+// certificateFormat is the first line of the note in which the log certifies a key that
+// signs receipts. No checkpoint begins like this: its first line is the log's name.
 const certificateFormat = "tocsin/certificate/1"
 
-// Receipt is what intake vouches for: which report came from whom, when, what became
-// of it, and which record it is.
+// Receipt is intake's statement: which operator sent which report, when, with what
+// result, and in which record.
 type Receipt struct {
 	Status     string     `json:"status"`
 	Operator   string     `json:"operator"`
@@ -48,11 +48,11 @@ type Receipt struct {
 	Record     uint64     `json:"record,omitempty"`
 	Entry      *Hash      `json:"entry,omitempty"`
 	Exercise   bool       `json:"exercise,omitempty"`
-	Durability string     `json:"durability,omitempty"` // "unverified": nobody could show that the disk had it
+	Durability string     `json:"durability,omitempty"` // "unverified": nothing confirmed that it was on disk
 }
 
-// Said is the receipt with what intake vouches for only. In a conflict, when and which
-// record are those of the report that stands under the id, and not of this one.
+// Said returns the receipt reduced to what intake vouches for. In a conflict, time and
+// record are those of the report already stored under the id, not of this one.
 func (r Receipt) Said() Receipt {
 	if r.Status == "conflict" {
 		r.ReceivedAt, r.Record, r.Entry = nil, 0, nil
@@ -60,30 +60,30 @@ func (r Receipt) Said() Receipt {
 	return r
 }
 
-// SignedReceipt proves that a receipt is intake's, to anybody who has the key of the
-// log. Receipts that are made at one moment are signed together, as the head of a tree
-// (RFC 6962) in which each is a leaf.
+// SignedReceipt proves to anybody who has the key of the log that intake issued a
+// receipt. Receipts of one moment are signed together, as the head of a tree (RFC 6962)
+// in which each is a leaf.
 type SignedReceipt struct {
 	Format    string `json:"format,omitempty"` // absent: tocsin/receipt/1
 	Nonce     []byte `json:"nonce,omitempty"`  // hides the leaf from readers of other receipts
 	Key       string `json:"key"`              // intake's nkey
-	Signature []byte `json:"signature"`        // by Key, of Size and the root
+	Signature []byte `json:"signature"`        // by Key, over Size and the root
 	Index     uint64 `json:"index"`            // of the receipt, from 0
-	Size      uint64 `json:"size"`             // receipts that were signed together
+	Size      uint64 `json:"size"`             // number of receipts signed together
 	Path      Hashes `json:"path,omitempty"`   // from the leaf's sibling up to below the root
-	// Certificate is the log's signed note that Key signs receipts. Where the log
-	// could not be asked in time it is missing: the same report sent again gets a
-	// receipt that has it.
+	// Certificate is the log's signed note that Key signs receipts. It is missing where
+	// the log did not answer in time: the same report sent again gets a receipt that has
+	// it.
 	Certificate string `json:"certificate,omitempty"`
 }
 
-// headText is what is signed of receipts that are signed together.
+// headText is the signed text of receipts that are signed together.
 func headText(size uint64, root Hash) []byte {
 	return fmt.Appendf(nil, "%s%d\n%s\n", headFormat, size, root)
 }
 
-// text renders the leaf of a receipt in the one way of its format: names and values, a
-// line each. The first format has no nonce.
+// text renders the leaf of a receipt in the canonical form of its format: names and
+// values, one on each line. The first format has no nonce.
 func (r Receipt) text(nonce []byte) []byte {
 	r = r.Said()
 	b := make([]byte, 0, 512)
@@ -124,15 +124,15 @@ func (r Receipt) text(nonce []byte) []byte {
 	return b
 }
 
-// ReceiptKey signs receipts. It is made anew whenever intake starts and never leaves
-// its memory: there is nothing on disk to steal, and each receipt carries what the
-// log says of the key that signed it.
+// ReceiptKey signs receipts. It is created at each start of intake and never leaves its
+// memory: there is nothing on disk to steal, and each receipt carries the log's
+// certificate of the key that signed it.
 type ReceiptKey struct {
 	private ed25519.PrivateKey
 	public  string
 }
 
-// NewReceiptKey makes a key.
+// NewReceiptKey creates a key.
 func NewReceiptKey() *ReceiptKey {
 	seed := make([]byte, ed25519.SeedSize)
 	_, _ = rand.Read(seed) // never fails: it would end the process
@@ -140,11 +140,11 @@ func NewReceiptKey() *ReceiptKey {
 	return &ReceiptKey{private, encodeNkey(nkeyServer, private.Public().(ed25519.PublicKey))}
 }
 
-// Public is the nkey of who signs.
+// Public returns the signer's nkey.
 func (k *ReceiptKey) Public() string { return k.public }
 
-// Sign signs receipts with one signature; certificate is what the log says of the key,
-// empty where it has not said it yet.
+// Sign signs receipts with one signature; certificate is the log's certificate of the
+// key, empty while there is none.
 func (k *ReceiptKey) Sign(receipts []Receipt, certificate string) []*SignedReceipt {
 	if len(receipts) == 0 {
 		return nil
@@ -174,8 +174,8 @@ func (k *ReceiptKey) Sign(receipts []Receipt, certificate string) []*SignedRecei
 	return out
 }
 
-// treeOver returns the root over leaves, and adds to the path of each what is between
-// it and that root (RFC 6962, section 2.1).
+// treeOver returns the root over leaves, and appends to the path of each the hashes
+// between it and that root (RFC 6962, section 2.1).
 func treeOver(leaves []tlog.Hash, paths []Hashes) tlog.Hash {
 	if len(leaves) == 1 {
 		return leaves[0]
@@ -192,11 +192,11 @@ func treeOver(leaves []tlog.Hash, paths []Hashes) tlog.Hash {
 	return tlog.NodeHash(left, right)
 }
 
-// halfOf is the greatest power of two below a size above 1.
+// halfOf returns the greatest power of two below a size above 1.
 func halfOf(size uint64) uint64 { return 1 << (bits.Len64(size-1) - 1) }
 
-// rootOver is what treeOver returns, from one leaf and its path (RFC 6962, section
-// 2.1.1); false where the path is not of such a leaf.
+// rootOver returns the root of treeOver from one leaf and its path (RFC 6962, section
+// 2.1.1); false where the path does not fit such a leaf.
 func rootOver(leaf tlog.Hash, index, size uint64, path Hashes) (root tlog.Hash, ok bool) {
 	if size <= 1 || len(path) == 0 {
 		return leaf, size == 1 && len(path) == 0
@@ -211,7 +211,8 @@ func rootOver(leaf tlog.Hash, index, size uint64, path Hashes) (root tlog.Hash, 
 	return tlog.NodeHash(sibling, root), ok
 }
 
-// CertifyReceipts signs that a key signs the receipts of reports to this log.
+// CertifyReceipts signs the statement that a key signs the receipts of reports to this
+// log.
 func (k *Key) CertifyReceipts(key string) (string, error) {
 	if _, err := decodeNkey(nkeyServer, key); err != nil {
 		return "", fmt.Errorf("evidence: %w", err)
@@ -296,8 +297,8 @@ func checkCertificate(text string) error {
 	return nil
 }
 
-// malformedJSON marks an error as ErrMalformed where the text is no JSON at all, or has
-// base64 that cannot be decoded.
+// malformedJSON marks an error as ErrMalformed where the text is not JSON at all, or
+// contains base64 that cannot be decoded.
 func malformedJSON(raw []byte, err error) error {
 	if json.Valid(raw) && !errors.As(err, new(base64.CorruptInputError)) {
 		return err
@@ -305,8 +306,8 @@ func malformedJSON(raw []byte, err error) error {
 	return malformed(err)
 }
 
-// Is holds a CloudEvent, in JSON, against the receipt that it is said to have: one
-// that was taken, of this event and no other.
+// Is checks that a receipt is of a given CloudEvent, in JSON, and that the event was
+// accepted.
 func (r Receipt) Is(event []byte) error {
 	if r.Status != "accepted" && r.Status != "duplicate" {
 		return fmt.Errorf("the receipt says %q: nothing was taken under it", r.Status)

@@ -18,21 +18,20 @@ type Record struct {
 	Body     []byte
 }
 
-// Entry is what the tree keeps of the record.
+// Entry returns the hash that the tree keeps of the record.
 func (r Record) Entry() Hash { return EntryHash(r.Sequence, r.Subject, r.Header, r.Body) }
 
 // Line renders the record as one line of JSON, without the newline at its end:
 //
 //	{"record":7,"subject":"…","header":{"name":["value",…],…},"body":…}
 //
-// There is one line for one record, whatever renders it: no space, names of
-// headers in the order of their bytes, and in strings only the quote, the
-// backslash and the control characters below U+0020 escaped. The body stands as
-// it is when it is one line of JSON in UTF-8, nested at most 512 deep and without
-// space around it, else as "bodyBase64". A subject that is not UTF-8 stands as "subjectBase64", and a
-// header whose name or one of whose values is not, with all of them in base64
-// under "headerBase64". Headers that are no part of the entry are left out: those
-// that begin "Nats-" and those without a value.
+// A record has exactly one line, whatever program renders it: no space, names of headers
+// in byte order, and in strings only the quote, the backslash and the control characters
+// below U+0020 escaped. The body is copied when it is one line of JSON in UTF-8, nested
+// at most 512 deep and without space around it, otherwise it is "bodyBase64". A subject
+// that is not UTF-8 is "subjectBase64", and a header whose name or one of whose values is
+// not is under "headerBase64", all in base64. Headers that are not part of the entry are
+// left out: those that begin with "Nats-" and those without a value.
 func (r Record) Line() []byte {
 	line := make([]byte, 0, 256+len(r.Body)*4/3)
 	line = append(line, `{"record":`...)
@@ -55,8 +54,8 @@ func (r Record) Line() []byte {
 	return append(line, '}')
 }
 
-// headers are the names, in order, of those that are part of the entry: all UTF-8,
-// or not.
+// headers returns the sorted names of the headers that are part of the entry: those that
+// are all UTF-8, and the others.
 func (r Record) headers() (plain, raw []string) {
 	for _, name := range Names(nil, r.Header) {
 		switch values := r.Header[name]; {
@@ -90,8 +89,8 @@ func (r Record) appendHeaders(line []byte, names []string, quote func([]byte, st
 
 const hexDigits = "0123456789abcdef"
 
-// quote is not left to encoding/json, which escapes one thing in one version of
-// Go and another in the next: a line must be the same in ten years.
+// quote does not use encoding/json, whose escapes differ between versions of Go: a line
+// must be the same in ten years.
 func quote(line []byte, text string) []byte {
 	line = append(line, '"')
 	for i := range len(text) {
@@ -113,9 +112,8 @@ func quote64(line []byte, text string) []byte {
 	return append(line, '"')
 }
 
-// ParseLine reads what Line writes, and nothing else: the record that it
-// returns renders as the same bytes. So two readers cannot see different things
-// in one line.
+// ParseLine accepts exactly what Line writes: the record that it returns renders as the
+// same bytes. So two readers cannot understand one line differently.
 func ParseLine(line []byte) (Record, error) {
 	p := lineParser{rest: line}
 	r := p.record()
@@ -128,8 +126,8 @@ func ParseLine(line []byte) (Record, error) {
 	return r, nil
 }
 
-// sequenceOf reads the sequence at the beginning of a line, for what only looks
-// for one record among many.
+// sequenceOf reads the sequence at the beginning of a line, for callers that look for one
+// record among many.
 func sequenceOf(line []byte) (uint64, error) {
 	p := lineParser{rest: line}
 	p.expect(`{"record":`)

@@ -5,20 +5,20 @@ import (
 	"unicode/utf8"
 )
 
-// jsonDepth is how deep a body may nest that stands in a line as it is: any
-// reader of JSON goes so far.
+// jsonDepth is how deep a body may nest that is copied into a line: any reader of JSON
+// supports that.
 const jsonDepth = 512
 
-// isLine says that a body may stand in a line as it is: one value of JSON (RFC
-// 8259) in UTF-8, on one line, without space around it. It is not left to
-// encoding/json, since the form of a line must be the same in ten years, and this
-// is the costliest part of reading one.
+// isLine reports whether a body may be copied into a line: one value of JSON (RFC 8259)
+// in UTF-8, on one line, without space around it. It does not use encoding/json, since
+// the form of a line must be the same in ten years, and this is the most expensive part
+// of reading one.
 func isLine(body []byte) bool {
 	return skipValue(body, 0, 0) == len(body) && utf8.Valid(body)
 }
 
-// The functions below return the index behind what they skip; notJSON, which
-// they take as well, if it is not there.
+// The functions below return the index after what they skip, or notJSON if it is missing;
+// they accept notJSON as an index, too.
 const notJSON = -1
 
 func skipValue(b []byte, i, depth int) int {

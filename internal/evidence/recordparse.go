@@ -7,7 +7,7 @@ import (
 	"strconv"
 )
 
-// lineParser reads a line from the front. The first fault ends it.
+// lineParser parses a line from the front. It stops at the first fault.
 type lineParser struct {
 	rest []byte
 	err  error
@@ -41,7 +41,7 @@ func (p *lineParser) record() Record {
 	if !ok {
 		p.fail("its end is missing")
 	}
-	r.Body = bytes.Clone(body) // that it is JSON, rendering it tells
+	r.Body = bytes.Clone(body) // rendering it checks that it is JSON
 	return r
 }
 
@@ -80,8 +80,8 @@ func (p *lineParser) sequence() uint64 {
 	return n
 }
 
-// string reads a quoted text. It knows the escapes that Line writes; that no
-// other byte needed one, rendering tells.
+// string reads a quoted text. It knows the escapes that Line writes; rendering checks
+// that no other byte needed one.
 func (p *lineParser) string() string {
 	p.expect(`"`)
 	var text []byte
@@ -151,7 +151,7 @@ func (p *lineParser) headers(into map[string][]string, text func() string) map[s
 			values = append(values, text())
 		}
 		p.expect(`]`)
-		into[name] = values // a name that stands twice does not render as it stood
+		into[name] = values // a duplicate name renders differently
 	}
 	return into
 }

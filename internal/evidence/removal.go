@@ -8,10 +8,9 @@ import (
 	"strings"
 )
 
-// removal reads a record which says that records are gone: its subject is
-// incident.removed.<first>, in a drill with "exercise." before it, and its body
-// has first and the hashes of the entries removed. Anything else is just a
-// record.
+// removal parses a record that says that records were removed: its subject is
+// incident.removed.<first>, in a drill with "exercise." before it, and its body has first
+// and the hashes of the removed entries. ok is false for any other record.
 func (r Record) removal() (first uint64, entries []Hash, ok bool) {
 	name, ok := strings.CutPrefix(strings.TrimPrefix(r.Subject, exercise), "incident.removed.")
 	if !ok {
@@ -27,10 +26,9 @@ func (r Record) removal() (first uint64, entries []Hash, ok bool) {
 	return body.First, body.Entries, true
 }
 
-// removedBy holds a removal against the tree: of the records from first to
-// last, those whose entry it names as the tree has it, and what is wrong with
-// the others. It speaks only for records before itself; the zero hash stands for
-// one that stays.
+// removedBy checks a removal against the tree. It returns the records from first to last
+// whose entry in the removal matches the tree, and the faults of the others. A removal is
+// valid only for records before itself; a zero hash marks a record that is kept.
 func (t *provedTree) removedBy(r Record, first, last uint64) (removed spans, faults []error) {
 	from, entries, ok := r.removal()
 	if !ok {
@@ -38,10 +36,10 @@ func (t *provedTree) removedBy(r Record, first, last uint64) (removed spans, fau
 	}
 	for i, entry := range entries {
 		n := from + uint64(i)
-		if n < max(first, from) || n > last { // less than from: the sum has overflown
+		if n < max(first, from) || n > last { // less than from: the sum has overflowed
 			continue
 		}
-		if entry == (Hash{}) { // the record stays
+		if entry == (Hash{}) { // the record is kept
 			continue
 		}
 		leaf, err := t.leaf(n)
@@ -69,8 +67,7 @@ func (s span) String() string {
 
 type spans []span
 
-// add puts a run behind the others, and joins it to the last where it follows
-// on it.
+// add appends a run, and joins it to the last one where they are adjacent.
 func (s *spans) add(run span) {
 	if n := len(*s); n > 0 && (*s)[n-1].last+1 == run.first {
 		(*s)[n-1].last = run.last
@@ -86,7 +83,7 @@ func (s spans) count() (n uint64) {
 	return n
 }
 
-// without is what is left of s, which is in order, when others are taken out.
+// without returns s, which is sorted, minus others.
 func (s spans) without(others spans) (left spans) {
 	others = slices.SortedFunc(slices.Values(others), func(a, b span) int { return cmp.Compare(a.first, b.first) })
 	for _, run := range s {

@@ -13,55 +13,55 @@ import (
 	"time"
 )
 
-// What is signed with an nkey begins with a byte that no text has. A client of NATS
-// signs with the same key whatever text its server challenges it with, and no such
-// text can be one of these.
+// Text that is signed with an nkey begins with a byte that no text contains. A NATS
+// client signs, with the same key, any text that its server challenges it with, and no
+// such text can be one of these.
 const (
-	actPrefix    = "\xff"                  // format, newline, subject of the record, newline, what was sent
+	actPrefix    = "\xff"                  // format, newline, subject of the record, newline, the message as sent
 	keyFormat    = "\xfftocsin/key/1\n"    // ROLE/ID, newline, nkey
 	signerFormat = "\xfftocsin/signer/1\n" // nkey
 )
 
-// deskRole begins the name of a desk among the identities.
+// deskRole prefixes the id of a desk among the identities.
 const deskRole = "desk/"
 
-// The formats of a signed act. In the second the act itself says, as "log" and
-// "signedAt", for which log it was signed and when, by the desk's own clock.
+// The formats of a signed act. In the second the act contains, as "log" and "signedAt",
+// for which log it was signed and when, by the desk's own clock.
 const (
 	ActFormat1 = "tocsin/act/1"
 	ActFormat2 = "tocsin/act/2"
 )
 
-// ActText renders what a desk signs of what it sends to have a record of this subject,
-// as its stream has it, made of it.
+// ActText returns the text that a desk signs: its message, and the subject, as stored in
+// the stream, of the record to be made of it.
 func ActText(format, subject string, sent []byte) []byte {
 	return append([]byte(actPrefix+format+"\n"+subject+"\n"), sent...)
 }
 
-// KeyText is what whoever gives out credentials signs: that an nkey is of the one
-// named ROLE/ID.
+// KeyText is the text that the issuer of credentials signs: that an nkey belongs to
+// ROLE/ID.
 func KeyText(who, key string) []byte { return []byte(keyFormat + who + "\n" + key) }
 
-// SignerText is what the operator's key signs to let another key give out credentials
-// in its name, so that the operator's key can be kept offline.
+// SignerText is the text that the operator's key signs to let another key issue
+// credentials in its name, so that the operator's key can be kept offline.
 func SignerText(signer string) []byte { return []byte(signerFormat + signer) }
 
-// SignedAct proves, inside the record of an act, which identity acted. Neither the
-// keeper of the log nor the user of a borrowed connection can make one: it takes the
-// key of the identity's credential.
+// SignedAct proves, inside the record of an act, which identity acted. Neither the keeper
+// of the log nor the user of a borrowed connection can forge one: it takes the key of the
+// identity's credential.
 type SignedAct struct {
 	Format      string `json:"format,omitempty"`     // of an act; absent: tocsin/act/1
 	By          string `json:"by"`                   // ROLE/ID
-	Key         string `json:"key"`                  // their nkey
-	Signature   []byte `json:"signature"`            // by Key, of the record's subject and Sent
-	Sent        string `json:"sent"`                 // JSON, as they sent it, byte for byte
-	Identities  string `json:"identities"`           // nkey of the operator, to whom every credential goes back
-	Certificate []byte `json:"certificate"`          // that Key is of By: by Signer, or by Identities where there is none
-	Signer      string `json:"signer,omitempty"`     // nkey that gives out credentials for Identities
+	Key         string `json:"key"`                  // nkey of By
+	Signature   []byte `json:"signature"`            // by Key, over the record's subject and Sent
+	Sent        string `json:"sent"`                 // JSON, byte for byte as sent
+	Identities  string `json:"identities"`           // nkey of the operator, the root of every credential
+	Certificate []byte `json:"certificate"`          // that Key belongs to By: by Signer, or by Identities where there is none
+	Signer      string `json:"signer,omitempty"`     // nkey that issues credentials for Identities
 	Delegation  []byte `json:"delegation,omitempty"` // by Identities, that Signer does
 }
 
-// verifyKey checks that Key belongs to By, in the name of Identities.
+// verifyKey verifies that Key belongs to By, in the name of Identities.
 func (s SignedAct) verifyKey() error {
 	signer := s.Identities
 	if s.Signer != "" {
@@ -82,10 +82,10 @@ var actKinds = []string{"acknowledged", "asked", "determined", "transferred", "c
 // actInstant is the member of an act that is an instant.
 const actInstant = "dueAt"
 
-// stamps are the members of such a record that are not the desk's.
+// stamps are the members of such a record that the desk did not send.
 var stamps = []string{"at", "acknowledgeBy", "signed"}
 
-// actOf returns the desk whose act a subject is of.
+// actOf returns the desk whose act the record of a subject is.
 func actOf(subject string) (desk string, ok bool) {
 	parts := strings.Split(strings.TrimPrefix(subject, exercise), ".")
 	if len(parts) < 4 || parts[0] != "incident" || !slices.Contains(actKinds, parts[1]) {
@@ -94,9 +94,9 @@ func actOf(subject string) (desk string, ok bool) {
 	return parts[2], true
 }
 
-// Verify checks what was signed against the record that was made of it in the log of
-// this name ("" for any), without its stamps: its subject, every member of its body, and
-// which desk signed.
+// Verify verifies the signed message against its record in the log of this name ("" for
+// any), without the record's stamps: its subject, every member of its body, and which
+// desk signed.
 func (s SignedAct) Verify(log, subject string, body []byte) error {
 	format := cmp.Or(s.Format, ActFormat1)
 	desk, ok := actOf(subject)
@@ -128,7 +128,7 @@ func (s SignedAct) Verify(log, subject string, body []byte) error {
 	return agrees(sent, body)
 }
 
-// checkSigning checks that what was signed names the log ("" for any) and the time.
+// checkSigning checks that the signed message names the log ("" for any) and the time.
 func checkSigning(log string, sent map[string]any) error {
 	if of, _ := sent["log"].(string); of == "" || log != "" && of != log {
 		return fmt.Errorf("it was signed for the log %q, not for %q", of, log)
@@ -139,7 +139,7 @@ func checkSigning(log string, sent map[string]any) error {
 	return nil
 }
 
-// agrees reports whether a body says what was sent, no less and no more.
+// agrees checks that a body contains what was sent, no less and no more.
 func agrees(sent map[string]any, body []byte) error {
 	kept, err := membersOf(body)
 	if err != nil {
@@ -167,8 +167,8 @@ func membersOf(raw []byte) (map[string]any, error) {
 	return members, nil
 }
 
-// sameValue compares values of a member. One that says nothing is as good as none,
-// and the instant of an act may be written in any zone.
+// sameValue compares values of a member. An empty value equals an absent one, and the
+// instant of an act may be written in any zone.
 func sameValue(name string, a, b any) bool {
 	if saysNothing(a) && saysNothing(b) || reflect.DeepEqual(a, b) {
 		return true
@@ -192,19 +192,19 @@ func instantOf(v any) (time.Time, bool) {
 	return t, err == nil
 }
 
-// Act tells who did what a record says a desk or an administrator did.
+// Act tells who performed an act of a desk or an administrator.
 type Act struct {
-	Desk   string     // of whose act the record is; empty: it is a removal, by an administrator
-	Signed *SignedAct // nil: nobody has signed it
+	Desk   string     // the desk whose act it is; empty: a removal, by an administrator
+	Signed *SignedAct // nil: not signed
 }
 
-// Acts counts the acts of desks, or the removals of administrators, and by whose word
-// it is known that they were theirs.
+// Acts counts the acts of desks, or the removals of administrators, by what proves who
+// performed them.
 type Acts struct {
 	Signed   uint64 `json:"signed"`
-	Unsigned uint64 `json:"unsigned"` // only the log says who did these
-	// By are the identities that signed, and Identities the nkeys that gave out
-	// their credentials.
+	Unsigned uint64 `json:"unsigned"` // only the log's own word
+	// By are the identities that signed, and Identities the nkeys that issued their
+	// credentials.
 	By         []string `json:"by,omitempty"`
 	Identities []string `json:"identities,omitempty"`
 }
@@ -223,8 +223,8 @@ func (a *Acts) add(one *Act) {
 	}
 }
 
-// WithIdentities returns a Verifier for which what a desk did must be signed by it,
-// with a key that whoever has this nkey gave it.
+// WithIdentities returns a Verifier that requires acts of desks to be signed with a key
+// issued by the holder of this nkey.
 func (v Verifier) WithIdentities(key string) (Verifier, error) {
 	if _, err := decodeNkey(nkeyOperator, key); err != nil {
 		return v, fmt.Errorf("evidence: %w: tocsin credential key prints it", err)
@@ -233,9 +233,9 @@ func (v Verifier) WithIdentities(key string) (Verifier, error) {
 	return v, nil
 }
 
-// ActOf returns the act that a record is of, nil if it is of none, and an error if
-// what was signed does not hold. A removal that nobody signed is no error: earlier
-// versions of the log did not have them signed.
+// ActOf returns the act that a record contains, nil if it contains none, and an error if
+// the signature is not valid. A removal without a signature is not an error: earlier
+// versions of the log did not require one.
 func (v Verifier) ActOf(r Record) (*Act, error) {
 	act, err := v.actIn(r)
 	switch {
@@ -251,8 +251,8 @@ func (v Verifier) ActOf(r Record) (*Act, error) {
 	return act, nil
 }
 
-// checkUnknownAct returns ErrNewer for a record that an identity has signed and that is
-// of no kind that this program knows.
+// checkUnknownAct returns ErrNewer for a record that an identity has signed and whose
+// kind this program does not know.
 func (r Record) checkUnknownAct() error {
 	if !bytes.Contains(r.Body, []byte(`"signed"`)) {
 		return nil

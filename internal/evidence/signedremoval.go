@@ -8,39 +8,39 @@ import (
 	"time"
 )
 
-// removalFormat begins what an administrator signs: the door that takes the request, as
-// the realm names it, a newline, and the request as it was sent.
+// removalFormat prefixes the text that an administrator signs: the endpoint of the
+// request, with the realm's prefix, a newline, and the request as sent.
 const removalFormat = "\xfftocsin/removal/1\n"
 
-// adminRole begins the name of an administrator among the identities.
+// adminRole prefixes the id of an administrator among the identities.
 const adminRole = "admin/"
 
-// The doors that take removals.
+// The endpoints that take removals.
 const (
 	removeDoor  = "ledger.remove"
 	archiveDoor = "ledger.archive"
 )
 
-// RemovalText is what an administrator signs of a request to remove or to archive
-// records: door is where it is sent, with "exercise." before it in a drill.
+// RemovalText returns the text that an administrator signs of a request to remove or to
+// archive records: door is the endpoint, with "exercise." before it in a drill.
 func RemovalText(door string, sent []byte) []byte {
 	return append([]byte(removalFormat+door+"\n"), sent...)
 }
 
-// removalReasons are, by the reason that a removal gives, the door of its request and
-// the members of the request that the record repeats.
+// removalReasons maps the reason of a removal to the endpoint of its request and the
+// members of the request that the record repeats.
 var removalReasons = map[string]struct {
 	door   string
 	same   []string // members that the record repeats
-	others []string // members that are checked otherwise
+	others []string // members that are checked in other ways
 }{
 	"order":     {removeDoor, []string{"order", "officer", "reason"}, []string{"record"}},
 	"retention": {archiveDoor, []string{"export", "officer"}, []string{"first", "last"}},
 }
 
-// VerifyRemoval checks what an administrator signed against the record of a removal in
-// the log of this name ("" for any): that the administrator asked for it, of these
-// records, and in these words. Which records were removed, the tree says.
+// VerifyRemoval verifies an administrator's signed request against the record of a
+// removal in the log of this name ("" for any): that the administrator requested it, for
+// these records, and in these words. The tree shows which records were removed.
 func (s SignedAct) VerifyRemoval(log, subject string, body []byte) error {
 	if s.Format != "" {
 		return fmt.Errorf("the removal by %s has the format %q: %w", s.By, s.Format, ErrNewer)
@@ -91,8 +91,8 @@ func (s SignedAct) VerifyRemoval(log, subject string, body []byte) error {
 	return removesWithin(why, sent, first, uint64(len(entries)))
 }
 
-// removesWithin checks that a removal of so many entries from first on is part of what
-// a request asked for.
+// removesWithin checks that a removal of so many entries from first on is part of the
+// request.
 func removesWithin(why string, sent map[string]any, first, entries uint64) error {
 	from, last := sent["first"], sent["last"]
 	if why == "order" {
@@ -115,7 +115,7 @@ func countOf(v any) (uint64, bool) {
 	return uint64(n), true
 }
 
-// SignedAt is when the identity says that it signed; zero, where it does not say.
+// SignedAt returns the identity's own claim of when it signed; zero where there is none.
 func (s SignedAct) SignedAt() time.Time {
 	sent, err := membersOf([]byte(s.Sent))
 	if err != nil {

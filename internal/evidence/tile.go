@@ -10,8 +10,8 @@ const (
 	hashSize   = len(Hash{})
 	tileHeight = 8 // levels of the tree that a tile spans
 	tileWidth  = 1 << tileHeight
-	// entrySize is the length of an entry in a bundle: two bytes that say how
-	// long it is, and its hash.
+	// entrySize is the length of an entry in a bundle: two bytes with the length of its
+	// hash, and the hash.
 	entrySize = 2 + hashSize
 	// levels is how many levels of tiles the largest log has.
 	levels = 8
@@ -20,16 +20,16 @@ const (
 // EntriesLevel is the Level of a TilePath that names an entry bundle.
 const EntriesLevel = -1
 
-// TilePath names a tile, or a bundle of entries, as https://c2sp.org/tlog-tiles
-// has it: "tile/0/x001/234" is tile 1234 of level 0, "tile/entries/000.p/17" the
-// first 17 entries.
+// TilePath names a tile, or a bundle of entries, in the form of
+// https://c2sp.org/tlog-tiles: "tile/0/x001/234" is tile 1234 of level 0,
+// "tile/entries/000.p/17" the first 17 entries.
 type TilePath struct {
 	Level int    // from 0, the level of the leaves, to 63; EntriesLevel: a bundle of entries
 	Index uint64 // from the left, from 0
 	Width int    // hashes or entries in it, from 1 to 256; less than 256 is a partial tile
 }
 
-// String is the path.
+// String returns the path.
 func (p TilePath) String() string {
 	level := "entries"
 	if p.Level != EntriesLevel {
@@ -46,8 +46,8 @@ func (p TilePath) String() string {
 	return path
 }
 
-// ParseTilePath reads what TilePath.String writes, and nothing else. What it
-// takes is safe as the path of a file.
+// ParseTilePath accepts exactly what TilePath.String writes. An accepted path is safe as
+// the path of a file.
 func ParseTilePath(path string) (TilePath, error) {
 	p, ok := parseTilePath(path)
 	if !ok || p.String() != path {
@@ -56,7 +56,7 @@ func ParseTilePath(path string) (TilePath, error) {
 	return p, nil
 }
 
-// parseTilePath reads leniently; what it reads is written again and compared.
+// parseTilePath parses leniently; its result is rendered again and compared.
 func parseTilePath(path string) (p TilePath, ok bool) {
 	parts := strings.Split(path, "/")
 	if len(parts) < 3 || len(parts) > 16 || parts[0] != "tile" {
@@ -92,7 +92,7 @@ func parseTilePath(path string) (p TilePath, ok bool) {
 	return p, true
 }
 
-// bytes is the length of the tile's file.
+// bytes returns the length of the tile's file.
 func (p TilePath) bytes() int {
 	if p.Level == EntriesLevel {
 		return p.Width * entrySize
@@ -100,32 +100,32 @@ func (p TilePath) bytes() int {
 	return p.Width * hashSize
 }
 
-// Records are the first and the last record, from 1, that lie below the tile.
+// Records returns the first and the last record, from 1, below the tile.
 func (p TilePath) Records() (first, last uint64) {
 	height := max(p.Level, 0) * tileHeight
 	below := func(n uint64) uint64 { // records to the left of the level's n-th hash
 		if height >= 62 || n > sizeLimit>>height {
-			return sizeLimit // further than any log goes
+			return sizeLimit // larger than any log
 		}
 		return n << height
 	}
 	return below(p.Index*tileWidth) + 1, below(p.Index*tileWidth + uint64(p.Width))
 }
 
-// Tiles is where tiles are read from: a folder, a server.
+// Tiles is a source of tiles: a folder or a server.
 type Tiles interface {
 	// Tile returns the tile or the bundle of a path such as "tile/0/x001/234" or
-	// "tile/entries/000.p/17". A partial tile can be had of every width up to what
-	// is there, even after it has grown. The error is fs.ErrNotExist when the tile
-	// is not there. Tiles may be asked by many goroutines at once.
+	// "tile/entries/000.p/17". A partial tile is available in every width up to its
+	// current one, even after it has grown. The error is fs.ErrNotExist when the tile
+	// does not exist. Tile may be called concurrently.
 	Tile(path string) ([]byte, error)
 }
 
-// TileError says that a tile is missing, is not of its size, or does not fit
-// what is above it.
+// TileError is a tile that is missing, has the wrong size, or does not match the hash
+// above it.
 type TileError struct {
 	Path  string
-	First uint64 // the records that it is about, from 1: those below the tile, or fewer
+	First uint64 // the affected records, from 1: those below the tile, or fewer
 	Last  uint64
 	Err   error
 }
@@ -134,7 +134,7 @@ func (e *TileError) Error() string {
 	return fmt.Sprintf("%s (records %d to %d): %v", e.Path, e.First, e.Last, e.Err)
 }
 
-// Unwrap is the reason.
+// Unwrap returns the reason.
 func (e *TileError) Unwrap() error { return e.Err }
 
 func tileError(p TilePath, err error) *TileError {
@@ -142,7 +142,7 @@ func tileError(p TilePath, err error) *TileError {
 	return &TileError{Path: p.String(), First: first, Last: last, Err: err}
 }
 
-// readTile reads a tile or a bundle, and holds it to its form.
+// readTile reads a tile or a bundle, and checks its form.
 func readTile(tiles Tiles, p TilePath) ([]byte, error) {
 	data, err := tiles.Tile(p.String())
 	if err != nil {

@@ -12,7 +12,8 @@ import (
 	"unicode/utf8"
 )
 
-// What mail, editors and file transfers do to a text without changing what it says.
+// Changes that mail, editors and file transfers make to a text without altering its
+// content.
 const (
 	damageUTF16 = "UTF-16"
 	damageBOM   = "a byte order mark"
@@ -24,9 +25,10 @@ const (
 	damageMail  = "quoted-printable"
 )
 
-// Restore undoes what transport does to a text: UTF-16, a byte order mark, other line
-// ends, white space at the ends of lines, a missing or repeated newline at its end, more
-// empty lines than one, quoted-printable. It says what it undid. What the text then says must be verified as ever.
+// Restore reverts changes of transport to a text: UTF-16, a byte order mark, other line
+// ends, white space at the ends of lines, a missing or repeated newline at its end,
+// repeated empty lines, quoted-printable. It returns what it reverted. The text must
+// still be verified.
 func Restore(raw []byte) (text []byte, damage []string) {
 	text, damage = decodeText(raw)
 	for _, step := range []struct {
@@ -40,15 +42,15 @@ func Restore(raw []byte) (text []byte, damage []string) {
 	return text, damage
 }
 
-// decodeText undoes an encoding other than UTF-8, a byte order mark, and lines that
-// end with CR alone.
+// decodeText reverts an encoding other than UTF-8, a byte order mark, and lines that end
+// with CR alone.
 func decodeText(raw []byte) (text []byte, damage []string) {
 	if decoded, ok := fromUTF16(raw); ok {
 		raw, damage = decoded, append(damage, damageUTF16)
 	}
 	if plain, ok := bytes.CutPrefix(raw, []byte("\uFEFF")); ok {
 		raw = plain
-		if damage == nil { // of UTF-16 it is a part
+		if damage == nil { // it is part of UTF-16
 			damage = append(damage, damageBOM)
 		}
 	}
@@ -58,8 +60,8 @@ func decodeText(raw []byte) (text []byte, damage []string) {
 	return raw, damage
 }
 
-// fromUTF16 decodes UTF-16 of either order, with or without its byte order mark: every
-// text of ours begins with an ASCII character.
+// fromUTF16 decodes UTF-16 of either byte order, with or without its mark: every text of
+// ours begins with an ASCII character.
 func fromUTF16(raw []byte) ([]byte, bool) {
 	if len(raw) < 2 || len(raw)%2 != 0 {
 		return nil, false
@@ -90,8 +92,8 @@ func undoWhite(text []byte) []byte {
 	return bytes.Join(lines, []byte("\n"))
 }
 
-// undoMail decodes quoted-printable. A text of ours has base64, so that its encoding
-// has "=3D"; and a text that is not encoded has a "=" that cannot be decoded.
+// undoMail decodes quoted-printable. Our texts contain base64, so their encoding contains
+// "=3D"; a text that is not encoded has a "=" that cannot be decoded.
 func undoMail(text []byte) []byte {
 	if !bytes.Contains(text, []byte("=3D")) || len(mailEscape.FindAll(text, -1)) != bytes.Count(text, []byte("=")) {
 		return text
@@ -99,7 +101,7 @@ func undoMail(text []byte) []byte {
 	return decodeMail(text)
 }
 
-// mailEscape is what a "=" begins in quoted-printable: a byte, or a line that goes on.
+// mailEscape matches an escape of quoted-printable: a byte, or a continued line.
 var mailEscape = regexp.MustCompile("=(?:[0-9A-F]{2}|\n)")
 
 func decodeMail(text []byte) []byte {
@@ -110,7 +112,7 @@ func decodeMail(text []byte) []byte {
 	return decoded
 }
 
-// undoBlank takes out empty lines at the beginning, and all but one of several.
+// undoBlank removes empty lines at the beginning, and all but one of several.
 func undoBlank(text []byte) []byte {
 	text = bytes.TrimLeft(text, "\n")
 	for bytes.Contains(text, []byte("\n\n\n")) {
@@ -123,11 +125,11 @@ func undoLast(text []byte) []byte {
 	return append(bytes.TrimRight(text, "\n"), '\n')
 }
 
-// restoreLimit bounds a file of an export that is restored, in memory.
+// restoreLimit bounds the size of an export's file that is restored in memory.
 const restoreLimit = 1 << 28
 
-// restore undoes what transport did to a file of an export that is not as the manifest
-// has it, if that is all that happened to it.
+// restore reverts the changes of transport to a file of an export that differs from the
+// manifest, if nothing else happened to it.
 func (c *exportCheck) restore(f ManifestFile) bool {
 	raw, err := c.small(f.Path, restoreLimit)
 	if err != nil {
@@ -140,8 +142,8 @@ func (c *exportCheck) restore(f ManifestFile) bool {
 	return ok
 }
 
-// endsInCR reports whether the lines of a file seem to end with CR alone, which leaves
-// its size as it is.
+// endsInCR reports whether the lines of a file seem to end with CR alone, which does not
+// change its size.
 func (c *exportCheck) endsInCR(f ManifestFile) bool {
 	if strings.HasPrefix(f.Path, tileFolder) {
 		return false
@@ -155,7 +157,7 @@ func (c *exportCheck) endsInCR(f ManifestFile) bool {
 	return err == nil && bytes.IndexByte(head, '\r') >= 0 && bytes.IndexByte(head, '\n') < 0
 }
 
-// restored notes a file that is read as it was before transport damaged it.
+// restored notes a file whose text before the damage of transport is known.
 func (c *exportCheck) restored(path string, text []byte, damage []string) {
 	if c.mended == nil {
 		c.mended = map[string][]byte{}
@@ -164,8 +166,8 @@ func (c *exportCheck) restored(path string, text []byte, damage []string) {
 	c.report.Damaged = append(c.report.Damaged, Damaged{path, damage})
 }
 
-// restoreTo finds the text of a hash that transport made into something else. A rules
-// file may have had any line ends, and a tile is no text: the hash decides.
+// restoreTo finds the text with a given hash that transport changed. A rules file may
+// have had any line ends, and a tile is not text: the hash decides.
 func restoreTo(raw []byte, want string) (text []byte, damage []string, ok bool) {
 	matches := func(text []byte) bool {
 		sum := sha256.Sum256(text)
@@ -203,7 +205,7 @@ func restoreTo(raw []byte, want string) (text []byte, damage []string, ok bool) 
 	return nil, nil, false
 }
 
-// Damaged is a file of an export that transport has changed, and that says the same.
+// Damaged is a file of an export that transport changed without altering its content.
 type Damaged struct {
 	Path   string   `json:"path"`
 	Damage []string `json:"damage"`
@@ -211,7 +213,7 @@ type Damaged struct {
 
 func (d Damaged) String() string { return fmt.Sprintf("%s: %v", d.Path, d.Damage) }
 
-// open opens a file that the inventory found, as it was before transport damaged it.
+// open opens a file of the inventory, with changes of transport reverted.
 func (c *exportCheck) open(path string) (io.ReadCloser, error) {
 	if text, ok := c.mended[path]; ok {
 		return io.NopCloser(bytes.NewReader(text)), nil

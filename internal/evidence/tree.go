@@ -9,36 +9,36 @@ import (
 	"github.com/tocsin-project/tocsin/internal/private"
 )
 
-// Tree writes the tiles of a log as it grows. It is for one goroutine, and the
-// only one that writes to its folder; others may read there meanwhile.
+// Tree writes the tiles of a log as it grows. It is for one goroutine, the only one that
+// writes to its folder; others may read there meanwhile.
 //
-// It keeps in memory what a new entry needs: the right edge, which is the
-// unfinished tile of each level and the root of each full subtree to the left.
+// It keeps in memory what adding an entry needs: the right edge, which is the unfinished
+// tile of each level and the root of each full subtree to the left.
 type Tree struct {
 	dir  string
 	disk *disk
 	edge edge
-	// pending are full tiles that are not on the disk yet.
+	// pending are full tiles that are not yet on disk.
 	pending []file
 	filled  []string // folders of partial tiles that are full in pending
 	opened  uint64   // the size at OpenTree
-	// written is the size at the last Write; started says that there was one.
+	// written is the size at the last Write; started is true after the first one.
 	written uint64
 	started bool
-	// cleaned has, for each level (bundles first), the index and one of the last
-	// partial tile beside which nothing stale is left.
+	// cleaned has, for each level (bundles first), one more than the index of the last
+	// partial tile whose folder contains nothing stale.
 	cleaned [1 + levels]uint64
 }
 
-// pendingLimit is how many full tiles are made durable together: more cost the
-// disk less each, and more memory.
+// pendingLimit is how many full tiles are made durable together: more tiles cost the disk
+// less each, and more memory.
 const pendingLimit = 128
 
-// OpenTree goes on with a tree of a given size, from the tiles of a folder; of
-// them only the right edge is read. Tiles beyond that size, which a crash has
-// left, are overwritten in time. The size 0 begins a new tree, and makes the
-// folder. The error is a TileError when the tiles are not there or are damaged
-// in themselves; whether they are those that were certified says Root.
+// OpenTree continues a tree of a given size from the tiles of a folder, of which it reads
+// only the right edge. Tiles beyond that size, left by a crash, are overwritten later.
+// The size 0 begins a new tree, and creates the folder. The error is a TileError when the
+// tiles are missing or damaged in themselves; use Root to check that they are the
+// certified ones.
 func OpenTree(dir string, size uint64) (*Tree, error) {
 	t := &Tree{dir: dir, disk: newDisk(dir), opened: size}
 	if size == 0 {
@@ -58,16 +58,15 @@ func OpenTree(dir string, size uint64) (*Tree, error) {
 	return t, nil
 }
 
-// Size is how many entries the tree has.
+// Size returns the number of entries in the tree.
 func (t *Tree) Size() uint64 { return t.edge.size }
 
-// Root is the root of the tree (RFC 6962).
+// Root returns the root of the tree (RFC 6962).
 func (t *Tree) Root() Hash { return t.edge.root() }
 
-// Append adds the hashes of entries, in their order. It makes full tiles durable
-// as they come together, so that memory stays flat; the rest is for Write. After
-// an error the entries are in the tree all the same, and the next Append or
-// Write tries the disk again.
+// Append adds the hashes of entries, in order. It makes full tiles durable in groups, so
+// that memory stays flat; Write does the rest. After an error the entries are in the tree
+// all the same, and the next Append or Write tries the disk again.
 func (t *Tree) Append(entries ...Hash) error {
 	var failed error
 	for _, entry := range entries {
@@ -79,7 +78,7 @@ func (t *Tree) Append(entries ...Hash) error {
 	return failed
 }
 
-// fill takes a tile that has become full.
+// fill adds a tile that has become full.
 func (t *Tree) fill(p TilePath, data []byte) {
 	t.pending = append(t.pending, file{t.path(p), data})
 	t.filled = append(t.filled, t.path(p)+".p")
@@ -89,8 +88,8 @@ func (t *Tree) path(p TilePath) string {
 	return filepath.Join(t.dir, filepath.FromSlash(p.String()))
 }
 
-// flush makes files durable, after the full tiles that wait for it, and then
-// removes the partial tiles that are full now.
+// flush makes files durable, after the pending full tiles, and then removes the partial
+// tiles that are now full.
 func (t *Tree) flush(more ...file) error {
 	if err := t.disk.write(append(t.pending, more...)...); err != nil {
 		return fmt.Errorf("evidence: tree: %w", err)
@@ -106,10 +105,9 @@ func (t *Tree) flush(more ...file) error {
 	return nil
 }
 
-// Write makes every tile durable that is new since the last Write, full and
-// partial. When it returns without an error the tree can be opened at its size,
-// whatever happens then; until it returns it can be opened at the size of the
-// Write before.
+// Write makes every new tile since the last Write durable, full and partial. After it has
+// returned without an error the tree can be opened at its size, whatever happens; until
+// then it can be opened at the size of the previous Write.
 func (t *Tree) Write() error {
 	if t.started && t.written == t.edge.size {
 		return nil
@@ -136,9 +134,8 @@ func (t *Tree) Write() error {
 	return nil
 }
 
-// clean removes what a longer tree has left beside a partial tile that has just
-// been written, so that nobody reads another width of it out of that. It looks
-// once at each tile.
+// clean removes the remains of a longer tree beside a partial tile that has just been
+// written, so that no reader takes another width from them. It checks each tile once.
 func (t *Tree) clean(p TilePath) error {
 	if t.cleaned[p.Level+1] == p.Index+1 {
 		return nil
@@ -151,7 +148,7 @@ func (t *Tree) clean(p TilePath) error {
 	if err != nil {
 		return err
 	}
-	good := 0 // the width that was there, and right, when the tree was opened
+	good := 0 // the width that existed, and was correct, when the tree was opened
 	if was := edgePath(p.Level, t.opened); was.Index == p.Index {
 		good = was.Width
 	}

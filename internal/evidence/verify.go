@@ -12,55 +12,53 @@ import (
 	"time"
 )
 
-// Finding is one thing that is wrong with an export.
+// Finding is one fault of an export.
 type Finding struct {
-	Record  uint64 `json:"record,omitempty"` // its sequence; 0: not of one record
+	Record  uint64 `json:"record,omitempty"` // sequence; 0: not about one record
 	Path    string `json:"path"`             // of the file
 	Message string `json:"message"`
 }
 
-// Report says what an export proves. It holds when there are no findings, and nothing
-// of it is unchecked.
+// Report is what an export proves. The export holds when there are no findings, and
+// nothing of it is unchecked.
 type Report struct {
 	Checkpoint Checkpoint `json:"-"`
 	Contents   Manifest   `json:"-"`
 	First      uint64     `json:"first"` // of the range
 	Last       uint64     `json:"last"`
-	Records    uint64     `json:"records"`  // of the range that are there and proved
-	Removed    uint64     `json:"removed"`  // of the range that a proved removal accounts for
-	Context    uint64     `json:"context"`  // proved records besides the range
-	Entries    uint64     `json:"entries"`  // of the tree that were held against the checkpoint
+	Records    uint64     `json:"records"`  // proved records of the range
+	Removed    uint64     `json:"removed"`  // records of the range that a proved removal accounts for
+	Context    uint64     `json:"context"`  // proved records outside the range
+	Entries    uint64     `json:"entries"`  // entries of the tree that were checked against the checkpoint
 	Acts       Acts       `json:"acts"`     // of desks
 	Removals   Acts       `json:"removals"` // by administrators
 	// Rules are the packs and registers whose text is that of a proved record.
 	Rules []ManifestRules `json:"rules"`
-	// Manifest is its SHA-256, in hex. Since, Until, Made and what is in Unproved
-	// are the exporter's word: only that hash, if it is known from elsewhere,
-	// vouches for them.
+	// Manifest is the manifest's SHA-256, in hex. For Since, Until, Made and Unproved
+	// there is only the exporter's word, unless that hash is known from another source.
 	Manifest string     `json:"manifest"`
 	Since    *time.Time `json:"since,omitempty"`
 	Until    *time.Time `json:"until,omitempty"`
 	Made     time.Time  `json:"made,omitzero"`
 	Unproved []string   `json:"unproved"` // files that nothing proves
-	// PageCompared says that the page to read is what the records render as.
+	// PageCompared is true when the page equals the one rendered from the records.
 	PageCompared bool `json:"pageCompared"`
 	// Extra are files and links that the manifest does not list, such as those that
-	// desktops leave in folders. Nothing is read of them.
+	// desktops leave in folders. They are not read.
 	Extra []string `json:"extra,omitempty"`
-	// Damaged are files that transport has changed without changing what they say.
+	// Damaged are files that transport has changed without altering their content.
 	Damaged  []Damaged `json:"damaged,omitempty"`
 	Findings []Finding `json:"findings"`
-	// Unchecked is what could not be checked: nothing says that it is wrong, and
-	// nothing that it is right.
+	// Unchecked is what could not be checked: it is neither confirmed nor refuted.
 	Unchecked []Finding `json:"unchecked,omitempty"`
-	// More are the findings that are not listed, for they were too many.
+	// More is the number of findings beyond those listed.
 	More uint64 `json:"more,omitempty"`
 }
 
-// maxFindings are listed of all that there are.
+// maxFindings is how many findings are listed.
 const maxFindings = 1000
 
-// Bytes that files of an export have at most.
+// Maximum sizes of files of an export, in bytes.
 const (
 	manifestLimit   = 1 << 30
 	checkpointLimit = 1 << 20
@@ -72,16 +70,15 @@ func VerifyExport(ctx context.Context, dir string, v Verifier, progress func(don
 	return VerifyExportReading(ctx, dir, v, progress, nil)
 }
 
-// VerifyExportReading holds a folder that Export wrote against the key of the log, and
-// trusts nothing else in it: the checkpoint is opened with the key, every tile is
-// held against its root, every record against its leaf. It goes on after a
-// finding to find all. Done of the bytes in the folder are told to progress,
-// unless it is nil, from any goroutine.
+// VerifyExportReading verifies a folder written by Export with the key of the log, and
+// trusts nothing else in it: it opens the checkpoint with the key, and checks every tile
+// against its root and every record against its leaf. It continues after a finding to
+// find all. progress, unless nil, is called from any goroutine with the number of bytes
+// done in the folder.
 //
-// The error is for a folder that cannot be read at all, and for a context that
-// ends. What is wrong with what can be read is a finding. Every record that is proved
-// is handed to see, unless it is nil: those beside the range, then those of the range in
-// order.
+// The error is for a folder that cannot be read at all, and for a context that ends.
+// Faults of readable files are findings. Every proved record is passed to see, unless it
+// is nil: those outside the range, then those of the range in order.
 func VerifyExportReading(ctx context.Context, dir string, v Verifier, progress func(done, of uint64), see func(Record)) (Report, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -108,15 +105,15 @@ type exportCheck struct {
 	progress func(done, of uint64)
 	see      func(Record) // may be nil
 	done, of atomic.Uint64
-	files    map[string]int64  // regular files that are there, with their sizes
-	mended   map[string][]byte // files as they were before transport damaged them
+	files    map[string]int64  // existing regular files, with their sizes
+	mended   map[string][]byte // files with the damage of transport reverted
 	manifest Manifest
 	tree     *provedTree
 	entries  atomic.Uint64
 
 	mu     sync.Mutex
 	report Report          // guarded by mu
-	said   map[string]bool // guarded by mu: faults of tiles, which many records meet
+	said   map[string]bool // guarded by mu: faults of tiles already reported, which many records share
 }
 
 func (c *exportCheck) find(record uint64, path, format string, args ...any) {
@@ -142,14 +139,14 @@ func (c *exportCheck) add(to *[]Finding, f Finding) {
 	*to = append(*to, f)
 }
 
-// How what is wrong with a tile is said: of the file as it is stored, and of the
-// records that nothing else proves.
+// The wordings for a fault of a tile: of the stored file, and of the records that nothing
+// else proves.
 const (
 	ofStored  = "over records %d to %d: %v"
 	ofRecords = "records %d to %d cannot be held against the checkpoint: %v"
 )
 
-// fault records what is wrong with a tile, once, however many records meet it.
+// fault adds the fault of a tile once, however many records it affects.
 func (c *exportCheck) fault(err error, how string) {
 	var t *TileError
 	if !errors.As(err, &t) {
@@ -176,7 +173,7 @@ func (c *exportCheck) fault(err error, how string) {
 	}
 }
 
-// faults records what may be several errors joined.
+// faults adds an error that may join several.
 func (c *exportCheck) faults(err error) {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, e := range joined.Unwrap() {

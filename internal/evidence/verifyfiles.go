@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// inventory finds what is in the folder. Only regular files are ever opened: a
-// link could lead out of it, a pipe would never end.
+// inventory lists the files in the folder. Only regular files are ever opened: a link
+// could lead out of it, a pipe would never end.
 func (c *exportCheck) inventory() (map[string]int64, error) {
 	files := map[string]int64{}
 	err := fs.WalkDir(c.root.FS(), ".", func(path string, d fs.DirEntry, err error) error {
@@ -33,8 +33,7 @@ func (c *exportCheck) inventory() (map[string]int64, error) {
 	return files, err
 }
 
-// readManifest reads the manifest and holds it against the files that are
-// there.
+// readManifest reads the manifest and compares it with the existing files.
 func (c *exportCheck) readManifest() bool {
 	raw, err := c.small(manifestFile, manifestLimit)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -71,7 +70,7 @@ func (c *exportCheck) compareFiles() {
 		case !ok:
 			c.find(0, f.Path, "it is missing: the manifest lists it")
 		case size == f.Size && c.endsInCR(f):
-			_ = c.restore(f) // where that is all that happened to it; its hash is checked below
+			_ = c.restore(f) // if nothing else happened to it; its hash is checked below
 		case size != f.Size && !c.restore(f):
 			c.find(0, f.Path, "it has %d bytes; the manifest says %d", size, f.Size)
 		}
@@ -80,7 +79,7 @@ func (c *exportCheck) compareFiles() {
 	for path := range c.files {
 		if !listed[path] && path != manifestFile {
 			c.report.Extra = append(c.report.Extra, path)
-			delete(c.files, path) // nothing is taken from it
+			delete(c.files, path) // nothing is read from it
 		}
 	}
 	slices.Sort(c.report.Extra)
@@ -91,8 +90,8 @@ func (c *exportCheck) compareFiles() {
 	}
 }
 
-// openCheckpoint opens the checkpoint with the key that was given, and holds
-// what the manifest says of the log against it.
+// openCheckpoint opens the checkpoint with the given key, and checks the manifest's data
+// on the log against it.
 func (c *exportCheck) openCheckpoint() (Checkpoint, bool) {
 	m := c.manifest
 	if key, err := c.small(keyFile, vkeyLimit); err != nil {
@@ -129,7 +128,7 @@ func (c *exportCheck) openCheckpoint() (Checkpoint, bool) {
 	return cp, true
 }
 
-// openStored opens a file that the inventory found.
+// openStored opens a file of the inventory.
 func (c *exportCheck) openStored(path string) (*os.File, error) {
 	if _, ok := c.files[path]; !ok {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
@@ -137,7 +136,7 @@ func (c *exportCheck) openStored(path string) (*os.File, error) {
 	return c.root.Open(path)
 }
 
-// small reads a file that is not larger than most bytes.
+// small reads a file of at most most bytes.
 func (c *exportCheck) small(path string, most int64) ([]byte, error) {
 	f, err := c.open(path)
 	if err != nil {
@@ -151,7 +150,7 @@ func (c *exportCheck) small(path string, most int64) ([]byte, error) {
 	return content, err
 }
 
-// Tile reads a tile of the export, as it stands there.
+// Tile reads a tile of the export as stored.
 func (c *exportCheck) Tile(path string) ([]byte, error) {
 	tile, err := c.small(path, int64(tileWidth*entrySize))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -167,8 +166,8 @@ func (c *exportCheck) progressed(n int) {
 	}
 }
 
-// hashFiles holds every file against the manifest, but for the records, which
-// are hashed as they are read.
+// hashFiles checks every file against the manifest, except for the records, which are
+// hashed as they are read.
 func (c *exportCheck) hashFiles() {
 	g := c.group()
 	for _, f := range c.manifest.Files {
@@ -182,11 +181,11 @@ func (c *exportCheck) hashFiles() {
 	_ = g.Wait() // faults are findings
 }
 
-// hash holds one file against the manifest.
+// hash checks one file against the manifest.
 func (c *exportCheck) hash(path string) {
 	f, err := c.open(path)
 	if err != nil {
-		return // said when the manifest was compared
+		return // reported when the manifest was compared
 	}
 	defer f.Close() // only read
 	sum := sha256.New()

@@ -17,8 +17,8 @@ const (
 	lineLimit = 256 << 20 // bytes of a line at most
 )
 
-// checkRecords holds every record of both files against the tree, and what is
-// not there against the removals.
+// checkRecords checks every record of both files against the tree, and missing ones
+// against the removals.
 func (c *exportCheck) checkRecords() {
 	var all recordsSeen
 	c.context(&all)
@@ -52,7 +52,7 @@ func (c *exportCheck) more(n uint64) {
 	c.report.More += n
 }
 
-// recordsSeen is what was learned from records that are proved.
+// recordsSeen collects what proved records show.
 type recordsSeen struct {
 	removed        spans
 	rules          []ManifestRules
@@ -69,7 +69,7 @@ func (c *exportCheck) inRange(all *recordsSeen) (gaps spans, ok bool) {
 		switch {
 		case r.fault != "":
 			c.find(r.sequence, recordsFile, "line %d: %s", all.lines, r.fault)
-			if r.sequence == next { // it stands in its place, wrong as it is
+			if r.sequence == next { // it is in its place, although wrong
 				next++
 			}
 		case r.sequence < first || r.sequence > last:
@@ -139,8 +139,7 @@ func (s *recordsSeen) learn(r checkedLine) {
 	}
 }
 
-// checkRules holds the texts of packs and registers against the records that
-// have them, both ways.
+// checkRules checks the texts of packs and registers against their records, both ways.
 func (c *exportCheck) checkRules(proved []ManifestRules) {
 	slices.SortFunc(proved, func(a, b ManifestRules) int { return cmp.Compare(a.Record, b.Record) })
 	named := map[ManifestRules]bool{}
@@ -174,24 +173,24 @@ func (c *exportCheck) checkRules(proved []ManifestRules) {
 	}
 }
 
-// checkedLine is what became of one line.
+// checkedLine is the result of one line.
 type checkedLine struct {
 	sequence uint64 // 0 where it could not be read
-	record   Record // where somebody wants to see it
+	record   Record // set where the caller wants to see it
 	fault    string
-	unproved bool // for want of a tile, which has a finding of its own
+	unproved bool // because of a tile, which has a finding of its own
 	removed  spans
 	isRules  bool
 	rules    ManifestRules
-	act      *Act // of a desk; nil: it is none
+	act      *Act // of a desk; nil: none
 }
 
-// lines checks the lines of a file on every core, hands over what became of
-// each in their order, and holds the file against the manifest.
+// lines checks the lines of a file on every core, passes on the result of each in order,
+// and checks the file against the manifest.
 func (c *exportCheck) lines(path string, each func(checkedLine)) bool {
 	f, err := c.open(path)
 	if err != nil {
-		return false // said when the manifest was compared
+		return false // reported when the manifest was compared
 	}
 	defer f.Close() // only read
 	order := make(chan chan []checkedLine, 2*runtime.GOMAXPROCS(0))
@@ -222,8 +221,8 @@ func (c *exportCheck) lines(path string, each func(checkedLine)) bool {
 	return c.ctx.Err() == nil
 }
 
-// chunks reads whole lines, about chunkSize at a time. The last one must end as
-// the others do.
+// chunks reads whole lines, about chunkSize at a time. The last one must end like the
+// others.
 func chunks(r io.Reader, each func(chunk []byte) error) error {
 	var rest []byte
 	for {
@@ -262,11 +261,11 @@ func (c *exportCheck) checkChunk(path string, chunk []byte) []checkedLine {
 	return lines
 }
 
-// checkLine holds one record against the tree.
+// checkLine checks one record against the tree.
 func (c *exportCheck) checkLine(path string, line []byte) (out checkedLine) {
 	r, err := ParseLine(line)
 	if err != nil {
-		out.sequence, _ = sequenceOf(line) // what it says that it is
+		out.sequence, _ = sequenceOf(line) // its claimed sequence
 		out.fault = err.Error()
 		return out
 	}

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// checkTiles holds every tile of the range, and every other one that the export
-// has, against the checkpoint.
+// checkTiles checks every tile of the range, and every other tile in the export, against
+// the checkpoint.
 func (c *exportCheck) checkTiles() {
 	g := c.group()
 	check := func(p TilePath) {

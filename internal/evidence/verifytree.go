@@ -7,9 +7,9 @@ import (
 	"sync"
 )
 
-// provedTree reads the tiles of a tree from the root down: what it returns has
-// been held against a checkpoint. Several goroutines may use it, if its tiles
-// allow that.
+// provedTree reads the tiles of a tree from the root down: everything that it returns has
+// been checked against a checkpoint. Several goroutines may use it, if its tiles allow
+// that.
 type provedTree struct {
 	tiles Tiles
 	size  uint64
@@ -17,7 +17,7 @@ type provedTree struct {
 
 	mu    sync.Mutex
 	cache map[TilePath]*provedTile // guarded by mu
-	order []TilePath               // guarded by mu; the one kept longest first
+	order []TilePath               // guarded by mu; the oldest first
 }
 
 type provedTile struct {
@@ -29,10 +29,10 @@ type provedTile struct {
 // tilesInMind bounds a cache of tiles of 8 KiB each.
 const tilesInMind = 256
 
-// proveTree reads the right edge of the tree and holds it against the root of
-// the checkpoint. The tree is nil where that cannot be: then nothing below can be
-// checked. With a tree and an error, the last tile of leaves is damaged and what
-// its entries say stands in for it.
+// proveTree reads the right edge of the tree and checks it against the root of the
+// checkpoint. The tree is nil where that fails: then nothing below can be checked. With
+// both a tree and an error, the last tile of leaves is damaged and is replaced by one
+// computed from its entries.
 func proveTree(tiles Tiles, cp Checkpoint) (*provedTree, error) {
 	t := &provedTree{tiles: tiles, size: cp.Size, cache: map[TilePath]*provedTile{}}
 	var missing []error
@@ -86,7 +86,7 @@ func (t *provedTree) root() Hash {
 	return e.root()
 }
 
-// path is a tile as a tree of this size has it; its width may be 0.
+// path returns the path of a tile in a tree of this size; its width may be 0.
 func (t *provedTree) path(level int, index uint64) TilePath {
 	p := edgePath(level, t.size)
 	switch {
@@ -128,9 +128,9 @@ func (t *provedTree) keep(p TilePath) *provedTile {
 	return kept
 }
 
-// prove reads a full tile and holds it against the tile above. Where a tile of
-// leaves does not fit and what the entries say does, that stands in for it:
-// checkTile finds the fault.
+// prove reads a full tile and checks it against the tile above. Where a tile of leaves
+// does not match but one computed from its entries does, it uses that: checkTile finds
+// the fault.
 func (t *provedTree) prove(p TilePath) ([]byte, error) {
 	above, err := t.tile(p.Level+1, p.Index/tileWidth)
 	if err != nil {
@@ -152,7 +152,7 @@ func (t *provedTree) prove(p TilePath) ([]byte, error) {
 	return nil, err
 }
 
-// leavesOf makes a tile of leaves from the entries below it.
+// leavesOf computes a tile of leaves from the entries below it.
 func (t *provedTree) leavesOf(p TilePath) ([]byte, error) {
 	p.Level = EntriesLevel
 	bundle, err := readTile(t.tiles, p)
@@ -167,7 +167,7 @@ func (t *provedTree) leavesOf(p TilePath) ([]byte, error) {
 	return leaves, nil
 }
 
-// leaf is the hash of the leaf of a record, proved.
+// leaf returns the hash of a record's leaf, proved.
 func (t *provedTree) leaf(sequence uint64) (Hash, error) {
 	if sequence == 0 || sequence > t.size {
 		return Hash{}, fmt.Errorf("record %d is not among the %d that the checkpoint covers", sequence, t.size)
@@ -179,8 +179,7 @@ func (t *provedTree) leaf(sequence uint64) (Hash, error) {
 	return hashAt(leaves, int((sequence-1)%tileWidth)), nil
 }
 
-// check holds a tile or a bundle, as it is stored, against the tree. All its
-// faults are returned.
+// check compares a stored tile or bundle with the tree. It returns all faults.
 func (t *provedTree) check(p TilePath) []error {
 	if p.Width != t.path(p.Level, p.Index).Width {
 		return []error{tileError(p, fmt.Errorf("a log of %d records has no such tile", t.size))}
@@ -208,8 +207,7 @@ func (t *provedTree) check(p TilePath) []error {
 	return faults
 }
 
-// checkAround checks the stored tile of leaves and the bundle that hold a
-// record.
+// checkAround checks the stored tile of leaves and the bundle that contain a record.
 func (t *provedTree) checkAround(sequence uint64) (faults []error) {
 	p := t.path(0, (sequence-1)/tileWidth)
 	faults = t.check(p)
