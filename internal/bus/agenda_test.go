@@ -12,7 +12,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// agendaOf has the party in the last token but one of a name, and the rank in the last.
+// agendaOf takes the party from the last token but one of a name, and the rank from the
+// last.
 func agendaOf() *agenda {
 	part := func(s event.Stored, fromEnd int) string {
 		p := strings.Split(s.Wire, ".")
@@ -34,8 +35,8 @@ func names(taken []*entry) (out []string) {
 	return out
 }
 
-// TestAgenda_PartiesComeInTurn: what is due of one party waits for no more than one of each
-// other, however many they have; of one party the gravest comes first.
+// TestAgenda_PartiesComeInTurn: a due timer of one party waits for at most one timer of
+// each other party, however many they have; within a party the gravest comes first.
 func TestAgenda_PartiesComeInTurn(t *testing.T) {
 	t.Parallel()
 	a, now := agendaOf(), time.Unix(1000, 0)
@@ -68,7 +69,7 @@ func TestAgenda_WhatIsCancelledOrReplaced(t *testing.T) {
 	require.False(t, a.cancel("timer.at.3.one.1"))
 	require.False(t, a.cancel("timer.at.nothing.*"))
 	require.True(t, a.cancel("timer.at.4.one.*"))
-	a.set("5.one.1", 20, now.Add(time.Hour)) // in place of another
+	a.set("5.one.1", 20, now.Add(time.Hour)) // replaces another
 	taken := a.take(now, 100)
 	require.Len(t, taken, 7)
 	require.True(t, a.cancel("timer.at.0.one.1"), "though it is in hand")

@@ -11,8 +11,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// TestWhoIsBehind: who goes on and is behind; not who is new, who hangs, or anybody
-// while nothing may be written.
+// TestWhoIsBehind: a follower that makes progress and is behind counts; one that is new
+// or hangs does not, and none while the ledger is frozen.
 func TestWhoIsBehind(t *testing.T) {
 	t.Parallel()
 	b := &Bus{gate: newGate()}
@@ -31,7 +31,7 @@ func TestWhoIsBehind(t *testing.T) {
 		return p
 	}
 	p, q := follow("classifier"), follow("router")
-	f.wrote([]event.Stored{{Sequence: 20_000}}) // behind what others wrote, which is not delivered yet
+	f.wrote([]event.Stored{{Sequence: 20_000}}) // after undelivered records of others
 	require.Zero(t, behind(), "they have not been up with the feed")
 	p.note(101)
 	require.EqualValues(t, 19_900, behind())
@@ -57,13 +57,13 @@ func TestWhoIsBehind(t *testing.T) {
 	require.Zero(t, behind())
 }
 
-// TestTheGateLetsInWhatCanBeFollowed, and the rest as soon as a turn ends or a service
-// has gone on; what waits too long is refused, and so is what stands behind it.
+// TestTheGateLetsInWhatCanBeFollowed: the rest is admitted once a turn ends or a service
+// makes progress; work that waits too long is refused, and so is the work behind it.
 func TestTheGateLetsInWhatCanBeFollowed(t *testing.T) {
 	t.Parallel()
 	b := &Bus{gate: newGate()}
 	b.gate.stored.least, b.gate.taken.least = maxBacklog, 2
-	b.gate.taken.rate = 1 // a report a second: the least decides
+	b.gate.taken.rate = 1 // one report a second, so the minimum applies
 	f := newFeed(0)
 	b.feed.Store(f)
 	p := &progress{name: "classifier", nudge: b.gate.nudge}
@@ -96,7 +96,7 @@ func TestTheGateLetsInWhatCanBeFollowed(t *testing.T) {
 	end()
 	p.note(1)
 	f.wrote([]event.Stored{{Sequence: 2 * maxBacklog}})
-	b.gate.room = 0 // as when those have come for whom there was room
+	b.gate.room = 0 // as if all admitted reports had arrived
 	_, err = b.Admit(ended, Work{Party: "a", Cost: 1})
 	require.ErrorIs(t, err, context.Canceled)
 	for range 2 {
@@ -135,8 +135,8 @@ func TestWhatWasWrittenIsKeptWithinBounds(t *testing.T) {
 	require.Equal(t, "others", batch[0].Wire, "what the engine delivers")
 }
 
-// TestTheFeedRecallsWhatItWrote: a report that comes back is not read again, and what
-// never comes is not kept for ever.
+// TestTheFeedRecallsWhatItWrote: a report that comes back is not parsed again, and one
+// that never comes back is not kept indefinitely.
 func TestTheFeedRecallsWhatItWrote(t *testing.T) {
 	t.Parallel()
 	f := newFeed(0)
@@ -172,8 +172,8 @@ func TestTheFeedRecallsWhatItWrote(t *testing.T) {
 	require.Less(t, len(f.made), feedBytes>>20+2)
 }
 
-// TestPace: a slow machine has less in hand, so that everybody waits for it as long as
-// on a fast one.
+// TestPace: a slow machine has less in flight, so that waiting takes as long as on a fast
+// one.
 func TestPace_BacklogFollowsTheSpeed(t *testing.T) {
 	t.Parallel()
 	p := pace{least: minBacklog}

@@ -136,7 +136,7 @@ func TestOpenRefusesAStreamThatDiffers(t *testing.T) {
 	require.ErrorContains(t, err, "max messages is 1000, want -1")
 }
 
-// echo makes one record "rules.<seq>" of each record and fails as told.
+// echo makes one record "rules.<seq>" of each record and fails as configured.
 type echo struct {
 	mu     sync.Mutex
 	seen   []uint64
@@ -196,7 +196,7 @@ func commit(t *testing.T, b *bus.Bus, from, to int) {
 	bustest.Store(t, b, records)
 }
 
-// hang is how long something is waited for that must happen, on a machine however busy.
+// hang is how long tests wait for something that must happen, even on a busy machine.
 const hang = 60 * time.Second
 
 func eventually(t *testing.T, what string, ok func() bool) {
@@ -237,8 +237,8 @@ func TestFollowHandsOverInOrderAndAPoisonHoldsNothingUp(t *testing.T) {
 	}
 }
 
-// That the engine does not answer is no fault of the record: it is not given up,
-// and nothing of its key passes it.
+// If the engine does not answer, the record is not at fault: it is not given up, and no
+// other record of its key overtakes it.
 func TestARecordWaitsForTheEngine(t *testing.T) {
 	t.Parallel()
 	b := bustest.Start(t).Bus
@@ -290,7 +290,7 @@ func TestFollowReadsOnWhereItStoodAndAgainWhatWasOpen(t *testing.T) {
 	})
 }
 
-// stopAfter cancels when the last record was met.
+// stopAfter cancels when the last record was handled.
 type stopAfter struct {
 	*echo
 	cancel context.CancelFunc

@@ -16,9 +16,9 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// TestFollow_TroubleOfOneKeyDelaysNoOther: beside incidents whose records hang, panic,
-// fail, wait for the engine or make what cannot be stored, those of others are handled
-// while the trouble lasts.
+// TestFollow_TroubleOfOneKeyDelaysNoOther: records of some incidents hang, panic, fail,
+// wait for the engine or produce output that cannot be stored; records of other incidents
+// are handled meanwhile.
 func TestFollow_TroubleOfOneKeyDelaysNoOther(t *testing.T) {
 	t.Parallel()
 	const poisoned, honest = 6, 200
@@ -85,7 +85,7 @@ func TestFollow_TroubleOfOneKeyDelaysNoOther(t *testing.T) {
 	}
 }
 
-// TestFollow_SlowHandlerDelaysNoOtherKey: what follows of the slow key waits for it, in
+// TestFollow_SlowHandlerDelaysNoOtherKey: later records of the slow key wait for it, in
 // order.
 func TestFollow_SlowHandlerDelaysNoOtherKey(t *testing.T) {
 	t.Parallel()

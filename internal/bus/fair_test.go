@@ -15,11 +15,11 @@ import (
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
 )
 
-// named is the party that a subject names.
+// named returns the party in a subject.
 func named(r bus.Request) string { return strings.TrimPrefix(r.Subject, "ask.") }
 
-// TestServe_OnePartyCannotTakeEveryPlace: a party that has as many requests in hand as
-// it may is refused, and another one is answered meanwhile.
+// TestServe_OnePartyCannotTakeEveryPlace: a party that has used its share of requests in
+// flight is refused, and another one is answered meanwhile.
 func TestServe_OnePartyCannotTakeEveryPlace(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)
@@ -61,7 +61,7 @@ func TestServe_OnePartyCannotTakeEveryPlace(t *testing.T) {
 	for range 4*limit - limit/2 {
 		require.Equal(t, "503", next(t, refused).Header.Get(bus.HeaderErrorCode))
 	}
-	// What was taken is handed to others to answer: they begin in their own time.
+	// Accepted requests are answered by other goroutines, which may start later.
 	taken := func() int {
 		mu.Lock()
 		defer mu.Unlock()
@@ -76,9 +76,9 @@ func TestServe_OnePartyCannotTakeEveryPlace(t *testing.T) {
 	}
 }
 
-// TestServe_InventedNames: a client without an identity that has each answer go to another
-// inbox takes no more than the share of all who are not named, and of these another client
-// has room beside one that keeps to its inbox.
+// TestServe_InventedNames: a client without an identity that uses a new inbox for each
+// answer takes no more than the share of all unnamed clients, within which another client
+// has room beside one that keeps its inbox.
 func TestServe_InventedNames(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)
@@ -134,7 +134,7 @@ func TestServe_InventedNames(t *testing.T) {
 	end()
 }
 
-// TestServe_MemoryIsShared: large requests in hand are bounded by their bytes.
+// TestServe_MemoryIsShared: large requests in flight are bounded by their size.
 func TestServe_MemoryIsShared(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)

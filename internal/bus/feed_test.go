@@ -20,8 +20,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// TestEveryReaderGetsEveryRecordOnce, wherever it begins and however slow it is,
-// while so many are stored that what is kept for all is dropped several times.
+// TestEveryReaderGetsEveryRecordOnce, wherever it begins and however slow it is, while so
+// many records are stored that the feed drops records several times.
 func TestEveryReaderGetsEveryRecordOnce(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)
@@ -35,20 +35,20 @@ func TestEveryReaderGetsEveryRecordOnce(t *testing.T) {
 		bustest.Store(t, env.Bus, records)
 	}
 	for n := range 5 {
-		round(n) // what is there before anybody reads
+		round(n) // stored before anybody reads
 	}
 	readers := []struct {
 		from     uint64
 		subjects []string
 		pause    time.Duration // after each batch
-		kind     int           // that is wanted; -1: all
+		kind     int           // kind to read; -1: all
 	}{
 		{from: 1, kind: -1},
 		{from: 1, kind: -1, pause: 30 * time.Millisecond},
 		{from: 3 * each, kind: 1, subjects: []string{"incident.graded.>"}},
 		{from: 1, kind: 0, subjects: []string{"incident.accepted.*.*"}, pause: 50 * time.Millisecond},
 		{from: 5*each + 1, kind: -1, subjects: []string{"incident.accepted.>", "incident.graded.*.>", "incident.elapsed.>"}},
-		{from: 7 * each, kind: -1}, // nothing is there yet
+		{from: 7 * each, kind: -1}, // beyond the end
 	}
 	done := errors.New("all are read")
 	var g sync.WaitGroup
@@ -73,7 +73,7 @@ func TestEveryReaderGetsEveryRecordOnce(t *testing.T) {
 			}
 			require.True(t, slices.IsSorted(got))
 			require.Len(t, slices.Compact(slices.Clone(got)), len(got), "reader %d got one twice", i)
-			want := 1 // and the last of all, or of its kind
+			want := 1 // plus the last of all, or of its kind
 			for seq := r.from; seq <= rounds*each; seq++ {
 				if kind := (seq - 1) % each % 3; r.kind < 0 || kind == uint64(r.kind) {
 					want++
@@ -92,8 +92,8 @@ func TestEveryReaderGetsEveryRecordOnce(t *testing.T) {
 	g.Wait()
 }
 
-// TestAReaderPassesWhatIsGone: what was removed between where a reader was and what
-// is kept for all does not hold it up.
+// TestAReaderPassesWhatIsGone: a reader passes records that were removed between its
+// position and the start of the feed.
 func TestAReaderPassesWhatIsGone(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)
@@ -121,7 +121,7 @@ func TestAReaderPassesWhatIsGone(t *testing.T) {
 	}
 }
 
-// handle is a handler that never meets a record that others wrote.
+// handle is a handler for tests without records of other writers.
 type handle func(context.Context, event.Stored) ([]event.Record, error)
 
 func (h handle) Handle(ctx context.Context, in event.Stored) ([]event.Record, error) {
@@ -130,8 +130,8 @@ func (h handle) Handle(ctx context.Context, in event.Stored) ([]event.Record, er
 func (handle) Refused(_, _ event.Stored) bool { return false }
 func (handle) Failed(event.Stored)            {}
 
-// TestAFollowerIsHandedWhatItsProcessWrote, and what another one wrote in between:
-// each record once, in order and as it stands in the stream.
+// TestAFollowerIsHandedWhatItsProcessWrote and what another process wrote in between:
+// each record once, in order and as stored in the stream.
 func TestAFollowerIsHandedWhatItsProcessWrote(t *testing.T) {
 	t.Parallel()
 	one := bustest.Start(t)
@@ -165,7 +165,7 @@ func TestAFollowerIsHandedWhatItsProcessWrote(t *testing.T) {
 				records := make([]event.Record, size)
 				for k := range records {
 					records[k] = accepted(i*each + n + k)
-					records[k].Time = time.Now() // with what no stream keeps
+					records[k].Time = time.Now() // with a monotonic reading, which no stream stores
 				}
 				_, err := b.Commit(ctx, records)
 				assert.NoError(t, err)
@@ -190,12 +190,12 @@ func TestAFollowerIsHandedWhatItsProcessWrote(t *testing.T) {
 	}
 }
 
-// TestAServiceThatFallsBehindClosesTheDoor, until it has caught up; one that never
-// was up with the ledger does not, nor does one that nothing waits for.
+// TestAServiceThatFallsBehindClosesTheDoor until it has caught up; a service that has
+// never caught up with the ledger does not, nor does one without records to handle.
 func TestAServiceThatFallsBehindClosesTheDoor(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)
-	const many = 8000 // more than are read ahead, fewer than are kept
+	const many = 8000 // more than are read ahead, fewer than the feed holds
 	flood := func(n int) {
 		t.Helper()
 		records := make([]event.Record, many)
@@ -219,11 +219,11 @@ func TestAServiceThatFallsBehindClosesTheDoor(t *testing.T) {
 		return nil, ctx.Err()
 	}
 	follow("idle", []string{event.AllGraded}, hangs)
-	follow("old", nil, hangs) // reads what was there before it began
+	follow("old", nil, hangs) // reads the records stored before it began
 	var mu sync.Mutex
 	var last uint64
 	held := make(chan struct{})
-	ticks := time.NewTicker(20 * time.Millisecond) // it is far too slow, and does not hang, which nobody would wait for
+	ticks := time.NewTicker(20 * time.Millisecond) // far too slow, but not hanging
 	defer ticks.Stop()
 	follow("slow", []string{event.AllAccepted}, func(ctx context.Context, in event.Stored) ([]event.Record, error) {
 		if in.Sequence > many {
@@ -236,7 +236,7 @@ func TestAServiceThatFallsBehindClosesTheDoor(t *testing.T) {
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		last = max(last, in.Sequence) // the slow ones end in any order
+		last = max(last, in.Sequence) // slow calls end in any order
 		return nil, nil
 	})
 	handled := func(seq uint64) func() bool {
@@ -268,8 +268,8 @@ func TestAServiceThatFallsBehindClosesTheDoor(t *testing.T) {
 	eventually(t, "the door is open again", func() bool { return ask() == `"taken"` })
 }
 
-// Whose stream is gone reads on once it is put back: that it is gone is for the ledger
-// to find, which must be alive for it.
+// A reader whose stream is gone gets ErrUnavailable and continues once it is restored:
+// reporting the loss is up to the ledger, which must be running for that.
 func TestTailOfAStreamThatIsGone(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)

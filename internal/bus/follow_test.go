@@ -14,13 +14,13 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// ordered makes a record of each, and finds out whether what came of the one before
-// it of its key is stored.
+// ordered makes one record of each and checks that the output for the previous record of
+// its key is stored.
 type ordered struct {
 	bus *bus.Bus
 
 	mu     sync.Mutex
-	before map[uint64]uint64 // the last one that was handled, by key
+	before map[uint64]uint64 // last handled, by key
 	wrong  []string
 	again  map[uint64]int
 }
@@ -51,14 +51,14 @@ func (o *ordered) Refused(in, _ event.Stored) bool {
 
 func (o *ordered) Failed(event.Stored) {}
 
-// TestOfOneKeyWhatCameOfOneIsStoredBeforeTheNextIsHandled, also where somebody else
-// wrote it first, and whatever of other keys is on its way meanwhile.
+// TestOfOneKeyWhatCameOfOneIsStoredBeforeTheNextIsHandled also if another writer stored
+// it first, and whatever records of other keys are in flight.
 func TestOfOneKeyWhatCameOfOneIsStoredBeforeTheNextIsHandled(t *testing.T) {
 	t.Parallel()
 	b := bustest.Start(t).Bus
 	const records, foreign = 400, 10
 	var others []event.Record
-	for i := range foreign { // the first accepted record is the one after these
+	for i := range foreign { // the first accepted record comes after these
 		others = append(others, event.RawRecord(fmt.Sprintf("rules.%d", foreign+1+i*37), stamp, "", []byte(`{"first":true}`)))
 	}
 	_, err := b.Commit(t.Context(), others)
@@ -90,14 +90,14 @@ func TestOfOneKeyWhatCameOfOneIsStoredBeforeTheNextIsHandled(t *testing.T) {
 	require.Len(t, o.again, foreign)
 }
 
-// TestAPositionThatCannotBeKeptHoldsNothingUp: it is a hint.
+// TestAPositionThatCannotBeKeptHoldsNothingUp: a position is a hint.
 func TestAPositionThatCannotBeKeptHoldsNothingUp(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)
 	js, err := jetstream.New(env.Conn)
 	require.NoError(t, err)
 	e := &echo{}
-	const records = 5000 // more than a position lags
+	const records = 5000 // more than a position may lag
 	bustest.Background(t, func(ctx context.Context) error { return env.Bus.Follow(ctx, follower(e)) })
 	commit(t, env.Bus, 0, 1)
 	eventually(t, "it follows", func() bool { return len(e.handled()) == 1 })

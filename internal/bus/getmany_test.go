@@ -27,7 +27,7 @@ func TestGetManyKeepsTheOrderAskedFor(t *testing.T) {
 	require.Len(t, got, len(seqs))
 	for i, seq := range seqs {
 		require.Equal(t, seq, got[i].Sequence)
-		if seq == 7 || seq == 61 { // deleted, and not there yet
+		if seq == 7 || seq == 61 { // one deleted, one not stored yet
 			require.Equal(t, event.Stored{Sequence: seq}, got[i])
 			continue
 		}

@@ -12,8 +12,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
 )
 
-// What is published without a reply subject gets no answer, so what is dropped of it
-// is counted. With a reply subject the sender is told.
+// Messages published without a reply subject get no answer, so dropped ones are counted.
+// With a reply subject the sender is told.
 func TestServe_DroppedPublishIsCounted(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)

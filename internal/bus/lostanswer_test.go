@@ -17,15 +17,15 @@ import (
 	"github.com/tocsin-project/tocsin/internal/clock"
 )
 
-// lossy is a connection to a server that loses answers: each whose payload has a text,
-// as many times as armed says.
+// lossy is a connection that loses answers: those whose payload contains a text, as often
+// as armed says.
 type lossy struct {
 	net.Conn
 	armed *atomic.Int64
 	text  []byte
 }
 
-// Read delivers the answer to a subject on which nobody waits.
+// Read redirects a lost answer to a subject without a subscriber.
 func (l *lossy) Read(b []byte) (int, error) {
 	n, err := l.Conn.Read(b)
 	for from := 0; ; {
@@ -52,7 +52,8 @@ func (d lossyDialer) Dial(network, address string) (net.Conn, error) {
 	return &lossy{c, d.armed, []byte(d.text)}, err
 }
 
-// lossyBus is a bus whose connection loses so many answers with a text as armed says.
+// lossyBus returns a bus whose connection loses as many answers containing a text as
+// armed says.
 func lossyBus(t *testing.T, text string) (b *bus.Bus, armed *atomic.Int64) {
 	t.Helper()
 	s, err := natsd.Start(t.Context(), natsd.Config{Dir: t.TempDir(), Listen: "127.0.0.1:0", Log: zap.NewNop()})
@@ -68,8 +69,8 @@ func lossyBus(t *testing.T, text string) (b *bus.Bus, armed *atomic.Int64) {
 	return b, armed
 }
 
-// A lost answer costs one try (TestTries_LeaveRoomForAnother), and not as long as Commit
-// waits, after which it ends with an error.
+// A lost answer costs one try (TestTries_LeaveRoomForAnother), not the time limit of
+// Commit, after which it fails.
 func TestCommit_LostAnswer(t *testing.T) {
 	t.Parallel()
 	for name, records := range map[string]int{"one record": 1, "a batch": 40} {
@@ -103,7 +104,7 @@ func TestLast_LostAnswer(t *testing.T) {
 	require.EqualValues(t, 1, last.Sequence)
 }
 
-// An engine that answers nothing leaves no caller waiting without end.
+// An engine that does not answer does not block a caller indefinitely.
 func TestCommit_NoAnswer(t *testing.T) {
 	t.Parallel()
 	b, armed := lossyBus(t, `{"`)

@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestProbe_IsOldWithinFiveSeconds: /readyz is to fail five seconds after the last write
-// that came back. The constants say so, since a machine may be busy.
+// TestProbe_IsOldWithinFiveSeconds: /readyz must fail five seconds after the last
+// successful write. The test checks the constants, since a machine may be busy.
 func TestProbe_IsOldWithinFiveSeconds(t *testing.T) {
 	t.Parallel()
 	require.Less(t, probeAge, 5*time.Second)

@@ -42,7 +42,7 @@ func TestTheRealmsShareNothing(t *testing.T) {
 		require.NotNil(t, again[0].Existing)
 		existing := *again[0].Existing
 		assert.Equal(t, last.Entry(), existing.Entry())
-		existing.Header = last.Header // the engine's own headers tell how it was read
+		existing.Header = last.Header // the engine's own headers depend on how it was read
 		assert.Equal(t, last, existing)
 		_, err = env.Bus.Commit(t.Context(), []event.Record{event.RawRecord("exercise."+subject, stamp, "", nil)})
 		require.Error(t, err, "no bus names a realm")
@@ -99,7 +99,7 @@ func TestTheDoorsOfADrill(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// An answer must not become a record, of whichever realm.
+// An answer must not become a record, in either realm.
 func TestNoAnswerIsARecord(t *testing.T) {
 	t.Parallel()
 	real := bustest.Start(t)
@@ -178,7 +178,7 @@ func TestScreensAreSeen(t *testing.T) {
 			for m := range batch.Messages() {
 				assert.NoError(t, m.Ack())
 			}
-			_, _ = cons.Fetch(1) // waits on, until the client goes away
+			_, _ = cons.Fetch(1) // waits until the client disconnects
 		}()
 		eventually(t, "there", func() bool { return screen("wall-1").Waiting && screen("wall-1").SeenAt.IsZero() })
 		began := time.Now()
@@ -201,8 +201,7 @@ func TestScreensAreSeen(t *testing.T) {
 	})
 }
 
-// A door whose handler panics answers that nobody knows what became of the request,
-// and goes on.
+// A door whose handler panics answers that the outcome is unknown, and stays open.
 func TestADoorThatPanics(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)

@@ -16,8 +16,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// TestRangeWithGaps: whatever is removed, also at either end, a range is the rest,
-// in order, and ends.
+// TestRangeWithGaps: whatever is removed, also at either end, a range returns the rest in
+// order, and ends.
 func TestRangeWithGaps(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)
@@ -36,7 +36,7 @@ func TestRangeWithGaps(t *testing.T) {
 		}
 		ranged := out
 		out = []uint64{}
-		for { // by pages it is the same
+		for { // pages give the same result
 			page, err := env.Bus.Page(ctx, from, to, subjects, 7, 1<<20)
 			require.NoError(t, err)
 			if len(page) == 0 {
@@ -82,8 +82,8 @@ func TestRangeWithGaps(t *testing.T) {
 	require.EqualValues(t, 32, s.Sequence)
 }
 
-// TestRangeOfLargeRecords: a record of the greatest size is read among small ones,
-// whatever room is left in what was asked of the engine.
+// TestRangeOfLargeRecords: a record of the maximum size is read among small ones,
+// whatever is left of the pull request's byte limit.
 func TestRangeOfLargeRecords(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)
@@ -91,7 +91,7 @@ func TestRangeOfLargeRecords(t *testing.T) {
 	for i := range 40 {
 		size := 2 + i
 		if i%3 == 0 {
-			size = 4<<20 - 4<<10 - i // what is left of maxPayload beside the headers
+			size = 4<<20 - 4<<10 - i // maxPayload less the headers
 		}
 		sizes = append(sizes, size)
 		data := append(bytes.Repeat([]byte(" "), size-2), "{}"...)

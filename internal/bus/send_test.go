@@ -16,7 +16,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// send sends records and returns what was likely, and what came of it.
+// send sends records and returns the predicted and the actual results.
 func send(t *testing.T, b *bus.Bus, records ...event.Record) (likely []bus.Result, known bool, results []bus.Result) {
 	t.Helper()
 	sent, err := b.Send(t.Context(), records)
@@ -28,7 +28,7 @@ func send(t *testing.T, b *bus.Bus, records ...event.Record) (likely []bus.Resul
 	return likely, known, results
 }
 
-// agree checks that what was likely is what came of the records, and is what stands.
+// agree checks that the prediction matches the results and the stored records.
 func agree(t *testing.T, b *bus.Bus, records []event.Record, likely, results []bus.Result) {
 	t.Helper()
 	for i, r := range results {
@@ -42,15 +42,15 @@ func agree(t *testing.T, b *bus.Bus, records []event.Record, likely, results []b
 	}
 }
 
-// Who writes alone knows what becomes of it, and has the same said of what another
-// wrote in between, or stood there before.
+// A sole writer's prediction is right, also after another writer's records and for a
+// subject that was taken before.
 func TestWhatIsLikelyOfARecord(t *testing.T) {
 	t.Parallel()
 	b := bustest.Start(t).Bus
 	_, known, results := send(t, b, accepted(0))
 	require.False(t, known, "nobody has written since the start")
 	require.EqualValues(t, 1, results[0].Sequence)
-	require.Eventually(t, func() bool { // a writer may be about to rest
+	require.Eventually(t, func() bool { // the writer may still be finishing
 		records := []event.Record{accepted(int(results[0].Sequence) + 10)}
 		var likely []bus.Result
 		if likely, known, results = send(t, b, records...); known {
@@ -74,7 +74,7 @@ func TestWhatIsLikelyOfARecord(t *testing.T) {
 	require.False(t, known, "that is not the ledger")
 }
 
-// What goes with a record has a sequence, too.
+// Records with joined output are predicted, too.
 func TestWhatIsLikelyOfRecordsThatOthersFollow(t *testing.T) {
 	t.Parallel()
 	b := bustest.Start(t).Bus
@@ -94,7 +94,7 @@ func TestWhatIsLikelyOfRecordsThatOthersFollow(t *testing.T) {
 	}
 }
 
-// What stands under a subject before ours comes is found out, whatever was likely.
+// A record already stored under the subject is detected, whatever was predicted.
 func TestWhatIsLikelyOfASubjectThatIsTaken(t *testing.T) {
 	t.Parallel()
 	b := bustest.Start(t).Bus
@@ -112,7 +112,7 @@ func TestWhatIsLikelyOfASubjectThatIsTaken(t *testing.T) {
 	}
 }
 
-// Where another process writes, too, nobody guesses again and again.
+// While another process writes, predictions stop after at most one wrong one.
 func TestNothingIsLikelyWhereAnotherWrites(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)
@@ -127,8 +127,7 @@ func TestNothingIsLikelyWhereAnotherWrites(t *testing.T) {
 	require.LessOrEqual(t, wrong, 1)
 }
 
-// Where many write, whoever is right about its record is right about its hash, and
-// whoever is not finds out.
+// With many writers, a right sequence implies a right hash, and a wrong one is detected.
 func TestWhatIsLikelyWhereManyWrite(t *testing.T) {
 	t.Parallel()
 	b := bustest.Start(t).Bus

@@ -9,7 +9,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// setClock is a clock that can be set, with a counter of the time that passes.
+// setClock is a clock that can be set, with a counter of elapsed time.
 type setClock struct {
 	now    time.Time
 	passed time.Duration
@@ -24,7 +24,7 @@ func (a *agenda) stop(name string)          { a.cancel("timer.at." + name) }
 func clockAtTen() *setClock                 { return &setClock{now: time.Unix(36000, 0)} }
 func agendaWith(c *setClock) *agenda        { return newAgenda(c, nil, nil) }
 
-// put sets a timer at the time of a clock.
+// put sets a timer at the current time of a clock.
 func (a *agenda) put(c *setClock, name string, seq uint64, due time.Time) {
 	r := event.RawRecord("timer.at."+name, c.now, "", nil)
 	r.Due = due
@@ -75,11 +75,11 @@ func TestAgenda_SetAgainAfterTheClockWasSetBack(t *testing.T) {
 	a.put(c, "cancelled.1", 2, half)
 	a.put(c, "moved.1", 3, half)
 	c.set(-time.Hour)
-	a.put(c, "replaced.1", 4, half.Add(time.Minute)) // as the timer in hand is by its handler
+	a.put(c, "replaced.1", 4, half.Add(time.Minute)) // as a handler replaces its own timer
 	a.stop("cancelled.1")
-	a.put(c, "cancelled.1", 5, half) // as a revision sets what the one before had set
+	a.put(c, "cancelled.1", 5, half) // as a revision sets the timer of the previous one again
 	a.stop("moved.1")
-	a.put(c, "moved.1", 6, c.now.Add(40*time.Minute)) // another moment, by the clock as it is
+	a.put(c, "moved.1", 6, c.now.Add(40*time.Minute)) // another time, by the clock as it is now
 	c.run(30 * time.Minute)
 	require.Equal(t, []string{"cancelled.1"}, a.come(c))
 	c.run(time.Minute)
@@ -88,8 +88,8 @@ func TestAgenda_SetAgainAfterTheClockWasSetBack(t *testing.T) {
 	require.Equal(t, []string{"moved.1"}, a.come(c))
 }
 
-// TestAgenda_ReadAgainAfterTheClockWasSetBack: a timer that is read after a restart was set
-// at a time that has not come yet.
+// TestAgenda_ReadAgainAfterTheClockWasSetBack: a timer that is read after a restart has a
+// timestamp in the future.
 func TestAgenda_ReadAgainAfterTheClockWasSetBack(t *testing.T) {
 	c := clockAtTen()
 	r := event.RawRecord("timer.at.before.1", c.now, "", nil)
@@ -103,7 +103,7 @@ func TestAgenda_ReadAgainAfterTheClockWasSetBack(t *testing.T) {
 	require.Equal(t, []string{"before.1"}, a.come(c))
 }
 
-// TestAgenda_SlewedClock: what NTP does little by little is time as it passes.
+// TestAgenda_SlewedClock: slewing by NTP is not a step.
 func TestAgenda_SlewedClock(t *testing.T) {
 	c := clockAtTen()
 	a := agendaWith(c)

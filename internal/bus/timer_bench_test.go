@@ -17,8 +17,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// BenchmarkTimers sets timers that come due within one second, while somebody
-// keeps writing records or nobody does, and reports how late they are handled.
+// BenchmarkTimers sets timers that come due within one second, with and without a
+// concurrent writer, and reports how late they are handled.
 func BenchmarkTimers(b *testing.B) {
 	for _, n := range []int{2000, 10000} {
 		for _, writes := range []bool{true, false} {
@@ -70,9 +70,9 @@ func benchmarkTimers(b *testing.B, n int, writes bool) {
 	b.ReportMetric(float64(count)/wrote.Seconds(), "others/s")
 }
 
-// BenchmarkTimersBesideAFlood has 10,000 timers of one party due within a second, each with
-// a record that comes of it, and 20 of others in the same second, set after them. It says
-// how late those of the others were.
+// BenchmarkTimersBesideAFlood has 10,000 timers of one party due within a second, each
+// with one output record, and 20 timers of other parties in the same second, set after
+// them. It reports how late those of the others were.
 func BenchmarkTimersBesideAFlood(b *testing.B) {
 	for b.Loop() {
 		env := bustest.Start(b)

@@ -34,7 +34,7 @@ func timers(n int, due time.Time) []event.Record {
 	return out
 }
 
-// bell keeps what it is handed, with the time at which it was.
+// bell records the timers that it gets, with the times.
 type bell struct {
 	clock clock.Clock
 	fail  func(name string, try int) error
@@ -91,7 +91,7 @@ func set(t testing.TB, b *bus.Bus, records ...event.Record) []bus.Result {
 	return res
 }
 
-// inTimers is how many messages the stream of timers holds.
+// inTimers returns the number of messages in the timers' stream.
 func inTimers(t testing.TB, e *bustest.Env) int {
 	t.Helper()
 	n := 0
@@ -101,7 +101,7 @@ func inTimers(t testing.TB, e *bustest.Env) int {
 	return n
 }
 
-// inTimersOf is how many messages each subject of a filter holds.
+// inTimersOf returns the number of messages of each subject that matches a filter.
 func inTimersOf(t testing.TB, e *bustest.Env, filter string) map[string]uint64 {
 	t.Helper()
 	realm := e.Bus.Realm()
@@ -208,7 +208,7 @@ func TestCancelledTimersDoNotComeDueAndLeaveNothing(t *testing.T) {
 }
 
 // scheduled stores a timer as earlier versions did, which had the engine move it to its
-// due subject some time before it is due.
+// due subject some time before it was due.
 func scheduled(t *testing.T, e *bustest.Env, r event.Record, moves time.Time) {
 	t.Helper()
 	m := r.Message(e.Bus.Realm())
@@ -218,8 +218,8 @@ func scheduled(t *testing.T, e *bustest.Env, r event.Record, moves time.Time) {
 	require.NoError(t, err)
 }
 
-// TestTimers_OfAnEarlierVersion come at their time, whether the engine has moved them
-// already or does so while they are followed; those that are cancelled do not.
+// TestTimers_OfAnEarlierVersion fire at their time, whether the engine has moved them
+// already or does so while they are followed; cancelled ones do not.
 func TestTimers_OfAnEarlierVersion(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)
@@ -284,8 +284,8 @@ func TestATimerThatFailsIsTriedAgainAndGivenUp(t *testing.T) {
 	assert.Len(t, bl.rings(), 30+3+1+3)
 }
 
-// The first follower loses its connection and ends after it stored what came of
-// half of the timers, before it could remove one.
+// The first follower loses its connection and ends after storing the output of half of
+// the timers, before it could remove one.
 func TestWhatWasNotRemovedIsHandedOverAgainAndNothingIsStoredTwice(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)
@@ -353,8 +353,8 @@ func TestTimersOfAScaledClock(t *testing.T) {
 	require.False(t, bl.at[0].Before(due))
 }
 
-// TestCommit_ReplacesTimersBesideTakenOnes: a timer that takes the place of another is
-// stored, also in a batch that the engine refuses because others of it are set already.
+// TestCommit_ReplacesTimersBesideTakenOnes: a timer that replaces another is stored, also
+// in a batch that the engine refuses because other timers in it are set already.
 func TestCommit_ReplacesTimersBesideTakenOnes(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)
@@ -371,8 +371,8 @@ func TestCommit_ReplacesTimersBesideTakenOnes(t *testing.T) {
 	}
 }
 
-// TestCommit_ReplacesATimerThatIsGone: where the timer that another replaces was removed
-// meanwhile, the other is set, and timers behind it are not held up.
+// TestCommit_ReplacesATimerThatIsGone: if the timer to replace was removed meanwhile, the
+// new one is still set, and timers behind it are not delayed.
 func TestCommit_ReplacesATimerThatIsGone(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{1, 50} {

@@ -17,12 +17,12 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// said is a record of these tests, and what it was made of.
+// said is the body of a record in these tests: it names the record's cause.
 type said struct {
 	Of string `json:"of"`
 }
 
-// decides makes a decision of each report.
+// decides makes a decision from each report.
 type decides struct{}
 
 func (decides) Handle(_ context.Context, in event.Stored) ([]event.Record, error) {
@@ -41,7 +41,7 @@ func consequence(incident string, k int, of string) event.Record {
 
 const consequences = 3
 
-// follows makes what follows from a decision. It panics at some of them, once.
+// follows makes the consequences of a decision. It panics once for some of them.
 type follows struct {
 	atFirst func(incident string) bool // panics
 	called  *atomic.Int64
@@ -82,9 +82,9 @@ func followers(t *testing.T, b *bus.Bus, f follows) {
 	}
 }
 
-// TestWhatFollowsStandsWithItsRecordOrComesAfterIt holds that everything which follows
-// from the decisions that stand is there, once, and is of no decision that does not
-// stand: whatever was written before, fails, or is taken away meanwhile.
+// TestWhatFollowsStandsWithItsRecordOrComesAfterIt requires that every consequence of the
+// stored decisions is stored once, and none of a decision that is not stored: whatever
+// other writers stored before, fails, or is removed meanwhile.
 func TestWhatFollowsStandsWithItsRecordOrComesAfterIt(t *testing.T) {
 	t.Parallel()
 	const incidents = 600
@@ -94,7 +94,7 @@ func TestWhatFollowsStandsWithItsRecordOrComesAfterIt(t *testing.T) {
 			dir := t.TempDir()
 			env := bustest.StartIn(t, dir, clock.System{})
 			b := env.Bus
-			foreign := map[string]string{} // what stands, by subject, before anybody decides
+			foreign := map[string]string{} // stored by other writers before the first decision, by subject
 			var others []event.Record
 			for i := 7; i < incidents/2; i += 31 {
 				others = append(others, decision(name(i), "somebody"))
@@ -149,7 +149,8 @@ func TestWhatFollowsStandsWithItsRecordOrComesAfterIt(t *testing.T) {
 			}
 			t.Logf("%d of %d consequences stand beside their decision; %d decisions were met", beside, incidents*consequences, called.Load())
 			if !taken && len(filesIn(t, dir, "batches")) > 0 {
-				// On a busy machine few are: how many is for a benchmark to say.
+				// On a busy machine few are stored together: a benchmark measures how
+				// many.
 				for i := incidents; beside == 0; i++ {
 					require.Less(t, i, incidents+1000, "none was stored together with its decision")
 					commit(t, b, i, i+1)

@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestTries_LeaveRoomForAnother: an answer that is lost costs a caller one try, which is
-// short. The constants say so, since a machine may be busy.
+// TestTries_LeaveRoomForAnother: a lost answer costs a caller one short try. The test
+// checks the constants, since a machine may be busy.
 func TestTries_LeaveRoomForAnother(t *testing.T) {
 	t.Parallel()
 	require.LessOrEqual(t, tryTimeout, 2*time.Second)
