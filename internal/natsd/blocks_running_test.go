@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// spinner is of a type with a method, as the engine's blocks are.
+// spinner has a method, like the engine's blocks.
 type spinner struct{ n int }
 
 // spin is busy until it is told to end.
@@ -24,8 +24,7 @@ func (s *spinner) spin(end <-chan struct{}) {
 	}
 }
 
-// TestIsRunning finds a goroutine that works without pause in a method, and none that
-// does not run.
+// TestIsRunning finds a goroutine that is busy in a method, and none after it has ended.
 func TestIsRunning(t *testing.T) {
 	t.Parallel()
 	const method = "natsd.(*spinner).spin"

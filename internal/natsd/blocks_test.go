@@ -28,8 +28,8 @@ func blocksOf(t *testing.T, dir string, env *bustest.Env) []string {
 	return blocks
 }
 
-// A bit flipped high in a sequence has the engine fill its memory, unless it is made to
-// look at checksums: then it leaves out what is damaged.
+// A flipped high bit in a sequence makes the engine fill its memory, unless it is made to
+// check checksums: then it leaves out the damaged records.
 func TestABlockThatIsReadWithoutEnd(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -50,7 +50,7 @@ func TestABlockThatIsReadWithoutEnd(t *testing.T) {
 	for range 40 {
 		at += int(binary.LittleEndian.Uint32(raw[at:]) &^ (1 << 31))
 	}
-	raw[at+4+5] ^= 1 << 3 // of the sequence's 64 bits the 43rd
+	raw[at+4+5] ^= 1 << 3 // bit 43 of the sequence's 64
 	require.NoError(t, os.WriteFile(block, raw, 0o600))
 	found, err = natsd.MendBlocks(dir)
 	require.NoError(t, err)
@@ -69,7 +69,7 @@ func TestABlockThatIsReadWithoutEnd(t *testing.T) {
 	}
 }
 
-// Whatever a block holds, it is looked at to an end.
+// Checking a block terminates, whatever it contains.
 func FuzzMendBlocks(f *testing.F) {
 	f.Add([]byte{30, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 30, 0, 0, 0, 1, 0, 0, 0, 0, 4, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8})
 	f.Fuzz(func(t *testing.T, raw []byte) {

@@ -13,8 +13,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/tally"
 )
 
-// The lines are as the server writes them, of clients that call themselves what they
-// like.
+// The lines are as the server writes them, for clients with arbitrary names.
 func TestRefusalOf(t *testing.T) {
 	t.Parallel()
 	const user = `"ACTLGH7L3XC6WO7ENDL7OUYFUFFVNOCOVZM5INQYTJBNU3A5OUUQKTAE/operator-grid-east/jwt:UD62W76SQZQOWQHUT257WWH36NOCKWKGLQCPQL62IR4CAIVCX5MZWHQY"`
@@ -54,7 +53,7 @@ func TestRefusalOf(t *testing.T) {
 	}
 }
 
-// One line stands for a flood of errors on client connections, and says how many.
+// A flood of errors on client connections becomes one line with their number.
 func TestEngineLog_FloodOfClientErrors(t *testing.T) {
 	t.Parallel()
 	core, logs := observer.New(zapcore.DebugLevel)
@@ -84,8 +83,8 @@ func TestEngineLog_ServicesAreCutOff(t *testing.T) {
 	require.Equal(t, zapcore.WarnLevel, logs.All()[0].Level)
 }
 
-// FuzzRefusalOf has a client with any name do what it may not with any subject: who it
-// was is what the server says, and not what the client has put there.
+// FuzzRefusalOf has a client with any name violate its permissions with any subject: the
+// reported client is the one that the server names, not one forged in the client's name.
 func FuzzRefusalOf(f *testing.F) {
 	const user = "ACTLGH7L3XC6WO7ENDL7OUYFUFFVNOCOVZM5INQYTJBNU3A5OUUQKTAE/%s/jwt:UD62W76SQZQOWQHUT257WWH36NOCKWKGLQCPQL62IR4CAIVCX5MZWHQY"
 	honest, forged := fmt.Sprintf(user, "operator-grid-east"), fmt.Sprintf(user, "admin-root")
@@ -95,7 +94,7 @@ func FuzzRefusalOf(f *testing.F) {
 	f.Add("authentication error", `\`)
 	f.Add("%s%q%[1]s", `" - "`+honest+`" - `)
 	f.Fuzz(func(t *testing.T, name, subject string) {
-		// As the server does: it puts the client into the format, or into an argument.
+		// As the server does: it puts the client into the format or into an argument.
 		client := fmt.Sprintf("192.0.2.1:5 - cid:7 - %q - %q", "v1:go:"+name, honest)
 		for _, line := range []struct {
 			format string

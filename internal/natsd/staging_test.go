@@ -42,7 +42,7 @@ func TestBatchesAreGatheredInMemory(t *testing.T) {
 	require.NotEqual(t, memory, bustest.BatchesInMemory(t, dir, event.StreamLedger))
 }
 
-// Some systems empty folders in memory while programs have files there.
+// Some systems delete files in memory while programs use them.
 func TestThePlaceInMemoryIsTakenAway(t *testing.T) {
 	dir := t.TempDir()
 	env := bustest.StartIn(t, dir, clock.System{})
@@ -66,8 +66,8 @@ func TestThePlaceInMemoryIsTakenAway(t *testing.T) {
 // envStaging makes this test binary a server that is killed in the middle of a batch.
 const envStaging = "TOCSIN_TEST_STAGING"
 
-// TestABatchThatWasCutShortIsCompleted by the engine at its next start, from memory,
-// and nothing is left there.
+// TestABatchThatWasCutShortIsCompleted by the engine at its next start, from memory, and
+// no staging files remain.
 func TestABatchThatWasCutShortIsCompleted(t *testing.T) {
 	if dir := os.Getenv(envStaging); dir != "" {
 		dieInABatch(t, dir)
@@ -81,7 +81,7 @@ func TestABatchThatWasCutShortIsCompleted(t *testing.T) {
 		require.ErrorContains(t, err, "killed", string(out))
 		left := bustest.BatchesInMemory(t, dir, event.StreamLedger)
 
-		env := bustest.StartIn(t, dir, clock.System{}) // fails where the engine logs an error
+		env := bustest.StartIn(t, dir, clock.System{}) // fails if the engine logs an error
 		head, err := env.Bus.Head(t.Context())
 		require.NoError(t, err)
 		last, err := env.Bus.Get(t.Context(), head)
@@ -94,7 +94,7 @@ func TestABatchThatWasCutShortIsCompleted(t *testing.T) {
 	}
 }
 
-// dieInABatch kills the process as soon as something of a large batch is in the stream.
+// dieInABatch kills the process as soon as part of a large batch is in the stream.
 func dieInABatch(t *testing.T, dir string) {
 	s, err := natsd.Start(t.Context(), natsd.Config{Dir: dir, Log: zap.NewNop()})
 	require.NoError(t, err)
@@ -130,8 +130,8 @@ func dieInABatch(t *testing.T, dir string) {
 	select {}
 }
 
-// A copy of the data folder that is started on the same machine leaves alone what the
-// server of the original gathers.
+// A copy of the data folder that is started on the same machine does not touch the
+// staging files of the original's server.
 func TestACopyLeavesTheOriginalAlone(t *testing.T) {
 	dir, copied := t.TempDir(), t.TempDir()
 	env := bustest.StartIn(t, dir, clock.System{})

@@ -14,9 +14,9 @@ import (
 	"go.uber.org/zap"
 )
 
-// A connection of the services that is not read for a while gets everything that
-// others publish, and the engine does not cut it off: a party that sends much waits, and
-// another one does not.
+// A connection of the services that is not read for a while gets everything that others
+// publish, and the engine does not cut it off: a party that sends much is throttled, and
+// another one is not.
 func TestThrottle_ServicesReadSlowly(t *testing.T) {
 	t.Parallel()
 	s, err := Start(t.Context(), Config{Dir: t.TempDir(), Listen: "127.0.0.1:0", Log: zap.NewNop()})
