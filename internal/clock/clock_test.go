@@ -11,8 +11,8 @@ import (
 
 var stamp = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// anchored is a clock with any anchor: one of a drill that has just begun, of
-// one that is far ahead, or of one whose machine was wrong.
+// anchored returns a clock with an arbitrary anchor: of a drill that has just begun, of
+// one far ahead, or of one whose machine was wrong.
 func anchored(t *rapid.T) pace {
 	ago := rapid.OneOf(rapid.Int64Range(-int64(time.Second), int64(time.Second)), rapid.Int64Range(-int64(1000*time.Hour), int64(1000*time.Hour)))
 	return pace{
@@ -25,8 +25,8 @@ func anyTime(t *rapid.T, name string) time.Time {
 	return stamp.Add(time.Duration(rapid.Int64Range(-int64(5000*time.Hour), int64(5000*time.Hour)).Draw(t, name)))
 }
 
-// Reaches is the first instant at which the clock shows a time: never early,
-// and no later than it must be.
+// reaches returns the first time at which the clock shows a time: never early, and no
+// later than necessary.
 func TestScaledWallIsTheInverseOfNow(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, want := anchored(t), anyTime(t, "want")
@@ -47,10 +47,10 @@ func TestScaledIsMonotone(t *testing.T) {
 	})
 }
 
-// A drill over any number of restarts: each process takes a record of those
-// before as its anchor, which was stamped at its clock's time and stored a while
-// later. Its clock is never behind that record, and behind what the one before
-// would say by no more than that while at the pace that it had.
+// A drill over any number of restarts: each process anchors its clock at a record of an
+// earlier one, which was stamped by that one's clock and stored a while later. The new
+// clock is never behind that record, and behind the earlier clock by no more than that
+// while at its pace.
 func TestScaledGoesOnFromARecord(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, machine := pace{stamp, stamp, rapid.Int64Range(1, 10000).Draw(t, "first factor")}, stamp
@@ -75,7 +75,7 @@ func TestScaledGoesOnFromARecord(t *testing.T) {
 	})
 }
 
-// Processes that find the same record have the same clock, whenever they begin.
+// Processes that find the same record have the same clock, whenever they start.
 func TestScaledRunsFromItsAnchor(t *testing.T) {
 	s := NewScaled(1000)
 	before := System{}.Now()

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// machineClock is a clock and a counter that a test moves apart.
+// machineClock is a clock and a counter that a test sets independently.
 type machineClock struct {
 	wall   time.Time
 	passed time.Duration
