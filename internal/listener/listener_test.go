@@ -15,8 +15,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/clock"
 )
 
-// port is a bounded listener whose connections come from any address that a test
-// wants. No data passes.
+// port is a bounded listener whose connections come from arbitrary addresses. No data
+// passes.
 type port struct {
 	*Listener
 	t     *testing.T
@@ -30,12 +30,12 @@ func newPort(t *testing.T, total, perAddress int) *port {
 	return p
 }
 
-// Accept is that of the listener below the bounds.
+// Accept is the Accept of the listener below the bounds.
 func (p *port) Accept() (net.Conn, error) { return p.next, nil }
 func (p *port) Close() error              { return nil }
 func (p *port) Addr() net.Addr            { return &net.TCPAddr{} }
 
-// connect returns a new connection of an address, a second after the one before.
+// connect returns a new connection from an address, one second after the previous one.
 func (p *port) connect(from string) *Conn {
 	p.t.Helper()
 	p.clock.Advance(time.Second)
@@ -182,8 +182,8 @@ func TestListener_BooksAreEmptyAtTheEnd(t *testing.T) {
 	}
 }
 
-// An address that connects again and again gets as many connections a second as it may
-// hold; another address is not concerned.
+// An address that connects repeatedly gets as many connections a second as it may hold;
+// other addresses are not affected.
 func TestListener_AddressOpensTooMany(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1e9, 0)
@@ -241,7 +241,7 @@ func TestAddressOf(t *testing.T) {
 	require.Equal(t, of("[fe80::1%eth0]:1"), of("[fe80::2%eth0]:1"))
 }
 
-// A real connection, encrypted or not, is found again and closed.
+// A real connection, encrypted or not, is found by Of and closed.
 func TestListener_RealConnections(t *testing.T) {
 	t.Parallel()
 	l, err := Listen("127.0.0.1:0", Config{Name: "test", Bounds: Bounds{10, 2}, Clock: clock.System{}, Log: zap.NewNop()})
@@ -259,7 +259,7 @@ func TestListener_RealConnections(t *testing.T) {
 	_, silent := dial()
 	ours, sends := dial()
 	require.Same(t, ours, Of(ours))
-	_, err = sends.Write([]byte{1}) // which nobody reads
+	_, err = sends.Write([]byte{1}) // not read by the server
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return hasUnread(ours.(*Conn).Conn) }, time.Minute, time.Millisecond)
 	_, _ = dial()
