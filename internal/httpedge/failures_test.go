@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Tokens that fail are answered with 429 after a while, from that address alone, and
-// tokens that hold are served all the same.
+// Failing tokens are answered with 429 after a while, only for their address, and valid
+// tokens are still accepted.
 func TestIdentify_FailingTokens(t *testing.T) {
 	t.Parallel()
 	h := Identify(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }), newOne())

@@ -12,7 +12,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
-// one knows one token.
+// one is an authority that knows one token.
 type one struct {
 	*identity.Rates
 	refused int
@@ -34,7 +34,7 @@ func (*one) Until(ctx context.Context, _ identity.Identity) (context.Context, co
 	return context.WithCancel(ctx)
 }
 
-// Nobody gets through whose header does not hold the token and nothing else.
+// Only a header that contains exactly the token authenticates.
 func FuzzIdentify(f *testing.F) {
 	f.Add("Bearer "+good, "", "/v1/log", "127.0.0.1:7")
 	f.Add("bearer "+good, "Bearer x", "/v1/log", "[::1]:7")
@@ -53,7 +53,7 @@ func FuzzIdentify(f *testing.F) {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
 		if slices.Contains(open, path) {
-			return // whoever asks may be let through there
+			return // open paths need no token
 		}
 		scheme, token, _ := strings.Cut(first, " ")
 		may := second == "" && strings.EqualFold(scheme, "bearer") && token == good
@@ -63,7 +63,7 @@ func FuzzIdentify(f *testing.F) {
 	})
 }
 
-// What is negotiated is one of the offers, or nothing.
+// Negotiate returns one of the offers or "".
 func FuzzNegotiate(f *testing.F) {
 	f.Add("application/json;q=0.5, text/csv", `"a", W/"b"`)
 	f.Add("*/*;q=NaN", "*")

@@ -21,7 +21,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// start runs a server as the product does.
+// start runs a server like the product's.
 func start(t *testing.T, h http.Handler, change func(*http.Server)) *httptest.Server {
 	t.Helper()
 	s := httptest.NewUnstartedServer(nil)
@@ -49,7 +49,7 @@ func get(t *testing.T, method, url string, header ...string) (*http.Response, st
 	return resp, string(body)
 }
 
-// problemIn reads a problem and wants it in its form.
+// problemIn reads a problem and checks its form.
 func problemIn(t *testing.T, resp *http.Response, body string, status int) Problem {
 	t.Helper()
 	require.Equal(t, status, resp.StatusCode, body)
@@ -145,7 +145,7 @@ func TestWhatIsTakenNowhere(t *testing.T) {
 	require.Equal(t, "nosniff", resp.Header.Get("X-Content-Type-Options"))
 }
 
-// hall is an API with one operation that is as wrong as it is told to be.
+// hall is an API with one operation that fails as configured.
 func hall(t *testing.T) *httptest.Server {
 	mux := http.NewServeMux()
 	api := NewAPI(mux, "test", "")
@@ -231,8 +231,8 @@ func TestDescription(t *testing.T) {
 	}
 }
 
-// A stream goes on beyond the times that a request and an answer have, which are longer
-// and longer here: a busy machine may not begin to answer in a short one.
+// A stream outlives the read and write timeouts. The test retries with longer timeouts,
+// because a busy machine may not even begin to answer within short ones.
 func TestStreamOutlivesTheDeadlines(t *testing.T) {
 	t.Parallel()
 	for limit := 100 * time.Millisecond; !outlives(t, limit); limit *= 4 {
@@ -293,7 +293,7 @@ func TestStreamThatBreaksOffIsNotWhole(t *testing.T) {
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 	require.Equal(t, "half", string(body))
 
-	// In HTTP/1.0 nobody could tell.
+	// HTTP/1.0 cannot signal an aborted stream.
 	conn, err := net.Dial("tcp", s.Listener.Addr().String())
 	require.NoError(t, err)
 	defer conn.Close()
@@ -331,7 +331,7 @@ func TestStreamsAreBoundedAndEnd(t *testing.T) {
 	problemIn(t, resp, body, http.StatusServiceUnavailable)
 	require.Equal(t, "1", resp.Header.Get("Retry-After"))
 
-	cancel() // the client goes
+	cancel() // the client disconnects
 	require.ErrorIs(t, <-ended, context.Canceled)
 	second := make(chan *http.Response, 1)
 	require.Eventually(t, func() bool {
@@ -343,7 +343,7 @@ func TestStreamsAreBoundedAndEnd(t *testing.T) {
 		return true
 	}, 30*time.Second, 5*time.Millisecond, "its place is free again")
 
-	// The server stops: the stream ends, as a whole, though its request goes on.
+	// The server stops: the stream ends cleanly, though its request is still open.
 	last, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	require.NoError(t, s.Config.Shutdown(last))
@@ -354,7 +354,7 @@ func TestStreamsAreBoundedAndEnd(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// A peer that does not read holds nobody up for longer than it is given.
+// A peer that does not read blocks nobody beyond its time limit.
 func TestStreamToAPeerThatDoesNotRead(t *testing.T) {
 	t.Parallel()
 	past := func() time.Time { return time.Now().Add(100*time.Millisecond - writeWait) }

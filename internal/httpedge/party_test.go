@@ -32,7 +32,7 @@ func TestParty(t *testing.T) {
 	require.Equal(t, "operator/a", Party(r.WithContext(identity.With(r.Context(), who))))
 }
 
-// as asks a handler as an operator, in the background, and returns the status.
+// as sends a request as an operator, in the background, and returns the status.
 func as(h http.Handler, operator string) <-chan int {
 	status := make(chan int, 1)
 	r := httptest.NewRequest(http.MethodGet, "/v1/escalations", nil)
@@ -81,7 +81,7 @@ func TestInShares_StreamsLeaveTheirPlace(t *testing.T) {
 		})
 	}), places), nil)
 	var open []*http.Response
-	for range 4 { // half of them, one after the other by one place
+	for range 4 { // half of them, one after the other in one place
 		resp, err := http.Get(s.URL)
 		require.NoError(t, err)
 		defer resp.Body.Close()
@@ -105,8 +105,8 @@ func TestInShares_StreamsLeaveTheirPlace(t *testing.T) {
 	require.Eventually(t, func() bool { return places.Used() == 0 && streams.places.Used() == 0 }, 30*time.Second, time.Millisecond)
 }
 
-// readAll returns a handler that reads bodies, as POST /v1/reports does, and answers
-// with how many bytes came.
+// readAll returns a handler that reads bodies, like POST /v1/reports, and answers with
+// their size.
 func readAll(memory *share.Pool, maxBytes int64) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b, err := ReadBody(w, r, memory, r.Header.Get("Party"), maxBytes)
@@ -146,8 +146,8 @@ func TestReadBody_WholeWhateverItsSize(t *testing.T) {
 	require.Zero(t, memory.Used())
 }
 
-// TestReadBody_SlowSenders hold what they have sent, not what they have announced, and
-// leave room for others.
+// TestReadBody_SlowSenders hold only what they have sent, not what they have announced,
+// and leave room for others.
 func TestReadBody_SlowSenders(t *testing.T) {
 	t.Parallel()
 	memory := share.NewPool(4 << 20)

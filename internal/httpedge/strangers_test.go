@@ -10,8 +10,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
-// A stranger who asks without end keeps nobody elsewhere from learning how the
-// process is.
+// A flood of unauthenticated requests does not stop health checks from other addresses.
 func TestStrangersHaveSharesOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	h := Identify(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), newOne())
@@ -25,7 +24,7 @@ func TestStrangersHaveSharesOfTheirOwn(t *testing.T) {
 	for range 10 * identity.AskRate {
 		ask("192.0.2.1:7")
 	}
-	const fewer = identity.AskRate // than may be asked at once
+	const fewer = identity.AskRate // fewer than the allowed burst
 	answered := 0
 	for range fewer {
 		if ask("192.0.2.1:8") == http.StatusOK { // one every 5 ms
@@ -38,7 +37,7 @@ func TestStrangersHaveSharesOfTheirOwn(t *testing.T) {
 	require.Equal(t, http.StatusOK, ask("127.0.0.1:7"))
 }
 
-// No answer is more to a browser than it is, or kept by it.
+// Browsers neither misinterpret nor store an answer.
 func TestEveryAnswerIsGuarded(t *testing.T) {
 	t.Parallel()
 	h := Server(http.NotFoundHandler()).Handler
