@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// A subject by whose word somebody asks says the same as what made it.
+// OfSubject returns exactly what Subject was given.
 func FuzzOfSubject(f *testing.F) {
 	for _, s := range []string{"by.operator.grid-east.report.grid-east", "by.service.tocsin.deadline.desks", "by.", "by...", "by.a.b", "by.a.b.", "report.x", ""} {
 		f.Add(s)

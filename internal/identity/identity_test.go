@@ -32,8 +32,8 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// Nobody may what no line of the table says, and a wildcard of it is never more than
-// one's own token.
+// Permissions not in the table are denied, and its wildcard matches only the caller's own
+// token.
 func TestMay(t *testing.T) {
 	grid, desk := identity.Identity{Role: identity.Operator, ID: "grid-east"}, identity.Identity{Role: identity.Desk, ID: "d"}
 	for _, c := range []struct {
