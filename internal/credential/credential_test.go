@@ -33,8 +33,7 @@ func begin(t *testing.T) credential.Folder {
 	return f
 }
 
-// Nobody but its owner can read anything of the folder, and nothing in it is made
-// twice.
+// Only its owner can read anything in the folder, and nothing in it is created twice.
 func TestTheFolder(t *testing.T) {
 	t.Parallel()
 	f := begin(t)
@@ -114,8 +113,7 @@ func TestAHolderThroughItsLife(t *testing.T) {
 	})
 }
 
-// watchUntil has the folder watched until it was seen to have changed, and for a look
-// after that.
+// watchUntil watches the folder until a change was seen, and for one check after that.
 func watchUntil(t *testing.T, d *credential.Directory, admit, expel func(string) error, seen func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -127,8 +125,8 @@ func watchUntil(t *testing.T, d *credential.Directory, admit, expel func(string)
 	<-ended
 }
 
-// An account that another operator signed, or that was given another's name, lets
-// nobody in, and nobody else out: neither at the start nor later.
+// An account that another operator signed, or that was renamed, lets nobody in and locks
+// nobody else out, neither at the start nor later.
 func TestAForgedAccount(t *testing.T) {
 	t.Parallel()
 	f, other := begin(t), begin(t)
@@ -165,8 +163,8 @@ func TestAForgedAccount(t *testing.T) {
 	require.NoError(t, f.Change(identity.Operator, "grid-east", func(*credential.Holder) error { return nil }), "another's change")
 }
 
-// A file that says nothing, of whomever it is, keeps nobody else from being revoked,
-// and whoever it was of may nothing more.
+// A broken file, whosever it is, does not keep others from being revoked, and its
+// identity loses all permissions.
 func TestABadFileStopsNobodyElsesRevocation(t *testing.T) {
 	t.Parallel()
 	f := begin(t)
@@ -212,8 +210,8 @@ func TestABadFileStopsNobodyElsesRevocation(t *testing.T) {
 	require.Equal(t, 2, admitted, "what failed is tried again")
 }
 
-// Where credentials are made on another machine, what it signs is copied here, and a
-// copy may write over the file that stands here, which does not change the folder.
+// If credentials are created on another machine, the signed files are copied here, and a
+// copy may overwrite a file in place, which does not change the folder.
 func TestAnAccountThatIsWrittenOver(t *testing.T) {
 	t.Parallel()
 	here, there := begin(t), credential.Folder(filepath.Join(t.TempDir(), "there"))
@@ -244,7 +242,7 @@ func TestAnAccountThatIsWrittenOver(t *testing.T) {
 	})
 }
 
-// A folder that is not whole is not none.
+// An incomplete folder is an error, not an absence of identities.
 func TestExists(t *testing.T) {
 	t.Parallel()
 	there, err := credential.In(t.TempDir()).Exists()
@@ -259,8 +257,7 @@ func TestExists(t *testing.T) {
 	require.Error(t, err)
 }
 
-// Where the clock was set back a key is void all the same, and no other proof of one
-// proves another.
+// A key is void even if the clock was set back, and no proof belongs to two identities.
 func TestWhatIsVoid(t *testing.T) {
 	t.Parallel()
 	f := begin(t)
@@ -291,8 +288,8 @@ func TestWhatIsVoid(t *testing.T) {
 	require.ErrorContains(t, give(identity.Admin, "a"), "operator/grid-east has this key")
 }
 
-// What is refused is counted, the first of a kind told at once, the rest as a
-// number, and a burst raises an alarm.
+// Refusals are counted, the first of a kind is logged at once, the rest as a number, and
+// a burst raises an alarm.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	f := begin(t)

@@ -12,8 +12,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/credential"
 )
 
-// Nothing of a root key reaches what another user prepared, and a folder in which one
-// could prepare something is refused before any key is made.
+// No part of a root key is written to a file that another user prepared, and a folder in
+// which one could is refused before any key is created.
 func TestInit_InAFolderOfOthers(t *testing.T) {
 	t.Parallel()
 	data := filepath.Join(t.TempDir(), "data")
@@ -28,7 +28,7 @@ func TestInit_InAFolderOfOthers(t *testing.T) {
 	for _, open := range []string{string(f), data} {
 		for _, mode := range []fs.FileMode{0o777, 0o775, 0o777 | fs.ModeSticky} {
 			if open == data && mode&fs.ModeSticky != 0 {
-				continue // what is ours there nobody takes away
+				continue // nobody else can remove our files there
 			}
 			require.NoError(t, os.Chmod(open, mode))
 			require.ErrorContains(t, credential.Init(f, now), "chmod go-w "+open)
@@ -56,7 +56,7 @@ func TestInit_InAFolderOfOthers(t *testing.T) {
 	require.Equal(t, "theirs", string(raw))
 }
 
-// A key that has lost its operator.jwt is not overwritten, wherever it is.
+// A key whose operator.jwt is missing is not overwritten, wherever it is.
 func TestInit_OverwritesNoKey(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"operator.nk", "signing.json", "keys/services.nk", "keys/operator.grid-east.nk", "creds/admin.admin.creds"} {
@@ -71,11 +71,11 @@ func TestInit_OverwritesNoKey(t *testing.T) {
 	}
 }
 
-// Where root works on a folder, all of it has one owner: no key goes to another user.
+// If root works on a folder, all of it has one owner: no key goes to another user.
 func TestFolder_OfSeveralOwners(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
-		return // only root gives files away
+		return // only root changes owners
 	}
 	data := t.TempDir()
 	f := credential.In(data)

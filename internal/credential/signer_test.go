@@ -18,7 +18,7 @@ import (
 
 var hall = identity.Identity{Role: identity.Desk, ID: "hall", Screens: []string{identity.DefaultScreen}}
 
-// proves reports whether what a folder vouches for goes back to its operator's key.
+// proves reports whether a folder's voucher verifies up to its operator's key.
 func proves(t *testing.T, f credential.Folder, d *credential.Directory, who identity.Identity) bool {
 	t.Helper()
 	h, err := f.Holder(who.Role, who.ID)
@@ -41,7 +41,7 @@ func proves(t *testing.T, f credential.Folder, d *credential.Directory, who iden
 	return act.Verify("", subject, []byte(sent)) == nil
 }
 
-// With operator.nk offline everything goes on but the replacement of the signing key.
+// With operator.nk offline everything works except replacing the signing key.
 func TestOperatorKeyOffline(t *testing.T) {
 	t.Parallel()
 	f := begin(t)
@@ -64,7 +64,7 @@ func TestOperatorKeyOffline(t *testing.T) {
 	_, err = f.ReplaceSigningKey(other.OperatorKey())
 	require.ErrorContains(t, err, "another operator")
 
-	// What the signing key before signs from now on is worth nothing.
+	// Signatures by the previous signing key are worthless from now on.
 	stolen, err := os.ReadFile(filepath.Join(string(f), "signing.json"))
 	require.NoError(t, err)
 	public, err := f.ReplaceSigningKey(safe)
@@ -90,8 +90,8 @@ func TestOperatorKeyOffline(t *testing.T) {
 	require.False(t, ok)
 }
 
-// A folder of an earlier version has no signing key: the operator's own signs, until
-// there is one.
+// A folder of an earlier version has no signing key: the operator's own signs until there
+// is one.
 func TestFolderWithoutSigningKey(t *testing.T) {
 	t.Parallel()
 	f := begin(t)
@@ -122,8 +122,8 @@ func TestFolderWithoutSigningKey(t *testing.T) {
 	require.ErrorContains(t, err, "signing-key --operator-key")
 }
 
-// older makes of a folder what an earlier version has made: every account is signed by
-// the operator's key, and there is no signing key.
+// older converts a folder to an earlier version's: every account is signed by the
+// operator's key, and there is no signing key.
 func older(t *testing.T, f credential.Folder) {
 	t.Helper()
 	seed, err := os.ReadFile(f.OperatorKey())
@@ -153,8 +153,8 @@ func older(t *testing.T, f credential.Folder) {
 	require.NoError(t, os.Remove(path("signing.json")))
 }
 
-// The accounts of the services are never taken from a server that runs, whatever is
-// wrong with their files.
+// The accounts of the services are never removed from a running server, whatever is wrong
+// with their files.
 func TestServicesAccountGone(t *testing.T) {
 	t.Parallel()
 	f := begin(t)
