@@ -17,7 +17,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/private"
 )
 
-const service = 65532 // as whom the server of the container runs
+const service = 65532 // user of the container's server
 
 func ownerOf(t *testing.T, path string) uint32 {
 	t.Helper()
@@ -26,7 +26,7 @@ func ownerOf(t *testing.T, path string) uint32 {
 	return info.Sys().(*syscall.Stat_t).Uid
 }
 
-// mend runs the command that an error ends with.
+// mend runs the command at the end of an error.
 func mend(t *testing.T, err error) {
 	t.Helper()
 	require.Error(t, err)
@@ -36,7 +36,7 @@ func mend(t *testing.T, err error) {
 	require.NoError(t, failed, "%s", out)
 }
 
-// Whatever another user has prepared in the folder, nothing of the secret reaches it.
+// Whatever another user has prepared in the folder, no part of the secret goes there.
 func TestWrite_PreparedFiles(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -106,7 +106,7 @@ func TestWrite_FoldersOfOthers(t *testing.T) {
 	require.Error(t, private.Check(link), "what is behind a symbolic link counts")
 }
 
-// What root adds in a folder of the server's user belongs to that user.
+// Files that root adds to a folder of the server's user belong to that user.
 func TestOwnerOfNewFiles(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -128,9 +128,10 @@ func TestOwnerOfNewFiles(t *testing.T) {
 		return nil
 	}))
 	if os.Geteuid() != 0 {
-		return // only root can make what follows
+		return // the rest needs root
 	}
-	// What has another name is not given away: a hard link may be to a file of root's.
+	// A file with another name is not given away: it may be a hard link to a file of
+	// root's.
 	foreign := filepath.Join(t.TempDir(), "foreign")
 	require.NoError(t, os.WriteFile(foreign, []byte("theirs"), 0o600))
 	linked := filepath.Join(dir, "identity", "linked")
@@ -138,7 +139,7 @@ func TestOwnerOfNewFiles(t *testing.T) {
 	_, err = private.Lock(linked)
 	require.ErrorContains(t, err, "hard link")
 	require.EqualValues(t, 0, ownerOf(t, foreign))
-	// A folder that one user owns below another user's is safe for neither.
+	// A folder of one user below another user's is safe for neither.
 	require.NoError(t, os.Chown(dir, service+1, service+1))
 	err = private.Check(filepath.Join(dir, "identity"))
 	require.ErrorContains(t, err, "chown 65532 "+dir)
