@@ -1,7 +1,7 @@
-// Package printable shows text from outside to people. Characters that drive a
-// terminal, reverse a line, break it or cannot be seen are shown as escapes, such as
-// \u202e, so that a title, a post or a file name cannot pass for what it is not.
-// Chinese, emoji and the variation selectors that choose a glyph stay as they are.
+// Package printable makes text from outside safe to show. Characters that control a
+// terminal, reverse or break a line, or are invisible are shown as escapes, such as
+// \u202e, so that a title, a post or a file name cannot pose as something else. Chinese,
+// emoji and the variation selectors that choose a glyph are kept.
 package printable
 
 import (
@@ -12,7 +12,7 @@ import (
 	"unicode/utf8"
 )
 
-// Text shows a text that may have lines and tabs.
+// Text makes a text printable that may have lines and tabs.
 func Text(s string) string {
 	if clean(s, "\n\t") {
 		return s
@@ -20,8 +20,8 @@ func Text(s string) string {
 	return string(appendEscaped(make([]byte, 0, len(s)+16), s, "\n\t"))
 }
 
-// Line shows a text on one line: it must not write the next one. Line ends and tabs
-// become spaces.
+// Line makes a text printable on one line, so that it cannot fake the next one. Line ends
+// and tabs become spaces.
 func Line(s string) string {
 	if strings.ContainsAny(s, "\n\t") {
 		s = spaces.Replace(s)
@@ -34,8 +34,8 @@ func Line(s string) string {
 
 var spaces = strings.NewReplacer("\r\n", " ", "\n", " ", "\t", " ")
 
-// Writer shows what is written to it on Out, as Text does. Each Write must end at the
-// end of a character, as those of package fmt do.
+// Writer makes what is written to it printable, as Text does, and writes it to Out. Each
+// Write must end at the end of a character, as those of package fmt do.
 type Writer struct{ Out io.Writer }
 
 // Write writes b with its hidden characters escaped.
@@ -50,9 +50,9 @@ func (w Writer) Write(b []byte) (int, error) {
 	return len(text), nil
 }
 
-// Hidden reports whether a character cannot be shown as it is: controls (C0, C1), line
-// and paragraph separators, bidirectional and zero-width characters, tags, and fillers
-// that have no glyph.
+// Hidden reports whether a character must be escaped: controls (C0, C1), line and
+// paragraph separators, bidirectional and zero-width characters, tags, and fillers
+// without a glyph.
 func Hidden(r rune) bool {
 	switch {
 	case r < ' ', r == 0x7f:
@@ -72,8 +72,8 @@ func clean(s, keep string) bool {
 	return true
 }
 
-// appendEscaped escapes as JSON does where it can, so that a line of JSON stays one and
-// means the same.
+// appendEscaped escapes as JSON does where possible, so that a line of JSON remains valid
+// and means the same.
 func appendEscaped(b []byte, s, keep string) []byte {
 	for i := 0; i < len(s); {
 		r, n := utf8.DecodeRuneInString(s[i:])
