@@ -10,18 +10,18 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// Bounds of what is logged in a minute.
+// Limits on what is logged in a minute.
 const (
 	period         = time.Minute
-	linesOfPhrase  = 60   // of one phrase; the lines beyond are counted
-	phrasesTold    = 1000 // phrases beyond these share one count
+	linesOfPhrase  = 60   // of one phrase; further lines are only counted
+	phrasesTold    = 1000 // further phrases share one count
 	wordsOfPhrase  = 16
 	suppressedText = "similar log lines were suppressed"
 )
 
-// limiter is a core that passes on so many lines of one phrase in a minute, and then
-// one line that tells how many it has suppressed. A line that ends the process is
-// always passed on.
+// limiter is a core that passes on a limited number of lines of one phrase in a minute,
+// and then one line with the number suppressed. A line that ends the process is always
+// passed on.
 type limiter struct {
 	zapcore.Core
 	*counts
@@ -29,10 +29,10 @@ type limiter struct {
 
 // counts are shared by a limiter and those derived from it.
 type counts struct {
-	out zapcore.Core // for the lines that tell what was suppressed
+	out zapcore.Core // for the lines that report suppressed ones
 
 	mu         sync.Mutex
-	ends       time.Time // of the minute that runs
+	ends       time.Time // of the current minute
 	phrases    map[key]*count
 	suppressed uint64
 }
@@ -62,7 +62,7 @@ func (l *limiter) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.Chec
 	return l.Core.Check(e, ce)
 }
 
-// allow counts a line and reports whether its phrase may have one more.
+// allow counts a line and reports whether its phrase is still below the limit.
 func (c *counts) allow(e zapcore.Entry) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -84,20 +84,20 @@ func (c *counts) allow(e zapcore.Entry) bool {
 		return true
 	}
 	if c.suppressed++; n.suppressed == 0 {
-		time.AfterFunc(c.ends.Sub(e.Time), c.tell) // also when nothing is logged any more
+		time.AfterFunc(c.ends.Sub(e.Time), c.tell) // even if nothing more is logged
 	}
 	n.suppressed++
 	return false
 }
 
-// tell tells what was suppressed and has not been told.
+// tell reports the suppressed lines that have not been reported.
 func (c *counts) tell() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.turn()
 }
 
-// turn tells what was suppressed and begins to count again.
+// turn reports the suppressed lines and resets the counts.
 func (c *counts) turn() {
 	for k, n := range c.phrases {
 		if n.suppressed > 0 {
@@ -114,8 +114,8 @@ func (c *counts) total() uint64 {
 	return c.suppressed
 }
 
-// phrase is what lines of one kind have in common. Ours are fixed phrases; those of
-// the engine and of the HTTP server hold addresses, numbers and quoted names.
+// phrase returns the constant part of a message. Ours are fixed phrases; those of the
+// engine and of the HTTP server contain addresses, numbers and quoted names.
 func phrase(message string) string {
 	var words []string
 	quoted := false
@@ -128,7 +128,7 @@ func phrase(message string) string {
 			quoted = !quoted
 		}
 		switch {
-		case was: // within quotes, or their end
+		case was: // within quotes, or at their end
 		case strings.Contains(word, `"`):
 			words = append(words, `"…"`)
 		case strings.ContainsFunc(word, unicode.IsDigit) || len(word) > 40:

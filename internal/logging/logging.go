@@ -1,7 +1,7 @@
-// Package logging makes the log of the server, which must never stop the server.
-// Lines go through a bounded buffer to a goroutine that writes them: a reader that
-// stalls or is gone loses lines, which are counted, and delays nobody. And no phrase
-// is logged without a limit, however many records, requests or connections cause it.
+// Package logging writes the log of the server, which must never stop the server. Lines
+// go through a bounded buffer to a goroutine that writes them: a reader that stalls or
+// has gone loses lines, which are counted, and delays nobody. Each phrase is limited,
+// however many records, requests or connections cause it.
 package logging
 
 import (
@@ -19,14 +19,15 @@ import (
 // FlushWait bounds how long the end of the process waits for the reader of the log.
 const FlushWait = 2 * time.Second
 
-// Log is a logger with the counts of what it does not write. The counts are metrics.
+// Log is a logger with counts of the lines that it drops or suppresses. The counts are
+// metrics.
 type Log struct {
 	*zap.Logger
 	writer  *Writer
 	limiter *limiter
 }
 
-// New returns a logger that writes one line an event.
+// New returns a logger that writes one line for each event.
 func New(to io.Writer, level zapcore.Level) *Log {
 	cfg := zap.NewProductionEncoderConfig()
 	cfg.EncodeTime = zapcore.ISO8601TimeEncoder
@@ -44,19 +45,19 @@ func New(to io.Writer, level zapcore.Level) *Log {
 	return &Log{Logger: zap.New(l, zap.ErrorOutput(sink{w})), writer: w, limiter: l}
 }
 
-// Writer is where the log goes, for text that is no line of it.
+// Writer returns the log's output, for text that is not a log line.
 func (l *Log) Writer() io.Writer { return l.writer }
 
-// Close writes what waits, within FlushWait. Nothing is logged afterwards.
+// Close writes the buffered lines, within FlushWait. Nothing is logged afterwards.
 func (l *Log) Close() {
 	l.limiter.tell()
 	l.writer.Close(FlushWait)
 }
 
-// sink is a Writer as zap has it. zap syncs before it ends the process.
+// sink adapts a Writer to zap, which syncs before it ends the process.
 type sink struct{ *Writer }
 
-// Sync writes what waits, within FlushWait.
+// Sync writes the buffered lines, within FlushWait.
 func (s sink) Sync() error {
 	s.Flush(FlushWait)
 	return nil

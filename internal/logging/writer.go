@@ -7,30 +7,30 @@ import (
 	"time"
 )
 
-// maxBuffered bounds the bytes that wait for the reader. As much again may be on its
-// way in a write that has not returned.
+// maxBuffered bounds the buffered bytes. As much again may be in a write that has not
+// returned.
 const maxBuffered = 1 << 20
 
-// Writer hands what it is given to another writer in a goroutine of its own. A write
-// never blocks and never fails: while the other writer is stuck, a full buffer drops
-// lines, and what the other writer refuses is dropped, too. Every dropped line is
-// counted, and the count is written as soon as writing works again.
+// Writer passes its input to another writer in a goroutine. A write never blocks and
+// never fails: while the other writer is stuck, a full buffer drops lines, and lines that
+// the other writer refuses are dropped, too. Every dropped line is counted, and the count
+// is written as soon as writing works again.
 type Writer struct {
 	to   io.Writer
-	note func(dropped uint64) []byte // the line that tells how many were dropped
+	note func(dropped uint64) []byte // the line that reports how many were dropped
 
 	mu      sync.Mutex
 	work    sync.Cond // of mu: buf has something, or the writer is closed
 	buf     []byte
-	busy    bool // a write is under way
+	busy    bool // a write is in progress
 	closed  bool
 	dropped uint64
-	told    uint64          // of dropped, those that a note has told
+	told    uint64          // of dropped, those already reported by a note
 	waiting []chan struct{} // closed once everything is written
 }
 
-// NewWriter returns a writer to another. note makes the line that tells how many
-// lines were dropped since the last note.
+// NewWriter returns a Writer on top of another writer. note renders the line that reports
+// how many lines were dropped since the last note.
 func NewWriter(to io.Writer, note func(dropped uint64) []byte) *Writer {
 	w := &Writer{to: to, note: note}
 	w.work.L = &w.mu
@@ -58,8 +58,8 @@ func (w *Writer) Dropped() uint64 {
 	return w.dropped
 }
 
-// Flush waits until everything is written, and at most for the given time. It
-// reports whether everything is.
+// Flush waits until everything is written, at most for the given time. It reports whether
+// everything is.
 func (w *Writer) Flush(wait time.Duration) bool {
 	w.mu.Lock()
 	if len(w.buf) == 0 && !w.busy {
@@ -77,8 +77,8 @@ func (w *Writer) Flush(wait time.Duration) bool {
 	}
 }
 
-// Close is Flush, after which nothing is taken any more. A write that is stuck keeps
-// its goroutine.
+// Close is Flush, after which further lines are dropped. A stuck write keeps its
+// goroutine.
 func (w *Writer) Close(wait time.Duration) {
 	w.mu.Lock()
 	w.closed = true
@@ -103,8 +103,8 @@ func (w *Writer) run() {
 	}
 }
 
-// next waits for something to write and takes all of it, in exchange for an empty
-// buffer. It reports false once the writer is closed and everything is written.
+// next waits for lines to write and takes all of them, in exchange for an empty buffer.
+// It returns false once the writer is closed and everything is written.
 func (w *Writer) next(empty []byte) (chunk []byte, open bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -146,7 +146,7 @@ func (w *Writer) tell() {
 	}
 }
 
-// lines counts lines; a last one without an end is one, too.
+// lines counts lines, including a last one without a line end.
 func lines(p []byte) uint64 {
 	n := bytes.Count(p, []byte("\n"))
 	if len(p) > 0 && p[len(p)-1] != '\n' {
