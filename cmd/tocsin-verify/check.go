@@ -13,13 +13,13 @@ import (
 	"github.com/tocsin-project/tocsin/internal/private"
 )
 
-// result is what was found, and the answer of --json. It is stable.
+// result is the result of a check, and the output of --json. Its form is stable.
 type result struct {
 	Result  string            `json:"result"` // holds, fails or unchecked
 	File    string            `json:"file"`
 	Kind    string            `json:"kind,omitempty"` // proof, receipt, receipts, consistency, checkpoint or export
 	Origin  string            `json:"origin,omitempty"`
-	Size    uint64            `json:"size"` // records that the checkpoint covers
+	Size    uint64            `json:"size"` // number of records that the checkpoint covers
 	Root    *evidence.Hash    `json:"root,omitempty"`
 	Record  *record           `json:"record,omitempty"`
 	Receipt *evidence.Receipt `json:"receipt,omitempty"`
@@ -27,19 +27,19 @@ type result struct {
 	Extends *tree             `json:"extends,omitempty"`
 	Export  *evidence.Report  `json:"export,omitempty"`
 	Proof   string            `json:"proof,omitempty"`  // the file that was written
-	Damage  []string          `json:"damage,omitempty"` // what transport did to the file, without changing what it says
+	Damage  []string          `json:"damage,omitempty"` // changes of transport to the file that do not alter its content
 	Error   string            `json:"error,omitempty"`
 }
 
-// record is a record that is proved.
+// record is a proved record.
 type record struct {
 	Record  uint64              `json:"record"`
 	Subject string              `json:"subject"`
-	Time    string              `json:"time,omitempty"` // header ce-time: by the clock of who wrote it
+	Time    string              `json:"time,omitempty"` // header ce-time: by the writer's clock
 	Entry   evidence.Hash       `json:"entry"`
 	Header  map[string][]string `json:"header"`
-	Line    string              `json:"line"`             // all of it, as an export has it
-	Signed  *evidence.SignedAct `json:"signed,omitempty"` // by the desk that did it
+	Line    string              `json:"line"`             // the whole record, as in an export
+	Signed  *evidence.SignedAct `json:"signed,omitempty"` // by the desk that performed the act
 	body    []byte
 }
 
@@ -78,18 +78,18 @@ func (r *result) code() int {
 	return exitUnchecked
 }
 
-// cannot is an error that is about the checking, not about what is checked.
+// cannot is an error of the check itself, not a finding about the file.
 type cannot struct{ error }
 
 func (c cannot) Unwrap() error { return c.error }
 
-// check does what the command line asks.
+// check runs what the command line requests.
 func (o *options) check() *result {
 	r := &result{File: o.file, Result: holds}
 	err := o.checkFile(r)
 	switch {
 	case r.Export != nil && len(r.Export.Findings) > 0:
-		r.Result = fails // whatever else could not be checked
+		r.Result = fails // even if other parts could not be checked
 	case r.Export != nil && len(r.Export.Unchecked) > 0 && err == nil, evidence.Inconclusive(err):
 		r.Result = unchecked
 	case errors.As(err, new(cannot)) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission):
@@ -181,8 +181,8 @@ func (r *result) proof(v evidence.Verifier, text string) error {
 	return err
 }
 
-// receipt holds a receipt against the key of the log, and the report that it is said
-// to be of against the receipt.
+// receipt verifies a receipt with the key of the log, and checks that the given report is
+// the receipt's.
 func (o *options) receipt(r *result, v evidence.Verifier, text string) error {
 	receipt, err := v.VerifyReceipt([]byte(text))
 	if err != nil {
@@ -284,7 +284,7 @@ func (r *result) checkpoint(v evidence.Verifier, text string, old *evidence.Chec
 	return cannot{fmt.Errorf("whether %d records are the beginning of %d, two checkpoints alone do not say: ask for a consistency proof", old.Size, cp.Size)}
 }
 
-// forked is the gravest finding: one log, one size, two contents, each signed.
+// forked is the gravest finding: one log has signed two different contents of one size.
 func forked(cp, old evidence.Checkpoint) error {
 	return fmt.Errorf("the log %s has signed two different contents of %d records: %s and %s; keep both checkpoints, they prove it", cp.Origin, cp.Size, old.Root, cp.Root)
 }
@@ -322,7 +322,7 @@ func (o *options) export(r *result, v evidence.Verifier, old *evidence.Checkpoin
 	r.Export = &report
 	cp := report.Checkpoint
 	if cp.Origin == "" {
-		return nil // that it could not be opened is a finding
+		return nil // a file that cannot be opened is a finding
 	}
 	r.covers(cp)
 	switch {
@@ -340,7 +340,7 @@ func (o *options) export(r *result, v evidence.Verifier, old *evidence.Checkpoin
 	return err
 }
 
-// progress shows percents, each once.
+// progress shows each percentage once.
 func (o *options) progress() func(done, of uint64) {
 	if o.terminal == nil {
 		return nil

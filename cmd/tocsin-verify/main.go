@@ -1,7 +1,6 @@
-// Command tocsin-verify checks what a tocsin log says without trusting it, and
-// without a network: proofs of records, whether a log was only ever added to, and
-// whole exports. It needs the log's public key, from a source that its user
-// trusts, and nothing else.
+// Command tocsin-verify verifies the statements of a tocsin log without trusting it, and
+// without a network: proofs of records, whether a log has only grown, and whole exports.
+// It needs only the log's public key, from a source that its user trusts.
 package main
 
 import (
@@ -20,23 +19,23 @@ import (
 const (
 	exitHolds     = 0
 	exitFails     = 1 // something does not hold
-	exitUnchecked = 2 // it could not be checked: a file is missing, the key or the command line is wrong
+	exitUnchecked = 2 // it could not be checked: a file is missing, or the key or the command line is wrong
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
-// options are the command line, and where its answer goes.
+// options are the command line and its output streams.
 type options struct {
 	key, file   string
 	extends     string // empty: no earlier checkpoint is given
 	record      uint64 // 0: all of them
 	proof       string
-	identities  string // nkey; empty: what desks did need not be signed
-	report      string // file; empty: none is held against the receipt
+	identities  string // nkey; empty: acts of desks need not be signed
+	report      string // file; empty: no report is checked against the receipt
 	json, quiet bool
 	lang        string
 	given       map[string]bool // flags
-	damage      []string        // what transport did to the file
+	damage      []string        // changes of transport to the file
 
 	stdout, stderr io.Writer // for people
 	terminal       io.Writer // for progress; nil: none is shown
@@ -60,7 +59,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	r := o.check()
 	if o.json {
-		enc := json.NewEncoder(o.stdout) // which escapes hidden characters
+		enc := json.NewEncoder(o.stdout) // escapes hidden characters
 		enc.SetEscapeHTML(false)
 		if err := enc.Encode(r); err != nil {
 			fmt.Fprintf(o.stderr, "tocsin-verify: %v\n", err)
@@ -72,7 +71,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return r.code()
 }
 
-// parse reads the command line; flags may stand before and after the file.
+// parse reads the command line; flags may come before and after the file.
 func (o *options) parse(args []string) error {
 	o.lang = language(args)
 	f := flag.NewFlagSet("tocsin-verify", flag.ContinueOnError)
@@ -125,8 +124,8 @@ func (o *options) parse(args []string) error {
 	return nil
 }
 
-// language is that of the environment. It is known before the command line is
-// read, so that an error in that can be told in it.
+// language returns the language of the environment. It is needed before the command line
+// is parsed, to report an error of that.
 func language(args []string) string {
 	for i, a := range args {
 		if name := strings.TrimLeft(a, "-"); name != a && (name == "lang=zh" || name == "lang" && i+1 < len(args) && args[i+1] == "zh") {

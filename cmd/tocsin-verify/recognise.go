@@ -12,17 +12,17 @@ import (
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
-// What can be checked.
+// The kinds of files that can be checked.
 const (
 	kindProof       = "proof"
 	kindReceipt     = "receipt"
-	kindReceipts    = "receipts" // a line each
+	kindReceipts    = "receipts" // one on each line
 	kindConsistency = "consistency"
 	kindCheckpoint  = "checkpoint"
 	kindExport      = "export"
 )
 
-// readKey takes a verifier key, or the name of a file with one.
+// readKey accepts a verifier key, or the name of a file with one.
 func readKey(text string) (evidence.Verifier, error) {
 	v, err := evidence.NewVerifier(text)
 	if err == nil {
@@ -31,7 +31,7 @@ func readKey(text string) (evidence.Verifier, error) {
 	raw, failed := readFile(text)
 	switch {
 	case errors.Is(failed, fs.ErrNotExist) && strings.Contains(text, "+"):
-		return v, fmt.Errorf("--key: %w", err) // it looks like a key
+		return v, fmt.Errorf("--key: %w", err) // it looks like a key, not a file
 	case failed != nil:
 		return v, fmt.Errorf("--key: neither a verifier key nor a file: %w", failed)
 	}
@@ -42,7 +42,7 @@ func readKey(text string) (evidence.Verifier, error) {
 	return v, nil
 }
 
-// fileLimit bounds what is read of a proof: a record ends at a few MiB.
+// fileLimit bounds how much of a proof is read: a record has at most a few MiB.
 const fileLimit = 1 << 28
 
 func readFile(name string) ([]byte, error) {
@@ -58,7 +58,7 @@ func readFile(name string) ([]byte, error) {
 	return content, err
 }
 
-// recognise tells what a file is, by what is in it.
+// recognise detects the kind of a file from its content.
 func recognise(o *options, name string) (kind, text string, err error) {
 	info, err := os.Stat(name)
 	if err != nil {
@@ -98,7 +98,7 @@ func recognise(o *options, name string) (kind, text string, err error) {
 	return "", "", fmt.Errorf("%s is neither a proof, nor a receipt, nor a signed checkpoint (%w)", name, evidence.ErrMalformed)
 }
 
-// isNewer reports whether a first line is that of a later version of a format.
+// isNewer reports whether a first line belongs to a later version of a format.
 func isNewer(first string) bool {
 	for _, format := range []string{evidence.ProofFormat, evidence.ConsistencyFormat} {
 		if strings.HasPrefix(first, strings.TrimRight(format, "0123456789")) && strings.TrimSpace(first) != format {
@@ -108,7 +108,7 @@ func isNewer(first string) bool {
 	return false
 }
 
-// checkpointIn finds the signed checkpoint in whatever has one.
+// checkpointIn finds the signed checkpoint in any file that contains one.
 func checkpointIn(name string) (string, error) {
 	kind, text, err := recognise(nil, name)
 	if err != nil {

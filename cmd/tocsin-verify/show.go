@@ -13,8 +13,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
-// show tells people what was found: what holds on standard output, what does
-// not on standard error.
+// show prints the result for people: what holds on standard output, everything else on
+// standard error.
 func (o *options) show(r *result) {
 	if r.Result == holds {
 		if !o.quiet {
@@ -36,7 +36,8 @@ func (o *options) show(r *result) {
 	}
 }
 
-// showTransport names what transport changed or added, none of which says anything else.
+// showTransport names changes and additions of transport, none of which alters the
+// content.
 func (o *options) showTransport(r *result) {
 	if r.Export != nil && r.Export.PageCompared {
 		o.row("page", o.text("page-compared"))
@@ -119,7 +120,7 @@ func (o *options) showProved(r *result) {
 	o.showLimits(limits...)
 }
 
-// showLimits says what was not shown.
+// showLimits lists what the check did not establish.
 func (o *options) showLimits(limits ...string) {
 	fmt.Fprintf(o.stdout, "%s\n", o.text("limits"))
 	for _, limit := range limits {
@@ -127,12 +128,12 @@ func (o *options) showLimits(limits ...string) {
 	}
 }
 
-// row prints a name and what came for it on one line.
+// row prints a name and its value on one line.
 func (o *options) row(name, value string) {
 	fmt.Fprintf(o.stdout, "  %s%s\n", pad(o.text(name)), printable.Line(value))
 }
 
-// pad makes names as wide as each other; a Chinese character is two wide.
+// pad pads names to the same width; a Chinese character takes two columns.
 func pad(name string) string {
 	width := 0
 	for _, r := range name {
@@ -197,8 +198,8 @@ func (o *options) showReceipt(r *result) {
 	o.showLimits(limits...)
 }
 
-// showBody prints a body with its lines kept in from the edge, so that none of
-// them can be taken for ours.
+// showBody prints a body with indented lines, so that none of them can be mistaken for
+// ours.
 func (o *options) showBody(body []byte) {
 	var pretty bytes.Buffer
 	switch {

@@ -1,6 +1,6 @@
 package main
 
-// text is what people read, in their language.
+// text returns a text in the user's language.
 func (o *options) text(id string) string {
 	if o.lang == "zh" {
 		return words[id][0]
