@@ -1,7 +1,6 @@
-// Package schemas holds what the product knows as data: the JSON Schemas of a
-// report, the statute packs and the example register. The files are compiled
-// into the program and never fetched; the $id of a schema is a name, not an
-// address.
+// Package schemas contains the data of the product: the JSON Schemas of a report, the
+// statute packs and the example register. The files are compiled into the program and
+// never fetched; the $id of a schema is a name, not an address.
 package schemas
 
 import (
@@ -19,8 +18,8 @@ var (
 	Registers = sub("register") // *.yaml: the example register
 )
 
-// sub returns a folder of files. It panics when the folder is not there, which
-// the compiler has already ruled out.
+// sub returns a folder of files. It panics when the folder does not exist, which the
+// compiler has already ruled out.
 func sub(dir string) fs.FS {
 	s, err := fs.Sub(files, dir)
 	if err != nil {
