@@ -14,13 +14,13 @@ import (
 
 const (
 	readme = "README.md"
-	// maxReadmeLines is the longest that the README may be: what goes beyond the first
-	// ten minutes belongs in a handbook.
+	// maxReadmeLines is the maximum length of the README: what goes beyond the first ten
+	// minutes belongs in a handbook.
 	maxReadmeLines = 250
 	handbooks      = "deploy/handbook"
 )
 
-// markdown lists the Markdown files of the tree, those of .github included.
+// markdown lists the Markdown files of the tree, including those of .github.
 func markdown(t *Tree) ([]string, error) {
 	var names []string
 	err := fs.WalkDir(t.FS, ".", func(name string, d fs.DirEntry, err error) error {
@@ -37,9 +37,9 @@ func markdown(t *Tree) ([]string, error) {
 	return names, err
 }
 
-// documents checks what a reader of the Markdown files relies on: links to headings
-// lead somewhere, metrics and targets of make that are named exist, every handbook begins
-// with a table of contents, and the README stays short.
+// documents checks what a reader of the Markdown files relies on: links to headings lead
+// somewhere, named metrics and make targets exist, every handbook begins with a table of
+// contents, and the README stays short.
 func documents(t *Tree) (faults []string) {
 	names, err := markdown(t)
 	if err != nil {
@@ -80,7 +80,7 @@ func documents(t *Tree) (faults []string) {
 	return faults
 }
 
-// makeCommand is a target of make in a code span, or at the start of a line.
+// makeCommand matches a make target in a code span, or at the start of a line.
 var makeCommand = regexp.MustCompile("(?m)(?:^|`)make ([a-z]+)(?:`|$|  )")
 
 var metric = regexp.MustCompile(`\btocsin(_[a-z0-9]+)+\b`)
@@ -114,7 +114,7 @@ func contents(name, text string) (faults []string) {
 }
 
 // hasHeading reports whether a fragment names a heading of the file that a link in doc
-// leads to.
+// points to.
 func (t *Tree) hasHeading(doc, target, fragment string) bool {
 	file := doc
 	if target != "" {
@@ -131,8 +131,8 @@ type heading struct {
 
 var headingLine = regexp.MustCompile(`^(#{1,6}) +(.+)$`)
 
-// headings returns the headings outside code blocks, with their anchors as GitHub makes
-// them: lower case, spaces as hyphens, without punctuation.
+// headings returns the headings outside code blocks, with GitHub's anchors: lower case,
+// spaces as hyphens, without punctuation.
 func headings(text string) (out []heading) {
 	inCode := false
 	for line := range strings.Lines(text) {

@@ -7,17 +7,17 @@ import (
 	"strings"
 )
 
-// room says what a package may import of ours. A path that ends in * stands
-// for every package of a folder; "services/*" may not import its like.
+// room lists which of our packages a package may import. A path that ends in * matches
+// every package of a folder; packages matched by "services/*" may not import each other.
 type room struct {
 	path  string
 	may   []string
-	tests []string // what its tests may import besides, and besides itself
+	tests []string // what its tests may also import, besides the package itself
 }
 
-// rooms is the direction of the tree: cmd, app, services, bus, event, schemas.
-// What stands beside the bus (statute, register, evidence, interchange, identity, httpedge) knows
-// nothing of it.
+// rooms is the direction of imports: cmd, app, services, bus, event, schemas. The
+// packages beside the bus (statute, register, evidence, interchange, identity, httpedge)
+// do not know it.
 var rooms = []room{
 	{"schemas", nil, nil},
 	{"internal/fault", list("internal/printable"), nil},
@@ -61,7 +61,7 @@ var rooms = []room{
 
 func list(s string) []string { return strings.Fields(s) }
 
-// imports holds every import of ours against the rooms.
+// imports checks every import of our packages against the rooms.
 func imports(t *Tree) (faults []string) {
 	homeless := map[string]bool{}
 	for _, f := range t.Files {
@@ -87,7 +87,7 @@ func imports(t *Tree) (faults []string) {
 	return faults
 }
 
-// roomOf finds a package's room, by its own path before a pattern.
+// roomOf finds a package's room, by its exact path before a pattern.
 func roomOf(dir string) (room, bool) {
 	for _, r := range rooms {
 		if r.path == dir {
@@ -109,15 +109,15 @@ func covers(may []string, pkg string) bool {
 	})
 }
 
-// engineModules are what speaks to NATS; engineRooms may use them.
+// engineModules are the modules that talk to NATS; engineRooms may use them.
 var (
 	engineModules = list("github.com/nats-io/ github.com/synadia-io/")
 	engineRooms   = list("internal/bus internal/bus/* internal/natsd internal/event internal/client internal/credential internal/app cmd/* internal/bench/peers")
 )
 
-// engine keeps NATS out of the rooms that stand beside the bus or behind it:
-// services see the bus, and statute, register, interchange and httpedge see
-// nothing of it. Tests may speak as a foreign client would.
+// engine keeps NATS out of the packages beside or above the bus: services see the bus,
+// and statute, register, interchange and httpedge do not. Tests may act as a foreign
+// client.
 func engine(t *Tree) (faults []string) {
 	for _, f := range t.Files {
 		if f.Test || covers(engineRooms, f.Dir()) {

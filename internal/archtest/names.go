@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// topLevel is all that the top of the repository holds, besides dot-files and
-// what .gitignore keeps out of it.
+// topLevel is everything at the top of the repository, besides dot-files and what
+// .gitignore excludes.
 var topLevel = list("cmd deploy internal schemas services go.mod go.sum LICENSE Makefile README.md")
 
 func topLevels(t *Tree) (faults []string) {
@@ -30,11 +30,11 @@ func topLevels(t *Tree) (faults []string) {
 	return faults
 }
 
-// mustExist are the documents that a reader starts from.
+// mustExist are the documents that a reader starts with.
 var mustExist = list("README.md services/doc.go")
 
-// paths checks that every path exists that a document names: the README, the
-// architecture page, and each other Markdown file.
+// paths checks that every path that a document names exists: in the README, the
+// architecture page, and every other Markdown file.
 func paths(t *Tree) (faults []string) {
 	names, err := markdown(t)
 	if err != nil {
@@ -61,7 +61,7 @@ func paths(t *Tree) (faults []string) {
 	return faults
 }
 
-// text is what a document says: a Go file by its package comment.
+// text returns the text of a document: for a Go file its package comment.
 func (t *Tree) text(doc string) (string, error) {
 	for _, f := range t.Files {
 		if f.Path == doc {
@@ -79,10 +79,9 @@ var (
 	source  = regexp.MustCompile(`\.(go|md|yaml|json|sh|js|mjs|service|mod|sum)$`)
 )
 
-// pathsIn finds what a text names as paths of the repository: targets of links,
-// words that begin with one of its folders, and words with a slash that begin
-// with a dot or end like a source file. Absolute paths, addresses and modules
-// of others are not ours.
+// pathsIn finds the words of a text that are paths of the repository: targets of links,
+// words that begin with one of its folders, and words with a slash that begin with a dot
+// or end like a source file. Absolute paths, addresses and other modules are ignored.
 func pathsIn(text, module string) []string {
 	var out []string
 	add := func(name string) {
@@ -113,8 +112,8 @@ func pathsIn(text, module string) []string {
 
 var symbol = regexp.MustCompile(`\.[A-Z]\w*(\.[A-Z]\w*)?$`)
 
-// exists looks for a path from the top, or from the document's own folder. It
-// may be a pattern that matches something, or end in a Go name.
+// exists looks for a path from the top, or from the document's own folder. The path may
+// be a pattern that matches something, or end in a Go name.
 func exists(tree fs.FS, dir, name string) bool {
 	for _, at := range []string{name, path.Join(dir, name)} {
 		at = path.Clean(at)

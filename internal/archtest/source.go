@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// packageComments wants one comment a package, in one file, that begins as
-// godoc has it.
+// packageComments requires one comment for each package, in one file, that begins as
+// godoc requires.
 func packageComments(t *Tree) (faults []string) {
 	docs := map[string][]string{} // package → its files with a comment
 	for _, f := range t.Files {
@@ -45,8 +45,8 @@ func packageComments(t *Tree) (faults []string) {
 // clockReaders are the functions of package time that read the clock.
 var clockReaders = list("Now Since Until")
 
-// clocks finds readings of the clock outside internal/clock, cmd and tests:
-// everything else is given its time, so that it can be tested at any.
+// clocks finds code outside internal/clock, cmd and tests that reads the clock:
+// everything else gets the time from its caller, so that it can be tested at any time.
 func clocks(t *Tree) (faults []string) {
 	for _, f := range t.Files {
 		if f.Test || f.Dir() == "internal/clock" || strings.HasPrefix(f.Path, "cmd/") {
@@ -80,8 +80,8 @@ func clocks(t *Tree) (faults []string) {
 
 var statuteID = regexp.MustCompile(`\bcn-[a-z0-9-]+`)
 
-// statutes finds names of statutes in code: the law is data, in
-// schemas/statutes. A comment may cite it.
+// statutes finds names of statutes in code: the law is data, in schemas/statutes. A
+// comment may cite it.
 func statutes(t *Tree) (faults []string) {
 	for _, f := range t.Files {
 		if f.Test {
@@ -99,7 +99,7 @@ func statutes(t *Tree) (faults []string) {
 	return faults
 }
 
-// maxLines is the longest that a Go file may be, tests aside.
+// maxLines is the maximum length of a Go file, except for tests.
 const maxLines = 500
 
 func sizes(t *Tree) (faults []string) {

@@ -1,10 +1,9 @@
-// Package archtest holds the rules of the tree as tests: whoever breaks one is
-// told by make test, not by a reviewer.
+// Package archtest contains the rules of the tree as tests: make test reports a
+// violation, so that no reviewer has to.
 //
-// A rule reads the sources as they stand, parsed but not built, and names every
-// fault at once. Each rule is itself tested on a small tree that breaks it. The
-// tables (rooms, topLevel) are meant to be changed, by the change that needs it:
-// what is not in them is a fault.
+// A rule reads the sources, parsed but not built, and reports every fault at once. Each
+// rule is itself tested on a small tree that breaks it. Change the tables (rooms,
+// topLevel) together with the code that needs it: anything missing from them is a fault.
 package archtest
 
 import (
@@ -41,7 +40,7 @@ var Rules = []Rule{
 // Tree is a repository as the rules see it.
 type Tree struct {
 	FS     fs.FS
-	Module string // as go.mod has it
+	Module string // from go.mod
 	Files  []*File
 	fset   *token.FileSet
 }
@@ -82,7 +81,7 @@ func Read(root fs.FS) (*Tree, error) {
 	})
 }
 
-// isSource tells the folders that the go command reads from those it does not.
+// isSource reports whether the go command reads a folder.
 func isSource(dir string) bool {
 	return dir != "testdata" && dir != "node_modules" && !strings.HasPrefix(dir, ".") && !strings.HasPrefix(dir, "_")
 }
@@ -100,7 +99,7 @@ func (t *Tree) parse(name string) error {
 	return nil
 }
 
-// at says where a fault is: path:line: what.
+// at formats a fault with its position: path:line: fault.
 func (t *Tree) at(n ast.Node, format string, args ...any) string {
 	p := t.fset.Position(n.Pos())
 	return fmt.Sprintf("%s:%d: ", p.Filename, p.Line) + fmt.Sprintf(format, args...)
