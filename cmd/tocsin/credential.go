@@ -41,7 +41,7 @@ records would not be found again: use another folder.`,
 		Example: "  tocsin init\n  tocsin credential add operator grid-east\n  tocsin serve",
 		Args:    args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
-			// Streams of a server without accounts are in this one.
+			// A server without accounts keeps its streams in this one.
 			if tried, err := fs.Glob(os.DirFS(data), "nats/jetstream/$G/streams/*"); err == nil && len(tried) > 0 {
 				return fmt.Errorf("%s was served without identities, and its records would not be found again: give another folder with --data", data)
 			}
@@ -212,7 +212,7 @@ the identity within a second.`,
 	return cmd
 }
 
-// credentialLine is a line of the list. Its JSON is stable.
+// credentialLine is a line of the list. Its JSON form is stable.
 type credentialLine struct {
 	Role    identity.Role  `json:"role"`
 	ID      string         `json:"id"`
@@ -223,7 +223,7 @@ type credentialLine struct {
 	Since   *time.Time     `json:"since,omitempty"`
 	Expires *time.Time     `json:"expires,omitempty"`
 	Tokens  int            `json:"tokens"`
-	// TokensExpire is when the first of its tokens does that has not yet.
+	// TokensExpire is when the first of its unexpired tokens expires.
 	TokensExpire *time.Time `json:"tokensExpire,omitempty"`
 	Revoked      *time.Time `json:"revoked,omitempty"`
 }
@@ -357,7 +357,7 @@ valid; revoke and rotate remove the key.`,
 	return cmd
 }
 
-// maxTokens are as many as a script and its replacement need, and a few people.
+// maxTokens is enough for a script and its replacement, and a few people.
 const maxTokens = 20
 
 func (e *environment) credentialTable() *cobra.Command {

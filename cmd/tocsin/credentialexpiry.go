@@ -16,18 +16,18 @@ import (
 	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
-// How long credentials and tokens hold where nobody says otherwise.
+// The default validity of credentials and tokens.
 const (
 	credentialValid = 365 * day
 	tokenValid      = 90 * day
 )
 
-// validity is for how long a credential or a token holds.
+// validity is how long a credential or a token is valid.
 type validity struct {
 	period time.Duration // 0: until it is revoked
 }
 
-// Flags that say for how long.
+// The flags for a validity.
 const (
 	expiresFlag = "expires"
 	validFlag   = "valid"
@@ -44,13 +44,13 @@ func (v *validity) given(cmd *cobra.Command) bool {
 	return cmd.Flags().Changed(expiresFlag) || cmd.Flags().Changed(validFlag)
 }
 
-// valid reads a duration.
+// valid is a flag that reads a duration.
 type valid validity
 
 func (v *valid) String() string { return "" }
 func (v *valid) Type() string   { return "duration" }
 
-// Set makes it a flag.
+// Set implements pflag.Value.
 func (v *valid) Set(text string) (err error) {
 	if v.period, err = time.ParseDuration(text); err == nil && v.period < 0 {
 		err = fmt.Errorf("%s is in the past", text)
@@ -58,13 +58,13 @@ func (v *valid) Set(text string) (err error) {
 	return err
 }
 
-// expires reads a time to come.
+// expires is a flag that reads a time in the future.
 type expires validity
 
 func (x *expires) String() string { return "" }
 func (x *expires) Type() string   { return "never|DAYS|DATE" }
 
-// Set makes it a flag.
+// Set implements pflag.Value.
 func (x *expires) Set(text string) error {
 	if text == "never" {
 		x.period = 0
@@ -91,7 +91,8 @@ func (x *expires) Set(text string) error {
 	return nil
 }
 
-// expiryNote says beside a time that something expires soon, or has expired.
+// expiryNote returns a note that something expires soon or has expired, to print beside
+// its time.
 func (e *environment) expiryNote(at, now time.Time) string {
 	switch left := at.Sub(now); {
 	case left <= 0:
@@ -102,7 +103,7 @@ func (e *environment) expiryNote(at, now time.Time) string {
 	return ""
 }
 
-// warnExpiry tells on standard error that a credential in use expires soon, or has
+// warnExpiry warns on standard error that the credential in use expires soon or has
 // expired.
 func (e *environment) warnExpiry(to io.Writer, creds []byte) {
 	token, err := jwt.ParseDecoratedJWT(creds)

@@ -12,7 +12,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
-// Bounds of the logins of an identity: all that it has must fit into its account.
+// Limits on the logins of an identity: all its data must fit into its account.
 const (
 	maxPeople  = 20
 	maxSubject = 255 // OpenID Connect Core, section 2
@@ -62,11 +62,11 @@ revoke and rotate remove it.`,
 	return cmd
 }
 
-// unclaimed refuses a login that proves somebody already.
+// unclaimed refuses a login that already authenticates somebody.
 func unclaimed(folder credential.Folder, login credential.Login) error {
 	holders, err := folder.Holders()
 	if err != nil && len(holders) == 0 {
-		return err // an account that cannot be read has no login in force
+		return err // an unreadable account has no login in force
 	}
 	for _, h := range holders {
 		if slices.Contains(h.People, login) {

@@ -58,9 +58,9 @@ is interrupted. Data goes to a new temporary folder unless --data is given.`,
 	return cmd
 }
 
-// demoReports are one incident of each grade, and what became of two of them:
-// one is raised, one falls. The outage of the clearing system reaches its first
-// hour shortly after it is reported, and rises to major by itself.
+// demoReports are one incident of each grade, and later reports on two of them: one is
+// raised, one falls. The outage of the clearing system reaches its first hour shortly
+// after it is reported, and then rises to major.
 func demoReports(now time.Time) []demoReport {
 	ago := func(minutes int) string {
 		return now.Add(-time.Duration(minutes) * time.Minute).Format(time.RFC3339Nano)
@@ -91,7 +91,7 @@ const demoRises = 4 * time.Second
 
 type demoReport struct{ operator, incident, kind, data string }
 
-// event renders the report as any operator's system would: as a CloudEvent.
+// event renders the report as an operator's system would: as a CloudEvent.
 func (d demoReport) event(id string, at time.Time) ([]byte, error) {
 	e := cloudevents.New()
 	e.SetID(id)
@@ -105,7 +105,7 @@ func (d demoReport) event(id string, at time.Time) ([]byte, error) {
 	return e.MarshalJSON()
 }
 
-// demo reports the incidents and shows what comes of each.
+// demo reports the incidents and shows the results.
 func (e *environment) demo(ctx context.Context, a *app.App) error {
 	c, err := client.Dial(a.NATSAddr(), 10*time.Second)
 	if err != nil {
@@ -151,12 +151,12 @@ Serving on. In another terminal (with --server %s where it is not the default):
 	return nil
 }
 
-// demoFollow waits for the revision that is meant and shows it, with the desks
-// that were told.
+// demoFollow waits for the revision that meant accepts and shows it, with the desks that
+// were told.
 func (e *environment) demoFollow(ctx context.Context, c *client.Client, d demoReport, meant func(event.Graded) bool, after uint64) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	want := -1 // escalations, once the revision is known
+	want := -1 // number of escalations, once the revision is known
 	for {
 		got := 0
 		var entries []event.StoryEntry
@@ -199,7 +199,7 @@ func (e *environment) demoFollow(ctx context.Context, c *client.Client, d demoRe
 	}
 }
 
-// demoAcknowledge lets one desk take up what it was told.
+// demoAcknowledge lets one desk acknowledge what it was told.
 func (e *environment) demoAcknowledge(ctx context.Context, c *client.Client) error {
 	fmt.Fprintln(e.out)
 	const desk = "protection-finance"

@@ -71,7 +71,7 @@ go to standard error.`,
 	return cmd
 }
 
-// watchStatus says what a screen must know about itself.
+// watchStatus prints the state of a screen's connection.
 func (e *environment) watchStatus(out io.Writer, s client.WatchStatus, screen string) {
 	text := e.word("watch-" + string(s))
 	if s == client.WatchShared || s == client.WatchAlone {

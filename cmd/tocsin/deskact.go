@@ -21,7 +21,7 @@ type deskAct struct {
 	extra int // arguments after DESK and OPERATOR/INCIDENT
 	// check completes the act from the command line alone.
 	check func(a *event.DeskAct, extra []string) error
-	// ask completes it from what the server says; may be nil.
+	// ask completes the act with data from the server; may be nil.
 	ask func(context.Context, *client.Client, *event.DeskAct) error
 }
 
@@ -75,8 +75,8 @@ could not be reached or the command line is wrong.`,
 	return cmd
 }
 
-// actAnswer prints the answer to a desk's act; what is refused ends the command
-// with exit code 1.
+// actAnswer prints the answer to a desk's act; a refusal ends the command with exit code
+// 1.
 func (e *environment) actAnswer(a *event.DeskActAnswer, asJSON bool) error {
 	if asJSON {
 		if err := e.json(a); err != nil {
@@ -145,8 +145,8 @@ A reason is required.`,
 	return cmd
 }
 
-// serverNow asks what time it is by the server's clock: ours may be wrong, and
-// in a drill the server's may run faster.
+// serverNow returns the time of the server's clock: ours may be wrong, and in a drill the
+// server's may run faster.
 func serverNow(ctx context.Context, c *client.Client) (time.Time, error) {
 	_, now, err := c.Incidents(ctx, event.IncidentQuery{}, 1, func(event.IncidentRow) error { return nil })
 	return now, err

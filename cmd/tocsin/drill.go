@@ -54,7 +54,7 @@ the drill, and its report late.`,
 			if asJSON {
 				return e.json(drillClock{stamp(now.UTC()), stamp(machine.UTC())})
 			}
-			const rfc3339 = "2006-01-02T15:04:05.000Z07:00" // as a report wants it
+			const rfc3339 = "2006-01-02T15:04:05.000Z07:00" // in the form that a report takes
 			_, err = fmt.Fprintf(e.out, e.word("drill-clock")+"\n", now.In(event.Beijing).Format(rfc3339), machine.In(event.Beijing).Format(rfc3339))
 			return err
 		},
@@ -64,7 +64,7 @@ the drill, and its report late.`,
 	return cmd
 }
 
-// drillClock is the time in the drill beside the time here.
+// drillClock is the time in the drill and on the machine.
 type drillClock struct {
 	Drill   stamp `json:"drill"`
 	Machine stamp `json:"machine"`
@@ -113,13 +113,13 @@ because no clock runs for them. With --json each escalation is one object
 	return cmd
 }
 
-// drill is what a drill came to.
+// drill is the summary of a drill.
 type drill struct {
 	Kind        string          `json:"kind"` // summary
 	Since       *stamp          `json:"since"`
 	At          stamp           `json:"at"` // by the drill's clock
 	Escalations int             `json:"escalations"`
-	Imported    int             `json:"imported"` // of these, what starts no clock; in no sum below
+	Imported    int             `json:"imported"` // of these, those that start no clock; not in the sums below
 	Desks       []*drillDesk    `json:"desks"`
 	Operators   []drillOperator `json:"operators"`
 	Owed        []owedLine      `json:"owed"`
@@ -127,15 +127,15 @@ type drill struct {
 	rows []event.EscalationRow
 }
 
-// drillDesk are the sums of a desk. Every escalation is one of the four states.
+// drillDesk are the sums of a desk. Every escalation is in one of the four states.
 type drillDesk struct {
 	Desk             string          `json:"desk"`
 	Escalations      int             `json:"escalations"`
 	InTime           int             `json:"inTime"` // acknowledged by the target, or without one
 	AcknowledgedLate int             `json:"acknowledgedLate"`
-	Overdue          int             `json:"overdue"` // and not acknowledged
+	Overdue          int             `json:"overdue"` // not acknowledged by the target
 	Open             int             `json:"open"`
-	Late             int             `json:"late"`         // told after the law's limit: not the desk's doing
+	Late             int             `json:"late"`         // told after the law's limit, for which the desk is not responsible
 	LateBySender     int             `json:"lateBySender"` // of these, received after it
 	DelayedHere      int             `json:"delayedHere"`  // of these, received in time
 	Notices          int             `json:"notices"`      // of other desks' silence; no clock runs for them
@@ -149,14 +149,14 @@ type drillDesk struct {
 type drillOperator struct {
 	Operator    string          `json:"operator"`
 	Incidents   int             `json:"incidents"`
-	LateReports int             `json:"lateReports"` // revisions that were late for some desk when they were received
+	LateReports int             `json:"lateReports"` // revisions that were late for some desk when received
 	LatestBy    *event.Duration `json:"latestBy"`
-	// LateByCorrection are incidents of which a corrected discovery has shown
-	// that they were told late.
+	// LateByCorrection counts the incidents that a corrected discovery time shows to have
+	// been told late.
 	LateByCorrection int `json:"lateByCorrection"`
 }
 
-// readDrill reads what the desks were told since a time, and what is owed.
+// readDrill reads the escalations since a time, and what is owed.
 func readDrill(ctx context.Context, c *client.Client, since *time.Time) (*drill, error) {
 	d := &drill{Kind: "summary", Since: (*stamp)(since), Desks: []*drillDesk{}, Operators: []drillOperator{}}
 	_, err := c.Query(ctx, event.Query{Since: since}, 0, func(r event.EscalationRow) error {
@@ -180,7 +180,7 @@ func readDrill(ctx context.Context, c *client.Client, since *time.Time) (*drill,
 	return d, nil
 }
 
-// sum adds up what each desk and each operator did.
+// sum computes the sums of each desk and each operator.
 func (d *drill) sum() {
 	desks := map[string]*drillDesk{}
 	type tally struct{ incidents, late, corrected map[string]event.Duration }
@@ -241,7 +241,7 @@ func (s *drillDesk) add(r event.EscalationRow) {
 		}
 	}
 	switch {
-	case r.OwnAct: // there is nothing to acknowledge
+	case r.OwnAct: // nothing to acknowledge
 	case r.State == event.StateAcknowledged:
 		s.InTime++
 	case r.State == event.StateAcknowledgedLate:
@@ -256,8 +256,8 @@ func (s *drillDesk) add(r event.EscalationRow) {
 	}
 }
 
-// receivedLate says by how much a duty had passed when its report came. Where no
-// receipt is known, it is how late the desk was told.
+// receivedLate returns how late a duty was when its report was received. Without a known
+// receipt, it returns how late the desk was told.
 func receivedLate(r event.EscalationRow, d event.Duty) (by event.Duration, late bool) {
 	if d.LateBy == nil || inTime(d.DueAt, r.ReceivedAt) {
 		return 0, false
@@ -268,8 +268,8 @@ func receivedLate(r event.EscalationRow, d event.Duty) (by event.Duration, late 
 	return *d.LateBy, true
 }
 
-// delayedHere reports whether an escalation is late although what it tells was
-// received in time for every duty that is late.
+// delayedHere reports whether an escalation is late although its cause was received in
+// time for every late duty.
 func delayedHere(r event.EscalationRow) bool {
 	said := false
 	for _, d := range r.Duties {
@@ -282,7 +282,7 @@ func delayedHere(r event.EscalationRow) bool {
 	return r.Late && (said || inTime(r.DueAt, r.ReceivedAt))
 }
 
-// settle works out the median and the slowest of the times to acknowledge.
+// settle computes the median and the maximum of the times to acknowledge.
 func (s *drillDesk) settle() {
 	n := len(s.took)
 	if n == 0 {

@@ -8,7 +8,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// drillLine is one escalation of a drill as programs see it.
+// drillLine is one escalation of a drill in JSON.
 type drillLine struct {
 	Kind              string          `json:"kind"` // escalation
 	Escalation        string          `json:"escalation"`
@@ -89,10 +89,10 @@ func (e *environment) drillPage(d *drill) {
 	section(e, e.word("owed"), d.Owed, e.owedLine)
 }
 
-// drillRow prints one escalation: when it was told, and when it was taken up.
+// drillRow prints one escalation: when it was told, and when it was acknowledged.
 func (e *environment) drillRow(r event.EscalationRow) {
 	fmt.Fprintf(e.out, "%s/%s", r.Operator, r.Incident)
-	if r.Act != event.ActNotice { // which has no grade
+	if r.Act != event.ActNotice { // a notice has no grade
 		fmt.Fprintf(e.out, "  %s", e.gradeName(r.Grade))
 	}
 	fmt.Fprintf(e.out, "  → %s  %s  %s", r.Desk, e.word(string(r.Act)), e.time(&r.ReportedAt))

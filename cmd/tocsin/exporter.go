@@ -103,7 +103,7 @@ func (x *exporter) begin(ctx context.Context, dir string, first, last uint64) (e
 	return err
 }
 
-// add takes one record of the range.
+// add adds one record of the range.
 func (x *exporter) add(r evidence.Record, storedLate time.Time) error {
 	if !storedLate.IsZero() {
 		x.made.StoredLate[r.Sequence] = storedLate
@@ -117,8 +117,8 @@ func (x *exporter) add(r evidence.Record, storedLate time.Time) error {
 	return nil
 }
 
-// context takes what is needed to read the range and is not in it: removals of
-// its records, and the rules that decided.
+// context adds what is needed to read the range and is not in it: removals of its
+// records, and the rules of its decisions.
 func (x *exporter) context(ctx context.Context) error {
 	q := event.RecordsRequest{From: 1, To: x.log.Size, Subjects: []string{event.AllRemoved, event.RulesSubject("*")}}
 	return x.client.Records(ctx, q, func(uint64, uint64) error { return nil }, func(r evidence.Record) error {

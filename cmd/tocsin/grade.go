@@ -121,8 +121,8 @@ func (e *environment) grading(g *app.Grading) {
 	}
 }
 
-// unknown prints the missing facts, each once, with the gravest grade that it
-// leaves open.
+// unknown prints the missing facts, each once, with the gravest grade that each leaves
+// open.
 func (e *environment) unknown(list []event.Unknown) {
 	seen := map[string]bool{}
 	for _, u := range list {

@@ -13,7 +13,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
-// handover is what a shift leaves to the next one.
+// handover is what a shift passes on to the next one.
 type handover struct {
 	Desk     string                `json:"desk"`
 	At       stamp                 `json:"at"` // by the server's clock
@@ -26,7 +26,7 @@ type handover struct {
 	Owed     []owedLine            `json:"owed"`
 }
 
-// risingLine is an incident whose grade will rise by itself.
+// risingLine is an incident whose grade time alone will raise.
 type risingLine struct {
 	Operator string      `json:"operator"`
 	Incident string      `json:"incident"`
@@ -91,8 +91,7 @@ clock runs for them. It changes nothing.`,
 	return cmd
 }
 
-// readHandover asks for what is not acknowledged and for the desk's open
-// incidents.
+// readHandover queries the unacknowledged escalations and the desk's open incidents.
 func readHandover(ctx context.Context, c *client.Client, desk string, window time.Duration) (*handover, error) {
 	h := &handover{Desk: desk, Open: []event.EscalationRow{}, Overdue: []event.EscalationRow{}, Rising: []risingLine{}, Held: []heldLine{}}
 	_, err := c.Query(ctx, event.Query{Desk: desk, Unacknowledged: true}, 0, func(r event.EscalationRow) error {
@@ -125,7 +124,7 @@ func readHandover(ctx context.Context, c *client.Client, desk string, window tim
 	return h, nil
 }
 
-// incidents takes from the desk's incidents what the next shift must know.
+// incidents selects what the next shift must know of the desk's incidents.
 func (h *handover) incidents(rows []event.IncidentRow, now time.Time, window time.Duration) {
 	for _, r := range rows {
 		if r.Next != nil && !r.Imported && !r.Next.At.After(now.Add(window)) {
@@ -143,7 +142,7 @@ func (h *handover) incidents(rows []event.IncidentRow, now time.Time, window tim
 	h.Owed = owedOf(rows, now)
 }
 
-// mustExist keeps a mistyped name from reading as "all quiet".
+// mustExist prevents a mistyped name from reading as "all quiet".
 func mustExist(ctx context.Context, c *client.Client, desk string) error {
 	desks, err := c.Desks(ctx)
 	if err != nil {
@@ -177,22 +176,21 @@ func (e *environment) handover(h *handover, window time.Duration) {
 		fmt.Fprintf(e.out, "%s/%s  %s  %s\n", l.Operator, l.Incident, e.gradeName(l.Grade), e.held(l.Operator, l.Incident, l.held, h.Exercise))
 	})
 	section(e, e.word("owed"), h.Owed, e.owedLine)
-	// A forward that has gone by itself is reminded of no more.
+	// Drop reminders of forwards that have since been sent without a person.
 	silent = slices.DeleteFunc(silent, func(r event.EscalationRow) bool {
 		return r.Notice != nil && r.Notice.Until != nil && !r.Notice.Until.After(at)
 	})
 	section(e, e.word("notices"), silent, e.row)
 }
 
-// importedCount says in a line how many imported escalations a page leaves out.
+// importedCount prints how many imported escalations a page leaves out.
 func (e *environment) importedCount(n int) {
 	if n > 0 {
 		fmt.Fprintf(e.out, "\n%s (%d)\n", e.word("imported-count"), n)
 	}
 }
 
-// splitNotices tells what this desk is told of incidents from what it is told
-// of others' silence.
+// splitNotices separates escalations of incidents from notices of other desks' silence.
 func splitNotices(rows []event.EscalationRow) (own, notices []event.EscalationRow) {
 	for _, r := range rows {
 		if r.Act == event.ActNotice {

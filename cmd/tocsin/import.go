@@ -86,7 +86,7 @@ func (e *environment) importFormat(name, what string, run importer) *cobra.Comma
 	return cmd
 }
 
-// facilityOf returns the facility asked for, or the operator's first.
+// facilityOf returns the requested facility, or the operator's first.
 func facilityOf(rules rules, o interchange.Options) (string, error) {
 	if o.Operator == "" {
 		return "", &usageError{errors.New("--operator is required: whose incidents are these?")}

@@ -32,8 +32,7 @@ checkpoint.
 	return cmd
 }
 
-// filter are the flags that say which escalations are meant, and the forms in
-// which they are printed.
+// filter are the flags that select escalations, and their output format.
 type filter struct {
 	event.Query
 	since, until string
@@ -130,7 +129,7 @@ func (q *filter) parse() (err error) {
 	return nil
 }
 
-// writer writes CSV, for Excel where that is asked for.
+// writer writes CSV, in Excel's form if requested.
 func (q *filter) writer(out io.Writer) *csv.Writer {
 	if q.excel {
 		_, _ = io.WriteString(out, event.ByteOrderMark) // the next write fails as well
@@ -138,7 +137,7 @@ func (q *filter) writer(out io.Writer) *csv.Writer {
 	return csv.NewWriter(out)
 }
 
-// moment reads a time, or a date as its midnight in the zone of the statutes.
+// moment reads a time, or a date as its midnight at +08:00.
 func moment(flag, text string) (*time.Time, error) {
 	if text == "" {
 		return nil, nil
@@ -153,7 +152,7 @@ func moment(flag, text string) (*time.Time, error) {
 	return &t, nil
 }
 
-// rowPrinter returns how rows are printed, and what to do after the last.
+// rowPrinter returns a function that prints a row, and one to call after the last.
 func (e *environment) rowPrinter(q queryFlags) (print func(event.EscalationRow) error, end func() error) {
 	nothing := func() error { return nil }
 	switch {
@@ -163,7 +162,7 @@ func (e *environment) rowPrinter(q queryFlags) (print func(event.EscalationRow) 
 		return func(r event.EscalationRow) error { e.row(r); return nil }, nothing
 	}
 	w := q.writer(e.raw)
-	_ = w.Write(event.EscalationColumns) // Flush tells
+	_ = w.Write(event.EscalationColumns) // Flush reports the error
 	return func(r event.EscalationRow) error { return w.Write(r.Cells()) }, func() error { w.Flush(); return w.Error() }
 }
 

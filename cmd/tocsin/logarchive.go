@@ -83,8 +83,8 @@ verified again and used.`,
 	return cmd
 }
 
-// mayArchive asks whether what q means would be archived, before an export of it
-// is written: that may take long.
+// mayArchive checks whether the range of q would be archived, before exporting it, which
+// may take long.
 func mayArchive(ctx context.Context, c *client.Client, q event.RecordsRequest, officer string) error {
 	log, err := certified(ctx, c, 0)
 	if err != nil {
@@ -101,8 +101,7 @@ func mayArchive(ctx context.Context, c *client.Client, q event.RecordsRequest, o
 	return c.TryArchive(ctx, event.ArchiveRequest{First: first, Last: last, Officer: officer})
 }
 
-// exportOnce writes the export, or finds the one that an earlier run has
-// written.
+// exportOnce writes the export, or uses the one of an earlier run.
 func (e *environment) exportOnce(ctx context.Context, c *client.Client, dir string, q event.RecordsRequest) (*exported, error) {
 	dir = filepath.Clean(dir)
 	raw, err := os.ReadFile(filepath.Join(dir, "manifest.json"))
@@ -128,8 +127,8 @@ func (e *environment) exportOnce(ctx context.Context, c *client.Client, dir stri
 	}, nil
 }
 
-// verifyExport checks the folder as a stranger would, with the log's key, and
-// notes its manifest.
+// verifyExport verifies the folder as a stranger would, with the log's key, and notes its
+// manifest.
 func (e *environment) verifyExport(ctx context.Context, x *exported) error {
 	v, err := evidence.NewVerifier(x.Key)
 	if err != nil {
@@ -156,15 +155,15 @@ func (e *environment) verifyExport(ctx context.Context, x *exported) error {
 	return nil
 }
 
-// archived is what became of an archive, as programs see it.
+// archived is the result of an archive in JSON.
 type archived struct {
 	*exported
 	Archived uint64   `json:"archived"` // records removed by this run
-	Kept     uint64   `json:"kept"`     // that are still needed
-	Removals []uint64 `json:"removals"` // the records that say so
+	Kept     uint64   `json:"kept"`     // records still needed
+	Removals []uint64 `json:"removals"` // the records of the removals
 }
 
-// archive has the exported records removed, part by part.
+// archive requests the removal of the exported records, part by part.
 func (e *environment) archive(ctx context.Context, c *client.Client, x *exported, officer string, asJSON bool) error {
 	done := archived{exported: x, Removals: []uint64{}}
 	counter := newCounter(e.errOut, e.word("records"))

@@ -64,12 +64,12 @@ Exit codes: 0 everything is intact, 1 damage was found, 2 the server could not b
 	return cmd
 }
 
-// auditPause is how often a check is asked how far it is.
+// auditPause is how often the progress of a check is polled.
 const auditPause = 200 * time.Millisecond
 
-// followAudit starts a check, or joins the one that runs, and waits for its end.
+// followAudit starts a check, or joins the running one, and waits for its end.
 func followAudit(ctx context.Context, c *client.Client, seen func(*event.AuditAnswer)) (*event.AuditAnswer, error) {
-	a, err := c.Audit(ctx, math.MaxUint64) // no check that has ended will do
+	a, err := c.Audit(ctx, math.MaxUint64) // an id that no finished check has
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func (e *environment) audit(ctx context.Context, c *client.Client, a *event.Audi
 	return nil
 }
 
-// counter shows on a terminal how far something is.
+// counter shows progress on a terminal.
 type counter struct {
 	out   *os.File // nil: not a terminal
 	what  string

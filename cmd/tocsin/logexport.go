@@ -68,7 +68,7 @@ for readers who may know.`,
 	return cmd
 }
 
-// exportRange reads the flags that say which records are meant.
+// exportRange reads the flags that select the records.
 func exportRange(since, until, from, to string) (q event.RecordsRequest, err error) {
 	if q.Since, err = moment("--since", since); err != nil {
 		return q, &usageError{err}
@@ -93,7 +93,7 @@ func exportRange(since, until, from, to string) (q event.RecordsRequest, err err
 	return q, nil
 }
 
-// exported is what became of an export.
+// exported is the result of an export.
 type exported struct {
 	Dir      string `json:"dir"`
 	Manifest string `json:"manifest"` // SHA-256, in hex
@@ -106,11 +106,10 @@ type exported struct {
 	Exercise bool   `json:"exercise"`
 }
 
-// unfinished ends the name of a folder that is being written.
+// unfinished is the suffix of a folder that is being written.
 const unfinished = ".unfinished"
 
-// export writes a folder of evidence. It appears under its name when it is
-// whole.
+// export writes a folder of evidence. It gets its name only when it is complete.
 func (e *environment) export(ctx context.Context, c *client.Client, dir string, q event.RecordsRequest) (*exported, error) {
 	given := filepath.Clean(dir)
 	dir, err := placeOf(given)
@@ -120,7 +119,7 @@ func (e *environment) export(ctx context.Context, c *client.Client, dir string, 
 	if err := mustBeFree(dir); err != nil {
 		return nil, err
 	}
-	if err := os.RemoveAll(dir + unfinished); err != nil { // of a run that was interrupted
+	if err := os.RemoveAll(dir + unfinished); err != nil { // left by an interrupted run
 		return nil, err
 	}
 	x, err := newExporter(ctx, c, e, q)
@@ -139,8 +138,8 @@ func (e *environment) export(ctx context.Context, c *client.Client, dir string, 
 	return done, nil
 }
 
-// placeOf is where a folder really is, which may be where a link leads. A folder
-// without a name of its own cannot be written beside itself.
+// placeOf returns the real path of a folder, with links resolved. A folder without a name
+// of its own is refused, because the export is written beside it.
 func placeOf(dir string) (string, error) {
 	if base := filepath.Base(dir); base == "." || base == ".." {
 		return "", &usageError{fmt.Errorf("%s: name the folder, from outside it", dir)}
@@ -157,7 +156,7 @@ func placeOf(dir string) (string, error) {
 	return filepath.EvalSymlinks(dir)
 }
 
-// mustBeFree refuses a folder that has something in it.
+// mustBeFree refuses a folder that is not empty.
 func mustBeFree(dir string) error {
 	entries, err := os.ReadDir(dir)
 	switch {
@@ -171,8 +170,7 @@ func mustBeFree(dir string) error {
 	return nil
 }
 
-// publish gives a folder its name, durably. An empty folder of that name gives
-// way.
+// publish durably gives a folder its name. It replaces an empty folder of that name.
 func publish(from, to string) error {
 	if err := mustBeFree(to); err != nil {
 		return err
@@ -190,7 +188,7 @@ func publish(from, to string) error {
 	return errors.Join(parent.Sync(), parent.Close())
 }
 
-// quoted makes a word of a shell.
+// quoted quotes a text as one word for a shell.
 func quoted(text string) string {
 	if plainWord.MatchString(text) {
 		return text

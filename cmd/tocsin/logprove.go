@@ -69,7 +69,7 @@ from a source that the reader trusts (tocsin log key).`,
 	return cmd
 }
 
-// proof is a proof file as programs see it.
+// proof is a proof file in JSON.
 type proof struct {
 	Record uint64        `json:"record,omitempty"`
 	Since  uint64        `json:"since,omitempty"` // size of the earlier checkpoint
@@ -144,7 +144,7 @@ func (p *proof) ofGrowth(ctx context.Context, c *client.Client, old string) erro
 	return nil
 }
 
-// giveProof writes a proof to where it was wanted, and says how to check it.
+// giveProof writes a proof to the requested place, and prints how to verify it.
 func (e *environment) giveProof(p proof, output string, asJSON bool) error {
 	switch {
 	case output != "":

@@ -80,7 +80,7 @@ The command asks for confirmation, unless --yes is given. Without a terminal it 
 	return cmd
 }
 
-// redaction is what became of one record, as programs see it.
+// redaction is the result for one record, in JSON.
 type redaction struct {
 	Of uint64 `json:"of"` // the record that was to be removed
 	*event.RemoveAnswer
@@ -128,8 +128,7 @@ func numbers(records []uint64) string {
 	return strings.Join(list, " ")
 }
 
-// describe shows what is about to be removed, by subject and hash, never by
-// content.
+// describe shows what is about to be removed, by subject and hash, never by content.
 func (e *environment) describe(ctx context.Context, c *client.Client, records []uint64) error {
 	for _, n := range records {
 		found := false
@@ -150,13 +149,13 @@ func (e *environment) describe(ctx context.Context, c *client.Client, records []
 
 var errNotAsked = &usageError{errors.New("this cannot be undone, and there is no terminal to ask on: give --yes if it is meant")}
 
-// asks reports whether there is a person to ask.
+// asks reports whether standard input is a terminal, so that a person can be asked.
 func (e *environment) asks() bool {
 	f, ok := e.in.(*os.File)
 	return ok && isatty.IsTerminal(f.Fd())
 }
 
-// confirm asks a person, and wants the whole word.
+// confirm asks a person, and requires the whole word.
 func (e *environment) confirm(question string) error {
 	fmt.Fprintf(e.errOut, "%s [yes/no] ", question)
 	answer, err := bufio.NewReader(e.in).ReadString('\n')

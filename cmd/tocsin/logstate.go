@@ -16,7 +16,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/statute"
 )
 
-// logFlags are the flags of a command that asks about the log itself.
+// logFlags are the flags of a command about the log itself.
 type logFlags struct {
 	connection
 	json bool
@@ -27,7 +27,7 @@ func (l *logFlags) flags(cmd *cobra.Command) {
 	l.connection.flags(cmd)
 }
 
-// state asks where the log stands.
+// state returns the state of the log.
 func (l *logFlags) state(ctx context.Context) (*event.LogState, error) {
 	c, err := l.dial()
 	if err != nil {
@@ -142,7 +142,7 @@ func (e *environment) logState(s *event.LogState) {
 	e.damages(s.Damage)
 }
 
-// damages prints what is wrong, or that nothing is known to be.
+// damages prints the known damage, or that there is none.
 func (e *environment) damages(list []event.Damage) {
 	if len(list) == 0 {
 		fmt.Fprintln(e.out, e.word("log-whole"))
@@ -170,7 +170,7 @@ func span(first, last uint64) string {
 	return fmt.Sprintf("#%d–#%d", first, last)
 }
 
-// recordNumber reads a record's number in the ledger, as receipts have it.
+// recordNumber reads the number of a record in the ledger, as receipts show it.
 func recordNumber(text string) (uint64, error) {
 	n, err := strconv.ParseUint(strings.TrimPrefix(text, "#"), 10, 64)
 	if err != nil || n == 0 {
@@ -209,8 +209,8 @@ func covered(ctx context.Context, c *client.Client, record uint64) (*event.LogSt
 	}
 }
 
-// certified waits until the checkpoint covers a record; 0 is the last that there
-// is, for which it waits a little only: what is certified is certified.
+// certified waits until the checkpoint covers a record; 0 means the last one, for which
+// it waits only a little.
 func certified(ctx context.Context, c *client.Client, record uint64) (*event.LogState, error) {
 	if record != 0 {
 		return covered(ctx, c, record)

@@ -70,7 +70,7 @@ those at +08:00 in which the desk was told.`,
 	return cmd
 }
 
-// statsPrinter returns how the rows of one dimension are printed, and what to do
+// statsPrinter returns a function that prints the rows of one dimension, and one to call
 // after the last.
 func (e *environment) statsPrinter(q filter) (print func(by string, rows []event.StatsRow) error, end func() error) {
 	nothing := func() error { return nil }
@@ -86,7 +86,7 @@ func (e *environment) statsPrinter(q filter) (print func(by string, rows []event
 		}, nothing
 	case q.csv:
 		w := q.writer(e.raw)
-		_ = w.Write(event.StatsColumns) // Flush tells
+		_ = w.Write(event.StatsColumns) // Flush reports the error
 		return func(_ string, rows []event.StatsRow) error {
 			for _, r := range rows {
 				if err := w.Write(r.Cells()); err != nil {
@@ -125,8 +125,7 @@ func (e *environment) statsTable(by string, rows []event.StatsRow) {
 	}
 }
 
-// share is a part of a whole in per cent, with the whole. It is cut off, not
-// rounded: 100 % is all.
+// share renders a fraction in per cent, with the total. It rounds down: 100 % means all.
 func share(part *float64, of uint64) string {
 	if part == nil {
 		return "–"
@@ -134,7 +133,7 @@ func share(part *float64, of uint64) string {
 	return fmt.Sprintf("%.1f%% / %d", float64(int(*part*1000+1e-9))/10, of)
 }
 
-// table prints columns, the first to the left and the others to the right.
+// table prints columns, the first aligned left and the others right.
 func (e *environment) table(rows [][]string) {
 	widths := make([]int, len(rows[0]))
 	for _, row := range rows {
@@ -157,8 +156,7 @@ func (e *environment) table(rows [][]string) {
 	}
 }
 
-// width is how many columns of a terminal a text takes: Chinese characters take
-// two.
+// width returns how many columns of a terminal a text takes: Chinese characters take two.
 func width(text string) (columns int) {
 	for _, r := range text {
 		columns++

@@ -53,7 +53,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	switch {
 	case err == nil, errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		return exitOK
-	case errors.Is(err, errRefused): // what was refused has been printed
+	case errors.Is(err, errRefused): // the refusal has been printed
 		return exitRefused
 	}
 	env.fail(err)
@@ -63,24 +63,24 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	return exitRefused
 }
 
-// errRefused ends a command whose output has said what was refused.
+// errRefused ends a command whose output has shown what was refused.
 var errRefused = errors.New("refused")
 
-// usageError is a command line that makes no sense.
+// usageError is an invalid command line.
 type usageError struct{ err error }
 
 func (e *usageError) Error() string { return e.err.Error() }
 
-// environment is what every command shares.
+// environment is what all commands share.
 type environment struct {
 	in     io.Reader
 	raw    io.Writer // for programs
 	out    io.Writer // for people
 	errOut io.Writer
-	flush  func() // writes what is buffered, within a bound, before the process ends
+	flush  func() // writes buffered output, within a time limit, before the process ends
 	lang   string
-	// exercise says that the command is of the drill, for what does not say so
-	// itself.
+	// exercise is true when the command runs in the drill, for output that does not show
+	// it itself.
 	exercise bool
 }
 
@@ -106,7 +106,7 @@ Exit codes: 0 done; 1 refused, in conflict or failed; 2 the server could not be
 reached or the command line is wrong.`,
 		SilenceUsage: true, SilenceErrors: true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			e.exercise, _ = cmd.Flags().GetBool("exercise") // a command without the flag is not of a drill
+			e.exercise, _ = cmd.Flags().GetBool("exercise") // a command without the flag is not in a drill
 			if err := cmd.ValidateFlagGroups(); err != nil {
 				return &usageError{err}
 			}
@@ -141,9 +141,9 @@ func (e *environment) chooseLanguage() error {
 	return &usageError{fmt.Errorf("--lang is zh or en, not %q", e.lang)}
 }
 
-// fail says what went wrong: every fault on a line of its own.
+// fail prints an error, with every fault on a line of its own.
 func (e *environment) fail(err error) {
-	out := printable.Writer{Out: e.errOut} // an answer may quote what came from outside
+	out := printable.Writer{Out: e.errOut} // an answer may quote text from outside
 	details := fault.DetailsOf(err)
 	if details == nil {
 		fmt.Fprintf(out, "tocsin: %v\n", err)
@@ -161,7 +161,7 @@ type connection struct {
 	ca       string
 	timeout  time.Duration
 	exercise bool
-	command  *cobra.Command // that has the flags
+	command  *cobra.Command // has the flags
 }
 
 func (c *connection) flags(cmd *cobra.Command) {
@@ -169,7 +169,7 @@ func (c *connection) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&c.exercise, "exercise", false, "act in the drill, not on the real record")
 }
 
-// serverFlags are flags for a command that knows its realm.
+// serverFlags adds the flags for a command that sets its realm itself.
 func (c *connection) serverFlags(cmd *cobra.Command) {
 	c.command = cmd
 	server := os.Getenv("TOCSIN_SERVER")
@@ -183,7 +183,7 @@ func (c *connection) serverFlags(cmd *cobra.Command) {
 	cmd.Flags().Var((*positiveDuration)(&c.timeout), "timeout", "how long to try, including connecting, before the server counts as unreachable")
 }
 
-// positiveDuration is a flag for a length of time above zero.
+// positiveDuration is a flag for a duration above zero.
 type positiveDuration time.Duration
 
 func (d *positiveDuration) String() string { return time.Duration(*d).String() }
@@ -205,7 +205,7 @@ func (c *connection) dial(options ...nats.Option) (*client.Client, error) {
 	var creds []byte
 	if c.creds != "" {
 		var err error
-		if creds, err = os.ReadFile(c.creds); err != nil { // before the server is waited for
+		if creds, err = os.ReadFile(c.creds); err != nil { // before waiting for the server
 			return nil, fmt.Errorf("--creds: %w", err)
 		}
 		if _, err := nkeys.ParseDecoratedNKey(creds); err != nil {
@@ -214,7 +214,7 @@ func (c *connection) dial(options ...nats.Option) (*client.Client, error) {
 		speaks := environment{lang: c.command.Flag("lang").Value.String()}
 		speaks.warnExpiry(c.command.ErrOrStderr(), creds)
 		options = append(options, nats.UserCredentials(c.creds))
-		if app.BeyondLoopback(c.server) { // whoever is on the way could say that the server has no TLS
+		if app.BeyondLoopback(c.server) { // an attacker in between could claim that the server has no TLS
 			options = append(options, nats.Secure())
 		}
 	}
@@ -240,7 +240,7 @@ func nameOfIncident(text string) (operator, incident string, err error) {
 	return operator, incident, nil
 }
 
-// args wraps a check of arguments, so that a wrong command line exits with 2.
+// args wraps a check of arguments, so that an invalid command line exits with 2.
 func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, a []string) error {
 		if err := check(cmd, a); err != nil {

@@ -11,20 +11,20 @@ import (
 )
 
 const (
-	// memoryFloor is what the collector keeps Go's memory under while it can: with
-	// SQLite's, which is not Go's, the process stays under 1 GB.
+	// memoryFloor is the limit for Go's memory while what is in use fits: with the memory
+	// of SQLite, which is not Go's, the process stays under 1 GB.
 	memoryFloor = 820 << 20
-	// memoryBeside is that where NATS is a process of its own: a ledger of ten million
-	// records then stays under 512 MB.
+	// memoryBeside is the floor where NATS is a separate process: with a ledger of ten
+	// million records the process then stays under 512 MB.
 	memoryBeside = 340 << 20
 	memoryEvery  = 500 * time.Millisecond
-	// collectAt is by how many percent of what is in use garbage may grow below the
-	// floor: with Go's 100, making the tree anew takes an eighth longer.
+	// collectAt is GOGC below the floor: with Go's default of 100, rebuilding the tree
+	// takes an eighth longer.
 	collectAt = 400
 )
 
-// containerLimit returns how much memory the cgroup of the process may use, of either
-// version, with all that it is nested in; 0 where nothing limits it.
+// containerLimit returns the memory limit of the process's cgroup, of either version, and
+// of those that contain it; 0 without a limit.
 func containerLimit() uint64 {
 	limit, err := memlimit.FromCgroup()
 	if err != nil {
@@ -33,11 +33,11 @@ func containerLimit() uint64 {
 	return limit
 }
 
-// boundMemory keeps garbage from doubling what a busy process needs: two fifths of
-// what is in use are enough, once that is beyond floor. The engine has a name
-// for every record in memory, so the bound must grow with it, but not beyond three
-// quarters of container (0: no container): the rest is for what is not Go's, SQLite
-// and batches in memory. Where the environment has GOMEMLIMIT or GOGC, that stands.
+// boundMemory keeps garbage from doubling the memory of a busy process: above floor it
+// allows two fifths of what is in use. The engine keeps a name for every record in
+// memory, so the limit must grow with it, but not beyond three quarters of container (0:
+// no container): the rest is for memory outside Go's, such as SQLite's, and batches in
+// memory. GOMEMLIMIT or GOGC in the environment takes precedence.
 func boundMemory(ctx context.Context, floor, container uint64) {
 	if os.Getenv("GOMEMLIMIT") != "" || os.Getenv("GOGC") != "" {
 		return
@@ -52,7 +52,7 @@ func boundMemory(ctx context.Context, floor, container uint64) {
 		metrics.Read(live)
 		if next := memoryLimit(floor, container, live[0].Value.Uint64()); next != limit {
 			limit = next
-			debug.SetMemoryLimit(limit) // which stops the process for a moment
+			debug.SetMemoryLimit(limit) // briefly stops the process
 		}
 		select {
 		case <-tick.C:
@@ -62,7 +62,7 @@ func boundMemory(ctx context.Context, floor, container uint64) {
 	}
 }
 
-// memoryLimit is the bound for so many bytes in use.
+// memoryLimit returns the limit for that many live bytes.
 func memoryLimit(floor, container, live uint64) int64 {
 	limit := max(floor, live+2*live/5)
 	if container > 0 {

@@ -11,9 +11,9 @@ import (
 	"github.com/tocsin-project/tocsin/internal/logging"
 )
 
-// logger makes the server's log on standard error; payloads never appear in it. From
-// here on neither a reader of our output that is gone nor one that stalls stops the
-// process: both outputs are written through bounded buffers.
+// logger returns the server's log on standard error; payloads never appear in it. From
+// here on a reader of our output that stalls or has gone no longer stops the process:
+// both outputs are written through bounded buffers.
 func (e *environment) logger(level zapcore.Level) *logging.Log {
 	signal.Ignore(syscall.SIGPIPE) // writing reports the error instead
 	log := logging.New(e.errOut, level)

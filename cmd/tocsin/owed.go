@@ -59,7 +59,7 @@ The exit code is 0 also when nothing is owed.`,
 	return cmd
 }
 
-// owedLine is an obligation as programs see it.
+// owedLine is an obligation in JSON.
 type owedLine struct {
 	Operator   string            `json:"operator"`
 	Incident   string            `json:"incident"`
@@ -69,13 +69,13 @@ type owedLine struct {
 	Items      []string          `json:"items"`
 	Report     *string           `json:"report"`
 	DueAt      *stamp            `json:"dueAt"`
-	Within     *string           `json:"within"` // with dueAt null: from what has not come about yet
+	Within     *string           `json:"within"` // with dueAt null: counted from an event that has not happened yet
 	Clock      *string           `json:"clock"`
 	Late       bool              `json:"late"`
 	Statute    *string           `json:"statute"`
 	Citation   *string           `json:"citation"`
 	Confidence *event.Confidence `json:"confidence"`
-	Desk       *string           `json:"desk"` // that asks
+	Desk       *string           `json:"desk"` // the desk that asks
 	Officer    *string           `json:"officer"`
 	Reason     *string           `json:"reason"`
 	Revision   int               `json:"revision"`
@@ -84,8 +84,8 @@ type owedLine struct {
 	owed event.Obligation
 }
 
-// owedOf lists what is owed of some incidents, the late and then the soonest
-// first, promptly before what no clock runs for.
+// owedOf lists what is owed on incidents: the late and then the soonest first, and what
+// is due promptly before what has no running clock.
 func owedOf(rows []event.IncidentRow, now time.Time) []owedLine {
 	lines := []owedLine{}
 	for _, r := range rows {
@@ -105,7 +105,7 @@ func owedOf(rows []event.IncidentRow, now time.Time) []owedLine {
 	return lines
 }
 
-// urgency orders what has a time, what is due promptly, and what waits.
+// urgency orders obligations: with a due time, due promptly, waiting.
 func urgency(o event.Obligation) int {
 	switch {
 	case o.DueAt != nil:
@@ -160,7 +160,7 @@ func (e *environment) owedLine(l owedLine) {
 	fmt.Fprintf(e.out, "%s%s%s/%s  %s  %s  (%s)\n", mark, late, l.Operator, l.Incident, e.gradeName(l.Grade), e.obligation(l.owed), l.ID)
 }
 
-// reminded prints a reminder as it comes, if it is of what was asked for.
+// reminded prints a reminder as it arrives, if it matches the query.
 func (e *environment) reminded(q event.IncidentQuery, r event.Reminder, asJSON bool) error {
 	if q.Incident != "" && r.Incident != q.Incident {
 		return nil
@@ -180,7 +180,7 @@ type reminderLine struct {
 	At    stamp `json:"at"`
 }
 
-type stamp = event.Stamp // a time as the contract writes it
+type stamp = event.Stamp // a time in the contract's form
 
 func orNull[T ~string](s T) *T {
 	if s == "" {

@@ -9,15 +9,15 @@ import (
 	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
-// remarks are sentences of the server that people read in their language: the record and
+// remarks are sentences of the server that are translated for the user: the record and
 // the API have them in English.
 var remarks = []struct{ english, word string }{
 	{event.LastsOn, "lasts-on"},
 	{event.ClockGoesOn, "clock-goes-on"},
 }
 
-// remark shows a sentence of the server in the language of the reader, as far as it is
-// known in it.
+// remark translates a sentence of the server into the user's language, as far as the
+// translation is known.
 func (e *environment) remark(message string) string {
 	message = printable.Line(message)
 	if e.lang != "zh" {

@@ -84,8 +84,8 @@ func (e *environment) send(ctx context.Context, c *client.Client, operator strin
 	return err
 }
 
-// events returns the events of files, one by one and as they stand. No files,
-// or "-", is standard input.
+// events yields the events of files one by one, unchanged. No files, or "-", means
+// standard input.
 func (e *environment) events(files []string) func(yield func([]byte) error) error {
 	if len(files) == 0 {
 		files = []string{"-"}
@@ -119,8 +119,8 @@ func (e *environment) open(name string) (io.Reader, func() error, error) {
 	return f, f.Close, nil
 }
 
-// json prints one object a line, in which hidden characters are escaped: it may be read
-// on a terminal, and means the same.
+// json prints one object on each line and escapes hidden characters: the output may be
+// read on a terminal, and means the same.
 func (e *environment) json(v any) error {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -130,8 +130,8 @@ func (e *environment) json(v any) error {
 	return err
 }
 
-// receiptPrinter returns how receipts are printed; verbose shows people the
-// hash under which the log has the record.
+// receiptPrinter returns a function that prints receipts; verbose also shows people the
+// hash of the record's entry in the log.
 func (e *environment) receiptPrinter(asJSON, verbose bool) func(*event.Receipt) error {
 	if asJSON {
 		return func(r *event.Receipt) error { return e.json(r) }
@@ -164,7 +164,7 @@ func (e *environment) receipt(r *event.Receipt) {
 	e.details(r.Errors, r.Warnings)
 }
 
-// progress counts on a terminal, once in a while.
+// progress counts on a terminal, at intervals.
 type progress struct {
 	out    io.Writer
 	what   string
@@ -189,7 +189,7 @@ func (p *progress) add(kind string) {
 	}
 }
 
-// end prints the sum where there was more than one.
+// end prints the total where there was more than one.
 func (p *progress) end() {
 	if p.total < 2 {
 		return

@@ -8,10 +8,10 @@ import (
 	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
-// row prints one line on an escalation.
+// row prints one line for an escalation.
 func (e *environment) row(r event.EscalationRow) {
 	fmt.Fprintf(e.out, "%s%s  ", e.marks(r.Exercise, r.Imported), e.time(&r.ReportedAt))
-	if r.Act == event.ActNotice { // of silence: it has no grade, and the silent desk did not send it
+	if r.Act == event.ActNotice { // a notice has no grade, and the silent desk did not send it
 		fmt.Fprintf(e.out, "%s  → %s", e.word(string(r.Act)), r.Desk)
 	} else {
 		fmt.Fprintf(e.out, "%s  %s", e.gradeName(r.Grade), e.word(string(r.Act)))
@@ -44,7 +44,8 @@ func (e *environment) titled(r event.EscalationRow) {
 	}
 }
 
-// marks say at the head of a line what must not be taken for live.
+// marks returns the marks, for the start of a line, of what must not be mistaken for a
+// live incident.
 func (e *environment) marks(exercise, imported bool) (marks string) {
 	if exercise {
 		marks = "[" + e.word("exercise") + "] "
@@ -55,8 +56,8 @@ func (e *environment) marks(exercise, imported bool) (marks string) {
 	return marks
 }
 
-// limits prints the law's limit, what was late, and last the house's own target
-// while nobody has acknowledged: it may pass long before the law's.
+// limits prints the law's limit, what was late, and last the house's own target while
+// nobody has acknowledged: the target may pass long before the law's limit.
 func (e *environment) limits(r event.EscalationRow) {
 	if r.DueAt != nil {
 		fmt.Fprintf(e.out, "  %s %s", e.word("by"), e.time(r.DueAt))
@@ -67,8 +68,8 @@ func (e *environment) limits(r event.EscalationRow) {
 	}
 }
 
-// lateDuties prints which duties were late, by how much and under which
-// article, and the strict reading of those that have one.
+// lateDuties prints which duties were late, by how much and under which article, and the
+// strict limit of those that have one.
 func (e *environment) lateDuties(r event.EscalationRow) {
 	said := false
 	for _, d := range r.Duties {
@@ -88,8 +89,8 @@ func (e *environment) lateDuties(r event.EscalationRow) {
 	}
 }
 
-// strictest is the earliest limit that counts from discovery, where a duty has
-// both readings.
+// strictest returns the earliest limit counted from discovery, of duties that also have
+// another limit.
 func strictest(duties []event.Duty) (at *time.Time) {
 	for _, d := range duties {
 		if d.StrictDueAt != nil && (at == nil || d.StrictDueAt.Before(*at)) {
@@ -103,13 +104,13 @@ func (e *environment) lateBy(d event.Duration) string {
 	return fmt.Sprintf(e.word("late-by"), e.length(time.Duration(d)))
 }
 
-// corrected says which duty was late when it was told, as a correction of the
-// discovery shows only now.
+// corrected describes a duty that was late when it was told, as only a correction of the
+// discovery time shows.
 func (e *environment) corrected(d event.Duty) string {
 	return fmt.Sprintf(e.word("late-corrected"), e.length(time.Duration(*d.LateBy))) + ", " + d.Citation + e.confidence(d.Confidence)
 }
 
-// whose says that a lateness is not the sender's, where it is not.
+// whose returns a note where the sender is not responsible for a lateness.
 func (e *environment) whose(due *time.Time, received event.Stamp) string {
 	if !inTime(due, received) {
 		return ""
@@ -117,8 +118,8 @@ func (e *environment) whose(due *time.Time, received event.Stamp) string {
 	return " (" + e.word("delayed") + ")"
 }
 
-// inTime reports whether what was to be told by due had been received by then.
-// Where no receipt is known, it had not.
+// inTime reports whether the report had been received by the due time. Without a known
+// receipt it returns false.
 func inTime(due *time.Time, received event.Stamp) bool {
 	at := time.Time(received)
 	return due != nil && !at.IsZero() && !at.After(*due)

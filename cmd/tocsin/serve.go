@@ -21,7 +21,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/statute"
 )
 
-// rules are the flags that choose packs and register.
+// rules are the flags that select packs and register.
 type rules struct{ register, statutes string }
 
 func (r *rules) flags(cmd *cobra.Command) {
@@ -121,7 +121,7 @@ provider's keys are fetched with the first such token; the server starts without
 				return &usageError{fmt.Errorf("--scrub is a time, not %s", cfg.Scrub)}
 			}
 			if len(cfg.Roles) > 0 && !slices.Contains(cfg.Roles, intake) && !cmd.Flags().Changed("http-listen") {
-				cfg.HTTPListen = "" // several processes on one machine: only intake's has the well-known door
+				cfg.HTTPListen = "" // several processes on one machine: only intake listens on the default address
 			}
 			level := zapcore.InfoLevel
 			if verbose {
@@ -162,8 +162,8 @@ provider's keys are fetched with the first such token; the server starts without
 	return cmd
 }
 
-// storeKey is the key that encrypts the streams, which never stands on a command
-// line, where others of the machine could read it.
+// storeKey returns the key that encrypts the streams. It is never on a command line,
+// where other users of the machine could read it.
 func storeKey(file string) (string, error) {
 	if file == "" {
 		return os.Getenv("TOCSIN_STORE_KEY"), nil
@@ -175,16 +175,16 @@ func storeKey(file string) (string, error) {
 	return strings.TrimSpace(string(raw)), nil
 }
 
-// maxTimeScale bounds how fast a drill's clock may run: a quarter of a second,
-// which a timer may be late, is then a quarter of an hour.
+// maxTimeScale bounds how fast a drill's clock may run: the quarter of a second that a
+// timer may be late is then a quarter of an hour.
 const maxTimeScale = 3600
 
-const intake = "intake" // the role whose process has the HTTP doors for reports
+const intake = "intake" // the role whose process has the HTTP endpoints for reports
 
-// serve runs the product until ctx ends or a service fails. started is called
-// when requests are answered.
+// serve runs the product until ctx ends or a service fails. started is called once
+// requests are answered.
 func (e *environment) serve(ctx context.Context, cfg app.Config, rules rules, log *logging.Log, started func(*app.App) error) error {
-	hangups := make(chan os.Signal, 1) // never given back: a late one must not end the process either
+	hangups := make(chan os.Signal, 1) // never reset: a late signal must not end the process either
 	signal.Notify(hangups, syscall.SIGHUP)
 	var err error
 	if cfg.Rulebook, err = app.LoadRules(rules.statutes, rules.register); err != nil {
@@ -219,7 +219,7 @@ func (e *environment) serve(ctx context.Context, cfg app.Config, rules rules, lo
 	return a.Wait(ctx)
 }
 
-// reloadOn reloads what can be reloaded with each signal, until ctx ends.
+// reloadOn reloads the reloadable configuration on each signal, until ctx ends.
 func reloadOn(ctx context.Context, signals <-chan os.Signal, a *app.App) {
 	for {
 		select {

@@ -9,14 +9,14 @@ import (
 	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
-// lateness says which duty a report missed. It names no facility and no desk,
-// as the record does not.
+// lateness describes the duty that a report missed. It names no facility and no desk,
+// like the record.
 func (e *environment) lateness(l event.Lateness) string {
 	return fmt.Sprintf("%s, %s%s, %s %s", e.lateBy(l.By), l.Citation, e.confidence(l.Confidence), e.word("by"), e.time(&l.DueAt))
 }
 
-// duty prints one duty with its limit, as it stands in the row that carries it:
-// an import's has none, which is not "promptly".
+// duty prints one duty with its limit. An import's duty has no limit, which is not the
+// same as "promptly".
 func (e *environment) duty(d event.Duty, r event.EscalationRow) {
 	due := e.word("promptly")
 	switch {
@@ -34,7 +34,7 @@ func (e *environment) duty(d event.Duty, r event.EscalationRow) {
 	}
 }
 
-// notice says what another desk did not do, or what this one holds: ids and
+// notice describes what another desk did not do, or what this one has to confirm: ids and
 // times only.
 func (e *environment) notice(r event.EscalationRow, n event.Notice) string {
 	at := func(t *time.Time) string {
@@ -54,7 +54,7 @@ func (e *environment) notice(r event.EscalationRow, n event.Notice) string {
 	return e.word(n.Kind)
 }
 
-// confirmCommand is what to type: in a drill it must not act on the real record.
+// confirmCommand is the command to type: in a drill it must not act on the real record.
 func confirmCommand(desk, operator, incident, to string, exercise bool) string {
 	realm := ""
 	if exercise {
@@ -83,7 +83,7 @@ func (e *environment) change(c event.Change) {
 	}
 }
 
-// escalation prints all that a desk should see at once.
+// escalation prints everything that a desk should see at once.
 func (e *environment) escalation(full *event.Escalated, r event.EscalationRow) {
 	e.row(r)
 	if r.Title != "" {
@@ -137,12 +137,12 @@ func (e *environment) determination(d event.Determination) string {
 	return fmt.Sprintf("%s: %s  %s (%s): %s", e.word("determined"), e.gradeName(d.Grade), d.Desk, d.Officer, printable.Line(d.Reason))
 }
 
-// held says that a forward awaits a person, until when, and what to do.
+// held describes a forward that awaits a person, until when, and what to do.
 func (e *environment) held(operator, incident string, h event.Held, exercise bool) string {
 	return fmt.Sprintf(e.word("held"), h.To, e.time(&h.Until), confirmCommand(h.Desk, operator, incident, h.To, exercise))
 }
 
-// obligation says what is owed, until when, and who demands it.
+// obligation describes what is owed, until when, and who demands it.
 func (e *environment) obligation(o event.Obligation) string {
 	var b strings.Builder
 	b.WriteString(e.word("owes-" + string(o.Kind)))
@@ -162,8 +162,8 @@ func (e *environment) obligation(o event.Obligation) string {
 	return b.String()
 }
 
-// obligationDue says when it is due: at a time, some time after what has not
-// come about yet, or promptly.
+// obligationDue describes when it is due: at a time, some time after an event that has
+// not happened yet, or promptly.
 func (e *environment) obligationDue(o event.Obligation) string {
 	switch {
 	case o.DueAt != nil:
@@ -174,8 +174,8 @@ func (e *environment) obligationDue(o event.Obligation) string {
 	return e.word("promptly")
 }
 
-// limit says a limit of a statute in words; whole days are calendar days and
-// stay days.
+// limit renders a limit of a statute in words; whole days are calendar days and remain
+// days.
 func (e *environment) limit(iso string) string {
 	d, err := event.ParseDuration(iso)
 	switch {
@@ -189,7 +189,7 @@ func (e *environment) limit(iso string) string {
 
 const day = 24 * time.Hour
 
-// length says a length of time in its two greatest units, cut off below.
+// length renders a duration in its two greatest units, rounded down.
 func (e *environment) length(d time.Duration) string {
 	units := []struct {
 		word string

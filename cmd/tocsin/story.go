@@ -10,8 +10,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
-// stories print what a record says, by its kind. The first line is short; what
-// explains it stands below, further in.
+// stories print the content of a record by its kind. The first line is short;
+// explanations follow below it, indented.
 var stories = map[string]func(*environment, event.StoryEntry) error{
 	event.KindAccepted:     storyBody((*environment).storyAccepted),
 	event.KindGraded:       storyBody((*environment).storyGraded),
@@ -31,7 +31,7 @@ var stories = map[string]func(*environment, event.StoryEntry) error{
 	event.KindRead:         storyBody((*environment).storyRead),
 }
 
-// storyRead tells who was shown what.
+// storyRead prints who was shown what.
 func (e *environment) storyRead(r event.Reading) {
 	what := e.word("read-story")
 	if r.Record > 0 {
@@ -40,7 +40,7 @@ func (e *environment) storyRead(r event.Reading) {
 	fmt.Fprintf(e.out, "  %s  %s", r.Who, what)
 }
 
-// storyBody decodes a body for print; one that cannot be read is still in the
+// storyBody decodes a body for print; a body that cannot be decoded is still in the
 // story.
 func storyBody[T any](print func(*environment, T)) func(*environment, event.StoryEntry) error {
 	return func(e *environment, s event.StoryEntry) error {
@@ -55,8 +55,8 @@ func storyBody[T any](print func(*environment, T)) func(*environment, event.Stor
 	}
 }
 
-// signature says who signed the act of a desk or a removal, when by their own clock where
-// that is signed too, and whether the signature holds; nothing, where nobody signed it.
+// signature describes who signed the act of a desk or a removal, when by their own clock
+// if that is signed too, and whether the signature is valid; empty without a signature.
 func (e *environment) signature(s event.StoryEntry) string {
 	act, err := evidence.Verifier{}.ActOf(evidence.Record{Sequence: s.Record, Subject: s.Subject, Body: s.Body})
 	switch {
@@ -81,8 +81,8 @@ func (e *environment) story(s event.StoryEntry) error {
 	return err
 }
 
-// storyMarks say what of a story must not be taken for live: a drill's records,
-// and what only an archive tells.
+// storyMarks returns the marks of what must not be mistaken for a live incident: a
+// drill's records, and those known only from an archive.
 func (e *environment) storyMarks(s event.StoryEntry) string {
 	var body struct {
 		Imported bool        `json:"imported"` // of an escalation
@@ -93,9 +93,9 @@ func (e *environment) storyMarks(s event.StoryEntry) string {
 			} `json:"data"`
 		} `json:"event"` // of a report
 	}
-	_ = json.Unmarshal(s.Body, &body) // what cannot be read has no marks
+	_ = json.Unmarshal(s.Body, &body) // an unreadable body has no marks
 	marks := e.marks(e.exercise, body.Imported || body.State.IsImported())
-	if body.Event.Data.Imported { // it starts no clock, but may tell of an incident that has some
+	if body.Event.Data.Imported { // it starts no clock, but may be about an incident with running clocks
 		marks += "[" + e.word("imported-report") + "] "
 	}
 	return marks
@@ -205,7 +205,7 @@ func (e *environment) storyAway(a event.Away) {
 	e.next(a.Next)
 }
 
-// next says which desk is told of a silence.
+// next prints which desk is notified of a silence.
 func (e *environment) next(desk string) {
 	if desk != "" {
 		fmt.Fprintf(e.out, "  %s %s", e.word("next-desk"), desk)
@@ -214,7 +214,7 @@ func (e *environment) next(desk string) {
 
 func (e *environment) storyReminded(r event.Reminder) { fmt.Fprintf(e.out, "  %s", e.reminder(r)) }
 
-// reminder says who was reminded of what.
+// reminder describes who was reminded of what.
 func (e *environment) reminder(r event.Reminder) string {
 	what := r.Obligation
 	if r.Forward != "" {
@@ -236,7 +236,7 @@ func (e *environment) reminder(r event.Reminder) string {
 	return text
 }
 
-// storyRemoved says which records are gone, and by what right.
+// storyRemoved prints which records were removed, and by what right.
 func (e *environment) storyRemoved(r event.Removal) {
 	fmt.Fprintf(e.out, "  %s", removedSpan(r))
 	if r.Type != "" {
@@ -252,8 +252,8 @@ func (e *environment) storyRemoved(r event.Removal) {
 	}
 }
 
-// removedSpan names the records that a removal is about, with their number where
-// some between them stay.
+// removedSpan names the records of a removal, with their number where some in between are
+// kept.
 func removedSpan(r event.Removal) string {
 	text := span(r.First, r.Last())
 	if n := r.Count(); n != r.Last()-r.First+1 {
@@ -262,7 +262,7 @@ func removedSpan(r event.Removal) string {
 	return text
 }
 
-// storyAct prints what a desk did, by which post and why.
+// storyAct prints a desk's act, with the post and the reason.
 func (e *environment) storyAct(a event.DeskAct) {
 	fmt.Fprintf(e.out, "  %s  %s", a.Desk, a.Officer)
 	if a.Grade != event.Ungraded {

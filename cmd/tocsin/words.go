@@ -6,8 +6,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// words are what people read, Chinese and English, by the id that JSON has.
-// The Chinese terms are those of the statutes.
+// words are the user's texts, Chinese and English, by the id used in JSON. The Chinese
+// terms are those of the statutes.
 var words = map[string][2]string{
 	"accepted": {"已接收", "accepted"}, "duplicate": {"重复", "duplicate"},
 	"conflict": {"冲突", "conflict"}, "rejected": {"拒收", "rejected"},
@@ -163,7 +163,7 @@ func (e *environment) confidence(c event.Confidence) string {
 	return " [" + e.word(string(c)) + "]"
 }
 
-// time prints a moment in the zone of the statutes.
+// time prints a moment at +08:00.
 func (e *environment) time(t *time.Time) string {
 	return t.In(event.Beijing).Format("2006-01-02 15:04:05.000 -07:00")
 }
