@@ -32,12 +32,12 @@ type Follower struct {
 // the engine stored it.
 type Handler interface {
 	Handle(ctx context.Context, in event.Stored) ([]event.Record, error)
-	// Refused is called when the ledger already holds another record, such as stands,
-	// under a subject of Handle's output. It returns true to have the record handled
-	// again, and false to accept the stored record.
+	// Refused is called when the ledger already holds another record (stands) under a
+	// subject of Handle's output. It returns true to have the record handled again, and
+	// false to accept the stored record.
 	Refused(in, stands event.Stored) bool
 	// Failed is called when the record could not be handled, before other records of its
-	// key are handled: so far it has no result.
+	// key are handled. None of its output counts as stored, although a part may be.
 	Failed(in event.Stored)
 }
 

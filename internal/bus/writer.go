@@ -100,7 +100,7 @@ func (b *Bus) IsWriting() bool { return b.writers[event.StreamLedger].busy.Load(
 
 func (w *writer) run(ctx context.Context) {
 	defer close(w.done)
-	var held []*pending // records whose subject was already in the last round
+	var held []*pending // records that did not go into the last round
 	for {
 		round := held
 		if len(round) == 0 {
