@@ -5,8 +5,9 @@
 //   - Every write is synced to disk before it is acknowledged.
 //   - The port holds a bounded number of connections (package listener). Only a party that
 //     sends more than the services can read is throttled (throttle).
-//   - The engine never meets a full disk: every write checks for room first
-//     (Server.RoomFor). An error after which the engine stores nothing closes Failed.
+//   - The engine does not meet a full disk: the bus stores records and positions only
+//     while there is room (Server.RoomFor), which keeps a margin for small writes that do
+//     not ask. An error after which the engine stores nothing closes Failed.
 //
 // What not to assume: that a message is a record. What the streams contain, and how it
 // gets there, is decided by package bus.
