@@ -62,8 +62,8 @@ func TestTimeGoesOnUnderADetermination(t *testing.T) {
 	require.Len(t, g.Escalations, 4)
 }
 
-// Time meets criteria without raising a grade that is above them already, and
-// nobody looks then. A determination has judged them all the same.
+// Time can meet criteria without raising a grade that is already above them, and then no
+// revision is made. A determination covers them all the same.
 func TestADeterminationJudgesWhatTimeHasMet(t *testing.T) {
 	s := tell(t, rulebook(t))
 	s.fold(initial("09:05", dispatch+`"facts":{"peopleAffected":1000000,"outage":[{"scope":"overall","since":"2026-03-02T09:00:00+08:00"}]}`))
@@ -80,8 +80,7 @@ func TestADeterminationJudgesWhatTimeHasMet(t *testing.T) {
 	require.Nil(t, s.elapsed(on("09:10")))
 }
 
-// hydro is an incident of a prefecture's unit in Xinjiang, told to desks of every
-// level.
+// hydro is an incident of a prefecture's unit in Xinjiang, told to desks of every level.
 func hydro(t require.TestingT, rb Rulebook) *story {
 	s := tell(t, rb)
 	a := taken("initial", "r1", nine, `"facilities":["station-3"],"discoveredAt":"2026-03-02T08:40:00+08:00",`+lasting)
@@ -128,7 +127,7 @@ func TestPropertyTheOrderOfActsDoesNotMatter(t *testing.T) {
 		play := func(order []int) *event.Graded {
 			s := hydro(t, rb)
 			for n, i := range order {
-				var aside []uint64 // what a later one overtook
+				var aside []uint64 // causes that a later one overtook
 				for _, missed := range order[n+1:] {
 					if slices.Max(order[:n+1]) > missed {
 						aside = append(aside, uint64(11+missed))
@@ -208,9 +207,9 @@ func TestAnIncidentIsHandedOn(t *testing.T) {
 	require.Len(t, s.fold(next("r3", "10:00", `"cause":"E"`)).Escalations, 4)
 }
 
-// What was set aside and is folded with a later cause is carried out with it: a
-// transfer with what its desk may read, and facts for everyone told, however
-// quiet the later cause is.
+// A set-aside cause that is folded with a later one takes effect with it: a transfer with
+// what its desk may read, and facts for every desk told, even if the later cause is
+// quiet.
 func TestActsThatWereSetAside(t *testing.T) {
 	rb := withPack(t, rulebook(t), "cn-csirm-2025",
 		"- id: cii-operator-to-public-security\n", "- id: cii-operator-to-public-security\n    items: [title, facts.outage]\n")
@@ -248,7 +247,7 @@ func TestAnActNeedsAnIncident(t *testing.T) {
 	require.Error(t, err)
 }
 
-// A revision that is written down and read back is the same, whatever made it.
+// A revision that is encoded and decoded is the same, whatever its cause.
 func TestPropertyReviseFromWhatWasWrittenWhateverTheCause(t *testing.T) {
 	rb := rulebook(t, confirming...)
 	rapid.Check(t, func(t *rapid.T) {
@@ -273,7 +272,7 @@ func TestPropertyReviseFromWhatWasWrittenWhateverTheCause(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, string(want), read(written.elapsed(at)))
 			}
-			raw, err := json.Marshal(c) // the cause, too, comes from the ledger
+			raw, err := json.Marshal(c) // the cause is decoded from the ledger too
 			require.NoError(t, err)
 			var again any = new(event.Accepted)
 			if _, ok := c.(*event.DeskAct); ok {
@@ -287,8 +286,8 @@ func TestPropertyReviseFromWhatWasWrittenWhateverTheCause(t *testing.T) {
 	})
 }
 
-// Whoever was told hears of everything that is news, of no duty twice, and
-// nothing that is owed and not held stays untold.
+// Every desk told is told of all news, of no duty twice, and nothing that is owed and not
+// held stays untold.
 func TestPropertyNobodyIsForgotten(t *testing.T) {
 	rb := rulebook(t, confirming...)
 	rapid.Check(t, func(t *rapid.T) {

@@ -20,8 +20,8 @@ import (
 
 var nine = time.Date(2026, 3, 2, 9, 0, 0, 0, time.FixedZone("CST", 8*3600))
 
-// rulebook is the embedded packs with the example register, in which some text
-// may be replaced: old and new by turns.
+// rulebook returns the embedded packs with the example register, in which text may be
+// replaced; replace alternates old and new.
 func rulebook(t testing.TB, replace ...string) Rulebook {
 	t.Helper()
 	packs, err := statute.Load(schemas.Statutes)
@@ -38,7 +38,7 @@ func rulebook(t testing.TB, replace ...string) Rulebook {
 	return Rulebook{Statutes: packs, Register: reg}
 }
 
-// taken is a report of grid-east as intake stores it.
+// taken returns a report of grid-east as intake stores it.
 func taken(kind, id string, received time.Time, data string) *event.Accepted {
 	return &event.Accepted{
 		Operator: "grid-east", Incident: "x", Report: id, Source: "urn:tocsin:operator:grid-east",
@@ -71,8 +71,8 @@ var factValues = map[string][]string{
 	"dataThreat":     {"", `"none"`, `"serious"`, `null`},
 }
 
-// anyReport draws the i-th report of an incident, received at a time near nine
-// and sent at any.
+// anyReport draws the i-th report of an incident, received near nine and sent at any
+// time.
 func anyReport(t *rapid.T, i int) *event.Accepted {
 	label := func(s string) string { return fmt.Sprint(s, " ", i) }
 	draw := func(from map[string][]string) (members []string) {
@@ -121,8 +121,8 @@ func anyReports(t *rapid.T, most int) []*event.Accepted {
 	return reports
 }
 
-// known folds reports in the given order; their ledger sequence is their place
-// in the list, from 10 on.
+// known folds reports in the given order; the ledger sequence of each is its place in the
+// list, from 10 on.
 func known(t require.TestingT, reports []*event.Accepted, order []int) event.State {
 	var s event.State
 	for _, i := range order {
@@ -164,8 +164,8 @@ func TestFoldKeepsWhereEachFactComesFrom(t *testing.T) {
 	require.Equal(t, []string{"cause"}, changed, "the same again changes nothing")
 }
 
-// A report may write a time loosely; what is known of the incident has it strictly,
-// so that every later reader can read it.
+// A report may write a time loosely; the merged facts have it strictly, so that every
+// later reader can decode it.
 func TestFold_WritesTimesStrictly(t *testing.T) {
 	s := known(t, []*event.Accepted{
 		taken("initial", "r1", nine, `"facilities":["dispatch"],"discoveredAt":"2026-03-02t00:59:00z","title":"2026-03-02t00:59:00z","facts":{"outage":[{"scope":"overall","since":"2016-12-31T23:59:60Z"}]}`),
@@ -191,7 +191,7 @@ func TestAWithdrawalStandsUntilALaterReport(t *testing.T) {
 	require.NotContains(t, withdrawn.Fields, "reason", "it speaks of the report, not of the incident")
 	require.False(t, known(t, reports, []int{0, 1, 2, 3}).IsWithdrawn())
 
-	// Where no reason is given as such, the words given stand for it.
+	// Without a reason, another text of the report serves as one.
 	for _, field := range []string{"cause", "other"} {
 		s := known(t, []*event.Accepted{taken("withdrawal", "r", nine, fmt.Sprintf(`%q:"a test"`, field))}, []int{0})
 		require.JSONEq(t, `{"reason":"a test"}`, string(s.Withdrawn.Value))

@@ -17,8 +17,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// bench is a classifier's handler on a ledger of its own, without a follower:
-// a test hands it records as it likes.
+// bench is a classifier's handler on a ledger of its own, without a follower: the test
+// passes it records in any order.
 type bench struct {
 	t    *testing.T
 	deps Deps
@@ -32,7 +32,7 @@ func (b *bench) handler() *handler {
 	return &handler{deps: b.deps, memory: newMemory()}
 }
 
-// store puts a report into the ledger and returns it as stored.
+// store commits a report and returns it as stored.
 func (b *bench) store(a *event.Accepted) event.Stored {
 	b.t.Helper()
 	r, err := event.NewRecord(event.AcceptedSubject(a.Operator, a.Incident, a.Source, a.Report), a.ReceivedAt, "", a)
@@ -47,8 +47,8 @@ func (b *bench) commit(r event.Record) event.Stored {
 	return event.Stored{Record: r, Sequence: res[0].Sequence, StoredAt: r.Time}
 }
 
-// handle does what a follower does with one record, and returns the revision
-// that came of it, or nil.
+// handle does what a follower does with one record, and returns the resulting revision,
+// or nil.
 func (b *bench) handle(h *handler, in event.Stored) *event.Graded {
 	b.t.Helper()
 	for range 10 {
@@ -92,7 +92,7 @@ func TestARepeatMakesNothing(t *testing.T) {
 	require.Equal(t, 3, b.handle(fresh, b.store(progress(2))).Revision)
 }
 
-// withAnnex is a report of a facility that is not registered, until mend.
+// withAnnex is a report of a facility that is not registered, until mend adds it.
 const withAnnex = `"facilities":["dispatch","annex"],"discoveredAt":"2026-03-02T08:40:00+08:00",`
 
 func mend(t *testing.T, h *handler) {
@@ -100,7 +100,7 @@ func mend(t *testing.T, h *handler) {
 	h.deps.Rulebook = rulebook(t, portal, "      - {id: annex, sector: energy, region: \"310000\"}\n"+portal)
 }
 
-// A report that was given up is folded with the next one, once it can be.
+// A report that was given up is folded with the next one, once that is possible.
 func TestWhatWasGivenUpIsFoldedWithTheNextReport(t *testing.T) {
 	b := newBench(t)
 	h := b.handler()
@@ -119,8 +119,8 @@ func TestWhatWasGivenUpIsFoldedWithTheNextReport(t *testing.T) {
 	require.Nil(t, b.handle(h, failing), "once")
 }
 
-// A report that fails for a while is named by the revisions made meanwhile, and
-// folded when it is handled after all.
+// A report that fails for a while is set aside by the revisions made meanwhile, and
+// folded when it is handled at last.
 func TestAPassingFailureIsFoldedAfterwards(t *testing.T) {
 	b := newBench(t)
 	h := b.handler()
@@ -145,7 +145,7 @@ func TestAPassingFailureIsFoldedAfterwards(t *testing.T) {
 	require.Empty(t, h.memory.aside)
 }
 
-// Its failing before the first revision changes nothing of that.
+// A failure before the first revision does not change that.
 func TestAFirstReportThatFails(t *testing.T) {
 	b := newBench(t)
 	h := b.handler()
@@ -162,8 +162,8 @@ func TestAFirstReportThatFails(t *testing.T) {
 	require.Equal(t, "09:40", due(t, g, toProtection), "from discovery, as if it had come first")
 }
 
-// What failed here may have been folded by another instance meanwhile: it is
-// not set aside, nor folded again.
+// A report that failed here but was folded by another instance meanwhile is neither set
+// aside nor folded again.
 func TestAnotherInstanceFoldedWhatFailedHere(t *testing.T) {
 	b := newBench(t)
 	one, two := b.handler(), b.handler()
@@ -187,7 +187,7 @@ func TestTwoInstancesInLockstep(t *testing.T) {
 		reports = append(reports, b.store(progress(i)))
 	}
 	made := 0
-	for i, in := range reports { // now this one is ahead, now that
+	for i, in := range reports { // the two instances take the lead in turn
 		first, second := one, two
 		if i%2 == 1 {
 			first, second = two, one
@@ -202,7 +202,7 @@ func TestTwoInstancesInLockstep(t *testing.T) {
 	require.Equal(t, len(reports), made)
 }
 
-// What was given up before is set aside after a restart too, also by revision 1.
+// A report given up before is set aside after a restart too, also by revision 1.
 func TestWhatWasGivenUpIsRecalled(t *testing.T) {
 	b := newBench(t)
 	poison := b.commit(event.RawRecord("incident.accepted.grid-east.x.y", nine, "", []byte("no JSON")))
@@ -227,7 +227,7 @@ func TestTheCacheIsBounded(t *testing.T) {
 	require.LessOrEqual(t, len(h.memory.revisions), maxCached)
 }
 
-// The service as a whole, on its follower.
+// The service as a whole, with its follower.
 func TestRunGivesUpAndGoesOn(t *testing.T) {
 	b := newBench(t)
 	poison := b.commit(event.RawRecord("incident.accepted.grid-east.x.y", nine, "", []byte("no JSON")))
@@ -253,8 +253,8 @@ func TestRunGivesUpAndGoesOn(t *testing.T) {
 	require.ErrorIs(t, err, bus.ErrNotFound)
 }
 
-// The hot path: a first report of a kilobyte, from the record that intake has
-// stored to the one that the classifier makes.
+// The hot path: a first report of a kilobyte, from intake's stored record to the
+// classifier's record.
 func BenchmarkHandle(b *testing.B) {
 	h := &handler{deps: Deps{Clock: clock.NewManual(nine), Rulebook: rulebook(b)}, memory: newMemory()}
 	text := func(n int) string { return strings.Repeat("供水压力下降", n) }

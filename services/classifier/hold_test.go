@@ -15,7 +15,7 @@ var confirming = []string{
 	`forward: confirm, authority: "Example authorisation 2025-1, energy"`,
 }
 
-// act is what a desk does with the incident of taken.
+// act returns a desk's act on the incident of taken.
 func act(kind, id, desk, at string) *event.DeskAct {
 	return &event.DeskAct{Kind: kind, ID: id, Desk: desk, Operator: "grid-east", Incident: "x", Officer: "post " + id, Reason: "because " + id, At: on(at)}
 }
@@ -62,7 +62,7 @@ func forwards(g *event.Graded) []string {
 	return out
 }
 
-// heldMajor is a major incident, received at nine.
+// heldMajor returns a major incident, received at nine.
 func heldMajor(t *testing.T) *story {
 	s := tell(t, rulebook(t, confirming...))
 	g := s.fold(taken("initial", "r1", nine, onSite+","+major))
@@ -154,8 +154,8 @@ func TestALegOnceOpenStaysOpen(t *testing.T) {
 	require.Empty(t, g.Held)
 	require.Equal(t, bothSent, forwards(g))
 
-	// Also when the grade fell, or the incident was withdrawn, in between: the
-	// desk was told, and is told on.
+	// Also if the grade fell, or the incident was withdrawn, in between: the desk was
+	// told, and is told of later revisions.
 	for name, between := range map[string]any{
 		"lowered":   next("r2", "09:40", `"facts":{"outage":[]}`),
 		"withdrawn": taken("withdrawal", "r2", on("09:40"), `"reason":"false-alarm"`),
@@ -173,16 +173,16 @@ func TestALegOnceOpenStaysOpen(t *testing.T) {
 	}
 }
 
-// A confirmation speaks of what was owed when it was made. What comes later on
-// an open leg goes at once, but nobody has looked at it; a leg that was not
-// asked about is held.
+// A confirmation covers what was owed when it was made. Later duties on an open leg go at
+// once, but unverified; a leg that was not confirmed is held.
 func TestAConfirmationDoesNotVouchForWhatComesLater(t *testing.T) {
 	s := heldMajor(t)
 	s.fold(confirm("c", "", "09:10"))
 	g := s.fold(next("r2", "10:00", `"ownGrade":"especially-grave"`))
 	require.Equal(t, bothSent, forwards(g))
 
-	// Confirmed too late, and lowered already: the next time it is asked again.
+	// Confirmed too late, and lowered already: the next time confirmation is required
+	// again.
 	s = heldMajor(t)
 	s.fold(determine("d", "protection-energy", "09:09", event.General))
 	s.fold(confirm("c", "", "09:10"))
@@ -210,7 +210,7 @@ func TestWhatIsDeterminedLowerIsNeverForwarded(t *testing.T) {
 	require.Equal(t, []string{"national-cyberspace 09:40:00 09:55:00 10:07:00", "national-public-security 09:40:00 09:55:00 10:07:00"}, held(g), "received again")
 }
 
-// A report or an act that comes after the time, before anybody has looked.
+// A report or an act after the time has passed, but before the moment is folded.
 func TestAHeldForwardWhoseTimeHasPassed(t *testing.T) {
 	s := heldMajor(t)
 	g := s.fold(next("r2", "09:28", `"cause":"x"`))
@@ -232,8 +232,7 @@ func TestAHeldForwardWhoseTimeHasPassed(t *testing.T) {
 	}
 }
 
-// What time alone brings about is held from the moment, however late anybody
-// looks.
+// Forwards triggered by time alone are held from the moment, however late it is folded.
 func TestWhatTimeBringsAboutIsHeldFromTheMoment(t *testing.T) {
 	want := []string{"national-cyberspace 10:00:00 10:15:00 10:27:00", "national-public-security 10:00:00 10:15:00 10:27:00"}
 	s := tell(t, rulebook(t, confirming...))
@@ -251,7 +250,7 @@ func TestWhatTimeBringsAboutIsHeldFromTheMoment(t *testing.T) {
 	require.Equal(t, want, held(s.fold(next("r2", "10:10", `"cause":"x"`))))
 	require.Equal(t, bothSent, forwards(s.fold(next("r3", "10:28", `"cause":"y"`))))
 
-	s = tell(t, rulebook(t, confirming...)) // down for hours, all at once
+	s = tell(t, rulebook(t, confirming...)) // down for hours, all moments at once
 	s.fold(initial("09:05", dispatch+lasting))
 	s.elapsed(on("09:10"))
 	s.fold(next("r2", "14:00", `"cause":"x"`))
@@ -259,7 +258,7 @@ func TestWhatTimeBringsAboutIsHeldFromTheMoment(t *testing.T) {
 	require.Equal(t, "10:30", due(t, s.last, toNational), "late, and it shows")
 }
 
-// Where no line gives a number, the house's target counts.
+// If no line gives a number, the house's target counts.
 func TestAPromptForwardIsHeldByTheTargetOfTheHouse(t *testing.T) {
 	s := tell(t, rulebook(t, confirming...))
 	g := s.fold(taken("initial", "r1", nine, onSite+`,"about":"threat","ownGrade":"especially-grave"`))

@@ -51,7 +51,7 @@ func TestAReportThatComesLate(t *testing.T) {
 	require.ErrorContains(t, err, "nowhere")
 }
 
-// To the nanosecond: at the due time it is in time.
+// The limit is exact to the nanosecond: at the due time it is still in time.
 func TestLateBeginsAfterTheDueTime(t *testing.T) {
 	rb := rulebook(t)
 	for after, want := range map[time.Duration]int{0: 0, -1: 0, 1: 1} {
@@ -61,7 +61,7 @@ func TestLateBeginsAfterTheDueTime(t *testing.T) {
 	}
 }
 
-// The short way past those that cannot be late hides none that is.
+// The shortcut for reports that cannot be late misses none that is.
 func TestPropertyLateIsWhatTheFirstRevisionSays(t *testing.T) {
 	rb := rulebook(t)
 	rapid.Check(t, func(t *rapid.T) {
@@ -81,7 +81,7 @@ func TestPropertyLateIsWhatTheFirstRevisionSays(t *testing.T) {
 	})
 }
 
-// lateOf is Late with the report's data as intake has read them.
+// lateOf calls Late with the report's data as intake has parsed them.
 func lateOf(rb Rulebook, a *event.Accepted) ([]event.Lateness, error) {
 	var e struct {
 		Data event.Report `json:"data"`

@@ -12,8 +12,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// TestHandle_LargeIncident: of an incident that was filled before there were bounds,
-// what makes it larger is refused by itself, and what does not is folded.
+// TestHandle_LargeIncident: for an incident that was filled before there were bounds, a
+// cause that makes it larger is rejected alone, and any other is folded.
 func TestHandle_LargeIncident(t *testing.T) {
 	b := newBench(t)
 	h := b.handler()
@@ -47,8 +47,8 @@ func TestHandle_LargeIncident(t *testing.T) {
 	require.Less(t, len(g.Owed), 10, "the answer meets the questions")
 }
 
-// TestHandle_ManyCausesSetAside: a record keeps count of the latest, and few of them are
-// tried again with a cause.
+// TestHandle_ManyCausesSetAside: a record lists the latest, and few of them are retried
+// with a cause.
 func TestHandle_ManyCausesSetAside(t *testing.T) {
 	b := newBench(t)
 	h := b.handler()
@@ -73,8 +73,8 @@ func TestHandle_ManyCausesSetAside(t *testing.T) {
 	require.Equal(t, event.Major, g.Grade)
 }
 
-// TestFold_HistoryIsBounded: a desk that asks and is answered, hands on and confirms again
-// and again makes no record larger.
+// TestFold_HistoryIsBounded: a desk that repeatedly asks and is answered, transfers and
+// confirms makes no record larger.
 func TestFold_HistoryIsBounded(t *testing.T) {
 	s := tell(t, rulebook(t))
 	s.fold(taken("initial", "r1", nine, onSite+","+major))

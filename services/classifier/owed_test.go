@@ -17,7 +17,7 @@ const (
 	summary    = "cn-csirm-2025.final-summary"
 )
 
-// owes finds an obligation by its id; nil where it is met or never was.
+// owes returns an obligation by its id; nil if it is met or never existed.
 func owes(g *event.Graded, id string) *event.Obligation {
 	for i := range g.Owed {
 		if g.Owed[i].ID == id {
@@ -104,8 +104,8 @@ func TestTheFinalSummary(t *testing.T) {
 	require.Nil(t, owes(s.fold(next("r7", "21:00", major)), summary), "once is enough")
 }
 
-// An end of handling that lies in the future counts as its receipt, and a
-// second look does not move it.
+// An end of handling in the future counts as its receipt, and a later revision does not
+// move it.
 func TestAnEndOfHandlingToCome(t *testing.T) {
 	s := tell(t, rulebook(t))
 	g := s.fold(taken("initial", "r1", nine, onSite+`,"handledAt":"2026-05-01T00:00:00+08:00",`+large))
@@ -115,8 +115,8 @@ func TestAnEndOfHandlingToCome(t *testing.T) {
 	require.True(t, owes(g, summary).DueAt.Equal(due))
 }
 
-// 30 days at +08:00, across leap days and the turn of the year, whatever the
-// zone in which the operator writes.
+// 30 days at +08:00, across leap days and the turn of the year, whatever the zone of the
+// operator's times.
 func TestPropertyTheSummaryIsDueAtMidnightInBeijing(t *testing.T) {
 	rb := rulebook(t)
 	zones := []*time.Location{time.UTC, nine.Location(), time.FixedZone("", -11*3600), time.FixedZone("", 14*3600)}
@@ -172,8 +172,8 @@ func TestADeskAsks(t *testing.T) {
 	require.Equal(t, "leads", missing(g, "ask-11"), "an answer that is taken back is none")
 }
 
-// A report that arrives after the question but says that it is older than what
-// is known replaces nothing and answers nothing.
+// A report that arrives after the question but is dated before the known facts replaces
+// nothing and answers nothing.
 func TestAnOldReportIsNoAnswer(t *testing.T) {
 	s := tell(t, rulebook(t))
 	s.fold(taken("initial", "r1", nine, onSite+`,"cause":"C",`+large))

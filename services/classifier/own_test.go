@@ -9,8 +9,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// TestTell_OwnDetermination: a desk need not acknowledge what it determined itself; the
-// others are told by whom.
+// TestTell_OwnDetermination: a desk need not acknowledge its own determination; the
+// others are told whose it is.
 func TestTell_OwnDetermination(t *testing.T) {
 	s := tell(t, rulebook(t))
 	s.fold(taken("initial", "r1", nine, onSite+","+major))
@@ -23,8 +23,8 @@ func TestTell_OwnDetermination(t *testing.T) {
 	require.True(t, slices.ContainsFunc(g.Escalations, func(e event.Escalation) bool { return e.Desk == "protection-energy" }))
 }
 
-// TestChange_HandledWhileAnOutageLasts: the desk reads that the clock goes on, and how it
-// ends.
+// TestChange_HandledWhileAnOutageLasts: the desk reads that the clock continues, and how
+// it ends.
 func TestChange_HandledWhileAnOutageLasts(t *testing.T) {
 	s := tell(t, rulebook(t))
 	s.fold(initial("09:05", dispatch+lasting))

@@ -14,7 +14,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// revise folds reports one after another, from ledger sequence 10 on.
+// revise folds reports in sequence, from ledger sequence 10 on.
 func revise(t require.TestingT, rb Rulebook, reports ...*event.Accepted) []*event.Graded {
 	var history []*event.Graded
 	var prev *event.Graded
@@ -27,7 +27,7 @@ func revise(t require.TestingT, rb Rulebook, reports ...*event.Accepted) []*even
 	return history
 }
 
-// due writes the times of one duty as times of the day.
+// due returns the due times of one duty as times of the day.
 func due(t *testing.T, g *event.Graded, duty string) string {
 	t.Helper()
 	for _, d := range g.Duties {
@@ -108,8 +108,8 @@ func TestDueTimes(t *testing.T) {
 	}
 }
 
-// A withdrawal that is dated before the last report says so; what is learned of
-// a withdrawn incident does not raise it.
+// A withdrawal dated before the last report says so; later facts about a withdrawn
+// incident do not raise it.
 func TestAWithdrawalOutOfOrder(t *testing.T) {
 	rb := rulebook(t)
 	early := nine.Add(-time.Minute)
@@ -128,8 +128,8 @@ func TestAWithdrawalOutOfOrder(t *testing.T) {
 	require.Empty(t, history[1].Escalations)
 }
 
-// A facility of the same protection department that is named later has a limit
-// of its own: its desk must not be told that the operator is late.
+// A facility of the same protection department that is named later has a limit of its
+// own: its desk must not be told that the operator is late.
 func TestAFacilityNamedLaterHasItsOwnLimit(t *testing.T) {
 	rb := rulebook(t, "{id: office-portal, name: {zh: 办公门户, en: Office portal}, sector: energy, region: \"310000\"}",
 		"{id: office-portal, name: {zh: 办公门户, en: Office portal}, sector: energy, region: \"310000\", cii: true, protection: protection-energy}")
@@ -152,8 +152,8 @@ func TestAFacilityNamedLaterHasItsOwnLimit(t *testing.T) {
 	require.Equal(t, []string{"dispatch", "office-portal"}, g.Escalations[0].Duties[0].Facilities)
 }
 
-// A report that was set aside and is folded after a later one does not turn the
-// clock back: what had grown stays grown.
+// A report that was set aside and is folded after a later one does not turn the clock
+// back: a raised grade stays.
 func TestTimeIsNotTurnedBack(t *testing.T) {
 	rb := rulebook(t)
 	since := `"facts":{"outage":[{"scope":"overall","since":"2026-03-02T08:00:00+08:00"}]}`
@@ -208,8 +208,8 @@ func TestReviseIsDeterministic(t *testing.T) {
 	})
 }
 
-// A revision that is written down and read back is the same: what comes after
-// it does not depend on whether it was in the cache.
+// A revision that is encoded and decoded is the same: later revisions do not depend on
+// whether it was cached.
 func TestReviseFromWhatWasWritten(t *testing.T) {
 	rb := rulebook(t)
 	rapid.Check(t, func(t *rapid.T) {
@@ -230,7 +230,7 @@ func TestReviseFromWhatWasWritten(t *testing.T) {
 	})
 }
 
-// A report that intake has just read is graded as the one that the ledger has.
+// A report just parsed by intake is graded as the stored one.
 func TestReviseWithoutReadingAgain(t *testing.T) {
 	rb := rulebook(t)
 	seen := map[string]bool{}
@@ -265,7 +265,7 @@ func TestReviseWithoutReadingAgain(t *testing.T) {
 	})
 	require.GreaterOrEqual(t, len(seen), 3, "types of report, ahead of their receipt or not: %v", seen)
 
-	// What is said to begin after the receipt begins with it.
+	// A fact dated to begin after the receipt begins with it.
 	e, err := event.ParseEvent([]byte(`{"specversion":"1.0","id":"r","source":"urn:tocsin:operator:grid-east","subject":"x","type":"tocsin.report.progress.v1","data":{"containsNoStateSecrets":true,"facilities":["dispatch"],"facts":{"outage":[{"scope":"overall","since":"2026-03-02T10:00:00+08:00"}]}}}`))
 	require.NoError(t, err)
 	g := revise(t, rb, e.Accepted("grid-east", nine))[0]
@@ -273,7 +273,7 @@ func TestReviseWithoutReadingAgain(t *testing.T) {
 	require.True(t, g.Look.Before(nine.Add(time.Hour)), "%v", g.Look)
 }
 
-// Whoever was told is told of everything after, and of no duty twice.
+// Every desk told is told of every later revision, and of no duty twice.
 func TestTellDropsNobodyAndRepeatsNothing(t *testing.T) {
 	rb := rulebook(t)
 	rapid.Check(t, func(t *rapid.T) {
@@ -302,7 +302,7 @@ func TestTellDropsNobodyAndRepeatsNothing(t *testing.T) {
 			for _, desk := range told {
 				require.Contains(t, reached, desk)
 			}
-			for _, d := range g.Duties { // what is owed is carried out
+			for _, d := range g.Duties { // a duty that is owed is carried out
 				i := slices.IndexFunc(g.Escalations, func(e event.Escalation) bool { return e.Desk == d.Desk })
 				require.GreaterOrEqual(t, i, 0)
 				n := len(g.Escalations[i].Duties) + len(g.Escalations[i].Standing)
@@ -349,7 +349,7 @@ func BenchmarkReviseAndEncode(b *testing.B) {
 	b.ReportMetric(float64(size), "bytes")
 }
 
-// The hot path: a first report, of what has ended and of what lasts.
+// The hot path: a first report, of an ended and of a lasting outage.
 func BenchmarkReviseFirst(b *testing.B) {
 	rb := rulebook(b)
 	for name, facts := range map[string]string{"ended": large, "lasting": lasting} {

@@ -27,7 +27,7 @@ type story struct {
 
 func tell(t require.TestingT, rb Rulebook) *story { return &story{t: t, rb: rb, seq: 9} }
 
-// fold folds one cause; nil where it makes no revision.
+// fold folds one cause; nil if it makes no revision.
 func (s *story) fold(body any) *event.Graded {
 	s.seq++
 	g, err := s.rb.Revise(s.last, s.seq, body, nil)
@@ -42,13 +42,13 @@ func (s *story) elapsed(at time.Time) *event.Graded {
 	return s.fold(&event.Elapsed{Operator: s.last.Operator, Incident: s.last.Incident, Revision: s.last.Revision, At: at})
 }
 
-// elapse folds the moment that was foreseen.
+// elapse folds the foreseen moment.
 func (s *story) elapse() *event.Graded {
 	require.NotNil(s.t, s.last.Look)
 	return s.elapsed(*s.last.Look)
 }
 
-// on is a time of the day of nine; from 24:00 on, of the days after.
+// on returns a time of the day of nine; from 24:00 on, of the following days.
 func on(hhmm string) time.Time {
 	var h, m, sec int
 	if n, _ := fmt.Sscanf(hhmm, "%d:%d:%d", &h, &m, &sec); n < 2 {
@@ -74,7 +74,7 @@ func reached(g *event.Graded) []string {
 	return out
 }
 
-// dues are the times of all duties, by duty and facility.
+// dues returns the times of all duties, by duty and facility.
 func dues(g *event.Graded) map[string][2]string {
 	out := map[string][2]string{}
 	for _, d := range g.Duties {
@@ -85,8 +85,8 @@ func dues(g *event.Graded) map[string][2]string {
 	return out
 }
 
-// withPack is the rulebook with text of one embedded pack replaced: old and new
-// by turns.
+// withPack returns the rulebook with text of one embedded pack replaced; replace
+// alternates old and new.
 func withPack(t testing.TB, rb Rulebook, id string, replace ...string) Rulebook {
 	t.Helper()
 	files := fstest.MapFS{}
@@ -106,10 +106,10 @@ func withPack(t testing.TB, rb Rulebook, id string, replace ...string) Rulebook 
 	return rb
 }
 
-// script draws what happens to one incident: reports, and desks' acts.
+// script draws the events of one incident: reports, and desks' acts.
 type script struct {
 	t      *rapid.T
-	frozen bool // no report speaks of an outage, or takes the facility away that has it
+	frozen bool // no report mentions an outage, or removes the facility that has it
 	now    time.Time
 	i      int
 }
@@ -140,7 +140,7 @@ func (s *script) pick(what string, from []string) string {
 	return rapid.SampledFrom(from).Draw(s.t, s.label(what))
 }
 
-// cause draws the next one, at or after the last.
+// cause draws the next cause, at or after the last.
 func (s *script) cause() any {
 	s.i++
 	s.now = s.now.Add(rapid.SampledFrom(passes).Draw(s.t, s.label("passes")))

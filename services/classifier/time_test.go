@@ -28,7 +28,7 @@ func initial(at, data string) *event.Accepted {
 
 func next(id, at, data string) *event.Accepted { return taken("progress", id, on(at), data) }
 
-// The ladder of the issue: an outage of CII that lasts, told at minute five.
+// The ladder of the issue: a lasting outage of CII, reported at minute five.
 func TestAnOutageThatLastsRisesStepByStep(t *testing.T) {
 	s := tell(t, rulebook(t))
 	g := s.fold(initial("09:05", dispatch+lasting))
@@ -96,7 +96,7 @@ func TestOtherLadders(t *testing.T) {
 	}
 }
 
-// The end, told in time, stops it: also when the moment is folded afterwards.
+// An end reported in time stops the rise, also if the moment is folded afterwards.
 func TestAnOutageThatEndedNeverRises(t *testing.T) {
 	s := tell(t, rulebook(t))
 	s.fold(initial("09:05", dispatch+lasting))
@@ -109,7 +109,7 @@ func TestAnOutageThatEndedNeverRises(t *testing.T) {
 	require.Equal(t, event.RelativelyLarge, s.last.Peak)
 }
 
-// An end that is told too late lowers the grade again, and recalls nothing.
+// An end reported too late lowers the grade again, and recalls nothing.
 func TestAnEndToldAfterTheRiseLowers(t *testing.T) {
 	s := tell(t, rulebook(t))
 	s.fold(initial("09:05", dispatch+lasting))
@@ -125,8 +125,8 @@ func TestAnEndToldAfterTheRiseLowers(t *testing.T) {
 	require.Equal(t, "10:10 strictly 10:02", due(t, g, toProtection))
 }
 
-// A server that was down gets its moments late and in a row. Nothing in what it
-// decides shows that.
+// A server that was down gets its moments late and in a row. Its decisions do not show
+// that.
 func TestMomentsThatComeLateDecideTheSame(t *testing.T) {
 	rb := rulebook(t)
 	punctual, late := tell(t, rb), tell(t, rb)
@@ -144,7 +144,7 @@ func TestMomentsThatComeLateDecideTheSame(t *testing.T) {
 	require.NoError(t, err)
 	require.JSONEq(t, string(want), string(got))
 
-	// Out of order, too, the clocks run from their moments.
+	// Also out of order, the clocks run from their moments.
 	wild := tell(t, rb)
 	wild.fold(initial("09:05", dispatch+lasting))
 	require.Equal(t, event.EspeciallyGrave, wild.elapsed(on("15:00")).Grade)
@@ -153,7 +153,7 @@ func TestMomentsThatComeLateDecideTheSame(t *testing.T) {
 	require.Nil(t, wild.elapsed(on("10:00")))
 }
 
-// A report that comes after a threshold was crossed, before anybody has looked.
+// A report that arrives after a threshold was crossed, but before the moment is folded.
 func TestAReportBetweenTheMomentAndItsRecord(t *testing.T) {
 	people := `"facts":{"peopleAffected":1000000}`
 	peopleAndEnd := strings.TrimSuffix(ended("09:55"), "}") + `,"peopleAffected":1000000}`
@@ -193,8 +193,8 @@ func TestAReportBetweenTheMomentAndItsRecord(t *testing.T) {
 	}
 }
 
-// The first step is the operator's own duty: a corrected discovery that comes
-// between the crossing and its record moves the strict reading no later either.
+// The first step is the operator's own duty: a corrected discovery that arrives between
+// the crossing and its record does not move the strict reading later either.
 func TestALateLookDoesNotLoosenTheStrictReading(t *testing.T) {
 	for _, told := range []string{`"2026-03-02T09:08:00+08:00"`, `"2026-03-02T09:11:00+08:00"`, `"2026-03-02T08:50:00+08:00"`, `null`} {
 		correction := func() *event.Accepted { return next("r2", "09:12", `"discoveredAt":`+told) }
@@ -209,9 +209,9 @@ func TestALateLookDoesNotLoosenTheStrictReading(t *testing.T) {
 	}
 }
 
-// A report that is no more than a moment late is a cause like any other, and so
-// is a desk's act: whoever was told hears of the rise, though a question to the
-// operator is no news to him.
+// A report that is as late as a moment is a cause like any other, and so is a desk's act:
+// every desk told hears of the rise, even if the act itself, a question to the operator,
+// is not news to it.
 func TestAnActBetweenTheMomentAndItsRecordTellsOfTheRise(t *testing.T) {
 	for _, kind := range []string{event.KindAsked, event.KindConfirmed, event.KindTransferred} {
 		s := tell(t, rulebook(t))
@@ -253,7 +253,7 @@ func TestWhatIsWithdrawnOrImportedDoesNotGrow(t *testing.T) {
 	require.Equal(t, "15:00:00", hhmm(s.fold(next("r2", "12:10", `"imported":false`)).Look), "until it comes alive")
 }
 
-// Where the law has changed since the moment was foreseen, it may bring nothing
+// If the law has changed since the moment was foreseen, the moment may change nothing
 // yet: the next one is set all the same.
 func TestAMomentThatTheLawHasMoved(t *testing.T) {
 	s := tell(t, rulebook(t))
@@ -270,7 +270,7 @@ func TestAMomentThatTheLawHasMoved(t *testing.T) {
 	require.Equal(t, event.RelativelyLarge, s.elapse().Grade)
 }
 
-// A duty whose clock is the end of handling starts when that is told.
+// A duty whose clock is the end of handling starts when that is reported.
 func TestADutyThatCountsFromTheEndOfHandling(t *testing.T) {
 	rb := withPack(t, rulebook(t), "cn-csirm-2025", "within: PT1H\n    clock: discovered", "within: PT1H\n    clock: handled")
 	s := tell(t, rb)
@@ -286,7 +286,7 @@ func TestADutyThatCountsFromTheEndOfHandling(t *testing.T) {
 	require.Equal(t, "10:05", due(t, s.last, toProtection), "an end to come counts as the receipt")
 }
 
-// catchUp folds every moment that has come by now.
+// catchUp folds every moment up to now.
 func (s *story) catchUp(now time.Time) {
 	for s.last != nil && s.last.Look != nil && !s.last.Look.After(now) {
 		look := *s.last.Look
@@ -294,8 +294,8 @@ func (s *story) catchUp(now time.Time) {
 	}
 }
 
-// What is graded step by step is what would be graded from scratch, at the
-// steps and between them.
+// Grading step by step gives the same as grading from scratch, at the steps and between
+// them.
 func TestPropertyEachStepIsWhatTheLawSaysAtThatMoment(t *testing.T) {
 	for name, rb := range map[string]Rulebook{"automatic": rulebook(t), "confirm": rulebook(t, confirming...)} {
 		t.Run(name, func(t *testing.T) {
@@ -345,11 +345,12 @@ func TestPropertyEachStepIsWhatTheLawSaysAtThatMoment(t *testing.T) {
 	}
 }
 
-// A report that names the critical facility no more denies that its outage crossed a
-// threshold. Where the moment was not folded before it, the duty of the other facility
-// counts from its receipt (art. 4 ¶4 gives that facility's operator four hours from its
-// own incident). Where the moment was folded, the due time that was told stays: a
-// correction gives nobody more time.
+// A report that no longer names the critical facility denies that its outage crossed a
+// threshold. If the moment was not folded before it, the duty of the other facility
+// counts from its receipt (art. 4
+//
+// 4 gives that facility's operator four hours from its own incident). If the moment was
+// folded, the due time that was told stays: a correction gives nobody more time.
 func TestAReportThatTakesTheCriticalFacilityAway(t *testing.T) {
 	const toProvince = "other-operator-to-provincial-cyberspace"
 	for name, row := range map[string]struct {
@@ -370,8 +371,8 @@ func TestAReportThatTakesTheCriticalFacilityAway(t *testing.T) {
 	}
 }
 
-// Whether the moments are folded in time, late, or never makes no difference to
-// any due time, as long as no report denies that they came.
+// Whether the moments are folded in time, late, or never makes no difference to any due
+// time, unless a report denies them.
 func TestPropertyALateLookMovesNoDueTime(t *testing.T) {
 	rb := rulebook(t)
 	rapid.Check(t, func(t *rapid.T) {
@@ -403,8 +404,8 @@ func TestPropertyALateLookMovesNoDueTime(t *testing.T) {
 	})
 }
 
-// No correction gives anybody more time: while something is owed, its due times
-// move neither later nor away.
+// No correction gives anybody more time: while something is owed, its due times do not
+// move later and are not removed.
 func TestPropertyNoCorrectionGivesMoreTime(t *testing.T) {
 	rb := rulebook(t, confirming...)
 	rapid.Check(t, func(t *rapid.T) {
@@ -448,8 +449,8 @@ func TestPropertyNoCorrectionGivesMoreTime(t *testing.T) {
 	})
 }
 
-// What lies in the future has not come: an outage that is said to begin after
-// its receipt begins with it, and one that is said to end ahead has not ended.
+// The future has not come: an outage dated to begin after its receipt begins with it, and
+// one dated to end in the future has not ended.
 func TestTheFutureHasNotCome(t *testing.T) {
 	rb := rulebook(t)
 	outage := func(times string) string { return `"facts":{"outage":[{"scope":"overall",` + times + `}]}` }
@@ -481,8 +482,8 @@ func TestTheFutureHasNotCome(t *testing.T) {
 	require.Nil(t, g.Look)
 }
 
-// An operator that reports in time by its own word and then corrects it is seen
-// to have been late: the due time moves, and what stands says by how much.
+// An operator that reports in time by its own claim and then corrects the claim turns out
+// to have been late: the due time moves, and the duty records by how much.
 func TestACorrectionThatShowsLateness(t *testing.T) {
 	rb := rulebook(t)
 	history := revise(t, rb,
@@ -504,8 +505,8 @@ func TestACorrectionThatShowsLateness(t *testing.T) {
 	}
 }
 
-// However often a beginning in the future is said again, the clock runs from the
-// first time it was said.
+// However often a future beginning is repeated, the clock runs from the first time it was
+// reported.
 func TestAFutureSaidAgainDelaysNothing(t *testing.T) {
 	rb := rulebook(t)
 	ahead := `"facts":{"outage":[{"scope":"overall","since":"2026-03-03T09:00:00+08:00"}],"siteUnreachable":{"class":"central","since":"2026-03-03T09:00:00+08:00"}}`
@@ -517,7 +518,7 @@ func TestAFutureSaidAgainDelaysNothing(t *testing.T) {
 	require.Equal(t, event.RelativelyLarge, history[2].Grade)
 }
 
-// What is dated before what is known has no effect, and that is said.
+// A statement dated before the known ones has no effect, and the revision says so.
 func TestWhatIsOutdatedIsSaid(t *testing.T) {
 	rb := rulebook(t)
 	open := `"facts":{"outage":[{"scope":"overall","since":"2026-03-02T08:55:00+08:00"}]}`

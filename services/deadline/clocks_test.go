@@ -18,7 +18,7 @@ import (
 
 func ptr(t time.Time) *time.Time { return &t }
 
-// revision is a graded record as far as the clocks read it.
+// revision returns a graded record with the members that the clocks read.
 func revision(n int, g event.Graded) event.Graded {
 	g.Operator, g.Incident, g.Revision = "mill", "flood", n
 	if g.At.IsZero() {
@@ -39,7 +39,7 @@ func (w *tower) acknowledge(id string, when, by time.Time) {
 	w.caughtUp()
 }
 
-// set are the timers of the incidents, without the marks.
+// set returns the timers of the incidents, without the marks.
 func (w *tower) set() map[string]time.Time {
 	out := w.timers()
 	maps.DeleteFunc(out, func(name string, _ time.Time) bool { return strings.HasPrefix(name, "escalation.nobody.") })
@@ -87,8 +87,8 @@ func TestRemindersOfARevision(t *testing.T) {
 	}, all[3])
 }
 
-// A revision replaces the timers of the one before; a reminder looks whether it
-// is still owed, and comes to the operator that listens.
+// A revision replaces the timers of the previous one; a reminder checks whether the item
+// is still owed, and is sent to a listening operator.
 func TestARevisionReplacesTheTimersOfTheOneBefore(t *testing.T) {
 	t.Parallel()
 	w := raise(t, t.TempDir(), nine)
@@ -116,7 +116,8 @@ func TestARevisionReplacesTheTimersOfTheOneBefore(t *testing.T) {
 	require.NoError(t, json.Unmarshal(m.Data, &said))
 	require.Equal(t, reminded[0], said)
 
-	// What is given meanwhile reminds nobody, also where the timer was in hand.
+	// An item given meanwhile causes no reminder, even if the timer was already
+	// delivered.
 	ring := ringer{depsOf(t, w.env, w.clock), nil, newArmed()}
 	hand := w.stored("reminder.mill.flood.s-due")
 	w.grade(revision(3, event.Graded{}))
@@ -126,7 +127,7 @@ func TestARevisionReplacesTheTimersOfTheOneBefore(t *testing.T) {
 	require.Empty(t, out)
 }
 
-// stored is a timer as FollowTimers would hand it over.
+// stored returns a timer as FollowTimers would deliver it.
 func (w *tower) stored(name string) event.Stored {
 	w.t.Helper()
 	s, err := bustest.JetStream(w.t, w.env).Stream(w.t.Context(), event.StreamTimers)
@@ -136,8 +137,8 @@ func (w *tower) stored(name string) event.Stored {
 	return event.ReadStored(event.Real, event.DueSubject(m.Subject), m.Header, m.Data, m.Sequence, m.Time)
 }
 
-// A moment that no revision foresees any more is void, where that is known; where
-// it was forgotten the classifier is asked once too often.
+// A moment that no revision foresees any more is void, if that is known; if it was
+// forgotten, the classifier looks once more than necessary.
 func TestAVoidMoment(t *testing.T) {
 	t.Parallel()
 	w := raise(t, t.TempDir(), nine)
@@ -170,7 +171,7 @@ func TestAnAcknowledgementInTimeCancelsAndALateOneDoesNot(t *testing.T) {
 	in, exact, late, none := w.tell("hall", "in", 30), w.tell("hall", "exact", 30), w.tell("hall", "late", 30), w.tell("hall", "none", 30)
 	w.acknowledge(in, at(29), at(30))
 	w.acknowledge(exact, at(30), at(30))
-	w.acknowledge(late, at(30).Add(time.Millisecond), at(30)) // its record is here before the timer is
+	w.acknowledge(late, at(30).Add(time.Millisecond), at(30)) // its record is stored before the timer is set
 	require.Equal(t, []string{"escalation." + late, "escalation." + none}, slices.Sorted(maps.Keys(w.set())))
 	hand := w.stored("escalation." + none)
 	w.move(30)
@@ -183,7 +184,8 @@ func TestAnAcknowledgementInTimeCancelsAndALateOneDoesNot(t *testing.T) {
 	require.Equal(t, []string{late, none}, overdue)
 	require.Empty(t, w.set())
 
-	// One that is stored before the moment counts, though the timer was in hand.
+	// An acknowledgement stored before the moment counts, even if the timer was already
+	// delivered.
 	ring := ringer{depsOf(t, w.env, w.clock), nil, newArmed()}
 	body, err := event.Decode[event.Overdue](hand)
 	require.NoError(t, err)
@@ -195,7 +197,8 @@ func TestAnAcknowledgementInTimeCancelsAndALateOneDoesNot(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, out)
 
-	// One that comes due by its wait, because the clock was set back, says when it was due.
+	// A timer that comes due by its wait, because the clock was set back, records when it
+	// was due.
 	back := w.tell("hall", "back", 90)
 	hand = w.stored("escalation." + back)
 	body, err = event.Decode[event.Overdue](hand)
@@ -208,7 +211,7 @@ func TestAnAcknowledgementInTimeCancelsAndALateOneDoesNot(t *testing.T) {
 	require.Equal(t, body.AcknowledgeBy, out[0].Time)
 	w.acknowledge(back, at(31), body.AcknowledgeBy)
 
-	// What starts no clock sets none.
+	// An escalation that starts no clock sets no timer.
 	id := event.EscalationID("hall", "mill", "import", "1")
 	w.put("incident.escalated."+id, event.Escalated{ID: id, Desk: "hall"})
 	w.put(event.AcknowledgedSubject(id), event.Acknowledgement{Escalation: id, At: nine})
@@ -216,8 +219,8 @@ func TestAnAcknowledgementInTimeCancelsAndALateOneDoesNot(t *testing.T) {
 	require.Empty(t, w.set())
 }
 
-// After a crash the ledger may be read again from its beginning: the same timers
-// are set, what was met stays met, and nothing is recorded twice.
+// After a crash the ledger may be read again from its beginning: the same timers are set,
+// settled ones stay settled, and nothing is recorded twice.
 func TestTheSameLedgerTwiceSetsTheSameTimers(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -251,7 +254,7 @@ func TestTheSameLedgerTwiceSetsTheSameTimers(t *testing.T) {
 	require.Equal(t, had, ledger(), "no record is new")
 }
 
-// A timer that cannot be read is put before a person and holds nothing up.
+// An unreadable timer is sent to a person for review and delays nothing.
 func TestATimerWithAPoisonedBody(t *testing.T) {
 	t.Parallel()
 	w := raise(t, t.TempDir(), nine)
@@ -293,7 +296,7 @@ func TestATimerWithAPoisonedBody(t *testing.T) {
 	})
 }
 
-// Records that cannot be read do not stop the clocks either.
+// Unreadable records do not stop the clocks either.
 func TestPoisonInTheLedger(t *testing.T) {
 	t.Parallel()
 	w := raise(t, t.TempDir(), nine)

@@ -27,7 +27,7 @@ const (
 // killedID is the escalation of one clock.
 func killedID(i int) string { return event.EscalationID("hall", "mill", fmt.Sprint("i", i), "1") }
 
-// TestKilledChild is no test of its own: it starts clocks until it is killed.
+// TestKilledChild is not a test of its own: it starts clocks until it is killed.
 func TestKilledChild(t *testing.T) {
 	dir := os.Getenv(killedFolder)
 	if dir == "" {
@@ -54,8 +54,8 @@ func TestKilledChild(t *testing.T) {
 	time.Sleep(time.Minute)
 }
 
-// TestKilled: kill -9 while clocks come due, and whatever becomes of TIMERS
-// meanwhile, each target that passed has exactly one record after the next start.
+// TestKilled: after kill -9 while clocks come due, and damage to TIMERS meanwhile, each
+// target that passed has exactly one record after the next start.
 func TestKilled(t *testing.T) {
 	t.Parallel()
 	for name, harm := range map[string]func(t *testing.T, dir string){
@@ -133,7 +133,7 @@ func removeTimers(t *testing.T, dir string) {
 	}
 }
 
-// damageTimers cuts each block in half and spoils the middle of the rest.
+// damageTimers cuts each block in half and overwrites the middle of the rest.
 func damageTimers(t *testing.T, dir string) {
 	for _, file := range timerFiles(t, dir) {
 		raw, err := os.ReadFile(file)

@@ -25,17 +25,17 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// tower is a server with the clocks at work, on a clock that a test moves.
+// tower is a server with running clocks, on a clock that the test moves.
 type tower struct {
 	t     testing.TB
 	env   *bustest.Env
 	clock *clock.Manual
 	stop  func() // the clocks only
-	// incidents are those of the operator mill that records were put of.
+	// incidents are those of the operator mill that have records.
 	incidents []string
 }
 
-// raise starts the clocks in a folder that may hold a past.
+// raise starts the clocks in a folder that may have earlier data.
 func raise(t testing.TB, dir string, now time.Time) *tower {
 	c := clock.NewManual(now)
 	w := &tower{t: t, env: bustest.StartIn(t, dir, c), clock: c}
@@ -69,7 +69,7 @@ func (w *tower) until(what string, done func() bool) {
 	require.Eventually(w.t, done, 30*time.Second, 5*time.Millisecond, what)
 }
 
-// ask is a request to the door of desks.
+// ask sends a request to the desks endpoint.
 func (w *tower) ask() (a event.DesksAnswer, ok bool) {
 	m, err := w.env.Conn.Request(event.DoorDesks, nil, time.Second)
 	if err != nil {
@@ -90,7 +90,7 @@ func (w *tower) screens(desk string) (out []event.Screen) {
 	return out
 }
 
-// seen is when the first screen of a desk was last there.
+// seen returns when the first screen of a desk was last connected.
 func (w *tower) seen(desk string) time.Time {
 	if s := w.screens(desk)[0]; s.SeenAt != nil {
 		return *s.SeenAt
@@ -98,14 +98,14 @@ func (w *tower) seen(desk string) time.Time {
 	return time.Time{}
 }
 
-// at is a moment, in minutes after nine.
+// at returns a moment, in minutes after nine.
 func at(minutes float64) time.Time { return nine.Add(time.Duration(minutes * float64(time.Minute))) }
 
 func (w *tower) move(minutes float64) {
 	w.clock.Advance(at(minutes).Sub(w.clock.Now()))
 }
 
-// put commits a record that some other service would.
+// put commits a record on behalf of another service.
 func (w *tower) put(subject string, v any) uint64 {
 	w.t.Helper()
 	r, err := event.NewRecord(subject, w.clock.Now(), "", v)
@@ -118,8 +118,8 @@ func (w *tower) put(subject string, v any) uint64 {
 	return res[0].Sequence
 }
 
-// tell escalates an incident to a desk that has some minutes to acknowledge,
-// and waits until its timer is set or has come due.
+// tell escalates an incident to a desk that has some minutes to acknowledge, and waits
+// until its timer is set or has come due.
 func (w *tower) tell(desk, incident string, minutes float64) string {
 	w.t.Helper()
 	id := event.EscalationID(desk, "mill", incident, "1")
@@ -132,8 +132,8 @@ func (w *tower) tell(desk, incident string, minutes float64) string {
 	return id
 }
 
-// caughtUp returns when the clocks have handled what was put: in each incident, the timer
-// of a mark that is told last is set. Incidents overtake one another.
+// caughtUp returns when the clocks have handled all records: in each incident, the timer
+// of a final mark is set. Incidents may overtake one another.
 func (w *tower) caughtUp() {
 	w.t.Helper()
 	incidents := w.incidents
@@ -159,7 +159,7 @@ func (w *tower) isSet(name string) bool {
 
 var marks atomic.Int64
 
-// timers are those that are set, by name, with their moments.
+// timers returns the timers that are set, by name, with their moments.
 func (w *tower) timers() map[string]time.Time {
 	w.t.Helper()
 	s, err := bustest.JetStream(w.t, w.env).Stream(w.t.Context(), event.StreamTimers)
@@ -175,13 +175,13 @@ func (w *tower) timers() map[string]time.Time {
 	return out
 }
 
-// settles fires what is due until nothing comes of it any more.
+// settles fires due timers until no more records follow.
 func (w *tower) settles() {
 	w.t.Helper()
 	for fired := 1; fired > 0; {
 		fired = bustest.Fire(w.t, w.env, w.clock)
-		// What came due before a mark has been handled when what came due after
-		// it has: timers are handed over in order, and in batches.
+		// A timer due before a mark has been handled once one due after it has: timers
+		// are delivered in order, and in batches.
 		for range 2 {
 			incident := fmt.Sprint("m", marks.Add(1))
 			moment := event.Elapsed{Operator: "mark", Incident: incident, At: w.clock.Now()}
@@ -199,13 +199,13 @@ func (w *tower) settles() {
 	}
 }
 
-// aways are the alarms raised so far, in order.
+// aways returns the alarms raised so far, in order.
 func (w *tower) aways() []event.Away {
 	w.t.Helper()
 	return records[event.Away](w.t, w.env, event.AllAway)
 }
 
-// records reads what the ledger holds under a filter.
+// records reads the ledger's records that match a filter.
 func records[T any](t testing.TB, env *bustest.Env, filter string) (out []T) {
 	t.Helper()
 	subjects, err := env.Bus.Subjects(t.Context(), filter)
@@ -353,7 +353,7 @@ func TestOneAlarmAnAbsence(t *testing.T) {
 	require.NotEqual(t, id, long)
 }
 
-// A desk that sleeps when it is told is known to sleep at once.
+// A desk without a screen when it is told is known to be away at once.
 func TestADeskThatSleepsWhenItIsToldIsKnownAtOnce(t *testing.T) {
 	t.Parallel()
 	w := raise(t, t.TempDir(), nine)
@@ -389,8 +389,8 @@ func TestAnAcknowledgementIsASignOfLife(t *testing.T) {
 	require.Equal(t, at(20), w.aways()[0].Since)
 }
 
-// What was seen is kept; after a restart the screens have a little time to come
-// back, and nobody is called asleep for the server's own absence.
+// The times seen are stored; after a restart the screens have a little time to come back,
+// and no desk counts as away because the server was down.
 func TestWhatWasSeenIsKnownAfterARestart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -434,8 +434,8 @@ func TestWhatWasSeenIsKnownAfterARestart(t *testing.T) {
 	})
 }
 
-// A drill's clock runs fast, and a screen that is there is there, whenever it was
-// looked at last; one that is gone is not.
+// A drill's clock runs fast, and a connected screen counts as connected, whenever it was
+// last checked; a disconnected one does not.
 func TestPresenceOnAFastClock(t *testing.T) {
 	t.Parallel()
 	fast := clock.NewScaled(3600)
@@ -466,7 +466,7 @@ func TestPresenceOnAFastClock(t *testing.T) {
 	})
 	require.NoError(t, p.look(t.Context()))
 	for began := time.Now(); time.Since(began) < 2500*time.Millisecond; time.Sleep(97 * time.Millisecond) {
-		// Half an hour is half a second: a look of a moment ago is too old.
+		// Half an hour is half a second: a check of a moment ago is too old.
 		now := fast.Now()
 		out, err := p.alarm(t.Context(), event.Overdue{Escalation: "gate.mill.flood.1", Desk: "gate", ReportedAt: now.Add(-25 * time.Minute), AcknowledgeBy: now.Add(5 * time.Minute)}, now)
 		require.NoError(t, err)
@@ -482,8 +482,8 @@ func TestPresenceOnAFastClock(t *testing.T) {
 	}, 30*time.Second, 50*time.Millisecond)
 }
 
-// What the engine says is taken over at the pace of the clock, and one that does
-// not wait for a moment is not gone for it.
+// The engine's times are converted at the pace of the clock, and a screen that does not
+// wait for a moment is not gone because of that.
 func TestSights(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)
@@ -526,7 +526,7 @@ func TestSights(t *testing.T) {
 	require.Equal(t, nine.Add(time.Minute+settle), p.notBefore, "nobody has looked for a while")
 }
 
-// The timer of a target is not lost because nobody can say who is there.
+// The timer of a target is not lost when the screens cannot be checked.
 func TestAnAlarmThatCannotBeRaisedKeepsTheTimer(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)

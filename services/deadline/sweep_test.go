@@ -14,7 +14,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// lose removes timers behind the service's back.
+// lose removes timers without the service's knowledge.
 func (w *tower) lose(filter string) {
 	w.t.Helper()
 	s, err := bustest.JetStream(w.t, w.env).Stream(w.t.Context(), event.StreamTimers)
@@ -22,8 +22,8 @@ func (w *tower) lose(filter string) {
 	require.NoError(w.t, s.Purge(w.t.Context(), jetstream.WithPurgeSubject(filter)))
 }
 
-// TestSweep_LostTimersComeDue: clocks whose timers were lost while the service was away, or
-// while it ran, come due; those that were met do not, and nothing comes twice.
+// TestSweep_LostTimersComeDue: clocks whose timers were lost while the service was
+// stopped, or while it ran, come due; settled ones do not, and nothing is recorded twice.
 func TestSweep_LostTimersComeDue(t *testing.T) {
 	t.Parallel()
 	for _, away := range []bool{true, false} {
@@ -60,8 +60,8 @@ func TestSweep_LostTimersComeDue(t *testing.T) {
 	}
 }
 
-// TestSweep_ReadsOnlyWhatMayStillRun: what is before the oldest clock that runs is not read
-// again.
+// TestSweep_ReadsOnlyWhatMayStillRun: records before the oldest running clock are not
+// read again.
 func TestSweep_ReadsOnlyWhatMayStillRun(t *testing.T) {
 	t.Parallel()
 	w := raise(t, t.TempDir(), nine)

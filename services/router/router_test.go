@@ -22,7 +22,7 @@ func in(d time.Duration) *time.Time { t := nine.Add(d); return &t }
 
 func within(d time.Duration) *event.Duration { v := event.Duration(d); return &v }
 
-// stored is a body as the ledger holds it.
+// stored returns a body as a stored record.
 func stored(t *testing.T, subject string, seq uint64, body any) event.Stored {
 	t.Helper()
 	r, err := event.NewRecord(subject, nine, "", body)
@@ -37,7 +37,7 @@ var known = event.State{Fields: map[string]event.Field{
 	"facts.outage": field(`[]`), "facts.peopleAffected": field(`5`),
 }}
 
-// graded is a revision that tells two desks.
+// graded returns a revision that tells two desks.
 func graded() *event.Graded {
 	return &event.Graded{
 		Operator: "grid-east", Incident: "调度", Revision: 7, About: event.AboutIncident, At: nine,
@@ -72,8 +72,8 @@ func TestEachDeskIsToldAsDecided(t *testing.T) {
 	require.False(t, told[1].Late)
 	require.Nil(t, told[1].DueAt)
 
-	// A repeat says the same, and the first written stands; so says who sees the record
-	// before it is written.
+	// A repeat has the same contents, and the first record is kept; so it is for a record
+	// that is not written yet.
 	for _, repeat := range []event.Stored{record, record.Record.Unwritten(event.Real)} {
 		again, err := handler{clock: c}.Handle(t.Context(), repeat)
 		require.NoError(t, err)
@@ -179,8 +179,8 @@ func TestWhatNobodyCouldHandleGoesBeforeADesk(t *testing.T) {
 	require.Equal(t, u, *e.Unhandled)
 }
 
-// The service as a whole: one desk a record, and a record that cannot be read
-// is itself put before a desk by the same road.
+// The service as a whole: one desk a record, and an unreadable record is itself sent to a
+// desk, in the same way.
 func TestRun(t *testing.T) {
 	env := bustest.Start(t)
 	raw, err := fs.ReadFile(schemas.Registers, "example.yaml")
