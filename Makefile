@@ -69,8 +69,8 @@ bench: ## tocsin beside its peers and the bare engine: one table, in about five 
 peers: ## the benchmark of the peers builds, and counts right (a module of its own)
 	cd internal/bench/peers && $(GO) vet ./... && $(GO) test -timeout 180s ./...
 
-benchmarks: ## every benchmark once
-	$(GO) test -timeout 300s -run '^$$' -bench . -benchtime 1x $(PKG)
+benchmarks: ## every benchmark once, of several sizes the smallest
+	$(GO) test -short -timeout 300s -run '^$$' -bench . -benchtime 1x $(PKG)
 
 fuzz: ## every fuzz target for FUZZTIME (5m: all of them take three hours)
 	@grep -rho --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' cmd internal schemas services >/dev/null || { echo "no fuzz targets"; exit 1; }

@@ -20,7 +20,11 @@ import (
 // BenchmarkTimers sets timers that come due within one second, with and without a
 // concurrent writer, and reports how late they are handled.
 func BenchmarkTimers(b *testing.B) {
-	for _, n := range []int{2000, 10000} {
+	sizes := []int{2000, 10000}
+	if testing.Short() {
+		sizes = sizes[:1]
+	}
+	for _, n := range sizes {
 		for _, writes := range []bool{true, false} {
 			b.Run(fmt.Sprintf("%d/writer=%v", n, writes), func(b *testing.B) {
 				for b.Loop() {
