@@ -21,8 +21,8 @@ import (
 	"github.com/tocsin-project/tocsin/schemas"
 )
 
-// say is an act as a client sends it: the sample of its kind with members
-// changed, or left out where the change is nil.
+// say returns an act as a client sends it: the sample of its kind with members changed,
+// or left out if the change is nil.
 func say(kind string, changes map[string]any) string {
 	act := map[string]any{
 		"kind": kind, "id": kind + "-1", "desk": "hall", "operator": "mill", "incident": "flood",
@@ -45,7 +45,7 @@ func say(kind string, changes map[string]any) string {
 	return string(raw)
 }
 
-// manyMembers are as many as are read, each followed by a comma.
+// manyMembers returns as many members as are read, each followed by a comma.
 func manyMembers() string {
 	var b strings.Builder
 	for n := range maxMembers {
@@ -67,7 +67,7 @@ func commit(t *testing.T, env *bustest.Env, subject string, body any) {
 	require.NoError(t, err)
 }
 
-// holding makes the incident's next revision, in which these forwards wait.
+// holding makes the incident's next revision, which holds these forwards.
 func holding(t *testing.T, env *bustest.Env, revision int, held ...event.Held) {
 	t.Helper()
 	commit(t, env, event.GradedSubject("mill", "flood", revision), event.Graded{Operator: "mill", Incident: "flood", Revision: revision, Held: held})
@@ -111,14 +111,14 @@ func TestEveryActIsRecordedOnce(t *testing.T) {
 			require.Equal(t, "按规定办理。\n另见附件。", body.Reason)
 			require.True(t, body.At.Equal(now))
 
-			// The world has moved on: time is up, another escalation is open, the
-			// forward has gone. A repeat says what was said first.
+			// Meanwhile time is up, another escalation is open and the forward has gone.
+			// A repeat still gets the first answer.
 			c.Advance(24 * time.Hour)
 			holding(t, env, 2+int(stored.Sequence))
 			commit(t, env, "incident.escalated.hall.mill.flood.o"+fmt.Sprint(stored.Sequence), event.Escalated{Act: event.ActNotice})
 			for text, want := range map[string]string{
 				text:             event.StatusDuplicate,
-				say(k.kind, nil): event.StatusDuplicate, // the stamp is no part of it
+				say(k.kind, nil): event.StatusDuplicate, // the stamp is not compared
 				say(k.kind, map[string]any{"reason": "another"}): event.StatusConflict,
 				say(k.kind, map[string]any{"officer": "deputy"}): event.StatusConflict,
 			} {
@@ -228,7 +228,7 @@ func TestClosingAfterEverythingIsAcknowledged(t *testing.T) {
 	for _, last := range []string{"2", "o3", "u4", "r5", "a6"} {
 		commit(t, env, "incident.escalated.hall.mill.flood."+last, event.Escalated{})
 	}
-	commit(t, env, "incident.escalated.gate.mill.flood.1", event.Escalated{}) // not ours
+	commit(t, env, "incident.escalated.gate.mill.flood.1", event.Escalated{}) // another desk's
 	commit(t, env, "incident.escalated.hall.mill.fire.1", event.Escalated{})
 	acknowledged(t, env, told)
 	shut := func(id string) event.DeskActAnswer {
@@ -237,7 +237,7 @@ func TestClosingAfterEverythingIsAcknowledged(t *testing.T) {
 	a := shut("a")
 	require.Equal(t, []string{"$.incident"}, refused(t, a))
 	require.Contains(t, a.Errors[0].Message, "hall.mill.flood.2, hall.mill.flood.a6, hall.mill.flood.o3, hall.mill.flood.r5, hall.mill.flood.u4")
-	// Notices and reviews are acknowledged like everything else.
+	// Notices and reviews are acknowledged like any other escalation.
 	for _, last := range []string{"2", "o3", "u4", "r5", "a6"} {
 		ack := ask[event.AcknowledgementAnswer](t, env, "desk.hall.acknowledge", `{"escalation":"hall.mill.flood.`+last+`","officer":"duty-officer"}`)
 		require.Equal(t, event.StatusAccepted, ack.Status)
@@ -252,8 +252,8 @@ func TestClosingAfterEverythingIsAcknowledged(t *testing.T) {
 	require.Contains(t, a.Errors[0].Message, "and 5 more")
 }
 
-// Two desks act at once, each many times over: each act is recorded once, and
-// all its senders hear of the same record.
+// Two desks act concurrently, each many times: each act is recorded once, and all its
+// senders get the same record.
 func TestDesksActAtOnce(t *testing.T) {
 	env, _ := house(t)
 	commit(t, env, "incident.escalated.gate.mill.flood.1", event.Escalated{})
@@ -283,7 +283,7 @@ func TestDesksActAtOnce(t *testing.T) {
 	require.Equal(t, 2*each*repeats/2, statuses[event.StatusConflict])
 }
 
-// In a drill the door is the drill's, and so is all that it asks of the ledger.
+// In a drill the endpoint is the drill's, and so are all its reads of the ledger.
 func TestActsOfADrill(t *testing.T) {
 	c := clock.NewManual(nine)
 	env := bustest.StartRealm(t, t.TempDir(), c, event.Drill)
@@ -303,7 +303,7 @@ func TestActsOfADrill(t *testing.T) {
 	require.Equal(t, event.StatusAccepted, shut("b").Status)
 }
 
-// What can be asked for is what the schemas let a report tell.
+// A desk can ask for exactly the facts that the schemas allow in a report.
 func TestReportPathsAreThoseOfTheSchemas(t *testing.T) {
 	want := map[string]bool{}
 	for _, name := range []string{"initial.v1.json", "progress.v1.json", "final.v1.json"} {

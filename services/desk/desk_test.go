@@ -31,7 +31,7 @@ desks:
 	told = "hall.mill.flood.1"
 )
 
-// house has the doors of two desks open, and one escalation to the hall.
+// house runs the endpoints of two desks, with one escalation to the hall.
 func house(t *testing.T) (*bustest.Env, *clock.Manual) {
 	t.Helper()
 	env := bustest.Start(t)
@@ -144,8 +144,8 @@ func TestAScreenGetsAConsumerOfItsOwn(t *testing.T) {
 	require.Equal(t, "$", ask[event.WatchAnswer](t, env, "desk.hall.watch", "x").Errors[0].Path)
 }
 
-// The names of a desk and a screen do not run into each other: "a_b" watching
-// as "c" is not "a" watching as "b_c".
+// The names of a desk and a screen cannot be confused: "a_b" watching as "c" is not "a"
+// watching as "b_c".
 func TestConsumersOfDifferentDesksNeverMeet(t *testing.T) {
 	env := bustest.Start(t)
 	one, err := env.Bus.Consumer(t.Context(), "a_b", "c", 1)

@@ -16,8 +16,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/register"
 )
 
-// FuzzDoors sends a desk's doors anything. There is always an answer, which can be
-// written, and what is not taken says why.
+// FuzzDoors sends a desk's endpoints arbitrary input. There is always an answer, it can
+// be encoded, and a refusal gives a reason.
 func FuzzDoors(f *testing.F) {
 	env := bustest.Start(f)
 	reg, err := register.Decode([]byte(houses))

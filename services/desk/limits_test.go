@@ -11,8 +11,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// TestAsk_UnansweredQuestionsAreBounded, however many come at once and before any is
-// folded; an answer makes room, and the bound of one desk is not another's.
+// TestAsk_UnansweredQuestionsAreBounded, however many arrive concurrently and before any
+// is folded; an answer makes room, and each desk has a bound of its own.
 func TestAsk_UnansweredQuestionsAreBounded(t *testing.T) {
 	env, _ := house(t)
 	holding(t, env, 1)
@@ -68,8 +68,8 @@ func TestAsk_NotOfAnIncidentThatIsTooLarge(t *testing.T) {
 	require.Equal(t, event.StatusAccepted, act(t, env, "hall", say(event.KindDetermined, nil)).Status, "a grade can still be set")
 }
 
-// TestActs_FewerOfALargeIncident: each act repeats the incident to every desk, so the
-// larger it is the fewer are taken; of an ordinary one as many as ever.
+// TestActs_FewerOfALargeIncident: each act repeats the incident to every desk, so fewer
+// are accepted on a larger one; the number is unchanged for an ordinary one.
 func TestActs_FewerOfALargeIncident(t *testing.T) {
 	for _, row := range []struct{ bytes, want int }{{0, event.MaxActs}, {20 << 10, event.MaxActs}, {64 << 10, 256}, {event.MaxAdded, event.MinActs}} {
 		require.Equal(t, row.want, event.MaxActsOf(row.bytes), row.bytes)

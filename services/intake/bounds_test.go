@@ -14,8 +14,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
-// What is refused has a receipt and a record, however much longer the one that sent it
-// would have them be.
+// A refused report has a receipt and a record, however long its sender tries to make
+// them.
 func TestARefusalFitsAMessage(t *testing.T) {
 	d := open(t)
 	const size = 1 << 20

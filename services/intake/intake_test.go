@@ -37,8 +37,8 @@ type door struct {
 	t     *testing.T
 	env   *bustest.Env
 	clock *clock.Manual
-	late  []event.Lateness // of every report
-	// elsewhere is whether the other realm has every incident.
+	late  []event.Lateness // for every report
+	// elsewhere: the other realm has every incident.
 	elsewhere bool
 	*Intake
 }
@@ -57,13 +57,13 @@ func open(t *testing.T) *door {
 	return d
 }
 
-// run serves its doors until the test ends.
+// run serves the endpoints until the test ends.
 func (d *door) run() *door {
 	bustest.Background(d.t, d.Run)
 	return d
 }
 
-// account runs what stores the accounts of refused reports, until it is stopped.
+// account runs the goroutine that stores the accounts of refused reports, until stopped.
 func (d *door) account() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -96,7 +96,7 @@ func bad(i int) submission {
 
 var faults = []fault.Detail{{Path: "$", Message: "is no JSON"}}
 
-// keepAll has many submissions refused at once and waits until all are kept.
+// keepAll has many submissions refused concurrently and waits until all are kept.
 func (d *door) keepAll(subs []submission) {
 	d.t.Helper()
 	var g errgroup.Group
@@ -119,8 +119,8 @@ func (d *door) summaries() (sums []event.RejectedSummary) {
 	return sums
 }
 
-// TestRefusals_BeyondTheRate: what is beyond the rate is counted, in one record for an
-// hour, however many there are and however often the process begins anew.
+// TestRefusals_BeyondTheRate: reports beyond the rate are counted, in one record an hour,
+// however many there are and however often the process restarts.
 func TestRefusals_BeyondTheRate(t *testing.T) {
 	t.Parallel()
 	d := open(t)
@@ -136,14 +136,14 @@ func TestRefusals_BeyondTheRate(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, beyond, s.Summary.Count, "those who were answered are counted on disk")
 
-	// Another process: it forgets neither the rate nor what was counted.
+	// Another process remembers both the rate and the count.
 	stop()
 	d.Intake = New(d.deps)
 	d.account()
 	d.keepAll([]submission{bad(-1), bad(-2)})
 	require.Len(t, d.rejected(), refusedBurst)
 
-	// Another operator has an allowance of its own; the rate comes back with time.
+	// Another operator has an allowance of its own; the rate recovers with time.
 	other := bad(0)
 	other.operator = "city-clinic"
 	d.keepAll([]submission{other})
@@ -162,7 +162,7 @@ func TestRefusals_BeyondTheRate(t *testing.T) {
 	require.Positive(t, sum.Bytes)
 }
 
-// TestRefusals_SummaryIsBounded, whatever the faults are and however many.
+// TestRefusals_SummaryIsBounded, whatever and however many the faults are.
 func TestRefusals_SummaryIsBounded(t *testing.T) {
 	t.Parallel()
 	d := open(t)
@@ -186,8 +186,8 @@ func TestRefusals_SummaryIsBounded(t *testing.T) {
 	require.Equal(t, sum.Count, total)
 }
 
-// TestRefusals_OfAnIdentity: what an identity sends is on its account, whatever it
-// names, also where it cannot be read.
+// TestRefusals_OfAnIdentity: an identity's reports are charged to its account, whatever
+// they name, even if they cannot be read.
 func TestRefusals_OfAnIdentity(t *testing.T) {
 	t.Parallel()
 	d := open(t)
@@ -233,8 +233,8 @@ func TestTheQuotaOfBytes(t *testing.T) {
 	require.True(t, u.take(nine.Add(12*time.Hour), refusedQuota/2))
 }
 
-// TestRefusals_RecordsAreCountedWhole: what is kept is bounded by what the records take, also
-// where the payload is nothing and its faults or its header are long.
+// TestRefusals_RecordsAreCountedWhole: the bound is on the size of the records, also if
+// the payload is empty and the faults or the header are long.
 func TestRefusals_RecordsAreCountedWhole(t *testing.T) {
 	t.Parallel()
 	d := open(t)
@@ -297,8 +297,7 @@ func report(id, fields string) []byte {
 		"data":{"containsNoStateSecrets":true,"discoveredAt":"2026-03-02T08:40:00+08:00","facilities":["dispatch"]%s}}`, id, fields)
 }
 
-// Two equal reports in one batch are one; and a report goes out with others
-// that are refused.
+// Two equal reports in one batch are one; a report is accepted beside refused ones.
 func TestABatchIsAnsweredOneByOne(t *testing.T) {
 	t.Parallel()
 	d := open(t)
@@ -318,7 +317,7 @@ func TestABatchIsAnsweredOneByOne(t *testing.T) {
 	require.Len(t, d.rejected(), 2)
 }
 
-// What a source names that cannot be decoded is not known: it is one fault, not two.
+// A source that cannot be decoded names no operator: that is one fault, not two.
 func TestFaultsOf_SourceThatCannotBeDecoded(t *testing.T) {
 	t.Parallel()
 	d := open(t)
@@ -326,10 +325,10 @@ func TestFaultsOf_SourceThatCannotBeDecoded(t *testing.T) {
 		operator, source string
 		faults           int
 	}{
-		{"grid-east%C3%28", "urn:tocsin:operator:grid-east%C3%28", 1}, // over HTTP the source says who reports
+		{"grid-east%C3%28", "urn:tocsin:operator:grid-east%C3%28", 1}, // over HTTP the source names the reporter
 		{"grid-east%", "urn:tocsin:operator:grid-east%", 1},
 		{"grid-east", "urn:tocsin:operator:metro-pay%zz", 1}, // over NATS the subject does
-		{"nobody", "urn:tocsin:operator:grid-east%zz", 2},    // which is another fault
+		{"nobody", "urn:tocsin:operator:grid-east%zz", 2},    // a second fault
 		{"nobody", "urn:tocsin:operator:nobody", 1},
 	} {
 		header := map[string][]string{"ce-specversion": {"1.0"}, "ce-id": {"a"}, "ce-source": {tc.source}, "ce-type": {event.TypeInitial}, "ce-subject": {"x"}}
@@ -359,7 +358,7 @@ func TestAReceiptGoesOutAfterTheRecordIsStored(t *testing.T) {
 	require.JSONEq(t, string(report("a", "")), string(a.Event))
 }
 
-// Where the outcome is not known there is no receipt: the sender tries again.
+// If the outcome is not known there is no receipt: the sender tries again.
 func TestNoReceiptWhereTheOutcomeIsNotKnown(t *testing.T) {
 	t.Parallel()
 	d := open(t)
@@ -375,7 +374,7 @@ func TestNoReceiptWhereTheOutcomeIsNotKnown(t *testing.T) {
 	}
 }
 
-// TestFailedRequests_LogIsBounded: a line of the log counts many requests that failed.
+// TestFailedRequests_LogIsBounded: one log line counts many failed requests.
 func TestFailedRequests_LogIsBounded(t *testing.T) {
 	t.Parallel()
 	lines, logged := observer.New(zap.WarnLevel)
@@ -482,8 +481,8 @@ func TestADrillDoesNotSpeakOfARealIncident(t *testing.T) {
 	require.Empty(t, faults)
 }
 
-// What comes while as many requests are in hand as may be is told so at once, and
-// taken afterwards.
+// A request that arrives while the maximum is in flight is answered "busy" at once, and
+// can be sent again afterwards.
 func TestABusyDoorSaysSo(t *testing.T) {
 	t.Parallel()
 	d := open(t)
@@ -494,7 +493,7 @@ func TestABusyDoorSaysSo(t *testing.T) {
 		d.Handler().ServeHTTP(w, req.WithContext(identity.With(req.Context(), identity.Anyone)))
 		return w
 	}
-	for d.places.Take("192.0.2.1/grid-east", 1) == nil { // as httptest has the address
+	for d.places.Take("192.0.2.1/grid-east", 1) == nil { // httptest's address
 	}
 	w := post()
 	require.Equal(t, http.StatusServiceUnavailable, w.Code)
@@ -506,8 +505,8 @@ func TestABusyDoorSaysSo(t *testing.T) {
 	require.Equal(t, used-1, d.places.Used(), "its place is free again")
 }
 
-// TestNothingIsTakenThatWouldOnlyWait: while the services behind the doors cannot
-// follow, both doors refuse reports, and they accept them afterwards.
+// TestNothingIsTakenThatWouldOnlyWait: while the services behind the endpoints cannot
+// keep up, both endpoints refuse reports; they accept them afterwards.
 func TestNothingIsTakenThatWouldOnlyWait(t *testing.T) {
 	t.Parallel()
 	d := open(t).run()
@@ -531,13 +530,13 @@ func TestNothingIsTakenThatWouldOnlyWait(t *testing.T) {
 	}
 	posted := make(chan int, 1) // each waits for its turn until it is refused
 	go func() { posted <- post() }()
-	require.Eventually(t, func() bool { return ask() == "503" }, 30*time.Second, 10*time.Millisecond) // the door opens beside us
+	require.Eventually(t, func() bool { return ask() == "503" }, 30*time.Second, 10*time.Millisecond) // the endpoint opens concurrently
 	require.Equal(t, http.StatusServiceUnavailable, <-posted)
 	catchUp()
 	require.Eventually(t, func() bool { return post() == http.StatusOK && ask() == "" }, 30*time.Second, 10*time.Millisecond)
 }
 
-// A source's own words are the sender's, whatever comes after its name.
+// The part of a source after the operator's name is the sender's own.
 func TestBorrowed(t *testing.T) {
 	t.Parallel()
 	raw, err := fs.ReadFile(schemas.Registers, "example.yaml")

@@ -12,7 +12,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// What is decoded from the parts of a record is what is decoded from the record.
+// Decoding the parts of a record gives the same as decoding the record.
 func TestPartsSayTheSame(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := anyRecord(t)

@@ -17,7 +17,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
-// removes makes the record that others are gone, of which those in stay are not.
+// removes makes the removal of n records from first on, except those in stay.
 func removes(first uint64, n int, why string, stay func(record uint64) bool) event.Record {
 	r := event.Removal{First: first, Why: why, Officer: "archive", At: nine, Entries: make([]evidence.Hash, n)}
 	for i := range r.Entries {
@@ -31,10 +31,10 @@ func removes(first uint64, n int, why string, stay func(record uint64) bool) eve
 	return must(event.NewRecord(event.RemovedSubject(first), nine, "", r))
 }
 
-// history is records in their order, each subject once, with what was removed.
+// history is records in order, each subject once, and their removals.
 type history struct {
 	all  []event.Stored
-	left []event.Stored // what a stream holds in which the removals were carried out
+	left []event.Stored // what the stream has after the removals
 }
 
 func anyHistory(t *rapid.T) (h history) {
@@ -57,7 +57,7 @@ func anyHistory(t *rapid.T) (h history) {
 			for record := first; record <= removal.Last(); record++ {
 				if _, is := removal.Entry(record); is {
 					gone[record] = true
-					delete(subjects, h.all[record-1].Subject) // it is free again
+					delete(subjects, h.all[record-1].Subject) // the subject is free again
 				}
 			}
 		}
@@ -99,7 +99,7 @@ func (i *indexes) build(t *rapid.T, shift int, records []event.Stored) *index {
 	return x
 }
 
-// answersOf are the answers to every kind of question.
+// answersOf returns the answers to every kind of query.
 func answersOf(t require.TestingT, x *index) (out []string) {
 	ctx := context.Background()
 	say := func(answer any, err error) {
@@ -130,16 +130,15 @@ func answersOf(t require.TestingT, x *index) (out []string) {
 	return out
 }
 
-// An index that saw records being removed equals one that was made when they were
-// gone already: in what it answers, whatever the size of its chunks, also after it
-// was opened again.
+// An index that saw records being removed equals one that was built after their removal:
+// in all answers, for any size of chunk, also after it was reopened.
 func TestARemovalIsForgotten(t *testing.T) {
 	t.Parallel()
 	made := indexes{top: t.TempDir()}
 	rapid.Check(t, func(t *rapid.T) {
 		h := anyHistory(t)
 		if len(h.left) == 0 || h.left[len(h.left)-1].Sequence != h.all[len(h.all)-1].Sequence {
-			return // a stream keeps its end
+			return // a stream keeps its last record
 		}
 		rebuilt := made.build(t, chunkShift, h.left)
 		defer rebuilt.close() //nolint:errcheck // a test's
@@ -155,8 +154,8 @@ func TestARemovalIsForgotten(t *testing.T) {
 	})
 }
 
-// A closed index holds no file open: SQLite keeps a connection with its memory
-// until the last statement on it is closed too.
+// A closed index has no file open: SQLite keeps a connection with its memory until the
+// last statement on it is closed too.
 func TestAClosedIndexLetsGoOfItsFiles(t *testing.T) {
 	t.Parallel()
 	made := indexes{top: t.TempDir()}
@@ -181,7 +180,7 @@ func TestAClosedIndexLetsGoOfItsFiles(t *testing.T) {
 	require.Empty(t, open())
 }
 
-// Nothing of what was removed by order is left in the file.
+// Nothing of a record removed by order is left in the file.
 func TestWhatIsRemovedIsErased(t *testing.T) {
 	t.Parallel()
 	for _, shift := range []int{2, chunkShift} {
@@ -215,7 +214,7 @@ func TestWhatIsRemovedIsErased(t *testing.T) {
 	}
 }
 
-// A story keeps what is left of it, and says what was removed by order.
+// A story keeps its remaining records, and shows what was removed by order.
 func TestTheStoryOfARemoval(t *testing.T) {
 	t.Parallel()
 	made := indexes{top: t.TempDir()}

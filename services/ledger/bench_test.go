@@ -16,9 +16,9 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// BenchmarkApply indexes what comes of reports: each is accepted, graded,
-// escalated to two desks and acknowledged by one, in bodies of some 2 to 6 KiB.
-// A batch is what waits at once: much while an index is made, little otherwise.
+// BenchmarkApply indexes the records that follow from reports: each is accepted, graded,
+// escalated to two desks and acknowledged by one, in bodies of some 2 to 6 KiB. A batch
+// is the number of records waiting at once: many while an index is built, few otherwise.
 func BenchmarkApply(b *testing.B) {
 	for _, size := range []int{1, 20, 1000} {
 		b.Run(fmt.Sprint("batch-", size), func(b *testing.B) {
@@ -45,7 +45,7 @@ func BenchmarkApply(b *testing.B) {
 }
 
 // BenchmarkShow reads full pages of an incident's story from a real stream, as its
-// door answers them.
+// endpoint does.
 func BenchmarkShow(b *testing.B) {
 	env := bustest.Start(b)
 	for n := range 20 {
@@ -58,7 +58,7 @@ func BenchmarkShow(b *testing.B) {
 		require.NoError(b, err)
 	}
 	v := newView(Deps{Bus: env.Bus, Clock: clock.NewManual(nine), Log: env.Log, Dir: b.TempDir()})
-	v.noteReading = func(context.Context, string, string, uint64) error { return nil } // nobody here has a name
+	v.noteReading = func(context.Context, string, string, uint64) error { return nil } // there are no identities here
 	bustest.Background(b, v.run)
 	require.NoError(b, v.grown(anyone(b), 5999))
 	var took []time.Duration
@@ -75,7 +75,7 @@ func BenchmarkShow(b *testing.B) {
 	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
 }
 
-// traffic makes the records of so many reports, after those made before.
+// traffic makes the records of some reports, after those made before.
 func traffic(reports, room int, before []event.Stored) []event.Stored {
 	seq := uint64(0)
 	if len(before) > 0 {
@@ -129,7 +129,7 @@ func gradedBody(incident string, through uint64) event.Graded {
 	return g
 }
 
-// filler is so many bytes of JSON.
+// filler returns JSON of some number of bytes.
 func filler(bytes int) json.RawMessage {
 	return json.RawMessage(`"` + strings.Repeat("x", bytes-2) + `"`)
 }

@@ -14,7 +14,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// TestPropertyCopies: what is packed is unpacked, but for the engine's own headers.
+// TestPropertyCopies: unpacking gives what was packed, except for the engine's own
+// headers.
 func TestPropertyCopies(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var want []event.Stored
@@ -52,7 +53,7 @@ func FuzzCopies(f *testing.F) {
 	})
 }
 
-// proved asks for a proof of a record, and returns what it proves.
+// proved requests the proof of a record, and returns the record that it proves.
 func (w *world) proved(record uint64) string {
 	w.t.Helper()
 	a := askOf[event.ProveAnswer](w, event.DoorProve, event.ProveRequest{Record: record})
@@ -60,7 +61,7 @@ func (w *world) proved(record uint64) string {
 	return a.Proof
 }
 
-// copiesOf is how many runs are kept in the index.
+// runs returns how many runs the index has.
 func (w *world) runs() (n int) {
 	w.t.Helper()
 	db, err := sql.Open("sqlite", "file:"+indexFile(w.own())+"?mode=ro")
@@ -77,8 +78,8 @@ func (w *world) caughtUp() {
 	require.NoError(w.t, w.ledger.grown(anyone(w.t), cp.Size-1))
 }
 
-// TestACopyAnswersAndTheStreamIsReadBehindIt: a record that vanished from the
-// stream is still shown and proved, and found missing by that.
+// TestACopyAnswersAndTheStreamIsReadBehindIt: a record that vanished from the stream is
+// still shown and proved from its copy, and is found missing because of that.
 func TestACopyAnswersAndTheStreamIsReadBehindIt(t *testing.T) {
 	t.Parallel()
 	for name, read := range map[string]func(w *world){
@@ -104,8 +105,8 @@ func TestACopyAnswersAndTheStreamIsReadBehindIt(t *testing.T) {
 	}
 }
 
-// TestACopyIsNotTrusted: whoever writes to the index shows nobody anything that
-// was not certified.
+// TestACopyIsNotTrusted: an attacker who writes to the index cannot make anything appear
+// that was not certified.
 func TestACopyIsNotTrusted(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -128,7 +129,7 @@ func TestACopyIsNotTrusted(t *testing.T) {
 	require.Empty(t, w.ledger.Damage(), "the record itself is what it was")
 }
 
-// TestWhatIsRemovedHasNoCopy, whether its run was complete before or is complete
+// TestWhatIsRemovedHasNoCopy, whether its run was complete before or is completed
 // afterwards.
 func TestWhatIsRemovedHasNoCopy(t *testing.T) {
 	t.Parallel()

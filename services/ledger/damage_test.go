@@ -20,17 +20,17 @@ import (
 	"github.com/tocsin-project/tocsin/internal/natsd"
 )
 
-// copyOf is a world on a copy of another's folder, which is stopped.
+// copyOf returns a world on a copy of the folder of another one, which is stopped.
 func (w *world) copyOf(t testing.TB) *world {
 	c := &world{t: t, dir: t.TempDir(), stored: w.stored}
 	require.NoError(t, os.CopyFS(c.dir, os.DirFS(w.dir)))
-	for _, key := range []string{"ledger/" + keyFile} { // CopyFS widens what a file may be read by
+	for _, key := range []string{"ledger/" + keyFile} { // CopyFS widens the permissions of a file
 		require.NoError(t, os.Chmod(filepath.Join(c.dir, key), 0o600))
 	}
 	return c
 }
 
-// blocks are the engine's own files of the stream.
+// blocks returns the engine's files of the stream.
 func (w *world) blocks() []string {
 	found, err := filepath.Glob(filepath.Join(w.nats(), "jetstream/*/streams/LEDGER/msgs/*.blk"))
 	require.NoError(w.t, err)
@@ -52,13 +52,13 @@ func edit(t testing.TB, path string, change func([]byte) []byte) {
 	require.NoError(t, os.WriteFile(path, change(raw), 0o600))
 }
 
-// forgetState removes what the engine remembers of its blocks, so that it reads
-// them at start.
+// forgetState removes the engine's stored state of its blocks, so that it reads them at
+// the start.
 func (w *world) forgetState() {
 	require.NoError(w.t, os.RemoveAll(filepath.Join(filepath.Dir(w.blocks()[0]), "index.db")))
 }
 
-// checkedOnce waits for the check that a start begins.
+// checkedOnce waits for the check that a start triggers.
 func (w *world) checkedOnce() {
 	w.t.Helper()
 	require.Eventually(w.t, func() bool {
@@ -69,7 +69,7 @@ func (w *world) checkedOnce() {
 	}, 30*time.Second, 5*time.Millisecond)
 }
 
-// TestWhoeverWaitsForACheckEndsItsRest, however long the check would have rested.
+// TestWhoeverWaitsForACheckEndsItsRest, however long the rest would have been.
 func TestWhoeverWaitsForACheckEndsItsRest(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -95,8 +95,8 @@ func TestWhoeverWaitsForACheckEndsItsRest(t *testing.T) {
 	}
 }
 
-// lost are the records of what was remembered that the stream no longer has as
-// they were, by reading it.
+// lost returns the remembered records that the stream no longer has unchanged, by reading
+// it.
 func (w *world) lost() (lost []uint64) {
 	now := map[uint64]evidence.Hash{}
 	require.NoError(w.t, w.env.Bus.Range(anyone(w.t), 1, 1<<40, bus.Ahead, func(batch []event.Stored) error {
@@ -113,7 +113,7 @@ func (w *world) lost() (lost []uint64) {
 	return lost
 }
 
-// named are the records that the damage found names.
+// named returns the records named by the damage found.
 func (w *world) named() (named []uint64) {
 	for _, d := range w.ledger.Damage() {
 		for r := d.First; r > 0 && r <= d.Last; r++ {
@@ -124,9 +124,8 @@ func (w *world) named() (named []uint64) {
 	return slices.Compact(named)
 }
 
-// TestBitsFlippedAndTailsCut meddles with the engine's own files behind its back
-// and starts again: what is lost is named, each record of it, and nothing else.
-// TOCSIN_FLIPS chooses how often.
+// TestBitsFlippedAndTailsCut modifies the engine's own files and starts again: every lost
+// record is named, and nothing else. TOCSIN_FLIPS sets the number of rounds.
 func TestBitsFlippedAndTailsCut(t *testing.T) {
 	t.Parallel()
 	base := newWorld(t)
@@ -164,7 +163,7 @@ func TestBitsFlippedAndTailsCut(t *testing.T) {
 			w.forgetState()
 		}
 		where := fmt.Sprintf("seed %d round %d: %s in %s", seed, round, what, filepath.Base(block))
-		_, err := natsd.MendBlocks(w.nats()) // as the guard of a server does, before it ends the process
+		_, err := natsd.MendBlocks(w.nats()) // as the guard of a server does before it ends the process
 		require.NoError(t, err, where)
 		w.start()
 		w.checkedOnce()
@@ -180,7 +179,7 @@ func TestBitsFlippedAndTailsCut(t *testing.T) {
 	}
 }
 
-// TestDamage does to a log what could be done to it, one thing at a time.
+// TestDamage damages a log in every possible way, one at a time.
 func TestDamage(t *testing.T) {
 	t.Parallel()
 	base := newWorld(t)
@@ -272,8 +271,8 @@ func behind(w *world, do func(w *world)) {
 	w.env.Server.Stop()
 }
 
-// TestDamageThatIsMendedIsCleared: certification goes on only after a check of
-// everything has found nothing.
+// TestDamageThatIsMendedIsCleared: certification resumes only after a full check has
+// found nothing.
 func TestDamageThatIsMendedIsCleared(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -298,8 +297,8 @@ func TestDamageThatIsMendedIsCleared(t *testing.T) {
 	require.NoFileExists(t, filepath.Join(w.own(), damageFile))
 }
 
-// TestDamageIsFoundAtFirstRead: who reads a record that is not what was
-// certified is told so, whenever the next check is.
+// TestDamageIsFoundAtFirstRead: reading a record that was changed since it was certified
+// reports the damage, whenever the next check is.
 func TestDamageIsFoundAtFirstRead(t *testing.T) {
 	t.Parallel()
 	for name, read := range map[string]func(w *world){
@@ -317,8 +316,8 @@ func TestDamageIsFoundAtFirstRead(t *testing.T) {
 			w.write(20)
 			w.certified()
 			w.checkedOnce()
-			// The entry is changed, not the record: for the reader it is the same. It
-			// stands in every partial bundle that a checkpoint needed.
+			// The entry is changed, not the record: for the reader it is the same. It is
+			// in every partial bundle that a checkpoint needed.
 			bundles, err := filepath.Glob(filepath.Join(w.tiles(), "tile/entries/000.p/*"))
 			require.NoError(t, err)
 			for _, bundle := range bundles {
@@ -337,8 +336,8 @@ func TestDamageIsFoundAtFirstRead(t *testing.T) {
 	}
 }
 
-// TestARecordWithoutAReadIsNotMissing: that the engine did not hand a record over
-// proves nothing while the engine itself has it.
+// TestARecordWithoutAReadIsNotMissing: a record that the engine did not deliver is not
+// missing while the engine has it.
 func TestARecordWithoutAReadIsNotMissing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -353,8 +352,8 @@ func TestARecordWithoutAReadIsNotMissing(t *testing.T) {
 	require.NotEmpty(t, w.ledger.Damage())
 }
 
-// TestACutWhileRunning: whoever cuts the stream of a running system is seen, and
-// nothing is written from then on, in any process; once it is whole again it is.
+// TestACutWhileRunning: cutting the stream of a running system is detected, and nothing
+// is written from then on, in any process, until the stream is whole again.
 func TestACutWhileRunning(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -19,7 +19,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
-// ledgerOf3 is a ledger with three records that a fuzz target asks.
+// ledgerOf3 returns a ledger with three records for a fuzz target.
 func ledgerOf3(f *testing.F) *Ledger {
 	env := bustest.Start(f)
 	_, err := env.Bus.Commit(f.Context(), []event.Record{told(1, nil), told(2, nil), graded("x", 1, nil)})
@@ -31,9 +31,9 @@ func ledgerOf3(f *testing.F) *Ledger {
 	return l
 }
 
-// FuzzDoors asks every door anything, as anybody. There is always an answer, which
-// can be written; what cannot be answered is refused for good: another error would
-// have the client ask the same again.
+// FuzzDoors sends every endpoint arbitrary input, as any identity. There is always an
+// answer, and it can be encoded; an invalid request is refused permanently: another error
+// would make the client retry.
 func FuzzDoors(f *testing.F) {
 	l := ledgerOf3(f)
 	doors := l.doors()
@@ -75,13 +75,13 @@ func FuzzDoors(f *testing.F) {
 	})
 }
 
-// timed is a recorder whose peer has all the time in the world.
+// timed is a recorder without deadlines.
 type timed struct{ *httptest.ResponseRecorder }
 
 func (timed) SetWriteDeadline(time.Time) error { return nil }
 
-// FuzzQuestions asks over HTTP with any question string: there is always an answer, or a
-// problem that says what is wrong with it.
+// FuzzQuestions queries over HTTP with arbitrary query strings: there is always an
+// answer, or a problem that states the fault.
 func FuzzQuestions(f *testing.F) {
 	h := webOf(ledgerOf3(f), nil)
 	paths := []string{"/v1/escalations", "/v1/incidents", "/v1/stats", "/v1/incidents/grid-east/x", "/v1/log"}

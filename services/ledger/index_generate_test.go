@@ -13,9 +13,9 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// generator makes records as a country's operators would: incidents overlap, most
-// are small, some take long, and each is reported, graded, escalated to several
-// desks, acknowledged or not, and revised. A record has 1.5 KB with its headers.
+// generator makes records as a country's operators would: incidents overlap, most are
+// small, some last long, and each is reported, graded, escalated to several desks,
+// acknowledged or not, and revised. A record has 1.5 KB with its headers.
 type generator struct {
 	rand      *rand.Rand
 	seq       uint64
@@ -29,7 +29,7 @@ type generator struct {
 	accepted  []byte
 }
 
-// plot is an incident and how far its story has come.
+// plot is an incident and the progress of its story.
 type plot struct {
 	operator, incident, title string
 	sector, region            int
@@ -91,14 +91,14 @@ func newGenerator(seed uint64) *generator {
 	return g
 }
 
-// sheet is a body with blanks.
+// sheet is a body with placeholders.
 type sheet struct {
 	parts [][]byte
 	holes []string // what comes after each part but the last
 }
 
-// newSheet cuts the JSON of v where a string reads "@name@"; a name in capitals
-// takes its quotes away too.
+// newSheet splits the JSON of v at strings "@name@"; for a name in capitals the quotes
+// are removed too.
 func newSheet(v any, change func(map[string]any)) sheet {
 	raw, err := json.Marshal(v)
 	if err != nil {
@@ -180,7 +180,7 @@ func gradedSheet() sheet {
 	})
 }
 
-// title is some words; the frequent ones are in many titles.
+// title returns some words; the frequent ones are in many titles.
 func (g *generator) title() string {
 	skewed := func(words []string) string {
 		f := g.rand.Float64()
@@ -211,7 +211,7 @@ func (g *generator) begin() *plot {
 	return p
 }
 
-// desks are those told: that of the sector, and others anywhere.
+// desks returns the desks told: that of the sector, and some others.
 func (g *generator) desks(p *plot) []string {
 	out := []string{deskName(p.sector)}
 	for g.rand.IntN(3) > 0 && len(out) < 4 {
@@ -244,7 +244,7 @@ func (g *generator) records(n int) []event.Stored {
 	return out
 }
 
-// next makes the next record of an incident, and says whether more follow.
+// next makes the next record of an incident, and reports whether more follow.
 func (g *generator) next(p *plot) (event.Stored, bool) {
 	g.seq++
 	at := generatedStart.Add(time.Duration(g.seq) * everyRecord)

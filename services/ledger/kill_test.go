@@ -19,8 +19,8 @@ import (
 // killedFolder is where the child of TestKilled works.
 const killedFolder = "TOCSIN_KILLED_FOLDER"
 
-// TestKilledChild is no test of its own: it writes and certifies until it is
-// killed, and now and then removes a record by order.
+// TestKilledChild is not a test of its own: it writes and certifies until it is killed,
+// and now and then removes a record by order.
 func TestKilledChild(t *testing.T) {
 	dir := os.Getenv(killedFolder)
 	if dir == "" {
@@ -37,9 +37,9 @@ func TestKilledChild(t *testing.T) {
 	}
 }
 
-// TestKilled: kill -9 at any moment, and the tree goes on from the stream to the
-// same root that a tree made from nothing has; every checkpoint that was ever seen
-// is the beginning of the last. TOCSIN_KILLS chooses how often.
+// TestKilled: after kill -9 at any moment, the tree continues from the stream to the same
+// root as a tree built from scratch; every checkpoint ever seen is a prefix of the last.
+// TOCSIN_KILLS sets the number of rounds.
 func TestKilled(t *testing.T) {
 	t.Parallel()
 	kills := 4

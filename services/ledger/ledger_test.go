@@ -22,8 +22,8 @@ var nine = time.Date(2026, 3, 2, 1, 0, 0, 0, time.UTC)
 
 func in(d time.Duration) *time.Time { t := nine.Add(d); return &t }
 
-// told makes the n-th escalation, reported n minutes after nine and to be
-// acknowledged half an hour later; change alters it.
+// told makes the n-th escalation, reported n minutes after nine, with a target half an
+// hour later; change alters it.
 func told(n int, change func(*event.Escalated)) event.Record {
 	e := event.Escalated{
 		Desk: "protection-energy", Operator: "grid-east", Incident: "x", Revision: n, Grade: event.RelativelyLarge, Peak: event.Major,
@@ -86,7 +86,7 @@ func ask[T any](t *testing.T, env *bustest.Env, door string, question any) (answ
 	return answer
 }
 
-// revisions names the escalations of an answer by their number.
+// revisions returns the numbers of an answer's escalations.
 func revisions(rows []event.EscalationRow) []int {
 	out := []int{}
 	for _, r := range rows {
@@ -95,7 +95,7 @@ func revisions(rows []event.EscalationRow) []int {
 	return out
 }
 
-// sample is a ledger that has something for every filter; it is 09:40 then.
+// sample fills a ledger with something for every filter; the time is then 09:40.
 func sample(t *testing.T, env *bustest.Env) {
 	commit(t, env,
 		told(1, nil),
@@ -107,7 +107,7 @@ func sample(t *testing.T, env *bustest.Env) {
 			e.Operator, e.Duties[0].Statute = "xj-hydro", "cn-xj-cii-2022"
 			e.Facilities = []event.Facility{{Region: "650100", Sector: "water"}, {Region: "110000", Sector: "energy"}}
 		}),
-		told(4, func(e *event.Escalated) { // an update: what stands is what it is under
+		told(4, func(e *event.Escalated) { // an update is under its standing duties
 			e.Duties, e.Standing, e.Act, e.DueAt = []event.Duty{}, []event.Duty{{Statute: "cn-cii-2021"}}, event.ActUpdate, nil
 			e.Facilities = []event.Facility{{Region: "650000", Sector: "water"}}
 		}),
@@ -201,7 +201,7 @@ func TestQuestionsThatAreRefused(t *testing.T) {
 	require.Empty(t, ask[event.ShowAnswer](t, env, event.DoorShow, event.ShowRequest{Operator: "grid-east", Incident: "never"}).Entries)
 }
 
-// A cursor goes on where its page ended, whatever has come meanwhile.
+// A cursor continues where its page ended, whatever was stored meanwhile.
 func TestCursorsAreStable(t *testing.T) {
 	env := bustest.Start(t)
 	serve(t, env, t.TempDir(), clock.NewManual(nine))
@@ -228,7 +228,7 @@ func TestCursorsAreStable(t *testing.T) {
 	require.Empty(t, exact.Next, "nothing comes after the last page")
 }
 
-// A page is bounded in bytes too, and a single row that is larger goes alone.
+// A page is bounded in bytes too; a single larger row is a page of its own.
 func TestAPageFitsAReply(t *testing.T) {
 	env := bustest.Start(t)
 	serve(t, env, t.TempDir(), clock.NewManual(nine))
@@ -271,7 +271,7 @@ func TestAStoryShowsWhatCannotBeRead(t *testing.T) {
 	require.True(t, last.At.Equal(nine))
 }
 
-// dump is everything in the index of a folder.
+// dump returns everything in the index of a folder.
 func dump(t *testing.T, dir string) []string {
 	t.Helper()
 	x, err := openIndex(anyone(t), dir)
@@ -302,7 +302,7 @@ func dumpOf(t require.TestingT, x *index) (lines []string) {
 	return append(lines, dumpOfTail(x.tail)...)
 }
 
-// dumpOfTail is the chunk that is still growing, which is in memory.
+// dumpOfTail returns the growing chunk, which is in memory.
 func dumpOfTail(tail *tail) (lines []string) {
 	if tail == nil {
 		return nil
@@ -326,7 +326,7 @@ func dumpOfTail(tail *tail) (lines []string) {
 	return append(lines, fmt.Sprint("tail ", tail.chunk, *tail.times))
 }
 
-// indexed waits until an index holds the whole ledger, and stops it.
+// indexed waits until an index has the whole ledger, and stops it.
 func indexed(t *testing.T, env *bustest.Env, dir string) []string {
 	t.Helper()
 	stop := serve(t, env, dir, clock.NewManual(nine))
@@ -337,7 +337,7 @@ func indexed(t *testing.T, env *bustest.Env, dir string) []string {
 	return dump(t, dir)
 }
 
-// The index is a projection: made again, it is the same.
+// The index is a projection: rebuilt, it is the same.
 func TestTheIndexIsRebuilt(t *testing.T) {
 	env, dir := bustest.Start(t), t.TempDir()
 	sample(t, env)
@@ -357,7 +357,7 @@ func TestTheIndexIsRebuilt(t *testing.T) {
 	}
 }
 
-// Damage that shows only when a page is read is mended while it runs.
+// Damage that shows only when a page is read is repaired at run time.
 func TestADamagedIndexIsMadeAgainWhileItRuns(t *testing.T) {
 	env, dir := bustest.Start(t), t.TempDir()
 	for n := 10; n < 400; n++ {
@@ -398,7 +398,7 @@ func setVersion(t *testing.T, dir string, version int) {
 	require.NoError(t, x.close())
 }
 
-// An index that was made of another ledger says nothing of this one.
+// An index of another ledger is not used for this one.
 func TestTheIndexOfAnotherLedgerIsDiscarded(t *testing.T) {
 	for name, other := range map[string]func(*testing.T, *bustest.Env){
 		"one as long": func(t *testing.T, env *bustest.Env) { sample(t, env) },
@@ -420,7 +420,7 @@ func TestTheIndexOfAnotherLedgerIsDiscarded(t *testing.T) {
 	}
 }
 
-// anyone is the context of whoever reaches a server without identities.
+// anyone returns the context of a caller of a server without identities.
 func anyone(t testing.TB) context.Context {
 	return identity.With(t.Context(), identity.Anyone)
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// The update about a desk's own determination is listed, but asks nobody to acknowledge it:
+// The update about a desk's own determination is listed, but need not be acknowledged:
 // not after a restart, and not once its acknowledgement was removed.
 func TestOwnAct_IsNotUnacknowledged(t *testing.T) {
 	t.Parallel()
@@ -28,10 +28,10 @@ func TestOwnAct_IsNotUnacknowledged(t *testing.T) {
 	}
 	commit(t, env,
 		update(1, nil),
-		update(2, func(e *event.Escalated) { e.From = "national-cyberspace" }),               // another's act
+		update(2, func(e *event.Escalated) { e.From = "national-cyberspace" }),               // another desk's act
 		update(3, func(e *event.Escalated) { e.AcknowledgeBy = in(time.Hour) }),              // it has a target
 		update(4, func(e *event.Escalated) { e.Act, e.From = event.ActNotice, "grid-east" }), // of silence
-		update(5, nil), acknowledged(5, "protection-energy", nine.Add(10*time.Minute)), // nobody need, but may
+		update(5, nil), acknowledged(5, "protection-energy", nine.Add(10*time.Minute)), // not required, but allowed
 	)
 	check := func() {
 		t.Helper()

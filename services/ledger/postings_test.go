@@ -21,7 +21,7 @@ func setOf(list []uint16) *set {
 func anyPositions(most int) *rapid.Generator[[]uint16] {
 	return rapid.Custom(func(t *rapid.T) []uint16 {
 		list := rapid.SliceOfNDistinct(rapid.Uint16(), 0, 20, rapid.ID[uint16]).Draw(t, "positions")
-		if most > 0 && rapid.Bool().Draw(t, "dense") { // so many that they are kept as a bitmap
+		if most > 0 && rapid.Bool().Draw(t, "dense") { // so many that they are stored as a bitmap
 			from, n := rapid.IntRange(0, math.MaxUint16-most).Draw(t, "from"), rapid.IntRange(most-20, most).Draw(t, "run")
 			for p := from; p < from+n; p++ {
 				list = append(list, uint16(p))
@@ -32,7 +32,7 @@ func anyPositions(most int) *rapid.Generator[[]uint16] {
 	})
 }
 
-// Postings say the same as the set that they were made of, in either form.
+// Postings have the same positions as their set, in either form.
 func TestPostingsKeepASet(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		list, other := anyPositions(4110).Draw(t, "list"), anyPositions(4110).Draw(t, "other")
@@ -104,8 +104,8 @@ func TestABucketKeepsItsTokens(t *testing.T) {
 	})
 }
 
-// Whatever the file holds, reading it ends, and with an error that has the index
-// made again where it is none of ours.
+// Whatever the file contains, reading it ends; if we did not write it, with an error that
+// makes the index be rebuilt.
 func FuzzPostings(f *testing.F) {
 	f.Add([]byte(encodeList([]uint16{1, 2, 900})))
 	f.Add([]byte(setOf([]uint16{3}).encode()))

@@ -18,8 +18,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
-// world is a data folder with a server and a ledger on it, which can be stopped,
-// meddled with and started again.
+// world is a data folder with a server and a ledger on it, which can be stopped, modified
+// and started again.
 type world struct {
 	t      testing.TB
 	dir    string
@@ -27,7 +27,7 @@ type world struct {
 	env    *bustest.Env
 	ledger *Ledger
 	end    func()
-	stored []event.Stored // by the stream, when it was whole
+	stored []event.Stored // the stream's records when it was whole
 }
 
 func newWorld(t testing.TB) *world {
@@ -49,7 +49,7 @@ func (w *world) start() {
 	w.run()
 }
 
-// open opens the ledger without letting it run.
+// open opens the ledger without running it.
 func (w *world) open() (err error) {
 	w.env = bustest.StartIn(w.t, w.nats(), clock.System{})
 	w.ledger, err = Open(anyone(w.t), w.deps())
@@ -74,7 +74,7 @@ func (w *world) run() {
 	bustest.Answers(w.t, w.env, event.DoorArchive)
 }
 
-// stop ends the ledger and the server.
+// stop stops the ledger and the server.
 func (w *world) stop() {
 	w.end()
 	w.env.Bus.Close()
@@ -84,7 +84,7 @@ func (w *world) stop() {
 
 func (w *world) restart() { w.stop(); w.start() }
 
-// write stores n records more, of some hundred bytes each.
+// write stores n more records, of some hundred bytes each.
 func (w *world) write(n int) {
 	w.t.Helper()
 	state, err := w.env.Bus.State(anyone(w.t))
@@ -101,7 +101,7 @@ func (w *world) write(n int) {
 	}
 }
 
-// certified waits until the checkpoint covers what is stored, and returns it.
+// certified waits until the checkpoint covers all stored records, and returns it.
 func (w *world) certified() evidence.Checkpoint {
 	w.t.Helper()
 	head, err := w.env.Bus.Head(anyone(w.t))
@@ -110,7 +110,7 @@ func (w *world) certified() evidence.Checkpoint {
 	return w.ledger.last()
 }
 
-// remember keeps what the stream holds.
+// remember keeps the stream's records.
 func (w *world) remember() {
 	w.stored = nil
 	require.NoError(w.t, w.env.Bus.Range(anyone(w.t), 1, 1<<40, bus.Ahead, func(batch []event.Stored) error {
@@ -119,7 +119,7 @@ func (w *world) remember() {
 	}))
 }
 
-// rootOf is the root of a tree that is made of the records from nothing.
+// rootOf returns the root of a tree built from the records.
 func (w *world) rootOf(stored []event.Stored) evidence.Hash {
 	tree, err := evidence.OpenTree(w.t.TempDir(), 0)
 	require.NoError(w.t, err)
@@ -142,7 +142,7 @@ func (w *world) audited() event.AuditAnswer {
 	last := askOf[event.AuditAnswer](w, event.DoorAudit, event.AuditRequest{})
 	after := last.ID
 	if last.Running {
-		after-- // it will do
+		after-- // a checkpoint that is near enough
 	}
 	var answer event.AuditAnswer
 	require.Eventually(w.t, func() bool {
@@ -179,8 +179,8 @@ func TestTheCheckpointFollowsTheStream(t *testing.T) {
 	require.NoFileExists(t, filepath.Join(w.own(), damageFile))
 }
 
-// TestACheckpointIsSoonThere: at most 200 ms behind the stream (issue: the tree).
-// What is measured here is the pause alone, since a machine may be busy.
+// TestACheckpointIsSoonThere: at most 200 ms behind the stream (issue: the tree). Only
+// the pause is measured, since a machine may be busy.
 func TestACheckpointIsSoonThere(t *testing.T) {
 	require.LessOrEqual(t, 2*certifyPause, 200*time.Millisecond)
 }
@@ -220,8 +220,8 @@ func TestTheTreeGoesOnAndCanBeMadeAnew(t *testing.T) {
 	require.NotEqual(t, first, second.key.Verifier())
 }
 
-// TestATreeMadeAnewMustComeToTheSameRoot: with the tree away, only the checkpoint
-// beside the stream can tell that the stream is another.
+// TestATreeMadeAnewMustComeToTheSameRoot: without the tree, only the checkpoint beside
+// the stream shows that the stream is a different one.
 func TestATreeMadeAnewMustComeToTheSameRoot(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -318,7 +318,7 @@ func TestRecordsByPages(t *testing.T) {
 	require.Empty(t, read(event.RecordsRequest{Since: &later}))
 }
 
-// askOf asks at a door.
+// askOf sends a request to an endpoint.
 func askOf[T any](w *world, door string, question any) (answer T) {
 	w.t.Helper()
 	raw, err := json.Marshal(question)
@@ -331,7 +331,7 @@ func askOf[T any](w *world, door string, question any) (answer T) {
 }
 
 // TestNoCheckpointIsKeptBeforeItsFile: a crash between the two must not look like a tree
-// that somebody put back.
+// restored from a backup.
 func TestNoCheckpointIsKeptBeforeItsFile(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

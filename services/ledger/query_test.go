@@ -28,8 +28,8 @@ func fileText(t *testing.T, name string) string {
 	return string(raw)
 }
 
-// A page for which many titles are read ends early, and its cursor goes on: the
-// pages together have what there is, once.
+// A page for which many titles are read ends early, and its cursor continues: the pages
+// together have every match, once.
 func TestAPageOfTitlesThatDoNotFit(t *testing.T) {
 	t.Parallel()
 	x := (&indexes{top: t.TempDir()}).open(t, 2)
@@ -68,7 +68,7 @@ func TestAPageOfTitlesThatDoNotFit(t *testing.T) {
 	}
 }
 
-// Postings that are not what was written have the index made again.
+// Damaged postings cause a rebuild of the index.
 func TestDamagedPostings(t *testing.T) {
 	t.Parallel()
 	x := (&indexes{top: t.TempDir()}).open(t, 2)
@@ -91,7 +91,7 @@ func TestDamagedPostings(t *testing.T) {
 	require.True(t, isDamaged(err))
 }
 
-// A transaction that fails leaves nothing behind, in memory neither.
+// A failed transaction leaves nothing behind, not in memory either.
 func TestABatchThatFails(t *testing.T) {
 	t.Parallel()
 	x := (&indexes{top: t.TempDir()}).open(t, 2)
@@ -115,7 +115,7 @@ func TestABatchThatFails(t *testing.T) {
 	require.Equal(t, []int{1, 2, 3, 4, 5, 6, 7}, revisions(page.Rows))
 }
 
-// TestFarDates: a date beyond what can be counted in nanoseconds is as legal as any.
+// TestFarDates: a date beyond the range of nanoseconds is as valid as any.
 func TestFarDates(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)

@@ -13,8 +13,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
-// Tiles that are deleted while the ledger runs are made again from the stream, and
-// certification goes on without a restart.
+// Tiles deleted while the ledger runs are rebuilt from the stream, and certification
+// continues without a restart.
 func TestTilesDeletedWhileItRuns(t *testing.T) {
 	t.Parallel()
 	for name, remove := range map[string]func(w *world) error{
@@ -41,7 +41,7 @@ func TestTilesDeletedWhileItRuns(t *testing.T) {
 				return err == nil && string(kept) == cp.Note && w.ledger.CertificationFailure() == nil && evidence.CheckTiles(t.Context(), w.ledger.folder, cp, nil) == nil
 			}
 			asked := func() bool {
-				askOf[event.AuditAnswer](w, event.DoorAudit, event.AuditRequest{After: 1 << 40}) // which finds what nobody reads
+				askOf[event.AuditAnswer](w, event.DoorAudit, event.AuditRequest{After: 1 << 40}) // finds tiles that nothing reads
 				return whole()
 			}
 			require.Eventually(t, asked, 30*time.Second, 20*time.Millisecond)
@@ -57,7 +57,7 @@ func TestTilesDeletedWhileItRuns(t *testing.T) {
 	}
 }
 
-// What is deleted while it is stopped is made again at the start.
+// Tiles deleted while it is stopped are rebuilt at the start.
 func TestABundleDeletedBeforeTheStart(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -72,7 +72,7 @@ func TestABundleDeletedBeforeTheStart(t *testing.T) {
 	require.FileExists(t, filepath.Join(w.tiles(), "tile/entries/001"))
 }
 
-// A folder that cannot be made again is said, and certification goes on once it can.
+// A folder that cannot be rebuilt is reported, and certification resumes once it can.
 func TestCertificationFailure_IsSaid(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -18,8 +18,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/statute"
 )
 
-// story writes the records of an incident: a report, its grading, two desks told,
-// one of which acknowledges. It returns their sequences.
+// story writes the records of an incident: a report, its grading, escalations to two
+// desks, one acknowledgement. It returns their sequences.
 func (w *world) story(incident string, revisions int) (seqs []uint64) {
 	w.t.Helper()
 	var records []event.Record
@@ -112,8 +112,8 @@ func TestWhatCannotBeRemoved(t *testing.T) {
 	require.Contains(t, w.remove(removal).Errors[0].Message, "of no incident")
 }
 
-// TestARemovalIsFinished: a process that died after the removal was on disk
-// erases at its next start, and only what the removal speaks of.
+// TestARemovalIsFinished: a process that died after the removal was on disk erases at its
+// next start, and only the records that the removal names.
 func TestARemovalIsFinished(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -192,8 +192,7 @@ func TestArchiving(t *testing.T) {
 	require.Empty(t, w.ledger.Damage())
 }
 
-// TestArchivingLeavesWhatGoesOn: an incident with younger records keeps all of
-// its own.
+// TestArchivingLeavesWhatGoesOn: an incident with younger records keeps all of its own.
 func TestArchivingLeavesWhatGoesOn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -208,8 +207,8 @@ func TestArchivingLeavesWhatGoesOn(t *testing.T) {
 	require.EqualValues(t, 1+len(seqs), kept)
 }
 
-// TestArchivingTwiceAtOnce: a request that is sent again while the first is being
-// answered removes nothing twice, and the count stays right.
+// TestArchivingTwiceAtOnce: a request repeated while the first is being answered removes
+// nothing twice, and the count stays right.
 func TestArchivingTwiceAtOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -237,8 +236,8 @@ func TestArchivingTwiceAtOnce(t *testing.T) {
 	require.EqualValues(t, 3*9+300, w.ledger.removals.total())
 }
 
-// TestARemovalWhosePlaceIsTaken: who holds the place of a removal does not make it
-// look done.
+// TestARemovalWhosePlaceIsTaken: another record in the place of a removal does not make
+// it look done.
 func TestARemovalWhosePlaceIsTaken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -256,7 +255,7 @@ func TestARemovalWhosePlaceIsTaken(t *testing.T) {
 	}
 }
 
-// TestAForgedRemovalIsSeen also while every record that it names is still there.
+// TestAForgedRemovalIsSeen also while every record that it names still exists.
 func TestAForgedRemovalIsSeen(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -28,12 +28,12 @@ import (
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
-// generatedStream tells the child of BenchmarkLedger how many records its stream
-// shall have.
+// generatedStream tells the child of BenchmarkLedger how many records its stream must
+// have.
 const generatedStream = "TOCSIN_GENERATED_STREAM"
 
-// TestGeneratedStreamChild is no test of its own: it is the engine that
-// BenchmarkLedger reads from, in a process of its own, until its input ends.
+// TestGeneratedStreamChild is not a test of its own: it is the engine that
+// BenchmarkLedger reads from, in a separate process, until its input ends.
 func TestGeneratedStreamChild(t *testing.T) {
 	size, err := strconv.ParseUint(os.Getenv(generatedStream), 10, 64)
 	if err != nil {
@@ -98,10 +98,10 @@ func serveGenerated(b *testing.B, dir string, size uint64) string {
 	return ""
 }
 
-// BenchmarkLedger makes the tree and the index of TOCSIN_RECORDS generated records
-// from a stream in a process of its own, holds the whole record against the tree,
-// and asks every kind of question. TOCSIN_DIR keeps the stream, and tree and index:
-// while they are there it asks only.
+// BenchmarkLedger builds the tree and the index of TOCSIN_RECORDS generated records from
+// a stream in another process, checks the whole record against the tree, and runs every
+// kind of query. TOCSIN_DIR keeps the stream, tree and index: while they exist it only
+// runs the queries.
 func BenchmarkLedger(b *testing.B) {
 	size := uint64(20_000)
 	if n, err := strconv.ParseUint(os.Getenv("TOCSIN_RECORDS"), 10, 64); err == nil {
@@ -163,7 +163,7 @@ func BenchmarkLedger(b *testing.B) {
 	}
 }
 
-// benchmarkTree makes the tree and holds the record against it.
+// benchmarkTree builds the tree and checks the record against it.
 func benchmarkTree(b *testing.B, d Deps, size uint64) {
 	l, err := Open(anyone(b), d)
 	require.NoError(b, err)
@@ -191,12 +191,12 @@ func perSecond(b *testing.B, what string, n uint64, since time.Time) {
 	b.ReportMetric(float64(n)/time.Since(since).Seconds(), what)
 }
 
-// generatedEnd is the time of the last of so many records.
+// generatedEnd returns the time of the last of so many records.
 func generatedEnd(size uint64) time.Time {
 	return generatedStart.Add(time.Duration(size) * everyRecord)
 }
 
-// residentMB is the greatest memory that the process has had.
+// residentMB returns the peak memory of the process.
 func residentMB() float64 {
 	raw, err := os.ReadFile("/proc/self/status")
 	if err != nil {
@@ -207,14 +207,14 @@ func residentMB() float64 {
 	return float64(kb) / 1024
 }
 
-// asked is a kind of question, which makes one after another.
+// asked is a kind of query, which generates one after another.
 type asked struct {
 	name string
 	ask  func(context.Context, *Ledger) (any, error)
 }
 
-// askScale asks questions of a kind one after another. Each is answered as far as
-// a door answers it, and encoded.
+// askScale runs queries of a kind in sequence. Each is answered as by an endpoint, and
+// encoded.
 func askScale(b *testing.B, l *Ledger, kind asked, n int) {
 	took := make([]time.Duration, n)
 	for i := range took {
@@ -231,7 +231,7 @@ func askScale(b *testing.B, l *Ledger, kind asked, n int) {
 	b.ReportMetric(float64(took[n*99/100].Microseconds())/1000, kind.name+"-p99-ms")
 }
 
-// scaleQuestions are the kinds of questions, each drawn at random.
+// scaleQuestions returns the kinds of queries, each drawn at random.
 func scaleQuestions(g *generator, r *rand.Rand, size uint64) []asked {
 	pick := func(n int, name func(int) string) string { return name(r.IntN(n)) }
 	end := generatedEnd(size)
@@ -266,22 +266,22 @@ func scaleQuestions(g *generator, r *rand.Rand, size uint64) []asked {
 	return []asked{
 		page("single", func() event.Query { return mixed(1) }),
 		page("mixed", func() event.Query { return mixed(2 + r.IntN(4)) }),
-		page("empty", func() event.Query { // a desk of one sector is never told of another
+		page("empty", func() event.Query { // a desk of one sector is never told of another's incidents
 			sector := r.IntN(generatedSectors)
 			q := mixed(r.IntN(4))
 			q.Desk, q.Sector, q.Text = deskName(sector), sectorName((sector+1)%generatedSectors), ""
 			return q
 		}),
-		page("emptiest", func() event.Query { // much of each, nothing of all
+		page("emptiest", func() event.Query { // many have each, none has all
 			sector := r.IntN(generatedSectors)
 			return event.Query{Sector: sectorName(sector), Operator: operatorName((sector + 1) % generatedSectors), Grade: "general", Statute: statuteName(1), Region: "310000"}
 		}),
 		page("deep", func() event.Query { q := mixed(1 + r.IntN(2)); q.Cursor = cursor(); return q }),
 		page("text", func() event.Query { return event.Query{Text: anyText(g, r)} }),
-		page("text-none", func() event.Query { // each word is there, all of them never
+		page("text-none", func() event.Query { // each word exists, all of them never together
 			return event.Query{Text: strings.Join([]string{g.words[r.IntN(50)], g.words[r.IntN(50)], g.words[r.IntN(50)], g.english[r.IntN(9)]}, " "), Desk: deskName(r.IntN(generatedDesks))}
 		}),
-		page("text-apart", func() event.Query { // a word whose pairs are there, but never together
+		page("text-apart", func() event.Query { // a word whose pairs exist, but never together
 			a, b := []rune(g.words[r.IntN(30)]), []rune(g.words[r.IntN(30)])
 			return event.Query{Text: string(a[:2]) + string(b[:2])}
 		}),

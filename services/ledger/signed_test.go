@@ -11,7 +11,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
-// The records that remove and archive make of a request agree with what was signed.
+// The records that remove and archive make of a request agree with the signed request.
 func TestRemovalsAgreeWithTheirRequests(t *testing.T) {
 	t.Parallel()
 	operator, err := nkeys.CreateOperator()

@@ -64,7 +64,7 @@ func TestStats(t *testing.T) {
 	require.Equal(t, "$.by", a.Errors[1].Path)
 }
 
-// Who waits for what is new is woken when the index has it, and not before.
+// A waiter for new records is woken when the index has them, and not before.
 func TestGrown(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)

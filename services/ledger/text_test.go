@@ -9,8 +9,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// found reports whether a title is found by the tokens of a question, and then by
-// its words, as the index does it.
+// found reports whether a title is found by the tokens of a query, and by its words, as
+// in the index.
 func found(title, question string) (byTokens, byWords bool) {
 	title = fold(title)
 	words := wordsOf(question)
@@ -54,8 +54,8 @@ func TestTitlesAreFoundByWords(t *testing.T) {
 
 var signs = rapid.StringOfN(rapid.SampledFrom([]rune("电网调度断ab1 -，ＡータO\u0308")), 0, 12, -1)
 
-// What has the words is found by the tokens; and where the tokens are certain, only
-// what has the words.
+// A title with the words is found by the tokens; and if the tokens are exact, only such
+// titles are.
 func TestTokensMissNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		title, question := signs.Draw(t, "title"), signs.Draw(t, "question")

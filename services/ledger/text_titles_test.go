@@ -9,8 +9,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// What is kept of the titles of a chunk says of each record what its title was, in
-// whichever block it is, also once some are gone.
+// The stored titles of a chunk give each record's title, in whichever block it is, also
+// after some were removed.
 func TestTitlesAreKept(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		tail := newTail(1)

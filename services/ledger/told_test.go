@@ -12,8 +12,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// An escalation that is made in time and waits for the disk until its due time has passed
-// was told late, in rows and in the statistics; what is on disk stays as it was made.
+// An escalation made in time that waits for the disk until its due time has passed was
+// told late, in rows and in the statistics; the stored record stays as it was made.
 func TestTold_WhenItIsStored(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)

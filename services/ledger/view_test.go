@@ -12,8 +12,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// An index that is within reach is waited for; one that is far behind answers at
-// once, and says how far it goes.
+// A query waits for an index within reach; one that is far behind answers at once, and
+// states how far it goes.
 func TestAnIndexThatIsFarBehind(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)
@@ -43,7 +43,7 @@ func TestAnIndexThatIsFarBehind(t *testing.T) {
 	}, time.Minute, time.Millisecond, "it does not wait")
 }
 
-// TestTheIndexRestsUntilSomebodyAsks: what comes meanwhile goes in one transaction.
+// TestTheIndexRestsUntilSomebodyAsks: records stored meanwhile go in one transaction.
 func TestTheIndexRestsUntilSomebodyAsks(t *testing.T) {
 	t.Parallel()
 	v := newView(Deps{Bus: bustest.Start(t).Bus})
@@ -64,7 +64,7 @@ func TestTheIndexRestsUntilSomebodyAsks(t *testing.T) {
 	case <-time.After(20 * time.Millisecond):
 	}
 	v.want()
-	v.want() // as everybody does who waits
+	v.want() // as every waiter does
 	require.NoError(t, <-ended)
 	require.Len(t, got, 5)
 	go func() {
