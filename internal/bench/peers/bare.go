@@ -13,10 +13,10 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// runBare is what one writes with nats.go alone: a durable pull consumer, one
-// judge a processor, publishes that all are in flight together, and an
-// acknowledgement when the records of a report are stored. Each record expects
-// that its subject has none, so a repeat is refused for ever.
+// runBare is a plain implementation with nats.go alone: a durable pull consumer, one
+// judge for each processor, publishes that are all in flight together, and an
+// acknowledgement once the records of a report are stored. Each record expects that its
+// subject has none, so a repeat is always refused.
 func runBare(ctx context.Context, nc *nats.Conn) error {
 	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(4*inHand))
 	if err != nil {
@@ -46,7 +46,7 @@ func runBare(ctx context.Context, nc *nats.Conn) error {
 					return nil
 				}
 				if err != nil {
-					continue // a missed heartbeat: the library asks again
+					continue // a missed heartbeat: the library fetches again
 				}
 				records, err := j.records(m.Data())
 				if err != nil {
@@ -65,7 +65,7 @@ func runBare(ctx context.Context, nc *nats.Conn) error {
 	return work.Wait()
 }
 
-// handed is a report whose records are on their way to the disk.
+// handed is a report whose records are being written.
 type handed struct {
 	m       jetstream.Msg
 	records []jetstream.PubAckFuture
@@ -96,7 +96,7 @@ func (h handed) settle() {
 			}
 		}
 	}
-	// What comes of a lost acknowledgement is one more repeat.
+	// A lost acknowledgement only causes one more repeat.
 	if err != nil {
 		_ = h.m.Nak()
 	} else {
@@ -104,8 +104,8 @@ func (h handed) settle() {
 	}
 }
 
-// runRelay is the floor of a path over three durable records: it passes on what
-// it reads and looks at nothing. The driver marks what is to be escalated.
+// runRelay is the lower bound for a path over three durable records: it passes on what it
+// reads without examining it. The driver marks the reports to be escalated.
 func runRelay(ctx context.Context, nc *nats.Conn) error {
 	js, err := jetstream.New(nc)
 	if err != nil {
@@ -157,5 +157,5 @@ func runRelay(ctx context.Context, nc *nats.Conn) error {
 	return nil
 }
 
-// headerGrave marks, for the relay alone, a report that is escalated.
+// headerGrave marks, for the relay alone, a report to be escalated.
 const headerGrave = "Bench-Grave"

@@ -12,8 +12,8 @@ import (
 )
 
 // benthosConfig is the pipeline. The processor is a plugin that runs the judge:
-// json_schema and mappings in Bloblang need a tenth more processor time for a
-// smaller schema.
+// json_schema and mappings in Bloblang need a tenth more processor time for a smaller
+// schema.
 const benthosConfig = `
 http: {enabled: false}
 input: {bench_jetstream: {}}
@@ -23,10 +23,9 @@ pipeline:
 output: {bench_jetstream: {}}
 `
 
-// runBenthos is Redpanda Connect's engine with a JetStream input and output as
-// small as they can be. A report and what comes of it are one batch, whose
-// messages are published together; the report is acknowledged when all are
-// stored.
+// runBenthos is Redpanda Connect's engine with a minimal JetStream input and output. A
+// report and its records are one batch, whose messages are published together; the report
+// is acknowledged when all are stored.
 func runBenthos(ctx context.Context, nc *nats.Conn) error {
 	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(4*inHand))
 	if err != nil {
@@ -90,7 +89,7 @@ func (i *benthosInput) Read(ctx context.Context) (*service.Message, service.AckF
 			return nil, nil, ctx.Err()
 		}
 		if err != nil {
-			continue // a missed heartbeat: the library asks again
+			continue // a missed heartbeat: the library fetches again
 		}
 		return service.NewMessage(m.Data()), func(_ context.Context, err error) error {
 			if err != nil {
@@ -134,8 +133,8 @@ type benthosOutput struct{ js jetstream.JetStream }
 
 func (benthosOutput) Connect(context.Context) error { return nil }
 
-// WriteBatch stores what came of one report. The id of a record is its subject,
-// by which the engine drops repeats for two minutes.
+// WriteBatch stores the records of one report. The id of a record is its subject, by
+// which the engine drops repeats for two minutes.
 func (o benthosOutput) WriteBatch(ctx context.Context, batch service.MessageBatch) error {
 	futures := make([]jetstream.PubAckFuture, len(batch))
 	for i, m := range batch {

@@ -10,17 +10,17 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// outcome is what is stored of a load, beside what should be.
+// outcome compares what is stored of a load with what should be.
 type outcome struct {
-	Lost  int `json:"lost"`           // answered reports without their graded record, and escalations that no desk was told of
+	Lost  int `json:"lost"`           // answered reports without a graded record, and escalations that did not reach their desk
 	Twice int `json:"storedTwice"`    // records of the same report, or of the same escalation, beyond the first
-	Again int `json:"deliveredAgain"` // deliveries of a record that had been delivered
-	Wrong int `json:"wrong"`          // refused that are valid, or the other way round
+	Again int `json:"deliveredAgain"` // repeated deliveries of a record
+	Wrong int `json:"wrong"`          // valid reports refused, or the other way round
 }
 
 func (o outcome) exact() bool { return o.Lost == 0 && o.Twice == 0 && o.Wrong == 0 }
 
-// check counts what is on disk: every record, whoever has read it.
+// check counts what is on disk: every record, whether or not anybody has read it.
 func (r *run) check(ctx context.Context) (o outcome, err error) {
 	graded, err := r.stored(ctx, r.graded, event.AllGraded)
 	if err != nil {
@@ -60,15 +60,15 @@ func (r *run) check(ctx context.Context) (o outcome, err error) {
 			}
 		}
 	}
-	// A refused report has no incident of its own to go by.
+	// A refused report has no incident that identifies it.
 	kept := int(rejected.CachedInfo().State.LastSeq + 1 - r.next[streamRejected])
 	o.Lost += max(0, invalids(r.load.events)-kept)
 	o.Twice += max(0, kept-invalids(r.load.events))
 	return o, nil
 }
 
-// stored counts the records that a stream has of the load, by what tells them
-// apart: the incident, of escalations with the desk.
+// stored counts a stream's records of the load by their identity: the incident, and for
+// escalations also the desk.
 func (r *run) stored(ctx context.Context, stream, filter string) (map[string]int, error) {
 	found := map[string]int{}
 	return found, r.scan(ctx, stream, []string{filter}, func(m jetstream.Msg) error {
@@ -85,7 +85,7 @@ func (r *run) stored(ctx context.Context, stream, filter string) (map[string]int
 	})
 }
 
-// scan reads the headers of what a stream has got since the run began.
+// scan reads the headers of the records that a stream has stored since the run began.
 func (r *run) scan(ctx context.Context, stream string, filters []string, each func(jetstream.Msg) error) error {
 	s, err := r.js.Stream(ctx, stream)
 	if err != nil {
@@ -118,7 +118,7 @@ func (r *run) scan(ctx context.Context, stream string, filters []string, each fu
 	return nil
 }
 
-// quantile of durations, in milliseconds.
+// quantile returns a quantile of durations, in milliseconds.
 func quantile(d []time.Duration, q float64) float64 {
 	if len(d) == 0 {
 		return 0

@@ -18,15 +18,15 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// The environment that makes this program a contender instead of the driver.
+// The environment variables that make this program a contender instead of the driver.
 const (
 	envChild  = "PEERS_CHILD"
 	envDir    = "PEERS_DIR"
 	envListen = "PEERS_LISTEN"
 )
 
-// The peers' streams. Each has its own lock and its own file to sync, so that
-// the engine works on several at once.
+// The peers' streams. Each has its own lock and its own file to sync, so that the engine
+// works on several at once.
 const (
 	streamReports   = "REPORTS"
 	streamGraded    = "GRADED"
@@ -34,16 +34,16 @@ const (
 	streamRejected  = event.StreamRejected
 )
 
-// What every peer is given: how many reports it may have in hand, and how long
-// it may take over one. A peer that was killed gets its reports in hand again
-// after that time; the engine's default is 30 s.
+// The settings of every peer: how many reports it may have in flight, and how long it may
+// take for one. A peer that was killed gets its reports in flight again after that time;
+// the engine's default is 30 s.
 const (
 	inHand  = 1024
 	ackWait = 5 * time.Second
 	durable = "peers"
 )
 
-// pipelines are the contenders that run in a child of this program. Each takes
+// pipelines are the contenders that run in a child of this program. Each processes
 // reports from its durable consumer until ctx ends.
 var pipelines = map[string]func(ctx context.Context, nc *nats.Conn) error{
 	"bare":      runBare,
@@ -52,8 +52,8 @@ var pipelines = map[string]func(ctx context.Context, nc *nats.Conn) error{
 	"relay":     runRelay,
 }
 
-// child runs one contender with its server until it is told to end. Like
-// tocsin it speaks to its server inside the process.
+// child runs one contender with its server until it receives a signal. Like tocsin it
+// talks to its server inside the process.
 func child(name string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
@@ -77,10 +77,10 @@ func child(name string) error {
 	return pipelines[name](ctx, nc)
 }
 
-// readyLine is what tocsin says when it takes reports, and what a peer says.
+// readyLine is what tocsin and the peers print when they accept reports.
 const readyLine = "ready"
 
-// prepare makes the streams and the consumer that a peer reads from.
+// prepare creates the streams and the consumer that a peer reads from.
 func prepare(ctx context.Context, nc *nats.Conn) error {
 	js, err := jetstream.New(nc)
 	if err != nil {

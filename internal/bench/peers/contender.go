@@ -17,8 +17,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// contender is one of those that are compared: how it is started, what its
-// answer to a report says, and where what comes of a report can be read.
+// contender is one of the compared programs: how to start it, how to read its answer to a
+// report, and where to read the resulting records.
 type contender struct {
 	name, title       string
 	command           func(dir, listen string) *exec.Cmd
@@ -27,19 +27,19 @@ type contender struct {
 	open              func(ctx context.Context, s *site, desk string) (jetstream.Consumer, error)
 }
 
-// answer is what a sender is told of its report.
+// answer is what a sender learns about its report.
 type answer int
 
 const (
-	again     answer = iota // busy, or nobody there: to be sent again
+	again     answer = iota // busy, or no responder: to be sent again
 	taken                   // it is on disk
-	duplicate               // it was on disk before
+	duplicate               // it was already on disk
 	refused                 // it is invalid
 )
 
 const tocsinName = "tocsin"
 
-// contenders are those of the table, in its order.
+// contenders are the columns of the table, in order.
 func contenders(tocsin string) []*contender {
 	all := []*contender{{
 		name: tocsinName, title: "tocsin", answer: receipt,
@@ -64,7 +64,7 @@ func peer(name, title string) *contender {
 	}
 }
 
-// self is this program as a contender.
+// self returns the command that runs this program as a contender.
 func self(name, dir, listen string) *exec.Cmd {
 	path, err := os.Executable()
 	if err != nil {
@@ -97,8 +97,8 @@ func receipt(m *nats.Msg) answer {
 	return refused
 }
 
-// pubAck reads the engine's answer to a report that is published into the
-// stream that a peer reads from. What is invalid is refused later.
+// pubAck reads the engine's answer to a report that is published into the stream that a
+// peer reads from. Invalid reports are refused later.
 func pubAck(m *nats.Msg) answer {
 	switch {
 	case len(m.Data) == 0, bytes.Contains(m.Data, []byte(`"error"`)):
@@ -111,8 +111,8 @@ func pubAck(m *nats.Msg) answer {
 
 const screen = "bench"
 
-// openScreen opens the durable consumer that `tocsin desk watch` reads from, by
-// the same door.
+// openScreen opens the durable consumer that `tocsin desk watch` reads from, through the
+// same endpoint.
 func openScreen(ctx context.Context, s *site, desk string) (jetstream.Consumer, error) {
 	question, err := json.Marshal(event.WatchRequest{Client: screen, From: s.next[event.StreamLedger]})
 	if err != nil {
@@ -137,17 +137,17 @@ func openPeerDesk(ctx context.Context, s *site, desk string) (jetstream.Consumer
 	})
 }
 
-// site is a contender at work, and the driver's connection to it.
+// site is a running contender, and the driver's connection to it.
 type site struct {
 	*contender
 	*process
 	dir  string
 	nc   *nats.Conn
 	js   jetstream.JetStream
-	next map[string]uint64 // by stream: the sequence that the next measurement begins at
+	next map[string]uint64 // by stream: the sequence at which the next measurement begins
 }
 
-// begin starts a contender in a folder, which may hold what it did before.
+// begin starts a contender in a folder, which may contain its data from before.
 func begin(ctx context.Context, c *contender, dir string) (*site, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
@@ -176,7 +176,7 @@ func begin(ctx context.Context, c *contender, dir string) (*site, error) {
 	return s, s.mark(ctx)
 }
 
-// restart starts the contender again where it was.
+// restart starts the contender again in the same folder.
 func (s *site) restart(ctx context.Context) (err error) {
 	s.process, err = start(ctx, s.command(s.dir, s.listen), s.listen)
 	return err
@@ -188,7 +188,7 @@ func (s *site) end() error {
 	return s.stop()
 }
 
-// mark notes where every stream stands.
+// mark notes the last sequence of every stream.
 func (s *site) mark(ctx context.Context) error {
 	s.next = map[string]uint64{}
 	all := s.js.ListStreams(ctx)
@@ -198,8 +198,8 @@ func (s *site) mark(ctx context.Context) error {
 	return all.Err()
 }
 
-// written is how many records were stored since the mark: without a service's
-// notes on where it stands.
+// written returns how many records were stored since the mark, without the positions that
+// services store.
 func (s *site) written(ctx context.Context) (n uint64, err error) {
 	all := s.js.ListStreams(ctx)
 	for info := range all.Info() {

@@ -32,8 +32,8 @@ func (r *run) watchDesks(ctx context.Context) error {
 	return nil
 }
 
-// read takes what a desk is told, and acknowledges it, until ctx or the
-// iterator ends.
+// read receives a desk's escalations and acknowledges them, until ctx or the iterator
+// ends.
 func (r *run) read(ctx context.Context, desk int, cons jetstream.Consumer) {
 	in, err := cons.Messages(jetstream.PullMaxMessages(500), jetstream.PullExpiry(2*time.Second), jetstream.PullHeartbeat(500*time.Millisecond))
 	if err != nil {
@@ -47,10 +47,10 @@ func (r *run) read(ctx context.Context, desk int, cons jetstream.Consumer) {
 			return
 		}
 		if err != nil {
-			continue // a missed heartbeat: the library asks again
+			continue // a missed heartbeat: the library fetches again
 		}
 		r.told(desk, m)
-		_ = m.Ack() // a lost one is one more delivery
+		_ = m.Ack() // a lost acknowledgement causes one more delivery
 	}
 }
 

@@ -19,14 +19,14 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// engineName is the child that writes records as fast as the engine takes
-// them. It reads them from sampleFile in its folder and prints engineLimits.
+// engineName is the child that writes records as fast as the engine accepts them. It
+// reads them from sampleFile in its folder and prints engineLimits.
 const (
 	engineName = "engine"
 	sampleFile = "sample"
 )
 
-// engineLimits are records stored a second.
+// engineLimits are rates in records stored per second.
 type engineLimits struct {
 	OneByOne float64 `json:"oneByOne"`
 	Async    float64 `json:"async"` // asyncPending in flight
@@ -36,12 +36,11 @@ type engineLimits struct {
 
 const (
 	asyncPending = 4096
-	batchRecords = 1000 // the most that the engine takes in one
+	batchRecords = 1000 // the maximum that the engine accepts in one batch
 	engineTime   = time.Second
 )
 
-// stored is a record as a stream has it. What the engine or its clients added
-// is left out.
+// stored is a record as stored in a stream, without what the engine or its clients added.
 type stored struct {
 	Subject string
 	Header  nats.Header
@@ -113,8 +112,8 @@ type engine struct {
 	sample []stored
 }
 
-// limit writes to a stream like tocsin's ledger for engineTime, so many records
-// at a time, and returns how many it took a second.
+// limit writes to a stream like tocsin's ledger for engineTime, in chunks of the given
+// number of records, and returns the records stored per second.
 func (e engine) limit(chunk int, write func([]*nats.Msg) error) (float64, error) {
 	_, err := e.js.CreateStream(e.ctx, jetstream.StreamConfig{
 		Name: event.StreamLedger, Subjects: []string{"incident.>", "rules.>", "report.>"}, Storage: jetstream.FileStorage,

@@ -15,9 +15,9 @@ import (
 	"github.com/tocsin-project/tocsin/schemas"
 )
 
-// judge is what every peer does with a report: hold it against tocsin's own
-// JSON Schema, grade it by a table and say which records come of it. It is the
-// same code in all of them, so that they differ in how they carry, not in what.
+// judge is what every peer does with a report: validate it against tocsin's own JSON
+// Schema, grade it by a table and derive its records. All peers share this code, so that
+// they differ only in how they carry reports.
 type judge struct{ initial *jsonschema.Schema }
 
 const schemaBase = "https://tocsin-project.github.io/schemas/report/"
@@ -47,7 +47,7 @@ func newJudge() (*judge, error) {
 	return &judge{initial}, err
 }
 
-// table has the thresholds of tocsin's packs for the facts that are a number.
+// table has the thresholds of tocsin's packs for the facts that are numbers.
 var table = []struct {
 	fact    string
 	atLeast int64
@@ -61,8 +61,8 @@ var table = []struct {
 	{"personalInformationPersons", 1_000_000, event.RelativelyLarge},
 }
 
-// output is a record that comes of a report. Its subject is made of the report
-// alone, so that a repeat has the same one.
+// output is a record derived from a report. Its subject depends on the report alone, so
+// that a repeat has the same one.
 type output struct {
 	subject string
 	data    []byte
@@ -77,9 +77,8 @@ type envelope struct {
 	Data        json.RawMessage `json:"data"`
 }
 
-// records returns what comes of a report: a refusal, or its grade and, where
-// that is especially grave, an escalation for each authority. Each carries the
-// report.
+// records returns the records of a report: a refusal, or its grade and, where that is
+// especially grave, an escalation for each authority. Each contains the report.
 func (j *judge) records(raw []byte) ([]output, error) {
 	var e envelope
 	grade, err := event.Ungraded, json.Unmarshal(raw, &e)
@@ -102,7 +101,7 @@ func (j *judge) records(raw []byte) ([]output, error) {
 		if desk != "" {
 			subject = event.EscalatedSubject(desk, who, e.Subject, "1")
 		}
-		// What is put in between is made of tokens and JSON that has been read.
+		// The inserted values are tokens and JSON that has been parsed.
 		out[i] = output{subject, fmt.Appendf(nil,
 			`{"specversion":"1.0","type":"bench.told.v1","source":%q,"id":%q,"subject":%q,"data":{"grade":%q,"desk":%q,"report":%s}}`,
 			e.Source, subject, e.Subject, grade, desk, raw)}

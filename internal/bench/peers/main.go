@@ -1,33 +1,30 @@
-// Command peers measures tocsin beside those that do the same job: Benthos 4.78.0
-// (the engine of Redpanda Connect) with a JetStream plugin, Watermill 1.5.1 with
-// watermill-nats 2.1.3, and bare nats.go, each against the same embedded server
-// with the same settings, which syncs every write to disk before it answers.
+// Command peers measures tocsin beside programs that do the same job: Benthos 4.78.0 (the
+// engine of Redpanda Connect) with a JetStream plugin, Watermill 1.5.1 with
+// watermill-nats 2.1.3, and bare nats.go, each against the same embedded server with the
+// same settings, which syncs every write to disk before it answers.
 //
 //	go run .                                   about five minutes
 //	go run . -budget 0                         five rounds of 50,000 reports each
 //	go run . -only tocsin,bare -rounds 1       two of them, once
 //	go run . -rounds 1 -overload 1m            and twice the load that tocsin can take
-//	go run . -grow 0,1000000,5000000           and tocsin with a past
+//	go run . -grow 0,1000000,5000000           and tocsin with a large ledger
 //
-// Contenders and tocsin are built alike, with what the environment says: make
-// builds the product with GOEXPERIMENT=jsonv2, so it is to be given here too.
+// Contenders and tocsin are built alike, with the settings of the environment: make
+// builds the product with GOEXPERIMENT=jsonv2, so set it here too.
 //
-// The driver is the operators and the three desks. It publishes structured
-// CloudEvents of 1 KB, 5 % of them especially grave with three authorities each
-// and 1 % invalid, and reads what each desk is told through a durable consumer,
-// which it acknowledges. Each contender runs with its server in a process of its
-// own, so that memory, processor time and kill -9 are its alone. Both share the
-// machine's processors.
+// The driver plays the operators and the three desks. It publishes structured CloudEvents
+// of 1 KB, 5 % of them especially grave with three authorities each and 1 % invalid, and
+// reads each desk's escalations through a durable consumer, which it acknowledges. Each
+// contender runs with its server in a process of its own, so that memory, processor time
+// and kill -9 are its own. Both share the machine's processors.
 //
-// tocsin is the real program, built from this repository, with its own packs, its
-// index and its tree. A peer does no less than this: it holds a report against the
-// same JSON Schema, grades it by a table with the thresholds of the packs, and
-// stores a graded record and one for each authority. It keeps no receipt, no
-// citation, no clock and no proof.
+// tocsin is the real program, built from this repository, with its own packs, its index
+// and its tree. A peer does at least this: it validates a report against the same JSON Schema,
+// grades it by a table with the thresholds of the packs, and stores a graded record and
+// one for each authority. It keeps no receipt, no citation, no clock and no proof.
 //
-// What came of a load is counted in the streams: a contender that loses or
-// repeats a record is reported so. What is repeated for a desk, which must expect
-// it, is counted apart.
+// The results of a load are counted in the streams: the table shows lost and repeated
+// records. Repeated deliveries to a desk, which must expect them, are counted separately.
 package main
 
 import (

@@ -12,12 +12,12 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// round is one load as fast as the contender takes it.
+// round is one load at the contender's maximum rate.
 type round struct {
 	Events  int     `json:"events"`
 	Seconds float64 `json:"seconds"` // from the first report until all are answered and graded, and every desk is told
 	Records uint64  `json:"records"` // stored
-	usage           // when index and tree have caught up too
+	usage           // once index and tree have caught up, too
 	outcome
 	Index *lag `json:"index,omitempty"` // tocsin's
 	Tree  *lag `json:"tree,omitempty"`
@@ -26,14 +26,14 @@ type round struct {
 func (r round) perSecond() float64        { return float64(r.Events) / r.Seconds }
 func (r round) recordsPerSecond() float64 { return float64(r.Records) / r.Seconds }
 
-// lag is how far a projection of the ledger was behind when the last desk was
-// told, and how long it took to catch up.
+// lag is how far a projection of the ledger was behind when the last desk was told, and
+// how long it took to catch up.
 type lag struct {
 	Records uint64  `json:"records"`
 	Seconds float64 `json:"seconds"`
 }
 
-// throughput sends a load with a window and checks what came of it.
+// throughput sends a load with a window and checks the results.
 func (s *site) throughput(ctx context.Context, l load) (out round, err error) {
 	r, err := s.newRun(ctx, l)
 	if err != nil {
@@ -98,7 +98,7 @@ func (s *site) catchUp(ctx context.Context) (index, tree *lag, err error) {
 	}
 }
 
-// state is where tocsin's log stands.
+// state returns the state of tocsin's log.
 func (s *site) state(ctx context.Context) (now event.LogState, err error) {
 	reply, err := s.nc.RequestWithContext(ctx, event.DoorLog, []byte("{}"))
 	if err != nil {
@@ -107,8 +107,7 @@ func (s *site) state(ctx context.Context) (now event.LogState, err error) {
 	return now, json.Unmarshal(reply.Data, &now)
 }
 
-// sample reads records of the ledger as they are, for the engine to write
-// again.
+// sample reads stored records of the ledger, for the engine to write again.
 func (s *site) sample(ctx context.Context, n int) (out []stored, err error) {
 	stream, err := s.js.Stream(ctx, s.graded)
 	if err != nil {
@@ -136,7 +135,7 @@ func (s *site) sample(ctx context.Context, n int) (out []stored, err error) {
 // notIncidents is more than tocsin stores at its start: packs and register.
 const notIncidents = 100
 
-// latency is how long after publishing a desk has an escalation.
+// latency is the time from publishing a report until a desk has the escalation.
 type latency struct {
 	P50     float64 `json:"p50Millis"`
 	P99     float64 `json:"p99Millis"`
@@ -146,15 +145,15 @@ type latency struct {
 	steps   [][]time.Duration // of deliveries, as long as stages
 }
 
-// latencyRate is how many reports a second are sent where latency is measured.
-// Those of warmUp do not count.
+// latencyRate is how many reports per second are sent where latency is measured. Those of
+// warmUp do not count.
 const (
 	latencyRate = 200
 	warmUp      = time.Second
 	warmReports = latencyRate * int(warmUp/time.Second)
 )
 
-// latency sends a load at latencyRate and adds what came of it to what is known.
+// latency sends a load at latencyRate and adds the results to to.
 func (s *site) latency(ctx context.Context, l load, to *latency) error {
 	r, err := s.newRun(ctx, l)
 	if err != nil {
@@ -187,7 +186,7 @@ func (s *site) latency(ctx context.Context, l load, to *latency) error {
 	return nil
 }
 
-// death is what kill -9 in the middle of a load did.
+// death is the effect of kill -9 in the middle of a load.
 type death struct {
 	Events int `json:"events"`
 	outcome
@@ -195,8 +194,8 @@ type death struct {
 	Answer float64 `json:"answerSeconds"`
 }
 
-// killed kills the contender when half of the reports are answered and starts it
-// again at once. The senders send what has no answer.
+// killed kills the contender when half of the reports are answered and restarts it at
+// once. The senders send unanswered reports again.
 func (s *site) killed(ctx context.Context, l load) (out death, err error) {
 	r, err := s.newRun(ctx, l)
 	if err != nil {
@@ -206,7 +205,7 @@ func (s *site) killed(ctx context.Context, l load) (out death, err error) {
 	if err := r.watchDesks(ctx); err != nil {
 		return out, err
 	}
-	r.survives, r.window = true, min(window, l.events/4) // so that there is more to come
+	r.survives, r.window = true, min(window, l.events/4) // so that some remain to be sent
 	sending := make(chan error, 1)
 	go func() { sending <- r.sendAll(ctx) }()
 	half := func() bool {
@@ -238,7 +237,7 @@ func (s *site) killed(ctx context.Context, l load) (out death, err error) {
 	if err := r.grade(ctx, l.events-invalids(l.events)); err != nil {
 		return out, err
 	}
-	time.Sleep(ackWait + time.Second) // for what is handed out once more
+	time.Sleep(ackWait + time.Second) // for redelivered reports
 	if out.outcome, err = r.check(ctx); err != nil {
 		return out, err
 	}
@@ -248,22 +247,21 @@ func (s *site) killed(ctx context.Context, l load) (out death, err error) {
 	return out, nil
 }
 
-// overload is what a minute of more than the contender can take did.
+// overload is the result of a minute of more load than the contender can accept.
 type overload struct {
-	Alone    float64 `json:"alonePerSecond"` // what it takes in as long when it is offered no more
+	Alone    float64 `json:"alonePerSecond"` // what it accepts in the same time when it is offered no more
 	Offered  float64 `json:"offeredPerSecond"`
 	Taken    float64 `json:"takenPerSecond"` // answered as taken, or refused as invalid, while it lasted
 	Told     float64 `json:"toldPerSecond"`  // of those, until the last desk was told of the last
 	Behind   float64 `json:"behindSeconds"`  // the last delivery, after the last report was sent
-	Busy     int     `json:"busy"`           // told to try again
+	Busy     int     `json:"busy"`           // answered with "busy"
 	Silent   int     `json:"silent"`         // without any answer: not refused cleanly
-	Lost     int     `json:"lost"`           // escalations of reports that were taken
-	Sending  float64 `json:"sentPerSecond"`  // what the driver managed
+	Lost     int     `json:"lost"`           // escalations of accepted reports
+	Sending  float64 `json:"sentPerSecond"`  // the rate that the driver achieved
 	MemoryMB float64 `json:"memoryMB"`
 }
 
-// overloaded sends a load at a rate, each report once, and waits for what was
-// taken.
+// overloaded sends a load at a rate, each report once, and waits for the accepted ones.
 func (s *site) overloaded(ctx context.Context, l load, rate float64) (out overload, err error) {
 	r, err := s.newRun(ctx, l)
 	if err != nil {
@@ -311,8 +309,8 @@ func (s *site) overloaded(ctx context.Context, l load, rate float64) (out overlo
 	return out, nil
 }
 
-// settled waits until as many reports are graded as were taken and the desks
-// are told nothing new, and returns the graded.
+// settled waits until as many reports are graded as were accepted and the desks are told
+// nothing new, and returns the graded ones.
 func (r *run) settled(ctx context.Context) (map[string]int, error) {
 	r.mu.Lock()
 	want := r.answers[taken]

@@ -15,9 +15,9 @@ import (
 	"time"
 )
 
-// plan is what is measured, in this order: every contender once with the whole
+// plan is the list of measurements, in this order: every contender once with the whole
 // load and the engine with the bytes that tocsin stored, the other rounds in the same
-// order, latency, kill -9, and what else is asked for.
+// order, latency, kill -9, and whatever else is requested.
 type plan struct {
 	events   int
 	rounds   int
@@ -54,7 +54,7 @@ type result struct {
 	Killed  *death   `json:"killed,omitempty"`
 }
 
-// grown is tocsin with a past.
+// grown is tocsin with a large ledger.
 type grown struct {
 	Records uint64   `json:"records"`
 	Restart float64  `json:"restartSeconds"` // after kill -9, until it takes reports
@@ -70,7 +70,7 @@ func (r *result) perSecond() float64 {
 	return median(v)
 }
 
-// bench carries a plan out.
+// bench runs a plan.
 type bench struct {
 	plan
 	results
@@ -118,8 +118,8 @@ func (b *bench) prepare(ctx context.Context) (err error) {
 
 func (b *bench) wants(name string) bool { return len(b.only) == 0 || slices.Contains(b.only, name) }
 
-// build makes the program as the Makefile does, from the module that this one
-// is replaced with.
+// build builds the program as the Makefile does, from the module that replaces the
+// required one.
 func build(ctx context.Context, to string) error {
 	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/tocsin-project/tocsin").Output()
 	if err != nil {
@@ -133,8 +133,8 @@ func build(ctx context.Context, to string) error {
 	return nil
 }
 
-// with runs a measurement on a contender that has a folder of its own. What those
-// before left to be written, or to be forgotten, is no longer on its way to the disk.
+// with runs a measurement on a contender in a folder of its own. It first waits until
+// nothing of earlier contenders is still being written to disk or deleted.
 func (b *bench) with(ctx context.Context, c *contender, measure func(*site) error) error {
 	dir, err := os.MkdirTemp(b.dir, c.name)
 	if err != nil {
@@ -156,12 +156,12 @@ func (b *bench) newLoad(prefix string, events int) load {
 	return load{prefix: prefix, events: events, at: machine.Now().Add(-5 * time.Minute).UTC().Truncate(time.Second)}
 }
 
-// sampleRecords is how much of tocsin's ledger the engine writes again.
+// sampleRecords is how many records of tocsin's ledger the engine writes again.
 const sampleRecords = 20_000
 
-// compare gives every contender the whole load, then the engine what tocsin stored of
-// it, and all of them again for each round more. Where a budget is set, those rounds
-// are as long as it allows, and as long for one contender as for the next.
+// compare gives every contender the whole load, then the engine the records that tocsin
+// stored of it, and all of them again for each further round. Where a budget is set, it
+// fixes the length of those rounds, which is the same for every contender.
 func (b *bench) compare(ctx context.Context) error {
 	var sample []stored
 	var each time.Duration
@@ -196,7 +196,7 @@ func (b *bench) compare(ctx context.Context) error {
 	return nil
 }
 
-// unsampled is what the engine is given where tocsin is not measured: its reports.
+// unsampled is the engine's input where tocsin is not measured: the reports.
 func (b *bench) unsampled() (out []stored) {
 	l := b.newLoad("raw", b.events)
 	for i := range min(b.events, sampleRecords) {
@@ -206,15 +206,15 @@ func (b *bench) unsampled() (out []stored) {
 	return out
 }
 
-// Of the budget, what a contender needs beside what is measured, and the least that
-// a round lasts.
+// Within the budget: the time that a contender needs besides the measurement, and the
+// minimum length of a round.
 const (
 	startTime  = time.Second
 	killTime   = killLoad + ackWait + 3*time.Second
 	leastRound = 2 * time.Second
 )
 
-// roundTime is how long each contender's rounds after the first may last.
+// roundTime returns how long each contender's rounds after the first may last.
 func (b *bench) roundTime() time.Duration {
 	if len(b.all) == 0 || b.plan.rounds == 1 {
 		return 0
@@ -230,7 +230,7 @@ func (b *bench) roundTime() time.Duration {
 	return max(leastRound, left/time.Duration((b.plan.rounds-1)*len(b.all))-startTime)
 }
 
-// whole is n in whole hundreds, between two bounds.
+// whole rounds n down to whole hundreds, between two bounds.
 func whole(n float64, least, most int) int { return min(most, max(least, int(n)/hundred*hundred)) }
 
 func (b *bench) round(ctx context.Context, s *site, to *result, events int) error {
@@ -269,8 +269,8 @@ func (b *bench) limits(ctx context.Context, sample []stored) error {
 	return nil
 }
 
-// latencyTurn is how long latency is measured before it is the next contender's turn:
-// what disturbs the machine for a while should not meet one of them alone.
+// latencyTurn is how long latency is measured before the next contender's turn: a
+// temporary disturbance of the machine should not affect only one of them.
 const latencyTurn = 8 * time.Second
 
 func (b *bench) latencies(ctx context.Context) error {
@@ -279,7 +279,7 @@ func (b *bench) latencies(ctx context.Context) error {
 	}
 	var all []*contender
 	var to []*latency
-	if b.wants(engineName) { // first: the disk may still be busy with what the rounds left
+	if b.wants(engineName) { // first: the disk may still be busy with the results of the rounds
 		b.Floor = &latency{}
 		all, to = append(all, peer("relay", "floor")), append(to, b.Floor)
 	}
@@ -301,12 +301,12 @@ func (b *bench) latencies(ctx context.Context) error {
 
 func (b *bench) latencyTurns() int { return max(1, int(b.plan.latency/latencyTurn)) }
 
-// paced is how many reports are sent where latency is measured, in one of so many turns.
+// paced returns how many reports are sent in one of so many turns of measuring latency.
 func (b *bench) paced(turns int) int {
 	return warmReports + whole(b.plan.latency.Seconds()*latencyRate/float64(turns), hundred, 1<<30)
 }
 
-// killLoad is how long the load lasts in whose middle a contender is killed.
+// killLoad is the length of the load during which a contender is killed.
 const killLoad = 6 * time.Second
 
 func (b *bench) deaths(ctx context.Context) error {
@@ -331,8 +331,8 @@ func (b *bench) deaths(ctx context.Context) error {
 	return nil
 }
 
-// load offers tocsin twice what it takes in as long a time when nobody sends more: a
-// ledger that grows by half a million records takes fewer at its end than at its
+// load offers tocsin twice the rate that it accepts, in the same time, without overload.
+// A ledger that grows by half a million records accepts fewer at its end than at its
 // beginning, which growth shows.
 func (b *bench) load(ctx context.Context) error {
 	if b.overload <= 0 || !b.wants(tocsinName) {
@@ -397,7 +397,7 @@ func (b *bench) growth(ctx context.Context) error {
 	})
 }
 
-// fillChunk is how many reports are sent between two looks at the ledger.
+// fillChunk is how many reports are sent between two checks of the ledger's size.
 const fillChunk = 50_000
 
 // fill sends reports until the ledger has so many records.
@@ -412,7 +412,7 @@ func (b *bench) fill(ctx context.Context, s *site, records int) error {
 		if err != nil {
 			return err
 		}
-		if err = r.watchDesks(ctx); err == nil { // or they would have it all to read in what is measured
+		if err = r.watchDesks(ctx); err == nil { // otherwise they would have to read it all during the measurement
 			err = r.sendAll(ctx)
 		}
 		if err == nil {
@@ -432,7 +432,7 @@ func (b *bench) fill(ctx context.Context, s *site, records int) error {
 	}
 }
 
-// fsyncs is how long the disk under a folder takes to have a record.
+// fsyncs measures how long the disk under a folder takes to sync a record.
 func fsyncs(dir string) (latency, error) {
 	f, err := os.CreateTemp(dir, "fsync")
 	if err != nil {

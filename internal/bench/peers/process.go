@@ -17,26 +17,26 @@ import (
 	"time"
 )
 
-// process is a contender at work, with its server, in a process of its own: its
-// memory, its processor time and its death are its alone.
+// process is a running contender, with its server, in a process of its own, so that its
+// memory, its processor time and its death are measured separately.
 type process struct {
 	cmd    *exec.Cmd
 	listen string
 	took   time.Duration // from start to ready
 	out    bytes.Buffer  // standard output, complete once it has ended
 	mu     sync.Mutex
-	said   []string // its last lines
+	said   []string // its last lines of output
 	ended  chan struct{}
 	err    error // of the process, once it has ended
 }
 
-// startWait is how long a contender may take to say that it takes reports; with
-// millions of records in its folder it reads for a while.
+// startWait is how long a contender may take until it accepts reports; with millions of
+// records in its folder it reads for a while.
 const startWait = 10 * time.Minute
 
 const linesKept = 30
 
-// start runs a command until it says that it is ready.
+// start runs a command until it reports that it is ready.
 func start(ctx context.Context, cmd *exec.Cmd, listen string) (*process, error) {
 	p := &process{cmd: cmd, listen: listen, ended: make(chan struct{})}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -105,10 +105,10 @@ func (p *process) kill() {
 	<-p.ended
 }
 
-// stopWait is how long a contender may take to end by itself.
+// stopWait is how long a contender may take to end on SIGTERM.
 const stopWait = 20 * time.Second
 
-// stop ends the process and says what it said when that was not in order.
+// stop ends the process and returns its output in the error if it failed.
 func (p *process) stop() error {
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
@@ -125,10 +125,10 @@ func (p *process) stop() error {
 	return nil
 }
 
-// usage is what a contender has used since it was started.
+// usage is what a contender has used since its start.
 type usage struct {
 	CPU    float64 `json:"cpuSeconds"`
-	Memory float64 `json:"memoryMB"` // the most that was resident
+	Memory float64 `json:"memoryMB"` // peak resident memory
 }
 
 // ticks are the units of processor time in /proc: USER_HZ, 100 on every Linux.
@@ -152,8 +152,8 @@ func (p *process) usage() (u usage, err error) {
 	if err != nil {
 		return u, err
 	}
-	// proc(5): utime and stime are fields 14 and 15; what comes before the
-	// bracket that ends the second one may hold spaces.
+	// proc(5): utime and stime are fields 14 and 15; the field before the closing bracket
+	// may contain spaces.
 	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
 	for _, f := range fields[11:13] {
 		n, err := strconv.ParseFloat(f, 64)
@@ -165,8 +165,8 @@ func (p *process) usage() (u usage, err error) {
 	return u, nil
 }
 
-// freePort is an address that nobody listens on. A contender that is started
-// again takes the same one.
+// freePort returns an address that nobody listens on. A restarted contender uses the same
+// one.
 func freePort() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

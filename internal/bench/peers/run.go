@@ -20,22 +20,22 @@ import (
 var machine clock.System
 
 const (
-	window         = 2000                   // reports in flight where it is not said
-	reconnectPause = 20 * time.Millisecond  // of the driver, between two tries
+	window         = 2000                   // reports in flight by default
+	reconnectPause = 20 * time.Millisecond  // of the driver, between two attempts
 	againAfter     = 10 * time.Second       // a report without an answer is sent again
-	againPause     = 100 * time.Millisecond // so is one that was answered "again"
-	stuckAfter     = 30 * time.Second       // without progress what is missing counts as lost
+	againPause     = 100 * time.Millisecond // as is one that was answered "again"
+	stuckAfter     = 30 * time.Second       // without progress, everything missing counts as lost
 	poll           = 2 * time.Millisecond
 )
 
-// run is one load on its way through a contender. The driver is the operators
-// and the three desks.
+// run is one load on its way through a contender. The driver plays the operators and the
+// three desks.
 type run struct {
 	*site
 	load     load
 	sent     []atomic.Int64 // when each report was first sent, in Unix nanoseconds
 	window   int            // reports in flight
-	survives bool           // it goes on when the contender is killed
+	survives bool           // continue when the contender is killed
 
 	mu       sync.Mutex
 	waiting  map[int]time.Time // reports without an answer, by when to send them again
@@ -43,9 +43,9 @@ type run struct {
 	shown    []map[int]uint64  // by desk: the record that first told it of a report
 	shownAt  []map[int]time.Time
 	resent   int             // reports sent again
-	again    int             // deliveries of a record that had been delivered
+	again    int             // repeated deliveries of a record
 	twice    int             // deliveries of a second record of the same escalation
-	warm     int             // reports that come before those whose delays count
+	warm     int             // reports before those whose delays count
 	delays   []time.Duration // from sending to delivery
 	last     time.Time       // the last answer or delivery
 	lastTold time.Time       // the last first delivery
@@ -89,12 +89,12 @@ func (r *run) publish(i int) {
 	}
 	r.mu.Unlock()
 	if !first && !waits {
-		return // its answer came meanwhile
+		return // its answer has come meanwhile
 	}
-	_ = r.nc.PublishMsg(m) // without an answer it is sent again
+	_ = r.nc.PublishMsg(m) // if unanswered, it is sent again
 }
 
-// answered notes the answer to a report.
+// answered records the answer to a report.
 func (r *run) answered(m *nats.Msg) {
 	i, err := strconv.Atoi(strings.TrimPrefix(m.Subject, r.inbox))
 	if err != nil {
@@ -122,8 +122,8 @@ func (r *run) answered(m *nats.Msg) {
 	}
 }
 
-// sendAll sends every report of the load, as many as the window at once, and
-// again what has no answer, until all have one or nothing moves any more.
+// sendAll sends every report of the load, at most window at once, and repeats unanswered
+// ones, until all are answered or nothing progresses any more.
 func (r *run) sendAll(ctx context.Context) error {
 	r.slots = make(chan struct{}, r.window)
 	tick := time.NewTicker(againPause)
@@ -144,7 +144,7 @@ func (r *run) sendAll(ctx context.Context) error {
 	return r.await(ctx, func() bool { return len(r.waiting) == 0 })
 }
 
-// sendAgain sends what has waited too long for its answer.
+// sendAgain repeats reports that have waited too long for an answer.
 func (r *run) sendAgain() error {
 	now := machine.Now()
 	var late []int
@@ -167,8 +167,7 @@ func (r *run) sendAgain() error {
 	return nil
 }
 
-// reconnected has everything without an answer sent again: what was under way
-// is gone.
+// reconnected repeats every unanswered report: messages in flight are lost.
 func (r *run) reconnected() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -177,7 +176,7 @@ func (r *run) reconnected() {
 	}
 }
 
-// pace sends the reports at a rate, whatever the answers are.
+// pace sends the reports at a rate, regardless of the answers.
 func (r *run) pace(ctx context.Context, perSecond float64) {
 	began := machine.Now()
 	for i := range r.load.events {
@@ -193,8 +192,8 @@ func (r *run) pace(ctx context.Context, perSecond float64) {
 	}
 }
 
-// await returns when done says so, which is called under the lock, or when
-// nothing has moved for stuckAfter.
+// await returns when done, which is called under the lock, returns true, or when nothing
+// has progressed for stuckAfter.
 func (r *run) await(ctx context.Context, done func() bool) error {
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
@@ -228,12 +227,12 @@ func (r *run) await(ctx context.Context, done func() bool) error {
 	}
 }
 
-// tell waits until every desk was told of every grave report.
+// tell waits until every desk has been told of every grave report.
 func (r *run) tell(ctx context.Context, want int) error {
 	return r.await(ctx, func() bool { return r.toldOf() >= want*len(desks) })
 }
 
-// toldOf is how many escalations the desks have. The caller holds the lock.
+// toldOf returns how many escalations the desks have. The caller holds the lock.
 func (r *run) toldOf() (n int) {
 	for _, d := range r.shown {
 		n += len(d)
@@ -264,7 +263,7 @@ func (r *run) grade(ctx context.Context, want int) error {
 
 const gradePause = 10 * time.Millisecond
 
-// close ends what the run reads. The contender goes on.
+// close ends the reading of the run. The contender continues.
 func (r *run) close() {
 	if r.stopDesk != nil {
 		r.stopDesk()

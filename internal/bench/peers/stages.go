@@ -13,24 +13,24 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// stages are where the time goes between an operator's publish and a desk's
-// delivery, by the records' own stamps and the engine's. The engine stamps a record
-// before it syncs it. A graded record goes to disk together with the escalations that
-// follow from it, or, where batches are gathered on disk, before they are made.
+// stages are the parts of the time between an operator's publish and a desk's delivery,
+// by the records' own stamps and the engine's. The engine stamps a record before it syncs
+// it. A graded record goes to disk together with its escalations or, where batches are
+// gathered on disk, before they are made.
 var stages = []string{
 	"published → taken", "taken → stored", "stored → graded", "graded → escalated",
 	"escalated → stored", "stored → desk",
 }
 
-// stage is one of them.
+// stage is one of the stages.
 type stage struct {
 	Name string  `json:"name"`
 	P50  float64 `json:"p50Millis"`
 	P99  float64 `json:"p99Millis"`
-	Slow float64 `json:"slowMillis"` // mean of the one in a hundred escalations that took longest
+	Slow float64 `json:"slowMillis"` // mean of the slowest one in a hundred escalations
 }
 
-// where reads from tocsin's ledger where the time of each delivery went.
+// where reads the stages of each delivery from tocsin's ledger.
 func (r *run) where(ctx context.Context) (all [][]time.Duration, err error) {
 	type moments [2]time.Time // made, stored
 	found := map[string]moments{}

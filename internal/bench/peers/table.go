@@ -111,11 +111,11 @@ func (r *results) throughput(t *sheet) {
 	}
 }
 
-// diskMillis is less than any disk needs for an fsync, and more than a file
-// system in memory does.
+// diskMillis is less than any disk needs for an fsync, and more than an in-memory file
+// system needs.
 const diskMillis = 0.01
 
-// notes are what the table rests on.
+// notes describe the conditions of the measurements.
 func (r *results) notes() []string {
 	out := []string{"",
 		fmt.Sprintf("%d processors for server, contender and driver; %s; an fsync of 1 KB takes %.2f / %.2f ms (p50 / p99) here; %.0f s in all.", r.CPUs, r.Go, r.Fsync.P50, r.Fsync.P99, r.Took),
@@ -171,8 +171,8 @@ func (r *results) named(name string) *result {
 	return nil
 }
 
-// beside is the median of the rounds' ratios of one contender to the best of the
-// others: what disturbs the machine for a while disturbs the whole round.
+// beside returns the median of the rounds' ratios of one contender to the best of the
+// others: a temporary disturbance of the machine affects the whole round.
 func (r *results) beside(own *result) float64 {
 	var ratios []float64
 	for i, round := range own.Rounds {
@@ -187,7 +187,7 @@ func (r *results) beside(own *result) float64 {
 	return median(ratios)
 }
 
-// besideEngine is the median of the rounds' ratios of a contender's records to those
+// besideEngine returns the median of the rounds' ratios of a contender's records to those
 // that the engine alone stores in atomic batches.
 func (r *results) besideEngine(own *result) float64 {
 	var ratios []float64
@@ -197,14 +197,14 @@ func (r *results) besideEngine(own *result) float64 {
 	return median(ratios)
 }
 
-// sheet is the table on its way to the terminal.
+// sheet is the table being written.
 type sheet struct {
 	*tabwriter.Writer
 	r *results
 }
 
-// labelWidth is that of the longest label: all are as wide, so that they begin
-// at the left while the figures end at the right.
+// labelWidth is the width of the longest label: all have the same width, so that they
+// begin at the left while the figures end at the right.
 const labelWidth = 36
 
 func (t *sheet) line(label, engine string, of func(*result) string) {
@@ -218,7 +218,7 @@ func (t *sheet) line(label, engine string, of func(*result) string) {
 	fmt.Fprintln(t, strings.Join(cells, "\t")+"\t")
 }
 
-// only is a line that is the engine's alone.
+// only writes a line for the engine alone.
 func (t *sheet) only(label, engine string) { t.line(label, engine, func(*result) string { return "" }) }
 
 func millis(l *latency, read func(latency) float64) string {
@@ -228,7 +228,7 @@ func millis(l *latency, read func(latency) float64) string {
 	return fmt.Sprintf("%.1f", read(*l))
 }
 
-// number is rounded to what can be said, with commas: 12,345.
+// number rounds to a whole number with commas: 12,345.
 func number(v float64) string {
 	s := fmt.Sprintf("%.0f", v)
 	for i := len(s) - 3; i > 0; i -= 3 {

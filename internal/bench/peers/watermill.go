@@ -10,11 +10,11 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// runWatermill is a router with one handler that publishes to a topic a record.
-// It uses the package that watermill-nats recommends for production; the other
-// one, for nats.go's newer interface, is beta and takes one message at a time. A
-// subscriber has one report in hand, so there are as many as it may have; with a
-// quarter of them it is slower. The id of a record is that of its message, by
+// runWatermill is a router with one handler that publishes to a topic for each record. It
+// uses the package that watermill-nats recommends for production; the other one, for
+// nats.go's newer interface, is beta and takes one message at a time. A subscriber has
+// one report in flight, so there are as many subscribers as reports allowed in flight;
+// with a quarter of them it is slower. The id of a record is that of its message, by
 // which the engine drops repeats for two minutes.
 func runWatermill(ctx context.Context, nc *nats.Conn) error {
 	j, err := newJudge()

@@ -11,8 +11,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// The mix of every hundred reports: one is invalid, five are especially grave,
-// and the rest are general and nobody's duty to pass on.
+// The mix of every hundred reports: one is invalid, five are especially grave, and the
+// rest are general, which no duty requires to be passed on.
 const (
 	hundred         = 100
 	invalidOf       = 1
@@ -24,13 +24,11 @@ const (
 	gravelyAffected = 12_000_000
 )
 
-// desks are the authorities that an especially grave report goes to. The packs
-// name three for an operator that runs no critical infrastructure; with it they
-// name four.
+// desks are the authorities that receive an especially grave report. The packs name three
+// for an operator without critical infrastructure, and four with it.
 var desks = []string{"js-cyberspace", "national-cyberspace", "js-public-security"}
 
-// load is a sequence of reports. The prefix keeps apart those that one server
-// sees in several measurements.
+// load is a sequence of reports. The prefix distinguishes the measurements on one server.
 type load struct {
 	prefix string
 	events int
@@ -40,7 +38,7 @@ type load struct {
 func (l load) invalid(i int) bool { return i%hundred == invalidAt }
 func (l load) grave(i int) bool   { return i%graveEvery == graveAt }
 
-// Of n reports, where n is a whole number of hundreds.
+// invalids and graves count those of n reports, where n is a multiple of a hundred.
 func invalids(n int) int { return n / hundred * invalidOf }
 func graves(n int) int   { return n / hundred * graveOf }
 
@@ -48,7 +46,7 @@ func operator(i int) string { return fmt.Sprintf("op-%02d", i%operators) }
 
 func (l load) incident(i int) string { return l.prefix + "-" + strconv.Itoa(i) }
 
-// index is the report that an incident was made by.
+// index returns the report that created an incident.
 func (l load) index(incident string) (int, bool) {
 	n, ours := strings.CutPrefix(incident, l.prefix+"-")
 	i, err := strconv.Atoi(n)
@@ -79,8 +77,8 @@ func (l load) message(i int) *nats.Msg {
 	}
 }
 
-// registerYAML is the register that tocsin is started with: operators without
-// critical infrastructure, and the desks that the packs then name.
+// registerYAML is tocsin's register: operators without critical infrastructure, and the
+// desks that the packs then name.
 func registerYAML() []byte {
 	var b strings.Builder
 	b.WriteString("acknowledge: PT30M\nfallback: national-cyberspace\noperators:\n")
