@@ -28,7 +28,7 @@ func (w *web) certified() event.LogState {
 	return s
 }
 
-// Tile reads a tile as a stranger does.
+// Tile reads a tile as an outsider does.
 func (w *web) Tile(path string) ([]byte, error) {
 	resp, body := w.get("/v1/log/" + path)
 	if resp.StatusCode == http.StatusNotFound {
@@ -38,7 +38,7 @@ func (w *web) Tile(path string) ([]byte, error) {
 	return []byte(body), nil
 }
 
-// A stranger who has nothing but the key checks the whole log over HTTP.
+// An outsider who has only the key checks the whole log over HTTP.
 func TestTheLogOverHTTP(t *testing.T) {
 	t.Parallel()
 	w := onWeb(t, nil)
@@ -93,7 +93,7 @@ func TestTheLogOverHTTP(t *testing.T) {
 	}
 }
 
-// What somebody has already is not sent again, unless it has changed.
+// A client's cached answer is not sent again, unless it has changed.
 func TestWhatIsKeptOfTheLog(t *testing.T) {
 	t.Parallel()
 	w := onWeb(t, nil)
@@ -126,15 +126,15 @@ func TestWhatIsKeptOfTheLog(t *testing.T) {
 		require.Equal(t, changed, resp.StatusCode == http.StatusOK, path)
 	}
 
-	// A record that was removed is not there for those either who have had it.
+	// A removed record is gone also for clients that have cached it.
 	answer := ask[event.RemoveAnswer](t, w.env, event.DoorRemove, event.RemoveRequest{Record: 1, Order: "order 1/2026", Officer: "archivist"})
 	require.Equal(t, event.StatusAccepted, answer.Status, answer.Errors)
 	require.Contains(t, w.refused(http.StatusNotFound, "/v1/log/records/1", "If-None-Match", tags["/v1/log/records/1"]).Detail, "was removed by order order 1/2026 (archivist)")
 	w.refused(http.StatusBadRequest, "/v1/log/records/1/proof", "If-None-Match", tags["/v1/log/records/1/proof"])
 }
 
-// A record that is not there says by what right: the order, the export, or none,
-// and then the same call has found the damage.
+// The answer for a missing record gives the reason: the order, the export, or none, and
+// then the same request has found the damage.
 func TestWhyARecordIsNotThere(t *testing.T) {
 	t.Parallel()
 	w := onWeb(t, nil)
@@ -157,7 +157,7 @@ func TestWhyARecordIsNotThere(t *testing.T) {
 	require.NoError(t, w.env.Bus.Remove(anyone(t), 3))
 	require.Contains(t, why(3), "record 3 is missing, and no removal says so")
 	found := slices.DeleteFunc(damage(), func(d event.Damage) bool {
-		return d.First == 0 // the check that goes on beside us may have counted by now
+		return d.First == 0 // the concurrent check may have counted by now
 	})
 	require.Len(t, found, 1)
 	require.Equal(t, []any{event.DamageMissing, uint64(3), uint64(3)}, []any{found[0].Kind, found[0].First, found[0].Last})

@@ -13,7 +13,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// description is the OpenAPI document as it is served.
+// description is the OpenAPI document as served.
 type description struct {
 	t   *testing.T
 	doc map[string]any
@@ -40,7 +40,7 @@ func each(at string, v any, visit func(at string, object map[string]any)) {
 	}
 }
 
-// at finds what a JSON pointer names, or nil.
+// at returns what a JSON pointer refers to, or nil.
 func (d *description) at(pointer string) any {
 	var v any = d.doc
 	for name := range strings.SplitSeq(strings.TrimPrefix(pointer, "#/"), "/") {
@@ -50,8 +50,8 @@ func (d *description) at(pointer string) any {
 	return v
 }
 
-// strict compiles the schema at a pointer, with no field allowed that it does
-// not name: what is answered must be described.
+// strict compiles the schema at a pointer so that unnamed fields are errors: every field
+// of an answer must be described.
 func (d *description) strict(pointer string) *jsonschema.Schema {
 	d.t.Helper()
 	raw, err := json.Marshal(d.doc)
@@ -74,7 +74,7 @@ func (d *description) strict(pointer string) *jsonschema.Schema {
 
 var templated = regexp.MustCompile(`\{([^}]*)\}`)
 
-// The description is valid OpenAPI 3.1 as far as it says anything.
+// The description is valid OpenAPI 3.1.
 func TestDescriptionIsOpenAPI(t *testing.T) {
 	t.Parallel()
 	d := onWeb(t, nil).description()
@@ -146,8 +146,8 @@ func TestDescriptionIsOpenAPI(t *testing.T) {
 
 func asList(v any) []any { l, _ := v.([]any); return l }
 
-// What is answered is what the description says, field by field: every operation
-// with a page of everything there is.
+// Answers match the description, field by field: every operation, with a page of
+// everything.
 func TestAnswersAreAsDescribed(t *testing.T) {
 	t.Parallel()
 	w := onWeb(t, nil)
@@ -193,7 +193,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	require.Error(t, row.Validate(map[string]any{"escalation": "a"}))
 }
 
-// What a description lists is what the vocabulary has.
+// The description lists the words of the vocabulary.
 func TestDescribedWordsAreTheVocabulary(t *testing.T) {
 	t.Parallel()
 	d := onWeb(t, nil).description()

@@ -38,7 +38,7 @@ func tableOf(t *testing.T, body string) [][]string {
 	return all
 }
 
-// Every form has the same rows, whatever the size.
+// Every form has the same rows, for any size.
 func TestFormsOfAList(t *testing.T) {
 	t.Parallel()
 	w := onWeb(t, nil)
@@ -116,7 +116,7 @@ func TestFormsOfIncidentsAndStats(t *testing.T) {
 	}
 }
 
-// faulty adds a list whose third page never comes: it waits, or fails.
+// faulty adds a list whose third page never arrives: it blocks, or fails.
 func faulty(waiting chan<- struct{}) func(*httpDoor) {
 	return func(d *httpDoor) {
 		rows := table[event.StatsRow]{
@@ -167,7 +167,7 @@ func TestAnExportEndsWithItsClient(t *testing.T) {
 		<-waiting
 	}
 	require.Contains(t, w.refused(http.StatusTooManyRequests, "/v1/faulty", "Accept", formCSV).Detail, "too many")
-	w.want("/v1/faulty") // a page is none of them
+	w.want("/v1/faulty") // a page is not counted
 	cancel()
 	require.Eventually(t, func() bool {
 		ctx, cancel := context.WithCancel(anyone(t))
@@ -291,14 +291,14 @@ func TestListenersAreBoundedAndGo(t *testing.T) {
 	defer cancel()
 	w.listen(ctx, "")
 	w.listen(ctx, "")
-	w.refused(http.StatusTooManyRequests, "/v1/escalations", "Accept", "text/event-stream") // half of them are one address's
+	w.refused(http.StatusTooManyRequests, "/v1/escalations", "Accept", "text/event-stream") // one address may have half of them
 	cancel()
 	require.Eventually(t, func() bool {
 		return w.open(anyone(t), http.MethodGet, "/v1/escalations", "Accept", "text/event-stream").StatusCode == http.StatusOK
 	}, 30*time.Second, 5*time.Millisecond)
 }
 
-// Whatever the pages, what is sent is all of it, in order and once.
+// For any page sizes, all rows are sent, in order and once.
 func TestPagesAreSentUpToALimit(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ rows, page, limit, want int }{{0, 3, 0, 0}, {7, 3, 0, 7}, {6, 3, 0, 6}, {7, 3, 4, 4}, {7, 3, 3, 3}, {7, 3, 100, 7}, {7, 1, 2, 2}} {

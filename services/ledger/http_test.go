@@ -20,15 +20,15 @@ import (
 	"github.com/tocsin-project/tocsin/internal/httpedge"
 )
 
-// web is a ledger that is asked over HTTP, and over NATS.
+// web is a ledger that is queried over HTTP, and over NATS.
 type web struct {
 	t      *testing.T
 	env    *bustest.Env
 	server *httptest.Server
 }
 
-// onWeb runs a ledger and its API, under /v1, as the product does; change is
-// made to the door before it opens.
+// onWeb runs a ledger and its API, under /v1, as the product does; change is applied
+// before it opens.
 func onWeb(t *testing.T, change func(*httpDoor)) *web {
 	t.Helper()
 	w, l := onWebIdle(t, change)
@@ -37,7 +37,7 @@ func onWeb(t *testing.T, change func(*httpDoor)) *web {
 	return w
 }
 
-// onWebIdle leaves it to the caller to run the ledger.
+// onWebIdle leaves running the ledger to the caller.
 func onWebIdle(t *testing.T, change func(*httpDoor)) (*web, *Ledger) {
 	t.Helper()
 	env := bustest.Start(t)
@@ -50,7 +50,7 @@ func onWebIdle(t *testing.T, change func(*httpDoor)) (*web, *Ledger) {
 	return &web{t, env, s}, l
 }
 
-// webOf is the API of a ledger, for anybody.
+// webOf returns the API of a ledger, for any caller.
 func webOf(l *Ledger, change func(*httpDoor)) http.Handler {
 	mux := http.NewServeMux()
 	api := httpedge.NewAPI(mux, "test", "")
@@ -63,7 +63,7 @@ func webOf(l *Ledger, change func(*httpDoor)) http.Handler {
 	return httpedge.Identify(mux, nil)
 }
 
-// open asks and leaves the body to be read.
+// open sends a request and leaves the body to be read.
 func (w *web) open(ctx context.Context, method, path string, header ...string) *http.Response {
 	w.t.Helper()
 	req, err := http.NewRequestWithContext(ctx, method, w.server.URL+path, nil)
@@ -86,7 +86,7 @@ func (w *web) get(path string, header ...string) (*http.Response, string) {
 	return resp, string(body)
 }
 
-// want gets a path whose answer must be good.
+// want gets a path and requires a good answer.
 func (w *web) want(path string, header ...string) (*http.Response, string) {
 	w.t.Helper()
 	resp, body := w.get(path, header...)
@@ -94,7 +94,7 @@ func (w *web) want(path string, header ...string) (*http.Response, string) {
 	return resp, body
 }
 
-// refused gets a path whose answer must be a problem.
+// refused gets a path and requires a problem.
 func (w *web) refused(status int, path string, header ...string) httpedge.Problem {
 	w.t.Helper()
 	resp, body := w.get(path, header...)
@@ -111,7 +111,7 @@ func decoded[T any](t *testing.T, text string) (v T) {
 	return v
 }
 
-// Over HTTP the answer is what it is over NATS, whatever is asked.
+// The answer over HTTP is the same as over NATS, for every query.
 func TestHTTPAnswersAsNATSDoes(t *testing.T) {
 	t.Parallel()
 	w := onWeb(t, nil)
@@ -130,7 +130,7 @@ func TestHTTPAnswersAsNATSDoes(t *testing.T) {
 		"text=" + url.QueryEscape("故障"):       {Text: "故障"},
 		"since=2026-03-02T01:06:00Z":          {Since: in(6 * time.Minute)},
 		"since=2026-03-02T09:06:00%2B08:00":   {Since: in(6 * time.Minute)},
-		"since=2026-03-02T09:06:00+08:00":     {Since: in(6 * time.Minute)}, // the plus is a blank
+		"since=2026-03-02T09:06:00+08:00":     {Since: in(6 * time.Minute)}, // the plus arrives as a blank
 		"until=2026-03-02":                    {Until: in(-9 * time.Hour)},
 		"overdue=true&operator=grid-east":     {Overdue: true, Operator: "grid-east"},
 		"unacknowledged=true":                 {Unacknowledged: true},
@@ -178,7 +178,7 @@ func TestHTTPAnswersAsNATSDoes(t *testing.T) {
 	}
 }
 
-// An id of any characters can stand in a path.
+// An id of any characters may appear in a path.
 func TestAStoryOfAnIncidentWithAStrangeName(t *testing.T) {
 	t.Parallel()
 	w := onWeb(t, nil)
@@ -234,7 +234,7 @@ func TestHTTPRefusals(t *testing.T) {
 	}
 }
 
-// Where the stream does not answer, the answer is 503 and when to ask again.
+// If the stream does not answer, the answer is 503 with Retry-After.
 func TestHTTPWithoutAnAnswer(t *testing.T) {
 	t.Parallel()
 	w, _ := onWebIdle(t, nil)

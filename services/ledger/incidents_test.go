@@ -38,7 +38,7 @@ func owing(g *event.Graded) {
 	g.Owed = []event.Obligation{{ID: "a", Kind: event.OwesItems, Items: []string{"cause"}, DueAt: in(time.Hour)}}
 }
 
-// desked is a record of a desk about an incident: last is its last token.
+// desked returns a record of a desk about an incident; last is its last token.
 func desked(kind, desk, incident, last string, body any) event.Record {
 	return must(event.NewRecord("incident."+kind+"."+event.EscalationID(desk, "grid-east", incident, last), nine, "", body))
 }
@@ -63,7 +63,7 @@ func incidentsOf(a event.IncidentAnswer) []string {
 	return out
 }
 
-// several is a ledger of incidents in every state.
+// several fills a ledger with incidents in every state.
 func several(t *testing.T, env *bustest.Env) {
 	commit(t, env,
 		graded("plain", 1, nil), tells("one", "plain", "1", event.ActReport), tells("two", "plain", "1", event.ActNotify),
@@ -71,7 +71,7 @@ func several(t *testing.T, env *bustest.Env) {
 		graded("gone", 1, nil), tells("one", "gone", "1", event.ActReport), graded("gone", 2, withdrawn),
 		graded("archived", 1, func(g *event.Graded) { g.State.Archived = true }),
 		graded("shut", 1, nil), tells("one", "shut", "1", event.ActReport), tells("two", "shut", "1", event.ActReport), closes("one", "shut", "a"),
-		tells("one", "shut", "o9", event.ActNotice), // of silence: it does not open what is closed
+		tells("one", "shut", "o9", event.ActNotice), // of silence: it does not reopen a closed one
 		graded("again", 1, nil), tells("one", "again", "1", event.ActReport), closes("one", "again", "b"), tells("one", "again", "2", event.ActUpdate),
 		graded("seen", 1, nil), tells("one", "seen", "1", event.ActReport), closes("one", "seen", "c"), tells("one", "seen", "u9", event.ActReview),
 		graded("elsewhere", 1, func(g *event.Graded) { g.Operator = "xj-hydro" }),
@@ -143,7 +143,7 @@ func TestAQuestionForIncidentsThatIsRefused(t *testing.T) {
 	require.Equal(t, "$", ask[event.IncidentAnswer](t, env, event.DoorIncidents, "words").Errors[0].Path)
 }
 
-// The pages together hold every incident, also one that is revised between them.
+// The pages together have every incident, also one that is revised between them.
 func TestPagesOfIncidents(t *testing.T) {
 	env := bustest.Start(t)
 	serve(t, env, t.TempDir(), clock.NewManual(nine))
@@ -171,7 +171,7 @@ func TestPagesOfIncidents(t *testing.T) {
 	require.Equal(t, 3, pages, "large rows share no page")
 }
 
-// The index of a drill says so of every incident.
+// The index of a drill marks every incident.
 func TestIncidentsOfADrill(t *testing.T) {
 	env := bustest.StartRealm(t, t.TempDir(), clock.NewManual(nine), event.Drill)
 	commit(t, env, graded("plain", 1, nil))
@@ -190,11 +190,10 @@ func overdueAt(n int, at time.Time) event.Record {
 	return must(event.NewRecord(event.OverdueSubject(id), at, "", event.Overdue{Escalation: id, At: at}))
 }
 
-// The ledger's order decides between an acknowledgement and the record that
-// there was none.
+// The ledger's order decides between an acknowledgement and the overdue record.
 func TestOverdueEscalations(t *testing.T) {
 	env := bustest.Start(t)
-	serve(t, env, t.TempDir(), clock.NewManual(nine.Add(10*time.Minute))) // nobody's target has passed by this clock
+	serve(t, env, t.TempDir(), clock.NewManual(nine.Add(10*time.Minute))) // no target has passed by this clock
 	for n := 1; n <= 5; n++ {
 		commit(t, env, told(n, nil))
 	}
@@ -202,7 +201,7 @@ func TestOverdueEscalations(t *testing.T) {
 	noticed := nine.Add(40 * time.Minute)
 	commit(t, env,
 		acknowledged(1, desk, nine.Add(5*time.Minute)), overdueAt(1, noticed), // in time, so it cannot be overdue
-		overdueAt(2, noticed), acknowledged(2, desk, nine.Add(5*time.Minute)), // its stamp is early, it came late
+		overdueAt(2, noticed), acknowledged(2, desk, nine.Add(5*time.Minute)), // stamped early, stored late
 		acknowledged(3, desk, nine.Add(time.Hour)), overdueAt(3, noticed), // late by its own stamp
 		overdueAt(4, noticed),
 	)
@@ -221,7 +220,7 @@ func TestOverdueEscalations(t *testing.T) {
 	require.Equal(t, []int{4, 5}, revisions(ask[event.QueryAnswer](t, env, event.DoorQuery, event.Query{Unacknowledged: true}).Rows))
 }
 
-// What the clocks and the desks do is in the story of its incident.
+// Records of clocks and desks are in the story of their incident.
 func TestAStoryHoldsEveryKind(t *testing.T) {
 	env := bustest.Start(t)
 	serve(t, env, t.TempDir(), clock.NewManual(nine))
@@ -242,8 +241,8 @@ func TestAStoryHoldsEveryKind(t *testing.T) {
 	require.Equal(t, want, got)
 }
 
-// Whatever the records and however they come together, an index built in batches
-// equals one built at once, and the last revision by number stands.
+// For any records in any batches, an index built in batches equals one built at once, and
+// the revision with the highest number is current.
 func TestBatchesMakeNoDifference(t *testing.T) {
 	top := t.TempDir()
 	n := 0

@@ -8,7 +8,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// What the cache tells a question is what the file had when the question began.
+// A query gets from the cache what the file had when the query began.
 func TestTheCacheTellsWhatTheFileHas(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

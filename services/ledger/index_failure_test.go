@@ -16,7 +16,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// overwrite fills a file with what is no page of it.
+// overwrite fills a file with bytes that are not an SQLite page.
 func overwrite(t *testing.T, file string) {
 	t.Helper()
 	info, err := os.Stat(file)
@@ -31,7 +31,7 @@ func overwrite(t *testing.T, file string) {
 }
 
 // TestIndexFailure_StopsNobody breaks the index of a running ledger in several ways:
-// records are stored and certified meanwhile, and once the cause is over every query
+// records are stored and certified meanwhile, and once the cause is removed every query
 // covers them.
 func TestIndexFailure_StopsNobody(t *testing.T) {
 	t.Parallel()
@@ -104,7 +104,7 @@ func TestIndexFailure_StopsNobody(t *testing.T) {
 	}
 }
 
-// try asks for every escalation, and returns the code of the error where there is one.
+// try queries every escalation, and returns the code of the error if there is one.
 func try(t *testing.T, env *bustest.Env) (answer event.QueryAnswer, code string) {
 	t.Helper()
 	m, err := env.Conn.Request(event.DoorQuery, []byte("{}"), time.Minute)
@@ -130,8 +130,8 @@ func unavailable(t *testing.T, env *bustest.Env) {
 	}, time.Minute, 20*time.Millisecond)
 }
 
-// TestIndex_StaysInItsFolder opens indexes under paths that mean something to SQLite,
-// to a URI or to a shell.
+// TestIndex_StaysInItsFolder opens indexes under paths with characters that are special
+// to SQLite, a URI or a shell.
 func TestIndex_StaysInItsFolder(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for _, name := range []string{"a?b", "a#b", "a%20b", "a%00", "?", "with space", `"quoted'`, "数据", "[x]*", "file:a", "a&mode=memory", ":memory:"} {
@@ -153,9 +153,9 @@ func TestIndex_StaysInItsFolder(t *testing.T) {
 	}
 }
 
-// TestTiles_UnreadableAtStart starts a ledger whose tiles the system cannot read: it is
-// no damage, records and queries go on, nothing is certified, and certification goes
-// on where it was once the tiles can be read.
+// TestTiles_UnreadableAtStart starts a ledger whose tiles the system cannot read: that is
+// not damage, records and queries continue, nothing is certified, and certification
+// resumes once the tiles can be read.
 func TestTiles_UnreadableAtStart(t *testing.T) {
 	t.Parallel()
 	env, dir := bustest.Start(t), t.TempDir()
@@ -170,7 +170,7 @@ func TestTiles_UnreadableAtStart(t *testing.T) {
 	stop()
 	tile := filepath.Join(dir, logFolder, "tile", "0", "000.p", "2")
 	require.NoError(t, os.Rename(tile, tile+".away"))
-	require.NoError(t, os.Mkdir(tile, 0o700)) // reading it fails, and the error is not that it is gone
+	require.NoError(t, os.Mkdir(tile, 0o700)) // reading it fails with an error other than a missing file
 	serve(t, env, dir, clock.NewManual(nine))
 	commit(t, env, told(3, nil))
 	require.Eventually(t, func() bool { answer, code := try(t, env); return code == "" && len(answer.Rows) == 3 }, time.Minute, 10*time.Millisecond)
