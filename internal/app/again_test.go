@@ -12,8 +12,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/bus"
 )
 
-// A service that ends because the engine did not answer in time runs again; one that
-// ends for another reason does not.
+// A service that ends because the engine did not answer in time is run again; one that
+// ends for another reason is not.
 func TestWhileUnavailable(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")

@@ -14,7 +14,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// settable is a machine's clock that a test sets.
+// settable is a machine's clock that the test sets.
 type settable struct {
 	mu sync.Mutex
 	by time.Duration
@@ -41,8 +41,8 @@ func doubts(r *event.Receipt) (n int) {
 	return n
 }
 
-// TestClockStep_IsSaid sets the clock back in the middle: receipts, health and metrics
-// say so, due times stay where they are, and every record is certified.
+// TestClockStep_IsSaid sets the clock back while reports arrive: receipts, health and
+// metrics say so, due times stay as they are, and every record is certified.
 func TestClockStep_IsSaid(t *testing.T) {
 	t.Parallel()
 	machine, began := &settable{}, time.Now()
@@ -92,7 +92,7 @@ func (s *stepped) Now() time.Time        { return s.scenario.Now().Add(time.Dura
 func (s *stepped) Passed() time.Duration { return s.scenario.Now().Sub(nine) }
 
 // TestClockStep_DelaysNoAlarm sets the clock back while a desk is silent: it is overdue
-// when as much time has passed as it had, and not one millisecond before.
+// when its time has really passed, and not one millisecond before.
 func TestClockStep_DelaysNoAlarm(t *testing.T) {
 	t.Parallel()
 	s := new(stepped)

@@ -12,7 +12,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// together sends two reports from two connections in the same instant.
+// together sends two reports from two connections at the same moment.
 func together(t *testing.T, one, two *client.Client, a, b []byte) (ra, rb *event.Receipt) {
 	t.Helper()
 	var wg sync.WaitGroup
@@ -31,13 +31,13 @@ func together(t *testing.T, one, two *client.Client, a, b []byte) (ra, rb *event
 	return ra, rb
 }
 
-// swing moves between the grades, so that desks are newly owed now and then.
+// swing moves between the grades, so that desks get new duties now and then.
 func swing(i int) string {
 	return fmt.Sprintf(`"cause":"%d",%s`, i, []string{short, large, grave, short}[i%4])
 }
 
-// race has two connections tell of one incident at once, again and again: with
-// different reports, and with the same one.
+// race has two connections report one incident concurrently, many times: with different
+// reports, and with the same one.
 func race(t *testing.T, rounds int, one, two *client.Client) {
 	t.Helper()
 	for i := range rounds {
@@ -63,7 +63,7 @@ func race(t *testing.T, rounds int, one, two *client.Client) {
 	}
 }
 
-// checkRace wants one history, as if the reports had come one by one.
+// checkRace requires one history, as if the reports had come one by one.
 func checkRace(t *testing.T, rounds int, h *history) {
 	t.Helper()
 	revisions := h.graded[at+"/"+inc]
@@ -85,8 +85,8 @@ func TestTwoConnectionsTellOfOneIncidentAtOnce(t *testing.T) {
 	checkRace(t, 160, w.settled())
 }
 
-// Two whole instances work on one NATS: whoever writes a revision first, there
-// is one history.
+// Two whole instances work on one NATS: whichever writes a revision first, there is one
+// history.
 func TestTwoInstancesMakeOneHistory(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
@@ -97,8 +97,8 @@ func TestTwoInstancesMakeOneHistory(t *testing.T) {
 	require.Len(t, other.query(event.Query{Operator: at}), len(h.escalated), "both answer the same")
 }
 
-// Two instances meet the same poison and the same order to stop: it is given up
-// once, and what one leaves the other does.
+// Two instances get the same poison and are stopped at the same time: it is given up
+// once, and each does what the other leaves.
 func TestTwoInstancesOneOfWhichStops(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
@@ -118,7 +118,7 @@ func TestTwoInstancesOneOfWhichStops(t *testing.T) {
 	require.Len(t, h.unhandled, 1)
 }
 
-// Many incidents, each told of by four reports at once, in no order.
+// Many incidents, each with four concurrent reports, in no order.
 func TestManyIncidentsAtOnce(t *testing.T) {
 	t.Parallel()
 	w := begin(t)

@@ -12,8 +12,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// beginConfirming starts with a protection department for energy that confirms
-// what it forwards.
+// beginConfirming starts with a protection department for energy that confirms its
+// forwards.
 func beginConfirming(t *testing.T, dir string, hours int) *world {
 	t.Helper()
 	file := registerWith(t, `forward: automatic, authority: "Example authorisation 2025-1, energy"`, `forward: confirm, authority: "Example authorisation 2025-1, energy"`)
@@ -23,7 +23,7 @@ func beginConfirming(t *testing.T, dir string, hours int) *world {
 	})
 }
 
-// act does something with the incident and wants it taken.
+// act does an act on the incident and requires it to be accepted.
 func (w *world) act(a event.DeskAct) *event.DeskActAnswer {
 	w.t.Helper()
 	answer := w.try(a)
@@ -47,7 +47,7 @@ func (w *world) try(a event.DeskAct) *event.DeskActAnswer {
 	return answer
 }
 
-// refused wants an act refused, with one fault at a path.
+// refused requires an act to be refused, with one fault at a path.
 func (w *world) refused(path string, a event.DeskAct) {
 	w.t.Helper()
 	answer := w.try(a)
@@ -68,7 +68,7 @@ func (h *history) tellings() map[string]int {
 	return out
 }
 
-// held wants both forwards of protection-energy to await a person, until 09:27.
+// held requires both forwards of protection-energy to await a person, until 09:27.
 func (w *world) held() {
 	w.t.Helper()
 	h := w.settled()
@@ -93,7 +93,7 @@ func (w *world) held() {
 	require.ElementsMatch(w.t, []string{"escalation", "escalation", "elapsed", "reminder", "reminder"}, kinds)
 }
 
-// noForward wants no timer of the forwards to be left.
+// noForward requires that no timer of the forwards is left.
 func (w *world) noForward() {
 	w.t.Helper()
 	for name := range w.set() {
@@ -190,8 +190,8 @@ func heldOr(g *event.Graded) []string {
 	return out
 }
 
-// Whoever disagrees with the grade forwards nothing; whoever learns of more then
-// is asked again.
+// A desk that disagrees with the grade forwards nothing; if it learns of more afterwards,
+// confirmation is required again.
 func TestAForwardThatIsDenied(t *testing.T) {
 	t.Parallel()
 	w := beginConfirming(t, t.TempDir(), 0)
@@ -232,8 +232,8 @@ func TestAForwardThatIsDenied(t *testing.T) {
 	require.False(t, h.told(h.last(t, at, inc), "national-cyberspace").Duties[0].OnBehalf.Verified)
 }
 
-// What is withdrawn is not forwarded; what grows by time alone is held too, and
-// goes at its own time though the server was down.
+// A withdrawn incident is not forwarded; a rise by time alone is held too, and is
+// forwarded at its own time although the server was down.
 func TestAForwardThatTimeBrings(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -44,7 +44,7 @@ func reportRaw(incident string) []byte {
 	return cloudEvent("initial", at, incident, "r1", onSite+large)
 }
 
-// post sends a report over HTTP and returns the problem that it is answered with.
+// post sends a report over HTTP and returns the problem in the answer.
 func (w *world) post(raw []byte) (resp *http.Response, problem struct{ Detail string }) {
 	w.t.Helper()
 	resp, err := http.Post(w.app.HTTPAddr()+"/v1/reports", "application/cloudevents+json", bytes.NewReader(raw))
@@ -69,7 +69,7 @@ func (w *world) postStatus(raw []byte) int {
 	return resp.StatusCode
 }
 
-// gauge returns what a metric without labels says.
+// gauge returns the value of a metric without labels.
 func (w *world) gauge(name string) string {
 	w.t.Helper()
 	_, text := w.get("/metrics")
@@ -117,7 +117,7 @@ func TestDisk_AtTheReserve(t *testing.T) {
 	require.Equal(t, http.StatusInsufficientStorage, w.postStatus(both("over-http")), "one of them is new")
 	require.Equal(t, http.StatusInsufficientStorage, w.postStatus(cloudEvent("initial", at, "before", "r1", onSite+short)), "a conflict would be kept")
 
-	// What follows from the reports that were taken goes on.
+	// The records that follow from accepted reports are still written.
 	require.Equal(t, event.StatusAccepted, w.ack(toPolice, "duty-officer").Status)
 	w.at("09:40")
 	w.fireUntil("the desk is overdue", func(h *history) bool { return h.overdue[toEnergy] != nil })

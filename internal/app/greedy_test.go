@@ -58,7 +58,7 @@ func (n *neighbours) answered(incident, status string) {
 	}
 }
 
-// watch notes what the desk is told.
+// watch notes the escalations that the desk receives.
 func (n *neighbours) watch() {
 	_ = n.as(identity.Desk, "protection-water").Watch(n.ctx, "protection-water", "wall", 0, time.Now, func(_ *event.Escalated, row event.EscalationRow) error {
 		n.mu.Lock()
@@ -71,7 +71,7 @@ func (n *neighbours) watch() {
 	})
 }
 
-// honest sends one report after the other, over NATS and over HTTP, for a time.
+// honest sends reports in sequence, over NATS and over HTTP, for a time.
 func (n *neighbours) honest(name string, lasts time.Duration) {
 	token := n.tokenOf("xj-hydro")
 	creds, err := nats.Connect(n.app.NATSAddr(), nats.UserCredentials(n.creds(identity.Operator, "xj-hydro")))
@@ -216,7 +216,7 @@ func (n *neighbours) flood(ctx context.Context, payload func(i int) []byte) (wai
 	return func() { stop(); c.Close() }
 }
 
-// beside has the honest operator report beside an attack, and returns what it measured.
+// beside has the honest operator report during an attack, and returns what it measured.
 func (n *neighbours) beside(name string, lasts time.Duration) (took, told []time.Duration, refusals []string, memory uint64) {
 	ctx, cancel := context.WithTimeout(n.ctx, lasts)
 	defer cancel()
@@ -234,7 +234,7 @@ func (n *neighbours) beside(name string, lasts time.Duration) (took, told []time
 	return took, told, refusals, <-peak
 }
 
-// peakMemory returns the most that Go has of the machine until ctx ends.
+// peakMemory returns the most memory that Go takes from the machine until ctx ends.
 func peakMemory(ctx context.Context) (most uint64) {
 	for ctx.Err() == nil {
 		s := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}

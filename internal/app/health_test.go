@@ -23,7 +23,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// get asks the HTTP door, which answers whatever hangs behind it.
+// get asks the HTTP endpoint, which answers even if something behind it hangs.
 func (w *world) get(path string) (status int, body string) {
 	w.t.Helper()
 	resp, err := (&http.Client{Timeout: hang}).Get(w.app.HTTPAddr() + path)
@@ -43,14 +43,14 @@ func (w *world) health(path string) (int, app.Health) {
 	return status, h
 }
 
-// isReady waits until work can be taken: a busy machine may give no sign of life for a
+// isReady waits until /readyz succeeds: a busy machine may give no sign of life for a
 // while.
 func (w *world) isReady(why string) {
 	w.t.Helper()
 	w.await("it is ready: "+why, func() bool { status, _ := w.health("/readyz"); return status == http.StatusOK })
 }
 
-// well waits until everything gives signs of life.
+// well waits until all services give signs of life.
 func (w *world) well() app.Health {
 	w.t.Helper()
 	var h app.Health
@@ -173,8 +173,8 @@ func TestServicesAnswerPingInfoAndStats(t *testing.T) {
 	}
 }
 
-// A process without intake still says how it is, of what runs in it; and with the
-// clocks elsewhere, of no screens.
+// A process without intake still reports its health and its services; if the clocks run
+// in another process, it lists no screens.
 func TestHealthOfARole(t *testing.T) {
 	t.Parallel()
 	url, monitor := elsewhere(t, true)
@@ -196,8 +196,8 @@ func TestHealthOfARole(t *testing.T) {
 	}
 }
 
-// The server goes from under the services: that is said, with what is wrong, and
-// at once; nothing blocks. It comes back, and all is well.
+// The server disappears under the services: health reports that at once, with the reason;
+// nothing blocks. It comes back, and all is well.
 func TestHealthWhenTheServerIsGone(t *testing.T) {
 	t.Parallel()
 	opts := &server.Options{
@@ -248,8 +248,8 @@ func TestReadyAsksTheLedger(t *testing.T) {
 	require.Error(t, w.app.Wait(t.Context()))
 }
 
-// A service that hangs is named. What it waits for here is its stream, which
-// somebody took away; of the others each goes on.
+// A service that hangs is named. Here it waits for its stream, which was deleted; the
+// other services continue.
 func TestHealthOfAServiceThatHangs(t *testing.T) {
 	t.Parallel()
 	w := begin(t)

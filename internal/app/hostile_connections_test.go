@@ -17,8 +17,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
-// Strangers hold and renew more connections than both ports take. Whoever has
-// authenticated keeps a connection from the same address, and newcomers get in.
+// Strangers hold and renew more connections than both ports accept. An authenticated
+// client keeps a connection from the same address, and new clients get in.
 func TestConnections_StrangersTakeAll(t *testing.T) {
 	t.Parallel()
 	g := beginGuarded(t, func(cfg *app.Config) { cfg.Connections.Total, cfg.Connections.PerAddress = 12, 8 })

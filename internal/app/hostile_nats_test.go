@@ -17,7 +17,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
-// raw is a connection to the NATS port, let in as somebody or as nobody.
+// raw is a connection to the NATS port, authenticated or not.
 func (s *siege) raw(role identity.Role, id string) (net.Conn, *bufio.Reader) {
 	s.t.Helper()
 	c := s.dial(s.app.NATSAddr())
@@ -54,8 +54,8 @@ func (s *guarded) letIn(c net.Conn, role identity.Role, id string) *bufio.Reader
 	return in
 }
 
-// frames that are none. The server closes the connection on the first kind, and waits
-// for the rest of the second.
+// Invalid frames. The server closes the connection on the first kind, and waits for the
+// rest of the second.
 func broken() (closed, half []string) {
 	long := strings.Repeat("a", 64<<10)
 	closed = []string{
@@ -87,8 +87,7 @@ func (s *siege) frames() {
 			_, _ = io.WriteString(c, frame)
 		}
 	}
-	// Frames that are whole, with headers that are none: what they hold is refused, or
-	// goes nowhere.
+	// Complete frames with invalid headers: they are refused, or ignored.
 	c, in := s.raw(identity.Operator, "xj-hydro")
 	_, _ = io.WriteString(c, "SUB _INBOX.h 1\r\n")
 	headers := []string{"NATS/9.9\r\n\r\n", "garbage", "NATS/1.0\r\n", "NATS/1.0\r\nx\r\n\r\n", "NATS/1.0\r\n: \r\n\r\n", "NATS/1.0 503\r\n\r\n", "NATS/1.0\r\nce-id\x00: \xff\r\n\r\n", "\r\n\r\n"}

@@ -23,8 +23,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
-// siege is the product under attack by those who have a credential and those who
-// have none, while an honest operator goes on reporting.
+// siege is the product under attack by clients with and without a credential, while an
+// honest operator keeps reporting.
 type siege struct {
 	*guarded
 	admin string // a token
@@ -75,7 +75,8 @@ func besiege(t testing.TB) *siege {
 	return s
 }
 
-// served wants honest reports to be taken from now on too; how fast, the benchmark says.
+// served requires that honest reports are still accepted; the benchmark measures how
+// fast.
 func (s *siege) served(after string) {
 	s.t.Helper()
 	count := func() int { s.mu.Lock(); defer s.mu.Unlock(); return len(s.took) }
@@ -84,7 +85,7 @@ func (s *siege) served(after string) {
 	s.well(after)
 }
 
-// well waits until everything gives signs of life.
+// well waits until all services give signs of life.
 func (s *siege) well(after string) {
 	s.t.Helper()
 	require.Eventually(s.t, func() bool {
@@ -111,7 +112,7 @@ func (s *siege) dial(addr string) net.Conn {
 	return c
 }
 
-// reply asks a door as a peer, and wants an answer, whatever it says.
+// reply sends a request as a peer, and requires an answer of any kind.
 func (s *siege) reply(p *peer, m *nats.Msg) *nats.Msg {
 	s.t.Helper()
 	answer, err := p.RequestMsg(m, hang)
@@ -132,8 +133,8 @@ func (s *siege) receipt(p *peer, m *nats.Msg) (r event.Receipt) {
 	return r
 }
 
-// oversized are payloads of the size that is allowed: junk, deep, and such as become
-// longer when they are repeated in an answer.
+// oversized are payloads of the largest allowed size: junk, deeply nested, and ones that
+// grow when an answer repeats them.
 func oversized(size int) [][]byte {
 	fill := func(before, unit, after string) []byte {
 		return []byte(before + strings.Repeat(unit, (size-len(before)-len(after))/len(unit)) + after)
@@ -291,7 +292,7 @@ func (s *siege) forged() {
 	s.served("headers")
 }
 
-// replayed are reports and acknowledgements that come again.
+// replayed are reports and acknowledgements that are sent again.
 func (s *siege) replayed() {
 	owner, other := s.peer(s.creds(identity.Operator, "grid-east")), s.peer(s.creds(identity.Operator, "xj-hydro"))
 	raw := threat("replayed")
@@ -328,8 +329,8 @@ func (s *siege) replayed() {
 	s.served("replays")
 }
 
-// over ends the siege, and wants the record to be whole and to hold nothing but the
-// reports that somebody has a receipt for, and what follows from them.
+// over ends the siege, and requires an undamaged record with nothing but the reports that
+// have a receipt, and what follows from them.
 func (s *siege) over() {
 	s.stop()
 	require.NoError(s.t, <-s.ended)
@@ -400,8 +401,8 @@ var attacks = []struct {
 	{"crowd", func(s *siege, n int) { s.crowd(n) }},
 }
 
-// TestHostileClients runs each attack beside an honest operator: its reports are taken,
-// and the record holds nothing that no receipt or service accounts for.
+// TestHostileClients runs each attack beside an honest operator: its reports are
+// accepted, and every record is accounted for by a receipt or a service.
 func TestHostileClients(t *testing.T) {
 	t.Parallel()
 	for _, attack := range attacks {

@@ -26,7 +26,7 @@ func (w *world) paths() map[string]map[string]any {
 	return doc.Paths
 }
 
-// Both realms have the same operations, and neither shows what is the other's.
+// Both realms have the same operations, and neither shows the other's records.
 func TestTheAPIOfBothRealms(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
@@ -64,7 +64,7 @@ func TestTheAPIOfBothRealms(t *testing.T) {
 	}
 }
 
-// There are routes for what runs here, and for nothing else.
+// There are routes for the roles that run here, and for nothing else.
 func TestTheAPIOfARole(t *testing.T) {
 	t.Parallel()
 	for role, want := range map[string]string{intake.Name: "/v1/reports", ledger.Name: "/v1/escalations"} {
@@ -80,7 +80,7 @@ func TestTheAPIOfARole(t *testing.T) {
 	}
 }
 
-// What intake answers is what the description says of it.
+// Intake answers as the description says.
 func TestReceiptsAreAsDescribed(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
@@ -128,8 +128,7 @@ func TestReceiptsAreAsDescribed(t *testing.T) {
 	require.Equal(t, "POST", resp.Header.Get("Allow"))
 }
 
-// Somebody who listens hears of an escalation at once, and does not hold up the
-// end.
+// A listener receives an escalation at once, and does not delay the stop.
 func TestWhoListensHoldsNothingUp(t *testing.T) {
 	t.Parallel()
 	w := begin(t)

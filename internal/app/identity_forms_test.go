@@ -14,7 +14,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
-// What a regulator may see is the same in every form in which it can be had.
+// A regulator sees the same in every form of an answer.
 func TestEveryFormIsWithinSight(t *testing.T) {
 	t.Parallel()
 	g := beginGuarded(t, nil)

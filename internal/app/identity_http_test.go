@@ -31,7 +31,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
-// token gives somebody a token for HTTP, and returns when the server knows it.
+// token makes an identity's token for HTTP, and returns when the server knows it.
 func (g *guarded) token(role identity.Role, id string) string {
 	g.t.Helper()
 	token, kept := credential.NewToken(time.Now(), time.Hour)
@@ -46,7 +46,7 @@ func (g *guarded) token(role identity.Role, id string) string {
 	return token
 }
 
-// http asks with a token, or with none.
+// http sends a request with a token, or with none.
 func (g *guarded) http(c *http.Client, token, method, path, body string) (status int, answer string) {
 	g.t.Helper()
 	req, err := http.NewRequestWithContext(g.t.Context(), method, g.app.HTTPAddr()+path, strings.NewReader(body))
@@ -68,7 +68,7 @@ func (g *guarded) http(c *http.Client, token, method, path, body string) (status
 	return resp.StatusCode, string(raw)
 }
 
-// Over HTTP each may what the table says, and nobody anything without saying who.
+// Over HTTP each identity may do what the table says, and an unknown caller nothing.
 func TestIdentitiesOverHTTP(t *testing.T) {
 	t.Parallel()
 	g := beginGuarded(t, nil)
@@ -153,7 +153,7 @@ func TestIdentitiesOverHTTP(t *testing.T) {
 	require.Contains(t, body, "tocsin_refused_requests_total")
 }
 
-// Who listens is cut off when the credential is revoked, or made anew.
+// A listener is cut off when its credential is revoked or replaced.
 func TestARevokedListener(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(*guarded) error{
@@ -245,8 +245,8 @@ func (a *authority) issue(name string, serial int64) (cert, key, spki string) {
 	return a.write(name+".pem", "CERTIFICATE", raw), a.write(name+".key", "EC PRIVATE KEY", secret), hex.EncodeToString(sum[:])
 }
 
-// TLS on both doors, certificates that are replaced while it runs, and a client
-// that proves by one who asks.
+// TLS on both ports, certificates that are replaced at run time, and a client that
+// authenticates by certificate.
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t)
@@ -303,8 +303,8 @@ func TestTLS(t *testing.T) {
 	_, err = client.Dial(g.app.NATSAddr(), time.Second, nats.UserCredentials(g.creds(identity.Operator, "grid-east")))
 	require.Error(t, err, "whose authority it does not know")
 
-	// Another certificate takes the place of the first, at both doors, and whoever is
-	// connected stays so.
+	// Another certificate replaces the first, at both ports, and connected clients stay
+	// connected.
 	overHTTP := func() int64 {
 		conn, err := tls.Dial("tcp", strings.TrimPrefix(g.app.HTTPAddr(), "https://"), &tls.Config{RootCAs: pool})
 		require.NoError(t, err)
@@ -332,7 +332,7 @@ func TestTLS(t *testing.T) {
 	_, err = stays.Request(event.DoorLog, []byte("{}"), hang)
 	require.NoError(t, err)
 
-	// One that comes without its key does not: what stood before goes on.
+	// One that comes without its key does not: the previous one stays in use.
 	loneCert, _, _ := ca.issue("lone", 6)
 	require.NoError(t, os.Rename(loneCert, cert))
 	time.Sleep(1200 * time.Millisecond) // longer than the files are not looked at
@@ -380,7 +380,7 @@ func TestBeyondLoopback(t *testing.T) {
 	require.Error(t, start(dir, &app.TLS{Cert: cert, Key: filepath.Join(dir, "missing")}))
 }
 
-// Nothing that goes over HTTP says what a report holds, but to who may see it.
+// No answer over HTTP shows a report's contents to a caller that may not see it.
 func TestNoPayloadIsLogged(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
@@ -437,8 +437,8 @@ func TestNoPayloadIsLogged(t *testing.T) {
 	require.NotEmpty(t, log.String())
 }
 
-// With a key nothing of a report can be read in the streams' files, and without it,
-// or with another, the server does not start.
+// With a key nothing of a report can be read in the streams' files; without it, or with
+// another key, the server does not start.
 func TestTheStreamsAreEncrypted(t *testing.T) {
 	t.Parallel()
 	const marker, key = "PLANTED-5c21", "a key of at least thirty-two characters"

@@ -22,8 +22,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
-// subjectsOf are those that anybody might try: every door as each identity would use
-// it, what only services use, and the engine's own.
+// subjectsOf returns the subjects that a caller might try: every endpoint as each
+// identity would use it, what only services use, and the engine's own.
 func subjectsTried() (out []string) {
 	for _, realm := range []event.Realm{event.Real, event.Drill} {
 		for _, p := range identity.Permits {
@@ -66,7 +66,8 @@ func subjectsTried() (out []string) {
 		"$JS.FC.LEDGER.x", "$SYS.ACCOUNT.X.CONNS", "$SYS.REQ.SERVER.X.KICK", "$SYS.REQ.ACCOUNT.PING.CONNZ", "$SYS.REQ.USER.INFO", "$NRG.V.x", "$G.x")
 }
 
-// mayReach says by the words of the issue, not by the table, who gets through where.
+// mayReach decides by the text of the issue, not by the table, which identity may use
+// which subject.
 func mayReach(who identity.Identity, subject string) bool {
 	subject = strings.TrimPrefix(subject, "exercise.")
 	subject = strings.Replace(subject, ".EXERCISE.", ".LEDGER.", 1)
@@ -94,12 +95,12 @@ func mayReach(who identity.Identity, subject string) bool {
 	return false
 }
 
-// tried are those who try, and whose subjects are tried: one of each role, and two of
-// those that must not meet.
+// tried are the identities that try, and whose subjects are tried: one of each role, and
+// two of those that must not meet.
 var tried = []identity.Identity{known[0], known[1], known[2], known[3], known[5], known[len(known)-1]}
 
-// Every role tries every subject, to send to and to listen on. What it shows to hold is
-// the table of the administrator's handbook.
+// Every role tries every subject, to send to and to listen on. The result must match the
+// table of the administrator's handbook.
 func TestPermissionsHold(t *testing.T) {
 	t.Parallel()
 	t.Log("\n" + identity.Table())
@@ -154,7 +155,7 @@ func (g *guarded) unshown(consumer string) int {
 	return c.CachedInfo().NumAckPending
 }
 
-// A desk reaches no consumer but its own, however it asks.
+// A desk reaches only its own consumer, however it tries.
 func TestADeskHasItsOwnConsumerOnly(t *testing.T) {
 	t.Parallel()
 	g := beginGuarded(t, nil)
@@ -189,7 +190,7 @@ func TestADeskHasItsOwnConsumerOnly(t *testing.T) {
 	require.NoError(t, <-shown)
 }
 
-// A reply subject that names our own subjects makes no record, by any door.
+// A reply subject that names one of our own subjects makes no record, at any endpoint.
 func TestTheConfusedDeputy(t *testing.T) {
 	t.Parallel()
 	g := beginGuarded(t, nil)
@@ -223,8 +224,8 @@ func TestTheConfusedDeputy(t *testing.T) {
 // unanswered are the engine's doors that take what they do not answer.
 var unanswered = regexp.MustCompile(`^\$(JS\.API|NRG)\.`)
 
-// The imports of an account hold by themselves: a user of it with no limits of its own
-// reaches nobody where it may not.
+// The imports of an account are sufficient: a user of it without limits of its own
+// reaches nothing that it may not.
 func TestImportsHold(t *testing.T) {
 	t.Parallel()
 	g := beginGuarded(t, nil)

@@ -20,8 +20,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
-// Whatever is refused to somebody is in the log, with who, what and why, and is
-// counted, also where the answer is one that does not say so.
+// Every refusal is logged, with identity, request and reason, and counted, also if the
+// answer does not reveal it.
 func TestEveryRefusalIsRecorded(t *testing.T) {
 	t.Parallel()
 	var log lockedBuffer
@@ -129,7 +129,8 @@ func quoted(s string) string {
 	return s
 }
 
-// Who asks without end is told to ask later, by every door together, and nobody else is.
+// A caller that sends requests without pacing is told to retry later, by all endpoints
+// together, and nobody else is.
 func TestAskingWithoutEnd(t *testing.T) {
 	t.Parallel()
 	var log lockedBuffer

@@ -17,8 +17,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
-// While the credentials of the services and the signing key are replaced the server goes
-// on: reports are accepted, desks are told, and every other credential stays good.
+// While the credentials of the services and the signing key are replaced the server keeps
+// working: reports are accepted, desks are told, and every other credential stays valid.
 func TestRotationsWhileTheServerRuns(t *testing.T) {
 	t.Parallel()
 	g := beginGuarded(t, nil)

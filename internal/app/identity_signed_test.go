@@ -25,8 +25,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
-// sign returns the headers of what somebody sends to have a record made of it, as a
-// client in any language makes them.
+// sign returns the headers of a signed request, as a client in any language makes them.
 func (g *guarded) sign(role identity.Role, id, record string, sent []byte) nats.Header {
 	g.t.Helper()
 	return g.signAs("tocsin/act/1", role, id, record, sent)
@@ -74,7 +73,8 @@ func (g *guarded) verifier() evidence.Verifier {
 	return v
 }
 
-// What a desk does is taken only with the signature of its own key, for just that.
+// An act of a desk is accepted only with the signature of its own key, for exactly that
+// act.
 func TestActsAreSigned(t *testing.T) {
 	t.Parallel()
 	g := beginGuarded(t, nil)
@@ -146,8 +146,8 @@ func TestActsAreSigned(t *testing.T) {
 		require.Equal(t, "desk/protection-energy", act.Signed.By)
 	}
 
-	// An act that somebody with the services' own credential forged into the stream is
-	// proved like any other record: that no desk did it is for who checks it.
+	// An act that somebody forged into the stream with the services' own credential is
+	// proved like any other record: verifying it shows that no desk signed it.
 	services := g.peer(filepath.Join(string(g.folder), "creds", "services.creds"))
 	const forgery = "incident.closed.protection-energy.grid-east.i1.forged"
 	_, err = services.Request(forgery, []byte(`{"kind":"closed","signed":{"by":"desk/protection-energy"}}`), hang)
@@ -170,7 +170,7 @@ func TestActsAreSigned(t *testing.T) {
 	_, err = v.ActOf(p2.Record)
 	require.Error(t, err)
 
-	// A key that was replaced signs nothing more.
+	// A replaced key signs nothing any more.
 	old := g.sign(role, name, event.AcknowledgementSubject(id), ack)
 	_, err = g.folder.Rotate(role, name, nil, clock.System{}.Now(), 0)
 	require.NoError(t, err)
@@ -182,7 +182,7 @@ func TestActsAreSigned(t *testing.T) {
 	require.Equal(t, event.StatusDuplicate, status, why)
 }
 
-// A desk says for which log it signs and when, by its own clock.
+// A desk states for which log it signs and when, by its own clock.
 func TestActs_SayTheirLogAndTime(t *testing.T) {
 	t.Parallel()
 	g := beginGuarded(t, nil)
@@ -241,7 +241,7 @@ func TestActs_SayTheirLogAndTime(t *testing.T) {
 	}
 }
 
-// Whoever has a receipt can show to anyone what was reported and when, with nothing
+// The holder of a receipt can prove to anyone what was reported and when, with nothing
 // but the key of the log.
 func TestReceiptsProveThemselves(t *testing.T) {
 	t.Parallel()
@@ -275,15 +275,15 @@ func TestReceiptsProveThemselves(t *testing.T) {
 	_, err := v.VerifyReceipt([]byte(answer))
 	require.NoError(t, err, "over HTTP too")
 
-	// Nobody but the services has a key certified, and without identities nobody.
+	// Only the services can have a key certified, and without identities nobody.
 	admin := g.peer(g.creds(identity.Admin, "admin"))
 	require.NoError(t, admin.PublishRequest("ledger.certify", "_INBOX.x", []byte("{}")))
 	require.Contains(t, subjectsDenied(admin.denied(t)), "ledger.certify")
 }
 
-// A receipt is signed while its record is on the way to the disk, for what will most
-// likely become of it. Where many report at once, again, and under names that are taken,
-// each says what did.
+// A receipt is signed while its record is being written to the disk, for the most likely
+// outcome. With many concurrent reports, repeats and taken names, each receipt states the
+// actual outcome.
 func TestReceiptsAreOfWhatStands(t *testing.T) {
 	t.Parallel()
 	g := beginGuarded(t, nil)
@@ -363,7 +363,7 @@ func TestReceiptsAreOfWhatStands(t *testing.T) {
 	require.Equal(t, len(claims)-1, statuses[event.StatusAccepted])
 	require.Positive(t, statuses[event.StatusDuplicate])
 	require.Positive(t, statuses[event.StatusRejected])
-	// Who has one of what was signed together may find out the others: all are true.
+	// The holder of one receipt signed with others may discover those: all are true.
 	for signature, given := range trees {
 		require.Len(t, given, int(sizes[signature]), "something was signed that nobody was given")
 	}

@@ -91,7 +91,7 @@ func (g *guarded) creds(role identity.Role, id string) string {
 	return filepath.Join(string(g.folder), "creds", fmt.Sprintf("%s-%s.creds", role, id))
 }
 
-// as connects as somebody.
+// as connects as an identity.
 func (g *guarded) as(role identity.Role, id string) *client.Client {
 	g.t.Helper()
 	c, err := client.Dial(g.app.NATSAddr(), hang, nats.UserCredentials(g.creds(role, id)))
@@ -103,7 +103,7 @@ func (g *guarded) as(role identity.Role, id string) *client.Client {
 	return c
 }
 
-// peer is a connection of somebody who keeps to no rule but the server's.
+// peer is a client that is restricted only by the server.
 type peer struct {
 	*nats.Conn
 	mu         sync.Mutex
@@ -128,8 +128,8 @@ func (g *guarded) peer(creds string) *peer {
 	return p
 }
 
-// denied returns what the server says since the last call that may not be. It says so
-// in order, so the last thing that may not be ends the list.
+// denied returns the violations that the server has reported since the last call. It
+// reports them in order, so a final known violation ends the list.
 func (p *peer) denied(t testing.TB) (out []string) {
 	t.Helper()
 	p.asked++
@@ -246,7 +246,7 @@ func TestEachDoesWhatItIsThereFor(t *testing.T) {
 	require.NotEmpty(t, story(xinjiang, "xj-hydro", "w1"))
 	require.Contains(t, story(nation, "grid-east", "i1"), event.KindRead, "that it was read is on the record")
 
-	// Records by their number: only what one may see.
+	// Records by number: only those that the identity may see.
 	for _, c := range []struct {
 		who    *client.Client
 		record uint64
@@ -264,8 +264,8 @@ func TestEachDoesWhatItIsThereFor(t *testing.T) {
 	}
 }
 
-// What only those need who are told first goes no further: ransom terms, leads with
-// their vulnerabilities, and what else may hold a secret.
+// Facts that only the desks told first need go no further: ransom terms, leads with their
+// vulnerabilities, and whatever else may hold a secret.
 func TestWhatIsPassedOnDisclosesLess(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
@@ -289,7 +289,7 @@ func TestWhatIsPassedOnDisclosesLess(t *testing.T) {
 	require.NotZero(t, acts[event.ActReport])
 	require.NotZero(t, acts[event.ActForward])
 
-	// Nor does what one desk writes of it reach another that is not told all of it.
+	// Nor does what one desk writes about it reach another that is not told everything.
 	due := w.clock.Now().Add(time.Hour)
 	const words = "the note asks for five coins"
 	w.act(event.DeskAct{Kind: event.KindAsked, ID: "a", Desk: "protection-energy", Items: []string{"support"}, DueAt: &due, Reason: words})
@@ -308,7 +308,7 @@ func TestWhatIsPassedOnDisclosesLess(t *testing.T) {
 	require.NotZero(t, seen[false])
 }
 
-// Whoever is shown a report is on the record, whichever way it is shown, and once a day.
+// Every showing of a report is recorded, whichever way it is shown, once a day.
 func TestReadingsAreRecorded(t *testing.T) {
 	t.Parallel()
 	g := beginGuarded(t, nil)
@@ -335,7 +335,7 @@ func TestReadingsAreRecorded(t *testing.T) {
 	}
 }
 
-// With an outside NATS that lets in anybody the services do not believe who asks.
+// With an outside NATS that lets in anybody the services do not trust the caller's name.
 func TestAnOutsideNATSWithoutAccounts(t *testing.T) {
 	t.Parallel()
 	open, err := natsd.Start(t.Context(), natsd.Config{Dir: t.TempDir(), Listen: "127.0.0.1:0", Log: zap.NewNop()})
@@ -396,8 +396,8 @@ func TestNobodyIsLetInWithout(t *testing.T) {
 	require.Error(t, err)
 }
 
-// A credential that is revoked is cut off, over NATS and HTTP, and rotating gives
-// another; how soon, a benchmark says.
+// A revoked credential is cut off, over NATS and HTTP, and rotating gives another; a
+// benchmark measures how soon.
 func TestRevocation(t *testing.T) {
 	t.Parallel()
 	g := beginGuarded(t, nil)
@@ -450,7 +450,8 @@ func TestRevocation(t *testing.T) {
 	require.Error(t, err, "the first one stays void")
 }
 
-// Who may not report as another learns it for each of many reports, and does not wait.
+// A caller that may not report as another learns it for each of many reports, and does
+// not wait.
 func TestWhoMayNotIsToldForEachOfMany(t *testing.T) {
 	t.Parallel()
 	g := beginGuarded(t, nil)
@@ -465,8 +466,8 @@ func TestWhoMayNotIsToldForEachOfMany(t *testing.T) {
 	asked.Wait()
 }
 
-// What is too large to be a question is refused for good, and so is a question whose
-// answer is.
+// A request that is too large is refused permanently, and so is one whose answer is too
+// large.
 func TestTooLargeAQuestion(t *testing.T) {
 	t.Parallel()
 	g := beginGuarded(t, nil)

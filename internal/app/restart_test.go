@@ -29,8 +29,8 @@ func packsWith(t *testing.T, pack, old, new string) string {
 	return dir
 }
 
-// Packs and register change between a stop and the start: what was decided
-// stays, byte for byte, and what is decided then names the new rules.
+// Packs and register change between a stop and the start: earlier decisions stay, byte
+// for byte, and later ones name the new rules.
 func TestRulesThatChangeAcrossARestart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -59,7 +59,7 @@ func TestRulesThatChangeAcrossARestart(t *testing.T) {
 	require.Equal(t, before.Packs["cn-cii-2021"], g.Rules.Packs["cn-cii-2021"])
 	require.NotEqual(t, before.Register, g.Rules.Register)
 
-	// A later report of the first incident is decided anew, and says so.
+	// A later report of the first incident is decided by the new rules, and says so.
 	w.report("progress", at, inc, "r2", `"cause":"switch"`)
 	h = w.settled()
 	g = h.last(t, at, inc)
@@ -107,7 +107,7 @@ func TestADeskThatLeftIsStillKeptUpToDate(t *testing.T) {
 	require.Equal(t, event.ActUpdate, h.told(g, "sh-public-security").Act)
 }
 
-// What is stored before a stop is carried on after it, once.
+// Work stored before a stop is continued after it, once.
 func TestAStopAtAnyStepLosesNothing(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

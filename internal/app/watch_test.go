@@ -70,8 +70,8 @@ func TestAScreenThatWasAwayMissesNothing(t *testing.T) {
 	first := w.tell("first")
 	require.Equal(t, []string{first + " open"}, w.watch(w.client, "hall", 1))
 
-	// What came while it was away is shown, also what was acknowledged
-	// elsewhere; also after the server was away too.
+	// Escalations that came while it was away are shown, also those acknowledged on
+	// another screen; also after the server was away too.
 	second := w.tell("second")
 	_, err := w.client.Acknowledge(t.Context(), duty, second, "duty-officer")
 	require.NoError(t, err)

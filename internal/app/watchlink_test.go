@@ -105,8 +105,8 @@ func next[T any](t *testing.T, from chan T, what string) (v T) {
 	return v
 }
 
-// A connection that dies without a word is told, and so is its return; what came
-// meanwhile is shown, and nothing counts as shown that was not.
+// A connection that dies silently is reported, and so is its return; escalations that
+// came meanwhile are shown, and none counts as shown that was not.
 func TestWatch_TellsOfALostConnection(t *testing.T) {
 	t.Parallel()
 	w := begin(t)

@@ -35,12 +35,11 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// hang is how long a test waits for something that must happen. It says nothing about
-// speed: other tests may have the processors and the disk.
+// hang is how long a test waits for something that must happen. It is not a bound on
+// speed: other tests may be using the processors and the disk.
 const hang = 60 * time.Second
 
-// between fails unless at is the time of the machine at some moment from begin until
-// now.
+// between fails unless at is a time of the machine between begin and now.
 func between(t testing.TB, begin, at time.Time, what string) {
 	t.Helper()
 	end := clock.System{}.Now()
@@ -48,7 +47,7 @@ func between(t testing.TB, begin, at time.Time, what string) {
 	require.False(t, at.After(end), "%s: %v is after %v", what, at, end)
 }
 
-// world is the whole product at work, on a clock that a scenario moves.
+// world is the whole product, on a clock that a scenario moves.
 type world struct {
 	t      testing.TB
 	app    *app.App
@@ -66,8 +65,8 @@ type world struct {
 // and the embedded packs.
 func begin(t testing.TB) *world { return beginIn(t, t.TempDir(), nil) }
 
-// beginIn starts everything in a folder that may hold a past; change may alter
-// the configuration.
+// beginIn starts everything in a folder that may have earlier data; change may alter the
+// configuration.
 func beginIn(t testing.TB, dir string, change func(*app.Config)) *world {
 	t.Helper()
 	w := &world{t: t, clock: clock.NewManual(nine), past: newHistory()}
@@ -152,7 +151,7 @@ func cloudEvent(kind, operator, incident, id, fields string) []byte {
 		id, operator, kind, incident, extra, must, fields)
 }
 
-// report sends a report and wants it taken.
+// report sends a report and requires it to be accepted.
 func (w *world) report(kind, operator, incident, id, fields string) *event.Receipt {
 	w.t.Helper()
 	r := w.send(operator, cloudEvent(kind, operator, incident, id, fields))
@@ -160,8 +159,8 @@ func (w *world) report(kind, operator, incident, id, fields string) *event.Recei
 	return r
 }
 
-// send sends a report once, and again only where the server says so: the client sends it
-// again where a busy machine takes long, and the receipt then says that it is a duplicate.
+// send sends a report once, and again only if the server says so: the client repeats it
+// if a busy machine takes long, and the receipt then says that it is a duplicate.
 func (w *world) send(operator string, raw []byte) *event.Receipt {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), 30*time.Second)
@@ -194,8 +193,7 @@ func (w *world) query(q event.Query) (rows []event.EscalationRow) {
 	return rows
 }
 
-// story returns the types of an incident's records, in order, as "log show"
-// has them.
+// story returns the types of an incident's records, in order, as in "log show".
 func (w *world) story(operator, incident string) (types []string) {
 	w.t.Helper()
 	err := w.client.Show(w.t.Context(), operator, incident, func(e event.StoryEntry) error {
@@ -274,7 +272,7 @@ func (h *history) add(t testing.TB, s event.Stored) {
 	}
 }
 
-// addTime takes what clocks and desks write, and holds each by itself.
+// addTime adds a record of the clocks or desks, and checks it alone.
 func (h *history) addTime(t testing.TB, s event.Stored) {
 	switch kind := event.ParseSubject(s.Subject).Kind; kind {
 	case event.KindAsked, event.KindDetermined, event.KindTransferred, event.KindConfirmed, event.KindClosed:
@@ -323,7 +321,7 @@ func (h *history) addTime(t testing.TB, s event.Stored) {
 	}
 }
 
-// open says what the services have not done yet, or nothing.
+// open returns what the services have not done yet, or "".
 func (h *history) open() string {
 	if open := h.openTime(); open != "" {
 		return open
@@ -355,7 +353,7 @@ func (h *history) open() string {
 	return ""
 }
 
-// openTime is open for what clocks and desks wrote.
+// openTime is open for the records of clocks and desks.
 func (h *history) openTime() string {
 	for seq, a := range h.acts {
 		if h.causes[seq] == 0 && h.unhandled[seq] == nil {
@@ -377,7 +375,7 @@ func (h *history) openTime() string {
 	return ""
 }
 
-// notice returns the one that follows from a record.
+// notice returns the notice that follows from a record.
 func (h *history) notice(seq uint64) *event.Escalated {
 	for _, e := range h.escalated {
 		if e.Notice != nil && e.Notice.Record == seq {
@@ -391,7 +389,7 @@ func (h *history) told(g *event.Graded, desk string) *event.Escalated {
 	return h.escalated[event.EscalationID(desk, g.Operator, g.Incident, fmt.Sprint(g.Revision))]
 }
 
-// review returns the escalation that puts a record before a person.
+// review returns the escalation that sends a record to a person for review.
 func (h *history) review(u *event.Unhandled) *event.Escalated {
 	at := event.ParseSubject(u.Subject)
 	for _, e := range h.escalated {
@@ -404,8 +402,8 @@ func (h *history) review(u *event.Unhandled) *event.Escalated {
 	return nil
 }
 
-// settled waits until everything that follows from what is stored is stored
-// too, timers among it, and returns the whole ledger, whose invariants hold.
+// settled waits until all records and timers that follow from the stored records are
+// stored too, and returns the whole ledger, after checking its invariants.
 func (w *world) settled() *history {
 	w.t.Helper()
 	deadline := time.Now().Add(hang)
@@ -425,7 +423,7 @@ func (w *world) settled() *history {
 	return w.past
 }
 
-// timerNames are those that are set, and those that have come due and are not
+// timerNames returns the timers that are set, and those that have come due and are not
 // cleared away yet.
 func (w *world) timerNames() map[string]bool {
 	w.t.Helper()
@@ -440,8 +438,8 @@ func (w *world) timerNames() map[string]bool {
 	return names
 }
 
-// unset says which timer should be set and is not, or nothing. A test that
-// moves its clock before they are set would see them fire by themselves.
+// unset names a timer that should be set and is not, or returns "". If a test moved its
+// clock before it is set, the timer would fire at once.
 func (h *history) unset(timers map[string]bool) string {
 	for id, e := range h.escalated {
 		if e.AcknowledgeBy != nil && h.acked[id] == nil && h.overdue[id] == nil && !timers["escalation."+id] {
@@ -491,7 +489,7 @@ func (h *history) read(ctx context.Context, t testing.TB, stream jetstream.Strea
 	}
 }
 
-// sound holds the ledger to what is true of every history.
+// sound checks that the ledger satisfies the invariants of every history.
 func (h *history) sound(t testing.TB) {
 	t.Helper()
 	for seq, n := range h.causes {
@@ -528,7 +526,7 @@ func (h *history) sound(t testing.TB) {
 			}
 			require.Len(t, slices.Compact(slices.Sorted(slices.Values(desks))), len(desks), "each desk once")
 			for _, desk := range before {
-				// What changes nothing for them is no news to those told before.
+				// A quiet revision is not sent to the desks told before.
 				if (i == 0 || !quiet(revisions[i-1], g)) && !slices.Contains(desks, desk) {
 					require.Contains(t, desks, desk, "%s revision %d: whoever was told is told again", incident, g.Revision)
 				}
@@ -566,10 +564,10 @@ func (h *history) sound(t testing.TB) {
 	}
 }
 
-// quiet reports whether a revision is news only to those whom it newly
-// concerns: a question to the operator, a forward that was confirmed or that
-// goes without a person, an incident handed on. It is not where a grade moves
-// too, or where a report that had failed is folded with it.
+// quiet reports whether a revision is news only to the desks that it newly concerns: a
+// question to the operator, a forward that was confirmed or that goes without a person, a
+// transfer. It is not quiet if a grade moves too, or if a report that had failed is
+// folded with it.
 func quiet(prev, g *event.Graded) bool {
 	switch strings.Split(g.Cause.Type, ".")[2] {
 	case event.KindAsked, event.KindConfirmed, event.KindTransferred, event.KindElapsed:
@@ -581,7 +579,7 @@ func quiet(prev, g *event.Graded) bool {
 	return false
 }
 
-// soundTime holds the last of the revisions to what is true of its clocks.
+// soundTime checks the invariants of the clocks in the last of the revisions.
 func (h *history) soundTime(t testing.TB, revisions []*event.Graded) {
 	t.Helper()
 	g := revisions[len(revisions)-1]
@@ -633,8 +631,7 @@ func (h *history) soundTime(t testing.TB, revisions []*event.Graded) {
 	}
 }
 
-// onTime leaves out how late duties were carried out, which nobody can decide
-// before it is done.
+// onTime drops how late duties were carried out, which cannot be decided before they are.
 func onTime(duties []event.Duty) []event.Duty {
 	out := slices.Clone(duties)
 	for i := range out {
@@ -651,7 +648,7 @@ func (h *history) last(t testing.TB, operator, incident string) *event.Graded {
 	return revisions[len(revisions)-1]
 }
 
-// desks lists whom a revision tells.
+// desks lists the desks that a revision tells.
 func desks(g *event.Graded) []string {
 	names := map[string]bool{}
 	for _, e := range g.Escalations {
