@@ -15,7 +15,7 @@ func BenchmarkFromNATS(b *testing.B) {
 	e, err := ParseEvent([]byte(fullEvent))
 	require.NoError(b, err)
 	header, data := ToNATS(e)
-	delete(header, "ce-datacontenttype") // as HTTP has it
+	delete(header, "ce-datacontenttype") // as over HTTP
 	header[headerContentType] = []string{"application/json"}
 	for name, from := range map[string]func() error{
 		"structured": func() error {
@@ -39,7 +39,7 @@ func BenchmarkFromNATS(b *testing.B) {
 	}
 }
 
-// A refusal takes the library, which alone can say why.
+// A refusal needs the library, which alone can explain it.
 func BenchmarkParseEventRefused(b *testing.B) {
 	b.ReportAllocs()
 	raw := eventWith(TypeInitial, `"facts":{"outage":[{"scope":"overall"}]},"ownGrade":"x"`)

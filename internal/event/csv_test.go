@@ -62,8 +62,8 @@ func TestCellsAreNoFormulas(t *testing.T) {
 	}
 }
 
-// Whatever an operator sends, and by whatever separator the file is opened: nothing in
-// it begins with what makes a formula.
+// Whatever an operator sends, and whichever separator the file is opened with: no cell
+// begins with a formula character.
 func TestCellsOfAnything(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

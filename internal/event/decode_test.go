@@ -201,7 +201,7 @@ func TestParseEventAttributes(t *testing.T) {
 	}
 }
 
-// A refusal stays small enough for a message, whatever was sent.
+// A refusal always stays small enough for a message.
 func TestParseEventBoundsItsFaults(t *testing.T) {
 	var b strings.Builder
 	for i := range 15000 {

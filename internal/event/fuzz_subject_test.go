@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// What a subject says is made of its tokens, each in one place.
+// A parsed subject consists of its tokens, each in one place.
 func FuzzParseSubject(f *testing.F) {
 	for _, s := range []string{
 		"incident.accepted.grid-east.i1.r1", "incident.escalated.d.o.i.1", "incident.unhandled.s.o.i.1", "incident.away.d.1", "incident.removed.7", "rules.x",
@@ -37,8 +37,8 @@ func FuzzParseSubject(f *testing.F) {
 	})
 }
 
-// Every id has a token of its own, which can stand in a subject, and a screen is of
-// the desk that it was opened for.
+// Every id has a token of its own that is valid in a subject, and a screen belongs to the
+// desk that it was opened for.
 func FuzzTokens(f *testing.F) {
 	f.Add("protection-energy", "wall")
 	f.Add("a:b", "c")

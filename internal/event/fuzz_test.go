@@ -14,8 +14,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// checkOutcome checks what must hold of any answer: an event whose record reads
-// back as itself, or faults that each have a path and a message.
+// checkOutcome checks the properties of any result: an event whose record decodes to
+// itself, or faults that each have a path and a message.
 func checkOutcome(t *testing.T, e *Event, err error) {
 	t.Helper()
 	if err != nil {
@@ -64,8 +64,8 @@ func FuzzParseEvent(f *testing.F) {
 	})
 }
 
-// FuzzWalk compares the walker with encoding/json and with the reference for
-// canonical form.
+// FuzzWalk compares the walker with encoding/json and with the reference for canonical
+// form.
 func FuzzWalk(f *testing.F) {
 	f.Add([]byte(fullData))
 	f.Add([]byte(`{"\u20ac":1e21,"\ud83d\ude00":-0,"\ufb33":[1.5E-7,"\u000f\n"]}`))
@@ -143,7 +143,7 @@ func FuzzSplitEvents(f *testing.F) {
 			}
 			return nil
 		})
-		// Outside arrays, not a byte but space goes missing.
+		// Outside arrays, no byte but space gets lost.
 		if dense := withoutSpace(bytes.TrimPrefix(in, []byte("\uFEFF"))); bytes.IndexByte(in, '[') < 0 && !isUTF16(in) && (err != nil || !bytes.Equal(dense, withoutSpace(all))) {
 			t.Fatalf("%q is split into %q, %v", in, all, err)
 		}

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// RFC 3339 permits a small t and z and leap seconds; they are read, with a warning.
+// RFC 3339 permits a lower-case t and z and leap seconds; they are read, with a warning.
 func TestStrictTime(t *testing.T) {
 	for given, want := range map[string]string{
 		"2025-11-01t08:30:00Z":           "2025-11-01T08:30:00Z",
@@ -96,7 +96,7 @@ func TestStrictTimes(t *testing.T) {
 	}
 }
 
-// A null is a member that is not set: data may be null beside data_base64.
+// A null counts as a member that is not set: data may be null beside data_base64.
 func TestParseEvent_NullBesideBase64(t *testing.T) {
 	want, err := ParseEvent([]byte(withData(minimalData)))
 	require.NoError(t, err)
@@ -119,7 +119,7 @@ func TestParseEvent_NullBesideBase64(t *testing.T) {
 	requireFaults(t, err, "$.data_base64 must not be given together with data")
 }
 
-// Every body may begin with the mark that Windows programs write.
+// Every body may begin with the byte order mark that Windows programs write.
 func TestByteOrderMark(t *testing.T) {
 	const mark = "\uFEFF"
 	want, err := ParseEvent([]byte(withData(minimalData)))

@@ -20,7 +20,7 @@ func faultsOf(err error) (list []string) {
 	return list
 }
 
-// A name that is wrong in its case only is one fault, and says how it is written.
+// A name that is wrong only in its case is one fault, which gives the right spelling.
 func TestParseEvent_LetterCase(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ old, new, want string }{
@@ -41,7 +41,7 @@ func TestParseEvent_LetterCase(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// UTF-16 is named, whatever its order, with a byte order mark or without.
+// UTF-16 is named in the fault, in either byte order, with a byte order mark or without.
 func TestUTF16_IsNamed(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"{}", "\uFEFF{}", " [{}]", "\uFEFF\"急\""} {

@@ -22,9 +22,8 @@ func valueOf(t require.TestingT, text string) value {
 	return v
 }
 
-// requireAgreement holds a verdict against the library. A value that is found
-// valid is never shown to the library; one that is found invalid decides a
-// condition.
+// requireAgreement checks a verdict against the library. A value found valid is never
+// shown to the library; one found invalid decides a condition.
 func requireAgreement(t require.TestingT, p *plan, s *jsonschema.Schema, v value) verdict {
 	said := p.judge(v)
 	err := s.Validate(v.tree())
@@ -101,7 +100,7 @@ func genSchema(depth int) *rapid.Generator[any] {
 	})
 }
 
-// genValue draws a JSON value out of few, so that schemas take some of them.
+// genValue draws a JSON value out of few, so that schemas accept some of them.
 func genValue(depth int) *rapid.Generator[string] {
 	scalar := rapid.SampledFrom(strings.Fields(`null true false "" "a" "b" "é" "aé" "abcd" "2025-11-01T08:30:00Z" "PT1H" "x@example.com"
 		-0 0 1 3 0.1 1.5 1e3 1e21 1e-7 9007199254740991 9007199254740992 9007199254740994 1.7976931348623157e308 5e-324`))
@@ -147,7 +146,7 @@ func TestPlan(t *testing.T) {
 		{`{"enum":["a",1]}`, `"a"`, unsure},
 		{`{"enum":["a"],"oneOf":[true,true]}`, `"a"`, unsure},
 		{`{"minimum":0.1}`, `0.1`, valid},
-		{`{"minimum":9007199254740993}`, `9007199254740992`, unsure}, // the bound is no float64
+		{`{"minimum":9007199254740993}`, `9007199254740992`, unsure}, // the bound is not a float64
 		{`{"uniqueItems":true}`, `["a","b"]`, valid},
 		{`{"uniqueItems":true}`, `["a","b","a"]`, invalid},
 		{`{"uniqueItems":true}`, `[["a"],"a"]`, unsure},
@@ -205,7 +204,7 @@ func TestPlanAgreesWithTheLibrary(t *testing.T) {
 	}
 }
 
-// The plans follow every keyword of the schemas of a report.
+// The plans support every keyword of the schemas of a report.
 func TestPlansOfReportsAreSure(t *testing.T) {
 	for reportType, s := range reportSchemas() {
 		p := make(planner)
@@ -220,8 +219,8 @@ func TestPlansOfReportsAreSure(t *testing.T) {
 	require.Equal(t, valid, reportSchemas()[TypeInitial].plan.judge(valueOf(t, fullData)))
 }
 
-// checkPlans holds the plans of all types against the library, and how reports
-// are read against encoding/json.
+// checkPlans checks the plans of all types against the library, and the reading of
+// reports against encoding/json.
 func checkPlans(t require.TestingT, data value) {
 	canonical, err := appendCanonical(nil, data)
 	require.NoError(t, err)

@@ -10,7 +10,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// What a report's record was made of is recalled of that record alone.
+// Only the record itself recalls the value that it was encoded from.
 func TestARecordIsRecalled(t *testing.T) {
 	t.Parallel()
 	e, err := event.ParseEvent([]byte(`{"specversion":"1.0","id":"r","source":"urn:tocsin:operator:a","subject":"x","type":"tocsin.report.progress.v1","data":{"containsNoStateSecrets":true,"title":"T"}}`))

@@ -14,7 +14,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
-// TestStateIsReadAsItWasWritten, whoever said what, and when.
+// TestStateIsReadAsItWasWritten draws facts of any origin and time.
 func TestStateIsReadAsItWasWritten(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -45,7 +45,7 @@ func TestStateIsReadAsItWasWritten(t *testing.T) {
 	})
 }
 
-// TestStateWithEveryStamp is as records had it before.
+// TestStateWithEveryStamp reads the form that older records have.
 func TestStateWithEveryStamp(t *testing.T) {
 	t.Parallel()
 	var s State
@@ -54,7 +54,8 @@ func TestStateWithEveryStamp(t *testing.T) {
 	require.Equal(t, 5, s.Fields["title"].At.Second())
 }
 
-// TestBodiesAreRenderedAsTheyAreEncoded, but for what the encoder escapes.
+// TestBodiesAreRenderedAsTheyAreEncoded compares with encoding/json, except for what the
+// encoder escapes.
 func TestBodiesAreRenderedAsTheyAreEncoded(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
@@ -102,7 +103,7 @@ func TestBodiesAreRenderedAsTheyAreEncoded(t *testing.T) {
 	}
 }
 
-// TestATextIsQuotedAsItIsEncoded, whatever is in it.
+// TestATextIsQuotedAsItIsEncoded draws any text.
 func TestATextIsQuotedAsItIsEncoded(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -117,7 +118,7 @@ func TestATextIsQuotedAsItIsEncoded(t *testing.T) {
 	})
 }
 
-// TestPartsAreRenderedAsTheyAreEncoded, each with everything and with nothing in it.
+// TestPartsAreRenderedAsTheyAreEncoded fills each part completely, and leaves each empty.
 func TestPartsAreRenderedAsTheyAreEncoded(t *testing.T) {
 	t.Parallel()
 	at, whole := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), time.Date(2026, 1, 2, 3, 4, 5, 0, Beijing)
@@ -153,7 +154,7 @@ func TestPartsAreRenderedAsTheyAreEncoded(t *testing.T) {
 	}
 }
 
-// TestReportsAreReadAsTheyWereWritten, as encoding/json reads them too.
+// TestReportsAreReadAsTheyWereWritten compares with encoding/json.
 func TestReportsAreReadAsTheyWereWritten(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -181,7 +182,7 @@ func TestReportsAreReadAsTheyWereWritten(t *testing.T) {
 	})
 }
 
-// TestReceiptsAreReadAsTheyWereWritten, as encoding/json reads them too.
+// TestReceiptsAreReadAsTheyWereWritten compares with encoding/json.
 func TestReceiptsAreReadAsTheyWereWritten(t *testing.T) {
 	t.Parallel()
 	check := func(t require.TestingT, raw []byte) {
@@ -227,7 +228,8 @@ func TestReceiptsAreReadAsTheyWereWritten(t *testing.T) {
 	}
 }
 
-// TestWhatARevisionHasFoldedIsReadFromItsBeginning, where it stands.
+// TestWhatARevisionHasFoldedIsReadFromItsBeginning reads through and aside without the
+// rest of the record.
 func TestWhatARevisionHasFoldedIsReadFromItsBeginning(t *testing.T) {
 	t.Parallel()
 	for _, g := range []Graded{{Through: 7, Aside: []uint64{3, 5}, Cause: Cause{Record: 7}}, {Through: 9}, {}} {
@@ -244,7 +246,7 @@ func TestWhatARevisionHasFoldedIsReadFromItsBeginning(t *testing.T) {
 	}
 }
 
-// FuzzBodies: what is cut out of a record's body is found, or an error.
+// FuzzBodies checks that parts of a record's body are found, or an error is returned.
 func FuzzBodies(f *testing.F) {
 	for _, seed := range []string{
 		``, `null`, `[`, `{"held":}`, `{"owed":[}`, `{"look":1}`, `{"revision":"1"}`, `{"event":`, `{"operator":"\u00`,

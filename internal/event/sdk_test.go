@@ -10,8 +10,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// What the SDK writes we read, and what we take the SDK reads alike: a sender
-// that nobody here wrote meets no dialect of ours.
+// We read what the SDK writes, and the SDK reads what we accept in the same way: a
+// foreign sender meets no dialect of ours.
 func TestAgreesWithTheSDK(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.StringMatching(`[a-z][a-zA-Z0-9_\-.事件中断"\\ ]{0,40}[a-z]`) // the SDK trims ids

@@ -46,8 +46,8 @@ func TestDataOfEachType(t *testing.T) {
 	}
 }
 
-// Every optional field may be null: in a progress report that makes a fact
-// unknown again, and in the others it says no more than its absence.
+// Every optional field may be null: in a progress report that makes a fact unknown again,
+// and in the others it means the same as its absence.
 func TestNullIsUnknown(t *testing.T) {
 	for _, reportType := range ReportTypes {
 		var schema struct {
@@ -102,7 +102,7 @@ func TestDataAccepts(t *testing.T) {
 	}
 }
 
-// dataFaults are members added to an initial report, and what is said of them.
+// dataFaults are members added to an initial report, and the expected faults.
 var dataFaults = []struct {
 	members string
 	want    []string
@@ -203,7 +203,7 @@ func readSchema(t *testing.T, name string, v any) {
 	require.NoError(t, json.Unmarshal(b, v))
 }
 
-// Every property is described in Chinese and in English, at itself or at what
+// Every property is described in Chinese and in English, at itself or at the schema that
 // it refers to.
 func TestSchemasDescribeEveryProperty(t *testing.T) {
 	names, err := fs.Glob(schemas.Reports, "*.json")
@@ -255,7 +255,7 @@ func requireDescription(t *testing.T, path string, schema map[string]any) {
 	require.True(t, strings.ContainsFunc(text, func(r rune) bool { return unicode.Is(unicode.Latin, r) }), "%s: %q", path, text)
 }
 
-// The schemas take exactly the fields of the contract.
+// The schemas accept exactly the fields of the contract.
 func TestSchemasHoldTheContract(t *testing.T) {
 	report := strings.Fields(`about facilities discoveredAt occurredAt handledAt kind title ownGrade place contact
 		containsNoStateSecrets crimeSuspected crimeReference facts ransom impact measures trend cause leads plan support
