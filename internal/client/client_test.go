@@ -24,7 +24,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// stage is a server without services: a test plays their part.
+// stage starts a server without services: the test plays their part.
 func stage(t *testing.T, patience time.Duration) (*nats.Conn, *client.Client) {
 	t.Helper()
 	nc, addr := backstage(t)
@@ -34,11 +34,11 @@ func stage(t *testing.T, patience time.Duration) (*nats.Conn, *client.Client) {
 	return nc, c
 }
 
-// hang is how long something is waited for that must happen, on a machine however busy.
+// hang is how long to wait for something that must happen, even on a busy machine.
 const hang = 60 * time.Second
 
-// withPatience has a client try with more and more patience until done: a busy machine
-// may answer late.
+// withPatience retries with a client of growing patience until done: a busy machine may
+// answer late.
 func withPatience(t *testing.T, addr string, done func(c *client.Client) bool) {
 	t.Helper()
 	for patience := 200 * time.Millisecond; ; patience *= 2 {
@@ -53,7 +53,7 @@ func withPatience(t *testing.T, addr string, done func(c *client.Client) bool) {
 	}
 }
 
-// backstage is a stage on which nobody stands yet, and its address.
+// backstage starts a server without any responders, and returns its address.
 func backstage(t *testing.T) (*nats.Conn, string) {
 	t.Helper()
 	s, err := natsd.Start(t.Context(), natsd.Config{Dir: t.TempDir(), Listen: "127.0.0.1:0", Log: zap.NewNop()})
@@ -65,8 +65,8 @@ func backstage(t *testing.T) (*nats.Conn, string) {
 	return nc, "nats://" + s.Addr()
 }
 
-// playing is held while an answer is made; heard makes what answers have noted
-// seen by the test.
+// playing is held while an answer is made; heard makes what the answers have noted
+// visible to the test.
 var playing sync.Mutex
 
 func heard() {
@@ -74,7 +74,7 @@ func heard() {
 	defer playing.Unlock()
 }
 
-// play answers what comes on a subject; nil answers that it may be tried again.
+// play answers requests on a subject; nil is an answer that permits another attempt.
 func play(t *testing.T, nc *nats.Conn, subject string, answer func(*nats.Msg) any) {
 	t.Helper()
 	_, err := nc.Subscribe(subject, func(m *nats.Msg) {
@@ -99,7 +99,7 @@ func raw(id string) []byte {
 	return fmt.Appendf(nil, `{"id":%q,"source":"https://example.com/operators/grid-east","subject":"x"}`, id)
 }
 
-// A lost answer costs nothing: the same report is sent again, unchanged.
+// A lost answer does no harm: the same report is sent again, unchanged.
 func TestAReportIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	nc, c := stage(t, hang)
@@ -119,8 +119,8 @@ func TestAReportIsTriedAgain(t *testing.T) {
 	require.EqualValues(t, 3, tries.Load())
 }
 
-// A server that takes nothing until a person has seen to it is asked once, and
-// its words are the error.
+// A server that accepts nothing until a person has intervened is asked once, and its
+// message is the error.
 func TestWhatIsClosedIsNotTriedAgain(t *testing.T) {
 	t.Parallel()
 	nc, c := stage(t, time.Minute)
@@ -168,10 +168,10 @@ func TestPatienceEnds(t *testing.T) {
 		require.ErrorIs(t, err, client.ErrUnreachable)
 		return err
 	}
-	withPatience(t, addr, func(c *client.Client) bool { return report(c) != nil }) // nobody is there
+	withPatience(t, addr, func(c *client.Client) bool { return report(c) != nil }) // no responder
 	play(t, nc, "report.grid-east", func(*nats.Msg) any { return nil })
 	withPatience(t, addr, func(c *client.Client) bool {
-		return strings.Contains(report(c).Error(), "busy") // it says what it heard last
+		return strings.Contains(report(c).Error(), "busy") // reports the last answer
 	})
 	_, err := client.Dial("nats://127.0.0.1:1", 200*time.Millisecond)
 	require.ErrorIs(t, err, client.ErrUnreachable)
@@ -201,8 +201,8 @@ func feed(n int) func(func([]byte) error) error {
 	}
 }
 
-// Receipts come in the order of the reports, however the answers come; and no
-// more than the window is under way.
+// Receipts come in the order of the reports, in whatever order the answers come; and no
+// more than the window is in flight.
 func TestManyReportsKeepTheirOrder(t *testing.T) {
 	t.Parallel()
 	nc, c := stage(t, hang)
@@ -248,7 +248,7 @@ func TestTheFirstFailureEndsManyReports(t *testing.T) {
 		got = 0
 		require.ErrorIs(t, c.Reports(t.Context(), "", 4, feed(50), count), client.ErrUnreachable)
 		require.LessOrEqual(t, got, 5)
-		return got == 5 // what was answered before it is handed over
+		return got == 5 // answers before the failure are handed over
 	})
 
 	broken := errors.New("broken")
@@ -265,7 +265,7 @@ func TestTheFirstFailureEndsManyReports(t *testing.T) {
 	require.ErrorIs(t, c.Reports(t.Context(), "", 4, feed(4), func(*event.Receipt) error { return broken }), broken)
 }
 
-// Pages are fetched behind the scenes, up to the limit.
+// Pages are fetched one after another, up to the limit.
 func TestAQueryReadsPageAfterPage(t *testing.T) {
 	t.Parallel()
 	nc, c := stage(t, hang)
@@ -340,7 +340,7 @@ func TestACallerMayGiveUp(t *testing.T) {
 	require.Error(t, err)
 }
 
-// TestDial_ServerStartsLater dials an address where at first somebody hangs up and then
+// TestDial_ServerStartsLater dials an address where first a listener hangs up and then
 // nobody listens.
 func TestDial_ServerStartsLater(t *testing.T) {
 	t.Parallel()

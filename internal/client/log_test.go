@@ -23,8 +23,8 @@ func question[T any](t *testing.T, m *nats.Msg) (q T) {
 	return q
 }
 
-// Who reads tile after tile asks the server seldom; who reads here and there
-// gets what is asked for and no more.
+// A caller that reads tile after tile causes few requests; one that reads here and there
+// gets what it asks for and no more.
 func TestTilesComeInBatches(t *testing.T) {
 	t.Parallel()
 	nc, c := stage(t, hang)
@@ -90,8 +90,8 @@ func lineOf(sequence uint64) string {
 	return string(evidence.Record{Sequence: sequence, Subject: "incident.closed", Body: []byte(`{}`)}.Line())
 }
 
-// Records come in order, page by page, over what was removed, and what is stored
-// while they are read is not among them.
+// Records come in order, page by page, without removed ones and without those stored
+// during the reading.
 func TestRecordsComePageByPage(t *testing.T) {
 	t.Parallel()
 	nc, c := stage(t, hang)
@@ -103,7 +103,7 @@ func TestRecordsComePageByPage(t *testing.T) {
 		case 1:
 			return event.RecordsAnswer{First: 3, Last: 9, Lines: []string{lineOf(3), lineOf(5)}, Next: 6}
 		case 2:
-			return nil // tried again
+			return nil // causes another attempt
 		case 3:
 			return event.RecordsAnswer{First: 6, Last: 9, Lines: []string{}, Next: 8}
 		}
@@ -141,7 +141,7 @@ func TestRecordsThatAreNoneEnd(t *testing.T) {
 	require.ErrorContains(t, read(nil), "enough")
 }
 
-// An archive goes on part by part, and never in a circle.
+// An archive continues part by part, and never loops.
 func TestAnArchiveGoesPartByPart(t *testing.T) {
 	t.Parallel()
 	nc, c := stage(t, hang)
@@ -162,7 +162,7 @@ func TestAnArchiveGoesPartByPart(t *testing.T) {
 	require.EqualValues(t, 30, removed)
 }
 
-// Whether an archive would be taken is asked once, whatever there is to go on to.
+// TryArchive asks once, even if the answer has a next part.
 func TestAnArchiveMayBeTried(t *testing.T) {
 	t.Parallel()
 	nc, c := stage(t, hang)
@@ -178,7 +178,7 @@ func TestAnArchiveMayBeTried(t *testing.T) {
 	require.Equal(t, []event.ArchiveRequest{q}, asked)
 }
 
-// A range is what the server resolves it to, and only its first page is asked for.
+// The server resolves a range, and the client requests only its first page.
 func TestTheRangeOfATime(t *testing.T) {
 	t.Parallel()
 	nc, c := stage(t, hang)
@@ -196,7 +196,7 @@ func TestTheRangeOfATime(t *testing.T) {
 	require.Equal(t, []event.RecordsRequest{q}, asked)
 }
 
-// What is wrong with a question comes back as every fault of it.
+// A refused request returns all its faults.
 func TestRefusedQuestions(t *testing.T) {
 	t.Parallel()
 	nc, c := stage(t, hang)

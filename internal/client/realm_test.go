@@ -23,7 +23,7 @@ func inRealm(t *testing.T, addr string, realm event.Realm) *client.Client {
 	return c
 }
 
-// What is sent in one realm cannot be heard in the other.
+// A message sent in one realm cannot be received in the other.
 func TestARealmReachesOnlyItsOwnSubjects(t *testing.T) {
 	t.Parallel()
 	nc, addr := backstage(t)
@@ -106,7 +106,7 @@ func TestIncidentsAreReadPageAfterPage(t *testing.T) {
 	require.Equal(t, "$.operator", fault.DetailsOf(err)[0].Path)
 }
 
-// The state of a watched row is right whatever was stored, in either realm.
+// The state of a watched row is correct whatever was stored, in either realm.
 func TestAWatchedRowKnowsWhatBecameOfIt(t *testing.T) {
 	t.Parallel()
 	for _, realm := range []event.Realm{event.Real, event.Drill} {
@@ -133,7 +133,7 @@ func TestAWatchedRowKnowsWhatBecameOfIt(t *testing.T) {
 				}
 			}
 			got := map[string]string{}
-			early := func() time.Time { return told } // a clock behind the server's: what stands in the ledger counts
+			early := func() time.Time { return told } // a clock behind the server's: the ledger counts
 			err := c.Watch(t.Context(), "hall", "wall", 5, early, func(_ *event.Escalated, r event.EscalationRow) error {
 				got[r.Incident] = r.State
 				return nil
@@ -147,8 +147,8 @@ func TestAWatchedRowKnowsWhatBecameOfIt(t *testing.T) {
 	}
 }
 
-// A screen shows an escalation that waited for the disk as late as it was stored; in a
-// drill its own stamps count.
+// A screen shows an escalation that waited for the disk with the lateness with which it
+// was stored; in a drill its own stamps count.
 func TestWatch_ShowsHowLateAnEscalationWasStored(t *testing.T) {
 	t.Parallel()
 	for _, realm := range []event.Realm{event.Real, event.Drill} {
@@ -168,8 +168,8 @@ func TestWatch_ShowsHowLateAnEscalationWasStored(t *testing.T) {
 	}
 }
 
-// ledgerOf makes a realm's stream and plays the doors of a watch; it returns
-// how to write to it.
+// ledgerOf creates a realm's stream and plays the endpoints of a watch; it returns a
+// function that writes to the stream.
 func ledgerOf(t *testing.T, nc *nats.Conn, realm event.Realm) (put func(subject string, v any)) {
 	t.Helper()
 	js, err := jetstream.New(nc)
@@ -207,7 +207,7 @@ func ledgerOf(t *testing.T, nc *nats.Conn, realm event.Realm) (put func(subject 
 	}
 }
 
-// A server that mixes the realms up is not believed.
+// A server that confuses the realms is not trusted.
 func TestAWatchStaysInItsRealm(t *testing.T) {
 	t.Parallel()
 	nc, addr := backstage(t)
@@ -220,8 +220,8 @@ func TestAWatchStaysInItsRealm(t *testing.T) {
 	require.ErrorContains(t, err, "named the stream LEDGER, not EXERCISE")
 }
 
-// Between the list and the first reminder nothing is missed, and what is no
-// reminder ends nothing.
+// Nothing is missed between the list and the first reminder, and a message that is not a
+// reminder does not end the watch.
 func TestRemindersCome(t *testing.T) {
 	t.Parallel()
 	nc, addr := backstage(t)
