@@ -18,8 +18,8 @@ import (
 	"github.com/tocsin-project/tocsin/schemas"
 )
 
-// example is the example register with some of its text replaced: old and new
-// by turns.
+// example returns the example register with some of its text replaced: old and new
+// alternate.
 func example(t testing.TB, replace ...string) string {
 	t.Helper()
 	raw, err := fs.ReadFile(schemas.Registers, "example.yaml")
@@ -46,7 +46,7 @@ func packs(t testing.TB) *statute.Set {
 	return s
 }
 
-// listed writes faults one a line: path and message.
+// listed returns one line for each fault: path and message.
 func listed(err error) (lines []string) {
 	for _, d := range fault.DetailsOf(err) {
 		lines = append(lines, d.Path+": "+d.Message)
@@ -121,7 +121,7 @@ func TestARegisterIsReadStrictly(t *testing.T) {
 	}
 }
 
-// A scalar is never another, and one that cannot be read hides no other fault.
+// No scalar becomes another, and an unreadable one hides no other fault.
 func TestDecode_ScalarsAsWritten(t *testing.T) {
 	text := example(t, "acknowledge: PT30M", "acknowledge: 30m", "{id: dispatch,", "{id: 0010,", "level: national", "level: galactic", "cii: true", "cii: yes")
 	_, err := register.Decode([]byte(text))
@@ -180,7 +180,7 @@ func TestCheckDutiesFindsWhoIsMissing(t *testing.T) {
 	}
 }
 
-// A desk that confirms carries out its duties as well as one that is automatic.
+// A desk that confirms its forwards fulfils its duties as well as an automatic one.
 func TestForwardConfirmIsTakenOnAuthority(t *testing.T) {
 	const energy = `forward: automatic, authority: "Example authorisation 2025-1, energy"`
 	r := decode(t, example(t, energy, strings.Replace(energy, "automatic", "confirm", 1)))
@@ -324,8 +324,7 @@ func TestGiveUpNamesWhatItCan(t *testing.T) {
 	}
 }
 
-// FuzzDecode: whatever the text, a register that is taken answers for every
-// facility who looks first.
+// FuzzDecode checks that an accepted register has a first recipient for every facility.
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(example(f)))
 	f.Fuzz(func(t *testing.T, raw []byte) {
