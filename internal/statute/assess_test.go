@@ -28,8 +28,7 @@ func TestOutageThatLastsRisesByItself(t *testing.T) {
 	assert.Nil(t, a.Next)
 }
 
-// A department's later criteria do not wait for an hour that a person has
-// already gone beyond.
+// After a person has set a higher grade, Next skips the moments of lower ones.
 func TestNextSkipsWhatTheOwnGradeAlreadySays(t *testing.T) {
 	s := embedded(t).InForce(t0)
 	c := caseOf(t, "dispatch", `{"ownGrade":"major","facts":{"outage":[{"scope":"overall","since":"2026-03-01T08:00:00+08:00"}]}}`)

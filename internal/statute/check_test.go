@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// unsound loads, and Check has something to say about each of its lines.
+// unsound is a pack that loads, and for each of whose lines Check has a finding.
 const unsound = `criteria:
   - id: bare
     grade: major

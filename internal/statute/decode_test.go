@@ -204,7 +204,7 @@ func FuzzDecode(f *testing.F) {
 			require.NotEmpty(t, fault.DetailsOf(err))
 			return
 		}
-		// What decodes can be applied and read.
+		// A pack that decodes can be applied and read.
 		again, err := Decode(p.Raw)
 		require.NoError(t, err)
 		require.Equal(t, p.SHA256, again.SHA256)

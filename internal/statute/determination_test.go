@@ -11,8 +11,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// determined is the case once a department has set its grade over what is met
-// at the time.
+// determined returns the case after a department has set its grade over the hits at that
+// time.
 func determined(s *Set, c Case, g event.Grade, at time.Time) Case {
 	c.Determined = &Determination{Grade: g}
 	for _, h := range s.Assess(c, at).Hits {
@@ -60,7 +60,7 @@ func TestWhatWasNotJudgedCountsAgain(t *testing.T) {
 	assert.Equal(t, event.Major, under(a, "cn-csirm-2025").Computed)
 }
 
-// The operator's grade comes too late, but what it says is kept.
+// The operator's grade comes too late, but what it meets is listed.
 func TestOwnGradeDoesNotRaiseADetermination(t *testing.T) {
 	s := embedded(t).InForce(t0)
 	c := determined(s, caseOf(t, "dispatch", `{"about":"threat"}`), event.RelativelyLarge, t0)
@@ -111,8 +111,8 @@ func TestPropertyDeterminationOverAllThatIsMetStands(t *testing.T) {
 	})
 }
 
-// Each pack by itself: the department's grade, or the gravest criterion that the
-// facts meet and that it did not judge.
+// For each pack: the department's grade, or the gravest criterion that the facts meet and
+// that it did not judge.
 func TestPropertyGradeUnderADetermination(t *testing.T) {
 	s := embedded(t).InForce(t0)
 	rapid.Check(t, func(t *rapid.T) {

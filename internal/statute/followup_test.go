@@ -36,7 +36,7 @@ func TestFollowUpsOfTheMeasures(t *testing.T) {
 		c.Facilities = append(c.Facilities, facility("office-portal"))
 		assert.Equal(t, row.want, followUps(s, c), "once, whatever the number of facilities")
 	}
-	// What only could be owes nothing.
+	// A grade that is only possible owes nothing.
 	assert.Empty(t, followUps(s, caseOf(t, "dispatch", withFacts(`"outage":[{"scope":"overall","duration":{"atLeast":"PT9M"}}]`))))
 
 	p, _ := s.Pack("cn-csirm-2025")
@@ -114,7 +114,7 @@ followUps:
 	assert.Contains(t, faultsOf(t, minimal+"followUps: [{id: a, items: [cause], report: final}]\n")["$.followUps[0]"], "one of items and report")
 }
 
-// The paths are those by which the facts of a report are known.
+// The paths are those under which an incident keeps the facts of a report.
 func TestReportPaths(t *testing.T) {
 	for _, path := range []string{"cause", "ransom", "ownGrade", "facts.outage", "facts.otherThreat"} {
 		assert.Contains(t, event.ReportPaths, path)

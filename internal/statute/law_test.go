@@ -22,7 +22,7 @@ func embedded(t testing.TB) *Set {
 	return s
 }
 
-// facility returns one by the name that the tests use for it.
+// facility returns a facility by its name in the tests.
 func facility(name string) Facility {
 	return map[string]Facility{
 		"dispatch":      {ID: "dispatch", Region: "310000", Sector: "energy", CII: true},

@@ -34,8 +34,8 @@ func TestLimitReadsDaysOrHours(t *testing.T) {
 	}
 }
 
-// 24:00 of the last day, across the end of a year and of two Februaries; and the
-// day is that of the law, wherever the clock hangs.
+// The limit ends at 24:00 of the last day, across the end of a year and of two
+// Februaries; days are those at +08:00, whatever the zone of the clock.
 func TestLimitInDaysAcrossTheCalendar(t *testing.T) {
 	for start, want := range map[string]string{
 		"2026-03-01T00:00:00+08:00":           "2026-04-01T00:00:00+08:00",
