@@ -31,13 +31,13 @@ import (
 //     Months and years have no fixed length: at least 28 and 365 days each;
 //   - impact.overall_amount in impact.iso_currency_code, direct loss; XXX where
 //     no currency is given;
-//   - timeline.incident, which stands for the time of discovery: midnight in UTC,
+//   - timeline.incident, used as the time of discovery: midnight in UTC,
 //     the first of the month or year where the rest is missing. The time of day
-//     is not read. The year is from 1970 to 2200, as intake takes it.
+//     is not read. The year is from 1970 to 2200, as intake accepts it.
 //
 // An incident that is only suspected, a near miss or a false positive gives no
-// facts, and its title says what it is. The text "other" of each report says
-// what was assumed, and the values that did not become facts.
+// facts, and its title states that. The text "other" of each report names the
+// assumptions, and the values that did not become facts.
 //
 // The error is an error of reading or of emit, which end the import, or
 // fault.Reject with a detail for each fault of each incident that could not be

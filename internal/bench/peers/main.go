@@ -19,9 +19,10 @@
 // and kill -9 are its own. Both share the machine's processors.
 //
 // tocsin is the real program, built from this repository, with its own packs, its index
-// and its tree. A peer does at least this: it validates a report against the same JSON Schema,
-// grades it by a table with the thresholds of the packs, and stores a graded record and
-// one for each authority. It keeps no receipt, no citation, no clock and no proof.
+// and its tree. A peer does at least this: it validates a report against the same JSON
+// Schema, grades it by a table with the thresholds of the packs, and stores a graded
+// record and one for each authority. It keeps no receipt, no citation, no clock and no
+// proof.
 //
 // The results of a load are counted in the streams: the table shows lost and repeated
 // records. Repeated deliveries to a desk, which must expect them, are counted separately.
