@@ -123,7 +123,8 @@ func (in *Intake) mixedUp(ctx context.Context, operator, incident string) ([]fau
 
 // warn adds a warning if a follow-up report is the first of its incident: its id may be
 // mistaken, and nobody is told until an initial report names the facilities. It also
-// warns if a report is dated before the first one: the first one's facts then stay.
+// warns if a report is dated before the first one: facts that both state stay as in the
+// first one.
 func (in *Intake) warn(ctx context.Context, e *event.Event, r *event.Receipt) {
 	in.warnLasting(ctx, e, r)
 	if e.Type == event.TypeInitial || r.Status != event.StatusAccepted {

@@ -6,8 +6,7 @@ import (
 )
 
 // Bounds of the cache, in bytes: of all entries with their overhead, and of one entry.
-// Under memory pressure the system drops cached pages of files first, so the cache is
-// needed.
+// Under memory pressure the system drops cached pages of files before this memory.
 const (
 	cacheBytes = 64 << 20
 	cacheEntry = 2 * setBytes
