@@ -8,7 +8,7 @@ import (
 	"testing/fstest"
 )
 
-// TestTree holds this repository to the rules.
+// TestTree checks this repository against the rules.
 func TestTree(t *testing.T) {
 	tree, err := Read(os.DirFS("../.."))
 	if err != nil {
@@ -26,7 +26,7 @@ func TestTree(t *testing.T) {
 	}
 }
 
-// sound is a small tree that keeps every rule. A case below changes it.
+// sound is a small tree that keeps every rule. The cases below change it.
 var sound = map[string]string{
 	"go.mod":    "module example.com/m\n",
 	"README.md": "Read `services/doc.go`, [the bus](internal/bus), schemas/*.json and `internal/bus.Commit`. Not `application/json`, `/etc/x.yaml`, `github.com/o/nats.go`, https://example.com/a/b.go or `and/or`.\n",
@@ -39,7 +39,7 @@ var sound = map[string]string{
 	"services/desk/testdata/x.go": "this is not Go",
 }
 
-// TestRules breaks each rule in a sound tree and wants the fault named.
+// TestRules breaks each rule in a sound tree and expects the fault to be named.
 func TestRules(t *testing.T) {
 	long := "// Package desk is long.\npackage desk\n" + strings.Repeat("\n", maxLines)
 	broken := map[string]bool{}
@@ -191,7 +191,7 @@ func changed(t *testing.T, change map[string]string) *Tree {
 // nothing removes a file from the sound tree.
 const nothing = ""
 
-// TestSound holds the tree that the cases start from to every rule.
+// TestSound checks the tree that the cases start from against every rule.
 func TestSound(t *testing.T) {
 	tree := changed(t, nil)
 	for _, r := range Rules {
