@@ -38,8 +38,8 @@ func readAll(raw string) (r read, faults []string) {
 	return r, faults
 }
 
-// What YAML would take for something else is refused where text is wanted, and
-// taken as it is written when it is quoted.
+// Text that YAML would read as something else is refused where text is wanted, and
+// accepted as written when it is quoted.
 func TestText_IsAsWritten(t *testing.T) {
 	for _, scalar := range []string{
 		"0010", "8", "+5", "-5", "0x1F", "0o17", "0b11", "1_000", "1.0", "1e3", ".5", ".inf", ".nan", "08",
@@ -147,7 +147,7 @@ func TestParse_ByteOrderMark(t *testing.T) {
 	require.Equal(t, read{text: "a", list: []string{"b"}}, r)
 }
 
-// Text that is read without a fault is in the document as it is.
+// Text that is read without a fault occurs unchanged in the document.
 func FuzzParse(f *testing.F) {
 	for _, raw := range []string{"text: 0010", "number: 1_000\nflag: on", "list: [a, 'b', \"c\"]", "a: &a [*a]", "? [a]\n: b", "text: !!int 7", "<<: *x", "- - - a", "text: >\n a\n b"} {
 		f.Add([]byte(raw))
