@@ -29,7 +29,7 @@ func benchEntries(b *testing.B) uint64 {
 	return n
 }
 
-// batches gives entries, n in all, 1000 at a time.
+// batches yields n entries in all, 1000 at a time.
 func batches(n uint64, each func([]Hash)) {
 	var batch []Hash
 	for i := range n {
@@ -46,8 +46,8 @@ func perSecond(b *testing.B, n uint64, spent time.Duration) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// BenchmarkAppend measures what an entry costs the tree alone, and with its
-// files, durable, a Write after each 50,000 entries.
+// BenchmarkAppend measures the cost of an entry for the tree alone, and with its durable
+// files, with a Write after each 50,000 entries.
 func BenchmarkAppend(b *testing.B) {
 	n := benchEntries(b)
 	b.Run("memory", func(b *testing.B) {
@@ -83,8 +83,8 @@ func BenchmarkAppend(b *testing.B) {
 	})
 }
 
-// BenchmarkWrite measures a checkpoint's share of the work when records come one
-// at a time: an entry, its tiles made durable, and the root.
+// BenchmarkWrite measures the cost of a checkpoint when records come one at a time: an
+// entry, its tiles made durable, and the root.
 func BenchmarkWrite(b *testing.B) {
 	tree, err := OpenTree(b.TempDir(), 0)
 	require.NoError(b, err)
@@ -97,7 +97,7 @@ func BenchmarkWrite(b *testing.B) {
 	}
 }
 
-// BenchmarkLog measures what reads a large log from its folder.
+// BenchmarkLog measures reading a large log from its folder.
 func BenchmarkLog(b *testing.B) {
 	n := benchEntries(b)
 	dir := b.TempDir()
@@ -148,8 +148,8 @@ func BenchmarkLog(b *testing.B) {
 	})
 }
 
-// BenchmarkSignReceipt is what a receipt costs more where there are identities, signed
-// alone and with fifteen others.
+// BenchmarkSignReceipt measures the extra cost of a receipt where there are identities,
+// signed alone and with fifteen others.
 func BenchmarkSignReceipt(b *testing.B) {
 	key := NewReceiptKey()
 	entry := Hash{7}

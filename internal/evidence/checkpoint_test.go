@@ -45,7 +45,7 @@ func TestCheckpointIsReadAsItWasSigned(t *testing.T) {
 	require.ErrorContains(t, err, "too large")
 }
 
-// TestCheckpointWithFlippedBit turns over every bit there is.
+// TestCheckpointWithFlippedBit flips every bit.
 func TestCheckpointWithFlippedBit(t *testing.T) {
 	t.Parallel()
 	k, v := newKey(t)
@@ -63,7 +63,7 @@ func TestCheckpointWithFlippedBit(t *testing.T) {
 	}
 }
 
-// TestCheckpointIsStrict has the right key sign what is not a checkpoint.
+// TestCheckpointIsStrict signs, with the right key, texts that are not checkpoints.
 func TestCheckpointIsStrict(t *testing.T) {
 	t.Parallel()
 	k, v := newKey(t)
@@ -129,7 +129,7 @@ func TestVerifierKey(t *testing.T) {
 	}
 }
 
-// FuzzOpen looks for a text that is not what was signed and is taken for it.
+// FuzzOpen looks for a text that was not signed and is accepted.
 func FuzzOpen(f *testing.F) {
 	k, err := parseKey("PRIVATE+KEY+log.example.com/ledger+eafa58cd+AXRvY3NpbiBmdXp6IGtleS50b2NzaW4gZnV6eiBrZXku")
 	require.NoError(f, err)

@@ -11,8 +11,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestEntryHashIsFixed holds the encoding to what other programs have to write:
-// were it to change, no proof of an older record would verify.
+// TestEntryHashIsFixed pins the encoding that other programs must reproduce: if it
+// changed, no proof of an older record would verify.
 func TestEntryHashIsFixed(t *testing.T) {
 	t.Parallel()
 	h := EntryHash(7, "incident.reported.grid-east.fire.1", map[string][]string{
@@ -25,7 +25,7 @@ func TestEntryHashIsFixed(t *testing.T) {
 	require.Equal(t, goldenEntry, hex.EncodeToString(h[:]))
 }
 
-// Made by a program of its own from the description of EntryHash.
+// Computed by a separate program from the description of EntryHash.
 const goldenEntry = "c6540abc0fd67a9d0753cd78f980974f0ba9dd51c944f82801889a19f08abfa3"
 
 func TestEntryHashTellsRecordsApart(t *testing.T) {
@@ -52,7 +52,7 @@ func TestEntryHashTellsRecordsApart(t *testing.T) {
 		}
 		require.Equal(t, same, hash(a) == hash(b))
 
-		// What moves from one field to the next is another record.
+		// Moving bytes from one field to the next gives another record.
 		moved := a
 		moved.subject, moved.body = a.subject+"x", []byte(strings.TrimPrefix(string(a.body), "x"))
 		require.NotEqual(t, hash(a), hash(moved))

@@ -12,7 +12,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// counted counts how often each tile is asked for.
+// counted counts how often each tile is requested.
 type counted struct {
 	Tiles
 	mu    sync.Mutex
@@ -51,7 +51,7 @@ func TestExportAsksForEachTileOnce(t *testing.T) {
 	}, tiles.paths())
 	r := l.verify(t, dir)
 	require.Empty(t, r.Findings)
-	require.EqualValues(t, 4, r.Context) // one stood twice, one was in the range
+	require.EqualValues(t, 4, r.Context) // one was added twice, one was in the range
 }
 
 func (c *counted) paths() (paths []string) {
@@ -198,7 +198,7 @@ func TestNoBitOfAnExportMayChange(t *testing.T) {
 	require.Empty(t, l.verify(t, source).Findings)
 }
 
-// TestAProofOutOfAnExport proves records of the range and besides it.
+// TestAProofOutOfAnExport proves records inside and outside the range.
 func TestAProofOutOfAnExport(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -268,8 +268,8 @@ func FuzzManifest(f *testing.F) {
 	})
 }
 
-// TestTheManifestIsNotTrusted flips one bit of what can be proved, with the
-// manifest made to fit.
+// TestTheManifestIsNotTrusted flips one bit of what can be proved, and adapts the
+// manifest.
 func TestTheManifestIsNotTrusted(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

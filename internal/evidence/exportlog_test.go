@@ -17,7 +17,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// testLog is a whole log in memory: records, tiles, a key.
+// testLog is a complete log in memory: records, tiles, a key.
 type testLog struct {
 	key      *Key
 	verifier Verifier
@@ -28,7 +28,7 @@ type testLog struct {
 
 var testKey = sync.OnceValue(freshKey)
 
-// freshKey is a key that is in no file.
+// freshKey returns a key that is not in a file.
 func freshKey() *Key {
 	secret, public, err := note.GenerateKey(rand.Reader, "log.example.com/test")
 	if err != nil {
@@ -76,7 +76,7 @@ func plain(n int) []Record {
 	return records
 }
 
-// rulesRecord is a pack as a record.
+// rulesRecord returns a pack as a record.
 func rulesRecord(sequence uint64, text string) Record {
 	sum := sha256.Sum256([]byte(text))
 	name := hexOf(sum[:])
@@ -84,7 +84,7 @@ func rulesRecord(sequence uint64, text string) Record {
 	return Record{Sequence: sequence, Subject: "rules." + name, Body: body}
 }
 
-// removalOf is the record that others are gone, which follow each other.
+// removalOf returns the record that removes others, which are consecutive.
 func removalOf(sequence uint64, gone ...Record) Record {
 	entries := make([]Hash, len(gone))
 	for i, r := range gone {
@@ -97,7 +97,7 @@ func removalOf(sequence uint64, gone ...Record) Record {
 // bigLog has three levels of tiles.
 var bigLog = sync.OnceValue(func() *testLog { return logOf(orPanic{}, plain(70000)) })
 
-// orPanic takes requirements where no test runs.
+// orPanic turns failed requirements into panics where no test runs.
 type orPanic struct{}
 
 func (orPanic) Errorf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
@@ -105,8 +105,8 @@ func (orPanic) FailNow()                          {}
 
 var made = time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
 
-// export writes the records of a range but for those that are gone, with others
-// as context, and returns the hash of the manifest.
+// export writes the records of a range without those removed, with others as context, and
+// returns the hash of the manifest.
 func (l *testLog) export(t require.TestingT, dir string, first, last uint64, gone []uint64, context ...uint64) string {
 	e, err := CreateExport(dir, Manifest{Key: l.key.Verifier(), First: first, Last: last, Made: made}, l.cp.Note, l.tiles)
 	require.NoError(t, err)
@@ -146,8 +146,7 @@ func sample(t require.TestingT, dir string) (*testLog, string) {
 	return l, l.export(t, dir, 5, 290, []uint64{10, 20, 21, 22}, 1, 295, 296)
 }
 
-// rewrite changes a file of an export, and the manifest with it, as one who
-// wants to deceive would.
+// rewrite changes a file of an export, and the manifest with it, as a forger would.
 func rewrite(t require.TestingT, dir, path string, change func([]byte) []byte) {
 	name := filepath.Join(dir, filepath.FromSlash(path))
 	content, err := os.ReadFile(name)
@@ -180,7 +179,7 @@ func linesOf(content []byte) []string {
 	return strings.SplitAfter(strings.TrimSuffix(string(content), "\n"), "\n")
 }
 
-// has wants a finding of a record in a file.
+// has requires a finding for a record in a file.
 func has(t *testing.T, r Report, record uint64, path, message string) {
 	t.Helper()
 	for _, f := range r.Findings {

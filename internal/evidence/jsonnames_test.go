@@ -105,7 +105,7 @@ func FuzzCheckNames(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		_ = checkNames([]byte(text), nil) // it ends, whatever the text is
+		_ = checkNames([]byte(text), nil) // it ends, whatever the text
 		var any any
 		if Decode([]byte(text), &any) == nil && clashes(any) {
 			t.Fatalf("%q", text)
@@ -113,7 +113,7 @@ func FuzzCheckNames(f *testing.F) {
 	})
 }
 
-// Every member of a receipt, of what is signed of it too, is read by its one name.
+// Every member of a receipt, including its signed part, is read only by its exact name.
 func TestVerifyReceipt_NamesThatDifferOnlyInCase(t *testing.T) {
 	t.Parallel()
 	log := logKey(t, "log.example.com/test")
@@ -138,7 +138,7 @@ func TestVerifyReceipt_NamesThatDifferOnlyInCase(t *testing.T) {
 	require.Error(t, err)
 }
 
-// A record that the log has taken in, and that two readers would read differently.
+// A record in the log that two readers would understand differently.
 func TestRecords_NamesThatDifferOnlyInCase(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -186,7 +186,7 @@ func TestManifest_NamesThatDifferOnlyInCase(t *testing.T) {
 	}
 }
 
-// A removal under other names removes nothing, and rules prove none.
+// A removal under other names removes nothing, and rules under other names prove nothing.
 func TestInterpretedRecords_NamesInAnotherCase(t *testing.T) {
 	t.Parallel()
 	r := removalOf(2, Record{Sequence: 1, Subject: "x"})

@@ -52,7 +52,7 @@ func TestNewKeysDiffer(t *testing.T) {
 	require.True(t, strings.HasPrefix(a.Verifier(), a.Origin()+"+"), a.Verifier())
 }
 
-// TestManyKeys makes enough of them that some have every sign of base64.
+// TestManyKeys creates enough keys that some have every character of base64.
 func TestManyKeys(t *testing.T) {
 	t.Parallel()
 	for range 300 {
@@ -98,7 +98,7 @@ func TestKeyIsRefused(t *testing.T) {
 	}
 }
 
-// TestKeyIsNeverHalf ends the making of a key at each operation on the disk.
+// TestKeyIsNeverHalf aborts the creation of a key at each operation on the disk.
 func TestKeyIsNeverHalf(t *testing.T) {
 	t.Parallel()
 	for n := 0; ; n++ {

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// entriesOf are entries that look random and are the same in every run.
+// entriesOf returns entries that look random and are the same in every run.
 func entriesOf(seed, n uint64) []Hash {
 	entries := make([]Hash, n)
 	for i := range entries {
@@ -26,7 +26,7 @@ func entriesOf(seed, n uint64) []Hash {
 // memory is Tiles without a disk.
 type memory map[string][]byte
 
-// inMemory has the tiles of a log.
+// inMemory returns the tiles of a log.
 func inMemory(entries []Hash) memory {
 	m, e := memory{}, &edge{}
 	for _, entry := range entries {
@@ -59,7 +59,7 @@ func (m memory) Tile(path string) ([]byte, error) {
 // paths are sorted.
 func (m memory) paths() []string { return slices.Sorted(maps.Keys(m)) }
 
-// flipped is a copy with one bit of one tile turned over.
+// flipped returns a copy with one bit of one tile flipped.
 func (m memory) flipped(path string, bit int) memory {
 	out := maps.Clone(m)
 	out[path] = slices.Clone(m[path])
@@ -67,7 +67,7 @@ func (m memory) flipped(path string, bit int) memory {
 	return out
 }
 
-// reference is package tlog's own account of a log: every hash by its number.
+// reference is package tlog's version of a log: every hash by its number.
 type reference []tlog.Hash
 
 func referenceOf(t require.TestingT, entries []Hash) *reference {
@@ -94,7 +94,7 @@ func (r *reference) root(t require.TestingT, size uint64) Hash {
 	return Hash(h)
 }
 
-// filesBelow are the files of a folder, by their paths in it.
+// filesBelow returns the files of a folder, by their paths in it.
 func filesBelow(t testing.TB, dir string) memory {
 	files := memory{}
 	require.NoError(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -117,8 +117,8 @@ func theirs(path []Hash) []tlog.Hash {
 	return out
 }
 
-// quickDir is a folder for tests that write much: in memory where the system has
-// such a place, since a disk that others use, too, would make them wait.
+// quickDir returns a folder for tests that write much: in memory where the system
+// supports it, because a shared disk would slow them down.
 func quickDir(t *testing.T) string {
 	dir, err := os.MkdirTemp("/dev/shm", "evidence")
 	if err != nil {

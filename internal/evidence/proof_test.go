@@ -62,8 +62,8 @@ func TestProofHoldsAndNoBitOfItMayChange(t *testing.T) {
 	})
 }
 
-// TestEveryByteOfAProof flips bits in each byte, where a random one could miss
-// that two bytes mean alike: the lowest, that of upper and lower case, and another.
+// TestEveryByteOfAProof flips bits in each byte, where a random bit could miss that two
+// bytes are accepted alike: the lowest, that of upper and lower case, and another.
 func TestEveryByteOfAProof(t *testing.T) {
 	t.Parallel()
 	l := logOf(t, plain(5))
@@ -87,7 +87,7 @@ func TestEveryByteOfAProof(t *testing.T) {
 	}
 }
 
-// TestForgedProofs are proofs in their form that say what the log does not.
+// TestForgedProofs are well-formed proofs of false statements.
 func TestForgedProofs(t *testing.T) {
 	t.Parallel()
 	l := logOf(t, plain(300))
@@ -152,7 +152,7 @@ func TestConsistencyOfAnyTwo(t *testing.T) {
 	})
 }
 
-// TestForkIsNoExtension has a log that was rewritten behind an old checkpoint.
+// TestForkIsNoExtension rewrites a log behind an old checkpoint.
 func TestForkIsNoExtension(t *testing.T) {
 	t.Parallel()
 	l := logOf(t, plain(600))
@@ -170,7 +170,7 @@ func TestForkIsNoExtension(t *testing.T) {
 	require.Error(t, c.Verify(l.verifier, old))
 	c.Path = make([]Hash, 100)
 	require.Error(t, c.Verify(l.verifier, old))
-	// Of the same size, and of nothing.
+	// Of the same size, and of the empty log.
 	require.NoError(t, l.extend(t, 600).Verify(l.verifier, l.cp))
 	require.Error(t, l.extend(t, 600).Verify(l.verifier, fork.cp))
 	require.NoError(t, l.extend(t, 0).Verify(l.verifier, l.checkpoint(t, 0)))

@@ -109,7 +109,7 @@ func TestEntries(t *testing.T) {
 	}
 }
 
-// watched notes what is read.
+// watched notes which tiles are read.
 type watched struct {
 	Tiles
 	read map[string]bool
@@ -120,8 +120,8 @@ func (w watched) Tile(path string) ([]byte, error) {
 	return w.Tiles.Tile(path)
 }
 
-// TestFlippedBit turns one bit over, anywhere. The check of the whole tree must
-// name the very file, and a proof that has read it must not verify.
+// TestFlippedBit flips one bit anywhere. The check of the whole tree must name that file,
+// and a proof that has read it must not verify.
 func TestFlippedBit(t *testing.T) {
 	t.Parallel()
 	logs := map[uint64]memory{}
@@ -165,8 +165,8 @@ func TestFlippedBit(t *testing.T) {
 		}
 		require.Equal(t, read.read[path], err != nil, "read: %v; error: %v", read.read, err)
 
-		// A proof of consistency does not use all that it reads: what verifies must
-		// be what an undamaged tree would have said.
+		// A proof of consistency does not use everything that it reads: what verifies
+		// must equal the proof from an undamaged tree.
 		old := rapid.Uint64Range(1, size).Draw(t, "old")
 		if proof, err = ProveConsistency(tiles, old, size); err == nil {
 			right, err := ProveConsistency(logs[size], old, size)

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// guesses returns every hash that somebody can compute who knows what a receipt says,
-// and the nonces of other receipts, but not its own.
+// guesses returns every hash that somebody can compute who knows the content of a
+// receipt, and the nonces of other receipts, but not its own.
 func guesses(r Receipt, known [][]byte) map[Hash]bool {
 	out := map[Hash]bool{}
 	for _, nonce := range append(known, nil, []byte{}, make([]byte, nonceSize)) {
@@ -22,8 +22,8 @@ func guesses(r Receipt, known [][]byte) map[Hash]bool {
 	return out
 }
 
-// One operator must not be able to confirm a guess at another's receipt by the sibling
-// hashes of its own, in particular of a refused one, which holds nothing random.
+// An operator must not be able to confirm a guess at another's receipt from the sibling
+// hashes in its own, in particular of a refused one, which contains nothing random.
 func TestSign_SiblingHashesConfirmNoGuess(t *testing.T) {
 	t.Parallel()
 	key := NewReceiptKey()
@@ -60,7 +60,7 @@ func TestSign_SiblingHashesConfirmNoGuess(t *testing.T) {
 	}
 }
 
-// Receipts of the first format were given out before leaves had nonces.
+// Receipts of the first format were issued before leaves had nonces.
 func TestVerifyReceipt_FirstFormat(t *testing.T) {
 	t.Parallel()
 	key, err := os.ReadFile("testdata/receipts-v1.key")

@@ -40,7 +40,7 @@ func anyBody() *rapid.Generator[[]byte] {
 	)
 }
 
-// entered is a record as it is part of the log.
+// entered returns the part of a record that the log covers.
 func entered(r Record) Record {
 	var header map[string][]string
 	for name, values := range r.Header {
@@ -73,7 +73,7 @@ func TestLineKeepsEveryByte(t *testing.T) {
 	})
 }
 
-// TestAnyReaderSeesTheSame reads lines with the JSON decoder of others.
+// TestAnyReaderSeesTheSame reads lines with a third party's JSON decoder.
 func TestAnyReaderSeesTheSame(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -122,8 +122,8 @@ func TestLine(t *testing.T) {
 	require.Equal(t, `{"record":8,"subjectBase64":"/w==","header":{"a":["\"\u000a"]},"headerBase64":{"Yg==":["/g==","dg=="]},"bodyBase64":"eA=="}`, string(r.Line()))
 }
 
-// TestParseLineTakesNoOtherForm has lines that say the same as one that is
-// right, but are written in another way.
+// TestParseLineTakesNoOtherForm has lines with the content of a valid one, formatted
+// differently.
 func TestParseLineTakesNoOtherForm(t *testing.T) {
 	t.Parallel()
 	_, err := ParseLine([]byte(`{"record":7,"subject":"s","header":{},"body":{}}`))
@@ -193,7 +193,7 @@ func BenchmarkParseLine(b *testing.B) {
 	}
 }
 
-// jsonLine is isLine by the means of others.
+// jsonLine is isLine implemented with the standard library.
 func jsonLine(body []byte) bool {
 	return len(body) > 0 && json.Valid(body) && utf8.Valid(body) && !bytes.ContainsAny(body, "\r\n") &&
 		len(bytes.TrimSpace(body)) == len(body)

@@ -11,7 +11,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// house gives out the credential of the desk hall.
+// house issues the credential of the desk hall.
 type house struct {
 	identities, desk nkeys.KeyPair
 	operator, user   string
@@ -46,7 +46,7 @@ func (h house) sign(t require.TestingT, subject, sent string) SignedAct {
 	return s
 }
 
-// record is that of a signed act.
+// record returns the record of a signed act.
 func (h house) record(t require.TestingT) Record {
 	raw, err := json.Marshal(h.sign(t, actSubject, actSent))
 	require.NoError(t, err)
@@ -85,7 +85,7 @@ func TestASignedAct(t *testing.T) {
 	require.Nil(t, act, "it is no act of a desk")
 }
 
-// What a desk has signed is good for one record, and for nothing that it did not say.
+// A signed act is valid for one record only, and proves nothing else.
 func TestWhatWasSignedIsGoodForNothingElse(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -131,8 +131,8 @@ func TestWhatWasSignedIsGoodForNothingElse(t *testing.T) {
 	require.NoError(t, good.Verify("", actSubject, []byte(strings.Replace(actKept, "08:00:00Z", "08:30:00Z", 1)+"}")))
 }
 
-// A NATS server challenges a client with a text, which it signs with the key of its
-// credential: no text is what a desk signs.
+// A NATS server challenges a client with a text, which the client signs with the key of
+// its credential: no such text may equal what a desk signs.
 func TestNoChallengeIsAnAct(t *testing.T) {
 	t.Parallel()
 	for _, text := range [][]byte{ActText(ActFormat1, actSubject, []byte(actSent)), ActText(ActFormat2, actSubject, []byte(actSent)), KeyText("desk/hall", "U"), headText(1, Hash{})} {
@@ -244,7 +244,7 @@ func TestReceipts(t *testing.T) {
 	require.Error(t, err)
 }
 
-// However many are signed together, each holds, and none for another.
+// However many are signed together, each is valid, and none for another.
 func TestReceiptsSignedTogether(t *testing.T) {
 	t.Parallel()
 	log := logKey(t, "log.example.com/test")
@@ -280,7 +280,7 @@ func TestReceiptsSignedTogether(t *testing.T) {
 	}
 }
 
-// For random flipped bits: what is signed holds no more, or says the same.
+// After any bit flip, the signature is no longer valid, or the content is unchanged.
 func TestFlippedBitsOfWhatIsSigned(t *testing.T) {
 	t.Parallel()
 	h, log := newHouse(t), logKey(t, "log.example.com/test")

@@ -19,8 +19,8 @@ const (
 	ofTest      = "log.example.com/test"
 )
 
-// signRemoval signs a request as an administrator does, with a credential that the
-// operator's key gave out itself, or through a signing key.
+// signRemoval signs a request as an administrator does, with a credential issued by the
+// operator's key itself, or through a signing key.
 func (h house) signRemoval(t require.TestingT, door, sent string, signer nkeys.KeyPair) SignedAct {
 	s := SignedAct{By: "admin/records", Key: h.user, Sent: sent, Identities: h.operator}
 	var err error
@@ -92,7 +92,7 @@ func changed(s SignedAct, change func(*SignedAct)) SignedAct {
 }
 
 // Removals that earlier versions stored unsigned still verify, and count as unsigned; one
-// with a signature that does not hold is a finding.
+// with an invalid signature is a finding.
 func TestRemovalsInAnExport(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

@@ -39,8 +39,8 @@ func TestTilePath(t *testing.T) {
 	}
 }
 
-// TestTilePathIsThatOfTlog but for the height, which tlog writes and C2SP does
-// not.
+// TestTilePathIsThatOfTlog compares paths without the height, which tlog writes and C2SP
+// does not.
 func TestTilePathIsThatOfTlog(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

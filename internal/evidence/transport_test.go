@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// transports are what mail, editors and file transfers do to a text.
+// transports are the changes that mail, editors and file transfers make to a text.
 var transports = map[string]func([]byte) []byte{
 	"a byte order mark":     func(b []byte) []byte { return append([]byte("\uFEFF"), b...) },
 	"CR LF":                 func(b []byte) []byte { return bytes.ReplaceAll(b, []byte("\n"), []byte("\r\n")) },
@@ -48,8 +48,8 @@ func toUTF16(order binary.AppendByteOrder, text string) (out []byte) {
 	return out
 }
 
-// An export whose files were damaged by transport alone holds, and says so; with any
-// other change beside it, it does not.
+// An export whose files were damaged only in transport is valid, and the report shows it;
+// with any other change as well, it is not.
 func TestVerifyExport_TransportIsNoForgery(t *testing.T) {
 	t.Parallel()
 	for name, damage := range transports {
@@ -137,6 +137,6 @@ func TestRestore(t *testing.T) {
 		require.NotEmpty(t, damage, name)
 	}
 	for _, raw := range []string{"", "\xff\xfe", "\xff\xfe\x00\xd8", "\x00", "\xfe\xff\x00"} {
-		_, _ = Restore([]byte(raw)) // whatever it is, it ends
+		_, _ = Restore([]byte(raw)) // it ends, whatever the text
 	}
 }

@@ -13,8 +13,8 @@ import (
 
 var errKilled = errors.New("killed")
 
-// killer ends the work of a disk before its n-th operation. Of a file that was
-// not synced by then, only a part is there.
+// killer aborts the work of a disk before its n-th operation. Only part of a file that
+// was not yet synced then exists.
 func killer(n int, random *rand.Rand) func(op, path string) error {
 	unsynced := map[string]bool{}
 	return func(op, path string) error {
@@ -38,10 +38,9 @@ func killer(n int, random *rand.Rand) func(op, path string) error {
 	}
 }
 
-// TestKilledTree ends the work of a tree at any operation on the disk, again and
-// again. Each time the tree is opened at the size of the last Write that
-// returned, and goes on with entries that may be others than those that were
-// lost.
+// TestKilledTree repeatedly aborts the work of a tree at any operation on the disk. Each
+// time the tree is opened at the size of the last completed Write, and continues with
+// entries that may differ from the lost ones.
 func TestKilledTree(t *testing.T) {
 	t.Parallel()
 	base := quickDir(t)

@@ -20,14 +20,13 @@ import (
 	"github.com/transparency-dev/tessera/fsck"
 )
 
-// checkLimit is how long the checker may take with a damaged log: of an altered
-// bundle far from the end, version 1.0.4 never comes to an end, which is not
-// finding it sound either.
+// checkLimit bounds the checker's time for a damaged log: for an altered bundle far from
+// the end, version 1.0.4 never returns, which also means that it does not accept the log.
 const checkLimit = 2 * time.Second
 
 var errEndless = errors.New("the checker does not come to an end")
 
-// check has the checker look at the whole log.
+// check runs the checker on the whole log.
 func check(l *written, from fsck.Fetcher, limit time.Duration) error {
 	result := make(chan error, 1)
 	go func() {
@@ -67,7 +66,7 @@ func TestOthersVerifyTheLog(t *testing.T) {
 	}
 }
 
-// proofs has both sides make proofs, which must be the same and hold.
+// proofs makes proofs with both sides, which must be equal and valid.
 func proofs(t *testing.T, l *written, from fsck.Fetcher) {
 	size, root := l.cp.Size, l.cp.Root[:]
 	builder, err := client.NewProofBuilder(context.Background(), size, from.ReadTile)
@@ -94,8 +93,8 @@ func proofs(t *testing.T, l *written, from fsck.Fetcher) {
 	}
 }
 
-// TestOthersFollowTheLog has a client follow the log as it grows; at each step
-// it holds the new checkpoint against what it knew.
+// TestOthersFollowTheLog has a client follow the log as it grows; at each step it checks
+// the new checkpoint against its last one.
 func TestOthersFollowTheLog(t *testing.T) {
 	t.Parallel()
 	l := newLog(t, 1)
@@ -113,7 +112,7 @@ func TestOthersFollowTheLog(t *testing.T) {
 	}
 }
 
-// TestOthersFindAFlippedBit turns one bit over in each file of a log.
+// TestOthersFindAFlippedBit flips one bit in each file of a log.
 func TestOthersFindAFlippedBit(t *testing.T) {
 	t.Parallel()
 	l := newLog(t, 5000)

@@ -1,6 +1,6 @@
-// Package interop has a tile client and a log checker that others wrote
-// (transparency-dev) read what the evidence package writes. It is a module of its
-// own, so that the product does not carry them, and has tests only.
+// Package interop checks that a third party's tile client and log checker
+// (transparency-dev) read what the evidence package writes. It is a module of its own, so
+// that the product does not depend on them, and has tests only.
 package interop
 
 import (
@@ -62,7 +62,7 @@ func (l *written) grow(t *testing.T, size uint64) {
 	require.NoError(t, os.WriteFile(filepath.Join(l.dir, "checkpoint"), []byte(l.cp.Note), 0o600))
 }
 
-// readers are the ways by which others read the log.
+// readers are the ways in which others read the log.
 func (l *written) readers(t *testing.T) map[string]fsck.Fetcher {
 	server := httptest.NewServer(http.FileServer(http.Dir(l.dir)))
 	t.Cleanup(server.Close)

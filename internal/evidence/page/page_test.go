@@ -53,8 +53,8 @@ func render(t *testing.T, records []evidence.Record) string {
 	return b.String()
 }
 
-// What version 1 renders must never change: pages of exports that were made with it
-// would no longer verify. Where a new look is wanted, it is a new version.
+// The rendering of version 1 must never change: pages of exports made with it would no
+// longer verify. A new look is a new version.
 func TestVersion1_RendersAsEver(t *testing.T) {
 	t.Parallel()
 	got := render(t, records())
@@ -80,8 +80,8 @@ func TestVersion1_RendersAsEver(t *testing.T) {
 	require.Equal(t, got, render(t, append(context, inRange...)))
 }
 
-// An escalation that waited for the disk is as late as the server says that it was
-// stored, and the page says whose word that is. What a desk did itself needs no
+// An escalation that waited for the disk is shown with the lateness that the server gives
+// for its storing, and the page names the server as the source. A desk's own act needs no
 // acknowledgement.
 func TestPage_OfWhatWasStoredLate(t *testing.T) {
 	t.Parallel()
@@ -114,7 +114,7 @@ func TestPage_IsBounded(t *testing.T) {
 	require.Contains(t, render(t, many), "This page shows the first 2000 incidents")
 }
 
-// exported writes an export whose page says what change makes of it.
+// exported writes an export whose page is passed through change.
 func exported(t *testing.T, version string, change func(string) string) (dir string, v evidence.Verifier) {
 	t.Helper()
 	tmp := t.TempDir()
@@ -159,7 +159,8 @@ func exported(t *testing.T, version string, change func(string) string) (dir str
 	return dir, v
 }
 
-// The hash of an edited page fits an edited manifest: what it shows must fit the records.
+// The hash of an edited page may match an edited manifest; its content must match the
+// records.
 func TestVerifyExport_ComparesThePage(t *testing.T) {
 	t.Parallel()
 	same := func(s string) string { return s }
@@ -201,7 +202,7 @@ func TestVerifyExport_ComparesThePage(t *testing.T) {
 	}
 }
 
-// A page that the manifest does not list is one that somebody else put there.
+// A page that the manifest does not list was added by somebody else.
 func TestVerifyExport_DoesNotTrustAPageThatIsNotListed(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"index.html", "INDEX.HTM", "read-me.xhtml", "tile/index.php"} {
