@@ -35,7 +35,7 @@ func quotedPrintable(text string) string {
 	return b.String()
 }
 
-// receipt is a signed receipt, a line of JSON.
+// receipt returns a signed receipt, a line of JSON.
 func (s *scene) receipt(t *testing.T) string {
 	t.Helper()
 	key := evidence.NewReceiptKey()
@@ -50,7 +50,8 @@ func (s *scene) receipt(t *testing.T) string {
 	return string(raw) + "\n"
 }
 
-// What mail does to a text is undone where it can be, and is no forgery where it cannot.
+// Changes that mail makes to a text are reverted where possible, and are otherwise not
+// reported as a forgery.
 func TestMailIsNoForgery(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -100,8 +101,8 @@ func TestMailIsNoForgery(t *testing.T) {
 	require.Equal(t, exitFails, code, "a forgery hides in no damage")
 }
 
-// An export with an act of a format, or of a kind, that this program does not know could
-// not be checked; whatever is wrong with it weighs more.
+// An export with an act of a format or kind that this program does not know could not be
+// checked; any real fault takes precedence.
 func TestWhatANewerProgramMadeIsNoForgery(t *testing.T) {
 	t.Parallel()
 	for name, r := range map[string]evidence.Record{
@@ -146,8 +147,8 @@ func TestWhatANewerProgramMadeIsNoForgery(t *testing.T) {
 	}
 }
 
-// Whoever edits the page can edit the manifest: without a version in it the page is not
-// compared, and must not be trusted.
+// A forger who edits the page can edit the manifest: without a version in it the page is
+// not compared, and must not be trusted.
 func TestAPageThatWasNotComparedIsUnchecked(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)

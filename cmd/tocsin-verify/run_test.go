@@ -17,8 +17,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
-// scene is a folder with everything that can be checked, of a log of 300
-// records.
+// scene is a folder with one of everything that can be checked, of a log of 300 records.
 type scene struct {
 	dir     string
 	key     *evidence.Key
@@ -226,7 +225,7 @@ func TestCheckpoints(t *testing.T) {
 	code, _, _ = s.verify(s.path("checkpoint-300"), "--extends", s.path("p"))
 	require.Equal(t, exitHolds, code, "the same checkpoint, out of a proof")
 
-	// A log that was made anew behind its old checkpoint.
+	// A log that was rewritten behind its old checkpoint.
 	fork, err := s.key.Sign(200, evidence.Hash{1})
 	require.NoError(t, err)
 	s.write(t, "fork", fork.Note)
@@ -256,7 +255,7 @@ func TestExports(t *testing.T) {
 	code, _, errOut = s.verify(s.path("checkpoint-300"), "--extends", s.path("export"))
 	require.Equal(t, exitHolds, code, errOut)
 
-	// The proof of one record, which then stands by itself.
+	// The proof of one record, which then verifies without the export.
 	code, out, errOut = s.verify(s.path("export"), "--record", "120", "--proof", s.path("120.tlog-proof"))
 	require.Equal(t, exitHolds, code, errOut)
 	require.Contains(t, out, `"title": "调度中断 120"`)
@@ -286,7 +285,7 @@ func TestExports(t *testing.T) {
 	require.Equal(t, exitFails, code)
 }
 
-// TestExportThatDoesNotReachBack has the tiles of its end alone.
+// TestExportThatDoesNotReachBack has only the tiles at its end.
 func TestExportThatDoesNotReachBack(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -337,7 +336,7 @@ func TestJSON(t *testing.T) {
 	require.Contains(t, out, `"result":"unchecked"`)
 }
 
-// TestTerminal has records whose text would drive a terminal.
+// TestTerminal has records whose text would control a terminal.
 func TestTerminal(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -374,7 +373,7 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// What mail and editors do to a file is no forgery, whatever the file is.
+// Changes that mail and editors make to any file are not a forgery.
 func TestTransportIsNoForgery(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -412,7 +411,7 @@ func TestTransportIsNoForgery(t *testing.T) {
 	}
 }
 
-// TestFewDependencies holds the verifier to what a stranger can read through.
+// TestFewDependencies limits the verifier's dependencies to what a stranger can review.
 func TestFewDependencies(t *testing.T) {
 	t.Parallel()
 	out, err := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", ".").Output()

@@ -61,7 +61,7 @@ func TestReceipts(t *testing.T) {
 		require.Equal(t, exitFails, code, want)
 		require.Contains(t, errOut, want)
 	}
-	forged := strings.Replace(event, `"data"`, `"DATA"`, 1) // which a careless decoder takes for data
+	forged := strings.Replace(event, `"data"`, `"DATA"`, 1) // a careless decoder takes it for data
 	s.write(t, "other", strings.Replace(forged, `{"spec`, `{"data":{"title":"forged"},"spec`, 1))
 	code, _, _ = s.verify(s.path("receipt"), "--report", s.path("other"))
 	require.Equal(t, exitFails, code)
@@ -69,7 +69,7 @@ func TestReceipts(t *testing.T) {
 	code, _, errOut = s.verify(s.path("receipt"), "--report", s.path("base64"))
 	require.Equal(t, exitHolds, code, errOut)
 
-	// Of a conflict nothing is vouched for that is of the report which stands.
+	// In a conflict nothing about the report stored under the id is vouched for.
 	taken := claim
 	claim.Status = "conflict"
 	s.write(t, "conflict", receipt(certificate))
@@ -85,7 +85,7 @@ func TestReceipts(t *testing.T) {
 	require.Equal(t, exitFails, code)
 	require.Contains(t, errOut, "not what was signed")
 
-	// Several in one file, as a program that reports keeps them.
+	// Several in one file, as a reporting program keeps them.
 	s.write(t, "several", receipt(certificate)+"\n"+receipt(certificate))
 	code, out, errOut = s.verify(s.path("several"))
 	require.Equal(t, exitHolds, code, errOut)
@@ -202,7 +202,7 @@ func TestActsOfDesks(t *testing.T) {
 	_, out := verify(proof)
 	require.Contains(t, out, fmt.Sprintf("by desk/hall with the key %s", user))
 
-	// The log has certified it, and yet nobody did it.
+	// The log has certified it, although nobody did it.
 	forged, proof := scene("forged", act("hall", "deputy"))
 	for _, file := range []string{forged, proof} {
 		code, out := verify(file)
