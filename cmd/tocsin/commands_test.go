@@ -143,7 +143,7 @@ func TestServeRefusesWhatIsUnsafe(t *testing.T) {
 		code, _, errOut := tocsin(t, "", append([]string{"serve", "--data", t.TempDir(), "--nats-listen", "127.0.0.1:0", "--http-listen", ""}, args...)...)
 		wantCode := exitRefused
 		if want == "no such file" {
-			wantCode = exitUnreachable // the command line names what is not there
+			wantCode = exitUnreachable // a file on the command line does not exist
 		}
 		assert.Equal(t, wantCode, code)
 		assert.Contains(t, errOut, want)

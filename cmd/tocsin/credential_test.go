@@ -14,8 +14,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
-// TestCredentials is the way of an administrator: init, add, serve, hand over,
-// rotate, revoke.
+// TestCredentials follows an administrator: init, add, serve, hand over, rotate, revoke.
 func TestCredentials(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
 	do := func(want int, args ...string) string {
@@ -35,7 +34,7 @@ func TestCredentials(t *testing.T) {
 	}
 	operator, desk := creds("operator", "grid-east"), creds("desk", "protection-energy", "--screen", "default,wall")
 	regulator, admin := creds("regulator", "xj", "--level", "province", "--region", "650000", "--valid", "1h"), filepath.Join(data, "identity", "creds", "admin-admin.creds")
-	creds("desk", "sh-cyberspace") // with the one screen that desk watch takes where none is named
+	creds("desk", "sh-cyberspace") // with the screen that desk watch uses by default
 	for _, bad := range [][]string{{"king", "x"}, {"desk", "a.b"}, {"regulator", "r"}, {"operator", "x", "--sector", "energy"}} {
 		do(exitUnreachable, append(append([]string{"credential", "add"}, bad...), "--data", data)...)
 	}
@@ -61,7 +60,7 @@ func TestCredentials(t *testing.T) {
 	require.Contains(t, do(exitOK, on(admin, "log", "show", "grid-east/inc-1")...), "admin/admin")
 	do(exitOK, on(admin, "log", "audit")...)
 
-	// What the desk did is signed, and so is the receipt: both hold without the server.
+	// The desk's act and the receipt are signed: both verify without the server.
 	v, err := evidence.NewVerifier(do(exitOK, on(admin, "log", "key")...))
 	require.NoError(t, err)
 	v, err = v.WithIdentities(do(exitOK, "credential", "key", "--data", data))
@@ -78,7 +77,7 @@ func TestCredentials(t *testing.T) {
 	require.NoError(t, err)
 	do(exitOK, on(admin, "log", "export", filepath.Join(t.TempDir(), "e"))...)
 
-	// After a power cut it is as it was.
+	// After a power failure it is unchanged.
 	s.kill()
 	s.start()
 	do(exitOK, on(admin, "log", "status")...)
@@ -124,8 +123,8 @@ func TestCredentials(t *testing.T) {
 	do(exitOK, "credential", "token", "operator", "grid-east", "--void", "--data", data)
 }
 
-// A folder that was served without identities is refused: what it holds would not
-// be found again.
+// A folder that was served without identities is refused: its content would no longer be
+// found.
 func TestInitOfATriedFolder(t *testing.T) {
 	s := startServer(t)
 	code, _, errOut := tocsin(t, "", "init", "--data", filepath.Join(s.dir, "data"))
@@ -133,8 +132,8 @@ func TestInitOfATriedFolder(t *testing.T) {
 	require.Contains(t, errOut, "without identities")
 }
 
-// TestTable_InTheHandbook compares the table that the administrator's handbook shows
-// with the one in force.
+// TestTable_InTheHandbook compares the table in the administrator's handbook with the one
+// in force.
 func TestTable_InTheHandbook(t *testing.T) {
 	handbook, err := os.ReadFile(filepath.Join("..", "..", "deploy", "handbook", "administrator.md"))
 	require.NoError(t, err)

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Credentials and tokens expire unless somebody says otherwise, and are warned of.
+// Credentials and tokens expire by default, with a warning before.
 func TestCredentialExpiry(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
 	do := func(want int, args ...string) string {
@@ -60,7 +60,7 @@ func TestCredentialExpiry(t *testing.T) {
 	require.Contains(t, text, "(in 28 days)")
 	require.Contains(t, text, "1 (in 2 days)")
 
-	// What nobody can read stops no other line, and is said.
+	// An unreadable account does not stop the other lines, and is reported.
 	require.NoError(t, os.WriteFile(filepath.Join(data, "identity", "accounts", "operator-e.jwt"), []byte("x"), 0o600))
 	text = do(exitRefused, "credential", "list", "--data", data)
 	require.Contains(t, text, "(in 28 days)")
@@ -71,7 +71,7 @@ func TestCredentialExpiry(t *testing.T) {
 	require.Contains(t, do(exitOK, "owed", "c", "--server", s.url(), "--creds", creds("operator-c")), "the credential of operator-c expires")
 	require.NotContains(t, do(exitOK, "owed", "a", "--server", s.url(), "--creds", creds("operator-a")), "expires at")
 
-	// The services' own credential is replaced while the server runs, again and again.
+	// The services' own credential is replaced repeatedly while the server runs.
 	for range 2 {
 		before, err := os.ReadFile(creds("services"))
 		require.NoError(t, err)

@@ -74,13 +74,13 @@ func TestADesksActExitCodes(t *testing.T) {
 		assert.Contains(t, out, "$.reason: is required")
 	}
 	for _, wrong := range [][]string{
-		{"close", "hall", "grid-east/inc-1"},                                          // nobody does it
+		{"close", "hall", "grid-east/inc-1"},                                          // no officer
 		{"close", "hall", "inc-1", "--officer", "x"},                                  // no operator
-		{"ask", "hall", "o/i", "--officer", "x"},                                      // nothing is asked
-		{"ask", "hall", "o/i", "--officer", "x", "--item", "cause", "--within", "2h"}, // no ISO 8601
-		{"ask", "hall", "o/i", "--officer", "x", "--item", "cause", "--by", "soon"},   // no time
+		{"ask", "hall", "o/i", "--officer", "x"},                                      // no question
+		{"ask", "hall", "o/i", "--officer", "x", "--item", "cause", "--within", "2h"}, // not ISO 8601
+		{"ask", "hall", "o/i", "--officer", "x", "--item", "cause", "--by", "soon"},   // not a time
 		{"ask", "hall", "o/i", "--officer", "x", "--item", "c", "--by", "2026-01-01", "--within", "PT1H"},
-		{"ask", "hall", "o/i", "--officer", "x", "--item", "cause"}, // no end
+		{"ask", "hall", "o/i", "--officer", "x", "--item", "cause"}, // no due time
 		{"grade", "hall", "o/i", "huge", "--officer", "x"},
 		{"grade", "hall", "o/i", "ungraded", "--officer", "x"},
 		{"grade", "hall", "o/i", "--officer", "x"},

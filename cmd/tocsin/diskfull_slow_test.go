@@ -33,9 +33,10 @@ func fillDisk(t *testing.T, path string) {
 	}
 }
 
-// TestServe_FullDisk fills the disk ten times (or TOCSIN_FULL) under load, and once more
-// kills the server on it each time. The server serves or ends, and once space is freed
-// everything that it gave a receipt for is there once. It mounts a disk, so it needs root.
+// TestServe_FullDisk fills the disk ten times (or TOCSIN_FULL) under load, and each time
+// also kills the server on it. The server keeps serving or ends, and once space is freed
+// everything that it gave a receipt for is stored exactly once. It mounts a disk, so it
+// needs root.
 func TestServe_FullDisk(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("mounting a disk needs root")

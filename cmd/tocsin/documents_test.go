@@ -21,7 +21,7 @@ import (
 type document struct{ name, text string }
 
 // readDocuments returns the README, whose tour comes first, and the handbooks, which
-// go on from where the tour ends.
+// continue where the tour ends.
 func readDocuments(t *testing.T) []document {
 	top := filepath.Join("..", "..")
 	names, err := filepath.Glob(filepath.Join(top, "deploy", "handbook", "*.md"))
@@ -39,7 +39,7 @@ func readDocuments(t *testing.T) []document {
 // step is one command of a document with the output that the document shows.
 type step struct{ command, want string }
 
-// steps reads the blocks marked console: "$ " begins a command, which goes on over a
+// steps reads the blocks marked console: "$ " begins a command, which continues over a
 // here-document; the other lines are its output.
 func (d document) steps() []step {
 	var steps []step
@@ -80,7 +80,7 @@ var varying = []struct {
 	{regexp.MustCompile(`\b(P\d+DT[0-9HMS.]+|\d+d(\d+h)?|P\d+D)\b`), "LENGTH"},
 }
 
-// A handbook does not know how many records the documents before it made.
+// A handbook does not know how many records the documents before it created.
 var numberedRecord = regexp.MustCompile(`#\d+ *`)
 
 // settle makes the outputs of two runs comparable.
@@ -94,7 +94,7 @@ func settle(s string, inHandbook bool) string {
 	return s
 }
 
-// Questions may come before the services have caught up, which takes milliseconds.
+// Queries may come before the services have caught up, which takes milliseconds.
 var question = regexp.MustCompile(`^(tocsin (log|owed|desk handover|desk list|drill report)|curl)\b`)
 
 // shell runs the commands of documents in one folder, against one server.
@@ -103,8 +103,8 @@ type shell struct {
 	server *server
 }
 
-// newShell makes programs of the names that documents use: tocsin, tocsin-verify and
-// curl, which is a stand-in (documents_curl_test.go), so that a machine needs none.
+// newShell creates programs of the names that documents use: tocsin, tocsin-verify and
+// curl, which is a stand-in (documents_curl_test.go), so that the machine needs none.
 func newShell(t *testing.T) *shell {
 	exe, err := os.Executable()
 	require.NoError(t, err)
@@ -159,7 +159,7 @@ func TestDocuments(t *testing.T) {
 var (
 	codeBlock = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```")
 	codeSpan  = regexp.MustCompile("`([^`\n]+)`")
-	// A command of ours up to what the shell reads differently.
+	// A command of ours up to what the shell interprets differently.
 	ourCommand = regexp.MustCompile(`(?:^|[|(;&]\s*)(?:bin/)?tocsin( [^|;&<>()#\n]*)?`)
 	flagName   = regexp.MustCompile(`--([a-z][a-z0-9-]*)`)
 	verifyLine = regexp.MustCompile(`\btocsin-verify [^|;&\n` + "`" + `]*`)
@@ -190,8 +190,8 @@ func (d document) commandLines() [][]string {
 	return out
 }
 
-// TestDocumentedCommandsExist looks for every command and flag that a document names,
-// also where its example is not run.
+// TestDocumentedCommandsExist looks up every command and flag that a document names, even
+// if its example is not run.
 func TestDocumentedCommandsExist(t *testing.T) {
 	t.Parallel()
 	root := (&environment{}).root()

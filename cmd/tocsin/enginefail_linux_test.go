@@ -44,8 +44,8 @@ func largeReports(n int) func(yield func([]byte) error) error {
 	}
 }
 
-// After an error from which the engine does not recover, the process says so and ends,
-// in bounded time; started again it has every report that it gave a receipt for.
+// After an error from which the engine does not recover, the process reports it and ends
+// in bounded time; restarted, it has every report that it gave a receipt for.
 func TestServe_EngineFault(t *testing.T) {
 	for name, limit := range map[string]struct {
 		resource int

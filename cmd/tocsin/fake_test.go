@@ -15,13 +15,13 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// fake is a server without services: a test plays the doors it needs.
+// fake is a server without services: a test plays the endpoints that it needs.
 type fake struct {
 	t    *testing.T
 	nc   *nats.Conn
 	addr string
-	// answering is held while a door answers: what its answer notes is read by the
-	// test when the command has ended.
+	// answering is held while an endpoint answers: the test reads what the answer notes
+	// after the command has ended.
 	answering sync.Mutex
 }
 
@@ -36,7 +36,7 @@ func startFake(t *testing.T) *fake {
 	return &fake{t: t, nc: nc, addr: "nats://" + s.Addr()}
 }
 
-// door answers what comes on a subject.
+// door answers requests on a subject.
 func door[Q any](f *fake, subject string, answer func(Q) any) {
 	f.t.Helper()
 	_, err := f.nc.Subscribe(subject, func(m *nats.Msg) {
@@ -56,7 +56,7 @@ func door[Q any](f *fake, subject string, answer func(Q) any) {
 	require.NoError(f.t, f.nc.Flush())
 }
 
-// answered makes what the answers have noted seen by the test.
+// answered makes what the answers have noted visible to the test.
 func (f *fake) answered() {
 	f.answering.Lock()
 	defer f.answering.Unlock()
@@ -69,7 +69,7 @@ func (f *fake) run(args ...string) (code int, out, errOut string) {
 	return tocsin(f.t, "", append([]string{"--lang", "en"}, append(args, "--server", f.addr, "--timeout", "5s")...)...)
 }
 
-// noon is when the scenarios of this package's tests take place.
+// noon is the time of the scenarios of this package's tests.
 var noon = time.Date(2026, 3, 1, 4, 0, 0, 0, time.UTC)
 
 func after(minutes int) *time.Time {

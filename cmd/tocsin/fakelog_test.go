@@ -19,8 +19,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// fakeLog is a log without a server: true records, tree and key, and the doors
-// that a command asks.
+// fakeLog is a log without a server: real records, tree and key, and the endpoints that a
+// command calls.
 type fakeLog struct {
 	*fake
 	key     *evidence.Key
@@ -53,7 +53,7 @@ func startFakeLog(t *testing.T) *fakeLog {
 	return f
 }
 
-// add stores a record, as it would stand in the stream.
+// add stores a record in its stored form.
 func (f *fakeLog) add(subject string, body any) uint64 {
 	f.t.Helper()
 	r, err := event.NewRecord(subject, noon, "", body)
@@ -65,7 +65,7 @@ func (f *fakeLog) add(subject string, body any) uint64 {
 	return stored.Sequence
 }
 
-// sign makes a checkpoint of all that there is.
+// sign makes a checkpoint of all records.
 func (f *fakeLog) sign() {
 	f.t.Helper()
 	require.NoError(f.t, f.tree.Write())
@@ -74,7 +74,7 @@ func (f *fakeLog) sign() {
 	require.NoError(f.t, err)
 }
 
-// remove takes a record out, by order.
+// remove removes a record by order.
 func (f *fakeLog) remove(record uint64) {
 	f.t.Helper()
 	entry := f.records[record-1].Entry()
@@ -85,7 +85,7 @@ func (f *fakeLog) remove(record uint64) {
 	f.records[record-1].Subject = ""
 }
 
-// archive takes records out, by age, and leaves those between that are needed.
+// archive removes records by age, and keeps those in between that are needed.
 func (f *fakeLog) archive(first uint64, gone ...bool) {
 	f.t.Helper()
 	removal := event.Removal{First: first, Why: event.WhyRetention, Export: "0a", Officer: "archivist", At: noon}
@@ -175,8 +175,8 @@ func (f *fakeLog) rules(kind, id, text string) string {
 	return sha
 }
 
-// story stores an incident: what was reported, decided by rules, and told; it
-// returns the escalation.
+// story stores an incident: a report, a decision with its rules, and an escalation, which
+// it returns.
 func (f *fakeLog) story(incident, title string, rules event.Rules) event.Escalated {
 	f.t.Helper()
 	f.add(event.AcceptedSubject("grid-east", incident, event.SourceOf("grid-east"), "r1"), event.Accepted{Operator: "grid-east", Incident: incident, Report: "r1"})

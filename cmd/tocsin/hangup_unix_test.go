@@ -54,8 +54,8 @@ func TestServe_HangupWithoutTLS(t *testing.T) {
 	require.NoError(t, answer.Body.Close())
 }
 
-// TestServe_HangupReloadsTheCertificate replaces a certificate by one that is dated as
-// the one before, which only SIGHUP finds; one that cannot be read changes nothing.
+// TestServe_HangupReloadsTheCertificate replaces a certificate by one with the same
+// dates, which only SIGHUP finds; an unreadable one changes nothing.
 func TestServe_HangupReloadsTheCertificate(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

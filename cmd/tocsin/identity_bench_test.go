@@ -17,15 +17,14 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// BenchmarkIdentities is what it costs to know who asks, and to sign receipts: by a
-// server without identities and by one with them, with reports of which one of twenty
-// is grave, as in make bench. Reports a second with 1,000 under way, until all have
-// their receipts and the desk has all that are grave; and at 200 a second, from
-// publishing one to its receipt, and to the desk's screen having it. Rounds of one and
-// the other take turns, since machines are noisy. Of -benchtime such rounds the figures
-// are medians, and so are the ratios, each of two that were measured one after the
-// other; but a p99 is of all rounds together, because it is a matter of few reports in
-// each.
+// BenchmarkIdentities measures the cost of identifying callers and signing receipts: on a
+// server without identities and on one with them, with one grave report in twenty, as in
+// make bench. It measures reports per second with 1,000 in flight, until all have their
+// receipts and the desk has all grave ones; and at 200 per second, the time from
+// publishing a report to its receipt, and to the desk's screen. The two servers take
+// turns, since machines are noisy. Over -benchtime rounds the figures are medians, and so
+// are the ratios, each of two consecutive measurements; but a p99 covers all rounds
+// together, because it depends on few reports in each.
 func BenchmarkIdentities(b *testing.B) {
 	data := filepath.Join(b.TempDir(), "data")
 	for _, args := range [][]string{{"init"}, {"credential", "add", "operator", "grid-east"}, {"credential", "add", "desk", "protection-energy", "--screen", "wall"}} {
@@ -47,7 +46,7 @@ func BenchmarkIdentities(b *testing.B) {
 		{name: "without", operator: dial(without), desk: dial(without)},
 	}
 	for b.Loop() {
-		slices.Reverse(sides) // what the one leaves to be done is done while the other is measured
+		slices.Reverse(sides) // left-over work of one side runs while the other is measured
 		for _, s := range sides {
 			s.rate = append(s.rate, s.throughput(b))
 			time.Sleep(time.Second) // until the index has it
@@ -71,7 +70,7 @@ func BenchmarkIdentities(b *testing.B) {
 	}
 }
 
-// side is a server with identities, or without, and what was measured of it.
+// side is a server with identities, or without, and its measurements.
 type side struct {
 	name           string
 	operator, desk *client.Client
@@ -80,7 +79,7 @@ type side struct {
 	delays         [2]delay // by delays
 }
 
-// delays are what is timed at 200 reports a second, from publishing one.
+// delays are the times measured at 200 reports per second, from publishing one.
 var delays = [...]string{"receipt", "desk"}
 
 // delay is how long something took, in milliseconds.
@@ -95,7 +94,7 @@ func (d *delay) p99() float64 {
 	return d.all[len(d.all)*99/100]
 }
 
-// ratios are of what was measured in the same round.
+// ratios are of measurements in the same round.
 func ratios(with, without []float64) (out []float64) {
 	for i := range with {
 		out = append(out, with[i]/without[i])
@@ -108,7 +107,7 @@ func median(of []float64) float64 {
 	return of[len(of)/2]
 }
 
-// oneOf is how many reports there are to a grave one.
+// oneOf is how many reports there are for each grave one.
 const oneOf = 20
 
 func (s *side) throughput(b *testing.B) float64 {
@@ -127,7 +126,7 @@ func (s *side) throughput(b *testing.B) float64 {
 	return reports / time.Since(began).Seconds()
 }
 
-// watch hands over the incidents that come to the desk's screen, until there were so many.
+// watch hands over the incidents that reach the desk's screen, up to count.
 func (s *side) watch(ctx context.Context, count int, each func(incident string)) (ended chan error) {
 	ended = make(chan error, 1)
 	go func() {
@@ -139,13 +138,13 @@ func (s *side) watch(ctx context.Context, count int, each func(incident string))
 	return ended
 }
 
-// next names another incident.
+// next names a new incident.
 func (s *side) next(prefix string) string {
 	s.n++
 	return fmt.Sprint(prefix, "-", s.n)
 }
 
-// at200 notes how long receipts and the desk wait at 200 reports a second.
+// at200 measures how long receipts and the desk take at 200 reports per second.
 func (s *side) at200(b *testing.B) {
 	const settling, reports = 200, 2200 // the first find the index still busy with what was taken before
 	var mu sync.Mutex
@@ -189,7 +188,7 @@ func (s *side) at200(b *testing.B) {
 	}
 }
 
-// ofLoad is the i-th report of a load.
+// ofLoad returns the i-th report of a load.
 func ofLoad(incident string, i int) []byte {
 	if i%oneOf == 0 {
 		return initialReport(incident, grave)

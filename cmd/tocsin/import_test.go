@@ -9,7 +9,7 @@ import (
 
 const incidentOf31June = `{"incident_id":"b","timeline":{"incident":{"year":2019,"month":6,"day":31}}}`
 
-// A faulty line is named as "line N: $.path: …"; all others come out.
+// A faulty line is named as "line N: $.path: …"; all others are imported.
 func TestImport_NamesFaultyLines(t *testing.T) {
 	good := `{"incident_id":"a","timeline":{"incident":{"year":2019}}}`
 	other := `{"incident_id":"a","timeline":{"incident":{"year":2018}}}`

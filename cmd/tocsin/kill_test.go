@@ -29,9 +29,9 @@ var killCases = []struct {
 	{"city-clinic", `{"facilities":["records"],"facts":{"personalInformationPersons":1000000}`, []string{"js-cyberspace"}},
 }
 
-// TestKill kills the server at random moments while reports are sent and sent
-// again, and then holds the ledger against every receipt that was given. Set
-// TOCSIN_KILLS and TOCSIN_REPORTS for a longer run.
+// TestKill kills the server at random moments while reports are sent repeatedly, and then
+// checks the ledger against every receipt. Set TOCSIN_KILLS and TOCSIN_REPORTS for a
+// longer run.
 func TestKill(t *testing.T) {
 	kills, incidents := number("TOCSIN_KILLS", 3), number("TOCSIN_REPORTS", 400)
 	s := startServer(t)
@@ -61,7 +61,7 @@ func TestKill(t *testing.T) {
 	}
 }
 
-// killReports yields two reports an incident: a first one and a progress one.
+// killReports yields two reports for each incident: an initial and a progress one.
 func killReports(incidents int) func(yield func([]byte) error) error {
 	return func(yield func([]byte) error) error {
 		for i := range incidents {
@@ -82,7 +82,7 @@ func killReports(incidents int) func(yield func([]byte) error) error {
 	}
 }
 
-// story is what the ledger holds of one incident.
+// story is what the ledger contains of one incident.
 type story struct {
 	accepted  map[uint64]event.Accepted
 	revisions []int
@@ -127,9 +127,8 @@ func storyOf(t *testing.T, c *client.Client, i int) story {
 	return s
 }
 
-// settled reports whether both revisions and all that they demand are there.
-// The progress report may have been stored before the first one; then it told
-// nobody.
+// settled reports whether both revisions and everything that they demand are stored. If
+// the progress report was stored before the first one, it told nobody.
 func (s story) settled(desks int) bool {
 	got := 0
 	for _, told := range s.told {
@@ -138,7 +137,7 @@ func (s story) settled(desks int) bool {
 	return len(s.revisions) == 2 && got >= desks*(3-s.first)
 }
 
-// checkKilled holds the story of one incident against the law and the receipts.
+// checkKilled checks the story of one incident against the law and the receipts.
 func checkKilled(t *testing.T, c *client.Client, i int, receipts []*event.Receipt) {
 	t.Helper()
 	want := killCases[i%len(killCases)].desks

@@ -17,7 +17,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/evidence/page"
 )
 
-// verified holds a folder against a key, as tocsin-verify does.
+// verified verifies a folder with a key, as tocsin-verify does.
 func verified(t *testing.T, dir, key string) evidence.Report {
 	t.Helper()
 	v, err := evidence.NewVerifier(key)
@@ -44,8 +44,8 @@ func aLog(t *testing.T) *fakeLog {
 	return f
 }
 
-// An export is what the log has of a range; it verifies by itself, and shows a
-// person who was told what.
+// An export contains the log's records of a range; it verifies without the server, and
+// shows a person who was told what.
 func TestAnExport(t *testing.T) {
 	t.Parallel()
 	f := aLog(t)
@@ -89,8 +89,8 @@ func TestAnExport(t *testing.T) {
 	require.NoDirExists(t, dir+unfinished)
 }
 
-// An empty folder that was made for the evidence is taken, also through a link; one
-// without a name of its own is refused before anything is done.
+// An existing empty folder is accepted for the evidence, also through a link; one without
+// a name of its own is refused before anything is done.
 func TestAnExportIntoAnEmptyFolder(t *testing.T) {
 	t.Parallel()
 	f := aLog(t)
@@ -121,7 +121,7 @@ func TestAnExportIntoAnEmptyFolder(t *testing.T) {
 	require.Zero(t, f.pages)
 }
 
-// What came into a folder while the evidence was written is not lost.
+// Files that appear in a folder while the evidence is written are not lost.
 func TestAFolderIsNotTakenFromWhoFillsIt(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "evidence")

@@ -1,6 +1,6 @@
-// Package interop has people log in with a provider of OpenID Connect that others
-// wrote, as a browser would, and takes what they get there to the program. It is a
-// module of its own, so that the product does not carry the provider.
+// Package interop logs people in with a third party's OpenID Connect provider, as a
+// browser would, and uses their tokens with the program. It is a module of its own, so
+// that the product does not depend on the provider.
 package interop
 
 import (
@@ -45,8 +45,8 @@ func newProvider(t *testing.T) (issuer string) {
 	return issuer
 }
 
-// login is what a person does in a browser, and the client for whom it is: it returns
-// the token that says who it was.
+// login does what a person does in a browser, for a client: it returns the token that
+// identifies the person.
 func login(t *testing.T, issuer, client, person string) string {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
@@ -141,7 +141,7 @@ func freePort(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// ask asks the log something with a token.
+// ask sends a request to the log with a token.
 func (p *product) ask(method, path, token string) (status int, body string) {
 	p.t.Helper()
 	req, err := http.NewRequestWithContext(p.t.Context(), method, "http://"+p.http+path, strings.NewReader("{}"))
@@ -156,9 +156,9 @@ func (p *product) ask(method, path, token string) (status int, body string) {
 	return resp.StatusCode, string(raw)
 }
 
-// A person whom an identity has logs in with the provider and may what the identity
-// may. Nobody else may anything: another person of the same provider, the same person
-// for another client, a token that was changed, a person who was revoked.
+// A person with an identity logs in with the provider and has that identity's
+// permissions. Nobody else has any: another person of the same provider, the same person
+// for another client, an altered token, a revoked person.
 func TestAPersonLogsInWithAProviderThatOthersWrote(t *testing.T) {
 	issuer, p := newProvider(t), build(t)
 	p.run("init")
