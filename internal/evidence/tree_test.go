@@ -14,7 +14,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// written makes a tree of entries in a folder, with a Write after each part.
+// written writes a tree of entries to a folder, with a Write after each part.
 func written(t require.TestingT, dir string, entries []Hash, parts ...int) {
 	tree, err := OpenTree(dir, 0)
 	require.NoError(t, err)
@@ -24,8 +24,8 @@ func written(t require.TestingT, dir string, entries []Hash, parts ...int) {
 	}
 }
 
-// holds says that the files of a folder are a log of these entries: the same
-// files as any other way of writing it gives, and the roots of the sizes, too.
+// holds requires that the files of a folder are a log of these entries: the same files as
+// any other way of writing it gives, and the roots of the sizes, too.
 func holds(t require.TestingT, dir string, entries []Hash, sizes ...uint64) {
 	want := inMemory(entries)
 	for path, data := range want {
@@ -72,8 +72,8 @@ func TestTreeGoesOn(t *testing.T) {
 	})
 }
 
-// TestTreeOfThreeLevels writes far more between two writes than the tree keeps
-// in memory, and finds only what a log has in its folder, for its owner alone.
+// TestTreeOfThreeLevels writes far more between two writes than the tree keeps in memory,
+// and finds only a log's files in its folder, for its owner alone.
 func TestTreeOfThreeLevels(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "log")
@@ -130,7 +130,7 @@ func TestOpenDamagedTree(t *testing.T) {
 	require.ErrorContains(t, err, "too large")
 }
 
-// TestStaleTiles begins anew over a longer log.
+// TestStaleTiles begins a new tree over a longer log.
 func TestStaleTiles(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -172,8 +172,8 @@ func TestDir(t *testing.T) {
 	require.Len(t, got, 5)
 }
 
-// TestReadWhileWritten reads every size that was certified while the tree goes
-// on and partial tiles give way to full ones.
+// TestReadWhileWritten reads every certified size while the tree grows and partial tiles
+// are replaced by full ones.
 func TestReadWhileWritten(t *testing.T) {
 	t.Parallel()
 	dir, e := quickDir(t), &edge{}

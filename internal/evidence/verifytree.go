@@ -129,7 +129,7 @@ func (t *provedTree) keep(p TilePath) *provedTile {
 }
 
 // prove reads a full tile and checks it against the tile above. Where a tile of leaves
-// does not match but one computed from its entries does, it uses that: checkTile finds
+// does not match but one computed from its entries does, it uses that: check finds
 // the fault.
 func (t *provedTree) prove(p TilePath) ([]byte, error) {
 	above, err := t.tile(p.Level+1, p.Index/tileWidth)
