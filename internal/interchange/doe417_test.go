@@ -106,8 +106,8 @@ func TestDOE417Outage(t *testing.T) {
 	}
 }
 
-// Rows are one event when start, end, region, criteria and type agree, also
-// with others between them.
+// Rows are one event when start, end, region, criteria and type agree, even with other
+// rows between them.
 func TestDOE417Rows(t *testing.T) {
 	first := doeRow(from, to, "NOR", "c", "Severe Weather", "1")
 	rows := []string{

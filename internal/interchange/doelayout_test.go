@@ -39,8 +39,8 @@ func tellDOE(t *testing.T, input string) (out []told, notes, faults []string) {
 	return out, notes, faults
 }
 
-// The official annual summaries: a title, headings of months, rows that go on in
-// the next one, notes, and the columns of several years, also one after another.
+// The official annual summaries: a title, headings of months, rows that continue on the
+// next one, notes, and the columns of several years, also one after another.
 func TestDOE417_AnnualSummaries(t *testing.T) {
 	got, notes, faults := tellDOE(t, `Table 9.,"Major Disturbances, 2003",,,,,,
 ,,,,,,,
@@ -93,7 +93,7 @@ func TestDOE417_Times(t *testing.T) {
 		{"7-Jan-15", "5:00 p.m. EST", "8-Jan", "8:35 a.m", "2015-01-07T22:00:00Z", "2015-01-08T13:35:00Z"},
 		{"2015-01-07T17:00:00-05:00", "", "2015-01-08T08:35:00Z", "", "2015-01-07T22:00:00Z", "2015-01-08T08:35:00Z"},
 		{"December 30, 2015", "5 PM", "January 2", "8:35", "2015-12-30T17:00:00Z", "2016-01-02T08:35:00Z"},
-		// What is not known stays unknown: no midnight is made of it.
+		// An unknown time stays unknown: it does not become midnight.
 		{"1/7/15", "Evening", "1/8/15", "8:35 AM", "2015-01-07T00:00:00Z", none},
 		{"1/7/15", "Unknown", "1/8/15", "8:35 AM", "2015-01-07T00:00:00Z", none},
 		{"1/7/15", "5:00 PM", "1/8/15", "Unknown", "2015-01-07T17:00:00Z", none},
@@ -141,8 +141,7 @@ func TestDOE417_TimeFaults(t *testing.T) {
 	}
 }
 
-// Filings that agree in the key and contradict each other in a number are both
-// kept, whatever their order.
+// Filings with the same key and contradicting numbers are both kept, in any order.
 func TestDOE417_ContradictionsAreKept(t *testing.T) {
 	head := "Event Start,Event End,NERC Region,Alert Criteria,Event Type,Demand Loss (MW),Number of Customers Affected\n"
 	row := func(loss, customers string) string {
@@ -169,7 +168,7 @@ func TestDOE417_ContradictionsAreKept(t *testing.T) {
 	require.Len(t, ids(head+row("360", "Unknown")+row("", "70")), 1, "what complements each other")
 }
 
-// Where a comma is the decimal sign, a spreadsheet separates cells otherwise.
+// Where a comma is the decimal sign, a spreadsheet uses another separator.
 func TestDOE417_Separators(t *testing.T) {
 	want, _, faults := tellDOE(t, "Annual summary\n"+doeHead+doeRow(from, to, "NOR", "a, b", "Severe Weather", "5"))
 	require.Empty(t, faults)
@@ -183,7 +182,7 @@ func TestDOE417_Separators(t *testing.T) {
 	}
 }
 
-// What is not exact, or contradicts itself, is said and not guessed; the row comes out.
+// An inexact or contradictory value is reported and not guessed; the row is imported.
 func TestDOE417_OddCells(t *testing.T) {
 	t.Parallel()
 	head := "Date Event Began,Time Event Began,Date of Restoration,Time of Restoration,NERC Region,Event Type,Number of Customers Affected\n"

@@ -28,8 +28,7 @@ var (
 	rowOf     = regexp.MustCompile(`^line \d+, row \d+`)
 )
 
-// Every incident of the input comes out or is named as bad: never both, never
-// neither.
+// Every incident of the input is imported or reported as bad: never both, never neither.
 func FuzzVERIS(f *testing.F) {
 	seed, err := os.ReadFile("testdata/veris.jsonl")
 	require.NoError(f, err)
@@ -53,7 +52,7 @@ func FuzzVERIS(f *testing.F) {
 			require.NotEmpty(t, append(lines, faults...))
 		}
 
-		// Whatever comes before it, a good incident on a line of its own comes out.
+		// Whatever precedes it, a good incident on a line of its own is imported.
 		good := `{"incident_id":"after the rest","timeline":{"incident":{"year":2020}}}`
 		lines, _ = run(t, VERIS, plant, string(input)+"\n"+good)
 		require.NotEmpty(t, lines)
@@ -77,7 +76,7 @@ func linesOfObjects(body []byte) int {
 	return n
 }
 
-// Every row with something in it is part of an incident or named as bad.
+// Every row that is not empty is part of an incident or reported as bad.
 func FuzzDOE417(f *testing.F) {
 	seed, err := os.ReadFile("testdata/doe417.csv")
 	require.NoError(f, err)
@@ -112,7 +111,7 @@ func FuzzDOE417(f *testing.F) {
 		if broken { // an open quotation mark takes the rest with it
 			return
 		}
-		// Whatever comes before it, a table comes out.
+		// Whatever precedes it, a table is imported.
 		lines, _ = run(t, DOE417, plant, string(input)+"\n"+doeHead+doeRow(from, to, "after the rest", "c", "Severe Weather", "5"))
 		require.NotEmpty(t, lines)
 		require.Contains(t, strings.Join(lines, "\n"), "after the rest")
