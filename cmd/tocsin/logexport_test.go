@@ -163,7 +163,7 @@ func TestAFlippedBitOfAnExportIsNamed(t *testing.T) {
 	require.True(t, named, "%+v", report.Findings)
 }
 
-// What a server gives that is not in the tree does not get into an export.
+// A record from the server that is not in the tree does not get into an export.
 func TestAnExportRefusesWhatIsNotInTheTree(t *testing.T) {
 	t.Parallel()
 	f := aLog(t)
@@ -190,8 +190,8 @@ func TestAnEmptyRangeIsNoExport(t *testing.T) {
 	require.Equal(t, exitUnreachable, code, errOut)
 }
 
-// What an archive left between what it took is there, and the rest is missing in
-// order.
+// Records that an archive kept in between are in the export, and the removed ones are
+// accounted for.
 func TestAnExportOfWhatAnArchiveLeft(t *testing.T) {
 	t.Parallel()
 	f := startFakeLog(t)

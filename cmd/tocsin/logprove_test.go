@@ -49,8 +49,8 @@ func TestAProofOfARecord(t *testing.T) {
 	}
 }
 
-// A record that was stored a moment ago is waited for; where there is damage no
-// checkpoint will ever cover it.
+// A proof waits for the checkpoint of a record that was just stored; where there is
+// damage no checkpoint will ever cover it.
 func TestAProofWaitsForItsCheckpoint(t *testing.T) {
 	t.Parallel()
 	f := startFakeLog(t)
@@ -73,7 +73,7 @@ func TestAProofWaitsForItsCheckpoint(t *testing.T) {
 	require.Contains(t, errOut, "while there is damage")
 }
 
-// A proof that does not hold is not given out.
+// An invalid proof is not handed out.
 func TestAFalseProofIsNotGiven(t *testing.T) {
 	t.Parallel()
 	f := aLog(t)
@@ -112,7 +112,7 @@ func TestTheLogHasGrown(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, grown.Verify(v, old))
 
-	// The log was put back, and other records took the place of those that were there.
+	// The log was restored from an old copy, and other records replaced the lost ones.
 	g := startFakeLog(t)
 	g.key = f.key
 	g.story("inc-1", "t", event.Rules{})
@@ -147,8 +147,7 @@ func TestStatusSaysWhatIsWrong(t *testing.T) {
 	require.Contains(t, out, "DAMAGE (1):\n  missing  #2–#3  gone  (2026-03-01 12:00:00.000 +08:00)")
 }
 
-// A check is followed to its end, and one that ended before it was asked for
-// does not count.
+// A check is followed to its end, and one that ended before the request does not count.
 func TestAnAuditIsFollowed(t *testing.T) {
 	t.Parallel()
 	f := aLog(t)

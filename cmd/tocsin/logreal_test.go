@@ -22,8 +22,8 @@ func (s *server) done(args ...string) string {
 	return out
 }
 
-// reportTo sends the major report, under an id and title of its own, and waits
-// until its desks are told.
+// reportTo sends the major report, under an id and title of its own, and waits until its
+// desks are told.
 func reportTo(t *testing.T, s *server, incident, title string) map[string]any {
 	t.Helper()
 	body := strings.NewReplacer(`"inc-1"`, fmt.Sprintf("%q", incident), `"facilities"`, fmt.Sprintf(`"title":%q,"facilities"`, title)).Replace(majorReport)
@@ -36,8 +36,8 @@ func reportTo(t *testing.T, s *server, incident, title string) map[string]any {
 	return decode(t, out)
 }
 
-// TestTheLogIsEvidence goes the way of a regulator against a real server: ask,
-// count, prove, take away, and verify without it.
+// TestTheLogIsEvidence follows a regulator with a real server: query, count, prove,
+// export, and verify without the server.
 func TestTheLogIsEvidence(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
@@ -82,9 +82,8 @@ func TestTheLogIsEvidence(t *testing.T) {
 	require.Contains(t, string(page), "迟报", "discovered in January, reported when the test ran")
 }
 
-// TestRedactionLeavesAllOtherProofs removes a record for good: it is gone from
-// the story, says by whose order when it is asked for, and everything else is
-// proved as before.
+// TestRedactionLeavesAllOtherProofs removes a record permanently: it is no longer in the
+// story, a query for it returns the order, and everything else is proved as before.
 func TestRedactionLeavesAllOtherProofs(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
@@ -130,7 +129,7 @@ func TestRedactionLeavesAllOtherProofs(t *testing.T) {
 	}, 30*time.Second, 50*time.Millisecond)
 }
 
-// What is younger than the law has it kept stays, and the answer says why.
+// Records younger than the law's retention are kept, and the answer gives the reason.
 func TestAnArchiveOfWhatIsYoungIsRefused(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)

@@ -15,7 +15,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// What cannot be undone is not done unasked.
+// An irreversible removal needs confirmation.
 func TestRemovalIsAskedFor(t *testing.T) {
 	t.Parallel()
 	f := aLog(t)
@@ -84,7 +84,8 @@ func TestRedact(t *testing.T) {
 	keys(t, decode(t, out), "of", "status", "record", "removed", "copies")
 }
 
-// A server that removes nothing until a person has seen to it says why, at once.
+// The reason of a server that removes nothing until a person has intervened is printed at
+// once.
 func TestWhatTheServerDoesNotTake(t *testing.T) {
 	t.Parallel()
 	f := startFake(t)
@@ -98,8 +99,8 @@ func TestWhatTheServerDoesNotTake(t *testing.T) {
 	require.Equal(t, "tocsin: the server does not take it: the record ends at 7\n", errOut)
 }
 
-// An archive is asked for, exported, verified and only then removed; after an
-// interruption the export that is there is used.
+// An archive is confirmed, exported, verified and only then removed; after an
+// interruption the existing export is used.
 func TestArchive(t *testing.T) {
 	t.Parallel()
 	f := aLog(t)

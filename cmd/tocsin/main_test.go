@@ -18,8 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestMain lets the test binary be the program: a child with TOCSIN_CHILD runs
-// its command line, so that it can be killed. With TOCSIN_CURL it is the curl of the
+// TestMain lets the test binary act as the program: a child with TOCSIN_CHILD runs its
+// command line, so that it can be killed. With TOCSIN_CURL it is the curl of the
 // documents.
 func TestMain(m *testing.M) {
 	if os.Getenv("TOCSIN_CHILD") != "" {
@@ -83,7 +83,7 @@ func startServer(t testing.TB, args ...string) *server {
 	return nil
 }
 
-// start starts it again, where it was.
+// start starts it again with the same folder and addresses.
 func (s *server) start() {
 	s.t.Helper()
 	require.True(s.t, s.isUp(), "the server ended before it was ready")
@@ -133,7 +133,7 @@ func (s *server) isUp() bool {
 	}
 }
 
-// kill ends the server as a power cut would.
+// kill ends the server as a power failure would.
 func (s *server) kill() {
 	require.NoError(s.t, s.cmd.Process.Kill())
 	_ = s.cmd.Wait()
@@ -141,9 +141,9 @@ func (s *server) kill() {
 
 func (s *server) url() string { return "nats://" + s.nats }
 
-// freePort is an address that nobody listens on. It is below those that systems give
-// to connections, of which other tests open thousands: one of them would take it
-// before the server does.
+// freePort returns an address that nobody listens on. Its port is below those that
+// systems assign to connections, of which other tests open thousands: one of them could
+// take it before the server does.
 func freePort(t testing.TB) string {
 	t.Helper()
 	const from, to = 10_000, 30_000

@@ -10,7 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestMemoryIsBoundWhileItServes, and no longer; what the environment says stands.
+// TestMemoryIsBoundWhileItServes checks that the limit ends with the server, and that the
+// environment takes precedence.
 func TestMemoryIsBoundWhileItServes(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

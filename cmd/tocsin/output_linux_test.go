@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestServe_OutputReader_GoneOrStalled runs servers whose output nobody reads after
-// they are ready, and gives them more to log than the pipe holds.
+// TestServe_OutputReader_GoneOrStalled runs servers whose output nobody reads once they
+// are ready, and makes them log more than the pipe holds.
 func TestServe_OutputReader_GoneOrStalled(t *testing.T) {
 	t.Parallel()
 	for name, after := range map[string]func(r *os.File){
@@ -48,7 +48,7 @@ func TestServe_OutputReader_GoneOrStalled(t *testing.T) {
 					conn, err := net.Dial("tcp", nats)
 					require.NoError(t, err)
 					_, _ = conn.Write([]byte(strings.Repeat("no command ", 10) + "\r\n"))
-					_, _ = conn.Read(make([]byte, 1<<10)) // what the engine says first
+					_, _ = conn.Read(make([]byte, 1<<10)) // the engine's greeting
 					_ = conn.Close()
 				}
 				answer, err := http.Get("http://" + web + "/healthz")

@@ -25,7 +25,7 @@ func dueIn(i int, due time.Time) []byte {
 		event.TypeInitial, event.SourceOf("city-clinic"), i, due.Add(-4*time.Hour).Format(time.RFC3339Nano))
 }
 
-// overdueOf reads every overdue record, with what the ledger stamped it.
+// overdueOf reads every overdue record, with its stamp in the ledger.
 func overdueOf(t *testing.T, url string) (out []event.Stored) {
 	t.Helper()
 	nc, err := nats.Connect(url)
@@ -50,10 +50,10 @@ func overdueOf(t *testing.T, url string) (out []event.Stored) {
 	return out
 }
 
-// A hundred targets are spread over some seconds (TOCSIN_OVERDUE; the long run
-// takes two minutes), every fifth is acknowledged, and the server is killed in
-// the middle: each of the others has one overdue record, none before its time. How
-// late they are is logged; what a busy machine adds to it is not known.
+// A hundred targets are spread over some seconds (TOCSIN_OVERDUE; the long run takes two
+// minutes), every fifth is acknowledged, and the server is killed in the middle: each of
+// the others has one overdue record, none before its time. Their delay is only logged,
+// because a busy machine adds to it.
 func TestOverdueThroughAKill(t *testing.T) {
 	const n = 100
 	spread := time.Duration(number("TOCSIN_OVERDUE", 5)) * time.Second
@@ -109,7 +109,7 @@ func TestOverdueThroughAKill(t *testing.T) {
 	require.Equal(t, left, rows)
 }
 
-// acknowledged takes an escalation up, as soon as the desk has it.
+// acknowledged acknowledges an escalation as soon as the desk has it.
 func acknowledged(t *testing.T, c *client.Client, desk, escalation string) {
 	t.Helper()
 	require.Eventually(t, func() bool {
@@ -118,7 +118,7 @@ func acknowledged(t *testing.T, c *client.Client, desk, escalation string) {
 	}, time.Minute, 10*time.Millisecond)
 }
 
-// checkOverdue wants exactly those that are due, none early, and logs how late they were.
+// checkOverdue requires exactly the due ones, none early, and logs how late they were.
 func checkOverdue(t *testing.T, found []event.Stored, due map[string]time.Time, up time.Time) {
 	t.Helper()
 	var late []time.Duration

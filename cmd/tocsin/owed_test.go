@@ -14,7 +14,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// owing is an incident that owes one of each kind.
+// owing is an incident with one obligation of each kind.
 var owing = event.IncidentRow{
 	Operator: "grid-east", Incident: "inc-1", Revision: 3, Grade: event.Major, Title: "outage", GradedAt: noon,
 	Next: &event.Next{At: *after(60), Grade: event.EspeciallyGrave},
@@ -195,8 +195,7 @@ func TestDrillReport(t *testing.T) {
 	}
 }
 
-// With the real server: a drill takes the whole path, and the real record knows
-// nothing of it.
+// With the real server: a drill runs the whole path, and the real record does not change.
 func TestADrillFromEndToEnd(t *testing.T) {
 	s := startServer(t)
 	ask := func(stdin string, args ...string) string {

@@ -15,8 +15,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
-// What the server says of a lasting outage is in the reader's language, on the receipt
-// and at the desk.
+// The server's remarks on a lasting outage are in the user's language, on the receipt and
+// at the desk.
 func TestRemarks_InChinese(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)
@@ -44,7 +44,7 @@ func TestRemarks_InChinese(t *testing.T) {
 
 func TestCredentialList_InChinese(t *testing.T) {
 	t.Parallel()
-	data := filepath.Join(t.TempDir(), "data[1]") // which is no pattern
+	data := filepath.Join(t.TempDir(), "data[1]") // not a pattern
 	do := func(args ...string) string {
 		code, out, errOut := tocsin(t, "", append(args, "--data", data)...)
 		require.Equal(t, exitOK, code, errOut)
@@ -64,8 +64,8 @@ func TestCredentialList_InChinese(t *testing.T) {
 	require.Contains(t, do("credential", "list", "--lang", "en"), "ROLE")
 }
 
-// A folder whose name is a pattern is looked into as it is: what was taken there without
-// identities is found.
+// A folder whose name looks like a pattern is searched literally: data stored there
+// without identities is found.
 func TestInit_InAFolderNamedLikeAPattern(t *testing.T) {
 	t.Parallel()
 	data := filepath.Join(t.TempDir(), "data[1]*")
@@ -75,8 +75,8 @@ func TestInit_InAFolderNamedLikeAPattern(t *testing.T) {
 	require.Contains(t, errOut, "was served without identities")
 }
 
-// JSON that a person may read on a terminal has no character that cannot be seen, and
-// means the same.
+// JSON that a person may read on a terminal has no invisible characters, and means the
+// same.
 func TestJSON_HidesNothing(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer

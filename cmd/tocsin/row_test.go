@@ -25,7 +25,7 @@ func imported(incident string) event.EscalationRow {
 	return r
 }
 
-// lines is what people read of something, in both languages.
+// lines returns what is printed for people, in both languages.
 func lines(print func(*environment)) (zh, en string) {
 	return printed("zh", print), printed("en", print)
 }
@@ -88,8 +88,8 @@ func TestHandoverCountsImports(t *testing.T) {
 	assert.Contains(t, out, "\n补录，不计时，未列出 (2)\n")
 }
 
-// Past the house's target before the law's limit is no contradiction: both stand
-// on the line.
+// Being past the house's target before the law's limit is no contradiction: the line
+// shows both.
 func TestTheHousesTargetIsShown(t *testing.T) {
 	r := told("i")
 	zh, en := lines(func(e *environment) { e.row(r) })
@@ -148,8 +148,8 @@ func TestWhoseLatenessItIs(t *testing.T) {
 	assert.NotContains(t, string(b), "standing")
 }
 
-// A correction of the discovery shows that what was told in time by the first
-// claim was late: the standing duty says so, those that were not do not.
+// A correction of the discovery time shows that what was told in time by the first claim
+// was late: the standing duty shows it, and those that were not late do not.
 func TestACorrectedDiscoveryShowsLateness(t *testing.T) {
 	full := lateTold(10)
 	full.Standing, full.Duties = append(full.Duties, event.Duty{From: "grid-east", Citation: "Law, art. 5"}), []event.Duty{}

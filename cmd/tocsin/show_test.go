@@ -19,7 +19,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
-// printed is what people read of something.
+// printed returns what is printed for people.
 func printed(lang string, print func(*environment)) string {
 	var b bytes.Buffer
 	print(&environment{out: printable.Writer{Out: &b}, raw: &b, lang: lang})
@@ -36,8 +36,8 @@ func TestLengths(t *testing.T) {
 	}
 }
 
-// What is late says by how much and under which article; a figure that was not
-// read in the text is marked.
+// A late duty shows by how much and under which article; a figure that was not read in
+// the text is marked.
 func TestLatenessHasItsArticle(t *testing.T) {
 	late := event.Duty{Desk: "hall", From: "grid-east", Act: event.ActReport, DueAt: &noon, LateBy: minutes(12), StrictDueAt: after(-60),
 		Citation: "Measures, art. 4 ¶2", Confidence: event.ConfidenceSecondary}

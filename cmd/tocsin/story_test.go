@@ -11,7 +11,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
-// A story says when an act was signed, where that is part of what was signed.
+// A story shows when an act was signed, where that is part of the signed text.
 func TestStory_SaysWhenAnActWasSigned(t *testing.T) {
 	t.Parallel()
 	identities, err := nkeys.CreateOperator()
@@ -48,7 +48,7 @@ func TestStory_SaysWhenAnActWasSigned(t *testing.T) {
 	require.NotContains(t, en, "signed by desk/hall at")
 }
 
-// What a desk did itself is shown as that, and not as waiting for its acknowledgement.
+// A desk's own act is shown as such, and not as awaiting its acknowledgement.
 func TestRow_OfADesksOwnAct(t *testing.T) {
 	t.Parallel()
 	full := &event.Escalated{ID: "hall.mill.flood.2", Desk: "hall", Operator: "mill", Incident: "flood", Act: event.ActUpdate, From: "hall", ReportedAt: noon}
