@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/fault"
@@ -78,7 +79,7 @@ func (s service) act(ctx context.Context, desk string, req bus.Request) (event.D
 	if first := results[0].Existing; first != nil {
 		return repeated(answer, *first, digest)
 	}
-	s.turns.asked(a, results[0].Sequence)
+	s.turns.asked(a, results[0].Sequence, clock.Steady())
 	answer.Status, answer.At, answer.Record = event.StatusAccepted, &a.At, results[0].Sequence
 	return answer, nil
 }

@@ -3,8 +3,10 @@ package desk
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -27,10 +29,15 @@ type turn struct {
 type question struct {
 	record uint64
 	bytes  int
+	asked  time.Time // steady
 }
 
-// maxPending bounds the incidents whose pending questions are remembered.
-const maxPending = 4096
+// With maxPending incidents or more, those are forgotten whose last question is older than
+// pendingAge: the classifier has folded it long before.
+const (
+	maxPending = 4096
+	pendingAge = 10 * time.Minute
+)
 
 func newTurns() *turns {
 	return &turns{taken: map[string]*turn{}, pending: map[string][]question{}}
@@ -60,17 +67,17 @@ func (t *turns) wait(key string) (end func()) {
 }
 
 // asked remembers a question that was stored.
-func (t *turns) asked(a event.DeskAct, record uint64) {
+func (t *turns) asked(a event.DeskAct, record uint64, now time.Time) {
 	if a.Kind != event.KindAsked {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.pending) >= maxPending {
-		clear(t.pending)
+		maps.DeleteFunc(t.pending, func(_ string, q []question) bool { return now.Sub(q[len(q)-1].asked) > pendingAge })
 	}
 	key := turnOf(a)
-	t.pending[key] = append(t.pending[key], question{record, bytesOf(a.Reason, a.Officer, a.Items)})
+	t.pending[key] = append(t.pending[key], question{record, bytesOf(a.Reason, a.Officer, a.Items), now})
 }
 
 // unfolded returns the questions stored after the record through.
