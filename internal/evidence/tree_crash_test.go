@@ -88,7 +88,7 @@ func TestKilledTree(t *testing.T) {
 }
 
 // TestFailedWrite has a disk that fails once at each operation in turn. The same
-// tree then goes on.
+// tree then continues.
 func TestFailedWrite(t *testing.T) {
 	t.Parallel()
 	entries := largest[:600]
@@ -119,9 +119,9 @@ func TestFailedWrite(t *testing.T) {
 	}
 }
 
-// TestOrderOnDisk follows what a tree does to its disk: no file takes its place
-// before its bytes are durable, nothing is removed before what stands in for it
-// is durable, and when Write returns no folder waits to be synced.
+// TestOrderOnDisk follows a tree's operations on the disk: no file is renamed into
+// place before its bytes are durable, nothing is removed before its replacement is
+// durable, and when Write returns every folder is synced.
 func TestOrderOnDisk(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
