@@ -109,8 +109,9 @@ type run struct {
 func (r *run) loop(ctx context.Context) error {
 	pulse := heart{r.f.Name, "follows " + r.stream}
 	r.bus.beat(pulse)
-	tick := time.NewTicker(beatEvery)
+	tick, save := time.NewTicker(beatEvery), time.NewTicker(saveEvery)
 	defer tick.Stop()
+	defer save.Stop()
 	for {
 		var err error
 		select {
@@ -126,6 +127,7 @@ func (r *run) loop(ctx context.Context) error {
 			if !r.stalls() {
 				r.bus.beat(pulse)
 			}
+		case <-save.C:
 			r.save(ctx)
 		case <-ctx.Done():
 			return ctx.Err()
@@ -139,9 +141,11 @@ func (r *run) loop(ctx context.Context) error {
 	}
 }
 
-// saveAfter is how many records a follower under load handles before it saves its
-// position early: after a crash they are handled again before anything new.
+// A follower saves its position now and then, under load after saveAfter records at the
+// latest. After a crash the records behind it are handled again before anything new: a
+// process that is killed again and again must get further each time.
 const (
+	saveEvery   = 200 * time.Millisecond
 	saveAfter   = 4096
 	saveTimeout = 5 * time.Second
 )

@@ -197,12 +197,21 @@ func (r *run) await(ctx context.Context) error {
 	}
 }
 
-// land settles the trials whose output is on disk and handles the others again.
+// land concludes a flight and handles what waited for it.
 func (r *run) land(ctx context.Context, f *flight) error {
-	r.air = slices.DeleteFunc(r.air, func(other *flight) bool { return other == f })
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return ctx.Err() // it stays in the air: its records are not settled
 	}
+	r.air = slices.DeleteFunc(r.air, func(other *flight) bool { return other == f })
+	if err := r.conclude(ctx, f); err != nil {
+		r.air = append(r.air, f) // so that the position is not saved beyond it
+		return err
+	}
+	return r.handle(ctx, nil)
+}
+
+// conclude settles the trials of a flight, or has them handled again.
+func (r *run) conclude(ctx context.Context, f *flight) error {
 	switch {
 	case f.err != nil && len(f.trials) == 1:
 		if err := r.failed(ctx, f.trials[0], f.err); err != nil {
@@ -223,7 +232,7 @@ func (r *run) land(ctx context.Context, f *flight) error {
 			results = results[len(t.out):]
 		}
 	}
-	return r.handle(ctx, nil)
+	return nil
 }
 
 // settle checks whether the output of a trial was stored, or whether other records
