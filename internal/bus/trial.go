@@ -226,10 +226,11 @@ func (r *run) conclude(ctx context.Context, f *flight) error {
 	default:
 		results := f.results
 		for _, t := range f.trials {
-			if err := r.settle(ctx, t, results[:len(t.out)]); err != nil {
+			its := results[:len(t.out)]
+			results = results[len(t.out):] // now: settling forgets what the trial made
+			if err := r.settle(ctx, t, its); err != nil {
 				return err
 			}
-			results = results[len(t.out):]
 		}
 	}
 	return nil
