@@ -15,7 +15,7 @@ type room struct {
 	tests []string // what its tests may also import, besides the package itself
 }
 
-// rooms is the direction of imports: cmd, app, services, bus, event, schemas. The
+// rooms is the direction of imports: cmd, cli, app, services, bus, event, schemas. The
 // packages beside the bus (statute, register, evidence, interchange, identity, httpedge)
 // do not know it.
 var rooms = []room{
@@ -52,7 +52,8 @@ var rooms = []room{
 		list("internal/bus/bustest internal/client internal/interchange")},
 	{"cmd/tocsin-verify", list("internal/evidence internal/evidence/page internal/printable internal/private"), nil},
 	{"cmd/tocsin/interop", nil, nil}, // a module of its own
-	{"cmd/tocsin",
+	{"cmd/tocsin", list("internal/cli"), nil},
+	{"internal/cli",
 		list("internal/app internal/client internal/clock internal/credential internal/event internal/evidence internal/evidence/page internal/fault internal/identity internal/interchange internal/logging internal/printable internal/private internal/register internal/statute"),
 		list("internal/bus internal/bus/bustest internal/natsd schemas")},
 	{"internal/bench/peers", list("internal/bus internal/client internal/clock internal/event internal/natsd schemas"), nil}, // a module of its own
@@ -112,7 +113,7 @@ func covers(may []string, pkg string) bool {
 // engineModules are the modules that talk to NATS; engineRooms may use them.
 var (
 	engineModules = list("github.com/nats-io/ github.com/synadia-io/")
-	engineRooms   = list("internal/bus internal/bus/* internal/natsd internal/event internal/client internal/credential internal/app cmd/* internal/bench/peers")
+	engineRooms   = list("internal/bus internal/bus/* internal/natsd internal/event internal/client internal/credential internal/app internal/cli internal/bench/peers")
 )
 
 // engine keeps NATS out of the packages beside or above the bus: services see the bus,

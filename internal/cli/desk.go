@@ -1,0 +1,134 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tocsin-project/tocsin/internal/client"
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/printable"
+)
+
+func (e *environment) deskCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "desk", Short: "Work at a duty desk: watch, acknowledge, ask, grade, transfer",
+		Long: `The work of a duty desk. Each act becomes a record with the officer's post and a reason;
+--officer names a post, never a person.`}
+	cmd.AddCommand(e.watchCommand(), e.ackCommand(), e.askCommand(), e.determineCommand(), e.transferCommand(),
+		e.confirmCommand(), e.closeCommand(), e.screensCommand(), e.handoverCommand())
+	return cmd
+}
+
+func (e *environment) watchCommand() *cobra.Command {
+	var conn connection
+	var screen string
+	var asJSON bool
+	var count int
+	cmd := &cobra.Command{
+		Use:   "watch DESK",
+		Short: "Follow the escalations of a desk",
+		Long: `Shows the escalations of a desk, each at least once. A new screen begins with the oldest
+escalation that is not acknowledged; a known screen continues where it stopped, so nothing
+is missed. Screens with different names each see everything; two with one name share the
+escalations, and both say so.
+
+It reports a lost connection within five seconds, then reports the reconnection and shows
+what arrived meanwhile. It ends when its credential is revoked. With --json these messages
+go to standard error.`,
+		Example: "  tocsin desk watch protection-energy\n  tocsin desk watch sh-cyberspace --client wall --json",
+		Args:    args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, a []string) error {
+			if count < 0 {
+				return &usageError{fmt.Errorf("--count is a count, not %d", count)}
+			}
+			c, err := conn.dial(client.WatchOptions(conn.timeout)...)
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			status := e.out
+			if asJSON {
+				status = printable.Writer{Out: e.errOut} // standard output is for programs
+			}
+			return c.WatchTelling(cmd.Context(), a[0], screen, count, clock.System{}.Now, func(full *event.Escalated, row event.EscalationRow) error {
+				if asJSON {
+					return e.json(row)
+				}
+				e.escalation(full, row)
+				return nil
+			}, func(s client.WatchStatus) { e.watchStatus(status, s, screen) })
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&screen, "client", "default", "name of this screen")
+	f.BoolVar(&asJSON, "json", false, "one JSON object a line")
+	f.IntVar(&count, "count", 0, "exit after this many escalations (0: never)")
+	conn.flags(cmd)
+	return cmd
+}
+
+// watchStatus prints the state of a screen's connection.
+func (e *environment) watchStatus(out io.Writer, s client.WatchStatus, screen string) {
+	text := e.word("watch-" + string(s))
+	if s == client.WatchShared || s == client.WatchAlone {
+		text = fmt.Sprintf(text, screen)
+	}
+	now := clock.System{}.Now()
+	fmt.Fprintf(out, "*** %s  %s\n", e.time(&now), text)
+}
+
+func (e *environment) ackCommand() *cobra.Command {
+	var conn connection
+	var officer string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "ack DESK ESCALATION",
+		Short: "Acknowledge an escalation (签收)",
+		Long: `Records that a post at the desk has acknowledged an escalation. The first acknowledgement
+counts: a repeat by the same post is a duplicate, one by another post a conflict (exit
+code 1). Both answers contain the first acknowledgement.`,
+		Example: "  tocsin desk ack protection-energy protection-energy.grid-east.inc-1.1 --officer duty-officer",
+		Args:    args(cobra.ExactArgs(2)),
+		RunE: func(cmd *cobra.Command, a []string) error {
+			c, err := conn.dial()
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			answer, err := c.Acknowledge(cmd.Context(), a[0], a[1], officer)
+			if err != nil {
+				return err
+			}
+			if err := e.acknowledgement(answer, asJSON); err != nil {
+				return err
+			}
+			if answer.Status == event.StatusRejected || answer.Status == event.StatusConflict {
+				return errRefused
+			}
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&officer, "officer", "", "post of the officer, never a person's name (required)")
+	f.BoolVar(&asJSON, "json", false, "one JSON object")
+	conn.flags(cmd)
+	return cmd
+}
+
+func (e *environment) acknowledgement(a *event.AcknowledgementAnswer, asJSON bool) error {
+	if asJSON {
+		return e.json(a)
+	}
+	fmt.Fprintf(e.out, "%s%s  %s", e.marks(e.exercise, false), e.word(a.Status), a.Escalation)
+	if a.AcknowledgedAt != nil {
+		fmt.Fprintf(e.out, "  %s  %s  #%d", a.AcknowledgedBy, e.time(a.AcknowledgedAt), a.Record)
+	}
+	fmt.Fprintln(e.out)
+	for _, d := range slices.Concat(a.Errors, a.Warnings) {
+		fmt.Fprintf(e.out, "    %s: %s\n", d.Path, d.Message)
+	}
+	return nil
+}

@@ -1,0 +1,211 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tocsin-project/tocsin/internal/client"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/printable"
+)
+
+// handover is what a shift passes on to the next one.
+type handover struct {
+	Desk     string                `json:"desk"`
+	At       stamp                 `json:"at"` // by the server's clock
+	Exercise bool                  `json:"exercise"`
+	Open     []event.EscalationRow `json:"open"` // not acknowledged, within the target
+	Overdue  []event.EscalationRow `json:"overdue"`
+	Imported int                   `json:"imported"` // not acknowledged, but in neither list: no clock runs for them
+	Rising   []risingLine          `json:"rising"`
+	Held     []heldLine            `json:"held"`
+	Owed     []owedLine            `json:"owed"`
+}
+
+// risingLine is an incident whose grade time alone will raise.
+type risingLine struct {
+	Operator string      `json:"operator"`
+	Incident string      `json:"incident"`
+	Title    string      `json:"title,omitempty"`
+	Grade    event.Grade `json:"grade"`
+	Next     event.Next  `json:"next"`
+}
+
+// heldLine is a forward of the desk that awaits a person.
+type heldLine struct {
+	Operator string       `json:"operator"`
+	Incident string       `json:"incident"`
+	Grade    event.Grade  `json:"grade"`
+	To       string       `json:"to"`
+	Duties   []event.Duty `json:"duties"`
+	Since    stamp        `json:"since"`
+	Remind   stamp        `json:"remind"`
+	Until    stamp        `json:"until"`
+
+	held event.Held
+}
+
+func (e *environment) handoverCommand() *cobra.Command {
+	var conn connection
+	var within string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "handover DESK",
+		Short: "Print the handover of a shift",
+		Long: `Prints the open work of a desk: unacknowledged escalations and those past their target,
+grades that will rise as time passes, forwards that wait for a person, what operators owe,
+and other desks that are silent. Imported reports are counted and not listed, because no
+clock runs for them. It changes nothing.`,
+		Example: "  tocsin desk handover protection-energy\n  tocsin desk handover protection-energy --within PT2H --json",
+		Args:    args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, a []string) error {
+			window, err := event.ParseDuration(within)
+			if err != nil {
+				return &usageError{fmt.Errorf("--within: %w", err)}
+			}
+			c, err := conn.dial()
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			h, err := readHandover(cmd.Context(), c, a[0], window)
+			if err != nil {
+				return err
+			}
+			h.Exercise = conn.exercise
+			if asJSON {
+				return e.json(h)
+			}
+			e.handover(h, window)
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&within, "within", "P1D", "include grades that rise within this time (ISO 8601)")
+	f.BoolVar(&asJSON, "json", false, "one JSON object")
+	conn.flags(cmd)
+	return cmd
+}
+
+// readHandover queries the unacknowledged escalations and the desk's open incidents.
+func readHandover(ctx context.Context, c *client.Client, desk string, window time.Duration) (*handover, error) {
+	h := &handover{Desk: desk, Open: []event.EscalationRow{}, Overdue: []event.EscalationRow{}, Rising: []risingLine{}, Held: []heldLine{}}
+	_, err := c.Query(ctx, event.Query{Desk: desk, Unacknowledged: true}, 0, func(r event.EscalationRow) error {
+		switch {
+		case r.Imported:
+			h.Imported++
+		case r.State == event.StateOverdue:
+			h.Overdue = append(h.Overdue, r)
+		default:
+			h.Open = append(h.Open, r)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	var rows []event.IncidentRow
+	_, now, err := c.Incidents(ctx, event.IncidentQuery{Desk: desk, Open: true}, 0, func(r event.IncidentRow) error {
+		rows = append(rows, r)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	h.At = stamp(now)
+	h.incidents(rows, now, window)
+	if len(rows)+len(h.Open)+len(h.Overdue)+h.Imported == 0 {
+		return h, mustExist(ctx, c, desk)
+	}
+	return h, nil
+}
+
+// incidents selects what the next shift must know of the desk's incidents.
+func (h *handover) incidents(rows []event.IncidentRow, now time.Time, window time.Duration) {
+	for _, r := range rows {
+		if r.Next != nil && !r.Imported && !r.Next.At.After(now.Add(window)) {
+			h.Rising = append(h.Rising, risingLine{r.Operator, r.Incident, r.Title, r.Grade, *r.Next})
+		}
+		for _, held := range r.Held {
+			if held.Desk == h.Desk {
+				h.Held = append(h.Held, heldLine{
+					Operator: r.Operator, Incident: r.Incident, Grade: r.Grade, To: held.To, Duties: held.Duties,
+					Since: stamp(held.Since), Remind: stamp(held.Remind), Until: stamp(held.Until), held: held,
+				})
+			}
+		}
+	}
+	h.Owed = owedOf(rows, now)
+}
+
+// mustExist prevents a mistyped name from reading as "all quiet".
+func mustExist(ctx context.Context, c *client.Client, desk string) error {
+	desks, err := c.Desks(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range desks.Screens {
+		if s.Desk == desk {
+			return nil
+		}
+	}
+	return fmt.Errorf("no desk %q in the register: see tocsin desk list", desk)
+}
+
+// handover prints the page for people.
+func (e *environment) handover(h *handover, window time.Duration) {
+	if h.Exercise {
+		fmt.Fprintf(e.out, "[%s] ", e.word("exercise"))
+	}
+	at := time.Time(h.At)
+	fmt.Fprintf(e.out, "%s  %s  %s\n", e.word("handover"), h.Desk, e.time(&at))
+	overdue, silent := splitNotices(h.Overdue)
+	open, more := splitNotices(h.Open)
+	silent = append(silent, more...)
+	section(e, e.word("overdue"), overdue, e.titled)
+	section(e, e.word("open"), open, e.titled)
+	e.importedCount(h.Imported)
+	section(e, fmt.Sprintf(e.word("rising"), e.length(window)), h.Rising, func(r risingLine) {
+		fmt.Fprintf(e.out, "%s  %s/%s  %s → %s  %s\n", e.time(&r.Next.At), r.Operator, r.Incident, e.gradeName(r.Grade), e.gradeName(r.Next.Grade), printable.Line(r.Title))
+	})
+	section(e, e.word("held-forwards"), h.Held, func(l heldLine) {
+		fmt.Fprintf(e.out, "%s/%s  %s  %s\n", l.Operator, l.Incident, e.gradeName(l.Grade), e.held(l.Operator, l.Incident, l.held, h.Exercise))
+	})
+	section(e, e.word("owed"), h.Owed, e.owedLine)
+	// Drop reminders of forwards that have since been sent without a person.
+	silent = slices.DeleteFunc(silent, func(r event.EscalationRow) bool {
+		return r.Notice != nil && r.Notice.Until != nil && !r.Notice.Until.After(at)
+	})
+	section(e, e.word("notices"), silent, e.row)
+}
+
+// importedCount prints how many imported escalations a page leaves out.
+func (e *environment) importedCount(n int) {
+	if n > 0 {
+		fmt.Fprintf(e.out, "\n%s (%d)\n", e.word("imported-count"), n)
+	}
+}
+
+// splitNotices separates escalations of incidents from notices of other desks' silence.
+func splitNotices(rows []event.EscalationRow) (own, notices []event.EscalationRow) {
+	for _, r := range rows {
+		if r.Act == event.ActNotice {
+			notices = append(notices, r)
+		} else {
+			own = append(own, r)
+		}
+	}
+	return own, notices
+}
+
+func section[T any](e *environment, title string, list []T, print func(T)) {
+	fmt.Fprintf(e.out, "\n%s (%d)\n", title, len(list))
+	for _, v := range list {
+		fmt.Fprint(e.out, "  ")
+		print(v)
+	}
+}

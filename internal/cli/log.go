@@ -1,0 +1,207 @@
+package cli
+
+import (
+	"encoding/csv"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+func (e *environment) logCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "log",
+		Short: "Query, prove, check and export the escalation log",
+		Long: `The escalation log records who was told what, when and under which article. Nobody has to
+trust it blindly: every record is a leaf of a hash tree whose head is signed, the
+checkpoint.
+
+  query     query, stats, show
+  prove     key, checkpoint, status, prove; tocsin-verify checks a proof offline
+  check     audit compares the whole log with what was signed
+  keep      export writes a range as evidence that can be verified without the server
+  remove    redact, by order; archive, by age. Both keep the hash, and a record of
+            the removal`,
+	}
+	cmd.AddCommand(e.queryCommand(), e.statsCommand(), e.showCommand(),
+		e.keyCommand(), e.checkpointCommand(), e.statusCommand(), e.proveCommand(), e.auditCommand(),
+		e.exportCommand(), e.redactCommand(), e.archiveCommand())
+	return cmd
+}
+
+// filter are the flags that select escalations, and their output format.
+type filter struct {
+	event.Query
+	since, until string
+	json, csv    bool
+	excel        bool
+}
+
+func (q *filter) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&q.Grade, "grade", "", "especially-grave, major, relatively-large, general or ungraded")
+	f.StringVar(&q.Operator, "operator", "", "the operator that reported")
+	f.StringVar(&q.Desk, "desk", "", "the desk that was told")
+	f.StringVar(&q.Region, "region", "", "GB/T 2260 code of a facility's region; a province covers its prefectures")
+	f.StringVar(&q.Sector, "sector", "", "sector of a facility")
+	f.StringVar(&q.Statute, "statute", "", "statute of the duty")
+	f.StringVar(&q.Text, "text", "", "words that the title must contain, in any language")
+	f.StringVar(&q.since, "since", "", "told at this time or later (RFC 3339, or a date at +08:00)")
+	f.StringVar(&q.until, "until", "", "told before this time")
+	f.BoolVar(&q.Overdue, "overdue", false, "past the desk's target and not acknowledged")
+	f.BoolVar(&q.Unacknowledged, "unacknowledged", false, "not acknowledged")
+	f.BoolVar(&q.json, "json", false, "one JSON object a line")
+	f.BoolVar(&q.csv, "csv", false, "CSV with a header")
+	f.BoolVar(&q.excel, "csv-excel", false, "CSV with a header, and a byte order mark for Excel")
+}
+
+// queryFlags are the flags of log query.
+type queryFlags struct {
+	filter
+	limit int
+}
+
+func (e *environment) queryCommand() *cobra.Command {
+	var conn connection
+	var q queryFlags
+	cmd := &cobra.Command{
+		Use:   "query",
+		Short: "Query escalations: who was told what, when, under which article",
+		Long: `Prints escalations in the order of the ledger, in their present state. All given filters
+must match. Pages are fetched automatically, up to --limit. Where there are more, the
+cursor of the next page is printed on standard error; cursors do not expire.`,
+		Example: "  tocsin log query --grade major --since 2026-01-01\n  tocsin log query --desk protection-energy --unacknowledged --json\n  tocsin log query --text 停电 --csv",
+		Args:    args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := q.parse(); err != nil {
+				return &usageError{err}
+			}
+			c, err := conn.dial()
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			print, end := e.rowPrinter(q)
+			next, err := c.Query(cmd.Context(), q.Query, q.limit, print)
+			if err != nil {
+				return err
+			}
+			if next != "" {
+				fmt.Fprintf(e.errOut, "--cursor %s\n", next)
+			}
+			return end()
+		},
+	}
+	q.flags(cmd)
+	f := cmd.Flags()
+	f.IntVar(&q.limit, "limit", 0, "maximum number of rows (0: all)")
+	f.StringVar(&q.Cursor, "cursor", "", "continue after an earlier answer")
+	conn.flags(cmd)
+	return cmd
+}
+
+func (q *queryFlags) parse() error {
+	if q.limit < 0 {
+		return fmt.Errorf("--limit is a count, not %d", q.limit)
+	}
+	return q.filter.parse()
+}
+
+func (q *filter) parse() (err error) {
+	if q.Since, err = moment("--since", q.since); err != nil {
+		return err
+	}
+	if q.Until, err = moment("--until", q.until); err != nil {
+		return err
+	}
+	if q.Grade != "" {
+		if _, err := event.ParseGrade(q.Grade); err != nil {
+			return fmt.Errorf("--grade: %w", err)
+		}
+	}
+	q.csv = q.csv || q.excel
+	if q.json && q.csv {
+		return fmt.Errorf("--json or --csv, not both")
+	}
+	return nil
+}
+
+// writer writes CSV, in Excel's form if requested.
+func (q *filter) writer(out io.Writer) *csv.Writer {
+	if q.excel {
+		_, _ = io.WriteString(out, event.ByteOrderMark) // the next write fails as well
+	}
+	return csv.NewWriter(out)
+}
+
+// moment reads a time, or a date as its midnight at +08:00.
+func moment(flag, text string) (*time.Time, error) {
+	if text == "" {
+		return nil, nil
+	}
+	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
+		return &t, nil
+	}
+	t, err := time.ParseInLocation(time.DateOnly, text, event.Beijing)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %q is neither RFC 3339 nor a date", flag, text)
+	}
+	return &t, nil
+}
+
+// rowPrinter returns a function that prints a row, and one to call after the last.
+func (e *environment) rowPrinter(q queryFlags) (print func(event.EscalationRow) error, end func() error) {
+	nothing := func() error { return nil }
+	switch {
+	case q.json:
+		return func(r event.EscalationRow) error { return e.json(r) }, nothing
+	case !q.csv:
+		return func(r event.EscalationRow) error { e.row(r); return nil }, nothing
+	}
+	w := q.writer(e.raw)
+	_ = w.Write(event.EscalationColumns) // Flush reports the error
+	return func(r event.EscalationRow) error { return w.Write(r.Cells()) }, func() error { w.Flush(); return w.Error() }
+}
+
+func (e *environment) showCommand() *cobra.Command {
+	var conn connection
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "show OPERATOR/INCIDENT",
+		Short: "Show all records of an incident, in order",
+		Long: `Prints every record of an incident in the order of the ledger: reports, grades and their
+reasons, escalations, acknowledgements, times that passed, and acts of desks. With --json
+each record is one object, with its body as stored.`,
+		Example: "  tocsin log show grid-east/inc-1",
+		Args:    args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, a []string) error {
+			operator, incident, err := nameOfIncident(a[0])
+			if err != nil {
+				return err
+			}
+			c, err := conn.dial()
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			found := false
+			err = c.Show(cmd.Context(), operator, incident, func(s event.StoryEntry) error {
+				found = true
+				if asJSON {
+					return e.json(s)
+				}
+				return e.story(s)
+			})
+			if err == nil && !found {
+				return fmt.Errorf("no record of %s", a[0])
+			}
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	conn.flags(cmd)
+	return cmd
+}

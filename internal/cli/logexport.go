@@ -1,0 +1,199 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tocsin-project/tocsin/internal/client"
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+func (e *environment) exportCommand() *cobra.Command {
+	var l logFlags
+	var since, until, from, to string
+	cmd := &cobra.Command{
+		Use:   "export DIR",
+		Short: "Export evidence that anybody can verify offline",
+		Long: `Writes records into a folder: the records, the tiles of the tree that prove each of them,
+the signed checkpoint, the statute packs and register that decided, a manifest with the
+hash of every file, and index.html, a readable page in Chinese and English. tocsin-verify
+checks the folder offline, also years later.
+
+--since and --until select by time of storage, --from and --to by record number; without
+them the whole log is exported. Records after the last checkpoint are not exported.
+
+The folder is written as DIR.unfinished and renamed to DIR when it is complete. The hash of
+its manifest is printed: note it elsewhere, so that the folder cannot be exchanged.
+
+A register says which facilities are critical (CII), which is confidential: export only
+for readers who may know.`,
+		Example: "  tocsin log export --since 2026-01-01 --until 2026-04-01 evidence-2026-q1\n  tocsin log export --from 6 --to 16 evidence",
+		Args:    args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, a []string) error {
+			q, err := exportRange(since, until, from, to)
+			if err != nil {
+				return err
+			}
+			c, err := l.dial()
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			x, err := e.export(cmd.Context(), c, a[0], q)
+			if err != nil {
+				return err
+			}
+			if l.json {
+				return e.json(x)
+			}
+			fmt.Fprintf(e.out, e.marks(e.exercise, false)+e.word("exported")+"\n", x.Dir, span(x.First, x.Last), x.Records, x.Removed, x.Size, x.Manifest)
+			fmt.Fprintf(e.out, "tocsin-verify --key %s %s\n", quoted(x.Key), quoted(x.Dir))
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&since, "since", "", "records stored at this time or later (RFC 3339, or a date at +08:00)")
+	f.StringVar(&until, "until", "", "records stored before this time")
+	f.StringVar(&from, "from", "", "number of the first record")
+	f.StringVar(&to, "to", "", "number of the last record")
+	l.flags(cmd)
+	return cmd
+}
+
+// exportRange reads the flags that select the records.
+func exportRange(since, until, from, to string) (q event.RecordsRequest, err error) {
+	if q.Since, err = moment("--since", since); err != nil {
+		return q, &usageError{err}
+	}
+	if q.Until, err = moment("--until", until); err != nil {
+		return q, &usageError{err}
+	}
+	q.From = 1
+	if from != "" {
+		if q.From, err = recordNumber(from); err != nil {
+			return q, err
+		}
+	}
+	if to != "" {
+		if q.To, err = recordNumber(to); err != nil {
+			return q, err
+		}
+	}
+	if q.To != 0 && q.To < q.From {
+		return q, &usageError{fmt.Errorf("--to %d comes before --from %d", q.To, q.From)}
+	}
+	return q, nil
+}
+
+// exported is the result of an export.
+type exported struct {
+	Dir      string `json:"dir"`
+	Manifest string `json:"manifest"` // SHA-256, in hex
+	First    uint64 `json:"first"`
+	Last     uint64 `json:"last"`
+	Records  uint64 `json:"records"`
+	Removed  uint64 `json:"removed"` // records of the range that were removed
+	Size     uint64 `json:"size"`    // of the checkpoint
+	Key      string `json:"key"`
+	Exercise bool   `json:"exercise"`
+}
+
+// unfinished is the suffix of a folder that is being written.
+const unfinished = ".unfinished"
+
+// export writes a folder of evidence. It gets its name only when it is complete.
+func (e *environment) export(ctx context.Context, c *client.Client, dir string, q event.RecordsRequest) (*exported, error) {
+	given := filepath.Clean(dir)
+	dir, err := placeOf(given)
+	if err != nil {
+		return nil, err
+	}
+	if err := mustBeFree(dir); err != nil {
+		return nil, err
+	}
+	if err := os.RemoveAll(dir + unfinished); err != nil { // left by an interrupted run
+		return nil, err
+	}
+	x, err := newExporter(ctx, c, e, q)
+	if err != nil {
+		return nil, err
+	}
+	done, err := x.write(ctx, dir+unfinished)
+	x.count.end()
+	if err != nil {
+		return nil, err
+	}
+	if err := publish(dir+unfinished, dir); err != nil {
+		return nil, err
+	}
+	done.Dir = given
+	return done, nil
+}
+
+// placeOf returns the real path of a folder, with links resolved. A folder without a name
+// of its own is refused, because the export is written beside it.
+func placeOf(dir string) (string, error) {
+	if base := filepath.Base(dir); base == "." || base == ".." {
+		return "", &usageError{fmt.Errorf("%s: name the folder, from outside it", dir)}
+	}
+	link, err := os.Lstat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return dir, nil
+	case err != nil:
+		return "", err
+	case link.Mode()&fs.ModeSymlink == 0:
+		return dir, nil
+	}
+	return filepath.EvalSymlinks(dir)
+}
+
+// mustBeFree refuses a folder that is not empty.
+func mustBeFree(dir string) error {
+	entries, err := os.ReadDir(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case len(entries) > 0:
+		return fmt.Errorf("%s is not empty: evidence goes into a folder of its own", dir)
+	}
+	return nil
+}
+
+// publish durably gives a folder its name. It replaces an empty folder of that name.
+func publish(from, to string) error {
+	if err := mustBeFree(to); err != nil {
+		return err
+	}
+	if err := os.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.Rename(from, to); err != nil {
+		return err
+	}
+	parent, err := os.Open(filepath.Dir(to))
+	if err != nil {
+		return err
+	}
+	return errors.Join(parent.Sync(), parent.Close())
+}
+
+// quoted quotes a text as one word for a shell.
+func quoted(text string) string {
+	if plainWord.MatchString(text) {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}
+
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./+=:@%-]+$`)

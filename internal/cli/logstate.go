@@ -1,0 +1,239 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tocsin-project/tocsin/internal/client"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/printable"
+	"github.com/tocsin-project/tocsin/internal/statute"
+)
+
+// logFlags are the flags of a command about the log itself.
+type logFlags struct {
+	connection
+	json bool
+}
+
+func (l *logFlags) flags(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&l.json, "json", false, "one JSON object")
+	l.connection.flags(cmd)
+}
+
+// state returns the state of the log.
+func (l *logFlags) state(ctx context.Context) (*event.LogState, error) {
+	c, err := l.dial()
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	return c.Log(ctx)
+}
+
+func (e *environment) keyCommand() *cobra.Command {
+	var l logFlags
+	cmd := &cobra.Command{
+		Use:   "key",
+		Short: "Print the public key that signs checkpoints",
+		Long: `Prints the key as a note verifier key, which tocsin-verify --key takes. Get it once over a
+channel that you trust, and keep it: a key that comes with a proof says nothing about the
+proof.`,
+		Example: "  tocsin log key > tocsin.key\n  tocsin-verify --key \"$(cat tocsin.key)\" proof.txt",
+		Args:    args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := l.state(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if l.json {
+				return e.json(struct {
+					Key string `json:"key"`
+				}{s.Key})
+			}
+			_, err = fmt.Fprintln(e.raw, s.Key)
+			return err
+		},
+	}
+	l.flags(cmd)
+	return cmd
+}
+
+func (e *environment) checkpointCommand() *cobra.Command {
+	var l logFlags
+	cmd := &cobra.Command{
+		Use:   "checkpoint",
+		Short: "Print the last signed checkpoint",
+		Long: `Prints the checkpoint as it was signed (C2SP tlog-checkpoint): the number of records and
+their root hash. Keep it: later, tocsin log prove --since FILE proves that the log only
+grew since then. Only a copy elsewhere reveals that the whole log was reset to an older
+state.`,
+		Example: "  tocsin log checkpoint > checkpoint-2026-03-01",
+		Args:    args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := l.state(cmd.Context())
+			switch {
+			case err != nil:
+				return err
+			case s.Checkpoint == "":
+				return errNoCheckpoint
+			case l.json:
+				return e.json(struct {
+					Checkpoint string `json:"checkpoint"`
+					Size       uint64 `json:"size"`
+				}{s.Checkpoint, s.Size})
+			}
+			_, err = fmt.Fprint(e.raw, s.Checkpoint)
+			return err
+		},
+	}
+	l.flags(cmd)
+	return cmd
+}
+
+var errNoCheckpoint = errors.New("no checkpoint has been signed yet")
+
+func (e *environment) statusCommand() *cobra.Command {
+	var l logFlags
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show the state of the log and any damage",
+		Long: `Prints the number of records, how many of them the checkpoint covers, when the whole log
+was last checked without findings, and all known damage.
+
+Exit code 1 if there is damage.`,
+		Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := l.state(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if l.json {
+				err = e.json(s)
+			} else {
+				e.logState(s)
+			}
+			if err == nil && len(s.Damage) > 0 {
+				return errRefused
+			}
+			return err
+		},
+	}
+	l.flags(cmd)
+	return cmd
+}
+
+func (e *environment) logState(s *event.LogState) {
+	fmt.Fprintf(e.out, e.marks(e.exercise, false)+e.word("log-state")+"\n", s.Head, s.Size, s.Indexed, s.Removed)
+	checked := e.word("log-unchecked")
+	if !s.Checked.IsZero() {
+		checked = e.time(&s.Checked)
+	}
+	fmt.Fprintf(e.out, e.word("log-checked")+"\n", checked)
+	if months, err := statute.ParseMonths(s.Keep); err == nil {
+		fmt.Fprintf(e.out, e.word("log-keep")+"\n", months)
+	}
+	e.damages(s.Damage)
+}
+
+// damages prints the known damage, or that there is none.
+func (e *environment) damages(list []event.Damage) {
+	if len(list) == 0 {
+		fmt.Fprintln(e.out, e.word("log-whole"))
+		return
+	}
+	fmt.Fprintf(e.out, e.word("log-damaged")+"\n", len(list))
+	for _, d := range list {
+		fmt.Fprintf(e.out, "  %s", e.word("damage-"+d.Kind))
+		if d.First != 0 {
+			fmt.Fprintf(e.out, "  %s", span(d.First, d.Last))
+		}
+		fmt.Fprintf(e.out, "  %s", printable.Line(d.Detail))
+		if !d.FoundAt.IsZero() {
+			fmt.Fprintf(e.out, "  (%s)", e.time(&d.FoundAt))
+		}
+		fmt.Fprintln(e.out)
+	}
+}
+
+// span names records by their numbers.
+func span(first, last uint64) string {
+	if last <= first {
+		return fmt.Sprintf("#%d", first)
+	}
+	return fmt.Sprintf("#%d–#%d", first, last)
+}
+
+// recordNumber reads the number of a record in the ledger, as receipts show it.
+func recordNumber(text string) (uint64, error) {
+	n, err := strconv.ParseUint(strings.TrimPrefix(text, "#"), 10, 64)
+	if err != nil || n == 0 {
+		return 0, &usageError{fmt.Errorf("%q is not the number of a record: receipts and tocsin log show have it", text)}
+	}
+	return n, nil
+}
+
+const (
+	// A checkpoint covers a record within a fifth of a second.
+	coverPause = 50 * time.Millisecond
+	coverWait  = 10 * time.Second
+)
+
+// covered waits until the checkpoint covers a record.
+func covered(ctx context.Context, c *client.Client, record uint64) (*event.LogState, error) {
+	for waited := time.Duration(0); ; waited += coverPause {
+		s, err := c.Log(ctx)
+		switch {
+		case err != nil:
+			return nil, err
+		case s.Checkpoint != "" && record <= s.Size:
+			return s, nil
+		case record > s.Head:
+			return nil, fmt.Errorf("there is no record #%d: the log has %d", record, s.Head)
+		case len(s.Damage) > 0:
+			return nil, fmt.Errorf("record #%d is not covered by a checkpoint, and none is signed while there is damage: see tocsin log status", record)
+		case waited >= coverWait:
+			return nil, fmt.Errorf("record #%d is not covered by a checkpoint: it covers %d of %d records", record, s.Size, s.Head)
+		}
+		select {
+		case <-time.After(coverPause):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// certified waits until the checkpoint covers a record; 0 means the last one, for which
+// it waits only a little.
+func certified(ctx context.Context, c *client.Client, record uint64) (*event.LogState, error) {
+	if record != 0 {
+		return covered(ctx, c, record)
+	}
+	var head uint64
+	for waited := time.Duration(0); ; waited += coverPause {
+		s, err := c.Log(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if head == 0 {
+			head = s.Head
+		}
+		if s.Size >= head || len(s.Damage) > 0 || waited >= coverWait/5 {
+			if s.Checkpoint == "" {
+				return nil, errNoCheckpoint
+			}
+			return s, nil
+		}
+		select {
+		case <-time.After(coverPause):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}

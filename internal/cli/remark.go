@@ -1,0 +1,41 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/fault"
+	"github.com/tocsin-project/tocsin/internal/printable"
+)
+
+// remarks are sentences of the server that are translated for the user: the record and
+// the API have them in English.
+var remarks = []struct{ english, word string }{
+	{event.LastsOn, "lasts-on"},
+	{event.ClockGoesOn, "clock-goes-on"},
+}
+
+// remark translates a sentence of the server into the user's language, as far as the
+// translation is known.
+func (e *environment) remark(message string) string {
+	message = printable.Line(message)
+	if e.lang != "zh" {
+		return message
+	}
+	for _, r := range remarks {
+		if before, ok := strings.CutSuffix(message, r.english); ok {
+			return strings.ReplaceAll(before, "; ", "；") + e.word(r.word)
+		}
+	}
+	return message
+}
+
+// details prints the faults and warnings of an answer.
+func (e *environment) details(lists ...[]fault.Detail) {
+	for _, list := range lists {
+		for _, d := range list {
+			fmt.Fprintf(e.out, "    %s: %s\n", d.Path, e.remark(d.Message))
+		}
+	}
+}

@@ -1,0 +1,208 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/mattn/go-isatty"
+	"github.com/spf13/cobra"
+
+	"github.com/tocsin-project/tocsin/internal/client"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/printable"
+)
+
+func (e *environment) reportCommand() *cobra.Command {
+	var conn connection
+	var rules rules
+	var operator string
+	var asJSON, check, verbose bool
+	var window int
+	cmd := &cobra.Command{
+		Use:   "report [FILE...]",
+		Short: "Send reports and print their receipts",
+		Long: `Sends CloudEvents and prints one receipt for each, in the order of the input. A FILE
+contains one JSON object, an array or JSON lines; - or no FILE is standard input. Many
+reports are sent concurrently. A report without an answer is sent again; its id makes that
+safe.
+
+A receipt lists the duties that were already late when the report was received, counted
+from the discovery that the report states. It names the record in the escalation log and,
+with --json or -v, the hash of its entry: keep it, because every later proof must match it
+(tocsin log prove).
+
+With --exercise the reports go to the drill and reach no real desk. Their times are those
+of the drill's clock, which may run faster than this machine's: see tocsin drill clock.
+
+With --check nothing is sent or stored: the faults, the grade and the recipients of each
+report are printed.
+
+Exit codes: 0 all accepted (a duplicate counts as accepted), 1 any refused or in conflict,
+2 the server could not be reached.`,
+		Example: `  tocsin report --operator grid-east incident.json
+  tocsin import veris incidents.jsonl --operator grid-east | tocsin report --operator grid-east --json -`,
+		RunE: func(cmd *cobra.Command, files []string) error {
+			if check {
+				return e.grade(files, gradeOptions{operator: operator, json: asJSON, rules: rules})
+			}
+			c, err := conn.dial()
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			return e.send(cmd.Context(), c, operator, window, files, e.receiptPrinter(asJSON, verbose))
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&operator, "operator", "", "the operator that reports (default: the last segment of each event's source)")
+	f.BoolVar(&asJSON, "json", false, "one JSON object a line")
+	f.BoolVarP(&verbose, "verbose", "v", false, "show the hash of the record's entry in the log")
+	f.BoolVar(&check, "check", false, "store nothing: print faults, grade and recipients")
+	f.IntVar(&window, "window", 256, "maximum number of reports under way at once")
+	conn.flags(cmd)
+	rules.flags(cmd)
+	return cmd
+}
+
+// send sends the reports of files and prints their receipts.
+func (e *environment) send(ctx context.Context, c *client.Client, operator string, window int, files []string, print func(*event.Receipt) error) error {
+	p := newProgress(e.errOut, "receipts")
+	defer p.end()
+	refused := false
+	err := c.Reports(ctx, operator, window, e.events(files), func(r *event.Receipt) error {
+		refused = refused || r.Status == event.StatusRejected || r.Status == event.StatusConflict
+		p.add(r.Status)
+		return print(r)
+	})
+	if err == nil && refused {
+		return errRefused
+	}
+	return err
+}
+
+// events yields the events of files one by one, unchanged. No files, or "-", means
+// standard input.
+func (e *environment) events(files []string) func(yield func([]byte) error) error {
+	if len(files) == 0 {
+		files = []string{"-"}
+	}
+	return func(yield func([]byte) error) error {
+		for _, name := range files {
+			if err := e.eventsOf(name, yield); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+		}
+		return nil
+	}
+}
+
+func (e *environment) eventsOf(name string, yield func([]byte) error) error {
+	in, closeIn, err := e.open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(event.SplitEvents(in, yield), closeIn())
+}
+
+func (e *environment) open(name string) (io.Reader, func() error, error) {
+	if name == "-" {
+		return e.in, func() error { return nil }, nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	return f, f.Close, nil
+}
+
+// json prints one object on each line and escapes hidden characters: the output may be
+// read on a terminal, and means the same.
+func (e *environment) json(v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	_, err = printable.Writer{Out: e.raw}.Write(append(b, '\n'))
+	return err
+}
+
+// receiptPrinter returns a function that prints receipts; verbose also shows people the
+// hash of the record's entry in the log.
+func (e *environment) receiptPrinter(asJSON, verbose bool) func(*event.Receipt) error {
+	if asJSON {
+		return func(r *event.Receipt) error { return e.json(r) }
+	}
+	return func(r *event.Receipt) error {
+		e.receipt(r)
+		if verbose && r.Entry != nil {
+			fmt.Fprintf(e.out, "    %s %s\n", e.word("entry"), r.Entry)
+		}
+		return nil
+	}
+}
+
+// receipt prints a receipt for people.
+func (e *environment) receipt(r *event.Receipt) {
+	fmt.Fprintf(e.out, "%s  %s/%s  %s", e.word(r.Status), printable.Line(r.Operator), printable.Line(r.Incident), printable.Line(r.Report))
+	if r.Record != 0 {
+		fmt.Fprintf(e.out, "  #%d  %s", r.Record, e.time(r.ReceivedAt))
+	}
+	if r.Durability != "" {
+		fmt.Fprintf(e.out, "  (%s: %s)", e.word("durability"), r.Durability)
+	}
+	if r.Exercise {
+		fmt.Fprintf(e.out, "  [%s]", e.word("exercise"))
+	}
+	fmt.Fprintln(e.out)
+	for _, l := range r.Late {
+		fmt.Fprintf(e.out, "    %s\n", e.lateness(l))
+	}
+	e.details(r.Errors, r.Warnings)
+}
+
+// progress counts on a terminal, at intervals.
+type progress struct {
+	out    io.Writer
+	what   string
+	live   bool
+	total  int
+	counts map[string]int
+}
+
+// progressEvery is how many items pass between two progress lines.
+const progressEvery = 100
+
+func newProgress(out io.Writer, what string) *progress {
+	f, ok := out.(*os.File)
+	return &progress{out: out, what: what, live: ok && isatty.IsTerminal(f.Fd()), counts: map[string]int{}}
+}
+
+func (p *progress) add(kind string) {
+	p.total++
+	p.counts[kind]++
+	if p.live && p.total%progressEvery == 0 {
+		fmt.Fprintf(p.out, "\r%d %s", p.total, p.what)
+	}
+}
+
+// end prints the total where there was more than one.
+func (p *progress) end() {
+	if p.total < 2 {
+		return
+	}
+	lead := ""
+	if p.live {
+		lead = "\r"
+	}
+	fmt.Fprintf(p.out, "%s%d %s:", lead, p.total, p.what)
+	for _, kind := range []string{event.StatusAccepted, event.StatusDuplicate, event.StatusConflict, event.StatusRejected} {
+		if n := p.counts[kind]; n > 0 {
+			fmt.Fprintf(p.out, " %d %s", n, kind)
+		}
+	}
+	fmt.Fprintln(p.out)
+}

@@ -1,0 +1,128 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tocsin-project/tocsin/internal/app"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/statute"
+)
+
+func (e *environment) statuteCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "statute", Short: "Read and check the statute packs"}
+	var rules rules
+	list := &cobra.Command{
+		Use: "list", Short: "List the packs with their hashes", Args: args(cobra.NoArgs),
+		RunE: func(*cobra.Command, []string) error {
+			rb, err := app.LoadRules(rules.statutes, rules.register)
+			if err != nil {
+				return err
+			}
+			for _, p := range rb.Statutes.Packs() {
+				fmt.Fprintf(e.out, "%-18s %s %s  %s\n", p.ID, p.Effective.From.In(event.Beijing).Format("2006-01-02"), p.SHA256[:12], e.text(p.Title))
+			}
+			return nil
+		},
+	}
+	rules.flags(list)
+	show := &cobra.Command{
+		Use: "show ID", Short: "Show a pack: every criterion, duty and follow-up with its article", Args: args(cobra.ExactArgs(1)),
+		RunE: func(_ *cobra.Command, a []string) error {
+			rb, err := app.LoadRules(rules.statutes, rules.register)
+			if err != nil {
+				return err
+			}
+			p, ok := rb.Statutes.Pack(a[0])
+			if !ok {
+				return fmt.Errorf("no pack %q: see tocsin statute list", a[0])
+			}
+			e.pack(p)
+			return nil
+		},
+	}
+	rules.flags(show)
+	cmd.AddCommand(list, show, e.statuteCheckCommand())
+	return cmd
+}
+
+func (e *environment) statuteCheckCommand() *cobra.Command {
+	var registerFile string
+	cmd := &cobra.Command{
+		Use: "check DIR", Short: "Check packs before they are used",
+		Long: `Reads every *.yaml of DIR and checks each pack (gaps and overlaps of its thresholds, missing
+and failing fixtures), the packs together, and the register with the packs (duties that
+nobody can receive). Exit code 1 if there is any error.`,
+		Args: args(cobra.ExactArgs(1)),
+		RunE: func(_ *cobra.Command, a []string) error {
+			set, err := statute.Load(os.DirFS(a[0]))
+			if err != nil {
+				return err
+			}
+			findings := set.Check()
+			failed := false
+			for _, f := range findings {
+				failed = failed || f.Severity == statute.SeverityError
+				fmt.Fprintf(e.out, "%s: %s: %s: %s\n", f.Severity, f.Pack, f.Path, f.Message)
+			}
+			if _, err := app.LoadRules(a[0], registerFile); err != nil {
+				return err
+			}
+			fmt.Fprintf(e.out, "%d packs, %d findings\n", len(set.Packs()), len(findings))
+			if failed {
+				return errRefused
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&registerFile, "register", "", "register to check the duties with (default: the example register)")
+	return cmd
+}
+
+// pack prints a pack for people.
+func (e *environment) pack(p *statute.Pack) {
+	fmt.Fprintf(e.out, "%s  %s\n%s · %s\nSHA-256 %s\n", p.ID, e.text(p.Title), p.Source, e.text(p.Rank), p.SHA256)
+	e.note(p.Note)
+	for _, c := range p.Criteria {
+		fmt.Fprintf(e.out, "\n%s  %s%s\n  %s\n  %s %s\n", c.ID, e.gradeName(c.Grade), e.confidence(c.Confidence), c.When, c.Citation, c.Quote)
+		e.note(c.Note)
+	}
+	for _, d := range p.Duties {
+		fmt.Fprintf(e.out, "\n%s  %s  %s → %s  %s%s\n  %s %s\n", d.ID, e.word(string(d.Act)), party(d.From), party(d.To), e.within(d.Within, d.Clock), e.confidence(d.Confidence), d.Citation, d.Quote)
+		e.note(d.Note)
+	}
+	for _, f := range p.FollowUps {
+		what := strings.Join(f.Items, ", ")
+		if f.Report != "" {
+			what = e.word("report-" + f.Report)
+		}
+		fmt.Fprintf(e.out, "\n%s  %s: %s  %s%s\n  %s %s\n", f.ID, e.word("follow-up"), what, e.within(f.Within, f.Clock), e.confidence(f.Confidence), f.Citation, f.Quote)
+		e.note(f.Note)
+	}
+}
+
+// within prints a limit and what it counts from.
+func (e *environment) within(l *statute.Limit, c statute.Clock) string {
+	if l == nil {
+		return e.word("promptly")
+	}
+	return l.String() + " (" + e.word("clock-"+string(c)) + ")"
+}
+
+func party(p statute.Party) string {
+	if p.Level == "" {
+		return string(p.Role)
+	}
+	return string(p.Role) + "/" + string(p.Level)
+}
+
+func (e *environment) note(t statute.Text) {
+	if s := e.text(t); s != "" {
+		fmt.Fprintf(e.out, "  (%s)\n", s)
+	}
+}
+
+func (e *environment) text(t statute.Text) string { return e.pick([2]string{t.ZH, t.EN}) }

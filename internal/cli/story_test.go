@@ -1,0 +1,66 @@
+package cli
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/nats-io/nkeys"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/evidence"
+)
+
+// A story shows when an act was signed, where that is part of the signed text.
+func TestStory_SaysWhenAnActWasSigned(t *testing.T) {
+	t.Parallel()
+	identities, err := nkeys.CreateOperator()
+	require.NoError(t, err)
+	desk, err := nkeys.CreateUser()
+	require.NoError(t, err)
+	operator, err := identities.PublicKey()
+	require.NoError(t, err)
+	user, err := desk.PublicKey()
+	require.NoError(t, err)
+	const subject, body = "incident.closed.hall.mill.flood.n1", `{"desk":"hall","officer":"duty-officer"`
+	entry := func(format, more string) event.StoryEntry {
+		s := evidence.SignedAct{Format: format, By: "desk/hall", Key: user, Sent: body + more + "}", Identities: operator}
+		s.Certificate, err = identities.Sign(evidence.KeyText(s.By, s.Key))
+		require.NoError(t, err)
+		s.Signature, err = desk.Sign(evidence.ActText(format, subject, []byte(s.Sent)))
+		require.NoError(t, err)
+		signed, err := json.Marshal(s)
+		require.NoError(t, err)
+		return event.StoryEntry{Record: 7, Type: event.KindClosed, At: noon, Subject: subject, Body: json.RawMessage(body + `,"signed":` + string(signed) + "}")}
+	}
+	said := func(s event.StoryEntry) (zh, en string) {
+		return lines(func(e *environment) { require.NoError(t, e.story(s)) })
+	}
+	zh, en := said(entry(evidence.ActFormat2, `,"log":"log.example.com/test","signedAt":"2026-03-01T03:59:58Z"`))
+	require.Contains(t, zh, "[desk/hall 于 2026-03-01 11:59:58.000 +08:00 签名]")
+	require.Contains(t, en, "[signed by desk/hall at 2026-03-01 11:59:58.000 +08:00]")
+	_, en = said(entry(evidence.ActFormat1, ""))
+	require.Contains(t, en, "[signed by desk/hall]\n")
+	forged := entry(evidence.ActFormat2, `,"log":"log.example.com/test","signedAt":"2026-03-01T03:59:58Z"`)
+	forged.Subject = "incident.closed.hall.mill.flood.n2"
+	_, en = said(forged)
+	require.Contains(t, en, "THE SIGNATURE DOES NOT HOLD")
+	require.NotContains(t, en, "signed by desk/hall at")
+}
+
+// A desk's own act is shown as such, and not as awaiting its acknowledgement.
+func TestRow_OfADesksOwnAct(t *testing.T) {
+	t.Parallel()
+	full := &event.Escalated{ID: "hall.mill.flood.2", Desk: "hall", Operator: "mill", Incident: "flood", Act: event.ActUpdate, From: "hall", ReportedAt: noon}
+	r := full.Row(9, nil, nil, noon)
+	zh, en := lines(func(e *environment) { e.row(r) })
+	require.Contains(t, zh, "[本席位自己的处置，无需签收]")
+	require.Contains(t, en, "from hall → hall  mill/flood  [own act, nothing to acknowledge]")
+	var s drillDesk
+	s.add(r)
+	require.Equal(t, drillDesk{Escalations: 1}, s, "neither open nor acknowledged in time")
+	_, en = lines(func(e *environment) {
+		e.row(full.Row(9, &event.Acknowledgement{At: noon, Officer: "shift"}, nil, noon))
+	})
+	require.Contains(t, en, "[acknowledged] shift")
+}
