@@ -112,7 +112,7 @@ func newShell(t *testing.T) *shell {
 	schemas, err := filepath.Abs(filepath.Join("..", "..", "schemas"))
 	require.NoError(t, err)
 	require.NoError(t, os.Symlink(schemas, filepath.Join(s.dir, "schemas")))
-	built, err := exec.Command("go", "build", "-o", filepath.Join(s.dir, "tocsin-verify"), "../tocsin-verify").CombinedOutput()
+	built, err := exec.Command("go", "build", "-o", filepath.Join(s.dir, "tocsin-verify"), "../../cmd/tocsin-verify").CombinedOutput()
 	require.NoError(t, err, string(built))
 	for name, script := range map[string]string{
 		"tocsin": fmt.Sprintf("TOCSIN_CHILD=1 TOCSIN_SERVER=%s exec %q --lang en \"$@\"", s.server.url(), exe),
@@ -205,8 +205,9 @@ func TestDocumentedCommandsExist(t *testing.T) {
 		}
 	}
 	walk(root)
-	verifier, err := filepath.Glob(filepath.Join("..", "tocsin-verify", "*.go"))
+	verifier, err := filepath.Glob(filepath.Join("..", "..", "cmd", "tocsin-verify", "*.go"))
 	require.NoError(t, err)
+	require.NotEmpty(t, verifier)
 	for _, name := range verifier {
 		source, err := os.ReadFile(name)
 		require.NoError(t, err)
