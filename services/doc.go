@@ -24,7 +24,8 @@
 //	                            or rejected.<operator>.<digest>
 //	services/classifier  reads  accepted, elapsed; determined, asked, confirmed, transferred
 //	                     writes incident.graded.<operator>.<incident>.<revision>:
-//	                            merged facts, grades and every decision
+//	                            merged facts, grades and every decision, by
+//	                            internal/grading, which is pure
 //	services/router      reads  graded, unhandled; overdue, away, reminded
 //	                     writes incident.escalated.<desk>.<operator>.<incident>.<revision>
 //	services/desk        takes  desk.<desk>.acknowledge, desk.<desk>.act, desk.<desk>.watch,

@@ -31,6 +31,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/credential"
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/grading"
 	"github.com/tocsin-project/tocsin/internal/listener"
 	"github.com/tocsin-project/tocsin/internal/share"
 	"github.com/tocsin-project/tocsin/internal/statute"
@@ -51,7 +52,7 @@ type Config struct {
 	// descriptors allow.
 	Connections listener.Bounds
 	Roles       []string
-	Rulebook    classifier.Rulebook
+	Rulebook    grading.Rulebook
 
 	// TLS has the certificate for ports that listen beyond loopback; nil: none does.
 	TLS *TLS

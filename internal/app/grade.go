@@ -5,7 +5,7 @@ import (
 
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
-	"github.com/tocsin-project/tocsin/services/classifier"
+	"github.com/tocsin-project/tocsin/internal/grading"
 	"github.com/tocsin-project/tocsin/services/intake"
 )
 
@@ -25,14 +25,14 @@ type Grading struct {
 // Grader grades reports offline, with the same code as the services: reports of one
 // incident are merged in the order given.
 type Grader struct {
-	rulebook  classifier.Rulebook
+	rulebook  grading.Rulebook
 	at        time.Time
 	sequence  uint64
 	incidents map[string]*event.Graded
 }
 
 // NewGrader returns a grader that takes every report as received at a given time.
-func NewGrader(rb classifier.Rulebook, at time.Time) *Grader {
+func NewGrader(rb grading.Rulebook, at time.Time) *Grader {
 	return &Grader{rulebook: rb, at: at, incidents: map[string]*event.Graded{}}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
+	"github.com/tocsin-project/tocsin/internal/grading"
 	"github.com/tocsin-project/tocsin/services/classifier"
 	"github.com/tocsin-project/tocsin/services/deadline"
 	"github.com/tocsin-project/tocsin/services/desk"
@@ -27,7 +28,7 @@ import (
 // no drill can reach a real desk, and no real report a drill.
 type realm struct {
 	name     event.Realm
-	rulebook classifier.Rulebook
+	rulebook grading.Rulebook
 	data     string
 	bus      *bus.Bus
 	clock    clock.Clock

@@ -9,17 +9,17 @@ import (
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/grading"
 	"github.com/tocsin-project/tocsin/internal/register"
 	"github.com/tocsin-project/tocsin/internal/statute"
 	"github.com/tocsin-project/tocsin/schemas"
-	"github.com/tocsin-project/tocsin/services/classifier"
 	"github.com/tocsin-project/tocsin/services/ledger"
 )
 
 // LoadRules reads the packs of a folder and a register, the embedded ones if the name is
 // empty, and checks the packs against the register.
-func LoadRules(statutes, registerFile string) (classifier.Rulebook, error) {
-	var rb classifier.Rulebook
+func LoadRules(statutes, registerFile string) (grading.Rulebook, error) {
+	var rb grading.Rulebook
 	var packs fs.FS = schemas.Statutes
 	if statutes != "" {
 		packs = os.DirFS(statutes)
@@ -42,7 +42,7 @@ func LoadRules(statutes, registerFile string) (classifier.Rulebook, error) {
 	if err := reg.CheckDuties(set); err != nil {
 		return rb, err
 	}
-	return classifier.Rulebook{Statutes: set, Register: reg}, nil
+	return grading.Rulebook{Statutes: set, Register: reg}, nil
 }
 
 // retention returns how long records are kept: as the statutes in force demand, or longer
@@ -69,7 +69,7 @@ func retention(cfg Config) (ledger.Keep, error) {
 // recordRules writes the packs and the register in force into the ledger, if they are
 // new, before anything is decided by them, so that a decision of three years ago can be
 // reproduced.
-func recordRules(ctx context.Context, b *bus.Bus, c clock.Clock, rb classifier.Rulebook) error {
+func recordRules(ctx context.Context, b *bus.Bus, c clock.Clock, rb grading.Rulebook) error {
 	var records []event.Record
 	add := func(sha, kind, id string, raw []byte) error {
 		r, err := event.NewRecord(event.RulesSubject(sha), c.Now(), "", event.RulesBody{Kind: kind, ID: id, SHA256: sha, Text: string(raw)})

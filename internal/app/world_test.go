@@ -23,7 +23,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
-	"github.com/tocsin-project/tocsin/services/classifier"
+	"github.com/tocsin-project/tocsin/internal/grading"
 )
 
 // nine is when the scenarios begin.
@@ -108,13 +108,13 @@ func (w *world) end() {
 
 // embedded are the embedded packs and the example register, decoded once: most tests
 // use them, and no code changes them.
-var embedded = sync.OnceValues(func() (classifier.Rulebook, error) { return app.LoadRules("", "") })
+var embedded = sync.OnceValues(func() (grading.Rulebook, error) { return app.LoadRules("", "") })
 
-func rules(t testing.TB, statutes, registerFile string) classifier.Rulebook {
+func rules(t testing.TB, statutes, registerFile string) grading.Rulebook {
 	t.Helper()
 	load := embedded
 	if statutes != "" || registerFile != "" {
-		load = func() (classifier.Rulebook, error) { return app.LoadRules(statutes, registerFile) }
+		load = func() (grading.Rulebook, error) { return app.LoadRules(statutes, registerFile) }
 	}
 	rb, err := load()
 	require.NoError(t, err)

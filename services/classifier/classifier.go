@@ -29,6 +29,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
+	"github.com/tocsin-project/tocsin/internal/grading"
 )
 
 // Name is the service's name; its position on the ledger is kept under it.
@@ -38,7 +39,7 @@ const Name = "classifier"
 type Deps struct {
 	Bus      *bus.Bus
 	Clock    clock.Clock
-	Rulebook Rulebook
+	Rulebook grading.Rulebook
 }
 
 // causes are the records that may make a revision.
@@ -65,6 +66,15 @@ func Run(ctx context.Context, d Deps) error {
 func incidentOf(in event.Stored) string {
 	a := event.ParseSubject(in.Subject)
 	return a.Operator + "." + a.Incident
+}
+
+// incidentKey names the incident of a cause as incidentOf does.
+func incidentKey(body any) string {
+	c, err := grading.CauseOf(0, body)
+	if err != nil {
+		return ""
+	}
+	return event.Token(c.Operator) + "." + event.Token(c.Incident)
 }
 
 // handler folds causes. The follower may call it for several incidents concurrently, but
@@ -106,7 +116,7 @@ func (h *handler) recall(ctx context.Context) error {
 // Handle makes the next revision of the record's incident, or nothing when the
 // record is folded already.
 func (h *handler) Handle(ctx context.Context, in event.Stored) ([]event.Record, error) {
-	body, err := decodeCause(in)
+	body, err := grading.DecodeCause(in)
 	if err != nil {
 		return nil, err
 	}
@@ -188,11 +198,11 @@ func (h *handler) mend(ctx context.Context, last *event.Graded, seq uint64, body
 			next = nil
 		}
 	}()
-	c, err := causeOf(seq, body)
+	c, err := grading.CauseOf(seq, body)
 	if err != nil {
 		return nil
 	}
-	mended := event.Graded{Operator: c.operator, Incident: c.incident}
+	mended := event.Graded{Operator: c.Operator, Incident: c.Incident}
 	if last != nil {
 		mended = *last
 	}
@@ -222,15 +232,15 @@ func (h *handler) foldAgain(ctx context.Context, g *event.Graded, seq uint64) (e
 	if err != nil {
 		return g.State, nil, err
 	}
-	body, err := decodeCause(stored)
+	body, err := grading.DecodeCause(stored)
 	if err != nil {
 		return g.State, nil, err
 	}
-	c, err := causeOf(seq, body)
+	c, err := grading.CauseOf(seq, body)
 	if err != nil {
 		return g.State, nil, err
 	}
-	return h.deps.Rulebook.fold(g, c)
+	return h.deps.Rulebook.Fold(g, c)
 }
 
 // load returns the last revision of an incident. It takes a first report of an incident

@@ -3,8 +3,6 @@ package classifier
 import (
 	"slices"
 	"time"
-
-	"github.com/tocsin-project/tocsin/internal/event"
 )
 
 const (
@@ -17,9 +15,6 @@ const (
 	// failed retry.
 	maxMended = 8
 	mendPause = 10 * time.Second
-	// maxHistory is how many confirmations and transfers of an incident are kept, and how
-	// many answered questions of each desk: older ones decide nothing.
-	maxHistory = 40
 )
 
 // cut returns the latest maxAside causes. An older one counts as folded from then on; the
@@ -34,39 +29,3 @@ func cut(aside []uint64) []uint64 {
 
 // isCut reports whether cut may have dropped older causes than these.
 func isCut(aside []uint64) bool { return len(aside) >= maxAside }
-
-// recent drops the oldest entries of a list in ledger order beyond maxHistory, but none
-// that the revision after prev carries out.
-func recent[T any](prev *event.Graded, list []T, record func(T) uint64) []T {
-	spare := len(list) - maxHistory
-	if spare <= 0 {
-		return list
-	}
-	return slices.DeleteFunc(list, func(v T) bool {
-		drop := spare > 0 && !isFresh(prev, record(v))
-		if drop {
-			spare--
-		}
-		return drop
-	})
-}
-
-// recentAsked drops the oldest answered questions of a desk beyond maxHistory.
-func recentAsked(s event.State, desk string) []event.Asked {
-	spare := -maxHistory
-	for _, a := range s.Asked {
-		if a.Desk == desk {
-			spare++
-		}
-	}
-	if spare <= 0 {
-		return s.Asked
-	}
-	return slices.DeleteFunc(s.Asked, func(a event.Asked) bool {
-		drop := spare > 0 && a.Desk == desk && len(s.Missing(a)) == 0
-		if drop {
-			spare--
-		}
-		return drop
-	})
-}

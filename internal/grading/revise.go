@@ -1,4 +1,13 @@
-package classifier
+// Package grading decides what follows from the reports of an incident. It folds one
+// cause at a time (a report, a moment at which time alone changes something, a desk's
+// act) into the known facts, grades them under every statute in force, and derives the
+// rest: duties with their due times, the desks that are told, what is still owed, and
+// when to look again.
+//
+// It is pure: everything it uses is an argument, the time included. The same causes in
+// the same order give the same revisions, and the order in which facts are folded does
+// not change what is known.
+package grading
 
 import (
 	"encoding/json"
@@ -28,17 +37,17 @@ type Rulebook struct {
 // a cause folded late must not turn time back. A moment that changes nothing makes no
 // revision: the result is nil.
 func (rb Rulebook) Revise(prev *event.Graded, seq uint64, body any, aside []uint64) (*event.Graded, error) {
-	c, err := causeOf(seq, body)
+	c, err := CauseOf(seq, body)
 	if err != nil {
 		return nil, err
 	}
 	if prev == nil {
 		if c.report == nil {
-			return nil, fmt.Errorf("no report of %s/%s has been graded yet", c.operator, c.incident)
+			return nil, fmt.Errorf("no report of %s/%s has been graded yet", c.Operator, c.Incident)
 		}
-		prev = &event.Graded{Operator: c.operator, Incident: c.incident}
+		prev = &event.Graded{Operator: c.Operator, Incident: c.Incident}
 	}
-	state, changed, err := rb.fold(prev, c)
+	state, changed, err := rb.Fold(prev, c)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +61,7 @@ func (rb Rulebook) Revise(prev *event.Graded, seq uint64, body any, aside []uint
 	}
 	packs := rb.Statutes.InForce(at)
 	g := &event.Graded{
-		Operator: c.operator, Incident: c.incident, Revision: prev.Revision + 1,
+		Operator: c.Operator, Incident: c.Incident, Revision: prev.Revision + 1,
 		Through: max(prev.Through, seq), Aside: aside, Cause: c.record(changed),
 		At: at, About: v.report.About, State: state,
 		Assessment: packs.Assess(v.Case, at),
@@ -78,7 +87,7 @@ func (rb Rulebook) Revise(prev *event.Graded, seq uint64, body any, aside []uint
 }
 
 // saysHandled reports whether the cause is a report that handling has ended.
-func saysHandled(c cause, changed []string) bool {
+func saysHandled(c Cause, changed []string) bool {
 	return c.report != nil && (c.report.Type == event.TypeFinal || slices.Contains(changed, "handledAt"))
 }
 
@@ -106,14 +115,14 @@ func (rb Rulebook) view(operator string, state event.State) (view, error) {
 
 // viewAfter returns the view once a cause has been folded. For the first report of an
 // incident it uses the report itself, which saves rebuilding it from the state.
-func (rb Rulebook) viewAfter(prev *event.Graded, c cause, state event.State) (view, error) {
+func (rb Rulebook) viewAfter(prev *event.Graded, c Cause, state event.State) (view, error) {
 	if c.report != nil && len(prev.State.Fields) == 0 {
 		if report, known := c.report.Data(); known && !isAhead(report.Facts, c.report.ReceivedAt) {
 			report.ContainsNoStateSecrets, report.Reason, report.DuplicateOf = false, "", "" // notFacts
-			return rb.viewOf(c.operator, state, report)
+			return rb.viewOf(c.Operator, state, report)
 		}
 	}
-	return rb.view(c.operator, state)
+	return rb.view(c.Operator, state)
 }
 
 // viewOf returns the view of a merged report.
@@ -135,7 +144,7 @@ func (rb Rulebook) viewOf(operator string, state event.State, report event.Repor
 
 // decide computes the duties, the forwards that await a person, what the operator owes,
 // and when to look again. A withdrawn incident does not grow, and nothing is owed.
-func (rb Rulebook) decide(prev, g *event.Graded, c cause, v view, packs *statute.Set) (err error) {
+func (rb Rulebook) decide(prev, g *event.Graded, c Cause, v view, packs *statute.Set) (err error) {
 	if g.State.IsWithdrawn() {
 		g.Next = nil
 		g.Withdrawal = new(event.Withdrawal)
@@ -236,7 +245,7 @@ func rulesOf(packs *statute.Set, r *register.Register) event.Rules {
 }
 
 // change describes how the grade moved and which criteria moved it.
-func change(prev, g *event.Graded, cause cause) event.Change {
+func change(prev, g *event.Graded, cause Cause) event.Change {
 	c := event.Change{From: prev.Grade, To: g.Grade, Kind: event.ChangeUnchanged}
 	before, after := criteria(prev.Hits), criteria(g.Hits)
 	c.Lost, c.Gained = minus(before, after), minus(after, before)
@@ -260,7 +269,7 @@ func change(prev, g *event.Graded, cause cause) event.Change {
 }
 
 // reason describes in a few words what made the revision.
-func reason(g *event.Graded, c cause) string {
+func reason(g *event.Graded, c Cause) string {
 	kind := strings.Split(g.Cause.Type, ".")[2]
 	switch kind {
 	case event.KindElapsed:

@@ -1,4 +1,4 @@
-package classifier
+package grading
 
 import (
 	"encoding/json"
@@ -205,36 +205,6 @@ func TestAnIncidentIsHandedOn(t *testing.T) {
 	g = s.fold(transfer("z", "bj-cyberspace", "bj-public-security", "09:55"))
 	require.Empty(t, g.Escalations, "one that was never told has nothing to hand on")
 	require.Len(t, s.fold(next("r3", "10:00", `"cause":"E"`)).Escalations, 4)
-}
-
-// A set-aside cause that is folded with a later one takes effect with it: a transfer with
-// what its desk may read, and facts for every desk told, even if the later cause is
-// quiet.
-func TestActsThatWereSetAside(t *testing.T) {
-	rb := withPack(t, rulebook(t), "cn-csirm-2025",
-		"- id: cii-operator-to-public-security\n", "- id: cii-operator-to-public-security\n    items: [title, facts.outage]\n")
-	b := newBench(t)
-	b.deps.Rulebook = rb
-	h := b.handler()
-	storeAct := func(a *event.DeskAct) event.Stored {
-		r, err := event.NewRecord(event.ActRecordSubject(*a), a.At, "", a)
-		require.NoError(t, err)
-		return b.commit(r)
-	}
-	b.handle(h, b.store(taken("initial", "r1", nine, onSite+","+large)))
-	failing := storeAct(transfer("t", "sh-public-security", "js-public-security", "09:10"))
-	h.Failed(failing)
-	g := b.handle(h, storeAct(ask("q", "protection-energy", "09:11", "cause")))
-	i := slices.IndexFunc(g.Escalations, func(e event.Escalation) bool { return e.Desk == "js-public-security" })
-	require.GreaterOrEqual(t, i, 0)
-	require.Equal(t, event.ActTransfer, g.Escalations[i].Act)
-	require.Equal(t, []string{"title", "facts.outage"}, g.Escalations[i].Items)
-
-	failed := b.store(taken("progress", "r2", on("09:12"), `"cause":"C"`))
-	h.Failed(failed)
-	g = b.handle(h, storeAct(ask("r", "protection-energy", "09:13", "impact")))
-	require.Equal(t, []string{"cause"}, g.Cause.Changed)
-	require.Equal(t, []string{"js-public-security update", "protection-energy update", "sh-public-security update"}, reached(g))
 }
 
 func TestAnActNeedsAnIncident(t *testing.T) {

@@ -1,4 +1,4 @@
-package classifier
+package grading
 
 import (
 	"bytes"

@@ -1,4 +1,4 @@
-package classifier
+package grading
 
 import (
 	"slices"
@@ -81,7 +81,7 @@ func isOwn(g *event.Graded, e *event.Escalation) bool {
 func isQuiet(prev, g *event.Graded) bool {
 	switch strings.Split(g.Cause.Type, ".")[2] {
 	case event.KindAsked, event.KindConfirmed, event.KindTransferred, event.KindElapsed:
-		mended := without(minus(prev.Aside, g.Aside), g.Cause.Record)
+		mended := minus(minus(prev.Aside, g.Aside), []uint64{g.Cause.Record})
 		return len(mended) == 0 && (sameGrades(prev, g) || g.Withdrawal != nil)
 	}
 	return false
@@ -189,5 +189,5 @@ func both(a, b []string) []string {
 	if a == nil || b == nil {
 		return nil
 	}
-	return union(a, b)
+	return slices.Concat(a, minus(b, a))
 }

@@ -1,4 +1,4 @@
-package classifier
+package grading
 
 import (
 	"fmt"
@@ -9,32 +9,32 @@ import (
 	"github.com/tocsin-project/tocsin/internal/register"
 )
 
-// cause is a record that may make a revision: a report, a moment at which time
+// Cause is a record that may make a revision: a report, a moment at which time
 // alone may change something, or a desk's act.
-type cause struct {
+type Cause struct {
 	seq                uint64
-	operator, incident string
+	Operator, Incident string
 	at                 time.Time // receipt, the moment itself, or the desk's stamp
 	report             *event.Accepted
 	act                *event.DeskAct
 }
 
-// causeOf reads the body of a cause: *event.Accepted, *event.Elapsed or
+// CauseOf reads the body of a cause: *event.Accepted, *event.Elapsed or
 // *event.DeskAct.
-func causeOf(seq uint64, body any) (cause, error) {
+func CauseOf(seq uint64, body any) (Cause, error) {
 	switch b := body.(type) {
 	case *event.Accepted:
-		return cause{seq: seq, operator: b.Operator, incident: b.Incident, at: b.ReceivedAt.UTC(), report: b}, nil
+		return Cause{seq: seq, Operator: b.Operator, Incident: b.Incident, at: b.ReceivedAt.UTC(), report: b}, nil
 	case *event.Elapsed:
-		return cause{seq: seq, operator: b.Operator, incident: b.Incident, at: b.At.UTC()}, nil
+		return Cause{seq: seq, Operator: b.Operator, Incident: b.Incident, at: b.At.UTC()}, nil
 	case *event.DeskAct:
-		return cause{seq: seq, operator: b.Operator, incident: b.Incident, at: b.At.UTC(), act: b}, nil
+		return Cause{seq: seq, Operator: b.Operator, Incident: b.Incident, at: b.At.UTC(), act: b}, nil
 	}
-	return cause{}, fmt.Errorf("a %T makes no revision", body)
+	return Cause{}, fmt.Errorf("a %T makes no revision", body)
 }
 
-// decodeCause decodes a stored cause.
-func decodeCause(in event.Stored) (any, error) {
+// DecodeCause decodes a stored cause.
+func DecodeCause(in event.Stored) (any, error) {
 	switch event.ParseSubject(in.Subject).Kind {
 	case event.KindAccepted:
 		return event.Decode[event.Accepted](in)
@@ -44,17 +44,8 @@ func decodeCause(in event.Stored) (any, error) {
 	return event.Decode[event.DeskAct](in)
 }
 
-// incidentKey names the incident of a cause as incidentOf does.
-func incidentKey(body any) string {
-	c, err := causeOf(0, body)
-	if err != nil {
-		return ""
-	}
-	return event.Token(c.operator) + "." + event.Token(c.incident)
-}
-
 // record describes the cause for the revision that it makes.
-func (c cause) record(changed []string) event.Cause {
+func (c Cause) record(changed []string) event.Cause {
 	out := event.Cause{Record: c.seq, At: c.at, Changed: changed}
 	switch {
 	case c.report != nil:
@@ -70,8 +61,8 @@ func (c cause) record(changed []string) event.Cause {
 	return out
 }
 
-// fold adds the contents of the cause to the known facts. A moment adds nothing.
-func (rb Rulebook) fold(prev *event.Graded, c cause) (event.State, []string, error) {
+// Fold adds the contents of the cause to the known facts. A moment adds nothing.
+func (rb Rulebook) Fold(prev *event.Graded, c Cause) (event.State, []string, error) {
 	switch {
 	case c.report != nil:
 		return fold(prev.State, c.seq, c.report)
@@ -84,7 +75,7 @@ func (rb Rulebook) fold(prev *event.Graded, c cause) (event.State, []string, err
 
 // foldAct adds a desk's act. Lists stay in ledger order and take each record once, so
 // neither the order of folding nor a repeat matters.
-func (rb Rulebook) foldAct(prev *event.Graded, c cause) (event.State, error) {
+func (rb Rulebook) foldAct(prev *event.Graded, c Cause) (event.State, error) {
 	s, a := prev.State, c.act
 	switch a.Kind {
 	case event.KindAsked:
