@@ -30,7 +30,6 @@ const (
 	putPostings
 	dropPostings
 	insertChunk
-	putCopies
 	movePosition
 	statements // number of statements
 )
@@ -72,7 +71,6 @@ var statementTexts = [statements]string{
 	putPostings:    "INSERT OR REPLACE INTO postings VALUES (?, ?)",
 	dropPostings:   "DELETE FROM postings WHERE spot = ?",
 	insertChunk:    "INSERT INTO chunks VALUES (?, ?)",
-	putCopies:      "INSERT OR REPLACE INTO copies VALUES (?, ?)",
 	movePosition:   "UPDATE position SET seq = ?, salt = ?",
 }
 
@@ -132,12 +130,6 @@ func (x *index) commit(ctx context.Context, items []item) (err error) {
 	for i := range items {
 		if err := w.add(&items[i]); err != nil {
 			return fmt.Errorf("ledger: index record %d: %w", items[i].seq, err)
-		}
-		if items[i].copies == nil {
-			continue
-		}
-		if err := w.exec(putCopies, int64(runOf(items[i].seq)), items[i].copies); err != nil {
-			return fmt.Errorf("ledger: index: %w", err)
 		}
 	}
 	last := items[len(items)-1]

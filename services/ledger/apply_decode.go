@@ -29,7 +29,6 @@ type item struct {
 	overdue    *event.Overdue
 	closing    string // JSON of event.Closing
 	removal    *event.Removal
-	copies     []byte // the run of copies that the record completes
 }
 
 // entry has what escalations and revisions have in common.

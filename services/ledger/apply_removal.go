@@ -45,9 +45,6 @@ func (w *writing) forget(removal *event.Removal) error {
 	if err := w.saveAll(); err != nil { // so that the file is up to date
 		return err
 	}
-	if err := w.run("DELETE FROM copies WHERE run BETWEEN ? AND ?", int64(runOf(removal.First)), int64(runOf(removal.Last()))); err != nil {
-		return err
-	}
 	records, err := w.storied(removal)
 	if err != nil {
 		return err

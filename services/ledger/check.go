@@ -188,8 +188,7 @@ func (p *proof) treeDamaged(err error) {
 }
 
 // idle is how many times as long as it worked a check rests, unless somebody waits for
-// it; idler applies while records are being stored or the index is being rebuilt, and in
-// lookBehind.
+// it; idler applies while records are being stored or the index is being rebuilt.
 const (
 	idle  = 3
 	idler = 20

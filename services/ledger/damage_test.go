@@ -336,6 +336,26 @@ func TestDamageIsFoundAtFirstRead(t *testing.T) {
 	}
 }
 
+// TestStory_ShowsAMissingRecord: a record that vanished from the stream is shown as missing
+// in its place, and the same request reports the damage.
+func TestStory_ShowsAMissingRecord(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	seqs := w.story("x", 1)
+	w.certified()
+	w.checkedOnce()
+	require.NoError(t, w.env.Bus.Remove(anyone(t), seqs[2]))
+	a := askOf[event.ShowAnswer](w, event.DoorShow, event.ShowRequest{Operator: "grid-east", Incident: "x"})
+	require.Len(t, a.Entries, len(seqs), "the rest of the story is shown")
+	for i, e := range a.Entries {
+		require.Equal(t, seqs[i], e.Record)
+		require.Equal(t, i == 2, string(e.Body) == `{"missing":true}`, "record %d: %s", e.Record, e.Body)
+	}
+	named := slices.DeleteFunc(w.ledger.Damage(), func(d event.Damage) bool { return d.First == 0 }) // the count of the engine
+	require.Len(t, named, 1)
+	require.Equal(t, []any{event.DamageMissing, seqs[2], seqs[2]}, []any{named[0].Kind, named[0].First, named[0].Last})
+}
+
 // TestARecordWithoutAReadIsNotMissing: a record that the engine did not deliver is not
 // missing while the engine has it.
 func TestARecordWithoutAReadIsNotMissing(t *testing.T) {

@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/tocsin-project/tocsin/internal/private"
@@ -18,7 +17,7 @@ import (
 
 // schemaVersion changes with schema and with the contents of its tables: an index of
 // another version is rebuilt.
-const schemaVersion = 8
+const schemaVersion = 9
 
 // Times are nanoseconds since 1970, records are ledger sequences, and operators,
 // incidents and desks are by their tokens.
@@ -60,8 +59,6 @@ CREATE TABLE outcomes (
 CREATE TABLE desks (
 	incident INTEGER NOT NULL, desk INTEGER NOT NULL, told INTEGER NOT NULL, closed INTEGER NOT NULL,
 	PRIMARY KEY (incident, desk)) WITHOUT ROWID;
--- The records themselves, compressed, some together (copies.go).
-CREATE TABLE copies (run INTEGER PRIMARY KEY, records BLOB NOT NULL);
 CREATE TABLE closings (record INTEGER PRIMARY KEY, desk INTEGER NOT NULL, closing TEXT NOT NULL);
 `
 
@@ -96,8 +93,7 @@ type index struct {
 	questions chan struct{} // one value for each query that may run
 	idle      shelf
 	cache     *cache
-	answers   bool         // queries are accepted; close ends it
-	asked     atomic.Int64 // time of the last query, in nanoseconds since 1970
+	answers   bool // queries are accepted; close ends it
 
 	mu     sync.RWMutex // held to commit, and to begin a query
 	seq    uint64       // the last record indexed

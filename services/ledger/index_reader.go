@@ -29,7 +29,6 @@ const (
 	lookNamed
 	lookIncident
 	lookStory
-	lookCopies
 	lookups // number of lookups
 )
 
@@ -49,7 +48,6 @@ var lookupTexts = [lookups]string{
 	lookNamed:    "SELECT operator, record FROM incidents WHERE incident = ?",
 	lookIncident: "SELECT id FROM incidents WHERE incident = ? AND operator = ?",
 	lookStory:    "SELECT seq, kind, at FROM story WHERE incident = ? AND seq > ? ORDER BY seq LIMIT ?",
-	lookCopies:   "SELECT records FROM copies WHERE run = ?",
 }
 
 // lane is a connection that reads.
@@ -152,7 +150,6 @@ func (x *index) ask(ctx context.Context, lanes int, moving []term, answer func(*
 		return ctx.Err()
 	}
 	defer func() { x.questions <- struct{}{} }()
-	x.asked.Store(machine.Now().UnixNano())
 	r := x.idle.take()
 	if r == nil {
 		if r, err = x.newReader(context.WithoutCancel(ctx)); err != nil {

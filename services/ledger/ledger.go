@@ -64,7 +64,7 @@ func Open(ctx context.Context, d Deps) (*Ledger, error) {
 	v := newView(d)
 	l := &Ledger{view: v, proof: p, deps: d}
 	p.sees, v.noteReading = v.sees, p.noteReading
-	v.fetch, p.copied, p.indexing, p.asked = p.fetch, l.copiesOf, v.isBehind, v.asked
+	v.fetch, p.indexing = p.fetch, v.isBehind
 	return l, nil
 }
 

@@ -35,14 +35,10 @@ type proof struct {
 	removing sync.Mutex // one removal at a time
 	verified uint64     // the last removal that was checked against the tree; under removing
 	checks   checks
-	// copied returns the index's copies of records, as Bus.GetMany does. sees reports
-	// whether the caller may see a record, by its subject.
-	sees    func(ctx context.Context, subject string) (bool, error)
-	copied  func(ctx context.Context, seqs []uint64) []event.Stored
-	glanced chan uint64
+	// sees reports whether the caller may see a record, by its subject.
+	sees func(ctx context.Context, subject string) (bool, error)
 	// indexing reports whether the index is far behind.
 	indexing func() bool
-	asked    func() time.Time // time of the last query of the index
 
 	treeMu  sync.Mutex
 	tree    *evidence.Tree      // nil if it is damaged or not open yet
@@ -77,7 +73,7 @@ func openProof(ctx context.Context, d Deps) (*proof, error) {
 	p := &proof{
 		deps: d, folder: evidence.Dir(filepath.Join(d.Dir, logFolder)),
 		advanced: make(chan struct{}), cleared: make(chan struct{}), halted: make(chan struct{}),
-		glanced: make(chan uint64, glances), lost: make(chan error, 1),
+		lost: make(chan error, 1),
 	}
 	p.checks.wanted, p.checks.waited = make(chan struct{}, 1), make(chan struct{}, 1)
 	if err := private.MakeFolder(string(p.folder)); err != nil {
@@ -300,7 +296,6 @@ func (p *proof) run(ctx context.Context) error {
 	g.Go(func() error { return p.certify(ctx) })
 	g.Go(func() error { return p.check(ctx) })
 	g.Go(func() error { return p.watch(ctx) })
-	g.Go(func() error { return p.lookBehind(ctx) })
 	return g.Wait()
 }
 

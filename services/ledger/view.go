@@ -34,8 +34,6 @@ type view struct {
 	head        atomic.Uint64 // the last record at the start
 	reach       uint64        // withinCall
 
-	copier copier // of the goroutine that reads the stream
-
 	mu      sync.Mutex
 	through uint64        // the last record indexed
 	reached chan struct{} // closed and replaced whenever through grows
@@ -102,7 +100,6 @@ func (v *view) once(ctx context.Context) error {
 	defer v.index.Store(nil)
 	v.fail(nil)
 	v.moved(through)
-	v.copier = copier{}
 	g, ctx := errgroup.WithContext(ctx)
 	decoded := make(chan []item, decodedAhead)
 	g.Go(func() error {
@@ -239,14 +236,6 @@ func (v *view) isBehind() bool { return v.indexed()+v.reach < v.head.Load() }
 
 // IsIndexBehind reports whether the index lacks many records from before the start.
 func (v *view) IsIndexBehind() bool { return v.isBehind() }
-
-// asked returns the time of the last query.
-func (v *view) asked() time.Time {
-	if x := v.index.Load(); x != nil {
-		return time.Unix(0, x.asked.Load())
-	}
-	return time.Time{}
-}
 
 // grown waits until the index is past a record.
 func (v *view) grown(ctx context.Context, after uint64) error {

@@ -27,9 +27,6 @@ const progressEvery = 5 * time.Second
 // take decodes a batch for the goroutine that writes.
 func (v *view) take(ctx context.Context, batch []event.Stored, decoded chan<- []item) error {
 	items := decode(asTold(v.deps.Clock, batch))
-	for i, r := range batch {
-		items[i].copies = v.copier.add(r)
-	}
 	select {
 	case decoded <- items:
 		return nil
