@@ -55,7 +55,7 @@
 //
 // internal/identity has the table of what each identity may do, and what of the record
 // it may see; internal/credential makes what proves an identity. A request reaches an
-// endpoint under a subject that names its caller (internal/bus/door.go), or over HTTP
+// endpoint under a subject that names its caller (internal/bus/endpoint/endpoint.go), or over HTTP
 // with a token (internal/httpedge/identify.go); the context of an answer says for whom
 // it is. Without identities every caller is accepted, on loopback only.
 //
@@ -63,7 +63,7 @@
 //
 // What turns records into records is a Handler (internal/bus/follow.go): a record in,
 // records out, or an error whose kind (internal/fault) says retry, reject or stop. What
-// answers requests is an endpoint, in code a Door (internal/bus/door.go), and it answers
+// answers requests is an endpoint, in code a Door (internal/bus/endpoint/endpoint.go), and it answers
 // after what it promises is on disk. Both write through Commit (internal/bus/commit.go)
 // and in no other way. A timer is a record with a time (internal/bus/timer.go), which
 // comes back as a record when the time has come.

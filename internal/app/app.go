@@ -19,6 +19,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/natsd"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -137,7 +138,7 @@ type App struct {
 	who      *credential.Directory // nil: no identities, every caller is accepted
 	server   *natsd.Server         // nil with an existing NATS
 	nc       *nats.Conn
-	doors    func() (*nats.Conn, error) // opens a connection for the requests to a service
+	dial     func() (*nats.Conn, error) // opens a connection for the requests to a service
 	memory   *share.Pool                // for the requests in flight, of both realms
 	keep     ledger.Keep
 	realms   []*realm
@@ -156,9 +157,9 @@ type App struct {
 // processing them takes a multiple.
 func memoryForBodies(memory uint64) int64 {
 	if memory == 0 {
-		return bus.MemoryForBodies
+		return endpoint.MaxMemory
 	}
-	return int64(min(memory/8, bus.MemoryForBodies))
+	return int64(min(memory/8, endpoint.MaxMemory))
 }
 
 // Start starts everything and returns when requests are answered.
@@ -293,8 +294,8 @@ func (a *App) connect(ctx context.Context) (err error) {
 		if a.server, err = natsd.Start(ctx, server); err != nil {
 			return err
 		}
-		a.doors = func() (*nats.Conn, error) { return a.server.Connect(options...) }
-		a.nc, err = a.doors()
+		a.dial = func() (*nats.Conn, error) { return a.server.Connect(options...) }
+		a.nc, err = a.dial()
 		return err
 	}
 	if a.who != nil {
@@ -310,8 +311,8 @@ func (a *App) connect(ctx context.Context) (err error) {
 	if a.cfg.NATSCA != "" {
 		options = append(options, nats.RootCAs(a.cfg.NATSCA))
 	}
-	a.doors = func() (*nats.Conn, error) { return nats.Connect(a.cfg.NATS, options...) }
-	if a.nc, err = a.doors(); err != nil {
+	a.dial = func() (*nats.Conn, error) { return nats.Connect(a.cfg.NATS, options...) }
+	if a.nc, err = a.dial(); err != nil {
 		return fmt.Errorf("nats at %s: %w", a.cfg.NATS, err)
 	}
 	if err := a.holdOutside(ctx); err != nil {

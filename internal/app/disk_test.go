@@ -11,12 +11,12 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/natsd"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-project/tocsin/internal/app"
-	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
@@ -101,7 +101,7 @@ func TestDisk_AtTheReserve(t *testing.T) {
 	require.Contains(t, problem.Detail, "disk is nearly full (99 MiB are free): no new report is taken")
 	reply, err := w.nc.Request(event.ReportSubject(at), reportRaw("over-nats"), hang)
 	require.NoError(t, err)
-	require.Equal(t, "507", reply.Header.Get(bus.HeaderErrorCode))
+	require.Equal(t, "507", reply.Header.Get(endpoint.HeaderErrorCode))
 	_, err = w.client.Report(t.Context(), at, reportRaw("by-the-command"))
 	require.ErrorContains(t, err, "disk is nearly full")
 

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-project/tocsin/internal/app"
-	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
@@ -139,7 +139,7 @@ func TestAskingWithoutEnd(t *testing.T) {
 	var often atomic.Int64
 	inbox := nats.NewInbox()
 	_, err := p.Subscribe(inbox, func(m *nats.Msg) {
-		if m.Header.Get(bus.HeaderErrorCode) == "429" {
+		if m.Header.Get(endpoint.HeaderErrorCode) == "429" {
 			often.Add(1)
 		}
 	})

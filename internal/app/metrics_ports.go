@@ -51,6 +51,6 @@ func (g portGauges) Collect(to chan<- prometheus.Metric) {
 		if r.name == event.Drill {
 			drill = "true"
 		}
-		to <- prometheus.MustNewConstMetric(lostCounter, prometheus.CounterValue, float64(r.bus.Lost()), drill)
+		to <- prometheus.MustNewConstMetric(lostCounter, prometheus.CounterValue, float64(r.endpoints.Lost()), drill)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
@@ -27,16 +28,17 @@ import (
 // same, but each has a bus that knows only the subjects and streams of its own realm. So
 // no drill can reach a real desk, and no real report a drill.
 type realm struct {
-	name     event.Realm
-	rulebook grading.Rulebook
-	data     string
-	bus      *bus.Bus
-	clock    clock.Clock
-	log      *zap.Logger
-	intake   *intake.Intake // nil if intake does not run here
-	ledger   *ledger.Ledger // nil if the ledger does not run here
-	drill    *drill         // nil if the clock is that of the configuration
-	skew     atomic.Int64   // by how much the engine's clock is ahead of ours, in nanoseconds
+	name      event.Realm
+	rulebook  grading.Rulebook
+	data      string
+	bus       *bus.Bus
+	endpoints *endpoint.Server
+	clock     clock.Clock
+	log       *zap.Logger
+	intake    *intake.Intake // nil if intake does not run here
+	ledger    *ledger.Ledger // nil if the ledger does not run here
+	drill     *drill         // nil if the clock is that of the configuration
+	skew      atomic.Int64   // by how much the engine's clock is ahead of ours, in nanoseconds
 }
 
 // open adds a realm, with its streams and the rules in force.
@@ -50,17 +52,19 @@ func (a *App) open(ctx context.Context, name event.Realm) error {
 		}
 	}
 	var err error
-	cfg := bus.Config{Realm: name, Clock: r.clock, Log: r.log, Unverified: a.cfg.Unverified, Doors: a.doors, Memory: a.memory}
+	cfg := bus.Config{Realm: name, Clock: r.clock, Log: r.log, Unverified: a.cfg.Unverified, Connect: a.dial}
+	answering := endpoint.Config{Log: r.log, Memory: a.memory}
 	if a.server != nil {
-		cfg.Engine = a.server
+		cfg.Engine, answering.WatchUnsent = a.server, a.server.WatchUnsent
 	}
 	if a.who != nil {
-		cfg.Identities = a.who
+		answering.Identities = a.who
 	}
 	r.bus, err = bus.Open(ctx, a.nc, cfg)
 	if err != nil {
 		return err
 	}
+	r.endpoints = endpoint.New(r.bus, answering)
 	a.realms = append(a.realms, r)
 	if err := a.compareClock(ctx, r); err != nil {
 		return err
@@ -86,7 +90,7 @@ func (a *App) open(ctx context.Context, name event.Realm) error {
 	}
 	if a.has(intake.Name) {
 		r.intake = intake.New(intake.Deps{
-			Bus: r.bus, Clock: r.clock, Log: r.log.Named(intake.Name),
+			Bus: r.bus, Endpoints: r.endpoints, Clock: r.clock, Log: r.log.Named(intake.Name),
 			Register: r.rulebook.Register, Late: r.rulebook.Late, Elsewhere: a.elsewhere(name),
 			ClockDoubt: func() string { return a.cfg.Watch.Look().Doubt },
 		})
@@ -170,7 +174,7 @@ func (d *drill) begin(ctx context.Context) error {
 // screens asks the realm's deadline service which screens are connected.
 func (r *realm) screens(ctx context.Context) []event.Screen {
 	var answer event.DesksAnswer
-	_ = r.bus.Ask(ctx, event.DoorDesks, struct{}{}, &answer) // a failed request shows as the service's own health
+	_ = r.endpoints.Ask(ctx, event.DoorDesks, struct{}{}, &answer) // a failed request shows as the service's own health
 	return answer.Screens
 }
 
@@ -185,11 +189,11 @@ func (r *realm) runRouter(ctx context.Context) error {
 }
 
 func (r *realm) runDesk(ctx context.Context) error {
-	return desk.Run(ctx, desk.Deps{Bus: r.bus, Clock: r.clock, Register: r.rulebook.Register})
+	return desk.Run(ctx, desk.Deps{Bus: r.bus, Endpoints: r.endpoints, Clock: r.clock, Register: r.rulebook.Register})
 }
 
 func (r *realm) runDeadline(ctx context.Context) error {
-	return deadline.Run(ctx, deadline.Deps{Bus: r.bus, Clock: r.clock, Log: r.log.Named(deadline.Name), Register: r.rulebook.Register})
+	return deadline.Run(ctx, deadline.Deps{Bus: r.bus, Endpoints: r.endpoints, Clock: r.clock, Log: r.log.Named(deadline.Name), Register: r.rulebook.Register})
 }
 
 func (r *realm) runLedger(ctx context.Context) error { return r.ledger.Run(ctx) }
@@ -203,7 +207,7 @@ func (r *realm) ledgerDeps(a *App) ledger.Deps {
 		}
 	}
 	return ledger.Deps{
-		Bus: r.bus, Clock: r.clock, Log: r.log.Named(ledger.Name), Dir: filepath.Join(r.data, dir), Exercise: r.name == event.Drill,
+		Bus: r.bus, Endpoints: r.endpoints, Clock: r.clock, Log: r.log.Named(ledger.Name), Dir: filepath.Join(r.data, dir), Exercise: r.name == event.Drill,
 		Origin: name, Alone: a.server != nil, Scrub: a.cfg.Scrub, Keep: a.keep,
 	}
 }

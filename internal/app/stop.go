@@ -57,6 +57,7 @@ func (a *App) stopAll() {
 func (a *App) closeRealms() {
 	for _, r := range a.realms {
 		r.bus.Close()
+		r.endpoints.Close()
 	}
 }
 

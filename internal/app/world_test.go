@@ -20,6 +20,7 @@ import (
 
 	"github.com/tocsin-project/tocsin/internal/app"
 	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -172,8 +173,8 @@ func (w *world) send(operator string, raw []byte) *event.Receipt {
 		if !errors.Is(err, nats.ErrNoResponders) {
 			require.NoError(w.t, err)
 		}
-		if err == nil && reply.Header.Get(bus.HeaderErrorCode) != "503" {
-			require.Empty(w.t, reply.Header.Get(bus.HeaderError))
+		if err == nil && reply.Header.Get(endpoint.HeaderErrorCode) != "503" {
+			require.Empty(w.t, reply.Header.Get(endpoint.HeaderError))
 			r := new(event.Receipt)
 			require.NoError(w.t, event.Parse(reply.Data, r))
 			return r

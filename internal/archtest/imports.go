@@ -40,24 +40,25 @@ var rooms = []room{
 	{"internal/identity", list("internal/event"), nil},
 	{"internal/httpedge", list("internal/event internal/fault internal/identity internal/listener internal/printable internal/share"), nil},
 	{"internal/natsd", list("internal/clock internal/event internal/fault internal/listener internal/private internal/tally"), list("internal/bus internal/bus/bustest")},
-	{"internal/bus", list("internal/clock internal/event internal/evidence internal/fault internal/identity internal/share internal/tally"), list("internal/bus/bustest internal/natsd")},
-	{"internal/bus/bustest", list("internal/bus internal/clock internal/event internal/natsd"), nil},
-	{"internal/client", list("internal/clock internal/event internal/evidence internal/fault"), list("internal/bus internal/bus/bustest internal/natsd")},
-	{"internal/credential", list("internal/natsd internal/bus internal/clock internal/event internal/evidence internal/identity internal/private"), nil},
+	{"internal/bus", list("internal/clock internal/event internal/evidence internal/fault internal/tally"), list("internal/bus/bustest internal/natsd")},
+	{"internal/bus/endpoint", list("internal/bus internal/clock internal/event internal/evidence internal/fault internal/identity internal/share internal/tally"), list("internal/bus/bustest internal/natsd")},
+	{"internal/bus/bustest", list("internal/bus internal/bus/endpoint internal/clock internal/event internal/natsd"), nil},
+	{"internal/client", list("internal/clock internal/event internal/evidence internal/fault"), list("internal/bus internal/bus/endpoint internal/bus/bustest internal/natsd")},
+	{"internal/credential", list("internal/natsd internal/bus internal/bus/endpoint internal/clock internal/event internal/evidence internal/identity internal/private"), nil},
 	{"services", nil, nil},
 	{"services/*",
-		list("internal/bus internal/clock internal/event internal/evidence internal/fault internal/grading internal/httpedge internal/identity internal/private internal/register internal/share internal/statute internal/tally"),
+		list("internal/bus internal/bus/endpoint internal/clock internal/event internal/evidence internal/fault internal/grading internal/httpedge internal/identity internal/private internal/register internal/share internal/statute internal/tally"),
 		list("internal/bus/bustest internal/natsd schemas")},
 	{"internal/app",
-		list("services/* internal/bus internal/clock internal/credential internal/event internal/evidence internal/fault internal/grading internal/httpedge internal/identity internal/listener internal/natsd internal/private internal/register internal/share internal/statute internal/tally schemas"),
+		list("services/* internal/bus internal/bus/endpoint internal/clock internal/credential internal/event internal/evidence internal/fault internal/grading internal/httpedge internal/identity internal/listener internal/natsd internal/private internal/register internal/share internal/statute internal/tally schemas"),
 		list("internal/bus/bustest internal/client internal/interchange")},
 	{"cmd/tocsin-verify", list("internal/evidence internal/evidence/page internal/printable internal/private"), nil},
 	{"cmd/tocsin/interop", nil, nil}, // a module of its own
 	{"cmd/tocsin", list("internal/cli"), nil},
 	{"internal/cli",
 		list("internal/app internal/client internal/clock internal/credential internal/event internal/evidence internal/evidence/page internal/fault internal/grading internal/identity internal/interchange internal/logging internal/printable internal/private internal/register internal/statute"),
-		list("internal/bus internal/bus/bustest internal/natsd schemas")},
-	{"internal/bench/peers", list("internal/bus internal/client internal/clock internal/event internal/natsd schemas"), nil}, // a module of its own
+		list("internal/bus internal/bus/endpoint internal/bus/bustest internal/natsd schemas")},
+	{"internal/bench/peers", list("internal/bus internal/bus/endpoint internal/client internal/clock internal/event internal/natsd schemas"), nil}, // a module of its own
 	{"internal/archtest", nil, nil},
 }
 

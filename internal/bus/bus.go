@@ -42,9 +42,6 @@ import (
 
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
-	"github.com/tocsin-project/tocsin/internal/identity"
-	"github.com/tocsin-project/tocsin/internal/share"
-	"github.com/tocsin-project/tocsin/internal/tally"
 )
 
 // Config configures Open.
@@ -61,28 +58,10 @@ type Config struct {
 	Replicas int
 	// Unverified means that it could not be verified that the server syncs every write.
 	Unverified bool
-	// Doors opens a separate connection for one service's requests and answers, so that a
-	// flood of requests delays neither another service nor the writers. Nil means the
+	// Connect opens a separate connection for one service's requests and answers, so that
+	// a flood of requests delays neither another service nor the writers. Nil means the
 	// connection of the streams.
-	Doors func() (*nats.Conn, error)
-	// Identities identifies the caller by the subject of a request. Nil accepts any
-	// request from anybody; the server then listens on loopback only.
-	Identities Identities
-	// Memory limits the bytes of requests in flight; it may be shared with other doors.
-	// Nil means MemoryForBodies.
-	Memory *share.Pool
-}
-
-// Identities looks up identities that have a credential.
-type Identities interface {
-	// Find returns the identity of a role by the token of its id.
-	Find(role identity.Role, token string) (identity.Identity, bool)
-	// Vouch returns the proof that a key belongs to this identity, if the key is in use.
-	Vouch(who identity.Identity, key string) (Voucher, bool)
-	// Allow reports whether an identity may send another request now.
-	Allow(who string) bool
-	// Refused records that a request was refused, and why.
-	Refused(who, what, why string)
+	Connect func() (*nats.Conn, error)
 }
 
 // DefaultPauses add up to about six seconds: long enough for a passing fault, short
@@ -106,14 +85,13 @@ type Bus struct {
 	agenda    atomic.Pointer[agenda] // nil if nobody follows the timers
 	following sync.Map               // the followers' *progress
 	together  sync.Map               // the followers' *together
-	doorsMu   sync.Mutex
-	doors     []*nats.Conn // opened by Config.Doors
-	gate      gate
+	connsMu   sync.Mutex
+	conns     []*nats.Conn // opened by Config.Connect
 	hearts    hearts
 	probe     probe
-	failed    *tally.Tally // requests that failed, or whose answers were not sent
-	lost      *tally.Tally // failed or refused requests that wanted no answer
-	held      sync.Map     // why the ledger is frozen, by the log that froze it
+	held      sync.Map // why the ledger is frozen, by the log that froze it
+
+	progressed chan struct{} // gets a signal when a follower makes progress; buffered for one
 }
 
 // Open prepares the streams on the connection and starts the writers. It refuses existing
@@ -123,18 +101,11 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Bus, error) {
 	if cfg.Pauses == nil {
 		cfg.Pauses = DefaultPauses
 	}
-	if cfg.Memory == nil {
-		cfg.Memory = share.NewPool(MemoryForBodies)
-	}
 	js, err := jetstream.New(nc, jetstream.WithPublishAsyncTimeout(tryTimeout))
 	if err != nil {
 		return nil, fmt.Errorf("bus: %w", err)
 	}
-	b := &Bus{nc: nc, js: js, cfg: cfg, writers: map[string]*writer{}, gate: newGate()}
-	b.failed = tally.InLog(cfg.Log.Error, "requests failed", "requests")
-	b.lost = tally.New(func(n int, why string) {
-		cfg.Log.Error("requests that wanted no answer were dropped", zap.Int("requests", n), zap.String("reason", why))
-	})
+	b := &Bus{nc: nc, js: js, cfg: cfg, writers: map[string]*writer{}, progressed: make(chan struct{}, 1)}
 	for _, sc := range streams(cfg.Realm, max(1, cfg.Replicas)) {
 		if err := ensureStream(ctx, js, sc); err != nil {
 			return nil, err
@@ -185,30 +156,13 @@ func (b *Bus) Close() {
 		<-w.done
 	}
 	b.readers.Wait()
-	b.doorsMu.Lock()
-	defer b.doorsMu.Unlock()
-	for _, nc := range b.doors {
+	b.connsMu.Lock()
+	defer b.connsMu.Unlock()
+	for _, nc := range b.conns {
 		nc.Close()
 	}
-	b.doors = nil
-	b.failed.Flush()
-	b.lost.Flush()
+	b.conns = nil
 }
-
-// HasIdentities reports whether callers are identified.
-func (b *Bus) HasIdentities() bool { return b.cfg.Identities != nil }
-
-// Refused records that the caller was refused something, and why, unless the caller is
-// one of our services. It is for refusals that a handler decides; a door records its own
-// [Forbidden] refusals.
-func (b *Bus) Refused(ctx context.Context, what, why string) {
-	if who := identity.Of(ctx); b.cfg.Identities != nil && who.Role != identity.Service {
-		b.cfg.Identities.Refused(who.String(), what, why)
-	}
-}
-
-// Memory returns the pool that limits the bytes of requests in flight.
-func (b *Bus) Memory() *share.Pool { return b.cfg.Memory }
 
 // Realm returns the realm of the bus's records.
 func (b *Bus) Realm() event.Realm { return b.cfg.Realm }
@@ -221,6 +175,12 @@ func (b *Bus) Durability() string {
 	}
 	return ""
 }
+
+// Frozen is the error of writing to a ledger that is frozen until a person has intervened
+// (Hold). Its text goes to the sender.
+type Frozen string
+
+func (f Frozen) Error() string { return string(f) }
 
 // ErrUnavailable means that the engine did not answer; the outcome of the request is
 // unknown. A handler that returns it is called again until the engine answers.

@@ -34,7 +34,7 @@ func (b *Bus) Entry(r event.Record, res Result) evidence.Hash {
 // Commit stores records, each at most once, and returns when all of them are on disk or
 // were stored before: one result per record, in order. Records of concurrent callers are
 // sent together, in one atomic batch where that pays. It fails when ctx or the bus ends;
-// with kind Reject when the engine refuses a record permanently; with Closed when the
+// with kind Reject when the engine refuses a record permanently; with Frozen when the
 // ledger is frozen (Hold); with Full when the disk has no room; and with ErrUnavailable
 // when no answer came within commitWait: the outcome is then unknown, and the records may
 // be stored later. A timer is a record like the others while it is set: once it has come
@@ -98,7 +98,7 @@ func (b *Bus) send(ctx context.Context, records []event.Record) (*Sent, error) {
 	for i, r := range records {
 		stream := streamOf(r.Subject)
 		if why := b.Held(); why != "" && stream == event.StreamLedger {
-			return nil, Closed(why)
+			return nil, Frozen(why)
 		}
 		w, ok := b.writers[stream]
 		if !ok || strings.ContainsAny(r.Subject, noLiteral) {
@@ -157,6 +157,9 @@ func (s *Sent) wait(ctx context.Context) ([]Result, error) {
 	}
 	return results, nil
 }
+
+// IsRecord reports whether a message on a subject would be stored as a record.
+func IsRecord(subject string) bool { return streamOf(subject) != "" }
 
 // noLiteral are the characters that a record's subject must not contain: the engine would
 // drop the record without an answer.

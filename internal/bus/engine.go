@@ -16,9 +16,6 @@ type Engine interface {
 	// it does; Unstage returns to staging on disk.
 	Stage(stream string) bool
 	Unstage(stream string)
-	// WatchAnswers counts the bytes of a service's unsent answers as waiting for that
-	// service, until forget is called.
-	WatchAnswers(bytes func() int) (forget func())
 }
 
 // RoomForReports returns nil, or a [fault.Full] if reports are refused because the disk

@@ -55,7 +55,7 @@ func (b *Bus) Follow(ctx context.Context, f Follower) error {
 
 // follow runs a follower on the stream in r.
 func (b *Bus) follow(ctx context.Context, f Follower, r *run) error {
-	_, svc, err := b.announce(f.Name)
+	_, svc, err := b.Announce(f.Name)
 	if err != nil {
 		return err
 	}

@@ -88,7 +88,7 @@ const heldPause = 500 * time.Millisecond
 func (r *run) send(ctx context.Context, records []event.Record) (*Sent, error) {
 	for {
 		s, err := r.bus.send(ctx, records)
-		if closed := Closed(""); !errors.As(err, &closed) {
+		if frozen := Frozen(""); !errors.As(err, &frozen) {
 			return s, err
 		}
 		r.bus.beat(heart{r.f.Name, "follows " + r.stream})

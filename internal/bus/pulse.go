@@ -25,7 +25,7 @@ type hearts struct {
 	seen map[heart]time.Time
 }
 
-// Pulse returns the last heartbeat of each service that follows or has doors, by the
+// Pulse returns the last heartbeat of each service that follows or has endpoints, by the
 // machine's clock. The loop that does the work beats every second, so a handler that
 // hangs stops the heartbeat, and so does a server that does not answer. For a service
 // with several loops it is the oldest. A service that ended keeps its last one.
@@ -51,8 +51,10 @@ func (b *Bus) beat(h heart) {
 	b.hearts.seen[h] = now
 }
 
-// beatUntilDone beats while the server answers, until ctx ends.
-func (b *Bus) beatUntilDone(ctx context.Context, h heart) {
+// KeepAlive gives a sign of life for a loop of a service while the server answers, until
+// ctx ends: see Pulse.
+func (b *Bus) KeepAlive(ctx context.Context, service, loop string) {
+	h := heart{service, loop}
 	b.beat(h)
 	tick := time.NewTicker(beatEvery)
 	defer tick.Stop()
@@ -77,11 +79,11 @@ func (b *Bus) Service(name string) string {
 	return string(b.cfg.Realm) + "-" + name
 }
 
-// announce registers a service for $SRV.PING, INFO and STATS under its name, on a
+// Announce registers a service for $SRV.PING, INFO and STATS under its name, on a
 // connection of its own.
-func (b *Bus) announce(name string) (*nats.Conn, micro.Service, error) {
+func (b *Bus) Announce(name string) (*nats.Conn, micro.Service, error) {
 	name = b.Service(name)
-	nc, err := b.door()
+	nc, err := b.connect()
 	if err != nil {
 		return nil, nil, fmt.Errorf("bus: announce %s: %w", name, err)
 	}
@@ -92,17 +94,22 @@ func (b *Bus) announce(name string) (*nats.Conn, micro.Service, error) {
 	return nc, svc, nil
 }
 
-// door returns the connection for one service's requests.
-func (b *Bus) door() (*nats.Conn, error) {
-	if b.cfg.Doors == nil {
+// connect returns the connection for one service's requests.
+func (b *Bus) connect() (*nats.Conn, error) {
+	if b.cfg.Connect == nil {
 		return b.nc, nil
 	}
-	nc, err := b.cfg.Doors()
+	nc, err := b.cfg.Connect()
 	if err != nil {
 		return nil, err
 	}
-	b.doorsMu.Lock()
-	defer b.doorsMu.Unlock()
-	b.doors = append(b.doors, nc)
+	b.connsMu.Lock()
+	defer b.connsMu.Unlock()
+	b.conns = append(b.conns, nc)
 	return nc, nil
+}
+
+// Request sends a request to a plain subject and returns the reply.
+func (b *Bus) Request(ctx context.Context, subject string, data []byte) (*nats.Msg, error) {
+	return b.nc.RequestWithContext(ctx, b.cfg.Realm.Wire(subject), data)
 }

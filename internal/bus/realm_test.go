@@ -2,12 +2,10 @@ package bus_test
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -70,83 +68,6 @@ func TestARecordShowsItsRealm(t *testing.T) {
 	assert.Equal(t, "tocsin.incident.accepted.v1", h.Get("ce-type"))
 }
 
-func TestTheDoorsOfADrill(t *testing.T) {
-	t.Parallel()
-	env := bustest.StartRealm(t, t.TempDir(), clock.System{}, event.Drill)
-	door := bus.Door{
-		Name: "report", Subject: event.DoorReport, Limit: 2,
-		Answer:    func(_ context.Context, r bus.Request) (any, error) { return r.Subject, nil },
-		Elsewhere: func(r bus.Request) string { return event.ReceiptOf(r.Subject) },
-	}
-	bustest.Background(t, func(ctx context.Context) error { return env.Bus.Serve(ctx, "intake", door) })
-	eventually(t, "the service is there under the drill's name", func() bool {
-		_, err := env.Conn.Request("$SRV.PING.exercise-intake", nil, time.Second)
-		return err == nil
-	})
-	bustest.Answers(t, env, "exercise.report.op")
-	answer, err := env.Conn.Request("exercise.report.op", nil, hang)
-	require.NoError(t, err)
-	var seen string
-	require.NoError(t, json.Unmarshal(answer.Data, &seen))
-	assert.Equal(t, "report.op", seen, "the door sees the plain subject")
-	_, err = env.Conn.Request("report.op", nil, hang)
-	require.ErrorIs(t, err, nats.ErrNoResponders)
-
-	elsewhere, err := env.Conn.SubscribeSync("exercise.receipt.op")
-	require.NoError(t, err)
-	require.NoError(t, env.Conn.Publish("exercise.report.op", nil))
-	_, err = elsewhere.NextMsg(hang)
-	require.NoError(t, err)
-}
-
-// An answer must not become a record, in either realm.
-func TestNoAnswerIsARecord(t *testing.T) {
-	t.Parallel()
-	real := bustest.Start(t)
-	drill := bustest.Join(t, real, clock.System{}, event.Drill)
-	door := bus.Door{Name: "report", Subject: event.DoorReport, Limit: 2, Answer: func(context.Context, bus.Request) (any, error) { return "yes", nil }}
-	for _, env := range []*bustest.Env{real, drill} {
-		bustest.Background(t, func(ctx context.Context) error { return env.Bus.Serve(ctx, "intake", door) })
-		wire := env.Bus.Realm().Wire
-		eventually(t, "open", func() bool { _, err := env.Conn.Request(wire("report.op"), nil, time.Second); return err == nil })
-		for _, reply := range []string{"incident.accepted.a.b.c", "exercise.incident.accepted.a.b.c", "timer.due.x", "exercise.timer.due.x"} {
-			require.NoError(t, env.Conn.PublishRequest(wire("report.op"), reply, nil))
-		}
-	}
-	time.Sleep(200 * time.Millisecond)
-	for _, env := range []*bustest.Env{real, drill} {
-		head, err := env.Bus.Head(t.Context())
-		require.NoError(t, err)
-		assert.Zero(t, head)
-		assert.Zero(t, inTimers(t, env))
-	}
-}
-
-func TestFollowersAndDoorsHaveAPulse(t *testing.T) {
-	t.Parallel()
-	env := bustest.Start(t)
-	hang := make(chan struct{})
-	defer close(hang)
-	e := &echo{fail: func(uint64, int) error { <-hang; return nil }}
-	bl := &bell{clock: clock.System{}}
-	bustest.Background(t, func(ctx context.Context) error { return env.Bus.Follow(ctx, follower(e)) })
-	ring(t, env.Bus, bl)
-	bustest.Background(t, func(ctx context.Context) error { return env.Bus.Serve(ctx, "intake") })
-	for _, name := range []string{"echo", "bell", "intake"} {
-		eventually(t, name+" answers", func() bool {
-			_, err := env.Conn.Request("$SRV.PING."+name, nil, time.Second)
-			_, beats := env.Bus.Pulse()[name]
-			return err == nil && beats
-		})
-	}
-	commit(t, env.Bus, 0, 20) // the handler of echo hangs with more records than may be slow at once
-	eventually(t, "the others beat on, and what hangs does not", func() bool {
-		p := env.Bus.Pulse()
-		last := p["echo"].Add(2500 * time.Millisecond) // each beats once a second
-		return p["bell"].After(last) && p["intake"].After(last)
-	})
-}
-
 func TestScreensAreSeen(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -201,29 +122,27 @@ func TestScreensAreSeen(t *testing.T) {
 	})
 }
 
-// A door whose handler panics answers that the outcome is unknown, and stays open.
-func TestADoorThatPanics(t *testing.T) {
+func TestPulse_OfFollowersAndEndpoints(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() {
-		ended <- env.Bus.Serve(ctx, "panics", bus.Door{Name: "log", Subject: event.DoorLog, Limit: 1, Answer: func(_ context.Context, r bus.Request) (any, error) {
-			if len(r.Data) == 0 {
-				panic("a bug")
-			}
-			return "yes", nil
-		}})
-	}()
-	for _, want := range []struct{ ask, code string }{{"x", ""}, {"", "503"}, {"", "503"}, {"x", ""}} {
-		var m *nats.Msg
-		require.Eventually(t, func() (ok bool) {
-			var err error
-			m, err = env.Conn.Request(event.DoorLog, []byte(want.ask), time.Second)
-			return err == nil
-		}, 30*time.Second, 10*time.Millisecond)
-		require.Equal(t, want.code, m.Header.Get(bus.HeaderErrorCode))
+	hang := make(chan struct{})
+	defer close(hang)
+	e := &echo{fail: func(uint64, int) error { <-hang; return nil }}
+	bl := &bell{clock: clock.System{}}
+	bustest.Background(t, func(ctx context.Context) error { return env.Bus.Follow(ctx, follower(e)) })
+	ring(t, env.Bus, bl)
+	bustest.Background(t, func(ctx context.Context) error { return env.Endpoints.Serve(ctx, "intake") })
+	for _, name := range []string{"echo", "bell", "intake"} {
+		eventually(t, name+" answers", func() bool {
+			_, err := env.Conn.Request("$SRV.PING."+name, nil, time.Second)
+			_, beats := env.Bus.Pulse()[name]
+			return err == nil && beats
+		})
 	}
-	cancel()
-	require.ErrorIs(t, <-ended, context.Canceled)
+	commit(t, env.Bus, 0, 20) // the handler of echo hangs with more records than may be slow at once
+	eventually(t, "the others beat on, and what hangs does not", func() bool {
+		p := env.Bus.Pulse()
+		last := p["echo"].Add(2500 * time.Millisecond) // each beats once a second
+		return p["bell"].After(last) && p["intake"].After(last)
+	})
 }

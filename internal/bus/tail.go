@@ -70,7 +70,7 @@ func (b *Bus) arrivals(ctx context.Context, name string, from uint64, subjects [
 		return b.consume(ctx, event.StreamLedger, from, subjects, Ahead)
 	}
 	out := make(chan event.Stored, tailBatch)
-	p := &progress{name: name, nudge: b.gate.nudge}
+	p := &progress{name: name, moves: b.progressed}
 	b.following.Store(p, nil)
 	filters := wired(b.cfg.Realm, subjects)
 	r := reading{bus: b, feed: f, written: true, progress: p, handle: func(ctx context.Context, batch []event.Stored) error {

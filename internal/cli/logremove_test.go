@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
-	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
@@ -90,7 +90,7 @@ func TestWhatTheServerDoesNotTake(t *testing.T) {
 	t.Parallel()
 	f := startFake(t)
 	_, err := f.nc.Subscribe(event.DoorRemove, func(m *nats.Msg) {
-		_ = m.RespondMsg(&nats.Msg{Header: nats.Header{bus.HeaderErrorCode: {"423"}, bus.HeaderError: {"the record ends at 7"}}})
+		_ = m.RespondMsg(&nats.Msg{Header: nats.Header{endpoint.HeaderErrorCode: {"423"}, endpoint.HeaderError: {"the record ends at 7"}}})
 	})
 	require.NoError(t, err)
 	require.NoError(t, f.nc.Flush())

@@ -12,13 +12,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/natsd"
 
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 
-	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
@@ -82,7 +82,7 @@ func play(t *testing.T, nc *nats.Conn, subject string, answer func(*nats.Msg) an
 		v := answer(m)
 		playing.Unlock()
 		if v == nil {
-			_ = m.RespondMsg(&nats.Msg{Header: nats.Header{bus.HeaderErrorCode: {"503"}, bus.HeaderError: {"busy: try again"}}})
+			_ = m.RespondMsg(&nats.Msg{Header: nats.Header{endpoint.HeaderErrorCode: {"503"}, endpoint.HeaderError: {"busy: try again"}}})
 			return
 		}
 		raw, err := json.Marshal(v)
@@ -128,7 +128,7 @@ func TestWhatIsClosedIsNotTriedAgain(t *testing.T) {
 	for _, subject := range []string{"report.grid-east", event.DoorArchive, event.DoorQuery} {
 		_, err := nc.Subscribe(subject, func(m *nats.Msg) {
 			tries.Add(1)
-			_ = m.RespondMsg(&nats.Msg{Header: nats.Header{bus.HeaderErrorCode: {"423"}, bus.HeaderError: {"the record ends too early"}}})
+			_ = m.RespondMsg(&nats.Msg{Header: nats.Header{endpoint.HeaderErrorCode: {"423"}, endpoint.HeaderError: {"the record ends too early"}}})
 		})
 		require.NoError(t, err)
 	}

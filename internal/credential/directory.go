@@ -14,11 +14,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/natsd"
 
 	"go.uber.org/zap"
 
-	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
@@ -97,19 +97,19 @@ func (d *Directory) Find(role identity.Role, token string) (identity.Identity, b
 }
 
 // Vouch returns the proof that a key belongs to this identity, if the key is in use.
-func (d *Directory) Vouch(who identity.Identity, key string) (bus.Voucher, bool) {
+func (d *Directory) Vouch(who identity.Identity, key string) (endpoint.Voucher, bool) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	h := d.all[who.String()]
 	if h == nil || h.Revoked != nil {
-		return bus.Voucher{}, false
+		return endpoint.Voucher{}, false
 	}
 	for _, k := range h.Keys {
 		if k.Public == key && k.Until == nil && len(k.Certificate) > 0 {
-			return bus.Voucher{Identities: d.operator, Certificate: k.Certificate, Signer: k.Signer, Delegation: k.Delegation}, true
+			return endpoint.Voucher{Identities: d.operator, Certificate: k.Certificate, Signer: k.Signer, Delegation: k.Delegation}, true
 		}
 	}
-	return bus.Voucher{}, false
+	return endpoint.Voucher{}, false
 }
 
 // Names returns the ids of the identities with a role.

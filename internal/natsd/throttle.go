@@ -146,6 +146,6 @@ func (t *throttle) unread() (most int) {
 	return most
 }
 
-// WatchAnswers counts the bytes of a service's unsent answers as waiting for that
+// WatchUnsent counts the bytes of a service's unsent answers as waiting for that
 // service, until forget is called.
-func (s *Server) WatchAnswers(bytes func() int) (forget func()) { return s.throttle.watchQueue(bytes) }
+func (s *Server) WatchUnsent(bytes func() int) (forget func()) { return s.throttle.watchQueue(bytes) }

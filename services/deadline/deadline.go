@@ -30,6 +30,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/register"
@@ -47,10 +48,11 @@ const inHand = 64 // concurrent requests
 // Deps are the service's dependencies. The register tells which desk is notified of
 // another desk's silence.
 type Deps struct {
-	Bus      *bus.Bus
-	Clock    clock.Clock
-	Log      *zap.Logger
-	Register *register.Register
+	Bus       *bus.Bus
+	Endpoints *endpoint.Server
+	Clock     clock.Clock
+	Log       *zap.Logger
+	Register  *register.Register
 }
 
 // subjects are the records that set, cancel or announce something, and the acts of desks,
@@ -88,7 +90,7 @@ func Run(ctx context.Context, d Deps) error {
 		})
 	})
 	g.Go(func() error {
-		return d.Bus.Serve(ctx, Name, bus.Door{Name: "desks", Subject: event.DoorDesks, Limit: inHand, Answer: p.answer})
+		return d.Endpoints.Serve(ctx, Name, endpoint.Endpoint{Name: "desks", Subject: event.DoorDesks, Limit: inHand, Answer: p.answer})
 	})
 	return g.Wait()
 }

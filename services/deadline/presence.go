@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/identity"
@@ -323,7 +324,7 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-func (p *presence) answer(ctx context.Context, _ bus.Request) (any, error) {
+func (p *presence) answer(ctx context.Context, _ endpoint.Request) (any, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	screens := append([]event.Screen{}, p.screens...)

@@ -61,7 +61,7 @@ func (w *tower) run() {
 func depsOf(t testing.TB, env *bustest.Env, c clock.Clock) Deps {
 	reg, err := register.Decode([]byte(houses))
 	require.NoError(t, err)
-	return Deps{Bus: env.Bus, Clock: c, Log: env.Log, Register: reg}
+	return Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: c, Log: env.Log, Register: reg}
 }
 
 func (w *tower) until(what string, done func() bool) {

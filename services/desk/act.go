@@ -9,13 +9,14 @@ import (
 	"strings"
 
 	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-func (s service) answerAct(ctx context.Context, req bus.Request) (any, error) {
+func (s service) answerAct(ctx context.Context, req endpoint.Request) (any, error) {
 	desk := strings.TrimSuffix(strings.TrimPrefix(req.Subject, "desk."), ".act")
 	answer, err := s.act(ctx, desk, req)
 	if details := fault.DetailsOf(err); details != nil {
@@ -26,14 +27,14 @@ func (s service) answerAct(ctx context.Context, req bus.Request) (any, error) {
 
 // act records a desk's act. It recognises a repeat before it checks anything against the
 // register, the clock or the ledger, which may have changed since the first.
-func (s service) act(ctx context.Context, desk string, req bus.Request) (event.DeskActAnswer, error) {
+func (s service) act(ctx context.Context, desk string, req endpoint.Request) (event.DeskActAnswer, error) {
 	f := readAct(req.Data)
 	a := f.act
 	answer := event.DeskActAnswer{Kind: a.Kind, ID: a.ID, Desk: a.Desk, Operator: a.Operator, Incident: a.Incident}
 	if a.Desk == "" {
 		answer.Desk = desk
 	} else if event.Token(a.Desk) != desk && !f.broken {
-		s.deps.Bus.Refused(ctx, req.Subject, "the act is another desk's")
+		s.deps.Endpoints.Refused(ctx, req.Subject, "the act is another desk's")
 		f.add("$.desk", "is %s; this is the door of %s", a.Desk, desk)
 	}
 	if f.broken {
@@ -143,7 +144,7 @@ func (s service) checkIncident(ctx context.Context, f *form, a event.DeskAct) er
 	case err != nil:
 		return err
 	case !told:
-		s.deps.Bus.Refused(ctx, "incident "+event.Token(a.Operator)+"."+event.Token(a.Incident), "this desk has not been told of it")
+		s.deps.Endpoints.Refused(ctx, "incident "+event.Token(a.Operator)+"."+event.Token(a.Incident), "this desk has not been told of it")
 		f.add("$.incident", "%s has not been told of %s/%s", a.Desk, a.Operator, a.Incident)
 	case full:
 		f.add("$.kind", "%s has %s this incident %d times, and no more are taken of one of its size", a.Desk, a.Kind, acts)

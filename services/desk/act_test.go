@@ -290,7 +290,9 @@ func TestActsOfADrill(t *testing.T) {
 	reg, err := register.Decode([]byte(houses))
 	require.NoError(t, err)
 	commit(t, env, "incident.escalated."+told, event.Escalated{})
-	bustest.Background(t, func(ctx context.Context) error { return Run(ctx, Deps{Bus: env.Bus, Clock: c, Register: reg}) })
+	bustest.Background(t, func(ctx context.Context) error {
+		return Run(ctx, Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: c, Register: reg})
+	})
 	shut := func(id string) event.DeskActAnswer {
 		return ask[event.DeskActAnswer](t, env, event.Drill.Wire(event.ActSubject("hall")), say(event.KindClosed, map[string]any{"id": id}))
 	}

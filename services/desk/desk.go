@@ -26,6 +26,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
@@ -44,27 +45,28 @@ const (
 
 // Deps are the service's dependencies.
 type Deps struct {
-	Bus      *bus.Bus
-	Clock    clock.Clock
-	Register *register.Register
+	Bus       *bus.Bus
+	Endpoints *endpoint.Server
+	Clock     clock.Clock
+	Register  *register.Register
 }
 
 // Run serves the endpoints of every desk until ctx ends.
 func Run(ctx context.Context, d Deps) error {
-	s := service{d, &logName{bus: d.Bus}, newTurns()}
+	s := service{d, &logName{endpoints: d.Endpoints}, newTurns()}
 	desks := map[string]string{} // by subject token
 	for _, desk := range d.Register.Desks {
 		desks[event.Token(desk.ID)] = desk.ID
 	}
-	party := func(req bus.Request) string {
+	party := func(req endpoint.Request) string {
 		token, _, _ := strings.Cut(strings.TrimPrefix(req.Subject, "desk."), ".")
 		return desks[token]
 	}
-	return d.Bus.Serve(ctx, Name,
-		bus.Door{Name: "acknowledge", Subject: event.DoorAcknowledge, Limit: inHand, Party: party, Answer: s.answerAcknowledge},
-		bus.Door{Name: "act", Subject: event.DoorAct, Limit: inHand, Party: party, Answer: s.answerAct},
-		bus.Door{Name: "watch", Subject: event.DoorWatch, Limit: inHand, Party: party, Answer: s.answerWatch},
-		bus.Door{Name: "outcome", Subject: event.DoorOutcome, Limit: inHand, Party: party, Answer: s.answerOutcome},
+	return d.Endpoints.Serve(ctx, Name,
+		endpoint.Endpoint{Name: "acknowledge", Subject: event.DoorAcknowledge, Limit: inHand, Party: party, Answer: s.answerAcknowledge},
+		endpoint.Endpoint{Name: "act", Subject: event.DoorAct, Limit: inHand, Party: party, Answer: s.answerAct},
+		endpoint.Endpoint{Name: "watch", Subject: event.DoorWatch, Limit: inHand, Party: party, Answer: s.answerWatch},
+		endpoint.Endpoint{Name: "outcome", Subject: event.DoorOutcome, Limit: inHand, Party: party, Answer: s.answerOutcome},
 	)
 }
 
@@ -74,7 +76,7 @@ type service struct {
 	turns *turns
 }
 
-func (s service) answerAcknowledge(ctx context.Context, req bus.Request) (any, error) {
+func (s service) answerAcknowledge(ctx context.Context, req endpoint.Request) (any, error) {
 	desk := strings.TrimSuffix(strings.TrimPrefix(req.Subject, "desk."), ".acknowledge")
 	a, err := s.acknowledge(ctx, desk, req)
 	if details := fault.DetailsOf(err); details != nil {
@@ -83,7 +85,7 @@ func (s service) answerAcknowledge(ctx context.Context, req bus.Request) (any, e
 	return a, err
 }
 
-func (s service) acknowledge(ctx context.Context, desk string, req bus.Request) (event.AcknowledgementAnswer, error) {
+func (s service) acknowledge(ctx context.Context, desk string, req endpoint.Request) (event.AcknowledgementAnswer, error) {
 	answer := event.AcknowledgementAnswer{Desk: desk}
 	var in struct {
 		event.Acknowledgement
@@ -143,7 +145,7 @@ func (s service) acknowledge(ctx context.Context, desk string, req bus.Request) 
 	return answer, nil
 }
 
-func (s service) answerOutcome(ctx context.Context, req bus.Request) (any, error) {
+func (s service) answerOutcome(ctx context.Context, req endpoint.Request) (any, error) {
 	desk := strings.TrimSuffix(strings.TrimPrefix(req.Subject, "desk."), ".outcome")
 	answer, err := s.outcome(ctx, desk, req)
 	if details := fault.DetailsOf(err); details != nil {
@@ -152,7 +154,7 @@ func (s service) answerOutcome(ctx context.Context, req bus.Request) (any, error
 	return answer, err
 }
 
-func (s service) outcome(ctx context.Context, desk string, r bus.Request) (answer event.OutcomeAnswer, err error) {
+func (s service) outcome(ctx context.Context, desk string, r endpoint.Request) (answer event.OutcomeAnswer, err error) {
 	var req event.OutcomeRequest
 	if err := json.Unmarshal(r.Data, &req); err != nil {
 		return answer, refuse("$", "is not a question for an outcome: %v", err)
@@ -205,8 +207,8 @@ func badOfficer(post string) string {
 }
 
 // notYours refuses a request for another desk's escalation.
-func (s service) notYours(ctx context.Context, req bus.Request, named, desk string) error {
-	s.deps.Bus.Refused(ctx, req.Subject, "the escalation is another desk's")
+func (s service) notYours(ctx context.Context, req endpoint.Request, named, desk string) error {
+	s.deps.Endpoints.Refused(ctx, req.Subject, "the escalation is another desk's")
 	return refuse("$.escalation", "is of the desk %s, not of %s", named, desk)
 }
 
@@ -214,7 +216,7 @@ func refuse(path, format string, args ...any) error {
 	return fault.Invalid(Name, []fault.Detail{{Path: path, Message: fmt.Sprintf(format, args...)}})
 }
 
-func (s service) answerWatch(ctx context.Context, req bus.Request) (any, error) {
+func (s service) answerWatch(ctx context.Context, req endpoint.Request) (any, error) {
 	desk := strings.TrimSuffix(strings.TrimPrefix(req.Subject, "desk."), ".watch")
 	answer, err := s.watch(ctx, desk, req)
 	if details := fault.DetailsOf(err); details != nil {
@@ -223,7 +225,7 @@ func (s service) answerWatch(ctx context.Context, req bus.Request) (any, error) 
 	return answer, err
 }
 
-func (s service) watch(ctx context.Context, desk string, r bus.Request) (event.WatchAnswer, error) {
+func (s service) watch(ctx context.Context, desk string, r endpoint.Request) (event.WatchAnswer, error) {
 	var answer event.WatchAnswer
 	var req event.WatchRequest
 	if err := json.Unmarshal(r.Data, &req); err != nil {
@@ -235,9 +237,9 @@ func (s service) watch(ctx context.Context, desk string, r bus.Request) (event.W
 	if req.Client == "" {
 		return answer, refuse("$.client", "is required: a name for this screen")
 	}
-	if who := identity.Of(ctx); s.deps.Bus.HasIdentities() {
+	if who := identity.Of(ctx); s.deps.Endpoints.HasIdentities() {
 		if !slices.Contains(who.Screens, req.Client) {
-			s.deps.Bus.Refused(ctx, r.Subject, "the credential has no such screen")
+			s.deps.Endpoints.Refused(ctx, r.Subject, "the credential has no such screen")
 			return answer, refuse("$.client", "this credential has the screens %s, not %q: tocsin credential rotate desk %s --screen … makes one that has it", strings.Join(who.Screens, ", "), req.Client, desk)
 		}
 		answer.API = s.deps.Bus.Realm().Wire(event.ScreenAPI(desk))

@@ -42,7 +42,9 @@ func house(t *testing.T) (*bustest.Env, *clock.Manual) {
 	require.NoError(t, err)
 	_, err = env.Bus.Commit(t.Context(), []event.Record{r})
 	require.NoError(t, err)
-	bustest.Background(t, func(ctx context.Context) error { return Run(ctx, Deps{Bus: env.Bus, Clock: c, Register: reg}) })
+	bustest.Background(t, func(ctx context.Context) error {
+		return Run(ctx, Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: c, Register: reg})
+	})
 	bustest.Answers(t, env, "desk.hall.outcome")
 	return env, c
 }

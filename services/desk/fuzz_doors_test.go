@@ -9,8 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
+	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/register"
@@ -26,10 +26,10 @@ func FuzzDoors(f *testing.F) {
 	require.NoError(f, err)
 	_, err = env.Bus.Commit(f.Context(), []event.Record{r})
 	require.NoError(f, err)
-	s := service{deps: Deps{Bus: env.Bus, Clock: clock.NewManual(nine), Register: reg}, turns: newTurns()}
+	s := service{deps: Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: clock.NewManual(nine), Register: reg}, turns: newTurns()}
 	doors := []struct {
 		name   string
-		answer func(context.Context, bus.Request) (any, error)
+		answer func(context.Context, endpoint.Request) (any, error)
 	}{{"acknowledge", s.answerAcknowledge}, {"outcome", s.answerOutcome}, {"watch", s.answerWatch}, {"act", s.answerAct}}
 	for i, seeds := range [][]string{
 		{`{"escalation":"` + told + `","officer":"duty-officer"}`, `{"escalation":"hall.*.>.1","officer":"p"}`, `{"escalation":"hall.=.=x.1","officer":"\u0000"}`, `{"escalation":"hall...","officer":" "}`},
@@ -49,7 +49,7 @@ func FuzzDoors(f *testing.F) {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		d := doors[int(door)%len(doors)]
-		answer, err := d.answer(ctx, bus.Request{Subject: "desk." + desk + "." + d.name, Data: data, Reply: "_INBOX.x"})
+		answer, err := d.answer(ctx, endpoint.Request{Subject: "desk." + desk + "." + d.name, Data: data, Reply: "_INBOX.x"})
 		if err != nil {
 			t.Fatalf("%s: %q is not answered: %v", d.name, data, err)
 		}

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/fault"
@@ -16,8 +16,8 @@ import (
 // signed returns the desk's signature of the record's body: nil without identities. An
 // act that names the log it was signed for must be signed as tocsin/act/2, and for this
 // log; any other as tocsin/act/1.
-func (s service) signed(ctx context.Context, req bus.Request, said event.Signing, subject string, body any) (*evidence.SignedAct, error) {
-	if !s.deps.Bus.HasIdentities() {
+func (s service) signed(ctx context.Context, req endpoint.Request, said event.Signing, subject string, body any) (*evidence.SignedAct, error) {
+	if !s.deps.Endpoints.HasIdentities() {
 		return nil, nil
 	}
 	kept, err := json.Marshal(body)
@@ -32,7 +32,7 @@ func (s service) signed(ctx context.Context, req bus.Request, said event.Signing
 		}
 	}
 	wire := s.deps.Bus.Realm().Wire(subject)
-	return s.deps.Bus.Signed(ctx, req, func(signed *evidence.SignedAct) error {
+	return s.deps.Endpoints.Signed(ctx, req, func(signed *evidence.SignedAct) error {
 		signed.Format = format
 		if err := signed.Verify(log, wire, kept); err != nil {
 			return fmt.Errorf("for %s: %w", wire, err)
@@ -62,7 +62,7 @@ func (s service) skew(said event.Signing) []fault.Detail {
 // logName caches the name of the log, which acts are signed for. It is asked from the
 // ledger once; it does not change while a server runs.
 type logName struct {
-	bus *bus.Bus
+	endpoints *endpoint.Server
 
 	mu   sync.Mutex
 	name string // guarded by mu
@@ -81,7 +81,7 @@ func (l *logName) get(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, logNameTimeout)
 	defer cancel()
 	var state event.LogState
-	if err := l.bus.Ask(ctx, event.DoorLog, struct{}{}, &state); err != nil {
+	if err := l.endpoints.Ask(ctx, event.DoorLog, struct{}{}, &state); err != nil {
 		return "", fmt.Errorf("the name of the log: %w", err)
 	}
 	v, err := evidence.NewVerifier(state.Key)

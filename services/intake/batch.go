@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/identity"
@@ -27,7 +27,7 @@ func (in *Intake) takeBatch(r *http.Request, party string, reports event.Reports
 	until := clock.Steady().Add(batchTimeout)
 	for from := 0; from < reports.Len(); {
 		to, cost := nextPart(reports, from)
-		turn, err := in.deps.Bus.Admit(r.Context(), bus.Work{Party: party, Cost: cost, Wait: max(until.Sub(clock.Steady()), time.Nanosecond)})
+		turn, err := in.deps.Endpoints.Admit(r.Context(), endpoint.Work{Party: party, Cost: cost, Wait: max(until.Sub(clock.Steady()), time.Nanosecond)})
 		if err != nil {
 			return nil, err
 		}
@@ -44,7 +44,7 @@ func (in *Intake) takeBatch(r *http.Request, party string, reports event.Reports
 // nextPart returns the end of the part of a batch that begins at from, and its cost.
 func nextPart(reports event.Reports, from int) (to, cost int) {
 	for to = from; to < reports.Len(); to++ {
-		one := bus.Cost(reports.Size(to))
+		one := endpoint.Cost(reports.Size(to))
 		if to > from && cost+one > partCost {
 			break
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/httpedge"
@@ -33,7 +34,7 @@ func (in *Intake) post(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	party := httpedge.Party(r)
-	body, err := httpedge.ReadBody(w, r, in.deps.Bus.Memory(), party, maxBody)
+	body, err := httpedge.ReadBody(w, r, in.deps.Endpoints.Memory(), party, maxBody)
 	defer body.Release()
 	var tooLarge *http.MaxBytesError
 	switch {
@@ -60,7 +61,7 @@ func (in *Intake) post(w http.ResponseWriter, r *http.Request) {
 
 // answerPost answers a request whose body has arrived.
 func (in *Intake) answerPost(w http.ResponseWriter, r *http.Request, party string, body []byte) {
-	turn, err := in.deps.Bus.Admit(r.Context(), bus.Work{Party: party, Cost: bus.Cost(len(body))})
+	turn, err := in.deps.Endpoints.Admit(r.Context(), endpoint.Work{Party: party, Cost: endpoint.Cost(len(body))})
 	if err != nil {
 		busy(w, err.Error())
 		return
@@ -83,7 +84,7 @@ func (in *Intake) answerPost(w http.ResponseWriter, r *http.Request, party strin
 	} else {
 		receipts, err = in.take(r.Context(), turn, in.submissions(r, reports, 0, 1))
 	}
-	switch closed, full := bus.Closed(""), fault.Full(""); {
+	switch closed, full := bus.Frozen(""), fault.Full(""); {
 	case errors.As(err, &full):
 		noRoom(w, full)
 	case errors.As(err, &closed):

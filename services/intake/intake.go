@@ -31,6 +31,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
@@ -52,10 +53,11 @@ const (
 
 // Deps are the service's dependencies.
 type Deps struct {
-	Bus      *bus.Bus
-	Clock    clock.Clock
-	Log      *zap.Logger
-	Register *register.Register
+	Bus       *bus.Bus
+	Endpoints *endpoint.Server
+	Clock     clock.Clock
+	Log       *zap.Logger
+	Register  *register.Register
 	// ClockDoubt returns why the time of receipt may be wrong at the moment, or "". Nil:
 	// the clock is not watched.
 	ClockDoubt func() string
@@ -101,9 +103,9 @@ func (in *Intake) Run(ctx context.Context) error {
 	g.Go(func() error { return in.signer.run(serving) })
 	g.Go(func() error {
 		in.signer.wait(serving)
-		return in.deps.Bus.Serve(serving, Name, bus.Door{
-			Name: "report", Subject: event.DoorReport, Limit: inHand, Whole: true, Yields: true, Answer: in.answer, Party: in.party,
-			Elsewhere: func(req bus.Request) string { return event.ReceiptOf(req.Subject) },
+		return in.deps.Endpoints.Serve(serving, Name, endpoint.Endpoint{
+			Name: "report", Subject: event.DoorReport, Limit: inHand, AnySize: true, Backpressure: true, Answer: in.answer, Party: in.party,
+			ReplyTo: func(req endpoint.Request) string { return event.ReceiptOf(req.Subject) },
 		})
 	})
 	err := g.Wait()
@@ -112,7 +114,7 @@ func (in *Intake) Run(ctx context.Context) error {
 	return err
 }
 
-func (in *Intake) answer(ctx context.Context, req bus.Request) (any, error) {
+func (in *Intake) answer(ctx context.Context, req endpoint.Request) (any, error) {
 	s := submission{operator: in.operatorOf(req), door: "nats", header: req.Header, payload: req.Data}
 	s.event, s.err = event.FromNATS(req.Header, req.Data)
 	receipts, err := in.take(ctx, req.Turn, []submission{s})
@@ -123,7 +125,7 @@ func (in *Intake) answer(ctx context.Context, req bus.Request) (any, error) {
 }
 
 // party returns the registered operator that a report's subject names, or "".
-func (in *Intake) party(req bus.Request) string {
+func (in *Intake) party(req endpoint.Request) string {
 	if operator := in.operatorOf(req); in.isRegistered(operator) {
 		return operator
 	}
@@ -137,7 +139,7 @@ func (in *Intake) isRegistered(operator string) bool {
 
 // operatorOf returns the operator that the request's subject names; it need not be
 // registered.
-func (in *Intake) operatorOf(req bus.Request) string {
+func (in *Intake) operatorOf(req endpoint.Request) string {
 	token := strings.TrimPrefix(req.Subject, "report.")
 	if o, ok := in.deps.Register.OperatorByToken(token); ok {
 		return o.ID
@@ -158,7 +160,7 @@ type submission struct {
 // take stores reports and returns one receipt for each, in order. After an error nothing
 // may be answered. The turn ends once accepted reports are stored: storing refused ones
 // may wait.
-func (in *Intake) take(ctx context.Context, turn *bus.Turn, subs []submission) ([]event.Receipt, error) {
+func (in *Intake) take(ctx context.Context, turn *endpoint.Turn, subs []submission) ([]event.Receipt, error) {
 	if full := in.deps.Bus.RoomForReports(); full != nil {
 		return in.repeats(ctx, subs, full)
 	}
@@ -172,7 +174,7 @@ func (in *Intake) take(ctx context.Context, turn *bus.Turn, subs []submission) (
 			receipts[i] = in.rejection(s, faults)
 			if !borrows && borrowed(in.deps.Register, s.operator, receipts[i].Source) != "" {
 				borrows = true // once for each request
-				in.deps.Bus.Refused(ctx, "a report in another's name", "its source is not its sender's")
+				in.deps.Endpoints.Refused(ctx, "a report in another's name", "its source is not its sender's")
 			}
 			continue
 		}

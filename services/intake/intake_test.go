@@ -20,8 +20,8 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
+	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
@@ -50,7 +50,7 @@ func open(t *testing.T) *door {
 	reg, err := register.Decode(raw)
 	require.NoError(t, err)
 	d := &door{t: t, env: bustest.Start(t), clock: clock.NewManual(nine)}
-	d.Intake = New(Deps{Bus: d.env.Bus, Clock: d.clock, Log: d.env.Log, Register: reg,
+	d.Intake = New(Deps{Bus: d.env.Bus, Endpoints: d.env.Endpoints, Clock: d.clock, Log: d.env.Log, Register: reg,
 		Late:      func(*event.Accepted, *event.Report) ([]event.Lateness, error) { return d.late, nil },
 		Elsewhere: func(context.Context, string, string) (bool, error) { return d.elsewhere, nil },
 	})
@@ -526,7 +526,7 @@ func TestNothingIsTakenThatWouldOnlyWait(t *testing.T) {
 		if err != nil {
 			return err.Error()
 		}
-		return reply.Header.Get(bus.HeaderErrorCode)
+		return reply.Header.Get(endpoint.HeaderErrorCode)
 	}
 	posted := make(chan int, 1) // each waits for its turn until it is refused
 	go func() { posted <- post() }()

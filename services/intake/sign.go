@@ -29,7 +29,7 @@ type signer struct {
 }
 
 func newSigner(d Deps) *signer {
-	if !d.Bus.HasIdentities() {
+	if !d.Endpoints.HasIdentities() {
 		return nil
 	}
 	return &signer{deps: d, key: evidence.NewReceiptKey(), certified: make(chan struct{})}
@@ -64,7 +64,7 @@ func (s *signer) certify(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, certifyWait)
 	defer cancel()
 	var answer event.CertifyAnswer
-	if err := s.deps.Bus.Ask(ctx, event.DoorCertify, event.CertifyRequest{Key: s.key.Public()}, &answer); err != nil {
+	if err := s.deps.Endpoints.Ask(ctx, event.DoorCertify, event.CertifyRequest{Key: s.key.Public()}, &answer); err != nil {
 		return err
 	}
 	if answer.Certificate == "" {

@@ -57,7 +57,7 @@ func BenchmarkShow(b *testing.B) {
 		_, err := env.Bus.Commit(anyone(b), records)
 		require.NoError(b, err)
 	}
-	v := newView(Deps{Bus: env.Bus, Clock: clock.NewManual(nine), Log: env.Log, Dir: b.TempDir()})
+	v := newView(Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: clock.NewManual(nine), Log: env.Log, Dir: b.TempDir()})
 	v.noteReading = func(context.Context, string, string, uint64) error { return nil } // there are no identities here
 	bustest.Background(b, v.run)
 	require.NoError(b, v.grown(anyone(b), 5999))

@@ -391,7 +391,7 @@ func TestACutWhileRunning(t *testing.T) {
 	for _, b := range []*bus.Bus{w.env.Bus, other.Bus} {
 		require.Eventually(t, func() bool { return b.Held() == TakesNothing }, 30*time.Second, 5*time.Millisecond)
 		_, err = b.Commit(anyone(t), []event.Record{must(event.NewRecord("incident.accepted.grid-east.x.r", nine, "", 1))})
-		require.Equal(t, bus.Closed(TakesNothing), err)
+		require.Equal(t, bus.Frozen(TakesNothing), err)
 	}
 	require.True(t, w.ledger.Held())
 	state := askOf[event.LogState](w, event.DoorLog, struct{}{})

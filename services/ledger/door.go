@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/json"
 
-	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
@@ -13,8 +13,8 @@ import (
 const inHand = 256
 
 // doors returns the endpoints over NATS, which share their methods with HTTP.
-func (l *Ledger) doors() []bus.Door {
-	return []bus.Door{
+func (l *Ledger) doors() []endpoint.Endpoint {
+	return []endpoint.Endpoint{
 		door("escalations", event.DoorQuery, l.escalations),
 		door("incident", event.DoorShow, l.story),
 		door("incidents", event.DoorIncidents, l.incidents),
@@ -37,13 +37,13 @@ type refusal struct {
 
 // door returns an endpoint that answers in JSON. Faults of the request are part of the
 // answer; after any other error there is no answer, and the client retries.
-func door[Q, A any](name, subject string, answer func(context.Context, Q) (A, error)) bus.Door {
-	return signedDoor(name, subject, func(ctx context.Context, q Q, _ bus.Request) (A, error) { return answer(ctx, q) })
+func door[Q, A any](name, subject string, answer func(context.Context, Q) (A, error)) endpoint.Endpoint {
+	return signedDoor(name, subject, func(ctx context.Context, q Q, _ endpoint.Request) (A, error) { return answer(ctx, q) })
 }
 
 // signedDoor is door for a signed request.
-func signedDoor[Q, A any](name, subject string, answer func(context.Context, Q, bus.Request) (A, error)) bus.Door {
-	return bus.Door{Name: name, Subject: subject, Limit: inHand, Answer: func(ctx context.Context, req bus.Request) (any, error) {
+func signedDoor[Q, A any](name, subject string, answer func(context.Context, Q, endpoint.Request) (A, error)) endpoint.Endpoint {
+	return endpoint.Endpoint{Name: name, Subject: subject, Limit: inHand, Answer: func(ctx context.Context, req endpoint.Request) (any, error) {
 		var q Q
 		if err := json.Unmarshal(req.Data, &q); err != nil {
 			return refusal{[]fault.Detail{{Path: "$", Message: "is not a question that is understood here: " + err.Error()}}}, nil

@@ -46,7 +46,7 @@ func (p *proof) tile(path string) ([]byte, error) {
 // certifyReceipts signs, with the key of the log, that a key signs the receipts of
 // reports to it. Only the services may request it, and without identities nobody may.
 func (p *proof) certifyReceipts(_ context.Context, q event.CertifyRequest) (event.CertifyAnswer, error) {
-	if !p.deps.Bus.HasIdentities() {
+	if !p.deps.Endpoints.HasIdentities() {
 		return event.CertifyAnswer{}, fault.Invalid(Name, []fault.Detail{{Path: "$", Message: "without identities the caller is unknown"}})
 	}
 	note, err := p.key.CertifyReceipts(q.Key)

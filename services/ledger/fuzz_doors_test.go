@@ -12,8 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
+	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/identity"
@@ -24,7 +24,7 @@ func ledgerOf3(f *testing.F) *Ledger {
 	env := bustest.Start(f)
 	_, err := env.Bus.Commit(f.Context(), []event.Record{told(1, nil), told(2, nil), graded("x", 1, nil)})
 	require.NoError(f, err)
-	l, err := Open(f.Context(), Deps{Bus: env.Bus, Clock: clock.NewManual(nine), Log: env.Log, Dir: f.TempDir()})
+	l, err := Open(f.Context(), Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: clock.NewManual(nine), Log: env.Log, Dir: f.TempDir()})
 	require.NoError(f, err)
 	bustest.Background(f, l.Run)
 	require.Eventually(f, func() bool { return l.indexed() == 3 && l.last().Size == 3 }, 30*time.Second, time.Millisecond)
@@ -62,8 +62,8 @@ func FuzzDoors(f *testing.F) {
 		ctx, cancel := context.WithTimeout(identity.With(t.Context(), askers[int(asker)%len(askers)]), 5*time.Second)
 		defer cancel()
 		d := doors[int(door)%len(doors)]
-		answer, err := d.Answer(ctx, bus.Request{Subject: d.Subject, Data: question, Reply: "_INBOX.x"})
-		if forbidden := bus.Forbidden(""); errors.As(err, &forbidden) {
+		answer, err := d.Answer(ctx, endpoint.Request{Subject: d.Subject, Data: question, Reply: "_INBOX.x"})
+		if forbidden := endpoint.Forbidden(""); errors.As(err, &forbidden) {
 			return
 		}
 		if err != nil {

@@ -11,7 +11,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
@@ -73,7 +73,7 @@ func (d *httpDoor) problem(ctx context.Context, err error) *httpedge.Problem {
 	if p := (*httpedge.Problem)(nil); errors.As(err, &p) {
 		return p
 	}
-	if f := bus.Forbidden(""); errors.As(err, &f) {
+	if f := endpoint.Forbidden(""); errors.As(err, &f) {
 		return httpedge.NewProblem(http.StatusForbidden, string(f))
 	}
 	if details := fault.DetailsOf(err); details != nil {
@@ -82,7 +82,7 @@ func (d *httpDoor) problem(ctx context.Context, err error) *httpedge.Problem {
 	if ctx.Err() == nil { // otherwise the client is gone
 		d.failed.Add(err.Error())
 	}
-	if u := bus.Unavailable(""); errors.As(err, &u) {
+	if u := endpoint.Unavailable(""); errors.As(err, &u) {
 		return httpedge.NewProblem(http.StatusServiceUnavailable, string(u))
 	}
 	return httpedge.NewProblem(http.StatusServiceUnavailable, "there is no answer at the moment: ask again")

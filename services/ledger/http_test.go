@@ -41,7 +41,7 @@ func onWeb(t *testing.T, change func(*httpDoor)) *web {
 func onWebIdle(t *testing.T, change func(*httpDoor)) (*web, *Ledger) {
 	t.Helper()
 	env := bustest.Start(t)
-	l, err := Open(anyone(t), Deps{Bus: env.Bus, Clock: clock.NewManual(nine.Add(36*time.Minute + 30*time.Second)), Log: zap.NewNop(), Dir: t.TempDir()})
+	l, err := Open(anyone(t), Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: clock.NewManual(nine.Add(36*time.Minute + 30*time.Second)), Log: zap.NewNop(), Dir: t.TempDir()})
 	require.NoError(t, err)
 	s := httptest.NewUnstartedServer(nil)
 	s.Config = httpedge.Server(webOf(l, change))

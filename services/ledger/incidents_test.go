@@ -176,7 +176,7 @@ func TestIncidentsOfADrill(t *testing.T) {
 	env := bustest.StartRealm(t, t.TempDir(), clock.NewManual(nine), event.Drill)
 	commit(t, env, graded("plain", 1, nil))
 	bustest.Background(t, func(ctx context.Context) error {
-		return Run(ctx, Deps{Bus: env.Bus, Clock: clock.NewManual(nine), Log: env.Log, Dir: t.TempDir(), Exercise: true})
+		return Run(ctx, Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: clock.NewManual(nine), Log: env.Log, Dir: t.TempDir(), Exercise: true})
 	})
 	door := event.Drill.Wire(event.DoorIncidents)
 	require.Eventually(t, func() bool { _, err := env.Conn.Request(door, []byte(`{}`), time.Second); return err == nil }, 30*time.Second, 5*time.Millisecond)

@@ -10,8 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
+	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
@@ -109,7 +109,7 @@ func try(t *testing.T, env *bustest.Env) (answer event.QueryAnswer, code string)
 	t.Helper()
 	m, err := env.Conn.Request(event.DoorQuery, []byte("{}"), time.Minute)
 	require.NoError(t, err)
-	if code = m.Header.Get(bus.HeaderErrorCode); code == "" {
+	if code = m.Header.Get(endpoint.HeaderErrorCode); code == "" {
 		require.NoError(t, json.Unmarshal(m.Data, &answer))
 	}
 	return answer, code
@@ -121,11 +121,11 @@ func unavailable(t *testing.T, env *bustest.Env) {
 	require.Eventually(t, func() bool {
 		m, err := env.Conn.Request(event.DoorQuery, []byte("{}"), time.Minute)
 		require.NoError(t, err)
-		if m.Header.Get(bus.HeaderErrorCode) == "" {
+		if m.Header.Get(endpoint.HeaderErrorCode) == "" {
 			return false
 		}
-		require.Equal(t, "503", m.Header.Get(bus.HeaderErrorCode))
-		require.Contains(t, m.Header.Get(bus.HeaderError), "the index is being opened or rebuilt")
+		require.Equal(t, "503", m.Header.Get(endpoint.HeaderErrorCode))
+		require.Contains(t, m.Header.Get(endpoint.HeaderError), "the index is being opened or rebuilt")
 		return true
 	}, time.Minute, 20*time.Millisecond)
 }

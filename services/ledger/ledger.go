@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
@@ -28,10 +29,11 @@ const Name = "ledger"
 
 // Deps are the service's dependencies.
 type Deps struct {
-	Bus   *bus.Bus
-	Clock clock.Clock
-	Log   *zap.Logger
-	Dir   string // of the index, the tree and the key that signs its checkpoints
+	Bus       *bus.Bus
+	Endpoints *endpoint.Server
+	Clock     clock.Clock
+	Log       *zap.Logger
+	Dir       string // of the index, the tree and the key that signs its checkpoints
 	// Exercise marks the incidents of a drill. The bus then shows no others.
 	Exercise bool
 
@@ -73,7 +75,7 @@ func (l *Ledger) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return l.view.run(ctx) })
 	g.Go(func() error { return l.proof.run(ctx) })
-	g.Go(func() error { return l.deps.Bus.Serve(ctx, Name, l.doors()...) })
+	g.Go(func() error { return l.deps.Endpoints.Serve(ctx, Name, l.doors()...) })
 	return g.Wait()
 }
 

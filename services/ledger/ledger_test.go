@@ -61,7 +61,9 @@ func serve(t *testing.T, env *bustest.Env, dir string, c clock.Clock) (stop func
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- Run(ctx, Deps{Bus: env.Bus, Clock: c, Log: env.Log, Dir: dir}) }()
+	go func() {
+		ended <- Run(ctx, Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: c, Log: env.Log, Dir: dir})
+	}()
 	stop = func() {
 		cancel()
 		if err, running := <-ended; running {

@@ -40,7 +40,7 @@ func (w *world) nats() string  { return filepath.Join(w.dir, "nats") }
 func (w *world) own() string   { return filepath.Join(w.dir, "ledger") }
 func (w *world) tiles() string { return filepath.Join(w.own(), logFolder) }
 func (w *world) deps() Deps {
-	return Deps{Bus: w.env.Bus, Clock: clock.System{}, Log: w.env.Log, Dir: w.own(), Keep: w.keep, Alone: true}
+	return Deps{Bus: w.env.Bus, Endpoints: w.env.Endpoints, Clock: clock.System{}, Log: w.env.Log, Dir: w.own(), Keep: w.keep, Alone: true}
 }
 
 func (w *world) start() {

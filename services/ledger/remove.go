@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/fault"
@@ -51,7 +52,7 @@ func words(texts map[string]string) error {
 
 // remove removes one record by order. The removal is a record of its own, with the hash
 // of the entry; it is on disk and certified before anything is erased.
-func (p *proof) remove(ctx context.Context, q event.RemoveRequest, req bus.Request) (event.RemoveAnswer, error) {
+func (p *proof) remove(ctx context.Context, q event.RemoveRequest, req endpoint.Request) (event.RemoveAnswer, error) {
 	if err := words(map[string]string{"$.order": q.Order, "$.officer": q.Officer}); err != nil {
 		return event.RemoveAnswer{}, err
 	}
@@ -254,7 +255,7 @@ func (p *proof) eraseUnfinished(ctx context.Context) error {
 
 // archive removes a part of what is old and exported: see part. The hashes stay, in the
 // removal and in the tree.
-func (p *proof) archive(ctx context.Context, q event.ArchiveRequest, req bus.Request) (event.RemoveAnswer, error) {
+func (p *proof) archive(ctx context.Context, q event.ArchiveRequest, req endpoint.Request) (event.RemoveAnswer, error) {
 	texts := map[string]string{"$.officer": q.Officer, "$.export": q.Export}
 	if q.Try {
 		delete(texts, "$.export") // nothing is exported yet

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
+	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/statute"
@@ -220,7 +221,7 @@ func TestArchivingTwiceAtOnce(t *testing.T) {
 	var g errgroup.Group
 	for range 4 {
 		g.Go(func() error {
-			_, err := w.ledger.archive(anyone(t), event.ArchiveRequest{First: 1, Last: cp.Size, Export: "e", Officer: "o"}, bus.Request{})
+			_, err := w.ledger.archive(anyone(t), event.ArchiveRequest{First: 1, Last: cp.Size, Export: "e", Officer: "o"}, endpoint.Request{})
 			return err
 		})
 	}

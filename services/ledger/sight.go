@@ -7,7 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/identity"
@@ -95,7 +95,7 @@ func (v *view) seesIncident(ctx context.Context, operator, incident string) (boo
 func (v *view) noteHidden(ctx context.Context, x *index, operator, incident string) error {
 	there, err := x.shows(ctx, identity.Sight{}, operator, incident)
 	if there {
-		v.deps.Bus.Refused(ctx, "incident "+operator+"."+incident, "it is not one that this identity may see")
+		v.deps.Endpoints.Refused(ctx, "incident "+operator+"."+incident, "it is not one that this identity may see")
 	}
 	return v.report(err)
 }
@@ -182,10 +182,10 @@ func (p *proof) rangeRead(ctx context.Context, page []event.Stored) error {
 // exists, which is logged, or not.
 func (p *proof) hidden(ctx context.Context, s event.Stored) error {
 	if s.Wire != "" {
-		p.deps.Bus.Refused(ctx, fmt.Sprintf("record %d", s.Sequence), "it is of nothing that this identity may see")
+		p.deps.Endpoints.Refused(ctx, fmt.Sprintf("record %d", s.Sequence), "it is of nothing that this identity may see")
 	}
 	return fault.Invalid(Name, []fault.Detail{{Path: "$.record", Message: fmt.Sprintf("there is no record %d that you may see", s.Sequence)}})
 }
 
 // errPart refuses raw records to a caller that may not see all of them.
-var errPart = bus.Forbidden("records as they stand are for who may see all of them; ask for the proof of one")
+var errPart = endpoint.Forbidden("records as they stand are for who may see all of them; ask for the proof of one")

@@ -4,20 +4,20 @@ import (
 	"context"
 	"encoding/json"
 
-	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
 // signed returns the administrator's signature of the request for a removal: nil without
 // identities.
-func (p *proof) signed(ctx context.Context, req bus.Request, removal event.Removal) (*evidence.SignedAct, error) {
+func (p *proof) signed(ctx context.Context, req endpoint.Request, removal event.Removal) (*evidence.SignedAct, error) {
 	kept, err := json.Marshal(removal)
 	if err != nil {
 		return nil, err
 	}
 	subject := p.deps.Bus.Realm().Wire(event.RemovedSubject(removal.First))
-	return p.deps.Bus.Signed(ctx, req, func(signed *evidence.SignedAct) error {
+	return p.deps.Endpoints.Signed(ctx, req, func(signed *evidence.SignedAct) error {
 		return signed.VerifyRemoval(p.key.Origin(), subject, kept)
 	})
 }

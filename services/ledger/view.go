@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
@@ -121,7 +122,7 @@ func (v *view) once(ctx context.Context) error {
 }
 
 // errNoIndex is returned while there is no index.
-var errNoIndex error = bus.Unavailable("the index is being opened or rebuilt: ask again later; reports and alarms go on")
+var errNoIndex error = endpoint.Unavailable("the index is being opened or rebuilt: ask again later; reports and alarms go on")
 
 // report turns an error of the index into one that tells the caller to retry. Unless it
 // is temporary, run opens the index again.

@@ -13,7 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
@@ -79,7 +79,7 @@ const registerFile = "register.yaml"
 
 // receipt reads tocsin's answer.
 func receipt(m *nats.Msg) answer {
-	if m.Header.Get(bus.HeaderErrorCode) != "" || len(m.Data) == 0 {
+	if m.Header.Get(endpoint.HeaderErrorCode) != "" || len(m.Data) == 0 {
 		return again
 	}
 	var r struct {

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
@@ -59,7 +60,7 @@ func FallBehind(t testing.TB, e *Env) (catchUp func()) {
 			records[i] = event.RawRecord(fmt.Sprintf("rules.slow.%d", n), time.Unix(0, 0), "", []byte(`{}`))
 		}
 		Store(t, e.Bus, records)
-		turn, err := e.Bus.Admit(t.Context(), bus.Work{Party: "bustest", Cost: 1, Wait: time.Nanosecond})
+		turn, err := e.Endpoints.Admit(t.Context(), endpoint.Work{Party: "bustest", Cost: 1, Wait: time.Nanosecond})
 		turn.Leave()
 		return err != nil
 	}, hang, 10*time.Millisecond)

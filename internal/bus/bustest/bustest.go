@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/natsd"
 
 	"github.com/nats-io/nats.go"
@@ -29,10 +30,11 @@ const hang = 60 * time.Second
 
 // Env is a running server with a bus and a connection of its own.
 type Env struct {
-	Server *natsd.Server
-	Conn   *nats.Conn
-	Bus    *bus.Bus
-	Log    *zap.Logger
+	Server    *natsd.Server
+	Conn      *nats.Conn
+	Bus       *bus.Bus
+	Endpoints *endpoint.Server
+	Log       *zap.Logger
 }
 
 // Start starts a server and a bus on it, with short pauses between retries.
@@ -65,7 +67,9 @@ func Join(t testing.TB, e *Env, c clock.Clock, realm event.Realm) *Env {
 	})
 	require.NoError(t, err)
 	t.Cleanup(b.Close)
-	return &Env{Server: e.Server, Conn: nc, Bus: b, Log: e.Log}
+	endpoints := endpoint.New(b, endpoint.Config{Log: e.Log})
+	t.Cleanup(endpoints.Close)
+	return &Env{Server: e.Server, Conn: nc, Bus: b, Endpoints: endpoints, Log: e.Log}
 }
 
 // Background runs f until the test ends and fails the test if it returns an
@@ -86,11 +90,11 @@ func Background(t testing.TB, f func(context.Context) error) {
 	})
 }
 
-// Answers waits until a door answers. Doors open in the order in which a service lists
+// Answers waits until an endpoint answers. Endpoints open in the order in which a service lists
 // them, after it answers $SRV.PING.
-func Answers(t testing.TB, e *Env, door string) {
+func Answers(t testing.TB, e *Env, subject string) {
 	t.Helper()
-	require.Eventually(t, func() bool { _, err := e.Conn.Request(door, nil, time.Second); return err == nil }, hang, 5*time.Millisecond)
+	require.Eventually(t, func() bool { _, err := e.Conn.Request(subject, nil, time.Second); return err == nil }, hang, 5*time.Millisecond)
 }
 
 // Store commits records in parts and retries a part that a busy machine did not store

@@ -1,4 +1,4 @@
-package bus_test
+package endpoint_test
 
 import (
 	"context"
@@ -11,12 +11,12 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
-	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
+	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 )
 
 // named returns the party in a subject.
-func named(r bus.Request) string { return strings.TrimPrefix(r.Subject, "ask.") }
+func named(r endpoint.Request) string { return strings.TrimPrefix(r.Subject, "ask.") }
 
 // TestServe_OnePartyCannotTakeEveryPlace: a party that has used its share of requests in
 // flight is refused, and another one is answered meanwhile.
@@ -30,9 +30,9 @@ func TestServe_OnePartyCannotTakeEveryPlace(t *testing.T) {
 	end := sync.OnceFunc(func() { close(ended) })
 	defer end()
 	bustest.Background(t, func(ctx context.Context) error {
-		return env.Bus.Serve(ctx, "doors", bus.Door{
+		return env.Endpoints.Serve(ctx, "doors", endpoint.Endpoint{
 			Name: "ask", Subject: "ask.*", Limit: limit, Party: named,
-			Answer: func(_ context.Context, r bus.Request) (any, error) {
+			Answer: func(_ context.Context, r endpoint.Request) (any, error) {
 				if r.Subject == "ask.greedy" {
 					mu.Lock()
 					held++
@@ -48,7 +48,7 @@ func TestServe_OnePartyCannotTakeEveryPlace(t *testing.T) {
 		if err != nil {
 			return err.Error()
 		}
-		return reply.Header.Get(bus.HeaderErrorCode) + string(reply.Data)
+		return reply.Header.Get(endpoint.HeaderErrorCode) + string(reply.Data)
 	}
 	eventually(t, "the door is open", func() bool { return ask("honest") == `"honest"` })
 	refused := make(chan *nats.Msg, 4*limit)
@@ -59,7 +59,7 @@ func TestServe_OnePartyCannotTakeEveryPlace(t *testing.T) {
 		require.NoError(t, env.Conn.PublishRequest("ask.greedy", "refused", nil))
 	}
 	for range 4*limit - limit/2 {
-		require.Equal(t, "503", next(t, refused).Header.Get(bus.HeaderErrorCode))
+		require.Equal(t, "503", next(t, refused).Header.Get(endpoint.HeaderErrorCode))
 	}
 	// Accepted requests are answered by other goroutines, which may start later.
 	taken := func() int {
@@ -72,7 +72,7 @@ func TestServe_OnePartyCannotTakeEveryPlace(t *testing.T) {
 	require.Equal(t, limit/2, taken())
 	end()
 	for range limit / 2 {
-		require.Empty(t, next(t, refused).Header.Get(bus.HeaderErrorCode))
+		require.Empty(t, next(t, refused).Header.Get(endpoint.HeaderErrorCode))
 	}
 }
 
@@ -87,15 +87,15 @@ func TestServe_InventedNames(t *testing.T) {
 	end := sync.OnceFunc(func() { close(ended) })
 	defer end()
 	bustest.Background(t, func(ctx context.Context) error {
-		return env.Bus.Serve(ctx, "doors", bus.Door{
+		return env.Endpoints.Serve(ctx, "doors", endpoint.Endpoint{
 			Name: "ask", Subject: "ask.*", Limit: limit,
-			Party: func(r bus.Request) string {
+			Party: func(r endpoint.Request) string {
 				if r.Subject == "ask.registered" {
 					return "registered"
 				}
 				return ""
 			},
-			Answer: func(_ context.Context, r bus.Request) (any, error) {
+			Answer: func(_ context.Context, r endpoint.Request) (any, error) {
 				if r.Subject == "ask.greedy" {
 					<-ended
 				}
@@ -108,7 +108,7 @@ func TestServe_InventedNames(t *testing.T) {
 		if err != nil {
 			return err.Error()
 		}
-		return reply.Header.Get(bus.HeaderErrorCode) + string(reply.Data)
+		return reply.Header.Get(endpoint.HeaderErrorCode) + string(reply.Data)
 	}
 	eventually(t, "the door is open", func() bool { return ask("ask.x") == `"answered"` })
 	answers := make(chan *nats.Msg, 10*limit)
@@ -122,7 +122,7 @@ func TestServe_InventedNames(t *testing.T) {
 	}
 	refused := func(n int) {
 		for range n {
-			require.Equal(t, "503", next(t, answers).Header.Get(bus.HeaderErrorCode))
+			require.Equal(t, "503", next(t, answers).Header.Get(endpoint.HeaderErrorCode))
 		}
 	}
 	flood(limit, func(int) string { return "one.flood" })
@@ -142,9 +142,9 @@ func TestServe_MemoryIsShared(t *testing.T) {
 	end := sync.OnceFunc(func() { close(ended) })
 	defer end()
 	bustest.Background(t, func(ctx context.Context) error {
-		return env.Bus.Serve(ctx, "doors", bus.Door{
-			Name: "ask", Subject: "ask.*", Limit: 10_000, Whole: true, Party: named,
-			Answer: func(_ context.Context, r bus.Request) (any, error) {
+		return env.Endpoints.Serve(ctx, "doors", endpoint.Endpoint{
+			Name: "ask", Subject: "ask.*", Limit: 10_000, AnySize: true, Party: named,
+			Answer: func(_ context.Context, r endpoint.Request) (any, error) {
 				if r.Subject == "ask.greedy" {
 					<-ended
 				}
@@ -170,11 +170,11 @@ func TestServe_MemoryIsShared(t *testing.T) {
 		require.NoError(t, env.Conn.PublishRequest("ask.greedy", "refused", large))
 		require.NoError(t, env.Conn.Flush())
 	}
-	const share = bus.MemoryForBodies / 2 / (3 << 20)
+	const share = endpoint.MaxMemory / 2 / (3 << 20)
 	for range some - share {
-		require.Equal(t, "503", next(t, refused).Header.Get(bus.HeaderErrorCode))
+		require.Equal(t, "503", next(t, refused).Header.Get(endpoint.HeaderErrorCode))
 	}
-	require.LessOrEqual(t, env.Bus.Memory().Used(), int64(bus.MemoryForBodies/2))
+	require.LessOrEqual(t, env.Endpoints.Memory().Used(), int64(endpoint.MaxMemory/2))
 	require.Equal(t, fmt.Sprint(len(large)), ask())
 	end()
 }

@@ -1,4 +1,4 @@
-package bus
+package endpoint
 
 import (
 	"context"
@@ -15,15 +15,15 @@ import (
 // has accepted it; nil without identities, where nobody can sign. A request not signed
 // with the caller's own key is forbidden: a connection can be borrowed, and the keeper of
 // the log could write such a record.
-func (b *Bus) Signed(ctx context.Context, req Request, verify func(*evidence.SignedAct) error) (*evidence.SignedAct, error) {
-	if !b.HasIdentities() {
+func (s *Server) Signed(ctx context.Context, req Request, verify func(*evidence.SignedAct) error) (*evidence.SignedAct, error) {
+	if !s.HasIdentities() {
 		return nil, nil
 	}
 	who, key := identity.Of(ctx), req.Header.Get(event.HeaderKey)
 	if key == "" {
 		return nil, Forbidden("it is not signed: the request needs the headers " + event.HeaderKey + " and " + event.HeaderSignature)
 	}
-	voucher, ok := b.vouched(ctx, who, key)
+	voucher, ok := s.vouched(ctx, who, key)
 	if !ok {
 		return nil, Forbidden("it is signed with a key that does not belong, or no longer belongs, to " + who.String() + ": tocsin credential rotate replaces it")
 	}
@@ -64,9 +64,9 @@ const (
 	vouchPause = 50 * time.Millisecond
 )
 
-func (b *Bus) vouched(ctx context.Context, who identity.Identity, key string) (Voucher, bool) {
+func (s *Server) vouched(ctx context.Context, who identity.Identity, key string) (Voucher, bool) {
 	for range vouchTries {
-		if voucher, ok := b.cfg.Identities.Vouch(who, key); ok {
+		if voucher, ok := s.cfg.Identities.Vouch(who, key); ok {
 			return voucher, true
 		}
 		select {

@@ -1,7 +1,6 @@
 package bus
 
 import (
-	"context"
 	"testing"
 	"time"
 
@@ -15,18 +14,19 @@ import (
 // or hangs does not, and none while the ledger is frozen.
 func TestWhoIsBehind(t *testing.T) {
 	t.Parallel()
-	b := &Bus{gate: newGate()}
-	b.gate.stored.least, b.gate.taken.least = maxBacklog, maxBacklog
+	b := &Bus{}
 	behind := func() uint64 { _, records := b.slowest(); return records }
 	full := func() string {
-		_, behind := b.room()
-		return behind
+		if backlog, known := b.Backlog(); known && backlog.Records >= MaxBacklog {
+			return backlog.Service
+		}
+		return ""
 	}
 	require.Zero(t, behind(), "nobody reads")
 	f := newFeed(100)
 	b.feed.Store(f)
 	follow := func(name string) *progress {
-		p := &progress{name: name, nudge: b.gate.nudge}
+		p := &progress{name: name, moves: make(chan struct{}, 1)}
 		b.following.Store(p, nil)
 		return p
 	}
@@ -39,8 +39,8 @@ func TestWhoIsBehind(t *testing.T) {
 	q.note(51)
 	require.EqualValues(t, 19_950, behind(), "the slower of them")
 	b.following.Delete(q)
-	p.note(20_002 - maxBacklog)
-	require.EqualValues(t, maxBacklog-1, behind())
+	p.note(20_002 - MaxBacklog)
+	require.EqualValues(t, MaxBacklog-1, behind())
 	require.Empty(t, full())
 	f.from = 20_001
 	require.Equal(t, "classifier", full(), "the feed begins later")
@@ -51,59 +51,10 @@ func TestWhoIsBehind(t *testing.T) {
 	p.note(51)
 	require.EqualValues(t, 19_950, behind())
 	b.held.Store("log", "the record ends too early")
-	require.Zero(t, behind(), "the door says why it is closed")
+	require.Zero(t, behind(), "callers are told why")
 	b.held.Delete("log")
 	p.note(20_001)
 	require.Zero(t, behind())
-}
-
-// TestTheGateLetsInWhatCanBeFollowed: the rest is admitted once a turn ends or a service
-// makes progress; work that waits too long is refused, and so is the work behind it.
-func TestTheGateLetsInWhatCanBeFollowed(t *testing.T) {
-	t.Parallel()
-	b := &Bus{gate: newGate()}
-	b.gate.stored.least, b.gate.taken.least = maxBacklog, 2
-	b.gate.taken.rate = 1 // one report a second, so the minimum applies
-	f := newFeed(0)
-	b.feed.Store(f)
-	p := &progress{name: "classifier", nudge: b.gate.nudge}
-	b.following.Store(p, nil)
-	p.note(1)
-	f.wrote([]event.Stored{{Sequence: maxBacklog - 1}})
-	enter := func() (*Turn, error) { return b.Admit(t.Context(), Work{Party: "a", Cost: 1}) }
-	first, err := enter()
-	require.NoError(t, err)
-	second, err := enter()
-	require.NoError(t, err)
-	_, err = enter()
-	require.Equal(t, Behind("the disk"), err)
-
-	let := make(chan error)
-	go func() { _, err := enter(); let <- err }()
-	first.Leave()
-	require.NoError(t, <-let)
-	f.wrote([]event.Stored{{Sequence: maxBacklog}})
-	second.Leave()
-	second.Leave()
-	_, err = enter()
-	require.Equal(t, Behind("classifier"), err)
-	go func() { _, err := enter(); let <- err }()
-	p.note(maxBacklog - 1)
-	require.NoError(t, <-let)
-	require.EqualValues(t, 2, b.gate.inside.Load(), "a turn ends once")
-
-	ended, end := context.WithCancel(t.Context())
-	end()
-	p.note(1)
-	f.wrote([]event.Stored{{Sequence: 2 * maxBacklog}})
-	b.gate.room = 0 // as if all admitted reports had arrived
-	_, err = b.Admit(ended, Work{Party: "a", Cost: 1})
-	require.ErrorIs(t, err, context.Canceled)
-	for range 2 {
-		go func() { _, err := enter(); let <- err }()
-	}
-	require.Error(t, <-let)
-	require.Error(t, <-let)
 }
 
 // TestWhatWasWrittenIsKeptWithinBounds, in records and in bytes.
@@ -170,27 +121,4 @@ func TestTheFeedRecallsWhatItWrote(t *testing.T) {
 		require.Less(t, f.making, feedBytes+2<<20)
 	}
 	require.Less(t, len(f.made), feedBytes>>20+2)
-}
-
-// TestPace: a slow machine has less in flight, so that waiting takes as long as on a fast
-// one.
-func TestPace_BacklogFollowsTheSpeed(t *testing.T) {
-	t.Parallel()
-	p := pace{least: minBacklog}
-	now, done := time.Unix(1000, 0), uint64(0)
-	run := func(rate int, lasts time.Duration) (backlog uint64) {
-		for end := now.Add(lasts); now.Before(end); {
-			now = now.Add(10 * time.Millisecond)
-			done += uint64(rate / 100)
-			backlog = p.backlog(now, done)
-		}
-		return backlog
-	}
-	require.EqualValues(t, maxBacklog, p.backlog(now, done), "nothing is known yet")
-	require.EqualValues(t, maxBacklog, run(100_000, time.Second))
-	require.InEpsilon(t, 2000*backlogTime.Seconds(), run(2000, 2*time.Second), 0.1)
-	require.EqualValues(t, minBacklog, run(100, 2*time.Second))
-	require.EqualValues(t, maxBacklog, run(100_000, time.Second), "it is fast again")
-	now = now.Add(time.Hour)
-	require.EqualValues(t, maxBacklog, p.backlog(now, done), "an hour without reports says nothing")
 }

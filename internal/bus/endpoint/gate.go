@@ -1,4 +1,4 @@
-package bus
+package endpoint
 
 import (
 	"context"
@@ -7,16 +7,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/share"
 )
 
 const (
-	// maxBacklog is how many records the record-making services may be behind, including
-	// those being stored, before reports wait for their turn. It is well below the size
-	// of the feed: beyond that the services would read from disk what they did not keep
-	// up with in memory.
-	maxBacklog = feedRecords / 2
 	// maxWaiting is how many requests may wait for their turn.
 	maxWaiting = 4096
 	// admitTimeout is how long a request waits for its turn before it is refused. A party
@@ -31,7 +27,7 @@ const (
 	// costBytes is how many bytes of a request cost as much as one report.
 	costBytes = 4 << 10
 	// maxCost bounds the cost of one request, so that it fits eventually.
-	maxCost = maxBacklog / 2
+	maxCost = bus.MaxBacklog / 2
 )
 
 // Work is a request that waits for its turn.
@@ -74,6 +70,8 @@ func (t *Turn) Leave() {
 // queue per party. More reports would only wait, in memory and then on disk, and take
 // processor time from the services.
 type gate struct {
+	services services
+
 	mu      sync.Mutex
 	line    *share.Line[*arrival]
 	stored  pace // rate at which the services process records
@@ -83,15 +81,21 @@ type gate struct {
 
 	inside atomic.Int64  // reports that were admitted and have not left
 	left   atomic.Uint64 // reports that have left
-	moved  chan struct{} // a turn ended, or a service made progress
+	moved  chan struct{} // a turn ended
+}
+
+// services are the record-making services of this process: see bus.Bus.
+type services interface {
+	Backlog() (b bus.Backlog, known bool)
+	Progress() <-chan struct{}
 }
 
 // arrival is waiting work. start is called once, with a turn or with the reason for
 // refusal.
 type arrival struct{ start func(*Turn, error) }
 
-func newGate() gate {
-	return gate{line: share.NewLine[*arrival](maxWaiting), moved: make(chan struct{}, 1), stored: pace{least: minBacklog}, taken: pace{least: minBacklog}}
+func newGate(of services) gate {
+	return gate{services: of, line: share.NewLine[*arrival](maxWaiting), moved: make(chan struct{}, 1), stored: pace{least: minBacklog}, taken: pace{least: minBacklog}}
 }
 
 func (g *gate) nudge() {
@@ -111,13 +115,13 @@ func (g *gate) turn(cost int) *Turn {
 // Admit waits for a turn: until the record-making services of this process keep up and
 // the parties before this one have had theirs. The caller leaves the turn when the
 // request has been answered. An error means that the request is refused.
-func (b *Bus) Admit(ctx context.Context, w Work) (*Turn, error) {
+func (s *Server) Admit(ctx context.Context, w Work) (*Turn, error) {
 	type outcome struct {
 		turn *Turn
 		err  error
 	}
 	came := make(chan outcome, 1)
-	b.enter(w, func(t *Turn, err error) { came <- outcome{t, err} })
+	s.gate.enter(w, func(t *Turn, err error) { came <- outcome{t, err} })
 	select {
 	case o := <-came:
 		return o.turn, o.err
@@ -129,10 +133,9 @@ func (b *Bus) Admit(ctx context.Context, w Work) (*Turn, error) {
 
 // enter calls start with a turn, at once if nobody waits and there is room, or with an
 // error when the work has waited too long.
-func (b *Bus) enter(w Work, start func(*Turn, error)) {
-	g := &b.gate
+func (g *gate) enter(w Work, start func(*Turn, error)) {
 	g.mu.Lock()
-	if g.line.Len() == 0 && b.hasRoom() == nil {
+	if g.line.Len() == 0 && g.hasRoom() == nil {
 		t := g.turn(w.Cost)
 		g.mu.Unlock()
 		start(t, nil)
@@ -144,7 +147,7 @@ func (b *Bus) enter(w Work, start func(*Turn, error)) {
 	out, full := g.line.Push(w.Party, w.Cost, clock.Steady().Add(w.Wait), &arrival{start})
 	if !g.serving {
 		g.serving = true
-		go b.serveLine()
+		go g.serveLine()
 	}
 	g.mu.Unlock()
 	if full {
@@ -153,12 +156,13 @@ func (b *Bus) enter(w Work, start func(*Turn, error)) {
 }
 
 // serveLine admits waiting work until none waits.
-func (b *Bus) serveLine() {
+func (g *gate) serveLine() {
 	poll := time.NewTicker(admitPoll)
 	defer poll.Stop()
-	for b.serveOnce() {
+	for g.serveOnce() {
 		select {
-		case <-b.gate.moved:
+		case <-g.moved:
+		case <-g.services.Progress():
 		case <-poll.C:
 		}
 	}
@@ -166,12 +170,11 @@ func (b *Bus) serveLine() {
 
 // serveOnce admits as much as there is room for, refuses work that has waited too long,
 // and reports whether more waits.
-func (b *Bus) serveOnce() (more bool) {
-	g := &b.gate
+func (g *gate) serveOnce() (more bool) {
 	g.mu.Lock()
 	var why error
 	for g.line.Len() > 0 {
-		if why = b.hasRoom(); why != nil {
+		if why = g.hasRoom(); why != nil {
 			break
 		}
 		next, cost, _ := g.line.Pop()
@@ -192,30 +195,29 @@ func (b *Bus) serveOnce() (more bool) {
 
 // hasRoom returns nil if one more may be admitted, else [Behind]. The caller holds the
 // gate's lock.
-func (b *Bus) hasRoom() error {
-	if b.gate.room > 0 {
+func (g *gate) hasRoom() error {
+	if g.room > 0 {
 		return nil
 	}
 	var behind string
-	if b.gate.room, behind = b.room(); behind != "" {
+	if g.room, behind = g.measure(); behind != "" {
 		return Behind(behind)
 	}
 	return nil
 }
 
-// room returns how many more reports all services can process, up to admitBatch, or the
+// measure returns how many more reports all services can process, up to admitBatch, or the
 // name of the bottleneck if there is no room. One report makes several records, so
 // reports in flight and the backlog of records have separate bounds.
-func (b *Bus) room() (reports int, behind string) {
-	g, now := &b.gate, clock.Steady()
+func (g *gate) measure() (reports int, behind string) {
+	now := clock.Steady()
 	most := g.taken.backlog(now, g.left.Load())
 	inside := uint64(g.inside.Load())
 	if inside >= most {
 		return 0, "the disk"
 	}
-	name, records := b.slowest()
-	if f := b.feed.Load(); f != nil && records >= g.stored.backlog(now, f.head()-min(f.head(), records)) {
-		return 0, name
+	if b, known := g.services.Backlog(); known && b.Records >= g.stored.backlog(now, b.Handled) {
+		return 0, b.Service
 	}
 	return int(min(most-inside, admitBatch)), ""
 }
@@ -250,54 +252,7 @@ func (p *pace) backlog(now time.Time, done uint64) uint64 {
 		p.since, p.done, p.rate = now, done, rate
 	}
 	if p.rate == 0 {
-		return maxBacklog
+		return bus.MaxBacklog
 	}
-	return min(max(uint64(p.rate*backlogTime.Seconds()), p.least), maxBacklog)
+	return min(max(uint64(p.rate*backlogTime.Seconds()), p.least), bus.MaxBacklog)
 }
-
-// slowest returns the service of this process that is furthest behind, and by how many
-// records: at least maxBacklog if it has lost the feed, which keeps fewer records when
-// they are large. It does not count a service that has never caught up with the ledger,
-// because it reads old records, nor one that hangs, nor any while the ledger is frozen.
-func (b *Bus) slowest() (name string, records uint64) {
-	f := b.feed.Load()
-	if f == nil || b.Held() != "" {
-		return "", 0
-	}
-	begins, head := f.begins(), f.head()
-	b.following.Range(func(key, _ any) bool {
-		p := key.(*progress)
-		at := p.at.Load()
-		if at == 0 || at > head || clock.Running()-time.Duration(p.moved.Load()) >= stuckAfter {
-			return true
-		}
-		n := head - at + 1
-		if at < begins {
-			n = max(n, maxBacklog)
-		}
-		if n > records {
-			name, records = p.name, n
-		}
-		return true
-	})
-	return name, records
-}
-
-// progress is a follower's progress in the ledger.
-type progress struct {
-	name  string
-	at    atomic.Uint64 // next record to read; 0 until it first caught up with the feed
-	moved atomic.Int64  // time of its last progress: see clock.Running
-	nudge func()        // wakes the gate
-}
-
-func (p *progress) note(at uint64) {
-	if p.at.Swap(at) != at {
-		p.moved.Store(int64(clock.Running()))
-		p.nudge()
-	}
-}
-
-// stuckAfter is when a follower without progress counts as broken, not slow: then
-// refusing reports helps nobody.
-const stuckAfter = 10 * time.Second

@@ -1,4 +1,4 @@
-package bus_test
+package endpoint_test
 
 import (
 	"context"
@@ -8,8 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
+	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 )
 
 // Messages published without a reply subject get no answer, so dropped ones are counted.
@@ -22,9 +22,9 @@ func TestServe_DroppedPublishIsCounted(t *testing.T) {
 	defer end()
 	const limit = 4
 	bustest.Background(t, func(ctx context.Context) error {
-		return env.Bus.Serve(ctx, "doors", bus.Door{
-			Name: "take", Subject: "take.*", Limit: limit, Party: func(r bus.Request) string { return r.Subject },
-			Answer: func(_ context.Context, r bus.Request) (any, error) {
+		return env.Endpoints.Serve(ctx, "doors", endpoint.Endpoint{
+			Name: "take", Subject: "take.*", Limit: limit, Party: func(r endpoint.Request) string { return r.Subject },
+			Answer: func(_ context.Context, r endpoint.Request) (any, error) {
 				if r.Subject == "take.slow" {
 					<-ended
 				}
@@ -41,6 +41,6 @@ func TestServe_DroppedPublishIsCounted(t *testing.T) {
 	}
 	reply, err := env.Conn.Request("take.slow", nil, hang)
 	require.NoError(t, err)
-	require.Equal(t, "503", reply.Header.Get(bus.HeaderErrorCode), "a sender who wants an answer gets one")
-	require.EqualValues(t, 3*limit-limit/2, env.Bus.Lost())
+	require.Equal(t, "503", reply.Header.Get(endpoint.HeaderErrorCode), "a sender who wants an answer gets one")
+	require.EqualValues(t, 3*limit-limit/2, env.Endpoints.Lost())
 }

@@ -1,4 +1,4 @@
-package bus
+package endpoint
 
 import (
 	"sync"
@@ -88,8 +88,8 @@ func (o *outbox) end() {
 	<-o.done
 }
 
-// answered is a request that is answered through an outbox.
-type answered struct {
+// queued is a request that is answered through an outbox.
+type queued struct {
 	micro.Request
 	out *outbox
 }
@@ -99,7 +99,7 @@ const messageBytes = 128
 
 // Respond queues the answer. It returns [nats.ErrMaxPayload] if the answer is larger than
 // a message may be.
-func (r answered) Respond(data []byte, opts ...micro.RespondOpt) error {
+func (r queued) Respond(data []byte, opts ...micro.RespondOpt) error {
 	if int64(len(data)) > r.out.most {
 		return nats.ErrMaxPayload
 	}
@@ -109,7 +109,7 @@ func (r answered) Respond(data []byte, opts ...micro.RespondOpt) error {
 
 // Error queues an error answer without blocking: the goroutine that receives all requests
 // uses it to refuse some.
-func (r answered) Error(code, text string, data []byte, opts ...micro.RespondOpt) error {
+func (r queued) Error(code, text string, data []byte, opts ...micro.RespondOpt) error {
 	r.out.add(messageBytes+len(data), false, func() error { return r.Request.Error(code, text, data, opts...) })
 	return nil
 }

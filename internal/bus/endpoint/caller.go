@@ -1,0 +1,81 @@
+package endpoint
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+
+	"github.com/tocsin-project/tocsin/internal/identity"
+)
+
+// HasIdentities reports whether callers are identified.
+func (s *Server) HasIdentities() bool { return s.cfg.Identities != nil }
+
+// Refused records that the caller was refused something, and why, unless the caller is
+// one of our services. It is for refusals that a handler decides; the server records
+// [Forbidden] itself.
+func (s *Server) Refused(ctx context.Context, what, why string) {
+	if who := identity.Of(ctx); s.cfg.Identities != nil && who.Role != identity.Service {
+		s.cfg.Identities.Refused(who.String(), what, why)
+	}
+}
+
+// authenticate identifies the caller and checks its permissions.
+func (s *Server) authenticate(ctx context.Context, msg micro.Request) (context.Context, Request, error) {
+	r := Request{Subject: s.bus.Realm().Plain(msg.Subject()), Header: nats.Header(msg.Headers()), Data: msg.Data(), Reply: msg.Reply()}
+	if s.cfg.Identities == nil {
+		return identity.With(ctx, identity.Anyone), r, nil
+	}
+	role, token, subject, ok := identity.OfSubject(r.Subject)
+	if !ok {
+		return ctx, r, Forbidden("there is no such endpoint")
+	}
+	r.Subject = subject
+	who, known := identity.Ours, role == identity.Service // only our own account can use this role
+	if !known {
+		who, known = s.cfg.Identities.Find(role, token)
+	}
+	if !known {
+		return identity.With(ctx, identity.Identity{Role: role, ID: token}), r, Forbidden(fmt.Sprintf("%s/%s has no credential any more", role, token))
+	}
+	ctx = identity.With(ctx, who)
+	if !who.May(identity.Ask, subject) {
+		return ctx, r, Forbidden(fmt.Sprintf("%s may not use %s", who, subject))
+	}
+	return ctx, r, nil
+}
+
+// isTooOften reports whether a caller exceeds its rate of questions.
+func (h *handler) isTooOften(ctx context.Context) bool {
+	who := identity.Of(ctx)
+	return h.cfg.Identities != nil && !h.AnySize && who.Role != identity.Service && !h.cfg.Identities.Allow(who.String())
+}
+
+// unnamed is the party that all requests from unidentified senders share.
+const unnamed = "unnamed"
+
+// party returns the party charged for a request.
+func (h *handler) party(ctx context.Context, r Request) string {
+	if who := identity.Of(ctx); who.Role != identity.Trial {
+		return who.String()
+	}
+	if h.Party != nil {
+		if party := h.Party(r); party != "" {
+			return party
+		}
+	}
+	return unnamed
+}
+
+// connectionOf returns the common prefix of the reply subjects of one connection in the
+// usual client libraries: _INBOX and an id.
+func connectionOf(reply string) string {
+	if head, rest, ok := strings.Cut(reply, "."); ok {
+		id, _, _ := strings.Cut(rest, ".")
+		return head + "." + id
+	}
+	return reply
+}

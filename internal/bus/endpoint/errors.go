@@ -1,0 +1,48 @@
+package endpoint
+
+import (
+	"errors"
+
+	"github.com/nats-io/nats.go/micro"
+
+	"github.com/tocsin-project/tocsin/internal/bus"
+)
+
+// HeaderError and HeaderErrorCode are set on a reply that is an error of the endpoint
+// itself, as NATS micro services do: 503 means try again later, 507 that the disk has no
+// room, 423 that trying again does not help.
+const (
+	HeaderError     = micro.ErrorHeader
+	HeaderErrorCode = micro.ErrorCodeHeader
+	codeTryAgain    = "503"
+	codeFrozen      = "423" // trying again does not help until a person has intervened
+	codeForbidden   = "403" // the caller has no permission
+	codeFull        = "507" // the disk has no room: nothing was stored
+	codeTooLarge    = "413" // the question or its answer is too large
+	codeTooOften    = "429" // the caller exceeds its rate limit: try again later
+)
+
+// Unavailable is the error of an endpoint that cannot answer now. Its text goes to the
+// caller, who may ask again later.
+type Unavailable string
+
+func (u Unavailable) Error() string { return string(u) }
+
+// Is makes Unavailable match bus.ErrUnavailable: the outcome is unknown.
+func (u Unavailable) Is(target error) bool { return target == bus.ErrUnavailable }
+
+// Forbidden is the error of an endpoint for a request that the caller has no permission
+// for. Its text goes to the sender.
+type Forbidden string
+
+func (f Forbidden) Error() string { return string(f) }
+
+// tryAgain returns the error text for a caller that gets no answer.
+func tryAgain(err error) string {
+	if u := Unavailable(""); errors.As(err, &u) {
+		return string(u)
+	}
+	return "the outcome is not known: try again"
+}
+
+var errPanic = errors.New("panic")

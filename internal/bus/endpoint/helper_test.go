@@ -1,0 +1,33 @@
+package endpoint_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// hang is how long tests wait for something that must happen, even on a busy machine.
+const hang = 60 * time.Second
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	require.Eventually(t, ok, hang, 5*time.Millisecond, what)
+}
+
+func accepted(i int) event.Record {
+	return event.RawRecord(fmt.Sprintf("incident.accepted.op.inc%d.r%d", i, i), time.Unix(0, 0), "", []byte("{}"))
+}
+
+// handle is a handler without state.
+type handle func(context.Context, event.Stored) ([]event.Record, error)
+
+func (h handle) Handle(ctx context.Context, in event.Stored) ([]event.Record, error) {
+	return h(ctx, in)
+}
+func (handle) Refused(_, _ event.Stored) bool { return false }
+func (handle) Failed(event.Stored)            {}
