@@ -56,7 +56,7 @@ func (g *Grader) Grade(operator string, raw []byte) (*Grading, error) {
 	}
 	g.sequence++
 	key := operator + "/" + e.Subject
-	next, err := g.rulebook.Revise(g.incidents[key], g.sequence, e.Accepted(operator, g.at), nil)
+	next, err := g.rulebook.Revise(g.incidents[key], grading.ReportCause(g.sequence, e.Accepted(operator, g.at)), nil)
 	if err != nil {
 		return nil, fault.New(fault.Reject, "grade", "%w", err)
 	}

@@ -133,9 +133,9 @@ func TestPropertyTheOrderOfActsDoesNotMatter(t *testing.T) {
 						aside = append(aside, uint64(11+missed))
 					}
 				}
-				g, err := rb.Revise(s.last, uint64(11+i), acts[i], aside)
+				g, err := rb.Revise(s.last, cause(uint64(11+i), acts[i]), aside)
 				require.NoError(t, err)
-				again, err := rb.Revise(g, uint64(11+i), acts[i], aside)
+				again, err := rb.Revise(g, cause(uint64(11+i), acts[i]), aside)
 				require.NoError(t, err)
 				require.Equal(t, g.State, again.State, "a repeat changes nothing")
 				require.Equal(t, g.Statutes, again.Statutes)
@@ -209,11 +209,9 @@ func TestAnIncidentIsHandedOn(t *testing.T) {
 
 func TestAnActNeedsAnIncident(t *testing.T) {
 	rb := rulebook(t)
-	_, err := rb.Revise(nil, 1, determine("d", "protection-energy", "09:20", event.Major), nil)
+	_, err := rb.Revise(nil, cause(1, determine("d", "protection-energy", "09:20", event.Major)), nil)
 	require.ErrorContains(t, err, "grid-east/x")
-	_, err = rb.Revise(nil, 1, &event.Elapsed{Operator: "grid-east", Incident: "x", At: nine}, nil)
-	require.Error(t, err)
-	_, err = rb.Revise(nil, 1, &event.Overdue{}, nil)
+	_, err = rb.Revise(nil, cause(1, &event.Elapsed{Operator: "grid-east", Incident: "x", At: nine}), nil)
 	require.Error(t, err)
 }
 

@@ -1,7 +1,6 @@
 package grading
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -9,49 +8,58 @@ import (
 	"github.com/tocsin-project/tocsin/internal/register"
 )
 
-// Cause is a record that may make a revision: a report, a moment at which time
-// alone may change something, or a desk's act.
+// Cause is a record that may make a revision: a report, a moment at which time alone may
+// change something, or a desk's act.
 type Cause struct {
-	seq                uint64
+	Record             uint64 // its sequence in the ledger
 	Operator, Incident string
-	at                 time.Time // receipt, the moment itself, or the desk's stamp
-	report             *event.Accepted
-	act                *event.DeskAct
+	At                 time.Time       // receipt, the moment itself, or the desk's stamp
+	Report             *event.Accepted // nil unless it is a report
+	Act                *event.DeskAct  // nil unless it is a desk's act
 }
 
-// CauseOf reads the body of a cause: *event.Accepted, *event.Elapsed or
-// *event.DeskAct.
-func CauseOf(seq uint64, body any) (Cause, error) {
-	switch b := body.(type) {
-	case *event.Accepted:
-		return Cause{seq: seq, Operator: b.Operator, Incident: b.Incident, at: b.ReceivedAt.UTC(), report: b}, nil
-	case *event.Elapsed:
-		return Cause{seq: seq, Operator: b.Operator, Incident: b.Incident, at: b.At.UTC()}, nil
-	case *event.DeskAct:
-		return Cause{seq: seq, Operator: b.Operator, Incident: b.Incident, at: b.At.UTC(), act: b}, nil
-	}
-	return Cause{}, fmt.Errorf("a %T makes no revision", body)
+// ReportCause returns a report as a cause.
+func ReportCause(record uint64, a *event.Accepted) Cause {
+	return Cause{Record: record, Operator: a.Operator, Incident: a.Incident, At: a.ReceivedAt.UTC(), Report: a}
+}
+
+// MomentCause returns a moment as a cause.
+func MomentCause(record uint64, e *event.Elapsed) Cause {
+	return Cause{Record: record, Operator: e.Operator, Incident: e.Incident, At: e.At.UTC()}
+}
+
+// ActCause returns a desk's act as a cause.
+func ActCause(record uint64, a *event.DeskAct) Cause {
+	return Cause{Record: record, Operator: a.Operator, Incident: a.Incident, At: a.At.UTC(), Act: a}
 }
 
 // DecodeCause decodes a stored cause.
-func DecodeCause(in event.Stored) (any, error) {
+func DecodeCause(in event.Stored) (Cause, error) {
 	switch event.ParseSubject(in.Subject).Kind {
 	case event.KindAccepted:
-		return event.Decode[event.Accepted](in)
+		return decodeAs(in, ReportCause)
 	case event.KindElapsed:
-		return event.Decode[event.Elapsed](in)
+		return decodeAs(in, MomentCause)
 	}
-	return event.Decode[event.DeskAct](in)
+	return decodeAs(in, ActCause)
+}
+
+func decodeAs[T any](in event.Stored, cause func(uint64, *T) Cause) (Cause, error) {
+	body, err := event.Decode[T](in)
+	if err != nil {
+		return Cause{}, err
+	}
+	return cause(in.Sequence, body), nil
 }
 
 // record describes the cause for the revision that it makes.
 func (c Cause) record(changed []string) event.Cause {
-	out := event.Cause{Record: c.seq, At: c.at, Changed: changed}
+	out := event.Cause{Record: c.Record, At: c.At, Changed: changed}
 	switch {
-	case c.report != nil:
-		out.Type, out.Report, out.SentAt = c.report.Type, c.report.Report, c.report.SentAt
-	case c.act != nil:
-		out.Type, out.Desk, out.Officer = "tocsin.incident."+c.act.Kind+".v"+event.Format, c.act.Desk, c.act.Officer
+	case c.Report != nil:
+		out.Type, out.Report, out.SentAt = c.Report.Type, c.Report.Report, c.Report.SentAt
+	case c.Act != nil:
+		out.Type, out.Desk, out.Officer = "tocsin.incident."+c.Act.Kind+".v"+event.Format, c.Act.Desk, c.Act.Officer
 	default:
 		out.Type = "tocsin.incident." + event.KindElapsed + ".v" + event.Format
 	}
@@ -61,12 +69,12 @@ func (c Cause) record(changed []string) event.Cause {
 	return out
 }
 
-// Fold adds the contents of the cause to the known facts. A moment adds nothing.
-func (rb Rulebook) Fold(prev *event.Graded, c Cause) (event.State, []string, error) {
+// fold adds the contents of the cause to the known facts. A moment adds nothing.
+func (rb Rulebook) fold(prev *event.Graded, c Cause) (event.State, []string, error) {
 	switch {
-	case c.report != nil:
-		return fold(prev.State, c.seq, c.report)
-	case c.act != nil:
+	case c.Report != nil:
+		return fold(prev.State, c.Record, c.Report)
+	case c.Act != nil:
 		state, err := rb.foldAct(prev, c)
 		return state, nil, err
 	}
@@ -76,26 +84,26 @@ func (rb Rulebook) Fold(prev *event.Graded, c Cause) (event.State, []string, err
 // foldAct adds a desk's act. Lists stay in ledger order and take each record once, so
 // neither the order of folding nor a repeat matters.
 func (rb Rulebook) foldAct(prev *event.Graded, c Cause) (event.State, error) {
-	s, a := prev.State, c.act
+	s, a := prev.State, c.Act
 	switch a.Kind {
 	case event.KindAsked:
 		s.Asked = insert(s.Asked, event.Asked{
-			Record: c.seq, Desk: a.Desk, Officer: a.Officer, Reason: a.Reason, Items: a.Items, At: c.at, DueAt: a.DueAt,
+			Record: c.Record, Desk: a.Desk, Officer: a.Officer, Reason: a.Reason, Items: a.Items, At: c.At, DueAt: a.DueAt,
 		}, func(v event.Asked) uint64 { return v.Record })
 		s.Asked = recentAsked(s, a.Desk)
 	case event.KindConfirmed:
 		record := func(v event.Confirmation) uint64 { return v.Record }
-		s.Confirmed = recent(prev, insert(s.Confirmed, event.Confirmation{Record: c.seq, Desk: a.Desk, To: a.To, Officer: a.Officer}, record), record)
+		s.Confirmed = recent(prev, insert(s.Confirmed, event.Confirmation{Record: c.Record, Desk: a.Desk, To: a.To, Officer: a.Officer}, record), record)
 	case event.KindTransferred:
 		record := func(v event.Transfer) uint64 { return v.Record }
-		s.Transferred = recent(prev, insert(s.Transferred, event.Transfer{Record: c.seq, From: a.Desk, To: a.To, Officer: a.Officer, Reason: a.Reason}, record), record)
+		s.Transferred = recent(prev, insert(s.Transferred, event.Transfer{Record: c.Record, From: a.Desk, To: a.To, Officer: a.Officer, Reason: a.Reason}, record), record)
 	case event.KindDetermined:
-		over, err := rb.met(prev, c.at)
+		over, err := rb.met(prev, c.At)
 		if err != nil {
 			return s, err
 		}
 		d := &event.Determination{
-			Grade: a.Grade, Over: over, Desk: a.Desk, Officer: a.Officer, Reason: a.Reason, At: c.at, Record: c.seq,
+			Grade: a.Grade, Over: over, Desk: a.Desk, Officer: a.Officer, Reason: a.Reason, At: c.At, Record: c.Record,
 		}
 		if rb.stands(d, s.Determined) {
 			s.Determined = d

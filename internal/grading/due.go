@@ -10,8 +10,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/statute"
 )
 
-// router resolves owed duties to parties named in the register.
-type router struct {
+// resolver resolves owed duties to parties named in the register.
+type resolver struct {
 	rb       Rulebook
 	op       *register.Operator
 	prev     *event.Graded
@@ -23,7 +23,7 @@ type router struct {
 // duties resolves the parties, computes the due times and merges duties that differ only
 // in the facility. A duty that was owed before keeps its due time; a facility named later
 // has its own. The duty due first comes first.
-func (r router) duties(owed []statute.Owed) ([]event.Duty, error) {
+func (r resolver) duties(owed []statute.Owed) ([]event.Duty, error) {
 	var out []event.Duty
 	for _, o := range owed {
 		f, _ := r.op.Facility(o.Facility.ID)
@@ -74,7 +74,7 @@ func (r router) duties(owed []statute.Owed) ([]event.Duty, error) {
 // duty that arises later counts from when a threshold was crossed or a fact became known,
 // with the strict reading, from discovery, beside it. "Promptly" has no limit, and an
 // import starts no clock.
-func (r router) due(o statute.Owed) (due, strict *time.Time) {
+func (r resolver) due(o statute.Owed) (due, strict *time.Time) {
 	rule := o.Rule
 	if rule.Within == nil || r.report.Imported {
 		return nil, nil
@@ -101,7 +101,7 @@ func (r router) due(o statute.Owed) (due, strict *time.Time) {
 // standing keeps the due times of a duty that was owed before. A corrected claim can move
 // them earlier, never later, and cannot remove them: the party a clock runs against
 // cannot turn it back. The end of handling starts a clock when it is reported.
-func (r router) standing(o statute.Owed, due, strict *time.Time) (*time.Time, *time.Time) {
+func (r resolver) standing(o statute.Owed, due, strict *time.Time) (*time.Time, *time.Time) {
 	rule := o.Rule
 	claim := r.report.DiscoveredAt
 	if rule.Clock == statute.ClockHandled {
@@ -132,7 +132,7 @@ func lateness(before event.Duty, due *time.Time) *event.Duration {
 }
 
 // claimed returns a time that the operator claims, capped at the receipt.
-func (r router) claimed(at *time.Time) time.Time {
+func (r resolver) claimed(at *time.Time) time.Time {
 	if at.After(r.received) {
 		return r.received
 	}
@@ -177,7 +177,7 @@ type crossing struct {
 // it had been graded in time. A threshold that the report denies (now is the case
 // including it) was not crossed, and what only its own facts trigger counts from its
 // receipt.
-func (r router) crossings(before view, now statute.Case, until time.Time) map[string]crossing {
+func (r resolver) crossings(before view, now statute.Case, until time.Time) map[string]crossing {
 	out := map[string]crossing{}
 	for at := r.prev.Look; at != nil && !at.After(until); {
 		packs := r.rb.Statutes.InForce(*at)
@@ -191,7 +191,7 @@ func (r router) crossings(before view, now statute.Case, until time.Time) map[st
 				out[key] = c
 			}
 		}
-		then := router{rb: r.rb, op: r.op, prev: r.prev, report: before.report, received: *at}
+		then := resolver{rb: r.rb, op: r.op, prev: r.prev, report: before.report, received: *at}
 		for _, o := range packs.Owed(before.Case, was, *at) {
 			if brought(o.Statute.ID, o.Rule.For.Grade) {
 				due, strict := then.due(o)

@@ -14,7 +14,7 @@ import (
 // passed. A leg (one desk to another) is held as a whole, and stays open once it has been
 // told. hold also marks for every forward whether a person has checked it: a confirmation
 // covers what was owed when it was made.
-func (r router) hold(g *event.Graded) {
+func (r resolver) hold(g *event.Graded) {
 	if g.State.IsImported() {
 		return // an archived report starts no clock and needs no confirmation
 	}
@@ -54,7 +54,7 @@ func (r router) hold(g *event.Graded) {
 }
 
 // arose returns when a duty arose: when a threshold was crossed, or now.
-func (r router) arose(d event.Duty) time.Time {
+func (r resolver) arose(d event.Duty) time.Time {
 	at := r.received
 	for _, f := range d.Facilities {
 		if c, ok := r.crossed[d.Statute+"/"+d.Duty+"/"+f]; ok && c.at.Before(at) {

@@ -9,17 +9,26 @@ import (
 
 // Late returns the operator's duties whose limit had passed when a report was received,
 // as far as the report alone (its data is r) shows it: from discovery, which is the
-// operator's claim, to receipt. Each line of the law appears once.
+// operator's claim, to receipt. Each line of the law appears once. Intake calls it for
+// the receipt, before the report is stored; it derives duties only if the report's times
+// allow that one is late.
 func (rb Rulebook) Late(a *event.Accepted, r *event.Report) ([]event.Lateness, error) {
 	if a.Type == event.TypeWithdrawal || !rb.couldBeLate(a, r) {
 		return nil, nil
 	}
-	g, err := rb.Revise(nil, 0, a, nil)
+	v, err := rb.viewOf(a.Operator, event.State{}, *r)
+	if err != nil {
+		return nil, err
+	}
+	at := a.ReceivedAt.UTC()
+	packs := rb.Statutes.InForce(at)
+	duties, err := resolver{rb: rb, op: v.op, prev: &event.Graded{}, report: v.report, received: at}.
+		duties(packs.Owed(v.Case, packs.Assess(v.Case, at), at))
 	if err != nil {
 		return nil, err
 	}
 	var out []event.Lateness
-	for _, d := range g.Duties {
+	for _, d := range duties {
 		if d.From != a.Operator || d.DueAt == nil || !a.ReceivedAt.After(*d.DueAt) {
 			continue
 		}
@@ -35,8 +44,7 @@ func (rb Rulebook) Late(a *event.Accepted, r *event.Report) ([]event.Lateness, e
 }
 
 // couldBeLate reports whether any limit of an operator had passed at the receipt,
-// whatever the incident is. Most reports are in time; this saves them a revision while
-// the sender waits for the receipt.
+// whatever the incident is. Most reports are in time.
 func (rb Rulebook) couldBeLate(a *event.Accepted, r *event.Report) bool {
 	if r.Imported {
 		return false // an import starts no clock

@@ -12,7 +12,7 @@ import (
 // owed lists what the operator owes after this revision: what the law's follow-ups demand
 // and what desks have asked for, unless a report has given it. What was owed once stays
 // owed, also when the grade falls.
-func (r router) owed(g *event.Graded, rules []statute.OwedFollowUp) []event.Obligation {
+func (r resolver) owed(g *event.Graded, rules []statute.OwedFollowUp) []event.Obligation {
 	var out []event.Obligation
 	if !g.State.IsImported() {
 		for _, rule := range withStanding(r.rb.Statutes, r.prev, rules) {
@@ -45,7 +45,7 @@ func (r router) owed(g *event.Graded, rules []statute.OwedFollowUp) []event.Obli
 }
 
 // before returns an obligation as the previous revision lists it.
-func (r router) before(id string) (event.Obligation, bool) {
+func (r resolver) before(id string) (event.Obligation, bool) {
 	i := slices.IndexFunc(r.prev.Owed, func(o event.Obligation) bool { return o.ID == id })
 	if i < 0 {
 		return event.Obligation{}, false
@@ -73,7 +73,7 @@ func withStanding(packs *statute.Set, prev *event.Graded, rules []statute.OwedFo
 }
 
 // followUp returns what is still owed under a rule.
-func (r router) followUp(g *event.Graded, owed statute.OwedFollowUp) (event.Obligation, bool) {
+func (r resolver) followUp(g *event.Graded, owed statute.OwedFollowUp) (event.Obligation, bool) {
 	rule := owed.Rule
 	o := event.Obligation{
 		ID: owed.Statute.ID + "." + rule.ID, Kind: event.OwesItems, Statute: owed.Statute.ID, Rule: rule.ID,
@@ -116,7 +116,7 @@ func (r router) followUp(g *event.Graded, owed statute.OwedFollowUp) (event.Obli
 // of handling and the discovery are the operator's claims; a claim about the future
 // counts as its receipt. Reported and graded are now, or when a threshold was crossed; an
 // obligation that was owed before keeps the earlier time.
-func (r router) start(g *event.Graded, owed statute.OwedFollowUp) *time.Time {
+func (r resolver) start(g *event.Graded, owed statute.OwedFollowUp) *time.Time {
 	claim := &g.At
 	if c, ok := r.crossed[owed.Statute.ID+"/"+owed.Rule.ID]; ok {
 		claim = &c.at

@@ -1,12 +1,3 @@
-// Package grading decides what follows from the reports of an incident. It folds one
-// cause at a time (a report, a moment at which time alone changes something, a desk's
-// act) into the known facts, grades them under every statute in force, and derives the
-// rest: duties with their due times, the desks that are told, what is still owed, and
-// when to look again.
-//
-// It is pure: everything it uses is an argument, the time included. The same causes in
-// the same order give the same revisions, and the order in which facts are folded does
-// not change what is known.
 package grading
 
 import (
@@ -21,33 +12,22 @@ import (
 	"github.com/tocsin-project/tocsin/internal/statute"
 )
 
-// Rulebook has the rules that decide: the packs and the register, as loaded.
-type Rulebook struct {
-	Statutes *statute.Set
-	Register *register.Register
-}
-
 // Revise folds one cause into an incident and decides everything that follows: the grade
 // under each statute, the duties, which desk is told what, what is still owed, and when
-// time alone will next change any of it. It is pure. body is *event.Accepted,
-// *event.Elapsed or *event.DeskAct; prev is nil for the first cause; aside are causes
-// before this one that could not be folded.
+// time alone will next change any of it. prev is nil for the first cause; aside are
+// causes before this one that could not be folded.
 //
 // It grades at the cause's own time (a report's receipt), but never before that of prev:
 // a cause folded late must not turn time back. A moment that changes nothing makes no
 // revision: the result is nil.
-func (rb Rulebook) Revise(prev *event.Graded, seq uint64, body any, aside []uint64) (*event.Graded, error) {
-	c, err := CauseOf(seq, body)
-	if err != nil {
-		return nil, err
-	}
+func (rb Rulebook) Revise(prev *event.Graded, c Cause, aside []uint64) (*event.Graded, error) {
 	if prev == nil {
-		if c.report == nil {
+		if c.Report == nil {
 			return nil, fmt.Errorf("no report of %s/%s has been graded yet", c.Operator, c.Incident)
 		}
 		prev = &event.Graded{Operator: c.Operator, Incident: c.Incident}
 	}
-	state, changed, err := rb.Fold(prev, c)
+	state, changed, err := rb.fold(prev, c)
 	if err != nil {
 		return nil, err
 	}
@@ -55,27 +35,27 @@ func (rb Rulebook) Revise(prev *event.Graded, seq uint64, body any, aside []uint
 	if err != nil {
 		return nil, err
 	}
-	at := c.at
+	at := c.At
 	if prev.At.After(at) {
 		at = prev.At
 	}
 	packs := rb.Statutes.InForce(at)
 	g := &event.Graded{
 		Operator: c.Operator, Incident: c.Incident, Revision: prev.Revision + 1,
-		Through: max(prev.Through, seq), Aside: aside, Cause: c.record(changed),
+		Through: max(prev.Through, c.Record), Aside: aside, Cause: c.record(changed),
 		At: at, About: v.report.About, State: state,
 		Assessment: packs.Assess(v.Case, at),
 		Facilities: facilities(v.Facilities),
 		Rules:      rulesOf(packs, rb.Register),
 	}
 	g.Peak = max(prev.Peak, g.Grade)
-	if c.report != nil && !c.report.OwnTime().After(latest(prev.State)) {
-		g.Cause.Outdated = outdated(state, seq, c.report)
+	if c.Report != nil && !c.Report.OwnTime().After(latest(prev.State)) {
+		g.Cause.Outdated = outdated(state, c.Record, c.Report)
 	}
 	if err := rb.decide(prev, g, c, v, packs); err != nil {
 		return nil, err
 	}
-	if _, moment := body.(*event.Elapsed); moment && !hasMoved(prev, g) {
+	if isMoment := c.Report == nil && c.Act == nil; isMoment && !hasMoved(prev, g) {
 		return nil, nil
 	}
 	g.Change = change(prev, g, c)
@@ -88,7 +68,7 @@ func (rb Rulebook) Revise(prev *event.Graded, seq uint64, body any, aside []uint
 
 // saysHandled reports whether the cause is a report that handling has ended.
 func saysHandled(c Cause, changed []string) bool {
-	return c.report != nil && (c.report.Type == event.TypeFinal || slices.Contains(changed, "handledAt"))
+	return c.Report != nil && (c.Report.Type == event.TypeFinal || slices.Contains(changed, "handledAt"))
 }
 
 // latest returns the own time of the latest report folded. A later report is taken over
@@ -116,8 +96,8 @@ func (rb Rulebook) view(operator string, state event.State) (view, error) {
 // viewAfter returns the view once a cause has been folded. For the first report of an
 // incident it uses the report itself, which saves rebuilding it from the state.
 func (rb Rulebook) viewAfter(prev *event.Graded, c Cause, state event.State) (view, error) {
-	if c.report != nil && len(prev.State.Fields) == 0 {
-		if report, known := c.report.Data(); known && !isAhead(report.Facts, c.report.ReceivedAt) {
+	if c.Report != nil && len(prev.State.Fields) == 0 {
+		if report, known := c.Report.Data(); known && !isAhead(report.Facts, c.Report.ReceivedAt) {
 			report.ContainsNoStateSecrets, report.Reason, report.DuplicateOf = false, "", "" // notFacts
 			return rb.viewOf(c.Operator, state, report)
 		}
@@ -153,7 +133,7 @@ func (rb Rulebook) decide(prev, g *event.Graded, c Cause, v view, packs *statute
 		}
 		return nil
 	}
-	r := router{rb: rb, op: v.op, prev: prev, report: v.report, received: c.at}
+	r := resolver{rb: rb, op: v.op, prev: prev, report: v.report, received: c.At}
 	if prev.Look != nil && !prev.Look.After(g.At) {
 		before, err := rb.view(g.Operator, prev.State)
 		if err != nil {
@@ -275,8 +255,8 @@ func reason(g *event.Graded, c Cause) string {
 	case event.KindElapsed:
 		return "time has passed"
 	case event.KindDetermined:
-		out := "determined by " + c.act.Desk + ": " + c.act.Reason
-		if d := g.State.Determined; d.Desk != c.act.Desk {
+		out := "determined by " + c.Act.Desk + ": " + c.Act.Reason
+		if d := g.State.Determined; d.Desk != c.Act.Desk {
 			out += " (what " + d.Desk + " determined stands)"
 		}
 		return out
@@ -310,3 +290,6 @@ func minus[T comparable](a, b []T) []T {
 	}
 	return out
 }
+
+// union returns a and what b has besides; neither has anything twice.
+func union[T comparable](a, b []T) []T { return slices.Concat(a, minus(b, a)) }

@@ -19,7 +19,7 @@ func revise(t require.TestingT, rb Rulebook, reports ...*event.Accepted) []*even
 	var history []*event.Graded
 	var prev *event.Graded
 	for i, a := range reports {
-		next, err := rb.Revise(prev, uint64(10+i), a, nil)
+		next, err := rb.Revise(prev, cause(uint64(10+i), a), nil)
 		require.NoError(t, err)
 		history = append(history, next)
 		prev = next
@@ -157,14 +157,14 @@ func TestAFacilityNamedLaterHasItsOwnLimit(t *testing.T) {
 func TestTimeIsNotTurnedBack(t *testing.T) {
 	rb := rulebook(t)
 	since := `"facts":{"outage":[{"scope":"overall","since":"2026-03-02T08:00:00+08:00"}]}`
-	first, err := rb.Revise(nil, 10, taken("initial", "r1", nine.Add(-time.Minute), onSite+","+since), nil)
+	first, err := rb.Revise(nil, cause(10, taken("initial", "r1", nine.Add(-time.Minute), onSite+","+since)), nil)
 	require.NoError(t, err)
 	require.Equal(t, event.RelativelyLarge, first.Grade)
-	later, err := rb.Revise(first, 12, taken("progress", "r3", nine, `"cause":"x"`), []uint64{11})
+	later, err := rb.Revise(first, cause(12, taken("progress", "r3", nine, `"cause":"x"`)), []uint64{11})
 	require.NoError(t, err)
 	require.Equal(t, event.Major, later.Grade, "an hour has passed")
 	require.Equal(t, []uint64{11}, later.Aside)
-	late, err := rb.Revise(later, 11, taken("progress", "r2", nine.Add(-time.Second), `"plan":"y"`), nil)
+	late, err := rb.Revise(later, cause(11, taken("progress", "r2", nine.Add(-time.Second), `"plan":"y"`)), nil)
 	require.NoError(t, err)
 	require.Equal(t, event.Major, late.Grade)
 	require.Equal(t, event.ChangeUnchanged, late.Change.Kind)
@@ -186,13 +186,13 @@ func TestReviseRefusesWhatTheRegisterDoesNotKnow(t *testing.T) {
 	rb := rulebook(t)
 	stranger := taken("initial", "r1", nine, onSite)
 	stranger.Operator = "stranger"
-	_, err := rb.Revise(nil, 1, stranger, nil)
+	_, err := rb.Revise(nil, cause(1, stranger), nil)
 	require.ErrorContains(t, err, "stranger")
-	_, err = rb.Revise(nil, 1, taken("initial", "r1", nine, `"facilities":["nowhere"]`), nil)
+	_, err = rb.Revise(nil, cause(1, taken("initial", "r1", nine, `"facilities":["nowhere"]`)), nil)
 	require.ErrorContains(t, err, "nowhere")
 	broken := taken("initial", "r1", nine, onSite)
 	broken.Event = json.RawMessage(`"no object"`)
-	_, err = rb.Revise(nil, 1, broken, nil)
+	_, err = rb.Revise(nil, cause(1, broken), nil)
 	require.Error(t, err)
 }
 
@@ -217,7 +217,7 @@ func TestReviseFromWhatWasWritten(t *testing.T) {
 		straight := revise(t, rb, reports...)
 		var prev *event.Graded
 		for i, a := range reports {
-			next, err := rb.Revise(prev, uint64(10+i), a, nil)
+			next, err := rb.Revise(prev, cause(uint64(10+i), a), nil)
 			require.NoError(t, err)
 			raw, err := json.Marshal(next)
 			require.NoError(t, err)
@@ -323,7 +323,7 @@ func BenchmarkRevise(b *testing.B) {
 	progress := taken("progress", "r2", nine.Add(time.Hour), major+`,"cause":"switch"`)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := rb.Revise(first, 11, progress, nil); err != nil {
+		if _, err := rb.Revise(first, cause(11, progress), nil); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -336,7 +336,7 @@ func BenchmarkReviseAndEncode(b *testing.B) {
 	size := 0
 	b.ReportAllocs()
 	for b.Loop() {
-		g, err := rb.Revise(first, 11, progress, nil)
+		g, err := rb.Revise(first, cause(11, progress), nil)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -357,7 +357,7 @@ func BenchmarkReviseFirst(b *testing.B) {
 			first := taken("initial", "r1", nine, onSite+","+facts)
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := rb.Revise(nil, 10, first, nil); err != nil {
+				if _, err := rb.Revise(nil, cause(10, first), nil); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -27,10 +27,23 @@ type story struct {
 
 func tell(t require.TestingT, rb Rulebook) *story { return &story{t: t, rb: rb, seq: 9} }
 
+// cause returns a report, a moment or a desk's act as a cause.
+func cause(record uint64, body any) Cause {
+	switch b := body.(type) {
+	case *event.Accepted:
+		return ReportCause(record, b)
+	case *event.Elapsed:
+		return MomentCause(record, b)
+	case *event.DeskAct:
+		return ActCause(record, b)
+	}
+	panic(fmt.Sprintf("a %T makes no revision", body))
+}
+
 // fold folds one cause; nil if it makes no revision.
 func (s *story) fold(body any) *event.Graded {
 	s.seq++
-	g, err := s.rb.Revise(s.last, s.seq, body, nil)
+	g, err := s.rb.Revise(s.last, cause(s.seq, body), nil)
 	require.NoError(s.t, err)
 	if g != nil {
 		s.last = g

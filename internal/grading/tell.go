@@ -189,5 +189,5 @@ func both(a, b []string) []string {
 	if a == nil || b == nil {
 		return nil
 	}
-	return slices.Concat(a, minus(b, a))
+	return union(a, b)
 }

@@ -457,7 +457,7 @@ func TestTheFutureHasNotCome(t *testing.T) {
 	first := func(sent *time.Time, facts string) *event.Graded {
 		a := taken("initial", "r1", nine, `"facilities":["dispatch"],"discoveredAt":"2026-03-02T08:59:00+08:00",`+facts)
 		a.SentAt = sent
-		g, err := rb.Revise(nil, 10, a, nil)
+		g, err := rb.Revise(nil, cause(10, a), nil)
 		require.NoError(t, err)
 		return g
 	}

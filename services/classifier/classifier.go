@@ -6,7 +6,7 @@
 // changes nothing makes no record.
 //
 // Lists that parties can extend are bounded, and a cause that would make a record too
-// large to store is rejected alone (limits.go); the desk's endpoints and intake reject it
+// large to store is rejected alone (aside.go); the desk's endpoints and intake reject it
 // earlier. At most maxAside causes of an incident that could not be folded are retried, a
 // few at a time; a person was notified of each.
 //
@@ -68,15 +68,6 @@ func incidentOf(in event.Stored) string {
 	return a.Operator + "." + a.Incident
 }
 
-// incidentKey names the incident of a cause as incidentOf does.
-func incidentKey(body any) string {
-	c, err := grading.CauseOf(0, body)
-	if err != nil {
-		return ""
-	}
-	return event.Token(c.Operator) + "." + event.Token(c.Incident)
-}
-
 // handler folds causes. The follower may call it for several incidents concurrently, but
 // for one record of an incident at a time.
 type handler struct {
@@ -113,28 +104,28 @@ func (h *handler) recall(ctx context.Context) error {
 	return err
 }
 
-// Handle makes the next revision of the record's incident, or nothing when the
-// record is folded already.
+// Handle makes the next revision of the record's incident, or nothing when the record is
+// folded already.
 func (h *handler) Handle(ctx context.Context, in event.Stored) ([]event.Record, error) {
-	body, err := grading.DecodeCause(in)
+	cause, err := grading.DecodeCause(in)
 	if err != nil {
 		return nil, err
 	}
 	key := incidentOf(in)
-	last, err := h.load(ctx, key, body)
+	last, err := h.load(ctx, key, cause)
 	if err != nil {
 		return nil, err
 	}
 	aside := h.memory.asideOf(key)
 	if last.Graded != nil {
-		folded := func(seq uint64) bool { return isFolded(seq, last.Through, last.Aside) }
-		if folded(in.Sequence) && !(isCut(last.Aside) && slices.Contains(aside, in.Sequence)) {
+		has := foldedBy(last.Graded)
+		if has.folded(in.Sequence) && !(isFull(last.Aside) && slices.Contains(aside, in.Sequence)) {
 			return nil, nil
 		}
 		// Another instance may have folded causes that failed here.
-		aside = union(last.Aside, slices.DeleteFunc(slices.Clone(aside), folded))
+		aside = union(last.Aside, slices.DeleteFunc(slices.Clone(aside), has.folded))
 	}
-	next, record, err := h.revise(ctx, last, in.Sequence, body, cut(without(aside, in.Sequence)))
+	next, record, err := h.revise(ctx, key, last, cause, latest(without(aside, in.Sequence)))
 	if err != nil || next == nil {
 		return nil, err
 	}
@@ -144,38 +135,23 @@ func (h *handler) Handle(ctx context.Context, in event.Stored) ([]event.Record, 
 }
 
 // revise makes the next revision and its record. It retries causes that were set aside,
-// since the register may have been corrected meanwhile; if they fail again, the report is
+// since the register may have been corrected meanwhile; if they fail again, the cause is
 // folded without them.
-func (h *handler) revise(ctx context.Context, last revision, seq uint64, body any, aside []uint64) (*event.Graded, event.Record, error) {
-	if tried := h.toMend(seq, body, aside); len(tried) > 0 {
-		if next := h.mend(ctx, last.Graded, seq, body, aside, tried); next != nil {
+func (h *handler) revise(ctx context.Context, key string, last revision, cause grading.Cause, aside []uint64) (*event.Graded, event.Record, error) {
+	if retried := h.toRetry(key, cause, aside); len(retried) > 0 {
+		if next := h.reviseWith(ctx, last.Graded, cause, aside, retried); next != nil {
 			if record, err := h.render(last, next); err == nil {
 				return next, record, nil
 			}
 		}
-		h.memory.couldNotMend(incidentKey(body), h.deps.Clock.Now())
+		h.memory.noteRetryFailed(key, h.deps.Clock.Now())
 	}
-	next, err := h.deps.Rulebook.Revise(last.Graded, seq, body, aside)
+	next, err := h.deps.Rulebook.Revise(last.Graded, cause, aside)
 	if err != nil || next == nil {
 		return nil, event.Record{}, err
 	}
 	record, err := h.render(last, next)
 	return next, record, err
-}
-
-// toMend returns the set-aside causes to retry with this cause: a few, in turn, and if
-// there are many, none soon after a failure. An incident with many such causes thus costs
-// the others little.
-func (h *handler) toMend(seq uint64, body any, aside []uint64) []uint64 {
-	if len(aside) == 0 || len(aside) > maxMended && h.memory.failedSince(incidentKey(body), h.deps.Clock.Now().Add(-mendPause)) {
-		return nil
-	}
-	tried := make([]uint64, 0, maxMended)
-	for i := range min(len(aside), maxMended) {
-		tried = append(tried, aside[(int(seq%uint64(len(aside)))+i)%len(aside)])
-	}
-	slices.Sort(tried)
-	return tried
 }
 
 // render makes the record of a revision. It rejects a cause that makes a large record
@@ -190,66 +166,13 @@ func (h *handler) render(last revision, next *event.Graded) (event.Record, error
 	return record, err
 }
 
-// mend makes the next revision with some of the set-aside causes folded in, or returns
-// nil: a cause that failed before must not fail the current report with it.
-func (h *handler) mend(ctx context.Context, last *event.Graded, seq uint64, body any, aside, tried []uint64) (next *event.Graded) {
-	defer func() {
-		if recover() != nil {
-			next = nil
-		}
-	}()
-	c, err := grading.CauseOf(seq, body)
-	if err != nil {
-		return nil
-	}
-	mended := event.Graded{Operator: c.Operator, Incident: c.Incident}
-	if last != nil {
-		mended = *last
-	}
-	mended.Aside = aside // so that a retried cause counts as fresh
-	var changed []string
-	rest := aside
-	for _, missed := range tried {
-		state, paths, err := h.foldAgain(ctx, &mended, missed)
-		if err != nil {
-			continue
-		}
-		mended.State, changed, rest = state, union(changed, paths), without(rest, missed)
-	}
-	if len(rest) == len(aside) {
-		return nil
-	}
-	next, err = h.deps.Rulebook.Revise(&mended, seq, body, rest)
-	if err != nil || next == nil {
-		return nil
-	}
-	next.Cause.Changed = union(changed, next.Cause.Changed)
-	return next
-}
-
-func (h *handler) foldAgain(ctx context.Context, g *event.Graded, seq uint64) (event.State, []string, error) {
-	stored, err := h.deps.Bus.Get(ctx, seq)
-	if err != nil {
-		return g.State, nil, err
-	}
-	body, err := grading.DecodeCause(stored)
-	if err != nil {
-		return g.State, nil, err
-	}
-	c, err := grading.CauseOf(seq, body)
-	if err != nil {
-		return g.State, nil, err
-	}
-	return h.deps.Rulebook.Fold(g, c)
-}
-
 // load returns the last revision of an incident. It takes a first report of an incident
 // that is not in the cache for new without reading the ledger: if that is wrong, the
 // ledger refuses revision 1, and the incident is read.
-func (h *handler) load(ctx context.Context, key string, body any) (revision, error) {
-	last, met := h.memory.last(key)
-	report, _ := body.(*event.Accepted)
-	if last.Graded != nil || !met && report != nil && report.Type == event.TypeInitial {
+func (h *handler) load(ctx context.Context, key string, cause grading.Cause) (revision, error) {
+	last, cached := h.memory.last(key)
+	isFirst := cause.Report != nil && cause.Report.Type == event.TypeInitial
+	if last.Graded != nil || !cached && isFirst {
 		return last, nil
 	}
 	stored, err := h.deps.Bus.Last(ctx, "incident.graded."+key+".*")
@@ -269,18 +192,12 @@ func (h *handler) load(ctx context.Context, key string, body any) (revision, err
 }
 
 // Refused drops the cached revision, so that the stored one is read. It returns true if
-// the report must be folded on top of it, and false if that revision has folded it
+// the cause must be folded on top of it, and false if that revision has folded it
 // already, as after a restart.
-func (h *handler) Refused(in, stands event.Stored) bool {
+func (h *handler) Refused(in, stored event.Stored) bool {
 	h.memory.keep(incidentOf(in), revision{})
-	through, aside, err := event.ThroughOf(stands)
-	return err != nil || !isFolded(in.Sequence, through, aside)
-}
-
-// isFolded reports whether a revision that has folded everything up to through, except
-// the causes in aside, has folded record seq.
-func isFolded(seq, through uint64, aside []uint64) bool {
-	return seq <= through && !slices.Contains(aside, seq)
+	has, err := event.Decode[causesFolded](stored)
+	return err != nil || !has.folded(in.Sequence)
 }
 
 // Failed notes that a cause is not folded, whatever comes after it.
@@ -288,18 +205,4 @@ func (h *handler) Failed(in event.Stored) {
 	key := incidentOf(in)
 	h.memory.keep(key, revision{})
 	h.memory.setAside(key, in.Sequence)
-}
-
-func union[T comparable](a, b []T) []T {
-	out := slices.Clone(a)
-	for _, v := range b {
-		if !slices.Contains(out, v) {
-			out = append(out, v)
-		}
-	}
-	return out
-}
-
-func without(a []uint64, seq uint64) []uint64 {
-	return slices.DeleteFunc(slices.Clone(a), func(s uint64) bool { return s == seq })
 }

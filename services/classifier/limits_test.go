@@ -10,6 +10,7 @@ import (
 
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
+	"github.com/tocsin-project/tocsin/internal/grading"
 )
 
 // TestHandle_LargeIncident: for an incident that was filled before there were bounds, a
@@ -25,7 +26,7 @@ func TestHandle_LargeIncident(t *testing.T) {
 	for len(full.State.Asked)*2*3*2000 < event.MaxGraded {
 		full.State.Asked = append(full.State.Asked, event.Asked{Record: 1, Desk: "protection-energy", Officer: "post", Reason: reason, Items: []string{"plan"}, At: nine})
 	}
-	second, err := b.deps.Rulebook.Revise(&full, 2, progress(1), nil)
+	second, err := b.deps.Rulebook.Revise(&full, grading.ReportCause(2, progress(1)), nil)
 	require.NoError(t, err)
 	second.Revision = 2
 	record, err := event.NewRecord(event.GradedSubject("grid-east", "x", 2), nine, "", second)
@@ -67,8 +68,8 @@ func TestHandle_ManyCausesSetAside(t *testing.T) {
 	mend(t, h)
 	g = b.handle(h, b.store(progress(3)))
 	require.Len(t, g.Aside, maxAside, "soon after that has failed it is not tried")
-	h.memory.failed = map[string]time.Time{}
+	h.memory.retryFailed = map[string]time.Time{}
 	g = b.handle(h, b.store(progress(4)))
-	require.Len(t, g.Aside, maxAside-maxMended)
+	require.Len(t, g.Aside, maxAside-maxRetried)
 	require.Equal(t, event.Major, g.Grade)
 }

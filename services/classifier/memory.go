@@ -24,22 +24,22 @@ type memory struct {
 	// aside has the causes that failed and are retried or were given up. A revision made
 	// meanwhile lists them, so that they do not count as folded.
 	aside map[string][]uint64
-	// failed has when folding set-aside causes last failed.
-	failed map[string]time.Time
+	// retryFailed has when folding set-aside causes last failed.
+	retryFailed map[string]time.Time
 }
 
 // maxCached bounds the cache, at some 5 KB an entry; the rest is read from the ledger.
 const maxCached = 1_000
 
 func newMemory() *memory {
-	return &memory{revisions: map[string]revision{}, aside: map[string][]uint64{}, failed: map[string]time.Time{}}
+	return &memory{revisions: map[string]revision{}, aside: map[string][]uint64{}, retryFailed: map[string]time.Time{}}
 }
 
-func (m *memory) last(key string) (last revision, met bool) {
+func (m *memory) last(key string) (last revision, cached bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	last, met = m.revisions[key]
-	return last, met
+	last, cached = m.revisions[key]
+	return last, cached
 }
 
 func (m *memory) keep(key string, last revision) {
@@ -73,22 +73,22 @@ func (m *memory) folded(key string, next revision, seq uint64) {
 	defer m.mu.Unlock()
 	m.keepLocked(key, next)
 	m.aside[key] = slices.DeleteFunc(m.aside[key], func(s uint64) bool {
-		return s == seq || !isCut(next.Aside) && !slices.Contains(next.Aside, s)
+		return s == seq || !isFull(next.Aside) && !slices.Contains(next.Aside, s)
 	})
 	if len(m.aside[key]) == 0 {
 		delete(m.aside, key)
-		delete(m.failed, key)
+		delete(m.retryFailed, key)
 	}
 }
 
-func (m *memory) couldNotMend(key string, now time.Time) {
+func (m *memory) noteRetryFailed(key string, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.failed[key] = now
+	m.retryFailed[key] = now
 }
 
-func (m *memory) failedSince(key string, at time.Time) bool {
+func (m *memory) retryFailedSince(key string, at time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.failed[key].After(at)
+	return m.retryFailed[key].After(at)
 }
