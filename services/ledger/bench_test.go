@@ -1,18 +1,14 @@
 package ledger
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/tocsin-project/tocsin/internal/bus/bustest"
-	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
@@ -42,37 +38,6 @@ func BenchmarkApply(b *testing.B) {
 			b.ReportMetric(float64(b.N*size)/b.Elapsed().Seconds(), "records/s")
 		})
 	}
-}
-
-// BenchmarkShow reads full pages of an incident's story from a real stream, as its
-// endpoint does.
-func BenchmarkShow(b *testing.B) {
-	env := bustest.Start(b)
-	for n := range 20 {
-		var records []event.Record
-		for i := range 300 {
-			incident := fmt.Sprint("i", i%7)
-			records = append(records, event.RawRecord(fmt.Sprintf("incident.accepted.grid-east.%s.r%d-%d", incident, n, i), nine, "", filler(2<<10)))
-		}
-		_, err := env.Bus.Commit(anyone(b), records)
-		require.NoError(b, err)
-	}
-	v := newView(Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: clock.NewManual(nine), Log: env.Log, Dir: b.TempDir()})
-	v.noteReading = func(context.Context, string, string, uint64) error { return nil } // there are no identities here
-	bustest.Background(b, v.run)
-	require.NoError(b, v.grown(anyone(b), 5999))
-	var took []time.Duration
-	for i := 0; b.Loop(); i++ {
-		began := time.Now()
-		a, err := v.story(anyone(b), event.ShowRequest{Operator: "grid-east", Incident: fmt.Sprint("i", i%7), After: uint64(i % 100)})
-		require.NoError(b, err)
-		require.Len(b, a.Entries, pageRows)
-		_, err = json.Marshal(a)
-		require.NoError(b, err)
-		took = append(took, time.Since(began))
-	}
-	slices.Sort(took)
-	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
 }
 
 // traffic makes the records of some reports, after those made before.

@@ -203,7 +203,7 @@ func (p *proof) pace() func(ctx context.Context, through uint64, worked time.Dur
 		p.checks.mu.Unlock()
 		switch {
 		case p.checks.isHurried():
-		case p.indexing(), p.deps.Bus.IsWriting():
+		case p.index.IsIndexBehind(), p.deps.Bus.IsWriting():
 			p.checks.rest(ctx, idler*worked)
 		default:
 			p.checks.rest(ctx, idle*worked)

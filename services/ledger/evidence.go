@@ -6,13 +6,10 @@ import (
 	"io/fs"
 	"math"
 	"strconv"
-	"time"
 
-	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/fault"
-	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
 // tiles answers with tiles of the tree that a checkpoint covers.
@@ -56,142 +53,61 @@ func (p *proof) certifyReceipts(_ context.Context, q event.CertifyRequest) (even
 	return event.CertifyAnswer{Certificate: note}, nil
 }
 
-// Bounds of one page of records: a NATS reply is at most 1 MiB, and a body in base64 in a
-// line in a JSON string may double in size.
-const (
-	pageRecords    = 500
-	pageRecordSize = 400 << 10
-)
-
-// records answers with records as stored in the stream.
-func (p *proof) records(ctx context.Context, q event.RecordsRequest) (event.RecordsAnswer, error) {
-	answer := event.RecordsAnswer{Lines: []string{}}
-	if !identity.Of(ctx).Sight().IsAll() {
-		return answer, errPart
-	}
-	state, err := p.deps.Bus.State(ctx)
-	if err != nil {
-		return answer, err
-	}
-	answer.First, answer.Last = max(1, q.From), state.Last
-	if q.To > 0 {
-		answer.Last = min(answer.Last, q.To)
-	}
-	if q.Since != nil {
-		since, err := p.deps.Bus.SequenceAt(ctx, *q.Since)
-		if err != nil {
-			return answer, err
-		}
-		answer.First = max(answer.First, since)
-	}
-	if q.Until != nil {
-		until, err := p.deps.Bus.SequenceAt(ctx, *q.Until)
-		if err != nil {
-			return answer, err
-		}
-		answer.Last = min(answer.Last, until-1)
-	}
-	if answer.Last < answer.First {
-		return answer, nil
-	}
-	page, err := p.deps.Bus.Page(ctx, answer.First, answer.Last, q.Subjects, pageRecords, pageRecordSize)
-	if err != nil {
-		return answer, err
-	}
-	if err := p.rangeRead(ctx, page); err != nil {
-		return answer, err
-	}
-	p.read(page...)
-	size, next := 0, answer.First
-	for _, s := range page {
-		if q.Subjects == nil && next < s.Sequence {
-			if err := p.absent(ctx, next, min(s.Sequence-1, p.readable())); err != nil {
-				return answer, err
-			}
-		}
-		next = s.Sequence + 1
-		line := string(recordOf(s).Line())
-		if size += len(line); size > pageRecordSize && len(answer.Lines) > 0 {
-			break
-		}
-		answer.Lines, answer.Next = append(answer.Lines, line), s.Sequence+1
-		if _, late := event.AsStored(s); late && clock.IsMachine(p.deps.Clock) {
-			if answer.StoredLate == nil {
-				answer.StoredLate = map[uint64]time.Time{}
-			}
-			answer.StoredLate[s.Sequence] = s.StoredAt
-		}
-	}
-	if answer.Next > answer.Last {
-		answer.Next = 0
-	}
-	if q.Subjects == nil && len(page) == 0 {
-		if err := p.absent(ctx, answer.First, min(answer.Last, p.readable())); err != nil {
-			return answer, err
-		}
-	}
-	return answer, nil
-}
-
 func text(n uint64) string { return strconv.FormatUint(n, 10) }
 
 func recordOf(s event.Stored) evidence.Record {
 	return evidence.Record{Sequence: s.Sequence, Subject: s.Wire, Header: s.Header, Body: s.Data}
 }
 
-// prove answers with a proof that a record is in the log, or that the log of an earlier
-// size is a prefix of the current one.
-func (p *proof) prove(ctx context.Context, q event.ProveRequest) (event.ProveAnswer, error) {
-	fail := func(path, message string) (event.ProveAnswer, error) {
-		return event.ProveAnswer{}, fault.Invalid(Name, []fault.Detail{{Path: path, Message: message}})
-	}
-	switch {
-	case (q.Record == 0) == (q.Size == 0):
-		return fail("$", "must name a record or a size")
-	case max(q.Record, q.Size) > math.MaxInt64:
-		return fail("$", "there is no such record")
-	}
-	cp := p.last()
-	if asked := max(q.Record, q.Size); asked > cp.Size {
-		head, err := p.deps.Bus.Head(ctx)
-		if err != nil {
-			return event.ProveAnswer{}, err
-		}
-		if asked <= head { // do not wait for a record that is not stored
-			cp = p.covers(ctx, asked)
-		}
-	}
-	switch {
-	case q.Record > cp.Size:
-		return fail("$.record", "no checkpoint covers record "+text(q.Record)+" yet; the last one covers "+text(cp.Size))
-	case q.Size > cp.Size:
-		return fail("$.size", "the log has "+text(cp.Size)+" certified records, fewer than "+text(q.Size))
+// provable returns a record to be proved, with the checkpoint that covers it. A missing
+// record has only its sequence: see whyGone.
+func (p *proof) provable(ctx context.Context, record uint64) (s event.Stored, cp evidence.Checkpoint, err error) {
+	switch cp, err = p.covering(ctx, record); {
+	case err != nil:
+		return s, cp, err
+	case record > cp.Size:
+		return s, cp, cannotProve("$.record", "no checkpoint covers record "+text(record)+" yet; the last one covers "+text(cp.Size))
 	case p.readable() < cp.Size:
-		return fail("$", "the tree is being rebuilt: ask again when it covers the "+text(cp.Size)+" records that are certified")
-	case q.Size > 0:
-		return p.proveGrown(q.Size, cp)
+		return s, cp, cannotProve("$", beingRebuilt(cp))
 	}
-	read, err := p.fetch(ctx, []uint64{q.Record})
+	read, err := p.fetch(ctx, []uint64{record})
 	if err != nil {
-		return event.ProveAnswer{}, err
+		return s, cp, err
 	}
-	s := read[0]
-	if seen, err := p.sees(ctx, s.Subject); err != nil || !seen {
-		if err == nil {
-			err = p.hidden(ctx, s)
-		}
-		return event.ProveAnswer{}, err
+	return read[0], cp, nil
+}
+
+// covering returns the last checkpoint. If it does not cover a record that is stored, it
+// waits for one that does.
+func (p *proof) covering(ctx context.Context, record uint64) (evidence.Checkpoint, error) {
+	cp := p.last()
+	switch {
+	case record > math.MaxInt64:
+		return cp, cannotProve("$", "there is no such record")
+	case record <= cp.Size:
+		return cp, nil
 	}
-	if s.Wire == "" {
-		return event.ProveAnswer{}, p.whyGone(ctx, q.Record)
+	head, err := p.deps.Bus.Head(ctx)
+	if err != nil || record > head { // do not wait for a record that is not stored
+		return cp, err
 	}
-	if err := p.readingOf(ctx, s); err != nil {
-		return event.ProveAnswer{}, err
+	return p.covers(ctx, record), nil
+}
+
+func cannotProve(path, message string) error {
+	return fault.Invalid(Name, []fault.Detail{{Path: path, Message: message}})
+}
+
+func beingRebuilt(cp evidence.Checkpoint) string {
+	return "the tree is being rebuilt: ask again when it covers the " + text(cp.Size) + " records that are certified"
+}
+
+// proveRecord proves that a record is in the log that a checkpoint covers.
+func (p *proof) proveRecord(s event.Stored, cp evidence.Checkpoint) (event.ProveAnswer, error) {
+	if entry, ok := p.entryOf(s.Sequence); ok && s.Entry() != entry {
+		return event.ProveAnswer{}, cannotProve("$.record", "record "+text(s.Sequence)+" is not what was certified: the record is damaged")
 	}
-	if entry, ok := p.entryOf(q.Record); ok && s.Entry() != entry {
-		return fail("$.record", "record "+text(q.Record)+" is not what was certified: the record is damaged")
-	}
-	path, err := evidence.ProveInclusion(p.folder, cp.Size, q.Record-1)
+	path, err := evidence.ProveInclusion(p.folder, cp.Size, s.Sequence-1)
 	proof := evidence.Proof{Record: recordOf(s), Path: path, Checkpoint: cp.Note}
 	if err == nil {
 		_, err = proof.Verify(p.verifier)
@@ -199,8 +115,17 @@ func (p *proof) prove(ctx context.Context, q event.ProveRequest) (event.ProveAns
 	return event.ProveAnswer{Proof: proof.String()}, p.blame(err)
 }
 
-// proveGrown proves that the log of a size is a prefix of what a checkpoint covers.
-func (p *proof) proveGrown(size uint64, cp evidence.Checkpoint) (event.ProveAnswer, error) {
+// proveGrown proves that the log of a size is a prefix of what the last checkpoint covers.
+func (p *proof) proveGrown(ctx context.Context, size uint64) (event.ProveAnswer, error) {
+	cp, err := p.covering(ctx, size)
+	switch {
+	case err != nil:
+		return event.ProveAnswer{}, err
+	case size > cp.Size:
+		return event.ProveAnswer{}, cannotProve("$.size", "the log has "+text(cp.Size)+" certified records, fewer than "+text(size))
+	case p.readable() < cp.Size:
+		return event.ProveAnswer{}, cannotProve("$", beingRebuilt(cp))
+	}
 	root, err := evidence.Root(p.folder, size)
 	if err != nil {
 		return event.ProveAnswer{}, p.blame(err)

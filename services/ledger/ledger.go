@@ -59,15 +59,12 @@ type Ledger struct {
 // Open checks the end of the stream against what was certified. It returns without an
 // error if that finds damage: see Damage.
 func Open(ctx context.Context, d Deps) (*Ledger, error) {
-	p, err := openProof(ctx, d)
+	v := newView(d)
+	p, err := openProof(ctx, d, v)
 	if err != nil {
 		return nil, err
 	}
-	v := newView(d)
-	l := &Ledger{view: v, proof: p, deps: d}
-	p.sees, v.noteReading = v.sees, p.noteReading
-	v.fetch, p.indexing = p.fetch, v.isBehind
-	return l, nil
+	return &Ledger{view: v, proof: p, deps: d}, nil
 }
 
 // Run indexes, certifies and answers until ctx ends.

@@ -20,7 +20,7 @@ import (
 func BenchmarkPage(b *testing.B) {
 	const ledgerSize, pageSize, stories = 50_000, 50, 40
 	env := bustest.Start(b)
-	l, err := Open(anyone(b), Deps{Bus: env.Bus, Clock: clock.NewManual(nine), Log: env.Log, Dir: b.TempDir()})
+	l, err := Open(anyone(b), Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: clock.NewManual(nine), Log: env.Log, Dir: b.TempDir()})
 	require.NoError(b, err)
 	bustest.Background(b, l.Run)
 	spread := ledgerSize / pageSize

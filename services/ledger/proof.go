@@ -35,10 +35,7 @@ type proof struct {
 	removing sync.Mutex // one removal at a time
 	verified uint64     // the last removal that was checked against the tree; under removing
 	checks   checks
-	// sees reports whether the caller may see a record, by its subject.
-	sees func(ctx context.Context, subject string) (bool, error)
-	// indexing reports whether the index is far behind.
-	indexing func() bool
+	index    indexProgress
 
 	treeMu  sync.Mutex
 	tree    *evidence.Tree      // nil if it is damaged or not open yet
@@ -59,6 +56,10 @@ type proof struct {
 	lost       chan error    // has a value when tiles were found missing
 }
 
+// indexProgress tells whether the index is being rebuilt: the check of the whole record
+// then leaves it most of the processor.
+type indexProgress interface{ IsIndexBehind() bool }
+
 // The files of a log, in Deps.Dir.
 const (
 	logFolder      = "log" // the tiles, and
@@ -69,9 +70,9 @@ const (
 
 // openProof checks whether the end of the stream, the tree and the checkpoints agree.
 // Damage is recorded in the result; an error means that the check was not possible.
-func openProof(ctx context.Context, d Deps) (*proof, error) {
+func openProof(ctx context.Context, d Deps, index indexProgress) (*proof, error) {
 	p := &proof{
-		deps: d, folder: evidence.Dir(filepath.Join(d.Dir, logFolder)),
+		deps: d, index: index, folder: evidence.Dir(filepath.Join(d.Dir, logFolder)),
 		advanced: make(chan struct{}), cleared: make(chan struct{}), halted: make(chan struct{}),
 		lost: make(chan error, 1),
 	}

@@ -13,97 +13,34 @@ import (
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
-// sight adds clauses that limit a query to what an identity may see.
-func (p *plan) sight(v *vocabulary, s identity.Sight) {
-	if s.None {
-		p.any(nil)
-	}
-	p.named(v, kindOperator, s.Operator)
-	p.named(v, kindDesk, s.Desk)
-	p.place(v, s, kindArea, kindSector, kindPlace)
-}
-
-// place adds clauses for the area and the sector of a facility: both must be of the same
-// facility.
-func (p *plan) place(v *vocabulary, s identity.Sight, area, sector, both kind) {
-	code := ""
-	if s.Region != "" {
-		code = regionPrefix(s.Region)
-	}
-	if code != "" && s.Sector != "" {
-		p.named(v, both, placeOf(code, s.Sector))
-		return
-	}
-	p.named(v, area, code)
-	p.named(v, sector, s.Sector)
-}
-
-func placeOf(area, sector string) string { return area + "|" + sector }
-
-// incidentSight is sight for incidents.
-func (p *plan) incidentSight(v *vocabulary, s identity.Sight) {
-	if s.None {
-		p.any(nil)
-	}
-	p.named(v, kindIncidentOperator, s.Operator)
-	p.named(v, kindTold, s.Desk)
-	p.place(v, s, kindIncidentArea, kindIncidentSector, kindIncidentPlace)
-}
-
-// shows reports whether an identity may see an incident, given by its tokens. An incident
-// that could not be graded yet is not shown, for its facilities are not known.
-func (x *index) shows(ctx context.Context, s identity.Sight, operator, incident string) (shown bool, err error) {
-	var p plan
-	x.mu.RLock()
-	p.incidentSight(x.words, s)
-	x.mu.RUnlock()
-	p.term(flagCurrent)
-	err = x.ask(ctx, 1, p.moving, func(r *reader) error {
-		named, err := r.named(operator, incident)
-		if err != nil {
-			return err
-		}
-		p.clauses = slices.Insert(p.clauses, 0, named)
-		_, err = p.each(ctx, r, pageTitles, func(uint64) (bool, error) {
-			shown = true
-			return false, nil
-		})
-		return err
-	})
-	if err != nil {
-		return false, fmt.Errorf("ledger: sight: %w", err)
-	}
-	return shown, nil
-}
-
 // seesIncident reports whether the caller may see an incident, given by its tokens.
-func (v *view) seesIncident(ctx context.Context, operator, incident string) (bool, error) {
+func (l *Ledger) seesIncident(ctx context.Context, operator, incident string) (bool, error) {
 	s := identity.Of(ctx).Sight()
 	if s.IsAll() {
 		return true, nil
 	}
-	x, _, err := v.caughtUp(ctx)
+	x, _, err := l.caughtUp(ctx)
 	if err != nil {
 		return false, err
 	}
 	shown, err := x.shows(ctx, s, operator, incident)
-	return shown, v.report(err)
+	return shown, l.report(err)
 }
 
 // noteHidden logs a request for an incident that the caller may not see. The answer is as
 // for one that does not exist, for which nothing is logged.
-func (v *view) noteHidden(ctx context.Context, x *index, operator, incident string) error {
+func (l *Ledger) noteHidden(ctx context.Context, x *index, operator, incident string) error {
 	there, err := x.shows(ctx, identity.Sight{}, operator, incident)
 	if there {
-		v.deps.Endpoints.Refused(ctx, "incident "+operator+"."+incident, "it is not one that this identity may see")
+		l.deps.Endpoints.Refused(ctx, "incident "+operator+"."+incident, "it is not one that this identity may see")
 	}
-	return v.report(err)
+	return l.report(err)
 }
 
 // sees reports whether the caller may see a record: an operator its own reports, a desk
 // what it was told and its own acts, a regulator the records of an incident that it may
 // see.
-func (v *view) sees(ctx context.Context, subject string) (bool, error) {
+func (l *Ledger) sees(ctx context.Context, subject string) (bool, error) {
 	s, a := identity.Of(ctx).Sight(), event.ParseSubject(subject)
 	switch {
 	case s.IsAll():
@@ -115,7 +52,7 @@ func (v *view) sees(ctx context.Context, subject string) (bool, error) {
 	case a.Incident == "":
 		return false, nil
 	}
-	return v.seesIncident(ctx, a.Operator, a.Incident)
+	return l.seesIncident(ctx, a.Operator, a.Incident)
 }
 
 // trim removes from an incident's row what does not concern the caller: a desk sees
@@ -136,53 +73,53 @@ func trim(row *event.IncidentRow, s identity.Sight) {
 // once a day, since its subject is taken only once. Without identities the reader is
 // unknown. While writing is frozen because the record is damaged, they are shown all the
 // same: then it is most important to look at them.
-func (p *proof) noteReading(ctx context.Context, operator, incident string, record uint64) error {
+func (l *Ledger) noteReading(ctx context.Context, operator, incident string, record uint64) error {
 	who := identity.Of(ctx)
 	if who.Role == identity.Trial || who.Role == identity.Service {
 		return nil
 	}
-	return p.keepReading(ctx, event.Reading{Who: who.String(), Operator: operator, Incident: incident, Record: record, At: p.deps.Clock.Now()})
+	return l.keepReading(ctx, event.Reading{Who: who.String(), Operator: operator, Incident: incident, Record: record, At: l.deps.Clock.Now()})
 }
 
-func (p *proof) keepReading(ctx context.Context, reading event.Reading) error {
-	if p.deps.Bus.Held() != "" {
-		p.deps.Log.Warn("a reading is not recorded: nothing may be written", zap.String("who", reading.Who), zap.Uint64("record", reading.Record))
+func (l *Ledger) keepReading(ctx context.Context, reading event.Reading) error {
+	if l.deps.Bus.Held() != "" {
+		l.deps.Log.Warn("a reading is not recorded: nothing may be written", zap.String("who", reading.Who), zap.Uint64("record", reading.Record))
 		return nil
 	}
 	r, err := event.NewRecord(event.ReadingSubject(reading), reading.At, "", reading)
 	if err == nil {
-		_, err = p.deps.Bus.Commit(ctx, []event.Record{r})
+		_, err = l.deps.Bus.Commit(ctx, []event.Record{r})
 	}
 	return err
 }
 
 // readingOf is noteReading for a record that is shown whole; rules contain no report and
 // are not noted.
-func (p *proof) readingOf(ctx context.Context, s event.Stored) error {
+func (l *Ledger) readingOf(ctx context.Context, s event.Stored) error {
 	a := event.ParseSubject(s.Subject)
 	if a.Incident == "" || a.Kind == event.KindRead {
 		return nil
 	}
-	return p.noteReading(ctx, a.Operator, a.Incident, s.Sequence)
+	return l.noteReading(ctx, a.Operator, a.Incident, s.Sequence)
 }
 
 // rangeRead is readingOf for a page of records: a single one, or all of them as a range.
-func (p *proof) rangeRead(ctx context.Context, page []event.Stored) error {
+func (l *Ledger) rangeRead(ctx context.Context, page []event.Stored) error {
 	who := identity.Of(ctx)
 	switch {
 	case len(page) == 0 || who.Role == identity.Trial || who.Role == identity.Service:
 		return nil
 	case len(page) == 1:
-		return p.readingOf(ctx, page[0])
+		return l.readingOf(ctx, page[0])
 	}
-	return p.keepReading(ctx, event.Reading{Who: who.String(), Record: page[0].Sequence, Last: page[len(page)-1].Sequence, At: p.deps.Clock.Now()})
+	return l.keepReading(ctx, event.Reading{Who: who.String(), Record: page[0].Sequence, Last: page[len(page)-1].Sequence, At: l.deps.Clock.Now()})
 }
 
 // hidden returns the error for a record that the caller may not see: the same whether it
 // exists, which is logged, or not.
-func (p *proof) hidden(ctx context.Context, s event.Stored) error {
+func (l *Ledger) hidden(ctx context.Context, s event.Stored) error {
 	if s.Wire != "" {
-		p.deps.Endpoints.Refused(ctx, fmt.Sprintf("record %d", s.Sequence), "it is of nothing that this identity may see")
+		l.deps.Endpoints.Refused(ctx, fmt.Sprintf("record %d", s.Sequence), "it is of nothing that this identity may see")
 	}
 	return fault.Invalid(Name, []fault.Detail{{Path: "$.record", Message: fmt.Sprintf("there is no record %d that you may see", s.Sequence)}})
 }

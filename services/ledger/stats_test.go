@@ -68,7 +68,7 @@ func TestStats(t *testing.T) {
 func TestGrown(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)
-	v := newView(Deps{Bus: env.Bus, Clock: clock.NewManual(nine), Log: env.Log, Dir: t.TempDir()})
+	v := newView(Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: clock.NewManual(nine), Log: env.Log, Dir: t.TempDir()})
 	bustest.Background(t, v.run)
 	commit(t, env, told(1, nil))
 	require.NoError(t, v.grown(anyone(t), 0))

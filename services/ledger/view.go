@@ -27,13 +27,9 @@ const (
 type view struct {
 	deps   Deps
 	index  atomic.Pointer[index]
-	damage chan error // damage of the index found by a query
-	// fetch reads the records that a story shows, as Bus.GetMany does.
-	fetch func(ctx context.Context, seqs []uint64) ([]event.Stored, error)
-	// noteReading records that a story is shown; operator and incident are tokens.
-	noteReading func(ctx context.Context, operator, incident string, record uint64) error
-	head        atomic.Uint64 // the last record at the start
-	reach       uint64        // withinCall
+	damage chan error    // damage of the index found by a query
+	head   atomic.Uint64 // the last record at the start
+	reach  uint64        // withinCall
 
 	mu      sync.Mutex
 	through uint64        // the last record indexed
@@ -43,7 +39,7 @@ type view struct {
 }
 
 func newView(d Deps) *view {
-	return &view{deps: d, fetch: d.Bus.GetMany, reach: withinCall, reached: make(chan struct{}), hurry: make(chan struct{}, 1), damage: make(chan error, 1)}
+	return &view{deps: d, reach: withinCall, reached: make(chan struct{}), hurry: make(chan struct{}, 1), damage: make(chan error, 1)}
 }
 
 // run indexes until ctx ends. No error ends it: the index is opened again, and rebuilt

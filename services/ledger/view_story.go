@@ -13,29 +13,29 @@ import (
 const storyPart = 50
 
 // story reads the next part of an incident's story.
-func (v *view) story(ctx context.Context, req event.ShowRequest) (event.ShowAnswer, error) {
+func (l *Ledger) story(ctx context.Context, req event.ShowRequest) (event.ShowAnswer, error) {
 	if req.Operator == "" || req.Incident == "" {
 		return event.ShowAnswer{}, fault.Invalid(Name, []fault.Detail{{Path: "$", Message: "must name an operator and an incident"}})
 	}
-	x, through, err := v.caughtUp(ctx)
+	x, through, err := l.caughtUp(ctx)
 	if err != nil {
 		return event.ShowAnswer{}, err
 	}
 	answer := event.ShowAnswer{Through: through, Entries: []event.StoryEntry{}}
 	operator, incident := event.Token(req.Operator), event.Token(req.Incident)
-	if shown, err := v.seesIncident(ctx, operator, incident); err != nil || !shown {
+	if shown, err := l.seesIncident(ctx, operator, incident); err != nil || !shown {
 		if err == nil {
-			err = v.noteHidden(ctx, x, operator, incident)
+			err = l.noteHidden(ctx, x, operator, incident)
 		}
 		return answer, err // as for an unknown incident
 	}
 	entries, err := x.entries(ctx, req)
 	if err != nil {
-		return answer, v.report(err)
+		return answer, l.report(err)
 	}
 	answer.More = len(entries) == pageRows
 	if len(entries) > 0 {
-		if err := v.noteReading(ctx, operator, incident, 0); err != nil {
+		if err := l.noteReading(ctx, operator, incident, 0); err != nil {
 			return answer, err
 		}
 	}
@@ -47,11 +47,11 @@ func (v *view) story(ctx context.Context, req event.ShowRequest) (event.ShowAnsw
 		for i, e := range part {
 			seqs[i] = e.Record
 		}
-		records, err := v.fetch(ctx, seqs)
+		records, err := l.fetch(ctx, seqs)
 		if err != nil {
 			return answer, err
 		}
-		records = asTold(v.deps.Clock, records)
+		records = asTold(l.deps.Clock, records)
 		for i, e := range part {
 			if err := tellEntry(&e, records[i]); err != nil {
 				return answer, err

@@ -23,7 +23,7 @@ func TestAnIndexThatIsFarBehind(t *testing.T) {
 	x, err := openIndex(anyone(t), t.TempDir())
 	require.NoError(t, err)
 	defer x.close() //nolint:errcheck // a test's
-	v := newView(Deps{Bus: env.Bus, Clock: clock.NewManual(nine), Log: env.Log})
+	v := newView(Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: clock.NewManual(nine), Log: env.Log})
 	v.index.Store(x)
 	v.moved(2)
 

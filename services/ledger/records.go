@@ -1,0 +1,115 @@
+package ledger
+
+import (
+	"context"
+	"time"
+
+	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/identity"
+)
+
+// Bounds of one page of records: a NATS reply is at most 1 MiB, and a body in base64 in a
+// line in a JSON string may double in size.
+const (
+	pageRecords    = 500
+	pageRecordSize = 400 << 10
+)
+
+// records answers with records as stored in the stream.
+func (l *Ledger) records(ctx context.Context, q event.RecordsRequest) (event.RecordsAnswer, error) {
+	answer := event.RecordsAnswer{Lines: []string{}}
+	if !identity.Of(ctx).Sight().IsAll() {
+		return answer, errPart
+	}
+	state, err := l.deps.Bus.State(ctx)
+	if err != nil {
+		return answer, err
+	}
+	answer.First, answer.Last = max(1, q.From), state.Last
+	if q.To > 0 {
+		answer.Last = min(answer.Last, q.To)
+	}
+	if q.Since != nil {
+		since, err := l.deps.Bus.SequenceAt(ctx, *q.Since)
+		if err != nil {
+			return answer, err
+		}
+		answer.First = max(answer.First, since)
+	}
+	if q.Until != nil {
+		until, err := l.deps.Bus.SequenceAt(ctx, *q.Until)
+		if err != nil {
+			return answer, err
+		}
+		answer.Last = min(answer.Last, until-1)
+	}
+	if answer.Last < answer.First {
+		return answer, nil
+	}
+	page, err := l.deps.Bus.Page(ctx, answer.First, answer.Last, q.Subjects, pageRecords, pageRecordSize)
+	if err != nil {
+		return answer, err
+	}
+	if err := l.rangeRead(ctx, page); err != nil {
+		return answer, err
+	}
+	l.read(page...)
+	size, next := 0, answer.First
+	for _, s := range page {
+		if q.Subjects == nil && next < s.Sequence {
+			if err := l.absent(ctx, next, min(s.Sequence-1, l.readable())); err != nil {
+				return answer, err
+			}
+		}
+		next = s.Sequence + 1
+		line := string(recordOf(s).Line())
+		if size += len(line); size > pageRecordSize && len(answer.Lines) > 0 {
+			break
+		}
+		answer.Lines, answer.Next = append(answer.Lines, line), s.Sequence+1
+		if _, late := event.AsStored(s); late && clock.IsMachine(l.deps.Clock) {
+			if answer.StoredLate == nil {
+				answer.StoredLate = map[uint64]time.Time{}
+			}
+			answer.StoredLate[s.Sequence] = s.StoredAt
+		}
+	}
+	if answer.Next > answer.Last {
+		answer.Next = 0
+	}
+	if q.Subjects == nil && len(page) == 0 {
+		if err := l.absent(ctx, answer.First, min(answer.Last, l.readable())); err != nil {
+			return answer, err
+		}
+	}
+	return answer, nil
+}
+
+// prove answers with a proof that a record is in the log, or that the log of an earlier
+// size is a prefix of the current one.
+func (l *Ledger) prove(ctx context.Context, q event.ProveRequest) (event.ProveAnswer, error) {
+	switch {
+	case (q.Record == 0) == (q.Size == 0):
+		return event.ProveAnswer{}, cannotProve("$", "must name a record or a size")
+	case q.Size > 0:
+		return l.proveGrown(ctx, q.Size)
+	}
+	s, cp, err := l.provable(ctx, q.Record)
+	if err != nil {
+		return event.ProveAnswer{}, err
+	}
+	if seen, err := l.sees(ctx, s.Subject); err != nil || !seen {
+		if err == nil {
+			err = l.hidden(ctx, s)
+		}
+		return event.ProveAnswer{}, err
+	}
+	if s.Wire == "" {
+		return event.ProveAnswer{}, l.whyGone(ctx, q.Record)
+	}
+	if err := l.readingOf(ctx, s); err != nil {
+		return event.ProveAnswer{}, err
+	}
+	return l.proveRecord(s, cp)
+}
