@@ -55,9 +55,14 @@ var rooms = []room{
 	{"cmd/tocsin-verify", list("internal/evidence internal/evidence/page internal/printable internal/private"), nil},
 	{"cmd/tocsin/interop", nil, nil}, // a module of its own
 	{"cmd/tocsin", list("internal/cli"), nil},
+	{"internal/cli/render", list("internal/event internal/evidence internal/fault internal/printable"), nil},
+	{"internal/cli/command", list("internal/cli/render internal/app internal/client internal/clock internal/credential internal/event internal/printable"), nil},
+	{"internal/cli/logcmd",
+		list("internal/cli/render internal/cli/command internal/client internal/clock internal/event internal/evidence internal/evidence/page internal/printable internal/private internal/statute"),
+		list("internal/natsd")},
 	{"internal/cli",
-		list("internal/app internal/client internal/clock internal/credential internal/event internal/evidence internal/evidence/page internal/fault internal/grading internal/identity internal/interchange internal/logging internal/printable internal/private internal/register internal/statute"),
-		list("internal/bus internal/bus/endpoint internal/bus/bustest internal/natsd schemas")},
+		list("internal/cli/render internal/cli/command internal/cli/logcmd internal/app internal/client internal/clock internal/credential internal/event internal/fault internal/grading internal/identity internal/interchange internal/logging internal/printable internal/statute"),
+		list("internal/bus internal/bus/endpoint internal/bus/bustest internal/evidence internal/evidence/page internal/natsd internal/register schemas")},
 	{"internal/bench/peers", list("internal/bus internal/bus/endpoint internal/client internal/clock internal/event internal/natsd schemas"), nil}, // a module of its own
 	{"internal/archtest", nil, nil},
 }
@@ -115,7 +120,7 @@ func covers(may []string, pkg string) bool {
 // engineModules are the modules that talk to NATS; engineRooms may use them.
 var (
 	engineModules = list("github.com/nats-io/ github.com/synadia-io/")
-	engineRooms   = list("internal/bus internal/bus/* internal/natsd internal/event internal/client internal/credential internal/app internal/cli internal/bench/peers")
+	engineRooms   = list("internal/bus internal/bus/* internal/natsd internal/event internal/client internal/credential internal/app internal/cli internal/cli/command internal/bench/peers")
 )
 
 // engine keeps NATS out of the packages beside or above the bus: services see the bus,

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/cli/render"
 	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
@@ -220,7 +221,7 @@ func TestOutputForPeopleCannotDriveATerminal(t *testing.T) {
 	assert.Equal(t, `全省\u202e断电\u200b，\u2066（三号）\u2069\u2028𠮷\ufeff葛`+"\U000e0100\n", b.String(), "what reverses a line or hides in it is shown, Chinese stays")
 	assert.Equal(t, `停电 #9\u2028签收`, printable.Line("停电\n#9\u2028签收"), "a title cannot write the next line")
 	var errOut bytes.Buffer
-	(&environment{errOut: &errOut}).fail(errors.New("no field \"\u202etitel\x1b\""))
+	(&environment{Printer: &render.Printer{ErrOut: &errOut}}).fail(errors.New("no field \"\u202etitel\x1b\""))
 	assert.Equal(t, "tocsin: no field \"\\u202etitel\\u001b\"\n", errOut.String())
 }
 

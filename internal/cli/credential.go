@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tocsin-project/tocsin/internal/cli/command"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/credential"
 	"github.com/tocsin-project/tocsin/internal/identity"
@@ -39,7 +40,7 @@ and DATA/identity/keys: anybody who has them can create any credential.
 A data folder with records from a trial without identities is refused, because the
 records would not be found again: use another folder.`,
 		Example: "  tocsin init\n  tocsin credential add operator grid-east\n  tocsin serve",
-		Args:    args(cobra.NoArgs),
+		Args:    command.Args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			// A server without accounts keeps its streams in this one.
 			if tried, err := fs.Glob(os.DirFS(data), "nats/jetstream/$G/streams/*"); err == nil && len(tried) > 0 {
@@ -53,9 +54,9 @@ records would not be found again: use another folder.`,
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(e.out, e.word("init-done"), folder, file)
-			fmt.Fprintf(e.errOut, e.word("init-offline"), folder.OperatorKey())
-			fmt.Fprintf(e.errOut, e.word("init-next"), data)
+			fmt.Fprintf(e.Out, e.Word("init-done"), folder, file)
+			fmt.Fprintf(e.ErrOut, e.Word("init-offline"), folder.OperatorKey())
+			fmt.Fprintf(e.ErrOut, e.Word("init-next"), data)
 			return nil
 		},
 	}
@@ -85,7 +86,7 @@ Credentials expire after one year and tokens after 90 days, unless --expires say
 otherwise. list, the commands that use a credential, and a metric of the server warn 30
 days before. The credentials of the services do not expire; rotate services and rotate
 system replace them while the server runs.`,
-		Args: args(cobra.NoArgs),
+		Args: command.Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(e.credentialAdd(), e.credentialList(), e.credentialRotate(), e.credentialRevoke(), e.credentialToken(), e.credentialCertificate(), e.credentialPerson(), e.credentialKey(), e.credentialSigningKey(), e.credentialTable())
@@ -105,14 +106,14 @@ func (e *environment) credentialAdd() *cobra.Command {
 in the register. A regulator needs a level, and below the national level a region; with
 a sector it sees only that sector.`,
 		Example: "  tocsin credential add operator grid-east\n  tocsin credential add regulator xj-energy --level province --region 650000 --sector energy",
-		Args:    args(cobra.ExactArgs(2)),
+		Args:    command.Args(cobra.ExactArgs(2)),
 		RunE: func(_ *cobra.Command, a []string) error {
 			who.Role, who.ID = identity.Role(a[0]), a[1]
 			if who.Role == identity.Desk && len(who.Screens) == 0 {
 				who.Screens = []string{identity.DefaultScreen}
 			}
 			if err := who.Check(); err != nil {
-				return &usageError{err}
+				return &command.UsageError{Err: err}
 			}
 			return e.printFile(credential.In(data).Add(who, clock.System{}.Now(), valid.period))
 		},
@@ -136,11 +137,11 @@ func (e *environment) credentialKey() *cobra.Command {
 auditors: with tocsin-verify --identities they verify that the acts of desks were signed
 with credentials that this key issued.`,
 		Example: "  tocsin credential key\n  tocsin-verify --key log.pub --identities \"$(tocsin credential key)\" export-2026-01",
-		Args:    args(cobra.NoArgs),
+		Args:    command.Args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			key, err := credential.In(data).Key()
 			if err == nil {
-				fmt.Fprintln(e.out, key)
+				fmt.Fprintln(e.Out, key)
 			}
 			return err
 		},
@@ -151,7 +152,7 @@ with credentials that this key issued.`,
 
 func (e *environment) printFile(file string, err error) error {
 	if err == nil {
-		fmt.Fprintln(e.out, file)
+		fmt.Fprintln(e.Out, file)
 	}
 	return err
 }
@@ -171,17 +172,17 @@ server's system account. A running server continues; a request that is under way
 no answer and is then sent again. With an external NATS server (serve --nats), give it the
 new account: the services then reconnect with the new file.`,
 		Example: "  tocsin credential rotate desk protection-energy\n  tocsin credential rotate services",
-		Args:    args(cobra.RangeArgs(1, 2)),
+		Args:    command.Args(cobra.RangeArgs(1, 2)),
 		RunE: func(cmd *cobra.Command, a []string) error {
 			folder, now := credential.In(data), clock.System{}.Now()
 			internal := len(a) == 1 && slices.Contains(credential.Internal, a[0])
 			switch {
 			case internal && (valid.given(cmd) || len(screens) > 0):
-				return &usageError{fmt.Errorf("the credential of the %s has no screens, and does not expire", a[0])}
+				return &command.UsageError{Err: fmt.Errorf("the credential of the %s has no screens, and does not expire", a[0])}
 			case internal:
 				return e.printFile(folder.RotateInternal(a[0], now))
 			case len(a) == 1:
-				return &usageError{fmt.Errorf("%q is neither services nor system; of an identity say ROLE and ID", a[0])}
+				return &command.UsageError{Err: fmt.Errorf("%q is neither services nor system; of an identity say ROLE and ID", a[0])}
 			}
 			return e.printFile(folder.Rotate(identity.Role(a[0]), a[1], screens, now, valid.period))
 		},
@@ -199,12 +200,12 @@ func (e *environment) credentialRevoke() *cobra.Command {
 		Short: "Revoke a credential",
 		Long: `Invalidates the credential and every token. A running server closes the connections of
 the identity within a second.`,
-		Args: args(cobra.ExactArgs(2)),
+		Args: command.Args(cobra.ExactArgs(2)),
 		RunE: func(_ *cobra.Command, a []string) error {
 			if err := credential.In(data).Revoke(identity.Role(a[0]), a[1], clock.System{}.Now()); err != nil {
 				return err
 			}
-			fmt.Fprintf(e.out, e.word("revoked-now"), a[0], a[1])
+			fmt.Fprintf(e.Out, e.Word("revoked-now"), a[0], a[1])
 			return nil
 		},
 	}
@@ -234,16 +235,16 @@ func (e *environment) credentialList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List identities and their credentials",
-		Args:  args(cobra.NoArgs),
+		Args:  command.Args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			holders, faulty := credential.In(data).Holders()
 			if len(holders) == 0 && faulty != nil {
 				return faulty
 			}
 			now := clock.System{}.Now()
-			table := tabwriter.NewWriter(e.out, 0, 0, 2, ' ', 0)
+			table := tabwriter.NewWriter(e.Out, 0, 0, 2, ' ', 0)
 			if !asJSON {
-				fmt.Fprintln(table, e.word("credentials"))
+				fmt.Fprintln(table, e.Word("credentials"))
 			}
 			for _, h := range holders {
 				l := credentialLine{Role: h.Role, ID: h.ID, Level: h.Level, Region: h.Region, Sector: h.Sector, Tokens: len(h.Tokens), Revoked: h.Revoked}
@@ -254,28 +255,28 @@ func (e *environment) credentialList() *cobra.Command {
 				}
 				l.TokensExpire = h.TokensExpire(now)
 				if asJSON {
-					if err := e.json(l); err != nil {
+					if err := e.JSON(l); err != nil {
 						return err
 					}
 					continue
 				}
-				since, expires := e.word("revoked"), e.word("never-expires")
+				since, expires := e.Word("revoked"), e.Word("never-expires")
 				if l.Revoked == nil && l.Since != nil {
 					since = l.Since.Format(time.RFC3339)
 				}
 				if l.Expires != nil {
-					expires = l.Expires.Format(time.RFC3339) + e.expiryNote(*l.Expires, now)
+					expires = l.Expires.Format(time.RFC3339) + command.ExpiryNote(e.Printer, *l.Expires, now)
 				}
 				tokens := fmt.Sprint(l.Tokens)
 				if l.TokensExpire != nil {
-					tokens += e.expiryNote(*l.TokensExpire, now)
+					tokens += command.ExpiryNote(e.Printer, *l.TokensExpire, now)
 				}
 				level := string(l.Level)
 				if level != "" {
-					level = e.word("level-" + level)
+					level = e.Word("level-" + level)
 				}
 				sees := strings.Join(strings.Fields(level+" "+l.Region+" "+l.Sector), " ")
-				fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.word("role-"+string(l.Role)), l.ID, sees, since, expires, tokens, l.Key)
+				fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Word("role-"+string(l.Role)), l.ID, sees, since, expires, tokens, l.Key)
 			}
 			return errors.Join(table.Flush(), faulty)
 		},
@@ -295,7 +296,7 @@ func (e *environment) credentialToken() *cobra.Command {
 		Long: `Creates a token for an identity that has a credential, and prints it once: only its
 SHA-256 is stored. Send it as the header Authorization: Bearer TOKEN. With --void it
 invalidates every token of the identity instead.`,
-		Args: args(cobra.ExactArgs(2)),
+		Args: command.Args(cobra.ExactArgs(2)),
 		RunE: func(_ *cobra.Command, a []string) error {
 			token, kept := credential.NewToken(clock.System{}.Now(), valid.period)
 			err := credential.In(data).Change(identity.Role(a[0]), a[1], func(h *credential.Holder) error {
@@ -310,7 +311,7 @@ invalidates every token of the identity instead.`,
 				return nil
 			})
 			if err == nil && !drop {
-				fmt.Fprintln(e.out, token)
+				fmt.Fprintln(e.Out, token)
 			}
 			return err
 		},
@@ -330,7 +331,7 @@ func (e *environment) credentialCertificate() *cobra.Command {
 this key authenticates as the identity, if the server trusts the authority that signed
 the certificate (serve --tls-client-ca). A renewed certificate with the same key remains
 valid; revoke and rotate remove the key.`,
-		Args: args(cobra.ExactArgs(3)),
+		Args: command.Args(cobra.ExactArgs(3)),
 		RunE: func(_ *cobra.Command, a []string) error {
 			raw, err := os.ReadFile(a[2])
 			if err != nil {
@@ -348,7 +349,7 @@ valid; revoke and rotate remove the key.`,
 				return nil
 			})
 			if err == nil {
-				fmt.Fprintln(e.out, c.SPKI)
+				fmt.Fprintln(e.Out, c.SPKI)
 			}
 			return err
 		},
@@ -364,15 +365,10 @@ func (e *environment) credentialTable() *cobra.Command {
 	return &cobra.Command{
 		Use:   "table",
 		Short: "Print the permission table",
-		Args:  args(cobra.NoArgs),
+		Args:  command.Args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
-			fmt.Fprint(e.out, identity.Table())
+			fmt.Fprint(e.Out, identity.Table())
 			return nil
 		},
 	}
-}
-
-// credsFlag is the flag for the credential file of the caller.
-func credsFlag(cmd *cobra.Command, creds *string) {
-	cmd.Flags().StringVar(creds, "creds", os.Getenv("TOCSIN_CREDS"), "credential file that authenticates the caller (or TOCSIN_CREDS)")
 }

@@ -2,24 +2,23 @@ package cli
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"time"
 
-	"github.com/nats-io/jwt/v2"
 	"github.com/spf13/cobra"
 
+	"github.com/tocsin-project/tocsin/internal/cli/command"
+	"github.com/tocsin-project/tocsin/internal/cli/render"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/credential"
 	"github.com/tocsin-project/tocsin/internal/event"
-	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
 // The default validity of credentials and tokens.
 const (
-	credentialValid = 365 * day
-	tokenValid      = 90 * day
+	credentialValid = 365 * render.Day
+	tokenValid      = 90 * render.Day
 )
 
 // validity is how long a credential or a token is valid.
@@ -35,7 +34,7 @@ const (
 
 func (v *validity) flag(cmd *cobra.Command, standard time.Duration) {
 	v.period = standard
-	cmd.Flags().Var((*expires)(v), expiresFlag, fmt.Sprintf("when it expires: never, a number of days such as 30d, or a date (default: %dd)", standard/day))
+	cmd.Flags().Var((*expires)(v), expiresFlag, fmt.Sprintf("when it expires: never, a number of days such as 30d, or a date (default: %dd)", standard/render.Day))
 	cmd.Flags().Var((*valid)(v), validFlag, "how long it is valid, such as 36h; 0: until it is revoked")
 	cmd.MarkFlagsMutuallyExclusive(expiresFlag, validFlag)
 }
@@ -75,7 +74,7 @@ func (x *expires) Set(text string) error {
 		if _, err := fmt.Sscanf(days+"\n", "%d\n", &n); err != nil || n < 1 || n > 100*365 {
 			return fmt.Errorf("%q is no number of days such as 30d", text)
 		}
-		x.period = time.Duration(n) * day
+		x.period = time.Duration(n) * render.Day
 		return nil
 	}
 	at, err := time.Parse(time.RFC3339, text)
@@ -91,35 +90,6 @@ func (x *expires) Set(text string) error {
 	return nil
 }
 
-// expiryNote returns a note that something expires soon or has expired, to print beside
-// its time.
-func (e *environment) expiryNote(at, now time.Time) string {
-	switch left := at.Sub(now); {
-	case left <= 0:
-		return e.word("expired")
-	case left < credential.ExpiryWarning:
-		return fmt.Sprintf(e.word("expires-in"), int(left/day))
-	}
-	return ""
-}
-
-// warnExpiry warns on standard error that the credential in use expires soon or has
-// expired.
-func (e *environment) warnExpiry(to io.Writer, creds []byte) {
-	token, err := jwt.ParseDecoratedJWT(creds)
-	if err != nil {
-		return
-	}
-	user, err := jwt.DecodeUserClaims(token)
-	if err != nil || user.Expires == 0 {
-		return
-	}
-	at := time.Unix(user.Expires, 0)
-	if note := e.expiryNote(at, clock.System{}.Now()); note != "" {
-		fmt.Fprintf(printable.Writer{Out: to}, e.word("expiry-warning"), user.Name, at.Format(time.RFC3339), note)
-	}
-}
-
 func (e *environment) credentialSigningKey() *cobra.Command {
 	var data, operator string
 	cmd := &cobra.Command{
@@ -132,11 +102,11 @@ no signing key. All credentials remain valid and a running server continues. Thi
 only command that needs the operator's key, operator.nk: name the file in its offline
 storage.`,
 		Example: "  tocsin credential signing-key --operator-key /media/safe/operator.nk",
-		Args:    args(cobra.NoArgs),
+		Args:    command.Args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			public, err := credential.In(data).ReplaceSigningKey(operator)
 			if err == nil {
-				fmt.Fprintln(e.out, public)
+				fmt.Fprintln(e.Out, public)
 			}
 			return err
 		},

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/cli/render"
 )
 
 // Credentials and tokens expire by default, with a warning before.
@@ -48,12 +50,12 @@ func TestCredentialExpiry(t *testing.T) {
 		require.NotNil(t, at)
 		require.WithinDuration(t, time.Now().Add(d), *at, time.Hour)
 	}
-	for id, d := range map[string]time.Duration{"admin": 365 * day, "a": 365 * day, "c": 29 * day, "d": time.Hour} {
+	for id, d := range map[string]time.Duration{"admin": 365 * render.Day, "a": 365 * render.Day, "c": 29 * render.Day, "d": time.Hour} {
 		in(list[id].Expires, d)
 	}
 	require.Nil(t, list["b"].Expires)
 	require.Nil(t, list["e"].Expires)
-	in(list["a"].TokensExpire, 90*day)
+	in(list["a"].TokensExpire, 90*render.Day)
 	require.Nil(t, list["b"].TokensExpire)
 	in(list["c"].TokensExpire, 72*time.Hour)
 	text := at("credential", "list")

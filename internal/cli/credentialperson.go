@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tocsin-project/tocsin/internal/app"
+	"github.com/tocsin-project/tocsin/internal/cli/command"
 	"github.com/tocsin-project/tocsin/internal/credential"
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
@@ -30,13 +31,13 @@ person then authenticates as the identity, if the server trusts the provider (se
 a name or a mail address may pass to somebody else. A login belongs to one identity;
 revoke and rotate remove it.`,
 		Example: "  tocsin credential person regulator xj-energy --issuer https://login.example.org --subject 7d0c2a4e",
-		Args:    args(cobra.ExactArgs(2)),
+		Args:    command.Args(cobra.ExactArgs(2)),
 		RunE: func(_ *cobra.Command, a []string) error {
 			if err := app.CheckIssuer(login.Issuer); err != nil {
-				return &usageError{fmt.Errorf("--issuer: %w", err)}
+				return &command.UsageError{Err: fmt.Errorf("--issuer: %w", err)}
 			}
 			if login.Subject == "" || len(login.Subject) > maxSubject {
-				return &usageError{fmt.Errorf("--subject has 1 to %d bytes", maxSubject)}
+				return &command.UsageError{Err: fmt.Errorf("--subject has 1 to %d bytes", maxSubject)}
 			}
 			folder := credential.In(data)
 			err := folder.Change(identity.Role(a[0]), a[1], func(h *credential.Holder) error {
@@ -50,7 +51,7 @@ revoke and rotate remove it.`,
 				return nil
 			})
 			if err == nil {
-				fmt.Fprintf(e.out, "%s/%s  %q at %s\n", a[0], a[1], login.Subject, login.Issuer)
+				fmt.Fprintf(e.Out, "%s/%s  %q at %s\n", a[0], a[1], login.Subject, login.Issuer)
 			}
 			return err
 		},

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/tocsin-project/tocsin/internal/app"
+	"github.com/tocsin-project/tocsin/internal/cli/command"
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -27,7 +28,7 @@ func (e *environment) demoCommand() *cobra.Command {
 		Long: `Runs the server with the example register, reports incidents of all four grades, shows
 which desks are told and why, shows a grade that rises as time passes, and serves until it
 is interrupted. Data goes to a new temporary folder unless --data is given.`,
-		Args: args(cobra.NoArgs),
+		Args: command.Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cfg.Data == "" {
 				dir, err := os.MkdirTemp("", "tocsin-demo-")
@@ -120,12 +121,12 @@ func (e *environment) demo(ctx context.Context, a *app.App) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintln(e.out)
+		fmt.Fprintln(e.Out)
 		r, err := c.Report(ctx, d.operator, raw)
 		if err != nil {
 			return err
 		}
-		e.receipt(r)
+		e.Receipt(r)
 		made := func(g event.Graded) bool { return g.Cause.Record == r.Record }
 		if last, err = e.demoFollow(ctx, c, d, made, last); err != nil {
 			return err
@@ -134,12 +135,12 @@ func (e *environment) demo(ctx context.Context, a *app.App) error {
 	if err := e.demoAcknowledge(ctx, c); err != nil {
 		return err
 	}
-	fmt.Fprintf(e.out, "\n%s\n", e.word("waiting"))
+	fmt.Fprintf(e.Out, "\n%s\n", e.Word("waiting"))
 	rose := func(g event.Graded) bool { return g.Grade == event.Major }
 	if _, err := e.demoFollow(ctx, c, reports[2], rose, last); err != nil {
 		return err
 	}
-	fmt.Fprintf(e.out, `
+	fmt.Fprintf(e.Out, `
 Serving on. In another terminal (with --server %s where it is not the default):
   tocsin log show metro-pay/demo-outage
   tocsin log query --grade especially-grave
@@ -184,7 +185,7 @@ func (e *environment) demoFollow(ctx context.Context, c *client.Client, d demoRe
 		}
 		if want >= 0 && got >= want {
 			for _, s := range entries {
-				if err := e.story(s); err != nil {
+				if err := e.Story(s); err != nil {
 					return after, err
 				}
 				after = s.Record
@@ -201,7 +202,7 @@ func (e *environment) demoFollow(ctx context.Context, c *client.Client, d demoRe
 
 // demoAcknowledge lets one desk acknowledge what it was told.
 func (e *environment) demoAcknowledge(ctx context.Context, c *client.Client) error {
-	fmt.Fprintln(e.out)
+	fmt.Fprintln(e.Out)
 	const desk = "protection-finance"
 	var open string
 	_, err := c.Query(ctx, event.Query{Desk: desk, Unacknowledged: true}, 1, func(r event.EscalationRow) error {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tocsin-project/tocsin/internal/cli/command"
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -23,7 +24,7 @@ func (e *environment) deskCommand() *cobra.Command {
 }
 
 func (e *environment) watchCommand() *cobra.Command {
-	var conn connection
+	var conn command.Connection
 	var screen string
 	var asJSON bool
 	var count int
@@ -39,25 +40,25 @@ It reports a lost connection within five seconds, then reports the reconnection 
 what arrived meanwhile. It ends when its credential is revoked. With --json these messages
 go to standard error.`,
 		Example: "  tocsin desk watch protection-energy\n  tocsin desk watch sh-cyberspace --client wall --json",
-		Args:    args(cobra.ExactArgs(1)),
+		Args:    command.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
 			if count < 0 {
-				return &usageError{fmt.Errorf("--count is a count, not %d", count)}
+				return &command.UsageError{Err: fmt.Errorf("--count is a count, not %d", count)}
 			}
-			c, err := conn.dial(client.WatchOptions(conn.timeout)...)
+			c, err := conn.Dial(client.WatchOptions(conn.Timeout)...)
 			if err != nil {
 				return err
 			}
 			defer c.Close()
-			status := e.out
+			status := e.Out
 			if asJSON {
-				status = printable.Writer{Out: e.errOut} // standard output is for programs
+				status = printable.Writer{Out: e.ErrOut} // standard output is for programs
 			}
 			return c.WatchTelling(cmd.Context(), a[0], screen, count, clock.System{}.Now, func(full *event.Escalated, row event.EscalationRow) error {
 				if asJSON {
-					return e.json(row)
+					return e.JSON(row)
 				}
-				e.escalation(full, row)
+				e.Escalation(full, row)
 				return nil
 			}, func(s client.WatchStatus) { e.watchStatus(status, s, screen) })
 		},
@@ -66,22 +67,22 @@ go to standard error.`,
 	f.StringVar(&screen, "client", "default", "name of this screen")
 	f.BoolVar(&asJSON, "json", false, "one JSON object a line")
 	f.IntVar(&count, "count", 0, "exit after this many escalations (0: never)")
-	conn.flags(cmd)
+	conn.Flags(cmd)
 	return cmd
 }
 
 // watchStatus prints the state of a screen's connection.
 func (e *environment) watchStatus(out io.Writer, s client.WatchStatus, screen string) {
-	text := e.word("watch-" + string(s))
+	text := e.Word("watch-" + string(s))
 	if s == client.WatchShared || s == client.WatchAlone {
 		text = fmt.Sprintf(text, screen)
 	}
 	now := clock.System{}.Now()
-	fmt.Fprintf(out, "*** %s  %s\n", e.time(&now), text)
+	fmt.Fprintf(out, "*** %s  %s\n", e.Time(&now), text)
 }
 
 func (e *environment) ackCommand() *cobra.Command {
-	var conn connection
+	var conn command.Connection
 	var officer string
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -91,9 +92,9 @@ func (e *environment) ackCommand() *cobra.Command {
 counts: a repeat by the same post is a duplicate, one by another post a conflict (exit
 code 1). Both answers contain the first acknowledgement.`,
 		Example: "  tocsin desk ack protection-energy protection-energy.grid-east.inc-1.1 --officer duty-officer",
-		Args:    args(cobra.ExactArgs(2)),
+		Args:    command.Args(cobra.ExactArgs(2)),
 		RunE: func(cmd *cobra.Command, a []string) error {
-			c, err := conn.dial()
+			c, err := conn.Dial()
 			if err != nil {
 				return err
 			}
@@ -106,7 +107,7 @@ code 1). Both answers contain the first acknowledgement.`,
 				return err
 			}
 			if answer.Status == event.StatusRejected || answer.Status == event.StatusConflict {
-				return errRefused
+				return command.ErrRefused
 			}
 			return nil
 		},
@@ -114,21 +115,21 @@ code 1). Both answers contain the first acknowledgement.`,
 	f := cmd.Flags()
 	f.StringVar(&officer, "officer", "", "post of the officer, never a person's name (required)")
 	f.BoolVar(&asJSON, "json", false, "one JSON object")
-	conn.flags(cmd)
+	conn.Flags(cmd)
 	return cmd
 }
 
 func (e *environment) acknowledgement(a *event.AcknowledgementAnswer, asJSON bool) error {
 	if asJSON {
-		return e.json(a)
+		return e.JSON(a)
 	}
-	fmt.Fprintf(e.out, "%s%s  %s", e.marks(e.exercise, false), e.word(a.Status), a.Escalation)
+	fmt.Fprintf(e.Out, "%s%s  %s", e.Marks(e.Exercise, false), e.Word(a.Status), a.Escalation)
 	if a.AcknowledgedAt != nil {
-		fmt.Fprintf(e.out, "  %s  %s  #%d", a.AcknowledgedBy, e.time(a.AcknowledgedAt), a.Record)
+		fmt.Fprintf(e.Out, "  %s  %s  #%d", a.AcknowledgedBy, e.Time(a.AcknowledgedAt), a.Record)
 	}
-	fmt.Fprintln(e.out)
+	fmt.Fprintln(e.Out)
 	for _, d := range slices.Concat(a.Errors, a.Warnings) {
-		fmt.Fprintf(e.out, "    %s: %s\n", d.Path, d.Message)
+		fmt.Fprintf(e.Out, "    %s: %s\n", d.Path, d.Message)
 	}
 	return nil
 }

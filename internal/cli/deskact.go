@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tocsin-project/tocsin/internal/cli/command"
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
@@ -26,7 +27,7 @@ type deskAct struct {
 }
 
 func (e *environment) deskAct(d deskAct) *cobra.Command {
-	var conn connection
+	var conn command.Connection
 	var asJSON bool
 	act := event.DeskAct{Kind: d.kind}
 	cmd := &cobra.Command{
@@ -36,21 +37,21 @@ func (e *environment) deskAct(d deskAct) *cobra.Command {
 Each call has an id of its own; of several acts with one id the first counts.
 Exit codes: 0 accepted or a duplicate, 1 refused or in conflict, 2 the server
 could not be reached or the command line is wrong.`,
-		Args: args(cobra.ExactArgs(2 + d.extra)),
+		Args: command.Args(cobra.ExactArgs(2 + d.extra)),
 		RunE: func(cmd *cobra.Command, a []string) (err error) {
 			act.Desk = a[0]
-			if act.Operator, act.Incident, err = nameOfIncident(a[1]); err != nil {
+			if act.Operator, act.Incident, err = command.ParseIncident(a[1]); err != nil {
 				return err
 			}
 			if act.Officer == "" {
-				return &usageError{errors.New("--officer is required: which post does this?")}
+				return &command.UsageError{Err: errors.New("--officer is required: which post does this?")}
 			}
 			if d.check != nil {
 				if err := d.check(&act, a[2:]); err != nil {
-					return &usageError{err}
+					return &command.UsageError{Err: err}
 				}
 			}
-			c, err := conn.dial()
+			c, err := conn.Dial()
 			if err != nil {
 				return err
 			}
@@ -71,7 +72,7 @@ could not be reached or the command line is wrong.`,
 	f.StringVar(&act.Officer, "officer", "", "post of the officer, never a person's name (required)")
 	f.StringVar(&act.Reason, "reason", "", "reason, which the record keeps")
 	f.BoolVar(&asJSON, "json", false, "one JSON object")
-	conn.flags(cmd)
+	conn.Flags(cmd)
 	return cmd
 }
 
@@ -79,21 +80,21 @@ could not be reached or the command line is wrong.`,
 // 1.
 func (e *environment) actAnswer(a *event.DeskActAnswer, asJSON bool) error {
 	if asJSON {
-		if err := e.json(a); err != nil {
+		if err := e.JSON(a); err != nil {
 			return err
 		}
 	} else {
-		fmt.Fprintf(e.out, "%s%s  %s  %s  %s/%s", e.marks(e.exercise, false), e.word(a.Status), e.word("story-"+a.Kind), a.Desk, a.Operator, a.Incident)
+		fmt.Fprintf(e.Out, "%s%s  %s  %s  %s/%s", e.Marks(e.Exercise, false), e.Word(a.Status), e.Word("story-"+a.Kind), a.Desk, a.Operator, a.Incident)
 		if a.At != nil {
-			fmt.Fprintf(e.out, "  %s  #%d", e.time(a.At), a.Record)
+			fmt.Fprintf(e.Out, "  %s  #%d", e.Time(a.At), a.Record)
 		}
-		fmt.Fprintln(e.out)
+		fmt.Fprintln(e.Out)
 		for _, d := range slices.Concat(a.Errors, a.Warnings) {
-			fmt.Fprintf(e.out, "    %s: %s\n", d.Path, d.Message)
+			fmt.Fprintf(e.Out, "    %s: %s\n", d.Path, d.Message)
 		}
 	}
 	if a.Status == event.StatusRejected || a.Status == event.StatusConflict {
-		return errRefused
+		return command.ErrRefused
 	}
 	return nil
 }
@@ -125,7 +126,7 @@ A reason is required.`,
 				}
 				return nil
 			}
-			a.DueAt, err = moment("--by", by)
+			a.DueAt, err = command.Moment("--by", by)
 			return err
 		},
 		ask: func(ctx context.Context, c *client.Client, a *event.DeskAct) error {
@@ -219,7 +220,7 @@ escalation opens it again.`,
 }
 
 func (e *environment) screensCommand() *cobra.Command {
-	var conn connection
+	var conn command.Connection
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "list",
@@ -227,9 +228,9 @@ func (e *environment) screensCommand() *cobra.Command {
 		Long: `Lists every desk of the register with its screens (tocsin desk watch): whether a screen is
 connected, when it was last seen, and which desk is notified when this one is silent.`,
 		Example: "  tocsin desk list",
-		Args:    args(cobra.NoArgs),
+		Args:    command.Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := conn.dial()
+			c, err := conn.Dial()
 			if err != nil {
 				return err
 			}
@@ -240,7 +241,7 @@ connected, when it was last seen, and which desk is notified when this one is si
 			}
 			for _, s := range answer.Screens {
 				if asJSON {
-					err = e.json(screenLine{s, (*stamp)(s.SeenAt)})
+					err = e.JSON(screenLine{s, (*stamp)(s.SeenAt)})
 				} else {
 					e.screen(s, answer.Now)
 				}
@@ -252,7 +253,7 @@ connected, when it was last seen, and which desk is notified when this one is si
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
-	conn.flags(cmd)
+	conn.Flags(cmd)
 	return cmd
 }
 
@@ -262,15 +263,15 @@ type screenLine struct {
 }
 
 func (e *environment) screen(s event.Screen, now time.Time) {
-	fmt.Fprintf(e.out, "%s%-28s %-14s ", e.marks(e.exercise, false), s.Desk, s.Client)
+	fmt.Fprintf(e.Out, "%s%-28s %-14s ", e.Marks(e.Exercise, false), s.Desk, s.Client)
 	switch {
 	case s.Here:
-		fmt.Fprint(e.out, e.word("here"))
+		fmt.Fprint(e.Out, e.Word("here"))
 	case s.SeenAt == nil:
-		fmt.Fprint(e.out, e.word("never"))
+		fmt.Fprint(e.Out, e.Word("never"))
 	default:
-		fmt.Fprintf(e.out, e.word("last-seen"), e.time(s.SeenAt), e.length(now.Sub(*s.SeenAt)))
+		fmt.Fprintf(e.Out, e.Word("last-seen"), e.Time(s.SeenAt), e.Length(now.Sub(*s.SeenAt)))
 	}
-	e.next(s.Next)
-	fmt.Fprintln(e.out)
+	e.Next(s.Next)
+	fmt.Fprintln(e.Out)
 }

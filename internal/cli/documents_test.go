@@ -15,6 +15,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/cli/render"
 )
 
 // document is one of the Markdown files whose examples are run.
@@ -194,7 +196,7 @@ func (d document) commandLines() [][]string {
 // if its example is not run.
 func TestDocumentedCommandsExist(t *testing.T) {
 	t.Parallel()
-	root := (&environment{}).root()
+	root := (&environment{Printer: &render.Printer{}}).root()
 	known, verifies := map[string]bool{"help": true}, map[string]bool{}
 	var walk func(c *cobra.Command)
 	walk = func(c *cobra.Command) {

@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tocsin-project/tocsin/internal/cli/command"
+	"github.com/tocsin-project/tocsin/internal/cli/render"
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -30,7 +32,7 @@ The times in its reports are by the drill's clock: tocsin drill clock prints it.
 }
 
 func (e *environment) drillClockCommand() *cobra.Command {
-	conn := connection{exercise: true}
+	conn := command.Connection{Exercise: true}
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "clock",
@@ -39,9 +41,9 @@ func (e *environment) drillClockCommand() *cobra.Command {
 the times in reports of the drill: a discovery at the machine's time may be hours old in
 the drill, and its report late.`,
 		Example: "  tocsin drill clock",
-		Args:    args(cobra.NoArgs),
+		Args:    command.Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := conn.dial()
+			c, err := conn.Dial()
 			if err != nil {
 				return err
 			}
@@ -52,15 +54,15 @@ the drill, and its report late.`,
 			}
 			machine := clock.System{}.Now()
 			if asJSON {
-				return e.json(drillClock{stamp(now.UTC()), stamp(machine.UTC())})
+				return e.JSON(drillClock{stamp(now.UTC()), stamp(machine.UTC())})
 			}
 			const rfc3339 = "2006-01-02T15:04:05.000Z07:00" // in the form that a report takes
-			_, err = fmt.Fprintf(e.out, e.word("drill-clock")+"\n", now.In(event.Beijing).Format(rfc3339), machine.In(event.Beijing).Format(rfc3339))
+			_, err = fmt.Fprintf(e.Out, e.Word("drill-clock")+"\n", now.In(event.Beijing).Format(rfc3339), machine.In(event.Beijing).Format(rfc3339))
 			return err
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object")
-	conn.serverFlags(cmd)
+	conn.ServerFlags(cmd)
 	return cmd
 }
 
@@ -71,7 +73,7 @@ type drillClock struct {
 }
 
 func (e *environment) drillReportCommand() *cobra.Command {
-	conn := connection{exercise: true}
+	conn := command.Connection{Exercise: true}
 	var since string
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -84,13 +86,13 @@ in this system are not the operator's. Imported reports are counted and not list
 because no clock runs for them. With --json each escalation is one object
 ("kind":"escalation"), followed by one for the totals ("kind":"summary").`,
 		Example: "  tocsin drill report --since 2026-01-01T09:00:00+08:00",
-		Args:    args(cobra.NoArgs),
+		Args:    command.Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			from, err := moment("--since", since)
+			from, err := command.Moment("--since", since)
 			if err != nil {
-				return &usageError{err}
+				return &command.UsageError{Err: err}
 			}
-			c, err := conn.dial()
+			c, err := conn.Dial()
 			if err != nil {
 				return err
 			}
@@ -109,7 +111,7 @@ because no clock runs for them. With --json each escalation is one object
 	f := cmd.Flags()
 	f.StringVar(&since, "since", "", "escalations at this time or later (RFC 3339, or a date at +08:00)")
 	f.BoolVar(&asJSON, "json", false, "one JSON object a line")
-	conn.serverFlags(cmd)
+	conn.ServerFlags(cmd)
 	return cmd
 }
 
@@ -259,7 +261,7 @@ func (s *drillDesk) add(r event.EscalationRow) {
 // receivedLate returns how late a duty was when its report was received. Without a known
 // receipt, it returns how late the desk was told.
 func receivedLate(r event.EscalationRow, d event.Duty) (by event.Duration, late bool) {
-	if d.LateBy == nil || inTime(d.DueAt, r.ReceivedAt) {
+	if d.LateBy == nil || render.InTime(d.DueAt, r.ReceivedAt) {
 		return 0, false
 	}
 	if received := time.Time(r.ReceivedAt); d.DueAt != nil && !received.IsZero() {
@@ -274,12 +276,12 @@ func delayedHere(r event.EscalationRow) bool {
 	said := false
 	for _, d := range r.Duties {
 		if d.LateBy != nil {
-			if said = true; !inTime(d.DueAt, r.ReceivedAt) {
+			if said = true; !render.InTime(d.DueAt, r.ReceivedAt) {
 				return false
 			}
 		}
 	}
-	return r.Late && (said || inTime(r.DueAt, r.ReceivedAt))
+	return r.Late && (said || render.InTime(r.DueAt, r.ReceivedAt))
 }
 
 // settle computes the median and the maximum of the times to acknowledge.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tocsin-project/tocsin/internal/cli/render"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
@@ -55,54 +56,36 @@ func drillLineOf(r event.EscalationRow) drillLine {
 
 func (e *environment) drillJSON(d *drill) error {
 	for _, r := range d.rows {
-		if err := e.json(drillLineOf(r)); err != nil {
+		if err := e.JSON(drillLineOf(r)); err != nil {
 			return err
 		}
 	}
-	return e.json(d)
+	return e.JSON(d)
 }
 
 // drillPage prints the report for people.
 func (e *environment) drillPage(d *drill) {
 	at := time.Time(d.At)
-	fmt.Fprintf(e.out, "%s  %s\n", e.word("drill-report"), e.time(&at))
+	fmt.Fprintf(e.Out, "%s  %s\n", e.Word("drill-report"), e.Time(&at))
 	live := slices.DeleteFunc(slices.Clone(d.rows), func(r event.EscalationRow) bool { return r.Imported })
-	section(e, e.word("told"), live, e.drillRow)
+	render.Section(e.Printer, e.Word("told"), live, e.DrillRow)
 	e.importedCount(d.Imported)
-	section(e, e.word("by-desk"), d.Desks, func(s *drillDesk) {
-		fmt.Fprintf(e.out, "%-28s "+e.word("drill-desk"), s.Desk, s.Escalations, s.InTime, s.AcknowledgedLate, s.Overdue, s.Open, s.LateBySender, s.DelayedHere, s.Notices)
+	render.Section(e.Printer, e.Word("by-desk"), d.Desks, func(s *drillDesk) {
+		fmt.Fprintf(e.Out, "%-28s "+e.Word("drill-desk"), s.Desk, s.Escalations, s.InTime, s.AcknowledgedLate, s.Overdue, s.Open, s.LateBySender, s.DelayedHere, s.Notices)
 		if s.Median != nil {
-			fmt.Fprintf(e.out, "  "+e.word("drill-took"), e.length(time.Duration(*s.Median)), e.length(time.Duration(*s.Slowest)))
+			fmt.Fprintf(e.Out, "  "+e.Word("drill-took"), e.Length(time.Duration(*s.Median)), e.Length(time.Duration(*s.Slowest)))
 		}
-		fmt.Fprintln(e.out)
+		fmt.Fprintln(e.Out)
 	})
-	section(e, e.word("by-operator"), d.Operators, func(o drillOperator) {
-		fmt.Fprintf(e.out, "%-28s "+e.word("drill-operator"), o.Operator, o.Incidents, o.LateReports)
+	render.Section(e.Printer, e.Word("by-operator"), d.Operators, func(o drillOperator) {
+		fmt.Fprintf(e.Out, "%-28s "+e.Word("drill-operator"), o.Operator, o.Incidents, o.LateReports)
 		if o.LatestBy != nil {
-			fmt.Fprintf(e.out, "  "+e.word("drill-latest"), e.length(time.Duration(*o.LatestBy)))
+			fmt.Fprintf(e.Out, "  "+e.Word("drill-latest"), e.Length(time.Duration(*o.LatestBy)))
 		}
 		if o.LateByCorrection > 0 {
-			fmt.Fprintf(e.out, "  "+e.word("drill-corrected"), o.LateByCorrection)
+			fmt.Fprintf(e.Out, "  "+e.Word("drill-corrected"), o.LateByCorrection)
 		}
-		fmt.Fprintln(e.out)
+		fmt.Fprintln(e.Out)
 	})
-	section(e, e.word("owed"), d.Owed, e.owedLine)
-}
-
-// drillRow prints one escalation: when it was told, and when it was acknowledged.
-func (e *environment) drillRow(r event.EscalationRow) {
-	fmt.Fprintf(e.out, "%s/%s", r.Operator, r.Incident)
-	if r.Act != event.ActNotice { // a notice has no grade
-		fmt.Fprintf(e.out, "  %s", e.gradeName(r.Grade))
-	}
-	fmt.Fprintf(e.out, "  → %s  %s  %s", r.Desk, e.word(string(r.Act)), e.time(&r.ReportedAt))
-	e.limits(r)
-	if r.Notice != nil {
-		fmt.Fprintf(e.out, "  %s", e.notice(r, *r.Notice))
-	}
-	fmt.Fprintf(e.out, "  [%s]", e.word(r.State))
-	if r.AcknowledgedAt != nil {
-		fmt.Fprintf(e.out, " %s %s (%s)", r.AcknowledgedBy, e.time(r.AcknowledgedAt), e.length(r.AcknowledgedAt.Sub(r.ReportedAt)))
-	}
-	fmt.Fprintln(e.out)
+	render.Section(e.Printer, e.Word("owed"), d.Owed, e.owedLine)
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tocsin-project/tocsin/internal/app"
+	"github.com/tocsin-project/tocsin/internal/cli/command"
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -50,7 +51,7 @@ func (e *environment) grade(files []string, o gradeOptions) error {
 	if o.at != "" {
 		var err error
 		if at, err = time.Parse(time.RFC3339Nano, o.at); err != nil {
-			return &usageError{fmt.Errorf("--at: %w", err)}
+			return &command.UsageError{Err: fmt.Errorf("--at: %w", err)}
 		}
 	}
 	rb, err := app.LoadRules(o.rules.statutes, o.rules.register)
@@ -66,13 +67,13 @@ func (e *environment) grade(files []string, o gradeOptions) error {
 			return e.refusal(raw, o, err)
 		}
 		if o.json {
-			return e.json(g)
+			return e.JSON(g)
 		}
 		e.grading(g)
 		return nil
 	})
 	if err == nil && refused {
-		return errRefused
+		return command.ErrRefused
 	}
 	return err
 }
@@ -89,35 +90,35 @@ func (e *environment) refusal(raw []byte, o gradeOptions, err error) error {
 		r.Errors = []fault.Detail{{Path: "$", Message: err.Error()}}
 	}
 	if o.json {
-		return e.json(r)
+		return e.JSON(r)
 	}
-	e.receipt(&r)
+	e.Receipt(&r)
 	return nil
 }
 
 // grading prints a grading for people.
 func (e *environment) grading(g *app.Grading) {
-	fmt.Fprintf(e.out, "%s/%s  %s\n", printable.Line(g.Operator), printable.Line(g.Incident), printable.Line(g.Report))
-	fmt.Fprintf(e.out, "  %s: %s", e.word("grade"), e.gradeName(g.Grade))
+	fmt.Fprintf(e.Out, "%s/%s  %s\n", printable.Line(g.Operator), printable.Line(g.Incident), printable.Line(g.Report))
+	fmt.Fprintf(e.Out, "  %s: %s", e.Word("grade"), e.GradeName(g.Grade))
 	if g.CouldBe > g.Grade {
-		fmt.Fprintf(e.out, "  (%s %s)", e.word("couldBe"), e.gradeName(g.CouldBe))
+		fmt.Fprintf(e.Out, "  (%s %s)", e.Word("couldBe"), e.GradeName(g.CouldBe))
 	}
-	fmt.Fprintln(e.out)
+	fmt.Fprintln(e.Out)
 	if g.Own != nil {
-		fmt.Fprintf(e.out, "  %s: %s, %s: %s\n", e.word("own"), e.gradeName(g.Own.Grade), e.word("computed"), e.gradeName(g.Own.Computed))
+		fmt.Fprintf(e.Out, "  %s: %s, %s: %s\n", e.Word("own"), e.GradeName(g.Own.Grade), e.Word("computed"), e.GradeName(g.Own.Computed))
 	}
 	for _, h := range g.Hits {
-		fmt.Fprintf(e.out, "  %s %s: %s — %s %s%s\n", e.word("because"), e.gradeName(h.Grade), h.Criterion, h.Citation, h.Quote, e.confidence(h.Confidence))
+		fmt.Fprintf(e.Out, "  %s %s: %s — %s %s%s\n", e.Word("because"), e.GradeName(h.Grade), h.Criterion, h.Citation, h.Quote, e.Confidence(h.Confidence))
 	}
 	if g.Next != nil {
-		fmt.Fprintf(e.out, "  %s %s: %s\n", e.word("rises"), e.time(&g.Next.At), e.gradeName(g.Next.Grade))
+		fmt.Fprintf(e.Out, "  %s %s: %s\n", e.Word("rises"), e.Time(&g.Next.At), e.GradeName(g.Next.Grade))
 	}
 	e.unknown(g.Unknown)
 	if len(g.Duties) == 0 {
-		fmt.Fprintf(e.out, "  %s\n", e.word("nobody"))
+		fmt.Fprintf(e.Out, "  %s\n", e.Word("nobody"))
 	}
 	for _, d := range g.Duties {
-		e.duty(d, event.EscalationRow{Imported: g.Imported})
+		e.Duty(d, event.EscalationRow{Imported: g.Imported})
 	}
 }
 
@@ -128,7 +129,7 @@ func (e *environment) unknown(list []event.Unknown) {
 	for _, u := range list {
 		if !seen[u.Fact] {
 			seen[u.Fact] = true
-			fmt.Fprintf(e.out, "  %s %s (%s %s)\n", e.word("unknown"), u.Fact, e.word("couldBe"), e.gradeName(u.Grade))
+			fmt.Fprintf(e.Out, "  %s %s (%s %s)\n", e.Word("unknown"), u.Fact, e.Word("couldBe"), e.GradeName(u.Grade))
 		}
 	}
 }

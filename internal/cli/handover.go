@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tocsin-project/tocsin/internal/cli/command"
+	"github.com/tocsin-project/tocsin/internal/cli/render"
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/printable"
@@ -50,7 +52,7 @@ type heldLine struct {
 }
 
 func (e *environment) handoverCommand() *cobra.Command {
-	var conn connection
+	var conn command.Connection
 	var within string
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -61,13 +63,13 @@ grades that will rise as time passes, forwards that wait for a person, what oper
 and other desks that are silent. Imported reports are counted and not listed, because no
 clock runs for them. It changes nothing.`,
 		Example: "  tocsin desk handover protection-energy\n  tocsin desk handover protection-energy --within PT2H --json",
-		Args:    args(cobra.ExactArgs(1)),
+		Args:    command.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
 			window, err := event.ParseDuration(within)
 			if err != nil {
-				return &usageError{fmt.Errorf("--within: %w", err)}
+				return &command.UsageError{Err: fmt.Errorf("--within: %w", err)}
 			}
-			c, err := conn.dial()
+			c, err := conn.Dial()
 			if err != nil {
 				return err
 			}
@@ -76,9 +78,9 @@ clock runs for them. It changes nothing.`,
 			if err != nil {
 				return err
 			}
-			h.Exercise = conn.exercise
+			h.Exercise = conn.Exercise
 			if asJSON {
-				return e.json(h)
+				return e.JSON(h)
 			}
 			e.handover(h, window)
 			return nil
@@ -87,7 +89,7 @@ clock runs for them. It changes nothing.`,
 	f := cmd.Flags()
 	f.StringVar(&within, "within", "P1D", "include grades that rise within this time (ISO 8601)")
 	f.BoolVar(&asJSON, "json", false, "one JSON object")
-	conn.flags(cmd)
+	conn.Flags(cmd)
 	return cmd
 }
 
@@ -159,34 +161,34 @@ func mustExist(ctx context.Context, c *client.Client, desk string) error {
 // handover prints the page for people.
 func (e *environment) handover(h *handover, window time.Duration) {
 	if h.Exercise {
-		fmt.Fprintf(e.out, "[%s] ", e.word("exercise"))
+		fmt.Fprintf(e.Out, "[%s] ", e.Word("exercise"))
 	}
 	at := time.Time(h.At)
-	fmt.Fprintf(e.out, "%s  %s  %s\n", e.word("handover"), h.Desk, e.time(&at))
+	fmt.Fprintf(e.Out, "%s  %s  %s\n", e.Word("handover"), h.Desk, e.Time(&at))
 	overdue, silent := splitNotices(h.Overdue)
 	open, more := splitNotices(h.Open)
 	silent = append(silent, more...)
-	section(e, e.word("overdue"), overdue, e.titled)
-	section(e, e.word("open"), open, e.titled)
+	render.Section(e.Printer, e.Word("overdue"), overdue, e.Titled)
+	render.Section(e.Printer, e.Word("open"), open, e.Titled)
 	e.importedCount(h.Imported)
-	section(e, fmt.Sprintf(e.word("rising"), e.length(window)), h.Rising, func(r risingLine) {
-		fmt.Fprintf(e.out, "%s  %s/%s  %s → %s  %s\n", e.time(&r.Next.At), r.Operator, r.Incident, e.gradeName(r.Grade), e.gradeName(r.Next.Grade), printable.Line(r.Title))
+	render.Section(e.Printer, fmt.Sprintf(e.Word("rising"), e.Length(window)), h.Rising, func(r risingLine) {
+		fmt.Fprintf(e.Out, "%s  %s/%s  %s → %s  %s\n", e.Time(&r.Next.At), r.Operator, r.Incident, e.GradeName(r.Grade), e.GradeName(r.Next.Grade), printable.Line(r.Title))
 	})
-	section(e, e.word("held-forwards"), h.Held, func(l heldLine) {
-		fmt.Fprintf(e.out, "%s/%s  %s  %s\n", l.Operator, l.Incident, e.gradeName(l.Grade), e.held(l.Operator, l.Incident, l.held, h.Exercise))
+	render.Section(e.Printer, e.Word("held-forwards"), h.Held, func(l heldLine) {
+		fmt.Fprintf(e.Out, "%s/%s  %s  %s\n", l.Operator, l.Incident, e.GradeName(l.Grade), e.Held(l.Operator, l.Incident, l.held, h.Exercise))
 	})
-	section(e, e.word("owed"), h.Owed, e.owedLine)
+	render.Section(e.Printer, e.Word("owed"), h.Owed, e.owedLine)
 	// Drop reminders of forwards that have since been sent without a person.
 	silent = slices.DeleteFunc(silent, func(r event.EscalationRow) bool {
 		return r.Notice != nil && r.Notice.Until != nil && !r.Notice.Until.After(at)
 	})
-	section(e, e.word("notices"), silent, e.row)
+	render.Section(e.Printer, e.Word("notices"), silent, e.Row)
 }
 
 // importedCount prints how many imported escalations a page leaves out.
 func (e *environment) importedCount(n int) {
 	if n > 0 {
-		fmt.Fprintf(e.out, "\n%s (%d)\n", e.word("imported-count"), n)
+		fmt.Fprintf(e.Out, "\n%s (%d)\n", e.Word("imported-count"), n)
 	}
 }
 
@@ -200,12 +202,4 @@ func splitNotices(rows []event.EscalationRow) (own, notices []event.EscalationRo
 		}
 	}
 	return own, notices
-}
-
-func section[T any](e *environment, title string, list []T, print func(T)) {
-	fmt.Fprintf(e.out, "\n%s (%d)\n", title, len(list))
-	for _, v := range list {
-		fmt.Fprint(e.out, "  ")
-		print(v)
-	}
 }

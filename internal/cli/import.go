@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tocsin-project/tocsin/internal/app"
+	"github.com/tocsin-project/tocsin/internal/cli/command"
 	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/interchange"
 	"github.com/tocsin-project/tocsin/internal/printable"
@@ -44,7 +45,7 @@ func (e *environment) importFormat(name, what string, run importer) *cobra.Comma
 		Use:     name + " [FILE]",
 		Short:   what,
 		Example: "  tocsin import " + name + " FILE --operator grid-east | tocsin report --operator grid-east",
-		Args:    args(cobra.MaximumNArgs(1)),
+		Args:    command.Args(cobra.MaximumNArgs(1)),
 		RunE: func(_ *cobra.Command, files []string) (err error) {
 			if o.Facility, err = facilityOf(rules, o); err != nil {
 				return err
@@ -57,8 +58,8 @@ func (e *environment) importFormat(name, what string, run importer) *cobra.Comma
 			if err != nil {
 				return err
 			}
-			out := bufio.NewWriter(e.raw)
-			warnings := printable.Writer{Out: e.errOut}
+			out := bufio.NewWriter(e.Raw)
+			warnings := printable.Writer{Out: e.ErrOut}
 			o.Note = func(d fault.Detail) { fmt.Fprintf(warnings, "note: %s: %s\n", d.Path, d.Message) }
 			err = run(in, o, func(event []byte) error {
 				_, err := out.Write(append(event, '\n'))
@@ -68,7 +69,7 @@ func (e *environment) importFormat(name, what string, run importer) *cobra.Comma
 				for _, d := range fault.DetailsOf(err) {
 					fmt.Fprintf(warnings, "%s: %s\n", d.Path, d.Message)
 				}
-				err = errRefused
+				err = command.ErrRefused
 			}
 			if other := errors.Join(out.Flush(), closeIn()); other != nil {
 				return other
@@ -89,7 +90,7 @@ func (e *environment) importFormat(name, what string, run importer) *cobra.Comma
 // facilityOf returns the requested facility, or the operator's first.
 func facilityOf(rules rules, o interchange.Options) (string, error) {
 	if o.Operator == "" {
-		return "", &usageError{errors.New("--operator is required: whose incidents are these?")}
+		return "", &command.UsageError{Err: errors.New("--operator is required: whose incidents are these?")}
 	}
 	if o.Facility != "" {
 		return o.Facility, nil

@@ -139,7 +139,7 @@ func TestAnArchiveOfWhatIsYoungIsRefused(t *testing.T) {
 	require.Equal(t, exitRefused, code)
 	require.Contains(t, errOut, "$.last: ")
 	require.NoDirExists(t, dir, "nothing was written for it")
-	require.NoDirExists(t, dir+unfinished)
+	require.NoDirExists(t, dir+".unfinished")
 	require.NotContains(t, s.done("log", "show", "grid-east/inc-1"), "removed")
 }
 

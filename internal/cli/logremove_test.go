@@ -1,10 +1,8 @@
 package cli
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -41,20 +39,6 @@ func TestRemovalIsAskedFor(t *testing.T) {
 	}
 	require.Zero(t, asked)
 	require.NoDirExists(t, dir)
-
-	for answer, want := range map[string]bool{"yes\n": true, " yes \n": true, "yes": true, "y\n": false, "no\n": false, "": false, "\n": false} {
-		var question bytes.Buffer
-		err := (&environment{in: strings.NewReader(answer), errOut: &question}).confirm("Remove it?")
-		require.Equal(t, want, err == nil, "%q", answer)
-		require.Equal(t, "Remove it? [yes/no] ", question.String())
-	}
-	require.False(t, (&environment{in: strings.NewReader("yes\n")}).asks(), "a pipe is not a person")
-
-	var out bytes.Buffer
-	e := &environment{lang: "en", out: &out}
-	c := dialFake(t, f.fake)
-	require.NoError(t, e.describe(t.Context(), c, []uint64{7, 4}))
-	require.Equal(t, "#7  "+f.records[6].Subject+"  "+f.records[6].Entry().String()+"\n#4  is not in the log\n", out.String(), "its name and hash, not what it says")
 }
 
 func TestRedact(t *testing.T) {
@@ -130,7 +114,7 @@ func TestArchive(t *testing.T) {
 	require.Equal(t, []event.ArchiveRequest{{First: 1, Last: 911, Officer: "archivist", Try: true}}, tried, "the range that would be archived")
 	require.Empty(t, asked)
 	require.NoDirExists(t, dir)
-	require.NoDirExists(t, dir+unfinished, "nothing was written")
+	require.NoDirExists(t, dir+".unfinished", "nothing was written")
 
 	young = nil
 	code, _, errOut = f.run(args...)

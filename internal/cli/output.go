@@ -16,10 +16,10 @@ import (
 // both outputs are written through bounded buffers.
 func (e *environment) logger(level zapcore.Level) *logging.Log {
 	signal.Ignore(syscall.SIGPIPE) // writing reports the error instead
-	log := logging.New(e.errOut, level)
+	log := logging.New(e.ErrOut, level)
 	restore := zap.RedirectStdLog(log.Logger)
-	out := logging.NewWriter(e.out, func(n uint64) []byte { return fmt.Appendf(nil, "(%d lines were dropped)\n", n) })
-	e.errOut, e.out = log.Writer(), out
+	out := logging.NewWriter(e.Out, func(n uint64) []byte { return fmt.Appendf(nil, "(%d lines were dropped)\n", n) })
+	e.ErrOut, e.Out = log.Writer(), out
 	e.flush = func() {
 		restore()
 		out.Close(logging.FlushWait)

@@ -10,12 +10,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tocsin-project/tocsin/internal/cli/command"
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
 func (e *environment) owedCommand() *cobra.Command {
-	var conn connection
+	var conn command.Connection
 	var q event.IncidentQuery
 	var asJSON, follow bool
 	cmd := &cobra.Command{
@@ -30,15 +31,15 @@ that are not connected; the list shows everything.
 
 The exit code is 0 also when nothing is owed.`,
 		Example: "  tocsin owed grid-east\n  tocsin owed grid-east --incident inc-1 --json\n  tocsin owed --desk protection-energy",
-		Args:    args(cobra.MaximumNArgs(1)),
+		Args:    command.Args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
 			if len(a) > 0 {
 				q.Operator = a[0]
 			}
 			if q.Operator == "" && (follow || q.Incident != "") {
-				return &usageError{errors.New("--follow and --incident need an OPERATOR")}
+				return &command.UsageError{Err: errors.New("--follow and --incident need an OPERATOR")}
 			}
-			c, err := conn.dial()
+			c, err := conn.Dial()
 			if err != nil {
 				return err
 			}
@@ -55,7 +56,7 @@ The exit code is 0 also when nothing is owed.`,
 	f.StringVar(&q.Incident, "incident", "", "only this incident")
 	f.BoolVar(&asJSON, "json", false, "one JSON object a line")
 	f.BoolVar(&follow, "follow", false, "then print reminders as they arrive")
-	conn.flags(cmd)
+	conn.Flags(cmd)
 	return cmd
 }
 
@@ -137,12 +138,12 @@ func (e *environment) listOwed(ctx context.Context, c *client.Client, q event.In
 	for _, l := range lines {
 		if !asJSON {
 			e.owedLine(l)
-		} else if err := e.json(l); err != nil {
+		} else if err := e.JSON(l); err != nil {
 			return err
 		}
 	}
 	if len(lines) == 0 && !asJSON {
-		fmt.Fprintln(e.out, e.marks(e.exercise, false)+e.word("owes-nothing"))
+		fmt.Fprintln(e.Out, e.Marks(e.Exercise, false)+e.Word("owes-nothing"))
 	}
 	return nil
 }
@@ -151,13 +152,13 @@ func (e *environment) listOwed(ctx context.Context, c *client.Client, q event.In
 func (e *environment) owedLine(l owedLine) {
 	mark := ""
 	if l.Exercise {
-		mark = "[" + e.word("exercise") + "] "
+		mark = "[" + e.Word("exercise") + "] "
 	}
 	late := ""
 	if l.Late {
-		late = "[" + e.word("owed-late") + "] "
+		late = "[" + e.Word("owed-late") + "] "
 	}
-	fmt.Fprintf(e.out, "%s%s%s/%s  %s  %s  (%s)\n", mark, late, l.Operator, l.Incident, e.gradeName(l.Grade), e.obligation(l.owed), l.ID)
+	fmt.Fprintf(e.Out, "%s%s%s/%s  %s  %s  (%s)\n", mark, late, l.Operator, l.Incident, e.GradeName(l.Grade), e.Obligation(l.owed), l.ID)
 }
 
 // reminded prints a reminder as it arrives, if it matches the query.
@@ -166,9 +167,9 @@ func (e *environment) reminded(q event.IncidentQuery, r event.Reminder, asJSON b
 		return nil
 	}
 	if asJSON {
-		return e.json(reminderLine{"reminder", r, stamp(r.DueAt), stamp(r.At)})
+		return e.JSON(reminderLine{"reminder", r, stamp(r.DueAt), stamp(r.At)})
 	}
-	_, err := fmt.Fprintf(e.out, "%s  %s  %s/%s  %s\n", e.time(&r.At), e.word("story-reminded"), r.Operator, r.Incident, e.reminder(r))
+	_, err := fmt.Fprintf(e.Out, "%s  %s  %s/%s  %s\n", e.Time(&r.At), e.Word("story-reminded"), r.Operator, r.Incident, e.Reminder(r))
 	return err
 }
 

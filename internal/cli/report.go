@@ -2,22 +2,20 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 
-	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
+	"github.com/tocsin-project/tocsin/internal/cli/command"
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/event"
-	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
 func (e *environment) reportCommand() *cobra.Command {
-	var conn connection
+	var conn command.Connection
 	var rules rules
 	var operator string
 	var asJSON, check, verbose bool
@@ -49,7 +47,7 @@ Exit codes: 0 all accepted (a duplicate counts as accepted), 1 any refused or in
 			if check {
 				return e.grade(files, gradeOptions{operator: operator, json: asJSON, rules: rules})
 			}
-			c, err := conn.dial()
+			c, err := conn.Dial()
 			if err != nil {
 				return err
 			}
@@ -63,14 +61,14 @@ Exit codes: 0 all accepted (a duplicate counts as accepted), 1 any refused or in
 	f.BoolVarP(&verbose, "verbose", "v", false, "show the hash of the record's entry in the log")
 	f.BoolVar(&check, "check", false, "store nothing: print faults, grade and recipients")
 	f.IntVar(&window, "window", 256, "maximum number of reports under way at once")
-	conn.flags(cmd)
+	conn.Flags(cmd)
 	rules.flags(cmd)
 	return cmd
 }
 
 // send sends the reports of files and prints their receipts.
 func (e *environment) send(ctx context.Context, c *client.Client, operator string, window int, files []string, print func(*event.Receipt) error) error {
-	p := newProgress(e.errOut, "receipts")
+	p := newProgress(e.ErrOut, "receipts")
 	defer p.end()
 	refused := false
 	err := c.Reports(ctx, operator, window, e.events(files), func(r *event.Receipt) error {
@@ -79,7 +77,7 @@ func (e *environment) send(ctx context.Context, c *client.Client, operator strin
 		return print(r)
 	})
 	if err == nil && refused {
-		return errRefused
+		return command.ErrRefused
 	}
 	return err
 }
@@ -119,90 +117,17 @@ func (e *environment) open(name string) (io.Reader, func() error, error) {
 	return f, f.Close, nil
 }
 
-// json prints one object on each line and escapes hidden characters: the output may be
-// read on a terminal, and means the same.
-func (e *environment) json(v any) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	_, err = printable.Writer{Out: e.raw}.Write(append(b, '\n'))
-	return err
-}
-
 // receiptPrinter returns a function that prints receipts; verbose also shows people the
 // hash of the record's entry in the log.
 func (e *environment) receiptPrinter(asJSON, verbose bool) func(*event.Receipt) error {
 	if asJSON {
-		return func(r *event.Receipt) error { return e.json(r) }
+		return func(r *event.Receipt) error { return e.JSON(r) }
 	}
 	return func(r *event.Receipt) error {
-		e.receipt(r)
+		e.Receipt(r)
 		if verbose && r.Entry != nil {
-			fmt.Fprintf(e.out, "    %s %s\n", e.word("entry"), r.Entry)
+			fmt.Fprintf(e.Out, "    %s %s\n", e.Word("entry"), r.Entry)
 		}
 		return nil
 	}
-}
-
-// receipt prints a receipt for people.
-func (e *environment) receipt(r *event.Receipt) {
-	fmt.Fprintf(e.out, "%s  %s/%s  %s", e.word(r.Status), printable.Line(r.Operator), printable.Line(r.Incident), printable.Line(r.Report))
-	if r.Record != 0 {
-		fmt.Fprintf(e.out, "  #%d  %s", r.Record, e.time(r.ReceivedAt))
-	}
-	if r.Durability != "" {
-		fmt.Fprintf(e.out, "  (%s: %s)", e.word("durability"), r.Durability)
-	}
-	if r.Exercise {
-		fmt.Fprintf(e.out, "  [%s]", e.word("exercise"))
-	}
-	fmt.Fprintln(e.out)
-	for _, l := range r.Late {
-		fmt.Fprintf(e.out, "    %s\n", e.lateness(l))
-	}
-	e.details(r.Errors, r.Warnings)
-}
-
-// progress counts on a terminal, at intervals.
-type progress struct {
-	out    io.Writer
-	what   string
-	live   bool
-	total  int
-	counts map[string]int
-}
-
-// progressEvery is how many items pass between two progress lines.
-const progressEvery = 100
-
-func newProgress(out io.Writer, what string) *progress {
-	f, ok := out.(*os.File)
-	return &progress{out: out, what: what, live: ok && isatty.IsTerminal(f.Fd()), counts: map[string]int{}}
-}
-
-func (p *progress) add(kind string) {
-	p.total++
-	p.counts[kind]++
-	if p.live && p.total%progressEvery == 0 {
-		fmt.Fprintf(p.out, "\r%d %s", p.total, p.what)
-	}
-}
-
-// end prints the total where there was more than one.
-func (p *progress) end() {
-	if p.total < 2 {
-		return
-	}
-	lead := ""
-	if p.live {
-		lead = "\r"
-	}
-	fmt.Fprintf(p.out, "%s%d %s:", lead, p.total, p.what)
-	for _, kind := range []string{event.StatusAccepted, event.StatusDuplicate, event.StatusConflict, event.StatusRejected} {
-		if n := p.counts[kind]; n > 0 {
-			fmt.Fprintf(p.out, " %d %s", n, kind)
-		}
-	}
-	fmt.Fprintln(p.out)
 }

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/tocsin-project/tocsin/internal/app"
+	"github.com/tocsin-project/tocsin/internal/cli/command"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/logging"
 	"github.com/tocsin-project/tocsin/internal/statute"
@@ -82,43 +83,43 @@ With --oidc-issuer and --oidc-client-id people log in with an OpenID Connect pro
 HTTP an ID token for this client, sent as the header Authorization: Bearer TOKEN,
 authenticates the caller. tocsin credential person assigns logins to identities. The
 provider's keys are fetched with the first such token; the server starts without it.`,
-		Args: args(cobra.NoArgs),
+		Args: command.Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cfg.TimeScale < 1 || cfg.TimeScale > maxTimeScale {
-				return &usageError{fmt.Errorf("--time-scale is from 1 to %d, not %d", maxTimeScale, cfg.TimeScale)}
+				return &command.UsageError{Err: fmt.Errorf("--time-scale is from 1 to %d, not %d", maxTimeScale, cfg.TimeScale)}
 			}
 			var err error
 			if keep != "" {
 				if cfg.Keep, err = statute.ParseMonths(keep); err != nil {
-					return &usageError{fmt.Errorf("--keep: %w", err)}
+					return &command.UsageError{Err: fmt.Errorf("--keep: %w", err)}
 				}
 			}
 			if cfg.DiskReserve, err = humanize.ParseBytes(reserve); err != nil {
-				return &usageError{fmt.Errorf("--disk-reserve: %w", err)}
+				return &command.UsageError{Err: fmt.Errorf("--disk-reserve: %w", err)}
 			}
 			if cfg.StoreKey, err = storeKey(keyFile); err != nil {
 				return err
 			}
 			if tls != (app.TLS{}) {
 				if tls.Cert == "" || tls.Key == "" {
-					return &usageError{errors.New("--tls-cert and --tls-key go together")}
+					return &command.UsageError{Err: errors.New("--tls-cert and --tls-key go together")}
 				}
 				cfg.TLS = &tls
 			}
 			if oidc != (app.OIDC{}) {
 				if oidc.Issuer == "" || oidc.ClientID == "" {
-					return &usageError{errors.New("--oidc-issuer and --oidc-client-id go together")}
+					return &command.UsageError{Err: errors.New("--oidc-issuer and --oidc-client-id go together")}
 				}
 				if err := oidc.Check(); err != nil {
-					return &usageError{fmt.Errorf("--oidc-issuer: %w", err)}
+					return &command.UsageError{Err: fmt.Errorf("--oidc-issuer: %w", err)}
 				}
 				cfg.OIDC = &oidc
 			}
 			if cfg.Connections.Total < 0 || cfg.Connections.PerAddress < 0 {
-				return &usageError{errors.New("--max-connections and --max-connections-per-address are numbers above 0")}
+				return &command.UsageError{Err: errors.New("--max-connections and --max-connections-per-address are numbers above 0")}
 			}
 			if cfg.Scrub < 0 {
-				return &usageError{fmt.Errorf("--scrub is a time, not %s", cfg.Scrub)}
+				return &command.UsageError{Err: fmt.Errorf("--scrub is a time, not %s", cfg.Scrub)}
 			}
 			if len(cfg.Roles) > 0 && !slices.Contains(cfg.Roles, intake) && !cmd.Flags().Changed("http-listen") {
 				cfg.HTTPListen = "" // several processes on one machine: only intake listens on the default address
@@ -206,11 +207,11 @@ func (e *environment) serve(ctx context.Context, cfg app.Config, rules rules, lo
 	}
 	defer a.Stop()
 	go reloadOn(bounded, hangups, a)
-	fmt.Fprintf(e.errOut, "NATS  %s\n", a.NATSAddr())
+	fmt.Fprintf(e.ErrOut, "NATS  %s\n", a.NATSAddr())
 	if a.HTTPAddr() != "" {
-		fmt.Fprintf(e.errOut, "HTTP  %s/v1/reports\n", a.HTTPAddr())
+		fmt.Fprintf(e.ErrOut, "HTTP  %s/v1/reports\n", a.HTTPAddr())
 	}
-	fmt.Fprintf(e.errOut, "data  %s\nready\n", cfg.Data)
+	fmt.Fprintf(e.ErrOut, "data  %s\nready\n", cfg.Data)
 	if started != nil {
 		if err := started(a); err != nil {
 			return err

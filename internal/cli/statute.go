@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tocsin-project/tocsin/internal/app"
+	"github.com/tocsin-project/tocsin/internal/cli/command"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/statute"
 )
@@ -16,21 +17,21 @@ func (e *environment) statuteCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "statute", Short: "Read and check the statute packs"}
 	var rules rules
 	list := &cobra.Command{
-		Use: "list", Short: "List the packs with their hashes", Args: args(cobra.NoArgs),
+		Use: "list", Short: "List the packs with their hashes", Args: command.Args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			rb, err := app.LoadRules(rules.statutes, rules.register)
 			if err != nil {
 				return err
 			}
 			for _, p := range rb.Statutes.Packs() {
-				fmt.Fprintf(e.out, "%-18s %s %s  %s\n", p.ID, p.Effective.From.In(event.Beijing).Format("2006-01-02"), p.SHA256[:12], e.text(p.Title))
+				fmt.Fprintf(e.Out, "%-18s %s %s  %s\n", p.ID, p.Effective.From.In(event.Beijing).Format("2006-01-02"), p.SHA256[:12], e.text(p.Title))
 			}
 			return nil
 		},
 	}
 	rules.flags(list)
 	show := &cobra.Command{
-		Use: "show ID", Short: "Show a pack: every criterion, duty and follow-up with its article", Args: args(cobra.ExactArgs(1)),
+		Use: "show ID", Short: "Show a pack: every criterion, duty and follow-up with its article", Args: command.Args(cobra.ExactArgs(1)),
 		RunE: func(_ *cobra.Command, a []string) error {
 			rb, err := app.LoadRules(rules.statutes, rules.register)
 			if err != nil {
@@ -56,7 +57,7 @@ func (e *environment) statuteCheckCommand() *cobra.Command {
 		Long: `Reads every *.yaml of DIR and checks each pack (gaps and overlaps of its thresholds, missing
 and failing fixtures), the packs together, and the register with the packs (duties that
 nobody can receive). Exit code 1 if there is any error.`,
-		Args: args(cobra.ExactArgs(1)),
+		Args: command.Args(cobra.ExactArgs(1)),
 		RunE: func(_ *cobra.Command, a []string) error {
 			set, err := statute.Load(os.DirFS(a[0]))
 			if err != nil {
@@ -66,14 +67,14 @@ nobody can receive). Exit code 1 if there is any error.`,
 			failed := false
 			for _, f := range findings {
 				failed = failed || f.Severity == statute.SeverityError
-				fmt.Fprintf(e.out, "%s: %s: %s: %s\n", f.Severity, f.Pack, f.Path, f.Message)
+				fmt.Fprintf(e.Out, "%s: %s: %s: %s\n", f.Severity, f.Pack, f.Path, f.Message)
 			}
 			if _, err := app.LoadRules(a[0], registerFile); err != nil {
 				return err
 			}
-			fmt.Fprintf(e.out, "%d packs, %d findings\n", len(set.Packs()), len(findings))
+			fmt.Fprintf(e.Out, "%d packs, %d findings\n", len(set.Packs()), len(findings))
 			if failed {
-				return errRefused
+				return command.ErrRefused
 			}
 			return nil
 		},
@@ -84,22 +85,22 @@ nobody can receive). Exit code 1 if there is any error.`,
 
 // pack prints a pack for people.
 func (e *environment) pack(p *statute.Pack) {
-	fmt.Fprintf(e.out, "%s  %s\n%s · %s\nSHA-256 %s\n", p.ID, e.text(p.Title), p.Source, e.text(p.Rank), p.SHA256)
+	fmt.Fprintf(e.Out, "%s  %s\n%s · %s\nSHA-256 %s\n", p.ID, e.text(p.Title), p.Source, e.text(p.Rank), p.SHA256)
 	e.note(p.Note)
 	for _, c := range p.Criteria {
-		fmt.Fprintf(e.out, "\n%s  %s%s\n  %s\n  %s %s\n", c.ID, e.gradeName(c.Grade), e.confidence(c.Confidence), c.When, c.Citation, c.Quote)
+		fmt.Fprintf(e.Out, "\n%s  %s%s\n  %s\n  %s %s\n", c.ID, e.GradeName(c.Grade), e.Confidence(c.Confidence), c.When, c.Citation, c.Quote)
 		e.note(c.Note)
 	}
 	for _, d := range p.Duties {
-		fmt.Fprintf(e.out, "\n%s  %s  %s → %s  %s%s\n  %s %s\n", d.ID, e.word(string(d.Act)), party(d.From), party(d.To), e.within(d.Within, d.Clock), e.confidence(d.Confidence), d.Citation, d.Quote)
+		fmt.Fprintf(e.Out, "\n%s  %s  %s → %s  %s%s\n  %s %s\n", d.ID, e.Word(string(d.Act)), party(d.From), party(d.To), e.within(d.Within, d.Clock), e.Confidence(d.Confidence), d.Citation, d.Quote)
 		e.note(d.Note)
 	}
 	for _, f := range p.FollowUps {
 		what := strings.Join(f.Items, ", ")
 		if f.Report != "" {
-			what = e.word("report-" + f.Report)
+			what = e.Word("report-" + f.Report)
 		}
-		fmt.Fprintf(e.out, "\n%s  %s: %s  %s%s\n  %s %s\n", f.ID, e.word("follow-up"), what, e.within(f.Within, f.Clock), e.confidence(f.Confidence), f.Citation, f.Quote)
+		fmt.Fprintf(e.Out, "\n%s  %s: %s  %s%s\n  %s %s\n", f.ID, e.Word("follow-up"), what, e.within(f.Within, f.Clock), e.Confidence(f.Confidence), f.Citation, f.Quote)
 		e.note(f.Note)
 	}
 }
@@ -107,9 +108,9 @@ func (e *environment) pack(p *statute.Pack) {
 // within prints a limit and what it counts from.
 func (e *environment) within(l *statute.Limit, c statute.Clock) string {
 	if l == nil {
-		return e.word("promptly")
+		return e.Word("promptly")
 	}
-	return l.String() + " (" + e.word("clock-"+string(c)) + ")"
+	return l.String() + " (" + e.Word("clock-"+string(c)) + ")"
 }
 
 func party(p statute.Party) string {
@@ -121,8 +122,8 @@ func party(p statute.Party) string {
 
 func (e *environment) note(t statute.Text) {
 	if s := e.text(t); s != "" {
-		fmt.Fprintf(e.out, "  (%s)\n", s)
+		fmt.Fprintf(e.Out, "  (%s)\n", s)
 	}
 }
 
-func (e *environment) text(t statute.Text) string { return e.pick([2]string{t.ZH, t.EN}) }
+func (e *environment) text(t statute.Text) string { return e.Pick([2]string{t.ZH, t.EN}) }

@@ -1,4 +1,4 @@
-package cli
+package render
 
 import (
 	"time"
@@ -139,31 +139,31 @@ var gradeNames = map[event.Grade][2]string{
 	event.Ungraded: {"未定级", "ungraded"},
 }
 
-func (e *environment) pick(w [2]string) string {
-	if e.lang == "zh" {
+func (p *Printer) Pick(w [2]string) string {
+	if p.Lang == "zh" {
 		return w[0]
 	}
 	return w[1]
 }
 
-func (e *environment) word(id string) string {
+func (p *Printer) Word(id string) string {
 	if w, ok := words[id]; ok {
-		return e.pick(w)
+		return p.Pick(w)
 	}
 	return id
 }
 
-func (e *environment) gradeName(g event.Grade) string { return e.pick(gradeNames[g]) }
+func (p *Printer) GradeName(g event.Grade) string { return p.Pick(gradeNames[g]) }
 
-// confidence marks every figure that was not read in the text itself.
-func (e *environment) confidence(c event.Confidence) string {
+// Confidence marks every figure that was not read in the text itself.
+func (p *Printer) Confidence(c event.Confidence) string {
 	if c == event.ConfidenceText {
 		return ""
 	}
-	return " [" + e.word(string(c)) + "]"
+	return " [" + p.Word(string(c)) + "]"
 }
 
-// time prints a moment at +08:00.
-func (e *environment) time(t *time.Time) string {
+// Time prints a moment at +08:00.
+func (p *Printer) Time(t *time.Time) string {
 	return t.In(event.Beijing).Format("2006-01-02 15:04:05.000 -07:00")
 }

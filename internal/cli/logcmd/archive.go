@@ -1,4 +1,4 @@
-package cli
+package logcmd
 
 import (
 	"context"
@@ -11,6 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tocsin-project/tocsin/internal/cli/command"
+	"github.com/tocsin-project/tocsin/internal/cli/render"
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
@@ -18,7 +20,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
-func (e *environment) archiveCommand() *cobra.Command {
+func (e environment) archiveCommand() *cobra.Command {
 	var l logFlags
 	var before, officer string
 	var yes bool
@@ -37,18 +39,18 @@ incidents.
 After an interruption, run it again with the same DATE and DIR: a complete export is
 verified again and used.`,
 		Example: "  tocsin log archive --before 2026-01-01 --officer archivist /archive/2025",
-		Args:    args(cobra.ExactArgs(1)),
+		Args:    command.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
-			until, err := moment("--before", before)
+			until, err := command.Moment("--before", before)
 			switch {
 			case err != nil:
-				return &usageError{err}
+				return &command.UsageError{Err: err}
 			case until == nil || officer == "":
-				return &usageError{errors.New("--before and --officer are needed")}
+				return &command.UsageError{Err: errors.New("--before and --officer are needed")}
 			case !yes && !e.asks():
 				return errNotAsked
 			}
-			c, err := l.dial()
+			c, err := l.Dial()
 			if err != nil {
 				return err
 			}
@@ -65,10 +67,10 @@ verified again and used.`,
 				return err
 			}
 			if !l.json {
-				fmt.Fprintf(e.out, e.marks(e.exercise, false)+e.word("archive-verified")+"\n", x.Dir, span(x.First, x.Last), x.Records, x.Manifest)
+				fmt.Fprintf(e.Out, e.Marks(e.Exercise, false)+e.Word("archive-verified")+"\n", x.Dir, render.Span(x.First, x.Last), x.Records, x.Manifest)
 			}
 			if !yes {
-				if err := e.confirm(fmt.Sprintf(e.word("archive-ask"), span(x.First, x.Last))); err != nil {
+				if err := e.confirm(fmt.Sprintf(e.Word("archive-ask"), render.Span(x.First, x.Last))); err != nil {
 					return err
 				}
 			}
@@ -102,7 +104,7 @@ func mayArchive(ctx context.Context, c *client.Client, q event.RecordsRequest, o
 }
 
 // exportOnce writes the export, or uses the one of an earlier run.
-func (e *environment) exportOnce(ctx context.Context, c *client.Client, dir string, q event.RecordsRequest) (*exported, error) {
+func (e environment) exportOnce(ctx context.Context, c *client.Client, dir string, q event.RecordsRequest) (*exported, error) {
 	dir = filepath.Clean(dir)
 	raw, err := os.ReadFile(filepath.Join(dir, "manifest.json"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -116,32 +118,32 @@ func (e *environment) exportOnce(ctx context.Context, c *client.Client, dir stri
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
 	if m.First != q.From || m.Until == nil || !m.Until.Equal(*q.Until) {
-		return nil, fmt.Errorf("%s holds another export, of records %s: archive into a folder of its own", dir, span(m.First, m.Last))
+		return nil, fmt.Errorf("%s holds another export, of records %s: archive into a folder of its own", dir, render.Span(m.First, m.Last))
 	}
 	log, err := c.Log(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return &exported{
-		Dir: dir, First: m.First, Last: m.Last, Records: m.Records, Removed: m.Removed, Size: m.Checkpoint.Size, Key: log.Key, Exercise: e.exercise,
+		Dir: dir, First: m.First, Last: m.Last, Records: m.Records, Removed: m.Removed, Size: m.Checkpoint.Size, Key: log.Key, Exercise: e.Exercise,
 	}, nil
 }
 
 // verifyExport verifies the folder as a stranger would, with the log's key, and notes its
 // manifest.
-func (e *environment) verifyExport(ctx context.Context, x *exported) error {
+func (e environment) verifyExport(ctx context.Context, x *exported) error {
 	v, err := evidence.NewVerifier(x.Key)
 	if err != nil {
 		return err
 	}
-	counter := newCounter(e.errOut, e.word("records"))
+	counter := newCounter(e.ErrOut, e.Word("records"))
 	report, err := page.VerifyExport(ctx, x.Dir, v, counter.show)
 	counter.end()
 	if err != nil {
 		return err
 	}
 	for _, f := range report.Findings {
-		fmt.Fprintf(printable.Writer{Out: e.errOut}, "tocsin: %s: %s\n", filepath.Join(x.Dir, f.Path), f.Message)
+		fmt.Fprintf(printable.Writer{Out: e.ErrOut}, "tocsin: %s: %s\n", filepath.Join(x.Dir, f.Path), f.Message)
 	}
 	if len(report.Findings) > 0 {
 		return fmt.Errorf("%s does not hold: nothing was archived", x.Dir)
@@ -164,9 +166,9 @@ type archived struct {
 }
 
 // archive requests the removal of the exported records, part by part.
-func (e *environment) archive(ctx context.Context, c *client.Client, x *exported, officer string, asJSON bool) error {
+func (e environment) archive(ctx context.Context, c *client.Client, x *exported, officer string, asJSON bool) error {
 	done := archived{exported: x, Removals: []uint64{}}
-	counter := newCounter(e.errOut, e.word("records"))
+	counter := newCounter(e.ErrOut, e.Word("records"))
 	q := event.ArchiveRequest{First: x.First, Last: x.Last, Export: x.Manifest, Officer: officer}
 	err := c.Archive(ctx, q, func(a *event.RemoveAnswer) error {
 		done.Archived += a.Removed
@@ -182,8 +184,8 @@ func (e *environment) archive(ctx context.Context, c *client.Client, x *exported
 		return err
 	}
 	if asJSON {
-		return e.json(done)
+		return e.JSON(done)
 	}
-	_, err = fmt.Fprintf(e.out, e.marks(e.exercise, false)+e.word("archived")+"\n", done.Archived, done.Kept, x.Dir)
+	_, err = fmt.Fprintf(e.Out, e.Marks(e.Exercise, false)+e.Word("archived")+"\n", done.Archived, done.Kept, x.Dir)
 	return err
 }

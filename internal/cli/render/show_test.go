@@ -1,4 +1,4 @@
-package cli
+package render
 
 import (
 	"bytes"
@@ -20,9 +20,9 @@ import (
 )
 
 // printed returns what is printed for people.
-func printed(lang string, print func(*environment)) string {
+func printed(lang string, print func(*Printer)) string {
 	var b bytes.Buffer
-	print(&environment{out: printable.Writer{Out: &b}, raw: &b, lang: lang})
+	print(&Printer{Out: printable.Writer{Out: &b}, Raw: &b, Lang: lang})
 	return b.String()
 }
 
@@ -32,7 +32,7 @@ func TestLengths(t *testing.T) {
 		49*time.Hour + time.Minute: {"2天1小时", "2d1h"}, 90 * time.Second: {"1分钟30秒", "1m30s"},
 		1500 * time.Millisecond: {"1秒", "1s"}, 340 * time.Millisecond: {"340毫秒", "340ms"}, 0: {"0毫秒", "0ms"},
 	} {
-		assert.Equal(t, want, [2]string{(&environment{lang: "zh"}).length(d), (&environment{lang: "en"}).length(d)})
+		assert.Equal(t, want, [2]string{(&Printer{Lang: "zh"}).Length(d), (&Printer{Lang: "en"}).Length(d)})
 	}
 }
 
@@ -43,17 +43,17 @@ func TestLatenessHasItsArticle(t *testing.T) {
 		Citation: "Measures, art. 4 ¶2", Confidence: event.ConfidenceSecondary}
 	r := event.EscalationRow{Escalation: "hall.grid-east.i.1", Desk: "hall", Operator: "grid-east", Incident: "i", Grade: event.Major,
 		Act: event.ActReport, From: "grid-east", ReportedAt: noon, Late: true, Duties: []event.Duty{late}, State: event.StateOverdue}
-	out := printed("en", func(e *environment) { e.row(r) })
+	out := printed("en", func(p *Printer) { p.Row(r) })
 	assert.Contains(t, out, "late by 12m, Measures, art. 4 ¶2 [secondary source]  strictly, from discovery: due 2026-03-01 11:00:00.000 +08:00")
-	assert.Contains(t, printed("zh", func(e *environment) { e.row(r) }), "迟报 12分钟, Measures, art. 4 ¶2 [间接来源]")
-	assert.Contains(t, printed("zh", func(e *environment) { e.duty(late, event.EscalationRow{}) }), "(迟报 12分钟)")
+	assert.Contains(t, printed("zh", func(p *Printer) { p.Row(r) }), "迟报 12分钟, Measures, art. 4 ¶2 [间接来源]")
+	assert.Contains(t, printed("zh", func(p *Printer) { p.Duty(late, event.EscalationRow{}) }), "(迟报 12分钟)")
 	r.Exercise = true
-	assert.True(t, strings.HasPrefix(printed("en", func(e *environment) { e.row(r) }), "[drill] "))
+	assert.True(t, strings.HasPrefix(printed("en", func(p *Printer) { p.Row(r) }), "[drill] "))
 
 	receipt := event.Receipt{Status: event.StatusAccepted, Operator: "grid-east", Incident: "i", Report: "r", Record: 1, ReceivedAt: &noon, Exercise: true,
 		Late:     []event.Lateness{{Statute: "m", Citation: "Measures, art. 4 ¶2", Confidence: event.ConfidenceInterpretation, DueAt: *after(-12), By: *minutes(12)}},
 		Warnings: []fault.Detail{{Path: "$.time", Message: "is a day off"}}}
-	out = printed("en", func(e *environment) { e.receipt(&receipt) })
+	out = printed("en", func(p *Printer) { p.Receipt(&receipt) })
 	assert.Equal(t, `accepted  grid-east/i  r  #1  2026-03-01 12:00:00.000 +08:00  [drill]
     late by 12m, Measures, art. 4 ¶2 [interpretation], by 2026-03-01 11:48:00.000 +08:00
     $.time: is a day off
@@ -68,7 +68,7 @@ func TestAnEscalationShowsAllThatIsNew(t *testing.T) {
 		Transfer:   &event.Transfer{From: "gate", Officer: "chief", Reason: "not ours"},
 		Owed:       owing.Owed[1:2], Held: owing.Held[:1],
 	}
-	out := printed("en", func(e *environment) { e.escalation(full, full.Row(1, nil, nil, noon)) })
+	out := printed("en", func(p *Printer) { p.Escalation(full, full.Row(1, nil, nil, noon)) })
 	for _, want := range []string{
 		"determined: major  gate (chief): core function lost\n", "handed on by gate (chief): not ours\n", "confirmed by shift; authority: doc 7\n",
 		"owed: items cause, plan  promptly  — Law, art. 7 [unverified]\n",
@@ -78,8 +78,8 @@ func TestAnEscalationShowsAllThatIsNew(t *testing.T) {
 	}
 	const note = "facts.outage has no end, and its clock goes on until a progress report gives it again with until"
 	full.Change = event.Change{Kind: event.ChangeUnchanged, Reason: "report r-2" + event.ClocksGoOn([]string{"facts.outage"})}
-	assert.Contains(t, printed("en", func(e *environment) { e.escalation(full, full.Row(1, nil, nil, noon)) }), "\n    "+note+"\n")
-	assert.Contains(t, printed("en", func(e *environment) { e.storyGraded(event.Graded{Change: full.Change}) }), note)
+	assert.Contains(t, printed("en", func(p *Printer) { p.Escalation(full, full.Row(1, nil, nil, noon)) }), "\n    "+note+"\n")
+	assert.Contains(t, printed("en", func(p *Printer) { p.storyGraded(event.Graded{Change: full.Change}) }), note)
 	for kind, want := range map[string]string{
 		event.NoticeOverdue:  "annex has not acknowledged annex.o.i.1, told 2026-03-01 12:00:00.000 +08:00, target 2026-03-01 12:30:00.000 +08:00",
 		event.NoticeAway:     "annex has been away since 2026-03-01 12:00:00.000 +08:00; annex.o.i.1 has its target at 2026-03-01 12:30:00.000 +08:00",
@@ -87,7 +87,7 @@ func TestAnEscalationShowsAllThatIsNew(t *testing.T) {
 	} {
 		n := &event.Notice{Kind: kind, Desk: "annex", Escalation: "annex.o.i.1", Since: &noon, AcknowledgeBy: after(30), Forward: "national", Until: after(44)}
 		row := event.EscalationRow{Operator: "o", Incident: "i", Act: event.ActNotice, Notice: n, ReportedAt: noon}
-		assert.Contains(t, printed("en", func(e *environment) { e.row(row) }), want)
+		assert.Contains(t, printed("en", func(p *Printer) { p.Row(row) }), want)
 	}
 }
 
@@ -122,23 +122,26 @@ func TestEveryKindOfRecordHasItsLine(t *testing.T) {
 		raw, err := json.Marshal(c.body)
 		require.NoError(t, err)
 		entry := event.StoryEntry{Record: 5, Type: c.kind, At: noon, Body: raw}
-		out := printed("en", func(e *environment) { require.NoError(t, e.story(entry)) })
+		out := printed("en", func(p *Printer) { require.NoError(t, p.Story(entry)) })
 		assert.Equal(t, "#5      2026-03-01 12:00:00.000 +08:00  "+c.want+"\n", out)
 		entry.Body = json.RawMessage(`[]`)
-		assert.Contains(t, printed("zh", func(e *environment) { require.NoError(t, e.story(entry)) }), "json", "what cannot be read is still in the story")
+		assert.Contains(t, printed("zh", func(p *Printer) { require.NoError(t, p.Story(entry)) }), "json", "what cannot be read is still in the story")
 	}
 }
 
 var (
-	literalWord = regexp.MustCompile(`e\.word\("([^"]+)"\)`)
+	literalWord = regexp.MustCompile(`\b[ep]\.Word\("([^"]+)"\)`)
 	verbs       = regexp.MustCompile(`%[a-z]`)
 )
 
 // Every word that is printed exists, in both languages, with the same values.
 func TestEveryWordIsThere(t *testing.T) {
-	files, err := filepath.Glob("*.go")
-	require.NoError(t, err)
 	var ids []string
+	files, err := filepath.Glob("../*.go")
+	require.NoError(t, err)
+	below, err := filepath.Glob("../*/*.go")
+	require.NoError(t, err)
+	files = append(files, below...)
 	for _, name := range files {
 		src, err := os.ReadFile(name)
 		require.NoError(t, err)
@@ -146,6 +149,7 @@ func TestEveryWordIsThere(t *testing.T) {
 			ids = append(ids, m[1])
 		}
 	}
+	require.Greater(t, len(ids), 100, "the words of all commands are found")
 	for kind := range stories {
 		ids = append(ids, "story-"+kind)
 	}

@@ -1,17 +1,28 @@
-package cli
+// Package logcmd has the commands of the escalation log: query, prove, check, export and
+// remove. What it prints as proof or evidence it has verified before.
+package logcmd
 
 import (
 	"encoding/csv"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tocsin-project/tocsin/internal/cli/command"
+	"github.com/tocsin-project/tocsin/internal/cli/render"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-func (e *environment) logCommand() *cobra.Command {
+// environment is what the commands of the log share.
+type environment struct {
+	*render.Printer
+	in io.Reader
+}
+
+// New returns the command that has the commands of the log below it.
+func New(p *render.Printer, in io.Reader) *cobra.Command {
+	e := environment{p, in}
 	cmd := &cobra.Command{
 		Use:   "log",
 		Short: "Query, prove, check and export the escalation log",
@@ -64,8 +75,8 @@ type queryFlags struct {
 	limit int
 }
 
-func (e *environment) queryCommand() *cobra.Command {
-	var conn connection
+func (e environment) queryCommand() *cobra.Command {
+	var conn command.Connection
 	var q queryFlags
 	cmd := &cobra.Command{
 		Use:   "query",
@@ -74,12 +85,12 @@ func (e *environment) queryCommand() *cobra.Command {
 must match. Pages are fetched automatically, up to --limit. Where there are more, the
 cursor of the next page is printed on standard error; cursors do not expire.`,
 		Example: "  tocsin log query --grade major --since 2026-01-01\n  tocsin log query --desk protection-energy --unacknowledged --json\n  tocsin log query --text 停电 --csv",
-		Args:    args(cobra.NoArgs),
+		Args:    command.Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := q.parse(); err != nil {
-				return &usageError{err}
+				return &command.UsageError{Err: err}
 			}
-			c, err := conn.dial()
+			c, err := conn.Dial()
 			if err != nil {
 				return err
 			}
@@ -90,7 +101,7 @@ cursor of the next page is printed on standard error; cursors do not expire.`,
 				return err
 			}
 			if next != "" {
-				fmt.Fprintf(e.errOut, "--cursor %s\n", next)
+				fmt.Fprintf(e.ErrOut, "--cursor %s\n", next)
 			}
 			return end()
 		},
@@ -99,7 +110,7 @@ cursor of the next page is printed on standard error; cursors do not expire.`,
 	f := cmd.Flags()
 	f.IntVar(&q.limit, "limit", 0, "maximum number of rows (0: all)")
 	f.StringVar(&q.Cursor, "cursor", "", "continue after an earlier answer")
-	conn.flags(cmd)
+	conn.Flags(cmd)
 	return cmd
 }
 
@@ -111,10 +122,10 @@ func (q *queryFlags) parse() error {
 }
 
 func (q *filter) parse() (err error) {
-	if q.Since, err = moment("--since", q.since); err != nil {
+	if q.Since, err = command.Moment("--since", q.since); err != nil {
 		return err
 	}
-	if q.Until, err = moment("--until", q.until); err != nil {
+	if q.Until, err = command.Moment("--until", q.until); err != nil {
 		return err
 	}
 	if q.Grade != "" {
@@ -137,37 +148,22 @@ func (q *filter) writer(out io.Writer) *csv.Writer {
 	return csv.NewWriter(out)
 }
 
-// moment reads a time, or a date as its midnight at +08:00.
-func moment(flag, text string) (*time.Time, error) {
-	if text == "" {
-		return nil, nil
-	}
-	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
-		return &t, nil
-	}
-	t, err := time.ParseInLocation(time.DateOnly, text, event.Beijing)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %q is neither RFC 3339 nor a date", flag, text)
-	}
-	return &t, nil
-}
-
 // rowPrinter returns a function that prints a row, and one to call after the last.
-func (e *environment) rowPrinter(q queryFlags) (print func(event.EscalationRow) error, end func() error) {
+func (e environment) rowPrinter(q queryFlags) (print func(event.EscalationRow) error, end func() error) {
 	nothing := func() error { return nil }
 	switch {
 	case q.json:
-		return func(r event.EscalationRow) error { return e.json(r) }, nothing
+		return func(r event.EscalationRow) error { return e.JSON(r) }, nothing
 	case !q.csv:
-		return func(r event.EscalationRow) error { e.row(r); return nil }, nothing
+		return func(r event.EscalationRow) error { e.Row(r); return nil }, nothing
 	}
-	w := q.writer(e.raw)
+	w := q.writer(e.Raw)
 	_ = w.Write(event.EscalationColumns) // Flush reports the error
 	return func(r event.EscalationRow) error { return w.Write(r.Cells()) }, func() error { w.Flush(); return w.Error() }
 }
 
-func (e *environment) showCommand() *cobra.Command {
-	var conn connection
+func (e environment) showCommand() *cobra.Command {
+	var conn command.Connection
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "show OPERATOR/INCIDENT",
@@ -176,13 +172,13 @@ func (e *environment) showCommand() *cobra.Command {
 reasons, escalations, acknowledgements, times that passed, and acts of desks. With --json
 each record is one object, with its body as stored.`,
 		Example: "  tocsin log show grid-east/inc-1",
-		Args:    args(cobra.ExactArgs(1)),
+		Args:    command.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
-			operator, incident, err := nameOfIncident(a[0])
+			operator, incident, err := command.ParseIncident(a[0])
 			if err != nil {
 				return err
 			}
-			c, err := conn.dial()
+			c, err := conn.Dial()
 			if err != nil {
 				return err
 			}
@@ -191,9 +187,9 @@ each record is one object, with its body as stored.`,
 			err = c.Show(cmd.Context(), operator, incident, func(s event.StoryEntry) error {
 				found = true
 				if asJSON {
-					return e.json(s)
+					return e.JSON(s)
 				}
-				return e.story(s)
+				return e.Story(s)
 			})
 			if err == nil && !found {
 				return fmt.Errorf("no record of %s", a[0])
@@ -202,6 +198,6 @@ each record is one object, with its body as stored.`,
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
-	conn.flags(cmd)
+	conn.Flags(cmd)
 	return cmd
 }

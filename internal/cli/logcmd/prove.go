@@ -1,4 +1,4 @@
-package cli
+package logcmd
 
 import (
 	"context"
@@ -8,12 +8,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tocsin-project/tocsin/internal/cli/command"
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/private"
 )
 
-func (e *environment) proveCommand() *cobra.Command {
+func (e environment) proveCommand() *cobra.Command {
 	var l logFlags
 	var since, output string
 	cmd := &cobra.Command{
@@ -30,10 +31,10 @@ removed or inserted.
 The proof is verified with the log's key before it is written. Its reader needs that key
 from a source that the reader trusts (tocsin log key).`,
 		Example: "  tocsin log prove 6 -o proof.txt\n  tocsin log checkpoint > then; tocsin log prove --since then -o grown.txt",
-		Args:    args(cobra.MaximumNArgs(1)),
+		Args:    command.Args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
 			if len(a) == 0 == (since == "") {
-				return &usageError{errors.New("give a RECORD, or --since with the file of an earlier checkpoint")}
+				return &command.UsageError{Err: errors.New("give a RECORD, or --since with the file of an earlier checkpoint")}
 			}
 			var record uint64
 			var old []byte
@@ -41,12 +42,12 @@ from a source that the reader trusts (tocsin log key).`,
 			if since != "" {
 				old, err = os.ReadFile(since)
 			} else {
-				record, err = recordNumber(a[0])
+				record, err = command.ParseRecordNumber(a[0])
 			}
 			if err != nil {
 				return err
 			}
-			c, err := l.dial()
+			c, err := l.Dial()
 			if err != nil {
 				return err
 			}
@@ -145,24 +146,24 @@ func (p *proof) ofGrowth(ctx context.Context, c *client.Client, old string) erro
 }
 
 // giveProof writes a proof to the requested place, and prints how to verify it.
-func (e *environment) giveProof(p proof, output string, asJSON bool) error {
+func (e environment) giveProof(p proof, output string, asJSON bool) error {
 	switch {
 	case output != "":
 		if err := private.WriteOutput(output, []byte(p.Proof)); err != nil {
 			return err
 		}
 	case !asJSON:
-		_, err := fmt.Fprint(e.raw, p.Proof)
+		_, err := fmt.Fprint(e.Raw, p.Proof)
 		return err
 	}
 	if asJSON {
-		return e.json(p)
+		return e.JSON(p)
 	}
 	if p.Since != 0 || p.Record == 0 {
-		fmt.Fprintf(e.out, e.word("proved-growth")+"\n", output, p.Size, p.Since, p.Root)
+		fmt.Fprintf(e.Out, e.Word("proved-growth")+"\n", output, p.Size, p.Since, p.Root)
 		return nil
 	}
-	fmt.Fprintf(e.out, e.word("proved")+"\n", output, p.Record, p.Size, p.Root)
-	fmt.Fprintf(e.out, "tocsin-verify --key %s %s\n", quoted(p.key), quoted(output))
+	fmt.Fprintf(e.Out, e.Word("proved")+"\n", output, p.Record, p.Size, p.Root)
+	fmt.Fprintf(e.Out, "tocsin-verify --key %s %s\n", quoted(p.key), quoted(output))
 	return nil
 }

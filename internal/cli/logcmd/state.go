@@ -1,15 +1,15 @@
-package cli
+package logcmd
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tocsin-project/tocsin/internal/cli/command"
+	"github.com/tocsin-project/tocsin/internal/cli/render"
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/printable"
@@ -18,18 +18,18 @@ import (
 
 // logFlags are the flags of a command about the log itself.
 type logFlags struct {
-	connection
+	command.Connection
 	json bool
 }
 
 func (l *logFlags) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&l.json, "json", false, "one JSON object")
-	l.connection.flags(cmd)
+	l.Connection.Flags(cmd)
 }
 
 // state returns the state of the log.
 func (l *logFlags) state(ctx context.Context) (*event.LogState, error) {
-	c, err := l.dial()
+	c, err := l.Dial()
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +37,7 @@ func (l *logFlags) state(ctx context.Context) (*event.LogState, error) {
 	return c.Log(ctx)
 }
 
-func (e *environment) keyCommand() *cobra.Command {
+func (e environment) keyCommand() *cobra.Command {
 	var l logFlags
 	cmd := &cobra.Command{
 		Use:   "key",
@@ -46,18 +46,18 @@ func (e *environment) keyCommand() *cobra.Command {
 channel that you trust, and keep it: a key that comes with a proof says nothing about the
 proof.`,
 		Example: "  tocsin log key > tocsin.key\n  tocsin-verify --key \"$(cat tocsin.key)\" proof.txt",
-		Args:    args(cobra.NoArgs),
+		Args:    command.Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := l.state(cmd.Context())
 			if err != nil {
 				return err
 			}
 			if l.json {
-				return e.json(struct {
+				return e.JSON(struct {
 					Key string `json:"key"`
 				}{s.Key})
 			}
-			_, err = fmt.Fprintln(e.raw, s.Key)
+			_, err = fmt.Fprintln(e.Raw, s.Key)
 			return err
 		},
 	}
@@ -65,7 +65,7 @@ proof.`,
 	return cmd
 }
 
-func (e *environment) checkpointCommand() *cobra.Command {
+func (e environment) checkpointCommand() *cobra.Command {
 	var l logFlags
 	cmd := &cobra.Command{
 		Use:   "checkpoint",
@@ -75,7 +75,7 @@ their root hash. Keep it: later, tocsin log prove --since FILE proves that the l
 grew since then. Only a copy elsewhere reveals that the whole log was reset to an older
 state.`,
 		Example: "  tocsin log checkpoint > checkpoint-2026-03-01",
-		Args:    args(cobra.NoArgs),
+		Args:    command.Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := l.state(cmd.Context())
 			switch {
@@ -84,12 +84,12 @@ state.`,
 			case s.Checkpoint == "":
 				return errNoCheckpoint
 			case l.json:
-				return e.json(struct {
+				return e.JSON(struct {
 					Checkpoint string `json:"checkpoint"`
 					Size       uint64 `json:"size"`
 				}{s.Checkpoint, s.Size})
 			}
-			_, err = fmt.Fprint(e.raw, s.Checkpoint)
+			_, err = fmt.Fprint(e.Raw, s.Checkpoint)
 			return err
 		},
 	}
@@ -99,7 +99,7 @@ state.`,
 
 var errNoCheckpoint = errors.New("no checkpoint has been signed yet")
 
-func (e *environment) statusCommand() *cobra.Command {
+func (e environment) statusCommand() *cobra.Command {
 	var l logFlags
 	cmd := &cobra.Command{
 		Use:   "status",
@@ -108,19 +108,19 @@ func (e *environment) statusCommand() *cobra.Command {
 was last checked without findings, and all known damage.
 
 Exit code 1 if there is damage.`,
-		Args: args(cobra.NoArgs),
+		Args: command.Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := l.state(cmd.Context())
 			if err != nil {
 				return err
 			}
 			if l.json {
-				err = e.json(s)
+				err = e.JSON(s)
 			} else {
 				e.logState(s)
 			}
 			if err == nil && len(s.Damage) > 0 {
-				return errRefused
+				return command.ErrRefused
 			}
 			return err
 		},
@@ -129,54 +129,37 @@ Exit code 1 if there is damage.`,
 	return cmd
 }
 
-func (e *environment) logState(s *event.LogState) {
-	fmt.Fprintf(e.out, e.marks(e.exercise, false)+e.word("log-state")+"\n", s.Head, s.Size, s.Indexed, s.Removed)
-	checked := e.word("log-unchecked")
+func (e environment) logState(s *event.LogState) {
+	fmt.Fprintf(e.Out, e.Marks(e.Exercise, false)+e.Word("log-state")+"\n", s.Head, s.Size, s.Indexed, s.Removed)
+	checked := e.Word("log-unchecked")
 	if !s.Checked.IsZero() {
-		checked = e.time(&s.Checked)
+		checked = e.Time(&s.Checked)
 	}
-	fmt.Fprintf(e.out, e.word("log-checked")+"\n", checked)
+	fmt.Fprintf(e.Out, e.Word("log-checked")+"\n", checked)
 	if months, err := statute.ParseMonths(s.Keep); err == nil {
-		fmt.Fprintf(e.out, e.word("log-keep")+"\n", months)
+		fmt.Fprintf(e.Out, e.Word("log-keep")+"\n", months)
 	}
 	e.damages(s.Damage)
 }
 
 // damages prints the known damage, or that there is none.
-func (e *environment) damages(list []event.Damage) {
+func (e environment) damages(list []event.Damage) {
 	if len(list) == 0 {
-		fmt.Fprintln(e.out, e.word("log-whole"))
+		fmt.Fprintln(e.Out, e.Word("log-whole"))
 		return
 	}
-	fmt.Fprintf(e.out, e.word("log-damaged")+"\n", len(list))
+	fmt.Fprintf(e.Out, e.Word("log-damaged")+"\n", len(list))
 	for _, d := range list {
-		fmt.Fprintf(e.out, "  %s", e.word("damage-"+d.Kind))
+		fmt.Fprintf(e.Out, "  %s", e.Word("damage-"+d.Kind))
 		if d.First != 0 {
-			fmt.Fprintf(e.out, "  %s", span(d.First, d.Last))
+			fmt.Fprintf(e.Out, "  %s", render.Span(d.First, d.Last))
 		}
-		fmt.Fprintf(e.out, "  %s", printable.Line(d.Detail))
+		fmt.Fprintf(e.Out, "  %s", printable.Line(d.Detail))
 		if !d.FoundAt.IsZero() {
-			fmt.Fprintf(e.out, "  (%s)", e.time(&d.FoundAt))
+			fmt.Fprintf(e.Out, "  (%s)", e.Time(&d.FoundAt))
 		}
-		fmt.Fprintln(e.out)
+		fmt.Fprintln(e.Out)
 	}
-}
-
-// span names records by their numbers.
-func span(first, last uint64) string {
-	if last <= first {
-		return fmt.Sprintf("#%d", first)
-	}
-	return fmt.Sprintf("#%d–#%d", first, last)
-}
-
-// recordNumber reads the number of a record in the ledger, as receipts show it.
-func recordNumber(text string) (uint64, error) {
-	n, err := strconv.ParseUint(strings.TrimPrefix(text, "#"), 10, 64)
-	if err != nil || n == 0 {
-		return 0, &usageError{fmt.Errorf("%q is not the number of a record: receipts and tocsin log show have it", text)}
-	}
-	return n, nil
 }
 
 const (

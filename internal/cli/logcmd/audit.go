@@ -1,22 +1,21 @@
-package cli
+package logcmd
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"time"
 
-	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
+	"github.com/tocsin-project/tocsin/internal/cli/command"
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
-func (e *environment) auditCommand() *cobra.Command {
+func (e environment) auditCommand() *cobra.Command {
 	var l logFlags
 	cmd := &cobra.Command{
 		Use:   "audit",
@@ -31,21 +30,21 @@ tocsin-verify on another machine.
 
 Exit codes: 0 everything is intact, 1 damage was found, 2 the server could not be reached.`,
 		Example: "  tocsin log audit\n  tocsin log audit --json",
-		Args:    args(cobra.NoArgs),
+		Args:    command.Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := l.dial()
+			c, err := l.Dial()
 			if err != nil {
 				return err
 			}
 			defer c.Close()
-			counter := newCounter(e.errOut, e.word("records"))
+			counter := newCounter(e.ErrOut, e.Word("records"))
 			a, err := followAudit(cmd.Context(), c, func(a *event.AuditAnswer) { counter.show(a.Checked, a.Of) })
 			counter.end()
 			if err != nil {
 				return err
 			}
 			if l.json {
-				err = e.json(a)
+				err = e.JSON(a)
 			} else {
 				err = e.audit(cmd.Context(), c, a)
 			}
@@ -53,7 +52,7 @@ Exit codes: 0 everything is intact, 1 damage was found, 2 the server could not b
 			case err != nil:
 				return err
 			case len(a.Damage) > 0:
-				return errRefused
+				return command.ErrRefused
 			case a.Ended == nil:
 				return errors.New("the check was interrupted before its end: ask again")
 			}
@@ -94,12 +93,12 @@ func followAudit(ctx context.Context, c *client.Client, seen func(*event.AuditAn
 }
 
 // audit prints the result of a check for people.
-func (e *environment) audit(ctx context.Context, c *client.Client, a *event.AuditAnswer) error {
+func (e environment) audit(ctx context.Context, c *client.Client, a *event.AuditAnswer) error {
 	took := "–"
 	if a.Ended != nil {
-		took = e.length(a.Ended.Sub(a.Started))
+		took = e.Length(a.Ended.Sub(a.Started))
 	}
-	fmt.Fprintf(e.out, e.marks(e.exercise, false)+e.word("audited")+"\n", a.Checked, a.Of, a.Removed, took)
+	fmt.Fprintf(e.Out, e.Marks(e.Exercise, false)+e.Word("audited")+"\n", a.Checked, a.Of, a.Removed, took)
 	if a.Checkpoint != "" {
 		s, err := c.Log(ctx)
 		if err != nil {
@@ -113,36 +112,8 @@ func (e *environment) audit(ctx context.Context, c *client.Client, a *event.Audi
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(e.out, e.word("audit-against")+"\n", cp.Origin, cp.Size, cp.Root)
+		fmt.Fprintf(e.Out, e.Word("audit-against")+"\n", cp.Origin, cp.Size, cp.Root)
 	}
 	e.damages(a.Damage)
 	return nil
-}
-
-// counter shows progress on a terminal.
-type counter struct {
-	out   *os.File // nil: not a terminal
-	what  string
-	shown bool
-}
-
-func newCounter(out any, what string) *counter {
-	c := &counter{what: what}
-	if f, ok := out.(*os.File); ok && isatty.IsTerminal(f.Fd()) {
-		c.out = f
-	}
-	return c
-}
-
-func (c *counter) show(done, of uint64) {
-	if c.out != nil && of > 0 {
-		c.shown = true
-		fmt.Fprintf(c.out, "\r%d / %d %s (%d%%)", done, of, c.what, done*100/of)
-	}
-}
-
-func (c *counter) end() {
-	if c.shown {
-		fmt.Fprint(c.out, "\r\033[K")
-	}
 }

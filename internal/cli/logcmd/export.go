@@ -1,4 +1,4 @@
-package cli
+package logcmd
 
 import (
 	"context"
@@ -12,11 +12,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tocsin-project/tocsin/internal/cli/command"
+	"github.com/tocsin-project/tocsin/internal/cli/render"
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-func (e *environment) exportCommand() *cobra.Command {
+func (e environment) exportCommand() *cobra.Command {
 	var l logFlags
 	var since, until, from, to string
 	cmd := &cobra.Command{
@@ -36,13 +38,13 @@ its manifest is printed: note it elsewhere, so that the folder cannot be exchang
 A register says which facilities are critical (CII), which is confidential: export only
 for readers who may know.`,
 		Example: "  tocsin log export --since 2026-01-01 --until 2026-04-01 evidence-2026-q1\n  tocsin log export --from 6 --to 16 evidence",
-		Args:    args(cobra.ExactArgs(1)),
+		Args:    command.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
 			q, err := exportRange(since, until, from, to)
 			if err != nil {
 				return err
 			}
-			c, err := l.dial()
+			c, err := l.Dial()
 			if err != nil {
 				return err
 			}
@@ -52,10 +54,10 @@ for readers who may know.`,
 				return err
 			}
 			if l.json {
-				return e.json(x)
+				return e.JSON(x)
 			}
-			fmt.Fprintf(e.out, e.marks(e.exercise, false)+e.word("exported")+"\n", x.Dir, span(x.First, x.Last), x.Records, x.Removed, x.Size, x.Manifest)
-			fmt.Fprintf(e.out, "tocsin-verify --key %s %s\n", quoted(x.Key), quoted(x.Dir))
+			fmt.Fprintf(e.Out, e.Marks(e.Exercise, false)+e.Word("exported")+"\n", x.Dir, render.Span(x.First, x.Last), x.Records, x.Removed, x.Size, x.Manifest)
+			fmt.Fprintf(e.Out, "tocsin-verify --key %s %s\n", quoted(x.Key), quoted(x.Dir))
 			return nil
 		},
 	}
@@ -70,25 +72,25 @@ for readers who may know.`,
 
 // exportRange reads the flags that select the records.
 func exportRange(since, until, from, to string) (q event.RecordsRequest, err error) {
-	if q.Since, err = moment("--since", since); err != nil {
-		return q, &usageError{err}
+	if q.Since, err = command.Moment("--since", since); err != nil {
+		return q, &command.UsageError{Err: err}
 	}
-	if q.Until, err = moment("--until", until); err != nil {
-		return q, &usageError{err}
+	if q.Until, err = command.Moment("--until", until); err != nil {
+		return q, &command.UsageError{Err: err}
 	}
 	q.From = 1
 	if from != "" {
-		if q.From, err = recordNumber(from); err != nil {
+		if q.From, err = command.ParseRecordNumber(from); err != nil {
 			return q, err
 		}
 	}
 	if to != "" {
-		if q.To, err = recordNumber(to); err != nil {
+		if q.To, err = command.ParseRecordNumber(to); err != nil {
 			return q, err
 		}
 	}
 	if q.To != 0 && q.To < q.From {
-		return q, &usageError{fmt.Errorf("--to %d comes before --from %d", q.To, q.From)}
+		return q, &command.UsageError{Err: fmt.Errorf("--to %d comes before --from %d", q.To, q.From)}
 	}
 	return q, nil
 }
@@ -110,7 +112,7 @@ type exported struct {
 const unfinished = ".unfinished"
 
 // export writes a folder of evidence. It gets its name only when it is complete.
-func (e *environment) export(ctx context.Context, c *client.Client, dir string, q event.RecordsRequest) (*exported, error) {
+func (e environment) export(ctx context.Context, c *client.Client, dir string, q event.RecordsRequest) (*exported, error) {
 	given := filepath.Clean(dir)
 	dir, err := placeOf(given)
 	if err != nil {
@@ -142,7 +144,7 @@ func (e *environment) export(ctx context.Context, c *client.Client, dir string, 
 // of its own is refused, because the export is written beside it.
 func placeOf(dir string) (string, error) {
 	if base := filepath.Base(dir); base == "." || base == ".." {
-		return "", &usageError{fmt.Errorf("%s: name the folder, from outside it", dir)}
+		return "", &command.UsageError{Err: fmt.Errorf("%s: name the folder, from outside it", dir)}
 	}
 	link, err := os.Lstat(dir)
 	switch {

@@ -1,4 +1,4 @@
-package cli
+package render
 
 import (
 	"fmt"
@@ -18,24 +18,24 @@ var remarks = []struct{ english, word string }{
 
 // remark translates a sentence of the server into the user's language, as far as the
 // translation is known.
-func (e *environment) remark(message string) string {
+func (p *Printer) remark(message string) string {
 	message = printable.Line(message)
-	if e.lang != "zh" {
+	if p.Lang != "zh" {
 		return message
 	}
 	for _, r := range remarks {
 		if before, ok := strings.CutSuffix(message, r.english); ok {
-			return strings.ReplaceAll(before, "; ", "；") + e.word(r.word)
+			return strings.ReplaceAll(before, "; ", "；") + p.Word(r.word)
 		}
 	}
 	return message
 }
 
-// details prints the faults and warnings of an answer.
-func (e *environment) details(lists ...[]fault.Detail) {
+// Details prints the faults and warnings of an answer.
+func (p *Printer) Details(lists ...[]fault.Detail) {
 	for _, list := range lists {
 		for _, d := range list {
-			fmt.Fprintf(e.out, "    %s: %s\n", d.Path, e.remark(d.Message))
+			fmt.Fprintf(p.Out, "    %s: %s\n", d.Path, p.remark(d.Message))
 		}
 	}
 }

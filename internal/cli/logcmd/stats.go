@@ -1,19 +1,19 @@
-package cli
+package logcmd
 
 import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tocsin-project/tocsin/internal/cli/command"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
-func (e *environment) statsCommand() *cobra.Command {
-	var conn connection
+func (e environment) statsCommand() *cobra.Command {
+	var conn command.Connection
 	var q filter
 	var by []string
 	cmd := &cobra.Command{
@@ -33,20 +33,20 @@ table for each; --by selects tables.
 An escalation with several values, such as two statutes, counts under each. Months are
 those at +08:00 in which the desk was told.`,
 		Example: "  tocsin log stats --by month --since 2026-01-01\n  tocsin log stats --desk protection-energy --by grade,sector --json",
-		Args:    args(cobra.NoArgs),
+		Args:    command.Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := q.parse(); err != nil {
-				return &usageError{err}
+				return &command.UsageError{Err: err}
 			}
 			if len(by) == 0 {
 				by = event.StatsDimensions
 			}
 			for _, d := range by {
 				if !slices.Contains(event.StatsDimensions, d) {
-					return &usageError{fmt.Errorf("--by is one of %s, not %q", strings.Join(event.StatsDimensions, ", "), d)}
+					return &command.UsageError{Err: fmt.Errorf("--by is one of %s, not %q", strings.Join(event.StatsDimensions, ", "), d)}
 				}
 			}
-			c, err := conn.dial()
+			c, err := conn.Dial()
 			if err != nil {
 				return err
 			}
@@ -66,26 +66,26 @@ those at +08:00 in which the desk was told.`,
 	}
 	q.flags(cmd)
 	cmd.Flags().StringSliceVar(&by, "by", nil, "what to count by, repeatable: "+strings.Join(event.StatsDimensions, ", ")+" (default: each)")
-	conn.flags(cmd)
+	conn.Flags(cmd)
 	return cmd
 }
 
 // statsPrinter returns a function that prints the rows of one dimension, and one to call
 // after the last.
-func (e *environment) statsPrinter(q filter) (print func(by string, rows []event.StatsRow) error, end func() error) {
+func (e environment) statsPrinter(q filter) (print func(by string, rows []event.StatsRow) error, end func() error) {
 	nothing := func() error { return nil }
 	switch {
 	case q.json:
 		return func(_ string, rows []event.StatsRow) error {
 			for _, r := range rows {
-				if err := e.json(r); err != nil {
+				if err := e.JSON(r); err != nil {
 					return err
 				}
 			}
 			return nil
 		}, nothing
 	case q.csv:
-		w := q.writer(e.raw)
+		w := q.writer(e.Raw)
 		_ = w.Write(event.StatsColumns) // Flush reports the error
 		return func(_ string, rows []event.StatsRow) error {
 			for _, r := range rows {
@@ -99,7 +99,7 @@ func (e *environment) statsPrinter(q filter) (print func(by string, rows []event
 	first := true
 	return func(by string, rows []event.StatsRow) error {
 		if !first {
-			fmt.Fprintln(e.out)
+			fmt.Fprintln(e.Out)
 		}
 		first = false
 		e.statsTable(by, rows)
@@ -108,20 +108,20 @@ func (e *environment) statsPrinter(q filter) (print func(by string, rows []event
 }
 
 // statsTable prints one dimension for people.
-func (e *environment) statsTable(by string, rows []event.StatsRow) {
-	table := [][]string{{e.word("of-" + by), e.word("stats-told"), e.word("stats-in-time"), e.word("stats-late"),
-		e.word("stats-acknowledged"), e.word("stats-late-ack"), e.word("stats-overdue")}}
+func (e environment) statsTable(by string, rows []event.StatsRow) {
+	table := [][]string{{e.Word("of-" + by), e.Word("stats-told"), e.Word("stats-in-time"), e.Word("stats-late"),
+		e.Word("stats-acknowledged"), e.Word("stats-late-ack"), e.Word("stats-overdue")}}
 	for _, r := range rows {
 		value := printable.Line(r.Value)
 		if g, err := event.ParseGrade(r.Value); err == nil && by == "grade" {
-			value = e.gradeName(g)
+			value = e.GradeName(g)
 		}
 		table = append(table, []string{value, fmt.Sprint(r.Escalations), share(r.ReportedInTime, r.Timed), fmt.Sprint(r.Late),
 			share(r.AcknowledgedInTime, r.Targeted), fmt.Sprint(r.AcknowledgedLate), fmt.Sprint(r.Overdue)})
 	}
-	e.table(table)
+	e.Table(table)
 	if len(rows) == 0 {
-		fmt.Fprintf(e.out, "%s\n", e.word("stats-none"))
+		fmt.Fprintf(e.Out, "%s\n", e.Word("stats-none"))
 	}
 }
 
@@ -131,38 +131,4 @@ func share(part *float64, of uint64) string {
 		return "–"
 	}
 	return fmt.Sprintf("%.1f%% / %d", float64(int(*part*1000+1e-9))/10, of)
-}
-
-// table prints columns, the first aligned left and the others right.
-func (e *environment) table(rows [][]string) {
-	widths := make([]int, len(rows[0]))
-	for _, row := range rows {
-		for i, cell := range row {
-			widths[i] = max(widths[i], width(cell))
-		}
-	}
-	for _, row := range rows {
-		var b strings.Builder
-		for i, cell := range row {
-			pad := strings.Repeat(" ", widths[i]-width(cell))
-			switch {
-			case i == 0:
-				b.WriteString(cell + pad)
-			default:
-				b.WriteString("  " + pad + cell)
-			}
-		}
-		fmt.Fprintln(e.out, strings.TrimRight(b.String(), " "))
-	}
-}
-
-// width returns how many columns of a terminal a text takes: Chinese characters take two.
-func width(text string) (columns int) {
-	for _, r := range text {
-		columns++
-		if unicode.Is(unicode.Han, r) || r >= 0x3000 && r <= 0x303f || r >= 0xff01 && r <= 0xff60 {
-			columns++
-		}
-	}
-	return columns
 }

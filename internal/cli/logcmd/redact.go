@@ -1,4 +1,4 @@
-package cli
+package logcmd
 
 import (
 	"bufio"
@@ -12,13 +12,14 @@ import (
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
+	"github.com/tocsin-project/tocsin/internal/cli/command"
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
-func (e *environment) redactCommand() *cobra.Command {
+func (e environment) redactCommand() *cobra.Command {
 	var l logFlags
 	var q event.RemoveRequest
 	var yes bool
@@ -39,14 +40,14 @@ These are listed, and need orders of their own.
 The command asks for confirmation, unless --yes is given. Without a terminal it requires
 --yes.`,
 		Example: "  tocsin log redact 6 --order 国保密〔2026〕12号 --officer duty-officer",
-		Args:    args(cobra.MinimumNArgs(1)),
+		Args:    command.Args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
 			if q.Order == "" || q.Officer == "" {
-				return &usageError{errors.New("--order and --officer are needed: the record of the removal says on whose order, and by which post")}
+				return &command.UsageError{Err: errors.New("--order and --officer are needed: the record of the removal says on whose order, and by which post")}
 			}
 			var records []uint64
 			for _, text := range a {
-				n, err := recordNumber(text)
+				n, err := command.ParseRecordNumber(text)
 				if err != nil {
 					return err
 				}
@@ -55,7 +56,7 @@ The command asks for confirmation, unless --yes is given. Without a terminal it 
 			if !yes && !e.asks() {
 				return errNotAsked
 			}
-			c, err := l.dial()
+			c, err := l.Dial()
 			if err != nil {
 				return err
 			}
@@ -64,7 +65,7 @@ The command asks for confirmation, unless --yes is given. Without a terminal it 
 				if err := e.describe(cmd.Context(), c, records); err != nil {
 					return err
 				}
-				if err := e.confirm(e.word("redact-ask")); err != nil {
+				if err := e.confirm(e.Word("redact-ask")); err != nil {
 					return err
 				}
 			}
@@ -86,7 +87,7 @@ type redaction struct {
 	*event.RemoveAnswer
 }
 
-func (e *environment) redact(ctx context.Context, c *client.Client, q event.RemoveRequest, records []uint64, asJSON bool) error {
+func (e environment) redact(ctx context.Context, c *client.Client, q event.RemoveRequest, records []uint64, asJSON bool) error {
 	refused := false
 	for _, q.Record = range records {
 		a, err := c.Remove(ctx, q)
@@ -97,25 +98,25 @@ func (e *environment) redact(ctx context.Context, c *client.Client, q event.Remo
 			a.Status, refused = event.StatusRejected, true
 		}
 		if asJSON {
-			if err := e.json(redaction{q.Record, a}); err != nil {
+			if err := e.JSON(redaction{q.Record, a}); err != nil {
 				return err
 			}
 			continue
 		}
-		fmt.Fprintf(e.out, "%s%s  #%d", e.marks(e.exercise, false), e.word("redact-"+a.Status), q.Record)
+		fmt.Fprintf(e.Out, "%s%s  #%d", e.Marks(e.Exercise, false), e.Word("redact-"+a.Status), q.Record)
 		if a.Record != 0 {
-			fmt.Fprintf(e.out, "  "+e.word("redact-record"), a.Record)
+			fmt.Fprintf(e.Out, "  "+e.Word("redact-record"), a.Record)
 		}
-		fmt.Fprintln(e.out)
+		fmt.Fprintln(e.Out)
 		for _, d := range a.Errors {
-			fmt.Fprintf(e.out, "    %s: %s\n", d.Path, printable.Line(d.Message))
+			fmt.Fprintf(e.Out, "    %s: %s\n", d.Path, printable.Line(d.Message))
 		}
 		if len(a.Copies) > 0 {
-			fmt.Fprintf(e.out, "    "+e.word("redact-copies")+"\n", numbers(a.Copies))
+			fmt.Fprintf(e.Out, "    "+e.Word("redact-copies")+"\n", numbers(a.Copies))
 		}
 	}
 	if refused {
-		return errRefused
+		return command.ErrRefused
 	}
 	return nil
 }
@@ -129,35 +130,35 @@ func numbers(records []uint64) string {
 }
 
 // describe shows what is about to be removed, by subject and hash, never by content.
-func (e *environment) describe(ctx context.Context, c *client.Client, records []uint64) error {
+func (e environment) describe(ctx context.Context, c *client.Client, records []uint64) error {
 	for _, n := range records {
 		found := false
 		err := c.Records(ctx, event.RecordsRequest{From: n, To: n}, func(uint64, uint64) error { return nil }, func(r evidence.Record) error {
 			found = true
-			_, err := fmt.Fprintf(e.out, "#%d  %s  %s\n", r.Sequence, printable.Line(r.Subject), r.Entry())
+			_, err := fmt.Fprintf(e.Out, "#%d  %s  %s\n", r.Sequence, printable.Line(r.Subject), r.Entry())
 			return err
 		})
 		if err != nil {
 			return err
 		}
 		if !found {
-			fmt.Fprintf(e.out, "#%d  %s\n", n, e.word("redact-gone"))
+			fmt.Fprintf(e.Out, "#%d  %s\n", n, e.Word("redact-gone"))
 		}
 	}
 	return nil
 }
 
-var errNotAsked = &usageError{errors.New("this cannot be undone, and there is no terminal to ask on: give --yes if it is meant")}
+var errNotAsked = &command.UsageError{Err: errors.New("this cannot be undone, and there is no terminal to ask on: give --yes if it is meant")}
 
 // asks reports whether standard input is a terminal, so that a person can be asked.
-func (e *environment) asks() bool {
+func (e environment) asks() bool {
 	f, ok := e.in.(*os.File)
 	return ok && isatty.IsTerminal(f.Fd())
 }
 
 // confirm asks a person, and requires the whole word.
-func (e *environment) confirm(question string) error {
-	fmt.Fprintf(e.errOut, "%s [yes/no] ", question)
+func (e environment) confirm(question string) error {
+	fmt.Fprintf(e.ErrOut, "%s [yes/no] ", question)
 	answer, err := bufio.NewReader(e.in).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err

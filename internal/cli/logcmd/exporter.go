@@ -1,4 +1,4 @@
-package cli
+package logcmd
 
 import (
 	"context"
@@ -31,7 +31,7 @@ type exporter struct {
 	done   exported
 }
 
-func newExporter(ctx context.Context, c *client.Client, e *environment, q event.RecordsRequest) (*exporter, error) {
+func newExporter(ctx context.Context, c *client.Client, e environment, q event.RecordsRequest) (*exporter, error) {
 	log, err := certified(ctx, c, q.To)
 	if err != nil {
 		return nil, err
@@ -40,12 +40,12 @@ func newExporter(ctx context.Context, c *client.Client, e *environment, q event.
 	if q.To == 0 {
 		q.To = log.Size
 	}
-	x := &exporter{client: c, log: log, asked: q, count: newCounter(e.errOut, e.word("records"))}
-	if e.exercise {
+	x := &exporter{client: c, log: log, asked: q, count: newCounter(e.ErrOut, e.Word("records"))}
+	if e.Exercise {
 		x.realm = event.Drill
 	}
 	for _, d := range log.Damage {
-		fmt.Fprintf(printable.Writer{Out: e.errOut}, "tocsin: %s\n", e.word("damage-"+d.Kind)+": "+d.Detail)
+		fmt.Fprintf(printable.Writer{Out: e.ErrOut}, "tocsin: %s\n", e.Word("damage-"+d.Kind)+": "+d.Detail)
 	}
 	return x, nil
 }

@@ -1,4 +1,4 @@
-package cli
+package render
 
 import (
 	"encoding/json"
@@ -34,7 +34,7 @@ func TestStory_SaysWhenAnActWasSigned(t *testing.T) {
 		return event.StoryEntry{Record: 7, Type: event.KindClosed, At: noon, Subject: subject, Body: json.RawMessage(body + `,"signed":` + string(signed) + "}")}
 	}
 	said := func(s event.StoryEntry) (zh, en string) {
-		return lines(func(e *environment) { require.NoError(t, e.story(s)) })
+		return lines(func(p *Printer) { require.NoError(t, p.Story(s)) })
 	}
 	zh, en := said(entry(evidence.ActFormat2, `,"log":"log.example.com/test","signedAt":"2026-03-01T03:59:58Z"`))
 	require.Contains(t, zh, "[desk/hall 于 2026-03-01 11:59:58.000 +08:00 签名]")
@@ -53,14 +53,11 @@ func TestRow_OfADesksOwnAct(t *testing.T) {
 	t.Parallel()
 	full := &event.Escalated{ID: "hall.mill.flood.2", Desk: "hall", Operator: "mill", Incident: "flood", Act: event.ActUpdate, From: "hall", ReportedAt: noon}
 	r := full.Row(9, nil, nil, noon)
-	zh, en := lines(func(e *environment) { e.row(r) })
+	zh, en := lines(func(p *Printer) { p.Row(r) })
 	require.Contains(t, zh, "[本席位自己的处置，无需签收]")
 	require.Contains(t, en, "from hall → hall  mill/flood  [own act, nothing to acknowledge]")
-	var s drillDesk
-	s.add(r)
-	require.Equal(t, drillDesk{Escalations: 1}, s, "neither open nor acknowledged in time")
-	_, en = lines(func(e *environment) {
-		e.row(full.Row(9, &event.Acknowledgement{At: noon, Officer: "shift"}, nil, noon))
+	_, en = lines(func(p *Printer) {
+		p.Row(full.Row(9, &event.Acknowledgement{At: noon, Officer: "shift"}, nil, noon))
 	})
 	require.Contains(t, en, "[acknowledged] shift")
 }

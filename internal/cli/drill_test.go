@@ -1,0 +1,123 @@
+package cli
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// told is a row of the desk hall on an incident of grid-east.
+func told(incident string) event.EscalationRow {
+	return event.EscalationRow{Escalation: "hall.grid-east." + incident + ".1", Desk: "hall", Operator: "grid-east", Incident: incident, Title: "全站停电",
+		Grade: event.Major, Act: event.ActReport, From: "grid-east", ReportedAt: noon, DueAt: after(60), AcknowledgeBy: after(30), State: event.StateOverdue}
+}
+
+// imported is a row that starts no clock.
+func imported(incident string) event.EscalationRow {
+	r := told(incident)
+	r.Imported, r.DueAt, r.AcknowledgeBy, r.State = true, nil, nil, event.StateOpen
+	return r
+}
+
+// lateTold is an escalation received some minutes after noon and told 72 minutes
+// after it, 12 after the law's limit.
+func lateTold(received int) *event.Escalated {
+	return &event.Escalated{
+		ID: "hall.grid-east.i.1", Desk: "hall", Operator: "grid-east", Incident: "i", Revision: 1, Act: event.ActReport, From: "grid-east", Grade: event.Major,
+		DueAt: after(60), ReportedAt: *after(72), Late: true, Cause: event.Cause{At: *after(received)},
+		Duties: []event.Duty{{From: "grid-east", Desk: "hall", Act: event.ActReport, DueAt: after(60), LateBy: minutes(12), Citation: "Law, art. 4", Confidence: event.ConfidenceText}},
+	}
+}
+
+func TestHandoverCountsImports(t *testing.T) {
+	f := startFake(t)
+	door(f, event.DoorQuery, func(event.Query) any {
+		return event.QueryAnswer{Rows: []event.EscalationRow{told("inc-1"), imported("old-1"), imported("old-2")}}
+	})
+	old := owing
+	old.Imported, old.Owed, old.Held = true, nil, nil
+	door(f, event.DoorIncidents, func(event.IncidentQuery) any {
+		return event.IncidentAnswer{Now: noon, Rows: []event.IncidentRow{old}}
+	})
+	code, out, errOut := f.run("desk", "handover", "hall", "--json")
+	require.Equal(t, exitOK, code, errOut)
+	h := decode(t, out)
+	assert.EqualValues(t, 2, h["imported"])
+	for list, want := range map[string]int{"open": 0, "overdue": 1, "rising": 0} {
+		assert.Len(t, h[list], want, list)
+	}
+	_, out, _ = f.run("desk", "handover", "hall")
+	assert.Contains(t, out, "\nopen (0)\n\nimported, no clock runs, not listed (2)\n")
+	assert.Contains(t, out, "acknowledge by 2026-03-01 12:30:00.000 +08:00  [overdue]  hall.grid-east.inc-1.1\n      全站停电\n", "the title stands below")
+	assert.NotContains(t, out, "grid-east/old")
+	_, out, _ = f.run("desk", "handover", "hall", "--lang", "zh")
+	assert.Contains(t, out, "\n补录，不计时，未列出 (2)\n")
+}
+
+func TestDrillReportSaysWhoseLatenessItIs(t *testing.T) {
+	f := startFake(t)
+	here, there, corrected := lateTold(30).Row(1, nil, nil, noon), lateTold(65).Row(2, nil, nil, noon), told("fixed")
+	there.Incident = "j"
+	corrected.Standing = here.Duties
+	door(f, event.Drill.Wire(event.DoorQuery), func(event.Query) any {
+		return event.QueryAnswer{Rows: []event.EscalationRow{here, there, corrected, imported("old")}}
+	})
+	door(f, event.Drill.Wire(event.DoorIncidents), func(event.IncidentQuery) any { return event.IncidentAnswer{Now: noon} })
+	code, out, errOut := f.run("drill", "report", "--json")
+	require.Equal(t, exitOK, code, errOut)
+	rows := strings.Split(strings.TrimSpace(out), "\n")
+	require.Len(t, rows, 5)
+	assert.Equal(t, []any{true, false, "2026-03-01T04:30:00.000Z"}, []any{decode(t, rows[0])["delayedHere"], decode(t, rows[1])["delayedHere"], decode(t, rows[0])["receivedAt"]})
+	assert.Equal(t, true, decode(t, rows[3])["imported"])
+	sum := decode(t, rows[4])
+	assert.EqualValues(t, 1, sum["imported"])
+	assert.EqualValues(t, 4, sum["escalations"])
+	desk := sum["desks"].([]any)[0].(map[string]any)
+	for k, want := range map[string]float64{"escalations": 3, "late": 2, "lateBySender": 1, "delayedHere": 1} {
+		assert.Equal(t, want, desk[k], k)
+	}
+	assert.Equal(t, map[string]any{"operator": "grid-east", "incidents": 3., "lateReports": 1., "latestBy": "PT5M", "lateByCorrection": 1.}, sum["operators"].([]any)[0])
+
+	_, out, _ = f.run("drill", "report")
+	assert.Contains(t, out, "\nimported, no clock runs, not listed (1)\n")
+	assert.Contains(t, out, "told past the law's limit: late by the sender 1, delayed here 1")
+	assert.Contains(t, out, "late reports 1  by up to 5m  late by the corrected discovery: incidents 1\n")
+	assert.NotContains(t, out, "grid-east/old")
+	_, out, _ = f.run("drill", "report", "--lang", "zh")
+	assert.Contains(t, out, "报送方迟 1，本系统延误 1")
+}
+
+func TestDrillClock(t *testing.T) {
+	f := startFake(t)
+	var limit int
+	door(f, event.Drill.Wire(event.DoorIncidents), func(q event.IncidentQuery) any {
+		limit = q.Limit
+		return event.IncidentAnswer{Now: noon}
+	})
+	code, out, errOut := f.run("drill", "clock")
+	require.Equal(t, exitOK, code, errOut)
+	assert.Equal(t, 1, limit)
+	assert.True(t, strings.HasPrefix(out, "by the drill's clock it is 2026-03-01T12:00:00.000+08:00 (write this time into reports of the drill); by this machine's it is 20"), out)
+	_, out, _ = f.run("drill", "clock", "--lang", "zh")
+	assert.True(t, strings.HasPrefix(out, "按演练时钟，现在是 2026-03-01T12:00:00.000+08:00（演练报告请填写此时间）；按本机时钟，是 20"), out)
+	_, out, _ = f.run("drill", "clock", "--json")
+	got := decode(t, out)
+	assert.Equal(t, "2026-03-01T04:00:00.000Z", got["drill"])
+	machine, err := time.Parse(time.RFC3339Nano, got["machine"].(string))
+	require.NoError(t, err)
+	assert.WithinDuration(t, time.Now(), machine, time.Minute)
+}
+
+// A desk's own act needs no acknowledgement.
+func TestDrillDesk_OwnAct(t *testing.T) {
+	t.Parallel()
+	full := &event.Escalated{ID: "hall.mill.flood.2", Desk: "hall", Operator: "mill", Incident: "flood", Act: event.ActUpdate, From: "hall", ReportedAt: noon}
+	var s drillDesk
+	s.add(full.Row(9, nil, nil, noon))
+	require.Equal(t, drillDesk{Escalations: 1}, s, "neither open nor acknowledged in time")
+}
