@@ -40,108 +40,30 @@ func (b *Bus) Entry(r event.Record, res Result) evidence.Hash {
 // be stored later. A timer is a record like the others while it is set: once it has come
 // due or was cancelled, its subject is free again.
 func (b *Bus) Commit(ctx context.Context, records []event.Record) ([]Result, error) {
-	sent, err := b.Send(ctx, records)
-	if err != nil {
-		return nil, err
-	}
-	return sent.Wait(ctx)
-}
-
-// commitWait bounds how long Commit waits for a place in a stream's queue, and again for
-// the disk.
-const commitWait = 10 * time.Second
-
-// bounded runs one half of Commit within commitWait.
-func bounded[T any](ctx context.Context, call func(context.Context) (T, error)) (T, error) {
-	try, cancel := context.WithTimeout(ctx, commitWait)
-	defer cancel()
-	out, err := call(try)
-	if err != nil && try.Err() != nil && ctx.Err() == nil {
-		return out, fmt.Errorf("bus: commit: %w: no record came back within %v", ErrUnavailable, commitWait)
-	}
-	return out, err
-}
-
-// Sent are records on their way to the disk.
-type Sent struct {
-	realm   event.Realm
-	records []*pending
-	likely  []uint64 // sequences
-}
-
-// Likely predicts the results of Wait for ledger records, assuming that nobody else
-// writes now and that the subjects are free. known is false if that cannot be predicted,
-// because records are being written or another process writes. Work based on the
-// prediction must be discarded unless Wait returns the same.
-func (s *Sent) Likely() (results []Result, known bool) {
-	if len(s.likely) == 0 || len(s.likely) != len(s.records) {
-		return nil, false
-	}
-	for i, seq := range s.likely {
-		results = append(results, Result{Sequence: seq, header: s.records[i].record.Message(s.realm).Header})
-	}
-	return results, true
-}
-
-// Send is the first half of Commit: it queues the records for their streams.
-func (b *Bus) Send(ctx context.Context, records []event.Record) (*Sent, error) {
 	if err := errors.Join(b.engineHasRoom(), b.roomFor(0)); err != nil {
 		return nil, err
 	}
-	return bounded(ctx, func(ctx context.Context) (*Sent, error) { return b.send(ctx, records) })
-}
-
-// send is Send without a time limit, for followers.
-func (b *Bus) send(ctx context.Context, records []event.Record) (*Sent, error) {
-	sent := &Sent{realm: b.cfg.Realm, records: make([]*pending, len(records))}
-	next := b.writers[event.StreamLedger].likely()
-	for i, r := range records {
-		stream := streamOf(r.Subject)
-		if why := b.Held(); why != "" && stream == event.StreamLedger {
-			return nil, Frozen(why)
-		}
-		w, ok := b.writers[stream]
-		if !ok || strings.ContainsAny(r.Subject, noLiteral) {
-			return nil, fault.New(fault.Reject, "bus: commit", "no stream holds %q", r.Subject)
-		}
-		if isTimer(r) != (stream == event.StreamTimers) || isTimer(r) == r.Due.IsZero() {
-			return nil, fault.New(fault.Reject, "bus: commit", "%q: a timer, and nothing else, has a time when it is due", r.Subject)
-		}
-		p := &pending{record: r, answer: make(chan struct{}), ended: w.done}
-		if len(r.Data) > event.MaxRecord { // it would fail the whole batch
-			p.refuse(fmt.Errorf("it has %d bytes, and a record has at most %d", len(r.Data), event.MaxRecord))
-			sent.records[i] = p
-			continue
-		}
-		if w.inMemory.Load() {
-			b.join(ctx, p)
-		}
-		if next > 0 && stream == event.StreamLedger {
-			sent.likely = append(sent.likely, next)
-			next += 1 + uint64(len(p.behind))
-		}
-		select {
-		case w.queue <- p:
-		case <-w.done:
-			p.part()
-			return nil, errClosed
-		case <-ctx.Done():
-			p.part()
-			return nil, ctx.Err()
-		}
-		sent.records[i] = p
+	try, cancel := context.WithTimeout(ctx, commitWait)
+	defer cancel()
+	results, err := b.commit(try, records)
+	if err != nil && try.Err() != nil && ctx.Err() == nil {
+		return nil, fmt.Errorf("bus: commit: %w: no answer came within %v", ErrUnavailable, commitWait)
 	}
-	return sent, nil
+	return results, err
 }
 
-// Wait is the second half of Commit.
-func (s *Sent) Wait(ctx context.Context) ([]Result, error) { return bounded(ctx, s.wait) }
+// commitWait bounds Commit.
+const commitWait = 10 * time.Second
 
-// wait is Wait without a time limit, for followers.
-func (s *Sent) wait(ctx context.Context) ([]Result, error) {
-	results := make([]Result, len(s.records))
+// commit is Commit without a time limit, for followers.
+func (b *Bus) commit(ctx context.Context, records []event.Record) ([]Result, error) {
+	sent, err := b.queue(ctx, records)
+	if err != nil {
+		return nil, err
+	}
+	results := make([]Result, len(sent))
 	var failed error
-	for i, p := range s.records {
+	for i, p := range sent {
 		select {
 		case <-p.answer:
 		case <-p.ended:
@@ -156,6 +78,43 @@ func (s *Sent) wait(ctx context.Context) ([]Result, error) {
 		return nil, failed
 	}
 	return results, nil
+}
+
+// queue queues the records for the writers of their streams.
+func (b *Bus) queue(ctx context.Context, records []event.Record) ([]*pending, error) {
+	sent := make([]*pending, len(records))
+	for i, r := range records {
+		stream := streamOf(r.Subject)
+		if why := b.Held(); why != "" && stream == event.StreamLedger {
+			return nil, Frozen(why)
+		}
+		w, ok := b.writers[stream]
+		if !ok || strings.ContainsAny(r.Subject, noLiteral) {
+			return nil, fault.New(fault.Reject, "bus: commit", "no stream holds %q", r.Subject)
+		}
+		if isTimer(r) != (stream == event.StreamTimers) || isTimer(r) == r.Due.IsZero() {
+			return nil, fault.New(fault.Reject, "bus: commit", "%q: a timer, and nothing else, has a time when it is due", r.Subject)
+		}
+		p := &pending{record: r, answer: make(chan struct{}), ended: w.done}
+		sent[i] = p
+		if len(r.Data) > event.MaxRecord { // it would fail the whole batch
+			p.refuse(fmt.Errorf("it has %d bytes, and a record has at most %d", len(r.Data), event.MaxRecord))
+			continue
+		}
+		if w.inMemory.Load() {
+			b.join(ctx, p)
+		}
+		select {
+		case w.queue <- p:
+		case <-w.done:
+			p.part()
+			return nil, errClosed
+		case <-ctx.Done():
+			p.part()
+			return nil, ctx.Err()
+		}
+	}
+	return sent, nil
 }
 
 // IsRecord reports whether a message on a subject would be stored as a record.

@@ -84,12 +84,12 @@ func (b *Bus) watchHeld(ctx context.Context) error {
 // heldPause is how often a follower retries while the ledger is frozen.
 const heldPause = 500 * time.Millisecond
 
-// send is Send for a follower. It waits while the ledger is frozen.
-func (r *run) send(ctx context.Context, records []event.Record) (*Sent, error) {
+// commit is Commit for a follower. It waits while the ledger is frozen.
+func (r *run) commit(ctx context.Context, records []event.Record) ([]Result, error) {
 	for {
-		s, err := r.bus.send(ctx, records)
+		results, err := r.bus.commit(ctx, records)
 		if frozen := Frozen(""); !errors.As(err, &frozen) {
-			return s, err
+			return results, err
 		}
 		r.bus.beat(heart{r.f.Name, "follows " + r.stream})
 		select {

@@ -172,13 +172,8 @@ func (r *run) launch(ctx context.Context, trials []*trial) error {
 		out = append(out, t.out...)
 	}
 	r.air = append(r.air, f)
-	s, err := r.send(ctx, out)
-	if err != nil {
-		f.err = err
-		return r.land(ctx, f)
-	}
 	go func() {
-		f.results, f.err = s.wait(ctx)
+		f.results, f.err = r.commit(ctx, out)
 		select {
 		case r.landed <- f:
 		case <-ctx.Done():

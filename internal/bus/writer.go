@@ -50,8 +50,6 @@ type writer struct {
 	feed   func() *feed          // receives written records; nil where readers wait for the engine's delivery
 	agenda func() *agenda        // receives written timers
 	busy   atomic.Bool           // a commit is in flight
-	last   atomic.Uint64         // sequence that it stored last; 0 before the first
-	alone  atomic.Bool           // nobody else wrote between its last two commits
 	// inMemory is true while the engine stages batches in memory, until unstage is
 	// called.
 	inMemory atomic.Bool
@@ -78,20 +76,9 @@ func (w *writer) stored(round []*pending, first uint64) {
 			a.add(p.record.Written(w.realm, first+uint64(i)), false)
 		}
 	}
-	w.alone.Store(first == w.last.Load()+1)
-	w.last.Store(first + uint64(len(round)) - 1)
 	for i, p := range round {
 		p.settle(Result{Sequence: first + uint64(i), header: p.header}, nil)
 	}
-}
-
-// likely returns the sequence that the next record gets if it is written at once and
-// nobody else writes; 0 if that is unknown or somebody else wrote last.
-func (w *writer) likely() uint64 {
-	if w.busy.Load() || len(w.queue) > 0 || !w.alone.Load() {
-		return 0
-	}
-	return w.last.Load() + 1 // read last: includes a commit that finished meanwhile
 }
 
 // IsWriting reports whether ledger records are being stored. Work that can wait yields

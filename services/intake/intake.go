@@ -22,7 +22,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -199,38 +198,17 @@ func (in *Intake) take(ctx context.Context, turn *endpoint.Turn, subs []submissi
 		}
 		records, taken, indices = append(records, r), append(taken, a), append(indices, i)
 	}
-	write := func(results []bus.Result, sign func([]event.Receipt)) (err error) {
-		for k, res := range results {
-			i := indices[k]
-			if receipts[i], err = in.receipt(subs[i], taken[k], records[k], res); err != nil {
-				return err
-			}
-		}
-		sign(receipts)
-		return nil
-	}
-	sent, err := in.deps.Bus.Send(ctx, records)
+	results, err := in.deps.Bus.Commit(ctx, records)
 	if err != nil {
 		return nil, err
 	}
-	// While waiting for the disk, sign the receipts of the most likely outcome. If the
-	// outcome differs, they never leave this function.
-	likely, known := sent.Likely()
-	if known {
-		runtime.Gosched() // let the writer, which Send has woken, run first
-		if err := write(likely, in.signer.alone); err != nil {
+	for k, res := range results {
+		i := indices[k]
+		if receipts[i], err = in.receipt(subs[i], taken[k], records[k], res); err != nil {
 			return nil, err
 		}
 	}
-	results, err := sent.Wait(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if !known || !slices.EqualFunc(likely, results, func(l, r bus.Result) bool { return r.Existing == nil && r.Sequence == l.Sequence }) {
-		if err := write(results, in.signer.sign); err != nil {
-			return nil, err
-		}
-	}
+	in.signer.sign(receipts)
 	for _, i := range indices {
 		in.warn(ctx, subs[i].event, &receipts[i])
 	}

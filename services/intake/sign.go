@@ -3,7 +3,6 @@ package intake
 import (
 	"context"
 	"errors"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -88,18 +87,9 @@ func (s *signer) wait(ctx context.Context) {
 	}
 }
 
-// alone signs the receipts of one answer with a signature of their own. Receipts whose
-// outcome is not certain are signed this way: the holder of one of several receipts
-// signed together can prove the others too, by what is in the log, so all of them must be
-// true.
-func (s *signer) alone(receipts []event.Receipt) {
-	if s != nil {
-		s.together(receipts)
-	}
-}
-
-// sign signs receipts. Receipts that wait while others are being signed share the next
-// signature: one signature for each took seven per cent of a report's cost.
+// sign signs receipts of stored records. Receipts that wait while others are being signed
+// share the next signature, and the holder of one can prove the others too, by what is in
+// the log. One signature for each took seven per cent of a report's cost.
 func (s *signer) sign(receipts []event.Receipt) {
 	if s == nil {
 		return
@@ -123,7 +113,6 @@ type unsigned struct {
 
 func (s *signer) signWaiting() {
 	for {
-		s.gather()
 		s.mu.Lock()
 		batch := s.waiting
 		s.waiting = nil
@@ -160,20 +149,5 @@ func (s *signer) together(answers ...[]event.Receipt) {
 		for i := range receipts {
 			receipts[i].Signed, signed = signed[0], signed[1:]
 		}
-	}
-}
-
-// gather yields to the other goroutines woken by the same commit, for as long as more of
-// them arrive.
-func (s *signer) gather() {
-	for before := -1; ; {
-		runtime.Gosched()
-		s.mu.Lock()
-		n := len(s.waiting)
-		s.mu.Unlock()
-		if n <= before {
-			return
-		}
-		before = n
 	}
 }
