@@ -317,9 +317,9 @@ type Graded struct {
 	// Look is when time alone next changes a decision: the grade under some statute, or a
 	// forward that is sent without a person. Null: never.
 	Look        *time.Time   `json:"look,omitempty"`
-	Held        []Held       `json:"held,omitempty"`  // forwards among the duties that await a person
-	Owed        []Obligation `json:"owed,omitempty"`  // what the operator still owes
-	Escalations []Escalation `json:"escalations"`     // OutcomeOf stops reading here
+	Held        []Held       `json:"held,omitempty"` // forwards among the duties that await a person
+	Owed        []Obligation `json:"owed,omitempty"` // what the operator still owes
+	Escalations []Escalation `json:"escalations"`
 	Through     uint64       `json:"through"`         // the last cause folded
 	Aside       []uint64     `json:"aside,omitempty"` // causes before Through that could not be folded
 	Cause       Cause        `json:"cause"`

@@ -45,22 +45,6 @@ func (s State) Missing(a Asked) []string {
 	})
 }
 
-var askedParts = Parts{"operator": nil, "incident": nil, "owed": nil, "through": nil}
-
-// AskedOf decodes from a graded record what is owed and the last cause that was folded.
-func AskedOf(s Stored) (*Graded, error) {
-	s.Data = askedParts.Pick(s.Data)
-	return Decode[Graded](s)
-}
-
-var toldParts = Parts{"desk": nil, "from": nil, "act": nil, "acknowledgeBy": nil}
-
-// ToldOf decodes from an escalation what IsOwnAct needs.
-func ToldOf(s Stored) (*Escalated, error) {
-	s.Data = toldParts.Pick(s.Data)
-	return Decode[Escalated](s)
-}
-
 // IsOwnAct reports whether the escalation tells a desk only of its own act, which it need
 // not acknowledge.
 func (e *Escalated) IsOwnAct() bool {

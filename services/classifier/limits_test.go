@@ -73,3 +73,17 @@ func TestHandle_ManyCausesSetAside(t *testing.T) {
 	require.Len(t, g.Aside, maxAside-maxRetried)
 	require.Equal(t, event.Major, g.Grade)
 }
+
+// TestRefused_OrderOfMembers: which causes a stored revision has folded may stand anywhere
+// in it.
+func TestRefused_OrderOfMembers(t *testing.T) {
+	h := newBench(t).handler()
+	revision := func(body string) event.Stored {
+		return event.Stored{Record: event.RawRecord("incident.graded.grid-east.x.1", nine, "", []byte(body))}
+	}
+	in := event.Stored{Record: event.RawRecord("incident.accepted.grid-east.x.y", nine, "", nil), Sequence: 5}
+	require.False(t, h.Refused(in, revision(`{"cause":{"record":7},"aside":[3],"through":7}`)), "it is folded already")
+	require.True(t, h.Refused(in, revision(`{"cause":{"record":7},"aside":[3,5],"through":7}`)), "it was set aside")
+	require.True(t, h.Refused(in, revision(`{"through":4}`)), "it is later")
+	require.True(t, h.Refused(in, revision(`{"through":"7"}`)), "the stored revision cannot be read: the handler finds out why")
+}

@@ -45,9 +45,9 @@ func (w *sweeper) compare(ctx context.Context, subject string, givenUp map[strin
 	if event.ParseSubject(last.Subject).Kind == event.KindEscalated {
 		demanded, err = w.setter.escalated(last)
 	} else {
-		var g *event.GradedOutcome
-		if g, err = event.OutcomeOf(last); err == nil {
-			demanded, err = w.setter.timersOf(last, g)
+		var d *demands
+		if d, err = event.Decode[demands](last); err == nil {
+			demanded, err = w.setter.timersOf(d)
 		}
 	}
 	if err != nil {

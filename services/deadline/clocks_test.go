@@ -27,6 +27,16 @@ func revision(n int, g event.Graded) event.Graded {
 	return g
 }
 
+// demandsOf writes a graded record and reads from it what sets clocks.
+func demandsOf(t *testing.T, g event.Graded) *demands {
+	t.Helper()
+	r, err := event.NewRecord(event.GradedSubject(g.Operator, g.Incident, g.Revision), g.At, "", g)
+	require.NoError(t, err)
+	d, err := event.Decode[demands](event.Stored{Record: r})
+	require.NoError(t, err)
+	return d
+}
+
 func (w *tower) grade(g event.Graded) {
 	w.t.Helper()
 	w.put(event.GradedSubject(g.Operator, g.Incident, g.Revision), g)
@@ -55,8 +65,7 @@ func TestRemindersOfARevision(t *testing.T) {
 		return []event.Obligation{o}
 	}
 	ids := func(g event.Graded) (out []string) {
-		g = revision(1, g)
-		for _, r := range reminders(&g) {
+		for _, r := range reminders(demandsOf(t, revision(1, g))) {
 			out = append(out, fmt.Sprint(r.ID, " ", int(r.At.Sub(nine).Minutes()), " ", r.Passed))
 		}
 		return out
@@ -77,7 +86,7 @@ func TestRemindersOfARevision(t *testing.T) {
 		require.Equal(t, row.want, ids(row.g), name)
 	}
 	g := revision(1, event.Graded{Owed: []event.Obligation{owed}, Held: []event.Held{{Desk: "gate", To: "hall", Remind: at(5), Until: at(9)}}})
-	all := reminders(&g)
+	all := reminders(demandsOf(t, g))
 	require.Equal(t, event.Reminder{
 		ID: "s-1", Operator: "mill", Incident: "flood", To: "mill", Obligation: "s", Items: []string{"cause"},
 		DueAt: at(60), At: at(30), Citation: "art. 1", Desk: "hall",
@@ -85,6 +94,21 @@ func TestRemindersOfARevision(t *testing.T) {
 	require.Equal(t, event.Reminder{
 		ID: "forward-gate-hall", Operator: "mill", Incident: "flood", To: "gate", Forward: "hall", DueAt: at(9), At: at(5),
 	}, all[3])
+}
+
+// TestDemands_OrderOfMembers: what sets clocks may stand anywhere in a graded record.
+func TestDemands_OrderOfMembers(t *testing.T) {
+	t.Parallel()
+	d, err := event.Decode[demands](event.Stored{Record: event.RawRecord("incident.graded.mill.flood.3", nine, "", []byte(
+		`{"escalations":[{"desk":"gate"}],"cause":{"record":7},"next":{"at":"2026-03-02T03:00:00Z","grade":"major"},"grade":"general",`+
+			`"owed":[{"id":"s"}],"held":[{"desk":"gate","to":"hall"}],"look":"2026-03-02T03:00:00Z","revision":3,"incident":"flood","operator":"mill"}`))})
+	require.NoError(t, err)
+	require.Equal(t, "mill.flood", d.incident())
+	require.Equal(t, 3, d.Revision)
+	require.Equal(t, event.Major, d.rises())
+	require.True(t, d.Look.Equal(time.Date(2026, 3, 2, 3, 0, 0, 0, time.UTC)))
+	require.Equal(t, "s", d.Owed[0].ID)
+	require.Equal(t, "hall", d.Held[0].To)
 }
 
 // A revision replaces the timers of the previous one; a reminder checks whether the item

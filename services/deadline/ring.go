@@ -64,12 +64,12 @@ func (r ringer) reminder(ctx context.Context, in event.Stored) ([]event.Record, 
 	if err != nil {
 		return nil, err
 	}
-	g, err := event.Decode[event.Graded](last)
+	d, err := event.Decode[demands](last)
 	if err != nil {
 		return nil, err
 	}
-	if !slices.ContainsFunc(g.Owed, func(o event.Obligation) bool { return o.ID == m.Obligation }) &&
-		!slices.ContainsFunc(g.Held, func(h event.Held) bool { return h.Desk == m.To && h.To == m.Forward }) {
+	if !slices.ContainsFunc(d.Owed, func(o event.Obligation) bool { return o.ID == m.Obligation }) &&
+		!slices.ContainsFunc(d.Held, func(h event.Held) bool { return h.Desk == m.To && h.To == m.Forward }) {
 		return nil, nil
 	}
 	m.At = r.now(in)

@@ -3,7 +3,6 @@ package deadline
 import (
 	"context"
 	"fmt"
-	"reflect"
 	"strconv"
 	"time"
 
@@ -41,31 +40,57 @@ func (setter) Refused(_, _ event.Stored) bool { return false }
 // Failed does nothing: the handler keeps no state.
 func (setter) Failed(event.Stored) {}
 
+// demands are the members of a graded record from which clocks follow.
+type demands struct {
+	Operator string             `json:"operator"`
+	Incident string             `json:"incident"`
+	Revision int                `json:"revision"`
+	Look     *time.Time         `json:"look"`
+	Held     []event.Held       `json:"held"`
+	Owed     []event.Obligation `json:"owed"`
+	Grade    event.Grade        `json:"grade"`
+	Next     *event.Next        `json:"next"`
+}
+
+// incident returns the incident's name in the names of timers.
+func (d *demands) incident() string { return event.Token(d.Operator) + "." + event.Token(d.Incident) }
+
+// any reports whether any clock follows.
+func (d *demands) any() bool { return d.Look != nil || len(d.Owed) > 0 || len(d.Held) > 0 }
+
+// rises returns the incident's grade, or the graver one to which time alone next raises
+// it.
+func (d *demands) rises() event.Grade {
+	if d.Next != nil {
+		return max(d.Grade, d.Next.Grade)
+	}
+	return d.Grade
+}
+
 // graded sets the timer of the next look by the classifier and the reminders of what is
 // owed, after cancelling those of the previous revision.
 func (s setter) graded(ctx context.Context, in event.Stored) ([]event.Record, error) {
-	g, err := event.OutcomeOf(in)
+	d, err := event.Decode[demands](in)
 	if err != nil {
 		return nil, err
 	}
-	incident := event.Token(g.Operator) + "." + event.Token(g.Incident)
-	if g.Revision > 1 && !s.armed.idle(incident) {
+	incident := d.incident()
+	if d.Revision > 1 && !s.armed.idle(incident) {
 		err := s.deps.Bus.Cancel(ctx, event.TimerSubject(timerElapsed+"."+incident+".*"), event.TimerSubject(timerReminder+"."+incident+".*"))
 		if err != nil {
 			return nil, err
 		}
 	}
-	out, err := s.timersOf(in, g)
+	out, err := s.timersOf(d)
 	if err != nil {
 		return nil, err
 	}
-	s.armed.note(incident, setting{look: g.Look, any: len(out) > 0})
+	s.armed.note(incident, setting{look: d.Look, any: len(out) > 0})
 	return out, nil
 }
 
 // timersOf returns the timers that a graded record demands.
-func (s setter) timersOf(in event.Stored, g *event.GradedOutcome) ([]event.Record, error) {
-	incident := event.Token(g.Operator) + "." + event.Token(g.Incident)
+func (s setter) timersOf(d *demands) ([]event.Record, error) {
 	var out []event.Record
 	add := func(name string, due time.Time, body any) error {
 		r, err := event.NewRecord(event.TimerSubject(name), s.deps.Clock.Now(), "", body)
@@ -73,22 +98,14 @@ func (s setter) timersOf(in event.Stored, g *event.GradedOutcome) ([]event.Recor
 		out = append(out, r)
 		return err
 	}
-	if g.Look != nil {
-		grade, err := event.RisesTo(in)
-		if err != nil {
-			return nil, err
-		}
-		body := event.Elapsed{Operator: g.Operator, Incident: g.Incident, Revision: g.Revision, At: *g.Look, Grade: grade}
-		if err := add(timerElapsed+"."+incident+"."+strconv.FormatInt(g.Look.UnixNano(), 10), *g.Look, body); err != nil {
+	if d.Look != nil {
+		body := event.Elapsed{Operator: d.Operator, Incident: d.Incident, Revision: d.Revision, At: *d.Look, Grade: d.rises()}
+		if err := add(timerElapsed+"."+d.incident()+"."+strconv.FormatInt(d.Look.UnixNano(), 10), *d.Look, body); err != nil {
 			return nil, err
 		}
 	}
-	due, err := remindersOf(in, g)
-	if err != nil {
-		return nil, err
-	}
-	for _, r := range due {
-		if err := add(timerReminder+"."+incident+"."+event.Token(r.ID), r.At, r); err != nil {
+	for _, r := range reminders(d) {
+		if err := add(timerReminder+"."+d.incident()+"."+event.Token(r.ID), r.At, r); err != nil {
 			return nil, err
 		}
 	}
@@ -109,29 +126,17 @@ func (s setter) acknowledged(ctx context.Context, in event.Stored) error {
 	return s.deps.Bus.Cancel(ctx, event.TimerSubject(escalationTimer(in.Subject)))
 }
 
-// remindersOf reads the reminders of a graded record, if it has any.
-func remindersOf(in event.Stored, o *event.GradedOutcome) ([]event.Reminder, error) {
-	if !o.Owed && !o.Held {
-		return nil, nil
-	}
-	g, err := event.RemindersOf(in)
-	if err != nil {
-		return nil, err
-	}
-	return reminders(g), nil
-}
-
 // reminders returns the reminders that a revision demands, each with its moment in At:
 // for every obligation, before its due time and at it, and for every forward that awaits
 // a person. A moment that had passed when the obligation was first listed makes no
 // reminder; one that has passed since is due at once, unless its reminder was made.
-func reminders(g *event.Graded) (out []event.Reminder) {
-	for _, o := range g.Owed {
+func reminders(d *demands) (out []event.Reminder) {
+	for _, o := range d.Owed {
 		if o.DueAt == nil {
 			continue
 		}
 		r := event.Reminder{
-			Operator: g.Operator, Incident: g.Incident, To: g.Operator, Obligation: o.ID, Items: o.Items, DueAt: *o.DueAt,
+			Operator: d.Operator, Incident: d.Incident, To: d.Operator, Obligation: o.ID, Items: o.Items, DueAt: *o.DueAt,
 			Citation: o.Citation, Confidence: o.Confidence, Desk: o.Desk,
 		}
 		for i, at := range o.Remind {
@@ -143,9 +148,9 @@ func reminders(g *event.Graded) (out []event.Reminder) {
 		r.ID, r.At, r.Passed = o.ID+"-due", *o.DueAt, true
 		out = append(out, r)
 	}
-	for _, h := range g.Held {
+	for _, h := range d.Held {
 		out = append(out, event.Reminder{
-			ID: "forward-" + h.Desk + "-" + h.To, Operator: g.Operator, Incident: g.Incident,
+			ID: "forward-" + h.Desk + "-" + h.To, Operator: d.Operator, Incident: d.Incident,
 			To: h.Desk, Forward: h.To, DueAt: h.Until, At: h.Remind,
 		})
 	}
@@ -164,17 +169,10 @@ type target struct {
 	AcknowledgeBy *time.Time  `json:"acknowledgeBy"`
 }
 
-var targetParts = event.PartsOf(reflect.TypeFor[target]())
-
-func targetOf(in event.Stored) (*target, error) {
-	in.Data = targetParts.Pick(in.Data)
-	return event.Decode[target](in)
-}
-
 // escalated sets the timer of an acknowledgement, first for the moment at which the desk
 // would have been away too long.
 func (s setter) escalated(in event.Stored) ([]event.Record, error) {
-	e, err := targetOf(in)
+	e, err := event.Decode[target](in)
 	if err != nil || e.AcknowledgeBy == nil {
 		return nil, err
 	}

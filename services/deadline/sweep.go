@@ -131,11 +131,11 @@ func (c *clocks) note(s event.Stored) {
 	case event.KindGraded:
 		incident := a.Operator + "." + a.Incident
 		delete(c.graded, incident)
-		if g, err := event.OutcomeOf(s); err == nil && (g.Look != nil || g.Owed || g.Held) {
+		if d, err := event.Decode[demands](s); err == nil && d.any() {
 			c.graded[incident] = s.Sequence
 		}
 	case event.KindEscalated:
-		if t, err := targetOf(s); err == nil && t.AcknowledgeBy != nil {
+		if t, err := event.Decode[target](s); err == nil && t.AcknowledgeBy != nil {
 			c.escalated[event.EscalationOf(s.Subject)] = s.Sequence
 		}
 	case event.KindAcknowledged:

@@ -211,12 +211,19 @@ func (s service) toAcknowledge(ctx context.Context, open []string) ([]string, er
 		if err != nil {
 			return nil, err
 		}
-		e, err := event.ToldOf(stored)
+		e, err := event.Decode[event.Escalated](stored)
 		if err != nil || !e.IsOwnAct() {
 			left = append(left, id)
 		}
 	}
 	return left, nil
+}
+
+// revision has the members of a graded record against which acts are checked.
+type revision struct {
+	Held    []event.Held       `json:"held"`
+	Owed    []event.Obligation `json:"owed"`
+	Through uint64             `json:"through"`
 }
 
 // checkHeld checks, in the last revision of the incident, whether a forward of the desk
@@ -226,9 +233,9 @@ func (s service) checkHeld(ctx context.Context, f *form, a event.DeskAct) error 
 	if err != nil && !errors.Is(err, bus.ErrNotFound) {
 		return err
 	}
-	g := new(event.Graded)
+	g := new(revision)
 	if err == nil {
-		if g, err = event.Decode[event.Graded](last); err != nil {
+		if g, err = event.Decode[revision](last); err != nil {
 			return err
 		}
 	}

@@ -110,7 +110,7 @@ func (s service) checkAsked(ctx context.Context, f *form, a event.DeskAct) error
 	if err != nil {
 		return err
 	}
-	g, err := event.AskedOf(last)
+	g, err := event.Decode[revision](last)
 	if err != nil {
 		return err
 	}

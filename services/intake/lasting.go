@@ -56,7 +56,9 @@ func (in *Intake) known(ctx context.Context, operator, incident string) (event.F
 	if err != nil {
 		return event.Facts{}, err
 	}
-	g, err := event.Decode[event.Graded](last)
+	g, err := event.Decode[struct {
+		State event.State `json:"state"`
+	}](last)
 	if err != nil {
 		return event.Facts{}, err
 	}

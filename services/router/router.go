@@ -56,23 +56,20 @@ type handler struct {
 func (h handler) Handle(_ context.Context, in event.Stored) ([]event.Record, error) {
 	switch event.ParseSubject(in.Subject).Kind {
 	case event.KindGraded:
-		return h.route(in)
+		g, err := event.Decode[event.Graded](in)
+		if err != nil {
+			return nil, err
+		}
+		return h.escalations(g)
 	case event.KindUnhandled:
 		return h.review(in)
 	}
 	return h.notify(in)
 }
 
-// route carries out a graded record.
-func (h handler) route(in event.Stored) ([]event.Record, error) {
-	outcome, err := event.OutcomeOf(in)
-	if err != nil || !outcome.Escalates {
-		return nil, err
-	}
-	g, err := event.Decode[event.Graded](in)
-	if err != nil {
-		return nil, err
-	}
+// escalations carries out a graded record: it returns one record for each desk that is
+// told. It reads nothing but the clock.
+func (h handler) escalations(g *event.Graded) ([]event.Record, error) {
 	now := h.clock.Now()
 	out := make([]event.Record, 0, len(g.Escalations))
 	for _, e := range g.Escalations {
