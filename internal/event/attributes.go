@@ -47,9 +47,9 @@ func (e *envelope) checkAttributes(f *faults) *Event {
 	}
 	if v, ok := e.text(f, "time", false, 0); ok {
 		var err error
-		if ev.Time, err = parseInstant(v); err != nil {
+		if ev.Time, err = ParseInstant(v); err != nil {
 			f.add("$.time", "%v", err)
-		} else if strict, loose := strictTime(v); loose {
+		} else if strict, loose := StrictTime(v); loose {
 			ev.Warnings = append(ev.Warnings, looseTime("$.time", v, strict))
 		}
 	}

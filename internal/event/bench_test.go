@@ -1,58 +1,17 @@
 package event
 
 import (
-	"errors"
-	"net/http"
+	"bytes"
+	"strings"
 	"testing"
 	"time"
-
-	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
-func BenchmarkFromNATS(b *testing.B) {
-	e, err := ParseEvent([]byte(fullEvent))
-	require.NoError(b, err)
-	header, data := ToNATS(e)
-	delete(header, "ce-datacontenttype") // as over HTTP
-	header[headerContentType] = []string{"application/json"}
-	for name, from := range map[string]func() error{
-		"structured": func() error {
-			_, err := FromNATS(map[string][]string{headerContentType: {"application/cloudevents+json"}}, []byte(fullEvent))
-			return err
-		},
-		"binary": func() error { _, err := FromNATS(header, data); return err },
-		"http": func() error {
-			reports, err := FromHTTP(http.Header(header), data)
-			return errors.Join(err, reports.Parse(0).Err)
-		},
-	} {
-		b.Run(name, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				if err := from(); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-}
-
-// A refusal needs the library, which alone can explain it.
-func BenchmarkParseEventRefused(b *testing.B) {
-	b.ReportAllocs()
-	raw := eventWith(TypeInitial, `"facts":{"outage":[{"scope":"overall"}]},"ownGrade":"x"`)
-	for b.Loop() {
-		if _, err := ParseEvent(raw); err == nil {
-			b.Fatal("taken")
-		}
-	}
-}
-
 func BenchmarkRecord(b *testing.B) {
 	at := time.Date(2025, 11, 1, 0, 45, 0, 5e8, time.UTC)
-	r := RawRecord(AcceptedSubject("grid-east", "inc-1", "urn:tocsin:operator:grid-east", "r-1"), at, hexSHA256(nil), []byte(fullEvent))
+	r := RawRecord(AcceptedSubject("grid-east", "inc-1", "urn:tocsin:operator:grid-east", "r-1"), at, strings.Repeat("0", 64), bytes.Repeat([]byte("x"), 1500))
 	m := r.Message(Real)
 	for name, do := range map[string]func(){
 		"message": func() { r.Message(Real) },

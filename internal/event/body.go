@@ -26,29 +26,18 @@ type Accepted struct {
 	Warnings []fault.Detail  `json:"warnings,omitempty"`
 	Event    json.RawMessage `json:"event"` // as sent, in structured form
 
-	data *Report // the report, where this process has just read it; nil when decoded from JSON
-}
-
-// Accepted returns the body of the record of an operator's report, once it is accepted.
-func (e *Event) Accepted(operator string, at time.Time) *Accepted {
-	a := &Accepted{
-		Operator: operator, Incident: e.Subject, Report: e.ID, Source: e.Source, Type: e.Type,
-		ReceivedAt: at, Digest: e.Digest, Event: e.Raw, data: &e.Report,
-	}
-	if !e.Time.IsZero() {
-		sent := e.Time // a copy, because revisions keep the time and need not keep the event
-		a.SentAt = &sent
-	}
-	return a
+	// Parsed is the report, where this process has just read it; nil when decoded from JSON.
+	// It must not be changed.
+	Parsed *Report `json:"-"`
 }
 
 // Data returns the report without parsing it again, in the process that accepted it. The
 // caller must not change it.
 func (a *Accepted) Data() (r Report, known bool) {
-	if a.data == nil {
+	if a.Parsed == nil {
 		return Report{}, false
 	}
-	return *a.data, true
+	return *a.Parsed, true
 }
 
 // OwnTime returns the time that the report claims for itself, at most its receipt: a
@@ -441,19 +430,6 @@ type Acknowledgement struct {
 	AcknowledgeBy *time.Time `json:"acknowledgeBy,omitempty"`
 	// Signed proves that the desk acknowledged it, where there are identities.
 	Signed *evidence.SignedAct `json:"signed,omitempty"`
-}
-
-// AcknowledgementAnswer answers an acknowledgement: the first one counts.
-type AcknowledgementAnswer struct {
-	Status         string         `json:"status"` // accepted, duplicate, conflict or rejected
-	Escalation     string         `json:"escalation"`
-	Desk           string         `json:"desk,omitempty"`
-	AcknowledgedAt *time.Time     `json:"acknowledgedAt,omitempty"`
-	AcknowledgedBy string         `json:"acknowledgedBy,omitempty"`
-	Record         uint64         `json:"record,omitempty"`
-	Errors         []fault.Detail `json:"errors,omitempty"`
-	// Warnings are not faults: the acknowledgement is accepted.
-	Warnings []fault.Detail `json:"warnings,omitempty"`
 }
 
 // Unhandled is the body of incident.unhandled: a record that a service could not handle,

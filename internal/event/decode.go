@@ -29,8 +29,8 @@ type Event struct {
 }
 
 const (
-	opParse   = "event: parse"
-	jsonSpace = " \t\r\n" // RFC 8259, section 2; bytes.TrimSpace takes more
+	opParse = "event: parse"
+	space   = " \t\r\n" // RFC 8259, section 2; bytes.TrimSpace takes more
 )
 
 // ParseEvent reads one CloudEvent in structured mode (CloudEvents 1.0.2, JSON event
@@ -81,7 +81,7 @@ func ParseEvent(raw []byte) (*Event, error) {
 // trim removes the byte order mark that some programs put before UTF-8, and the white
 // space around a JSON text. Only one mark is removed.
 func trim(raw []byte) []byte {
-	return bytes.Trim(bytes.TrimPrefix(raw, []byte("\uFEFF")), jsonSpace)
+	return bytes.Trim(bytes.TrimPrefix(raw, []byte("\uFEFF")), space)
 }
 
 const utf16Message = "is UTF-16: JSON is sent as UTF-8 (RFC 8259, section 8.1)"
@@ -189,13 +189,26 @@ func (e *envelope) event(f *faults) (*Event, error) {
 		f.add("$.data", "has no canonical form (RFC 8785): %v", err)
 		return nil, f.err(opParse)
 	}
-	if !ev.Report.read(e.tree) {
+	if !readReport(&ev.Report, e.tree) {
 		// A clone keeps the buffer on the stack.
-		if ev.Report, err = decodeReport(bytes.Clone(canonical)); err != nil {
+		if ev.Report, err = ParseReport(bytes.Clone(canonical)); err != nil {
 			return nil, fault.New(fault.Reject, opParse, "data that passed its schema cannot be read: %w", err)
 		}
 	}
 	ev.Warnings = warnOfTimes(ev.Warnings, "$.data", e.tree)
 	ev.Data, ev.Raw, ev.Digest = e.data, e.raw, hexSHA256(canonical)
 	return ev, nil
+}
+
+// Accepted returns the body of the record of an operator's report, once it is accepted.
+func (e *Event) Accepted(operator string, at time.Time) *Accepted {
+	a := &Accepted{
+		Operator: operator, Incident: e.Subject, Report: e.ID, Source: e.Source, Type: e.Type,
+		ReceivedAt: at, Digest: e.Digest, Event: e.Raw, Parsed: &e.Report,
+	}
+	if !e.Time.IsZero() {
+		sent := e.Time // a copy, because revisions keep the time and need not keep the event
+		a.SentAt = &sent
+	}
+	return a
 }

@@ -290,8 +290,8 @@ func BenchmarkParseEventParts(b *testing.B) {
 		"walk":   func() { w := walk(raw, "$", 0, &f); w.document(); w.done() },
 		"schema": func() { checkData(&f, "$.data", TypeInitial, tree) },
 		"digest": func() { c, _ := appendCanonical(nil, tree); hexSHA256(c) },
-		"report": func() { new(Report).read(tree) },
-		"text":   func() { _, _ = decodeReport(canonical) },
+		"report": func() { readReport(new(Report), tree) },
+		"text":   func() { _, _ = ParseReport(canonical) },
 	} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {

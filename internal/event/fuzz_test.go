@@ -125,7 +125,7 @@ func FuzzFromHTTP(f *testing.F) {
 }
 
 func withoutSpace(b []byte) []byte {
-	return slices.DeleteFunc(bytes.Clone(b), func(c byte) bool { return strings.IndexByte(jsonSpace, c) >= 0 })
+	return slices.DeleteFunc(bytes.Clone(b), func(c byte) bool { return strings.IndexByte(space, c) >= 0 })
 }
 
 func FuzzSplitEvents(f *testing.F) {

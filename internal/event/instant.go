@@ -7,17 +7,15 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// parseInstant reads an RFC 3339 time with zone, including the forms that strictTime
+// ParseInstant reads an RFC 3339 time with zone, including the forms that StrictTime
 // rewrites. The years are bounded because records, indexes and clocks count nanoseconds
 // in 64 bits.
-func parseInstant(s string) (time.Time, error) {
+func ParseInstant(s string) (time.Time, error) {
 	t, err := parseDateTime(s)
 	if err != nil {
-		if strict, ok := strictTime(s); ok {
+		if strict, ok := StrictTime(s); ok {
 			t, err = parseDateTime(strict)
 		}
 	}
@@ -70,10 +68,10 @@ func hasForm(s, form string) bool {
 	return true
 }
 
-// strictTime rewrites a time in the form that every reader accepts. RFC 3339 permits a
+// StrictTime rewrites a time in the form that every reader accepts. RFC 3339 permits a
 // lower-case t and z (section 5.6) and a leap second (section 5.7), which counts as the
 // second after it. ok is false where s is already in the strict form or is not a time.
-func strictTime(s string) (strict string, ok bool) {
+func StrictTime(s string) (strict string, ok bool) {
 	const form = "0000-00-00?00:00:00"
 	if len(s) <= len(form) || len(s) > 64 {
 		return "", false
@@ -106,45 +104,13 @@ func strictTime(s string) (strict string, ok bool) {
 // timeNames are the members of a report's data that are times.
 var timeNames = []string{"discoveredAt", "occurredAt", "handledAt", "since", "until", "demandedAt", "at"}
 
-// strictTimeOf applies strictTime to a member that is a time.
-func strictTimeOf(n *node) (strict string, ok bool) {
-	if n.kind != jsonString || len(n.text) < len("2006-01-02t15:04:05z") || !slices.Contains(timeNames, n.name) {
+// StrictTimeOf applies StrictTime to the member of a report's data with this name, if it is
+// a time.
+func StrictTimeOf(name, text string) (strict string, ok bool) {
+	if len(text) < len("2006-01-02t15:04:05z") || !slices.Contains(timeNames, name) {
 		return "", false
 	}
-	return strictTime(n.text)
-}
-
-// warnOfTimes warns of each time of the data that is not in the strict form.
-func warnOfTimes(warnings []fault.Detail, path string, data value) []fault.Detail {
-	for i := range data { // nearly always none is found
-		if _, found := strictTimeOf(&data[i]); found {
-			return appendLooseTimes(warnings, path, data)
-		}
-	}
-	return warnings
-}
-
-func appendLooseTimes(warnings []fault.Detail, path string, v value) []fault.Detail {
-	if len(v) == 0 {
-		return warnings
-	}
-	if strict, ok := strictTimeOf(&v[0]); ok {
-		return append(warnings, looseTime(path, v[0].text, strict))
-	}
-	i := 0
-	for e := range v.entries {
-		at := appendIndex(path, i)
-		if v.kind() == jsonObject {
-			at = appendName(path, e[0].name)
-		}
-		warnings = appendLooseTimes(warnings, at, e)
-		i++
-	}
-	return warnings
-}
-
-func looseTime(path, given, strict string) fault.Detail {
-	return fault.Detail{Path: path, Message: "is written as " + given + " and counts as " + strict + ": write T and Z in capitals, and no leap second"}
+	return StrictTime(text)
 }
 
 // StrictTimes returns the value of the member name of a report's data, with its times in
@@ -164,7 +130,7 @@ func StrictTimes(name string, raw json.RawMessage) json.RawMessage {
 	return out
 }
 
-// mayHaveLooseTime is a cheap check for a string that strictTime might rewrite.
+// mayHaveLooseTime is a cheap check for a string that StrictTime might rewrite.
 func mayHaveLooseTime(raw []byte) bool {
 	for {
 		_, after, found := bytes.Cut(raw, []byte{'"'})
@@ -189,7 +155,7 @@ func strictTree(name string, tree any) any {
 			v[i] = strictTree("", v[i])
 		}
 	case string:
-		if strict, ok := strictTimeOf(&node{name: name, text: v, kind: jsonString}); ok {
+		if strict, ok := StrictTimeOf(name, v); ok {
 			return strict
 		}
 	}

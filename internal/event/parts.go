@@ -9,6 +9,9 @@ import (
 	"unicode/utf8"
 )
 
+// jsonSpace is the white space of JSON (RFC 8259, section 2).
+const jsonSpace = " \t\r\n"
+
 // Parts selects the members of a JSON value to be decoded: nil is all of it; otherwise,
 // the named members of an object. Most of a record is not needed, and skipping it costs
 // less than decoding it.

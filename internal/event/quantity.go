@@ -25,15 +25,6 @@ func (n *Number) UnmarshalJSON(b []byte) error {
 	return unmarshalBound(b, &n.Value, &n.AtLeast)
 }
 
-func (n *Number) readValue(v value) bool {
-	v, n.AtLeast = v.bound()
-	if v.kind() != jsonNumber {
-		return false
-	}
-	n.Value = v[0].num
-	return true
-}
-
 // Span is a length of time, exact or a lower bound, in ISO 8601: "PT6H" or
 // {"atLeast": "PT2H"}.
 type Span struct {
@@ -55,21 +46,6 @@ func (s *Span) UnmarshalJSON(b []byte) error {
 	d, err := ParseDuration(text)
 	s.Duration = d
 	return err
-}
-
-func (s *Span) readValue(v value) bool {
-	v, s.AtLeast = v.bound()
-	d, err := ParseDuration(v.str())
-	s.Duration = d
-	return err == nil
-}
-
-// bound returns the value that a lower bound contains, or the value itself.
-func (v value) bound() (bounded value, atLeast bool) {
-	if v.kind() == jsonObject {
-		return v.member("atLeast"), true
-	}
-	return v, false
 }
 
 func marshalBound[T any](v T, atLeast bool) ([]byte, error) {

@@ -83,12 +83,12 @@ const (
 	StateAcknowledgedLate = "acknowledged-late"
 )
 
-// Row renders an escalation with its first acknowledgement and its overdue record, if
+// RowOf renders an escalation with its first acknowledgement and its overdue record, if
 // any, as of now.
-func (e *Escalated) Row(record uint64, ack *Acknowledgement, overdue *Overdue, now time.Time) EscalationRow {
+func RowOf(e *Escalated, record uint64, ack *Acknowledgement, overdue *Overdue, now time.Time) EscalationRow {
 	row := EscalationRow{
 		Escalation: e.ID, Desk: e.Desk, Incident: e.Incident, Operator: e.Operator, Revision: e.Revision,
-		About: e.About, Title: e.title(), Grade: e.Grade, Peak: e.Peak, Change: e.Change.Kind,
+		About: e.About, Title: titleOf(e), Grade: e.Grade, Peak: e.Peak, Change: e.Change.Kind,
 		Reason: e.Change.Reason, Lost: e.Change.Lost, Gained: e.Change.Gained, Withdrawal: e.Withdrawal,
 		Duties: e.Duties, From: e.From, Act: e.Act, DueAt: e.DueAt, ReportedAt: e.ReportedAt, Late: e.Late,
 		AcknowledgeBy: e.AcknowledgeBy, Next: e.Next, Notice: e.Notice, Exercise: e.Exercise, Imported: e.Imported, Designated: e.Designated, Record: record,
@@ -134,7 +134,7 @@ func lateOf(duties []Duty) (late []Duty) {
 	return late
 }
 
-func (e *Escalated) title() string {
+func titleOf(e *Escalated) string {
 	var r struct {
 		Title string `json:"title"`
 	}

@@ -186,27 +186,15 @@ type AlsoReported struct {
 // fact.
 func ParseReport(data []byte) (Report, error) {
 	var r Report
-	w := walk(data, "$", 1, new(faults))
-	defer w.done()
-	if v := w.document(); !w.faults.any() && v.kind() == jsonObject && r.read(v) {
-		return r, nil
-	}
-	return decodeReport(data)
-}
-
-// decodeReport is ParseReport by encoding/json, which is the reference for what any JSON
-// means.
-func decodeReport(data []byte) (Report, error) {
-	var r Report
 	if err := json.Unmarshal(StrictTimes("", data), &r); err != nil {
 		return r, fmt.Errorf("report data: %w", err)
 	}
-	r.settle()
+	r.SetDefaults()
 	return r, nil
 }
 
-// settle sets the defaults of a report.
-func (r *Report) settle() {
+// SetDefaults sets what a report need not say: that it is about an incident.
+func (r *Report) SetDefaults() {
 	if r.About == "" {
 		r.About = AboutIncident
 	}

@@ -12,27 +12,26 @@ import (
 // encoding/json with the canonical form of the value, or returns false.
 type reader func(dst reflect.Value, v value) bool
 
-// valueReader is a type with its own reader of values.
-type valueReader interface{ readValue(v value) bool }
-
-// readReport reads the data of a report that has passed validation, without encoding it
-// to text as decodeReport does. Its readers are built from the types, as encoding/json
-// builds its own; what they do not support is left to decodeReport.
-var readReport = readerOf(reflect.TypeFor[Report]())
-
-func (r *Report) read(v value) bool {
-	ok := readReport(reflect.ValueOf(r).Elem(), v)
-	r.settle()
+// readReport sets a report from data that has passed validation, without encoding it to
+// text as event.ParseReport does. Its readers are built from the types, as encoding/json
+// builds its own; what they do not support is left to event.ParseReport.
+func readReport(r *Report, v value) bool {
+	ok := reportReader(reflect.ValueOf(r).Elem(), v)
+	r.SetDefaults()
 	return ok
 }
+
+var reportReader = readerOf(reflect.TypeFor[Report]())
 
 func readerOf(t reflect.Type) reader {
 	address := reflect.PointerTo(t)
 	switch {
 	case t == reflect.TypeFor[time.Time](): // its JSON is its text
 		return readInstant
-	case address.Implements(reflect.TypeFor[valueReader]()):
-		return func(dst reflect.Value, v value) bool { return dst.Addr().Interface().(valueReader).readValue(v) }
+	case t == reflect.TypeFor[Number]():
+		return readNumber
+	case t == reflect.TypeFor[Span]():
+		return readSpan
 	case address.Implements(reflect.TypeFor[json.Unmarshaler]()):
 		return nil
 	case address.Implements(reflect.TypeFor[encoding.TextUnmarshaler]()):
@@ -73,9 +72,33 @@ func readInstant(dst reflect.Value, v value) bool {
 	if readText(dst, v) {
 		return true
 	}
-	t, err := parseInstant(v.str())
+	t, err := ParseInstant(v.str())
 	dst.Set(reflect.ValueOf(t))
 	return err == nil
+}
+
+func readNumber(dst reflect.Value, v value) bool {
+	v, atLeast := v.bound()
+	if v.kind() != jsonNumber {
+		return false
+	}
+	dst.Set(reflect.ValueOf(Number{Value: v[0].num, AtLeast: atLeast}))
+	return true
+}
+
+func readSpan(dst reflect.Value, v value) bool {
+	v, atLeast := v.bound()
+	d, err := ParseDuration(v.str())
+	dst.Set(reflect.ValueOf(Span{Duration: d, AtLeast: atLeast}))
+	return err == nil
+}
+
+// bound returns the value that a lower bound contains, or the value itself.
+func (v value) bound() (bounded value, atLeast bool) {
+	if v.kind() == jsonObject {
+		return v.member("atLeast"), true
+	}
+	return v, false
 }
 
 func pointerReader(t reflect.Type, read reader) reader {

@@ -131,7 +131,7 @@ func (s *splitter) lineEvent(c byte, yield func([]byte) error) error {
 			return err
 		}
 	}
-	return yield(bytes.TrimRight(s.buf, jsonSpace))
+	return yield(bytes.TrimRight(s.buf, space))
 }
 
 // nothingBehind reports whether the line ends after an object, or continues with another
@@ -266,7 +266,7 @@ func (s *splitter) anotherBegins() bool {
 	if err != nil || next[0] != '{' {
 		return false
 	}
-	before := bytes.TrimRight(s.buf, jsonSpace)
+	before := bytes.TrimRight(s.buf, space)
 	return bytes.IndexByte([]byte(":[,"), before[len(before)-1]) < 0
 }
 

@@ -5,7 +5,6 @@ import (
 	"encoding/base32"
 	"fmt"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -69,70 +68,6 @@ const (
 	AllRemoved      = "incident.removed.*"
 )
 
-// Endpoints. None of them is bound to a stream.
-const (
-	DoorReport      = "report.*"           // a report of the operator that the last token names
-	DoorAcknowledge = "desk.*.acknowledge" // an acknowledgement by the desk
-	DoorWatch       = "desk.*.watch"       // opens a durable consumer for the desk
-	DoorOutcome     = "desk.*.outcome"     // the outcome of an escalation to the desk
-	DoorAct         = "desk.*.act"         // the desk's other acts on an incident
-	DoorQuery       = "ledger.escalations" // escalations by filter
-	DoorShow        = "ledger.incident"    // the story of one incident
-	DoorIncidents   = "ledger.incidents"   // incidents in their current state
-	DoorStats       = "ledger.stats"       // escalations, counted
-	DoorLog         = "ledger.log"         // the state of the log: checkpoint, key, damage
-	DoorTiles       = "ledger.tiles"       // tiles of the tree
-	DoorRecords     = "ledger.records"     // stored records of the stream
-	DoorProve       = "ledger.prove"       // a proof
-	DoorAudit       = "ledger.audit"       // a check of the whole record
-	DoorRemove      = "ledger.remove"      // removal of a record by order
-	DoorArchive     = "ledger.archive"     // removal of old, exported records
-	DoorCertify     = "ledger.certify"     // certifies a key that signs receipts
-	DoorDesks       = "deadline.desks"     // which desks have a screen, and when it was last connected
-	AllReceipts     = receiptPrefix + "*"  // answers to reports that had no reply subject
-	AllReminders    = reminderPrefix + "*" // reminders for operators
-	receiptPrefix   = "receipt."           // answers to reports that had no reply subject
-	reminderPrefix  = "reminder."          // reminders for an operator, as recorded
-	hashed          = "="                  // begins a token that is a hash
-)
-
-// Where identities are in use, a screen works on its consumer through these subjects, in
-// which the last token, or the one before the rest, is the consumer: a JetStream API
-// under the desk's own prefix (ScreenAPI), and the subject on which the engine expects
-// acknowledgements of deliveries. The second of each pair is the engine's own.
-const (
-	DoorNext       = "desk.*.js.CONSUMER.MSG.NEXT." + StreamLedger + ".*"
-	EngineNext     = "$JS.API.CONSUMER.MSG.NEXT." + StreamLedger + ".*"
-	DoorConsumer   = "desk.*.js.CONSUMER.INFO." + StreamLedger + ".*"
-	EngineConsumer = "$JS.API.CONSUMER.INFO." + StreamLedger + ".*"
-	EngineShown    = "$JS.ACK." + StreamLedger + ".*.>"
-)
-
-// ScreenAPI is the prefix under which a desk's screens reach the JetStream API.
-func ScreenAPI(desk string) string { return "desk." + Token(desk) + ".js" }
-
-const screenPrefix = "desk_"
-
-// ScreenConsumer names the durable consumer of a desk's screen.
-func ScreenConsumer(desk, client string) string {
-	return screenPrefix + Token(desk) + ":" + Token(client) // no token contains a colon
-}
-
-// ScreenOf is the inverse of ScreenConsumer, in tokens.
-func ScreenOf(consumer string) (desk, client string, ok bool) {
-	rest, ok := strings.CutPrefix(consumer, screenPrefix)
-	if !ok {
-		return "", "", false
-	}
-	return strings.Cut(rest, ":")
-}
-
-// IsDoor reports whether a subject may be an endpoint's.
-func IsDoor(subject string) bool {
-	first, _, _ := strings.Cut(subject, ".")
-	return slices.Contains([]string{"report", "desk", "ledger", "deadline", "by"}, first)
-}
-
 // Matches reports whether a subject matches a filter with wildcards.
 func Matches(filter, subject string) bool {
 	for {
@@ -150,6 +85,9 @@ func Matches(filter, subject string) bool {
 		subject, filter = rest, filterRest
 	}
 }
+
+// hashed begins a token that is a hash.
+const hashed = "="
 
 // plainToken matches ids that are valid tokens unchanged.
 var plainToken = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
@@ -196,26 +134,6 @@ func OperatorOfSource(source string) string {
 	}
 	return source[strings.LastIndexAny(source, ":/")+1:]
 }
-
-// ReportSubject is the endpoint for an operator's reports.
-func ReportSubject(operator string) string { return "report." + Token(operator) }
-
-// ReceiptOf is the subject of the receipt of a report that came on the given subject
-// without a reply subject.
-func ReceiptOf(report string) string { return receiptPrefix + strings.TrimPrefix(report, "report.") }
-
-// ReminderOf is the subject on which an operator's reminders are published once they are
-// recorded. Only the ledger stores them.
-func ReminderOf(operator string) string { return reminderPrefix + Token(operator) }
-
-// AcknowledgeSubject is the endpoint for a desk's acknowledgements.
-func AcknowledgeSubject(desk string) string { return "desk." + Token(desk) + ".acknowledge" }
-
-// ActSubject is the endpoint for a desk's other acts.
-func ActSubject(desk string) string { return "desk." + Token(desk) + ".act" }
-
-// WatchSubject is the endpoint that opens a desk's durable consumer.
-func WatchSubject(desk string) string { return "desk." + Token(desk) + ".watch" }
 
 // AcceptedSubject is the record of an accepted report.
 func AcceptedSubject(operator, incident, source, id string) string {

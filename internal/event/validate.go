@@ -26,7 +26,7 @@ type reportSchema struct {
 
 // formats are the formats of strings that the schemas use, as we define them.
 var formats = map[string]func(string) error{
-	"date-time": func(s string) error { _, err := parseInstant(s); return err },
+	"date-time": func(s string) error { _, err := ParseInstant(s); return err },
 	"duration":  func(s string) error { _, err := ParseDuration(s); return err },
 }
 
@@ -103,8 +103,8 @@ func endsTooEarly(times value) bool {
 	if since == "" || until == "" {
 		return false
 	}
-	begin, err1 := parseInstant(since)
-	end, err2 := parseInstant(until)
+	begin, err1 := ParseInstant(since)
+	end, err2 := ParseInstant(until)
 	return err1 == nil && err2 == nil && end.Before(begin)
 }
 
