@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/app"
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -94,7 +95,7 @@ func TestTwoInstancesMakeOneHistory(t *testing.T) {
 	race(t, 80, w.dial(), other.dial())
 	h := w.settled()
 	checkRace(t, 80, h)
-	require.Len(t, other.query(event.Query{Operator: at}), len(h.escalated), "both answer the same")
+	require.Len(t, other.query(api.Query{Operator: at}), len(h.escalated), "both answer the same")
 }
 
 // Two instances get the same poison and are stopped at the same time: it is given up

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/app"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -24,14 +25,14 @@ func beginConfirming(t *testing.T, dir string, hours int) *world {
 }
 
 // act does an act on the incident and requires it to be accepted.
-func (w *world) act(a event.DeskAct) *event.DeskActAnswer {
+func (w *world) act(a event.DeskAct) *api.DeskActAnswer {
 	w.t.Helper()
 	answer := w.try(a)
 	require.Equal(w.t, event.StatusAccepted, answer.Status, "%+v", answer.Errors)
 	return answer
 }
 
-func (w *world) try(a event.DeskAct) *event.DeskActAnswer {
+func (w *world) try(a event.DeskAct) *api.DeskActAnswer {
 	w.t.Helper()
 	if a.Operator == "" {
 		a.Operator, a.Incident = at, inc
@@ -110,7 +111,7 @@ func TestAForwardThatNobodyConfirms(t *testing.T) {
 	w.at("09:15")
 	h := w.fireUntil("the desk is reminded", func(h *history) bool { return len(h.reminded) == 2 })
 	noticed := map[string]bool{}
-	for _, r := range w.query(event.Query{Desk: "protection-energy", Operator: at}) {
+	for _, r := range w.query(api.Query{Desk: "protection-energy", Operator: at}) {
 		if r.Act != event.ActNotice {
 			continue
 		}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
@@ -96,7 +97,7 @@ func TestADeskIsDone(t *testing.T) {
 	w := begin(t)
 	w.report("initial", at, inc, "r1", `"facilities":["office-portal"],"ownGrade":"relatively-large"`)
 	w.settled()
-	open := event.IncidentQuery{Desk: "sh-cyberspace", Open: true}
+	open := api.IncidentQuery{Desk: "sh-cyberspace", Open: true}
 	done := event.DeskAct{Kind: event.KindClosed, Desk: "sh-cyberspace", Reason: "dealt with"}
 	w.refused("$.incident", done) // nobody has taken it up
 	w.ack(toNet, "duty-officer")

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/natsd"
 
@@ -99,7 +100,7 @@ func TestDisk_AtTheReserve(t *testing.T) {
 	require.Equal(t, http.StatusInsufficientStorage, resp.StatusCode)
 	require.NotEmpty(t, resp.Header.Get("Retry-After"))
 	require.Contains(t, problem.Detail, "disk is nearly full (99 MiB are free): no new report is taken")
-	reply, err := w.nc.Request(event.ReportSubject(at), reportRaw("over-nats"), hang)
+	reply, err := w.nc.Request(api.ReportSubject(at), reportRaw("over-nats"), hang)
 	require.NoError(t, err)
 	require.Equal(t, "507", reply.Header.Get(endpoint.HeaderErrorCode))
 	_, err = w.client.Report(t.Context(), at, reportRaw("by-the-command"))

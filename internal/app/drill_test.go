@@ -24,6 +24,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/app"
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/clock"
@@ -99,12 +100,12 @@ func (w *world) everything() string {
 		require.NoError(w.t, err)
 		b.Write(append(text, '\n'))
 	}
-	for _, r := range w.query(event.Query{}) {
+	for _, r := range w.query(api.Query{}) {
 		line(r)
 	}
-	_, _, err := w.client.Incidents(ctx, event.IncidentQuery{}, 0, func(r event.IncidentRow) error {
+	_, _, err := w.client.Incidents(ctx, api.IncidentQuery{}, 0, func(r api.IncidentRow) error {
 		line(r)
-		return w.client.Show(ctx, r.Operator, r.Incident, func(e event.StoryEntry) error { line(e); return nil })
+		return w.client.Show(ctx, r.Operator, r.Incident, func(e api.StoryEntry) error { line(e); return nil })
 	})
 	require.NoError(w.t, err)
 	desks, err := w.client.Desks(ctx)
@@ -191,7 +192,7 @@ var drillRequests = []drillRequest{
 		w.report("initial", at, "s-"+n, "r1", onSite+grave)
 	}},
 	{"report, binary", func(w *world, n string) {
-		m := nats.NewMsg(w.realm.Wire(event.ReportSubject(at)))
+		m := nats.NewMsg(w.realm.Wire(api.ReportSubject(at)))
 		for k, v := range map[string]string{"specversion": "1.0", "id": "b" + n, "source": event.SourceOf(at), "type": event.TypeInitial, "subject": "b-" + n} {
 			m.Header.Set("ce-"+k, v)
 		}
@@ -204,7 +205,7 @@ var drillRequests = []drillRequest{
 		sub, err := w.nc.SubscribeSync(w.realm.Wire("receipt." + at))
 		require.NoError(w.t, err)
 		defer sub.Unsubscribe() //nolint:errcheck // the connection goes with it
-		require.NoError(w.t, w.nc.Publish(w.realm.Wire(event.ReportSubject(at)), cloudEvent("initial", at, "p-"+n, "r1", onSite+large)))
+		require.NoError(w.t, w.nc.Publish(w.realm.Wire(api.ReportSubject(at)), cloudEvent("initial", at, "p-"+n, "r1", onSite+large)))
 		m, err := sub.NextMsg(10 * time.Second)
 		require.NoError(w.t, err)
 		require.Equal(w.t, event.StatusAccepted, w.drillReceipts(m.Data)[0].Status)
@@ -301,11 +302,11 @@ var drillRequests = []drillRequest{
 			w.drillAct(deskActOf(kind, w.spoken(), n), event.StatusAccepted)
 		}
 		w.drillAct(deskActOf(event.KindConfirmed, w.spoken(), n), event.StatusRejected) // nothing is held here
-		for _, r := range w.query(event.Query{Desk: duty, Unacknowledged: true}) {
+		for _, r := range w.query(api.Query{Desk: duty, Unacknowledged: true}) {
 			w.ack(r.Escalation, "post")
 		}
 		w.settled()
-		for _, r := range w.query(event.Query{Desk: duty, Unacknowledged: true}) {
+		for _, r := range w.query(api.Query{Desk: duty, Unacknowledged: true}) {
 			w.ack(r.Escalation, "post")
 		}
 		w.drillAct(deskActOf(event.KindClosed, w.spoken(), n), event.StatusAccepted)
@@ -317,11 +318,11 @@ var drillRequests = []drillRequest{
 		require.Len(w.t, shown, 1)
 	}},
 	{"query, show, incidents, desks", func(w *world, n string) {
-		for _, r := range w.query(event.Query{}) {
+		for _, r := range w.query(api.Query{}) {
 			require.Equal(w.t, w.realm == event.Drill, r.Exercise)
 			require.NotEqual(w.t, w.in(otherRealm(w.realm)).only(), r.Incident)
 		}
-		_, _, err := w.client.Incidents(w.t.Context(), event.IncidentQuery{}, 0, func(r event.IncidentRow) error {
+		_, _, err := w.client.Incidents(w.t.Context(), api.IncidentQuery{}, 0, func(r api.IncidentRow) error {
 			require.Equal(w.t, w.realm == event.Drill, r.Exercise)
 			return nil
 		})
@@ -333,13 +334,13 @@ var drillRequests = []drillRequest{
 		other := otherRealm(w.realm)
 		for _, realm := range []event.Realm{w.realm, other} {
 			for _, reply := range []string{"incident.accepted.grid-east.x." + n, "incident.escalated.protection-energy.grid-east.x." + n, "incident.acknowledged." + event.EscalationID(duty, at, w.spoken(), "1"), "rules.x" + n, "rejected.grid-east.x" + n, "timer.at.x" + n, "timer.due.x" + n} {
-				for _, door := range []string{event.ReportSubject(at), event.AcknowledgeSubject(duty), event.ActSubject(duty), event.WatchSubject(duty), event.DoorQuery, event.DoorShow, event.DoorIncidents, event.DoorDesks} {
+				for _, door := range []string{api.ReportSubject(at), api.AcknowledgeSubject(duty), api.ActSubject(duty), api.WatchSubject(duty), api.EndpointQuery, api.EndpointShow, api.EndpointIncidents, api.EndpointDesks} {
 					w.hostile(door, realm.Wire(reply), []byte("x"))
 				}
 			}
 		}
 		for _, reply := range []string{"$JS.API.STREAM.PURGE." + other.Stream(event.StreamTimers), "$JS.API.CONSUMER.CREATE." + other.Stream(event.StreamLedger), "$KV." + other.Stream("POSITIONS") + ".router"} {
-			w.hostile(event.DoorQuery, reply, []byte("{}"))
+			w.hostile(api.EndpointQuery, reply, []byte("{}"))
 		}
 	}},
 }
@@ -351,9 +352,9 @@ func TestAnAnswerOpensNoDoorOfTheOtherRealm(t *testing.T) {
 		w := begin(t)
 		one, other := w.in(realm).begun(), w.in(otherRealm(realm)).begun()
 		before := other.quiet()
-		for _, door := range []string{event.ReportSubject(at), event.AcknowledgeSubject(duty), event.ActSubject(duty), event.WatchSubject(duty), event.DoorQuery, event.DoorDesks} {
-			one.hostile(event.ReportSubject(at), other.realm.Wire(door), []byte("{}"))
-			one.hostile(event.DoorQuery, other.realm.Wire(door), []byte("{}"))
+		for _, door := range []string{api.ReportSubject(at), api.AcknowledgeSubject(duty), api.ActSubject(duty), api.WatchSubject(duty), api.EndpointQuery, api.EndpointDesks} {
+			one.hostile(api.ReportSubject(at), other.realm.Wire(door), []byte("{}"))
+			one.hostile(api.EndpointQuery, other.realm.Wire(door), []byte("{}"))
 		}
 		one.settled()
 		require.Equal(t, before, other.quiet(), "an answer of the realm %q was taken by a door of the other", realm)
@@ -496,7 +497,7 @@ func TestADrillCannotHoldUpTheRealPath(t *testing.T) {
 	require.Len(t, h.accepted, 20)
 	require.Empty(t, h.unhandled)
 	t.Logf("the slowest of 20 real receipts behind %d of a drill took %v", flood, slowest)
-	require.Len(t, w.query(event.Query{Desk: duty}), 20)
+	require.Len(t, w.query(api.Query{Desk: duty}), 20)
 	exercise, err := w.js.Stream(t.Context(), "EXERCISE")
 	require.NoError(t, err)
 	drill.await("the drill is done too", func() bool {
@@ -570,7 +571,7 @@ func TestTheClockOfADrill(t *testing.T) {
 	require.Greater(t, ahead, 8, "its records carry its clock")
 	for _, w := range []*world{real, drill} {
 		w.settled()
-		for _, r := range w.query(event.Query{Unacknowledged: true}) {
+		for _, r := range w.query(api.Query{Unacknowledged: true}) {
 			require.Equal(t, event.StatusAccepted, w.ack(r.Escalation, "post").Status)
 		}
 	}
@@ -612,9 +613,9 @@ func (w *world) drillNow() time.Time {
 
 func (w *world) ledgerNow() time.Time {
 	w.t.Helper()
-	reply, err := w.nc.Request(w.realm.Wire(event.DoorIncidents), []byte("{}"), hang)
+	reply, err := w.nc.Request(w.realm.Wire(api.EndpointIncidents), []byte("{}"), hang)
 	require.NoError(w.t, err)
-	var a event.IncidentAnswer
+	var a api.IncidentAnswer
 	require.NoError(w.t, json.Unmarshal(reply.Data, &a))
 	require.Empty(w.t, a.Errors)
 	return a.Now
@@ -886,7 +887,7 @@ func TestARealIncidentUnderTheNameOfADrill(t *testing.T) {
 	for _, one := range []*world{real, drill} {
 		h := one.settled()
 		require.Len(t, h.accepted, 5)
-		rows := one.query(event.Query{})
+		rows := one.query(api.Query{})
 		require.Len(t, rows, 10)
 		for _, r := range rows {
 			require.Equal(t, "of "+string(one.realm), r.Title)

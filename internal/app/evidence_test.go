@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/app"
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -30,10 +31,10 @@ func askAt[T any](w *world, door string, question any) (answer T) {
 }
 
 // certified waits until everything stored is certified.
-func (w *world) certified() (s event.LogState) {
+func (w *world) certified() (s api.LogState) {
 	w.t.Helper()
 	w.await("the checkpoint covers the stream", func() bool {
-		s = askAt[event.LogState](w, event.DoorLog, struct{}{})
+		s = askAt[api.LogState](w, api.EndpointLog, struct{}{})
 		return s.Size == s.Head
 	})
 	return s
@@ -53,14 +54,14 @@ func TestAReceiptNamesItsEntry(t *testing.T) {
 	state := w.certified()
 	key, err := evidence.NewVerifier(state.Key)
 	require.NoError(t, err)
-	p, err := evidence.ParseProof(askAt[event.ProveAnswer](w, event.DoorProve, event.ProveRequest{Record: r.Record}).Proof)
+	p, err := evidence.ParseProof(askAt[api.ProveAnswer](w, api.EndpointProve, api.ProveRequest{Record: r.Record}).Proof)
 	require.NoError(t, err)
 	_, err = p.Verify(key)
 	require.NoError(t, err)
 	require.Equal(t, *r.Entry, p.Record.Entry())
 	require.Empty(t, state.Damage)
 	require.Equal(t, "P6M", state.Keep)
-	require.NotEqual(t, state.Key, askAt[event.LogState](w, "exercise."+event.DoorLog, struct{}{}).Key, "a drill has a log of its own")
+	require.NotEqual(t, state.Key, askAt[api.LogState](w, "exercise."+api.EndpointLog, struct{}{}).Key, "a drill has a log of its own")
 }
 
 // The stream has become shorter than what was certified: nothing is written, and
@@ -93,7 +94,7 @@ func TestAStreamThatWasCutTakesNothing(t *testing.T) {
 	require.Contains(t, text, `tocsin_ledger_damaged{exercise="false"} 1`)
 	require.Contains(t, text, `tocsin_ledger_damaged{exercise="true"} 0`)
 
-	head := askAt[event.LogState](w, event.DoorLog, struct{}{}).Head
+	head := askAt[api.LogState](w, api.EndpointLog, struct{}{}).Head
 	require.Equal(t, h.Damage[0].First-1, head)
 	raw := cloudEvent("initial", at, "late", "r1", onSite+large)
 	resp, err := http.Post(w.app.HTTPAddr()+"/v1/reports", "application/cloudevents+json", bytes.NewReader(raw))
@@ -105,7 +106,7 @@ func TestAStreamThatWasCutTakesNothing(t *testing.T) {
 	defer c.Close()
 	_, err = c.Report(context.Background(), at, raw)
 	require.ErrorContains(t, err, "report by telephone")
-	after := askAt[event.LogState](w, event.DoorLog, struct{}{})
+	after := askAt[api.LogState](w, api.EndpointLog, struct{}{})
 	require.Equal(t, head, after.Head, "nothing was written")
 	require.Equal(t, before.Checkpoint, after.Checkpoint, "the last good checkpoint stands")
 	drill := w.in(event.Drill)
@@ -148,7 +149,7 @@ func TestDamageInTheMiddleDoesNotStopReports(t *testing.T) {
 	w = beginIn(t, dir, nil)
 	w.await("the check has found it", func() bool { status, _ := w.health("/readyz"); return status != http.StatusOK })
 	w.report("initial", at, "dark", "r1", onSite+large)
-	state := askAt[event.LogState](w, event.DoorLog, struct{}{})
+	state := askAt[api.LogState](w, api.EndpointLog, struct{}{})
 	require.NotEmpty(t, state.Damage)
 	require.Equal(t, before.Checkpoint, state.Checkpoint)
 	status, _ := w.get("/healthz")
@@ -160,11 +161,11 @@ func TestNothingYoungerThanTheLawIsConfiguredAway(t *testing.T) {
 	_, err := app.Start(t.Context(), app.Config{Data: t.TempDir(), Rulebook: rules(t, "", ""), Keep: 5})
 	require.ErrorContains(t, err, "records cannot be kept for P5M only: Xinjiang network security regulations (2017), art. 13(3): at least P6M [interpretation]")
 	w := beginIn(t, t.TempDir(), func(c *app.Config) { c.Keep = 24 })
-	require.Equal(t, "P24M", askAt[event.LogState](w, event.DoorLog, struct{}{}).Keep)
+	require.Equal(t, "P24M", askAt[api.LogState](w, api.EndpointLog, struct{}{}).Keep)
 	w.report("initial", at, inc, "r1", onSite+large)
 	w.settled()
 	s := w.certified()
-	a := askAt[event.RemoveAnswer](w, event.DoorArchive, event.ArchiveRequest{First: 1, Last: s.Size, Export: strings.Repeat("0", 64), Officer: "records-officer"})
+	a := askAt[api.RemoveAnswer](w, api.EndpointArchive, api.ArchiveRequest{First: 1, Last: s.Size, Export: strings.Repeat("0", 64), Officer: "records-officer"})
 	require.Len(t, a.Errors, 1)
 	require.Contains(t, a.Errors[0].Message, "nothing younger than P24M is archived (Xinjiang network security regulations (2017), art. 13(3)")
 }
@@ -178,7 +179,7 @@ func TestARemovedReportIsNotTakenAgain(t *testing.T) {
 	r := w.report("initial", at, inc, "r1", onSite+large)
 	w.settled()
 	w.certified()
-	a := askAt[event.RemoveAnswer](w, event.DoorRemove, event.RemoveRequest{Record: r.Record, Order: "order 7", Officer: "records-officer"})
+	a := askAt[api.RemoveAnswer](w, api.EndpointRemove, api.RemoveRequest{Record: r.Record, Order: "order 7", Officer: "records-officer"})
 	require.Equal(t, event.StatusAccepted, a.Status, "%+v", a.Errors)
 	refused := func() bool {
 		again := w.send(at, cloudEvent("initial", at, inc, "r1", onSite+large))

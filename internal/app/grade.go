@@ -3,6 +3,7 @@ package app
 import (
 	"time"
 
+	"github.com/tocsin-project/tocsin/internal/cloudevent"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/grading"
@@ -39,11 +40,11 @@ func NewGrader(rb grading.Rulebook, at time.Time) *Grader {
 // Grade grades one CloudEvent in structured form. If intake would refuse the report, it
 // returns an error of kind Reject with every fault.
 func (g *Grader) Grade(operator string, raw []byte) (*Grading, error) {
-	names := event.NamesOf(nil, raw)
+	names := cloudevent.NamesOf(nil, raw)
 	if operator == "" {
 		operator = event.OperatorOfSource(names.Source)
 	}
-	e, err := event.ParseEvent(raw)
+	e, err := cloudevent.Parse(raw)
 	if err != nil {
 		faults := fault.DetailsOf(err)
 		if operator != "" {

@@ -19,6 +19,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
@@ -60,7 +61,7 @@ func (n *neighbours) answered(incident, status string) {
 
 // watch notes the escalations that the desk receives.
 func (n *neighbours) watch() {
-	_ = n.as(identity.Desk, "protection-water").Watch(n.ctx, "protection-water", "wall", 0, time.Now, func(_ *event.Escalated, row event.EscalationRow) error {
+	_ = n.as(identity.Desk, "protection-water").Watch(n.ctx, "protection-water", "wall", 0, time.Now, func(_ *event.Escalated, row api.EscalationRow) error {
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		if at, open := n.sent[row.Incident]; open {

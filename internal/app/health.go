@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/httpedge"
@@ -50,7 +51,7 @@ type ServiceHealth struct {
 
 // ScreenHealth tells when a desk's screen was last connected.
 type ScreenHealth struct {
-	event.Screen
+	api.Screen
 	Exercise bool `json:"exercise"`
 }
 
@@ -136,7 +137,7 @@ func (a *App) look(ctx context.Context, realms []*realm) Health {
 		}
 	}
 	if a.has(deadline.Name) {
-		for i, screens := range inEach(ctx, realms, func(ctx context.Context, r *realm) []event.Screen { return r.screens(ctx) }) {
+		for i, screens := range inEach(ctx, realms, func(ctx context.Context, r *realm) []api.Screen { return r.screens(ctx) }) {
 			for _, s := range screens {
 				h.Screens = append(h.Screens, ScreenHealth{Screen: s, Exercise: realms[i].name == event.Drill})
 			}

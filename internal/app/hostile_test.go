@@ -19,6 +19,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
+	"github.com/tocsin-project/tocsin/internal/cloudevent"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
@@ -149,7 +151,7 @@ func oversized(size int) [][]byte {
 func (s *siege) payloads() {
 	const limit, headroom = 1 << 20, 1 << 10
 	reporter := s.peer(s.creds(identity.Operator, "xj-hydro"))
-	for _, size := range []int{limit - headroom, event.MaxEventBytes} {
+	for _, size := range []int{limit - headroom, cloudevent.MaxBytes} {
 		for _, raw := range oversized(size) {
 			require.Equal(s.t, event.StatusRejected, s.receipt(reporter, &nats.Msg{Subject: "report.xj-hydro", Data: raw}).Status)
 		}
@@ -162,7 +164,7 @@ func (s *siege) payloads() {
 		p := s.peer(s.creds(who.Role, who.ID))
 		for _, permit := range identity.Permits {
 			for _, r := range permit.Routes(who, event.Real) {
-				if r.Way != identity.Ask || permit.Subject == event.DoorReport {
+				if r.Way != identity.Ask || permit.Subject == api.EndpointReport {
 					continue
 				}
 				for _, raw := range oversized(limit - headroom)[:2] {
@@ -299,8 +301,8 @@ func (s *siege) replayed() {
 	first := s.receipt(owner, &nats.Msg{Subject: "report.grid-east", Data: raw})
 	require.Equal(s.t, event.StatusAccepted, first.Status, "%v", first.Errors)
 	desk := s.as(identity.Desk, "protection-energy")
-	var told event.EscalationRow
-	require.NoError(s.t, desk.Watch(s.t.Context(), "protection-energy", "wall", 1, time.Now, func(_ *event.Escalated, row event.EscalationRow) error {
+	var told api.EscalationRow
+	require.NoError(s.t, desk.Watch(s.t.Context(), "protection-energy", "wall", 1, time.Now, func(_ *event.Escalated, row api.EscalationRow) error {
 		told = row
 		return nil
 	}))
@@ -316,10 +318,10 @@ func (s *siege) replayed() {
 		r = s.receipt(other, &nats.Msg{Subject: "report.xj-hydro", Data: raw})
 		require.Equal(s.t, event.StatusRejected, r.Status)
 		require.NoError(s.t, other.PublishRequest("report.grid-east", "_INBOX.x", raw))
-		var a event.AcknowledgementAnswer
+		var a api.AcknowledgementAnswer
 		require.NoError(s.t, json.Unmarshal(s.reply(again, &nats.Msg{Subject: "desk.protection-energy.acknowledge", Header: signed, Data: sent}).Data, &a))
 		require.Equal(s.t, []any{event.StatusDuplicate, ack.Record}, []any{a.Status, a.Record})
-		a = event.AcknowledgementAnswer{}
+		a = api.AcknowledgementAnswer{}
 		require.NoError(s.t, json.Unmarshal(s.reply(thief, &nats.Msg{Subject: "desk.sh-public-security.acknowledge", Header: signed, Data: sent}).Data, &a))
 		require.Equal(s.t, []any{event.StatusRejected, uint64(0)}, []any{a.Status, a.Record})
 		require.NoError(s.t, thief.PublishRequest("desk.protection-energy.acknowledge", "_INBOX.x", sent))

@@ -14,6 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"go.uber.org/zap"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/httpedge"
 	"github.com/tocsin-project/tocsin/internal/share"
@@ -73,9 +74,9 @@ func (w lineWriter) Write(line []byte) (int, error) {
 // doors maps the operations of the API to endpoints over NATS: a caller that may use the
 // one may use the other.
 var doors = map[string]string{
-	"escalations": event.DoorQuery, "incidents": event.DoorIncidents, "stats": event.DoorStats, "story": event.DoorShow,
-	"log": event.DoorLog, "checkpoint": event.DoorLog, "key": event.DoorLog, "tile": event.DoorTiles,
-	"record": event.DoorRecords, "proof": event.DoorProve,
+	"escalations": api.EndpointQuery, "incidents": api.EndpointIncidents, "stats": api.EndpointStats, "story": api.EndpointShow,
+	"log": api.EndpointLog, "checkpoint": api.EndpointLog, "key": api.EndpointLog, "tile": api.EndpointTiles,
+	"record": api.EndpointRecords, "proof": api.EndpointProve,
 }
 
 // drillOperation is the prefix of the names of drill operations.

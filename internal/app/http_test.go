@@ -10,8 +10,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/app"
-	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/services/intake"
 	"github.com/tocsin-project/tocsin/services/ledger"
 )
@@ -143,7 +143,7 @@ func TestWhoListensHoldsNothingUp(t *testing.T) {
 	lines := bufio.NewScanner(resp.Body)
 	for lines.Scan() {
 		if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
-			var row event.EscalationRow
+			var row api.EscalationRow
 			require.NoError(t, json.Unmarshal([]byte(data), &row))
 			require.Equal(t, "inc-1", row.Incident)
 			break

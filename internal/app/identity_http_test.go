@@ -24,6 +24,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/app"
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/credential"
@@ -329,7 +330,7 @@ func TestTLS(t *testing.T) {
 		require.NoError(t, os.Rename(from, to))
 	}
 	require.Eventually(t, func() bool { return overHTTP() == 5 && overNATS() == 5 }, 30*time.Second, 50*time.Millisecond)
-	_, err = stays.Request(event.DoorLog, []byte("{}"), hang)
+	_, err = stays.Request(api.EndpointLog, []byte("{}"), hang)
 	require.NoError(t, err)
 
 	// One that comes without its key does not: the previous one stays in use.
@@ -398,15 +399,15 @@ func TestNoPayloadIsLogged(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, []string{event.StatusAccepted, event.StatusDuplicate}, r.Status)
 	desk := g.as(identity.Desk, "protection-energy")
-	require.NoError(t, desk.Watch(t.Context(), "protection-energy", "wall", 1, time.Now, func(_ *event.Escalated, row event.EscalationRow) error {
+	require.NoError(t, desk.Watch(t.Context(), "protection-energy", "wall", 1, time.Now, func(_ *event.Escalated, row api.EscalationRow) error {
 		_, err := desk.Acknowledge(t.Context(), "protection-energy", row.Escalation, marker)
 		return err
 	}))
 	for _, kind := range []string{event.KindDetermined, event.KindClosed, event.KindAsked, marker} {
 		_, _ = desk.Act(t.Context(), event.DeskAct{Kind: kind, Desk: "protection-energy", Operator: "grid-east", Incident: "i1", Officer: marker, Reason: marker, Grade: event.Major, Items: []string{marker}})
 	}
-	for _, q := range []event.Query{{Text: marker}, {Cursor: marker}, {Grade: marker}, {Statute: marker}} {
-		_, _ = desk.Query(t.Context(), q, 0, func(event.EscalationRow) error { return nil })
+	for _, q := range []api.Query{{Text: marker}, {Cursor: marker}, {Grade: marker}, {Statute: marker}} {
+		_, _ = desk.Query(t.Context(), q, 0, func(api.EscalationRow) error { return nil })
 	}
 	for _, path := range []string{"/v1/escalations?text=", "/v1/incidents?since=", "/v1/log?"} {
 		_, _ = g.http(http.DefaultClient, token, "GET", path+marker, "")

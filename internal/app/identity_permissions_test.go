@@ -18,6 +18,7 @@ import (
 	"github.com/nats-io/nkeys"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
@@ -31,7 +32,7 @@ func subjectsTried() (out []string) {
 				if p.Engine != "" {
 					for _, of := range []string{"protection-energy", "sh-public-security"} {
 						for _, screen := range []string{"wall", "unknown"} {
-							local := strings.NewReplacer("desk.*", "desk."+who.ID, "*", event.ScreenConsumer(of, screen), ">", "1.1.1.1.1").Replace(p.Subject)
+							local := strings.NewReplacer("desk.*", "desk."+who.ID, "*", api.ScreenConsumer(of, screen), ">", "1.1.1.1.1").Replace(p.Subject)
 							out = append(out, realm.WireScreen(local))
 						}
 					}
@@ -166,7 +167,7 @@ func TestADeskHasItsOwnConsumerOnly(t *testing.T) {
 	own := g.as(identity.Desk, "protection-energy")
 	shown, taken, showing := make(chan error, 1), make(chan struct{}), make(chan struct{})
 	go func() {
-		shown <- own.Watch(ctx, "protection-energy", "wall", 1, time.Now, func(*event.Escalated, event.EscalationRow) error {
+		shown <- own.Watch(ctx, "protection-energy", "wall", 1, time.Now, func(*event.Escalated, api.EscalationRow) error {
 			close(showing)
 			<-taken
 			return nil
@@ -199,7 +200,7 @@ func TestTheConfusedDeputy(t *testing.T) {
 	require.Equal(t, event.StatusAccepted, r.Status)
 	desk := g.as(identity.Desk, "protection-energy")
 	pending := errors.New("it stays to be delivered")
-	require.ErrorIs(t, desk.Watch(t.Context(), "protection-energy", "wall", 1, time.Now, func(*event.Escalated, event.EscalationRow) error { return pending }), pending)
+	require.ErrorIs(t, desk.Watch(t.Context(), "protection-energy", "wall", 1, time.Now, func(*event.Escalated, api.EscalationRow) error { return pending }), pending)
 	before := g.settledHead()
 	forged := "incident.acknowledged.protection-energy.grid-east.i1.1"
 	for _, who := range tried {

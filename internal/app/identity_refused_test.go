@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/app"
 	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -31,8 +32,8 @@ func TestEveryRefusalIsRecorded(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, event.StatusAccepted, r.Status, "%+v", r.Errors)
 	desk := g.as(identity.Desk, "protection-energy")
-	var told event.EscalationRow
-	require.NoError(t, desk.Watch(ctx, "protection-energy", "wall", 1, time.Now, func(_ *event.Escalated, row event.EscalationRow) error {
+	var told api.EscalationRow
+	require.NoError(t, desk.Watch(ctx, "protection-energy", "wall", 1, time.Now, func(_ *event.Escalated, row api.EscalationRow) error {
 		told = row
 		return nil
 	}))
@@ -53,13 +54,13 @@ func TestEveryRefusalIsRecorded(t *testing.T) {
 			require.Equal(t, event.StatusRejected, a.Status)
 		},
 		`desk/sh-public-security desk.sh-public-security.outcome "the escalation is another desk's"`: func() {
-			question("desk.sh-public-security.outcome", event.OutcomeRequest{Escalation: told.Escalation})
+			question("desk.sh-public-security.outcome", api.OutcomeRequest{Escalation: told.Escalation})
 		},
 		`desk/sh-public-security desk.sh-public-security.act "the act is another desk's"`: func() {
 			question("desk.sh-public-security.act", event.DeskAct{Kind: event.KindConfirmed, Desk: "protection-energy", ID: "a1", Operator: "grid-east", Incident: "i1"})
 		},
 		`desk/sh-public-security desk.sh-public-security.watch "the credential has no such screen"`: func() {
-			question("desk.sh-public-security.watch", event.WatchRequest{Client: "another"})
+			question("desk.sh-public-security.watch", api.WatchRequest{Client: "another"})
 		},
 		fmt.Sprintf(`regulator/xinjiang "record %d" `, r.Record) + `"it is of nothing that this identity may see"`: func() {
 			_, err := xinjiang.Prove(ctx, r.Record)
@@ -67,7 +68,7 @@ func TestEveryRefusalIsRecorded(t *testing.T) {
 		},
 		`regulator/xinjiang "incident grid-east.i1" "it is not one that this identity may see"`: func() {
 			n := 0
-			_ = xinjiang.Show(ctx, "grid-east", "i1", func(event.StoryEntry) error { n++; return nil })
+			_ = xinjiang.Show(ctx, "grid-east", "i1", func(api.StoryEntry) error { n++; return nil })
 			require.Zero(t, n)
 		},
 		`operator/xj-hydro "a report in another's name" "its source is not its sender's"`: func() {
@@ -81,7 +82,7 @@ func TestEveryRefusalIsRecorded(t *testing.T) {
 			require.Equal(t, event.StatusRejected, a.Status)
 		},
 		`desk/protection-energy ledger.escalations "the question is too large"`: func() {
-			_, err := desk.Query(ctx, event.Query{Text: strings.Repeat("x", 100<<10)}, 0, func(event.EscalationRow) error { return nil })
+			_, err := desk.Query(ctx, api.Query{Text: strings.Repeat("x", 100<<10)}, 0, func(api.EscalationRow) error { return nil })
 			require.Error(t, err)
 		},
 		`regulator/xinjiang "POST /v1/reports" "may not"`: func() {
@@ -146,7 +147,7 @@ func TestAskingWithoutEnd(t *testing.T) {
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
 		for range 1500 {
-			require.NoError(t, p.PublishRequest(event.DoorLog, inbox, []byte("{}")))
+			require.NoError(t, p.PublishRequest(api.EndpointLog, inbox, []byte("{}")))
 		}
 		status, _ := g.http(http.DefaultClient, token, "GET", "/v1/log", "") // a little may have come free meanwhile
 		return status == http.StatusTooManyRequests && often.Load() > 0

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nkeys"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/identity"
@@ -72,7 +73,7 @@ func TestRemovalsAreSigned(t *testing.T) {
 	c := g.as(identity.Admin, "admin")
 	accepted, err := g.ledger().GetLastMsgForSubject(t.Context(), "incident.escalated."+strings.Replace(id, "protection-energy", "sh-public-security", 1))
 	require.NoError(t, err)
-	answer, err := c.Remove(t.Context(), event.RemoveRequest{Record: accepted.Sequence, Order: "order 8/2026", Officer: "records-officer", Reason: "names a person"})
+	answer, err := c.Remove(t.Context(), api.RemoveRequest{Record: accepted.Sequence, Order: "order 8/2026", Officer: "records-officer", Reason: "names a person"})
 	require.NoError(t, err)
 	require.Equal(t, event.StatusAccepted, answer.Status, "%+v", answer.Errors)
 
@@ -81,7 +82,7 @@ func TestRemovalsAreSigned(t *testing.T) {
 	v, err := g.verifier().WithIdentities(operator)
 	require.NoError(t, err)
 	removals := 0
-	require.NoError(t, c.Show(t.Context(), "grid-east", "i1", func(s event.StoryEntry) error {
+	require.NoError(t, c.Show(t.Context(), "grid-east", "i1", func(s api.StoryEntry) error {
 		if s.Type != event.KindRemoved {
 			return nil
 		}

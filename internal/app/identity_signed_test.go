@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
@@ -54,7 +55,7 @@ func (g *guarded) told(incident string) string {
 	desk := g.as(identity.Desk, "protection-energy")
 	require.Eventually(g.t, func() bool {
 		found := false
-		_, err := desk.Query(g.t.Context(), event.Query{}, 0, func(r event.EscalationRow) error {
+		_, err := desk.Query(g.t.Context(), api.Query{}, 0, func(r api.EscalationRow) error {
 			found = found || r.Escalation == id
 			return nil
 		})

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/natsd"
 
 	"github.com/nats-io/nats.go"
@@ -181,8 +182,8 @@ func TestEachDoesWhatItIsThereFor(t *testing.T) {
 
 	// The desk: its own consumer, with the plain client of the commands.
 	desk := g.as(identity.Desk, "protection-energy")
-	var told event.EscalationRow
-	require.NoError(t, desk.Watch(ctx, "protection-energy", "wall", 1, time.Now, func(e *event.Escalated, row event.EscalationRow) error {
+	var told api.EscalationRow
+	require.NoError(t, desk.Watch(ctx, "protection-energy", "wall", 1, time.Now, func(e *event.Escalated, row api.EscalationRow) error {
 		told = row
 		require.Contains(t, string(e.Report), "grid i1")
 		return nil
@@ -192,16 +193,16 @@ func TestEachDoesWhatItIsThereFor(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, event.StatusAccepted, ack.Status, "%+v", ack.Errors)
 
-	rows := func(c *client.Client, q event.Query) (out []string) {
-		_, err := c.Query(ctx, q, 0, func(r event.EscalationRow) error {
+	rows := func(c *client.Client, q api.Query) (out []string) {
+		_, err := c.Query(ctx, q, 0, func(r api.EscalationRow) error {
 			out = append(out, r.Desk+" "+r.Incident)
 			return nil
 		})
 		require.NoError(t, err)
 		return out
 	}
-	incidents := func(c *client.Client, q event.IncidentQuery) (out []string) {
-		_, _, err := c.Incidents(ctx, q, 0, func(r event.IncidentRow) error {
+	incidents := func(c *client.Client, q api.IncidentQuery) (out []string) {
+		_, _, err := c.Incidents(ctx, q, 0, func(r api.IncidentRow) error {
 			out = append(out, r.Incident)
 			return nil
 		})
@@ -209,33 +210,33 @@ func TestEachDoesWhatItIsThereFor(t *testing.T) {
 		return out
 	}
 	nation, xinjiang, energy := g.as(identity.Regulator, "nation"), g.as(identity.Regulator, "xinjiang"), g.as(identity.Regulator, "energy")
-	require.Eventually(t, func() bool { return len(incidents(nation, event.IncidentQuery{})) == 2 }, hang, 10*time.Millisecond)
-	require.Eventually(t, func() bool { return len(rows(nation, event.Query{})) >= 8 }, hang, 10*time.Millisecond)
-	for _, row := range rows(desk, event.Query{}) {
+	require.Eventually(t, func() bool { return len(incidents(nation, api.IncidentQuery{})) == 2 }, hang, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(rows(nation, api.Query{})) >= 8 }, hang, 10*time.Millisecond)
+	for _, row := range rows(desk, api.Query{}) {
 		require.Equal(t, "protection-energy i1", row)
 	}
-	require.Empty(t, rows(desk, event.Query{Desk: "sh-public-security"}), "whatever it asks for")
-	for _, row := range rows(xinjiang, event.Query{}) {
+	require.Empty(t, rows(desk, api.Query{Desk: "sh-public-security"}), "whatever it asks for")
+	for _, row := range rows(xinjiang, api.Query{}) {
 		require.True(t, strings.HasSuffix(row, " w1"), row)
 	}
-	require.NotEmpty(t, rows(xinjiang, event.Query{}))
-	require.Empty(t, rows(xinjiang, event.Query{Region: "310000"}))
-	for _, row := range rows(energy, event.Query{}) {
+	require.NotEmpty(t, rows(xinjiang, api.Query{}))
+	require.Empty(t, rows(xinjiang, api.Query{Region: "310000"}))
+	for _, row := range rows(energy, api.Query{}) {
 		require.True(t, strings.HasSuffix(row, " i1"), row)
 	}
-	require.Equal(t, []string{"i1"}, incidents(operator, event.IncidentQuery{}))
-	require.Empty(t, incidents(operator, event.IncidentQuery{Operator: "xj-hydro"}))
-	require.Equal(t, []string{"w1"}, incidents(other, event.IncidentQuery{}))
-	require.Equal(t, []string{"i1"}, incidents(desk, event.IncidentQuery{}))
-	require.Empty(t, incidents(desk, event.IncidentQuery{Desk: "sh-public-security"}), "what another was told is not its business")
-	require.Empty(t, incidents(g.as(identity.Regulator, "xj-energy"), event.IncidentQuery{}), "it is of one facility that both must hold")
-	require.Empty(t, rows(g.as(identity.Regulator, "xj-energy"), event.Query{}))
-	require.Equal(t, []string{"w1"}, incidents(g.as(identity.Regulator, "xj-water"), event.IncidentQuery{}))
-	require.Equal(t, []string{"w1"}, incidents(xinjiang, event.IncidentQuery{}))
-	require.Equal(t, []string{"i1"}, incidents(energy, event.IncidentQuery{}))
+	require.Equal(t, []string{"i1"}, incidents(operator, api.IncidentQuery{}))
+	require.Empty(t, incidents(operator, api.IncidentQuery{Operator: "xj-hydro"}))
+	require.Equal(t, []string{"w1"}, incidents(other, api.IncidentQuery{}))
+	require.Equal(t, []string{"i1"}, incidents(desk, api.IncidentQuery{}))
+	require.Empty(t, incidents(desk, api.IncidentQuery{Desk: "sh-public-security"}), "what another was told is not its business")
+	require.Empty(t, incidents(g.as(identity.Regulator, "xj-energy"), api.IncidentQuery{}), "it is of one facility that both must hold")
+	require.Empty(t, rows(g.as(identity.Regulator, "xj-energy"), api.Query{}))
+	require.Equal(t, []string{"w1"}, incidents(g.as(identity.Regulator, "xj-water"), api.IncidentQuery{}))
+	require.Equal(t, []string{"w1"}, incidents(xinjiang, api.IncidentQuery{}))
+	require.Equal(t, []string{"i1"}, incidents(energy, api.IncidentQuery{}))
 
 	story := func(c *client.Client, operator, incident string) (types []string) {
-		require.NoError(t, c.Show(ctx, operator, incident, func(e event.StoryEntry) error {
+		require.NoError(t, c.Show(ctx, operator, incident, func(e api.StoryEntry) error {
 			types = append(types, e.Type)
 			return nil
 		}))
@@ -323,9 +324,9 @@ func TestReadingsAreRecorded(t *testing.T) {
 		require.NotContains(t, string(m.Data), `"errors"`)
 	}
 	for _, c := range []struct{ door, question string }{
-		{event.DoorShow, `{"operator":"grid-east","incident":"i1","after":1}`},
-		{event.DoorRecords, fmt.Sprintf(`{"from":%d,"to":%d}`, r.Record, r.Record)},
-		{event.DoorRecords, fmt.Sprintf(`{"from":1,"to":%d}`, r.Record)},
+		{api.EndpointShow, `{"operator":"grid-east","incident":"i1","after":1}`},
+		{api.EndpointRecords, fmt.Sprintf(`{"from":%d,"to":%d}`, r.Record, r.Record)},
+		{api.EndpointRecords, fmt.Sprintf(`{"from":1,"to":%d}`, r.Record)},
 	} {
 		ask(c.door, c.question)
 		head++
@@ -432,7 +433,7 @@ func TestRevocation(t *testing.T) {
 	} {
 		comesIn()
 		p := g.peer(g.creds(identity.Regulator, "nation"))
-		_, err := p.Request(event.DoorLog, []byte("{}"), hang)
+		_, err := p.Request(api.EndpointLog, []byte("{}"), hang)
 		require.NoError(t, err)
 		require.NoError(t, end())
 		select {
@@ -472,9 +473,9 @@ func TestTooLargeAQuestion(t *testing.T) {
 	t.Parallel()
 	g := beginGuarded(t, nil)
 	desk := g.as(identity.Desk, "protection-energy")
-	_, err := desk.Query(t.Context(), event.Query{Text: strings.Repeat("x", 100<<10)}, 0, func(event.EscalationRow) error { return nil })
+	_, err := desk.Query(t.Context(), api.Query{Text: strings.Repeat("x", 100<<10)}, 0, func(api.EscalationRow) error { return nil })
 	require.ErrorContains(t, err, "may have 65536")
 	require.False(t, errors.Is(err, client.ErrUnreachable), "it is told at once")
-	_, err = desk.Query(t.Context(), event.Query{Cursor: strings.Repeat("x", 60<<10)}, 0, func(event.EscalationRow) error { return nil })
+	_, err = desk.Query(t.Context(), api.Query{Cursor: strings.Repeat("x", 60<<10)}, 0, func(api.EscalationRow) error { return nil })
 	require.ErrorContains(t, err, "cursor")
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
@@ -140,8 +141,8 @@ func TestTheLifeOfAnIncident(t *testing.T) {
 	require.Equal(t, all4, desks(g))
 
 	// Nothing is erased: the story, in order.
-	rows := w.query(event.Query{Operator: at})
-	rows = slices.DeleteFunc(rows, func(r event.EscalationRow) bool { return r.Act == event.ActNotice })
+	rows := w.query(api.Query{Operator: at})
+	rows = slices.DeleteFunc(rows, func(r api.EscalationRow) bool { return r.Act == event.ActNotice })
 	require.Len(t, rows, 2+5*4)
 	var want []string
 	for _, told := range []int{0, 2, 4, 4, 4, 4, 4} {
@@ -264,7 +265,7 @@ func TestAcknowledgements(t *testing.T) {
 	w.report("initial", at, inc, "r1", onSite+large)
 	w.settled()
 	const id = "protection-energy.grid-east.2026-17.1"
-	ack := func(desk, escalation, post string) *event.AcknowledgementAnswer {
+	ack := func(desk, escalation, post string) *api.AcknowledgementAnswer {
 		a, err := w.client.Acknowledge(t.Context(), desk, escalation, post)
 		require.NoError(t, err)
 		return a
@@ -296,11 +297,11 @@ func TestAcknowledgements(t *testing.T) {
 	}
 	require.Equal(t, event.StatusRejected, ack("protection-energy", id, " ").Status, "a post must be named")
 
-	rows := w.query(event.Query{Desk: "protection-energy"})
+	rows := w.query(api.Query{Desk: "protection-energy"})
 	require.Len(t, rows, 1)
-	require.Equal(t, event.StateAcknowledged, rows[0].State)
+	require.Equal(t, api.StateAcknowledged, rows[0].State)
 	require.Equal(t, "duty-officer", rows[0].AcknowledgedBy)
-	require.Len(t, w.query(event.Query{Unacknowledged: true}), 1, "the other desk")
+	require.Len(t, w.query(api.Query{Unacknowledged: true}), 1, "the other desk")
 	require.Equal(t, []string{"accepted", "graded", "escalated", "escalated", "acknowledged"}, w.story(at, inc))
 }
 
@@ -335,7 +336,7 @@ func TestAChineseIncidentKeepsItsName(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, event.StatusAccepted, a.Status)
 	require.Equal(t, []string{"accepted", "graded", "escalated", "escalated", "acknowledged"}, w.story(at, name))
-	require.Equal(t, name, w.query(event.Query{Desk: "protection-energy"})[0].Incident)
+	require.Equal(t, name, w.query(api.Query{Desk: "protection-energy"})[0].Incident)
 }
 
 func TestManyPagesOfAStoryAndOfAQuery(t *testing.T) {
@@ -350,16 +351,16 @@ func TestManyPagesOfAStoryAndOfAQuery(t *testing.T) {
 	require.Eventually(t, func() bool { w.read(); return len(w.past.accepted) == n+1 }, 30*time.Second, 5*time.Millisecond)
 	w.settled()
 	require.Len(t, w.story(at, inc), 4*(n+1))
-	rows := w.query(event.Query{Desk: "protection-energy"})
+	rows := w.query(api.Query{Desk: "protection-energy"})
 	require.Len(t, rows, n+1, "one question, several pages")
 	for i, r := range rows {
 		require.Equal(t, i+1, r.Revision, "in order")
 	}
-	var some []event.EscalationRow
-	cursor, err := w.client.Query(t.Context(), event.Query{}, 300, func(r event.EscalationRow) error { some = append(some, r); return nil })
+	var some []api.EscalationRow
+	cursor, err := w.client.Query(t.Context(), api.Query{}, 300, func(r api.EscalationRow) error { some = append(some, r); return nil })
 	require.NoError(t, err)
 	require.Len(t, some, 300)
-	rest := w.query(event.Query{Cursor: cursor})
+	rest := w.query(api.Query{Cursor: cursor})
 	require.Len(t, rest, 2*(n+1)-300, "a cursor goes on where it ended")
 	require.Greater(t, rest[0].Record, some[299].Record)
 }

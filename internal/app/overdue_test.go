@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/app"
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
 	"github.com/tocsin-project/tocsin/internal/clock"
@@ -20,7 +21,7 @@ const (
 	toPolice = "sh-public-security.grid-east.2026-17.1"
 )
 
-func (w *world) ack(escalation, post string) *event.AcknowledgementAnswer {
+func (w *world) ack(escalation, post string) *api.AcknowledgementAnswer {
 	w.t.Helper()
 	desk, _, _ := strings.Cut(escalation, ".")
 	a, err := w.client.Acknowledge(w.t.Context(), desk, escalation, post)
@@ -29,15 +30,15 @@ func (w *world) ack(escalation, post string) *event.AcknowledgementAnswer {
 }
 
 // row returns an escalation as a query shows it.
-func (w *world) row(escalation string) event.EscalationRow {
+func (w *world) row(escalation string) api.EscalationRow {
 	w.t.Helper()
-	for _, r := range w.query(event.Query{}) {
+	for _, r := range w.query(api.Query{}) {
 		if r.Escalation == escalation {
 			return r
 		}
 	}
 	w.t.Fatalf("no row %s", escalation)
-	return event.EscalationRow{}
+	return api.EscalationRow{}
 }
 
 // raw returns the body of the record under a subject.
@@ -60,14 +61,14 @@ func (w *world) overdueAt(hhmm, escalation string) *event.Overdue {
 	w.set()
 	w.fire()
 	require.NotContains(w.t, w.settled().overdue, escalation, "not one millisecond early")
-	require.Equal(w.t, event.StateOpen, w.row(escalation).State)
+	require.Equal(w.t, api.StateOpen, w.row(escalation).State)
 	w.clock.Advance(time.Millisecond)
 	h := w.fireUntil(escalation+" is overdue", func(h *history) bool { return h.overdue[escalation] != nil })
 	o := h.overdue[escalation]
 	require.True(w.t, o.At.Equal(clockTime(w.t, hhmm)))
 	require.True(w.t, o.AcknowledgeBy.Equal(o.At))
 	r := w.row(escalation)
-	require.Equal(w.t, event.StateOverdue, r.State)
+	require.Equal(w.t, api.StateOverdue, r.State)
 	require.True(w.t, r.OverdueAt.Equal(o.At))
 	return o
 }
@@ -95,13 +96,13 @@ func TestSilenceIsToldToTheNextDeskOnce(t *testing.T) {
 	require.Equal(t, "national-cyberspace", o.Next)
 	require.Equal(t, "protection-energy", o.Desk)
 	h = w.far(24 * time.Hour)
-	require.Equal(t, event.StateAcknowledged, w.row(toPolice).State)
+	require.Equal(t, api.StateAcknowledged, w.row(toPolice).State)
 
-	var notices []event.EscalationRow
-	for _, r := range w.query(event.Query{Operator: at}) {
+	var notices []api.EscalationRow
+	for _, r := range w.query(api.Query{Operator: at}) {
 		if r.Act == event.ActNotice {
 			require.Equal(t, "national-cyberspace", r.Desk)
-			require.Equal(t, event.StateOpen, r.State, "a notice has no target")
+			require.Equal(t, api.StateOpen, r.State, "a notice has no target")
 			require.Nil(t, r.AcknowledgeBy)
 			require.Empty(t, r.Title)
 			notices = append(notices, r)
@@ -128,14 +129,14 @@ func TestSilenceIsToldToTheNextDeskOnce(t *testing.T) {
 	require.NotContains(t, texts[0], "tatute")
 
 	// Better late than never, and kept apart.
-	rows := w.query(event.Query{Operator: at, Overdue: true})
+	rows := w.query(api.Query{Operator: at, Overdue: true})
 	require.Len(t, rows, 1)
 	require.Equal(t, toEnergy, rows[0].Escalation)
 	late := w.ack(toEnergy, "duty-officer")
 	require.Equal(t, event.StatusAccepted, late.Status)
-	require.Equal(t, event.StateAcknowledgedLate, w.row(toEnergy).State)
+	require.Equal(t, api.StateAcknowledgedLate, w.row(toEnergy).State)
 	require.Equal(t, event.StatusConflict, w.ack(toEnergy, "deputy").Status)
-	require.Empty(t, w.query(event.Query{Operator: at, Overdue: true}))
+	require.Empty(t, w.query(api.Query{Operator: at, Overdue: true}))
 	require.Empty(t, w.set())
 	require.Equal(t, []string{"accepted", "graded", "escalated", "escalated", "acknowledged", "escalated", "overdue", "escalated", "acknowledged"}, w.story(at, inc))
 }
@@ -149,9 +150,9 @@ func TestAnAcknowledgementBesideTheMoment(t *testing.T) {
 		after time.Duration // the target
 		state string
 	}{
-		{"a millisecond before", -time.Millisecond, event.StateAcknowledged},
-		{"at the moment", 0, event.StateAcknowledged},
-		{"a millisecond after", time.Millisecond, event.StateAcknowledgedLate},
+		{"a millisecond before", -time.Millisecond, api.StateAcknowledged},
+		{"at the moment", 0, api.StateAcknowledged},
+		{"a millisecond after", time.Millisecond, api.StateAcknowledgedLate},
 	} {
 		// The deadline service does not run meanwhile, so the timer that is due and the
 		// acknowledgement wait for it together. The timer waits where it was set, or where
@@ -179,13 +180,13 @@ func TestAnAcknowledgementBesideTheMoment(t *testing.T) {
 				w.ack(toPolice, "late")
 				h := w.far(24 * time.Hour)
 				require.Equal(t, row.state, w.row(toEnergy).State)
-				if row.state == event.StateAcknowledged {
+				if row.state == api.StateAcknowledged {
 					require.NotContains(t, h.overdue, toEnergy)
 				} else {
 					require.Contains(t, h.overdue, toEnergy, "one record for each target that passed")
 				}
 				require.Contains(t, h.overdue, toPolice)
-				require.Equal(t, event.StateAcknowledgedLate, w.row(toPolice).State)
+				require.Equal(t, api.StateAcknowledgedLate, w.row(toPolice).State)
 				require.Empty(t, w.timers())
 			})
 		}
@@ -222,13 +223,13 @@ func TestTheLatenessOfTheSenderIsNotTheDesks(t *testing.T) {
 		require.True(t, row.DueAt.Equal(clockTime(t, "08:00")))
 		require.Equal(t, event.Duration(time.Hour), *row.Duties[0].LateBy)
 		require.Contains(t, row.Duties[0].Citation, "art. 4 ¶2")
-		require.Equal(t, event.StateOpen, row.State)
+		require.Equal(t, api.StateOpen, row.State)
 		require.True(t, row.AcknowledgeBy.Equal(clockTime(t, "09:30")), "half an hour from reporting")
 	}
 	require.Contains(t, w.past.raw(t, "incident.escalated."+toEnergy), `"lateBy":"PT1H"`)
 	w.at("09:10")
 	w.ack(toPolice, "duty-officer")
-	require.Equal(t, event.StateAcknowledged, w.row(toPolice).State, "its desk was in time")
+	require.Equal(t, api.StateAcknowledged, w.row(toPolice).State, "its desk was in time")
 	require.True(t, w.row(toPolice).Late)
 	w.overdueAt("09:30", toEnergy)
 }
@@ -244,12 +245,12 @@ func TestPromptlyIsNeverLate(t *testing.T) {
 	w.end()
 	w = beginIn(t, dir, func(c *app.Config) { c.Clock.(*clock.Manual).Advance(50 * time.Hour) })
 	w.settled()
-	rows := w.query(event.Query{Operator: "xj-hydro"})
+	rows := w.query(api.Query{Operator: "xj-hydro"})
 	require.Len(t, rows, 3)
 	for _, row := range rows {
 		require.Nil(t, row.DueAt)
 		require.False(t, row.Late)
-		require.Equal(t, event.StateOpen, row.State)
+		require.Equal(t, api.StateOpen, row.State)
 		require.True(t, row.AcknowledgeBy.Equal(nine.Add(50*time.Hour+30*time.Minute)), "the house wants an answer all the same")
 		for _, d := range row.Duties {
 			require.Nil(t, d.DueAt)
@@ -261,7 +262,7 @@ func TestPromptlyIsNeverLate(t *testing.T) {
 	for _, row := range rows {
 		require.Contains(t, h.overdue, row.Escalation, "the house's target, which is no statute's")
 	}
-	for _, row := range w.query(event.Query{Operator: "xj-hydro"}) {
+	for _, row := range w.query(api.Query{Operator: "xj-hydro"}) {
 		require.False(t, row.Late)
 	}
 }
@@ -316,17 +317,17 @@ func TestAnArchiveWakesNobody(t *testing.T) {
 		require.Contains(t, a.Incident, "mark-")
 	}
 	rows := 0
-	for _, r := range w.query(event.Query{}) {
+	for _, r := range w.query(api.Query{}) {
 		if r.Imported {
 			rows++
 			require.Nil(t, r.AcknowledgeBy)
 			require.Nil(t, r.DueAt)
 			require.False(t, r.Late)
-			require.Equal(t, event.StateOpen, r.State)
+			require.Equal(t, api.StateOpen, r.State)
 		}
 	}
 	require.Greater(t, rows, n/3, "the desks are told all the same")
-	_, _, err = w.client.Incidents(t.Context(), event.IncidentQuery{Owed: true}, 0, func(r event.IncidentRow) error {
+	_, _, err = w.client.Incidents(t.Context(), api.IncidentQuery{Owed: true}, 0, func(r api.IncidentRow) error {
 		require.Contains(t, r.Incident, "mark-")
 		return nil
 	})

@@ -10,22 +10,23 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
 const summary, supplement = "cn-csirm-2025.final-summary", "cn-csirm-2025.supplement"
 
 // incident returns the incident as it stands, through the door.
-func (w *world) incident(operator, name string) (row event.IncidentRow) {
+func (w *world) incident(operator, name string) (row api.IncidentRow) {
 	w.t.Helper()
-	rows := w.incidents(event.IncidentQuery{Operator: operator, Incident: name})
+	rows := w.incidents(api.IncidentQuery{Operator: operator, Incident: name})
 	require.Len(w.t, rows, 1)
 	return rows[0]
 }
 
-func (w *world) incidents(q event.IncidentQuery) (rows []event.IncidentRow) {
+func (w *world) incidents(q api.IncidentQuery) (rows []api.IncidentRow) {
 	w.t.Helper()
-	_, now, err := w.client.Incidents(w.t.Context(), q, 0, func(r event.IncidentRow) error {
+	_, now, err := w.client.Incidents(w.t.Context(), q, 0, func(r api.IncidentRow) error {
 		rows = append(rows, r)
 		return nil
 	})
@@ -100,7 +101,7 @@ func TestWhatAFirstReportLeftOutIsOwed(t *testing.T) {
 	require.Nil(t, o.DueAt, "its clock has not started")
 	require.Contains(t, o.Citation, "art. 8")
 	require.Equal(t, w.incident(at, inc).Owed, w.past.told(w.past.last(t, at, inc), "protection-energy").Owed, "a desk sees it")
-	rows := w.incidents(event.IncidentQuery{Operator: at, Owed: true})
+	rows := w.incidents(api.IncidentQuery{Operator: at, Owed: true})
 	require.Len(t, rows, 1, "what nobody need be told is not owed")
 	require.Equal(t, "调度中断", rows[0].Title)
 	require.Equal(t, regional, rows[0].Desks)
@@ -119,7 +120,7 @@ func TestWhatAFirstReportLeftOutIsOwed(t *testing.T) {
 	w.report("withdrawal", at, inc, "r6", `"reason":"false-alarm"`)
 	w.settled()
 	require.Empty(t, w.incident(at, inc).Owed)
-	require.Empty(t, w.incidents(event.IncidentQuery{Operator: at, Owed: true}))
+	require.Empty(t, w.incidents(api.IncidentQuery{Operator: at, Owed: true}))
 	require.Empty(t, w.far(1000*time.Hour).reminded)
 }
 

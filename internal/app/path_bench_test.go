@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
@@ -88,7 +89,7 @@ func BenchmarkOneIncident(b *testing.B) {
 		}, func(*event.Receipt) error { return nil })
 		require.NoError(b, err)
 		for {
-			rows := w.query(event.Query{Desk: "protection-energy", Cursor: "0"})
+			rows := w.query(api.Query{Desk: "protection-energy", Cursor: "0"})
 			if len(rows) == n+1 {
 				break
 			}
@@ -124,7 +125,7 @@ func BenchmarkCertified(b *testing.B) {
 				for n := range 50 {
 					r := w.report("initial", at, fmt.Sprint("mine-", i, "-", n), "r1", onSite+large)
 					began := time.Now()
-					for askAt[event.LogState](w, event.DoorLog, struct{}{}).Size < r.Record {
+					for askAt[api.LogState](w, api.EndpointLog, struct{}{}).Size < r.Record {
 						time.Sleep(time.Millisecond)
 					}
 					took = append(took, time.Since(began))

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/app"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/schemas"
@@ -78,7 +79,7 @@ func TestPoisonHoldsNothingUp(t *testing.T) {
 	beforePerson(t, h, graded, "protection-energy", h.unhandled[graded].Service)
 
 	// It is asked for, shown and acknowledged like any other.
-	require.Len(t, w.query(event.Query{Desk: "protection-energy", Grade: "ungraded"}), 2)
+	require.Len(t, w.query(api.Query{Desk: "protection-energy", Grade: "ungraded"}), 2)
 	require.Equal(t, []string{"accepted", "unhandled", "escalated"}, w.story(at, "x"))
 	a, err := w.client.Acknowledge(t.Context(), "protection-energy", e.ID, "duty-officer")
 	require.NoError(t, err)
@@ -110,7 +111,7 @@ func TestPoisonOfAnIncidentKeepsItsName(t *testing.T) {
 	require.Contains(t, e.ID, token, "its escalation stands in the story of its incident")
 	require.Contains(t, w.story(at, name), "unhandled")
 	reviews := 0
-	for _, r := range w.query(event.Query{Operator: at, Grade: "ungraded"}) {
+	for _, r := range w.query(api.Query{Operator: at, Grade: "ungraded"}) {
 		reviews++
 		require.Equal(t, e.ID, r.Escalation)
 	}

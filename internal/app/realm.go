@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/clock"
@@ -172,9 +173,9 @@ func (d *drill) begin(ctx context.Context) error {
 }
 
 // screens asks the realm's deadline service which screens are connected.
-func (r *realm) screens(ctx context.Context) []event.Screen {
-	var answer event.DesksAnswer
-	_ = r.endpoints.Ask(ctx, event.DoorDesks, struct{}{}, &answer) // a failed request shows as the service's own health
+func (r *realm) screens(ctx context.Context) []api.Screen {
+	var answer api.DesksAnswer
+	_ = r.endpoints.Ask(ctx, api.EndpointDesks, struct{}{}, &answer) // a failed request shows as the service's own health
 	return answer.Screens
 }
 

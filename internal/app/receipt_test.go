@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/cloudevent"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
@@ -189,7 +190,7 @@ func TestTheHTTPDoor(t *testing.T) {
 func TestAnEventBeyondTheLimitIsRefusedWithAReceipt(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
-	r := w.send(at, cloudEvent("initial", at, inc, "r1", onSite+`"other":"`+strings.Repeat("x", event.MaxEventBytes)+`"`))
+	r := w.send(at, cloudEvent("initial", at, inc, "r1", onSite+`"other":"`+strings.Repeat("x", cloudevent.MaxBytes)+`"`))
 	require.Equal(t, event.StatusRejected, r.Status)
 	require.Contains(t, r.Errors[0].Message, "at most 262144")
 	require.True(t, w.rejected()[0].ReceivedAt.Equal(nine.Truncate(time.Millisecond)))

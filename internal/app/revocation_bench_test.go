@@ -7,7 +7,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
-	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
@@ -26,7 +26,7 @@ func BenchmarkRevocation(b *testing.B) {
 			p = g.peer(g.creds(identity.Regulator, "nation"))
 			return true
 		}, hang, 10*time.Millisecond)
-		_, err := p.Request(event.DoorLog, []byte("{}"), hang)
+		_, err := p.Request(api.EndpointLog, []byte("{}"), hang)
 		require.NoError(b, err)
 		began := time.Now()
 		require.NoError(b, g.folder.Revoke(identity.Regulator, "nation", time.Now()))

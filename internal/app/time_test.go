@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/app"
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
@@ -143,7 +144,7 @@ func (w *world) far(d time.Duration) *history {
 // acknowledges in most scenarios, and how soon that is noticed is the engine's.
 func (w *world) deeds(operator, incident string) (types []string) {
 	w.t.Helper()
-	err := w.client.Show(w.t.Context(), operator, incident, func(e event.StoryEntry) error {
+	err := w.client.Show(w.t.Context(), operator, incident, func(e api.StoryEntry) error {
 		if !bySilence(e.Subject, e.Body) {
 			types = append(types, e.Type)
 		}
@@ -238,7 +239,7 @@ func (w *world) ladder(i int, g *event.Graded) {
 		require.Equal(w.t, step.next, told.Next.Grade, "the desk sees in advance")
 		require.True(w.t, told.Next.At.Equal(clockTime(w.t, step.rises)))
 	}
-	for _, r := range w.query(event.Query{Operator: at}) {
+	for _, r := range w.query(api.Query{Operator: at}) {
 		if r.Revision == g.Revision {
 			require.Equal(w.t, g.Next, r.Next)
 		}

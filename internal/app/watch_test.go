@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
@@ -29,7 +30,7 @@ func (w *world) watch(c *client.Client, screen string, count int) (shown []strin
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), hang)
 	defer cancel()
-	err := c.Watch(ctx, duty, screen, count, w.clock.Now, func(e *event.Escalated, row event.EscalationRow) error {
+	err := c.Watch(ctx, duty, screen, count, w.clock.Now, func(e *event.Escalated, row api.EscalationRow) error {
 		require.Equal(w.t, e.ID, row.Escalation)
 		require.NotEmpty(w.t, e.Report, "a screen need not ask back")
 		shown = append(shown, row.Escalation+" "+row.State)
@@ -84,7 +85,7 @@ func TestAScreenThatWasAwayMissesNothing(t *testing.T) {
 	// A screen that fails to show one is shown it again.
 	fourth := w.tell("fourth")
 	broken := errors.New("the screen went dark")
-	err = w.client.Watch(t.Context(), duty, "hall", 0, w.clock.Now, func(*event.Escalated, event.EscalationRow) error { return broken })
+	err = w.client.Watch(t.Context(), duty, "hall", 0, w.clock.Now, func(*event.Escalated, api.EscalationRow) error { return broken })
 	require.ErrorIs(t, err, broken)
 	require.Equal(t, []string{fourth + " open"}, w.watch(w.client, "hall", 1))
 }
@@ -116,8 +117,8 @@ func TestAScreenShowsWhatCannotBeRead(t *testing.T) {
 	require.Equal(t, []string{first + " open"}, w.watch(w.client, "hall", 1))
 	strange := w.inject("incident.escalated.protection-energy.grid-east.x.1", "no JSON")
 	good := w.tell("good")
-	var rows []event.EscalationRow
-	err := w.client.Watch(t.Context(), duty, "hall", 3, w.clock.Now, func(_ *event.Escalated, row event.EscalationRow) error {
+	var rows []api.EscalationRow
+	err := w.client.Watch(t.Context(), duty, "hall", 3, w.clock.Now, func(_ *event.Escalated, row api.EscalationRow) error {
 		rows = append(rows, row)
 		return nil
 	})
@@ -132,7 +133,7 @@ func TestAScreenShowsWhatCannotBeRead(t *testing.T) {
 func TestAWatchEnds(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
-	yield := func(*event.Escalated, event.EscalationRow) error { return nil }
+	yield := func(*event.Escalated, api.EscalationRow) error { return nil }
 	require.ErrorContains(t, w.client.Watch(t.Context(), "nowhere", "x", 1, w.clock.Now, yield), "no desk")
 	require.ErrorContains(t, w.client.Watch(t.Context(), duty, "", 1, w.clock.Now, yield), "$.client")
 
@@ -148,7 +149,7 @@ func TestAWatchEnds(t *testing.T) {
 		ended := make(chan error, 1)
 		c := w.dial()
 		go func() {
-			ended <- c.Watch(context.Background(), duty, "y", 0, w.clock.Now, func(*event.Escalated, event.EscalationRow) error {
+			ended <- c.Watch(context.Background(), duty, "y", 0, w.clock.Now, func(*event.Escalated, api.EscalationRow) error {
 				if showing {
 					return remove()
 				}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/identity"
@@ -86,7 +87,7 @@ func follow(t *testing.T, c *client.Client, screen string, now func() time.Time)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		w.ended <- c.WatchTelling(ctx, duty, screen, 0, now, func(_ *event.Escalated, row event.EscalationRow) error {
+		w.ended <- c.WatchTelling(ctx, duty, screen, 0, now, func(_ *event.Escalated, row api.EscalationRow) error {
 			w.shown <- row.Escalation
 			return nil
 		}, func(s client.WatchStatus) { w.status <- s })

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/app"
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
@@ -168,7 +169,7 @@ func (w *world) send(operator string, raw []byte) *event.Receipt {
 	defer cancel()
 	for {
 		reply, err := w.nc.RequestMsgWithContext(ctx, &nats.Msg{
-			Subject: w.realm.Wire(event.ReportSubject(operator)), Header: nats.Header{"Content-Type": {"application/cloudevents+json"}}, Data: raw,
+			Subject: w.realm.Wire(api.ReportSubject(operator)), Header: nats.Header{"Content-Type": {"application/cloudevents+json"}}, Data: raw,
 		})
 		if !errors.Is(err, nats.ErrNoResponders) {
 			require.NoError(w.t, err)
@@ -184,9 +185,9 @@ func (w *world) send(operator string, raw []byte) *event.Receipt {
 }
 
 // query returns every escalation that q asks for.
-func (w *world) query(q event.Query) (rows []event.EscalationRow) {
+func (w *world) query(q api.Query) (rows []api.EscalationRow) {
 	w.t.Helper()
-	_, err := w.client.Query(w.t.Context(), q, 0, func(r event.EscalationRow) error {
+	_, err := w.client.Query(w.t.Context(), q, 0, func(r api.EscalationRow) error {
 		rows = append(rows, r)
 		return nil
 	})
@@ -197,7 +198,7 @@ func (w *world) query(q event.Query) (rows []event.EscalationRow) {
 // story returns the types of an incident's records, in order, as in "log show".
 func (w *world) story(operator, incident string) (types []string) {
 	w.t.Helper()
-	err := w.client.Show(w.t.Context(), operator, incident, func(e event.StoryEntry) error {
+	err := w.client.Show(w.t.Context(), operator, incident, func(e api.StoryEntry) error {
 		require.True(w.t, json.Valid(e.Body))
 		types = append(types, e.Type)
 		return nil

@@ -8,13 +8,14 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
 // Consumer finds or creates a durable consumer of a desk's escalations that starts at the
 // given sequence, and returns its name. Through it a desk that was away misses nothing.
 func (b *Bus) Consumer(ctx context.Context, desk, client string, from uint64) (string, error) {
-	name := event.ScreenConsumer(desk, client)
+	name := api.ScreenConsumer(desk, client)
 	if _, err := b.ledger.Consumer(ctx, name); err == nil {
 		return name, nil
 	} else if !errors.Is(err, jetstream.ErrConsumerNotFound) {
@@ -53,7 +54,7 @@ func (b *Bus) Screens(ctx context.Context) ([]Screen, error) {
 	var out []Screen
 	all := b.ledger.ListConsumers(ctx)
 	for info := range all.Info() {
-		desk, client, ok := event.ScreenOf(info.Name)
+		desk, client, ok := api.ScreenOf(info.Name)
 		if !ok {
 			continue
 		}

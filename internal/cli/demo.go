@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/app"
 	"github.com/tocsin-project/tocsin/internal/cli/command"
 	"github.com/tocsin-project/tocsin/internal/client"
@@ -160,8 +161,8 @@ func (e *environment) demoFollow(ctx context.Context, c *client.Client, d demoRe
 	want := -1 // number of escalations, once the revision is known
 	for {
 		got := 0
-		var entries []event.StoryEntry
-		err := c.Show(ctx, d.operator, d.incident, func(s event.StoryEntry) error {
+		var entries []api.StoryEntry
+		err := c.Show(ctx, d.operator, d.incident, func(s api.StoryEntry) error {
 			if s.Record <= after {
 				return nil
 			}
@@ -205,7 +206,7 @@ func (e *environment) demoAcknowledge(ctx context.Context, c *client.Client) err
 	fmt.Fprintln(e.Out)
 	const desk = "protection-finance"
 	var open string
-	_, err := c.Query(ctx, event.Query{Desk: desk, Unacknowledged: true}, 1, func(r event.EscalationRow) error {
+	_, err := c.Query(ctx, api.Query{Desk: desk, Unacknowledged: true}, 1, func(r api.EscalationRow) error {
 		open = r.Escalation
 		return nil
 	})

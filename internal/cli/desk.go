@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/cli/command"
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/clock"
@@ -54,7 +55,7 @@ go to standard error.`,
 			if asJSON {
 				status = printable.Writer{Out: e.ErrOut} // standard output is for programs
 			}
-			return c.WatchTelling(cmd.Context(), a[0], screen, count, clock.System{}.Now, func(full *event.Escalated, row event.EscalationRow) error {
+			return c.WatchTelling(cmd.Context(), a[0], screen, count, clock.System{}.Now, func(full *event.Escalated, row api.EscalationRow) error {
 				if asJSON {
 					return e.JSON(row)
 				}
@@ -119,7 +120,7 @@ code 1). Both answers contain the first acknowledgement.`,
 	return cmd
 }
 
-func (e *environment) acknowledgement(a *event.AcknowledgementAnswer, asJSON bool) error {
+func (e *environment) acknowledgement(a *api.AcknowledgementAnswer, asJSON bool) error {
 	if asJSON {
 		return e.JSON(a)
 	}

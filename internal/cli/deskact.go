@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/cli/command"
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -78,7 +79,7 @@ could not be reached or the command line is wrong.`,
 
 // actAnswer prints the answer to a desk's act; a refusal ends the command with exit code
 // 1.
-func (e *environment) actAnswer(a *event.DeskActAnswer, asJSON bool) error {
+func (e *environment) actAnswer(a *api.DeskActAnswer, asJSON bool) error {
 	if asJSON {
 		if err := e.JSON(a); err != nil {
 			return err
@@ -149,7 +150,7 @@ A reason is required.`,
 // serverNow returns the time of the server's clock: ours may be wrong, and in a drill the
 // server's may run faster.
 func serverNow(ctx context.Context, c *client.Client) (time.Time, error) {
-	_, now, err := c.Incidents(ctx, event.IncidentQuery{}, 1, func(event.IncidentRow) error { return nil })
+	_, now, err := c.Incidents(ctx, api.IncidentQuery{}, 1, func(api.IncidentRow) error { return nil })
 	return now, err
 }
 
@@ -258,11 +259,11 @@ connected, when it was last seen, and which desk is notified when this one is si
 }
 
 type screenLine struct {
-	event.Screen
+	api.Screen
 	SeenAt *stamp `json:"seenAt"`
 }
 
-func (e *environment) screen(s event.Screen, now time.Time) {
+func (e *environment) screen(s api.Screen, now time.Time) {
 	fmt.Fprintf(e.Out, "%s%-28s %-14s ", e.Marks(e.Exercise, false), s.Desk, s.Client)
 	switch {
 	case s.Here:

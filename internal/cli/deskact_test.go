@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
@@ -15,10 +16,10 @@ import (
 func TestADesksActIsSentAsItWasMeant(t *testing.T) {
 	f := startFake(t)
 	var got event.DeskAct
-	door(f, event.DoorIncidents, func(event.IncidentQuery) any { return event.IncidentAnswer{Now: noon} })
-	door(f, event.ActSubject("hall"), func(a event.DeskAct) any {
+	door(f, api.EndpointIncidents, func(api.IncidentQuery) any { return api.IncidentAnswer{Now: noon} })
+	door(f, api.ActSubject("hall"), func(a event.DeskAct) any {
 		got = a
-		return event.DeskActAnswer{Status: event.StatusAccepted, Kind: a.Kind, ID: a.ID, Desk: a.Desk, Operator: a.Operator, Incident: a.Incident, At: &noon, Record: 7}
+		return api.DeskActAnswer{Status: event.StatusAccepted, Kind: a.Kind, ID: a.ID, Desk: a.Desk, Operator: a.Operator, Incident: a.Incident, At: &noon, Record: 7}
 	})
 	due := noon.Add(2 * time.Hour)
 	base := event.DeskAct{Desk: "hall", Operator: "grid-east", Incident: "inc-1", Officer: "shift", Reason: "because"}
@@ -60,8 +61,8 @@ func TestADesksActIsSentAsItWasMeant(t *testing.T) {
 func TestADesksActExitCodes(t *testing.T) {
 	f := startFake(t)
 	status := ""
-	door(f, event.ActSubject("hall"), func(a event.DeskAct) any {
-		return event.DeskActAnswer{Status: status, Kind: a.Kind, Desk: a.Desk, Operator: a.Operator, Incident: a.Incident,
+	door(f, api.ActSubject("hall"), func(a event.DeskAct) any {
+		return api.DeskActAnswer{Status: status, Kind: a.Kind, Desk: a.Desk, Operator: a.Operator, Incident: a.Incident,
 			Errors: []fault.Detail{{Path: "$.reason", Message: "is required"}}}
 	})
 	for s, want := range map[string]int{
@@ -118,8 +119,8 @@ func TestAnExerciseNeverReachesTheRealRecord(t *testing.T) {
 
 func TestDeskListSaysWhoIsThere(t *testing.T) {
 	f := startFake(t)
-	door(f, event.DoorDesks, func(any) any {
-		return event.DesksAnswer{Now: noon, Screens: []event.Screen{
+	door(f, api.EndpointDesks, func(any) any {
+		return api.DesksAnswer{Now: noon, Screens: []api.Screen{
 			{Desk: "hall", Client: "wall", Here: true, SeenAt: &noon, Next: "annex"},
 			{Desk: "annex", Client: "default", SeenAt: after(-90)},
 			{Desk: "attic"},

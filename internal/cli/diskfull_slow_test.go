@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
@@ -100,7 +101,7 @@ func TestServe_FullDisk(t *testing.T) {
 		require.False(t, seen[r.Record], "record %d is of two receipts", r.Record)
 		seen[r.Record] = true
 		accepted := 0
-		require.NoError(t, c.Show(t.Context(), "grid-east", fmt.Sprintf("full-%d", i), func(e event.StoryEntry) error {
+		require.NoError(t, c.Show(t.Context(), "grid-east", fmt.Sprintf("full-%d", i), func(e api.StoryEntry) error {
 			if e.Type == event.KindAccepted {
 				require.Equal(t, r.Record, e.Record)
 				accepted++

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/cli/command"
 	"github.com/tocsin-project/tocsin/internal/cli/render"
 	"github.com/tocsin-project/tocsin/internal/client"
@@ -126,7 +127,7 @@ type drill struct {
 	Operators   []drillOperator `json:"operators"`
 	Owed        []owedLine      `json:"owed"`
 
-	rows []event.EscalationRow
+	rows []api.EscalationRow
 }
 
 // drillDesk are the sums of a desk. Every escalation is in one of the four states.
@@ -161,15 +162,15 @@ type drillOperator struct {
 // readDrill reads the escalations since a time, and what is owed.
 func readDrill(ctx context.Context, c *client.Client, since *time.Time) (*drill, error) {
 	d := &drill{Kind: "summary", Since: (*stamp)(since), Desks: []*drillDesk{}, Operators: []drillOperator{}}
-	_, err := c.Query(ctx, event.Query{Since: since}, 0, func(r event.EscalationRow) error {
+	_, err := c.Query(ctx, api.Query{Since: since}, 0, func(r api.EscalationRow) error {
 		d.rows = append(d.rows, r)
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	var owed []event.IncidentRow
-	_, now, err := c.Incidents(ctx, event.IncidentQuery{Owed: true}, 0, func(r event.IncidentRow) error {
+	var owed []api.IncidentRow
+	_, now, err := c.Incidents(ctx, api.IncidentQuery{Owed: true}, 0, func(r api.IncidentRow) error {
 		owed = append(owed, r)
 		return nil
 	})
@@ -177,7 +178,7 @@ func readDrill(ctx context.Context, c *client.Client, since *time.Time) (*drill,
 		return nil, err
 	}
 	d.At, d.Escalations = stamp(now), len(d.rows)
-	d.Owed = owedOf(slices.DeleteFunc(owed, func(r event.IncidentRow) bool { return since != nil && r.GradedAt.Before(*since) }), now)
+	d.Owed = owedOf(slices.DeleteFunc(owed, func(r api.IncidentRow) bool { return since != nil && r.GradedAt.Before(*since) }), now)
 	d.sum()
 	return d, nil
 }
@@ -228,7 +229,7 @@ func (d *drill) sum() {
 	}
 }
 
-func (s *drillDesk) add(r event.EscalationRow) {
+func (s *drillDesk) add(r api.EscalationRow) {
 	if r.Act == event.ActNotice { // of another desk's silence: no clock runs
 		s.Notices++
 		return
@@ -244,11 +245,11 @@ func (s *drillDesk) add(r event.EscalationRow) {
 	}
 	switch {
 	case r.OwnAct: // nothing to acknowledge
-	case r.State == event.StateAcknowledged:
+	case r.State == api.StateAcknowledged:
 		s.InTime++
-	case r.State == event.StateAcknowledgedLate:
+	case r.State == api.StateAcknowledgedLate:
 		s.AcknowledgedLate++
-	case r.State == event.StateOverdue:
+	case r.State == api.StateOverdue:
 		s.Overdue++
 	default:
 		s.Open++
@@ -260,7 +261,7 @@ func (s *drillDesk) add(r event.EscalationRow) {
 
 // receivedLate returns how late a duty was when its report was received. Without a known
 // receipt, it returns how late the desk was told.
-func receivedLate(r event.EscalationRow, d event.Duty) (by event.Duration, late bool) {
+func receivedLate(r api.EscalationRow, d event.Duty) (by event.Duration, late bool) {
 	if d.LateBy == nil || render.InTime(d.DueAt, r.ReceivedAt) {
 		return 0, false
 	}
@@ -272,7 +273,7 @@ func receivedLate(r event.EscalationRow, d event.Duty) (by event.Duration, late 
 
 // delayedHere reports whether an escalation is late although its cause was received in
 // time for every late duty.
-func delayedHere(r event.EscalationRow) bool {
+func delayedHere(r api.EscalationRow) bool {
 	said := false
 	for _, d := range r.Duties {
 		if d.LateBy != nil {

@@ -8,19 +8,20 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
 // told is a row of the desk hall on an incident of grid-east.
-func told(incident string) event.EscalationRow {
-	return event.EscalationRow{Escalation: "hall.grid-east." + incident + ".1", Desk: "hall", Operator: "grid-east", Incident: incident, Title: "全站停电",
-		Grade: event.Major, Act: event.ActReport, From: "grid-east", ReportedAt: noon, DueAt: after(60), AcknowledgeBy: after(30), State: event.StateOverdue}
+func told(incident string) api.EscalationRow {
+	return api.EscalationRow{Escalation: "hall.grid-east." + incident + ".1", Desk: "hall", Operator: "grid-east", Incident: incident, Title: "全站停电",
+		Grade: event.Major, Act: event.ActReport, From: "grid-east", ReportedAt: noon, DueAt: after(60), AcknowledgeBy: after(30), State: api.StateOverdue}
 }
 
 // imported is a row that starts no clock.
-func imported(incident string) event.EscalationRow {
+func imported(incident string) api.EscalationRow {
 	r := told(incident)
-	r.Imported, r.DueAt, r.AcknowledgeBy, r.State = true, nil, nil, event.StateOpen
+	r.Imported, r.DueAt, r.AcknowledgeBy, r.State = true, nil, nil, api.StateOpen
 	return r
 }
 
@@ -36,13 +37,13 @@ func lateTold(received int) *event.Escalated {
 
 func TestHandoverCountsImports(t *testing.T) {
 	f := startFake(t)
-	door(f, event.DoorQuery, func(event.Query) any {
-		return event.QueryAnswer{Rows: []event.EscalationRow{told("inc-1"), imported("old-1"), imported("old-2")}}
+	door(f, api.EndpointQuery, func(api.Query) any {
+		return api.QueryAnswer{Rows: []api.EscalationRow{told("inc-1"), imported("old-1"), imported("old-2")}}
 	})
 	old := owing
 	old.Imported, old.Owed, old.Held = true, nil, nil
-	door(f, event.DoorIncidents, func(event.IncidentQuery) any {
-		return event.IncidentAnswer{Now: noon, Rows: []event.IncidentRow{old}}
+	door(f, api.EndpointIncidents, func(api.IncidentQuery) any {
+		return api.IncidentAnswer{Now: noon, Rows: []api.IncidentRow{old}}
 	})
 	code, out, errOut := f.run("desk", "handover", "hall", "--json")
 	require.Equal(t, exitOK, code, errOut)
@@ -61,13 +62,13 @@ func TestHandoverCountsImports(t *testing.T) {
 
 func TestDrillReportSaysWhoseLatenessItIs(t *testing.T) {
 	f := startFake(t)
-	here, there, corrected := lateTold(30).Row(1, nil, nil, noon), lateTold(65).Row(2, nil, nil, noon), told("fixed")
+	here, there, corrected := api.RowOf(lateTold(30), 1, nil, nil, noon), api.RowOf(lateTold(65), 2, nil, nil, noon), told("fixed")
 	there.Incident = "j"
 	corrected.Standing = here.Duties
-	door(f, event.Drill.Wire(event.DoorQuery), func(event.Query) any {
-		return event.QueryAnswer{Rows: []event.EscalationRow{here, there, corrected, imported("old")}}
+	door(f, event.Drill.Wire(api.EndpointQuery), func(api.Query) any {
+		return api.QueryAnswer{Rows: []api.EscalationRow{here, there, corrected, imported("old")}}
 	})
-	door(f, event.Drill.Wire(event.DoorIncidents), func(event.IncidentQuery) any { return event.IncidentAnswer{Now: noon} })
+	door(f, event.Drill.Wire(api.EndpointIncidents), func(api.IncidentQuery) any { return api.IncidentAnswer{Now: noon} })
 	code, out, errOut := f.run("drill", "report", "--json")
 	require.Equal(t, exitOK, code, errOut)
 	rows := strings.Split(strings.TrimSpace(out), "\n")
@@ -95,9 +96,9 @@ func TestDrillReportSaysWhoseLatenessItIs(t *testing.T) {
 func TestDrillClock(t *testing.T) {
 	f := startFake(t)
 	var limit int
-	door(f, event.Drill.Wire(event.DoorIncidents), func(q event.IncidentQuery) any {
+	door(f, event.Drill.Wire(api.EndpointIncidents), func(q api.IncidentQuery) any {
 		limit = q.Limit
-		return event.IncidentAnswer{Now: noon}
+		return api.IncidentAnswer{Now: noon}
 	})
 	code, out, errOut := f.run("drill", "clock")
 	require.Equal(t, exitOK, code, errOut)
@@ -118,6 +119,6 @@ func TestDrillDesk_OwnAct(t *testing.T) {
 	t.Parallel()
 	full := &event.Escalated{ID: "hall.mill.flood.2", Desk: "hall", Operator: "mill", Incident: "flood", Act: event.ActUpdate, From: "hall", ReportedAt: noon}
 	var s drillDesk
-	s.add(full.Row(9, nil, nil, noon))
+	s.add(api.RowOf(full, 9, nil, nil, noon))
 	require.Equal(t, drillDesk{Escalations: 1}, s, "neither open nor acknowledged in time")
 }

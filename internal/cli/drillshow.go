@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/cli/render"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
@@ -34,12 +35,12 @@ type drillLine struct {
 	Imported          bool            `json:"imported"` // no clock runs
 }
 
-func drillLineOf(r event.EscalationRow) drillLine {
+func drillLineOf(r api.EscalationRow) drillLine {
 	l := drillLine{
 		Kind: "escalation", Escalation: r.Escalation, Desk: r.Desk, Operator: r.Operator, Incident: r.Incident, Revision: r.Revision,
 		Grade: r.Grade, Act: r.Act, ReportedAt: stamp(r.ReportedAt), DueAt: (*stamp)(r.DueAt), Late: r.Late,
 		AcknowledgeBy: (*stamp)(r.AcknowledgeBy), AcknowledgedAt: (*stamp)(r.AcknowledgedAt), AcknowledgedBy: orNull(r.AcknowledgedBy),
-		Overdue: r.State == event.StateOverdue || r.State == event.StateAcknowledgedLate, State: r.State,
+		Overdue: r.State == api.StateOverdue || r.State == api.StateAcknowledgedLate, State: r.State,
 		ReceivedAt: r.ReceivedAt, DelayedHere: delayedHere(r), Imported: r.Imported,
 	}
 	for _, d := range r.Duties {
@@ -67,7 +68,7 @@ func (e *environment) drillJSON(d *drill) error {
 func (e *environment) drillPage(d *drill) {
 	at := time.Time(d.At)
 	fmt.Fprintf(e.Out, "%s  %s\n", e.Word("drill-report"), e.Time(&at))
-	live := slices.DeleteFunc(slices.Clone(d.rows), func(r event.EscalationRow) bool { return r.Imported })
+	live := slices.DeleteFunc(slices.Clone(d.rows), func(r api.EscalationRow) bool { return r.Imported })
 	render.Section(e.Printer, e.Word("told"), live, e.DrillRow)
 	e.importedCount(d.Imported)
 	render.Section(e.Printer, e.Word("by-desk"), d.Desks, func(s *drillDesk) {

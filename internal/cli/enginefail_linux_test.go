@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
@@ -88,7 +89,7 @@ func TestServe_EngineFault(t *testing.T) {
 			for i, r := range receipts {
 				require.Equal(t, event.StatusAccepted, r.Status)
 				found := 0
-				require.NoError(t, again.Show(t.Context(), "grid-east", fmt.Sprintf("large-%d", i), func(e event.StoryEntry) error {
+				require.NoError(t, again.Show(t.Context(), "grid-east", fmt.Sprintf("large-%d", i), func(e api.StoryEntry) error {
 					if e.Record == r.Record {
 						found++
 					}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
@@ -46,10 +47,10 @@ func startFakeLog(t *testing.T) *fakeLog {
 	f.dir = evidence.Dir(filepath.Join(dir, "log"))
 	f.tree, err = evidence.OpenTree(string(f.dir), 0)
 	require.NoError(t, err)
-	door(f.fake, event.DoorLog, func(struct{}) any { return f.state() })
-	door(f.fake, event.DoorTiles, f.tiles)
-	door(f.fake, event.DoorRecords, f.recordsOf)
-	door(f.fake, event.DoorProve, f.prove)
+	door(f.fake, api.EndpointLog, func(struct{}) any { return f.state() })
+	door(f.fake, api.EndpointTiles, f.tiles)
+	door(f.fake, api.EndpointRecords, f.recordsOf)
+	door(f.fake, api.EndpointProve, f.prove)
 	return f
 }
 
@@ -104,13 +105,13 @@ func (f *fakeLog) archive(first uint64, gone ...bool) {
 	}
 }
 
-func (f *fakeLog) state() event.LogState {
+func (f *fakeLog) state() api.LogState {
 	f.onState()
-	return event.LogState{Checkpoint: f.cp.Note, Key: f.key.Verifier(), Size: f.cp.Size, Head: uint64(len(f.records)), Damage: f.damage, Keep: "P6M"}
+	return api.LogState{Checkpoint: f.cp.Note, Key: f.key.Verifier(), Size: f.cp.Size, Head: uint64(len(f.records)), Damage: f.damage, Keep: "P6M"}
 }
 
-func (f *fakeLog) tiles(q event.TilesRequest) any {
-	a := event.TilesAnswer{}
+func (f *fakeLog) tiles(q api.TilesRequest) any {
+	a := api.TilesAnswer{}
 	for _, path := range q.Paths {
 		tile, err := f.dir.Tile(path)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -121,9 +122,9 @@ func (f *fakeLog) tiles(q event.TilesRequest) any {
 	return a
 }
 
-func (f *fakeLog) recordsOf(q event.RecordsRequest) any {
+func (f *fakeLog) recordsOf(q api.RecordsRequest) any {
 	f.pages++
-	a := event.RecordsAnswer{Lines: []string{}, First: q.From, Last: min(q.To, uint64(len(f.records)))}
+	a := api.RecordsAnswer{Lines: []string{}, First: q.From, Last: min(q.To, uint64(len(f.records)))}
 	for n := a.First; n <= a.Last; n++ {
 		r := f.records[n-1]
 		if r.Subject == "" || !matches(r.Subject, q.Subjects) {
@@ -147,24 +148,24 @@ func matches(subject string, patterns []string) bool {
 	return len(patterns) == 0
 }
 
-func (f *fakeLog) prove(q event.ProveRequest) any {
+func (f *fakeLog) prove(q api.ProveRequest) any {
 	if q.Size > 0 {
 		root, err := evidence.Root(f.dir, q.Size)
 		path, err2 := evidence.ProveConsistency(f.dir, q.Size, f.cp.Size)
 		if err != nil || err2 != nil {
 			f.t.Error(err, err2)
 		}
-		return event.ProveAnswer{Proof: evidence.Consistency{Size: q.Size, Root: root, Path: path, Checkpoint: f.cp.Note}.String()}
+		return api.ProveAnswer{Proof: evidence.Consistency{Size: q.Size, Root: root, Path: path, Checkpoint: f.cp.Note}.String()}
 	}
 	r := f.records[q.Record-1]
 	if r.Subject == "" {
-		return event.ProveAnswer{Errors: []fault.Detail{{Path: "$.record", Message: "was removed by order order <7>"}}}
+		return api.ProveAnswer{Errors: []fault.Detail{{Path: "$.record", Message: "was removed by order order <7>"}}}
 	}
 	path, err := evidence.ProveInclusion(f.dir, f.cp.Size, q.Record-1)
 	if err != nil {
 		f.t.Error(err)
 	}
-	return event.ProveAnswer{Proof: evidence.Proof{Record: r, Path: path, Checkpoint: f.cp.Note}.String()}
+	return api.ProveAnswer{Proof: evidence.Proof{Record: r, Path: path, Checkpoint: f.cp.Note}.String()}
 }
 
 // rules stores a pack or a register and returns its hash.

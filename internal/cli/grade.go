@@ -6,10 +6,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/app"
 	"github.com/tocsin-project/tocsin/internal/cli/command"
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/cloudevent"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/printable"
@@ -84,7 +86,7 @@ func (e *environment) refusal(raw []byte, o gradeOptions, err error) error {
 	if r.Operator == "" {
 		r.Operator = client.SourceOperator(raw)
 	}
-	names := event.NamesOf(nil, raw)
+	names := cloudevent.NamesOf(nil, raw)
 	r.Incident, r.Report = names.Subject, names.ID
 	if r.Errors == nil {
 		r.Errors = []fault.Detail{{Path: "$", Message: err.Error()}}
@@ -118,7 +120,7 @@ func (e *environment) grading(g *app.Grading) {
 		fmt.Fprintf(e.Out, "  %s\n", e.Word("nobody"))
 	}
 	for _, d := range g.Duties {
-		e.Duty(d, event.EscalationRow{Imported: g.Imported})
+		e.Duty(d, api.EscalationRow{Imported: g.Imported})
 	}
 }
 

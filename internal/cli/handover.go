@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/cli/command"
 	"github.com/tocsin-project/tocsin/internal/cli/render"
 	"github.com/tocsin-project/tocsin/internal/client"
@@ -17,15 +18,15 @@ import (
 
 // handover is what a shift passes on to the next one.
 type handover struct {
-	Desk     string                `json:"desk"`
-	At       stamp                 `json:"at"` // by the server's clock
-	Exercise bool                  `json:"exercise"`
-	Open     []event.EscalationRow `json:"open"` // not acknowledged, within the target
-	Overdue  []event.EscalationRow `json:"overdue"`
-	Imported int                   `json:"imported"` // not acknowledged, but in neither list: no clock runs for them
-	Rising   []risingLine          `json:"rising"`
-	Held     []heldLine            `json:"held"`
-	Owed     []owedLine            `json:"owed"`
+	Desk     string              `json:"desk"`
+	At       stamp               `json:"at"` // by the server's clock
+	Exercise bool                `json:"exercise"`
+	Open     []api.EscalationRow `json:"open"` // not acknowledged, within the target
+	Overdue  []api.EscalationRow `json:"overdue"`
+	Imported int                 `json:"imported"` // not acknowledged, but in neither list: no clock runs for them
+	Rising   []risingLine        `json:"rising"`
+	Held     []heldLine          `json:"held"`
+	Owed     []owedLine          `json:"owed"`
 }
 
 // risingLine is an incident whose grade time alone will raise.
@@ -95,12 +96,12 @@ clock runs for them. It changes nothing.`,
 
 // readHandover queries the unacknowledged escalations and the desk's open incidents.
 func readHandover(ctx context.Context, c *client.Client, desk string, window time.Duration) (*handover, error) {
-	h := &handover{Desk: desk, Open: []event.EscalationRow{}, Overdue: []event.EscalationRow{}, Rising: []risingLine{}, Held: []heldLine{}}
-	_, err := c.Query(ctx, event.Query{Desk: desk, Unacknowledged: true}, 0, func(r event.EscalationRow) error {
+	h := &handover{Desk: desk, Open: []api.EscalationRow{}, Overdue: []api.EscalationRow{}, Rising: []risingLine{}, Held: []heldLine{}}
+	_, err := c.Query(ctx, api.Query{Desk: desk, Unacknowledged: true}, 0, func(r api.EscalationRow) error {
 		switch {
 		case r.Imported:
 			h.Imported++
-		case r.State == event.StateOverdue:
+		case r.State == api.StateOverdue:
 			h.Overdue = append(h.Overdue, r)
 		default:
 			h.Open = append(h.Open, r)
@@ -110,8 +111,8 @@ func readHandover(ctx context.Context, c *client.Client, desk string, window tim
 	if err != nil {
 		return nil, err
 	}
-	var rows []event.IncidentRow
-	_, now, err := c.Incidents(ctx, event.IncidentQuery{Desk: desk, Open: true}, 0, func(r event.IncidentRow) error {
+	var rows []api.IncidentRow
+	_, now, err := c.Incidents(ctx, api.IncidentQuery{Desk: desk, Open: true}, 0, func(r api.IncidentRow) error {
 		rows = append(rows, r)
 		return nil
 	})
@@ -127,7 +128,7 @@ func readHandover(ctx context.Context, c *client.Client, desk string, window tim
 }
 
 // incidents selects what the next shift must know of the desk's incidents.
-func (h *handover) incidents(rows []event.IncidentRow, now time.Time, window time.Duration) {
+func (h *handover) incidents(rows []api.IncidentRow, now time.Time, window time.Duration) {
 	for _, r := range rows {
 		if r.Next != nil && !r.Imported && !r.Next.At.After(now.Add(window)) {
 			h.Rising = append(h.Rising, risingLine{r.Operator, r.Incident, r.Title, r.Grade, *r.Next})
@@ -179,7 +180,7 @@ func (e *environment) handover(h *handover, window time.Duration) {
 	})
 	render.Section(e.Printer, e.Word("owed"), h.Owed, e.owedLine)
 	// Drop reminders of forwards that have since been sent without a person.
-	silent = slices.DeleteFunc(silent, func(r event.EscalationRow) bool {
+	silent = slices.DeleteFunc(silent, func(r api.EscalationRow) bool {
 		return r.Notice != nil && r.Notice.Until != nil && !r.Notice.Until.After(at)
 	})
 	render.Section(e.Printer, e.Word("notices"), silent, e.Row)
@@ -193,7 +194,7 @@ func (e *environment) importedCount(n int) {
 }
 
 // splitNotices separates escalations of incidents from notices of other desks' silence.
-func splitNotices(rows []event.EscalationRow) (own, notices []event.EscalationRow) {
+func splitNotices(rows []api.EscalationRow) (own, notices []api.EscalationRow) {
 	for _, r := range rows {
 		if r.Act == event.ActNotice {
 			notices = append(notices, r)

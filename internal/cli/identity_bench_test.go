@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
@@ -130,7 +131,7 @@ func (s *side) throughput(b *testing.B) float64 {
 func (s *side) watch(ctx context.Context, count int, each func(incident string)) (ended chan error) {
 	ended = make(chan error, 1)
 	go func() {
-		ended <- s.desk.Watch(ctx, "protection-energy", "wall", count, time.Now, func(e *event.Escalated, _ event.EscalationRow) error {
+		ended <- s.desk.Watch(ctx, "protection-energy", "wall", count, time.Now, func(e *event.Escalated, _ api.EscalationRow) error {
 			each(e.Incident)
 			return nil
 		})

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
@@ -95,7 +96,7 @@ type story struct {
 func storyOf(t *testing.T, c *client.Client, i int) story {
 	t.Helper()
 	s := story{accepted: map[uint64]event.Accepted{}, told: map[int][]string{}, duties: map[string]bool{}, overdue: map[string]bool{}}
-	require.NoError(t, c.Show(t.Context(), killCases[i%len(killCases)].operator, fmt.Sprintf("kill-%d", i), func(entry event.StoryEntry) error {
+	require.NoError(t, c.Show(t.Context(), killCases[i%len(killCases)].operator, fmt.Sprintf("kill-%d", i), func(entry api.StoryEntry) error {
 		switch entry.Type {
 		case event.KindAccepted:
 			var a event.Accepted

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
@@ -152,8 +153,8 @@ func TestAnAuditIsFollowed(t *testing.T) {
 	t.Parallel()
 	f := aLog(t)
 	asked, end := 0, noon
-	door(f.fake, event.DoorAudit, func(q event.AuditRequest) any {
-		a := event.AuditAnswer{ID: 4, Ended: &end, Started: noon, Damage: []event.Damage{}} // of last night
+	door(f.fake, api.EndpointAudit, func(q api.AuditRequest) any {
+		a := api.AuditAnswer{ID: 4, Ended: &end, Started: noon, Damage: []event.Damage{}} // of last night
 		asked++
 		switch {
 		case asked == 1:

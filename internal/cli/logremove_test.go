@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
@@ -18,8 +19,8 @@ func TestRemovalIsAskedFor(t *testing.T) {
 	t.Parallel()
 	f := aLog(t)
 	asked := 0
-	for _, subject := range []string{event.DoorRemove, event.DoorArchive} {
-		door(f.fake, subject, func(map[string]any) any { asked++; return event.RemoveAnswer{} })
+	for _, subject := range []string{api.EndpointRemove, api.EndpointArchive} {
+		door(f.fake, subject, func(map[string]any) any { asked++; return api.RemoveAnswer{} })
 	}
 	dir := filepath.Join(t.TempDir(), "archive")
 	for _, args := range [][]string{
@@ -44,20 +45,20 @@ func TestRemovalIsAskedFor(t *testing.T) {
 func TestRedact(t *testing.T) {
 	t.Parallel()
 	f := startFake(t)
-	var asked []event.RemoveRequest
-	door(f, event.DoorRemove, func(q event.RemoveRequest) any {
+	var asked []api.RemoveRequest
+	door(f, api.EndpointRemove, func(q api.RemoveRequest) any {
 		asked = append(asked, q)
 		switch q.Record {
 		case 6:
-			return event.RemoveAnswer{Status: event.StatusAccepted, Record: 20, Removed: 1, Copies: []uint64{7, 9}}
+			return api.RemoveAnswer{Status: event.StatusAccepted, Record: 20, Removed: 1, Copies: []uint64{7, 9}}
 		case 7:
-			return event.RemoveAnswer{Status: event.StatusDuplicate, Record: 19}
+			return api.RemoveAnswer{Status: event.StatusDuplicate, Record: 19}
 		}
-		return event.RemoveAnswer{Errors: []fault.Detail{{Path: "$.record", Message: "is of no incident"}}}
+		return api.RemoveAnswer{Errors: []fault.Detail{{Path: "$.record", Message: "is of no incident"}}}
 	})
 	code, out, errOut := f.run("log", "redact", "6", "#7", "--order", "国保密〔2026〕12号", "--officer", "duty-officer", "--reason", "secret", "--yes")
 	require.Equal(t, exitOK, code, errOut)
-	require.Equal(t, event.RemoveRequest{Record: 6, Order: "国保密〔2026〕12号", Officer: "duty-officer", Reason: "secret"}, asked[0])
+	require.Equal(t, api.RemoveRequest{Record: 6, Order: "国保密〔2026〕12号", Officer: "duty-officer", Reason: "secret"}, asked[0])
 	require.Equal(t, "removed  #6  removal #20\n    these records of the incident may repeat it, and need orders of their own: #7 #9\nremoved before  #7  removal #19\n", out)
 
 	code, out, _ = f.run("log", "redact", "1", "6", "--order", "o", "--officer", "p", "--yes")
@@ -73,7 +74,7 @@ func TestRedact(t *testing.T) {
 func TestWhatTheServerDoesNotTake(t *testing.T) {
 	t.Parallel()
 	f := startFake(t)
-	_, err := f.nc.Subscribe(event.DoorRemove, func(m *nats.Msg) {
+	_, err := f.nc.Subscribe(api.EndpointRemove, func(m *nats.Msg) {
 		_ = m.RespondMsg(&nats.Msg{Header: nats.Header{endpoint.HeaderErrorCode: {"423"}, endpoint.HeaderError: {"the record ends at 7"}}})
 	})
 	require.NoError(t, err)
@@ -89,29 +90,29 @@ func TestArchive(t *testing.T) {
 	t.Parallel()
 	f := aLog(t)
 	dir := filepath.Join(t.TempDir(), "archive")
-	var asked []event.ArchiveRequest
-	var tried []event.ArchiveRequest
+	var asked []api.ArchiveRequest
+	var tried []api.ArchiveRequest
 	young := []fault.Detail{{Path: "$.last", Message: "is younger than six months"}}
 	damaged := []fault.Detail{{Path: "$", Message: "the record is damaged"}}
-	door(f.fake, event.DoorArchive, func(q event.ArchiveRequest) any {
+	door(f.fake, api.EndpointArchive, func(q api.ArchiveRequest) any {
 		if q.Try {
 			tried = append(tried, q)
-			return event.RemoveAnswer{Status: event.StatusAccepted, Errors: young}
+			return api.RemoveAnswer{Status: event.StatusAccepted, Errors: young}
 		}
 		asked = append(asked, q)
 		switch {
 		case damaged != nil:
-			return event.RemoveAnswer{Errors: damaged}
+			return api.RemoveAnswer{Errors: damaged}
 		case q.First == 1:
-			return event.RemoveAnswer{Status: event.StatusAccepted, Record: 912, Removed: 450, Kept: 50, Next: 501}
+			return api.RemoveAnswer{Status: event.StatusAccepted, Record: 912, Removed: 450, Kept: 50, Next: 501}
 		}
-		return event.RemoveAnswer{Status: event.StatusAccepted, Record: 913, Removed: 400, Kept: 11}
+		return api.RemoveAnswer{Status: event.StatusAccepted, Record: 913, Removed: 400, Kept: 11}
 	})
 	args := []string{"log", "archive", dir, "--before", "2026-01-01", "--officer", "archivist", "--yes"}
 	code, _, errOut := f.run(args...)
 	require.Equal(t, exitRefused, code)
 	require.Contains(t, errOut, "$.last: is younger than six months", "as the server says it")
-	require.Equal(t, []event.ArchiveRequest{{First: 1, Last: 911, Officer: "archivist", Try: true}}, tried, "the range that would be archived")
+	require.Equal(t, []api.ArchiveRequest{{First: 1, Last: 911, Officer: "archivist", Try: true}}, tried, "the range that would be archived")
 	require.Empty(t, asked)
 	require.NoDirExists(t, dir)
 	require.NoDirExists(t, dir+".unfinished", "nothing was written")
@@ -121,7 +122,7 @@ func TestArchive(t *testing.T) {
 	require.Equal(t, exitRefused, code)
 	require.Contains(t, errOut, "$: the record is damaged", "found meanwhile")
 	manifest := verified(t, dir, f.key.Verifier()).Manifest
-	require.Equal(t, event.ArchiveRequest{First: 1, Last: 911, Export: manifest, Officer: "archivist"}, asked[0])
+	require.Equal(t, api.ArchiveRequest{First: 1, Last: 911, Export: manifest, Officer: "archivist"}, asked[0])
 
 	damaged = nil
 	code, out, errOut := f.run(args...)

@@ -6,31 +6,31 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
 func TestStats(t *testing.T) {
 	t.Parallel()
 	f := startFake(t)
-	var asked []event.StatsQuery
+	var asked []api.StatsQuery
 	part := func(x float64) *float64 { return &x }
-	door(f, event.DoorStats, func(q event.StatsQuery) any {
+	door(f, api.EndpointStats, func(q api.StatsQuery) any {
 		asked = append(asked, q)
-		rows := map[string][]event.StatsRow{
+		rows := map[string][]api.StatsRow{
 			"grade": {
 				{By: "grade", Value: "major", Escalations: 12, Timed: 3000, Late: 1, ReportedInTime: part(2999.0 / 3000), Targeted: 4, AcknowledgedLate: 1, Overdue: 1, Acknowledged: 3, AcknowledgedInTime: part(0.5)},
 				{By: "grade", Value: "general", Escalations: 1},
 			},
 			"desk": {{By: "desk", Value: "desk-a", Escalations: 13}},
 		}
-		return event.StatsAnswer{Rows: rows[q.By]}
+		return api.StatsAnswer{Rows: rows[q.By]}
 	})
 	code, out, errOut := f.run("log", "stats", "--text", "停电 电网", "--since", "2026-01-01")
 	require.Equal(t, exitOK, code, errOut)
 	require.Len(t, asked, 6, "every dimension, one after the other")
 	for i, q := range asked {
-		require.Equal(t, event.StatsDimensions[i], q.By)
+		require.Equal(t, api.StatsDimensions[i], q.By)
 		require.Equal(t, "停电 电网", q.Text)
 		require.NotNil(t, q.Since)
 	}
@@ -55,7 +55,7 @@ func TestStats(t *testing.T) {
 	_, plain, _ := f.run("log", "stats", "--by", "grade", "--csv")
 	code, out, _ = f.run("log", "stats", "--by", "grade", "--csv-excel")
 	require.Equal(t, exitOK, code)
-	require.Equal(t, event.ByteOrderMark+plain, out)
+	require.Equal(t, api.ByteOrderMark+plain, out)
 	code, out, _ = f.run("log", "stats", "--by", "grade", "--csv")
 	require.Equal(t, exitOK, code)
 	require.Equal(t, "by,value,escalations,timed,late,reportedInTime,targeted,acknowledgedLate,overdue,acknowledged,acknowledgedInTime\n"+
@@ -69,8 +69,8 @@ func TestStats(t *testing.T) {
 func TestWhatTheServerDoesNotTakeIsSaid(t *testing.T) {
 	t.Parallel()
 	f := startFake(t)
-	door(f, event.DoorStats, func(event.StatsQuery) any {
-		return event.StatsAnswer{Errors: []fault.Detail{{Path: "$.text", Message: "is too long"}}}
+	door(f, api.EndpointStats, func(api.StatsQuery) any {
+		return api.StatsAnswer{Errors: []fault.Detail{{Path: "$.text", Message: "is too long"}}}
 	})
 	code, _, errOut := f.run("log", "stats")
 	require.Equal(t, exitRefused, code)

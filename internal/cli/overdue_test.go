@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
@@ -97,10 +98,10 @@ func TestOverdueThroughAKill(t *testing.T) {
 	require.Eventually(t, func() bool { return len(inTime()) >= left }, time.Minute, 100*time.Millisecond, "each has its record")
 	checkOverdue(t, inTime(), due, up)
 
-	_, err = c.Query(t.Context(), event.Query{Overdue: true}, 0, func(r event.EscalationRow) error {
+	_, err = c.Query(t.Context(), api.Query{Overdue: true}, 0, func(r api.EscalationRow) error {
 		if r.Act != event.ActNotice && !tooLate[r.Escalation] {
 			rows++
-			require.Equal(t, event.StateOverdue, r.State)
+			require.Equal(t, api.StateOverdue, r.State)
 			require.NotNil(t, r.OverdueAt)
 		}
 		return nil

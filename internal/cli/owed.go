@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/cli/command"
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -17,7 +18,7 @@ import (
 
 func (e *environment) owedCommand() *cobra.Command {
 	var conn command.Connection
-	var q event.IncidentQuery
+	var q api.IncidentQuery
 	var asJSON, follow bool
 	cmd := &cobra.Command{
 		Use:   "owed [OPERATOR]",
@@ -87,7 +88,7 @@ type owedLine struct {
 
 // owedOf lists what is owed on incidents: the late and then the soonest first, and what
 // is due promptly before what has no running clock.
-func owedOf(rows []event.IncidentRow, now time.Time) []owedLine {
+func owedOf(rows []api.IncidentRow, now time.Time) []owedLine {
 	lines := []owedLine{}
 	for _, r := range rows {
 		for _, o := range r.Owed {
@@ -124,10 +125,10 @@ func compareTimes(a, b *time.Time) int {
 	return a.Compare(*b)
 }
 
-func (e *environment) listOwed(ctx context.Context, c *client.Client, q event.IncidentQuery, asJSON bool) error {
+func (e *environment) listOwed(ctx context.Context, c *client.Client, q api.IncidentQuery, asJSON bool) error {
 	q.Owed = true
-	var rows []event.IncidentRow
-	_, now, err := c.Incidents(ctx, q, 0, func(r event.IncidentRow) error {
+	var rows []api.IncidentRow
+	_, now, err := c.Incidents(ctx, q, 0, func(r api.IncidentRow) error {
 		rows = append(rows, r)
 		return nil
 	})
@@ -162,7 +163,7 @@ func (e *environment) owedLine(l owedLine) {
 }
 
 // reminded prints a reminder as it arrives, if it matches the query.
-func (e *environment) reminded(q event.IncidentQuery, r event.Reminder, asJSON bool) error {
+func (e *environment) reminded(q api.IncidentQuery, r event.Reminder, asJSON bool) error {
 	if q.Incident != "" && r.Incident != q.Incident {
 		return nil
 	}

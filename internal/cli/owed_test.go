@@ -11,11 +11,12 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
 // owing is an incident with one obligation of each kind.
-var owing = event.IncidentRow{
+var owing = api.IncidentRow{
 	Operator: "grid-east", Incident: "inc-1", Revision: 3, Grade: event.Major, Title: "outage", GradedAt: noon,
 	Next: &event.Next{At: *after(60), Grade: event.EspeciallyGrave},
 	Owed: []event.Obligation{
@@ -32,17 +33,17 @@ var owing = event.IncidentRow{
 
 func TestOwed(t *testing.T) {
 	f := startFake(t)
-	var asked event.IncidentQuery
-	door(f, event.DoorIncidents, func(q event.IncidentQuery) any {
+	var asked api.IncidentQuery
+	door(f, api.EndpointIncidents, func(q api.IncidentQuery) any {
 		asked = q
 		if q.Operator == "quiet" {
-			return event.IncidentAnswer{Now: noon}
+			return api.IncidentAnswer{Now: noon}
 		}
-		return event.IncidentAnswer{Now: noon, Rows: []event.IncidentRow{owing}}
+		return api.IncidentAnswer{Now: noon, Rows: []api.IncidentRow{owing}}
 	})
 	code, out, errOut := f.run("owed", "grid-east", "--incident", "inc-1", "--desk", "hall")
 	require.Equal(t, exitOK, code, errOut)
-	assert.Equal(t, event.IncidentQuery{Operator: "grid-east", Incident: "inc-1", Desk: "hall", Owed: true}, asked)
+	assert.Equal(t, api.IncidentQuery{Operator: "grid-east", Incident: "inc-1", Desk: "hall", Owed: true}, asked)
 	assert.Equal(t, `[late, still owed] grid-east/inc-1  major  items scene  by 2026-03-01 11:30:00.000 +08:00  — Law, art. 8  (law.late)
 grid-east/inc-1  major  asked for facts.directLoss  by 2026-03-01 12:30:00.000 +08:00  hall (shift) asks: the loss is missing  (ask-9)
 grid-east/inc-1  major  items cause, plan  promptly  — Law, art. 7 [unverified]  (law.items)
@@ -75,13 +76,13 @@ grid-east/inc-1  major  report final summary  30 days after handling ends  — L
 func TestOwedFollowsReminders(t *testing.T) {
 	f := startFake(t)
 	reminder := event.Reminder{ID: "r1", Operator: "grid-east", Incident: "inc-1", To: "grid-east", Obligation: "law.items", Items: []string{"cause"}, DueAt: *after(30), At: noon}
-	door(f, event.Drill.Wire(event.DoorIncidents), func(event.IncidentQuery) any {
+	door(f, event.Drill.Wire(api.EndpointIncidents), func(api.IncidentQuery) any {
 		for _, incident := range []string{"inc-2", "inc-1"} {
 			reminder.Incident = incident
 			raw, _ := json.Marshal(reminder)
-			_ = f.nc.Publish(event.Drill.Wire(event.ReminderOf("grid-east")), raw)
+			_ = f.nc.Publish(event.Drill.Wire(api.ReminderOf("grid-east")), raw)
 		}
-		return event.IncidentAnswer{Now: noon}
+		return api.IncidentAnswer{Now: noon}
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -101,26 +102,26 @@ func (w writer) Write(b []byte) (int, error) { w(b); return len(b), nil }
 
 func TestHandover(t *testing.T) {
 	f := startFake(t)
-	row := func(incident, state string) event.EscalationRow {
-		return event.EscalationRow{Escalation: "hall.grid-east." + incident + ".1", Desk: "hall", Operator: "grid-east", Incident: incident,
+	row := func(incident, state string) api.EscalationRow {
+		return api.EscalationRow{Escalation: "hall.grid-east." + incident + ".1", Desk: "hall", Operator: "grid-east", Incident: incident,
 			Grade: event.Major, Act: event.ActReport, From: "grid-east", ReportedAt: noon, AcknowledgeBy: after(30), State: state}
 	}
-	silent := row("inc-3", event.StateOpen)
+	silent := row("inc-3", api.StateOpen)
 	silent.Act, silent.From = event.ActNotice, "annex"
 	silent.Notice = &event.Notice{Kind: event.NoticeOverdue, Desk: "annex", Escalation: "annex.grid-east.inc-3.1", Since: after(-60), AcknowledgeBy: after(-30)}
-	door(f, event.DoorQuery, func(q event.Query) any {
+	door(f, api.EndpointQuery, func(q api.Query) any {
 		if q.Desk != "hall" || !q.Unacknowledged {
-			return event.QueryAnswer{}
+			return api.QueryAnswer{}
 		}
-		return event.QueryAnswer{Rows: []event.EscalationRow{row("inc-1", event.StateOpen), row("inc-2", event.StateOverdue), silent}}
+		return api.QueryAnswer{Rows: []api.EscalationRow{row("inc-1", api.StateOpen), row("inc-2", api.StateOverdue), silent}}
 	})
-	door(f, event.DoorIncidents, func(q event.IncidentQuery) any {
+	door(f, api.EndpointIncidents, func(q api.IncidentQuery) any {
 		if q.Desk != "hall" || !q.Open {
-			return event.IncidentAnswer{Now: noon}
+			return api.IncidentAnswer{Now: noon}
 		}
-		return event.IncidentAnswer{Now: noon, Rows: []event.IncidentRow{owing}}
+		return api.IncidentAnswer{Now: noon, Rows: []api.IncidentRow{owing}}
 	})
-	door(f, event.DoorDesks, func(any) any { return event.DesksAnswer{Screens: []event.Screen{{Desk: "attic"}}} })
+	door(f, api.EndpointDesks, func(any) any { return api.DesksAnswer{Screens: []api.Screen{{Desk: "attic"}}} })
 
 	code, out, errOut := f.run("desk", "handover", "hall", "--json")
 	require.Equal(t, exitOK, code, errOut)
@@ -152,8 +153,8 @@ func TestHandover(t *testing.T) {
 
 func TestDrillReport(t *testing.T) {
 	f := startFake(t)
-	row := func(desk string, revision int, ack int, state string) event.EscalationRow {
-		r := event.EscalationRow{Escalation: desk + ".grid-east.inc-1", Desk: desk, Operator: "grid-east", Incident: "inc-1", Revision: revision,
+	row := func(desk string, revision int, ack int, state string) api.EscalationRow {
+		r := api.EscalationRow{Escalation: desk + ".grid-east.inc-1", Desk: desk, Operator: "grid-east", Incident: "inc-1", Revision: revision,
 			Grade: event.Major, Act: event.ActReport, From: "grid-east", ReportedAt: noon, DueAt: after(-12), Late: true, AcknowledgeBy: after(30), State: state, Exercise: true,
 			Duties: []event.Duty{{From: "grid-east", LateBy: minutes(12), Citation: "Law, art. 4", Confidence: event.ConfidenceText}}}
 		if ack > 0 {
@@ -162,14 +163,14 @@ func TestDrillReport(t *testing.T) {
 		return r
 	}
 	var since *time.Time
-	door(f, event.Drill.Wire(event.DoorQuery), func(q event.Query) any {
+	door(f, event.Drill.Wire(api.EndpointQuery), func(q api.Query) any {
 		since = q.Since
-		return event.QueryAnswer{Rows: []event.EscalationRow{
-			row("hall", 1, 4, event.StateAcknowledged), row("annex", 1, 0, event.StateOverdue), row("hall", 2, 40, event.StateAcknowledgedLate),
+		return api.QueryAnswer{Rows: []api.EscalationRow{
+			row("hall", 1, 4, api.StateAcknowledged), row("annex", 1, 0, api.StateOverdue), row("hall", 2, 40, api.StateAcknowledgedLate),
 		}}
 	})
-	door(f, event.Drill.Wire(event.DoorIncidents), func(event.IncidentQuery) any {
-		return event.IncidentAnswer{Now: noon, Rows: []event.IncidentRow{owing}}
+	door(f, event.Drill.Wire(api.EndpointIncidents), func(api.IncidentQuery) any {
+		return api.IncidentAnswer{Now: noon, Rows: []api.IncidentRow{owing}}
 	})
 	code, out, errOut := f.run("drill", "report", "--json", "--since", "2026-03-01")
 	require.Equal(t, exitOK, code, errOut)

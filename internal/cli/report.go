@@ -11,6 +11,7 @@ import (
 
 	"github.com/tocsin-project/tocsin/internal/cli/command"
 	"github.com/tocsin-project/tocsin/internal/client"
+	"github.com/tocsin-project/tocsin/internal/cloudevent"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
@@ -103,7 +104,7 @@ func (e *environment) eventsOf(name string, yield func([]byte) error) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(event.SplitEvents(in, yield), closeIn())
+	return errors.Join(cloudevent.Split(in, yield), closeIn())
 }
 
 func (e *environment) open(name string) (io.Reader, func() error, error) {

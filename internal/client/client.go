@@ -31,6 +31,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nkeys"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
@@ -261,32 +262,32 @@ func ask[T any](ctx context.Context, c *Client, subject string, question any) (*
 }
 
 // Acknowledge records that a post has taken an escalation up.
-func (c *Client) Acknowledge(ctx context.Context, desk, escalation, officer string) (*event.AcknowledgementAnswer, error) {
-	return act[event.AcknowledgementAnswer](ctx, c, event.AcknowledgeSubject(desk), event.AcknowledgementSubject(escalation), event.Acknowledgement{Escalation: escalation, Officer: officer})
+func (c *Client) Acknowledge(ctx context.Context, desk, escalation, officer string) (*api.AcknowledgementAnswer, error) {
+	return act[api.AcknowledgementAnswer](ctx, c, api.AcknowledgeSubject(desk), event.AcknowledgementSubject(escalation), event.Acknowledgement{Escalation: escalation, Officer: officer})
 }
 
 // Act records a desk's other act on an incident. An act without an id gets a random one,
 // under which it is sent until an answer comes: two calls are two acts, and a lost answer
 // does not add one.
-func (c *Client) Act(ctx context.Context, a event.DeskAct) (*event.DeskActAnswer, error) {
+func (c *Client) Act(ctx context.Context, a event.DeskAct) (*api.DeskActAnswer, error) {
 	if a.ID == "" {
 		a.ID = rand.Text()
 	}
-	return act[event.DeskActAnswer](ctx, c, event.ActSubject(a.Desk), event.ActRecordSubject(a), a)
+	return act[api.DeskActAnswer](ctx, c, api.ActSubject(a.Desk), event.ActRecordSubject(a), a)
 }
 
 // Desks lists every desk of the register with its screens.
-func (c *Client) Desks(ctx context.Context) (*event.DesksAnswer, error) {
-	return ask[event.DesksAnswer](ctx, c, event.DoorDesks, struct{}{})
+func (c *Client) Desks(ctx context.Context) (*api.DesksAnswer, error) {
+	return ask[api.DesksAnswer](ctx, c, api.EndpointDesks, struct{}{})
 }
 
 // Query hands the matching escalations to yield, in ledger order, fetching page by page,
 // at most limit of them (0: all). It returns the cursor to continue from, or "" at the
 // end.
-func (c *Client) Query(ctx context.Context, q event.Query, limit int, yield func(event.EscalationRow) error) (string, error) {
-	return pages(q.Cursor, limit, func(cursor string, rows int) ([]event.EscalationRow, string, error) {
+func (c *Client) Query(ctx context.Context, q api.Query, limit int, yield func(api.EscalationRow) error) (string, error) {
+	return pages(q.Cursor, limit, func(cursor string, rows int) ([]api.EscalationRow, string, error) {
 		q.Cursor, q.Limit = cursor, rows
-		page, err := ask[event.QueryAnswer](ctx, c, event.DoorQuery, q)
+		page, err := ask[api.QueryAnswer](ctx, c, api.EndpointQuery, q)
 		if err != nil {
 			return nil, "", err
 		}
@@ -300,10 +301,10 @@ func (c *Client) Query(ctx context.Context, q event.Query, limit int, yield func
 // Incidents is Query for incidents in their current state, the least recently changed
 // first. now is the server's time at the last page, by which lateness is judged: in a
 // drill its clock may run faster than ours.
-func (c *Client) Incidents(ctx context.Context, q event.IncidentQuery, limit int, yield func(event.IncidentRow) error) (cursor string, now time.Time, err error) {
-	cursor, err = pages(q.Cursor, limit, func(cursor string, rows int) ([]event.IncidentRow, string, error) {
+func (c *Client) Incidents(ctx context.Context, q api.IncidentQuery, limit int, yield func(api.IncidentRow) error) (cursor string, now time.Time, err error) {
+	cursor, err = pages(q.Cursor, limit, func(cursor string, rows int) ([]api.IncidentRow, string, error) {
 		q.Cursor, q.Limit = cursor, rows
-		page, err := ask[event.IncidentAnswer](ctx, c, event.DoorIncidents, q)
+		page, err := ask[api.IncidentAnswer](ctx, c, api.EndpointIncidents, q)
 		if err != nil {
 			return nil, "", err
 		}
@@ -343,10 +344,10 @@ func pages[T any](cursor string, limit int, get func(cursor string, rows int) ([
 }
 
 // Show hands the story of an incident to yield, record by record.
-func (c *Client) Show(ctx context.Context, operator, incident string, yield func(event.StoryEntry) error) error {
-	req := event.ShowRequest{Operator: operator, Incident: incident}
+func (c *Client) Show(ctx context.Context, operator, incident string, yield func(api.StoryEntry) error) error {
+	req := api.ShowRequest{Operator: operator, Incident: incident}
 	for {
-		page, err := ask[event.ShowAnswer](ctx, c, event.DoorShow, req)
+		page, err := ask[api.ShowAnswer](ctx, c, api.EndpointShow, req)
 		if err != nil {
 			return err
 		}

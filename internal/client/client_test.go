@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/natsd"
 
@@ -125,7 +126,7 @@ func TestWhatIsClosedIsNotTriedAgain(t *testing.T) {
 	t.Parallel()
 	nc, c := stage(t, time.Minute)
 	var tries atomic.Int32
-	for _, subject := range []string{"report.grid-east", event.DoorArchive, event.DoorQuery} {
+	for _, subject := range []string{"report.grid-east", api.EndpointArchive, api.EndpointQuery} {
 		_, err := nc.Subscribe(subject, func(m *nats.Msg) {
 			tries.Add(1)
 			_ = m.RespondMsg(&nats.Msg{Header: nats.Header{endpoint.HeaderErrorCode: {"423"}, endpoint.HeaderError: {"the record ends too early"}}})
@@ -134,9 +135,9 @@ func TestWhatIsClosedIsNotTriedAgain(t *testing.T) {
 	}
 	require.NoError(t, nc.Flush())
 	_, report := c.Report(t.Context(), "grid-east", raw("a"))
-	_, query := c.Query(t.Context(), event.Query{}, 0, nil)
+	_, query := c.Query(t.Context(), api.Query{}, 0, nil)
 	reports := c.Reports(t.Context(), "", 1, feed(1), nil)
-	for _, err := range []error{report, query, reports, c.TryArchive(t.Context(), event.ArchiveRequest{})} {
+	for _, err := range []error{report, query, reports, c.TryArchive(t.Context(), api.ArchiveRequest{})} {
 		require.EqualError(t, err, "the server does not take it: the record ends too early")
 		require.NotErrorIs(t, err, client.ErrUnreachable)
 	}
@@ -270,11 +271,11 @@ func TestAQueryReadsPageAfterPage(t *testing.T) {
 	t.Parallel()
 	nc, c := stage(t, hang)
 	const rows = 25
-	play(t, nc, event.DoorQuery, func(m *nats.Msg) any {
-		var q event.Query
+	play(t, nc, api.EndpointQuery, func(m *nats.Msg) any {
+		var q api.Query
 		_ = json.Unmarshal(m.Data, &q)
 		if q.Grade == "huge" {
-			return event.QueryAnswer{Errors: []fault.Detail{{Path: "$.grade", Message: "unknown"}}}
+			return api.QueryAnswer{Errors: []fault.Detail{{Path: "$.grade", Message: "unknown"}}}
 		}
 		from := 0
 		_, _ = fmt.Sscan(q.Cursor, &from)
@@ -282,9 +283,9 @@ func TestAQueryReadsPageAfterPage(t *testing.T) {
 		if q.Limit > 0 {
 			page = min(page, q.Limit)
 		}
-		var a event.QueryAnswer
+		var a api.QueryAnswer
 		for ; from < rows && len(a.Rows) < page; from++ {
-			a.Rows = append(a.Rows, event.EscalationRow{Revision: from})
+			a.Rows = append(a.Rows, api.EscalationRow{Revision: from})
 		}
 		if from < rows {
 			a.Next = fmt.Sprint(from)
@@ -296,7 +297,7 @@ func TestAQueryReadsPageAfterPage(t *testing.T) {
 		cursor string
 	}{0: {25, ""}, 3: {3, "3"}, 10: {10, "10"}, 20: {20, "20"}, 25: {25, ""}, 99: {25, ""}} {
 		got := 0
-		cursor, err := c.Query(t.Context(), event.Query{}, limit, func(r event.EscalationRow) error {
+		cursor, err := c.Query(t.Context(), api.Query{}, limit, func(r api.EscalationRow) error {
 			require.Equal(t, got, r.Revision)
 			got++
 			return nil
@@ -305,26 +306,26 @@ func TestAQueryReadsPageAfterPage(t *testing.T) {
 		require.Equal(t, want.rows, got, "limit %d", limit)
 		require.Equal(t, want.cursor, cursor, "limit %d", limit)
 	}
-	_, err := c.Query(t.Context(), event.Query{Grade: "huge"}, 0, nil)
+	_, err := c.Query(t.Context(), api.Query{Grade: "huge"}, 0, nil)
 	require.Equal(t, "$.grade", fault.DetailsOf(err)[0].Path)
 	stop := errors.New("stop")
-	_, err = c.Query(t.Context(), event.Query{}, 0, func(event.EscalationRow) error { return stop })
+	_, err = c.Query(t.Context(), api.Query{}, 0, func(api.EscalationRow) error { return stop })
 	require.ErrorIs(t, err, stop)
 }
 
 func TestAStoryIsReadPageAfterPage(t *testing.T) {
 	t.Parallel()
 	nc, c := stage(t, hang)
-	play(t, nc, event.DoorShow, func(m *nats.Msg) any {
-		var q event.ShowRequest
+	play(t, nc, api.EndpointShow, func(m *nats.Msg) any {
+		var q api.ShowRequest
 		_ = json.Unmarshal(m.Data, &q)
 		if q.Incident != "x" {
-			return event.ShowAnswer{Errors: []fault.Detail{{Path: "$", Message: "no"}}}
+			return api.ShowAnswer{Errors: []fault.Detail{{Path: "$", Message: "no"}}}
 		}
-		return event.ShowAnswer{Entries: []event.StoryEntry{{Record: q.After + 1, Body: json.RawMessage("{}")}}, More: q.After < 4}
+		return api.ShowAnswer{Entries: []api.StoryEntry{{Record: q.After + 1, Body: json.RawMessage("{}")}}, More: q.After < 4}
 	})
 	var got []uint64
-	show := func(e event.StoryEntry) error { got = append(got, e.Record); return nil }
+	show := func(e api.StoryEntry) error { got = append(got, e.Record); return nil }
 	require.NoError(t, c.Show(t.Context(), "grid-east", "x", show))
 	require.Equal(t, []uint64{1, 2, 3, 4, 5}, got)
 	require.ErrorContains(t, c.Show(t.Context(), "grid-east", "y", show), "no")

@@ -4,19 +4,19 @@ import (
 	"context"
 	"time"
 
-	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
 // Log returns the state of the log: its last checkpoint, key and damage.
-func (c *Client) Log(ctx context.Context) (*event.LogState, error) {
-	return ask[event.LogState](ctx, c, event.DoorLog, struct{}{})
+func (c *Client) Log(ctx context.Context) (*api.LogState, error) {
+	return ask[api.LogState](ctx, c, api.EndpointLog, struct{}{})
 }
 
 // Stats counts the matching escalations by a dimension.
-func (c *Client) Stats(ctx context.Context, q event.StatsQuery) (*event.StatsAnswer, error) {
-	a, err := ask[event.StatsAnswer](ctx, c, event.DoorStats, q)
+func (c *Client) Stats(ctx context.Context, q api.StatsQuery) (*api.StatsAnswer, error) {
+	a, err := ask[api.StatsAnswer](ctx, c, api.EndpointStats, q)
 	if err != nil {
 		return nil, err
 	}
@@ -25,17 +25,17 @@ func (c *Client) Stats(ctx context.Context, q event.StatsQuery) (*event.StatsAns
 
 // Prove returns the proof file that a record is in the log.
 func (c *Client) Prove(ctx context.Context, record uint64) (string, error) {
-	return c.prove(ctx, event.ProveRequest{Record: record})
+	return c.prove(ctx, api.ProveRequest{Record: record})
 }
 
 // ProveExtends returns the proof file that the current log extends the log of the given
 // size.
 func (c *Client) ProveExtends(ctx context.Context, size uint64) (string, error) {
-	return c.prove(ctx, event.ProveRequest{Size: size})
+	return c.prove(ctx, api.ProveRequest{Size: size})
 }
 
-func (c *Client) prove(ctx context.Context, q event.ProveRequest) (string, error) {
-	a, err := ask[event.ProveAnswer](ctx, c, event.DoorProve, q)
+func (c *Client) prove(ctx context.Context, q api.ProveRequest) (string, error) {
+	a, err := ask[api.ProveAnswer](ctx, c, api.EndpointProve, q)
 	if err != nil {
 		return "", err
 	}
@@ -43,8 +43,8 @@ func (c *Client) prove(ctx context.Context, q event.ProveRequest) (string, error
 }
 
 // Audit returns the progress of a check of the whole record: see event.AuditRequest.
-func (c *Client) Audit(ctx context.Context, after uint64) (*event.AuditAnswer, error) {
-	a, err := ask[event.AuditAnswer](ctx, c, event.DoorAudit, event.AuditRequest{After: after})
+func (c *Client) Audit(ctx context.Context, after uint64) (*api.AuditAnswer, error) {
+	a, err := ask[api.AuditAnswer](ctx, c, api.EndpointAudit, api.AuditRequest{After: after})
 	if err != nil {
 		return nil, err
 	}
@@ -52,24 +52,24 @@ func (c *Client) Audit(ctx context.Context, after uint64) (*event.AuditAnswer, e
 }
 
 // Remove removes a record by order. A repeat is answered as a duplicate.
-func (c *Client) Remove(ctx context.Context, q event.RemoveRequest) (*event.RemoveAnswer, error) {
+func (c *Client) Remove(ctx context.Context, q api.RemoveRequest) (*api.RemoveAnswer, error) {
 	var err error
 	if q.Signing, err = c.signing(ctx); err != nil {
 		return nil, err
 	}
-	return askSigned(ctx, c, event.DoorRemove, q)
+	return askSigned(ctx, c, api.EndpointRemove, q)
 }
 
 // Archive removes old, exported records part by part, and hands the answer on each part
 // to yield. Records that were removed before are skipped, so that an interrupted call can
 // be repeated.
-func (c *Client) Archive(ctx context.Context, q event.ArchiveRequest, yield func(*event.RemoveAnswer) error) error {
+func (c *Client) Archive(ctx context.Context, q api.ArchiveRequest, yield func(*api.RemoveAnswer) error) error {
 	var err error
 	if q.Signing, err = c.signing(ctx); err != nil {
 		return err
 	}
 	for {
-		a, err := askSigned(ctx, c, event.DoorArchive, q)
+		a, err := askSigned(ctx, c, api.EndpointArchive, q)
 		if err != nil {
 			return err
 		}
@@ -88,9 +88,9 @@ func (c *Client) Archive(ctx context.Context, q event.ArchiveRequest, yield func
 
 // TryArchive asks whether the server would accept an archive, and removes nothing. The
 // export need not exist yet. The error contains the reasons against it.
-func (c *Client) TryArchive(ctx context.Context, q event.ArchiveRequest) error {
+func (c *Client) TryArchive(ctx context.Context, q api.ArchiveRequest) error {
 	q.Try = true
-	a, err := ask[event.RemoveAnswer](ctx, c, event.DoorArchive, q)
+	a, err := ask[api.RemoveAnswer](ctx, c, api.EndpointArchive, q)
 	if err != nil {
 		return err
 	}
@@ -99,7 +99,7 @@ func (c *Client) TryArchive(ctx context.Context, q event.ArchiveRequest) error {
 
 // Range returns the ledger sequences of the first and the last record that q selects. The
 // range is empty where last is less than first.
-func (c *Client) Range(ctx context.Context, q event.RecordsRequest) (first, last uint64, err error) {
+func (c *Client) Range(ctx context.Context, q api.RecordsRequest) (first, last uint64, err error) {
 	page := <-c.recordsPage(ctx, q)
 	if page.err != nil {
 		return 0, 0, page.err
@@ -111,13 +111,13 @@ func (c *Client) Range(ctx context.Context, q event.RecordsRequest) (first, last
 // removed records are skipped. The next page is fetched while one is handed over. begin
 // is called first, with the range that q resolves to: it is empty where last is less than
 // first.
-func (c *Client) Records(ctx context.Context, q event.RecordsRequest, begin func(first, last uint64) error, yield func(evidence.Record) error) error {
+func (c *Client) Records(ctx context.Context, q api.RecordsRequest, begin func(first, last uint64) error, yield func(evidence.Record) error) error {
 	return c.RecordsStored(ctx, q, begin, func(r evidence.Record, _ time.Time) error { return yield(r) })
 }
 
 // RecordsStored is Records, and also passes when an escalation was stored if that was
 // after a due time which its own stamp keeps; zero for any other record.
-func (c *Client) RecordsStored(ctx context.Context, q event.RecordsRequest, begin func(first, last uint64) error, yield func(evidence.Record, time.Time) error) error {
+func (c *Client) RecordsStored(ctx context.Context, q api.RecordsRequest, begin func(first, last uint64) error, yield func(evidence.Record, time.Time) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	next := c.recordsPage(ctx, q)
@@ -153,15 +153,15 @@ func (c *Client) RecordsStored(ctx context.Context, q event.RecordsRequest, begi
 
 // recordsPage is one page of records, or an error.
 type recordsPage struct {
-	*event.RecordsAnswer
+	*api.RecordsAnswer
 	err error
 }
 
 // recordsPage requests a page without waiting for it.
-func (c *Client) recordsPage(ctx context.Context, q event.RecordsRequest) <-chan recordsPage {
+func (c *Client) recordsPage(ctx context.Context, q api.RecordsRequest) <-chan recordsPage {
 	answer := make(chan recordsPage, 1)
 	go func() {
-		page, err := ask[event.RecordsAnswer](ctx, c, event.DoorRecords, q)
+		page, err := ask[api.RecordsAnswer](ctx, c, api.EndpointRecords, q)
 		if err == nil {
 			err = refused("records", page.Errors)
 		}

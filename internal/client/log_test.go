@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/fault"
@@ -30,10 +31,10 @@ func TestTilesComeInBatches(t *testing.T) {
 	nc, c := stage(t, hang)
 	const there = 120 // full tiles of a level
 	var asked []int
-	play(t, nc, event.DoorTiles, func(m *nats.Msg) any {
-		q := question[event.TilesRequest](t, m)
+	play(t, nc, api.EndpointTiles, func(m *nats.Msg) any {
+		q := question[api.TilesRequest](t, m)
 		asked = append(asked, len(q.Paths))
-		var a event.TilesAnswer
+		var a api.TilesAnswer
 		for _, path := range q.Paths {
 			p, err := evidence.ParseTilePath(path)
 			if err != nil {
@@ -64,7 +65,7 @@ func TestTilesComeInBatches(t *testing.T) {
 	heard()
 	require.Len(t, asked, 2*(1+3))
 	for _, n := range asked {
-		require.LessOrEqual(t, n, event.TilesAtOnce)
+		require.LessOrEqual(t, n, api.TilesAtOnce)
 	}
 	for _, index := range []uint64{100, 7, 60} {
 		get(path(1, index, 256))
@@ -81,7 +82,7 @@ func TestTilesComeInBatches(t *testing.T) {
 func TestWrongTilesAreAnError(t *testing.T) {
 	t.Parallel()
 	nc, c := stage(t, hang)
-	play(t, nc, event.DoorTiles, func(*nats.Msg) any { return event.TilesAnswer{} })
+	play(t, nc, api.EndpointTiles, func(*nats.Msg) any { return api.TilesAnswer{} })
 	_, err := c.Tiles(t.Context()).Tile("tile/0/000")
 	require.ErrorContains(t, err, "asked for 1 tiles, got 0")
 }
@@ -95,24 +96,24 @@ func lineOf(sequence uint64) string {
 func TestRecordsComePageByPage(t *testing.T) {
 	t.Parallel()
 	nc, c := stage(t, hang)
-	var asked []event.RecordsRequest
-	play(t, nc, event.DoorRecords, func(m *nats.Msg) any {
-		q := question[event.RecordsRequest](t, m)
+	var asked []api.RecordsRequest
+	play(t, nc, api.EndpointRecords, func(m *nats.Msg) any {
+		q := question[api.RecordsRequest](t, m)
 		asked = append(asked, q)
 		switch len(asked) {
 		case 1:
-			return event.RecordsAnswer{First: 3, Last: 9, Lines: []string{lineOf(3), lineOf(5)}, Next: 6}
+			return api.RecordsAnswer{First: 3, Last: 9, Lines: []string{lineOf(3), lineOf(5)}, Next: 6}
 		case 2:
 			return nil // causes another attempt
 		case 3:
-			return event.RecordsAnswer{First: 6, Last: 9, Lines: []string{}, Next: 8}
+			return api.RecordsAnswer{First: 6, Last: 9, Lines: []string{}, Next: 8}
 		}
-		return event.RecordsAnswer{First: 8, Last: 9, Lines: []string{lineOf(9)}}
+		return api.RecordsAnswer{First: 8, Last: 9, Lines: []string{lineOf(9)}}
 	})
 	since := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	var got []uint64
 	first, last := uint64(0), uint64(0)
-	err := c.Records(t.Context(), event.RecordsRequest{Since: &since, Subjects: []string{"incident.closed"}},
+	err := c.Records(t.Context(), api.RecordsRequest{Since: &since, Subjects: []string{"incident.closed"}},
 		func(f, l uint64) error { first, last = f, l; return nil },
 		func(r evidence.Record) error { got = append(got, r.Sequence); return nil })
 	require.NoError(t, err)
@@ -121,7 +122,7 @@ func TestRecordsComePageByPage(t *testing.T) {
 	heard()
 	require.NotNil(t, asked[0].Since)
 	for i, from := range []uint64{6, 6, 8} {
-		require.Equal(t, event.RecordsRequest{From: from, To: 9, Subjects: []string{"incident.closed"}}, asked[i+1], "the range that was resolved first")
+		require.Equal(t, api.RecordsRequest{From: from, To: 9, Subjects: []string{"incident.closed"}}, asked[i+1], "the range that was resolved first")
 	}
 }
 
@@ -129,9 +130,9 @@ func TestRecordsThatAreNoneEnd(t *testing.T) {
 	t.Parallel()
 	nc, c := stage(t, hang)
 	lines := []string{"words"}
-	play(t, nc, event.DoorRecords, func(*nats.Msg) any { return event.RecordsAnswer{First: 1, Last: 1, Lines: lines} })
+	play(t, nc, api.EndpointRecords, func(*nats.Msg) any { return api.RecordsAnswer{First: 1, Last: 1, Lines: lines} })
 	read := func(begin error) error {
-		return c.Records(t.Context(), event.RecordsRequest{}, func(uint64, uint64) error { return begin }, func(evidence.Record) error { return errors.New("enough") })
+		return c.Records(t.Context(), api.RecordsRequest{}, func(uint64, uint64) error { return begin }, func(evidence.Record) error { return errors.New("enough") })
 	}
 	require.ErrorContains(t, read(nil), "not the line of a record")
 	require.ErrorContains(t, read(errors.New("not these")), "not these")
@@ -146,14 +147,14 @@ func TestAnArchiveGoesPartByPart(t *testing.T) {
 	t.Parallel()
 	nc, c := stage(t, hang)
 	var asked []uint64
-	play(t, nc, event.DoorArchive, func(m *nats.Msg) any {
-		q := question[event.ArchiveRequest](t, m)
+	play(t, nc, api.EndpointArchive, func(m *nats.Msg) any {
+		q := question[api.ArchiveRequest](t, m)
 		asked = append(asked, q.First)
 		next := map[uint64]uint64{1: 5000, 5000: 9000, 9000: 9000}[q.First]
-		return event.RemoveAnswer{Status: event.StatusAccepted, Removed: 10, Next: next}
+		return api.RemoveAnswer{Status: event.StatusAccepted, Removed: 10, Next: next}
 	})
 	var removed uint64
-	require.NoError(t, c.Archive(t.Context(), event.ArchiveRequest{First: 1, Last: 9500}, func(a *event.RemoveAnswer) error {
+	require.NoError(t, c.Archive(t.Context(), api.ArchiveRequest{First: 1, Last: 9500}, func(a *api.RemoveAnswer) error {
 		removed += a.Removed
 		return nil
 	}))
@@ -166,34 +167,34 @@ func TestAnArchiveGoesPartByPart(t *testing.T) {
 func TestAnArchiveMayBeTried(t *testing.T) {
 	t.Parallel()
 	nc, c := stage(t, hang)
-	var asked []event.ArchiveRequest
-	play(t, nc, event.DoorArchive, func(m *nats.Msg) any {
-		asked = append(asked, question[event.ArchiveRequest](t, m))
-		return event.RemoveAnswer{Status: event.StatusAccepted, Next: 50}
+	var asked []api.ArchiveRequest
+	play(t, nc, api.EndpointArchive, func(m *nats.Msg) any {
+		asked = append(asked, question[api.ArchiveRequest](t, m))
+		return api.RemoveAnswer{Status: event.StatusAccepted, Next: 50}
 	})
-	q := event.ArchiveRequest{First: 1, Last: 99, Officer: "archivist"}
+	q := api.ArchiveRequest{First: 1, Last: 99, Officer: "archivist"}
 	require.NoError(t, c.TryArchive(t.Context(), q))
 	heard()
 	q.Try = true
-	require.Equal(t, []event.ArchiveRequest{q}, asked)
+	require.Equal(t, []api.ArchiveRequest{q}, asked)
 }
 
 // The server resolves a range, and the client requests only its first page.
 func TestTheRangeOfATime(t *testing.T) {
 	t.Parallel()
 	nc, c := stage(t, hang)
-	var asked []event.RecordsRequest
-	play(t, nc, event.DoorRecords, func(m *nats.Msg) any {
-		asked = append(asked, question[event.RecordsRequest](t, m))
-		return event.RecordsAnswer{First: 3, Last: 9, Lines: []string{lineOf(3)}, Next: 4}
+	var asked []api.RecordsRequest
+	play(t, nc, api.EndpointRecords, func(m *nats.Msg) any {
+		asked = append(asked, question[api.RecordsRequest](t, m))
+		return api.RecordsAnswer{First: 3, Last: 9, Lines: []string{lineOf(3)}, Next: 4}
 	})
 	until := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	q := event.RecordsRequest{From: 1, Until: &until}
+	q := api.RecordsRequest{From: 1, Until: &until}
 	first, last, err := c.Range(t.Context(), q)
 	require.NoError(t, err)
 	require.Equal(t, []uint64{3, 9}, []uint64{first, last})
 	heard()
-	require.Equal(t, []event.RecordsRequest{q}, asked)
+	require.Equal(t, []api.RecordsRequest{q}, asked)
 }
 
 // A refused request returns all its faults.
@@ -201,19 +202,19 @@ func TestRefusedQuestions(t *testing.T) {
 	t.Parallel()
 	nc, c := stage(t, hang)
 	faults := []fault.Detail{{Path: "$.record", Message: "was removed"}}
-	for _, subject := range []string{event.DoorStats, event.DoorProve, event.DoorAudit, event.DoorArchive, event.DoorRecords, event.DoorTiles} {
+	for _, subject := range []string{api.EndpointStats, api.EndpointProve, api.EndpointAudit, api.EndpointArchive, api.EndpointRecords, api.EndpointTiles} {
 		play(t, nc, subject, func(*nats.Msg) any { return map[string]any{"errors": faults} })
 	}
 	ctx := t.Context()
-	_, stats := c.Stats(ctx, event.StatsQuery{})
+	_, stats := c.Stats(ctx, api.StatsQuery{})
 	_, proof := c.Prove(ctx, 1)
 	_, grown := c.ProveExtends(ctx, 1)
 	_, audit := c.Audit(ctx, 0)
 	_, tile := c.Tiles(ctx).Tile("tile/0/000")
-	records := c.Records(ctx, event.RecordsRequest{}, nil, nil)
-	archive := c.Archive(ctx, event.ArchiveRequest{}, nil)
-	tried := c.TryArchive(ctx, event.ArchiveRequest{})
-	_, _, resolved := c.Range(ctx, event.RecordsRequest{})
+	records := c.Records(ctx, api.RecordsRequest{}, nil, nil)
+	archive := c.Archive(ctx, api.ArchiveRequest{}, nil)
+	tried := c.TryArchive(ctx, api.ArchiveRequest{})
+	_, _, resolved := c.Range(ctx, api.RecordsRequest{})
 	for i, err := range []error{stats, proof, grown, audit, tile, records, archive, tried, resolved} {
 		require.Equal(t, faults, fault.DetailsOf(err), i)
 	}

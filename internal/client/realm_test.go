@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
@@ -31,16 +32,16 @@ func TestARealmReachesOnlyItsOwnSubjects(t *testing.T) {
 	for _, realm := range []event.Realm{event.Real, event.Drill} {
 		name := string(realm)
 		play(t, nc, realm.Wire("report.*"), func(*nats.Msg) any { return event.Receipt{Report: name} })
-		play(t, nc, realm.Wire(event.DoorQuery), func(*nats.Msg) any { return event.QueryAnswer{Rows: []event.EscalationRow{{Desk: name}}} })
-		play(t, nc, realm.Wire(event.DoorAct), func(*nats.Msg) any { return event.DeskActAnswer{Desk: name} })
-		play(t, nc, realm.Wire(event.DoorDesks), func(*nats.Msg) any { return event.DesksAnswer{Screens: []event.Screen{{Desk: name}}} })
+		play(t, nc, realm.Wire(api.EndpointQuery), func(*nats.Msg) any { return api.QueryAnswer{Rows: []api.EscalationRow{{Desk: name}}} })
+		play(t, nc, realm.Wire(api.EndpointAct), func(*nats.Msg) any { return api.DeskActAnswer{Desk: name} })
+		play(t, nc, realm.Wire(api.EndpointDesks), func(*nats.Msg) any { return api.DesksAnswer{Screens: []api.Screen{{Desk: name}}} })
 	}
 	for realm, c := range map[event.Realm]*client.Client{event.Real: real, event.Drill: drill} {
 		want := string(realm)
 		r, err := c.Report(t.Context(), "", raw("a"))
 		require.NoError(t, err)
 		require.Equal(t, want, r.Report)
-		_, err = c.Query(t.Context(), event.Query{}, 0, func(r event.EscalationRow) error { require.Equal(t, want, r.Desk); return nil })
+		_, err = c.Query(t.Context(), api.Query{}, 0, func(r api.EscalationRow) error { require.Equal(t, want, r.Desk); return nil })
 		require.NoError(t, err)
 		a, err := c.Act(t.Context(), event.DeskAct{Desk: "hall"})
 		require.NoError(t, err)
@@ -56,14 +57,14 @@ func TestAnActKeepsItsIDOverRetries(t *testing.T) {
 	t.Parallel()
 	nc, c := stage(t, hang)
 	var ids []string
-	play(t, nc, event.ActSubject("hall"), func(m *nats.Msg) any {
+	play(t, nc, api.ActSubject("hall"), func(m *nats.Msg) any {
 		var a event.DeskAct
 		_ = json.Unmarshal(m.Data, &a)
 		ids = append(ids, a.ID)
 		if len(ids) == 1 {
 			return nil
 		}
-		return event.DeskActAnswer{Status: event.StatusAccepted, ID: a.ID}
+		return api.DeskActAnswer{Status: event.StatusAccepted, ID: a.ID}
 	})
 	for range 2 {
 		_, err := c.Act(t.Context(), event.DeskAct{Kind: event.KindClosed, Desk: "hall"})
@@ -83,26 +84,26 @@ func TestIncidentsAreReadPageAfterPage(t *testing.T) {
 	t.Parallel()
 	nc, c := stage(t, hang)
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	play(t, nc, event.DoorIncidents, func(m *nats.Msg) any {
-		var q event.IncidentQuery
+	play(t, nc, api.EndpointIncidents, func(m *nats.Msg) any {
+		var q api.IncidentQuery
 		_ = json.Unmarshal(m.Data, &q)
 		switch {
 		case q.Operator == "nobody":
-			return event.IncidentAnswer{Errors: []fault.Detail{{Path: "$.operator", Message: "unknown"}}}
+			return api.IncidentAnswer{Errors: []fault.Detail{{Path: "$.operator", Message: "unknown"}}}
 		case q.Cursor == "":
-			return event.IncidentAnswer{Rows: []event.IncidentRow{{Incident: "a"}}, Next: "1", Now: now}
+			return api.IncidentAnswer{Rows: []api.IncidentRow{{Incident: "a"}}, Next: "1", Now: now}
 		}
-		return event.IncidentAnswer{Rows: []event.IncidentRow{{Incident: "b"}}, Now: now.Add(time.Second)}
+		return api.IncidentAnswer{Rows: []api.IncidentRow{{Incident: "b"}}, Now: now.Add(time.Second)}
 	})
 	var got []string
-	_, at, err := c.Incidents(t.Context(), event.IncidentQuery{}, 0, func(r event.IncidentRow) error { got = append(got, r.Incident); return nil })
+	_, at, err := c.Incidents(t.Context(), api.IncidentQuery{}, 0, func(r api.IncidentRow) error { got = append(got, r.Incident); return nil })
 	require.NoError(t, err)
 	require.Equal(t, []string{"a", "b"}, got)
 	require.Equal(t, now.Add(time.Second), at)
-	cursor, _, err := c.Incidents(t.Context(), event.IncidentQuery{}, 1, func(event.IncidentRow) error { return nil })
+	cursor, _, err := c.Incidents(t.Context(), api.IncidentQuery{}, 1, func(api.IncidentRow) error { return nil })
 	require.NoError(t, err)
 	require.Equal(t, "1", cursor)
-	_, _, err = c.Incidents(t.Context(), event.IncidentQuery{Operator: "nobody"}, 0, nil)
+	_, _, err = c.Incidents(t.Context(), api.IncidentQuery{Operator: "nobody"}, 0, nil)
 	require.Equal(t, "$.operator", fault.DetailsOf(err)[0].Path)
 }
 
@@ -134,14 +135,14 @@ func TestAWatchedRowKnowsWhatBecameOfIt(t *testing.T) {
 			}
 			got := map[string]string{}
 			early := func() time.Time { return told } // a clock behind the server's: the ledger counts
-			err := c.Watch(t.Context(), "hall", "wall", 5, early, func(_ *event.Escalated, r event.EscalationRow) error {
+			err := c.Watch(t.Context(), "hall", "wall", 5, early, func(_ *event.Escalated, r api.EscalationRow) error {
 				got[r.Incident] = r.State
 				return nil
 			})
 			require.NoError(t, err)
 			require.Equal(t, map[string]string{
-				"quiet": event.StateOpen, "taken": event.StateAcknowledged, "slow": event.StateAcknowledgedLate,
-				"raced": event.StateAcknowledgedLate, "passed": event.StateOverdue,
+				"quiet": api.StateOpen, "taken": api.StateAcknowledged, "slow": api.StateAcknowledgedLate,
+				"raced": api.StateAcknowledgedLate, "passed": api.StateOverdue,
 			}, got)
 		})
 	}
@@ -160,7 +161,7 @@ func TestWatch_ShowsHowLateAnEscalationWasStored(t *testing.T) {
 			id := event.EscalationID("hall", "grid-east", incident, "1")
 			put("incident.escalated."+id, event.Escalated{ID: id, Desk: "hall", Incident: incident, ReportedAt: told, DueAt: &due, Duties: []event.Duty{{DueAt: &due}}})
 		}
-		require.NoError(t, c.Watch(t.Context(), "hall", "wall", 2, time.Now, func(e *event.Escalated, r event.EscalationRow) error {
+		require.NoError(t, c.Watch(t.Context(), "hall", "wall", 2, time.Now, func(e *event.Escalated, r api.EscalationRow) error {
 			late := realm == event.Real && r.Incident == "waited"
 			require.Equal(t, []bool{late, late, late, late}, []bool{e.Late, r.Late, r.Duties[0].LateBy != nil, r.ReportedAt.After(*r.DueAt)}, r.Incident)
 			return nil
@@ -177,20 +178,20 @@ func ledgerOf(t *testing.T, nc *nats.Conn, realm event.Realm) (put func(subject 
 	name := realm.Stream(event.StreamLedger)
 	stream, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: name, Subjects: []string{realm.Wire("incident.>")}, AllowDirect: true})
 	require.NoError(t, err)
-	play(t, nc, realm.Wire(event.DoorQuery), func(*nats.Msg) any { return event.QueryAnswer{} })
-	play(t, nc, realm.Wire(event.WatchSubject("hall")), func(*nats.Msg) any {
+	play(t, nc, realm.Wire(api.EndpointQuery), func(*nats.Msg) any { return api.QueryAnswer{} })
+	play(t, nc, realm.Wire(api.WatchSubject("hall")), func(*nats.Msg) any {
 		_, err := js.CreateConsumer(context.Background(), name, jetstream.ConsumerConfig{
 			Durable: "wall", FilterSubject: realm.Wire(event.EscalatedTo("hall")), AckPolicy: jetstream.AckExplicitPolicy,
 		})
 		if err != nil {
 			t.Error(err)
 		}
-		return event.WatchAnswer{Stream: name, Consumer: "wall"}
+		return api.WatchAnswer{Stream: name, Consumer: "wall"}
 	})
 	play(t, nc, realm.Wire("desk.hall.outcome"), func(m *nats.Msg) any {
-		var q event.OutcomeRequest
+		var q api.OutcomeRequest
 		_ = json.Unmarshal(m.Data, &q)
-		var a event.OutcomeAnswer
+		var a api.OutcomeAnswer
 		if s, err := stream.GetLastMsgForSubject(context.Background(), realm.Wire(event.AcknowledgedSubject(q.Escalation))); err == nil {
 			_ = json.Unmarshal(s.Data, &a.Acknowledged)
 		}
@@ -212,9 +213,9 @@ func TestAWatchStaysInItsRealm(t *testing.T) {
 	t.Parallel()
 	nc, addr := backstage(t)
 	c := inRealm(t, addr, event.Drill)
-	play(t, nc, event.Drill.Wire(event.DoorQuery), func(*nats.Msg) any { return event.QueryAnswer{} })
-	play(t, nc, event.Drill.Wire(event.WatchSubject("hall")), func(*nats.Msg) any {
-		return event.WatchAnswer{Stream: event.StreamLedger, Consumer: "wall"}
+	play(t, nc, event.Drill.Wire(api.EndpointQuery), func(*nats.Msg) any { return api.QueryAnswer{} })
+	play(t, nc, event.Drill.Wire(api.WatchSubject("hall")), func(*nats.Msg) any {
+		return api.WatchAnswer{Stream: event.StreamLedger, Consumer: "wall"}
 	})
 	err := c.Watch(t.Context(), "hall", "wall", 1, time.Now, nil)
 	require.ErrorContains(t, err, "named the stream LEDGER, not EXERCISE")
@@ -228,11 +229,11 @@ func TestRemindersCome(t *testing.T) {
 	c := inRealm(t, addr, event.Drill)
 	ctx, cancel := context.WithTimeout(t.Context(), hang)
 	defer cancel()
-	subject := event.Drill.Wire(event.ReminderOf("grid-east"))
+	subject := event.Drill.Wire(api.ReminderOf("grid-east"))
 	var got []string
 	err := c.Reminders(ctx, "grid-east", func() error {
 		require.NoError(t, nc.Publish(subject, []byte("noise")))
-		require.NoError(t, nc.Publish(event.ReminderOf("grid-east"), []byte(`{"id":"of the other realm"}`)))
+		require.NoError(t, nc.Publish(api.ReminderOf("grid-east"), []byte(`{"id":"of the other realm"}`)))
 		return nc.Publish(subject, []byte(`{"id":"first"}`))
 	}, func(r event.Reminder) error {
 		got = append(got, r.ID)

@@ -7,6 +7,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/tocsin-project/tocsin/internal/api"
+	"github.com/tocsin-project/tocsin/internal/cloudevent"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
@@ -18,7 +20,7 @@ func (c *Client) Report(ctx context.Context, operator string, raw []byte) (*even
 		operator = SourceOperator(raw)
 	}
 	r, err := request[event.Receipt](ctx, c, &nats.Msg{
-		Subject: event.ReportSubject(operator),
+		Subject: api.ReportSubject(operator),
 		Header:  nats.Header{"Content-Type": {"application/cloudevents+json"}},
 		Data:    raw,
 	})
@@ -31,17 +33,17 @@ func (c *Client) Report(ctx context.Context, operator string, raw []byte) (*even
 // tooLarge is the receipt of a report that is too large for the connection: the server
 // would refuse it, so it is refused here.
 func tooLarge(operator string, raw []byte) *event.Receipt {
-	names := event.NamesOf(nil, raw)
+	names := cloudevent.NamesOf(nil, raw)
 	return &event.Receipt{
 		Status: event.StatusRejected, Operator: operator, Incident: names.Subject, Report: names.ID,
-		Errors: []fault.Detail{{Path: "$", Message: fmt.Sprintf("has %d bytes: at most %d are taken; it was not sent", len(raw), event.MaxEventBytes)}},
+		Errors: []fault.Detail{{Path: "$", Message: fmt.Sprintf("has %d bytes: at most %d are taken; it was not sent", len(raw), cloudevent.MaxBytes)}},
 	}
 }
 
 // SourceOperator returns the operator that an event's source names, or "unregistered"
 // where it names none: the server then refuses it with the reason.
 func SourceOperator(raw []byte) string {
-	if operator := event.OperatorOfSource(event.NamesOf(nil, raw).Source); operator != "" {
+	if operator := event.OperatorOfSource(cloudevent.NamesOf(nil, raw).Source); operator != "" {
 		return operator
 	}
 	return "unregistered"

@@ -12,8 +12,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/clock"
-	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
@@ -42,7 +42,7 @@ func (c *Client) sign(text []byte) (nats.Header, error) {
 	if err != nil {
 		return nil, fmt.Errorf("client: sign: %w", err)
 	}
-	return nats.Header{event.HeaderKey: {key}, event.HeaderSignature: {base64.StdEncoding.EncodeToString(signature)}}, nil
+	return nats.Header{api.HeaderKey: {key}, api.HeaderSignature: {base64.StdEncoding.EncodeToString(signature)}}, nil
 }
 
 // logNameTimeout bounds how long an act waits for the name of the log that it is signed
@@ -58,7 +58,7 @@ func act[T any](ctx context.Context, c *Client, door, record string, body any) (
 		return nil, fmt.Errorf("client: %w", err)
 	}
 	format := evidence.ActFormat1
-	if said := c.actSigning(ctx); said != (event.Signing{}) {
+	if said := c.actSigning(ctx); said != (api.Signing{}) {
 		format = evidence.ActFormat2
 		more, err := json.Marshal(said)
 		if err != nil {
@@ -75,46 +75,46 @@ func act[T any](ctx context.Context, c *Client, door, record string, body any) (
 
 // actSigning returns the Signing of an act; empty where the client has no key or the
 // server does not support it.
-func (c *Client) actSigning(ctx context.Context) event.Signing {
+func (c *Client) actSigning(ctx context.Context) api.Signing {
 	if c.signer == nil {
-		return event.Signing{}
+		return api.Signing{}
 	}
 	ctx, cancel := context.WithTimeout(ctx, logNameTimeout)
 	defer cancel()
 	log, err := c.Log(ctx)
 	if err != nil || !slices.Contains(log.ActFormats, evidence.ActFormat2) {
-		return event.Signing{}
+		return api.Signing{}
 	}
 	said, err := signingFor(log)
 	if err != nil {
-		return event.Signing{}
+		return api.Signing{}
 	}
 	return said
 }
 
 // signing returns the Signing of a request to remove or archive; empty without a key.
-func (c *Client) signing(ctx context.Context) (event.Signing, error) {
+func (c *Client) signing(ctx context.Context) (api.Signing, error) {
 	if c.signer == nil {
-		return event.Signing{}, nil
+		return api.Signing{}, nil
 	}
 	log, err := c.Log(ctx)
 	if err != nil {
-		return event.Signing{}, err
+		return api.Signing{}, err
 	}
 	return signingFor(log)
 }
 
-func signingFor(log *event.LogState) (event.Signing, error) {
+func signingFor(log *api.LogState) (api.Signing, error) {
 	v, err := evidence.NewVerifier(log.Key)
 	if err != nil {
-		return event.Signing{}, err
+		return api.Signing{}, err
 	}
 	now := clock.System{}.Now().UTC()
-	return event.Signing{Log: v.Origin(), SignedAt: &now}, nil
+	return api.Signing{Log: v.Origin(), SignedAt: &now}, nil
 }
 
 // askSigned calls an endpoint that removes records, signed where the client has a key.
-func askSigned(ctx context.Context, c *Client, door string, question any) (*event.RemoveAnswer, error) {
+func askSigned(ctx context.Context, c *Client, door string, question any) (*api.RemoveAnswer, error) {
 	data, err := json.Marshal(question)
 	if err != nil {
 		return nil, fmt.Errorf("client: %w", err)
@@ -123,5 +123,5 @@ func askSigned(ctx context.Context, c *Client, door string, question any) (*even
 	if err != nil {
 		return nil, err
 	}
-	return request[event.RemoveAnswer](ctx, c, &nats.Msg{Subject: door, Header: header, Data: data})
+	return request[api.RemoveAnswer](ctx, c, &nats.Msg{Subject: door, Header: header, Data: data})
 }

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 
-	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
@@ -17,7 +17,7 @@ func (c *Client) Tiles(ctx context.Context) evidence.Tiles {
 }
 
 // tilesHeld bounds the cache: at most 8.5 KiB for a full bundle.
-const tilesHeld = 20 * event.TilesAtOnce
+const tilesHeld = 20 * api.TilesAtOnce
 
 type tiles struct {
 	ctx   context.Context
@@ -41,12 +41,12 @@ func (t *tiles) Tile(path string) ([]byte, error) {
 	}
 	paths := []string{path}
 	if asked.Width == fullWidth && before && asked.Index == last+1 {
-		for next := asked; len(paths) < event.TilesAtOnce; {
+		for next := asked; len(paths) < api.TilesAtOnce; {
 			next.Index++
 			paths = append(paths, next.String())
 		}
 	}
-	a, err := ask[event.TilesAnswer](t.ctx, t.c, event.DoorTiles, event.TilesRequest{Paths: paths})
+	a, err := ask[api.TilesAnswer](t.ctx, t.c, api.EndpointTiles, api.TilesRequest{Paths: paths})
 	if err != nil {
 		return nil, err
 	}

@@ -12,12 +12,13 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
 // Watch is WatchTelling without the status.
-func (c *Client) Watch(ctx context.Context, desk, screen string, count int, now func() time.Time, yield func(*event.Escalated, event.EscalationRow) error) error {
+func (c *Client) Watch(ctx context.Context, desk, screen string, count int, now func() time.Time, yield func(*event.Escalated, api.EscalationRow) error) error {
 	return c.WatchTelling(ctx, desk, screen, count, now, yield, func(WatchStatus) {})
 }
 
@@ -28,7 +29,7 @@ func (c *Client) Watch(ctx context.Context, desk, screen string, count int, now 
 // or when the server refuses the credential. A lost connection does not end it: it
 // reports that, never while yield runs, and continues once it is back.
 func (c *Client) WatchTelling(ctx context.Context, desk, screen string, count int, now func() time.Time,
-	yield func(*event.Escalated, event.EscalationRow) error, tell func(WatchStatus)) error {
+	yield func(*event.Escalated, api.EscalationRow) error, tell func(WatchStatus)) error {
 	cons, err := c.consumer(ctx, desk, screen)
 	if err != nil {
 		return err
@@ -45,7 +46,7 @@ func (c *Client) WatchTelling(ctx context.Context, desk, screen string, count in
 	})
 	defer following.Wait()
 	defer end()
-	one := func(e *event.Escalated, row event.EscalationRow) error {
+	one := func(e *event.Escalated, row api.EscalationRow) error {
 		alone.Lock()
 		defer alone.Unlock()
 		return yield(e, row)
@@ -110,15 +111,15 @@ func pauseAfter(ctx context.Context, err error) error {
 
 // consumer opens the screen's consumer at the oldest unacknowledged escalation.
 func (c *Client) consumer(ctx context.Context, desk, screen string) (jetstream.Consumer, error) {
-	page, err := ask[event.QueryAnswer](ctx, c, event.DoorQuery, event.Query{Desk: desk, Unacknowledged: true, Limit: 1})
+	page, err := ask[api.QueryAnswer](ctx, c, api.EndpointQuery, api.Query{Desk: desk, Unacknowledged: true, Limit: 1})
 	if err != nil {
 		return nil, err
 	}
-	req := event.WatchRequest{Client: screen, From: page.Through + 1}
+	req := api.WatchRequest{Client: screen, From: page.Through + 1}
 	if len(page.Rows) > 0 {
 		req.From = page.Rows[0].Record
 	}
-	opened, err := ask[event.WatchAnswer](ctx, c, event.WatchSubject(desk), req)
+	opened, err := ask[api.WatchAnswer](ctx, c, api.WatchSubject(desk), req)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +162,7 @@ const showAhead = 16
 // was shown. It looks up and acknowledges several concurrently: one after the other, the
 // screen of a busy server would fall further and further behind. It returns how many were
 // shown.
-func (c *Client) show(ctx context.Context, cons jetstream.Consumer, fetched <-chan jetstream.Msg, now func() time.Time, yield func(*event.Escalated, event.EscalationRow) error) (count int, err error) {
+func (c *Client) show(ctx context.Context, cons jetstream.Consumer, fetched <-chan jetstream.Msg, now func() time.Time, yield func(*event.Escalated, api.EscalationRow) error) (count int, err error) {
 	look, end := context.WithCancel(ctx)
 	defer end()
 	next := make(chan chan shown, showAhead)
@@ -184,7 +185,7 @@ func (c *Client) show(ctx context.Context, cons jetstream.Consumer, fetched <-ch
 		if err = s.err; err != nil {
 			break
 		}
-		if err = yield(s.escalation, s.escalation.Row(s.record, s.acknowledged, s.overdue, now())); err != nil {
+		if err = yield(s.escalation, api.RowOf(s.escalation, s.record, s.acknowledged, s.overdue, now())); err != nil {
 			break
 		}
 		count++
@@ -260,7 +261,7 @@ func unreadable(s event.Stored, err error) *event.Escalated {
 // of one moment.
 func (c *Client) outcome(ctx context.Context, escalation string) (*event.Acknowledgement, *event.Overdue, error) {
 	desk, _, _ := strings.Cut(escalation, ".")
-	a, err := ask[event.OutcomeAnswer](ctx, c, "desk."+desk+".outcome", event.OutcomeRequest{Escalation: escalation})
+	a, err := ask[api.OutcomeAnswer](ctx, c, "desk."+desk+".outcome", api.OutcomeRequest{Escalation: escalation})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -275,7 +276,7 @@ func (c *Client) outcome(ctx context.Context, escalation string) (*event.Acknowl
 // the reminders after it leave no gap. Reminders are not stored for an absent operator;
 // what is owed stays on the list of Incidents.
 func (c *Client) Reminders(ctx context.Context, operator string, ready func() error, yield func(event.Reminder) error) error {
-	sub, err := c.nc.SubscribeSync(c.realm.Wire(event.ReminderOf(operator)))
+	sub, err := c.nc.SubscribeSync(c.realm.Wire(api.ReminderOf(operator)))
 	if err != nil {
 		return fmt.Errorf("reminders: %w", err)
 	}

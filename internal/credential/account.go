@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nkeys"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/identity"
 	"github.com/tocsin-project/tocsin/internal/private"
@@ -99,7 +100,7 @@ func exports() (out jwt.Exports) {
 			if p.Way == identity.Ask {
 				e.Type, e.ResponseType = jwt.Service, jwt.ResponseTypeSingleton
 			}
-			if p.Subject == event.DoorNext {
+			if p.Subject == api.EndpointNext {
 				e.ResponseType = jwt.ResponseTypeStream
 			}
 			out.Add(e)

@@ -303,6 +303,16 @@ func (s *State) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
+// isPlain reports whether s is printable ASCII that needs no escapes in a JSON string.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c >= 0x7F || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
 // appendQuoted appends a text as JSON (RFC 8259 section 7).
 func appendQuoted(out []byte, text string) []byte {
 	if isPlain(text) {

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/tocsin-project/tocsin/internal/cloudevent"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
@@ -243,7 +244,7 @@ func TestReviseWithoutReadingAgain(t *testing.T) {
 			data = json.RawMessage(strings.Replace(strings.Replace(text, `"facts":{`, `"facts":{`+lasting+`,`, 1), ",}", "}", 1))
 		}
 		name := rapid.SampledFrom([]string{"data", `d\u0061ta`}).Draw(t, "name")
-		e, err := event.ParseEvent(fmt.Appendf(nil, `{"specversion": "1.0", "id":"r", "source":"urn:tocsin:operator:grid-east", "subject":"x", "type":%q, "%s":%s}`, drawn.Type, name, data))
+		e, err := cloudevent.Parse(fmt.Appendf(nil, `{"specversion": "1.0", "id":"r", "source":"urn:tocsin:operator:grid-east", "subject":"x", "type":%q, "%s":%s}`, drawn.Type, name, data))
 		if err != nil {
 			return
 		}
@@ -266,7 +267,7 @@ func TestReviseWithoutReadingAgain(t *testing.T) {
 	require.GreaterOrEqual(t, len(seen), 3, "types of report, ahead of their receipt or not: %v", seen)
 
 	// A fact dated to begin after the receipt begins with it.
-	e, err := event.ParseEvent([]byte(`{"specversion":"1.0","id":"r","source":"urn:tocsin:operator:grid-east","subject":"x","type":"tocsin.report.progress.v1","data":{"containsNoStateSecrets":true,"facilities":["dispatch"],"facts":{"outage":[{"scope":"overall","since":"2026-03-02T10:00:00+08:00"}]}}}`))
+	e, err := cloudevent.Parse([]byte(`{"specversion":"1.0","id":"r","source":"urn:tocsin:operator:grid-east","subject":"x","type":"tocsin.report.progress.v1","data":{"containsNoStateSecrets":true,"facilities":["dispatch"],"facts":{"outage":[{"scope":"overall","since":"2026-03-02T10:00:00+08:00"}]}}}`))
 	require.NoError(t, err)
 	g := revise(t, rb, e.Accepted("grid-east", nine))[0]
 	require.NotNil(t, g.Look)

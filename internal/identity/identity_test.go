@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
@@ -41,9 +42,9 @@ func TestMay(t *testing.T) {
 		subject string
 		may     bool
 	}{
-		{grid, "report.grid-east", true}, {grid, "report.xj-hydro", false}, {grid, "report.*", false}, {grid, event.DoorRemove, false},
-		{grid, event.DoorQuery, false}, {desk, "desk.d.act", true}, {desk, "desk.e.act", false}, {desk, "report.d", false},
-		{identity.Identity{}, event.DoorLog, false}, {identity.Identity{Role: "root", ID: "x"}, event.DoorLog, false},
+		{grid, "report.grid-east", true}, {grid, "report.xj-hydro", false}, {grid, "report.*", false}, {grid, api.EndpointRemove, false},
+		{grid, api.EndpointQuery, false}, {desk, "desk.d.act", true}, {desk, "desk.e.act", false}, {desk, "report.d", false},
+		{identity.Identity{}, api.EndpointLog, false}, {identity.Identity{Role: "root", ID: "x"}, api.EndpointLog, false},
 		{grid, "report.grid-eastern", false}, {grid, "report.grid-east.x", false}, {grid, "report.", false}, {desk, "desk.d.act.x", false}, {desk, "desk.dd.act", false}, {desk, "desk..act", false},
 		{identity.Anyone, "report.xj-hydro", true},
 	} {
@@ -63,7 +64,7 @@ func TestSubjects(t *testing.T) {
 	role, token, door, ok := identity.OfSubject(who.Subject("desk.d.act"))
 	require.True(t, ok)
 	require.Equal(t, []string{"desk", "d", "desk.d.act"}, []string{string(role), token, door})
-	require.True(t, event.Matches(identity.AskedBy(event.DoorAct), who.Subject("desk.d.act")))
+	require.True(t, event.Matches(identity.AskedBy(api.EndpointAct), who.Subject("desk.d.act")))
 	for _, bad := range []string{"", "by", "by.desk", "by.desk.d", "desk.d.act", "incident.x.y.z"} {
 		_, _, _, ok := identity.OfSubject(bad)
 		require.False(t, ok, bad)

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
@@ -31,29 +32,29 @@ type Permit struct {
 // Permits is the whole permission table: what it does not list is forbidden. What an
 // answer shows of the record also depends on Sight.
 var Permits = []Permit{
-	{Subject: event.DoorReport, Way: Ask, What: "report", Roles: []Role{Operator}},
-	{Subject: event.AllReceipts, Way: Hear, What: "receipts of its own reports", Roles: []Role{Operator}},
-	{Subject: event.AllReminders, Way: Hear, What: "reminders of what it owes", Roles: []Role{Operator}},
-	{Subject: event.DoorWatch, Way: Ask, What: "open its own consumer", Roles: []Role{Desk}},
-	{Subject: event.DoorNext, Way: Ask, What: "fetch from its own consumer", Roles: []Role{Desk}, Engine: event.EngineNext},
-	{Subject: event.DoorConsumer, Way: Ask, What: "how its own consumer stands", Roles: []Role{Desk}, Engine: event.EngineConsumer},
-	{Subject: event.EngineShown, Way: Ask, What: "take off its own consumer what was shown", Roles: []Role{Desk}, Engine: event.EngineShown},
-	{Subject: event.DoorOutcome, Way: Ask, What: "what became of its own escalations", Roles: []Role{Desk}},
-	{Subject: event.DoorAcknowledge, Way: Ask, What: "acknowledge", Roles: []Role{Desk}},
-	{Subject: event.DoorAct, Way: Ask, What: "ask, determine, transfer, confirm, close", Roles: []Role{Desk}},
-	{Subject: event.DoorQuery, Way: Ask, What: "escalations", Roles: []Role{Desk, Regulator, Admin}},
-	{Subject: event.DoorIncidents, Way: Ask, What: "incidents as they stand", Roles: []Role{Operator, Desk, Regulator, Admin}},
-	{Subject: event.DoorShow, Way: Ask, What: "the story of an incident", Roles: []Role{Regulator, Admin}},
-	{Subject: event.DoorStats, Way: Ask, What: "escalations, counted", Roles: []Role{Desk, Regulator, Admin}},
-	{Subject: event.DoorProve, Way: Ask, What: "a record with its proof", Roles: []Role{Operator, Desk, Regulator, Admin}},
-	{Subject: event.DoorLog, Way: Ask, What: "where the log stands", Roles: []Role{Operator, Desk, Regulator, Admin, Service}},
-	{Subject: event.DoorTiles, Way: Ask, What: "tiles of the tree: hashes", Roles: []Role{Operator, Desk, Regulator, Admin}},
-	{Subject: event.DoorRecords, Way: Ask, What: "records as they stand, where it may see all", Roles: []Role{Regulator, Admin}},
-	{Subject: event.DoorAudit, Way: Ask, What: "a check of the whole record", Roles: []Role{Admin}},
-	{Subject: event.DoorRemove, Way: Ask, What: "removal by order", Roles: []Role{Admin}},
-	{Subject: event.DoorArchive, Way: Ask, What: "archiving", Roles: []Role{Admin}},
-	{Subject: event.DoorCertify, Way: Ask, What: "have the key certified that signs receipts", Roles: []Role{Service}},
-	{Subject: event.DoorDesks, Way: Ask, What: "which desks have a screen", Roles: []Role{Desk, Regulator, Admin, Service}},
+	{Subject: api.EndpointReport, Way: Ask, What: "report", Roles: []Role{Operator}},
+	{Subject: api.AllReceipts, Way: Hear, What: "receipts of its own reports", Roles: []Role{Operator}},
+	{Subject: api.AllReminders, Way: Hear, What: "reminders of what it owes", Roles: []Role{Operator}},
+	{Subject: api.EndpointWatch, Way: Ask, What: "open its own consumer", Roles: []Role{Desk}},
+	{Subject: api.EndpointNext, Way: Ask, What: "fetch from its own consumer", Roles: []Role{Desk}, Engine: api.EngineNext},
+	{Subject: api.EndpointConsumer, Way: Ask, What: "how its own consumer stands", Roles: []Role{Desk}, Engine: api.EngineConsumer},
+	{Subject: api.EngineShown, Way: Ask, What: "take off its own consumer what was shown", Roles: []Role{Desk}, Engine: api.EngineShown},
+	{Subject: api.EndpointOutcome, Way: Ask, What: "what became of its own escalations", Roles: []Role{Desk}},
+	{Subject: api.EndpointAcknowledge, Way: Ask, What: "acknowledge", Roles: []Role{Desk}},
+	{Subject: api.EndpointAct, Way: Ask, What: "ask, determine, transfer, confirm, close", Roles: []Role{Desk}},
+	{Subject: api.EndpointQuery, Way: Ask, What: "escalations", Roles: []Role{Desk, Regulator, Admin}},
+	{Subject: api.EndpointIncidents, Way: Ask, What: "incidents as they stand", Roles: []Role{Operator, Desk, Regulator, Admin}},
+	{Subject: api.EndpointShow, Way: Ask, What: "the story of an incident", Roles: []Role{Regulator, Admin}},
+	{Subject: api.EndpointStats, Way: Ask, What: "escalations, counted", Roles: []Role{Desk, Regulator, Admin}},
+	{Subject: api.EndpointProve, Way: Ask, What: "a record with its proof", Roles: []Role{Operator, Desk, Regulator, Admin}},
+	{Subject: api.EndpointLog, Way: Ask, What: "where the log stands", Roles: []Role{Operator, Desk, Regulator, Admin, Service}},
+	{Subject: api.EndpointTiles, Way: Ask, What: "tiles of the tree: hashes", Roles: []Role{Operator, Desk, Regulator, Admin}},
+	{Subject: api.EndpointRecords, Way: Ask, What: "records as they stand, where it may see all", Roles: []Role{Regulator, Admin}},
+	{Subject: api.EndpointAudit, Way: Ask, What: "a check of the whole record", Roles: []Role{Admin}},
+	{Subject: api.EndpointRemove, Way: Ask, What: "removal by order", Roles: []Role{Admin}},
+	{Subject: api.EndpointArchive, Way: Ask, What: "archiving", Roles: []Role{Admin}},
+	{Subject: api.EndpointCertify, Way: Ask, What: "have the key certified that signs receipts", Roles: []Role{Service}},
+	{Subject: api.EndpointDesks, Way: Ask, What: "which desks have a screen", Roles: []Role{Desk, Regulator, Admin, Service}},
 }
 
 // Route maps a subject of a client to that of the services.
@@ -70,7 +71,7 @@ func (p Permit) Routes(who Identity, realm event.Realm) (out []Route) {
 	}
 	if p.Engine != "" {
 		for _, screen := range who.Screens {
-			consumer := event.ScreenConsumer(who.ID, screen)
+			consumer := api.ScreenConsumer(who.ID, screen)
 			local := strings.Replace(p.own(who), "*", consumer, 1)
 			remote := strings.Replace(p.Engine, "*", consumer, 1)
 			out = append(out, Route{p.Way, realm.WireScreen(local), realm.WireScreen(remote)})

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/cloudevent"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
@@ -39,10 +40,10 @@ func run(t testing.TB, f importFunc, o Options, input string) (lines, faults []s
 }
 
 // accepted reads a line as intake would, and checks what every import owes.
-func accepted(t testing.TB, line string) *event.Event {
+func accepted(t testing.TB, line string) *cloudevent.Event {
 	t.Helper()
 	require.NotContains(t, line, "\n")
-	e, err := event.ParseEvent([]byte(line))
+	e, err := cloudevent.Parse([]byte(line))
 	require.NoError(t, err, line)
 	r := e.Report
 	require.Equal(t, event.TypeInitial, e.Type)
@@ -58,7 +59,7 @@ func accepted(t testing.TB, line string) *event.Event {
 }
 
 // one imports an input of one incident.
-func one(t testing.TB, f importFunc, o Options, input string) *event.Event {
+func one(t testing.TB, f importFunc, o Options, input string) *cloudevent.Event {
 	t.Helper()
 	lines, faults := run(t, f, o, input)
 	require.Empty(t, faults)

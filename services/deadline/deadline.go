@@ -29,6 +29,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/clock"
@@ -90,7 +91,7 @@ func Run(ctx context.Context, d Deps) error {
 		})
 	})
 	g.Go(func() error {
-		return d.Endpoints.Serve(ctx, Name, endpoint.Endpoint{Name: "desks", Subject: event.DoorDesks, Limit: inHand, Answer: p.answer})
+		return d.Endpoints.Serve(ctx, Name, endpoint.Endpoint{Name: "desks", Subject: api.EndpointDesks, Limit: inHand, Answer: p.answer})
 	})
 	return g.Wait()
 }

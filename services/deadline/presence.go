@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/clock"
@@ -46,7 +47,7 @@ type presence struct {
 	seen      map[string]time.Time // by desk; for a desk without a screen, since when it could have had one
 	kept      map[string]time.Time // the last stored state of seen
 	sights    map[sightOf]sight
-	screens   []event.Screen
+	screens   []api.Screen
 	looked    time.Time // last check, by the pipeline's clock
 	lookedAt  time.Time // last check, by the machine's clock
 	notBefore time.Time // no alarm before this, by the pipeline's clock
@@ -159,7 +160,7 @@ func (p *presence) note(found []bus.Screen, now, machine time.Time) {
 	if !p.lookedAt.IsZero() && machine.Sub(p.lookedAt) > blind {
 		p.notBefore = now.Add(settle * pace)
 	}
-	sights, rows := map[sightOf]sight{}, map[string][]event.Screen{}
+	sights, rows := map[sightOf]sight{}, map[string][]api.Screen{}
 	for _, s := range found {
 		id, known := p.byToken[s.Desk]
 		key := sightOf{s.Desk, s.Client}
@@ -186,14 +187,14 @@ func (p *presence) note(found []bus.Screen, now, machine time.Time) {
 		if v.at != nil && v.at.After(p.seen[id]) {
 			p.seen[id] = *v.at
 		}
-		sights[key], rows[id] = v, append(rows[id], event.Screen{Desk: id, Client: s.Client, SeenAt: v.at, Here: v.here})
+		sights[key], rows[id] = v, append(rows[id], api.Screen{Desk: id, Client: s.Client, SeenAt: v.at, Here: v.here})
 	}
 	p.sights, p.looked, p.lookedAt = sights, now, machine
 	p.screens = nil
 	for _, desk := range p.deps.Register.Desks {
 		screens := rows[desk.ID]
 		if len(screens) == 0 {
-			screens = []event.Screen{{Desk: desk.ID}}
+			screens = []api.Screen{{Desk: desk.ID}}
 		}
 		for _, s := range screens {
 			s.Next = desk.Next
@@ -216,7 +217,7 @@ func (p *presence) lastSeen(desk string) (at time.Time, known bool) {
 func (p *presence) here(desk string, since time.Time) (here, fresh bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	here = slices.ContainsFunc(p.screens, func(s event.Screen) bool { return s.Desk == desk && s.Here })
+	here = slices.ContainsFunc(p.screens, func(s api.Screen) bool { return s.Desk == desk && s.Here })
 	return here, !p.looked.Before(since)
 }
 
@@ -327,9 +328,9 @@ func later(a, b time.Time) time.Time {
 func (p *presence) answer(ctx context.Context, _ endpoint.Request) (any, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	screens := append([]event.Screen{}, p.screens...)
+	screens := append([]api.Screen{}, p.screens...)
 	if own := identity.Of(ctx).Sight().Desk; own != "" {
-		screens = slices.DeleteFunc(screens, func(s event.Screen) bool { return s.Desk != own })
+		screens = slices.DeleteFunc(screens, func(s api.Screen) bool { return s.Desk != own })
 	}
-	return event.DesksAnswer{Screens: screens, Now: p.deps.Clock.Now()}, nil
+	return api.DesksAnswer{Screens: screens, Now: p.deps.Clock.Now()}, nil
 }

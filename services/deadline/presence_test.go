@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
 	"github.com/tocsin-project/tocsin/internal/clock"
@@ -70,8 +71,8 @@ func (w *tower) until(what string, done func() bool) {
 }
 
 // ask sends a request to the desks endpoint.
-func (w *tower) ask() (a event.DesksAnswer, ok bool) {
-	m, err := w.env.Conn.Request(event.DoorDesks, nil, time.Second)
+func (w *tower) ask() (a api.DesksAnswer, ok bool) {
+	m, err := w.env.Conn.Request(api.EndpointDesks, nil, time.Second)
 	if err != nil {
 		return a, false
 	}
@@ -79,7 +80,7 @@ func (w *tower) ask() (a event.DesksAnswer, ok bool) {
 	return a, true
 }
 
-func (w *tower) screens(desk string) (out []event.Screen) {
+func (w *tower) screens(desk string) (out []api.Screen) {
 	a, ok := w.ask()
 	require.True(w.t, ok)
 	for _, s := range a.Screens {
@@ -491,7 +492,7 @@ func TestSights(t *testing.T) {
 	p, err := newPresence(t.Context(), depsOf(t, env, c))
 	require.NoError(t, err)
 	machine := clock.System{}.Now().Add(time.Hour)
-	see := func(after time.Duration, s ...bus.Screen) event.Screen {
+	see := func(after time.Duration, s ...bus.Screen) api.Screen {
 		p.note(s, nine.Add(after), machine.Add(after))
 		return p.screens[1]
 	}
@@ -502,7 +503,7 @@ func TestSights(t *testing.T) {
 		}
 		return s
 	}
-	require.Equal(t, event.Screen{Desk: "gate", Next: "hall"}, see(time.Second))
+	require.Equal(t, api.Screen{Desk: "gate", Next: "hall"}, see(time.Second))
 	require.Nil(t, see(time.Second, front(0, false)).SeenAt, "asked for, never used")
 	require.Equal(t, nine.Add(2*time.Second), *see(2*time.Second, front(0, true)).SeenAt)
 	require.Equal(t, nine.Add(2*time.Second), *see(3*time.Second, front(0, false)).SeenAt)

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
@@ -194,5 +195,5 @@ func (s setter) announce(in event.Stored) error {
 	if err != nil || r.Obligation == "" {
 		return err
 	}
-	return s.deps.Bus.Broadcast(event.ReminderOf(r.Operator), r)
+	return s.deps.Bus.Broadcast(api.ReminderOf(r.Operator), r)
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/clock"
@@ -27,10 +28,10 @@ func (s service) answerAct(ctx context.Context, req endpoint.Request) (any, erro
 
 // act records a desk's act. It recognises a repeat before it checks anything against the
 // register, the clock or the ledger, which may have changed since the first.
-func (s service) act(ctx context.Context, desk string, req endpoint.Request) (event.DeskActAnswer, error) {
+func (s service) act(ctx context.Context, desk string, req endpoint.Request) (api.DeskActAnswer, error) {
 	f := readAct(req.Data)
 	a := f.act
-	answer := event.DeskActAnswer{Kind: a.Kind, ID: a.ID, Desk: a.Desk, Operator: a.Operator, Incident: a.Incident}
+	answer := api.DeskActAnswer{Kind: a.Kind, ID: a.ID, Desk: a.Desk, Operator: a.Operator, Incident: a.Incident}
 	if a.Desk == "" {
 		answer.Desk = desk
 	} else if event.Token(a.Desk) != desk && !f.broken {
@@ -86,7 +87,7 @@ func (s service) act(ctx context.Context, desk string, req endpoint.Request) (ev
 }
 
 // repeated answers with the act that is stored under the same id.
-func repeated(answer event.DeskActAnswer, first event.Stored, digest string) (event.DeskActAnswer, error) {
+func repeated(answer api.DeskActAnswer, first event.Stored, digest string) (api.DeskActAnswer, error) {
 	stands, err := event.Decode[event.DeskAct](first)
 	if err != nil {
 		return answer, err

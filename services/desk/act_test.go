@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -54,9 +55,9 @@ func manyMembers() string {
 	return b.String()
 }
 
-func act(t *testing.T, env *bustest.Env, desk, text string) event.DeskActAnswer {
+func act(t *testing.T, env *bustest.Env, desk, text string) api.DeskActAnswer {
 	t.Helper()
-	return ask[event.DeskActAnswer](t, env, event.ActSubject(desk), text)
+	return ask[api.DeskActAnswer](t, env, api.ActSubject(desk), text)
 }
 
 func commit(t *testing.T, env *bustest.Env, subject string, body any) {
@@ -79,7 +80,7 @@ func acknowledged(t *testing.T, env *bustest.Env, id string) {
 }
 
 // refused lists the paths of an answer's faults.
-func refused(t *testing.T, a event.DeskActAnswer) []string {
+func refused(t *testing.T, a api.DeskActAnswer) []string {
 	t.Helper()
 	require.Equal(t, event.StatusRejected, a.Status)
 	require.Zero(t, a.Record)
@@ -206,7 +207,7 @@ func TestAnActThatIsRefused(t *testing.T) {
 
 func TestConfirmingAForward(t *testing.T) {
 	env, _ := house(t)
-	confirm := func(id string, to any) event.DeskActAnswer {
+	confirm := func(id string, to any) api.DeskActAnswer {
 		return act(t, env, "hall", say(event.KindConfirmed, map[string]any{"id": id, "to": to, "reason": nil}))
 	}
 	holding(t, env, 1, event.Held{Desk: "gate", To: "hall"})
@@ -231,7 +232,7 @@ func TestClosingAfterEverythingIsAcknowledged(t *testing.T) {
 	commit(t, env, "incident.escalated.gate.mill.flood.1", event.Escalated{}) // another desk's
 	commit(t, env, "incident.escalated.hall.mill.fire.1", event.Escalated{})
 	acknowledged(t, env, told)
-	shut := func(id string) event.DeskActAnswer {
+	shut := func(id string) api.DeskActAnswer {
 		return act(t, env, "hall", say(event.KindClosed, map[string]any{"id": id}))
 	}
 	a := shut("a")
@@ -239,7 +240,7 @@ func TestClosingAfterEverythingIsAcknowledged(t *testing.T) {
 	require.Contains(t, a.Errors[0].Message, "hall.mill.flood.2, hall.mill.flood.a6, hall.mill.flood.o3, hall.mill.flood.r5, hall.mill.flood.u4")
 	// Notices and reviews are acknowledged like any other escalation.
 	for _, last := range []string{"2", "o3", "u4", "r5", "a6"} {
-		ack := ask[event.AcknowledgementAnswer](t, env, "desk.hall.acknowledge", `{"escalation":"hall.mill.flood.`+last+`","officer":"duty-officer"}`)
+		ack := ask[api.AcknowledgementAnswer](t, env, "desk.hall.acknowledge", `{"escalation":"hall.mill.flood.`+last+`","officer":"duty-officer"}`)
 		require.Equal(t, event.StatusAccepted, ack.Status)
 	}
 	commit(t, env, "incident.escalated.hall.mill.flood.7", event.Escalated{Desk: "hall", Act: event.ActUpdate, From: "hall"})
@@ -293,8 +294,8 @@ func TestActsOfADrill(t *testing.T) {
 	bustest.Background(t, func(ctx context.Context) error {
 		return Run(ctx, Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: c, Register: reg})
 	})
-	shut := func(id string) event.DeskActAnswer {
-		return ask[event.DeskActAnswer](t, env, event.Drill.Wire(event.ActSubject("hall")), say(event.KindClosed, map[string]any{"id": id}))
+	shut := func(id string) api.DeskActAnswer {
+		return ask[api.DeskActAnswer](t, env, event.Drill.Wire(api.ActSubject("hall")), say(event.KindClosed, map[string]any{"id": id}))
 	}
 	require.Eventually(t, func() bool {
 		_, err := env.Conn.Request("exercise.desk.hall.act", []byte("{}"), time.Second)

@@ -25,6 +25,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/clock"
@@ -63,10 +64,10 @@ func Run(ctx context.Context, d Deps) error {
 		return desks[token]
 	}
 	return d.Endpoints.Serve(ctx, Name,
-		endpoint.Endpoint{Name: "acknowledge", Subject: event.DoorAcknowledge, Limit: inHand, Party: party, Answer: s.answerAcknowledge},
-		endpoint.Endpoint{Name: "act", Subject: event.DoorAct, Limit: inHand, Party: party, Answer: s.answerAct},
-		endpoint.Endpoint{Name: "watch", Subject: event.DoorWatch, Limit: inHand, Party: party, Answer: s.answerWatch},
-		endpoint.Endpoint{Name: "outcome", Subject: event.DoorOutcome, Limit: inHand, Party: party, Answer: s.answerOutcome},
+		endpoint.Endpoint{Name: "acknowledge", Subject: api.EndpointAcknowledge, Limit: inHand, Party: party, Answer: s.answerAcknowledge},
+		endpoint.Endpoint{Name: "act", Subject: api.EndpointAct, Limit: inHand, Party: party, Answer: s.answerAct},
+		endpoint.Endpoint{Name: "watch", Subject: api.EndpointWatch, Limit: inHand, Party: party, Answer: s.answerWatch},
+		endpoint.Endpoint{Name: "outcome", Subject: api.EndpointOutcome, Limit: inHand, Party: party, Answer: s.answerOutcome},
 	)
 }
 
@@ -85,11 +86,11 @@ func (s service) answerAcknowledge(ctx context.Context, req endpoint.Request) (a
 	return a, err
 }
 
-func (s service) acknowledge(ctx context.Context, desk string, req endpoint.Request) (event.AcknowledgementAnswer, error) {
-	answer := event.AcknowledgementAnswer{Desk: desk}
+func (s service) acknowledge(ctx context.Context, desk string, req endpoint.Request) (api.AcknowledgementAnswer, error) {
+	answer := api.AcknowledgementAnswer{Desk: desk}
 	var in struct {
 		event.Acknowledgement
-		event.Signing
+		api.Signing
 	}
 	if !utf8.Valid(req.Data) {
 		return answer, refuse("$", "is not UTF-8")
@@ -154,8 +155,8 @@ func (s service) answerOutcome(ctx context.Context, req endpoint.Request) (any, 
 	return answer, err
 }
 
-func (s service) outcome(ctx context.Context, desk string, r endpoint.Request) (answer event.OutcomeAnswer, err error) {
-	var req event.OutcomeRequest
+func (s service) outcome(ctx context.Context, desk string, r endpoint.Request) (answer api.OutcomeAnswer, err error) {
+	var req api.OutcomeRequest
 	if err := json.Unmarshal(r.Data, &req); err != nil {
 		return answer, refuse("$", "is not a question for an outcome: %v", err)
 	}
@@ -225,9 +226,9 @@ func (s service) answerWatch(ctx context.Context, req endpoint.Request) (any, er
 	return answer, err
 }
 
-func (s service) watch(ctx context.Context, desk string, r endpoint.Request) (event.WatchAnswer, error) {
-	var answer event.WatchAnswer
-	var req event.WatchRequest
+func (s service) watch(ctx context.Context, desk string, r endpoint.Request) (api.WatchAnswer, error) {
+	var answer api.WatchAnswer
+	var req api.WatchRequest
 	if err := json.Unmarshal(r.Data, &req); err != nil {
 		return answer, refuse("$", "is not a request to watch: %v", err)
 	}
@@ -242,7 +243,7 @@ func (s service) watch(ctx context.Context, desk string, r endpoint.Request) (ev
 			s.deps.Endpoints.Refused(ctx, r.Subject, "the credential has no such screen")
 			return answer, refuse("$.client", "this credential has the screens %s, not %q: tocsin credential rotate desk %s --screen … makes one that has it", strings.Join(who.Screens, ", "), req.Client, desk)
 		}
-		answer.API = s.deps.Bus.Realm().Wire(event.ScreenAPI(desk))
+		answer.API = s.deps.Bus.Realm().Wire(api.ScreenAPI(desk))
 	}
 	name, err := s.deps.Bus.Consumer(ctx, desk, req.Client, req.From)
 	answer.Stream, answer.Consumer = s.deps.Bus.Realm().Stream(event.StreamLedger), name

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -60,8 +61,8 @@ func ask[T any](t *testing.T, env *bustest.Env, subject, question string) (answe
 
 func TestTheFirstAcknowledgementStands(t *testing.T) {
 	env, c := house(t)
-	ack := func(post string) event.AcknowledgementAnswer {
-		return ask[event.AcknowledgementAnswer](t, env, "desk.hall.acknowledge", `{"escalation":"`+told+`","officer":"`+post+`","at":"1999-01-01T00:00:00Z"}`)
+	ack := func(post string) api.AcknowledgementAnswer {
+		return ask[api.AcknowledgementAnswer](t, env, "desk.hall.acknowledge", `{"escalation":"`+told+`","officer":"`+post+`","at":"1999-01-01T00:00:00Z"}`)
 	}
 	first := ack("duty-officer")
 	require.Equal(t, event.StatusAccepted, first.Status)
@@ -74,7 +75,7 @@ func TestTheFirstAcknowledgementStands(t *testing.T) {
 	require.Equal(t, event.StatusDuplicate, again.Status)
 	other := ack("deputy")
 	require.Equal(t, event.StatusConflict, other.Status)
-	for _, a := range []event.AcknowledgementAnswer{again, other} {
+	for _, a := range []api.AcknowledgementAnswer{again, other} {
 		require.Equal(t, first.Record, a.Record)
 		require.Equal(t, "duty-officer", a.AcknowledgedBy)
 		require.True(t, a.AcknowledgedAt.Equal(nine))
@@ -84,10 +85,10 @@ func TestTheFirstAcknowledgementStands(t *testing.T) {
 func TestOfManyAtOnceOneStands(t *testing.T) {
 	env, _ := house(t)
 	var wg sync.WaitGroup
-	answers := make([]event.AcknowledgementAnswer, 40)
+	answers := make([]api.AcknowledgementAnswer, 40)
 	for i := range answers {
 		wg.Go(func() {
-			answers[i] = ask[event.AcknowledgementAnswer](t, env, "desk.hall.acknowledge", `{"escalation":"`+told+`","officer":"post-`+string(rune('a'+i%4))+`"}`)
+			answers[i] = ask[api.AcknowledgementAnswer](t, env, "desk.hall.acknowledge", `{"escalation":"`+told+`","officer":"post-`+string(rune('a'+i%4))+`"}`)
 		})
 	}
 	wg.Wait()
@@ -115,20 +116,20 @@ func TestAnAcknowledgementThatIsRefused(t *testing.T) {
 		{"endless", "hall", `{"escalation":"hall.mill.flood.1","officer":"` + strings.Repeat("岗", maxOfficer+1) + `"}`, "$.officer"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			a := ask[event.AcknowledgementAnswer](t, env, "desk."+row.desk+".acknowledge", row.question)
+			a := ask[api.AcknowledgementAnswer](t, env, "desk."+row.desk+".acknowledge", row.question)
 			require.Equal(t, event.StatusRejected, a.Status)
 			require.Len(t, a.Errors, 1)
 			require.Equal(t, row.path, a.Errors[0].Path)
 		})
 	}
-	longest := ask[event.AcknowledgementAnswer](t, env, "desk.hall.acknowledge", `{"escalation":"`+told+`","officer":"`+strings.Repeat("岗", maxOfficer)+`"}`)
+	longest := ask[api.AcknowledgementAnswer](t, env, "desk.hall.acknowledge", `{"escalation":"`+told+`","officer":"`+strings.Repeat("岗", maxOfficer)+`"}`)
 	require.Equal(t, event.StatusAccepted, longest.Status)
 }
 
 func TestAScreenGetsAConsumerOfItsOwn(t *testing.T) {
 	env, _ := house(t)
-	open := func(desk, client string) event.WatchAnswer {
-		return ask[event.WatchAnswer](t, env, "desk."+desk+".watch", `{"client":"`+client+`","from":1}`)
+	open := func(desk, client string) api.WatchAnswer {
+		return ask[api.WatchAnswer](t, env, "desk."+desk+".watch", `{"client":"`+client+`","from":1}`)
 	}
 	first := open("hall", "a")
 	require.Empty(t, first.Errors)
@@ -143,7 +144,7 @@ func TestAScreenGetsAConsumerOfItsOwn(t *testing.T) {
 	}
 	require.Equal(t, "$.desk", open("nowhere", "a").Errors[0].Path)
 	require.Equal(t, "$.client", open("hall", "").Errors[0].Path)
-	require.Equal(t, "$", ask[event.WatchAnswer](t, env, "desk.hall.watch", "x").Errors[0].Path)
+	require.Equal(t, "$", ask[api.WatchAnswer](t, env, "desk.hall.watch", "x").Errors[0].Path)
 }
 
 // The names of a desk and a screen cannot be confused: "a_b" watching as "c" is not "a"

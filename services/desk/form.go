@@ -11,6 +11,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
@@ -39,7 +40,7 @@ var acts = []struct {
 // form collects the faults of an act's own contents.
 type form struct {
 	act    event.DeskAct
-	said   event.Signing
+	said   api.Signing
 	given  map[string]bool // the members that have a value
 	broken bool            // it could not be read to the end
 	faults []fault.Detail

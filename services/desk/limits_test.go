@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
@@ -18,7 +19,7 @@ func TestAsk_UnansweredQuestionsAreBounded(t *testing.T) {
 	holding(t, env, 1)
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	taken := []event.DeskActAnswer{}
+	taken := []api.DeskActAnswer{}
 	for i := range 3 * event.MaxAsks {
 		wg.Go(func() {
 			a := act(t, env, "hall", say(event.KindAsked, map[string]any{"id": fmt.Sprint("q", i), "reason": "short"}))
@@ -77,7 +78,7 @@ func TestActs_FewerOfALargeIncident(t *testing.T) {
 	env, _ := house(t)
 	commit(t, env, event.GradedSubject("mill", "flood", 1), event.Graded{Operator: "mill", Incident: "flood", Revision: 1,
 		Change: event.Change{Reason: strings.Repeat("x", event.MaxAdded)}})
-	determine := func(n int) event.DeskActAnswer {
+	determine := func(n int) api.DeskActAnswer {
 		return act(t, env, "hall", say(event.KindDetermined, map[string]any{"id": fmt.Sprint("d", n)}))
 	}
 	for n := range event.MinActs {

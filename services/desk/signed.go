@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
@@ -16,7 +17,7 @@ import (
 // signed returns the desk's signature of the record's body: nil without identities. An
 // act that names the log it was signed for must be signed as tocsin/act/2, and for this
 // log; any other as tocsin/act/1.
-func (s service) signed(ctx context.Context, req endpoint.Request, said event.Signing, subject string, body any) (*evidence.SignedAct, error) {
+func (s service) signed(ctx context.Context, req endpoint.Request, said api.Signing, subject string, body any) (*evidence.SignedAct, error) {
 	if !s.deps.Endpoints.HasIdentities() {
 		return nil, nil
 	}
@@ -25,7 +26,7 @@ func (s service) signed(ctx context.Context, req endpoint.Request, said event.Si
 		return nil, err
 	}
 	format, log := "", ""
-	if said != (event.Signing{}) {
+	if said != (api.Signing{}) {
 		format = evidence.ActFormat2
 		if log, err = s.log.get(ctx); err != nil {
 			return nil, err
@@ -43,7 +44,7 @@ func (s service) signed(ctx context.Context, req endpoint.Request, said event.Si
 
 // skew returns a warning if the desk's clock differs from ours by more than the register
 // tolerates. In a drill the clock may run at any speed.
-func (s service) skew(said event.Signing) []fault.Detail {
+func (s service) skew(said api.Signing) []fault.Detail {
 	if said.SignedAt == nil || s.deps.Bus.Realm() == event.Drill {
 		return nil
 	}
@@ -80,8 +81,8 @@ func (l *logName) get(ctx context.Context) (string, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, logNameTimeout)
 	defer cancel()
-	var state event.LogState
-	if err := l.endpoints.Ask(ctx, event.DoorLog, struct{}{}, &state); err != nil {
+	var state api.LogState
+	if err := l.endpoints.Ask(ctx, api.EndpointLog, struct{}{}, &state); err != nil {
 		return "", fmt.Errorf("the name of the log: %w", err)
 	}
 	v, err := evidence.NewVerifier(state.Key)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/cloudevent"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
@@ -22,7 +23,7 @@ const (
 
 // takeBatch takes the reports of a batch in parts, each in its turn, and returns their
 // receipts. After an error it is not known which were taken.
-func (in *Intake) takeBatch(r *http.Request, party string, reports event.Reports) ([]event.Receipt, error) {
+func (in *Intake) takeBatch(r *http.Request, party string, reports cloudevent.Reports) ([]event.Receipt, error) {
 	receipts := make([]event.Receipt, 0, reports.Len())
 	until := clock.Steady().Add(batchTimeout)
 	for from := 0; from < reports.Len(); {
@@ -42,7 +43,7 @@ func (in *Intake) takeBatch(r *http.Request, party string, reports event.Reports
 }
 
 // nextPart returns the end of the part of a batch that begins at from, and its cost.
-func nextPart(reports event.Reports, from int) (to, cost int) {
+func nextPart(reports cloudevent.Reports, from int) (to, cost int) {
 	for to = from; to < reports.Len(); to++ {
 		one := endpoint.Cost(reports.Size(to))
 		if to > from && cost+one > partCost {
@@ -54,7 +55,7 @@ func nextPart(reports event.Reports, from int) (to, cost int) {
 }
 
 // submissions parses the reports from…to of a request.
-func (in *Intake) submissions(r *http.Request, reports event.Reports, from, to int) []submission {
+func (in *Intake) submissions(r *http.Request, reports cloudevent.Reports, from, to int) []submission {
 	who := identity.Of(r.Context())
 	subs := make([]submission, 0, to-from)
 	for i := from; i < to; i++ {

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/cloudevent"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
@@ -24,16 +25,16 @@ func TestARefusalFitsAMessage(t *testing.T) {
 	}
 	for name, s := range map[string]submission{
 		"an id":                   {payload: fill(`{"id":"`, "<", `"}`, size)},
-		"an id that could be":     {payload: fill(`{"id":"`, "<", `"}`, event.MaxEventBytes)},
+		"an id that could be":     {payload: fill(`{"id":"`, "<", `"}`, cloudevent.MaxBytes)},
 		"facilities":              {payload: fill(`{"data":{"facilities":["`, `","`, `"]}}`, size)},
-		"facilities, not so many": {payload: fill(`{"data":{"facilities":["`, `","`, `"]}}`, event.MaxEventBytes)},
-		"outages":                 {payload: fill(`{"data":{"facts":{"outage":[`, `{"facility":"<"},`, `{}]}}}`, event.MaxEventBytes)},
+		"facilities, not so many": {payload: fill(`{"data":{"facilities":["`, `","`, `"]}}`, cloudevent.MaxBytes)},
+		"outages":                 {payload: fill(`{"data":{"facts":{"outage":[`, `{"facility":"<"},`, `{}]}}}`, cloudevent.MaxBytes)},
 		"a header":                {header: nats.Header{"ce-id": {strings.Repeat("<", size)}}},
 		"bytes in a header":       {header: nats.Header{"x": {strings.Repeat("\xff", size)}}},
 		"lines":                   {header: nats.Header{"x": make([]string, size/4)}},
 	} {
 		s.operator, s.door = "grid-east", "nats"
-		s.event, s.err = event.FromNATS(s.header, s.payload)
+		s.event, s.err = cloudevent.FromNATS(s.header, s.payload)
 		receipts, err := d.take(t.Context(), nil, []submission{s})
 		require.NoError(t, err, name)
 		require.Equal(t, event.StatusRejected, receipts[0].Status, name)

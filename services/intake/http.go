@@ -9,6 +9,7 @@ import (
 
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
+	"github.com/tocsin-project/tocsin/internal/cloudevent"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/httpedge"
@@ -67,7 +68,7 @@ func (in *Intake) answerPost(w http.ResponseWriter, r *http.Request, party strin
 		return
 	}
 	defer turn.Leave()
-	reports, err := event.FromHTTP(r.Header, body)
+	reports, err := cloudevent.FromHTTP(r.Header, body)
 	if err != nil {
 		status := http.StatusBadRequest
 		if !reports.Batch {

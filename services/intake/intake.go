@@ -29,9 +29,11 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/cloudevent"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/register"
@@ -103,8 +105,8 @@ func (in *Intake) Run(ctx context.Context) error {
 	g.Go(func() error {
 		in.signer.wait(serving)
 		return in.deps.Endpoints.Serve(serving, Name, endpoint.Endpoint{
-			Name: "report", Subject: event.DoorReport, Limit: inHand, AnySize: true, Backpressure: true, Answer: in.answer, Party: in.party,
-			ReplyTo: func(req endpoint.Request) string { return event.ReceiptOf(req.Subject) },
+			Name: "report", Subject: api.EndpointReport, Limit: inHand, AnySize: true, Backpressure: true, Answer: in.answer, Party: in.party,
+			ReplyTo: func(req endpoint.Request) string { return api.ReceiptOf(req.Subject) },
 		})
 	})
 	err := g.Wait()
@@ -115,7 +117,7 @@ func (in *Intake) Run(ctx context.Context) error {
 
 func (in *Intake) answer(ctx context.Context, req endpoint.Request) (any, error) {
 	s := submission{operator: in.operatorOf(req), door: "nats", header: req.Header, payload: req.Data}
-	s.event, s.err = event.FromNATS(req.Header, req.Data)
+	s.event, s.err = cloudevent.FromNATS(req.Header, req.Data)
 	receipts, err := in.take(ctx, req.Turn, []submission{s})
 	if err != nil {
 		return nil, err
@@ -152,7 +154,7 @@ type submission struct {
 	door     string
 	header   map[string][]string
 	payload  []byte
-	event    *event.Event // nil when err is set
+	event    *cloudevent.Event // nil when err is set
 	err      error
 }
 
@@ -226,7 +228,7 @@ func (in *Intake) faultsOf(s submission) []fault.Detail {
 	if s.operator == "" && len(faults) > 0 {
 		return faults // the source is missing, and that is reported
 	}
-	var names event.Names
+	var names cloudevent.Names
 	if s.event != nil {
 		names = s.event.Names()
 	} else {
@@ -260,7 +262,7 @@ func borrowed(reg *register.Register, operator, source string) string {
 // Check returns every fault of a report against the register: an operator that is not
 // registered, a source that names another operator, facilities that are not the
 // operator's.
-func Check(reg *register.Register, operator string, names event.Names) []fault.Detail {
+func Check(reg *register.Register, operator string, names cloudevent.Names) []fault.Detail {
 	o, ok := reg.Operator(operator)
 	if !ok {
 		return []fault.Detail{{Path: "$.source", Message: fmt.Sprintf("the operator %q is not registered", operator)}}
@@ -317,13 +319,13 @@ func shorten(name string) string {
 
 // namesOf is event.NamesOf, but from a payload too large for a report it reads only id,
 // source and subject: lists of 16 MiB would fill the memory.
-func namesOf(header map[string][]string, payload []byte) event.Names {
-	if len(payload) <= event.MaxEventBytes {
-		return event.NamesOf(header, payload)
+func namesOf(header map[string][]string, payload []byte) cloudevent.Names {
+	if len(payload) <= cloudevent.MaxBytes {
+		return cloudevent.NamesOf(header, payload)
 	}
 	var in struct{ ID, Source, Subject string }
 	_ = json.Unmarshal(payload, &in) // as far as it can be read
-	n := event.NamesOf(header, nil)
+	n := cloudevent.NamesOf(header, nil)
 	n.ID, n.Source, n.Subject = cmp.Or(n.ID, in.ID), cmp.Or(n.Source, in.Source), cmp.Or(n.Subject, in.Subject)
 	return n
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
 	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/cloudevent"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/identity"
@@ -304,7 +305,7 @@ func TestABatchIsAnsweredOneByOne(t *testing.T) {
 	var subs []submission
 	for _, raw := range [][]byte{report("a", ""), report("a", ""), report("a", `,"title":"T"`), []byte("x"), report("b", "")} {
 		s := submission{operator: "grid-east", door: "nats", payload: raw}
-		s.event, s.err = event.ParseEvent(raw)
+		s.event, s.err = cloudevent.Parse(raw)
 		subs = append(subs, s)
 	}
 	receipts, err := d.take(t.Context(), nil, subs)
@@ -333,7 +334,7 @@ func TestFaultsOf_SourceThatCannotBeDecoded(t *testing.T) {
 	} {
 		header := map[string][]string{"ce-specversion": {"1.0"}, "ce-id": {"a"}, "ce-source": {tc.source}, "ce-type": {event.TypeInitial}, "ce-subject": {"x"}}
 		s := submission{operator: tc.operator, door: "http", header: header, payload: []byte(`{"containsNoStateSecrets":true,"discoveredAt":"2026-03-02T08:40:00+08:00","facilities":["dispatch"]}`)}
-		s.event, s.err = event.FromNATS(header, s.payload)
+		s.event, s.err = cloudevent.FromNATS(header, s.payload)
 		got := d.faultsOf(s)
 		require.Len(t, got, tc.faults, "%v", got)
 		require.Equal(t, "$.source", got[0].Path)
@@ -419,7 +420,7 @@ func TestWhatTheReceiptRemarks(t *testing.T) {
 		raw := fmt.Sprintf(`{"specversion":"1.0","type":"tocsin.report.%s.v1","source":"urn:tocsin:operator:grid-east","id":%q,"subject":%q,%s"data":{"containsNoStateSecrets":true,%s}}`,
 			kind, id, subject, extra, data)
 		s := submission{operator: "grid-east", door: "nats", payload: []byte(raw)}
-		s.event, s.err = event.ParseEvent([]byte(raw))
+		s.event, s.err = cloudevent.Parse([]byte(raw))
 		require.NoError(t, s.err)
 		receipts, err := d.take(t.Context(), nil, []submission{s})
 		require.NoError(t, err)

@@ -6,13 +6,14 @@ import (
 	"fmt"
 
 	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/cloudevent"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
 // warnLasting adds a warning if a report states that handling has ended while an outage,
 // of this report or of an earlier one, has no end.
-func (in *Intake) warnLasting(ctx context.Context, e *event.Event, r *event.Receipt) {
+func (in *Intake) warnLasting(ctx context.Context, e *cloudevent.Event, r *event.Receipt) {
 	repeated := r.Status == event.StatusDuplicate
 	if r.Status != event.StatusAccepted && !repeated || e.Type != event.TypeFinal && e.Report.HandledAt == nil || e.Report.Imported {
 		return

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/cloudevent"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
@@ -14,7 +15,7 @@ import (
 // remarks adds the receipt's remarks before a report is stored, since they are part of
 // its record: impossible times by its sender's clock, and the duties that it was late
 // for.
-func (in *Intake) remarks(ctx context.Context, a *event.Accepted, e *event.Event) {
+func (in *Intake) remarks(ctx context.Context, a *event.Accepted, e *cloudevent.Event) {
 	r := &e.Report
 	w := warner{received: a.ReceivedAt, warnings: e.Warnings}
 	if doubt := in.deps.ClockDoubt(); doubt != "" {
@@ -125,7 +126,7 @@ func (in *Intake) mixedUp(ctx context.Context, operator, incident string) ([]fau
 // mistaken, and nobody is told until an initial report names the facilities. It also
 // warns if a report is dated before the first one: facts that both state stay as in the
 // first one.
-func (in *Intake) warn(ctx context.Context, e *event.Event, r *event.Receipt) {
+func (in *Intake) warn(ctx context.Context, e *cloudevent.Event, r *event.Receipt) {
 	in.warnLasting(ctx, e, r)
 	if e.Type == event.TypeInitial || r.Status != event.StatusAccepted {
 		return

@@ -6,6 +6,7 @@ import (
 	"math"
 	"sync"
 
+	"github.com/tocsin-project/tocsin/internal/cloudevent"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
@@ -60,7 +61,7 @@ func (r *removed) add(records []event.Stored) {
 }
 
 // removedFaults returns a fault if the report was removed by order.
-func (in *Intake) removedFaults(ctx context.Context, e *event.Event, operator string) ([]fault.Detail, error) {
+func (in *Intake) removedFaults(ctx context.Context, e *cloudevent.Event, operator string) ([]fault.Detail, error) {
 	if err := in.loadRemoved(ctx); err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/fault"
@@ -62,8 +63,8 @@ func (s *signer) run(ctx context.Context) error {
 func (s *signer) certify(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, certifyWait)
 	defer cancel()
-	var answer event.CertifyAnswer
-	if err := s.deps.Endpoints.Ask(ctx, event.DoorCertify, event.CertifyRequest{Key: s.key.Public()}, &answer); err != nil {
+	var answer api.CertifyAnswer
+	if err := s.deps.Endpoints.Ask(ctx, api.EndpointCertify, api.CertifyRequest{Key: s.key.Public()}, &answer); err != nil {
 		return err
 	}
 	if answer.Certificate == "" {

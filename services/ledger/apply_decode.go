@@ -11,6 +11,7 @@ import (
 
 	"github.com/klauspost/compress/s2"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
@@ -161,7 +162,7 @@ type escalated struct {
 }
 
 // row returns the escalation as queries show it, before any outcome.
-func (e *escalated) row(record uint64) event.EscalationRow {
+func (e *escalated) row(record uint64) api.EscalationRow {
 	whole := event.Escalated{
 		ID: e.ID, Desk: e.Desk, Operator: e.Operator, Incident: e.Incident, Revision: e.Revision, About: e.About,
 		Grade: e.Grade, Peak: e.Peak, Next: e.Next, Change: e.Change, Withdrawal: e.Withdrawal, From: e.From, Act: e.Act,
@@ -169,7 +170,7 @@ func (e *escalated) row(record uint64) event.EscalationRow {
 		AcknowledgeBy: e.AcknowledgeBy, Exercise: e.Exercise, Imported: e.Imported, Designated: e.Designated,
 		Notice: e.Notice, Report: e.Report, Cause: event.Cause{At: e.Cause.At},
 	}
-	return whole.Row(record, nil, nil, e.ReportedAt)
+	return api.RowOf(&whole, record, nil, nil, e.ReportedAt)
 }
 
 func escalationOf(s event.Stored) (*escalation, error) {
@@ -274,9 +275,9 @@ type revision struct {
 }
 
 // row returns the incident as queries show it, without its desks.
-func (g *revision) row(record uint64) event.IncidentRow {
+func (g *revision) row(record uint64) api.IncidentRow {
 	state := event.State{Reported: g.State.Reported, Withdrawn: g.State.Withdrawn, Archived: g.State.Archived, Live: g.State.Live}
-	row := event.IncidentRow{
+	row := api.IncidentRow{
 		Operator: g.Operator, Incident: g.Incident, Revision: g.Revision, About: g.About,
 		Grade: g.Grade, CouldBe: g.CouldBe, Peak: g.Peak, Next: g.Next,
 		Withdrawn: state.IsWithdrawn(), Imported: state.IsImported(), GradedAt: g.At,
@@ -316,7 +317,7 @@ func closingOf(s event.Stored) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	raw, err := json.Marshal(event.Closing{Desk: act.Desk, Officer: act.Officer, Reason: act.Reason, At: act.At})
+	raw, err := json.Marshal(api.Closing{Desk: act.Desk, Officer: act.Officer, Reason: act.Reason, At: act.At})
 	if err != nil {
 		return "", &unreadableError{err}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
@@ -32,7 +33,7 @@ func TestPartsSayTheSame(t *testing.T) {
 			for _, p := range []event.Parts{escalatedParts, revisionParts} {
 				picked, err := of(p.Pick(r.Data))
 				require.Equal(t, fault == nil, err == nil)
-				if e, is := whole.(event.EscalationRow); is && reflect.ValueOf(p).Pointer() == reflect.ValueOf(escalatedParts).Pointer() {
+				if e, is := whole.(api.EscalationRow); is && reflect.ValueOf(p).Pointer() == reflect.ValueOf(escalatedParts).Pointer() {
 					require.Equal(t, jsonOf(t, e), jsonOf(t, picked))
 				}
 				if _, is := whole.(revision); is && reflect.ValueOf(p).Pointer() == reflect.ValueOf(revisionParts).Pointer() {

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
@@ -107,7 +108,7 @@ func answersOf(t require.TestingT, x *index) (out []string) {
 		out = append(out, string(jsonOf(t, answer)))
 	}
 	at := func(hours int) *time.Time { return in(time.Duration(hours) * time.Hour) }
-	queries := []event.Query{
+	queries := []api.Query{
 		{}, {Desk: "one"}, {Operator: "grid-east"}, {Operator: "nobody"}, {Unacknowledged: true}, {Overdue: true}, {Overdue: true, Desk: "two"},
 		{Grade: "major"}, {Grade: "ungraded", Desk: "two"}, {Text: "故障"}, {Text: "障"}, {Text: "pump 故"}, {Text: "泵房故"}, {Text: "房故"},
 		{Region: "310000"}, {Region: "650000"}, {Region: "650100"}, {Sector: "water"}, {Sector: "energy", Region: "65"}, {Statute: "s1"},
@@ -116,16 +117,16 @@ func answersOf(t require.TestingT, x *index) (out []string) {
 	for i, q := range queries {
 		now := []time.Time{nine, *at(3)}[i/2%2]
 		say(x.query(ctx, q, now))
-		say(x.stats(ctx, event.StatsQuery{By: event.StatsDimensions[i%6], Query: q}, now))
+		say(x.stats(ctx, api.StatsQuery{By: api.StatsDimensions[i%6], Query: q}, now))
 	}
-	for _, q := range []event.IncidentQuery{
+	for _, q := range []api.IncidentQuery{
 		{}, {Desk: "one"}, {Desk: "one", Open: true}, {Desk: "two", Open: true}, {Owed: true}, {Open: true}, {Incident: "a"}, {Operator: "grid-east", Incident: "b"},
 		{Operator: "nobody"}, {Grade: "major"}, {Text: "故障"}, {Text: "b"}, {Limit: 1}, {Cursor: "9"},
 	} {
 		say(x.incidents(ctx, q))
 	}
 	for _, incident := range []string{"a", "b"} {
-		say(x.entries(ctx, event.ShowRequest{Operator: "grid-east", Incident: incident}))
+		say(x.entries(ctx, api.ShowRequest{Operator: "grid-east", Incident: incident}))
 	}
 	return out
 }
@@ -199,12 +200,12 @@ func TestWhatIsRemovedIsErased(t *testing.T) {
 		}
 		_, err := x.apply(anyone(t), batch)
 		require.NoError(t, err)
-		page, err := x.query(anyone(t), event.Query{Text: "plughsecret"}, nine)
+		page, err := x.query(anyone(t), api.Query{Text: "plughsecret"}, nine)
 		require.NoError(t, err)
 		require.Equal(t, []int{5}, revisions(page.Rows))
 		_, err = x.apply(anyone(t), []event.Stored{{Record: removes(5, 1, event.WhyOrder, func(uint64) bool { return false }), Sequence: 13, StoredAt: nine}})
 		require.NoError(t, err)
-		page, err = x.query(anyone(t), event.Query{}, nine)
+		page, err = x.query(anyone(t), api.Query{}, nine)
 		require.NoError(t, err)
 		require.Equal(t, []int{1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 12}, revisions(page.Rows))
 		require.NoError(t, x.close())
@@ -230,20 +231,20 @@ func TestTheStoryOfARemoval(t *testing.T) {
 	}
 	_, err := x.apply(anyone(t), batch)
 	require.NoError(t, err)
-	entries, err := x.entries(anyone(t), event.ShowRequest{Operator: "grid-east", Incident: "a"})
+	entries, err := x.entries(anyone(t), api.ShowRequest{Operator: "grid-east", Incident: "a"})
 	require.NoError(t, err)
 	var types []string
 	for _, e := range entries {
 		types = append(types, fmt.Sprint(e.Record, e.Type))
 	}
 	require.Equal(t, []string{"1graded", "3escalated", "4removed"}, types)
-	page, err := x.incidents(anyone(t), event.IncidentQuery{})
+	page, err := x.incidents(anyone(t), api.IncidentQuery{})
 	require.NoError(t, err)
 	require.Equal(t, []string{"a"}, incidentsOf(page))
 	require.Equal(t, 1, page.Rows[0].Revision, "the revision before it")
 	require.Equal(t, []string{"one"}, page.Rows[0].Desks)
 	require.Empty(t, page.Rows[0].Owed)
-	entries, err = x.entries(anyone(t), event.ShowRequest{Operator: "grid-east", Incident: "b"})
+	entries, err = x.entries(anyone(t), api.ShowRequest{Operator: "grid-east", Incident: "b"})
 	require.NoError(t, err)
 	require.Empty(t, entries)
 	require.False(t, slices.ContainsFunc(dumpOf(t, x), func(line string) bool { return line == "incidents[2 grid-east b 5 1]" }))

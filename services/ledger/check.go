@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -26,7 +27,7 @@ type checks struct {
 	waited chan struct{} // has a value once somebody waits
 
 	mu    sync.Mutex
-	state event.AuditAnswer
+	state api.AuditAnswer
 	hurry bool
 }
 
@@ -85,7 +86,7 @@ func (p *proof) checkOnce(ctx context.Context) error {
 	cp := p.last()
 	c := &p.checks
 	c.mu.Lock()
-	c.state = event.AuditAnswer{ID: c.state.ID + 1, Running: true, Of: cp.Size, Started: machine.Now(), Damage: []event.Damage{}, Checkpoint: cp.Note}
+	c.state = api.AuditAnswer{ID: c.state.ID + 1, Running: true, Of: cp.Size, Started: machine.Now(), Damage: []event.Damage{}, Checkpoint: cp.Note}
 	c.mu.Unlock()
 	err := p.removals.load(ctx, p.deps.Bus)
 	if err == nil && cp.Size > 0 {
@@ -419,7 +420,7 @@ func (p *proof) shown(ctx context.Context, records []event.Stored) {
 
 // audit returns the progress of the check of the whole record, and starts one if the last
 // has no greater id than the caller knows.
-func (p *proof) audit(_ context.Context, q event.AuditRequest) (event.AuditAnswer, error) {
+func (p *proof) audit(_ context.Context, q api.AuditRequest) (api.AuditAnswer, error) {
 	c := &p.checks
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
 	"github.com/tocsin-project/tocsin/internal/clock"
@@ -87,7 +88,7 @@ func TestWhoeverWaitsForACheckEndsItsRest(t *testing.T) {
 		t.Fatal("it did not rest")
 	case <-time.After(50 * time.Millisecond):
 	}
-	askOf[event.AuditAnswer](w, event.DoorAudit, event.AuditRequest{After: 1 << 40})
+	askOf[api.AuditAnswer](w, api.EndpointAudit, api.AuditRequest{After: 1 << 40})
 	select {
 	case <-rested:
 	case <-time.After(30 * time.Second):
@@ -249,7 +250,7 @@ func TestDamage(t *testing.T) {
 			}), "%+v", damage)
 			require.Equal(t, c.held, w.ledger.Held())
 			require.Equal(t, cp, w.ledger.last(), "the last good checkpoint stands")
-			state := askOf[event.LogState](w, event.DoorLog, struct{}{})
+			state := askOf[api.LogState](w, api.EndpointLog, struct{}{})
 			require.NotEmpty(t, state.Damage)
 			require.NotEmpty(t, w.audited().Damage)
 			if !c.held {
@@ -302,12 +303,12 @@ func TestDamageThatIsMendedIsCleared(t *testing.T) {
 func TestDamageIsFoundAtFirstRead(t *testing.T) {
 	t.Parallel()
 	for name, read := range map[string]func(w *world){
-		"prove": func(w *world) { askOf[event.ProveAnswer](w, event.DoorProve, event.ProveRequest{Record: 5}) },
+		"prove": func(w *world) { askOf[api.ProveAnswer](w, api.EndpointProve, api.ProveRequest{Record: 5}) },
 		"story": func(w *world) {
-			askOf[event.ShowAnswer](w, event.DoorShow, event.ShowRequest{Operator: "grid-east", Incident: "i5"})
+			askOf[api.ShowAnswer](w, api.EndpointShow, api.ShowRequest{Operator: "grid-east", Incident: "i5"})
 		},
 		"records": func(w *world) {
-			a := askOf[event.RecordsAnswer](w, event.DoorRecords, event.RecordsRequest{From: 5, To: 5})
+			a := askOf[api.RecordsAnswer](w, api.EndpointRecords, api.RecordsRequest{From: 5, To: 5})
 			require.Len(w.t, a.Lines, 1)
 		},
 	} {
@@ -345,7 +346,7 @@ func TestStory_ShowsAMissingRecord(t *testing.T) {
 	w.certified()
 	w.checkedOnce()
 	require.NoError(t, w.env.Bus.Remove(anyone(t), seqs[2]))
-	a := askOf[event.ShowAnswer](w, event.DoorShow, event.ShowRequest{Operator: "grid-east", Incident: "x"})
+	a := askOf[api.ShowAnswer](w, api.EndpointShow, api.ShowRequest{Operator: "grid-east", Incident: "x"})
 	require.Len(t, a.Entries, len(seqs), "the rest of the story is shown")
 	for i, e := range a.Entries {
 		require.Equal(t, seqs[i], e.Record)
@@ -394,7 +395,7 @@ func TestACutWhileRunning(t *testing.T) {
 		require.Equal(t, bus.Frozen(TakesNothing), err)
 	}
 	require.True(t, w.ledger.Held())
-	state := askOf[event.LogState](w, event.DoorLog, struct{}{})
+	state := askOf[api.LogState](w, api.EndpointLog, struct{}{})
 	require.EqualValues(t, 50, state.Size, "the last good checkpoint stands")
 	require.Equal(t, event.DamageCut, state.Damage[0].Kind)
 	w.stop()

@@ -4,8 +4,8 @@ import (
 	"context"
 	"encoding/json"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
-	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
@@ -15,18 +15,18 @@ const inHand = 256
 // doors returns the endpoints over NATS, which share their methods with HTTP.
 func (l *Ledger) doors() []endpoint.Endpoint {
 	return []endpoint.Endpoint{
-		door("escalations", event.DoorQuery, l.escalations),
-		door("incident", event.DoorShow, l.story),
-		door("incidents", event.DoorIncidents, l.incidents),
-		door("stats", event.DoorStats, l.stats),
-		door("log", event.DoorLog, func(ctx context.Context, _ struct{}) (event.LogState, error) { return l.state(ctx) }),
-		door("tiles", event.DoorTiles, l.tiles),
-		door("records", event.DoorRecords, l.records),
-		door("prove", event.DoorProve, l.prove),
-		door("audit", event.DoorAudit, l.audit),
-		signedDoor("remove", event.DoorRemove, l.remove),
-		door("certify", event.DoorCertify, l.certifyReceipts),
-		signedDoor("archive", event.DoorArchive, l.archive),
+		door("escalations", api.EndpointQuery, l.escalations),
+		door("incident", api.EndpointShow, l.story),
+		door("incidents", api.EndpointIncidents, l.incidents),
+		door("stats", api.EndpointStats, l.stats),
+		door("log", api.EndpointLog, func(ctx context.Context, _ struct{}) (api.LogState, error) { return l.state(ctx) }),
+		door("tiles", api.EndpointTiles, l.tiles),
+		door("records", api.EndpointRecords, l.records),
+		door("prove", api.EndpointProve, l.prove),
+		door("audit", api.EndpointAudit, l.audit),
+		signedDoor("remove", api.EndpointRemove, l.remove),
+		door("certify", api.EndpointCertify, l.certifyReceipts),
+		signedDoor("archive", api.EndpointArchive, l.archive),
 	}
 }
 

@@ -7,21 +7,22 @@ import (
 	"math"
 	"strconv"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
 // tiles answers with tiles of the tree that a checkpoint covers.
-func (p *proof) tiles(_ context.Context, q event.TilesRequest) (event.TilesAnswer, error) {
-	if len(q.Paths) > event.TilesAtOnce {
-		return event.TilesAnswer{}, fault.Invalid(Name, []fault.Detail{{Path: "$.paths", Message: "more than 50 tiles at once"}})
+func (p *proof) tiles(_ context.Context, q api.TilesRequest) (api.TilesAnswer, error) {
+	if len(q.Paths) > api.TilesAtOnce {
+		return api.TilesAnswer{}, fault.Invalid(Name, []fault.Detail{{Path: "$.paths", Message: "more than 50 tiles at once"}})
 	}
-	answer := event.TilesAnswer{Tiles: make([][]byte, len(q.Paths))}
+	answer := api.TilesAnswer{Tiles: make([][]byte, len(q.Paths))}
 	for i, path := range q.Paths {
 		tile, err := p.tile(path)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return event.TilesAnswer{}, err
+			return api.TilesAnswer{}, err
 		}
 		answer.Tiles[i] = tile
 	}
@@ -42,15 +43,15 @@ func (p *proof) tile(path string) ([]byte, error) {
 
 // certifyReceipts signs, with the key of the log, that a key signs the receipts of
 // reports to it. Only the services may request it, and without identities nobody may.
-func (p *proof) certifyReceipts(_ context.Context, q event.CertifyRequest) (event.CertifyAnswer, error) {
+func (p *proof) certifyReceipts(_ context.Context, q api.CertifyRequest) (api.CertifyAnswer, error) {
 	if !p.deps.Endpoints.HasIdentities() {
-		return event.CertifyAnswer{}, fault.Invalid(Name, []fault.Detail{{Path: "$", Message: "without identities the caller is unknown"}})
+		return api.CertifyAnswer{}, fault.Invalid(Name, []fault.Detail{{Path: "$", Message: "without identities the caller is unknown"}})
 	}
 	note, err := p.key.CertifyReceipts(q.Key)
 	if err != nil {
-		return event.CertifyAnswer{}, fault.Invalid(Name, []fault.Detail{{Path: "$.key", Message: err.Error()}})
+		return api.CertifyAnswer{}, fault.Invalid(Name, []fault.Detail{{Path: "$.key", Message: err.Error()}})
 	}
-	return event.CertifyAnswer{Certificate: note}, nil
+	return api.CertifyAnswer{Certificate: note}, nil
 }
 
 func text(n uint64) string { return strconv.FormatUint(n, 10) }
@@ -103,38 +104,38 @@ func beingRebuilt(cp evidence.Checkpoint) string {
 }
 
 // proveRecord proves that a record is in the log that a checkpoint covers.
-func (p *proof) proveRecord(s event.Stored, cp evidence.Checkpoint) (event.ProveAnswer, error) {
+func (p *proof) proveRecord(s event.Stored, cp evidence.Checkpoint) (api.ProveAnswer, error) {
 	if entry, ok := p.entryOf(s.Sequence); ok && s.Entry() != entry {
-		return event.ProveAnswer{}, cannotProve("$.record", "record "+text(s.Sequence)+" is not what was certified: the record is damaged")
+		return api.ProveAnswer{}, cannotProve("$.record", "record "+text(s.Sequence)+" is not what was certified: the record is damaged")
 	}
 	path, err := evidence.ProveInclusion(p.folder, cp.Size, s.Sequence-1)
 	proof := evidence.Proof{Record: recordOf(s), Path: path, Checkpoint: cp.Note}
 	if err == nil {
 		_, err = proof.Verify(p.verifier)
 	}
-	return event.ProveAnswer{Proof: proof.String()}, p.blame(err)
+	return api.ProveAnswer{Proof: proof.String()}, p.blame(err)
 }
 
 // proveGrown proves that the log of a size is a prefix of what the last checkpoint covers.
-func (p *proof) proveGrown(ctx context.Context, size uint64) (event.ProveAnswer, error) {
+func (p *proof) proveGrown(ctx context.Context, size uint64) (api.ProveAnswer, error) {
 	cp, err := p.covering(ctx, size)
 	switch {
 	case err != nil:
-		return event.ProveAnswer{}, err
+		return api.ProveAnswer{}, err
 	case size > cp.Size:
-		return event.ProveAnswer{}, cannotProve("$.size", "the log has "+text(cp.Size)+" certified records, fewer than "+text(size))
+		return api.ProveAnswer{}, cannotProve("$.size", "the log has "+text(cp.Size)+" certified records, fewer than "+text(size))
 	case p.readable() < cp.Size:
-		return event.ProveAnswer{}, cannotProve("$", beingRebuilt(cp))
+		return api.ProveAnswer{}, cannotProve("$", beingRebuilt(cp))
 	}
 	root, err := evidence.Root(p.folder, size)
 	if err != nil {
-		return event.ProveAnswer{}, p.blame(err)
+		return api.ProveAnswer{}, p.blame(err)
 	}
 	proof := evidence.Consistency{Size: size, Root: root, Checkpoint: cp.Note}
 	if proof.Path, err = evidence.ProveConsistency(p.folder, size, cp.Size); err == nil {
 		err = proof.Verify(p.verifier, evidence.Checkpoint{Origin: cp.Origin, Size: size, Root: root})
 	}
-	return event.ProveAnswer{Proof: proof.String()}, p.blame(err)
+	return api.ProveAnswer{Proof: proof.String()}, p.blame(err)
 }
 
 // blame returns the error for a tree that gives no valid proof, which is damage: a proof

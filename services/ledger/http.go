@@ -11,6 +11,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -53,7 +54,7 @@ func newHTTPDoor(l *Ledger, api huma.API) *httpDoor {
 
 func (d *httpDoor) register() {
 	registry := d.api.OpenAPI().Components.Schemas
-	registry.RegisterTypeAlias(reflect.TypeFor[event.EscalationRow](), reflect.TypeFor[escalationRow]())
+	registry.RegisterTypeAlias(reflect.TypeFor[api.EscalationRow](), reflect.TypeFor[escalationRow]())
 	d.registerLists()
 	d.registerStory()
 	d.registerLog()
@@ -65,7 +66,7 @@ func (d *httpDoor) register() {
 // escalationRow is event.EscalationRow as it is encoded.
 type escalationRow struct {
 	AcknowledgedBy *string `json:"acknowledgedBy"`
-	event.EscalationRow
+	api.EscalationRow
 }
 
 // problem returns the problem for an error.
@@ -104,8 +105,8 @@ type Filters struct {
 }
 
 // query reads the filters, or returns all their faults.
-func (f *Filters) query() (event.Query, error) {
-	q := event.Query{
+func (f *Filters) query() (api.Query, error) {
+	q := api.Query{
 		Grade: f.Grade, Operator: f.Operator, Desk: f.Desk, Region: f.Region, Sector: f.Sector, Statute: f.Statute, Text: f.Text,
 		Overdue: f.Overdue, Unacknowledged: f.Unacknowledged,
 	}
@@ -151,7 +152,7 @@ func (d *httpDoor) registerStory() {
 	}
 	type answer struct {
 		CacheControl string `header:"Cache-Control"`
-		Body         event.ShowAnswer
+		Body         api.ShowAnswer
 	}
 	huma.Register(d.api, huma.Operation{
 		OperationID: "story", Method: http.MethodGet, Path: "/incidents/{operator}/{incident}", Tags: []string{"incidents"},
@@ -159,7 +160,7 @@ func (d *httpDoor) registerStory() {
 		Description: "Every record of the incident in ledger order. Where there is more, ask again with after the record of the last entry.",
 		Responses:   httpedge.Responses(d.api, http.StatusBadRequest, http.StatusNotFound, http.StatusServiceUnavailable),
 	}, func(ctx context.Context, q *question) (*answer, error) {
-		a, err := d.story(ctx, event.ShowRequest{Operator: q.Operator, Incident: q.Incident, After: q.After})
+		a, err := d.story(ctx, api.ShowRequest{Operator: q.Operator, Incident: q.Incident, After: q.After})
 		if err != nil {
 			return nil, d.problem(ctx, err)
 		}

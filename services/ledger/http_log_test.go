@@ -11,18 +11,19 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
 // certified waits until everything is indexed, and covered by the checkpoint.
-func (w *web) certified() event.LogState {
+func (w *web) certified() api.LogState {
 	w.t.Helper()
 	head, err := w.env.Bus.Head(anyone(w.t))
 	require.NoError(w.t, err)
-	var s event.LogState
+	var s api.LogState
 	require.Eventually(w.t, func() bool {
-		s = decoded[event.LogState](w.t, second(w.want("/v1/log")))
+		s = decoded[api.LogState](w.t, second(w.want("/v1/log")))
 		return s.Size == head && s.Indexed == head
 	}, 30*time.Second, 10*time.Millisecond)
 	return s
@@ -49,7 +50,7 @@ func TestTheLogOverHTTP(t *testing.T) {
 	}
 	commit(t, w.env, records...)
 	state := w.certified()
-	require.Equal(t, ask[event.LogState](t, w.env, event.DoorLog, nil), state)
+	require.Equal(t, ask[api.LogState](t, w.env, api.EndpointLog, nil), state)
 
 	resp, key := w.want("/v1/log/key")
 	require.Equal(t, "text/plain; charset=utf-8", resp.Header.Get("Content-Type"))
@@ -127,7 +128,7 @@ func TestWhatIsKeptOfTheLog(t *testing.T) {
 	}
 
 	// A removed record is gone also for clients that have cached it.
-	answer := ask[event.RemoveAnswer](t, w.env, event.DoorRemove, event.RemoveRequest{Record: 1, Order: "order 1/2026", Officer: "archivist"})
+	answer := ask[api.RemoveAnswer](t, w.env, api.EndpointRemove, api.RemoveRequest{Record: 1, Order: "order 1/2026", Officer: "archivist"})
 	require.Equal(t, event.StatusAccepted, answer.Status, answer.Errors)
 	require.Contains(t, w.refused(http.StatusNotFound, "/v1/log/records/1", "If-None-Match", tags["/v1/log/records/1"]).Detail, "was removed by order order 1/2026 (archivist)")
 	w.refused(http.StatusBadRequest, "/v1/log/records/1/proof", "If-None-Match", tags["/v1/log/records/1/proof"])
@@ -144,10 +145,10 @@ func TestWhyARecordIsNotThere(t *testing.T) {
 		return w.refused(http.StatusNotFound, fmt.Sprint("/v1/log/records/", record)).Detail
 	}
 	damage := func() []event.Damage {
-		return decoded[event.LogState](t, second(w.want("/v1/log"))).Damage
+		return decoded[api.LogState](t, second(w.want("/v1/log"))).Damage
 	}
 
-	answer := ask[event.RemoveAnswer](t, w.env, event.DoorArchive, event.ArchiveRequest{First: 2, Last: 2, Export: "0a1b", Officer: "archivist"})
+	answer := ask[api.RemoveAnswer](t, w.env, api.EndpointArchive, api.ArchiveRequest{First: 2, Last: 2, Export: "0a1b", Officer: "archivist"})
 	require.EqualValues(t, 1, answer.Removed, "%+v", answer)
 	head := w.certified().Head
 	require.Contains(t, why(2), "was archived; the export whose manifest has the SHA-256 0a1b proves it")

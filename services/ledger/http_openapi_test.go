@@ -10,6 +10,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
@@ -216,7 +217,7 @@ func TestDescribedWordsAreTheVocabulary(t *testing.T) {
 	for _, path := range []string{"/v1/escalations", "/v1/incidents", "/v1/stats"} {
 		require.Equal(t, grades, listed(path, "grade"), path)
 	}
-	require.Equal(t, event.StatsDimensions, listed("/v1/stats", "by"))
+	require.Equal(t, api.StatsDimensions, listed("/v1/stats", "by"))
 	require.Contains(t, d.at("#/paths/~1v1~1escalations/get/responses/200/content"), "text/event-stream")
 	require.NotContains(t, d.at("#/components/schemas/QueryAnswer/properties"), "errors")
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/httpedge"
 )
@@ -58,7 +59,7 @@ func TestFormsOfAList(t *testing.T) {
 	}{{"", many}, {"desk=national-cyberspace", (many + 2) / 3}, {"limit=401", 401}, {"limit=200", 200}, {"cursor=1000&limit=9", 9}, {"operator=nobody", 0}} {
 		resp, body := w.want("/v1/escalations?"+c.query, "Accept", "application/x-ndjson")
 		require.Equal(t, "application/x-ndjson", resp.Header.Get("Content-Type"))
-		rows := linesOf[event.EscalationRow](t, body)
+		rows := linesOf[api.EscalationRow](t, body)
 		require.Len(t, rows, c.rows, c.query)
 		resp, again := w.want("/v1/escalations?"+c.query, "Accept", "application/jsonl")
 		require.Equal(t, "application/jsonl", resp.Header.Get("Content-Type"))
@@ -68,16 +69,16 @@ func TestFormsOfAList(t *testing.T) {
 		require.Equal(t, "text/csv; charset=utf-8; header=present", resp.Header.Get("Content-Type"))
 		table := tableOf(t, body)
 		require.Len(t, table, c.rows+1)
-		require.Equal(t, event.EscalationColumns, table[0])
+		require.Equal(t, api.EscalationColumns, table[0])
 		for i, cells := range table[1:] {
 			require.Equal(t, rows[i].Cells(), cells)
 			require.False(t, strings.HasPrefix(cells[6], "="), cells[6])
 		}
 
 		if c.rows > 0 {
-			require.Equal(t, rows[0], decoded[event.QueryAnswer](t, second(w.want("/v1/escalations?"+c.query))).Rows[0])
+			require.Equal(t, rows[0], decoded[api.QueryAnswer](t, second(w.want("/v1/escalations?"+c.query))).Rows[0])
 			last := rows[c.rows-1]
-			page := decoded[event.QueryAnswer](t, second(w.want(fmt.Sprint("/v1/escalations?limit=1&cursor=", last.Record-1))))
+			page := decoded[api.QueryAnswer](t, second(w.want(fmt.Sprint("/v1/escalations?limit=1&cursor=", last.Record-1))))
 			require.Equal(t, last, page.Rows[0], "the record of a row is a cursor")
 		}
 	}
@@ -90,24 +91,24 @@ func TestFormsOfIncidentsAndStats(t *testing.T) {
 	w := onWeb(t, nil)
 	sample(t, w.env)
 	several(t, w.env)
-	incidents := decoded[event.IncidentAnswer](t, second(w.want("/v1/incidents"))).Rows
+	incidents := decoded[api.IncidentAnswer](t, second(w.want("/v1/incidents"))).Rows
 	require.NotEmpty(t, incidents)
-	require.Equal(t, incidents, linesOf[event.IncidentRow](t, second(w.want("/v1/incidents", "Accept", "application/jsonl"))))
+	require.Equal(t, incidents, linesOf[api.IncidentRow](t, second(w.want("/v1/incidents", "Accept", "application/jsonl"))))
 	table := tableOf(t, second(w.want("/v1/incidents", "Accept", "text/csv")))
 	resp, body := w.want("/v1/incidents", "Accept", "application/json;q=0.1, text/csv; profile=excel")
 	require.Equal(t, "text/csv; charset=utf-8; header=present; profile=excel", resp.Header.Get("Content-Type"))
 	plain, marked := strings.CutPrefix(body, "\uFEFF")
 	require.True(t, marked, "the byte order mark, by which Excel knows UTF-8")
 	require.Equal(t, table, tableOf(t, plain))
-	require.Equal(t, event.IncidentColumns, table[0])
+	require.Equal(t, api.IncidentColumns, table[0])
 	for i, r := range incidents {
 		require.Equal(t, r.Cells(), table[i+1])
 	}
-	stats := decoded[event.StatsAnswer](t, second(w.want("/v1/stats?by=desk"))).Rows
+	stats := decoded[api.StatsAnswer](t, second(w.want("/v1/stats?by=desk"))).Rows
 	require.NotEmpty(t, stats)
-	require.Equal(t, stats, linesOf[event.StatsRow](t, second(w.want("/v1/stats?by=desk", "Accept", "application/jsonl"))))
+	require.Equal(t, stats, linesOf[api.StatsRow](t, second(w.want("/v1/stats?by=desk", "Accept", "application/jsonl"))))
 	table = tableOf(t, second(w.want("/v1/stats?by=desk", "Accept", "text/csv")))
-	require.Equal(t, event.StatsColumns, table[0])
+	require.Equal(t, api.StatsColumns, table[0])
 	for i, r := range stats {
 		require.Equal(t, r.Cells(), table[i+1])
 	}
@@ -119,9 +120,9 @@ func TestFormsOfIncidentsAndStats(t *testing.T) {
 // faulty adds a list whose third page never arrives: it blocks, or fails.
 func faulty(waiting chan<- struct{}) func(*httpDoor) {
 	return func(d *httpDoor) {
-		rows := table[event.StatsRow]{
-			columns: event.StatsColumns,
-			ask: func(ctx context.Context, cursor string, _ int) (any, []event.StatsRow, string, error) {
+		rows := table[api.StatsRow]{
+			columns: api.StatsColumns,
+			ask: func(ctx context.Context, cursor string, _ int) (any, []api.StatsRow, string, error) {
 				if cursor == "2" && waiting != nil {
 					waiting <- struct{}{}
 					<-ctx.Done()
@@ -133,10 +134,10 @@ func faulty(waiting chan<- struct{}) func(*httpDoor) {
 				if cursor == "1" {
 					next = "2"
 				}
-				return nil, []event.StatsRow{{Value: "page " + cursor}}, next, nil
+				return nil, []api.StatsRow{{Value: "page " + cursor}}, next, nil
 			},
 		}
-		huma.Register(d.api, d.listing("faulty", "test", "", "", httpedge.Schema[event.StatsAnswer](d.api), httpedge.Schema[event.StatsRow](d.api), nil),
+		huma.Register(d.api, d.listing("faulty", "test", "", "", httpedge.Schema[api.StatsAnswer](d.api), httpedge.Schema[api.StatsRow](d.api), nil),
 			func(context.Context, *struct{}) (*httpedge.Raw, error) { return rows.answer(d, "", 0), nil })
 	}
 }
@@ -210,11 +211,11 @@ func (l *listener) block() map[string]string {
 }
 
 // next reads the next event.
-func (l *listener) next() event.EscalationRow {
+func (l *listener) next() api.EscalationRow {
 	l.t.Helper()
 	b := l.block()
 	require.Equal(l.t, "escalation", b["event"], b)
-	row := decoded[event.EscalationRow](l.t, b["data"])
+	row := decoded[api.EscalationRow](l.t, b["data"])
 	require.Equal(l.t, fmt.Sprint(row.Record), b["id"])
 	return row
 }
@@ -230,7 +231,7 @@ func TestEventsTellWhatIsNew(t *testing.T) {
 	require.Equal(t, []int{3, 4}, []int{all.next().Revision, all.next().Revision})
 	row := desk.next()
 	require.Equal(t, 4, row.Revision)
-	require.Equal(t, decoded[event.QueryAnswer](t, second(w.want("/v1/escalations?desk=national-cyberspace"))).Rows, []event.EscalationRow{row})
+	require.Equal(t, decoded[api.QueryAnswer](t, second(w.want("/v1/escalations?desk=national-cyberspace"))).Rows, []api.EscalationRow{row})
 	require.Equal(t, []int{2, 3, 4}, []int{resumed.next().Revision, resumed.next().Revision, resumed.next().Revision})
 	require.Equal(t, []int{1, 2, 3}, []int{limited.next().Revision, limited.next().Revision, limited.next().Revision})
 	rest, err := io.ReadAll(limited.in)
@@ -304,7 +305,7 @@ func TestPagesAreSentUpToALimit(t *testing.T) {
 	for _, c := range []struct{ rows, page, limit, want int }{{0, 3, 0, 0}, {7, 3, 0, 7}, {6, 3, 0, 6}, {7, 3, 4, 4}, {7, 3, 3, 3}, {7, 3, 100, 7}, {7, 1, 2, 2}} {
 		var got bytes.Buffer
 		flushed := 0
-		l := table[event.StatsRow]{ask: func(_ context.Context, cursor string, limit int) (any, []event.StatsRow, string, error) {
+		l := table[api.StatsRow]{ask: func(_ context.Context, cursor string, limit int) (any, []api.StatsRow, string, error) {
 			from := 0
 			_, _ = fmt.Sscan(cursor, &from)
 			if from > c.rows {
@@ -314,9 +315,9 @@ func TestPagesAreSentUpToALimit(t *testing.T) {
 			if limit > 0 {
 				to = min(to, from+limit)
 			}
-			out := []event.StatsRow{}
+			out := []api.StatsRow{}
 			for i := from; i < to; i++ {
-				out = append(out, event.StatsRow{Escalations: uint64(i)})
+				out = append(out, api.StatsRow{Escalations: uint64(i)})
 			}
 			if to < c.rows {
 				return nil, out, fmt.Sprint(to), nil
@@ -325,11 +326,11 @@ func TestPagesAreSentUpToALimit(t *testing.T) {
 		}}
 		_, first, next, err := l.ask(anyone(t), "", c.limit)
 		require.NoError(t, err)
-		err = l.send(anyone(t), func(rows []event.StatsRow) error { return json.NewEncoder(&got).Encode(rows) }, func() error { flushed++; return nil }, first, next, c.limit)
+		err = l.send(anyone(t), func(rows []api.StatsRow) error { return json.NewEncoder(&got).Encode(rows) }, func() error { flushed++; return nil }, first, next, c.limit)
 		require.NoError(t, err)
 		n := uint64(0)
 		for line := range strings.Lines(got.String()) {
-			for _, r := range decoded[[]event.StatsRow](t, line) {
+			for _, r := range decoded[[]api.StatsRow](t, line) {
 				require.Equal(t, n, r.Escalations)
 				n++
 			}

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -33,7 +34,7 @@ func onWeb(t *testing.T, change func(*httpDoor)) *web {
 	t.Helper()
 	w, l := onWebIdle(t, change)
 	bustest.Background(t, l.Run)
-	bustest.Answers(t, w.env, event.DoorArchive)
+	bustest.Answers(t, w.env, api.EndpointArchive)
 	return w
 }
 
@@ -119,7 +120,7 @@ func TestHTTPAnswersAsNATSDoes(t *testing.T) {
 	several(t, w.env)
 	head, err := w.env.Bus.Head(anyone(t))
 	require.NoError(t, err)
-	for query, q := range map[string]event.Query{
+	for query, q := range map[string]api.Query{
 		"":                                    {},
 		"grade=major":                         {Grade: "major"},
 		"operator=xj-hydro":                   {Operator: "xj-hydro"},
@@ -143,12 +144,12 @@ func TestHTTPAnswersAsNATSDoes(t *testing.T) {
 		require.Equal(t, "Accept", resp.Header.Get("Vary"))
 		require.Equal(t, "no-store", resp.Header.Get("Cache-Control"))
 		require.Empty(t, resp.Header.Get("ETag"), "a page changes")
-		want := ask[event.QueryAnswer](t, w.env, event.DoorQuery, q)
+		want := ask[api.QueryAnswer](t, w.env, api.EndpointQuery, q)
 		require.Empty(t, want.Errors)
-		require.Equal(t, want, decoded[event.QueryAnswer](t, body), query)
+		require.Equal(t, want, decoded[api.QueryAnswer](t, body), query)
 		require.EqualValues(t, head, want.Through)
 	}
-	for query, q := range map[string]event.IncidentQuery{
+	for query, q := range map[string]api.IncidentQuery{
 		"":                   {},
 		"operator=xj-hydro":  {Operator: "xj-hydro"},
 		"desk=one&open=true": {Desk: "one", Open: true},
@@ -158,15 +159,15 @@ func TestHTTPAnswersAsNATSDoes(t *testing.T) {
 		"limit=2&cursor=3": {Limit: 2, Cursor: "3"},
 	} {
 		_, body := w.want("/v1/incidents?" + query)
-		require.Equal(t, ask[event.IncidentAnswer](t, w.env, event.DoorIncidents, q), decoded[event.IncidentAnswer](t, body), query)
+		require.Equal(t, ask[api.IncidentAnswer](t, w.env, api.EndpointIncidents, q), decoded[api.IncidentAnswer](t, body), query)
 	}
-	for _, by := range event.StatsDimensions {
+	for _, by := range api.StatsDimensions {
 		_, body := w.want("/v1/stats?unacknowledged=true&by=" + by)
-		want := ask[event.StatsAnswer](t, w.env, event.DoorStats, event.StatsQuery{By: by, Query: event.Query{Unacknowledged: true}})
+		want := ask[api.StatsAnswer](t, w.env, api.EndpointStats, api.StatsQuery{By: by, Query: api.Query{Unacknowledged: true}})
 		require.Empty(t, want.Errors)
-		require.Equal(t, want, decoded[event.StatsAnswer](t, body), by)
+		require.Equal(t, want, decoded[api.StatsAnswer](t, body), by)
 	}
-	for path, q := range map[string]event.ShowRequest{
+	for path, q := range map[string]api.ShowRequest{
 		"grid-east/x":                          {Operator: "grid-east", Incident: "x"},
 		"grid-east/x?after=4":                  {Operator: "grid-east", Incident: "x", After: 4},
 		"grid-east/x?after=100":                {Operator: "grid-east", Incident: "x", After: 100},
@@ -174,7 +175,7 @@ func TestHTTPAnswersAsNATSDoes(t *testing.T) {
 		"grid-east/" + url.PathEscape("plain"): {Operator: "grid-east", Incident: "plain"},
 	} {
 		_, body := w.want("/v1/incidents/" + path)
-		require.Equal(t, ask[event.ShowAnswer](t, w.env, event.DoorShow, q), decoded[event.ShowAnswer](t, body), path)
+		require.Equal(t, ask[api.ShowAnswer](t, w.env, api.EndpointShow, q), decoded[api.ShowAnswer](t, body), path)
 	}
 }
 
@@ -185,7 +186,7 @@ func TestAStoryOfAnIncidentWithAStrangeName(t *testing.T) {
 	strange := "事故 1/2?a=b&c #%2F"
 	commit(t, w.env, must(event.NewRecord(event.GradedSubject("grid-east", strange, 1), nine, "", event.Graded{Operator: "grid-east", Incident: strange, Revision: 1, At: nine})))
 	_, body := w.want("/v1/incidents/grid-east/" + url.PathEscape(strange))
-	require.Len(t, decoded[event.ShowAnswer](t, body).Entries, 1)
+	require.Len(t, decoded[api.ShowAnswer](t, body).Entries, 1)
 	require.Contains(t, w.refused(http.StatusNotFound, "/v1/incidents/grid-east/"+url.PathEscape("事故 1/2")).Detail, "事故 1/2")
 }
 

@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/httpedge"
 )
@@ -26,7 +26,7 @@ const (
 )
 
 // events streams escalations after the query's cursor, up to its limit if it has one.
-func (d *httpDoor) events(w http.ResponseWriter, r *http.Request, q event.Query) {
+func (d *httpDoor) events(w http.ResponseWriter, r *http.Request, q api.Query) {
 	after, first, err := d.begin(r.Context(), &q)
 	if err != nil {
 		httpedge.Fail(w, d.problem(r.Context(), err))
@@ -50,7 +50,7 @@ func (d *httpDoor) events(w http.ResponseWriter, r *http.Request, q event.Query)
 
 // begin finds the start of a stream and reads its first page, so that faults of the
 // request are known before the stream starts.
-func (d *httpDoor) begin(ctx context.Context, q *event.Query) (after uint64, first event.QueryAnswer, err error) {
+func (d *httpDoor) begin(ctx context.Context, q *api.Query) (after uint64, first api.QueryAnswer, err error) {
 	if q.Overdue {
 		return 0, first, fault.Invalid(Name, []fault.Detail{{Path: "$.overdue", Message: "a stream tells of new escalations, of which none is overdue yet"}})
 	}
@@ -71,7 +71,7 @@ func (d *httpDoor) begin(ctx context.Context, q *event.Query) (after uint64, fir
 }
 
 // tell sends the existing rows and then new ones.
-func (d *httpDoor) tell(ctx context.Context, out *httpedge.Stream, q event.Query, after uint64, page event.QueryAnswer) (err error) {
+func (d *httpDoor) tell(ctx context.Context, out *httpedge.Stream, q api.Query, after uint64, page api.QueryAnswer) (err error) {
 	left := q.Limit
 	for {
 		for _, row := range page.Rows {
@@ -109,7 +109,7 @@ func (d *httpDoor) tell(ctx context.Context, out *httpedge.Stream, q event.Query
 
 // seenBy returns the last record that a page covers. A page that ended early may have no
 // rows although more follow.
-func seenBy(page event.QueryAnswer) (uint64, error) {
+func seenBy(page api.QueryAnswer) (uint64, error) {
 	if page.Next == "" {
 		return page.Through, nil
 	}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/httpedge"
 )
 
@@ -22,16 +22,16 @@ type Page struct {
 func (d *httpDoor) registerLists() {
 	huma.Register(d.api, d.listing("escalations", "escalations", "Who was told what, when and under which article",
 		"Escalations in ledger order, as they stand now: what becomes of one changes its row, so no page has an ETag.\n\n"+aboutForms+"\n\n"+aboutEvents,
-		httpedge.Schema[event.QueryAnswer](d.api), httpedge.Schema[event.EscalationRow](d.api),
+		httpedge.Schema[api.QueryAnswer](d.api), httpedge.Schema[api.EscalationRow](d.api),
 		map[string]*huma.MediaType{formEvents: {Schema: &huma.Schema{Type: huma.TypeString, Description: "events named escalation: data is a row, id its record"}}},
 	), d.askEscalations)
 	huma.Register(d.api, d.listing("incidents", "incidents", "How incidents stand",
 		"Incidents as their last revisions have them, the one that changed longest ago first. One that is revised meanwhile comes again, as it then is.\n\n"+aboutForms,
-		httpedge.Schema[event.IncidentAnswer](d.api), httpedge.Schema[event.IncidentRow](d.api), nil,
+		httpedge.Schema[api.IncidentAnswer](d.api), httpedge.Schema[api.IncidentRow](d.api), nil,
 	), d.askIncidents)
 	huma.Register(d.api, d.listing("stats", "stats", "Escalations counted",
 		"Counts by one dimension, with the shares told and acknowledged in time. An escalation with several values counts under each.",
-		httpedge.Schema[event.StatsAnswer](d.api), httpedge.Schema[event.StatsRow](d.api), nil,
+		httpedge.Schema[api.StatsAnswer](d.api), httpedge.Schema[api.StatsRow](d.api), nil,
 	), d.askStats)
 }
 
@@ -65,9 +65,9 @@ func (d *httpDoor) askEscalations(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, d.problem(ctx, err)
 	}
-	return table[event.EscalationRow]{
-		columns: event.EscalationColumns,
-		ask: func(ctx context.Context, cursor string, limit int) (any, []event.EscalationRow, string, error) {
+	return table[api.EscalationRow]{
+		columns: api.EscalationColumns,
+		ask: func(ctx context.Context, cursor string, limit int) (any, []api.EscalationRow, string, error) {
 			q.Cursor, q.Limit = cursor, limit
 			a, err := d.escalations(ctx, q)
 			return a, a.Rows, a.Next, err
@@ -89,10 +89,10 @@ func (d *httpDoor) askIncidents(_ context.Context, in *struct {
 	Open     bool   `query:"open" doc:"neither withdrawn nor closed by the desk since it was last told"`
 	Page
 }) (*httpedge.Raw, error) {
-	q := event.IncidentQuery{Operator: in.Operator, Incident: in.Incident, Desk: in.Desk, Grade: in.Grade, Text: in.Text, Owed: in.Owed, Open: in.Open}
-	return table[event.IncidentRow]{
-		columns: event.IncidentColumns,
-		ask: func(ctx context.Context, cursor string, limit int) (any, []event.IncidentRow, string, error) {
+	q := api.IncidentQuery{Operator: in.Operator, Incident: in.Incident, Desk: in.Desk, Grade: in.Grade, Text: in.Text, Owed: in.Owed, Open: in.Open}
+	return table[api.IncidentRow]{
+		columns: api.IncidentColumns,
+		ask: func(ctx context.Context, cursor string, limit int) (any, []api.IncidentRow, string, error) {
 			q.Cursor, q.Limit = cursor, limit
 			a, err := d.incidents(ctx, q)
 			return a, a.Rows, a.Next, err
@@ -108,10 +108,10 @@ func (d *httpDoor) askStats(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, d.problem(ctx, err)
 	}
-	return table[event.StatsRow]{
-		columns: event.StatsColumns,
-		ask: func(ctx context.Context, _ string, _ int) (any, []event.StatsRow, string, error) {
-			a, err := d.stats(ctx, event.StatsQuery{By: in.By, Query: q})
+	return table[api.StatsRow]{
+		columns: api.StatsColumns,
+		ask: func(ctx context.Context, _ string, _ int) (any, []api.StatsRow, string, error) {
+			a, err := d.stats(ctx, api.StatsQuery{By: in.By, Query: q})
 			return a, a.Rows, "", err
 		},
 	}.answer(d, "", 0), nil

@@ -7,7 +7,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/httpedge"
 )
@@ -22,7 +22,7 @@ func (d *httpDoor) registerLog() {
 	type nothing struct{}
 	type state struct {
 		CacheControl string `header:"Cache-Control"`
-		Body         event.LogState
+		Body         api.LogState
 	}
 	huma.Register(d.api, huma.Operation{
 		OperationID: "log", Method: http.MethodGet, Path: "/log", Tags: []string{"log"},
@@ -54,7 +54,7 @@ func (d *httpDoor) registerLog() {
 			Path string `path:"path" doc:"LEVEL/INDEX or entries/INDEX, for a partial one with .p/WIDTH, such as 0/x001/234 or entries/000.p/17: its slashes stand as they are"`
 		}) ([]byte, error) {
 			name := "tile/" + in.Path
-			a, err := d.tiles(ctx, event.TilesRequest{Paths: []string{name}})
+			a, err := d.tiles(ctx, api.TilesRequest{Paths: []string{name}})
 			if fault.DetailsOf(err) != nil || err == nil && (len(a.Tiles) == 0 || a.Tiles[0] == nil) {
 				err = httpedge.NewProblem(http.StatusNotFound, "there is no "+name)
 			}
@@ -70,7 +70,7 @@ func (d *httpDoor) registerLog() {
 	content(d, "record", "/log/records/{record}", "A record as it stands in the log", httpedge.Content{Type: formJSON, Cache: httpedge.CacheNever},
 		func(ctx context.Context, in *record) ([]byte, error) {
 			certified := d.last().Size // before the record is read, so that one stored meanwhile does not count as missing
-			a, err := d.records(ctx, event.RecordsRequest{From: in.Record, To: in.Record})
+			a, err := d.records(ctx, api.RecordsRequest{From: in.Record, To: in.Record})
 			if err != nil {
 				return nil, err
 			}
@@ -81,7 +81,7 @@ func (d *httpDoor) registerLog() {
 		})
 	content(d, "proof", "/log/records/{record}/proof", "A file that proves that a record is in the log (C2SP tlog-proof)", httpedge.Content{Type: formText, Cache: httpedge.CacheNever},
 		func(ctx context.Context, in *record) ([]byte, error) {
-			a, err := d.prove(ctx, event.ProveRequest{Record: in.Record})
+			a, err := d.prove(ctx, api.ProveRequest{Record: in.Record})
 			return []byte(a.Proof), err
 		})
 }

@@ -9,7 +9,7 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/httpedge"
 )
 
@@ -115,7 +115,7 @@ func (l table[R]) writer(form string, excel bool, out *httpedge.Stream) func([]R
 		}
 	}
 	if excel {
-		_, _ = io.WriteString(out, event.ByteOrderMark) // Flush returns the error
+		_, _ = io.WriteString(out, api.ByteOrderMark) // Flush returns the error
 	}
 	w := csv.NewWriter(out)
 	_ = w.Write(l.columns) // Flush returns the error

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/identity"
@@ -14,15 +15,15 @@ import (
 
 // incidents returns one page of incidents, each with its last revision. One that is
 // revised meanwhile appears on a later page again, and is never left out.
-func (x *index) incidents(ctx context.Context, q event.IncidentQuery) (event.IncidentAnswer, error) {
+func (x *index) incidents(ctx context.Context, q api.IncidentQuery) (api.IncidentAnswer, error) {
 	x.mu.RLock()
 	sight := identity.Of(ctx).Sight()
 	p, faults := incidentPlanOf(x.words, q, sight)
 	x.mu.RUnlock()
 	if faults != nil {
-		return event.IncidentAnswer{}, fault.Invalid("ledger: incidents", faults)
+		return api.IncidentAnswer{}, fault.Invalid("ledger: incidents", faults)
 	}
-	var out event.IncidentAnswer
+	var out api.IncidentAnswer
 	err := x.ask(ctx, lanes, p.moving, func(r *reader) error {
 		if q.Incident != "" {
 			named, err := r.named(tokenOf(q.Operator), event.Token(q.Incident))
@@ -36,12 +37,12 @@ func (x *index) incidents(ctx context.Context, q event.IncidentQuery) (event.Inc
 		return err
 	})
 	if err != nil {
-		return event.IncidentAnswer{}, fmt.Errorf("ledger: incidents: %w", err)
+		return api.IncidentAnswer{}, fmt.Errorf("ledger: incidents: %w", err)
 	}
 	return out, nil
 }
 
-func incidentPlanOf(v *vocabulary, q event.IncidentQuery, s identity.Sight) (p plan, faults []fault.Detail) {
+func incidentPlanOf(v *vocabulary, q api.IncidentQuery, s identity.Sight) (p plan, faults []fault.Detail) {
 	after, err := sequenceOf(q.Cursor)
 	if err != nil {
 		faults = append(faults, fault.Detail{Path: "$.cursor", Message: err.Error()})
@@ -128,7 +129,7 @@ func tokenOf(id string) string {
 }
 
 // incident returns an incident with its current revision and its desks.
-func (l *lane) incident(record uint64) (row event.IncidentRow, bytes int, err error) {
+func (l *lane) incident(record uint64) (row api.IncidentRow, bytes int, err error) {
 	var raw []byte
 	var id int64
 	if err := l.row(lookRevision, record).Scan(&id, &raw); err != nil {
@@ -144,7 +145,7 @@ func (l *lane) incident(record uint64) (row event.IncidentRow, bytes int, err er
 }
 
 // desks adds the desks of an incident to its row.
-func (l *lane) desks(id int64, row *event.IncidentRow) (bytes int, err error) {
+func (l *lane) desks(id int64, row *api.IncidentRow) (bytes int, err error) {
 	rows, err := l.rows(lookDesks, id)
 	if err != nil {
 		return 0, err
@@ -152,7 +153,7 @@ func (l *lane) desks(id int64, row *event.IncidentRow) (bytes int, err error) {
 	defer rows.Close()
 	type closed struct {
 		record  uint64
-		closing event.Closing
+		closing api.Closing
 	}
 	var closings []closed
 	row.Desks = []string{}

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -55,7 +56,7 @@ func closes(desk, incident, id string) event.Record {
 	})
 }
 
-func incidentsOf(a event.IncidentAnswer) []string {
+func incidentsOf(a api.IncidentAnswer) []string {
 	out := []string{}
 	for _, r := range a.Rows {
 		out = append(out, r.Incident)
@@ -87,24 +88,24 @@ func TestIncidents(t *testing.T) {
 	several(t, env)
 	for _, row := range []struct {
 		name string
-		q    event.IncidentQuery
+		q    api.IncidentQuery
 		want []string
 	}{
-		{"all, the one that changed longest ago first", event.IncidentQuery{}, listed("plain 变电站 gone archived shut again seen elsewhere silent")},
-		{"an operator", event.IncidentQuery{Operator: "xj-hydro"}, listed("elsewhere")},
-		{"an incident", event.IncidentQuery{Operator: "grid-east", Incident: "变电站"}, listed("变电站")},
-		{"nobody's", event.IncidentQuery{Operator: "grid-east", Incident: "elsewhere"}, []string{}},
-		{"a desk", event.IncidentQuery{Desk: "two"}, listed("plain shut")},
-		{"a desk that was told of silence only", event.IncidentQuery{Desk: "three"}, []string{}},
-		{"owed", event.IncidentQuery{Owed: true}, listed("变电站")},
-		{"open", event.IncidentQuery{Open: true}, listed("plain 变电站 archived shut again seen elsewhere silent")},
-		{"open at a desk", event.IncidentQuery{Open: true, Desk: "one"}, listed("plain 变电站 again seen")},
-		{"open at another", event.IncidentQuery{Open: true, Desk: "two"}, listed("plain shut")},
-		{"all that it says", event.IncidentQuery{Open: true, Desk: "one", Owed: true, Operator: "grid-east"}, listed("变电站")},
-		{"a limit", event.IncidentQuery{Limit: 2}, listed("plain 变电站")},
+		{"all, the one that changed longest ago first", api.IncidentQuery{}, listed("plain 变电站 gone archived shut again seen elsewhere silent")},
+		{"an operator", api.IncidentQuery{Operator: "xj-hydro"}, listed("elsewhere")},
+		{"an incident", api.IncidentQuery{Operator: "grid-east", Incident: "变电站"}, listed("变电站")},
+		{"nobody's", api.IncidentQuery{Operator: "grid-east", Incident: "elsewhere"}, []string{}},
+		{"a desk", api.IncidentQuery{Desk: "two"}, listed("plain shut")},
+		{"a desk that was told of silence only", api.IncidentQuery{Desk: "three"}, []string{}},
+		{"owed", api.IncidentQuery{Owed: true}, listed("变电站")},
+		{"open", api.IncidentQuery{Open: true}, listed("plain 变电站 archived shut again seen elsewhere silent")},
+		{"open at a desk", api.IncidentQuery{Open: true, Desk: "one"}, listed("plain 变电站 again seen")},
+		{"open at another", api.IncidentQuery{Open: true, Desk: "two"}, listed("plain shut")},
+		{"all that it says", api.IncidentQuery{Open: true, Desk: "one", Owed: true, Operator: "grid-east"}, listed("变电站")},
+		{"a limit", api.IncidentQuery{Limit: 2}, listed("plain 变电站")},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			a := ask[event.IncidentAnswer](t, env, event.DoorIncidents, row.q)
+			a := ask[api.IncidentAnswer](t, env, api.EndpointIncidents, row.q)
 			require.Empty(t, a.Errors)
 			require.Equal(t, row.want, incidentsOf(a))
 			require.True(t, a.Now.Equal(nine))
@@ -113,8 +114,8 @@ func TestIncidents(t *testing.T) {
 			require.Equal(t, head, a.Through)
 		})
 	}
-	rows := map[string]event.IncidentRow{}
-	for _, r := range ask[event.IncidentAnswer](t, env, event.DoorIncidents, event.IncidentQuery{}).Rows {
+	rows := map[string]api.IncidentRow{}
+	for _, r := range ask[api.IncidentAnswer](t, env, api.EndpointIncidents, api.IncidentQuery{}).Rows {
 		rows[r.Incident] = r
 		require.NotNil(t, r.Owed)
 		require.NotNil(t, r.Desks)
@@ -128,7 +129,7 @@ func TestIncidents(t *testing.T) {
 	require.True(t, rows["plain"].GradedAt.Equal(nine))
 	require.True(t, rows["gone"].Withdrawn)
 	require.True(t, rows["archived"].Imported)
-	require.Equal(t, []event.Closing{{Desk: "one", Officer: "duty-officer", Reason: "a", At: nine}}, rows["shut"].ClosedBy)
+	require.Equal(t, []api.Closing{{Desk: "one", Officer: "duty-officer", Reason: "a", At: nine}}, rows["shut"].ClosedBy)
 	require.Empty(t, rows["again"].ClosedBy, "told again since")
 	require.Empty(t, rows["seen"].ClosedBy, "a person must look again")
 	require.Equal(t, "cause", rows["变电站"].Owed[0].Items[0])
@@ -139,8 +140,8 @@ func listed(s string) []string { return strings.Fields(s) }
 func TestAQuestionForIncidentsThatIsRefused(t *testing.T) {
 	env := bustest.Start(t)
 	serve(t, env, t.TempDir(), clock.NewManual(nine))
-	require.Equal(t, "$.cursor", ask[event.IncidentAnswer](t, env, event.DoorIncidents, event.IncidentQuery{Cursor: "x"}).Errors[0].Path)
-	require.Equal(t, "$", ask[event.IncidentAnswer](t, env, event.DoorIncidents, "words").Errors[0].Path)
+	require.Equal(t, "$.cursor", ask[api.IncidentAnswer](t, env, api.EndpointIncidents, api.IncidentQuery{Cursor: "x"}).Errors[0].Path)
+	require.Equal(t, "$", ask[api.IncidentAnswer](t, env, api.EndpointIncidents, "words").Errors[0].Path)
 }
 
 // The pages together have every incident, also one that is revised between them.
@@ -153,7 +154,7 @@ func TestPagesOfIncidents(t *testing.T) {
 	}
 	large := func(g *event.Graded) { owing(g); g.Owed[0].Quote = strings.Repeat("x", 400<<10) }
 	commit(t, env, append(records, graded("large-1", 1, large), graded("large-2", 1, large))...)
-	page := ask[event.IncidentAnswer](t, env, event.DoorIncidents, event.IncidentQuery{})
+	page := ask[api.IncidentAnswer](t, env, api.EndpointIncidents, api.IncidentQuery{})
 	require.Len(t, page.Rows, pageRows)
 	commit(t, env, graded("i0", 2, nil), graded("i220", 2, nil))
 	seen, pages := map[string]int{}, 1
@@ -164,7 +165,7 @@ func TestPagesOfIncidents(t *testing.T) {
 		if page.Next == "" {
 			break
 		}
-		page, pages = ask[event.IncidentAnswer](t, env, event.DoorIncidents, event.IncidentQuery{Cursor: page.Next}), pages+1
+		page, pages = ask[api.IncidentAnswer](t, env, api.EndpointIncidents, api.IncidentQuery{Cursor: page.Next}), pages+1
 	}
 	require.Len(t, seen, pageRows+52)
 	require.Equal(t, [2]int{2, 2}, [2]int{seen["i0"], seen["i220"]})
@@ -178,9 +179,9 @@ func TestIncidentsOfADrill(t *testing.T) {
 	bustest.Background(t, func(ctx context.Context) error {
 		return Run(ctx, Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: clock.NewManual(nine), Log: env.Log, Dir: t.TempDir(), Exercise: true})
 	})
-	door := event.Drill.Wire(event.DoorIncidents)
+	door := event.Drill.Wire(api.EndpointIncidents)
 	require.Eventually(t, func() bool { _, err := env.Conn.Request(door, []byte(`{}`), time.Second); return err == nil }, 30*time.Second, 5*time.Millisecond)
-	a := ask[event.IncidentAnswer](t, env, door, event.IncidentQuery{})
+	a := ask[api.IncidentAnswer](t, env, door, api.IncidentQuery{})
 	require.Equal(t, listed("plain"), incidentsOf(a))
 	require.True(t, a.Rows[0].Exercise)
 }
@@ -207,17 +208,17 @@ func TestOverdueEscalations(t *testing.T) {
 	)
 	var states []string
 	var marked []int
-	for _, r := range ask[event.QueryAnswer](t, env, event.DoorQuery, event.Query{}).Rows {
+	for _, r := range ask[api.QueryAnswer](t, env, api.EndpointQuery, api.Query{}).Rows {
 		states = append(states, r.State)
 		if r.OverdueAt != nil {
 			require.True(t, r.OverdueAt.Equal(noticed))
 			marked = append(marked, r.Revision)
 		}
 	}
-	require.Equal(t, []string{event.StateAcknowledged, event.StateAcknowledgedLate, event.StateAcknowledgedLate, event.StateOverdue, event.StateOpen}, states)
+	require.Equal(t, []string{api.StateAcknowledged, api.StateAcknowledgedLate, api.StateAcknowledgedLate, api.StateOverdue, api.StateOpen}, states)
 	require.Equal(t, []int{2, 3, 4}, marked)
-	require.Equal(t, []int{4}, revisions(ask[event.QueryAnswer](t, env, event.DoorQuery, event.Query{Overdue: true}).Rows))
-	require.Equal(t, []int{4, 5}, revisions(ask[event.QueryAnswer](t, env, event.DoorQuery, event.Query{Unacknowledged: true}).Rows))
+	require.Equal(t, []int{4}, revisions(ask[api.QueryAnswer](t, env, api.EndpointQuery, api.Query{Overdue: true}).Rows))
+	require.Equal(t, []int{4, 5}, revisions(ask[api.QueryAnswer](t, env, api.EndpointQuery, api.Query{Unacknowledged: true}).Rows))
 }
 
 // Records of clocks and desks are in the story of their incident.
@@ -235,7 +236,7 @@ func TestAStoryHoldsEveryKind(t *testing.T) {
 	}
 	commit(t, env, records...)
 	var got []string
-	for _, e := range ask[event.ShowAnswer](t, env, event.DoorShow, event.ShowRequest{Operator: "grid-east", Incident: "x"}).Entries {
+	for _, e := range ask[api.ShowAnswer](t, env, api.EndpointShow, api.ShowRequest{Operator: "grid-east", Incident: "x"}).Entries {
 		got = append(got, e.Type)
 	}
 	require.Equal(t, want, got)

@@ -10,10 +10,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
 	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/clock"
-	"github.com/tocsin-project/tocsin/internal/event"
 )
 
 // overwrite fills a file with bytes that are not an SQLite page.
@@ -79,7 +79,7 @@ func TestIndexFailure_StopsNobody(t *testing.T) {
 			env, dir := bustest.Start(t), t.TempDir()
 			serve(t, env, dir, clock.NewManual(nine))
 			commit(t, env, told(1, nil), told(2, nil))
-			require.Len(t, ask[event.QueryAnswer](t, env, event.DoorQuery, event.Query{}).Rows, 2)
+			require.Len(t, ask[api.QueryAnswer](t, env, api.EndpointQuery, api.Query{}).Rows, 2)
 			mend := fail(t, indexFile(dir))
 			commit(t, env, told(3, nil))
 			if mend != nil {
@@ -91,7 +91,7 @@ func TestIndexFailure_StopsNobody(t *testing.T) {
 			head, err := env.Bus.Head(t.Context())
 			require.NoError(t, err)
 			require.Eventually(t, func() bool {
-				return ask[event.LogState](t, env, event.DoorLog, struct{}{}).Size >= head
+				return ask[api.LogState](t, env, api.EndpointLog, struct{}{}).Size >= head
 			}, time.Minute, 10*time.Millisecond, "certification needs no index")
 			if mend != nil {
 				mend()
@@ -105,9 +105,9 @@ func TestIndexFailure_StopsNobody(t *testing.T) {
 }
 
 // try queries every escalation, and returns the code of the error if there is one.
-func try(t *testing.T, env *bustest.Env) (answer event.QueryAnswer, code string) {
+func try(t *testing.T, env *bustest.Env) (answer api.QueryAnswer, code string) {
 	t.Helper()
-	m, err := env.Conn.Request(event.DoorQuery, []byte("{}"), time.Minute)
+	m, err := env.Conn.Request(api.EndpointQuery, []byte("{}"), time.Minute)
 	require.NoError(t, err)
 	if code = m.Header.Get(endpoint.HeaderErrorCode); code == "" {
 		require.NoError(t, json.Unmarshal(m.Data, &answer))
@@ -119,7 +119,7 @@ func try(t *testing.T, env *bustest.Env) (answer event.QueryAnswer, code string)
 func unavailable(t *testing.T, env *bustest.Env) {
 	t.Helper()
 	require.Eventually(t, func() bool {
-		m, err := env.Conn.Request(event.DoorQuery, []byte("{}"), time.Minute)
+		m, err := env.Conn.Request(api.EndpointQuery, []byte("{}"), time.Minute)
 		require.NoError(t, err)
 		if m.Header.Get(endpoint.HeaderErrorCode) == "" {
 			return false
@@ -159,7 +159,7 @@ func TestIndex_StaysInItsFolder(t *testing.T) {
 func TestTiles_UnreadableAtStart(t *testing.T) {
 	t.Parallel()
 	env, dir := bustest.Start(t), t.TempDir()
-	state := func() event.LogState { return ask[event.LogState](t, env, event.DoorLog, struct{}{}) }
+	state := func() api.LogState { return ask[api.LogState](t, env, api.EndpointLog, struct{}{}) }
 	certified := func(record uint64) {
 		t.Helper()
 		require.Eventually(t, func() bool { return state().Size >= record }, time.Minute, 10*time.Millisecond)

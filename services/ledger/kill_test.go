@@ -12,7 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
@@ -72,7 +72,7 @@ func TestKilled(t *testing.T) {
 	for _, note := range seen {
 		old, err := w.verifier().Open(note)
 		require.NoError(t, err)
-		a := askOf[event.ProveAnswer](w, event.DoorProve, event.ProveRequest{Size: old.Size})
+		a := askOf[api.ProveAnswer](w, api.EndpointProve, api.ProveRequest{Size: old.Size})
 		require.Empty(t, a.Errors)
 		c, err := evidence.ParseConsistency(a.Proof)
 		require.NoError(t, err)

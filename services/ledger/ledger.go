@@ -18,10 +18,10 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/clock"
-	"github.com/tocsin-project/tocsin/internal/event"
 )
 
 // Name is the service's name.
@@ -86,7 +86,7 @@ func Run(ctx context.Context, d Deps) error {
 }
 
 // state returns the state of the log.
-func (l *Ledger) state(ctx context.Context) (event.LogState, error) {
+func (l *Ledger) state(ctx context.Context) (api.LogState, error) {
 	s, err := l.proof.state(ctx)
 	s.Indexed = l.view.indexed()
 	return s, err

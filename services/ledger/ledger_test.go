@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -72,7 +73,7 @@ func serve(t *testing.T, env *bustest.Env, dir string, c clock.Clock) (stop func
 		}
 	}
 	t.Cleanup(stop)
-	bustest.Answers(t, env, event.DoorArchive)
+	bustest.Answers(t, env, api.EndpointArchive)
 	return stop
 }
 
@@ -89,7 +90,7 @@ func ask[T any](t *testing.T, env *bustest.Env, door string, question any) (answ
 }
 
 // revisions returns the numbers of an answer's escalations.
-func revisions(rows []event.EscalationRow) []int {
+func revisions(rows []api.EscalationRow) []int {
 	out := []int{}
 	for _, r := range rows {
 		out = append(out, r.Revision)
@@ -129,48 +130,48 @@ func TestQueryFilters(t *testing.T) {
 	sample(t, env)
 	for _, row := range []struct {
 		name string
-		q    event.Query
+		q    api.Query
 		want []int
 	}{
-		{"all", event.Query{}, []int{1, 2, 3, 4, 5, 6, 7}},
-		{"a grade", event.Query{Grade: "major"}, []int{2}},
-		{"ungraded", event.Query{Grade: "ungraded"}, []int{6}},
-		{"an operator", event.Query{Operator: "xj-hydro"}, []int{3}},
-		{"nobody's", event.Query{Operator: "nobody"}, []int{}},
-		{"a desk", event.Query{Desk: "national-cyberspace"}, []int{2}},
-		{"a municipality", event.Query{Region: "310000"}, []int{1, 2, 5, 7}},
-		{"a province covers its prefectures", event.Query{Region: "650000"}, []int{3, 4}},
-		{"a prefecture does not cover its province", event.Query{Region: "650100"}, []int{3}},
-		{"a county", event.Query{Region: "650102"}, []int{}},
-		{"a sector", event.Query{Sector: "water"}, []int{3, 4}},
-		{"one of several sectors", event.Query{Sector: "energy"}, []int{1, 2, 3, 5, 7}},
-		{"a statute", event.Query{Statute: "cn-csirm-2025"}, []int{1, 2, 5, 7}},
-		{"a statute that stands", event.Query{Statute: "cn-cii-2021"}, []int{4}},
-		{"since, included", event.Query{Since: in(6 * time.Minute)}, []int{6, 7}},
-		{"until, excluded", event.Query{Until: in(3 * time.Minute)}, []int{1, 2}},
-		{"between", event.Query{Since: in(3 * time.Minute), Until: in(5 * time.Minute)}, []int{3, 4}},
-		{"unacknowledged", event.Query{Unacknowledged: true}, []int{2, 3, 5, 6, 7}},
-		{"overdue: an import never is", event.Query{Overdue: true}, []int{2, 3, 6}},
-		{"all that it says", event.Query{Overdue: true, Operator: "grid-east", Desk: "protection-energy"}, []int{6}},
-		{"a limit", event.Query{Limit: 2, Desk: "protection-energy"}, []int{1, 3}},
-		{"a word", event.Query{Text: "停电"}, []int{2, 3}},
-		{"a character", event.Query{Text: "障"}, []int{1, 4, 5, 6, 7}},
-		{"a longer word", event.Query{Text: "变电站停电"}, []int{2}},
-		{"two words, in letters and not", event.Query{Text: "Ｐump 停电"}, []int{3}},
-		{"words, and more", event.Query{Text: "停电", Operator: "grid-east"}, []int{2}},
-		{"characters that stand apart", event.Query{Text: "变停"}, []int{}},
-		{"part of a word in letters", event.Query{Text: "pum"}, []int{}},
-		{"half a code", event.Query{Region: "6501"}, []int{3}},
-		{"an odd part of a code", event.Query{Region: "650"}, []int{3, 4}},
+		{"all", api.Query{}, []int{1, 2, 3, 4, 5, 6, 7}},
+		{"a grade", api.Query{Grade: "major"}, []int{2}},
+		{"ungraded", api.Query{Grade: "ungraded"}, []int{6}},
+		{"an operator", api.Query{Operator: "xj-hydro"}, []int{3}},
+		{"nobody's", api.Query{Operator: "nobody"}, []int{}},
+		{"a desk", api.Query{Desk: "national-cyberspace"}, []int{2}},
+		{"a municipality", api.Query{Region: "310000"}, []int{1, 2, 5, 7}},
+		{"a province covers its prefectures", api.Query{Region: "650000"}, []int{3, 4}},
+		{"a prefecture does not cover its province", api.Query{Region: "650100"}, []int{3}},
+		{"a county", api.Query{Region: "650102"}, []int{}},
+		{"a sector", api.Query{Sector: "water"}, []int{3, 4}},
+		{"one of several sectors", api.Query{Sector: "energy"}, []int{1, 2, 3, 5, 7}},
+		{"a statute", api.Query{Statute: "cn-csirm-2025"}, []int{1, 2, 5, 7}},
+		{"a statute that stands", api.Query{Statute: "cn-cii-2021"}, []int{4}},
+		{"since, included", api.Query{Since: in(6 * time.Minute)}, []int{6, 7}},
+		{"until, excluded", api.Query{Until: in(3 * time.Minute)}, []int{1, 2}},
+		{"between", api.Query{Since: in(3 * time.Minute), Until: in(5 * time.Minute)}, []int{3, 4}},
+		{"unacknowledged", api.Query{Unacknowledged: true}, []int{2, 3, 5, 6, 7}},
+		{"overdue: an import never is", api.Query{Overdue: true}, []int{2, 3, 6}},
+		{"all that it says", api.Query{Overdue: true, Operator: "grid-east", Desk: "protection-energy"}, []int{6}},
+		{"a limit", api.Query{Limit: 2, Desk: "protection-energy"}, []int{1, 3}},
+		{"a word", api.Query{Text: "停电"}, []int{2, 3}},
+		{"a character", api.Query{Text: "障"}, []int{1, 4, 5, 6, 7}},
+		{"a longer word", api.Query{Text: "变电站停电"}, []int{2}},
+		{"two words, in letters and not", api.Query{Text: "Ｐump 停电"}, []int{3}},
+		{"words, and more", api.Query{Text: "停电", Operator: "grid-east"}, []int{2}},
+		{"characters that stand apart", api.Query{Text: "变停"}, []int{}},
+		{"part of a word in letters", api.Query{Text: "pum"}, []int{}},
+		{"half a code", api.Query{Region: "6501"}, []int{3}},
+		{"an odd part of a code", api.Query{Region: "650"}, []int{3, 4}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			a := ask[event.QueryAnswer](t, env, event.DoorQuery, row.q)
+			a := ask[api.QueryAnswer](t, env, api.EndpointQuery, row.q)
 			require.Empty(t, a.Errors)
 			require.Equal(t, row.want, revisions(a.Rows))
 		})
 	}
 
-	a := ask[event.QueryAnswer](t, env, event.DoorQuery, event.Query{})
+	a := ask[api.QueryAnswer](t, env, api.EndpointQuery, api.Query{})
 	require.EqualValues(t, 10, a.Through)
 	states := []string{}
 	for _, r := range a.Rows {
@@ -185,22 +186,22 @@ func TestQueryFilters(t *testing.T) {
 
 	// A minute later one more has waited too long.
 	c.Advance(time.Minute)
-	require.Equal(t, []int{2, 3, 6, 7}, revisions(ask[event.QueryAnswer](t, env, event.DoorQuery, event.Query{Overdue: true}).Rows))
+	require.Equal(t, []int{2, 3, 6, 7}, revisions(ask[api.QueryAnswer](t, env, api.EndpointQuery, api.Query{Overdue: true}).Rows))
 }
 
 func TestQuestionsThatAreRefused(t *testing.T) {
 	env := bustest.Start(t)
 	serve(t, env, t.TempDir(), clock.NewManual(nine))
-	a := ask[event.QueryAnswer](t, env, event.DoorQuery, event.Query{Grade: "huge", Cursor: "'; DROP TABLE records", Text: "?!"})
+	a := ask[api.QueryAnswer](t, env, api.EndpointQuery, api.Query{Grade: "huge", Cursor: "'; DROP TABLE records", Text: "?!"})
 	require.Len(t, a.Errors, 3, "every fault at once")
 	require.Equal(t, "$.text", a.Errors[2].Path)
 	require.Equal(t, "$.cursor", a.Errors[0].Path)
 	require.Equal(t, "$.grade", a.Errors[1].Path)
-	require.Equal(t, "$", ask[event.QueryAnswer](t, env, event.DoorQuery, "words").Errors[0].Path)
-	for _, q := range []any{"words", event.ShowRequest{Operator: "grid-east"}, event.ShowRequest{Incident: "x"}} {
-		require.Equal(t, "$", ask[event.ShowAnswer](t, env, event.DoorShow, q).Errors[0].Path)
+	require.Equal(t, "$", ask[api.QueryAnswer](t, env, api.EndpointQuery, "words").Errors[0].Path)
+	for _, q := range []any{"words", api.ShowRequest{Operator: "grid-east"}, api.ShowRequest{Incident: "x"}} {
+		require.Equal(t, "$", ask[api.ShowAnswer](t, env, api.EndpointShow, q).Errors[0].Path)
 	}
-	require.Empty(t, ask[event.ShowAnswer](t, env, event.DoorShow, event.ShowRequest{Operator: "grid-east", Incident: "never"}).Entries)
+	require.Empty(t, ask[api.ShowAnswer](t, env, api.EndpointShow, api.ShowRequest{Operator: "grid-east", Incident: "never"}).Entries)
 }
 
 // A cursor continues where its page ended, whatever was stored meanwhile.
@@ -212,20 +213,20 @@ func TestCursorsAreStable(t *testing.T) {
 		records = append(records, told(n+1, nil))
 	}
 	commit(t, env, records[:2*pageRows+20]...)
-	page := ask[event.QueryAnswer](t, env, event.DoorQuery, event.Query{})
+	page := ask[api.QueryAnswer](t, env, api.EndpointQuery, api.Query{})
 	require.Len(t, page.Rows, pageRows)
 	first := page.Next
 	commit(t, env, records[2*pageRows+20:]...)
 	var all []int
 	all = append(all, revisions(page.Rows)...)
 	for page.Next != "" {
-		page = ask[event.QueryAnswer](t, env, event.DoorQuery, event.Query{Cursor: page.Next})
+		page = ask[api.QueryAnswer](t, env, api.EndpointQuery, api.Query{Cursor: page.Next})
 		all = append(all, revisions(page.Rows)...)
 	}
 	require.Len(t, all, len(records))
 	require.True(t, slices.IsSorted(all))
-	require.Equal(t, pageRows+1, ask[event.QueryAnswer](t, env, event.DoorQuery, event.Query{Cursor: first}).Rows[0].Revision, "for ever")
-	exact := ask[event.QueryAnswer](t, env, event.DoorQuery, event.Query{Limit: 5, Since: in(time.Duration(len(records)-4) * time.Minute)})
+	require.Equal(t, pageRows+1, ask[api.QueryAnswer](t, env, api.EndpointQuery, api.Query{Cursor: first}).Rows[0].Revision, "for ever")
+	exact := ask[api.QueryAnswer](t, env, api.EndpointQuery, api.Query{Limit: 5, Since: in(time.Duration(len(records)-4) * time.Minute)})
 	require.Len(t, exact.Rows, 5)
 	require.Empty(t, exact.Next, "nothing comes after the last page")
 }
@@ -241,7 +242,7 @@ func TestAPageFitsAReply(t *testing.T) {
 	var pages [][]int
 	cursor := ""
 	for {
-		page := ask[event.QueryAnswer](t, env, event.DoorQuery, event.Query{Cursor: cursor})
+		page := ask[api.QueryAnswer](t, env, api.EndpointQuery, api.Query{Cursor: cursor})
 		pages = append(pages, revisions(page.Rows))
 		if cursor = page.Next; cursor == "" {
 			break
@@ -249,9 +250,9 @@ func TestAPageFitsAReply(t *testing.T) {
 	}
 	require.Equal(t, [][]int{{1}, {2}, {3}, {4}}, pages)
 	entries := 0
-	req := event.ShowRequest{Operator: "grid-east", Incident: "x"}
+	req := api.ShowRequest{Operator: "grid-east", Incident: "x"}
 	for {
-		page := ask[event.ShowAnswer](t, env, event.DoorShow, req)
+		page := ask[api.ShowAnswer](t, env, api.EndpointShow, req)
 		entries += len(page.Entries)
 		if !page.More {
 			break
@@ -265,7 +266,7 @@ func TestAStoryShowsWhatCannotBeRead(t *testing.T) {
 	env := bustest.Start(t)
 	serve(t, env, t.TempDir(), clock.NewManual(nine))
 	sample(t, env)
-	story := ask[event.ShowAnswer](t, env, event.DoorShow, event.ShowRequest{Operator: "grid-east", Incident: "x"})
+	story := ask[api.ShowAnswer](t, env, api.EndpointShow, api.ShowRequest{Operator: "grid-east", Incident: "x"})
 	require.Len(t, story.Entries, 9)
 	last := story.Entries[8]
 	require.Equal(t, event.KindEscalated, last.Type)
@@ -334,7 +335,7 @@ func indexed(t *testing.T, env *bustest.Env, dir string) []string {
 	stop := serve(t, env, dir, clock.NewManual(nine))
 	head, err := env.Bus.Head(anyone(t))
 	require.NoError(t, err)
-	require.Equal(t, head, ask[event.QueryAnswer](t, env, event.DoorQuery, event.Query{Limit: 1}).Through)
+	require.Equal(t, head, ask[api.QueryAnswer](t, env, api.EndpointQuery, api.Query{Limit: 1}).Through)
 	stop()
 	return dump(t, dir)
 }
@@ -375,13 +376,13 @@ func TestADamagedIndexIsMadeAgainWhileItRuns(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, raw, 0o600))
 	stop := serve(t, env, dir, clock.NewManual(nine))
 	require.Eventually(t, func() bool {
-		reply, err := env.Conn.Request(event.DoorQuery, []byte(`{}`), time.Second)
-		var page event.QueryAnswer
+		reply, err := env.Conn.Request(api.EndpointQuery, []byte(`{}`), time.Second)
+		var page api.QueryAnswer
 		return err == nil && json.Unmarshal(reply.Data, &page) == nil && len(page.Rows) > 100
 	}, 30*time.Second, 20*time.Millisecond)
 	require.Eventually(t, func() bool {
 		head, err := env.Bus.Head(anyone(t))
-		return err == nil && ask[event.QueryAnswer](t, env, event.DoorQuery, event.Query{Limit: 1}).Through == head
+		return err == nil && ask[api.QueryAnswer](t, env, api.EndpointQuery, api.Query{Limit: 1}).Through == head
 	}, 30*time.Second, 20*time.Millisecond)
 	stop()
 	require.Equal(t, want, dump(t, dir))

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -35,16 +36,16 @@ func TestOwnAct_IsNotUnacknowledged(t *testing.T) {
 	)
 	check := func() {
 		t.Helper()
-		require.Equal(t, []int{2, 3, 4}, revisions(ask[event.QueryAnswer](t, env, event.DoorQuery, event.Query{Unacknowledged: true}).Rows))
-		require.Equal(t, []int{3}, revisions(ask[event.QueryAnswer](t, env, event.DoorQuery, event.Query{Overdue: true}).Rows))
-		rows := ask[event.QueryAnswer](t, env, event.DoorQuery, event.Query{}).Rows
+		require.Equal(t, []int{2, 3, 4}, revisions(ask[api.QueryAnswer](t, env, api.EndpointQuery, api.Query{Unacknowledged: true}).Rows))
+		require.Equal(t, []int{3}, revisions(ask[api.QueryAnswer](t, env, api.EndpointQuery, api.Query{Overdue: true}).Rows))
+		rows := ask[api.QueryAnswer](t, env, api.EndpointQuery, api.Query{}).Rows
 		require.Len(t, rows, 5)
-		for i, want := range []string{event.StateAcknowledged, event.StateOpen, event.StateOverdue, event.StateOpen, event.StateAcknowledged} {
+		for i, want := range []string{api.StateAcknowledged, api.StateOpen, api.StateOverdue, api.StateOpen, api.StateAcknowledged} {
 			require.Equal(t, want, rows[i].State, "revision %d", rows[i].Revision)
 			require.Equal(t, i == 0 || i == 4, rows[i].OwnAct, "revision %d", rows[i].Revision)
 			require.Equal(t, i == 4, rows[i].AcknowledgedAt != nil, "nobody acknowledged it")
 		}
-		stats := ask[event.StatsAnswer](t, env, event.DoorStats, event.StatsQuery{By: "desk"}).Rows[0]
+		stats := ask[api.StatsAnswer](t, env, api.EndpointStats, api.StatsQuery{By: "desk"}).Rows[0]
 		require.Equal(t, []uint64{5, 0}, []uint64{stats.Escalations, stats.Acknowledged}, "nobody took up what a desk did itself")
 	}
 	check()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -49,14 +50,14 @@ func BenchmarkPage(b *testing.B) {
 		s, err := l.state(anyone(b))
 		return err == nil && s.Size == head && s.Indexed == head
 	}, 2*time.Minute, 10*time.Millisecond)
-	_, err = l.audit(anyone(b), event.AuditRequest{After: 1})
+	_, err = l.audit(anyone(b), api.AuditRequest{After: 1})
 	require.NoError(b, err)
 	require.Eventually(b, func() bool { _, checked := l.Certified(); return !checked.IsZero() }, 2*time.Minute, 10*time.Millisecond)
 	b.Logf("%d records", head)
 
 	story := func(incident string) func() {
 		return func() {
-			a, err := l.story(anyone(b), event.ShowRequest{Operator: "grid-east", Incident: fmt.Sprint(incident, rand.IntN(stories))})
+			a, err := l.story(anyone(b), api.ShowRequest{Operator: "grid-east", Incident: fmt.Sprint(incident, rand.IntN(stories))})
 			require.NoError(b, err)
 			require.Len(b, a.Entries, pageSize)
 		}
@@ -66,14 +67,14 @@ func BenchmarkPage(b *testing.B) {
 		ask  func()
 	}{
 		{"list", func() {
-			a, err := l.escalations(anyone(b), event.Query{Desk: "national-cyberspace", Cursor: fmt.Sprint(rand.Uint64N(head * 9 / 10)), Limit: pageSize})
+			a, err := l.escalations(anyone(b), api.Query{Desk: "national-cyberspace", Cursor: fmt.Sprint(rand.Uint64N(head * 9 / 10)), Limit: pageSize})
 			require.NoError(b, err)
 			require.Len(b, a.Rows, pageSize)
 		}},
 		{"show-adjacent", story("adjacent")},
 		{"show-spread", story("spread")},
 		{"prove", func() {
-			a, err := l.prove(anyone(b), event.ProveRequest{Record: 1 + rand.Uint64N(head)})
+			a, err := l.prove(anyone(b), api.ProveRequest{Record: 1 + rand.Uint64N(head)})
 			require.NoError(b, err)
 			require.NotEmpty(b, a.Proof)
 		}},

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/private"
@@ -432,14 +433,14 @@ func (p *proof) covers(ctx context.Context, record uint64) evidence.Checkpoint {
 }
 
 // state returns the state of the log.
-func (p *proof) state(ctx context.Context) (event.LogState, error) {
+func (p *proof) state(ctx context.Context) (api.LogState, error) {
 	stream, err := p.deps.Bus.State(ctx)
 	if err != nil { // the last good checkpoint is still valid
 		p.deps.Log.Warn("the engine does not say how the stream stands", zap.Error(err))
 	}
 	cp := p.last()
 	_, checked := p.Certified()
-	return event.LogState{
+	return api.LogState{
 		Checkpoint: cp.Note, Key: p.key.Verifier(), Size: cp.Size, Head: stream.Last, Removed: p.removals.total(),
 		Checked: checked, Damage: p.Damage(), Keep: p.deps.Keep.Months.String(),
 		ActFormats: []string{evidence.ActFormat1, evidence.ActFormat2},

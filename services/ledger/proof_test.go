@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
 	"github.com/tocsin-project/tocsin/internal/clock"
@@ -71,7 +72,7 @@ func (w *world) run() {
 		require.ErrorIs(w.t, <-ended, context.Canceled)
 	}
 	w.t.Cleanup(w.end)
-	bustest.Answers(w.t, w.env, event.DoorArchive)
+	bustest.Answers(w.t, w.env, api.EndpointArchive)
 }
 
 // stop stops the ledger and the server.
@@ -137,16 +138,16 @@ func (w *world) verifier() evidence.Verifier {
 }
 
 // audited runs a check to its end and returns what it found.
-func (w *world) audited() event.AuditAnswer {
+func (w *world) audited() api.AuditAnswer {
 	w.t.Helper()
-	last := askOf[event.AuditAnswer](w, event.DoorAudit, event.AuditRequest{})
+	last := askOf[api.AuditAnswer](w, api.EndpointAudit, api.AuditRequest{})
 	after := last.ID
 	if last.Running {
 		after-- // a checkpoint that is near enough
 	}
-	var answer event.AuditAnswer
+	var answer api.AuditAnswer
 	require.Eventually(w.t, func() bool {
-		answer = askOf[event.AuditAnswer](w, event.DoorAudit, event.AuditRequest{After: after})
+		answer = askOf[api.AuditAnswer](w, api.EndpointAudit, api.AuditRequest{After: after})
 		return answer.ID > after && !answer.Running
 	}, 30*time.Second, 5*time.Millisecond)
 	require.NotNil(w.t, answer.Ended)
@@ -171,7 +172,7 @@ func TestTheCheckpointFollowsTheStream(t *testing.T) {
 	info, err := os.Stat(filepath.Join(w.own(), keyFile))
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
-	state := askOf[event.LogState](w, event.DoorLog, struct{}{})
+	state := askOf[api.LogState](w, api.EndpointLog, struct{}{})
 	require.Equal(t, w.ledger.key.Verifier(), state.Key)
 	require.EqualValues(t, 857, state.Size)
 	require.Empty(t, state.Damage)
@@ -251,7 +252,7 @@ func TestProofs(t *testing.T) {
 	w.write(301)
 	w.certified()
 	for _, record := range []uint64{1, 2, 256, 257, 300, 601} {
-		a := askOf[event.ProveAnswer](w, event.DoorProve, event.ProveRequest{Record: record})
+		a := askOf[api.ProveAnswer](w, api.EndpointProve, api.ProveRequest{Record: record})
 		p, err := evidence.ParseProof(a.Proof)
 		require.NoError(t, err)
 		cp, err := p.Verify(w.verifier())
@@ -262,20 +263,20 @@ func TestProofs(t *testing.T) {
 		require.Equal(t, s.Data, p.Record.Body)
 		require.Equal(t, s.Wire, p.Record.Subject)
 	}
-	a := askOf[event.ProveAnswer](w, event.DoorProve, event.ProveRequest{Size: old.Size})
+	a := askOf[api.ProveAnswer](w, api.EndpointProve, api.ProveRequest{Size: old.Size})
 	c, err := evidence.ParseConsistency(a.Proof)
 	require.NoError(t, err)
 	require.NoError(t, c.Verify(w.verifier(), old))
 
-	for q, says := range map[event.ProveRequest]string{
+	for q, says := range map[api.ProveRequest]string{
 		{}: "must name a record or a size", {Record: 1, Size: 1}: "must name a record or a size",
 		{Record: 602}: "no checkpoint covers record 602", {Size: 700}: "fewer than 700",
 	} {
-		a := askOf[event.ProveAnswer](w, event.DoorProve, q)
+		a := askOf[api.ProveAnswer](w, api.EndpointProve, q)
 		require.Len(t, a.Errors, 1)
 		require.Contains(t, a.Errors[0].Message, says)
 	}
-	b := askOf[event.TilesAnswer](w, event.DoorTiles, event.TilesRequest{Paths: []string{"tile/0/000", "tile/entries/002.p/89", "tile/0/002.p/90", "tile/0/009", "checkpoint", "../key"}})
+	b := askOf[api.TilesAnswer](w, api.EndpointTiles, api.TilesRequest{Paths: []string{"tile/0/000", "tile/entries/002.p/89", "tile/0/002.p/90", "tile/0/009", "checkpoint", "../key"}})
 	require.Len(t, b.Tiles, 6)
 	require.Len(t, b.Tiles[0], 256*32)
 	require.Len(t, b.Tiles[1], 89*34)
@@ -289,9 +290,9 @@ func TestRecordsByPages(t *testing.T) {
 	w := newWorld(t)
 	w.write(1200)
 	w.remember()
-	read := func(q event.RecordsRequest) (out []uint64) {
+	read := func(q api.RecordsRequest) (out []uint64) {
 		for {
-			a := askOf[event.RecordsAnswer](w, event.DoorRecords, q)
+			a := askOf[api.RecordsAnswer](w, api.EndpointRecords, q)
 			require.Empty(t, a.Errors)
 			for _, line := range a.Lines {
 				r, err := evidence.ParseLine([]byte(line))
@@ -305,17 +306,17 @@ func TestRecordsByPages(t *testing.T) {
 			q.From = a.Next
 		}
 	}
-	require.Len(t, read(event.RecordsRequest{}), 1200)
-	require.Equal(t, []uint64{7, 8, 9}, read(event.RecordsRequest{From: 7, To: 9}))
-	require.Empty(t, read(event.RecordsRequest{From: 1201}))
-	require.Equal(t, []uint64{12}, read(event.RecordsRequest{Subjects: []string{"incident.accepted.grid-east.i12.*"}}))
+	require.Len(t, read(api.RecordsRequest{}), 1200)
+	require.Equal(t, []uint64{7, 8, 9}, read(api.RecordsRequest{From: 7, To: 9}))
+	require.Empty(t, read(api.RecordsRequest{From: 1201}))
+	require.Equal(t, []uint64{12}, read(api.RecordsRequest{Subjects: []string{"incident.accepted.grid-east.i12.*"}}))
 	at := w.stored[700].StoredAt // a batch has one stamp
-	since := read(event.RecordsRequest{Since: &at})
-	until := read(event.RecordsRequest{Until: &at})
+	since := read(api.RecordsRequest{Since: &at})
+	until := read(api.RecordsRequest{Until: &at})
 	require.Equal(t, 1200, len(since)+len(until))
 	require.True(t, !w.stored[since[0]-1].StoredAt.Before(at) && w.stored[until[len(until)-1]-1].StoredAt.Before(at))
 	later := time.Now().Add(time.Hour)
-	require.Empty(t, read(event.RecordsRequest{Since: &later}))
+	require.Empty(t, read(api.RecordsRequest{Since: &later}))
 }
 
 // askOf sends a request to an endpoint.

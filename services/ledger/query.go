@@ -11,6 +11,7 @@ import (
 
 	"github.com/klauspost/compress/s2"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/identity"
@@ -33,20 +34,20 @@ const (
 const together = 8
 
 // query returns one page of escalations, in ledger order, as they stand at now.
-func (x *index) query(ctx context.Context, q event.Query, now time.Time) (event.QueryAnswer, error) {
+func (x *index) query(ctx context.Context, q api.Query, now time.Time) (api.QueryAnswer, error) {
 	x.mu.RLock()
 	p, faults := planOf(x.words, q, identity.Of(ctx).Sight(), now)
 	x.mu.RUnlock()
 	if faults != nil {
-		return event.QueryAnswer{}, fault.Invalid("ledger: query", faults)
+		return api.QueryAnswer{}, fault.Invalid("ledger: query", faults)
 	}
-	var out event.QueryAnswer
+	var out api.QueryAnswer
 	err := x.ask(ctx, lanes, p.moving, func(r *reader) (err error) {
 		out.Rows, out.Next, err = pageOf(ctx, r, &p, q.Limit, (*lane).escalation)
 		return err
 	})
 	if err != nil {
-		return event.QueryAnswer{}, fmt.Errorf("ledger: query: %w", err)
+		return api.QueryAnswer{}, fmt.Errorf("ledger: query: %w", err)
 	}
 	for i := range out.Rows {
 		out.Rows[i].State = out.Rows[i].StateAt(now)
@@ -97,7 +98,7 @@ func pageOf[T any](ctx context.Context, r *reader, p *plan, limit int, read func
 }
 
 // escalation returns an escalation with its outcome.
-func (l *lane) escalation(record uint64) (row event.EscalationRow, bytes int, err error) {
+func (l *lane) escalation(record uint64) (row api.EscalationRow, bytes int, err error) {
 	var raw sql.RawBytes
 	var by, acknowledged, acknowledgedAt, overdue, overdueAt sql.NullInt64
 	var officer sql.NullString
@@ -173,7 +174,7 @@ func sequenceOf(cursor string) (uint64, error) {
 
 // entries returns the next records of an incident, without their subjects and bodies; if
 // the page is full there may be more.
-func (x *index) entries(ctx context.Context, req event.ShowRequest) (out []event.StoryEntry, err error) {
+func (x *index) entries(ctx context.Context, req api.ShowRequest) (out []api.StoryEntry, err error) {
 	err = x.ask(ctx, 1, nil, func(r *reader) error {
 		var id int64
 		err := r.row(lookIncident, event.Token(req.Incident), event.Token(req.Operator)).Scan(&id)
@@ -190,7 +191,7 @@ func (x *index) entries(ctx context.Context, req event.ShowRequest) (out []event
 		}
 		defer rows.Close()
 		for rows.Next() {
-			var e event.StoryEntry
+			var e api.StoryEntry
 			var kind int
 			var at int64
 			if err := rows.Scan(&e.Record, &kind, &at); err != nil {

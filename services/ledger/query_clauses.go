@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/identity"
@@ -216,7 +217,7 @@ func (r *reader) past(at place, s *set, now int64) error {
 
 // planOf turns a query for escalations into clauses, limited to what the caller may see,
 // or returns all its faults. Selective clauses come first, those that read rows last.
-func planOf(v *vocabulary, q event.Query, s identity.Sight, now time.Time) (p plan, faults []fault.Detail) {
+func planOf(v *vocabulary, q api.Query, s identity.Sight, now time.Time) (p plan, faults []fault.Detail) {
 	after, err := sequenceOf(q.Cursor)
 	if err != nil {
 		faults = append(faults, fault.Detail{Path: "$.cursor", Message: err.Error()})

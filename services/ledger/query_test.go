@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -48,7 +49,7 @@ func TestAPageOfTitlesThatDoNotFit(t *testing.T) {
 	_, err := x.apply(anyone(t), batch)
 	require.NoError(t, err)
 	for _, limit := range []int{0, 1, 2} {
-		q, got, pages := event.Query{Text: "电网调", Limit: limit}, []int{}, 0
+		q, got, pages := api.Query{Text: "电网调", Limit: limit}, []int{}, 0
 		for {
 			page, err := x.query(anyone(t), q, nine)
 			require.NoError(t, err)
@@ -79,15 +80,15 @@ func TestDamagedPostings(t *testing.T) {
 	}
 	_, err := x.writer.ExecContext(anyone(t), "UPDATE postings SET bits = x'010203' WHERE spot >= ? AND spot < ?", spot{1, 0}.number(), spot{2, 0}.number())
 	require.NoError(t, err)
-	for _, q := range []event.Query{{}, {Text: "故障"}, {Text: "障"}, {Desk: "protection-energy"}} {
+	for _, q := range []api.Query{{}, {Text: "故障"}, {Text: "障"}, {Desk: "protection-energy"}} {
 		_, err = x.query(anyone(t), q, nine)
 		require.True(t, isDamaged(err), "%v: %v", q, err)
 	}
-	_, err = x.stats(anyone(t), event.StatsQuery{By: "desk"}, nine)
+	_, err = x.stats(anyone(t), api.StatsQuery{By: "desk"}, nine)
 	require.True(t, isDamaged(err))
 	_, err = x.writer.ExecContext(anyone(t), "UPDATE escalations SET row = x'010203'")
 	require.NoError(t, err)
-	_, err = x.query(anyone(t), event.Query{Limit: 1}, nine)
+	_, err = x.query(anyone(t), api.Query{Limit: 1}, nine)
 	require.True(t, isDamaged(err))
 }
 
@@ -110,7 +111,7 @@ func TestABatchThatFails(t *testing.T) {
 	require.Equal(t, before, dumpOf(t, x))
 	_, err = x.apply(anyone(t), batch[5:])
 	require.NoError(t, err)
-	page, err := x.query(anyone(t), event.Query{}, nine)
+	page, err := x.query(anyone(t), api.Query{}, nine)
 	require.NoError(t, err)
 	require.Equal(t, []int{1, 2, 3, 4, 5, 6, 7}, revisions(page.Rows))
 }
@@ -123,13 +124,13 @@ func TestFarDates(t *testing.T) {
 	serve(t, env, t.TempDir(), clock.NewManual(nine))
 	year := func(n int) *time.Time { at := time.Date(n, 1, 1, 0, 0, 0, 0, time.UTC); return &at }
 	for _, c := range []struct {
-		q    event.Query
+		q    api.Query
 		rows int
 	}{
-		{event.Query{Until: year(9999)}, 2}, {event.Query{Since: year(1600)}, 2}, {event.Query{Since: year(1600), Until: year(9999)}, 2},
-		{event.Query{Since: year(9999)}, 0}, {event.Query{Until: year(1600)}, 0},
+		{api.Query{Until: year(9999)}, 2}, {api.Query{Since: year(1600)}, 2}, {api.Query{Since: year(1600), Until: year(9999)}, 2},
+		{api.Query{Since: year(9999)}, 0}, {api.Query{Until: year(1600)}, 0},
 	} {
-		a := ask[event.QueryAnswer](t, env, event.DoorQuery, c.q)
+		a := ask[api.QueryAnswer](t, env, api.EndpointQuery, c.q)
 		require.Len(t, a.Rows, c.rows, "%+v", c.q)
 	}
 	for at, want := range map[*time.Time]uint64{year(9999): 3, year(1600): 1} {

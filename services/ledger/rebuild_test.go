@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
@@ -41,7 +41,7 @@ func TestTilesDeletedWhileItRuns(t *testing.T) {
 				return err == nil && string(kept) == cp.Note && w.ledger.CertificationFailure() == nil && evidence.CheckTiles(t.Context(), w.ledger.folder, cp, nil) == nil
 			}
 			asked := func() bool {
-				askOf[event.AuditAnswer](w, event.DoorAudit, event.AuditRequest{After: 1 << 40}) // finds tiles that nothing reads
+				askOf[api.AuditAnswer](w, api.EndpointAudit, api.AuditRequest{After: 1 << 40}) // finds tiles that nothing reads
 				return whole()
 			}
 			require.Eventually(t, asked, 30*time.Second, 20*time.Millisecond)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/identity"
@@ -17,8 +18,8 @@ const (
 )
 
 // records answers with records as stored in the stream.
-func (l *Ledger) records(ctx context.Context, q event.RecordsRequest) (event.RecordsAnswer, error) {
-	answer := event.RecordsAnswer{Lines: []string{}}
+func (l *Ledger) records(ctx context.Context, q api.RecordsRequest) (api.RecordsAnswer, error) {
+	answer := api.RecordsAnswer{Lines: []string{}}
 	if !identity.Of(ctx).Sight().IsAll() {
 		return answer, errPart
 	}
@@ -88,28 +89,28 @@ func (l *Ledger) records(ctx context.Context, q event.RecordsRequest) (event.Rec
 
 // prove answers with a proof that a record is in the log, or that the log of an earlier
 // size is a prefix of the current one.
-func (l *Ledger) prove(ctx context.Context, q event.ProveRequest) (event.ProveAnswer, error) {
+func (l *Ledger) prove(ctx context.Context, q api.ProveRequest) (api.ProveAnswer, error) {
 	switch {
 	case (q.Record == 0) == (q.Size == 0):
-		return event.ProveAnswer{}, cannotProve("$", "must name a record or a size")
+		return api.ProveAnswer{}, cannotProve("$", "must name a record or a size")
 	case q.Size > 0:
 		return l.proveGrown(ctx, q.Size)
 	}
 	s, cp, err := l.provable(ctx, q.Record)
 	if err != nil {
-		return event.ProveAnswer{}, err
+		return api.ProveAnswer{}, err
 	}
 	if seen, err := l.sees(ctx, s.Subject); err != nil || !seen {
 		if err == nil {
 			err = l.hidden(ctx, s)
 		}
-		return event.ProveAnswer{}, err
+		return api.ProveAnswer{}, err
 	}
 	if s.Wire == "" {
-		return event.ProveAnswer{}, l.whyGone(ctx, q.Record)
+		return api.ProveAnswer{}, l.whyGone(ctx, q.Record)
 	}
 	if err := l.readingOf(ctx, s); err != nil {
-		return event.ProveAnswer{}, err
+		return api.ProveAnswer{}, err
 	}
 	return l.proveRecord(s, cp)
 }

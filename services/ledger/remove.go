@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -52,38 +53,38 @@ func words(texts map[string]string) error {
 
 // remove removes one record by order. The removal is a record of its own, with the hash
 // of the entry; it is on disk and certified before anything is erased.
-func (p *proof) remove(ctx context.Context, q event.RemoveRequest, req endpoint.Request) (event.RemoveAnswer, error) {
+func (p *proof) remove(ctx context.Context, q api.RemoveRequest, req endpoint.Request) (api.RemoveAnswer, error) {
 	if err := words(map[string]string{"$.order": q.Order, "$.officer": q.Officer}); err != nil {
-		return event.RemoveAnswer{}, err
+		return api.RemoveAnswer{}, err
 	}
 	if len(q.Reason) > maxText {
-		return event.RemoveAnswer{}, refuse("$.reason", "is longer than %d bytes", maxText)
+		return api.RemoveAnswer{}, refuse("$.reason", "is longer than %d bytes", maxText)
 	}
 	p.removing.Lock()
 	defer p.removing.Unlock()
 	if _, at, err := p.removals.of(ctx, p.deps.Bus, q.Record); err == nil {
 		if err := p.finish(ctx, at); err != nil {
-			return event.RemoveAnswer{}, err
+			return api.RemoveAnswer{}, err
 		}
-		return p.confirmed(ctx, event.RemoveAnswer{Status: event.StatusDuplicate, Record: at}, q.Record)
+		return p.confirmed(ctx, api.RemoveAnswer{Status: event.StatusDuplicate, Record: at}, q.Record)
 	} else if !errors.Is(err, errNotRemoved) {
-		return event.RemoveAnswer{}, err
+		return api.RemoveAnswer{}, err
 	}
 	s, err := p.removable(ctx, q.Record)
 	if err != nil {
-		return event.RemoveAnswer{}, err
+		return api.RemoveAnswer{}, err
 	}
 	a := event.ParseSubject(s.Subject)
 	copies, err := p.copies(ctx, a, q.Record)
 	if err != nil {
-		return event.RemoveAnswer{}, err
+		return api.RemoveAnswer{}, err
 	}
 	removal := event.Removal{
 		First: q.Record, Entries: []evidence.Hash{s.Entry()}, Why: event.WhyOrder, Order: q.Order, Officer: q.Officer, Reason: q.Reason,
 		At: p.deps.Clock.Now(), Operator: a.Operator, Incident: a.Incident, Type: a.Kind, Subject: event.SubjectHash(s.Subject),
 	}
 	if removal.Signed, err = p.signed(ctx, req, removal); err != nil {
-		return event.RemoveAnswer{}, err
+		return api.RemoveAnswer{}, err
 	}
 	answer, err := p.commit(ctx, removal)
 	if answer.Copies = copies; err != nil {
@@ -93,7 +94,7 @@ func (p *proof) remove(ctx context.Context, q event.RemoveRequest, req endpoint.
 }
 
 // confirmed returns the answer once the record is gone.
-func (p *proof) confirmed(ctx context.Context, answer event.RemoveAnswer, record uint64) (event.RemoveAnswer, error) {
+func (p *proof) confirmed(ctx context.Context, answer api.RemoveAnswer, record uint64) (api.RemoveAnswer, error) {
 	_, err := p.deps.Bus.Get(ctx, record)
 	if errors.Is(err, bus.ErrNotFound) {
 		return answer, nil
@@ -101,7 +102,7 @@ func (p *proof) confirmed(ctx context.Context, answer event.RemoveAnswer, record
 	if err == nil {
 		err = refuse("$.record", "record %d stays: record %d stands where its removal belongs and is none of it", record, answer.Record)
 	}
-	return event.RemoveAnswer{}, err
+	return api.RemoveAnswer{}, err
 }
 
 // removable returns a certified record that may be removed by order.
@@ -167,21 +168,21 @@ func (p *proof) copies(ctx context.Context, a event.Address, but uint64) ([]uint
 }
 
 // commit stores a removal and erases what it removes.
-func (p *proof) commit(ctx context.Context, removal event.Removal) (event.RemoveAnswer, error) {
+func (p *proof) commit(ctx context.Context, removal event.Removal) (api.RemoveAnswer, error) {
 	r, err := event.NewRecord(event.RemovedSubject(removal.First), removal.At, "", removal)
 	if err != nil {
-		return event.RemoveAnswer{}, err
+		return api.RemoveAnswer{}, err
 	}
 	results, err := p.deps.Bus.Commit(ctx, []event.Record{r})
 	if err != nil {
-		return event.RemoveAnswer{}, err
+		return api.RemoveAnswer{}, err
 	}
-	answer := event.RemoveAnswer{Status: event.StatusAccepted, Record: results[0].Sequence, Removed: removal.Count()}
+	answer := api.RemoveAnswer{Status: event.StatusAccepted, Record: results[0].Sequence, Removed: removal.Count()}
 	if results[0].Existing != nil {
 		answer.Status = event.StatusDuplicate
 	}
 	if err := p.removals.load(ctx, p.deps.Bus); err != nil {
-		return event.RemoveAnswer{}, err
+		return api.RemoveAnswer{}, err
 	}
 	p.deps.Log.Warn("records are removed", zap.Uint64("first", removal.First), zap.Uint64("records", removal.Count()),
 		zap.String("why", removal.Why), zap.String("order", removal.Order), zap.String("officer", removal.Officer), zap.Uint64("removal", answer.Record))
@@ -255,48 +256,48 @@ func (p *proof) eraseUnfinished(ctx context.Context) error {
 
 // archive removes a part of what is old and exported: see part. The hashes stay, in the
 // removal and in the tree.
-func (p *proof) archive(ctx context.Context, q event.ArchiveRequest, req endpoint.Request) (event.RemoveAnswer, error) {
+func (p *proof) archive(ctx context.Context, q api.ArchiveRequest, req endpoint.Request) (api.RemoveAnswer, error) {
 	texts := map[string]string{"$.officer": q.Officer, "$.export": q.Export}
 	if q.Try {
 		delete(texts, "$.export") // nothing is exported yet
 	}
 	if err := words(texts); err != nil {
-		return event.RemoveAnswer{}, err
+		return api.RemoveAnswer{}, err
 	}
 	if q.First == 0 || q.Last < q.First || q.Last > p.last().Size {
-		return event.RemoveAnswer{}, refuse("$.last", "%d to %d is no range of certified records; the last one is %d", q.First, q.Last, p.last().Size)
+		return api.RemoveAnswer{}, refuse("$.last", "%d to %d is no range of certified records; the last one is %d", q.First, q.Last, p.last().Size)
 	}
 	if p.isDamaged() {
-		return event.RemoveAnswer{}, refuse("$", "the record is damaged: nothing is removed from it")
+		return api.RemoveAnswer{}, refuse("$", "the record is damaged: nothing is removed from it")
 	}
 	p.removing.Lock()
 	defer p.removing.Unlock()
 	if err := p.eraseUnfinished(ctx); err != nil {
-		return event.RemoveAnswer{}, err
+		return api.RemoveAnswer{}, err
 	}
 	before := p.deps.Keep.Months.Before(machine.Now())
 	if s, err := p.deps.Bus.From(ctx, q.Last); err == nil && s.Sequence == q.Last && !s.StoredAt.Before(before) {
-		return event.RemoveAnswer{}, refuse("$.last", "record %d was stored at %s: nothing younger than %s is archived (%s)",
+		return api.RemoveAnswer{}, refuse("$.last", "record %d was stored at %s: nothing younger than %s is archived (%s)",
 			q.Last, s.StoredAt.In(event.Beijing).Format(time.RFC3339), p.deps.Keep.Months, strings.Join(p.deps.Keep.Articles, "; "))
 	} else if err != nil && !errors.Is(err, bus.ErrNotFound) {
-		return event.RemoveAnswer{}, err
+		return api.RemoveAnswer{}, err
 	}
 	if q.Try {
-		return event.RemoveAnswer{Status: event.StatusAccepted}, nil
+		return api.RemoveAnswer{Status: event.StatusAccepted}, nil
 	}
 	last := min(q.Last, q.First+archiveRun-1)
 	removal, kept, err := p.part(ctx, q.First, last, before)
 	if err != nil {
-		return event.RemoveAnswer{}, err
+		return api.RemoveAnswer{}, err
 	}
-	answer := event.RemoveAnswer{Status: event.StatusAccepted}
+	answer := api.RemoveAnswer{Status: event.StatusAccepted}
 	if removal.Count() > 0 {
 		removal.Why, removal.Export, removal.Officer, removal.At = event.WhyRetention, q.Export, q.Officer, p.deps.Clock.Now()
 		if removal.Signed, err = p.signed(ctx, req, removal); err != nil {
-			return event.RemoveAnswer{}, err
+			return api.RemoveAnswer{}, err
 		}
 		if answer, err = p.commit(ctx, removal); err != nil {
-			return event.RemoveAnswer{}, err
+			return api.RemoveAnswer{}, err
 		}
 	}
 	if answer.Kept = kept; last < q.Last {

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
 	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
@@ -47,9 +48,9 @@ func (w *world) story(incident string, revisions int) (seqs []uint64) {
 	return seqs
 }
 
-func (w *world) remove(record uint64) event.RemoveAnswer {
+func (w *world) remove(record uint64) api.RemoveAnswer {
 	w.t.Helper()
-	return askOf[event.RemoveAnswer](w, event.DoorRemove, event.RemoveRequest{Record: record, Order: "order 7/2026", Officer: "records-officer", Reason: "names a person"})
+	return askOf[api.RemoveAnswer](w, api.EndpointRemove, api.RemoveRequest{Record: record, Order: "order 7/2026", Officer: "records-officer", Reason: "names a person"})
 }
 
 func TestRemovalByOrder(t *testing.T) {
@@ -72,12 +73,12 @@ func TestRemovalByOrder(t *testing.T) {
 	require.Equal(t, a.Record, again.Record)
 
 	for _, record := range []uint64{seqs[0], seqs[1], a.Record} { // the removal itself can be proved
-		p, err := evidence.ParseProof(askOf[event.ProveAnswer](w, event.DoorProve, event.ProveRequest{Record: record}).Proof)
+		p, err := evidence.ParseProof(askOf[api.ProveAnswer](w, api.EndpointProve, api.ProveRequest{Record: record}).Proof)
 		require.NoError(t, err)
 		_, err = p.Verify(w.verifier())
 		require.NoError(t, err)
 	}
-	gone := askOf[event.ProveAnswer](w, event.DoorProve, event.ProveRequest{Record: seqs[2]})
+	gone := askOf[api.ProveAnswer](w, api.EndpointProve, api.ProveRequest{Record: seqs[2]})
 	require.Contains(t, gone.Errors[0].Message, "was removed by order order 7/2026 (records-officer)")
 
 	cp := w.certified()
@@ -88,7 +89,7 @@ func TestRemovalByOrder(t *testing.T) {
 	w.write(1)
 	require.Eventually(t, func() bool { return w.ledger.last().Size == cp.Size+1 }, 30*time.Second, time.Millisecond)
 	require.Empty(t, w.ledger.Damage(), "the tree made anew has the root that was signed")
-	require.EqualValues(t, 1, askOf[event.LogState](w, event.DoorLog, struct{}{}).Removed)
+	require.EqualValues(t, 1, askOf[api.LogState](w, api.EndpointLog, struct{}{}).Removed)
 }
 
 func TestWhatCannotBeRemoved(t *testing.T) {
@@ -105,7 +106,7 @@ func TestWhatCannotBeRemoved(t *testing.T) {
 		require.Len(t, a.Errors, 1)
 		require.Contains(t, a.Errors[0].Message, why)
 	}
-	a := askOf[event.RemoveAnswer](w, event.DoorRemove, event.RemoveRequest{Record: 1})
+	a := askOf[api.RemoveAnswer](w, api.EndpointRemove, api.RemoveRequest{Record: 1})
 	require.Len(t, a.Errors, 2)
 	require.Equal(t, event.StatusAccepted, w.remove(seqs[1]).Status, "an earlier revision")
 	removal := w.remove(seqs[0]).Record
@@ -156,8 +157,8 @@ func TestArchiving(t *testing.T) {
 	require.NoError(t, err)
 	seqs := w.story("x", 2)
 	cp := w.certified()
-	archive := func(first, last uint64) event.RemoveAnswer {
-		return askOf[event.RemoveAnswer](w, event.DoorArchive, event.ArchiveRequest{First: first, Last: last, Export: strings.Repeat("b", 64), Officer: "records-officer"})
+	archive := func(first, last uint64) api.RemoveAnswer {
+		return askOf[api.RemoveAnswer](w, api.EndpointArchive, api.ArchiveRequest{First: first, Last: last, Export: strings.Repeat("b", 64), Officer: "records-officer"})
 	}
 	refused := archive(1, cp.Size)
 	require.Len(t, refused.Errors, 1)
@@ -182,7 +183,7 @@ func TestArchiving(t *testing.T) {
 	}
 	again := archive(1, cp.Size)
 	require.Zero(t, again.Removed)
-	p := askOf[event.ProveAnswer](w, event.DoorProve, event.ProveRequest{Record: seqs[0]})
+	p := askOf[api.ProveAnswer](w, api.EndpointProve, api.ProveRequest{Record: seqs[0]})
 	require.Contains(t, p.Errors[0].Message, "was archived; the export whose manifest has the SHA-256 bbbb")
 	require.Empty(t, w.audited().Damage)
 	w.stop()
@@ -221,7 +222,7 @@ func TestArchivingTwiceAtOnce(t *testing.T) {
 	var g errgroup.Group
 	for range 4 {
 		g.Go(func() error {
-			_, err := w.ledger.archive(anyone(t), event.ArchiveRequest{First: 1, Last: cp.Size, Export: "e", Officer: "o"}, endpoint.Request{})
+			_, err := w.ledger.archive(anyone(t), api.ArchiveRequest{First: 1, Last: cp.Size, Export: "e", Officer: "o"}, endpoint.Request{})
 			return err
 		})
 	}

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/natsd"
 
 	"github.com/nats-io/nats.go"
@@ -139,8 +140,8 @@ func BenchmarkLedger(b *testing.B) {
 			perSecond(b, "indexed-records/s", size, began)
 			b.Logf("index: %.0f MB at most", residentMB())
 		}
-		for a := (event.AuditAnswer{Running: true}); a.Running || a.Ended == nil; { // once a day, and not all day
-			a, err = l.audit(ctx, event.AuditRequest{})
+		for a := (api.AuditAnswer{Running: true}); a.Running || a.Ended == nil; { // once a day, and not all day
+			a, err = l.audit(ctx, api.AuditRequest{})
 			require.NoError(b, err)
 			time.Sleep(10 * time.Millisecond)
 		}
@@ -235,28 +236,28 @@ func askScale(b *testing.B, l *Ledger, kind asked, n int) {
 func scaleQuestions(g *generator, r *rand.Rand, size uint64) []asked {
 	pick := func(n int, name func(int) string) string { return name(r.IntN(n)) }
 	end := generatedEnd(size)
-	page := func(name string, make func() event.Query) asked {
+	page := func(name string, make func() api.Query) asked {
 		return asked{name, func(ctx context.Context, l *Ledger) (any, error) { return l.escalations(ctx, make()) }}
 	}
-	filters := []func(q *event.Query){
-		func(q *event.Query) { q.Grade = event.Grades[r.IntN(4)].String() },
-		func(q *event.Query) { q.Operator = pick(generatedOperators, operatorName) },
-		func(q *event.Query) { q.Desk = pick(generatedDesks, deskName) },
-		func(q *event.Query) { q.Region = pick(generatedRegions, regionName) },
-		func(q *event.Query) { q.Region = fmt.Sprintf("%d0000", 11+r.IntN(31)) },
-		func(q *event.Query) { q.Sector = pick(generatedSectors, sectorName) },
-		func(q *event.Query) { q.Statute = pick(generatedStatutes, statuteName) },
-		func(q *event.Query) {
+	filters := []func(q *api.Query){
+		func(q *api.Query) { q.Grade = event.Grades[r.IntN(4)].String() },
+		func(q *api.Query) { q.Operator = pick(generatedOperators, operatorName) },
+		func(q *api.Query) { q.Desk = pick(generatedDesks, deskName) },
+		func(q *api.Query) { q.Region = pick(generatedRegions, regionName) },
+		func(q *api.Query) { q.Region = fmt.Sprintf("%d0000", 11+r.IntN(31)) },
+		func(q *api.Query) { q.Sector = pick(generatedSectors, sectorName) },
+		func(q *api.Query) { q.Statute = pick(generatedStatutes, statuteName) },
+		func(q *api.Query) {
 			since := generatedStart.Add(time.Duration(r.Int64N(int64(end.Sub(generatedStart)))))
 			until := since.Add(time.Duration(r.IntN(1000)) * time.Hour)
 			q.Since, q.Until = &since, &until
 		},
-		func(q *event.Query) { q.Unacknowledged = true },
-		func(q *event.Query) { q.Overdue = true },
-		func(q *event.Query) { q.Text = anyText(g, r) },
+		func(q *api.Query) { q.Unacknowledged = true },
+		func(q *api.Query) { q.Overdue = true },
+		func(q *api.Query) { q.Text = anyText(g, r) },
 	}
-	mixed := func(n int) event.Query {
-		var q event.Query
+	mixed := func(n int) api.Query {
+		var q api.Query
 		for range n {
 			filters[r.IntN(len(filters))](&q)
 		}
@@ -264,49 +265,49 @@ func scaleQuestions(g *generator, r *rand.Rand, size uint64) []asked {
 	}
 	cursor := func() string { return fmt.Sprint(r.Uint64N(size)) }
 	return []asked{
-		page("single", func() event.Query { return mixed(1) }),
-		page("mixed", func() event.Query { return mixed(2 + r.IntN(4)) }),
-		page("empty", func() event.Query { // a desk of one sector is never told of another's incidents
+		page("single", func() api.Query { return mixed(1) }),
+		page("mixed", func() api.Query { return mixed(2 + r.IntN(4)) }),
+		page("empty", func() api.Query { // a desk of one sector is never told of another's incidents
 			sector := r.IntN(generatedSectors)
 			q := mixed(r.IntN(4))
 			q.Desk, q.Sector, q.Text = deskName(sector), sectorName((sector+1)%generatedSectors), ""
 			return q
 		}),
-		page("emptiest", func() event.Query { // many have each, none has all
+		page("emptiest", func() api.Query { // many have each, none has all
 			sector := r.IntN(generatedSectors)
-			return event.Query{Sector: sectorName(sector), Operator: operatorName((sector + 1) % generatedSectors), Grade: "general", Statute: statuteName(1), Region: "310000"}
+			return api.Query{Sector: sectorName(sector), Operator: operatorName((sector + 1) % generatedSectors), Grade: "general", Statute: statuteName(1), Region: "310000"}
 		}),
-		page("deep", func() event.Query { q := mixed(1 + r.IntN(2)); q.Cursor = cursor(); return q }),
-		page("text", func() event.Query { return event.Query{Text: anyText(g, r)} }),
-		page("text-none", func() event.Query { // each word exists, all of them never together
-			return event.Query{Text: strings.Join([]string{g.words[r.IntN(50)], g.words[r.IntN(50)], g.words[r.IntN(50)], g.english[r.IntN(9)]}, " "), Desk: deskName(r.IntN(generatedDesks))}
+		page("deep", func() api.Query { q := mixed(1 + r.IntN(2)); q.Cursor = cursor(); return q }),
+		page("text", func() api.Query { return api.Query{Text: anyText(g, r)} }),
+		page("text-none", func() api.Query { // each word exists, all of them never together
+			return api.Query{Text: strings.Join([]string{g.words[r.IntN(50)], g.words[r.IntN(50)], g.words[r.IntN(50)], g.english[r.IntN(9)]}, " "), Desk: deskName(r.IntN(generatedDesks))}
 		}),
-		page("text-apart", func() event.Query { // a word whose pairs exist, but never together
+		page("text-apart", func() api.Query { // a word whose pairs exist, but never together
 			a, b := []rune(g.words[r.IntN(30)]), []rune(g.words[r.IntN(30)])
-			return event.Query{Text: string(a[:2]) + string(b[:2])}
+			return api.Query{Text: string(a[:2]) + string(b[:2])}
 		}),
-		page("text-character", func() event.Query {
-			return event.Query{Text: string([]rune(g.words[r.IntN(3000)])[:1]), Sector: pick(generatedSectors, sectorName)}
+		page("text-character", func() api.Query {
+			return api.Query{Text: string([]rune(g.words[r.IntN(3000)])[:1]), Sector: pick(generatedSectors, sectorName)}
 		}),
 		{"incidents", func(ctx context.Context, l *Ledger) (any, error) {
 			return l.incidents(ctx, anyIncidentQuery(g, r, size))
 		}},
 		{"show", func(ctx context.Context, l *Ledger) (any, error) {
-			return l.story(ctx, event.ShowRequest{Operator: pick(generatedOperators, operatorName), Incident: fmt.Sprintf("2025-%07d", r.IntN(int(size/6)))})
+			return l.story(ctx, api.ShowRequest{Operator: pick(generatedOperators, operatorName), Incident: fmt.Sprintf("2025-%07d", r.IntN(int(size/6)))})
 		}},
 		{"stats", func(ctx context.Context, l *Ledger) (any, error) {
-			q := event.StatsQuery{By: event.StatsDimensions[r.IntN(6)], Query: mixed(r.IntN(3))}
+			q := api.StatsQuery{By: api.StatsDimensions[r.IntN(6)], Query: mixed(r.IntN(3))}
 			q.Text = ""
 			return l.stats(ctx, q)
 		}},
 		{"stats-text", func(ctx context.Context, l *Ledger) (any, error) {
-			return l.stats(ctx, event.StatsQuery{By: "grade", Query: event.Query{Text: anyText(g, r)}})
+			return l.stats(ctx, api.StatsQuery{By: "grade", Query: api.Query{Text: anyText(g, r)}})
 		}},
 		{"path", func(_ context.Context, l *Ledger) (any, error) {
 			return evidence.ProveInclusion(l.folder, size, r.Uint64N(size))
 		}},
 		{"proof", func(ctx context.Context, l *Ledger) (any, error) {
-			return l.prove(ctx, event.ProveRequest{Record: 1 + r.Uint64N(size)})
+			return l.prove(ctx, api.ProveRequest{Record: 1 + r.Uint64N(size)})
 		}},
 	}
 }
@@ -325,7 +326,7 @@ func anyText(g *generator, r *rand.Rand) string {
 	return g.words[r.IntN(len(g.words))]
 }
 
-func anyIncidentQuery(g *generator, r *rand.Rand, size uint64) (q event.IncidentQuery) {
+func anyIncidentQuery(g *generator, r *rand.Rand, size uint64) (q api.IncidentQuery) {
 	for range 1 + r.IntN(4) {
 		switch r.IntN(8) {
 		case 0:

@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
@@ -57,13 +58,13 @@ func (l *Ledger) sees(ctx context.Context, subject string) (bool, error) {
 
 // trim removes from an incident's row what does not concern the caller: a desk sees
 // nothing of other desks, an operator sees what it owes and which desks were told.
-func trim(row *event.IncidentRow, s identity.Sight) {
+func trim(row *api.IncidentRow, s identity.Sight) {
 	switch {
 	case s.Operator != "":
 		row.Held, row.ClosedBy = nil, nil
 	case s.Desk != "":
 		row.Desks = slices.DeleteFunc(row.Desks, func(d string) bool { return d != s.Desk })
-		row.ClosedBy = slices.DeleteFunc(row.ClosedBy, func(c event.Closing) bool { return c.Desk != s.Desk })
+		row.ClosedBy = slices.DeleteFunc(row.ClosedBy, func(c api.Closing) bool { return c.Desk != s.Desk })
 		row.Held = slices.DeleteFunc(slices.Clone(row.Held), func(h event.Held) bool { return h.Desk != s.Desk })
 		row.Owed = slices.DeleteFunc(slices.Clone(row.Owed), func(o event.Obligation) bool { return o.Desk != "" && o.Desk != s.Desk })
 	}

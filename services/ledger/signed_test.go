@@ -7,6 +7,7 @@ import (
 	"github.com/nats-io/nkeys"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
@@ -26,15 +27,15 @@ func TestRemovalsAgreeWithTheirRequests(t *testing.T) {
 	signed.Certificate, err = operator.Sign(evidence.KeyText(signed.By, signed.Key))
 	require.NoError(t, err)
 	at := nine
-	signing := event.Signing{Log: "log.example.com/l", SignedAt: &at}
+	signing := api.Signing{Log: "log.example.com/l", SignedAt: &at}
 	for _, c := range []struct {
 		door    string
 		request any
 		removal event.Removal
 	}{
-		{event.DoorRemove, event.RemoveRequest{Record: 7, Order: "o", Officer: "p", Reason: "r", Signing: signing},
+		{api.EndpointRemove, api.RemoveRequest{Record: 7, Order: "o", Officer: "p", Reason: "r", Signing: signing},
 			event.Removal{First: 7, Entries: []evidence.Hash{{1}}, Why: event.WhyOrder, Order: "o", Officer: "p", Reason: "r", At: nine, Operator: "grid-east", Incident: "i", Type: event.KindAccepted, Subject: event.SubjectHash("s")}},
-		{event.DoorArchive, event.ArchiveRequest{First: 1, Last: 9, Export: "ab", Officer: "p", Signing: signing},
+		{api.EndpointArchive, api.ArchiveRequest{First: 1, Last: 9, Export: "ab", Officer: "p", Signing: signing},
 			event.Removal{First: 2, Entries: []evidence.Hash{{1}, {}, {2}}, Why: event.WhyRetention, Export: "ab", Officer: "p", At: nine}},
 	} {
 		for _, realm := range []event.Realm{event.Real, event.Drill} {

@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
@@ -22,17 +22,17 @@ var dimensions = map[string]kind{
 }
 
 // stats counts escalations as they stand at now.
-func (x *index) stats(ctx context.Context, q event.StatsQuery, now time.Time) (event.StatsAnswer, error) {
+func (x *index) stats(ctx context.Context, q api.StatsQuery, now time.Time) (api.StatsAnswer, error) {
 	q.Limit, q.Cursor = 0, ""
 	x.mu.RLock()
 	p, faults := planOf(x.words, q.Query, identity.Of(ctx).Sight(), now)
 	x.mu.RUnlock()
 	by, known := dimensions[q.By]
 	if !known {
-		faults = append(faults, fault.Detail{Path: "$.by", Message: fmt.Sprintf("%q is nothing to count by: want one of %v", q.By, event.StatsDimensions)})
+		faults = append(faults, fault.Detail{Path: "$.by", Message: fmt.Sprintf("%q is nothing to count by: want one of %v", q.By, api.StatsDimensions)})
 	}
 	if faults != nil {
-		return event.StatsAnswer{}, fault.Invalid("ledger: stats", faults)
+		return api.StatsAnswer{}, fault.Invalid("ledger: stats", faults)
 	}
 	counts := map[term]*sums{}
 	err := x.ask(ctx, lanes, append(p.moving, flagOpen, flagOverdue, flagAckLate), func(r *reader) error {
@@ -57,9 +57,9 @@ func (x *index) stats(ctx context.Context, q event.StatsQuery, now time.Time) (e
 		})
 	})
 	if err != nil {
-		return event.StatsAnswer{}, fmt.Errorf("ledger: stats: %w", err)
+		return api.StatsAnswer{}, fmt.Errorf("ledger: stats: %w", err)
 	}
-	return event.StatsAnswer{Rows: x.statsRows(q.By, counts)}, nil
+	return api.StatsAnswer{Rows: x.statsRows(q.By, counts)}, nil
 }
 
 // The indexes of sums; each counts the escalations in one set.
@@ -189,18 +189,18 @@ func (p postings) sum(sets *[numbers]set, n *sums) error {
 
 // statsRows returns the counts with their names: months in order, others with the most
 // escalations first.
-func (x *index) statsRows(by string, counts map[term]*sums) []event.StatsRow {
-	rows := []event.StatsRow{}
+func (x *index) statsRows(by string, counts map[term]*sums) []api.StatsRow {
+	rows := []api.StatsRow{}
 	for _, t := range slices.Collect(maps.Keys(counts)) {
 		n := counts[t]
-		rows = append(rows, event.StatsRow{
+		rows = append(rows, api.StatsRow{
 			By: by, Value: x.nameOf(t), Escalations: n[ofAll], Timed: n[ofTimed], Late: n[ofLate],
 			Targeted: n[ofTargeted], AcknowledgedLate: n[ofAckLate], Overdue: n[ofOverdue], Acknowledged: n[ofAcknowledged],
 			ReportedInTime:     share(n[ofTimed]-n[ofLate], n[ofTimed]),
 			AcknowledgedInTime: share(n[ofTargeted]-n[ofAckLate]-n[ofOverdue], n[ofTargeted]),
 		})
 	}
-	slices.SortFunc(rows, func(a, b event.StatsRow) int {
+	slices.SortFunc(rows, func(a, b api.StatsRow) int {
 		if by != "month" {
 			if c := cmp.Compare(b.Escalations, a.Escalations); c != 0 {
 				return c

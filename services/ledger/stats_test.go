@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -27,39 +28,39 @@ func TestStats(t *testing.T) {
 		told(10, func(e *event.Escalated) { e.Late = true }),
 		overdueAt(10, nine.Add(40*time.Minute)), acknowledged(10, "protection-energy", nine.Add(2*time.Minute)), // stamped early, stored late
 	)
-	stats := func(q event.StatsQuery) []event.StatsRow {
-		a := ask[event.StatsAnswer](t, env, event.DoorStats, q)
+	stats := func(q api.StatsQuery) []api.StatsRow {
+		a := ask[api.StatsAnswer](t, env, api.EndpointStats, q)
 		require.Empty(t, a.Errors)
 		require.EqualValues(t, 14, a.Through)
 		return a.Rows
 	}
-	require.Equal(t, []event.StatsRow{
+	require.Equal(t, []api.StatsRow{
 		{By: "month", Value: "2026-03", Escalations: 8, Timed: 6, Late: 1, Targeted: 6, AcknowledgedLate: 2, Overdue: 3, Acknowledged: 3,
 			ReportedInTime: half(5.0 / 6), AcknowledgedInTime: half(1.0 / 6)},
 		{By: "month", Value: "2026-04", Escalations: 1, Timed: 1, Late: 1, ReportedInTime: half(0)},
-	}, stats(event.StatsQuery{By: "month"}))
-	require.Equal(t, []event.StatsRow{
+	}, stats(api.StatsQuery{By: "month"}))
+	require.Equal(t, []api.StatsRow{
 		{By: "desk", Value: "protection-energy", Escalations: 1, Timed: 1, Targeted: 1, Overdue: 1, ReportedInTime: half(1), AcknowledgedInTime: half(0)},
-	}, stats(event.StatsQuery{By: "desk", Query: event.Query{Sector: "water", Statute: "cn-xj-cii-2022", Limit: 1, Cursor: "9"}}), "limit and cursor are not used")
+	}, stats(api.StatsQuery{By: "desk", Query: api.Query{Sector: "water", Statute: "cn-xj-cii-2022", Limit: 1, Cursor: "9"}}), "limit and cursor are not used")
 
-	counts := func(by string, q event.Query) map[string]uint64 {
+	counts := func(by string, q api.Query) map[string]uint64 {
 		out := map[string]uint64{}
 		last := uint64(1 << 60)
-		for _, r := range stats(event.StatsQuery{By: by, Query: q}) {
+		for _, r := range stats(api.StatsQuery{By: by, Query: q}) {
 			require.LessOrEqual(t, r.Escalations, last, "the most first")
 			out[r.Value], last = r.Escalations, r.Escalations
 		}
 		return out
 	}
-	require.Equal(t, map[string]uint64{"relatively-large": 6, "major": 1, "especially-grave": 1, "ungraded": 1}, counts("grade", event.Query{}))
-	require.Equal(t, map[string]uint64{"310000": 6, "650100": 1, "110000": 1, "650000": 1}, counts("region", event.Query{}), "each value of an escalation")
-	require.Equal(t, map[string]uint64{"650100": 1, "110000": 1, "650000": 1}, counts("region", event.Query{Region: "650000"}))
-	require.Equal(t, map[string]uint64{"energy": 7, "water": 2}, counts("sector", event.Query{}))
-	require.Equal(t, map[string]uint64{"cn-csirm-2025": 6, "cn-xj-cii-2022": 1, "cn-cii-2021": 1}, counts("statute", event.Query{}))
-	require.Equal(t, map[string]uint64{"national-cyberspace": 1}, counts("desk", event.Query{Text: "变电站"}), "the titles are looked at")
-	require.Equal(t, map[string]uint64{}, counts("grade", event.Query{Operator: "nobody"}))
+	require.Equal(t, map[string]uint64{"relatively-large": 6, "major": 1, "especially-grave": 1, "ungraded": 1}, counts("grade", api.Query{}))
+	require.Equal(t, map[string]uint64{"310000": 6, "650100": 1, "110000": 1, "650000": 1}, counts("region", api.Query{}), "each value of an escalation")
+	require.Equal(t, map[string]uint64{"650100": 1, "110000": 1, "650000": 1}, counts("region", api.Query{Region: "650000"}))
+	require.Equal(t, map[string]uint64{"energy": 7, "water": 2}, counts("sector", api.Query{}))
+	require.Equal(t, map[string]uint64{"cn-csirm-2025": 6, "cn-xj-cii-2022": 1, "cn-cii-2021": 1}, counts("statute", api.Query{}))
+	require.Equal(t, map[string]uint64{"national-cyberspace": 1}, counts("desk", api.Query{Text: "变电站"}), "the titles are looked at")
+	require.Equal(t, map[string]uint64{}, counts("grade", api.Query{Operator: "nobody"}))
 
-	a := ask[event.StatsAnswer](t, env, event.DoorStats, event.StatsQuery{By: "weather", Query: event.Query{Grade: "huge"}})
+	a := ask[api.StatsAnswer](t, env, api.EndpointStats, api.StatsQuery{By: "weather", Query: api.Query{Grade: "huge"}})
 	require.Len(t, a.Errors, 2)
 	require.Equal(t, "$.by", a.Errors[1].Path)
 }

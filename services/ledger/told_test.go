@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -29,7 +30,7 @@ func TestTold_WhenItIsStored(t *testing.T) {
 	time.Sleep(time.Until(due) + time.Millisecond) // as in a writer whose disk is full
 	commit(t, env, inTime, waited)
 
-	rows := ask[event.QueryAnswer](t, env, event.DoorQuery, event.Query{}).Rows
+	rows := ask[api.QueryAnswer](t, env, api.EndpointQuery, api.Query{}).Rows
 	require.Len(t, rows, 2)
 	for _, r := range rows {
 		require.Equal(t, r.Revision == 2, r.Late, "revision %d", r.Revision)
@@ -39,16 +40,16 @@ func TestTold_WhenItIsStored(t *testing.T) {
 			require.Equal(t, r.ReportedAt.Sub(due), time.Duration(*r.Duties[0].LateBy))
 		}
 	}
-	stats := ask[event.StatsAnswer](t, env, event.DoorStats, event.StatsQuery{By: "desk"}).Rows[0]
+	stats := ask[api.StatsAnswer](t, env, api.EndpointStats, api.StatsQuery{By: "desk"}).Rows[0]
 	require.Equal(t, []uint64{2, 1}, []uint64{stats.Timed, stats.Late})
-	story := ask[event.ShowAnswer](t, env, event.DoorShow, event.ShowRequest{Operator: "grid-east", Incident: "x"})
+	story := ask[api.ShowAnswer](t, env, api.EndpointShow, api.ShowRequest{Operator: "grid-east", Incident: "x"})
 	require.Len(t, story.Entries, 2)
 	for i, s := range story.Entries {
 		var told event.Escalated
 		require.NoError(t, json.Unmarshal(s.Body, &told))
 		require.Equal(t, []any{i == 1, rows[i].ReportedAt, rows[i].Duties}, []any{told.Late, told.ReportedAt, told.Duties}, "as in its row")
 	}
-	records := ask[event.RecordsAnswer](t, env, event.DoorRecords, event.RecordsRequest{From: 1})
+	records := ask[api.RecordsAnswer](t, env, api.EndpointRecords, api.RecordsRequest{From: 1})
 	require.Len(t, records.Lines, 2)
 	require.Equal(t, map[uint64]time.Time{rows[1].Record: rows[1].ReportedAt}, records.StoredLate, "for the page of an export")
 	stored, err := env.Bus.Last(t.Context(), waited.Subject)

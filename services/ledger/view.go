@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -252,30 +253,30 @@ func (v *view) grown(ctx context.Context, after uint64) error {
 	}
 }
 
-func (v *view) stats(ctx context.Context, q event.StatsQuery) (event.StatsAnswer, error) {
+func (v *view) stats(ctx context.Context, q api.StatsQuery) (api.StatsAnswer, error) {
 	x, through, err := v.caughtUp(ctx)
 	if err != nil {
-		return event.StatsAnswer{}, err
+		return api.StatsAnswer{}, err
 	}
 	answer, err := x.stats(ctx, q, v.deps.Clock.Now())
 	answer.Through = through
 	return answer, v.report(err)
 }
 
-func (v *view) escalations(ctx context.Context, q event.Query) (event.QueryAnswer, error) {
+func (v *view) escalations(ctx context.Context, q api.Query) (api.QueryAnswer, error) {
 	x, through, err := v.caughtUp(ctx)
 	if err != nil {
-		return event.QueryAnswer{}, err
+		return api.QueryAnswer{}, err
 	}
 	answer, err := x.query(ctx, q, v.deps.Clock.Now())
 	answer.Through = through
 	return answer, v.report(err)
 }
 
-func (v *view) incidents(ctx context.Context, q event.IncidentQuery) (event.IncidentAnswer, error) {
+func (v *view) incidents(ctx context.Context, q api.IncidentQuery) (api.IncidentAnswer, error) {
 	x, through, err := v.caughtUp(ctx)
 	if err != nil {
-		return event.IncidentAnswer{}, err
+		return api.IncidentAnswer{}, err
 	}
 	answer, err := x.incidents(ctx, q)
 	answer.Through, answer.Now = through, v.deps.Clock.Now()

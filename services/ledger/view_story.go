@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
@@ -13,15 +14,15 @@ import (
 const storyPart = 50
 
 // story reads the next part of an incident's story.
-func (l *Ledger) story(ctx context.Context, req event.ShowRequest) (event.ShowAnswer, error) {
+func (l *Ledger) story(ctx context.Context, req api.ShowRequest) (api.ShowAnswer, error) {
 	if req.Operator == "" || req.Incident == "" {
-		return event.ShowAnswer{}, fault.Invalid(Name, []fault.Detail{{Path: "$", Message: "must name an operator and an incident"}})
+		return api.ShowAnswer{}, fault.Invalid(Name, []fault.Detail{{Path: "$", Message: "must name an operator and an incident"}})
 	}
 	x, through, err := l.caughtUp(ctx)
 	if err != nil {
-		return event.ShowAnswer{}, err
+		return api.ShowAnswer{}, err
 	}
-	answer := event.ShowAnswer{Through: through, Entries: []event.StoryEntry{}}
+	answer := api.ShowAnswer{Through: through, Entries: []api.StoryEntry{}}
 	operator, incident := event.Token(req.Operator), event.Token(req.Incident)
 	if shown, err := l.seesIncident(ctx, operator, incident); err != nil || !shown {
 		if err == nil {
@@ -68,7 +69,7 @@ func (l *Ledger) story(ctx context.Context, req event.ShowRequest) (event.ShowAn
 
 // tellEntry completes an entry with its record. A missing record does not stop the rest
 // of the story.
-func tellEntry(e *event.StoryEntry, s event.Stored) (err error) {
+func tellEntry(e *api.StoryEntry, s event.Stored) (err error) {
 	e.Subject = s.Subject
 	switch {
 	case s.Wire == "":

@@ -7,9 +7,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
 	"github.com/tocsin-project/tocsin/internal/clock"
-	"github.com/tocsin-project/tocsin/internal/event"
 )
 
 // A query waits for an index within reach; one that is far behind answers at once, and
@@ -30,13 +30,13 @@ func TestAnIndexThatIsFarBehind(t *testing.T) {
 	v.reach = 3
 	ctx, cancel := context.WithTimeout(anyone(t), 100*time.Millisecond)
 	defer cancel()
-	_, err = v.escalations(ctx, event.Query{})
+	_, err = v.escalations(ctx, api.Query{})
 	require.ErrorIs(t, err, context.DeadlineExceeded, "three records: it waits")
 
 	v.reach = 2
 	require.Eventually(t, func() bool { // a busy machine may need as long as that for one
 		began := time.Now()
-		answer, err := v.escalations(anyone(t), event.Query{})
+		answer, err := v.escalations(anyone(t), api.Query{})
 		require.NoError(t, err)
 		require.EqualValues(t, 2, answer.Through)
 		return time.Since(began) < patience

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
@@ -135,7 +136,7 @@ func runRelay(ctx context.Context, nc *nats.Conn) error {
 		}
 		return err
 	}
-	err = relay(streamReports, event.DoorReport, func(m jetstream.Msg) []string {
+	err = relay(streamReports, api.EndpointReport, func(m jetstream.Msg) []string {
 		return []string{event.GradedSubject(strings.TrimPrefix(m.Subject(), "report."), m.Headers().Get(nats.MsgIdHdr), 1)}
 	})
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/natsd"
 
 	"github.com/nats-io/nats.go"
@@ -87,7 +88,7 @@ func prepare(ctx context.Context, nc *nats.Conn) error {
 		return err
 	}
 	for name, subject := range map[string]string{
-		streamReports: event.DoorReport, streamGraded: event.AllGraded,
+		streamReports: api.EndpointReport, streamGraded: event.AllGraded,
 		streamEscalated: event.AllEscalated, streamRejected: event.SubjectsRejected[0],
 	} {
 		if _, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{Name: name, Subjects: []string{subject}, Storage: jetstream.FileStorage, AllowDirect: true}); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
@@ -114,15 +115,15 @@ const screen = "bench"
 // openScreen opens the durable consumer that `tocsin desk watch` reads from, through the
 // same endpoint.
 func openScreen(ctx context.Context, s *site, desk string) (jetstream.Consumer, error) {
-	question, err := json.Marshal(event.WatchRequest{Client: screen, From: s.next[event.StreamLedger]})
+	question, err := json.Marshal(api.WatchRequest{Client: screen, From: s.next[event.StreamLedger]})
 	if err != nil {
 		return nil, err
 	}
-	reply, err := s.nc.RequestWithContext(ctx, event.WatchSubject(desk), question)
+	reply, err := s.nc.RequestWithContext(ctx, api.WatchSubject(desk), question)
 	if err != nil {
 		return nil, err
 	}
-	var opened event.WatchAnswer
+	var opened api.WatchAnswer
 	if err := json.Unmarshal(reply.Data, &opened); err != nil || opened.Consumer == "" {
 		return nil, fmt.Errorf("open %s: %s: %w", desk, reply.Data, err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
@@ -99,8 +100,8 @@ func (s *site) catchUp(ctx context.Context) (index, tree *lag, err error) {
 }
 
 // state returns the state of tocsin's log.
-func (s *site) state(ctx context.Context) (now event.LogState, err error) {
-	reply, err := s.nc.RequestWithContext(ctx, event.DoorLog, []byte("{}"))
+func (s *site) state(ctx context.Context) (now api.LogState, err error) {
+	reply, err := s.nc.RequestWithContext(ctx, api.EndpointLog, []byte("{}"))
 	if err != nil {
 		return now, fmt.Errorf("state of the log: %w", err)
 	}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/api"
 )
 
 // The mix of every hundred reports: one is invalid, five are especially grave, and the
@@ -64,7 +64,7 @@ func (l load) message(i int) *nats.Msg {
 	}
 	id, who, at := l.incident(i), operator(i), l.at.Format(time.RFC3339)
 	return &nats.Msg{
-		Subject: event.ReportSubject(who),
+		Subject: api.ReportSubject(who),
 		Header:  nats.Header{"Content-Type": {"application/cloudevents+json"}},
 		Data: fmt.Appendf(nil, `{"specversion":"1.0","type":"tocsin.report.initial.v1","source":"urn:tocsin:operator:%s","id":"%s","subject":"%s","time":"%s","datacontenttype":"application/json",`+
 			`"data":{"facilities":["main"],"discoveredAt":"%s","kind":"facility-fault","%s":"供水调度系统中断",`+

@@ -26,6 +26,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 	"go.uber.org/zap"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/identity"
@@ -213,5 +214,5 @@ func (s *Server) Ask(ctx context.Context, subject string, question, answer any) 
 // another caller's name.
 func isInternal(reply string) bool {
 	plain := event.Drill.Plain(reply)
-	return bus.IsRecord(reply) || bus.IsRecord(plain) || event.IsDoor(plain) || strings.HasPrefix(reply, "$")
+	return bus.IsRecord(reply) || bus.IsRecord(plain) || api.IsEndpoint(plain) || strings.HasPrefix(reply, "$")
 }

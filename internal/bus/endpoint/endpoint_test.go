@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
 	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
@@ -22,9 +23,9 @@ func TestServe_InADrill(t *testing.T) {
 	t.Parallel()
 	env := bustest.StartRealm(t, t.TempDir(), clock.System{}, event.Drill)
 	door := endpoint.Endpoint{
-		Name: "report", Subject: event.DoorReport, Limit: 2,
+		Name: "report", Subject: api.EndpointReport, Limit: 2,
 		Answer:  func(_ context.Context, r endpoint.Request) (any, error) { return r.Subject, nil },
-		ReplyTo: func(r endpoint.Request) string { return event.ReceiptOf(r.Subject) },
+		ReplyTo: func(r endpoint.Request) string { return api.ReceiptOf(r.Subject) },
 	}
 	bustest.Background(t, func(ctx context.Context) error { return env.Endpoints.Serve(ctx, "intake", door) })
 	eventually(t, "the service is there under the drill's name", func() bool {
@@ -52,7 +53,7 @@ func TestNoAnswerIsARecord(t *testing.T) {
 	t.Parallel()
 	real := bustest.Start(t)
 	drill := bustest.Join(t, real, clock.System{}, event.Drill)
-	door := endpoint.Endpoint{Name: "report", Subject: event.DoorReport, Limit: 2, Answer: func(context.Context, endpoint.Request) (any, error) { return "yes", nil }}
+	door := endpoint.Endpoint{Name: "report", Subject: api.EndpointReport, Limit: 2, Answer: func(context.Context, endpoint.Request) (any, error) { return "yes", nil }}
 	for _, env := range []*bustest.Env{real, drill} {
 		bustest.Background(t, func(ctx context.Context) error { return env.Endpoints.Serve(ctx, "intake", door) })
 		wire := env.Bus.Realm().Wire
@@ -79,7 +80,7 @@ func TestServe_HandlerThatPanics(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- env.Endpoints.Serve(ctx, "panics", endpoint.Endpoint{Name: "log", Subject: event.DoorLog, Limit: 1, Answer: func(_ context.Context, r endpoint.Request) (any, error) {
+		ended <- env.Endpoints.Serve(ctx, "panics", endpoint.Endpoint{Name: "log", Subject: api.EndpointLog, Limit: 1, Answer: func(_ context.Context, r endpoint.Request) (any, error) {
 			if len(r.Data) == 0 {
 				panic("a bug")
 			}
@@ -90,7 +91,7 @@ func TestServe_HandlerThatPanics(t *testing.T) {
 		var m *nats.Msg
 		require.Eventually(t, func() (ok bool) {
 			var err error
-			m, err = env.Conn.Request(event.DoorLog, []byte(want.ask), time.Second)
+			m, err = env.Conn.Request(api.EndpointLog, []byte(want.ask), time.Second)
 			return err == nil
 		}, 30*time.Second, 10*time.Millisecond)
 		require.Equal(t, want.code, m.Header.Get(endpoint.HeaderErrorCode))

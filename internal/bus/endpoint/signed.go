@@ -6,7 +6,7 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
@@ -19,15 +19,15 @@ func (s *Server) Signed(ctx context.Context, req Request, verify func(*evidence.
 	if !s.HasIdentities() {
 		return nil, nil
 	}
-	who, key := identity.Of(ctx), req.Header.Get(event.HeaderKey)
+	who, key := identity.Of(ctx), req.Header.Get(api.HeaderKey)
 	if key == "" {
-		return nil, Forbidden("it is not signed: the request needs the headers " + event.HeaderKey + " and " + event.HeaderSignature)
+		return nil, Forbidden("it is not signed: the request needs the headers " + api.HeaderKey + " and " + api.HeaderSignature)
 	}
 	voucher, ok := s.vouched(ctx, who, key)
 	if !ok {
 		return nil, Forbidden("it is signed with a key that does not belong, or no longer belongs, to " + who.String() + ": tocsin credential rotate replaces it")
 	}
-	signature, err := base64.StdEncoding.DecodeString(req.Header.Get(event.HeaderSignature))
+	signature, err := base64.StdEncoding.DecodeString(req.Header.Get(api.HeaderSignature))
 	if err != nil {
 		return nil, Forbidden("its signature is not base64")
 	}

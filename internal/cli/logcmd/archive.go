@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/cli/command"
 	"github.com/tocsin-project/tocsin/internal/cli/render"
 	"github.com/tocsin-project/tocsin/internal/client"
@@ -55,7 +56,7 @@ verified again and used.`,
 				return err
 			}
 			defer c.Close()
-			q := event.RecordsRequest{From: 1, Until: until}
+			q := api.RecordsRequest{From: 1, Until: until}
 			if err := mayArchive(cmd.Context(), c, q, officer); err != nil {
 				return err
 			}
@@ -87,7 +88,7 @@ verified again and used.`,
 
 // mayArchive checks whether the range of q would be archived, before exporting it, which
 // may take long.
-func mayArchive(ctx context.Context, c *client.Client, q event.RecordsRequest, officer string) error {
+func mayArchive(ctx context.Context, c *client.Client, q api.RecordsRequest, officer string) error {
 	log, err := certified(ctx, c, 0)
 	if err != nil {
 		return err
@@ -100,11 +101,11 @@ func mayArchive(ctx context.Context, c *client.Client, q event.RecordsRequest, o
 	case last < first:
 		return errNoneStored
 	}
-	return c.TryArchive(ctx, event.ArchiveRequest{First: first, Last: last, Officer: officer})
+	return c.TryArchive(ctx, api.ArchiveRequest{First: first, Last: last, Officer: officer})
 }
 
 // exportOnce writes the export, or uses the one of an earlier run.
-func (e environment) exportOnce(ctx context.Context, c *client.Client, dir string, q event.RecordsRequest) (*exported, error) {
+func (e environment) exportOnce(ctx context.Context, c *client.Client, dir string, q api.RecordsRequest) (*exported, error) {
 	dir = filepath.Clean(dir)
 	raw, err := os.ReadFile(filepath.Join(dir, "manifest.json"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -169,8 +170,8 @@ type archived struct {
 func (e environment) archive(ctx context.Context, c *client.Client, x *exported, officer string, asJSON bool) error {
 	done := archived{exported: x, Removals: []uint64{}}
 	counter := newCounter(e.ErrOut, e.Word("records"))
-	q := event.ArchiveRequest{First: x.First, Last: x.Last, Export: x.Manifest, Officer: officer}
-	err := c.Archive(ctx, q, func(a *event.RemoveAnswer) error {
+	q := api.ArchiveRequest{First: x.First, Last: x.Last, Export: x.Manifest, Officer: officer}
+	err := c.Archive(ctx, q, func(a *api.RemoveAnswer) error {
 		done.Archived += a.Removed
 		done.Kept += a.Kept
 		if a.Record != 0 && a.Status == event.StatusAccepted {

@@ -9,9 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/cli/command"
 	"github.com/tocsin-project/tocsin/internal/client"
-	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
@@ -38,7 +38,7 @@ Exit codes: 0 everything is intact, 1 damage was found, 2 the server could not b
 			}
 			defer c.Close()
 			counter := newCounter(e.ErrOut, e.Word("records"))
-			a, err := followAudit(cmd.Context(), c, func(a *event.AuditAnswer) { counter.show(a.Checked, a.Of) })
+			a, err := followAudit(cmd.Context(), c, func(a *api.AuditAnswer) { counter.show(a.Checked, a.Of) })
 			counter.end()
 			if err != nil {
 				return err
@@ -67,7 +67,7 @@ Exit codes: 0 everything is intact, 1 damage was found, 2 the server could not b
 const auditPause = 200 * time.Millisecond
 
 // followAudit starts a check, or joins the running one, and waits for its end.
-func followAudit(ctx context.Context, c *client.Client, seen func(*event.AuditAnswer)) (*event.AuditAnswer, error) {
+func followAudit(ctx context.Context, c *client.Client, seen func(*api.AuditAnswer)) (*api.AuditAnswer, error) {
 	a, err := c.Audit(ctx, math.MaxUint64) // an id that no finished check has
 	if err != nil {
 		return nil, err
@@ -93,7 +93,7 @@ func followAudit(ctx context.Context, c *client.Client, seen func(*event.AuditAn
 }
 
 // audit prints the result of a check for people.
-func (e environment) audit(ctx context.Context, c *client.Client, a *event.AuditAnswer) error {
+func (e environment) audit(ctx context.Context, c *client.Client, a *api.AuditAnswer) error {
 	took := "–"
 	if a.Ended != nil {
 		took = e.Length(a.Ended.Sub(a.Started))

@@ -12,10 +12,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/cli/command"
 	"github.com/tocsin-project/tocsin/internal/cli/render"
 	"github.com/tocsin-project/tocsin/internal/client"
-	"github.com/tocsin-project/tocsin/internal/event"
 )
 
 func (e environment) exportCommand() *cobra.Command {
@@ -71,7 +71,7 @@ for readers who may know.`,
 }
 
 // exportRange reads the flags that select the records.
-func exportRange(since, until, from, to string) (q event.RecordsRequest, err error) {
+func exportRange(since, until, from, to string) (q api.RecordsRequest, err error) {
 	if q.Since, err = command.Moment("--since", since); err != nil {
 		return q, &command.UsageError{Err: err}
 	}
@@ -112,7 +112,7 @@ type exported struct {
 const unfinished = ".unfinished"
 
 // export writes a folder of evidence. It gets its name only when it is complete.
-func (e environment) export(ctx context.Context, c *client.Client, dir string, q event.RecordsRequest) (*exported, error) {
+func (e environment) export(ctx context.Context, c *client.Client, dir string, q api.RecordsRequest) (*exported, error) {
 	given := filepath.Clean(dir)
 	dir, err := placeOf(given)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -19,8 +20,8 @@ import (
 type exporter struct {
 	client *client.Client
 	realm  event.Realm
-	log    *event.LogState
-	asked  event.RecordsRequest
+	log    *api.LogState
+	asked  api.RecordsRequest
 	count  *counter
 	out    *evidence.Export
 	page   *page.Page
@@ -31,7 +32,7 @@ type exporter struct {
 	done   exported
 }
 
-func newExporter(ctx context.Context, c *client.Client, e environment, q event.RecordsRequest) (*exporter, error) {
+func newExporter(ctx context.Context, c *client.Client, e environment, q api.RecordsRequest) (*exporter, error) {
 	log, err := certified(ctx, c, q.To)
 	if err != nil {
 		return nil, err
@@ -120,7 +121,7 @@ func (x *exporter) add(r evidence.Record, storedLate time.Time) error {
 // context adds what is needed to read the range and is not in it: removals of its
 // records, and the rules of its decisions.
 func (x *exporter) context(ctx context.Context) error {
-	q := event.RecordsRequest{From: 1, To: x.log.Size, Subjects: []string{event.AllRemoved, event.RulesSubject("*")}}
+	q := api.RecordsRequest{From: 1, To: x.log.Size, Subjects: []string{event.AllRemoved, event.RulesSubject("*")}}
 	return x.client.Records(ctx, q, func(uint64, uint64) error { return nil }, func(r evidence.Record) error {
 		if x.first <= r.Sequence && r.Sequence <= x.last {
 			return nil

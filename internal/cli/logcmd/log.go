@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/cli/command"
 	"github.com/tocsin-project/tocsin/internal/cli/render"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -45,7 +46,7 @@ checkpoint.
 
 // filter are the flags that select escalations, and their output format.
 type filter struct {
-	event.Query
+	api.Query
 	since, until string
 	json, csv    bool
 	excel        bool
@@ -143,23 +144,23 @@ func (q *filter) parse() (err error) {
 // writer writes CSV, in Excel's form if requested.
 func (q *filter) writer(out io.Writer) *csv.Writer {
 	if q.excel {
-		_, _ = io.WriteString(out, event.ByteOrderMark) // the next write fails as well
+		_, _ = io.WriteString(out, api.ByteOrderMark) // the next write fails as well
 	}
 	return csv.NewWriter(out)
 }
 
 // rowPrinter returns a function that prints a row, and one to call after the last.
-func (e environment) rowPrinter(q queryFlags) (print func(event.EscalationRow) error, end func() error) {
+func (e environment) rowPrinter(q queryFlags) (print func(api.EscalationRow) error, end func() error) {
 	nothing := func() error { return nil }
 	switch {
 	case q.json:
-		return func(r event.EscalationRow) error { return e.JSON(r) }, nothing
+		return func(r api.EscalationRow) error { return e.JSON(r) }, nothing
 	case !q.csv:
-		return func(r event.EscalationRow) error { e.Row(r); return nil }, nothing
+		return func(r api.EscalationRow) error { e.Row(r); return nil }, nothing
 	}
 	w := q.writer(e.Raw)
-	_ = w.Write(event.EscalationColumns) // Flush reports the error
-	return func(r event.EscalationRow) error { return w.Write(r.Cells()) }, func() error { w.Flush(); return w.Error() }
+	_ = w.Write(api.EscalationColumns) // Flush reports the error
+	return func(r api.EscalationRow) error { return w.Write(r.Cells()) }, func() error { w.Flush(); return w.Error() }
 }
 
 func (e environment) showCommand() *cobra.Command {
@@ -184,7 +185,7 @@ each record is one object, with its body as stored.`,
 			}
 			defer c.Close()
 			found := false
-			err = c.Show(cmd.Context(), operator, incident, func(s event.StoryEntry) error {
+			err = c.Show(cmd.Context(), operator, incident, func(s api.StoryEntry) error {
 				found = true
 				if asJSON {
 					return e.JSON(s)

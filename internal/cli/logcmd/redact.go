@@ -12,6 +12,7 @@ import (
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/cli/command"
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -21,7 +22,7 @@ import (
 
 func (e environment) redactCommand() *cobra.Command {
 	var l logFlags
-	var q event.RemoveRequest
+	var q api.RemoveRequest
 	var yes bool
 	cmd := &cobra.Command{
 		Use:   "redact RECORD... --order REFERENCE --officer POST",
@@ -84,10 +85,10 @@ The command asks for confirmation, unless --yes is given. Without a terminal it 
 // redaction is the result for one record, in JSON.
 type redaction struct {
 	Of uint64 `json:"of"` // the record that was to be removed
-	*event.RemoveAnswer
+	*api.RemoveAnswer
 }
 
-func (e environment) redact(ctx context.Context, c *client.Client, q event.RemoveRequest, records []uint64, asJSON bool) error {
+func (e environment) redact(ctx context.Context, c *client.Client, q api.RemoveRequest, records []uint64, asJSON bool) error {
 	refused := false
 	for _, q.Record = range records {
 		a, err := c.Remove(ctx, q)
@@ -133,7 +134,7 @@ func numbers(records []uint64) string {
 func (e environment) describe(ctx context.Context, c *client.Client, records []uint64) error {
 	for _, n := range records {
 		found := false
-		err := c.Records(ctx, event.RecordsRequest{From: n, To: n}, func(uint64, uint64) error { return nil }, func(r evidence.Record) error {
+		err := c.Records(ctx, api.RecordsRequest{From: n, To: n}, func(uint64, uint64) error { return nil }, func(r evidence.Record) error {
 			found = true
 			_, err := fmt.Fprintf(e.Out, "#%d  %s  %s\n", r.Sequence, printable.Line(r.Subject), r.Entry())
 			return err

@@ -11,9 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/cli/render"
 	"github.com/tocsin-project/tocsin/internal/client"
-	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/natsd"
 )
@@ -36,9 +36,9 @@ func TestDescribe_ShowsSubjectAndHashOnly(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(nc.Close)
 	stored := evidence.Record{Sequence: 7, Subject: "incident.accepted.mill.flood.r1", Body: []byte(`{"title":"secret"}`)}
-	_, err = nc.Subscribe(event.DoorRecords, func(m *nats.Msg) {
-		var q event.RecordsRequest
-		a := event.RecordsAnswer{Lines: []string{}}
+	_, err = nc.Subscribe(api.EndpointRecords, func(m *nats.Msg) {
+		var q api.RecordsRequest
+		a := api.RecordsAnswer{Lines: []string{}}
 		if err := json.Unmarshal(m.Data, &q); err != nil {
 			t.Error(err)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/cli/command"
 	"github.com/tocsin-project/tocsin/internal/cli/render"
 	"github.com/tocsin-project/tocsin/internal/client"
@@ -28,7 +29,7 @@ func (l *logFlags) flags(cmd *cobra.Command) {
 }
 
 // state returns the state of the log.
-func (l *logFlags) state(ctx context.Context) (*event.LogState, error) {
+func (l *logFlags) state(ctx context.Context) (*api.LogState, error) {
 	c, err := l.Dial()
 	if err != nil {
 		return nil, err
@@ -129,7 +130,7 @@ Exit code 1 if there is damage.`,
 	return cmd
 }
 
-func (e environment) logState(s *event.LogState) {
+func (e environment) logState(s *api.LogState) {
 	fmt.Fprintf(e.Out, e.Marks(e.Exercise, false)+e.Word("log-state")+"\n", s.Head, s.Size, s.Indexed, s.Removed)
 	checked := e.Word("log-unchecked")
 	if !s.Checked.IsZero() {
@@ -169,7 +170,7 @@ const (
 )
 
 // covered waits until the checkpoint covers a record.
-func covered(ctx context.Context, c *client.Client, record uint64) (*event.LogState, error) {
+func covered(ctx context.Context, c *client.Client, record uint64) (*api.LogState, error) {
 	for waited := time.Duration(0); ; waited += coverPause {
 		s, err := c.Log(ctx)
 		switch {
@@ -194,7 +195,7 @@ func covered(ctx context.Context, c *client.Client, record uint64) (*event.LogSt
 
 // certified waits until the checkpoint covers a record; 0 means the last one, for which
 // it waits only a little.
-func certified(ctx context.Context, c *client.Client, record uint64) (*event.LogState, error) {
+func certified(ctx context.Context, c *client.Client, record uint64) (*api.LogState, error) {
 	if record != 0 {
 		return covered(ctx, c, record)
 	}

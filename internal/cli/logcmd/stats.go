@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/cli/command"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/printable"
@@ -39,11 +40,11 @@ those at +08:00 in which the desk was told.`,
 				return &command.UsageError{Err: err}
 			}
 			if len(by) == 0 {
-				by = event.StatsDimensions
+				by = api.StatsDimensions
 			}
 			for _, d := range by {
-				if !slices.Contains(event.StatsDimensions, d) {
-					return &command.UsageError{Err: fmt.Errorf("--by is one of %s, not %q", strings.Join(event.StatsDimensions, ", "), d)}
+				if !slices.Contains(api.StatsDimensions, d) {
+					return &command.UsageError{Err: fmt.Errorf("--by is one of %s, not %q", strings.Join(api.StatsDimensions, ", "), d)}
 				}
 			}
 			c, err := conn.Dial()
@@ -53,7 +54,7 @@ those at +08:00 in which the desk was told.`,
 			defer c.Close()
 			print, end := e.statsPrinter(q)
 			for _, d := range by {
-				a, err := c.Stats(cmd.Context(), event.StatsQuery{By: d, Query: q.Query})
+				a, err := c.Stats(cmd.Context(), api.StatsQuery{By: d, Query: q.Query})
 				if err != nil {
 					return err
 				}
@@ -65,18 +66,18 @@ those at +08:00 in which the desk was told.`,
 		},
 	}
 	q.flags(cmd)
-	cmd.Flags().StringSliceVar(&by, "by", nil, "what to count by, repeatable: "+strings.Join(event.StatsDimensions, ", ")+" (default: each)")
+	cmd.Flags().StringSliceVar(&by, "by", nil, "what to count by, repeatable: "+strings.Join(api.StatsDimensions, ", ")+" (default: each)")
 	conn.Flags(cmd)
 	return cmd
 }
 
 // statsPrinter returns a function that prints the rows of one dimension, and one to call
 // after the last.
-func (e environment) statsPrinter(q filter) (print func(by string, rows []event.StatsRow) error, end func() error) {
+func (e environment) statsPrinter(q filter) (print func(by string, rows []api.StatsRow) error, end func() error) {
 	nothing := func() error { return nil }
 	switch {
 	case q.json:
-		return func(_ string, rows []event.StatsRow) error {
+		return func(_ string, rows []api.StatsRow) error {
 			for _, r := range rows {
 				if err := e.JSON(r); err != nil {
 					return err
@@ -86,8 +87,8 @@ func (e environment) statsPrinter(q filter) (print func(by string, rows []event.
 		}, nothing
 	case q.csv:
 		w := q.writer(e.Raw)
-		_ = w.Write(event.StatsColumns) // Flush reports the error
-		return func(_ string, rows []event.StatsRow) error {
+		_ = w.Write(api.StatsColumns) // Flush reports the error
+		return func(_ string, rows []api.StatsRow) error {
 			for _, r := range rows {
 				if err := w.Write(r.Cells()); err != nil {
 					return err
@@ -97,7 +98,7 @@ func (e environment) statsPrinter(q filter) (print func(by string, rows []event.
 		}, func() error { w.Flush(); return w.Error() }
 	}
 	first := true
-	return func(by string, rows []event.StatsRow) error {
+	return func(by string, rows []api.StatsRow) error {
 		if !first {
 			fmt.Fprintln(e.Out)
 		}
@@ -108,7 +109,7 @@ func (e environment) statsPrinter(q filter) (print func(by string, rows []event.
 }
 
 // statsTable prints one dimension for people.
-func (e environment) statsTable(by string, rows []event.StatsRow) {
+func (e environment) statsTable(by string, rows []api.StatsRow) {
 	table := [][]string{{e.Word("of-" + by), e.Word("stats-told"), e.Word("stats-in-time"), e.Word("stats-late"),
 		e.Word("stats-acknowledged"), e.Word("stats-late-ack"), e.Word("stats-overdue")}}
 	for _, r := range rows {

@@ -3,6 +3,7 @@ package render
 import (
 	"time"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
@@ -20,7 +21,7 @@ func minutes(n int) *event.Duration {
 }
 
 // owing is an incident with one obligation of each kind.
-var owing = event.IncidentRow{
+var owing = api.IncidentRow{
 	Operator: "grid-east", Incident: "inc-1", Revision: 3, Grade: event.Major, Title: "outage", GradedAt: noon,
 	Next: &event.Next{At: *after(60), Grade: event.EspeciallyGrave},
 	Owed: []event.Obligation{

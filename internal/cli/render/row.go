@@ -4,12 +4,13 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
 // Row prints one line for an escalation.
-func (p *Printer) Row(r event.EscalationRow) {
+func (p *Printer) Row(r api.EscalationRow) {
 	fmt.Fprintf(p.Out, "%s%s  ", p.Marks(r.Exercise, r.Imported), p.Time(&r.ReportedAt))
 	if r.Act == event.ActNotice { // a notice has no grade, and the silent desk did not send it
 		fmt.Fprintf(p.Out, "%s  → %s", p.Word(string(r.Act)), r.Desk)
@@ -37,7 +38,7 @@ func (p *Printer) Row(r event.EscalationRow) {
 }
 
 // titled is row with the title below, in a section of a page.
-func (p *Printer) Titled(r event.EscalationRow) {
+func (p *Printer) Titled(r api.EscalationRow) {
 	p.Row(r)
 	if r.Title != "" {
 		fmt.Fprintf(p.Out, "      %s\n", printable.Line(r.Title))
@@ -58,7 +59,7 @@ func (p *Printer) Marks(exercise, imported bool) (marks string) {
 
 // Limits prints the law's limit, what was late, and last the house's own target while
 // nobody has acknowledged: the target may pass long before the law's limit.
-func (p *Printer) Limits(r event.EscalationRow) {
+func (p *Printer) Limits(r api.EscalationRow) {
 	if r.DueAt != nil {
 		fmt.Fprintf(p.Out, "  %s %s", p.Word("by"), p.Time(r.DueAt))
 	}
@@ -70,7 +71,7 @@ func (p *Printer) Limits(r event.EscalationRow) {
 
 // lateDuties prints which duties were late, by how much and under which article, and the
 // strict limit of those that have one.
-func (p *Printer) lateDuties(r event.EscalationRow) {
+func (p *Printer) lateDuties(r api.EscalationRow) {
 	said := false
 	for _, d := range r.Duties {
 		if d.LateBy != nil {
@@ -126,7 +127,7 @@ func InTime(due *time.Time, received event.Stamp) bool {
 }
 
 // DrillRow prints one escalation: when it was told, and when it was acknowledged.
-func (p *Printer) DrillRow(r event.EscalationRow) {
+func (p *Printer) DrillRow(r api.EscalationRow) {
 	fmt.Fprintf(p.Out, "%s/%s", r.Operator, r.Incident)
 	if r.Act != event.ActNotice { // a notice has no grade
 		fmt.Fprintf(p.Out, "  %s", p.GradeName(r.Grade))

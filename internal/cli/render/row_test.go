@@ -8,19 +8,20 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
 // told is a row of the desk hall on an incident of grid-east.
-func told(incident string) event.EscalationRow {
-	return event.EscalationRow{Escalation: "hall.grid-east." + incident + ".1", Desk: "hall", Operator: "grid-east", Incident: incident, Title: "全站停电",
-		Grade: event.Major, Act: event.ActReport, From: "grid-east", ReportedAt: noon, DueAt: after(60), AcknowledgeBy: after(30), State: event.StateOverdue}
+func told(incident string) api.EscalationRow {
+	return api.EscalationRow{Escalation: "hall.grid-east." + incident + ".1", Desk: "hall", Operator: "grid-east", Incident: incident, Title: "全站停电",
+		Grade: event.Major, Act: event.ActReport, From: "grid-east", ReportedAt: noon, DueAt: after(60), AcknowledgeBy: after(30), State: api.StateOverdue}
 }
 
 // imported is a row that starts no clock.
-func imported(incident string) event.EscalationRow {
+func imported(incident string) api.EscalationRow {
 	r := told(incident)
-	r.Imported, r.DueAt, r.AcknowledgeBy, r.State = true, nil, nil, event.StateOpen
+	r.Imported, r.DueAt, r.AcknowledgeBy, r.State = true, nil, nil, api.StateOpen
 	return r
 }
 
@@ -38,7 +39,7 @@ func TestAnImportDoesNotLookLive(t *testing.T) {
 	assert.True(t, strings.HasPrefix(printed("en", func(p *Printer) { p.Row(r) }), "[drill] [imported, no clock runs] "))
 	full := &event.Escalated{ID: r.Escalation, Desk: "hall", Operator: "grid-east", Incident: "old", Imported: true, Act: event.ActReport, ReportedAt: noon,
 		Duties: []event.Duty{{Desk: "hall", Act: event.ActReport, From: "grid-east", Citation: "Law", Confidence: event.ConfidenceText}}}
-	en = printed("en", func(p *Printer) { p.Escalation(full, full.Row(1, nil, nil, noon)) })
+	en = printed("en", func(p *Printer) { p.Escalation(full, api.RowOf(full, 1, nil, nil, noon)) })
 	assert.True(t, strings.HasPrefix(en, "[imported, no clock runs] "))
 	assert.Contains(t, en, "report from grid-east  no clock runs — Law\n", `a limit that does not run is not "promptly"`)
 	assert.Equal(t, []string{"", "true"}, r.Cells()[18:20], "receivedAt, imported: later columns come after them")
@@ -53,12 +54,12 @@ func TestAnImportDoesNotLookLive(t *testing.T) {
 		{event.KindGraded, `{"revision":2,"state":{"archived":true,"live":true}}`, "+08:00  定级", "+08:00  graded"},
 		{event.KindEscalated, `{"desk":"hall","act":"report","imported":true}`, "[补录，不计时] 报送  hall", "[imported, no clock runs] told  hall"},
 	} {
-		entry := event.StoryEntry{Record: 5, Type: c.kind, At: noon, Body: json.RawMessage(c.body)}
+		entry := api.StoryEntry{Record: 5, Type: c.kind, At: noon, Body: json.RawMessage(c.body)}
 		zh, en := lines(func(p *Printer) { require.NoError(t, p.Story(entry)) })
 		assert.Contains(t, zh, c.zh)
 		assert.Contains(t, en, c.en)
 	}
-	entry := event.StoryEntry{Record: 5, Type: event.KindElapsed, At: noon, Body: json.RawMessage(`{}`)}
+	entry := api.StoryEntry{Record: 5, Type: event.KindElapsed, At: noon, Body: json.RawMessage(`{}`)}
 	assert.Contains(t, printed("en", func(p *Printer) { p.Exercise = true; require.NoError(t, p.Story(entry)) }), "+08:00  [drill] time has passed")
 }
 
@@ -70,7 +71,7 @@ func TestTheHousesTargetIsShown(t *testing.T) {
 	assert.Contains(t, zh, "时限 2026-03-01 13:00:00.000 +08:00  签收目标 2026-03-01 12:30:00.000 +08:00  [逾期未签收]")
 	assert.Contains(t, en, "by 2026-03-01 13:00:00.000 +08:00  acknowledge by 2026-03-01 12:30:00.000 +08:00  [overdue]")
 	assert.Contains(t, printed("en", func(p *Printer) { p.DrillRow(r) }), "acknowledge by 2026-03-01 12:30:00.000 +08:00  [overdue]\n")
-	r.AcknowledgedAt, r.AcknowledgedBy, r.State = after(20), "shift", event.StateAcknowledged
+	r.AcknowledgedAt, r.AcknowledgedBy, r.State = after(20), "shift", api.StateAcknowledged
 	assert.NotContains(t, printed("en", func(p *Printer) { p.Row(r) }), "acknowledge by")
 }
 
@@ -86,7 +87,7 @@ func lateTold(received int) *event.Escalated {
 
 func TestWhoseLatenessItIs(t *testing.T) {
 	full := lateTold(60) // at the limit: in time
-	row := full.Row(1, nil, nil, noon)
+	row := api.RowOf(full, 1, nil, nil, noon)
 	zh, en := lines(func(p *Printer) { p.Escalation(full, row) })
 	assert.Contains(t, zh, "迟报 12分钟 (本系统延误，收到时未迟), Law, art. 4")
 	assert.Contains(t, en, "late by 12m (received in time; delayed here), Law, art. 4")
@@ -94,12 +95,12 @@ func TestWhoseLatenessItIs(t *testing.T) {
 	raw, err := json.Marshal(full)
 	require.NoError(t, err)
 	zh, en = lines(func(p *Printer) {
-		require.NoError(t, p.Story(event.StoryEntry{Type: event.KindEscalated, At: noon, Body: raw}))
+		require.NoError(t, p.Story(api.StoryEntry{Type: event.KindEscalated, At: noon, Body: raw}))
 	})
 	assert.Contains(t, zh, "迟报 (本系统延误，收到时未迟)\n        Law, art. 4  迟报 12分钟 (本系统延误，收到时未迟)\n")
 	assert.Contains(t, en, "late (received in time; delayed here)\n        Law, art. 4  late by 12m (received in time; delayed here)\n")
 
-	for _, mine := range []event.EscalationRow{lateTold(61).Row(1, nil, nil, noon), func() event.EscalationRow {
+	for _, mine := range []api.EscalationRow{api.RowOf(lateTold(61), 1, nil, nil, noon), func() api.EscalationRow {
 		r := row
 		r.ReceivedAt = event.Stamp{} // of an index before receipts were in it
 		return r
@@ -112,7 +113,7 @@ func TestWhoseLatenessItIs(t *testing.T) {
 	b, err := json.Marshal(row)
 	require.NoError(t, err)
 	assert.Contains(t, string(b), `"receivedAt":"2026-03-01T05:00:00.000Z"`)
-	var back event.EscalationRow
+	var back api.EscalationRow
 	require.NoError(t, json.Unmarshal(b, &back))
 	assert.Equal(t, row, back)
 	row.ReceivedAt = event.Stamp{}
@@ -129,7 +130,7 @@ func TestACorrectedDiscoveryShowsLateness(t *testing.T) {
 	full.Standing, full.Duties = append(full.Duties, event.Duty{From: "grid-east", Citation: "Law, art. 5"}), []event.Duty{}
 	full.Standing[0].Confidence = event.ConfidenceSecondary
 	full.Act, full.DueAt, full.Late, full.Change.Kind = event.ActUpdate, nil, false, event.ChangeUnchanged
-	row := full.Row(1, nil, nil, noon)
+	row := api.RowOf(full, 1, nil, nil, noon)
 	require.Len(t, row.Standing, 1)
 	wantZH, wantEN := "按更正后的发现时间迟报 12分钟, Law, art. 4 [间接来源]", "late by 12m by the corrected discovery, Law, art. 4 [secondary source]"
 	zh, en := lines(func(p *Printer) { p.Escalation(full, row); p.DrillRow(row) })
@@ -143,7 +144,7 @@ func TestACorrectedDiscoveryShowsLateness(t *testing.T) {
 		raw, err := json.Marshal(body)
 		require.NoError(t, err)
 		zh, en := lines(func(p *Printer) {
-			require.NoError(t, p.Story(event.StoryEntry{Type: kind, At: noon, Body: raw}))
+			require.NoError(t, p.Story(api.StoryEntry{Type: kind, At: noon, Body: raw}))
 		})
 		assert.Contains(t, zh, wantZH, kind)
 		assert.Contains(t, en, wantEN, kind)
@@ -152,7 +153,7 @@ func TestACorrectedDiscoveryShowsLateness(t *testing.T) {
 }
 
 func TestANoticeHasNoGrade(t *testing.T) {
-	r := event.EscalationRow{Escalation: "hall.o.i.o7", Desk: "hall", Operator: "o", Incident: "i", Act: event.ActNotice, From: "annex", ReportedAt: noon, State: event.StateOpen, Exercise: true,
+	r := api.EscalationRow{Escalation: "hall.o.i.o7", Desk: "hall", Operator: "o", Incident: "i", Act: event.ActNotice, From: "annex", ReportedAt: noon, State: api.StateOpen, Exercise: true,
 		Notice: &event.Notice{Kind: event.NoticeReminder, Desk: "hall", Forward: "national", Until: after(44)}}
 	zh, en := lines(func(p *Printer) { p.Row(r); p.DrillRow(r) })
 	assert.Contains(t, zh, "[演练] 2026-03-01 12:00:00.000 +08:00  提示  → hall  o/i  ")

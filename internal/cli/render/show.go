@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/printable"
 )
@@ -17,7 +18,7 @@ func (p *Printer) Lateness(l event.Lateness) string {
 
 // Duty prints one duty with its limit. An import's duty has no limit, which is not the
 // same as "promptly".
-func (p *Printer) Duty(d event.Duty, r event.EscalationRow) {
+func (p *Printer) Duty(d event.Duty, r api.EscalationRow) {
 	due := p.Word("promptly")
 	switch {
 	case r.Imported:
@@ -36,7 +37,7 @@ func (p *Printer) Duty(d event.Duty, r event.EscalationRow) {
 
 // Notice describes what another desk did not do, or what this one has to confirm: ids and
 // times only.
-func (p *Printer) Notice(r event.EscalationRow, n event.Notice) string {
+func (p *Printer) Notice(r api.EscalationRow, n event.Notice) string {
 	at := func(t *time.Time) string {
 		if t == nil {
 			return "–"
@@ -84,7 +85,7 @@ func (p *Printer) change(c event.Change) {
 }
 
 // Escalation prints everything that a desk should see at once.
-func (p *Printer) Escalation(full *event.Escalated, r event.EscalationRow) {
+func (p *Printer) Escalation(full *event.Escalated, r api.EscalationRow) {
 	p.Row(r)
 	if r.Title != "" {
 		fmt.Fprintf(p.Out, "    %s\n", printable.Line(r.Title))

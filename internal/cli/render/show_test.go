@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/fault"
@@ -41,12 +42,12 @@ func TestLengths(t *testing.T) {
 func TestLatenessHasItsArticle(t *testing.T) {
 	late := event.Duty{Desk: "hall", From: "grid-east", Act: event.ActReport, DueAt: &noon, LateBy: minutes(12), StrictDueAt: after(-60),
 		Citation: "Measures, art. 4 ¶2", Confidence: event.ConfidenceSecondary}
-	r := event.EscalationRow{Escalation: "hall.grid-east.i.1", Desk: "hall", Operator: "grid-east", Incident: "i", Grade: event.Major,
-		Act: event.ActReport, From: "grid-east", ReportedAt: noon, Late: true, Duties: []event.Duty{late}, State: event.StateOverdue}
+	r := api.EscalationRow{Escalation: "hall.grid-east.i.1", Desk: "hall", Operator: "grid-east", Incident: "i", Grade: event.Major,
+		Act: event.ActReport, From: "grid-east", ReportedAt: noon, Late: true, Duties: []event.Duty{late}, State: api.StateOverdue}
 	out := printed("en", func(p *Printer) { p.Row(r) })
 	assert.Contains(t, out, "late by 12m, Measures, art. 4 ¶2 [secondary source]  strictly, from discovery: due 2026-03-01 11:00:00.000 +08:00")
 	assert.Contains(t, printed("zh", func(p *Printer) { p.Row(r) }), "迟报 12分钟, Measures, art. 4 ¶2 [间接来源]")
-	assert.Contains(t, printed("zh", func(p *Printer) { p.Duty(late, event.EscalationRow{}) }), "(迟报 12分钟)")
+	assert.Contains(t, printed("zh", func(p *Printer) { p.Duty(late, api.EscalationRow{}) }), "(迟报 12分钟)")
 	r.Exercise = true
 	assert.True(t, strings.HasPrefix(printed("en", func(p *Printer) { p.Row(r) }), "[drill] "))
 
@@ -68,7 +69,7 @@ func TestAnEscalationShowsAllThatIsNew(t *testing.T) {
 		Transfer:   &event.Transfer{From: "gate", Officer: "chief", Reason: "not ours"},
 		Owed:       owing.Owed[1:2], Held: owing.Held[:1],
 	}
-	out := printed("en", func(p *Printer) { p.Escalation(full, full.Row(1, nil, nil, noon)) })
+	out := printed("en", func(p *Printer) { p.Escalation(full, api.RowOf(full, 1, nil, nil, noon)) })
 	for _, want := range []string{
 		"determined: major  gate (chief): core function lost\n", "handed on by gate (chief): not ours\n", "confirmed by shift; authority: doc 7\n",
 		"owed: items cause, plan  promptly  — Law, art. 7 [unverified]\n",
@@ -78,7 +79,7 @@ func TestAnEscalationShowsAllThatIsNew(t *testing.T) {
 	}
 	const note = "facts.outage has no end, and its clock goes on until a progress report gives it again with until"
 	full.Change = event.Change{Kind: event.ChangeUnchanged, Reason: "report r-2" + event.ClocksGoOn([]string{"facts.outage"})}
-	assert.Contains(t, printed("en", func(p *Printer) { p.Escalation(full, full.Row(1, nil, nil, noon)) }), "\n    "+note+"\n")
+	assert.Contains(t, printed("en", func(p *Printer) { p.Escalation(full, api.RowOf(full, 1, nil, nil, noon)) }), "\n    "+note+"\n")
 	assert.Contains(t, printed("en", func(p *Printer) { p.storyGraded(event.Graded{Change: full.Change}) }), note)
 	for kind, want := range map[string]string{
 		event.NoticeOverdue:  "annex has not acknowledged annex.o.i.1, told 2026-03-01 12:00:00.000 +08:00, target 2026-03-01 12:30:00.000 +08:00",
@@ -86,7 +87,7 @@ func TestAnEscalationShowsAllThatIsNew(t *testing.T) {
 		event.NoticeReminder: "goes at 2026-03-01 12:44:00.000 +08:00 as unverified; tocsin desk confirm annex o/i --to national",
 	} {
 		n := &event.Notice{Kind: kind, Desk: "annex", Escalation: "annex.o.i.1", Since: &noon, AcknowledgeBy: after(30), Forward: "national", Until: after(44)}
-		row := event.EscalationRow{Operator: "o", Incident: "i", Act: event.ActNotice, Notice: n, ReportedAt: noon}
+		row := api.EscalationRow{Operator: "o", Incident: "i", Act: event.ActNotice, Notice: n, ReportedAt: noon}
 		assert.Contains(t, printed("en", func(p *Printer) { p.Row(row) }), want)
 	}
 }
@@ -121,7 +122,7 @@ func TestEveryKindOfRecordHasItsLine(t *testing.T) {
 	} {
 		raw, err := json.Marshal(c.body)
 		require.NoError(t, err)
-		entry := event.StoryEntry{Record: 5, Type: c.kind, At: noon, Body: raw}
+		entry := api.StoryEntry{Record: 5, Type: c.kind, At: noon, Body: raw}
 		out := printed("en", func(p *Printer) { require.NoError(t, p.Story(entry)) })
 		assert.Equal(t, "#5      2026-03-01 12:00:00.000 +08:00  "+c.want+"\n", out)
 		entry.Body = json.RawMessage(`[]`)
@@ -171,7 +172,7 @@ func TestEveryWordIsThere(t *testing.T) {
 	for _, status := range []string{event.StatusAccepted, event.StatusDuplicate, event.StatusRejected} {
 		ids = append(ids, "redact-"+status)
 	}
-	for _, by := range event.StatsDimensions {
+	for _, by := range api.StatsDimensions {
 		ids = append(ids, "of-"+by)
 	}
 	ids = append(ids, "rules-statute", "rules-register", event.NoticeOverdue, event.NoticeAway, event.NoticeReminder)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/printable"
@@ -12,7 +13,7 @@ import (
 
 // stories print the content of a record by its kind. The first line is short;
 // explanations follow below it, indented.
-var stories = map[string]func(*Printer, event.StoryEntry) error{
+var stories = map[string]func(*Printer, api.StoryEntry) error{
 	event.KindAccepted:     storyBody((*Printer).storyAccepted),
 	event.KindGraded:       storyBody((*Printer).storyGraded),
 	event.KindEscalated:    storyBody((*Printer).storyEscalated),
@@ -42,8 +43,8 @@ func (p *Printer) storyRead(r event.Reading) {
 
 // storyBody decodes a body for print; a body that cannot be decoded is still in the
 // story.
-func storyBody[T any](print func(*Printer, T)) func(*Printer, event.StoryEntry) error {
-	return func(p *Printer, s event.StoryEntry) error {
+func storyBody[T any](print func(*Printer, T)) func(*Printer, api.StoryEntry) error {
+	return func(p *Printer, s api.StoryEntry) error {
 		var body T
 		if err := json.Unmarshal(s.Body, &body); err != nil {
 			_, err = fmt.Fprintf(p.Out, "  (%v)\n", err)
@@ -57,7 +58,7 @@ func storyBody[T any](print func(*Printer, T)) func(*Printer, event.StoryEntry) 
 
 // signature describes who signed the act of a desk or a removal, when by their own clock
 // if that is signed too, and whether the signature is valid; empty without a signature.
-func (p *Printer) signature(s event.StoryEntry) string {
+func (p *Printer) signature(s api.StoryEntry) string {
 	act, err := evidence.Verifier{}.ActOf(evidence.Record{Sequence: s.Record, Subject: s.Subject, Body: s.Body})
 	switch {
 	case err != nil:
@@ -72,7 +73,7 @@ func (p *Printer) signature(s event.StoryEntry) string {
 }
 
 // Story prints one record of an incident for people.
-func (p *Printer) Story(s event.StoryEntry) error {
+func (p *Printer) Story(s api.StoryEntry) error {
 	fmt.Fprintf(p.Out, "#%-6d %s  %s%s", s.Record, p.Time(&s.At), p.storyMarks(s), p.Word("story-"+s.Type))
 	if print, ok := stories[s.Type]; ok {
 		return print(p, s)
@@ -83,7 +84,7 @@ func (p *Printer) Story(s event.StoryEntry) error {
 
 // storyMarks returns the marks of what must not be mistaken for a live incident: a
 // drill's records, and those known only from an archive.
-func (p *Printer) storyMarks(s event.StoryEntry) string {
+func (p *Printer) storyMarks(s api.StoryEntry) string {
 	var body struct {
 		Imported bool        `json:"imported"` // of an escalation
 		State    event.State `json:"state"`    // of a revision
@@ -162,7 +163,7 @@ func (p *Printer) storyEscalated(x event.Escalated) {
 		fmt.Fprintf(p.Out, "  %s%s", p.Word("late"), p.whose(x.DueAt, received))
 	}
 	if x.Notice != nil {
-		p.below("%s", p.Notice(x.Row(0, nil, nil, x.ReportedAt), *x.Notice))
+		p.below("%s", p.Notice(api.RowOf(&x, 0, nil, nil, x.ReportedAt), *x.Notice))
 	}
 	if t := x.Transfer; t != nil {
 		p.below(p.Word("transferred-by"), t.From, t.Officer, printable.Line(t.Reason))

@@ -7,6 +7,7 @@ import (
 	"github.com/nats-io/nkeys"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
@@ -23,7 +24,7 @@ func TestStory_SaysWhenAnActWasSigned(t *testing.T) {
 	user, err := desk.PublicKey()
 	require.NoError(t, err)
 	const subject, body = "incident.closed.hall.mill.flood.n1", `{"desk":"hall","officer":"duty-officer"`
-	entry := func(format, more string) event.StoryEntry {
+	entry := func(format, more string) api.StoryEntry {
 		s := evidence.SignedAct{Format: format, By: "desk/hall", Key: user, Sent: body + more + "}", Identities: operator}
 		s.Certificate, err = identities.Sign(evidence.KeyText(s.By, s.Key))
 		require.NoError(t, err)
@@ -31,9 +32,9 @@ func TestStory_SaysWhenAnActWasSigned(t *testing.T) {
 		require.NoError(t, err)
 		signed, err := json.Marshal(s)
 		require.NoError(t, err)
-		return event.StoryEntry{Record: 7, Type: event.KindClosed, At: noon, Subject: subject, Body: json.RawMessage(body + `,"signed":` + string(signed) + "}")}
+		return api.StoryEntry{Record: 7, Type: event.KindClosed, At: noon, Subject: subject, Body: json.RawMessage(body + `,"signed":` + string(signed) + "}")}
 	}
-	said := func(s event.StoryEntry) (zh, en string) {
+	said := func(s api.StoryEntry) (zh, en string) {
 		return lines(func(p *Printer) { require.NoError(t, p.Story(s)) })
 	}
 	zh, en := said(entry(evidence.ActFormat2, `,"log":"log.example.com/test","signedAt":"2026-03-01T03:59:58Z"`))
@@ -52,12 +53,12 @@ func TestStory_SaysWhenAnActWasSigned(t *testing.T) {
 func TestRow_OfADesksOwnAct(t *testing.T) {
 	t.Parallel()
 	full := &event.Escalated{ID: "hall.mill.flood.2", Desk: "hall", Operator: "mill", Incident: "flood", Act: event.ActUpdate, From: "hall", ReportedAt: noon}
-	r := full.Row(9, nil, nil, noon)
+	r := api.RowOf(full, 9, nil, nil, noon)
 	zh, en := lines(func(p *Printer) { p.Row(r) })
 	require.Contains(t, zh, "[本席位自己的处置，无需签收]")
 	require.Contains(t, en, "from hall → hall  mill/flood  [own act, nothing to acknowledge]")
 	_, en = lines(func(p *Printer) {
-		p.Row(full.Row(9, &event.Acknowledgement{At: noon, Officer: "shift"}, nil, noon))
+		p.Row(api.RowOf(full, 9, &event.Acknowledgement{At: noon, Officer: "shift"}, nil, noon))
 	})
 	require.Contains(t, en, "[acknowledged] shift")
 }

@@ -1,0 +1,312 @@
+package cloudevent
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"mime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+const (
+	headerContentType = "Content-Type"
+	headerPrefix      = "ce-"
+	opBinding         = "event: binding"
+)
+
+// mode is how a message carries its event.
+type mode int
+
+const (
+	modeStructured mode = iota
+	modeBatch
+	modeBinary
+	modeUnknown // CloudEvents in a format that we do not read
+)
+
+// modeOf returns the content mode by the media type: structured and batch begin with
+// application/cloudevents, compared without regard to case. JSON is the only event format
+// that is read.
+func modeOf(contentType string) mode {
+	if contentType == "application/cloudevents+json" { // as nearly every sender writes it
+		return modeStructured
+	}
+	t, _, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		t, _, _ = strings.Cut(strings.ToLower(contentType), ";")
+		t = strings.TrimSpace(t)
+	}
+	switch {
+	case t == "application/cloudevents", t == "application/cloudevents+json":
+		return modeStructured
+	case t == "application/cloudevents-batch+json":
+		return modeBatch
+	case strings.HasPrefix(t, "application/cloudevents"):
+		return modeUnknown
+	default:
+		return modeBinary
+	}
+}
+
+// FromNATS reads a report from a NATS message in either content mode, by the NATS
+// protocol binding of CloudEvents (1.0.3-wip, section 3): structured when Content-Type
+// begins with application/cloudevents, otherwise binary with every attribute in a ce-
+// header. A message with neither Content-Type nor ce- headers is structured, as version
+// 1.0.2 defines it for servers without headers. nats.Header can be passed as it is.
+//
+// Errors are those of Parse.
+func FromNATS(h map[string][]string, payload []byte) (*Event, error) {
+	var f faults
+	contentType, ce := splitHeader(h, &f)
+	if f.any() {
+		return nil, f.err(opBinding)
+	}
+	if contentType == "" && len(ce) == 0 {
+		return Parse(payload)
+	}
+	switch modeOf(contentType) {
+	case modeStructured:
+		return Parse(payload)
+	case modeBinary:
+		if len(ce) == 0 {
+			f.add("$", "has no ce- headers: send Content-Type application/cloudevents+json, or the attributes as ce- headers")
+			return nil, f.err(opBinding)
+		}
+		env := binaryEnvelope(&f, ce, payload)
+		if env == nil {
+			return nil, f.err(opBinding)
+		}
+		// Senders that follow the HTTP binding put the media type of the data here.
+		if _, ok := env.attributes["datacontenttype"]; !ok && contentType != "" {
+			env.attributes["datacontenttype"] = contentType
+		}
+		return env.binaryEvent(&f)
+	default:
+		f.add("$", "has the Content-Type %s: NATS carries application/cloudevents+json, or ce- headers", strconv.Quote(contentType))
+		return nil, f.err(opBinding)
+	}
+}
+
+// ToNATS renders an event in binary mode, for clients. It is the inverse of FromNATS,
+// except that extension attributes come back as strings.
+func ToNATS(e *Event) (map[string][]string, []byte) {
+	h := make(map[string][]string)
+	for name, v := range e.attributes() {
+		h[headerPrefix+name] = []string{percentEncode(v)}
+	}
+	return h, e.Data
+}
+
+// attributes returns every attribute in its canonical string form.
+func (e *Event) attributes() map[string]string {
+	attributes := map[string]string{"specversion": "1.0", "id": e.ID, "source": e.Source, "type": e.Type, "subject": e.Subject}
+	if !e.Time.IsZero() {
+		attributes["time"] = e.Time.Format(time.RFC3339Nano)
+	}
+	w := walk(e.Raw, "$", 0, new(faults))
+	defer w.done()
+	w.document()
+	for _, m := range w.members {
+		switch v := w.of(m); v.kind() {
+		case jsonString:
+			attributes[v[0].name] = v.str()
+		case jsonBoolean:
+			attributes[v[0].name] = strconv.FormatBool(v[0].num == 1)
+		case jsonNumber:
+			attributes[v[0].name] = strconv.FormatInt(int64(v[0].num), 10)
+		}
+	}
+	delete(attributes, "data")
+	return attributes
+}
+
+// attribute is one ce- header as received.
+type attribute struct{ name, header, value string }
+
+// splitHeader returns Content-Type and the ce- headers, matched without regard to case
+// and sorted by name.
+func splitHeader(h map[string][]string, f *faults) (contentType string, ce []attribute) {
+	for header, values := range h {
+		name, isCE := "", len(header) >= len(headerPrefix) && strings.EqualFold(header[:len(headerPrefix)], headerPrefix)
+		if isCE {
+			name = strings.ToLower(header[len(headerPrefix):])
+		}
+		for _, v := range values {
+			switch {
+			case isCE:
+				ce = append(ce, attribute{name, header, v})
+			case !strings.EqualFold(header, headerContentType):
+			case contentType != "" && contentType != v:
+				f.add("$", "has two different Content-Type headers")
+			default:
+				contentType = v
+			}
+		}
+	}
+	slices.SortFunc(ce, func(a, b attribute) int {
+		return cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.value, b.value))
+	})
+	return contentType, ce
+}
+
+// binaryEnvelope reads a message in binary mode. It returns nil when the message is too
+// large.
+func binaryEnvelope(f *faults, ce []attribute, payload []byte) *envelope {
+	size := len(payload)
+	for _, a := range ce {
+		size += len(a.header) + len(a.value)
+	}
+	if size > MaxBytes {
+		f.add("$", "has %d bytes with its ce- headers: at most %d are taken", size, MaxBytes)
+		return nil
+	}
+	env := &envelope{attributes: make(map[string]any, len(ce)+1)}
+	for i, a := range ce {
+		if i > 0 && ce[i-1].name == a.name {
+			f.add(appendName("$", a.name), "is given twice, by headers %s and %s", ce[i-1].header, a.header)
+			continue
+		}
+		v, problem := percentDecode(unquote(strings.Trim(a.value, " \t")))
+		if problem != "" {
+			f.add(appendName("$", a.name), "%s", problem)
+			env.named = append(env.named, a.name)
+			continue
+		}
+		env.attributes[a.name] = v
+	}
+	if len(payload) > 0 {
+		env.readData(f, "$.data", bytes.Clone(payload))
+	}
+	return env
+}
+
+// binaryEvent checks the envelope and renders the event for the record.
+func (e *envelope) binaryEvent(f *faults) (*Event, error) {
+	if !f.any() {
+		if e.raw = e.structured(); len(e.raw) > MaxBytes {
+			f.add("$", "has %d bytes in structured form: at most %d are taken", len(e.raw), MaxBytes)
+		}
+	}
+	for name, v := range e.attributes {
+		text, _ := v.(string)
+		e.given = append(e.given, node{name: name, text: text, kind: jsonString, size: 1})
+	}
+	return e.event(f)
+}
+
+// structured renders the envelope in the JSON event format: the core attributes, the
+// extensions by name, and the data as sent.
+func (e *envelope) structured() []byte {
+	names := slices.Clone(coreAttributes)
+	for name := range e.attributes {
+		if !slices.Contains(coreAttributes, name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names[len(coreAttributes):])
+	var b bytes.Buffer
+	b.Grow(len(e.data) + 1024)
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	put := func(before byte, v any) {
+		b.WriteByte(before)
+		if s, ok := v.(string); ok && isPlain(s) {
+			b.WriteByte('"')
+			b.WriteString(s)
+			b.WriteByte('"')
+			return
+		}
+		_ = enc.Encode(v) // strings in a buffer always encode
+		b.Truncate(b.Len() - 1)
+	}
+	for _, name := range names {
+		if v, ok := e.attributes[name]; ok {
+			put(',', name)
+			put(':', v)
+		}
+	}
+	b.WriteString(`,"data":`)
+	b.Write(e.data)
+	b.WriteByte('}')
+	raw := b.Bytes()
+	raw[0] = '{'
+	return raw
+}
+
+// isPlain reports whether s is printable ASCII that needs no escapes in a JSON string.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c >= 0x7F || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
+// percentEncode encodes a header value by section 3.1.3.2 of the HTTP binding: space,
+// double quote, percent and everything outside U+0021 to U+007E become UTF-8 in %XY.
+func percentEncode(s string) string {
+	const hexDigits = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c == '"' || c == '%' || c >= 0x7F {
+			b.WriteByte('%')
+			b.WriteByte(hexDigits[c>>4])
+			b.WriteByte(hexDigits[c&15])
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// percentDecode is the inverse of percentEncode. It also accepts characters that should
+// have been encoded, as long as they are ASCII: the encoding of other bytes is not known.
+func percentDecode(s string) (value, problem string) {
+	if isPlain(s) && strings.IndexByte(s, '%') < 0 {
+		return s, ""
+	}
+	out := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case c >= utf8.RuneSelf:
+			return "", "has bytes outside ASCII in its header: percent-encode them as UTF-8"
+		case c != '%':
+			out = append(out, c)
+		case i+2 >= len(s) || !isHex(s[i+1]) || !isHex(s[i+2]):
+			return "", "has a % in its header that two hexadecimal digits do not follow"
+		default:
+			b, _ := strconv.ParseUint(s[i+1:i+3], 16, 8)
+			out = append(out, byte(b))
+			i += 2
+		}
+	}
+	if !utf8.Valid(out) {
+		return "", "is not valid UTF-8 behind its percent-encoding"
+	}
+	return string(out), ""
+}
+
+// unquote reads a quoted-string (RFC 7230, section 3.2.6), which older senders write.
+func unquote(s string) string {
+	if len(s) < 2 || s[0] != '"' || s[len(s)-1] != '"' {
+		return s
+	}
+	s = s[1 : len(s)-1]
+	if strings.IndexByte(s, '\\') < 0 {
+		return s
+	}
+	out := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+1 < len(s) {
+			i++
+		}
+		out = append(out, s[i])
+	}
+	return string(out)
+}

@@ -1,0 +1,325 @@
+package cloudevent
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// valueOf reads JSON that is without a fault.
+func valueOf(t require.TestingT, text string) value {
+	var f faults
+	v := walk([]byte(text), "$", 0, &f).document()
+	require.Empty(t, f.list, text)
+	return v
+}
+
+// requireAgreement checks a verdict against the library. A value found valid is never
+// shown to the library; one found invalid decides a condition.
+func requireAgreement(t require.TestingT, p *plan, s *jsonschema.Schema, v value) verdict {
+	said := p.judge(v)
+	err := s.Validate(v.tree())
+	if said == valid && err != nil || said == invalid && err == nil {
+		require.Fail(t, "the plan errs", "verdict %d, library %v: %v", said, err, v.tree())
+	}
+	return said
+}
+
+// genSchema draws a schema, with keywords that plans follow and others.
+func genSchema(depth int) *rapid.Generator[any] {
+	return rapid.Custom(func(t *rapid.T) any {
+		names := rapid.SliceOfNDistinct(rapid.SampledFrom([]any{"a", "b", "c"}), 1, 3, rapid.ID)
+		scalars := []any{nil, true, false, "", "a", "b", "é", "2025-11-01T08:30:00Z", "PT1H", -1, 0, 1.5, 3}
+		schema := map[string]any{}
+		sub := func(keyword string) any {
+			if depth == 0 {
+				return rapid.Bool().Draw(t, keyword)
+			}
+			return genSchema(depth-1).Draw(t, keyword)
+		}
+		subs := func(keyword string) any { return []any{sub(keyword), sub(keyword)} }
+		for _, keyword := range rapid.SliceOfNDistinct(rapid.SampledFrom(strings.Fields(`type type types enum const minLength maxLength
+			pattern format minimum maximum minItems maxItems uniqueItems items properties properties required additionalProperties
+			allOf anyOf not if $ref $ref title bool exclusiveMinimum multipleOf oneOf prefixItems contains propertyNames minProperties
+			patternProperties dependentRequired unevaluatedProperties`)), 0, 4, rapid.ID).Draw(t, "keywords") {
+			switch keyword {
+			case "bool":
+				return rapid.Bool().Draw(t, "bool")
+			case "type":
+				schema["type"] = rapid.SampledFrom([]string{"null", "boolean", "number", "integer", "string", "array", "object"}).Draw(t, keyword)
+			case "types":
+				schema["type"] = rapid.SliceOfNDistinct(rapid.SampledFrom([]any{"null", "integer", "string", "array", "object"}), 1, 4, rapid.ID).Draw(t, keyword)
+			case "enum":
+				schema[keyword] = rapid.SliceOfNDistinct(rapid.SampledFrom(scalars), 1, 5, rapid.ID).Draw(t, keyword)
+			case "const":
+				schema[keyword] = rapid.SampledFrom(append(scalars, []any{}, map[string]any{})).Draw(t, keyword)
+			case "minLength", "maxLength", "minItems", "maxItems", "minProperties":
+				schema[keyword] = rapid.IntRange(0, 3).Draw(t, keyword)
+			case "minimum", "maximum", "exclusiveMinimum", "multipleOf":
+				schema[keyword] = json.Number(rapid.SampledFrom([]string{"1", "0.1", "3", "1e3", "9007199254740991", "9007199254740993", "1e400"}).Draw(t, keyword))
+			case "pattern":
+				schema[keyword] = rapid.SampledFrom([]string{`^[ab]{1}$`, `\S`, `é`}).Draw(t, keyword)
+			case "format":
+				schema[keyword] = rapid.SampledFrom([]string{"date-time", "duration", "email"}).Draw(t, keyword)
+			case "uniqueItems":
+				schema[keyword] = true
+			case "required":
+				schema[keyword] = names.Draw(t, keyword)
+			case "properties", "patternProperties":
+				properties := map[string]any{}
+				for _, name := range names.Draw(t, keyword) {
+					properties[name.(string)] = sub(keyword)
+				}
+				schema[keyword] = properties
+			case "dependentRequired":
+				schema[keyword] = map[string]any{"a": names.Draw(t, keyword)}
+			case "allOf", "anyOf", "oneOf", "prefixItems":
+				schema[keyword] = subs(keyword)
+			case "if":
+				schema["if"], schema["then"] = sub("if"), sub("then")
+				if rapid.Bool().Draw(t, "with else") {
+					schema["else"] = sub("else")
+				}
+			case "$ref":
+				schema[keyword] = rapid.SampledFrom([]string{"#", "#/$defs/a", "#/$defs/b"}).Draw(t, keyword)
+			case "title":
+				schema[keyword] = "x"
+			default:
+				schema[keyword] = sub(keyword)
+			}
+		}
+		return schema
+	})
+}
+
+// genValue draws a JSON value out of few, so that schemas accept some of them.
+func genValue(depth int) *rapid.Generator[string] {
+	scalar := rapid.SampledFrom(strings.Fields(`null true false "" "a" "b" "é" "aé" "abcd" "2025-11-01T08:30:00Z" "PT1H" "x@example.com"
+		-0 0 1 3 0.1 1.5 1e3 1e21 1e-7 9007199254740991 9007199254740992 9007199254740994 1.7976931348623157e308 5e-324`))
+	if depth == 0 {
+		return scalar
+	}
+	return rapid.Custom(func(t *rapid.T) string {
+		list := func() []string { return rapid.SliceOfN(genValue(depth-1), 0, 4).Draw(t, "list") }
+		switch rapid.IntRange(0, 3).Draw(t, "kind") {
+		case 0:
+			return scalar.Draw(t, "scalar")
+		case 1:
+			return "[" + strings.Join(list(), ",") + "]"
+		default:
+			members := list()
+			for i := range members {
+				members[i] = fmt.Sprintf("%q:%s", "abcd"[i:i+1], members[i])
+			}
+			return "{" + strings.Join(members, ",") + "}"
+		}
+	})
+}
+
+func compileSchema(t require.TestingT, text string) *jsonschema.Schema {
+	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
+	require.NoError(t, err)
+	c := newCompiler()
+	require.NoError(t, c.AddResource("x:schema", doc))
+	s, err := c.Compile("x:schema")
+	require.NoError(t, err, text)
+	return s
+}
+
+func TestPlan(t *testing.T) {
+	for _, tt := range []struct {
+		schema, value string
+		want          verdict
+	}{
+		{`{"type":["integer","null"]}`, `3.0`, valid},
+		{`{"type":"integer"}`, `3.5`, invalid},
+		{`{"enum":["a",null,true]}`, `null`, valid},
+		{`{"enum":["a",null,true]}`, `false`, invalid},
+		{`{"enum":["a",1]}`, `"a"`, unsure},
+		{`{"enum":["a"],"oneOf":[true,true]}`, `"a"`, unsure},
+		{`{"minimum":0.1}`, `0.1`, valid},
+		{`{"minimum":9007199254740993}`, `9007199254740992`, unsure}, // the bound is not a float64
+		{`{"uniqueItems":true}`, `["a","b"]`, valid},
+		{`{"uniqueItems":true}`, `["a","b","a"]`, invalid},
+		{`{"uniqueItems":true}`, `[["a"],"a"]`, unsure},
+		{`{"uniqueItems":true}`, `["0"` + manyStrings(fewNames) + `]`, unsure},
+		{`{"not":{"type":"null"}}`, `1`, valid},
+		{`{"not":{"multipleOf":2}}`, `1`, unsure},
+		{`{"anyOf":[{"multipleOf":2},{"type":"number"}]}`, `1`, valid},
+		{`{"anyOf":[{"multipleOf":2},{"type":"null"}]}`, `1`, unsure},
+		{`{"if":{"multipleOf":2},"then":{"type":"number"},"else":{"type":"number"}}`, `1`, valid},
+		{`{"if":{"multipleOf":2},"then":{"type":"number"}}`, `1`, valid},
+		{`{"if":{"multipleOf":2},"else":{"type":"null"}}`, `1`, unsure},
+		{`{"required":["a"],"additionalProperties":false}`, `{"a":1}`, invalid},
+		{`{"additionalProperties":{"type":"null"}}`, `{"a":null}`, unsure},
+		{`{"format":"email"}`, `"x"`, unsure},
+		{`{"properties":{"a":{"$ref":"#"}}}`, `{"b":1}`, valid},
+		{`{"properties":{"a":{"$ref":"#"}}}`, `{"a":{}}`, unsure},
+		{`{"$ref":"#"}`, `1`, unsure},
+		{`false`, `1`, unsure},
+	} {
+		s := compileSchema(t, tt.schema)
+		require.Equal(t, tt.want, requireAgreement(t, make(planner).plan(s), s, valueOf(t, tt.value)), "%s: %.40s", tt.schema, tt.value)
+	}
+}
+
+func manyStrings(n int) (list string) {
+	for i := range n {
+		list += fmt.Sprintf(`,"%d"`, i+1)
+	}
+	return list
+}
+
+func TestPlanAgreesWithTheLibrary(t *testing.T) {
+	said := make(map[verdict]int)
+	check := func(t *rapid.T) {
+		root := map[string]any{"$defs": map[string]any{"a": genSchema(1).Draw(t, "a"), "b": genSchema(1).Draw(t, "b")}}
+		if schema, ok := genSchema(2).Draw(t, "schema").(map[string]any); ok {
+			maps.Copy(root, schema)
+		}
+		text, err := json.Marshal(root)
+		require.NoError(t, err)
+		s := compileSchema(t, string(text))
+		p := make(planner).plan(s)
+		for range 20 {
+			said[requireAgreement(t, p, s, valueOf(t, genValue(3).Draw(t, "value")))]++
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		for range 10 {
+			check(t)
+		}
+	})
+	tried := said[invalid] + said[unsure] + said[valid]
+	for _, v := range []verdict{invalid, unsure, valid} {
+		require.Greater(t, said[v], tried/20, said)
+	}
+}
+
+// The plans support every keyword of the schemas of a report.
+func TestPlansOfReportsAreSure(t *testing.T) {
+	for reportType, s := range reportSchemas() {
+		p := make(planner)
+		p.plan(s.schema)
+		for schema, made := range p {
+			require.False(t, made.unknown, schema.Location)
+		}
+		e, err := Parse(eventWith(reportType, ""))
+		require.NoError(t, err)
+		require.Equal(t, valid, s.plan.judge(valueOf(t, string(e.Data))))
+	}
+	require.Equal(t, valid, reportSchemas()[event.TypeInitial].plan.judge(valueOf(t, fullData)))
+}
+
+// checkPlans checks the plans of all types against the library, and the reading of
+// reports against encoding/json.
+func checkPlans(t require.TestingT, data value) {
+	canonical, err := appendCanonical(nil, data)
+	require.NoError(t, err)
+	for _, s := range reportSchemas() {
+		if requireAgreement(t, s.plan, s.schema, data) != valid {
+			continue
+		}
+		var got event.Report
+		require.True(t, readReport(&got, data), string(canonical))
+		want, err := event.ParseReport(canonical)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+}
+
+// mutate replaces, removes or adds one part of a tree.
+func mutate(t *rapid.T, tree any, with []string) any {
+	switch node := tree.(type) {
+	case map[string]any:
+		if len(node) > 0 && rapid.IntRange(0, 9).Draw(t, "into") > 0 {
+			name := rapid.SampledFrom(slices.Sorted(maps.Keys(node))).Draw(t, "name")
+			if rapid.IntRange(0, 9).Draw(t, "remove") == 0 {
+				delete(node, name)
+			} else {
+				node[name] = mutate(t, node[name], with)
+			}
+			return node
+		}
+		if rapid.Bool().Draw(t, "add") {
+			name := rapid.SampledFrom([]string{"since", "until", "duration", "atLeast", "desk", "name", "reason", "cause", "x"}).Draw(t, "new")
+			node[name] = valueOf(t, rapid.SampledFrom(with).Draw(t, "with")).tree()
+			return node
+		}
+	case []any:
+		if len(node) > 0 && rapid.IntRange(0, 9).Draw(t, "into") > 0 {
+			i := rapid.IntRange(0, len(node)-1).Draw(t, "entry")
+			if rapid.IntRange(0, 9).Draw(t, "add") == 0 {
+				return append(node, "dispatch", "dispatch")
+			}
+			node[i] = mutate(t, node[i], with)
+			return node
+		}
+	}
+	return valueOf(t, rapid.SampledFrom(with).Draw(t, "with")).tree()
+}
+
+func TestPlansOfReportsAgreeWithTheLibrary(t *testing.T) {
+	with := strings.Fields(`null true false "" "\t" "x" "dispatch" "310000" "CNY" "PT6H" "P1Y" "2025-11-01T08:00:00+08:00"
+		"2025-11-01T08:00:00" "1969-12-31T23:59:59Z" 0 -1 0.5 1.5 1e3 9007199254740991 9007199254740992 [] {} ["x"] {"atLeast":1}
+		{"atLeast":"PT1H"} {"atLeast":null} {"class":"other"} {"desk":"d"} [{"desk":"d"}] [{"name":"n","at":null}] [{"scope":"overall","duration":"PT1H"}]
+		{"class":"central","since":"2025-11-01T08:00:00Z"} {"currency":"USD","amount":3} "` + strings.Repeat("题", 501) + `" "` + strings.Repeat("x", 256) + `"`)
+	rapid.Check(t, func(t *rapid.T) {
+		tree := valueOf(t, strings.Replace(fullData, `"impact"`, `"ransom":{"amount":3,"method":"x"},"alsoReported":[{"name":"12387"}],"impact"`, 1)).tree()
+		for range rapid.IntRange(0, 4).Draw(t, "mutations") {
+			tree = mutate(t, tree, with)
+		}
+		text, err := json.Marshal(tree)
+		require.NoError(t, err)
+		checkPlans(t, valueOf(t, string(text)))
+	})
+}
+
+func TestReadReport(t *testing.T) {
+	for _, data := range []string{
+		minimalData,
+		fullData,
+		`{"about":"threat","crimeSuspected":false,"imported":false,"containsNoStateSecrets":true,"facilities":null,"attachments":[]}`,
+		`{"facts":{"outage":[{"scope":"overall","since":"2025-11-01T08:00:00.123Z","until":null},{"duration":{"atLeast":"PT1H"}}],"peopleAffected":-0}}`,
+		`{"ransom":{"amount":3,"demandedAt":"2025-11-01T08:00:00-03:30"},"discoveredAt":null,"place":{},"title":"\ud83d\ude00\n"}`,
+	} {
+		v := valueOf(t, data)
+		canonical, err := appendCanonical(nil, v)
+		require.NoError(t, err)
+		want, err := event.ParseReport(canonical)
+		require.NoError(t, err)
+		var got event.Report
+		require.True(t, readReport(&got, v))
+		require.Equal(t, want, got)
+	}
+	for _, data := range []string{`{"x":1}`, `{"title":1}`, `{"facilities":{}}`, `{"facilities":[null]}`, `{"facts":[]}`, `{"discoveredAt":"now"}`,
+		`{"facts":{"peopleAffected":{}}}`, `{"facts":{"outage":[{"duration":"1h"}]}}`, `{"ownGrade":"x"}`, `{"imported":"true"}`, `7`} {
+		require.False(t, readReport(new(event.Report), valueOf(t, data)), data)
+	}
+}
+
+func FuzzPlans(f *testing.F) {
+	f.Add([]byte(fullData))
+	f.Add([]byte(minimalData))
+	for _, tt := range dataFaults {
+		f.Add([]byte(minimalData[:len(minimalData)-1] + "," + tt.members + "}"))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var found faults
+		w := walk(data, "$.data", 1, &found)
+		if v := w.document(); !found.any() {
+			checkPlans(t, v)
+		}
+	})
+}
+
+// rfc3339 is the form of a date-time (RFC 3339, section 5.6), in upper case.
