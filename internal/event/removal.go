@@ -80,6 +80,17 @@ func (r *Removal) Count() (n uint64) {
 	return n
 }
 
+// MaxRemoved bounds the records that one removal covers: its own record stays well below a
+// NATS reply of 1 MiB.
+const MaxRemoved = 1000
+
+// AppliesAt reports whether a removal that is stored at a sequence removes anything: it
+// names at least one record, all of them earlier, and covers no more than MaxRemoved.
+func (r *Removal) AppliesAt(sequence uint64) bool {
+	n := len(r.Entries)
+	return n > 0 && n <= MaxRemoved && r.First < sequence && r.Last() < sequence && r.Count() > 0
+}
+
 // The reasons of a removal.
 const (
 	WhyOrder     = "order"

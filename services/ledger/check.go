@@ -295,8 +295,8 @@ func (p *proof) entries(from, to uint64) ([]evidence.Hash, error) {
 // absent checks that removals account for the records from…to, which are not in the
 // stream.
 func (p *proof) absent(ctx context.Context, from, to uint64) error {
-	for ; from <= to; from += archiveRun {
-		last := min(to, from+archiveRun-1)
+	for ; from <= to; from += event.MaxRemoved {
+		last := min(to, from+event.MaxRemoved-1)
 		entries, err := p.entries(from, last)
 		if err != nil {
 			return err

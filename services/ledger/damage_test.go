@@ -19,6 +19,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/natsd"
+	"github.com/tocsin-project/tocsin/services/ledger/ledgertest"
 )
 
 // copyOf returns a world on a copy of the folder of another one, which is stopped.
@@ -100,7 +101,7 @@ func TestWhoeverWaitsForACheckEndsItsRest(t *testing.T) {
 // it.
 func (w *world) lost() (lost []uint64) {
 	now := map[uint64]evidence.Hash{}
-	require.NoError(w.t, w.env.Bus.Range(anyone(w.t), 1, 1<<40, bus.Ahead, func(batch []event.Stored) error {
+	require.NoError(w.t, w.env.Bus.Range(ledgertest.Anyone(w.t), 1, 1<<40, bus.Ahead, func(batch []event.Stored) error {
 		for _, s := range batch {
 			now[s.Sequence] = s.Entry()
 		}
@@ -217,20 +218,20 @@ func TestDamage(t *testing.T) {
 		"the checkpoint forged": {func(w *world) { flip(tile(w, checkpointFile)) }, event.DamageTree, 0, 0, false},
 		"a record erased behind our back": {func(w *world) {
 			behind(w, func(w *world) {
-				s, err := bustest.JetStream(t, w.env).Stream(anyone(t), event.StreamLedger)
+				s, err := bustest.JetStream(t, w.env).Stream(ledgertest.Anyone(t), event.StreamLedger)
 				require.NoError(t, err)
-				require.NoError(t, s.DeleteMsg(anyone(t), 500))
+				require.NoError(t, s.DeleteMsg(ledgertest.Anyone(t), 500))
 			})
 		}, event.DamageMissing, 500, 500, false},
 		"the last record erased behind our back": {func(w *world) {
-			behind(w, func(w *world) { require.NoError(t, w.env.Bus.Erase(anyone(t), 1000)) })
+			behind(w, func(w *world) { require.NoError(t, w.env.Bus.Erase(ledgertest.Anyone(t), 1000)) })
 		}, event.DamageMissing, 1000, 1000, false},
 		"a forged removal": {func(w *world) {
 			behind(w, func(w *world) {
-				forged := must(event.NewRecord(event.RemovedSubject(500), nine, "", event.Removal{First: 500, Entries: []evidence.Hash{{1}}, Why: event.WhyOrder, Order: "x", Officer: "y"}))
-				_, err := w.env.Bus.Commit(anyone(t), []event.Record{forged})
+				forged := ledgertest.Must(event.NewRecord(event.RemovedSubject(500), ledgertest.Nine, "", event.Removal{First: 500, Entries: []evidence.Hash{{1}}, Why: event.WhyOrder, Order: "x", Officer: "y"}))
+				_, err := w.env.Bus.Commit(ledgertest.Anyone(t), []event.Record{forged})
 				require.NoError(t, err)
-				require.NoError(t, w.env.Bus.Erase(anyone(t), 500))
+				require.NoError(t, w.env.Bus.Erase(ledgertest.Anyone(t), 500))
 			})
 		}, event.DamageChanged, 500, 500, false},
 		"another record in the place of one": {func(w *world) {
@@ -345,7 +346,7 @@ func TestStory_ShowsAMissingRecord(t *testing.T) {
 	seqs := w.story("x", 1)
 	w.certified()
 	w.checkedOnce()
-	require.NoError(t, w.env.Bus.Remove(anyone(t), seqs[2]))
+	require.NoError(t, w.env.Bus.Remove(ledgertest.Anyone(t), seqs[2]))
 	a := askOf[api.ShowAnswer](w, api.EndpointShow, api.ShowRequest{Operator: "grid-east", Incident: "x"})
 	require.Len(t, a.Entries, len(seqs), "the rest of the story is shown")
 	for i, e := range a.Entries {
@@ -364,12 +365,12 @@ func TestARecordWithoutAReadIsNotMissing(t *testing.T) {
 	w := newWorld(t)
 	w.write(20)
 	w.certified()
-	require.ErrorIs(t, w.ledger.gone(anyone(t), 5, 9), bus.ErrUnavailable)
+	require.ErrorIs(t, w.ledger.gone(ledgertest.Anyone(t), 5, 9), bus.ErrUnavailable)
 	require.Empty(t, w.ledger.Damage())
 	for record := range uint64(5) {
-		require.NoError(t, w.env.Bus.Remove(anyone(t), 5+record))
+		require.NoError(t, w.env.Bus.Remove(ledgertest.Anyone(t), 5+record))
 	}
-	require.NoError(t, w.ledger.gone(anyone(t), 5, 9))
+	require.NoError(t, w.ledger.gone(ledgertest.Anyone(t), 5, 9))
 	require.NotEmpty(t, w.ledger.Damage())
 }
 
@@ -382,16 +383,16 @@ func TestACutWhileRunning(t *testing.T) {
 	w.certified()
 	require.Eventually(t, func() bool { return w.ledger.indexed() == 50 }, 30*time.Second, time.Millisecond, "the index is open, which the stream is needed for")
 	js := bustest.JetStream(t, w.env)
-	s, err := js.Stream(anyone(t), event.StreamLedger)
+	s, err := js.Stream(ledgertest.Anyone(t), event.StreamLedger)
 	require.NoError(t, err)
 	config := s.CachedInfo().Config
-	require.NoError(t, js.DeleteStream(anyone(t), event.StreamLedger))
-	_, err = js.CreateStream(anyone(t), config)
+	require.NoError(t, js.DeleteStream(ledgertest.Anyone(t), event.StreamLedger))
+	_, err = js.CreateStream(ledgertest.Anyone(t), config)
 	require.NoError(t, err)
 	other := bustest.Join(t, w.env, clock.System{}, event.Real)
 	for _, b := range []*bus.Bus{w.env.Bus, other.Bus} {
 		require.Eventually(t, func() bool { return b.Held() == TakesNothing }, 30*time.Second, 5*time.Millisecond)
-		_, err = b.Commit(anyone(t), []event.Record{must(event.NewRecord("incident.accepted.grid-east.x.r", nine, "", 1))})
+		_, err = b.Commit(ledgertest.Anyone(t), []event.Record{ledgertest.Must(event.NewRecord("incident.accepted.grid-east.x.r", ledgertest.Nine, "", 1))})
 		require.Equal(t, bus.Frozen(TakesNothing), err)
 	}
 	require.True(t, w.ledger.Held())
@@ -404,7 +405,7 @@ func TestACutWhileRunning(t *testing.T) {
 	deps := func() Deps { d := w.deps(); d.Alone = false; return d }
 	w.env = bustest.StartIn(t, w.nats(), clock.System{})
 	require.NotEmpty(t, w.env.Bus.Held(), "what one log holds another does not release")
-	_, err = Open(anyone(t), deps())
+	_, err = Open(ledgertest.Anyone(t), deps())
 	require.NoError(t, err)
 	require.NotEmpty(t, w.env.Bus.Held())
 }

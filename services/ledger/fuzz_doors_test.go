@@ -17,14 +17,15 @@ import (
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/identity"
+	"github.com/tocsin-project/tocsin/services/ledger/ledgertest"
 )
 
 // ledgerOf3 returns a ledger with three records for a fuzz target.
 func ledgerOf3(f *testing.F) *Ledger {
 	env := bustest.Start(f)
-	_, err := env.Bus.Commit(f.Context(), []event.Record{told(1, nil), told(2, nil), graded("x", 1, nil)})
+	_, err := env.Bus.Commit(f.Context(), []event.Record{ledgertest.Escalated(1, nil), ledgertest.Escalated(2, nil), ledgertest.Graded("x", 1, nil)})
 	require.NoError(f, err)
-	l, err := Open(f.Context(), Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: clock.NewManual(nine), Log: env.Log, Dir: f.TempDir()})
+	l, err := Open(f.Context(), Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: clock.NewManual(ledgertest.Nine), Log: env.Log, Dir: f.TempDir()})
 	require.NoError(f, err)
 	bustest.Background(f, l.Run)
 	require.Eventually(f, func() bool { return l.indexed() == 3 && l.last().Size == 3 }, 30*time.Second, time.Millisecond)

@@ -14,12 +14,13 @@ import (
 	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
+	"github.com/tocsin-project/tocsin/services/ledger/ledgertest"
 )
 
 // certified waits until everything is indexed, and covered by the checkpoint.
 func (w *web) certified() api.LogState {
 	w.t.Helper()
-	head, err := w.env.Bus.Head(anyone(w.t))
+	head, err := w.env.Bus.Head(ledgertest.Anyone(w.t))
 	require.NoError(w.t, err)
 	var s api.LogState
 	require.Eventually(w.t, func() bool {
@@ -46,7 +47,7 @@ func TestTheLogOverHTTP(t *testing.T) {
 	require.Contains(t, w.refused(http.StatusNotFound, "/v1/log/tile/0/000.p/1").Detail, "tile/0/000.p/1")
 	var records []event.Record
 	for n := range 600 {
-		records = append(records, told(n+1, nil))
+		records = append(records, ledgertest.Escalated(n+1, nil))
 	}
 	commit(t, w.env, records...)
 	state := w.certified()
@@ -62,7 +63,7 @@ func TestTheLogOverHTTP(t *testing.T) {
 	cp, err := v.Open(note)
 	require.NoError(t, err)
 	require.EqualValues(t, 600, cp.Size)
-	require.NoError(t, evidence.CheckTiles(anyone(t), w, cp, func(uint64) {}))
+	require.NoError(t, evidence.CheckTiles(ledgertest.Anyone(t), w, cp, func(uint64) {}))
 	entries := []evidence.Hash{}
 	for h, err := range evidence.Entries(w, 0, 600) {
 		require.NoError(t, err)
@@ -116,10 +117,10 @@ func TestWhatIsKeptOfTheLog(t *testing.T) {
 		resp, body := w.get(path, "If-None-Match", tags[path])
 		require.Equal(t, http.StatusNotModified, resp.StatusCode, path)
 		require.Empty(t, body)
-		head := w.open(anyone(t), http.MethodHead, path)
+		head := w.open(ledgertest.Anyone(t), http.MethodHead, path)
 		require.Equal(t, tags[path], head.Header.Get("ETag"))
 	}
-	commit(t, w.env, told(20, nil))
+	commit(t, w.env, ledgertest.Escalated(20, nil))
 	w.certified()
 	for path, tag := range tags {
 		resp, _ := w.get(path, "If-None-Match", tag)
@@ -155,7 +156,7 @@ func TestWhyARecordIsNotThere(t *testing.T) {
 	require.Equal(t, fmt.Sprintf("there is no record %d", head+1), why(head+1))
 	require.Empty(t, damage(), "of what was removed by right, or never was")
 
-	require.NoError(t, w.env.Bus.Remove(anyone(t), 3))
+	require.NoError(t, w.env.Bus.Remove(ledgertest.Anyone(t), 3))
 	require.Contains(t, why(3), "record 3 is missing, and no removal says so")
 	found := slices.DeleteFunc(damage(), func(d event.Damage) bool {
 		return d.First == 0 // the concurrent check may have counted by now

@@ -20,6 +20,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/httpedge"
+	"github.com/tocsin-project/tocsin/services/ledger/index"
+	"github.com/tocsin-project/tocsin/services/ledger/ledgertest"
 )
 
 // linesOf reads JSON Lines.
@@ -43,10 +45,10 @@ func tableOf(t *testing.T, body string) [][]string {
 func TestFormsOfAList(t *testing.T) {
 	t.Parallel()
 	w := onWeb(t, nil)
-	const many = 6*pageRows + 7
+	const many = 6*index.PageRows + 7
 	var records []event.Record
 	for n := range many {
-		records = append(records, told(n+1, func(e *event.Escalated) {
+		records = append(records, ledgertest.Escalated(n+1, func(e *event.Escalated) {
 			if n%3 == 0 {
 				e.Desk, e.From = "national-cyberspace", "=HYPERLINK(\"http://example.com\")"
 			}
@@ -146,7 +148,7 @@ func TestAnExportThatBreaksOffIsNotWhole(t *testing.T) {
 	t.Parallel()
 	w := onWeb(t, faulty(nil))
 	for _, form := range []string{formLines, formCSV} {
-		resp := w.open(anyone(t), http.MethodGet, "/v1/faulty", "Accept", form)
+		resp := w.open(ledgertest.Anyone(t), http.MethodGet, "/v1/faulty", "Accept", form)
 		require.Equal(t, http.StatusOK, resp.StatusCode)
 		body, err := io.ReadAll(resp.Body)
 		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
@@ -159,7 +161,7 @@ func TestAnExportEndsWithItsClient(t *testing.T) {
 	const most = exportsAtOnce / 2 // the share of one address
 	waiting := make(chan struct{}, most+1)
 	w := onWeb(t, faulty(waiting))
-	ctx, cancel := context.WithCancel(anyone(t))
+	ctx, cancel := context.WithCancel(ledgertest.Anyone(t))
 	defer cancel()
 	for range most {
 		require.Equal(t, http.StatusOK, w.open(ctx, http.MethodGet, "/v1/faulty", "Accept", formCSV).StatusCode)
@@ -171,7 +173,7 @@ func TestAnExportEndsWithItsClient(t *testing.T) {
 	w.want("/v1/faulty") // a page is not counted
 	cancel()
 	require.Eventually(t, func() bool {
-		ctx, cancel := context.WithCancel(anyone(t))
+		ctx, cancel := context.WithCancel(ledgertest.Anyone(t))
 		defer cancel()
 		return w.open(ctx, http.MethodGet, "/v1/faulty", "Accept", formCSV).StatusCode == http.StatusOK
 	}, 30*time.Second, 5*time.Millisecond)
@@ -223,11 +225,11 @@ func (l *listener) next() api.EscalationRow {
 func TestEventsTellWhatIsNew(t *testing.T) {
 	t.Parallel()
 	w := onWeb(t, nil)
-	commit(t, w.env, told(1, nil), told(2, nil))
-	all, desk := w.listen(anyone(t), ""), w.listen(anyone(t), "desk=national-cyberspace")
-	resumed, limited := w.listen(anyone(t), "", "Last-Event-ID", "1"), w.listen(anyone(t), "cursor=0&limit=3")
-	commit(t, w.env, told(3, nil), acknowledged(1, "protection-energy", nine))
-	commit(t, w.env, told(4, func(e *event.Escalated) { e.Desk = "national-cyberspace" }))
+	commit(t, w.env, ledgertest.Escalated(1, nil), ledgertest.Escalated(2, nil))
+	all, desk := w.listen(ledgertest.Anyone(t), ""), w.listen(ledgertest.Anyone(t), "desk=national-cyberspace")
+	resumed, limited := w.listen(ledgertest.Anyone(t), "", "Last-Event-ID", "1"), w.listen(ledgertest.Anyone(t), "cursor=0&limit=3")
+	commit(t, w.env, ledgertest.Escalated(3, nil), ledgertest.Acknowledged(1, "protection-energy", ledgertest.Nine))
+	commit(t, w.env, ledgertest.Escalated(4, func(e *event.Escalated) { e.Desk = "national-cyberspace" }))
 	require.Equal(t, []int{3, 4}, []int{all.next().Revision, all.next().Revision})
 	row := desk.next()
 	require.Equal(t, 4, row.Revision)
@@ -239,11 +241,11 @@ func TestEventsTellWhatIsNew(t *testing.T) {
 	require.Empty(t, rest, "it has had what it wanted")
 
 	var missed []event.Record
-	for n := range 2*pageRows + 5 {
-		missed = append(missed, told(n+5, nil))
+	for n := range 2*index.PageRows + 5 {
+		missed = append(missed, ledgertest.Escalated(n+5, nil))
 	}
 	commit(t, w.env, missed...)
-	again := w.listen(anyone(t), "cursor=1", "Last-Event-ID", fmt.Sprint(row.Record))
+	again := w.listen(ledgertest.Anyone(t), "cursor=1", "Last-Event-ID", fmt.Sprint(row.Record))
 	for n := range missed {
 		require.Equal(t, n+5, again.next().Revision)
 		require.Equal(t, n+5, all.next().Revision)
@@ -253,7 +255,7 @@ func TestEventsTellWhatIsNew(t *testing.T) {
 func TestEventsWithoutNews(t *testing.T) {
 	t.Parallel()
 	w := onWeb(t, func(d *httpDoor) { d.heartbeat = 20 * time.Millisecond })
-	l := w.listen(anyone(t), "desk=nobody")
+	l := w.listen(ledgertest.Anyone(t), "desk=nobody")
 	require.Equal(t, map[string]string{"": "nothing new"}, l.block())
 	require.Equal(t, map[string]string{"": "nothing new"}, l.block())
 }
@@ -267,17 +269,17 @@ func TestEventsThatAreRefused(t *testing.T) {
 		require.Equal(t, path, p.Errors[0].Path, query)
 	}
 	require.Contains(t, w.refused(http.StatusBadRequest, "/v1/escalations", "Accept", "text/event-stream", "Last-Event-ID", "99").Errors[0].Message, "10")
-	resp := w.open(anyone(t), http.MethodHead, "/v1/escalations", "Accept", "text/event-stream")
+	resp := w.open(ledgertest.Anyone(t), http.MethodHead, "/v1/escalations", "Accept", "text/event-stream")
 	require.Equal(t, "text/event-stream", resp.Header.Get("Content-Type"))
 }
 
 func TestEventsEndWithTheServer(t *testing.T) {
 	t.Parallel()
 	w := onWeb(t, nil)
-	commit(t, w.env, told(1, nil))
-	l := w.listen(anyone(t), "cursor=0")
+	commit(t, w.env, ledgertest.Escalated(1, nil))
+	l := w.listen(ledgertest.Anyone(t), "cursor=0")
 	l.next()
-	ctx, cancel := context.WithTimeout(anyone(t), 5*time.Second)
+	ctx, cancel := context.WithTimeout(ledgertest.Anyone(t), 5*time.Second)
 	defer cancel()
 	require.NoError(t, w.server.Config.Shutdown(ctx))
 	rest, err := io.ReadAll(l.in)
@@ -288,14 +290,14 @@ func TestEventsEndWithTheServer(t *testing.T) {
 func TestListenersAreBoundedAndGo(t *testing.T) {
 	t.Parallel()
 	w := onWeb(t, func(d *httpDoor) { d.listeners = httpedge.NewStreams(4, time.Now) })
-	ctx, cancel := context.WithCancel(anyone(t))
+	ctx, cancel := context.WithCancel(ledgertest.Anyone(t))
 	defer cancel()
 	w.listen(ctx, "")
 	w.listen(ctx, "")
 	w.refused(http.StatusTooManyRequests, "/v1/escalations", "Accept", "text/event-stream") // one address may have half of them
 	cancel()
 	require.Eventually(t, func() bool {
-		return w.open(anyone(t), http.MethodGet, "/v1/escalations", "Accept", "text/event-stream").StatusCode == http.StatusOK
+		return w.open(ledgertest.Anyone(t), http.MethodGet, "/v1/escalations", "Accept", "text/event-stream").StatusCode == http.StatusOK
 	}, 30*time.Second, 5*time.Millisecond)
 }
 
@@ -324,9 +326,9 @@ func TestPagesAreSentUpToALimit(t *testing.T) {
 			}
 			return nil, out, "", nil
 		}}
-		_, first, next, err := l.ask(anyone(t), "", c.limit)
+		_, first, next, err := l.ask(ledgertest.Anyone(t), "", c.limit)
 		require.NoError(t, err)
-		err = l.send(anyone(t), func(rows []api.StatsRow) error { return json.NewEncoder(&got).Encode(rows) }, func() error { flushed++; return nil }, first, next, c.limit)
+		err = l.send(ledgertest.Anyone(t), func(rows []api.StatsRow) error { return json.NewEncoder(&got).Encode(rows) }, func() error { flushed++; return nil }, first, next, c.limit)
 		require.NoError(t, err)
 		n := uint64(0)
 		for line := range strings.Lines(got.String()) {

@@ -19,6 +19,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/httpedge"
+	"github.com/tocsin-project/tocsin/services/ledger/ledgertest"
 )
 
 // web is a ledger that is queried over HTTP, and over NATS.
@@ -42,7 +43,7 @@ func onWeb(t *testing.T, change func(*httpDoor)) *web {
 func onWebIdle(t *testing.T, change func(*httpDoor)) (*web, *Ledger) {
 	t.Helper()
 	env := bustest.Start(t)
-	l, err := Open(anyone(t), Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: clock.NewManual(nine.Add(36*time.Minute + 30*time.Second)), Log: zap.NewNop(), Dir: t.TempDir()})
+	l, err := Open(ledgertest.Anyone(t), Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: clock.NewManual(ledgertest.Nine.Add(36*time.Minute + 30*time.Second)), Log: zap.NewNop(), Dir: t.TempDir()})
 	require.NoError(t, err)
 	s := httptest.NewUnstartedServer(nil)
 	s.Config = httpedge.Server(webOf(l, change))
@@ -80,7 +81,7 @@ func (w *web) open(ctx context.Context, method, path string, header ...string) *
 
 func (w *web) get(path string, header ...string) (*http.Response, string) {
 	w.t.Helper()
-	resp := w.open(anyone(w.t), http.MethodGet, path, header...)
+	resp := w.open(ledgertest.Anyone(w.t), http.MethodGet, path, header...)
 	body, err := io.ReadAll(resp.Body)
 	require.NoError(w.t, err)
 	require.Equal(w.t, "nosniff", resp.Header.Get("X-Content-Type-Options"))
@@ -118,7 +119,7 @@ func TestHTTPAnswersAsNATSDoes(t *testing.T) {
 	w := onWeb(t, nil)
 	sample(t, w.env)
 	several(t, w.env)
-	head, err := w.env.Bus.Head(anyone(t))
+	head, err := w.env.Bus.Head(ledgertest.Anyone(t))
 	require.NoError(t, err)
 	for query, q := range map[string]api.Query{
 		"":                                    {},
@@ -127,12 +128,12 @@ func TestHTTPAnswersAsNATSDoes(t *testing.T) {
 		"desk=national-cyberspace":            {Desk: "national-cyberspace"},
 		"region=650000":                       {Region: "650000"},
 		"sector=water":                        {Sector: "water"},
-		"statute=cn-csirm-2025":               {Statute: "cn-csirm-2025"},
+		"statute=test-law-2025":               {Statute: "test-law-2025"},
 		"text=" + url.QueryEscape("故障"):       {Text: "故障"},
-		"since=2026-03-02T01:06:00Z":          {Since: in(6 * time.Minute)},
-		"since=2026-03-02T09:06:00%2B08:00":   {Since: in(6 * time.Minute)},
-		"since=2026-03-02T09:06:00+08:00":     {Since: in(6 * time.Minute)}, // the plus arrives as a blank
-		"until=2026-03-02":                    {Until: in(-9 * time.Hour)},
+		"since=2026-03-02T01:06:00Z":          {Since: ledgertest.In(6 * time.Minute)},
+		"since=2026-03-02T09:06:00%2B08:00":   {Since: ledgertest.In(6 * time.Minute)},
+		"since=2026-03-02T09:06:00+08:00":     {Since: ledgertest.In(6 * time.Minute)}, // the plus arrives as a blank
+		"until=2026-03-02":                    {Until: ledgertest.In(-9 * time.Hour)},
 		"overdue=true&operator=grid-east":     {Overdue: true, Operator: "grid-east"},
 		"unacknowledged=true":                 {Unacknowledged: true},
 		"limit=2&desk=protection-energy":      {Limit: 2, Desk: "protection-energy"},
@@ -184,7 +185,7 @@ func TestAStoryOfAnIncidentWithAStrangeName(t *testing.T) {
 	t.Parallel()
 	w := onWeb(t, nil)
 	strange := "事故 1/2?a=b&c #%2F"
-	commit(t, w.env, must(event.NewRecord(event.GradedSubject("grid-east", strange, 1), nine, "", event.Graded{Operator: "grid-east", Incident: strange, Revision: 1, At: nine})))
+	commit(t, w.env, ledgertest.Must(event.NewRecord(event.GradedSubject("grid-east", strange, 1), ledgertest.Nine, "", event.Graded{Operator: "grid-east", Incident: strange, Revision: 1, At: ledgertest.Nine})))
 	_, body := w.want("/v1/incidents/grid-east/" + url.PathEscape(strange))
 	require.Len(t, decoded[api.ShowAnswer](t, body).Entries, 1)
 	require.Contains(t, w.refused(http.StatusNotFound, "/v1/incidents/grid-east/"+url.PathEscape("事故 1/2")).Detail, "事故 1/2")
@@ -227,7 +228,7 @@ func TestHTTPRefusals(t *testing.T) {
 	w.refused(http.StatusNotAcceptable, "/v1/incidents", "Accept", "text/event-stream")
 	for _, path := range []string{"/v1/escalations", "/v1/log/records/1", "/v1/log/tile/0/000.p/1", "/openapi.json"} {
 		for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch, http.MethodOptions} {
-			resp := w.open(anyone(t), method, path)
+			resp := w.open(ledgertest.Anyone(t), method, path)
 			require.Equal(t, http.StatusMethodNotAllowed, resp.StatusCode, path)
 			require.Equal(t, "GET, HEAD", resp.Header.Get("Allow"))
 			require.Equal(t, "application/problem+json", resp.Header.Get("Content-Type"))

@@ -11,6 +11,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/httpedge"
+	"github.com/tocsin-project/tocsin/services/ledger/index"
 )
 
 const aboutEvents = `As text/event-stream it tells of each new escalation, as it stands when it is sent,
@@ -59,12 +60,12 @@ func (d *httpDoor) begin(ctx context.Context, q *api.Query) (after uint64, first
 		return 0, first, err
 	}
 	if q.Cursor == "" {
-		q.Cursor = cursorOf(head)
+		q.Cursor = index.Cursor(head)
 	}
 	if first, err = d.escalations(ctx, *q); err != nil {
 		return 0, first, err
 	}
-	if after, err = sequenceOf(q.Cursor); err == nil && after > head {
+	if after, err = index.ParseCursor(q.Cursor); err == nil && after > head {
 		err = fault.Invalid(Name, []fault.Detail{{Path: "$.cursor", Message: fmt.Sprintf("is after the last record there is, %d", head)}})
 	}
 	return after, first, err
@@ -100,7 +101,7 @@ func (d *httpDoor) tell(ctx context.Context, out *httpedge.Stream, q api.Query, 
 				return err
 			}
 		}
-		q.Cursor, q.Limit = cursorOf(after), max(left, 0)
+		q.Cursor, q.Limit = index.Cursor(after), max(left, 0)
 		if page, err = d.escalations(ctx, q); err != nil {
 			return err
 		}
@@ -113,7 +114,7 @@ func seenBy(page api.QueryAnswer) (uint64, error) {
 	if page.Next == "" {
 		return page.Through, nil
 	}
-	return sequenceOf(page.Next)
+	return index.ParseCursor(page.Next)
 }
 
 // wait returns when there are records after the given one. It pauses before it checks, so

@@ -2,89 +2,42 @@ package ledger
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"pgregory.net/rapid"
 
 	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/services/ledger/index"
+	"github.com/tocsin-project/tocsin/services/ledger/ledgertest"
 )
-
-// graded makes a revision of an incident of grid-east; change alters it.
-func graded(incident string, revision int, change func(*event.Graded)) event.Record {
-	g := event.Graded{
-		Operator: "grid-east", Incident: incident, Revision: revision, At: nine, About: event.AboutIncident, Peak: event.Major,
-		Assessment: event.Assessment{Grade: event.RelativelyLarge, CouldBe: event.EspeciallyGrave},
-		State:      event.State{Fields: map[string]event.Field{"title": {Value: json.RawMessage(`"故障"`)}}, Reported: event.Field{At: nine, Record: 1}},
-	}
-	if change != nil {
-		change(&g)
-	}
-	return must(event.NewRecord(event.GradedSubject(g.Operator, incident, revision), nine, "", g))
-}
-
-func withdrawn(g *event.Graded) {
-	g.State.Withdrawn = event.Field{At: nine.Add(time.Minute), Record: 2}
-}
-
-func owing(g *event.Graded) {
-	g.Owed = []event.Obligation{{ID: "a", Kind: event.OwesItems, Items: []string{"cause"}, DueAt: in(time.Hour)}}
-}
-
-// desked returns a record of a desk about an incident; last is its last token.
-func desked(kind, desk, incident, last string, body any) event.Record {
-	return must(event.NewRecord("incident."+kind+"."+event.EscalationID(desk, "grid-east", incident, last), nine, "", body))
-}
-
-func tells(desk, incident, last string, act event.Act) event.Record {
-	return desked(event.KindEscalated, desk, incident, last, event.Escalated{
-		ID: event.EscalationID(desk, "grid-east", incident, last), Desk: desk, Operator: "grid-east", Incident: incident, Act: act, ReportedAt: nine,
-	})
-}
-
-func closes(desk, incident, id string) event.Record {
-	return desked(event.KindClosed, desk, incident, id, event.DeskAct{
-		Kind: event.KindClosed, ID: id, Desk: desk, Operator: "grid-east", Incident: incident, Officer: "duty-officer", Reason: id, At: nine,
-	})
-}
-
-func incidentsOf(a api.IncidentAnswer) []string {
-	out := []string{}
-	for _, r := range a.Rows {
-		out = append(out, r.Incident)
-	}
-	return out
-}
 
 // several fills a ledger with incidents in every state.
 func several(t *testing.T, env *bustest.Env) {
 	commit(t, env,
-		graded("plain", 1, nil), tells("one", "plain", "1", event.ActReport), tells("two", "plain", "1", event.ActNotify),
-		graded("变电站", 1, owing), tells("one", "变电站", "1", event.ActReport),
-		graded("gone", 1, nil), tells("one", "gone", "1", event.ActReport), graded("gone", 2, withdrawn),
-		graded("archived", 1, func(g *event.Graded) { g.State.Archived = true }),
-		graded("shut", 1, nil), tells("one", "shut", "1", event.ActReport), tells("two", "shut", "1", event.ActReport), closes("one", "shut", "a"),
-		tells("one", "shut", "o9", event.ActNotice), // of silence: it does not reopen a closed one
-		graded("again", 1, nil), tells("one", "again", "1", event.ActReport), closes("one", "again", "b"), tells("one", "again", "2", event.ActUpdate),
-		graded("seen", 1, nil), tells("one", "seen", "1", event.ActReport), closes("one", "seen", "c"), tells("one", "seen", "u9", event.ActReview),
-		graded("elsewhere", 1, func(g *event.Graded) { g.Operator = "xj-hydro" }),
-		graded("silent", 1, nil), tells("three", "silent", "o9", event.ActNotice), tells("three", "silent", "u9", event.ActReview),
-		event.RawRecord(event.GradedSubject("grid-east", "plain", 2), nine, "", []byte("no JSON")),
-		must(event.NewRecord(event.AwaySubject("one", nine), nine, "", event.Away{Desk: "one"})),
+		ledgertest.Graded("plain", 1, nil), ledgertest.EscalatedTo("one", "plain", "1", event.ActReport), ledgertest.EscalatedTo("two", "plain", "1", event.ActNotify),
+		ledgertest.Graded("变电站", 1, ledgertest.Owing), ledgertest.EscalatedTo("one", "变电站", "1", event.ActReport),
+		ledgertest.Graded("gone", 1, nil), ledgertest.EscalatedTo("one", "gone", "1", event.ActReport), ledgertest.Graded("gone", 2, ledgertest.Withdrawn),
+		ledgertest.Graded("archived", 1, func(g *event.Graded) { g.State.Archived = true }),
+		ledgertest.Graded("shut", 1, nil), ledgertest.EscalatedTo("one", "shut", "1", event.ActReport), ledgertest.EscalatedTo("two", "shut", "1", event.ActReport), ledgertest.ClosedBy("one", "shut", "a"),
+		ledgertest.EscalatedTo("one", "shut", "o9", event.ActNotice), // of silence: it does not reopen a closed one
+		ledgertest.Graded("again", 1, nil), ledgertest.EscalatedTo("one", "again", "1", event.ActReport), ledgertest.ClosedBy("one", "again", "b"), ledgertest.EscalatedTo("one", "again", "2", event.ActUpdate),
+		ledgertest.Graded("seen", 1, nil), ledgertest.EscalatedTo("one", "seen", "1", event.ActReport), ledgertest.ClosedBy("one", "seen", "c"), ledgertest.EscalatedTo("one", "seen", "u9", event.ActReview),
+		ledgertest.Graded("elsewhere", 1, func(g *event.Graded) { g.Operator = "xj-hydro" }),
+		ledgertest.Graded("silent", 1, nil), ledgertest.EscalatedTo("three", "silent", "o9", event.ActNotice), ledgertest.EscalatedTo("three", "silent", "u9", event.ActReview),
+		event.RawRecord(event.GradedSubject("grid-east", "plain", 2), ledgertest.Nine, "", []byte("no JSON")),
+		ledgertest.Must(event.NewRecord(event.AwaySubject("one", ledgertest.Nine), ledgertest.Nine, "", event.Away{Desk: "one"})),
 	)
 }
 
 func TestIncidents(t *testing.T) {
 	env := bustest.Start(t)
-	serve(t, env, t.TempDir(), clock.NewManual(nine))
+	serve(t, env, t.TempDir(), clock.NewManual(ledgertest.Nine))
 	several(t, env)
 	for _, row := range []struct {
 		name string
@@ -107,9 +60,9 @@ func TestIncidents(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			a := ask[api.IncidentAnswer](t, env, api.EndpointIncidents, row.q)
 			require.Empty(t, a.Errors)
-			require.Equal(t, row.want, incidentsOf(a))
-			require.True(t, a.Now.Equal(nine))
-			head, err := env.Bus.Head(anyone(t))
+			require.Equal(t, row.want, ledgertest.Incidents(a))
+			require.True(t, a.Now.Equal(ledgertest.Nine))
+			head, err := env.Bus.Head(ledgertest.Anyone(t))
 			require.NoError(t, err)
 			require.Equal(t, head, a.Through)
 		})
@@ -126,10 +79,10 @@ func TestIncidents(t *testing.T) {
 	require.Equal(t, 1, rows["plain"].Revision, "the second cannot be read")
 	require.Equal(t, "故障", rows["plain"].Title)
 	require.Equal(t, [3]event.Grade{event.RelativelyLarge, event.EspeciallyGrave, event.Major}, [3]event.Grade{rows["plain"].Grade, rows["plain"].CouldBe, rows["plain"].Peak})
-	require.True(t, rows["plain"].GradedAt.Equal(nine))
+	require.True(t, rows["plain"].GradedAt.Equal(ledgertest.Nine))
 	require.True(t, rows["gone"].Withdrawn)
 	require.True(t, rows["archived"].Imported)
-	require.Equal(t, []api.Closing{{Desk: "one", Officer: "duty-officer", Reason: "a", At: nine}}, rows["shut"].ClosedBy)
+	require.Equal(t, []api.Closing{{Desk: "one", Officer: "duty-officer", Reason: "a", At: ledgertest.Nine}}, rows["shut"].ClosedBy)
 	require.Empty(t, rows["again"].ClosedBy, "told again since")
 	require.Empty(t, rows["seen"].ClosedBy, "a person must look again")
 	require.Equal(t, "cause", rows["变电站"].Owed[0].Items[0])
@@ -139,7 +92,7 @@ func listed(s string) []string { return strings.Fields(s) }
 
 func TestAQuestionForIncidentsThatIsRefused(t *testing.T) {
 	env := bustest.Start(t)
-	serve(t, env, t.TempDir(), clock.NewManual(nine))
+	serve(t, env, t.TempDir(), clock.NewManual(ledgertest.Nine))
 	require.Equal(t, "$.cursor", ask[api.IncidentAnswer](t, env, api.EndpointIncidents, api.IncidentQuery{Cursor: "x"}).Errors[0].Path)
 	require.Equal(t, "$", ask[api.IncidentAnswer](t, env, api.EndpointIncidents, "words").Errors[0].Path)
 }
@@ -147,16 +100,16 @@ func TestAQuestionForIncidentsThatIsRefused(t *testing.T) {
 // The pages together have every incident, also one that is revised between them.
 func TestPagesOfIncidents(t *testing.T) {
 	env := bustest.Start(t)
-	serve(t, env, t.TempDir(), clock.NewManual(nine))
+	serve(t, env, t.TempDir(), clock.NewManual(ledgertest.Nine))
 	var records []event.Record
-	for n := range pageRows + 50 {
-		records = append(records, graded(fmt.Sprint("i", n), 1, nil))
+	for n := range index.PageRows + 50 {
+		records = append(records, ledgertest.Graded(fmt.Sprint("i", n), 1, nil))
 	}
-	large := func(g *event.Graded) { owing(g); g.Owed[0].Quote = strings.Repeat("x", 400<<10) }
-	commit(t, env, append(records, graded("large-1", 1, large), graded("large-2", 1, large))...)
+	large := func(g *event.Graded) { ledgertest.Owing(g); g.Owed[0].Quote = strings.Repeat("x", 400<<10) }
+	commit(t, env, append(records, ledgertest.Graded("large-1", 1, large), ledgertest.Graded("large-2", 1, large))...)
 	page := ask[api.IncidentAnswer](t, env, api.EndpointIncidents, api.IncidentQuery{})
-	require.Len(t, page.Rows, pageRows)
-	commit(t, env, graded("i0", 2, nil), graded("i220", 2, nil))
+	require.Len(t, page.Rows, index.PageRows)
+	commit(t, env, ledgertest.Graded("i0", 2, nil), ledgertest.Graded("i220", 2, nil))
 	seen, pages := map[string]int{}, 1
 	for {
 		for _, r := range page.Rows {
@@ -167,44 +120,39 @@ func TestPagesOfIncidents(t *testing.T) {
 		}
 		page, pages = ask[api.IncidentAnswer](t, env, api.EndpointIncidents, api.IncidentQuery{Cursor: page.Next}), pages+1
 	}
-	require.Len(t, seen, pageRows+52)
+	require.Len(t, seen, index.PageRows+52)
 	require.Equal(t, [2]int{2, 2}, [2]int{seen["i0"], seen["i220"]})
 	require.Equal(t, 3, pages, "large rows share no page")
 }
 
 // The index of a drill marks every incident.
 func TestIncidentsOfADrill(t *testing.T) {
-	env := bustest.StartRealm(t, t.TempDir(), clock.NewManual(nine), event.Drill)
-	commit(t, env, graded("plain", 1, nil))
+	env := bustest.StartRealm(t, t.TempDir(), clock.NewManual(ledgertest.Nine), event.Drill)
+	commit(t, env, ledgertest.Graded("plain", 1, nil))
 	bustest.Background(t, func(ctx context.Context) error {
-		return Run(ctx, Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: clock.NewManual(nine), Log: env.Log, Dir: t.TempDir(), Exercise: true})
+		return Run(ctx, Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: clock.NewManual(ledgertest.Nine), Log: env.Log, Dir: t.TempDir(), Exercise: true})
 	})
 	door := event.Drill.Wire(api.EndpointIncidents)
 	require.Eventually(t, func() bool { _, err := env.Conn.Request(door, []byte(`{}`), time.Second); return err == nil }, 30*time.Second, 5*time.Millisecond)
 	a := ask[api.IncidentAnswer](t, env, door, api.IncidentQuery{})
-	require.Equal(t, listed("plain"), incidentsOf(a))
+	require.Equal(t, listed("plain"), ledgertest.Incidents(a))
 	require.True(t, a.Rows[0].Exercise)
-}
-
-func overdueAt(n int, at time.Time) event.Record {
-	id := event.EscalationID("protection-energy", "grid-east", "x", fmt.Sprint(n))
-	return must(event.NewRecord(event.OverdueSubject(id), at, "", event.Overdue{Escalation: id, At: at}))
 }
 
 // The ledger's order decides between an acknowledgement and the overdue record.
 func TestOverdueEscalations(t *testing.T) {
 	env := bustest.Start(t)
-	serve(t, env, t.TempDir(), clock.NewManual(nine.Add(10*time.Minute))) // no target has passed by this clock
+	serve(t, env, t.TempDir(), clock.NewManual(ledgertest.Nine.Add(10*time.Minute))) // no target has passed by this clock
 	for n := 1; n <= 5; n++ {
-		commit(t, env, told(n, nil))
+		commit(t, env, ledgertest.Escalated(n, nil))
 	}
 	const desk = "protection-energy"
-	noticed := nine.Add(40 * time.Minute)
+	noticed := ledgertest.Nine.Add(40 * time.Minute)
 	commit(t, env,
-		acknowledged(1, desk, nine.Add(5*time.Minute)), overdueAt(1, noticed), // in time, so it cannot be overdue
-		overdueAt(2, noticed), acknowledged(2, desk, nine.Add(5*time.Minute)), // stamped early, stored late
-		acknowledged(3, desk, nine.Add(time.Hour)), overdueAt(3, noticed), // late by its own stamp
-		overdueAt(4, noticed),
+		ledgertest.Acknowledged(1, desk, ledgertest.Nine.Add(5*time.Minute)), ledgertest.OverdueAt(1, noticed), // in time, so it cannot be overdue
+		ledgertest.OverdueAt(2, noticed), ledgertest.Acknowledged(2, desk, ledgertest.Nine.Add(5*time.Minute)), // stamped early, stored late
+		ledgertest.Acknowledged(3, desk, ledgertest.Nine.Add(time.Hour)), ledgertest.OverdueAt(3, noticed), // late by its own stamp
+		ledgertest.OverdueAt(4, noticed),
 	)
 	var states []string
 	var marked []int
@@ -217,22 +165,22 @@ func TestOverdueEscalations(t *testing.T) {
 	}
 	require.Equal(t, []string{api.StateAcknowledged, api.StateAcknowledgedLate, api.StateAcknowledgedLate, api.StateOverdue, api.StateOpen}, states)
 	require.Equal(t, []int{2, 3, 4}, marked)
-	require.Equal(t, []int{4}, revisions(ask[api.QueryAnswer](t, env, api.EndpointQuery, api.Query{Overdue: true}).Rows))
-	require.Equal(t, []int{4, 5}, revisions(ask[api.QueryAnswer](t, env, api.EndpointQuery, api.Query{Unacknowledged: true}).Rows))
+	require.Equal(t, []int{4}, ledgertest.Revisions(ask[api.QueryAnswer](t, env, api.EndpointQuery, api.Query{Overdue: true}).Rows))
+	require.Equal(t, []int{4, 5}, ledgertest.Revisions(ask[api.QueryAnswer](t, env, api.EndpointQuery, api.Query{Unacknowledged: true}).Rows))
 }
 
 // Records of clocks and desks are in the story of their incident.
 func TestAStoryHoldsEveryKind(t *testing.T) {
 	env := bustest.Start(t)
-	serve(t, env, t.TempDir(), clock.NewManual(nine))
+	serve(t, env, t.TempDir(), clock.NewManual(ledgertest.Nine))
 	records := []event.Record{
-		graded("x", 1, nil), must(event.NewRecord(event.ElapsedSubject("grid-east", "x", nine), nine, "", event.Elapsed{})),
-		must(event.NewRecord(event.RemindedSubject("grid-east", "x", "a"), nine, "", event.Reminder{})),
-		must(event.NewRecord(event.AwaySubject("one", nine), nine, "", event.Away{})),
+		ledgertest.Graded("x", 1, nil), ledgertest.Must(event.NewRecord(event.ElapsedSubject("grid-east", "x", ledgertest.Nine), ledgertest.Nine, "", event.Elapsed{})),
+		ledgertest.Must(event.NewRecord(event.RemindedSubject("grid-east", "x", "a"), ledgertest.Nine, "", event.Reminder{})),
+		ledgertest.Must(event.NewRecord(event.AwaySubject("one", ledgertest.Nine), ledgertest.Nine, "", event.Away{})),
 	}
 	want := []string{event.KindGraded, event.KindElapsed, event.KindReminded}
 	for _, kind := range []string{event.KindOverdue, event.KindAsked, event.KindDetermined, event.KindTransferred, event.KindConfirmed, event.KindClosed} {
-		records, want = append(records, desked(kind, "one", "x", "1", struct{}{})), append(want, kind)
+		records, want = append(records, ledgertest.OfDesk(kind, "one", "x", "1", struct{}{})), append(want, kind)
 	}
 	commit(t, env, records...)
 	var got []string
@@ -240,80 +188,4 @@ func TestAStoryHoldsEveryKind(t *testing.T) {
 		got = append(got, e.Type)
 	}
 	require.Equal(t, want, got)
-}
-
-// For any records in any batches, an index built in batches equals one built at once, and
-// the revision with the highest number is current.
-func TestBatchesMakeNoDifference(t *testing.T) {
-	top := t.TempDir()
-	n := 0
-	build := func(t *rapid.T, records []event.Stored, size func() int) []string {
-		n++
-		dir := filepath.Join(top, fmt.Sprint(n))
-		x, err := openIndex(context.Background(), dir)
-		require.NoError(t, err)
-		defer x.close() //nolint:errcheck // a test's
-		for len(records) > 0 {
-			k := min(size(), len(records))
-			_, err := x.apply(context.Background(), records[:k])
-			require.NoError(t, err)
-			records = records[k:]
-		}
-		return dumpOf(t, x)
-	}
-	rapid.Check(t, func(t *rapid.T) {
-		records := rapid.SliceOfN(rapid.Custom(anyRecord), 1, 40).Draw(t, "records")
-		stored := make([]event.Stored, len(records))
-		last := map[string]int{}
-		for i, r := range records {
-			stored[i] = event.Stored{Record: r, Sequence: uint64(i + 1), StoredAt: nine}
-			if a := event.ParseSubject(r.Subject); a.Kind == event.KindGraded && string(r.Data) != "{" {
-				var revision int
-				_, err := fmt.Sscan(a.Last, &revision)
-				require.NoError(t, err)
-				last[a.Incident] = max(last[a.Incident], revision)
-			}
-		}
-		whole := build(t, stored, func() int { return len(stored) })
-		require.Equal(t, whole, build(t, stored, func() int { return rapid.IntRange(1, 9).Draw(t, "batch") }))
-		for incident, revision := range last {
-			require.Regexp(t, fmt.Sprintf(`incidents\[\d+ grid-east %s \d+ %d\]`, incident, revision), strings.Join(whole, "\n"))
-		}
-	})
-}
-
-func anyRecord(t *rapid.T) event.Record {
-	desk, incident := rapid.SampledFrom([]string{"one", "two"}).Draw(t, "desk"), rapid.SampledFrom([]string{"a", "b"}).Draw(t, "incident")
-	number := rapid.IntRange(1, 4).Draw(t, "number")
-	at := nine.Add(time.Duration(rapid.IntRange(0, 3).Draw(t, "at")) * time.Hour)
-	id := event.EscalationID(desk, "grid-east", incident, fmt.Sprint(number))
-	var r event.Record
-	switch rapid.IntRange(0, 7).Draw(t, "kind") {
-	case 0, 1:
-		r = graded(incident, number, rapid.SampledFrom([]func(*event.Graded){nil, owing, withdrawn}).Draw(t, "change"))
-	case 2, 3:
-		act := rapid.SampledFrom([]event.Act{event.ActReport, event.ActUpdate, event.ActNotice, event.ActReview}).Draw(t, "act")
-		e := event.Escalated{ID: id, Desk: desk, Operator: "grid-east", Act: act, ReportedAt: at, AcknowledgeBy: in(time.Hour)}
-		e.Grade = rapid.SampledFrom([]event.Grade{event.Ungraded, event.Major}).Draw(t, "grade")
-		e.Report = json.RawMessage(rapid.SampledFrom([]string{`{"title":"泵房故障"}`, `{"title":"Pump 故"}`, `{}`}).Draw(t, "report"))
-		e.Facilities = rapid.SampledFrom([][]event.Facility{nil, {{Region: "310000", Sector: "energy"}}, {{Region: "650100", Sector: "water"}, {Region: "650000", Sector: "energy"}}}).Draw(t, "facilities")
-		e.Duties = rapid.SampledFrom([][]event.Duty{nil, {{Statute: "s1"}}, {{Statute: "s1", DueAt: in(0)}, {Statute: "s2"}}}).Draw(t, "duties")
-		e.Late = rapid.Bool().Draw(t, "late")
-		if rapid.IntRange(0, 4).Draw(t, "untargeted") == 0 {
-			e.AcknowledgeBy = nil
-		}
-		r = must(event.NewRecord("incident.escalated."+id, nine, "", e))
-	case 4:
-		r = must(event.NewRecord("incident.acknowledged."+id, at, "", event.Acknowledgement{Officer: "duty-officer", At: at}))
-	case 5:
-		r = must(event.NewRecord(event.OverdueSubject(id), at, "", event.Overdue{At: at}))
-	case 6:
-		r = closes(desk, incident, fmt.Sprint(number))
-	default:
-		r = must(event.NewRecord(event.AwaySubject(desk, at), at, "", event.Away{Desk: desk}))
-	}
-	if rapid.IntRange(0, 9).Draw(t, "readable") == 0 {
-		r.Data = []byte("{")
-	}
-	return r
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
 	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/services/ledger/ledgertest"
 )
 
 // overwrite fills a file with bytes that are not an SQLite page.
@@ -57,11 +58,11 @@ func TestIndexFailure_StopsNobody(t *testing.T) {
 		},
 		"removed": func(t *testing.T, file string) func() {
 			require.NoError(t, os.Remove(file))
-			require.NoError(t, os.Remove(file+walSuffix))
+			require.NoError(t, os.Remove(file+"-wal"))
 			return nil
 		},
 		"its log removed": func(t *testing.T, file string) func() {
-			require.NoError(t, os.Remove(file+walSuffix))
+			require.NoError(t, os.Remove(file+"-wal"))
 			return nil
 		},
 		"truncated": func(t *testing.T, file string) func() {
@@ -77,16 +78,16 @@ func TestIndexFailure_StopsNobody(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			env, dir := bustest.Start(t), t.TempDir()
-			serve(t, env, dir, clock.NewManual(nine))
-			commit(t, env, told(1, nil), told(2, nil))
+			serve(t, env, dir, clock.NewManual(ledgertest.Nine))
+			commit(t, env, ledgertest.Escalated(1, nil), ledgertest.Escalated(2, nil))
 			require.Len(t, ask[api.QueryAnswer](t, env, api.EndpointQuery, api.Query{}).Rows, 2)
-			mend := fail(t, indexFile(dir))
-			commit(t, env, told(3, nil))
+			mend := fail(t, filepath.Join(dir, "index.sqlite"))
+			commit(t, env, ledgertest.Escalated(3, nil))
 			if mend != nil {
 				unavailable(t, env)
-				commit(t, env, told(4, nil))
+				commit(t, env, ledgertest.Escalated(4, nil))
 			} else {
-				commit(t, env, told(4, nil))
+				commit(t, env, ledgertest.Escalated(4, nil))
 			}
 			head, err := env.Bus.Head(t.Context())
 			require.NoError(t, err)
@@ -130,29 +131,6 @@ func unavailable(t *testing.T, env *bustest.Env) {
 	}, time.Minute, 20*time.Millisecond)
 }
 
-// TestIndex_StaysInItsFolder opens indexes under paths with characters that are special
-// to SQLite, a URI or a shell.
-func TestIndex_StaysInItsFolder(t *testing.T) {
-	t.Chdir(t.TempDir())
-	for _, name := range []string{"a?b", "a#b", "a%20b", "a%00", "?", "with space", `"quoted'`, "数据", "[x]*", "file:a", "a&mode=memory", ":memory:"} {
-		for _, dir := range []string{name, filepath.Join(t.TempDir(), name)} {
-			x, err := openIndex(t.Context(), dir)
-			require.NoError(t, err, dir)
-			require.NoFileExists(t, filepath.Join(dir, "index.sqlite")+shmSuffix, "a file that is mapped can end the process")
-			for _, suffix := range []string{"", walSuffix} {
-				info, err := os.Stat(filepath.Join(dir, "index.sqlite") + suffix)
-				require.NoError(t, err, dir)
-				require.Equal(t, os.FileMode(0o600), info.Mode(), "%s: others of the machine may not read it", dir)
-			}
-			require.NoError(t, x.close())
-			found, err := os.ReadDir(filepath.Dir(dir))
-			require.NoError(t, err)
-			require.Len(t, found, 1, "nothing is made beside the folder")
-			require.NoError(t, os.RemoveAll(dir))
-		}
-	}
-}
-
 // TestTiles_UnreadableAtStart starts a ledger whose tiles the system cannot read: that is
 // not damage, records and queries continue, nothing is certified, and certification
 // resumes once the tiles can be read.
@@ -164,15 +142,15 @@ func TestTiles_UnreadableAtStart(t *testing.T) {
 		t.Helper()
 		require.Eventually(t, func() bool { return state().Size >= record }, time.Minute, 10*time.Millisecond)
 	}
-	stop := serve(t, env, dir, clock.NewManual(nine))
-	commit(t, env, told(1, nil), told(2, nil))
+	stop := serve(t, env, dir, clock.NewManual(ledgertest.Nine))
+	commit(t, env, ledgertest.Escalated(1, nil), ledgertest.Escalated(2, nil))
 	certified(2)
 	stop()
 	tile := filepath.Join(dir, logFolder, "tile", "0", "000.p", "2")
 	require.NoError(t, os.Rename(tile, tile+".away"))
 	require.NoError(t, os.Mkdir(tile, 0o700)) // reading it fails with an error other than a missing file
-	serve(t, env, dir, clock.NewManual(nine))
-	commit(t, env, told(3, nil))
+	serve(t, env, dir, clock.NewManual(ledgertest.Nine))
+	commit(t, env, ledgertest.Escalated(3, nil))
 	require.Eventually(t, func() bool { answer, code := try(t, env); return code == "" && len(answer.Rows) == 3 }, time.Minute, 10*time.Millisecond)
 	require.EqualValues(t, 2, state().Size, "what cannot be read is not built on")
 	require.Empty(t, state().Damage, "a tile that cannot be read at the moment is no evidence against it")

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -16,44 +17,13 @@ import (
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
-	"github.com/tocsin-project/tocsin/internal/identity"
+	"github.com/tocsin-project/tocsin/services/ledger/index"
+	"github.com/tocsin-project/tocsin/services/ledger/ledgertest"
 )
-
-var nine = time.Date(2026, 3, 2, 1, 0, 0, 0, time.UTC)
-
-func in(d time.Duration) *time.Time { t := nine.Add(d); return &t }
-
-// told makes the n-th escalation, reported n minutes after nine, with a target half an
-// hour later; change alters it.
-func told(n int, change func(*event.Escalated)) event.Record {
-	e := event.Escalated{
-		Desk: "protection-energy", Operator: "grid-east", Incident: "x", Revision: n, Grade: event.RelativelyLarge, Peak: event.Major,
-		Duties:     []event.Duty{{Statute: "cn-csirm-2025", Duty: "d", Desk: "protection-energy", DueAt: in(time.Hour)}},
-		ReportedAt: nine.Add(time.Duration(n) * time.Minute), AcknowledgeBy: in(time.Duration(n+30) * time.Minute), DueAt: in(time.Hour),
-		Facilities: []event.Facility{{ID: "dispatch", Region: "310000", Sector: "energy"}}, Report: json.RawMessage(`{"title":"故障"}`),
-	}
-	if change != nil {
-		change(&e)
-	}
-	e.ID = event.EscalationID(e.Desk, e.Operator, e.Incident, fmt.Sprint(n))
-	return must(event.NewRecord("incident.escalated."+e.ID, e.ReportedAt, "", e))
-}
-
-func acknowledged(n int, desk string, at time.Time) event.Record {
-	id := event.EscalationID(desk, "grid-east", "x", fmt.Sprint(n))
-	return must(event.NewRecord("incident.acknowledged."+id, at, "", event.Acknowledgement{Escalation: id, Officer: "duty-officer", At: at}))
-}
-
-func must(r event.Record, err error) event.Record {
-	if err != nil {
-		panic(err)
-	}
-	return r
-}
 
 func commit(t *testing.T, env *bustest.Env, records ...event.Record) {
 	t.Helper()
-	_, err := env.Bus.Commit(anyone(t), records)
+	_, err := env.Bus.Commit(ledgertest.Anyone(t), records)
 	require.NoError(t, err)
 }
 
@@ -89,43 +59,34 @@ func ask[T any](t *testing.T, env *bustest.Env, door string, question any) (answ
 	return answer
 }
 
-// revisions returns the numbers of an answer's escalations.
-func revisions(rows []api.EscalationRow) []int {
-	out := []int{}
-	for _, r := range rows {
-		out = append(out, r.Revision)
-	}
-	return out
-}
-
 // sample fills a ledger with something for every filter; the time is then 09:40.
 func sample(t *testing.T, env *bustest.Env) {
 	commit(t, env,
-		told(1, nil),
-		told(2, func(e *event.Escalated) {
+		ledgertest.Escalated(1, nil),
+		ledgertest.Escalated(2, func(e *event.Escalated) {
 			e.Desk, e.Grade, e.Report = "national-cyberspace", event.Major, json.RawMessage(`{"title":"变电站停电"}`)
 		}),
-		told(3, func(e *event.Escalated) {
+		ledgertest.Escalated(3, func(e *event.Escalated) {
 			e.Report = json.RawMessage(`{"title":"PUMP-3：站前停电"}`)
 			e.Operator, e.Duties[0].Statute = "xj-hydro", "cn-xj-cii-2022"
 			e.Facilities = []event.Facility{{Region: "650100", Sector: "water"}, {Region: "110000", Sector: "energy"}}
 		}),
-		told(4, func(e *event.Escalated) { // an update is under its standing duties
+		ledgertest.Escalated(4, func(e *event.Escalated) { // an update is under its standing duties
 			e.Duties, e.Standing, e.Act, e.DueAt = []event.Duty{}, []event.Duty{{Statute: "cn-cii-2021"}}, event.ActUpdate, nil
 			e.Facilities = []event.Facility{{Region: "650000", Sector: "water"}}
 		}),
-		told(5, func(e *event.Escalated) { e.AcknowledgeBy = nil; e.Grade = event.EspeciallyGrave }), // an import
-		told(6, func(e *event.Escalated) { e.Grade, e.Facilities, e.Duties = event.Ungraded, nil, nil }),
-		told(7, nil),
-		acknowledged(1, "protection-energy", nine.Add(10*time.Minute)),
-		acknowledged(4, "protection-energy", nine.Add(50*time.Minute)), // too late
-		event.RawRecord("incident.escalated.protection-energy.grid-east.x.8", nine, "", []byte("no JSON")),
+		ledgertest.Escalated(5, func(e *event.Escalated) { e.AcknowledgeBy = nil; e.Grade = event.EspeciallyGrave }), // an import
+		ledgertest.Escalated(6, func(e *event.Escalated) { e.Grade, e.Facilities, e.Duties = event.Ungraded, nil, nil }),
+		ledgertest.Escalated(7, nil),
+		ledgertest.Acknowledged(1, "protection-energy", ledgertest.Nine.Add(10*time.Minute)),
+		ledgertest.Acknowledged(4, "protection-energy", ledgertest.Nine.Add(50*time.Minute)), // too late
+		event.RawRecord("incident.escalated.protection-energy.grid-east.x.8", ledgertest.Nine, "", []byte("no JSON")),
 	)
 }
 
 func TestQueryFilters(t *testing.T) {
 	env := bustest.Start(t)
-	c := clock.NewManual(nine.Add(36*time.Minute + 30*time.Second))
+	c := clock.NewManual(ledgertest.Nine.Add(36*time.Minute + 30*time.Second))
 	serve(t, env, t.TempDir(), c)
 	sample(t, env)
 	for _, row := range []struct {
@@ -145,11 +106,11 @@ func TestQueryFilters(t *testing.T) {
 		{"a county", api.Query{Region: "650102"}, []int{}},
 		{"a sector", api.Query{Sector: "water"}, []int{3, 4}},
 		{"one of several sectors", api.Query{Sector: "energy"}, []int{1, 2, 3, 5, 7}},
-		{"a statute", api.Query{Statute: "cn-csirm-2025"}, []int{1, 2, 5, 7}},
+		{"a statute", api.Query{Statute: "test-law-2025"}, []int{1, 2, 5, 7}},
 		{"a statute that stands", api.Query{Statute: "cn-cii-2021"}, []int{4}},
-		{"since, included", api.Query{Since: in(6 * time.Minute)}, []int{6, 7}},
-		{"until, excluded", api.Query{Until: in(3 * time.Minute)}, []int{1, 2}},
-		{"between", api.Query{Since: in(3 * time.Minute), Until: in(5 * time.Minute)}, []int{3, 4}},
+		{"since, included", api.Query{Since: ledgertest.In(6 * time.Minute)}, []int{6, 7}},
+		{"until, excluded", api.Query{Until: ledgertest.In(3 * time.Minute)}, []int{1, 2}},
+		{"between", api.Query{Since: ledgertest.In(3 * time.Minute), Until: ledgertest.In(5 * time.Minute)}, []int{3, 4}},
 		{"unacknowledged", api.Query{Unacknowledged: true}, []int{2, 3, 5, 6, 7}},
 		{"overdue: an import never is", api.Query{Overdue: true}, []int{2, 3, 6}},
 		{"all that it says", api.Query{Overdue: true, Operator: "grid-east", Desk: "protection-energy"}, []int{6}},
@@ -167,7 +128,7 @@ func TestQueryFilters(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			a := ask[api.QueryAnswer](t, env, api.EndpointQuery, row.q)
 			require.Empty(t, a.Errors)
-			require.Equal(t, row.want, revisions(a.Rows))
+			require.Equal(t, row.want, ledgertest.Revisions(a.Rows))
 		})
 	}
 
@@ -180,18 +141,18 @@ func TestQueryFilters(t *testing.T) {
 	require.Equal(t, []string{"acknowledged", "overdue", "overdue", "acknowledged-late", "open", "overdue", "open"}, states)
 	require.Equal(t, "故障", a.Rows[0].Title)
 	require.Equal(t, "duty-officer", a.Rows[0].AcknowledgedBy)
-	require.True(t, a.Rows[0].AcknowledgedAt.Equal(nine.Add(10*time.Minute)))
-	require.Equal(t, in(time.Hour), a.Rows[0].DueAt)
+	require.True(t, a.Rows[0].AcknowledgedAt.Equal(ledgertest.Nine.Add(10*time.Minute)))
+	require.Equal(t, ledgertest.In(time.Hour), a.Rows[0].DueAt)
 	require.EqualValues(t, 1, a.Rows[0].Record)
 
 	// A minute later one more has waited too long.
 	c.Advance(time.Minute)
-	require.Equal(t, []int{2, 3, 6, 7}, revisions(ask[api.QueryAnswer](t, env, api.EndpointQuery, api.Query{Overdue: true}).Rows))
+	require.Equal(t, []int{2, 3, 6, 7}, ledgertest.Revisions(ask[api.QueryAnswer](t, env, api.EndpointQuery, api.Query{Overdue: true}).Rows))
 }
 
 func TestQuestionsThatAreRefused(t *testing.T) {
 	env := bustest.Start(t)
-	serve(t, env, t.TempDir(), clock.NewManual(nine))
+	serve(t, env, t.TempDir(), clock.NewManual(ledgertest.Nine))
 	a := ask[api.QueryAnswer](t, env, api.EndpointQuery, api.Query{Grade: "huge", Cursor: "'; DROP TABLE records", Text: "?!"})
 	require.Len(t, a.Errors, 3, "every fault at once")
 	require.Equal(t, "$.text", a.Errors[2].Path)
@@ -207,26 +168,26 @@ func TestQuestionsThatAreRefused(t *testing.T) {
 // A cursor continues where its page ended, whatever was stored meanwhile.
 func TestCursorsAreStable(t *testing.T) {
 	env := bustest.Start(t)
-	serve(t, env, t.TempDir(), clock.NewManual(nine))
+	serve(t, env, t.TempDir(), clock.NewManual(ledgertest.Nine))
 	var records []event.Record
-	for n := range 2*pageRows + 50 {
-		records = append(records, told(n+1, nil))
+	for n := range 2*index.PageRows + 50 {
+		records = append(records, ledgertest.Escalated(n+1, nil))
 	}
-	commit(t, env, records[:2*pageRows+20]...)
+	commit(t, env, records[:2*index.PageRows+20]...)
 	page := ask[api.QueryAnswer](t, env, api.EndpointQuery, api.Query{})
-	require.Len(t, page.Rows, pageRows)
+	require.Len(t, page.Rows, index.PageRows)
 	first := page.Next
-	commit(t, env, records[2*pageRows+20:]...)
+	commit(t, env, records[2*index.PageRows+20:]...)
 	var all []int
-	all = append(all, revisions(page.Rows)...)
+	all = append(all, ledgertest.Revisions(page.Rows)...)
 	for page.Next != "" {
 		page = ask[api.QueryAnswer](t, env, api.EndpointQuery, api.Query{Cursor: page.Next})
-		all = append(all, revisions(page.Rows)...)
+		all = append(all, ledgertest.Revisions(page.Rows)...)
 	}
 	require.Len(t, all, len(records))
 	require.True(t, slices.IsSorted(all))
-	require.Equal(t, pageRows+1, ask[api.QueryAnswer](t, env, api.EndpointQuery, api.Query{Cursor: first}).Rows[0].Revision, "for ever")
-	exact := ask[api.QueryAnswer](t, env, api.EndpointQuery, api.Query{Limit: 5, Since: in(time.Duration(len(records)-4) * time.Minute)})
+	require.Equal(t, index.PageRows+1, ask[api.QueryAnswer](t, env, api.EndpointQuery, api.Query{Cursor: first}).Rows[0].Revision, "for ever")
+	exact := ask[api.QueryAnswer](t, env, api.EndpointQuery, api.Query{Limit: 5, Since: ledgertest.In(time.Duration(len(records)-4) * time.Minute)})
 	require.Len(t, exact.Rows, 5)
 	require.Empty(t, exact.Next, "nothing comes after the last page")
 }
@@ -234,16 +195,16 @@ func TestCursorsAreStable(t *testing.T) {
 // A page is bounded in bytes too; a single larger row is a page of its own.
 func TestAPageFitsAReply(t *testing.T) {
 	env := bustest.Start(t)
-	serve(t, env, t.TempDir(), clock.NewManual(nine))
+	serve(t, env, t.TempDir(), clock.NewManual(ledgertest.Nine))
 	large := func(bytes int) func(*event.Escalated) {
 		return func(e *event.Escalated) { e.Duties[0].Quote = string(make([]byte, bytes/6)) } // six bytes each as JSON
 	}
-	commit(t, env, told(1, large(300<<10)), told(2, large(300<<10)), told(3, large(700<<10)), told(4, nil))
+	commit(t, env, ledgertest.Escalated(1, large(300<<10)), ledgertest.Escalated(2, large(300<<10)), ledgertest.Escalated(3, large(700<<10)), ledgertest.Escalated(4, nil))
 	var pages [][]int
 	cursor := ""
 	for {
 		page := ask[api.QueryAnswer](t, env, api.EndpointQuery, api.Query{Cursor: cursor})
-		pages = append(pages, revisions(page.Rows))
+		pages = append(pages, ledgertest.Revisions(page.Rows))
 		if cursor = page.Next; cursor == "" {
 			break
 		}
@@ -264,30 +225,24 @@ func TestAPageFitsAReply(t *testing.T) {
 
 func TestAStoryShowsWhatCannotBeRead(t *testing.T) {
 	env := bustest.Start(t)
-	serve(t, env, t.TempDir(), clock.NewManual(nine))
+	serve(t, env, t.TempDir(), clock.NewManual(ledgertest.Nine))
 	sample(t, env)
 	story := ask[api.ShowAnswer](t, env, api.EndpointShow, api.ShowRequest{Operator: "grid-east", Incident: "x"})
 	require.Len(t, story.Entries, 9)
 	last := story.Entries[8]
 	require.Equal(t, event.KindEscalated, last.Type)
 	require.JSONEq(t, `{"unreadable":"bm8gSlNPTg=="}`, string(last.Body))
-	require.True(t, last.At.Equal(nine))
+	require.True(t, last.At.Equal(ledgertest.Nine))
 }
 
-// dump returns everything in the index of a folder.
-func dump(t *testing.T, dir string) []string {
+// dump returns everything in the index of a folder, which is closed.
+func dump(t *testing.T, dir string) (lines []string) {
 	t.Helper()
-	x, err := openIndex(anyone(t), dir)
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "index.sqlite"))
 	require.NoError(t, err)
-	defer x.close() //nolint:errcheck // read only
-	return dumpOf(t, x)
-}
-
-func dumpOf(t require.TestingT, x *index) (lines []string) {
-	for _, table := range []string{
-		"position", "terms", "postings", "chunks", "incidents", "story", "revisions", "escalations", "told", "outcomes", "desks", "closings",
-	} {
-		rows, err := x.db.QueryContext(context.Background(), "SELECT * FROM "+table+" ORDER BY 1, 2")
+	defer db.Close()
+	for _, table := range []string{"position", "terms", "postings", "chunks", "incidents", "story", "revisions", "escalations", "told", "outcomes", "desks", "closings"} {
+		rows, err := db.QueryContext(t.Context(), "SELECT * FROM "+table+" ORDER BY 1, 2")
 		require.NoError(t, err)
 		columns, err := rows.Columns()
 		require.NoError(t, err)
@@ -302,38 +257,14 @@ func dumpOf(t require.TestingT, x *index) (lines []string) {
 		require.NoError(t, rows.Err())
 		require.NoError(t, rows.Close())
 	}
-	return append(lines, dumpOfTail(x.tail)...)
-}
-
-// dumpOfTail returns the growing chunk, which is in memory.
-func dumpOfTail(tail *tail) (lines []string) {
-	if tail == nil {
-		return nil
-	}
-	for id, list := range tail.lists {
-		if len(list) > 0 {
-			lines = append(lines, fmt.Sprint("tail list ", id, list))
-		}
-	}
-	for id, s := range tail.moved {
-		if !s.empty() {
-			lines = append(lines, fmt.Sprint("tail set ", id, slices.Collect(s.all())))
-		}
-	}
-	for id, b := range tail.text {
-		for token, list := range b {
-			lines = append(lines, fmt.Sprint("tail token ", id, token, list))
-		}
-	}
-	slices.Sort(lines)
-	return append(lines, fmt.Sprint("tail ", tail.chunk, *tail.times))
+	return lines
 }
 
 // indexed waits until an index has the whole ledger, and stops it.
 func indexed(t *testing.T, env *bustest.Env, dir string) []string {
 	t.Helper()
-	stop := serve(t, env, dir, clock.NewManual(nine))
-	head, err := env.Bus.Head(anyone(t))
+	stop := serve(t, env, dir, clock.NewManual(ledgertest.Nine))
+	head, err := env.Bus.Head(ledgertest.Anyone(t))
 	require.NoError(t, err)
 	require.Equal(t, head, ask[api.QueryAnswer](t, env, api.EndpointQuery, api.Query{Limit: 1}).Through)
 	stop()
@@ -346,13 +277,13 @@ func TestTheIndexIsRebuilt(t *testing.T) {
 	sample(t, env)
 	first := indexed(t, env, dir)
 	require.Greater(t, len(first), 20)
-	commit(t, env, told(9, nil), acknowledged(9, "protection-energy", nine))
+	commit(t, env, ledgertest.Escalated(9, nil), ledgertest.Acknowledged(9, "protection-energy", ledgertest.Nine))
 	grown := indexed(t, env, dir)
 	require.Greater(t, len(grown), len(first))
 	for name, spoil := range map[string]func(){
-		"deleted":            func() { require.NoError(t, discardIndex(dir)) },
+		"deleted":            func() { require.NoError(t, index.Discard(dir)) },
 		"broken":             func() { spoilIndex(t, dir, "no database") },
-		"of another version": func() { setVersion(t, dir, schemaVersion+1) },
+		"of another version": func() { setVersion(t, dir, 99) },
 		"untouched":          func() {},
 	} {
 		spoil()
@@ -364,7 +295,7 @@ func TestTheIndexIsRebuilt(t *testing.T) {
 func TestADamagedIndexIsMadeAgainWhileItRuns(t *testing.T) {
 	env, dir := bustest.Start(t), t.TempDir()
 	for n := 10; n < 400; n++ {
-		commit(t, env, told(n, nil))
+		commit(t, env, ledgertest.Escalated(n, nil))
 	}
 	want := indexed(t, env, dir)
 	file := filepath.Join(dir, "index.sqlite")
@@ -374,14 +305,14 @@ func TestADamagedIndexIsMadeAgainWhileItRuns(t *testing.T) {
 		raw[i] = byte(i * 7)
 	}
 	require.NoError(t, os.WriteFile(file, raw, 0o600))
-	stop := serve(t, env, dir, clock.NewManual(nine))
+	stop := serve(t, env, dir, clock.NewManual(ledgertest.Nine))
 	require.Eventually(t, func() bool {
 		reply, err := env.Conn.Request(api.EndpointQuery, []byte(`{}`), time.Second)
 		var page api.QueryAnswer
 		return err == nil && json.Unmarshal(reply.Data, &page) == nil && len(page.Rows) > 100
 	}, 30*time.Second, 20*time.Millisecond)
 	require.Eventually(t, func() bool {
-		head, err := env.Bus.Head(anyone(t))
+		head, err := env.Bus.Head(ledgertest.Anyone(t))
 		return err == nil && ask[api.QueryAnswer](t, env, api.EndpointQuery, api.Query{Limit: 1}).Through == head
 	}, 30*time.Second, 20*time.Millisecond)
 	stop()
@@ -389,16 +320,16 @@ func TestADamagedIndexIsMadeAgainWhileItRuns(t *testing.T) {
 }
 
 func spoilIndex(t *testing.T, dir, text string) {
-	require.NoError(t, discardIndex(dir))
+	require.NoError(t, index.Discard(dir))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "index.sqlite"), []byte(text), 0o600))
 }
 
 func setVersion(t *testing.T, dir string, version int) {
-	x, err := openIndex(anyone(t), dir)
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "index.sqlite"))
 	require.NoError(t, err)
-	_, err = x.db.ExecContext(anyone(t), fmt.Sprintf("PRAGMA user_version = %d", version))
+	_, err = db.ExecContext(t.Context(), fmt.Sprintf("PRAGMA user_version = %d", version))
 	require.NoError(t, err)
-	require.NoError(t, x.close())
+	require.NoError(t, db.Close())
 }
 
 // An index of another ledger is not used for this one.
@@ -406,7 +337,7 @@ func TestTheIndexOfAnotherLedgerIsDiscarded(t *testing.T) {
 	for name, other := range map[string]func(*testing.T, *bustest.Env){
 		"one as long": func(t *testing.T, env *bustest.Env) { sample(t, env) },
 		"a shorter one": func(t *testing.T, env *bustest.Env) {
-			commit(t, env, told(1, nil))
+			commit(t, env, ledgertest.Escalated(1, nil))
 		},
 		"an empty one": func(*testing.T, *bustest.Env) {},
 	} {
@@ -414,7 +345,7 @@ func TestTheIndexOfAnotherLedgerIsDiscarded(t *testing.T) {
 			dir := t.TempDir()
 			env := bustest.Start(t)
 			sample(t, env)
-			commit(t, env, told(20, nil))
+			commit(t, env, ledgertest.Escalated(20, nil))
 			indexed(t, env, dir)
 			env = bustest.Start(t)
 			other(t, env)
@@ -423,7 +354,26 @@ func TestTheIndexOfAnotherLedgerIsDiscarded(t *testing.T) {
 	}
 }
 
-// anyone returns the context of a caller of a server without identities.
-func anyone(t testing.TB) context.Context {
-	return identity.With(t.Context(), identity.Anyone)
+// TestFarDates: a date beyond the range of nanoseconds is as valid as any.
+func TestFarDates(t *testing.T) {
+	t.Parallel()
+	env := bustest.Start(t)
+	commit(t, env, ledgertest.Escalated(1, nil), ledgertest.Escalated(2, nil))
+	serve(t, env, t.TempDir(), clock.NewManual(ledgertest.Nine))
+	year := func(n int) *time.Time { at := time.Date(n, 1, 1, 0, 0, 0, 0, time.UTC); return &at }
+	for _, c := range []struct {
+		q    api.Query
+		rows int
+	}{
+		{api.Query{Until: year(9999)}, 2}, {api.Query{Since: year(1600)}, 2}, {api.Query{Since: year(1600), Until: year(9999)}, 2},
+		{api.Query{Since: year(9999)}, 0}, {api.Query{Until: year(1600)}, 0},
+	} {
+		a := ask[api.QueryAnswer](t, env, api.EndpointQuery, c.q)
+		require.Len(t, a.Rows, c.rows, "%+v", c.q)
+	}
+	for at, want := range map[*time.Time]uint64{year(9999): 3, year(1600): 1} {
+		seq, err := env.Bus.SequenceAt(ledgertest.Anyone(t), *at)
+		require.NoError(t, err)
+		require.Equal(t, want, seq)
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/services/ledger/ledgertest"
 )
 
 // The update about a desk's own determination is listed, but need not be acknowledged:
@@ -17,10 +18,10 @@ import (
 func TestOwnAct_IsNotUnacknowledged(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)
-	dir, c := t.TempDir(), clock.NewManual(nine.Add(24*time.Hour))
+	dir, c := t.TempDir(), clock.NewManual(ledgertest.Nine.Add(24*time.Hour))
 	stop := serve(t, env, dir, c)
 	update := func(n int, change func(*event.Escalated)) event.Record {
-		return told(n, func(e *event.Escalated) {
+		return ledgertest.Escalated(n, func(e *event.Escalated) {
 			e.Act, e.Duties, e.DueAt, e.From, e.AcknowledgeBy = event.ActUpdate, nil, nil, e.Desk, nil
 			if change != nil {
 				change(e)
@@ -30,14 +31,14 @@ func TestOwnAct_IsNotUnacknowledged(t *testing.T) {
 	commit(t, env,
 		update(1, nil),
 		update(2, func(e *event.Escalated) { e.From = "national-cyberspace" }),               // another desk's act
-		update(3, func(e *event.Escalated) { e.AcknowledgeBy = in(time.Hour) }),              // it has a target
+		update(3, func(e *event.Escalated) { e.AcknowledgeBy = ledgertest.In(time.Hour) }),   // it has a target
 		update(4, func(e *event.Escalated) { e.Act, e.From = event.ActNotice, "grid-east" }), // of silence
-		update(5, nil), acknowledged(5, "protection-energy", nine.Add(10*time.Minute)), // not required, but allowed
+		update(5, nil), ledgertest.Acknowledged(5, "protection-energy", ledgertest.Nine.Add(10*time.Minute)), // not required, but allowed
 	)
 	check := func() {
 		t.Helper()
-		require.Equal(t, []int{2, 3, 4}, revisions(ask[api.QueryAnswer](t, env, api.EndpointQuery, api.Query{Unacknowledged: true}).Rows))
-		require.Equal(t, []int{3}, revisions(ask[api.QueryAnswer](t, env, api.EndpointQuery, api.Query{Overdue: true}).Rows))
+		require.Equal(t, []int{2, 3, 4}, ledgertest.Revisions(ask[api.QueryAnswer](t, env, api.EndpointQuery, api.Query{Unacknowledged: true}).Rows))
+		require.Equal(t, []int{3}, ledgertest.Revisions(ask[api.QueryAnswer](t, env, api.EndpointQuery, api.Query{Overdue: true}).Rows))
 		rows := ask[api.QueryAnswer](t, env, api.EndpointQuery, api.Query{}).Rows
 		require.Len(t, rows, 5)
 		for i, want := range []string{api.StateAcknowledged, api.StateOpen, api.StateOverdue, api.StateOpen, api.StateAcknowledged} {

@@ -13,6 +13,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/services/ledger/ledgertest"
 )
 
 // BenchmarkPage reads pages of 50 rows or records from a running ledger of 50,000
@@ -21,7 +22,7 @@ import (
 func BenchmarkPage(b *testing.B) {
 	const ledgerSize, pageSize, stories = 50_000, 50, 40
 	env := bustest.Start(b)
-	l, err := Open(anyone(b), Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: clock.NewManual(nine), Log: env.Log, Dir: b.TempDir()})
+	l, err := Open(ledgertest.Anyone(b), Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: clock.NewManual(ledgertest.Nine), Log: env.Log, Dir: b.TempDir()})
 	require.NoError(b, err)
 	bustest.Background(b, l.Run)
 	spread := ledgerSize / pageSize
@@ -31,33 +32,33 @@ func BenchmarkPage(b *testing.B) {
 			subject := func(incident string, n int) string {
 				return fmt.Sprintf("incident.accepted.grid-east.%s%d.r%d", incident, i, n)
 			}
-			records = append(records, event.RawRecord(subject("spread", n), nine, "", filler(2<<10)))
+			records = append(records, event.RawRecord(subject("spread", n), ledgertest.Nine, "", ledgertest.Filler(2<<10)))
 			if n == 0 {
 				for k := range pageSize {
-					records = append(records, event.RawRecord(subject("adjacent", k), nine, "", filler(2<<10)))
+					records = append(records, event.RawRecord(subject("adjacent", k), ledgertest.Nine, "", ledgertest.Filler(2<<10)))
 				}
 			}
 		}
-		for _, s := range traffic((spread-len(records))/5, spread, []event.Stored{{Sequence: uint64(n * spread)}}) {
+		for _, s := range ledgertest.Traffic((spread-len(records))/5, spread, []event.Stored{{Sequence: uint64(n * spread)}}) {
 			records = append(records, s.Record)
 		}
-		_, err := env.Bus.Commit(anyone(b), records)
+		_, err := env.Bus.Commit(ledgertest.Anyone(b), records)
 		require.NoError(b, err)
 	}
-	head, err := env.Bus.Head(anyone(b))
+	head, err := env.Bus.Head(ledgertest.Anyone(b))
 	require.NoError(b, err)
 	require.Eventually(b, func() bool {
-		s, err := l.state(anyone(b))
+		s, err := l.state(ledgertest.Anyone(b))
 		return err == nil && s.Size == head && s.Indexed == head
 	}, 2*time.Minute, 10*time.Millisecond)
-	_, err = l.audit(anyone(b), api.AuditRequest{After: 1})
+	_, err = l.audit(ledgertest.Anyone(b), api.AuditRequest{After: 1})
 	require.NoError(b, err)
 	require.Eventually(b, func() bool { _, checked := l.Certified(); return !checked.IsZero() }, 2*time.Minute, 10*time.Millisecond)
 	b.Logf("%d records", head)
 
 	story := func(incident string) func() {
 		return func() {
-			a, err := l.story(anyone(b), api.ShowRequest{Operator: "grid-east", Incident: fmt.Sprint(incident, rand.IntN(stories))})
+			a, err := l.story(ledgertest.Anyone(b), api.ShowRequest{Operator: "grid-east", Incident: fmt.Sprint(incident, rand.IntN(stories))})
 			require.NoError(b, err)
 			require.Len(b, a.Entries, pageSize)
 		}
@@ -67,14 +68,14 @@ func BenchmarkPage(b *testing.B) {
 		ask  func()
 	}{
 		{"list", func() {
-			a, err := l.escalations(anyone(b), api.Query{Desk: "national-cyberspace", Cursor: fmt.Sprint(rand.Uint64N(head * 9 / 10)), Limit: pageSize})
+			a, err := l.escalations(ledgertest.Anyone(b), api.Query{Desk: "national-cyberspace", Cursor: fmt.Sprint(rand.Uint64N(head * 9 / 10)), Limit: pageSize})
 			require.NoError(b, err)
 			require.Len(b, a.Rows, pageSize)
 		}},
 		{"show-adjacent", story("adjacent")},
 		{"show-spread", story("spread")},
 		{"prove", func() {
-			a, err := l.prove(anyone(b), api.ProveRequest{Record: 1 + rand.Uint64N(head)})
+			a, err := l.prove(ledgertest.Anyone(b), api.ProveRequest{Record: 1 + rand.Uint64N(head)})
 			require.NoError(b, err)
 			require.NotEmpty(b, a.Proof)
 		}},

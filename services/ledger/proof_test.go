@@ -17,6 +17,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
+	"github.com/tocsin-project/tocsin/services/ledger/ledgertest"
 )
 
 // world is a data folder with a server and a ledger on it, which can be stopped, modified
@@ -53,7 +54,7 @@ func (w *world) start() {
 // open opens the ledger without running it.
 func (w *world) open() (err error) {
 	w.env = bustest.StartIn(w.t, w.nats(), clock.System{})
-	w.ledger, err = Open(anyone(w.t), w.deps())
+	w.ledger, err = Open(ledgertest.Anyone(w.t), w.deps())
 	return err
 }
 
@@ -88,15 +89,15 @@ func (w *world) restart() { w.stop(); w.start() }
 // write stores n more records, of some hundred bytes each.
 func (w *world) write(n int) {
 	w.t.Helper()
-	state, err := w.env.Bus.State(anyone(w.t))
+	state, err := w.env.Bus.State(ledgertest.Anyone(w.t))
 	require.NoError(w.t, err)
 	for first := int(state.Last) + 1; n > 0; {
 		records := make([]event.Record, min(1000, n))
 		for i := range records {
 			subject := fmt.Sprintf("incident.accepted.grid-east.i%d.r", first+i)
-			records[i] = must(event.NewRecord(subject, nine, "", map[string]string{"text": fmt.Sprintf("%0200d", i)}))
+			records[i] = ledgertest.Must(event.NewRecord(subject, ledgertest.Nine, "", map[string]string{"text": fmt.Sprintf("%0200d", i)}))
 		}
-		_, err := w.env.Bus.Commit(anyone(w.t), records)
+		_, err := w.env.Bus.Commit(ledgertest.Anyone(w.t), records)
 		require.NoError(w.t, err)
 		first, n = first+len(records), n-len(records)
 	}
@@ -105,7 +106,7 @@ func (w *world) write(n int) {
 // certified waits until the checkpoint covers all stored records, and returns it.
 func (w *world) certified() evidence.Checkpoint {
 	w.t.Helper()
-	head, err := w.env.Bus.Head(anyone(w.t))
+	head, err := w.env.Bus.Head(ledgertest.Anyone(w.t))
 	require.NoError(w.t, err)
 	require.Eventually(w.t, func() bool { return w.ledger.last().Size >= head }, 30*time.Second, time.Millisecond)
 	return w.ledger.last()
@@ -114,7 +115,7 @@ func (w *world) certified() evidence.Checkpoint {
 // remember keeps the stream's records.
 func (w *world) remember() {
 	w.stored = nil
-	require.NoError(w.t, w.env.Bus.Range(anyone(w.t), 1, 1<<40, bus.Ahead, func(batch []event.Stored) error {
+	require.NoError(w.t, w.env.Bus.Range(ledgertest.Anyone(w.t), 1, 1<<40, bus.Ahead, func(batch []event.Stored) error {
 		w.stored = append(w.stored, batch...)
 		return nil
 	}))
@@ -212,11 +213,11 @@ func TestTheTreeGoesOnAndCanBeMadeAnew(t *testing.T) {
 	require.NoError(t, os.Remove(filepath.Join(w.own(), keyFile)))
 	require.ErrorContains(t, w.open(), "the key that signed this log's checkpoints is gone")
 	require.NoError(t, os.RemoveAll(w.own()))
-	_, err := Open(anyone(t), w.deps())
+	_, err := Open(ledgertest.Anyone(t), w.deps())
 	require.ErrorContains(t, err, "the key that signed this log's checkpoints is gone", "nobody else writes checkpoints here")
 	shared := w.deps()
 	shared.Alone = false
-	second, err := Open(anyone(t), shared)
+	second, err := Open(ledgertest.Anyone(t), shared)
 	require.NoError(t, err, "a second log over a stream that others use too")
 	require.NotEqual(t, first, second.key.Verifier())
 }
@@ -231,12 +232,12 @@ func TestATreeMadeAnewMustComeToTheSameRoot(t *testing.T) {
 	w.stop()
 	require.NoError(t, os.RemoveAll(w.tiles()))
 	require.NoError(t, w.open())
-	_, err := bustest.JetStream(t, w.env).Publish(anyone(t), "incident.accepted.grid-east.more.r", nil)
+	_, err := bustest.JetStream(t, w.env).Publish(ledgertest.Anyone(t), "incident.accepted.grid-east.more.r", nil)
 	require.NoError(t, err)
 	other, err := w.ledger.key.Sign(cp.Size, w.rootOf(nil))
 	require.NoError(t, err)
-	require.NoError(t, w.env.Bus.KeepCheckpoint(anyone(t), w.ledger.key.ID(), other.Note))
-	w.ledger, err = Open(anyone(t), w.deps())
+	require.NoError(t, w.env.Bus.KeepCheckpoint(ledgertest.Anyone(t), w.ledger.key.ID(), other.Note))
+	w.ledger, err = Open(ledgertest.Anyone(t), w.deps())
 	require.NoError(t, err)
 	w.run()
 	require.Eventually(t, func() bool { return len(w.ledger.Damage()) > 0 }, 30*time.Second, time.Millisecond)
@@ -258,7 +259,7 @@ func TestProofs(t *testing.T) {
 		cp, err := p.Verify(w.verifier())
 		require.NoError(t, err)
 		require.EqualValues(t, 601, cp.Size)
-		s, err := w.env.Bus.Get(anyone(t), record)
+		s, err := w.env.Bus.Get(ledgertest.Anyone(t), record)
 		require.NoError(t, err)
 		require.Equal(t, s.Data, p.Record.Body)
 		require.Equal(t, s.Wire, p.Record.Subject)
@@ -346,12 +347,12 @@ func TestNoCheckpointIsKeptBeforeItsFile(t *testing.T) {
 	require.Eventually(t, func() bool { _, err := os.Stat(file); return err == nil }, 30*time.Second, time.Millisecond)
 	w.stop()
 	w.env = bustest.StartIn(t, w.nats(), clock.System{})
-	kept, err := w.env.Bus.Checkpoints(anyone(t))
+	kept, err := w.env.Bus.Checkpoints(ledgertest.Anyone(t))
 	require.NoError(t, err)
 	require.Equal(t, before.Note, kept[w.ledger.key.ID()])
 	require.NoError(t, os.Remove(path))
 	require.NoError(t, os.Rename(aside, path))
-	w.ledger, err = Open(anyone(t), w.deps())
+	w.ledger, err = Open(ledgertest.Anyone(t), w.deps())
 	require.NoError(t, err)
 	w.run()
 	require.EqualValues(t, 20, w.certified().Size)

@@ -12,10 +12,6 @@ import (
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
-// archiveRun bounds how many records one removal covers: its record stays well below a
-// NATS reply of 1 MiB.
-const archiveRun = 1000
-
 // removals knows which records were removed, by order or by age. The hashes stay in the
 // removals' own records and are read when needed.
 type removals struct {
@@ -63,7 +59,7 @@ func (r *removals) add(s event.Stored) {
 		return
 	}
 	r.through = s.Sequence
-	if err != nil || removal.Count() == 0 || len(removal.Entries) > archiveRun || removal.Last() >= s.Sequence {
+	if err != nil || !removal.AppliesAt(s.Sequence) {
 		return
 	}
 	i, _ := slices.BinarySearchFunc(r.runs, removal.First, func(a run, first uint64) int {
@@ -153,7 +149,7 @@ func (r *removals) candidates(record uint64) (at []uint64) {
 		}
 		return 1
 	})
-	for i--; i >= 0 && r.runs[i].first+archiveRun > record; i-- {
+	for i--; i >= 0 && r.runs[i].first+event.MaxRemoved > record; i-- {
 		if r.runs[i].last >= record {
 			at = append(at, r.runs[i].record)
 		}

@@ -285,7 +285,7 @@ func (p *proof) archive(ctx context.Context, q api.ArchiveRequest, req endpoint.
 	if q.Try {
 		return api.RemoveAnswer{Status: event.StatusAccepted}, nil
 	}
-	last := min(q.Last, q.First+archiveRun-1)
+	last := min(q.Last, q.First+event.MaxRemoved-1)
 	removal, kept, err := p.part(ctx, q.First, last, before)
 	if err != nil {
 		return api.RemoveAnswer{}, err
@@ -379,19 +379,22 @@ func (p *proof) needed(ctx context.Context, s event.Stored, before time.Time, al
 	return life.young || life.revision == s.Sequence, nil
 }
 
-// lastBut returns the last record that a filter, whose kind is the second token, matches,
-// ignoring records of one kind.
+// lastBut returns the last record that a filter matches, ignoring records of one kind.
 func (p *proof) lastBut(ctx context.Context, filter, kind string) (event.Stored, error) {
 	last, err := p.deps.Bus.Last(ctx, filter)
 	if err != nil || event.ParseSubject(last.Subject).Kind != kind {
 		return last, err
 	}
+	subjects, err := p.deps.Bus.Subjects(ctx, filter)
+	if err != nil {
+		return last, err
+	}
 	last, err = event.Stored{}, bus.ErrNotFound
-	for _, other := range storyKinds {
-		if other == kind || other == "" {
+	for _, subject := range subjects {
+		if event.ParseSubject(subject).Kind == kind {
 			continue
 		}
-		s, e := p.deps.Bus.Last(ctx, strings.Replace(filter, "*", other, 1))
+		s, e := p.deps.Bus.Last(ctx, subject)
 		switch {
 		case e == nil && s.Sequence > last.Sequence:
 			last, err = s, nil

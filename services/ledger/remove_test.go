@@ -18,6 +18,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/statute"
+	"github.com/tocsin-project/tocsin/services/ledger/ledgertest"
 )
 
 // story writes the records of an incident: a report, its grading, escalations to two
@@ -26,22 +27,22 @@ func (w *world) story(incident string, revisions int) (seqs []uint64) {
 	w.t.Helper()
 	var records []event.Record
 	add := func(subject string, body any) {
-		records = append(records, must(event.NewRecord(subject, nine, "", body)))
+		records = append(records, ledgertest.Must(event.NewRecord(subject, ledgertest.Nine, "", body)))
 	}
 	for n := 1; n <= revisions; n++ {
 		revision := []string{"", "1", "2", "3"}[n]
 		add("incident.accepted.grid-east."+incident+".r"+revision, event.Accepted{Operator: "grid-east", Incident: incident})
-		g := gradedBody(incident, 1)
+		g := ledgertest.GradedBody(incident, 1)
 		g.Revision = n
 		add(event.GradedSubject("grid-east", incident, n), g)
 		for _, desk := range []string{"protection-energy", "sh-public-security"} {
 			id := event.EscalationID(desk, "grid-east", incident, revision)
-			add("incident.escalated."+id, event.Escalated{ID: id, Desk: desk, Operator: "grid-east", Incident: incident, Revision: n, Grade: event.Major, Peak: event.Major, ReportedAt: nine, Report: json.RawMessage(`{"title":"secret words"}`)})
+			add("incident.escalated."+id, event.Escalated{ID: id, Desk: desk, Operator: "grid-east", Incident: incident, Revision: n, Grade: event.Major, Peak: event.Major, ReportedAt: ledgertest.Nine, Report: json.RawMessage(`{"title":"secret words"}`)})
 		}
-		add(event.AcknowledgedSubject("protection-energy.grid-east."+incident+"."+revision), event.Acknowledgement{Officer: "duty-officer", At: nine})
+		add(event.AcknowledgedSubject("protection-energy.grid-east."+incident+"."+revision), event.Acknowledgement{Officer: "duty-officer", At: ledgertest.Nine})
 	}
 	for _, r := range records {
-		res, err := w.env.Bus.Commit(anyone(w.t), []event.Record{r})
+		res, err := w.env.Bus.Commit(ledgertest.Anyone(w.t), []event.Record{r})
 		require.NoError(w.t, err)
 		seqs = append(seqs, res[0].Sequence)
 	}
@@ -66,7 +67,7 @@ func TestRemovalByOrder(t *testing.T) {
 	require.Equal(t, event.StatusAccepted, a.Status, "%+v", a)
 	require.EqualValues(t, 1, a.Removed)
 	require.Equal(t, slices.DeleteFunc(slices.Clone(seqs), func(s uint64) bool { return s == seqs[2] || s == seqs[4] || s == seqs[9] }), a.Copies)
-	_, err := w.env.Bus.Get(anyone(t), seqs[2])
+	_, err := w.env.Bus.Get(ledgertest.Anyone(t), seqs[2])
 	require.ErrorIs(t, err, bus.ErrNotFound)
 	again := w.remove(seqs[2])
 	require.Equal(t, event.StatusDuplicate, again.Status)
@@ -96,7 +97,7 @@ func TestWhatCannotBeRemoved(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	seqs := w.story("x", 2)
-	rules, err := w.env.Bus.Commit(anyone(t), []event.Record{must(event.NewRecord(event.RulesSubject(strings.Repeat("a", 64)), nine, "", event.RulesBody{}))})
+	rules, err := w.env.Bus.Commit(ledgertest.Anyone(t), []event.Record{ledgertest.Must(event.NewRecord(event.RulesSubject(strings.Repeat("a", 64)), ledgertest.Nine, "", event.RulesBody{}))})
 	require.NoError(t, err)
 	w.certified()
 	for record, why := range map[uint64]string{
@@ -122,14 +123,14 @@ func TestARemovalIsFinished(t *testing.T) {
 	w.write(10)
 	w.certified()
 	w.remember()
-	_, err := w.env.Bus.Commit(anyone(t), []event.Record{
-		must(event.NewRecord(event.RemovedSubject(3), nine, "", event.Removal{First: 3, Entries: []evidence.Hash{w.stored[2].Entry(), {}, w.stored[4].Entry()}, Why: event.WhyRetention, Officer: "o"})),
+	_, err := w.env.Bus.Commit(ledgertest.Anyone(t), []event.Record{
+		ledgertest.Must(event.NewRecord(event.RemovedSubject(3), ledgertest.Nine, "", event.Removal{First: 3, Entries: []evidence.Hash{w.stored[2].Entry(), {}, w.stored[4].Entry()}, Why: event.WhyRetention, Officer: "o"})),
 	})
 	require.NoError(t, err)
 	w.certified()
 	w.restart()
 	for _, s := range w.stored {
-		_, err := w.env.Bus.Get(anyone(t), s.Sequence)
+		_, err := w.env.Bus.Get(ledgertest.Anyone(t), s.Sequence)
 		if s.Sequence == 3 || s.Sequence == 5 {
 			require.ErrorIs(t, err, bus.ErrNotFound)
 		} else {
@@ -138,13 +139,13 @@ func TestARemovalIsFinished(t *testing.T) {
 	}
 	w.checkedOnce()
 	require.Empty(t, w.ledger.Damage())
-	_, err = w.env.Bus.Commit(anyone(t), []event.Record{
-		must(event.NewRecord(event.RemovedSubject(7), nine, "", event.Removal{First: 7, Entries: []evidence.Hash{{9}}, Why: event.WhyOrder, Officer: "o"})),
+	_, err = w.env.Bus.Commit(ledgertest.Anyone(t), []event.Record{
+		ledgertest.Must(event.NewRecord(event.RemovedSubject(7), ledgertest.Nine, "", event.Removal{First: 7, Entries: []evidence.Hash{{9}}, Why: event.WhyOrder, Officer: "o"})),
 	})
 	require.NoError(t, err)
 	w.certified()
 	w.restart()
-	_, err = w.env.Bus.Get(anyone(t), 7)
+	_, err = w.env.Bus.Get(ledgertest.Anyone(t), 7)
 	require.NoError(t, err, "a removal that names another entry erases nothing")
 	require.NotEmpty(t, w.ledger.Damage())
 }
@@ -153,7 +154,7 @@ func TestArchiving(t *testing.T) {
 	t.Parallel()
 	w := &world{t: t, dir: t.TempDir(), keep: Keep{Months: 6, Articles: []string{"some law, art. 1: at least P6M"}}}
 	w.start()
-	rules, err := w.env.Bus.Commit(anyone(t), []event.Record{must(event.NewRecord(event.RulesSubject(strings.Repeat("a", 64)), nine, "", event.RulesBody{}))})
+	rules, err := w.env.Bus.Commit(ledgertest.Anyone(t), []event.Record{ledgertest.Must(event.NewRecord(event.RulesSubject(strings.Repeat("a", 64)), ledgertest.Nine, "", event.RulesBody{}))})
 	require.NoError(t, err)
 	seqs := w.story("x", 2)
 	cp := w.certified()
@@ -174,7 +175,7 @@ func TestArchiving(t *testing.T) {
 	require.EqualValues(t, len(seqs)-1, a.Removed)
 	require.EqualValues(t, 2, a.Kept, "the rules, and the last revision of the incident")
 	for _, s := range append(slices.Clone(seqs), rules[0].Sequence) {
-		_, err := w.env.Bus.Get(anyone(t), s)
+		_, err := w.env.Bus.Get(ledgertest.Anyone(t), s)
 		if s == rules[0].Sequence || s == seqs[6] {
 			require.NoError(t, err)
 		} else {
@@ -201,9 +202,9 @@ func TestArchivingLeavesWhatGoesOn(t *testing.T) {
 	w.story("old", 1)
 	seqs := w.story("lasting", 1)
 	w.certified()
-	last, err := w.env.Bus.Get(anyone(t), seqs[len(seqs)-1])
+	last, err := w.env.Bus.Get(ledgertest.Anyone(t), seqs[len(seqs)-1])
 	require.NoError(t, err)
-	removal, kept, err := w.ledger.part(anyone(t), 1, last.Sequence, last.StoredAt)
+	removal, kept, err := w.ledger.part(ledgertest.Anyone(t), 1, last.Sequence, last.StoredAt)
 	require.NoError(t, err)
 	require.EqualValues(t, 4, removal.Count())
 	require.EqualValues(t, 1+len(seqs), kept)
@@ -222,12 +223,12 @@ func TestArchivingTwiceAtOnce(t *testing.T) {
 	var g errgroup.Group
 	for range 4 {
 		g.Go(func() error {
-			_, err := w.ledger.archive(anyone(t), api.ArchiveRequest{First: 1, Last: cp.Size, Export: "e", Officer: "o"}, endpoint.Request{})
+			_, err := w.ledger.archive(ledgertest.Anyone(t), api.ArchiveRequest{First: 1, Last: cp.Size, Export: "e", Officer: "o"}, endpoint.Request{})
 			return err
 		})
 	}
 	require.NoError(t, g.Wait())
-	state, err := w.env.Bus.State(anyone(t))
+	state, err := w.env.Bus.State(ledgertest.Anyone(t))
 	require.NoError(t, err)
 	require.Equal(t, state.Last, state.Messages+w.ledger.removals.total())
 	require.EqualValues(t, 3*9+300, w.ledger.removals.total())
@@ -247,12 +248,12 @@ func TestARemovalWhosePlaceIsTaken(t *testing.T) {
 	w.certified()
 	for _, data := range [][]byte{[]byte(`{}`), []byte(`no JSON`)} {
 		record := uint64(5 + len(data))
-		_, err := bustest.JetStream(t, w.env).Publish(anyone(t), event.RemovedSubject(record), data)
+		_, err := bustest.JetStream(t, w.env).Publish(ledgertest.Anyone(t), event.RemovedSubject(record), data)
 		require.NoError(t, err)
 		a := w.remove(record)
 		require.Len(t, a.Errors, 1)
 		require.Contains(t, a.Errors[0].Message, "stands where its removal belongs")
-		_, err = w.env.Bus.Get(anyone(t), record)
+		_, err = w.env.Bus.Get(ledgertest.Anyone(t), record)
 		require.NoError(t, err)
 	}
 }
@@ -263,12 +264,12 @@ func TestAForgedRemovalIsSeen(t *testing.T) {
 	w := newWorld(t)
 	w.write(20)
 	w.certified()
-	_, err := w.env.Bus.Commit(anyone(t), []event.Record{
-		must(event.NewRecord(event.RemovedSubject(7), nine, "", event.Removal{First: 7, Entries: []evidence.Hash{{9}}, Why: event.WhyOrder, Officer: "o"})),
+	_, err := w.env.Bus.Commit(ledgertest.Anyone(t), []event.Record{
+		ledgertest.Must(event.NewRecord(event.RemovedSubject(7), ledgertest.Nine, "", event.Removal{First: 7, Entries: []evidence.Hash{{9}}, Why: event.WhyOrder, Officer: "o"})),
 	})
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return len(w.ledger.Damage()) > 0 }, 30*time.Second, 10*time.Millisecond)
 	require.EqualValues(t, 7, w.ledger.Damage()[0].First)
-	_, err = w.env.Bus.Get(anyone(t), 7)
+	_, err = w.env.Bus.Get(ledgertest.Anyone(t), 7)
 	require.NoError(t, err)
 }

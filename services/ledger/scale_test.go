@@ -18,6 +18,7 @@ import (
 
 	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/natsd"
+	"github.com/tocsin-project/tocsin/services/ledger/ledgertest"
 
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
@@ -40,14 +41,14 @@ func TestGeneratedStreamChild(t *testing.T) {
 	if err != nil {
 		t.Skip("started by BenchmarkLedger only")
 	}
-	s, err := natsd.Start(anyone(t), natsd.Config{Dir: os.Getenv("TOCSIN_DIR"), Listen: "127.0.0.1:0", Log: zap.NewNop()})
+	s, err := natsd.Start(ledgertest.Anyone(t), natsd.Config{Dir: os.Getenv("TOCSIN_DIR"), Listen: "127.0.0.1:0", Log: zap.NewNop()})
 	require.NoError(t, err)
 	defer s.Stop()
 	nc, err := s.Connect()
 	require.NoError(t, err)
-	b, err := bus.Open(anyone(t), nc, bus.Config{Clock: clock.System{}, Log: zap.NewNop()})
+	b, err := bus.Open(ledgertest.Anyone(t), nc, bus.Config{Clock: clock.System{}, Log: zap.NewNop()})
 	require.NoError(t, err)
-	has, err := b.Head(anyone(t))
+	has, err := b.Head(ledgertest.Anyone(t))
 	require.NoError(t, err)
 	require.True(t, has == 0 || has == size, "the stream in TOCSIN_DIR has another length: remove it")
 	for g := newGenerator(generatedSeed); g.seq < size && has == 0; {
@@ -55,7 +56,7 @@ func TestGeneratedStreamChild(t *testing.T) {
 		for _, s := range g.records(int(min(size-g.seq, 20_000))) {
 			records = append(records, s.Record)
 		}
-		_, err := b.Commit(anyone(t), records)
+		_, err := b.Commit(ledgertest.Anyone(t), records)
 		require.NoError(t, err)
 		if g.seq%1_000_000 == 0 {
 			fmt.Fprintln(os.Stderr, g.seq, "records are stored")
@@ -115,7 +116,7 @@ func BenchmarkLedger(b *testing.B) {
 	nc, err := nats.Connect(serveGenerated(b, filepath.Join(dir, "nats"), size), bus.ConnectOptions("ledger")...)
 	require.NoError(b, err)
 	defer nc.Close()
-	stream, err := bus.Open(anyone(b), nc, bus.Config{Clock: clock.System{}, Log: zap.NewNop()})
+	stream, err := bus.Open(ledgertest.Anyone(b), nc, bus.Config{Clock: clock.System{}, Log: zap.NewNop()})
 	require.NoError(b, err)
 	defer stream.Close()
 	d := Deps{Bus: stream, Clock: clock.NewManual(generatedEnd(size).Add(time.Hour)), Log: zap.NewNop(), Dir: filepath.Join(dir, "ledger")}
@@ -123,15 +124,15 @@ func BenchmarkLedger(b *testing.B) {
 		if os.Getenv("TOCSIN_DIR") == "" {
 			require.NoError(b, os.RemoveAll(d.Dir))
 		}
-		_, err := os.Stat(indexFile(d.Dir))
+		_, err := os.Stat(filepath.Join(d.Dir, "index.sqlite"))
 		anew := err != nil
 		if anew {
 			benchmarkTree(b, d, size)
 			b.Logf("tree: %.0f MB at most", residentMB())
 		}
-		l, err := Open(anyone(b), d)
+		l, err := Open(ledgertest.Anyone(b), d)
 		require.NoError(b, err)
-		ctx, cancel := context.WithCancel(anyone(b))
+		ctx, cancel := context.WithCancel(ledgertest.Anyone(b))
 		ended := make(chan error, 1)
 		began := time.Now()
 		go func() { ended <- l.Run(ctx) }()
@@ -157,7 +158,7 @@ func BenchmarkLedger(b *testing.B) {
 	}
 	b.ReportMetric(residentMB(), "RSS-MB")
 	b.ReportMetric(0, "ns/op")
-	for what, path := range map[string]string{"index": indexFile(d.Dir), "tree": filepath.Join(d.Dir, logFolder)} {
+	for what, path := range map[string]string{"index": filepath.Join(d.Dir, "index.sqlite"), "tree": filepath.Join(d.Dir, logFolder)} {
 		bytes := int64(0)
 		require.NoError(b, filepath.Walk(path, func(_ string, info os.FileInfo, err error) error { bytes += info.Size(); return err }))
 		b.ReportMetric(float64(bytes)/float64(size), what+"-B/record")
@@ -166,9 +167,9 @@ func BenchmarkLedger(b *testing.B) {
 
 // benchmarkTree builds the tree and checks the record against it.
 func benchmarkTree(b *testing.B, d Deps, size uint64) {
-	l, err := Open(anyone(b), d)
+	l, err := Open(ledgertest.Anyone(b), d)
 	require.NoError(b, err)
-	ctx, cancel := context.WithCancel(anyone(b))
+	ctx, cancel := context.WithCancel(ledgertest.Anyone(b))
 	ended := make(chan error, 1)
 	began := time.Now()
 	go func() { ended <- l.certify(ctx) }()
@@ -220,7 +221,7 @@ func askScale(b *testing.B, l *Ledger, kind asked, n int) {
 	took := make([]time.Duration, n)
 	for i := range took {
 		began := time.Now()
-		answer, err := kind.ask(anyone(b), l)
+		answer, err := kind.ask(ledgertest.Anyone(b), l)
 		require.NoError(b, err)
 		raw, err := json.Marshal(answer)
 		require.NoError(b, err)

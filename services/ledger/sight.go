@@ -12,6 +12,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/identity"
+	"github.com/tocsin-project/tocsin/services/ledger/index"
 )
 
 // seesIncident reports whether the caller may see an incident, given by its tokens.
@@ -24,14 +25,14 @@ func (l *Ledger) seesIncident(ctx context.Context, operator, incident string) (b
 	if err != nil {
 		return false, err
 	}
-	shown, err := x.shows(ctx, s, operator, incident)
+	shown, err := x.Shows(ctx, s, operator, incident)
 	return shown, l.report(err)
 }
 
 // noteHidden logs a request for an incident that the caller may not see. The answer is as
 // for one that does not exist, for which nothing is logged.
-func (l *Ledger) noteHidden(ctx context.Context, x *index, operator, incident string) error {
-	there, err := x.shows(ctx, identity.Sight{}, operator, incident)
+func (l *Ledger) noteHidden(ctx context.Context, x *index.Index, operator, incident string) error {
+	there, err := x.Shows(ctx, identity.Sight{}, operator, incident)
 	if there {
 		l.deps.Endpoints.Refused(ctx, "incident "+operator+"."+incident, "it is not one that this identity may see")
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
+	"github.com/tocsin-project/tocsin/services/ledger/ledgertest"
 )
 
 // The records that remove and archive make of a request agree with the signed request.
@@ -26,7 +27,7 @@ func TestRemovalsAgreeWithTheirRequests(t *testing.T) {
 	require.NoError(t, err)
 	signed.Certificate, err = operator.Sign(evidence.KeyText(signed.By, signed.Key))
 	require.NoError(t, err)
-	at := nine
+	at := ledgertest.Nine
 	signing := api.Signing{Log: "log.example.com/l", SignedAt: &at}
 	for _, c := range []struct {
 		door    string
@@ -34,9 +35,9 @@ func TestRemovalsAgreeWithTheirRequests(t *testing.T) {
 		removal event.Removal
 	}{
 		{api.EndpointRemove, api.RemoveRequest{Record: 7, Order: "o", Officer: "p", Reason: "r", Signing: signing},
-			event.Removal{First: 7, Entries: []evidence.Hash{{1}}, Why: event.WhyOrder, Order: "o", Officer: "p", Reason: "r", At: nine, Operator: "grid-east", Incident: "i", Type: event.KindAccepted, Subject: event.SubjectHash("s")}},
+			event.Removal{First: 7, Entries: []evidence.Hash{{1}}, Why: event.WhyOrder, Order: "o", Officer: "p", Reason: "r", At: ledgertest.Nine, Operator: "grid-east", Incident: "i", Type: event.KindAccepted, Subject: event.SubjectHash("s")}},
 		{api.EndpointArchive, api.ArchiveRequest{First: 1, Last: 9, Export: "ab", Officer: "p", Signing: signing},
-			event.Removal{First: 2, Entries: []evidence.Hash{{1}, {}, {2}}, Why: event.WhyRetention, Export: "ab", Officer: "p", At: nine}},
+			event.Removal{First: 2, Entries: []evidence.Hash{{1}, {}, {2}}, Why: event.WhyRetention, Export: "ab", Officer: "p", At: ledgertest.Nine}},
 	} {
 		for _, realm := range []event.Realm{event.Real, event.Drill} {
 			sent, err := json.Marshal(c.request)

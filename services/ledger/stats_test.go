@@ -11,6 +11,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/services/ledger/ledgertest"
 )
 
 func half(of float64) *float64 { return &of }
@@ -18,15 +19,15 @@ func half(of float64) *float64 { return &of }
 func TestStats(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)
-	c := clock.NewManual(nine.Add(36*time.Minute + 30*time.Second))
+	c := clock.NewManual(ledgertest.Nine.Add(36*time.Minute + 30*time.Second))
 	serve(t, env, t.TempDir(), c)
 	sample(t, env)
 	commit(t, env,
-		told(9, func(e *event.Escalated) { // 2026-04 at +08:00, March still at UTC
+		ledgertest.Escalated(9, func(e *event.Escalated) { // 2026-04 at +08:00, March still at UTC
 			e.ReportedAt, e.Late, e.AcknowledgeBy = time.Date(2026, 3, 31, 16, 0, 0, 0, time.UTC), true, nil
 		}),
-		told(10, func(e *event.Escalated) { e.Late = true }),
-		overdueAt(10, nine.Add(40*time.Minute)), acknowledged(10, "protection-energy", nine.Add(2*time.Minute)), // stamped early, stored late
+		ledgertest.Escalated(10, func(e *event.Escalated) { e.Late = true }),
+		ledgertest.OverdueAt(10, ledgertest.Nine.Add(40*time.Minute)), ledgertest.Acknowledged(10, "protection-energy", ledgertest.Nine.Add(2*time.Minute)), // stamped early, stored late
 	)
 	stats := func(q api.StatsQuery) []api.StatsRow {
 		a := ask[api.StatsAnswer](t, env, api.EndpointStats, q)
@@ -56,7 +57,7 @@ func TestStats(t *testing.T) {
 	require.Equal(t, map[string]uint64{"310000": 6, "650100": 1, "110000": 1, "650000": 1}, counts("region", api.Query{}), "each value of an escalation")
 	require.Equal(t, map[string]uint64{"650100": 1, "110000": 1, "650000": 1}, counts("region", api.Query{Region: "650000"}))
 	require.Equal(t, map[string]uint64{"energy": 7, "water": 2}, counts("sector", api.Query{}))
-	require.Equal(t, map[string]uint64{"cn-csirm-2025": 6, "cn-xj-cii-2022": 1, "cn-cii-2021": 1}, counts("statute", api.Query{}))
+	require.Equal(t, map[string]uint64{"test-law-2025": 6, "cn-xj-cii-2022": 1, "cn-cii-2021": 1}, counts("statute", api.Query{}))
 	require.Equal(t, map[string]uint64{"national-cyberspace": 1}, counts("desk", api.Query{Text: "变电站"}), "the titles are looked at")
 	require.Equal(t, map[string]uint64{}, counts("grade", api.Query{Operator: "nobody"}))
 
@@ -69,15 +70,15 @@ func TestStats(t *testing.T) {
 func TestGrown(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)
-	v := newView(Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: clock.NewManual(nine), Log: env.Log, Dir: t.TempDir()})
+	v := newView(Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: clock.NewManual(ledgertest.Nine), Log: env.Log, Dir: t.TempDir()})
 	bustest.Background(t, v.run)
-	commit(t, env, told(1, nil))
-	require.NoError(t, v.grown(anyone(t), 0))
+	commit(t, env, ledgertest.Escalated(1, nil))
+	require.NoError(t, v.grown(ledgertest.Anyone(t), 0))
 	require.EqualValues(t, 1, v.indexed())
-	short, cancel := context.WithTimeout(anyone(t), 20*time.Millisecond)
+	short, cancel := context.WithTimeout(ledgertest.Anyone(t), 20*time.Millisecond)
 	defer cancel()
 	require.ErrorIs(t, v.grown(short, 1), context.DeadlineExceeded)
-	commit(t, env, told(2, nil), told(3, nil))
-	require.NoError(t, v.grown(anyone(t), 2))
+	commit(t, env, ledgertest.Escalated(2, nil), ledgertest.Escalated(3, nil))
+	require.NoError(t, v.grown(ledgertest.Anyone(t), 2))
 	require.EqualValues(t, 3, v.indexed())
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/services/ledger/ledgertest"
 )
 
 // An escalation made in time that waits for the disk until its due time has passed was
@@ -22,7 +23,7 @@ func TestTold_WhenItIsStored(t *testing.T) {
 	now := clock.System{}.Now()
 	due := now.Add(300 * time.Millisecond)
 	made := func(n int, due time.Time) event.Record {
-		return told(n, func(e *event.Escalated) {
+		return ledgertest.Escalated(n, func(e *event.Escalated) {
 			e.ReportedAt, e.DueAt, e.Duties[0].DueAt = now, &due, &due
 		})
 	}

@@ -16,9 +16,13 @@ import (
 	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/identity"
+	"github.com/tocsin-project/tocsin/services/ledger/index"
 )
 
 const (
+	reopenPause    = time.Second // before a failed index is opened again; it doubles
+	maxReopenPause = 5 * time.Second
+
 	patience   = 2 * time.Second // how long a query waits for the index to catch up
 	withinCall = 20_000          // records; queries do not wait for an index further behind
 )
@@ -27,7 +31,7 @@ const (
 // index up to date with the stream.
 type view struct {
 	deps   Deps
-	index  atomic.Pointer[index]
+	index  atomic.Pointer[index.Index]
 	damage chan error    // damage of the index found by a query
 	head   atomic.Uint64 // the last record at the start
 	reach  uint64        // withinCall
@@ -58,10 +62,10 @@ func (v *view) run(ctx context.Context) error {
 		}
 		failures++
 		v.fail(err)
-		rebuild := mustRebuild(err, failures)
+		rebuild := index.MustRebuild(err, failures)
 		v.deps.Log.Error("the index failed; queries wait until it is open again", zap.Bool("rebuild", rebuild), zap.Error(err))
 		if rebuild {
-			if err := discardIndex(v.deps.Dir); err != nil {
+			if err := index.Discard(v.deps.Dir); err != nil {
 				v.deps.Log.Error("cannot remove the files of the index", zap.Error(err))
 			}
 			if failures == 1 {
@@ -76,11 +80,11 @@ func (v *view) run(ctx context.Context) error {
 }
 
 func (v *view) once(ctx context.Context) error {
-	x, err := openIndex(ctx, v.deps.Dir)
+	x, err := index.Open(ctx, v.deps.Dir)
 	if err != nil {
 		return err
 	}
-	defer x.close() //nolint:errcheck // a projection: nothing is lost
+	defer x.Close() //nolint:errcheck // a projection: nothing is lost
 	select {
 	case <-v.damage: // of the previous index
 	default:
@@ -99,14 +103,14 @@ func (v *view) once(ctx context.Context) error {
 	v.fail(nil)
 	v.moved(through)
 	g, ctx := errgroup.WithContext(ctx)
-	decoded := make(chan []item, decodedAhead)
+	decoded := make(chan []index.Item, decodedAhead)
 	g.Go(func() error {
 		return v.deps.Bus.Tail(ctx, through+1, nil, func(ctx context.Context, batch []event.Stored) error {
 			return v.take(ctx, batch, decoded)
 		})
 	})
 	g.Go(func() error { return v.add(ctx, x, decoded) })
-	g.Go(func() error { return x.guard(ctx) })
+	g.Go(func() error { return x.Guard(ctx) })
 	g.Go(func() error {
 		select {
 		case err := <-v.damage:
@@ -124,10 +128,13 @@ var errNoIndex error = endpoint.Unavailable("the index is being opened or rebuil
 // report turns an error of the index into one that tells the caller to retry. Unless it
 // is temporary, run opens the index again.
 func (v *view) report(err error) error {
-	if !isIndexError(err) {
+	switch {
+	case errors.Is(err, index.ErrClosed):
+		return fmt.Errorf("%w: %w", errNoIndex, err)
+	case !index.IsFault(err):
 		return err
 	}
-	if !passes(err) {
+	if !index.IsTemporary(err) {
 		select {
 		case v.damage <- err:
 		default: // one is reported already
@@ -151,8 +158,8 @@ func (v *view) IndexFailure() error {
 }
 
 // start returns the index's position, after discarding an index of another ledger.
-func (v *view) start(ctx context.Context, x *index) (uint64, error) {
-	seq, salt, err := x.position(ctx)
+func (v *view) start(ctx context.Context, x *index.Index) (uint64, error) {
+	seq, salt, err := x.Position(ctx)
 	if err != nil || seq == 0 {
 		return 0, err
 	}
@@ -164,7 +171,7 @@ func (v *view) start(ctx context.Context, x *index) (uint64, error) {
 		return seq, nil
 	}
 	v.deps.Log.Error("the index is of another ledger, or of a longer one; it is made again", zap.Uint64("position", seq))
-	return 0, x.reset(ctx)
+	return 0, x.Reset(ctx)
 }
 
 // moved publishes a new position of the index.
@@ -187,7 +194,7 @@ func (v *view) want() {
 // caughtUp waits up to patience until the index has every record that is stored now, and
 // returns its position. It does not wait for an index that is far behind: an answer
 // states what it covers.
-func (v *view) caughtUp(ctx context.Context) (*index, uint64, error) {
+func (v *view) caughtUp(ctx context.Context) (*index.Index, uint64, error) {
 	head, err := v.deps.Bus.Head(ctx)
 	if err != nil {
 		return nil, 0, err
@@ -258,7 +265,7 @@ func (v *view) stats(ctx context.Context, q api.StatsQuery) (api.StatsAnswer, er
 	if err != nil {
 		return api.StatsAnswer{}, err
 	}
-	answer, err := x.stats(ctx, q, v.deps.Clock.Now())
+	answer, err := x.Stats(ctx, q, v.deps.Clock.Now())
 	answer.Through = through
 	return answer, v.report(err)
 }
@@ -268,7 +275,7 @@ func (v *view) escalations(ctx context.Context, q api.Query) (api.QueryAnswer, e
 	if err != nil {
 		return api.QueryAnswer{}, err
 	}
-	answer, err := x.query(ctx, q, v.deps.Clock.Now())
+	answer, err := x.Escalations(ctx, q, v.deps.Clock.Now())
 	answer.Through = through
 	return answer, v.report(err)
 }
@@ -278,7 +285,7 @@ func (v *view) incidents(ctx context.Context, q api.IncidentQuery) (api.Incident
 	if err != nil {
 		return api.IncidentAnswer{}, err
 	}
-	answer, err := x.incidents(ctx, q)
+	answer, err := x.Incidents(ctx, q)
 	answer.Through, answer.Now = through, v.deps.Clock.Now()
 	for i := range answer.Rows {
 		answer.Rows[i].Exercise = v.deps.Exercise

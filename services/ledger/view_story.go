@@ -7,9 +7,10 @@ import (
 	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
+	"github.com/tocsin-project/tocsin/services/ledger/index"
 )
 
-// storyPart is how many records of a story are read at once; a page is full at pageBytes,
+// storyPart is how many records of a story are read at once; a page is full at index.PageBytes,
 // and records read beyond that are read again for the next page.
 const storyPart = 50
 
@@ -30,11 +31,11 @@ func (l *Ledger) story(ctx context.Context, req api.ShowRequest) (api.ShowAnswer
 		}
 		return answer, err // as for an unknown incident
 	}
-	entries, err := x.entries(ctx, req)
+	entries, err := x.Story(ctx, req)
 	if err != nil {
 		return answer, l.report(err)
 	}
-	answer.More = len(entries) == pageRows
+	answer.More = len(entries) == index.PageRows
 	if len(entries) > 0 {
 		if err := l.noteReading(ctx, operator, incident, 0); err != nil {
 			return answer, err
@@ -57,7 +58,7 @@ func (l *Ledger) story(ctx context.Context, req api.ShowRequest) (api.ShowAnswer
 			if err := tellEntry(&e, records[i]); err != nil {
 				return answer, err
 			}
-			if bytes += len(e.Body); bytes > pageBytes && len(answer.Entries) > 0 {
+			if bytes += len(e.Body); bytes > index.PageBytes && len(answer.Entries) > 0 {
 				answer.More = true
 				return answer, nil
 			}

@@ -10,6 +10,9 @@ import (
 	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
 	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/services/ledger/index"
+	"github.com/tocsin-project/tocsin/services/ledger/ledgertest"
 )
 
 // A query waits for an index within reach; one that is far behind answers at once, and
@@ -18,17 +21,17 @@ func TestAnIndexThatIsFarBehind(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)
 	for n := 1; n <= 5; n++ {
-		commit(t, env, told(n, nil))
+		commit(t, env, ledgertest.Escalated(n, nil))
 	}
-	x, err := openIndex(anyone(t), t.TempDir())
+	x, err := index.Open(ledgertest.Anyone(t), t.TempDir())
 	require.NoError(t, err)
-	defer x.close() //nolint:errcheck // a test's
-	v := newView(Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: clock.NewManual(nine), Log: env.Log})
+	defer x.Close() //nolint:errcheck // a test's
+	v := newView(Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: clock.NewManual(ledgertest.Nine), Log: env.Log})
 	v.index.Store(x)
 	v.moved(2)
 
 	v.reach = 3
-	ctx, cancel := context.WithTimeout(anyone(t), 100*time.Millisecond)
+	ctx, cancel := context.WithTimeout(ledgertest.Anyone(t), 100*time.Millisecond)
 	defer cancel()
 	_, err = v.escalations(ctx, api.Query{})
 	require.ErrorIs(t, err, context.DeadlineExceeded, "three records: it waits")
@@ -36,7 +39,7 @@ func TestAnIndexThatIsFarBehind(t *testing.T) {
 	v.reach = 2
 	require.Eventually(t, func() bool { // a busy machine may need as long as that for one
 		began := time.Now()
-		answer, err := v.escalations(anyone(t), api.Query{})
+		answer, err := v.escalations(ledgertest.Anyone(t), api.Query{})
 		require.NoError(t, err)
 		require.EqualValues(t, 2, answer.Through)
 		return time.Since(began) < patience
@@ -47,16 +50,16 @@ func TestAnIndexThatIsFarBehind(t *testing.T) {
 func TestTheIndexRestsUntilSomebodyAsks(t *testing.T) {
 	t.Parallel()
 	v := newView(Deps{Bus: bustest.Start(t).Bus})
-	decoded := make(chan []item)
-	var got []item
+	decoded := make(chan []index.Item)
+	var got []index.Item
 	ended := make(chan error)
 	go func() {
 		var err error
-		got, err = v.gather(anyone(t), time.Hour, v.hurry, decoded)
+		got, err = v.gather(ledgertest.Anyone(t), time.Hour, v.hurry, decoded)
 		ended <- err
 	}()
 	for seq := range uint64(5) {
-		decoded <- []item{{seq: seq}}
+		decoded <- index.Decode([]event.Stored{{Sequence: seq}})
 	}
 	select {
 	case <-ended:
@@ -69,13 +72,13 @@ func TestTheIndexRestsUntilSomebodyAsks(t *testing.T) {
 	require.Len(t, got, 5)
 	go func() {
 		var err error
-		got, err = v.gather(anyone(t), time.Nanosecond, nil, decoded)
+		got, err = v.gather(ledgertest.Anyone(t), time.Nanosecond, nil, decoded)
 		ended <- err
 	}()
-	decoded <- make([]item, atOnce)
+	decoded <- make([]index.Item, index.MaxBatch)
 	require.NoError(t, <-ended, "the rest is over and there is something")
-	require.Len(t, got, atOnce)
-	short, cancel := context.WithCancel(anyone(t))
+	require.Len(t, got, index.MaxBatch)
+	short, cancel := context.WithCancel(ledgertest.Anyone(t))
 	cancel()
 	_, err := v.gather(short, time.Hour, nil, decoded)
 	require.ErrorIs(t, err, context.Canceled)

@@ -1,0 +1,200 @@
+package index
+
+import "slices"
+
+// incident is an incident as known to the goroutine that writes.
+type incident struct {
+	id       int64
+	operator string // token
+	incident string // token
+	record   uint64 // of the current revision; 0 before the first
+	revision int
+	desks    []*desk
+	loaded   bool // desks is complete
+
+	isNew   bool // not in the file yet
+	changed bool // since it was written
+	active  bool // used in this transaction
+}
+
+type desk struct {
+	number       int64 // of kindTold
+	told, closed uint64
+	changed      bool
+}
+
+// desk returns the desk's entry in the incident and adds it if there is none.
+func (i *incident) desk(number int64) *desk {
+	for _, d := range i.desks {
+		if d.number == number {
+			return d
+		}
+	}
+	d := &desk{number: number}
+	i.desks = append(i.desks, d)
+	return d
+}
+
+// known caches the incidents used last: most records are about one of them. It has two
+// generations; an incident found in the old one moves to the new.
+type known struct{ young, old map[[2]string]*incident }
+
+const generation = 16 << 10
+
+func newKnown() *known { return &known{young: map[[2]string]*incident{}} }
+
+func (k *known) get(operator, name string) *incident {
+	key := [2]string{operator, name}
+	if i := k.young[key]; i != nil {
+		return i
+	}
+	i := k.old[key]
+	if i != nil {
+		k.add(i)
+	}
+	return i
+}
+
+func (k *known) add(i *incident) {
+	if len(k.young) >= generation {
+		k.old, k.young = k.young, map[[2]string]*incident{}
+	}
+	k.young[[2]string{i.operator, i.incident}] = i
+}
+
+func (k *known) drop(i *incident) {
+	key := [2]string{i.operator, i.incident}
+	delete(k.young, key)
+	delete(k.old, key)
+}
+
+// incident returns an incident by its tokens, creating it if it is new. It is written at
+// the end of the transaction.
+func (w *writing) incident(operator, name string) (*incident, error) {
+	known := w.index.known
+	i := known.get(operator, name)
+	if i == nil {
+		i = &incident{operator: operator, incident: name}
+		known.add(i)
+		if err := w.lookUp([]*incident{i}); err != nil {
+			return nil, err
+		}
+	}
+	w.use(i)
+	return i, nil
+}
+
+// meet looks up all items' incidents that are not known yet.
+func (w *writing) meet(items []Item) error {
+	known := w.index.known
+	var met []*incident
+	for i := range items {
+		a := &items[i].addr
+		if a.Incident == "" || items[i].removal != nil || known.get(a.Operator, a.Incident) != nil {
+			continue
+		}
+		met = append(met, &incident{operator: a.Operator, incident: a.Incident})
+		known.add(met[len(met)-1]) // so that it is looked up once
+	}
+	for some := range slices.Chunk(met, namesAtOnce) {
+		if err := w.lookUp(some); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lookUp reads incidents by their tokens, namesAtOnce at most; those that are not in the
+// file are new. They must be in known already.
+func (w *writing) lookUp(met []*incident) error {
+	x := w.index
+	var names [2 * namesAtOnce]any // unused ones are null, which matches no name
+	for k, i := range met {
+		names[2*k], names[2*k+1] = i.incident, i.operator
+	}
+	rows, err := x.prepared[selectIncidents].Query(names[:]...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var operator, name string
+		var found incident
+		if err := rows.Scan(&name, &operator, &found.id, &found.record, &found.revision); err != nil {
+			return err
+		}
+		i := x.known.get(operator, name)
+		i.id, i.record, i.revision = found.id, found.record, found.revision
+	}
+	for _, i := range met {
+		if i.id == 0 {
+			x.newest++
+			i.id, i.loaded, i.isNew = x.newest, true, true
+		}
+	}
+	return rows.Err()
+}
+
+// use marks an incident to be written at the end of the transaction if it changes.
+func (w *writing) use(i *incident) {
+	if !i.active {
+		i.active = true
+		w.active = append(w.active, i)
+	}
+}
+
+func (w *writing) loadDesks(i *incident) error {
+	if i.loaded {
+		return nil
+	}
+	rows, err := w.index.prepared[selectDesks].Query(i.id)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		d := new(desk)
+		if err := rows.Scan(&d.number, &d.told, &d.closed); err != nil {
+			return err
+		}
+		i.desks = append(i.desks, d)
+	}
+	i.loaded = true
+	return rows.Err()
+}
+
+// saveAll writes the changes of all incidents.
+func (w *writing) saveAll() error {
+	for _, i := range w.active {
+		if err := w.save(i); err != nil {
+			return err
+		}
+	}
+	w.active = nil
+	return w.flushRows()
+}
+
+// save writes the changes of an incident.
+func (w *writing) save(i *incident) (err error) {
+	i.active = false
+	switch {
+	case i.isNew:
+		err = w.insert(insertIncident, i.id, i.operator, i.incident, i.record, i.revision)
+	case i.changed:
+		err = w.exec(updateIncident, i.record, i.revision, i.id)
+	}
+	if err != nil {
+		return err
+	}
+	i.isNew, i.changed = false, false
+	for _, d := range i.desks {
+		if !d.changed {
+			continue
+		}
+		if err := w.exec(putDesk, i.id, d.number, d.told, d.closed); err != nil {
+			return err
+		}
+		d.changed = false
+	}
+	return nil
+}

@@ -1,0 +1,106 @@
+package index
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+)
+
+// mend rebuilds an incident from its remaining records.
+func (w *writing) mend(id int64) error {
+	var operator, name string
+	var left bool
+	err := w.index.writer.QueryRowContext(context.Background(), `SELECT operator, incident, EXISTS (SELECT 1 FROM story WHERE incident = id)
+		FROM incidents WHERE id = ?`, id).Scan(&operator, &name, &left)
+	if err != nil {
+		return err
+	}
+	inc, err := w.incident(operator, name)
+	if err != nil {
+		return err
+	}
+	if err := w.run("DELETE FROM desks WHERE incident = ?", id); err != nil {
+		return err
+	}
+	if !left {
+		w.index.known.drop(inc)
+		inc.desks, inc.changed = nil, false
+		return w.run("DELETE FROM incidents WHERE id = ?", id)
+	}
+	before := inc.record
+	inc.record, inc.revision, inc.changed = 0, 0, true
+	err = w.index.writer.QueryRowContext(context.Background(), `SELECT r.record, r.revision FROM story AS s JOIN revisions AS r ON r.record = s.seq
+		WHERE s.incident = ? ORDER BY r.revision DESC, r.record LIMIT 1`, id).Scan(&inc.record, &inc.revision)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	if before != 0 {
+		if err := w.hide(before); err != nil {
+			return err
+		}
+	}
+	if err := w.tellAgain(inc); err != nil || inc.record == 0 {
+		return err
+	}
+	if err := w.hide(inc.record); err != nil { // it may still have the desks of its own time
+		return err
+	}
+	return w.show(inc)
+}
+
+// hide removes a revision from the answers to queries.
+func (w *writing) hide(record uint64) error {
+	if err := w.put(flagCurrent, record, false); err != nil {
+		return err
+	}
+	for n := range w.index.words.names[kindTold] {
+		err := errors.Join(w.put(kindTold.term(int64(n)), record, false), w.put(kindOpenAt.term(int64(n)), record, false))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tellAgain rebuilds the desks of an incident from the remaining escalations and
+// closings.
+func (w *writing) tellAgain(inc *incident) error {
+	type act struct {
+		record uint64
+		desk   int64
+		says   saying
+		closes bool
+	}
+	var acts []act
+	err := w.query("SELECT record, desk, tells FROM told WHERE incident = ?", []any{inc.id}, func(rows *sql.Rows) error {
+		var a act
+		err := rows.Scan(&a.record, &a.desk, &a.says)
+		acts = append(acts, a)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	err = w.query("SELECT c.record, c.desk FROM story AS s JOIN closings AS c ON c.record = s.seq WHERE s.incident = ?", []any{inc.id}, func(rows *sql.Rows) error {
+		a := act{closes: true}
+		err := rows.Scan(&a.record, &a.desk)
+		acts = append(acts, a)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(acts, func(a, b act) int { return cmp.Compare(a.record, b.record) })
+	inc.desks, inc.loaded = nil, true
+	for _, a := range acts {
+		if a.closes {
+			d := inc.desk(a.desk)
+			d.closed, d.changed = a.record, true
+		} else if d := inc.desk(a.desk); a.says >= saysAll || a.says == saysAgain && d.told > 0 {
+			d.told, d.changed = a.record, true
+		}
+	}
+	return nil
+}

@@ -1,0 +1,95 @@
+package index
+
+import (
+	"database/sql"
+	"errors"
+)
+
+// outcome is the outcome of an escalation.
+type outcome struct {
+	acknowledged   uint64 // record; 0: not acknowledged
+	acknowledgedAt int64
+	acknowledgedBy string
+	overdue        uint64 // record; 0: none
+	overdueAt      int64
+}
+
+// late reports whether the acknowledgement was after the target, by its own stamp.
+func (o *outcome) late(by sql.NullInt64) bool { return by.Valid && o.acknowledgedAt > by.Int64 }
+
+// isOverdue reports whether the overdue record counts: an escalation that was
+// acknowledged in time before it is not overdue.
+func (o *outcome) isOverdue(by sql.NullInt64) bool {
+	return o.overdue != 0 && (o.acknowledged == 0 || o.acknowledged > o.overdue || o.late(by))
+}
+
+// outcome changes the outcome of the escalation that a record names.
+func (w *writing) outcome(inc *incident, it *Item, change func(*outcome) bool) error {
+	desk, known := w.index.words.terms[named{kindTold, it.addr.Desk}]
+	if !known {
+		return nil
+	}
+	row := w.index.prepared[selectOutcome].QueryRow(inc.id, desk.number(), it.addr.Last)
+	return w.changeOutcome(row, change)
+}
+
+const outcomeColumns = `t.record, t.acknowledge_by, t.tells, COALESCE(o.acknowledged, 0), COALESCE(o.acknowledged_at, 0), COALESCE(o.acknowledged_by, ''),
+	COALESCE(o.overdue, 0), COALESCE(o.overdue_at, 0) FROM told AS t LEFT JOIN outcomes AS o ON o.record = t.record`
+
+// changeOutcome changes the outcome of the escalation in a row of outcomeColumns, if
+// there is one.
+func (w *writing) changeOutcome(row *sql.Row, change func(*outcome) bool) error {
+	var record uint64
+	var by sql.NullInt64
+	var says saying
+	var o outcome
+	err := row.Scan(&record, &by, &says, &o.acknowledged, &o.acknowledgedAt, &o.acknowledgedBy, &o.overdue, &o.overdueAt)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !change(&o) {
+		return nil
+	}
+	if err := w.exec(putOutcome, record, o.acknowledged, o.acknowledgedAt, o.acknowledgedBy, o.overdue, o.overdueAt); err != nil {
+		return err
+	}
+	for _, c := range outcomeTerms(o, by, says) {
+		if err := w.put(c.term, record, c.on); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type flagged struct {
+	term term
+	on   bool
+}
+
+// outcomeTerms returns the terms that follow from the outcome of an escalation.
+func outcomeTerms(o outcome, by sql.NullInt64, says saying) [3]flagged {
+	overdue := o.isOverdue(by)
+	return [3]flagged{
+		{flagOpen, o.acknowledged == 0 && says != saysOwnAct},
+		{flagOverdue, overdue},
+		{flagAckLate, o.acknowledged != 0 && (overdue || o.late(by))},
+	}
+}
+
+// number and nullable convert a time that may be missing to SQLite's value and back.
+func number(at *int64) any {
+	if at == nil {
+		return nil
+	}
+	return *at
+}
+
+func nullable(n sql.NullInt64) *int64 {
+	if !n.Valid {
+		return nil
+	}
+	return &n.Int64
+}

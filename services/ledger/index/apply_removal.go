@@ -1,0 +1,222 @@
+package index
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// remove forgets the records that a removal names, as if they had never been in the
+// stream: their effects are undone. So an escalation whose acknowledgement was removed
+// counts as not acknowledged, and an incident whose last revision was removed is shown
+// with the revision before it. An administrator who removes only an acknowledgement by
+// order has to know that.
+func (w *writing) remove(it *Item) error {
+	r := it.removal
+	if r.AppliesAt(it.seq) {
+		if err := w.forget(r); err != nil {
+			return err
+		}
+	}
+	if r.Operator == "" || r.Incident == "" {
+		return nil
+	}
+	inc, err := w.incident(r.Operator, r.Incident)
+	if err != nil {
+		return err
+	}
+	return w.tell(inc, it, event.KindRemoved)
+}
+
+// storied is a record as listed in the story.
+type storied struct {
+	seq      uint64
+	incident int64
+	kind     string
+}
+
+// forget deletes the records that a removal names from the whole index.
+func (w *writing) forget(removal *event.Removal) error {
+	w.index.erase = true
+	if err := w.saveAll(); err != nil { // so that the file is up to date
+		return err
+	}
+	records, err := w.storied(removal)
+	if err != nil {
+		return err
+	}
+	var incidents []int64
+	chunks := map[uint64]*set{}
+	for _, r := range records {
+		if err := w.forgetOne(r); err != nil {
+			return err
+		}
+		incidents = append(incidents, r.incident)
+		chunk := w.index.chunkOf(r.seq)
+		if chunks[chunk] == nil {
+			chunks[chunk] = new(set)
+		}
+		chunks[chunk].add(w.index.positionOf(r.seq))
+	}
+	slices.Sort(incidents)
+	for _, id := range slices.Compact(incidents) {
+		if err := w.mend(id); err != nil {
+			return err
+		}
+	}
+	if err := w.flushPostings(); err != nil {
+		return err
+	}
+	for chunk, gone := range chunks {
+		if err := w.sweep(chunk, gone); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *writing) storied(removal *event.Removal) (out []storied, err error) {
+	err = w.query("SELECT seq, incident, kind FROM story WHERE seq BETWEEN ? AND ? ORDER BY seq", []any{removal.First, removal.Last()}, func(rows *sql.Rows) error {
+		var s storied
+		var kind int
+		err := rows.Scan(&s.seq, &s.incident, &kind)
+		s.kind = kindName(kind)
+		if _, gone := removal.Entry(s.seq); gone {
+			out = append(out, s)
+		}
+		return err
+	})
+	return out, err
+}
+
+// query and run are for rare statements, which are prepared each time.
+func (w *writing) query(text string, args []any, each func(*sql.Rows) error) error {
+	rows, err := w.index.writer.QueryContext(context.Background(), text, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := each(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+func (w *writing) run(text string, args ...any) error {
+	_, err := w.index.writer.ExecContext(context.Background(), text, args...)
+	w.index.unsaved++
+	return err
+}
+
+// forgetOne deletes the rows of a record, and undoes its effect on another.
+func (w *writing) forgetOne(r storied) error {
+	if err := w.run("DELETE FROM story WHERE seq = ?", r.seq); err != nil {
+		return err
+	}
+	switch r.kind {
+	case event.KindGraded:
+		return w.run("DELETE FROM revisions WHERE record = ?", r.seq)
+	case event.KindClosed:
+		return w.run("DELETE FROM closings WHERE record = ?", r.seq)
+	case event.KindEscalated:
+		return errors.Join(
+			w.run("DELETE FROM told WHERE incident = ? AND record = ?", r.incident, r.seq),
+			w.run("DELETE FROM escalations WHERE record = ?", r.seq),
+			w.run("DELETE FROM outcomes WHERE record = ?", r.seq))
+	case event.KindAcknowledged, event.KindOverdue:
+		return w.undo(r)
+	}
+	return nil
+}
+
+// undo undoes the effect of an acknowledgement or an overdue record.
+func (w *writing) undo(r storied) error {
+	row := w.index.writer.QueryRowContext(context.Background(), "SELECT "+outcomeColumns+" WHERE t.incident = ?1 AND (o.acknowledged = ?2 OR o.overdue = ?2)", r.incident, r.seq)
+	return w.changeOutcome(row, func(o *outcome) bool {
+		if o.acknowledged == r.seq {
+			o.acknowledged, o.acknowledgedAt, o.acknowledgedBy = 0, 0, ""
+		} else {
+			o.overdue, o.overdueAt = 0, 0
+		}
+		return true
+	})
+}
+
+// sweep deletes records from all postings of a chunk.
+func (w *writing) sweep(chunk uint64, gone *set) error {
+	if chunk == w.tail.chunk {
+		if w.gone == nil {
+			w.gone = new(set)
+		}
+		w.gone.or(gone)
+		return nil
+	}
+	changed := map[spot][]byte{}
+	err := w.query("SELECT spot, bits FROM postings WHERE spot >= ? AND spot < ?", []any{spot{chunk, 0}.number(), spot{chunk + 1, 0}.number()}, func(rows *sql.Rows) error {
+		var number int64
+		var raw []byte
+		if err := rows.Scan(&number, &raw); err != nil {
+			return err
+		}
+		t := spotOf(number).term
+		without := (postings(raw)).without
+		switch t.kind() {
+		case kindTitle, kindIncidentTitle:
+			without = bucket(raw).without
+		case kindTitles:
+			without = titles(raw).without
+		}
+		rest, differs, err := without(gone)
+		if err != nil {
+			return fmt.Errorf("term %d: %w", t, err)
+		}
+		if differs {
+			changed[spot{chunk, t}] = rest
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for at, raw := range changed {
+		if err := w.keep(at, raw); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// without returns the postings without some positions, and whether any was in them.
+func (p postings) without(gone *set) (rest []byte, differs bool, err error) {
+	var s set
+	if err := p.addTo(&s); err != nil {
+		return nil, false, err
+	}
+	before := s.count()
+	s.without(gone)
+	return s.encode(), s.count() != before, nil
+}
+
+// without does so for every token's postings.
+func (b bucket) without(gone *set) (rest []byte, differs bool, err error) {
+	out, last := bucket{}, uint64(0)
+	broken := b.each(func(token uint64, p postings) bool {
+		var left []byte
+		var fewer bool
+		if left, fewer, err = p.without(gone); err != nil {
+			return false
+		}
+		differs = differs || fewer
+		if len(left) > 0 {
+			out, last = out.append(last, token, left), token
+		}
+		return true
+	})
+	return out, differs, errors.Join(broken, err)
+}

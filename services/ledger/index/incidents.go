@@ -1,0 +1,194 @@
+package index
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/tocsin-project/tocsin/internal/api"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/fault"
+	"github.com/tocsin-project/tocsin/internal/identity"
+)
+
+// Incidents returns one page of incidents, each with its last revision. One that is
+// revised meanwhile appears on a later page again, and is never left out.
+func (x *Index) Incidents(ctx context.Context, q api.IncidentQuery) (api.IncidentAnswer, error) {
+	x.mu.RLock()
+	sight := identity.Of(ctx).Sight()
+	p, faults := incidentPlanOf(x.words, q, sight)
+	x.mu.RUnlock()
+	if faults != nil {
+		return api.IncidentAnswer{}, fault.Invalid("ledger: incidents", faults)
+	}
+	var out api.IncidentAnswer
+	err := x.ask(ctx, lanes, p.moving, func(r *reader) error {
+		if q.Incident != "" {
+			named, err := r.named(tokenOf(q.Operator), event.Token(q.Incident))
+			if err != nil {
+				return err
+			}
+			p.clauses = slices.Insert(p.clauses, 0, named)
+		}
+		var err error
+		out.Rows, out.Next, err = pageOf(ctx, r, &p, q.Limit, (*lane).incident)
+		return err
+	})
+	if err != nil {
+		return api.IncidentAnswer{}, fmt.Errorf("ledger: incidents: %w", err)
+	}
+	return out, nil
+}
+
+func incidentPlanOf(v *vocabulary, q api.IncidentQuery, s identity.Sight) (p plan, faults []fault.Detail) {
+	after, err := ParseCursor(q.Cursor)
+	if err != nil {
+		faults = append(faults, fault.Detail{Path: "$.cursor", Message: err.Error()})
+	}
+	p.after = after
+	grade, err := event.ParseGrade(q.Grade)
+	if err != nil && q.Grade != "" {
+		faults = append(faults, fault.Detail{Path: "$.grade", Message: err.Error()})
+	}
+	p.title(kindIncidentTitle, q.Text, &faults)
+	if s.Operator != "" && q.Desk != "" {
+		q.Open = false // operators do not see what a desk has closed
+	}
+	if s.Desk != "" && q.Desk != "" && q.Desk != s.Desk {
+		p.any(nil) // desks do not see what another was told
+	} else if q.Desk != "" {
+		told, known := v.terms[named{kindTold, event.Token(q.Desk)}]
+		switch {
+		case !known:
+			p.any(nil)
+		case q.Open:
+			p.term(kindOpenAt.term(told.number()))
+		default:
+			p.term(told)
+		}
+	}
+	if q.Owed {
+		p.term(flagOwed)
+	}
+	if q.Operator != "" {
+		p.named(v, kindIncidentOperator, event.Token(q.Operator))
+	}
+	if q.Grade != "" {
+		p.named(v, kindIncidentGrade, grade.String())
+	}
+	if q.Open {
+		p.term(flagUpheld)
+	}
+	p.incidentSight(v, s)
+	p.term(flagCurrent)
+	return p, faults
+}
+
+// named returns a clause for incidents with a name, which several operators may use:
+// those of the operator, if one is given. Both are tokens.
+func (r *reader) named(operator, incident string) (clause, error) {
+	rows, err := r.rows(lookNamed, incident)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	found := map[uint64]*set{}
+	for rows.Next() {
+		var of string
+		var record uint64
+		if err := rows.Scan(&of, &record); err != nil {
+			return nil, err
+		}
+		if record == 0 || operator != "" && of != operator {
+			continue
+		}
+		chunk := r.index.chunkOf(record)
+		if found[chunk] == nil {
+			found[chunk] = new(set)
+		}
+		found[chunk].add(r.index.positionOf(record))
+	}
+	return func(_ *reader, at place, s *set) error {
+		if have := found[at.chunk]; have != nil {
+			s.and(have)
+		} else {
+			*s = set{}
+		}
+		return nil
+	}, rows.Err()
+}
+
+// tokenOf returns the token of an id, or "" for "".
+func tokenOf(id string) string {
+	if id == "" {
+		return ""
+	}
+	return event.Token(id)
+}
+
+// incident returns an incident with its current revision and its desks.
+func (l *lane) incident(record uint64) (row api.IncidentRow, bytes int, err error) {
+	var raw []byte
+	var id int64
+	if err := l.row(lookRevision, record).Scan(&id, &raw); err != nil {
+		return row, 0, noRow(err, record)
+	}
+	var g revision
+	if bytes, err = unpack(raw, &g, nil); err != nil {
+		return row, 0, err
+	}
+	row = g.row(record)
+	more, err := l.desks(id, &row)
+	return row, bytes + more, err
+}
+
+// desks adds the desks of an incident to its row.
+func (l *lane) desks(id int64, row *api.IncidentRow) (bytes int, err error) {
+	rows, err := l.rows(lookDesks, id)
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	type closed struct {
+		record  uint64
+		closing api.Closing
+	}
+	var closings []closed
+	row.Desks = []string{}
+	for rows.Next() {
+		var d desk
+		var raw string
+		if err := rows.Scan(&d.number, &d.told, &d.closed, &raw); err != nil {
+			return 0, err
+		}
+		if d.told > 0 {
+			name := l.index.nameOf(kindTold.term(d.number))
+			row.Desks, bytes = append(row.Desks, name), bytes+len(name)
+		}
+		if d.closed > d.told {
+			c := closed{record: d.closed}
+			if err := json.Unmarshal([]byte(raw), &c.closing); err != nil {
+				return 0, fmt.Errorf("%w: the closing %d: %w", errPostings, d.closed, err)
+			}
+			closings, bytes = append(closings, c), bytes+len(raw)
+		}
+	}
+	slices.Sort(row.Desks)
+	slices.SortFunc(closings, func(a, b closed) int { return cmp.Compare(a.record, b.record) })
+	for _, c := range closings {
+		row.ClosedBy = append(row.ClosedBy, c.closing)
+	}
+	return bytes, rows.Err()
+}
+
+// nameOf returns the name of a term.
+func (x *Index) nameOf(t term) string {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	if names := x.words.names[t.kind()]; t.number() < int64(len(names)) {
+		return names[t.number()]
+	}
+	return ""
+}

@@ -1,0 +1,172 @@
+// Package ledgertest makes records for the tests of the ledger and its packages.
+package ledgertest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tocsin-project/tocsin/internal/api"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/identity"
+)
+
+var Nine = time.Date(2026, 3, 2, 1, 0, 0, 0, time.UTC)
+
+func In(d time.Duration) *time.Time { t := Nine.Add(d); return &t }
+
+// Escalated makes the n-th escalation, reported n minutes after Nine, with a target half an
+// hour later; change alters it.
+func Escalated(n int, change func(*event.Escalated)) event.Record {
+	e := event.Escalated{
+		Desk: "protection-energy", Operator: "grid-east", Incident: "x", Revision: n, Grade: event.RelativelyLarge, Peak: event.Major,
+		Duties:     []event.Duty{{Statute: "test-law-2025", Duty: "d", Desk: "protection-energy", DueAt: In(time.Hour)}},
+		ReportedAt: Nine.Add(time.Duration(n) * time.Minute), AcknowledgeBy: In(time.Duration(n+30) * time.Minute), DueAt: In(time.Hour),
+		Facilities: []event.Facility{{ID: "dispatch", Region: "310000", Sector: "energy"}}, Report: json.RawMessage(`{"title":"故障"}`),
+	}
+	if change != nil {
+		change(&e)
+	}
+	e.ID = event.EscalationID(e.Desk, e.Operator, e.Incident, fmt.Sprint(n))
+	return Must(event.NewRecord("incident.escalated."+e.ID, e.ReportedAt, "", e))
+}
+
+func Acknowledged(n int, desk string, at time.Time) event.Record {
+	id := event.EscalationID(desk, "grid-east", "x", fmt.Sprint(n))
+	return Must(event.NewRecord("incident.acknowledged."+id, at, "", event.Acknowledgement{Escalation: id, Officer: "duty-officer", At: at}))
+}
+
+func Must(r event.Record, err error) event.Record {
+	if err != nil {
+		panic(err)
+	}
+	return r
+}
+
+// Graded makes a revision of an incident of grid-east; change alters it.
+func Graded(incident string, revision int, change func(*event.Graded)) event.Record {
+	g := event.Graded{
+		Operator: "grid-east", Incident: incident, Revision: revision, At: Nine, About: event.AboutIncident, Peak: event.Major,
+		Assessment: event.Assessment{Grade: event.RelativelyLarge, CouldBe: event.EspeciallyGrave},
+		State:      event.State{Fields: map[string]event.Field{"title": {Value: json.RawMessage(`"故障"`)}}, Reported: event.Field{At: Nine, Record: 1}},
+	}
+	if change != nil {
+		change(&g)
+	}
+	return Must(event.NewRecord(event.GradedSubject(g.Operator, incident, revision), Nine, "", g))
+}
+
+func Withdrawn(g *event.Graded) {
+	g.State.Withdrawn = event.Field{At: Nine.Add(time.Minute), Record: 2}
+}
+
+func Owing(g *event.Graded) {
+	g.Owed = []event.Obligation{{ID: "a", Kind: event.OwesItems, Items: []string{"cause"}, DueAt: In(time.Hour)}}
+}
+
+// OfDesk returns a record of a desk about an incident; last is its last token.
+func OfDesk(kind, desk, incident, last string, body any) event.Record {
+	return Must(event.NewRecord("incident."+kind+"."+event.EscalationID(desk, "grid-east", incident, last), Nine, "", body))
+}
+
+func EscalatedTo(desk, incident, last string, act event.Act) event.Record {
+	return OfDesk(event.KindEscalated, desk, incident, last, event.Escalated{
+		ID: event.EscalationID(desk, "grid-east", incident, last), Desk: desk, Operator: "grid-east", Incident: incident, Act: act, ReportedAt: Nine,
+	})
+}
+
+func ClosedBy(desk, incident, id string) event.Record {
+	return OfDesk(event.KindClosed, desk, incident, id, event.DeskAct{
+		Kind: event.KindClosed, ID: id, Desk: desk, Operator: "grid-east", Incident: incident, Officer: "duty-officer", Reason: id, At: Nine,
+	})
+}
+
+func OverdueAt(n int, at time.Time) event.Record {
+	id := event.EscalationID("protection-energy", "grid-east", "x", fmt.Sprint(n))
+	return Must(event.NewRecord(event.OverdueSubject(id), at, "", event.Overdue{Escalation: id, At: at}))
+}
+
+// Traffic makes the records of some reports, after those made before.
+func Traffic(reports, room int, before []event.Stored) []event.Stored {
+	seq := uint64(0)
+	if len(before) > 0 {
+		seq = before[len(before)-1].Sequence
+	}
+	out := make([]event.Stored, 0, room)
+	add := func(subject string, body any) {
+		seq++
+		at := Nine.Add(time.Duration(seq) * time.Millisecond)
+		out = append(out, event.Stored{Record: Must(event.NewRecord(subject, at, "", body)), Sequence: seq, StoredAt: at})
+	}
+	for range reports {
+		incident := fmt.Sprint("i", seq)
+		add("incident.accepted.grid-east."+incident+".r1", event.Accepted{Operator: "grid-east", Incident: incident, Event: Filler(2 << 10)})
+		add(event.GradedSubject("grid-east", incident, 1), GradedBody(incident, seq))
+		for _, desk := range []string{"protection-energy", "national-cyberspace"} {
+			id := event.EscalationID(desk, "grid-east", incident, "1")
+			by := Nine.Add(time.Hour)
+			add("incident.escalated."+id, event.Escalated{
+				ID: id, Desk: desk, Operator: "grid-east", Incident: incident, Revision: 1, Grade: event.Major, Peak: event.Major,
+				Duties: []event.Duty{Duty, Duty}, ReportedAt: Nine, AcknowledgeBy: &by,
+				Facilities: []event.Facility{{ID: "dispatch", Region: "310000", Sector: "energy"}}, Report: Filler(1 << 10),
+			})
+		}
+		id := event.EscalationID("protection-energy", "grid-east", incident, "1")
+		add("incident.acknowledged."+id, event.Acknowledgement{Escalation: id, Officer: "duty-officer", At: Nine})
+	}
+	return out
+}
+
+var Duty = event.Duty{
+	Statute: "test-law-2025", Duty: "d", From: "grid-east", Desk: "protection-energy", Act: event.ActReport, Facilities: []string{"dispatch"},
+	DueAt: In(time.Hour), Citation: "第四条", Quote: strings.Repeat("网络运营者应当及时报告。", 10), Confidence: event.ConfidenceText,
+}
+
+func GradedBody(incident string, through uint64) event.Graded {
+	g := event.Graded{
+		Operator: "grid-east", Incident: incident, Revision: 1, Through: through, At: Nine, About: event.AboutIncident, Peak: event.Major,
+		Assessment: event.Assessment{Grade: event.Major, CouldBe: event.EspeciallyGrave, Next: &event.Next{At: Nine.Add(time.Hour), Grade: event.EspeciallyGrave}},
+		Duties:     []event.Duty{Duty, Duty},
+		Owed:       []event.Obligation{{ID: "a", Kind: event.OwesItems, Items: []string{"cause", "leads"}, DueAt: In(24 * time.Hour)}},
+		State:      event.State{Fields: map[string]event.Field{}},
+	}
+	for _, desk := range []string{"protection-energy", "national-cyberspace"} {
+		g.Told = append(g.Told, event.Told{Desk: desk, Since: 1})
+		g.Escalations = append(g.Escalations, event.Escalation{Desk: desk, From: "grid-east", Act: event.ActReport, Duties: []event.Duty{Duty}})
+	}
+	for _, path := range []string{"title", "impact", "measures", "facts.outage", "facts.peopleAffected", "place"} {
+		g.State.Fields[path] = event.Field{Value: Filler(200), At: Nine, Record: 1}
+	}
+	return g
+}
+
+// Filler returns JSON of some number of bytes.
+func Filler(bytes int) json.RawMessage {
+	return json.RawMessage(`"` + strings.Repeat("x", bytes-2) + `"`)
+}
+
+// Revisions returns the numbers of an answer's escalations.
+func Revisions(rows []api.EscalationRow) []int {
+	out := []int{}
+	for _, r := range rows {
+		out = append(out, r.Revision)
+	}
+	return out
+}
+
+// Incidents returns the names of an answer's incidents.
+func Incidents(a api.IncidentAnswer) []string {
+	out := []string{}
+	for _, r := range a.Rows {
+		out = append(out, r.Incident)
+	}
+	return out
+}
+
+// Anyone returns the context of a caller of a server without identities.
+func Anyone(t testing.TB) context.Context {
+	return identity.With(t.Context(), identity.Anyone)
+}
