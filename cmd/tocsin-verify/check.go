@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/tocsin-project/tocsin/internal/evidence"
+	"github.com/tocsin-project/tocsin/internal/evidence/export"
 	"github.com/tocsin-project/tocsin/internal/evidence/page"
 	"github.com/tocsin-project/tocsin/internal/private"
 )
@@ -25,7 +26,7 @@ type result struct {
 	Receipt *evidence.Receipt `json:"receipt,omitempty"`
 	Several *several          `json:"receipts,omitempty"`
 	Extends *tree             `json:"extends,omitempty"`
-	Export  *evidence.Report  `json:"export,omitempty"`
+	Export  *export.Report    `json:"export,omitempty"`
 	Proof   string            `json:"proof,omitempty"`  // the file that was written
 	Damage  []string          `json:"damage,omitempty"` // changes of transport to the file that do not alter its content
 	Error   string            `json:"error,omitempty"`
@@ -196,7 +197,7 @@ func (o *options) receipt(r *result, v evidence.Verifier, text string) error {
 	if err != nil {
 		return cannot{fmt.Errorf("--report: %w", err)}
 	}
-	raw, _ = evidence.Restore(raw)
+	raw, _ = export.Restore(raw)
 	if err := receipt.Is(raw); err != nil {
 		return fmt.Errorf("%s: %w", o.report, err)
 	}
@@ -290,7 +291,7 @@ func forked(cp, old evidence.Checkpoint) error {
 }
 
 func (o *options) oneRecord(r *result, v evidence.Verifier) error {
-	p, err := evidence.ProveExported(o.file, v, o.record)
+	p, err := export.Prove(o.file, v, o.record)
 	if err != nil {
 		return err
 	}
@@ -333,7 +334,7 @@ func (o *options) export(r *result, v evidence.Verifier, old *evidence.Checkpoin
 	case old.Size == cp.Size && old.Root != cp.Root:
 		return forked(cp, *old)
 	}
-	_, err = evidence.ExtendExported(o.file, v, *old)
+	_, err = export.ProveExtends(o.file, v, *old)
 	if errors.Is(err, fs.ErrNotExist) {
 		return cannot{fmt.Errorf("--extends: the tiles of the export do not reach to record %d: ask for a consistency proof (%w)", old.Size, err)}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-project/tocsin/internal/evidence"
+	"github.com/tocsin-project/tocsin/internal/evidence/export"
 )
 
 // wrapped breaks lines as a mail program does.
@@ -152,8 +153,8 @@ func TestWhatANewerProgramMadeIsNoForgery(t *testing.T) {
 func TestAPageThatWasNotComparedIsUnchecked(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	m := evidence.Manifest{Key: s.key.Verifier(), First: 1, Last: 20}
-	e, err := evidence.CreateExport(s.path("export"), m, s.read(t, "checkpoint-300"), s.tiles)
+	m := export.Manifest{Key: s.key.Verifier(), First: 1, Last: 20}
+	e, err := export.Create(s.path("export"), m, s.read(t, "checkpoint-300"), s.tiles)
 	require.NoError(t, err)
 	for n := range 20 {
 		require.NoError(t, e.Add(s.records[n]))

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/tocsin-project/tocsin/internal/evidence"
+	"github.com/tocsin-project/tocsin/internal/evidence/export"
 )
 
 // The kinds of files that can be checked.
@@ -35,7 +36,7 @@ func readKey(text string) (evidence.Verifier, error) {
 	case failed != nil:
 		return v, fmt.Errorf("--key: neither a verifier key nor a file: %w", failed)
 	}
-	restored, _ := evidence.Restore(raw)
+	restored, _ := export.Restore(raw)
 	if v, err = evidence.NewVerifier(string(restored)); err != nil {
 		return v, fmt.Errorf("--key: %s: %w", text, err)
 	}
@@ -76,7 +77,7 @@ func recognise(o *options, name string) (kind, text string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	restored, damage := evidence.Restore(raw)
+	restored, damage := export.Restore(raw)
 	text = string(restored)
 	if o != nil {
 		o.damage = damage
@@ -123,7 +124,7 @@ func checkpointIn(name string) (string, error) {
 		return p.Checkpoint, err
 	case kindExport:
 		raw, err := readFile(filepath.Join(name, "checkpoint"))
-		restored, _ := evidence.Restore(raw)
+		restored, _ := export.Restore(raw)
 		return string(restored), err
 	}
 	return text, nil

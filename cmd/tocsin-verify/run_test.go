@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-project/tocsin/internal/evidence"
+	"github.com/tocsin-project/tocsin/internal/evidence/export"
 )
 
 // scene is a folder with one of everything that can be checked, of a log of 300 records.
@@ -92,8 +93,8 @@ func (s *scene) consistency(t *testing.T) string {
 
 func (s *scene) export(t *testing.T, name string, first, last uint64) string {
 	t.Helper()
-	m := evidence.Manifest{Key: s.key.Verifier(), First: first, Last: last, Made: time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)}
-	e, err := evidence.CreateExport(s.path(name), m, s.read(t, "checkpoint-300"), s.tiles)
+	m := export.Manifest{Key: s.key.Verifier(), First: first, Last: last, Made: time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)}
+	e, err := export.Create(s.path(name), m, s.read(t, "checkpoint-300"), s.tiles)
 	require.NoError(t, err)
 	for n := first; n <= last; n++ {
 		require.NoError(t, e.Add(s.records[n-1]))
@@ -325,11 +326,11 @@ func TestJSON(t *testing.T) {
 	require.Equal(t, exitFails, code)
 	var e struct {
 		Result string
-		Export struct{ Findings []evidence.Finding }
+		Export struct{ Findings []export.Finding }
 	}
 	require.NoError(t, json.Unmarshal([]byte(out), &e))
 	require.Equal(t, "fails", e.Result)
-	require.Equal(t, []evidence.Finding{{Path: "records.jsonl", Message: "it is missing: the manifest lists it"}}, e.Export.Findings)
+	require.Equal(t, []export.Finding{{Path: "records.jsonl", Message: "it is missing: the manifest lists it"}}, e.Export.Findings)
 
 	code, out, _ = s.verify("--json", s.path("none"))
 	require.Equal(t, exitUnchecked, code)
@@ -420,5 +421,5 @@ func TestFewDependencies(t *testing.T) {
 		ours := strings.HasPrefix(pkg, "github.com/tocsin-project/tocsin/")
 		require.True(t, ours || strings.HasPrefix(pkg, "golang.org/x/mod/sumdb/") || pkg == "golang.org/x/sync/errgroup" || pkg == "github.com/gowebpki/jcs", pkg)
 	}
-	require.Len(t, strings.Fields(string(out)), 9, "%s", out)
+	require.Len(t, strings.Fields(string(out)), 10, "%s", out)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-project/tocsin/internal/evidence"
+	"github.com/tocsin-project/tocsin/internal/evidence/export"
 )
 
 const event = `{"specversion":"1.0","id":"r1","source":"urn:tocsin:operator:mill","type":"tocsin.report.initial.v1","subject":"flood","data":{"title":"调度中断","facilities":["dispatch"]}}`
@@ -150,7 +151,7 @@ func TestActsOfDesks(t *testing.T) {
 		require.NoError(t, err)
 		return evidence.Record{Subject: subject, Header: map[string][]string{}, Body: raw}
 	}
-	scene := func(name string, records ...evidence.Record) (export, proof string) {
+	scene := func(name string, records ...evidence.Record) (folder, proof string) {
 		tiles := evidence.Dir(filepath.Join(dir, name+"-tree"))
 		require.NoError(t, os.Mkdir(string(tiles), 0o700))
 		tree, err := evidence.OpenTree(string(tiles), 0)
@@ -162,9 +163,9 @@ func TestActsOfDesks(t *testing.T) {
 		require.NoError(t, tree.Write())
 		cp, err := key.Sign(uint64(len(records)), tree.Root())
 		require.NoError(t, err)
-		export = filepath.Join(dir, name)
-		m := evidence.Manifest{Key: key.Verifier(), First: 1, Last: uint64(len(records)), Made: time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)}
-		e, err := evidence.CreateExport(export, m, cp.Note, tiles)
+		folder = filepath.Join(dir, name)
+		m := export.Manifest{Key: key.Verifier(), First: 1, Last: uint64(len(records)), Made: time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)}
+		e, err := export.Create(folder, m, cp.Note, tiles)
 		require.NoError(t, err)
 		for _, r := range records {
 			require.NoError(t, e.Add(r))
@@ -175,7 +176,7 @@ func TestActsOfDesks(t *testing.T) {
 		require.NoError(t, err)
 		proof = filepath.Join(dir, name+".proof")
 		require.NoError(t, os.WriteFile(proof, []byte(evidence.Proof{Record: records[0], Path: path, Checkpoint: cp.Note}.String()), 0o600))
-		return export, proof
+		return folder, proof
 	}
 	verify := func(args ...string) (int, string) {
 		code, out, errOut := command(append([]string{"--lang", "en", "--key", key.Verifier()}, args...)...)

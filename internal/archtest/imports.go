@@ -27,7 +27,8 @@ var rooms = []room{
 	{"internal/private", nil, nil},
 	{"internal/printable", nil, nil},
 	{"internal/evidence", list("internal/private"), nil},
-	{"internal/evidence/page", list("internal/evidence internal/printable"), nil},
+	{"internal/evidence/export", list("internal/evidence internal/private"), nil},
+	{"internal/evidence/page", list("internal/evidence internal/evidence/export internal/printable"), nil},
 	{"internal/tally", nil, nil},
 	{"internal/listener", list("internal/clock internal/tally"), nil},
 	{"internal/evidence/interop", nil, list("internal/evidence")}, // a module of its own
@@ -59,17 +60,17 @@ var rooms = []room{
 	{"internal/app",
 		list("services/* internal/bus internal/bus/endpoint internal/clock internal/credential internal/api internal/cloudevent internal/event internal/evidence internal/fault internal/grading internal/httpedge internal/identity internal/listener internal/natsd internal/private internal/register internal/share internal/statute internal/tally schemas"),
 		list("internal/bus/bustest internal/client internal/interchange")},
-	{"cmd/tocsin-verify", list("internal/evidence internal/evidence/page internal/printable internal/private"), nil},
+	{"cmd/tocsin-verify", list("internal/evidence internal/evidence/export internal/evidence/page internal/printable internal/private"), nil},
 	{"cmd/tocsin/interop", nil, nil}, // a module of its own
 	{"cmd/tocsin", list("internal/cli"), nil},
 	{"internal/cli/render", list("internal/api internal/event internal/evidence internal/fault internal/printable"), nil},
 	{"internal/cli/command", list("internal/cli/render internal/app internal/client internal/clock internal/credential internal/api internal/event internal/printable"), nil},
 	{"internal/cli/logcmd",
-		list("internal/cli/render internal/cli/command internal/client internal/clock internal/api internal/event internal/evidence internal/evidence/page internal/printable internal/private internal/statute"),
+		list("internal/cli/render internal/cli/command internal/client internal/clock internal/api internal/event internal/evidence internal/evidence/export internal/evidence/page internal/printable internal/private internal/statute"),
 		list("internal/natsd")},
 	{"internal/cli",
 		list("internal/cli/render internal/cli/command internal/cli/logcmd internal/app internal/client internal/clock internal/credential internal/api internal/cloudevent internal/event internal/fault internal/grading internal/identity internal/interchange internal/logging internal/printable internal/statute"),
-		list("internal/bus internal/bus/endpoint internal/bus/bustest internal/evidence internal/evidence/page internal/natsd internal/register schemas")},
+		list("internal/bus internal/bus/endpoint internal/bus/bustest internal/evidence internal/evidence/export internal/evidence/page internal/natsd internal/register schemas")},
 	{"internal/bench/peers", list("internal/bus internal/bus/endpoint internal/client internal/clock internal/api internal/event internal/natsd schemas"), nil}, // a module of its own
 	{"internal/archtest", nil, nil},
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-project/tocsin/internal/evidence"
+	"github.com/tocsin-project/tocsin/internal/evidence/export"
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
@@ -67,7 +68,7 @@ func TestCredentials(t *testing.T) {
 	require.NoError(t, err)
 	folder := filepath.Join(t.TempDir(), "evidence")
 	do(exitOK, on(admin, "log", "export", folder)...)
-	found, err := evidence.VerifyExport(t.Context(), folder, v, nil)
+	found, err := export.Verify(t.Context(), folder, v, nil)
 	require.NoError(t, err)
 	require.Empty(t, found.Findings)
 	require.EqualValues(t, 1, found.Acts.Signed)

@@ -14,11 +14,12 @@ import (
 
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
+	"github.com/tocsin-project/tocsin/internal/evidence/export"
 	"github.com/tocsin-project/tocsin/internal/evidence/page"
 )
 
 // verified verifies a folder with a key, as tocsin-verify does.
-func verified(t *testing.T, dir, key string) evidence.Report {
+func verified(t *testing.T, dir, key string) export.Report {
 	t.Helper()
 	v, err := evidence.NewVerifier(key)
 	require.NoError(t, err)

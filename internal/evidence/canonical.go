@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 
 	"github.com/gowebpki/jcs"
@@ -15,5 +16,5 @@ func CanonicalDigest(data []byte) (string, error) {
 		return "", fmt.Errorf("canonical form (RFC 8785): %w", err)
 	}
 	sum := sha256.Sum256(canonical)
-	return hexOf(sum[:]), nil
+	return hex.EncodeToString(sum[:]), nil
 }

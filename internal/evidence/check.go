@@ -128,7 +128,7 @@ func (c *checker) tile(level int, index uint64, want Hash, sure bool) Hash {
 	if c.stopped() {
 		return want
 	}
-	p := TilePath{level, index, tileWidth}
+	p := TilePath{level, index, TileWidth}
 	stored, err := readTile(c.tiles, p)
 	if err == nil && subtree(stored) == want {
 		c.below(p, stored, true)
@@ -154,7 +154,7 @@ func (c *checker) tile(level int, index uint64, want Hash, sure bool) Hash {
 func (c *checker) below(p TilePath, tile []byte, sure bool) []byte {
 	if p.Level == 0 {
 		got := c.leaves(p, tile, sure)
-		if p.Width < tileWidth {
+		if p.Width < TileWidth {
 			c.advance(p.Width)
 		}
 		return got
@@ -184,7 +184,7 @@ func (c *checker) below(p TilePath, tile []byte, sure bool) []byte {
 		})
 	}
 	workers.Wait()
-	c.advance(p.Width * tileWidth)
+	c.advance(p.Width * TileWidth)
 	return got
 }
 
@@ -204,7 +204,7 @@ func (c *checker) leaves(p TilePath, tile []byte, sure bool) []byte {
 	}
 	got := make([]byte, 0, p.bytes())
 	for i := range p.Width {
-		h := leafHash(entryAt(bundle, i))
+		h := LeafHash(entryAt(bundle, i))
 		got = append(got, h[:]...)
 	}
 	return got

@@ -20,8 +20,8 @@ type Checkpoint struct {
 	Note   string // the signed note, verbatim
 }
 
-// sizeLimit bounds the size of a log, so that sums of sizes do not overflow.
-const sizeLimit = 1 << 62
+// MaxSize bounds the size of a log, so that sums of sizes do not overflow.
+const MaxSize = 1 << 62
 
 // EmptyRoot is the root of a log without entries (RFC 6962).
 func EmptyRoot() Hash { return sha256.Sum256(nil) }
@@ -32,7 +32,7 @@ func (c Checkpoint) text() string {
 }
 
 func (c Checkpoint) check() error {
-	if c.Size >= sizeLimit {
+	if c.Size >= MaxSize {
 		return fmt.Errorf("evidence: checkpoint: a log of %d entries is too large", c.Size)
 	}
 	if c.Size == 0 && c.Root != EmptyRoot() {

@@ -25,7 +25,7 @@ func TestCheckpointIsReadAsItWasSigned(t *testing.T) {
 	t.Parallel()
 	k, v := newKey(t)
 	rapid.Check(t, func(t *rapid.T) {
-		size := rapid.Uint64Range(1, sizeLimit-1).Draw(t, "size")
+		size := rapid.Uint64Range(1, MaxSize-1).Draw(t, "size")
 		root := Hash(sha256.Sum256(rapid.SliceOf(rapid.Byte()).Draw(t, "root")))
 		signed, err := k.Sign(size, root)
 		require.NoError(t, err)
@@ -41,7 +41,7 @@ func TestCheckpointIsReadAsItWasSigned(t *testing.T) {
 	require.NoError(t, err)
 	_, err = k.Sign(0, Hash{})
 	require.ErrorContains(t, err, "not that of a log without entries")
-	_, err = k.Sign(sizeLimit, Hash{})
+	_, err = k.Sign(MaxSize, Hash{})
 	require.ErrorContains(t, err, "too large")
 }
 

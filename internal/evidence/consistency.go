@@ -57,7 +57,7 @@ func parseConsistency(text string) (c Consistency, err error) {
 	if len(words) != 3 || words[0] != "old" {
 		return c, malformed(errors.New("the line of the earlier tree is missing"))
 	}
-	if c.Size, err = strconv.ParseUint(words[1], 10, 64); err != nil || c.Size >= sizeLimit {
+	if c.Size, err = strconv.ParseUint(words[1], 10, 64); err != nil || c.Size >= MaxSize {
 		return c, fmt.Errorf("%q is not the size of a tree", words[1])
 	}
 	if err := c.Root.UnmarshalText([]byte(words[2])); err != nil {
@@ -88,7 +88,7 @@ func (c Consistency) Verify(v Verifier, old Checkpoint) error {
 func (c Consistency) check(cp Checkpoint) error {
 	fails := fmt.Errorf("the %d records of %s are not the beginning of the %d of %s", c.Size, c.Root, cp.Size, cp.Root)
 	switch {
-	case c.Size > cp.Size || cp.Size >= sizeLimit || len(c.Path) > maxPath:
+	case c.Size > cp.Size || cp.Size >= MaxSize || len(c.Path) > maxPath:
 		return fails
 	case c.Size == 0:
 		// Every log begins with the empty one; its proof is empty.

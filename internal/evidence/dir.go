@@ -21,10 +21,10 @@ func (d Dir) Tile(path string) ([]byte, error) {
 		return nil, err
 	}
 	data, err := d.read(path)
-	if p.Width == tileWidth || !errors.Is(err, fs.ErrNotExist) {
+	if p.Width == TileWidth || !errors.Is(err, fs.ErrNotExist) {
 		return data, err
 	}
-	full := TilePath{p.Level, p.Index, tileWidth}
+	full := TilePath{p.Level, p.Index, TileWidth}
 	data, err = d.read(full.String())
 	if errors.Is(err, fs.ErrNotExist) {
 		var wider string
@@ -53,13 +53,13 @@ func (d Dir) wider(p TilePath) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	best := tileWidth
+	best := TileWidth
 	for _, name := range names {
 		if width, err := strconv.Atoi(name.Name()); err == nil && width > p.Width && width < best {
 			best = width
 		}
 	}
-	if best == tileWidth {
+	if best == TileWidth {
 		return "", &fs.PathError{Op: "open", Path: p.String(), Err: fs.ErrNotExist}
 	}
 	return folder + "/" + strconv.Itoa(best), nil

@@ -13,4 +13,6 @@
 // Tiles are not trusted when they are read. ProveInclusion and CheckTiles check each
 // against the hash above it and name the one that does not match; only a checkpoint can
 // vouch for the right edge, so a proof must be verified before it is relied on.
+//
+// Package export writes parts of a log into folders that verify without it.
 package evidence

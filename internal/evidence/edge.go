@@ -21,15 +21,15 @@ type edge struct {
 // add adds an entry. It passes tiles that become full to filled, which keeps the bytes.
 func (e *edge) add(entry Hash, filled func(p TilePath, data []byte)) {
 	if e.entries == nil {
-		e.entries = make([]byte, 0, tileWidth*entrySize)
+		e.entries = make([]byte, 0, TileWidth*entrySize)
 	}
 	e.entries = binary.BigEndian.AppendUint16(e.entries, uint16(hashSize))
 	e.entries = append(e.entries, entry[:]...)
-	if len(e.entries) == tileWidth*entrySize {
-		filled(TilePath{EntriesLevel, e.size >> tileHeight, tileWidth}, e.entries)
+	if len(e.entries) == TileWidth*entrySize {
+		filled(TilePath{EntriesLevel, e.size >> tileHeight, TileWidth}, e.entries)
 		e.entries = nil
 	}
-	h := leafHash(entry)
+	h := LeafHash(entry)
 	e.push(0, h, filled)
 	i := 0
 	for ; e.size>>i&1 == 1; i++ {
@@ -46,11 +46,11 @@ func (e *edge) add(entry Hash, filled func(p TilePath, data []byte)) {
 func (e *edge) push(level int, h Hash, filled func(p TilePath, data []byte)) {
 	tile := e.tiles[level]
 	if tile == nil {
-		tile = make([]byte, 0, tileWidth*hashSize)
+		tile = make([]byte, 0, TileWidth*hashSize)
 	}
 	tile = append(tile, h[:]...)
-	if len(tile) == tileWidth*hashSize {
-		filled(TilePath{level, e.size >> (tileHeight * (level + 1)), tileWidth}, tile)
+	if len(tile) == TileWidth*hashSize {
+		filled(TilePath{level, e.size >> (tileHeight * (level + 1)), TileWidth}, tile)
 		tile = nil
 	}
 	e.tiles[level] = tile
@@ -106,12 +106,12 @@ func (e *edge) partial(level int) (TilePath, []byte) {
 // a given size. Its width is 0 when all tiles of the level are full.
 func edgePath(level int, size uint64) TilePath {
 	n := size >> (tileHeight * max(level, 0))
-	return TilePath{level, n >> tileHeight, int(n % tileWidth)}
+	return TilePath{level, n >> tileHeight, int(n % TileWidth)}
 }
 
 // readEdge reads the right edge of a tree of some size from its tiles.
 func readEdge(tiles Tiles, size uint64) (*edge, error) {
-	if size >= sizeLimit {
+	if size >= MaxSize {
 		return nil, fmt.Errorf("evidence: a log of %d entries is too large", size)
 	}
 	e := &edge{size: size}
@@ -124,7 +124,7 @@ func readEdge(tiles Tiles, size uint64) (*edge, error) {
 		if err != nil {
 			return nil, err
 		}
-		e.tiles[level] = append(make([]byte, 0, tileWidth*hashSize), tile...)
+		e.tiles[level] = append(make([]byte, 0, TileWidth*hashSize), tile...)
 		e.join(level, tile)
 	}
 	p := edgePath(EntriesLevel, size)
@@ -135,7 +135,7 @@ func readEdge(tiles Tiles, size uint64) (*edge, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.entries = append(make([]byte, 0, tileWidth*entrySize), bundle...)
+	e.entries = append(make([]byte, 0, TileWidth*entrySize), bundle...)
 	return e, checkBundle(p, bundle, e.tiles[0])
 }
 
@@ -144,8 +144,8 @@ func readEdge(tiles Tiles, size uint64) (*edge, error) {
 func checkBundle(p TilePath, bundle, leaves []byte) error {
 	var wrong []uint64
 	for i := range p.Width {
-		if leafHash(entryAt(bundle, i)) != hashAt(leaves, i) {
-			wrong = append(wrong, p.Index*tileWidth+uint64(i)+1)
+		if LeafHash(entryAt(bundle, i)) != hashAt(leaves, i) {
+			wrong = append(wrong, p.Index*TileWidth+uint64(i)+1)
 		}
 	}
 	if len(wrong) == 0 {
@@ -162,7 +162,8 @@ func checkBundle(p TilePath, bundle, leaves []byte) error {
 func hashAt(tile []byte, i int) Hash    { return Hash(tile[i*hashSize : (i+1)*hashSize]) }
 func entryAt(bundle []byte, i int) Hash { return Hash(bundle[i*entrySize+2 : (i+1)*entrySize]) }
 
-func leafHash(entry Hash) Hash       { return Hash(tlog.RecordHash(entry[:])) }
+// LeafHash returns the hash of the leaf that an entry becomes (RFC 6962, 2.1).
+func LeafHash(entry Hash) Hash       { return Hash(tlog.RecordHash(entry[:])) }
 func nodeHash(left, right Hash) Hash { return Hash(tlog.NodeHash(tlog.Hash(left), tlog.Hash(right))) }
 
 // subtree returns the root of a full subtree over a power of two of hashes.

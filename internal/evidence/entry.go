@@ -123,3 +123,6 @@ func Names(names []string, header map[string][]string) []string {
 func appendText(b []byte, s string) []byte {
 	return append(binary.BigEndian.AppendUint32(b, uint32(len(s))), s...)
 }
+
+// DrillPrefix begins the subject of every record of a drill.
+const DrillPrefix = "exercise."

@@ -39,8 +39,8 @@ func checkNames(raw []byte, into reflect.Type) error {
 	return s.err
 }
 
-// checkBody applies checkNames to the body of a record, if that is JSON.
-func (r Record) checkBody() error {
+// CheckBody refuses names that differ only in case in the body of a record, if that is JSON.
+func (r Record) CheckBody() error {
 	if err := checkNames(r.Body, nil); err != nil && json.Valid(r.Body) {
 		return err
 	}

@@ -48,7 +48,7 @@ func (m memory) Tile(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	for width := p.Width + 1; width <= tileWidth; width++ {
+	for width := p.Width + 1; width <= TileWidth; width++ {
 		if data, ok := m[TilePath{p.Level, p.Index, width}.String()]; ok {
 			return data[:min(len(data), p.bytes())], nil
 		}

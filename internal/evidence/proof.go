@@ -82,17 +82,17 @@ func (p Proof) Verify(v Verifier) (Checkpoint, error) {
 		return Checkpoint{}, err
 	}
 	n := p.Record.Sequence
-	if n == 0 || n > cp.Size || cp.Size >= sizeLimit {
+	if n == 0 || n > cp.Size || cp.Size >= MaxSize {
 		return Checkpoint{}, fmt.Errorf("record %d is not among the %d that the checkpoint covers", n, cp.Size)
 	}
 	if len(p.Path) > maxPath {
 		return Checkpoint{}, fmt.Errorf("record %d: the proof has more hashes than a tree has levels", n)
 	}
-	err = tlog.CheckRecord(tlogPath(p.Path), int64(cp.Size), tlog.Hash(cp.Root), int64(n-1), tlog.Hash(leafHash(p.Record.Entry())))
+	err = tlog.CheckRecord(tlogPath(p.Path), int64(cp.Size), tlog.Hash(cp.Root), int64(n-1), tlog.Hash(LeafHash(p.Record.Entry())))
 	if err != nil {
 		return Checkpoint{}, fmt.Errorf("record %d as it stands in the proof is not what the checkpoint covers", n)
 	}
-	if err := p.Record.checkBody(); err != nil {
+	if err := p.Record.CheckBody(); err != nil {
 		return Checkpoint{}, fmt.Errorf("record %d: %w", n, err)
 	}
 	return cp, nil

@@ -22,7 +22,7 @@ func Root(tiles Tiles, size uint64) (Hash, error) {
 // leaf and the root, and checks each against the one above it and the entries against
 // their leaves: a TileError names the one that does not match.
 func ProveInclusion(tiles Tiles, size, index uint64) ([]Hash, error) {
-	if index >= size || size >= sizeLimit {
+	if index >= size || size >= MaxSize {
 		return nil, fmt.Errorf("evidence: there is no entry %d in a log of %d entries", index, size)
 	}
 	r := newReader(tiles, size)
@@ -46,7 +46,7 @@ func ProveInclusion(tiles Tiles, size, index uint64) ([]Hash, error) {
 // of size entries (RFC 6962, 2.1.2). For trees of the same size, and for the empty tree,
 // the proof is empty.
 func ProveConsistency(tiles Tiles, old, size uint64) ([]Hash, error) {
-	if old > size || size >= sizeLimit {
+	if old > size || size >= MaxSize {
 		return nil, fmt.Errorf("evidence: a log of %d entries is not the beginning of one of %d", old, size)
 	}
 	if old == 0 || old == size {
@@ -70,14 +70,14 @@ func Entries(tiles Tiles, from, to uint64) iter.Seq2[Hash, error] {
 	return func(yield func(Hash, error) bool) {
 		for from < to {
 			index := from >> tileHeight
-			p := TilePath{EntriesLevel, index, int(min(to-index<<tileHeight, tileWidth))}
+			p := TilePath{EntriesLevel, index, int(min(to-index<<tileHeight, TileWidth))}
 			bundle, err := readTile(tiles, p)
 			if err != nil {
 				yield(Hash{}, err)
 				return
 			}
 			for ; from < to && from>>tileHeight == index; from++ {
-				if !yield(entryAt(bundle, int(from%tileWidth)), nil) {
+				if !yield(entryAt(bundle, int(from%TileWidth)), nil) {
 					return
 				}
 			}
@@ -101,7 +101,7 @@ func newReader(tiles Tiles, size uint64) *reader {
 func (r *reader) path(level int, index uint64) TilePath {
 	p := edgePath(level, r.size)
 	if index < p.Index {
-		p = TilePath{level, index, tileWidth}
+		p = TilePath{level, index, TileWidth}
 	}
 	return p
 }
@@ -116,12 +116,12 @@ func (r *reader) tile(level int, index uint64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.Width == tileWidth {
+	if p.Width == TileWidth {
 		above, err := r.tile(level+1, index>>tileHeight)
 		if err != nil {
 			return nil, err
 		}
-		if subtree(data) != hashAt(above, int(index%tileWidth)) {
+		if subtree(data) != hashAt(above, int(index%TileWidth)) {
 			return nil, tileError(p, errFit)
 		}
 	}
@@ -140,7 +140,7 @@ func (r *reader) ReadHashes(numbers []int64) ([]tlog.Hash, error) {
 		if err != nil {
 			return nil, err
 		}
-		at := int(first%tileWidth) * hashSize
+		at := int(first%TileWidth) * hashSize
 		hashes[i] = tlog.Hash(subtree(tile[at : at+hashSize<<up]))
 	}
 	return hashes, nil

@@ -250,7 +250,7 @@ func (v Verifier) VerifyReceipt(raw []byte) (Receipt, error) {
 		Signed *SignedReceipt `json:"signed"`
 	}
 	if err := Decode(raw, &in); err != nil {
-		return Receipt{}, fmt.Errorf("evidence: not a receipt: %w", malformedJSON(raw, err))
+		return Receipt{}, fmt.Errorf("evidence: not a receipt: %w", MalformedJSON(raw, err))
 	}
 	switch {
 	case v.key == nil:
@@ -282,7 +282,7 @@ func (v Verifier) VerifyReceipt(raw []byte) (Receipt, error) {
 		return Receipt{}, fmt.Errorf("evidence: receipt: its certificate does not say that %s signs receipts of %s", in.Signed.Key, v.Origin())
 	}
 	root, ok := rootOver(tlog.RecordHash(in.text(nonce)), h.Index, h.Size, h.Path)
-	if !ok || h.Size > sizeLimit || h.Index >= h.Size || verifyNkey(nkeyServer, h.Key, headText(h.Size, Hash(root)), h.Signature) != nil {
+	if !ok || h.Size > MaxSize || h.Index >= h.Size || verifyNkey(nkeyServer, h.Key, headText(h.Size, Hash(root)), h.Signature) != nil {
 		return Receipt{}, errors.New("evidence: receipt: it is not what was signed")
 	}
 	return in.Said(), nil
@@ -297,9 +297,9 @@ func checkCertificate(text string) error {
 	return nil
 }
 
-// malformedJSON marks an error as ErrMalformed where the text is not JSON at all, or
+// MalformedJSON marks an error as ErrMalformed where the text is not JSON at all, or
 // contains base64 that cannot be decoded.
-func malformedJSON(raw []byte, err error) error {
+func MalformedJSON(raw []byte, err error) error {
 	if json.Valid(raw) && !errors.As(err, new(base64.CorruptInputError)) {
 		return err
 	}

@@ -126,9 +126,9 @@ func ParseLine(line []byte) (Record, error) {
 	return r, nil
 }
 
-// sequenceOf reads the sequence at the beginning of a line, for callers that look for one
+// ClaimedSequence reads the sequence at the beginning of a line, for callers that look for one
 // record among many.
-func sequenceOf(line []byte) (uint64, error) {
+func ClaimedSequence(line []byte) (uint64, error) {
 	p := lineParser{rest: line}
 	p.expect(`{"record":`)
 	n := p.sequence()

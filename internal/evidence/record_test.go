@@ -182,17 +182,6 @@ func FuzzParseLine(f *testing.F) {
 	})
 }
 
-func BenchmarkParseLine(b *testing.B) {
-	r := bulky(1)
-	line := r.Line()
-	b.SetBytes(int64(len(line)))
-	for b.Loop() {
-		if _, err := ParseLine(line); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
 // jsonLine is isLine implemented with the standard library.
 func jsonLine(body []byte) bool {
 	return len(body) > 0 && json.Valid(body) && utf8.Valid(body) && !bytes.ContainsAny(body, "\r\n") &&

@@ -87,7 +87,7 @@ var stamps = []string{"at", "acknowledgeBy", "signed"}
 
 // actOf returns the desk whose act the record of a subject is.
 func actOf(subject string) (desk string, ok bool) {
-	parts := strings.Split(strings.TrimPrefix(subject, exercise), ".")
+	parts := strings.Split(strings.TrimPrefix(subject, DrillPrefix), ".")
 	if len(parts) < 4 || parts[0] != "incident" || !slices.Contains(actKinds, parts[1]) {
 		return "", false
 	}
@@ -209,7 +209,8 @@ type Acts struct {
 	Identities []string `json:"identities,omitempty"`
 }
 
-func (a *Acts) add(one *Act) {
+// Add counts one act.
+func (a *Acts) Add(one *Act) {
 	if one.Signed == nil {
 		a.Unsigned++
 		return
@@ -270,7 +271,7 @@ func (r Record) checkUnknownAct() error {
 
 func (v Verifier) actIn(r Record) (*Act, error) {
 	desk, isAct := actOf(r.Subject)
-	_, _, isRemoval := r.removal()
+	_, _, isRemoval := r.Removal()
 	if !isAct && !isRemoval {
 		return nil, r.checkUnknownAct()
 	}

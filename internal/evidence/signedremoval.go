@@ -45,7 +45,7 @@ func (s SignedAct) VerifyRemoval(log, subject string, body []byte) error {
 	if s.Format != "" {
 		return fmt.Errorf("the removal by %s has the format %q: %w", s.By, s.Format, ErrNewer)
 	}
-	first, entries, ok := Record{Subject: subject, Body: body}.removal()
+	first, entries, ok := Record{Subject: subject, Body: body}.Removal()
 	if !ok {
 		return fmt.Errorf("%s is no removal", subject)
 	}
@@ -66,8 +66,8 @@ func (s SignedAct) VerifyRemoval(log, subject string, body []byte) error {
 		return fmt.Errorf("the removal is for the reason %q: %w", why, ErrNewer)
 	}
 	door := reason.door
-	if strings.HasPrefix(subject, exercise) {
-		door = exercise + door
+	if strings.HasPrefix(subject, DrillPrefix) {
+		door = DrillPrefix + door
 	}
 	if err := s.verifyKey(); err != nil {
 		return err

@@ -1,8 +1,6 @@
 package evidence
 
 import (
-	"encoding/json"
-	"fmt"
 	"strings"
 	"testing"
 
@@ -89,49 +87,4 @@ func TestSignedRemoval(t *testing.T) {
 func changed(s SignedAct, change func(*SignedAct)) SignedAct {
 	change(&s)
 	return s
-}
-
-// Removals that earlier versions stored unsigned still verify, and count as unsigned; one
-// with an invalid signature is a finding.
-func TestRemovalsInAnExport(t *testing.T) {
-	t.Parallel()
-	h := newHouse(t)
-	for _, c := range []struct {
-		name            string
-		sent            string
-		want            string
-		signed, without uint64
-	}{
-		{"unsigned", "", "", 0, 1},
-		{"signed", `{"record":10,"order":"o","officer":"p","log":"log.example.com/test","signedAt":"2026-03-02T08:00:00Z"}`, "", 1, 0},
-		{"signed for another record", `{"record":11,"order":"o","officer":"p","log":"log.example.com/test","signedAt":"2026-03-02T08:00:00Z"}`, "other records", 0, 0},
-	} {
-		records := plain(40)
-		removal := removalOf(30, records[9])
-		body := map[string]any{}
-		require.NoError(t, json.Unmarshal(removal.Body, &body))
-		body["order"], body["officer"] = "o", "p"
-		if c.sent != "" {
-			body["signed"] = h.signRemoval(t, "ledger.remove", c.sent, nil)
-		}
-		var err error
-		removal.Body, err = json.Marshal(body)
-		require.NoError(t, err)
-		records[29] = removal
-		l := logOf(t, records)
-		dir := t.TempDir()
-		l.export(t, dir, 1, 40, []uint64{10})
-		v, err := l.verifier.WithIdentities(h.operator)
-		require.NoError(t, err)
-		report, err := VerifyExport(t.Context(), dir, v, nil)
-		require.NoError(t, err)
-		require.Equal(t, c.signed, report.Removals.Signed, c.name)
-		require.Equal(t, c.without, report.Removals.Unsigned, c.name)
-		if c.want == "" {
-			require.Empty(t, report.Findings, c.name)
-		} else {
-			require.NotEmpty(t, report.Findings, c.name)
-			require.Contains(t, fmt.Sprint(report.Findings), c.want, c.name)
-		}
-	}
 }

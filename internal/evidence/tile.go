@@ -9,10 +9,13 @@ import (
 const (
 	hashSize   = len(Hash{})
 	tileHeight = 8 // levels of the tree that a tile spans
-	tileWidth  = 1 << tileHeight
+	// TileWidth is the number of hashes in a full tile.
+	TileWidth = 1 << tileHeight
 	// entrySize is the length of an entry in a bundle: two bytes with the length of its
 	// hash, and the hash.
 	entrySize = 2 + hashSize
+	// MaxTileBytes is the length of the largest file of the tree, a full bundle of entries.
+	MaxTileBytes = TileWidth * entrySize
 	// levels is how many levels of tiles the largest log has.
 	levels = 8
 )
@@ -40,7 +43,7 @@ func (p TilePath) String() string {
 		index = fmt.Sprintf("x%03d/%s", n%1000, index)
 	}
 	path := "tile/" + level + "/" + index
-	if p.Width < tileWidth {
+	if p.Width < TileWidth {
 		path += ".p/" + strconv.Itoa(p.Width)
 	}
 	return path
@@ -62,7 +65,7 @@ func parseTilePath(path string) (p TilePath, ok bool) {
 	if len(parts) < 3 || len(parts) > 16 || parts[0] != "tile" {
 		return p, false
 	}
-	p = TilePath{Level: EntriesLevel, Width: tileWidth}
+	p = TilePath{Level: EntriesLevel, Width: TileWidth}
 	if parts[1] != "entries" {
 		level, err := strconv.ParseUint(parts[1], 10, 6)
 		if err != nil {
@@ -85,7 +88,7 @@ func parseTilePath(path string) (p TilePath, ok bool) {
 		if err != nil || n > 999 {
 			return p, false
 		}
-		if p.Index = p.Index*1000 + n; p.Index >= sizeLimit {
+		if p.Index = p.Index*1000 + n; p.Index >= MaxSize {
 			return p, false
 		}
 	}
@@ -104,12 +107,12 @@ func (p TilePath) bytes() int {
 func (p TilePath) Records() (first, last uint64) {
 	height := max(p.Level, 0) * tileHeight
 	below := func(n uint64) uint64 { // records to the left of the level's n-th hash
-		if height >= 62 || n > sizeLimit>>height {
-			return sizeLimit // larger than any log
+		if height >= 62 || n > MaxSize>>height {
+			return MaxSize // larger than any log
 		}
 		return n << height
 	}
-	return below(p.Index*tileWidth) + 1, below(p.Index*tileWidth + uint64(p.Width))
+	return below(p.Index*TileWidth) + 1, below(p.Index*TileWidth + uint64(p.Width))
 }
 
 // Tiles is a source of tiles: a folder or a server.

@@ -44,7 +44,7 @@ func TestTilePath(t *testing.T) {
 func TestTilePathIsThatOfTlog(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		p := TilePath{rapid.IntRange(0, 63).Draw(t, "level"), rapid.Uint64Range(0, sizeLimit-1).Draw(t, "index"), rapid.IntRange(1, 256).Draw(t, "width")}
+		p := TilePath{rapid.IntRange(0, 63).Draw(t, "level"), rapid.Uint64Range(0, MaxSize-1).Draw(t, "index"), rapid.IntRange(1, 256).Draw(t, "width")}
 		theirs := tlog.Tile{H: 8, L: p.Level, N: int64(p.Index), W: p.Width}
 		require.Equal(t, theirs.Path(), "tile/8"+p.String()[len("tile"):])
 	})
@@ -77,7 +77,7 @@ func TestRecordsBelowATile(t *testing.T) {
 		"tile/1/001":            {65_537, 131_072},
 		"tile/2/000":            {1, 1 << 24},
 		"tile/7/000.p/63":       {1, 63 << 56},
-		"tile/63/x999/999":      {sizeLimit + 1, sizeLimit},
+		"tile/63/x999/999":      {MaxSize + 1, MaxSize},
 	} {
 		p, err := ParseTilePath(path)
 		require.NoError(t, err)

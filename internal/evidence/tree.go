@@ -140,7 +140,7 @@ func (t *Tree) clean(p TilePath) error {
 	if t.cleaned[p.Level+1] == p.Index+1 {
 		return nil
 	}
-	full := t.path(TilePath{p.Level, p.Index, tileWidth})
+	full := t.path(TilePath{p.Level, p.Index, TileWidth})
 	if err := t.disk.remove(full); err != nil {
 		return err
 	}

@@ -7,10 +7,10 @@ import (
 	"sync"
 )
 
-// provedTree reads the tiles of a tree from the root down: everything that it returns has
+// ProvedTree reads the tiles of a tree from the root down: everything that it returns has
 // been checked against a checkpoint. Several goroutines may use it, if its tiles allow
 // that.
-type provedTree struct {
+type ProvedTree struct {
 	tiles Tiles
 	size  uint64
 	edge  [levels][]byte // the last tile of each level, where it is not full
@@ -26,15 +26,15 @@ type provedTile struct {
 	err    error
 }
 
-// tilesInMind bounds a cache of tiles of 8 KiB each.
-const tilesInMind = 256
+// maxCachedTiles bounds the cache of tiles, 8 KiB each.
+const maxCachedTiles = 256
 
-// proveTree reads the right edge of the tree and checks it against the root of the
+// ProveTree reads the right edge of a tree and checks it against the root of the
 // checkpoint. The tree is nil where that fails: then nothing below can be checked. With
 // both a tree and an error, the last tile of leaves is damaged and is replaced by one
 // computed from its entries.
-func proveTree(tiles Tiles, cp Checkpoint) (*provedTree, error) {
-	t := &provedTree{tiles: tiles, size: cp.Size, cache: map[TilePath]*provedTile{}}
+func ProveTree(tiles Tiles, cp Checkpoint) (*ProvedTree, error) {
+	t := &ProvedTree{tiles: tiles, size: cp.Size, cache: map[TilePath]*provedTile{}}
 	var missing []error
 	for level := range levels {
 		p := edgePath(level, cp.Size)
@@ -72,8 +72,11 @@ func proveTree(tiles Tiles, cp Checkpoint) (*provedTree, error) {
 
 var errUnfit = errors.New("its hashes do not give the one above them")
 
+// Size returns the number of records in the tree.
+func (t *ProvedTree) Size() uint64 { return t.size }
+
 // root combines the full subtrees along the right edge (RFC 6962, 2.1).
-func (t *provedTree) root() Hash {
+func (t *ProvedTree) root() Hash {
 	e := edge{size: t.size}
 	for level, tile := range t.edge {
 		for i := tileHeight - 1; i >= 0; i-- {
@@ -86,12 +89,12 @@ func (t *provedTree) root() Hash {
 	return e.root()
 }
 
-// path returns the path of a tile in a tree of this size; its width may be 0.
-func (t *provedTree) path(level int, index uint64) TilePath {
+// Path returns the path of a tile in a tree of this size; its width may be 0.
+func (t *ProvedTree) Path(level int, index uint64) TilePath {
 	p := edgePath(level, t.size)
 	switch {
 	case index < p.Index:
-		return TilePath{level, index, tileWidth}
+		return TilePath{level, index, TileWidth}
 	case index == p.Index:
 		return p
 	}
@@ -99,12 +102,12 @@ func (t *provedTree) path(level int, index uint64) TilePath {
 }
 
 // tile returns the hashes of a tile, proved.
-func (t *provedTree) tile(level int, index uint64) ([]byte, error) {
-	p := t.path(level, index)
+func (t *ProvedTree) tile(level int, index uint64) ([]byte, error) {
+	p := t.Path(level, index)
 	switch {
 	case p.Width == 0:
 		return nil, tileError(p, fmt.Errorf("a log of %d records has no such tile", t.size))
-	case p.Width < tileWidth:
+	case p.Width < TileWidth:
 		return t.edge[level], nil
 	}
 	kept := t.keep(p)
@@ -112,12 +115,12 @@ func (t *provedTree) tile(level int, index uint64) ([]byte, error) {
 	return kept.hashes, kept.err
 }
 
-func (t *provedTree) keep(p TilePath) *provedTile {
+func (t *ProvedTree) keep(p TilePath) *provedTile {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	kept, ok := t.cache[p]
 	if !ok {
-		if len(t.order) == tilesInMind {
+		if len(t.order) == maxCachedTiles {
 			delete(t.cache, t.order[0])
 			t.order = append(t.order[:0], t.order[1:]...)
 		}
@@ -131,12 +134,12 @@ func (t *provedTree) keep(p TilePath) *provedTile {
 // prove reads a full tile and checks it against the tile above. Where a tile of leaves
 // does not match but one computed from its entries does, it uses that: check finds
 // the fault.
-func (t *provedTree) prove(p TilePath) ([]byte, error) {
-	above, err := t.tile(p.Level+1, p.Index/tileWidth)
+func (t *ProvedTree) prove(p TilePath) ([]byte, error) {
+	above, err := t.tile(p.Level+1, p.Index/TileWidth)
 	if err != nil {
 		return nil, err
 	}
-	want := hashAt(above, int(p.Index%tileWidth))
+	want := hashAt(above, int(p.Index%TileWidth))
 	tile, err := readTile(t.tiles, p)
 	if err == nil && subtree(tile) == want {
 		return tile, nil
@@ -153,7 +156,7 @@ func (t *provedTree) prove(p TilePath) ([]byte, error) {
 }
 
 // leavesOf computes a tile of leaves from the entries below it.
-func (t *provedTree) leavesOf(p TilePath) ([]byte, error) {
+func (t *ProvedTree) leavesOf(p TilePath) ([]byte, error) {
 	p.Level = EntriesLevel
 	bundle, err := readTile(t.tiles, p)
 	if err != nil {
@@ -161,27 +164,27 @@ func (t *provedTree) leavesOf(p TilePath) ([]byte, error) {
 	}
 	leaves := make([]byte, 0, p.Width*hashSize)
 	for i := range p.Width {
-		leaf := leafHash(entryAt(bundle, i))
+		leaf := LeafHash(entryAt(bundle, i))
 		leaves = append(leaves, leaf[:]...)
 	}
 	return leaves, nil
 }
 
-// leaf returns the hash of a record's leaf, proved.
-func (t *provedTree) leaf(sequence uint64) (Hash, error) {
+// Leaf returns the hash of a record's leaf, proved.
+func (t *ProvedTree) Leaf(sequence uint64) (Hash, error) {
 	if sequence == 0 || sequence > t.size {
 		return Hash{}, fmt.Errorf("record %d is not among the %d that the checkpoint covers", sequence, t.size)
 	}
-	leaves, err := t.tile(0, (sequence-1)/tileWidth)
+	leaves, err := t.tile(0, (sequence-1)/TileWidth)
 	if err != nil {
 		return Hash{}, err
 	}
-	return hashAt(leaves, int((sequence-1)%tileWidth)), nil
+	return hashAt(leaves, int((sequence-1)%TileWidth)), nil
 }
 
-// check compares a stored tile or bundle with the tree. It returns all faults.
-func (t *provedTree) check(p TilePath) []error {
-	if p.Width != t.path(p.Level, p.Index).Width {
+// Check compares a stored tile or bundle with the tree. It returns all faults.
+func (t *ProvedTree) Check(p TilePath) []error {
+	if p.Width != t.Path(p.Level, p.Index).Width {
 		return []error{tileError(p, fmt.Errorf("a log of %d records has no such tile", t.size))}
 	}
 	want, err := t.tile(max(p.Level, 0), p.Index)
@@ -199,20 +202,20 @@ func (t *provedTree) check(p TilePath) []error {
 	}
 	var faults []error
 	for i := range p.Width {
-		if leafHash(entryAt(stored, i)) != hashAt(want, i) {
-			n := p.Index*tileWidth + uint64(i) + 1
+		if LeafHash(entryAt(stored, i)) != hashAt(want, i) {
+			n := p.Index*TileWidth + uint64(i) + 1
 			faults = append(faults, &TileError{Path: p.String(), First: n, Last: n, Err: errors.New("the entry is not the one that the tree has")})
 		}
 	}
 	return faults
 }
 
-// checkAround checks the stored tile of leaves and the bundle that contain a record.
-func (t *provedTree) checkAround(sequence uint64) (faults []error) {
-	p := t.path(0, (sequence-1)/tileWidth)
-	faults = t.check(p)
+// CheckAround checks the stored tile of leaves and the bundle that contain a record.
+func (t *ProvedTree) CheckAround(sequence uint64) (faults []error) {
+	p := t.Path(0, (sequence-1)/TileWidth)
+	faults = t.Check(p)
 	p.Level = EntriesLevel
-	for _, err := range t.check(p) {
+	for _, err := range t.Check(p) {
 		if len(faults) == 0 || err.Error() != faults[0].Error() { // a fault further up is found twice
 			faults = append(faults, err)
 		}

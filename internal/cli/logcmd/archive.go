@@ -17,6 +17,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
+	"github.com/tocsin-project/tocsin/internal/evidence/export"
 	"github.com/tocsin-project/tocsin/internal/evidence/page"
 	"github.com/tocsin-project/tocsin/internal/printable"
 )
@@ -114,7 +115,7 @@ func (e environment) exportOnce(ctx context.Context, c *client.Client, dir strin
 	if err != nil {
 		return nil, err
 	}
-	var m evidence.Manifest // verified with the rest of the folder
+	var m export.Manifest // verified with the rest of the folder
 	if err := json.Unmarshal(raw, &m); err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}

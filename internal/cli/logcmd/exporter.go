@@ -12,6 +12,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
+	"github.com/tocsin-project/tocsin/internal/evidence/export"
 	"github.com/tocsin-project/tocsin/internal/evidence/page"
 	"github.com/tocsin-project/tocsin/internal/printable"
 )
@@ -23,9 +24,9 @@ type exporter struct {
 	log    *api.LogState
 	asked  api.RecordsRequest
 	count  *counter
-	out    *evidence.Export
+	out    *export.Writer
 	page   *page.Page
-	made   evidence.Manifest
+	made   export.Manifest
 	signed evidence.Checkpoint
 	first  uint64
 	last   uint64
@@ -90,7 +91,7 @@ func (x *exporter) begin(ctx context.Context, dir string, first, last uint64) (e
 		return errNoneStored
 	}
 	x.first, x.last = first, last
-	m := evidence.Manifest{Key: strings.TrimSpace(x.log.Key), First: first, Last: last, Since: x.asked.Since, Until: x.asked.Until, Made: clock.System{}.Now().UTC(), Page: page.Version,
+	m := export.Manifest{Key: strings.TrimSpace(x.log.Key), First: first, Last: last, Since: x.asked.Since, Until: x.asked.Until, Made: clock.System{}.Now().UTC(), Page: page.Version,
 		StoredLate: map[uint64]time.Time{}}
 	v, err := evidence.NewVerifier(x.log.Key)
 	if err != nil {
@@ -100,7 +101,7 @@ func (x *exporter) begin(ctx context.Context, dir string, first, last uint64) (e
 		return err
 	}
 	x.page, x.made = page.New(), m
-	x.out, err = evidence.CreateExport(dir, m, x.log.Checkpoint, x.client.Tiles(ctx))
+	x.out, err = export.Create(dir, m, x.log.Checkpoint, x.client.Tiles(ctx))
 	return err
 }
 

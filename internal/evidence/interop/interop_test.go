@@ -13,11 +13,12 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/transparency-dev/merkle/proof"
 	"github.com/transparency-dev/merkle/rfc6962"
 	"github.com/transparency-dev/tessera/client"
 	"github.com/transparency-dev/tessera/fsck"
+
+	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
 // checkLimit bounds the checker's time for a damaged log: for an altered bundle far from

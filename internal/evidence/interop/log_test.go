@@ -15,12 +15,13 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/transparency-dev/merkle/rfc6962"
 	"github.com/transparency-dev/tessera/api"
 	"github.com/transparency-dev/tessera/client"
 	"github.com/transparency-dev/tessera/fsck"
 	"golang.org/x/mod/sumdb/note"
+
+	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
 // sizes are those of logs whose tiles are just full, or just not.

@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"github.com/tocsin-project/tocsin/internal/evidence"
+	"github.com/tocsin-project/tocsin/internal/evidence/export"
 	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
@@ -35,7 +36,7 @@ const (
 // Page collects what a page shows of the records of an export, in any order as long as
 // the range itself is in order. It is for one goroutine.
 type Page struct {
-	evidence.Manifest
+	export.Manifest
 	Exercise  bool
 	Signed    evidence.Checkpoint
 	Incidents []*incident
@@ -192,7 +193,7 @@ func (p *Page) incident(parts []string) *incident {
 
 // Write renders the page in a version for an export with this manifest and this
 // checkpoint. Invisible characters are shown as escapes.
-func (p *Page) Write(w io.Writer, version string, m evidence.Manifest, cp evidence.Checkpoint) error {
+func (p *Page) Write(w io.Writer, version string, m export.Manifest, cp evidence.Checkpoint) error {
 	t, ok := versions[version]
 	if !ok {
 		return fmt.Errorf("the page has the version %q: %w", version, evidence.ErrNewer)

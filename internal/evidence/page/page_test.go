@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-project/tocsin/internal/evidence"
+	"github.com/tocsin-project/tocsin/internal/evidence/export"
 )
 
 // records are one of everything that a page shows.
@@ -48,7 +49,7 @@ func render(t *testing.T, records []evidence.Record) string {
 		p.Add(r)
 	}
 	var b bytes.Buffer
-	m := evidence.Manifest{Key: "log.example.com/test+1+A", First: 1, Last: 9, Made: made, Since: &made}
+	m := export.Manifest{Key: "log.example.com/test+1+A", First: 1, Last: 9, Made: made, Since: &made}
 	require.NoError(t, p.Write(&b, "tocsin/page/1", m, evidence.Checkpoint{Origin: "log.example.com/test", Size: 9, Note: "note\n"}))
 	return b.String()
 }
@@ -91,7 +92,7 @@ func TestPage_OfWhatWasStoredLate(t *testing.T) {
 	p.Add(evidence.Record{Sequence: 6, Subject: "incident.escalated.desk-a.o.i.2", Body: []byte(`{"desk":"desk-a","operator":"o","incident":"i","act":"update","from":"desk-a","reportedAt":"2026-03-01T05:30:00Z"}`)})
 	render := func(late map[uint64]time.Time) string {
 		var b bytes.Buffer
-		require.NoError(t, p.Write(&b, Version, evidence.Manifest{First: 5, Last: 6, Made: made, StoredLate: late}, evidence.Checkpoint{}))
+		require.NoError(t, p.Write(&b, Version, export.Manifest{First: 5, Last: 6, Made: made, StoredLate: late}, evidence.Checkpoint{}))
 		return b.String()
 	}
 	got := render(nil)
@@ -133,8 +134,8 @@ func exported(t *testing.T, version string, change func(string) string) (dir str
 	cp, err := key.Sign(tree.Size(), tree.Root())
 	require.NoError(t, err)
 	dir = filepath.Join(tmp, "export")
-	m := evidence.Manifest{Key: key.Verifier(), First: 2, Last: uint64(len(all)), Made: made, Page: version}
-	e, err := evidence.CreateExport(dir, m, cp.Note, evidence.Dir(tiles))
+	m := export.Manifest{Key: key.Verifier(), First: 2, Last: uint64(len(all)), Made: made, Page: version}
+	e, err := export.Create(dir, m, cp.Note, evidence.Dir(tiles))
 	require.NoError(t, err)
 	p := New()
 	for _, r := range all[1:] {

@@ -10,16 +10,17 @@ import (
 	"strings"
 
 	"github.com/tocsin-project/tocsin/internal/evidence"
+	"github.com/tocsin-project/tocsin/internal/evidence/export"
 )
 
-// VerifyExport is evidence.VerifyExport, and also renders the page of the export from its
+// VerifyExport is export.Verify, and also renders the page of the export from its
 // records and compares it. The manifest is not signed, and one that names no version may
 // come from an earlier program or from a forger: its page is compared with the first
 // version. A page that is not compared, and every other unproved file that a browser
 // displays, is reported as unchecked.
-func VerifyExport(ctx context.Context, dir string, v evidence.Verifier, progress func(done, of uint64)) (evidence.Report, error) {
+func VerifyExport(ctx context.Context, dir string, v evidence.Verifier, progress func(done, of uint64)) (export.Report, error) {
 	p := New()
-	report, err := evidence.VerifyExportReading(ctx, dir, v, progress, p.Add)
+	report, err := export.VerifyReading(ctx, dir, v, progress, p.Add)
 	if err != nil {
 		return report, err
 	}
@@ -41,8 +42,8 @@ func VerifyExport(ctx context.Context, dir string, v evidence.Verifier, progress
 
 const doNotTrust = "it was not checked against the records, and may have been changed: do not trust what it shows"
 
-func unchecked(report *evidence.Report, name, message string) {
-	report.Unchecked = append(report.Unchecked, evidence.Finding{Path: name, Message: message})
+func unchecked(report *export.Report, name, message string) {
+	report.Unchecked = append(report.Unchecked, export.Finding{Path: name, Message: message})
 }
 
 // isPage reports whether a browser displays a file of this name as a page.
@@ -52,11 +53,11 @@ func isPage(name string) bool {
 	return strings.HasPrefix(path.Base(name), "index.") || strings.Contains(ending, "htm") || ending == ".mht" || ending == ".svg" || ending == ".xml" || ending == ".pdf"
 }
 
-func (p *Page) compare(report *evidence.Report) error {
+func (p *Page) compare(report *export.Report) error {
 	m := report.Contents
-	at := slices.IndexFunc(m.Files, func(f evidence.ManifestFile) bool { return f.Path == File })
+	at := slices.IndexFunc(m.Files, func(f export.ManifestFile) bool { return f.Path == File })
 	finding := func(message string) {
-		report.Findings = append(report.Findings, evidence.Finding{Path: File, Message: message})
+		report.Findings = append(report.Findings, export.Finding{Path: File, Message: message})
 	}
 	if at < 0 {
 		if m.Page != "" {

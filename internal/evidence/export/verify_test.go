@@ -1,4 +1,4 @@
-package evidence
+package export
 
 import (
 	"bytes"
@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
 func backgroundOf(t require.TestingT) context.Context {
@@ -53,7 +55,7 @@ func TestExportOfAnyRange(t *testing.T) {
 		require.Empty(t, r.Findings, "%+v", c)
 		require.Equal(t, c.last-c.first+1, r.Records)
 		if c.last >= c.first {
-			p, err := ProveExported(dir, l.verifier, c.last)
+			p, err := Prove(dir, l.verifier, c.last)
 			require.NoError(t, err, "%+v", c)
 			require.Equal(t, l.records[c.last-1].Line(), p.Record.Line())
 		}
@@ -92,7 +94,7 @@ func TestDamageIsNamed(t *testing.T) {
 		}, 299, recordsFile, "not in the range"},
 		{"a record that the log never had", func(t *testing.T, dir string, l *testLog) {
 			rewrite(t, dir, contextFile, func(b []byte) []byte {
-				return append(append(b, Record{Sequence: 301, Subject: "x"}.Line()...), '\n')
+				return append(append(b, evidence.Record{Sequence: 301, Subject: "x"}.Line()...), '\n')
 			})
 		}, 301, contextFile, "not among the 300"},
 		{"another removal", func(t *testing.T, dir string, l *testLog) {
@@ -119,10 +121,10 @@ func TestDamageIsNamed(t *testing.T) {
 			rewrite(t, dir, "tile/1/000.p/1", func(b []byte) []byte { b[7] ^= 1; return b })
 		}, 0, tileFolder, "do not give the root of the checkpoint"},
 		{"an entry was changed", func(t *testing.T, dir string, l *testLog) {
-			rewrite(t, dir, bundle, func(b []byte) []byte { b[41*entrySize+5] ^= 1; return b })
+			rewrite(t, dir, bundle, func(b []byte) []byte { b[41*entryBytes+5] ^= 1; return b })
 		}, 42, bundle, "the entry is not the one that the tree has"},
 		{"a bundle is cut", func(t *testing.T, dir string, l *testLog) {
-			rewrite(t, dir, bundle, func(b []byte) []byte { return b[:entrySize] })
+			rewrite(t, dir, bundle, func(b []byte) []byte { return b[:entryBytes] })
 		}, 0, bundle, "bytes, not 8704"},
 		{"a tile is missing", func(t *testing.T, dir string, l *testLog) {
 			require.NoError(t, os.Remove(filepath.Join(dir, "tile/0/000")))
@@ -187,7 +189,7 @@ func TestDamageIsNamed(t *testing.T) {
 }
 
 func (l *testLog) rulesOf(sequence uint64) string {
-	rules, _, _ := l.records[sequence-1].rules()
+	rules, _, _ := rulesOf(l.records[sequence-1])
 	return rules.SHA256
 }
 
@@ -259,13 +261,13 @@ func TestFindingsAreBounded(t *testing.T) {
 func TestVerifyWhatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	l := logOf(t, plain(3))
-	_, err := VerifyExport(t.Context(), filepath.Join(t.TempDir(), "none"), l.verifier, nil)
+	_, err := Verify(t.Context(), filepath.Join(t.TempDir(), "none"), l.verifier, nil)
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	dir := t.TempDir()
 	l.export(t, dir, 1, 3, nil)
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = VerifyExport(ended, dir, l.verifier, nil)
+	_, err = Verify(ended, dir, l.verifier, nil)
 	require.ErrorIs(t, err, context.Canceled)
 }
 
@@ -274,7 +276,7 @@ func TestVerifyTellsProgress(t *testing.T) {
 	dir := t.TempDir()
 	l, _ := sample(t, dir)
 	ended := make(chan struct{}, 1000)
-	_, err := VerifyExport(t.Context(), dir, l.verifier, func(done, of uint64) {
+	_, err := Verify(t.Context(), dir, l.verifier, func(done, of uint64) {
 		if done == of {
 			ended <- struct{}{}
 		}

@@ -1,47 +1,49 @@
-package evidence
+package export
 
 import (
 	"runtime"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
 // checkTiles checks every tile of the range, and every other tile in the export, against
 // the checkpoint.
-func (c *exportCheck) checkTiles() {
+func (c *check) checkTiles() {
 	g := c.group()
-	check := func(p TilePath) {
+	check := func(p evidence.TilePath) {
 		g.Go(func() error {
-			faults := c.tree.check(p)
+			faults := c.tree.Check(p)
 			for _, err := range faults {
 				c.fault(err, ofStored)
 			}
-			if p.Level == EntriesLevel && len(faults) == 0 {
+			if p.Level == evidence.EntriesLevel && len(faults) == 0 {
 				c.entries.Add(uint64(p.Width))
 			}
 			return nil
 		})
 	}
-	first, last := (c.manifest.First-1)/tileWidth, (max(c.manifest.Last, 1)-1)/tileWidth
-	inRange := func(p TilePath) bool {
+	first, last := (c.manifest.First-1)/evidence.TileWidth, (max(c.manifest.Last, 1)-1)/evidence.TileWidth
+	inRange := func(p evidence.TilePath) bool {
 		return p.Level <= 0 && c.manifest.Last >= c.manifest.First && first <= p.Index && p.Index <= last
 	}
-	for index := first; index <= last && inRange(TilePath{Index: index}) && c.ctx.Err() == nil; index++ {
-		p := c.tree.path(0, index)
+	for index := first; index <= last && inRange(evidence.TilePath{Index: index}) && c.ctx.Err() == nil; index++ {
+		p := c.tree.Path(0, index)
 		check(p)
-		p.Level = EntriesLevel
+		p.Level = evidence.EntriesLevel
 		check(p)
 	}
 	for _, f := range c.manifest.Files {
 		if !strings.HasPrefix(f.Path, tileFolder) || c.ctx.Err() != nil {
 			continue
 		}
-		p, err := ParseTilePath(f.Path)
+		p, err := evidence.ParseTilePath(f.Path)
 		switch {
 		case err != nil:
 			c.find(0, f.Path, "%v", err)
-		case !inRange(p) || p.Width != c.tree.path(p.Level, p.Index).Width:
+		case !inRange(p) || p.Width != c.tree.Path(p.Level, p.Index).Width:
 			check(p)
 		}
 	}
@@ -49,7 +51,7 @@ func (c *exportCheck) checkTiles() {
 }
 
 // group runs work on every core.
-func (c *exportCheck) group() *errgroup.Group {
+func (c *check) group() *errgroup.Group {
 	var g errgroup.Group
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	return &g

@@ -1,4 +1,4 @@
-package evidence
+package export
 
 import (
 	"crypto/sha256"
@@ -10,23 +10,24 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/private"
 )
 
-// Export writes a folder of evidence: records with the tiles that prove them under one
+// Writer writes a folder of evidence: records with the tiles that prove them under one
 // checkpoint. It is for one goroutine. It keeps in memory only the names and hashes of
 // its files, a few bytes for each record.
 //
 // The first error is final: after it no manifest is written, and a verifier reports that
 // the export is incomplete.
-type Export struct {
+type Writer struct {
 	dir      string
 	manifest Manifest
-	tree     *provedTree
-	records  *exportFile
-	context  *exportFile
+	tree     *evidence.ProvedTree
+	records  *file
+	context  *file
 	files    []ManifestFile // complete ones
-	open     []*exportFile  // of AddFile
+	open     []*file        // of AddFile
 	next     uint64         // the first record of the range not yet added
 	bundles  uint64         // the first bundle of the range not yet checked
 	gaps     spans          // of the range
@@ -35,13 +36,13 @@ type Export struct {
 	err      error
 }
 
-// CreateExport begins an export of the records First to Last of a log in a folder, which
+// Create begins an export of the records First to Last of a log in a folder, which
 // is created if necessary and must be empty. The manifest provides what is known at the
 // start: Key, First, Last, Since, Until, Made, and Origin if it must match the
 // checkpoint's. StoredLate may be filled until Close. The checkpoint must be signed with
 // the key; tiles are those of the log, and each is read once.
-func CreateExport(dir string, m Manifest, checkpoint string, tiles Tiles) (*Export, error) {
-	v, err := NewVerifier(m.Key)
+func Create(dir string, m Manifest, checkpoint string, tiles evidence.Tiles) (*Writer, error) {
+	v, err := evidence.NewVerifier(m.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +62,7 @@ func CreateExport(dir string, m Manifest, checkpoint string, tiles Tiles) (*Expo
 	if err := emptyFolder(dir); err != nil {
 		return nil, err
 	}
-	e := &Export{dir: dir, manifest: m, next: m.First, bundles: (m.First - 1) / tileWidth, besides: map[uint64]bool{}}
+	e := &Writer{dir: dir, manifest: m, next: m.First, bundles: (m.First - 1) / evidence.TileWidth, besides: map[uint64]bool{}}
 	return e, e.begin(cp, tiles)
 }
 
@@ -78,13 +79,13 @@ func emptyFolder(dir string) error {
 	return nil
 }
 
-func (e *Export) begin(cp Checkpoint, tiles Tiles) (err error) {
+func (e *Writer) begin(cp evidence.Checkpoint, tiles evidence.Tiles) (err error) {
 	defer func() {
 		if err != nil {
 			e.Abandon()
 		}
 	}()
-	if e.tree, err = proveTree(keptTiles{e, tiles}, cp); err != nil {
+	if e.tree, err = evidence.ProveTree(keptTiles{e, tiles}, cp); err != nil {
 		return fmt.Errorf("evidence: export: %w", err)
 	}
 	if err := e.write(checkpointFile, []byte(cp.Note)); err != nil {
@@ -103,8 +104,8 @@ func (e *Export) begin(cp Checkpoint, tiles Tiles) (err error) {
 // keptTiles reads tiles from the folder of an export, to which it copies every tile on
 // its first use.
 type keptTiles struct {
-	export *Export
-	from   Tiles
+	export *Writer
+	from   evidence.Tiles
 }
 
 func (k keptTiles) Tile(path string) ([]byte, error) {
@@ -120,7 +121,7 @@ func (k keptTiles) Tile(path string) ([]byte, error) {
 
 // Add adds the next record of the range. It must match the tree: the error names the
 // record that does not.
-func (e *Export) Add(r Record) error {
+func (e *Writer) Add(r evidence.Record) error {
 	if e.err != nil {
 		return e.err
 	}
@@ -143,15 +144,15 @@ func (e *Export) Add(r Record) error {
 
 // AddContext adds a record that is needed to read the range: the removal of a record, or
 // the rules of a decision. A record inside the range, or one already added, is ignored.
-func (e *Export) AddContext(r Record) error {
+func (e *Writer) AddContext(r evidence.Record) error {
 	if e.err != nil {
 		return e.err
 	}
 	if e.manifest.First <= r.Sequence && r.Sequence <= e.manifest.Last || e.besides[r.Sequence] {
 		return nil
 	}
-	if 0 < r.Sequence && r.Sequence <= e.tree.size {
-		if err := errors.Join(e.tree.checkAround(r.Sequence)...); err != nil {
+	if 0 < r.Sequence && r.Sequence <= e.tree.Size() {
+		if err := errors.Join(e.tree.CheckAround(r.Sequence)...); err != nil {
 			return e.fail(err)
 		}
 	}
@@ -163,9 +164,9 @@ func (e *Export) AddContext(r Record) error {
 }
 
 // reach checks the entries of the range up to a record.
-func (e *Export) reach(sequence uint64) error {
-	for ; e.bundles <= (sequence-1)/tileWidth; e.bundles++ {
-		if err := errors.Join(e.tree.checkAround(e.bundles*tileWidth + 1)...); err != nil {
+func (e *Writer) reach(sequence uint64) error {
+	for ; e.bundles <= (sequence-1)/evidence.TileWidth; e.bundles++ {
+		if err := errors.Join(e.tree.CheckAround(e.bundles*evidence.TileWidth + 1)...); err != nil {
 			return err
 		}
 	}
@@ -173,22 +174,22 @@ func (e *Export) reach(sequence uint64) error {
 }
 
 // add writes a record that matches the tree.
-func (e *Export) add(to *exportFile, r Record) error {
-	leaf, err := e.tree.leaf(r.Sequence)
+func (e *Writer) add(to *file, r evidence.Record) error {
+	leaf, err := e.tree.Leaf(r.Sequence)
 	if err != nil {
 		return err
 	}
-	if entry := r.Entry(); leafHash(entry) != leaf {
+	if entry := r.Entry(); evidence.LeafHash(entry) != leaf {
 		return fmt.Errorf("record %d (%s) is not what the log has certified: its entry is %s", r.Sequence, r.Subject, entry)
 	}
-	removed, faults := e.tree.removedBy(r, e.manifest.First, e.manifest.Last)
+	removed, faults := removedBy(e.tree, r, e.manifest.First, e.manifest.Last)
 	if len(faults) > 0 {
 		return fmt.Errorf("record %d (%s): %w", r.Sequence, r.Subject, errors.Join(faults...))
 	}
 	for _, run := range removed {
 		e.removed.add(run)
 	}
-	if rules, text, ok := r.rules(); ok {
+	if rules, text, ok := rulesOf(r); ok {
 		if err := e.write(rulesPath(rules.SHA256), []byte(text)); err != nil {
 			return err
 		}
@@ -198,7 +199,7 @@ func (e *Export) add(to *exportFile, r Record) error {
 	return err
 }
 
-func (e *Export) fail(err error) error {
+func (e *Writer) fail(err error) error {
 	if e.err == nil {
 		e.err = fmt.Errorf("evidence: export: %w", err)
 	}
@@ -207,7 +208,7 @@ func (e *Export) fail(err error) error {
 
 // AddFile creates another file in the folder, by its path with slashes. It must be closed
 // before the export is. Nothing proves its content; the manifest has its hash.
-func (e *Export) AddFile(path string) (io.WriteCloser, error) {
+func (e *Writer) AddFile(path string) (io.WriteCloser, error) {
 	if e.err != nil {
 		return nil, e.err
 	}
@@ -225,7 +226,7 @@ func (e *Export) AddFile(path string) (io.WriteCloser, error) {
 // Close makes the export durable, and writes the manifest after everything else. Records
 // of the range that were not added must be covered by removals that were. It returns the
 // SHA-256 of the manifest, in hex.
-func (e *Export) Close() (string, error) {
+func (e *Writer) Close() (string, error) {
 	defer e.Abandon()
 	if err := e.finish(); err != nil {
 		return "", e.fail(err)
@@ -235,7 +236,7 @@ func (e *Export) Close() (string, error) {
 	if err != nil {
 		return "", e.fail(err)
 	}
-	if err := WriteFile(filepath.Join(e.dir, manifestFile), raw); err != nil {
+	if err := evidence.WriteFile(filepath.Join(e.dir, manifestFile), raw); err != nil {
 		return "", e.fail(err)
 	}
 	e.err = errors.New("evidence: export: it is closed")
@@ -243,7 +244,7 @@ func (e *Export) Close() (string, error) {
 	return hexOf(sum[:]), nil
 }
 
-func (e *Export) finish() error {
+func (e *Writer) finish() error {
 	if e.err != nil {
 		return e.err
 	}
@@ -273,7 +274,7 @@ func (e *Export) finish() error {
 
 // Abandon gives up an export that will not be closed: its files stay, without a manifest.
 // After Close it does nothing.
-func (e *Export) Abandon() {
+func (e *Writer) Abandon() {
 	if e.err == nil {
 		e.err = errors.New("evidence: export: it was given up")
 	}

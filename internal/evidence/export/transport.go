@@ -1,4 +1,4 @@
-package evidence
+package export
 
 import (
 	"bytes"
@@ -130,7 +130,7 @@ const restoreLimit = 1 << 28
 
 // restore reverts the changes of transport to a file of an export that differs from the
 // manifest, if nothing else happened to it.
-func (c *exportCheck) restore(f ManifestFile) bool {
+func (c *check) restore(f ManifestFile) bool {
 	raw, err := c.small(f.Path, restoreLimit)
 	if err != nil {
 		return false
@@ -144,7 +144,7 @@ func (c *exportCheck) restore(f ManifestFile) bool {
 
 // endsInCR reports whether the lines of a file seem to end with CR alone, which does not
 // change its size.
-func (c *exportCheck) endsInCR(f ManifestFile) bool {
+func (c *check) endsInCR(f ManifestFile) bool {
 	if strings.HasPrefix(f.Path, tileFolder) {
 		return false
 	}
@@ -158,7 +158,7 @@ func (c *exportCheck) endsInCR(f ManifestFile) bool {
 }
 
 // restored notes a file whose text before the damage of transport is known.
-func (c *exportCheck) restored(path string, text []byte, damage []string) {
+func (c *check) restored(path string, text []byte, damage []string) {
 	if c.mended == nil {
 		c.mended = map[string][]byte{}
 	}
@@ -214,7 +214,7 @@ type Damaged struct {
 func (d Damaged) String() string { return fmt.Sprintf("%s: %v", d.Path, d.Damage) }
 
 // open opens a file of the inventory, with changes of transport reverted.
-func (c *exportCheck) open(path string) (io.ReadCloser, error) {
+func (c *check) open(path string) (io.ReadCloser, error) {
 	if text, ok := c.mended[path]; ok {
 		return io.NopCloser(bytes.NewReader(text)), nil
 	}

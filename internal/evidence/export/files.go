@@ -1,4 +1,4 @@
-package evidence
+package export
 
 import (
 	"crypto/sha256"
@@ -9,11 +9,13 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
 // inventory lists the files in the folder. Only regular files are ever opened: a link
 // could lead out of it, a pipe would never end.
-func (c *exportCheck) inventory() (map[string]int64, error) {
+func (c *check) inventory() (map[string]int64, error) {
 	files := map[string]int64{}
 	err := fs.WalkDir(c.root.FS(), ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -34,7 +36,7 @@ func (c *exportCheck) inventory() (map[string]int64, error) {
 }
 
 // readManifest reads the manifest and compares it with the existing files.
-func (c *exportCheck) readManifest() bool {
+func (c *check) readManifest() bool {
 	raw, err := c.small(manifestFile, manifestLimit)
 	if errors.Is(err, fs.ErrNotExist) {
 		c.find(0, manifestFile, "it is missing: the export is not complete")
@@ -62,7 +64,7 @@ func (c *exportCheck) readManifest() bool {
 	return true
 }
 
-func (c *exportCheck) compareFiles() {
+func (c *check) compareFiles() {
 	listed := make(map[string]bool, len(c.manifest.Files))
 	for _, f := range c.manifest.Files {
 		listed[f.Path] = true
@@ -92,7 +94,7 @@ func (c *exportCheck) compareFiles() {
 
 // openCheckpoint opens the checkpoint with the given key, and checks the manifest's data
 // on the log against it.
-func (c *exportCheck) openCheckpoint() (Checkpoint, bool) {
+func (c *check) openCheckpoint() (evidence.Checkpoint, bool) {
 	m := c.manifest
 	if key, err := c.small(keyFile, vkeyLimit); err != nil {
 		c.find(0, keyFile, "%v", err)
@@ -102,15 +104,15 @@ func (c *exportCheck) openCheckpoint() (Checkpoint, bool) {
 	note, err := c.small(checkpointFile, checkpointLimit)
 	if err != nil {
 		c.find(0, checkpointFile, "%v", err)
-		return Checkpoint{}, false
+		return evidence.Checkpoint{}, false
 	}
 	cp, err := c.verifier.Open(string(note))
 	if err != nil {
 		c.findError(0, checkpointFile, err)
-		return Checkpoint{}, false
+		return evidence.Checkpoint{}, false
 	}
 	c.report.Checkpoint = cp
-	switch own, err := NewVerifier(m.Key); {
+	switch own, err := evidence.NewVerifier(m.Key); {
 	case err != nil:
 		c.find(0, manifestFile, "%v", err)
 	default:
@@ -129,7 +131,7 @@ func (c *exportCheck) openCheckpoint() (Checkpoint, bool) {
 }
 
 // openStored opens a file of the inventory.
-func (c *exportCheck) openStored(path string) (*os.File, error) {
+func (c *check) openStored(path string) (*os.File, error) {
 	if _, ok := c.files[path]; !ok {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
 	}
@@ -137,7 +139,7 @@ func (c *exportCheck) openStored(path string) (*os.File, error) {
 }
 
 // small reads a file of at most most bytes.
-func (c *exportCheck) small(path string, most int64) ([]byte, error) {
+func (c *check) small(path string, most int64) ([]byte, error) {
 	f, err := c.open(path)
 	if err != nil {
 		return nil, err
@@ -151,15 +153,15 @@ func (c *exportCheck) small(path string, most int64) ([]byte, error) {
 }
 
 // Tile reads a tile of the export as stored.
-func (c *exportCheck) Tile(path string) ([]byte, error) {
-	tile, err := c.small(path, int64(tileWidth*entrySize))
+func (c *check) Tile(path string) ([]byte, error) {
+	tile, err := c.small(path, int64(evidence.MaxTileBytes))
 	if errors.Is(err, fs.ErrNotExist) {
 		err = fs.ErrNotExist
 	}
 	return tile, err
 }
 
-func (c *exportCheck) progressed(n int) {
+func (c *check) progressed(n int) {
 	done := c.done.Add(uint64(n))
 	if c.progress != nil {
 		c.progress(min(done, c.of.Load()), c.of.Load())
@@ -168,7 +170,7 @@ func (c *exportCheck) progressed(n int) {
 
 // hashFiles checks every file against the manifest, except for the records, which are
 // hashed as they are read.
-func (c *exportCheck) hashFiles() {
+func (c *check) hashFiles() {
 	g := c.group()
 	for _, f := range c.manifest.Files {
 		if c.ctx.Err() != nil {
@@ -182,7 +184,7 @@ func (c *exportCheck) hashFiles() {
 }
 
 // hash checks one file against the manifest.
-func (c *exportCheck) hash(path string) {
+func (c *check) hash(path string) {
 	f, err := c.open(path)
 	if err != nil {
 		return // reported when the manifest was compared
@@ -205,7 +207,7 @@ func (c *exportCheck) hash(path string) {
 	}
 }
 
-func (c *exportCheck) compareHash(path string, sum []byte) {
+func (c *check) compareHash(path string, sum []byte) {
 	i, ok := slices.BinarySearchFunc(c.manifest.Files, path, func(f ManifestFile, path string) int { return strings.Compare(f.Path, path) })
 	if ok && c.manifest.Files[i].SHA256 != hexOf(sum) {
 		c.find(0, path, "it was changed: its SHA-256 is %s; the manifest says %s", hexOf(sum), c.manifest.Files[i].SHA256)

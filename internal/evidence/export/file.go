@@ -1,4 +1,4 @@
-package evidence
+package export
 
 import (
 	"bufio"
@@ -15,9 +15,9 @@ import (
 	"github.com/tocsin-project/tocsin/internal/private"
 )
 
-// exportFile is a file of an export that is being written.
-type exportFile struct {
-	export *Export
+// file is a file of an export that is being written.
+type file struct {
+	export *Writer
 	path   string
 	file   *os.File
 	buffer *bufio.Writer
@@ -27,7 +27,7 @@ type exportFile struct {
 }
 
 // create creates a file that must not exist.
-func (e *Export) create(path string) (*exportFile, error) {
+func (e *Writer) create(path string) (*file, error) {
 	name := filepath.Join(e.dir, filepath.FromSlash(path))
 	if err := private.MakeUnchecked(filepath.Dir(name)); err != nil {
 		return nil, err
@@ -36,11 +36,11 @@ func (e *Export) create(path string) (*exportFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &exportFile{export: e, path: path, file: f, buffer: bufio.NewWriterSize(f, 1<<16), sum: sha256.New()}, nil
+	return &file{export: e, path: path, file: f, buffer: bufio.NewWriterSize(f, 1<<16), sum: sha256.New()}, nil
 }
 
 // write writes a complete file.
-func (e *Export) write(path string, content []byte) error {
+func (e *Writer) write(path string, content []byte) error {
 	f, err := e.create(path)
 	if err != nil {
 		return err
@@ -49,7 +49,7 @@ func (e *Export) write(path string, content []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-func (f *exportFile) Write(b []byte) (int, error) {
+func (f *file) Write(b []byte) (int, error) {
 	if f.closed {
 		return 0, os.ErrClosed
 	}
@@ -63,7 +63,7 @@ func (f *exportFile) Write(b []byte) (int, error) {
 }
 
 // Close completes the file; it becomes durable when the export is closed.
-func (f *exportFile) Close() error {
+func (f *file) Close() error {
 	if f.closed {
 		return os.ErrClosed
 	}
@@ -79,7 +79,7 @@ func (f *exportFile) Close() error {
 const exportSyncs = 16
 
 // sync makes every file of the export durable, then their folders.
-func (e *Export) sync() error {
+func (e *Writer) sync() error {
 	folders := map[string]bool{e.dir: true, filepath.Dir(filepath.Clean(e.dir)): true}
 	var files, dirs errgroup.Group
 	files.SetLimit(exportSyncs)

@@ -1,4 +1,4 @@
-package evidence
+package export
 
 import (
 	"bytes"
@@ -78,7 +78,7 @@ func TestVerifyExport_TransportIsNoForgery(t *testing.T) {
 				damaged[d.Path] = true
 			}
 			require.True(t, damaged[recordsFile] && damaged[checkpointFile] && damaged[manifestFile], "%v", r.Damaged)
-			p, err := ProveExported(dir, l.verifier, 42)
+			p, err := Prove(dir, l.verifier, 42)
 			require.NoError(t, err, "one record can be taken out, too")
 			require.Equal(t, l.records[41].Line(), p.Record.Line())
 

@@ -1,4 +1,4 @@
-package evidence
+package export
 
 import (
 	"bytes"
@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
 const (
@@ -19,7 +21,7 @@ const (
 
 // checkRecords checks every record of both files against the tree, and missing ones
 // against the removals.
-func (c *exportCheck) checkRecords() {
+func (c *check) checkRecords() {
 	var all recordsSeen
 	c.context(&all)
 	gaps, ok := c.inRange(&all)
@@ -46,7 +48,7 @@ func (c *exportCheck) checkRecords() {
 	c.report.Acts, c.report.Removals = all.acts, all.removals
 }
 
-func (c *exportCheck) more(n uint64) {
+func (c *check) more(n uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.report.More += n
@@ -56,12 +58,12 @@ func (c *exportCheck) more(n uint64) {
 type recordsSeen struct {
 	removed        spans
 	rules          []ManifestRules
-	acts, removals Acts
+	acts, removals evidence.Acts
 	lines          uint64 // of records.jsonl, proved or not
 }
 
 // inRange checks records.jsonl, and returns what is missing from the range.
-func (c *exportCheck) inRange(all *recordsSeen) (gaps spans, ok bool) {
+func (c *check) inRange(all *recordsSeen) (gaps spans, ok bool) {
 	first, last := c.manifest.First, c.manifest.Last
 	next := first
 	ok = c.lines(recordsFile, func(r checkedLine) {
@@ -95,7 +97,7 @@ func (c *exportCheck) inRange(all *recordsSeen) (gaps spans, ok bool) {
 }
 
 // context checks context.jsonl.
-func (c *exportCheck) context(all *recordsSeen) {
+func (c *check) context(all *recordsSeen) {
 	seen, n := map[uint64]bool{}, 0
 	c.lines(contextFile, func(r checkedLine) {
 		n++
@@ -117,7 +119,7 @@ func (c *exportCheck) context(all *recordsSeen) {
 	})
 }
 
-func (c *exportCheck) saw(r checkedLine) {
+func (c *check) saw(r checkedLine) {
 	if c.see != nil {
 		c.see(r.record)
 	}
@@ -133,14 +135,14 @@ func (s *recordsSeen) learn(r checkedLine) {
 	switch {
 	case r.act == nil:
 	case r.act.Desk == "":
-		s.removals.add(r.act)
+		s.removals.Add(r.act)
 	default:
-		s.acts.add(r.act)
+		s.acts.Add(r.act)
 	}
 }
 
 // checkRules checks the texts of packs and registers against their records, both ways.
-func (c *exportCheck) checkRules(proved []ManifestRules) {
+func (c *check) checkRules(proved []ManifestRules) {
 	slices.SortFunc(proved, func(a, b ManifestRules) int { return cmp.Compare(a.Record, b.Record) })
 	named := map[ManifestRules]bool{}
 	for _, r := range c.manifest.Rules {
@@ -175,19 +177,19 @@ func (c *exportCheck) checkRules(proved []ManifestRules) {
 
 // checkedLine is the result of one line.
 type checkedLine struct {
-	sequence uint64 // 0 where it could not be read
-	record   Record // set where the caller wants to see it
+	sequence uint64          // 0 where it could not be read
+	record   evidence.Record // set where the caller wants to see it
 	fault    string
 	unproved bool // because of a tile, which has a finding of its own
 	removed  spans
 	isRules  bool
 	rules    ManifestRules
-	act      *Act // of a desk; nil: none
+	act      *evidence.Act // of a desk; nil: none
 }
 
 // lines checks the lines of a file on every core, passes on the result of each in order,
 // and checks the file against the manifest.
-func (c *exportCheck) lines(path string, each func(checkedLine)) bool {
+func (c *check) lines(path string, each func(checkedLine)) bool {
 	f, err := c.open(path)
 	if err != nil {
 		return false // reported when the manifest was compared
@@ -253,7 +255,7 @@ func chunks(r io.Reader, each func(chunk []byte) error) error {
 	}
 }
 
-func (c *exportCheck) checkChunk(path string, chunk []byte) []checkedLine {
+func (c *check) checkChunk(path string, chunk []byte) []checkedLine {
 	lines := make([]checkedLine, 0, bytes.Count(chunk, []byte{'\n'}))
 	for line := range bytes.Lines(chunk) {
 		lines = append(lines, c.checkLine(path, line[:len(line)-1]))
@@ -262,10 +264,10 @@ func (c *exportCheck) checkChunk(path string, chunk []byte) []checkedLine {
 }
 
 // checkLine checks one record against the tree.
-func (c *exportCheck) checkLine(path string, line []byte) (out checkedLine) {
-	r, err := ParseLine(line)
+func (c *check) checkLine(path string, line []byte) (out checkedLine) {
+	r, err := evidence.ParseLine(line)
 	if err != nil {
-		out.sequence, _ = sequenceOf(line) // its claimed sequence
+		out.sequence, _ = evidence.ClaimedSequence(line) // its claimed sequence
 		out.fault = err.Error()
 		return out
 	}
@@ -273,9 +275,9 @@ func (c *exportCheck) checkLine(path string, line []byte) (out checkedLine) {
 	if c.see != nil {
 		out.record = r
 	}
-	leaf, err := c.tree.leaf(r.Sequence)
+	leaf, err := c.tree.Leaf(r.Sequence)
 	switch {
-	case err != nil && r.Sequence <= c.tree.size:
+	case err != nil && r.Sequence <= c.tree.Size():
 		c.fault(err, ofRecords)
 		out.unproved = true
 		return out
@@ -283,23 +285,23 @@ func (c *exportCheck) checkLine(path string, line []byte) (out checkedLine) {
 		out.fault = err.Error()
 		return out
 	}
-	if leafHash(r.Entry()) != leaf {
+	if evidence.LeafHash(r.Entry()) != leaf {
 		out.fault = fmt.Sprintf("it is not the record that the log has certified (%s)", r.Subject)
 		return out
 	}
 	var faults []error
-	out.removed, faults = c.tree.removedBy(r, c.manifest.First, c.manifest.Last)
+	out.removed, faults = removedBy(c.tree, r, c.manifest.First, c.manifest.Last)
 	for _, err := range faults {
-		if t := (*TileError)(nil); errors.As(err, &t) {
+		if t := (*evidence.TileError)(nil); errors.As(err, &t) {
 			c.fault(err, ofRecords)
 		} else {
 			c.find(r.Sequence, path, "%v", err)
 		}
 	}
-	if err := r.checkBody(); err != nil {
+	if err := r.CheckBody(); err != nil {
 		c.find(r.Sequence, path, "%v", err)
 	}
-	out.rules, _, out.isRules = r.rules()
+	out.rules, _, out.isRules = rulesOf(r)
 	if out.act, err = c.verifier.ActOf(r); err != nil {
 		c.findError(r.Sequence, path, err)
 	}

@@ -1,4 +1,4 @@
-package evidence
+package export
 
 import (
 	"cmp"
@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
 // Finding is one fault of an export.
@@ -22,16 +24,16 @@ type Finding struct {
 // Report is what an export proves. The export holds when there are no findings, and
 // nothing of it is unchecked.
 type Report struct {
-	Checkpoint Checkpoint `json:"-"`
-	Contents   Manifest   `json:"-"`
-	First      uint64     `json:"first"` // of the range
-	Last       uint64     `json:"last"`
-	Records    uint64     `json:"records"`  // proved records of the range
-	Removed    uint64     `json:"removed"`  // records of the range that a proved removal accounts for
-	Context    uint64     `json:"context"`  // proved records outside the range
-	Entries    uint64     `json:"entries"`  // entries of the tree that were checked against the checkpoint
-	Acts       Acts       `json:"acts"`     // of desks
-	Removals   Acts       `json:"removals"` // by administrators
+	Checkpoint evidence.Checkpoint `json:"-"`
+	Contents   Manifest            `json:"-"`
+	First      uint64              `json:"first"` // of the range
+	Last       uint64              `json:"last"`
+	Records    uint64              `json:"records"`  // proved records of the range
+	Removed    uint64              `json:"removed"`  // records of the range that a proved removal accounts for
+	Context    uint64              `json:"context"`  // proved records outside the range
+	Entries    uint64              `json:"entries"`  // entries of the tree that were checked against the checkpoint
+	Acts       evidence.Acts       `json:"acts"`     // of desks
+	Removals   evidence.Acts       `json:"removals"` // by administrators
 	// Rules are the packs and registers whose text is that of a proved record.
 	Rules []ManifestRules `json:"rules"`
 	// Manifest is the manifest's SHA-256, in hex. For Since, Until, Made and Unproved
@@ -65,12 +67,12 @@ const (
 	vkeyLimit       = 1 << 16
 )
 
-// VerifyExport is VerifyExportReading without a reader.
-func VerifyExport(ctx context.Context, dir string, v Verifier, progress func(done, of uint64)) (Report, error) {
-	return VerifyExportReading(ctx, dir, v, progress, nil)
+// Verify is VerifyReading without a reader.
+func Verify(ctx context.Context, dir string, v evidence.Verifier, progress func(done, of uint64)) (Report, error) {
+	return VerifyReading(ctx, dir, v, progress, nil)
 }
 
-// VerifyExportReading verifies a folder written by Export with the key of the log, and
+// VerifyReading verifies a folder written by Writer with the key of the log, and
 // trusts nothing else in it: it opens the checkpoint with the key, and checks every tile
 // against its root and every record against its leaf. It continues after a finding to
 // find all. progress, unless nil, is called from any goroutine with the number of bytes
@@ -79,13 +81,13 @@ func VerifyExport(ctx context.Context, dir string, v Verifier, progress func(don
 // The error is for a folder that cannot be read at all, and for a context that ends.
 // Faults of readable files are findings. Every proved record is passed to see, unless it
 // is nil: those outside the range, then those of the range in order.
-func VerifyExportReading(ctx context.Context, dir string, v Verifier, progress func(done, of uint64), see func(Record)) (Report, error) {
+func VerifyReading(ctx context.Context, dir string, v evidence.Verifier, progress func(done, of uint64), see func(evidence.Record)) (Report, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return Report{}, fmt.Errorf("evidence: export: %w", err)
 	}
 	defer root.Close() // only read
-	c := &exportCheck{ctx: ctx, root: root, verifier: v, progress: progress, see: see}
+	c := &check{ctx: ctx, root: root, verifier: v, progress: progress, see: see}
 	c.report.Rules, c.report.Unproved, c.report.Findings = []ManifestRules{}, []string{}, []Finding{}
 	if c.files, err = c.inventory(); err != nil {
 		return Report{}, fmt.Errorf("evidence: export: %w", err)
@@ -97,18 +99,18 @@ func VerifyExportReading(ctx context.Context, dir string, v Verifier, progress f
 	return c.finish(), nil
 }
 
-// exportCheck is one run of VerifyExport.
-type exportCheck struct {
+// check is one run of Verify.
+type check struct {
 	ctx      context.Context
 	root     *os.Root
-	verifier Verifier
+	verifier evidence.Verifier
 	progress func(done, of uint64)
-	see      func(Record) // may be nil
+	see      func(evidence.Record) // may be nil
 	done, of atomic.Uint64
 	files    map[string]int64  // existing regular files, with their sizes
 	mended   map[string][]byte // files with the damage of transport reverted
 	manifest Manifest
-	tree     *provedTree
+	tree     *evidence.ProvedTree
 	entries  atomic.Uint64
 
 	mu     sync.Mutex
@@ -116,20 +118,20 @@ type exportCheck struct {
 	said   map[string]bool // guarded by mu: faults of tiles already reported, which many records share
 }
 
-func (c *exportCheck) find(record uint64, path, format string, args ...any) {
+func (c *check) find(record uint64, path, format string, args ...any) {
 	c.add(&c.report.Findings, Finding{record, path, fmt.Sprintf(format, args...)})
 }
 
 // findError adds an error to the findings, or to what could not be checked.
-func (c *exportCheck) findError(record uint64, path string, err error) {
-	if Inconclusive(err) {
+func (c *check) findError(record uint64, path string, err error) {
+	if evidence.Inconclusive(err) {
 		c.add(&c.report.Unchecked, Finding{record, path, err.Error()})
 		return
 	}
 	c.find(record, path, "%v", err)
 }
 
-func (c *exportCheck) add(to *[]Finding, f Finding) {
+func (c *check) add(to *[]Finding, f Finding) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(*to) == maxFindings {
@@ -147,8 +149,8 @@ const (
 )
 
 // fault adds the fault of a tile once, however many records it affects.
-func (c *exportCheck) fault(err error, how string) {
-	var t *TileError
+func (c *check) fault(err error, how string) {
+	var t *evidence.TileError
 	if !errors.As(err, &t) {
 		c.find(0, tileFolder, "%v", err)
 		return
@@ -174,7 +176,7 @@ func (c *exportCheck) fault(err error, how string) {
 }
 
 // faults adds an error that may join several.
-func (c *exportCheck) faults(err error) {
+func (c *check) faults(err error) {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, e := range joined.Unwrap() {
 			c.faults(e)
@@ -184,7 +186,7 @@ func (c *exportCheck) faults(err error) {
 	}
 }
 
-func (c *exportCheck) finish() Report {
+func (c *check) finish() Report {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r := &c.report
@@ -197,14 +199,14 @@ func (c *exportCheck) finish() Report {
 	return *r
 }
 
-func (c *exportCheck) run() {
+func (c *check) run() {
 	if !c.readManifest() {
 		return
 	}
 	cp, ok := c.openCheckpoint()
 	c.hashFiles()
 	if ok {
-		tree, err := proveTree(c, cp)
+		tree, err := evidence.ProveTree(c, cp)
 		c.tree = tree
 		c.faults(err)
 	}

@@ -1,4 +1,4 @@
-package evidence
+package export
 
 import (
 	"bufio"
@@ -8,15 +8,17 @@ import (
 	"io"
 	"io/fs"
 	"os"
+
+	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
-// ProveExported makes the proof of one record of an export, and verifies it, even years
+// Prove makes the proof of one record of an export, and verifies it, even years
 // after the export was made and long after the record was archived. It checks nothing
 // else in the folder. The error is fs.ErrNotExist when the record, or a file that is
 // needed, is missing.
-func ProveExported(dir string, v Verifier, sequence uint64) (Proof, error) {
-	var p Proof
-	return p, exported(dir, v, func(c *exportCheck, cp Checkpoint) error {
+func Prove(dir string, v evidence.Verifier, sequence uint64) (evidence.Proof, error) {
+	var p evidence.Proof
+	return p, exported(dir, v, func(c *check, cp evidence.Checkpoint) error {
 		r, err := c.record(sequence)
 		if err != nil {
 			return err
@@ -24,39 +26,39 @@ func ProveExported(dir string, v Verifier, sequence uint64) (Proof, error) {
 		if sequence > cp.Size {
 			return fmt.Errorf("record %d is not among the %d that the checkpoint covers", sequence, cp.Size)
 		}
-		path, err := ProveInclusion(c, cp.Size, sequence-1)
+		path, err := evidence.ProveInclusion(c, cp.Size, sequence-1)
 		if err != nil {
 			return err
 		}
-		p = Proof{Record: r, Path: path, Checkpoint: cp.Note}
+		p = evidence.Proof{Record: r, Path: path, Checkpoint: cp.Note}
 		_, err = p.Verify(v)
 		return err
 	})
 }
 
-// ExtendExported proves from the tiles of an export that an earlier checkpoint covers the
+// ProveExtends proves from the tiles of an export that an earlier checkpoint covers the
 // beginning of the export's log, and verifies the proof. The error is fs.ErrNotExist when
 // the tiles do not reach that far.
-func ExtendExported(dir string, v Verifier, old Checkpoint) (Consistency, error) {
-	var p Consistency
-	return p, exported(dir, v, func(c *exportCheck, cp Checkpoint) error {
-		path, err := ProveConsistency(c, old.Size, cp.Size)
+func ProveExtends(dir string, v evidence.Verifier, old evidence.Checkpoint) (evidence.Consistency, error) {
+	var p evidence.Consistency
+	return p, exported(dir, v, func(c *check, cp evidence.Checkpoint) error {
+		path, err := evidence.ProveConsistency(c, old.Size, cp.Size)
 		if err != nil {
 			return err
 		}
-		p = Consistency{Size: old.Size, Root: old.Root, Path: path, Checkpoint: cp.Note}
+		p = evidence.Consistency{Size: old.Size, Root: old.Root, Path: path, Checkpoint: cp.Note}
 		return p.Verify(v, old)
 	})
 }
 
 // exported opens a folder for a caller that needs only a part of it.
-func exported(dir string, v Verifier, use func(c *exportCheck, cp Checkpoint) error) error {
+func exported(dir string, v evidence.Verifier, use func(c *check, cp evidence.Checkpoint) error) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return fmt.Errorf("evidence: export: %w", err)
 	}
 	defer root.Close() // only read
-	c := &exportCheck{root: root}
+	c := &check{root: root}
 	if c.files, err = c.inventory(); err != nil {
 		return fmt.Errorf("evidence: export: %w", err)
 	}
@@ -76,25 +78,25 @@ func exported(dir string, v Verifier, use func(c *exportCheck, cp Checkpoint) er
 }
 
 // record finds a record by its sequence.
-func (c *exportCheck) record(sequence uint64) (Record, error) {
+func (c *check) record(sequence uint64) (evidence.Record, error) {
 	for _, path := range []string{recordsFile, contextFile} {
 		f, err := c.open(path)
 		if err != nil {
-			return Record{}, err
+			return evidence.Record{}, err
 		}
 		line, err := findLine(f, sequence)
 		if err := errors.Join(err, f.Close()); err != nil {
-			return Record{}, fmt.Errorf("%s: %w", path, err)
+			return evidence.Record{}, fmt.Errorf("%s: %w", path, err)
 		}
 		if line != nil {
-			r, err := ParseLine(line)
+			r, err := evidence.ParseLine(line)
 			if err != nil {
-				return Record{}, fmt.Errorf("%s: record %d: %w", path, sequence, err)
+				return evidence.Record{}, fmt.Errorf("%s: record %d: %w", path, sequence, err)
 			}
 			return r, nil
 		}
 	}
-	return Record{}, absent(sequence)
+	return evidence.Record{}, absent(sequence)
 }
 
 // absent is the fs.ErrNotExist of a record that an export lacks.

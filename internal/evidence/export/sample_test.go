@@ -1,114 +1,34 @@
-package evidence
+package export
 
 import (
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/mod/sumdb/note"
+
+	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
-// testLog is a complete log in memory: records, tiles, a key.
-type testLog struct {
-	key      *Key
-	verifier Verifier
-	records  []Record // all that ever were, from 1
-	tiles    memory
-	cp       Checkpoint
-}
-
-var testKey = sync.OnceValue(freshKey)
-
-// freshKey returns a key that is not in a file.
-func freshKey() *Key {
-	secret, public, err := note.GenerateKey(rand.Reader, "log.example.com/test")
-	if err != nil {
-		panic(err)
-	}
-	signer, err := note.NewSigner(secret)
-	if err != nil {
-		panic(err)
-	}
-	return &Key{signer, public}
-}
-
-func logOf(t require.TestingT, records []Record) *testLog {
-	entries := make([]Hash, len(records))
-	for i, r := range records {
-		entries[i] = r.Entry()
-	}
-	l := &testLog{key: testKey(), records: records, tiles: inMemory(entries)}
-	var err error
-	l.verifier, err = NewVerifier(l.key.Verifier())
-	require.NoError(t, err)
-	l.cp = l.checkpoint(t, uint64(len(records)))
-	return l
-}
-
-func (l *testLog) checkpoint(t require.TestingT, size uint64) Checkpoint {
-	root, err := Root(l.tiles, size)
-	require.NoError(t, err)
-	cp, err := l.key.Sign(size, root)
-	require.NoError(t, err)
-	return cp
-}
-
-// plain are records without a meaning.
-func plain(n int) []Record {
-	records := make([]Record, n)
-	for i := range records {
-		records[i] = Record{
-			Sequence: uint64(i + 1),
-			Subject:  fmt.Sprintf("incident.accepted.grid-east.inc-%d.r1", i),
-			Header:   map[string][]string{"ce-time": {"2026-03-01T08:00:00.000Z"}, "ce-salt": {fmt.Sprintf("%032x", i)}},
-			Body:     fmt.Appendf(nil, `{"title":"事件 %d"}`, i),
-		}
-	}
-	return records
-}
-
 // rulesRecord returns a pack as a record.
-func rulesRecord(sequence uint64, text string) Record {
+func rulesRecord(sequence uint64, text string) evidence.Record {
 	sum := sha256.Sum256([]byte(text))
 	name := hexOf(sum[:])
 	body, _ := json.Marshal(map[string]string{"kind": "statute", "id": "pack-1", "sha256": name, "text": text})
-	return Record{Sequence: sequence, Subject: "rules." + name, Body: body}
+	return evidence.Record{Sequence: sequence, Subject: "rules." + name, Body: body}
 }
-
-// removalOf returns the record that removes others, which are consecutive.
-func removalOf(sequence uint64, gone ...Record) Record {
-	entries := make([]Hash, len(gone))
-	for i, r := range gone {
-		entries[i] = r.Entry()
-	}
-	body, _ := json.Marshal(map[string]any{"first": gone[0].Sequence, "entries": entries, "why": "order"})
-	return Record{Sequence: sequence, Subject: fmt.Sprintf("incident.removed.%d", gone[0].Sequence), Body: body}
-}
-
-// bigLog has three levels of tiles.
-var bigLog = sync.OnceValue(func() *testLog { return logOf(orPanic{}, plain(70000)) })
-
-// orPanic turns failed requirements into panics where no test runs.
-type orPanic struct{}
-
-func (orPanic) Errorf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
-func (orPanic) FailNow()                          {}
 
 var made = time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
 
 // export writes the records of a range without those removed, with others as context, and
 // returns the hash of the manifest.
 func (l *testLog) export(t require.TestingT, dir string, first, last uint64, gone []uint64, context ...uint64) string {
-	e, err := CreateExport(dir, Manifest{Key: l.key.Verifier(), First: first, Last: last, Made: made}, l.cp.Note, l.tiles)
+	e, err := Create(dir, Manifest{Key: l.key.Verifier(), First: first, Last: last, Made: made}, l.cp.Note, l.tiles)
 	require.NoError(t, err)
 	for n := first; n <= last; n++ {
 		if !slices.Contains(gone, n) {
@@ -129,7 +49,7 @@ func (l *testLog) export(t require.TestingT, dir string, first, last uint64, gon
 }
 
 func (l *testLog) verify(t require.TestingT, dir string) Report {
-	r, err := VerifyExport(backgroundOf(t), dir, l.verifier, nil)
+	r, err := Verify(backgroundOf(t), dir, l.verifier, nil)
 	require.NoError(t, err)
 	return r
 }

@@ -1,16 +1,17 @@
-package evidence
+package export
 
 import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
 // ManifestFormat is the format of an export.
@@ -36,7 +37,7 @@ var ownFiles = []string{checkpointFile, keyFile, recordsFile, contextFile}
 // Manifest describes the content of an export. It is written last, so an export without
 // one is incomplete.
 //
-// It is not signed. VerifyExport checks every field against what the folder proves,
+// It is not signed. Verify checks every field against what the folder proves,
 // except Since, Until, Made and StoredLate, for which there is only the exporter's word,
 // and the hashes of files that a caller added. To hold the exporter to these, note the
 // hash of the manifest, which exporter and verifier both print, and which the record of
@@ -65,8 +66,8 @@ type Manifest struct {
 
 // ManifestTree is the tree that the checkpoint of an export covers.
 type ManifestTree struct {
-	Size uint64 `json:"size"`
-	Root Hash   `json:"root"`
+	Size uint64        `json:"size"`
+	Root evidence.Hash `json:"root"`
 }
 
 // ManifestRules is a pack or register of an export: rules/<sha256>.yaml, which is the
@@ -100,11 +101,11 @@ func (m Manifest) encode() ([]byte, error) {
 // parseManifest accepts exactly what encode writes, and checks that the fields agree.
 func parseManifest(raw []byte) (Manifest, error) {
 	var m Manifest
-	if err := Decode(raw, &m); err != nil {
-		return Manifest{}, fmt.Errorf("not a manifest: %w", malformedJSON(raw, err))
+	if err := evidence.Decode(raw, &m); err != nil {
+		return Manifest{}, fmt.Errorf("not a manifest: %w", evidence.MalformedJSON(raw, err))
 	}
 	if format, ok := strings.CutPrefix(m.Format, manifestFormats); ok && m.Format != ManifestFormat {
-		return Manifest{}, fmt.Errorf("its format is version %q: %w", format, ErrNewer)
+		return Manifest{}, fmt.Errorf("its format is version %q: %w", format, evidence.ErrNewer)
 	}
 	if again, err := m.encode(); err != nil || !bytes.Equal(again, raw) {
 		return Manifest{}, whyNotEncoded(raw)
@@ -118,16 +119,16 @@ func whyNotEncoded(raw []byte) error {
 	strict := json.NewDecoder(bytes.NewReader(raw))
 	strict.DisallowUnknownFields()
 	if err := strict.Decode(new(Manifest)); err != nil {
-		return fmt.Errorf("not a manifest that this program knows: %w: %w", err, ErrNewer)
+		return fmt.Errorf("not a manifest that this program knows: %w: %w", err, evidence.ErrNewer)
 	}
-	return malformed(errors.New("not a manifest: it is not written as manifests are"))
+	return fmt.Errorf("not a manifest: it is not written as manifests are (%w)", evidence.ErrMalformed)
 }
 
 func (m Manifest) check() error {
 	switch {
 	case m.Format != ManifestFormat:
 		return fmt.Errorf("format %q is not %s", m.Format, ManifestFormat)
-	case m.Checkpoint.Size >= sizeLimit:
+	case m.Checkpoint.Size >= evidence.MaxSize:
 		return fmt.Errorf("%d is not the size of a tree", m.Checkpoint.Size)
 	case m.First == 0 || m.Last < m.First-1:
 		return fmt.Errorf("records %d to %d are no range", m.First, m.Last)
@@ -167,13 +168,10 @@ func isHex(text string) bool {
 
 func hexOf(sum []byte) string { return hex.EncodeToString(sum) }
 
-// exercise is the prefix of a drill's subjects.
-const exercise = "exercise."
-
-// rules parses a rules record: its subject ends in the SHA-256 of the text in its body.
+// rulesOf parses a rules record: its subject ends in the SHA-256 of the text in its body.
 // ok is false for any other record.
-func (r Record) rules() (entry ManifestRules, text string, ok bool) {
-	name, ok := strings.CutPrefix(strings.TrimPrefix(r.Subject, exercise), "rules.")
+func rulesOf(r evidence.Record) (entry ManifestRules, text string, ok bool) {
+	name, ok := strings.CutPrefix(strings.TrimPrefix(r.Subject, evidence.DrillPrefix), "rules.")
 	if !ok || !isHex(name) {
 		return entry, "", false
 	}
@@ -183,7 +181,7 @@ func (r Record) rules() (entry ManifestRules, text string, ok bool) {
 		SHA256 string `json:"sha256"`
 		Text   string `json:"text"`
 	}
-	if err := Decode(r.Body, &body); err != nil {
+	if err := evidence.Decode(r.Body, &body); err != nil {
 		return entry, "", false
 	}
 	sum := sha256.Sum256([]byte(body.Text))

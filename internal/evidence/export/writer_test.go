@@ -1,4 +1,4 @@
-package evidence
+package export
 
 import (
 	"errors"
@@ -10,11 +10,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
 // counted counts how often each tile is requested.
 type counted struct {
-	Tiles
+	evidence.Tiles
 	mu    sync.Mutex
 	asked map[string]int
 }
@@ -31,7 +33,7 @@ func TestExportAsksForEachTileOnce(t *testing.T) {
 	l := bigLog()
 	tiles := &counted{Tiles: l.tiles, asked: map[string]int{}}
 	dir := t.TempDir()
-	e, err := CreateExport(dir, Manifest{Key: l.key.Verifier(), First: 300, Last: 900, Made: made}, l.cp.Note, tiles)
+	e, err := Create(dir, Manifest{Key: l.key.Verifier(), First: 300, Last: 900, Made: made}, l.cp.Note, tiles)
 	require.NoError(t, err)
 	for n := 300; n <= 900; n++ {
 		require.NoError(t, e.Add(l.records[n-1]))
@@ -67,16 +69,16 @@ func TestExportRefuses(t *testing.T) {
 	records[4] = removalOf(5, records[2])
 	l := logOf(t, records)
 	m := Manifest{Key: l.key.Verifier(), First: 1, Last: 300, Made: made}
-	begin := func(t *testing.T) (*Export, string) {
+	begin := func(t *testing.T) (*Writer, string) {
 		dir := t.TempDir()
-		e, err := CreateExport(dir, m, l.cp.Note, l.tiles)
+		e, err := Create(dir, m, l.cp.Note, l.tiles)
 		require.NoError(t, err)
 		return e, dir
 	}
 	t.Run("a folder that is not empty", func(t *testing.T) {
 		dir := t.TempDir()
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "x"), nil, 0o600))
-		_, err := CreateExport(dir, m, l.cp.Note, l.tiles)
+		_, err := Create(dir, m, l.cp.Note, l.tiles)
 		require.ErrorContains(t, err, "is not empty")
 	})
 	t.Run("what does not fit together", func(t *testing.T) {
@@ -89,7 +91,7 @@ func TestExportRefuses(t *testing.T) {
 		} {
 			changed := m
 			change(&changed)
-			_, err := CreateExport(t.TempDir(), changed, l.cp.Note, l.tiles)
+			_, err := Create(t.TempDir(), changed, l.cp.Note, l.tiles)
 			require.Error(t, err, want)
 		}
 	})
@@ -126,15 +128,15 @@ func TestExportRefuses(t *testing.T) {
 		for path, tile := range l.tiles {
 			damaged[path] = append([]byte(nil), tile...)
 		}
-		damaged["tile/entries/000"][9*entrySize+2] ^= 1
-		e, err := CreateExport(t.TempDir(), m, l.cp.Note, damaged)
+		damaged["tile/entries/000"][9*entryBytes+2] ^= 1
+		e, err := Create(t.TempDir(), m, l.cp.Note, damaged)
 		require.NoError(t, err)
-		var fault *TileError
+		var fault *evidence.TileError
 		require.ErrorAs(t, e.Add(l.records[0]), &fault)
 		require.EqualValues(t, 10, fault.First)
 	})
 	t.Run("a tile that is missing", func(t *testing.T) {
-		_, err := CreateExport(t.TempDir(), m, l.cp.Note, memory{})
+		_, err := Create(t.TempDir(), m, l.cp.Note, memory{})
 		require.ErrorIs(t, err, fs.ErrNotExist)
 	})
 	t.Run("files that are not its caller's", func(t *testing.T) {
@@ -185,7 +187,7 @@ func TestNoBitOfAnExportMayChange(t *testing.T) {
 		require.NoError(t, err)
 		defer func() { require.NoError(t, os.WriteFile(name, content, 0o600)) }()
 		require.NoError(t, os.WriteFile(name, []byte(flip(t, string(content))), 0o600))
-		r, err := VerifyExport(backgroundOf(t), source, l.verifier, nil)
+		r, err := Verify(backgroundOf(t), source, l.verifier, nil)
 		require.NoError(t, err)
 		if filepath.Base(name) == manifestFile && len(r.Findings) == 0 {
 			// The exporter's word changed, and so did the manifest's hash.
@@ -204,21 +206,21 @@ func TestAProofOutOfAnExport(t *testing.T) {
 	dir := t.TempDir()
 	l, _ := sample(t, dir)
 	for _, n := range []uint64{1, 5, 100, 256, 257, 290, 295} {
-		p, err := ProveExported(dir, l.verifier, n)
+		p, err := Prove(dir, l.verifier, n)
 		require.NoError(t, err)
 		require.Equal(t, l.prove(t, n).String(), p.String())
 		_, err = checkProof(p.String(), l.verifier)
 		require.NoError(t, err)
 	}
 	for _, n := range []uint64{0, 2, 10, 291, 300, 301} {
-		_, err := ProveExported(dir, l.verifier, n)
+		_, err := Prove(dir, l.verifier, n)
 		require.ErrorIs(t, err, fs.ErrNotExist, "%d", n)
 	}
 	rewrite(t, dir, recordsFile, func(b []byte) []byte { b[len(linesOf(b)[0])-20] ^= 1; return b })
-	_, err := ProveExported(dir, l.verifier, 5)
+	_, err := Prove(dir, l.verifier, 5)
 	require.Error(t, err)
 	require.False(t, errors.Is(err, fs.ErrNotExist))
-	_, err = ProveExported(dir, l.verifier, 6)
+	_, err = Prove(dir, l.verifier, 6)
 	require.NoError(t, err, "another record is not touched")
 }
 
@@ -228,15 +230,15 @@ func TestExtensionOutOfAnExport(t *testing.T) {
 	dir := t.TempDir()
 	l.export(t, dir, 60000, 60600, nil)
 	for _, n := range []uint64{0, 60001, 60416, 60600, 65536, 70000} {
-		c, err := ExtendExported(dir, l.verifier, l.checkpoint(t, n))
+		c, err := ProveExtends(dir, l.verifier, l.checkpoint(t, n))
 		require.NoError(t, err, "%d", n)
 		require.NoError(t, c.Verify(l.verifier, l.checkpoint(t, n)))
 	}
-	_, err := ExtendExported(dir, l.verifier, l.checkpoint(t, 3001))
+	_, err := ProveExtends(dir, l.verifier, l.checkpoint(t, 3001))
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	old := l.checkpoint(t, 60001)
 	old.Root[0] ^= 1
-	_, err = ExtendExported(dir, l.verifier, old)
+	_, err = ProveExtends(dir, l.verifier, old)
 	require.ErrorContains(t, err, "are not the beginning")
 }
 
@@ -259,7 +261,7 @@ func FuzzManifest(f *testing.F) {
 			require.Equal(t, raw, again)
 		}
 		require.NoError(t, os.WriteFile(name, raw, 0o600))
-		r, err := VerifyExport(t.Context(), dir, l.verifier, nil)
+		r, err := Verify(t.Context(), dir, l.verifier, nil)
 		require.NoError(t, err)
 		if len(r.Findings) == 0 && len(r.Unchecked) == 0 && r.Manifest != sum {
 			m.Made, m.Since, m.Until = want.Made, want.Since, want.Until

@@ -1,4 +1,4 @@
-package evidence
+package export
 
 import (
 	"fmt"
@@ -9,11 +9,13 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
 // bulky is a record of some 1.5 KB, as graded ones are.
-func bulky(sequence uint64) Record {
-	return Record{
+func bulky(sequence uint64) evidence.Record {
+	return evidence.Record{
 		Sequence: sequence,
 		Subject:  fmt.Sprintf("incident.graded.grid-east.inc-%d.1", sequence),
 		Header: map[string][]string{
@@ -27,7 +29,7 @@ func bulky(sequence uint64) Record {
 
 // BenchmarkExport exports and verifies as many records as TOCSIN_ENTRIES says.
 //
-//	go test -run '^$' -bench 'Export' -benchtime 1x ./internal/evidence
+//	go test -run '^$' -bench 'Export' -benchtime 1x ./internal/evidence/export
 func BenchmarkExport(b *testing.B) {
 	n := uint64(100_000)
 	if text := os.Getenv("TOCSIN_ENTRIES"); text != "" {
@@ -37,12 +39,12 @@ func BenchmarkExport(b *testing.B) {
 	}
 	tree := b.TempDir()
 	cp := bulkyTree(b, tree, n)
-	v, err := NewVerifier(testKey().Verifier())
+	v, err := evidence.NewVerifier(testKey().Verifier())
 	require.NoError(b, err)
 	dir := filepath.Join(b.TempDir(), "export")
 	write := func() {
 		require.NoError(b, os.RemoveAll(dir))
-		e, err := CreateExport(dir, Manifest{Key: testKey().Verifier(), First: 1, Last: n, Made: made}, cp.Note, Dir(tree))
+		e, err := Create(dir, Manifest{Key: testKey().Verifier(), First: 1, Last: n, Made: made}, cp.Note, evidence.Dir(tree))
 		require.NoError(b, err)
 		for i := range n {
 			if err := e.Add(bulky(i + 1)); err != nil {
@@ -61,7 +63,7 @@ func BenchmarkExport(b *testing.B) {
 	})
 	b.Run("verify", func(b *testing.B) {
 		for b.Loop() {
-			r, err := VerifyExport(b.Context(), dir, v, nil)
+			r, err := Verify(b.Context(), dir, v, nil)
 			require.NoError(b, err)
 			require.Empty(b, r.Findings)
 			require.Equal(b, n, r.Records)
@@ -72,11 +74,11 @@ func BenchmarkExport(b *testing.B) {
 		for b.Loop() {
 			root, err := os.OpenRoot(dir)
 			require.NoError(b, err)
-			c := &exportCheck{ctx: b.Context(), root: root, verifier: v}
+			c := &check{ctx: b.Context(), root: root, verifier: v}
 			c.files, err = c.inventory()
 			require.NoError(b, err)
 			require.True(b, c.readManifest())
-			c.tree, err = proveTree(c, cp)
+			c.tree, err = evidence.ProveTree(c, cp)
 			require.NoError(b, err)
 			c.checkTiles()
 			require.Empty(b, c.finish().Findings)
@@ -87,8 +89,8 @@ func BenchmarkExport(b *testing.B) {
 	})
 }
 
-func bulkyTree(b *testing.B, dir string, n uint64) Checkpoint {
-	tree, err := OpenTree(dir, 0)
+func bulkyTree(b *testing.B, dir string, n uint64) evidence.Checkpoint {
+	tree, err := evidence.OpenTree(dir, 0)
 	require.NoError(b, err)
 	for i := range n {
 		require.NoError(b, tree.Append(bulky(i+1).Entry()))
@@ -97,4 +99,15 @@ func bulkyTree(b *testing.B, dir string, n uint64) Checkpoint {
 	cp, err := testKey().Sign(n, tree.Root())
 	require.NoError(b, err)
 	return cp
+}
+
+func BenchmarkParseLine(b *testing.B) {
+	r := bulky(1)
+	line := r.Line()
+	b.SetBytes(int64(len(line)))
+	for b.Loop() {
+		if _, err := evidence.ParseLine(line); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
