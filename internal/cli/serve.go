@@ -30,18 +30,7 @@ func (r *rules) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&r.statutes, "statutes", "", "folder of statute packs that replaces the built-in ones")
 }
 
-func (e *environment) serveCommand() *cobra.Command {
-	var cfg app.Config
-	var rules rules
-	var verbose bool
-	var keep string
-	var tls app.TLS
-	var oidc app.OIDC
-	var keyFile, reserve string
-	cmd := &cobra.Command{
-		Use:   "serve",
-		Short: "Run the server",
-		Long: `Runs all services in one process, with an embedded NATS server that syncs every write to
+const serveLong = `Runs all services in one process, with an embedded NATS server that syncs every write to
 disk before it answers.
 
 With --nats an existing NATS server is used instead. It must be shown to sync every write
@@ -82,85 +71,120 @@ clients with a certificate of this authority authenticate by it over HTTP.
 With --oidc-issuer and --oidc-client-id people log in with an OpenID Connect provider: over
 HTTP an ID token for this client, sent as the header Authorization: Bearer TOKEN,
 authenticates the caller. tocsin credential person assigns logins to identities. The
-provider's keys are fetched with the first such token; the server starts without it.`,
-		Args: command.Args(cobra.NoArgs),
+provider's keys are fetched with the first such token; the server starts without it.`
+
+// serveOptions are the flags of serve.
+type serveOptions struct {
+	cfg           app.Config
+	rules         rules
+	tls           app.TLS
+	oidc          app.OIDC
+	keep, reserve string
+	keyFile       string
+	verbose       bool
+}
+
+func (e *environment) serveCommand() *cobra.Command {
+	var o serveOptions
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the server",
+		Long:  serveLong,
+		Args:  command.Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if cfg.TimeScale < 1 || cfg.TimeScale > maxTimeScale {
-				return &command.UsageError{Err: fmt.Errorf("--time-scale is from 1 to %d, not %d", maxTimeScale, cfg.TimeScale)}
-			}
-			var err error
-			if keep != "" {
-				if cfg.Keep, err = statute.ParseMonths(keep); err != nil {
-					return &command.UsageError{Err: fmt.Errorf("--keep: %w", err)}
-				}
-			}
-			if cfg.DiskReserve, err = humanize.ParseBytes(reserve); err != nil {
-				return &command.UsageError{Err: fmt.Errorf("--disk-reserve: %w", err)}
-			}
-			if cfg.StoreKey, err = storeKey(keyFile); err != nil {
+			if err := o.check(); err != nil {
 				return err
 			}
-			if tls != (app.TLS{}) {
-				if tls.Cert == "" || tls.Key == "" {
-					return &command.UsageError{Err: errors.New("--tls-cert and --tls-key go together")}
-				}
-				cfg.TLS = &tls
-			}
-			if oidc != (app.OIDC{}) {
-				if oidc.Issuer == "" || oidc.ClientID == "" {
-					return &command.UsageError{Err: errors.New("--oidc-issuer and --oidc-client-id go together")}
-				}
-				if err := oidc.Check(); err != nil {
-					return &command.UsageError{Err: fmt.Errorf("--oidc-issuer: %w", err)}
-				}
-				cfg.OIDC = &oidc
-			}
-			if cfg.Connections.Total < 0 || cfg.Connections.PerAddress < 0 {
-				return &command.UsageError{Err: errors.New("--max-connections and --max-connections-per-address are numbers above 0")}
-			}
-			if cfg.Scrub < 0 {
-				return &command.UsageError{Err: fmt.Errorf("--scrub is a time, not %s", cfg.Scrub)}
-			}
-			if len(cfg.Roles) > 0 && !slices.Contains(cfg.Roles, intake) && !cmd.Flags().Changed("http-listen") {
-				cfg.HTTPListen = "" // several processes on one machine: only intake listens on the default address
+			if len(o.cfg.Roles) > 0 && !slices.Contains(o.cfg.Roles, intake) && !cmd.Flags().Changed("http-listen") {
+				o.cfg.HTTPListen = "" // several processes on one machine: only intake listens on the default address
 			}
 			level := zapcore.InfoLevel
-			if verbose {
+			if o.verbose {
 				level = zapcore.DebugLevel
 			}
 			log := e.logger(level)
-			if rules.register == "" {
+			if o.rules.register == "" {
 				log.Warn("no --register: using the example register, whose operators and desks are not real")
 			}
-			return e.serve(cmd.Context(), cfg, rules, log, nil)
+			return e.serve(cmd.Context(), o.cfg, o.rules, log, nil)
 		},
 	}
-	f := cmd.Flags()
-	f.StringVar(&cfg.Data, "data", "./tocsin-data", "data folder")
-	f.StringVar(&cfg.NATSListen, "nats-listen", "127.0.0.1:4222", "HOST:PORT of the embedded NATS server; port 0 chooses one")
-	f.StringVar(&cfg.HTTPListen, "http-listen", "127.0.0.1:8080", "HOST:PORT of the HTTP server; port 0 chooses one; empty: none; default without the role intake: none")
-	f.IntVar(&cfg.Connections.Total, "max-connections", 0, "maximum connections of each port; beyond it the oldest unauthenticated one is closed (default: as the limit of open files allows, at most 4096)")
-	f.IntVar(&cfg.Connections.PerAddress, "max-connections-per-address", 0, "maximum connections of one address (IPv6: one /64) to each port; raise it behind a proxy (default: half of --max-connections)")
-	f.StringSliceVar(&cfg.Roles, "role", nil, "a service to run, repeatable: "+strings.Join(app.Roles(), ", "))
-	f.StringVar(&cfg.NATS, "nats", "", "URL of an existing NATS to use instead of the embedded one")
-	f.StringVar(&cfg.NATSCA, "nats-ca", "", "certificate of the authority that signed the certificate of that NATS server, as PEM (default: the machine's authorities)")
-	f.StringVar(&cfg.Monitor, "nats-monitor", "", "monitoring address of that NATS server, such as http://127.0.0.1:8222")
-	f.BoolVar(&cfg.Unverified, "unverified-durability", false, "use that NATS server without evidence that it syncs every write")
-	f.IntVar(&cfg.TimeScale, "time-scale", 1, "how many times faster the clock of drills runs")
-	f.BoolVar(&cfg.NewDrill, "new-drill", false, "end the running drill; the next first report begins another")
-	f.DurationVar(&cfg.Scrub, "scrub", 24*time.Hour, "pause between two checks of the whole log; 0: check at the start only")
-	f.StringVar(&tls.Cert, "tls-cert", "", "certificate of the server, with its chain, as PEM")
-	f.StringVar(&tls.Key, "tls-key", "", "private key of the server certificate, as PEM")
-	f.StringVar(&tls.ClientCA, "tls-client-ca", "", "authority that signed clients' certificates, as PEM")
-	f.StringVar(&oidc.Issuer, "oidc-issuer", "", "URL of the OpenID Connect provider: the claim iss of its tokens")
-	f.StringVar(&oidc.ClientID, "oidc-client-id", "", "client id of this server at that provider: the audience of its tokens")
-	f.StringVar(&keyFile, "store-key-file", "", "file with the key that encrypts the streams on disk (or TOCSIN_STORE_KEY, the key itself)")
-	f.StringVar(&keep, "keep", "", "how long records are kept before they may be archived, such as P2Y (default and minimum: what the statutes require)")
-	f.StringVar(&reserve, "disk-reserve", "0", "disk space to keep free, such as 512MiB: with less, reports are refused while acknowledgements and clocks continue; 0: a twentieth of the disk, from 16 MiB to 1 GiB")
-	f.StringVar(&cfg.LogName, "log-name", "", "name of the log, such as log.example.org/tocsin, when its key is created (default: a random name)")
-	f.BoolVarP(&verbose, "verbose", "v", false, "log more")
-	rules.flags(cmd)
+	o.flags(cmd)
 	return cmd
+}
+
+func (o *serveOptions) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&o.cfg.Data, "data", "./tocsin-data", "data folder")
+	f.StringVar(&o.cfg.NATSListen, "nats-listen", "127.0.0.1:4222", "HOST:PORT of the embedded NATS server; port 0 chooses one")
+	f.StringVar(&o.cfg.HTTPListen, "http-listen", "127.0.0.1:8080", "HOST:PORT of the HTTP server; port 0 chooses one; empty: none; default without the role intake: none")
+	f.IntVar(&o.cfg.Connections.Total, "max-connections", 0, "maximum connections of each port; beyond it the oldest unauthenticated one is closed (default: as the limit of open files allows, at most 4096)")
+	f.IntVar(&o.cfg.Connections.PerAddress, "max-connections-per-address", 0, "maximum connections of one address (IPv6: one /64) to each port; raise it behind a proxy (default: half of --max-connections)")
+	f.StringSliceVar(&o.cfg.Roles, "role", nil, "a service to run, repeatable: "+strings.Join(app.Roles(), ", "))
+	f.StringVar(&o.cfg.NATS, "nats", "", "URL of an existing NATS to use instead of the embedded one")
+	f.StringVar(&o.cfg.NATSCA, "nats-ca", "", "certificate of the authority that signed the certificate of that NATS server, as PEM (default: the machine's authorities)")
+	f.StringVar(&o.cfg.Monitor, "nats-monitor", "", "monitoring address of that NATS server, such as http://127.0.0.1:8222")
+	f.BoolVar(&o.cfg.Unverified, "unverified-durability", false, "use that NATS server without evidence that it syncs every write")
+	f.IntVar(&o.cfg.TimeScale, "time-scale", 1, "how many times faster the clock of drills runs")
+	f.BoolVar(&o.cfg.NewDrill, "new-drill", false, "end the running drill; the next first report begins another")
+	f.DurationVar(&o.cfg.Scrub, "scrub", 24*time.Hour, "pause between two checks of the whole log; 0: check at the start only")
+	f.StringVar(&o.tls.Cert, "tls-cert", "", "certificate of the server, with its chain, as PEM")
+	f.StringVar(&o.tls.Key, "tls-key", "", "private key of the server certificate, as PEM")
+	f.StringVar(&o.tls.ClientCA, "tls-client-ca", "", "authority that signed clients' certificates, as PEM")
+	f.StringVar(&o.oidc.Issuer, "oidc-issuer", "", "URL of the OpenID Connect provider: the claim iss of its tokens")
+	f.StringVar(&o.oidc.ClientID, "oidc-client-id", "", "client id of this server at that provider: the audience of its tokens")
+	f.StringVar(&o.keyFile, "store-key-file", "", "file with the key that encrypts the streams on disk (or TOCSIN_STORE_KEY, the key itself)")
+	f.StringVar(&o.keep, "keep", "", "how long records are kept before they may be archived, such as P2Y (default and minimum: what the statutes require)")
+	f.StringVar(&o.reserve, "disk-reserve", "0", "disk space to keep free, such as 512MiB: with less, reports are refused while acknowledgements and clocks continue; 0: a twentieth of the disk, from 16 MiB to 1 GiB")
+	f.StringVar(&o.cfg.LogName, "log-name", "", "name of the log, such as log.example.org/tocsin, when its key is created (default: a random name)")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "log more")
+	o.rules.flags(cmd)
+}
+
+// check refuses invalid flags, and completes the configuration from the valid ones.
+func (o *serveOptions) check() (err error) {
+	if o.cfg.TimeScale < 1 || o.cfg.TimeScale > maxTimeScale {
+		return &command.UsageError{Err: fmt.Errorf("--time-scale is from 1 to %d, not %d", maxTimeScale, o.cfg.TimeScale)}
+	}
+	if o.keep != "" {
+		if o.cfg.Keep, err = statute.ParseMonths(o.keep); err != nil {
+			return &command.UsageError{Err: fmt.Errorf("--keep: %w", err)}
+		}
+	}
+	if o.cfg.DiskReserve, err = humanize.ParseBytes(o.reserve); err != nil {
+		return &command.UsageError{Err: fmt.Errorf("--disk-reserve: %w", err)}
+	}
+	if o.cfg.StoreKey, err = storeKey(o.keyFile); err != nil {
+		return err
+	}
+	if o.cfg.Connections.Total < 0 || o.cfg.Connections.PerAddress < 0 {
+		return &command.UsageError{Err: errors.New("--max-connections and --max-connections-per-address are numbers above 0")}
+	}
+	if o.cfg.Scrub < 0 {
+		return &command.UsageError{Err: fmt.Errorf("--scrub is a time, not %s", o.cfg.Scrub)}
+	}
+	return o.checkAuthentication()
+}
+
+// checkAuthentication checks the flags that go together.
+func (o *serveOptions) checkAuthentication() error {
+	if o.tls != (app.TLS{}) {
+		if o.tls.Cert == "" || o.tls.Key == "" {
+			return &command.UsageError{Err: errors.New("--tls-cert and --tls-key go together")}
+		}
+		o.cfg.TLS = &o.tls
+	}
+	if o.oidc == (app.OIDC{}) {
+		return nil
+	}
+	if o.oidc.Issuer == "" || o.oidc.ClientID == "" {
+		return &command.UsageError{Err: errors.New("--oidc-issuer and --oidc-client-id go together")}
+	}
+	if err := o.oidc.Check(); err != nil {
+		return &command.UsageError{Err: fmt.Errorf("--oidc-issuer: %w", err)}
+	}
+	o.cfg.OIDC = &o.oidc
+	return nil
 }
 
 // storeKey returns the key that encrypts the streams. It is never on a command line,
