@@ -3,238 +3,134 @@ package evidence
 import (
 	"bytes"
 	"encoding"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"reflect"
 	"strings"
 	"sync"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Decode decodes JSON that has only one reading. No object in it may have two names that
 // differ at most in case, nor a name that differs from one of the value's only in case:
-// encoding/json accepts "Subject" for "subject", and the last of two, while other readers
-// take the first, or only the exact one. Members without a field in the value are
-// ignored.
+// some readers accept "Subject" for "subject", and the last of two, while others take the
+// first, or only the exact one. Members without a field in the value are ignored.
 func Decode(raw []byte, into any) error {
-	if !json.Valid(raw) {
-		if err := json.Unmarshal(raw, into); err != nil {
-			return err
-		}
-		return errors.New("not JSON")
-	}
 	if err := checkNames(raw, reflect.TypeOf(into).Elem()); err != nil {
 		return err
 	}
-	return json.Unmarshal(raw, into)
+	return json.Unmarshal(raw, into, jsontext.AllowInvalidUTF8(true))
+}
+
+// CheckBody refuses names that differ only in case in the body of a record, if that is
+// JSON.
+func (r Record) CheckBody() error {
+	err := checkNames(r.Body, nil)
+	if err != nil && jsontext.Value(r.Body).IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) {
+		return err
+	}
+	return nil
 }
 
 // checkNames finds two names in one object, anywhere in the JSON, that differ at most in
 // case, and names that differ from a field of the type only in case.
 func checkNames(raw []byte, into reflect.Type) error {
-	s := nameScanner{rest: raw}
-	s.value(into)
-	return s.err
-}
-
-// CheckBody refuses names that differ only in case in the body of a record, if that is JSON.
-func (r Record) CheckBody() error {
-	if err := checkNames(r.Body, nil); err != nil && json.Valid(r.Body) {
+	c := nameCheck{jsontext.NewDecoder(bytes.NewBuffer(raw), jsontext.AllowInvalidUTF8(true))} // refuses a name that is given twice
+	if err := c.value(into); err != nil {
 		return err
+	}
+	if _, err := c.tokens.ReadToken(); !errors.Is(err, io.EOF) {
+		return errors.Join(errors.New("more follows the JSON value"), err)
 	}
 	return nil
 }
 
-// nameScanner scans the names in JSON. For invalid JSON its result is meaningless, but it
-// ends.
-type nameScanner struct {
-	rest  []byte
-	names [][]byte // of the open objects, the innermost last
-	err   error
-}
+type nameCheck struct{ tokens *jsontext.Decoder }
 
-// fewNames is how many names of one object are compared one by one.
-const fewNames = 32
-
-// next skips white space and returns the byte after it, without consuming it.
-func (s *nameScanner) next() byte {
-	for i, c := range s.rest {
-		if c != ' ' && c != '\t' && c != '\n' && c != '\r' {
-			s.rest = s.rest[i:]
-			return c
-		}
-	}
-	s.rest = nil
-	return 0
-}
-
-// value scans a value that is decoded into a type, or into none.
-func (s *nameScanner) value(into reflect.Type) {
-	switch s.next() {
-	case '{':
-		s.object(into)
-	case '[':
-		s.rest = s.rest[1:]
-		element := elementOf(into)
-		for s.err == nil && s.more(']') {
-			s.value(element)
-		}
-	case '"':
-		s.text()
+// value checks a value that is decoded into a type, or into none.
+func (c nameCheck) value(into reflect.Type) error {
+	switch c.tokens.PeekKind() {
+	case jsontext.KindBeginObject:
+		return c.object(into)
+	case jsontext.KindBeginArray:
+		return c.array(elementOf(into))
 	default:
-		i := bytes.IndexAny(s.rest, ",]} \t\r\n")
-		if i <= 0 { // the end, or invalid JSON
-			i = len(s.rest)
-		}
-		s.rest = s.rest[i:]
+		return c.tokens.SkipValue()
 	}
 }
 
-// more reports whether another member or element follows, and consumes the end of the
-// list or the separator.
-func (s *nameScanner) more(end byte) bool {
-	switch c := s.next(); c {
-	case end, 0:
-		s.rest = s.rest[min(1, len(s.rest)):]
-		return false
-	case ',':
-		s.rest = s.rest[1:]
-		s.next()
+func (c nameCheck) array(element reflect.Type) error {
+	_, err := c.tokens.ReadToken()
+	for err == nil && c.tokens.PeekKind() != jsontext.KindEndArray {
+		err = c.value(element)
 	}
-	return true
+	if err == nil {
+		_, err = c.tokens.ReadToken()
+	}
+	return err
 }
 
-func (s *nameScanner) object(into reflect.Type) {
-	s.rest = s.rest[1:]
-	begin := len(s.names)
-	var many map[string][]byte // names by their folded form, once there are more than fewNames
+func (c nameCheck) object(into reflect.Type) error {
 	fields, values := membersFor(into)
-	for s.err == nil && s.more('}') {
-		name := s.text()
-		if other, is := s.among(s.names[begin:], &many, name); is {
-			s.clash(name, other)
-			return
+	seen := map[string]string{} // by their folded form
+	_, err := c.tokens.ReadToken()
+	for err == nil && c.tokens.PeekKind() != jsontext.KindEndObject {
+		var token jsontext.Token
+		if token, err = c.tokens.ReadToken(); err != nil {
+			return err
 		}
-		s.names = append(s.names, name)
+		name := token.String()
+		key := folded(name)
+		if other, clash := seen[key]; clash {
+			return fmt.Errorf("the names %q and %q differ only in their case", other, name)
+		}
+		seen[key] = name
 		member := values
-		if fields != nil {
-			member = s.field(fields, name)
-		}
-		s.next()
-		s.rest = s.rest[min(1, len(s.rest)):] // the colon
-		s.value(member)
-	}
-	s.names = s.names[:begin]
-}
-
-// among returns an earlier name that differs from the new one at most in case.
-func (s *nameScanner) among(names [][]byte, many *map[string][]byte, name []byte) (other []byte, is bool) {
-	if len(names) < fewNames {
-		for _, other := range names {
-			if sameFolded(name, other) {
-				return other, true
+		if f, known := fields[key]; known {
+			if f.name != name {
+				return fmt.Errorf("the name %q is written for %q", name, f.name)
 			}
+			member = f.of
 		}
-		return nil, false
+		err = c.value(member)
 	}
-	if *many == nil {
-		*many = make(map[string][]byte, 2*fewNames)
-		for _, n := range names {
-			(*many)[folded(n)] = n
-		}
+	if err == nil {
+		_, err = c.tokens.ReadToken()
 	}
-	key := folded(name)
-	if other, is = (*many)[key]; !is {
-		(*many)[key] = name
-	}
-	return other, is
+	return err
 }
 
 // folded returns the form that all names that differ only in case share.
-func folded(name []byte) string {
+func folded(name string) string {
 	return strings.Map(func(r rune) rune {
 		least := r
-		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
+		for f := unicode.SimpleFold(r); r >= utf8.RuneSelf && f != r; f = unicode.SimpleFold(f) {
 			least = min(least, f)
 		}
+		if 'A' <= least && least <= 'Z' {
+			return least + 'a' - 'A'
+		}
 		return least
-	}, string(name))
+	}, name)
 }
 
-// field returns the type of a name's field, or nil.
-func (s *nameScanner) field(fields map[string]reflect.Type, name []byte) reflect.Type {
-	if t, ok := fields[string(name)]; ok {
-		return t
-	}
-	for known := range fields {
-		if sameFolded(name, []byte(known)) {
-			s.err = fmt.Errorf("the name %q is written for %q", name, known)
-		}
-	}
-	return nil
+// field is a field of a struct: its JSON name and its type.
+type field struct {
+	name string
+	of   reflect.Type
 }
 
-func (s *nameScanner) clash(name, other []byte) {
-	if bytes.Equal(name, other) {
-		s.err = fmt.Errorf("%q stands there twice", name)
-		return
-	}
-	s.err = fmt.Errorf("the names %q and %q differ only in their case", other, name)
-}
-
-// text scans a string and returns its content.
-func (s *nameScanner) text() []byte {
-	if i := bytes.IndexByte(s.rest[min(1, len(s.rest)):], '"'); i >= 0 && bytes.IndexByte(s.rest[1:i+1], '\\') < 0 {
-		text := s.rest[1 : i+1]
-		s.rest = s.rest[i+2:]
-		return text
-	}
-	return s.escaped()
-}
-
-// escaped scans a string that contains an escape.
-func (s *nameScanner) escaped() []byte {
-	for i := 1; i < len(s.rest); i++ {
-		switch s.rest[i] {
-		case '\\':
-			i++
-		case '"':
-			raw := s.rest[:i+1]
-			s.rest = s.rest[i+1:]
-			var text string
-			_ = json.Unmarshal(raw, &text) // the string is valid
-			return []byte(text)
-		}
-	}
-	s.rest = nil
-	return nil
-}
-
-// sameFolded reports whether two names are the same to a reader that ignores case.
-func sameFolded(a, b []byte) bool {
-	if len(a) != len(b) && isASCII(a) && isASCII(b) {
-		return false
-	}
-	return bytes.EqualFold(a, b)
-}
-
-func isASCII(b []byte) bool {
-	for _, c := range b {
-		if c >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
-}
-
-// fieldsOf caches the fields of struct types by their JSON names.
-var fieldsOf sync.Map // reflect.Type → map[string]reflect.Type
+// fieldsOf caches the fields of struct types by the folded form of their JSON names.
+var fieldsOf sync.Map // reflect.Type → map[string]field
 
 // membersFor returns the fields that an object is decoded into; for a map, the type of
 // its values. It returns neither for a type that decodes itself, or for none.
-func membersFor(into reflect.Type) (fields map[string]reflect.Type, values reflect.Type) {
+func membersFor(into reflect.Type) (fields map[string]field, values reflect.Type) {
 	into = target(into)
 	switch {
 	case into == nil:
@@ -245,9 +141,9 @@ func membersFor(into reflect.Type) (fields map[string]reflect.Type, values refle
 		return nil, nil
 	}
 	if known, ok := fieldsOf.Load(into); ok {
-		return known.(map[string]reflect.Type), nil
+		return known.(map[string]field), nil
 	}
-	fields = map[string]reflect.Type{}
+	fields = map[string]field{}
 	for _, f := range reflect.VisibleFields(into) {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		embedded := f.Anonymous && name == "" && target(f.Type) != nil && target(f.Type).Kind() == reflect.Struct
@@ -257,7 +153,7 @@ func membersFor(into reflect.Type) (fields map[string]reflect.Type, values refle
 		if name == "" {
 			name = f.Name
 		}
-		fields[name] = f.Type
+		fields[folded(name)] = field{name, f.Type}
 	}
 	fieldsOf.Store(into, fields)
 	return fields, nil
@@ -272,14 +168,15 @@ func elementOf(into reflect.Type) reflect.Type {
 }
 
 var (
-	decodesJSON = reflect.TypeFor[json.Unmarshaler]()
-	decodesText = reflect.TypeFor[encoding.TextUnmarshaler]()
+	decodesJSON   = reflect.TypeFor[json.Unmarshaler]()
+	decodesTokens = reflect.TypeFor[json.UnmarshalerFrom]()
+	decodesText   = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
 
 // target returns the type behind pointers, or nil where it decodes itself.
 func target(t reflect.Type) reflect.Type {
 	for t != nil {
-		if p := reflect.PointerTo(t); p.Implements(decodesJSON) || p.Implements(decodesText) {
+		if p := reflect.PointerTo(t); p.Implements(decodesJSON) || p.Implements(decodesTokens) || p.Implements(decodesText) {
 			return nil
 		}
 		if t.Kind() != reflect.Pointer {

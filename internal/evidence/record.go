@@ -5,9 +5,13 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Record is one record of the log as it was stored.
@@ -115,22 +119,55 @@ func quote64(line []byte, text string) []byte {
 // ParseLine accepts exactly what Line writes: the record that it returns renders as the
 // same bytes. So two readers cannot understand one line differently.
 func ParseLine(line []byte) (Record, error) {
-	p := lineParser{rest: line}
-	r := p.record()
-	if p.err != nil {
-		return Record{}, fmt.Errorf("not the line of a record: %w", p.err)
+	r, err := decodeLine(line)
+	if err != nil {
+		return Record{}, fmt.Errorf("not the line of a record: %w", err)
 	}
-	if !bytes.Equal(r.Line(), line) {
+	if r.Sequence == 0 || !bytes.Equal(r.Line(), line) {
 		return Record{}, errors.New("not the line of a record: it is not written as records are")
 	}
 	return r, nil
 }
 
-// ClaimedSequence reads the sequence at the beginning of a line, for callers that look for one
-// record among many.
+// decodeLine decodes the JSON of a line, in any form.
+func decodeLine(line []byte) (Record, error) {
+	var in struct {
+		Record        uint64              `json:"record"`
+		Subject       string              `json:"subject"`
+		SubjectBase64 []byte              `json:"subjectBase64"`
+		Header        map[string][]string `json:"header"`
+		HeaderBase64  map[string][][]byte `json:"headerBase64"`
+		Body          jsontext.Value      `json:"body"`
+		BodyBase64    []byte              `json:"bodyBase64"`
+	}
+	if err := json.Unmarshal(line, &in, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)); err != nil {
+		return Record{}, err
+	}
+	r := Record{Sequence: in.Record, Subject: in.Subject + string(in.SubjectBase64), Body: append([]byte(in.Body), in.BodyBase64...)}
+	if len(in.Header)+len(in.HeaderBase64) > 0 {
+		r.Header = make(map[string][]string, len(in.Header)+len(in.HeaderBase64))
+		maps.Copy(r.Header, in.Header)
+	}
+	for encoded, values := range in.HeaderBase64 {
+		name, err := base64.StdEncoding.DecodeString(encoded)
+		if err != nil {
+			return Record{}, err
+		}
+		for _, value := range values {
+			r.Header[string(name)] = append(r.Header[string(name)], string(value))
+		}
+	}
+	return r, nil
+}
+
+// ClaimedSequence reads the sequence at the beginning of a line, for callers that look for
+// one record among many.
 func ClaimedSequence(line []byte) (uint64, error) {
-	p := lineParser{rest: line}
-	p.expect(`{"record":`)
-	n := p.sequence()
-	return n, p.err
+	rest, begins := bytes.CutPrefix(line, []byte(`{"record":`))
+	digits, _, ends := bytes.Cut(rest, []byte(","))
+	n, err := strconv.ParseUint(string(digits), 10, 64)
+	if !begins || !ends || err != nil {
+		return 0, fmt.Errorf("%q is not the beginning of a record", line[:min(len(line), 40)])
+	}
+	return n, nil
 }

@@ -106,7 +106,7 @@ func TestWhatWasSignedIsGoodForNothingElse(t *testing.T) {
 		"something more":        {body: strings.Replace(actKept, `"to":""`, `"to":"gate"`, 1), want: "$.to"},
 		"something less":        {body: strings.Replace(actKept, `"reason":"核心功能中断",`, "", 1), want: "$.reason"},
 		"another time":          {body: strings.Replace(actKept, "T09:00", "T09:01", 1), want: "$.dueAt"},
-		"a member twice":        {body: actKept + `,"grade":"general"`, want: "twice"},
+		"a member twice":        {body: actKept + `,"grade":"general"`, want: "duplicate"},
 		"other words":           {change: func(s *SignedAct) { s.Sent = strings.Replace(s.Sent, "major", "general", 1) }, want: "signature is not by"},
 		"another role":          {change: func(s *SignedAct) { s.By = "admin/hall" }, want: "signed by admin/hall"},
 		"a key of nobody's":     {change: func(s *SignedAct) { s.Key = stranger.user }, want: "that the key is of desk/hall"},
