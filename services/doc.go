@@ -114,7 +114,7 @@
 // # Evidence
 //
 // Certified records are verified against the stream at every start, before anything is
-// taken, when they are first read, and from time to time (services/ledger/check.go).
+// taken, when they are first read, and from time to time (services/ledger/audit/check.go).
 // Damage stops certification; where the stream is shorter than what was certified,
 // writing is frozen. internal/evidence knows the tree, its tiles, checkpoints and
 // proofs, internal/evidence/export the exports, and both nothing of NATS, so

@@ -20,13 +20,13 @@ func (l *Ledger) doors() []endpoint.Endpoint {
 		door("incidents", api.EndpointIncidents, l.incidents),
 		door("stats", api.EndpointStats, l.stats),
 		door("log", api.EndpointLog, func(ctx context.Context, _ struct{}) (api.LogState, error) { return l.state(ctx) }),
-		door("tiles", api.EndpointTiles, l.tiles),
+		door("tiles", api.EndpointTiles, l.log.Tiles),
 		door("records", api.EndpointRecords, l.records),
 		door("prove", api.EndpointProve, l.prove),
-		door("audit", api.EndpointAudit, l.audit),
-		signedDoor("remove", api.EndpointRemove, l.remove),
-		door("certify", api.EndpointCertify, l.certifyReceipts),
-		signedDoor("archive", api.EndpointArchive, l.archive),
+		door("audit", api.EndpointAudit, l.log.Audit),
+		signedDoor("remove", api.EndpointRemove, l.log.Remove),
+		door("certify", api.EndpointCertify, l.log.CertifyReceipts),
+		signedDoor("archive", api.EndpointArchive, l.log.Archive),
 	}
 }
 

@@ -54,7 +54,7 @@ func (d *httpDoor) registerLog() {
 			Path string `path:"path" doc:"LEVEL/INDEX or entries/INDEX, for a partial one with .p/WIDTH, such as 0/x001/234 or entries/000.p/17: its slashes stand as they are"`
 		}) ([]byte, error) {
 			name := "tile/" + in.Path
-			a, err := d.tiles(ctx, api.TilesRequest{Paths: []string{name}})
+			a, err := d.log.Tiles(ctx, api.TilesRequest{Paths: []string{name}})
 			if fault.DetailsOf(err) != nil || err == nil && (len(a.Tiles) == 0 || a.Tiles[0] == nil) {
 				err = httpedge.NewProblem(http.StatusNotFound, "there is no "+name)
 			}
@@ -69,7 +69,7 @@ func (d *httpDoor) registerLog() {
 	}
 	content(d, "record", "/log/records/{record}", "A record as it stands in the log", httpedge.Content{Type: formJSON, Cache: httpedge.CacheNever},
 		func(ctx context.Context, in *record) ([]byte, error) {
-			certified := d.last().Size // before the record is read, so that one stored meanwhile does not count as missing
+			certified := d.log.Last().Size // before the record is read, so that one stored meanwhile does not count as missing
 			a, err := d.records(ctx, api.RecordsRequest{From: in.Record, To: in.Record})
 			if err != nil {
 				return nil, err
@@ -92,7 +92,7 @@ func (d *httpDoor) noRecord(ctx context.Context, record, certified uint64) error
 	if record > certified {
 		return httpedge.NewProblem(http.StatusNotFound, fmt.Sprintf("there is no record %d", record))
 	}
-	err := d.whyGone(ctx, record)
+	err := d.log.WhyGone(ctx, record)
 	if details := fault.DetailsOf(err); len(details) > 0 {
 		return httpedge.NewProblem(http.StatusNotFound, details[0].Message)
 	}

@@ -146,7 +146,7 @@ func TestTiles_UnreadableAtStart(t *testing.T) {
 	commit(t, env, ledgertest.Escalated(1, nil), ledgertest.Escalated(2, nil))
 	certified(2)
 	stop()
-	tile := filepath.Join(dir, logFolder, "tile", "0", "000.p", "2")
+	tile := filepath.Join(dir, "log", "tile", "0", "000.p", "2")
 	require.NoError(t, os.Rename(tile, tile+".away"))
 	require.NoError(t, os.Mkdir(tile, 0o700)) // reading it fails with an error other than a missing file
 	serve(t, env, dir, clock.NewManual(ledgertest.Nine))

@@ -22,6 +22,9 @@ import (
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/clock"
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/statute"
+	"github.com/tocsin-project/tocsin/services/ledger/audit"
 )
 
 // Name is the service's name.
@@ -49,10 +52,20 @@ type Deps struct {
 	Keep Keep
 }
 
+// Keep is how long records are kept before they may be archived, and the articles that
+// demand at least that.
+type Keep struct {
+	Months   statute.Months
+	Articles []string
+}
+
+// TakesNothing is the answer to a sender while writing is frozen.
+const TakesNothing = audit.TakesNothing
+
 // Ledger is the service. Open checks the record; Run continues from there.
 type Ledger struct {
 	*view
-	*proof
+	log  *audit.Log
 	deps Deps
 }
 
@@ -60,18 +73,21 @@ type Ledger struct {
 // error if that finds damage: see Damage.
 func Open(ctx context.Context, d Deps) (*Ledger, error) {
 	v := newView(d)
-	p, err := openProof(ctx, d, v)
+	log, err := audit.Open(ctx, audit.Deps{
+		Bus: d.Bus, Endpoints: d.Endpoints, Index: v, Clock: d.Clock, Log: d.Log, Dir: d.Dir,
+		Origin: d.Origin, Alone: d.Alone, Scrub: d.Scrub, Keep: d.Keep.Months, Articles: d.Keep.Articles,
+	})
 	if err != nil {
 		return nil, err
 	}
-	return &Ledger{view: v, proof: p, deps: d}, nil
+	return &Ledger{view: v, log: log, deps: d}, nil
 }
 
 // Run indexes, certifies and answers until ctx ends.
 func (l *Ledger) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return l.view.run(ctx) })
-	g.Go(func() error { return l.proof.run(ctx) })
+	g.Go(func() error { return l.log.Run(ctx) })
 	g.Go(func() error { return l.deps.Endpoints.Serve(ctx, Name, l.doors()...) })
 	return g.Wait()
 }
@@ -85,9 +101,23 @@ func Run(ctx context.Context, d Deps) error {
 	return l.Run(ctx)
 }
 
+// Damage returns the damage of the record that was found and not cleared.
+func (l *Ledger) Damage() []event.Damage { return l.log.Damage() }
+
+// Held reports whether writing is frozen.
+func (l *Ledger) Held() bool { return l.log.Held() }
+
+// Certified returns how many records the last checkpoint covers, and when a check of the
+// whole record last found no damage.
+func (l *Ledger) Certified() (records uint64, checked time.Time) { return l.log.Certified() }
+
+// CertificationFailure returns why nothing is certified at the moment although the record
+// is not damaged, or nil.
+func (l *Ledger) CertificationFailure() error { return l.log.CertificationFailure() }
+
 // state returns the state of the log.
 func (l *Ledger) state(ctx context.Context) (api.LogState, error) {
-	s, err := l.proof.state(ctx)
+	s, err := l.log.State(ctx)
 	s.Indexed = l.view.indexed()
 	return s, err
 }

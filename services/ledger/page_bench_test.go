@@ -48,10 +48,10 @@ func BenchmarkPage(b *testing.B) {
 	head, err := env.Bus.Head(ledgertest.Anyone(b))
 	require.NoError(b, err)
 	require.Eventually(b, func() bool {
-		s, err := l.state(ledgertest.Anyone(b))
+		s, err := l.log.State(ledgertest.Anyone(b))
 		return err == nil && s.Size == head && s.Indexed == head
 	}, 2*time.Minute, 10*time.Millisecond)
-	_, err = l.audit(ledgertest.Anyone(b), api.AuditRequest{After: 1})
+	_, err = l.log.Audit(ledgertest.Anyone(b), api.AuditRequest{After: 1})
 	require.NoError(b, err)
 	require.Eventually(b, func() bool { _, checked := l.Certified(); return !checked.IsZero() }, 2*time.Minute, 10*time.Millisecond)
 	b.Logf("%d records", head)

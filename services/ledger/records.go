@@ -7,7 +7,9 @@ import (
 	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/identity"
+	"github.com/tocsin-project/tocsin/services/ledger/audit"
 )
 
 // Bounds of one page of records: a NATS reply is at most 1 MiB, and a body in base64 in a
@@ -55,16 +57,16 @@ func (l *Ledger) records(ctx context.Context, q api.RecordsRequest) (api.Records
 	if err := l.rangeRead(ctx, page); err != nil {
 		return answer, err
 	}
-	l.read(page...)
+	l.log.Verify(page...)
 	size, next := 0, answer.First
 	for _, s := range page {
 		if q.Subjects == nil && next < s.Sequence {
-			if err := l.absent(ctx, next, min(s.Sequence-1, l.readable())); err != nil {
+			if err := l.log.VerifyAbsent(ctx, next, min(s.Sequence-1, l.log.Readable())); err != nil {
 				return answer, err
 			}
 		}
 		next = s.Sequence + 1
-		line := string(recordOf(s).Line())
+		line := string(audit.RecordOf(s).Line())
 		if size += len(line); size > pageRecordSize && len(answer.Lines) > 0 {
 			break
 		}
@@ -80,7 +82,7 @@ func (l *Ledger) records(ctx context.Context, q api.RecordsRequest) (api.Records
 		answer.Next = 0
 	}
 	if q.Subjects == nil && len(page) == 0 {
-		if err := l.absent(ctx, answer.First, min(answer.Last, l.readable())); err != nil {
+		if err := l.log.VerifyAbsent(ctx, answer.First, min(answer.Last, l.log.Readable())); err != nil {
 			return answer, err
 		}
 	}
@@ -92,11 +94,11 @@ func (l *Ledger) records(ctx context.Context, q api.RecordsRequest) (api.Records
 func (l *Ledger) prove(ctx context.Context, q api.ProveRequest) (api.ProveAnswer, error) {
 	switch {
 	case (q.Record == 0) == (q.Size == 0):
-		return api.ProveAnswer{}, cannotProve("$", "must name a record or a size")
+		return api.ProveAnswer{}, fault.Invalid(Name, []fault.Detail{{Path: "$", Message: "must name a record or a size"}})
 	case q.Size > 0:
-		return l.proveGrown(ctx, q.Size)
+		return l.log.ProveGrown(ctx, q.Size)
 	}
-	s, cp, err := l.provable(ctx, q.Record)
+	s, cp, err := l.log.Provable(ctx, q.Record)
 	if err != nil {
 		return api.ProveAnswer{}, err
 	}
@@ -107,10 +109,10 @@ func (l *Ledger) prove(ctx context.Context, q api.ProveRequest) (api.ProveAnswer
 		return api.ProveAnswer{}, err
 	}
 	if s.Wire == "" {
-		return api.ProveAnswer{}, l.whyGone(ctx, q.Record)
+		return api.ProveAnswer{}, l.log.WhyGone(ctx, q.Record)
 	}
 	if err := l.readingOf(ctx, s); err != nil {
 		return api.ProveAnswer{}, err
 	}
-	return l.proveRecord(s, cp)
+	return l.log.ProveRecord(s, cp)
 }

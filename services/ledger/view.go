@@ -72,7 +72,9 @@ func (v *view) run(ctx context.Context) error {
 				continue
 			}
 		}
-		if !sleep(ctx, pause) {
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
 			return ctx.Err()
 		}
 		pause = min(2*pause, maxReopenPause)

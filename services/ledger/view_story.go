@@ -49,7 +49,7 @@ func (l *Ledger) story(ctx context.Context, req api.ShowRequest) (api.ShowAnswer
 		for i, e := range part {
 			seqs[i] = e.Record
 		}
-		records, err := l.fetch(ctx, seqs)
+		records, err := l.log.Fetch(ctx, seqs)
 		if err != nil {
 			return answer, err
 		}

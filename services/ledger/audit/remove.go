@@ -1,4 +1,4 @@
-package ledger
+package audit
 
 import (
 	"context"
@@ -16,15 +16,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/fault"
-	"github.com/tocsin-project/tocsin/internal/statute"
 )
-
-// Keep is how long records are kept before they may be archived, and the articles that
-// demand at least that.
-type Keep struct {
-	Months   statute.Months
-	Articles []string
-}
 
 func refuse(path, format string, args ...any) error {
 	return fault.Invalid("ledger: remove", []fault.Detail{{Path: path, Message: fmt.Sprintf(format, args...)}})
@@ -51,9 +43,9 @@ func words(texts map[string]string) error {
 	return fault.Invalid("ledger: remove", faults)
 }
 
-// remove removes one record by order. The removal is a record of its own, with the hash
+// Remove removes one record by order. The removal is a record of its own, with the hash
 // of the entry; it is on disk and certified before anything is erased.
-func (p *proof) remove(ctx context.Context, q api.RemoveRequest, req endpoint.Request) (api.RemoveAnswer, error) {
+func (p *Log) Remove(ctx context.Context, q api.RemoveRequest, req endpoint.Request) (api.RemoveAnswer, error) {
 	if err := words(map[string]string{"$.order": q.Order, "$.officer": q.Officer}); err != nil {
 		return api.RemoveAnswer{}, err
 	}
@@ -94,7 +86,7 @@ func (p *proof) remove(ctx context.Context, q api.RemoveRequest, req endpoint.Re
 }
 
 // confirmed returns the answer once the record is gone.
-func (p *proof) confirmed(ctx context.Context, answer api.RemoveAnswer, record uint64) (api.RemoveAnswer, error) {
+func (p *Log) confirmed(ctx context.Context, answer api.RemoveAnswer, record uint64) (api.RemoveAnswer, error) {
 	_, err := p.deps.Bus.Get(ctx, record)
 	if errors.Is(err, bus.ErrNotFound) {
 		return answer, nil
@@ -106,7 +98,7 @@ func (p *proof) confirmed(ctx context.Context, answer api.RemoveAnswer, record u
 }
 
 // removable returns a certified record that may be removed by order.
-func (p *proof) removable(ctx context.Context, record uint64) (s event.Stored, err error) {
+func (p *Log) removable(ctx context.Context, record uint64) (s event.Stored, err error) {
 	switch cp := p.covers(ctx, record); {
 	case p.isDamaged():
 		return s, refuse("$", "the record is damaged: nothing is removed from it")
@@ -123,7 +115,7 @@ func (p *proof) removable(ctx context.Context, record uint64) (s event.Stored, e
 	if err != nil {
 		return s, err
 	}
-	if p.read(s); p.isDamaged() {
+	if p.Verify(s); p.isDamaged() {
 		return s, refuse("$.record", "record %d is not what was certified", record)
 	}
 	a := event.ParseSubject(s.Subject)
@@ -142,7 +134,7 @@ func (p *proof) removable(ctx context.Context, record uint64) (s event.Stored, e
 
 // copies returns the other records of an incident that may repeat the contents of this
 // one.
-func (p *proof) copies(ctx context.Context, a event.Address, but uint64) ([]uint64, error) {
+func (p *Log) copies(ctx context.Context, a event.Address, but uint64) ([]uint64, error) {
 	var out []uint64
 	for _, filter := range []string{"incident.*." + a.Operator + "." + a.Incident + ".*", "incident.*.*." + a.Operator + "." + a.Incident + ".*"} {
 		subjects, err := p.deps.Bus.Subjects(ctx, filter)
@@ -168,7 +160,7 @@ func (p *proof) copies(ctx context.Context, a event.Address, but uint64) ([]uint
 }
 
 // commit stores a removal and erases what it removes.
-func (p *proof) commit(ctx context.Context, removal event.Removal) (api.RemoveAnswer, error) {
+func (p *Log) commit(ctx context.Context, removal event.Removal) (api.RemoveAnswer, error) {
 	r, err := event.NewRecord(event.RemovedSubject(removal.First), removal.At, "", removal)
 	if err != nil {
 		return api.RemoveAnswer{}, err
@@ -190,7 +182,7 @@ func (p *proof) commit(ctx context.Context, removal event.Removal) (api.RemoveAn
 }
 
 // finish erases what a certified removal names. It may be repeated.
-func (p *proof) finish(ctx context.Context, at uint64) error {
+func (p *Log) finish(ctx context.Context, at uint64) error {
 	if cp := p.covers(ctx, at); cp.Size < at {
 		return fmt.Errorf("ledger: removal %d is not certified yet: %w", at, bus.ErrUnavailable)
 	}
@@ -203,7 +195,7 @@ func (p *proof) finish(ctx context.Context, at uint64) error {
 
 // erase erases the records that a removal names from the stream. A record that differs
 // from the removal's entry stays.
-func (p *proof) erase(ctx context.Context, removal *event.Removal) error {
+func (p *Log) erase(ctx context.Context, removal *event.Removal) error {
 	return p.deps.Bus.Range(ctx, removal.First, removal.Last(), bus.Ahead, func(batch []event.Stored) error {
 		for _, s := range batch {
 			entry, removed := removal.Entry(s.Sequence)
@@ -228,12 +220,12 @@ func (p *proof) erase(ctx context.Context, removal *event.Removal) error {
 
 // eraseUnfinished finishes interrupted removals: if the engine has more records than it
 // should, some were not erased.
-func (p *proof) eraseUnfinished(ctx context.Context) error {
+func (p *Log) eraseUnfinished(ctx context.Context) error {
 	if err := p.removals.load(ctx, p.deps.Bus); err != nil {
 		return err
 	}
 	for _, r := range p.removals.all() {
-		if r.record > p.last().Size {
+		if r.record > p.Last().Size {
 			continue // nothing is erased before its removal is certified
 		}
 		state, err := p.deps.Bus.State(ctx)
@@ -254,9 +246,9 @@ func (p *proof) eraseUnfinished(ctx context.Context) error {
 	return nil
 }
 
-// archive removes a part of what is old and exported: see part. The hashes stay, in the
+// Archive removes a part of what is old and exported: see part. The hashes stay, in the
 // removal and in the tree.
-func (p *proof) archive(ctx context.Context, q api.ArchiveRequest, req endpoint.Request) (api.RemoveAnswer, error) {
+func (p *Log) Archive(ctx context.Context, q api.ArchiveRequest, req endpoint.Request) (api.RemoveAnswer, error) {
 	texts := map[string]string{"$.officer": q.Officer, "$.export": q.Export}
 	if q.Try {
 		delete(texts, "$.export") // nothing is exported yet
@@ -264,8 +256,8 @@ func (p *proof) archive(ctx context.Context, q api.ArchiveRequest, req endpoint.
 	if err := words(texts); err != nil {
 		return api.RemoveAnswer{}, err
 	}
-	if q.First == 0 || q.Last < q.First || q.Last > p.last().Size {
-		return api.RemoveAnswer{}, refuse("$.last", "%d to %d is no range of certified records; the last one is %d", q.First, q.Last, p.last().Size)
+	if q.First == 0 || q.Last < q.First || q.Last > p.Last().Size {
+		return api.RemoveAnswer{}, refuse("$.last", "%d to %d is no range of certified records; the last one is %d", q.First, q.Last, p.Last().Size)
 	}
 	if p.isDamaged() {
 		return api.RemoveAnswer{}, refuse("$", "the record is damaged: nothing is removed from it")
@@ -275,10 +267,10 @@ func (p *proof) archive(ctx context.Context, q api.ArchiveRequest, req endpoint.
 	if err := p.eraseUnfinished(ctx); err != nil {
 		return api.RemoveAnswer{}, err
 	}
-	before := p.deps.Keep.Months.Before(machine.Now())
+	before := p.deps.Keep.Before(machine.Now())
 	if s, err := p.deps.Bus.From(ctx, q.Last); err == nil && s.Sequence == q.Last && !s.StoredAt.Before(before) {
 		return api.RemoveAnswer{}, refuse("$.last", "record %d was stored at %s: nothing younger than %s is archived (%s)",
-			q.Last, s.StoredAt.In(event.Beijing).Format(time.RFC3339), p.deps.Keep.Months, strings.Join(p.deps.Keep.Articles, "; "))
+			q.Last, s.StoredAt.In(event.Beijing).Format(time.RFC3339), p.deps.Keep, strings.Join(p.deps.Articles, "; "))
 	} else if err != nil && !errors.Is(err, bus.ErrNotFound) {
 		return api.RemoveAnswer{}, err
 	}
@@ -310,12 +302,12 @@ func (p *proof) archive(ctx context.Context, q api.ArchiveRequest, req endpoint.
 // and how many must stay: the rules, the removals, everything of an incident that has
 // younger records, and the last revision of any other incident, on which a later report
 // would build.
-func (p *proof) part(ctx context.Context, first, last uint64, before time.Time) (event.Removal, uint64, error) {
+func (p *Log) part(ctx context.Context, first, last uint64, before time.Time) (event.Removal, uint64, error) {
 	var removal event.Removal
 	kept := uint64(0)
 	alive := map[[2]string]lifeOf{}
 	err := p.deps.Bus.Range(ctx, first, last, bus.Ahead, func(batch []event.Stored) error {
-		p.read(batch...)
+		p.Verify(batch...)
 		for _, s := range batch {
 			if p.removals.has(s.Sequence) {
 				continue // already removed, but not erased yet
@@ -351,7 +343,7 @@ type lifeOf struct {
 	revision uint64
 }
 
-func (p *proof) needed(ctx context.Context, s event.Stored, before time.Time, alive map[[2]string]lifeOf) (bool, error) {
+func (p *Log) needed(ctx context.Context, s event.Stored, before time.Time, alive map[[2]string]lifeOf) (bool, error) {
 	a := event.ParseSubject(s.Subject)
 	switch {
 	case !s.StoredAt.Before(before), a.Kind == event.KindRules, a.Kind == event.KindRemoved:
@@ -380,7 +372,7 @@ func (p *proof) needed(ctx context.Context, s event.Stored, before time.Time, al
 }
 
 // lastBut returns the last record that a filter matches, ignoring records of one kind.
-func (p *proof) lastBut(ctx context.Context, filter, kind string) (event.Stored, error) {
+func (p *Log) lastBut(ctx context.Context, filter, kind string) (event.Stored, error) {
 	last, err := p.deps.Bus.Last(ctx, filter)
 	if err != nil || event.ParseSubject(last.Subject).Kind != kind {
 		return last, err

@@ -1,4 +1,4 @@
-package ledger
+package audit
 
 import (
 	"io/fs"
@@ -36,23 +36,23 @@ func TestTilesDeletedWhileItRuns(t *testing.T) {
 				w.certified()
 			}
 			whole := func() bool {
-				cp := w.ledger.last()
+				cp := w.log.Last()
 				kept, err := os.ReadFile(filepath.Join(w.tiles(), checkpointFile))
-				return err == nil && string(kept) == cp.Note && w.ledger.CertificationFailure() == nil && evidence.CheckTiles(t.Context(), w.ledger.folder, cp, nil) == nil
+				return err == nil && string(kept) == cp.Note && w.log.CertificationFailure() == nil && evidence.CheckTiles(t.Context(), w.log.folder, cp, nil) == nil
 			}
 			asked := func() bool {
-				askOf[api.AuditAnswer](w, api.EndpointAudit, api.AuditRequest{After: 1 << 40}) // finds tiles that nothing reads
+				w.check(api.AuditRequest{After: 1 << 40}) // finds tiles that nothing reads
 				return whole()
 			}
 			require.Eventually(t, asked, 30*time.Second, 20*time.Millisecond)
-			require.Empty(t, w.ledger.Damage())
+			require.Empty(t, w.log.Damage())
 			w.write(1)
 			w.certified()
 			w.remember()
-			require.Equal(t, w.rootOf(w.stored), w.ledger.last().Root)
+			require.Equal(t, w.rootOf(w.stored), w.log.Last().Root)
 			require.Empty(t, w.audited().Damage)
 			w.restart()
-			require.Empty(t, w.ledger.Damage())
+			require.Empty(t, w.log.Damage())
 		})
 	}
 }
@@ -78,14 +78,14 @@ func TestCertificationFailure_IsSaid(t *testing.T) {
 	w := newWorld(t)
 	w.write(10)
 	w.certified()
-	require.NoError(t, w.ledger.CertificationFailure())
+	require.NoError(t, w.log.CertificationFailure())
 	require.NoError(t, os.Rename(w.tiles(), w.tiles()+".away"))
 	require.NoError(t, os.WriteFile(w.tiles(), nil, 0o600)) // where a file is, no folder can be made
 	w.write(1)
-	require.Eventually(t, func() bool { return w.ledger.CertificationFailure() != nil }, 30*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return w.log.CertificationFailure() != nil }, 30*time.Second, time.Millisecond)
 	require.NoError(t, os.Remove(w.tiles()))
 	w.certified()
-	require.Eventually(t, func() bool { return w.ledger.CertificationFailure() == nil }, 30*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return w.log.CertificationFailure() == nil }, 30*time.Second, time.Millisecond)
 	_, err := os.Stat(filepath.Join(w.tiles(), "tile"))
 	require.NotErrorIs(t, err, fs.ErrNotExist)
 }

@@ -1,4 +1,4 @@
-package ledger
+package audit
 
 import (
 	"encoding/json"
@@ -17,7 +17,6 @@ import (
 	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
-	"github.com/tocsin-project/tocsin/internal/statute"
 	"github.com/tocsin-project/tocsin/services/ledger/ledgertest"
 )
 
@@ -51,7 +50,7 @@ func (w *world) story(incident string, revisions int) (seqs []uint64) {
 
 func (w *world) remove(record uint64) api.RemoveAnswer {
 	w.t.Helper()
-	return askOf[api.RemoveAnswer](w, api.EndpointRemove, api.RemoveRequest{Record: record, Order: "order 7/2026", Officer: "records-officer", Reason: "names a person"})
+	return w.removed(api.RemoveRequest{Record: record, Order: "order 7/2026", Officer: "records-officer", Reason: "names a person"})
 }
 
 func TestRemovalByOrder(t *testing.T) {
@@ -74,12 +73,12 @@ func TestRemovalByOrder(t *testing.T) {
 	require.Equal(t, a.Record, again.Record)
 
 	for _, record := range []uint64{seqs[0], seqs[1], a.Record} { // the removal itself can be proved
-		p, err := evidence.ParseProof(askOf[api.ProveAnswer](w, api.EndpointProve, api.ProveRequest{Record: record}).Proof)
+		p, err := evidence.ParseProof(w.prove(api.ProveRequest{Record: record}).Proof)
 		require.NoError(t, err)
 		_, err = p.Verify(w.verifier())
 		require.NoError(t, err)
 	}
-	gone := askOf[api.ProveAnswer](w, api.EndpointProve, api.ProveRequest{Record: seqs[2]})
+	gone := w.prove(api.ProveRequest{Record: seqs[2]})
 	require.Contains(t, gone.Errors[0].Message, "was removed by order order 7/2026 (records-officer)")
 
 	cp := w.certified()
@@ -88,9 +87,9 @@ func TestRemovalByOrder(t *testing.T) {
 	require.NoError(t, os.RemoveAll(w.tiles()))
 	w.start()
 	w.write(1)
-	require.Eventually(t, func() bool { return w.ledger.last().Size == cp.Size+1 }, 30*time.Second, time.Millisecond)
-	require.Empty(t, w.ledger.Damage(), "the tree made anew has the root that was signed")
-	require.EqualValues(t, 1, askOf[api.LogState](w, api.EndpointLog, struct{}{}).Removed)
+	require.Eventually(t, func() bool { return w.log.Last().Size == cp.Size+1 }, 30*time.Second, time.Millisecond)
+	require.Empty(t, w.log.Damage(), "the tree made anew has the root that was signed")
+	require.EqualValues(t, 1, w.state().Removed)
 }
 
 func TestWhatCannotBeRemoved(t *testing.T) {
@@ -107,7 +106,7 @@ func TestWhatCannotBeRemoved(t *testing.T) {
 		require.Len(t, a.Errors, 1)
 		require.Contains(t, a.Errors[0].Message, why)
 	}
-	a := askOf[api.RemoveAnswer](w, api.EndpointRemove, api.RemoveRequest{Record: 1})
+	a := w.removed(api.RemoveRequest{Record: 1})
 	require.Len(t, a.Errors, 2)
 	require.Equal(t, event.StatusAccepted, w.remove(seqs[1]).Status, "an earlier revision")
 	removal := w.remove(seqs[0]).Record
@@ -138,7 +137,7 @@ func TestARemovalIsFinished(t *testing.T) {
 		}
 	}
 	w.checkedOnce()
-	require.Empty(t, w.ledger.Damage())
+	require.Empty(t, w.log.Damage())
 	_, err = w.env.Bus.Commit(ledgertest.Anyone(t), []event.Record{
 		ledgertest.Must(event.NewRecord(event.RemovedSubject(7), ledgertest.Nine, "", event.Removal{First: 7, Entries: []evidence.Hash{{9}}, Why: event.WhyOrder, Officer: "o"})),
 	})
@@ -147,19 +146,19 @@ func TestARemovalIsFinished(t *testing.T) {
 	w.restart()
 	_, err = w.env.Bus.Get(ledgertest.Anyone(t), 7)
 	require.NoError(t, err, "a removal that names another entry erases nothing")
-	require.NotEmpty(t, w.ledger.Damage())
+	require.NotEmpty(t, w.log.Damage())
 }
 
 func TestArchiving(t *testing.T) {
 	t.Parallel()
-	w := &world{t: t, dir: t.TempDir(), keep: Keep{Months: 6, Articles: []string{"some law, art. 1: at least P6M"}}}
+	w := &world{t: t, dir: t.TempDir(), keep: 6, articles: []string{"some law, art. 1: at least P6M"}}
 	w.start()
 	rules, err := w.env.Bus.Commit(ledgertest.Anyone(t), []event.Record{ledgertest.Must(event.NewRecord(event.RulesSubject(strings.Repeat("a", 64)), ledgertest.Nine, "", event.RulesBody{}))})
 	require.NoError(t, err)
 	seqs := w.story("x", 2)
 	cp := w.certified()
 	archive := func(first, last uint64) api.RemoveAnswer {
-		return askOf[api.RemoveAnswer](w, api.EndpointArchive, api.ArchiveRequest{First: first, Last: last, Export: strings.Repeat("b", 64), Officer: "records-officer"})
+		return w.archived(api.ArchiveRequest{First: first, Last: last, Export: strings.Repeat("b", 64), Officer: "records-officer"})
 	}
 	refused := archive(1, cp.Size)
 	require.Len(t, refused.Errors, 1)
@@ -167,7 +166,7 @@ func TestArchiving(t *testing.T) {
 	require.Contains(t, archive(1, 999).Errors[0].Message, "no range of certified records")
 
 	w.stop()
-	w.keep = Keep{Months: statute.Months(0)} // as if six months had passed
+	w.keep = 0 // as if six months had passed
 	w.start()
 	a := archive(1, cp.Size)
 	require.Empty(t, a.Errors)
@@ -184,15 +183,15 @@ func TestArchiving(t *testing.T) {
 	}
 	again := archive(1, cp.Size)
 	require.Zero(t, again.Removed)
-	p := askOf[api.ProveAnswer](w, api.EndpointProve, api.ProveRequest{Record: seqs[0]})
+	p := w.prove(api.ProveRequest{Record: seqs[0]})
 	require.Contains(t, p.Errors[0].Message, "was archived; the export whose manifest has the SHA-256 bbbb")
 	require.Empty(t, w.audited().Damage)
 	w.stop()
 	require.NoError(t, os.RemoveAll(w.tiles()))
 	w.start()
 	w.write(1)
-	require.Eventually(t, func() bool { return w.ledger.last().Size > cp.Size }, 30*time.Second, time.Millisecond)
-	require.Empty(t, w.ledger.Damage())
+	require.Eventually(t, func() bool { return w.log.Last().Size > cp.Size }, 30*time.Second, time.Millisecond)
+	require.Empty(t, w.log.Damage())
 }
 
 // TestArchivingLeavesWhatGoesOn: an incident with younger records keeps all of its own.
@@ -204,7 +203,7 @@ func TestArchivingLeavesWhatGoesOn(t *testing.T) {
 	w.certified()
 	last, err := w.env.Bus.Get(ledgertest.Anyone(t), seqs[len(seqs)-1])
 	require.NoError(t, err)
-	removal, kept, err := w.ledger.part(ledgertest.Anyone(t), 1, last.Sequence, last.StoredAt)
+	removal, kept, err := w.log.part(ledgertest.Anyone(t), 1, last.Sequence, last.StoredAt)
 	require.NoError(t, err)
 	require.EqualValues(t, 4, removal.Count())
 	require.EqualValues(t, 1+len(seqs), kept)
@@ -223,20 +222,20 @@ func TestArchivingTwiceAtOnce(t *testing.T) {
 	var g errgroup.Group
 	for range 4 {
 		g.Go(func() error {
-			_, err := w.ledger.archive(ledgertest.Anyone(t), api.ArchiveRequest{First: 1, Last: cp.Size, Export: "e", Officer: "o"}, endpoint.Request{})
+			_, err := w.log.Archive(ledgertest.Anyone(t), api.ArchiveRequest{First: 1, Last: cp.Size, Export: "e", Officer: "o"}, endpoint.Request{})
 			return err
 		})
 	}
 	require.NoError(t, g.Wait())
 	state, err := w.env.Bus.State(ledgertest.Anyone(t))
 	require.NoError(t, err)
-	require.Equal(t, state.Last, state.Messages+w.ledger.removals.total())
-	require.EqualValues(t, 3*9+300, w.ledger.removals.total())
+	require.Equal(t, state.Last, state.Messages+w.log.removals.total())
+	require.EqualValues(t, 3*9+300, w.log.removals.total())
 	require.Empty(t, w.audited().Damage)
 	w.restart()
 	w.checkedOnce()
-	require.Empty(t, w.ledger.Damage())
-	require.EqualValues(t, 3*9+300, w.ledger.removals.total())
+	require.Empty(t, w.log.Damage())
+	require.EqualValues(t, 3*9+300, w.log.removals.total())
 }
 
 // TestARemovalWhosePlaceIsTaken: another record in the place of a removal does not make
@@ -268,8 +267,8 @@ func TestAForgedRemovalIsSeen(t *testing.T) {
 		ledgertest.Must(event.NewRecord(event.RemovedSubject(7), ledgertest.Nine, "", event.Removal{First: 7, Entries: []evidence.Hash{{9}}, Why: event.WhyOrder, Officer: "o"})),
 	})
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return len(w.ledger.Damage()) > 0 }, 30*time.Second, 10*time.Millisecond)
-	require.EqualValues(t, 7, w.ledger.Damage()[0].First)
+	require.Eventually(t, func() bool { return len(w.log.Damage()) > 0 }, 30*time.Second, 10*time.Millisecond)
+	require.EqualValues(t, 7, w.log.Damage()[0].First)
 	_, err = w.env.Bus.Get(ledgertest.Anyone(t), 7)
 	require.NoError(t, err)
 }

@@ -1,4 +1,4 @@
-package ledger
+package audit
 
 import (
 	"fmt"
@@ -72,17 +72,17 @@ func TestKilled(t *testing.T) {
 	for _, note := range seen {
 		old, err := w.verifier().Open(note)
 		require.NoError(t, err)
-		a := askOf[api.ProveAnswer](w, api.EndpointProve, api.ProveRequest{Size: old.Size})
+		a := w.prove(api.ProveRequest{Size: old.Size})
 		require.Empty(t, a.Errors)
 		c, err := evidence.ParseConsistency(a.Proof)
 		require.NoError(t, err)
 		require.NoError(t, c.Verify(w.verifier(), old))
 	}
-	cp := w.ledger.last()
+	cp := w.log.Last()
 	w.stop()
 	require.NoError(t, os.RemoveAll(w.tiles()))
 	w.start()
 	w.write(1)
-	require.Eventually(t, func() bool { return w.ledger.last().Size == cp.Size+1 }, 30*time.Second, time.Millisecond)
-	require.Empty(t, w.ledger.Damage(), "made from nothing it has the root that was signed")
+	require.Eventually(t, func() bool { return w.log.Last().Size == cp.Size+1 }, 30*time.Second, time.Millisecond)
+	require.Empty(t, w.log.Damage(), "made from nothing it has the root that was signed")
 }

@@ -1,4 +1,4 @@
-package ledger
+package audit
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 
 // signed returns the administrator's signature of the request for a removal: nil without
 // identities.
-func (p *proof) signed(ctx context.Context, req endpoint.Request, removal event.Removal) (*evidence.SignedAct, error) {
+func (p *Log) signed(ctx context.Context, req endpoint.Request, removal event.Removal) (*evidence.SignedAct, error) {
 	kept, err := json.Marshal(removal)
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package ledger
+package audit
 
 import (
 	"context"
@@ -56,7 +56,7 @@ func (c *checks) rest(ctx context.Context, d time.Duration) {
 
 // check compares the whole record with what is certified: at the start, on request, and
 // Deps.Scrub after the last check.
-func (p *proof) check(ctx context.Context) error {
+func (p *Log) check(ctx context.Context) error {
 	for {
 		if err := p.checkOnce(ctx); err != nil {
 			if ctx.Err() != nil {
@@ -82,8 +82,8 @@ func (p *proof) check(ctx context.Context) error {
 }
 
 // checkOnce reads every certified record and every tile.
-func (p *proof) checkOnce(ctx context.Context) error {
-	cp := p.last()
+func (p *Log) checkOnce(ctx context.Context) error {
+	cp := p.Last()
 	c := &p.checks
 	c.mu.Lock()
 	c.state = api.AuditAnswer{ID: c.state.ID + 1, Running: true, Of: cp.Size, Started: machine.Now(), Damage: []event.Damage{}, Checkpoint: cp.Note}
@@ -92,14 +92,14 @@ func (p *proof) checkOnce(ctx context.Context) error {
 	if err == nil && cp.Size > 0 {
 		err = p.checkTree(ctx, cp)
 	}
-	if err == nil && p.readable() >= cp.Size {
+	if err == nil && p.Readable() >= cp.Size {
 		p.removing.Lock()
 		p.verified = 0
 		err = p.holdRemovals(ctx, cp.Size)
 		p.removing.Unlock()
 	}
 	if err == nil {
-		err = p.compare(ctx, 1, min(cp.Size, p.readable()), p.pace())
+		err = p.compare(ctx, 1, min(cp.Size, p.Readable()), p.pace())
 	}
 	now := machine.Now()
 	c.mu.Lock()
@@ -118,14 +118,14 @@ func (p *proof) checkOnce(ctx context.Context) error {
 }
 
 // found returns the damage that this process found.
-func (p *proof) found() []event.Damage {
+func (p *Log) found() []event.Damage {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return append([]event.Damage{}, p.damage...)
 }
 
 // clean notes that a check found nothing, which clears damage found before the start.
-func (p *proof) clean(now time.Time, cp evidence.Checkpoint) error {
+func (p *Log) clean(now time.Time, cp evidence.Checkpoint) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.checked = now
@@ -144,8 +144,8 @@ func (p *proof) clean(now time.Time, cp evidence.Checkpoint) error {
 
 // checkTree checks every tile against the checkpoint. The root of a tree that is being
 // rebuilt is compared when it reaches the checkpoint's size.
-func (p *proof) checkTree(ctx context.Context, cp evidence.Checkpoint) error {
-	if p.readable() < cp.Size {
+func (p *Log) checkTree(ctx context.Context, cp evidence.Checkpoint) error {
+	if p.Readable() < cp.Size {
 		return nil
 	}
 	err := evidence.CheckTiles(ctx, p.folder, cp, nil)
@@ -178,7 +178,7 @@ func unreadable(err error) error {
 
 // treeDamaged records the damage in an error of the tree: each tile that it names, or
 // else the error.
-func (p *proof) treeDamaged(err error) {
+func (p *Log) treeDamaged(err error) {
 	wrong := evidence.TileErrors(err)
 	for _, w := range wrong {
 		p.damaged(event.Damage{Kind: event.DamageTree, First: w.First, Last: w.Last, Detail: w.Error()})
@@ -197,14 +197,14 @@ const (
 
 // pace slows a check down to a quarter of one processor, to leave the rest to reports,
 // and updates its progress.
-func (p *proof) pace() func(ctx context.Context, through uint64, worked time.Duration) {
+func (p *Log) pace() func(ctx context.Context, through uint64, worked time.Duration) {
 	return func(ctx context.Context, through uint64, worked time.Duration) {
 		p.checks.mu.Lock()
 		p.checks.state.Checked = through
 		p.checks.mu.Unlock()
 		switch {
 		case p.checks.isHurried():
-		case p.index.IsIndexBehind(), p.deps.Bus.IsWriting():
+		case p.deps.Index.IsIndexBehind(), p.deps.Bus.IsWriting():
 			p.checks.rest(ctx, idler*worked)
 		default:
 			p.checks.rest(ctx, idle*worked)
@@ -215,12 +215,12 @@ func (p *proof) pace() func(ctx context.Context, through uint64, worked time.Dur
 // compare checks the certified records from…to against their entries in the tree, and
 // records those that were changed as damage. paced is called after each batch and may be
 // nil.
-func (p *proof) compare(ctx context.Context, from, to uint64, paced func(context.Context, uint64, time.Duration)) error {
+func (p *Log) compare(ctx context.Context, from, to uint64, paced func(context.Context, uint64, time.Duration)) error {
 	next, began := from, clock.Steady()
 	hold := func(batch []event.Stored) error {
 		for len(batch) > 0 {
 			n := unbroken(batch)
-			if err := p.absent(ctx, next, batch[0].Sequence-1); err != nil {
+			if err := p.VerifyAbsent(ctx, next, batch[0].Sequence-1); err != nil {
 				return err
 			}
 			next = batch[n-1].Sequence + 1
@@ -250,7 +250,7 @@ func (p *proof) compare(ctx context.Context, from, to uint64, paced func(context
 			return err
 		}
 	}
-	return p.absent(ctx, next, to)
+	return p.VerifyAbsent(ctx, next, to)
 }
 
 // compareRun is how many records are read before isHurried is checked again.
@@ -271,7 +271,7 @@ func changed(record uint64) event.Damage {
 
 // entries returns those of the records from…to, or nil if the tiles are damaged, which is
 // recorded. If tiles are gone the error is errTilesGone.
-func (p *proof) entries(from, to uint64) ([]evidence.Hash, error) {
+func (p *Log) entries(from, to uint64) ([]evidence.Hash, error) {
 	entries := make([]evidence.Hash, 0, to-from+1)
 	for entry, err := range evidence.Entries(p.folder, from-1, to) {
 		if cannot := unreadable(err); cannot != nil {
@@ -292,9 +292,9 @@ func (p *proof) entries(from, to uint64) ([]evidence.Hash, error) {
 	return entries, nil
 }
 
-// absent checks that removals account for the records from…to, which are not in the
+// VerifyAbsent checks that removals account for the records from…to, which are not in the
 // stream.
-func (p *proof) absent(ctx context.Context, from, to uint64) error {
+func (p *Log) VerifyAbsent(ctx context.Context, from, to uint64) error {
 	for ; from <= to; from += event.MaxRemoved {
 		last := min(to, from+event.MaxRemoved-1)
 		entries, err := p.entries(from, last)
@@ -308,7 +308,7 @@ func (p *proof) absent(ctx context.Context, from, to uint64) error {
 	return nil
 }
 
-func (p *proof) absentRun(ctx context.Context, from, to uint64, entries []evidence.Hash) error {
+func (p *Log) absentRun(ctx context.Context, from, to uint64, entries []evidence.Hash) error {
 	lost := uint64(0) // the first of a run without a removal
 	for record := from; record <= to; record++ {
 		removal, at, err := p.removals.known(ctx, p.deps.Bus, record)
@@ -341,7 +341,7 @@ func (p *proof) absentRun(ctx context.Context, from, to uint64, entries []eviden
 // gone records damage for missing records without a removal, once the engine itself
 // confirms that they are not there: that they were not delivered proves nothing. On
 // ErrUnavailable the check must be repeated.
-func (p *proof) gone(ctx context.Context, first, last uint64) error {
+func (p *Log) gone(ctx context.Context, first, last uint64) error {
 	if err := p.removals.load(ctx, p.deps.Bus); err != nil {
 		return err
 	}
@@ -363,7 +363,7 @@ func (p *proof) gone(ctx context.Context, first, last uint64) error {
 
 // holdRemovals checks the removals up to a certified record against the tree, each once:
 // a removal that names another entry than was certified is damage.
-func (p *proof) holdRemovals(ctx context.Context, upTo uint64) error {
+func (p *Log) holdRemovals(ctx context.Context, upTo uint64) error {
 	for _, r := range p.removals.all() {
 		if r.record <= p.verified || r.record > upTo {
 			continue
@@ -388,10 +388,10 @@ func (p *proof) holdRemovals(ctx context.Context, upTo uint64) error {
 	return nil
 }
 
-// read checks every record that is read to be shown, so that a certified record that was
+// Verify checks every record that is read to be shown, so that a certified record that was
 // changed is found at once.
-func (p *proof) read(records ...event.Stored) {
-	size := p.readable()
+func (p *Log) Verify(records ...event.Stored) {
+	size := p.Readable()
 	for _, s := range records {
 		if s.Wire == "" || s.Sequence > size {
 			continue
@@ -403,9 +403,9 @@ func (p *proof) read(records ...event.Stored) {
 }
 
 // shown checks the records that a story shows; a missing record has only its sequence.
-func (p *proof) shown(ctx context.Context, records []event.Stored) {
-	p.read(records...)
-	size := p.readable()
+func (p *Log) shown(ctx context.Context, records []event.Stored) {
+	p.Verify(records...)
+	size := p.Readable()
 	for _, s := range records {
 		if s.Wire != "" || s.Sequence > size {
 			continue
@@ -418,9 +418,9 @@ func (p *proof) shown(ctx context.Context, records []event.Stored) {
 	}
 }
 
-// audit returns the progress of the check of the whole record, and starts one if the last
+// Audit returns the progress of the check of the whole record, and starts one if the last
 // has no greater id than the caller knows.
-func (p *proof) audit(_ context.Context, q api.AuditRequest) (api.AuditAnswer, error) {
+func (p *Log) Audit(_ context.Context, q api.AuditRequest) (api.AuditAnswer, error) {
 	c := &p.checks
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,4 +1,4 @@
-package ledger
+package audit
 
 import (
 	"context"
@@ -38,7 +38,7 @@ var errDamaged = errors.New("the record is damaged")
 
 // certify feeds the tree from the stream and signs its head, until ctx ends. After damage
 // it does nothing more.
-func (p *proof) certify(ctx context.Context) error {
+func (p *Log) certify(ctx context.Context) error {
 	select {
 	case <-p.cleared:
 	case <-ctx.Done():
@@ -65,7 +65,7 @@ func (p *proof) certify(ctx context.Context) error {
 
 // certifyTree feeds the open tree and signs its head. It ends when ctx ends, with
 // errDamaged, or with errTilesGone.
-func (p *proof) certifyTree(ctx context.Context) error {
+func (p *Log) certifyTree(ctx context.Context) error {
 	grown := make(chan struct{}, 1)
 	g, working := errgroup.WithContext(ctx)
 	g.Go(func() error {
@@ -84,7 +84,7 @@ func (p *proof) certifyTree(ctx context.Context) error {
 
 // reopenTree opens the tree if it could not be read at the start, and retries until that
 // succeeds or finds damage.
-func (p *proof) reopenTree(ctx context.Context) error {
+func (p *Log) reopenTree(ctx context.Context) error {
 	for p.tree == nil && !p.isDamaged() {
 		if !sleep(ctx, retryPause) {
 			return ctx.Err()
@@ -102,7 +102,7 @@ func (p *proof) reopenTree(ctx context.Context) error {
 const hashedAhead = 64
 
 // grow appends the stream's records to the tree.
-func (p *proof) grow(ctx context.Context, grown chan<- struct{}) error {
+func (p *Log) grow(ctx context.Context, grown chan<- struct{}) error {
 	hashed := make(chan []evidence.Hash, hashedAhead)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.hash(ctx, p.tree.Size()+1, hashed) })
@@ -111,7 +111,7 @@ func (p *proof) grow(ctx context.Context, grown chan<- struct{}) error {
 }
 
 // hash hashes the records from a sequence on into entries.
-func (p *proof) hash(ctx context.Context, next uint64, hashed chan<- []evidence.Hash) error {
+func (p *Log) hash(ctx context.Context, next uint64, hashed chan<- []evidence.Hash) error {
 	take := func(ctx context.Context, batch []event.Stored) error {
 		entries, err := p.entriesOf(ctx, next, batch)
 		if err != nil || len(entries) == 0 {
@@ -139,7 +139,7 @@ func (p *proof) hash(ctx context.Context, next uint64, hashed chan<- []evidence.
 
 // entriesOf returns the entries from next to the end of a batch: of its records, and of
 // those that were removed before them.
-func (p *proof) entriesOf(ctx context.Context, next uint64, batch []event.Stored) (entries []evidence.Hash, err error) {
+func (p *Log) entriesOf(ctx context.Context, next uint64, batch []event.Stored) (entries []evidence.Hash, err error) {
 	for _, s := range batch {
 		if s.Sequence < next {
 			continue
@@ -164,7 +164,7 @@ func (p *proof) entriesOf(ctx context.Context, next uint64, batch []event.Stored
 }
 
 // appendAll appends entries as they arrive, and logs the progress of a rebuilt tree.
-func (p *proof) appendAll(ctx context.Context, hashed <-chan []evidence.Hash, grown chan<- struct{}) error {
+func (p *Log) appendAll(ctx context.Context, hashed <-chan []evidence.Hash, grown chan<- struct{}) error {
 	began, told := clock.Steady(), p.tree.Size()
 	for {
 		var entries []evidence.Hash
@@ -198,7 +198,7 @@ func (p *proof) appendAll(ctx context.Context, hashed <-chan []evidence.Hash, gr
 
 // append adds all entries to the tree, even if it returns a disk error. A rebuilt tree is
 // compared with the checkpoint at its size.
-func (p *proof) append(entries []evidence.Hash) error {
+func (p *Log) append(entries []evidence.Hash) error {
 	p.treeMu.Lock()
 	defer p.treeMu.Unlock()
 	var failed error
@@ -225,7 +225,7 @@ func missing(first, last uint64) event.Damage {
 }
 
 // sign signs the head of the tree whenever it has grown.
-func (p *proof) sign(ctx context.Context, grown <-chan struct{}) error {
+func (p *Log) sign(ctx context.Context, grown <-chan struct{}) error {
 	for {
 		select {
 		case <-grown:
@@ -258,7 +258,7 @@ func (p *proof) sign(ctx context.Context, grown <-chan struct{}) error {
 }
 
 // isBehind reports whether the tree lacks records that were stored before the start.
-func (p *proof) isBehind() bool {
+func (p *Log) isBehind() bool {
 	p.treeMu.Lock()
 	defer p.treeMu.Unlock()
 	return p.tree.Size() < p.head
@@ -275,8 +275,8 @@ func sleep(ctx context.Context, d time.Duration) bool {
 
 // advance makes a checkpoint of the current tree. The tiles are on disk before it, and it
 // is on disk in both places before it is published.
-func (p *proof) advance(ctx context.Context) error {
-	last := p.last()
+func (p *Log) advance(ctx context.Context) error {
+	last := p.Last()
 	p.treeMu.Lock()
 	size, root, floor := p.tree.Size(), p.tree.Root(), p.floor.Size
 	var err error
@@ -317,7 +317,7 @@ const watchEvery = time.Second
 
 // watch detects at once what the engine itself reports: that the stream is shorter than
 // it was, or that records are gone.
-func (p *proof) watch(ctx context.Context) error {
+func (p *Log) watch(ctx context.Context) error {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
@@ -337,7 +337,7 @@ func (p *proof) watch(ctx context.Context) error {
 }
 
 // look is one check of watch.
-func (p *proof) look(ctx context.Context) error {
+func (p *Log) look(ctx context.Context) error {
 	if err := p.holdState(ctx); err != nil || p.isDamaged() {
 		return err
 	}
@@ -346,7 +346,7 @@ func (p *proof) look(ctx context.Context) error {
 	if err := p.eraseUnfinished(ctx); err != nil {
 		return err
 	}
-	if size := p.last().Size; p.readable() == size {
+	if size := p.Last().Size; p.Readable() == size {
 		return p.holdRemovals(ctx, size)
 	}
 	return nil

@@ -1,4 +1,4 @@
-package ledger
+package audit
 
 import (
 	"context"
@@ -20,7 +20,7 @@ var errTilesGone = errors.New("tiles of the tree are gone: it is rebuilt from th
 
 // areGone reports whether all tiles that an error names are missing, none is changed, and
 // the tree can be rebuilt: not if the record is damaged, or may be.
-func (p *proof) areGone(err error) bool {
+func (p *Log) areGone(err error) bool {
 	wrong := evidence.TileErrors(err)
 	for _, tile := range wrong {
 		if !errors.Is(tile, fs.ErrNotExist) {
@@ -34,7 +34,7 @@ func (p *proof) areGone(err error) bool {
 
 // tilesGone requests a rebuild of the tree, unless one is running, and returns
 // errTilesGone.
-func (p *proof) tilesGone(err error) error {
+func (p *Log) tilesGone(err error) error {
 	p.treeMu.Lock()
 	rebuilding := p.floor.Size > 0
 	p.treeMu.Unlock()
@@ -48,9 +48,9 @@ func (p *proof) tilesGone(err error) error {
 }
 
 // forgetTree starts a new tree, which must give the root of the last checkpoint.
-func (p *proof) forgetTree(err error) {
+func (p *Log) forgetTree(err error) {
 	p.deps.Log.Error("tiles of the tree are gone; the tree is rebuilt from the stream", zap.Error(err))
-	floor := p.last()
+	floor := p.Last()
 	p.treeMu.Lock()
 	p.tree, p.written, p.floor = nil, 0, floor
 	p.treeMu.Unlock()
@@ -65,7 +65,7 @@ func (p *proof) forgetTree(err error) {
 
 // guardTiles watches the tiles and the checkpoint beside them, so that their loss is
 // noticed although nothing reads them. sign writes a lost checkpoint again.
-func (p *proof) guardTiles(ctx context.Context, grown chan<- struct{}) error {
+func (p *Log) guardTiles(ctx context.Context, grown chan<- struct{}) error {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
@@ -76,7 +76,7 @@ func (p *proof) guardTiles(ctx context.Context, grown chan<- struct{}) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		if _, err := os.Stat(filepath.Join(string(p.folder), "tile")); errors.Is(err, fs.ErrNotExist) && p.readable() > 0 {
+		if _, err := os.Stat(filepath.Join(string(p.folder), "tile")); errors.Is(err, fs.ErrNotExist) && p.Readable() > 0 {
 			return fmt.Errorf("%w (%w)", errTilesGone, err)
 		}
 		if _, err := os.Stat(filepath.Join(string(p.folder), checkpointFile)); errors.Is(err, fs.ErrNotExist) {
@@ -89,7 +89,7 @@ func (p *proof) guardTiles(ctx context.Context, grown chan<- struct{}) error {
 }
 
 // restoreCheckpoint writes the last checkpoint beside the tree if it is missing.
-func (p *proof) restoreCheckpoint(cp evidence.Checkpoint) error {
+func (p *Log) restoreCheckpoint(cp evidence.Checkpoint) error {
 	path := filepath.Join(string(p.folder), checkpointFile)
 	if _, err := os.Stat(path); cp.Note == "" || !errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -98,7 +98,7 @@ func (p *proof) restoreCheckpoint(cp evidence.Checkpoint) error {
 }
 
 // stall notes why nothing is certified at the moment; nil: certification works.
-func (p *proof) stall(err error) {
+func (p *Log) stall(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stalled = err
@@ -106,7 +106,7 @@ func (p *proof) stall(err error) {
 
 // CertificationFailure returns why nothing is certified at the moment although the record
 // is not damaged. It returns nil while certification works.
-func (p *proof) CertificationFailure() error {
+func (p *Log) CertificationFailure() error {
 	p.treeMu.Lock()
 	rebuilding := p.floor.Size > 0
 	p.treeMu.Unlock()

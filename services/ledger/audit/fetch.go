@@ -1,4 +1,4 @@
-package ledger
+package audit
 
 import (
 	"context"
@@ -7,9 +7,9 @@ import (
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
-// fetch reads records to be shown or proved, in the order of seqs, and compares the
+// Fetch reads records to be shown or proved, in the order of seqs, and compares the
 // certified ones with the tree. A missing one has only its sequence.
-func (p *proof) fetch(ctx context.Context, seqs []uint64) ([]event.Stored, error) {
+func (p *Log) Fetch(ctx context.Context, seqs []uint64) ([]event.Stored, error) {
 	read, err := p.deps.Bus.GetMany(ctx, seqs)
 	if err != nil {
 		return nil, err
@@ -19,7 +19,7 @@ func (p *proof) fetch(ctx context.Context, seqs []uint64) ([]event.Stored, error
 }
 
 // entryOf returns the entry of a certified record in the tree.
-func (p *proof) entryOf(record uint64) (entry evidence.Hash, ok bool) {
+func (p *Log) entryOf(record uint64) (entry evidence.Hash, ok bool) {
 	entries, err := p.entries(record, record)
 	if err != nil || entries == nil {
 		return entry, false

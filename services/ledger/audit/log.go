@@ -1,4 +1,14 @@
-package ledger
+// Package audit proves that no record was altered: it keeps a tree of hashes over the
+// stream (C2SP tlog-tiles), signs its head as a checkpoint, checks records against it, and
+// removes records by right.
+//
+// The tree is a pure function of the stream. A tile is on disk before the checkpoint that
+// covers it, and a checkpoint is on disk in two places before it is published. Certified
+// records are checked against the stream at the start, when they are first read, and from
+// time to time; damage stops certification until a check of everything finds none, and
+// where the stream is shorter than what was certified, writing is frozen. A removal is a
+// certified record before anything is erased. Every step may be repeated after a crash.
+package audit
 
 import (
 	"context"
@@ -16,18 +26,22 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tocsin-project/tocsin/internal/api"
+	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
+	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/private"
+	"github.com/tocsin-project/tocsin/internal/statute"
 )
 
-// proof is the log over the stream: the tree, the checkpoints that sign its head, and the
+// Log is the log over the stream: the tree, the checkpoints that sign its head, and the
 // damage found.
 //
 // Existing tiles must be right; missing ones are rebuilt and must give the same root. A
 // checkpoint is kept twice, beside the tree and beside the stream, so that if either is
 // restored from a backup, the other one is newer.
-type proof struct {
+type Log struct {
 	deps     Deps
 	folder   evidence.Dir // of the tiles
 	key      *evidence.Key
@@ -36,7 +50,6 @@ type proof struct {
 	removing sync.Mutex // one removal at a time
 	verified uint64     // the last removal that was checked against the tree; under removing
 	checks   checks
-	index    indexProgress
 
 	treeMu  sync.Mutex
 	tree    *evidence.Tree      // nil if it is damaged or not open yet
@@ -57,9 +70,35 @@ type proof struct {
 	lost       chan error    // has a value when tiles were found missing
 }
 
-// indexProgress tells whether the index is being rebuilt: the check of the whole record
-// then leaves it most of the processor.
-type indexProgress interface{ IsIndexBehind() bool }
+// Index tells whether the index is being rebuilt: the check of the whole record then
+// leaves it most of the processor.
+type Index interface{ IsIndexBehind() bool }
+
+// Deps are what a log needs.
+type Deps struct {
+	Bus       *bus.Bus
+	Endpoints *endpoint.Server
+	Index     Index
+	Clock     clock.Clock
+	Log       *zap.Logger
+	Dir       string // of the tree and the key that signs its checkpoints
+
+	// Origin names the log when its key is made; empty uses a random name.
+	Origin string
+	// Alone states that no other ledger keeps a log over this stream: another key's
+	// signatures are this ledger's own.
+	Alone bool
+	// Scrub is the pause between two checks of the whole record; 0 checks at the start
+	// only.
+	Scrub time.Duration
+	// Keep is how long records are kept before they may be archived, and Articles are
+	// those that demand at least that.
+	Keep     statute.Months
+	Articles []string
+}
+
+// name is the service's name in errors.
+const name = "ledger"
 
 // The files of a log, in Deps.Dir.
 const (
@@ -69,11 +108,11 @@ const (
 	damageFile     = "damage.json"
 )
 
-// openProof checks whether the end of the stream, the tree and the checkpoints agree.
+// Open checks whether the end of the stream, the tree and the checkpoints agree.
 // Damage is recorded in the result; an error means that the check was not possible.
-func openProof(ctx context.Context, d Deps, index indexProgress) (*proof, error) {
-	p := &proof{
-		deps: d, index: index, folder: evidence.Dir(filepath.Join(d.Dir, logFolder)),
+func Open(ctx context.Context, d Deps) (*Log, error) {
+	p := &Log{
+		deps: d, folder: evidence.Dir(filepath.Join(d.Dir, logFolder)),
 		advanced: make(chan struct{}), cleared: make(chan struct{}), halted: make(chan struct{}),
 		lost: make(chan error, 1),
 	}
@@ -113,7 +152,7 @@ func openProof(ctx context.Context, d Deps, index indexProgress) (*proof, error)
 }
 
 // recall reads the key and the last checkpoint, from both places where it is kept.
-func (p *proof) recall(ctx context.Context) error {
+func (p *Log) recall(ctx context.Context) error {
 	kept, err := p.deps.Bus.Checkpoints(ctx)
 	if err != nil {
 		return err
@@ -130,7 +169,7 @@ func (p *proof) recall(ctx context.Context) error {
 }
 
 // openKey reads the key, or makes one if nothing was signed yet.
-func (p *proof) openKey(signed bool, kept map[string]string) (err error) {
+func (p *Log) openKey(signed bool, kept map[string]string) (err error) {
 	path := filepath.Join(p.deps.Dir, keyFile)
 	p.key, err = evidence.ReadKey(path)
 	if err == nil && !signed && kept[p.key.ID()] == "" {
@@ -158,7 +197,7 @@ func (p *proof) openKey(signed bool, kept map[string]string) (err error) {
 }
 
 // choose takes the later of the tree's and the stream's checkpoints.
-func (p *proof) choose(file, kept string) {
+func (p *Log) choose(file, kept string) {
 	open := func(signed, where string) (cp evidence.Checkpoint) {
 		if signed == "" {
 			return cp
@@ -194,8 +233,8 @@ const (
 
 // holdState checks the engine's state of the stream against the checkpoint and the
 // removals.
-func (p *proof) holdState(ctx context.Context) error {
-	cp := p.last()
+func (p *Log) holdState(ctx context.Context) error {
+	cp := p.Last()
 	state, err := p.deps.Bus.State(ctx)
 	for try := 1; err == nil && state.Last < cp.Size && try < cutTries && sleep(ctx, cutPause); try++ {
 		state, err = p.deps.Bus.State(ctx) // an engine that has just started may not know yet
@@ -219,11 +258,11 @@ func (p *proof) holdState(ctx context.Context) error {
 
 // openTree opens the tree at the size of the checkpoint. It rebuilds a tree whose edge is
 // missing.
-func (p *proof) openTree() error {
+func (p *Log) openTree() error {
 	if p.isDamaged() {
 		return nil // nothing is certified after damage
 	}
-	from := p.last()
+	from := p.Last()
 	if p.floor.Size > 0 {
 		from = evidence.Checkpoint{}
 	}
@@ -252,10 +291,10 @@ func (p *proof) openTree() error {
 	return nil
 }
 
-// readable returns how many certified records have tiles on disk to be checked against:
+// Readable returns how many certified records have tiles on disk to be checked against:
 // fewer than all while the tree is being rebuilt.
-func (p *proof) readable() uint64 {
-	size := p.last().Size
+func (p *Log) Readable() uint64 {
+	size := p.Last().Size
 	p.treeMu.Lock()
 	defer p.treeMu.Unlock()
 	if p.tree == nil && p.floor.Size == 0 {
@@ -268,8 +307,8 @@ func (p *proof) readable() uint64 {
 // accepted. The check that starts then covers the rest.
 const tailLength = 1000
 
-func (p *proof) holdTail(ctx context.Context) error {
-	size := p.readable()
+func (p *Log) holdTail(ctx context.Context) error {
+	size := p.Readable()
 	if p.tree == nil || size == 0 {
 		return nil // no certified record to check
 	}
@@ -278,7 +317,7 @@ func (p *proof) holdTail(ctx context.Context) error {
 
 // recallDamage reads the damage found by an earlier process: certification resumes only
 // after a full check has found none.
-func (p *proof) recallDamage() error {
+func (p *Log) recallDamage() error {
 	raw, err := os.ReadFile(filepath.Join(p.deps.Dir, damageFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		close(p.cleared)
@@ -293,7 +332,7 @@ func (p *proof) recallDamage() error {
 }
 
 // run certifies, checks and watches until ctx ends.
-func (p *proof) run(ctx context.Context) error {
+func (p *Log) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.certify(ctx) })
 	g.Go(func() error { return p.check(ctx) })
@@ -303,7 +342,7 @@ func (p *proof) run(ctx context.Context) error {
 
 // Damage returns the damage of the record: found since the start, or before it and not
 // cleared yet.
-func (p *proof) Damage() []event.Damage {
+func (p *Log) Damage() []event.Damage {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.damage) == 0 && p.doubt {
@@ -314,7 +353,7 @@ func (p *proof) Damage() []event.Damage {
 
 // Held reports whether writing is frozen, because new records would take the places of
 // certified ones.
-func (p *proof) Held() bool {
+func (p *Log) Held() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.held
@@ -324,7 +363,7 @@ func (p *proof) Held() bool {
 const TakesNothing = "the record is damaged and takes nothing: report by telephone or another channel"
 
 // hold freezes all writing.
-func (p *proof) hold(ctx context.Context) error {
+func (p *Log) hold(ctx context.Context) error {
 	p.mu.Lock()
 	held := p.held
 	p.held = true
@@ -336,7 +375,7 @@ func (p *proof) hold(ctx context.Context) error {
 	return p.deps.Bus.Hold(ctx, p.key.ID(), TakesNothing)
 }
 
-func (p *proof) isDamaged() bool {
+func (p *Log) isDamaged() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.damage) > 0
@@ -347,7 +386,7 @@ const maxDamage = 100
 
 // damaged records damage and logs it. It stops certification for as long as the process
 // runs; the last good checkpoint stays valid.
-func (p *proof) damaged(d event.Damage) {
+func (p *Log) damaged(d event.Damage) {
 	d.FoundAt = machine.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -395,23 +434,26 @@ func within(known, d event.Damage) bool { return known.First <= d.First && d.Las
 
 // Certified returns how many records the last checkpoint covers, and when a check of the
 // whole record last found no damage.
-func (p *proof) Certified() (records uint64, checked time.Time) {
+func (p *Log) Certified() (records uint64, checked time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.checkpoint.Size, p.checked
 }
 
-// last returns the last good checkpoint.
-func (p *proof) last() evidence.Checkpoint {
+// Last returns the last good checkpoint.
+func (p *Log) Last() evidence.Checkpoint {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.checkpoint
 }
 
-// covers waits up to patience for a checkpoint that covers a record, and returns the last
+// coverTimeout is how long a request waits for a checkpoint that covers its record.
+const coverTimeout = 2 * time.Second
+
+// covers waits up to coverTimeout for a checkpoint that covers a record, and returns the last
 // one.
-func (p *proof) covers(ctx context.Context, record uint64) evidence.Checkpoint {
-	wait := time.NewTimer(patience)
+func (p *Log) covers(ctx context.Context, record uint64) evidence.Checkpoint {
+	wait := time.NewTimer(coverTimeout)
 	defer wait.Stop()
 	for {
 		p.mu.Lock()
@@ -432,17 +474,17 @@ func (p *proof) covers(ctx context.Context, record uint64) evidence.Checkpoint {
 	}
 }
 
-// state returns the state of the log.
-func (p *proof) state(ctx context.Context) (api.LogState, error) {
+// State returns the state of the log.
+func (p *Log) State(ctx context.Context) (api.LogState, error) {
 	stream, err := p.deps.Bus.State(ctx)
 	if err != nil { // the last good checkpoint is still valid
 		p.deps.Log.Warn("the engine does not say how the stream stands", zap.Error(err))
 	}
-	cp := p.last()
+	cp := p.Last()
 	_, checked := p.Certified()
 	return api.LogState{
 		Checkpoint: cp.Note, Key: p.key.Verifier(), Size: cp.Size, Head: stream.Last, Removed: p.removals.total(),
-		Checked: checked, Damage: p.Damage(), Keep: p.deps.Keep.Months.String(),
+		Checked: checked, Damage: p.Damage(), Keep: p.deps.Keep.String(),
 		ActFormats: []string{evidence.ActFormat1, evidence.ActFormat2},
 	}, nil
 }

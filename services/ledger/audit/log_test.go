@@ -1,8 +1,7 @@
-package ledger
+package audit
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,22 +13,95 @@ import (
 	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
+	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
+	"github.com/tocsin-project/tocsin/internal/fault"
+	"github.com/tocsin-project/tocsin/internal/statute"
 	"github.com/tocsin-project/tocsin/services/ledger/ledgertest"
 )
 
 // world is a data folder with a server and a ledger on it, which can be stopped, modified
 // and started again.
 type world struct {
-	t      testing.TB
-	dir    string
-	keep   Keep
-	env    *bustest.Env
-	ledger *Ledger
-	end    func()
-	stored []event.Stored // the stream's records when it was whole
+	t        testing.TB
+	dir      string
+	keep     statute.Months
+	articles []string
+	env      *bustest.Env
+	log      *Log
+	end      func()
+	stored   []event.Stored // the stream's records when it was whole
+}
+
+// noIndex is an index that is never behind.
+type noIndex struct{}
+
+func (noIndex) IsIndexBehind() bool { return false }
+
+// details returns what a refused request is told; any other error fails the test.
+func (w *world) details(err error) []fault.Detail {
+	w.t.Helper()
+	details := fault.DetailsOf(err)
+	if details == nil {
+		require.NoError(w.t, err)
+	}
+	return details
+}
+
+// prove answers as the service's endpoint does.
+func (w *world) prove(q api.ProveRequest) (a api.ProveAnswer) {
+	w.t.Helper()
+	if q.Size > 0 {
+		a, err := w.log.ProveGrown(ledgertest.Anyone(w.t), q.Size)
+		a.Errors = w.details(err)
+		return a
+	}
+	s, cp, err := w.log.Provable(ledgertest.Anyone(w.t), q.Record)
+	switch {
+	case err == nil && s.Wire == "":
+		err = w.log.WhyGone(ledgertest.Anyone(w.t), q.Record)
+	case err == nil:
+		a, err = w.log.ProveRecord(s, cp)
+	}
+	a.Errors = w.details(err)
+	return a
+}
+
+func (w *world) check(q api.AuditRequest) api.AuditAnswer {
+	w.t.Helper()
+	a, err := w.log.Audit(ledgertest.Anyone(w.t), q)
+	require.NoError(w.t, err)
+	return a
+}
+
+func (w *world) state() api.LogState {
+	w.t.Helper()
+	s, err := w.log.State(ledgertest.Anyone(w.t))
+	require.NoError(w.t, err)
+	return s
+}
+
+func (w *world) tilesAt(q api.TilesRequest) api.TilesAnswer {
+	w.t.Helper()
+	a, err := w.log.Tiles(ledgertest.Anyone(w.t), q)
+	require.NoError(w.t, err)
+	return a
+}
+
+func (w *world) removed(q api.RemoveRequest) api.RemoveAnswer {
+	w.t.Helper()
+	a, err := w.log.Remove(ledgertest.Anyone(w.t), q, endpoint.Request{})
+	a.Errors = w.details(err)
+	return a
+}
+
+func (w *world) archived(q api.ArchiveRequest) api.RemoveAnswer {
+	w.t.Helper()
+	a, err := w.log.Archive(ledgertest.Anyone(w.t), q, endpoint.Request{})
+	a.Errors = w.details(err)
+	return a
 }
 
 func newWorld(t testing.TB) *world {
@@ -42,7 +114,7 @@ func (w *world) nats() string  { return filepath.Join(w.dir, "nats") }
 func (w *world) own() string   { return filepath.Join(w.dir, "ledger") }
 func (w *world) tiles() string { return filepath.Join(w.own(), logFolder) }
 func (w *world) deps() Deps {
-	return Deps{Bus: w.env.Bus, Endpoints: w.env.Endpoints, Clock: clock.System{}, Log: w.env.Log, Dir: w.own(), Keep: w.keep, Alone: true}
+	return Deps{Bus: w.env.Bus, Endpoints: w.env.Endpoints, Index: noIndex{}, Clock: clock.System{}, Log: w.env.Log, Dir: w.own(), Keep: w.keep, Articles: w.articles, Alone: true}
 }
 
 func (w *world) start() {
@@ -54,14 +126,14 @@ func (w *world) start() {
 // open opens the ledger without running it.
 func (w *world) open() (err error) {
 	w.env = bustest.StartIn(w.t, w.nats(), clock.System{})
-	w.ledger, err = Open(ledgertest.Anyone(w.t), w.deps())
+	w.log, err = Open(ledgertest.Anyone(w.t), w.deps())
 	return err
 }
 
 func (w *world) run() {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	l := w.ledger
+	l := w.log
 	go func() { ended <- l.Run(ctx) }()
 	stopped := false
 	w.end = func() {
@@ -73,7 +145,6 @@ func (w *world) run() {
 		require.ErrorIs(w.t, <-ended, context.Canceled)
 	}
 	w.t.Cleanup(w.end)
-	bustest.Answers(w.t, w.env, api.EndpointArchive)
 }
 
 // stop stops the ledger and the server.
@@ -108,8 +179,8 @@ func (w *world) certified() evidence.Checkpoint {
 	w.t.Helper()
 	head, err := w.env.Bus.Head(ledgertest.Anyone(w.t))
 	require.NoError(w.t, err)
-	require.Eventually(w.t, func() bool { return w.ledger.last().Size >= head }, 30*time.Second, time.Millisecond)
-	return w.ledger.last()
+	require.Eventually(w.t, func() bool { return w.log.Last().Size >= head }, 30*time.Second, time.Millisecond)
+	return w.log.Last()
 }
 
 // remember keeps the stream's records.
@@ -133,7 +204,7 @@ func (w *world) rootOf(stored []event.Stored) evidence.Hash {
 }
 
 func (w *world) verifier() evidence.Verifier {
-	v, err := evidence.NewVerifier(w.ledger.key.Verifier())
+	v, err := evidence.NewVerifier(w.log.key.Verifier())
 	require.NoError(w.t, err)
 	return v
 }
@@ -141,14 +212,14 @@ func (w *world) verifier() evidence.Verifier {
 // audited runs a check to its end and returns what it found.
 func (w *world) audited() api.AuditAnswer {
 	w.t.Helper()
-	last := askOf[api.AuditAnswer](w, api.EndpointAudit, api.AuditRequest{})
+	last := w.check(api.AuditRequest{})
 	after := last.ID
 	if last.Running {
 		after-- // a checkpoint that is near enough
 	}
 	var answer api.AuditAnswer
 	require.Eventually(w.t, func() bool {
-		answer = askOf[api.AuditAnswer](w, api.EndpointAudit, api.AuditRequest{After: after})
+		answer = w.check(api.AuditRequest{After: after})
 		return answer.ID > after && !answer.Running
 	}, 30*time.Second, 5*time.Millisecond)
 	require.NotNil(w.t, answer.Ended)
@@ -173,8 +244,8 @@ func TestTheCheckpointFollowsTheStream(t *testing.T) {
 	info, err := os.Stat(filepath.Join(w.own(), keyFile))
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
-	state := askOf[api.LogState](w, api.EndpointLog, struct{}{})
-	require.Equal(t, w.ledger.key.Verifier(), state.Key)
+	state := w.state()
+	require.Equal(t, w.log.key.Verifier(), state.Key)
 	require.EqualValues(t, 857, state.Size)
 	require.Empty(t, state.Damage)
 	require.Empty(t, w.audited().Damage)
@@ -202,13 +273,13 @@ func TestTheTreeGoesOnAndCanBeMadeAnew(t *testing.T) {
 	require.NoError(t, os.RemoveAll(w.tiles()))
 	w.start()
 	w.write(1)
-	require.Eventually(t, func() bool { return w.ledger.last().Size == 1101 }, 30*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return w.log.Last().Size == 1101 }, 30*time.Second, time.Millisecond)
 	w.remember()
-	require.Equal(t, w.rootOf(w.stored), w.ledger.last().Root)
-	require.Empty(t, w.ledger.Damage())
+	require.Equal(t, w.rootOf(w.stored), w.log.Last().Root)
+	require.Empty(t, w.log.Damage())
 	require.Empty(t, w.audited().Damage)
 
-	first := w.ledger.key.Verifier()
+	first := w.log.key.Verifier()
 	w.stop()
 	require.NoError(t, os.Remove(filepath.Join(w.own(), keyFile)))
 	require.ErrorContains(t, w.open(), "the key that signed this log's checkpoints is gone")
@@ -234,15 +305,15 @@ func TestATreeMadeAnewMustComeToTheSameRoot(t *testing.T) {
 	require.NoError(t, w.open())
 	_, err := bustest.JetStream(t, w.env).Publish(ledgertest.Anyone(t), "incident.accepted.grid-east.more.r", nil)
 	require.NoError(t, err)
-	other, err := w.ledger.key.Sign(cp.Size, w.rootOf(nil))
+	other, err := w.log.key.Sign(cp.Size, w.rootOf(nil))
 	require.NoError(t, err)
-	require.NoError(t, w.env.Bus.KeepCheckpoint(ledgertest.Anyone(t), w.ledger.key.ID(), other.Note))
-	w.ledger, err = Open(ledgertest.Anyone(t), w.deps())
+	require.NoError(t, w.env.Bus.KeepCheckpoint(ledgertest.Anyone(t), w.log.key.ID(), other.Note))
+	w.log, err = Open(ledgertest.Anyone(t), w.deps())
 	require.NoError(t, err)
 	w.run()
-	require.Eventually(t, func() bool { return len(w.ledger.Damage()) > 0 }, 30*time.Second, time.Millisecond)
-	require.Equal(t, event.DamageChanged, w.ledger.Damage()[0].Kind)
-	require.Equal(t, other, w.ledger.last(), "the last good checkpoint stands")
+	require.Eventually(t, func() bool { return len(w.log.Damage()) > 0 }, 30*time.Second, time.Millisecond)
+	require.Equal(t, event.DamageChanged, w.log.Damage()[0].Kind)
+	require.Equal(t, other, w.log.Last(), "the last good checkpoint stands")
 }
 
 func TestProofs(t *testing.T) {
@@ -253,7 +324,7 @@ func TestProofs(t *testing.T) {
 	w.write(301)
 	w.certified()
 	for _, record := range []uint64{1, 2, 256, 257, 300, 601} {
-		a := askOf[api.ProveAnswer](w, api.EndpointProve, api.ProveRequest{Record: record})
+		a := w.prove(api.ProveRequest{Record: record})
 		p, err := evidence.ParseProof(a.Proof)
 		require.NoError(t, err)
 		cp, err := p.Verify(w.verifier())
@@ -264,72 +335,25 @@ func TestProofs(t *testing.T) {
 		require.Equal(t, s.Data, p.Record.Body)
 		require.Equal(t, s.Wire, p.Record.Subject)
 	}
-	a := askOf[api.ProveAnswer](w, api.EndpointProve, api.ProveRequest{Size: old.Size})
+	a := w.prove(api.ProveRequest{Size: old.Size})
 	c, err := evidence.ParseConsistency(a.Proof)
 	require.NoError(t, err)
 	require.NoError(t, c.Verify(w.verifier(), old))
 
 	for q, says := range map[api.ProveRequest]string{
-		{}: "must name a record or a size", {Record: 1, Size: 1}: "must name a record or a size",
 		{Record: 602}: "no checkpoint covers record 602", {Size: 700}: "fewer than 700",
 	} {
-		a := askOf[api.ProveAnswer](w, api.EndpointProve, q)
+		a := w.prove(q)
 		require.Len(t, a.Errors, 1)
 		require.Contains(t, a.Errors[0].Message, says)
 	}
-	b := askOf[api.TilesAnswer](w, api.EndpointTiles, api.TilesRequest{Paths: []string{"tile/0/000", "tile/entries/002.p/89", "tile/0/002.p/90", "tile/0/009", "checkpoint", "../key"}})
+	b := w.tilesAt(api.TilesRequest{Paths: []string{"tile/0/000", "tile/entries/002.p/89", "tile/0/002.p/90", "tile/0/009", "checkpoint", "../key"}})
 	require.Len(t, b.Tiles, 6)
 	require.Len(t, b.Tiles[0], 256*32)
 	require.Len(t, b.Tiles[1], 89*34)
 	for _, none := range b.Tiles[2:] {
 		require.Nil(t, none)
 	}
-}
-
-func TestRecordsByPages(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.write(1200)
-	w.remember()
-	read := func(q api.RecordsRequest) (out []uint64) {
-		for {
-			a := askOf[api.RecordsAnswer](w, api.EndpointRecords, q)
-			require.Empty(t, a.Errors)
-			for _, line := range a.Lines {
-				r, err := evidence.ParseLine([]byte(line))
-				require.NoError(t, err)
-				require.Equal(t, w.stored[r.Sequence-1].Entry(), r.Entry())
-				out = append(out, r.Sequence)
-			}
-			if a.Next == 0 {
-				return out
-			}
-			q.From = a.Next
-		}
-	}
-	require.Len(t, read(api.RecordsRequest{}), 1200)
-	require.Equal(t, []uint64{7, 8, 9}, read(api.RecordsRequest{From: 7, To: 9}))
-	require.Empty(t, read(api.RecordsRequest{From: 1201}))
-	require.Equal(t, []uint64{12}, read(api.RecordsRequest{Subjects: []string{"incident.accepted.grid-east.i12.*"}}))
-	at := w.stored[700].StoredAt // a batch has one stamp
-	since := read(api.RecordsRequest{Since: &at})
-	until := read(api.RecordsRequest{Until: &at})
-	require.Equal(t, 1200, len(since)+len(until))
-	require.True(t, !w.stored[since[0]-1].StoredAt.Before(at) && w.stored[until[len(until)-1]-1].StoredAt.Before(at))
-	later := time.Now().Add(time.Hour)
-	require.Empty(t, read(api.RecordsRequest{Since: &later}))
-}
-
-// askOf sends a request to an endpoint.
-func askOf[T any](w *world, door string, question any) (answer T) {
-	w.t.Helper()
-	raw, err := json.Marshal(question)
-	require.NoError(w.t, err)
-	m, err := w.env.Conn.Request(door, raw, 30*time.Second)
-	require.NoError(w.t, err)
-	require.Empty(w.t, m.Header.Get("Nats-Service-Error-Code"))
-	require.NoError(w.t, json.Unmarshal(m.Data, &answer), string(m.Data))
-	return answer
 }
 
 // TestNoCheckpointIsKeptBeforeItsFile: a crash between the two must not look like a tree
@@ -349,12 +373,12 @@ func TestNoCheckpointIsKeptBeforeItsFile(t *testing.T) {
 	w.env = bustest.StartIn(t, w.nats(), clock.System{})
 	kept, err := w.env.Bus.Checkpoints(ledgertest.Anyone(t))
 	require.NoError(t, err)
-	require.Equal(t, before.Note, kept[w.ledger.key.ID()])
+	require.Equal(t, before.Note, kept[w.log.key.ID()])
 	require.NoError(t, os.Remove(path))
 	require.NoError(t, os.Rename(aside, path))
-	w.ledger, err = Open(ledgertest.Anyone(t), w.deps())
+	w.log, err = Open(ledgertest.Anyone(t), w.deps())
 	require.NoError(t, err)
 	w.run()
 	require.EqualValues(t, 20, w.certified().Size)
-	require.Empty(t, w.ledger.proof.found())
+	require.Empty(t, w.log.found())
 }

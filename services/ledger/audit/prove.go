@@ -1,4 +1,4 @@
-package ledger
+package audit
 
 import (
 	"context"
@@ -13,10 +13,10 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// tiles answers with tiles of the tree that a checkpoint covers.
-func (p *proof) tiles(_ context.Context, q api.TilesRequest) (api.TilesAnswer, error) {
+// Tiles answers with tiles of the tree that a checkpoint covers.
+func (p *Log) Tiles(_ context.Context, q api.TilesRequest) (api.TilesAnswer, error) {
 	if len(q.Paths) > api.TilesAtOnce {
-		return api.TilesAnswer{}, fault.Invalid(Name, []fault.Detail{{Path: "$.paths", Message: "more than 50 tiles at once"}})
+		return api.TilesAnswer{}, fault.Invalid(name, []fault.Detail{{Path: "$.paths", Message: "more than 50 tiles at once"}})
 	}
 	answer := api.TilesAnswer{Tiles: make([][]byte, len(q.Paths))}
 	for i, path := range q.Paths {
@@ -30,12 +30,12 @@ func (p *proof) tiles(_ context.Context, q api.TilesRequest) (api.TilesAnswer, e
 }
 
 // tile reads one tile, or returns fs.ErrNotExist.
-func (p *proof) tile(path string) ([]byte, error) {
+func (p *Log) tile(path string) ([]byte, error) {
 	t, err := evidence.ParseTilePath(path)
 	if err != nil {
 		return nil, fs.ErrNotExist
 	}
-	if _, last := t.Records(); last > p.readable() {
+	if _, last := t.Records(); last > p.Readable() {
 		return nil, fs.ErrNotExist
 	}
 	return p.folder.Tile(path)
@@ -43,35 +43,36 @@ func (p *proof) tile(path string) ([]byte, error) {
 
 // certifyReceipts signs, with the key of the log, that a key signs the receipts of
 // reports to it. Only the services may request it, and without identities nobody may.
-func (p *proof) certifyReceipts(_ context.Context, q api.CertifyRequest) (api.CertifyAnswer, error) {
+func (p *Log) CertifyReceipts(_ context.Context, q api.CertifyRequest) (api.CertifyAnswer, error) {
 	if !p.deps.Endpoints.HasIdentities() {
-		return api.CertifyAnswer{}, fault.Invalid(Name, []fault.Detail{{Path: "$", Message: "without identities the caller is unknown"}})
+		return api.CertifyAnswer{}, fault.Invalid(name, []fault.Detail{{Path: "$", Message: "without identities the caller is unknown"}})
 	}
 	note, err := p.key.CertifyReceipts(q.Key)
 	if err != nil {
-		return api.CertifyAnswer{}, fault.Invalid(Name, []fault.Detail{{Path: "$.key", Message: err.Error()}})
+		return api.CertifyAnswer{}, fault.Invalid(name, []fault.Detail{{Path: "$.key", Message: err.Error()}})
 	}
 	return api.CertifyAnswer{Certificate: note}, nil
 }
 
 func text(n uint64) string { return strconv.FormatUint(n, 10) }
 
-func recordOf(s event.Stored) evidence.Record {
+// RecordOf returns a record in the form in which it is exported and proved.
+func RecordOf(s event.Stored) evidence.Record {
 	return evidence.Record{Sequence: s.Sequence, Subject: s.Wire, Header: s.Header, Body: s.Data}
 }
 
-// provable returns a record to be proved, with the checkpoint that covers it. A missing
+// Provable returns a record to be proved, with the checkpoint that covers it. A missing
 // record has only its sequence: see whyGone.
-func (p *proof) provable(ctx context.Context, record uint64) (s event.Stored, cp evidence.Checkpoint, err error) {
+func (p *Log) Provable(ctx context.Context, record uint64) (s event.Stored, cp evidence.Checkpoint, err error) {
 	switch cp, err = p.covering(ctx, record); {
 	case err != nil:
 		return s, cp, err
 	case record > cp.Size:
 		return s, cp, cannotProve("$.record", "no checkpoint covers record "+text(record)+" yet; the last one covers "+text(cp.Size))
-	case p.readable() < cp.Size:
+	case p.Readable() < cp.Size:
 		return s, cp, cannotProve("$", beingRebuilt(cp))
 	}
-	read, err := p.fetch(ctx, []uint64{record})
+	read, err := p.Fetch(ctx, []uint64{record})
 	if err != nil {
 		return s, cp, err
 	}
@@ -80,8 +81,8 @@ func (p *proof) provable(ctx context.Context, record uint64) (s event.Stored, cp
 
 // covering returns the last checkpoint. If it does not cover a record that is stored, it
 // waits for one that does.
-func (p *proof) covering(ctx context.Context, record uint64) (evidence.Checkpoint, error) {
-	cp := p.last()
+func (p *Log) covering(ctx context.Context, record uint64) (evidence.Checkpoint, error) {
+	cp := p.Last()
 	switch {
 	case record > math.MaxInt64:
 		return cp, cannotProve("$", "there is no such record")
@@ -96,35 +97,35 @@ func (p *proof) covering(ctx context.Context, record uint64) (evidence.Checkpoin
 }
 
 func cannotProve(path, message string) error {
-	return fault.Invalid(Name, []fault.Detail{{Path: path, Message: message}})
+	return fault.Invalid(name, []fault.Detail{{Path: path, Message: message}})
 }
 
 func beingRebuilt(cp evidence.Checkpoint) string {
 	return "the tree is being rebuilt: ask again when it covers the " + text(cp.Size) + " records that are certified"
 }
 
-// proveRecord proves that a record is in the log that a checkpoint covers.
-func (p *proof) proveRecord(s event.Stored, cp evidence.Checkpoint) (api.ProveAnswer, error) {
+// ProveRecord proves that a record is in the log that a checkpoint covers.
+func (p *Log) ProveRecord(s event.Stored, cp evidence.Checkpoint) (api.ProveAnswer, error) {
 	if entry, ok := p.entryOf(s.Sequence); ok && s.Entry() != entry {
 		return api.ProveAnswer{}, cannotProve("$.record", "record "+text(s.Sequence)+" is not what was certified: the record is damaged")
 	}
 	path, err := evidence.ProveInclusion(p.folder, cp.Size, s.Sequence-1)
-	proof := evidence.Proof{Record: recordOf(s), Path: path, Checkpoint: cp.Note}
+	proof := evidence.Proof{Record: RecordOf(s), Path: path, Checkpoint: cp.Note}
 	if err == nil {
 		_, err = proof.Verify(p.verifier)
 	}
 	return api.ProveAnswer{Proof: proof.String()}, p.blame(err)
 }
 
-// proveGrown proves that the log of a size is a prefix of what the last checkpoint covers.
-func (p *proof) proveGrown(ctx context.Context, size uint64) (api.ProveAnswer, error) {
+// ProveGrown proves that the log of a size is a prefix of what the last checkpoint covers.
+func (p *Log) ProveGrown(ctx context.Context, size uint64) (api.ProveAnswer, error) {
 	cp, err := p.covering(ctx, size)
 	switch {
 	case err != nil:
 		return api.ProveAnswer{}, err
 	case size > cp.Size:
 		return api.ProveAnswer{}, cannotProve("$.size", "the log has "+text(cp.Size)+" certified records, fewer than "+text(size))
-	case p.readable() < cp.Size:
+	case p.Readable() < cp.Size:
 		return api.ProveAnswer{}, cannotProve("$", beingRebuilt(cp))
 	}
 	root, err := evidence.Root(p.folder, size)
@@ -140,20 +141,20 @@ func (p *proof) proveGrown(ctx context.Context, size uint64) (api.ProveAnswer, e
 
 // blame returns the error for a tree that gives no valid proof, which is damage: a proof
 // that does not hold is never returned.
-func (p *proof) blame(err error) error {
+func (p *Log) blame(err error) error {
 	if err == nil {
 		return nil
 	}
 	if p.areGone(err) {
-		return fault.Invalid(Name, []fault.Detail{{Path: "$", Message: p.tilesGone(err).Error() + ": ask again later"}})
+		return fault.Invalid(name, []fault.Detail{{Path: "$", Message: p.tilesGone(err).Error() + ": ask again later"}})
 	}
 	p.treeDamaged(err)
 	p.checks.want()
-	return fault.Invalid(Name, []fault.Detail{{Path: "$", Message: "the tree is damaged and proves nothing here: " + err.Error()}})
+	return fault.Invalid(name, []fault.Detail{{Path: "$", Message: "the tree is damaged and proves nothing here: " + err.Error()}})
 }
 
-// whyGone returns the error for a certified record that is missing: removed, or lost.
-func (p *proof) whyGone(ctx context.Context, record uint64) error {
+// WhyGone returns the error for a certified record that is missing: removed, or lost.
+func (p *Log) WhyGone(ctx context.Context, record uint64) error {
 	removal, at, err := p.removals.of(ctx, p.deps.Bus, record)
 	message := "record " + text(record) + " is missing, and no removal says so: the record is damaged"
 	switch {
@@ -168,5 +169,5 @@ func (p *proof) whyGone(ctx context.Context, record uint64) error {
 	default:
 		message = "record " + text(record) + " was archived; the export whose manifest has the SHA-256 " + removal.Export + " proves it, and record " + text(at) + " says that it was removed"
 	}
-	return fault.Invalid(Name, []fault.Detail{{Path: "$.record", Message: message}})
+	return fault.Invalid(name, []fault.Detail{{Path: "$.record", Message: message}})
 }

@@ -1,4 +1,4 @@
-package ledger
+package audit
 
 import (
 	"fmt"
@@ -64,10 +64,10 @@ func (w *world) forgetState() {
 func (w *world) checkedOnce() {
 	w.t.Helper()
 	require.Eventually(w.t, func() bool {
-		w.ledger.checks.mu.Lock()
-		defer w.ledger.checks.mu.Unlock()
-		w.ledger.checks.hurry = true
-		return w.ledger.checks.state.Ended != nil
+		w.log.checks.mu.Lock()
+		defer w.log.checks.mu.Unlock()
+		w.log.checks.hurry = true
+		return w.log.checks.state.Ended != nil
 	}, 30*time.Second, 5*time.Millisecond)
 }
 
@@ -77,19 +77,19 @@ func TestWhoeverWaitsForACheckEndsItsRest(t *testing.T) {
 	w := newWorld(t)
 	w.checkedOnce()
 	rested := make(chan struct{})
-	w.ledger.checks.mu.Lock()
-	w.ledger.checks.hurry = false
-	w.ledger.checks.mu.Unlock()
+	w.log.checks.mu.Lock()
+	w.log.checks.hurry = false
+	w.log.checks.mu.Unlock()
 	go func() {
 		defer close(rested)
-		w.ledger.pace()(t.Context(), 0, time.Hour)
+		w.log.pace()(t.Context(), 0, time.Hour)
 	}()
 	select {
 	case <-rested:
 		t.Fatal("it did not rest")
 	case <-time.After(50 * time.Millisecond):
 	}
-	askOf[api.AuditAnswer](w, api.EndpointAudit, api.AuditRequest{After: 1 << 40})
+	w.check(api.AuditRequest{After: 1 << 40})
 	select {
 	case <-rested:
 	case <-time.After(30 * time.Second):
@@ -117,7 +117,7 @@ func (w *world) lost() (lost []uint64) {
 
 // named returns the records named by the damage found.
 func (w *world) named() (named []uint64) {
-	for _, d := range w.ledger.Damage() {
+	for _, d := range w.log.Damage() {
 		for r := d.First; r > 0 && r <= d.Last; r++ {
 			named = append(named, r)
 		}
@@ -169,13 +169,13 @@ func TestBitsFlippedAndTailsCut(t *testing.T) {
 		require.NoError(t, err, where)
 		w.start()
 		w.checkedOnce()
-		lost, damage := w.lost(), w.ledger.Damage()
+		lost, damage := w.lost(), w.log.Damage()
 		require.NotEmpty(t, lost, where)
 		require.Equal(t, lost, w.named(), "%s: %+v", where, damage)
-		require.Equal(t, before, w.ledger.last(), "the last good checkpoint stands")
+		require.Equal(t, before, w.log.Last(), "the last good checkpoint stands")
 		require.FileExists(t, filepath.Join(w.own(), damageFile))
 		if lost[len(lost)-1] == 9000 && slices.ContainsFunc(damage, func(d event.Damage) bool { return d.Kind == event.DamageCut }) {
-			require.True(t, w.ledger.Held(), "new records would take the places of certified ones")
+			require.True(t, w.log.Held(), "new records would take the places of certified ones")
 		}
 		w.stop()
 	}
@@ -245,19 +245,19 @@ func TestDamage(t *testing.T) {
 			c.do(w)
 			w.start()
 			w.checkedOnce()
-			damage := w.ledger.Damage()
+			damage := w.log.Damage()
 			require.True(t, slices.ContainsFunc(damage, func(d event.Damage) bool {
 				return d.Kind == c.kind && d.First == c.first && d.Last == c.last && d.Detail != "" && !d.FoundAt.IsZero()
 			}), "%+v", damage)
-			require.Equal(t, c.held, w.ledger.Held())
-			require.Equal(t, cp, w.ledger.last(), "the last good checkpoint stands")
-			state := askOf[api.LogState](w, api.EndpointLog, struct{}{})
+			require.Equal(t, c.held, w.log.Held())
+			require.Equal(t, cp, w.log.Last(), "the last good checkpoint stands")
+			state := w.state()
 			require.NotEmpty(t, state.Damage)
 			require.NotEmpty(t, w.audited().Damage)
 			if !c.held {
 				w.write(1)
 				time.Sleep(150 * time.Millisecond)
-				require.Equal(t, cp, w.ledger.last(), "certification has stopped")
+				require.Equal(t, cp, w.log.Last(), "certification has stopped")
 			}
 			w.stop()
 		})
@@ -285,77 +285,18 @@ func TestDamageThatIsMendedIsCleared(t *testing.T) {
 	edit(t, filepath.Join(w.tiles(), "tile/0/001"), func(raw []byte) []byte { raw[0] ^= 1; return raw })
 	w.start()
 	w.checkedOnce()
-	require.NotEmpty(t, w.ledger.Damage())
+	require.NotEmpty(t, w.log.Damage())
 	w.restart()
-	require.NotEmpty(t, w.ledger.Damage(), "known from before, already at the start")
+	require.NotEmpty(t, w.log.Damage(), "known from before, already at the start")
 	w.checkedOnce()
 	w.stop()
 	require.NoError(t, os.RemoveAll(w.tiles()))
 	require.NoError(t, os.CopyFS(w.tiles(), os.DirFS(good.tiles())))
 	w.start()
 	w.write(1)
-	require.Eventually(t, func() bool { return w.ledger.last().Size == 601 }, 30*time.Second, time.Millisecond)
-	require.Empty(t, w.ledger.Damage())
+	require.Eventually(t, func() bool { return w.log.Last().Size == 601 }, 30*time.Second, time.Millisecond)
+	require.Empty(t, w.log.Damage())
 	require.NoFileExists(t, filepath.Join(w.own(), damageFile))
-}
-
-// TestDamageIsFoundAtFirstRead: reading a record that was changed since it was certified
-// reports the damage, whenever the next check is.
-func TestDamageIsFoundAtFirstRead(t *testing.T) {
-	t.Parallel()
-	for name, read := range map[string]func(w *world){
-		"prove": func(w *world) { askOf[api.ProveAnswer](w, api.EndpointProve, api.ProveRequest{Record: 5}) },
-		"story": func(w *world) {
-			askOf[api.ShowAnswer](w, api.EndpointShow, api.ShowRequest{Operator: "grid-east", Incident: "i5"})
-		},
-		"records": func(w *world) {
-			a := askOf[api.RecordsAnswer](w, api.EndpointRecords, api.RecordsRequest{From: 5, To: 5})
-			require.Len(w.t, a.Lines, 1)
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
-			w.write(20)
-			w.certified()
-			w.checkedOnce()
-			// The entry is changed, not the record: for the reader it is the same. It is
-			// in every partial bundle that a checkpoint needed.
-			bundles, err := filepath.Glob(filepath.Join(w.tiles(), "tile/entries/000.p/*"))
-			require.NoError(t, err)
-			for _, bundle := range bundles {
-				edit(t, bundle, func(raw []byte) []byte {
-					if at := 4*34 + 2; at < len(raw) {
-						raw[at] ^= 1
-					}
-					return raw
-				})
-			}
-			require.Empty(t, w.ledger.Damage())
-			read(w)
-			require.NotEmpty(t, w.ledger.Damage())
-			require.EqualValues(t, 5, w.ledger.Damage()[0].First)
-		})
-	}
-}
-
-// TestStory_ShowsAMissingRecord: a record that vanished from the stream is shown as missing
-// in its place, and the same request reports the damage.
-func TestStory_ShowsAMissingRecord(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	seqs := w.story("x", 1)
-	w.certified()
-	w.checkedOnce()
-	require.NoError(t, w.env.Bus.Remove(ledgertest.Anyone(t), seqs[2]))
-	a := askOf[api.ShowAnswer](w, api.EndpointShow, api.ShowRequest{Operator: "grid-east", Incident: "x"})
-	require.Len(t, a.Entries, len(seqs), "the rest of the story is shown")
-	for i, e := range a.Entries {
-		require.Equal(t, seqs[i], e.Record)
-		require.Equal(t, i == 2, string(e.Body) == `{"missing":true}`, "record %d: %s", e.Record, e.Body)
-	}
-	named := slices.DeleteFunc(w.ledger.Damage(), func(d event.Damage) bool { return d.First == 0 }) // the count of the engine
-	require.Len(t, named, 1)
-	require.Equal(t, []any{event.DamageMissing, seqs[2], seqs[2]}, []any{named[0].Kind, named[0].First, named[0].Last})
 }
 
 // TestARecordWithoutAReadIsNotMissing: a record that the engine did not deliver is not
@@ -365,13 +306,13 @@ func TestARecordWithoutAReadIsNotMissing(t *testing.T) {
 	w := newWorld(t)
 	w.write(20)
 	w.certified()
-	require.ErrorIs(t, w.ledger.gone(ledgertest.Anyone(t), 5, 9), bus.ErrUnavailable)
-	require.Empty(t, w.ledger.Damage())
+	require.ErrorIs(t, w.log.gone(ledgertest.Anyone(t), 5, 9), bus.ErrUnavailable)
+	require.Empty(t, w.log.Damage())
 	for record := range uint64(5) {
 		require.NoError(t, w.env.Bus.Remove(ledgertest.Anyone(t), 5+record))
 	}
-	require.NoError(t, w.ledger.gone(ledgertest.Anyone(t), 5, 9))
-	require.NotEmpty(t, w.ledger.Damage())
+	require.NoError(t, w.log.gone(ledgertest.Anyone(t), 5, 9))
+	require.NotEmpty(t, w.log.Damage())
 }
 
 // TestACutWhileRunning: cutting the stream of a running system is detected, and nothing
@@ -381,7 +322,6 @@ func TestACutWhileRunning(t *testing.T) {
 	w := newWorld(t)
 	w.write(50)
 	w.certified()
-	require.Eventually(t, func() bool { return w.ledger.indexed() == 50 }, 30*time.Second, time.Millisecond, "the index is open, which the stream is needed for")
 	js := bustest.JetStream(t, w.env)
 	s, err := js.Stream(ledgertest.Anyone(t), event.StreamLedger)
 	require.NoError(t, err)
@@ -395,8 +335,8 @@ func TestACutWhileRunning(t *testing.T) {
 		_, err = b.Commit(ledgertest.Anyone(t), []event.Record{ledgertest.Must(event.NewRecord("incident.accepted.grid-east.x.r", ledgertest.Nine, "", 1))})
 		require.Equal(t, bus.Frozen(TakesNothing), err)
 	}
-	require.True(t, w.ledger.Held())
-	state := askOf[api.LogState](w, api.EndpointLog, struct{}{})
+	require.True(t, w.log.Held())
+	state := w.state()
 	require.EqualValues(t, 50, state.Size, "the last good checkpoint stands")
 	require.Equal(t, event.DamageCut, state.Damage[0].Kind)
 	w.stop()
