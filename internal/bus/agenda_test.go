@@ -25,7 +25,7 @@ func agendaOf() *agenda {
 func (a *agenda) set(name string, seq uint64, due time.Time) {
 	r := event.RawRecord("timer.at."+name, due, "", nil)
 	r.Due = due
-	a.add(r.Written(event.Real, seq), true)
+	a.add(asStored(event.Real, r, seq), true)
 }
 
 func names(taken []*entry) (out []string) {
@@ -93,7 +93,7 @@ func TestAgenda_WhatThisProcessSetIsNotTakenTwice(t *testing.T) {
 	a, now := agendaOf(), time.Unix(1000, 0)
 	r := event.RawRecord("timer.at.x.one.1", now, "", nil)
 	r.Due = now
-	s := r.Written(event.Real, 5)
+	s := asStored(event.Real, r, 5)
 	a.add(s, false)
 	taken := a.take(now, 1)
 	require.Len(t, taken, 1)

@@ -98,6 +98,5 @@ func (r *run) try(ctx context.Context, in event.Stored) (out []event.Record, err
 			out, err = nil, fault.New(fault.Retry, r.f.Name, "panic: %v", p)
 		}
 	}()
-	in.Header, in.StoredAt = nil, time.Time{} // our own records do not have them yet
 	return r.f.Handler.Handle(ctx, in)
 }

@@ -14,27 +14,21 @@ import (
 // feed is a buffer of recent ledger records. It is read from the engine once for all
 // readers: services that keep up with the ledger read from it, and those that are behind
 // read from the engine until they have caught up.
-//
-// Records that this process wrote are available as soon as the engine confirms that they
-// are on disk, to services that make records of them: that saves a desk two deliveries.
-// The tree and the index see only what the engine delivers.
 type feed struct {
 	mu     sync.Mutex
 	from   uint64         // recent has every existing record from here on…
 	upTo   uint64         // …to here
 	recent []event.Stored // in order
 	bytes  int
-	ahead  []event.Stored          // our own records from upTo+1 on, without a gap, not delivered yet
-	extra  int                     // bytes of it
-	stored uint64                  // sequence of the last record that we wrote
-	made   map[string]event.Record // records being written that readers can reuse, by salt
-	making int                     // bytes of it
-	grown  chan struct{}           // closed and replaced when recent grows
-	longer chan struct{}           // closed and replaced when recent or ahead grows
+	ahead  []event.Stored // our own records from upTo+1 on, without a gap, not delivered yet
+	extra  int            // bytes of it
+	stored uint64         // sequence of the last record that we wrote
+	grown  chan struct{}  // closed and replaced when recent grows
+	longer chan struct{}  // closed and replaced when recent or ahead grows
 }
 
 func newFeed(head uint64) *feed {
-	return &feed{from: head + 1, upTo: head, made: map[string]event.Record{}, grown: make(chan struct{}), longer: make(chan struct{})}
+	return &feed{from: head + 1, upTo: head, grown: make(chan struct{})}
 }
 
 // Bounds of the feed. It may hold up to twice as much before it is trimmed.
@@ -63,65 +57,23 @@ func (f *feed) add(batch []event.Stored) {
 	if len(batch) == 0 {
 		return
 	}
-	for i := range batch {
-		s := &batch[i]
-		if r, is := f.made[s.Salt]; is {
-			delete(f.made, s.Salt)
-			f.making -= len(r.Data)
-			s.Recall(r)
-		}
-		f.bytes += s.Memory()
+	for _, s := range batch {
+		f.bytes += len(s.Data)
 	}
 	f.recent = append(f.recent, batch...)
 	f.upTo = batch[len(batch)-1].Sequence
-	for len(f.ahead) > 0 && f.ahead[0].Sequence <= f.upTo {
-		f.extra -= f.ahead[0].Memory()
-		f.ahead = f.ahead[1:]
-	}
-	if len(f.ahead) == 0 {
-		f.ahead = nil
-	}
 	if len(f.recent) > 2*feedRecords || f.bytes > 2*feedBytes {
 		f.trim()
 	}
 	close(f.grown)
-	close(f.longer)
-	f.grown, f.longer = make(chan struct{}), make(chan struct{})
+	f.grown = make(chan struct{})
 }
 
-// wrote adds consecutive records that this process has written, unless records of another
-// writer come before them: then the engine delivers them all.
-func (f *feed) wrote(records []event.Stored) {
+// noteStored records that this process has stored a record.
+func (f *feed) noteStored(seq uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.stored = max(f.stored, records[len(records)-1].Sequence)
-	if records[0].Sequence != f.upTo+uint64(len(f.ahead))+1 || len(f.ahead) >= feedRecords || f.extra >= feedBytes {
-		return
-	}
-	for _, s := range records {
-		f.extra += s.Memory()
-	}
-	f.ahead = append(f.ahead, records...)
-	close(f.longer)
-	f.longer = make(chan struct{})
-}
-
-// writes registers records that are about to be written, so that a reader need not parse
-// their bodies again when the engine delivers them.
-func (f *feed) writes(round []*pending) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, p := range round {
-		if !p.record.IsRecalled() {
-			continue
-		}
-		if len(f.made) >= feedRecords || f.making >= feedBytes { // refused records are never delivered
-			clear(f.made)
-			f.making = 0
-		}
-		f.made[p.record.Salt] = p.record
-		f.making += len(p.record.Data)
-	}
+	f.stored = max(f.stored, seq)
 }
 
 // trim drops the older half and copies the rest, because readers hold parts of the old
@@ -129,16 +81,15 @@ func (f *feed) writes(round []*pending) {
 func (f *feed) trim() {
 	drop := len(f.recent) / 2
 	for _, s := range f.recent[:drop] {
-		f.bytes -= s.Memory()
+		f.bytes -= len(s.Data)
 	}
 	f.recent = append(make([]event.Stored, 0, 2*feedRecords), f.recent[drop:]...)
 	f.from = f.recent[0].Sequence
 }
 
-// after returns up to tailBatch records from a sequence on; written includes our own
-// records that are not delivered yet. If there are none it returns a channel that is
-// closed when there are. has is false if the feed begins after from.
-func (f *feed) after(from uint64, written bool) (batch []event.Stored, longer <-chan struct{}, has bool) {
+// after returns up to tailBatch records from a sequence on. If there are none it returns a
+// channel that is closed when there are. has is false if the feed begins after from.
+func (f *feed) after(from uint64) (batch []event.Stored, grown <-chan struct{}, has bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if from < f.from {
@@ -148,14 +99,7 @@ func (f *feed) after(from uint64, written bool) (batch []event.Stored, longer <-
 		j := min(i+tailBatch, len(f.recent))
 		return f.recent[i:j:j], nil, true
 	}
-	if !written {
-		return nil, f.grown, true
-	}
-	if i := max(from, f.upTo+1) - f.upTo - 1; i < uint64(len(f.ahead)) {
-		j := min(i+tailBatch, uint64(len(f.ahead)))
-		return f.ahead[i:j:j], nil, true
-	}
-	return nil, f.longer, true
+	return nil, f.grown, true
 }
 
 // search returns the index of the first record with sequence from or later.
@@ -225,7 +169,6 @@ type reading struct {
 	bus      *Bus
 	feed     *feed
 	filters  []string // as on the wire; none: all
-	written  bool     // includes our own records before the engine delivers them
 	handle   func(context.Context, []event.Stored) error
 	progress *progress // nil: not tracked
 }
@@ -234,7 +177,7 @@ type reading struct {
 // error.
 func (r reading) run(ctx context.Context, from uint64) error {
 	for ctx.Err() == nil {
-		batch, longer, has := r.feed.after(from, r.written)
+		batch, grown, has := r.feed.after(from)
 		if r.progress != nil && (has || r.progress.at.Load() > 0) {
 			r.progress.note(from)
 		}
@@ -244,7 +187,7 @@ func (r reading) run(ctx context.Context, from uint64) error {
 			from, err = r.catchUp(ctx, from)
 		case batch == nil:
 			select {
-			case <-longer:
+			case <-grown:
 			case <-ctx.Done():
 			}
 		default:

@@ -28,8 +28,7 @@ type Follower struct {
 // Handler is the common interface of services: a record in, records out, or an error
 // whose kind says retry, reject or stop (package fault). It must be a pure function of
 // the record and of what it has read from the ledger, because it may be called again for
-// the same record at any time. It sees neither the record's headers nor the time at which
-// the engine stored it.
+// the same record at any time.
 type Handler interface {
 	Handle(ctx context.Context, in event.Stored) ([]event.Record, error)
 	// Refused is called when the ledger already holds another record (stands) under a

@@ -28,7 +28,7 @@ func agendaWith(c *setClock) *agenda        { return newAgenda(c, nil, nil) }
 func (a *agenda) put(c *setClock, name string, seq uint64, due time.Time) {
 	r := event.RawRecord("timer.at."+name, c.now, "", nil)
 	r.Due = due
-	a.add(r.Written(event.Real, seq), true)
+	a.add(asStored(event.Real, r, seq), true)
 }
 
 func TestAgenda_ClockSetBack(t *testing.T) {
@@ -96,7 +96,7 @@ func TestAgenda_ReadAgainAfterTheClockWasSetBack(t *testing.T) {
 	r.Due = c.now.Add(30 * time.Minute)
 	c.set(-time.Hour)
 	a := agendaWith(c)
-	a.add(r.Written(event.Real, 1), true)
+	a.add(asStored(event.Real, r, 1), true)
 	c.run(30*time.Minute - 1)
 	require.Empty(t, a.come(c))
 	c.run(1)

@@ -59,8 +59,7 @@ func (b *Bus) Tail(ctx context.Context, from uint64, subjects []string, handle f
 	}
 }
 
-// arrivals is Tail on a channel, for a follower: records that this process writes arrive
-// as soon as they are on disk.
+// arrivals is Tail on a channel, for a follower, whose progress is tracked.
 func (b *Bus) arrivals(ctx context.Context, name string, from uint64, subjects []string) (<-chan event.Stored, func(), error) {
 	f, err := b.ledgerFeed(ctx)
 	if err != nil {
@@ -73,7 +72,7 @@ func (b *Bus) arrivals(ctx context.Context, name string, from uint64, subjects [
 	p := &progress{name: name, moves: b.progressed}
 	b.following.Store(p, nil)
 	filters := wired(b.cfg.Realm, subjects)
-	r := reading{bus: b, feed: f, written: true, progress: p, handle: func(ctx context.Context, batch []event.Stored) error {
+	r := reading{bus: b, feed: f, progress: p, handle: func(ctx context.Context, batch []event.Stored) error {
 		for _, s := range batch {
 			if !matches(filters, s.Wire) {
 				continue

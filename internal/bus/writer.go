@@ -47,7 +47,7 @@ type writer struct {
 	log    *zap.Logger
 	room   func(bytes int) error // returns nil if the disk has room for so many bytes
 	full   atomic.Bool           // the engine reported no room at the last try
-	feed   func() *feed          // receives written records; nil where readers wait for the engine's delivery
+	feed   func() *feed          // is told what was stored; nil before the first reader
 	agenda func() *agenda        // receives written timers
 	busy   atomic.Bool           // a commit is in flight
 	// inMemory is true while the engine stages batches in memory, until unstage is
@@ -65,20 +65,24 @@ func (w *writer) stored(round []*pending, first uint64) {
 		}
 	}
 	if f := w.feed(); f != nil {
-		records := make([]event.Stored, len(round))
-		for i, p := range round {
-			records[i] = p.record.Written(w.realm, first+uint64(i))
-		}
-		f.wrote(records)
+		f.noteStored(first + uint64(len(round)) - 1)
 	}
 	if a := w.agenda(); a != nil {
 		for i, p := range round {
-			a.add(p.record.Written(w.realm, first+uint64(i)), false)
+			a.add(asStored(w.realm, p.record, first+uint64(i)), false)
 		}
 	}
 	for i, p := range round {
 		p.settle(Result{Sequence: first + uint64(i), header: p.header}, nil)
 	}
+}
+
+// asStored returns a record as the stream has it, without its headers and without the
+// engine's stamp, which no answer contains.
+func asStored(realm event.Realm, r event.Record, seq uint64) event.Stored {
+	s := r.Unwritten(realm)
+	s.Sequence = seq
+	return s
 }
 
 // IsWriting reports whether ledger records are being stored. Work that can wait yields
@@ -165,9 +169,6 @@ func (w *writer) refuseRest(held []*pending) {
 // subjects, at once if an answer was lost: a record that was stored after all is
 // recognized as ours by its salt.
 func (w *writer) write(ctx context.Context, round []*pending) {
-	if f := w.feed(); f != nil {
-		f.writes(round)
-	}
 	pause := 50 * time.Millisecond
 	for failures := 0; ; {
 		var err error

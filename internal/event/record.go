@@ -1,7 +1,6 @@
 package event
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
@@ -44,7 +43,6 @@ type Record struct {
 	// Replaces is the sequence of the timer of the same subject that this one replaces;
 	// 0: none.
 	Replaces uint64
-	of       any // the value that Data was encoded from; nil where nobody may need it again
 }
 
 // Stored is a record as stored in its stream.
@@ -54,7 +52,6 @@ type Stored struct {
 	Wire     string // the subject as stored
 	Header   nats.Header
 	StoredAt time.Time // the engine's stamp
-	value    any       // the value that Data was encoded from, if this process wrote the record or is about to
 }
 
 // NewRecord encodes v as a record that is stamped now.
@@ -63,9 +60,7 @@ func NewRecord(subject string, now time.Time, digest string, v any) (Record, err
 	if err != nil {
 		return Record{}, fmt.Errorf("encode %s: %w", subject, err)
 	}
-	r := RawRecord(subject, now, digest, data)
-	r.of = v
-	return r, nil
+	return RawRecord(subject, now, digest, data), nil
 }
 
 // RawRecord is NewRecord for JSON that is already encoded.
@@ -117,49 +112,10 @@ func typeOf(subject string) string {
 	}
 }
 
-// Written returns the record as its writer has stored it: without its headers and without
-// the engine's stamp, which no answer contains. Decode returns the original value of a
-// recalled record, as for Unwritten.
-func (r Record) Written(realm Realm, seq uint64) Stored {
-	s := r.Unwritten(realm)
-	s.Sequence = seq
-	if !r.IsRecalled() {
-		s.value = nil
-	}
-	return s
-}
-
-// Unwritten returns the record as it will be stored. Decode returns the value that it was
-// encoded from, which must not be changed.
+// Unwritten returns the record as it will be stored, without a sequence.
 func (r Record) Unwritten(realm Realm) Stored {
-	value := r.of
 	r.Time, r.Due = r.Time.UTC().Round(0), r.Due.UTC().Round(0) // as they are when decoded
-	r.of = nil
-	return Stored{Record: r, Wire: realm.Wire(r.Subject), value: value}
-}
-
-// IsRecalled reports whether another service in this process decodes such a record a
-// moment later: a report, which the classifier reads.
-func (r Record) IsRecalled() bool {
-	_, is := r.of.(*Accepted)
-	return is
-}
-
-// Recall makes Decode of a delivered record return the value that written was encoded
-// from, if it is the same record.
-func (s *Stored) Recall(written Record) {
-	if s.Subject == written.Subject && bytes.Equal(s.Data, written.Data) {
-		s.value = written.of
-	}
-}
-
-// Memory estimates the bytes that the record takes up: its data and, where the original
-// value is kept, another copy of the text in it and what is decoded from it.
-func (s Stored) Memory() int {
-	if s.value != nil {
-		return 3 * len(s.Data)
-	}
-	return len(s.Data)
+	return Stored{Record: r, Wire: realm.Wire(r.Subject)}
 }
 
 // ReadStored is the inverse of Message, for what a stream delivers. It never fails: a
@@ -193,9 +149,6 @@ func (s Stored) Entry() evidence.Hash {
 
 // Decode reads the body of a stored record.
 func Decode[T any](s Stored) (*T, error) {
-	if v, has := s.value.(*T); has {
-		return v, nil
-	}
 	v := new(T)
 	if err := Parse(s.Data, v); err != nil {
 		return nil, s.unreadable(err)

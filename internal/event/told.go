@@ -54,6 +54,6 @@ func AsStored(s Stored) (Stored, bool) {
 	if err != nil {
 		return s, false
 	}
-	s.Data, s.value = data, nil
+	s.Data = data
 	return s, true
 }
