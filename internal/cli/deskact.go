@@ -85,7 +85,7 @@ func (e *environment) actAnswer(a *api.DeskActAnswer, asJSON bool) error {
 			return err
 		}
 	} else {
-		fmt.Fprintf(e.Out, "%s%s  %s  %s  %s/%s", e.Marks(e.Exercise, false), e.Word(a.Status), e.Word("story-"+a.Kind), a.Desk, a.Operator, a.Incident)
+		fmt.Fprintf(e.Out, "%s%s  %s  %s  %s/%s", e.Marks(e.Exercise, false), e.Word(a.Status), e.Kind(a.Kind), a.Desk, a.Operator, a.Incident)
 		if a.At != nil {
 			fmt.Fprintf(e.Out, "  %s  #%d", e.Time(a.At), a.Record)
 		}

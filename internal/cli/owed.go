@@ -170,7 +170,7 @@ func (e *environment) reminded(q api.IncidentQuery, r event.Reminder, asJSON boo
 	if asJSON {
 		return e.JSON(reminderLine{"reminder", r, stamp(r.DueAt), stamp(r.At)})
 	}
-	_, err := fmt.Fprintf(e.Out, "%s  %s  %s/%s  %s\n", e.Time(&r.At), e.Word("story-reminded"), r.Operator, r.Incident, e.Reminder(r))
+	_, err := fmt.Fprintf(e.Out, "%s  %s  %s/%s  %s\n", e.Time(&r.At), e.Kind(event.KindReminded), r.Operator, r.Incident, e.Reminder(r))
 	return err
 }
 

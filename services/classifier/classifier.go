@@ -43,10 +43,7 @@ type Deps struct {
 }
 
 // causes are the records that may make a revision.
-var causes = []string{
-	event.AllAccepted, event.AllElapsed,
-	event.AllDetermined, event.AllAsked, event.AllConfirmed, event.AllTransferred,
-}
+var causes = event.Filters(func(k event.Kind) bool { return k.Cause })
 
 // Run grades until ctx ends.
 func Run(ctx context.Context, d Deps) error {

@@ -58,10 +58,8 @@ type Deps struct {
 
 // subjects are the records that set, cancel or announce something, and the acts of desks,
 // which show that somebody is there.
-var subjects = []string{
-	event.AllGraded, event.AllEscalated, event.AllAcknowledged, event.AllReminded,
-	event.AllAsked, event.AllDetermined, event.AllTransferred, event.AllConfirmed, event.AllClosed,
-}
+var subjects = append(event.Filters(func(k event.Kind) bool { return k.Act }),
+	event.AllGraded, event.AllEscalated, event.AllAcknowledged, event.AllReminded)
 
 // Run keeps the clocks until ctx ends.
 func Run(ctx context.Context, d Deps) error {

@@ -25,18 +25,6 @@ const (
 	maxYear     = 2200 // as for the times of a report, which are stored in nanoseconds
 )
 
-// acts are the kinds of act, each with the members that only it takes.
-var acts = []struct {
-	kind    string
-	members []string
-}{
-	{event.KindAsked, []string{"items", "dueAt"}},
-	{event.KindDetermined, []string{"grade"}},
-	{event.KindTransferred, []string{"to"}},
-	{event.KindConfirmed, []string{"to"}},
-	{event.KindClosed, nil},
-}
-
 // form collects the faults of an act's own contents.
 type form struct {
 	act    event.DeskAct
@@ -182,14 +170,17 @@ func (f *form) check() {
 }
 
 func (f *form) checkKind() {
-	names := make([]string, len(acts))
-	for i, k := range acts {
-		if names[i] = k.kind; k.kind != f.act.Kind {
+	var names []string
+	for _, k := range event.Kinds {
+		if !k.Act {
+			continue
+		}
+		if names = append(names, k.Name); k.Name != f.act.Kind {
 			continue
 		}
 		for _, m := range []string{"items", "dueAt", "grade", "to"} {
-			if f.given[m] && !slices.Contains(k.members, m) {
-				f.add("$."+m, "says nothing where the kind is %s", k.kind)
+			if f.given[m] && !slices.Contains(k.ActMembers, m) {
+				f.add("$."+m, "says nothing where the kind is %s", k.Name)
 			}
 		}
 		return

@@ -11,49 +11,13 @@ import (
 	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
-// stories print the content of a record by its kind. The first line is short;
-// explanations follow below it, indented.
-var stories = map[string]func(*Printer, api.StoryEntry) error{
-	event.KindAccepted:     storyBody((*Printer).storyAccepted),
-	event.KindGraded:       storyBody((*Printer).storyGraded),
-	event.KindEscalated:    storyBody((*Printer).storyEscalated),
-	event.KindAcknowledged: storyBody((*Printer).storyAcknowledged),
-	event.KindUnhandled:    storyBody((*Printer).storyUnhandled),
-	event.KindElapsed:      storyBody((*Printer).storyElapsed),
-	event.KindOverdue:      storyBody((*Printer).storyOverdue),
-	event.KindAway:         storyBody((*Printer).storyAway),
-	event.KindReminded:     storyBody((*Printer).storyReminded),
-	event.KindAsked:        storyBody((*Printer).storyAct),
-	event.KindDetermined:   storyBody((*Printer).storyAct),
-	event.KindTransferred:  storyBody((*Printer).storyAct),
-	event.KindConfirmed:    storyBody((*Printer).storyAct),
-	event.KindClosed:       storyBody((*Printer).storyAct),
-	event.KindRemoved:      storyBody((*Printer).storyRemoved),
-	event.KindRead:         storyBody((*Printer).storyRead),
-}
-
 // storyRead prints who was shown what.
-func (p *Printer) storyRead(r event.Reading) {
+func (p *Printer) storyRead(r *event.Reading) {
 	what := p.Word("read-story")
 	if r.Record > 0 {
 		what = fmt.Sprintf("#%d", r.Record)
 	}
 	fmt.Fprintf(p.Out, "  %s  %s", r.Who, what)
-}
-
-// storyBody decodes a body for print; a body that cannot be decoded is still in the
-// story.
-func storyBody[T any](print func(*Printer, T)) func(*Printer, api.StoryEntry) error {
-	return func(p *Printer, s api.StoryEntry) error {
-		var body T
-		if err := json.Unmarshal(s.Body, &body); err != nil {
-			_, err = fmt.Fprintf(p.Out, "  (%v)\n", err)
-			return err
-		}
-		print(p, body)
-		_, err := fmt.Fprintln(p.Out, p.signature(s))
-		return err
-	}
 }
 
 // signature describes who signed the act of a desk or a removal, when by their own clock
@@ -72,14 +36,59 @@ func (p *Printer) signature(s api.StoryEntry) string {
 	return "  " + fmt.Sprintf(p.Word("story-signed"), act.Signed.By)
 }
 
-// Story prints one record of an incident for people.
+// Story prints one record of an incident for people. The first line is short;
+// explanations follow below it, indented. A body that cannot be decoded is still in the
+// story.
 func (p *Printer) Story(s api.StoryEntry) error {
-	fmt.Fprintf(p.Out, "#%-6d %s  %s%s", s.Record, p.Time(&s.At), p.storyMarks(s), p.Word("story-"+s.Type))
-	if print, ok := stories[s.Type]; ok {
-		return print(p, s)
+	fmt.Fprintf(p.Out, "#%-6d %s  %s%s", s.Record, p.Time(&s.At), p.storyMarks(s), p.Kind(s.Type))
+	kind, known := event.KindOf(s.Type)
+	if !known {
+		_, err := fmt.Fprintln(p.Out)
+		return err
 	}
-	_, err := fmt.Fprintln(p.Out)
+	body := kind.Body()
+	if err := json.Unmarshal(s.Body, body); err != nil {
+		_, err = fmt.Fprintf(p.Out, "  (%v)\n", err)
+		return err
+	}
+	p.body(kind, body)
+	_, err := fmt.Fprintln(p.Out, p.signature(s))
 	return err
+}
+
+// body prints the content of a record: by the summary of its kind, or in a way of its
+// own.
+func (p *Printer) body(kind event.Kind, body any) {
+	switch b := body.(type) {
+	case *event.Accepted:
+		p.storyAccepted(b)
+	case *event.Graded:
+		p.storyGraded(b)
+	case *event.Escalated:
+		p.storyEscalated(b)
+	case *event.Acknowledgement:
+		fmt.Fprintf(p.Out, "  %s  %s", strings.SplitN(b.Escalation, ".", 2)[0], b.Officer)
+	case *event.Unhandled:
+		fmt.Fprintf(p.Out, "  #%d %s → %s: %s", b.Record, b.Service, b.Desk, printable.Line(b.Error))
+	case *event.Elapsed:
+		fmt.Fprintf(p.Out, "  %s  (%s)", p.Time(&b.At), fmt.Sprintf(p.Word("revision"), b.Revision))
+	case *event.Reminder:
+		fmt.Fprintf(p.Out, "  %s", p.Reminder(*b))
+	case *event.Removal:
+		p.storyRemoved(*b)
+	case *event.Reading:
+		p.storyRead(b)
+	default:
+		p.summary(kind, body)
+	}
+}
+
+// Kind names a kind of record.
+func (p *Printer) Kind(name string) string {
+	if kind, ok := event.KindOf(name); ok {
+		return p.Pick(kind.Words)
+	}
+	return name
 }
 
 // storyMarks returns the marks of what must not be mistaken for a live incident: a
@@ -107,7 +116,7 @@ func (p *Printer) below(format string, args ...any) {
 	fmt.Fprintf(p.Out, "\n        "+format, args...)
 }
 
-func (p *Printer) storyAccepted(a event.Accepted) {
+func (p *Printer) storyAccepted(a *event.Accepted) {
 	kind := strings.TrimSuffix(strings.TrimPrefix(a.Type, "tocsin.report."), ".v1")
 	fmt.Fprintf(p.Out, "  %s  %s  %s", p.Word("type-"+kind), a.Report, a.Digest[:min(12, len(a.Digest))])
 	for _, l := range a.Late {
@@ -118,7 +127,7 @@ func (p *Printer) storyAccepted(a event.Accepted) {
 	}
 }
 
-func (p *Printer) storyGraded(g event.Graded) {
+func (p *Printer) storyGraded(g *event.Graded) {
 	fmt.Fprintf(p.Out, "  %s: %s (%s)", fmt.Sprintf(p.Word("revision"), g.Revision), p.GradeName(g.Grade), p.Word(g.Change.Kind))
 	if note := event.ClockNote(g.Change.Reason); note != "" {
 		p.below("%s", printable.Line(note))
@@ -153,7 +162,7 @@ func (p *Printer) storyGraded(g event.Graded) {
 	}
 }
 
-func (p *Printer) storyEscalated(x event.Escalated) {
+func (p *Printer) storyEscalated(x *event.Escalated) {
 	received := event.Stamp(x.Cause.At)
 	fmt.Fprintf(p.Out, "  %s  %s", x.Desk, p.Word(string(x.Act)))
 	if x.Act != event.ActNotice { // the desk that it names as silent did not send it
@@ -163,7 +172,7 @@ func (p *Printer) storyEscalated(x event.Escalated) {
 		fmt.Fprintf(p.Out, "  %s%s", p.Word("late"), p.whose(x.DueAt, received))
 	}
 	if x.Notice != nil {
-		p.below("%s", p.Notice(api.RowOf(&x, 0, nil, nil, x.ReportedAt), *x.Notice))
+		p.below("%s", p.Notice(api.RowOf(x, 0, nil, nil, x.ReportedAt), *x.Notice))
 	}
 	if t := x.Transfer; t != nil {
 		p.below(p.Word("transferred-by"), t.From, t.Officer, printable.Line(t.Reason))
@@ -184,36 +193,12 @@ func (p *Printer) storyEscalated(x event.Escalated) {
 	}
 }
 
-func (p *Printer) storyAcknowledged(a event.Acknowledgement) {
-	fmt.Fprintf(p.Out, "  %s  %s", strings.SplitN(a.Escalation, ".", 2)[0], a.Officer)
-}
-
-func (p *Printer) storyUnhandled(u event.Unhandled) {
-	fmt.Fprintf(p.Out, "  #%d %s → %s: %s", u.Record, u.Service, u.Desk, printable.Line(u.Error))
-}
-
-func (p *Printer) storyElapsed(x event.Elapsed) {
-	fmt.Fprintf(p.Out, "  %s  (%s)", p.Time(&x.At), fmt.Sprintf(p.Word("revision"), x.Revision))
-}
-
-func (p *Printer) storyOverdue(o event.Overdue) {
-	fmt.Fprintf(p.Out, "  %s  %s  %s %s", o.Desk, o.Escalation, p.Word("target"), p.Time(&o.AcknowledgeBy))
-	p.Next(o.Next)
-}
-
-func (p *Printer) storyAway(a event.Away) {
-	fmt.Fprintf(p.Out, "  %s  %s %s  %s", a.Desk, p.Word("since"), p.Time(&a.Since), a.Escalation)
-	p.Next(a.Next)
-}
-
 // Next prints which desk is notified of a silence.
 func (p *Printer) Next(desk string) {
 	if desk != "" {
 		fmt.Fprintf(p.Out, "  %s %s", p.Word("next-desk"), desk)
 	}
 }
-
-func (p *Printer) storyReminded(r event.Reminder) { fmt.Fprintf(p.Out, "  %s", p.Reminder(r)) }
 
 // Reminder describes who was reminded of what.
 func (p *Printer) Reminder(r event.Reminder) string {
@@ -241,7 +226,7 @@ func (p *Printer) Reminder(r event.Reminder) string {
 func (p *Printer) storyRemoved(r event.Removal) {
 	fmt.Fprintf(p.Out, "  %s", removedSpan(r))
 	if r.Type != "" {
-		fmt.Fprintf(p.Out, " %s", p.Word("story-"+r.Type))
+		fmt.Fprintf(p.Out, " %s", p.Kind(r.Type))
 	}
 	if r.Why == event.WhyRetention {
 		fmt.Fprintf(p.Out, p.Word("by-age"), r.Export, printable.Line(r.Officer))
@@ -261,26 +246,6 @@ func removedSpan(r event.Removal) string {
 		text += fmt.Sprintf(" (%d)", n)
 	}
 	return text
-}
-
-// storyAct prints a desk's act, with the post and the reason.
-func (p *Printer) storyAct(a event.DeskAct) {
-	fmt.Fprintf(p.Out, "  %s  %s", a.Desk, a.Officer)
-	if a.Grade != event.Ungraded {
-		fmt.Fprintf(p.Out, "  %s", p.GradeName(a.Grade))
-	}
-	if a.To != "" {
-		fmt.Fprintf(p.Out, "  → %s", a.To)
-	}
-	if len(a.Items) > 0 {
-		fmt.Fprintf(p.Out, "  %s", strings.Join(a.Items, ", "))
-	}
-	if a.DueAt != nil {
-		fmt.Fprintf(p.Out, "  %s %s", p.Word("by"), p.Time(a.DueAt))
-	}
-	if a.Reason != "" {
-		fmt.Fprintf(p.Out, ": %s", printable.Line(a.Reason))
-	}
 }
 
 // Span names records by their numbers.

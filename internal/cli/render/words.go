@@ -41,10 +41,9 @@ var words = map[string][2]string{
 	"follow-up": {"报告后应补", "owed after reporting"}, "report-final": {"处置总结报告", "final summary"},
 	"clock-discovered": {"自发现或获知", "from discovery"}, "clock-reported": {"自收到报告", "from the report"},
 	"clock-graded": {"自定级", "from grading"}, "clock-handled": {"自处置结束", "from the end of handling"},
-	"onBehalf":       {"自动转报，未经核实；授权", "forwarded by machine, not verified; authority"},
-	"undesignated":   {"该部门未指定本渠道", "the department has not designated this channel"},
-	"story-accepted": {"收到", "received"}, "story-graded": {"定级", "graded"}, "story-escalated": {"报送", "told"},
-	"story-acknowledged": {"签收", "acknowledged"}, "story-unhandled": {"待人工处理", "needs a person"},
+	"onBehalf":     {"自动转报，未经核实；授权", "forwarded by machine, not verified; authority"},
+	"undesignated": {"该部门未指定本渠道", "the department has not designated this channel"},
+
 	"unverified": {"未核实", "unverified"}, "interpretation": {"解释", "interpretation"}, "secondary": {"间接来源", "secondary source"},
 
 	"exercise": {"演练", "drill"}, "transfer": {"移送", "handed on"}, "notice": {"提示", "notice"},
@@ -120,17 +119,13 @@ var words = map[string][2]string{
 	"archive-verified": {"%s：记录 %s，%d 条，已核验；证据清单 SHA-256 %s", "%s: records %s, %d there, verified; manifest SHA-256 %s"},
 	"archive-ask":      {"记录 %s 将移出日志，只留下哈希；此后内容仅存于该文件夹。确定归档？", "Records %s will leave the log, and only their hashes stay; the folder is then the only copy. Archive them?"},
 	"archived":         {"已归档 %d 条，保留 %d 条（仍需使用）；请妥善保管 %s", "archived %d records, kept %d that are still needed; keep %s safe"},
-	"story-read":       {"阅览", "read"}, "read-story": {"全部经过", "the story"},
-	"story-signed": {"[%s 签名]", "[signed by %s]"}, "story-signed-at": {"[%s 于 %s 签名]", "[signed by %s at %s]"}, "story-forged": {"签名不成立", "THE SIGNATURE DOES NOT HOLD"},
-	"story-removed": {"移除", "removed"}, "by-order": {"，依令 %s（%s）", ", by order %s (%s)"}, "by-age": {"，到期归档，见证据清单 %s（%s）", ", by age, into the export with manifest %s (%s)"},
+	"read-story":       {"全部经过", "the story"},
+	"story-signed":     {"[%s 签名]", "[signed by %s]"}, "story-signed-at": {"[%s 于 %s 签名]", "[signed by %s at %s]"}, "story-forged": {"签名不成立", "THE SIGNATURE DOES NOT HOLD"},
+	"by-order": {"，依令 %s（%s）", ", by order %s (%s)"}, "by-age": {"，到期归档，见证据清单 %s（%s）", ", by age, into the export with manifest %s (%s)"},
 	"in-time": {"按时", "in time"}, "strictly-by": {"严格自发现起算的时限", "strictly, from discovery, by"}, "forward-verified": {"经人工确认转报", "forwarded, confirmed by a person"},
 	"by-correction": {"（按更正后的发现时间）", "(by the corrected discovery)"}, "no-acknowledgement": {"范围内无签收记录", "no acknowledgement in this range"},
 	"overdue-since": {"逾期记录", "recorded as overdue"}, "revision-of": {"版本", "revision"}, "away": {"无人值守", "away"}, "reminder": {"提醒", "reminder"},
 	"rules-statute": {"法规包", "statute pack"}, "rules-register": {"登记册", "register"},
-
-	"story-elapsed": {"时间届至", "time has passed"}, "story-overdue": {"逾期未签收", "overdue"}, "story-away": {"无人值守", "away"},
-	"story-reminded": {"提醒", "reminded"}, "story-asked": {"要求补报", "asked for more"}, "story-determined": {"认定", "determined"},
-	"story-transferred": {"移送", "handed on"}, "story-confirmed": {"确认上报", "forward confirmed"}, "story-closed": {"办结", "closed"},
 }
 
 var gradeNames = map[event.Grade][2]string{

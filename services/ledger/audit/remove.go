@@ -142,9 +142,8 @@ func (p *Log) copies(ctx context.Context, a event.Address, but uint64) ([]uint64
 			return nil, err
 		}
 		for _, subject := range subjects {
-			switch event.ParseSubject(subject).Kind {
-			case event.KindElapsed, event.KindOverdue, event.KindAcknowledged, event.KindRead:
-				continue // have times and posts only
+			if kind, _ := event.KindOf(event.ParseSubject(subject).Kind); kind.NoContent {
+				continue
 			}
 			s, err := p.deps.Bus.Last(ctx, subject)
 			if err != nil && !errors.Is(err, bus.ErrNotFound) {

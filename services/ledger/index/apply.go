@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -211,28 +212,16 @@ func (w *writing) tell(inc *incident, it *Item, kind string) error {
 	return w.insert(insertStory, it.seq, inc.id, kindNumber(kind), it.at.UnixNano())
 }
 
-// storyKinds are the kinds of records by their numbers in story. New ones are added at
-// the end.
-var storyKinds = []string{
-	"", event.KindAccepted, event.KindGraded, event.KindEscalated, event.KindAcknowledged, event.KindUnhandled,
-	event.KindElapsed, event.KindOverdue, event.KindReminded, event.KindAsked, event.KindDetermined,
-	event.KindTransferred, event.KindConfirmed, event.KindClosed, event.KindRemoved, event.KindRead,
-}
-
-func kindNumber(kind string) int {
-	for i, k := range storyKinds {
-		if k == kind {
-			return i
-		}
-	}
-	return 0
+func kindNumber(name string) int {
+	kind, _ := event.KindOf(name)
+	return kind.Timeline
 }
 
 func kindName(number int) string {
-	if number < 0 || number >= len(storyKinds) {
-		return ""
+	if i := slices.IndexFunc(event.Kinds, func(k event.Kind) bool { return k.Timeline == number }); number != 0 && i >= 0 {
+		return event.Kinds[i].Name
 	}
-	return storyKinds[number]
+	return ""
 }
 
 func (w *writing) addRevision(inc *incident, it *Item) error {
