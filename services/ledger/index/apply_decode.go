@@ -13,6 +13,7 @@ import (
 
 	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/services/ledger/index/title"
 )
 
 // Item is what the index needs of a record. It is made from the record alone, so that
@@ -246,9 +247,9 @@ func addPlaces(facilities []event.Facility, add func(kind, string), area, sector
 }
 
 // show sets the row that queries show, and the terms by which the title is found.
-func (e *entry) show(title string, row []byte) {
-	e.title = fold(title)
-	e.tokens = tokensOf(e.title)
+func (e *entry) show(text string, row []byte) {
+	e.title = title.Fold(text)
+	e.tokens = title.Tokens(e.title)
 	e.row = s2.Encode(nil, row)
 }
 

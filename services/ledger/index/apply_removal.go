@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/services/ledger/index/postings"
 )
 
 // remove forgets the records that a removal names, as if they had never been in the
@@ -50,7 +51,7 @@ func (w *writing) forget(removal *event.Removal) error {
 		return err
 	}
 	var incidents []int64
-	chunks := map[uint64]*set{}
+	chunks := map[uint64]*postings.Set{}
 	for _, r := range records {
 		if err := w.forgetOne(r); err != nil {
 			return err
@@ -58,9 +59,9 @@ func (w *writing) forget(removal *event.Removal) error {
 		incidents = append(incidents, r.incident)
 		chunk := w.index.chunkOf(r.seq)
 		if chunks[chunk] == nil {
-			chunks[chunk] = new(set)
+			chunks[chunk] = new(postings.Set)
 		}
-		chunks[chunk].add(w.index.positionOf(r.seq))
+		chunks[chunk].Add(w.index.positionOf(r.seq))
 	}
 	slices.Sort(incidents)
 	for _, id := range slices.Compact(incidents) {
@@ -149,12 +150,12 @@ func (w *writing) undo(r storied) error {
 }
 
 // sweep deletes records from all postings of a chunk.
-func (w *writing) sweep(chunk uint64, gone *set) error {
+func (w *writing) sweep(chunk uint64, gone *postings.Set) error {
 	if chunk == w.tail.chunk {
 		if w.gone == nil {
-			w.gone = new(set)
+			w.gone = new(postings.Set)
 		}
-		w.gone.or(gone)
+		w.gone.Or(gone)
 		return nil
 	}
 	changed := map[spot][]byte{}
@@ -165,12 +166,12 @@ func (w *writing) sweep(chunk uint64, gone *set) error {
 			return err
 		}
 		t := spotOf(number).term
-		without := (postings(raw)).without
+		without := (postings.List(raw)).Without
 		switch t.kind() {
 		case kindTitle, kindIncidentTitle:
-			without = bucket(raw).without
+			without = postings.Bucket(raw).Without
 		case kindTitles:
-			without = titles(raw).without
+			without = postings.Titles(raw).Without
 		}
 		rest, differs, err := without(gone)
 		if err != nil {
@@ -190,33 +191,4 @@ func (w *writing) sweep(chunk uint64, gone *set) error {
 		}
 	}
 	return nil
-}
-
-// without returns the postings without some positions, and whether any was in them.
-func (p postings) without(gone *set) (rest []byte, differs bool, err error) {
-	var s set
-	if err := p.addTo(&s); err != nil {
-		return nil, false, err
-	}
-	before := s.count()
-	s.without(gone)
-	return s.encode(), s.count() != before, nil
-}
-
-// without does so for every token's postings.
-func (b bucket) without(gone *set) (rest []byte, differs bool, err error) {
-	out, last := bucket{}, uint64(0)
-	broken := b.each(func(token uint64, p postings) bool {
-		var left []byte
-		var fewer bool
-		if left, fewer, err = p.without(gone); err != nil {
-			return false
-		}
-		differs = differs || fewer
-		if len(left) > 0 {
-			out, last = out.append(last, token, left), token
-		}
-		return true
-	})
-	return out, differs, errors.Join(broken, err)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
+	"github.com/tocsin-project/tocsin/services/ledger/index/postings"
 	"github.com/tocsin-project/tocsin/services/ledger/ledgertest"
 )
 
@@ -142,10 +143,10 @@ func TestARemovalIsForgotten(t *testing.T) {
 		if len(h.left) == 0 || h.left[len(h.left)-1].Sequence != h.all[len(h.all)-1].Sequence {
 			return // a stream keeps its last record
 		}
-		rebuilt := made.build(t, chunkShift, h.left)
+		rebuilt := made.build(t, postings.ChunkShift, h.left)
 		defer rebuilt.Close() //nolint:errcheck // a test's
 		want := answersOf(t, rebuilt)
-		shift := rapid.SampledFrom([]int{2, 4, chunkShift}).Draw(t, "shift")
+		shift := rapid.SampledFrom([]int{2, 4, postings.ChunkShift}).Draw(t, "shift")
 		saw := made.build(t, shift, h.all)
 		require.Equal(t, want, answersOf(t, saw))
 		require.NoError(t, saw.Close())
@@ -173,7 +174,7 @@ func TestAClosedIndexLetsGoOfItsFiles(t *testing.T) {
 		}
 		return names
 	}
-	x := made.open(t, chunkShift)
+	x := made.open(t, postings.ChunkShift)
 	answersOf(t, x)
 	require.NotEmpty(t, open())
 	require.NoError(t, x.Reset(ledgertest.Anyone(t)))
@@ -185,7 +186,7 @@ func TestAClosedIndexLetsGoOfItsFiles(t *testing.T) {
 // Nothing of a record removed by order is left in the file.
 func TestWhatIsRemovedIsErased(t *testing.T) {
 	t.Parallel()
-	for _, shift := range []int{2, chunkShift} {
+	for _, shift := range []int{2, postings.ChunkShift} {
 		made := indexes{top: t.TempDir()}
 		x := made.open(t, shift)
 		secret := func(e *event.Escalated) {
@@ -220,7 +221,7 @@ func TestWhatIsRemovedIsErased(t *testing.T) {
 func TestTheStoryOfARemoval(t *testing.T) {
 	t.Parallel()
 	made := indexes{top: t.TempDir()}
-	x := made.open(t, chunkShift)
+	x := made.open(t, postings.ChunkShift)
 	defer x.Close() //nolint:errcheck // a test's
 	nothing := func(uint64) bool { return false }
 	var batch []event.Stored

@@ -4,6 +4,8 @@ import (
 	"database/sql"
 	"errors"
 	"slices"
+
+	"github.com/tocsin-project/tocsin/services/ledger/index/postings"
 )
 
 // writing is one transaction, and the changes to make in memory once it has committed.
@@ -14,8 +16,8 @@ type writing struct {
 
 	added  []addition
 	moves  []moved
-	gone   *set // from the tail
-	dirty  map[spot]*set
+	gone   *postings.Set // from the tail
+	dirty  map[spot]*postings.Set
 	kept   []int64           // spots of sealed chunks whose postings changed
 	active []*incident       // that may have changed
 	rows   [statements][]any // values waiting to be inserted together, by statement
@@ -38,7 +40,7 @@ type moved struct {
 }
 
 func newWriting(x *Index) *writing {
-	return &writing{index: x, tail: x.tail, dirty: map[spot]*set{}}
+	return &writing{index: x, tail: x.tail, dirty: map[spot]*postings.Set{}}
 }
 
 func (w *writing) exec(s statement, args ...any) error {
@@ -101,7 +103,7 @@ func (w *writing) turn(chunk uint64) error {
 
 // seal writes the postings of a chunk in order.
 func (w *writing) seal(t *tail) error {
-	if err := w.exec(insertChunk, t.chunk, t.times.encode()); err != nil {
+	if err := w.exec(insertChunk, t.chunk, t.times.Encode()); err != nil {
 		return err
 	}
 	var terms []term
@@ -111,7 +113,7 @@ func (w *writing) seal(t *tail) error {
 		}
 	}
 	for id, s := range t.moved {
-		if !s.empty() {
+		if !s.IsEmpty() {
 			terms = append(terms, id)
 		}
 	}
@@ -133,9 +135,9 @@ func (w *writing) seal(t *tail) error {
 		case t.text[id] != nil:
 			raw = t.bucket(id)
 		case t.moved[id] != nil:
-			raw = t.moved[id].encode()
+			raw = t.moved[id].Encode()
 		default:
-			raw = encodeList(t.lists[id])
+			raw = postings.EncodeList(t.lists[id])
 		}
 		if err := w.exec(putPostings, spot{t.chunk, id}.number(), raw); err != nil {
 			return err
@@ -180,18 +182,18 @@ func (w *writing) put(t term, record uint64, on bool) error {
 	}
 	s := w.dirty[spot{chunk, t}]
 	if s == nil {
-		s = new(set)
+		s = new(postings.Set)
 		var raw []byte
 		err := x.prepared[selectPostings].QueryRow(spot{chunk, t}.number()).Scan(&raw)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
-		if err := postings(raw).addTo(s); err != nil {
+		if err := postings.List(raw).AddTo(s); err != nil {
 			return err
 		}
 		w.dirty[spot{chunk, t}] = s
 	}
-	s.put(p, on)
+	s.Put(p, on)
 	return nil
 }
 
@@ -208,7 +210,7 @@ func (w *writing) flush(seq uint64, salt string) error {
 
 func (w *writing) flushPostings() error {
 	for at, s := range w.dirty {
-		if err := w.keep(at, s.encode()); err != nil {
+		if err := w.keep(at, s.Encode()); err != nil {
 			return err
 		}
 	}
@@ -216,7 +218,7 @@ func (w *writing) flushPostings() error {
 	return nil
 }
 
-// keep writes postings, or deletes them if there are none.
+// keep writes postings.List, or deletes them if there are none.
 func (w *writing) keep(at spot, raw []byte) error {
 	w.kept = append(w.kept, at.number())
 	if len(raw) == 0 {
@@ -233,7 +235,7 @@ func (w *writing) merge() {
 	for _, a := range w.added {
 		x.tail.add(a.at, a.terms, a.title, a.entry)
 		if a.escalation != nil {
-			x.tail.times.add(a.at, a.escalation.reported, a.escalation.by)
+			x.tail.times.Add(a.at, a.escalation.reported, a.escalation.by)
 		}
 	}
 	for _, m := range w.moves {

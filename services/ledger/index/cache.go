@@ -3,13 +3,15 @@ package index
 import (
 	"container/list"
 	"sync"
+
+	"github.com/tocsin-project/tocsin/services/ledger/index/postings"
 )
 
 // Bounds of the cache, in bytes: of all entries with their overhead, and of one entry.
 // Under memory pressure the system drops cached pages of files before this memory.
 const (
 	cacheBytes = 64 << 20
-	cacheEntry = 2 * setBytes
+	cacheEntry = 2 * postings.MaxBytes
 	cacheCost  = 200
 )
 

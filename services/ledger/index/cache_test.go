@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/tocsin-project/tocsin/services/ledger/index/postings"
 )
 
 // A query gets from the cache what the file had when the query began.
@@ -45,8 +47,8 @@ func TestTheCacheTellsWhatTheFileHas(t *testing.T) {
 func TestTheCacheIsBounded(t *testing.T) {
 	t.Parallel()
 	c := newCache()
-	for spot := range int64(2 * cacheBytes / setBytes) {
-		c.put(0, spot, make([]byte, setBytes))
+	for spot := range int64(2 * cacheBytes / postings.MaxBytes) {
+		c.put(0, spot, make([]byte, postings.MaxBytes))
 		c.put(0, -1-spot, nil)
 		_, known := c.get(0, 0)
 		require.True(t, known, "what is asked for again and again stays")

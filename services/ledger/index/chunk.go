@@ -1,87 +1,17 @@
 package index
 
 import (
-	"encoding/binary"
-	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/tocsin-project/tocsin/services/ledger/index/postings"
+	"github.com/tocsin-project/tocsin/services/ledger/index/title"
 )
-
-// span is the range of times in a block; if there are none, first is greater than last.
-type span struct{ first, last int64 }
-
-var nowhere = span{1, 0}
-
-func (s *span) extend(at int64) {
-	if s.first > s.last {
-		*s = span{at, at}
-		return
-	}
-	s.first, s.last = min(s.first, at), max(s.last, at)
-}
-
-// A block is a part of a chunk with the ranges of its escalations' report times and
-// acknowledgement targets.
-const (
-	blockShift = 9
-	blocks     = chunkSize >> blockShift
-)
-
-// block returns the part of a set that covers a block.
-func (s *set) block(b int) []uint64 {
-	const words = 1 << blockShift / 64
-	return s[b*words : (b+1)*words]
-}
-
-type times [blocks]struct{ reported, by span }
-
-func noTimes() *times {
-	var t times
-	for i := range t {
-		t[i].reported, t[i].by = nowhere, nowhere
-	}
-	return &t
-}
-
-func (t *times) add(p uint16, reported int64, by *int64) {
-	t[p>>blockShift].reported.extend(reported)
-	if by != nil {
-		t[p>>blockShift].by.extend(*by)
-	}
-}
-
-const timesBytes = blocks * 4 * 8
-
-func (t *times) encode() []byte {
-	out := make([]byte, 0, timesBytes)
-	for _, b := range t {
-		for _, n := range []int64{b.reported.first, b.reported.last, b.by.first, b.by.last} {
-			out = binary.LittleEndian.AppendUint64(out, uint64(n))
-		}
-	}
-	return out
-}
-
-func decodeTimes(raw []byte) (*times, error) {
-	if len(raw) != timesBytes {
-		return nil, fmt.Errorf("%w: the times of a chunk", errPostings)
-	}
-	var t times
-	next := func() int64 {
-		n := int64(binary.LittleEndian.Uint64(raw))
-		raw = raw[8:]
-		return n
-	}
-	for i := range t {
-		t[i].reported, t[i].by = span{next(), next()}, span{next(), next()}
-	}
-	return &t, nil
-}
 
 // sealedChunk is a chunk whose postings are in the file.
 type sealedChunk struct {
 	chunk uint64
-	times *times
+	times *postings.Times
 }
 
 // tail is the growing chunk. Its lists hold positions in order; a query skips those that
@@ -90,18 +20,18 @@ type tail struct {
 	chunk uint64
 	lists map[term][]uint16
 	text  map[term]map[uint64][]uint16 // buckets, by token
-	moved map[term]*set                // terms that move
-	times *times
+	moved map[term]*postings.Set       // terms that move
+	times *postings.Times
 
 	titles []titled
 }
 
 func newTail(chunk uint64) *tail {
-	return &tail{chunk: chunk, lists: map[term][]uint16{}, text: map[term]map[uint64][]uint16{}, moved: map[term]*set{}, times: noTimes()}
+	return &tail{chunk: chunk, lists: map[term][]uint16{}, text: map[term]map[uint64][]uint16{}, moved: map[term]*postings.Set{}, times: postings.NoTimes()}
 }
 
 // add adds a record, whose position must be greater than those before.
-func (t *tail) add(p uint16, terms []term, title kind, e *entry) {
+func (t *tail) add(p uint16, terms []term, titles kind, e *entry) {
 	for _, id := range terms {
 		t.lists[id] = append(t.lists[id], p)
 	}
@@ -109,7 +39,7 @@ func (t *tail) add(p uint16, terms []term, title kind, e *entry) {
 		t.titles = append(t.titles, titled{p, e.title})
 	}
 	for _, token := range e.tokens {
-		id := title.term(bucketOf(token))
+		id := titles.term(title.Bucket(token))
 		b := t.text[id]
 		if b == nil {
 			b = map[uint64][]uint16{}
@@ -125,16 +55,16 @@ func (t *tail) put(id term, p uint16, on bool) {
 		if !on {
 			return
 		}
-		s = new(set)
+		s = new(postings.Set)
 		t.moved[id] = s
 	}
-	s.put(p, on)
+	s.Put(p, on)
 }
 
 // forget removes records. It makes new lists: a query may be reading the old ones.
-func (t *tail) forget(gone *set) {
+func (t *tail) forget(gone *postings.Set) {
 	rest := func(list []uint16) []uint16 {
-		return slices.DeleteFunc(slices.Clone(list), gone.has)
+		return slices.DeleteFunc(slices.Clone(list), gone.Has)
 	}
 	for id, list := range t.lists {
 		t.lists[id] = rest(list)
@@ -147,16 +77,16 @@ func (t *tail) forget(gone *set) {
 		}
 	}
 	for _, s := range t.moved {
-		s.without(gone)
+		s.Without(gone)
 	}
-	t.titles = slices.DeleteFunc(slices.Clone(t.titles), func(e titled) bool { return gone.has(e.at) })
+	t.titles = slices.DeleteFunc(slices.Clone(t.titles), func(e titled) bool { return gone.Has(e.at) })
 }
 
 // bucket returns the postings of the tokens of a bucket.
-func (t *tail) bucket(id term) (out bucket) {
+func (t *tail) bucket(id term) (out postings.Bucket) {
 	last := uint64(0)
 	for _, token := range slices.Sorted(maps.Keys(t.text[id])) {
-		out = out.append(last, token, encodeList(t.text[id][token]))
+		out = out.Append(last, token, postings.EncodeList(t.text[id][token]))
 		last = token
 	}
 	return out

@@ -11,10 +11,12 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/identity"
+	"github.com/tocsin-project/tocsin/services/ledger/index/postings"
+	"github.com/tocsin-project/tocsin/services/ledger/index/title"
 )
 
 // clause keeps in a set of records of a chunk those that match it.
-type clause func(r *reader, at place, s *set) error
+type clause func(r *reader, at place, s *postings.Set) error
 
 // plan is a query as clauses, the most selective first.
 type plan struct {
@@ -32,7 +34,7 @@ func (p *plan) term(t term) {
 	if t.moves() {
 		p.moving = append(p.moving, t)
 	}
-	p.add(func(r *reader, at place, s *set) error { return r.and(at, t, s) })
+	p.add(func(r *reader, at place, s *postings.Set) error { return r.and(at, t, s) })
 }
 
 // any adds a clause that a record has one of the terms.
@@ -41,14 +43,14 @@ func (p *plan) any(terms []term) {
 		p.term(terms[0])
 		return
 	}
-	p.add(func(r *reader, at place, s *set) error {
-		var have set
+	p.add(func(r *reader, at place, s *postings.Set) error {
+		var have postings.Set
 		for _, t := range terms {
 			if err := r.or(at, t, &have); err != nil {
 				return err
 			}
 		}
-		s.and(&have)
+		s.And(&have)
 		return nil
 	})
 }
@@ -58,20 +60,20 @@ func (p *plan) title(k kind, text string, faults *[]fault.Detail) {
 	if text == "" {
 		return
 	}
-	words := wordsOf(text)
+	words := title.Words(text)
 	if len(words) == 0 {
 		*faults = append(*faults, fault.Detail{Path: "$.text", Message: "has no letter, digit or character to look for"})
 		return
 	}
-	if !exact(words) {
+	if !title.Exact(words) {
 		p.words, p.titles = words, k
 	}
-	found := soughtOf(words)
-	for _, token := range found.tokens {
-		p.add(func(r *reader, at place, s *set) error { return r.andToken(at, k, token, s) })
+	tokens, characters := title.Lookup(words)
+	for _, token := range tokens {
+		p.add(func(r *reader, at place, s *postings.Set) error { return r.andToken(at, k, token, s) })
 	}
-	for _, c := range found.single {
-		p.add(func(r *reader, at place, s *set) error { return r.andCharacter(at, k, c, s) })
+	for _, c := range characters {
+		p.add(func(r *reader, at place, s *postings.Set) error { return r.andCharacter(at, k, c, s) })
 	}
 }
 
@@ -112,8 +114,8 @@ func regionPrefix(code string) string {
 	return code
 }
 
-// reported adds clauses for when an escalation was reported: the first drops whole blocks
-// before anything is read; the last checks each escalation in the blocks that match in
+// reported adds clauses for when an escalation was reported: the first drops whole postings.Blocks
+// before anything is read; the last checks each escalation in the postings.Blocks that match in
 // part.
 func (p *plan) reported(since, until *time.Time) {
 	if since == nil && until == nil {
@@ -122,25 +124,25 @@ func (p *plan) reported(since, until *time.Time) {
 	within := func(at int64) bool {
 		return (since == nil || at >= nanoseconds(*since)) && (until == nil || at < nanoseconds(*until))
 	}
-	of := func(span span) verdict {
+	of := func(span postings.Span) verdict {
 		switch {
-		case span.first > span.last, since != nil && span.last < nanoseconds(*since), until != nil && span.first >= nanoseconds(*until):
+		case span.First > span.Last, since != nil && span.Last < nanoseconds(*since), until != nil && span.First >= nanoseconds(*until):
 			return noneOfThem
-		case within(span.first) && within(span.last):
+		case within(span.First) && within(span.Last):
 			return allOfThem
 		}
 		return someOfThem
 	}
-	p.clauses = slices.Insert(p.clauses, 0, func(_ *reader, at place, s *set) error {
-		for b := range blocks {
-			if of(at.times[b].reported) == noneOfThem {
-				clear(s.block(b))
+	p.clauses = slices.Insert(p.clauses, 0, func(_ *reader, at place, s *postings.Set) error {
+		for b := range postings.Blocks {
+			if of(at.times[b].Reported) == noneOfThem {
+				clear(s.Block(b))
 			}
 		}
 		return nil
 	})
-	p.add(func(r *reader, at place, s *set) error {
-		return r.perBlock(at, s, func(b int) verdict { return of(at.times[b].reported) },
+	p.add(func(r *reader, at place, s *postings.Set) error {
+		return r.perBlock(at, s, func(b int) verdict { return of(at.times[b].Reported) },
 			func(reported int64, _ *int64) bool { return within(reported) })
 	})
 }
@@ -154,11 +156,11 @@ const (
 	someOfThem // each has to be checked
 )
 
-// perBlock keeps in s the escalations whose times please accepts: by whole blocks where
+// perBlock keeps in s the escalations whose times please accepts: by whole postings.Blocks where
 // of is certain, and otherwise one by one.
-func (r *reader) perBlock(at place, s *set, of func(block int) verdict, pleases func(reported int64, by *int64) bool) error {
-	for b := range blocks {
-		part := s.block(b)
+func (r *reader) perBlock(at place, s *postings.Set, of func(block int) verdict, pleases func(reported int64, by *int64) bool) error {
+	for b := range postings.Blocks {
+		part := s.Block(b)
 		some := uint64(0)
 		for _, w := range part {
 			some |= w
@@ -170,14 +172,14 @@ func (r *reader) perBlock(at place, s *set, of func(block int) verdict, pleases 
 		case noneOfThem:
 			clear(part)
 		case someOfThem:
-			var one set
-			copy(one.block(b), part)
-			for p := range one.all() {
+			var one postings.Set
+			copy(one.Block(b), part)
+			for p := range one.All() {
 				reported, by, err := r.timesOf(r.index.recordAt(at.chunk, p))
 				if err != nil {
 					return err
 				}
-				s.put(p, pleases(reported, nullable(by)))
+				s.Put(p, pleases(reported, nullable(by)))
 			}
 		}
 	}
@@ -186,29 +188,29 @@ func (r *reader) perBlock(at place, s *set, of func(block int) verdict, pleases 
 
 // overdue keeps in s, which has only unacknowledged escalations, those whose target has
 // passed by now.
-func (r *reader) overdue(at place, s *set, now int64) error {
-	var known set
+func (r *reader) overdue(at place, s *postings.Set, now int64) error {
+	var known postings.Set
 	if err := r.or(at, flagOverdue, &known); err != nil {
 		return err
 	}
-	known.and(s)
-	s.without(&known)
+	known.And(s)
+	s.Without(&known)
 	err := r.past(at, s, now)
-	s.or(&known)
+	s.Or(&known)
 	return err
 }
 
 // past keeps in s the escalations whose target for the desk is before now.
-func (r *reader) past(at place, s *set, now int64) error {
+func (r *reader) past(at place, s *postings.Set, now int64) error {
 	if err := r.and(at, flagTargeted, s); err != nil {
 		return err
 	}
 	return r.perBlock(at, s, func(b int) verdict {
-		span := at.times[b].by
+		span := at.times[b].By
 		switch {
-		case span.first > span.last, span.first >= now:
+		case span.First > span.Last, span.First >= now:
 			return noneOfThem
-		case span.last < now:
+		case span.Last < now:
 			return allOfThem
 		}
 		return someOfThem
@@ -246,18 +248,18 @@ func planOf(v *vocabulary, q api.Query, s identity.Sight, now time.Time) (p plan
 	p.reported(q.Since, q.Until)
 	if q.Overdue {
 		p.moving = append(p.moving, flagOverdue)
-		p.add(func(r *reader, at place, s *set) error { return r.overdue(at, s, now.UnixNano()) })
+		p.add(func(r *reader, at place, s *postings.Set) error { return r.overdue(at, s, now.UnixNano()) })
 	}
 	return p, faults
 }
 
 // narrow keeps in s the records of a chunk that match every clause.
-func (p *plan) narrow(r *reader, at place, s *set) error {
+func (p *plan) narrow(r *reader, at place, s *postings.Set) error {
 	for _, c := range p.clauses {
 		if err := c(r, at, s); err != nil {
 			return err
 		}
-		if s.empty() {
+		if s.IsEmpty() {
 			return nil
 		}
 	}
@@ -265,7 +267,7 @@ func (p *plan) narrow(r *reader, at place, s *set) error {
 }
 
 // start returns every position of a chunk that a query may match.
-func (p *plan) start(r *reader, at place) *set {
+func (p *plan) start(r *reader, at place) *postings.Set {
 	x := r.index
 	first, last := 0, 1<<x.shift-1
 	if after := p.after + 1; x.chunkOf(after) == at.chunk {
@@ -274,8 +276,8 @@ func (p *plan) start(r *reader, at place) *set {
 	if x.chunkOf(r.through) == at.chunk {
 		last = int(x.positionOf(r.through))
 	}
-	s := new(set)
-	s.fill(first, last)
+	s := new(postings.Set)
+	s.Fill(first, last)
 	return s
 }
 
@@ -290,7 +292,7 @@ func (p *plan) each(ctx context.Context, r *reader, titles int, yield func(recor
 		}
 		some := places[:min(n, len(places))]
 		places = places[len(some):]
-		sets, costs := make([]*set, len(some)), make([]int, len(some))
+		sets, costs := make([]*postings.Set, len(some)), make([]int, len(some))
 		err := r.inLanes(len(some), func(l *lane, i int) (err error) {
 			sets[i], costs[i], err = p.fits(r.in(l), some[i])
 			return err
@@ -303,7 +305,7 @@ func (p *plan) each(ctx context.Context, r *reader, titles int, yield func(recor
 				return r.index.recordAt(at.chunk, 0) - 1, nil
 			}
 			titles -= costs[i]
-			for pos := range sets[i].all() {
+			for pos := range sets[i].All() {
 				if on, err := yield(r.index.recordAt(at.chunk, pos)); err != nil || !on {
 					return 0, err
 				}
@@ -314,7 +316,7 @@ func (p *plan) each(ctx context.Context, r *reader, titles int, yield func(recor
 }
 
 // fits returns the matches of a chunk, and the cost of reading titles for them.
-func (p *plan) fits(r *reader, at place) (s *set, titles int, err error) {
+func (p *plan) fits(r *reader, at place) (s *postings.Set, titles int, err error) {
 	s = p.start(r, at)
 	if err := p.narrow(r, at, s); err != nil {
 		return nil, 0, err

@@ -42,8 +42,8 @@ func dumpOfTail(tail *tail) (lines []string) {
 		}
 	}
 	for id, s := range tail.moved {
-		if !s.empty() {
-			lines = append(lines, fmt.Sprint("tail set ", id, slices.Collect(s.all())))
+		if !s.IsEmpty() {
+			lines = append(lines, fmt.Sprint("tail set ", id, slices.Collect(s.All())))
 		}
 	}
 	for id, b := range tail.text {

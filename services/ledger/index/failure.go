@@ -9,6 +9,8 @@ import (
 
 	"modernc.org/sqlite" // and the driver "sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/tocsin-project/tocsin/services/ledger/index/postings"
 )
 
 // The index is a projection: a fault in its files stops queries and nothing else. It is
@@ -33,7 +35,7 @@ func sqliteCode(err error) (code int, ok bool) {
 
 // isDamaged reports whether the files were changed or damaged.
 func isDamaged(err error) bool {
-	if errors.Is(err, errPostings) || errors.Is(err, errReplaced) {
+	if errors.Is(err, postings.ErrDamaged) || errors.Is(err, errReplaced) {
 		return true
 	}
 	code, _ := sqliteCode(err)

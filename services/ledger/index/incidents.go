@@ -11,6 +11,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/identity"
+	"github.com/tocsin-project/tocsin/services/ledger/index/postings"
 )
 
 // Incidents returns one page of incidents, each with its last revision. One that is
@@ -94,7 +95,7 @@ func (r *reader) named(operator, incident string) (clause, error) {
 		return nil, err
 	}
 	defer rows.Close()
-	found := map[uint64]*set{}
+	found := map[uint64]*postings.Set{}
 	for rows.Next() {
 		var of string
 		var record uint64
@@ -106,15 +107,15 @@ func (r *reader) named(operator, incident string) (clause, error) {
 		}
 		chunk := r.index.chunkOf(record)
 		if found[chunk] == nil {
-			found[chunk] = new(set)
+			found[chunk] = new(postings.Set)
 		}
-		found[chunk].add(r.index.positionOf(record))
+		found[chunk].Add(r.index.positionOf(record))
 	}
-	return func(_ *reader, at place, s *set) error {
+	return func(_ *reader, at place, s *postings.Set) error {
 		if have := found[at.chunk]; have != nil {
-			s.and(have)
+			s.And(have)
 		} else {
-			*s = set{}
+			*s = postings.Set{}
 		}
 		return nil
 	}, rows.Err()
@@ -170,7 +171,7 @@ func (l *lane) desks(id int64, row *api.IncidentRow) (bytes int, err error) {
 		if d.closed > d.told {
 			c := closed{record: d.closed}
 			if err := json.Unmarshal([]byte(raw), &c.closing); err != nil {
-				return 0, fmt.Errorf("%w: the closing %d: %w", errPostings, d.closed, err)
+				return 0, fmt.Errorf("%w: the closing %d: %w", postings.ErrDamaged, d.closed, err)
 			}
 			closings, bytes = append(closings, c), bytes+len(raw)
 		}

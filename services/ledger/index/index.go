@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/tocsin-project/tocsin/internal/private"
+	"github.com/tocsin-project/tocsin/services/ledger/index/postings"
 )
 
 // schemaVersion changes with schema and with the contents of its tables: an index of
@@ -115,7 +116,7 @@ type Index struct {
 // version, for it is rebuilt from the stream; one that cannot be opened at the moment is
 // left as it is.
 func Open(ctx context.Context, dir string) (*Index, error) {
-	return openOf(ctx, dir, chunkShift)
+	return openOf(ctx, dir, postings.ChunkShift)
 }
 
 // openOf opens an index with chunks of another size.

@@ -15,6 +15,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/identity"
+	"github.com/tocsin-project/tocsin/services/ledger/index/postings"
 )
 
 // Bounds of one page: a NATS reply is at most 1 MiB. pageTitles bounds the cost of
@@ -108,7 +109,7 @@ func (l *lane) escalation(record uint64) (row api.EscalationRow, bytes int, err 
 	}
 	defer rows.Close()
 	if !rows.Next() {
-		return row, 0, errors.Join(rows.Err(), fmt.Errorf("%w: they name record %d, which is no escalation", errPostings, record))
+		return row, 0, errors.Join(rows.Err(), fmt.Errorf("%w: they name record %d, which is no escalation", postings.ErrDamaged, record))
 	}
 	if err := rows.Scan(&raw, &by, &acknowledged, &acknowledgedAt, &officer, &overdue, &overdueAt); err != nil {
 		return row, 0, err
@@ -133,14 +134,14 @@ func (l *lane) escalation(record uint64) (row api.EscalationRow, bytes int, err 
 func unpack(raw []byte, into any, of event.Parts) (int, error) {
 	plain, err := s2.Decode(nil, raw)
 	if err != nil {
-		return 0, fmt.Errorf("%w: a row: %w", errPostings, err)
+		return 0, fmt.Errorf("%w: a row: %w", postings.ErrDamaged, err)
 	}
 	read := plain
 	if of != nil {
 		read = of.Pick(plain)
 	}
 	if err := json.Unmarshal(read, into); err != nil {
-		return 0, fmt.Errorf("%w: a row: %w", errPostings, err)
+		return 0, fmt.Errorf("%w: a row: %w", postings.ErrDamaged, err)
 	}
 	return len(plain), nil
 }

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/tocsin-project/tocsin/services/ledger/index/postings"
 )
 
 // lookup is one of the prepared statements by which queries are answered.
@@ -68,7 +70,7 @@ type reader struct {
 	epoch   uint64 // of the cache
 	sealed  []sealedChunk
 	tail    *tail
-	moved   map[term]*set // of the tail, copied
+	moved   map[term]*postings.Set // of the tail, copied
 	flags   flags
 }
 
@@ -202,7 +204,7 @@ func (r *reader) begin(lanes int, moving []term) error {
 			return err
 		}
 	}
-	r.epoch, r.sealed, r.tail, r.moved = x.cache.now(), x.sealed, x.tail, map[term]*set{}
+	r.epoch, r.sealed, r.tail, r.moved = x.cache.now(), x.sealed, x.tail, map[term]*postings.Set{}
 	if x.tail == nil {
 		return nil
 	}
@@ -234,7 +236,7 @@ func (l *lane) rows(look lookup, args ...any) (*sql.Rows, error) {
 // place is a chunk that a query reads.
 type place struct {
 	chunk uint64
-	times *times
+	times *postings.Times
 	tail  *tail // nil: the chunk is sealed
 }
 
@@ -254,8 +256,8 @@ func (r *reader) places(from uint64) (out []place) {
 	return out
 }
 
-// postings returns the postings of a term in a sealed chunk, or none.
-func (r *reader) postings(at place, t term) (raw []byte, err error) {
+// stored returns the postings of a term in a sealed chunk, or none.
+func (r *reader) stored(at place, t term) (raw []byte, err error) {
 	if t.kind() == kindFlag && r.flags.of != nil && r.flags.chunk == at.chunk {
 		return r.flags.of[t], nil
 	}
@@ -284,39 +286,39 @@ func (r *reader) readFlags(at place) error {
 }
 
 // and keeps in s the positions that have the term.
-func (r *reader) and(at place, t term, s *set) error {
+func (r *reader) and(at place, t term, s *postings.Set) error {
 	if at.tail != nil {
-		var have set
+		var have postings.Set
 		if err := r.or(at, t, &have); err != nil {
 			return err
 		}
-		s.and(&have)
+		s.And(&have)
 		return nil
 	}
-	raw, err := r.postings(at, t)
+	raw, err := r.stored(at, t)
 	if err != nil {
 		return err
 	}
-	return postings(raw).and(s)
+	return postings.List(raw).And(s)
 }
 
 // or adds to s the positions that have the term.
-func (r *reader) or(at place, t term, s *set) error {
+func (r *reader) or(at place, t term, s *postings.Set) error {
 	if at.tail == nil {
-		raw, err := r.postings(at, t)
+		raw, err := r.stored(at, t)
 		if err != nil {
 			return err
 		}
-		return postings(raw).addTo(s)
+		return postings.List(raw).AddTo(s)
 	}
 	if t.moves() {
 		if have := r.moved[t]; have != nil {
-			s.or(have)
+			s.Or(have)
 		}
 		return nil
 	}
 	for _, p := range r.list(t) {
-		s.add(p)
+		s.Add(p)
 	}
 	return nil
 }

@@ -3,10 +3,8 @@ package index
 import (
 	"cmp"
 	"context"
-	"encoding/binary"
 	"fmt"
 	"maps"
-	"math/bits"
 	"slices"
 	"sync"
 	"time"
@@ -14,6 +12,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/identity"
+	"github.com/tocsin-project/tocsin/services/ledger/index/postings"
 )
 
 // dimensions are what escalations can be counted by.
@@ -79,7 +78,7 @@ type sums [numbers]uint64
 // count returns the counts of a chunk.
 func (r *reader) count(p *plan, at place, by kind, now int64) (counts map[term]sums, err error) {
 	s, _, err := p.fits(r, at)
-	if err != nil || s.empty() {
+	if err != nil || s.IsEmpty() {
 		return nil, err
 	}
 	if err := r.readFlags(at); err != nil {
@@ -92,7 +91,7 @@ func (r *reader) count(p *plan, at place, by kind, now int64) (counts map[term]s
 	counts = map[term]sums{}
 	value := func(t term, raw []byte) error {
 		var n sums
-		if err := postings(raw).sum(sets, &n); err != nil {
+		if err := postings.List(raw).AddCounts(sets[:], n[:]); err != nil {
 			return err
 		}
 		if n[ofAll] > 0 {
@@ -104,7 +103,7 @@ func (r *reader) count(p *plan, at place, by kind, now int64) (counts map[term]s
 		return counts, r.each(at, by.term(0), (by + 1).term(0), value)
 	}
 	for t, list := range r.lists(by) {
-		if err := value(t, encodeList(list)); err != nil {
+		if err := value(t, postings.EncodeList(list)); err != nil {
 			return nil, err
 		}
 	}
@@ -125,8 +124,8 @@ func (r *reader) lists(k kind) map[term][]uint16 {
 }
 
 // states returns the sets that are counted, of the escalations in s.
-func (r *reader) states(at place, s *set, now int64) (sets *[numbers]set, err error) {
-	sets = new([numbers]set)
+func (r *reader) states(at place, s *postings.Set, now int64) (sets *[numbers]postings.Set, err error) {
+	sets = new([numbers]postings.Set)
 	for i := range sets {
 		sets[i] = *s
 	}
@@ -138,53 +137,22 @@ func (r *reader) states(at place, s *set, now int64) (sets *[numbers]set, err er
 			return nil, err
 		}
 	}
-	sets[ofAcknowledged].without(&sets[ofOverdue]) // which are not acknowledged yet
+	sets[ofAcknowledged].Without(&sets[ofOverdue]) // which are not acknowledged yet
 	own := *s
 	if err := r.and(at, flagOwnAct, &own); err != nil {
 		return nil, err
 	}
-	sets[ofAcknowledged].without(&own)
+	sets[ofAcknowledged].Without(&own)
 	if err := r.overdue(at, &sets[ofOverdue], now); err != nil {
 		return nil, err
 	}
-	sets[ofOverdue].and(&sets[ofTargeted])
-	sets[ofAckLate].and(&sets[ofTargeted])
+	sets[ofOverdue].And(&sets[ofTargeted])
+	sets[ofAckLate].And(&sets[ofTargeted])
 	// An unacknowledged one with a target counts once that has passed.
 	ended := sets[ofAcknowledged]
-	ended.or(&sets[ofOverdue])
-	sets[ofTargeted].and(&ended)
+	ended.Or(&sets[ofOverdue])
+	sets[ofTargeted].And(&ended)
 	return sets, nil
-}
-
-// sum counts how many of the postings are in each set.
-func (p postings) sum(sets *[numbers]set, n *sums) error {
-	if !p.isList() {
-		for w := range setBytes / 8 {
-			word := binary.LittleEndian.Uint64(p[8*w:])
-			if word &= sets[ofAll][w]; word == 0 {
-				continue
-			}
-			for i := range sets {
-				n[i] += uint64(bits.OnesCount64(sets[i][w] & word))
-			}
-		}
-		return nil
-	}
-	if err := p.check(); err != nil {
-		return err
-	}
-	for ; len(p) > 0; p = p[2:] {
-		at := binary.LittleEndian.Uint16(p)
-		if !sets[ofAll].has(at) {
-			continue
-		}
-		for i := range sets {
-			if sets[i].has(at) {
-				n[i]++
-			}
-		}
-	}
-	return nil
 }
 
 // statsRows returns the counts with their names: months in order, others with the most

@@ -10,6 +10,7 @@ import (
 	"github.com/klauspost/compress/s2"
 
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/services/ledger/index/postings"
 )
 
 // rememberTail rebuilds the growing chunk from the rows of its records, which are few.
@@ -57,7 +58,7 @@ func (x *Index) rememberEscalations(ctx context.Context, from uint64) error {
 				by = sql.NullInt64{Int64: *e.by, Valid: true}
 			}
 			says = e.says
-			x.tail.times.add(x.positionOf(record), e.reported, e.by)
+			x.tail.times.Add(x.positionOf(record), e.reported, e.by)
 			return &e.entry, nil
 		})
 		if err != nil {
@@ -74,11 +75,11 @@ func (x *Index) rememberEscalations(ctx context.Context, from uint64) error {
 func (x *Index) rememberEntry(record uint64, raw []byte, title kind, read func(event.Stored) (*entry, error)) error {
 	plain, err := s2.Decode(nil, raw)
 	if err != nil {
-		return fmt.Errorf("%w: a row: %w", errPostings, err)
+		return fmt.Errorf("%w: a row: %w", postings.ErrDamaged, err)
 	}
 	e, err := read(event.Stored{Record: event.Record{Data: plain}, Sequence: record})
 	if err != nil {
-		return fmt.Errorf("%w: a row: %w", errPostings, err)
+		return fmt.Errorf("%w: a row: %w", postings.ErrDamaged, err)
 	}
 	terms, err := x.words.termsOf(e)
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/tocsin-project/tocsin/services/ledger/index/postings"
 )
 
 // kind is the kind of a term; it is part of the term's number, so that the terms of one
@@ -33,7 +35,7 @@ const (
 	kindTold          // desks that were told
 	kindOpenAt        // of these, the desks that have not closed it since; numbered as kindTold
 
-	kindTitles // blocks of titles, of either
+	kindTitles // postings.Blocks of titles, of either
 
 	// Of both: area and sector of one facility.
 	kindPlace
@@ -132,7 +134,7 @@ func (v *vocabulary) termsOf(e *entry) ([]term, error) {
 	for _, n := range e.named {
 		t, known := v.terms[n]
 		if !known {
-			return nil, fmt.Errorf("%w: %q has no term", errPostings, n.value)
+			return nil, fmt.Errorf("%w: %q has no term", postings.ErrDamaged, n.value)
 		}
 		terms = append(terms, t)
 	}
@@ -167,7 +169,7 @@ func (x *Index) remember(ctx context.Context) error {
 			return err
 		}
 		if x.words.add(named{t.kind(), value}) != t {
-			return fmt.Errorf("%w: the terms have a gap", errPostings)
+			return fmt.Errorf("%w: the terms have a gap", postings.ErrDamaged)
 		}
 	}
 	if err := rows.Err(); err != nil {
@@ -183,7 +185,7 @@ func (x *Index) remember(ctx context.Context) error {
 		if err := rows.Scan(&c.chunk, &raw); err != nil {
 			return err
 		}
-		if c.times, err = decodeTimes(raw); err != nil {
+		if c.times, err = postings.DecodeTimes(raw); err != nil {
 			return err
 		}
 		x.sealed = append(x.sealed, c)

@@ -1,15 +1,20 @@
 package index
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/tocsin-project/tocsin/services/ledger/index/postings"
+	"github.com/tocsin-project/tocsin/services/ledger/index/title"
+)
 
 // tokens calls yield with the postings of the tokens of some buckets.
-func (r *reader) tokens(at place, first, end term, yield func(token uint64, p postings) error) error {
+func (r *reader) tokens(at place, first, end term, yield func(token uint64, p postings.List) error) error {
 	if at.tail != nil {
 		r.index.mu.RLock()
 		defer r.index.mu.RUnlock()
 		for t := first; t < end; t++ {
 			for token, list := range at.tail.text[t] {
-				if err := yield(token, encodeList(list)); err != nil {
+				if err := yield(token, postings.EncodeList(list)); err != nil {
 					return err
 				}
 			}
@@ -17,7 +22,7 @@ func (r *reader) tokens(at place, first, end term, yield func(token uint64, p po
 		return nil
 	}
 	return r.each(at, first, end, func(_ term, raw []byte) (err error) {
-		broken := bucket(raw).each(func(token uint64, p postings) bool {
+		broken := postings.Bucket(raw).Each(func(token uint64, p postings.List) bool {
 			err = yield(token, p)
 			return err == nil
 		})
@@ -26,40 +31,40 @@ func (r *reader) tokens(at place, first, end term, yield func(token uint64, p po
 }
 
 // andToken keeps in s the titles that have a token.
-func (r *reader) andToken(at place, k kind, token uint64, s *set) error {
-	t := k.term(bucketOf(token))
+func (r *reader) andToken(at place, k kind, token uint64, s *postings.Set) error {
+	t := k.term(title.Bucket(token))
 	if at.tail != nil {
 		r.index.mu.RLock()
 		list := at.tail.text[t][token]
 		r.index.mu.RUnlock()
-		var have set
+		var have postings.Set
 		for _, p := range list {
-			have.add(p)
+			have.Add(p)
 		}
-		s.and(&have)
+		s.And(&have)
 		return nil
 	}
-	raw, err := r.postings(at, t)
+	raw, err := r.stored(at, t)
 	if err != nil {
 		return err
 	}
-	found, err := bucket(raw).find(token)
+	found, err := postings.Bucket(raw).Find(token)
 	if err != nil {
 		return err
 	}
-	return found.and(s)
+	return found.And(s)
 }
 
 // andCharacter keeps in s the titles that have a character.
-func (r *reader) andCharacter(at place, k kind, c rune, s *set) error {
-	var have set
-	first := k.term(firstBucket(c))
-	err := r.tokens(at, first, first+1<<secondBits, func(token uint64, p postings) error {
-		if token&wordToken != 0 || rune(token>>runeBits) != c {
+func (r *reader) andCharacter(at place, k kind, c rune, s *postings.Set) error {
+	var have postings.Set
+	first := k.term(title.FirstBucket(c))
+	err := r.tokens(at, first, first+title.CharacterBuckets, func(token uint64, p postings.List) error {
+		if !title.BeginsWith(token, c) {
 			return nil
 		}
-		return p.addTo(&have)
+		return p.AddTo(&have)
 	})
-	s.and(&have)
+	s.And(&have)
 	return err
 }

@@ -1,4 +1,7 @@
-package index
+// Package title finds titles by the words of a query, Chinese or in letters. It decides
+// what two readers consider equal, by which tokens a title is indexed, and whether a title
+// contains a word; it stores nothing.
+package title
 
 import (
 	"crypto/sha256"
@@ -38,20 +41,20 @@ func scriptOf(r rune) script {
 	return between
 }
 
-// fold unifies what readers consider equal: full and half width, capital and small
+// Fold unifies what readers consider equal: full and half width, capital and small
 // letters, composed and decomposed (NFKC).
-func fold(s string) string {
+func Fold(s string) string {
 	return norm.NFKC.String(strings.ToLower(norm.NFKC.String(s)))
 }
 
-// wordsOf returns the words of a query, folded: the text between spaces and punctuation.
-func wordsOf(text string) []string {
-	return strings.FieldsFunc(fold(text), func(r rune) bool { return scriptOf(r) == between })
+// Words returns the words of a query, folded: the text between spaces and punctuation.
+func Words(text string) []string {
+	return strings.FieldsFunc(Fold(text), func(r rune) bool { return scriptOf(r) == between })
 }
 
-// stands reports whether a folded title contains every word, each contiguous, and words
+// Contains reports whether a folded title contains every word, each contiguous, and words
 // in letters not as a part of a longer word.
-func stands(title string, words []string) bool {
+func Contains(title string, words []string) bool {
 	for _, w := range words {
 		if !standsIn(title, w) {
 			return false
@@ -89,6 +92,10 @@ const (
 	wordToken  = 1 << 63 // marks a token that is the hash of a word in letters
 	textShift  = 12      // 4096 buckets of tokens
 	secondBits = 4       // of a bucket's number, from the second character
+
+	// CharacterBuckets is in how many adjacent buckets the tokens are that begin with one
+	// character.
+	CharacterBuckets = 1 << secondBits
 )
 
 func pairToken(first, second rune) uint64 { return uint64(first)<<runeBits | uint64(second) }
@@ -100,23 +107,28 @@ func letterToken(word string) uint64 {
 	return binary.BigEndian.Uint64(h[:]) | wordToken
 }
 
-// bucketOf returns the bucket of a token. Tokens with the same first character are in
+// Bucket returns the bucket of a token. Tokens with the same first character are in
 // adjacent buckets, 1<<secondBits of them from firstBucket on.
-func bucketOf(token uint64) int64 {
+func Bucket(token uint64) int64 {
 	if token&wordToken != 0 {
 		return int64(token>>20) & (1<<textShift - 1)
 	}
-	return firstBucket(rune(token>>runeBits)) | int64(spread(rune(token&(1<<runeBits-1)))>>(32-secondBits))
+	return FirstBucket(rune(token>>runeBits)) | int64(spread(rune(token&(1<<runeBits-1)))>>(32-secondBits))
 }
 
-func firstBucket(first rune) int64 {
+// FirstBucket returns the first of the CharacterBuckets buckets with the tokens that begin
+// with a character.
+func FirstBucket(first rune) int64 {
 	return int64(spread(first)>>(32-textShift+secondBits)) << secondBits
 }
 
+// BeginsWith reports whether a token is a character, alone or with another one after it.
+func BeginsWith(token uint64, c rune) bool { return token&wordToken == 0 && rune(token>>runeBits) == c }
+
 func spread(r rune) uint32 { return uint32(r) * 2654435761 } // Knuth's multiplicative hash
 
-// tokensOf returns the tokens of a folded title, each once, in no order.
-func tokensOf(title string) (tokens []uint64) {
+// Tokens returns the tokens of a folded title, each once, in no order.
+func Tokens(title string) (tokens []uint64) {
 	seen := map[uint64]bool{}
 	eachToken(title, func(token uint64) {
 		if !seen[token] {
@@ -164,14 +176,9 @@ func eachToken(title string, yield func(uint64)) {
 	endRun()
 }
 
-// sought is what the words of a query are looked up by: tokens that must all be in the
+// Lookup returns what titles with the words are found by: tokens that must all be in the
 // title, and characters that are a run of their own in the query.
-type sought struct {
-	tokens []uint64
-	single []rune
-}
-
-func soughtOf(words []string) (s sought) {
+func Lookup(words []string) (tokens []uint64, characters []rune) {
 	seen := map[uint64]bool{}
 	for _, w := range words {
 		before := uint64(0) // the previous token, if it was a pair
@@ -182,10 +189,10 @@ func soughtOf(words []string) (s sought) {
 			case last && before != 0: // the previous pair contains it
 			case seen[token]:
 			case last:
-				s.single = append(s.single, rune(token>>runeBits))
+				characters = append(characters, rune(token>>runeBits))
 				seen[token] = true
 			default:
-				s.tokens = append(s.tokens, token)
+				tokens = append(tokens, token)
 				seen[token] = true
 			}
 			before = 0
@@ -194,11 +201,11 @@ func soughtOf(words []string) (s sought) {
 			}
 		})
 	}
-	return s
+	return tokens, characters
 }
 
-// exact reports whether a title that has the tokens certainly has the words.
-func exact(words []string) bool {
+// Exact reports whether a title that has the tokens certainly has the words.
+func Exact(words []string) bool {
 	for _, w := range words {
 		n, letters := 0, false
 		for _, r := range w {

@@ -1,4 +1,4 @@
-package index
+package title
 
 import (
 	"slices"
@@ -12,20 +12,21 @@ import (
 // found reports whether a title is found by the tokens of a query, and by its words, as
 // in the index.
 func found(title, question string) (byTokens, byWords bool) {
-	title = fold(title)
-	words := wordsOf(question)
-	tokens, sought := tokensOf(title), soughtOf(words)
-	for _, token := range sought.tokens {
+	title = Fold(title)
+	words := Words(question)
+	tokens := Tokens(title)
+	all, characters := Lookup(words)
+	for _, token := range all {
 		if !slices.Contains(tokens, token) {
-			return false, stands(title, words)
+			return false, Contains(title, words)
 		}
 	}
-	for _, c := range sought.single {
-		if !slices.ContainsFunc(tokens, func(t uint64) bool { return t&wordToken == 0 && rune(t>>runeBits) == c }) {
-			return false, stands(title, words)
+	for _, c := range characters {
+		if !slices.ContainsFunc(tokens, func(t uint64) bool { return BeginsWith(t, c) }) {
+			return false, Contains(title, words)
 		}
 	}
-	return true, stands(title, words)
+	return true, Contains(title, words)
 }
 
 func TestTitlesAreFoundByWords(t *testing.T) {
@@ -44,12 +45,12 @@ func TestTitlesAreFoundByWords(t *testing.T) {
 		require.Equal(t, want, words, question)
 		require.True(t, tokens || !want, question)
 	}
-	require.Empty(t, wordsOf(" ！-，"))
-	require.Equal(t, []string{"a1", "故障b", "c"}, wordsOf("Ａ1, 故障B　c"))
-	require.True(t, exact(wordsOf("电网 scada 断 ddos")))
-	require.False(t, exact(wordsOf("华东电")))
-	require.False(t, exact(wordsOf("ddos攻")))
-	require.True(t, stands("aab ab", []string{"ab"}), "the first place is in a longer word, the second is not")
+	require.Empty(t, Words(" ！-，"))
+	require.Equal(t, []string{"a1", "故障b", "c"}, Words("Ａ1, 故障B　c"))
+	require.True(t, Exact(Words("电网 scada 断 ddos")))
+	require.False(t, Exact(Words("华东电")))
+	require.False(t, Exact(Words("ddos攻")))
+	require.True(t, Contains("aab ab", []string{"ab"}), "the first place is in a longer word, the second is not")
 }
 
 var signs = rapid.StringOfN(rapid.SampledFrom([]rune("电网调度断ab1 -，ＡータO\u0308")), 0, 12, -1)
@@ -63,10 +64,10 @@ func TestTokensMissNothing(t *testing.T) {
 		if words {
 			require.True(t, tokens)
 		}
-		if tokens && exact(wordsOf(question)) {
+		if tokens && Exact(Words(question)) {
 			require.True(t, words)
 		}
-		for _, w := range wordsOf(title) {
+		for _, w := range Words(title) {
 			_, words := found(title, w)
 			require.True(t, words, w)
 		}
@@ -77,14 +78,14 @@ func FuzzFold(f *testing.F) {
 	f.Add("ＤＤｏＳ 攻击")
 	f.Add("\xff\x00İß")
 	f.Fuzz(func(t *testing.T, s string) {
-		folded := fold(s)
-		for _, token := range tokensOf(folded) {
-			if b := bucketOf(token); b < 0 || b >= 1<<textShift {
+		folded := Fold(s)
+		for _, token := range Tokens(folded) {
+			if b := Bucket(token); b < 0 || b >= 1<<textShift {
 				t.Fatal(token, b)
 			}
 		}
-		for _, w := range wordsOf(s) {
-			require.True(t, stands(folded, []string{w}), "%q in %q", w, folded)
+		for _, w := range Words(s) {
+			require.True(t, Contains(folded, []string{w}), "%q in %q", w, folded)
 			require.True(t, strings.Contains(folded, w))
 		}
 	})

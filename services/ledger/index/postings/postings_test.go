@@ -1,6 +1,7 @@
-package index
+package postings
 
 import (
+	"errors"
 	"maps"
 	"math"
 	"slices"
@@ -10,10 +11,10 @@ import (
 	"pgregory.net/rapid"
 )
 
-func setOf(list []uint16) *set {
-	s := new(set)
+func setOf(list []uint16) *Set {
+	s := new(Set)
 	for _, p := range list {
-		s.add(p)
+		s.Add(p)
 	}
 	return s
 }
@@ -37,39 +38,39 @@ func TestPostingsKeepASet(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		list, other := anyPositions(4110).Draw(t, "list"), anyPositions(4110).Draw(t, "other")
 		s := setOf(list)
-		p := s.encode()
-		require.Equal(t, p, encodeList(list))
-		require.NoError(t, p.check())
-		require.LessOrEqual(t, len(p), setBytes)
-		require.Equal(t, list, append([]uint16{}, slices.Collect(s.all())...))
-		require.Equal(t, len(list), s.count())
-		require.Equal(t, len(list) == 0, s.empty())
+		p := s.Encode()
+		require.Equal(t, p, EncodeList(list))
+		require.NoError(t, p.Check())
+		require.LessOrEqual(t, len(p), MaxBytes)
+		require.Equal(t, list, append([]uint16{}, slices.Collect(s.All())...))
+		require.Equal(t, len(list), s.Count())
+		require.Equal(t, len(list) == 0, s.IsEmpty())
 
-		var back set
-		require.NoError(t, p.addTo(&back))
+		var back Set
+		require.NoError(t, p.AddTo(&back))
 		require.Equal(t, *s, back)
 		both := *setOf(other)
-		require.NoError(t, p.and(&both))
+		require.NoError(t, p.And(&both))
 		for _, at := range other {
-			require.Equal(t, s.has(at), both.has(at))
+			require.Equal(t, s.Has(at), both.Has(at))
 		}
-		require.Equal(t, len(other), both.count()+len(slices.DeleteFunc(slices.Clone(other), s.has)))
+		require.Equal(t, len(other), both.Count()+len(slices.DeleteFunc(slices.Clone(other), s.Has)))
 
-		rest, differs, err := p.without(setOf(other))
+		rest, differs, err := p.Without(setOf(other))
 		require.NoError(t, err)
-		left := slices.DeleteFunc(slices.Clone(list), setOf(other).has)
-		require.Equal(t, []byte(encodeList(left)), rest)
+		left := slices.DeleteFunc(slices.Clone(list), setOf(other).Has)
+		require.Equal(t, []byte(EncodeList(left)), rest)
 		require.Equal(t, len(left) != len(list), differs)
 	})
 }
 
 func TestASetIsFilled(t *testing.T) {
-	for _, r := range [][2]int{{0, 0}, {0, 63}, {0, 64}, {63, 64}, {5, 200}, {64, 127}, {0, chunkSize - 1}, {chunkSize - 1, chunkSize - 1}, {7, 6}} {
-		var s set
-		s.fill(r[0], r[1])
-		require.Equal(t, r[1]-r[0]+1, s.count(), r)
+	for _, r := range [][2]int{{0, 0}, {0, 63}, {0, 64}, {63, 64}, {5, 200}, {64, 127}, {0, ChunkSize - 1}, {ChunkSize - 1, ChunkSize - 1}, {7, 6}} {
+		var s Set
+		s.Fill(r[0], r[1])
+		require.Equal(t, r[1]-r[0]+1, s.Count(), r)
 		if r[1] >= r[0] {
-			require.True(t, s.has(uint16(r[0])) && s.has(uint16(r[1])), r)
+			require.True(t, s.Has(uint16(r[0])) && s.Has(uint16(r[1])), r)
 		}
 	}
 }
@@ -77,29 +78,29 @@ func TestASetIsFilled(t *testing.T) {
 func TestABucketKeepsItsTokens(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		kept := rapid.MapOf(rapid.Uint64(), anyPositions(0)).Draw(t, "tokens")
-		var b bucket
+		var b Bucket
 		last := uint64(0)
 		for _, token := range slices.Sorted(maps.Keys(kept)) {
-			b, last = b.append(last, token, encodeList(kept[token])), token
+			b, last = b.Append(last, token, EncodeList(kept[token])), token
 		}
 		for token, list := range kept {
-			found, err := b.find(token)
+			found, err := b.Find(token)
 			require.NoError(t, err)
-			require.Equal(t, encodeList(list), append(postings{}, found...))
+			require.Equal(t, EncodeList(list), append(List{}, found...))
 		}
 		absent := rapid.Uint64().Draw(t, "absent")
-		found, err := b.find(absent)
+		found, err := b.Find(absent)
 		require.NoError(t, err)
 		if _, is := kept[absent]; !is {
 			require.Empty(t, found)
 		}
 		gone := setOf(anyPositions(0).Draw(t, "gone"))
-		rest, _, err := b.without(gone)
+		rest, _, err := b.Without(gone)
 		require.NoError(t, err)
 		for token, list := range kept {
-			found, err := bucket(rest).find(token)
+			found, err := Bucket(rest).Find(token)
 			require.NoError(t, err)
-			require.Equal(t, encodeList(slices.DeleteFunc(slices.Clone(list), gone.has)), append(postings{}, found...))
+			require.Equal(t, EncodeList(slices.DeleteFunc(slices.Clone(list), gone.Has)), append(List{}, found...))
 		}
 	})
 }
@@ -107,56 +108,56 @@ func TestABucketKeepsItsTokens(t *testing.T) {
 // Whatever the file contains, reading it ends; if we did not write it, with an error that
 // makes the index be rebuilt.
 func FuzzPostings(f *testing.F) {
-	f.Add([]byte(encodeList([]uint16{1, 2, 900})))
-	f.Add([]byte(setOf([]uint16{3}).encode()))
-	f.Add(make([]byte, setBytes))
+	f.Add([]byte(EncodeList([]uint16{1, 2, 900})))
+	f.Add([]byte(setOf([]uint16{3}).Encode()))
+	f.Add(make([]byte, MaxBytes))
 	f.Add([]byte{1})
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		var s, all set
-		all.fill(0, chunkSize-1)
-		err := postings(raw).addTo(&s)
+		var s, all Set
+		all.Fill(0, ChunkSize-1)
+		err := List(raw).AddTo(&s)
 		if err != nil {
-			require.True(t, isDamaged(err))
+			require.True(t, errors.Is(err, ErrDamaged))
 			return
 		}
-		require.NoError(t, postings(raw).and(&all))
+		require.NoError(t, List(raw).And(&all))
 		require.Equal(t, s, all)
-		require.Equal(t, append([]byte{}, raw...), append([]byte{}, s.encode()...), "one set, one form")
+		require.Equal(t, append([]byte{}, raw...), append([]byte{}, s.Encode()...), "one set, one form")
 	})
 }
 
 func FuzzBucket(f *testing.F) {
-	f.Add([]byte(bucket(nil).append(0, 5, encodeList([]uint16{1})).append(5, 9, encodeList([]uint16{1, 2}))), uint64(9))
+	f.Add([]byte(Bucket(nil).Append(0, 5, EncodeList([]uint16{1})).Append(5, 9, EncodeList([]uint16{1, 2}))), uint64(9))
 	f.Add([]byte{0x80}, uint64(0))
 	f.Add([]byte{5, 100, 1}, uint64(5))
 	f.Fuzz(func(t *testing.T, raw []byte, token uint64) {
 		seen, last := 0, uint64(0)
-		err := bucket(raw).each(func(at uint64, _ postings) bool {
+		err := Bucket(raw).Each(func(at uint64, _ List) bool {
 			require.True(t, seen == 0 || at > last)
 			seen, last = seen+1, at
 			return true
 		})
-		_, found := bucket(raw).find(token)
+		_, found := Bucket(raw).Find(token)
 		if err == nil {
 			require.NoError(t, found)
 		} else {
-			require.True(t, isDamaged(err))
+			require.True(t, errors.Is(err, ErrDamaged))
 		}
 	})
 }
 
 func TestTimesAreKept(t *testing.T) {
-	times := noTimes()
+	times := NoTimes()
 	by := int64(99)
-	times.add(0, 5, &by)
-	times.add(1, 3, nil)
-	times.add(chunkSize-1, -4, nil)
-	back, err := decodeTimes(times.encode())
+	times.Add(0, 5, &by)
+	times.Add(1, 3, nil)
+	times.Add(ChunkSize-1, -4, nil)
+	back, err := DecodeTimes(times.Encode())
 	require.NoError(t, err)
 	require.Equal(t, times, back)
-	require.Equal(t, span{3, 5}, back[0].reported)
-	require.Equal(t, span{99, 99}, back[0].by)
-	require.Equal(t, nowhere, back[1].reported)
-	_, err = decodeTimes([]byte("short"))
-	require.True(t, isDamaged(err))
+	require.Equal(t, Span{3, 5}, back[0].Reported)
+	require.Equal(t, Span{99, 99}, back[0].By)
+	require.Equal(t, nowhere, back[1].Reported)
+	_, err = DecodeTimes([]byte("short"))
+	require.True(t, errors.Is(err, ErrDamaged))
 }

@@ -1,0 +1,77 @@
+package postings
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// Span is the range of times in a block; if there are none, first is greater than last.
+type Span struct{ First, Last int64 }
+
+var nowhere = Span{1, 0}
+
+func (s *Span) extend(at int64) {
+	if s.First > s.Last {
+		*s = Span{at, at}
+		return
+	}
+	s.First, s.Last = min(s.First, at), max(s.Last, at)
+}
+
+// A block is a part of a chunk with the ranges of its escalations' report times and
+// acknowledgement targets.
+const (
+	BlockShift = 9
+	Blocks     = ChunkSize >> BlockShift
+)
+
+// Block returns the part of a set that covers a block.
+func (s *Set) Block(b int) []uint64 {
+	const words = 1 << BlockShift / 64
+	return s[b*words : (b+1)*words]
+}
+
+type Times [Blocks]struct{ Reported, By Span }
+
+func NoTimes() *Times {
+	var t Times
+	for i := range t {
+		t[i].Reported, t[i].By = nowhere, nowhere
+	}
+	return &t
+}
+
+func (t *Times) Add(p uint16, reported int64, by *int64) {
+	t[p>>BlockShift].Reported.extend(reported)
+	if by != nil {
+		t[p>>BlockShift].By.extend(*by)
+	}
+}
+
+const timesBytes = Blocks * 4 * 8
+
+func (t *Times) Encode() []byte {
+	out := make([]byte, 0, timesBytes)
+	for _, b := range t {
+		for _, n := range []int64{b.Reported.First, b.Reported.Last, b.By.First, b.By.Last} {
+			out = binary.LittleEndian.AppendUint64(out, uint64(n))
+		}
+	}
+	return out
+}
+
+func DecodeTimes(raw []byte) (*Times, error) {
+	if len(raw) != timesBytes {
+		return nil, fmt.Errorf("%w: the times of a chunk", ErrDamaged)
+	}
+	var t Times
+	next := func() int64 {
+		n := int64(binary.LittleEndian.Uint64(raw))
+		raw = raw[8:]
+		return n
+	}
+	for i := range t {
+		t[i].Reported, t[i].By = Span{next(), next()}, Span{next(), next()}
+	}
+	return &t, nil
+}
