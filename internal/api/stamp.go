@@ -1,7 +1,7 @@
 package api
 
 import (
-	"encoding/json"
+	"github.com/go-json-experiment/json"
 
 	"github.com/tocsin-project/tocsin/internal/event"
 )
@@ -17,7 +17,7 @@ func (r EscalationRow) MarshalJSON() ([]byte, error) {
 		AcknowledgedAt *event.Stamp `json:"acknowledgedAt"`
 		AcknowledgedBy *string      `json:"acknowledgedBy"`
 		OverdueAt      *event.Stamp `json:"overdueAt,omitempty"`
-	}{plain(r), (*event.Stamp)(r.DueAt), event.Stamp(r.ReportedAt), (*event.Stamp)(r.AcknowledgeBy), (*event.Stamp)(r.AcknowledgedAt), orNull(r.AcknowledgedBy), (*event.Stamp)(r.OverdueAt)})
+	}{plain(r), (*event.Stamp)(r.DueAt), event.Stamp(r.ReportedAt), (*event.Stamp)(r.AcknowledgeBy), (*event.Stamp)(r.AcknowledgedAt), orNull(r.AcknowledgedBy), (*event.Stamp)(r.OverdueAt)}, event.JSON)
 }
 
 // MarshalJSON writes the contract's form.
@@ -26,7 +26,7 @@ func (a DeskActAnswer) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
 		plain
 		At *event.Stamp `json:"at,omitempty"`
-	}{plain(a), (*event.Stamp)(a.At)})
+	}{plain(a), (*event.Stamp)(a.At)}, event.JSON)
 }
 
 // MarshalJSON writes the contract's form.
@@ -35,7 +35,7 @@ func (a AcknowledgementAnswer) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
 		plain
 		AcknowledgedAt *event.Stamp `json:"acknowledgedAt,omitempty"`
-	}{plain(a), (*event.Stamp)(a.AcknowledgedAt)})
+	}{plain(a), (*event.Stamp)(a.AcknowledgedAt)}, event.JSON)
 }
 
 func orNull(s string) *string {

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 	"github.com/stretchr/testify/assert"
@@ -329,7 +330,7 @@ func TestReceiptsAreOfWhatStands(t *testing.T) {
 				if i%5 == 0 { // several at once, one of which is refused, and one twice
 					batch := fmt.Sprintf("[%s,%s,%s,%s]", raw, threat(incident+"-"), bytes.Replace(threat("no"), []byte(`"dispatch"`), []byte(`"nowhere"`), 1), threat(incident+"-"))
 					status, answer := g.http(http.DefaultClient, token, "POST", "/v1/reports", batch)
-					var receipts []json.RawMessage
+					var receipts []jsontext.Value
 					if !assert.Equal(t, 200, status, answer) || !assert.NoError(t, json.Unmarshal([]byte(answer), &receipts)) {
 						return
 					}

@@ -177,7 +177,7 @@ func (w *world) send(operator string, raw []byte) *event.Receipt {
 		if err == nil && reply.Header.Get(endpoint.HeaderErrorCode) != "503" {
 			require.Empty(w.t, reply.Header.Get(endpoint.HeaderError))
 			r := new(event.Receipt)
-			require.NoError(w.t, event.Parse(reply.Data, r))
+			require.NoError(w.t, json.Unmarshal(reply.Data, r))
 			return r
 		}
 		time.Sleep(10 * time.Millisecond)

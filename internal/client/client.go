@@ -14,7 +14,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -27,6 +26,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nkeys"
@@ -166,7 +166,7 @@ func request[T any](ctx context.Context, c *Client, msg *nats.Msg) (*T, error) {
 		reply, err := c.try(ctx, msg)
 		if err == nil {
 			answer := new(T)
-			if err := event.Parse(reply.Data, answer); err != nil {
+			if err := json.Unmarshal(reply.Data, answer, event.JSON); err != nil {
 				return nil, fmt.Errorf("client: the answer on %s: %w", msg.Subject, err)
 			}
 			return answer, nil
@@ -254,7 +254,7 @@ func (c *Client) try(ctx context.Context, msg *nats.Msg) (*nats.Msg, error) {
 }
 
 func ask[T any](ctx context.Context, c *Client, subject string, question any) (*T, error) {
-	data, err := json.Marshal(question)
+	data, err := json.Marshal(question, event.JSON)
 	if err != nil {
 		return nil, fmt.Errorf("client: %w", err)
 	}

@@ -12,17 +12,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tocsin-project/tocsin/internal/api"
-	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
-	"github.com/tocsin-project/tocsin/internal/natsd"
-
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 
+	"github.com/tocsin-project/tocsin/internal/api"
+	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
+	"github.com/tocsin-project/tocsin/internal/natsd"
 )
 
 // stage starts a server without services: the test plays their part.

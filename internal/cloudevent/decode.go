@@ -3,10 +3,11 @@ package cloudevent
 import (
 	"bytes"
 	"encoding/base64"
-	"encoding/json"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
@@ -20,13 +21,13 @@ const MaxBytes = 256 << 10
 // memory with the input.
 type Event struct {
 	ID, Source, Type string
-	Subject          string          // the incident
-	Time             time.Time       // UTC; zero when absent
-	Data             json.RawMessage // the report's data, exactly as sent
-	Digest           string          // SHA-256, hexadecimal, of the data in canonical form (RFC 8785)
-	Report           event.Report    // the data, read
-	Raw              json.RawMessage // the event in structured JSON form, as recorded
-	Warnings         []fault.Detail  // values that were read otherwise than written
+	Subject          string         // the incident
+	Time             time.Time      // UTC; zero when absent
+	Data             jsontext.Value // the report's data, exactly as sent
+	Digest           string         // SHA-256, hexadecimal, of the data in canonical form (RFC 8785)
+	Report           event.Report   // the data, read
+	Raw              jsontext.Value // the event in structured JSON form, as recorded
+	Warnings         []fault.Detail // values that were read otherwise than written
 }
 
 const (

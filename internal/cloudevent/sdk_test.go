@@ -6,6 +6,7 @@ import (
 	"time"
 
 	cloudevents "github.com/cloudevents/sdk-go/v2/event"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
@@ -24,7 +25,7 @@ func TestAgreesWithTheSDK(t *testing.T) {
 		sent.SetSubject(text.Draw(t, "subject"))
 		sent.SetTime(time.Unix(rapid.Int64Range(1e9, 2e9).Draw(t, "time"), 0).UTC())
 		sent.SetExtension("traceparent", text.Draw(t, "extension"))
-		data := json.RawMessage(`{"containsNoStateSecrets":true,"facts":{"peopleAffected":` + rapid.StringMatching(`[1-9][0-9]{0,9}`).Draw(t, "people") + `}}`)
+		data := jsontext.Value(`{"containsNoStateSecrets":true,"facts":{"peopleAffected":` + rapid.StringMatching(`[1-9][0-9]{0,9}`).Draw(t, "people") + `}}`)
 		require.NoError(t, sent.SetData("application/json", data))
 		raw, err := sent.MarshalJSON()
 		require.NoError(t, err)

@@ -1,9 +1,12 @@
 package event
 
 import (
-	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/fault"
@@ -23,8 +26,8 @@ type Accepted struct {
 	// judged from this report alone and its own claim of discovery.
 	Late []Lateness `json:"late,omitempty"`
 	// Warnings are those of the receipt.
-	Warnings []fault.Detail  `json:"warnings,omitempty"`
-	Event    json.RawMessage `json:"event"` // as sent, in structured form
+	Warnings []fault.Detail `json:"warnings,omitempty"`
+	Event    jsontext.Value `json:"event"` // as sent, in structured form
 
 	// Parsed is the report, where this process has just read it; nil when decoded from JSON.
 	// It must not be changed.
@@ -121,9 +124,9 @@ type RejectedSummary struct {
 
 // Field is one fact of an incident and its origin.
 type Field struct {
-	Value  json.RawMessage `json:"value"` // null: the report says that it is unknown
-	At     time.Time       `json:"at"`    // the report's own time, at most its receipt
-	Record uint64          `json:"record"`
+	Value  jsontext.Value `json:"value"` // null: the report says that it is unknown
+	At     time.Time      `json:"at"`    // the report's own time, at most its receipt
+	Record uint64         `json:"record"`
 }
 
 // After reports whether f is the later of two values of one fact: by the reports' own
@@ -204,10 +207,10 @@ func (s State) Knows(path string) bool {
 
 // Data renders the known facts as the data of one report, limited to the paths for which
 // keep returns true. Unknown facts are left out.
-func (s State) Data(keep func(path string) bool) json.RawMessage {
+func (s State) Data(keep func(path string) bool) jsontext.Value {
 	out := append(make([]byte, 0, 1024), '{')
 	inFacts := false
-	for _, path := range s.paths() {
+	for _, path := range slices.Sorted(maps.Keys(s.Fields)) {
 		value := s.Fields[path].Value
 		if string(value) == "null" || !keep(path) {
 			continue
@@ -223,7 +226,8 @@ func (s State) Data(keep func(path string) bool) json.RawMessage {
 			out = append(out, `"facts":{`...)
 		}
 		inFacts = isFact
-		out = append(append(appendQuoted(out, name), ':'), value...)
+		out, _ = jsontext.AppendQuote(out, name) // the error is about text that is not UTF-8, which it replaces
+		out = append(append(out, ':'), value...)
 	}
 	if inFacts {
 		out = append(out, '}')
@@ -382,42 +386,42 @@ func (e Escalation) DueAt() *time.Time {
 // Escalated is the body of incident.escalated: everything that a desk needs, so that it
 // need not query for more.
 type Escalated struct {
-	ID            string          `json:"escalation"`
-	Desk          string          `json:"desk"`
-	Operator      string          `json:"operator"`
-	Incident      string          `json:"incident"`
-	Revision      int             `json:"revision"` // 0: a notice, or a record that could not be handled
-	About         About           `json:"about"`
-	Grade         Grade           `json:"grade"`
-	CouldBe       Grade           `json:"couldBe"`
-	Peak          Grade           `json:"peak"`
-	Own           *OwnGrade       `json:"own,omitempty"`
-	Next          *Next           `json:"next"`
-	Change        Change          `json:"change"`
-	Withdrawal    *Withdrawal     `json:"withdrawal,omitempty"`
-	From          string          `json:"from"`
-	Act           Act             `json:"act"`
-	Duties        []Duty          `json:"duties"`
-	Standing      []Duty          `json:"standing,omitempty"`
-	DueAt         *time.Time      `json:"dueAt"`
-	ReportedAt    time.Time       `json:"reportedAt"`
-	Late          bool            `json:"late"`
-	AcknowledgeBy *time.Time      `json:"acknowledgeBy"` // null: an import or a notice, which start no clock
-	Exercise      bool            `json:"exercise"`
-	Imported      bool            `json:"imported,omitempty"` // from an archive: no clock starts
-	Designated    bool            `json:"designated"`         // the department has named this channel
-	Facilities    []Facility      `json:"facilities"`
-	Hits          []Hit           `json:"hits"`
-	CouldBeIf     []Missing       `json:"couldBeIf,omitempty"`
-	Report        json.RawMessage `json:"report,omitempty"` // merged facts, as far as the desk may read them
-	Owed          []Obligation    `json:"owed,omitempty"`   // what the operator still owes
-	Held          []Held          `json:"held,omitempty"`   // forwards that await a person at this desk
-	Determined    *Determination  `json:"determined,omitempty"`
-	Transfer      *Transfer       `json:"transfer,omitempty"`  // which desk transferred it
-	Notice        *Notice         `json:"notice,omitempty"`    // of another desk's silence: ids and times only
-	Unhandled     *Unhandled      `json:"unhandled,omitempty"` // why a person must review it
-	Cause         Cause           `json:"cause"`
-	Rules         Rules           `json:"rules"`
+	ID            string         `json:"escalation"`
+	Desk          string         `json:"desk"`
+	Operator      string         `json:"operator"`
+	Incident      string         `json:"incident"`
+	Revision      int            `json:"revision"` // 0: a notice, or a record that could not be handled
+	About         About          `json:"about"`
+	Grade         Grade          `json:"grade"`
+	CouldBe       Grade          `json:"couldBe"`
+	Peak          Grade          `json:"peak"`
+	Own           *OwnGrade      `json:"own,omitempty"`
+	Next          *Next          `json:"next"`
+	Change        Change         `json:"change"`
+	Withdrawal    *Withdrawal    `json:"withdrawal,omitempty"`
+	From          string         `json:"from"`
+	Act           Act            `json:"act"`
+	Duties        []Duty         `json:"duties"`
+	Standing      []Duty         `json:"standing,omitempty"`
+	DueAt         *time.Time     `json:"dueAt"`
+	ReportedAt    time.Time      `json:"reportedAt"`
+	Late          bool           `json:"late"`
+	AcknowledgeBy *time.Time     `json:"acknowledgeBy"` // null: an import or a notice, which start no clock
+	Exercise      bool           `json:"exercise"`
+	Imported      bool           `json:"imported,omitempty"` // from an archive: no clock starts
+	Designated    bool           `json:"designated"`         // the department has named this channel
+	Facilities    []Facility     `json:"facilities"`
+	Hits          []Hit          `json:"hits"`
+	CouldBeIf     []Missing      `json:"couldBeIf,omitempty"`
+	Report        jsontext.Value `json:"report,omitempty"` // merged facts, as far as the desk may read them
+	Owed          []Obligation   `json:"owed,omitempty"`   // what the operator still owes
+	Held          []Held         `json:"held,omitempty"`   // forwards that await a person at this desk
+	Determined    *Determination `json:"determined,omitempty"`
+	Transfer      *Transfer      `json:"transfer,omitempty"`  // which desk transferred it
+	Notice        *Notice        `json:"notice,omitempty"`    // of another desk's silence: ids and times only
+	Unhandled     *Unhandled     `json:"unhandled,omitempty"` // why a person must review it
+	Cause         Cause          `json:"cause"`
+	Rules         Rules          `json:"rules"`
 }
 
 // Acknowledgement is the message that a desk sends (签收), and the body of

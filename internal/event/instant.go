@@ -2,11 +2,13 @@ package event
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // ParseInstant reads an RFC 3339 time with zone, including the forms that StrictTime
@@ -115,15 +117,15 @@ func StrictTimeOf(name, text string) (strict string, ok bool) {
 
 // StrictTimes returns the value of the member name of a report's data, with its times in
 // the form that every reader accepts. A value without such a time is returned unchanged.
-func StrictTimes(name string, raw json.RawMessage) json.RawMessage {
+func StrictTimes(name string, raw jsontext.Value) jsontext.Value {
 	if !mayHaveLooseTime(raw) {
 		return raw
 	}
 	var tree any
-	if json.Unmarshal(raw, &tree) != nil {
+	if json.Unmarshal(raw, &tree, JSON) != nil {
 		return raw
 	}
-	out, err := json.Marshal(strictTree(name, tree))
+	out, err := json.Marshal(strictTree(name, tree), JSON)
 	if err != nil {
 		return raw
 	}

@@ -1,12 +1,12 @@
 package event
 
 import (
-	"encoding/json"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 )
@@ -56,7 +56,7 @@ func TestStrictTimes(t *testing.T) {
 		{"facts.outage", `[ {"since": "2016-12-31T23:59:00Z"} ]`, `[ {"since": "2016-12-31T23:59:00Z"} ]`},
 		{"cause", `"x"`, `"x"`},
 	} {
-		require.Equal(t, c.want, string(StrictTimes(c.name, json.RawMessage(c.raw))))
+		require.Equal(t, c.want, string(StrictTimes(c.name, jsontext.Value(c.raw))))
 	}
 }
 

@@ -8,62 +8,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/codectest"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
-
-// fill sets every field of a value that JSON carries to something that is not empty.
-func fill(t *testing.T, v reflect.Value) {
-	t.Helper()
-	switch x := v.Addr().Interface().(type) {
-	case *time.Time:
-		*x = time.Date(2026, 3, 2, 1, 2, 3, 4e6, time.UTC)
-		return
-	case *Grade:
-		*x = Major
-		return
-	case *evidence.Hash:
-		x[0] = 1
-		return
-	}
-	switch v.Kind() {
-	case reflect.Struct:
-		for i := range v.NumField() {
-			if f := v.Type().Field(i); f.IsExported() && f.Tag.Get("json") != "-" {
-				fill(t, v.Field(i))
-			}
-		}
-	case reflect.Pointer:
-		v.Set(reflect.New(v.Type().Elem()))
-		fill(t, v.Elem())
-	case reflect.Map:
-		v.Set(reflect.MakeMap(v.Type()))
-		key, value := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
-		fill(t, key)
-		fill(t, value)
-		v.SetMapIndex(key, value)
-	case reflect.Slice:
-		if v.Type().Elem().Kind() == reflect.Uint8 {
-			v.SetBytes([]byte(`{}`)) // also where it holds JSON
-			return
-		}
-		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
-		fill(t, v.Index(0))
-	case reflect.String:
-		v.SetString("x")
-	case reflect.Bool:
-		v.SetBool(true)
-	case reflect.Int, reflect.Int64:
-		v.SetInt(1)
-	case reflect.Uint64:
-		v.SetUint(1)
-	case reflect.Float64:
-		v.SetFloat(1)
-	default:
-		t.Fatalf("cannot fill a %s", v.Type())
-	}
-}
 
 // sample returns a subject of a form.
 func (f Form) sample(kind string) string {
@@ -104,11 +54,11 @@ func requireComplete(t *testing.T, k Kind) {
 	require.NotEmpty(t, k.Words[1], "its word in English")
 
 	body := k.Body()
-	fill(t, reflect.ValueOf(body).Elem())
+	codectest.Fill(body)
 	r, err := NewRecord(k.Subjects[0].sample(k.Name), time.Unix(1, 0).UTC(), "", body)
 	require.NoError(t, err)
 	back := k.Body()
-	require.NoError(t, Parse(r.Data, back))
+	require.NoError(t, json.Unmarshal(r.Data, back, JSON))
 	require.Equal(t, body, back, "a field is lost on the way through JSON")
 
 	members := membersOfType(reflect.TypeOf(body).Elem())

@@ -2,12 +2,13 @@ package event
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"math"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json"
 )
 
 // Number is a count or an amount. In the first hour nobody knows the exact number, so it
@@ -52,20 +53,20 @@ func marshalBound[T any](v T, atLeast bool) ([]byte, error) {
 	if atLeast {
 		return json.Marshal(struct {
 			AtLeast T `json:"atLeast"`
-		}{v})
+		}{v}, JSON)
 	}
-	return json.Marshal(v)
+	return json.Marshal(v, JSON)
 }
 
 func unmarshalBound[T any](b []byte, v *T, atLeast *bool) error {
 	*atLeast = false
 	if b = bytes.TrimSpace(b); len(b) == 0 || b[0] != '{' {
-		return json.Unmarshal(b, v)
+		return json.Unmarshal(b, v, JSON)
 	}
 	var bound struct {
 		AtLeast *T `json:"atLeast"`
 	}
-	if err := json.Unmarshal(b, &bound); err != nil {
+	if err := json.Unmarshal(b, &bound, JSON); err != nil {
 		return err
 	}
 	if bound.AtLeast == nil {

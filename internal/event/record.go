@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/nats-io/nats.go"
 
 	"github.com/tocsin-project/tocsin/internal/evidence"
@@ -56,7 +57,7 @@ type Stored struct {
 
 // NewRecord encodes v as a record that is stamped now.
 func NewRecord(subject string, now time.Time, digest string, v any) (Record, error) {
-	data, err := Render(v)
+	data, err := json.Marshal(v, JSON)
 	if err != nil {
 		return Record{}, fmt.Errorf("encode %s: %w", subject, err)
 	}
@@ -150,7 +151,7 @@ func (s Stored) Entry() evidence.Hash {
 // Decode reads the body of a stored record.
 func Decode[T any](s Stored) (*T, error) {
 	v := new(T)
-	if err := Parse(s.Data, v); err != nil {
+	if err := json.Unmarshal(s.Data, v, JSON); err != nil {
 		return nil, s.unreadable(err)
 	}
 	return v, nil

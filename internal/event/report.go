@@ -1,9 +1,10 @@
 package event
 
 import (
-	"encoding/json"
 	"fmt"
 	"time"
+
+	"github.com/go-json-experiment/json"
 )
 
 // The CloudEvents types of a report.
@@ -186,7 +187,7 @@ type AlsoReported struct {
 // fact.
 func ParseReport(data []byte) (Report, error) {
 	var r Report
-	if err := json.Unmarshal(StrictTimes("", data), &r); err != nil {
+	if err := json.Unmarshal(StrictTimes("", data), &r, JSON); err != nil {
 		return r, fmt.Errorf("report data: %w", err)
 	}
 	r.SetDefaults()

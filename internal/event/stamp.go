@@ -1,8 +1,9 @@
 package event
 
 import (
-	"encoding/json"
 	"time"
+
+	"github.com/go-json-experiment/json"
 )
 
 // Stamp is a time in the contract's form: RFC 3339 with zone and at least milliseconds.
@@ -10,15 +11,13 @@ import (
 type Stamp time.Time
 
 // MarshalJSON writes at least milliseconds.
-func (s Stamp) MarshalJSON() ([]byte, error) { return s.append(nil), nil }
-
-func (s Stamp) append(out []byte) []byte {
+func (s Stamp) MarshalJSON() ([]byte, error) {
 	t := time.Time(s)
 	layout := `"` + time.RFC3339Nano + `"`
 	if t.Nanosecond()%int(10*time.Millisecond) == 0 { // RFC3339Nano would write fewer than three digits
 		layout = `"2006-01-02T15:04:05.000Z07:00"`
 	}
-	return t.AppendFormat(out, layout)
+	return t.AppendFormat(nil, layout), nil
 }
 
 // UnmarshalJSON reads what MarshalJSON writes.
@@ -33,7 +32,7 @@ func (r Receipt) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
 		plain
 		ReceivedAt *Stamp `json:"receivedAt,omitempty"`
-	}{plain(r), (*Stamp)(r.ReceivedAt)})
+	}{plain(r), (*Stamp)(r.ReceivedAt)}, JSON)
 }
 
 // MarshalJSON writes the contract's form.
@@ -43,7 +42,7 @@ func (d Duty) MarshalJSON() ([]byte, error) {
 		plain
 		DueAt       *Stamp `json:"dueAt"`
 		StrictDueAt *Stamp `json:"strictDueAt,omitempty"`
-	}{plain(d), (*Stamp)(d.DueAt), (*Stamp)(d.StrictDueAt)})
+	}{plain(d), (*Stamp)(d.DueAt), (*Stamp)(d.StrictDueAt)}, JSON)
 }
 
 // MarshalJSON writes the contract's form.
@@ -52,7 +51,7 @@ func (n Next) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
 		plain
 		At Stamp `json:"at"`
-	}{plain(n), Stamp(n.At)})
+	}{plain(n), Stamp(n.At)}, JSON)
 }
 
 // MarshalJSON writes the contract's form.
@@ -61,7 +60,7 @@ func (l Lateness) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
 		plain
 		DueAt Stamp `json:"dueAt"`
-	}{plain(l), Stamp(l.DueAt)})
+	}{plain(l), Stamp(l.DueAt)}, JSON)
 }
 
 // MarshalJSON writes the contract's form.
@@ -71,7 +70,7 @@ func (o Obligation) MarshalJSON() ([]byte, error) {
 		plain
 		Since *Stamp `json:"since,omitempty"`
 		DueAt *Stamp `json:"dueAt"`
-	}{plain(o), (*Stamp)(o.Since), (*Stamp)(o.DueAt)})
+	}{plain(o), (*Stamp)(o.Since), (*Stamp)(o.DueAt)}, JSON)
 }
 
 // Beijing is the zone in which the statutes count days and months.

@@ -1,9 +1,11 @@
 package event
 
 import (
-	"encoding/json"
 	"slices"
 	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // LateDuties returns duties as fulfilled at a time: the limit binds the obligor, and is
@@ -18,8 +20,6 @@ func LateDuties(duties []Duty, at time.Time) []Duty {
 	}
 	return out
 }
-
-var latenessParts = Parts{"dueAt": nil, "late": nil, "duties": nil}
 
 // AsStored returns an escalation with the lateness with which it was stored, and whether
 // that differs from its body: the body has the stamp from before the write, and one that
@@ -36,21 +36,21 @@ func AsStored(s Stored) (Stored, bool) {
 		Late   bool       `json:"late"`
 		Duties []Duty     `json:"duties"`
 	}
-	if err := json.Unmarshal(latenessParts.Pick(s.Data), &e); err != nil || e.Late || e.DueAt == nil || !s.StoredAt.After(*e.DueAt) {
+	if err := json.Unmarshal(s.Data, &e, JSON); err != nil || e.Late || e.DueAt == nil || !s.StoredAt.After(*e.DueAt) {
 		return s, false
 	}
-	members := map[string]json.RawMessage{}
-	if err := json.Unmarshal(s.Data, &members); err != nil {
+	members := map[string]jsontext.Value{}
+	if err := json.Unmarshal(s.Data, &members, JSON); err != nil {
 		return s, false
 	}
 	for name, value := range map[string]any{"late": true, "duties": LateDuties(e.Duties, s.StoredAt), "reportedAt": s.StoredAt.UTC()} {
-		text, err := json.Marshal(value)
+		text, err := json.Marshal(value, JSON)
 		if err != nil {
 			return s, false
 		}
 		members[name] = text
 	}
-	data, err := json.Marshal(members)
+	data, err := json.Marshal(members, JSON)
 	if err != nil {
 		return s, false
 	}

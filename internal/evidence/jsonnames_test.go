@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 )
@@ -23,7 +24,7 @@ func TestDecode_NamesThatDifferOnlyInCase(t *testing.T) {
 		List    []inner          `json:"list"`
 		Map     map[string]inner `json:"map"`
 		Hash    *Hash            `json:"hash"`
-		Raw     json.RawMessage  `json:"raw"`
+		Raw     jsontext.Value   `json:"raw"`
 	}
 	var many strings.Builder
 	for i := range 64 {

@@ -13,6 +13,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -313,12 +314,12 @@ func (r Receipt) Is(event []byte) error {
 		return fmt.Errorf("the receipt says %q: nothing was taken under it", r.Status)
 	}
 	var e struct {
-		ID      string          `json:"id"`
-		Source  string          `json:"source"`
-		Type    string          `json:"type"`
-		Subject string          `json:"subject"`
-		Data    json.RawMessage `json:"data"`
-		Data64  []byte          `json:"data_base64"`
+		ID      string         `json:"id"`
+		Source  string         `json:"source"`
+		Type    string         `json:"type"`
+		Subject string         `json:"subject"`
+		Data    jsontext.Value `json:"data"`
+		Data64  []byte         `json:"data_base64"`
 	}
 	if err := Decode(event, &e); err != nil {
 		return fmt.Errorf("it is not a CloudEvent in JSON: %w", err)

@@ -2,11 +2,14 @@ package grading
 
 import (
 	"bytes"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/tocsin-project/tocsin/internal/event"
 )
@@ -16,7 +19,7 @@ import (
 // own time, then by ledger order; so the order of folding does not matter, and a report
 // that arrives late cannot undo a later one.
 func fold(state event.State, seq uint64, a *event.Accepted) (event.State, []string, error) {
-	said, err := statements(a.Event)
+	said, err := statementsOf(a.Event)
 	if err != nil {
 		return state, nil, err
 	}
@@ -27,7 +30,7 @@ func fold(state event.State, seq uint64, a *event.Accepted) (event.State, []stri
 	stamp := event.Field{At: a.OwnTime(), Record: seq}
 	if a.Type == event.TypeWithdrawal {
 		w := stamp
-		if w.Value, err = json.Marshal(withdrawal(said)); err != nil {
+		if w.Value, err = json.Marshal(withdrawal(said), event.JSON); err != nil {
 			return state, nil, err
 		}
 		next.Withdrawn = later(w, next.Withdrawn)
@@ -37,25 +40,23 @@ func fold(state event.State, seq uint64, a *event.Accepted) (event.State, []stri
 	if a.Type == event.TypeFinal {
 		next.Final = later(stamp, next.Final)
 	}
-	switch imported := string(said.of("imported")); {
+	switch imported := string(said["imported"]); {
 	case imported == "true":
 		next.Archived = true
 	case imported == "false", a.Type == event.TypeInitial:
 		next.Live = true
 	}
 	changed := make([]string, 0, len(said))
-	for _, s := range said {
-		path := s.path
+	for path, value := range said {
 		if notFacts[path] {
 			continue
 		}
 		f := stamp
 		old, known := next.Fields[path]
-		f.Value = begun(path, event.StrictTimes(path, s.value), old.Value, a.ReceivedAt)
+		f.Value = begun(path, event.StrictTimes(path, value), old.Value, a.ReceivedAt)
 		if known && !f.After(old) {
 			continue
 		}
-		f.Value = bytes.Clone(f.Value) // do not retain the whole report
 		next.Fields[path] = f
 		if !bytes.Equal(orNull(old.Value), f.Value) {
 			changed = append(changed, path)
@@ -69,7 +70,7 @@ func fold(state event.State, seq uint64, a *event.Accepted) (event.State, []stri
 // beginning known before: nobody can know the future, and a sender's clock that runs
 // ahead must not postpone the moment at which desks are told, however often it is
 // repeated. The report's own record is unchanged.
-func begun(path string, value, known json.RawMessage, received time.Time) json.RawMessage {
+func begun(path string, value, known jsontext.Value, received time.Time) jsontext.Value {
 	switch path {
 	case "facts.outage":
 		return moved(value, known, func(list, before []event.Outage) (any, bool) {
@@ -111,17 +112,17 @@ func back(t, before *event.Times, received time.Time) bool {
 }
 
 // moved decodes a fact and its known value, and re-encodes it if change changed it.
-func moved[T any](value, known json.RawMessage, change func(now, before T) (any, bool)) json.RawMessage {
+func moved[T any](value, known jsontext.Value, change func(now, before T) (any, bool)) jsontext.Value {
 	var now, before T
-	if json.Unmarshal(value, &now) != nil {
+	if json.Unmarshal(value, &now, event.JSON) != nil {
 		return value
 	}
-	_ = json.Unmarshal(known, &before) // may be empty: no value known
+	_ = json.Unmarshal(known, &before, event.JSON) // may be empty: no value known
 	changed, did := change(now, before)
 	if !did {
 		return value
 	}
-	raw, err := json.Marshal(changed)
+	raw, err := json.Marshal(changed, event.JSON)
 	if err != nil {
 		return value // cannot happen: it was just decoded
 	}
@@ -131,14 +132,14 @@ func moved[T any](value, known json.RawMessage, change func(now, before T) (any,
 // outdated returns the paths of a report's statements that were not taken over, because
 // they are dated before the known ones.
 func outdated(state event.State, seq uint64, a *event.Accepted) []string {
-	said, err := statements(a.Event)
+	said, err := statementsOf(a.Event)
 	if err != nil {
 		return nil
 	}
 	var out []string
-	for _, s := range said {
-		if f, known := state.Fields[s.path]; known && f.Record != seq && !bytes.Equal(f.Value, s.value) {
-			out = append(out, s.path)
+	for path, value := range said {
+		if f, known := state.Fields[path]; known && f.Record != seq && !bytes.Equal(f.Value, value) {
+			out = append(out, path)
 		}
 	}
 	slices.Sort(out)
@@ -155,66 +156,49 @@ func later(a, b event.Field) event.Field {
 // notFacts are the members of a report that describe the report itself.
 var notFacts = map[string]bool{"containsNoStateSecrets": true, "reason": true, "duplicateOf": true, "imported": true}
 
-// statement is one member of a report.
-type statement struct {
-	path  string
-	value json.RawMessage
-}
+// statements are the members of a report's data by path: each member of facts separately
+// ("facts.outage"), every other member whole.
+type statements map[string]jsontext.Value
 
-type said []statement
-
-// of returns the value under a path, or nil.
-func (s said) of(path string) json.RawMessage {
-	for _, st := range s {
-		if st.path == path {
-			return st.value
-		}
+// statementsOf reads the statements of an event, without space between their tokens, so
+// that equal statements have equal bytes.
+func statementsOf(report jsontext.Value) (statements, error) {
+	var in struct {
+		Data statements `json:"data"`
 	}
-	return nil
-}
-
-// statements splits a report's data by path: each member of facts separately, every other
-// member whole.
-func statements(raw json.RawMessage) (said, error) {
-	raw, err := event.Compact(raw) // so that equal statements have equal bytes
-	if err != nil {
-		return nil, fmt.Errorf("the report: %w", err)
+	err := json.Unmarshal(report, &in, event.JSON)
+	var facts map[string]jsontext.Value
+	if err == nil && in.Data["facts"] != nil {
+		err = json.Unmarshal(in.Data["facts"], &facts, event.JSON)
+		delete(in.Data, "facts")
 	}
-	out := make(said, 0, 24)
-	fact := func(name string, value json.RawMessage) error {
-		out = append(out, statement{"facts." + name, value})
-		return nil
+	for name, value := range facts {
+		in.Data["facts."+name] = value
 	}
-	data, err := event.Member(raw, "data")
-	if err == nil && data != nil {
-		err = event.Members(data, func(name string, value json.RawMessage) error {
-			if name == "facts" {
-				return event.Members(value, fact)
-			}
-			out = append(out, statement{name, value})
-			return nil
-		})
+	for path, value := range in.Data {
+		err = errors.Join(err, value.Compact())
+		in.Data[path] = value
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the report: %w", err)
 	}
-	return out, nil
+	return in.Data, nil
 }
 
-func withdrawal(s said) event.Withdrawal {
+func withdrawal(said statements) event.Withdrawal {
 	var w event.Withdrawal
 	for _, path := range []string{"reason", "cause", "other"} {
 		if w.Reason == "" {
-			_ = json.Unmarshal(s.of(path), &w.Reason) // absent or null leaves it empty
+			_ = json.Unmarshal(said[path], &w.Reason, event.JSON) // absent or null leaves it empty
 		}
 	}
-	_ = json.Unmarshal(s.of("duplicateOf"), &w.DuplicateOf)
+	_ = json.Unmarshal(said["duplicateOf"], &w.DuplicateOf, event.JSON)
 	return w
 }
 
-func orNull(v json.RawMessage) json.RawMessage {
+func orNull(v jsontext.Value) jsontext.Value {
 	if v == nil {
-		return json.RawMessage("null")
+		return jsontext.Value("null")
 	}
 	return v
 }

@@ -1,7 +1,6 @@
 package grading
 
 import (
-	"encoding/json"
 	"fmt"
 	"io/fs"
 	"slices"
@@ -9,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
@@ -43,7 +43,7 @@ func taken(kind, id string, received time.Time, data string) *event.Accepted {
 	return &event.Accepted{
 		Operator: "grid-east", Incident: "x", Report: id, Source: "urn:tocsin:operator:grid-east",
 		Type: "tocsin.report." + kind + ".v1", ReceivedAt: received,
-		Event: json.RawMessage(fmt.Sprintf(`{"id":%q,"data":{"containsNoStateSecrets":true,%s}}`, id, data)),
+		Event: jsontext.Value(fmt.Sprintf(`{"id":%q,"data":{"containsNoStateSecrets":true,%s}}`, id, data)),
 	}
 }
 
@@ -95,7 +95,7 @@ func anyReport(t *rapid.T, i int) *event.Accepted {
 		return nine.Add(time.Duration(rapid.IntRange(0, 5).Draw(t, label(s))) * time.Minute)
 	}
 	a := taken(kind, fmt.Sprint("r", i), minute("received"), `"other":"x",`+strings.Join(members, ","))
-	a.Event = json.RawMessage(strings.Replace(string(a.Event), ",}}", "}}", 1))
+	a.Event = jsontext.Value(strings.Replace(string(a.Event), ",}}", "}}", 1))
 	if rapid.Bool().Draw(t, label("timed")) {
 		sent := minute("sent")
 		a.SentAt = &sent
@@ -154,8 +154,8 @@ func TestFoldKeepsWhereEachFactComesFrom(t *testing.T) {
 		taken("initial", "r1", nine, onSite+`,"title":"A","facts":{"peopleAffected":5,"outage":[ {"scope" : "overall","duration":"PT1H"} ]}`),
 		taken("progress", "r2", nine.Add(time.Minute), `"facts":{"peopleAffected":null}`),
 	}, []int{0, 1})
-	require.Equal(t, event.Field{Value: json.RawMessage(`"A"`), At: nine.UTC(), Record: 10}, s.Fields["title"])
-	require.Equal(t, event.Field{Value: json.RawMessage(`null`), At: nine.Add(time.Minute).UTC(), Record: 11}, s.Fields["facts.peopleAffected"])
+	require.Equal(t, event.Field{Value: jsontext.Value(`"A"`), At: nine.UTC(), Record: 10}, s.Fields["title"])
+	require.Equal(t, event.Field{Value: jsontext.Value(`null`), At: nine.Add(time.Minute).UTC(), Record: 11}, s.Fields["facts.peopleAffected"])
 	require.JSONEq(t, `[{"scope":"overall","duration":"PT1H"}]`, string(s.Fields["facts.outage"].Value), "a list is replaced whole")
 	require.NotContains(t, s.Fields, "containsNoStateSecrets")
 

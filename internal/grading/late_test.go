@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
@@ -70,7 +71,7 @@ func TestPropertyLateIsWhatTheFirstRevisionSays(t *testing.T) {
 		a := anyReport(t, 0)
 		a.ReceivedAt = a.ReceivedAt.Add(rapid.SampledFrom(passes).Draw(t, "later"))
 		if rapid.Bool().Draw(t, "ahead") {
-			a.Event = json.RawMessage(strings.Replace(string(a.Event), "2026-03-02T08:00:00", "2026-03-04T08:00:00", 1))
+			a.Event = jsontext.Value(strings.Replace(string(a.Event), "2026-03-02T08:00:00", "2026-03-04T08:00:00", 1))
 		}
 		late, err := lateOf(rb, a)
 		require.NoError(t, err)

@@ -1,13 +1,14 @@
 package grading
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
@@ -192,7 +193,7 @@ func TestReviseRefusesWhatTheRegisterDoesNotKnow(t *testing.T) {
 	_, err = rb.Revise(nil, cause(1, taken("initial", "r1", nine, `"facilities":["nowhere"]`)), nil)
 	require.ErrorContains(t, err, "nowhere")
 	broken := taken("initial", "r1", nine, onSite)
-	broken.Event = json.RawMessage(`"no object"`)
+	broken.Event = jsontext.Value(`"no object"`)
 	_, err = rb.Revise(nil, cause(1, broken), nil)
 	require.Error(t, err)
 }
@@ -201,9 +202,9 @@ func TestReviseIsDeterministic(t *testing.T) {
 	rb, again := rulebook(t), rulebook(t)
 	rapid.Check(t, func(t *rapid.T) {
 		reports := anyReports(t, 4)
-		one, err := json.Marshal(revise(t, rb, reports...))
+		one, err := json.Marshal(revise(t, rb, reports...), event.JSON)
 		require.NoError(t, err)
-		two, err := json.Marshal(revise(t, again, reports...))
+		two, err := json.Marshal(revise(t, again, reports...), event.JSON)
 		require.NoError(t, err)
 		require.Equal(t, string(one), string(two))
 	})
@@ -220,13 +221,13 @@ func TestReviseFromWhatWasWritten(t *testing.T) {
 		for i, a := range reports {
 			next, err := rb.Revise(prev, cause(uint64(10+i), a), nil)
 			require.NoError(t, err)
-			raw, err := json.Marshal(next)
+			raw, err := json.Marshal(next, event.JSON)
 			require.NoError(t, err)
-			want, err := json.Marshal(straight[i])
+			want, err := json.Marshal(straight[i], event.JSON)
 			require.NoError(t, err)
 			require.Equal(t, string(want), string(raw))
 			prev = new(event.Graded)
-			require.NoError(t, json.Unmarshal(raw, prev))
+			require.NoError(t, json.Unmarshal(raw, prev, event.JSON))
 		}
 	})
 }
@@ -237,11 +238,14 @@ func TestReviseWithoutReadingAgain(t *testing.T) {
 	seen := map[string]bool{}
 	rapid.Check(t, func(t *rapid.T) {
 		drawn := anyReport(t, 0)
-		data, err := event.Member(drawn.Event, "data")
-		require.NoError(t, err)
+		var in struct {
+			Data jsontext.Value `json:"data"`
+		}
+		require.NoError(t, json.Unmarshal(drawn.Event, &in, event.JSON))
+		data := in.Data
 		lasting := rapid.SampledFrom([]string{"", `"outage":[{"scope":"overall","since":"2026-03-02T09:30:00+08:00"}]`, `"defacement":{"class":"central","since":"2027-01-01T00:00:00Z"}`}).Draw(t, "lasting")
 		if text := string(data); lasting != "" && !strings.Contains(text, `"outage"`) {
-			data = json.RawMessage(strings.Replace(strings.Replace(text, `"facts":{`, `"facts":{`+lasting+`,`, 1), ",}", "}", 1))
+			data = jsontext.Value(strings.Replace(strings.Replace(text, `"facts":{`, `"facts":{`+lasting+`,`, 1), ",}", "}", 1))
 		}
 		name := rapid.SampledFrom([]string{"data", `d\u0061ta`}).Draw(t, "name")
 		e, err := cloudevent.Parse(fmt.Appendf(nil, `{"specversion": "1.0", "id":"r", "source":"urn:tocsin:operator:grid-east", "subject":"x", "type":%q, "%s":%s}`, drawn.Type, name, data))
@@ -249,18 +253,18 @@ func TestReviseWithoutReadingAgain(t *testing.T) {
 			return
 		}
 		read := e.Accepted("grid-east", drawn.ReceivedAt)
-		raw, err := event.Render(read)
+		raw, err := json.Marshal(read, event.JSON)
 		require.NoError(t, err)
 		stored := new(event.Accepted)
-		require.NoError(t, json.Unmarshal(raw, stored))
+		require.NoError(t, json.Unmarshal(raw, stored, event.JSON))
 		_, known := stored.Data()
 		require.False(t, known)
 		report, known := read.Data()
 		require.True(t, known)
 		seen[fmt.Sprint(drawn.Type, isAhead(report.Facts, read.ReceivedAt))] = true
-		one, err := event.Render(revise(t, rb, read)[0])
+		one, err := json.Marshal(revise(t, rb, read)[0], event.JSON)
 		require.NoError(t, err)
-		two, err := event.Render(revise(t, rb, stored)[0])
+		two, err := json.Marshal(revise(t, rb, stored)[0], event.JSON)
 		require.NoError(t, err)
 		require.Equal(t, string(two), string(one))
 	})
@@ -341,7 +345,7 @@ func BenchmarkReviseAndEncode(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		raw, err := event.Render(g)
+		raw, err := json.Marshal(g, event.JSON)
 		if err != nil {
 			b.Fatal(err)
 		}

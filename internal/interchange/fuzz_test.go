@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/require"
 )
 
@@ -42,7 +43,7 @@ func FuzzVERIS(f *testing.F) {
 		require.Equal(t, lines, again)
 
 		body := bytes.Trim(bytes.TrimPrefix(input, []byte(utf8BOM)), jsonSpace)
-		var elements []json.RawMessage
+		var elements []jsontext.Value
 		switch texts := linesOfObjects(body); {
 		case texts >= 0:
 			require.Equal(t, texts, len(lines)+wheres(faults, lineOf))

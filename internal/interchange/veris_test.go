@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
@@ -17,14 +18,14 @@ import (
 // away.
 func incidentLine(t testing.TB, change map[string]string) string {
 	t.Helper()
-	members := map[string]json.RawMessage{
-		"incident_id":       json.RawMessage(`"i-1"`),
-		"security_incident": json.RawMessage(`"Confirmed"`),
-		"summary":           json.RawMessage(`"A pump stopped"`),
-		"timeline":          json.RawMessage(`{"incident":{"year":2020}}`),
+	members := map[string]jsontext.Value{
+		"incident_id":       jsontext.Value(`"i-1"`),
+		"security_incident": jsontext.Value(`"Confirmed"`),
+		"summary":           jsontext.Value(`"A pump stopped"`),
+		"timeline":          jsontext.Value(`{"incident":{"year":2020}}`),
 	}
 	for name, value := range change {
-		members[name] = json.RawMessage(value)
+		members[name] = jsontext.Value(value)
 	}
 	b, err := json.Marshal(members)
 	require.NoError(t, err)
@@ -71,7 +72,7 @@ func TestVERISFacts(t *testing.T) {
 		{"attribute", `null`, ``},
 	} {
 		e := one(t, VERIS, plant, incidentLine(t, map[string]string{c.member: c.value}))
-		var data struct{ Facts json.RawMessage }
+		var data struct{ Facts jsontext.Value }
 		require.NoError(t, json.Unmarshal(e.Data, &data))
 		require.Equal(t, c.want, string(data.Facts), c.value)
 	}
@@ -291,7 +292,7 @@ func TestVERIS_OnlyWhatIsCertainIsAFact(t *testing.T) {
 			"attribute": `{"availability":{"duration":{"unit":"Hours","value":2}},
 				"confidentiality":{"data_disclosure":` + c.disclosure + `,"data":[{"variety":"Personal"}],"data_total":4000000000}}`,
 		}))
-		var data struct{ Facts json.RawMessage }
+		var data struct{ Facts jsontext.Value }
 		require.NoError(t, json.Unmarshal(e.Data, &data))
 		require.Equal(t, c.facts, string(data.Facts), "%s %s", c.status, c.disclosure)
 		require.Equal(t, c.title, e.Report.Title)

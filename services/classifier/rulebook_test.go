@@ -1,7 +1,6 @@
 package classifier
 
 import (
-	"encoding/json"
 	"fmt"
 	"io/fs"
 	"strings"
@@ -9,6 +8,7 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -67,7 +67,7 @@ func taken(kind, id string, received time.Time, data string) *event.Accepted {
 	return &event.Accepted{
 		Operator: "grid-east", Incident: "x", Report: id, Source: "urn:tocsin:operator:grid-east",
 		Type: "tocsin.report." + kind + ".v1", ReceivedAt: received,
-		Event: json.RawMessage(fmt.Sprintf(`{"id":%q,"data":{"containsNoStateSecrets":true,%s}}`, id, data)),
+		Event: jsontext.Value(fmt.Sprintf(`{"id":%q,"data":{"containsNoStateSecrets":true,%s}}`, id, data)),
 	}
 }
 

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/cloudevent"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -26,8 +29,10 @@ func (in *Intake) warnLasting(ctx context.Context, e *cloudevent.Event, r *event
 	if repeated { // the first answer may have been lost; later reports count
 		at = in.deps.Clock.Now()
 	}
-	said, err := event.Member(e.Data, "facts")
-	if err != nil {
+	var given struct {
+		Facts map[string]jsontext.Value `json:"facts"`
+	}
+	if err := json.Unmarshal(e.Data, &given, event.JSON); err != nil {
 		return
 	}
 	for name, take := range map[string]func(){
@@ -35,10 +40,7 @@ func (in *Intake) warnLasting(ctx context.Context, e *cloudevent.Event, r *event
 		"siteUnreachable": func() { facts.SiteUnreachable = e.Report.Facts.SiteUnreachable },
 		"defacement":      func() { facts.Defacement = e.Report.Facts.Defacement },
 	} {
-		if said == nil || repeated {
-			break
-		}
-		if value, err := event.Member(said, name); err == nil && value != nil {
+		if given.Facts[name] != nil && !repeated {
 			take()
 		}
 	}

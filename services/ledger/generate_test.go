@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/services/ledger/ledgertest"
 )
@@ -175,7 +177,7 @@ func gradedSheet() sheet {
 		f.Value = ledgertest.Filler(60)
 		g.State.Fields[path] = f
 	}
-	return newSheet(json.RawMessage(ledgertest.Must(event.NewRecord("incident.graded.a.b.1", ledgertest.Nine, "", g)).Data), func(m map[string]any) {
+	return newSheet(jsontext.Value(ledgertest.Must(event.NewRecord("incident.graded.a.b.1", ledgertest.Nine, "", g)).Data), func(m map[string]any) {
 		m["operator"], m["incident"], m["revision"], m["grade"] = "@operator@", "@incident@", "@REVISION@", "@grade@"
 		m["state"].(map[string]any)["fields"].(map[string]any)["title"] = map[string]any{"value": "@title@", "at": ledgertest.Nine, "record": 1}
 	})

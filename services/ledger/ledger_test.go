@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-project/tocsin/internal/api"
@@ -64,10 +65,10 @@ func sample(t *testing.T, env *bustest.Env) {
 	commit(t, env,
 		ledgertest.Escalated(1, nil),
 		ledgertest.Escalated(2, func(e *event.Escalated) {
-			e.Desk, e.Grade, e.Report = "national-cyberspace", event.Major, json.RawMessage(`{"title":"变电站停电"}`)
+			e.Desk, e.Grade, e.Report = "national-cyberspace", event.Major, jsontext.Value(`{"title":"变电站停电"}`)
 		}),
 		ledgertest.Escalated(3, func(e *event.Escalated) {
-			e.Report = json.RawMessage(`{"title":"PUMP-3：站前停电"}`)
+			e.Report = jsontext.Value(`{"title":"PUMP-3：站前停电"}`)
 			e.Operator, e.Duties[0].Statute = "xj-hydro", "cn-xj-cii-2022"
 			e.Facilities = []event.Facility{{Region: "650100", Sector: "water"}, {Region: "110000", Sector: "energy"}}
 		}),

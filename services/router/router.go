@@ -12,11 +12,12 @@ package router
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/clock"
@@ -173,7 +174,7 @@ func saidBy(g *event.Graded, e event.Escalation) (event.Change, []event.Obligati
 }
 
 // disclose renders the merged facts as far as the desk may read them.
-func disclose(s event.State, e event.Escalation) json.RawMessage {
+func disclose(s event.State, e event.Escalation) jsontext.Value {
 	return s.Data(func(path string) bool {
 		top, _, _ := strings.Cut(path, ".")
 		return e.Items == nil || slices.Contains(e.Items, path) || slices.Contains(e.Items, top)

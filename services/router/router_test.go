@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-project/tocsin/internal/bus/bustest"
@@ -30,7 +31,7 @@ func stored(t *testing.T, subject string, seq uint64, body any) event.Stored {
 	return event.Stored{Record: r, Sequence: seq, StoredAt: nine}
 }
 
-func field(v string) event.Field { return event.Field{Value: json.RawMessage(v), At: nine, Record: 1} }
+func field(v string) event.Field { return event.Field{Value: jsontext.Value(v), At: nine, Record: 1} }
 
 var known = event.State{Fields: map[string]event.Field{
 	"title": field(`"A"`), "leads": field(`"B"`), "cause": field(`null`),

@@ -17,11 +17,11 @@ package endpoint
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"sync"
 
+	"github.com/go-json-experiment/json"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 	"go.uber.org/zap"
@@ -192,7 +192,7 @@ func (s *Server) Ask(ctx context.Context, subject string, question, answer any) 
 	if s.cfg.Identities != nil {
 		subject = identity.Ours.Subject(subject)
 	}
-	raw, err := json.Marshal(question)
+	raw, err := json.Marshal(question, event.JSON)
 	if err != nil {
 		return fmt.Errorf("ask %s: %w", subject, err)
 	}
@@ -203,7 +203,7 @@ func (s *Server) Ask(ctx context.Context, subject string, question, answer any) 
 	if code := reply.Header.Get(HeaderErrorCode); code != "" {
 		return fmt.Errorf("ask %s: %s %s", subject, code, reply.Header.Get(HeaderError))
 	}
-	if err := json.Unmarshal(reply.Data, answer); err != nil {
+	if err := json.Unmarshal(reply.Data, answer, event.JSON); err != nil {
 		return fmt.Errorf("ask %s: %w", subject, err)
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"sync"
 
+	"github.com/go-json-experiment/json"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 	"go.uber.org/zap"
@@ -97,7 +98,7 @@ func (h *handler) answer(ctx context.Context, r Request) (reply []byte, err erro
 	if err != nil {
 		return nil, err
 	}
-	return event.Render(answer)
+	return json.Marshal(answer, event.JSON)
 }
 
 // respond sends the answer, or the error that the caller may see.

@@ -1,13 +1,13 @@
 package audit
 
 import (
-	"encoding/json"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
@@ -36,7 +36,7 @@ func (w *world) story(incident string, revisions int) (seqs []uint64) {
 		add(event.GradedSubject("grid-east", incident, n), g)
 		for _, desk := range []string{"protection-energy", "sh-public-security"} {
 			id := event.EscalationID(desk, "grid-east", incident, revision)
-			add("incident.escalated."+id, event.Escalated{ID: id, Desk: desk, Operator: "grid-east", Incident: incident, Revision: n, Grade: event.Major, Peak: event.Major, ReportedAt: ledgertest.Nine, Report: json.RawMessage(`{"title":"secret words"}`)})
+			add("incident.escalated."+id, event.Escalated{ID: id, Desk: desk, Operator: "grid-east", Incident: incident, Revision: n, Grade: event.Major, Peak: event.Major, ReportedAt: ledgertest.Nine, Report: jsontext.Value(`{"title":"secret words"}`)})
 		}
 		add(event.AcknowledgedSubject("protection-energy.grid-east."+incident+"."+revision), event.Acknowledgement{Officer: "duty-officer", At: ledgertest.Nine})
 	}

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/klauspost/compress/s2"
 
 	"github.com/tocsin-project/tocsin/internal/api"
@@ -82,8 +83,8 @@ func read[T any](s event.Stored) (*T, error) {
 }
 
 var (
-	escalatedParts = event.PartsOf(reflect.TypeFor[escalated]())
-	revisionParts  = event.PartsOf(reflect.TypeFor[revision]())
+	escalatedParts = partsOf(reflect.TypeFor[escalated]())
+	revisionParts  = partsOf(reflect.TypeFor[revision]())
 )
 
 // Decode makes the items of a batch, on all processors.
@@ -159,7 +160,7 @@ type escalated struct {
 	Designated    bool              `json:"designated"`
 	Facilities    []event.Facility  `json:"facilities"`
 	Notice        *event.Notice     `json:"notice"`
-	Report        json.RawMessage   `json:"report" part:"title"`
+	Report        jsontext.Value    `json:"report" part:"title"`
 	Cause         struct {
 		At time.Time `json:"at"`
 	} `json:"cause"`
@@ -178,7 +179,7 @@ func (e *escalated) row(record uint64) api.EscalationRow {
 }
 
 func escalationOf(s event.Stored) (*escalation, error) {
-	s.Data = escalatedParts.Pick(s.Data)
+	s.Data = escalatedParts.pick(s.Data)
 	e, err := read[escalated](s)
 	if err != nil {
 		return nil, err
@@ -295,7 +296,7 @@ func (g *revision) row(record uint64) api.IncidentRow {
 }
 
 func revisionOf(s event.Stored, operator string) (*revisionItem, error) {
-	s.Data = revisionParts.Pick(s.Data)
+	s.Data = revisionParts.pick(s.Data)
 	g, err := read[revision](s)
 	if err != nil {
 		return nil, err

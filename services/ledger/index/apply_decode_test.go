@@ -10,7 +10,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/tocsin-project/tocsin/internal/api"
-	"github.com/tocsin-project/tocsin/internal/event"
 )
 
 // Decoding the parts of a record gives the same as decoding the record.
@@ -30,8 +29,8 @@ func TestPartsSayTheSame(t *testing.T) {
 			return g, err
 		}} {
 			whole, fault := of(r.Data)
-			for _, p := range []event.Parts{escalatedParts, revisionParts} {
-				picked, err := of(p.Pick(r.Data))
+			for _, p := range []parts{escalatedParts, revisionParts} {
+				picked, err := of(p.pick(r.Data))
 				require.Equal(t, fault == nil, err == nil)
 				if e, is := whole.(api.EscalationRow); is && reflect.ValueOf(p).Pointer() == reflect.ValueOf(escalatedParts).Pointer() {
 					require.Equal(t, jsonOf(t, e), jsonOf(t, picked))

@@ -3,12 +3,12 @@ package index
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/klauspost/compress/s2"
 
 	"github.com/tocsin-project/tocsin/internal/api"
@@ -131,16 +131,16 @@ func (l *lane) escalation(record uint64) (row api.EscalationRow, bytes int, err 
 
 // unpack decodes parts of a stored record, nil for all, and returns its full length,
 // which approximates that of the row.
-func unpack(raw []byte, into any, of event.Parts) (int, error) {
+func unpack(raw []byte, into any, of parts) (int, error) {
 	plain, err := s2.Decode(nil, raw)
 	if err != nil {
 		return 0, fmt.Errorf("%w: a row: %w", postings.ErrDamaged, err)
 	}
 	read := plain
 	if of != nil {
-		read = of.Pick(plain)
+		read = of.pick(plain)
 	}
-	if err := json.Unmarshal(read, into); err != nil {
+	if err := json.Unmarshal(read, into, event.JSON); err != nil {
 		return 0, fmt.Errorf("%w: a row: %w", postings.ErrDamaged, err)
 	}
 	return len(plain), nil

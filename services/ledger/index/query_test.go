@@ -5,6 +5,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-project/tocsin/internal/api"
@@ -41,7 +42,7 @@ func TestAPageOfTitlesThatDoNotFit(t *testing.T) {
 		if n%300 == 0 || n == most {
 			title, want = `{"title":"电网调"}`, append(want, n)
 		}
-		r := ledgertest.Escalated(n, func(e *event.Escalated) { e.Report = json.RawMessage(title) })
+		r := ledgertest.Escalated(n, func(e *event.Escalated) { e.Report = jsontext.Value(title) })
 		batch = append(batch, event.Stored{Record: r, Sequence: uint64(n), StoredAt: ledgertest.Nine})
 	}
 	_, err := x.apply(ledgertest.Anyone(t), batch)

@@ -2,11 +2,11 @@ package index
 
 import (
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 
-	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/tocsin-project/tocsin/services/ledger/index/postings"
 	"github.com/tocsin-project/tocsin/services/ledger/index/title"
 )
@@ -122,7 +122,7 @@ func (r *reader) titleOf(k kind, record uint64) (string, error) {
 			return "", noRow(err, record)
 		}
 		var e struct {
-			Report json.RawMessage `json:"report"`
+			Report jsontext.Value `json:"report"`
 		}
 		_, err := unpack(raw, &e, escalatedTitle)
 		return title.Fold((&escalated{Report: e.Report}).row(record).Title), err
@@ -137,8 +137,8 @@ func (r *reader) titleOf(k kind, record uint64) (string, error) {
 }
 
 var (
-	escalatedTitle = event.Parts{"report": nil}
-	revisionTitle  = event.Parts{"state": {"fields": {"title": nil}}}
+	escalatedTitle = parts{"report": nil}
+	revisionTitle  = parts{"state": {"fields": {"title": nil}}}
 )
 
 // noRow turns a missing row of a record into damage of the postings.

@@ -3,11 +3,12 @@ package ledgertest
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -25,7 +26,7 @@ func Escalated(n int, change func(*event.Escalated)) event.Record {
 		Desk: "protection-energy", Operator: "grid-east", Incident: "x", Revision: n, Grade: event.RelativelyLarge, Peak: event.Major,
 		Duties:     []event.Duty{{Statute: "test-law-2025", Duty: "d", Desk: "protection-energy", DueAt: In(time.Hour)}},
 		ReportedAt: Nine.Add(time.Duration(n) * time.Minute), AcknowledgeBy: In(time.Duration(n+30) * time.Minute), DueAt: In(time.Hour),
-		Facilities: []event.Facility{{ID: "dispatch", Region: "310000", Sector: "energy"}}, Report: json.RawMessage(`{"title":"故障"}`),
+		Facilities: []event.Facility{{ID: "dispatch", Region: "310000", Sector: "energy"}}, Report: jsontext.Value(`{"title":"故障"}`),
 	}
 	if change != nil {
 		change(&e)
@@ -51,7 +52,7 @@ func Graded(incident string, revision int, change func(*event.Graded)) event.Rec
 	g := event.Graded{
 		Operator: "grid-east", Incident: incident, Revision: revision, At: Nine, About: event.AboutIncident, Peak: event.Major,
 		Assessment: event.Assessment{Grade: event.RelativelyLarge, CouldBe: event.EspeciallyGrave},
-		State:      event.State{Fields: map[string]event.Field{"title": {Value: json.RawMessage(`"故障"`)}}, Reported: event.Field{At: Nine, Record: 1}},
+		State:      event.State{Fields: map[string]event.Field{"title": {Value: jsontext.Value(`"故障"`)}}, Reported: event.Field{At: Nine, Record: 1}},
 	}
 	if change != nil {
 		change(&g)
@@ -144,8 +145,8 @@ func GradedBody(incident string, through uint64) event.Graded {
 }
 
 // Filler returns JSON of some number of bytes.
-func Filler(bytes int) json.RawMessage {
-	return json.RawMessage(`"` + strings.Repeat("x", bytes-2) + `"`)
+func Filler(bytes int) jsontext.Value {
+	return jsontext.Value(`"` + strings.Repeat("x", bytes-2) + `"`)
 }
 
 // Revisions returns the numbers of an answer's escalations.
