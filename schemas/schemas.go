@@ -14,8 +14,8 @@ var files embed.FS
 // The embedded files, each set rooted in its own folder.
 var (
 	Reports   = sub("report")   // *.json: JSON Schema 2020-12, one for each report type, and common.v1.json
-	Statutes  = sub("statutes") // *.yaml: the statute packs
-	Registers = sub("register") // *.yaml: the example register
+	Statutes  = sub("statutes") // *.yaml: the statute packs; pack.v1.json: their schema
+	Registers = sub("register") // example.yaml: the example register; register.v1.json: its schema
 )
 
 // sub returns a folder of files. It panics when the folder does not exist, which the

@@ -9,32 +9,9 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
-
-	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
 const position = " (line %d, column %d)"
-
-var hasPosition = regexp.MustCompile(`\(line [0-9]+, column [0-9]+\)$`)
-
-// Locate adds the line and column to faults that were found after the document was read:
-// those of the value at the path, or of its nearest existing ancestor.
-func Locate(raw []byte, faults []fault.Detail) {
-	var doc *yaml.Node
-	for i := range faults {
-		if hasPosition.MatchString(faults[i].Message) {
-			continue
-		}
-		if doc == nil {
-			var err error
-			if doc, err = parse(trimMark(raw)); err != nil || doc == nil || len(doc.Content) != 1 {
-				return // Parse has reported it
-			}
-		}
-		n := nearest(doc.Content[0], faults[i].Path)
-		faults[i].Message += fmt.Sprintf(position, n.Line, n.Column)
-	}
-}
 
 var step = regexp.MustCompile(`\.([^.\[\]]+)|\[([0-9]+)\]`)
 
@@ -71,11 +48,11 @@ func child(n *yaml.Node, key, index string) *yaml.Node {
 func trimMark(raw []byte) []byte { return bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf")) }
 
 // failAt adds a fault at an offset of the text.
-func (v Value) failAt(raw []byte, offset int, format string, args ...any) {
+func (v value) failAt(raw []byte, offset int, format string, args ...any) {
 	before := raw[:offset]
 	line := bytes.Count(before, []byte("\n")) + 1
 	column := utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]) + 1
-	v.Fail("%s", fmt.Sprintf(format, args...)+fmt.Sprintf(position, line, column))
+	v.doc.add(v.path, fmt.Sprintf(format, args...), &yaml.Node{Line: line, Column: column})
 }
 
 // maxBroken bounds a text that is parsed repeatedly to find where it breaks.
@@ -84,10 +61,10 @@ const maxBroken = 1 << 20
 // syntax adds a fault for an error of the YAML parser. The parser gives the beginning of
 // a block or no position: the reported line is the first one after which the text can no
 // longer be parsed, whatever follows.
-func (v Value) syntax(raw []byte, err error) {
+func (v value) syntax(raw []byte, err error) {
 	message := "not YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")
 	if len(raw) > maxBroken {
-		v.Fail("%s", message)
+		v.fail("%s", message)
 		return
 	}
 	lines := bytes.SplitAfter(raw, []byte("\n"))
@@ -165,4 +142,31 @@ func lastPath(n *yaml.Node, path string) string {
 		n = n.Content[last]
 	}
 	return path
+}
+
+// find returns the value at a location and its key, if it is a member, or the last
+// existing ones on the way to it.
+func find(n *yaml.Node, location []string) (value, key *yaml.Node) {
+	for _, token := range location {
+		switch n.Kind {
+		case yaml.MappingNode:
+			i := 0
+			for i < len(n.Content) && n.Content[i].Value != token {
+				i += 2
+			}
+			if i >= len(n.Content) {
+				return n, key
+			}
+			key, n = n.Content[i], n.Content[i+1]
+		case yaml.SequenceNode:
+			i, err := strconv.Atoi(token)
+			if err != nil || i >= len(n.Content) {
+				return n, key
+			}
+			n = n.Content[i]
+		default:
+			return n, key
+		}
+	}
+	return n, key
 }

@@ -2,7 +2,6 @@ package register
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/tocsin-project/tocsin/internal/document"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -49,39 +48,45 @@ func (f *Facility) thing() statute.Facility {
 // registered facility must have both its parties, and a desk that forwards automatically
 // must have authorised it. All faults are reported at once.
 func (r *Register) CheckDuties(packs *statute.Set) error {
-	c := &checker{}
+	var faults []fault.Detail
 	for i := range r.Operators {
 		o := &r.Operators[i]
 		for j := range o.Facilities {
 			path := fmt.Sprintf("$.operators[%d].facilities[%d]", i, j)
 			for _, p := range packs.Packs() {
 				for k := range p.Duties {
-					r.checkDuty(c, path, p, &p.Duties[k], o, &o.Facilities[j])
+					if why := r.checkDuty(p, &p.Duties[k], o, &o.Facilities[j]); why != "" {
+						faults = append(faults, fault.Detail{Path: path, Message: why})
+					}
 				}
 			}
 		}
 	}
-	if len(c.faults) > 0 {
-		faults := slices.CompactFunc(c.faults, func(a, b fault.Detail) bool { return a == b })
-		document.Locate(r.Raw, faults)
-		return fault.Invalid("register", faults)
+	if len(faults) == 0 {
+		return nil
 	}
-	return nil
+	doc := document.Open(r.Raw, maxBytes)
+	for _, f := range faults {
+		doc.Fail(f.Path, "%s", f.Message)
+	}
+	return fault.Invalid("register", doc.Faults())
 }
 
-func (r *Register) checkDuty(c *checker, path string, p *statute.Pack, d *statute.DutyRule, o *Operator, f *Facility) {
+// checkDuty returns what prevents a duty that can apply to a facility from being carried
+// out, or "".
+func (r *Register) checkDuty(p *statute.Pack, d *statute.DutyRule, o *Operator, f *Facility) string {
 	if d.Manual || !d.CanFallOn(o.unit(), f.thing()) {
-		return
+		return ""
 	}
 	if _, err := r.Party(d.To, o, f); err != nil {
-		c.add(path, "nobody can receive the duty %s/%s: %v", p.ID, d.ID, err)
+		return fmt.Sprintf("nobody can receive the duty %s/%s: %v", p.ID, d.ID, err)
 	}
 	from, err := r.Party(d.From, o, f)
 	if err != nil {
-		c.add(path, "nobody can carry out the duty %s/%s: %v", p.ID, d.ID, err)
-		return
+		return fmt.Sprintf("nobody can carry out the duty %s/%s: %v", p.ID, d.ID, err)
 	}
 	if desk, ok := r.Desk(from); ok && desk.Forward == "" {
-		c.add(path, "the duty %s/%s is passed on by %s, which authorises no forward", p.ID, d.ID, from)
+		return fmt.Sprintf("the duty %s/%s is passed on by %s, which authorises no forward", p.ID, d.ID, from)
 	}
+	return ""
 }

@@ -9,7 +9,6 @@ package register
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -19,20 +18,20 @@ import (
 type Register struct {
 	// Acknowledge is the house's target for a desk, counted from reporting, where no due
 	// time of the law applies or it has passed.
-	Acknowledge event.Duration
+	Acknowledge event.Duration `json:"acknowledge"`
 	// Fallback is the desk for a record without a known operator.
-	Fallback string
+	Fallback string `json:"fallback"`
 	// Remind are the fractions of a time at which somebody who owes something is
 	// reminded. At the last one, a forward that the desk has not confirmed is sent.
-	Remind []float64
+	Remind []float64 `json:"remind"`
 	// ClockTolerance is how far a sender's clock may differ from ours without a warning.
-	ClockTolerance event.Duration
+	ClockTolerance event.Duration `json:"clockTolerance"`
 
-	Operators []Operator
-	Desks     []Desk
+	Operators []Operator `json:"operators"`
+	Desks     []Desk     `json:"desks"`
 
-	SHA256 string // hex, of Raw
-	Raw    []byte
+	SHA256 string `json:"-"` // hex, of Raw
+	Raw    []byte `json:"-"`
 
 	operators map[string]*Operator
 	tokens    map[string]*Operator // by subject token
@@ -41,49 +40,46 @@ type Register struct {
 
 // Name is a name in Chinese and English.
 type Name struct {
-	ZH string
-	EN string
+	ZH string `json:"zh"`
+	EN string `json:"en"`
 }
 
 // Operator is a party that must report.
 type Operator struct {
-	ID         string
-	Name       Name
-	Level      string // national, province, prefecture, county
-	Central    bool   // a central organ or an affiliated unit
-	Office     string // the desk of a central organ's own cyberspace body
-	Facilities []Facility
+	ID         string     `json:"id"`
+	Name       Name       `json:"name"`
+	Level      string     `json:"level"`   // national, province, prefecture, county
+	Central    bool       `json:"central"` // a central organ or an affiliated unit
+	Office     string     `json:"office"`  // the desk of a central organ's own cyberspace body
+	Facilities []Facility `json:"facilities"`
 }
 
 // Facility is what an incident happens to. CII is the facility, not the operator (law.md
 // §1).
 type Facility struct {
-	ID         string
-	Name       Name
-	Sector     string
-	Region     string // GB/T 2260, six digits
-	CII        bool
-	Protection string // the desk of its protection department
-	// Classified facilities are reported in other ways (Decree 745 art. 50) and cannot be
-	// registered: true is an error.
-	Classified bool
+	ID         string `json:"id"`
+	Name       Name   `json:"name"`
+	Sector     string `json:"sector"`
+	Region     string `json:"region"` // GB/T 2260, six digits
+	CII        bool   `json:"cii"`
+	Protection string `json:"protection"` // the desk of its protection department
 }
 
 // Desk is where a department listens.
 type Desk struct {
-	ID          string
-	Name        Name
-	Role        string // cyberspace, public-security, protection, cyberspace-office
-	Level       string // national, province, prefecture, county
-	Region      string // GB/T 2260; empty for national desks
-	Sector      string
-	Languages   []string
-	Acknowledge event.Duration // the desk's own target, from reporting; 0: the due time
-	Next        string         // the desk that is notified of silence
-	Designated  bool           // the department has named this channel
-	Grades      bool           // its department may set a grade (认定)
-	Forward     string         // automatic; confirm: a person at the desk confirms; empty: it forwards nothing
-	Authority   string         // the document that authorises forwarding
+	ID          string         `json:"id"`
+	Name        Name           `json:"name"`
+	Role        string         `json:"role"`   // cyberspace, public-security, protection, cyberspace-office
+	Level       string         `json:"level"`  // national, province, prefecture, county
+	Region      string         `json:"region"` // GB/T 2260; empty for national desks
+	Sector      string         `json:"sector"`
+	Languages   []string       `json:"languages"`
+	Acknowledge event.Duration `json:"acknowledge"` // the desk's own target, from reporting; 0: the due time
+	Next        string         `json:"next"`        // the desk that is notified of silence
+	Designated  bool           `json:"designated"`  // the department has named this channel
+	Grades      bool           `json:"grades"`      // its department may set a grade (认定)
+	Forward     string         `json:"forward"`     // automatic; confirm: a person at the desk confirms; empty: it forwards nothing
+	Authority   string         `json:"authority"`   // the document that authorises forwarding
 }
 
 // Operator returns the operator with this id.
@@ -125,8 +121,7 @@ const (
 	LevelOwn = "own" // the unit's own level
 
 	// ForwardConfirm means that a person at the desk confirms each forward.
-	ForwardConfirm   = "confirm"
-	forwardAutomatic = "automatic"
+	ForwardConfirm = "confirm"
 )
 
 // regionDigits is how many digits of a GB/T 2260 code name a region of each level.
@@ -197,8 +192,3 @@ func (r *Register) FirstRecipient(operatorToken string, facilities []string) str
 	}
 	return r.Fallback
 }
-
-var (
-	idPattern     = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
-	regionPattern = regexp.MustCompile(`^[0-9]{6}$`)
-)

@@ -99,7 +99,7 @@ desks:
 		"$.operators[0].id", "$.operators[0].level", "$.operators[0].office",
 		"$.operators[0].facilities[0].region", "$.operators[0].facilities[0].sector", "$.operators[0].facilities[0].protection",
 		"$.operators[0].facilities[1].id", "$.operators[0].facilities[1].classified", "$.operators[0].facilities[1].protection",
-		"$.operators[1].office", "$.operators[1].office", "$.operators[1].facilities",
+		"$.operators[1].office", "$.operators[1].facilities",
 		"$.operators[2].id", "$.operators[2].facilities[0].protection",
 	}, paths, strings.Join(got, "\n"))
 }
@@ -187,7 +187,7 @@ func TestForwardConfirmIsTakenOnAuthority(t *testing.T) {
 	require.Equal(t, "confirm", mustDesk(t, r, "protection-energy").Forward)
 	require.NoError(t, r.CheckDuties(packs(t)))
 	_, err := register.Decode([]byte(example(t, energy, "forward: confirm")))
-	require.Equal(t, []string{"$.desks[2].authority: forward: confirm needs the document that authorises it"}, unplaced(t, err))
+	require.Equal(t, []string{"$.desks[2].authority: is required: a desk that forwards needs the document that authorises it"}, unplaced(t, err))
 }
 
 func TestSilenceLeadsInNoCircle(t *testing.T) {
@@ -219,12 +219,16 @@ func TestRemindAndClockTolerance(t *testing.T) {
 	r = decode(t, example(t, remind, "remind: [0.25, 0.75]", tolerance, "clockTolerance: PT0S"))
 	require.Equal(t, []float64{0.25, 0.75}, r.Remind)
 	require.Zero(t, r.ClockTolerance, "every difference is said")
-	for _, list := range []string{"[]", "[0.5]", "[0.5, 0.7, 0.9]", "[0.9, 0.5]", "[0.5, 0.5]", "[0, 0.5]", "[0.5, 1]", "[-1, 0.5]"} {
+	const two, one = ": must be two fractions above 0 and below 1, ascending, such as [0.5, 0.9]", ": must be a fraction above 0 and below 1"
+	for list, want := range map[string]string{
+		"[]": "$.remind" + two, "[0.5]": "$.remind" + two, "[0.5, 0.7, 0.9]": "$.remind" + two, "[0.9, 0.5]": "$.remind" + two, "[0.5, 0.5]": "$.remind" + two,
+		"[0, 0.5]": "$.remind[0]" + one, "[0.5, 1]": "$.remind[1]" + one, "[-1, 0.5]": "$.remind[0]" + one,
+	} {
 		_, err := register.Decode([]byte(example(t, remind, "remind: "+list)))
-		require.Equal(t, []string{"$.remind: must be two fractions above 0 and below 1, ascending, such as [0.5, 0.9]"}, unplaced(t, err), list)
+		require.Equal(t, []string{want}, unplaced(t, err), list)
 	}
 	_, err := register.Decode([]byte(example(t, remind, "remind: [0.5, .nan]")))
-	require.Equal(t, []string{"$.remind[1]: want a number in plain decimal, such as 1000 or 0.5 (line 15, column 15)"}, listed(err))
+	require.Equal(t, []string{"$.remind[1]: want a number in plain decimal, such as 1000 or 0.5 (line 16, column 15)"}, listed(err))
 	for _, wrong := range []string{"soon", "P1M", "-PT5M", "5"} {
 		_, err := register.Decode([]byte(example(t, tolerance, "clockTolerance: "+wrong)))
 		require.Error(t, err, wrong)

@@ -1,6 +1,7 @@
 package statute
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -77,91 +78,56 @@ func (w where) String() string {
 	return strings.Join(words, ", ")
 }
 
-// comparison reads a fact, the entries that it is narrowed to, and its limit.
-func (n node) comparison() Condition {
-	c := &comparison{fact: &fact{}}
-	var path string
-	limits := make(map[string]node)
-	hold := func(name string) func(node) { return func(n node) { limits[name] = n } }
-	n.fields(keys{
-		"fact":     into(&path, node.text),
-		"where":    hold("where"),
-		"atLeast":  hold("atLeast"),
-		"above":    hold("above"),
-		"is":       hold("is"),
-		"currency": into(&c.currency, node.text),
-	}, "fact")
-	i := slices.IndexFunc(facts, func(f fact) bool { return f.path == path })
-	if i < 0 {
-		n.fail("unknown fact %q", path)
-		return c
-	}
-	c.fact = &facts[i]
-	if w, ok := limits["where"]; ok {
-		w.where(c)
-	}
-	n.limit(c, limits)
-	return c
+// comparisonJSON is a comparison as written; the schema has checked that its members fit
+// its fact.
+type comparisonJSON struct {
+	Fact  string `json:"fact"`
+	Where struct {
+		Scope string            `json:"scope"`
+		CII   bool              `json:"cii"`
+		Class oneOrMore[string] `json:"class"`
+		Page  string            `json:"page"`
+		Level string            `json:"level"`
+	} `json:"where"`
+	AtLeast  json.RawMessage `json:"atLeast"`
+	Above    json.RawMessage `json:"above"`
+	Is       bool            `json:"is"`
+	Currency string          `json:"currency"`
 }
 
-// limit reads the one limit that the kind of fact accepts.
-func (n node) limit(c *comparison, limits map[string]node) {
-	if c.fact.kind == boolean {
-		is, ok := limits["is"]
-		if _, least := limits["atLeast"]; !ok || least {
-			n.fail("%s is compared by is: true or false", c.fact.path)
-			return
-		}
-		c.flag = is.boolean()
-		return
+func (in *comparisonJSON) comparison() (Condition, error) {
+	i := slices.IndexFunc(facts, func(f fact) bool { return f.path == in.Fact })
+	if i < 0 {
+		return nil, fmt.Errorf("%q is not among the facts", in.Fact)
 	}
-	least, one := limits["atLeast"]
-	above, other := limits["above"]
-	if _, is := limits["is"]; one == other || is {
-		n.fail("%s needs one limit: atLeast or above", c.fact.path)
-		return
+	w := in.Where
+	c := &comparison{
+		fact: &facts[i], where: where{w.Scope, w.CII, w.Class, w.Page, w.Level},
+		strict: in.Above != nil, currency: in.Currency, flag: in.Is,
 	}
-	if c.strict = other; c.strict {
-		least = above
+	limit := in.AtLeast
+	if c.strict {
+		limit = in.Above
 	}
+	if limit == nil {
+		return c, nil
+	}
+	return c, c.setLimit(limit)
+}
+
+func (c *comparison) setLimit(raw json.RawMessage) error {
+	var word string
+	var err error
 	switch c.fact.kind {
 	case duration:
-		c.length = least.duration()
+		var length event.Duration
+		err = json.Unmarshal(raw, &length)
+		c.length = time.Duration(length)
 	case ordinal:
-		c.limit = float64(slices.Index(c.fact.scale, oneOf(c.fact.scale...)(least)))
-		if c.limit < 0 {
-			c.limit = 0 // the fault is already added
-		}
+		err = json.Unmarshal(raw, &word)
+		c.limit = float64(max(0, slices.Index(c.fact.scale, word)))
 	default:
-		c.limit = least.number()
+		err = json.Unmarshal(raw, &c.limit)
 	}
-	switch {
-	case c.fact.kind != money && c.currency != "":
-		n.fail("%s has no currency", c.fact.path)
-	case c.fact.kind == money && c.currency == "" && c.limit != 0:
-		n.fail("an amount needs a currency")
-	case c.fact.kind == share && c.limit > 1:
-		n.fail("a share lies between 0 and 1")
-	}
-}
-
-var readClass = oneOf("central", "provincial", "prefecture", "other")
-
-func (n node) where(c *comparison) {
-	all := keys{
-		"scope": into(&c.where.scope, oneOf("overall", "main-function")),
-		"cii": func(n node) {
-			if c.where.cii = n.boolean(); !c.where.cii {
-				n.fail("only cii: true narrows an outage")
-			}
-		},
-		"class": into(&c.where.classes, oneOrMore(readClass)),
-		"page":  into(&c.where.page, oneOf("home", "other")),
-		"level": into(&c.where.level, oneOf("province", "prefecture")),
-	}
-	permitted := make(keys)
-	for _, key := range c.fact.where {
-		permitted[key] = all[key]
-	}
-	n.fields(permitted)
+	return err
 }

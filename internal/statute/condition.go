@@ -1,6 +1,7 @@
 package statute
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -16,20 +17,28 @@ type Condition interface {
 
 // walk visits a condition and all its parts. A nil condition has none.
 func walk(c Condition, visit func(Condition)) {
+	walkPaths("", c, func(_ string, part Condition) { visit(part) })
+}
+
+// walkPaths is walk with the path of each part, which begins with that of the whole.
+func walkPaths(path string, c Condition, visit func(path string, c Condition)) {
 	if c == nil {
 		return
 	}
-	visit(c)
-	for _, part := range c.parts() {
-		walk(part, visit)
+	visit(path, c)
+	if list, ok := c.(*some); ok {
+		for i, part := range list.of {
+			walkPaths(fmt.Sprintf("%s.%s[%d]", path, list.key, i), part, visit)
+		}
 	}
 }
 
 // some holds when at least n of its conditions do. "All of" and "any of" are its
 // extremes.
 type some struct {
-	n  int
-	of []Condition
+	n   int
+	of  []Condition
+	key string // under which a pack has the list: all, any or some.of
 }
 
 func (s *some) parts() []Condition { return s.of }
@@ -118,43 +127,56 @@ func (j *judged) verdict(r *reading) Verdict {
 	}
 }
 
-// condition reads a mapping whose first key gives its kind.
-func (n node) condition() Condition {
-	switch {
-	case n.Has("fact"):
-		return n.comparison()
-	case n.Has("all"):
-		s := &some{}
-		n.fields(keys{"all": into(&s.of, listOf(node.condition))})
-		s.n = len(s.of)
-		return s
-	case n.Has("any"):
-		s := &some{n: 1}
-		n.fields(keys{"any": into(&s.of, listOf(node.condition))})
-		return s
-	case n.Has("some"):
-		s := &some{}
-		n.fields(keys{"some": func(n node) {
-			var least float64
-			n.fields(keys{"atLeast": into(&least, node.number), "of": into(&s.of, listOf(node.condition))}, "atLeast", "of")
-			if s.n = int(least); s.n < 1 || s.n > len(s.of) || float64(s.n) != least {
-				n.fail("atLeast must be a whole number from 1 to the number of conditions")
-			}
-		}})
-		return s
-	case n.Has("graded"):
-		g := &graded{}
-		n.fields(keys{"graded": func(n node) {
-			n.fields(keys{"statute": into(&g.statute, node.id), "from": into(&g.from, node.grade)}, "statute", "from")
-		}})
-		return g
-	case n.Has("judged"):
-		j := &judged{}
-		n.fields(keys{"judged": func(n node) {
-			n.fields(keys{"from": into(&j.from, node.grade)}, "from")
-		}})
-		return j
+// condition decodes a Condition. What the schema refused has been left out, and gives a
+// nil one.
+type condition struct{ Condition }
+
+func (c *condition) UnmarshalJSON(raw []byte) (err error) {
+	var in struct {
+		comparisonJSON
+		All  conditions `json:"all"`
+		Any  conditions `json:"any"`
+		Some *struct {
+			AtLeast int        `json:"atLeast"`
+			Of      conditions `json:"of"`
+		} `json:"some"`
+		Graded *struct {
+			Statute string      `json:"statute"`
+			From    event.Grade `json:"from"`
+		} `json:"graded"`
+		Judged *struct {
+			From event.Grade `json:"from"`
+		} `json:"judged"`
 	}
-	n.fail("want a condition: fact, all, any, some, graded or judged")
+	if err := json.Unmarshal(raw, &in); err != nil {
+		return err
+	}
+	switch {
+	case in.Fact != "":
+		c.Condition, err = in.comparison()
+	case in.All != nil:
+		c.Condition = &some{len(in.All), in.All, "all"}
+	case in.Any != nil:
+		c.Condition = &some{1, in.Any, "any"}
+	case in.Some != nil:
+		c.Condition = &some{in.Some.AtLeast, in.Some.Of, "some.of"}
+	case in.Graded != nil:
+		c.Condition = &graded{in.Graded.Statute, in.Graded.From}
+	case in.Judged != nil:
+		c.Condition = &judged{in.Judged.From}
+	}
+	return err
+}
+
+type conditions []Condition
+
+func (c *conditions) UnmarshalJSON(raw []byte) error {
+	var list []condition
+	if err := json.Unmarshal(raw, &list); err != nil {
+		return err
+	}
+	for _, one := range list {
+		*c = append(*c, one.Condition)
+	}
 	return nil
 }

@@ -6,213 +6,224 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"slices"
+	"sync"
+	"time"
 
 	"github.com/tocsin-project/tocsin/internal/document"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
+	"github.com/tocsin-project/tocsin/schemas"
 )
+
+const maxPackBytes = 1 << 20
+
+// schema is what a pack may contain: everything but what must differ from or agree with
+// something else in it.
+var schema = sync.OnceValue(func() *document.Schema {
+	return document.MustCompile(schemas.Statutes, "pack.v1.json", map[string]func(string) error{
+		"date":      func(s string) error { _, err := parseDate(s); return err },
+		"date-time": func(s string) error { _, err := parseInstant(s); return err },
+		"duration":  func(s string) error { _, err := event.ParseDuration(s); return err },
+		"limit":     func(s string) error { _, err := ParseLimit(s); return err },
+		"months":    func(s string) error { _, err := ParseMonths(s); return err },
+	})
+})
+
+// parseDate reads a calendar date as its first instant at +08:00.
+func parseDate(s string) (time.Time, error) {
+	t, err := time.ParseInLocation(time.DateOnly, s, event.Beijing)
+	if err != nil {
+		return t, fmt.Errorf("%q is not a calendar date such as 2025-11-01", s)
+	}
+	return t, nil
+}
+
+func parseInstant(s string) (time.Time, error) {
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		return t, fmt.Errorf("%q is not an RFC 3339 time", s)
+	}
+	return t, nil
+}
 
 // Decode reads one pack. Unknown and duplicate keys, wrong types and trailing
 // documents are faults; the error is of kind Reject and carries all of them.
 // References to other packs are resolved by Load.
 func Decode(raw []byte) (*Pack, error) {
-	var faults []fault.Detail
-	p := decode(raw, &faults)
-	if faults != nil {
+	p, doc := decode(raw)
+	if faults := doc.Faults(); faults != nil {
 		return nil, fault.Invalid("statute: decode", faults)
 	}
 	return p, nil
 }
 
-func decode(raw []byte, faults *[]fault.Detail) *Pack {
+func decode(raw []byte) (*Pack, *document.Document) {
 	sum := sha256.Sum256(raw)
 	p := &Pack{Raw: bytes.Clone(raw), SHA256: hex.EncodeToString(sum[:])}
-	root, ok := document.Parse(raw, maxPackBytes, faults)
-	if !ok {
-		return p
+	doc := document.Read(raw, maxPackBytes, schema(), p)
+	if e := p.Effective; !e.Until.IsZero() && !e.Until.After(e.From) {
+		doc.Fail("$.effective", "until must come after from")
 	}
-	n := node{root}
-	n.fields(keys{
-		"id":        into(&p.ID, node.id),
-		"title":     into(&p.Title, node.bilingual),
-		"source":    into(&p.Source, node.text),
-		"rank":      into(&p.Rank, node.bilingual),
-		"effective": into(&p.Effective, node.effective),
-		"note":      into(&p.Note, node.bilingual),
-		"criteria":  into(&p.Criteria, listOf(node.criterion)),
-		"duties":    into(&p.Duties, listOf(node.duty)),
-		"followUps": into(&p.FollowUps, listOf(node.followUp)),
-		"retention": into(&p.Retention, node.retention),
-	}, "id", "title", "source", "rank", "effective")
-	uniqueIDs(n, faults, "criteria", p.Criteria, func(c *Criterion) string { return c.ID })
-	uniqueIDs(n, faults, "duties", p.Duties, func(d *DutyRule) string { return d.ID })
-	uniqueIDs(n, faults, "followUps", p.FollowUps, func(f *FollowUp) string { return f.ID })
-	document.Locate(raw, *faults)
-	return p
+	uniqueIDs(doc, "criteria", p.Criteria, func(c *Criterion) string { return c.ID })
+	uniqueIDs(doc, "duties", p.Duties, func(d *DutyRule) string { return d.ID })
+	uniqueIDs(doc, "followUps", p.FollowUps, func(f *FollowUp) string { return f.ID })
+	for i := range p.Criteria {
+		c := &p.Criteria[i]
+		walk(c.When, func(part Condition) {
+			_, ok := part.(*judged)
+			c.judged = c.judged || ok
+		})
+		path := fmt.Sprintf("$.criteria[%d].fixtures", i)
+		decodeReports(doc, path+".hit", c.Fixtures.Hit)
+		decodeReports(doc, path+".below", c.Fixtures.Below)
+		decodeReports(doc, path+".missing", c.Fixtures.Missing)
+	}
+	for i := range p.FollowUps {
+		last := 0.0
+		for j, f := range p.FollowUps[i].Remind {
+			if f <= last {
+				doc.Fail(fmt.Sprintf("$.followUps[%d].remind[%d]", i, j), "want fractions above 0 and below 1, ascending")
+			}
+			last = f
+		}
+	}
+	p.conditions(func(path string, c Condition) {
+		if list, ok := c.(*some); ok && list.n > len(list.of) {
+			doc.Fail(path+".some.atLeast", "must be at most the number of conditions")
+		}
+	})
+	return p, doc
 }
 
-func uniqueIDs[T any](n node, faults *[]fault.Detail, key string, list []T, id func(*T) string) {
+func uniqueIDs[T any](doc *document.Document, key string, list []T, id func(*T) string) {
 	seen := make(map[string]bool)
 	for i := range list {
-		if s := id(&list[i]); s != "" && seen[s] {
-			at(faults, fmt.Sprintf("%s.%s[%d].id", n.Path(), key, i)).fail("the id %q is used twice", s)
-		} else {
-			seen[s] = true
+		s := id(&list[i])
+		if s != "" && seen[s] {
+			doc.Fail(fmt.Sprintf("$.%s[%d].id", key, i), "the id %q is used twice", s)
 		}
+		seen[s] = true
 	}
 }
 
-func (n node) bilingual() (t Text) {
-	n.fields(keys{"zh": into(&t.ZH, node.text), "en": into(&t.EN, node.text)}, "zh", "en")
-	return t
-}
-
-func (n node) effective() (e Effective) {
-	n.fields(keys{"from": into(&e.From, node.date), "until": into(&e.Until, node.date)}, "from")
-	if !e.Until.IsZero() && !e.Until.After(e.From) {
-		n.fail("until must come after from")
-	}
-	return e
-}
-
-var readConfidence = oneOf(event.ConfidenceText, event.ConfidenceSecondary,
-	event.ConfidenceUnverified, event.ConfidenceInterpretation)
-
-func (n node) criterion() Criterion {
-	var c Criterion
-	c.For.About = []event.About{event.AboutIncident}
-	n.fields(keys{
-		"id":         into(&c.ID, node.id),
-		"grade":      into(&c.Grade, node.grade),
-		"for":        func(n node) { n.scope(&c.For, nil) },
-		"when":       into(&c.When, node.condition),
-		"citation":   into(&c.Citation, node.text),
-		"quote":      into(&c.Quote, node.text),
-		"confidence": into(&c.Confidence, readConfidence),
-		"note":       into(&c.Note, node.bilingual),
-		"fixtures":   into(&c.Fixtures, node.fixtures),
-	}, "id", "grade", "when")
-	walk(c.When, func(part Condition) {
-		if _, ok := part.(*judged); ok {
-			c.judged = true
+// decodeReports reads the reports of fixtures in the form that a sender would write.
+func decodeReports(doc *document.Document, path string, fixtures []Fixture) {
+	for i := range fixtures {
+		f := &fixtures[i]
+		if f.report == nil {
+			continue
 		}
-	})
-	return c
+		at := path
+		if doc.IsList(path) {
+			at = fmt.Sprintf("%s[%d]", path, i)
+		}
+		dec := json.NewDecoder(bytes.NewReader(f.report))
+		dec.DisallowUnknownFields()
+		if err := dec.Decode(&f.Case.Report); err != nil {
+			doc.Fail(at+".report", "not a report: %v", err)
+		}
+		f.report = nil
+	}
 }
 
-// scope reads what a line applies to. A line with when, which is a duty or a follow-up,
-// also has a grade and a condition.
-func (n node) scope(s *Scope, when *Condition) {
-	known := keys{
-		"about":   into(&s.About, listOf(oneOf(event.AboutIncident, event.AboutThreat))),
-		"region":  into(&s.Region, node.region),
-		"sector":  into(&s.Sector, listOf(node.text)),
-		"cii":     into(&s.CII, node.booleanRef),
-		"central": into(&s.Central, node.booleanRef),
+// UnmarshalJSON reads calendar dates.
+func (e *Effective) UnmarshalJSON(raw []byte) error {
+	var in struct{ From, Until string }
+	if err := json.Unmarshal(raw, &in); err != nil {
+		return err
 	}
-	if when != nil {
-		known["grade"] = into(&s.Grade, node.grade)
-		known["when"] = into(when, node.condition)
+	if in.From != "" {
+		e.From, _ = parseDate(in.From) // the schema has checked the format
 	}
-	n.fields(known)
+	if in.Until != "" {
+		e.Until, _ = parseDate(in.Until)
+	}
+	return nil
 }
 
-func (n node) duty() DutyRule {
-	var d DutyRule
-	d.For.About = []event.About{event.AboutIncident}
-	n.fields(keys{
-		"id":         into(&d.ID, node.id),
-		"for":        func(n node) { n.scope(&d.For, &d.When) },
-		"from":       into(&d.From, node.party),
-		"to":         into(&d.To, node.party),
-		"act":        into(&d.Act, oneOf(event.ActReport, event.ActForward, event.ActNotify, event.ActCrimeNotice)),
-		"within":     into(&d.Within, node.within),
-		"clock":      into(&d.Clock, oneOf(clocks...)),
-		"items":      into(&d.Items, node.disclosed),
-		"manual":     into(&d.Manual, node.boolean),
-		"citation":   into(&d.Citation, node.text),
-		"quote":      into(&d.Quote, node.text),
-		"confidence": into(&d.Confidence, readConfidence),
-		"note":       into(&d.Note, node.bilingual),
-	}, "id", "from", "to", "act", "clock")
-	if d.To.Role == RoleOperator {
-		n.fail("an operator is told nothing: it can only stand in from")
-	}
-	if d.From.Role == RoleDepartments || (d.To.Role == RoleDepartments && !d.Manual) {
-		n.fail("departments are not named: they can only stand in to, with manual: true")
-	}
-	return d
+// UnmarshalJSON reads a criterion, which is about incidents unless it says otherwise.
+func (c *Criterion) UnmarshalJSON(raw []byte) error {
+	type plain Criterion
+	in := struct {
+		*plain
+		When condition `json:"when"`
+	}{plain: (*plain)(c)}
+	err := json.Unmarshal(raw, &in)
+	c.When = in.When.Condition
+	c.For.aboutIncidents()
+	return err
 }
 
-// party reads a role alone, or a role with its level.
-func (n node) party() (p Party) {
-	role := oneOf(RoleOperator, RoleProtection, RolePublicSecurity, RoleCyberspace, RoleCyberspaceOffice, RoleDepartments)
-	if n.Has("role") {
-		n.fields(keys{
-			"role":  into(&p.Role, role),
-			"level": into(&p.Level, oneOf(LevelNational, LevelProvince, LevelPrefecture, LevelCounty, LevelOwn)),
-		}, "role")
-	} else {
-		p.Role = role(n)
-	}
-	leveled := slices.Contains([]Role{RolePublicSecurity, RoleCyberspace}, p.Role)
-	switch {
-	case leveled && p.Level == "":
-		n.fail("%s needs a level", p.Role)
-	case !leveled && p.Level != "":
-		n.fail("%s has no level", p.Role)
-	}
-	return p
+// lineScope is what a duty or a follow-up applies to.
+type lineScope struct {
+	Scope
+	When condition `json:"when"`
 }
 
-func (n node) fixtures() (f Fixtures) {
-	n.fields(keys{
-		"hit":     into(&f.Hit, oneOrMore(node.fixture)),
-		"below":   into(&f.Below, oneOrMore(node.fixture)),
-		"missing": into(&f.Missing, oneOrMore(node.fixture)),
-	})
-	return f
+// UnmarshalJSON reads a duty.
+func (d *DutyRule) UnmarshalJSON(raw []byte) error {
+	type plain DutyRule
+	in := struct {
+		*plain
+		For lineScope `json:"for"`
+	}{plain: (*plain)(d)}
+	err := json.Unmarshal(raw, &in)
+	d.For, d.When = in.For.Scope, in.For.When.Condition
+	d.For.aboutIncidents()
+	return err
 }
 
-func (n node) fixture() (f Fixture) {
-	var facility Facility
-	n.fields(keys{
-		"at":       into(&f.At, node.instant),
-		"report":   into(&f.Case.Report, node.report),
-		"facility": func(n node) { n.facility(&facility) },
-		"central":  into(&f.Case.Operator.Central, node.boolean),
-	})
-	f.Case.Facilities = []Facility{facility}
-	return f
+// UnmarshalJSON reads a follow-up.
+func (f *FollowUp) UnmarshalJSON(raw []byte) error {
+	type plain FollowUp
+	in := struct {
+		*plain
+		For lineScope `json:"for"`
+	}{plain: (*plain)(f)}
+	err := json.Unmarshal(raw, &in)
+	f.For, f.When = in.For.Scope, in.For.When.Condition
+	f.For.aboutIncidents()
+	return err
 }
 
-func (n node) facility(f *Facility) {
-	n.fields(keys{
-		"id":     into(&f.ID, node.text),
-		"region": into(&f.Region, node.region),
-		"sector": into(&f.Sector, node.text),
-		"cii":    into(&f.CII, node.boolean),
-	})
+func (s *Scope) aboutIncidents() {
+	if s.About == nil {
+		s.About = []event.About{event.AboutIncident}
+	}
 }
 
-// report reads the data of a report in the form that a sender would write.
-func (n node) report() event.Report {
-	var r event.Report
-	before := n.Faults()
-	value := n.Plain()
-	if n.Faults() > before {
-		return r
+// UnmarshalJSON reads a role alone, or a role with its level.
+func (p *Party) UnmarshalJSON(raw []byte) error {
+	if raw[0] == '"' {
+		return json.Unmarshal(raw, &p.Role)
 	}
-	raw, err := json.Marshal(value)
-	if err != nil {
-		n.fail("%v", err)
-		return r
+	type plain Party
+	return json.Unmarshal(raw, (*plain)(p))
+}
+
+// UnmarshalJSON reads a case; decodeReports reads its report.
+func (f *Fixture) UnmarshalJSON(raw []byte) error {
+	var in struct {
+		At       time.Time       `json:"at"`
+		Report   json.RawMessage `json:"report"`
+		Facility Facility        `json:"facility"`
+		Central  bool            `json:"central"`
 	}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&r); err != nil {
-		n.fail("not a report: %v", err)
+	err := json.Unmarshal(raw, &in)
+	f.At, f.report = in.At, in.Report
+	f.Case.Operator.Central, f.Case.Facilities = in.Central, []Facility{in.Facility}
+	return err
+}
+
+// oneOrMore reads a value or a list of them.
+type oneOrMore[T any] []T
+
+func (l *oneOrMore[T]) UnmarshalJSON(raw []byte) error {
+	if raw[0] == '[' {
+		return json.Unmarshal(raw, (*[]T)(l))
 	}
-	return r
+	var one T
+	err := json.Unmarshal(raw, &one)
+	*l = oneOrMore[T]{one}
+	return err
 }

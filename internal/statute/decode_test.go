@@ -64,21 +64,23 @@ duties:
 `)
 	for path, part := range map[string]string{
 		"$.id":                                  "not an id",
-		"$.title":                               "en is missing",
+		"$.title.en":                            "is required",
 		"$.source":                              "want text",
 		"$.rank":                                "used twice",
 		"$.effective":                           "until must come after from",
 		"$.colour":                              "unknown key",
 		"$.criteria[1].id":                      `"a" is used twice`,
 		"$.criteria[0].grade":                   "not a grade",
-		"$.criteria[0].when.all[0]":             "unknown fact",
+		"$.criteria[0].when.all[0].fact":        "unknown fact",
 		"$.criteria[0].when.all[1].where.class": "unknown key",
 		"$.criteria[0].when.all[1].atLeast":     "want text",
 		"$.criteria[0].fixtures.hit.report":     "not a report",
 		"$.criteria[1].when":                    "needs a currency",
-		"$.duties[0].to":                        "needs a level",
-		"$.duties[0].act":                       "unknown",
-		"$.duties[1]":                           "departments are not named",
+		"$.duties[0].to.level":                  "need a level",
+		"$.duties[0].act":                       "must be one of report, forward, notify, crime-notice, got \"shout\"",
+		"$.duties[1].from":                      "departments are not named",
+		"$.duties[1].to":                        "an operator is told nothing",
+		"$.duties[1].within":                    "no time at all",
 	} {
 		assert.Contains(t, got[path], part, path)
 	}
@@ -153,7 +155,7 @@ func TestLoadNamesTheFileOfEachFault(t *testing.T) {
 	})
 	require.Error(t, err)
 	for _, part := range []string{
-		"other.yaml: $: source is missing", `no pack "elsewhere" here`, "is also that of", "stands in a file test-pack.yaml",
+		"other.yaml: $.source: is required", "other.yaml: $.effective: is required", `no pack "elsewhere" here`, "is also that of", "stands in a file test-pack.yaml",
 	} {
 		assert.ErrorContains(t, err, part)
 	}

@@ -41,6 +41,12 @@ func ParseLimit(s string) (Limit, error) {
 	return Limit{days: int(d / (24 * time.Hour))}, nil
 }
 
+// UnmarshalText reads what ParseLimit reads.
+func (l *Limit) UnmarshalText(text []byte) (err error) {
+	*l, err = ParseLimit(string(text))
+	return err
+}
+
 // After returns the moment, at +08:00, at which the limit ends when it starts at t.
 func (l Limit) After(t time.Time) time.Time {
 	t = t.In(event.Beijing)
@@ -66,18 +72,4 @@ func (l Limit) String() string {
 	default:
 		return fmt.Sprintf("PT%dH%s", hours, strings.TrimPrefix(event.FormatDuration(rest), "PT"))
 	}
-}
-
-// within reads the time that a line gives.
-func (n node) within() *Limit {
-	s := n.text()
-	if s == "" {
-		return nil // the fault is already added
-	}
-	l, err := ParseLimit(s)
-	if err != nil {
-		n.fail("%v", err)
-		return nil
-	}
-	return &l
 }

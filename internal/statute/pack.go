@@ -1,6 +1,7 @@
 package statute
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -10,23 +11,26 @@ import (
 
 // Pack is one instrument of the law.
 type Pack struct {
-	ID        string
-	Title     Text
-	Source    string // number of the instrument and the body that issued it
-	Rank      Text   // its place in the hierarchy of norms
-	Effective Effective
-	Note      Text
-	Criteria  []Criterion
-	Duties    []DutyRule
-	FollowUps []FollowUp
-	Retention *Retention // nil: the pack does not define how long records are kept
+	ID        string      `json:"id"`
+	Title     Text        `json:"title"`
+	Source    string      `json:"source"` // number of the instrument and the body that issued it
+	Rank      Text        `json:"rank"`   // its place in the hierarchy of norms
+	Effective Effective   `json:"effective"`
+	Note      Text        `json:"note"`
+	Criteria  []Criterion `json:"criteria"`
+	Duties    []DutyRule  `json:"duties"`
+	FollowUps []FollowUp  `json:"followUps"`
+	Retention *Retention  `json:"retention"` // nil: the pack does not define how long records are kept
 
-	SHA256 string // of Raw, in hex
-	Raw    []byte // as read; must not be changed
+	SHA256 string `json:"-"` // of Raw, in hex
+	Raw    []byte `json:"-"` // as read; must not be changed
 }
 
 // Text is a text in Chinese, which governs, and in English.
-type Text struct{ ZH, EN string }
+type Text struct {
+	ZH string `json:"zh"`
+	EN string `json:"en"`
+}
 
 // Effective is when an instrument is in force: from From until just before
 // Until; a zero Until has no end. A calendar date is midnight at +08:00.
@@ -39,44 +43,45 @@ func (e Effective) Contains(at time.Time) bool {
 
 // Criterion is a line that sets a grade.
 type Criterion struct {
-	ID         string
-	Grade      event.Grade
-	For        Scope // the cases that it applies to; Grade is not used
-	When       Condition
-	Citation   string
-	Quote      string // the clause in Chinese
-	Confidence event.Confidence
-	Note       Text
-	Fixtures   Fixtures
+	ID         string           `json:"id"`
+	Grade      event.Grade      `json:"grade"`
+	For        Scope            `json:"for"` // the cases that it applies to; Grade is not used
+	When       Condition        `json:"-"`
+	Citation   string           `json:"citation"`
+	Quote      string           `json:"quote"` // the clause in Chinese
+	Confidence event.Confidence `json:"confidence"`
+	Note       Text             `json:"note"`
+	Fixtures   Fixtures         `json:"fixtures"`
 
 	judged bool // a person's judgement is part of the condition
 }
 
 // DutyRule is a line that defines who tells whom.
 type DutyRule struct {
-	ID         string
-	For        Scope
-	When       Condition // nil: whenever the scope covers the case
-	From, To   Party
-	Act        event.Act
-	Within     *Limit // nil: promptly, without a number
-	Clock      Clock
-	Items      []string // items of the report that it discloses; nil: all
-	Manual     bool     // a person chooses the recipients: shown, never routed
-	Citation   string
-	Quote      string // the clause in Chinese
-	Confidence event.Confidence
-	Note       Text
+	ID         string           `json:"id"`
+	For        Scope            `json:"-"`
+	When       Condition        `json:"-"` // nil: whenever the scope covers the case
+	From       Party            `json:"from"`
+	To         Party            `json:"to"`
+	Act        event.Act        `json:"act"`
+	Within     *Limit           `json:"within"` // nil: promptly, without a number
+	Clock      Clock            `json:"clock"`
+	Items      []string         `json:"items"`  // items of the report that it discloses; nil: all
+	Manual     bool             `json:"manual"` // a person chooses the recipients: shown, never routed
+	Citation   string           `json:"citation"`
+	Quote      string           `json:"quote"` // the clause in Chinese
+	Confidence event.Confidence `json:"confidence"`
+	Note       Text             `json:"note"`
 }
 
 // Scope is the set of cases that a line applies to. Zero fields do not restrict.
 type Scope struct {
-	About   []event.About
-	Grade   event.Grade // from this grade on, under the pack of the line
-	Region  string      // prefix of a GB/T 2260 code
-	Sector  []string
-	CII     *bool // of the facility
-	Central *bool // of the operator: a central organ or its affiliated unit
+	About   []event.About `json:"about"`
+	Grade   event.Grade   `json:"grade"`  // from this grade on, under the pack of the line
+	Region  string        `json:"region"` // prefix of a GB/T 2260 code
+	Sector  []string      `json:"sector"`
+	CII     *bool         `json:"cii"`     // of the facility
+	Central *bool         `json:"central"` // of the operator: a central organ or its affiliated unit
 }
 
 func (s *Scope) coversCase(c *Case) bool {
@@ -119,12 +124,10 @@ const (
 	ClockHandled    Clock = "handled"    // handling has ended
 )
 
-var clocks = []Clock{ClockDiscovered, ClockReported, ClockGraded, ClockHandled}
-
 // Party is one end of a duty. The register resolves it to a desk.
 type Party struct {
-	Role  Role
-	Level Level // empty for roles that exist once for a facility or operator
+	Role  Role  `json:"role"`
+	Level Level `json:"level"` // empty for roles that exist once for a facility or operator
 }
 
 // Role is what a party is to the case.
@@ -174,21 +177,23 @@ type Operator struct {
 
 // Facility is what the law needs to know of a facility.
 type Facility struct {
-	ID     string
-	Region string // GB/T 2260
-	Sector string
-	CII    bool
+	ID     string `json:"id"`
+	Region string `json:"region"` // GB/T 2260
+	Sector string `json:"sector"`
+	CII    bool   `json:"cii"`
 }
 
 // Fixtures are cases with the verdict that a criterion must give for them.
 type Fixtures struct {
-	Hit     []Fixture // the criterion is met
-	Below   []Fixture // just short of it: not met
-	Missing []Fixture // a fact is missing: unknown
+	Hit     oneOrMore[Fixture] `json:"hit"`     // the criterion is met
+	Below   oneOrMore[Fixture] `json:"below"`   // just short of it: not met
+	Missing oneOrMore[Fixture] `json:"missing"` // a fact is missing: unknown
 }
 
 // Fixture is one such case.
 type Fixture struct {
 	Case Case
 	At   time.Time // zero: when the pack comes into force
+
+	report json.RawMessage // as written, until it is decoded into Case
 }

@@ -11,11 +11,11 @@ import (
 
 // Retention is the line of a pack that defines how long records must be kept.
 type Retention struct {
-	Keep       Months
-	Citation   string
-	Quote      string // the clause in Chinese
-	Confidence event.Confidence
-	Note       Text
+	Keep       Months           `json:"keep"`
+	Citation   string           `json:"citation"`
+	Quote      string           `json:"quote"` // the clause in Chinese
+	Confidence event.Confidence `json:"confidence"`
+	Note       Text             `json:"note"`
 }
 
 // Months is a time in calendar months.
@@ -37,6 +37,12 @@ func ParseMonths(s string) (Months, error) {
 		n *= 12
 	}
 	return Months(n), nil
+}
+
+// UnmarshalText reads what ParseMonths reads.
+func (m *Months) UnmarshalText(text []byte) (err error) {
+	*m, err = ParseMonths(string(text))
+	return err
 }
 
 // String writes ISO 8601 that ParseMonths reads as the same time.
@@ -68,28 +74,4 @@ func (s *Set) Retentions(at time.Time) (out []Retained) {
 		}
 	}
 	return out
-}
-
-func (n node) retention() *Retention {
-	var r Retention
-	n.fields(keys{
-		"keep":       into(&r.Keep, node.months),
-		"citation":   into(&r.Citation, node.text),
-		"quote":      into(&r.Quote, node.text),
-		"confidence": into(&r.Confidence, readConfidence),
-		"note":       into(&r.Note, node.bilingual),
-	}, "keep")
-	return &r
-}
-
-func (n node) months() Months {
-	s := n.text()
-	if s == "" {
-		return 0 // the fault is already added
-	}
-	m, err := ParseMonths(s)
-	if err != nil {
-		n.fail("%v", err)
-	}
-	return m
 }

@@ -47,83 +47,77 @@ func Load(fsys fs.FS) (*Set, error) {
 	if len(names) == 0 {
 		return nil, fault.New(fault.Reject, "statute: load", "%w", errors.New("no *.yaml here"))
 	}
-	var faults []fault.Detail
-	files := make(map[*Pack]string, len(names))
-	packs := make([]*Pack, 0, len(names))
-	for _, name := range names {
+	files := make([]file, len(names))
+	for i, name := range names {
 		raw, err := fs.ReadFile(fsys, name)
 		if err != nil {
 			return nil, fault.New(fault.Reject, "statute: load", "%w", err)
 		}
-		var own []fault.Detail
-		p := decode(raw, &own)
-		files[p] = name
-		faults = append(faults, inFile(name, own)...)
-		packs = append(packs, p)
+		p, doc := decode(raw)
+		files[i] = file{name, p, doc}
 	}
-	faults = append(faults, crossCheck(packs, files)...)
+	crossCheck(files)
+	var faults []fault.Detail
+	packs := make([]*Pack, len(files))
+	for i, f := range files {
+		for _, d := range f.doc.Faults() {
+			faults = append(faults, fault.Detail{Path: f.name + ": " + d.Path, Message: d.Message})
+		}
+		packs[i] = f.pack
+	}
 	if faults != nil {
 		return nil, fault.Invalid("statute: load", faults)
 	}
 	return newSet(packs), nil
 }
 
-func inFile(name string, details []fault.Detail) []fault.Detail {
-	for i := range details {
-		details[i].Path = name + ": " + details[i].Path
-	}
-	return details
+// file is a pack with the document that it was read from.
+type file struct {
+	name string
+	pack *Pack
+	doc  *document.Document
 }
 
 // crossCheck finds faults between packs: duplicate ids, and grades under a pack that is
 // missing or that itself depends on another.
-func crossCheck(packs []*Pack, files map[*Pack]string) (faults []fault.Detail) {
-	byID := make(map[string]*Pack)
-	for _, p := range packs {
-		before := len(faults)
-		n := at(&faults, files[p]+": $.id")
-		if p.ID != "" && byID[p.ID] != nil {
-			n.fail("the id %q is also that of %s", p.ID, files[byID[p.ID]])
+func crossCheck(files []file) {
+	byID := make(map[string]file)
+	for _, f := range files {
+		id := f.pack.ID
+		if first, taken := byID[id]; taken && id != "" {
+			f.doc.Fail("$.id", "the id %q is also that of %s", id, first.name)
 		}
-		byID[p.ID] = p
-		if want := p.ID + path.Ext(files[p]); p.ID != "" && files[p] != want {
-			n.fail("a pack %q stands in a file %s", p.ID, want)
+		byID[id] = f
+		if want := id + path.Ext(f.name); id != "" && f.name != want {
+			f.doc.Fail("$.id", "a pack %q stands in a file %s", id, want)
 		}
-		document.Locate(p.Raw, faults[before:])
 	}
-	for _, p := range packs {
-		before := len(faults)
-		p.conditions(func(where string, c Condition) {
+	for _, f := range files {
+		f.pack.conditions(func(at string, c Condition) {
 			g, ok := c.(*graded)
-			if !ok {
+			if !ok || g.statute == "" {
 				return
 			}
-			n := at(&faults, files[p]+": "+where)
-			switch other := byID[g.statute]; {
-			case other == nil:
-				n.fail("no pack %q here", g.statute)
-			case other == p || other.derived():
-				n.fail("%q looks at another grade itself: one step is all that is allowed", g.statute)
+			switch other, known := byID[g.statute]; {
+			case !known:
+				f.doc.Fail(at, "no pack %q here", g.statute)
+			case other.pack == f.pack || other.pack.derived():
+				f.doc.Fail(at, "%q looks at another grade itself: one step is all that is allowed", g.statute)
 			}
 		})
-		document.Locate(p.Raw, faults[before:])
 	}
-	return faults
 }
 
-// conditions visits every condition of a pack with the path of its line.
-func (p *Pack) conditions(visit func(where string, c Condition)) {
+// conditions visits every condition of a pack with its path.
+func (p *Pack) conditions(visit func(path string, c Condition)) {
 	for i := range p.Criteria {
-		c := &p.Criteria[i]
-		walk(c.When, func(part Condition) { visit(fmt.Sprintf("$.criteria[%d]", i), part) })
+		walkPaths(fmt.Sprintf("$.criteria[%d].when", i), p.Criteria[i].When, visit)
 	}
 	for i := range p.Duties {
-		d := &p.Duties[i]
-		walk(d.When, func(part Condition) { visit(fmt.Sprintf("$.duties[%d]", i), part) })
+		walkPaths(fmt.Sprintf("$.duties[%d].for.when", i), p.Duties[i].When, visit)
 	}
 	for i := range p.FollowUps {
-		f := &p.FollowUps[i]
-		walk(f.When, func(part Condition) { visit(fmt.Sprintf("$.followUps[%d]", i), part) })
+		walkPaths(fmt.Sprintf("$.followUps[%d].for.when", i), p.FollowUps[i].When, visit)
 	}
 }
 

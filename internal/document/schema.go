@@ -1,0 +1,256 @@
+package document
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"math/big"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+)
+
+// Schema is a JSON Schema (draft 2020-12) of one kind of document. Two of its annotations
+// are used in faults: "errorMessage", which editors show too, says what a subschema
+// demands; "description" of a member is added where the member is missing.
+type Schema struct {
+	compiled *jsonschema.Schema
+	source   any
+}
+
+// MustCompile compiles a schema that is part of the program, with its formats. It panics
+// if the schema is not valid.
+func MustCompile(files fs.FS, name string, formats map[string]func(string) error) *Schema {
+	s, err := compile(files, name, formats)
+	if err != nil {
+		panic(fmt.Errorf("schema %s: %w", name, err))
+	}
+	return s
+}
+
+func compile(files fs.FS, name string, formats map[string]func(string) error) (*Schema, error) {
+	f, err := files.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	source, err := jsonschema.UnmarshalJSON(f)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return nil, err
+	}
+	c := jsonschema.NewCompiler()
+	c.DefaultDraft(jsonschema.Draft2020)
+	c.AssertFormat()
+	for name, check := range formats {
+		c.RegisterFormat(&jsonschema.Format{Name: name, Validate: func(v any) error {
+			if text, ok := v.(string); ok {
+				return check(text)
+			}
+			return nil
+		}})
+	}
+	if err := c.AddResource(name, source); err != nil {
+		return nil, err
+	}
+	compiled, err := c.Compile(name)
+	return &Schema{compiled, source}, err
+}
+
+// broken is one rule that a value breaks. Its location leads to the value, or to a member
+// that is missing.
+type broken struct {
+	at      []string
+	message string
+	unknown bool     // the member is not in the schema
+	whole   bool     // the value is a mapping or a list whose parts may be in order
+	types   []string // what the value should be; nil: the message says what is wrong
+}
+
+// check returns the rules that a value breaks.
+func (s *Schema) check(v any) []broken {
+	var e *jsonschema.ValidationError
+	if !errors.As(s.compiled.Validate(v), &e) {
+		return nil
+	}
+	rules := s.collect(nil, e)
+	for i, b := range rules {
+		rules[i].whole = b.types == nil && !b.unknown && isContainer(valueAt(v, b.at))
+	}
+	return rules
+}
+
+func isContainer(v any) bool {
+	switch v.(type) {
+	case map[string]any, []any:
+		return true
+	}
+	return false
+}
+
+// valueAt returns the value at a location, or nil.
+func valueAt(v any, location []string) any {
+	for _, token := range location {
+		switch parent := v.(type) {
+		case map[string]any:
+			v = parent[token]
+		case []any:
+			i, err := strconv.Atoi(token)
+			if err != nil || i >= len(parent) {
+				return nil
+			}
+			v = parent[i]
+		default:
+			return nil
+		}
+	}
+	return v
+}
+
+func (s *Schema) collect(out []broken, e *jsonschema.ValidationError) []broken {
+	own := s.subschema(e.SchemaURL)
+	message, _ := own["errorMessage"].(string)
+	add := func(name, format string, args ...any) {
+		b := broken{at: e.InstanceLocation, message: fmt.Sprintf(format, args...)}
+		if name != "" {
+			b.at = slices.Concat(b.at, []string{name})
+		}
+		out = append(out, b)
+	}
+	switch k := e.ErrorKind.(type) {
+	case *kind.Required:
+		for _, name := range k.Missing {
+			add(name, "%s", missing(own, name, message))
+		}
+	case *kind.DependentRequired:
+		for _, name := range k.Missing {
+			add(name, "%s", missing(own, name, message))
+		}
+	case *kind.AdditionalProperties:
+		for _, name := range k.Properties {
+			add(name, "unknown key: want one of %s", strings.Join(names(own), ", "))
+			out[len(out)-1].unknown = true
+		}
+	case *kind.Type:
+		add("", "")
+		out[len(out)-1].types = k.Want
+	case *kind.UniqueItems:
+		add(strconv.Itoa(k.Duplicates[1]), "is given twice")
+	case *kind.AnyOf, *kind.OneOf, *kind.Not:
+		add("", "%s", message)
+	default:
+		if len(e.Causes) == 0 {
+			add("", "%s", explain(e.ErrorKind, message))
+			break
+		}
+		for _, cause := range e.Causes {
+			out = s.collect(out, cause)
+		}
+	}
+	return out
+}
+
+// missing says that a member is missing, and what it is for.
+func missing(own map[string]any, name, message string) string {
+	if message != "" {
+		return "is required: " + message
+	}
+	properties, _ := own["properties"].(map[string]any)
+	property, _ := properties[name].(map[string]any)
+	if text, ok := property["description"].(string); ok {
+		return "is required: " + text
+	}
+	return "is required"
+}
+
+func names(own map[string]any) []string {
+	properties, _ := own["properties"].(map[string]any)
+	return slices.Sorted(maps.Keys(properties))
+}
+
+// subschema returns the part of the schema at a location.
+func (s *Schema) subschema(location string) map[string]any {
+	_, pointer, _ := strings.Cut(location, "#")
+	if plain, err := url.PathUnescape(pointer); err == nil {
+		pointer = plain
+	}
+	unescape := strings.NewReplacer("~1", "/", "~0", "~")
+	var tokens []string
+	for _, token := range strings.Split(pointer, "/")[1:] {
+		tokens = append(tokens, unescape.Replace(token))
+	}
+	own, _ := valueAt(s.source, tokens).(map[string]any)
+	return own
+}
+
+// explain says what a rule demands, in the words of the schema where it has any.
+func explain(k jsonschema.ErrorKind, message string) string {
+	switch k := k.(type) {
+	case *kind.Enum:
+		return got(words(message, "must be one of "+values(k.Want)), k.Got)
+	case *kind.Const:
+		return got(words(message, "must be "+values([]any{k.Want})), k.Got)
+	case *kind.Pattern:
+		return got(words(message, "must match "+k.Want), k.Got)
+	case *kind.Format:
+		return k.Err.Error()
+	case *kind.MinLength:
+		if k.Got == 0 {
+			return words(message, "must not be empty")
+		}
+		return words(message, fmt.Sprintf("must have at least %d characters", k.Want))
+	case *kind.MaxLength:
+		return words(message, fmt.Sprintf("must have at most %d characters, not %d", k.Want, k.Got))
+	case *kind.MinItems:
+		if k.Want == 1 {
+			return words(message, "must have at least one item")
+		}
+		return words(message, fmt.Sprintf("must have at least %d items, not %d", k.Want, k.Got))
+	case *kind.MaxItems:
+		return words(message, fmt.Sprintf("must have at most %d items, not %d", k.Want, k.Got))
+	case *kind.Minimum:
+		return words(message, "must be at least "+decimalOf(k.Want))
+	case *kind.Maximum:
+		return words(message, "must be at most "+decimalOf(k.Want))
+	case *kind.ExclusiveMinimum:
+		return words(message, "must be above "+decimalOf(k.Want))
+	case *kind.ExclusiveMaximum:
+		return words(message, "must be below "+decimalOf(k.Want))
+	}
+	return words(message, fmt.Sprintf("breaks the rule %s of its schema", strings.Join(k.KeywordPath(), "/")))
+}
+
+func words(message, otherwise string) string {
+	if message != "" {
+		return message
+	}
+	return otherwise
+}
+
+// got adds a scalar value to a message.
+func got(message string, v any) string {
+	switch v := v.(type) {
+	case string:
+		return fmt.Sprintf("%s, got %q", message, v)
+	case json.Number, float64, bool:
+		return fmt.Sprintf("%s, got %v", message, v)
+	}
+	return message
+}
+
+func values(list []any) string {
+	out := make([]string, len(list))
+	for i, v := range list {
+		out[i] = fmt.Sprint(v)
+	}
+	return strings.Join(out, ", ")
+}
+
+func decimalOf(r *big.Rat) string {
+	f, _ := r.Float64()
+	return strconv.FormatFloat(f, 'f', -1, 64)
+}

@@ -1,0 +1,67 @@
+package statute
+
+import (
+	"encoding/json"
+	"io/fs"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/schemas"
+)
+
+// TestSchema_NamesWhatTheProgramKnows: the schema lists the facts that a condition may
+// name and the items of a report; whoever adds one adds it there too.
+func TestSchema_NamesWhatTheProgramKnows(t *testing.T) {
+	raw, err := fs.ReadFile(schemas.Statutes, "pack.v1.json")
+	require.NoError(t, err)
+	var pack struct {
+		Defs struct {
+			ReportPath struct{ Enum []string }
+			Comparison struct {
+				Properties struct{ Fact struct{ Enum []string } }
+			}
+			Wideness, Seriousness struct{ Enum []string }
+		} `json:"$defs"`
+	}
+	require.NoError(t, json.Unmarshal(raw, &pack))
+	require.Equal(t, event.ReportPaths, slices.Sorted(slices.Values(pack.Defs.ReportPath.Enum)))
+	var known []string
+	for _, f := range facts {
+		known = append(known, f.path)
+	}
+	require.Equal(t, known, pack.Defs.Comparison.Properties.Fact.Enum)
+	require.Equal(t, wideness, pack.Defs.Wideness.Enum)
+	require.Equal(t, seriousness, pack.Defs.Seriousness.Enum)
+}
+
+// TestSchema_EachFactHasItsLimit: a comparison of each fact takes a limit of its kind and
+// the keys that narrow it, and no others.
+func TestSchema_EachFactHasItsLimit(t *testing.T) {
+	limits := map[kind]string{duration: "PT1H", number: "5", share: "0.5", money: "5, currency: CNY", ordinal: "none"}
+	narrow := map[string]string{"scope": "overall", "cii": "true", "class": "[central]", "page": "home", "level": "province"}
+	decode := func(when string) error {
+		_, err := Decode([]byte(minimal + "criteria:\n  - {id: a, grade: major, when: {" + when + "}}\n"))
+		return err
+	}
+	for _, f := range facts {
+		for k, limit := range limits {
+			fits := k == f.kind || k == share && f.kind == number
+			for _, key := range []string{"atLeast", "above"} {
+				err := decode("fact: " + f.path + ", " + key + ": " + limit)
+				require.Equal(t, fits, err == nil, "%s %s: %v", f.path, limit, err)
+			}
+		}
+		for _, is := range []string{"true", "false"} {
+			require.Equal(t, f.kind == boolean, decode("fact: "+f.path+", is: "+is) == nil, f.path)
+		}
+		require.Error(t, decode("fact: "+f.path), f.path)
+		value := map[bool]string{true: "is: true", false: "atLeast: " + limits[f.kind]}[f.kind == boolean]
+		for key, word := range narrow {
+			err := decode("fact: " + f.path + ", where: {" + key + ": " + word + "}, " + value)
+			require.Equal(t, slices.Contains(f.where, key), err == nil, "%s %s: %v", f.path, key, err)
+		}
+	}
+}
