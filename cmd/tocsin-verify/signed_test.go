@@ -51,11 +51,11 @@ func TestReceipts(t *testing.T) {
 	require.Contains(t, out, `"kind":"receipt"`)
 
 	for want, other := range map[string]string{
-		"the receipt is of another": strings.Replace(event, "调度", "结算", 1),
-		"tocsin.report.final.v1":    strings.Replace(event, "initial", "final", 1),
-		"urn:other:mill":            strings.Replace(event, "urn:tocsin:operator", "urn:other", 1),
-		"\"r2\"":                    strings.Replace(event, "r1", "r2", 1),
-		"stands there twice":        strings.Replace(event, `{"spec`, `{"data":{},"spec`, 1),
+		"the receipt is of another":    strings.Replace(event, "调度", "结算", 1),
+		"tocsin.report.final.v1":       strings.Replace(event, "initial", "final", 1),
+		"urn:other:mill":               strings.Replace(event, "urn:tocsin:operator", "urn:other", 1),
+		"\"r2\"":                       strings.Replace(event, "r1", "r2", 1),
+		"duplicate object member name": strings.Replace(event, `{"spec`, `{"data":{},"spec`, 1),
 	} {
 		s.write(t, "other", other)
 		code, _, errOut = s.verify(s.path("receipt"), "--report", s.path("other"))

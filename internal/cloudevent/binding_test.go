@@ -206,7 +206,7 @@ func TestFromHTTPBatch(t *testing.T) {
 	require.Len(t, events, 5)
 	require.NoError(t, events[0].Err)
 	require.Equal(t, fullEvent, string(events[0].Raw))
-	requireFaults(t, events[1].Err, "$.a is not JSON at byte 5: a colon is missing")
+	requireFaults(t, events[1].Err, "$.a is not JSON at byte 5: invalid character '1' after object name (expecting ':')")
 	require.Equal(t, `{"a" 1}`, string(events[1].Raw))
 	requireFaults(t, events[2].Err, "$ must be a JSON object")
 	requireFaults(t, events[3].Err, "$.data.containsNoStateSecrets is", "$.data.discoveredAt is", "$.data.facilities is")

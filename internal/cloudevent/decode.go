@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
@@ -185,20 +186,16 @@ func (e *envelope) event(f *faults) (*Event, error) {
 	if err := f.err(opParse); err != nil {
 		return nil, err
 	}
-	var buffer [2048]byte // longer than most
-	canonical, err := appendCanonical(buffer[:0], e.tree)
-	if err != nil {
-		f.add("$.data", "has no canonical form (RFC 8785): %v", err)
+	var err error
+	if ev.Digest, err = evidence.CanonicalDigest(e.data); err != nil {
+		f.add("$.data", "has no digest: %v", err)
 		return nil, f.err(opParse)
 	}
-	if !readReport(&ev.Report, e.tree) {
-		// A clone keeps the buffer on the stack.
-		if ev.Report, err = event.ParseReport(bytes.Clone(canonical)); err != nil {
-			return nil, fault.New(fault.Reject, opParse, "data that passed its schema cannot be read: %w", err)
-		}
+	if ev.Report, err = event.ParseReport(e.data); err != nil {
+		return nil, fault.New(fault.Reject, opParse, "data that passed its schema cannot be read: %w", err)
 	}
 	ev.Warnings = warnOfTimes(ev.Warnings, "$.data", e.tree)
-	ev.Data, ev.Raw, ev.Digest = e.data, e.raw, hexSHA256(canonical)
+	ev.Data, ev.Raw = e.data, e.raw
 	return ev, nil
 }
 

@@ -1,11 +1,16 @@
 package cloudevent
 
 import (
+	"bytes"
+	"errors"
+	"io"
 	"strconv"
 	"strings"
 	"sync"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Bounds on the shape of an event, which also bound the cost of a refusal.
@@ -18,29 +23,29 @@ const (
 // fewer fields.
 const fewNames = 32
 
-// walker reads one JSON text (RFC 8259) in one pass, more strictly than encoding/json: a
+// walker reads one JSON text (RFC 8259) in one pass, more strictly than a decoder: a
 // duplicate name, invalid UTF-8 and a lone surrogate are faults, each with its path. It
 // continues after such a fault and stops at the first syntax error.
 //
 // Numbers become float64, over which RFC 8785 defines the canonical form; a number that
 // does not fit is a fault.
 type walker struct {
+	tokens *jsontext.Decoder
 	src    string // strings without escapes are parts of it
-	pos    int
 	root   string // path of the outermost value
 	depth  int
 	values int
 	steps  []step
 	nodes  value
 	faults *faults
-	broken bool // syntax error: nothing after pos was read
+	broken bool // syntax error: nothing after it was read
 
 	members    []member // of the outermost object, in order, each name once
 	attributes []node   // room for those that Parse finds among them
 }
 
 // walkers keeps finished walkers, to reuse their memory.
-var walkers = sync.Pool{New: func() any { return new(walker) }}
+var walkers = sync.Pool{New: func() any { return &walker{tokens: new(jsontext.Decoder)} }}
 
 // maxKeptNodes is up to how many nodes a finished walker may have room for to be reused.
 const maxKeptNodes = 4096
@@ -55,6 +60,7 @@ type member struct {
 func walk(src []byte, root string, depth int, f *faults) *walker {
 	w := walkers.Get().(*walker)
 	w.src, w.root, w.depth, w.faults = string(src), root, depth, f
+	w.tokens.Reset(bytes.NewBuffer(src), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	return w
 }
 
@@ -66,24 +72,23 @@ func (w *walker) done() {
 	clear(w.nodes)
 	clear(w.steps[:cap(w.steps)])
 	clear(w.attributes)
-	*w = walker{nodes: w.nodes[:0], steps: w.steps[:0], members: w.members[:0], attributes: w.attributes[:0]}
+	w.tokens.Reset(bytes.NewBuffer(nil))
+	*w = walker{tokens: w.tokens, nodes: w.nodes[:0], steps: w.steps[:0], members: w.members[:0], attributes: w.attributes[:0]}
 	walkers.Put(w)
 }
 
 // document reads the one value that src must contain.
 func (w *walker) document() value {
-	w.space()
-	if w.pos == len(w.src) {
-		w.broken = true
-		w.faults.add(w.root, "is empty: want a JSON object")
+	if strings.Trim(w.src, space) == "" {
+		w.stop(w.root, "is empty: want a JSON object")
 		return nil
 	}
 	w.value("")
 	if w.broken {
 		return nil
 	}
-	end := w.pos
-	if w.space(); w.pos < len(w.src) {
+	end := w.offset()
+	if strings.Trim(w.src[end:], space) != "" {
 		w.faults.add(w.root, "has %d more bytes behind its end at byte %d", len(w.src)-end, end)
 	}
 	return w.nodes
@@ -94,104 +99,95 @@ func (w *walker) of(m member) value { return w.nodes[m.at : m.at+w.nodes[m.at].s
 
 func (w *walker) path() string { return joinPath(w.root, w.steps) }
 
-func (w *walker) syntax(format string, args ...any) {
-	if !w.broken {
-		w.broken = true
-		w.faults.add(w.path(), "is not JSON at byte "+strconv.Itoa(w.pos)+": "+format, args...)
-	}
+// offset returns the index after the last token.
+func (w *walker) offset() int { return int(w.tokens.InputOffset()) }
+
+// stop ends the reading with a fault.
+func (w *walker) stop(path, format string, args ...any) {
+	w.broken = true
+	w.faults.add(path, format, args...)
 }
 
-func (w *walker) space() {
-	for w.pos < len(w.src) {
-		switch w.src[w.pos] {
-		case ' ', '\t', '\n', '\r':
-			w.pos++
-		default:
-			return
-		}
+// failed reports whether the tokenizer has found a syntax error, which ends the reading.
+func (w *walker) failed(err error) bool {
+	if err == nil {
+		return false
 	}
+	var at *jsontext.SyntacticError
+	if errors.As(err, &at) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		w.stop(w.path(), "is not JSON at byte %d: %v", at.ByteOffset, at.Err)
+	} else {
+		w.stop(w.path(), "is not JSON at byte %d: it does not end", len(w.src))
+	}
+	return true
 }
 
-// next skips space and returns the next byte, or 0 at the end, which no JSON text
-// contains outside of strings.
-func (w *walker) next() byte {
-	if w.space(); w.pos < len(w.src) {
-		return w.src[w.pos]
-	}
-	return 0
-}
-
-// value reads a value, with everything nested in it, into nodes.
-func (w *walker) value(name string) {
+// value reads a value, with everything nested in it, into nodes, and returns where it
+// starts in src.
+func (w *walker) value(name string) (start int) {
 	if w.values++; w.values > maxValues {
-		w.broken = true
-		w.faults.add(w.root, "has more than %d values", maxValues)
-		return
+		w.stop(w.root, "has more than %d values", maxValues)
+		return 0
 	}
 	at := len(w.nodes)
 	w.nodes = append(w.nodes, node{name: name, size: 1})
-	n := &w.nodes[at] // valid until nodes grow
-	switch c := w.next(); {
-	case c == '{':
-		n.kind = jsonObject
-		w.nested(at, (*walker).object)
-	case c == '[':
-		n.kind = jsonArray
-		w.nested(at, (*walker).array)
-	case c == '"':
-		n.kind, n.text = jsonString, w.text()
-	case c == '-' || '0' <= c && c <= '9':
-		n.kind, n.num = jsonNumber, w.number()
-	case c == 't':
+	switch w.tokens.PeekKind() {
+	case jsontext.KindBeginObject:
+		w.nodes[at].kind = jsonObject
+		return w.nested(at, (*walker).object)
+	case jsontext.KindBeginArray:
+		w.nodes[at].kind = jsonArray
+		return w.nested(at, (*walker).array)
+	}
+	raw, err := w.tokens.ReadValue()
+	if w.failed(err) {
+		return 0
+	}
+	switch n := &w.nodes[at]; raw.Kind() {
+	case jsontext.KindString:
+		n.kind, n.text = jsonString, w.text(raw)
+	case jsontext.KindNumber:
+		n.kind, n.num = jsonNumber, w.number(raw)
+	case jsontext.KindTrue:
 		n.kind, n.num = jsonBoolean, 1
-		w.literal("true")
-	case c == 'f':
+	case jsontext.KindFalse:
 		n.kind = jsonBoolean
-		w.literal("false")
-	case c == 'n':
-		n.kind = jsonNull
-		w.literal("null")
-	case w.pos == len(w.src):
-		w.syntax("it ends where a value is expected")
 	default:
-		w.syntax("a value cannot begin with %q", w.char())
+		n.kind = jsonNull
 	}
+	return w.offset() - len(raw)
 }
 
-func (w *walker) char() rune {
-	r, _ := utf8.DecodeRuneInString(w.src[w.pos:])
-	return r
-}
-
-func (w *walker) nested(at int, read func(w *walker, at int)) {
+// nested reads an array or an object with its brackets.
+func (w *walker) nested(at int, read func(w *walker, at int)) (start int) {
 	if w.depth++; w.depth > maxDepth {
-		w.broken = true
-		w.faults.add(w.path(), "is nested more than %d deep", maxDepth)
-		return
+		w.stop(w.path(), "is nested more than %d deep", maxDepth)
+		return 0
 	}
-	read(w, at)
+	if _, err := w.tokens.ReadToken(); w.failed(err) {
+		return 0
+	}
+	start = w.offset() - 1
+	if read(w, at); w.broken {
+		return 0
+	}
+	_, err := w.tokens.ReadToken() // the closing bracket
+	w.failed(err)
 	w.depth--
 	w.nodes[at].size = len(w.nodes) - at
+	return start
 }
 
 func (w *walker) object(at int) {
 	outermost := len(w.steps) == 0
 	var names map[string]bool // used once there are more than fewNames
-	w.pos++
-	if w.next() == '}' {
-		w.pos++
-		return
-	}
-	for count := 0; ; {
-		if w.next() != '"' {
-			w.syntax("a member must begin with a name in double quotes")
+	for count := 1; w.tokens.PeekKind() != jsontext.KindEndObject; count++ {
+		raw, err := w.tokens.ReadValue()
+		if w.failed(err) {
 			return
 		}
-		m := member{begin: w.pos, at: len(w.nodes)}
-		name := w.text()
-		if w.broken {
-			return
-		}
+		m := member{begin: w.offset() - len(raw), at: len(w.nodes)}
+		name := w.text(raw)
 		w.steps = append(w.steps, step{name: name, named: true})
 		twice := names[name]
 		if names == nil {
@@ -200,24 +196,17 @@ func (w *walker) object(at int) {
 		if twice {
 			w.faults.add(w.path(), "is given twice")
 		}
-		if w.next() != ':' {
-			w.syntax("a colon is missing behind a name")
+		if m.start = w.value(name); w.broken {
 			return
 		}
-		w.pos++
-		w.space()
-		m.start = w.pos
-		w.value(name)
-		if m.end = w.pos; w.broken {
-			return
-		}
+		m.end = w.offset()
 		w.steps = w.steps[:len(w.steps)-1]
 		if twice {
 			w.nodes = w.nodes[:m.at]
 		} else if outermost {
 			w.members = append(w.members, m)
 		}
-		if count++; count == fewNames {
+		if count == fewNames {
 			names = make(map[string]bool)
 			for e := range w.nodes[at:].entries {
 				names[e[0].name] = true
@@ -225,90 +214,21 @@ func (w *walker) object(at int) {
 		} else if names != nil {
 			names[name] = true
 		}
-		if more := w.separator('}'); !more {
-			return
-		}
 	}
 }
 
 func (w *walker) array(int) {
-	w.pos++
-	if w.next() == ']' {
-		w.pos++
-		return
-	}
-	for i := 0; ; i++ {
+	for i := 0; w.tokens.PeekKind() != jsontext.KindEndArray; i++ {
 		w.steps = append(w.steps, step{index: i})
-		w.value("")
-		if w.broken {
+		if w.value(""); w.broken {
 			return
 		}
 		w.steps = w.steps[:len(w.steps)-1]
-		if more := w.separator(']'); !more {
-			return
-		}
 	}
 }
 
-// separator reads the comma or the closing bracket after an entry.
-func (w *walker) separator(closing byte) (more bool) {
-	switch w.next() {
-	case ',':
-		w.pos++
-		return true
-	case closing:
-		w.pos++
-	default:
-		w.syntax("a comma or %c is missing", closing)
-	}
-	return false
-}
-
-func (w *walker) literal(word string) {
-	if !strings.HasPrefix(w.src[w.pos:], word) {
-		w.syntax("want %s", word)
-		return
-	}
-	w.pos += len(word)
-}
-
-func (w *walker) digits() bool {
-	begin := w.pos
-	for w.pos < len(w.src) && '0' <= w.src[w.pos] && w.src[w.pos] <= '9' {
-		w.pos++
-	}
-	return w.pos > begin
-}
-
-func (w *walker) skip(set string) bool {
-	if w.pos < len(w.src) {
-		for i := range len(set) {
-			if w.src[w.pos] == set[i] {
-				w.pos++
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// number reads a number by the grammar of RFC 8259 section 6.
-func (w *walker) number() float64 {
-	begin := w.pos
-	w.skip("-")
-	ok := w.skip("0") || w.digits()
-	if ok && w.skip(".") {
-		ok = w.digits()
-	}
-	if ok && w.skip("eE") {
-		w.skip("+-")
-		ok = w.digits()
-	}
-	if !ok {
-		w.syntax("a number is incomplete")
-		return 0
-	}
-	v, err := strconv.ParseFloat(w.src[begin:w.pos], 64)
+func (w *walker) number(raw jsontext.Value) float64 {
+	v, err := strconv.ParseFloat(string(raw), 64)
 	if err != nil {
 		w.faults.add(w.path(), "is beyond the range of a number (IEEE 754 double, RFC 8785)")
 		return 0
@@ -319,102 +239,50 @@ func (w *walker) number() float64 {
 	return v
 }
 
-// text reads a string. One without escapes, as nearly all are, is a slice of src.
-func (w *walker) text() string {
-	w.pos++
-	rest, bits := w.src[w.pos:], byte(0)
-	for i := range len(rest) {
-		switch c := rest[i]; {
-		case c == '"' && (bits < utf8.RuneSelf || utf8.ValidString(rest[:i])):
-			w.pos += i + 1
-			return rest[:i]
-		case c < ' ', c == '\\', c == '"':
-			return w.escapedText()
-		default:
-			bits |= c
-		}
+// text decodes the string that was just read. One without escapes, as nearly all are, is
+// a part of src.
+func (w *walker) text(raw jsontext.Value) string {
+	end := w.offset()
+	plain := w.src[end-len(raw)+1 : end-1]
+	if strings.IndexByte(plain, '\\') < 0 && utf8.ValidString(plain) {
+		return plain
 	}
-	return w.escapedText()
+	text, err := jsontext.AppendUnquote(nil, raw)
+	if err != nil {
+		w.invalidText(plain)
+	}
+	return string(text)
 }
 
-func (w *walker) escapedText() string {
-	var out []byte
-	valid := true
-	for w.pos < len(w.src) {
-		c := w.src[w.pos]
+// invalidText adds the faults of a string that is not Unicode.
+func (w *walker) invalidText(plain string) {
+	if !utf8.ValidString(plain) {
+		w.faults.add(w.path(), "is not valid UTF-8")
+	}
+	for i := 0; i < len(plain); i++ {
+		if plain[i] != '\\' {
+			continue
+		}
+		if i++; plain[i] != 'u' {
+			continue
+		}
+		high, low := codeUnit(plain[i-1:]), codeUnit(plain[i+5:])
+		i += 4
 		switch {
-		case c == '"':
-			w.pos++
-			if !valid {
-				w.faults.add(w.path(), "is not valid UTF-8")
-			}
-			return string(out)
-		case c < ' ':
-			w.syntax("a string contains the control character U+%04X, which must be escaped", c)
-			return ""
-		case c == '\\':
-			if out = w.escape(out); w.broken {
-				return ""
-			}
-		case c < utf8.RuneSelf:
-			out = append(out, c)
-			w.pos++
+		case !utf16.IsSurrogate(high):
+		case utf16.DecodeRune(high, low) != utf8.RuneError:
+			i += 6
 		default:
-			r, size := utf8.DecodeRuneInString(w.src[w.pos:])
-			valid = valid && (r != utf8.RuneError || size > 1)
-			out = utf8.AppendRune(out, r)
-			w.pos += size
+			w.faults.add(w.path(), `contains a lone surrogate \u%04x`, high)
 		}
 	}
-	w.syntax("a string does not end")
-	return ""
 }
 
-// escape reads one escape, or the two of a surrogate pair.
-func (w *walker) escape(out []byte) []byte {
-	if w.pos+1 == len(w.src) {
-		w.syntax("a string does not end")
-		return out
+// codeUnit returns the value of the escape \uXXXX at the beginning of a string, or 0.
+func codeUnit(s string) rune {
+	if len(s) < 6 || s[0] != '\\' || s[1] != 'u' {
+		return 0
 	}
-	if i := strings.IndexByte(`"\/bfnrt`, w.src[w.pos+1]); i >= 0 {
-		w.pos += 2
-		return append(out, "\"\\/\b\f\n\r\t"[i])
-	}
-	high, ok := w.unicode()
-	if !ok {
-		w.syntax("a string contains an escape that JSON does not know")
-		return out
-	}
-	if !utf16.IsSurrogate(high) {
-		return utf8.AppendRune(out, high)
-	}
-	back := w.pos
-	if low, ok := w.unicode(); ok {
-		if r := utf16.DecodeRune(high, low); r != utf8.RuneError {
-			return utf8.AppendRune(out, r)
-		}
-		w.pos = back
-	}
-	w.faults.add(w.path(), `contains a lone surrogate \u%04x`, high)
-	return utf8.AppendRune(out, utf8.RuneError)
-}
-
-// unicode reads \uXXXX, or nothing.
-func (w *walker) unicode() (rune, bool) {
-	if w.pos+6 > len(w.src) || w.src[w.pos] != '\\' || w.src[w.pos+1] != 'u' {
-		return 0, false
-	}
-	var r rune
-	for _, c := range w.src[w.pos+2 : w.pos+6] {
-		switch {
-		case '0' <= c && c <= '9':
-			r = r<<4 | (c - '0')
-		case 'a' <= c|0x20 && c|0x20 <= 'f':
-			r = r<<4 | (c | 0x20 - 'a' + 10)
-		default:
-			return 0, false
-		}
-	}
-	w.pos += 6
-	return r, true
+	n, _ := strconv.ParseUint(s[2:6], 16, 16) // 0 for what is not hexadecimal
+	return rune(n)
 }
