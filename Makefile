@@ -8,12 +8,6 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.8.0
 GOSEC       := github.com/securego/gosec/v2/cmd/gosec@v2.22.10
 
-# encoding/json as its second version has it: a third more records a second through
-# the index. A Go that does not know it builds the same program without.
-ifneq (,$(shell GOEXPERIMENT=jsonv2 $(GO) version 2>/dev/null))
-export GOEXPERIMENT := jsonv2
-endif
-
 # The same sources give the same bytes, wherever they lie.
 BUILD := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false
 

@@ -9,8 +9,7 @@
 //	go run . -rounds 1 -overload 1m            and twice the load that tocsin can take
 //	go run . -grow 0,1000000,5000000           and tocsin with a large ledger
 //
-// Contenders and tocsin are built alike, with the settings of the environment: make
-// builds the product with GOEXPERIMENT=jsonv2, so set it here too.
+// Contenders and tocsin are built alike, with the settings of the environment.
 //
 // The driver plays the operators and the three desks. It publishes structured CloudEvents
 // of 1 KB, 5 % of them especially grave with three authorities each and 1 % invalid, and
