@@ -2,7 +2,9 @@ package render
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nkeys"
 	"github.com/stretchr/testify/require"
@@ -61,4 +63,33 @@ func TestRow_OfADesksOwnAct(t *testing.T) {
 		p.Row(api.RowOf(full, 9, &event.Acknowledgement{At: noon, Officer: "shift"}, nil, noon))
 	})
 	require.Contains(t, en, "[acknowledged] shift")
+}
+
+// A kind that is a line of the table is printed without a function of its own.
+func TestStory_OfAnAddedKind(t *testing.T) {
+	type inspection struct {
+		Desk   string      `json:"desk"`
+		At     *time.Time  `json:"at"`
+		Grade  event.Grade `json:"grade"`
+		Items  []string    `json:"items"`
+		Record uint64      `json:"record"`
+		Reason string      `json:"reason"`
+	}
+	before := event.Kinds
+	t.Cleanup(func() { event.Kinds = before })
+	event.Kinds = append(slices.Clone(before), event.Kind{
+		Name: "inspected", Body: func() any { return new(inspection) }, Timeline: 16, Words: [2]string{"检查", "inspected"},
+		Summary: []string{"desk", "at", "grade", "items", "record", "reason"},
+	})
+	printed := func(body string) (zh, en string) {
+		return lines(func(p *Printer) {
+			require.NoError(t, p.Story(api.StoryEntry{Record: 7, Type: "inspected", At: noon, Subject: "incident.inspected.mill.flood.1", Body: json.RawMessage(body)}))
+		})
+	}
+	zh, en := printed(`{"desk":"hall","at":"2026-03-01T04:00:00Z","grade":"major","items":["a","b"],"record":5,"reason":"x\ny"}`)
+	require.Contains(t, zh, "  检查  hall  2026-03-01 12:00:00.000 +08:00  重大  a, b  5: x")
+	require.Contains(t, en, "  inspected  hall  2026-03-01 12:00:00.000 +08:00  major  a, b  5: x")
+	require.NotContains(t, en, "x\ny", "a line stays a line")
+	_, en = printed(`{"desk":"hall","record":5}`)
+	require.Contains(t, en, "  inspected  hall  5\n", "what is empty is not printed")
 }
