@@ -256,7 +256,8 @@ func requireDescription(t *testing.T, path string, schema map[string]any) {
 	require.True(t, strings.ContainsFunc(text, func(r rune) bool { return unicode.Is(unicode.Latin, r) }), "%s: %q", path, text)
 }
 
-// The schemas accept exactly the fields of the contract.
+// The schemas have every field of the contract and refuse any that they do not have.
+// Outside programs rely on these names; there may be more.
 func TestSchemasHoldTheContract(t *testing.T) {
 	report := strings.Fields(`about facilities discoveredAt occurredAt handledAt kind title ownGrade place contact
 		containsNoStateSecrets crimeSuspected crimeReference facts ransom impact measures trend cause leads plan support
@@ -278,7 +279,7 @@ func TestSchemasHoldTheContract(t *testing.T) {
 			Additional *bool          `json:"additionalProperties"`
 		}
 		readSchema(t, strings.TrimPrefix(reportType, "tocsin.report.")+".json", &schema)
-		require.ElementsMatch(t, want, keys(schema.Properties), reportType)
+		require.Subset(t, keys(schema.Properties), want, reportType)
 		require.False(t, *schema.Additional)
 	}
 	for def, fields := range map[string]string{
@@ -298,7 +299,7 @@ func TestSchemasHoldTheContract(t *testing.T) {
 		"amount":           "atLeast",
 		"span":             "atLeast",
 	} {
-		require.ElementsMatch(t, strings.Fields(fields), keys(common.Defs[def].Properties), def)
+		require.Subset(t, keys(common.Defs[def].Properties), strings.Fields(fields), def)
 		require.NotNil(t, common.Defs[def].Additional, def)
 		require.False(t, *common.Defs[def].Additional, def)
 	}
