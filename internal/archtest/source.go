@@ -110,3 +110,16 @@ func sizes(t *Tree) (faults []string) {
 	}
 	return faults
 }
+
+// inits finds functions that run before main. What a package needs is data, or its caller
+// sets it up.
+func inits(t *Tree) (faults []string) {
+	for _, f := range t.Files {
+		for _, d := range f.AST.Decls {
+			if fn, ok := d.(*ast.FuncDecl); ok && fn.Recv == nil && fn.Name.Name == "init" {
+				faults = append(faults, t.at(fn, "has a function init: declare a variable, or let the caller set up what it needs"))
+			}
+		}
+	}
+	return faults
+}

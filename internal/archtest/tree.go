@@ -31,6 +31,7 @@ var Rules = []Rule{
 	{"one package comment", packageComments},
 	{"no clock but the given one", clocks},
 	{"no statute in code", statutes},
+	{"nothing runs before main", inits},
 	{"files have a size", sizes},
 	{"paths that are named exist", paths},
 	{"documents hold together", documents},
