@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/tocsin-project/tocsin/internal/api"
+	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/natsd"
 	"github.com/tocsin-project/tocsin/services/ledger/ledgertest"
 
@@ -119,7 +120,7 @@ func BenchmarkLedger(b *testing.B) {
 	stream, err := bus.Open(ledgertest.Anyone(b), nc, bus.Config{Clock: clock.System{}, Log: zap.NewNop()})
 	require.NoError(b, err)
 	defer stream.Close()
-	d := Deps{Bus: stream, Clock: clock.NewManual(generatedEnd(size).Add(time.Hour)), Log: zap.NewNop(), Dir: filepath.Join(dir, "ledger")}
+	d := Deps{Bus: stream, Endpoints: endpoint.New(stream, endpoint.Config{Log: zap.NewNop()}), Clock: clock.NewManual(generatedEnd(size).Add(time.Hour)), Log: zap.NewNop(), Dir: filepath.Join(dir, "ledger")}
 	for b.Loop() {
 		if os.Getenv("TOCSIN_DIR") == "" {
 			require.NoError(b, os.RemoveAll(d.Dir))

@@ -17,6 +17,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/identity"
 	"github.com/tocsin-project/tocsin/services/ledger/index"
+	"github.com/tocsin-project/tocsin/services/ledger/index/extract"
 )
 
 const (
@@ -105,7 +106,7 @@ func (v *view) once(ctx context.Context) error {
 	v.fail(nil)
 	v.moved(through)
 	g, ctx := errgroup.WithContext(ctx)
-	decoded := make(chan []index.Item, decodedAhead)
+	decoded := make(chan []extract.Item, decodedAhead)
 	g.Go(func() error {
 		return v.deps.Bus.Tail(ctx, through+1, nil, func(ctx context.Context, batch []event.Stored) error {
 			return v.take(ctx, batch, decoded)

@@ -9,6 +9,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/services/ledger/index"
+	"github.com/tocsin-project/tocsin/services/ledger/index/extract"
 )
 
 // decodedAhead bounds the batches that are decoded ahead of the writer.
@@ -26,8 +27,8 @@ const indexEvery = 100 * time.Millisecond
 const progressEvery = 5 * time.Second
 
 // take decodes a batch for the goroutine that writes.
-func (v *view) take(ctx context.Context, batch []event.Stored, decoded chan<- []index.Item) error {
-	items := index.Decode(asTold(v.deps.Clock, batch))
+func (v *view) take(ctx context.Context, batch []event.Stored, decoded chan<- []extract.Item) error {
+	items := extract.Decode(asTold(v.deps.Clock, batch))
 	select {
 	case decoded <- items:
 		return nil
@@ -37,7 +38,7 @@ func (v *view) take(ctx context.Context, batch []event.Stored, decoded chan<- []
 }
 
 // add indexes decoded records, all waiting ones in one transaction.
-func (v *view) add(ctx context.Context, x *index.Index, decoded <-chan []index.Item) error {
+func (v *view) add(ctx context.Context, x *index.Index, decoded <-chan []extract.Item) error {
 	p := progress{log: v.deps.Log, clock: v.deps.Clock, head: v.head.Load(), from: v.indexed()}
 	var rest time.Duration
 	hurry := v.hurry
@@ -54,7 +55,7 @@ func (v *view) add(ctx context.Context, x *index.Index, decoded <-chan []index.I
 		for _, err := range unreadable {
 			v.deps.Log.Error("a record cannot be read; it is in the story of its incident, not among the escalations", zap.Error(err))
 		}
-		last := items[len(items)-1].Sequence()
+		last := items[len(items)-1].Sequence
 		p.show(last)
 		v.moved(last)
 		took := clock.Steady().Sub(began)
@@ -70,7 +71,7 @@ func (v *view) add(ctx context.Context, x *index.Index, decoded <-chan []index.I
 
 // gather returns decoded records for one transaction: all that arrive until the rest is
 // over or a query waits for them.
-func (v *view) gather(ctx context.Context, rest time.Duration, hurry <-chan struct{}, decoded <-chan []index.Item) (items []index.Item, err error) {
+func (v *view) gather(ctx context.Context, rest time.Duration, hurry <-chan struct{}, decoded <-chan []extract.Item) (items []extract.Item, err error) {
 	over := time.After(rest)
 	for more := decoded; ; {
 		if len(items) >= index.MaxBatch {

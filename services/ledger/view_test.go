@@ -12,6 +12,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/services/ledger/index"
+	"github.com/tocsin-project/tocsin/services/ledger/index/extract"
 	"github.com/tocsin-project/tocsin/services/ledger/ledgertest"
 )
 
@@ -50,8 +51,8 @@ func TestAnIndexThatIsFarBehind(t *testing.T) {
 func TestTheIndexRestsUntilSomebodyAsks(t *testing.T) {
 	t.Parallel()
 	v := newView(Deps{Bus: bustest.Start(t).Bus})
-	decoded := make(chan []index.Item)
-	var got []index.Item
+	decoded := make(chan []extract.Item)
+	var got []extract.Item
 	ended := make(chan error)
 	go func() {
 		var err error
@@ -59,7 +60,7 @@ func TestTheIndexRestsUntilSomebodyAsks(t *testing.T) {
 		ended <- err
 	}()
 	for seq := range uint64(5) {
-		decoded <- index.Decode([]event.Stored{{Sequence: seq}})
+		decoded <- extract.Decode([]event.Stored{{Sequence: seq}})
 	}
 	select {
 	case <-ended:
@@ -75,7 +76,7 @@ func TestTheIndexRestsUntilSomebodyAsks(t *testing.T) {
 		got, err = v.gather(ledgertest.Anyone(t), time.Nanosecond, nil, decoded)
 		ended <- err
 	}()
-	decoded <- make([]index.Item, index.MaxBatch)
+	decoded <- make([]extract.Item, index.MaxBatch)
 	require.NoError(t, <-ended, "the rest is over and there is something")
 	require.Len(t, got, index.MaxBatch)
 	short, cancel := context.WithCancel(ledgertest.Anyone(t))

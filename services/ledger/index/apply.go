@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/services/ledger/index/extract"
 )
 
 // statement is one of the prepared statements by which records are indexed.
@@ -80,25 +81,25 @@ const MaxBatch = 4096
 
 // apply adds records, in transactions that include the position.
 func (x *Index) apply(ctx context.Context, batch []event.Stored) (unreadable []error, err error) {
-	return x.Write(ctx, Decode(batch))
+	return x.Write(ctx, extract.Decode(batch))
 }
 
 // Write adds items in ledger order, each chunk's in a transaction of its own.
-func (x *Index) Write(ctx context.Context, items []Item) (unreadable []error, err error) {
+func (x *Index) Write(ctx context.Context, items []extract.Item) (unreadable []error, err error) {
 	for len(items) > 0 {
 		if ctx.Err() != nil {
 			return unreadable, ctx.Err()
 		}
 		n := 1
-		for n < min(len(items), MaxBatch) && x.chunkOf(items[n].seq) == x.chunkOf(items[0].seq) {
+		for n < min(len(items), MaxBatch) && x.chunkOf(items[n].Sequence) == x.chunkOf(items[0].Sequence) {
 			n++
 		}
 		if err := x.commit(ctx, items[:n]); err != nil {
 			return unreadable, err
 		}
 		for _, it := range items[:n] {
-			if it.err != nil {
-				unreadable = append(unreadable, it.err)
+			if it.Err != nil {
+				unreadable = append(unreadable, it.Err)
 			}
 		}
 		items = items[n:]
@@ -108,7 +109,7 @@ func (x *Index) Write(ctx context.Context, items []Item) (unreadable []error, er
 
 // commit writes items of one chunk in one transaction. A failed one leaves no trace, not
 // in memory either.
-func (x *Index) commit(ctx context.Context, items []Item) (err error) {
+func (x *Index) commit(ctx context.Context, items []extract.Item) (err error) {
 	if _, err := x.writer.ExecContext(context.Background(), "BEGIN IMMEDIATE"); err != nil {
 		return fmt.Errorf("ledger: index: %w", err)
 	}
@@ -122,7 +123,7 @@ func (x *Index) commit(ctx context.Context, items []Item) (err error) {
 		err = errors.Join(err, x.remember(context.WithoutCancel(ctx)))
 	}()
 	w := newWriting(x)
-	if err := w.turn(x.chunkOf(items[0].seq)); err != nil {
+	if err := w.turn(x.chunkOf(items[0].Sequence)); err != nil {
 		return fmt.Errorf("ledger: index: %w", err)
 	}
 	if err := w.meet(items); err != nil {
@@ -130,11 +131,11 @@ func (x *Index) commit(ctx context.Context, items []Item) (err error) {
 	}
 	for i := range items {
 		if err := w.add(&items[i]); err != nil {
-			return fmt.Errorf("ledger: index record %d: %w", items[i].seq, err)
+			return fmt.Errorf("ledger: index record %d: %w", items[i].Sequence, err)
 		}
 	}
 	last := items[len(items)-1]
-	if err := w.flush(last.seq, last.salt); err != nil {
+	if err := w.flush(last.Sequence, last.Salt); err != nil {
 		return fmt.Errorf("ledger: index: %w", err)
 	}
 	x.mu.Lock()
@@ -143,7 +144,7 @@ func (x *Index) commit(ctx context.Context, items []Item) (err error) {
 		return fmt.Errorf("ledger: index: %w", err)
 	}
 	w.merge()
-	x.seq = last.seq
+	x.seq = last.Sequence
 	return nil
 }
 
@@ -166,50 +167,50 @@ func (x *Index) checkpoint(ctx context.Context) error {
 }
 
 // add indexes one record.
-func (w *writing) add(it *Item) error {
-	if it.removal != nil {
+func (w *writing) add(it *extract.Item) error {
+	if it.Removal != nil {
 		return w.remove(it)
 	}
-	if it.addr.Incident == "" {
+	if it.Address.Incident == "" {
 		return nil
 	}
-	inc, err := w.incident(it.addr.Operator, it.addr.Incident)
+	inc, err := w.incident(it.Address.Operator, it.Address.Incident)
 	if err != nil {
 		return err
 	}
-	if err := w.tell(inc, it, it.addr.Kind); err != nil || it.err != nil {
+	if err := w.tell(inc, it, it.Address.Kind); err != nil || it.Err != nil {
 		return err
 	}
 	switch {
-	case it.revision != nil:
+	case it.Revision != nil:
 		return w.addRevision(inc, it)
-	case it.escalation != nil:
+	case it.Escalation != nil:
 		return w.addEscalation(inc, it)
-	case it.ack != nil:
+	case it.Acknowledgement != nil:
 		return w.outcome(inc, it, func(o *outcome) bool {
 			if o.acknowledged != 0 {
 				return false // the first counts
 			}
-			o.acknowledged, o.acknowledgedAt, o.acknowledgedBy = it.seq, it.ack.At.UnixNano(), it.ack.Officer
+			o.acknowledged, o.acknowledgedAt, o.acknowledgedBy = it.Sequence, it.Acknowledgement.At.UnixNano(), it.Acknowledgement.Officer
 			return true
 		})
-	case it.overdue != nil:
+	case it.Overdue != nil:
 		return w.outcome(inc, it, func(o *outcome) bool {
 			if o.overdue != 0 {
 				return false
 			}
-			o.overdue, o.overdueAt = it.seq, it.overdue.At.UnixNano()
+			o.overdue, o.overdueAt = it.Sequence, it.Overdue.At.UnixNano()
 			return true
 		})
-	case it.closing != "":
+	case it.Closing != "":
 		return w.addClosing(inc, it)
 	}
 	return nil
 }
 
 // tell adds a record to the story of an incident.
-func (w *writing) tell(inc *incident, it *Item, kind string) error {
-	return w.insert(insertStory, it.seq, inc.id, kindNumber(kind), it.at.UnixNano())
+func (w *writing) tell(inc *incident, it *extract.Item, kind string) error {
+	return w.insert(insertStory, it.Sequence, inc.id, kindNumber(kind), it.At.UnixNano())
 }
 
 func kindNumber(name string) int {
@@ -224,31 +225,31 @@ func kindName(number int) string {
 	return ""
 }
 
-func (w *writing) addRevision(inc *incident, it *Item) error {
-	r := it.revision
-	terms, err := w.termsOf(&r.entry)
+func (w *writing) addRevision(inc *incident, it *extract.Item) error {
+	r := it.Revision
+	terms, err := w.termsOf(&r.Entry)
 	if err != nil {
 		return err
 	}
-	if err := w.insert(insertRevision, it.seq, inc.id, r.revision, r.row); err != nil {
+	if err := w.insert(insertRevision, it.Sequence, inc.id, r.Number, r.Row); err != nil {
 		return err
 	}
-	w.added = append(w.added, addition{w.index.positionOf(it.seq), terms, kindIncidentTitle, &r.entry, nil})
-	if inc.record != 0 && r.revision <= inc.revision {
+	w.added = append(w.added, addition{w.index.positionOf(it.Sequence), terms, extract.KindIncidentTitle, &r.Entry, nil})
+	if inc.record != 0 && r.Number <= inc.revision {
 		return nil // the revision with the highest number is current
 	}
 	if inc.record != 0 {
-		if err := w.put(flagCurrent, inc.record, false); err != nil {
+		if err := w.put(extract.FlagCurrent, inc.record, false); err != nil {
 			return err
 		}
 	}
-	inc.record, inc.revision, inc.changed = it.seq, r.revision, true
+	inc.record, inc.revision, inc.changed = it.Sequence, r.Number, true
 	return w.show(inc)
 }
 
 // show makes a revision the current one of its incident for queries, with its desks.
 func (w *writing) show(inc *incident) error {
-	if err := w.put(flagCurrent, inc.record, true); err != nil {
+	if err := w.put(extract.FlagCurrent, inc.record, true); err != nil {
 		return err
 	}
 	if err := w.loadDesks(inc); err != nil {
@@ -267,62 +268,62 @@ func (w *writing) showDesk(inc *incident, d *desk) error {
 		return nil
 	}
 	return errors.Join(
-		w.put(kindTold.term(d.number), inc.record, d.told > 0),
-		w.put(kindOpenAt.term(d.number), inc.record, d.told > d.closed))
+		w.put(extract.KindTold.Term(d.number), inc.record, d.told > 0),
+		w.put(extract.KindOpenAt.Term(d.number), inc.record, d.told > d.closed))
 }
 
-func (w *writing) addEscalation(inc *incident, it *Item) error {
-	e := it.escalation
-	to, err := w.term(named{kindTold, it.addr.Desk})
+func (w *writing) addEscalation(inc *incident, it *extract.Item) error {
+	e := it.Escalation
+	to, err := w.term(extract.Named{Kind: extract.KindTold, Value: it.Address.Desk})
 	if err != nil {
 		return err
 	}
-	n, err := w.count(insertTold, inc.id, to.number(), it.addr.Last, it.seq, number(e.by), int(e.says))
+	n, err := w.count(insertTold, inc.id, to.Number(), it.Address.Last, it.Sequence, number(e.By), int(e.Says))
 	if err != nil || n == 0 {
 		return err
 	}
-	terms, err := w.termsOf(&e.entry)
+	terms, err := w.termsOf(&e.Entry)
 	if err != nil {
 		return err
 	}
-	if err := w.exec(insertEscalation, it.seq, e.reported, number(e.by), e.row); err != nil {
+	if err := w.exec(insertEscalation, it.Sequence, e.Reported, number(e.By), e.Row); err != nil {
 		return err
 	}
-	w.added = append(w.added, addition{w.index.positionOf(it.seq), terms, kindTitle, &e.entry, e})
-	if err := w.put(flagOpen, it.seq, e.says != saysOwnAct); err != nil {
+	w.added = append(w.added, addition{w.index.positionOf(it.Sequence), terms, extract.KindTitle, &e.Entry, e})
+	if err := w.put(extract.FlagOpen, it.Sequence, e.Says != extract.SaysOwnAct); err != nil {
 		return err
 	}
-	return w.tellDesk(inc, to.number(), it.seq, e.says)
+	return w.tellDesk(inc, to.Number(), it.Sequence, e.Says)
 }
 
 // tellDesk notes that a desk received an escalation.
-func (w *writing) tellDesk(inc *incident, number int64, record uint64, what saying) error {
-	if what == saysNothing {
+func (w *writing) tellDesk(inc *incident, number int64, record uint64, what extract.Saying) error {
+	if what == extract.SaysNothing {
 		return nil
 	}
 	if err := w.loadDesks(inc); err != nil {
 		return err
 	}
 	d := inc.desk(number)
-	if what == saysAgain && d.told == 0 {
+	if what == extract.SaysAgain && d.told == 0 {
 		return nil
 	}
 	d.told, d.changed = max(d.told, record), true
 	return w.showDesk(inc, d)
 }
 
-func (w *writing) addClosing(inc *incident, it *Item) error {
-	by, err := w.term(named{kindTold, it.addr.Desk})
+func (w *writing) addClosing(inc *incident, it *extract.Item) error {
+	by, err := w.term(extract.Named{Kind: extract.KindTold, Value: it.Address.Desk})
 	if err != nil {
 		return err
 	}
-	if err := w.exec(insertClosing, it.seq, by.number(), it.closing); err != nil {
+	if err := w.exec(insertClosing, it.Sequence, by.Number(), it.Closing); err != nil {
 		return err
 	}
 	if err := w.loadDesks(inc); err != nil {
 		return err
 	}
-	d := inc.desk(by.number())
-	d.closed, d.changed = max(d.closed, it.seq), true
+	d := inc.desk(by.Number())
+	d.closed, d.changed = max(d.closed, it.Sequence), true
 	return w.showDesk(inc, d)
 }

@@ -1,6 +1,10 @@
 package index
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/tocsin-project/tocsin/services/ledger/index/extract"
+)
 
 // incident is an incident as known to the goroutine that writes.
 type incident struct {
@@ -18,7 +22,7 @@ type incident struct {
 }
 
 type desk struct {
-	number       int64 // of kindTold
+	number       int64 // of extract.KindTold
 	told, closed uint64
 	changed      bool
 }
@@ -85,12 +89,12 @@ func (w *writing) incident(operator, name string) (*incident, error) {
 }
 
 // meet looks up all items' incidents that are not known yet.
-func (w *writing) meet(items []Item) error {
+func (w *writing) meet(items []extract.Item) error {
 	known := w.index.known
 	var met []*incident
 	for i := range items {
-		a := &items[i].addr
-		if a.Incident == "" || items[i].removal != nil || known.get(a.Operator, a.Incident) != nil {
+		a := &items[i].Address
+		if a.Incident == "" || items[i].Removal != nil || known.get(a.Operator, a.Incident) != nil {
 			continue
 		}
 		met = append(met, &incident{operator: a.Operator, incident: a.Incident})

@@ -6,6 +6,8 @@ import (
 	"database/sql"
 	"errors"
 	"slices"
+
+	"github.com/tocsin-project/tocsin/services/ledger/index/extract"
 )
 
 // mend rebuilds an incident from its remaining records.
@@ -52,11 +54,11 @@ func (w *writing) mend(id int64) error {
 
 // hide removes a revision from the answers to queries.
 func (w *writing) hide(record uint64) error {
-	if err := w.put(flagCurrent, record, false); err != nil {
+	if err := w.put(extract.FlagCurrent, record, false); err != nil {
 		return err
 	}
-	for n := range w.index.words.names[kindTold] {
-		err := errors.Join(w.put(kindTold.term(int64(n)), record, false), w.put(kindOpenAt.term(int64(n)), record, false))
+	for n := range w.index.words.names[extract.KindTold] {
+		err := errors.Join(w.put(extract.KindTold.Term(int64(n)), record, false), w.put(extract.KindOpenAt.Term(int64(n)), record, false))
 		if err != nil {
 			return err
 		}
@@ -70,7 +72,7 @@ func (w *writing) tellAgain(inc *incident) error {
 	type act struct {
 		record uint64
 		desk   int64
-		says   saying
+		says   extract.Saying
 		closes bool
 	}
 	var acts []act
@@ -98,7 +100,7 @@ func (w *writing) tellAgain(inc *incident) error {
 		if a.closes {
 			d := inc.desk(a.desk)
 			d.closed, d.changed = a.record, true
-		} else if d := inc.desk(a.desk); a.says >= saysAll || a.says == saysAgain && d.told > 0 {
+		} else if d := inc.desk(a.desk); a.says >= extract.SaysAll || a.says == extract.SaysAgain && d.told > 0 {
 			d.told, d.changed = a.record, true
 		}
 	}

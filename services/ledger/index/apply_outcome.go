@@ -3,6 +3,8 @@ package index
 import (
 	"database/sql"
 	"errors"
+
+	"github.com/tocsin-project/tocsin/services/ledger/index/extract"
 )
 
 // outcome is the outcome of an escalation.
@@ -24,12 +26,12 @@ func (o *outcome) isOverdue(by sql.NullInt64) bool {
 }
 
 // outcome changes the outcome of the escalation that a record names.
-func (w *writing) outcome(inc *incident, it *Item, change func(*outcome) bool) error {
-	desk, known := w.index.words.terms[named{kindTold, it.addr.Desk}]
+func (w *writing) outcome(inc *incident, it *extract.Item, change func(*outcome) bool) error {
+	desk, known := w.index.words.terms[extract.Named{Kind: extract.KindTold, Value: it.Address.Desk}]
 	if !known {
 		return nil
 	}
-	row := w.index.prepared[selectOutcome].QueryRow(inc.id, desk.number(), it.addr.Last)
+	row := w.index.prepared[selectOutcome].QueryRow(inc.id, desk.Number(), it.Address.Last)
 	return w.changeOutcome(row, change)
 }
 
@@ -41,7 +43,7 @@ const outcomeColumns = `t.record, t.acknowledge_by, t.tells, COALESCE(o.acknowle
 func (w *writing) changeOutcome(row *sql.Row, change func(*outcome) bool) error {
 	var record uint64
 	var by sql.NullInt64
-	var says saying
+	var says extract.Saying
 	var o outcome
 	err := row.Scan(&record, &by, &says, &o.acknowledged, &o.acknowledgedAt, &o.acknowledgedBy, &o.overdue, &o.overdueAt)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -65,17 +67,17 @@ func (w *writing) changeOutcome(row *sql.Row, change func(*outcome) bool) error 
 }
 
 type flagged struct {
-	term term
+	term extract.Term
 	on   bool
 }
 
 // outcomeTerms returns the terms that follow from the outcome of an escalation.
-func outcomeTerms(o outcome, by sql.NullInt64, says saying) [3]flagged {
+func outcomeTerms(o outcome, by sql.NullInt64, says extract.Saying) [3]flagged {
 	overdue := o.isOverdue(by)
 	return [3]flagged{
-		{flagOpen, o.acknowledged == 0 && says != saysOwnAct},
-		{flagOverdue, overdue},
-		{flagAckLate, o.acknowledged != 0 && (overdue || o.late(by))},
+		{extract.FlagOpen, o.acknowledged == 0 && says != extract.SaysOwnAct},
+		{extract.FlagOverdue, overdue},
+		{extract.FlagAckLate, o.acknowledged != 0 && (overdue || o.late(by))},
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/services/ledger/index/extract"
 	"github.com/tocsin-project/tocsin/services/ledger/index/postings"
 )
 
@@ -16,9 +17,9 @@ import (
 // counts as not acknowledged, and an incident whose last revision was removed is shown
 // with the revision before it. An administrator who removes only an acknowledgement by
 // order has to know that.
-func (w *writing) remove(it *Item) error {
-	r := it.removal
-	if r.AppliesAt(it.seq) {
+func (w *writing) remove(it *extract.Item) error {
+	r := it.Removal
+	if r.AppliesAt(it.Sequence) {
 		if err := w.forget(r); err != nil {
 			return err
 		}
@@ -167,10 +168,10 @@ func (w *writing) sweep(chunk uint64, gone *postings.Set) error {
 		}
 		t := spotOf(number).term
 		without := (postings.List(raw)).Without
-		switch t.kind() {
-		case kindTitle, kindIncidentTitle:
+		switch t.Kind() {
+		case extract.KindTitle, extract.KindIncidentTitle:
 			without = postings.Bucket(raw).Without
-		case kindTitles:
+		case extract.KindTitles:
 			without = postings.Titles(raw).Without
 		}
 		rest, differs, err := without(gone)

@@ -43,7 +43,7 @@ type history struct {
 func anyHistory(t *rapid.T) (h history) {
 	subjects := map[string]bool{}
 	gone := map[uint64]bool{}
-	for _, r := range rapid.SliceOfN(rapid.Custom(anyRecord), 1, 60).Draw(t, "records") {
+	for _, r := range rapid.SliceOfN(rapid.Custom(ledgertest.AnyRecord), 1, 60).Draw(t, "records") {
 		seq := uint64(len(h.all) + 1)
 		if seq > 1 && rapid.IntRange(0, 7).Draw(t, "removal") == 0 {
 			first := rapid.Uint64Range(1, seq-1).Draw(t, "first")

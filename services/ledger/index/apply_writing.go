@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/tocsin-project/tocsin/services/ledger/index/extract"
 	"github.com/tocsin-project/tocsin/services/ledger/index/postings"
 )
 
@@ -26,15 +27,15 @@ type writing struct {
 // addition is a record to be added to the tail.
 type addition struct {
 	at         uint16
-	terms      []term
-	title      kind
-	entry      *entry
-	escalation *escalation // nil: a revision
+	terms      []extract.Term
+	title      extract.Kind
+	entry      *extract.Entry
+	escalation *extract.Escalation // nil: a revision
 }
 
 // moved is a change, in the tail, of a term that records may lose.
 type moved struct {
-	term term
+	term extract.Term
 	at   uint16
 	on   bool
 }
@@ -106,7 +107,7 @@ func (w *writing) seal(t *tail) error {
 	if err := w.exec(insertChunk, t.chunk, t.times.Encode()); err != nil {
 		return err
 	}
-	var terms []term
+	var terms []extract.Term
 	for id, list := range t.lists {
 		if len(list) > 0 {
 			terms = append(terms, id)
@@ -130,7 +131,7 @@ func (w *writing) seal(t *tail) error {
 	for _, id := range terms {
 		var raw []byte
 		switch {
-		case id.kind() == kindTitles:
+		case id.Kind() == extract.KindTitles:
 			raw = blocks[id]
 		case t.text[id] != nil:
 			raw = t.bucket(id)
@@ -147,7 +148,7 @@ func (w *writing) seal(t *tail) error {
 }
 
 // term returns the term of a name, creating it if it is new.
-func (w *writing) term(n named) (term, error) {
+func (w *writing) term(n extract.Named) (extract.Term, error) {
 	x := w.index
 	if t, known := x.words.terms[n]; known {
 		return t, nil
@@ -155,14 +156,14 @@ func (w *writing) term(n named) (term, error) {
 	x.mu.Lock()
 	t := x.words.add(n)
 	x.mu.Unlock()
-	return t, w.exec(insertTerm, int64(t), n.value)
+	return t, w.exec(insertTerm, int64(t), n.Value)
 }
 
 // termsOf returns the permanent terms of an entry.
-func (w *writing) termsOf(e *entry) ([]term, error) {
-	terms := make([]term, 0, len(e.flags)+len(e.named))
-	terms = append(terms, e.flags...)
-	for _, n := range e.named {
+func (w *writing) termsOf(e *extract.Entry) ([]extract.Term, error) {
+	terms := make([]extract.Term, 0, len(e.Flags)+len(e.Named))
+	terms = append(terms, e.Flags...)
+	for _, n := range e.Named {
 		t, err := w.term(n)
 		if err != nil {
 			return nil, err
@@ -173,7 +174,7 @@ func (w *writing) termsOf(e *entry) ([]term, error) {
 }
 
 // put gives a record a term that can change, or takes it away.
-func (w *writing) put(t term, record uint64, on bool) error {
+func (w *writing) put(t extract.Term, record uint64, on bool) error {
 	x := w.index
 	chunk, p := x.chunkOf(record), x.positionOf(record)
 	if chunk == w.tail.chunk {
@@ -218,7 +219,7 @@ func (w *writing) flushPostings() error {
 	return nil
 }
 
-// keep writes postings.List, or deletes them if there are none.
+// keep writes postings, or deletes them if there are none.
 func (w *writing) keep(at spot, raw []byte) error {
 	w.kept = append(w.kept, at.number())
 	if len(raw) == 0 {
@@ -235,7 +236,7 @@ func (w *writing) merge() {
 	for _, a := range w.added {
 		x.tail.add(a.at, a.terms, a.title, a.entry)
 		if a.escalation != nil {
-			x.tail.times.Add(a.at, a.escalation.reported, a.escalation.by)
+			x.tail.times.Add(a.at, a.escalation.Reported, a.escalation.By)
 		}
 	}
 	for _, m := range w.moves {

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/tocsin-project/tocsin/services/ledger/index/extract"
 	"github.com/tocsin-project/tocsin/services/ledger/index/postings"
 	"github.com/tocsin-project/tocsin/services/ledger/index/title"
 )
@@ -18,28 +19,28 @@ type sealedChunk struct {
 // were not committed when it began.
 type tail struct {
 	chunk uint64
-	lists map[term][]uint16
-	text  map[term]map[uint64][]uint16 // buckets, by token
-	moved map[term]*postings.Set       // terms that move
+	lists map[extract.Term][]uint16
+	text  map[extract.Term]map[uint64][]uint16 // buckets, by token
+	moved map[extract.Term]*postings.Set       // terms that move
 	times *postings.Times
 
 	titles []titled
 }
 
 func newTail(chunk uint64) *tail {
-	return &tail{chunk: chunk, lists: map[term][]uint16{}, text: map[term]map[uint64][]uint16{}, moved: map[term]*postings.Set{}, times: postings.NoTimes()}
+	return &tail{chunk: chunk, lists: map[extract.Term][]uint16{}, text: map[extract.Term]map[uint64][]uint16{}, moved: map[extract.Term]*postings.Set{}, times: postings.NoTimes()}
 }
 
 // add adds a record, whose position must be greater than those before.
-func (t *tail) add(p uint16, terms []term, titles kind, e *entry) {
+func (t *tail) add(p uint16, terms []extract.Term, titles extract.Kind, e *extract.Entry) {
 	for _, id := range terms {
 		t.lists[id] = append(t.lists[id], p)
 	}
-	if e.title != "" {
-		t.titles = append(t.titles, titled{p, e.title})
+	if e.Title != "" {
+		t.titles = append(t.titles, titled{p, e.Title})
 	}
-	for _, token := range e.tokens {
-		id := titles.term(title.Bucket(token))
+	for _, token := range e.Tokens {
+		id := titles.Term(title.Bucket(token))
 		b := t.text[id]
 		if b == nil {
 			b = map[uint64][]uint16{}
@@ -49,7 +50,7 @@ func (t *tail) add(p uint16, terms []term, titles kind, e *entry) {
 	}
 }
 
-func (t *tail) put(id term, p uint16, on bool) {
+func (t *tail) put(id extract.Term, p uint16, on bool) {
 	s := t.moved[id]
 	if s == nil {
 		if !on {
@@ -83,7 +84,7 @@ func (t *tail) forget(gone *postings.Set) {
 }
 
 // bucket returns the postings of the tokens of a bucket.
-func (t *tail) bucket(id term) (out postings.Bucket) {
+func (t *tail) bucket(id extract.Term) (out postings.Bucket) {
 	last := uint64(0)
 	for _, token := range slices.Sorted(maps.Keys(t.text[id])) {
 		out = out.Append(last, token, postings.EncodeList(t.text[id][token]))

@@ -11,6 +11,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/identity"
+	"github.com/tocsin-project/tocsin/services/ledger/index/extract"
 	"github.com/tocsin-project/tocsin/services/ledger/index/postings"
 	"github.com/tocsin-project/tocsin/services/ledger/index/title"
 )
@@ -21,24 +22,24 @@ type clause func(r *reader, at place, s *postings.Set) error
 // plan is a query as clauses, the most selective first.
 type plan struct {
 	clauses []clause
-	moving  []term   // that the clauses need
-	words   []string // to be found in the titles of the matches; nil if the tokens decide
-	titles  kind     // which titles
-	after   uint64   // the cursor: only later records match
+	moving  []extract.Term // that the clauses need
+	words   []string       // to be found in the titles of the matches; nil if the tokens decide
+	titles  extract.Kind   // which titles
+	after   uint64         // the cursor: only later records match
 }
 
 func (p *plan) add(c clause) { p.clauses = append(p.clauses, c) }
 
 // term adds a clause that a record has the term.
-func (p *plan) term(t term) {
-	if t.moves() {
+func (p *plan) term(t extract.Term) {
+	if t.Moves() {
 		p.moving = append(p.moving, t)
 	}
 	p.add(func(r *reader, at place, s *postings.Set) error { return r.and(at, t, s) })
 }
 
 // any adds a clause that a record has one of the terms.
-func (p *plan) any(terms []term) {
+func (p *plan) any(terms []extract.Term) {
 	if len(terms) == 1 {
 		p.term(terms[0])
 		return
@@ -56,7 +57,7 @@ func (p *plan) any(terms []term) {
 }
 
 // title adds the clauses for the words of a query.
-func (p *plan) title(k kind, text string, faults *[]fault.Detail) {
+func (p *plan) title(k extract.Kind, text string, faults *[]fault.Detail) {
 	if text == "" {
 		return
 	}
@@ -78,11 +79,11 @@ func (p *plan) title(k kind, text string, faults *[]fault.Detail) {
 }
 
 // named adds a clause for a value of a query; empty restricts nothing.
-func (p *plan) named(v *vocabulary, k kind, value string) {
+func (p *plan) named(v *vocabulary, k extract.Kind, value string) {
 	if value == "" {
 		return
 	}
-	if t, known := v.terms[named{k, value}]; known {
+	if t, known := v.terms[extract.Named{Kind: k, Value: value}]; known {
 		p.term(t)
 		return
 	}
@@ -96,10 +97,10 @@ func (p *plan) region(v *vocabulary, code string) {
 	}
 	prefix := regionPrefix(code)
 	if isArea(prefix) {
-		p.named(v, kindArea, prefix)
+		p.named(v, extract.KindArea, prefix)
 		return
 	}
-	p.any(v.within(kindRegion, prefix))
+	p.any(v.within(extract.KindRegion, prefix))
 }
 
 // isArea reports whether a prefix of a code is of a province or a prefecture.
@@ -114,8 +115,8 @@ func regionPrefix(code string) string {
 	return code
 }
 
-// reported adds clauses for when an escalation was reported: the first drops whole postings.Blocks
-// before anything is read; the last checks each escalation in the postings.Blocks that match in
+// reported adds clauses for when an escalation was reported: the first drops whole blocks
+// before anything is read; the last checks each escalation in the blocks that match in
 // part.
 func (p *plan) reported(since, until *time.Time) {
 	if since == nil && until == nil {
@@ -156,7 +157,7 @@ const (
 	someOfThem // each has to be checked
 )
 
-// perBlock keeps in s the escalations whose times please accepts: by whole postings.Blocks where
+// perBlock keeps in s the escalations whose times please accepts: by whole blocks where
 // of is certain, and otherwise one by one.
 func (r *reader) perBlock(at place, s *postings.Set, of func(block int) verdict, pleases func(reported int64, by *int64) bool) error {
 	for b := range postings.Blocks {
@@ -190,7 +191,7 @@ func (r *reader) perBlock(at place, s *postings.Set, of func(block int) verdict,
 // passed by now.
 func (r *reader) overdue(at place, s *postings.Set, now int64) error {
 	var known postings.Set
-	if err := r.or(at, flagOverdue, &known); err != nil {
+	if err := r.or(at, extract.FlagOverdue, &known); err != nil {
 		return err
 	}
 	known.And(s)
@@ -202,7 +203,7 @@ func (r *reader) overdue(at place, s *postings.Set, now int64) error {
 
 // past keeps in s the escalations whose target for the desk is before now.
 func (r *reader) past(at place, s *postings.Set, now int64) error {
-	if err := r.and(at, flagTargeted, s); err != nil {
+	if err := r.and(at, extract.FlagTargeted, s); err != nil {
 		return err
 	}
 	return r.perBlock(at, s, func(b int) verdict {
@@ -230,24 +231,24 @@ func planOf(v *vocabulary, q api.Query, s identity.Sight, now time.Time) (p plan
 		faults = append(faults, fault.Detail{Path: "$.grade", Message: err.Error()})
 	}
 	if q.Unacknowledged || q.Overdue {
-		p.term(flagOpen)
+		p.term(extract.FlagOpen)
 	}
-	p.title(kindTitle, q.Text, &faults)
-	p.named(v, kindDesk, q.Desk)
-	p.named(v, kindOperator, q.Operator)
+	p.title(extract.KindTitle, q.Text, &faults)
+	p.named(v, extract.KindDesk, q.Desk)
+	p.named(v, extract.KindOperator, q.Operator)
 	p.region(v, q.Region)
-	p.named(v, kindStatute, q.Statute)
-	p.named(v, kindSector, q.Sector)
+	p.named(v, extract.KindStatute, q.Statute)
+	p.named(v, extract.KindSector, q.Sector)
 	if q.Grade != "" {
-		p.named(v, kindGrade, grade.String())
+		p.named(v, extract.KindGrade, grade.String())
 	}
 	p.sight(v, s)
 	if len(p.clauses) == 0 {
-		p.term(flagEscalation)
+		p.term(extract.FlagEscalation)
 	}
 	p.reported(q.Since, q.Until)
 	if q.Overdue {
-		p.moving = append(p.moving, flagOverdue)
+		p.moving = append(p.moving, extract.FlagOverdue)
 		p.add(func(r *reader, at place, s *postings.Set) error { return r.overdue(at, s, now.UnixNano()) })
 	}
 	return p, faults

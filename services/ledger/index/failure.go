@@ -10,6 +10,7 @@ import (
 	"modernc.org/sqlite" // and the driver "sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
+	"github.com/tocsin-project/tocsin/services/ledger/index/extract"
 	"github.com/tocsin-project/tocsin/services/ledger/index/postings"
 )
 
@@ -35,7 +36,7 @@ func sqliteCode(err error) (code int, ok bool) {
 
 // isDamaged reports whether the files were changed or damaged.
 func isDamaged(err error) bool {
-	if errors.Is(err, postings.ErrDamaged) || errors.Is(err, errReplaced) {
+	if errors.Is(err, postings.ErrDamaged) || errors.Is(err, extract.ErrDamaged) || errors.Is(err, errReplaced) {
 		return true
 	}
 	code, _ := sqliteCode(err)

@@ -11,6 +11,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/identity"
+	"github.com/tocsin-project/tocsin/services/ledger/index/extract"
 	"github.com/tocsin-project/tocsin/services/ledger/index/postings"
 )
 
@@ -53,37 +54,37 @@ func incidentPlanOf(v *vocabulary, q api.IncidentQuery, s identity.Sight) (p pla
 	if err != nil && q.Grade != "" {
 		faults = append(faults, fault.Detail{Path: "$.grade", Message: err.Error()})
 	}
-	p.title(kindIncidentTitle, q.Text, &faults)
+	p.title(extract.KindIncidentTitle, q.Text, &faults)
 	if s.Operator != "" && q.Desk != "" {
 		q.Open = false // operators do not see what a desk has closed
 	}
 	if s.Desk != "" && q.Desk != "" && q.Desk != s.Desk {
 		p.any(nil) // desks do not see what another was told
 	} else if q.Desk != "" {
-		told, known := v.terms[named{kindTold, event.Token(q.Desk)}]
+		told, known := v.terms[extract.Named{Kind: extract.KindTold, Value: event.Token(q.Desk)}]
 		switch {
 		case !known:
 			p.any(nil)
 		case q.Open:
-			p.term(kindOpenAt.term(told.number()))
+			p.term(extract.KindOpenAt.Term(told.Number()))
 		default:
 			p.term(told)
 		}
 	}
 	if q.Owed {
-		p.term(flagOwed)
+		p.term(extract.FlagOwed)
 	}
 	if q.Operator != "" {
-		p.named(v, kindIncidentOperator, event.Token(q.Operator))
+		p.named(v, extract.KindIncidentOperator, event.Token(q.Operator))
 	}
 	if q.Grade != "" {
-		p.named(v, kindIncidentGrade, grade.String())
+		p.named(v, extract.KindIncidentGrade, grade.String())
 	}
 	if q.Open {
-		p.term(flagUpheld)
+		p.term(extract.FlagUpheld)
 	}
 	p.incidentSight(v, s)
-	p.term(flagCurrent)
+	p.term(extract.FlagCurrent)
 	return p, faults
 }
 
@@ -136,11 +137,9 @@ func (l *lane) incident(record uint64) (row api.IncidentRow, bytes int, err erro
 	if err := l.row(lookRevision, record).Scan(&id, &raw); err != nil {
 		return row, 0, noRow(err, record)
 	}
-	var g revision
-	if bytes, err = unpack(raw, &g, nil); err != nil {
+	if row, bytes, err = extract.IncidentRow(record, raw); err != nil {
 		return row, 0, err
 	}
-	row = g.row(record)
 	more, err := l.desks(id, &row)
 	return row, bytes + more, err
 }
@@ -165,7 +164,7 @@ func (l *lane) desks(id int64, row *api.IncidentRow) (bytes int, err error) {
 			return 0, err
 		}
 		if d.told > 0 {
-			name := l.index.nameOf(kindTold.term(d.number))
+			name := l.index.nameOf(extract.KindTold.Term(d.number))
 			row.Desks, bytes = append(row.Desks, name), bytes+len(name)
 		}
 		if d.closed > d.told {
@@ -185,11 +184,11 @@ func (l *lane) desks(id int64, row *api.IncidentRow) (bytes int, err error) {
 }
 
 // nameOf returns the name of a term.
-func (x *Index) nameOf(t term) string {
+func (x *Index) nameOf(t extract.Term) string {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	if names := x.words.names[t.kind()]; t.number() < int64(len(names)) {
-		return names[t.number()]
+	if names := x.words.names[t.Kind()]; t.Number() < int64(len(names)) {
+		return names[t.Number()]
 	}
 	return ""
 }

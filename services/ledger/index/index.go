@@ -36,7 +36,7 @@ CREATE TABLE position (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT 
 INSERT INTO position VALUES (1, 0, '');
 -- What records have in common, such as a desk; its number is a term.
 CREATE TABLE terms (term INTEGER PRIMARY KEY, value TEXT NOT NULL);
--- Which records of a chunk have a term, by both (spot). Of the chunk that is still
+-- Which records of a chunk have a extract.Term, by both (spot). Of the chunk that is still
 -- growing they are in memory only. Chunks come one after another, so this table
 -- grows at its end and nothing else in it moves.
 CREATE TABLE postings (spot INTEGER PRIMARY KEY, bits BLOB NOT NULL);

@@ -8,13 +8,11 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/go-json-experiment/json"
-	"github.com/klauspost/compress/s2"
-
 	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/identity"
+	"github.com/tocsin-project/tocsin/services/ledger/index/extract"
 	"github.com/tocsin-project/tocsin/services/ledger/index/postings"
 )
 
@@ -114,11 +112,9 @@ func (l *lane) escalation(record uint64) (row api.EscalationRow, bytes int, err 
 	if err := rows.Scan(&raw, &by, &acknowledged, &acknowledgedAt, &officer, &overdue, &overdueAt); err != nil {
 		return row, 0, err
 	}
-	var e escalated
-	if bytes, err = unpack(raw, &e, nil); err != nil {
+	if row, bytes, err = extract.EscalationRow(record, raw); err != nil {
 		return row, 0, err
 	}
-	row = e.row(record)
 	o := outcome{uint64(acknowledged.Int64), acknowledgedAt.Int64, officer.String, uint64(overdue.Int64), overdueAt.Int64}
 	if o.acknowledged != 0 {
 		row.AcknowledgedAt, row.AcknowledgedBy = instant(o.acknowledgedAt), o.acknowledgedBy
@@ -127,23 +123,6 @@ func (l *lane) escalation(record uint64) (row api.EscalationRow, bytes int, err 
 		row.OverdueAt = instant(o.overdueAt)
 	}
 	return row, bytes, nil
-}
-
-// unpack decodes parts of a stored record, nil for all, and returns its full length,
-// which approximates that of the row.
-func unpack(raw []byte, into any, of parts) (int, error) {
-	plain, err := s2.Decode(nil, raw)
-	if err != nil {
-		return 0, fmt.Errorf("%w: a row: %w", postings.ErrDamaged, err)
-	}
-	read := plain
-	if of != nil {
-		read = of.pick(plain)
-	}
-	if err := json.Unmarshal(read, into, event.JSON); err != nil {
-		return 0, fmt.Errorf("%w: a row: %w", postings.ErrDamaged, err)
-	}
-	return len(plain), nil
 }
 
 func instant(ns int64) *time.Time {

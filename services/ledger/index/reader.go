@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tocsin-project/tocsin/services/ledger/index/extract"
 	"github.com/tocsin-project/tocsin/services/ledger/index/postings"
 )
 
@@ -70,14 +71,14 @@ type reader struct {
 	epoch   uint64 // of the cache
 	sealed  []sealedChunk
 	tail    *tail
-	moved   map[term]*postings.Set // of the tail, copied
+	moved   map[extract.Term]*postings.Set // of the tail, copied
 	flags   flags
 }
 
 // flags are the postings of all flags of a chunk, for callers that need most of them.
 type flags struct {
 	chunk uint64
-	of    map[term][]byte // nil: not read
+	of    map[extract.Term][]byte // nil: not read
 }
 
 func (x *Index) newReader(ctx context.Context) (r *reader, err error) {
@@ -142,7 +143,7 @@ var ErrClosed = errors.New("the index was closed")
 
 // ask calls answer with a snapshot of what is committed now, over up to so many lanes. Of
 // the terms that can change, the snapshot has those in moving.
-func (x *Index) ask(ctx context.Context, lanes int, moving []term, answer func(*reader) error) (err error) {
+func (x *Index) ask(ctx context.Context, lanes int, moving []extract.Term, answer func(*reader) error) (err error) {
 	select {
 	case _, open := <-x.questions:
 		if !open {
@@ -191,7 +192,7 @@ func (s *shelf) put(r *reader) {
 }
 
 // begin takes a snapshot of SQLite and of the memory at the same moment.
-func (r *reader) begin(lanes int, moving []term) error {
+func (r *reader) begin(lanes int, moving []extract.Term) error {
 	x := r.index
 	x.mu.RLock()
 	defer x.mu.RUnlock()
@@ -204,7 +205,7 @@ func (r *reader) begin(lanes int, moving []term) error {
 			return err
 		}
 	}
-	r.epoch, r.sealed, r.tail, r.moved = x.cache.now(), x.sealed, x.tail, map[term]*postings.Set{}
+	r.epoch, r.sealed, r.tail, r.moved = x.cache.now(), x.sealed, x.tail, map[extract.Term]*postings.Set{}
 	if x.tail == nil {
 		return nil
 	}
@@ -257,8 +258,8 @@ func (r *reader) places(from uint64) (out []place) {
 }
 
 // stored returns the postings of a term in a sealed chunk, or none.
-func (r *reader) stored(at place, t term) (raw []byte, err error) {
-	if t.kind() == kindFlag && r.flags.of != nil && r.flags.chunk == at.chunk {
+func (r *reader) stored(at place, t extract.Term) (raw []byte, err error) {
+	if t.Kind() == extract.KindFlag && r.flags.of != nil && r.flags.chunk == at.chunk {
 		return r.flags.of[t], nil
 	}
 	number := spot{at.chunk, t}.number()
@@ -278,15 +279,15 @@ func (r *reader) readFlags(at place) error {
 	if at.tail != nil {
 		return nil
 	}
-	r.flags = flags{at.chunk, map[term][]byte{}}
-	return r.each(at, kindFlag.term(0), (kindFlag + 1).term(0), func(t term, raw []byte) error {
+	r.flags = flags{at.chunk, map[extract.Term][]byte{}}
+	return r.each(at, extract.KindFlag.Term(0), (extract.KindFlag + 1).Term(0), func(t extract.Term, raw []byte) error {
 		r.flags.of[t] = slices.Clone(raw)
 		return nil
 	})
 }
 
 // and keeps in s the positions that have the term.
-func (r *reader) and(at place, t term, s *postings.Set) error {
+func (r *reader) and(at place, t extract.Term, s *postings.Set) error {
 	if at.tail != nil {
 		var have postings.Set
 		if err := r.or(at, t, &have); err != nil {
@@ -303,7 +304,7 @@ func (r *reader) and(at place, t term, s *postings.Set) error {
 }
 
 // or adds to s the positions that have the term.
-func (r *reader) or(at place, t term, s *postings.Set) error {
+func (r *reader) or(at place, t extract.Term, s *postings.Set) error {
 	if at.tail == nil {
 		raw, err := r.stored(at, t)
 		if err != nil {
@@ -311,7 +312,7 @@ func (r *reader) or(at place, t term, s *postings.Set) error {
 		}
 		return postings.List(raw).AddTo(s)
 	}
-	if t.moves() {
+	if t.Moves() {
 		if have := r.moved[t]; have != nil {
 			s.Or(have)
 		}
@@ -324,14 +325,14 @@ func (r *reader) or(at place, t term, s *postings.Set) error {
 }
 
 // list returns a list of the tail. Later additions to it do not show.
-func (r *reader) list(t term) []uint16 {
+func (r *reader) list(t extract.Term) []uint16 {
 	r.index.mu.RLock()
 	defer r.index.mu.RUnlock()
 	return r.tail.lists[t]
 }
 
 // each calls yield with the postings of a sealed chunk from term first to before end.
-func (r *reader) each(at place, first, end term, yield func(t term, raw []byte) error) error {
+func (r *reader) each(at place, first, end extract.Term, yield func(t extract.Term, raw []byte) error) error {
 	rows, err := r.rows(lookRange, spot{at.chunk, first}.number(), spot{at.chunk, end}.number())
 	if err != nil {
 		return err

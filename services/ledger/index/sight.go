@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/tocsin-project/tocsin/internal/identity"
+	"github.com/tocsin-project/tocsin/services/ledger/index/extract"
 )
 
 // sight adds clauses that limit a query to what an identity may see.
@@ -13,36 +14,34 @@ func (p *plan) sight(v *vocabulary, s identity.Sight) {
 	if s.None {
 		p.any(nil)
 	}
-	p.named(v, kindOperator, s.Operator)
-	p.named(v, kindDesk, s.Desk)
-	p.place(v, s, kindArea, kindSector, kindPlace)
+	p.named(v, extract.KindOperator, s.Operator)
+	p.named(v, extract.KindDesk, s.Desk)
+	p.place(v, s, extract.KindArea, extract.KindSector, extract.KindPlace)
 }
 
 // place adds clauses for the area and the sector of a facility: both must be of the same
 // facility.
-func (p *plan) place(v *vocabulary, s identity.Sight, area, sector, both kind) {
+func (p *plan) place(v *vocabulary, s identity.Sight, area, sector, both extract.Kind) {
 	code := ""
 	if s.Region != "" {
 		code = regionPrefix(s.Region)
 	}
 	if code != "" && s.Sector != "" {
-		p.named(v, both, placeOf(code, s.Sector))
+		p.named(v, both, extract.Place(code, s.Sector))
 		return
 	}
 	p.named(v, area, code)
 	p.named(v, sector, s.Sector)
 }
 
-func placeOf(area, sector string) string { return area + "|" + sector }
-
 // incidentSight is sight for incidents.
 func (p *plan) incidentSight(v *vocabulary, s identity.Sight) {
 	if s.None {
 		p.any(nil)
 	}
-	p.named(v, kindIncidentOperator, s.Operator)
-	p.named(v, kindTold, s.Desk)
-	p.place(v, s, kindIncidentArea, kindIncidentSector, kindIncidentPlace)
+	p.named(v, extract.KindIncidentOperator, s.Operator)
+	p.named(v, extract.KindTold, s.Desk)
+	p.place(v, s, extract.KindIncidentArea, extract.KindIncidentSector, extract.KindIncidentPlace)
 }
 
 // Shows reports whether an identity may see an incident, given by its tokens. An incident
@@ -52,7 +51,7 @@ func (x *Index) Shows(ctx context.Context, s identity.Sight, operator, incident 
 	x.mu.RLock()
 	p.incidentSight(x.words, s)
 	x.mu.RUnlock()
-	p.term(flagCurrent)
+	p.term(extract.FlagCurrent)
 	err = x.ask(ctx, 1, p.moving, func(r *reader) error {
 		named, err := r.named(operator, incident)
 		if err != nil {

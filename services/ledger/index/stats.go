@@ -12,12 +12,13 @@ import (
 	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/identity"
+	"github.com/tocsin-project/tocsin/services/ledger/index/extract"
 	"github.com/tocsin-project/tocsin/services/ledger/index/postings"
 )
 
 // dimensions are what escalations can be counted by.
-var dimensions = map[string]kind{
-	"grade": kindGrade, "desk": kindDesk, "sector": kindSector, "region": kindRegion, "statute": kindStatute, "month": kindMonth,
+var dimensions = map[string]extract.Kind{
+	"grade": extract.KindGrade, "desk": extract.KindDesk, "sector": extract.KindSector, "region": extract.KindRegion, "statute": extract.KindStatute, "month": extract.KindMonth,
 }
 
 // Stats counts escalations as they stand at now.
@@ -33,8 +34,8 @@ func (x *Index) Stats(ctx context.Context, q api.StatsQuery, now time.Time) (api
 	if faults != nil {
 		return api.StatsAnswer{}, fault.Invalid("ledger: stats", faults)
 	}
-	counts := map[term]*sums{}
-	err := x.ask(ctx, lanes, append(p.moving, flagOpen, flagOverdue, flagAckLate), func(r *reader) error {
+	counts := map[extract.Term]*sums{}
+	err := x.ask(ctx, lanes, append(p.moving, extract.FlagOpen, extract.FlagOverdue, extract.FlagAckLate), func(r *reader) error {
 		places := r.places(0)
 		var mu sync.Mutex // guards counts
 		return r.inLanes(len(places), func(l *lane, i int) error {
@@ -76,7 +77,7 @@ const (
 type sums [numbers]uint64
 
 // count returns the counts of a chunk.
-func (r *reader) count(p *plan, at place, by kind, now int64) (counts map[term]sums, err error) {
+func (r *reader) count(p *plan, at place, by extract.Kind, now int64) (counts map[extract.Term]sums, err error) {
 	s, _, err := p.fits(r, at)
 	if err != nil || s.IsEmpty() {
 		return nil, err
@@ -88,8 +89,8 @@ func (r *reader) count(p *plan, at place, by kind, now int64) (counts map[term]s
 	if err != nil {
 		return nil, err
 	}
-	counts = map[term]sums{}
-	value := func(t term, raw []byte) error {
+	counts = map[extract.Term]sums{}
+	value := func(t extract.Term, raw []byte) error {
 		var n sums
 		if err := postings.List(raw).AddCounts(sets[:], n[:]); err != nil {
 			return err
@@ -100,7 +101,7 @@ func (r *reader) count(p *plan, at place, by kind, now int64) (counts map[term]s
 		return nil
 	}
 	if at.tail == nil {
-		return counts, r.each(at, by.term(0), (by + 1).term(0), value)
+		return counts, r.each(at, by.Term(0), (by + 1).Term(0), value)
 	}
 	for t, list := range r.lists(by) {
 		if err := value(t, postings.EncodeList(list)); err != nil {
@@ -111,12 +112,12 @@ func (r *reader) count(p *plan, at place, by kind, now int64) (counts map[term]s
 }
 
 // lists returns the lists of a kind in the tail.
-func (r *reader) lists(k kind) map[term][]uint16 {
+func (r *reader) lists(k extract.Kind) map[extract.Term][]uint16 {
 	r.index.mu.RLock()
 	defer r.index.mu.RUnlock()
-	out := map[term][]uint16{}
+	out := map[extract.Term][]uint16{}
 	for t, list := range r.tail.lists {
-		if t.kind() == k {
+		if t.Kind() == k {
 			out[t] = list
 		}
 	}
@@ -131,15 +132,15 @@ func (r *reader) states(at place, s *postings.Set, now int64) (sets *[numbers]po
 	}
 	for _, f := range []struct {
 		number int
-		term   term
-	}{{ofTimed, flagTimed}, {ofLate, flagLate}, {ofTargeted, flagTargeted}, {ofOverdue, flagOpen}, {ofAckLate, flagAckLate}} {
+		term   extract.Term
+	}{{ofTimed, extract.FlagTimed}, {ofLate, extract.FlagLate}, {ofTargeted, extract.FlagTargeted}, {ofOverdue, extract.FlagOpen}, {ofAckLate, extract.FlagAckLate}} {
 		if err := r.and(at, f.term, &sets[f.number]); err != nil {
 			return nil, err
 		}
 	}
 	sets[ofAcknowledged].Without(&sets[ofOverdue]) // which are not acknowledged yet
 	own := *s
-	if err := r.and(at, flagOwnAct, &own); err != nil {
+	if err := r.and(at, extract.FlagOwnAct, &own); err != nil {
 		return nil, err
 	}
 	sets[ofAcknowledged].Without(&own)
@@ -157,7 +158,7 @@ func (r *reader) states(at place, s *postings.Set, now int64) (sets *[numbers]po
 
 // statsRows returns the counts with their names: months in order, others with the most
 // escalations first.
-func (x *Index) statsRows(by string, counts map[term]*sums) []api.StatsRow {
+func (x *Index) statsRows(by string, counts map[extract.Term]*sums) []api.StatsRow {
 	rows := []api.StatsRow{}
 	for _, t := range slices.Collect(maps.Keys(counts)) {
 		n := counts[t]

@@ -4,13 +4,9 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"fmt"
 	"slices"
 
-	"github.com/klauspost/compress/s2"
-
-	"github.com/tocsin-project/tocsin/internal/event"
-	"github.com/tocsin-project/tocsin/services/ledger/index/postings"
+	"github.com/tocsin-project/tocsin/services/ledger/index/extract"
 )
 
 // rememberTail rebuilds the growing chunk from the rows of its records, which are few.
@@ -48,23 +44,18 @@ func (x *Index) rememberEscalations(ctx context.Context, from uint64) error {
 			return err
 		}
 		var by sql.NullInt64
-		var says saying
-		err := x.rememberEntry(record, raw, kindTitle, func(s event.Stored) (*entry, error) {
-			e, err := escalationOf(s)
-			if err != nil {
-				return nil, err
-			}
-			if e.by != nil {
-				by = sql.NullInt64{Int64: *e.by, Valid: true}
-			}
-			says = e.says
-			x.tail.times.Add(x.positionOf(record), e.reported, e.by)
-			return &e.entry, nil
-		})
+		e, err := extract.EscalationOfRow(record, raw)
 		if err != nil {
 			return err
 		}
-		for _, c := range outcomeTerms(o, by, says) {
+		if err := x.rememberEntry(record, extract.KindTitle, &e.Entry); err != nil {
+			return err
+		}
+		if e.By != nil {
+			by = sql.NullInt64{Int64: *e.By, Valid: true}
+		}
+		x.tail.times.Add(x.positionOf(record), e.Reported, e.By)
+		for _, c := range outcomeTerms(o, by, e.Says) {
 			x.tail.put(c.term, x.positionOf(record), c.on)
 		}
 	}
@@ -72,15 +63,7 @@ func (x *Index) rememberEscalations(ctx context.Context, from uint64) error {
 }
 
 // rememberEntry adds a record to the tail as when it was indexed.
-func (x *Index) rememberEntry(record uint64, raw []byte, title kind, read func(event.Stored) (*entry, error)) error {
-	plain, err := s2.Decode(nil, raw)
-	if err != nil {
-		return fmt.Errorf("%w: a row: %w", postings.ErrDamaged, err)
-	}
-	e, err := read(event.Stored{Record: event.Record{Data: plain}, Sequence: record})
-	if err != nil {
-		return fmt.Errorf("%w: a row: %w", postings.ErrDamaged, err)
-	}
+func (x *Index) rememberEntry(record uint64, title extract.Kind, e *extract.Entry) error {
 	terms, err := x.words.termsOf(e)
 	if err != nil {
 		return err
@@ -106,18 +89,15 @@ func (x *Index) rememberRevisions(ctx context.Context, from uint64) (shown map[i
 		if err := rows.Scan(&record, &raw, &id, &current, &operator); err != nil {
 			return nil, err
 		}
-		err := x.rememberEntry(record, raw, kindIncidentTitle, func(s event.Stored) (*entry, error) {
-			r, err := revisionOf(s, operator)
-			if err != nil {
-				return nil, err
-			}
-			return &r.entry, nil
-		})
+		r, err := extract.RevisionOfRow(record, raw, operator)
 		if err != nil {
 			return nil, err
 		}
+		if err := x.rememberEntry(record, extract.KindIncidentTitle, &r.Entry); err != nil {
+			return nil, err
+		}
 		if record == current {
-			x.tail.put(flagCurrent, x.positionOf(record), true)
+			x.tail.put(extract.FlagCurrent, x.positionOf(record), true)
 			shown[id] = record
 		}
 	}
@@ -135,8 +115,8 @@ func (x *Index) rememberDesks(incident int64, p uint16) error {
 		if err := rows.Scan(&d.number, &d.told, &d.closed); err != nil {
 			return err
 		}
-		x.tail.put(kindTold.term(d.number), p, d.told > 0)
-		x.tail.put(kindOpenAt.term(d.number), p, d.told > d.closed)
+		x.tail.put(extract.KindTold.Term(d.number), p, d.told > 0)
+		x.tail.put(extract.KindOpenAt.Term(d.number), p, d.told > d.closed)
 	}
 	return rows.Err()
 }

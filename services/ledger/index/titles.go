@@ -5,8 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/go-json-experiment/json/jsontext"
-
+	"github.com/tocsin-project/tocsin/services/ledger/index/extract"
 	"github.com/tocsin-project/tocsin/services/ledger/index/postings"
 	"github.com/tocsin-project/tocsin/services/ledger/index/title"
 )
@@ -24,15 +23,15 @@ const (
 	fewTitles = 4
 )
 
-// titleBlocks returns the encoded titles of the tail, by postings.Blocks.
-func (t *tail) titleBlocks() map[term][]byte {
+// titleBlocks returns the encoded titles of the tail, by blocks.
+func (t *tail) titleBlocks() map[extract.Term][]byte {
 	type lists struct {
 		order []string
 		of    map[string][]uint16
 	}
-	found := map[term]*lists{}
+	found := map[extract.Term]*lists{}
 	for _, e := range t.titles {
-		id := kindTitles.term(int64(e.at >> titleShift))
+		id := extract.KindTitles.Term(int64(e.at >> titleShift))
 		l := found[id]
 		if l == nil {
 			l = &lists{of: map[string][]uint16{}}
@@ -43,7 +42,7 @@ func (t *tail) titleBlocks() map[term][]byte {
 		}
 		l.of[e.title] = append(l.of[e.title], e.at)
 	}
-	out := map[term][]byte{}
+	out := map[extract.Term][]byte{}
 	for id, l := range found {
 		out[id] = postings.EncodeTitles(l.order, l.of)
 	}
@@ -102,7 +101,7 @@ func (r *reader) verifyFew(p *plan, at place, of, fits *postings.Set) error {
 
 // verifyBlock is verifyFew with all titles of a block.
 func (r *reader) verifyBlock(p *plan, at place, block int, of, fits *postings.Set) error {
-	raw, err := r.stored(at, kindTitles.term(int64(block)))
+	raw, err := r.stored(at, extract.KindTitles.Term(int64(block)))
 	if err != nil {
 		return err
 	}
@@ -115,31 +114,20 @@ func (r *reader) verifyBlock(p *plan, at place, block int, of, fits *postings.Se
 }
 
 // titleOf returns the title of an escalation or a revision, folded.
-func (r *reader) titleOf(k kind, record uint64) (string, error) {
+func (r *reader) titleOf(k extract.Kind, record uint64) (string, error) {
 	var raw []byte
-	if k == kindTitle {
+	if k == extract.KindTitle {
 		if err := r.row(lookEscalationRow, record).Scan(&raw); err != nil {
 			return "", noRow(err, record)
 		}
-		var e struct {
-			Report jsontext.Value `json:"report"`
-		}
-		_, err := unpack(raw, &e, escalatedTitle)
-		return title.Fold((&escalated{Report: e.Report}).row(record).Title), err
+		return extract.EscalationTitle(raw)
 	}
 	var id int64
 	if err := r.row(lookRevision, record).Scan(&id, &raw); err != nil {
 		return "", noRow(err, record)
 	}
-	var g revision
-	_, err := unpack(raw, &g, revisionTitle)
-	return title.Fold(g.row(record).Title), err
+	return extract.IncidentTitle(raw)
 }
-
-var (
-	escalatedTitle = parts{"report": nil}
-	revisionTitle  = parts{"state": {"fields": {"title": nil}}}
-)
 
 // noRow turns a missing row of a record into damage of the postings.
 func noRow(err error, record uint64) error {

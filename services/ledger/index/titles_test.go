@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/tocsin-project/tocsin/services/ledger/index/extract"
 	"github.com/tocsin-project/tocsin/services/ledger/index/postings"
 )
 
@@ -24,7 +25,7 @@ func TestTitlesAreKept(t *testing.T) {
 		want := map[uint16]string{}
 		for _, at := range positions.Draw(t, "records") {
 			title := rapid.SampledFrom([]string{"泵房故障", "pump 故", "b", "电网 调度"}).Draw(t, "title")
-			tail.add(at, nil, kindTitle, &entry{title: title})
+			tail.add(at, nil, extract.KindTitle, &extract.Entry{Title: title})
 			want[at] = title
 		}
 		gone := new(postings.Set)
@@ -36,7 +37,7 @@ func TestTitlesAreKept(t *testing.T) {
 				gone.Add(at)
 			}
 		}
-		read := func(Blocks map[term][]byte) map[uint16]string {
+		read := func(Blocks map[extract.Term][]byte) map[uint16]string {
 			out := map[uint16]string{}
 			for id, raw := range Blocks {
 				require.NoError(t, postings.Titles(raw).Each(func(title []byte, p postings.List) error {
@@ -44,7 +45,7 @@ func TestTitlesAreKept(t *testing.T) {
 					require.NoError(t, p.AddTo(&s))
 					require.True(t, p.Intersects(&s))
 					for at := range s.All() {
-						require.EqualValues(t, id.number(), at>>titleShift)
+						require.EqualValues(t, id.Number(), at>>titleShift)
 						out[at] = string(title)
 					}
 					return nil

@@ -3,12 +3,13 @@ package index
 import (
 	"errors"
 
+	"github.com/tocsin-project/tocsin/services/ledger/index/extract"
 	"github.com/tocsin-project/tocsin/services/ledger/index/postings"
 	"github.com/tocsin-project/tocsin/services/ledger/index/title"
 )
 
 // tokens calls yield with the postings of the tokens of some buckets.
-func (r *reader) tokens(at place, first, end term, yield func(token uint64, p postings.List) error) error {
+func (r *reader) tokens(at place, first, end extract.Term, yield func(token uint64, p postings.List) error) error {
 	if at.tail != nil {
 		r.index.mu.RLock()
 		defer r.index.mu.RUnlock()
@@ -21,7 +22,7 @@ func (r *reader) tokens(at place, first, end term, yield func(token uint64, p po
 		}
 		return nil
 	}
-	return r.each(at, first, end, func(_ term, raw []byte) (err error) {
+	return r.each(at, first, end, func(_ extract.Term, raw []byte) (err error) {
 		broken := postings.Bucket(raw).Each(func(token uint64, p postings.List) bool {
 			err = yield(token, p)
 			return err == nil
@@ -31,8 +32,8 @@ func (r *reader) tokens(at place, first, end term, yield func(token uint64, p po
 }
 
 // andToken keeps in s the titles that have a token.
-func (r *reader) andToken(at place, k kind, token uint64, s *postings.Set) error {
-	t := k.term(title.Bucket(token))
+func (r *reader) andToken(at place, k extract.Kind, token uint64, s *postings.Set) error {
+	t := k.Term(title.Bucket(token))
 	if at.tail != nil {
 		r.index.mu.RLock()
 		list := at.tail.text[t][token]
@@ -56,9 +57,9 @@ func (r *reader) andToken(at place, k kind, token uint64, s *postings.Set) error
 }
 
 // andCharacter keeps in s the titles that have a character.
-func (r *reader) andCharacter(at place, k kind, c rune, s *postings.Set) error {
+func (r *reader) andCharacter(at place, k extract.Kind, c rune, s *postings.Set) error {
 	var have postings.Set
-	first := k.term(title.FirstBucket(c))
+	first := k.Term(title.FirstBucket(c))
 	err := r.tokens(at, first, first+title.CharacterBuckets, func(token uint64, p postings.List) error {
 		if !title.BeginsWith(token, c) {
 			return nil

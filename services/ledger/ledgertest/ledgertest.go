@@ -10,6 +10,8 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"pgregory.net/rapid"
+
 	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/identity"
@@ -170,4 +172,41 @@ func Incidents(a api.IncidentAnswer) []string {
 // Anyone returns the context of a caller of a server without identities.
 func Anyone(t testing.TB) context.Context {
 	return identity.With(t.Context(), identity.Anyone)
+}
+
+// AnyRecord draws a record of one of a few incidents and desks; some cannot be read.
+func AnyRecord(t *rapid.T) event.Record {
+	desk, incident := rapid.SampledFrom([]string{"one", "two"}).Draw(t, "desk"), rapid.SampledFrom([]string{"a", "b"}).Draw(t, "incident")
+	number := rapid.IntRange(1, 4).Draw(t, "number")
+	at := Nine.Add(time.Duration(rapid.IntRange(0, 3).Draw(t, "at")) * time.Hour)
+	id := event.EscalationID(desk, "grid-east", incident, fmt.Sprint(number))
+	var r event.Record
+	switch rapid.IntRange(0, 7).Draw(t, "kind") {
+	case 0, 1:
+		r = Graded(incident, number, rapid.SampledFrom([]func(*event.Graded){nil, Owing, Withdrawn}).Draw(t, "change"))
+	case 2, 3:
+		act := rapid.SampledFrom([]event.Act{event.ActReport, event.ActUpdate, event.ActNotice, event.ActReview}).Draw(t, "act")
+		e := event.Escalated{ID: id, Desk: desk, Operator: "grid-east", Act: act, ReportedAt: at, AcknowledgeBy: In(time.Hour)}
+		e.Grade = rapid.SampledFrom([]event.Grade{event.Ungraded, event.Major}).Draw(t, "grade")
+		e.Report = jsontext.Value(rapid.SampledFrom([]string{`{"title":"泵房故障"}`, `{"title":"Pump 故"}`, `{}`}).Draw(t, "report"))
+		e.Facilities = rapid.SampledFrom([][]event.Facility{nil, {{Region: "310000", Sector: "energy"}}, {{Region: "650100", Sector: "water"}, {Region: "650000", Sector: "energy"}}}).Draw(t, "facilities")
+		e.Duties = rapid.SampledFrom([][]event.Duty{nil, {{Statute: "s1"}}, {{Statute: "s1", DueAt: In(0)}, {Statute: "s2"}}}).Draw(t, "duties")
+		e.Late = rapid.Bool().Draw(t, "late")
+		if rapid.IntRange(0, 4).Draw(t, "untargeted") == 0 {
+			e.AcknowledgeBy = nil
+		}
+		r = Must(event.NewRecord("incident.escalated."+id, Nine, "", e))
+	case 4:
+		r = Must(event.NewRecord("incident.acknowledged."+id, at, "", event.Acknowledgement{Officer: "duty-officer", At: at}))
+	case 5:
+		r = Must(event.NewRecord(event.OverdueSubject(id), at, "", event.Overdue{At: at}))
+	case 6:
+		r = ClosedBy(desk, incident, fmt.Sprint(number))
+	default:
+		r = Must(event.NewRecord(event.AwaySubject(desk, at), at, "", event.Away{Desk: desk}))
+	}
+	if rapid.IntRange(0, 9).Draw(t, "readable") == 0 {
+		r.Data = []byte("{")
+	}
+	return r
 }

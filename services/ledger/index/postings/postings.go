@@ -213,7 +213,7 @@ func (p List) Intersects(s *Set) bool {
 }
 
 // A bucket holds the postings of several tokens of titles, ordered by token: for each its
-// distance from the one before, the length of its List, and these. Most tokens occur
+// distance from the one before, the length of its postings, and these. Most tokens occur
 // in few titles of a chunk, and a row for each would cost more than its contents.
 type Bucket []byte
 

@@ -1,13 +1,19 @@
-package index
+// Package extract takes from a record what the index keeps of it: the terms by which it is
+// found, the tokens of its title, and the row that queries show. It depends on the record
+// alone, and what is taken from a stored row is the same as what was taken from the record.
+package extract
 
 import (
-	"encoding/json"
+	"errors"
+	"fmt"
 	"reflect"
 	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/go-json-experiment/json"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/klauspost/compress/s2"
@@ -20,52 +26,51 @@ import (
 // Item is what the index needs of a record. It is made from the record alone, so that
 // many can be made in parallel; members of other kinds are nil.
 type Item struct {
-	seq  uint64
-	salt string
-	at   time.Time
-	addr event.Address
-	err  error // of a record whose body cannot be read
+	Sequence uint64
+	Salt     string
+	At       time.Time
+	Address  event.Address
+	Err      error // of a record whose body cannot be read
 
-	escalation *escalation
-	revision   *revisionItem
-	ack        *event.Acknowledgement
-	overdue    *event.Overdue
-	closing    string // JSON of event.Closing
-	removal    *event.Removal
+	Escalation      *Escalation
+	Revision        *Revision
+	Acknowledgement *event.Acknowledgement
+	Overdue         *event.Overdue
+	Closing         string // JSON of event.Closing
+	Removal         *event.Removal
 }
 
-// Sequence returns the record's sequence in the ledger.
-func (it *Item) Sequence() uint64 { return it.seq }
-
-// entry has what escalations and revisions have in common.
-type entry struct {
-	named  []named // its terms by name
-	flags  []term
-	title  string // folded
-	tokens []uint64
-	row    []byte // the parts of the record that queries need, compressed
+// Entry has what escalations and revisions have in common.
+type Entry struct {
+	Named  []Named // its terms by name
+	Flags  []Term
+	Title  string // folded
+	Tokens []uint64
+	Row    []byte // the parts of the record that queries need, compressed
 }
 
-type escalation struct {
-	entry
-	reported int64
-	by       *int64
-	says     saying
+// Escalation is what the index needs of an escalation.
+type Escalation struct {
+	Entry
+	Reported int64  // nanoseconds since 1970, as is By
+	By       *int64 // the desk's target
+	Says     Saying
 }
 
-type revisionItem struct {
-	entry
-	revision int
+// Revision is what the index needs of a revision of an incident.
+type Revision struct {
+	Entry
+	Number int
 }
 
-// saying is what an escalation tells its desk about the incident.
-type saying int
+// Saying is what an escalation tells its desk about the incident.
+type Saying int
 
 const (
-	saysNothing saying = iota // a notice, of silence
-	saysAgain                 // a review: it brings back an incident that the desk knows, and tells no other
-	saysAll
-	saysOwnAct // the desk's own act: nothing to acknowledge
+	SaysNothing Saying = iota // a notice, of silence
+	SaysAgain                 // a review: it brings back an incident that the desk knows, and tells no other
+	SaysAll
+	SaysOwnAct // the desk's own act: nothing to acknowledge
 )
 
 // unreadableError is of a record whose body cannot be read. The record is still part of
@@ -113,23 +118,23 @@ func Decode(batch []event.Stored) []Item {
 }
 
 func itemOf(s event.Stored) Item {
-	it := Item{seq: s.Sequence, salt: s.Salt, at: s.Time, addr: event.ParseSubject(s.Subject)}
-	if it.at.IsZero() {
-		it.at = s.StoredAt
+	it := Item{Sequence: s.Sequence, Salt: s.Salt, At: s.Time, Address: event.ParseSubject(s.Subject)}
+	if it.At.IsZero() {
+		it.At = s.StoredAt
 	}
-	switch it.addr.Kind {
+	switch it.Address.Kind {
 	case event.KindGraded:
-		it.revision, it.err = revisionOf(s, it.addr.Operator)
+		it.Revision, it.Err = revisionOf(s, it.Address.Operator)
 	case event.KindEscalated:
-		it.escalation, it.err = escalationOf(s)
+		it.Escalation, it.Err = escalationOf(s)
 	case event.KindAcknowledged:
-		it.ack, it.err = read[event.Acknowledgement](s)
+		it.Acknowledgement, it.Err = read[event.Acknowledgement](s)
 	case event.KindOverdue:
-		it.overdue, it.err = read[event.Overdue](s)
+		it.Overdue, it.Err = read[event.Overdue](s)
 	case event.KindClosed:
-		it.closing, it.err = closingOf(s)
+		it.Closing, it.Err = closingOf(s)
 	case event.KindRemoved:
-		it.removal, it.err = read[event.Removal](s)
+		it.Removal, it.Err = read[event.Removal](s)
 	}
 	return it
 }
@@ -178,80 +183,83 @@ func (e *escalated) row(record uint64) api.EscalationRow {
 	return api.RowOf(&whole, record, nil, nil, e.ReportedAt)
 }
 
-func escalationOf(s event.Stored) (*escalation, error) {
+func escalationOf(s event.Stored) (*Escalation, error) {
 	s.Data = escalatedParts.pick(s.Data)
 	e, err := read[escalated](s)
 	if err != nil {
 		return nil, err
 	}
-	out := &escalation{reported: e.ReportedAt.UnixNano(), says: saysAll}
+	out := &Escalation{Reported: e.ReportedAt.UnixNano(), Says: SaysAll}
 	switch e.Act {
 	case event.ActNotice:
-		out.says = saysNothing
+		out.Says = SaysNothing
 	case event.ActReview:
-		out.says = saysAgain
+		out.Says = SaysAgain
 	}
-	out.flags = []term{flagEscalation}
+	out.Flags = []Term{FlagEscalation}
 	if e.AcknowledgeBy != nil {
 		by := e.AcknowledgeBy.UnixNano()
-		out.by = &by
-		out.flags = append(out.flags, flagTargeted)
+		out.By = &by
+		out.Flags = append(out.Flags, FlagTargeted)
 	}
 	add := out.add
-	add(kindGrade, e.Grade.String())
-	add(kindOperator, e.Operator)
-	add(kindDesk, e.Desk)
-	add(kindMonth, month(e.ReportedAt))
+	add(KindGrade, e.Grade.String())
+	add(KindOperator, e.Operator)
+	add(KindDesk, e.Desk)
+	add(KindMonth, month(e.ReportedAt))
 	timed := false
 	for _, d := range e.Duties {
-		add(kindStatute, d.Statute)
+		add(KindStatute, d.Statute)
 		timed = timed || d.DueAt != nil
 	}
 	for _, d := range e.Standing {
-		add(kindStatute, d.Statute)
+		add(KindStatute, d.Statute)
 	}
 	for _, f := range e.Facilities {
-		add(kindRegion, f.Region)
+		add(KindRegion, f.Region)
 	}
-	addPlaces(e.Facilities, add, kindArea, kindSector, kindPlace)
+	addPlaces(e.Facilities, add, KindArea, KindSector, KindPlace)
 	if timed {
-		out.flags = append(out.flags, flagTimed)
+		out.Flags = append(out.Flags, FlagTimed)
 		if e.Late {
-			out.flags = append(out.flags, flagLate)
+			out.Flags = append(out.Flags, FlagLate)
 		}
 	}
 	row := e.row(s.Sequence)
 	if row.OwnAct {
-		out.says = saysOwnAct
-		out.flags = append(out.flags, flagOwnAct)
+		out.Says = SaysOwnAct
+		out.Flags = append(out.Flags, FlagOwnAct)
 	}
 	out.show(row.Title, s.Data)
 	return out, nil
 }
 
 // add adds a term by its name, once.
-func (e *entry) add(k kind, value string) {
-	if n := (named{k, value}); !slices.Contains(e.named, n) {
-		e.named = append(e.named, n)
+func (e *Entry) add(k Kind, value string) {
+	if n := (Named{k, value}); !slices.Contains(e.Named, n) {
+		e.Named = append(e.Named, n)
 	}
 }
 
 // addPlaces adds the areas and sectors of facilities.
-func addPlaces(facilities []event.Facility, add func(kind, string), area, sector, both kind) {
+func addPlaces(facilities []event.Facility, add func(Kind, string), area, sector, both Kind) {
 	for _, f := range facilities {
 		for n := 2; n <= min(4, len(f.Region)); n += 2 {
 			add(area, f.Region[:n])
-			add(both, placeOf(f.Region[:n], f.Sector))
+			add(both, Place(f.Region[:n], f.Sector))
 		}
 		add(sector, f.Sector)
 	}
 }
 
+// Place returns the name of a term for an area and a sector of one facility.
+func Place(area, sector string) string { return area + "|" + sector }
+
 // show sets the row that queries show, and the terms by which the title is found.
-func (e *entry) show(text string, row []byte) {
-	e.title = title.Fold(text)
-	e.tokens = title.Tokens(e.title)
-	e.row = s2.Encode(nil, row)
+func (e *Entry) show(text string, row []byte) {
+	e.Title = title.Fold(text)
+	e.Tokens = title.Tokens(e.Title)
+	e.Row = s2.Encode(nil, row)
 }
 
 // revision has the members of a graded record that an incident's row shows.
@@ -288,33 +296,112 @@ func (g *revision) row(record uint64) api.IncidentRow {
 		Withdrawn: state.IsWithdrawn(), Imported: state.IsImported(), GradedAt: g.At,
 		Owed: g.Owed, Held: g.Held, Record: record,
 	}
-	_ = json.Unmarshal(g.State.Fields.Title.Value, &row.Title) // an unknown title stays empty
+	_ = json.Unmarshal(g.State.Fields.Title.Value, &row.Title, event.JSON) // an unknown title stays empty
 	if row.Owed == nil {
 		row.Owed = []event.Obligation{}
 	}
 	return row
 }
 
-func revisionOf(s event.Stored, operator string) (*revisionItem, error) {
+func revisionOf(s event.Stored, operator string) (*Revision, error) {
 	s.Data = revisionParts.pick(s.Data)
 	g, err := read[revision](s)
 	if err != nil {
 		return nil, err
 	}
 	row := g.row(s.Sequence)
-	out := &revisionItem{revision: g.Revision}
+	out := &Revision{Number: g.Revision}
 	add := out.add
-	add(kindIncidentGrade, g.Grade.String())
-	add(kindIncidentOperator, operator)
-	addPlaces(g.Facilities, add, kindIncidentArea, kindIncidentSector, kindIncidentPlace)
+	add(KindIncidentGrade, g.Grade.String())
+	add(KindIncidentOperator, operator)
+	addPlaces(g.Facilities, add, KindIncidentArea, KindIncidentSector, KindIncidentPlace)
 	if !row.Withdrawn {
-		out.flags = append(out.flags, flagUpheld)
+		out.Flags = append(out.Flags, FlagUpheld)
 	}
 	if len(row.Owed) > 0 {
-		out.flags = append(out.flags, flagOwed)
+		out.Flags = append(out.Flags, FlagOwed)
 	}
 	out.show(row.Title, s.Data)
 	return out, nil
+}
+
+// EscalationRow returns the row of an escalation, before any outcome, and the length of
+// what is stored of it, which approximates that of the row.
+func EscalationRow(record uint64, row []byte) (api.EscalationRow, int, error) {
+	var e escalated
+	n, err := unpack(row, &e)
+	if err != nil {
+		return api.EscalationRow{}, 0, err
+	}
+	return e.row(record), n, nil
+}
+
+// IncidentRow is EscalationRow for the current revision of an incident, without its
+// desks.
+func IncidentRow(record uint64, row []byte) (api.IncidentRow, int, error) {
+	var g revision
+	n, err := unpack(row, &g)
+	if err != nil {
+		return api.IncidentRow{}, 0, err
+	}
+	return g.row(record), n, nil
+}
+
+// EscalationTitle returns the title of an escalation, folded.
+func EscalationTitle(row []byte) (string, error) {
+	var e struct {
+		Report jsontext.Value `json:"report"`
+	}
+	if _, err := unpack(row, &e); err != nil {
+		return "", err
+	}
+	return title.Fold((&escalated{Report: e.Report}).row(0).Title), nil
+}
+
+// IncidentTitle returns the title of a revision, folded.
+func IncidentTitle(row []byte) (string, error) {
+	var g revision
+	if _, err := unpack(row, &g); err != nil {
+		return "", err
+	}
+	return title.Fold(g.row(0).Title), nil
+}
+
+// EscalationOfRow returns what was taken of an escalation when its row was stored.
+func EscalationOfRow(record uint64, row []byte) (*Escalation, error) {
+	return again(record, row, escalationOf)
+}
+
+// RevisionOfRow returns what was taken of a revision when its row was stored.
+func RevisionOfRow(record uint64, row []byte, operator string) (*Revision, error) {
+	return again(record, row, func(s event.Stored) (*Revision, error) { return revisionOf(s, operator) })
+}
+
+func again[T any](record uint64, row []byte, take func(event.Stored) (*T, error)) (*T, error) {
+	plain, err := s2.Decode(nil, row)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	out, err := take(event.Stored{Record: event.Record{Data: plain}, Sequence: record})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return out, nil
+}
+
+// ErrDamaged is of a stored row that was changed.
+var ErrDamaged = errors.New("a row is damaged")
+
+// unpack decodes a row and returns its length.
+func unpack(row []byte, into any) (int, error) {
+	plain, err := s2.Decode(nil, row)
+	if err == nil {
+		err = json.Unmarshal(plain, into, event.JSON)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return len(plain), nil
 }
 
 func closingOf(s event.Stored) (string, error) {
@@ -322,7 +409,7 @@ func closingOf(s event.Stored) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	raw, err := json.Marshal(api.Closing{Desk: act.Desk, Officer: act.Officer, Reason: act.Reason, At: act.At})
+	raw, err := json.Marshal(api.Closing{Desk: act.Desk, Officer: act.Officer, Reason: act.Reason, At: act.At}, event.JSON)
 	if err != nil {
 		return "", &unreadableError{err}
 	}
