@@ -1,8 +1,10 @@
 package api
 
 import (
-	"encoding/json"
 	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
@@ -139,7 +141,7 @@ func titleOf(e *event.Escalated) string {
 	var r struct {
 		Title string `json:"title"`
 	}
-	_ = json.Unmarshal(e.Report, &r) // a report without a title has none
+	_ = json.Unmarshal(e.Report, &r, event.JSON) // a report without a title has none
 	return r.Title
 }
 
@@ -246,11 +248,11 @@ type ShowRequest struct {
 
 // StoryEntry is one record of an incident's story.
 type StoryEntry struct {
-	Record  uint64          `json:"record"`
-	Type    string          `json:"type"` // accepted, graded, escalated, acknowledged, unhandled
-	At      time.Time       `json:"at"`
-	Subject string          `json:"subject"`
-	Body    json.RawMessage `json:"body"` // an escalation has the lateness with which it was stored
+	Record  uint64         `json:"record"`
+	Type    string         `json:"type"` // accepted, graded, escalated, acknowledged, unhandled
+	At      time.Time      `json:"at"`
+	Subject string         `json:"subject"`
+	Body    jsontext.Value `json:"body"` // an escalation has the lateness with which it was stored
 }
 
 // ShowAnswer is one page of a story, in ledger order.

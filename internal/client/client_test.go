@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
@@ -321,7 +322,7 @@ func TestAStoryIsReadPageAfterPage(t *testing.T) {
 		if q.Incident != "x" {
 			return api.ShowAnswer{Errors: []fault.Detail{{Path: "$", Message: "no"}}}
 		}
-		return api.ShowAnswer{Entries: []api.StoryEntry{{Record: q.After + 1, Body: json.RawMessage("{}")}}, More: q.After < 4}
+		return api.ShowAnswer{Entries: []api.StoryEntry{{Record: q.After + 1, Body: jsontext.Value("{}")}}, More: q.After < 4}
 	})
 	var got []uint64
 	show := func(e api.StoryEntry) error { got = append(got, e.Record); return nil }

@@ -3,13 +3,14 @@ package cloudevent
 import (
 	"bytes"
 	"cmp"
-	"encoding/json"
 	"mime"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 const (
@@ -164,7 +165,7 @@ func binaryEnvelope(f *faults, ce []attribute, payload []byte) *envelope {
 		f.add("$", "has %d bytes with its ce- headers: at most %d are taken", size, MaxBytes)
 		return nil
 	}
-	env := &envelope{attributes: make(map[string]any, len(ce)+1)}
+	env := &envelope{attributes: make(map[string]string, len(ce)+1)}
 	for i, a := range ce {
 		if i > 0 && ce[i-1].name == a.name {
 			f.add(appendName("$", a.name), "is given twice, by headers %s and %s", ce[i-1].header, a.header)
@@ -191,8 +192,7 @@ func (e *envelope) binaryEvent(f *faults) (*Event, error) {
 			f.add("$", "has %d bytes in structured form: at most %d are taken", len(e.raw), MaxBytes)
 		}
 	}
-	for name, v := range e.attributes {
-		text, _ := v.(string)
+	for name, text := range e.attributes {
 		e.given = append(e.given, node{name: name, text: text, kind: jsonString, size: 1})
 	}
 	return e.event(f)
@@ -208,36 +208,24 @@ func (e *envelope) structured() []byte {
 		}
 	}
 	slices.Sort(names[len(coreAttributes):])
-	var b bytes.Buffer
-	b.Grow(len(e.data) + 1024)
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	put := func(before byte, v any) {
-		b.WriteByte(before)
-		if s, ok := v.(string); ok && isPlain(s) {
-			b.WriteByte('"')
-			b.WriteString(s)
-			b.WriteByte('"')
-			return
-		}
-		_ = enc.Encode(v) // strings in a buffer always encode
-		b.Truncate(b.Len() - 1)
-	}
+	raw := append(make([]byte, 0, len(e.data)+1024), '{')
 	for _, name := range names {
 		if v, ok := e.attributes[name]; ok {
-			put(',', name)
-			put(':', v)
+			raw = appendQuoted(raw, name)
+			raw = append(appendQuoted(append(raw, ':'), v), ',')
 		}
 	}
-	b.WriteString(`,"data":`)
-	b.Write(e.data)
-	b.WriteByte('}')
-	raw := b.Bytes()
-	raw[0] = '{'
-	return raw
+	raw = append(append(raw, `"data":`...), e.data...)
+	return append(raw, '}')
 }
 
-// isPlain reports whether s is printable ASCII that needs no escapes in a JSON string.
+// appendQuoted appends a text as JSON. It was checked to be UTF-8.
+func appendQuoted(out []byte, text string) []byte {
+	out, _ = jsontext.AppendQuote(out, text)
+	return out
+}
+
+// isPlain reports whether s is printable ASCII without quotes and backslashes.
 func isPlain(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c >= 0x7F || c == '"' || c == '\\' {

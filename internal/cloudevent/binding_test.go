@@ -126,12 +126,12 @@ func TestNATSRoundTrip(t *testing.T) {
 		return string(rapid.SliceOfN(rapid.SampledFrom([]rune(`aZ9 "%\<&~é事件😀`)), 1, 40).Draw(t, "text"))
 	})
 	rapid.Check(t, func(t *rapid.T) {
-		env := envelope{data: []byte(fullData), attributes: map[string]any{
+		env := envelope{data: []byte(fullData), attributes: map[string]string{
 			"specversion": "1.0", "id": text.Draw(t, "id"), "source": "urn:x:" + rapid.StringMatching(`[a-z]{1,9}`).Draw(t, "source"),
-			"type": event.TypeInitial, "subject": text.Draw(t, "subject"), "ext": text.Draw(t, "ext"), "n": 5, "flag": true,
+			"type": event.TypeInitial, "subject": text.Draw(t, "subject"), "ext": text.Draw(t, "ext"),
 			"time": time.Unix(rapid.Int64Range(0, 4e9).Draw(t, "time"), rapid.Int64Range(0, 999999999).Draw(t, "ns")).UTC().Format(time.RFC3339Nano),
 		}}
-		e, err := Parse(env.structured())
+		e, err := Parse(append([]byte(`{"n":5,"flag":true,`), env.structured()[1:]...))
 		require.NoError(t, err)
 		h, payload := ToNATS(e)
 		require.Equal(t, []string{"5"}, h["ce-n"])

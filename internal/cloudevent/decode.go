@@ -97,11 +97,11 @@ func isUTF16(text []byte) bool {
 
 // envelope is an event that has been split into its parts and not yet checked.
 type envelope struct {
-	attributes map[string]any // in binary mode, before given is filled
-	given      []node         // the attributes, each without its nested values
-	data       []byte         // as sent; nil when broken
-	tree       value          // data, read
-	hasData    bool           // data was given, even if broken
+	attributes map[string]string // in binary mode, before given is filled
+	given      []node            // the attributes, each without its nested values
+	data       []byte            // as sent; nil when broken
+	tree       value             // data, read
+	hasData    bool              // data was given, even if broken
 	raw        []byte
 	inner      *walker  // of data that came as bytes of its own
 	named      []string // attributes, and data, that a fault already names

@@ -1,11 +1,12 @@
 package grading
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json"
 
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/register"
@@ -128,7 +129,7 @@ func (rb Rulebook) decide(prev, g *event.Graded, c Cause, v view, packs *statute
 	if g.State.IsWithdrawn() {
 		g.Next = nil
 		g.Withdrawal = new(event.Withdrawal)
-		if err := json.Unmarshal(g.State.Withdrawn.Value, g.Withdrawal); err != nil {
+		if err := json.Unmarshal(g.State.Withdrawn.Value, g.Withdrawal, event.JSON); err != nil {
 			return fmt.Errorf("the withdrawal: %w", err)
 		}
 		return nil

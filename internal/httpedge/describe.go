@@ -1,12 +1,14 @@
 package httpedge
 
 import (
+	"encoding/json"
 	"net/http"
 	"reflect"
 	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/tocsin-project/tocsin/internal/event"
 )
@@ -35,6 +37,7 @@ func Schema[T any](api huma.API) *huma.Schema {
 
 // words describes types of the vocabulary that marshal themselves.
 func words(r huma.Registry) {
+	r.RegisterTypeAlias(reflect.TypeFor[jsontext.Value](), reflect.TypeFor[json.RawMessage]()) // any JSON
 	r.RegisterTypeAlias(reflect.TypeFor[event.Stamp](), reflect.TypeFor[stampWord]())
 	r.RegisterTypeAlias(reflect.TypeFor[event.Grade](), reflect.TypeFor[gradeWord]())
 	r.RegisterTypeAlias(reflect.TypeFor[event.Duration](), reflect.TypeFor[durationWord]())

@@ -2,13 +2,15 @@ package ledger
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"time"
 
+	"github.com/go-json-experiment/json"
+
 	"github.com/tocsin-project/tocsin/internal/api"
+	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/httpedge"
 	"github.com/tocsin-project/tocsin/services/ledger/index"
@@ -76,7 +78,7 @@ func (d *httpDoor) tell(ctx context.Context, out *httpedge.Stream, q api.Query, 
 	left := q.Limit
 	for {
 		for _, row := range page.Rows {
-			data, err := json.Marshal(row)
+			data, err := json.Marshal(row, event.JSON)
 			if err != nil {
 				return err
 			}

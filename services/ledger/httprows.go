@@ -3,13 +3,16 @@ package ledger
 import (
 	"context"
 	"encoding/csv"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/tocsin-project/tocsin/internal/api"
+	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/httpedge"
 )
 
@@ -104,10 +107,10 @@ func (l table[R]) send(ctx context.Context, write func([]R) error, flush func() 
 // writer returns the function that writes rows in a form.
 func (l table[R]) writer(form string, excel bool, out *httpedge.Stream) func([]R) error {
 	if form != formCSV {
-		lines := json.NewEncoder(out)
+		lines := jsontext.NewEncoder(out)
 		return func(rows []R) error {
 			for _, r := range rows {
-				if err := lines.Encode(r); err != nil {
+				if err := json.MarshalEncode(lines, r, event.JSON); err != nil {
 					return err
 				}
 			}

@@ -2,7 +2,9 @@ package ledger
 
 import (
 	"context"
-	"encoding/json"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -75,10 +77,10 @@ func tellEntry(e *api.StoryEntry, s event.Stored) (err error) {
 	switch {
 	case s.Wire == "":
 		e.Body = []byte(`{"missing":true}`)
-	case json.Valid(s.Data):
+	case jsontext.Value(s.Data).IsValid(event.JSON):
 		e.Body = s.Data
 	default:
-		e.Body, err = json.Marshal(map[string][]byte{"unreadable": s.Data})
+		e.Body, err = json.Marshal(map[string][]byte{"unreadable": s.Data}, event.JSON)
 	}
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -54,12 +55,12 @@ func TestAnImportDoesNotLookLive(t *testing.T) {
 		{event.KindGraded, `{"revision":2,"state":{"archived":true,"live":true}}`, "+08:00  定级", "+08:00  graded"},
 		{event.KindEscalated, `{"desk":"hall","act":"report","imported":true}`, "[补录，不计时] 报送  hall", "[imported, no clock runs] told  hall"},
 	} {
-		entry := api.StoryEntry{Record: 5, Type: c.kind, At: noon, Body: json.RawMessage(c.body)}
+		entry := api.StoryEntry{Record: 5, Type: c.kind, At: noon, Body: jsontext.Value(c.body)}
 		zh, en := lines(func(p *Printer) { require.NoError(t, p.Story(entry)) })
 		assert.Contains(t, zh, c.zh)
 		assert.Contains(t, en, c.en)
 	}
-	entry := api.StoryEntry{Record: 5, Type: event.KindElapsed, At: noon, Body: json.RawMessage(`{}`)}
+	entry := api.StoryEntry{Record: 5, Type: event.KindElapsed, At: noon, Body: jsontext.Value(`{}`)}
 	assert.Contains(t, printed("en", func(p *Printer) { p.Exercise = true; require.NoError(t, p.Story(entry)) }), "+08:00  [drill] time has passed")
 }
 

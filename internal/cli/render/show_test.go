@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -125,7 +126,7 @@ func TestEveryKindOfRecordHasItsLine(t *testing.T) {
 		entry := api.StoryEntry{Record: 5, Type: c.kind, At: noon, Body: raw}
 		out := printed("en", func(p *Printer) { require.NoError(t, p.Story(entry)) })
 		assert.Equal(t, "#5      2026-03-01 12:00:00.000 +08:00  "+c.want+"\n", out)
-		entry.Body = json.RawMessage(`[]`)
+		entry.Body = jsontext.Value(`[]`)
 		assert.Contains(t, printed("zh", func(p *Printer) { require.NoError(t, p.Story(entry)) }), "json", "what cannot be read is still in the story")
 	}
 }

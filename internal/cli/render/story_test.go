@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/nats-io/nkeys"
 	"github.com/stretchr/testify/require"
 
@@ -34,7 +35,7 @@ func TestStory_SaysWhenAnActWasSigned(t *testing.T) {
 		require.NoError(t, err)
 		signed, err := json.Marshal(s)
 		require.NoError(t, err)
-		return api.StoryEntry{Record: 7, Type: event.KindClosed, At: noon, Subject: subject, Body: json.RawMessage(body + `,"signed":` + string(signed) + "}")}
+		return api.StoryEntry{Record: 7, Type: event.KindClosed, At: noon, Subject: subject, Body: jsontext.Value(body + `,"signed":` + string(signed) + "}")}
 	}
 	said := func(s api.StoryEntry) (zh, en string) {
 		return lines(func(p *Printer) { require.NoError(t, p.Story(s)) })
@@ -83,7 +84,7 @@ func TestStory_OfAnAddedKind(t *testing.T) {
 	})
 	printed := func(body string) (zh, en string) {
 		return lines(func(p *Printer) {
-			require.NoError(t, p.Story(api.StoryEntry{Record: 7, Type: "inspected", At: noon, Subject: "incident.inspected.mill.flood.1", Body: json.RawMessage(body)}))
+			require.NoError(t, p.Story(api.StoryEntry{Record: 7, Type: "inspected", At: noon, Subject: "incident.inspected.mill.flood.1", Body: jsontext.Value(body)}))
 		})
 	}
 	zh, en := printed(`{"desk":"hall","at":"2026-03-01T04:00:00Z","grade":"major","items":["a","b"],"record":5,"reason":"x\ny"}`)

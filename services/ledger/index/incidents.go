@@ -3,9 +3,10 @@ package index
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
+
+	"github.com/go-json-experiment/json"
 
 	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -169,7 +170,7 @@ func (l *lane) desks(id int64, row *api.IncidentRow) (bytes int, err error) {
 		}
 		if d.closed > d.told {
 			c := closed{record: d.closed}
-			if err := json.Unmarshal([]byte(raw), &c.closing); err != nil {
+			if err := json.Unmarshal([]byte(raw), &c.closing, event.JSON); err != nil {
 				return 0, fmt.Errorf("%w: the closing %d: %w", postings.ErrDamaged, d.closed, err)
 			}
 			closings, bytes = append(closings, c), bytes+len(raw)
