@@ -204,6 +204,7 @@
 //	record           one message of a stream, with a subject that follows from its cause
 //	kind             the second word of a record's subject: accepted, graded, …
 //	body             a record's JSON
+//	story            the records of an incident, in order
 //	ledger           the stream LEDGER: every record in one order; services/ledger
 //	                 certifies it and answers questions about it
 //	rules            a pack or register, stored by its hash

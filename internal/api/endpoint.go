@@ -42,10 +42,10 @@ const (
 	EngineNext       = "$JS.API.CONSUMER.MSG.NEXT." + event.StreamLedger + ".*"
 	EndpointConsumer = "desk.*.js.CONSUMER.INFO." + event.StreamLedger + ".*"
 	EngineConsumer   = "$JS.API.CONSUMER.INFO." + event.StreamLedger + ".*"
-	EngineShown      = "$JS.ACK." + event.StreamLedger + ".*.>"
+	EngineAck        = "$JS.ACK." + event.StreamLedger + ".*.>"
 )
 
-// ScreenAPI is the prefix under which a desk's screens reach the JetStream API.
+// ScreenAPI returns the prefix under which a desk's screens reach the JetStream API.
 func ScreenAPI(desk string) string { return "desk." + event.Token(desk) + ".js" }
 
 const screenPrefix = "desk_"
@@ -55,7 +55,7 @@ func ScreenConsumer(desk, client string) string {
 	return screenPrefix + event.Token(desk) + ":" + event.Token(client) // no token contains a colon
 }
 
-// ScreenOf is the inverse of ScreenConsumer, in tokens.
+// ScreenOf parses the name of a screen's consumer. It returns tokens.
 func ScreenOf(consumer string) (desk, client string, ok bool) {
 	rest, ok := strings.CutPrefix(consumer, screenPrefix)
 	if !ok {
@@ -70,22 +70,22 @@ func IsEndpoint(subject string) bool {
 	return slices.Contains([]string{"report", "desk", "ledger", "deadline", "by"}, first)
 }
 
-// ReportSubject is the endpoint for an operator's reports.
+// ReportSubject returns the endpoint for an operator's reports.
 func ReportSubject(operator string) string { return "report." + event.Token(operator) }
 
-// ReceiptOf is the subject of the receipt of a report that came on the given subject
+// ReceiptOf returns the subject of the receipt of a report that came on the given subject
 // without a reply subject.
 func ReceiptOf(report string) string { return receiptPrefix + strings.TrimPrefix(report, "report.") }
 
-// ReminderOf is the subject on which an operator's reminders are published once they are
-// recorded. Only the ledger stores them.
+// ReminderOf returns the subject on which an operator's reminders are published once they
+// are recorded. Only the ledger stores them.
 func ReminderOf(operator string) string { return reminderPrefix + event.Token(operator) }
 
-// AcknowledgeSubject is the endpoint for a desk's acknowledgements.
+// AcknowledgeSubject returns the endpoint for a desk's acknowledgements.
 func AcknowledgeSubject(desk string) string { return "desk." + event.Token(desk) + ".acknowledge" }
 
-// ActSubject is the endpoint for a desk's other acts.
+// ActSubject returns the endpoint for a desk's other acts.
 func ActSubject(desk string) string { return "desk." + event.Token(desk) + ".act" }
 
-// WatchSubject is the endpoint that opens a desk's durable consumer.
+// WatchSubject returns the endpoint that opens a desk's durable consumer.
 func WatchSubject(desk string) string { return "desk." + event.Token(desk) + ".watch" }

@@ -25,11 +25,11 @@ type LogState struct {
 // TilesRequest asks for tiles of the tree by their C2SP paths, such as
 // "tile/0/x001/234" or "tile/entries/000.p/17".
 type TilesRequest struct {
-	Paths []string `json:"paths"` // at most TilesAtOnce
+	Paths []string `json:"paths"` // at most MaxTiles
 }
 
-// TilesAtOnce bounds a request: a reply of NATS ends at 1 MiB.
-const TilesAtOnce = 50
+// MaxTiles bounds a request: a reply of NATS ends at 1 MiB.
+const MaxTiles = 50
 
 // TilesAnswer has the tiles in the order of the request; null for a tile that does not
 // exist.

@@ -226,11 +226,11 @@ type IncidentAnswer struct {
 
 // Screen is one connection of a desk.
 type Screen struct {
-	Desk   string     `json:"desk"`
-	Client string     `json:"client,omitempty"` // empty: the desk has never had a screen
-	SeenAt *time.Time `json:"seenAt"`           // null: never
-	Here   bool       `json:"here"`             // it is waiting for new escalations now
-	Next   string     `json:"next,omitempty"`   // the desk that is notified of silence
+	Desk      string     `json:"desk"`
+	Client    string     `json:"client,omitempty"` // empty: the desk has never had a screen
+	SeenAt    *time.Time `json:"seenAt"`           // null: never
+	Connected bool       `json:"here"`             // it is waiting for new escalations now
+	Next      string     `json:"next,omitempty"`   // the desk that is notified of silence
 }
 
 // DesksAnswer lists every desk of the register with its screens.

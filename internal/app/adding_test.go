@@ -38,10 +38,10 @@ func TestAddingAKindAnActAndAService(t *testing.T) {
 	before := event.Kinds
 	t.Cleanup(func() { event.Kinds = before })
 	act := before[slices.IndexFunc(before, func(k event.Kind) bool { return k.Name == event.KindClosed })]
-	act.Name, act.Timeline = "postponed", 16
+	act.Name, act.Story = "postponed", 16
 	event.Kinds = append(slices.Clone(before), act, event.Kind{
 		Name: "inspected", Subjects: []event.Form{{event.SlotOperator, event.SlotIncident, event.SlotLast}},
-		Body: func() any { return new(inspection) }, Timeline: 17, Words: [2]string{"检查", "inspected"}, Summary: []string{"at"},
+		Body: func() any { return new(inspection) }, Story: 17, Words: [2]string{"检查", "inspected"}, Summary: []string{"at"},
 	})
 	app.AddRole(t, "inspector", func(ctx context.Context, b *bus.Bus) error {
 		return b.Follow(ctx, bus.Follower{
@@ -65,7 +65,7 @@ func TestAddingAKindAnActAndAService(t *testing.T) {
 	a.ID, a.To = "p2", desk
 	require.Equal(t, event.StatusRejected, w.try(a).Status, "the act has no member to")
 
-	w.await("the service has answered, and both are in the timeline", func() bool { return slices.Contains(w.story(operator, incident), "inspected") })
+	w.await("the service has answered, and both are in the story", func() bool { return slices.Contains(w.story(operator, incident), "inspected") })
 	require.Contains(t, w.story(operator, incident), "postponed")
 	health := w.well()
 	require.True(t, slices.ContainsFunc(health.Services, func(s app.ServiceHealth) bool { return s.Service == "inspector" && s.Alive }))

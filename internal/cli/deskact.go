@@ -266,7 +266,7 @@ type screenLine struct {
 func (e *environment) screen(s api.Screen, now time.Time) {
 	fmt.Fprintf(e.Out, "%s%-28s %-14s ", e.Marks(e.Exercise, false), s.Desk, s.Client)
 	switch {
-	case s.Here:
+	case s.Connected:
 		fmt.Fprint(e.Out, e.Word("here"))
 	case s.SeenAt == nil:
 		fmt.Fprint(e.Out, e.Word("never"))

@@ -121,7 +121,7 @@ func TestDeskListSaysWhoIsThere(t *testing.T) {
 	f := startFake(t)
 	door(f, api.EndpointDesks, func(any) any {
 		return api.DesksAnswer{Now: noon, Screens: []api.Screen{
-			{Desk: "hall", Client: "wall", Here: true, SeenAt: &noon, Next: "annex"},
+			{Desk: "hall", Client: "wall", Connected: true, SeenAt: &noon, Next: "annex"},
 			{Desk: "annex", Client: "default", SeenAt: after(-90)},
 			{Desk: "attic"},
 		}}

@@ -80,7 +80,7 @@ func (f *fakeLog) remove(record uint64) {
 	f.t.Helper()
 	entry := f.records[record-1].Entry()
 	f.add(event.RemovedSubject(record), event.Removal{
-		First: record, Entries: []evidence.Hash{entry}, Why: event.WhyOrder, Order: "order <7>", Officer: "duty-officer", At: noon,
+		First: record, Entries: []evidence.Hash{entry}, Basis: event.BasisOrder, Order: "order <7>", Officer: "duty-officer", At: noon,
 		Operator: "grid-east", Incident: "inc-1", Type: event.KindAccepted,
 	})
 	f.records[record-1].Subject = ""
@@ -89,7 +89,7 @@ func (f *fakeLog) remove(record uint64) {
 // archive removes records by age, and keeps those in between that are needed.
 func (f *fakeLog) archive(first uint64, gone ...bool) {
 	f.t.Helper()
-	removal := event.Removal{First: first, Why: event.WhyRetention, Export: "0a", Officer: "archivist", At: noon}
+	removal := event.Removal{First: first, Basis: event.BasisRetention, Export: "0a", Officer: "archivist", At: noon}
 	for i, gone := range gone {
 		var entry evidence.Hash // the zero hash: the record stays
 		if gone {

@@ -65,7 +65,7 @@ func TestTilesComeInBatches(t *testing.T) {
 	heard()
 	require.Len(t, asked, 2*(1+3))
 	for _, n := range asked {
-		require.LessOrEqual(t, n, api.TilesAtOnce)
+		require.LessOrEqual(t, n, api.MaxTiles)
 	}
 	for _, index := range []uint64{100, 7, 60} {
 		get(path(1, index, 256))

@@ -17,7 +17,7 @@ func (c *Client) Tiles(ctx context.Context) evidence.Tiles {
 }
 
 // tilesHeld bounds the cache: at most 8.5 KiB for a full bundle.
-const tilesHeld = 20 * api.TilesAtOnce
+const tilesHeld = 20 * api.MaxTiles
 
 type tiles struct {
 	ctx   context.Context
@@ -41,7 +41,7 @@ func (t *tiles) Tile(path string) ([]byte, error) {
 	}
 	paths := []string{path}
 	if asked.Width == fullWidth && before && asked.Index == last+1 {
-		for next := asked; len(paths) < api.TilesAtOnce; {
+		for next := asked; len(paths) < api.MaxTiles; {
 			next.Index++
 			paths = append(paths, next.String())
 		}

@@ -205,7 +205,7 @@ func (c *Client) lookUp(ctx context.Context, m jetstream.Msg) shown {
 	}
 	s := event.ReadStored(c.realm, m.Subject(), m.Headers(), m.Data(), meta.Sequence.Stream, meta.Timestamp)
 	if c.realm == event.Real { // a drill's clock may run faster than the stream's
-		s, _ = event.AsStored(s)
+		s, _ = event.WithStoredLateness(s)
 	}
 	out := shown{message: m, record: s.Sequence}
 	if out.escalation, err = event.Decode[event.Escalated](s); err != nil {

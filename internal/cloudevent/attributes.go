@@ -148,7 +148,8 @@ func hasControl(s string) bool {
 	return false
 }
 
-// isURIReference is stricter than url.Parse, which accepts spaces and any Unicode.
+// isURIReference reports whether s is a URI-reference. It is stricter than url.Parse,
+// which accepts spaces and any Unicode.
 func isURIReference(s string) bool {
 	for i := range len(s) {
 		c := s[i]

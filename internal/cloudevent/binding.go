@@ -252,7 +252,7 @@ func percentEncode(s string) string {
 	return b.String()
 }
 
-// percentDecode is the inverse of percentEncode. It also accepts characters that should
+// percentDecode decodes what percentEncode encodes. It also accepts characters that should
 // have been encoded, as long as they are ASCII: the encoding of other bytes is not known.
 func percentDecode(s string) (value, problem string) {
 	if isPlain(s) && strings.IndexByte(s, '%') < 0 {

@@ -1,5 +1,5 @@
-// Package cloudevent reads reports from CloudEvents 1.0: out of NATS messages, HTTP requests,
-// files and streams of JSON, in structured, batch and binary mode.
+// Package cloudevent reads reports from CloudEvents 1.0: out of NATS messages, HTTP
+// requests, files and streams of JSON, in structured, batch and binary mode.
 //
 // What it guarantees:
 //   - Reading is strict and complete: input that two readers could understand differently

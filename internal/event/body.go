@@ -102,7 +102,7 @@ const (
 type Rejected struct {
 	Operator   string         `json:"operator"`
 	ReceivedAt time.Time      `json:"receivedAt"`
-	Door       string         `json:"door"` // nats or http
+	Transport  string         `json:"door"` // nats or http
 	Errors     []fault.Detail `json:"errors"`
 	Size       int            `json:"size"`    // bytes as received
 	Header     []string       `json:"header"`  // "name: value", sorted

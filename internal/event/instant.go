@@ -132,7 +132,8 @@ func StrictTimes(name string, raw jsontext.Value) jsontext.Value {
 	return out
 }
 
-// mayHaveLooseTime is a cheap check for a string that StrictTime might rewrite.
+// mayHaveLooseTime reports whether there may be a string that StrictTime rewrites. It is
+// cheap.
 func mayHaveLooseTime(raw []byte) bool {
 	for {
 		_, after, found := bytes.Cut(raw, []byte{'"'})

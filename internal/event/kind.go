@@ -44,12 +44,12 @@ type Kind struct {
 	// NoContent means that it cannot repeat what a report says: it has times, ids and
 	// posts only.
 	NoContent bool
-	// Timeline is its number in the index of incidents' timelines, never changed and never
-	// used again; 0 means that it is in no timeline.
-	Timeline int
-	// Words name it in a timeline, in Chinese and in English.
+	// Story is its number in the index of incidents' stories, never changed and never
+	// used again; 0 means that it is in no story.
+	Story int
+	// Words name it in a story, in Chinese and in English.
 	Words [2]string
-	// Summary are the members of the body that a timeline prints, in this order. Kinds
+	// Summary are the members of the body that a story prints, in this order. Kinds
 	// that need more have a function in internal/cli/render/story.go.
 	Summary []string
 }
@@ -78,28 +78,28 @@ var (
 func body[T any]() any { return new(T) }
 
 // Kinds is the table of the kinds of records. Every service, the index and the commands
-// read it; add a kind at the end, with the next number of Timeline.
+// read it; add a kind at the end, with the next number of Story.
 var Kinds = []Kind{
-	{Name: KindAccepted, Subjects: []Form{formIncident}, Body: body[Accepted], Cause: true, Timeline: 1, Words: [2]string{"收到", "received"}},
-	{Name: KindGraded, Subjects: []Form{formIncident}, Body: body[Graded], Timeline: 2, Words: [2]string{"定级", "graded"}},
-	{Name: KindEscalated, Subjects: []Form{formDesk}, Body: body[Escalated], Timeline: 3, Words: [2]string{"报送", "told"}},
-	{Name: KindAcknowledged, Subjects: []Form{formDesk}, Body: body[Acknowledgement], NoContent: true, Timeline: 4, Words: [2]string{"签收", "acknowledged"}},
-	{Name: KindUnhandled, Subjects: []Form{{SlotService, SlotOperator, SlotIncident, SlotLast}}, Body: body[Unhandled], Timeline: 5, Words: [2]string{"待人工处理", "needs a person"}},
-	{Name: KindElapsed, Subjects: []Form{formIncident}, Body: body[Elapsed], Cause: true, NoContent: true, Timeline: 6, Words: [2]string{"时间届至", "time has passed"}},
-	{Name: KindOverdue, Subjects: []Form{formDesk}, Body: body[Overdue], NoContent: true, Timeline: 7, Words: [2]string{"逾期未签收", "overdue"},
+	{Name: KindAccepted, Subjects: []Form{formIncident}, Body: body[Accepted], Cause: true, Story: 1, Words: [2]string{"收到", "received"}},
+	{Name: KindGraded, Subjects: []Form{formIncident}, Body: body[Graded], Story: 2, Words: [2]string{"定级", "graded"}},
+	{Name: KindEscalated, Subjects: []Form{formDesk}, Body: body[Escalated], Story: 3, Words: [2]string{"报送", "told"}},
+	{Name: KindAcknowledged, Subjects: []Form{formDesk}, Body: body[Acknowledgement], NoContent: true, Story: 4, Words: [2]string{"签收", "acknowledged"}},
+	{Name: KindUnhandled, Subjects: []Form{{SlotService, SlotOperator, SlotIncident, SlotLast}}, Body: body[Unhandled], Story: 5, Words: [2]string{"待人工处理", "needs a person"}},
+	{Name: KindElapsed, Subjects: []Form{formIncident}, Body: body[Elapsed], Cause: true, NoContent: true, Story: 6, Words: [2]string{"时间届至", "time has passed"}},
+	{Name: KindOverdue, Subjects: []Form{formDesk}, Body: body[Overdue], NoContent: true, Story: 7, Words: [2]string{"逾期未签收", "overdue"},
 		Summary: []string{"desk", "escalation", "acknowledgeBy", "next"}},
-	{Name: KindReminded, Subjects: []Form{formIncident}, Body: body[Reminder], Timeline: 8, Words: [2]string{"提醒", "reminded"}},
+	{Name: KindReminded, Subjects: []Form{formIncident}, Body: body[Reminder], Story: 8, Words: [2]string{"提醒", "reminded"}},
 	{Name: KindAsked, Subjects: []Form{formDesk}, Body: body[DeskAct], Cause: true, Act: true, ActMembers: []string{"items", "dueAt"},
-		Timeline: 9, Words: [2]string{"要求补报", "asked for more"}, Summary: actSummary},
+		Story: 9, Words: [2]string{"要求补报", "asked for more"}, Summary: actSummary},
 	{Name: KindDetermined, Subjects: []Form{formDesk}, Body: body[DeskAct], Cause: true, Act: true, ActMembers: []string{"grade"},
-		Timeline: 10, Words: [2]string{"认定", "determined"}, Summary: actSummary},
+		Story: 10, Words: [2]string{"认定", "determined"}, Summary: actSummary},
 	{Name: KindTransferred, Subjects: []Form{formDesk}, Body: body[DeskAct], Cause: true, Act: true, ActMembers: []string{"to"},
-		Timeline: 11, Words: [2]string{"移送", "handed on"}, Summary: actSummary},
+		Story: 11, Words: [2]string{"移送", "handed on"}, Summary: actSummary},
 	{Name: KindConfirmed, Subjects: []Form{formDesk}, Body: body[DeskAct], Cause: true, Act: true, ActMembers: []string{"to"},
-		Timeline: 12, Words: [2]string{"确认上报", "forward confirmed"}, Summary: actSummary},
-	{Name: KindClosed, Subjects: []Form{formDesk}, Body: body[DeskAct], Act: true, Timeline: 13, Words: [2]string{"办结", "closed"}, Summary: actSummary},
-	{Name: KindRemoved, Subjects: []Form{formLast}, Body: body[Removal], Timeline: 14, Words: [2]string{"移除", "removed"}},
-	{Name: KindRead, Subjects: []Form{formIncident, formLast}, Body: body[Reading], NoContent: true, Timeline: 15, Words: [2]string{"阅览", "read"}},
+		Story: 12, Words: [2]string{"确认上报", "forward confirmed"}, Summary: actSummary},
+	{Name: KindClosed, Subjects: []Form{formDesk}, Body: body[DeskAct], Act: true, Story: 13, Words: [2]string{"办结", "closed"}, Summary: actSummary},
+	{Name: KindRemoved, Subjects: []Form{formLast}, Body: body[Removal], Story: 14, Words: [2]string{"移除", "removed"}},
+	{Name: KindRead, Subjects: []Form{formIncident, formLast}, Body: body[Reading], NoContent: true, Story: 15, Words: [2]string{"阅览", "read"}},
 	{Name: KindAway, Subjects: []Form{{SlotDesk, SlotLast}}, Body: body[Away], Words: [2]string{"无人值守", "away"},
 		Summary: []string{"desk", "since", "escalation", "next"}},
 	{Name: KindRules, Subjects: []Form{formLast}, Body: body[RulesBody], Words: [2]string{"规则", "rules"}, Summary: []string{"kind", "id", "sha256"}},

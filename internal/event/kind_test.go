@@ -39,16 +39,16 @@ func requireComplete(t *testing.T, k Kind) {
 	same := func(other Kind) bool { return other.Name == k.Name }
 	require.Len(t, slices.DeleteFunc(slices.Clone(Kinds), func(o Kind) bool { return !same(o) }), 1, "two kinds have this name")
 	require.NotEmpty(t, k.Subjects, "which subjects has it?")
-	inTimeline := false
+	inStory := false
 	for _, form := range k.Subjects {
 		a := ParseSubject(form.sample(k.Name))
 		require.Equal(t, k.Name, a.Kind, "a subject of its own form is not read")
-		inTimeline = inTimeline || a.Incident != "" || k.Name == KindRemoved // which is in the timelines of what it removes
+		inStory = inStory || a.Incident != "" || k.Name == KindRemoved // which is in the stories of what it removes
 	}
-	require.Equal(t, inTimeline, k.Timeline != 0, "a kind of an incident has a number in the timeline, and no other kind has")
-	if k.Timeline != 0 {
-		require.Equal(t, 1, countKinds(func(o Kind) bool { return o.Timeline == k.Timeline }), "two kinds have the same number")
-		require.LessOrEqual(t, k.Timeline, countKinds(func(o Kind) bool { return o.Timeline != 0 }), "a number is left out")
+	require.Equal(t, inStory, k.Story != 0, "a kind of an incident has a number in the story, and no other kind has")
+	if k.Story != 0 {
+		require.Equal(t, 1, countKinds(func(o Kind) bool { return o.Story == k.Story }), "two kinds have the same number")
+		require.LessOrEqual(t, k.Story, countKinds(func(o Kind) bool { return o.Story != 0 }), "a number is left out")
 	}
 	require.NotEmpty(t, k.Words[0], "its word in Chinese")
 	require.NotEmpty(t, k.Words[1], "its word in English")
@@ -63,14 +63,14 @@ func requireComplete(t *testing.T, k Kind) {
 
 	members := membersOfType(reflect.TypeOf(body).Elem())
 	for _, name := range k.Summary {
-		require.Contains(t, members, name, "the timeline prints a member that the body does not have")
+		require.Contains(t, members, name, "the story prints a member that the body does not have")
 	}
 	_, isAct := body.(*DeskAct)
 	require.Equal(t, isAct, k.Act, "the body of an act is a DeskAct")
 	for _, name := range k.ActMembers {
 		require.Contains(t, members, name)
 	}
-	require.False(t, k.Cause && k.Timeline == 0, "a cause is of an incident")
+	require.False(t, k.Cause && k.Story == 0, "a cause is of an incident")
 }
 
 func countKinds(is func(Kind) bool) (n int) {
@@ -117,7 +117,7 @@ func TestKinds_AddOne(t *testing.T) {
 	before := Kinds
 	t.Cleanup(func() { Kinds = before })
 	k := Kind{
-		Name: "inspected", Subjects: []Form{formDesk}, Body: body[inspected], NoContent: true, Timeline: 16,
+		Name: "inspected", Subjects: []Form{formDesk}, Body: body[inspected], NoContent: true, Story: 16,
 		Words: [2]string{"检查", "inspected"}, Summary: []string{"desk", "at"},
 	}
 	Kinds = append(slices.Clone(before), k)

@@ -22,8 +22,8 @@ func (r Realm) Wire(subject string) string {
 	return string(r) + "." + subject
 }
 
-// WireScreen is Wire for the subjects of a screen's consumer, which name the stream. The
-// engine's own get no prefix.
+// WireScreen does what Wire does for the subjects of a screen's consumer, which name the
+// stream. The engine's own get no prefix.
 func (r Realm) WireScreen(subject string) string {
 	subject = strings.Replace(subject, "."+StreamLedger+".", "."+r.Stream(StreamLedger)+".", 1)
 	if strings.HasPrefix(subject, "$") {
@@ -32,7 +32,8 @@ func (r Realm) WireScreen(subject string) string {
 	return r.Wire(subject)
 }
 
-// Plain is the inverse of Wire; a subject of another realm is returned unchanged.
+// Plain returns a subject without the realm's prefix. It returns a subject of another
+// realm unchanged.
 func (r Realm) Plain(subject string) string {
 	if r == Real {
 		return subject

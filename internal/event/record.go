@@ -64,7 +64,7 @@ func NewRecord(subject string, now time.Time, digest string, v any) (Record, err
 	return RawRecord(subject, now, digest, data), nil
 }
 
-// RawRecord is NewRecord for JSON that is already encoded.
+// RawRecord returns a record of JSON that is already encoded.
 func RawRecord(subject string, now time.Time, digest string, data []byte) Record {
 	var salt [16]byte
 	_, _ = rand.Read(salt[:]) // never fails: it ends the process instead
@@ -119,7 +119,7 @@ func (r Record) Unwritten(realm Realm) Stored {
 	return Stored{Record: r, Wire: realm.Wire(r.Subject)}
 }
 
-// ReadStored is the inverse of Message, for what a stream delivers. It never fails: a
+// ReadStored reads what Message rendered and a stream delivers. It never fails: a
 // foreign message is a record without stamps.
 func ReadStored(realm Realm, wire string, h nats.Header, data []byte, seq uint64, at time.Time) Stored {
 	return Stored{

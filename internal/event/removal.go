@@ -33,7 +33,7 @@ type Removal struct {
 	// Entries are the hashes of that record and those that follow; a zero hash marks a
 	// record that is kept.
 	Entries []evidence.Hash `json:"entries"`
-	Why     string          `json:"why"` // order or retention
+	Basis   string          `json:"why"` // order or retention
 	Order   string          `json:"order,omitempty"`
 	Export  string          `json:"export,omitempty"` // SHA-256 of the manifest of the export that holds them, in hex
 	Officer string          `json:"officer"`
@@ -93,6 +93,6 @@ func (r *Removal) AppliesAt(sequence uint64) bool {
 
 // The reasons of a removal.
 const (
-	WhyOrder     = "order"
-	WhyRetention = "retention"
+	BasisOrder     = "order"
+	BasisRetention = "retention"
 )

@@ -32,11 +32,11 @@ const (
 	AllDue = timerDue + ">"
 )
 
-// TimerSubject is the subject under which a timer of this name is set. The name consists
-// of subject tokens.
+// TimerSubject returns the subject under which a timer of this name is set. The name
+// consists of subject tokens.
 func TimerSubject(name string) string { return timerAt + name }
 
-// DueSubject is the subject under which a timer that was set under another comes due.
+// DueSubject returns the subject under which a timer that was set under another comes due.
 func DueSubject(timer string) string { return timerDue + strings.TrimPrefix(timer, timerAt) }
 
 // IsTimer reports whether a subject is of a timer, set or due.
@@ -109,7 +109,7 @@ func hashToken(s string) string {
 	return hashed + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:])[:26])
 }
 
-// SourceOf is the CloudEvents source under which an operator's own ids become tokens
+// SourceOf returns the CloudEvents source under which an operator's own ids become tokens
 // unchanged.
 func SourceOf(operator string) string { return "urn:tocsin:operator:" + operator }
 
@@ -135,18 +135,18 @@ func OperatorOfSource(source string) string {
 	return source[strings.LastIndexAny(source, ":/")+1:]
 }
 
-// AcceptedSubject is the record of an accepted report.
+// AcceptedSubject returns the subject of the record of an accepted report.
 func AcceptedSubject(operator, incident, source, id string) string {
 	return "incident.accepted." + Token(operator) + "." + Token(incident) + "." + reportToken(operator, source, id)
 }
 
-// AcceptedOf matches every report of an incident.
+// AcceptedOf returns the filter of every report of an incident.
 func AcceptedOf(operator, incident string) string {
 	return "incident.accepted." + Token(operator) + "." + Token(incident) + ".*"
 }
 
-// GradedSubject is the record of one revision of an incident. Revisions are literal
-// tokens, so that the engine itself refuses a second record of one.
+// GradedSubject returns the subject of the record of one revision of an incident.
+// Revisions are literal tokens, so that the engine itself refuses a second record of one.
 func GradedSubject(operator, incident string, revision int) string {
 	return GradedPrefix(operator, incident) + strconv.Itoa(revision)
 }
@@ -156,12 +156,12 @@ func GradedPrefix(operator, incident string) string {
 	return "incident.graded." + Token(operator) + "." + Token(incident) + "."
 }
 
-// EscalatedSubject is the record that one desk is told of one revision.
+// EscalatedSubject returns the subject of the record that one desk is told of one revision.
 func EscalatedSubject(desk, operator, incident, revision string) string {
 	return "incident.escalated." + tail(desk, operator, incident, revision)
 }
 
-// EscalatedTo matches every escalation to a desk.
+// EscalatedTo returns the filter of every escalation to a desk.
 func EscalatedTo(desk string) string { return "incident.escalated." + Token(desk) + ".>" }
 
 // EscalationID names an escalation: DESK.OPERATOR.INCIDENT.REVISION, in tokens.
@@ -183,39 +183,39 @@ func EscalationOf(subject string) string {
 	return p[len(p)-1]
 }
 
-// AcknowledgedSubject is the record of the acknowledgement of the escalation with the
-// given subject.
+// AcknowledgedSubject returns the subject of the record of the acknowledgement of the
+// escalation with the given subject.
 func AcknowledgedSubject(escalated string) string {
 	return AcknowledgementSubject(EscalationOf(escalated))
 }
 
-// OverdueSubject is the record that the escalation with the given subject or id was not
-// acknowledged in time.
+// OverdueSubject returns the subject of the record that the escalation with the given
+// subject or id was not acknowledged in time.
 func OverdueSubject(escalated string) string { return "incident.overdue." + EscalationOf(escalated) }
 
-// ElapsedSubject is the record that a moment has come.
+// ElapsedSubject returns the subject of the record that a moment has come.
 func ElapsedSubject(operator, incident string, at time.Time) string {
 	return "incident.elapsed." + Token(operator) + "." + Token(incident) + "." + strconv.FormatInt(at.UnixNano(), 10)
 }
 
-// AwaySubject is the record that a desk has been away since a moment: one for each
-// absence.
+// AwaySubject returns the subject of the record that a desk has been away since a moment:
+// one for each absence.
 func AwaySubject(desk string, since time.Time) string {
 	return "incident.away." + Token(desk) + "." + strconv.FormatInt(since.UnixMilli(), 10)
 }
 
-// RemindedSubject is the record of a reminder.
+// RemindedSubject returns the subject of the record of a reminder.
 func RemindedSubject(operator, incident, id string) string {
 	return "incident.reminded." + Token(operator) + "." + Token(incident) + "." + Token(id)
 }
 
-// ActRecordSubject is the record of a desk's act.
+// ActRecordSubject returns the subject of the record of a desk's act.
 func ActRecordSubject(a DeskAct) string {
 	return "incident." + a.Kind + "." + tail(a.Desk, a.Operator, a.Incident, Token(a.ID))
 }
 
-// ReadingSubject is the record that an identity was shown the content of reports: one for
-// each day at +08:00, identity and content.
+// ReadingSubject returns the subject of the record that an identity was shown the content
+// of reports: one for each day at +08:00, identity and content.
 func ReadingSubject(r Reading) string {
 	what := hashToken(fmt.Sprintf("%s\x00%s\x00%d\x00%d", r.Who, r.At.In(Beijing).Format(time.DateOnly), r.Record, r.Last))
 	if r.Incident == "" {
@@ -224,8 +224,8 @@ func ReadingSubject(r Reading) string {
 	return "incident." + KindRead + "." + r.Operator + "." + r.Incident + "." + what
 }
 
-// AcknowledgementSubject is the record of the acknowledgement of the escalation with the
-// given id.
+// AcknowledgementSubject returns the subject of the record of the acknowledgement of the
+// escalation with the given id.
 func AcknowledgementSubject(escalation string) string { return "incident.acknowledged." + escalation }
 
 // SubjectsOfEscalation returns the subjects of an escalation's record and of its
@@ -242,21 +242,23 @@ func SubjectsOfEscalation(id string) (escalated, acknowledged, desk string, err 
 	return "incident.escalated." + id, AcknowledgementSubject(id), parts[0], nil
 }
 
-// RemovedSubject is the record that records were removed, the first of which has this
-// sequence.
+// RemovedSubject returns the subject of the record that records were removed, the first of
+// which has this sequence.
 func RemovedSubject(first uint64) string {
 	return "incident.removed." + strconv.FormatUint(first, 10)
 }
 
-// UnhandledSubject is the record that a service could not handle another record.
+// UnhandledSubject returns the subject of the record that a service could not handle
+// another record.
 func UnhandledSubject(service, operatorToken, incidentToken string, seq uint64) string {
 	return fmt.Sprintf("incident.unhandled.%s.%s.%s.%d", service, operatorToken, incidentToken, seq)
 }
 
-// RulesSubject is the record of a pack or register by the hash of its bytes.
+// RulesSubject returns the subject of the record of a pack or register by the hash of its
+// bytes.
 func RulesSubject(sha256 string) string { return "rules." + sha256 }
 
-// RejectedSubject is a refused report by the hash of its bytes.
+// RejectedSubject returns the subject of a refused report by the hash of its bytes.
 func RejectedSubject(operator, sha256 string) string {
 	return "rejected." + Token(operator) + "." + sha256
 }

@@ -21,13 +21,13 @@ func LateDuties(duties []Duty, at time.Time) []Duty {
 	return out
 }
 
-// AsStored returns an escalation with the lateness with which it was stored, and whether
-// that differs from its body: the body has the stamp from before the write, and one that
-// waited for the disk until after a due time was told late. Every reader of late calls
-// it. The stream's stamps come from the machine's clock, so it is only for records
-// stamped by that clock: a drill's records keep their own stamps. The stored record is
-// not changed.
-func AsStored(s Stored) (Stored, bool) {
+// WithStoredLateness returns an escalation with the lateness with which it was stored, and
+// whether that differs from its body: the body has the stamp from before the write, and
+// one that waited for the disk until after a due time was told late. Every reader of late
+// calls it. The stream's stamps come from the machine's clock, so it is only for records
+// stamped by that clock: a drill's records keep their own stamps. The stored record is not
+// changed.
+func WithStoredLateness(s Stored) (Stored, bool) {
 	if !s.StoredAt.After(s.Time) || ParseSubject(s.Subject).Kind != KindEscalated {
 		return s, false
 	}

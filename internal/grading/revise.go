@@ -61,7 +61,7 @@ func (rb Rulebook) Revise(prev *event.Graded, c Cause, aside []uint64) (*event.G
 	}
 	g.Change = change(prev, g, c)
 	if saysHandled(c, changed) && g.Withdrawal == nil && !v.report.Imported {
-		g.Change.Reason += event.ClocksGoOn(event.Lasting(v.report.Facts, at))
+		g.Change.Reason += event.OngoingNote(event.OngoingFacts(v.report.Facts, at))
 	}
 	rb.tell(prev, g)
 	return g, nil

@@ -187,7 +187,7 @@ func (p *presence) note(found []bus.Screen, now, machine time.Time) {
 		if v.at != nil && v.at.After(p.seen[id]) {
 			p.seen[id] = *v.at
 		}
-		sights[key], rows[id] = v, append(rows[id], api.Screen{Desk: id, Client: s.Client, SeenAt: v.at, Here: v.here})
+		sights[key], rows[id] = v, append(rows[id], api.Screen{Desk: id, Client: s.Client, SeenAt: v.at, Connected: v.here})
 	}
 	p.sights, p.looked, p.lookedAt = sights, now, machine
 	p.screens = nil
@@ -217,7 +217,7 @@ func (p *presence) lastSeen(desk string) (at time.Time, known bool) {
 func (p *presence) here(desk string, since time.Time) (here, fresh bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	here = slices.ContainsFunc(p.screens, func(s api.Screen) bool { return s.Desk == desk && s.Here })
+	here = slices.ContainsFunc(p.screens, func(s api.Screen) bool { return s.Desk == desk && s.Connected })
 	return here, !p.looked.Before(since)
 }
 

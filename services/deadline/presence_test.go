@@ -254,7 +254,7 @@ func (w *tower) screen(desk, client string) (closed func()) {
 		cancel()
 		<-ended
 		w.until("the screen has gone", func() bool { return !waits() })
-		w.until("that is seen", func() bool { s := w.screens(desk); return len(s) > 0 && !s[0].Here })
+		w.until("that is seen", func() bool { s := w.screens(desk); return len(s) > 0 && !s[0].Connected })
 	}
 }
 
@@ -306,7 +306,7 @@ func TestOneAlarmAnAbsence(t *testing.T) {
 	w.settles()
 	require.Empty(t, w.aways(), "somebody is there")
 	s := w.screens("gate")[0]
-	require.True(t, s.Here)
+	require.True(t, s.Connected)
 	require.Equal(t, at(52), *s.SeenAt)
 	require.Equal(t, "hall", s.Next)
 
@@ -338,7 +338,7 @@ func TestOneAlarmAnAbsence(t *testing.T) {
 	long := w.tell("gate", "war", 60)
 	w.settles()
 	closed = w.screen("gate", "front")
-	w.until("it is seen", func() bool { return w.screens("gate")[0].Here })
+	w.until("it is seen", func() bool { return w.screens("gate")[0].Connected })
 	w.move(90)
 	w.until("it is seen again", func() bool { return w.seen("gate").Equal(at(90)) })
 	closed()
@@ -419,7 +419,7 @@ func TestWhatWasSeenIsKnownAfterARestart(t *testing.T) {
 		require.Len(t, w.aways(), 2, "nobody knows yet who comes back")
 		closed := w.screen("wall", "front")
 		defer closed()
-		w.until("it is seen", func() bool { return w.screens("wall")[0].Here })
+		w.until("it is seen", func() bool { return w.screens("wall")[0].Connected })
 		w.clock.Advance(settle)
 		w.settles()
 		w.tell("gate", "again", 30)

@@ -44,8 +44,8 @@ func (in *Intake) warnLasting(ctx context.Context, e *cloudevent.Event, r *event
 			take()
 		}
 	}
-	for _, path := range event.Lasting(facts, at) {
-		r.Warnings = append(r.Warnings, fault.Detail{Path: "$.data." + path, Message: event.LastsOn})
+	for _, path := range event.OngoingFacts(facts, at) {
+		r.Warnings = append(r.Warnings, fault.Detail{Path: "$.data." + path, Message: event.OngoingWarning})
 	}
 }
 

@@ -71,7 +71,7 @@ func (l *Ledger) records(ctx context.Context, q api.RecordsRequest) (api.Records
 			break
 		}
 		answer.Lines, answer.Next = append(answer.Lines, line), s.Sequence+1
-		if _, late := event.AsStored(s); late && clock.IsMachine(l.deps.Clock) {
+		if _, late := event.WithStoredLateness(s); late && clock.IsMachine(l.deps.Clock) {
 			if answer.StoredLate == nil {
 				answer.StoredLate = map[uint64]time.Time{}
 			}

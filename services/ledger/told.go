@@ -14,7 +14,7 @@ func asTold(c clock.Clock, batch []event.Stored) []event.Stored {
 	}
 	var out []event.Stored
 	for i, s := range batch {
-		if late, is := event.AsStored(s); is {
+		if late, is := event.WithStoredLateness(s); is {
 			if out == nil {
 				out = slices.Clone(batch) // others read it too
 			}

@@ -12,8 +12,8 @@ import (
 // remarks are sentences of the server that are translated for the user: the record and
 // the API have them in English.
 var remarks = []struct{ english, word string }{
-	{event.LastsOn, "lasts-on"},
-	{event.ClockGoesOn, "clock-goes-on"},
+	{event.OngoingWarning, "lasts-on"},
+	{event.OngoingNoteEnd, "clock-goes-on"},
 }
 
 // remark translates a sentence of the server into the user's language, as far as the

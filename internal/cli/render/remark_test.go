@@ -18,8 +18,8 @@ import (
 func TestRemarks_InChinese(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)
-	receipt := event.Receipt{Status: event.StatusAccepted, ReceivedAt: &at, Record: 1, Warnings: []fault.Detail{{Path: "$.data.facts.outage", Message: event.LastsOn}}}
-	reason := "report" + event.ClocksGoOn([]string{"facts.outage", "facts.defacement"})
+	receipt := event.Receipt{Status: event.StatusAccepted, ReceivedAt: &at, Record: 1, Warnings: []fault.Detail{{Path: "$.data.facts.outage", Message: event.OngoingWarning}}}
+	reason := "report" + event.OngoingNote([]string{"facts.outage", "facts.defacement"})
 	show := func(lang string, print func(*Printer)) string {
 		var b bytes.Buffer
 		print(&Printer{Out: printable.Writer{Out: &b}, Raw: &b, Lang: lang})

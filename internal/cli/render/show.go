@@ -78,7 +78,7 @@ func (p *Printer) change(c event.Change) {
 			fmt.Fprintf(p.Out, "      + %s\n", gained)
 		}
 	default:
-		if note := event.ClockNote(c.Reason); note != "" {
+		if note := event.OngoingNoteIn(c.Reason); note != "" {
 			fmt.Fprintf(p.Out, "    %s\n", p.remark(note))
 		}
 	}

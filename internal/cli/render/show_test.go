@@ -79,7 +79,7 @@ func TestAnEscalationShowsAllThatIsNew(t *testing.T) {
 		assert.Contains(t, out, want)
 	}
 	const note = "facts.outage has no end, and its clock goes on until a progress report gives it again with until"
-	full.Change = event.Change{Kind: event.ChangeUnchanged, Reason: "report r-2" + event.ClocksGoOn([]string{"facts.outage"})}
+	full.Change = event.Change{Kind: event.ChangeUnchanged, Reason: "report r-2" + event.OngoingNote([]string{"facts.outage"})}
 	assert.Contains(t, printed("en", func(p *Printer) { p.Escalation(full, api.RowOf(full, 1, nil, nil, noon)) }), "\n    "+note+"\n")
 	assert.Contains(t, printed("en", func(p *Printer) { p.storyGraded(&event.Graded{Change: full.Change}) }), note)
 	for kind, want := range map[string]string{
@@ -114,11 +114,11 @@ func TestEveryKindOfRecordHasItsLine(t *testing.T) {
 		{event.KindClosed, event.DeskAct{Desk: "hall", Officer: "chief", Reason: "done"}, "closed  hall  chief: done"},
 		{event.KindAccepted, event.Accepted{Type: event.TypeInitial, Report: "r", Late: []event.Lateness{{Citation: "L", Confidence: event.ConfidenceText, DueAt: noon, By: *minutes(3)}}},
 			"received  initial  r  \n        late by 3m, L, by 2026-03-01 12:00:00.000 +08:00"},
-		{event.KindRemoved, event.Removal{First: 5, Entries: make([]evidence.Hash, 1), Why: event.WhyOrder, Order: "REF\n#6", Officer: "POST", Type: event.KindAccepted},
+		{event.KindRemoved, event.Removal{First: 5, Entries: make([]evidence.Hash, 1), Basis: event.BasisOrder, Order: "REF\n#6", Officer: "POST", Type: event.KindAccepted},
 			"removed  #5 (0) received, by order REF #6 (POST)"},
-		{event.KindRemoved, event.Removal{First: 5, Entries: []evidence.Hash{{1}, {}, {2}}, Why: event.WhyRetention, Export: "0a", Officer: "POST", Reason: "age"},
+		{event.KindRemoved, event.Removal{First: 5, Entries: []evidence.Hash{{1}, {}, {2}}, Basis: event.BasisRetention, Export: "0a", Officer: "POST", Reason: "age"},
 			"removed  #5–#7 (2), by age, into the export with manifest 0a (POST): age"},
-		{event.KindRemoved, event.Removal{First: 5, Entries: []evidence.Hash{{1}}, Why: event.WhyOrder, Order: "REF", Officer: "POST", Type: event.KindEscalated},
+		{event.KindRemoved, event.Removal{First: 5, Entries: []evidence.Hash{{1}}, Basis: event.BasisOrder, Order: "REF", Officer: "POST", Type: event.KindEscalated},
 			"removed  #5 told, by order REF (POST)"},
 	} {
 		raw, err := json.Marshal(c.body)

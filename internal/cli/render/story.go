@@ -129,7 +129,7 @@ func (p *Printer) storyAccepted(a *event.Accepted) {
 
 func (p *Printer) storyGraded(g *event.Graded) {
 	fmt.Fprintf(p.Out, "  %s: %s (%s)", fmt.Sprintf(p.Word("revision"), g.Revision), p.GradeName(g.Grade), p.Word(g.Change.Kind))
-	if note := event.ClockNote(g.Change.Reason); note != "" {
+	if note := event.OngoingNoteIn(g.Change.Reason); note != "" {
 		p.below("%s", printable.Line(note))
 	}
 	if out := g.Cause.Outdated; len(out) > 0 {
@@ -228,7 +228,7 @@ func (p *Printer) storyRemoved(r event.Removal) {
 	if r.Type != "" {
 		fmt.Fprintf(p.Out, " %s", p.Kind(r.Type))
 	}
-	if r.Why == event.WhyRetention {
+	if r.Basis == event.BasisRetention {
 		fmt.Fprintf(p.Out, p.Word("by-age"), r.Export, printable.Line(r.Officer))
 	} else {
 		fmt.Fprintf(p.Out, p.Word("by-order"), printable.Line(r.Order), printable.Line(r.Officer))

@@ -79,7 +79,7 @@ func TestStory_OfAnAddedKind(t *testing.T) {
 	before := event.Kinds
 	t.Cleanup(func() { event.Kinds = before })
 	event.Kinds = append(slices.Clone(before), event.Kind{
-		Name: "inspected", Body: func() any { return new(inspection) }, Timeline: 16, Words: [2]string{"检查", "inspected"},
+		Name: "inspected", Body: func() any { return new(inspection) }, Story: 16, Words: [2]string{"检查", "inspected"},
 		Summary: []string{"desk", "at", "grade", "items", "record", "reason"},
 	})
 	printed := func(body string) (zh, en string) {

@@ -58,8 +58,8 @@ var words = map[string][2]string{
 	"notice-overdue": {"%s 未按时签收 %s，报送于 %s，目标 %s", "%s has not acknowledged %s, told %s, target %s"},
 	"notice-away":    {"%s 自 %s 无人值守；%s 的目标为 %s", "%s has been away since %s; %s has its target at %s"},
 
-	"lasts-on":      {"没有结束时间：处置虽已结束，仍继续计时；请以续报重新填写，并填写 until（结束时间）", event.LastsOn},
-	"clock-goes-on": {" 没有结束时间，继续计时，直至续报重新填写并给出 until（结束时间）", event.ClockGoesOn},
+	"lasts-on":      {"没有结束时间：处置虽已结束，仍继续计时；请以续报重新填写，并填写 until（结束时间）", event.OngoingWarning},
+	"clock-goes-on": {" 没有结束时间，继续计时，直至续报重新填写并给出 until（结束时间）", event.OngoingNoteEnd},
 
 	"init-offline": {"请将 %s 移至离线介质保存：只有 tocsin credential signing-key 需要它。\n", "Move %s to offline storage: only tocsin credential signing-key needs it.\n"},
 	"init-next":    {"其他凭证由 tocsin credential add 生成；tocsin serve --data %s 只接受持有凭证者。\n", "Create the other credentials with tocsin credential add; tocsin serve --data %s rejects everybody without one.\n"},

@@ -228,7 +228,7 @@ func TestDamage(t *testing.T) {
 		}, event.DamageMissing, 1000, 1000, false},
 		"a forged removal": {func(w *world) {
 			behind(w, func(w *world) {
-				forged := ledgertest.Must(event.NewRecord(event.RemovedSubject(500), ledgertest.Nine, "", event.Removal{First: 500, Entries: []evidence.Hash{{1}}, Why: event.WhyOrder, Order: "x", Officer: "y"}))
+				forged := ledgertest.Must(event.NewRecord(event.RemovedSubject(500), ledgertest.Nine, "", event.Removal{First: 500, Entries: []evidence.Hash{{1}}, Basis: event.BasisOrder, Order: "x", Officer: "y"}))
 				_, err := w.env.Bus.Commit(ledgertest.Anyone(t), []event.Record{forged})
 				require.NoError(t, err)
 				require.NoError(t, w.env.Bus.Erase(ledgertest.Anyone(t), 500))

@@ -15,7 +15,7 @@ import (
 
 // Tiles answers with tiles of the tree that a checkpoint covers.
 func (p *Log) Tiles(_ context.Context, q api.TilesRequest) (api.TilesAnswer, error) {
-	if len(q.Paths) > api.TilesAtOnce {
+	if len(q.Paths) > api.MaxTiles {
 		return api.TilesAnswer{}, fault.Invalid(name, []fault.Detail{{Path: "$.paths", Message: "more than 50 tiles at once"}})
 	}
 	answer := api.TilesAnswer{Tiles: make([][]byte, len(q.Paths))}
@@ -164,7 +164,7 @@ func (p *Log) WhyGone(ctx context.Context, record uint64) error {
 		}
 	case err != nil:
 		return err
-	case removal.Why == event.WhyOrder:
+	case removal.Basis == event.BasisOrder:
 		message = "record " + text(record) + " was removed by order " + removal.Order + " (" + by(removal) + "); record " + text(at) + " says so and can be proved"
 	default:
 		message = "record " + text(record) + " was archived; the export whose manifest has the SHA-256 " + removal.Export + " proves it, and record " + text(at) + " says that it was removed"

@@ -72,7 +72,7 @@ func (p *Log) Remove(ctx context.Context, q api.RemoveRequest, req endpoint.Requ
 		return api.RemoveAnswer{}, err
 	}
 	removal := event.Removal{
-		First: q.Record, Entries: []evidence.Hash{s.Entry()}, Why: event.WhyOrder, Order: q.Order, Officer: q.Officer, Reason: q.Reason,
+		First: q.Record, Entries: []evidence.Hash{s.Entry()}, Basis: event.BasisOrder, Order: q.Order, Officer: q.Officer, Reason: q.Reason,
 		At: p.deps.Clock.Now(), Operator: a.Operator, Incident: a.Incident, Type: a.Kind, Subject: event.SubjectHash(s.Subject),
 	}
 	if removal.Signed, err = p.signed(ctx, req, removal); err != nil {
@@ -176,7 +176,7 @@ func (p *Log) commit(ctx context.Context, removal event.Removal) (api.RemoveAnsw
 		return api.RemoveAnswer{}, err
 	}
 	p.deps.Log.Warn("records are removed", zap.Uint64("first", removal.First), zap.Uint64("records", removal.Count()),
-		zap.String("why", removal.Why), zap.String("order", removal.Order), zap.String("officer", removal.Officer), zap.Uint64("removal", answer.Record))
+		zap.String("why", removal.Basis), zap.String("order", removal.Order), zap.String("officer", removal.Officer), zap.Uint64("removal", answer.Record))
 	return answer, p.finish(ctx, answer.Record)
 }
 
@@ -206,7 +206,7 @@ func (p *Log) erase(ctx context.Context, removal *event.Removal) error {
 				continue
 			}
 			take := p.deps.Bus.Remove // archived records are exported, unchanged
-			if removal.Why != event.WhyRetention {
+			if removal.Basis != event.BasisRetention {
 				take = p.deps.Bus.Erase
 			}
 			if err := take(ctx, s.Sequence); err != nil {
@@ -283,7 +283,7 @@ func (p *Log) Archive(ctx context.Context, q api.ArchiveRequest, req endpoint.Re
 	}
 	answer := api.RemoveAnswer{Status: event.StatusAccepted}
 	if removal.Count() > 0 {
-		removal.Why, removal.Export, removal.Officer, removal.At = event.WhyRetention, q.Export, q.Officer, p.deps.Clock.Now()
+		removal.Basis, removal.Export, removal.Officer, removal.At = event.BasisRetention, q.Export, q.Officer, p.deps.Clock.Now()
 		if removal.Signed, err = p.signed(ctx, req, removal); err != nil {
 			return api.RemoveAnswer{}, err
 		}

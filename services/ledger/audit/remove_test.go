@@ -123,7 +123,7 @@ func TestARemovalIsFinished(t *testing.T) {
 	w.certified()
 	w.remember()
 	_, err := w.env.Bus.Commit(ledgertest.Anyone(t), []event.Record{
-		ledgertest.Must(event.NewRecord(event.RemovedSubject(3), ledgertest.Nine, "", event.Removal{First: 3, Entries: []evidence.Hash{w.stored[2].Entry(), {}, w.stored[4].Entry()}, Why: event.WhyRetention, Officer: "o"})),
+		ledgertest.Must(event.NewRecord(event.RemovedSubject(3), ledgertest.Nine, "", event.Removal{First: 3, Entries: []evidence.Hash{w.stored[2].Entry(), {}, w.stored[4].Entry()}, Basis: event.BasisRetention, Officer: "o"})),
 	})
 	require.NoError(t, err)
 	w.certified()
@@ -139,7 +139,7 @@ func TestARemovalIsFinished(t *testing.T) {
 	w.checkedOnce()
 	require.Empty(t, w.log.Damage())
 	_, err = w.env.Bus.Commit(ledgertest.Anyone(t), []event.Record{
-		ledgertest.Must(event.NewRecord(event.RemovedSubject(7), ledgertest.Nine, "", event.Removal{First: 7, Entries: []evidence.Hash{{9}}, Why: event.WhyOrder, Officer: "o"})),
+		ledgertest.Must(event.NewRecord(event.RemovedSubject(7), ledgertest.Nine, "", event.Removal{First: 7, Entries: []evidence.Hash{{9}}, Basis: event.BasisOrder, Officer: "o"})),
 	})
 	require.NoError(t, err)
 	w.certified()
@@ -264,7 +264,7 @@ func TestAForgedRemovalIsSeen(t *testing.T) {
 	w.write(20)
 	w.certified()
 	_, err := w.env.Bus.Commit(ledgertest.Anyone(t), []event.Record{
-		ledgertest.Must(event.NewRecord(event.RemovedSubject(7), ledgertest.Nine, "", event.Removal{First: 7, Entries: []evidence.Hash{{9}}, Why: event.WhyOrder, Officer: "o"})),
+		ledgertest.Must(event.NewRecord(event.RemovedSubject(7), ledgertest.Nine, "", event.Removal{First: 7, Entries: []evidence.Hash{{9}}, Basis: event.BasisOrder, Officer: "o"})),
 	})
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return len(w.log.Damage()) > 0 }, 30*time.Second, 10*time.Millisecond)

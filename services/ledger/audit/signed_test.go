@@ -35,9 +35,9 @@ func TestRemovalsAgreeWithTheirRequests(t *testing.T) {
 		removal event.Removal
 	}{
 		{api.EndpointRemove, api.RemoveRequest{Record: 7, Order: "o", Officer: "p", Reason: "r", Signing: signing},
-			event.Removal{First: 7, Entries: []evidence.Hash{{1}}, Why: event.WhyOrder, Order: "o", Officer: "p", Reason: "r", At: ledgertest.Nine, Operator: "grid-east", Incident: "i", Type: event.KindAccepted, Subject: event.SubjectHash("s")}},
+			event.Removal{First: 7, Entries: []evidence.Hash{{1}}, Basis: event.BasisOrder, Order: "o", Officer: "p", Reason: "r", At: ledgertest.Nine, Operator: "grid-east", Incident: "i", Type: event.KindAccepted, Subject: event.SubjectHash("s")}},
 		{api.EndpointArchive, api.ArchiveRequest{First: 1, Last: 9, Export: "ab", Officer: "p", Signing: signing},
-			event.Removal{First: 2, Entries: []evidence.Hash{{1}, {}, {2}}, Why: event.WhyRetention, Export: "ab", Officer: "p", At: ledgertest.Nine}},
+			event.Removal{First: 2, Entries: []evidence.Hash{{1}, {}, {2}}, Basis: event.BasisRetention, Export: "ab", Officer: "p", At: ledgertest.Nine}},
 	} {
 		for _, realm := range []event.Realm{event.Real, event.Drill} {
 			sent, err := json.Marshal(c.request)

@@ -215,11 +215,11 @@ func (w *writing) tell(inc *incident, it *extract.Item, kind string) error {
 
 func kindNumber(name string) int {
 	kind, _ := event.KindOf(name)
-	return kind.Timeline
+	return kind.Story
 }
 
 func kindName(number int) string {
-	if i := slices.IndexFunc(event.Kinds, func(k event.Kind) bool { return k.Timeline == number }); number != 0 && i >= 0 {
+	if i := slices.IndexFunc(event.Kinds, func(k event.Kind) bool { return k.Story == number }); number != 0 && i >= 0 {
 		return event.Kinds[i].Name
 	}
 	return ""

@@ -22,13 +22,13 @@ import (
 
 // removes makes the removal of n records from first on, except those in stay.
 func removes(first uint64, n int, why string, stay func(record uint64) bool) event.Record {
-	r := event.Removal{First: first, Why: why, Officer: "archive", At: ledgertest.Nine, Entries: make([]evidence.Hash, n)}
+	r := event.Removal{First: first, Basis: why, Officer: "archive", At: ledgertest.Nine, Entries: make([]evidence.Hash, n)}
 	for i := range r.Entries {
 		if !stay(first + uint64(i)) {
 			r.Entries[i] = evidence.Hash{1}
 		}
 	}
-	if why == event.WhyOrder {
+	if why == event.BasisOrder {
 		r.Operator, r.Incident, r.Type = "grid-east", "a", event.KindGraded
 	}
 	return ledgertest.Must(event.NewRecord(event.RemovedSubject(first), ledgertest.Nine, "", r))
@@ -48,7 +48,7 @@ func anyHistory(t *rapid.T) (h history) {
 		if seq > 1 && rapid.IntRange(0, 7).Draw(t, "removal") == 0 {
 			first := rapid.Uint64Range(1, seq-1).Draw(t, "first")
 			n := rapid.IntRange(1, min(6, int(seq-first))).Draw(t, "run")
-			r = removes(first, n, rapid.SampledFrom([]string{event.WhyOrder, event.WhyRetention}).Draw(t, "why"), func(record uint64) bool {
+			r = removes(first, n, rapid.SampledFrom([]string{event.BasisOrder, event.BasisRetention}).Draw(t, "why"), func(record uint64) bool {
 				removal := event.ParseSubject(h.all[record-1].Subject).Kind == event.KindRemoved
 				return removal || gone[record] || rapid.IntRange(0, 4).Draw(t, "stays") == 0
 			})
@@ -205,7 +205,7 @@ func TestWhatIsRemovedIsErased(t *testing.T) {
 		page, err := x.Escalations(ledgertest.Anyone(t), api.Query{Text: "plughsecret"}, ledgertest.Nine)
 		require.NoError(t, err)
 		require.Equal(t, []int{5}, ledgertest.Revisions(page.Rows))
-		_, err = x.apply(ledgertest.Anyone(t), []event.Stored{{Record: removes(5, 1, event.WhyOrder, func(uint64) bool { return false }), Sequence: 13, StoredAt: ledgertest.Nine}})
+		_, err = x.apply(ledgertest.Anyone(t), []event.Stored{{Record: removes(5, 1, event.BasisOrder, func(uint64) bool { return false }), Sequence: 13, StoredAt: ledgertest.Nine}})
 		require.NoError(t, err)
 		page, err = x.Escalations(ledgertest.Anyone(t), api.Query{}, ledgertest.Nine)
 		require.NoError(t, err)
@@ -227,7 +227,7 @@ func TestTheStoryOfARemoval(t *testing.T) {
 	var batch []event.Stored
 	for i, r := range []event.Record{
 		ledgertest.Graded("a", 1, nil), ledgertest.Graded("a", 2, ledgertest.Owing), ledgertest.EscalatedTo("one", "a", "1", event.ActReport),
-		removes(2, 1, event.WhyOrder, nothing), ledgertest.Graded("b", 1, nil), removes(5, 1, event.WhyRetention, nothing),
+		removes(2, 1, event.BasisOrder, nothing), ledgertest.Graded("b", 1, nil), removes(5, 1, event.BasisRetention, nothing),
 	} {
 		batch = append(batch, event.Stored{Record: r, Sequence: uint64(i + 1), StoredAt: ledgertest.Nine})
 	}
