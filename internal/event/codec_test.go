@@ -175,3 +175,15 @@ func FuzzBodies(f *testing.F) {
 		}
 	})
 }
+
+// A field of the claim that is not taken from the receipt would not be signed.
+func TestReceipt_ClaimHasEveryField(t *testing.T) {
+	t.Parallel()
+	var r Receipt
+	codectest.Fill(&r)
+	claim, receipt := reflect.ValueOf(r.Claim()), reflect.ValueOf(r)
+	for i := range claim.NumField() {
+		name := claim.Type().Field(i).Name
+		require.Equal(t, receipt.FieldByName(name).Interface(), claim.Field(i).Interface(), name)
+	}
+}
