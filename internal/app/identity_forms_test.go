@@ -15,7 +15,7 @@ import (
 )
 
 // A regulator sees the same in every form of an answer.
-func TestEveryFormIsWithinSight(t *testing.T) {
+func TestEveryFormIsWithinScope(t *testing.T) {
 	t.Parallel()
 	g := beginGuarded(t, nil)
 	tokens := map[string]string{}

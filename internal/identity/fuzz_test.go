@@ -23,10 +23,10 @@ func FuzzOfSubject(f *testing.F) {
 			t.Fatalf("%q says %q, %q, %q", subject, role, token, door)
 		}
 		who := Identity{Role: role, ID: token}
-		if named := role == Operator || role == Desk; named && token != "" && who.Sight().IsAll() { // no subject has an empty token
+		if named := role == Operator || role == Desk; named && token != "" && who.Scope().IsAll() { // no subject has an empty token
 			t.Fatalf("%q sees everything", subject)
 		}
-		if role != Trial && !slices.Contains(Roles, role) && role != Service && (!who.Sight().None || who.May(Ask, door)) {
+		if role != Trial && !slices.Contains(Roles, role) && role != Service && (!who.Scope().None || who.May(Ask, door)) {
 			t.Fatalf("%q is of no role and may something", subject)
 		}
 		if again, _, _, ok := OfSubject(who.Subject(door)); !ok || again != role {

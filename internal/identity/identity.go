@@ -143,9 +143,9 @@ func (i Identity) checkLevel() error {
 	return nil
 }
 
-// Sight is what an identity may see of the record: everything that matches all non-empty
+// Scope is what an identity may see of the record: everything that matches all non-empty
 // fields. With None it is nothing.
-type Sight struct {
+type Scope struct {
 	None     bool
 	Operator string // the incidents of this operator
 	Desk     string // this desk's escalations and their incidents
@@ -154,24 +154,24 @@ type Sight struct {
 }
 
 // IsAll reports whether everything may be seen.
-func (s Sight) IsAll() bool { return s == Sight{} }
+func (s Scope) IsAll() bool { return s == Scope{} }
 
-// Sight returns what the identity may see.
-func (i Identity) Sight() Sight {
+// Scope returns what the identity may see.
+func (i Identity) Scope() Scope {
 	if i.ID == "" && i.Role != Trial || i.Role == Regulator && i.Level == "" {
-		return Sight{None: true} // an empty field would mean everything
+		return Scope{None: true} // an empty field would mean everything
 	}
 	switch i.Role {
 	case Operator:
-		return Sight{Operator: i.ID}
+		return Scope{Operator: i.ID}
 	case Desk:
-		return Sight{Desk: i.ID}
+		return Scope{Desk: i.ID}
 	case Regulator:
-		return Sight{Region: i.Region, Sector: i.Sector}
+		return Scope{Region: i.Region, Sector: i.Sector}
 	case Admin, Trial, Service:
-		return Sight{}
+		return Scope{}
 	}
-	return Sight{None: true}
+	return Scope{None: true}
 }
 
 type key struct{}

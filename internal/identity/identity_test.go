@@ -52,9 +52,9 @@ func TestMay(t *testing.T) {
 	}
 	require.False(t, grid.May(identity.Hear, "report.grid-east"))
 	require.True(t, grid.May(identity.Hear, "receipt.grid-east"))
-	require.True(t, identity.Identity{}.Sight().None)
+	require.True(t, identity.Identity{}.Scope().None)
 	for _, who := range []identity.Identity{{Role: identity.Operator}, {Role: identity.Desk}, {Role: identity.Admin}, {Role: identity.Regulator, ID: "r"}} {
-		require.True(t, who.Sight().None, "%+v", who)
+		require.True(t, who.Scope().None, "%+v", who)
 	}
 	require.True(t, identity.Of(t.Context()).IsZero())
 }

@@ -30,7 +30,7 @@ type Permit struct {
 }
 
 // Permits is the whole permission table: what it does not list is forbidden. What an
-// answer shows of the record also depends on Sight.
+// answer shows of the record also depends on Scope.
 var Permits = []Permit{
 	{Subject: api.EndpointReport, Way: Ask, What: "report", Roles: []Role{Operator}},
 	{Subject: api.AllReceipts, Way: Hear, What: "receipts of its own reports", Roles: []Role{Operator}},

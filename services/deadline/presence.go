@@ -329,7 +329,7 @@ func (p *presence) answer(ctx context.Context, _ endpoint.Request) (any, error) 
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	screens := append([]api.Screen{}, p.screens...)
-	if own := identity.Of(ctx).Sight().Desk; own != "" {
+	if own := identity.Of(ctx).Scope().Desk; own != "" {
 		screens = slices.DeleteFunc(screens, func(s api.Screen) bool { return s.Desk != own })
 	}
 	return api.DesksAnswer{Screens: screens, Now: p.deps.Clock.Now()}, nil

@@ -27,8 +27,8 @@ const (
 	listenersAtOnce = 256 // server-sent events
 )
 
-// httpDoor answers over HTTP with the same methods as over NATS.
-type httpDoor struct {
+// httpAPI answers over HTTP with the same methods as over NATS.
+type httpAPI struct {
 	*Ledger
 	api       huma.API
 	exports   *httpedge.Streams
@@ -40,11 +40,11 @@ type httpDoor struct {
 
 // Register adds the ledger's operations to an API, which sets the prefix of the paths. It
 // offers no removal, archive or audit.
-func (l *Ledger) Register(api huma.API) { newHTTPDoor(l, api).register() }
+func (l *Ledger) Register(api huma.API) { newHTTPAPI(l, api).register() }
 
-func newHTTPDoor(l *Ledger, api huma.API) *httpDoor {
+func newHTTPAPI(l *Ledger, api huma.API) *httpAPI {
 	now := clock.System{}.Now // the machine's, whatever a drill's clock shows
-	return &httpDoor{
+	return &httpAPI{
 		Ledger: l, api: api, heartbeat: heartbeat,
 		exports: httpedge.NewStreams(exportsAtOnce, now), listeners: httpedge.NewStreams(listenersAtOnce, now),
 		failed: tally.InLog(l.deps.Log.Error, "requests failed", "requests"),
@@ -52,7 +52,7 @@ func newHTTPDoor(l *Ledger, api huma.API) *httpDoor {
 	}
 }
 
-func (d *httpDoor) register() {
+func (d *httpAPI) register() {
 	registry := d.api.OpenAPI().Components.Schemas
 	registry.RegisterTypeAlias(reflect.TypeFor[api.EscalationRow](), reflect.TypeFor[escalationRow]())
 	d.registerLists()
@@ -70,7 +70,7 @@ type escalationRow struct {
 }
 
 // problem returns the problem for an error.
-func (d *httpDoor) problem(ctx context.Context, err error) *httpedge.Problem {
+func (d *httpAPI) problem(ctx context.Context, err error) *httpedge.Problem {
 	if p := (*httpedge.Problem)(nil); errors.As(err, &p) {
 		return p
 	}
@@ -144,7 +144,7 @@ func moment(text string) (*time.Time, error) {
 }
 
 // registerStory answers with the story of an incident.
-func (d *httpDoor) registerStory() {
+func (d *httpAPI) registerStory() {
 	type question struct {
 		Operator string `path:"operator" doc:"the operator"`
 		Incident string `path:"incident" doc:"the incident, as the operator calls it"`

@@ -120,8 +120,8 @@ func TestFormsOfIncidentsAndStats(t *testing.T) {
 }
 
 // faulty adds a list whose third page never arrives: it blocks, or fails.
-func faulty(waiting chan<- struct{}) func(*httpDoor) {
-	return func(d *httpDoor) {
+func faulty(waiting chan<- struct{}) func(*httpAPI) {
+	return func(d *httpAPI) {
 		rows := table[api.StatsRow]{
 			columns: api.StatsColumns,
 			ask: func(ctx context.Context, cursor string, _ int) (any, []api.StatsRow, string, error) {
@@ -254,7 +254,7 @@ func TestEventsTellWhatIsNew(t *testing.T) {
 
 func TestEventsWithoutNews(t *testing.T) {
 	t.Parallel()
-	w := onWeb(t, func(d *httpDoor) { d.heartbeat = 20 * time.Millisecond })
+	w := onWeb(t, func(d *httpAPI) { d.heartbeat = 20 * time.Millisecond })
 	l := w.listen(ledgertest.Anyone(t), "desk=nobody")
 	require.Equal(t, map[string]string{"": "nothing new"}, l.block())
 	require.Equal(t, map[string]string{"": "nothing new"}, l.block())
@@ -289,7 +289,7 @@ func TestEventsEndWithTheServer(t *testing.T) {
 
 func TestListenersAreBoundedAndGo(t *testing.T) {
 	t.Parallel()
-	w := onWeb(t, func(d *httpDoor) { d.listeners = httpedge.NewStreams(4, time.Now) })
+	w := onWeb(t, func(d *httpAPI) { d.listeners = httpedge.NewStreams(4, time.Now) })
 	ctx, cancel := context.WithCancel(ledgertest.Anyone(t))
 	defer cancel()
 	w.listen(ctx, "")

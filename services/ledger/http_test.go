@@ -31,7 +31,7 @@ type web struct {
 
 // onWeb runs a ledger and its API, under /v1, as the product does; change is applied
 // before it opens.
-func onWeb(t *testing.T, change func(*httpDoor)) *web {
+func onWeb(t *testing.T, change func(*httpAPI)) *web {
 	t.Helper()
 	w, l := onWebIdle(t, change)
 	bustest.Background(t, l.Run)
@@ -40,7 +40,7 @@ func onWeb(t *testing.T, change func(*httpDoor)) *web {
 }
 
 // onWebIdle leaves running the ledger to the caller.
-func onWebIdle(t *testing.T, change func(*httpDoor)) (*web, *Ledger) {
+func onWebIdle(t *testing.T, change func(*httpAPI)) (*web, *Ledger) {
 	t.Helper()
 	env := bustest.Start(t)
 	l, err := Open(ledgertest.Anyone(t), Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: clock.NewManual(ledgertest.Nine.Add(36*time.Minute + 30*time.Second)), Log: zap.NewNop(), Dir: t.TempDir()})
@@ -53,10 +53,10 @@ func onWebIdle(t *testing.T, change func(*httpDoor)) (*web, *Ledger) {
 }
 
 // webOf returns the API of a ledger, for any caller.
-func webOf(l *Ledger, change func(*httpDoor)) http.Handler {
+func webOf(l *Ledger, change func(*httpAPI)) http.Handler {
 	mux := http.NewServeMux()
 	api := httpedge.NewAPI(mux, "test", "")
-	d := newHTTPDoor(l, huma.NewGroup(api, "/v1"))
+	d := newHTTPAPI(l, huma.NewGroup(api, "/v1"))
 	if change != nil {
 		change(d)
 	}

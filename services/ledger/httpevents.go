@@ -29,7 +29,7 @@ const (
 )
 
 // events streams escalations after the query's cursor, up to its limit if it has one.
-func (d *httpDoor) events(w http.ResponseWriter, r *http.Request, q api.Query) {
+func (d *httpAPI) events(w http.ResponseWriter, r *http.Request, q api.Query) {
 	after, first, err := d.begin(r.Context(), &q)
 	if err != nil {
 		httpedge.Fail(w, d.problem(r.Context(), err))
@@ -53,7 +53,7 @@ func (d *httpDoor) events(w http.ResponseWriter, r *http.Request, q api.Query) {
 
 // begin finds the start of a stream and reads its first page, so that faults of the
 // request are known before the stream starts.
-func (d *httpDoor) begin(ctx context.Context, q *api.Query) (after uint64, first api.QueryAnswer, err error) {
+func (d *httpAPI) begin(ctx context.Context, q *api.Query) (after uint64, first api.QueryAnswer, err error) {
 	if q.Overdue {
 		return 0, first, fault.Invalid(Name, []fault.Detail{{Path: "$.overdue", Message: "a stream tells of new escalations, of which none is overdue yet"}})
 	}
@@ -74,7 +74,7 @@ func (d *httpDoor) begin(ctx context.Context, q *api.Query) (after uint64, first
 }
 
 // tell sends the existing rows and then new ones.
-func (d *httpDoor) tell(ctx context.Context, out *httpedge.Stream, q api.Query, after uint64, page api.QueryAnswer) (err error) {
+func (d *httpAPI) tell(ctx context.Context, out *httpedge.Stream, q api.Query, after uint64, page api.QueryAnswer) (err error) {
 	left := q.Limit
 	for {
 		for _, row := range page.Rows {
@@ -93,7 +93,7 @@ func (d *httpDoor) tell(ctx context.Context, out *httpedge.Stream, q api.Query, 
 		if left -= len(page.Rows); q.Limit > 0 && left <= 0 {
 			return nil
 		}
-		seen, err := seenBy(page)
+		seen, err := lastCovered(page)
 		if err != nil {
 			return err
 		}
@@ -110,9 +110,9 @@ func (d *httpDoor) tell(ctx context.Context, out *httpedge.Stream, q api.Query, 
 	}
 }
 
-// seenBy returns the last record that a page covers. A page that ended early may have no
+// lastCovered returns the last record that a page covers. A page that ended early may have no
 // rows although more follow.
-func seenBy(page api.QueryAnswer) (uint64, error) {
+func lastCovered(page api.QueryAnswer) (uint64, error) {
 	if page.Next == "" {
 		return page.Through, nil
 	}
@@ -121,7 +121,7 @@ func seenBy(page api.QueryAnswer) (uint64, error) {
 
 // wait returns when there are records after the given one. It pauses before it checks, so
 // that a fast-growing log is not queried again for every record.
-func (d *httpDoor) wait(ctx context.Context, out *httpedge.Stream, after uint64) error {
+func (d *httpAPI) wait(ctx context.Context, out *httpedge.Stream, after uint64) error {
 	select {
 	case <-time.After(rest):
 	case <-ctx.Done():
@@ -129,7 +129,7 @@ func (d *httpDoor) wait(ctx context.Context, out *httpedge.Stream, after uint64)
 	}
 	for {
 		beat, cancel := context.WithTimeout(ctx, d.heartbeat)
-		err := d.grown(beat, after)
+		err := d.waitBeyond(beat, after)
 		cancel()
 		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
 			return err

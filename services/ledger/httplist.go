@@ -19,7 +19,7 @@ type Page struct {
 }
 
 // registerLists answers with escalations, incidents and counts.
-func (d *httpDoor) registerLists() {
+func (d *httpAPI) registerLists() {
 	huma.Register(d.api, d.listing("escalations", "escalations", "Who was told what, when and under which article",
 		"Escalations in ledger order, as they stand now: what becomes of one changes its row, so no page has an ETag.\n\n"+aboutForms+"\n\n"+aboutEvents,
 		httpedge.Schema[api.QueryAnswer](d.api), httpedge.Schema[api.EscalationRow](d.api),
@@ -42,7 +42,7 @@ without the last chunk, never as if it were whole. The record of its last row is
 the cursor to go on from.`
 
 // listing describes a list.
-func (d *httpDoor) listing(name, tag, summary, description string, page, row *huma.Schema, more map[string]*huma.MediaType) huma.Operation {
+func (d *httpAPI) listing(name, tag, summary, description string, page, row *huma.Schema, more map[string]*huma.MediaType) huma.Operation {
 	content := map[string]*huma.MediaType{
 		formJSON: {Schema: page}, formLines: {Schema: row}, formLines2: {Schema: row},
 		formCSV: {Schema: &huma.Schema{Type: huma.TypeString, Description: "a header, and a line for each row; an apostrophe stands before what a spreadsheet would take for a formula, at the beginning of a cell or behind a separator; with Accept: text/csv;profile=excel it begins with a byte order mark"}},
@@ -56,7 +56,7 @@ func (d *httpDoor) listing(name, tag, summary, description string, page, row *hu
 	}
 }
 
-func (d *httpDoor) askEscalations(ctx context.Context, in *struct {
+func (d *httpAPI) askEscalations(ctx context.Context, in *struct {
 	Filters
 	Page
 	LastEventID string `header:"Last-Event-ID" doc:"the id of the last event that came; it goes before cursor"`
@@ -79,7 +79,7 @@ func (d *httpDoor) askEscalations(ctx context.Context, in *struct {
 	}.answer(d, in.Cursor, in.Limit), nil
 }
 
-func (d *httpDoor) askIncidents(_ context.Context, in *struct {
+func (d *httpAPI) askIncidents(_ context.Context, in *struct {
 	Operator string `query:"operator" doc:"the operator that reported"`
 	Incident string `query:"incident" doc:"the incident, as the operator calls it"`
 	Desk     string `query:"desk" doc:"a desk that was told of it"`
@@ -100,7 +100,7 @@ func (d *httpDoor) askIncidents(_ context.Context, in *struct {
 	}.answer(d, in.Cursor, in.Limit), nil
 }
 
-func (d *httpDoor) askStats(ctx context.Context, in *struct {
+func (d *httpAPI) askStats(ctx context.Context, in *struct {
 	By string `query:"by" required:"true" enum:"grade,desk,sector,region,statute,month" doc:"what is counted by; a month is one at +08:00, by when the desk was told"`
 	Filters
 }) (*httpedge.Raw, error) {

@@ -18,7 +18,7 @@ const (
 )
 
 // registerLog adds the operations of the tree, its head and proofs.
-func (d *httpDoor) registerLog() {
+func (d *httpAPI) registerLog() {
 	type nothing struct{}
 	type state struct {
 		CacheControl string `header:"Cache-Control"`
@@ -88,7 +88,7 @@ func (d *httpDoor) registerLog() {
 
 // noRecord returns the error for a record that is not in the stream: not stored yet,
 // removed, or lost. certified is how many certified records the log had.
-func (d *httpDoor) noRecord(ctx context.Context, record, certified uint64) error {
+func (d *httpAPI) noRecord(ctx context.Context, record, certified uint64) error {
 	if record > certified {
 		return httpedge.NewProblem(http.StatusNotFound, fmt.Sprintf("there is no record %d", record))
 	}
@@ -100,7 +100,7 @@ func (d *httpDoor) noRecord(ctx context.Context, record, certified uint64) error
 }
 
 // content adds an operation that answers with bytes of the given form and an ETag.
-func content[Q any](d *httpDoor, name, path, summary string, form httpedge.Content, ask func(context.Context, *Q) ([]byte, error)) {
+func content[Q any](d *httpAPI, name, path, summary string, form httpedge.Content, ask func(context.Context, *Q) ([]byte, error)) {
 	responses := httpedge.Responses(d.api, http.StatusBadRequest, http.StatusNotFound, http.StatusServiceUnavailable)
 	responses["200"] = &huma.Response{
 		Description: http.StatusText(http.StatusOK),

@@ -41,7 +41,7 @@ type table[R interface{ Cells() []string }] struct {
 // answer sends one page, or all rows up to limit, in the form that the request prefers.
 // The first page is read before anything is sent, so that faults of the request are
 // answered as a problem.
-func (l table[R]) answer(d *httpDoor, cursor string, limit int) *httpedge.Raw {
+func (l table[R]) answer(d *httpAPI, cursor string, limit int) *httpedge.Raw {
 	return httpedge.Answer(func(w http.ResponseWriter, r *http.Request) {
 		offers := []string{formJSON, formLines, formLines2, formCSV}
 		if l.events != nil {

@@ -64,7 +64,7 @@ const TakesNothing = audit.TakesNothing
 
 // Ledger is the service. Open checks the record; Run continues from there.
 type Ledger struct {
-	*view
+	*follower
 	log  *audit.Log
 	deps Deps
 }
@@ -72,7 +72,7 @@ type Ledger struct {
 // Open checks the end of the stream against what was certified. It returns without an
 // error if that finds damage: see Damage.
 func Open(ctx context.Context, d Deps) (*Ledger, error) {
-	v := newView(d)
+	v := newFollower(d)
 	log, err := audit.Open(ctx, audit.Deps{
 		Bus: d.Bus, Endpoints: d.Endpoints, Index: v, Clock: d.Clock, Log: d.Log, Dir: d.Dir,
 		Origin: d.Origin, Alone: d.Alone, Scrub: d.Scrub, Keep: d.Keep.Months, Articles: d.Keep.Articles,
@@ -80,15 +80,15 @@ func Open(ctx context.Context, d Deps) (*Ledger, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Ledger{view: v, log: log, deps: d}, nil
+	return &Ledger{follower: v, log: log, deps: d}, nil
 }
 
 // Run indexes, certifies and answers until ctx ends.
 func (l *Ledger) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return l.view.run(ctx) })
+	g.Go(func() error { return l.follower.run(ctx) })
 	g.Go(func() error { return l.log.Run(ctx) })
-	g.Go(func() error { return l.deps.Endpoints.Serve(ctx, Name, l.doors()...) })
+	g.Go(func() error { return l.deps.Endpoints.Serve(ctx, Name, l.endpoints()...) })
 	return g.Wait()
 }
 
@@ -118,6 +118,6 @@ func (l *Ledger) CertificationFailure() error { return l.log.CertificationFailur
 // state returns the state of the log.
 func (l *Ledger) state(ctx context.Context) (api.LogState, error) {
 	s, err := l.log.State(ctx)
-	s.Indexed = l.view.indexed()
+	s.Indexed = l.follower.indexed()
 	return s, err
 }

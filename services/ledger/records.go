@@ -22,8 +22,8 @@ const (
 // records answers with records as stored in the stream.
 func (l *Ledger) records(ctx context.Context, q api.RecordsRequest) (api.RecordsAnswer, error) {
 	answer := api.RecordsAnswer{Lines: []string{}}
-	if !identity.Of(ctx).Sight().IsAll() {
-		return answer, errPart
+	if !identity.Of(ctx).Scope().IsAll() {
+		return answer, errNotAll
 	}
 	state, err := l.deps.Bus.State(ctx)
 	if err != nil {
@@ -54,7 +54,7 @@ func (l *Ledger) records(ctx context.Context, q api.RecordsRequest) (api.Records
 	if err != nil {
 		return answer, err
 	}
-	if err := l.rangeRead(ctx, page); err != nil {
+	if err := l.recordRangeReading(ctx, page); err != nil {
 		return answer, err
 	}
 	l.log.Verify(page...)
@@ -102,16 +102,16 @@ func (l *Ledger) prove(ctx context.Context, q api.ProveRequest) (api.ProveAnswer
 	if err != nil {
 		return api.ProveAnswer{}, err
 	}
-	if seen, err := l.sees(ctx, s.Subject); err != nil || !seen {
+	if seen, err := l.maySee(ctx, s.Subject); err != nil || !seen {
 		if err == nil {
-			err = l.hidden(ctx, s)
+			err = l.errHidden(ctx, s)
 		}
 		return api.ProveAnswer{}, err
 	}
 	if s.Wire == "" {
 		return api.ProveAnswer{}, l.log.WhyGone(ctx, q.Record)
 	}
-	if err := l.readingOf(ctx, s); err != nil {
+	if err := l.recordReadingOf(ctx, s); err != nil {
 		return api.ProveAnswer{}, err
 	}
 	return l.log.ProveRecord(s, cp)

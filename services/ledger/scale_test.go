@@ -137,7 +137,7 @@ func BenchmarkLedger(b *testing.B) {
 		ended := make(chan error, 1)
 		began := time.Now()
 		go func() { ended <- l.Run(ctx) }()
-		require.NoError(b, l.grown(ctx, size-1))
+		require.NoError(b, l.waitBeyond(ctx, size-1))
 		if anew {
 			perSecond(b, "indexed-records/s", size, began)
 			b.Logf("index: %.0f MB at most", residentMB())

@@ -331,7 +331,7 @@ func (p *Log) recallDamage() error {
 	return nil
 }
 
-// run certifies, checks and watches until ctx ends.
+// Run certifies, checks and watches until ctx ends.
 func (p *Log) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.certify(ctx) })

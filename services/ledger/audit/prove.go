@@ -41,7 +41,7 @@ func (p *Log) tile(path string) ([]byte, error) {
 	return p.folder.Tile(path)
 }
 
-// certifyReceipts signs, with the key of the log, that a key signs the receipts of
+// CertifyReceipts signs, with the key of the log, that a key signs the receipts of
 // reports to it. Only the services may request it, and without identities nobody may.
 func (p *Log) CertifyReceipts(_ context.Context, q api.CertifyRequest) (api.CertifyAnswer, error) {
 	if !p.deps.Endpoints.HasIdentities() {

@@ -76,7 +76,7 @@ var statementTexts = [statements]string{
 	movePosition:   "UPDATE position SET seq = ?, salt = ?",
 }
 
-// MaxBatch bounds the records of one transaction; known must hold the incidents of one.
+// MaxBatch bounds the records of one transaction.
 const MaxBatch = 4096
 
 // apply adds records, in transactions that include the position.
@@ -120,13 +120,13 @@ func (x *Index) commit(ctx context.Context, items []extract.Item) (err error) {
 		_, _ = x.writer.ExecContext(context.Background(), "ROLLBACK") // SQLite may have ended the transaction itself
 		x.mu.Lock()
 		defer x.mu.Unlock()
-		err = errors.Join(err, x.remember(context.WithoutCancel(ctx)))
+		err = errors.Join(err, x.loadMemory(context.WithoutCancel(ctx)))
 	}()
 	w := newWriting(x)
-	if err := w.turn(x.chunkOf(items[0].Sequence)); err != nil {
+	if err := w.startChunk(x.chunkOf(items[0].Sequence)); err != nil {
 		return fmt.Errorf("ledger: index: %w", err)
 	}
-	if err := w.meet(items); err != nil {
+	if err := w.preload(items); err != nil {
 		return fmt.Errorf("ledger: index: %w", err)
 	}
 	for i := range items {
@@ -178,7 +178,7 @@ func (w *writing) add(it *extract.Item) error {
 	if err != nil {
 		return err
 	}
-	if err := w.tell(inc, it, it.Address.Kind); err != nil || it.Err != nil {
+	if err := w.addToStory(inc, it, it.Address.Kind); err != nil || it.Err != nil {
 		return err
 	}
 	switch {
@@ -208,8 +208,8 @@ func (w *writing) add(it *extract.Item) error {
 	return nil
 }
 
-// tell adds a record to the story of an incident.
-func (w *writing) tell(inc *incident, it *extract.Item, kind string) error {
+// addToStory adds a record to the story of an incident.
+func (w *writing) addToStory(inc *incident, it *extract.Item, kind string) error {
 	return w.insert(insertStory, it.Sequence, inc.id, kindNumber(kind), it.At.UnixNano())
 }
 
@@ -244,11 +244,11 @@ func (w *writing) addRevision(inc *incident, it *extract.Item) error {
 		}
 	}
 	inc.record, inc.revision, inc.changed = it.Sequence, r.Number, true
-	return w.show(inc)
+	return w.makeCurrent(inc)
 }
 
-// show makes a revision the current one of its incident for queries, with its desks.
-func (w *writing) show(inc *incident) error {
+// makeCurrent makes a revision the current one of its incident for queries, with its desks.
+func (w *writing) makeCurrent(inc *incident) error {
 	if err := w.put(extract.FlagCurrent, inc.record, true); err != nil {
 		return err
 	}
@@ -256,14 +256,14 @@ func (w *writing) show(inc *incident) error {
 		return err
 	}
 	for _, d := range inc.desks {
-		if err := w.showDesk(inc, d); err != nil {
+		if err := w.setDeskTerms(inc, d); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (w *writing) showDesk(inc *incident, d *desk) error {
+func (w *writing) setDeskTerms(inc *incident, d *desk) error {
 	if inc.record == 0 {
 		return nil
 	}
@@ -278,7 +278,7 @@ func (w *writing) addEscalation(inc *incident, it *extract.Item) error {
 	if err != nil {
 		return err
 	}
-	n, err := w.count(insertTold, inc.id, to.Number(), it.Address.Last, it.Sequence, number(e.By), int(e.Says))
+	n, err := w.count(insertTold, inc.id, to.Number(), it.Address.Last, it.Sequence, e.By, int(e.Effect))
 	if err != nil || n == 0 {
 		return err
 	}
@@ -286,30 +286,30 @@ func (w *writing) addEscalation(inc *incident, it *extract.Item) error {
 	if err != nil {
 		return err
 	}
-	if err := w.exec(insertEscalation, it.Sequence, e.Reported, number(e.By), e.Row); err != nil {
+	if err := w.exec(insertEscalation, it.Sequence, e.Reported, e.By, e.Row); err != nil {
 		return err
 	}
 	w.added = append(w.added, addition{w.index.positionOf(it.Sequence), terms, extract.KindTitle, &e.Entry, e})
-	if err := w.put(extract.FlagOpen, it.Sequence, e.Says != extract.SaysOwnAct); err != nil {
+	if err := w.put(extract.FlagOpen, it.Sequence, e.Effect != extract.EffectOwnAct); err != nil {
 		return err
 	}
-	return w.tellDesk(inc, to.Number(), it.Sequence, e.Says)
+	return w.noteEscalation(inc, to.Number(), it.Sequence, e.Effect)
 }
 
-// tellDesk notes that a desk received an escalation.
-func (w *writing) tellDesk(inc *incident, number int64, record uint64, what extract.Saying) error {
-	if what == extract.SaysNothing {
+// noteEscalation notes that a desk received an escalation.
+func (w *writing) noteEscalation(inc *incident, number int64, record uint64, what extract.Effect) error {
+	if what == extract.EffectNone {
 		return nil
 	}
 	if err := w.loadDesks(inc); err != nil {
 		return err
 	}
 	d := inc.desk(number)
-	if what == extract.SaysAgain && d.told == 0 {
+	if what == extract.EffectReview && d.told == 0 {
 		return nil
 	}
 	d.told, d.changed = max(d.told, record), true
-	return w.showDesk(inc, d)
+	return w.setDeskTerms(inc, d)
 }
 
 func (w *writing) addClosing(inc *incident, it *extract.Item) error {
@@ -325,5 +325,5 @@ func (w *writing) addClosing(inc *incident, it *extract.Item) error {
 	}
 	d := inc.desk(by.Number())
 	d.closed, d.changed = max(d.closed, it.Sequence), true
-	return w.showDesk(inc, d)
+	return w.setDeskTerms(inc, d)
 }

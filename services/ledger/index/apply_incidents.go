@@ -39,38 +39,17 @@ func (i *incident) desk(number int64) *desk {
 	return d
 }
 
-// known caches the incidents used last: most records are about one of them. It has two
-// generations; an incident found in the old one moves to the new.
-type known struct{ young, old map[[2]string]*incident }
+// known are the incidents used last, by operator and name: most records are about one of
+// them. A transaction uses one object for each, so they are forgotten only between two.
+type known map[[2]string]*incident
 
-const generation = 16 << 10
+const maxKnown = 32 << 10
 
-func newKnown() *known { return &known{young: map[[2]string]*incident{}} }
+func (k known) get(operator, name string) *incident { return k[[2]string{operator, name}] }
 
-func (k *known) get(operator, name string) *incident {
-	key := [2]string{operator, name}
-	if i := k.young[key]; i != nil {
-		return i
-	}
-	i := k.old[key]
-	if i != nil {
-		k.add(i)
-	}
-	return i
-}
+func (k known) add(i *incident) { k[[2]string{i.operator, i.incident}] = i }
 
-func (k *known) add(i *incident) {
-	if len(k.young) >= generation {
-		k.old, k.young = k.young, map[[2]string]*incident{}
-	}
-	k.young[[2]string{i.operator, i.incident}] = i
-}
-
-func (k *known) drop(i *incident) {
-	key := [2]string{i.operator, i.incident}
-	delete(k.young, key)
-	delete(k.old, key)
-}
+func (k known) drop(i *incident) { delete(k, [2]string{i.operator, i.incident}) }
 
 // incident returns an incident by its tokens, creating it if it is new. It is written at
 // the end of the transaction.
@@ -88,19 +67,19 @@ func (w *writing) incident(operator, name string) (*incident, error) {
 	return i, nil
 }
 
-// meet looks up all items' incidents that are not known yet.
-func (w *writing) meet(items []extract.Item) error {
+// preload looks up all items' incidents that are not known yet.
+func (w *writing) preload(items []extract.Item) error {
 	known := w.index.known
-	var met []*incident
+	var unknown []*incident
 	for i := range items {
 		a := &items[i].Address
 		if a.Incident == "" || items[i].Removal != nil || known.get(a.Operator, a.Incident) != nil {
 			continue
 		}
-		met = append(met, &incident{operator: a.Operator, incident: a.Incident})
-		known.add(met[len(met)-1]) // so that it is looked up once
+		unknown = append(unknown, &incident{operator: a.Operator, incident: a.Incident})
+		known.add(unknown[len(unknown)-1]) // so that it is looked up once
 	}
-	for some := range slices.Chunk(met, namesAtOnce) {
+	for some := range slices.Chunk(unknown, namesAtOnce) {
 		if err := w.lookUp(some); err != nil {
 			return err
 		}
@@ -110,10 +89,10 @@ func (w *writing) meet(items []extract.Item) error {
 
 // lookUp reads incidents by their tokens, namesAtOnce at most; those that are not in the
 // file are new. They must be in known already.
-func (w *writing) lookUp(met []*incident) error {
+func (w *writing) lookUp(unknown []*incident) error {
 	x := w.index
 	var names [2 * namesAtOnce]any // unused ones are null, which matches no name
-	for k, i := range met {
+	for k, i := range unknown {
 		names[2*k], names[2*k+1] = i.incident, i.operator
 	}
 	rows, err := x.prepared[selectIncidents].Query(names[:]...)
@@ -130,7 +109,7 @@ func (w *writing) lookUp(met []*incident) error {
 		i := x.known.get(operator, name)
 		i.id, i.record, i.revision = found.id, found.record, found.revision
 	}
-	for _, i := range met {
+	for _, i := range unknown {
 		if i.id == 0 {
 			x.newest++
 			i.id, i.loaded, i.isNew = x.newest, true, true

@@ -17,17 +17,17 @@ type outcome struct {
 }
 
 // late reports whether the acknowledgement was after the target, by its own stamp.
-func (o *outcome) late(by sql.NullInt64) bool { return by.Valid && o.acknowledgedAt > by.Int64 }
+func (o *outcome) late(by *int64) bool { return by != nil && o.acknowledgedAt > *by }
 
 // isOverdue reports whether the overdue record counts: an escalation that was
 // acknowledged in time before it is not overdue.
-func (o *outcome) isOverdue(by sql.NullInt64) bool {
+func (o *outcome) isOverdue(by *int64) bool {
 	return o.overdue != 0 && (o.acknowledged == 0 || o.acknowledged > o.overdue || o.late(by))
 }
 
 // outcome changes the outcome of the escalation that a record names.
 func (w *writing) outcome(inc *incident, it *extract.Item, change func(*outcome) bool) error {
-	desk, known := w.index.words.terms[extract.Named{Kind: extract.KindTold, Value: it.Address.Desk}]
+	desk, known := w.index.words.Term(extract.Named{Kind: extract.KindTold, Value: it.Address.Desk})
 	if !known {
 		return nil
 	}
@@ -42,10 +42,10 @@ const outcomeColumns = `t.record, t.acknowledge_by, t.tells, COALESCE(o.acknowle
 // there is one.
 func (w *writing) changeOutcome(row *sql.Row, change func(*outcome) bool) error {
 	var record uint64
-	var by sql.NullInt64
-	var says extract.Saying
+	var by *int64
+	var effect extract.Effect
 	var o outcome
-	err := row.Scan(&record, &by, &says, &o.acknowledged, &o.acknowledgedAt, &o.acknowledgedBy, &o.overdue, &o.overdueAt)
+	err := row.Scan(&record, &by, &effect, &o.acknowledged, &o.acknowledgedAt, &o.acknowledgedBy, &o.overdue, &o.overdueAt)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}
@@ -58,7 +58,7 @@ func (w *writing) changeOutcome(row *sql.Row, change func(*outcome) bool) error 
 	if err := w.exec(putOutcome, record, o.acknowledged, o.acknowledgedAt, o.acknowledgedBy, o.overdue, o.overdueAt); err != nil {
 		return err
 	}
-	for _, c := range outcomeTerms(o, by, says) {
+	for _, c := range outcomeTerms(o, by, effect) {
 		if err := w.put(c.term, record, c.on); err != nil {
 			return err
 		}
@@ -72,26 +72,11 @@ type flagged struct {
 }
 
 // outcomeTerms returns the terms that follow from the outcome of an escalation.
-func outcomeTerms(o outcome, by sql.NullInt64, says extract.Saying) [3]flagged {
+func outcomeTerms(o outcome, by *int64, effect extract.Effect) [3]flagged {
 	overdue := o.isOverdue(by)
 	return [3]flagged{
-		{extract.FlagOpen, o.acknowledged == 0 && says != extract.SaysOwnAct},
+		{extract.FlagOpen, o.acknowledged == 0 && effect != extract.EffectOwnAct},
 		{extract.FlagOverdue, overdue},
 		{extract.FlagAckLate, o.acknowledged != 0 && (overdue || o.late(by))},
 	}
-}
-
-// number and nullable convert a time that may be missing to SQLite's value and back.
-func number(at *int64) any {
-	if at == nil {
-		return nil
-	}
-	return *at
-}
-
-func nullable(n sql.NullInt64) *int64 {
-	if !n.Valid {
-		return nil
-	}
-	return &n.Int64
 }

@@ -20,7 +20,7 @@ import (
 func (w *writing) remove(it *extract.Item) error {
 	r := it.Removal
 	if r.AppliesAt(it.Sequence) {
-		if err := w.forget(r); err != nil {
+		if err := w.deleteAll(r); err != nil {
 			return err
 		}
 	}
@@ -31,30 +31,30 @@ func (w *writing) remove(it *extract.Item) error {
 	if err != nil {
 		return err
 	}
-	return w.tell(inc, it, event.KindRemoved)
+	return w.addToStory(inc, it, event.KindRemoved)
 }
 
-// storied is a record as listed in the story.
-type storied struct {
+// storyRecord is a record as listed in the story.
+type storyRecord struct {
 	seq      uint64
 	incident int64
 	kind     string
 }
 
-// forget deletes the records that a removal names from the whole index.
-func (w *writing) forget(removal *event.Removal) error {
+// deleteAll deletes the records that a removal names from the whole index.
+func (w *writing) deleteAll(removal *event.Removal) error {
 	w.index.erase = true
 	if err := w.saveAll(); err != nil { // so that the file is up to date
 		return err
 	}
-	records, err := w.storied(removal)
+	records, err := w.storyRecord(removal)
 	if err != nil {
 		return err
 	}
 	var incidents []int64
 	chunks := map[uint64]*postings.Set{}
 	for _, r := range records {
-		if err := w.forgetOne(r); err != nil {
+		if err := w.deleteOne(r); err != nil {
 			return err
 		}
 		incidents = append(incidents, r.incident)
@@ -66,7 +66,7 @@ func (w *writing) forget(removal *event.Removal) error {
 	}
 	slices.Sort(incidents)
 	for _, id := range slices.Compact(incidents) {
-		if err := w.mend(id); err != nil {
+		if err := w.rebuildIncident(id); err != nil {
 			return err
 		}
 	}
@@ -74,16 +74,16 @@ func (w *writing) forget(removal *event.Removal) error {
 		return err
 	}
 	for chunk, gone := range chunks {
-		if err := w.sweep(chunk, gone); err != nil {
+		if err := w.deletePostings(chunk, gone); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (w *writing) storied(removal *event.Removal) (out []storied, err error) {
+func (w *writing) storyRecord(removal *event.Removal) (out []storyRecord, err error) {
 	err = w.query("SELECT seq, incident, kind FROM story WHERE seq BETWEEN ? AND ? ORDER BY seq", []any{removal.First, removal.Last()}, func(rows *sql.Rows) error {
-		var s storied
+		var s storyRecord
 		var kind int
 		err := rows.Scan(&s.seq, &s.incident, &kind)
 		s.kind = kindName(kind)
@@ -116,8 +116,8 @@ func (w *writing) run(text string, args ...any) error {
 	return err
 }
 
-// forgetOne deletes the rows of a record, and undoes its effect on another.
-func (w *writing) forgetOne(r storied) error {
+// deleteOne deletes the rows of a record, and undoes its effect on another.
+func (w *writing) deleteOne(r storyRecord) error {
 	if err := w.run("DELETE FROM story WHERE seq = ?", r.seq); err != nil {
 		return err
 	}
@@ -138,7 +138,7 @@ func (w *writing) forgetOne(r storied) error {
 }
 
 // undo undoes the effect of an acknowledgement or an overdue record.
-func (w *writing) undo(r storied) error {
+func (w *writing) undo(r storyRecord) error {
 	row := w.index.writer.QueryRowContext(context.Background(), "SELECT "+outcomeColumns+" WHERE t.incident = ?1 AND (o.acknowledged = ?2 OR o.overdue = ?2)", r.incident, r.seq)
 	return w.changeOutcome(row, func(o *outcome) bool {
 		if o.acknowledged == r.seq {
@@ -150,8 +150,8 @@ func (w *writing) undo(r storied) error {
 	})
 }
 
-// sweep deletes records from all postings of a chunk.
-func (w *writing) sweep(chunk uint64, gone *postings.Set) error {
+// deletePostings deletes records from all postings of a chunk.
+func (w *writing) deletePostings(chunk uint64, gone *postings.Set) error {
 	if chunk == w.tail.chunk {
 		if w.gone == nil {
 			w.gone = new(postings.Set)

@@ -32,7 +32,7 @@ func (p *plan) add(c clause) { p.clauses = append(p.clauses, c) }
 
 // term adds a clause that a record has the term.
 func (p *plan) term(t extract.Term) {
-	if t.Moves() {
+	if t.IsMutable() {
 		p.moving = append(p.moving, t)
 	}
 	p.add(func(r *reader, at place, s *postings.Set) error { return r.and(at, t, s) })
@@ -79,11 +79,11 @@ func (p *plan) title(k extract.Kind, text string, faults *[]fault.Detail) {
 }
 
 // named adds a clause for a value of a query; empty restricts nothing.
-func (p *plan) named(v *vocabulary, k extract.Kind, value string) {
+func (p *plan) named(v *extract.Vocabulary, k extract.Kind, value string) {
 	if value == "" {
 		return
 	}
-	if t, known := v.terms[extract.Named{Kind: k, Value: value}]; known {
+	if t, known := v.Term(extract.Named{Kind: k, Value: value}); known {
 		p.term(t)
 		return
 	}
@@ -91,7 +91,7 @@ func (p *plan) named(v *vocabulary, k extract.Kind, value string) {
 }
 
 // region adds a clause for a GB/T 2260 code and the regions within it.
-func (p *plan) region(v *vocabulary, code string) {
+func (p *plan) region(v *extract.Vocabulary, code string) {
 	if code == "" {
 		return
 	}
@@ -100,7 +100,7 @@ func (p *plan) region(v *vocabulary, code string) {
 		p.named(v, extract.KindArea, prefix)
 		return
 	}
-	p.any(v.within(extract.KindRegion, prefix))
+	p.any(v.Within(extract.KindRegion, prefix))
 }
 
 // isArea reports whether a prefix of a code is of a province or a prefecture.
@@ -125,41 +125,41 @@ func (p *plan) reported(since, until *time.Time) {
 	within := func(at int64) bool {
 		return (since == nil || at >= nanoseconds(*since)) && (until == nil || at < nanoseconds(*until))
 	}
-	of := func(span postings.Span) verdict {
+	of := func(span postings.Span) coverage {
 		switch {
 		case span.First > span.Last, since != nil && span.Last < nanoseconds(*since), until != nil && span.First >= nanoseconds(*until):
-			return noneOfThem
+			return coversNone
 		case within(span.First) && within(span.Last):
-			return allOfThem
+			return coversAll
 		}
-		return someOfThem
+		return coversSome
 	}
 	p.clauses = slices.Insert(p.clauses, 0, func(_ *reader, at place, s *postings.Set) error {
 		for b := range postings.Blocks {
-			if of(at.times[b].Reported) == noneOfThem {
+			if of(at.times[b].Reported) == coversNone {
 				clear(s.Block(b))
 			}
 		}
 		return nil
 	})
 	p.add(func(r *reader, at place, s *postings.Set) error {
-		return r.perBlock(at, s, func(b int) verdict { return of(at.times[b].Reported) },
+		return r.perBlock(at, s, func(b int) coverage { return of(at.times[b].Reported) },
 			func(reported int64, _ *int64) bool { return within(reported) })
 	})
 }
 
-// verdict states which records of a block match.
-type verdict int
+// coverage states which records of a block match.
+type coverage int
 
 const (
-	noneOfThem verdict = iota
-	allOfThem
-	someOfThem // each has to be checked
+	coversNone coverage = iota
+	coversAll
+	coversSome // each has to be checked
 )
 
 // perBlock keeps in s the escalations whose times please accepts: by whole blocks where
 // of is certain, and otherwise one by one.
-func (r *reader) perBlock(at place, s *postings.Set, of func(block int) verdict, pleases func(reported int64, by *int64) bool) error {
+func (r *reader) perBlock(at place, s *postings.Set, of func(block int) coverage, matches func(reported int64, by *int64) bool) error {
 	for b := range postings.Blocks {
 		part := s.Block(b)
 		some := uint64(0)
@@ -170,9 +170,9 @@ func (r *reader) perBlock(at place, s *postings.Set, of func(block int) verdict,
 			continue
 		}
 		switch of(b) {
-		case noneOfThem:
+		case coversNone:
 			clear(part)
-		case someOfThem:
+		case coversSome:
 			var one postings.Set
 			copy(one.Block(b), part)
 			for p := range one.All() {
@@ -180,7 +180,7 @@ func (r *reader) perBlock(at place, s *postings.Set, of func(block int) verdict,
 				if err != nil {
 					return err
 				}
-				s.Put(p, pleases(reported, nullable(by)))
+				s.Put(p, matches(reported, by))
 			}
 		}
 	}
@@ -206,21 +206,21 @@ func (r *reader) past(at place, s *postings.Set, now int64) error {
 	if err := r.and(at, extract.FlagTargeted, s); err != nil {
 		return err
 	}
-	return r.perBlock(at, s, func(b int) verdict {
+	return r.perBlock(at, s, func(b int) coverage {
 		span := at.times[b].By
 		switch {
 		case span.First > span.Last, span.First >= now:
-			return noneOfThem
+			return coversNone
 		case span.Last < now:
-			return allOfThem
+			return coversAll
 		}
-		return someOfThem
+		return coversSome
 	}, func(_ int64, by *int64) bool { return by != nil && *by < now })
 }
 
 // planOf turns a query for escalations into clauses, limited to what the caller may see,
 // or returns all its faults. Selective clauses come first, those that read rows last.
-func planOf(v *vocabulary, q api.Query, s identity.Sight, now time.Time) (p plan, faults []fault.Detail) {
+func planOf(v *extract.Vocabulary, q api.Query, s identity.Scope, now time.Time) (p plan, faults []fault.Detail) {
 	after, err := ParseCursor(q.Cursor)
 	if err != nil {
 		faults = append(faults, fault.Detail{Path: "$.cursor", Message: err.Error()})
@@ -242,7 +242,7 @@ func planOf(v *vocabulary, q api.Query, s identity.Sight, now time.Time) (p plan
 	if q.Grade != "" {
 		p.named(v, extract.KindGrade, grade.String())
 	}
-	p.sight(v, s)
+	p.scope(v, s)
 	if len(p.clauses) == 0 {
 		p.term(extract.FlagEscalation)
 	}

@@ -20,8 +20,8 @@ import (
 // revised meanwhile appears on a later page again, and is never left out.
 func (x *Index) Incidents(ctx context.Context, q api.IncidentQuery) (api.IncidentAnswer, error) {
 	x.mu.RLock()
-	sight := identity.Of(ctx).Sight()
-	p, faults := incidentPlanOf(x.words, q, sight)
+	scope := identity.Of(ctx).Scope()
+	p, faults := incidentPlanOf(x.words, q, scope)
 	x.mu.RUnlock()
 	if faults != nil {
 		return api.IncidentAnswer{}, fault.Invalid("ledger: incidents", faults)
@@ -45,7 +45,7 @@ func (x *Index) Incidents(ctx context.Context, q api.IncidentQuery) (api.Inciden
 	return out, nil
 }
 
-func incidentPlanOf(v *vocabulary, q api.IncidentQuery, s identity.Sight) (p plan, faults []fault.Detail) {
+func incidentPlanOf(v *extract.Vocabulary, q api.IncidentQuery, s identity.Scope) (p plan, faults []fault.Detail) {
 	after, err := ParseCursor(q.Cursor)
 	if err != nil {
 		faults = append(faults, fault.Detail{Path: "$.cursor", Message: err.Error()})
@@ -62,7 +62,7 @@ func incidentPlanOf(v *vocabulary, q api.IncidentQuery, s identity.Sight) (p pla
 	if s.Desk != "" && q.Desk != "" && q.Desk != s.Desk {
 		p.any(nil) // desks do not see what another was told
 	} else if q.Desk != "" {
-		told, known := v.terms[extract.Named{Kind: extract.KindTold, Value: event.Token(q.Desk)}]
+		told, known := v.Term(extract.Named{Kind: extract.KindTold, Value: event.Token(q.Desk)})
 		switch {
 		case !known:
 			p.any(nil)
@@ -84,7 +84,7 @@ func incidentPlanOf(v *vocabulary, q api.IncidentQuery, s identity.Sight) (p pla
 	if q.Open {
 		p.term(extract.FlagUpheld)
 	}
-	p.incidentSight(v, s)
+	p.incidentScope(v, s)
 	p.term(extract.FlagCurrent)
 	return p, faults
 }
@@ -188,7 +188,7 @@ func (l *lane) desks(id int64, row *api.IncidentRow) (bytes int, err error) {
 func (x *Index) nameOf(t extract.Term) string {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	if names := x.words.names[t.Kind()]; t.Number() < int64(len(names)) {
+	if names := x.words.Names(t.Kind()); t.Number() < int64(len(names)) {
 		return names[t.Number()]
 	}
 	return ""

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/tocsin-project/tocsin/internal/private"
+	"github.com/tocsin-project/tocsin/services/ledger/index/extract"
 	"github.com/tocsin-project/tocsin/services/ledger/index/postings"
 )
 
@@ -52,7 +53,7 @@ CREATE INDEX story_incident ON story (incident);
 -- Every revision; row is what of the record is read.
 CREATE TABLE revisions (record INTEGER PRIMARY KEY, incident INTEGER NOT NULL, revision INTEGER NOT NULL, row BLOB NOT NULL);
 CREATE TABLE escalations (record INTEGER PRIMARY KEY, reported_at INTEGER NOT NULL, acknowledge_by INTEGER, row BLOB NOT NULL);
--- The escalations of an incident by the rest of their names, and what each says to
+-- The escalations of an incident by the rest of their names, and what each effect to
 -- its desk.
 CREATE TABLE told (
 	incident INTEGER NOT NULL, desk INTEGER NOT NULL, last TEXT NOT NULL,
@@ -95,19 +96,19 @@ type Index struct {
 	// Owned by the goroutine that writes.
 	writer   *sql.Conn
 	prepared [statements]*sql.Stmt
-	known    *known // by operator and incident
-	newest   int64  // highest id of an incident
-	unsaved  int    // statements since the last checkpoint
-	erase    bool   // something was removed since the last checkpoint
+	known    known
+	newest   int64 // highest id of an incident
+	unsaved  int   // statements since the last checkpoint
+	erase    bool  // something was removed since the last checkpoint
 
 	questions chan struct{} // one value for each query that may run
 	idle      shelf
 	cache     *cache
 	answers   bool // queries are accepted; close ends it
 
-	mu     sync.RWMutex // held to commit, and to begin a query
-	seq    uint64       // the last record indexed
-	words  *vocabulary  // it only grows
+	mu     sync.RWMutex        // held to commit, and to begin a query
+	seq    uint64              // the last record indexed
+	words  *extract.Vocabulary // it only grows
 	sealed []sealedChunk
 	tail   *tail // nil before the first record
 }
@@ -211,7 +212,7 @@ func (x *Index) load(ctx context.Context) (err error) {
 		x.questions <- struct{}{}
 	}
 	x.answers, x.cache = true, newCache()
-	if err := x.remember(ctx); err != nil {
+	if err := x.loadMemory(ctx); err != nil {
 		return fmt.Errorf("ledger: index: %w", err)
 	}
 	return nil

@@ -35,7 +35,7 @@ const together = 8
 // Escalations returns one page of escalations, in ledger order, as they stand at now.
 func (x *Index) Escalations(ctx context.Context, q api.Query, now time.Time) (api.QueryAnswer, error) {
 	x.mu.RLock()
-	p, faults := planOf(x.words, q, identity.Of(ctx).Sight(), now)
+	p, faults := planOf(x.words, q, identity.Of(ctx).Scope(), now)
 	x.mu.RUnlock()
 	if faults != nil {
 		return api.QueryAnswer{}, fault.Invalid("ledger: query", faults)
@@ -99,7 +99,8 @@ func pageOf[T any](ctx context.Context, r *reader, p *plan, limit int, read func
 // escalation returns an escalation with its outcome.
 func (l *lane) escalation(record uint64) (row api.EscalationRow, bytes int, err error) {
 	var raw sql.RawBytes
-	var by, acknowledged, acknowledgedAt, overdue, overdueAt sql.NullInt64
+	var by *int64
+	var acknowledged, acknowledgedAt, overdue, overdueAt sql.NullInt64
 	var officer sql.NullString
 	rows, err := l.rows(lookEscalation, record)
 	if err != nil {

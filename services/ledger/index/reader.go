@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -72,13 +71,6 @@ type reader struct {
 	sealed  []sealedChunk
 	tail    *tail
 	moved   map[extract.Term]*postings.Set // of the tail, copied
-	flags   flags
-}
-
-// flags are the postings of all flags of a chunk, for callers that need most of them.
-type flags struct {
-	chunk uint64
-	of    map[extract.Term][]byte // nil: not read
 }
 
 func (x *Index) newReader(ctx context.Context) (r *reader, err error) {
@@ -223,7 +215,7 @@ func (r *reader) end() {
 	for _, l := range r.lanes {
 		_, _ = l.prepared[lookEnd].Exec()
 	}
-	r.lanes, r.sealed, r.tail, r.moved, r.flags = nil, nil, nil, nil, flags{}
+	r.lanes, r.sealed, r.tail, r.moved = nil, nil, nil, nil
 }
 
 // row and rows run a lookup. They take no context: watching one costs as much as a row,
@@ -259,9 +251,6 @@ func (r *reader) places(from uint64) (out []place) {
 
 // stored returns the postings of a term in a sealed chunk, or none.
 func (r *reader) stored(at place, t extract.Term) (raw []byte, err error) {
-	if t.Kind() == extract.KindFlag && r.flags.of != nil && r.flags.chunk == at.chunk {
-		return r.flags.of[t], nil
-	}
 	number := spot{at.chunk, t}.number()
 	if raw, known := r.index.cache.get(r.epoch, number); known {
 		return raw, nil
@@ -272,18 +261,6 @@ func (r *reader) stored(at place, t extract.Term) (raw []byte, err error) {
 	}
 	r.index.cache.put(r.epoch, number, raw)
 	return raw, nil
-}
-
-// readFlags reads all flags of a chunk at once.
-func (r *reader) readFlags(at place) error {
-	if at.tail != nil {
-		return nil
-	}
-	r.flags = flags{at.chunk, map[extract.Term][]byte{}}
-	return r.each(at, extract.KindFlag.Term(0), (extract.KindFlag + 1).Term(0), func(t extract.Term, raw []byte) error {
-		r.flags.of[t] = slices.Clone(raw)
-		return nil
-	})
 }
 
 // and keeps in s the positions that have the term.
@@ -312,7 +289,7 @@ func (r *reader) or(at place, t extract.Term, s *postings.Set) error {
 		}
 		return postings.List(raw).AddTo(s)
 	}
-	if t.Moves() {
+	if t.IsMutable() {
 		if have := r.moved[t]; have != nil {
 			s.Or(have)
 		}
@@ -352,7 +329,7 @@ func (r *reader) each(at place, first, end extract.Term, yield func(t extract.Te
 }
 
 // timesOf returns when an escalation was reported, and its target for acknowledgement.
-func (r *reader) timesOf(record uint64) (reported int64, by sql.NullInt64, err error) {
+func (r *reader) timesOf(record uint64) (reported int64, by *int64, err error) {
 	err = r.row(lookTimes, record).Scan(&reported, &by)
 	return reported, by, noRow(err, record)
 }

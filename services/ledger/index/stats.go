@@ -25,7 +25,7 @@ var dimensions = map[string]extract.Kind{
 func (x *Index) Stats(ctx context.Context, q api.StatsQuery, now time.Time) (api.StatsAnswer, error) {
 	q.Limit, q.Cursor = 0, ""
 	x.mu.RLock()
-	p, faults := planOf(x.words, q.Query, identity.Of(ctx).Sight(), now)
+	p, faults := planOf(x.words, q.Query, identity.Of(ctx).Scope(), now)
 	x.mu.RUnlock()
 	by, known := dimensions[q.By]
 	if !known {
@@ -80,9 +80,6 @@ type sums [numbers]uint64
 func (r *reader) count(p *plan, at place, by extract.Kind, now int64) (counts map[extract.Term]sums, err error) {
 	s, _, err := p.fits(r, at)
 	if err != nil || s.IsEmpty() {
-		return nil, err
-	}
-	if err := r.readFlags(at); err != nil {
 		return nil, err
 	}
 	sets, err := r.states(at, s, now)

@@ -54,7 +54,7 @@ type Escalation struct {
 	Entry
 	Reported int64  // nanoseconds since 1970, as is By
 	By       *int64 // the desk's target
-	Says     Saying
+	Effect   Effect
 }
 
 // Revision is what the index needs of a revision of an incident.
@@ -63,14 +63,14 @@ type Revision struct {
 	Number int
 }
 
-// Saying is what an escalation tells its desk about the incident.
-type Saying int
+// Effect is what an escalation tells its desk about the incident.
+type Effect int
 
 const (
-	SaysNothing Saying = iota // a notice, of silence
-	SaysAgain                 // a review: it brings back an incident that the desk knows, and tells no other
-	SaysAll
-	SaysOwnAct // the desk's own act: nothing to acknowledge
+	EffectNone   Effect = iota // a notice, of silence
+	EffectReview               // a review: it brings back an incident that the desk knows, and tells no other
+	EffectInform
+	EffectOwnAct // the desk's own act: nothing to acknowledge
 )
 
 // unreadableError is of a record whose body cannot be read. The record is still part of
@@ -189,12 +189,12 @@ func escalationOf(s event.Stored) (*Escalation, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &Escalation{Reported: e.ReportedAt.UnixNano(), Says: SaysAll}
+	out := &Escalation{Reported: e.ReportedAt.UnixNano(), Effect: EffectInform}
 	switch e.Act {
 	case event.ActNotice:
-		out.Says = SaysNothing
+		out.Effect = EffectNone
 	case event.ActReview:
-		out.Says = SaysAgain
+		out.Effect = EffectReview
 	}
 	out.Flags = []Term{FlagEscalation}
 	if e.AcknowledgeBy != nil {
@@ -227,7 +227,7 @@ func escalationOf(s event.Stored) (*Escalation, error) {
 	}
 	row := e.row(s.Sequence)
 	if row.OwnAct {
-		out.Says = SaysOwnAct
+		out.Effect = EffectOwnAct
 		out.Flags = append(out.Flags, FlagOwnAct)
 	}
 	out.show(row.Title, s.Data)

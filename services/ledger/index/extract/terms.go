@@ -67,8 +67,8 @@ const (
 	FlagOwnAct     // tells a desk of its own act: nothing to acknowledge
 )
 
-// Moves reports whether a record may get or lose the term after it was indexed.
-func (t Term) Moves() bool {
+// IsMutable reports whether a record may get or lose the term after it was indexed.
+func (t Term) IsMutable() bool {
 	switch t {
 	case FlagOpen, FlagOverdue, FlagAckLate, FlagCurrent:
 		return true

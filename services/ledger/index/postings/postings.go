@@ -21,7 +21,7 @@ const (
 // ErrDamaged is of postings that are damaged.
 var ErrDamaged = errors.New("postings are damaged")
 
-// set is a set of positions in a chunk.
+// Set is a set of positions in a chunk.
 type Set [ChunkSize / 64]uint64
 
 // Fill adds every position from first through last to an empty set.
@@ -95,11 +95,12 @@ func (s *Set) All() iter.Seq[uint16] {
 	}
 }
 
-// Postings are a set as stored: its positions in order, two bytes each, or a bitmap of
-// MaxBytes if that is not longer. A list is always shorter than MaxBytes, which tells the
+// MaxBytes is the length of a bitmap. A set is stored as its positions in order, two bytes
+// each, or as a bitmap if that is not longer. A list is always shorter than MaxBytes, which tells the
 // two apart.
 const MaxBytes = ChunkSize / 8
 
+// List is a set as stored: see MaxBytes.
 type List []byte
 
 // Encode returns the postings of a set.
@@ -212,7 +213,7 @@ func (p List) Intersects(s *Set) bool {
 	return false
 }
 
-// A bucket holds the postings of several tokens of titles, ordered by token: for each its
+// Bucket holds the postings of several tokens of titles, ordered by token: for each its
 // distance from the one before, the length of its postings, and these. Most tokens occur
 // in few titles of a chunk, and a row for each would cost more than its contents.
 type Bucket []byte

@@ -157,7 +157,7 @@ func TestTimesAreKept(t *testing.T) {
 	require.Equal(t, times, back)
 	require.Equal(t, Span{3, 5}, back[0].Reported)
 	require.Equal(t, Span{99, 99}, back[0].By)
-	require.Equal(t, nowhere, back[1].Reported)
+	require.Equal(t, emptySpan, back[1].Reported)
 	_, err = DecodeTimes([]byte("short"))
 	require.True(t, errors.Is(err, ErrDamaged))
 }

@@ -8,7 +8,7 @@ import (
 // Span is the range of times in a block; if there are none, first is greater than last.
 type Span struct{ First, Last int64 }
 
-var nowhere = Span{1, 0}
+var emptySpan = Span{1, 0}
 
 func (s *Span) extend(at int64) {
 	if s.First > s.Last {
@@ -36,7 +36,7 @@ type Times [Blocks]struct{ Reported, By Span }
 func NoTimes() *Times {
 	var t Times
 	for i := range t {
-		t[i].Reported, t[i].By = nowhere, nowhere
+		t[i].Reported, t[i].By = emptySpan, emptySpan
 	}
 	return &t
 }

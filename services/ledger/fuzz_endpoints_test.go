@@ -32,17 +32,17 @@ func ledgerOf3(f *testing.F) *Ledger {
 	return l
 }
 
-// FuzzDoors sends every endpoint arbitrary input, as any identity. There is always an
+// FuzzEndpoints sends every endpoint arbitrary input, as any identity. There is always an
 // answer, and it can be encoded; an invalid request is refused permanently: another error
 // would make the client retry.
-func FuzzDoors(f *testing.F) {
+func FuzzEndpoints(f *testing.F) {
 	l := ledgerOf3(f)
-	doors := l.doors()
-	askers := []identity.Identity{
+	endpoints := l.endpoints()
+	callers := []identity.Identity{
 		identity.Anyone, {}, {Role: identity.Operator, ID: "grid-east"}, {Role: identity.Desk, ID: "protection-energy"},
 		{Role: identity.Regulator, ID: "r", Region: "310000", Sector: "energy"}, {Role: identity.Regulator, ID: "r", Region: "310100"},
 	}
-	for i, d := range doors {
+	for i, d := range endpoints {
 		f.Add(uint8(i), uint8(0), []byte(`{}`))
 		for _, q := range map[string][]string{
 			"escalations": {`{"text":"故障","grade":"major","since":"2026-01-01T00:00:00Z","until":"9999-12-31T23:59:59Z","overdue":true,"limit":-1,"cursor":"1"}`, `{"cursor":"9223372036854775807","region":"31"}`, `{"text":"\u0000 *\" OR"}`},
@@ -60,9 +60,9 @@ func FuzzDoors(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, door, asker uint8, question []byte) {
-		ctx, cancel := context.WithTimeout(identity.With(t.Context(), askers[int(asker)%len(askers)]), 5*time.Second)
+		ctx, cancel := context.WithTimeout(identity.With(t.Context(), callers[int(asker)%len(callers)]), 5*time.Second)
 		defer cancel()
-		d := doors[int(door)%len(doors)]
+		d := endpoints[int(door)%len(endpoints)]
 		answer, err := d.Answer(ctx, endpoint.Request{Subject: d.Subject, Data: question, Reply: "_INBOX.x"})
 		if forbidden := endpoint.Forbidden(""); errors.As(err, &forbidden) {
 			return

@@ -9,8 +9,8 @@ import (
 	"github.com/tocsin-project/tocsin/services/ledger/index/extract"
 )
 
-// sight adds clauses that limit a query to what an identity may see.
-func (p *plan) sight(v *vocabulary, s identity.Sight) {
+// scope adds clauses that limit a query to what an identity may see.
+func (p *plan) scope(v *extract.Vocabulary, s identity.Scope) {
 	if s.None {
 		p.any(nil)
 	}
@@ -21,7 +21,7 @@ func (p *plan) sight(v *vocabulary, s identity.Sight) {
 
 // place adds clauses for the area and the sector of a facility: both must be of the same
 // facility.
-func (p *plan) place(v *vocabulary, s identity.Sight, area, sector, both extract.Kind) {
+func (p *plan) place(v *extract.Vocabulary, s identity.Scope, area, sector, both extract.Kind) {
 	code := ""
 	if s.Region != "" {
 		code = regionPrefix(s.Region)
@@ -34,8 +34,8 @@ func (p *plan) place(v *vocabulary, s identity.Sight, area, sector, both extract
 	p.named(v, sector, s.Sector)
 }
 
-// incidentSight is sight for incidents.
-func (p *plan) incidentSight(v *vocabulary, s identity.Sight) {
+// incidentScope is scope for incidents.
+func (p *plan) incidentScope(v *extract.Vocabulary, s identity.Scope) {
 	if s.None {
 		p.any(nil)
 	}
@@ -46,10 +46,10 @@ func (p *plan) incidentSight(v *vocabulary, s identity.Sight) {
 
 // Shows reports whether an identity may see an incident, given by its tokens. An incident
 // that could not be graded yet is not shown, for its facilities are not known.
-func (x *Index) Shows(ctx context.Context, s identity.Sight, operator, incident string) (shown bool, err error) {
+func (x *Index) Shows(ctx context.Context, s identity.Scope, operator, incident string) (shown bool, err error) {
 	var p plan
 	x.mu.RLock()
-	p.incidentSight(x.words, s)
+	p.incidentScope(x.words, s)
 	x.mu.RUnlock()
 	p.term(extract.FlagCurrent)
 	err = x.ask(ctx, 1, p.moving, func(r *reader) error {
@@ -65,7 +65,7 @@ func (x *Index) Shows(ctx context.Context, s identity.Sight, operator, incident 
 		return err
 	})
 	if err != nil {
-		return false, fmt.Errorf("ledger: sight: %w", err)
+		return false, fmt.Errorf("ledger: scope: %w", err)
 	}
 	return shown, nil
 }

@@ -27,7 +27,7 @@ func TestAnIndexThatIsFarBehind(t *testing.T) {
 	x, err := index.Open(ledgertest.Anyone(t), t.TempDir())
 	require.NoError(t, err)
 	defer x.Close() //nolint:errcheck // a test's
-	v := newView(Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: clock.NewManual(ledgertest.Nine), Log: env.Log})
+	v := newFollower(Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: clock.NewManual(ledgertest.Nine), Log: env.Log})
 	v.index.Store(x)
 	v.moved(2)
 
@@ -43,14 +43,14 @@ func TestAnIndexThatIsFarBehind(t *testing.T) {
 		answer, err := v.escalations(ledgertest.Anyone(t), api.Query{})
 		require.NoError(t, err)
 		require.EqualValues(t, 2, answer.Through)
-		return time.Since(began) < patience
+		return time.Since(began) < catchUpTimeout
 	}, time.Minute, time.Millisecond, "it does not wait")
 }
 
 // TestTheIndexRestsUntilSomebodyAsks: records stored meanwhile go in one transaction.
 func TestTheIndexRestsUntilSomebodyAsks(t *testing.T) {
 	t.Parallel()
-	v := newView(Deps{Bus: bustest.Start(t).Bus})
+	v := newFollower(Deps{Bus: bustest.Start(t).Bus})
 	decoded := make(chan []extract.Item)
 	var got []extract.Item
 	ended := make(chan error)

@@ -41,13 +41,25 @@ type moved struct {
 }
 
 func newWriting(x *Index) *writing {
+	if len(x.known) > maxKnown {
+		clear(x.known)
+	}
 	return &writing{index: x, tail: x.tail, dirty: map[spot]*postings.Set{}}
 }
 
 func (w *writing) exec(s statement, args ...any) error {
-	_, err := w.index.prepared[s].Exec(args...)
-	w.index.unsaved++
+	_, err := w.count(s, args...)
 	return err
+}
+
+// count is exec that returns how many rows were affected.
+func (w *writing) count(s statement, args ...any) (int64, error) {
+	res, err := w.index.prepared[s].Exec(args...)
+	if err != nil {
+		return 0, err
+	}
+	w.index.unsaved++
+	return res.RowsAffected()
 }
 
 // insert is exec for the statements of bulk, whose rows are inserted together, at the
@@ -77,18 +89,8 @@ func (w *writing) flushRows() error {
 	return nil
 }
 
-// count is exec that returns how many rows were affected.
-func (w *writing) count(s statement, args ...any) (int64, error) {
-	res, err := w.index.prepared[s].Exec(args...)
-	if err != nil {
-		return 0, err
-	}
-	w.index.unsaved++
-	return res.RowsAffected()
-}
-
-// turn starts a chunk. The one before is complete: its postings are written.
-func (w *writing) turn(chunk uint64) error {
+// startChunk starts a chunk. The one before is complete: its postings are written.
+func (w *writing) startChunk(chunk uint64) error {
 	if w.tail != nil && w.tail.chunk == chunk {
 		return nil
 	}
@@ -150,11 +152,11 @@ func (w *writing) seal(t *tail) error {
 // term returns the term of a name, creating it if it is new.
 func (w *writing) term(n extract.Named) (extract.Term, error) {
 	x := w.index
-	if t, known := x.words.terms[n]; known {
+	if t, known := x.words.Term(n); known {
 		return t, nil
 	}
 	x.mu.Lock()
-	t := x.words.add(n)
+	t := x.words.Add(n)
 	x.mu.Unlock()
 	return t, w.exec(insertTerm, int64(t), n.Value)
 }

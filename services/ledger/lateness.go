@@ -7,8 +7,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// asTold returns records with every escalation marked as late as it was stored.
-func asTold(c clock.Clock, batch []event.Stored) []event.Stored {
+// withLateness returns records with every escalation marked as late as it was stored.
+func withLateness(c clock.Clock, batch []event.Stored) []event.Stored {
 	if !clock.IsMachine(c) {
 		return batch
 	}

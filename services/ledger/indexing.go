@@ -27,8 +27,8 @@ const indexEvery = 100 * time.Millisecond
 const progressEvery = 5 * time.Second
 
 // take decodes a batch for the goroutine that writes.
-func (v *view) take(ctx context.Context, batch []event.Stored, decoded chan<- []extract.Item) error {
-	items := extract.Decode(asTold(v.deps.Clock, batch))
+func (f *follower) take(ctx context.Context, batch []event.Stored, decoded chan<- []extract.Item) error {
+	items := extract.Decode(withLateness(f.deps.Clock, batch))
 	select {
 	case decoded <- items:
 		return nil
@@ -38,12 +38,12 @@ func (v *view) take(ctx context.Context, batch []event.Stored, decoded chan<- []
 }
 
 // add indexes decoded records, all waiting ones in one transaction.
-func (v *view) add(ctx context.Context, x *index.Index, decoded <-chan []extract.Item) error {
-	p := progress{log: v.deps.Log, clock: v.deps.Clock, head: v.head.Load(), from: v.indexed()}
+func (f *follower) add(ctx context.Context, x *index.Index, decoded <-chan []extract.Item) error {
+	p := progress{log: f.deps.Log, clock: f.deps.Clock, head: f.head.Load(), from: f.indexed()}
 	var rest time.Duration
-	hurry := v.hurry
+	hurry := f.hurry
 	for {
-		items, err := v.gather(ctx, rest, hurry, decoded)
+		items, err := f.gather(ctx, rest, hurry, decoded)
 		if err != nil {
 			return err
 		}
@@ -53,17 +53,17 @@ func (v *view) add(ctx context.Context, x *index.Index, decoded <-chan []extract
 			return err
 		}
 		for _, err := range unreadable {
-			v.deps.Log.Error("a record cannot be read; it is in the story of its incident, not among the escalations", zap.Error(err))
+			f.deps.Log.Error("a record cannot be read; it is in the story of its incident, not among the escalations", zap.Error(err))
 		}
 		last := items[len(items)-1].Sequence
 		p.show(last)
-		v.moved(last)
+		f.moved(last)
 		took := clock.Steady().Sub(began)
-		hurry, rest = v.hurry, indexEvery-took
+		hurry, rest = f.hurry, indexEvery-took
 		switch {
-		case last < v.head.Load():
+		case last < f.head.Load():
 			rest = 0
-		case len(items) >= yieldFrom && v.deps.Bus.IsWriting():
+		case len(items) >= yieldFrom && f.deps.Bus.IsWriting():
 			hurry, rest = nil, max(took, rest) // even if a query waits
 		}
 	}
@@ -71,7 +71,7 @@ func (v *view) add(ctx context.Context, x *index.Index, decoded <-chan []extract
 
 // gather returns decoded records for one transaction: all that arrive until the rest is
 // over or a query waits for them.
-func (v *view) gather(ctx context.Context, rest time.Duration, hurry <-chan struct{}, decoded <-chan []extract.Item) (items []extract.Item, err error) {
+func (f *follower) gather(ctx context.Context, rest time.Duration, hurry <-chan struct{}, decoded <-chan []extract.Item) (items []extract.Item, err error) {
 	over := time.After(rest)
 	for more := decoded; ; {
 		if len(items) >= index.MaxBatch {

@@ -15,9 +15,9 @@ import (
 	"github.com/tocsin-project/tocsin/services/ledger/index"
 )
 
-// seesIncident reports whether the caller may see an incident, given by its tokens.
-func (l *Ledger) seesIncident(ctx context.Context, operator, incident string) (bool, error) {
-	s := identity.Of(ctx).Sight()
+// maySeeIncident reports whether the caller may see an incident, given by its tokens.
+func (l *Ledger) maySeeIncident(ctx context.Context, operator, incident string) (bool, error) {
+	s := identity.Of(ctx).Scope()
 	if s.IsAll() {
 		return true, nil
 	}
@@ -29,21 +29,21 @@ func (l *Ledger) seesIncident(ctx context.Context, operator, incident string) (b
 	return shown, l.report(err)
 }
 
-// noteHidden logs a request for an incident that the caller may not see. The answer is as
+// logHidden logs a request for an incident that the caller may not see. The answer is as
 // for one that does not exist, for which nothing is logged.
-func (l *Ledger) noteHidden(ctx context.Context, x *index.Index, operator, incident string) error {
-	there, err := x.Shows(ctx, identity.Sight{}, operator, incident)
+func (l *Ledger) logHidden(ctx context.Context, x *index.Index, operator, incident string) error {
+	there, err := x.Shows(ctx, identity.Scope{}, operator, incident)
 	if there {
 		l.deps.Endpoints.Refused(ctx, "incident "+operator+"."+incident, "it is not one that this identity may see")
 	}
 	return l.report(err)
 }
 
-// sees reports whether the caller may see a record: an operator its own reports, a desk
+// maySee reports whether the caller may see a record: an operator its own reports, a desk
 // what it was told and its own acts, a regulator the records of an incident that it may
 // see.
-func (l *Ledger) sees(ctx context.Context, subject string) (bool, error) {
-	s, a := identity.Of(ctx).Sight(), event.ParseSubject(subject)
+func (l *Ledger) maySee(ctx context.Context, subject string) (bool, error) {
+	s, a := identity.Of(ctx).Scope(), event.ParseSubject(subject)
 	switch {
 	case s.IsAll():
 		return true, nil
@@ -54,12 +54,12 @@ func (l *Ledger) sees(ctx context.Context, subject string) (bool, error) {
 	case a.Incident == "":
 		return false, nil
 	}
-	return l.seesIncident(ctx, a.Operator, a.Incident)
+	return l.maySeeIncident(ctx, a.Operator, a.Incident)
 }
 
 // trim removes from an incident's row what does not concern the caller: a desk sees
 // nothing of other desks, an operator sees what it owes and which desks were told.
-func trim(row *api.IncidentRow, s identity.Sight) {
+func trim(row *api.IncidentRow, s identity.Scope) {
 	switch {
 	case s.Operator != "":
 		row.Held, row.ClosedBy = nil, nil
@@ -71,19 +71,19 @@ func trim(row *api.IncidentRow, s identity.Sight) {
 	}
 }
 
-// noteReading records that somebody is shown a report's contents, before they are shown:
+// recordReading records that somebody is shown a report's contents, before they are shown:
 // once a day, since its subject is taken only once. Without identities the reader is
 // unknown. While writing is frozen because the record is damaged, they are shown all the
 // same: then it is most important to look at them.
-func (l *Ledger) noteReading(ctx context.Context, operator, incident string, record uint64) error {
+func (l *Ledger) recordReading(ctx context.Context, operator, incident string, record uint64) error {
 	who := identity.Of(ctx)
 	if who.Role == identity.Trial || who.Role == identity.Service {
 		return nil
 	}
-	return l.keepReading(ctx, event.Reading{Who: who.String(), Operator: operator, Incident: incident, Record: record, At: l.deps.Clock.Now()})
+	return l.commitReading(ctx, event.Reading{Who: who.String(), Operator: operator, Incident: incident, Record: record, At: l.deps.Clock.Now()})
 }
 
-func (l *Ledger) keepReading(ctx context.Context, reading event.Reading) error {
+func (l *Ledger) commitReading(ctx context.Context, reading event.Reading) error {
 	if l.deps.Bus.Held() != "" {
 		l.deps.Log.Warn("a reading is not recorded: nothing may be written", zap.String("who", reading.Who), zap.Uint64("record", reading.Record))
 		return nil
@@ -95,36 +95,36 @@ func (l *Ledger) keepReading(ctx context.Context, reading event.Reading) error {
 	return err
 }
 
-// readingOf is noteReading for a record that is shown whole; rules contain no report and
+// recordReadingOf is noteReading for a record that is shown whole; rules contain no report and
 // are not noted.
-func (l *Ledger) readingOf(ctx context.Context, s event.Stored) error {
+func (l *Ledger) recordReadingOf(ctx context.Context, s event.Stored) error {
 	a := event.ParseSubject(s.Subject)
 	if a.Incident == "" || a.Kind == event.KindRead {
 		return nil
 	}
-	return l.noteReading(ctx, a.Operator, a.Incident, s.Sequence)
+	return l.recordReading(ctx, a.Operator, a.Incident, s.Sequence)
 }
 
-// rangeRead is readingOf for a page of records: a single one, or all of them as a range.
-func (l *Ledger) rangeRead(ctx context.Context, page []event.Stored) error {
+// recordRangeReading is readingOf for a page of records: a single one, or all of them as a range.
+func (l *Ledger) recordRangeReading(ctx context.Context, page []event.Stored) error {
 	who := identity.Of(ctx)
 	switch {
 	case len(page) == 0 || who.Role == identity.Trial || who.Role == identity.Service:
 		return nil
 	case len(page) == 1:
-		return l.readingOf(ctx, page[0])
+		return l.recordReadingOf(ctx, page[0])
 	}
-	return l.keepReading(ctx, event.Reading{Who: who.String(), Record: page[0].Sequence, Last: page[len(page)-1].Sequence, At: l.deps.Clock.Now()})
+	return l.commitReading(ctx, event.Reading{Who: who.String(), Record: page[0].Sequence, Last: page[len(page)-1].Sequence, At: l.deps.Clock.Now()})
 }
 
-// hidden returns the error for a record that the caller may not see: the same whether it
+// errHidden returns the error for a record that the caller may not see: the same whether it
 // exists, which is logged, or not.
-func (l *Ledger) hidden(ctx context.Context, s event.Stored) error {
+func (l *Ledger) errHidden(ctx context.Context, s event.Stored) error {
 	if s.Wire != "" {
 		l.deps.Endpoints.Refused(ctx, fmt.Sprintf("record %d", s.Sequence), "it is of nothing that this identity may see")
 	}
 	return fault.Invalid(Name, []fault.Detail{{Path: "$.record", Message: fmt.Sprintf("there is no record %d that you may see", s.Sequence)}})
 }
 
-// errPart refuses raw records to a caller that may not see all of them.
-var errPart = endpoint.Forbidden("records as they stand are for who may see all of them; ask for the proof of one")
+// errNotAll refuses raw records to a caller that may not see all of them.
+var errNotAll = endpoint.Forbidden("records as they stand are for who may see all of them; ask for the proof of one")

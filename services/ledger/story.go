@@ -27,9 +27,9 @@ func (l *Ledger) story(ctx context.Context, req api.ShowRequest) (api.ShowAnswer
 	}
 	answer := api.ShowAnswer{Through: through, Entries: []api.StoryEntry{}}
 	operator, incident := event.Token(req.Operator), event.Token(req.Incident)
-	if shown, err := l.seesIncident(ctx, operator, incident); err != nil || !shown {
+	if shown, err := l.maySeeIncident(ctx, operator, incident); err != nil || !shown {
 		if err == nil {
-			err = l.noteHidden(ctx, x, operator, incident)
+			err = l.logHidden(ctx, x, operator, incident)
 		}
 		return answer, err // as for an unknown incident
 	}
@@ -39,7 +39,7 @@ func (l *Ledger) story(ctx context.Context, req api.ShowRequest) (api.ShowAnswer
 	}
 	answer.More = len(entries) == index.PageRows
 	if len(entries) > 0 {
-		if err := l.noteReading(ctx, operator, incident, 0); err != nil {
+		if err := l.recordReading(ctx, operator, incident, 0); err != nil {
 			return answer, err
 		}
 	}
@@ -55,9 +55,9 @@ func (l *Ledger) story(ctx context.Context, req api.ShowRequest) (api.ShowAnswer
 		if err != nil {
 			return answer, err
 		}
-		records = asTold(l.deps.Clock, records)
+		records = withLateness(l.deps.Clock, records)
 		for i, e := range part {
-			if err := tellEntry(&e, records[i]); err != nil {
+			if err := fillEntry(&e, records[i]); err != nil {
 				return answer, err
 			}
 			if bytes += len(e.Body); bytes > index.PageBytes && len(answer.Entries) > 0 {
@@ -70,9 +70,9 @@ func (l *Ledger) story(ctx context.Context, req api.ShowRequest) (api.ShowAnswer
 	return answer, nil
 }
 
-// tellEntry completes an entry with its record. A missing record does not stop the rest
+// fillEntry completes an entry with its record. A missing record does not stop the rest
 // of the story.
-func tellEntry(e *api.StoryEntry, s event.Stored) (err error) {
+func fillEntry(e *api.StoryEntry, s event.Stored) (err error) {
 	e.Subject = s.Subject
 	switch {
 	case s.Wire == "":

@@ -10,8 +10,8 @@ import (
 	"github.com/tocsin-project/tocsin/services/ledger/index/extract"
 )
 
-// mend rebuilds an incident from its remaining records.
-func (w *writing) mend(id int64) error {
+// rebuildIncident rebuilds an incident from its remaining records.
+func (w *writing) rebuildIncident(id int64) error {
 	var operator, name string
 	var left bool
 	err := w.index.writer.QueryRowContext(context.Background(), `SELECT operator, incident, EXISTS (SELECT 1 FROM story WHERE incident = id)
@@ -39,25 +39,25 @@ func (w *writing) mend(id int64) error {
 		return err
 	}
 	if before != 0 {
-		if err := w.hide(before); err != nil {
+		if err := w.clearCurrent(before); err != nil {
 			return err
 		}
 	}
-	if err := w.tellAgain(inc); err != nil || inc.record == 0 {
+	if err := w.rebuildDesks(inc); err != nil || inc.record == 0 {
 		return err
 	}
-	if err := w.hide(inc.record); err != nil { // it may still have the desks of its own time
+	if err := w.clearCurrent(inc.record); err != nil { // it may still have the desks of its own time
 		return err
 	}
-	return w.show(inc)
+	return w.makeCurrent(inc)
 }
 
-// hide removes a revision from the answers to queries.
-func (w *writing) hide(record uint64) error {
+// clearCurrent removes a revision from the answers to queries.
+func (w *writing) clearCurrent(record uint64) error {
 	if err := w.put(extract.FlagCurrent, record, false); err != nil {
 		return err
 	}
-	for n := range w.index.words.names[extract.KindTold] {
+	for n := range w.index.words.Names(extract.KindTold) {
 		err := errors.Join(w.put(extract.KindTold.Term(int64(n)), record, false), w.put(extract.KindOpenAt.Term(int64(n)), record, false))
 		if err != nil {
 			return err
@@ -66,19 +66,19 @@ func (w *writing) hide(record uint64) error {
 	return nil
 }
 
-// tellAgain rebuilds the desks of an incident from the remaining escalations and
+// rebuildDesks rebuilds the desks of an incident from the remaining escalations and
 // closings.
-func (w *writing) tellAgain(inc *incident) error {
+func (w *writing) rebuildDesks(inc *incident) error {
 	type act struct {
 		record uint64
 		desk   int64
-		says   extract.Saying
+		effect extract.Effect
 		closes bool
 	}
 	var acts []act
 	err := w.query("SELECT record, desk, tells FROM told WHERE incident = ?", []any{inc.id}, func(rows *sql.Rows) error {
 		var a act
-		err := rows.Scan(&a.record, &a.desk, &a.says)
+		err := rows.Scan(&a.record, &a.desk, &a.effect)
 		acts = append(acts, a)
 		return err
 	})
@@ -100,7 +100,7 @@ func (w *writing) tellAgain(inc *incident) error {
 		if a.closes {
 			d := inc.desk(a.desk)
 			d.closed, d.changed = a.record, true
-		} else if d := inc.desk(a.desk); a.says >= extract.SaysAll || a.says == extract.SaysAgain && d.told > 0 {
+		} else if d := inc.desk(a.desk); a.effect >= extract.EffectInform || a.effect == extract.EffectReview && d.told > 0 {
 			d.told, d.changed = a.record, true
 		}
 	}

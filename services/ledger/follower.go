@@ -24,13 +24,13 @@ const (
 	reopenPause    = time.Second // before a failed index is opened again; it doubles
 	maxReopenPause = 5 * time.Second
 
-	patience   = 2 * time.Second // how long a query waits for the index to catch up
-	withinCall = 20_000          // records; queries do not wait for an index further behind
+	catchUpTimeout = 2 * time.Second // how long a query waits for the index to catch up
+	maxLag         = 20_000          // records; queries do not wait for an index further behind
 )
 
-// view answers queries about escalations and incidents from the index, and keeps the
+// follower answers queries about escalations and incidents from the index, and keeps the
 // index up to date with the stream.
-type view struct {
+type follower struct {
 	deps   Deps
 	index  atomic.Pointer[index.Index]
 	damage chan error    // damage of the index found by a query
@@ -44,30 +44,30 @@ type view struct {
 	hurry   chan struct{} // has a value while somebody waits for that
 }
 
-func newView(d Deps) *view {
-	return &view{deps: d, reach: withinCall, reached: make(chan struct{}), hurry: make(chan struct{}, 1), damage: make(chan error, 1)}
+func newFollower(d Deps) *follower {
+	return &follower{deps: d, reach: maxLag, reached: make(chan struct{}), hurry: make(chan struct{}, 1), damage: make(chan error, 1)}
 }
 
 // run indexes until ctx ends. No error ends it: the index is opened again, and rebuilt
 // from the stream if it is damaged or cannot be opened.
-func (v *view) run(ctx context.Context) error {
+func (f *follower) run(ctx context.Context) error {
 	failures, pause := 0, reopenPause
 	for {
-		through := v.indexed()
-		err := v.once(ctx)
+		through := f.indexed()
+		err := f.once(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if v.indexed() > through {
+		if f.indexed() > through {
 			failures, pause = 0, reopenPause
 		}
 		failures++
-		v.fail(err)
+		f.fail(err)
 		rebuild := index.MustRebuild(err, failures)
-		v.deps.Log.Error("the index failed; queries wait until it is open again", zap.Bool("rebuild", rebuild), zap.Error(err))
+		f.deps.Log.Error("the index failed; queries wait until it is open again", zap.Bool("rebuild", rebuild), zap.Error(err))
 		if rebuild {
-			if err := index.Discard(v.deps.Dir); err != nil {
-				v.deps.Log.Error("cannot remove the files of the index", zap.Error(err))
+			if err := index.Discard(f.deps.Dir); err != nil {
+				f.deps.Log.Error("cannot remove the files of the index", zap.Error(err))
 			}
 			if failures == 1 {
 				continue
@@ -82,41 +82,41 @@ func (v *view) run(ctx context.Context) error {
 	}
 }
 
-func (v *view) once(ctx context.Context) error {
-	x, err := index.Open(ctx, v.deps.Dir)
+func (f *follower) once(ctx context.Context) error {
+	x, err := index.Open(ctx, f.deps.Dir)
 	if err != nil {
 		return err
 	}
 	defer x.Close() //nolint:errcheck // a projection: nothing is lost
 	select {
-	case <-v.damage: // of the previous index
+	case <-f.damage: // of the previous index
 	default:
 	}
-	through, err := v.start(ctx, x)
+	through, err := f.start(ctx, x)
 	if err != nil {
 		return err
 	}
-	head, err := v.deps.Bus.Head(ctx)
+	head, err := f.deps.Bus.Head(ctx)
 	if err != nil {
 		return err
 	}
-	v.head.Store(head)
-	v.index.Store(x)
-	defer v.index.Store(nil)
-	v.fail(nil)
-	v.moved(through)
+	f.head.Store(head)
+	f.index.Store(x)
+	defer f.index.Store(nil)
+	f.fail(nil)
+	f.moved(through)
 	g, ctx := errgroup.WithContext(ctx)
 	decoded := make(chan []extract.Item, decodedAhead)
 	g.Go(func() error {
-		return v.deps.Bus.Tail(ctx, through+1, nil, func(ctx context.Context, batch []event.Stored) error {
-			return v.take(ctx, batch, decoded)
+		return f.deps.Bus.Tail(ctx, through+1, nil, func(ctx context.Context, batch []event.Stored) error {
+			return f.take(ctx, batch, decoded)
 		})
 	})
-	g.Go(func() error { return v.add(ctx, x, decoded) })
+	g.Go(func() error { return f.add(ctx, x, decoded) })
 	g.Go(func() error { return x.Guard(ctx) })
 	g.Go(func() error {
 		select {
-		case err := <-v.damage:
+		case err := <-f.damage:
 			return err
 		case <-ctx.Done():
 			return ctx.Err()
@@ -130,7 +130,7 @@ var errNoIndex error = endpoint.Unavailable("the index is being opened or rebuil
 
 // report turns an error of the index into one that tells the caller to retry. Unless it
 // is temporary, run opens the index again.
-func (v *view) report(err error) error {
+func (f *follower) report(err error) error {
 	switch {
 	case errors.Is(err, index.ErrClosed):
 		return fmt.Errorf("%w: %w", errNoIndex, err)
@@ -139,7 +139,7 @@ func (v *view) report(err error) error {
 	}
 	if !index.IsTemporary(err) {
 		select {
-		case v.damage <- err:
+		case f.damage <- err:
 		default: // one is reported already
 		}
 	}
@@ -147,49 +147,49 @@ func (v *view) report(err error) error {
 }
 
 // fail notes why there is no index; nil: there is one.
-func (v *view) fail(err error) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.failure = err
+func (f *follower) fail(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.failure = err
 }
 
 // IndexFailure returns why there is no index at the moment; nil: there is one.
-func (v *view) IndexFailure() error {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.failure
+func (f *follower) IndexFailure() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.failure
 }
 
 // start returns the index's position, after discarding an index of another ledger.
-func (v *view) start(ctx context.Context, x *index.Index) (uint64, error) {
+func (f *follower) start(ctx context.Context, x *index.Index) (uint64, error) {
 	seq, salt, err := x.Position(ctx)
 	if err != nil || seq == 0 {
 		return 0, err
 	}
-	at, err := v.deps.Bus.Get(ctx, seq)
+	at, err := f.deps.Bus.Get(ctx, seq)
 	if err != nil && !errors.Is(err, bus.ErrNotFound) {
 		return 0, err
 	}
 	if err == nil && at.Salt == salt {
 		return seq, nil
 	}
-	v.deps.Log.Error("the index is of another ledger, or of a longer one; it is made again", zap.Uint64("position", seq))
+	f.deps.Log.Error("the index is of another ledger, or of a longer one; it is made again", zap.Uint64("position", seq))
 	return 0, x.Reset(ctx)
 }
 
 // moved publishes a new position of the index.
-func (v *view) moved(through uint64) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.through = through
-	close(v.reached)
-	v.reached = make(chan struct{})
+func (f *follower) moved(through uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.through = through
+	close(f.reached)
+	f.reached = make(chan struct{})
 }
 
 // want makes the index continue at once.
-func (v *view) want() {
+func (f *follower) want() {
 	select {
-	case v.hurry <- struct{}{}:
+	case f.hurry <- struct{}{}:
 	default: // already requested
 	}
 }
@@ -197,25 +197,25 @@ func (v *view) want() {
 // caughtUp waits up to patience until the index has every record that is stored now, and
 // returns its position. It does not wait for an index that is far behind: an answer
 // states what it covers.
-func (v *view) caughtUp(ctx context.Context) (*index.Index, uint64, error) {
-	head, err := v.deps.Bus.Head(ctx)
+func (f *follower) caughtUp(ctx context.Context) (*index.Index, uint64, error) {
+	head, err := f.deps.Bus.Head(ctx)
 	if err != nil {
 		return nil, 0, err
 	}
-	wait := time.NewTimer(patience)
+	wait := time.NewTimer(catchUpTimeout)
 	defer wait.Stop()
 	for {
-		v.mu.Lock()
-		through, reached, failure := v.through, v.reached, v.failure
-		v.mu.Unlock()
-		x := v.index.Load()
-		if x != nil && (through >= head || head-through > v.reach) {
+		f.mu.Lock()
+		through, reached, failure := f.through, f.reached, f.failure
+		f.mu.Unlock()
+		x := f.index.Load()
+		if x != nil && (through >= head || head-through > f.reach) {
 			return x, through, nil
 		}
 		if x == nil && failure != nil {
 			return nil, 0, errNoIndex
 		}
-		v.want()
+		f.want()
 		select {
 		case <-reached:
 		case <-wait.C:
@@ -230,31 +230,28 @@ func (v *view) caughtUp(ctx context.Context) (*index.Index, uint64, error) {
 }
 
 // Indexed returns the last record that answers cover.
-func (v *view) Indexed() uint64 { return v.indexed() }
+func (f *follower) Indexed() uint64 { return f.indexed() }
 
-func (v *view) indexed() uint64 {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.through
+func (f *follower) indexed() uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.through
 }
 
-// isBehind reports whether the index lacks so many records from before the start that no
-// query waits for it.
-func (v *view) isBehind() bool { return v.indexed()+v.reach < v.head.Load() }
+// IsIndexBehind reports whether the index lacks so many records from before the start that
+// no query waits for it.
+func (f *follower) IsIndexBehind() bool { return f.indexed()+f.reach < f.head.Load() }
 
-// IsIndexBehind reports whether the index lacks many records from before the start.
-func (v *view) IsIndexBehind() bool { return v.isBehind() }
-
-// grown waits until the index is past a record.
-func (v *view) grown(ctx context.Context, after uint64) error {
+// waitBeyond waits until the index is past a record.
+func (f *follower) waitBeyond(ctx context.Context, after uint64) error {
 	for {
-		v.mu.Lock()
-		through, reached := v.through, v.reached
-		v.mu.Unlock()
+		f.mu.Lock()
+		through, reached := f.through, f.reached
+		f.mu.Unlock()
 		if through > after {
 			return nil
 		}
-		v.want()
+		f.want()
 		select {
 		case <-reached:
 		case <-ctx.Done():
@@ -263,36 +260,36 @@ func (v *view) grown(ctx context.Context, after uint64) error {
 	}
 }
 
-func (v *view) stats(ctx context.Context, q api.StatsQuery) (api.StatsAnswer, error) {
-	x, through, err := v.caughtUp(ctx)
+func (f *follower) stats(ctx context.Context, q api.StatsQuery) (api.StatsAnswer, error) {
+	x, through, err := f.caughtUp(ctx)
 	if err != nil {
 		return api.StatsAnswer{}, err
 	}
-	answer, err := x.Stats(ctx, q, v.deps.Clock.Now())
+	answer, err := x.Stats(ctx, q, f.deps.Clock.Now())
 	answer.Through = through
-	return answer, v.report(err)
+	return answer, f.report(err)
 }
 
-func (v *view) escalations(ctx context.Context, q api.Query) (api.QueryAnswer, error) {
-	x, through, err := v.caughtUp(ctx)
+func (f *follower) escalations(ctx context.Context, q api.Query) (api.QueryAnswer, error) {
+	x, through, err := f.caughtUp(ctx)
 	if err != nil {
 		return api.QueryAnswer{}, err
 	}
-	answer, err := x.Escalations(ctx, q, v.deps.Clock.Now())
+	answer, err := x.Escalations(ctx, q, f.deps.Clock.Now())
 	answer.Through = through
-	return answer, v.report(err)
+	return answer, f.report(err)
 }
 
-func (v *view) incidents(ctx context.Context, q api.IncidentQuery) (api.IncidentAnswer, error) {
-	x, through, err := v.caughtUp(ctx)
+func (f *follower) incidents(ctx context.Context, q api.IncidentQuery) (api.IncidentAnswer, error) {
+	x, through, err := f.caughtUp(ctx)
 	if err != nil {
 		return api.IncidentAnswer{}, err
 	}
 	answer, err := x.Incidents(ctx, q)
-	answer.Through, answer.Now = through, v.deps.Clock.Now()
+	answer.Through, answer.Now = through, f.deps.Clock.Now()
 	for i := range answer.Rows {
-		answer.Rows[i].Exercise = v.deps.Exercise
-		trim(&answer.Rows[i], identity.Of(ctx).Sight())
+		answer.Rows[i].Exercise = f.deps.Exercise
+		trim(&answer.Rows[i], identity.Of(ctx).Scope())
 	}
-	return answer, v.report(err)
+	return answer, f.report(err)
 }
