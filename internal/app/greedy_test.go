@@ -269,6 +269,9 @@ func TestGreedyOperator(t *testing.T) {
 // beside each attack. TOCSIN_ATTACK says how long an attack lasts, such as 60s.
 func BenchmarkHonestBesideGreedy(b *testing.B) {
 	attack := 3 * time.Second
+	if testing.Short() {
+		attack = time.Second
+	}
 	if s := os.Getenv("TOCSIN_ATTACK"); s != "" {
 		var err error
 		attack, err = time.ParseDuration(s)

@@ -112,7 +112,10 @@ func median(of []float64) float64 {
 const oneOf = 20
 
 func (s *side) throughput(b *testing.B) float64 {
-	const reports = 20_000
+	reports := 20_000
+	if testing.Short() {
+		reports = 2_000
+	}
 	began := time.Now()
 	shown := s.watch(b.Context(), reports/oneOf, func(string) {})
 	require.NoError(b, s.operator.Reports(b.Context(), "grid-east", 1000, func(yield func([]byte) error) error {
@@ -124,7 +127,7 @@ func (s *side) throughput(b *testing.B) float64 {
 		return nil
 	}, func(r *event.Receipt) error { require.Equal(b, event.StatusAccepted, r.Status); return nil }))
 	require.NoError(b, <-shown)
-	return reports / time.Since(began).Seconds()
+	return float64(reports) / time.Since(began).Seconds()
 }
 
 // watch hands over the incidents that reach the desk's screen, up to count.
@@ -147,7 +150,10 @@ func (s *side) next(prefix string) string {
 
 // at200 measures how long receipts and the desk take at 200 reports per second.
 func (s *side) at200(b *testing.B) {
-	const settling, reports = 200, 2200 // the first find the index still busy with what was taken before
+	settling, reports := 200, 2200 // the first find the index still busy with what was taken before
+	if testing.Short() {
+		reports = 400
+	}
 	var mu sync.Mutex
 	var took [len(delays)][]float64
 	sent := map[string]time.Time{} // of those that count

@@ -16,11 +16,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// benchEntries is the size of the log that the benchmarks measure: a million,
-// or TOCSIN_ENTRIES.
+// benchEntries is the size of the log that the benchmarks measure: a million, a
+// twentieth of it with -short, or TOCSIN_ENTRIES.
 func benchEntries(b *testing.B) uint64 {
 	text := os.Getenv("TOCSIN_ENTRIES")
-	if text == "" {
+	switch {
+	case text == "" && testing.Short():
+		return 50_000
+	case text == "":
 		return 1_000_000
 	}
 	n, err := strconv.ParseUint(text, 10, 40)

@@ -27,11 +27,15 @@ func bulky(sequence uint64) evidence.Record {
 	}
 }
 
-// BenchmarkExport exports and verifies as many records as TOCSIN_ENTRIES says.
+// BenchmarkExport exports and verifies as many records as TOCSIN_ENTRIES says, or
+// 100,000; a tenth of that with -short.
 //
 //	go test -run '^$' -bench 'Export' -benchtime 1x ./internal/evidence/export
 func BenchmarkExport(b *testing.B) {
 	n := uint64(100_000)
+	if testing.Short() {
+		n = 10_000
+	}
 	if text := os.Getenv("TOCSIN_ENTRIES"); text != "" {
 		var err error
 		n, err = strconv.ParseUint(text, 10, 64)
