@@ -1,17 +1,21 @@
-# Plain make and Go are enough for demo, build and test; lint, vuln, gosec and
-# examples fetch pinned tools.
+# Plain make and Go are enough for demo, build and test; lint, vuln and examples fetch
+# pinned tools.
 
 GO          ?= go
 PKG         ?= ./...
 FUZZTIME    ?= 5m
-STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOLANGCI    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.8.0
-GOSEC       := github.com/securego/gosec/v2/cmd/gosec@v2.22.10
+
+# One configuration for everything but race, so that Go compiles each package once for
+# build, tests, benchmarks and linters.
+export CGO_ENABLED := 0
+export GOFLAGS     ?= -trimpath
 
 # The same sources give the same bytes, wherever they lie.
-BUILD := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false
+BUILD := $(GO) build -trimpath -buildvcs=false
 
-.PHONY: help build demo test race lint vuln gosec bench peers benchmarks fuzz examples interop slow reproducible clean
+.PHONY: help build demo test race lint vuln bench peers benchmarks fuzz examples interop slow reproducible clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
@@ -28,16 +32,15 @@ test: ## the tests
 	@dir=$$(mktemp -d /dev/shm/tocsin-test-XXXXXX 2>/dev/null) && [ "$$(df -Pk "$$dir" | awk 'END { print $$4 }')" -gt 4194304 ] && \
 		echo '#!/bin/sh' >"$$dir/runs" && chmod +x "$$dir/runs" && "$$dir/runs" || { rm -rf "$$dir"; dir=$$(mktemp -d); }; \
 	trap 'rm -rf "$$dir"' EXIT; trap 'exit 1' INT TERM; \
-	GOTMPDIR="$${GOTMPDIR:-$${TMPDIR:-/tmp}}" TMPDIR="$$dir" CGO_ENABLED=0 $(GO) test -p 2 -parallel 6 -timeout 300s $(PKG)
+	GOTMPDIR="$${GOTMPDIR:-$${TMPDIR:-/tmp}}" TMPDIR="$$dir" $(GO) test -p 2 -parallel 6 -timeout 300s $(PKG)
 
 # With -short properties are tried a fifth as often: "make test" tries them in full.
 race: ## the tests under the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race -short -timeout 600s $(PKG)
 
-lint: ## gofmt, vet, staticcheck and the rules of the tree
+lint: ## gofmt, the linters of .golangci.yml and the rules of the tree
 	@bad=$$(gofmt -l cmd internal schemas services); test -z "$$bad" || { echo "not formatted:"; echo "$$bad"; exit 1; }
-	$(GO) vet ./...
-	$(GO) run $(STATICCHECK) ./...
+	$(GO) run $(GOLANGCI) run ./...
 	$(GO) test -timeout 60s ./internal/archtest
 
 # govulncheck ends with 3 when it has found something, and with 1 when it could
@@ -50,12 +53,6 @@ vuln: ## known vulnerabilities in what the program calls; says "not checked" whe
 	1*"fetching vulnerabilities"*) echo "vuln: not checked: the database cannot be reached" ;; \
 	*) exit $$code ;; \
 	esac
-
-# Left out: G304, that a file is named by a variable (by whoever runs the program, who
-# may open what they may), and G115, conversions of integers (of sequences, sizes and
-# positions in them, which are below 1<<62 by what reads them).
-gosec: ## what a security checker finds in the code
-	$(GO) run $(GOSEC) -quiet -exclude=G115,G304 -exclude-dir=internal/bench ./...
 
 bench: ## tocsin beside its peers and the bare engine: one table, in about five minutes
 	cd internal/bench/peers && $(GO) run .

@@ -204,7 +204,7 @@ var drillRequests = []drillRequest{
 	{"report, plain publish", func(w *world, n string) {
 		sub, err := w.nc.SubscribeSync(w.realm.Wire("receipt." + at))
 		require.NoError(w.t, err)
-		defer sub.Unsubscribe() //nolint:errcheck // the connection goes with it
+		defer sub.Unsubscribe() // the connection goes with it
 		require.NoError(w.t, w.nc.Publish(w.realm.Wire(api.ReportSubject(at)), cloudEvent("initial", at, "p-"+n, "r1", onSite+large)))
 		m, err := sub.NextMsg(10 * time.Second)
 		require.NoError(w.t, err)

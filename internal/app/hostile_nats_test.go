@@ -25,31 +25,31 @@ func (s *siege) raw(role identity.Role, id string) (net.Conn, *bufio.Reader) {
 }
 
 // letIn says who is at the other end of a connection to the NATS port, or nobody.
-func (s *guarded) letIn(c net.Conn, role identity.Role, id string) *bufio.Reader {
-	s.t.Helper()
+func (g *guarded) letIn(c net.Conn, role identity.Role, id string) *bufio.Reader {
+	g.t.Helper()
 	in := bufio.NewReader(c)
 	line, err := in.ReadString('\n')
-	require.NoError(s.t, err)
+	require.NoError(g.t, err)
 	if role == "" {
 		return in
 	}
 	var info struct{ Nonce string }
-	require.NoError(s.t, json.Unmarshal([]byte(strings.TrimPrefix(line, "INFO ")), &info))
-	file, err := os.ReadFile(s.creds(role, id))
-	require.NoError(s.t, err)
+	require.NoError(g.t, json.Unmarshal([]byte(strings.TrimPrefix(line, "INFO ")), &info))
+	file, err := os.ReadFile(g.creds(role, id))
+	require.NoError(g.t, err)
 	token, err := jwt.ParseDecoratedJWT(file)
-	require.NoError(s.t, err)
+	require.NoError(g.t, err)
 	pair, err := jwt.ParseDecoratedUserNKey(file)
-	require.NoError(s.t, err)
+	require.NoError(g.t, err)
 	sig, err := pair.Sign([]byte(info.Nonce))
-	require.NoError(s.t, err)
+	require.NoError(g.t, err)
 	connect, err := json.Marshal(map[string]any{"jwt": token, "sig": sig, "headers": true, "no_responders": true, "protocol": 1})
-	require.NoError(s.t, err)
+	require.NoError(g.t, err)
 	_, err = fmt.Fprintf(c, "CONNECT %s\r\nPING\r\n", connect)
-	require.NoError(s.t, err)
+	require.NoError(g.t, err)
 	for line != "PONG\r\n" {
 		line, err = in.ReadString('\n')
-		require.NoError(s.t, err, "it is not let in")
+		require.NoError(g.t, err, "it is not let in")
 	}
 	return in
 }

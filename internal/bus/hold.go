@@ -54,7 +54,7 @@ func (b *Bus) watchHeld(ctx context.Context) error {
 	}
 	known := make(chan struct{})
 	go func() {
-		defer w.Stop() //nolint:errcheck // fails only where the connection is gone
+		defer w.Stop() // fails only where the connection is gone
 		for {
 			select {
 			case e, open := <-w.Updates():

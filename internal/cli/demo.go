@@ -36,7 +36,7 @@ is interrupted. Data goes to a new temporary folder unless --data is given.`,
 				if err != nil {
 					return err
 				}
-				defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
+				defer os.RemoveAll(dir) // a temporary folder
 				cfg.Data = filepath.Join(dir, "data")
 			}
 			ctx, cancel := context.WithCancel(cmd.Context())

@@ -14,7 +14,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-project/tocsin/internal/api"
-	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/fault"
@@ -200,13 +199,4 @@ func (f *fakeLog) story(incident, title string, rules event.Rules) event.Escalat
 // acknowledge stores an acknowledgement.
 func (f *fakeLog) acknowledge(x event.Escalated, at time.Time) uint64 {
 	return f.add(event.AcknowledgedSubject(x.ID), event.Acknowledgement{Escalation: x.ID, Officer: "post <b>", At: at, AcknowledgeBy: x.AcknowledgeBy})
-}
-
-// dialFake connects to a fake.
-func dialFake(t *testing.T, f *fake) *client.Client {
-	t.Helper()
-	c, err := client.Dial(f.addr, time.Minute)
-	require.NoError(t, err)
-	t.Cleanup(c.Close)
-	return c
 }

@@ -69,7 +69,7 @@ func TestServe_HangupReloadsTheCertificate(t *testing.T) {
 	date()
 	s := startServer(t, "--tls-cert", cert, "--tls-key", key)
 	serial := func() int64 {
-		conn, err := tls.Dial("tcp", s.http, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // only the serial number matters
+		conn, err := tls.Dial("tcp", s.http, &tls.Config{InsecureSkipVerify: true}) // only the serial number matters
 		require.NoError(t, err)
 		defer conn.Close()
 		return conn.ConnectionState().PeerCertificates[0].SerialNumber.Int64()

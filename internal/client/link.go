@@ -15,6 +15,7 @@ import (
 // WatchStatus is the state of a watch's connection.
 type WatchStatus string
 
+// The states of a watch.
 const (
 	WatchLost   WatchStatus = "lost"   // the server does not answer; what is stored meanwhile is shown later
 	WatchBack   WatchStatus = "back"   // it answers again

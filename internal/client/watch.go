@@ -280,7 +280,7 @@ func (c *Client) Reminders(ctx context.Context, operator string, ready func() er
 	if err != nil {
 		return fmt.Errorf("reminders: %w", err)
 	}
-	defer sub.Unsubscribe() //nolint:errcheck // the connection goes with it
+	defer sub.Unsubscribe() // the connection goes with it
 	settle, cancel := context.WithTimeout(ctx, c.patience)
 	err = c.nc.FlushWithContext(settle)
 	cancel()

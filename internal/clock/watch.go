@@ -50,8 +50,8 @@ func (w *Watch) Behind(stamp time.Time) {
 	}
 }
 
-// ClockState is what a watch has seen.
-type ClockState struct {
+// State is what a watch has seen.
+type State struct {
 	Steps  uint64        // how often the clock was set or had drifted beyond the tolerance
 	Last   time.Duration // size of the last step; negative: it was set back
 	LastAt time.Time     // what the clock showed after it
@@ -60,7 +60,7 @@ type ClockState struct {
 }
 
 // Look compares the clock with elapsed time.
-func (w *Watch) Look() ClockState {
+func (w *Watch) Look() State {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	wall, passed := w.wall(), w.passed()
@@ -75,7 +75,7 @@ func (w *Watch) Look() ClockState {
 		w.earlier += w.now
 		w.base, w.at, w.now = wall, passed, 0
 	}
-	s := ClockState{Steps: w.steps, Last: w.last, LastAt: w.lastAt, Offset: w.earlier + w.now}
+	s := State{Steps: w.steps, Last: w.last, LastAt: w.lastAt, Offset: w.earlier + w.now}
 	switch behind := w.latest.Sub(wall); {
 	case behind > w.tolerance:
 		s.Doubt = fmt.Sprintf("the machine's clock is %s behind a time that it has told before", behind.Round(time.Millisecond))

@@ -24,10 +24,10 @@ func TestWatch_SteadyClock(t *testing.T) {
 	m, w := watched(time.Minute)
 	for range 1000 {
 		m.run(time.Hour)
-		require.Equal(t, ClockState{}, w.Look())
+		require.Equal(t, State{}, w.Look())
 	}
 	m.wall = m.wall.Add(-time.Minute) // within the tolerance
-	require.Equal(t, ClockState{Offset: -time.Minute}, w.Look())
+	require.Equal(t, State{Offset: -time.Minute}, w.Look())
 }
 
 func TestWatch_SetBack(t *testing.T) {

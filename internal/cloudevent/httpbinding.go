@@ -16,7 +16,7 @@ type Parsed struct {
 	Err   error  // as from Parse; paths begin at this event
 }
 
-// MaxBatchEvents bounds one batch.
+// MaxBatch bounds one batch.
 const MaxBatch = 1000
 
 // Reports are the reports of one HTTP request. Each is parsed only when Parse is called:

@@ -49,7 +49,7 @@ func TestDecode_BodiesOfAnEarlierVersion(t *testing.T) {
 	t.Parallel()
 	f, err := os.Open("testdata/bodies-v1.jsonl")
 	require.NoError(t, err)
-	defer f.Close() //nolint:errcheck // read only
+	defer f.Close() // read only
 	kinds := map[string]reflect.Type{
 		"accepted": reflect.TypeFor[Accepted](), "graded": reflect.TypeFor[Graded](), "escalated": reflect.TypeFor[Escalated](),
 		"acknowledged": reflect.TypeFor[Acknowledgement](), "elapsed": reflect.TypeFor[Elapsed](),

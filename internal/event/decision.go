@@ -9,6 +9,7 @@ import (
 // figure is shown.
 type Confidence string
 
+// The degrees of confidence.
 const (
 	ConfidenceText           Confidence = "text"           // read in the text or a verbatim quotation
 	ConfidenceSecondary      Confidence = "secondary"      // stated by a secondary source
@@ -99,6 +100,7 @@ func CouldBeIf(unknown []Unknown) (out []Missing) {
 // Act is what a duty demands (报送).
 type Act string
 
+// The acts that a desk is told under.
 const (
 	ActReport      Act = "report"       // 报告
 	ActForward     Act = "forward"      // 上报

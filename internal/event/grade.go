@@ -7,6 +7,7 @@ import "fmt"
 // compare with <: a graver one is greater.
 type Grade int
 
+// The grades, the least grave first.
 const (
 	Ungraded        Grade = iota // it could not be graded: a person must review it
 	General                      // 一般

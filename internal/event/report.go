@@ -21,6 +21,7 @@ var ReportTypes = []string{TypeInitial, TypeProgress, TypeFinal, TypeWithdrawal}
 // About says what a report is about.
 type About string
 
+// What a report may be about.
 const (
 	AboutIncident About = "incident"
 	AboutThreat   About = "threat"

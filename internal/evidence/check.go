@@ -45,19 +45,19 @@ func CheckTiles(ctx context.Context, tiles Tiles, cp Checkpoint, progress func(d
 
 // TileErrors returns the TileErrors that an error, such as that of CheckTiles, joins.
 func TileErrors(err error) []*TileError {
-	var found []*TileError
-	if fault, ok := err.(*TileError); ok {
-		return append(found, fault)
-	}
-	switch wrapped := err.(type) {
-	case interface{ Unwrap() []error }:
-		for _, e := range wrapped.Unwrap() {
+	var joined interface{ Unwrap() []error }
+	if errors.As(err, &joined) {
+		var found []*TileError
+		for _, e := range joined.Unwrap() {
 			found = append(found, TileErrors(e)...)
 		}
-	case interface{ Unwrap() error }:
-		found = TileErrors(wrapped.Unwrap())
+		return found
 	}
-	return found
+	var fault *TileError
+	if errors.As(err, &fault) {
+		return []*TileError{fault}
+	}
+	return nil
 }
 
 // checker is one run of CheckTiles.
@@ -214,7 +214,8 @@ func (c *checker) leaves(p TilePath, tile []byte, sure bool) []byte {
 func (c *checker) fault(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if fault, ok := err.(*TileError); ok && len(c.faults) < faultLimit {
+	var fault *TileError
+	if errors.As(err, &fault) && len(c.faults) < faultLimit {
 		c.faults = append(c.faults, fault)
 	}
 }

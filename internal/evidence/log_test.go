@@ -78,12 +78,3 @@ func removalOf(sequence uint64, gone ...Record) Record {
 	body, _ := json.Marshal(map[string]any{"first": gone[0].Sequence, "entries": entries, "why": "order"})
 	return Record{Sequence: sequence, Subject: fmt.Sprintf("incident.removed.%d", gone[0].Sequence), Body: body}
 }
-
-// bigLog has three levels of tiles.
-var bigLog = sync.OnceValue(func() *testLog { return logOf(orPanic{}, plain(70000)) })
-
-// orPanic turns failed requirements into panics where no test runs.
-type orPanic struct{}
-
-func (orPanic) Errorf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
-func (orPanic) FailNow()                          {}

@@ -22,6 +22,7 @@ import (
 // Kind tells the handler of an error what to do with the record.
 type Kind int
 
+// The kinds of errors.
 const (
 	Retry  Kind = iota // may succeed later: try again
 	Reject             // can never succeed: record it as needing a person

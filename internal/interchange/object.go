@@ -3,6 +3,7 @@ package interchange
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -29,13 +30,13 @@ func parseObject(text []byte, path string, faults *[]fault.Detail) (o object, ok
 	dec.UseNumber()
 	var v any
 	if err := dec.Decode(&v); err != nil {
-		if err == io.EOF || err == io.ErrUnexpectedEOF {
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			err = fmt.Errorf("ends in the middle")
 		}
 		o.bad("", "is not JSON: %v", err)
 		return o, false
 	}
-	if _, err := dec.Token(); err != io.EOF {
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		o.bad("", "is not JSON: text after the value at character %d", dec.InputOffset())
 		return o, false
 	}

@@ -2,6 +2,7 @@ package interchange
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -54,7 +55,7 @@ func (s *scanner) next() (piece, error) {
 		b, err = s.in.skipSpace()
 	}
 	switch {
-	case err == io.EOF && s.inArray:
+	case errors.Is(err, io.EOF) && s.inArray:
 		s.inArray = false
 		return piece{line: s.in.line, path: "$", fault: "the array is not closed"}, nil
 	case err != nil:
@@ -97,7 +98,7 @@ func (s *scanner) read(p piece, b byte) (piece, error) {
 		}
 		var err error
 		switch b, err = s.in.next(); {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return s.broken(p, indent)
 		case err != nil:
 			return piece{}, err
@@ -112,7 +113,7 @@ func (s *scanner) after(p piece) (piece, error) {
 		b, err = s.in.skipSpace()
 	}
 	switch {
-	case err == io.EOF || b == '\n':
+	case errors.Is(err, io.EOF) || b == '\n':
 	case err != nil:
 		return piece{}, err
 	case s.inArray && (b == ',' || b == ']'):
@@ -136,14 +137,14 @@ func (s *scanner) rest(p piece) (piece, error) {
 	var n nesting
 	for {
 		b, err := s.in.next()
-		if err != nil && err != io.EOF {
+		if err != nil && !errors.Is(err, io.EOF) {
 			return piece{}, err
 		}
 		separates := s.inArray && n.outside() && (b == ',' || b == ']')
 		if separates {
 			s.separator(b)
 		}
-		if separates || err == io.EOF || b == '\n' {
+		if separates || errors.Is(err, io.EOF) || b == '\n' {
 			p.text = bytes.Trim(s.buf, jsonSpace)
 			if s.inArray && b == '\n' {
 				err = s.lateSeparator()
@@ -211,7 +212,7 @@ func (s *scanner) broken(p piece, indent int) (piece, error) {
 }
 
 func ignoreEOF(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return nil
 	}
 	return err

@@ -3,6 +3,7 @@ package interchange
 import (
 	"cmp"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -51,7 +52,7 @@ func VERIS(r io.Reader, o Options, emit func([]byte) error) error {
 	seen := map[string]sighting{}
 	for {
 		p, err := s.next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return im.finish(nil)
 		}
 		if err != nil {

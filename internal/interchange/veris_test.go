@@ -2,6 +2,7 @@ package interchange
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -219,7 +220,7 @@ func TestScanTooLong(t *testing.T) {
 		var got []string
 		for {
 			p, err := s.next()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				break
 			}
 			require.NoError(t, err)

@@ -9,6 +9,7 @@ import (
 // Severity tells whether a finding prevents a pack from being used.
 type Severity string
 
+// The severities of findings.
 const (
 	SeverityError   Severity = "error"
 	SeverityWarning Severity = "warning"

@@ -117,6 +117,7 @@ func (s *Scope) coversAny(c *Case) bool {
 // Clock is the event from which a limit counts.
 type Clock string
 
+// The events that limits count from.
 const (
 	ClockDiscovered Clock = "discovered" // discovered or learned of (发现或获知)
 	ClockReported   Clock = "reported"   // reported to the obligor who must pass it on
@@ -133,6 +134,7 @@ type Party struct {
 // Role is what a party is to the case.
 type Role string
 
+// The roles of parties.
 const (
 	RoleOperator         Role = "operator"          // only as the one who tells
 	RoleProtection       Role = "protection"        // 保护工作部门 of the facility
@@ -145,6 +147,7 @@ const (
 // Level is the administrative level of a department.
 type Level string
 
+// The levels of departments, the highest first.
 const (
 	LevelNational   Level = "national"
 	LevelProvince   Level = "province"

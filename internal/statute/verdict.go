@@ -6,6 +6,7 @@ import "cmp"
 // "any of" the maximum.
 type Verdict int8
 
+// The truth values.
 const (
 	False Verdict = iota
 	Unknown

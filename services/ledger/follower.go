@@ -87,7 +87,7 @@ func (f *follower) once(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer x.Close() //nolint:errcheck // a projection: nothing is lost
+	defer x.Close() // a projection: nothing is lost
 	select {
 	case <-f.damage: // of the previous index
 	default:

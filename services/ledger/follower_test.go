@@ -26,7 +26,7 @@ func TestAnIndexThatIsFarBehind(t *testing.T) {
 	}
 	x, err := index.Open(ledgertest.Anyone(t), t.TempDir())
 	require.NoError(t, err)
-	defer x.Close() //nolint:errcheck // a test's
+	defer x.Close() // a test's
 	v := newFollower(Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: clock.NewManual(ledgertest.Nine), Log: env.Log})
 	v.index.Store(x)
 	v.moved(2)

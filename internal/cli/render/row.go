@@ -37,7 +37,7 @@ func (p *Printer) Row(r api.EscalationRow) {
 	fmt.Fprintf(p.Out, "  %s\n", r.Escalation)
 }
 
-// titled is row with the title below, in a section of a page.
+// Titled is Row with the title below, in a section of a page.
 func (p *Printer) Titled(r api.EscalationRow) {
 	p.Row(r)
 	if r.Title != "" {

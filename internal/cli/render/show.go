@@ -188,6 +188,7 @@ func (p *Printer) limit(iso string) string {
 	return p.Length(d)
 }
 
+// Day is the length of a day on the clock.
 const Day = 24 * time.Hour
 
 // Length renders a duration in its two greatest units, rounded down.

@@ -134,6 +134,7 @@ var gradeNames = map[event.Grade][2]string{
 	event.Ungraded: {"未定级", "ungraded"},
 }
 
+// Pick returns the first text for Chinese, the second for English.
 func (p *Printer) Pick(w [2]string) string {
 	if p.Lang == "zh" {
 		return w[0]
@@ -141,6 +142,7 @@ func (p *Printer) Pick(w [2]string) string {
 	return w[1]
 }
 
+// Word returns a word by its id, or the id where there is none.
 func (p *Printer) Word(id string) string {
 	if w, ok := words[id]; ok {
 		return p.Pick(w)
@@ -148,6 +150,7 @@ func (p *Printer) Word(id string) string {
 	return id
 }
 
+// GradeName returns the name of a grade.
 func (p *Printer) GradeName(g event.Grade) string { return p.Pick(gradeNames[g]) }
 
 // Confidence marks every figure that was not read in the text itself.

@@ -4,10 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 
 	"github.com/stretchr/testify/require"
@@ -33,7 +31,7 @@ func freshKey() *evidence.Key {
 	if err != nil {
 		panic(err)
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
+	defer os.RemoveAll(dir) // a temporary folder
 	key, err := evidence.OpenKey(filepath.Join(dir, "key"), "log.example.com/test")
 	if err != nil {
 		panic(err)
@@ -123,7 +121,7 @@ type memory map[string][]byte
 func inMemory(t require.TestingT, entries []evidence.Hash) memory {
 	dir, err := os.MkdirTemp("", "evidence")
 	require.NoError(t, err)
-	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
+	defer os.RemoveAll(dir) // a temporary folder
 	tree, err := evidence.OpenTree(dir, 0)
 	require.NoError(t, err)
 	require.NoError(t, tree.Append(entries...))
@@ -157,14 +155,6 @@ func (m memory) Tile(path string) ([]byte, error) {
 		}
 	}
 	return nil, fs.ErrNotExist
-}
-
-// flipped returns a copy with one bit of one tile flipped.
-func (m memory) flipped(path string, bit int) memory {
-	out := maps.Clone(m)
-	out[path] = slices.Clone(m[path])
-	out[path][bit/8] ^= 1 << (bit % 8)
-	return out
 }
 
 // entryBytes is the length of an entry in a bundle.

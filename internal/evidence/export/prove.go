@@ -124,7 +124,7 @@ func findLine(file io.Reader, sequence uint64) ([]byte, error) {
 			}
 			return line[:len(line)-1], nil
 		}
-		for err = bufio.ErrBufferFull; err == bufio.ErrBufferFull; {
+		for err = bufio.ErrBufferFull; errors.Is(err, bufio.ErrBufferFull); {
 			_, err = r.ReadSlice('\n')
 		}
 		if err != nil && err != io.EOF {

@@ -103,7 +103,7 @@ func lateBy(iso *string) string {
 		for k := range said {
 			said[k] = fmt.Sprint(n, units[i][k])
 			if next > 0 {
-				said[k] += fmt.Sprint(next, units[i+1][k])
+				said[k] += fmt.Sprint(next, units[i+1][k]) //nolint:gosec // next is 0 for the last unit
 			}
 		}
 		break

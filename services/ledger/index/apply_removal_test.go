@@ -144,7 +144,7 @@ func TestARemovalIsForgotten(t *testing.T) {
 			return // a stream keeps its last record
 		}
 		rebuilt := made.build(t, postings.ChunkShift, h.left)
-		defer rebuilt.Close() //nolint:errcheck // a test's
+		defer rebuilt.Close() // a test's
 		want := answersOf(t, rebuilt)
 		shift := rapid.SampledFrom([]int{2, 4, postings.ChunkShift}).Draw(t, "shift")
 		saw := made.build(t, shift, h.all)
@@ -222,7 +222,7 @@ func TestTheStoryOfARemoval(t *testing.T) {
 	t.Parallel()
 	made := indexes{top: t.TempDir()}
 	x := made.open(t, postings.ChunkShift)
-	defer x.Close() //nolint:errcheck // a test's
+	defer x.Close() // a test's
 	nothing := func(uint64) bool { return false }
 	var batch []event.Stored
 	for i, r := range []event.Record{

@@ -24,7 +24,7 @@ func TestBatchesMakeNoDifference(t *testing.T) {
 		dir := filepath.Join(top, fmt.Sprint(n))
 		x, err := Open(context.Background(), dir)
 		require.NoError(t, err)
-		defer x.Close() //nolint:errcheck // a test's
+		defer x.Close() // a test's
 		for len(records) > 0 {
 			k := min(size(), len(records))
 			_, err := x.apply(context.Background(), records[:k])

@@ -18,7 +18,7 @@ func BenchmarkApply(b *testing.B) {
 		b.Run(fmt.Sprint("batch-", size), func(b *testing.B) {
 			x, err := Open(ledgertest.Anyone(b), b.TempDir())
 			require.NoError(b, err)
-			defer x.Close() //nolint:errcheck // a benchmark's
+			defer x.Close() // a benchmark's
 			const reports = 2000
 			records := make([]event.Stored, 0, 5*reports)
 			n := 0

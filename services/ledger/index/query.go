@@ -138,10 +138,11 @@ func limitOf(asked int) int {
 	return PageRows
 }
 
-// A cursor is the ledger sequence of the last record that a page covers: the ledger only
-// grows, so a cursor never expires.
+// Cursor renders a cursor: the ledger sequence of the last record that a page covers. The
+// ledger only grows, so a cursor never expires.
 func Cursor(seq uint64) string { return strconv.FormatUint(seq, 10) }
 
+// ParseCursor reads a cursor; an empty one is the beginning.
 func ParseCursor(cursor string) (uint64, error) {
 	if cursor == "" {
 		return 0, nil

@@ -33,7 +33,7 @@ func fileText(t *testing.T, name string) string {
 func TestAPageOfTitlesThatDoNotFit(t *testing.T) {
 	t.Parallel()
 	x := (&indexes{top: t.TempDir()}).open(t, 2)
-	defer x.Close() //nolint:errcheck // a test's
+	defer x.Close() // a test's
 	var batch []event.Stored
 	var want []int
 	const most = 9 * pageTitles // records
@@ -71,7 +71,7 @@ func TestAPageOfTitlesThatDoNotFit(t *testing.T) {
 func TestDamagedPostings(t *testing.T) {
 	t.Parallel()
 	x := (&indexes{top: t.TempDir()}).open(t, 2)
-	defer x.Close() //nolint:errcheck // a test's
+	defer x.Close() // a test's
 	for n := 1; n <= 9; n++ {
 		_, err := x.apply(ledgertest.Anyone(t), []event.Stored{{Record: ledgertest.Escalated(n, nil), Sequence: uint64(n), StoredAt: ledgertest.Nine}})
 		require.NoError(t, err)
@@ -94,7 +94,7 @@ func TestDamagedPostings(t *testing.T) {
 func TestABatchThatFails(t *testing.T) {
 	t.Parallel()
 	x := (&indexes{top: t.TempDir()}).open(t, 2)
-	defer x.Close() //nolint:errcheck // a test's
+	defer x.Close() // a test's
 	var batch []event.Stored
 	for n := 1; n <= 7; n++ {
 		batch = append(batch, event.Stored{Record: ledgertest.Escalated(n, nil), Sequence: uint64(n), StoredAt: ledgertest.Nine})

@@ -17,8 +17,10 @@ import (
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
+// Nine is nine in the morning at +08:00, when the tests take place.
 var Nine = time.Date(2026, 3, 2, 1, 0, 0, 0, time.UTC)
 
+// In returns a time some time after Nine.
 func In(d time.Duration) *time.Time { t := Nine.Add(d); return &t }
 
 // Escalated makes the n-th escalation, reported n minutes after Nine, with a target half an
@@ -37,11 +39,13 @@ func Escalated(n int, change func(*event.Escalated)) event.Record {
 	return Must(event.NewRecord("incident.escalated."+e.ID, e.ReportedAt, "", e))
 }
 
+// Acknowledged makes the acknowledgement of the n-th escalation.
 func Acknowledged(n int, desk string, at time.Time) event.Record {
 	id := event.EscalationID(desk, "grid-east", "x", fmt.Sprint(n))
 	return Must(event.NewRecord("incident.acknowledged."+id, at, "", event.Acknowledgement{Escalation: id, Officer: "duty-officer", At: at}))
 }
 
+// Must returns the record, and panics on an error.
 func Must(r event.Record, err error) event.Record {
 	if err != nil {
 		panic(err)
@@ -62,10 +66,12 @@ func Graded(incident string, revision int, change func(*event.Graded)) event.Rec
 	return Must(event.NewRecord(event.GradedSubject(g.Operator, incident, revision), Nine, "", g))
 }
 
+// Withdrawn makes a revision that of a withdrawn incident.
 func Withdrawn(g *event.Graded) {
 	g.State.Withdrawn = event.Field{At: Nine.Add(time.Minute), Record: 2}
 }
 
+// Owing makes a revision that of an incident with an obligation.
 func Owing(g *event.Graded) {
 	g.Owed = []event.Obligation{{ID: "a", Kind: event.OwesItems, Items: []string{"cause"}, DueAt: In(time.Hour)}}
 }
@@ -75,18 +81,21 @@ func OfDesk(kind, desk, incident, last string, body any) event.Record {
 	return Must(event.NewRecord("incident."+kind+"."+event.EscalationID(desk, "grid-east", incident, last), Nine, "", body))
 }
 
+// EscalatedTo makes an escalation of an incident to a desk.
 func EscalatedTo(desk, incident, last string, act event.Act) event.Record {
 	return OfDesk(event.KindEscalated, desk, incident, last, event.Escalated{
 		ID: event.EscalationID(desk, "grid-east", incident, last), Desk: desk, Operator: "grid-east", Incident: incident, Act: act, ReportedAt: Nine,
 	})
 }
 
+// ClosedBy makes the record of a desk that closed an incident.
 func ClosedBy(desk, incident, id string) event.Record {
 	return OfDesk(event.KindClosed, desk, incident, id, event.DeskAct{
 		Kind: event.KindClosed, ID: id, Desk: desk, Operator: "grid-east", Incident: incident, Officer: "duty-officer", Reason: id, At: Nine,
 	})
 }
 
+// OverdueAt makes the overdue record of the n-th escalation.
 func OverdueAt(n int, at time.Time) event.Record {
 	id := event.EscalationID("protection-energy", "grid-east", "x", fmt.Sprint(n))
 	return Must(event.NewRecord(event.OverdueSubject(id), at, "", event.Overdue{Escalation: id, At: at}))
@@ -123,11 +132,13 @@ func Traffic(reports, room int, before []event.Stored) []event.Stored {
 	return out
 }
 
+// Duty is a duty with all its texts.
 var Duty = event.Duty{
 	Statute: "test-law-2025", Duty: "d", From: "grid-east", Desk: "protection-energy", Act: event.ActReport, Facilities: []string{"dispatch"},
 	DueAt: In(time.Hour), Citation: "第四条", Quote: strings.Repeat("网络运营者应当及时报告。", 10), Confidence: event.ConfidenceText,
 }
 
+// GradedBody makes the body of a revision, as long as they usually are.
 func GradedBody(incident string, through uint64) event.Graded {
 	g := event.Graded{
 		Operator: "grid-east", Incident: incident, Revision: 1, Through: through, At: Nine, About: event.AboutIncident, Peak: event.Major,
