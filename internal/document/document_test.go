@@ -7,6 +7,8 @@ import (
 	"testing/fstest"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
 // read is a document of schema.
@@ -202,4 +204,23 @@ func FuzzParse(f *testing.F) {
 			require.Contains(t, string(raw), r.Text)
 		}
 	})
+}
+
+// TestObject: a program's JSON is read by the same schemas as a person's YAML.
+func TestObject(t *testing.T) {
+	o, err := ParseJSON([]byte(`{"text":7,"text":"b","flag":null,"list":["a","B"],"other":1,"number":2,"kind":"one"}`))
+	require.NoError(t, err)
+	require.Equal(t, 7, o.Members())
+	var r read
+	require.ElementsMatch(t, []fault.Detail{
+		{Path: "$", Message: `holds "text" twice`},
+		{Path: "$", Message: `unknown member "other"`},
+		{Path: "$.text", Message: "want a string"},
+		{Path: "$.list[1]", Message: `want small letters, got "B"`},
+	}, o.Read(schema, &r))
+	require.Equal(t, read{Number: 2, List: []string{"a", ""}}, r, "what is in order is read")
+	for _, raw := range []string{``, `x`, `[]`, `{}{}`, `{"a":1`, "{\"a\":\"\xff\"}", `{"a":1,}`} {
+		_, err := ParseJSON([]byte(raw))
+		require.Error(t, err, raw)
+	}
 }

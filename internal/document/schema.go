@@ -68,6 +68,7 @@ type broken struct {
 	message string
 	unknown bool     // the member is not in the schema
 	whole   bool     // the value is a mapping or a list whose parts may be in order
+	tooLong bool     // the value is a list with too many items
 	types   []string // what the value should be; nil: the message says what is wrong
 }
 
@@ -80,6 +81,11 @@ func (s *Schema) check(v any) []broken {
 	rules := s.collect(nil, e)
 	for i, b := range rules {
 		rules[i].whole = b.types == nil && !b.unknown && isContainer(valueAt(v, b.at))
+	}
+	for _, b := range rules {
+		if b.tooLong { // then its items are not listed one by one
+			rules = slices.DeleteFunc(rules, func(o broken) bool { return len(o.at) > len(b.at) && slices.Equal(o.at[:len(b.at)], b.at) })
+		}
 	}
 	return rules
 }
@@ -114,37 +120,36 @@ func valueAt(v any, location []string) any {
 func (s *Schema) collect(out []broken, e *jsonschema.ValidationError) []broken {
 	own := s.subschema(e.SchemaURL)
 	message, _ := own["errorMessage"].(string)
-	add := func(name, format string, args ...any) {
-		b := broken{at: e.InstanceLocation, message: fmt.Sprintf(format, args...)}
-		if name != "" {
-			b.at = slices.Concat(b.at, []string{name})
-		}
-		out = append(out, b)
+	add := func(message string, below ...string) {
+		out = append(out, broken{at: slices.Concat(e.InstanceLocation, below), message: message})
 	}
 	switch k := e.ErrorKind.(type) {
 	case *kind.Required:
 		for _, name := range k.Missing {
-			add(name, "%s", missing(own, name, message))
+			add(missing(own, name, message), name)
 		}
 	case *kind.DependentRequired:
 		for _, name := range k.Missing {
-			add(name, "%s", missing(own, name, message))
+			add(missing(own, name, message), name)
 		}
 	case *kind.AdditionalProperties:
 		for _, name := range k.Properties {
-			add(name, "unknown key: want one of %s", strings.Join(names(own), ", "))
+			add("unknown key: want one of "+strings.Join(names(own), ", "), name)
 			out[len(out)-1].unknown = true
 		}
 	case *kind.Type:
-		add("", "")
+		add("")
 		out[len(out)-1].types = k.Want
 	case *kind.UniqueItems:
-		add(strconv.Itoa(k.Duplicates[1]), "is given twice")
+		add("is given twice", strconv.Itoa(k.Duplicates[1]))
+	case *kind.MaxItems:
+		add(explain(k, message))
+		out[len(out)-1].tooLong = true
 	case *kind.AnyOf, *kind.OneOf, *kind.Not:
-		add("", "%s", message)
+		add(message)
 	default:
 		if len(e.Causes) == 0 {
-			add("", "%s", explain(e.ErrorKind, message))
+			add(explain(e.ErrorKind, message))
 			break
 		}
 		for _, cause := range e.Causes {
@@ -231,10 +236,16 @@ func words(message, otherwise string) string {
 	return otherwise
 }
 
+// maxShown is up to how many bytes of a value a message repeats.
+const maxShown = 100
+
 // got adds a scalar value to a message.
 func got(message string, v any) string {
 	switch v := v.(type) {
 	case string:
+		if len(v) > maxShown {
+			return message
+		}
 		return fmt.Sprintf("%s, got %q", message, v)
 	case json.Number, float64, bool:
 		return fmt.Sprintf("%s, got %v", message, v)

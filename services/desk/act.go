@@ -50,10 +50,10 @@ func (s service) act(ctx context.Context, desk string, req endpoint.Request) (ap
 		if digest, err = evidence.CanonicalDigest(sent); err != nil {
 			return answer, err
 		}
-		if a.Signed, err = s.signed(ctx, req, f.said, event.ActRecordSubject(a), a); err != nil {
+		if a.Signed, err = s.signed(ctx, req, f.signing, event.ActRecordSubject(a), a); err != nil {
 			return answer, err
 		}
-		answer.Warnings = s.skew(f.said)
+		answer.Warnings = s.skew(f.signing)
 		first, err := s.deps.Bus.Last(ctx, event.ActRecordSubject(a))
 		if err == nil {
 			return repeated(answer, first, digest)

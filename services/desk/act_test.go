@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"maps"
 	"slices"
 	"strings"
@@ -168,12 +169,12 @@ func TestAnActThatIsRefused(t *testing.T) {
 		{"a pattern", "hall", say(asked, map[string]any{"incident": "*"}), []string{"$.incident"}},
 		{"told of silence only", "gate", say(asked, map[string]any{"desk": "gate"}), []string{"$.incident"}},
 		{"a blank id", "hall", say(asked, map[string]any{"id": " "}), []string{"$.id"}},
-		{"an endless id", "hall", say(asked, map[string]any{"id": strings.Repeat("号", maxID+1)}), []string{"$.id"}},
+		{"an endless id", "hall", say(asked, map[string]any{"id": strings.Repeat("号", 201)}), []string{"$.id"}},
 		{"an unprintable id", "hall", say(asked, map[string]any{"id": "a\nb"}), []string{"$.id"}},
 		{"nobody", "hall", say(asked, map[string]any{"officer": nil}), []string{"$.officer"}},
 		{"nobody confirms", "hall", say(confirmed, map[string]any{"officer": " "}), []string{"$.officer", "$.incident"}},
 		{"no reason", "hall", say(asked, map[string]any{"reason": "\n"}), []string{"$.reason"}},
-		{"an endless reason", "hall", say(asked, map[string]any{"reason": strings.Repeat("因", maxReason+1)}), []string{"$.reason"}},
+		{"an endless reason", "hall", say(asked, map[string]any{"reason": strings.Repeat("因", 2001)}), []string{"$.reason"}},
 		{"an unprintable reason", "hall", say(asked, map[string]any{"reason": "a\x1b[2J"}), []string{"$.reason"}},
 		{"asked for nothing", "hall", say(asked, map[string]any{"items": []string{}}), []string{"$.items"}},
 		{"asked for what is no fact", "hall", say(asked, map[string]any{"items": []string{"cause", "facts", "cause", "facts.cause", "reason"}}), []string{"$.items[1]", "$.items[2]", "$.items[3]", "$.items[4]"}},
@@ -340,6 +341,28 @@ func TestReportPathsAreThoseOfTheSchemas(t *testing.T) {
 		want["facts."+p] = true
 	}
 	require.Equal(t, slices.Sorted(maps.Keys(want)), event.ReportPaths)
+}
+
+// TestReadAct_MembersOfEachKind: each kind of act takes the members that the table of
+// record kinds gives it, and no others; the schema knows the items of a report.
+func TestReadAct_MembersOfEachKind(t *testing.T) {
+	raw, err := fs.ReadFile(schemas.Acts, "act.v1.json")
+	require.NoError(t, err)
+	var act struct {
+		Defs struct{ ReportPath struct{ Enum []string } } `json:"$defs"`
+	}
+	require.NoError(t, json.Unmarshal(raw, &act))
+	require.Equal(t, event.ReportPaths, slices.Sorted(slices.Values(act.Defs.ReportPath.Enum)))
+	for _, k := range event.Kinds {
+		if !k.Act {
+			continue
+		}
+		require.Empty(t, readAct([]byte(say(k.Name, nil))).faults, k.Name)
+		for member, value := range map[string]any{"items": []string{"cause"}, "dueAt": nine, "grade": "major", "to": "gate"} {
+			faults := readAct([]byte(say(k.Name, map[string]any{member: value}))).faults
+			require.Equal(t, slices.Contains(k.ActMembers, member), len(faults) == 0, "%s %s: %v", k.Name, member, faults)
+		}
+	}
 }
 
 func FuzzAct(f *testing.F) {

@@ -1,37 +1,47 @@
 package desk
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
+	"sync"
+	"time"
 
 	"github.com/tocsin-project/tocsin/internal/api"
+	"github.com/tocsin-project/tocsin/internal/document"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
+	"github.com/tocsin-project/tocsin/schemas"
 )
 
 // Bounds of an act as sent. An answer that lists every fault must fit a message.
 const (
 	maxActBytes = 32 << 10
 	maxMembers  = 100
-	maxID       = 200  // characters
-	maxReason   = 2000 // characters
 	maxYear     = 2200 // as for the times of a report, which are stored in nanoseconds
 )
 
+// schema is what an act may contain. Which kinds there are is the table of record kinds;
+// what must agree with the register, the ledger and the clock is checked by act.
+var schema = sync.OnceValue(func() *document.Schema {
+	return document.MustCompile(schemas.Acts, "act.v1.json", map[string]func(string) error{
+		"date-time": func(s string) error {
+			if new(time.Time).UnmarshalText([]byte(s)) != nil {
+				return errors.New("want a date and time with a zone, such as 2026-03-02T09:00:00+08:00")
+			}
+			return nil
+		},
+	})
+})
+
 // form collects the faults of an act's own contents.
 type form struct {
-	act    event.DeskAct
-	said   api.Signing
-	given  map[string]bool // the members that have a value
-	broken bool            // it could not be read to the end
-	faults []fault.Detail
+	act     event.DeskAct
+	signing api.Signing
+	broken  bool // it could not be read to the end
+	faults  []fault.Detail
 }
 
 // add notes the first fault of a path. The root may have several: it is the path of all
@@ -46,118 +56,28 @@ func (f *form) add(path, format string, args ...any) {
 // readAct reads an act strictly and checks what needs no register, ledger or clock. It
 // ignores a stamp from the sender: the server sets it.
 func readAct(raw []byte) *form {
-	f := &form{given: map[string]bool{}}
-	var err error
-	switch {
-	case len(raw) > maxActBytes:
-		err = fmt.Errorf("it has %d bytes, and at most %d are taken", len(raw), maxActBytes)
-	case !utf8.Valid(raw):
-		err = errors.New("it is not UTF-8")
-	default:
-		err = f.members(raw)
-	}
+	f := &form{}
+	object, err := parseAct(raw)
 	if err != nil {
-		f.broken, f.faults = true, nil
+		f.broken = true
 		f.add("$", "is not an act of a desk: %v", err)
 		return f
 	}
-	f.check()
-	return f
-}
-
-// members reads the members one by one, so that every unknown, repeated or mistyped one
-// is reported.
-func (f *form) members(raw []byte) error {
+	var in struct {
+		event.DeskAct
+		api.Signing
+		At json.RawMessage `json:"at"` // ignored
+	}
+	faults := object.Read(schema(), &in)
+	slices.SortStableFunc(faults, func(a, b fault.Detail) int { return strings.Compare(a.Path, b.Path) })
+	for _, d := range faults {
+		f.add(d.Path, "%s", d.Message)
+	}
+	f.act, f.signing = in.DeskAct, in.Signing
 	a := &f.act
-	var stamp json.RawMessage
-	known := map[string]struct {
-		into any
-		want string
-	}{
-		"kind": {&a.Kind, "a string"}, "id": {&a.ID, "a string"}, "desk": {&a.Desk, "a string"},
-		"operator": {&a.Operator, "a string"}, "incident": {&a.Incident, "a string"},
-		"officer": {&a.Officer, "a string"}, "reason": {&a.Reason, "a string"}, "to": {&a.To, "a string"},
-		"log": {&f.said.Log, "a string"}, "signedAt": {&f.said.SignedAt, "a date and time with a zone, such as 2026-03-02T09:00:00+08:00"},
-		"at": {&stamp, ""}, "items": {&a.Items, "a list of strings"}, "grade": {&a.Grade, "the id of a grade, such as major"},
-		"dueAt": {&a.DueAt, "a date and time with a zone, such as 2026-03-02T09:00:00+08:00"},
-	}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
-		return errors.New("want a JSON object")
-	}
-	seen := map[string]bool{}
-	for dec.More() {
-		t, err := dec.Token()
-		if err != nil {
-			return err
-		}
-		var value json.RawMessage
-		if err := dec.Decode(&value); err != nil {
-			return err
-		}
-		name, _ := t.(string) // the decoder accepts nothing else
-		m, ok := known[name]
-		switch {
-		case len(seen) == maxMembers:
-			return fmt.Errorf("it has more than %d members", maxMembers)
-		case seen[name]:
-			f.add("$", "holds %q twice", name)
-		case !ok:
-			f.add("$", "holds %q, which no act has", name)
-		case json.Unmarshal(value, m.into) != nil:
-			f.add("$."+name, "want %s", m.want)
-		default:
-			f.given[name] = string(value) != "null"
-		}
-		seen[name] = true
-	}
-	if _, err := dec.Token(); err != nil { // the closing brace
-		return err
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("something stands behind it")
-	}
-	return nil
-}
-
-// check checks that the act has the members that its kind needs, and no others.
-func (f *form) check() {
-	a := &f.act
-	for _, m := range []struct{ name, value string }{{"desk", a.Desk}, {"operator", a.Operator}, {"incident", a.Incident}} {
-		if m.value == "" {
-			f.add("$."+m.name, "is required")
-		}
-	}
-	switch {
-	case strings.TrimSpace(a.ID) == "":
-		f.add("$.id", "is required: a name for this act, so that sending it again changes nothing")
-	case utf8.RuneCountInString(a.ID) > maxID:
-		f.add("$.id", "has more than %d characters", maxID)
-	case strings.ContainsFunc(a.ID, unicode.IsControl):
-		f.add("$.id", "holds characters that cannot be shown")
-	}
-	if why := badOfficer(a.Officer); why != "" {
-		f.add("$.officer", "%s", why)
-	}
-	f.checkReason()
 	f.checkKind()
-	switch a.Kind {
-	case event.KindAsked:
-		f.checkItems()
-		if a.DueAt == nil {
-			f.add("$.dueAt", "is required: until when the operator is to answer")
-		}
-	case event.KindDetermined:
-		if a.Grade == event.Ungraded {
-			f.add("$.grade", "is required: one of especially-grave, major, relatively-large and general")
-		}
-	case event.KindTransferred:
-		switch a.To {
-		case "":
-			f.add("$.to", "is required: the competent desk")
-		case a.Desk:
-			f.add("$.to", "is the desk itself")
-		}
+	if a.Kind == event.KindTransferred && a.To != "" && a.To == a.Desk {
+		f.add("$.to", "is the desk itself")
 	}
 	if a.DueAt != nil {
 		due := a.DueAt.UTC()
@@ -167,20 +87,24 @@ func (f *form) check() {
 			a.DueAt = nil // it may have no JSON form
 		}
 	}
+	return f
 }
 
+// checkKind checks that the act is one, and that it has no members that only other kinds
+// have.
 func (f *form) checkKind() {
+	a := f.act
 	var names []string
 	for _, k := range event.Kinds {
 		if !k.Act {
 			continue
 		}
-		if names = append(names, k.Name); k.Name != f.act.Kind {
+		if names = append(names, k.Name); k.Name != a.Kind {
 			continue
 		}
-		for _, m := range []string{"items", "dueAt", "grade", "to"} {
-			if f.given[m] && !slices.Contains(k.ActMembers, m) {
-				f.add("$."+m, "says nothing where the kind is %s", k.Name)
+		for member, given := range map[string]bool{"items": a.Items != nil, "dueAt": a.DueAt != nil, "grade": a.Grade != event.Ungraded, "to": a.To != ""} {
+			if given && !slices.Contains(k.ActMembers, member) {
+				f.add("$."+member, "says nothing where the kind is %s", k.Name)
 			}
 		}
 		return
@@ -188,32 +112,13 @@ func (f *form) checkKind() {
 	f.add("$.kind", "want one of %s", strings.Join(names, ", "))
 }
 
-func (f *form) checkReason() {
-	reason := f.act.Reason
-	switch {
-	case strings.TrimSpace(reason) == "" && f.act.Kind != event.KindConfirmed:
-		f.add("$.reason", "is required")
-	case utf8.RuneCountInString(reason) > maxReason:
-		f.add("$.reason", "has more than %d characters", maxReason)
-	case strings.ContainsFunc(reason, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\r' }):
-		f.add("$.reason", "holds characters that cannot be shown")
+func parseAct(raw []byte) (*document.Object, error) {
+	if len(raw) > maxActBytes {
+		return nil, fmt.Errorf("it has %d bytes, and at most %d are taken", len(raw), maxActBytes)
 	}
-}
-
-func (f *form) checkItems() {
-	switch n := len(f.act.Items); {
-	case n == 0:
-		f.add("$.items", "is required: what the operator is to tell, such as cause or facts.directLoss")
-	case n > len(event.ReportPaths):
-		f.add("$.items", "has %d entries; a report tells %d facts", n, len(event.ReportPaths))
-		return
+	object, err := document.ParseJSON(raw)
+	if err == nil && object.Members() > maxMembers {
+		err = fmt.Errorf("it has more than %d members", maxMembers)
 	}
-	for i, item := range f.act.Items {
-		switch {
-		case !slices.Contains(event.ReportPaths, item):
-			f.add(fmt.Sprintf("$.items[%d]", i), "no report has %q: want paths such as cause or facts.directLoss", item)
-		case slices.Index(f.act.Items, item) < i:
-			f.add(fmt.Sprintf("$.items[%d]", i), "%q is used twice", item)
-		}
-	}
+	return object, err
 }

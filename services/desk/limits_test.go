@@ -49,14 +49,14 @@ func TestAsk_WordsAreBoundedToo(t *testing.T) {
 	holding(t, env, 1)
 	taken := 0
 	for i := range event.MaxAsks {
-		a := act(t, env, "hall", say(event.KindAsked, map[string]any{"id": fmt.Sprint("q", i), "reason": strings.Repeat("据", maxReason)}))
+		a := act(t, env, "hall", say(event.KindAsked, map[string]any{"id": fmt.Sprint("q", i), "reason": strings.Repeat("据", 2000)}))
 		if a.Status == event.StatusAccepted {
 			taken++
 			continue
 		}
 		require.Equal(t, []string{"$.reason"}, refused(t, a))
 	}
-	require.Equal(t, event.MaxAskBytes/(3*maxReason), taken)
+	require.Equal(t, event.MaxAskBytes/(3*2000), taken)
 }
 
 func TestAsk_NotOfAnIncidentThatIsTooLarge(t *testing.T) {
