@@ -227,7 +227,7 @@ func (r *realm) holdIfCut(ctx context.Context) error {
 	}
 	for log, signed := range kept {
 		if cp, err := evidence.Claim(signed); err == nil && cp.Size > head {
-			return r.bus.Hold(ctx, log, ledger.TakesNothing)
+			return r.bus.Hold(ctx, log, ledger.FrozenReply)
 		}
 	}
 	return nil

@@ -59,8 +59,8 @@ type Keep struct {
 	Articles []string
 }
 
-// TakesNothing is the answer to a sender while writing is frozen.
-const TakesNothing = audit.TakesNothing
+// FrozenReply is the answer to a sender while writing is frozen.
+const FrozenReply = audit.FrozenReply
 
 // Ledger is the service. Open checks the record; Run continues from there.
 type Ledger struct {
@@ -74,7 +74,7 @@ type Ledger struct {
 func Open(ctx context.Context, d Deps) (*Ledger, error) {
 	v := newFollower(d)
 	log, err := audit.Open(ctx, audit.Deps{
-		Bus: d.Bus, Endpoints: d.Endpoints, Index: v, Clock: d.Clock, Log: d.Log, Dir: d.Dir,
+		Stream: d.Bus, Callers: d.Endpoints, Index: v, Clock: d.Clock, Log: d.Log, Dir: d.Dir,
 		Origin: d.Origin, Alone: d.Alone, Scrub: d.Scrub, Keep: d.Keep.Months, Articles: d.Keep.Articles,
 	})
 	if err != nil {
@@ -105,7 +105,7 @@ func Run(ctx context.Context, d Deps) error {
 func (l *Ledger) Damage() []event.Damage { return l.log.Damage() }
 
 // Held reports whether writing is frozen.
-func (l *Ledger) Held() bool { return l.log.Held() }
+func (l *Ledger) IsFrozen() bool { return l.log.IsFrozen() }
 
 // Certified returns how many records the last checkpoint covers, and when a check of the
 // whole record last found no damage.

@@ -38,25 +38,25 @@ var errDamaged = errors.New("the record is damaged")
 
 // certify feeds the tree from the stream and signs its head, until ctx ends. After damage
 // it does nothing more.
-func (p *Log) certify(ctx context.Context) error {
+func (l *Log) certify(ctx context.Context) error {
 	select {
-	case <-p.cleared:
+	case <-l.cleared:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 	for {
-		if err := p.reopenTree(ctx); err != nil {
+		if err := l.reopenTree(ctx); err != nil {
 			return err
 		}
-		if p.isDamaged() {
+		if l.isDamaged() {
 			<-ctx.Done()
 			return ctx.Err()
 		}
-		switch err := p.certifyTree(ctx); {
+		switch err := l.certifyTree(ctx); {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.Is(err, errTilesGone):
-			p.forgetTree(err)
+			l.forgetTree(err)
 		case !errors.Is(err, errDamaged):
 			return err
 		}
@@ -65,36 +65,36 @@ func (p *Log) certify(ctx context.Context) error {
 
 // certifyTree feeds the open tree and signs its head. It ends when ctx ends, with
 // errDamaged, or with errTilesGone.
-func (p *Log) certifyTree(ctx context.Context) error {
+func (l *Log) certifyTree(ctx context.Context) error {
 	grown := make(chan struct{}, 1)
 	g, working := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		select {
-		case <-p.halted:
+		case <-l.halted:
 			return errDamaged
 		case <-working.Done():
 			return working.Err()
 		}
 	})
-	g.Go(func() error { return p.grow(working, grown) })
-	g.Go(func() error { return p.sign(working, grown) })
-	g.Go(func() error { return p.guardTiles(working, grown) })
+	g.Go(func() error { return l.grow(working, grown) })
+	g.Go(func() error { return l.sign(working, grown) })
+	g.Go(func() error { return l.guardTiles(working, grown) })
 	return g.Wait()
 }
 
 // reopenTree opens the tree if it could not be read at the start, and retries until that
 // succeeds or finds damage.
-func (p *Log) reopenTree(ctx context.Context) error {
-	for p.tree == nil && !p.isDamaged() {
+func (l *Log) reopenTree(ctx context.Context) error {
+	for l.tree == nil && !l.isDamaged() {
 		if !sleep(ctx, retryPause) {
 			return ctx.Err()
 		}
-		if err := p.openTree(); err != nil {
-			p.deps.Log.Error("cannot read the tiles; certification waits for them", zap.Error(err))
-			p.stall(err)
+		if err := l.openTree(); err != nil {
+			l.deps.Log.Error("cannot read the tiles; certification waits for them", zap.Error(err))
+			l.setFailure(err)
 		}
 	}
-	p.stall(nil)
+	l.setFailure(nil)
 	return nil
 }
 
@@ -102,18 +102,18 @@ func (p *Log) reopenTree(ctx context.Context) error {
 const hashedAhead = 64
 
 // grow appends the stream's records to the tree.
-func (p *Log) grow(ctx context.Context, grown chan<- struct{}) error {
+func (l *Log) grow(ctx context.Context, grown chan<- struct{}) error {
 	hashed := make(chan []evidence.Hash, hashedAhead)
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return p.hash(ctx, p.tree.Size()+1, hashed) })
-	g.Go(func() error { return p.appendAll(ctx, hashed, grown) })
+	g.Go(func() error { return l.hash(ctx, l.tree.Size()+1, hashed) })
+	g.Go(func() error { return l.appendAll(ctx, hashed, grown) })
 	return g.Wait()
 }
 
 // hash hashes the records from a sequence on into entries.
-func (p *Log) hash(ctx context.Context, next uint64, hashed chan<- []evidence.Hash) error {
+func (l *Log) hash(ctx context.Context, next uint64, hashed chan<- []evidence.Hash) error {
 	take := func(ctx context.Context, batch []event.Stored) error {
-		entries, err := p.entriesOf(ctx, next, batch)
+		entries, err := l.entriesOf(ctx, next, batch)
 		if err != nil || len(entries) == 0 {
 			return err
 		}
@@ -126,11 +126,11 @@ func (p *Log) hash(ctx context.Context, next uint64, hashed chan<- []evidence.Ha
 		}
 	}
 	for {
-		err := p.deps.Bus.Tail(ctx, next, nil, take)
+		err := l.deps.Stream.Tail(ctx, next, nil, take)
 		if ctx.Err() != nil || errors.Is(err, errDamaged) {
 			return err
 		}
-		p.deps.Log.Warn("cannot read the stream; certification tries again", zap.Error(err))
+		l.deps.Log.Warn("cannot read the stream; certification tries again", zap.Error(err))
 		if !sleep(ctx, retryPause) {
 			return ctx.Err()
 		}
@@ -139,15 +139,15 @@ func (p *Log) hash(ctx context.Context, next uint64, hashed chan<- []evidence.Ha
 
 // entriesOf returns the entries from next to the end of a batch: of its records, and of
 // those that were removed before them.
-func (p *Log) entriesOf(ctx context.Context, next uint64, batch []event.Stored) (entries []evidence.Hash, err error) {
+func (l *Log) entriesOf(ctx context.Context, next uint64, batch []event.Stored) (entries []evidence.Hash, err error) {
 	for _, s := range batch {
 		if s.Sequence < next {
 			continue
 		}
 		for ; next < s.Sequence; next++ {
-			entry, err := p.removals.entry(ctx, p.deps.Bus, next)
+			entry, err := l.removals.entry(ctx, l.deps.Stream, next)
 			if errors.Is(err, errNotRemoved) {
-				if err := p.gone(ctx, next, s.Sequence-1); err != nil {
+				if err := l.reportMissing(ctx, next, s.Sequence-1); err != nil {
 					return nil, err
 				}
 				return nil, errDamaged
@@ -164,8 +164,8 @@ func (p *Log) entriesOf(ctx context.Context, next uint64, batch []event.Stored) 
 }
 
 // appendAll appends entries as they arrive, and logs the progress of a rebuilt tree.
-func (p *Log) appendAll(ctx context.Context, hashed <-chan []evidence.Hash, grown chan<- struct{}) error {
-	began, told := clock.Steady(), p.tree.Size()
+func (l *Log) appendAll(ctx context.Context, hashed <-chan []evidence.Hash, grown chan<- struct{}) error {
+	began, told := clock.Steady(), l.tree.Size()
 	for {
 		var entries []evidence.Hash
 		select {
@@ -173,21 +173,21 @@ func (p *Log) appendAll(ctx context.Context, hashed <-chan []evidence.Hash, grow
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		switch err := p.append(entries); {
+		switch err := l.append(entries); {
 		case errors.Is(err, errDamaged):
 			return err
 		case errors.Is(err, fs.ErrNotExist):
 			return fmt.Errorf("%w (%w)", errTilesGone, err)
 		case err != nil: // the entries are in the tree, whose next write includes them
-			p.stall(err)
-			p.deps.Log.Error("cannot write the tiles; certification waits for the disk", zap.Error(err))
+			l.setFailure(err)
+			l.deps.Log.Error("cannot write the tiles; certification waits for the disk", zap.Error(err))
 			if !sleep(ctx, retryPause) {
 				return ctx.Err()
 			}
 		}
-		if size := p.tree.Size(); p.floor.Size > 0 && size/treeProgress > told/treeProgress {
+		if size := l.tree.Size(); l.target.Size > 0 && size/treeProgress > told/treeProgress {
 			told = size
-			p.deps.Log.Info("rebuilding the tree", zap.Uint64("records", size), zap.Uint64("of", p.floor.Size), zap.Duration("after", clock.Steady().Sub(began).Round(time.Millisecond)))
+			l.deps.Log.Info("rebuilding the tree", zap.Uint64("records", size), zap.Uint64("of", l.target.Size), zap.Duration("after", clock.Steady().Sub(began).Round(time.Millisecond)))
 		}
 		select {
 		case grown <- struct{}{}:
@@ -198,23 +198,23 @@ func (p *Log) appendAll(ctx context.Context, hashed <-chan []evidence.Hash, grow
 
 // append adds all entries to the tree, even if it returns a disk error. A rebuilt tree is
 // compared with the checkpoint at its size.
-func (p *Log) append(entries []evidence.Hash) error {
-	p.treeMu.Lock()
-	defer p.treeMu.Unlock()
+func (l *Log) append(entries []evidence.Hash) error {
+	l.treeMu.Lock()
+	defer l.treeMu.Unlock()
 	var failed error
-	if size := p.tree.Size(); size < p.floor.Size && size+uint64(len(entries)) >= p.floor.Size {
-		upTo := p.floor.Size - size
-		failed = p.tree.Append(entries[:upTo]...)
-		if p.tree.Root() != p.floor.Root {
-			p.damaged(event.Damage{Kind: event.DamageChanged, First: 1, Last: p.floor.Size, Detail: fmt.Sprintf(
-				"the tree rebuilt from the first %d records has another root than was signed: at least one of them is not what it was", p.floor.Size)})
+	if size := l.tree.Size(); size < l.target.Size && size+uint64(len(entries)) >= l.target.Size {
+		upTo := l.target.Size - size
+		failed = l.tree.Append(entries[:upTo]...)
+		if l.tree.Root() != l.target.Root {
+			l.report(event.Damage{Kind: event.DamageChanged, First: 1, Last: l.target.Size, Detail: fmt.Sprintf(
+				"the tree rebuilt from the first %d records has another root than was signed: at least one of them is not what it was", l.target.Size)})
 			return errDamaged
 		}
-		p.deps.Log.Info("the tree was rebuilt and has the root that was signed", zap.Uint64("records", p.floor.Size))
-		p.floor = evidence.Checkpoint{}
+		l.deps.Log.Info("the tree was rebuilt and has the root that was signed", zap.Uint64("records", l.target.Size))
+		l.target = evidence.Checkpoint{}
 		entries = entries[upTo:]
 	}
-	if err := errors.Join(failed, p.tree.Append(entries...)); err != nil {
+	if err := errors.Join(failed, l.tree.Append(entries...)); err != nil {
 		return fmt.Errorf("ledger: tree: %w", err)
 	}
 	return nil
@@ -225,7 +225,7 @@ func missing(first, last uint64) event.Damage {
 }
 
 // sign signs the head of the tree whenever it has grown.
-func (p *Log) sign(ctx context.Context, grown <-chan struct{}) error {
+func (l *Log) sign(ctx context.Context, grown <-chan struct{}) error {
 	for {
 		select {
 		case <-grown:
@@ -233,22 +233,22 @@ func (p *Log) sign(ctx context.Context, grown <-chan struct{}) error {
 			return ctx.Err()
 		}
 		began := clock.Steady()
-		for err := p.advance(ctx); err != nil; err = p.advance(ctx) {
+		for err := l.advance(ctx); err != nil; err = l.advance(ctx) {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
 			if errors.Is(err, fs.ErrNotExist) {
 				return fmt.Errorf("%w (%w)", errTilesGone, err)
 			}
-			p.deps.Log.Error("no checkpoint could be made; it is tried again", zap.Error(err))
-			p.stall(err)
+			l.deps.Log.Error("no checkpoint could be made; it is tried again", zap.Error(err))
+			l.setFailure(err)
 			if !sleep(ctx, retryPause) {
 				return ctx.Err()
 			}
 		}
-		p.stall(nil)
+		l.setFailure(nil)
 		pause := min(certifyEvery, max(certifyPause, certifyEvery-clock.Steady().Sub(began))) // not affected by clock steps
-		if p.isBehind() {
+		if l.isBehind() {
 			pause = catchUpPause
 		}
 		if !sleep(ctx, pause) {
@@ -258,10 +258,10 @@ func (p *Log) sign(ctx context.Context, grown <-chan struct{}) error {
 }
 
 // isBehind reports whether the tree lacks records that were stored before the start.
-func (p *Log) isBehind() bool {
-	p.treeMu.Lock()
-	defer p.treeMu.Unlock()
-	return p.tree.Size() < p.head
+func (l *Log) isBehind() bool {
+	l.treeMu.Lock()
+	defer l.treeMu.Unlock()
+	return l.tree.Size() < l.head
 }
 
 func sleep(ctx context.Context, d time.Duration) bool {
@@ -275,40 +275,40 @@ func sleep(ctx context.Context, d time.Duration) bool {
 
 // advance makes a checkpoint of the current tree. The tiles are on disk before it, and it
 // is on disk in both places before it is published.
-func (p *Log) advance(ctx context.Context) error {
-	last := p.Last()
-	p.treeMu.Lock()
-	size, root, floor := p.tree.Size(), p.tree.Root(), p.floor.Size
+func (l *Log) advance(ctx context.Context) error {
+	last := l.Last()
+	l.treeMu.Lock()
+	size, root, target := l.tree.Size(), l.tree.Root(), l.target.Size
 	var err error
-	if size != p.written {
-		if err = p.tree.Write(); err == nil {
-			p.written = size
+	if size != l.written {
+		if err = l.tree.Write(); err == nil {
+			l.written = size
 		}
 	}
-	p.treeMu.Unlock()
-	if err != nil || size < floor {
+	l.treeMu.Unlock()
+	if err != nil || size < target {
 		return err
 	}
 	if size <= last.Size && last.Note != "" {
-		return p.restoreCheckpoint(last)
+		return l.restoreCheckpoint(last)
 	}
-	cp, err := p.key.Sign(size, root)
+	cp, err := l.key.Sign(size, root)
 	if err != nil {
 		return err
 	}
 	// Keep this order: a file older than its copy beside the stream means that the tree
 	// was restored from a backup, so no crash may leave that.
-	if err := evidence.WriteFile(filepath.Join(string(p.folder), checkpointFile), []byte(cp.Note)); err != nil {
+	if err := evidence.WriteFile(filepath.Join(string(l.folder), checkpointFile), []byte(cp.Note)); err != nil {
 		return err
 	}
-	if err := p.deps.Bus.KeepCheckpoint(ctx, p.key.ID(), cp.Note); err != nil {
+	if err := l.deps.Stream.KeepCheckpoint(ctx, l.key.ID(), cp.Note); err != nil {
 		return err
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.checkpoint = cp
-	close(p.advanced)
-	p.advanced = make(chan struct{})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.checkpoint = cp
+	close(l.advanced)
+	l.advanced = make(chan struct{})
 	return nil
 }
 
@@ -317,18 +317,18 @@ const watchEvery = time.Second
 
 // watch detects at once what the engine itself reports: that the stream is shorter than
 // it was, or that records are gone.
-func (p *Log) watch(ctx context.Context) error {
+func (l *Log) watch(ctx context.Context) error {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
-			known := len(p.found())
-			if err := p.look(ctx); err != nil && ctx.Err() == nil {
-				p.deps.Log.Warn("the engine does not say how the stream stands", zap.Error(err))
+			known := len(l.found())
+			if err := l.watchOnce(ctx); err != nil && ctx.Err() == nil {
+				l.deps.Log.Warn("the engine does not say how the stream stands", zap.Error(err))
 			}
-			if known == 0 && p.isDamaged() {
-				p.checks.want()
+			if known == 0 && l.isDamaged() {
+				l.checks.want()
 			}
 		case <-ctx.Done():
 			return ctx.Err()
@@ -337,17 +337,17 @@ func (p *Log) watch(ctx context.Context) error {
 }
 
 // look is one check of watch.
-func (p *Log) look(ctx context.Context) error {
-	if err := p.holdState(ctx); err != nil || p.isDamaged() {
+func (l *Log) watchOnce(ctx context.Context) error {
+	if err := l.checkState(ctx); err != nil || l.isDamaged() {
 		return err
 	}
-	p.removing.Lock()
-	defer p.removing.Unlock()
-	if err := p.eraseUnfinished(ctx); err != nil {
+	l.removing.Lock()
+	defer l.removing.Unlock()
+	if err := l.eraseUnfinished(ctx); err != nil {
 		return err
 	}
-	if size := p.Last().Size; p.Readable() == size {
-		return p.holdRemovals(ctx, size)
+	if size := l.Last().Size; l.Readable() == size {
+		return l.checkRemovals(ctx, size)
 	}
 	return nil
 }

@@ -56,25 +56,25 @@ func (c *checks) rest(ctx context.Context, d time.Duration) {
 
 // check compares the whole record with what is certified: at the start, on request, and
 // Deps.Scrub after the last check.
-func (p *Log) check(ctx context.Context) error {
+func (l *Log) check(ctx context.Context) error {
 	for {
-		if err := p.checkOnce(ctx); err != nil {
+		if err := l.checkOnce(ctx); err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			p.deps.Log.Warn("the check was interrupted; it begins again", zap.Error(err))
+			l.deps.Log.Warn("the check was interrupted; it begins again", zap.Error(err))
 			if !sleep(ctx, retryPause) {
 				return ctx.Err()
 			}
 			continue
 		}
 		var again <-chan time.Time
-		if p.deps.Scrub > 0 {
-			again = time.After(p.deps.Scrub)
+		if l.deps.Scrub > 0 {
+			again = time.After(l.deps.Scrub)
 		}
 		select {
 		case <-again:
-		case <-p.checks.wanted:
+		case <-l.checks.wanted:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -82,84 +82,84 @@ func (p *Log) check(ctx context.Context) error {
 }
 
 // checkOnce reads every certified record and every tile.
-func (p *Log) checkOnce(ctx context.Context) error {
-	cp := p.Last()
-	c := &p.checks
+func (l *Log) checkOnce(ctx context.Context) error {
+	cp := l.Last()
+	c := &l.checks
 	c.mu.Lock()
 	c.state = api.AuditAnswer{ID: c.state.ID + 1, Running: true, Of: cp.Size, Started: machine.Now(), Damage: []event.Damage{}, Checkpoint: cp.Note}
 	c.mu.Unlock()
-	err := p.removals.load(ctx, p.deps.Bus)
+	err := l.removals.load(ctx, l.deps.Stream)
 	if err == nil && cp.Size > 0 {
-		err = p.checkTree(ctx, cp)
+		err = l.checkTree(ctx, cp)
 	}
-	if err == nil && p.Readable() >= cp.Size {
-		p.removing.Lock()
-		p.verified = 0
-		err = p.holdRemovals(ctx, cp.Size)
-		p.removing.Unlock()
+	if err == nil && l.Readable() >= cp.Size {
+		l.removing.Lock()
+		l.verified = 0
+		err = l.checkRemovals(ctx, cp.Size)
+		l.removing.Unlock()
 	}
 	if err == nil {
-		err = p.compare(ctx, 1, min(cp.Size, p.Readable()), p.pace())
+		err = l.compare(ctx, 1, min(cp.Size, l.Readable()), l.pace())
 	}
 	now := machine.Now()
 	c.mu.Lock()
 	c.state.Running, c.hurry = false, false
 	if err == nil {
-		c.state.Ended, c.state.Damage, c.state.Removed = &now, p.found(), p.removals.total()
+		c.state.Ended, c.state.Damage, c.state.Removed = &now, l.found(), l.removals.total()
 	}
 	c.mu.Unlock()
 	if err != nil {
 		return err
 	}
-	if p.isDamaged() {
+	if l.isDamaged() {
 		return nil
 	}
-	return p.clean(now, cp)
+	return l.clean(now, cp)
 }
 
 // found returns the damage that this process found.
-func (p *Log) found() []event.Damage {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return append([]event.Damage{}, p.damage...)
+func (l *Log) found() []event.Damage {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append([]event.Damage{}, l.damage...)
 }
 
 // clean notes that a check found nothing, which clears damage found before the start.
-func (p *Log) clean(now time.Time, cp evidence.Checkpoint) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.checked = now
-	p.deps.Log.Info("every certified record is what it was", zap.Uint64("records", cp.Size))
-	if !p.doubt {
+func (l *Log) clean(now time.Time, cp evidence.Checkpoint) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.checked = now
+	l.deps.Log.Info("every certified record is what it was", zap.Uint64("records", cp.Size))
+	if !l.uncleared {
 		return nil
 	}
-	if err := os.Remove(filepath.Join(p.deps.Dir, damageFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(filepath.Join(l.deps.Dir, damageFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("ledger: log: %w", err)
 	}
-	p.doubt = false
-	close(p.cleared)
-	p.deps.Log.Warn("the damage that was found before is gone: certification goes on")
+	l.uncleared = false
+	close(l.cleared)
+	l.deps.Log.Warn("the damage that was found before is gone: certification goes on")
 	return nil
 }
 
 // checkTree checks every tile against the checkpoint. The root of a tree that is being
 // rebuilt is compared when it reaches the checkpoint's size.
-func (p *Log) checkTree(ctx context.Context, cp evidence.Checkpoint) error {
-	if p.Readable() < cp.Size {
+func (l *Log) checkTree(ctx context.Context, cp evidence.Checkpoint) error {
+	if l.Readable() < cp.Size {
 		return nil
 	}
-	err := evidence.CheckTiles(ctx, p.folder, cp, nil)
+	err := evidence.CheckTiles(ctx, l.folder, cp, nil)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	if cannot := unreadable(err); cannot != nil {
 		return cannot
 	}
-	if p.areGone(err) {
-		return p.tilesGone(err)
+	if l.onlyMissing(err) {
+		return l.requestRebuild(err)
 	}
 	if err != nil {
-		p.treeDamaged(err)
+		l.reportTree(err)
 	}
 	return nil
 }
@@ -176,38 +176,38 @@ func unreadable(err error) error {
 	return nil
 }
 
-// treeDamaged records the damage in an error of the tree: each tile that it names, or
+// reportTree records the damage in an error of the tree: each tile that it names, or
 // else the error.
-func (p *Log) treeDamaged(err error) {
+func (l *Log) reportTree(err error) {
 	wrong := evidence.TileErrors(err)
 	for _, w := range wrong {
-		p.damaged(event.Damage{Kind: event.DamageTree, First: w.First, Last: w.Last, Detail: w.Error()})
+		l.report(event.Damage{Kind: event.DamageTree, First: w.First, Last: w.Last, Detail: w.Error()})
 	}
 	if len(wrong) == 0 {
-		p.damaged(event.Damage{Kind: event.DamageTree, Detail: err.Error()})
+		l.report(event.Damage{Kind: event.DamageTree, Detail: err.Error()})
 	}
 }
 
-// idle is how many times as long as it worked a check rests, unless somebody waits for
+// restFactor is how many times as long as it worked a check rests, unless somebody waits for
 // it; idler applies while records are being stored or the index is being rebuilt.
 const (
-	idle  = 3
-	idler = 20
+	restFactor     = 3
+	restFactorBusy = 20
 )
 
 // pace slows a check down to a quarter of one processor, to leave the rest to reports,
 // and updates its progress.
-func (p *Log) pace() func(ctx context.Context, through uint64, worked time.Duration) {
+func (l *Log) pace() func(ctx context.Context, through uint64, worked time.Duration) {
 	return func(ctx context.Context, through uint64, worked time.Duration) {
-		p.checks.mu.Lock()
-		p.checks.state.Checked = through
-		p.checks.mu.Unlock()
+		l.checks.mu.Lock()
+		l.checks.state.Checked = through
+		l.checks.mu.Unlock()
 		switch {
-		case p.checks.isHurried():
-		case p.deps.Index.IsIndexBehind(), p.deps.Bus.IsWriting():
-			p.checks.rest(ctx, idler*worked)
+		case l.checks.isHurried():
+		case l.deps.Index.IsIndexBehind(), l.deps.Stream.IsWriting():
+			l.checks.rest(ctx, restFactorBusy*worked)
 		default:
-			p.checks.rest(ctx, idle*worked)
+			l.checks.rest(ctx, restFactor*worked)
 		}
 	}
 }
@@ -215,22 +215,22 @@ func (p *Log) pace() func(ctx context.Context, through uint64, worked time.Durat
 // compare checks the certified records from…to against their entries in the tree, and
 // records those that were changed as damage. paced is called after each batch and may be
 // nil.
-func (p *Log) compare(ctx context.Context, from, to uint64, paced func(context.Context, uint64, time.Duration)) error {
+func (l *Log) compare(ctx context.Context, from, to uint64, paced func(context.Context, uint64, time.Duration)) error {
 	next, began := from, clock.Steady()
 	hold := func(batch []event.Stored) error {
 		for len(batch) > 0 {
 			n := unbroken(batch)
-			if err := p.VerifyAbsent(ctx, next, batch[0].Sequence-1); err != nil {
+			if err := l.VerifyAbsent(ctx, next, batch[0].Sequence-1); err != nil {
 				return err
 			}
 			next = batch[n-1].Sequence + 1
-			entries, err := p.entries(batch[0].Sequence, next-1)
+			entries, err := l.entries(batch[0].Sequence, next-1)
 			if err != nil {
 				return err
 			}
 			for i, entry := range entries {
 				if batch[i].Entry() != entry {
-					p.damaged(changed(batch[i].Sequence))
+					l.report(changed(batch[i].Sequence))
 				}
 			}
 			batch = batch[n:]
@@ -243,14 +243,14 @@ func (p *Log) compare(ctx context.Context, from, to uint64, paced func(context.C
 	}
 	for ; from <= to; from += compareRun {
 		lead := bus.Ahead
-		if paced != nil && !p.checks.isHurried() {
+		if paced != nil && !l.checks.isHurried() {
 			lead = bus.AheadGently
 		}
-		if err := p.deps.Bus.Range(ctx, from, min(to, from+compareRun-1), lead, hold); err != nil {
+		if err := l.deps.Stream.Range(ctx, from, min(to, from+compareRun-1), lead, hold); err != nil {
 			return err
 		}
 	}
-	return p.VerifyAbsent(ctx, next, to)
+	return l.VerifyAbsent(ctx, next, to)
 }
 
 // compareRun is how many records are read before isHurried is checked again.
@@ -271,17 +271,17 @@ func changed(record uint64) event.Damage {
 
 // entries returns those of the records from…to, or nil if the tiles are damaged, which is
 // recorded. If tiles are gone the error is errTilesGone.
-func (p *Log) entries(from, to uint64) ([]evidence.Hash, error) {
+func (l *Log) entries(from, to uint64) ([]evidence.Hash, error) {
 	entries := make([]evidence.Hash, 0, to-from+1)
-	for entry, err := range evidence.Entries(p.folder, from-1, to) {
+	for entry, err := range evidence.Entries(l.folder, from-1, to) {
 		if cannot := unreadable(err); cannot != nil {
 			return nil, cannot
 		}
-		if p.areGone(err) {
-			return nil, p.tilesGone(err)
+		if l.onlyMissing(err) {
+			return nil, l.requestRebuild(err)
 		}
 		if len(evidence.TileErrors(err)) > 0 {
-			p.treeDamaged(err)
+			l.reportTree(err)
 			return nil, nil
 		}
 		if err != nil {
@@ -294,24 +294,24 @@ func (p *Log) entries(from, to uint64) ([]evidence.Hash, error) {
 
 // VerifyAbsent checks that removals account for the records from…to, which are not in the
 // stream.
-func (p *Log) VerifyAbsent(ctx context.Context, from, to uint64) error {
+func (l *Log) VerifyAbsent(ctx context.Context, from, to uint64) error {
 	for ; from <= to; from += event.MaxRemoved {
 		last := min(to, from+event.MaxRemoved-1)
-		entries, err := p.entries(from, last)
+		entries, err := l.entries(from, last)
 		if err != nil {
 			return err
 		}
-		if err := p.absentRun(ctx, from, last, entries); err != nil {
+		if err := l.absentRun(ctx, from, last, entries); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (p *Log) absentRun(ctx context.Context, from, to uint64, entries []evidence.Hash) error {
+func (l *Log) absentRun(ctx context.Context, from, to uint64, entries []evidence.Hash) error {
 	lost := uint64(0) // the first of a run without a removal
 	for record := from; record <= to; record++ {
-		removal, at, err := p.removals.known(ctx, p.deps.Bus, record)
+		removal, at, err := l.removals.known(ctx, l.deps.Stream, record)
 		switch {
 		case errors.Is(err, errNotRemoved):
 			if lost == 0 {
@@ -322,18 +322,18 @@ func (p *Log) absentRun(ctx context.Context, from, to uint64, entries []evidence
 			return err
 		}
 		if lost > 0 {
-			if err := p.gone(ctx, lost, record-1); err != nil {
+			if err := l.reportMissing(ctx, lost, record-1); err != nil {
 				return err
 			}
 			lost = 0
 		}
 		if h, _ := removal.Entry(record); entries != nil && h != entries[record-from] {
-			p.damaged(event.Damage{Kind: event.DamageChanged, First: record, Last: record, Detail: fmt.Sprintf(
+			l.report(event.Damage{Kind: event.DamageChanged, First: record, Last: record, Detail: fmt.Sprintf(
 				"its removal, record %d, names another entry than was certified", at)})
 		}
 	}
 	if lost > 0 {
-		return p.gone(ctx, lost, to)
+		return l.reportMissing(ctx, lost, to)
 	}
 	return nil
 }
@@ -341,78 +341,78 @@ func (p *Log) absentRun(ctx context.Context, from, to uint64, entries []evidence
 // gone records damage for missing records without a removal, once the engine itself
 // confirms that they are not there: that they were not delivered proves nothing. On
 // ErrUnavailable the check must be repeated.
-func (p *Log) gone(ctx context.Context, first, last uint64) error {
-	if err := p.removals.load(ctx, p.deps.Bus); err != nil {
+func (l *Log) reportMissing(ctx context.Context, first, last uint64) error {
+	if err := l.removals.load(ctx, l.deps.Stream); err != nil {
 		return err
 	}
 	for record := first; record <= last; record++ {
-		if p.removals.has(record) {
+		if l.removals.has(record) {
 			return fmt.Errorf("ledger: record %d was removed meanwhile: %w", record, bus.ErrUnavailable)
 		}
 	}
-	s, err := p.deps.Bus.From(ctx, first)
+	s, err := l.deps.Stream.From(ctx, first)
 	switch {
 	case err != nil && !errors.Is(err, bus.ErrNotFound):
 		return err
 	case err == nil && s.Sequence <= last:
 		return fmt.Errorf("ledger: record %d is there and was not handed over: %w", s.Sequence, bus.ErrUnavailable)
 	}
-	p.damaged(missing(first, last))
+	l.report(missing(first, last))
 	return nil
 }
 
-// holdRemovals checks the removals up to a certified record against the tree, each once:
+// checkRemovals checks the removals up to a certified record against the tree, each once:
 // a removal that names another entry than was certified is damage.
-func (p *Log) holdRemovals(ctx context.Context, upTo uint64) error {
-	for _, r := range p.removals.all() {
-		if r.record <= p.verified || r.record > upTo {
+func (l *Log) checkRemovals(ctx context.Context, upTo uint64) error {
+	for _, r := range l.removals.all() {
+		if r.record <= l.verified || r.record > upTo {
 			continue
 		}
-		removal, err := p.removals.read(ctx, p.deps.Bus, r.record)
+		removal, err := l.removals.read(ctx, l.deps.Stream, r.record)
 		if err != nil {
 			return err
 		}
-		entries, err := p.entries(r.first, r.last)
+		entries, err := l.entries(r.first, r.last)
 		if err != nil {
 			return err
 		}
 		for i, entry := range entries {
 			record := r.first + uint64(i)
 			if h, removed := removal.Entry(record); removed && h != entry {
-				p.damaged(event.Damage{Kind: event.DamageChanged, First: record, Last: record, Detail: fmt.Sprintf(
+				l.report(event.Damage{Kind: event.DamageChanged, First: record, Last: record, Detail: fmt.Sprintf(
 					"its removal, record %d, names another entry than was certified", r.record)})
 			}
 		}
 	}
-	p.verified = max(p.verified, upTo)
+	l.verified = max(l.verified, upTo)
 	return nil
 }
 
 // Verify checks every record that is read to be shown, so that a certified record that was
 // changed is found at once.
-func (p *Log) Verify(records ...event.Stored) {
-	size := p.Readable()
+func (l *Log) Verify(records ...event.Stored) {
+	size := l.Readable()
 	for _, s := range records {
 		if s.Wire == "" || s.Sequence > size {
 			continue
 		}
-		if entry, ok := p.entryOf(s.Sequence); ok && s.Entry() != entry {
-			p.damaged(changed(s.Sequence))
+		if entry, ok := l.entryOf(s.Sequence); ok && s.Entry() != entry {
+			l.report(changed(s.Sequence))
 		}
 	}
 }
 
 // shown checks the records that a story shows; a missing record has only its sequence.
-func (p *Log) shown(ctx context.Context, records []event.Stored) {
-	p.Verify(records...)
-	size := p.Readable()
+func (l *Log) shown(ctx context.Context, records []event.Stored) {
+	l.Verify(records...)
+	size := l.Readable()
 	for _, s := range records {
 		if s.Wire != "" || s.Sequence > size {
 			continue
 		}
-		if _, _, err := p.removals.of(ctx, p.deps.Bus, s.Sequence); errors.Is(err, errNotRemoved) {
-			if err := p.gone(ctx, s.Sequence, s.Sequence); err != nil {
-				p.deps.Log.Warn("a record did not come", zap.Error(err))
+		if _, _, err := l.removals.of(ctx, l.deps.Stream, s.Sequence); errors.Is(err, errNotRemoved) {
+			if err := l.reportMissing(ctx, s.Sequence, s.Sequence); err != nil {
+				l.deps.Log.Warn("a record did not come", zap.Error(err))
 			}
 		}
 	}
@@ -420,8 +420,8 @@ func (p *Log) shown(ctx context.Context, records []event.Stored) {
 
 // Audit returns the progress of the check of the whole record, and starts one if the last
 // has no greater id than the caller knows.
-func (p *Log) Audit(_ context.Context, q api.AuditRequest) (api.AuditAnswer, error) {
-	c := &p.checks
+func (l *Log) Audit(_ context.Context, q api.AuditRequest) (api.AuditAnswer, error) {
+	c := &l.checks
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.state.Running || c.state.ID <= q.After {
@@ -436,7 +436,7 @@ func (p *Log) Audit(_ context.Context, q api.AuditRequest) (api.AuditAnswer, err
 	}
 	answer := c.state
 	if answer.Running {
-		answer.Damage = p.found()
+		answer.Damage = l.found()
 	}
 	return answer, nil
 }

@@ -175,7 +175,7 @@ func TestBitsFlippedAndTailsCut(t *testing.T) {
 		require.Equal(t, before, w.log.Last(), "the last good checkpoint stands")
 		require.FileExists(t, filepath.Join(w.own(), damageFile))
 		if lost[len(lost)-1] == 9000 && slices.ContainsFunc(damage, func(d event.Damage) bool { return d.Kind == event.DamageCut }) {
-			require.True(t, w.log.Held(), "new records would take the places of certified ones")
+			require.True(t, w.log.IsFrozen(), "new records would take the places of certified ones")
 		}
 		w.stop()
 	}
@@ -206,7 +206,7 @@ func TestDamage(t *testing.T) {
 		do          func(w *world)
 		kind        string
 		first, last uint64
-		held        bool
+		frozen      bool
 	}{
 		"a stream put back from an older copy": {
 			func(w *world) { replace(older.nats(), w.nats()) }, event.DamageCut, 601, 1000, true},
@@ -249,12 +249,12 @@ func TestDamage(t *testing.T) {
 			require.True(t, slices.ContainsFunc(damage, func(d event.Damage) bool {
 				return d.Kind == c.kind && d.First == c.first && d.Last == c.last && d.Detail != "" && !d.FoundAt.IsZero()
 			}), "%+v", damage)
-			require.Equal(t, c.held, w.log.Held())
+			require.Equal(t, c.frozen, w.log.IsFrozen())
 			require.Equal(t, cp, w.log.Last(), "the last good checkpoint stands")
 			state := w.state()
 			require.NotEmpty(t, state.Damage)
 			require.NotEmpty(t, w.audited().Damage)
-			if !c.held {
+			if !c.frozen {
 				w.write(1)
 				time.Sleep(150 * time.Millisecond)
 				require.Equal(t, cp, w.log.Last(), "certification has stopped")
@@ -306,12 +306,12 @@ func TestARecordWithoutAReadIsNotMissing(t *testing.T) {
 	w := newWorld(t)
 	w.write(20)
 	w.certified()
-	require.ErrorIs(t, w.log.gone(ledgertest.Anyone(t), 5, 9), bus.ErrUnavailable)
+	require.ErrorIs(t, w.log.reportMissing(ledgertest.Anyone(t), 5, 9), bus.ErrUnavailable)
 	require.Empty(t, w.log.Damage())
 	for record := range uint64(5) {
 		require.NoError(t, w.env.Bus.Remove(ledgertest.Anyone(t), 5+record))
 	}
-	require.NoError(t, w.log.gone(ledgertest.Anyone(t), 5, 9))
+	require.NoError(t, w.log.reportMissing(ledgertest.Anyone(t), 5, 9))
 	require.NotEmpty(t, w.log.Damage())
 }
 
@@ -331,11 +331,11 @@ func TestACutWhileRunning(t *testing.T) {
 	require.NoError(t, err)
 	other := bustest.Join(t, w.env, clock.System{}, event.Real)
 	for _, b := range []*bus.Bus{w.env.Bus, other.Bus} {
-		require.Eventually(t, func() bool { return b.Held() == TakesNothing }, 30*time.Second, 5*time.Millisecond)
+		require.Eventually(t, func() bool { return b.Held() == FrozenReply }, 30*time.Second, 5*time.Millisecond)
 		_, err = b.Commit(ledgertest.Anyone(t), []event.Record{ledgertest.Must(event.NewRecord("incident.accepted.grid-east.x.r", ledgertest.Nine, "", 1))})
-		require.Equal(t, bus.Frozen(TakesNothing), err)
+		require.Equal(t, bus.Frozen(FrozenReply), err)
 	}
-	require.True(t, w.log.Held())
+	require.True(t, w.log.IsFrozen())
 	state := w.state()
 	require.EqualValues(t, 50, state.Size, "the last good checkpoint stands")
 	require.Equal(t, event.DamageCut, state.Damage[0].Kind)

@@ -9,18 +9,18 @@ import (
 
 // Fetch reads records to be shown or proved, in the order of seqs, and compares the
 // certified ones with the tree. A missing one has only its sequence.
-func (p *Log) Fetch(ctx context.Context, seqs []uint64) ([]event.Stored, error) {
-	read, err := p.deps.Bus.GetMany(ctx, seqs)
+func (l *Log) Fetch(ctx context.Context, seqs []uint64) ([]event.Stored, error) {
+	read, err := l.deps.Stream.GetMany(ctx, seqs)
 	if err != nil {
 		return nil, err
 	}
-	p.shown(ctx, read)
+	l.shown(ctx, read)
 	return read, nil
 }
 
 // entryOf returns the entry of a certified record in the tree.
-func (p *Log) entryOf(record uint64) (entry evidence.Hash, ok bool) {
-	entries, err := p.entries(record, record)
+func (l *Log) entryOf(record uint64) (entry evidence.Hash, ok bool) {
+	entries, err := l.entries(record, record)
 	if err != nil || entries == nil {
 		return entry, false
 	}

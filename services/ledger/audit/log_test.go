@@ -114,7 +114,7 @@ func (w *world) nats() string  { return filepath.Join(w.dir, "nats") }
 func (w *world) own() string   { return filepath.Join(w.dir, "ledger") }
 func (w *world) tiles() string { return filepath.Join(w.own(), logFolder) }
 func (w *world) deps() Deps {
-	return Deps{Bus: w.env.Bus, Endpoints: w.env.Endpoints, Index: noIndex{}, Clock: clock.System{}, Log: w.env.Log, Dir: w.own(), Keep: w.keep, Articles: w.articles, Alone: true}
+	return Deps{Stream: w.env.Bus, Callers: w.env.Endpoints, Index: noIndex{}, Clock: clock.System{}, Log: w.env.Log, Dir: w.own(), Keep: w.keep, Articles: w.articles, Alone: true}
 }
 
 func (w *world) start() {

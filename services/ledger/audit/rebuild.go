@@ -18,29 +18,29 @@ import (
 // tree is rebuilt from the stream, and must give the root that was signed.
 var errTilesGone = errors.New("tiles of the tree are gone: it is rebuilt from the stream")
 
-// areGone reports whether all tiles that an error names are missing, none is changed, and
+// onlyMissing reports whether all tiles that an error names are missing, none is changed, and
 // the tree can be rebuilt: not if the record is damaged, or may be.
-func (p *Log) areGone(err error) bool {
+func (l *Log) onlyMissing(err error) bool {
 	wrong := evidence.TileErrors(err)
 	for _, tile := range wrong {
 		if !errors.Is(tile, fs.ErrNotExist) {
 			return false
 		}
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(wrong) > 0 && len(p.damage) == 0 && !p.doubt
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(wrong) > 0 && len(l.damage) == 0 && !l.uncleared
 }
 
-// tilesGone requests a rebuild of the tree, unless one is running, and returns
+// requestRebuild requests a rebuild of the tree, unless one is running, and returns
 // errTilesGone.
-func (p *Log) tilesGone(err error) error {
-	p.treeMu.Lock()
-	rebuilding := p.floor.Size > 0
-	p.treeMu.Unlock()
+func (l *Log) requestRebuild(err error) error {
+	l.treeMu.Lock()
+	rebuilding := l.target.Size > 0
+	l.treeMu.Unlock()
 	if !rebuilding {
 		select {
-		case p.lost <- err:
+		case l.missingTiles <- err:
 		default:
 		}
 	}
@@ -48,38 +48,38 @@ func (p *Log) tilesGone(err error) error {
 }
 
 // forgetTree starts a new tree, which must give the root of the last checkpoint.
-func (p *Log) forgetTree(err error) {
-	p.deps.Log.Error("tiles of the tree are gone; the tree is rebuilt from the stream", zap.Error(err))
-	floor := p.Last()
-	p.treeMu.Lock()
-	p.tree, p.written, p.floor = nil, 0, floor
-	p.treeMu.Unlock()
+func (l *Log) forgetTree(err error) {
+	l.deps.Log.Error("tiles of the tree are gone; the tree is rebuilt from the stream", zap.Error(err))
+	target := l.Last()
+	l.treeMu.Lock()
+	l.tree, l.written, l.target = nil, 0, target
+	l.treeMu.Unlock()
 	select {
-	case <-p.lost:
+	case <-l.missingTiles:
 	default:
 	}
-	if err := p.openTree(); err != nil { // certify tries again
-		p.stall(err)
+	if err := l.openTree(); err != nil { // certify tries again
+		l.setFailure(err)
 	}
 }
 
 // guardTiles watches the tiles and the checkpoint beside them, so that their loss is
 // noticed although nothing reads them. sign writes a lost checkpoint again.
-func (p *Log) guardTiles(ctx context.Context, grown chan<- struct{}) error {
+func (l *Log) guardTiles(ctx context.Context, grown chan<- struct{}) error {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
 		select {
-		case err := <-p.lost:
+		case err := <-l.missingTiles:
 			return fmt.Errorf("%w (%w)", errTilesGone, err)
 		case <-tick.C:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		if _, err := os.Stat(filepath.Join(string(p.folder), "tile")); errors.Is(err, fs.ErrNotExist) && p.Readable() > 0 {
+		if _, err := os.Stat(filepath.Join(string(l.folder), "tile")); errors.Is(err, fs.ErrNotExist) && l.Readable() > 0 {
 			return fmt.Errorf("%w (%w)", errTilesGone, err)
 		}
-		if _, err := os.Stat(filepath.Join(string(p.folder), checkpointFile)); errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(filepath.Join(string(l.folder), checkpointFile)); errors.Is(err, fs.ErrNotExist) {
 			select {
 			case grown <- struct{}{}:
 			default:
@@ -89,8 +89,8 @@ func (p *Log) guardTiles(ctx context.Context, grown chan<- struct{}) error {
 }
 
 // restoreCheckpoint writes the last checkpoint beside the tree if it is missing.
-func (p *Log) restoreCheckpoint(cp evidence.Checkpoint) error {
-	path := filepath.Join(string(p.folder), checkpointFile)
+func (l *Log) restoreCheckpoint(cp evidence.Checkpoint) error {
+	path := filepath.Join(string(l.folder), checkpointFile)
 	if _, err := os.Stat(path); cp.Note == "" || !errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -98,22 +98,22 @@ func (p *Log) restoreCheckpoint(cp evidence.Checkpoint) error {
 }
 
 // stall notes why nothing is certified at the moment; nil: certification works.
-func (p *Log) stall(err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.stalled = err
+func (l *Log) setFailure(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failure = err
 }
 
 // CertificationFailure returns why nothing is certified at the moment although the record
 // is not damaged. It returns nil while certification works.
-func (p *Log) CertificationFailure() error {
-	p.treeMu.Lock()
-	rebuilding := p.floor.Size > 0
-	p.treeMu.Unlock()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.stalled == nil && rebuilding {
+func (l *Log) CertificationFailure() error {
+	l.treeMu.Lock()
+	rebuilding := l.target.Size > 0
+	l.treeMu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.failure == nil && rebuilding {
 		return errTilesGone
 	}
-	return p.stalled
+	return l.failure
 }

@@ -35,7 +35,7 @@ var errNotRemoved = errors.New("no removal speaks of the record")
 const removalsAtOnce = 50
 
 // load reads the removals that are not known yet.
-func (r *removals) load(ctx context.Context, b *bus.Bus) error {
+func (r *removals) load(ctx context.Context, b Removals) error {
 	for {
 		r.mu.Lock()
 		from := r.through + 1
@@ -112,7 +112,7 @@ func (r *removals) all() []run {
 
 // of returns the removal that covers a record, and its sequence; errNotRemoved if there
 // is none.
-func (r *removals) of(ctx context.Context, b *bus.Bus, record uint64) (*event.Removal, uint64, error) {
+func (r *removals) of(ctx context.Context, b Removals, record uint64) (*event.Removal, uint64, error) {
 	removal, at, err := r.known(ctx, b, record)
 	if !errors.Is(err, errNotRemoved) {
 		return removal, at, err
@@ -123,7 +123,7 @@ func (r *removals) of(ctx context.Context, b *bus.Bus, record uint64) (*event.Re
 	return r.known(ctx, b, record)
 }
 
-func (r *removals) known(ctx context.Context, b *bus.Bus, record uint64) (*event.Removal, uint64, error) {
+func (r *removals) known(ctx context.Context, b Removals, record uint64) (*event.Removal, uint64, error) {
 	if !r.has(record) {
 		return nil, 0, errNotRemoved
 	}
@@ -157,7 +157,7 @@ func (r *removals) candidates(record uint64) (at []uint64) {
 	return at
 }
 
-func (r *removals) read(ctx context.Context, b *bus.Bus, at uint64) (*event.Removal, error) {
+func (r *removals) read(ctx context.Context, b Removals, at uint64) (*event.Removal, error) {
 	r.mu.Lock()
 	recent, of := r.recent, r.at
 	r.mu.Unlock()
@@ -182,7 +182,7 @@ func (r *removals) read(ctx context.Context, b *bus.Bus, at uint64) (*event.Remo
 }
 
 // entry returns the hash of a removed record's entry, or errNotRemoved.
-func (r *removals) entry(ctx context.Context, b *bus.Bus, record uint64) (evidence.Hash, error) {
+func (r *removals) entry(ctx context.Context, b Removals, record uint64) (evidence.Hash, error) {
 	removal, _, err := r.of(ctx, b, record)
 	if err != nil {
 		return evidence.Hash{}, err

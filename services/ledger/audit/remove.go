@@ -26,7 +26,7 @@ func refuse(path, format string, args ...any) error {
 const maxText = 1 << 10
 
 // words returns what is wrong with the texts that a removal needs.
-func words(texts map[string]string) error {
+func checkTexts(texts map[string]string) error {
 	var faults []fault.Detail
 	for path, text := range texts {
 		switch {
@@ -45,49 +45,49 @@ func words(texts map[string]string) error {
 
 // Remove removes one record by order. The removal is a record of its own, with the hash
 // of the entry; it is on disk and certified before anything is erased.
-func (p *Log) Remove(ctx context.Context, q api.RemoveRequest, req endpoint.Request) (api.RemoveAnswer, error) {
-	if err := words(map[string]string{"$.order": q.Order, "$.officer": q.Officer}); err != nil {
+func (l *Log) Remove(ctx context.Context, q api.RemoveRequest, req endpoint.Request) (api.RemoveAnswer, error) {
+	if err := checkTexts(map[string]string{"$.order": q.Order, "$.officer": q.Officer}); err != nil {
 		return api.RemoveAnswer{}, err
 	}
 	if len(q.Reason) > maxText {
 		return api.RemoveAnswer{}, refuse("$.reason", "is longer than %d bytes", maxText)
 	}
-	p.removing.Lock()
-	defer p.removing.Unlock()
-	if _, at, err := p.removals.of(ctx, p.deps.Bus, q.Record); err == nil {
-		if err := p.finish(ctx, at); err != nil {
+	l.removing.Lock()
+	defer l.removing.Unlock()
+	if _, at, err := l.removals.of(ctx, l.deps.Stream, q.Record); err == nil {
+		if err := l.finish(ctx, at); err != nil {
 			return api.RemoveAnswer{}, err
 		}
-		return p.confirmed(ctx, api.RemoveAnswer{Status: event.StatusDuplicate, Record: at}, q.Record)
+		return l.confirmErased(ctx, api.RemoveAnswer{Status: event.StatusDuplicate, Record: at}, q.Record)
 	} else if !errors.Is(err, errNotRemoved) {
 		return api.RemoveAnswer{}, err
 	}
-	s, err := p.removable(ctx, q.Record)
+	s, err := l.removable(ctx, q.Record)
 	if err != nil {
 		return api.RemoveAnswer{}, err
 	}
 	a := event.ParseSubject(s.Subject)
-	copies, err := p.copies(ctx, a, q.Record)
+	copies, err := l.related(ctx, a, q.Record)
 	if err != nil {
 		return api.RemoveAnswer{}, err
 	}
 	removal := event.Removal{
 		First: q.Record, Entries: []evidence.Hash{s.Entry()}, Basis: event.BasisOrder, Order: q.Order, Officer: q.Officer, Reason: q.Reason,
-		At: p.deps.Clock.Now(), Operator: a.Operator, Incident: a.Incident, Type: a.Kind, Subject: event.SubjectHash(s.Subject),
+		At: l.deps.Clock.Now(), Operator: a.Operator, Incident: a.Incident, Type: a.Kind, Subject: event.SubjectHash(s.Subject),
 	}
-	if removal.Signed, err = p.signed(ctx, req, removal); err != nil {
+	if removal.Signed, err = l.signed(ctx, req, removal); err != nil {
 		return api.RemoveAnswer{}, err
 	}
-	answer, err := p.commit(ctx, removal)
+	answer, err := l.commit(ctx, removal)
 	if answer.Copies = copies; err != nil {
 		return answer, err
 	}
-	return p.confirmed(ctx, answer, q.Record)
+	return l.confirmErased(ctx, answer, q.Record)
 }
 
 // confirmed returns the answer once the record is gone.
-func (p *Log) confirmed(ctx context.Context, answer api.RemoveAnswer, record uint64) (api.RemoveAnswer, error) {
-	_, err := p.deps.Bus.Get(ctx, record)
+func (l *Log) confirmErased(ctx context.Context, answer api.RemoveAnswer, record uint64) (api.RemoveAnswer, error) {
+	_, err := l.deps.Stream.Get(ctx, record)
 	if errors.Is(err, bus.ErrNotFound) {
 		return answer, nil
 	}
@@ -98,16 +98,16 @@ func (p *Log) confirmed(ctx context.Context, answer api.RemoveAnswer, record uin
 }
 
 // removable returns a certified record that may be removed by order.
-func (p *Log) removable(ctx context.Context, record uint64) (s event.Stored, err error) {
-	switch cp := p.covers(ctx, record); {
-	case p.isDamaged():
+func (l *Log) removable(ctx context.Context, record uint64) (s event.Stored, err error) {
+	switch cp := l.covers(ctx, record); {
+	case l.isDamaged():
 		return s, refuse("$", "the record is damaged: nothing is removed from it")
 	case record == 0 || record > cp.Size:
 		return s, refuse("$.record", "no record %d is certified; the last one is %d", record, cp.Size)
 	}
-	s, err = p.deps.Bus.Get(ctx, record)
+	s, err = l.deps.Stream.Get(ctx, record)
 	if errors.Is(err, bus.ErrNotFound) {
-		if err := p.gone(ctx, record, record); err != nil {
+		if err := l.reportMissing(ctx, record, record); err != nil {
 			return s, err
 		}
 		return s, refuse("$.record", "record %d is missing, and no removal says so", record)
@@ -115,7 +115,7 @@ func (p *Log) removable(ctx context.Context, record uint64) (s event.Stored, err
 	if err != nil {
 		return s, err
 	}
-	if p.Verify(s); p.isDamaged() {
+	if l.Verify(s); l.isDamaged() {
 		return s, refuse("$.record", "record %d is not what was certified", record)
 	}
 	a := event.ParseSubject(s.Subject)
@@ -125,7 +125,7 @@ func (p *Log) removable(ctx context.Context, record uint64) (s event.Stored, err
 	if a.Kind != event.KindGraded {
 		return s, nil
 	}
-	last, err := p.deps.Bus.Last(ctx, "incident.graded."+a.Operator+"."+a.Incident+".*")
+	last, err := l.deps.Stream.Last(ctx, "incident.graded."+a.Operator+"."+a.Incident+".*")
 	if err == nil && last.Sequence == record {
 		return s, refuse("$.record", "record %d is the incident's last revision, on which later ones build: have the operator correct the report first, then remove it", record)
 	}
@@ -134,10 +134,10 @@ func (p *Log) removable(ctx context.Context, record uint64) (s event.Stored, err
 
 // copies returns the other records of an incident that may repeat the contents of this
 // one.
-func (p *Log) copies(ctx context.Context, a event.Address, but uint64) ([]uint64, error) {
+func (l *Log) related(ctx context.Context, a event.Address, but uint64) ([]uint64, error) {
 	var out []uint64
 	for _, filter := range []string{"incident.*." + a.Operator + "." + a.Incident + ".*", "incident.*.*." + a.Operator + "." + a.Incident + ".*"} {
-		subjects, err := p.deps.Bus.Subjects(ctx, filter)
+		subjects, err := l.deps.Stream.Subjects(ctx, filter)
 		if err != nil {
 			return nil, err
 		}
@@ -145,7 +145,7 @@ func (p *Log) copies(ctx context.Context, a event.Address, but uint64) ([]uint64
 			if kind, _ := event.KindOf(event.ParseSubject(subject).Kind); kind.NoContent {
 				continue
 			}
-			s, err := p.deps.Bus.Last(ctx, subject)
+			s, err := l.deps.Stream.Last(ctx, subject)
 			if err != nil && !errors.Is(err, bus.ErrNotFound) {
 				return nil, err
 			}
@@ -159,12 +159,12 @@ func (p *Log) copies(ctx context.Context, a event.Address, but uint64) ([]uint64
 }
 
 // commit stores a removal and erases what it removes.
-func (p *Log) commit(ctx context.Context, removal event.Removal) (api.RemoveAnswer, error) {
+func (l *Log) commit(ctx context.Context, removal event.Removal) (api.RemoveAnswer, error) {
 	r, err := event.NewRecord(event.RemovedSubject(removal.First), removal.At, "", removal)
 	if err != nil {
 		return api.RemoveAnswer{}, err
 	}
-	results, err := p.deps.Bus.Commit(ctx, []event.Record{r})
+	results, err := l.deps.Stream.Commit(ctx, []event.Record{r})
 	if err != nil {
 		return api.RemoveAnswer{}, err
 	}
@@ -172,42 +172,42 @@ func (p *Log) commit(ctx context.Context, removal event.Removal) (api.RemoveAnsw
 	if results[0].Existing != nil {
 		answer.Status = event.StatusDuplicate
 	}
-	if err := p.removals.load(ctx, p.deps.Bus); err != nil {
+	if err := l.removals.load(ctx, l.deps.Stream); err != nil {
 		return api.RemoveAnswer{}, err
 	}
-	p.deps.Log.Warn("records are removed", zap.Uint64("first", removal.First), zap.Uint64("records", removal.Count()),
+	l.deps.Log.Warn("records are removed", zap.Uint64("first", removal.First), zap.Uint64("records", removal.Count()),
 		zap.String("why", removal.Basis), zap.String("order", removal.Order), zap.String("officer", removal.Officer), zap.Uint64("removal", answer.Record))
-	return answer, p.finish(ctx, answer.Record)
+	return answer, l.finish(ctx, answer.Record)
 }
 
 // finish erases what a certified removal names. It may be repeated.
-func (p *Log) finish(ctx context.Context, at uint64) error {
-	if cp := p.covers(ctx, at); cp.Size < at {
+func (l *Log) finish(ctx context.Context, at uint64) error {
+	if cp := l.covers(ctx, at); cp.Size < at {
 		return fmt.Errorf("ledger: removal %d is not certified yet: %w", at, bus.ErrUnavailable)
 	}
-	removal, err := p.removals.read(ctx, p.deps.Bus, at)
+	removal, err := l.removals.read(ctx, l.deps.Stream, at)
 	if err != nil {
 		return err
 	}
-	return p.erase(ctx, removal)
+	return l.erase(ctx, removal)
 }
 
 // erase erases the records that a removal names from the stream. A record that differs
 // from the removal's entry stays.
-func (p *Log) erase(ctx context.Context, removal *event.Removal) error {
-	return p.deps.Bus.Range(ctx, removal.First, removal.Last(), bus.Ahead, func(batch []event.Stored) error {
+func (l *Log) erase(ctx context.Context, removal *event.Removal) error {
+	return l.deps.Stream.Range(ctx, removal.First, removal.Last(), bus.Ahead, func(batch []event.Stored) error {
 		for _, s := range batch {
 			entry, removed := removal.Entry(s.Sequence)
 			if !removed {
 				continue
 			}
 			if entry != s.Entry() {
-				p.damaged(event.Damage{Kind: event.DamageChanged, First: s.Sequence, Last: s.Sequence, Detail: "a removal names another entry than the record has; it stays"})
+				l.report(event.Damage{Kind: event.DamageChanged, First: s.Sequence, Last: s.Sequence, Detail: "a removal names another entry than the record has; it stays"})
 				continue
 			}
-			take := p.deps.Bus.Remove // archived records are exported, unchanged
+			take := l.deps.Stream.Remove // archived records are exported, unchanged
 			if removal.Basis != event.BasisRetention {
-				take = p.deps.Bus.Erase
+				take = l.deps.Stream.Erase
 			}
 			if err := take(ctx, s.Sequence); err != nil {
 				return err
@@ -219,26 +219,26 @@ func (p *Log) erase(ctx context.Context, removal *event.Removal) error {
 
 // eraseUnfinished finishes interrupted removals: if the engine has more records than it
 // should, some were not erased.
-func (p *Log) eraseUnfinished(ctx context.Context) error {
-	if err := p.removals.load(ctx, p.deps.Bus); err != nil {
+func (l *Log) eraseUnfinished(ctx context.Context) error {
+	if err := l.removals.load(ctx, l.deps.Stream); err != nil {
 		return err
 	}
-	for _, r := range p.removals.all() {
-		if r.record > p.Last().Size {
+	for _, r := range l.removals.all() {
+		if r.record > l.Last().Size {
 			continue // nothing is erased before its removal is certified
 		}
-		state, err := p.deps.Bus.State(ctx)
+		state, err := l.deps.Stream.State(ctx)
 		if err != nil {
 			return err
 		}
-		if state.Messages+p.removals.total() <= state.Last {
+		if state.Messages+l.removals.total() <= state.Last {
 			return nil
 		}
-		removal, err := p.removals.read(ctx, p.deps.Bus, r.record)
+		removal, err := l.removals.read(ctx, l.deps.Stream, r.record)
 		if err != nil {
 			return err
 		}
-		if err := p.erase(ctx, removal); err != nil {
+		if err := l.erase(ctx, removal); err != nil {
 			return err
 		}
 	}
@@ -247,29 +247,29 @@ func (p *Log) eraseUnfinished(ctx context.Context) error {
 
 // Archive removes a part of what is old and exported: see part. The hashes stay, in the
 // removal and in the tree.
-func (p *Log) Archive(ctx context.Context, q api.ArchiveRequest, req endpoint.Request) (api.RemoveAnswer, error) {
+func (l *Log) Archive(ctx context.Context, q api.ArchiveRequest, req endpoint.Request) (api.RemoveAnswer, error) {
 	texts := map[string]string{"$.officer": q.Officer, "$.export": q.Export}
 	if q.Try {
 		delete(texts, "$.export") // nothing is exported yet
 	}
-	if err := words(texts); err != nil {
+	if err := checkTexts(texts); err != nil {
 		return api.RemoveAnswer{}, err
 	}
-	if q.First == 0 || q.Last < q.First || q.Last > p.Last().Size {
-		return api.RemoveAnswer{}, refuse("$.last", "%d to %d is no range of certified records; the last one is %d", q.First, q.Last, p.Last().Size)
+	if q.First == 0 || q.Last < q.First || q.Last > l.Last().Size {
+		return api.RemoveAnswer{}, refuse("$.last", "%d to %d is no range of certified records; the last one is %d", q.First, q.Last, l.Last().Size)
 	}
-	if p.isDamaged() {
+	if l.isDamaged() {
 		return api.RemoveAnswer{}, refuse("$", "the record is damaged: nothing is removed from it")
 	}
-	p.removing.Lock()
-	defer p.removing.Unlock()
-	if err := p.eraseUnfinished(ctx); err != nil {
+	l.removing.Lock()
+	defer l.removing.Unlock()
+	if err := l.eraseUnfinished(ctx); err != nil {
 		return api.RemoveAnswer{}, err
 	}
-	before := p.deps.Keep.Before(machine.Now())
-	if s, err := p.deps.Bus.From(ctx, q.Last); err == nil && s.Sequence == q.Last && !s.StoredAt.Before(before) {
+	before := l.deps.Keep.Before(machine.Now())
+	if s, err := l.deps.Stream.From(ctx, q.Last); err == nil && s.Sequence == q.Last && !s.StoredAt.Before(before) {
 		return api.RemoveAnswer{}, refuse("$.last", "record %d was stored at %s: nothing younger than %s is archived (%s)",
-			q.Last, s.StoredAt.In(event.Beijing).Format(time.RFC3339), p.deps.Keep, strings.Join(p.deps.Articles, "; "))
+			q.Last, s.StoredAt.In(event.Beijing).Format(time.RFC3339), l.deps.Keep, strings.Join(l.deps.Articles, "; "))
 	} else if err != nil && !errors.Is(err, bus.ErrNotFound) {
 		return api.RemoveAnswer{}, err
 	}
@@ -277,17 +277,17 @@ func (p *Log) Archive(ctx context.Context, q api.ArchiveRequest, req endpoint.Re
 		return api.RemoveAnswer{Status: event.StatusAccepted}, nil
 	}
 	last := min(q.Last, q.First+event.MaxRemoved-1)
-	removal, kept, err := p.part(ctx, q.First, last, before)
+	removal, kept, err := l.archivable(ctx, q.First, last, before)
 	if err != nil {
 		return api.RemoveAnswer{}, err
 	}
 	answer := api.RemoveAnswer{Status: event.StatusAccepted}
 	if removal.Count() > 0 {
-		removal.Basis, removal.Export, removal.Officer, removal.At = event.BasisRetention, q.Export, q.Officer, p.deps.Clock.Now()
-		if removal.Signed, err = p.signed(ctx, req, removal); err != nil {
+		removal.Basis, removal.Export, removal.Officer, removal.At = event.BasisRetention, q.Export, q.Officer, l.deps.Clock.Now()
+		if removal.Signed, err = l.signed(ctx, req, removal); err != nil {
 			return api.RemoveAnswer{}, err
 		}
-		if answer, err = p.commit(ctx, removal); err != nil {
+		if answer, err = l.commit(ctx, removal); err != nil {
 			return api.RemoveAnswer{}, err
 		}
 	}
@@ -301,17 +301,17 @@ func (p *Log) Archive(ctx context.Context, q api.ArchiveRequest, req endpoint.Re
 // and how many must stay: the rules, the removals, everything of an incident that has
 // younger records, and the last revision of any other incident, on which a later report
 // would build.
-func (p *Log) part(ctx context.Context, first, last uint64, before time.Time) (event.Removal, uint64, error) {
+func (l *Log) archivable(ctx context.Context, first, last uint64, before time.Time) (event.Removal, uint64, error) {
 	var removal event.Removal
 	kept := uint64(0)
-	alive := map[[2]string]lifeOf{}
-	err := p.deps.Bus.Range(ctx, first, last, bus.Ahead, func(batch []event.Stored) error {
-		p.Verify(batch...)
+	alive := map[[2]string]incidentAge{}
+	err := l.deps.Stream.Range(ctx, first, last, bus.Ahead, func(batch []event.Stored) error {
+		l.Verify(batch...)
 		for _, s := range batch {
-			if p.removals.has(s.Sequence) {
+			if l.removals.has(s.Sequence) {
 				continue // already removed, but not erased yet
 			}
-			needed, err := p.needed(ctx, s, before, alive)
+			needed, err := l.mustKeep(ctx, s, before, alive)
 			if err != nil {
 				return err
 			}
@@ -329,20 +329,20 @@ func (p *Log) part(ctx context.Context, first, last uint64, before time.Time) (e
 		}
 		return nil
 	})
-	if err == nil && p.isDamaged() {
+	if err == nil && l.isDamaged() {
 		err = refuse("$", "the record is damaged: nothing is removed from it")
 	}
 	return removal, kept, err
 }
 
-// lifeOf tells which records of an incident must stay: whether it has younger ones, and
+// incidentAge tells which records of an incident must stay: whether it has younger ones, and
 // its last revision.
-type lifeOf struct {
+type incidentAge struct {
 	young    bool
 	revision uint64
 }
 
-func (p *Log) needed(ctx context.Context, s event.Stored, before time.Time, alive map[[2]string]lifeOf) (bool, error) {
+func (l *Log) mustKeep(ctx context.Context, s event.Stored, before time.Time, alive map[[2]string]incidentAge) (bool, error) {
 	a := event.ParseSubject(s.Subject)
 	switch {
 	case !s.StoredAt.Before(before), a.Kind == event.KindRules, a.Kind == event.KindRemoved:
@@ -354,13 +354,13 @@ func (p *Log) needed(ctx context.Context, s event.Stored, before time.Time, aliv
 	life, known := alive[of]
 	if !known {
 		for _, filter := range []string{"incident.*." + a.Operator + "." + a.Incident + ".*", "incident.*.*." + a.Operator + "." + a.Incident + ".*"} {
-			last, err := p.lastBut(ctx, filter, event.KindRead) // reading an old incident does not make it young
+			last, err := l.lastOtherThan(ctx, filter, event.KindRead) // reading an old incident does not make it young
 			if err != nil && !errors.Is(err, bus.ErrNotFound) {
 				return false, err
 			}
 			life.young = life.young || err == nil && !last.StoredAt.Before(before)
 		}
-		revision, err := p.deps.Bus.Last(ctx, "incident.graded."+a.Operator+"."+a.Incident+".*")
+		revision, err := l.deps.Stream.Last(ctx, "incident.graded."+a.Operator+"."+a.Incident+".*")
 		if err != nil && !errors.Is(err, bus.ErrNotFound) {
 			return false, err
 		}
@@ -370,13 +370,13 @@ func (p *Log) needed(ctx context.Context, s event.Stored, before time.Time, aliv
 	return life.young || life.revision == s.Sequence, nil
 }
 
-// lastBut returns the last record that a filter matches, ignoring records of one kind.
-func (p *Log) lastBut(ctx context.Context, filter, kind string) (event.Stored, error) {
-	last, err := p.deps.Bus.Last(ctx, filter)
+// lastOtherThan returns the last record that a filter matches, ignoring records of one kind.
+func (l *Log) lastOtherThan(ctx context.Context, filter, kind string) (event.Stored, error) {
+	last, err := l.deps.Stream.Last(ctx, filter)
 	if err != nil || event.ParseSubject(last.Subject).Kind != kind {
 		return last, err
 	}
-	subjects, err := p.deps.Bus.Subjects(ctx, filter)
+	subjects, err := l.deps.Stream.Subjects(ctx, filter)
 	if err != nil {
 		return last, err
 	}
@@ -385,7 +385,7 @@ func (p *Log) lastBut(ctx context.Context, filter, kind string) (event.Stored, e
 		if event.ParseSubject(subject).Kind == kind {
 			continue
 		}
-		s, e := p.deps.Bus.Last(ctx, subject)
+		s, e := l.deps.Stream.Last(ctx, subject)
 		switch {
 		case e == nil && s.Sequence > last.Sequence:
 			last, err = s, nil

@@ -203,7 +203,7 @@ func TestArchivingLeavesWhatGoesOn(t *testing.T) {
 	w.certified()
 	last, err := w.env.Bus.Get(ledgertest.Anyone(t), seqs[len(seqs)-1])
 	require.NoError(t, err)
-	removal, kept, err := w.log.part(ledgertest.Anyone(t), 1, last.Sequence, last.StoredAt)
+	removal, kept, err := w.log.archivable(ledgertest.Anyone(t), 1, last.Sequence, last.StoredAt)
 	require.NoError(t, err)
 	require.EqualValues(t, 4, removal.Count())
 	require.EqualValues(t, 1+len(seqs), kept)

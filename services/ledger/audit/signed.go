@@ -11,19 +11,19 @@ import (
 
 // signed returns the administrator's signature of the request for a removal: nil without
 // identities.
-func (p *Log) signed(ctx context.Context, req endpoint.Request, removal event.Removal) (*evidence.SignedAct, error) {
+func (l *Log) signed(ctx context.Context, req endpoint.Request, removal event.Removal) (*evidence.SignedAct, error) {
 	kept, err := json.Marshal(removal)
 	if err != nil {
 		return nil, err
 	}
-	subject := p.deps.Bus.Realm().Wire(event.RemovedSubject(removal.First))
-	return p.deps.Endpoints.Signed(ctx, req, func(signed *evidence.SignedAct) error {
-		return signed.VerifyRemoval(p.key.Origin(), subject, kept)
+	subject := l.deps.Stream.Realm().Wire(event.RemovedSubject(removal.First))
+	return l.deps.Callers.Signed(ctx, req, func(signed *evidence.SignedAct) error {
+		return signed.VerifyRemoval(l.key.Origin(), subject, kept)
 	})
 }
 
 // by returns the post of a removal and the identity that signed it.
-func by(removal *event.Removal) string {
+func signerOf(removal *event.Removal) string {
 	if removal.Signed == nil {
 		return removal.Officer
 	}
