@@ -175,8 +175,8 @@
 //	desk             where a department listens; a post is who is on duty there
 //	escalation       报送: one desk is told of one revision, under one or more duties
 //	update           an escalation to a desk that was told before, without a new duty
-//	forward          上报: a department passes a report on; automatic, or awaiting a person
-//	                 [held]
+//	forward          上报: a department passes a report on; automatic, or pending: it awaits
+//	                 a person (in JSON: held)
 //	transfer         移送: a desk hands an incident to the competent desk
 //	acknowledgement  签收: a post has taken an escalation up; the first one counts
 //	target           the house's time for an acknowledgement; no law

@@ -187,24 +187,24 @@ type IncidentQuery struct {
 
 // IncidentRow is an incident in its last revision.
 type IncidentRow struct {
-	Operator  string             `json:"operator"`
-	Incident  string             `json:"incident"`
-	Revision  int                `json:"revision"`
-	Title     string             `json:"title,omitempty"`
-	About     event.About        `json:"about,omitempty"`
-	Grade     event.Grade        `json:"grade"`
-	CouldBe   event.Grade        `json:"couldBe"`
-	Peak      event.Grade        `json:"peak"`
-	Next      *event.Next        `json:"next"`
-	Withdrawn bool               `json:"withdrawn,omitempty"`
-	Imported  bool               `json:"imported,omitempty"`
-	GradedAt  time.Time          `json:"gradedAt"`
-	Desks     []string           `json:"desks"` // told so far
-	Owed      []event.Obligation `json:"owed"`
-	Held      []event.Held       `json:"held,omitempty"`
-	ClosedBy  []Closing          `json:"closedBy,omitempty"` // desks that have closed it since they were last told
-	Exercise  bool               `json:"exercise"`
-	Record    uint64             `json:"record"` // of the revision
+	Operator        string                 `json:"operator"`
+	Incident        string                 `json:"incident"`
+	Revision        int                    `json:"revision"`
+	Title           string                 `json:"title,omitempty"`
+	About           event.About            `json:"about,omitempty"`
+	Grade           event.Grade            `json:"grade"`
+	CouldBe         event.Grade            `json:"couldBe"`
+	Peak            event.Grade            `json:"peak"`
+	Next            *event.Next            `json:"next"`
+	Withdrawn       bool                   `json:"withdrawn,omitempty"`
+	Imported        bool                   `json:"imported,omitempty"`
+	GradedAt        time.Time              `json:"gradedAt"`
+	Desks           []string               `json:"desks"` // told so far
+	Owed            []event.Obligation     `json:"owed"`
+	PendingForwards []event.PendingForward `json:"held,omitempty"`
+	ClosedBy        []Closing              `json:"closedBy,omitempty"` // desks that have closed it since they were last told
+	Exercise        bool                   `json:"exercise"`
+	Record          uint64                 `json:"record"` // of the revision
 }
 
 // Closing is a desk's statement that it has finished with an incident.

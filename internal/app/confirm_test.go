@@ -76,16 +76,16 @@ func (w *world) held() {
 	g := h.last(w.t, at, inc)
 	require.Equal(w.t, event.Major, g.Grade)
 	require.Equal(w.t, regional, desks(g), "nobody else is told at once")
-	require.Len(w.t, g.Held, 2)
+	require.Len(w.t, g.PendingForwards, 2)
 	for i, to := range []string{"national-cyberspace", "national-public-security"} {
-		require.Equal(w.t, "protection-energy", g.Held[i].Desk)
-		require.Equal(w.t, to, g.Held[i].To)
-		require.True(w.t, g.Held[i].Since.Equal(nine))
-		require.True(w.t, g.Held[i].Remind.Equal(clockTime(w.t, "09:15")), "half of half an hour")
-		require.True(w.t, g.Held[i].Until.Equal(clockTime(w.t, "09:27")), "nine tenths of it")
+		require.Equal(w.t, "protection-energy", g.PendingForwards[i].Desk)
+		require.Equal(w.t, to, g.PendingForwards[i].To)
+		require.True(w.t, g.PendingForwards[i].Since.Equal(nine))
+		require.True(w.t, g.PendingForwards[i].Remind.Equal(clockTime(w.t, "09:15")), "half of half an hour")
+		require.True(w.t, g.PendingForwards[i].Until.Equal(clockTime(w.t, "09:27")), "nine tenths of it")
 	}
-	require.Equal(w.t, g.Held, h.told(g, "protection-energy").Held, "the desk sees what it holds")
-	require.Empty(w.t, h.told(g, "sh-public-security").Held, "and no other does")
+	require.Equal(w.t, g.PendingForwards, h.told(g, "protection-energy").PendingForwards, "the desk sees what it holds")
+	require.Empty(w.t, h.told(g, "sh-public-security").PendingForwards, "and no other does")
 	var kinds []string
 	for name := range w.set() {
 		kind, _, _ := strings.Cut(name, ".")
@@ -133,7 +133,7 @@ func TestAForwardThatNobodyConfirms(t *testing.T) {
 	h = w.fireUntil("it goes without a person", func(h *history) bool { return len(h.graded[at+"/"+inc]) == 2 })
 	g := h.last(t, at, inc)
 	require.Equal(t, all4[:2], desks(g), "it is no news to the others")
-	require.Empty(t, g.Held)
+	require.Empty(t, g.PendingForwards)
 	for desk, told := range map[string]*event.Escalated{"cyberspace": h.told(g, all4[0]), "public-security": h.told(g, all4[1])} {
 		require.Equal(t, map[string]string{"cn-csirm-2025/protection-to-national-" + desk: "09:30"}, dueTimes(told.Duties))
 		require.Equal(t, event.ActForward, told.Act)
@@ -185,7 +185,7 @@ func TestAForwardThatIsConfirmed(t *testing.T) {
 // heldOr lists the desks that a revision tells and those that hold a forward.
 func heldOr(g *event.Graded) []string {
 	out := desks(g)
-	for _, h := range g.Held {
+	for _, h := range g.PendingForwards {
 		out = append(out, h.Desk)
 	}
 	return out
@@ -205,7 +205,7 @@ func TestAForwardThatIsDenied(t *testing.T) {
 	g := h.last(t, at, inc)
 	require.Equal(t, event.General, g.Grade)
 	require.Equal(t, event.Major, g.Peak)
-	require.Empty(t, g.Held)
+	require.Empty(t, g.PendingForwards)
 	require.Equal(t, regional, desks(g))
 	for _, desk := range regional {
 		told := h.told(g, desk)
@@ -224,8 +224,8 @@ func TestAForwardThatIsDenied(t *testing.T) {
 	h = w.settled()
 	g = h.last(t, at, inc)
 	require.Equal(t, event.EspeciallyGrave, g.Grade, "what was not known then counts")
-	require.Len(t, g.Held, 2)
-	require.True(t, g.Held[0].Since.Equal(since))
+	require.Len(t, g.PendingForwards, 2)
+	require.True(t, g.PendingForwards[0].Since.Equal(since))
 	require.Equal(t, regional, desks(g))
 	w.set()
 	w.clock.Advance(27 * time.Minute)
@@ -249,9 +249,9 @@ func TestAForwardThatTimeBrings(t *testing.T) {
 	h := w.fireUntil("all are told", func(h *history) bool { return h.tellings()["national-public-security"] == 2 })
 	revisions := h.graded[at+"/"+inc]
 	require.Len(t, revisions, 4, "reported, an hour, nine tenths of half an hour more, six hours")
-	require.Len(t, revisions[1].Held, 2)
+	require.Len(t, revisions[1].PendingForwards, 2)
 	require.Equal(t, regional, desks(revisions[1]))
-	require.Empty(t, revisions[2].Held)
+	require.Empty(t, revisions[2].PendingForwards)
 	require.Equal(t, all4[:2], desks(revisions[2]))
 	require.True(t, revisions[2].At.Equal(clockTime(t, "10:27")))
 	require.Equal(t, event.EspeciallyGrave, revisions[3].Grade)
@@ -261,7 +261,7 @@ func TestAForwardThatTimeBrings(t *testing.T) {
 	require.True(t, told.Late, "the server was down")
 	h = w.far(1000 * time.Hour)
 	require.Len(t, h.graded[at+"/other"], 2)
-	require.Empty(t, h.last(t, at, "other").Held)
+	require.Empty(t, h.last(t, at, "other").PendingForwards)
 	for _, e := range h.escalated {
 		if e.Incident == "other" && e.Act != event.ActNotice {
 			require.Contains(t, regional, e.Desk)

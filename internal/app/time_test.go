@@ -256,7 +256,7 @@ func TestTimeAloneRaisesTheGrade(t *testing.T) {
 	g := w.settled().last(t, at, inc)
 	require.Equal(t, event.General, g.Grade)
 	require.Empty(t, desks(g))
-	require.True(t, g.Look.Equal(clockTime(t, "09:10")))
+	require.True(t, g.RegradeAt.Equal(clockTime(t, "09:10")))
 	for i, step := range steps {
 		w.at(step.at)
 		w.clock.Advance(-time.Millisecond)
@@ -273,7 +273,7 @@ func TestTimeAloneRaisesTheGrade(t *testing.T) {
 			require.False(t, told.Late)
 		}
 	}
-	require.Nil(t, w.past.last(t, at, inc).Look, "there is no graver grade")
+	require.Nil(t, w.past.last(t, at, inc).RegradeAt, "there is no graver grade")
 	h := w.far(1000 * time.Hour)
 	require.Len(t, h.graded[at+"/"+inc], 4, "nothing more comes of it")
 	require.Equal(t, 3, len(h.elapsed))
@@ -291,7 +291,7 @@ func TestAnOutageThatEndedInTimeNeverRises(t *testing.T) {
 	w.report("progress", at, inc, "r2", `"facts":{"outage":[{"scope":"overall","since":"2026-03-02T09:00:00+08:00","until":"2026-03-02T09:59:00+08:00"}]}`)
 	g := w.settled().last(t, at, inc)
 	require.Equal(t, event.RelativelyLarge, g.Grade)
-	require.Nil(t, g.Look)
+	require.Nil(t, g.RegradeAt)
 	for name := range w.set() {
 		require.False(t, strings.HasPrefix(name, "elapsed."), name)
 	}
@@ -340,7 +340,7 @@ func TestAnEarlierEndCorrectsTheGrade(t *testing.T) {
 	require.Equal(t, event.Major, g.Peak)
 	require.Equal(t, event.ChangeLowered, g.Change.Kind)
 	require.Equal(t, all4, desks(g), "nothing is recalled in silence")
-	require.Nil(t, g.Look)
+	require.Nil(t, g.RegradeAt)
 }
 
 // The server is away from before the first threshold until after the last: the

@@ -365,7 +365,7 @@ func (h *history) openTime() string {
 	for seq, e := range h.elapsed {
 		// Look promises that something changes then.
 		revisions := h.graded[e.Operator+"/"+e.Incident]
-		if last := revisions[max(0, len(revisions)-1):]; len(last) == 1 && last[0].Look != nil && last[0].Look.Equal(e.At) && h.unhandled[seq] == nil {
+		if last := revisions[max(0, len(revisions)-1):]; len(last) == 1 && last[0].RegradeAt != nil && last[0].RegradeAt.Equal(e.At) && h.unhandled[seq] == nil {
 			return fmt.Sprintf("the moment of record %d was foreseen and changes nothing", seq)
 		}
 	}
@@ -451,7 +451,7 @@ func (h *history) unset(timers map[string]bool) string {
 	for _, revisions := range h.graded {
 		g := revisions[len(revisions)-1]
 		at := event.ParseSubject(event.GradedSubject(g.Operator, g.Incident, g.Revision))
-		if g.Look != nil && !timers[fmt.Sprintf("elapsed.%s.%s.%d", at.Operator, at.Incident, g.Look.UnixNano())] {
+		if g.RegradeAt != nil && !timers[fmt.Sprintf("elapsed.%s.%s.%d", at.Operator, at.Incident, g.RegradeAt.UnixNano())] {
 			return fmt.Sprintf("%s/%s has no timer to look again", g.Operator, g.Incident)
 		}
 	}
@@ -532,7 +532,7 @@ func (h *history) sound(t testing.TB) {
 				if (i == 0 || !quiet(revisions[i-1], g)) && !slices.Contains(desks, desk) {
 					require.Contains(t, desks, desk, "%s revision %d: whoever was told is told again", incident, g.Revision)
 				}
-				if !slices.ContainsFunc(g.Told, func(told event.Told) bool { return told.Desk == desk }) {
+				if !slices.ContainsFunc(g.Told, func(told event.ToldDesk) bool { return told.Desk == desk }) {
 					require.Contains(t, g.Told, desk, "nor is it forgotten")
 				}
 			}
@@ -585,11 +585,11 @@ func quiet(prev, g *event.Graded) bool {
 func (h *history) soundTime(t testing.TB, revisions []*event.Graded) {
 	t.Helper()
 	g := revisions[len(revisions)-1]
-	require.True(t, g.Look == nil || g.Look.After(g.At), "the next look lies ahead")
-	require.False(t, g.Next != nil && g.Look == nil && !g.State.IsImported(), "a rise that is foreseen is looked for")
+	require.True(t, g.RegradeAt == nil || g.RegradeAt.After(g.At), "the next look lies ahead")
+	require.False(t, g.Next != nil && g.RegradeAt == nil && !g.State.IsImported(), "a rise that is foreseen is looked for")
 	if g.State.IsImported() {
-		require.Nil(t, g.Look, "an import starts no clock")
-		require.Empty(t, g.Held)
+		require.Nil(t, g.RegradeAt, "an import starts no clock")
+		require.Empty(t, g.PendingForwards)
 		for _, o := range g.Owed {
 			require.Equal(t, event.OwesAnswer, o.Kind)
 		}
@@ -598,9 +598,9 @@ func (h *history) soundTime(t testing.TB, revisions []*event.Graded) {
 			require.Nil(t, e.AcknowledgeWithin)
 		}
 	}
-	for _, held := range g.Held {
+	for _, held := range g.PendingForwards {
 		require.True(t, held.Until.After(g.At), "what has come to its end goes")
-		require.False(t, held.Until.Before(*g.Look))
+		require.False(t, held.Until.Before(*g.RegradeAt))
 	}
 	if len(revisions) == 1 {
 		return
@@ -610,7 +610,7 @@ func (h *history) soundTime(t testing.TB, revisions []*event.Graded) {
 	if e := h.elapsed[g.Cause.Record]; e != nil {
 		require.Equal(t, "tocsin.incident.elapsed.v1", g.Cause.Type)
 		require.True(t, g.Cause.At.Equal(e.At))
-		require.True(t, prev.Look != nil && !prev.Look.After(e.At), "it was foreseen")
+		require.True(t, prev.RegradeAt != nil && !prev.RegradeAt.After(e.At), "it was foreseen")
 		require.GreaterOrEqual(t, g.Grade, prev.Grade, "time only raises")
 	}
 	// Nothing moves a due time later.

@@ -41,7 +41,7 @@ func TestHandoverCountsImports(t *testing.T) {
 		return api.QueryAnswer{Rows: []api.EscalationRow{told("inc-1"), imported("old-1"), imported("old-2")}}
 	})
 	old := owing
-	old.Imported, old.Owed, old.Held = true, nil, nil
+	old.Imported, old.Owed, old.PendingForwards = true, nil, nil
 	door(f, api.EndpointIncidents, func(api.IncidentQuery) any {
 		return api.IncidentAnswer{Now: noon, Rows: []api.IncidentRow{old}}
 	})

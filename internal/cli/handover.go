@@ -18,15 +18,15 @@ import (
 
 // handover is what a shift passes on to the next one.
 type handover struct {
-	Desk     string              `json:"desk"`
-	At       stamp               `json:"at"` // by the server's clock
-	Exercise bool                `json:"exercise"`
-	Open     []api.EscalationRow `json:"open"` // not acknowledged, within the target
-	Overdue  []api.EscalationRow `json:"overdue"`
-	Imported int                 `json:"imported"` // not acknowledged, but in neither list: no clock runs for them
-	Rising   []risingLine        `json:"rising"`
-	Held     []heldLine          `json:"held"`
-	Owed     []owedLine          `json:"owed"`
+	Desk            string              `json:"desk"`
+	At              stamp               `json:"at"` // by the server's clock
+	Exercise        bool                `json:"exercise"`
+	Open            []api.EscalationRow `json:"open"` // not acknowledged, within the target
+	Overdue         []api.EscalationRow `json:"overdue"`
+	Imported        int                 `json:"imported"` // not acknowledged, but in neither list: no clock runs for them
+	Rising          []risingLine        `json:"rising"`
+	PendingForwards []pendingLine       `json:"held"`
+	Owed            []owedLine          `json:"owed"`
 }
 
 // risingLine is an incident whose grade time alone will raise.
@@ -38,8 +38,8 @@ type risingLine struct {
 	Next     event.Next  `json:"next"`
 }
 
-// heldLine is a forward of the desk that awaits a person.
-type heldLine struct {
+// pendingLine is a forward of the desk that awaits a person.
+type pendingLine struct {
 	Operator string       `json:"operator"`
 	Incident string       `json:"incident"`
 	Grade    event.Grade  `json:"grade"`
@@ -49,7 +49,7 @@ type heldLine struct {
 	Remind   stamp        `json:"remind"`
 	Until    stamp        `json:"until"`
 
-	held event.Held
+	pending event.PendingForward
 }
 
 func (e *environment) handoverCommand() *cobra.Command {
@@ -96,7 +96,7 @@ clock runs for them. It changes nothing.`,
 
 // readHandover queries the unacknowledged escalations and the desk's open incidents.
 func readHandover(ctx context.Context, c *client.Client, desk string, window time.Duration) (*handover, error) {
-	h := &handover{Desk: desk, Open: []api.EscalationRow{}, Overdue: []api.EscalationRow{}, Rising: []risingLine{}, Held: []heldLine{}}
+	h := &handover{Desk: desk, Open: []api.EscalationRow{}, Overdue: []api.EscalationRow{}, Rising: []risingLine{}, PendingForwards: []pendingLine{}}
 	_, err := c.Query(ctx, api.Query{Desk: desk, Unacknowledged: true}, 0, func(r api.EscalationRow) error {
 		switch {
 		case r.Imported:
@@ -133,11 +133,11 @@ func (h *handover) incidents(rows []api.IncidentRow, now time.Time, window time.
 		if r.Next != nil && !r.Imported && !r.Next.At.After(now.Add(window)) {
 			h.Rising = append(h.Rising, risingLine{r.Operator, r.Incident, r.Title, r.Grade, *r.Next})
 		}
-		for _, held := range r.Held {
-			if held.Desk == h.Desk {
-				h.Held = append(h.Held, heldLine{
-					Operator: r.Operator, Incident: r.Incident, Grade: r.Grade, To: held.To, Duties: held.Duties,
-					Since: stamp(held.Since), Remind: stamp(held.Remind), Until: stamp(held.Until), held: held,
+		for _, f := range r.PendingForwards {
+			if f.Desk == h.Desk {
+				h.PendingForwards = append(h.PendingForwards, pendingLine{
+					Operator: r.Operator, Incident: r.Incident, Grade: r.Grade, To: f.To, Duties: f.Duties,
+					Since: stamp(f.Since), Remind: stamp(f.Remind), Until: stamp(f.Until), pending: f,
 				})
 			}
 		}
@@ -175,8 +175,8 @@ func (e *environment) handover(h *handover, window time.Duration) {
 	render.Section(e.Printer, fmt.Sprintf(e.Word("rising"), e.Length(window)), h.Rising, func(r risingLine) {
 		fmt.Fprintf(e.Out, "%s  %s/%s  %s → %s  %s\n", e.Time(&r.Next.At), r.Operator, r.Incident, e.GradeName(r.Grade), e.GradeName(r.Next.Grade), printable.Line(r.Title))
 	})
-	render.Section(e.Printer, e.Word("held-forwards"), h.Held, func(l heldLine) {
-		fmt.Fprintf(e.Out, "%s/%s  %s  %s\n", l.Operator, l.Incident, e.GradeName(l.Grade), e.Held(l.Operator, l.Incident, l.held, h.Exercise))
+	render.Section(e.Printer, e.Word("held-forwards"), h.PendingForwards, func(l pendingLine) {
+		fmt.Fprintf(e.Out, "%s/%s  %s  %s\n", l.Operator, l.Incident, e.GradeName(l.Grade), e.PendingForward(l.Operator, l.Incident, l.pending, h.Exercise))
 	})
 	render.Section(e.Printer, e.Word("owed"), h.Owed, e.owedLine)
 	// Drop reminders of forwards that have since been sent without a person.

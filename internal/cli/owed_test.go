@@ -25,7 +25,7 @@ var owing = api.IncidentRow{
 		{ID: "ask-9", Kind: event.OwesAnswer, Items: []string{"facts.directLoss"}, DueAt: after(30), Desk: "hall", Officer: "shift", Reason: "the loss is missing"},
 		{ID: "law.late", Kind: event.OwesItems, Items: []string{"scene"}, DueAt: after(-30), Statute: "law", Citation: "Law, art. 8", Confidence: event.ConfidenceText},
 	},
-	Held: []event.Held{
+	PendingForwards: []event.PendingForward{
 		{Desk: "hall", To: "national", Since: *after(-10), Remind: *after(20), Until: *after(44)},
 		{Desk: "other", To: "national", Until: *after(44)},
 	},

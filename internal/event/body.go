@@ -281,7 +281,7 @@ const (
 )
 
 // Told is a desk that has been told of an incident, and under which duties.
-type Told struct {
+type ToldDesk struct {
 	Desk   string   `json:"desk"`
 	Since  int      `json:"since"`  // the revision that told it first
 	Duties []string `json:"duties"` // statute/duty/obligor/facility
@@ -309,22 +309,22 @@ type Graded struct {
 	Revision int    `json:"revision"`
 	// Look is when time alone next changes a decision: the grade under some statute, or a
 	// forward that is sent without a person. Null: never.
-	Look        *time.Time   `json:"look,omitempty"`
-	Held        []Held       `json:"held,omitempty"` // forwards among the duties that await a person
-	Owed        []Obligation `json:"owed,omitempty"` // what the operator still owes
-	Escalations []Escalation `json:"escalations"`
-	Through     uint64       `json:"through"`         // the last cause folded
-	Aside       []uint64     `json:"aside,omitempty"` // causes before Through that could not be folded
-	Cause       Cause        `json:"cause"`
-	At          time.Time    `json:"at"` // the moment for which it was graded: the cause's receipt, never before an earlier revision's
-	About       About        `json:"about"`
+	RegradeAt       *time.Time       `json:"look,omitempty"`
+	PendingForwards []PendingForward `json:"held,omitempty"` // forwards among the duties that await a person
+	Owed            []Obligation     `json:"owed,omitempty"` // what the operator still owes
+	Escalations     []Escalation     `json:"escalations"`
+	Through         uint64           `json:"through"`         // the last cause folded
+	Aside           []uint64         `json:"aside,omitempty"` // causes before Through that could not be folded
+	Cause           Cause            `json:"cause"`
+	At              time.Time        `json:"at"` // the moment for which it was graded: the cause's receipt, never before an earlier revision's
+	About           About            `json:"about"`
 	Assessment
 	Peak       Grade       `json:"peak"`
 	Change     Change      `json:"change"`
 	Withdrawal *Withdrawal `json:"withdrawal,omitempty"`
 	Facilities []Facility  `json:"facilities"`
 	Duties     []Duty      `json:"duties"` // every duty that the law imposes now
-	Told       []Told      `json:"told"`   // including what this revision tells
+	Told       []ToldDesk  `json:"told"`   // including what this revision tells
 	Rules      Rules       `json:"rules"`
 	State      State       `json:"state"`
 }
@@ -356,8 +356,8 @@ type Escalation struct {
 	Standing []Duty `json:"standing,omitempty"` // owed before and still
 	// Items are those that the desk may read; nil: all.
 	Items []string `json:"items,omitempty"`
-	// Held are the forwards that this desk owes and that await a person there.
-	Held []Held `json:"held,omitempty"`
+	// PendingForwards are the forwards that this desk owes and that await a person there.
+	PendingForwards []PendingForward `json:"held,omitempty"`
 	// Transfer names the desk that transferred the incident, where that is why this desk
 	// is told.
 	Transfer *Transfer `json:"transfer,omitempty"`
@@ -386,42 +386,42 @@ func (e Escalation) DueAt() *time.Time {
 // Escalated is the body of incident.escalated: everything that a desk needs, so that it
 // need not query for more.
 type Escalated struct {
-	ID            string         `json:"escalation"`
-	Desk          string         `json:"desk"`
-	Operator      string         `json:"operator"`
-	Incident      string         `json:"incident"`
-	Revision      int            `json:"revision"` // 0: a notice, or a record that could not be handled
-	About         About          `json:"about"`
-	Grade         Grade          `json:"grade"`
-	CouldBe       Grade          `json:"couldBe"`
-	Peak          Grade          `json:"peak"`
-	Own           *OwnGrade      `json:"own,omitempty"`
-	Next          *Next          `json:"next"`
-	Change        Change         `json:"change"`
-	Withdrawal    *Withdrawal    `json:"withdrawal,omitempty"`
-	From          string         `json:"from"`
-	Act           Act            `json:"act"`
-	Duties        []Duty         `json:"duties"`
-	Standing      []Duty         `json:"standing,omitempty"`
-	DueAt         *time.Time     `json:"dueAt"`
-	ReportedAt    time.Time      `json:"reportedAt"`
-	Late          bool           `json:"late"`
-	AcknowledgeBy *time.Time     `json:"acknowledgeBy"` // null: an import or a notice, which start no clock
-	Exercise      bool           `json:"exercise"`
-	Imported      bool           `json:"imported,omitempty"` // from an archive: no clock starts
-	Designated    bool           `json:"designated"`         // the department has named this channel
-	Facilities    []Facility     `json:"facilities"`
-	Hits          []Hit          `json:"hits"`
-	CouldBeIf     []Missing      `json:"couldBeIf,omitempty"`
-	Report        jsontext.Value `json:"report,omitempty"` // merged facts, as far as the desk may read them
-	Owed          []Obligation   `json:"owed,omitempty"`   // what the operator still owes
-	Held          []Held         `json:"held,omitempty"`   // forwards that await a person at this desk
-	Determined    *Determination `json:"determined,omitempty"`
-	Transfer      *Transfer      `json:"transfer,omitempty"`  // which desk transferred it
-	Notice        *Notice        `json:"notice,omitempty"`    // of another desk's silence: ids and times only
-	Unhandled     *Unhandled     `json:"unhandled,omitempty"` // why a person must review it
-	Cause         Cause          `json:"cause"`
-	Rules         Rules          `json:"rules"`
+	ID              string           `json:"escalation"`
+	Desk            string           `json:"desk"`
+	Operator        string           `json:"operator"`
+	Incident        string           `json:"incident"`
+	Revision        int              `json:"revision"` // 0: a notice, or a record that could not be handled
+	About           About            `json:"about"`
+	Grade           Grade            `json:"grade"`
+	CouldBe         Grade            `json:"couldBe"`
+	Peak            Grade            `json:"peak"`
+	Own             *OwnGrade        `json:"own,omitempty"`
+	Next            *Next            `json:"next"`
+	Change          Change           `json:"change"`
+	Withdrawal      *Withdrawal      `json:"withdrawal,omitempty"`
+	From            string           `json:"from"`
+	Act             Act              `json:"act"`
+	Duties          []Duty           `json:"duties"`
+	Standing        []Duty           `json:"standing,omitempty"`
+	DueAt           *time.Time       `json:"dueAt"`
+	ReportedAt      time.Time        `json:"reportedAt"`
+	Late            bool             `json:"late"`
+	AcknowledgeBy   *time.Time       `json:"acknowledgeBy"` // null: an import or a notice, which start no clock
+	Exercise        bool             `json:"exercise"`
+	Imported        bool             `json:"imported,omitempty"` // from an archive: no clock starts
+	Designated      bool             `json:"designated"`         // the department has named this channel
+	Facilities      []Facility       `json:"facilities"`
+	Hits            []Hit            `json:"hits"`
+	CouldBeIf       []Missing        `json:"couldBeIf,omitempty"`
+	Report          jsontext.Value   `json:"report,omitempty"` // merged facts, as far as the desk may read them
+	Owed            []Obligation     `json:"owed,omitempty"`   // what the operator still owes
+	PendingForwards []PendingForward `json:"held,omitempty"`   // forwards that await a person at this desk
+	Determined      *Determination   `json:"determined,omitempty"`
+	Transfer        *Transfer        `json:"transfer,omitempty"`  // which desk transferred it
+	Notice          *Notice          `json:"notice,omitempty"`    // of another desk's silence: ids and times only
+	Unhandled       *Unhandled       `json:"unhandled,omitempty"` // why a person must review it
+	Cause           Cause            `json:"cause"`
+	Rules           Rules            `json:"rules"`
 }
 
 // Acknowledgement is the message that a desk sends (签收), and the body of

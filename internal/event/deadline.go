@@ -83,10 +83,10 @@ const (
 // LateAt reports whether the obligation is past its due time at now.
 func (o Obligation) LateAt(now time.Time) bool { return o.DueAt != nil && now.After(*o.DueAt) }
 
-// Held is a forward that awaits a person at the desk that owes it (register: forward:
+// PendingForward is a forward that awaits a person at the desk that owes it (register: forward:
 // confirm). At Remind the desk is reminded; at Until it is sent without a person, marked
 // as unverified.
-type Held struct {
+type PendingForward struct {
 	Desk   string    `json:"desk"` // owes the forward
 	To     string    `json:"to"`
 	Duties []Duty    `json:"duties"`
@@ -101,9 +101,9 @@ type Reminder struct {
 	ID         string     `json:"id"`
 	Operator   string     `json:"operator"`
 	Incident   string     `json:"incident"`
-	To         string     `json:"to"`                   // the operator, or the desk that owes a held forward
+	To         string     `json:"to"`                   // the operator, or the desk that owes a pending forward
 	Obligation string     `json:"obligation,omitempty"` // of the operator
-	Forward    string     `json:"forward,omitempty"`    // the recipient of a held forward
+	Forward    string     `json:"forward,omitempty"`    // the recipient of a pending forward
 	Items      []string   `json:"items,omitempty"`
 	DueAt      time.Time  `json:"dueAt"`
 	At         time.Time  `json:"at"`
@@ -129,11 +129,11 @@ type Determination struct {
 // ids and times only.
 type Notice struct {
 	Kind          string     `json:"kind"` // overdue, away or reminder
-	Desk          string     `json:"desk"` // the silent desk, or the one that owes a held forward
+	Desk          string     `json:"desk"` // the silent desk, or the one that owes a pending forward
 	Escalation    string     `json:"escalation,omitempty"`
 	Since         *time.Time `json:"since,omitempty"` // when reported, or last seen
 	AcknowledgeBy *time.Time `json:"acknowledgeBy,omitempty"`
-	Forward       string     `json:"forward,omitempty"` // the recipient of the held forward
+	Forward       string     `json:"forward,omitempty"` // the recipient of the pending forward
 	Until         *time.Time `json:"until,omitempty"`   // when it is sent without a person
 	Record        uint64     `json:"record"`            // the cause
 }

@@ -56,7 +56,7 @@ func TestTimeGoesOnUnderADetermination(t *testing.T) {
 	s.elapse()
 	g := s.fold(determine("d", "protection-energy", "10:20", event.General))
 	require.Equal(t, event.General, g.Grade)
-	require.Equal(t, "15:00:00", hhmm(g.Look), "an hour was judged, six hours were not")
+	require.Equal(t, "15:00:00", hhmm(g.RegradeAt), "an hour was judged, six hours were not")
 	g = s.elapse()
 	require.Equal(t, event.EspeciallyGrave, g.Grade)
 	require.Len(t, g.Escalations, 4)
@@ -68,11 +68,11 @@ func TestADeterminationJudgesWhatTimeHasMet(t *testing.T) {
 	s := tell(t, rulebook(t))
 	s.fold(initial("09:05", dispatch+`"facts":{"peopleAffected":1000000,"outage":[{"scope":"overall","since":"2026-03-02T09:00:00+08:00"}]}`))
 	require.Equal(t, event.Major, s.last.Grade)
-	require.Equal(t, "15:00:00", hhmm(s.last.Look))
+	require.Equal(t, "15:00:00", hhmm(s.last.RegradeAt))
 	g := s.fold(determine("d", "protection-energy", "09:30", event.General))
 	require.Equal(t, event.General, g.Grade, "half an hour of outage was met when it was made")
 	require.Contains(t, g.State.Determined.Over, "cn-csirm-2025/cii-overall-outage-relatively-large")
-	require.Equal(t, "10:00:00", hhmm(g.Look), "an hour was not")
+	require.Equal(t, "10:00:00", hhmm(g.RegradeAt), "an hour was not")
 
 	s = tell(t, rulebook(t)) // nor does it matter whether the moment is folded yet
 	s.fold(initial("09:05", dispatch+lasting))
@@ -199,7 +199,7 @@ func TestAnIncidentIsHandedOn(t *testing.T) {
 	g = s.fold(transfer("w", "sh-public-security", "protection-energy", "09:50"))
 	require.Equal(t, []string{"protection-energy transfer"}, reached(g))
 	require.Equal(t, []string{"title", "cause", "impact", "facts.outage"}, g.Escalations[0].Items)
-	i := slices.IndexFunc(g.Told, func(told event.Told) bool { return told.Desk == "protection-energy" })
+	i := slices.IndexFunc(g.Told, func(told event.ToldDesk) bool { return told.Desk == "protection-energy" })
 	require.Empty(t, g.Told[i].By, "the law demands that it is told")
 
 	g = s.fold(transfer("z", "bj-cyberspace", "bj-public-security", "09:55"))
@@ -233,8 +233,8 @@ func TestPropertyReviseFromWhatWasWrittenWhateverTheCause(t *testing.T) {
 		}
 		for range rapid.IntRange(2, 7).Draw(t, "causes") {
 			c := sc.cause()
-			for straight.last != nil && straight.last.Look != nil && !straight.last.Look.After(sc.now) && rapid.Bool().Draw(t, fmt.Sprint("look ", straight.seq)) {
-				at := *straight.last.Look
+			for straight.last != nil && straight.last.RegradeAt != nil && !straight.last.RegradeAt.After(sc.now) && rapid.Bool().Draw(t, fmt.Sprint("look ", straight.seq)) {
+				at := *straight.last.RegradeAt
 				g := straight.elapsed(at)
 				want, err := json.Marshal(g)
 				require.NoError(t, err)
@@ -272,7 +272,7 @@ func TestPropertyNobodyIsForgotten(t *testing.T) {
 				reached[e.Desk] = e
 				require.Equal(t, len(e.Duties) == 0, e.Act == event.ActUpdate || e.Act == event.ActTransfer)
 				for _, d := range e.Duties {
-					require.False(t, isHeld(g, d), "held, and told")
+					require.False(t, isPending(g, d), "held, and told")
 					fresh := false
 					for _, f := range d.Facilities {
 						key := fmt.Sprint(e.Desk, d.Statute, d.Duty, d.From, f)
@@ -285,7 +285,7 @@ func TestPropertyNobodyIsForgotten(t *testing.T) {
 			for _, d := range g.Duties {
 				for _, f := range d.Facilities {
 					key := fmt.Sprint(d.Desk, d.Statute, d.Duty, d.From, f)
-					require.True(t, under[key] || isHeld(g, d), "%s is owed and nobody is told", key)
+					require.True(t, under[key] || isPending(g, d), "%s is owed and nobody is told", key)
 				}
 			}
 			if before != nil && (!sameGrades(before, g) || before.Withdrawal == nil && g.Withdrawal != nil) && g.Withdrawal == nil {
@@ -296,7 +296,7 @@ func TestPropertyNobodyIsForgotten(t *testing.T) {
 		}
 		for range rapid.IntRange(2, 7).Draw(t, "causes") {
 			c := sc.cause()
-			for s.last != nil && s.last.Look != nil && !s.last.Look.After(sc.now) && rapid.Bool().Draw(t, fmt.Sprint("look ", s.seq)) {
+			for s.last != nil && s.last.RegradeAt != nil && !s.last.RegradeAt.After(sc.now) && rapid.Bool().Draw(t, fmt.Sprint("look ", s.seq)) {
 				before := s.last
 				check(before, s.elapse())
 			}

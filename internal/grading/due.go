@@ -179,7 +179,7 @@ type crossing struct {
 // receipt.
 func (r resolver) crossings(before view, now statute.Case, until time.Time) map[string]crossing {
 	out := map[string]crossing{}
-	for at := r.prev.Look; at != nil && !at.After(until); {
+	for at := r.prev.RegradeAt; at != nil && !at.After(until); {
 		packs := r.rb.Statutes.InForce(*at)
 		was, is := packs.Assess(before.Case, *at), packs.Assess(now, *at)
 		passed := alike(beyond(was.Hits, packs.Assess(before.Case, at.Add(-1)).Hits), is.Hits)

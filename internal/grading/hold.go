@@ -11,7 +11,7 @@ import (
 
 // hold sets aside the forwards that await a person: those of a desk whose register entry
 // has forward: confirm, until somebody there confirms or nine tenths of the time have
-// passed. A leg (one desk to another) is held as a whole, and stays open once it has been
+// passed. A leg (one desk to another) is pending as a whole, and stays open once it has been
 // told. hold also marks for every forward whether a person has checked it: a confirmation
 // covers what was owed when it was made.
 func (r resolver) hold(g *event.Graded) {
@@ -33,23 +33,23 @@ func (r resolver) hold(g *event.Graded) {
 		if isOpen(r.prev, d.From, d.Desk) {
 			continue
 		}
-		j := slices.IndexFunc(g.Held, func(h event.Held) bool { return h.Desk == d.From && h.To == d.Desk })
+		j := slices.IndexFunc(g.PendingForwards, func(h event.PendingForward) bool { return h.Desk == d.From && h.To == d.Desk })
 		if j < 0 {
-			g.Held = append(g.Held, event.Held{Desk: d.From, To: d.Desk, Since: r.received})
-			j = len(g.Held) - 1
+			g.PendingForwards = append(g.PendingForwards, event.PendingForward{Desk: d.From, To: d.Desk, Since: r.received})
+			j = len(g.PendingForwards) - 1
 		}
-		h := &g.Held[j]
+		h := &g.PendingForwards[j]
 		if since := r.arose(*d); since.Before(h.Since) {
 			h.Since = since
 		}
 		h.Duties = append(h.Duties, *d)
 	}
-	for i := range g.Held {
-		r.rb.time(r.prev, &g.Held[i])
+	for i := range g.PendingForwards {
+		r.rb.time(r.prev, &g.PendingForwards[i])
 	}
-	g.Held = slices.DeleteFunc(g.Held, func(h event.Held) bool { return !h.Until.After(g.At) })
-	if len(g.Held) == 0 {
-		g.Held = nil
+	g.PendingForwards = slices.DeleteFunc(g.PendingForwards, func(h event.PendingForward) bool { return !h.Until.After(g.At) })
+	if len(g.PendingForwards) == 0 {
+		g.PendingForwards = nil
 	}
 }
 
@@ -64,13 +64,13 @@ func (r resolver) arose(d event.Duty) time.Time {
 	return at
 }
 
-// time sets when the desk is reminded of a held leg and when the leg is sent without a
+// time sets when the desk is reminded of a pending leg and when the leg is sent without a
 // person: by the earliest due time of its duties, or by the house's target if all of them
 // are "promptly". A later revision does not extend the wait.
-func (rb Rulebook) time(prev *event.Graded, h *event.Held) {
-	i := slices.IndexFunc(prev.Held, func(before event.Held) bool { return before.Desk == h.Desk && before.To == h.To })
+func (rb Rulebook) time(prev *event.Graded, h *event.PendingForward) {
+	i := slices.IndexFunc(prev.PendingForwards, func(before event.PendingForward) bool { return before.Desk == h.Desk && before.To == h.To })
 	if i >= 0 {
-		h.Since = prev.Held[i].Since
+		h.Since = prev.PendingForwards[i].Since
 	}
 	due := h.Since.Add(time.Duration(rb.Register.Acknowledge))
 	limited := slices.IndexFunc(h.Duties, func(d event.Duty) bool { return d.DueAt != nil })
@@ -79,19 +79,19 @@ func (rb Rulebook) time(prev *event.Graded, h *event.Held) {
 	}
 	marks := moments(h.Since, due, rb.Register.Remind)
 	h.Remind, h.Until = marks[0], marks[len(marks)-1]
-	if i >= 0 && prev.Held[i].Until.Before(h.Until) {
-		h.Remind, h.Until = prev.Held[i].Remind, prev.Held[i].Until
+	if i >= 0 && prev.PendingForwards[i].Until.Before(h.Until) {
+		h.Remind, h.Until = prev.PendingForwards[i].Remind, prev.PendingForwards[i].Until
 	}
 }
 
-// isHeld reports whether a duty awaits a person.
-func isHeld(g *event.Graded, d event.Duty) bool {
-	return slices.ContainsFunc(g.Held, func(h event.Held) bool { return h.Desk == d.From && h.To == d.Desk })
+// isPending reports whether a duty awaits a person.
+func isPending(g *event.Graded, d event.Duty) bool {
+	return slices.ContainsFunc(g.PendingForwards, func(h event.PendingForward) bool { return h.Desk == d.From && h.To == d.Desk })
 }
 
 // isOpen reports whether a leg was told before.
 func isOpen(prev *event.Graded, from, to string) bool {
-	return slices.ContainsFunc(prev.Told, func(t event.Told) bool {
+	return slices.ContainsFunc(prev.Told, func(t event.ToldDesk) bool {
 		return t.Desk == to && slices.ContainsFunc(t.Duties, func(key string) bool { return strings.Split(key, "/")[2] == from })
 	})
 }

@@ -35,7 +35,7 @@ func determine(id, desk, at string, g event.Grade) *event.DeskAct {
 // held lists "to since remind until" of a revision.
 func held(g *event.Graded) []string {
 	var out []string
-	for _, h := range g.Held {
+	for _, h := range g.PendingForwards {
 		out = append(out, h.To+" "+hhmm(&h.Since)+" "+hhmm(&h.Remind)+" "+hhmm(&h.Until))
 	}
 	return out
@@ -68,7 +68,7 @@ func heldMajor(t *testing.T) *story {
 	g := s.fold(taken("initial", "r1", nine, onSite+","+major))
 	require.Equal(t, bothHeld, held(g))
 	require.Equal(t, []string{"protection-energy report", "sh-public-security report"}, reached(g), "the national desks are not told at once")
-	require.Equal(t, "09:27:00", hhmm(g.Look))
+	require.Equal(t, "09:27:00", hhmm(g.RegradeAt))
 	return s
 }
 
@@ -81,11 +81,11 @@ func TestAForwardAwaitsAPerson(t *testing.T) {
 	s := heldMajor(t)
 	for _, e := range s.last.Escalations {
 		if e.Desk != "protection-energy" {
-			require.Empty(t, e.Held, e.Desk)
+			require.Empty(t, e.PendingForwards, e.Desk)
 			continue
 		}
-		require.Len(t, e.Held, 2)
-		for _, h := range e.Held {
+		require.Len(t, e.PendingForwards, 2)
+		for _, h := range e.PendingForwards {
 			require.Equal(t, "protection-energy", h.Desk)
 			require.Len(t, h.Duties, 1)
 			require.Equal(t, "09:30:00", hhmm(h.Duties[0].DueAt))
@@ -96,19 +96,19 @@ func TestAForwardAwaitsAPerson(t *testing.T) {
 
 	g := s.elapse()
 	require.Equal(t, "09:27:00", hhmm(&g.At))
-	require.Empty(t, g.Held)
+	require.Empty(t, g.PendingForwards)
 	require.Equal(t, bothSent, forwards(g))
 	require.Equal(t, []string{"national-cyberspace forward", "national-public-security forward"}, reached(g), "nothing is new for the others")
 	require.Equal(t, "09:30", due(t, g, toNational))
-	require.Nil(t, g.Look)
+	require.Nil(t, g.RegradeAt)
 	require.Nil(t, s.elapsed(on("09:27")))
 }
 
 func TestAConfirmedForwardGoesAtOnce(t *testing.T) {
 	s := heldMajor(t)
 	g := s.fold(confirm("c", "", "09:10"))
-	require.Empty(t, g.Held)
-	require.Nil(t, g.Look)
+	require.Empty(t, g.PendingForwards)
+	require.Nil(t, g.RegradeAt)
 	require.Equal(t, []string{"national-cyberspace verified by post c", "national-public-security verified by post c"}, forwards(g))
 	require.Equal(t, []string{"national-cyberspace forward", "national-public-security forward"}, reached(g), "the others are not disturbed")
 	require.Equal(t, "09:30", due(t, g, toNational))
@@ -128,7 +128,7 @@ func TestAConfirmationToOneDeskOpensThatLegOnly(t *testing.T) {
 	g := s.fold(confirm("c", "national-public-security", "09:10"))
 	require.Equal(t, bothHeld[:1], held(g))
 	require.Equal(t, []string{"national-public-security forward"}, reached(g))
-	require.Equal(t, "09:27:00", hhmm(g.Look))
+	require.Equal(t, "09:27:00", hhmm(g.RegradeAt))
 	g = s.elapse()
 	require.Equal(t, []string{"national-cyberspace forward"}, reached(g))
 	require.Equal(t, []string{"national-cyberspace unverified"}, forwards(g))
@@ -142,7 +142,7 @@ func TestWhatIsHeldIsNotHeldLonger(t *testing.T) {
 	g = s.fold(next("r3", "09:25", `"ownGrade":"especially-grave"`))
 	require.Equal(t, event.EspeciallyGrave, g.Grade)
 	require.Equal(t, bothHeld, held(g), "nor does a graver grade")
-	require.Len(t, g.Held[0].Duties, 2)
+	require.Len(t, g.PendingForwards[0].Duties, 2)
 	require.Equal(t, bothSent, forwards(s.elapse()))
 }
 
@@ -151,7 +151,7 @@ func TestALegOnceOpenStaysOpen(t *testing.T) {
 	s := heldMajor(t)
 	s.elapse()
 	g := s.fold(grave("10:00"))
-	require.Empty(t, g.Held)
+	require.Empty(t, g.PendingForwards)
 	require.Equal(t, bothSent, forwards(g))
 
 	// Also if the grade fell, or the incident was withdrawn, in between: the desk was
@@ -164,10 +164,10 @@ func TestALegOnceOpenStaysOpen(t *testing.T) {
 			s := heldMajor(t)
 			s.elapse()
 			s.fold(between)
-			require.Empty(t, s.last.Held)
+			require.Empty(t, s.last.PendingForwards)
 			g := s.fold(next("r3", "09:50", major))
 			require.Equal(t, event.Major, g.Grade)
-			require.Empty(t, g.Held)
+			require.Empty(t, g.PendingForwards)
 			require.Len(t, g.Escalations, 4)
 		})
 	}
@@ -196,15 +196,15 @@ func TestWhatIsDeterminedLowerIsNeverForwarded(t *testing.T) {
 	s := heldMajor(t)
 	g := s.fold(determine("d", "protection-energy", "09:20", event.RelativelyLarge))
 	require.Equal(t, event.RelativelyLarge, g.Grade)
-	require.Empty(t, g.Held)
-	require.Nil(t, g.Look)
+	require.Empty(t, g.PendingForwards)
+	require.Nil(t, g.RegradeAt)
 	require.Nil(t, s.elapsed(on("09:27")))
 	require.Equal(t, []string{"protection-energy update", "sh-public-security update"}, reached(g))
 	require.Contains(t, g.Change.Reason, "because d")
 
 	s = heldMajor(t) // or withdrawn
 	g = s.fold(taken("withdrawal", "r2", on("09:20"), `"reason":"false-alarm"`))
-	require.Empty(t, g.Held)
+	require.Empty(t, g.PendingForwards)
 	require.Nil(t, s.elapsed(on("09:27")))
 	g = s.fold(next("r3", "09:40", `"cause":"no false alarm"`))
 	require.Equal(t, []string{"national-cyberspace 09:40:00 09:55:00 10:07:00", "national-public-security 09:40:00 09:55:00 10:07:00"}, held(g), "received again")
@@ -214,7 +214,7 @@ func TestWhatIsDeterminedLowerIsNeverForwarded(t *testing.T) {
 func TestAHeldForwardWhoseTimeHasPassed(t *testing.T) {
 	s := heldMajor(t)
 	g := s.fold(next("r2", "09:28", `"cause":"x"`))
-	require.Empty(t, g.Held)
+	require.Empty(t, g.PendingForwards)
 	require.Equal(t, bothSent, forwards(g))
 	require.Nil(t, s.elapsed(on("09:27")))
 
@@ -239,10 +239,10 @@ func TestWhatTimeBringsAboutIsHeldFromTheMoment(t *testing.T) {
 	s.fold(initial("09:05", dispatch+lasting))
 	s.elapse()
 	require.Equal(t, want, held(s.elapse()))
-	require.Equal(t, "10:27:00", hhmm(s.last.Look), "sooner than the next grade")
+	require.Equal(t, "10:27:00", hhmm(s.last.RegradeAt), "sooner than the next grade")
 	g := s.elapse()
 	require.Equal(t, bothSent, forwards(g))
-	require.Equal(t, "15:00:00", hhmm(g.Look))
+	require.Equal(t, "15:00:00", hhmm(g.RegradeAt))
 
 	s = tell(t, rulebook(t, confirming...))
 	s.fold(initial("09:05", dispatch+lasting))

@@ -135,7 +135,7 @@ func (rb Rulebook) decide(prev, g *event.Graded, c Cause, v view, packs *statute
 		return nil
 	}
 	r := resolver{rb: rb, op: v.op, prev: prev, report: v.report, received: c.At}
-	if prev.Look != nil && !prev.Look.After(g.At) {
+	if prev.RegradeAt != nil && !prev.RegradeAt.After(g.At) {
 		before, err := rb.view(g.Operator, prev.State)
 		if err != nil {
 			return err
@@ -152,11 +152,11 @@ func (rb Rulebook) decide(prev, g *event.Graded, c Cause, v view, packs *statute
 		return nil
 	}
 	if isGrowing(v.report.Facts, g.At) {
-		g.Look = packs.NextRise(v.Case, g.At)
+		g.RegradeAt = packs.NextRise(v.Case, g.At)
 	}
-	for _, h := range g.Held {
-		if until := h.Until; g.Look == nil || until.Before(*g.Look) {
-			g.Look = &until
+	for _, h := range g.PendingForwards {
+		if until := h.Until; g.RegradeAt == nil || until.Before(*g.RegradeAt) {
+			g.RegradeAt = &until
 		}
 	}
 	return nil
@@ -186,7 +186,7 @@ func hasMoved(prev, g *event.Graded) bool {
 	if g.Withdrawal != nil {
 		return prev.Withdrawal == nil // a withdrawn incident does not grow
 	}
-	return !sameGrades(prev, g) || len(g.Duties) != len(prev.Duties) || len(g.Held) != len(prev.Held) || compareDue(g.Look, prev.Look) != 0
+	return !sameGrades(prev, g) || len(g.Duties) != len(prev.Duties) || len(g.PendingForwards) != len(prev.PendingForwards) || compareDue(g.RegradeAt, prev.RegradeAt) != 0
 }
 
 // sameGrades reports whether the grade under every statute is the same. The grade by

@@ -274,8 +274,8 @@ func TestReviseWithoutReadingAgain(t *testing.T) {
 	e, err := cloudevent.Parse([]byte(`{"specversion":"1.0","id":"r","source":"urn:tocsin:operator:grid-east","subject":"x","type":"tocsin.report.progress.v1","data":{"containsNoStateSecrets":true,"facilities":["dispatch"],"facts":{"outage":[{"scope":"overall","since":"2026-03-02T10:00:00+08:00"}]}}}`))
 	require.NoError(t, err)
 	g := revise(t, rb, e.Accepted("grid-east", nine))[0]
-	require.NotNil(t, g.Look)
-	require.True(t, g.Look.Before(nine.Add(time.Hour)), "%v", g.Look)
+	require.NotNil(t, g.RegradeAt)
+	require.True(t, g.RegradeAt.Before(nine.Add(time.Hour)), "%v", g.RegradeAt)
 }
 
 // Every desk told is told of every later revision, and of no duty twice.

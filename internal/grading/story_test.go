@@ -57,8 +57,8 @@ func (s *story) elapsed(at time.Time) *event.Graded {
 
 // elapse folds the foreseen moment.
 func (s *story) elapse() *event.Graded {
-	require.NotNil(s.t, s.last.Look)
-	return s.elapsed(*s.last.Look)
+	require.NotNil(s.t, s.last.RegradeAt)
+	return s.elapsed(*s.last.RegradeAt)
 }
 
 // on returns a time of the day of nine; from 24:00 on, of the following days.

@@ -24,7 +24,7 @@ func (rb Rulebook) tell(prev, g *event.Graded) {
 		told := toldOf(g, id)
 		for i := range g.Duties {
 			d := &g.Duties[i]
-			if d.Desk != id || isHeld(g, *d) {
+			if d.Desk != id || isPending(g, *d) {
 				continue
 			}
 			if add(told, *d) {
@@ -35,7 +35,7 @@ func (rb Rulebook) tell(prev, g *event.Graded) {
 			}
 		}
 		e.Transfer = handedOn(prev, g, told)
-		e.Held = heldBy(g, id)
+		e.PendingForwards = pendingForwardsOf(g, id)
 		switch {
 		case len(e.Duties) > 0:
 			e.From, e.Act = e.Duties[0].From, e.Duties[0].Act
@@ -89,12 +89,12 @@ func isQuiet(prev, g *event.Graded) bool {
 
 // handedOn returns the transfer that this revision carries out for a desk, or nil. The
 // desk may read what the transferring desk may read, besides what it could read already.
-func handedOn(prev, g *event.Graded, told *event.Told) (done *event.Transfer) {
+func handedOn(prev, g *event.Graded, told *event.ToldDesk) (done *event.Transfer) {
 	for _, t := range transfers(prev, g) {
 		if t.To != told.Desk {
 			continue
 		}
-		from := slices.IndexFunc(prev.Told, func(from event.Told) bool { return from.Desk == t.From })
+		from := slices.IndexFunc(prev.Told, func(from event.ToldDesk) bool { return from.Desk == t.From })
 		items := prev.Told[from].Items
 		if told.Since < g.Revision || len(told.Duties) > 0 || done != nil {
 			items = both(told.Items, items)
@@ -113,20 +113,20 @@ func handedOn(prev, g *event.Graded, told *event.Told) (done *event.Transfer) {
 func transfers(prev, g *event.Graded) (fresh []*event.Transfer) {
 	for i := range g.State.Transferred {
 		t := &g.State.Transferred[i]
-		if isFresh(prev, t.Record) && slices.ContainsFunc(prev.Told, func(told event.Told) bool { return told.Desk == t.From }) {
+		if isFresh(prev, t.Record) && slices.ContainsFunc(prev.Told, func(told event.ToldDesk) bool { return told.Desk == t.From }) {
 			fresh = append(fresh, t)
 		}
 	}
 	return fresh
 }
 
-func heldBy(g *event.Graded, desk string) (held []event.Held) {
-	for _, h := range g.Held {
+func pendingForwardsOf(g *event.Graded, desk string) (pending []event.PendingForward) {
+	for _, h := range g.PendingForwards {
 		if h.Desk == desk {
-			held = append(held, h)
+			pending = append(pending, h)
 		}
 	}
-	return held
+	return pending
 }
 
 // desksOf lists, once each, the desks that have a duty, hold a forward, receive a
@@ -139,11 +139,11 @@ func desksOf(prev, g *event.Graded) []string {
 		}
 	}
 	for _, d := range g.Duties {
-		if !isHeld(g, d) {
+		if !isPending(g, d) {
 			add(d.Desk)
 		}
 	}
-	for _, h := range g.Held {
+	for _, h := range g.PendingForwards {
 		add(h.Desk)
 	}
 	for _, t := range transfers(prev, g) {
@@ -156,19 +156,19 @@ func desksOf(prev, g *event.Graded) []string {
 }
 
 // toldOf returns the entry of a desk and creates it if there is none.
-func toldOf(g *event.Graded, desk string) *event.Told {
+func toldOf(g *event.Graded, desk string) *event.ToldDesk {
 	for i := range g.Told {
 		if g.Told[i].Desk == desk {
 			return &g.Told[i]
 		}
 	}
-	g.Told = append(g.Told, event.Told{Desk: desk, Since: g.Revision})
+	g.Told = append(g.Told, event.ToldDesk{Desk: desk, Since: g.Revision})
 	return &g.Told[len(g.Told)-1]
 }
 
 // add notes that the desk is told under a duty, and reports whether that is new for any
 // of its facilities.
-func add(t *event.Told, d event.Duty) (fresh bool) {
+func add(t *event.ToldDesk, d event.Duty) (fresh bool) {
 	if len(t.Duties) == 0 && t.By == "" {
 		t.Items = d.Items
 	} else {

@@ -47,8 +47,8 @@ func TestAnOutageThatLastsRisesStepByStep(t *testing.T) {
 		{"15:00:00", event.EspeciallyGrave, []string{"national-cyberspace forward", "national-public-security forward", "protection-energy update", "sh-public-security update"},
 			map[string]string{toProtection: "10:10 strictly 10:02", toNational: "10:30"}},
 	} {
-		require.Equal(t, step.at, hhmm(s.last.Look))
-		require.True(t, s.last.Next.At.Equal(*s.last.Look))
+		require.Equal(t, step.at, hhmm(s.last.RegradeAt))
+		require.True(t, s.last.Next.At.Equal(*s.last.RegradeAt))
 		g = s.elapse()
 		require.Equal(t, step.grade, g.Grade, step.at)
 		require.Equal(t, event.ChangeRaised, g.Change.Kind)
@@ -62,7 +62,7 @@ func TestAnOutageThatLastsRisesStepByStep(t *testing.T) {
 		}
 		require.Nil(t, s.elapsed(g.At), "the same moment twice")
 	}
-	require.Nil(t, g.Look)
+	require.Nil(t, g.RegradeAt)
 	require.Equal(t, 4, g.Revision)
 }
 
@@ -86,7 +86,7 @@ func TestOtherLadders(t *testing.T) {
 			first.Operator = row.operator
 			s.fold(first)
 			var got []string
-			for s.last.Look != nil {
+			for s.last.RegradeAt != nil {
 				g := s.elapse()
 				require.NotNil(t, g)
 				got = append(got, hhmm(&g.At)+" "+g.Grade.String())
@@ -103,7 +103,7 @@ func TestAnOutageThatEndedNeverRises(t *testing.T) {
 	s.elapse()
 	g := s.fold(next("r2", "09:59:30", ended("09:59")))
 	require.Equal(t, event.RelativelyLarge, g.Grade)
-	require.Nil(t, g.Look)
+	require.Nil(t, g.RegradeAt)
 	require.Nil(t, s.elapsed(on("10:00")))
 	require.Nil(t, s.elapsed(on("15:00")))
 	require.Equal(t, event.RelativelyLarge, s.last.Peak)
@@ -120,7 +120,7 @@ func TestAnEndToldAfterTheRiseLowers(t *testing.T) {
 	require.Equal(t, event.RelativelyLarge, g.Grade)
 	require.Equal(t, event.ChangeLowered, g.Change.Kind)
 	require.Equal(t, event.Major, g.Peak)
-	require.Nil(t, g.Look)
+	require.Nil(t, g.RegradeAt)
 	require.Equal(t, []string{"national-cyberspace update", "national-public-security update", "protection-energy update", "sh-public-security update"}, reached(g))
 	require.Equal(t, "10:10 strictly 10:02", due(t, g, toProtection))
 }
@@ -131,7 +131,7 @@ func TestMomentsThatComeLateDecideTheSame(t *testing.T) {
 	rb := rulebook(t)
 	punctual, late := tell(t, rb), tell(t, rb)
 	punctual.fold(initial("09:05", dispatch+lasting))
-	for punctual.last.Look != nil {
+	for punctual.last.RegradeAt != nil {
 		punctual.elapse()
 	}
 	late.fold(initial("09:05", dispatch+lasting))
@@ -231,7 +231,7 @@ func TestWhatIsWithdrawnOrImportedDoesNotGrow(t *testing.T) {
 	s.fold(initial("09:05", dispatch+lasting))
 	s.elapse()
 	g := s.fold(taken("withdrawal", "r2", on("09:30"), `"reason":"false-alarm"`))
-	require.Nil(t, g.Look)
+	require.Nil(t, g.RegradeAt)
 	require.Nil(t, g.Next)
 	require.Empty(t, g.Owed)
 	require.Nil(t, s.elapsed(on("10:00")))
@@ -239,9 +239,9 @@ func TestWhatIsWithdrawnOrImportedDoesNotGrow(t *testing.T) {
 	s = tell(t, rulebook(t, "forward: automatic", "forward: confirm"))
 	g = s.fold(initial("12:05", `"imported":true,`+dispatch+lasting))
 	require.Equal(t, event.Major, g.Grade)
-	require.Nil(t, g.Look)
+	require.Nil(t, g.RegradeAt)
 	require.Empty(t, g.Owed)
-	require.Empty(t, g.Held)
+	require.Empty(t, g.PendingForwards)
 	for _, d := range g.Duties {
 		require.Nil(t, d.DueAt)
 	}
@@ -250,7 +250,7 @@ func TestWhatIsWithdrawnOrImportedDoesNotGrow(t *testing.T) {
 		require.Nil(t, e.AcknowledgeWithin)
 		require.Nil(t, e.AcknowledgeDefault)
 	}
-	require.Equal(t, "15:00:00", hhmm(s.fold(next("r2", "12:10", `"imported":false`)).Look), "until it comes alive")
+	require.Equal(t, "15:00:00", hhmm(s.fold(next("r2", "12:10", `"imported":false`)).RegradeAt), "until it comes alive")
 }
 
 // If the law has changed since the moment was foreseen, the moment may change nothing
@@ -265,7 +265,7 @@ func TestAMomentThatTheLawHasMoved(t *testing.T) {
 	require.NotNil(t, g)
 	require.Equal(t, event.General, g.Grade)
 	require.Empty(t, g.Escalations)
-	require.Equal(t, "09:12:00", hhmm(g.Look))
+	require.Equal(t, "09:12:00", hhmm(g.RegradeAt))
 	require.Nil(t, s.elapsed(on("09:10")))
 	require.Equal(t, event.RelativelyLarge, s.elapse().Grade)
 }
@@ -288,8 +288,8 @@ func TestADutyThatCountsFromTheEndOfHandling(t *testing.T) {
 
 // catchUp folds every moment up to now.
 func (s *story) catchUp(now time.Time) {
-	for s.last != nil && s.last.Look != nil && !s.last.Look.After(now) {
-		look := *s.last.Look
+	for s.last != nil && s.last.RegradeAt != nil && !s.last.RegradeAt.After(now) {
+		look := *s.last.RegradeAt
 		require.NotNil(s.t, s.elapse(), "what was foreseen for %s changes something", look)
 	}
 }
@@ -306,13 +306,13 @@ func TestPropertyEachStepIsWhatTheLawSaysAtThatMoment(t *testing.T) {
 					g := s.last
 					v, err := rb.view(g.Operator, g.State)
 					require.NoError(t, err)
-					if g.Look != nil {
-						require.True(t, g.Look.After(g.At))
+					if g.RegradeAt != nil {
+						require.True(t, g.RegradeAt.After(g.At))
 						if g.Next != nil {
-							require.False(t, g.Look.After(g.Next.At))
+							require.False(t, g.RegradeAt.After(g.Next.At))
 						}
-						if until.After(g.Look.Add(-1)) {
-							until = g.Look.Add(-1)
+						if until.After(g.RegradeAt.Add(-1)) {
+							until = g.RegradeAt.Add(-1)
 						}
 					}
 					if until.Before(g.At) || g.State.IsImported() || g.Withdrawal != nil {
@@ -326,7 +326,7 @@ func TestPropertyEachStepIsWhatTheLawSaysAtThatMoment(t *testing.T) {
 				}
 				for range rapid.IntRange(1, 6).Draw(t, "causes") {
 					c := sc.cause()
-					for s.last != nil && s.last.Look != nil && !s.last.Look.After(sc.now) {
+					for s.last != nil && s.last.RegradeAt != nil && !s.last.RegradeAt.After(sc.now) {
 						check(sc.now)
 						require.NotNil(t, s.elapse())
 					}
@@ -336,7 +336,7 @@ func TestPropertyEachStepIsWhatTheLawSaysAtThatMoment(t *testing.T) {
 					require.NotNil(t, s.fold(c))
 				}
 				check(sc.now)
-				for s.last.Look != nil {
+				for s.last.RegradeAt != nil {
 					require.NotNil(t, s.elapse())
 					check(s.last.At.Add(48 * time.Hour))
 				}
@@ -381,8 +381,8 @@ func TestPropertyALateLookMovesNoDueTime(t *testing.T) {
 		var missed []time.Time
 		for range rapid.IntRange(2, 6).Draw(t, "causes") {
 			c := sc.cause()
-			for punctual.last != nil && punctual.last.Look != nil && !punctual.last.Look.After(sc.now) {
-				missed = append(missed, *punctual.last.Look)
+			for punctual.last != nil && punctual.last.RegradeAt != nil && !punctual.last.RegradeAt.After(sc.now) {
+				missed = append(missed, *punctual.last.RegradeAt)
 				punctual.elapse()
 			}
 			punctual.fold(c)
@@ -399,7 +399,7 @@ func TestPropertyALateLookMovesNoDueTime(t *testing.T) {
 			late.fold(c)
 			require.Equal(t, dues(punctual.last), dues(late.last))
 			require.Equal(t, punctual.last.Grade, late.last.Grade)
-			require.Equal(t, hhmm(punctual.last.Look), hhmm(late.last.Look))
+			require.Equal(t, hhmm(punctual.last.RegradeAt), hhmm(late.last.RegradeAt))
 		}
 	})
 }
@@ -425,7 +425,7 @@ func TestPropertyNoCorrectionGivesMoreTime(t *testing.T) {
 			for _, o := range s.last.Owed {
 				out[o.ID] = time2{o.DueAt, nil}
 			}
-			for _, h := range s.last.Held {
+			for _, h := range s.last.PendingForwards {
 				out["held "+h.To] = time2{&h.Until, &h.Remind}
 			}
 			return out
@@ -468,18 +468,18 @@ func TestTheFutureHasNotCome(t *testing.T) {
 		"since with small letters":   first(nil, outage(`"since":"2026-03-02t01:30:00z"`)),
 	} {
 		require.Equal(t, event.General, g.Grade, name)
-		require.True(t, g.Look.Equal(nine.Add(10*time.Minute)), "%s: looked at ten minutes after the receipt, not %v", name, g.Look)
+		require.True(t, g.RegradeAt.Equal(nine.Add(10*time.Minute)), "%s: looked at ten minutes after the receipt, not %v", name, g.RegradeAt)
 	}
 	g := first(&yesterday, outage(`"since":"2026-03-02T08:59:00+08:00"`))
 	require.Equal(t, event.General, g.Grade, "a stamp of yesterday makes no outage a day long")
-	require.True(t, g.Look.Equal(nine.Add(9*time.Minute)))
+	require.True(t, g.RegradeAt.Equal(nine.Add(9*time.Minute)))
 
 	g = first(nil, outage(`"since":"2026-03-02T08:59:00+08:00","until":"2026-03-03T09:00:00+08:00"`))
 	require.Equal(t, event.General, g.Grade, "it has lasted a minute")
 	require.Equal(t, event.RelativelyLarge, g.Next.Grade)
 	g = first(nil, outage(`"since":"2026-03-02T08:59:00+08:00","until":"2026-03-02T09:08:00+08:00"`))
 	require.Nil(t, g.Next, "it will have ended before ten minutes")
-	require.Nil(t, g.Look)
+	require.Nil(t, g.RegradeAt)
 }
 
 // An operator that reports in time by its own claim and then corrects the claim turns out
@@ -514,7 +514,7 @@ func TestAFutureSaidAgainDelaysNothing(t *testing.T) {
 		taken("initial", "r1", nine, onSite+","+ahead),
 		taken("progress", "r2", nine.Add(5*time.Minute), ahead),
 		taken("progress", "r3", nine.Add(11*time.Minute), ahead))
-	require.True(t, history[1].Look.Equal(nine.Add(10*time.Minute)))
+	require.True(t, history[1].RegradeAt.Equal(nine.Add(10*time.Minute)))
 	require.Equal(t, event.RelativelyLarge, history[2].Grade)
 }
 

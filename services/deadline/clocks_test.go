@@ -80,12 +80,12 @@ func TestRemindersOfARevision(t *testing.T) {
 		"half had passed":            {event.Graded{At: at(30), Owed: listed(30)}, []string{"s-2 54 false", "s-due 60 true"}},
 		"all had passed":             {event.Graded{At: at(90), Owed: listed(90)}, []string{"s-due 60 true"}},
 		"half has passed since":      {event.Graded{At: at(31), Owed: listed(0)}, []string{"s-1 30 false", "s-2 54 false", "s-due 60 true"}},
-		"a forward":                  {event.Graded{Held: []event.Held{{Desk: "gate", To: "hall", Remind: at(5), Until: at(9)}}}, []string{"forward-gate-hall 5 false"}},
-		"a forward, its moment past": {event.Graded{At: at(6), Held: []event.Held{{Desk: "gate", To: "hall", Remind: at(5), Until: at(9)}}}, []string{"forward-gate-hall 5 false"}},
+		"a forward":                  {event.Graded{PendingForwards: []event.PendingForward{{Desk: "gate", To: "hall", Remind: at(5), Until: at(9)}}}, []string{"forward-gate-hall 5 false"}},
+		"a forward, its moment past": {event.Graded{At: at(6), PendingForwards: []event.PendingForward{{Desk: "gate", To: "hall", Remind: at(5), Until: at(9)}}}, []string{"forward-gate-hall 5 false"}},
 	} {
 		require.Equal(t, row.want, ids(row.g), name)
 	}
-	g := revision(1, event.Graded{Owed: []event.Obligation{owed}, Held: []event.Held{{Desk: "gate", To: "hall", Remind: at(5), Until: at(9)}}})
+	g := revision(1, event.Graded{Owed: []event.Obligation{owed}, PendingForwards: []event.PendingForward{{Desk: "gate", To: "hall", Remind: at(5), Until: at(9)}}})
 	all := reminders(demandsOf(t, g))
 	require.Equal(t, event.Reminder{
 		ID: "s-1", Operator: "mill", Incident: "flood", To: "mill", Obligation: "s", Items: []string{"cause"},
@@ -108,7 +108,7 @@ func TestDemands_OrderOfMembers(t *testing.T) {
 	require.Equal(t, event.Major, d.rises())
 	require.True(t, d.Look.Equal(time.Date(2026, 3, 2, 3, 0, 0, 0, time.UTC)))
 	require.Equal(t, "s", d.Owed[0].ID)
-	require.Equal(t, "hall", d.Held[0].To)
+	require.Equal(t, "hall", d.PendingForwards[0].To)
 }
 
 // A revision replaces the timers of the previous one; a reminder checks whether the item
@@ -117,12 +117,12 @@ func TestARevisionReplacesTheTimersOfTheOneBefore(t *testing.T) {
 	t.Parallel()
 	w := raise(t, t.TempDir(), nine)
 	owed := event.Obligation{ID: "s", DueAt: ptr(at(60)), Remind: []time.Time{at(30)}}
-	w.grade(revision(1, event.Graded{Look: ptr(at(10)), Owed: []event.Obligation{owed}}))
+	w.grade(revision(1, event.Graded{RegradeAt: ptr(at(10)), Owed: []event.Obligation{owed}}))
 	elapsed := func(minutes float64) string { return fmt.Sprint("elapsed.mill.flood.", at(minutes).UnixNano()) }
 	require.Equal(t, map[string]time.Time{elapsed(10): at(10), "reminder.mill.flood.s-1": at(30), "reminder.mill.flood.s-due": at(60)}, w.set())
 
 	owed.DueAt, owed.Remind = ptr(at(50)), []time.Time{at(25)}
-	w.grade(revision(2, event.Graded{Look: ptr(at(20)), Owed: []event.Obligation{owed}}))
+	w.grade(revision(2, event.Graded{RegradeAt: ptr(at(20)), Owed: []event.Obligation{owed}}))
 	require.Equal(t, map[string]time.Time{elapsed(20): at(20), "reminder.mill.flood.s-1": at(25), "reminder.mill.flood.s-due": at(50)}, w.set())
 
 	heard, err := w.env.Conn.SubscribeSync("reminder.mill")
@@ -166,7 +166,7 @@ func (w *tower) stored(name string) event.Stored {
 func TestAVoidMoment(t *testing.T) {
 	t.Parallel()
 	w := raise(t, t.TempDir(), nine)
-	w.grade(revision(1, event.Graded{Look: ptr(at(10))}))
+	w.grade(revision(1, event.Graded{RegradeAt: ptr(at(10))}))
 	hand := w.stored(fmt.Sprint("elapsed.mill.flood.", at(10).UnixNano()))
 	know := newArmed()
 	ring := ringer{depsOf(t, w.env, w.clock), nil, know}
@@ -250,7 +250,7 @@ func TestTheSameLedgerTwiceSetsTheSameTimers(t *testing.T) {
 	dir := t.TempDir()
 	w := raise(t, dir, nine)
 	for n := 1; n <= 3; n++ {
-		w.grade(revision(n, event.Graded{Look: ptr(at(10 * float64(n))), Owed: []event.Obligation{{ID: "s", DueAt: ptr(at(600)), Remind: []time.Time{at(5), at(300)}}}}))
+		w.grade(revision(n, event.Graded{RegradeAt: ptr(at(10 * float64(n))), Owed: []event.Obligation{{ID: "s", DueAt: ptr(at(600)), Remind: []time.Time{at(5), at(300)}}}}))
 	}
 	open, met, passed := w.tell("hall", "open", 300), w.tell("hall", "met", 300), w.tell("hall", "passed", 3)
 	w.acknowledge(met, at(1), at(300))

@@ -54,7 +54,7 @@ func (r ringer) elapsed(in event.Stored) ([]event.Record, error) {
 	return one(event.NewRecord(event.ElapsedSubject(e.Operator, e.Incident, e.At), r.now(in), "", e))
 }
 
-// reminder makes a reminder of what the last revision still lists as owed or held.
+// reminder makes a reminder of what the last revision still lists as owed or pending.
 func (r ringer) reminder(ctx context.Context, in event.Stored) ([]event.Record, error) {
 	m, err := event.Decode[event.Reminder](in)
 	if err != nil {
@@ -69,7 +69,7 @@ func (r ringer) reminder(ctx context.Context, in event.Stored) ([]event.Record, 
 		return nil, err
 	}
 	if !slices.ContainsFunc(d.Owed, func(o event.Obligation) bool { return o.ID == m.Obligation }) &&
-		!slices.ContainsFunc(d.Held, func(h event.Held) bool { return h.Desk == m.To && h.To == m.Forward }) {
+		!slices.ContainsFunc(d.PendingForwards, func(h event.PendingForward) bool { return h.Desk == m.To && h.To == m.Forward }) {
 		return nil, nil
 	}
 	m.At = r.now(in)

@@ -43,21 +43,21 @@ func (setter) Failed(event.Stored) {}
 
 // demands are the members of a graded record from which clocks follow.
 type demands struct {
-	Operator string             `json:"operator"`
-	Incident string             `json:"incident"`
-	Revision int                `json:"revision"`
-	Look     *time.Time         `json:"look"`
-	Held     []event.Held       `json:"held"`
-	Owed     []event.Obligation `json:"owed"`
-	Grade    event.Grade        `json:"grade"`
-	Next     *event.Next        `json:"next"`
+	Operator        string                 `json:"operator"`
+	Incident        string                 `json:"incident"`
+	Revision        int                    `json:"revision"`
+	Look            *time.Time             `json:"look"`
+	PendingForwards []event.PendingForward `json:"held"`
+	Owed            []event.Obligation     `json:"owed"`
+	Grade           event.Grade            `json:"grade"`
+	Next            *event.Next            `json:"next"`
 }
 
 // incident returns the incident's name in the names of timers.
 func (d *demands) incident() string { return event.Token(d.Operator) + "." + event.Token(d.Incident) }
 
 // any reports whether any clock follows.
-func (d *demands) any() bool { return d.Look != nil || len(d.Owed) > 0 || len(d.Held) > 0 }
+func (d *demands) any() bool { return d.Look != nil || len(d.Owed) > 0 || len(d.PendingForwards) > 0 }
 
 // rises returns the incident's grade, or the graver one to which time alone next raises
 // it.
@@ -149,7 +149,7 @@ func reminders(d *demands) (out []event.Reminder) {
 		r.ID, r.At, r.Passed = o.ID+"-due", *o.DueAt, true
 		out = append(out, r)
 	}
-	for _, h := range d.Held {
+	for _, h := range d.PendingForwards {
 		out = append(out, event.Reminder{
 			ID: "forward-" + h.Desk + "-" + h.To, Operator: d.Operator, Incident: d.Incident,
 			To: h.Desk, Forward: h.To, DueAt: h.Until, At: h.Remind,

@@ -31,7 +31,7 @@ func TestSweep_LostTimersComeDue(t *testing.T) {
 			t.Parallel()
 			w := raise(t, t.TempDir(), nine)
 			owed := event.Obligation{ID: "s", Listed: nine, DueAt: ptr(at(60)), Remind: []time.Time{at(5), at(30)}}
-			w.grade(revision(1, event.Graded{Look: ptr(at(20)), Owed: []event.Obligation{owed}}))
+			w.grade(revision(1, event.Graded{RegradeAt: ptr(at(20)), Owed: []event.Obligation{owed}}))
 			open, met, passed := w.tell("hall", "open", 300), w.tell("hall", "met", 300), w.tell("hall", "passed", 3)
 			w.acknowledge(met, at(1), at(300))
 			w.move(6)

@@ -152,7 +152,7 @@ func (s service) checkIncident(ctx context.Context, f *form, a event.DeskAct) er
 	case a.Kind == event.KindAsked:
 		return s.checkAsked(ctx, f, a)
 	case a.Kind == event.KindConfirmed:
-		return s.checkHeld(ctx, f, a)
+		return s.checkPending(ctx, f, a)
 	case a.Kind == event.KindClosed && len(open) > 0:
 		f.add("$.incident", "cannot be closed before these are acknowledged: %s", shorten(open))
 	}
@@ -222,14 +222,14 @@ func (s service) toAcknowledge(ctx context.Context, open []string) ([]string, er
 
 // revision has the members of a graded record against which acts are checked.
 type revision struct {
-	Held    []event.Held       `json:"held"`
-	Owed    []event.Obligation `json:"owed"`
-	Through uint64             `json:"through"`
+	PendingForwards []event.PendingForward `json:"held"`
+	Owed            []event.Obligation     `json:"owed"`
+	Through         uint64                 `json:"through"`
 }
 
-// checkHeld checks, in the last revision of the incident, whether a forward of the desk
+// checkPending checks, in the last revision of the incident, whether a forward of the desk
 // awaits a person.
-func (s service) checkHeld(ctx context.Context, f *form, a event.DeskAct) error {
+func (s service) checkPending(ctx context.Context, f *form, a event.DeskAct) error {
 	last, err := s.deps.Bus.Last(ctx, event.GradedPrefix(a.Operator, a.Incident)+"*")
 	if err != nil && !errors.Is(err, bus.ErrNotFound) {
 		return err
@@ -240,11 +240,11 @@ func (s service) checkHeld(ctx context.Context, f *form, a event.DeskAct) error 
 			return err
 		}
 	}
-	held := slices.DeleteFunc(g.Held, func(h event.Held) bool { return h.Desk != a.Desk })
+	pending := slices.DeleteFunc(g.PendingForwards, func(h event.PendingForward) bool { return h.Desk != a.Desk })
 	switch {
-	case len(held) == 0:
+	case len(pending) == 0:
 		f.add("$.incident", "no forward of %s awaits a person", a.Desk)
-	case a.To != "" && !slices.ContainsFunc(held, func(h event.Held) bool { return h.To == a.To }):
+	case a.To != "" && !slices.ContainsFunc(pending, func(h event.PendingForward) bool { return h.To == a.To }):
 		f.add("$.to", "no forward of %s to %s awaits a person", a.Desk, a.To)
 	}
 	return nil

@@ -70,9 +70,9 @@ func commit(t *testing.T, env *bustest.Env, subject string, body any) {
 }
 
 // holding makes the incident's next revision, which holds these forwards.
-func holding(t *testing.T, env *bustest.Env, revision int, held ...event.Held) {
+func holding(t *testing.T, env *bustest.Env, revision int, held ...event.PendingForward) {
 	t.Helper()
-	commit(t, env, event.GradedSubject("mill", "flood", revision), event.Graded{Operator: "mill", Incident: "flood", Revision: revision, Held: held})
+	commit(t, env, event.GradedSubject("mill", "flood", revision), event.Graded{Operator: "mill", Incident: "flood", Revision: revision, PendingForwards: held})
 }
 
 func acknowledged(t *testing.T, env *bustest.Env, id string) {
@@ -95,7 +95,7 @@ func refused(t *testing.T, a api.DeskActAnswer) []string {
 
 func TestEveryActIsRecordedOnce(t *testing.T) {
 	env, c := house(t)
-	holding(t, env, 1, event.Held{Desk: "hall", To: "gate"})
+	holding(t, env, 1, event.PendingForward{Desk: "hall", To: "gate"})
 	acknowledged(t, env, told)
 	for _, k := range event.Kinds {
 		if !k.Act {
@@ -133,7 +133,7 @@ func TestEveryActIsRecordedOnce(t *testing.T) {
 				require.True(t, again.At.Equal(now))
 			}
 			acknowledged(t, env, "hall.mill.flood.o"+fmt.Sprint(stored.Sequence))
-			holding(t, env, 3+int(stored.Sequence), event.Held{Desk: "hall", To: "gate"})
+			holding(t, env, 3+int(stored.Sequence), event.PendingForward{Desk: "hall", To: "gate"})
 			c.Advance(-24 * time.Hour)
 		})
 	}
@@ -214,9 +214,9 @@ func TestConfirmingAForward(t *testing.T) {
 	confirm := func(id string, to any) api.DeskActAnswer {
 		return act(t, env, "hall", say(event.KindConfirmed, map[string]any{"id": id, "to": to, "reason": nil}))
 	}
-	holding(t, env, 1, event.Held{Desk: "gate", To: "hall"})
+	holding(t, env, 1, event.PendingForward{Desk: "gate", To: "hall"})
 	require.Equal(t, []string{"$.incident"}, refused(t, confirm("a", nil)), "another desk's forward")
-	holding(t, env, 2, event.Held{Desk: "hall", To: "gate"}, event.Held{Desk: "gate", To: "hall"})
+	holding(t, env, 2, event.PendingForward{Desk: "hall", To: "gate"}, event.PendingForward{Desk: "gate", To: "hall"})
 	require.Equal(t, []string{"$.to"}, refused(t, confirm("b", "hall")))
 	first := confirm("c", "gate")
 	require.Equal(t, event.StatusAccepted, first.Status, "%v", first.Errors)

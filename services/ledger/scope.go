@@ -62,11 +62,11 @@ func (l *Ledger) maySee(ctx context.Context, subject string) (bool, error) {
 func trim(row *api.IncidentRow, s identity.Scope) {
 	switch {
 	case s.Operator != "":
-		row.Held, row.ClosedBy = nil, nil
+		row.PendingForwards, row.ClosedBy = nil, nil
 	case s.Desk != "":
 		row.Desks = slices.DeleteFunc(row.Desks, func(d string) bool { return d != s.Desk })
 		row.ClosedBy = slices.DeleteFunc(row.ClosedBy, func(c api.Closing) bool { return c.Desk != s.Desk })
-		row.Held = slices.DeleteFunc(slices.Clone(row.Held), func(h event.Held) bool { return h.Desk != s.Desk })
+		row.PendingForwards = slices.DeleteFunc(slices.Clone(row.PendingForwards), func(h event.PendingForward) bool { return h.Desk != s.Desk })
 		row.Owed = slices.DeleteFunc(slices.Clone(row.Owed), func(o event.Obligation) bool { return o.Desk != "" && o.Desk != s.Desk })
 	}
 }

@@ -86,7 +86,7 @@ func (h handler) escalations(g *event.Graded) ([]event.Record, error) {
 			DueAt: due, ReportedAt: now, Late: due != nil && now.After(*due),
 			AcknowledgeBy: acknowledgeBy(now, due, e), Designated: e.Designated, Imported: g.State.IsImported(),
 			Facilities: g.Facilities, Hits: g.Hits, CouldBeIf: g.CouldBeIf, Exercise: h.exercise,
-			Owed: owed, Held: e.Held, Determined: determined, Transfer: e.Transfer,
+			Owed: owed, PendingForwards: e.PendingForwards, Determined: determined, Transfer: e.Transfer,
 			Report: disclose(g.State, e), Cause: g.Cause, Rules: g.Rules,
 		}
 		r, err := event.NewRecord(event.EscalatedSubject(e.Desk, g.Operator, g.Incident, revision), now, "", body)

@@ -119,8 +119,8 @@ func (p *Printer) Escalation(full *event.Escalated, r api.EscalationRow) {
 	if !full.Designated && len(full.Duties) > 0 {
 		fmt.Fprintf(p.Out, "    %s\n", p.Word("undesignated"))
 	}
-	for _, h := range full.Held {
-		fmt.Fprintf(p.Out, "    %s\n", p.Held(full.Operator, full.Incident, h, r.Exercise))
+	for _, h := range full.PendingForwards {
+		fmt.Fprintf(p.Out, "    %s\n", p.PendingForward(full.Operator, full.Incident, h, r.Exercise))
 	}
 	for _, o := range full.Owed {
 		fmt.Fprintf(p.Out, "    %s: %s\n", p.Word("owed"), p.Obligation(o))
@@ -138,8 +138,8 @@ func (p *Printer) determination(d event.Determination) string {
 	return fmt.Sprintf("%s: %s  %s (%s): %s", p.Word("determined"), p.GradeName(d.Grade), d.Desk, d.Officer, printable.Line(d.Reason))
 }
 
-// Held describes a forward that awaits a person, until when, and what to do.
-func (p *Printer) Held(operator, incident string, h event.Held, exercise bool) string {
+// PendingForward describes a forward that awaits a person, until when, and what to do.
+func (p *Printer) PendingForward(operator, incident string, h event.PendingForward, exercise bool) string {
 	return fmt.Sprintf(p.Word("held"), h.To, p.Time(&h.Until), confirmCommand(h.Desk, operator, incident, h.To, exercise))
 }
 

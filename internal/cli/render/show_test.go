@@ -68,7 +68,7 @@ func TestAnEscalationShowsAllThatIsNew(t *testing.T) {
 		Duties:     []event.Duty{{Desk: "hall", From: "gate", Act: event.ActForward, Citation: "L", Confidence: event.ConfidenceText, OnBehalf: &event.OnBehalf{Authority: "doc 7", Verified: true, Officer: "shift"}}},
 		Determined: &event.Determination{Grade: event.Major, Desk: "gate", Officer: "chief", Reason: "core function lost"},
 		Transfer:   &event.Transfer{From: "gate", Officer: "chief", Reason: "not ours"},
-		Owed:       owing.Owed[1:2], Held: owing.Held[:1],
+		Owed:       owing.Owed[1:2], PendingForwards: owing.PendingForwards[:1],
 	}
 	out := printed("en", func(p *Printer) { p.Escalation(full, api.RowOf(full, 1, nil, nil, noon)) })
 	for _, want := range []string{

@@ -154,8 +154,8 @@ func (p *Printer) storyGraded(g *event.Graded) {
 	if g.Next != nil {
 		p.below("%s %s: %s", p.Word("rises"), p.Time(&g.Next.At), p.GradeName(g.Next.Grade))
 	}
-	for _, h := range g.Held {
-		p.below("%s → %s: %s", h.Desk, h.To, p.Held(g.Operator, g.Incident, h, p.Exercise))
+	for _, h := range g.PendingForwards {
+		p.below("%s → %s: %s", h.Desk, h.To, p.PendingForward(g.Operator, g.Incident, h, p.Exercise))
 	}
 	for _, o := range g.Owed {
 		p.below("%s: %s", p.Word("owed"), p.Obligation(o))

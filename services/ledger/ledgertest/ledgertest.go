@@ -148,7 +148,7 @@ func GradedBody(incident string, through uint64) event.Graded {
 		State:      event.State{Fields: map[string]event.Field{}},
 	}
 	for _, desk := range []string{"protection-energy", "national-cyberspace"} {
-		g.Told = append(g.Told, event.Told{Desk: desk, Since: 1})
+		g.Told = append(g.Told, event.ToldDesk{Desk: desk, Since: 1})
 		g.Escalations = append(g.Escalations, event.Escalation{Desk: desk, From: "grid-east", Act: event.ActReport, Duties: []event.Duty{Duty}})
 	}
 	for _, path := range []string{"title", "impact", "measures", "facts.outage", "facts.peopleAffected", "place"} {

@@ -264,19 +264,19 @@ func (e *Entry) show(text string, row []byte) {
 
 // revision has the members of a graded record that an incident's row shows.
 type revision struct {
-	Operator   string             `json:"operator"`
-	Incident   string             `json:"incident"`
-	Revision   int                `json:"revision"`
-	At         time.Time          `json:"at"`
-	About      event.About        `json:"about"`
-	Grade      event.Grade        `json:"grade"`
-	CouldBe    event.Grade        `json:"couldBe"`
-	Peak       event.Grade        `json:"peak"`
-	Next       *event.Next        `json:"next"`
-	Owed       []event.Obligation `json:"owed"`
-	Held       []event.Held       `json:"held"`
-	Facilities []event.Facility   `json:"facilities"`
-	State      struct {
+	Operator        string                 `json:"operator"`
+	Incident        string                 `json:"incident"`
+	Revision        int                    `json:"revision"`
+	At              time.Time              `json:"at"`
+	About           event.About            `json:"about"`
+	Grade           event.Grade            `json:"grade"`
+	CouldBe         event.Grade            `json:"couldBe"`
+	Peak            event.Grade            `json:"peak"`
+	Next            *event.Next            `json:"next"`
+	Owed            []event.Obligation     `json:"owed"`
+	PendingForwards []event.PendingForward `json:"held"`
+	Facilities      []event.Facility       `json:"facilities"`
+	State           struct {
 		Fields struct {
 			Title event.Field `json:"title"`
 		} `json:"fields"`
@@ -294,7 +294,7 @@ func (g *revision) row(record uint64) api.IncidentRow {
 		Operator: g.Operator, Incident: g.Incident, Revision: g.Revision, About: g.About,
 		Grade: g.Grade, CouldBe: g.CouldBe, Peak: g.Peak, Next: g.Next,
 		Withdrawn: state.IsWithdrawn(), Imported: state.IsImported(), GradedAt: g.At,
-		Owed: g.Owed, Held: g.Held, Record: record,
+		Owed: g.Owed, PendingForwards: g.PendingForwards, Record: record,
 	}
 	_ = json.Unmarshal(g.State.Fields.Title.Value, &row.Title, event.JSON) // an unknown title stays empty
 	if row.Owed == nil {
