@@ -84,24 +84,9 @@ type Server struct {
 // Start starts an embedded server and waits until it accepts connections. After a crash
 // the engine first reads its streams whole, at some 100 MB a second.
 func Start(ctx context.Context, cfg Config) (*Server, error) {
-	opts := &server.Options{
-		ServerName: "tocsin", JetStream: true, StoreDir: cfg.Dir,
-		SyncAlways: true, MaxPayload: event.MaxMessage, JetStreamMaxStore: maxStore, NoSigs: true, NoLog: true,
-		DontListen: true, AuthTimeout: authTimeout.Seconds(), // see listen
-		MaxPending: maxPending,
-	}
-	if cfg.Listen != "" {
-		host, port, err := net.SplitHostPort(cfg.Listen)
-		if err != nil {
-			return nil, fmt.Errorf("nats server: listen address: %w", err)
-		}
-		opts.Host = host
-		if opts.Port, err = strconv.Atoi(port); err != nil {
-			return nil, fmt.Errorf("nats server: listen port: %w", err)
-		}
-		if opts.Port == 0 {
-			opts.Port = server.RANDOM_PORT
-		}
+	opts, err := cfg.options()
+	if err != nil {
+		return nil, err
 	}
 	if err := private.MakeUnchecked(cfg.Dir); err != nil {
 		return nil, fmt.Errorf("nats server: folder of JetStream: %w", err)
@@ -113,27 +98,9 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if err := holdKey(cfg.Dir, cfg.Key); err != nil {
 		return nil, err
 	}
-	if cfg.Key != "" {
-		opts.JetStreamKey, opts.JetStreamCipher = cfg.Key, server.ChaCha
-	}
-	if cfg.TLS != nil {
-		opts.TLS, opts.TLSConfig, opts.TLSTimeout = true, cfg.TLS, tlsTimeout.Seconds()
-	}
-	var services []nats.Option
-	var trusted *trust
-	if a := cfg.Accounts; a != nil {
-		var err error
-		if trusted, err = newTrust(a); err != nil {
-			return nil, err
-		}
-		if err := trusted.options(opts, a); err != nil {
-			return nil, err
-		}
-		credential, err := trusted.credential()
-		if err != nil {
-			return nil, err
-		}
-		services = append(services, credential)
+	trusted, services, err := cfg.trust(opts)
+	if err != nil {
+		return nil, err
 	}
 	s, err := server.NewServer(opts)
 	if err != nil {
@@ -152,38 +119,91 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	}
 	dropForeignLinks(cfg.Dir)
 	left := stagingLinks(cfg.Dir, "*")
-	started := false
-	defer func() {
-		if !started {
-			unguard()
-			s.Shutdown()
-			e.endStaging()
-		}
-	}()
-	go s.Start()
-	for waited := readyStep; !s.ReadyForConnections(readyStep); waited += readyStep {
+	if err := e.start(ctx, cfg); err != nil {
+		unguard()
+		s.Shutdown()
+		e.endStaging()
+		return nil, err
+	}
+	dropStaging(left)
+	return e, nil
+}
+
+// options returns the engine's configuration, without that of accounts.
+func (cfg Config) options() (*server.Options, error) {
+	opts := &server.Options{
+		ServerName: "tocsin", JetStream: true, StoreDir: cfg.Dir,
+		SyncAlways: true, MaxPayload: event.MaxMessage, JetStreamMaxStore: maxStore, NoSigs: true, NoLog: true,
+		DontListen: true, AuthTimeout: authTimeout.Seconds(), // see listen
+		MaxPending: maxPending,
+	}
+	if cfg.Key != "" {
+		opts.JetStreamKey, opts.JetStreamCipher = cfg.Key, server.ChaCha
+	}
+	if cfg.TLS != nil {
+		opts.TLS, opts.TLSConfig, opts.TLSTimeout = true, cfg.TLS, tlsTimeout.Seconds()
+	}
+	if cfg.Listen == "" {
+		return opts, nil
+	}
+	host, port, err := net.SplitHostPort(cfg.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("nats server: listen address: %w", err)
+	}
+	opts.Host = host
+	if opts.Port, err = strconv.Atoi(port); err != nil {
+		return nil, fmt.Errorf("nats server: listen port: %w", err)
+	}
+	if opts.Port == 0 {
+		opts.Port = server.RANDOM_PORT
+	}
+	return opts, nil
+}
+
+// trust adds the accounts to the engine's configuration, and returns the options of the
+// services' own connections. Without accounts it returns nothing.
+func (cfg Config) trust(opts *server.Options) (*trust, []nats.Option, error) {
+	if cfg.Accounts == nil {
+		return nil, nil, nil
+	}
+	trusted, err := newTrust(cfg.Accounts)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := trusted.options(opts, cfg.Accounts); err != nil {
+		return nil, nil, err
+	}
+	credential, err := trusted.credential()
+	if err != nil {
+		return nil, nil, err
+	}
+	return trusted, []nats.Option{credential}, nil
+}
+
+// start starts the engine, waits until it has read its streams, and lets clients connect.
+func (s *Server) start(ctx context.Context, cfg Config) error {
+	go s.s.Start()
+	for waited := readyStep; !s.s.ReadyForConnections(readyStep); waited += readyStep {
 		select {
-		case <-health.ctx.Done():
-			return nil, fmt.Errorf("nats server on %q: %w", cfg.Listen, context.Cause(health.ctx))
+		case <-s.health.ctx.Done():
+			return fmt.Errorf("nats server on %q: %w", cfg.Listen, context.Cause(s.health.ctx))
 		case <-ctx.Done():
-			return nil, fmt.Errorf("nats server: %w", ctx.Err())
+			return fmt.Errorf("nats server: %w", ctx.Err())
 		default:
 		}
 		if waited%readyTell == 0 {
 			cfg.Log.Info("the embedded server reads its streams, as it does after a crash", zap.String("folder", cfg.Dir), zap.Duration("after", waited))
 		}
 	}
-	if !s.JetStreamEnabled() {
-		return nil, fmt.Errorf("nats server: JetStream did not start in %s", cfg.Dir)
+	if !s.s.JetStreamEnabled() {
+		return fmt.Errorf("nats server: JetStream did not start in %s", cfg.Dir)
 	}
 	if cfg.Listen != "" {
-		if err := e.listen(cfg); err != nil {
-			return nil, fmt.Errorf("nats server on %q: %w", cfg.Listen, err)
+		if err := s.listen(cfg); err != nil {
+			return fmt.Errorf("nats server on %q: %w", cfg.Listen, err)
 		}
 	}
-	dropStaging(left)
-	started = true
-	return e, nil
+	return nil
 }
 
 const (
