@@ -99,17 +99,44 @@ func statutes(t *Tree) (faults []string) {
 	return faults
 }
 
-// maxLines is the maximum length of a Go file, except for tests.
-const maxLines = 500
+// The maximum lengths in lines, except for tests and generated code: a reader holds a
+// function of a screen or two in mind, and finds a place in a package of a few thousand.
+const (
+	maxLines         = 500 // of a file
+	maxFunctionLines = 80
+	maxPackageLines  = 3500
+)
+
+// stillLong are packages that are to be cut, with the lines that they may have until then.
+var stillLong = map[string]int{"internal/bus": 4100}
 
 func sizes(t *Tree) (faults []string) {
+	packages := map[string]int{}
 	for _, f := range t.Files {
-		if n := t.fset.File(f.AST.FileStart).LineCount(); !f.Test && n > maxLines {
+		if f.Test || ast.IsGenerated(f.AST) {
+			continue
+		}
+		n := t.fset.File(f.AST.FileStart).LineCount()
+		packages[f.Dir()] += n
+		if n > maxLines {
 			faults = append(faults, fmt.Sprintf("%s: has %d lines; at most %d", f.Path, n, maxLines))
+		}
+		for _, d := range f.AST.Decls {
+			fn, ok := d.(*ast.FuncDecl)
+			if n := t.line(d.End()) - t.line(d.Pos()) + 1; ok && n > maxFunctionLines {
+				faults = append(faults, t.at(fn, "%s has %d lines; at most %d", fn.Name.Name, n, maxFunctionLines))
+			}
+		}
+	}
+	for _, dir := range slices.Sorted(maps.Keys(packages)) {
+		if n, most := packages[dir], max(maxPackageLines, stillLong[dir]); n > most {
+			faults = append(faults, fmt.Sprintf("%s: has %d lines; at most %d", dir, n, most))
 		}
 	}
 	return faults
 }
+
+func (t *Tree) line(at token.Pos) int { return t.fset.Position(at).Line }
 
 // inits finds functions that run before main. What a package needs is data, or its caller
 // sets it up.
