@@ -171,6 +171,8 @@
 //	                 moment, a desk's act
 //	fold             to add a cause to what is known; the result is a revision
 //	revision         one state of an incident, numbered from 1: a graded record
+//	through          the last cause that a revision has folded; earlier ones are folded too,
+//	                 but for those set aside
 //	set aside        of a cause: it could not be folded, and is tried with later ones
 //	desk             where a department listens; a post is who is on duty there
 //	escalation       报送: one desk is told of one revision, under one or more duties

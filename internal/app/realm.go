@@ -92,7 +92,7 @@ func (a *App) open(ctx context.Context, name event.Realm) error {
 	if a.has(intake.Name) {
 		r.intake = intake.New(intake.Deps{
 			Bus: r.bus, Endpoints: r.endpoints, Clock: r.clock, Log: r.log.Named(intake.Name),
-			Register: r.rulebook.Register, Late: r.rulebook.Late, Elsewhere: a.elsewhere(name),
+			Register: r.rulebook.Register, Late: r.rulebook.Late, InOtherRealm: a.inOtherRealm(name),
 			ClockDoubt: func() string { return a.cfg.Watch.Look().Doubt },
 		})
 	}

@@ -105,7 +105,7 @@ func (rb Rulebook) foldAct(prev *event.Graded, c Cause) (event.State, error) {
 		d := &event.Determination{
 			Grade: a.Grade, Over: over, Desk: a.Desk, Officer: a.Officer, Reason: a.Reason, At: c.At, Record: c.Record,
 		}
-		if rb.stands(d, s.Determined) {
+		if rb.replaces(d, s.Determined) {
 			s.Determined = d
 		}
 	}
@@ -129,9 +129,9 @@ func isFresh(prev *event.Graded, record uint64) bool {
 	return record > prev.Through || slices.Contains(prev.Aside, record)
 }
 
-// stands reports whether a determination replaces another: the later one does,
+// replaces reports whether a determination replaces another: the later one does,
 // unless it comes from a lower level.
-func (rb Rulebook) stands(d, before *event.Determination) bool {
+func (rb Rulebook) replaces(d, before *event.Determination) bool {
 	if before == nil {
 		return true
 	}

@@ -42,10 +42,10 @@ func (r resolver) duties(owed []statute.Owed) ([]event.Duty, error) {
 		var lateBy *event.Duration
 		if i := slices.IndexFunc(r.prev.Duties, func(d event.Duty) bool { return same(d) && slices.Contains(d.Facilities, f.ID) }); i >= 0 {
 			before := r.prev.Duties[i]
-			due, strict = r.standing(o, before.DueAt, before.StrictDueAt)
+			due, strict = r.keptDue(o, before.DueAt, before.StrictDueAt)
 			told, lateBy = before.ToldAt, lateness(before, due)
 		} else if c, ok := r.crossed[keyOf(o)]; ok {
-			due, strict = r.standing(o, c.due, c.strict)
+			due, strict = r.keptDue(o, c.due, c.strict)
 		} else {
 			due, strict = r.due(o)
 		}
@@ -98,10 +98,10 @@ func (r resolver) due(o statute.Owed) (due, strict *time.Time) {
 	}
 }
 
-// standing keeps the due times of a duty that was owed before. A corrected claim can move
+// keptDue keeps the due times of a duty that was owed before. A corrected claim can move
 // them earlier, never later, and cannot remove them: the party a clock runs against
 // cannot turn it back. The end of handling starts a clock when it is reported.
-func (r resolver) standing(o statute.Owed, due, strict *time.Time) (*time.Time, *time.Time) {
+func (r resolver) keptDue(o statute.Owed, due, strict *time.Time) (*time.Time, *time.Time) {
 	rule := o.Rule
 	claim := r.report.DiscoveredAt
 	if rule.Clock == statute.ClockHandled {
@@ -182,7 +182,7 @@ func (r resolver) crossings(before view, now statute.Case, until time.Time) map[
 	for at := r.prev.RegradeAt; at != nil && !at.After(until); {
 		packs := r.rb.Statutes.InForce(*at)
 		was, is := packs.Assess(before.Case, *at), packs.Assess(now, *at)
-		passed := alike(beyond(was.Hits, packs.Assess(before.Case, at.Add(-1)).Hits), is.Hits)
+		passed := common(minus(was.Hits, packs.Assess(before.Case, at.Add(-1)).Hits), is.Hits)
 		brought := func(statute string, grade event.Grade) bool {
 			return slices.ContainsFunc(passed, func(h event.Hit) bool { return h.Statute == statute && h.Grade >= grade })
 		}
@@ -208,11 +208,7 @@ func (r resolver) crossings(before view, now statute.Case, until time.Time) map[
 	return out
 }
 
-// beyond returns the hits of a that are not in b, and alike those that are.
-func beyond(a, b []event.Hit) []event.Hit {
-	return slices.DeleteFunc(slices.Clone(a), func(h event.Hit) bool { return slices.Contains(b, h) })
-}
-
-func alike(a, b []event.Hit) []event.Hit {
-	return slices.DeleteFunc(slices.Clone(a), func(h event.Hit) bool { return !slices.Contains(b, h) })
+// common returns what is in both lists.
+func common[T comparable](a, b []T) []T {
+	return slices.DeleteFunc(slices.Clone(a), func(v T) bool { return !slices.Contains(b, v) })
 }

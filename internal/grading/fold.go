@@ -19,18 +19,18 @@ import (
 // own time, then by ledger order; so the order of folding does not matter, and a report
 // that arrives late cannot undo a later one.
 func fold(state event.State, seq uint64, a *event.Accepted) (event.State, []string, error) {
-	said, err := statementsOf(a.Event)
+	stated, err := statementsOf(a.Event)
 	if err != nil {
 		return state, nil, err
 	}
 	next := state
 	if next.Fields = maps.Clone(state.Fields); next.Fields == nil {
-		next.Fields = make(map[string]event.Field, len(said))
+		next.Fields = make(map[string]event.Field, len(stated))
 	}
 	stamp := event.Field{At: a.OwnTime(), Record: seq}
 	if a.Type == event.TypeWithdrawal {
 		w := stamp
-		if w.Value, err = json.Marshal(withdrawal(said), event.JSON); err != nil {
+		if w.Value, err = json.Marshal(withdrawal(stated), event.JSON); err != nil {
 			return state, nil, err
 		}
 		next.Withdrawn = later(w, next.Withdrawn)
@@ -40,20 +40,20 @@ func fold(state event.State, seq uint64, a *event.Accepted) (event.State, []stri
 	if a.Type == event.TypeFinal {
 		next.Final = later(stamp, next.Final)
 	}
-	switch imported := string(said["imported"]); {
+	switch imported := string(stated["imported"]); {
 	case imported == "true":
 		next.Archived = true
 	case imported == "false", a.Type == event.TypeInitial:
 		next.Live = true
 	}
-	changed := make([]string, 0, len(said))
-	for path, value := range said {
+	changed := make([]string, 0, len(stated))
+	for path, value := range stated {
 		if notFacts[path] {
 			continue
 		}
 		f := stamp
 		old, known := next.Fields[path]
-		f.Value = begun(path, event.StrictTimes(path, value), old.Value, a.ReceivedAt)
+		f.Value = capBeginning(path, event.StrictTimes(path, value), old.Value, a.ReceivedAt)
 		if known && !f.After(old) {
 			continue
 		}
@@ -66,14 +66,14 @@ func fold(state event.State, seq uint64, a *event.Accepted) (event.State, []stri
 	return next, changed, nil
 }
 
-// begun moves a beginning that is later than the receipt back to the receipt, or to the
+// capBeginning moves a beginning that is later than the receipt back to the receipt, or to the
 // beginning known before: nobody can know the future, and a sender's clock that runs
 // ahead must not postpone the moment at which desks are told, however often it is
 // repeated. The report's own record is unchanged.
-func begun(path string, value, known jsontext.Value, received time.Time) jsontext.Value {
+func capBeginning(path string, value, known jsontext.Value, received time.Time) jsontext.Value {
 	switch path {
 	case "facts.outage":
-		return moved(value, known, func(list, before []event.Outage) (any, bool) {
+		return rewrite(value, known, func(list, before []event.Outage) (any, bool) {
 			did := false
 			for i := range list {
 				j := slices.IndexFunc(before, func(b event.Outage) bool { return b.Facility == list[i].Facility && b.Scope == list[i].Scope })
@@ -81,26 +81,26 @@ func begun(path string, value, known jsontext.Value, received time.Time) jsontex
 				if j >= 0 {
 					t = &before[j].Times
 				}
-				did = back(&list[i].Times, t, received) || did
+				did = moveBeginning(&list[i].Times, t, received) || did
 			}
 			return list, did
 		})
 	case "facts.siteUnreachable":
-		return moved(value, known, func(s, before event.SiteUnreachable) (any, bool) {
-			did := back(&s.Times, &before.Times, received)
+		return rewrite(value, known, func(s, before event.SiteUnreachable) (any, bool) {
+			did := moveBeginning(&s.Times, &before.Times, received)
 			return s, did
 		})
 	case "facts.defacement":
-		return moved(value, known, func(d, before event.Defacement) (any, bool) {
-			did := back(&d.Times, &before.Times, received)
+		return rewrite(value, known, func(d, before event.Defacement) (any, bool) {
+			did := moveBeginning(&d.Times, &before.Times, received)
 			return d, did
 		})
 	}
 	return value
 }
 
-// back moves a beginning that is after the receipt, and reports whether it did.
-func back(t, before *event.Times, received time.Time) bool {
+// moveBeginning moves a beginning that is after the receipt, and reports whether it did.
+func moveBeginning(t, before *event.Times, received time.Time) bool {
 	if t.Since == nil || !t.Since.After(received) {
 		return false
 	}
@@ -111,8 +111,8 @@ func back(t, before *event.Times, received time.Time) bool {
 	return true
 }
 
-// moved decodes a fact and its known value, and re-encodes it if change changed it.
-func moved[T any](value, known jsontext.Value, change func(now, before T) (any, bool)) jsontext.Value {
+// rewrite decodes a fact and its known value, and re-encodes it if change changed it.
+func rewrite[T any](value, known jsontext.Value, change func(now, before T) (any, bool)) jsontext.Value {
 	var now, before T
 	if json.Unmarshal(value, &now, event.JSON) != nil {
 		return value
@@ -132,12 +132,12 @@ func moved[T any](value, known jsontext.Value, change func(now, before T) (any, 
 // outdated returns the paths of a report's statements that were not taken over, because
 // they are dated before the known ones.
 func outdated(state event.State, seq uint64, a *event.Accepted) []string {
-	said, err := statementsOf(a.Event)
+	stated, err := statementsOf(a.Event)
 	if err != nil {
 		return nil
 	}
 	var out []string
-	for path, value := range said {
+	for path, value := range stated {
 		if f, known := state.Fields[path]; known && f.Record != seq && !bytes.Equal(f.Value, value) {
 			out = append(out, path)
 		}
@@ -185,14 +185,14 @@ func statementsOf(report jsontext.Value) (statements, error) {
 	return in.Data, nil
 }
 
-func withdrawal(said statements) event.Withdrawal {
+func withdrawal(stated statements) event.Withdrawal {
 	var w event.Withdrawal
 	for _, path := range []string{"reason", "cause", "other"} {
 		if w.Reason == "" {
-			_ = json.Unmarshal(said[path], &w.Reason, event.JSON) // absent or null leaves it empty
+			_ = json.Unmarshal(stated[path], &w.Reason, event.JSON) // absent or null leaves it empty
 		}
 	}
-	_ = json.Unmarshal(said["duplicateOf"], &w.DuplicateOf, event.JSON)
+	_ = json.Unmarshal(stated["duplicateOf"], &w.DuplicateOf, event.JSON)
 	return w
 }
 

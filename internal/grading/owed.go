@@ -15,7 +15,7 @@ import (
 func (r resolver) owed(g *event.Graded, rules []statute.OwedFollowUp) []event.Obligation {
 	var out []event.Obligation
 	if !g.State.IsImported() {
-		for _, rule := range withStanding(r.rb.Statutes, r.prev, rules) {
+		for _, rule := range withEarlier(r.rb.Statutes, r.prev, rules) {
 			if o, ok := r.followUp(g, rule); ok {
 				out = append(out, o)
 			}
@@ -53,9 +53,9 @@ func (r resolver) before(id string) (event.Obligation, bool) {
 	return r.prev.Owed[i], true
 }
 
-// withStanding adds the rules behind earlier obligations to those that the case triggers
+// withEarlier adds the rules behind earlier obligations to those that the case triggers
 // now.
-func withStanding(packs *statute.Set, prev *event.Graded, rules []statute.OwedFollowUp) []statute.OwedFollowUp {
+func withEarlier(packs *statute.Set, prev *event.Graded, rules []statute.OwedFollowUp) []statute.OwedFollowUp {
 	for _, o := range prev.Owed {
 		known := func(r statute.OwedFollowUp) bool { return r.Statute.ID == o.Statute && r.Rule.ID == o.Rule }
 		if o.Kind == event.OwesAnswer || slices.ContainsFunc(rules, known) {

@@ -56,7 +56,7 @@ func (rb Rulebook) Revise(prev *event.Graded, c Cause, aside []uint64) (*event.G
 	if err := rb.decide(prev, g, c, v, packs); err != nil {
 		return nil, err
 	}
-	if isMoment := c.Report == nil && c.Act == nil; isMoment && !hasMoved(prev, g) {
+	if isMoment := c.Report == nil && c.Act == nil; isMoment && !hasChanged(prev, g) {
 		return nil, nil
 	}
 	g.Change = change(prev, g, c)
@@ -179,10 +179,10 @@ func lasts(f event.Facts, so func(event.Times) bool) bool {
 		f.Defacement != nil && so(f.Defacement.Times)
 }
 
-// hasMoved reports whether any decision differs from the previous revision. The next
+// hasChanged reports whether any decision differs from the previous revision. The next
 // moment is included: if the packs have changed, a foreseen moment may bring nothing, and
 // the one after it needs a timer.
-func hasMoved(prev, g *event.Graded) bool {
+func hasChanged(prev, g *event.Graded) bool {
 	if g.Withdrawal != nil {
 		return prev.Withdrawal == nil // a withdrawn incident does not grow
 	}

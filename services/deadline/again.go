@@ -25,7 +25,7 @@ func (w *sweeper) setAgain(ctx context.Context, timer string, givenUp map[string
 	}
 	_, set, err := w.compare(ctx, subject, givenUp)
 	if set > 0 {
-		w.deps.Log.Error("timers were lost and are set again", zap.Int("timers", set), zap.String("timer", timer))
+		w.deps.Log.Error("timers were lost and have been set again", zap.Int("timers", set), zap.String("timer", timer))
 	}
 	return err
 }

@@ -33,8 +33,8 @@ func (a *armed) note(incident string, s setting) {
 	a.last[incident] = s
 }
 
-// idle reports whether the incident is known to have no timer.
-func (a *armed) idle(incident string) bool {
+// hasNoTimer reports whether the incident is known to have no timer.
+func (a *armed) hasNoTimer(incident string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s, known := a.last[incident]

@@ -178,7 +178,7 @@ func TestAVoidMoment(t *testing.T) {
 		out, err := ring.Handle(t.Context(), hand)
 		require.NoError(t, err)
 		require.Len(t, out, row.n, i)
-		require.Equal(t, row.look == nil, know.idle("mill.flood"))
+		require.Equal(t, row.look == nil, know.hasNoTimer("mill.flood"))
 	}
 	know.note("mill.flood", setting{})
 	for i := range maxArmed {
@@ -186,7 +186,7 @@ func TestAVoidMoment(t *testing.T) {
 	}
 	require.LessOrEqual(t, len(know.last), maxArmed)
 	require.False(t, know.isVoid("mill.flood", at(10)), "forgotten: rather once too often")
-	require.False(t, know.idle("mill.flood"), "forgotten: rather cancelled once too often")
+	require.False(t, know.hasNoTimer("mill.flood"), "forgotten: rather cancelled once too often")
 }
 
 func TestAnAcknowledgementInTimeCancelsAndALateOneDoesNot(t *testing.T) {

@@ -44,7 +44,7 @@ const Name = "deadline"
 // stream, so what it gives up has a name of its own.
 const nameDue = Name + "-due"
 
-const inHand = 64 // concurrent requests
+const maxRequests = 64 // concurrent requests
 
 // Deps are the service's dependencies. The register tells which desk is notified of
 // another desk's silence.
@@ -89,7 +89,7 @@ func Run(ctx context.Context, d Deps) error {
 		})
 	})
 	g.Go(func() error {
-		return d.Endpoints.Serve(ctx, Name, endpoint.Endpoint{Name: "desks", Subject: api.EndpointDesks, Limit: inHand, Answer: p.answer})
+		return d.Endpoints.Serve(ctx, Name, endpoint.Endpoint{Name: "desks", Subject: api.EndpointDesks, Limit: maxRequests, Answer: p.answer})
 	})
 	return g.Wait()
 }

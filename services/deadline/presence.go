@@ -22,17 +22,17 @@ import (
 var presenceEvery = 2 * time.Second
 
 const (
-	// keepEvery is how many checks pass before the times seen are stored.
-	keepEvery = 5
-	// blind is how long the checks may pause before their results are worthless: then,
-	// and after a restart, the screens have settle to come back before one of them raises
+	// storeEvery is how many checks pass before the times seen are stored.
+	storeEvery = 5
+	// maxPause is how long the checks may pause before their results are worthless: then,
+	// and after a restart, the screens have reconnectTime to come back before one of them raises
 	// an alarm.
-	blind  = 10 * time.Second
-	settle = 5 * time.Second
-	// A screen that was connected is checked glances times, a glance apart, before it
+	maxPause      = 10 * time.Second
+	reconnectTime = 5 * time.Second
+	// A screen that was connected is checked maxChecks times, a recheckPause apart, before it
 	// counts as gone: between two of its requests it does not wait.
-	glances = 3
-	glance  = 120 * time.Millisecond
+	maxChecks    = 3
+	recheckPause = 120 * time.Millisecond
 )
 
 // presence knows when a screen of each desk was last connected, by the pipeline's clock.
@@ -41,21 +41,21 @@ type presence struct {
 	deps    Deps
 	byToken map[string]string // desk ids by their subject tokens
 
-	looks sync.Mutex // one at a time
+	checking sync.Mutex // one at a time
 
 	mu        sync.Mutex
 	seen      map[string]time.Time // by desk; for a desk without a screen, since when it could have had one
-	kept      map[string]time.Time // the last stored state of seen
-	sights    map[sightOf]sight
+	stored    map[string]time.Time // the last stored state of seen
+	states    map[screenKey]screenState
 	screens   []api.Screen
-	looked    time.Time // last check, by the pipeline's clock
-	lookedAt  time.Time // last check, by the machine's clock
+	checked   time.Time // last check, by the pipeline's clock
+	checkedAt time.Time // last check, by the machine's clock
 	notBefore time.Time // no alarm before this, by the pipeline's clock
 }
 
-// sightOf identifies a screen, in tokens; sight is what is known of it.
-type sightOf struct{ desk, client string }
-type sight struct {
+// screenKey identifies a screen, in tokens; screenState is what is known of it.
+type screenKey struct{ desk, client string }
+type screenState struct {
 	at     *time.Time // when it was last connected; nil: never
 	engine time.Time  // the engine's stamp of that time
 	here   bool
@@ -70,7 +70,7 @@ func newPresence(ctx context.Context, d Deps) (*presence, error) {
 	p := &presence{deps: d, byToken: map[string]string{}, seen: map[string]time.Time{}}
 	now := d.Clock.Now()
 	if len(kept) > 0 {
-		p.notBefore = now.Add(settle)
+		p.notBefore = now.Add(reconnectTime)
 	}
 	for _, desk := range d.Register.Desks {
 		p.byToken[event.Token(desk.ID)], p.seen[desk.ID] = desk.ID, now
@@ -78,35 +78,35 @@ func newPresence(ctx context.Context, d Deps) (*presence, error) {
 			p.seen[desk.ID] = at
 		}
 	}
-	if err := p.look(ctx); err != nil {
+	if err := p.check(ctx); err != nil {
 		return nil, err
 	}
-	return p, p.keep(ctx)
+	return p, p.store(ctx)
 }
 
 func (p *presence) run(ctx context.Context) error {
 	tick := time.NewTicker(presenceEvery)
 	defer tick.Stop()
-	for looks := 1; ; looks++ {
+	for checks := 1; ; checks++ {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		err := p.look(ctx)
-		if err == nil && looks%keepEvery == 0 {
-			err = p.keep(ctx)
+		err := p.check(ctx)
+		if err == nil && checks%storeEvery == 0 {
+			err = p.store(ctx)
 		}
 		if err != nil && ctx.Err() == nil {
-			p.deps.Log.Warn("the screens of the desks could not be looked at", zap.Error(err))
+			p.deps.Log.Warn("cannot check the screens of the desks", zap.Error(err))
 		}
 	}
 }
 
-// look checks which screens are connected.
-func (p *presence) look(ctx context.Context) error {
-	p.looks.Lock()
-	defer p.looks.Unlock()
+// check finds out which screens are connected.
+func (p *presence) check(ctx context.Context) error {
+	p.checking.Lock()
+	defer p.checking.Unlock()
 	now, machine := p.deps.Clock.Now(), clock.Steady()
 	found, err := p.deps.Bus.Screens(ctx)
 	if err == nil {
@@ -115,10 +115,10 @@ func (p *presence) look(ctx context.Context) error {
 	return err
 }
 
-// keep stores the times seen, if they have changed.
-func (p *presence) keep(ctx context.Context) error {
+// store stores the times seen, if they have changed.
+func (p *presence) store(ctx context.Context) error {
 	p.mu.Lock()
-	seen, same := maps.Clone(p.seen), maps.Equal(p.seen, p.kept)
+	seen, same := maps.Clone(p.seen), maps.Equal(p.seen, p.stored)
 	p.mu.Unlock()
 	if same {
 		return nil
@@ -128,12 +128,12 @@ func (p *presence) keep(ctx context.Context) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.kept = seen
+	p.stored = seen
 	return nil
 }
 
-// met notes that a desk did something; desk is its subject token.
-func (p *presence) met(desk string, at time.Time) {
+// acted notes that a desk did something; desk is its subject token.
+func (p *presence) acted(desk string, at time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if id, ok := p.byToken[desk]; ok && at.After(p.seen[id]) {
@@ -145,37 +145,37 @@ func (p *presence) met(desk string, at time.Time) {
 func (p *presence) note(found []bus.Screen, now, machine time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if now.Before(p.looked) { // the clock was set back
+	if now.Before(p.checked) { // the clock was set back
 		for id, at := range p.seen {
 			p.seen[id] = earlier(at, now)
 		}
-		for key, v := range p.sights {
+		for key, v := range p.states {
 			if v.at != nil && v.at.After(now) {
 				v.at = &now
-				p.sights[key] = v
+				p.states[key] = v
 			}
 		}
 	}
 	pace := time.Duration(clock.Pace(p.deps.Clock))
-	if !p.lookedAt.IsZero() && machine.Sub(p.lookedAt) > blind {
-		p.notBefore = now.Add(settle * pace)
+	if !p.checkedAt.IsZero() && machine.Sub(p.checkedAt) > maxPause {
+		p.notBefore = now.Add(reconnectTime * pace)
 	}
-	sights, rows := map[sightOf]sight{}, map[string][]api.Screen{}
+	states, rows := map[screenKey]screenState{}, map[string][]api.Screen{}
 	for _, s := range found {
 		id, known := p.byToken[s.Desk]
-		key := sightOf{s.Desk, s.Client}
-		if _, twice := sights[key]; twice || !known {
+		key := screenKey{s.Desk, s.Client}
+		if _, twice := states[key]; twice || !known {
 			continue
 		}
-		v := p.sights[key]
+		v := p.states[key]
 		v.here = s.Waiting
 		switch {
 		case s.Waiting:
 			v.at = &now
 		case s.SeenAt.After(v.engine):
 			at := now.Add(-max(0, machine.Sub(s.SeenAt)) * pace)
-			if at.Before(p.looked) {
-				at = p.looked // at the check before, the screen had not been seen
+			if at.Before(p.checked) {
+				at = p.checked // at the check before, the screen had not been seen
 			}
 			if v.at == nil || at.After(*v.at) {
 				v.at = &at
@@ -187,9 +187,9 @@ func (p *presence) note(found []bus.Screen, now, machine time.Time) {
 		if v.at != nil && v.at.After(p.seen[id]) {
 			p.seen[id] = *v.at
 		}
-		sights[key], rows[id] = v, append(rows[id], api.Screen{Desk: id, Client: s.Client, SeenAt: v.at, Connected: v.here})
+		states[key], rows[id] = v, append(rows[id], api.Screen{Desk: id, Client: s.Client, SeenAt: v.at, Connected: v.here})
 	}
-	p.sights, p.looked, p.lookedAt = sights, now, machine
+	p.states, p.checked, p.checkedAt = states, now, machine
 	p.screens = nil
 	for _, desk := range p.deps.Register.Desks {
 		screens := rows[desk.ID]
@@ -212,13 +212,13 @@ func (p *presence) lastSeen(desk string) (at time.Time, known bool) {
 	return at, known
 }
 
-// here reports whether a screen of the desk was connected at the last check, and whether
+// isConnected reports whether a screen of the desk was connected at the last check, and whether
 // that check was at or after since.
-func (p *presence) here(desk string, since time.Time) (here, fresh bool) {
+func (p *presence) isConnected(desk string, since time.Time) (connected, fresh bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	here = slices.ContainsFunc(p.screens, func(s api.Screen) bool { return s.Desk == desk && s.Connected })
-	return here, !p.looked.Before(since)
+	connected = slices.ContainsFunc(p.screens, func(s api.Screen) bool { return s.Desk == desk && s.Connected })
+	return connected, !p.checked.Before(since)
 }
 
 // timer returns the timer of an unacknowledged escalation. It comes due when the desk, as
@@ -228,9 +228,9 @@ func (p *presence) timer(o event.Overdue, now time.Time) (event.Record, error) {
 	return p.timerAt(o, now, p.awayAt(o))
 }
 
-// lastLook is how long before the target screens are no longer checked: the overdue
+// noCheckWithin is how long before the target screens are no longer checked: the overdue
 // record says more, and the engine must not be kept busy when many targets pass at once.
-const lastLook = 5 * time.Second
+const noCheckWithin = 5 * time.Second
 
 // timerAt returns the timer of an escalation that checks again at due, or at the target
 // if that comes first or soon after.
@@ -238,7 +238,7 @@ func (p *presence) timerAt(o event.Overdue, now, due time.Time) (event.Record, e
 	if due.Before(now) {
 		due = now
 	}
-	if due.After(o.AcknowledgeBy.Add(-min(lastLook, half(o)/2))) {
+	if due.After(o.AcknowledgeBy.Add(-min(noCheckWithin, half(o)/2))) {
 		due = o.AcknowledgeBy
 	}
 	r, err := event.NewRecord(event.TimerSubject(escalationTimer(o.Escalation)), now, "", o)
@@ -265,8 +265,8 @@ func (p *presence) alarm(ctx context.Context, o event.Overdue, now time.Time) ([
 		return one(p.timer(o, now))
 	}
 	soon := half(o) / 10
-	if err := p.lookFor(ctx, o.Desk, now.Add(-soon)); err != nil {
-		p.deps.Log.Warn("whether a desk is away could not be found out", zap.String("desk", o.Desk), zap.Error(err))
+	if err := p.checkDesk(ctx, o.Desk, now.Add(-soon)); err != nil {
+		p.deps.Log.Warn("cannot check whether a desk is away", zap.String("desk", o.Desk), zap.Error(err))
 		return one(p.timerAt(o, now, now.Add(soon)))
 	}
 	p.mu.Lock()
@@ -289,26 +289,26 @@ func (p *presence) alarm(ctx context.Context, o event.Overdue, now time.Time) ([
 	return []event.Record{away, next}, err
 }
 
-// lookFor checks the screens, unless they were checked since a time, and stores the
+// checkDesk checks the screens, unless they were checked since a time, and stores the
 // result: the record of an absence is named after its beginning, which a restart must not
 // forget.
-func (p *presence) lookFor(ctx context.Context, desk string, since time.Time) error {
-	was, fresh := p.here(desk, since)
+func (p *presence) checkDesk(ctx context.Context, desk string, since time.Time) error {
+	was, fresh := p.isConnected(desk, since)
 	for n := 1; !fresh; n++ {
-		if err := p.look(ctx); err != nil {
+		if err := p.check(ctx); err != nil {
 			return err
 		}
-		is, _ := p.here(desk, since)
-		if is || !was || n == glances {
+		is, _ := p.isConnected(desk, since)
+		if is || !was || n == maxChecks {
 			break
 		}
 		select {
-		case <-time.After(glance):
+		case <-time.After(recheckPause):
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
-	return p.keep(ctx)
+	return p.store(ctx)
 }
 
 func earlier(a, b time.Time) time.Time {

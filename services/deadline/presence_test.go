@@ -420,7 +420,7 @@ func TestWhatWasSeenIsKnownAfterARestart(t *testing.T) {
 		closed := w.screen("wall", "front")
 		defer closed()
 		w.until("it is seen", func() bool { return w.screens("wall")[0].Connected })
-		w.clock.Advance(settle)
+		w.clock.Advance(reconnectTime)
 		w.settles()
 		w.tell("gate", "again", 30)
 		w.tell("wall", "again", 30)
@@ -465,7 +465,7 @@ func TestPresenceOnAFastClock(t *testing.T) {
 		require.NoError(t, err)
 		return info.NumWaiting > 0
 	})
-	require.NoError(t, p.look(t.Context()))
+	require.NoError(t, p.check(t.Context()))
 	for began := time.Now(); time.Since(began) < 2500*time.Millisecond; time.Sleep(97 * time.Millisecond) {
 		// Half an hour is half a second: a check of a moment ago is too old.
 		now := fast.Now()
@@ -524,7 +524,7 @@ func TestSights(t *testing.T) {
 	p.note(nil, nine.Add(10*time.Second), machine.Add(10*time.Second))
 	require.Zero(t, p.notBefore)
 	p.note(nil, nine.Add(time.Minute), machine.Add(time.Minute))
-	require.Equal(t, nine.Add(time.Minute+settle), p.notBefore, "nobody has looked for a while")
+	require.Equal(t, nine.Add(time.Minute+reconnectTime), p.notBefore, "nobody has looked for a while")
 }
 
 // The timer of a target is not lost when the screens cannot be checked.
@@ -557,7 +557,7 @@ func BenchmarkScreens(b *testing.B) {
 			}
 			b.Run("look", func(b *testing.B) {
 				for range b.N {
-					require.NoError(b, p.look(b.Context()))
+					require.NoError(b, p.check(b.Context()))
 				}
 			})
 			found, err := env.Bus.Screens(b.Context())

@@ -29,7 +29,7 @@ func (s setter) Handle(ctx context.Context, in event.Stored) ([]event.Record, er
 		return nil, s.acknowledged(ctx, in)
 	}
 	if a := event.ParseSubject(in.Subject); a.Desk != "" {
-		s.presence.met(a.Desk, in.Time)
+		s.presence.acted(a.Desk, in.Time)
 		return nil, nil
 	}
 	return nil, s.announce(in)
@@ -76,7 +76,7 @@ func (s setter) graded(ctx context.Context, in event.Stored) ([]event.Record, er
 		return nil, err
 	}
 	incident := d.incident()
-	if d.Revision > 1 && !s.armed.idle(incident) {
+	if d.Revision > 1 && !s.armed.hasNoTimer(incident) {
 		err := s.deps.Bus.Cancel(ctx, event.TimerSubject(timerElapsed+"."+incident+".*"), event.TimerSubject(timerReminder+"."+incident+".*"))
 		if err != nil {
 			return nil, err
@@ -120,7 +120,7 @@ func (s setter) acknowledged(ctx context.Context, in event.Stored) error {
 	if err != nil {
 		return err
 	}
-	s.presence.met(event.ParseSubject(in.Subject).Desk, a.At)
+	s.presence.acted(event.ParseSubject(in.Subject).Desk, a.At)
 	if a.AcknowledgeBy == nil || a.At.After(*a.AcknowledgeBy) {
 		return nil
 	}

@@ -46,7 +46,7 @@ func (w *sweeper) run(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		if err := w.sweep(ctx); err != nil && ctx.Err() == nil {
-			w.deps.Log.Warn("timers could not be compared with the ledger", zap.Error(err))
+			w.deps.Log.Warn("cannot compare timers with the ledger", zap.Error(err))
 		}
 		for due := false; !due; {
 			select {
@@ -54,7 +54,7 @@ func (w *sweeper) run(ctx context.Context) error {
 				due = true
 			case subject := <-w.missed:
 				if err := w.setAgain(ctx, subject, nil); err != nil && ctx.Err() == nil {
-					w.deps.Log.Error("timer was lost and could not be set again", zap.String("timer", subject), zap.Error(err))
+					w.deps.Log.Error("timer was lost; cannot set it again", zap.String("timer", subject), zap.Error(err))
 				}
 			case <-ctx.Done():
 				return ctx.Err()
@@ -109,7 +109,7 @@ func (w *sweeper) sweep(ctx context.Context) error {
 		}
 	}
 	if again > 0 {
-		w.deps.Log.Error("timers were lost and are set again", zap.Int("timers", again))
+		w.deps.Log.Error("timers were lost and have been set again", zap.Int("timers", again))
 	}
 	return w.deps.Bus.SavePosition(ctx, nameSweep, through)
 }

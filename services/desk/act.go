@@ -36,7 +36,7 @@ func (s service) act(ctx context.Context, desk string, req endpoint.Request) (ap
 		answer.Desk = desk
 	} else if event.Token(a.Desk) != desk && !f.broken {
 		s.deps.Endpoints.Refused(ctx, req.Subject, "the act is another desk's")
-		f.add("$.desk", "is %s; this is the door of %s", a.Desk, desk)
+		f.add("$.desk", "is %s; this endpoint is that of %s", a.Desk, desk)
 	}
 	if f.broken {
 		return answer, fault.Invalid(Name, f.faults)
@@ -88,11 +88,11 @@ func (s service) act(ctx context.Context, desk string, req endpoint.Request) (ap
 
 // repeated answers with the act that is stored under the same id.
 func repeated(answer api.DeskActAnswer, first event.Stored, digest string) (api.DeskActAnswer, error) {
-	stands, err := event.Decode[event.DeskAct](first)
+	stored, err := event.Decode[event.DeskAct](first)
 	if err != nil {
 		return answer, err
 	}
-	answer.Status, answer.At, answer.Record = event.StatusDuplicate, &stands.At, first.Sequence
+	answer.Status, answer.At, answer.Record = event.StatusDuplicate, &stored.At, first.Sequence
 	if first.Digest != digest {
 		answer.Status = event.StatusConflict
 	}

@@ -40,8 +40,8 @@ import (
 const Name = "desk"
 
 const (
-	inHand     = 1024
-	maxOfficer = 200 // characters of a post's name
+	maxRequests = 1024
+	maxOfficer  = 200 // characters of a post's name
 )
 
 // Deps are the service's dependencies.
@@ -64,10 +64,10 @@ func Run(ctx context.Context, d Deps) error {
 		return desks[token]
 	}
 	return d.Endpoints.Serve(ctx, Name,
-		endpoint.Endpoint{Name: "acknowledge", Subject: api.EndpointAcknowledge, Limit: inHand, Party: party, Answer: s.answerAcknowledge},
-		endpoint.Endpoint{Name: "act", Subject: api.EndpointAct, Limit: inHand, Party: party, Answer: s.answerAct},
-		endpoint.Endpoint{Name: "watch", Subject: api.EndpointWatch, Limit: inHand, Party: party, Answer: s.answerWatch},
-		endpoint.Endpoint{Name: "outcome", Subject: api.EndpointOutcome, Limit: inHand, Party: party, Answer: s.answerOutcome},
+		endpoint.Endpoint{Name: "acknowledge", Subject: api.EndpointAcknowledge, Limit: maxRequests, Party: party, Answer: s.answerAcknowledge},
+		endpoint.Endpoint{Name: "act", Subject: api.EndpointAct, Limit: maxRequests, Party: party, Answer: s.answerAct},
+		endpoint.Endpoint{Name: "watch", Subject: api.EndpointWatch, Limit: maxRequests, Party: party, Answer: s.answerWatch},
+		endpoint.Endpoint{Name: "outcome", Subject: api.EndpointOutcome, Limit: maxRequests, Party: party, Answer: s.answerOutcome},
 	)
 }
 
@@ -105,9 +105,9 @@ func (s service) acknowledge(ctx context.Context, desk string, req endpoint.Requ
 	case err != nil:
 		return answer, refuse("$.escalation", "%v", err)
 	case named != desk:
-		return answer, s.notYours(ctx, req, named, desk)
+		return answer, s.refuseOtherDesk(ctx, req, named, desk)
 	}
-	if why := badOfficer(ack.Officer); why != "" {
+	if why := officerFault(ack.Officer); why != "" {
 		return answer, refuse("$.officer", "%s", why)
 	}
 	told, err := s.deps.Bus.Last(ctx, escalated)
@@ -131,18 +131,18 @@ func (s service) acknowledge(ctx context.Context, desk string, req endpoint.Requ
 	if err != nil {
 		return answer, err
 	}
-	stands := &ack
+	stored := &ack
 	answer.Status, answer.Record = event.StatusAccepted, results[0].Sequence
 	if first := results[0].Existing; first != nil {
-		if stands, err = event.Decode[event.Acknowledgement](*first); err != nil {
+		if stored, err = event.Decode[event.Acknowledgement](*first); err != nil {
 			return answer, err
 		}
 		answer.Status = event.StatusDuplicate
-		if stands.Officer != ack.Officer {
+		if stored.Officer != ack.Officer {
 			answer.Status = event.StatusConflict
 		}
 	}
-	answer.AcknowledgedAt, answer.AcknowledgedBy = &stands.At, stands.Officer
+	answer.AcknowledgedAt, answer.AcknowledgedBy = &stored.At, stored.Officer
 	return answer, nil
 }
 
@@ -165,7 +165,7 @@ func (s service) outcome(ctx context.Context, desk string, r endpoint.Request) (
 	case err != nil:
 		return answer, refuse("$.escalation", "%v", err)
 	case named != desk:
-		return answer, s.notYours(ctx, r, named, desk)
+		return answer, s.refuseOtherDesk(ctx, r, named, desk)
 	}
 	found, err := s.deps.Bus.LastOf(ctx, acknowledged, event.OverdueSubject(escalated))
 	if err != nil {
@@ -195,7 +195,7 @@ func targetOf(escalated event.Stored) *time.Time {
 	return e.AcknowledgeBy
 }
 
-func badOfficer(post string) string {
+func officerFault(post string) string {
 	switch {
 	case strings.TrimSpace(post) == "":
 		return "is required: the post that takes it up, such as duty-officer"
@@ -207,8 +207,8 @@ func badOfficer(post string) string {
 	return ""
 }
 
-// notYours refuses a request for another desk's escalation.
-func (s service) notYours(ctx context.Context, req endpoint.Request, named, desk string) error {
+// refuseOtherDesk refuses a request for another desk's escalation.
+func (s service) refuseOtherDesk(ctx context.Context, req endpoint.Request, named, desk string) error {
 	s.deps.Endpoints.Refused(ctx, req.Subject, "the escalation is another desk's")
 	return refuse("$.escalation", "is of the desk %s, not of %s", named, desk)
 }

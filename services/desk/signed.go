@@ -17,7 +17,7 @@ import (
 // signed returns the desk's signature of the record's body: nil without identities. An
 // act that names the log it was signed for must be signed as tocsin/act/2, and for this
 // log; any other as tocsin/act/1.
-func (s service) signed(ctx context.Context, req endpoint.Request, said api.Signing, subject string, body any) (*evidence.SignedAct, error) {
+func (s service) signed(ctx context.Context, req endpoint.Request, signing api.Signing, subject string, body any) (*evidence.SignedAct, error) {
 	if !s.deps.Endpoints.HasIdentities() {
 		return nil, nil
 	}
@@ -26,7 +26,7 @@ func (s service) signed(ctx context.Context, req endpoint.Request, said api.Sign
 		return nil, err
 	}
 	format, log := "", ""
-	if said != (api.Signing{}) {
+	if signing != (api.Signing{}) {
 		format = evidence.ActFormat2
 		if log, err = s.log.get(ctx); err != nil {
 			return nil, err
@@ -44,11 +44,11 @@ func (s service) signed(ctx context.Context, req endpoint.Request, said api.Sign
 
 // skew returns a warning if the desk's clock differs from ours by more than the register
 // tolerates. In a drill the clock may run at any speed.
-func (s service) skew(said api.Signing) []fault.Detail {
-	if said.SignedAt == nil || s.deps.Bus.Realm() == event.Drill {
+func (s service) skew(signing api.Signing) []fault.Detail {
+	if signing.SignedAt == nil || s.deps.Bus.Realm() == event.Drill {
 		return nil
 	}
-	differs := s.deps.Clock.Now().Sub(*said.SignedAt)
+	differs := s.deps.Clock.Now().Sub(*signing.SignedAt)
 	if differs.Abs() <= time.Duration(s.deps.Register.ClockTolerance) {
 		return nil
 	}

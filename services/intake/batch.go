@@ -60,7 +60,7 @@ func (in *Intake) submissions(r *http.Request, reports cloudevent.Reports, from,
 	subs := make([]submission, 0, to-from)
 	for i := from; i < to; i++ {
 		p := reports.Parse(i)
-		s := submission{door: "http", header: ceHeader(r.Header), payload: p.Raw, event: p.Event, err: p.Err}
+		s := submission{transport: "http", header: ceHeader(r.Header), payload: p.Raw, event: p.Event, err: p.Err}
 		source := ""
 		if p.Event != nil {
 			source = p.Event.Source

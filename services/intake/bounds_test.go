@@ -33,7 +33,7 @@ func TestARefusalFitsAMessage(t *testing.T) {
 		"bytes in a header":       {header: nats.Header{"x": {strings.Repeat("\xff", size)}}},
 		"lines":                   {header: nats.Header{"x": make([]string, size/4)}},
 	} {
-		s.operator, s.door = "grid-east", "nats"
+		s.operator, s.transport = "grid-east", "nats"
 		s.event, s.err = cloudevent.FromNATS(s.header, s.payload)
 		receipts, err := d.take(t.Context(), nil, []submission{s})
 		require.NoError(t, err, name)

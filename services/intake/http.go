@@ -128,7 +128,7 @@ func answerOne(w http.ResponseWriter, r event.Receipt) {
 
 // refuseEnvelope stores and answers a request that cannot be read as a report.
 func (in *Intake) refuseEnvelope(w http.ResponseWriter, r *http.Request, body []byte, status int, faults []fault.Detail) {
-	s := submission{operator: anybody, door: "http", header: ceHeader(r.Header), payload: body}
+	s := submission{operator: anybody, transport: "http", header: ceHeader(r.Header), payload: body}
 	if who := identity.Of(r.Context()); who.Role == identity.Operator {
 		s.operator = who.ID // the record names it, too
 	}

@@ -48,8 +48,8 @@ const Name = "intake"
 // share; beyond them the answer is "busy". A request that waits too long for its turn is
 // answered so too (bus.Admit): an accepted report must reach its desks within moments.
 const (
-	inHand = 8192
-	posts  = 512
+	maxRequests = 8192
+	maxPosts    = 512
 )
 
 // Deps are the service's dependencies.
@@ -64,9 +64,9 @@ type Deps struct {
 	ClockDoubt func() string
 	// Late returns the duties that a report, taken alone, was late for at its receipt.
 	Late func(*event.Accepted, *event.Report) ([]event.Lateness, error)
-	// Elsewhere reports whether the other realm has an incident: the drill for a real
+	// InOtherRealm reports whether the other realm has an incident: the drill for a real
 	// one, the real realm for a drill's.
-	Elsewhere func(ctx context.Context, operator, incident string) (bool, error)
+	InOtherRealm func(ctx context.Context, operator, incident string) (bool, error)
 }
 
 // Intake takes reports.
@@ -87,7 +87,7 @@ func New(d Deps) *Intake {
 		d.ClockDoubt = func() string { return "" }
 	}
 	return &Intake{
-		deps: d, signer: newSigner(d), refused: newRefusals(d), removed: removed{orders: map[string]string{}}, places: share.NewPool(posts),
+		deps: d, signer: newSigner(d), refused: newRefusals(d), removed: removed{orders: map[string]string{}}, places: share.NewPool(maxPosts),
 		failed:    tally.InLog(d.Log.Error, "requests failed", "requests"),
 		unchecked: tally.InLog(d.Log.Warn, "receipts could not be checked against the ledger", "receipts"),
 	}
@@ -105,7 +105,7 @@ func (in *Intake) Run(ctx context.Context) error {
 	g.Go(func() error {
 		in.signer.wait(serving)
 		return in.deps.Endpoints.Serve(serving, Name, endpoint.Endpoint{
-			Name: "report", Subject: api.EndpointReport, Limit: inHand, AnySize: true, Backpressure: true, Answer: in.answer, Party: in.party,
+			Name: "report", Subject: api.EndpointReport, Limit: maxRequests, AnySize: true, Backpressure: true, Answer: in.answer, Party: in.party,
 			ReplyTo: func(req endpoint.Request) string { return api.ReceiptOf(req.Subject) },
 		})
 	})
@@ -116,7 +116,7 @@ func (in *Intake) Run(ctx context.Context) error {
 }
 
 func (in *Intake) answer(ctx context.Context, req endpoint.Request) (any, error) {
-	s := submission{operator: in.operatorOf(req), door: "nats", header: req.Header, payload: req.Data}
+	s := submission{operator: in.operatorOf(req), transport: "nats", header: req.Header, payload: req.Data}
 	s.event, s.err = cloudevent.FromNATS(req.Header, req.Data)
 	receipts, err := in.take(ctx, req.Turn, []submission{s})
 	if err != nil {
@@ -150,12 +150,12 @@ func (in *Intake) operatorOf(req endpoint.Request) string {
 
 // submission is one report as received, and the event parsed from it.
 type submission struct {
-	operator string // by the endpoint; need not be registered
-	door     string
-	header   map[string][]string
-	payload  []byte
-	event    *cloudevent.Event // nil when err is set
-	err      error
+	operator  string // by the endpoint; need not be registered
+	transport string // "nats" or "http"
+	header    map[string][]string
+	payload   []byte
+	event     *cloudevent.Event // nil when err is set
+	err       error
 }
 
 // take stores reports and returns one receipt for each, in order. After an error nothing
@@ -166,20 +166,20 @@ func (in *Intake) take(ctx context.Context, turn *endpoint.Turn, subs []submissi
 		return in.repeats(ctx, subs, full)
 	}
 	receipts := make([]event.Receipt, len(subs))
-	borrows := false
+	inOthersName := false
 	var records []event.Record
 	var taken []*event.Accepted // as records
 	var indices []int           // of the submissions behind records
 	for i, s := range subs {
 		if faults := in.faultsOf(s); len(faults) > 0 || s.err != nil {
 			receipts[i] = in.rejection(s, faults)
-			if !borrows && borrowed(in.deps.Register, s.operator, receipts[i].Source) != "" {
-				borrows = true // once for each request
+			if !inOthersName && otherOperator(in.deps.Register, s.operator, receipts[i].Source) != "" {
+				inOthersName = true // once for each request
 				in.deps.Endpoints.Refused(ctx, "a report in another's name", "its source is not its sender's")
 			}
 			continue
 		}
-		faults, err := in.mixedUp(ctx, s.operator, s.event.Subject)
+		faults, err := in.realmFaults(ctx, s.operator, s.event.Subject)
 		if err == nil && len(faults) == 0 {
 			faults, err = in.removedFaults(ctx, s.event, s.operator)
 		}
@@ -247,10 +247,10 @@ func (in *Intake) faultsOf(s submission) []fault.Detail {
 	return faults
 }
 
-// borrowed returns the operator that a source names if it is not the sender, or "". A
+// otherOperator returns the operator that a source names if it is not the sender, or "". A
 // source that is not an operator's URN may end in any name but another registered
 // operator's.
-func borrowed(reg *register.Register, operator, source string) string {
+func otherOperator(reg *register.Register, operator, source string) string {
 	named := event.OperatorOfSource(source)
 	_, registered := reg.Operator(named)
 	if named == operator || !registered && !strings.HasPrefix(source, event.SourceOf("")) {
@@ -269,7 +269,7 @@ func Check(reg *register.Register, operator string, names cloudevent.Names) []fa
 	}
 	var faults []fault.Detail
 	missed, bytes := 0, 0
-	if other := borrowed(reg, operator, names.Source); other != "" {
+	if other := otherOperator(reg, operator, names.Source); other != "" {
 		faults = append(faults, fault.Detail{Path: "$.source", Message: fmt.Sprintf("names the operator %s, but the report was sent as %s", shorten(other), o.ID)})
 	}
 	facility := func(path string, i int, id string) {
@@ -344,21 +344,21 @@ func (in *Intake) receipt(s submission, a *event.Accepted, r event.Record, res b
 		Record: res.Sequence, Digest: s.event.Digest, Durability: in.deps.Bus.Durability(),
 		Exercise: in.deps.Bus.Realm() == event.Drill,
 	}
-	stands, entry := a, in.deps.Bus.Entry(r, res)
+	original, entry := a, in.deps.Bus.Entry(r, res)
 	if res.Existing != nil {
 		first, err := event.Decode[event.Accepted](*res.Existing)
 		if err != nil {
 			return out, err
 		}
-		stands, out.Status = first, event.StatusDuplicate
+		original, out.Status = first, event.StatusDuplicate
 		if first.Digest != s.event.Digest || first.Type != s.event.Type {
 			out.Status = event.StatusConflict
 			out.Errors = []fault.Detail{{Path: "$.id", Message: fmt.Sprintf("another report with this source and id was received at %s (digest %s); a report that says something new needs an id of its own", first.ReceivedAt.Format("2006-01-02T15:04:05.000Z07:00"), first.Digest)}}
 		}
 	}
-	out.ReceivedAt, out.Entry = &stands.ReceivedAt, &entry
+	out.ReceivedAt, out.Entry = &original.ReceivedAt, &entry
 	if out.Status != event.StatusConflict { // then they are of another report
-		out.Late, out.Warnings = stands.Late, stands.Warnings
+		out.Late, out.Warnings = original.Late, original.Warnings
 	}
 	return out, nil
 }

@@ -52,8 +52,8 @@ func open(t *testing.T) *door {
 	require.NoError(t, err)
 	d := &door{t: t, env: bustest.Start(t), clock: clock.NewManual(nine)}
 	d.Intake = New(Deps{Bus: d.env.Bus, Endpoints: d.env.Endpoints, Clock: d.clock, Log: d.env.Log, Register: reg,
-		Late:      func(*event.Accepted, *event.Report) ([]event.Lateness, error) { return d.late, nil },
-		Elsewhere: func(context.Context, string, string) (bool, error) { return d.elsewhere, nil },
+		Late:         func(*event.Accepted, *event.Report) ([]event.Lateness, error) { return d.late, nil },
+		InOtherRealm: func(context.Context, string, string) (bool, error) { return d.elsewhere, nil },
 	})
 	return d
 }
@@ -92,7 +92,7 @@ func (d *door) rejected() map[string][]byte {
 }
 
 func bad(i int) submission {
-	return submission{operator: "grid-east", door: "nats", payload: fmt.Appendf(nil, "no report %d", i)}
+	return submission{operator: "grid-east", transport: "nats", payload: fmt.Appendf(nil, "no report %d", i)}
 }
 
 var faults = []fault.Detail{{Path: "$", Message: "is no JSON"}}
@@ -247,7 +247,7 @@ func TestRefusals_RecordsAreCountedWhole(t *testing.T) {
 		t.Helper()
 		a := &account{owner: name}
 		for i := range 20 {
-			s := submission{operator: "grid-east", door: "http", header: header, payload: fmt.Append(nil, i)}
+			s := submission{operator: "grid-east", transport: "http", header: header, payload: fmt.Append(nil, i)}
 			record, size, err := d.refused.record(a, nine, name, fmt.Sprint(i), headerLines(header), s, errors)
 			require.NoError(t, err)
 			if d.refused.overRate(a, nine, refused{faults: errors}, size) == nil {
@@ -280,7 +280,7 @@ func TestWhoIsNotRegisteredSharesOneBucket(t *testing.T) {
 func TestALargePayloadIsKeptInPart(t *testing.T) {
 	t.Parallel()
 	d := open(t)
-	s := submission{operator: "grid-east", door: "http", header: map[string][]string{"Content-Type": {"x"}, "Ce-Id": {"b", "a"}}, payload: bytes.Repeat([]byte("x"), keptPayload+1)}
+	s := submission{operator: "grid-east", transport: "http", header: map[string][]string{"Content-Type": {"x"}, "Ce-Id": {"b", "a"}}, payload: bytes.Repeat([]byte("x"), keptPayload+1)}
 	d.keepAll([]submission{s})
 	for _, raw := range d.rejected() {
 		var r event.Rejected
@@ -304,7 +304,7 @@ func TestABatchIsAnsweredOneByOne(t *testing.T) {
 	d := open(t)
 	var subs []submission
 	for _, raw := range [][]byte{report("a", ""), report("a", ""), report("a", `,"title":"T"`), []byte("x"), report("b", "")} {
-		s := submission{operator: "grid-east", door: "nats", payload: raw}
+		s := submission{operator: "grid-east", transport: "nats", payload: raw}
 		s.event, s.err = cloudevent.Parse(raw)
 		subs = append(subs, s)
 	}
@@ -333,7 +333,7 @@ func TestFaultsOf_SourceThatCannotBeDecoded(t *testing.T) {
 		{"nobody", "urn:tocsin:operator:nobody", 1},
 	} {
 		header := map[string][]string{"ce-specversion": {"1.0"}, "ce-id": {"a"}, "ce-source": {tc.source}, "ce-type": {event.TypeInitial}, "ce-subject": {"x"}}
-		s := submission{operator: tc.operator, door: "http", header: header, payload: []byte(`{"containsNoStateSecrets":true,"discoveredAt":"2026-03-02T08:40:00+08:00","facilities":["dispatch"]}`)}
+		s := submission{operator: tc.operator, transport: "http", header: header, payload: []byte(`{"containsNoStateSecrets":true,"discoveredAt":"2026-03-02T08:40:00+08:00","facilities":["dispatch"]}`)}
 		s.event, s.err = cloudevent.FromNATS(header, s.payload)
 		got := d.faultsOf(s)
 		require.Len(t, got, tc.faults, "%v", got)
@@ -419,7 +419,7 @@ func TestWhatTheReceiptRemarks(t *testing.T) {
 	report := func(id, subject, kind, extra, data string) event.Receipt {
 		raw := fmt.Sprintf(`{"specversion":"1.0","type":"tocsin.report.%s.v1","source":"urn:tocsin:operator:grid-east","id":%q,"subject":%q,%s"data":{"containsNoStateSecrets":true,%s}}`,
 			kind, id, subject, extra, data)
-		s := submission{operator: "grid-east", door: "nats", payload: []byte(raw)}
+		s := submission{operator: "grid-east", transport: "nats", payload: []byte(raw)}
 		s.event, s.err = cloudevent.Parse([]byte(raw))
 		require.NoError(t, s.err)
 		receipts, err := d.take(t.Context(), nil, []submission{s})
@@ -472,12 +472,12 @@ func TestADrillDoesNotSpeakOfARealIncident(t *testing.T) {
 	drill := bustest.Join(t, d.env, d.clock, event.Drill)
 	d.Intake.deps.Bus = drill.Bus
 	d.elsewhere = true
-	faults, err := d.mixedUp(t.Context(), "grid-east", "x")
+	faults, err := d.realmFaults(t.Context(), "grid-east", "x")
 	require.NoError(t, err)
 	require.Len(t, faults, 1)
 	require.Equal(t, "$.subject", faults[0].Path)
 	d.elsewhere = false
-	faults, err = d.mixedUp(t.Context(), "grid-east", "x")
+	faults, err = d.realmFaults(t.Context(), "grid-east", "x")
 	require.NoError(t, err)
 	require.Empty(t, faults)
 }
@@ -550,6 +550,6 @@ func TestBorrowed(t *testing.T) {
 		"urn:tocsin:operator:xj-hydro": "xj-hydro", "urn:tocsin:operator:xj-hydro:grid-east": "xj-hydro", "urn:tocsin:operator:xj-hydro/grid-east": "xj-hydro",
 		"https://example.com/operators/xj-hydro": "xj-hydro", "urn:tocsin:operator:Grid-East": "Grid-East", "urn:tocsin:operator:nobody": "nobody",
 	} {
-		require.Equal(t, want, borrowed(reg, "grid-east", source), source)
+		require.Equal(t, want, otherOperator(reg, "grid-east", source), source)
 	}
 }

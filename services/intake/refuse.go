@@ -91,7 +91,7 @@ func (r *refusals) record(a *account, now time.Time, owner, digest string, heade
 		return event.Record{}, refusedQuota + 1, nil
 	}
 	body := event.Rejected{
-		Operator: s.operator, ReceivedAt: now, Transport: s.door, Errors: faults,
+		Operator: s.operator, ReceivedAt: now, Transport: s.transport, Errors: faults,
 		Size: len(s.payload), Header: kept, Payload: s.payload, Truncated: len(kept) < len(header),
 	}
 	if len(s.payload) > keptPayload {

@@ -109,13 +109,13 @@ func (w *warner) report(r *event.Report) {
 	}
 }
 
-// mixedUp returns a fault if a drill's report is of a real incident: the sender meant the
+// realmFaults returns a fault if a drill's report is of a real incident: the sender meant the
 // other endpoint, or gave the drill a real name.
-func (in *Intake) mixedUp(ctx context.Context, operator, incident string) ([]fault.Detail, error) {
+func (in *Intake) realmFaults(ctx context.Context, operator, incident string) ([]fault.Detail, error) {
 	if in.deps.Bus.Realm() != event.Drill {
 		return nil, nil // a real report is never refused because of a drill
 	}
-	known, err := in.deps.Elsewhere(ctx, operator, incident)
+	known, err := in.deps.InOtherRealm(ctx, operator, incident)
 	if err != nil || !known {
 		return nil, err
 	}
@@ -141,7 +141,7 @@ func (in *Intake) warn(ctx context.Context, e *cloudevent.Event, r *event.Receip
 	}
 	known := false
 	if err == nil {
-		known, err = in.deps.Elsewhere(ctx, r.Operator, r.Incident)
+		known, err = in.deps.InOtherRealm(ctx, r.Operator, r.Incident)
 	}
 	if err != nil {
 		in.unchecked.Add(fmt.Sprintf("earlier reports of the incident: %v", err))
