@@ -2,14 +2,15 @@ package api
 
 import (
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// MarshalJSON writes the contract's form.
-func (r EscalationRow) MarshalJSON() ([]byte, error) {
+// MarshalJSONTo writes the contract's form.
+func (r EscalationRow) MarshalJSONTo(out *jsontext.Encoder) error {
 	type plain EscalationRow
-	return json.Marshal(struct {
+	return json.MarshalEncode(out, &struct {
 		plain
 		DueAt          *event.Stamp `json:"dueAt"`
 		ReportedAt     event.Stamp  `json:"reportedAt"`
@@ -17,26 +18,35 @@ func (r EscalationRow) MarshalJSON() ([]byte, error) {
 		AcknowledgedAt *event.Stamp `json:"acknowledgedAt"`
 		AcknowledgedBy *string      `json:"acknowledgedBy"`
 		OverdueAt      *event.Stamp `json:"overdueAt,omitempty"`
-	}{plain(r), (*event.Stamp)(r.DueAt), event.Stamp(r.ReportedAt), (*event.Stamp)(r.AcknowledgeBy), (*event.Stamp)(r.AcknowledgedAt), orNull(r.AcknowledgedBy), (*event.Stamp)(r.OverdueAt)}, event.JSON)
+	}{plain(r), (*event.Stamp)(r.DueAt), event.Stamp(r.ReportedAt), (*event.Stamp)(r.AcknowledgeBy), (*event.Stamp)(r.AcknowledgedAt), orNull(r.AcknowledgedBy), (*event.Stamp)(r.OverdueAt)})
 }
 
-// MarshalJSON writes the contract's form.
-func (a DeskActAnswer) MarshalJSON() ([]byte, error) {
+// MarshalJSON writes the same for encoding/json.
+func (r EscalationRow) MarshalJSON() ([]byte, error) { return json.Marshal(r, event.JSON) }
+
+// MarshalJSONTo writes the contract's form.
+func (a DeskActAnswer) MarshalJSONTo(out *jsontext.Encoder) error {
 	type plain DeskActAnswer
-	return json.Marshal(struct {
+	return json.MarshalEncode(out, &struct {
 		plain
 		At *event.Stamp `json:"at,omitempty"`
-	}{plain(a), (*event.Stamp)(a.At)}, event.JSON)
+	}{plain(a), (*event.Stamp)(a.At)})
 }
 
-// MarshalJSON writes the contract's form.
-func (a AcknowledgementAnswer) MarshalJSON() ([]byte, error) {
+// MarshalJSON writes the same for encoding/json.
+func (a DeskActAnswer) MarshalJSON() ([]byte, error) { return json.Marshal(a, event.JSON) }
+
+// MarshalJSONTo writes the contract's form.
+func (a AcknowledgementAnswer) MarshalJSONTo(out *jsontext.Encoder) error {
 	type plain AcknowledgementAnswer
-	return json.Marshal(struct {
+	return json.MarshalEncode(out, &struct {
 		plain
 		AcknowledgedAt *event.Stamp `json:"acknowledgedAt,omitempty"`
-	}{plain(a), (*event.Stamp)(a.AcknowledgedAt)}, event.JSON)
+	}{plain(a), (*event.Stamp)(a.AcknowledgedAt)})
 }
+
+// MarshalJSON writes the same for encoding/json.
+func (a AcknowledgementAnswer) MarshalJSON() ([]byte, error) { return json.Marshal(a, event.JSON) }
 
 func orNull(s string) *string {
 	if s == "" {

@@ -38,8 +38,11 @@ func ParseGrade(id string) (Grade, error) {
 	return Ungraded, fmt.Errorf("unknown grade %q: want especially-grave, major, relatively-large, general or ungraded", id)
 }
 
+// AppendText writes the id.
+func (g Grade) AppendText(out []byte) ([]byte, error) { return append(out, g.String()...), nil }
+
 // MarshalText writes the id.
-func (g Grade) MarshalText() ([]byte, error) { return []byte(g.String()), nil }
+func (g Grade) MarshalText() ([]byte, error) { return g.AppendText(nil) }
 
 // UnmarshalText reads the id.
 func (g *Grade) UnmarshalText(b []byte) (err error) {

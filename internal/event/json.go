@@ -1,7 +1,9 @@
 package event
 
 import (
-	"time"
+	"errors"
+	"maps"
+	"slices"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -22,35 +24,42 @@ var JSON = json.JoinOptions(
 	jsontext.AllowInvalidUTF8(true),
 )
 
-// factJSON is a fact without its stamp where that is the stamp of "reported".
-type factJSON struct {
-	Value  jsontext.Value `json:"value"`
-	At     *time.Time     `json:"at,omitempty"`
-	Record *uint64        `json:"record,omitempty"`
-}
-
-// MarshalJSON writes the known facts. A fact of the last report that upholds the
-// incident, as most are, is written without its stamp, which is that of "reported".
-func (s State) MarshalJSON() ([]byte, error) {
-	fields := make(map[string]factJSON, len(s.Fields))
-	for path, f := range s.Fields {
-		out := factJSON{Value: jsontext.Value(f.Value)}
-		if f.Record != s.Reported.Record || !f.At.Equal(s.Reported.At) {
-			out.At, out.Record = &f.At, &f.Record
-		}
-		fields[path] = out
-	}
+// MarshalJSONTo writes the known facts.
+func (s State) MarshalJSONTo(out *jsontext.Encoder) error {
 	type plain State
-	return json.Marshal(struct {
-		Fields map[string]factJSON `json:"fields"`
+	return json.MarshalEncode(out, &struct {
+		Fields stateFields `json:"fields"`
 		plain
-	}{fields, plain(s)}, JSON)
+	}{stateFields{&s}, plain(s)})
 }
 
-// UnmarshalJSON reads what MarshalJSON writes.
-func (s *State) UnmarshalJSON(raw []byte) error {
+// stateFields are the facts of a state, sorted by path. A fact of the last report that
+// upholds the incident, as most are, is written without its stamp, which is that of
+// "reported".
+type stateFields struct{ of *State }
+
+// MarshalJSONTo writes the facts.
+func (s stateFields) MarshalJSONTo(out *jsontext.Encoder) error {
+	err := out.WriteToken(jsontext.BeginObject)
+	for _, path := range slices.Sorted(maps.Keys(s.of.Fields)) {
+		f := s.of.Fields[path]
+		err = errors.Join(err, out.WriteToken(jsontext.String(path)))
+		if f.Record == s.of.Reported.Record && f.At.Equal(s.of.Reported.At) {
+			err = errors.Join(err, out.WriteToken(jsontext.BeginObject), out.WriteToken(jsontext.String("value")), json.MarshalEncode(out, f.Value), out.WriteToken(jsontext.EndObject))
+		} else {
+			err = errors.Join(err, json.MarshalEncode(out, &f))
+		}
+	}
+	return errors.Join(err, out.WriteToken(jsontext.EndObject))
+}
+
+// MarshalJSON writes the same for encoding/json.
+func (s State) MarshalJSON() ([]byte, error) { return json.Marshal(s, JSON) }
+
+// UnmarshalJSONFrom reads what MarshalJSONTo writes.
+func (s *State) UnmarshalJSONFrom(in *jsontext.Decoder) error {
 	type plain State
-	if err := json.Unmarshal(raw, (*plain)(s), JSON); err != nil {
+	if err := json.UnmarshalDecode(in, (*plain)(s)); err != nil {
 		return err
 	}
 	for path, f := range s.Fields {
@@ -61,3 +70,6 @@ func (s *State) UnmarshalJSON(raw []byte) error {
 	}
 	return nil
 }
+
+// UnmarshalJSON reads the same for encoding/json.
+func (s *State) UnmarshalJSON(raw []byte) error { return json.Unmarshal(raw, s, JSON) }

@@ -163,26 +163,58 @@ type statements map[string]jsontext.Value
 // statementsOf reads the statements of an event, without space between their tokens, so
 // that equal statements have equal bytes.
 func statementsOf(report jsontext.Value) (statements, error) {
-	var in struct {
-		Data statements `json:"data"`
-	}
-	err := json.Unmarshal(report, &in, event.JSON)
-	var facts map[string]jsontext.Value
-	if err == nil && in.Data["facts"] != nil {
-		err = json.Unmarshal(in.Data["facts"], &facts, event.JSON)
-		delete(in.Data, "facts")
-	}
-	for name, value := range facts {
-		in.Data["facts."+name] = value
-	}
-	for path, value := range in.Data {
-		err = errors.Join(err, value.Compact())
-		in.Data[path] = value
+	report = report.Clone()
+	err := report.Compact()
+	said := make(statements, 24)
+	in := jsontext.NewDecoder(bytes.NewBuffer(report), event.JSON)
+	if err == nil {
+		err = eachMember(in, func(name string) error {
+			if name == "data" {
+				return said.read(in, "")
+			}
+			return in.SkipValue()
+		})
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the report: %w", err)
 	}
-	return in.Data, nil
+	return said, nil
+}
+
+// read adds the members of the next value, and for "facts" those inside it.
+func (s statements) read(in *jsontext.Decoder, prefix string) error {
+	return eachMember(in, func(name string) error {
+		if prefix+name == "facts" {
+			return s.read(in, "facts.")
+		}
+		value, err := in.ReadValue()
+		s[prefix+name] = value.Clone()
+		return err
+	})
+}
+
+// eachMember calls read before the value of each member of the next object, and read
+// consumes the value. Null has no members.
+func eachMember(in *jsontext.Decoder, read func(name string) error) error {
+	switch begin, err := in.ReadToken(); {
+	case err != nil:
+		return err
+	case begin.Kind() == jsontext.KindNull:
+		return nil
+	case begin.Kind() != jsontext.KindBeginObject:
+		return errors.New("not a JSON object")
+	}
+	var err error
+	for err == nil && in.PeekKind() != jsontext.KindEndObject {
+		var name jsontext.Token
+		if name, err = in.ReadToken(); err == nil {
+			err = read(name.String())
+		}
+	}
+	if err == nil {
+		_, err = in.ReadToken()
+	}
+	return err
 }
 
 func withdrawal(stated statements) event.Withdrawal {
