@@ -84,7 +84,6 @@ type Bus struct {
 	feed      atomic.Pointer[feed]   // nil before the first reader
 	agenda    atomic.Pointer[agenda] // nil if nobody follows the timers
 	following sync.Map               // the followers' *progress
-	together  sync.Map               // the followers' *together
 	connsMu   sync.Mutex
 	conns     []*nats.Conn // opened by Config.Connect
 	hearts    hearts

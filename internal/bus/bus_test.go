@@ -162,14 +162,12 @@ func (e *echo) Handle(_ context.Context, in event.Stored) ([]event.Record, error
 	return []event.Record{event.RawRecord(fmt.Sprintf("rules.%d", in.Sequence), stamp, "", []byte("{}"))}, nil
 }
 
-func (e *echo) Refused(_, _ event.Stored) bool {
+func (e *echo) conflict(_, _ event.Stored) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.asked++
 	return e.refuse && e.asked < 3
 }
-
-func (e *echo) Failed(event.Stored) {}
 
 func (e *echo) handled() []uint64 {
 	e.mu.Lock()
@@ -179,7 +177,7 @@ func (e *echo) handled() []uint64 {
 
 func follower(e *echo) bus.Follower {
 	return bus.Follower{
-		Name: "echo", Subjects: []string{event.AllAccepted}, Handler: e,
+		Name: "echo", Subjects: []string{event.AllAccepted}, Handler: e, Conflict: e.conflict,
 		Key: func(s event.Stored) string { return s.Subject },
 		GiveUp: func(in event.Stored, attempts int, err error) (event.Record, error) {
 			return event.NewRecord(event.UnhandledSubject("echo", "op", "inc", in.Sequence), stamp, "", map[string]any{"attempts": attempts, "error": err.Error()})
@@ -305,7 +303,7 @@ func (s stopAfter) Handle(ctx context.Context, in event.Stored) ([]event.Record,
 	return out, err
 }
 
-func TestFollowHandlesAgainWhatWasRefused(t *testing.T) {
+func TestFollow_HandlesAgainAfterAConflict(t *testing.T) {
 	t.Parallel()
 	b := bustest.Start(t).Bus
 	_, err := b.Commit(t.Context(), []event.Record{event.RawRecord("rules.2", stamp, "", []byte(`{"first":true}`))})

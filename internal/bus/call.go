@@ -2,7 +2,6 @@ package bus
 
 import (
 	"context"
-	"errors"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -15,45 +14,32 @@ import (
 )
 
 const (
-	// callPatience is how long records of other keys wait for a handler's answer before
+	// callTimeout is how long records of other keys wait for a handler's answer before
 	// they continue without it.
-	callPatience = 20 * time.Millisecond
-	// maxSlow is how many slow handler calls may run at once.
+	callTimeout = 20 * time.Millisecond
+	// maxSlow is how many slow handler calls may run at once; no other begins meanwhile.
 	maxSlow = 8
-	// unavailablePause is how long a record waits if the engine did not answer its
-	// handler.
-	unavailablePause = 500 * time.Millisecond
 )
 
 // call runs the handler and returns true once it has answered. If that takes longer than
-// callPatience, it returns false: the trial arrives on r.answered later, and its key
-// stays busy. While maxSlow calls are slow, no other call starts.
-func (r *run) call(ctx context.Context, t *trial) (answered bool, err error) {
-	for len(r.slow) >= maxSlow {
-		select {
-		case other := <-r.answered:
-			r.ready = append(r.ready, r.back(other))
-		case <-ctx.Done():
-			return false, ctx.Err()
-		}
-	}
+// callTimeout, it returns false, and the task arrives on r.answered later.
+func (r *run) call(ctx context.Context, t *task) (answered bool) {
 	began, done := clock.Steady(), make(chan struct{})
 	go func() {
 		defer close(done)
 		t.out, t.err = r.try(ctx, t.in)
 		inPlace(t.in, t.out)
 	}()
-	patience := time.NewTimer(callPatience)
-	defer patience.Stop()
+	timeout := time.NewTimer(callTimeout)
+	defer timeout.Stop()
 	select {
 	case <-done:
 		t.answered = true
-		return true, nil
-	case <-patience.C:
+		return true
+	case <-timeout.C:
 	case <-ctx.Done():
-		return false, ctx.Err()
 	}
-	r.slow, r.aside[t.in.Sequence] = append(r.slow, t), t
+	r.slow = append(r.slow, t)
 	go func() {
 		<-done
 		if took := clock.Steady().Sub(began); took > beatEvery {
@@ -64,30 +50,14 @@ func (r *run) call(ctx context.Context, t *trial) (answered bool, err error) {
 		case <-ctx.Done():
 		}
 	}()
-	return false, nil
+	return false
 }
 
-// back removes a trial that the handler has answered from the slow ones.
-func (r *run) back(t *trial) *trial {
+// answer continues with a slow task that the handler has answered.
+func (r *run) answer(t *task) {
 	t.answered = true
-	r.slow = slices.DeleteFunc(r.slow, func(s *trial) bool { return s == t })
-	return t
-}
-
-// isUnavailable reports whether the engine did not answer the handler. The record is not
-// at fault: it is handled again after a pause, before others of its key.
-func (r *run) isUnavailable(ctx context.Context, t *trial) bool {
-	if !errors.Is(t.err, ErrUnavailable) || ctx.Err() != nil {
-		t.waits = time.Time{}
-		return false
-	}
-	if t.waits.IsZero() {
-		t.waits = clock.Steady()
-	}
-	r.log.Warn("record waits for the engine", zap.Uint64("record", t.in.Sequence), zap.Error(t.err))
-	t.reset()
-	r.later(ctx, t, unavailablePause)
-	return true
+	r.slow = slices.DeleteFunc(r.slow, func(s *task) bool { return s == t })
+	r.ready = append(r.ready, t)
 }
 
 // try runs the handler once and returns a panic as an error.

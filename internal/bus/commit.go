@@ -21,6 +21,7 @@ type Result struct {
 	// by an earlier try whose answer was lost.
 	Existing *event.Stored
 	header   nats.Header // of our record as stored
+	err      error       // why it was not stored
 }
 
 // Entry returns the log's entry hash of the record stored under r's subject.
@@ -49,20 +50,29 @@ func (b *Bus) Commit(ctx context.Context, records []event.Record) ([]Result, err
 	if err != nil && try.Err() != nil && ctx.Err() == nil {
 		return nil, fmt.Errorf("bus: commit: %w: no answer came within %v", ErrUnavailable, commitWait)
 	}
-	return results, err
+	for _, r := range results {
+		err = errors.Join(err, r.err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return results, nil
 }
 
 // commitWait bounds Commit.
 const commitWait = 10 * time.Second
 
-// commit is Commit without a time limit, for followers.
+// commit is Commit without a time limit, for followers. A record that cannot be stored
+// has the error in its result.
 func (b *Bus) commit(ctx context.Context, records []event.Record) ([]Result, error) {
-	sent, err := b.queue(ctx, records)
-	if err != nil {
-		return nil, err
+	sent := make([]*pending, len(records))
+	for i, r := range records {
+		var err error
+		if sent[i], err = b.queue(ctx, r); err != nil {
+			return nil, err
+		}
 	}
 	results := make([]Result, len(sent))
-	var failed error
 	for i, p := range sent {
 		select {
 		case <-p.answer:
@@ -72,49 +82,38 @@ func (b *Bus) commit(ctx context.Context, records []event.Record) ([]Result, err
 			return nil, ctx.Err()
 		}
 		results[i] = p.result
-		failed = errors.Join(failed, p.err)
-	}
-	if failed != nil {
-		return nil, failed
 	}
 	return results, nil
 }
 
-// queue queues the records for the writers of their streams.
-func (b *Bus) queue(ctx context.Context, records []event.Record) ([]*pending, error) {
-	sent := make([]*pending, len(records))
-	for i, r := range records {
-		stream := streamOf(r.Subject)
-		if why := b.Held(); why != "" && stream == event.StreamLedger {
-			return nil, Frozen(why)
-		}
-		w, ok := b.writers[stream]
-		if !ok || strings.ContainsAny(r.Subject, noLiteral) {
-			return nil, fault.New(fault.Reject, "bus: commit", "no stream holds %q", r.Subject)
-		}
-		if isTimer(r) != (stream == event.StreamTimers) || isTimer(r) == r.Due.IsZero() {
-			return nil, fault.New(fault.Reject, "bus: commit", "%q: a timer, and nothing else, has a time when it is due", r.Subject)
-		}
-		p := &pending{record: r, answer: make(chan struct{}), ended: w.done}
-		sent[i] = p
-		if len(r.Data) > event.MaxRecord { // it would fail the whole batch
-			p.refuse(fmt.Errorf("it has %d bytes, and a record has at most %d", len(r.Data), event.MaxRecord))
-			continue
-		}
-		if w.inMemory.Load() {
-			b.join(ctx, p)
-		}
-		select {
-		case w.queue <- p:
-		case <-w.done:
-			p.part()
-			return nil, errClosed
-		case <-ctx.Done():
-			p.part()
-			return nil, ctx.Err()
-		}
+// queue queues a record for the writer of its stream.
+func (b *Bus) queue(ctx context.Context, r event.Record) (*pending, error) {
+	p := &pending{record: r, answer: make(chan struct{})}
+	stream := streamOf(r.Subject)
+	if why := b.Held(); why != "" && stream == event.StreamLedger {
+		return nil, Frozen(why)
 	}
-	return sent, nil
+	w, ok := b.writers[stream]
+	switch {
+	case !ok, strings.ContainsAny(r.Subject, noLiteral):
+		p.refuse(errors.New("no stream holds it"))
+		return p, nil
+	case isTimer(r) != (stream == event.StreamTimers), isTimer(r) == r.Due.IsZero():
+		p.refuse(errors.New("a timer, and nothing else, has a time when it is due"))
+		return p, nil
+	case len(r.Data) > event.MaxRecord: // it would fail the whole batch
+		p.refuse(fmt.Errorf("it has %d bytes, and a record has at most %d", len(r.Data), event.MaxRecord))
+		return p, nil
+	}
+	p.ended = w.done
+	select {
+	case w.queue <- p:
+		return p, nil
+	case <-w.done:
+		return nil, errClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // IsRecord reports whether a message on a subject would be stored as a record.
@@ -143,20 +142,14 @@ func streamOf(subject string) string {
 	return ""
 }
 
-// pending is a record that waits to be stored. The writer owns result and err
-// until it closes answer.
+// pending is a record that waits to be stored. The writer owns result until it closes
+// answer.
 type pending struct {
 	record event.Record
 	header nats.Header // of the last try
 	result Result
-	err    error
 	answer chan struct{}
 	ended  <-chan struct{} // closed when the writer has ended
-	// behind are records that go in the same batch or not at all; by made them, and their
-	// follows is true.
-	behind  []*pending
-	by      *together
-	follows bool
 }
 
 // abandon settles a record that was queued as the writer ended. The caller has seen that
@@ -165,15 +158,15 @@ func (p *pending) abandon() {
 	select {
 	case <-p.answer:
 	default:
-		p.err = errClosed
+		p.result = Result{err: errClosed}
 	}
 }
 
-func (p *pending) settle(r Result, err error) {
-	p.result, p.err = r, err
+func (p *pending) settle(r Result) {
+	p.result = r
 	close(p.answer)
 }
 
 func (p *pending) refuse(err error) {
-	p.settle(Result{}, fault.New(fault.Reject, "bus: commit", "%s: %w", p.record.Subject, err))
+	p.settle(Result{err: fault.New(fault.Reject, "bus: commit", "%s: %w", p.record.Subject, err)})
 }

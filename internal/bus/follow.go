@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
@@ -17,10 +18,13 @@ type Follower struct {
 	// Key groups records whose order matters: a record's output is stored before the next
 	// record with the same key is handled. Records of other keys do not wait.
 	Key func(event.Stored) string
-	// Together are the subjects of records for which Handler needs only subject and body
-	// and may be called concurrently, and whose order does not matter. If this process
-	// writes such a record, Handler's output goes to disk with it where possible.
-	Together []string
+	// Conflict is called when the ledger already holds another record (existing) under a
+	// subject of Handler's output. It returns true to have the record handled again, and
+	// false to accept the existing record. Nil accepts it.
+	Conflict func(in, existing event.Stored) (again bool)
+	// Failed is called when a record could not be handled, before other records of its key
+	// are handled. None of its output counts as stored, although a part may be. May be nil.
+	Failed func(in event.Stored)
 	// GiveUp makes the record that asks for manual review.
 	GiveUp func(in event.Stored, attempts int, err error) (event.Record, error)
 }
@@ -31,13 +35,6 @@ type Follower struct {
 // the same record at any time.
 type Handler interface {
 	Handle(ctx context.Context, in event.Stored) ([]event.Record, error)
-	// Refused is called when the ledger already holds another record (stands) under a
-	// subject of Handle's output. It returns true to have the record handled again, and
-	// false to accept the stored record.
-	Refused(in, stands event.Stored) bool
-	// Failed is called when the record could not be handled, before other records of its
-	// key are handled. None of its output counts as stored, although a part may be.
-	Failed(in event.Stored)
 }
 
 // Follow runs a follower until ctx ends or its handler says stop.
@@ -69,40 +66,55 @@ func (b *Bus) follow(ctx context.Context, f Follower, r *run) error {
 		defer stop()
 	}
 	r.bus, r.f, r.log = b, f, b.cfg.Log.Named(f.Name)
-	if len(f.Together) > 0 {
-		r.together = &together{filters: wired(b.cfg.Realm, f.Together), handler: f.Handler, stored: map[string]bool{}}
-		b.together.Store(r.together, nil)
-		defer b.together.Delete(r.together)
-	}
-	r.aside, r.again = map[uint64]*trial{}, make(chan *trial)
-	r.busy, r.waiting = map[string]bool{}, map[string][]*trial{}
-	r.landed, r.answered = make(chan *flight, maxFlights), make(chan *trial)
+	r.open, r.lines = map[uint64]*task{}, map[string][]*task{}
+	r.again, r.answered, r.stored = make(chan *task), make(chan *task), make(chan batch)
 	defer r.save(context.WithoutCancel(ctx))
 	return r.loop(ctx)
 }
 
-// run is one follower at work. Only follow's goroutine touches it.
+// run is one follower at work. A record that it takes becomes a task, which is open until
+// its output is stored or a person was asked. Tasks whose turn it is among those of their
+// key are ready; they are handled one after the other, and their output waits until the
+// batch before it is stored. Only follow's goroutine touches a run.
 type run struct {
 	bus      *Bus
 	f        Follower
 	log      *zap.Logger
 	stream   string
 	arrivals <-chan event.Stored
-	together *together                                       // nil: no output is stored together with its record
 	keep     func(ctx context.Context, through uint64) error // saves the settled position; nil: done does
 	done     func(seq uint64)                                // called for each settled record; may be nil
-	aside    map[uint64]*trial                               // not settled and not being stored: paused, waiting, or in the handler
-	again    chan *trial                                     // trials whose pause is over
-	air      []*flight                                       // output being stored
-	landed   chan *flight                                    // finished flights
-	busy     map[string]bool                                 // keys with a record being handled or stored
-	waiting  map[string][]*trial                             // by busy key, in order
-	ready    []*trial                                        // to be handled next
-	slow     []*trial                                        // trials whose handler call takes long
-	answered chan *trial                                     // slow trials that the handler has answered
-	through  uint64                                          // highest record taken; those in aside are not settled
-	saved    uint64
-	looked   uint64 // at the last attempt to save
+
+	open     map[uint64]*task   // not settled, by sequence
+	lines    map[string][]*task // open tasks in order, by key; the first is handled, stored, or waits for the engine
+	ready    []*task            // to be handled next
+	slow     []*task            // whose handler call takes long
+	blocked  time.Time          // since when no call can begin because many are slow; zero: it can
+	output   []*task            // handled, with output to be stored
+	storing  *batch             // on its way to the disk; nil: none is
+	again    chan *task         // whose pause is over
+	answered chan *task         // slow ones that the handler has answered
+	stored   chan batch         // the one that was storing, with its results
+
+	through uint64 // highest record taken
+	saved   uint64
+	looked  uint64 // at the last attempt to save
+}
+
+const (
+	takeAtOnce = 256 // records that are handled before their output is stored
+	// maxOutput bounds the tasks whose output waits to be stored.
+	maxOutput = 1000
+	// maxOpen bounds the open tasks; beyond it no more are taken from the stream.
+	maxOpen = 50_000
+)
+
+// next returns the channel of arrivals, or nil while there is enough to do.
+func (r *run) next() <-chan event.Stored {
+	if len(r.open) >= maxOpen || len(r.output) >= maxOutput || len(r.ready) > 0 {
+		return nil
+	}
+	return r.arrivals
 }
 
 func (r *run) loop(ctx context.Context) error {
@@ -114,14 +126,15 @@ func (r *run) loop(ctx context.Context) error {
 	for {
 		var err error
 		select {
-		case s := <-r.open():
-			err = r.take(ctx, r.trial(s))
+		case s := <-r.next():
+			r.take(s)
 		case t := <-r.again:
-			err = r.take(ctx, t)
-		case f := <-r.landed:
-			err = r.land(ctx, f)
+			r.resume(t)
 		case t := <-r.answered:
-			err = r.handle(ctx, []*trial{r.back(t)})
+			r.answer(t)
+		case b := <-r.stored:
+			r.storing = nil
+			err = r.settleAll(ctx, b)
 		case <-tick.C:
 			if !r.stalls() {
 				r.bus.beat(pulse)
@@ -131,6 +144,9 @@ func (r *run) loop(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
+		if err == nil {
+			err = r.work(ctx)
+		}
 		if err != nil {
 			return err
 		}
@@ -138,6 +154,82 @@ func (r *run) loop(ctx context.Context) error {
 			r.save(ctx)
 		}
 	}
+}
+
+// take makes a task of a record and of those that have arrived behind it.
+func (r *run) take(s event.Stored) {
+	arrivals := r.arrivals
+	for n := 1; ; n++ {
+		t := &task{in: s, key: r.f.Key(s)}
+		r.open[s.Sequence] = t
+		r.through = max(r.through, s.Sequence)
+		r.enter(t)
+		if n == takeAtOnce {
+			return
+		}
+		select {
+		case s = <-arrivals:
+		default:
+			return
+		}
+	}
+}
+
+// enter puts a task in the line of its key; the first in line is ready.
+func (r *run) enter(t *task) {
+	r.lines[t.key] = append(r.lines[t.key], t)
+	if len(r.lines[t.key]) == 1 {
+		r.ready = append(r.ready, t)
+	}
+}
+
+// leave takes the first task out of the line of its key; the next is ready.
+func (r *run) leave(t *task) {
+	line := r.lines[t.key][1:]
+	if len(line) == 0 {
+		delete(r.lines, t.key)
+		return
+	}
+	r.lines[t.key] = line
+	r.ready = append(r.ready, line[0])
+}
+
+// work handles the ready tasks and stores their output.
+func (r *run) work(ctx context.Context) error {
+	for len(r.ready) > 0 && len(r.slow) < maxSlow {
+		t := r.ready[0]
+		r.ready = r.ready[1:]
+		if !t.answered && !r.call(ctx, t) {
+			continue
+		}
+		if err := r.conclude(ctx, t); err != nil {
+			return err
+		}
+	}
+	switch {
+	case len(r.slow) < maxSlow:
+		r.blocked = time.Time{}
+	case r.blocked.IsZero():
+		r.blocked = clock.Steady()
+	}
+	r.store(ctx)
+	return nil
+}
+
+// stallAfter is how long a record may wait for the engine, or for slow handler calls,
+// before its follower stops its heartbeat.
+const stallAfter = 2 * time.Second
+
+// stalls reports whether a record has waited longer than stallAfter.
+func (r *run) stalls() bool {
+	before := clock.Steady().Add(-stallAfter)
+	since := func(at time.Time) bool { return !at.IsZero() && at.Before(before) }
+	for _, t := range r.open {
+		if since(t.waits) {
+			return true
+		}
+	}
+	return since(r.blocked) || r.storing != nil && since(r.storing.began)
 }
 
 // A follower saves its position now and then, under load after saveAfter records at the
@@ -154,13 +246,8 @@ const (
 func (r *run) save(ctx context.Context) {
 	settled := r.through
 	r.looked = r.through
-	for seq := range r.aside {
+	for seq := range r.open {
 		settled = min(settled, seq-1)
-	}
-	for _, f := range r.air {
-		for _, t := range f.trials {
-			settled = min(settled, t.in.Sequence-1)
-		}
 	}
 	if settled == r.saved || r.keep == nil {
 		return

@@ -42,14 +42,12 @@ func (o *ordered) Handle(ctx context.Context, in event.Stored) ([]event.Record, 
 	return []event.Record{event.RawRecord(fmt.Sprintf("rules.%d", in.Sequence), stamp, "", []byte("{}"))}, nil
 }
 
-func (o *ordered) Refused(in, _ event.Stored) bool {
+func (o *ordered) conflict(in, _ event.Stored) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.again[in.Sequence]++
 	return o.again[in.Sequence] < 3
 }
-
-func (o *ordered) Failed(event.Stored) {}
 
 // TestOfOneKeyWhatCameOfOneIsStoredBeforeTheNextIsHandled also if another writer stored
 // it first, and whatever records of other keys are in flight.
@@ -67,7 +65,7 @@ func TestOfOneKeyWhatCameOfOneIsStoredBeforeTheNextIsHandled(t *testing.T) {
 	o := &ordered{bus: b, before: map[uint64]uint64{}, again: map[uint64]int{}}
 	bustest.Background(t, func(ctx context.Context) error {
 		return b.Follow(ctx, bus.Follower{
-			Name: "ordered", Subjects: []string{event.AllAccepted}, Handler: o,
+			Name: "ordered", Subjects: []string{event.AllAccepted}, Handler: o, Conflict: o.conflict,
 			Key: func(s event.Stored) string { return fmt.Sprint(s.Sequence % keys) },
 			GiveUp: func(in event.Stored, _ int, err error) (event.Record, error) {
 				return event.Record{}, fmt.Errorf("record %d is given up: %w", in.Sequence, err)

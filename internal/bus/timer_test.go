@@ -61,9 +61,6 @@ func (b *bell) Handle(_ context.Context, in event.Stored) ([]event.Record, error
 	return nil, nil
 }
 
-func (b *bell) Refused(_, _ event.Stored) bool { return false }
-func (b *bell) Failed(event.Stored)            {}
-
 func (b *bell) rings() []event.Stored {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -59,11 +59,6 @@ type writer struct {
 // stored settles records that are on disk, from sequence first on.
 func (w *writer) stored(round []*pending, first uint64) {
 	w.full.Store(false)
-	for _, p := range round {
-		if p.by != nil {
-			p.by.note(p.record.Subject, true)
-		}
-	}
 	if f := w.feed(); f != nil {
 		f.noteStored(first + uint64(len(round)) - 1)
 	}
@@ -73,7 +68,7 @@ func (w *writer) stored(round []*pending, first uint64) {
 		}
 	}
 	for i, p := range round {
-		p.settle(Result{Sequence: first + uint64(i), header: p.header}, nil)
+		p.settle(Result{Sequence: first + uint64(i), header: p.header})
 	}
 }
 
@@ -119,23 +114,14 @@ func (w *writer) run(ctx context.Context) {
 func (w *writer) gather(round []*pending) (now, held []*pending) {
 	bytes := 0
 	seen := map[string]bool{}
-	add := func(p *pending) {
-		seen[p.record.Subject] = true
-		bytes += len(p.record.Data)
-		now = append(now, p)
-	}
 	take := func(p *pending) {
-		if len(p.behind) >= batchRecords || slices.ContainsFunc(p.behind, func(q *pending) bool { return seen[q.record.Subject] }) {
-			p.part()
-		}
-		if seen[p.record.Subject] || len(now)+len(p.behind) >= batchRecords || bytes >= batchBytes {
+		if seen[p.record.Subject] || len(now) >= batchRecords || bytes >= batchBytes {
 			held = append(held, p)
 			return
 		}
-		add(p)
-		for _, q := range p.behind {
-			add(q)
-		}
+		seen[p.record.Subject] = true
+		bytes += len(p.record.Data)
+		now = append(now, p)
 	}
 	for _, p := range round {
 		take(p)
@@ -153,12 +139,12 @@ func (w *writer) gather(round []*pending) (now, held []*pending) {
 
 func (w *writer) refuseRest(held []*pending) {
 	for _, p := range held {
-		p.settle(Result{}, errClosed)
+		p.settle(Result{err: errClosed})
 	}
 	for {
 		select {
 		case p := <-w.queue:
-			p.settle(Result{}, errClosed)
+			p.settle(Result{err: errClosed})
 		default:
 			return
 		}
@@ -194,7 +180,7 @@ func (w *writer) write(ctx context.Context, round []*pending) {
 		}
 		if ctx.Err() != nil {
 			for _, p := range round {
-				p.settle(Result{}, errClosed)
+				p.settle(Result{err: errClosed})
 			}
 			return
 		}
@@ -213,7 +199,7 @@ func (w *writer) try(ctx context.Context, round []*pending) ([]*pending, error) 
 	}
 	from := batchFromMemory
 	if !w.inMemory.Load() {
-		from, round = batchFrom, alone(round)
+		from = batchFrom
 	}
 	if len(round) < from {
 		return w.single(ctx, round)
@@ -296,7 +282,6 @@ func (w *writer) batch(ctx context.Context, round []*pending) ([]*pending, error
 	if isTaken(err) {
 		return w.answerTaken(ctx, round)
 	}
-	round = alone(round)
 	switch {
 	case isIncomplete(err) && w.inMemory.CompareAndSwap(true, false):
 		w.unstage()
@@ -331,7 +316,7 @@ func (w *writer) answerTaken(ctx context.Context, round []*pending) ([]*pending,
 	gone, whole := maps.Clone(bySubject), false // the list may be truncated
 	found, err := jetstreamext.GetLastMsgsFor(try, w.js, w.stream, subjects)
 	if err != nil {
-		return alone(round), fmt.Errorf("look up taken subjects: %w", err)
+		return round, fmt.Errorf("look up taken subjects: %w", err)
 	}
 	for m, err := range found {
 		if errors.Is(err, jetstreamext.ErrNoMessages) {
@@ -339,7 +324,7 @@ func (w *writer) answerTaken(ctx context.Context, round []*pending) ([]*pending,
 			break
 		}
 		if err != nil {
-			return alone(left(round, bySubject)), fmt.Errorf("look up taken subjects: %w", err)
+			return left(round, bySubject), fmt.Errorf("look up taken subjects: %w", err)
 		}
 		whole = m.Header.Get("Nats-Num-Pending") == "0"
 		subject := w.realm.Plain(m.Subject)
@@ -354,9 +339,9 @@ func (w *writer) answerTaken(ctx context.Context, round []*pending) ([]*pending,
 		delete(bySubject, subject)
 		existing := event.ReadStored(w.realm, m.Subject, m.Header, m.Data, m.Sequence, m.Time)
 		if existing.Salt == p.record.Salt {
-			p.settle(Result{Sequence: m.Sequence, header: m.Header}, nil) // ours; the answer was lost
+			p.settle(Result{Sequence: m.Sequence, header: m.Header}) // ours; the answer was lost
 		} else {
-			p.settle(Result{Sequence: m.Sequence, Existing: &existing}, nil)
+			p.settle(Result{Sequence: m.Sequence, Existing: &existing})
 		}
 	}
 	if whole {
@@ -367,6 +352,11 @@ func (w *writer) answerTaken(ctx context.Context, round []*pending) ([]*pending,
 		}
 	}
 	return left(round, bySubject), nil
+}
+
+// left returns the records of a round that are open.
+func left(round []*pending, open map[string]*pending) []*pending {
+	return slices.DeleteFunc(slices.Clone(round), func(p *pending) bool { return open[p.record.Subject] != p })
 }
 
 // isTaken reports whether the engine refused a record because its subject already has

@@ -32,7 +32,7 @@ func TestActsThatWereSetAside(t *testing.T) {
 	transfer := act(event.KindTransferred, "t", "sh-public-security", 10)
 	transfer.To = "js-public-security"
 	failing := storeAct(transfer)
-	h.Failed(failing)
+	h.failed(failing)
 	g := b.handle(h, storeAct(ask("q", 11, "cause")))
 	i := slices.IndexFunc(g.Escalations, func(e event.Escalation) bool { return e.Desk == "js-public-security" })
 	require.GreaterOrEqual(t, i, 0)
@@ -40,7 +40,7 @@ func TestActsThatWereSetAside(t *testing.T) {
 	require.Equal(t, []string{"title", "facts.outage"}, g.Escalations[i].Items)
 
 	failed := b.store(taken("progress", "r2", nine.Add(12*time.Minute), `"cause":"C"`))
-	h.Failed(failed)
+	h.failed(failed)
 	g = b.handle(h, storeAct(ask("r", 13, "impact")))
 	require.Equal(t, []string{"cause"}, g.Cause.Changed)
 	var told []string

@@ -53,9 +53,11 @@ func Run(ctx context.Context, d Deps) error {
 	}
 	return d.Bus.Follow(ctx, bus.Follower{
 		Name: Name, Subjects: causes,
-		Handler: h,
-		Key:     incidentOf,
-		GiveUp:  d.Rulebook.Register.GiveUp(Name, d.Clock),
+		Handler:  h,
+		Key:      incidentOf,
+		Conflict: h.conflict,
+		Failed:   h.failed,
+		GiveUp:   d.Rulebook.Register.GiveUp(Name, d.Clock),
 	})
 }
 
@@ -188,17 +190,17 @@ func (h *handler) load(ctx context.Context, key string, cause grading.Cause) (re
 	return last, nil
 }
 
-// Refused drops the cached revision, so that the stored one is read. It returns true if
+// conflict drops the cached revision, so that the stored one is read. It returns true if
 // the cause must be folded on top of it, and false if that revision has folded it
 // already, as after a restart.
-func (h *handler) Refused(in, stored event.Stored) bool {
+func (h *handler) conflict(in, stored event.Stored) bool {
 	h.memory.keep(incidentOf(in), revision{})
 	has, err := event.Decode[causesFolded](stored)
 	return err != nil || !has.folded(in.Sequence)
 }
 
-// Failed notes that a cause is not folded, whatever comes after it.
-func (h *handler) Failed(in event.Stored) {
+// failed notes that a cause is not folded, whatever comes after it.
+func (h *handler) failed(in event.Stored) {
 	key := incidentOf(in)
 	h.memory.keep(key, revision{})
 	h.memory.setAside(key, in.Sequence)

@@ -62,7 +62,7 @@ func (b *bench) handle(h *handler, in event.Stored) *event.Graded {
 		res, err := b.deps.Bus.Commit(b.t.Context(), out)
 		require.NoError(b.t, err)
 		if res[0].Existing != nil {
-			if !h.Refused(in, *res[0].Existing) {
+			if !h.conflict(in, *res[0].Existing) {
 				return nil
 			}
 			continue
@@ -108,7 +108,7 @@ func TestWhatWasGivenUpIsFoldedWithTheNextReport(t *testing.T) {
 	initial, failing, behind, last := b.store(taken("initial", "r1", nine, onSite+","+short)),
 		b.store(taken("progress", "r2", nine.Add(time.Second), withAnnex+major)), b.store(progress(2)), b.store(progress(3))
 	b.handle(h, initial)
-	h.Failed(failing)
+	h.failed(failing)
 	require.Equal(t, []uint64{failing.Sequence}, b.handle(h, behind).Aside)
 	mend(t, h)
 	g := b.handle(h, last)
@@ -128,7 +128,7 @@ func TestAPassingFailureIsFoldedAfterwards(t *testing.T) {
 	initial, failing, behind, last := b.store(taken("initial", "r1", nine, onSite+","+short)),
 		b.store(taken("progress", "r2", nine.Add(time.Second), withAnnex+major)), b.store(progress(2)), b.store(progress(3))
 	b.handle(h, initial)
-	h.Failed(failing)
+	h.failed(failing)
 	g := b.handle(h, behind)
 	require.Equal(t, []uint64{failing.Sequence}, g.Aside)
 	require.Equal(t, behind.Sequence, g.Through)
@@ -151,7 +151,7 @@ func TestAFirstReportThatFails(t *testing.T) {
 	b := newBench(t)
 	h := b.handler()
 	initial, behind := b.store(taken("initial", "r1", nine, withAnnex+large)), b.store(progress(1))
-	h.Failed(initial)
+	h.failed(initial)
 	g := b.handle(h, behind)
 	require.Equal(t, 1, g.Revision)
 	require.Equal(t, []uint64{initial.Sequence}, g.Aside)
@@ -172,7 +172,7 @@ func TestAnotherInstanceFoldedWhatFailedHere(t *testing.T) {
 	one, two := b.handler(), b.handler()
 	initial, failing, behind := b.store(taken("initial", "r1", nine, onSite+","+large)), b.store(progress(1)), b.store(progress(2))
 	b.handle(one, initial)
-	one.Failed(failing)
+	one.failed(failing)
 	require.Nil(t, b.handle(two, initial))
 	require.Equal(t, 2, b.handle(two, failing).Revision)
 	g := b.handle(one, behind)

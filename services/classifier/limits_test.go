@@ -40,7 +40,7 @@ func TestHandle_LargeIncident(t *testing.T) {
 	_, err = h.Handle(t.Context(), large)
 	require.Equal(t, fault.Reject, fault.KindOf(err))
 	require.ErrorContains(t, err, fmt.Sprint(event.MaxGraded))
-	h.Failed(large)
+	h.failed(large)
 	g := b.handle(h, b.store(taken("progress", "r3", nine.Add(2*time.Second), major)))
 	require.Equal(t, event.Major, g.Grade)
 	require.Equal(t, []uint64{large.Sequence}, g.Aside)
@@ -57,7 +57,7 @@ func TestHandle_ManyCausesSetAside(t *testing.T) {
 	var failing []event.Stored
 	for i := range maxAside + 20 {
 		in := b.store(taken("progress", fmt.Sprint("f", i), nine.Add(time.Second), withAnnex+major))
-		h.Failed(in)
+		h.failed(in)
 		failing = append(failing, in)
 	}
 	g := b.handle(h, b.store(progress(2)))
@@ -74,16 +74,16 @@ func TestHandle_ManyCausesSetAside(t *testing.T) {
 	require.Equal(t, event.Major, g.Grade)
 }
 
-// TestRefused_OrderOfMembers: which causes a stored revision has folded may stand anywhere
+// TestConflict_OrderOfMembers: which causes a stored revision has folded may stand anywhere
 // in it.
-func TestRefused_OrderOfMembers(t *testing.T) {
+func TestConflict_OrderOfMembers(t *testing.T) {
 	h := newBench(t).handler()
 	revision := func(body string) event.Stored {
 		return event.Stored{Record: event.RawRecord("incident.graded.grid-east.x.1", nine, "", []byte(body))}
 	}
 	in := event.Stored{Record: event.RawRecord("incident.accepted.grid-east.x.y", nine, "", nil), Sequence: 5}
-	require.False(t, h.Refused(in, revision(`{"cause":{"record":7},"aside":[3],"through":7}`)), "it is folded already")
-	require.True(t, h.Refused(in, revision(`{"cause":{"record":7},"aside":[3,5],"through":7}`)), "it was set aside")
-	require.True(t, h.Refused(in, revision(`{"through":4}`)), "it is later")
-	require.True(t, h.Refused(in, revision(`{"through":"7"}`)), "the stored revision cannot be read: the handler finds out why")
+	require.False(t, h.conflict(in, revision(`{"cause":{"record":7},"aside":[3],"through":7}`)), "it is folded already")
+	require.True(t, h.conflict(in, revision(`{"cause":{"record":7},"aside":[3,5],"through":7}`)), "it was set aside")
+	require.True(t, h.conflict(in, revision(`{"through":4}`)), "it is later")
+	require.True(t, h.conflict(in, revision(`{"through":"7"}`)), "the stored revision cannot be read: the handler finds out why")
 }

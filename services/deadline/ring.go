@@ -33,12 +33,6 @@ func (r ringer) Handle(ctx context.Context, in event.Stored) ([]event.Record, er
 	return nil, fmt.Errorf("%q is no timer of ours", in.Subject)
 }
 
-// Refused keeps the first record written.
-func (ringer) Refused(_, _ event.Stored) bool { return false }
-
-// Failed does nothing: the handler keeps no state.
-func (ringer) Failed(event.Stored) {}
-
 // now returns the time at which a timer comes due: its due time or later, even if the
 // clock was set back while the timer waited.
 func (r ringer) now(in event.Stored) time.Time { return later(r.deps.Clock.Now(), in.Due) }

@@ -35,12 +35,6 @@ func (s setter) Handle(ctx context.Context, in event.Stored) ([]event.Record, er
 	return nil, s.announce(in)
 }
 
-// Refused keeps the timer that is set: it has the same contents.
-func (setter) Refused(_, _ event.Stored) bool { return false }
-
-// Failed does nothing: the handler keeps no state.
-func (setter) Failed(event.Stored) {}
-
 // demands are the members of a graded record from which clocks follow.
 type demands struct {
 	Operator        string                 `json:"operator"`

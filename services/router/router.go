@@ -1,8 +1,7 @@
 // Package router carries out what a graded record decided: one incident.escalated for
 // each desk that it names, with everything that the desk needs. It decides nothing, so a
 // repeat has the same contents, and the first record written is kept. Once such a record
-// is on disk, the duty is met: reportedAt is the moment before. If classifier and router
-// run in one process, a decision and its escalations go to disk together.
+// is on disk, the duty is met: reportedAt is the moment before.
 //
 // A record that some service could not handle becomes an escalation too, as ungraded, to
 // the desk that must review it. So does silence: what the clocks found about one desk
@@ -42,9 +41,7 @@ func Run(ctx context.Context, d Deps) error {
 		Name: Name, Subjects: []string{event.AllGraded, event.AllUnhandled, event.AllOverdue, event.AllAway, event.AllReminded},
 		Handler: handler{d.Clock, d.Bus.Realm() == event.Drill},
 		Key:     func(in event.Stored) string { return in.Subject },
-		// A decision and its escalations go to disk together.
-		Together: []string{event.AllGraded},
-		GiveUp:   d.Register.GiveUp(Name, d.Clock),
+		GiveUp:  d.Register.GiveUp(Name, d.Clock),
 	})
 }
 
@@ -126,12 +123,6 @@ func (h handler) review(in event.Stored) ([]event.Record, error) {
 	}
 	return []event.Record{r}, nil
 }
-
-// Refused keeps the first record written: a repeat has the same contents.
-func (handler) Refused(_, _ event.Stored) bool { return false }
-
-// Failed does nothing: the handler keeps no state.
-func (handler) Failed(event.Stored) {}
 
 // acknowledgeBy returns the house's target for the desk: the desk's own, from reporting;
 // else the due time; else, if there is none or it has passed, the default; nil if no

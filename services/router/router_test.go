@@ -73,17 +73,13 @@ func TestEachDeskIsToldAsDecided(t *testing.T) {
 	require.False(t, told[1].Late)
 	require.Nil(t, told[1].DueAt)
 
-	// A repeat has the same contents, and the first record is kept; so it is for a record
-	// that is not written yet.
-	for _, repeat := range []event.Stored{record, record.Record.Unwritten(event.Real)} {
-		again, err := handler{clock: c}.Handle(t.Context(), repeat)
-		require.NoError(t, err)
-		for i := range out {
-			require.Equal(t, out[i].Subject, again[i].Subject)
-			require.Equal(t, string(out[i].Data), string(again[i].Data))
-		}
+	// A repeat has the same contents.
+	again, err := handler{clock: c}.Handle(t.Context(), record)
+	require.NoError(t, err)
+	for i := range out {
+		require.Equal(t, out[i].Subject, again[i].Subject)
+		require.Equal(t, string(out[i].Data), string(again[i].Data))
 	}
-	require.False(t, handler{}.Refused(record, event.Stored{}))
 }
 
 func TestADeskReadsOnlyItsItems(t *testing.T) {

@@ -35,9 +35,6 @@ func (s slow) Handle(ctx context.Context, _ event.Stored) ([]event.Record, error
 	}
 }
 
-func (slow) Refused(_, _ event.Stored) bool { return false }
-func (slow) Failed(event.Stored)            {}
-
 // FallBehind runs a service that falls behind the ledger, as under a load too high for
 // it. It catches up when catchUp is called.
 func FallBehind(t testing.TB, e *Env) (catchUp func()) {

@@ -29,5 +29,3 @@ type handle func(context.Context, event.Stored) ([]event.Record, error)
 func (h handle) Handle(ctx context.Context, in event.Stored) ([]event.Record, error) {
 	return h(ctx, in)
 }
-func (handle) Refused(_, _ event.Stored) bool { return false }
-func (handle) Failed(event.Stored)            {}
