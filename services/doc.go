@@ -94,7 +94,7 @@
 //	            its number, and the cause is folded again on top of it. A revision
 //	            and its decisions are one record: all or nothing.
 //	router      a revision and what it tells the desks go to disk together where
-//	            they can (internal/bus/together.go). Otherwise some desks may have
+//	            they can (internal/bus/beside.go). Otherwise some desks may have
 //	            theirs and others not. It is routed again, and what is missing is
 //	            added.
 //	desk        no answer went out; the post sends again. The first acknowledgement

@@ -38,13 +38,14 @@ type realm struct {
 	log       *zap.Logger
 	intake    *intake.Intake // nil if intake does not run here
 	ledger    *ledger.Ledger // nil if the ledger does not run here
+	routes    bool           // the router runs here
 	drill     *drill         // nil if the clock is that of the configuration
 	skew      atomic.Int64   // by how much the engine's clock is ahead of ours, in nanoseconds
 }
 
 // open adds a realm, with its streams and the rules in force.
 func (a *App) open(ctx context.Context, name event.Realm) error {
-	r := &realm{name: name, rulebook: a.cfg.Rulebook, data: a.cfg.Data, clock: a.cfg.Clock, log: a.cfg.Log}
+	r := &realm{name: name, routes: a.has(router.Name), rulebook: a.cfg.Rulebook, data: a.cfg.Data, clock: a.cfg.Clock, log: a.cfg.Log}
 	if name == event.Drill {
 		r.log = r.log.Named(string(name))
 		if a.cfg.TimeScale > 0 {
@@ -182,7 +183,11 @@ func (r *realm) screens(ctx context.Context) []api.Screen {
 func (r *realm) runIntake(ctx context.Context) error { return r.intake.Run(ctx) }
 
 func (r *realm) runClassifier(ctx context.Context) error {
-	return classifier.Run(ctx, classifier.Deps{Bus: r.bus, Clock: r.clock, Rulebook: r.rulebook})
+	d := classifier.Deps{Bus: r.bus, Clock: r.clock, Rulebook: r.rulebook}
+	if r.routes {
+		d.Escalations = router.Escalations(r.clock, r.name == event.Drill)
+	}
+	return classifier.Run(ctx, d)
 }
 
 func (r *realm) runRouter(ctx context.Context) error {

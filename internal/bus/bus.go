@@ -84,6 +84,7 @@ type Bus struct {
 	feed      atomic.Pointer[feed]   // nil before the first reader
 	agenda    atomic.Pointer[agenda] // nil if nobody follows the timers
 	following sync.Map               // the followers' *progress
+	beside    beside
 	connsMu   sync.Mutex
 	conns     []*nats.Conn // opened by Config.Connect
 	hearts    hearts

@@ -106,6 +106,10 @@ func (b *Bus) queue(ctx context.Context, r event.Record) (*pending, error) {
 		return p, nil
 	}
 	p.ended = w.done
+	if r.Beside != nil {
+		p.beside = &b.beside
+		b.beside.add(p)
+	}
 	select {
 	case w.queue <- p:
 		return p, nil
@@ -150,6 +154,9 @@ type pending struct {
 	result Result
 	answer chan struct{}
 	ended  <-chan struct{} // closed when the writer has ended
+
+	beside     *beside // notes what is written beside the record; nil: nothing is
+	withBeside bool    // it was stored with what is beside it
 }
 
 // abandon settles a record that was queued as the writer ended. The caller has seen that
@@ -158,11 +165,14 @@ func (p *pending) abandon() {
 	select {
 	case <-p.answer:
 	default:
-		p.result = Result{err: errClosed}
+		p.settle(Result{err: errClosed})
 	}
 }
 
 func (p *pending) settle(r Result) {
+	if p.beside != nil && !p.withBeside {
+		p.beside.forget(p)
+	}
 	p.result = r
 	close(p.answer)
 }

@@ -25,6 +25,9 @@ type Follower struct {
 	// Failed is called when a record could not be handled, before other records of its key
 	// are handled. None of its output counts as stored, although a part may be. May be nil.
 	Failed func(in event.Stored)
+	// SkipBeside skips records that this process has stored together with what Handler
+	// would make of them (event.Record.Beside).
+	SkipBeside bool
 	// GiveUp makes the record that asks for manual review.
 	GiveUp func(in event.Stored, attempts int, err error) (event.Record, error)
 }
@@ -199,6 +202,9 @@ func (r *run) work(ctx context.Context) error {
 	for len(r.ready) > 0 && len(r.slow) < maxSlow {
 		t := r.ready[0]
 		r.ready = r.ready[1:]
+		if !t.answered && r.f.SkipBeside && !r.checkBeside(ctx, t) {
+			continue
+		}
 		if !t.answered && !r.call(ctx, t) {
 			continue
 		}

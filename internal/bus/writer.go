@@ -56,19 +56,21 @@ type writer struct {
 	unstage  func()
 }
 
-// stored settles records that are on disk, from sequence first on.
+// stored settles records that are on disk, from sequence first on, each with what is
+// beside it.
 func (w *writer) stored(round []*pending, first uint64) {
 	w.full.Store(false)
 	if f := w.feed(); f != nil {
-		f.noteStored(first + uint64(len(round)) - 1)
+		f.noteStored(first + uint64(messages(round)) - 1)
 	}
-	if a := w.agenda(); a != nil {
-		for i, p := range round {
-			a.add(asStored(w.realm, p.record, first+uint64(i)), false)
+	a, seq := w.agenda(), first
+	for _, p := range round {
+		if a != nil {
+			a.add(asStored(w.realm, p.record, seq), false)
 		}
-	}
-	for i, p := range round {
-		p.settle(Result{Sequence: first + uint64(i), header: p.header})
+		p.withBeside = p.record.Beside != nil
+		p.settle(Result{Sequence: seq, header: p.header})
+		seq += 1 + uint64(len(p.record.Beside))
 	}
 }
 
@@ -112,15 +114,16 @@ func (w *writer) run(ctx context.Context) {
 // gather takes the queued records within the bounds of a batch. A subject goes once per
 // round: its second record must find the first one stored.
 func (w *writer) gather(round []*pending) (now, held []*pending) {
-	bytes := 0
+	n, bytes := 0, 0
 	seen := map[string]bool{}
 	take := func(p *pending) {
-		if seen[p.record.Subject] || len(now) >= batchRecords || bytes >= batchBytes {
+		if seen[p.record.Subject] || n+1+len(p.record.Beside) > batchRecords || bytes >= batchBytes {
 			held = append(held, p)
 			return
 		}
 		seen[p.record.Subject] = true
-		bytes += len(p.record.Data)
+		n += 1 + len(p.record.Beside)
+		bytes += p.bytes()
 		now = append(now, p)
 	}
 	for _, p := range round {
@@ -192,16 +195,16 @@ func (w *writer) write(ctx context.Context, round []*pending) {
 func (w *writer) try(ctx context.Context, round []*pending) ([]*pending, error) {
 	bytes := 0
 	for _, p := range round {
-		bytes += len(p.record.Data)
+		bytes += p.bytes()
 	}
 	if err := w.room(bytes); err != nil {
 		return round, err
 	}
 	from := batchFromMemory
 	if !w.inMemory.Load() {
-		from = batchFrom
+		from, round = batchFrom, alone(round)
 	}
-	if len(round) < from {
+	if messages(round) < from {
 		return w.single(ctx, round)
 	}
 	return w.batch(ctx, round)
@@ -215,10 +218,14 @@ func isTimeout(err error) bool {
 // message renders a record separately for each try, because the client library writes batch
 // headers into it.
 func (w *writer) message(p *pending) *nats.Msg {
-	r := p.record
+	m := w.newMessage(p.record)
+	p.header = m.Header
+	return m
+}
+
+func (w *writer) newMessage(r event.Record) *nats.Msg {
 	m := r.Message(w.realm)
 	m.Header[jetstream.ExpectedLastSubjSeqHeader] = []string{strconv.FormatUint(r.Replaces, 10)}
-	p.header = m.Header
 	return m
 }
 
@@ -268,17 +275,21 @@ func (w *writer) single(ctx context.Context, round []*pending) (rest []*pending,
 // batch publishes records as one atomic batch and returns those not stored yet: all of
 // them if the outcome is unknown, the new ones if some subjects were taken.
 func (w *writer) batch(ctx context.Context, round []*pending) ([]*pending, error) {
-	messages := make([]*nats.Msg, len(round))
-	for i, p := range round {
-		messages[i] = w.message(p)
+	sent := make([]*nats.Msg, 0, messages(round))
+	for _, p := range round {
+		sent = append(sent, w.message(p))
+		for _, r := range p.record.Beside {
+			sent = append(sent, w.newMessage(r))
+		}
 	}
 	try, cancel := context.WithTimeout(ctx, tryTimeout)
 	defer cancel()
-	ack, err := jetstreamext.PublishMsgBatch(try, w.js, messages, jetstreamext.BatchFlowControl{AckTimeout: tryTimeout})
+	ack, err := jetstreamext.PublishMsgBatch(try, w.js, sent, jetstreamext.BatchFlowControl{AckTimeout: tryTimeout})
 	if err == nil {
-		w.stored(round, ack.Sequence-uint64(len(round))+1)
+		w.stored(round, ack.Sequence-uint64(len(sent))+1)
 		return nil, nil
 	}
+	round = alone(round) // what is beside a record goes with the first try, or is left to its follower
 	if isTaken(err) {
 		return w.answerTaken(ctx, round)
 	}
@@ -352,6 +363,15 @@ func (w *writer) answerTaken(ctx context.Context, round []*pending) ([]*pending,
 		}
 	}
 	return left(round, bySubject), nil
+}
+
+// bytes returns the size of a record and of what is beside it.
+func (p *pending) bytes() int {
+	n := len(p.record.Data)
+	for _, r := range p.record.Beside {
+		n += len(r.Data)
+	}
+	return n
 }
 
 // left returns the records of a round that are open.

@@ -44,6 +44,11 @@ type Record struct {
 	// Replaces is the sequence of the timer of the same subject that this one replaces;
 	// 0: none.
 	Replaces uint64
+	// Beside are records that are stored in the same atomic batch as this one, or not at
+	// all: what another service would make of it later. That service follows the record
+	// all the same, and makes them if they were not stored. Empty: it would make none;
+	// nil: that is left to it.
+	Beside []Record
 }
 
 // Stored is a record as stored in its stream.
@@ -115,7 +120,7 @@ func typeOf(subject string) string {
 
 // Unwritten returns the record as it will be stored, without a sequence.
 func (r Record) Unwritten(realm Realm) Stored {
-	r.Time, r.Due = r.Time.UTC().Round(0), r.Due.UTC().Round(0) // as they are when decoded
+	r.Time, r.Due, r.Beside = r.Time.UTC().Round(0), r.Due.UTC().Round(0), nil // as they are when decoded
 	return Stored{Record: r, Wire: realm.Wire(r.Subject)}
 }
 

@@ -40,6 +40,9 @@ type Deps struct {
 	Bus      *bus.Bus
 	Clock    clock.Clock
 	Rulebook grading.Rulebook
+	// Escalations makes the escalations of a decision, which are stored in the same atomic
+	// batch: a desk is told a commit earlier. Nil: they are left to the router.
+	Escalations func(*event.Graded) ([]event.Record, error)
 }
 
 // causes are the records that may make a revision.
@@ -129,8 +132,27 @@ func (h *handler) Handle(ctx context.Context, in event.Stored) ([]event.Record, 
 		return nil, err
 	}
 	next.Unknown = nil // keep only what a reader of the record gets
+	record.Beside = h.escalations(next)
 	h.memory.folded(key, revision{next, len(record.Data)}, in.Sequence)
 	return []event.Record{record}, nil
+}
+
+// escalations returns the escalations of a decision, or none if they cannot be made: the
+// router tries again, and reports why it failed.
+func (h *handler) escalations(g *event.Graded) (out []event.Record) {
+	defer func() {
+		if recover() != nil {
+			out = nil
+		}
+	}()
+	if h.deps.Escalations == nil {
+		return nil
+	}
+	out, err := h.deps.Escalations(g)
+	if err != nil {
+		return nil
+	}
+	return out
 }
 
 // revise makes the next revision and its record. It retries causes that were set aside,

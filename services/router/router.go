@@ -1,7 +1,9 @@
 // Package router carries out what a graded record decided: one incident.escalated for
 // each desk that it names, with everything that the desk needs. It decides nothing, so a
 // repeat has the same contents, and the first record written is kept. Once such a record
-// is on disk, the duty is met: reportedAt is the moment before.
+// is on disk, the duty is met: reportedAt is the moment before. Where the classifier runs
+// in the same process, it stores a decision and its escalations in one atomic batch
+// ([Escalations]); the router finds that out and makes only those that were not stored.
 //
 // A record that some service could not handle becomes an escalation too, as ungraded, to
 // the desk that must review it. So does silence: what the clocks found about one desk
@@ -42,7 +44,15 @@ func Run(ctx context.Context, d Deps) error {
 		Handler: handler{d.Clock, d.Bus.Realm() == event.Drill},
 		Key:     func(in event.Stored) string { return in.Subject },
 		GiveUp:  d.Register.GiveUp(Name, d.Clock),
+		// The classifier may have stored the escalations with its decision.
+		SkipBeside: true,
 	})
+}
+
+// Escalations returns the function that makes the escalations of a decision, for the
+// classifier to store with it.
+func Escalations(c clock.Clock, exercise bool) func(*event.Graded) ([]event.Record, error) {
+	return handler{c, exercise}.escalations
 }
 
 type handler struct {
