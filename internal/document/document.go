@@ -1,7 +1,7 @@
-// Package document strictly reads YAML that people write: the register and the statute
-// packs.
+// Package document reads documents by JSON Schemas: YAML that people write (the register
+// and the statute packs) and JSON that programs send (the acts of desks).
 //
-// What it guarantees:
+// What it guarantees of YAML:
 //
 //   - No scalar silently becomes another. Text is what was written; what YAML
 //     would read as a number, a boolean or null has to be quoted where text is
@@ -11,7 +11,7 @@
 //     the text shows the whole content, and a small file cannot expand.
 //   - Bounded in length and depth.
 //
-// A byte order mark is accepted.
+// A byte order mark is accepted. Of JSON, all faults come at once too, each with its path.
 package document
 
 import (

@@ -10,9 +10,6 @@ import (
 )
 
 const (
-	// smallGrowth is by how many bytes a cause may grow a record that already exceeds
-	// event.MaxGraded: a rise adds duties, and must still be folded.
-	smallGrowth = 64 << 10
 	// maxAside is how many causes that could not be folded a record lists.
 	maxAside = 100
 	// maxRetried is how many of them are retried at once, and retryPause the pause after a

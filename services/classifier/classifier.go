@@ -6,7 +6,7 @@
 // changes nothing makes no record.
 //
 // Lists that parties can extend are bounded, and a cause that would make a record too
-// large to store is rejected alone (aside.go); the desk's endpoints and intake reject it
+// large to store is rejected alone; the desk's endpoints and intake reject it
 // earlier. At most maxAside causes of an incident that could not be folded are retried, a
 // few at a time; a person was notified of each.
 //
@@ -174,6 +174,10 @@ func (h *handler) revise(ctx context.Context, key string, last revision, cause g
 	record, err := h.render(last, next)
 	return next, record, err
 }
+
+// smallGrowth is by how many bytes a cause may grow a record that already exceeds
+// event.MaxGraded: a rise adds duties, and must still be folded.
+const smallGrowth = 64 << 10
 
 // render makes the record of a revision. It rejects a cause that makes a large record
 // larger: every revision repeats its contents, and room must be left for the moments and

@@ -27,12 +27,8 @@ const (
 // killedID is the escalation of one clock.
 func killedID(i int) string { return event.EscalationID("hall", "mill", fmt.Sprint("i", i), "1") }
 
-// TestKilledChild is not a test of its own: it starts clocks until it is killed.
-func TestKilledChild(t *testing.T) {
-	dir := os.Getenv(killedFolder)
-	if dir == "" {
-		t.Skip("started by TestKilled only")
-	}
+// beKilled is TestKilled in the process that is killed: it starts clocks until then.
+func beKilled(t *testing.T, dir string) {
 	w := raise(t, dir, nine)
 	by := at(killedBy)
 	var all []event.Record
@@ -57,6 +53,10 @@ func TestKilledChild(t *testing.T) {
 // TestKilled: after kill -9 while clocks come due, and damage to TIMERS meanwhile, each
 // target that passed has exactly one record after the next start.
 func TestKilled(t *testing.T) {
+	if dir := os.Getenv(killedFolder); dir != "" {
+		beKilled(t, dir)
+		return
+	}
 	t.Parallel()
 	for name, harm := range map[string]func(t *testing.T, dir string){
 		"whole":   func(*testing.T, string) {},
@@ -91,7 +91,7 @@ func TestKilled(t *testing.T) {
 // killChild runs the child until its timers are set, and kills it.
 func killChild(t *testing.T, dir string) {
 	t.Helper()
-	child := exec.Command(os.Args[0], "-test.run=^TestKilledChild$", "-test.timeout=60s")
+	child := exec.Command(os.Args[0], "-test.run=^TestKilled$", "-test.timeout=60s")
 	child.Env = append(os.Environ(), killedFolder+"="+dir)
 	out, err := child.StdoutPipe()
 	require.NoError(t, err)
