@@ -121,8 +121,8 @@ was told of them when and under which article, and the proof of it. What is unde
 		}
 	}
 	a.health(mux)
-	mux.Handle("/", httpedge.Otherwise(mux))
-	return httpedge.InShares(mux, share.NewPool(questionsInHand))
+	mux.Handle("/", httpedge.Fallback(mux))
+	return httpedge.LimitConcurrency(mux, share.NewPool(questionsInHand))
 }
 
 // questionsInHand bounds the concurrent queries over HTTP, of which each party has its

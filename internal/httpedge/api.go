@@ -22,7 +22,7 @@ import (
 // /openapi.yaml. A faulty question is a problem with status 400, also for unknown and
 // repeated parameters.
 func NewAPI(mux *http.ServeMux, title, description string) huma.API {
-	ourErrors()
+	useProblems()
 	config := huma.DefaultConfig(title, "1")
 	config.Info.Description = description
 	config.CreateHooks = nil // they add a $schema to every answer
@@ -30,7 +30,7 @@ func NewAPI(mux *http.ServeMux, title, description string) huma.API {
 	config.RejectUnknownQueryParameters = true
 	config.AllowAdditionalPropertiesByDefault = true // the contract: more fields may be added
 	config.OnAddOperation = append(config.OnAddOperation, func(o *huma.OpenAPI, _ *huma.Operation) { nullable(o.Components.Schemas) })
-	words(config.Components.Schemas)
+	registerScalars(config.Components.Schemas)
 	a := &api{humago.New(mux, config), config}
 	a.UseMiddleware(a.parameters)
 	a.describe(mux)
@@ -77,7 +77,7 @@ func (a *api) parameters(ctx huma.Context, next func(huma.Context)) {
 		}
 	}
 	if errs != nil {
-		_ = huma.WriteErr(a, ctx, http.StatusBadRequest, badQuestion, errs...) // the peer may be gone
+		_ = huma.WriteErr(a, ctx, http.StatusBadRequest, invalidQuery, errs...) // the peer may be gone
 		return
 	}
 	next(ctx)
@@ -96,7 +96,7 @@ func (a *api) describe(mux *http.ServeMux) {
 				Fail(w, NewProblem(http.StatusInternalServerError, "the description cannot be written"))
 				return
 			}
-			Content{Type: mediaType, Cache: CacheAsk, Body: body}.Answer(w, r)
+			Content{Type: mediaType, Cache: CacheRevalidate, Body: body}.Answer(w, r)
 		})
 	}
 	answer("/openapi.json", "application/openapi+json", func(b []byte) ([]byte, error) { return b, nil })
@@ -120,19 +120,19 @@ func Answer(write func(http.ResponseWriter, *http.Request)) *Raw {
 	}}
 }
 
-// badQuestion is the detail of the problem for a faulty question.
-const badQuestion = "the question cannot be answered as it stands; every fault is listed"
+// invalidQuery is the detail of the problem for a faulty question.
+const invalidQuery = "the question cannot be answered as it stands; every fault is listed"
 
-// BadQuestion returns the problem of a question with faults.
-func BadQuestion(errors []fault.Detail) *Problem {
-	return NewProblem(http.StatusBadRequest, badQuestion, errors...)
+// InvalidQuery returns the problem of a question with faults.
+func InvalidQuery(errors []fault.Detail) *Problem {
+	return NewProblem(http.StatusBadRequest, invalidQuery, errors...)
 }
 
-// ourErrors makes huma's errors our problems, by setting a variable of huma's.
-var ourErrors = sync.OnceFunc(func() {
+// useProblems makes huma's errors our problems, by setting a variable of huma's.
+var useProblems = sync.OnceFunc(func() {
 	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
 		if status == http.StatusUnprocessableEntity {
-			status, message = http.StatusBadRequest, badQuestion
+			status, message = http.StatusBadRequest, invalidQuery
 		}
 		p := NewProblem(status, message)
 		if status >= http.StatusInternalServerError {
@@ -161,10 +161,10 @@ func detailOf(err error) fault.Detail {
 	if !errors.As(err, &d) {
 		return fault.Detail{Path: "$", Message: err.Error()}
 	}
-	place, name, ok := strings.Cut(d.Location, ".")
+	location, name, ok := strings.Cut(d.Location, ".")
 	switch {
 	case !ok:
-		return fault.Detail{Path: "$", Message: "the " + place + " " + d.Message}
+		return fault.Detail{Path: "$", Message: "the " + location + " " + d.Message}
 	case d.Message == "unknown query parameter":
 		return fault.Detail{Path: pathOf(name), Message: "is no parameter that is known here"}
 	}

@@ -51,8 +51,8 @@ func ReadBody(w http.ResponseWriter, r *http.Request, memory *share.Pool, party 
 }
 
 // grow makes room for more, up to most bytes in all.
-func (b *Body) grow(most int64) error {
-	next := min(4*int64(cap(b.Bytes)), max(most, int64(cap(b.Bytes))+1))
+func (b *Body) grow(limit int64) error {
+	next := min(4*int64(cap(b.Bytes)), max(limit, int64(cap(b.Bytes))+1))
 	if err := b.memory.Take(b.party, next-b.reserved); err != nil {
 		return err
 	}

@@ -18,10 +18,10 @@ type Content struct {
 
 // Values of Cache-Control.
 const (
-	CacheForEver = "private, max-age=31536000, immutable" // it never changes
-	CacheSecond  = "private, max-age=1"                   // it may be a second old
-	CacheAsk     = "no-cache"                             // revalidate each time
-	CacheNever   = "no-store"
+	CacheImmutable  = "private, max-age=31536000, immutable" // it never changes
+	CacheSecond     = "private, max-age=1"                   // it may be a second old
+	CacheRevalidate = "no-cache"                             // revalidate each time
+	CacheNever      = "no-store"
 )
 
 // Answer sends the content.
@@ -31,7 +31,7 @@ func (c Content) Answer(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("ETag", tag)
 	h.Set("Cache-Control", c.Cache)
-	if has(r.Header.Values("If-None-Match"), tag) {
+	if matchesETag(r.Header.Values("If-None-Match"), tag) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
@@ -40,9 +40,9 @@ func (c Content) Answer(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(c.Body) // the peer may be gone
 }
 
-// has reports whether an If-None-Match contains the tag (RFC 9110, section 13.1.2: by the
+// matchesETag reports whether an If-None-Match contains the tag (RFC 9110, section 13.1.2: by the
 // weak comparison, or * for any).
-func has(ifNoneMatch []string, tag string) bool {
+func matchesETag(ifNoneMatch []string, tag string) bool {
 	for _, value := range ifNoneMatch {
 		for one := range strings.SplitSeq(value, ",") {
 			if one = strings.TrimSpace(one); one == "*" || strings.TrimPrefix(one, "W/") == tag {

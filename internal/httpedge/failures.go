@@ -18,8 +18,8 @@ const (
 // failures counts failing tokens by address. Several addresses share a count, so that
 // memory stays bounded; that only changes their answers to failing tokens.
 type failures struct {
-	mu     sync.Mutex
-	counts [shares]*rate.Limiter
+	mu       sync.Mutex
+	limiters [limitBuckets]*rate.Limiter
 }
 
 // allow reports whether another token from an address may fail.
@@ -28,7 +28,7 @@ func (f *failures) allow(address string) bool {
 	_, _ = h.Write([]byte(address)) // never fails
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	one := &f.counts[h.Sum32()%shares]
+	one := &f.limiters[h.Sum32()%limitBuckets]
 	if *one == nil {
 		*one = rate.NewLimiter(rate.Every(failureEvery), failureBurst)
 	}

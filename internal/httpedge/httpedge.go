@@ -65,9 +65,9 @@ func Fail(w http.ResponseWriter, p *Problem) {
 	Write(w, *p)
 }
 
-// Otherwise answers requests that no pattern of mux matches: 405 with the allowed
+// Fallback answers requests that no pattern of mux matches: 405 with the allowed
 // methods, or 404.
-func Otherwise(mux *http.ServeMux) http.Handler {
+func Fallback(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var allowed []string
 		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {

@@ -100,7 +100,7 @@ func TestNegotiateAnything(t *testing.T) {
 
 func TestContentIsSentOnce(t *testing.T) {
 	t.Parallel()
-	s := start(t, http.HandlerFunc(Content{Type: "text/plain", Cache: CacheAsk, Body: []byte("abc")}.Answer), nil)
+	s := start(t, http.HandlerFunc(Content{Type: "text/plain", Cache: CacheRevalidate, Body: []byte("abc")}.Answer), nil)
 	resp, body := get(t, "GET", s.URL)
 	require.Equal(t, "abc", body)
 	require.Equal(t, "no-cache", resp.Header.Get("Cache-Control"))
@@ -129,7 +129,7 @@ func TestWhatIsTakenNowhere(t *testing.T) {
 	nothing := func(http.ResponseWriter, *http.Request) {}
 	mux.HandleFunc("GET /a/{id}", nothing)
 	mux.HandleFunc("POST /b", nothing)
-	mux.Handle("/", Otherwise(mux))
+	mux.Handle("/", Fallback(mux))
 	s := start(t, mux, nil)
 	resp, body := get(t, "DELETE", s.URL+"/a/1")
 	require.Equal(t, "taken here: GET, HEAD", problemIn(t, resp, body, http.StatusMethodNotAllowed).Detail)
@@ -157,7 +157,7 @@ func hall(t *testing.T) *httptest.Server {
 	}) (*struct{ Body struct{ A int } }, error) {
 		switch in.Error {
 		case "faults":
-			return nil, BadQuestion([]fault.Detail{{Path: "$.x", Message: "is wrong"}})
+			return nil, InvalidQuery([]fault.Detail{{Path: "$.x", Message: "is wrong"}})
 		case "unavailable":
 			return nil, NewProblem(http.StatusServiceUnavailable, "later")
 		case "other":
@@ -165,7 +165,7 @@ func hall(t *testing.T) *httptest.Server {
 		}
 		return &struct{ Body struct{ A int } }{}, nil
 	})
-	mux.Handle("/", Otherwise(mux))
+	mux.Handle("/", Fallback(mux))
 	return start(t, mux, nil)
 }
 
@@ -357,7 +357,7 @@ func TestStreamsAreBoundedAndEnd(t *testing.T) {
 // A peer that does not read blocks nobody beyond its time limit.
 func TestStreamToAPeerThatDoesNotRead(t *testing.T) {
 	t.Parallel()
-	past := func() time.Time { return time.Now().Add(100*time.Millisecond - writeWait) }
+	past := func() time.Time { return time.Now().Add(100*time.Millisecond - writeTimeout) }
 	streams := NewStreams(1, past)
 	ended := make(chan error, 1)
 	s := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -30,33 +30,33 @@ func Party(r *http.Request) string {
 	return addr.String()
 }
 
-// InShares limits concurrent requests to the places in a pool, of which each party has
+// LimitConcurrency limits concurrent requests to the places in a pool, of which each party has
 // its share. It does not count POST requests, whose place is taken once the body has
 // arrived, nor the open paths; an answer of [Streams] counts only until it begins.
-func InShares(h http.Handler, places *share.Pool) http.Handler {
+func LimitConcurrency(h http.Handler, slots *share.Pool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodPost || slices.Contains(open, r.URL.Path) {
+		if r.Method == http.MethodPost || slices.Contains(publicPaths, r.URL.Path) {
 			h.ServeHTTP(w, r)
 			return
 		}
 		party := Party(r)
-		if err := places.Take(party, 1); err != nil {
+		if err := slots.Take(party, 1); err != nil {
 			Fail(w, Full(err, "requests are in hand"))
 			return
 		}
-		leave := sync.OnceFunc(func() { places.Give(party, 1) })
-		defer leave()
-		h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), placeKey{}, leave)))
+		release := sync.OnceFunc(func() { slots.Give(party, 1) })
+		defer release()
+		h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), slotKey{}, release)))
 	})
 }
 
-// placeKey is the context key of the function that frees the place of a request.
-type placeKey struct{}
+// slotKey is the context key of the function that frees the place of a request.
+type slotKey struct{}
 
-// leavePlace frees the place that InShares took for a request.
-func leavePlace(ctx context.Context) {
-	if leave, ok := ctx.Value(placeKey{}).(func()); ok {
-		leave()
+// releaseSlot frees the place that LimitConcurrency took for a request.
+func releaseSlot(ctx context.Context) {
+	if release, ok := ctx.Value(slotKey{}).(func()); ok {
+		release()
 	}
 }
 

@@ -48,7 +48,7 @@ func as(h http.Handler, operator string) <-chan int {
 func TestInShares_OnePartyLeavesPlaces(t *testing.T) {
 	t.Parallel()
 	entered, end := make(chan string), make(chan struct{})
-	h := InShares(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	h := LimitConcurrency(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		entered <- identity.Of(r.Context()).ID
 		<-end
 	}), share.NewPool(4))
@@ -73,7 +73,7 @@ func TestInShares_StreamsLeaveTheirPlace(t *testing.T) {
 	t.Parallel()
 	places := share.NewPool(1)
 	streams := NewStreams(8, time.Now)
-	s := start(t, InShares(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := start(t, LimitConcurrency(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		streams.Send(w, r, "text/plain", func(ctx context.Context, out *Stream) error {
 			_ = out.Flush()
 			<-ctx.Done()
@@ -102,7 +102,7 @@ func TestInShares_StreamsLeaveTheirPlace(t *testing.T) {
 	for _, resp := range open {
 		_ = resp.Body.Close()
 	}
-	require.Eventually(t, func() bool { return places.Used() == 0 && streams.places.Used() == 0 }, 30*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return places.Used() == 0 && streams.slots.Used() == 0 }, 30*time.Second, time.Millisecond)
 }
 
 // readAll returns a handler that reads bodies, like POST /v1/reports, and answers with

@@ -9,8 +9,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/listener"
 )
 
-// writeWait is how long a peer may take to read an answer, or the next part of a stream.
-const writeWait = 60 * time.Second
+// writeTimeout is how long a peer may take to read an answer, or the next part of a stream.
+const writeTimeout = 60 * time.Second
 
 // Server returns a server for h with a time limit on everything a connection does. When
 // it begins to shut down, long streams end: see UntilStop.
@@ -18,18 +18,18 @@ func Server(h http.Handler) *http.Server {
 	stopping, stop := context.WithCancel(context.Background())
 	s := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			guard(w.Header())
+			setSecurityHeaders(w.Header())
 			h.ServeHTTP(w, r)
 		}),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       30 * time.Second,
-		WriteTimeout:      writeWait,
+		WriteTimeout:      writeTimeout,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    512 << 10, // ce- headers of an event have 256 KiB at most
 		// h answers OPTIONS *, too, because it checks permissions.
 		DisableGeneralOptionsHandler: true,
 		BaseContext: func(net.Listener) context.Context {
-			return context.WithValue(context.Background(), stoppingKey{}, stopping)
+			return context.WithValue(context.Background(), shutdownKey{}, stopping)
 		},
 	}
 	s.ConnContext = func(ctx context.Context, nc net.Conn) context.Context {
@@ -39,9 +39,9 @@ func Server(h http.Handler) *http.Server {
 	return s
 }
 
-// guard sets the headers that keep a browser from misinterpreting or storing an answer
+// setSecurityHeaders sets the headers that keep a browser from misinterpreting or storing an answer
 // (OWASP REST security). A cacheable answer overrides Cache-Control.
-func guard(h http.Header) {
+func setSecurityHeaders(h http.Header) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("Referrer-Policy", "no-referrer")
@@ -52,23 +52,23 @@ func guard(h http.Header) {
 // port.
 type connKey struct{}
 
-// proved marks the sender as authenticated, so that its connection is closed after those
+// markAuthenticated marks the sender as authenticated, so that its connection is closed after those
 // of strangers when the port is full.
-func proved(ctx context.Context) {
+func markAuthenticated(ctx context.Context) {
 	if c, _ := ctx.Value(connKey{}).(*listener.Conn); c != nil {
 		c.Prove()
 	}
 }
 
-// stoppingKey is the context key of the context that ends when the server begins to shut
+// shutdownKey is the context key of the context that ends when the server begins to shut
 // down. It is not the request's own, because requests in flight are finished.
-type stoppingKey struct{}
+type shutdownKey struct{}
 
 // UntilStop returns a context of a request that also ends when its server begins to shut
 // down, for an answer that has no end of its own.
 func UntilStop(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
-	stopping, ok := ctx.Value(stoppingKey{}).(context.Context)
+	stopping, ok := ctx.Value(shutdownKey{}).(context.Context)
 	if !ok {
 		return ctx, cancel
 	}

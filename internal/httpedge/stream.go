@@ -11,13 +11,13 @@ import (
 
 // Streams bounds the long streams of one kind. Each party has its share of them.
 type Streams struct {
-	places *share.Pool
-	now    func() time.Time
+	slots *share.Pool
+	now   func() time.Time
 }
 
 // NewStreams allows limit concurrent streams. now returns the machine's time.
 func NewStreams(limit int, now func() time.Time) *Streams {
-	return &Streams{places: share.NewPool(int64(limit)), now: now}
+	return &Streams{slots: share.NewPool(int64(limit)), now: now}
 }
 
 // Send streams what write sends, of any length. It answers 503 if there are too many
@@ -30,12 +30,12 @@ func (s *Streams) Send(w http.ResponseWriter, r *http.Request, contentType strin
 		return
 	}
 	party := Party(r)
-	if err := s.places.Take(party, 1); err != nil {
+	if err := s.slots.Take(party, 1); err != nil {
 		Fail(w, Full(err, "such answers are being sent"))
 		return
 	}
-	defer s.places.Give(party, 1)
-	leavePlace(r.Context())
+	defer s.slots.Give(party, 1)
+	releaseSlot(r.Context())
 	ctx, cancel := UntilStop(r.Context())
 	defer cancel()
 	w.Header().Set("Content-Type", contentType)
@@ -79,5 +79,5 @@ func (s *Stream) Flush() error {
 	return s.allow()
 }
 
-// allow sets the write deadline to writeWait from now.
-func (s *Stream) allow() error { return s.control.SetWriteDeadline(s.now().Add(writeWait)) }
+// allow sets the write deadline to writeTimeout from now.
+func (s *Stream) allow() error { return s.control.SetWriteDeadline(s.now().Add(writeTimeout)) }

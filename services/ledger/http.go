@@ -78,7 +78,7 @@ func (d *httpAPI) problem(ctx context.Context, err error) *httpedge.Problem {
 		return httpedge.NewProblem(http.StatusForbidden, string(f))
 	}
 	if details := fault.DetailsOf(err); details != nil {
-		return httpedge.BadQuestion(details)
+		return httpedge.InvalidQuery(details)
 	}
 	if ctx.Err() == nil { // otherwise the client is gone
 		d.failed.Add(err.Error())

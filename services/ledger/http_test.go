@@ -61,7 +61,7 @@ func webOf(l *Ledger, change func(*httpAPI)) http.Handler {
 		change(d)
 	}
 	d.register()
-	mux.Handle("/", httpedge.Otherwise(mux))
+	mux.Handle("/", httpedge.Fallback(mux))
 	return httpedge.Identify(mux, nil)
 }
 

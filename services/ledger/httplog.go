@@ -44,12 +44,12 @@ func (d *httpAPI) registerLog() {
 			}
 			return []byte(s.Checkpoint), err
 		})
-	content(d, "key", "/log/key", "The key that verifies checkpoints, as a note verifier key", httpedge.Content{Type: formText, Cache: httpedge.CacheAsk},
+	content(d, "key", "/log/key", "The key that verifies checkpoints, as a note verifier key", httpedge.Content{Type: formText, Cache: httpedge.CacheRevalidate},
 		func(ctx context.Context, _ *nothing) ([]byte, error) {
 			s, err := d.state(ctx)
 			return []byte(s.Key + "\n"), err
 		})
-	content(d, "tile", "/log/tile/{path...}", "A tile of the tree, or a bundle of entries (C2SP tlog-tiles)", httpedge.Content{Type: formTile, Cache: httpedge.CacheForEver},
+	content(d, "tile", "/log/tile/{path...}", "A tile of the tree, or a bundle of entries (C2SP tlog-tiles)", httpedge.Content{Type: formTile, Cache: httpedge.CacheImmutable},
 		func(ctx context.Context, in *struct {
 			Path string `path:"path" doc:"LEVEL/INDEX or entries/INDEX, for a partial one with .p/WIDTH, such as 0/x001/234 or entries/000.p/17: its slashes stand as they are"`
 		}) ([]byte, error) {
