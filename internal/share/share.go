@@ -28,21 +28,21 @@ var (
 type Pool struct {
 	capacity int64
 
-	mu   sync.Mutex
-	used int64
-	held map[string]int64 // by party; never 0
+	mu      sync.Mutex
+	used    int64
+	byParty map[string]int64 // by party; never 0
 }
 
 // NewPool returns an unused pool.
 func NewPool(capacity int64) *Pool {
-	return &Pool{capacity: capacity, held: map[string]int64{}}
+	return &Pool{capacity: capacity, byParty: map[string]int64{}}
 }
 
 // Take gives a party n more until Give, or returns [ErrFull] or [ErrShare].
 func (p *Pool) Take(party string, n int64) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	free, held := p.capacity-p.used, p.held[party]
+	free, held := p.capacity-p.used, p.byParty[party]
 	switch {
 	case n > free:
 		return ErrFull
@@ -50,7 +50,7 @@ func (p *Pool) Take(party string, n int64) error {
 		return ErrShare
 	}
 	p.used += n
-	p.held[party] = held + n
+	p.byParty[party] = held + n
 	return nil
 }
 
@@ -59,8 +59,8 @@ func (p *Pool) Give(party string, n int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.used -= n
-	if p.held[party] -= n; p.held[party] == 0 {
-		delete(p.held, party)
+	if p.byParty[party] -= n; p.byParty[party] == 0 {
+		delete(p.byParty, party)
 	}
 }
 

@@ -31,7 +31,7 @@ func TestPool_OneGreedyPartyLeavesRoom(t *testing.T) {
 	p.Give("late", 1)
 	p.Give("greedy", 127)
 	p.Give("honest", 1)
-	require.NotContains(t, p.held, "greedy", "a party that holds nothing is forgotten")
+	require.NotContains(t, p.byParty, "greedy", "a party that holds nothing is forgotten")
 }
 
 func TestPool_GreedyPartiesEvenOut(t *testing.T) {
@@ -40,7 +40,7 @@ func TestPool_GreedyPartiesEvenOut(t *testing.T) {
 	parties := []string{"a", "b", "c"}
 	for range 2000 { // each gives one back and takes as many as it can
 		for _, party := range parties {
-			if p.held[party] > 0 {
+			if p.byParty[party] > 0 {
 				p.Give(party, 1)
 			}
 			for p.Take(party, 1) == nil {
@@ -48,7 +48,7 @@ func TestPool_GreedyPartiesEvenOut(t *testing.T) {
 		}
 	}
 	for _, party := range parties {
-		require.InDelta(t, 250, p.held[party], 5)
+		require.InDelta(t, 250, p.byParty[party], 5)
 	}
 }
 
@@ -65,7 +65,7 @@ var noon = time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
 
 func TestLine_ServesPartiesInTurn(t *testing.T) {
 	t.Parallel()
-	l := NewLine[string](100)
+	l := NewFairQueue[string](100)
 	push := func(party string, cost int) {
 		_, full := l.Push(party, cost, noon, party)
 		require.False(t, full)
@@ -94,7 +94,7 @@ func TestLine_ServesPartiesInTurn(t *testing.T) {
 
 func TestLine_CountsCostNotPieces(t *testing.T) {
 	t.Parallel()
-	l := NewLine[string](10_000)
+	l := NewFairQueue[string](10_000)
 	for range 1000 {
 		l.Push("batches", 200, noon, "batches")
 		l.Push("single", 1, noon, "single")
@@ -109,7 +109,7 @@ func TestLine_CountsCostNotPieces(t *testing.T) {
 
 func TestLine_FullPushesOutTheLongestQueue(t *testing.T) {
 	t.Parallel()
-	l := NewLine[string](10)
+	l := NewFairQueue[string](10)
 	for i := range 10 {
 		l.Push("greedy", 1, noon, fmt.Sprint("greedy ", i))
 	}
@@ -124,7 +124,7 @@ func TestLine_FullPushesOutTheLongestQueue(t *testing.T) {
 
 func TestLine_ExpiresWhatWaitedTooLong(t *testing.T) {
 	t.Parallel()
-	l := NewLine[int](10)
+	l := NewFairQueue[int](10)
 	l.Push("a", 1, noon.Add(time.Second), 1)
 	l.Push("b", 1, noon.Add(time.Second), 2)
 	l.Push("a", 1, noon.Add(3*time.Second), 3)

@@ -73,7 +73,7 @@ type gate struct {
 	services services
 
 	mu      sync.Mutex
-	line    *share.Line[*arrival]
+	line    *share.FairQueue[*arrival]
 	stored  pace // rate at which the services process records
 	taken   pace // rate at which reports are answered
 	room    int  // reports that may be admitted before the backlog is checked again
@@ -95,7 +95,7 @@ type services interface {
 type arrival struct{ start func(*Turn, error) }
 
 func newGate(of services) gate {
-	return gate{services: of, line: share.NewLine[*arrival](maxWaiting), moved: make(chan struct{}, 1), stored: pace{least: minBacklog}, taken: pace{least: minBacklog}}
+	return gate{services: of, line: share.NewFairQueue[*arrival](maxWaiting), moved: make(chan struct{}, 1), stored: pace{least: minBacklog}, taken: pace{least: minBacklog}}
 }
 
 func (g *gate) nudge() {
