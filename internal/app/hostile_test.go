@@ -162,9 +162,9 @@ func (s *siege) payloads() {
 	}
 	for _, who := range []identity.Identity{known[1], known[3], known[6], known[8]} {
 		p := s.peer(s.creds(who.Role, who.ID))
-		for _, permit := range identity.Permits {
+		for _, permit := range identity.Permissions {
 			for _, r := range permit.Routes(who, event.Real) {
-				if r.Way != identity.Ask || permit.Subject == api.EndpointReport {
+				if r.Access != identity.Request || permit.Subject == api.EndpointReport {
 					continue
 				}
 				for _, raw := range oversized(limit - headroom)[:2] {

@@ -27,7 +27,7 @@ import (
 // identity would use it, what only services use, and the engine's own.
 func subjectsTried() (out []string) {
 	for _, realm := range []event.Realm{event.Real, event.Drill} {
-		for _, p := range identity.Permits {
+		for _, p := range identity.Permissions {
 			for _, who := range tried {
 				if p.Engine != "" {
 					for _, of := range []string{"protection-energy", "sh-public-security"} {

@@ -79,9 +79,9 @@ func newUser(name string, account nkeys.KeyPair, now time.Time, valid time.Durat
 func permissions(who identity.Identity) (may jwt.Permissions) {
 	may.Sub.Allow.Add("_INBOX.>")
 	for _, realm := range []event.Realm{event.Real, event.Drill} {
-		for _, p := range identity.Permits {
+		for _, p := range identity.Permissions {
 			for _, r := range p.Routes(who, realm) {
-				if r.Way == identity.Hear {
+				if r.Access == identity.Receive {
 					may.Sub.Allow.Add(r.Local)
 				} else {
 					may.Pub.Allow.Add(r.Local)
@@ -95,9 +95,9 @@ func permissions(who identity.Identity) (may jwt.Permissions) {
 // exports returns the exports of the services: their doors.
 func exports() (out jwt.Exports) {
 	for _, realm := range []event.Realm{event.Real, event.Drill} {
-		for _, p := range identity.Permits {
+		for _, p := range identity.Permissions {
 			e := &jwt.Export{Name: realm.Wire(p.What), Subject: jwt.Subject(p.Export(realm)), Type: jwt.Stream}
-			if p.Way == identity.Ask {
+			if p.Access == identity.Request {
 				e.Type, e.ResponseType = jwt.Service, jwt.ResponseTypeSingleton
 			}
 			if p.Subject == api.EndpointNext {
@@ -112,10 +112,10 @@ func exports() (out jwt.Exports) {
 // imports returns the imports of an identity's account: its doors.
 func imports(who identity.Identity, exporter string) (out jwt.Imports) {
 	for _, realm := range []event.Realm{event.Real, event.Drill} {
-		for _, p := range identity.Permits {
+		for _, p := range identity.Permissions {
 			for _, r := range p.Routes(who, realm) {
 				i := &jwt.Import{Name: realm.Wire(p.What), Account: exporter, Subject: jwt.Subject(r.Remote), Type: jwt.Stream}
-				if r.Way == identity.Ask {
+				if r.Access == identity.Request {
 					i.LocalSubject, i.Type = jwt.RenamingSubject(r.Local), jwt.Service
 				}
 				out.Add(i)

@@ -71,7 +71,7 @@ func Identify(h http.Handler, authority Authority) http.Handler {
 		if !authority.Allow(caller.String()) {
 			authority.Refused(caller.String(), what, "too many requests")
 			w.Header().Set("Retry-After", retryAfter)
-			Write(w, Problem{Status: http.StatusTooManyRequests, Detail: fmt.Sprintf("more than %d requests a second", identity.AskRate)})
+			Write(w, Problem{Status: http.StatusTooManyRequests, Detail: fmt.Sprintf("more than %d requests a second", identity.RequestRate)})
 			return
 		}
 		ctx, release := authority.Until(identity.With(r.Context(), caller), caller)
@@ -165,7 +165,7 @@ func anonymousBucket(r *http.Request) string {
 func Require(api huma.API, endpointOf func(operation string) string) {
 	api.UseMiddleware(func(ctx huma.Context, next func(huma.Context)) {
 		caller, endpoint := identity.Of(ctx.Context()), endpointOf(ctx.Operation().OperationID)
-		if endpoint == "" || !caller.May(identity.Ask, endpoint) {
+		if endpoint == "" || !caller.May(identity.Request, endpoint) {
 			p := NewProblem(http.StatusForbidden, fmt.Sprintf("%s may not ask for this", caller))
 			ctx.SetStatus(p.Status)
 			ctx.SetHeader("Content-Type", problemType)

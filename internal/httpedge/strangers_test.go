@@ -21,10 +21,10 @@ func TestStrangersHaveSharesOfTheirOwn(t *testing.T) {
 		h.ServeHTTP(w, r)
 		return w.Code
 	}
-	for range 10 * identity.AskRate {
+	for range 10 * identity.RequestRate {
 		ask("192.0.2.1:7")
 	}
-	const fewer = identity.AskRate // fewer than the allowed burst
+	const fewer = identity.RequestRate // fewer than the allowed burst
 	answered := 0
 	for range fewer {
 		if ask("192.0.2.1:8") == http.StatusOK { // one every 5 ms

@@ -66,8 +66,8 @@ const DefaultScreen = "default"
 // MaxScreens bounds the screens of a desk.
 const MaxScreens = 32
 
-// Ours is the identity under which one service sends requests to another.
-var Ours = Identity{Role: Service, ID: "tocsin"}
+// Internal is the identity under which one service sends requests to another.
+var Internal = Identity{Role: Service, ID: "tocsin"}
 
 // Anyone is the identity of callers of a server without identities.
 var Anyone = Identity{Role: Trial}
@@ -191,18 +191,18 @@ func Of(ctx context.Context) Identity {
 // Subject returns the subject on which an identity's requests to a door arrive, and which
 // thereby authenticates the caller: no client can send to it; only the import of its own
 // account maps what it sends to the door.
-func (i Identity) Subject(door string) string {
-	return askedBy + string(i.Role) + "." + event.Token(i.ID) + "." + door
+func (i Identity) Subject(endpoint string) string {
+	return callerPrefix + string(i.Role) + "." + event.Token(i.ID) + "." + endpoint
 }
 
-const askedBy = "by."
+const callerPrefix = "by."
 
-// AskedBy returns a wildcard for the subjects that Subject makes for a door.
-func AskedBy(door string) string { return askedBy + "*.*." + door }
+// RequestWildcard returns a wildcard for the subjects that Subject makes for a door.
+func RequestWildcard(endpoint string) string { return callerPrefix + "*.*." + endpoint }
 
-// OfSubject parses a subject made by Subject.
-func OfSubject(subject string) (role Role, token, door string, ok bool) {
-	rest, ok := strings.CutPrefix(subject, askedBy)
+// ParseSubject parses a subject made by Subject.
+func ParseSubject(subject string) (role Role, token, endpoint string, ok bool) {
+	rest, ok := strings.CutPrefix(subject, callerPrefix)
 	if !ok {
 		return "", "", "", false
 	}

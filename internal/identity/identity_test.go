@@ -48,10 +48,10 @@ func TestMay(t *testing.T) {
 		{grid, "report.grid-eastern", false}, {grid, "report.grid-east.x", false}, {grid, "report.", false}, {desk, "desk.d.act.x", false}, {desk, "desk.dd.act", false}, {desk, "desk..act", false},
 		{identity.Anyone, "report.xj-hydro", true},
 	} {
-		require.Equal(t, c.may, c.who.May(identity.Ask, c.subject), "%s %s", c.who, c.subject)
+		require.Equal(t, c.may, c.who.May(identity.Request, c.subject), "%s %s", c.who, c.subject)
 	}
-	require.False(t, grid.May(identity.Hear, "report.grid-east"))
-	require.True(t, grid.May(identity.Hear, "receipt.grid-east"))
+	require.False(t, grid.May(identity.Receive, "report.grid-east"))
+	require.True(t, grid.May(identity.Receive, "receipt.grid-east"))
 	require.True(t, identity.Identity{}.Scope().None)
 	for _, who := range []identity.Identity{{Role: identity.Operator}, {Role: identity.Desk}, {Role: identity.Admin}, {Role: identity.Regulator, ID: "r"}} {
 		require.True(t, who.Scope().None, "%+v", who)
@@ -61,12 +61,12 @@ func TestMay(t *testing.T) {
 
 func TestSubjects(t *testing.T) {
 	who := identity.Identity{Role: identity.Desk, ID: "d"}
-	role, token, door, ok := identity.OfSubject(who.Subject("desk.d.act"))
+	role, token, door, ok := identity.ParseSubject(who.Subject("desk.d.act"))
 	require.True(t, ok)
 	require.Equal(t, []string{"desk", "d", "desk.d.act"}, []string{string(role), token, door})
-	require.True(t, event.Matches(identity.AskedBy(api.EndpointAct), who.Subject("desk.d.act")))
+	require.True(t, event.Matches(identity.RequestWildcard(api.EndpointAct), who.Subject("desk.d.act")))
 	for _, bad := range []string{"", "by", "by.desk", "by.desk.d", "desk.d.act", "incident.x.y.z"} {
-		_, _, _, ok := identity.OfSubject(bad)
+		_, _, _, ok := identity.ParseSubject(bad)
 		require.False(t, ok, bad)
 	}
 }

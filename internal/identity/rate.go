@@ -10,27 +10,27 @@ import (
 // a quiet time. Reports over NATS do not count: they wait for the disk, and an incident
 // may cause many.
 const (
-	AskRate  = 200
-	askBurst = 1000
+	RequestRate  = 200
+	requestBurst = 1000
 )
 
 // Rates are the rate limits of callers.
 type Rates struct {
-	mu sync.Mutex
-	of map[string]*rate.Limiter // one per name
+	mu       sync.Mutex
+	limiters map[string]*rate.Limiter // one per name
 }
 
 // NewRates returns unused rate limits.
-func NewRates() *Rates { return &Rates{of: map[string]*rate.Limiter{}} }
+func NewRates() *Rates { return &Rates{limiters: map[string]*rate.Limiter{}} }
 
 // Allow reports whether a caller may send another request now.
 func (r *Rates) Allow(who string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	one := r.of[who]
+	one := r.limiters[who]
 	if one == nil {
-		one = rate.NewLimiter(AskRate, askBurst)
-		r.of[who] = one
+		one = rate.NewLimiter(RequestRate, requestBurst)
+		r.limiters[who] = one
 	}
 	return one.Allow()
 }

@@ -29,12 +29,12 @@ func (s *Server) authenticate(ctx context.Context, msg micro.Request) (context.C
 	if s.cfg.Identities == nil {
 		return identity.With(ctx, identity.Anyone), r, nil
 	}
-	role, token, subject, ok := identity.OfSubject(r.Subject)
+	role, token, subject, ok := identity.ParseSubject(r.Subject)
 	if !ok {
 		return ctx, r, Forbidden("there is no such endpoint")
 	}
 	r.Subject = subject
-	who, known := identity.Ours, role == identity.Service // only our own account can use this role
+	who, known := identity.Internal, role == identity.Service // only our own account can use this role
 	if !known {
 		who, known = s.cfg.Identities.Find(role, token)
 	}
@@ -42,7 +42,7 @@ func (s *Server) authenticate(ctx context.Context, msg micro.Request) (context.C
 		return identity.With(ctx, identity.Identity{Role: role, ID: token}), r, Forbidden(fmt.Sprintf("%s/%s has no credential any more", role, token))
 	}
 	ctx = identity.With(ctx, who)
-	if !who.May(identity.Ask, subject) {
+	if !who.May(identity.Request, subject) {
 		return ctx, r, Forbidden(fmt.Sprintf("%s may not use %s", who, subject))
 	}
 	return ctx, r, nil

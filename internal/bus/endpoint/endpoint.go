@@ -184,13 +184,13 @@ func (s *Server) subjectOf(e Endpoint) string {
 	if s.cfg.Identities == nil {
 		return e.Subject
 	}
-	return identity.AskedBy(e.Subject)
+	return identity.RequestWildcard(e.Subject)
 }
 
 // Ask sends a question of the services themselves to an endpoint.
 func (s *Server) Ask(ctx context.Context, subject string, question, answer any) error {
 	if s.cfg.Identities != nil {
-		subject = identity.Ours.Subject(subject)
+		subject = identity.Internal.Subject(subject)
 	}
 	raw, err := json.Marshal(question, event.JSON)
 	if err != nil {

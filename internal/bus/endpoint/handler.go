@@ -48,7 +48,7 @@ func (h *handler) receive(msg micro.Request) {
 		return
 	case h.isTooOften(ctx):
 		h.Refused(ctx, r.Subject, "too many requests")
-		decline(msg, codeTooOften, fmt.Sprintf("more than %d questions a second: try again", identity.AskRate))
+		decline(msg, codeTooOften, fmt.Sprintf("more than %d questions a second: try again", identity.RequestRate))
 		return
 	}
 	r.Party = h.party(ctx, r)
