@@ -56,7 +56,7 @@ type connKey struct{}
 // of strangers when the port is full.
 func markAuthenticated(ctx context.Context) {
 	if c, _ := ctx.Value(connKey{}).(*listener.Conn); c != nil {
-		c.Prove()
+		c.MarkAuthenticated()
 	}
 }
 

@@ -16,16 +16,16 @@ import (
 // Write.
 type Conn struct {
 	net.Conn
-	l      *Listener
-	peer   *peer
-	since  time.Time
-	active atomic.Int64 // when data last passed, in nanoseconds since its listener's start
-	heard  atomic.Bool
-	proved atomic.Bool
-	proof  atomic.Pointer[func() bool]
+	l             *Listener
+	peer          *peer
+	opened        time.Time
+	active        atomic.Int64 // when data last passed, in nanoseconds since its listener's start
+	heard         atomic.Bool
+	authenticated atomic.Bool
+	authCheck     atomic.Pointer[func() bool]
 
-	stage stage         // l.mu
-	place *list.Element // in the stage's list, nil if closed; l.mu
+	stage   stage         // l.mu
+	element *list.Element // in the stage's list, nil if closed; l.mu
 
 	once sync.Once
 	err  error // from Close
@@ -34,34 +34,34 @@ type Conn struct {
 // Address returns the peer's address as the bounds count it.
 func (c *Conn) Address() netip.Prefix { return c.peer.address }
 
-// Prove marks the peer as authenticated.
-func (c *Conn) Prove() {
-	if !c.proved.Swap(true) {
-		c.l.promote(c, proven)
+// MarkAuthenticated marks the peer as authenticated.
+func (c *Conn) MarkAuthenticated() {
+	if !c.authenticated.Swap(true) {
+		c.l.promote(c, authenticated)
 	}
 }
 
-// ProvenBy sets a check for whether the peer has authenticated, which the listener calls
+// AuthenticatedBy sets a check for whether the peer has authenticated, which the listener calls
 // before it closes the connection as unproven.
-func (c *Conn) ProvenBy(proof func() bool) { c.proof.Store(&proof) }
+func (c *Conn) AuthenticatedBy(check func() bool) { c.authCheck.Store(&check) }
 
-// Proven reports whether the peer has authenticated.
-func (c *Conn) Proven() bool {
-	if c.proved.Load() {
+// Authenticated reports whether the peer has authenticated.
+func (c *Conn) Authenticated() bool {
+	if c.authenticated.Load() {
 		return true
 	}
-	if proof := c.proof.Load(); proof == nil || !(*proof)() {
+	if check := c.authCheck.Load(); check == nil || !(*check)() {
 		return false
 	}
-	c.Prove()
+	c.MarkAuthenticated()
 	return true
 }
 
 // reached returns the stage that a connection last recorded at one has reached since.
 func (c *Conn) reached(at stage) stage {
 	switch {
-	case at == proven || c.Proven():
-		return proven
+	case at == authenticated || c.Authenticated():
+		return authenticated
 	case at == silent && (c.heard.Load() || hasUnread(c.Conn)):
 		return heard
 	}
@@ -87,7 +87,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 
 func (c *Conn) touch(n int) {
 	if n > 0 {
-		c.active.Store(c.l.age())
+		c.active.Store(c.l.elapsed())
 	}
 }
 

@@ -10,7 +10,7 @@
 //     connection, however many others connect and wait, or send a byte now and then.
 //   - If an address is full, it loses one of its own; if the port is full, the address
 //     with most connections in the stage in question loses one.
-//   - A peer that has not authenticated within Config.ProveWithin is disconnected.
+//   - A peer that has not authenticated within Config.AuthTimeout is disconnected.
 //
 // An address is an IPv4 address or an IPv6 network of 64 bits, which one host can use
 // freely.
@@ -44,9 +44,9 @@ type Bounds struct {
 type Config struct {
 	Name   string // name of the port in the log
 	Bounds Bounds
-	// ProveWithin is how long a peer may take to authenticate; 0 leaves that to the
+	// AuthTimeout is how long a peer may take to authenticate; 0 leaves that to the
 	// server of the port.
-	ProveWithin time.Duration
+	AuthTimeout time.Duration
 	Clock       clock.Clock // measures durations: clock.Monotonic, except in tests
 	Log         *zap.Logger
 }
@@ -54,29 +54,29 @@ type Config struct {
 // Listener is a bounded net.Listener.
 type Listener struct {
 	net.Listener
-	cfg    Config
-	born   time.Time
-	closed *tally.Tally // connections closed to make room
-	late   *tally.Tally // connections closed because their peers did not authenticate
-	hasty  *tally.Tally // connections closed because their address opens too many a second
-	pace   pace         // of Accept
+	cfg             Config
+	started         time.Time
+	closed          *tally.Tally // connections closed to make room
+	unauthenticated *tally.Tally // connections closed because their peers did not authenticate
+	tooFast         *tally.Tally // connections closed because their address opens too many a second
+	limits          rateLimits   // of Accept
 
 	stopOnce sync.Once
 	stop     chan struct{}
 
-	mu    sync.Mutex // guards the fields below, the peers, and the connections' stages
-	peers map[netip.Prefix]*peer
-	open  int
-	most  [stages]ranking // peers ranked by their connections in each stage
+	mu       sync.Mutex // guards the fields below, the peers, and the connections' stages
+	peers    map[netip.Prefix]*peer
+	open     int
+	rankings [stages]ranking // peers ranked by their connections in each stage
 }
 
 // stage is how far a peer has got on a connection.
 type stage int
 
 const (
-	silent stage = iota // nothing
-	heard               // has sent something
-	proven              // has authenticated
+	silent        stage = iota // nothing
+	heard                      // has sent something
+	authenticated              // has authenticated
 	stages
 )
 
@@ -103,7 +103,7 @@ func New(inner net.Listener, cfg Config) *Listener {
 	if cfg.Bounds.PerAddress == 0 {
 		cfg.Bounds.PerAddress = math.MaxInt
 	}
-	l := &Listener{Listener: inner, cfg: cfg, born: cfg.Clock.Now(), stop: make(chan struct{}), peers: map[netip.Prefix]*peer{}}
+	l := &Listener{Listener: inner, cfg: cfg, started: cfg.Clock.Now(), stop: make(chan struct{}), peers: map[netip.Prefix]*peer{}}
 	warn := func(message string) *tally.Tally {
 		return tally.New(func(n int, address string) {
 			cfg.Log.Warn(message, zap.String("port", cfg.Name), zap.Int("connections", n), zap.String("last_address", address),
@@ -111,11 +111,11 @@ func New(inner net.Listener, cfg Config) *Listener {
 		})
 	}
 	l.closed = warn("connections closed to make room for others")
-	l.late = warn("connections closed before they authenticated")
-	l.hasty = warn("connections closed because an address opens too many a second")
-	l.pace = newPace(cfg.Bounds.PerAddress)
-	if cfg.ProveWithin > 0 {
-		go l.closeLate()
+	l.unauthenticated = warn("connections closed before they authenticated")
+	l.tooFast = warn("connections closed because an address opens too many a second")
+	l.limits = newRateLimits(cfg.Bounds.PerAddress)
+	if cfg.AuthTimeout > 0 {
+		go l.closeUnauthenticated()
 	}
 	return l
 }
@@ -126,7 +126,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	for c, at := l.surplus(address); c != nil; c, at = l.surplus(address) {
+	for c, at := l.victim(address); c != nil; c, at = l.victim(address) {
 		if reached := c.reached(at); reached > at {
 			l.promote(c, reached)
 			continue
@@ -145,10 +145,10 @@ func (l *Listener) next() (net.Conn, netip.Prefix, error) {
 			return nil, netip.Prefix{}, err
 		}
 		address := addressOf(nc.RemoteAddr())
-		if l.pace.allow(address, l.cfg.Clock.Now()) {
+		if l.limits.allow(address, l.cfg.Clock.Now()) {
 			return nc, address, nil
 		}
-		l.hasty.Add(address.String())
+		l.tooFast.Add(address.String())
 		_ = nc.Close()
 	}
 }
@@ -168,13 +168,13 @@ func (l *Listener) Open() int {
 
 // Closed returns how many connections were closed to make room, because their peers did
 // not authenticate in time, and because their address opens too many a second.
-func (l *Listener) Closed() (room, late, hasty uint64) {
-	return l.closed.Total(), l.late.Total(), l.hasty.Total()
+func (l *Listener) Closed() (room, unauthenticated, tooFast uint64) {
+	return l.closed.Total(), l.unauthenticated.Total(), l.tooFast.Total()
 }
 
-// surplus returns the connection to close before another one of the address is accepted,
+// victim returns the connection to close before another one of the address is accepted,
 // and its stage; or nil if there is room.
-func (l *Listener) surplus(address netip.Prefix) (c *Conn, at stage) {
+func (l *Listener) victim(address netip.Prefix) (c *Conn, at stage) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	full := l.peers[address]
@@ -187,25 +187,25 @@ func (l *Listener) surplus(address netip.Prefix) (c *Conn, at stage) {
 	for at = range stages {
 		p := full
 		if p == nil {
-			p = l.most[at].top()
+			p = l.rankings[at].top()
 		}
 		if p == nil || p.conns[at].Len() == 0 {
 			continue
 		}
-		if at == proven {
-			return p.mostSilent(), at
+		if at == authenticated {
+			return p.longestIdle(), at
 		}
 		return p.conns[at].Front().Value.(*Conn), at
 	}
 	return nil, at // unreachable: every connection is in a stage
 }
 
-// age returns how long the listener has existed, in nanoseconds.
-func (l *Listener) age() int64 { return int64(l.cfg.Clock.Now().Sub(l.born)) }
+// elapsed returns how long the listener has existed, in nanoseconds.
+func (l *Listener) elapsed() int64 { return int64(l.cfg.Clock.Now().Sub(l.started)) }
 
 func (l *Listener) add(nc net.Conn, address netip.Prefix) *Conn {
-	c := &Conn{Conn: nc, l: l, since: l.cfg.Clock.Now()}
-	c.active.Store(l.age())
+	c := &Conn{Conn: nc, l: l, opened: l.cfg.Clock.Now()}
+	c.active.Store(l.elapsed())
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if c.peer = l.peers[address]; c.peer == nil {
@@ -221,7 +221,7 @@ func (l *Listener) add(nc net.Conn, address netip.Prefix) *Conn {
 func (l *Listener) promote(c *Conn, to stage) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if c.place != nil && c.stage < to {
+	if c.element != nil && c.stage < to {
 		l.leave(c)
 		l.enter(c, to)
 	}
@@ -240,15 +240,15 @@ func (l *Listener) remove(c *Conn) {
 // enter and leave are called with l.mu held.
 func (l *Listener) enter(c *Conn, at stage) {
 	conns := &c.peer.conns[at]
-	c.stage, c.place = at, conns.PushBack(c)
-	l.most[at].move(c.peer, conns.Len()-1, conns.Len())
+	c.stage, c.element = at, conns.PushBack(c)
+	l.rankings[at].move(c.peer, conns.Len()-1, conns.Len())
 }
 
 func (l *Listener) leave(c *Conn) {
 	conns := &c.peer.conns[c.stage]
-	conns.Remove(c.place)
-	c.place = nil
-	l.most[c.stage].move(c.peer, conns.Len()+1, conns.Len())
+	conns.Remove(c.element)
+	c.element = nil
+	l.rankings[c.stage].move(c.peer, conns.Len()+1, conns.Len())
 }
 
 func (p *peer) count() (n int) {
@@ -258,26 +258,26 @@ func (p *peer) count() (n int) {
 	return n
 }
 
-// mostSilent returns the authenticated connection that has been idle for longest.
-func (p *peer) mostSilent() (most *Conn) {
-	for e := p.conns[proven].Front(); e != nil; e = e.Next() {
-		if c := e.Value.(*Conn); most == nil || c.active.Load() < most.active.Load() {
-			most = c
+// longestIdle returns the authenticated connection that has been idle for longest.
+func (p *peer) longestIdle() (idlest *Conn) {
+	for e := p.conns[authenticated].Front(); e != nil; e = e.Next() {
+		if c := e.Value.(*Conn); idlest == nil || c.active.Load() < idlest.active.Load() {
+			idlest = c
 		}
 	}
-	return most
+	return idlest
 }
 
 const sweepInterval = time.Second
 
-// closeLate closes the connections whose peers have not authenticated in time.
-func (l *Listener) closeLate() {
+// closeUnauthenticated closes the connections whose peers have not authenticated in time.
+func (l *Listener) closeUnauthenticated() {
 	tick := time.NewTicker(sweepInterval)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
-			l.sweep(l.cfg.Clock.Now().Add(-l.cfg.ProveWithin))
+			l.sweep(l.cfg.Clock.Now().Add(-l.cfg.AuthTimeout))
 		case <-l.stop:
 			return
 		}
@@ -289,9 +289,9 @@ func (l *Listener) sweep(before time.Time) {
 	var late []*Conn
 	l.mu.Lock()
 	for _, p := range l.peers {
-		for at := silent; at < proven; at++ {
+		for at := silent; at < authenticated; at++ {
 			for e := p.conns[at].Front(); e != nil; e = e.Next() {
-				if c := e.Value.(*Conn); c.since.Before(before) {
+				if c := e.Value.(*Conn); c.opened.Before(before) {
 					late = append(late, c)
 				}
 			}
@@ -299,10 +299,10 @@ func (l *Listener) sweep(before time.Time) {
 	}
 	l.mu.Unlock()
 	for _, c := range late {
-		if c.Proven() {
+		if c.Authenticated() {
 			continue
 		}
-		l.late.Add(c.peer.address.String())
+		l.unauthenticated.Add(c.peer.address.String())
 		_ = c.Close()
 	}
 }

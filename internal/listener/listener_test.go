@@ -74,7 +74,7 @@ func TestListener_AddressIsFull_OldestUnprovenIsClosed(t *testing.T) {
 	p := newPort(t, 100, 3)
 	honest, first, second := p.connect("192.0.2.1"), p.connect("192.0.2.1"), p.connect("192.0.2.1")
 	elsewhere := p.connect("192.0.2.2")
-	honest.Prove()
+	honest.MarkAuthenticated()
 	for range 10 { // a byte now and then does not help
 		_, _ = first.Read(make([]byte, 1))
 		_, _ = second.Read(make([]byte, 1))
@@ -98,8 +98,8 @@ func TestListener_AllAreProven_MostSilentIsClosed(t *testing.T) {
 	t.Parallel()
 	p := newPort(t, 100, 2)
 	a, b := p.connect("192.0.2.1"), p.connect("192.0.2.1")
-	a.Prove()
-	b.Prove()
+	a.MarkAuthenticated()
+	b.MarkAuthenticated()
 	p.clock.Advance(time.Second)
 	_, _ = a.Read(make([]byte, 1))
 	c := p.connect("192.0.2.1")
@@ -111,7 +111,7 @@ func TestListener_PortIsFull_LargestAddressLoses(t *testing.T) {
 	t.Parallel()
 	p := newPort(t, 6, 4)
 	honest := p.connect("192.0.2.1")
-	honest.Prove()
+	honest.MarkAuthenticated()
 	stranger := p.connect("192.0.2.2")
 	var flood []*Conn
 	for range 4 {
@@ -124,7 +124,7 @@ func TestListener_PortIsFull_LargestAddressLoses(t *testing.T) {
 
 	// Without unproven connections the address with most proven ones loses.
 	for _, c := range append(flood[1:], stranger, newcomer) {
-		c.Prove()
+		c.MarkAuthenticated()
 	}
 	p.connect("192.0.2.5")
 	require.False(t, isOpen(flood[1]))
@@ -135,8 +135,8 @@ func TestListener_ProofIsAskedBeforeClosing(t *testing.T) {
 	t.Parallel()
 	p := newPort(t, 100, 2)
 	authenticated, silent := p.connect("192.0.2.1"), p.connect("192.0.2.1")
-	authenticated.ProvenBy(func() bool { return true })
-	silent.ProvenBy(func() bool { return false })
+	authenticated.AuthenticatedBy(func() bool { return true })
+	silent.AuthenticatedBy(func() bool { return false })
 	p.connect("192.0.2.1")
 	require.True(t, isOpen(authenticated))
 	require.False(t, isOpen(silent))
@@ -146,8 +146,8 @@ func TestListener_UnprovenForTooLong(t *testing.T) {
 	t.Parallel()
 	p := newPort(t, 100, 100)
 	old, proven, asked := p.connect("192.0.2.1"), p.connect("192.0.2.1"), p.connect("192.0.2.2")
-	proven.Prove()
-	asked.ProvenBy(func() bool { return true })
+	proven.MarkAuthenticated()
+	asked.AuthenticatedBy(func() bool { return true })
 	moment := p.clock.Now()
 	young := p.connect("192.0.2.1")
 	p.sweep(moment.Add(time.Millisecond))
@@ -164,21 +164,21 @@ func TestListener_BooksAreEmptyAtTheEnd(t *testing.T) {
 	for i := range 1000 {
 		c := p.connect([]string{"192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8:0:1::1"}[i%4])
 		if all = append(all, c); i%3 == 0 {
-			c.Prove()
+			c.MarkAuthenticated()
 		}
 		require.LessOrEqual(t, p.Open(), 50)
 	}
 	var wg sync.WaitGroup
 	for _, c := range all {
 		wg.Go(func() { _ = c.Close() })
-		wg.Go(func() { c.Prove() })
+		wg.Go(func() { c.MarkAuthenticated() })
 		wg.Go(func() { _ = c.Close() })
 	}
 	wg.Wait()
 	require.Zero(t, p.Open())
 	require.Empty(t, p.peers)
 	for at := range stages {
-		require.Nil(t, p.most[at].top())
+		require.Nil(t, p.rankings[at].top())
 	}
 }
 
@@ -188,7 +188,7 @@ func TestListener_AddressOpensTooMany(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1e9, 0)
 	flood, other := addressOf(&net.TCPAddr{IP: net.IPv4(192, 0, 2, 1)}), addressOf(&net.TCPAddr{IP: net.IPv4(192, 0, 2, 2)})
-	open := func(p *pace, address netip.Prefix) (n int) {
+	open := func(p *rateLimits, address netip.Prefix) (n int) {
 		for range 1000 {
 			if p.allow(address, now) {
 				n++
@@ -196,7 +196,7 @@ func TestListener_AddressOpensTooMany(t *testing.T) {
 		}
 		return n
 	}
-	p := newPace(200)
+	p := newRateLimits(200)
 	require.Equal(t, 200, open(&p, flood))
 	require.Equal(t, 200, open(&p, other))
 	now = now.Add(500 * time.Millisecond)
@@ -206,26 +206,26 @@ func TestListener_AddressOpensTooMany(t *testing.T) {
 	now = now.Add(2 * time.Hour)
 	require.Equal(t, 200, open(&p, flood))
 
-	small := newPace(1)
-	require.Equal(t, minPace, open(&small, flood))
+	small := newRateLimits(1)
+	require.Equal(t, minRate, open(&small, flood))
 
-	big := newPace(4 * maxPace)
+	big := newRateLimits(4 * maxRate)
 	require.Equal(t, 1000, open(&big, flood))
 	require.Equal(t, 1000, open(&big, flood))
 	open(&big, flood)
 	now = now.Add(time.Second)
-	require.Equal(t, maxPace, open(&big, flood))
+	require.Equal(t, maxRate, open(&big, flood))
 }
 
 func TestPace_ForgetsAddresses(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1e9, 0)
-	p := newPace(10)
-	for i := range 2*maxPaced + 10 {
+	p := newRateLimits(10)
+	for i := range 2*maxBuckets + 10 {
 		now = now.Add(10 * time.Microsecond)
 		require.True(t, p.allow(netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 32), now))
 	}
-	require.LessOrEqual(t, len(p.of), maxPaced)
+	require.LessOrEqual(t, len(p.buckets), maxBuckets)
 }
 
 func TestAddressOf(t *testing.T) {

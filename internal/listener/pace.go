@@ -6,22 +6,22 @@ import (
 )
 
 const (
-	// minPace is the least number of connections that an address may open a second,
+	// minRate is the least number of connections that an address may open a second,
 	// however few it may hold.
-	minPace = 128
-	// maxPace is the most connections that an address may open a second, however many it
+	minRate = 128
+	// maxRate is the most connections that an address may open a second, however many it
 	// may hold: a TLS handshake takes up to a millisecond of processor time.
-	maxPace = 512
-	// maxPaced is how many addresses are remembered.
-	maxPaced = 1 << 16
+	maxRate = 512
+	// maxBuckets is how many addresses are remembered.
+	maxBuckets = 1 << 16
 )
 
-// pace bounds how fast each address opens connections: about as many a second as it may
+// rateLimits bounds how fast each address opens connections: about as many a second as it may
 // hold, with bursts of that size. So a connection has most of a second to authenticate
 // before others of its address displace it, and a flood costs little.
-type pace struct {
+type rateLimits struct {
 	burst, rate float64
-	of          map[netip.Prefix]bucket
+	buckets     map[netip.Prefix]bucket
 }
 
 type bucket struct {
@@ -29,31 +29,31 @@ type bucket struct {
 	at   time.Time
 }
 
-func newPace(perAddress int) pace {
-	burst := max(perAddress, minPace)
-	return pace{float64(burst), float64(min(burst, maxPace)), map[netip.Prefix]bucket{}}
+func newRateLimits(perAddress int) rateLimits {
+	burst := max(perAddress, minRate)
+	return rateLimits{float64(burst), float64(min(burst, maxRate)), map[netip.Prefix]bucket{}}
 }
 
 // allow reports whether an address may open a connection now.
-func (p *pace) allow(address netip.Prefix, now time.Time) bool {
-	b, known := p.of[address]
+func (p *rateLimits) allow(address netip.Prefix, now time.Time) bool {
+	b, known := p.buckets[address]
 	if !known {
-		if len(p.of) >= maxPaced {
+		if len(p.buckets) >= maxBuckets {
 			p.forget(now)
 		}
 		b = bucket{p.burst, now}
 	}
 	b = p.fill(b, now)
 	if b.left < 1 {
-		p.of[address] = b
+		p.buckets[address] = b
 		return false
 	}
 	b.left--
-	p.of[address] = b
+	p.buckets[address] = b
 	return true
 }
 
-func (p *pace) fill(b bucket, now time.Time) bucket {
+func (p *rateLimits) fill(b bucket, now time.Time) bucket {
 	if passed := now.Sub(b.at).Seconds(); passed > 0 {
 		b.left = min(p.burst, b.left+passed*p.rate)
 	}
@@ -62,13 +62,13 @@ func (p *pace) fill(b bucket, now time.Time) bucket {
 }
 
 // forget drops the addresses whose bucket is full again, or all if too many remain.
-func (p *pace) forget(now time.Time) {
-	for address, b := range p.of {
+func (p *rateLimits) forget(now time.Time) {
+	for address, b := range p.buckets {
 		if p.fill(b, now).left >= p.burst {
-			delete(p.of, address)
+			delete(p.buckets, address)
 		}
 	}
-	if len(p.of) >= maxPaced {
-		clear(p.of)
+	if len(p.buckets) >= maxBuckets {
+		clear(p.buckets)
 	}
 }

@@ -26,7 +26,7 @@ const (
 // descriptors, and once they run out its file store fails permanently.
 func (s *Server) listen(cfg Config) error {
 	port, err := listener.Listen(cfg.Listen, listener.Config{
-		Name: "nats", Bounds: cfg.Bounds, ProveWithin: tlsTimeout + authTimeout, Clock: clock.Monotonic{}, Log: cfg.Log,
+		Name: "nats", Bounds: cfg.Bounds, AuthTimeout: tlsTimeout + authTimeout, Clock: clock.Monotonic{}, Log: cfg.Log,
 	})
 	if err != nil {
 		return err
@@ -70,7 +70,7 @@ func (l *engineListener) Accept() (net.Conn, error) {
 	}
 	c := &engineConn{Conn: nc.(*listener.Conn), from: l}
 	if !l.trial {
-		c.ProvenBy(func() bool { return l.account(c.id.Load()) != "" })
+		c.AuthenticatedBy(func() bool { return l.account(c.id.Load()) != "" })
 	}
 	return c, nil
 }
@@ -115,7 +115,7 @@ func (c *engineConn) Write(p []byte) (int, error) {
 func (c *engineConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if c.from.trial && n > 0 && (c.from.encrypted || bytes.IndexByte(p[:n], '\n') >= 0) {
-		c.Prove()
+		c.MarkAuthenticated()
 	}
 	if f := c.flowOf(); f != nil {
 		c.from.throttle.pass(f, n)
