@@ -12,11 +12,11 @@ import (
 
 // Limits on what is logged in a minute.
 const (
-	period         = time.Minute
-	linesOfPhrase  = 60   // of one phrase; further lines are only counted
-	phrasesTold    = 1000 // further phrases share one count
-	wordsOfPhrase  = 16
-	suppressedText = "similar log lines were suppressed"
+	period            = time.Minute
+	maxLinesPerPhrase = 60   // of one phrase; further lines are only counted
+	maxPhrases        = 1000 // further phrases share one count
+	maxPhraseWords    = 16
+	suppressedText    = "similar log lines were suppressed"
 )
 
 // limiter is a core that passes on a limited number of lines of one phrase in a minute,
@@ -67,12 +67,12 @@ func (c *counts) allow(e zapcore.Entry) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !e.Time.Before(c.ends) {
-		c.turn()
+		c.reportAndReset()
 		c.ends = e.Time.Add(period)
 	}
 	k := key{e.LoggerName, e.Level, phrase(e.Message)}
 	n := c.phrases[k]
-	if n == nil && len(c.phrases) >= phrasesTold {
+	if n == nil && len(c.phrases) >= maxPhrases {
 		k = key{level: e.Level, phrase: "other lines"}
 		n = c.phrases[k]
 	}
@@ -80,25 +80,25 @@ func (c *counts) allow(e zapcore.Entry) bool {
 		n = new(count)
 		c.phrases[k] = n
 	}
-	if n.lines++; n.lines <= linesOfPhrase {
+	if n.lines++; n.lines <= maxLinesPerPhrase {
 		return true
 	}
 	if c.suppressed++; n.suppressed == 0 {
-		time.AfterFunc(c.ends.Sub(e.Time), c.tell) // even if nothing more is logged
+		time.AfterFunc(c.ends.Sub(e.Time), c.report) // even if nothing more is logged
 	}
 	n.suppressed++
 	return false
 }
 
-// tell reports the suppressed lines that have not been reported.
-func (c *counts) tell() {
+// report reports the suppressed lines that have not been reported.
+func (c *counts) report() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.turn()
+	c.reportAndReset()
 }
 
-// turn reports the suppressed lines and resets the counts.
-func (c *counts) turn() {
+// reportAndReset reports the suppressed lines and resets the counts.
+func (c *counts) reportAndReset() {
 	for k, n := range c.phrases {
 		if n.suppressed > 0 {
 			_ = c.out.Write(zapcore.Entry{Level: zapcore.WarnLevel, Time: c.ends, LoggerName: k.logger, Message: suppressedText},
@@ -120,7 +120,7 @@ func phrase(message string) string {
 	var words []string
 	quoted := false
 	for word := range strings.FieldsSeq(message) {
-		if len(words) == wordsOfPhrase {
+		if len(words) == maxPhraseWords {
 			break
 		}
 		was := quoted

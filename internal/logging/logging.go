@@ -50,7 +50,7 @@ func (l *Log) Writer() io.Writer { return l.writer }
 
 // Close writes the buffered lines, within FlushWait. Nothing is logged afterwards.
 func (l *Log) Close() {
-	l.limiter.tell()
+	l.limiter.report()
 	l.writer.Close(FlushWait)
 }
 

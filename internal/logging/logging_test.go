@@ -113,8 +113,8 @@ func TestLog_LimitsEveryPhrase(t *testing.T) {
 	log.Warn("a record is of an incident")
 	l.Close()
 	text := r.String()
-	require.Equal(t, linesOfPhrase+1, strings.Count(text, "\ta record is of an incident"))
-	require.Equal(t, linesOfPhrase, strings.Count(text, "\tTLS handshake error from 192"), "addresses and quoted names make no other phrase")
+	require.Equal(t, maxLinesPerPhrase+1, strings.Count(text, "\ta record is of an incident"))
+	require.Equal(t, maxLinesPerPhrase, strings.Count(text, "\tTLS handshake error from 192"), "addresses and quoted names make no other phrase")
 	require.Equal(t, 1, strings.Count(text, "another phrase"))
 	require.Contains(t, text, `similar log lines were suppressed	{"phrase": "a record is of an incident", "lines": 9940}`)
 	require.Contains(t, text, `http	similar log lines were suppressed	{"phrase": "TLS handshake error from # EOF, says \"…\"", "lines": 9940}`)
@@ -127,20 +127,20 @@ func TestLog_ManyPhrases(t *testing.T) {
 	r := &reader{}
 	l := New(r, zapcore.InfoLevel)
 	word := func(i int) string { return string([]rune{'a' + rune(i%26), 'a' + rune(i/26%26), 'a' + rune(i/676)}) }
-	for i := range 10 * phrasesTold {
+	for i := range 10 * maxPhrases {
 		l.Info(word(i))
 	}
 	l.Close()
-	require.LessOrEqual(t, strings.Count(r.String(), "\n"), phrasesTold+linesOfPhrase+1, "phrases without end share one count")
-	require.LessOrEqual(t, len(l.limiter.phrases), phrasesTold+1)
+	require.LessOrEqual(t, strings.Count(r.String(), "\n"), maxPhrases+maxLinesPerPhrase+1, "phrases without end share one count")
+	require.LessOrEqual(t, len(l.limiter.phrases), maxPhrases+1)
 }
 
 func TestLog_PanicIsNeverSuppressed(t *testing.T) {
 	r := &reader{}
 	l := New(r, zapcore.InfoLevel)
-	for range 2 * linesOfPhrase {
+	for range 2 * maxLinesPerPhrase {
 		require.Panics(t, func() { l.Panic("the end") })
 	}
-	require.Equal(t, 2*linesOfPhrase, strings.Count(r.String(), "the end"), "and it is written before the process ends")
+	require.Equal(t, 2*maxLinesPerPhrase, strings.Count(r.String(), "the end"), "and it is written before the process ends")
 	l.Close()
 }

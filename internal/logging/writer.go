@@ -16,23 +16,23 @@ const maxBuffered = 1 << 20
 // the other writer refuses are dropped, too. Every dropped line is counted, and the count
 // is written as soon as writing works again.
 type Writer struct {
-	to   io.Writer
-	note func(dropped uint64) []byte // the line that reports how many were dropped
+	to            io.Writer
+	renderDropped func(dropped uint64) []byte // the line that reports how many were dropped
 
-	mu      sync.Mutex
-	work    sync.Cond // of mu: buf has something, or the writer is closed
-	buf     []byte
-	busy    bool // a write is in progress
-	closed  bool
-	dropped uint64
-	told    uint64          // of dropped, those already reported by a note
-	waiting []chan struct{} // closed once everything is written
+	mu       sync.Mutex
+	work     sync.Cond // of mu: buf has something, or the writer is closed
+	buf      []byte
+	busy     bool // a write is in progress
+	closed   bool
+	dropped  uint64
+	reported uint64          // of dropped, those already reported by a note
+	waiting  []chan struct{} // closed once everything is written
 }
 
 // NewWriter returns a Writer on top of another writer. note renders the line that reports
 // how many lines were dropped since the last note.
-func NewWriter(to io.Writer, note func(dropped uint64) []byte) *Writer {
-	w := &Writer{to: to, note: note}
+func NewWriter(to io.Writer, renderDropped func(dropped uint64) []byte) *Writer {
+	w := &Writer{to: to, renderDropped: renderDropped}
 	w.work.L = &w.mu
 	go w.run()
 	return w
@@ -96,10 +96,10 @@ func (w *Writer) run() {
 		}
 		n, err := w.to.Write(chunk)
 		if err != nil {
-			w.lose(lines(chunk[min(n, len(chunk)):]))
+			w.countDropped(lines(chunk[min(n, len(chunk)):]))
 			continue
 		}
-		w.tell()
+		w.reportDropped()
 	}
 }
 
@@ -123,25 +123,25 @@ func (w *Writer) next(empty []byte) (chunk []byte, open bool) {
 	return chunk, true
 }
 
-// lose counts lines that could not be written.
-func (w *Writer) lose(n uint64) {
+// countDropped counts lines that could not be written.
+func (w *Writer) countDropped(n uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.dropped += n
 }
 
-// tell writes how many lines were dropped since the last note.
-func (w *Writer) tell() {
+// reportDropped writes how many lines were dropped since the last note.
+func (w *Writer) reportDropped() {
 	w.mu.Lock()
 	dropped := w.dropped
-	n := dropped - w.told
+	n := dropped - w.reported
 	w.mu.Unlock()
 	if n == 0 {
 		return
 	}
-	if _, err := w.to.Write(w.note(n)); err == nil {
+	if _, err := w.to.Write(w.renderDropped(n)); err == nil {
 		w.mu.Lock()
-		w.told = dropped
+		w.reported = dropped
 		w.mu.Unlock()
 	}
 }
