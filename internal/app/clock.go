@@ -37,7 +37,7 @@ func (a *App) compareClock(ctx context.Context, r *realm) error {
 	if err != nil {
 		return err
 	}
-	a.cfg.Watch.Behind(last.StoredAt)
+	a.cfg.Watch.Observe(last.StoredAt)
 	return nil
 }
 
@@ -50,7 +50,7 @@ func (a *App) watchClock(ctx context.Context) error {
 	doubted := ""
 	asked := time.Time{}
 	for {
-		s := a.cfg.Watch.Look()
+		s := a.cfg.Watch.Check()
 		if s.Steps != told || s.Doubt != "" && doubted == "" {
 			a.cfg.Log.Error("the machine's clock is not to be relied on; receipts say so",
 				zap.String("why", s.Doubt), zap.Uint64("steps", s.Steps), zap.Duration("offset", s.Offset))
@@ -88,7 +88,7 @@ func (a *App) compareEngine(ctx context.Context) {
 
 // clockWarnings returns why times are not reliable.
 func (a *App) clockWarnings() (out []string) {
-	if doubt := a.cfg.Watch.Look().Doubt; doubt != "" {
+	if doubt := a.cfg.Watch.Check().Doubt; doubt != "" {
 		out = append(out, doubt)
 	}
 	if skew := time.Duration(a.realms[0].skew.Load()); skew.Abs() > time.Duration(a.cfg.Rulebook.Register.ClockTolerance) {
@@ -124,7 +124,7 @@ func (g clockGauges) Describe(to chan<- *prometheus.Desc) {
 
 // Collect reads the gauges.
 func (g clockGauges) Collect(to chan<- prometheus.Metric) {
-	s := g.app.cfg.Watch.Look()
+	s := g.app.cfg.Watch.Check()
 	doubt := 0.0
 	if s.Doubt != "" {
 		doubt = 1

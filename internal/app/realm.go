@@ -94,7 +94,7 @@ func (a *App) open(ctx context.Context, name event.Realm) error {
 		r.intake = intake.New(intake.Deps{
 			Bus: r.bus, Endpoints: r.endpoints, Clock: r.clock, Log: r.log.Named(intake.Name),
 			Register: r.rulebook.Register, Late: r.rulebook.Late, InOtherRealm: a.inOtherRealm(name),
-			ClockDoubt: func() string { return a.cfg.Watch.Look().Doubt },
+			ClockDoubt: func() string { return a.cfg.Watch.Check().Doubt },
 		})
 	}
 	return nil
@@ -145,7 +145,7 @@ func stamped(s event.Stored) bool {
 // run starts the clock at the next first report, unless a drill was resumed: before that
 // report, its sender could not know what time to write into it.
 func (d *drill) run(ctx context.Context) error {
-	if !d.clock.Runs() {
+	if !d.clock.Running() {
 		if err := d.begin(ctx); err != nil {
 			return err
 		}

@@ -35,7 +35,7 @@ func TestADrillGoesOnFromItsLastRecord(t *testing.T) {
 	}
 	runsFrom := func(c *clock.Scaled, at time.Time) {
 		t.Helper()
-		require.True(t, c.Runs())
+		require.True(t, c.Running())
 		told := c.Now()
 		require.False(t, told.Before(at))
 		require.False(t, told.After(at.Add(clock.System{}.Now().Sub(now)*60)), "since the test began at most")
@@ -45,12 +45,12 @@ func TestADrillGoesOnFromItsLastRecord(t *testing.T) {
 		runsFrom(goOn("", time.Hour, false).clock, at)
 	}
 	d := goOn("no record", time.Hour, false)
-	require.False(t, d.clock.Runs())
+	require.False(t, d.clock.Running())
 	require.Zero(t, d.last)
 	commit(event.RulesSubject("x"), now)
-	require.False(t, goOn("rules are no drill", time.Hour, false).clock.Runs())
+	require.False(t, goOn("rules are no drill", time.Hour, false).clock.Running())
 	require.Equal(t, poison("incident.accepted.x.poison.1"), goOn("none has a stamp", time.Hour, false).last)
-	require.False(t, goOn("none has a stamp", time.Hour, false).clock.Runs())
+	require.False(t, goOn("none has a stamp", time.Hour, false).clock.Running())
 
 	far := now.Add(10 * time.Hour)
 	seq := commit("incident.accepted.x.x.1", far)
@@ -62,16 +62,16 @@ func TestADrillGoesOnFromItsLastRecord(t *testing.T) {
 	require.Greater(t, last, seq)
 
 	d = goOn("a new one is wanted", time.Hour, true)
-	require.False(t, d.clock.Runs())
+	require.False(t, d.clock.Running())
 	require.Equal(t, last, d.last)
 	d = goOn("it is over", time.Nanosecond, false)
-	require.False(t, d.clock.Runs())
+	require.False(t, d.clock.Running())
 	bustest.Background(t, func(ctx context.Context) error { return d.run(ctx) })
 	poison("incident.accepted.x.poison.3")
 	commit("incident.graded.x.x.1", far)
 	begins := clock.System{}.Now().Add(5 * time.Hour) // by a process whose drill is not over
 	commit("incident.accepted.x.x.2", begins)
-	require.Eventually(t, d.clock.Runs, 30*time.Second, time.Millisecond)
+	require.Eventually(t, d.clock.Running, 30*time.Second, time.Millisecond)
 	// It runs from this report, and so did not begin with the older records, with one that
 	// has no stamp, or with one that is no report, which all came before.
 	runsFrom(d.clock, begins)

@@ -48,7 +48,7 @@ func (b *Bus) slowest() (name string, records uint64) {
 	b.following.Range(func(key, _ any) bool {
 		p := key.(*progress)
 		at := p.at.Load()
-		if at == 0 || at > head || clock.Running()-time.Duration(p.moved.Load()) >= stuckAfter {
+		if at == 0 || at > head || clock.Uptime()-time.Duration(p.moved.Load()) >= stuckAfter {
 			return true
 		}
 		n := head - at + 1
@@ -73,7 +73,7 @@ type progress struct {
 
 func (p *progress) note(at uint64) {
 	if p.at.Swap(at) != at {
-		p.moved.Store(int64(clock.Running()))
+		p.moved.Store(int64(clock.Uptime()))
 		select {
 		case p.moves <- struct{}{}:
 		default:

@@ -44,7 +44,7 @@ func TestWhoIsBehind(t *testing.T) {
 	require.Equal(t, "classifier", full(), "the feed begins later")
 	f.from = 101
 	require.Empty(t, full())
-	p.moved.Store(int64(clock.Running() - stuckAfter))
+	p.moved.Store(int64(clock.Uptime() - stuckAfter))
 	require.Zero(t, behind(), "it hangs")
 	p.note(51)
 	require.EqualValues(t, 19_950, behind())

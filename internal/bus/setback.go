@@ -14,7 +14,7 @@ import (
 // noteStep adjusts the waiting timers if the clock was set since the last call. The
 // caller holds mu.
 func (a *agenda) noteStep() {
-	step := int64(a.steps.Look())
+	step := int64(a.steps.Check())
 	switch {
 	case step < 0:
 		for _, e := range a.waiting { // their order stays

@@ -29,10 +29,10 @@ func Wall(c Clock, t time.Time) time.Time {
 // t.
 func Until(c Clock, t time.Time) time.Duration { return time.Until(Wall(c, t)) }
 
-// Pace returns the speed of c relative to the machine's clock: 1, unless c is a Scaled
+// Speed returns the speed of c relative to the machine's clock: 1, unless c is a Scaled
 // clock that runs.
-func Pace(c Clock) int64 {
-	if s, ok := c.(*Scaled); ok && s.Runs() {
+func Speed(c Clock) int64 {
+	if s, ok := c.(*Scaled); ok && s.Running() {
 		return s.factor
 	}
 	return 1
@@ -55,11 +55,11 @@ type Monotonic struct{}
 // Now returns Steady.
 func (Monotonic) Now() time.Time { return Steady() }
 
-// Running returns how long the process has run: Steady as a single number.
-func Running() time.Duration { return time.Since(began) }
+// Uptime returns how long the process has run: Steady as a single number.
+func Uptime() time.Duration { return time.Since(processStart) }
 
-// began is when the process started.
-var began = time.Now()
+// processStart is when the process started.
+var processStart = time.Now()
 
 // Manual is a clock that moves only when Advance is called. It is safe for use by several
 // goroutines.
@@ -92,11 +92,11 @@ func (m *Manual) wall(t time.Time) time.Time { return System{}.Now().Add(t.Sub(m
 // machines do, and it never goes back: if the machine's clock is set back, it stops until
 // that has caught up. It is safe for use by several goroutines.
 type Scaled struct {
-	factor int64
-	mu     sync.Mutex
-	runs   bool
-	pace   pace
-	told   time.Time // the latest time returned since Run
+	factor  int64
+	mu      sync.Mutex
+	running bool
+	scale   scale
+	latest  time.Time // the latest time returned since Run
 }
 
 // NewScaled returns a clock that will run factor times as fast as the machine's;
@@ -110,11 +110,11 @@ func NewScaled(factor int) *Scaled { return &Scaled{factor: int64(max(1, factor)
 func (s *Scaled) Run(from, at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.runs {
+	if s.running {
 		return
 	}
-	s.runs, s.told = true, from.UTC().Round(0)
-	s.pace = pace{from: s.told, at: at.UTC().Round(0), factor: s.factor}
+	s.running, s.latest = true, from.UTC().Round(0)
+	s.scale = scale{from: s.latest, at: at.UTC().Round(0), factor: s.factor}
 }
 
 // Start is Run from now on.
@@ -123,11 +123,11 @@ func (s *Scaled) Start() {
 	s.Run(now, now)
 }
 
-// Runs reports whether the clock has been anchored.
-func (s *Scaled) Runs() bool {
+// Running reports whether the clock has been anchored.
+func (s *Scaled) Running() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.runs
+	return s.running
 }
 
 // Now returns the clock's time in UTC, without a monotonic reading.
@@ -135,33 +135,33 @@ func (s *Scaled) Now() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := System{}.Now()
-	if !s.runs {
+	if !s.running {
 		return now
 	}
-	if now = s.pace.shows(now); now.After(s.told) {
-		s.told = now
+	if now = s.scale.clockAt(now); now.After(s.latest) {
+		s.latest = now
 	}
-	return s.told
+	return s.latest
 }
 
 func (s *Scaled) wall(t time.Time) time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.runs {
+	if !s.running {
 		return t
 	}
-	return s.pace.reaches(t)
+	return s.scale.machineAt(t)
 }
 
-// pace is a fast clock as a function of the machine's time: the later of that and a line
+// scale is a fast clock as a function of the machine's time: the later of that and a line
 // through the anchor.
-type pace struct {
+type scale struct {
 	from, at time.Time
 	factor   int64
 }
 
-// shows returns what the clock shows at a time of the machine.
-func (p pace) shows(machine time.Time) time.Time {
+// clockAt returns what the clock shows at a time of the machine.
+func (p scale) clockAt(machine time.Time) time.Time {
 	far := math.MaxInt64 / time.Duration(p.factor) // keeps the product within a Duration
 	fast := p.from.Add(min(max(machine.Sub(p.at), -far), far) * time.Duration(p.factor))
 	if fast.Before(machine) {
@@ -170,8 +170,8 @@ func (p pace) shows(machine time.Time) time.Time {
 	return fast
 }
 
-// reaches returns the first time of the machine at which the clock shows t or later.
-func (p pace) reaches(t time.Time) time.Time {
+// machineAt returns the first time of the machine at which the clock shows t or later.
+func (p scale) machineAt(t time.Time) time.Time {
 	f := time.Duration(p.factor)
 	left := t.Sub(p.from)
 	machine := p.at.Add(left / f)

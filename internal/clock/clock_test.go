@@ -13,9 +13,9 @@ var stamp = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 // anchored returns a clock with an arbitrary anchor: of a drill that has just begun, of
 // one far ahead, or of one whose machine was wrong.
-func anchored(t *rapid.T) pace {
+func anchored(t *rapid.T) scale {
 	ago := rapid.OneOf(rapid.Int64Range(-int64(time.Second), int64(time.Second)), rapid.Int64Range(-int64(1000*time.Hour), int64(1000*time.Hour)))
-	return pace{
+	return scale{
 		from: stamp.Add(time.Duration(ago.Draw(t, "from"))), at: stamp,
 		factor: rapid.OneOf(rapid.Int64Range(1, 3), rapid.Int64Range(1, 10000)).Draw(t, "factor"),
 	}
@@ -30,10 +30,10 @@ func anyTime(t *rapid.T, name string) time.Time {
 func TestScaledWallIsTheInverseOfNow(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, want := anchored(t), anyTime(t, "want")
-		at := p.reaches(want)
-		require.False(t, p.shows(at).Before(want), "early")
-		require.True(t, p.shows(at.Add(-1)).Before(want), "later than it must be")
-		require.Equal(t, at, p.reaches(p.shows(at)), "the first that shows it")
+		at := p.machineAt(want)
+		require.False(t, p.clockAt(at).Before(want), "early")
+		require.True(t, p.clockAt(at.Add(-1)).Before(want), "later than it must be")
+		require.Equal(t, at, p.machineAt(p.clockAt(at)), "the first that shows it")
 	})
 }
 
@@ -41,9 +41,9 @@ func TestScaledIsMonotone(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, a := anchored(t), anyTime(t, "a")
 		b := a.Add(time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "more")))
-		require.False(t, p.shows(b).Before(p.shows(a)))
-		require.False(t, p.reaches(b).Before(p.reaches(a)))
-		require.False(t, p.shows(a).Before(a), "never behind the machine")
+		require.False(t, p.clockAt(b).Before(p.clockAt(a)))
+		require.False(t, p.machineAt(b).Before(p.machineAt(a)))
+		require.False(t, p.clockAt(a).Before(a), "never behind the machine")
 	})
 }
 
@@ -53,7 +53,7 @@ func TestScaledIsMonotone(t *testing.T) {
 // while at its pace.
 func TestScaledGoesOnFromARecord(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		p, machine := pace{stamp, stamp, rapid.Int64Range(1, 10000).Draw(t, "first factor")}, stamp
+		p, machine := scale{stamp, stamp, rapid.Int64Range(1, 10000).Draw(t, "first factor")}, stamp
 		for range rapid.IntRange(1, 5).Draw(t, "restarts") {
 			pass := func(name string, most time.Duration) time.Duration {
 				d := time.Duration(rapid.Int64Range(0, int64(most)).Draw(t, name))
@@ -61,15 +61,15 @@ func TestScaledGoesOnFromARecord(t *testing.T) {
 				return d
 			}
 			pass("it runs for", time.Hour)
-			record := p.shows(machine)
+			record := p.clockAt(machine)
 			took := pass("to store it", 5*time.Second)
-			next := pace{record, machine, rapid.SampledFrom([]int64{p.factor, 1, 60, 3600}).Draw(t, "factor")}
-			require.False(t, next.shows(machine).Before(record))
-			lag := p.shows(machine).Sub(next.shows(machine))
+			next := scale{record, machine, rapid.SampledFrom([]int64{p.factor, 1, 60, 3600}).Draw(t, "factor")}
+			require.False(t, next.clockAt(machine).Before(record))
+			lag := p.clockAt(machine).Sub(next.clockAt(machine))
 			require.GreaterOrEqual(t, lag, time.Duration(0), "nor ahead of it")
 			require.LessOrEqual(t, lag, took*time.Duration(p.factor))
 			pass("nothing runs for", time.Hour)
-			require.False(t, next.shows(machine).Before(record))
+			require.False(t, next.clockAt(machine).Before(record))
 			p = next
 		}
 	})
@@ -82,14 +82,14 @@ func TestScaledRunsFromItsAnchor(t *testing.T) {
 	told := s.Now()
 	require.False(t, told.Before(before) || told.After(System{}.Now()), "it is the machine's until it runs")
 	require.Equal(t, stamp, Wall(s, stamp))
-	require.False(t, s.Runs())
+	require.False(t, s.Running())
 	at := System{}.Now().Add(-time.Minute)
 	from := at.Add(10 * time.Hour)
 	s.Run(from, at)
-	require.True(t, s.Runs())
+	require.True(t, s.Running())
 	s.Run(stamp, stamp)
 	s.Start()
-	require.Equal(t, pace{from, at, 1000}, s.pace, "a second start does nothing")
+	require.Equal(t, scale{from, at, 1000}, s.scale, "a second start does nothing")
 	other := NewScaled(1000)
 	other.Run(from, at)
 	for last := s.Now(); time.Since(at) < time.Minute+50*time.Millisecond; {
@@ -120,7 +120,7 @@ func TestScaledIsNeverBehindItsAnchor(t *testing.T) {
 	}
 	require.Eventually(t, func() bool { return s.Now().After(from) }, 30*time.Second, time.Millisecond)
 	ahead := s.Now().Add(time.Hour)
-	s.told = ahead // as if the machine's clock had been set back
+	s.latest = ahead // as if the machine's clock had been set back
 	require.Equal(t, ahead, s.Now(), "it stands")
 	require.Eventually(t, func() bool { return s.Now().After(ahead) }, 30*time.Second, time.Millisecond)
 }
@@ -139,9 +139,9 @@ func TestWallOfTheOthers(t *testing.T) {
 
 func TestPace(t *testing.T) {
 	s := NewScaled(7200)
-	require.EqualValues(t, 1, Pace(s), "before it runs it is the machine's")
+	require.EqualValues(t, 1, Speed(s), "before it runs it is the machine's")
 	s.Start()
-	require.EqualValues(t, 7200, Pace(s))
-	require.EqualValues(t, 1, Pace(System{}))
-	require.EqualValues(t, 1, Pace(NewManual(stamp)))
+	require.EqualValues(t, 7200, Speed(s))
+	require.EqualValues(t, 1, Speed(System{}))
+	require.EqualValues(t, 1, Speed(NewManual(stamp)))
 }

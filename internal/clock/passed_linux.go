@@ -10,7 +10,7 @@ import (
 func passed() time.Duration {
 	var t unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {
-		return time.Since(began)
+		return time.Since(processStart)
 	}
 	return time.Duration(t.Nano())
 }

@@ -29,9 +29,9 @@ func NewSteps(c Clock) *Steps {
 	return s
 }
 
-// Look returns by how much the clock was set since the last call: negative if it was set
+// Check returns by how much the clock was set since the last call: negative if it was set
 // back.
-func (s *Steps) Look() (step time.Duration) {
+func (s *Steps) Check() (step time.Duration) {
 	if s.passed == nil {
 		return 0
 	}

@@ -40,9 +40,9 @@ func NewWatchOf(wall func() time.Time, passed func() time.Duration, tolerance ti
 	return &Watch{wall: wall, passed: passed, tolerance: tolerance, base: wall(), at: passed()}
 }
 
-// Behind adds a timestamp of a record. A clock that is behind it was wrong then or is
+// Observe adds a timestamp of a record. A clock that is behind it was wrong then or is
 // wrong now.
-func (w *Watch) Behind(stamp time.Time) {
+func (w *Watch) Observe(stamp time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if stamp.After(w.latest) {
@@ -59,8 +59,8 @@ type State struct {
 	Doubt  string        // why its time is not reliable now; empty: it is
 }
 
-// Look compares the clock with elapsed time.
-func (w *Watch) Look() State {
+// Check compares the clock with elapsed time.
+func (w *Watch) Check() State {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	wall, passed := w.wall(), w.passed()

@@ -24,37 +24,37 @@ func TestWatch_SteadyClock(t *testing.T) {
 	m, w := watched(time.Minute)
 	for range 1000 {
 		m.run(time.Hour)
-		require.Equal(t, State{}, w.Look())
+		require.Equal(t, State{}, w.Check())
 	}
 	m.wall = m.wall.Add(-time.Minute) // within the tolerance
-	require.Equal(t, State{Offset: -time.Minute}, w.Look())
+	require.Equal(t, State{Offset: -time.Minute}, w.Check())
 }
 
 func TestWatch_SetBack(t *testing.T) {
 	m, w := watched(time.Minute)
 	m.run(time.Hour)
 	m.wall = m.wall.Add(-2 * time.Hour)
-	s := w.Look()
+	s := w.Check()
 	require.EqualValues(t, 1, s.Steps)
 	require.Equal(t, -2*time.Hour, s.Last)
 	require.Equal(t, -2*time.Hour, s.Offset)
 	require.Contains(t, s.Doubt, "2h0m0s behind a time that it has told before")
 	m.run(time.Hour + time.Minute)
-	require.Contains(t, w.Look().Doubt, "behind", "it still tells times for the second time")
+	require.Contains(t, w.Check().Doubt, "behind", "it still tells times for the second time")
 	m.run(time.Hour)
-	require.Empty(t, w.Look().Doubt, "it has gone beyond what it told")
-	require.EqualValues(t, 1, w.Look().Steps)
-	require.Equal(t, -2*time.Hour, w.Look().Offset)
+	require.Empty(t, w.Check().Doubt, "it has gone beyond what it told")
+	require.EqualValues(t, 1, w.Check().Steps)
+	require.Equal(t, -2*time.Hour, w.Check().Offset)
 }
 
 func TestWatch_SetForward(t *testing.T) {
 	m, w := watched(time.Minute)
 	m.wall = m.wall.Add(time.Hour)
-	require.Contains(t, w.Look().Doubt, "was set by 1h0m0s")
+	require.Contains(t, w.Check().Doubt, "was set by 1h0m0s")
 	m.run(doubtFor - time.Second)
-	require.NotEmpty(t, w.Look().Doubt)
+	require.NotEmpty(t, w.Check().Doubt)
 	m.run(time.Second)
-	require.Empty(t, w.Look().Doubt)
+	require.Empty(t, w.Check().Doubt)
 }
 
 func TestWatch_Drift(t *testing.T) {
@@ -62,24 +62,24 @@ func TestWatch_Drift(t *testing.T) {
 	for range 61 {
 		m.run(time.Hour)
 		m.wall = m.wall.Add(time.Second)
-		w.Look()
+		w.Check()
 	}
-	require.EqualValues(t, 1, w.Look().Steps, "many small steps are seen as one")
-	require.Equal(t, 61*time.Second, w.Look().Offset)
+	require.EqualValues(t, 1, w.Check().Steps, "many small steps are seen as one")
+	require.Equal(t, 61*time.Second, w.Check().Offset)
 }
 
 func TestWatch_BehindTheRecord(t *testing.T) {
 	m, w := watched(time.Minute)
-	w.Behind(m.wall.Add(time.Minute))
-	require.Empty(t, w.Look().Doubt, "within the tolerance")
-	w.Behind(m.wall.Add(3 * time.Hour))
-	require.Contains(t, w.Look().Doubt, "3h0m0s behind")
+	w.Observe(m.wall.Add(time.Minute))
+	require.Empty(t, w.Check().Doubt, "within the tolerance")
+	w.Observe(m.wall.Add(3 * time.Hour))
+	require.Contains(t, w.Check().Doubt, "3h0m0s behind")
 	m.run(3 * time.Hour)
-	require.Empty(t, w.Look().Doubt)
+	require.Empty(t, w.Check().Doubt)
 }
 
 func TestNewWatch_SeesTheMachine(t *testing.T) {
-	require.Equal(t, uint64(0), NewWatch(time.Minute).Look().Steps)
+	require.Equal(t, uint64(0), NewWatch(time.Minute).Check().Steps)
 	before := passed()
 	require.GreaterOrEqual(t, passed(), before)
 }

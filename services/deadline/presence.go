@@ -156,7 +156,7 @@ func (p *presence) note(found []bus.Screen, now, machine time.Time) {
 			}
 		}
 	}
-	pace := time.Duration(clock.Pace(p.deps.Clock))
+	pace := time.Duration(clock.Speed(p.deps.Clock))
 	if !p.checkedAt.IsZero() && machine.Sub(p.checkedAt) > maxPause {
 		p.notBefore = now.Add(reconnectTime * pace)
 	}
