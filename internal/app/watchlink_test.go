@@ -87,7 +87,7 @@ func follow(t *testing.T, c *client.Client, screen string, now func() time.Time)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		w.ended <- c.WatchTelling(ctx, duty, screen, 0, now, func(_ *event.Escalated, row api.EscalationRow) error {
+		w.ended <- c.WatchWithStatus(ctx, duty, screen, 0, now, func(_ *event.Escalated, row api.EscalationRow) error {
 			w.shown <- row.Escalation
 			return nil
 		}, func(s client.WatchStatus) { w.status <- s })

@@ -33,7 +33,7 @@ var nine = time.Date(2026, 3, 2, 9, 0, 0, 0, time.FixedZone("CST", 8*3600))
 
 func TestMain(m *testing.M) {
 	bus.DefaultPauses = []time.Duration{10 * time.Millisecond, 30 * time.Millisecond}
-	client.TryTimeout = hang / 2
+	client.AttemptTimeout = hang / 2
 	os.Exit(m.Run())
 }
 

@@ -55,7 +55,7 @@ go to standard error.`,
 			if asJSON {
 				status = printable.Writer{Out: e.ErrOut} // standard output is for programs
 			}
-			return c.WatchTelling(cmd.Context(), a[0], screen, count, clock.System{}.Now, func(full *event.Escalated, row api.EscalationRow) error {
+			return c.WatchWithStatus(cmd.Context(), a[0], screen, count, clock.System{}.Now, func(full *event.Escalated, row api.EscalationRow) error {
 				if asJSON {
 					return e.JSON(row)
 				}

@@ -44,40 +44,40 @@ type Client struct {
 	nc       *nats.Conn
 	js       jetstream.JetStream
 	realm    event.Realm
-	patience time.Duration
+	timeout  time.Duration
 	signer   nkeys.KeyPair         // signs a desk's acts; nil: they are not signed
-	underWay sync.Map              // of *asking
+	inFlight sync.Map              // of *asking
 	refused  atomic.Pointer[error] // with which the server first refused the credential
 }
 
-// asking is a request in flight.
-type asking struct {
+// inFlightRequest is a request in flight.
+type inFlightRequest struct {
 	subject string
-	end     context.CancelCauseFunc
+	cancel  context.CancelCauseFunc
 }
 
-// TryTimeout is how long one attempt waits for its answer before the request is sent
+// AttemptTimeout is how long one attempt waits for its answer before the request is sent
 // again. Tests set it higher: on a busy machine a report that is sent twice is answered
 // as a duplicate.
-var TryTimeout = 5 * time.Second
+var AttemptTimeout = 5 * time.Second
 
 // Dial connects to a server's real realm. patience is how long a request is retried; more
 // options carry the credential.
-func Dial(server string, patience time.Duration, more ...nats.Option) (*Client, error) {
-	return DialRealm(event.Real, server, patience, more...)
+func Dial(server string, timeout time.Duration, more ...nats.Option) (*Client, error) {
+	return DialRealm(event.Real, server, timeout, more...)
 }
 
 // DialRealm connects to one realm of a server.
-func DialRealm(realm event.Realm, server string, patience time.Duration, more ...nats.Option) (*Client, error) {
-	return DialContext(context.Background(), realm, server, patience, more...)
+func DialRealm(realm event.Realm, server string, timeout time.Duration, more ...nats.Option) (*Client, error) {
+	return DialContext(context.Background(), realm, server, timeout, more...)
 }
 
 // DialContext is DialRealm with a context that can end it.
-func DialContext(ctx context.Context, realm event.Realm, server string, patience time.Duration, more ...nats.Option) (*Client, error) {
-	c := &Client{realm: realm, patience: patience}
+func DialContext(ctx context.Context, realm event.Realm, server string, timeout time.Duration, more ...nats.Option) (*Client, error) {
+	c := &Client{realm: realm, timeout: timeout}
 	options := []nats.Option{nats.ErrorHandler(c.asyncError), nats.Name("tocsin client"), nats.MaxReconnects(-1),
-		nats.ReconnectWait(100 * time.Millisecond), nats.Timeout(min(patience, TryTimeout))}
-	nc, err := connect(ctx, server, patience, append(options, more...))
+		nats.ReconnectWait(100 * time.Millisecond), nats.Timeout(min(timeout, AttemptTimeout))}
+	nc, err := connect(ctx, server, timeout, append(options, more...))
 	switch {
 	case isAuthorization(err):
 		return nil, forbiddenError("the server at " + server + " lets nobody in without a credential that is good: give one with --creds")
@@ -95,8 +95,8 @@ func DialContext(ctx context.Context, realm event.Realm, server string, patience
 
 // connect retries until patience ends: the server may be starting, or the network may be
 // down for a moment.
-func connect(ctx context.Context, server string, patience time.Duration, options []nats.Option) (*nats.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+func connect(ctx context.Context, server string, timeout time.Duration, options []nats.Option) (*nats.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		nc, err := nats.Connect(server, options...)
@@ -139,9 +139,9 @@ func (c *Client) asyncError(_ *nats.Conn, _ *nats.Subscription, err error) {
 	if !errors.Is(err, nats.ErrPermissionViolation) {
 		return
 	}
-	c.underWay.Range(func(key, _ any) bool {
-		if a := key.(*asking); strings.Contains(err.Error(), strconv.Quote(a.subject)) {
-			a.end(forbiddenError("this credential may not use " + a.subject))
+	c.inFlight.Range(func(key, _ any) bool {
+		if a := key.(*inFlightRequest); strings.Contains(err.Error(), strconv.Quote(a.subject)) {
+			a.cancel(forbiddenError("this credential may not use " + a.subject))
 		}
 		return true
 	})
@@ -154,13 +154,13 @@ func (c *Client) Close() { c.nc.Close() }
 // realm.
 func request[T any](ctx context.Context, c *Client, msg *nats.Msg) (*T, error) {
 	msg.Subject = c.realm.Wire(msg.Subject)
-	ctx, cancel := context.WithTimeout(ctx, c.patience)
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	ctx, end := context.WithCancelCause(ctx)
-	defer end(nil)
-	a := &asking{msg.Subject, end}
-	c.underWay.Store(a, nil)
-	defer c.underWay.Delete(a)
+	ctx, cancelCause := context.WithCancelCause(ctx)
+	defer cancelCause(nil)
+	a := &inFlightRequest{msg.Subject, cancelCause}
+	c.inFlight.Store(a, nil)
+	defer c.inFlight.Delete(a)
 	pause := 10 * time.Millisecond
 	for {
 		reply, err := c.try(ctx, msg)
@@ -171,7 +171,7 @@ func request[T any](ctx context.Context, c *Client, msg *nats.Msg) (*T, error) {
 			}
 			return answer, nil
 		}
-		if closed := c.closedFor(); closed != nil { // otherwise it would be retried
+		if closed := c.closedReason(); closed != nil { // otherwise it would be retried
 			if errors.Is(closed, ErrUnreachable) {
 				return nil, fmt.Errorf("%w on %s: %w", ErrUnreachable, msg.Subject, err)
 			}
@@ -180,13 +180,13 @@ func request[T any](ctx context.Context, c *Client, msg *nats.Msg) (*T, error) {
 		if errors.Is(err, nats.ErrMaxPayload) {
 			return nil, fmt.Errorf("client: %w", err)
 		}
-		if closed := closedError(""); errors.As(err, &closed) {
+		if closed := permanentError(""); errors.As(err, &closed) {
 			return nil, closed
 		}
 		if forbidden := forbiddenError(""); errors.As(err, &forbidden) {
 			return nil, forbidden
 		}
-		if errors.Is(err, errTooOften) {
+		if errors.Is(err, errRateLimited) {
 			pause = time.Second // the interval of the rate limit
 		}
 		select {
@@ -201,14 +201,14 @@ func request[T any](ctx context.Context, c *Client, msg *nats.Msg) (*T, error) {
 	}
 }
 
-// codeClosed is the code of a service error that lasts until a person has intervened:
+// codeFrozen is the code of a service error that lasts until a person has intervened:
 // trying again does not help.
-const codeClosed = "423"
+const codeFrozen = "423"
 
-// closedError is the server's reason for refusing a request.
-type closedError string
+// permanentError is the server's reason for refusing a request.
+type permanentError string
 
-func (e closedError) Error() string { return "the server does not take it: " + string(e) }
+func (e permanentError) Error() string { return "the server does not take it: " + string(e) }
 
 // codeFull is the code of the service error that the server's disk is full.
 const codeFull = "507"
@@ -220,11 +220,11 @@ const codeForbidden = "403"
 // large.
 const codeTooLarge = "413"
 
-// codeTooOften is the code of the service error that the caller has exceeded its rate for
+// codeRateLimited is the code of the service error that the caller has exceeded its rate for
 // now.
-const codeTooOften = "429"
+const codeRateLimited = "429"
 
-var errTooOften = errors.New("asked too often")
+var errRateLimited = errors.New("asked too often")
 
 // forbiddenError is the server's reason for denying permission.
 type forbiddenError string
@@ -233,7 +233,7 @@ func (e forbiddenError) Error() string { return string(e) }
 
 // try sends the request once.
 func (c *Client) try(ctx context.Context, msg *nats.Msg) (*nats.Msg, error) {
-	ctx, cancel := context.WithTimeout(ctx, TryTimeout)
+	ctx, cancel := context.WithTimeout(ctx, AttemptTimeout)
 	defer cancel()
 	reply, err := c.nc.RequestMsgWithContext(ctx, msg)
 	if err != nil {
@@ -242,19 +242,19 @@ func (c *Client) try(ctx context.Context, msg *nats.Msg) (*nats.Msg, error) {
 	switch code, text := reply.Header.Get("Nats-Service-Error-Code"), reply.Header.Get("Nats-Service-Error"); code {
 	case "":
 		return reply, nil
-	case codeClosed, codeFull:
-		return nil, closedError(text)
+	case codeFrozen, codeFull:
+		return nil, permanentError(text)
 	case codeForbidden, codeTooLarge:
 		return nil, forbiddenError(text)
-	case codeTooOften:
-		return nil, fmt.Errorf("%w: %s", errTooOften, text)
+	case codeRateLimited:
+		return nil, fmt.Errorf("%w: %s", errRateLimited, text)
 	default:
 		return nil, fmt.Errorf("%s %s", code, text)
 	}
 }
 
-func ask[T any](ctx context.Context, c *Client, subject string, question any) (*T, error) {
-	data, err := json.Marshal(question, event.JSON)
+func requestJSON[T any](ctx context.Context, c *Client, subject string, payload any) (*T, error) {
+	data, err := json.Marshal(payload, event.JSON)
 	if err != nil {
 		return nil, fmt.Errorf("client: %w", err)
 	}
@@ -278,7 +278,7 @@ func (c *Client) Act(ctx context.Context, a event.DeskAct) (*api.DeskActAnswer, 
 
 // Desks lists every desk of the register with its screens.
 func (c *Client) Desks(ctx context.Context) (*api.DesksAnswer, error) {
-	return ask[api.DesksAnswer](ctx, c, api.EndpointDesks, struct{}{})
+	return requestJSON[api.DesksAnswer](ctx, c, api.EndpointDesks, struct{}{})
 }
 
 // Query hands the matching escalations to yield, in ledger order, fetching page by page,
@@ -287,7 +287,7 @@ func (c *Client) Desks(ctx context.Context) (*api.DesksAnswer, error) {
 func (c *Client) Query(ctx context.Context, q api.Query, limit int, yield func(api.EscalationRow) error) (string, error) {
 	return pages(q.Cursor, limit, func(cursor string, rows int) ([]api.EscalationRow, string, error) {
 		q.Cursor, q.Limit = cursor, rows
-		page, err := ask[api.QueryAnswer](ctx, c, api.EndpointQuery, q)
+		page, err := requestJSON[api.QueryAnswer](ctx, c, api.EndpointQuery, q)
 		if err != nil {
 			return nil, "", err
 		}
@@ -304,7 +304,7 @@ func (c *Client) Query(ctx context.Context, q api.Query, limit int, yield func(a
 func (c *Client) Incidents(ctx context.Context, q api.IncidentQuery, limit int, yield func(api.IncidentRow) error) (cursor string, now time.Time, err error) {
 	cursor, err = pages(q.Cursor, limit, func(cursor string, rows int) ([]api.IncidentRow, string, error) {
 		q.Cursor, q.Limit = cursor, rows
-		page, err := ask[api.IncidentAnswer](ctx, c, api.EndpointIncidents, q)
+		page, err := requestJSON[api.IncidentAnswer](ctx, c, api.EndpointIncidents, q)
 		if err != nil {
 			return nil, "", err
 		}
@@ -347,7 +347,7 @@ func pages[T any](cursor string, limit int, get func(cursor string, rows int) ([
 func (c *Client) Show(ctx context.Context, operator, incident string, yield func(api.StoryEntry) error) error {
 	req := api.ShowRequest{Operator: operator, Incident: incident}
 	for {
-		page, err := ask[api.ShowAnswer](ctx, c, api.EndpointShow, req)
+		page, err := requestJSON[api.ShowAnswer](ctx, c, api.EndpointShow, req)
 		if err != nil {
 			return err
 		}

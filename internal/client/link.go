@@ -23,12 +23,12 @@ const (
 	WatchAlone  WatchStatus = "alone"  // the other screen has gone
 )
 
-// A watch checks every pulseEvery that the server answers. One answer that takes longer
-// than pulseTimeout, or two refusals in a row, count as a lost connection, so that the
+// A watch checks every pingInterval that the server answers. One answer that takes longer
+// than pingTimeout, or two refusals in a row, count as a lost connection, so that the
 // loss is reported in less than five seconds.
 const (
-	pulseEvery   = time.Second
-	pulseTimeout = 2 * time.Second
+	pingInterval = time.Second
+	pingTimeout  = 2 * time.Second
 )
 
 // WatchOptions are connection options for a screen that must detect quickly that the
@@ -37,84 +37,84 @@ func WatchOptions(timeout time.Duration) []nats.Option {
 	return []nats.Option{nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2), nats.Timeout(min(timeout, 2*time.Second))}
 }
 
-// followLink reports when the server stops and resumes answering, and when another screen
+// monitorLink reports when the server stops and resumes answering, and when another screen
 // uses the same consumer, until ctx ends.
-func (c *Client) followLink(ctx context.Context, desk string, cons jetstream.Consumer, tell func(WatchStatus)) {
+func (c *Client) monitorLink(ctx context.Context, desk string, cons jetstream.Consumer, notify func(WatchStatus)) {
 	lost, misses, reconnects := false, 0, c.nc.Stats().Reconnects
-	sharing := sharing{}
+	sharing := sharingDetector{}
 	for {
 		select {
-		case <-time.After(pulseEvery):
+		case <-time.After(pingInterval):
 		case <-ctx.Done():
 			return
 		}
-		if err := c.pulse(ctx, desk); err != nil {
+		if err := c.ping(ctx, desk); err != nil {
 			misses++
 			if !lost && ctx.Err() == nil && (misses > 1 || errors.Is(err, context.DeadlineExceeded)) {
 				lost = true
-				tell(WatchLost)
+				notify(WatchLost)
 			}
 			continue
 		}
 		if now := c.nc.Stats().Reconnects; now > reconnects && !lost {
 			lost = true // lost and restored between two pulses
-			tell(WatchLost)
+			notify(WatchLost)
 		}
 		misses, reconnects = 0, c.nc.Stats().Reconnects
 		if lost {
 			lost = false
-			tell(WatchBack)
+			notify(WatchBack)
 		}
-		if status := sharing.look(ctx, cons); status != "" && ctx.Err() == nil {
-			tell(status)
+		if status := sharing.check(ctx, cons); status != "" && ctx.Err() == nil {
+			notify(status)
 		}
 	}
 }
 
-// pulse asks the desk's service about no escalation, which is cheap. Any answer will do.
-func (c *Client) pulse(ctx context.Context, desk string) error {
+// ping asks the desk's service about no escalation, which is cheap. Any answer will do.
+func (c *Client) ping(ctx context.Context, desk string) error {
 	if !c.nc.IsConnected() {
 		return nats.ErrConnectionReconnecting
 	}
-	ctx, cancel := context.WithTimeout(ctx, pulseTimeout)
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
 	_, err := c.nc.RequestMsgWithContext(ctx, &nats.Msg{Subject: c.realm.Wire("desk." + event.Token(desk) + ".outcome"), Data: []byte("{}")})
 	return err
 }
 
-// sharing detects whether another screen fetches from the same consumer.
-type sharing struct {
-	told      bool
-	two, none int // in a row
+// sharingDetector detects whether another screen fetches from the same consumer.
+type sharingDetector struct {
+	reported      bool
+	shared, alone int // in a row
 }
 
-// look returns a status when it changes. One request may be left over from a lost
+// check returns a status when it changes. One request may be left over from a lost
 // connection, so it takes two sightings in a row, and three without one.
-func (s *sharing) look(ctx context.Context, cons jetstream.Consumer) WatchStatus {
-	ctx, cancel := context.WithTimeout(ctx, pulseTimeout)
+func (s *sharingDetector) check(ctx context.Context, cons jetstream.Consumer) WatchStatus {
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
 	info, err := cons.Info(ctx)
 	switch {
 	case err != nil:
 		return ""
 	case info.NumWaiting > 1:
-		s.two, s.none = s.two+1, 0
+		s.shared, s.alone = s.shared+1, 0
 	default:
-		s.two, s.none = 0, s.none+1
+		s.shared, s.alone = 0, s.alone+1
 	}
 	switch {
-	case !s.told && s.two >= 2:
-		s.told = true
+	case !s.reported && s.shared >= 2:
+		s.reported = true
 		return WatchShared
-	case s.told && s.none >= 3:
-		s.told = false
+	case s.reported && s.alone >= 3:
+		s.reported = false
 		return WatchAlone
 	}
 	return ""
 }
 
-// closedFor returns why the connection is permanently closed, or nil while it is not.
-func (c *Client) closedFor() error {
+// closedReason returns why the connection is permanently closed, or nil while it is not.
+func (c *Client) closedReason() error {
 	if !c.nc.IsClosed() {
 		return nil
 	}
@@ -133,10 +133,10 @@ func (c *Client) closedFor() error {
 	return fmt.Errorf("%w: the connection is closed", ErrUnreachable)
 }
 
-// connected waits until there is a connection.
-func (c *Client) connected(ctx context.Context) error {
+// waitConnected waits until there is a connection.
+func (c *Client) waitConnected(ctx context.Context) error {
 	for !c.nc.IsConnected() {
-		if err := c.closedFor(); err != nil {
+		if err := c.closedReason(); err != nil {
 			return err
 		}
 		select {

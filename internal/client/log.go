@@ -11,12 +11,12 @@ import (
 
 // Log returns the state of the log: its last checkpoint, key and damage.
 func (c *Client) Log(ctx context.Context) (*api.LogState, error) {
-	return ask[api.LogState](ctx, c, api.EndpointLog, struct{}{})
+	return requestJSON[api.LogState](ctx, c, api.EndpointLog, struct{}{})
 }
 
 // Stats counts the matching escalations by a dimension.
 func (c *Client) Stats(ctx context.Context, q api.StatsQuery) (*api.StatsAnswer, error) {
-	a, err := ask[api.StatsAnswer](ctx, c, api.EndpointStats, q)
+	a, err := requestJSON[api.StatsAnswer](ctx, c, api.EndpointStats, q)
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +35,7 @@ func (c *Client) ProveExtends(ctx context.Context, size uint64) (string, error) 
 }
 
 func (c *Client) prove(ctx context.Context, q api.ProveRequest) (string, error) {
-	a, err := ask[api.ProveAnswer](ctx, c, api.EndpointProve, q)
+	a, err := requestJSON[api.ProveAnswer](ctx, c, api.EndpointProve, q)
 	if err != nil {
 		return "", err
 	}
@@ -44,7 +44,7 @@ func (c *Client) prove(ctx context.Context, q api.ProveRequest) (string, error) 
 
 // Audit returns the progress of a check of the whole record: see event.AuditRequest.
 func (c *Client) Audit(ctx context.Context, after uint64) (*api.AuditAnswer, error) {
-	a, err := ask[api.AuditAnswer](ctx, c, api.EndpointAudit, api.AuditRequest{After: after})
+	a, err := requestJSON[api.AuditAnswer](ctx, c, api.EndpointAudit, api.AuditRequest{After: after})
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +57,7 @@ func (c *Client) Remove(ctx context.Context, q api.RemoveRequest) (*api.RemoveAn
 	if q.Signing, err = c.signing(ctx); err != nil {
 		return nil, err
 	}
-	return askSigned(ctx, c, api.EndpointRemove, q)
+	return requestSigned(ctx, c, api.EndpointRemove, q)
 }
 
 // Archive removes old, exported records part by part, and hands the answer on each part
@@ -69,7 +69,7 @@ func (c *Client) Archive(ctx context.Context, q api.ArchiveRequest, yield func(*
 		return err
 	}
 	for {
-		a, err := askSigned(ctx, c, api.EndpointArchive, q)
+		a, err := requestSigned(ctx, c, api.EndpointArchive, q)
 		if err != nil {
 			return err
 		}
@@ -90,7 +90,7 @@ func (c *Client) Archive(ctx context.Context, q api.ArchiveRequest, yield func(*
 // export need not exist yet. The error contains the reasons against it.
 func (c *Client) TryArchive(ctx context.Context, q api.ArchiveRequest) error {
 	q.Try = true
-	a, err := ask[api.RemoveAnswer](ctx, c, api.EndpointArchive, q)
+	a, err := requestJSON[api.RemoveAnswer](ctx, c, api.EndpointArchive, q)
 	if err != nil {
 		return err
 	}
@@ -161,7 +161,7 @@ type recordsPage struct {
 func (c *Client) recordsPage(ctx context.Context, q api.RecordsRequest) <-chan recordsPage {
 	answer := make(chan recordsPage, 1)
 	go func() {
-		page, err := ask[api.RecordsAnswer](ctx, c, api.EndpointRecords, q)
+		page, err := requestJSON[api.RecordsAnswer](ctx, c, api.EndpointRecords, q)
 		if err == nil {
 			err = refused("records", page.Errors)
 		}

@@ -52,15 +52,15 @@ const logNameTimeout = 2 * time.Second
 // act sends a desk's act, signed for the record to be made of it. Where the server does
 // not list tocsin/act/2, or cannot be asked, the act is signed as tocsin/act/1, without
 // the log's name and the time.
-func act[T any](ctx context.Context, c *Client, door, record string, body any) (*T, error) {
+func act[T any](ctx context.Context, c *Client, endpoint, record string, body any) (*T, error) {
 	data, err := json.Marshal(body)
 	if err != nil {
 		return nil, fmt.Errorf("client: %w", err)
 	}
 	format := evidence.ActFormat1
-	if said := c.actSigning(ctx); said != (api.Signing{}) {
+	if signing := c.actSigning(ctx); signing != (api.Signing{}) {
 		format = evidence.ActFormat2
-		more, err := json.Marshal(said)
+		more, err := json.Marshal(signing)
 		if err != nil {
 			return nil, fmt.Errorf("client: %w", err)
 		}
@@ -70,7 +70,7 @@ func act[T any](ctx context.Context, c *Client, door, record string, body any) (
 	if err != nil {
 		return nil, err
 	}
-	return request[T](ctx, c, &nats.Msg{Subject: door, Header: header, Data: data})
+	return request[T](ctx, c, &nats.Msg{Subject: endpoint, Header: header, Data: data})
 }
 
 // actSigning returns the Signing of an act; empty where the client has no key or the
@@ -85,11 +85,11 @@ func (c *Client) actSigning(ctx context.Context) api.Signing {
 	if err != nil || !slices.Contains(log.ActFormats, evidence.ActFormat2) {
 		return api.Signing{}
 	}
-	said, err := signingFor(log)
+	signing, err := signingFor(log)
 	if err != nil {
 		return api.Signing{}
 	}
-	return said
+	return signing
 }
 
 // signing returns the Signing of a request to remove or archive; empty without a key.
@@ -113,15 +113,15 @@ func signingFor(log *api.LogState) (api.Signing, error) {
 	return api.Signing{Log: v.Origin(), SignedAt: &now}, nil
 }
 
-// askSigned calls an endpoint that removes records, signed where the client has a key.
-func askSigned(ctx context.Context, c *Client, door string, question any) (*api.RemoveAnswer, error) {
-	data, err := json.Marshal(question)
+// requestSigned calls an endpoint that removes records, signed where the client has a key.
+func requestSigned(ctx context.Context, c *Client, endpoint string, payload any) (*api.RemoveAnswer, error) {
+	data, err := json.Marshal(payload)
 	if err != nil {
 		return nil, fmt.Errorf("client: %w", err)
 	}
-	header, err := c.sign(evidence.RemovalText(c.realm.Wire(door), data))
+	header, err := c.sign(evidence.RemovalText(c.realm.Wire(endpoint), data))
 	if err != nil {
 		return nil, err
 	}
-	return request[api.RemoveAnswer](ctx, c, &nats.Msg{Subject: door, Header: header, Data: data})
+	return request[api.RemoveAnswer](ctx, c, &nats.Msg{Subject: endpoint, Header: header, Data: data})
 }

@@ -17,42 +17,42 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// Watch is WatchTelling without the status.
+// Watch is WatchWithStatus without the status.
 func (c *Client) Watch(ctx context.Context, desk, screen string, count int, now func() time.Time, yield func(*event.Escalated, api.EscalationRow) error) error {
-	return c.WatchTelling(ctx, desk, screen, count, now, yield, func(WatchStatus) {})
+	return c.WatchWithStatus(ctx, desk, screen, count, now, yield, func(WatchStatus) {})
 }
 
-// WatchTelling follows a desk through the durable consumer of one screen: from the oldest
+// WatchWithStatus follows a desk through the durable consumer of one screen: from the oldest
 // unacknowledged escalation when the screen is new, otherwise from its last position.
 // Each escalation is handed to yield at least once and counts as shown when yield returns
 // nil. It ends after count of them (0: never), with ctx, with the first error of yield,
 // or when the server refuses the credential. A lost connection does not end it: it
 // reports that, never while yield runs, and continues once it is back.
-func (c *Client) WatchTelling(ctx context.Context, desk, screen string, count int, now func() time.Time,
-	yield func(*event.Escalated, api.EscalationRow) error, tell func(WatchStatus)) error {
+func (c *Client) WatchWithStatus(ctx context.Context, desk, screen string, count int, now func() time.Time,
+	yield func(*event.Escalated, api.EscalationRow) error, notify func(WatchStatus)) error {
 	cons, err := c.consumer(ctx, desk, screen)
 	if err != nil {
 		return err
 	}
-	var alone sync.Mutex // yield and tell write to one screen
-	link, end := context.WithCancel(ctx)
-	var following sync.WaitGroup
-	following.Go(func() {
-		c.followLink(link, desk, cons, func(s WatchStatus) {
-			alone.Lock()
-			defer alone.Unlock()
-			tell(s)
+	var mu sync.Mutex // yield and tell write to one screen
+	monitorCtx, stopMonitor := context.WithCancel(ctx)
+	var monitor sync.WaitGroup
+	monitor.Go(func() {
+		c.monitorLink(monitorCtx, desk, cons, func(s WatchStatus) {
+			mu.Lock()
+			defer mu.Unlock()
+			notify(s)
 		})
 	})
-	defer following.Wait()
-	defer end()
-	one := func(e *event.Escalated, row api.EscalationRow) error {
-		alone.Lock()
-		defer alone.Unlock()
+	defer monitor.Wait()
+	defer stopMonitor()
+	yieldLocked := func(e *event.Escalated, row api.EscalationRow) error {
+		mu.Lock()
+		defer mu.Unlock()
 		return yield(e, row)
 	}
 	for done := 0; count == 0 || done < count; {
-		if err := c.connected(ctx); err != nil {
+		if err := c.waitConnected(ctx); err != nil {
 			return err
 		}
 		want := fetchBatch
@@ -70,7 +70,7 @@ func (c *Client) WatchTelling(ctx context.Context, desk, screen string, count in
 			}
 			continue
 		}
-		n, err := c.show(ctx, cons, batch.Messages(), now, one)
+		n, err := c.deliver(ctx, cons, batch.Messages(), now, yieldLocked)
 		if err != nil {
 			return err
 		}
@@ -111,7 +111,7 @@ func pauseAfter(ctx context.Context, err error) error {
 
 // consumer opens the screen's consumer at the oldest unacknowledged escalation.
 func (c *Client) consumer(ctx context.Context, desk, screen string) (jetstream.Consumer, error) {
-	page, err := ask[api.QueryAnswer](ctx, c, api.EndpointQuery, api.Query{Desk: desk, Unacknowledged: true, Limit: 1})
+	page, err := requestJSON[api.QueryAnswer](ctx, c, api.EndpointQuery, api.Query{Desk: desk, Unacknowledged: true, Limit: 1})
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func (c *Client) consumer(ctx context.Context, desk, screen string) (jetstream.C
 	if len(page.Rows) > 0 {
 		req.From = page.Rows[0].Record
 	}
-	opened, err := ask[api.WatchAnswer](ctx, c, api.WatchSubject(desk), req)
+	opened, err := requestJSON[api.WatchAnswer](ctx, c, api.WatchSubject(desk), req)
 	if err != nil {
 		return nil, err
 	}
@@ -144,8 +144,8 @@ func (c *Client) consumer(ctx context.Context, desk, screen string) (jetstream.C
 	return cons, nil
 }
 
-// shown is an escalation as a screen shows it, or why it cannot be shown.
-type shown struct {
+// delivery is an escalation as a screen shows it, or why it cannot be shown.
+type delivery struct {
 	message      jetstream.Msg
 	escalation   *event.Escalated
 	record       uint64
@@ -154,32 +154,32 @@ type shown struct {
 	err          error
 }
 
-// showAhead is how many escalations of a fetch are looked up, or acknowledged to the
+// maxLookups is how many escalations of a fetch are looked up, or acknowledged to the
 // engine, concurrently.
-const showAhead = 16
+const maxLookups = 16
 
-// show hands over the fetched escalations in order, and acknowledges to the engine what
+// deliver hands over the fetched escalations in order, and acknowledges to the engine what
 // was shown. It looks up and acknowledges several concurrently: one after the other, the
 // screen of a busy server would fall further and further behind. It returns how many were
 // shown.
-func (c *Client) show(ctx context.Context, cons jetstream.Consumer, fetched <-chan jetstream.Msg, now func() time.Time, yield func(*event.Escalated, api.EscalationRow) error) (count int, err error) {
-	look, end := context.WithCancel(ctx)
-	defer end()
-	next := make(chan chan shown, showAhead)
+func (c *Client) deliver(ctx context.Context, cons jetstream.Consumer, fetched <-chan jetstream.Msg, now func() time.Time, yield func(*event.Escalated, api.EscalationRow) error) (count int, err error) {
+	lookupCtx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	next := make(chan chan delivery, maxLookups)
 	go func() {
 		defer close(next)
 		for m := range fetched {
-			s := make(chan shown, 1)
+			s := make(chan delivery, 1)
 			select {
 			case next <- s:
-				go func() { s <- c.lookUp(look, m) }()
-			case <-look.Done():
+				go func() { s <- c.load(lookupCtx, m) }()
+			case <-lookupCtx.Done():
 				return // what was fetched and not shown is delivered again
 			}
 		}
 	}()
-	var taken errgroup.Group
-	taken.SetLimit(showAhead)
+	var acks errgroup.Group
+	acks.SetLimit(maxLookups)
 	for s := range next {
 		s := <-s
 		if err = s.err; err != nil {
@@ -189,48 +189,48 @@ func (c *Client) show(ctx context.Context, cons jetstream.Consumer, fetched <-ch
 			break
 		}
 		count++
-		taken.Go(func() error { return c.take(ctx, cons, s.message) })
+		acks.Go(func() error { return c.ackDelivery(ctx, cons, s.message) })
 	}
-	if gone := taken.Wait(); err == nil {
-		err = gone
+	if ackErr := acks.Wait(); err == nil {
+		err = ackErr
 	}
 	return count, err
 }
 
-// lookUp reads an escalation and its outcome.
-func (c *Client) lookUp(ctx context.Context, m jetstream.Msg) shown {
+// load reads an escalation and its outcome.
+func (c *Client) load(ctx context.Context, m jetstream.Msg) delivery {
 	meta, err := m.Metadata()
 	if err != nil {
-		return shown{err: fmt.Errorf("watch: %w", err)}
+		return delivery{err: fmt.Errorf("watch: %w", err)}
 	}
 	s := event.ReadStored(c.realm, m.Subject(), m.Headers(), m.Data(), meta.Sequence.Stream, meta.Timestamp)
 	if c.realm == event.Real { // a drill's clock may run faster than the stream's
 		s, _ = event.WithStoredLateness(s)
 	}
-	out := shown{message: m, record: s.Sequence}
+	out := delivery{message: m, record: s.Sequence}
 	if out.escalation, err = event.Decode[event.Escalated](s); err != nil {
 		out.escalation = unreadable(s, err) // it must not keep later escalations from the desk
 		return out
 	}
-	out.acknowledged, out.overdue, out.err = c.outcomeInTime(ctx, event.EscalationOf(s.Subject))
+	out.acknowledged, out.overdue, out.err = c.outcomeWithRetry(ctx, event.EscalationOf(s.Subject))
 	return out
 }
 
-// take acknowledges a delivery to the engine. Where that fails, the escalation is shown
+// ackDelivery acknowledges a delivery to the engine. Where that fails, the escalation is shown
 // again: a lost answer must not end the watch.
-func (c *Client) take(ctx context.Context, cons jetstream.Consumer, m jetstream.Msg) error {
-	ctx, cancel := context.WithTimeout(ctx, pulseTimeout)
+func (c *Client) ackDelivery(ctx context.Context, cons jetstream.Consumer, m jetstream.Msg) error {
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
 	if err := m.DoubleAck(ctx); err != nil {
-		if _, gone := cons.Info(ctx); errors.Is(gone, jetstream.ErrConsumerNotFound) {
-			return fmt.Errorf("watch: %w", gone)
+		if _, infoErr := cons.Info(ctx); errors.Is(infoErr, jetstream.ErrConsumerNotFound) {
+			return fmt.Errorf("watch: %w", infoErr)
 		}
 	}
 	return nil
 }
 
-// outcomeInTime is outcome, retried for as long as the server is unreachable.
-func (c *Client) outcomeInTime(ctx context.Context, escalation string) (*event.Acknowledgement, *event.Overdue, error) {
+// outcomeWithRetry is outcome, retried for as long as the server is unreachable.
+func (c *Client) outcomeWithRetry(ctx context.Context, escalation string) (*event.Acknowledgement, *event.Overdue, error) {
 	for {
 		ack, overdue, err := c.outcome(ctx, escalation)
 		if ctx.Err() != nil {
@@ -239,7 +239,7 @@ func (c *Client) outcomeInTime(ctx context.Context, escalation string) (*event.A
 		if !errors.Is(err, ErrUnreachable) {
 			return ack, overdue, err
 		}
-		if err := c.connected(ctx); err != nil {
+		if err := c.waitConnected(ctx); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -261,7 +261,7 @@ func unreadable(s event.Stored, err error) *event.Escalated {
 // of one moment.
 func (c *Client) outcome(ctx context.Context, escalation string) (*event.Acknowledgement, *event.Overdue, error) {
 	desk, _, _ := strings.Cut(escalation, ".")
-	a, err := ask[api.OutcomeAnswer](ctx, c, "desk."+desk+".outcome", api.OutcomeRequest{Escalation: escalation})
+	a, err := requestJSON[api.OutcomeAnswer](ctx, c, "desk."+desk+".outcome", api.OutcomeRequest{Escalation: escalation})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -281,8 +281,8 @@ func (c *Client) Reminders(ctx context.Context, operator string, ready func() er
 		return fmt.Errorf("reminders: %w", err)
 	}
 	defer sub.Unsubscribe() // the connection goes with it
-	settle, cancel := context.WithTimeout(ctx, c.patience)
-	err = c.nc.FlushWithContext(settle)
+	flushCtx, cancel := context.WithTimeout(ctx, c.timeout)
+	err = c.nc.FlushWithContext(flushCtx)
 	cancel()
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnreachable, err)
@@ -292,7 +292,7 @@ func (c *Client) Reminders(ctx context.Context, operator string, ready func() er
 	}
 	for {
 		m, err := sub.NextMsgWithContext(ctx)
-		if closed := c.closedFor(); closed != nil && ctx.Err() == nil {
+		if closed := c.closedReason(); closed != nil && ctx.Err() == nil {
 			return closed
 		}
 		if err != nil {
