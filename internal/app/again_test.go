@@ -19,7 +19,7 @@ func TestWhileUnavailable(t *testing.T) {
 	broken := errors.New("broken")
 	ends := []error{fmt.Errorf("read: %w", bus.ErrUnavailable), fmt.Errorf("position: %w", context.DeadlineExceeded), broken}
 	runs := 0
-	err := whileUnavailable(t.Context(), zap.NewNop(), "classifier", func(context.Context) error {
+	err := restartWhileUnavailable(t.Context(), zap.NewNop(), "classifier", func(context.Context) error {
 		runs++
 		return ends[runs-1]
 	})
@@ -27,7 +27,7 @@ func TestWhileUnavailable(t *testing.T) {
 	require.Equal(t, len(ends), runs)
 
 	ctx, cancel := context.WithCancel(t.Context())
-	err = whileUnavailable(ctx, zap.NewNop(), "classifier", func(context.Context) error {
+	err = restartWhileUnavailable(ctx, zap.NewNop(), "classifier", func(context.Context) error {
 		cancel()
 		return bus.ErrUnavailable
 	})

@@ -107,8 +107,8 @@ type Config struct {
 type role struct {
 	name string
 	run  func(*realm, context.Context) error
-	// fresh means that run keeps no state between calls: the service may be run again.
-	fresh bool
+	// restartable means that run keeps no state between calls: the service may be run again.
+	restartable bool
 }
 
 // roles is the table of services, in the order of a report's path. A new service is a
@@ -133,29 +133,29 @@ func Roles() []string {
 
 // App is the running product.
 type App struct {
-	cfg      Config
-	lock     *os.File              // on the data folder
-	who      *credential.Directory // nil: no identities, every caller is accepted
-	server   *natsd.Server         // nil with an existing NATS
-	nc       *nats.Conn
-	dial     func() (*nats.Conn, error) // opens a connection for the requests to a service
-	memory   *share.Pool                // for the requests in flight, of both realms
-	keep     ledger.Keep
-	realms   []*realm
-	bounds   listener.Bounds
-	listener *listener.Listener // nil without HTTP
-	httpTLS  *tls.Config        // nil without TLS
+	cfg        Config
+	lock       *os.File              // on the data folder
+	identities *credential.Directory // nil: no identities, every caller is accepted
+	server     *natsd.Server         // nil with an existing NATS
+	nc         *nats.Conn
+	dial       func() (*nats.Conn, error) // opens a connection for the requests to a service
+	memory     *share.Pool                // for the requests in flight, of both realms
+	keep       ledger.Keep
+	realms     []*realm
+	bounds     listener.Bounds
+	listener   *listener.Listener // nil without HTTP
+	httpTLS    *tls.Config        // nil without TLS
 	// certificates are those of the ports.
 	certificates []*certificates
 	stop         context.CancelFunc
-	working      context.Context // of the services: ends with the first failure, which is its cause
-	ended        chan struct{}   // closed when the last service has returned
+	servicesCtx  context.Context // of the services: ends with the first failure, which is its cause
+	servicesDone chan struct{}   // closed when the last service has returned
 	stopOnce     sync.Once
 }
 
-// memoryForBodies returns how much of the memory the requests in flight may use:
+// maxBodyMemory returns how much of the memory the requests in flight may use:
 // processing them takes a multiple.
-func memoryForBodies(memory uint64) int64 {
+func maxBodyMemory(memory uint64) int64 {
 	if memory == 0 {
 		return endpoint.MaxMemory
 	}
@@ -167,8 +167,8 @@ func Start(ctx context.Context, cfg Config) (*App, error) {
 	if cfg.Watch == nil {
 		cfg.Watch = clock.NewWatch(time.Duration(cfg.Rulebook.Register.ClockTolerance))
 	}
-	a := &App{cfg: cfg, working: ctx, ended: make(chan struct{}), memory: share.NewPool(memoryForBodies(cfg.Memory))}
-	close(a.ended) // nothing is running yet
+	a := &App{cfg: cfg, servicesCtx: ctx, servicesDone: make(chan struct{}), memory: share.NewPool(maxBodyMemory(cfg.Memory))}
+	close(a.servicesDone) // nothing is running yet
 	if err := a.start(ctx); err != nil {
 		a.Stop()
 		return nil, err
@@ -180,19 +180,19 @@ func (a *App) start(ctx context.Context) (err error) {
 	if a.keep, err = retention(a.cfg); err != nil {
 		return err
 	}
-	if err := a.identify(); err != nil {
+	if err := a.openIdentities(); err != nil {
 		return err
 	}
 	if err := a.check(); err != nil {
 		return err
 	}
-	if err := a.bound(); err != nil {
+	if err := a.setConnectionBounds(); err != nil {
 		return err
 	}
 	if err := a.connect(ctx); err != nil {
 		return err
 	}
-	ctx, cancel := a.whileEngineWorks(ctx)
+	ctx, cancel := a.untilEngineFails(ctx)
 	defer cancel()
 	defer func() {
 		if err != nil && ctx.Err() != nil {
@@ -200,7 +200,7 @@ func (a *App) start(ctx context.Context) (err error) {
 		}
 	}()
 	for _, name := range []event.Realm{event.Real, event.Drill} {
-		if err := a.open(ctx, name); err != nil {
+		if err := a.openRealm(ctx, name); err != nil {
 			return err
 		}
 	}
@@ -209,7 +209,7 @@ func (a *App) start(ctx context.Context) (err error) {
 			return err
 		}
 		if a.cfg.TLS != nil {
-			c, err := a.cfg.TLS.follow(true, a.cfg.Log)
+			c, err := a.cfg.TLS.load(true, a.cfg.Log)
 			if err != nil {
 				return err
 			}
@@ -220,7 +220,7 @@ func (a *App) start(ctx context.Context) (err error) {
 	if err := a.ready(ctx); err != nil {
 		return err
 	}
-	a.tellSupervisor(daemon.SdNotifyReady)
+	a.notifySupervisor(daemon.SdNotifyReady)
 	return nil
 }
 
@@ -238,32 +238,32 @@ func (a *App) check() error {
 	if a.cfg.NATSCA != "" && a.cfg.NATS == "" {
 		return errors.New("--nats-ca is of an existing NATS, which --nats names")
 	}
-	if a.cfg.NATS != "" && BeyondLoopback(a.cfg.NATS) && a.who == nil {
+	if a.cfg.NATS != "" && BeyondLoopback(a.cfg.NATS) && a.identities == nil {
 		return fmt.Errorf("NATS at %s would be open to everybody who can reach it: without identities only loopback is allowed (127.0.0.1, ::1, localhost); run tocsin init", a.cfg.NATS)
 	}
-	for door, listen := range map[string]string{"NATS": a.cfg.NATSListen, "HTTP": a.cfg.HTTPListen} {
-		if listen == "" || door == "NATS" && a.cfg.NATS != "" {
+	for port, listen := range map[string]string{"NATS": a.cfg.NATSListen, "HTTP": a.cfg.HTTPListen} {
+		if listen == "" || port == "NATS" && a.cfg.NATS != "" {
 			continue
 		}
 		host, _, err := net.SplitHostPort(listen)
 		if err != nil {
-			return fmt.Errorf("%s address: %w", door, err)
+			return fmt.Errorf("%s address: %w", port, err)
 		}
 		if Loopback(host) {
 			continue
 		}
 		switch {
-		case a.who == nil:
-			return fmt.Errorf("%s on %s would be open to everybody who can reach it: without identities only loopback is allowed (127.0.0.1, ::1, localhost); run tocsin init", door, listen)
+		case a.identities == nil:
+			return fmt.Errorf("%s on %s would be open to everybody who can reach it: without identities only loopback is allowed (127.0.0.1, ::1, localhost); run tocsin init", port, listen)
 		case a.cfg.TLS == nil:
-			return fmt.Errorf("%s on %s would be unencrypted: beyond loopback --tls-cert and --tls-key are required", door, listen)
+			return fmt.Errorf("%s on %s would be unencrypted: beyond loopback --tls-cert and --tls-key are required", port, listen)
 		}
 	}
 	return nil
 }
 
 func (a *App) connect(ctx context.Context) (err error) {
-	if a.cfg.NATS == "" || a.has(ledger.Name) { // otherwise nothing is stored in the folder
+	if a.cfg.NATS == "" || a.runs(ledger.Name) { // otherwise nothing is stored in the folder
 		if a.lock, err = lockFolder(a.cfg.Data); err != nil {
 			return err
 		}
@@ -278,14 +278,14 @@ func (a *App) connect(ctx context.Context) (err error) {
 	if a.cfg.NATS == "" {
 		server := natsd.Config{Dir: filepath.Join(a.cfg.Data, "nats"), Listen: a.cfg.NATSListen, Log: a.cfg.Log, Key: a.cfg.StoreKey,
 			Reserve: a.cfg.DiskReserve, Room: a.cfg.Room, Bounds: a.bounds}
-		if a.who != nil {
-			if server.Accounts, err = a.who.Accounts(); err != nil {
+		if a.identities != nil {
+			if server.Accounts, err = a.identities.Accounts(); err != nil {
 				return err
 			}
-			server.Refused = a.who.Refused
+			server.Refused = a.identities.Refused
 		}
 		if a.cfg.TLS != nil {
-			c, err := a.cfg.TLS.follow(false, a.cfg.Log)
+			c, err := a.cfg.TLS.load(false, a.cfg.Log)
 			if err != nil {
 				return err
 			}
@@ -298,7 +298,7 @@ func (a *App) connect(ctx context.Context) (err error) {
 		a.nc, err = a.dial()
 		return err
 	}
-	if a.who != nil {
+	if a.identities != nil {
 		// The file is read again at each attempt: it may have been rotated meanwhile.
 		options = append(options, nats.UserCredentials(credential.In(a.cfg.Data).Services()), nats.IgnoreAuthErrorAbort())
 		if BeyondLoopback(a.cfg.NATS) { // an attacker in between could claim that the server has no TLS
@@ -315,7 +315,7 @@ func (a *App) connect(ctx context.Context) (err error) {
 	if a.nc, err = a.dial(); err != nil {
 		return fmt.Errorf("nats at %s: %w", a.cfg.NATS, err)
 	}
-	if err := a.holdOutside(ctx); err != nil {
+	if err := a.checkAccounts(ctx); err != nil {
 		return fmt.Errorf("nats at %s: %w", a.cfg.NATS, err)
 	}
 	if a.cfg.Unverified {
@@ -328,16 +328,16 @@ func (a *App) connect(ctx context.Context) (err error) {
 	return nil
 }
 
-func (a *App) has(name string) bool {
+func (a *App) runs(name string) bool {
 	return len(a.cfg.Roles) == 0 || slices.Contains(a.cfg.Roles, name)
 }
 
 // run starts the services; the first that fails stops the others.
 func (a *App) run() {
 	ctx, stop := context.WithCancel(context.Background())
-	a.stop, a.ended = stop, make(chan struct{})
+	a.stop, a.servicesDone = stop, make(chan struct{})
 	g, ctx := errgroup.WithContext(ctx)
-	a.working = ctx
+	a.servicesCtx = ctx
 	start := func(name string, realm event.Realm, run func(context.Context) error) {
 		g.Go(func() error {
 			err := run(ctx)
@@ -358,11 +358,11 @@ func (a *App) run() {
 			start("the drill's clock", realm.name, func(ctx context.Context) error { return d.run(ctx) })
 		}
 		for _, r := range roles {
-			if a.has(r.name) {
+			if a.runs(r.name) {
 				name, run := realm.bus.Service(r.name), func(ctx context.Context) error { return r.run(realm, ctx) }
-				if r.fresh {
+				if r.restartable {
 					run = func(ctx context.Context) error {
-						return whileUnavailable(ctx, a.cfg.Log, name, func(ctx context.Context) error { return r.run(realm, ctx) })
+						return restartWhileUnavailable(ctx, a.cfg.Log, name, func(ctx context.Context) error { return r.run(realm, ctx) })
 					}
 				}
 				start(name, realm.name, run)
@@ -372,7 +372,7 @@ func (a *App) run() {
 	if a.listener != nil {
 		start("http", event.Real, a.serveHTTP)
 	}
-	if a.who != nil {
+	if a.identities != nil {
 		start("identities", event.Real, a.watchIdentities)
 	}
 	if a.server != nil {
@@ -382,18 +382,18 @@ func (a *App) run() {
 	start("the probe", event.Real, a.realms[0].bus.Probe)
 	start("the watchdog", event.Real, a.watchdog)
 	go func() {
-		defer close(a.ended)
+		defer close(a.servicesDone)
 		_ = g.Wait() // its error is the cause of working's end
 	}()
 }
 
-// againAfter is the pause before a service is run again after the engine did not answer.
-const againAfter = time.Second
+// restartPause is the pause before a service is run again after the engine did not answer.
+const restartPause = time.Second
 
-// whileUnavailable runs a service, and runs it again if it ended because the engine did
+// restartWhileUnavailable runs a service, and runs it again if it ended because the engine did
 // not answer in time: a very busy machine answers later, and an engine that never will
 // ends the process (package bus).
-func whileUnavailable(ctx context.Context, log *zap.Logger, name string, run func(context.Context) error) error {
+func restartWhileUnavailable(ctx context.Context, log *zap.Logger, name string, run func(context.Context) error) error {
 	for {
 		err := run(ctx)
 		if ctx.Err() != nil || !errors.Is(err, bus.ErrUnavailable) && !errors.Is(err, context.DeadlineExceeded) {
@@ -403,26 +403,26 @@ func whileUnavailable(ctx context.Context, log *zap.Logger, name string, run fun
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(againAfter):
+		case <-time.After(restartPause):
 		}
 	}
 }
 
-// readyWait is how long the endpoints may take to open.
-const readyWait = 30 * time.Second
+// readyTimeout is how long the endpoints may take to open.
+const readyTimeout = 30 * time.Second
 
 // ready returns when every service answers, in every realm, and the first write of the
 // probe has been read back, so that /readyz does not fail for a moment after the start.
 // If nothing can be stored, /readyz reports it; the start stops waiting for it.
 func (a *App) ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, readyWait)
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	for _, realm := range a.realms {
 		for _, r := range roles {
-			if !a.has(r.name) {
+			if !a.runs(r.name) {
 				continue
 			}
-			if err := a.answers(ctx, realm.bus.Service(r.name)); err != nil {
+			if err := a.waitForAnswer(ctx, realm.bus.Service(r.name)); err != nil {
 				return err
 			}
 		}
@@ -434,25 +434,25 @@ func (a *App) ready(ctx context.Context) error {
 		}
 		select {
 		case <-time.After(20 * time.Millisecond):
-		case <-a.working.Done():
-			return context.Cause(a.working)
+		case <-a.servicesCtx.Done():
+			return context.Cause(a.servicesCtx)
 		case <-ctx.Done():
 			return nil
 		}
 	}
 }
 
-func (a *App) answers(ctx context.Context, service string) error {
+func (a *App) waitForAnswer(ctx context.Context, service string) error {
 	for {
 		if _, err := a.nc.Request("$SRV.PING."+service, nil, time.Second); err == nil {
 			return nil
 		}
 		select {
 		case <-time.After(20 * time.Millisecond):
-		case <-a.working.Done():
-			return context.Cause(a.working)
+		case <-a.servicesCtx.Done():
+			return context.Cause(a.servicesCtx)
 		case <-ctx.Done():
-			return fmt.Errorf("%s did not answer within %v", service, readyWait)
+			return fmt.Errorf("%s did not answer within %v", service, readyTimeout)
 		}
 	}
 }
@@ -461,8 +461,8 @@ func (a *App) answers(ctx context.Context, service string) error {
 // wait for the other services: a failed engine answers none of them.
 func (a *App) Wait(ctx context.Context) error {
 	select {
-	case <-a.working.Done():
-		if err := context.Cause(a.working); !errors.Is(err, context.Canceled) {
+	case <-a.servicesCtx.Done():
+		if err := context.Cause(a.servicesCtx); !errors.Is(err, context.Canceled) {
 			return err
 		}
 		return nil // stopped by Stop

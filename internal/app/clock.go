@@ -18,9 +18,9 @@ import (
 // How often the machine's clock is checked, and compared with the engine's; and the
 // difference from which on that is logged.
 const (
-	clockEvery    = time.Second
-	engineEvery   = 10 * time.Second
-	maxEngineSkew = time.Second
+	clockInterval  = time.Second
+	engineInterval = 10 * time.Second
+	maxEngineSkew  = time.Second
 )
 
 // compareClock passes the storage time of a realm's last record to the clock's watch. It
@@ -44,23 +44,23 @@ func (a *App) compareClock(ctx context.Context, r *realm) error {
 // watchClock logs when the machine's clock was stepped, or differs from the clock of
 // NATS, until ctx ends.
 func (a *App) watchClock(ctx context.Context) error {
-	tick := time.NewTicker(clockEvery)
+	tick := time.NewTicker(clockInterval)
 	defer tick.Stop()
-	var told uint64
-	doubted := ""
-	asked := time.Time{}
+	var steps uint64
+	doubt := ""
+	lastCompared := time.Time{}
 	for {
 		s := a.cfg.Watch.Check()
-		if s.Steps != told || s.Doubt != "" && doubted == "" {
+		if s.Steps != steps || s.Doubt != "" && doubt == "" {
 			a.cfg.Log.Error("the machine's clock is not to be relied on; receipts say so",
 				zap.String("why", s.Doubt), zap.Uint64("steps", s.Steps), zap.Duration("offset", s.Offset))
 		}
-		if s.Doubt == "" && doubted != "" {
+		if s.Doubt == "" && doubt != "" {
 			a.cfg.Log.Info("the machine's clock is relied on again")
 		}
-		told, doubted = s.Steps, s.Doubt
-		if now := clock.Steady(); now.Sub(asked) >= engineEvery {
-			asked = now
+		steps, doubt = s.Steps, s.Doubt
+		if now := clock.Steady(); now.Sub(lastCompared) >= engineInterval {
+			lastCompared = now
 			a.compareEngine(ctx)
 		}
 		select {

@@ -23,19 +23,19 @@ const (
 
 // connectionBounds returns the bounds of each port: the configured ones, or as many
 // connections as leave descriptors for the stores, half of them for one address.
-func connectionBounds(asked listener.Bounds, descriptors int) (listener.Bounds, error) {
-	most := (descriptors - storeDescriptors) / ports
-	if most < minConnections {
-		return asked, fmt.Errorf("the process may have %d files open, too few for its stores and connections: allow %d at least (ulimit -n, LimitNOFILE=)",
+func connectionBounds(configured listener.Bounds, descriptors int) (listener.Bounds, error) {
+	limit := (descriptors - storeDescriptors) / ports
+	if limit < minConnections {
+		return configured, fmt.Errorf("the process may have %d files open, too few for its stores and connections: allow %d at least (ulimit -n, LimitNOFILE=)",
 			descriptors, storeDescriptors+ports*minConnections)
 	}
-	if asked.Total > most {
-		return asked, fmt.Errorf("--max-connections %d for each port needs %d open files, and the process may have %d: allow more (ulimit -n, LimitNOFILE=)",
-			asked.Total, storeDescriptors+ports*asked.Total, descriptors)
+	if configured.Total > limit {
+		return configured, fmt.Errorf("--max-connections %d for each port needs %d open files, and the process may have %d: allow more (ulimit -n, LimitNOFILE=)",
+			configured.Total, storeDescriptors+ports*configured.Total, descriptors)
 	}
-	b := asked
+	b := configured
 	if b.Total == 0 {
-		b.Total = min(most, maxConnections)
+		b.Total = min(limit, maxConnections)
 	}
 	if b.PerAddress == 0 {
 		b.PerAddress = max(1, b.Total/2)
@@ -43,8 +43,8 @@ func connectionBounds(asked listener.Bounds, descriptors int) (listener.Bounds, 
 	return b, nil
 }
 
-// bound sets how many connections the ports accept.
-func (a *App) bound() (err error) {
+// setConnectionBounds sets how many connections the ports accept.
+func (a *App) setConnectionBounds() (err error) {
 	a.bounds, err = connectionBounds(a.cfg.Connections, listener.Descriptors())
 	if err == nil {
 		a.cfg.Log.Debug("connections are bounded", zap.Int("for_each_port", a.bounds.Total), zap.Int("for_each_address", a.bounds.PerAddress))

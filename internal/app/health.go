@@ -20,12 +20,12 @@ import (
 	"github.com/tocsin-project/tocsin/services/deadline"
 )
 
-// pulseAge is how old the last sign of life of a service may be: it gives one every
+// maxPulseAge is how old the last sign of life of a service may be: it gives one every
 // second.
-const pulseAge = 5 * time.Second
+const maxPulseAge = 5 * time.Second
 
-// askWait is how long the services may take to answer a health check.
-const askWait = 400 * time.Millisecond
+// checkTimeout is how long the services may take to answer a health check.
+const checkTimeout = 400 * time.Millisecond
 
 // healthy is the Status when everything works.
 const healthy = "ok"
@@ -55,10 +55,10 @@ type ScreenHealth struct {
 	Exercise bool `json:"exercise"`
 }
 
-// health serves whether this process works (/healthz), whether it can take work (/readyz:
+// serveHealth serves whether this process works (/healthz), whether it can take work (/readyz:
 // it works, is connected, its writes are read back from the disk, and the ledger answers
 // and is not damaged), and the metrics (/metrics).
-func (a *App) health(mux *http.ServeMux) {
+func (a *App) serveHealth(mux *http.ServeMux) {
 	answer := func(w http.ResponseWriter, r *http.Request, h Health) {
 		status := http.StatusOK
 		if h.Status != healthy {
@@ -73,11 +73,11 @@ func (a *App) health(mux *http.ServeMux) {
 		}
 		httpedge.JSON(w, status, h)
 	}
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { answer(w, r, a.look(r.Context(), a.realms)) })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { answer(w, r, a.checkHealth(r.Context(), a.realms)) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		real := a.realms[:1]
-		h := a.look(r.Context(), real)
-		for _, err := range inEach(r.Context(), real, func(ctx context.Context, r *realm) error {
+		h := a.checkHealth(r.Context(), real)
+		for _, err := range forEachRealm(r.Context(), real, func(ctx context.Context, r *realm) error {
 			_, err := r.bus.Head(ctx)
 			return err
 		}) {
@@ -115,29 +115,29 @@ func (a *App) health(mux *http.ServeMux) {
 	})
 }
 
-// look checks every service of this process in the given realms, and the desks' screens.
+// checkHealth checks every service of this process in the given realms, and the desks' screens.
 // It answers within a second, even if a service hangs.
-func (a *App) look(ctx context.Context, realms []*realm) Health {
+func (a *App) checkHealth(ctx context.Context, realms []*realm) Health {
 	h := Health{Status: healthy}
 	now := clock.Steady()
 	for _, realm := range realms {
 		pulse := realm.bus.Pulse()
 		for _, r := range roles {
-			if _, beats := pulse[r.name]; a.has(r.name) && !beats {
+			if _, beats := pulse[r.name]; a.runs(r.name) && !beats {
 				pulse[r.name] = time.Time{}
 			}
 		}
 		for _, name := range slices.Sorted(maps.Keys(pulse)) {
 			at := pulse[name]
-			s := ServiceHealth{Service: name, Exercise: realm.name == event.Drill, LastAlive: at, Alive: now.Sub(at) <= pulseAge}
+			s := ServiceHealth{Service: name, Exercise: realm.name == event.Drill, LastAlive: at, Alive: now.Sub(at) <= maxPulseAge}
 			if !s.Alive && h.Status == healthy {
 				h.Status = realm.bus.Service(name) + " gives no sign of life"
 			}
 			h.Services = append(h.Services, s)
 		}
 	}
-	if a.has(deadline.Name) {
-		for i, screens := range inEach(ctx, realms, func(ctx context.Context, r *realm) []api.Screen { return r.screens(ctx) }) {
+	if a.runs(deadline.Name) {
+		for i, screens := range forEachRealm(ctx, realms, func(ctx context.Context, r *realm) []api.Screen { return r.screens(ctx) }) {
 			for _, s := range screens {
 				h.Screens = append(h.Screens, ScreenHealth{Screen: s, Exercise: realms[i].name == event.Drill})
 			}
@@ -153,14 +153,14 @@ func (a *App) look(ctx context.Context, realms []*realm) Health {
 	return h
 }
 
-// inEach asks all realms concurrently and gives each askWait.
-func inEach[T any](ctx context.Context, realms []*realm, ask func(context.Context, *realm) T) []T {
-	ctx, cancel := context.WithTimeout(ctx, askWait)
+// forEachRealm asks all realms concurrently and gives each checkTimeout.
+func forEachRealm[T any](ctx context.Context, realms []*realm, query func(context.Context, *realm) T) []T {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	out := make([]T, len(realms))
 	var wg sync.WaitGroup
 	for i, r := range realms {
-		wg.Go(func() { out[i] = ask(ctx, r) })
+		wg.Go(func() { out[i] = query(ctx, r) })
 	}
 	wg.Wait()
 	return out
@@ -213,7 +213,7 @@ func (g gauges) Collect(to chan<- prometheus.Metric) {
 		records, clocks uint64
 		err             error
 	}
-	for i, c := range inEach(context.Background(), g.app.realms, func(ctx context.Context, r *realm) (c count) {
+	for i, c := range forEachRealm(context.Background(), g.app.realms, func(ctx context.Context, r *realm) (c count) {
 		c.records, c.err = r.bus.Head(ctx)
 		if c.err == nil {
 			c.clocks, c.err = r.bus.Clocks(ctx)
@@ -241,7 +241,7 @@ func (g gauges) Collect(to chan<- prometheus.Metric) {
 			to <- prometheus.MustNewConstMetric(checkedGauge, prometheus.GaugeValue, seconds(checked), drill)
 		}
 	}
-	if who := g.app.who; who != nil {
+	if who := g.app.identities; who != nil {
 		alarm := 0.0
 		if who.Alarm() {
 			alarm = 1
@@ -249,7 +249,7 @@ func (g gauges) Collect(to chan<- prometheus.Metric) {
 		to <- prometheus.MustNewConstMetric(refusedCounter, prometheus.CounterValue, float64(who.Refusals()))
 		to <- prometheus.MustNewConstMetric(refusalsGauge, prometheus.GaugeValue, alarm)
 	}
-	h := g.app.look(context.Background(), g.app.realms)
+	h := g.app.checkHealth(context.Background(), g.app.realms)
 	for _, s := range h.Services {
 		if !s.LastAlive.IsZero() {
 			to <- prometheus.MustNewConstMetric(aliveGauge, prometheus.GaugeValue, seconds(s.LastAlive), s.Service, label[s.Exercise])

@@ -23,25 +23,25 @@ import (
 
 // serveHTTP serves all HTTP endpoints: reports, the log, and the health of this process.
 func (a *App) serveHTTP(ctx context.Context) error {
-	by := a.authority(ctx)
-	handler := httpedge.Identify(a.routes(), by)
-	var clients *mutual
-	if a.httpTLS != nil && by != nil {
-		clients = newMutual(a.certificates[len(a.certificates)-1], by)
-		handler = clients.guard(handler)
+	authority := a.authority(ctx)
+	handler := httpedge.Identify(a.routes(), authority)
+	var clients *clientCerts
+	if a.httpTLS != nil && authority != nil {
+		clients = newClientCerts(a.certificates[len(a.certificates)-1], authority)
+		handler = clients.requireValid(handler)
 		go clients.run(ctx)
 	}
 	srv := httpedge.Server(handler)
 	if clients != nil {
-		srv.ConnState = clients.state
+		srv.ConnState = clients.connState
 	}
 	srv.ErrorLog = connectionErrors(a.cfg.Log.Named("http"))
-	var door net.Listener = a.listener
+	var port net.Listener = a.listener
 	if a.httpTLS != nil {
-		door = tls.NewListener(door, a.httpTLS)
+		port = tls.NewListener(port, a.httpTLS)
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- srv.Serve(door) }()
+	go func() { ended <- srv.Serve(port) }()
 	select {
 	case err := <-ended:
 		return fmt.Errorf("http: %w", err)
@@ -71,27 +71,27 @@ func (w lineWriter) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// doors maps the operations of the API to endpoints over NATS: a caller that may use the
+// endpointOf maps the operations of the API to endpoints over NATS: a caller that may use the
 // one may use the other.
-var doors = map[string]string{
+var endpointOf = map[string]string{
 	"escalations": api.EndpointQuery, "incidents": api.EndpointIncidents, "stats": api.EndpointStats, "story": api.EndpointShow,
 	"log": api.EndpointLog, "checkpoint": api.EndpointLog, "key": api.EndpointLog, "tile": api.EndpointTiles,
 	"record": api.EndpointRecords, "proof": api.EndpointProve,
 }
 
-// drillOperation is the prefix of the names of drill operations.
-const drillOperation = "exercise-"
+// drillPrefix is the prefix of the names of drill operations.
+const drillPrefix = "exercise-"
 
 // authority returns what identifies HTTP callers, until ctx ends; nil: every caller is
 // accepted.
 func (a *App) authority(ctx context.Context) httpedge.Authority {
 	switch {
-	case a.who == nil:
+	case a.identities == nil:
 		return nil
 	case a.cfg.OIDC == nil:
-		return a.who
+		return a.identities
 	}
-	return newLogins(ctx, *a.cfg.OIDC, a.who, a.cfg.Log)
+	return newLogins(ctx, *a.cfg.OIDC, a.identities, a.cfg.Log)
 }
 
 // routes serves the endpoints of the roles that run here, in each realm.
@@ -100,7 +100,7 @@ func (a *App) routes() http.Handler {
 	api := httpedge.NewAPI(mux, "Tocsin", `Reports of cybersecurity incidents at critical information infrastructure, who
 was told of them when and under which article, and the proof of it. What is under
 /v1/exercise is the same for drills, which reach no real desk.`)
-	httpedge.Require(api, func(operation string) string { return doors[strings.TrimPrefix(operation, drillOperation)] })
+	httpedge.Require(api, func(operation string) string { return endpointOf[strings.TrimPrefix(operation, drillPrefix)] })
 	for _, r := range a.realms {
 		prefix := "/v1"
 		if r.name == event.Drill {
@@ -109,7 +109,7 @@ was told of them when and under which article, and the proof of it. What is unde
 		group := huma.NewGroup(api, prefix)
 		if r.name == event.Drill {
 			group.UseSimpleModifier(func(op *huma.Operation) {
-				op.OperationID, op.Tags = drillOperation+op.OperationID, []string{"exercise"}
+				op.OperationID, op.Tags = drillPrefix+op.OperationID, []string{"exercise"}
 			})
 		}
 		if r.intake != nil {
@@ -120,11 +120,11 @@ was told of them when and under which article, and the proof of it. What is unde
 			r.ledger.Register(group)
 		}
 	}
-	a.health(mux)
+	a.serveHealth(mux)
 	mux.Handle("/", httpedge.Fallback(mux))
-	return httpedge.LimitConcurrency(mux, share.NewPool(questionsInHand))
+	return httpedge.LimitConcurrency(mux, share.NewPool(maxQueries))
 }
 
-// questionsInHand bounds the concurrent queries over HTTP, of which each party has its
+// maxQueries bounds the concurrent queries over HTTP, of which each party has its
 // share.
-const questionsInHand = 256
+const maxQueries = 256

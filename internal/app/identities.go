@@ -11,26 +11,26 @@ import (
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
-// identify reads the identities of the data folder, if there are any.
-func (a *App) identify() error {
+// openIdentities reads the identities of the data folder, if there are any.
+func (a *App) openIdentities() error {
 	folder := credential.In(a.cfg.Data)
-	there, err := folder.Exists()
+	exists, err := folder.Exists()
 	if err != nil {
 		return fmt.Errorf("the identities in %s cannot be read, and without them the server would let in anybody: %w", folder, err)
 	}
-	if !there {
+	if !exists {
 		a.cfg.Log.Warn("no identities: every caller is accepted, so the server listens on loopback only; run tocsin init for other use")
 		return nil
 	}
-	if a.who, err = credential.Open(folder, a.cfg.Log); err != nil {
+	if a.identities, err = credential.Open(folder, a.cfg.Log); err != nil {
 		return err
 	}
-	for _, name := range a.who.Names(identity.Operator) {
+	for _, name := range a.identities.Names(identity.Operator) {
 		if _, ok := a.cfg.Rulebook.Register.Operator(name); !ok {
 			a.cfg.Log.Warn("a credential is of an operator that is not in the register", zap.String("operator", name))
 		}
 	}
-	for _, name := range a.who.Names(identity.Desk) {
+	for _, name := range a.identities.Names(identity.Desk) {
 		if _, ok := a.cfg.Rulebook.Register.Desk(name); !ok {
 			a.cfg.Log.Warn("a credential is of a desk that is not in the register", zap.String("desk", name))
 		}
@@ -42,15 +42,15 @@ func (a *App) identify() error {
 func (a *App) watchIdentities(ctx context.Context) error {
 	if a.server == nil { // its administrator tells an outside NATS
 		nothing := func(string) error { return nil }
-		return a.who.Watch(ctx, nothing, nothing)
+		return a.identities.Watch(ctx, nothing, nothing)
 	}
-	return a.who.Watch(ctx, a.server.Admit, a.server.Expel)
+	return a.identities.Watch(ctx, a.server.Admit, a.server.Expel)
 }
 
-// holdOutside refuses an outside NATS that does not enforce our credentials: there
+// checkAccounts refuses an outside NATS that does not enforce our credentials: there
 // anybody could write the subjects by which the services identify callers.
-func (a *App) holdOutside(ctx context.Context) error {
-	if a.who == nil {
+func (a *App) checkAccounts(ctx context.Context) error {
+	if a.identities == nil {
 		return nil
 	}
 	account, err := credential.In(a.cfg.Data).ServicesAccount()

@@ -25,7 +25,7 @@ func (g identityGauges) Describe(to chan<- *prometheus.Desc) {
 
 // Collect reads the gauges; there are none without identities.
 func (g identityGauges) Collect(to chan<- prometheus.Metric) {
-	who := g.app.who
+	who := g.app.identities
 	if who == nil {
 		return
 	}

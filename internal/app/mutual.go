@@ -14,13 +14,13 @@ import (
 	"github.com/tocsin-project/tocsin/internal/httpedge"
 )
 
-// mutualCheck is how often the certificates of connected clients are checked.
-const mutualCheck = time.Second
+// clientCertInterval is how often the certificates of connected clients are checked.
+const clientCertInterval = time.Second
 
-// mutual closes the connections of clients whose certificate has expired, whose authority
+// clientCerts closes the connections of clients whose certificate has expired, whose authority
 // is no longer trusted, or whose identity has lost the certificate. TLS checks only at
 // the handshake, and a connection may last for days.
-type mutual struct {
+type clientCerts struct {
 	certificates *certificates
 	identities   httpedge.Authority
 
@@ -28,25 +28,25 @@ type mutual struct {
 	conns map[net.Conn]bool // that have sent a request; true if an identity has the certificate
 }
 
-func newMutual(c *certificates, identities httpedge.Authority) *mutual {
-	return &mutual{certificates: c, identities: identities, conns: map[net.Conn]bool{}}
+func newClientCerts(c *certificates, identities httpedge.Authority) *clientCerts {
+	return &clientCerts{certificates: c, identities: identities, conns: map[net.Conn]bool{}}
 }
 
-// state tracks the connections, for http.Server.
-func (m *mutual) state(conn net.Conn, s http.ConnState) {
+// connState tracks the connections, for http.Server.
+func (m *clientCerts) connState(conn net.Conn, s http.ConnState) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch s {
 	case http.StateActive:
-		m.conns[conn] = m.conns[conn] || m.known(conn)
+		m.conns[conn] = m.conns[conn] || m.hasIdentity(conn)
 	case http.StateClosed, http.StateHijacked:
 		delete(m.conns, conn)
 	}
 }
 
 // run checks the connections until ctx ends.
-func (m *mutual) run(ctx context.Context) {
-	tick := time.NewTicker(mutualCheck)
+func (m *clientCerts) run(ctx context.Context) {
+	tick := time.NewTicker(clientCertInterval)
 	defer tick.Stop()
 	for {
 		select {
@@ -58,7 +58,7 @@ func (m *mutual) run(ctx context.Context) {
 	}
 }
 
-func (m *mutual) check() {
+func (m *clientCerts) check() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for conn, had := range m.conns {
@@ -70,8 +70,8 @@ func (m *mutual) check() {
 		if len(state.VerifiedChains) == 0 {
 			continue
 		}
-		has := m.known(conn)
-		if m.holds(&state) != nil || had && !has {
+		has := m.hasIdentity(conn)
+		if m.verify(&state) != nil || had && !has {
 			_ = conn.Close()
 			delete(m.conns, conn)
 			continue
@@ -80,8 +80,8 @@ func (m *mutual) check() {
 	}
 }
 
-// known reports whether an identity has the certificate of a connection.
-func (m *mutual) known(conn net.Conn) bool {
+// hasIdentity reports whether an identity has the certificate of a connection.
+func (m *clientCerts) hasIdentity(conn net.Conn) bool {
 	secured, ok := conn.(*tls.Conn)
 	if !ok {
 		return false
@@ -97,8 +97,8 @@ func (m *mutual) known(conn net.Conn) bool {
 // errNotVerified is of a client's certificate that would no longer be accepted.
 var errNotVerified = errors.New("the client certificate has expired, or its authority is no longer trusted")
 
-// holds verifies the certificate of a client against the current authority.
-func (m *mutual) holds(state *tls.ConnectionState) error {
+// verify verifies the certificate of a client against the current authority.
+func (m *clientCerts) verify(state *tls.ConnectionState) error {
 	if len(state.VerifiedChains) == 0 {
 		return nil
 	}
@@ -106,12 +106,12 @@ func (m *mutual) holds(state *tls.ConnectionState) error {
 	if authority == nil {
 		return errNotVerified
 	}
-	between := x509.NewCertPool()
+	intermediates := x509.NewCertPool()
 	for _, c := range state.PeerCertificates[1:] {
-		between.AddCert(c)
+		intermediates.AddCert(c)
 	}
 	_, err := state.PeerCertificates[0].Verify(x509.VerifyOptions{
-		Roots: authority, Intermediates: between, CurrentTime: clock.System{}.Now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		Roots: authority, Intermediates: intermediates, CurrentTime: clock.System{}.Now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	})
 	if err != nil {
 		return errNotVerified
@@ -119,12 +119,12 @@ func (m *mutual) holds(state *tls.ConnectionState) error {
 	return nil
 }
 
-// guard refuses requests with a certificate that is no longer valid, and closes their
+// requireValid refuses requests with a certificate that is no longer valid, and closes their
 // connection.
-func (m *mutual) guard(h http.Handler) http.Handler {
+func (m *clientCerts) requireValid(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.TLS != nil {
-			if err := m.holds(r.TLS); err != nil {
+			if err := m.verify(r.TLS); err != nil {
 				w.Header().Set("Connection", "close")
 				httpedge.Write(w, httpedge.Problem{Status: http.StatusUnauthorized, Detail: err.Error()})
 				return

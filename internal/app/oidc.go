@@ -39,12 +39,12 @@ func CheckIssuer(issuer string) error {
 	if err != nil || u.Hostname() == "" || u.User != nil || strings.ContainsAny(issuer, "?#") {
 		return fmt.Errorf("%q is no issuer: want a URL such as https://login.example.org", issuer)
 	}
-	return checkPrivate(u)
+	return requireHTTPS(u)
 }
 
-// checkPrivate refuses a URL whose answer can be changed in transit: an attacker who can
+// requireHTTPS refuses a URL whose answer can be changed in transit: an attacker who can
 // give us keys can impersonate anybody.
-func checkPrivate(u *url.URL) error {
+func requireHTTPS(u *url.URL) error {
 	if u.Scheme == "https" || u.Scheme == "http" && Loopback(u.Hostname()) {
 		return nil
 	}
@@ -55,7 +55,7 @@ func (a *App) checkOIDC() error {
 	switch {
 	case a.cfg.OIDC == nil:
 		return nil
-	case a.who == nil:
+	case a.identities == nil:
 		return errors.New("OpenID Connect proves who of the identities asks, and there are none: tocsin init makes them")
 	}
 	if err := a.cfg.OIDC.Check(); err != nil {
@@ -67,12 +67,12 @@ func (a *App) checkOIDC() error {
 // Bounds of requests to the provider. Anybody who reaches the HTTP port can send tokens
 // that name unknown keys, and each would cause a request.
 const (
-	providerWait  = 5 * time.Second  // for an answer
-	providerRetry = 10 * time.Second // between two attempts to discover it
-	providerEvery = time.Second      // between two requests, …
-	providerBurst = 5                // … after these
-	providerSays  = 1 << 20          // bytes of an answer
-	keysAge       = time.Hour        // for how long a withdrawn key is still accepted
+	providerTimeout   = 5 * time.Second  // for an answer
+	discoveryInterval = 10 * time.Second // between two attempts to discover it
+	providerInterval  = time.Second      // between two requests, …
+	providerBurst     = 5                // … after these
+	maxProviderAnswer = 1 << 20          // bytes of an answer
+	maxKeySetAge      = time.Hour        // for how long a withdrawn key is still accepted
 )
 
 // algorithms are the accepted signature algorithms of a token, whatever the provider
@@ -93,10 +93,10 @@ type logins struct {
 
 // newLogins does not contact the provider: it may be down.
 func newLogins(ctx context.Context, o OIDC, who *credential.Directory, log *zap.Logger) *logins {
-	ask := &http.Client{Timeout: providerWait, Transport: &provider{rate.NewLimiter(rate.Every(providerEvery), providerBurst)}}
+	client := &http.Client{Timeout: providerTimeout, Transport: &providerTransport{rate.NewLimiter(rate.Every(providerInterval), providerBurst)}}
 	return &logins{
-		Directory: who, oidc: o, log: log.Named("oidc"), ctx: oidc.ClientContext(ctx, ask),
-		attempts: rate.NewLimiter(rate.Every(providerRetry), 1),
+		Directory: who, oidc: o, log: log.Named("oidc"), ctx: oidc.ClientContext(ctx, client),
+		attempts: rate.NewLimiter(rate.Every(discoveryInterval), 1),
 	}
 }
 
@@ -106,9 +106,9 @@ func (l *logins) Bearer(ctx context.Context, token string) (identity.Identity, e
 	if strings.Count(token, ".") != 2 {
 		return l.Directory.Bearer(ctx, token)
 	}
-	who, err := l.person(ctx, token)
+	who, err := l.verifyIDToken(ctx, token)
 	if err != nil {
-		l.log.Debug("a token proves nobody", zap.String("why", brief(err)))
+		l.log.Debug("a token proves nobody", zap.String("why", truncateError(err)))
 		return who, reasonOf(err)
 	}
 	return who, nil
@@ -134,29 +134,29 @@ func reasonOf(err error) error {
 	return errors.New("the ID token does not hold")
 }
 
-// person returns the identity that an ID token proves.
-func (l *logins) person(ctx context.Context, token string) (identity.Identity, error) {
-	verifier, err := l.discovered()
+// verifyIDToken returns the identity that an ID token proves.
+func (l *logins) verifyIDToken(ctx context.Context, token string) (identity.Identity, error) {
+	verifier, err := l.tokenVerifier()
 	if err != nil {
 		return identity.Identity{}, err
 	}
-	proven, err := verifier.Verify(ctx, token)
+	idToken, err := verifier.Verify(ctx, token)
 	if err != nil {
 		return identity.Identity{}, err
 	}
-	if err := l.holdIDToken(token, proven); err != nil {
+	if err := l.checkIDToken(token, idToken); err != nil {
 		return identity.Identity{}, err
 	}
-	who, ok := l.Person(credential.Login{Issuer: l.oidc.Issuer, Subject: proven.Subject})
+	who, ok := l.Person(credential.Login{Issuer: l.oidc.Issuer, Subject: idToken.Subject})
 	if !ok {
-		return identity.Identity{}, fmt.Errorf("no identity has the login of the subject %q", proven.Subject)
+		return identity.Identity{}, fmt.Errorf("no identity has the login of the subject %q", idToken.Subject)
 	}
 	return who, nil
 }
 
-// discovered returns the verifier of the provider's tokens, once the provider has said
+// tokenVerifier returns the verifier of the provider's tokens, once the provider has said
 // where its keys are.
-func (l *logins) discovered() (*oidc.IDTokenVerifier, error) {
+func (l *logins) tokenVerifier() (*oidc.IDTokenVerifier, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.verifier != nil {
@@ -167,7 +167,7 @@ func (l *logins) discovered() (*oidc.IDTokenVerifier, error) {
 	}
 	keys, err := l.discover()
 	if err != nil {
-		l.log.Warn("nobody can log in: the provider of OpenID Connect could not be discovered", zap.String("issuer", l.oidc.Issuer), zap.String("why", brief(err)))
+		l.log.Warn("nobody can log in: the provider of OpenID Connect could not be discovered", zap.String("issuer", l.oidc.Issuer), zap.String("why", truncateError(err)))
 		return nil, err
 	}
 	l.verifier = oidc.NewVerifier(l.oidc.Issuer, keys, &oidc.Config{
@@ -177,26 +177,26 @@ func (l *logins) discovered() (*oidc.IDTokenVerifier, error) {
 }
 
 func (l *logins) discover() (*keys, error) {
-	ctx, cancel := context.WithTimeout(l.ctx, providerWait)
+	ctx, cancel := context.WithTimeout(l.ctx, providerTimeout)
 	defer cancel()
 	p, err := oidc.NewProvider(ctx, l.oidc.Issuer)
 	if err != nil {
 		return nil, err
 	}
-	var says struct {
+	var metadata struct {
 		Keys string `json:"jwks_uri"`
 	}
-	if err := p.Claims(&says); err != nil {
+	if err := p.Claims(&metadata); err != nil {
 		return nil, err
 	}
-	u, err := url.Parse(says.Keys)
+	u, err := url.Parse(metadata.Keys)
 	if err == nil {
-		err = checkPrivate(u)
+		err = requireHTTPS(u)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("jwks_uri: %w", err)
 	}
-	return &keys{ctx: l.ctx, url: says.Keys, renew: rate.Sometimes{Interval: keysAge}}, nil
+	return &keys{ctx: l.ctx, url: metadata.Keys, renew: rate.Sometimes{Interval: maxKeySetAge}}, nil
 }
 
 // keys are the provider's keys. The set asks for a key that it does not know, but never
@@ -219,30 +219,30 @@ func (k *keys) VerifySignature(ctx context.Context, token string) ([]byte, error
 	return set.VerifySignature(ctx, token)
 }
 
-// provider is the transport to it: private, also when redirected, and rate-limited.
-type provider struct{ questions *rate.Limiter }
+// providerTransport is the transport to it: private, also when redirected, and rate-limited.
+type providerTransport struct{ limiter *rate.Limiter }
 
 // RoundTrip implements http.RoundTripper.
-func (p *provider) RoundTrip(r *http.Request) (*http.Response, error) {
-	if err := checkPrivate(r.URL); err != nil {
+func (p *providerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if err := requireHTTPS(r.URL); err != nil {
 		return nil, err
 	}
-	if !p.questions.Allow() {
+	if !p.limiter.Allow() {
 		return nil, errors.New("the provider is asked too often")
 	}
 	resp, err := http.DefaultTransport.RoundTrip(r)
 	if err == nil {
-		resp.Body = http.MaxBytesReader(nil, resp.Body, providerSays)
+		resp.Body = http.MaxBytesReader(nil, resp.Body, maxProviderAnswer)
 	}
 	return resp, err
 }
 
-// brief shortens an error, which may contain a whole answer of the provider, for the log.
-func brief(err error) string {
-	const most = 300
+// truncateError shortens an error, which may contain a whole answer of the provider, for the log.
+func truncateError(err error) string {
+	const limit = 300
 	text := err.Error()
-	if len(text) > most {
-		text = strings.ToValidUTF8(text[:most], "") + "…"
+	if len(text) > limit {
+		text = strings.ToValidUTF8(text[:limit], "") + "…"
 	}
 	return text
 }

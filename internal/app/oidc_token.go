@@ -19,9 +19,9 @@ const (
 	maxTokenSkew = time.Minute
 )
 
-// holdIDToken refuses a token of the provider that is not a fresh ID token for this
+// checkIDToken refuses a token of the provider that is not a fresh ID token for this
 // client: an access token states what its bearer may do, not who has just logged in.
-func (l *logins) holdIDToken(raw string, token *oidc.IDToken) error {
+func (l *logins) checkIDToken(raw string, token *oidc.IDToken) error {
 	var header struct {
 		Type string `json:"typ"`
 	}

@@ -43,13 +43,13 @@ type realm struct {
 	skew      atomic.Int64   // by how much the engine's clock is ahead of ours, in nanoseconds
 }
 
-// open adds a realm, with its streams and the rules in force.
-func (a *App) open(ctx context.Context, name event.Realm) error {
+// openRealm adds a realm, with its streams and the rules in force.
+func (a *App) openRealm(ctx context.Context, name event.Realm) error {
 	r := &realm{name: name, routes: a.has(router.Name), rulebook: a.cfg.Rulebook, data: a.cfg.Data, clock: a.cfg.Clock, log: a.cfg.Log}
 	if name == event.Drill {
 		r.log = r.log.Named(string(name))
 		if a.cfg.TimeScale > 0 {
-			r.drill = &drill{clock: clock.NewScaled(a.cfg.TimeScale), log: r.log, over: drillOver}
+			r.drill = &drill{clock: clock.NewScaled(a.cfg.TimeScale), log: r.log, idleLimit: drillIdleLimit}
 			r.clock = r.drill.clock
 		}
 	}
@@ -59,8 +59,8 @@ func (a *App) open(ctx context.Context, name event.Realm) error {
 	if a.server != nil {
 		cfg.Engine, answering.WatchUnsent = a.server, a.server.WatchUnsent
 	}
-	if a.who != nil {
-		answering.Identities = a.who
+	if a.identities != nil {
+		answering.Identities = a.identities
 	}
 	r.bus, err = bus.Open(ctx, a.nc, cfg)
 	if err != nil {
@@ -71,17 +71,17 @@ func (a *App) open(ctx context.Context, name event.Realm) error {
 	if err := a.compareClock(ctx, r); err != nil {
 		return err
 	}
-	if a.has(ledger.Name) {
+	if a.runs(ledger.Name) {
 		// Before anything is written: the record must be as it was left.
 		if r.ledger, err = ledger.Open(ctx, r.ledgerDeps(a)); err != nil {
 			return err
 		}
-	} else if err := r.holdIfCut(ctx); err != nil {
+	} else if err := r.freezeIfTruncated(ctx); err != nil {
 		return err
 	}
 	if r.drill != nil {
 		r.drill.bus = r.bus
-		if err := r.drill.goOn(ctx, a.cfg.NewDrill); err != nil {
+		if err := r.drill.resume(ctx, a.cfg.NewDrill); err != nil {
 			return err
 		}
 	}
@@ -90,7 +90,7 @@ func (a *App) open(ctx context.Context, name event.Realm) error {
 			return err
 		}
 	}
-	if a.has(intake.Name) {
+	if a.runs(intake.Name) {
 		r.intake = intake.New(intake.Deps{
 			Bus: r.bus, Endpoints: r.endpoints, Clock: r.clock, Log: r.log.Named(intake.Name),
 			Register: r.rulebook.Register, Late: r.rulebook.Late, InOtherRealm: a.inOtherRealm(name),
@@ -103,30 +103,30 @@ func (a *App) open(ctx context.Context, name event.Realm) error {
 // drill is the clock of drills. Its anchor is a record of the drill, with our stamp and
 // the engine's, so that every process computes the same time.
 type drill struct {
-	clock *clock.Scaled
-	bus   *bus.Bus
-	log   *zap.Logger
-	over  time.Duration // how long after its last record a drill is over
-	last  uint64        // the last record of an incident when this process started
+	clock     *clock.Scaled
+	bus       *bus.Bus
+	log       *zap.Logger
+	idleLimit time.Duration // how long after its last record a drill is over
+	last      uint64        // the last record of an incident when this process started
 }
 
-// drillOver is how long nothing may be recorded before a drill counts as over.
-const drillOver = time.Hour
+// drillIdleLimit is how long nothing may be recorded before a drill counts as over.
+const drillIdleLimit = time.Hour
 
-// goOn resumes the clock of a drill in progress, unless a new one is to begin. It must be
+// resume resumes the clock of a drill in progress, unless a new one is to begin. It must be
 // called before anything reads the clock.
-func (d *drill) goOn(ctx context.Context, anew bool) error {
+func (d *drill) resume(ctx context.Context, restart bool) error {
 	last, err := d.bus.Last(ctx, "incident.>")
 	if errors.Is(err, bus.ErrNotFound) {
 		return nil
 	}
 	d.last = last.Sequence
-	for seq := d.last; err == nil && !stamped(last) && seq > 1 && d.last-seq < unstamped; seq-- {
+	for seq := d.last; err == nil && !isStamped(last) && seq > 1 && d.last-seq < maxUnstamped; seq-- {
 		if last, err = d.bus.Get(ctx, seq-1); errors.Is(err, bus.ErrNotFound) {
 			err = nil
 		}
 	}
-	if err != nil || anew || !stamped(last) || (clock.System{}).Now().Sub(last.StoredAt) > d.over {
+	if err != nil || restart || !isStamped(last) || (clock.System{}).Now().Sub(last.StoredAt) > d.idleLimit {
 		return err
 	}
 	d.clock.Run(last.Time, last.StoredAt)
@@ -134,11 +134,11 @@ func (d *drill) goOn(ctx context.Context, anew bool) error {
 	return nil
 }
 
-// unstamped bounds how many records without a stamp are skipped: our services did not
+// maxUnstamped bounds how many records without a stamp are skipped: our services did not
 // write them.
-const unstamped = 100
+const maxUnstamped = 100
 
-func stamped(s event.Stored) bool {
+func isStamped(s event.Stored) bool {
 	return strings.HasPrefix(s.Subject, "incident.") && !s.Time.IsZero() && event.ParseSubject(s.Subject).Kind != event.KindRead
 }
 
@@ -146,7 +146,7 @@ func stamped(s event.Stored) bool {
 // report, its sender could not know what time to write into it.
 func (d *drill) run(ctx context.Context) error {
 	if !d.clock.Running() {
-		if err := d.begin(ctx); err != nil {
+		if err := d.waitForFirstReport(ctx); err != nil {
 			return err
 		}
 	}
@@ -154,12 +154,12 @@ func (d *drill) run(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// begin waits for the first report after this process started.
-func (d *drill) begin(ctx context.Context) error {
+// waitForFirstReport waits for the first report after this process started.
+func (d *drill) waitForFirstReport(ctx context.Context) error {
 	began := errors.New("a drill has begun")
 	err := d.bus.Tail(ctx, d.last+1, []string{event.AllAccepted}, func(_ context.Context, batch []event.Stored) error {
 		for _, first := range batch {
-			if stamped(first) {
+			if isStamped(first) {
 				d.clock.Run(first.Time, first.StoredAt)
 				d.log.Info("a drill has begun: its clock runs", zap.Time("from", first.Time))
 				return began
@@ -218,10 +218,10 @@ func (r *realm) ledgerDeps(a *App) ledger.Deps {
 	}
 }
 
-// holdIfCut freezes writing if the stream has fewer records than a checkpoint kept beside
+// freezeIfTruncated freezes writing if the stream has fewer records than a checkpoint kept beside
 // it covers, and no ledger runs here to detect that. Whether the checkpoint's signature
 // is valid is checked by its ledger, which lifts an unfounded freeze.
-func (r *realm) holdIfCut(ctx context.Context) error {
+func (r *realm) freezeIfTruncated(ctx context.Context) error {
 	kept, err := r.bus.Checkpoints(ctx)
 	if err != nil {
 		return err

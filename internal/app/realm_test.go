@@ -29,8 +29,8 @@ func TestADrillGoesOnFromItsLastRecord(t *testing.T) {
 		return ack.Sequence
 	}
 	goOn := func(what string, over time.Duration, anew bool) *drill {
-		d := &drill{clock: clock.NewScaled(60), bus: env.Bus, log: zap.NewNop(), over: over}
-		require.NoError(t, d.goOn(t.Context(), anew), what)
+		d := &drill{clock: clock.NewScaled(60), bus: env.Bus, log: zap.NewNop(), idleLimit: over}
+		require.NoError(t, d.resume(t.Context(), anew), what)
 		return d
 	}
 	runsFrom := func(c *clock.Scaled, at time.Time) {

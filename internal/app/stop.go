@@ -8,10 +8,10 @@ import (
 )
 
 const (
-	// finishWait is how long requests in flight may take to finish.
-	finishWait = 10 * time.Second
-	// stopWait bounds Stop as a whole: anything still running then ends with the process.
-	stopWait = 20 * time.Second
+	// drainTimeout is how long requests in flight may take to finish.
+	drainTimeout = 10 * time.Second
+	// stopTimeout bounds Stop as a whole: anything still running then ends with the process.
+	stopTimeout = 20 * time.Second
 )
 
 // Stop finishes requests in flight and stops everything, in reverse order. It may be
@@ -22,24 +22,24 @@ func (a *App) Stop() {
 		go func() { defer close(stopped); a.stopAll() }()
 		select {
 		case <-stopped:
-		case <-time.After(stopWait):
+		case <-time.After(stopTimeout):
 			a.cfg.Log.Error("stopping takes too long; what was answered is on disk, and the rest ends with the process")
 		}
 	})
 }
 
 func (a *App) stopAll() {
-	a.tellSupervisor(daemon.SdNotifyStopping)
+	a.notifySupervisor(daemon.SdNotifyStopping)
 	if a.stop != nil {
 		a.stop()
 	}
 	select {
-	case <-a.ended:
+	case <-a.servicesDone:
 	case <-a.engineFailed(): // requests that wait for the engine cannot finish
-	case <-time.After(finishWait):
+	case <-time.After(drainTimeout):
 	}
 	a.closeRealms() // requests still waiting for the stream get no answer; they are sent again
-	<-a.ended
+	<-a.servicesDone
 	if a.listener != nil {
 		_ = a.listener.Close()
 	}
@@ -81,9 +81,9 @@ func (a *App) watchEngine(ctx context.Context) error {
 	}
 }
 
-// whileEngineWorks returns a context that ends when the engine fails, with its error as
+// untilEngineFails returns a context that ends when the engine fails, with its error as
 // the cause.
-func (a *App) whileEngineWorks(ctx context.Context) (context.Context, context.CancelFunc) {
+func (a *App) untilEngineFails(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	if a.server != nil {
 		go func() {

@@ -11,8 +11,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// tellSupervisor reports the state of the process to systemd, if it runs under systemd.
-func (a *App) tellSupervisor(state string) {
+// notifySupervisor reports the state of the process to systemd, if it runs under systemd.
+func (a *App) notifySupervisor(state string) {
 	if _, err := daemon.SdNotify(false, state); err != nil {
 		a.cfg.Log.Warn("cannot notify the supervisor", zap.String("state", state), zap.Error(err))
 	}
@@ -33,8 +33,8 @@ func (a *App) watchdog(ctx context.Context) error {
 	tick := time.NewTicker(interval / 2)
 	defer tick.Stop()
 	for {
-		if a.works() {
-			a.tellSupervisor(daemon.SdNotifyWatchdog)
+		if a.isWorking() {
+			a.notifySupervisor(daemon.SdNotifyWatchdog)
 		}
 		select {
 		case <-tick.C:
@@ -44,8 +44,8 @@ func (a *App) watchdog(ctx context.Context) error {
 	}
 }
 
-// works reports whether writes are read back, or fail for a known, temporary reason.
-func (a *App) works() bool {
+// isWorking reports whether writes are read back, or fail for a known, temporary reason.
+func (a *App) isWorking() bool {
 	_, err := a.realms[0].bus.Stores()
 	full := fault.Full("")
 	return err == nil || errors.As(err, &full)

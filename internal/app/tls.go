@@ -28,16 +28,16 @@ type certificates struct {
 	clients bool // clients are asked for a certificate
 	log     *zap.Logger
 
-	mu      sync.Mutex
-	current *tls.Config
-	stamps  [3]time.Time // modification times of the files when they were read
-	looked  time.Time
-	failure string // the last one that was logged
+	mu          sync.Mutex
+	current     *tls.Config
+	stamps      [3]time.Time // modification times of the files when they were read
+	lastChecked time.Time
+	failure     string // the last one that was logged
 }
 
-// follow reads the files. With clients set, clients are asked for a certificate; one
+// load reads the files. With clients set, clients are asked for a certificate; one
 // without may authenticate in another way.
-func (t TLS) follow(clients bool, log *zap.Logger) (*certificates, error) {
+func (t TLS) load(clients bool, log *zap.Logger) (*certificates, error) {
 	if t.Cert == "" || t.Key == "" {
 		return nil, errors.New("tls: a certificate and its key are needed")
 	}
@@ -64,10 +64,10 @@ func (c *certificates) latest() *tls.Config {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := clock.Steady()
-	if now.Sub(c.looked) <= certificateCheck {
+	if now.Sub(c.lastChecked) <= certificateCheck {
 		return c.current
 	}
-	c.looked = now
+	c.lastChecked = now
 	stamps, err := c.files.stamps()
 	if err == nil && stamps != c.stamps {
 		err = c.read()
@@ -139,10 +139,10 @@ func (a *App) Reload() {
 			a.cfg.Log.Error("cannot reload the certificate; the one before stays in use", zap.Error(err))
 		}
 	}
-	if a.who != nil {
-		a.who.Reload()
+	if a.identities != nil {
+		a.identities.Reload()
 	}
 	if !failed {
-		a.cfg.Log.Info("reloaded certificates and accounts", zap.Int("certificates", len(a.certificates)), zap.Bool("accounts", a.who != nil))
+		a.cfg.Log.Info("reloaded certificates and accounts", zap.Int("certificates", len(a.certificates)), zap.Bool("accounts", a.identities != nil))
 	}
 }
