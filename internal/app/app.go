@@ -107,7 +107,8 @@ type Config struct {
 type role struct {
 	name string
 	run  func(*realm, context.Context) error
-	// restartable means that run keeps no state between calls: the service may be run again.
+	// restartable means that run keeps no state between calls: the service may be run
+	// again.
 	restartable bool
 }
 
@@ -387,12 +388,13 @@ func (a *App) run() {
 	}()
 }
 
-// restartPause is the pause before a service is run again after the engine did not answer.
+// restartPause is the pause before a service is run again after the engine did not
+// answer.
 const restartPause = time.Second
 
-// restartWhileUnavailable runs a service, and runs it again if it ended because the engine did
-// not answer in time: a very busy machine answers later, and an engine that never will
-// ends the process (package bus).
+// restartWhileUnavailable runs a service, and runs it again if it ended because the
+// engine did not answer in time: a very busy machine answers later, and an engine that
+// never will ends the process (package bus).
 func restartWhileUnavailable(ctx context.Context, log *zap.Logger, name string, run func(context.Context) error) error {
 	for {
 		err := run(ctx)

@@ -55,9 +55,9 @@ type ScreenHealth struct {
 	Exercise bool `json:"exercise"`
 }
 
-// serveHealth serves whether this process works (/healthz), whether it can take work (/readyz:
-// it works, is connected, its writes are read back from the disk, and the ledger answers
-// and is not damaged), and the metrics (/metrics).
+// serveHealth serves whether this process works (/healthz), whether it can take work
+// (/readyz: it works, is connected, its writes are read back from the disk, and the
+// ledger answers and is not damaged), and the metrics (/metrics).
 func (a *App) serveHealth(mux *http.ServeMux) {
 	answer := func(w http.ResponseWriter, r *http.Request, h Health) {
 		status := http.StatusOK
@@ -115,8 +115,8 @@ func (a *App) serveHealth(mux *http.ServeMux) {
 	})
 }
 
-// checkHealth checks every service of this process in the given realms, and the desks' screens.
-// It answers within a second, even if a service hangs.
+// checkHealth checks every service of this process in the given realms, and the desks'
+// screens. It answers within a second, even if a service hangs.
 func (a *App) checkHealth(ctx context.Context, realms []*realm) Health {
 	h := Health{Status: healthy}
 	now := clock.Steady()

@@ -371,8 +371,8 @@ func (s *siege) over() {
 			switch kinds[a.Kind]++; a.Kind {
 			case event.KindAccepted:
 				of[a.Operator+"/"+a.Incident] = true
-				// The last report of the honest may have been taken when its receipt was no
-				// longer waited for.
+				// The last report of the honest may have been taken when its receipt
+				// was no longer waited for.
 				require.True(s.t, slices.Contains(s.accepted, seq) || strings.HasPrefix(a.Incident, "honest-"), m.Subject())
 			case event.KindRules:
 			case event.KindGraded, event.KindEscalated, event.KindElapsed, event.KindAcknowledged:

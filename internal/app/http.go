@@ -71,8 +71,8 @@ func (w lineWriter) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// endpointOf maps the operations of the API to endpoints over NATS: a caller that may use the
-// one may use the other.
+// endpointOf maps the operations of the API to endpoints over NATS: a caller that may
+// use the one may use the other.
 var endpointOf = map[string]string{
 	"escalations": api.EndpointQuery, "incidents": api.EndpointIncidents, "stats": api.EndpointStats, "story": api.EndpointShow,
 	"log": api.EndpointLog, "checkpoint": api.EndpointLog, "key": api.EndpointLog, "tile": api.EndpointTiles,

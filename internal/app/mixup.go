@@ -8,9 +8,9 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// inOtherRealm returns the function by which a realm's intake checks whether the other realm
-// has an incident: a drill's report of a real incident is a mix-up, and must be reported.
-// It is all that a realm learns of the other.
+// inOtherRealm returns the function by which a realm's intake checks whether the other
+// realm has an incident: a drill's report of a real incident is a mix-up, and must be
+// reported. It is all that a realm learns of the other.
 func (a *App) inOtherRealm(of event.Realm) func(ctx context.Context, operator, incident string) (bool, error) {
 	return func(ctx context.Context, operator, incident string) (bool, error) {
 		for _, r := range a.realms {

@@ -17,9 +17,9 @@ import (
 // clientCertInterval is how often the certificates of connected clients are checked.
 const clientCertInterval = time.Second
 
-// clientCerts closes the connections of clients whose certificate has expired, whose authority
-// is no longer trusted, or whose identity has lost the certificate. TLS checks only at
-// the handshake, and a connection may last for days.
+// clientCerts closes the connections of clients whose certificate has expired, whose
+// authority is no longer trusted, or whose identity has lost the certificate. TLS
+// checks only at the handshake, and a connection may last for days.
 type clientCerts struct {
 	certificates *certificates
 	identities   httpedge.Authority
@@ -119,8 +119,8 @@ func (m *clientCerts) verify(state *tls.ConnectionState) error {
 	return nil
 }
 
-// requireValid refuses requests with a certificate that is no longer valid, and closes their
-// connection.
+// requireValid refuses requests with a certificate that is no longer valid, and closes
+// their connection.
 func (m *clientCerts) requireValid(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.TLS != nil {

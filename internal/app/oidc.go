@@ -219,7 +219,8 @@ func (k *keys) VerifySignature(ctx context.Context, token string) ([]byte, error
 	return set.VerifySignature(ctx, token)
 }
 
-// providerTransport is the transport to it: private, also when redirected, and rate-limited.
+// providerTransport is the transport to it: private, also when redirected, and
+// rate-limited.
 type providerTransport struct{ limiter *rate.Limiter }
 
 // RoundTrip implements http.RoundTripper.
@@ -237,7 +238,8 @@ func (p *providerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// truncateError shortens an error, which may contain a whole answer of the provider, for the log.
+// truncateError shortens an error, which may contain a whole answer of the provider,
+// for the log.
 func truncateError(err error) string {
 	const limit = 300
 	text := err.Error()

@@ -31,8 +31,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
-// providerTransport is one of OpenID Connect, with keys of its own.
-type providerTransport struct {
+// provider is one of OpenID Connect, with keys of its own.
+type provider struct {
 	t      *testing.T
 	server *httptest.Server
 
@@ -48,13 +48,13 @@ const (
 	aSubject = "7d0c2a4e"
 )
 
-func newProvider(t *testing.T) *providerTransport {
+func newProvider(t *testing.T) *provider {
 	t.Helper()
 	curve, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
 	_, edwards, err := ed25519.GenerateKey(rand.Reader)
 	require.NoError(t, err)
-	p := &providerTransport{t: t, asked: map[string]int{}, keys: map[string]crypto.Signer{"rsa": newRSA(t), "ec": curve, "ed": edwards}}
+	p := &provider{t: t, asked: map[string]int{}, keys: map[string]crypto.Signer{"rsa": newRSA(t), "ec": curve, "ed": edwards}}
 	p.server = httptest.NewServer(p)
 	p.keysAt = p.server.URL + "/keys"
 	t.Cleanup(p.server.Close)
@@ -69,7 +69,7 @@ func newRSA(t *testing.T) *rsa.PrivateKey {
 }
 
 // ServeHTTP says where the keys are, and what they are.
-func (p *providerTransport) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.asked[r.URL.Path]++
@@ -98,14 +98,14 @@ func (p *providerTransport) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // change changes the provider while it answers.
-func (p *providerTransport) change(what func()) {
+func (p *provider) change(what func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	what()
 }
 
-// limiter is how often a path was asked for.
-func (p *providerTransport) limiter(path string) int {
+// questions is how often a path was asked for.
+func (p *provider) questions(path string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.asked[path]
@@ -133,7 +133,7 @@ type idToken struct {
 }
 
 // good is a token that proves somebody, signed by the key of a name.
-func (p *providerTransport) good(algorithm, key string) *idToken {
+func (p *provider) good(algorithm, key string) *idToken {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
@@ -184,7 +184,7 @@ func (i *idToken) sign(t *testing.T) string {
 
 // beginLogin is the product with a provider, with whom the regulator of Xinjiang logs
 // in.
-func beginLogin(t *testing.T, p *providerTransport, log *zap.Logger) *guarded {
+func beginLogin(t *testing.T, p *provider, log *zap.Logger) *guarded {
 	t.Helper()
 	g := beginGuarded(t, func(cfg *app.Config) {
 		cfg.OIDC, cfg.Log = &app.OIDC{Issuer: p.server.URL, ClientID: aClient}, log
@@ -221,7 +221,7 @@ func TestAPersonLogsIn(t *testing.T) {
 	t.Parallel()
 	p := newProvider(t)
 	g := beginLogin(t, p, zap.NewNop())
-	require.Zero(t, p.limiter("/.well-known/openid-configuration"), "nobody has logged in")
+	require.Zero(t, p.questions("/.well-known/openid-configuration"), "nobody has logged in")
 	r, err := g.as(identity.Operator, "grid-east").Report(t.Context(), "grid-east", threat("i1"))
 	require.NoError(t, err)
 	require.Equal(t, event.StatusAccepted, r.Status, "%+v", r.Errors)
@@ -246,8 +246,8 @@ func TestAPersonLogsIn(t *testing.T) {
 	require.True(t, g.logsIn(p.good("RS256", "rsa").with("azp", aClient).with("typ", "ID").with("token_use", "id").sign(t)))
 	require.True(t, g.logsIn(p.good("RS256", "rsa").with("nbf", time.Now().Add(-time.Minute).Unix()).sign(t)))
 	require.True(t, g.logsIn(g.token(identity.Admin, "admin")), "a token of ours is as good as before")
-	require.Equal(t, 1, p.limiter("/.well-known/openid-configuration"))
-	require.Equal(t, 1, p.limiter("/keys"))
+	require.Equal(t, 1, p.questions("/.well-known/openid-configuration"))
+	require.Equal(t, 1, p.questions("/keys"))
 
 	// Another who logs in, and one whom nobody knows any more.
 	g.person(identity.Regulator, "nation", credential.Login{Issuer: p.server.URL, Subject: "another"})
@@ -370,11 +370,11 @@ func TestTheProviderRotatesItsKey(t *testing.T) {
 
 	stranger := p.good("RS256", "next")
 	stranger.header["kid"], stranger.key = "unknown", newRSA(t)
-	token, began, asked := stranger.sign(t), time.Now(), p.limiter("/keys")
+	token, began, asked := stranger.sign(t), time.Now(), p.questions("/keys")
 	for range 100 {
 		require.False(t, g.logsIn(token))
 	}
-	require.LessOrEqual(t, p.limiter("/keys")-asked, 5+int(time.Since(began)/time.Second)+1)
+	require.LessOrEqual(t, p.questions("/keys")-asked, 5+int(time.Since(began)/time.Second)+1)
 	require.True(t, g.logsIn(p.good("RS256", "next").sign(t)))
 }
 
@@ -393,7 +393,7 @@ func TestTheProviderIsDown(t *testing.T) {
 	require.True(t, g.logsIn(g.token(identity.Admin, "admin")))
 	nowAndThen := func() {
 		t.Helper()
-		require.LessOrEqual(t, p.limiter("/.well-known/openid-configuration"), 1+int(time.Since(began)/(10*time.Second)), "it is asked every ten seconds at most")
+		require.LessOrEqual(t, p.questions("/.well-known/openid-configuration"), 1+int(time.Since(began)/(10*time.Second)), "it is asked every ten seconds at most")
 	}
 	nowAndThen()
 	p.change(func() { p.down = false })

@@ -113,8 +113,8 @@ type drill struct {
 // drillIdleLimit is how long nothing may be recorded before a drill counts as over.
 const drillIdleLimit = time.Hour
 
-// resume resumes the clock of a drill in progress, unless a new one is to begin. It must be
-// called before anything reads the clock.
+// resume resumes the clock of a drill in progress, unless a new one is to begin. It
+// must be called before anything reads the clock.
 func (d *drill) resume(ctx context.Context, restart bool) error {
 	last, err := d.bus.Last(ctx, "incident.>")
 	if errors.Is(err, bus.ErrNotFound) {
@@ -218,9 +218,10 @@ func (r *realm) ledgerDeps(a *App) ledger.Deps {
 	}
 }
 
-// freezeIfTruncated freezes writing if the stream has fewer records than a checkpoint kept beside
-// it covers, and no ledger runs here to detect that. Whether the checkpoint's signature
-// is valid is checked by its ledger, which lifts an unfounded freeze.
+// freezeIfTruncated freezes writing if the stream has fewer records than a checkpoint
+// kept beside it covers, and no ledger runs here to detect that. Whether the
+// checkpoint's signature is valid is checked by its ledger, which lifts an unfounded
+// freeze.
 func (r *realm) freezeIfTruncated(ctx context.Context) error {
 	kept, err := r.bus.Checkpoints(ctx)
 	if err != nil {

@@ -28,7 +28,7 @@ func TestADrillGoesOnFromItsLastRecord(t *testing.T) {
 		require.NoError(t, err)
 		return ack.Sequence
 	}
-	goOn := func(what string, over time.Duration, anew bool) *drill {
+	resume := func(what string, over time.Duration, anew bool) *drill {
 		d := &drill{clock: clock.NewScaled(60), bus: env.Bus, log: zap.NewNop(), idleLimit: over}
 		require.NoError(t, d.resume(t.Context(), anew), what)
 		return d
@@ -42,15 +42,15 @@ func TestADrillGoesOnFromItsLastRecord(t *testing.T) {
 	}
 	from := func(at time.Time) {
 		t.Helper()
-		runsFrom(goOn("", time.Hour, false).clock, at)
+		runsFrom(resume("", time.Hour, false).clock, at)
 	}
-	d := goOn("no record", time.Hour, false)
+	d := resume("no record", time.Hour, false)
 	require.False(t, d.clock.Running())
 	require.Zero(t, d.last)
 	commit(event.RulesSubject("x"), now)
-	require.False(t, goOn("rules are no drill", time.Hour, false).clock.Running())
-	require.Equal(t, poison("incident.accepted.x.poison.1"), goOn("none has a stamp", time.Hour, false).last)
-	require.False(t, goOn("none has a stamp", time.Hour, false).clock.Running())
+	require.False(t, resume("rules are no drill", time.Hour, false).clock.Running())
+	require.Equal(t, poison("incident.accepted.x.poison.1"), resume("none has a stamp", time.Hour, false).last)
+	require.False(t, resume("none has a stamp", time.Hour, false).clock.Running())
 
 	far := now.Add(10 * time.Hour)
 	seq := commit("incident.accepted.x.x.1", far)
@@ -61,10 +61,10 @@ func TestADrillGoesOnFromItsLastRecord(t *testing.T) {
 	from(far)
 	require.Greater(t, last, seq)
 
-	d = goOn("a new one is wanted", time.Hour, true)
+	d = resume("a new one is wanted", time.Hour, true)
 	require.False(t, d.clock.Running())
 	require.Equal(t, last, d.last)
-	d = goOn("it is over", time.Nanosecond, false)
+	d = resume("it is over", time.Nanosecond, false)
 	require.False(t, d.clock.Running())
 	bustest.Background(t, func(ctx context.Context) error { return d.run(ctx) })
 	poison("incident.accepted.x.poison.3")

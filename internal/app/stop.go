@@ -10,7 +10,8 @@ import (
 const (
 	// drainTimeout is how long requests in flight may take to finish.
 	drainTimeout = 10 * time.Second
-	// stopTimeout bounds Stop as a whole: anything still running then ends with the process.
+	// stopTimeout bounds Stop as a whole: anything still running then ends with the
+	// process.
 	stopTimeout = 20 * time.Second
 )
 

@@ -67,7 +67,7 @@ func (b *Bus) slowest() (name string, records uint64) {
 type progress struct {
 	name  string
 	at    atomic.Uint64   // next record to read; 0 until it first caught up with the feed
-	moved atomic.Int64    // time of its last progress: see clock.Running
+	moved atomic.Int64    // time of its last progress: see clock.Uptime
 	moves chan<- struct{} // gets a signal; buffered for one
 }
 

@@ -220,8 +220,8 @@ const codeForbidden = "403"
 // large.
 const codeTooLarge = "413"
 
-// codeRateLimited is the code of the service error that the caller has exceeded its rate for
-// now.
+// codeRateLimited is the code of the service error that the caller has exceeded its
+// rate for now.
 const codeRateLimited = "429"
 
 var errRateLimited = errors.New("asked too often")

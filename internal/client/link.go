@@ -37,8 +37,8 @@ func WatchOptions(timeout time.Duration) []nats.Option {
 	return []nats.Option{nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2), nats.Timeout(min(timeout, 2*time.Second))}
 }
 
-// monitorLink reports when the server stops and resumes answering, and when another screen
-// uses the same consumer, until ctx ends.
+// monitorLink reports when the server stops and resumes answering, and when another
+// screen uses the same consumer, until ctx ends.
 func (c *Client) monitorLink(ctx context.Context, desk string, cons jetstream.Consumer, notify func(WatchStatus)) {
 	lost, misses, reconnects := false, 0, c.nc.Stats().Reconnects
 	sharing := sharingDetector{}

@@ -113,7 +113,8 @@ func signingFor(log *api.LogState) (api.Signing, error) {
 	return api.Signing{Log: v.Origin(), SignedAt: &now}, nil
 }
 
-// requestSigned calls an endpoint that removes records, signed where the client has a key.
+// requestSigned calls an endpoint that removes records, signed where the client has a
+// key.
 func requestSigned(ctx context.Context, c *Client, endpoint string, payload any) (*api.RemoveAnswer, error) {
 	data, err := json.Marshal(payload)
 	if err != nil {

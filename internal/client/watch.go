@@ -22,12 +22,12 @@ func (c *Client) Watch(ctx context.Context, desk, screen string, count int, now 
 	return c.WatchWithStatus(ctx, desk, screen, count, now, yield, func(WatchStatus) {})
 }
 
-// WatchWithStatus follows a desk through the durable consumer of one screen: from the oldest
-// unacknowledged escalation when the screen is new, otherwise from its last position.
-// Each escalation is handed to yield at least once and counts as shown when yield returns
-// nil. It ends after count of them (0: never), with ctx, with the first error of yield,
-// or when the server refuses the credential. A lost connection does not end it: it
-// reports that, never while yield runs, and continues once it is back.
+// WatchWithStatus follows a desk through the durable consumer of one screen: from the
+// oldest unacknowledged escalation when the screen is new, otherwise from its last
+// position. Each escalation is handed to yield at least once and counts as shown when
+// yield returns nil. It ends after count of them (0: never), with ctx, with the first
+// error of yield, or when the server refuses the credential. A lost connection does not
+// end it: it reports that, never while yield runs, and continues once it is back.
 func (c *Client) WatchWithStatus(ctx context.Context, desk, screen string, count int, now func() time.Time,
 	yield func(*event.Escalated, api.EscalationRow) error, notify func(WatchStatus)) error {
 	cons, err := c.consumer(ctx, desk, screen)
@@ -158,10 +158,10 @@ type delivery struct {
 // engine, concurrently.
 const maxLookups = 16
 
-// deliver hands over the fetched escalations in order, and acknowledges to the engine what
-// was shown. It looks up and acknowledges several concurrently: one after the other, the
-// screen of a busy server would fall further and further behind. It returns how many were
-// shown.
+// deliver hands over the fetched escalations in order, and acknowledges to the engine
+// what was shown. It looks up and acknowledges several concurrently: one after the
+// other, the screen of a busy server would fall further and further behind. It returns
+// how many were shown.
 func (c *Client) deliver(ctx context.Context, cons jetstream.Consumer, fetched <-chan jetstream.Msg, now func() time.Time, yield func(*event.Escalated, api.EscalationRow) error) (count int, err error) {
 	lookupCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -216,8 +216,8 @@ func (c *Client) load(ctx context.Context, m jetstream.Msg) delivery {
 	return out
 }
 
-// ackDelivery acknowledges a delivery to the engine. Where that fails, the escalation is shown
-// again: a lost answer must not end the watch.
+// ackDelivery acknowledges a delivery to the engine. Where that fails, the escalation
+// is shown again: a lost answer must not end the watch.
 func (c *Client) ackDelivery(ctx context.Context, cons jetstream.Consumer, m jetstream.Msg) error {
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()

@@ -40,8 +40,8 @@ func (c Content) Answer(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(c.Body) // the peer may be gone
 }
 
-// matchesETag reports whether an If-None-Match contains the tag (RFC 9110, section 13.1.2: by the
-// weak comparison, or * for any).
+// matchesETag reports whether an If-None-Match contains the tag (RFC 9110, section
+// 13.1.2: by the weak comparison, or * for any).
 func matchesETag(ifNoneMatch []string, tag string) bool {
 	for _, value := range ifNoneMatch {
 		for one := range strings.SplitSeq(value, ",") {

@@ -114,8 +114,8 @@ func truncate(text string) string {
 	return text
 }
 
-// authenticate returns the caller, or why it is unknown, as a text for the caller and one for
-// the log.
+// authenticate returns the caller, or why it is unknown, as a text for the caller and
+// one for the log.
 func authenticate(r *http.Request, authority Authority) (caller identity.Identity, why, reason string) {
 	refused := func(why string) (identity.Identity, string, string) { return caller, why, why }
 	if values := r.Header.Values("Authorization"); len(values) > 0 {
@@ -148,7 +148,8 @@ func senderAddress(r *http.Request) string {
 	return strings.TrimPrefix(host, "[")
 }
 
-// limitBuckets is the number of rate limits that unidentified senders are distributed over.
+// limitBuckets is the number of rate limits that unidentified senders are distributed
+// over.
 const limitBuckets = 256
 
 // anonymousBucket returns the name of the rate limit for an unidentified sender: several

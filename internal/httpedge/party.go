@@ -30,9 +30,10 @@ func Party(r *http.Request) string {
 	return addr.String()
 }
 
-// LimitConcurrency limits concurrent requests to the places in a pool, of which each party has
-// its share. It does not count POST requests, whose place is taken once the body has
-// arrived, nor the open paths; an answer of [Streams] counts only until it begins.
+// LimitConcurrency limits concurrent requests to the places in a pool, of which each
+// party has its share. It does not count POST requests, whose place is taken once the
+// body has arrived, nor the open paths; an answer of [Streams] counts only until it
+// begins.
 func LimitConcurrency(h http.Handler, slots *share.Pool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost || slices.Contains(publicPaths, r.URL.Path) {

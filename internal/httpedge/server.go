@@ -9,7 +9,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/listener"
 )
 
-// writeTimeout is how long a peer may take to read an answer, or the next part of a stream.
+// writeTimeout is how long a peer may take to read an answer, or the next part of a
+// stream.
 const writeTimeout = 60 * time.Second
 
 // Server returns a server for h with a time limit on everything a connection does. When
@@ -39,8 +40,8 @@ func Server(h http.Handler) *http.Server {
 	return s
 }
 
-// setSecurityHeaders sets the headers that keep a browser from misinterpreting or storing an answer
-// (OWASP REST security). A cacheable answer overrides Cache-Control.
+// setSecurityHeaders sets the headers that keep a browser from misinterpreting or
+// storing an answer (OWASP REST security). A cacheable answer overrides Cache-Control.
 func setSecurityHeaders(h http.Header) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
@@ -52,8 +53,8 @@ func setSecurityHeaders(h http.Header) {
 // port.
 type connKey struct{}
 
-// markAuthenticated marks the sender as authenticated, so that its connection is closed after those
-// of strangers when the port is full.
+// markAuthenticated marks the sender as authenticated, so that its connection is closed
+// after those of strangers when the port is full.
 func markAuthenticated(ctx context.Context) {
 	if c, _ := ctx.Value(connKey{}).(*listener.Conn); c != nil {
 		c.MarkAuthenticated()

@@ -41,8 +41,8 @@ func (c *Conn) MarkAuthenticated() {
 	}
 }
 
-// AuthenticatedBy sets a check for whether the peer has authenticated, which the listener calls
-// before it closes the connection as unproven.
+// AuthenticatedBy sets a check for whether the peer has authenticated, which the
+// listener calls before it closes the connection as unproven.
 func (c *Conn) AuthenticatedBy(check func() bool) { c.authCheck.Store(&check) }
 
 // Authenticated reports whether the peer has authenticated.

@@ -16,9 +16,9 @@ const (
 	maxBuckets = 1 << 16
 )
 
-// rateLimits bounds how fast each address opens connections: about as many a second as it may
-// hold, with bursts of that size. So a connection has most of a second to authenticate
-// before others of its address displace it, and a flood costs little.
+// rateLimits bounds how fast each address opens connections: about as many a second as
+// it may hold, with bursts of that size. So a connection has most of a second to
+// authenticate before others of its address displace it, and a flood costs little.
 type rateLimits struct {
 	burst, rate float64
 	buckets     map[netip.Prefix]bucket

@@ -5,9 +5,9 @@ import "time"
 // quantum is how much work of one party is served before the next party's turn.
 const quantum = 64
 
-// FairQueue holds waiting work. Each party has its own queue, in order of arrival, and the
-// queues are served in turn by the cost of their work (deficit round robin: Shreedhar and
-// Varghese, SIGCOMM 1995). The user guards it with a lock.
+// FairQueue holds waiting work. Each party has its own queue, in order of arrival, and
+// the queues are served in turn by the cost of their work (deficit round robin:
+// Shreedhar and Varghese, SIGCOMM 1995). The user guards it with a lock.
 type FairQueue[T any] struct {
 	limit  int
 	length int

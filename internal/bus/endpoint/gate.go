@@ -206,8 +206,8 @@ func (g *gate) hasRoom() error {
 	return nil
 }
 
-// measure returns how many more reports all services can process, up to admitBatch, or the
-// name of the bottleneck if there is no room. One report makes several records, so
+// measure returns how many more reports all services can process, up to admitBatch, or
+// the name of the bottleneck if there is no room. One report makes several records, so
 // reports in flight and the backlog of records have separate bounds.
 func (g *gate) measure() (reports int, behind string) {
 	now := clock.Steady()
