@@ -35,23 +35,23 @@ func Schema[T any](api huma.API) *huma.Schema {
 	return api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[T](), true, "")
 }
 
-// words describes types of the vocabulary that marshal themselves.
-func words(r huma.Registry) {
+// registerScalars describes types of the vocabulary that marshal themselves.
+func registerScalars(r huma.Registry) {
 	r.RegisterTypeAlias(reflect.TypeFor[jsontext.Value](), reflect.TypeFor[json.RawMessage]()) // any JSON
-	r.RegisterTypeAlias(reflect.TypeFor[event.Stamp](), reflect.TypeFor[stampWord]())
-	r.RegisterTypeAlias(reflect.TypeFor[event.Grade](), reflect.TypeFor[gradeWord]())
-	r.RegisterTypeAlias(reflect.TypeFor[event.Duration](), reflect.TypeFor[durationWord]())
+	r.RegisterTypeAlias(reflect.TypeFor[event.Stamp](), reflect.TypeFor[stampSchema]())
+	r.RegisterTypeAlias(reflect.TypeFor[event.Grade](), reflect.TypeFor[gradeSchema]())
+	r.RegisterTypeAlias(reflect.TypeFor[event.Duration](), reflect.TypeFor[durationSchema]())
 }
 
-type stampWord struct{}
+type stampSchema struct{}
 
-func (stampWord) Schema(huma.Registry) *huma.Schema {
+func (stampSchema) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeString, Format: "date-time"}
 }
 
-type gradeWord struct{}
+type gradeSchema struct{}
 
-func (gradeWord) Schema(huma.Registry) *huma.Schema {
+func (gradeSchema) Schema(huma.Registry) *huma.Schema {
 	s := &huma.Schema{Type: huma.TypeString}
 	for _, g := range append(event.Grades[:len(event.Grades):len(event.Grades)], event.Ungraded) {
 		s.Enum = append(s.Enum, g.String())
@@ -59,9 +59,9 @@ func (gradeWord) Schema(huma.Registry) *huma.Schema {
 	return s
 }
 
-type durationWord struct{}
+type durationSchema struct{}
 
-func (durationWord) Schema(huma.Registry) *huma.Schema {
+func (durationSchema) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeString, Format: "duration", Description: "ISO 8601"}
 }
 
