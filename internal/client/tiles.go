@@ -13,40 +13,40 @@ import (
 // tiles in order gets the next ones fetched in the same request. Tiles are for one
 // goroutine.
 func (c *Client) Tiles(ctx context.Context) evidence.Tiles {
-	return &tiles{ctx: ctx, c: c, held: map[string][]byte{}, last: map[int]uint64{}}
+	return &tiles{ctx: ctx, c: c, cache: map[string][]byte{}, last: map[int]uint64{}}
 }
 
-// tilesHeld bounds the cache: at most 8.5 KiB for a full bundle.
-const tilesHeld = 20 * api.MaxTiles
+// maxCachedTiles bounds the cache: at most 8.5 KiB for a full bundle.
+const maxCachedTiles = 20 * api.MaxTiles
 
 type tiles struct {
 	ctx   context.Context
 	c     *Client
-	held  map[string][]byte
-	order []string       // of held, the oldest first
+	cache map[string][]byte
+	order []string       // of cache, the oldest first
 	last  map[int]uint64 // by level, the index requested last
 }
 
 // Tile returns one tile; an error that Is fs.ErrNotExist means that the server has no
 // tile of that path.
 func (t *tiles) Tile(path string) ([]byte, error) {
-	asked, err := evidence.ParseTilePath(path)
+	requested, err := evidence.ParseTilePath(path)
 	if err != nil {
 		return nil, err
 	}
-	last, before := t.last[asked.Level]
-	t.last[asked.Level] = asked.Index
-	if tile, ok := t.held[path]; ok {
+	last, before := t.last[requested.Level]
+	t.last[requested.Level] = requested.Index
+	if tile, ok := t.cache[path]; ok {
 		return tile, nil
 	}
 	paths := []string{path}
-	if asked.Width == fullWidth && before && asked.Index == last+1 {
-		for next := asked; len(paths) < api.MaxTiles; {
+	if requested.Width == fullWidth && before && requested.Index == last+1 {
+		for next := requested; len(paths) < api.MaxTiles; {
 			next.Index++
 			paths = append(paths, next.String())
 		}
 	}
-	a, err := ask[api.TilesAnswer](t.ctx, t.c, api.EndpointTiles, api.TilesRequest{Paths: paths})
+	a, err := requestJSON[api.TilesAnswer](t.ctx, t.c, api.EndpointTiles, api.TilesRequest{Paths: paths})
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +57,7 @@ func (t *tiles) Tile(path string) ([]byte, error) {
 		return nil, fmt.Errorf("client: asked for %d tiles, got %d", len(paths), len(a.Tiles))
 	}
 	for i, tile := range a.Tiles {
-		t.hold(paths[i], tile)
+		t.store(paths[i], tile)
 	}
 	if a.Tiles[0] == nil {
 		return nil, fmt.Errorf("the server has no %s: %w", path, fs.ErrNotExist)
@@ -68,15 +68,15 @@ func (t *tiles) Tile(path string) ([]byte, error) {
 // fullWidth is how many hashes a full tile has.
 const fullWidth = 256
 
-// hold caches a tile. A missing one may exist later, and is not cached.
-func (t *tiles) hold(path string, tile []byte) {
-	if _, ok := t.held[path]; ok || tile == nil {
+// store caches a tile. A missing one may exist later, and is not cached.
+func (t *tiles) store(path string, tile []byte) {
+	if _, ok := t.cache[path]; ok || tile == nil {
 		return
 	}
-	if len(t.order) == tilesHeld {
-		delete(t.held, t.order[0])
+	if len(t.order) == maxCachedTiles {
+		delete(t.cache, t.order[0])
 		t.order = t.order[1:]
 	}
-	t.held[path] = tile
+	t.cache[path] = tile
 	t.order = append(t.order, path)
 }

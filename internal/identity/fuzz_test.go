@@ -6,13 +6,13 @@ import (
 	"testing"
 )
 
-// OfSubject returns exactly what Subject was given.
+// ParseSubject returns exactly what Subject was given.
 func FuzzOfSubject(f *testing.F) {
 	for _, s := range []string{"by.operator.grid-east.report.grid-east", "by.service.tocsin.deadline.desks", "by.", "by...", "by.a.b", "by.a.b.", "report.x", ""} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, subject string) {
-		role, token, door, ok := OfSubject(subject)
+		role, token, door, ok := ParseSubject(subject)
 		if !ok {
 			if role != "" || token != "" || door != "" {
 				t.Fatalf("%q says %q, %q, %q", subject, role, token, door)
@@ -26,10 +26,10 @@ func FuzzOfSubject(f *testing.F) {
 		if named := role == Operator || role == Desk; named && token != "" && who.Scope().IsAll() { // no subject has an empty token
 			t.Fatalf("%q sees everything", subject)
 		}
-		if role != Trial && !slices.Contains(Roles, role) && role != Service && (!who.Scope().None || who.May(Ask, door)) {
+		if role != Trial && !slices.Contains(Roles, role) && role != Service && (!who.Scope().None || who.May(Request, door)) {
 			t.Fatalf("%q is of no role and may something", subject)
 		}
-		if again, _, _, ok := OfSubject(who.Subject(door)); !ok || again != role {
+		if again, _, _, ok := ParseSubject(who.Subject(door)); !ok || again != role {
 			t.Fatalf("%q comes back as of %q", subject, again)
 		}
 	})
