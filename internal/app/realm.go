@@ -45,7 +45,7 @@ type realm struct {
 
 // openRealm adds a realm, with its streams and the rules in force.
 func (a *App) openRealm(ctx context.Context, name event.Realm) error {
-	r := &realm{name: name, routes: a.has(router.Name), rulebook: a.cfg.Rulebook, data: a.cfg.Data, clock: a.cfg.Clock, log: a.cfg.Log}
+	r := &realm{name: name, routes: a.runs(router.Name), rulebook: a.cfg.Rulebook, data: a.cfg.Data, clock: a.cfg.Clock, log: a.cfg.Log}
 	if name == event.Drill {
 		r.log = r.log.Named(string(name))
 		if a.cfg.TimeScale > 0 {
