@@ -13,8 +13,8 @@ import (
 
 const unknownField = "is not a field of this report: remove it, or correct its name"
 
-// meant returns the attribute, or data, that differs from a name only in case.
-func meant(name string) (string, bool) {
+// lowerCaseName returns the attribute, or data, that differs from a name only in case.
+func lowerCaseName(name string) (string, bool) {
 	lower := strings.ToLower(name)
 	known := slices.Contains(coreAttributes, lower) || lower == "data" || lower == "data_base64"
 	return lower, known && lower != name
@@ -24,7 +24,7 @@ func meant(name string) (string, bool) {
 // case, and removes it from further checks.
 func (e *envelope) checkCase(f *faults) {
 	e.given = slices.DeleteFunc(e.given, func(n node) bool {
-		right, wrong := meant(n.name)
+		right, wrong := lowerCaseName(n.name)
 		if wrong {
 			f.add(appendName("$", n.name), "must be written %q: names differ in their case", right)
 			e.named = append(e.named, strings.TrimSuffix(right, "_base64"))
@@ -33,9 +33,9 @@ func (e *envelope) checkCase(f *faults) {
 	})
 }
 
-// joinCase merges the faults of an unknown field and of a missing one whose names differ
+// mergeCaseFaults merges the faults of an unknown field and of a missing one whose names differ
 // only in case.
-func joinCase(list []fault.Detail) []fault.Detail {
+func mergeCaseFaults(list []fault.Detail) []fault.Detail {
 	for i := range list {
 		if list[i].Message != unknownField {
 			continue

@@ -19,10 +19,10 @@ import (
 
 const schemaBase = "https://tocsin-project.github.io/schemas/report/"
 
-// reportSchema is a compiled schema, and the plan made from it.
+// reportSchema is a compiled schema, and the matcher made from it.
 type reportSchema struct {
-	schema *jsonschema.Schema
-	plan   *plan
+	schema  *jsonschema.Schema
+	matcher *matcher
 }
 
 // formats are the formats of strings that the schemas use, as we define them.
@@ -50,7 +50,7 @@ var reportSchemas = sync.OnceValue(func() map[string]reportSchema {
 	compiled := make(map[string]reportSchema)
 	for _, t := range event.ReportTypes {
 		s := c.MustCompile(schemaBase + strings.TrimPrefix(t, "tocsin.report.") + ".json")
-		compiled[t] = reportSchema{s, make(planner).plan(s)}
+		compiled[t] = reportSchema{s, make(matcherCache).matcher(s)}
 	}
 	return compiled
 })
@@ -74,11 +74,11 @@ func newCompiler() *jsonschema.Compiler {
 // of the data.
 func checkData(f *faults, path, reportType string, data value) {
 	s := reportSchemas()[reportType]
-	if s.plan.judge(data) != valid {
+	if s.matcher.match(data) != valid {
 		tree := data.tree()
 		if broken := (*jsonschema.ValidationError)(nil); errors.As(s.schema.Validate(tree), &broken) {
 			(&schemaFaults{faults: f, root: path, data: tree}).add(broken)
-			f.list = joinCase(f.list)
+			f.list = mergeCaseFaults(f.list)
 		}
 	}
 	facts := data.member("facts")

@@ -13,23 +13,23 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// verdict is a plan's result for a value. In this order "and" is min, "or" is max and
+// result is what a matcher says of a value. In this order "and" is min, "or" is max and
 // "not" is the negative (Kleene's three-valued logic).
-type verdict int8
+type result int8
 
 const (
-	invalid verdict = iota - 1
-	unsure
+	invalid result = iota - 1
+	uncertain
 	valid
 )
 
-// plan is a schema in a form that quickly finds most valid values valid, and never
+// matcher is a schema in a form that quickly finds most valid values valid, and never
 // explains why not. It is made from the schema that the library has compiled, and the
-// library remains the authority: a plan whose schema has a keyword that plans do not
-// support is unsure, and every value that is not found valid goes to the library. A nil
-// plan accepts every value.
-type plan struct {
-	unknown bool // the schema has an unsupported keyword
+// library remains the authority: a matcher whose schema has a keyword that matchers do not
+// support is uncertain, and every value that is not found valid goes to the library. A nil
+// matcher accepts every value.
+type matcher struct {
+	incomplete bool // the schema has an unsupported keyword
 
 	types                jsonType // none: any
 	enum                 []node   // none: any
@@ -40,59 +40,59 @@ type plan struct {
 
 	minItems, maxItems int
 	unique             bool
-	items              *plan
+	items              *matcher
 
-	fields   map[string]*plan
+	fields   map[string]*matcher
 	required []string
 	closed   bool // other fields are not allowed
 
-	all, some             []*plan // allOf with $ref, anyOf
-	not                   *plan
-	when, then, otherwise *plan // if, then, else
+	all, some             []*matcher // allOf with $ref, anyOf
+	not                   *matcher
+	when, then, otherwise *matcher // if, then, else
 }
 
-// followed are the fields of a compiled schema that a plan supports, or that do not
+// supported are the fields of a compiled schema that a matcher supports, or that do not
 // restrict a value.
-var followed = strings.Fields(`Types Enum Const MinLength MaxLength Pattern Format Minimum Maximum
+var supported = strings.Fields(`Types Enum Const MinLength MaxLength Pattern Format Minimum Maximum
 	MinItems MaxItems UniqueItems Items2020 Properties Required AdditionalProperties Ref AllOf AnyOf Not If Then Else
 	DraftVersion Location ID Anchor Title Description Default Comment ReadOnly WriteOnly Examples Deprecated`)
 
-// planner makes plans, one for each schema.
-type planner map[*jsonschema.Schema]*plan
+// matcherCache makes matchers, one for each schema.
+type matcherCache map[*jsonschema.Schema]*matcher
 
-func (p planner) plan(s *jsonschema.Schema) *plan {
+func (c matcherCache) matcher(s *jsonschema.Schema) *matcher {
 	if s == nil {
 		return nil
 	}
-	if _, ok := p[s]; !ok {
-		p[s] = &plan{unknown: true} // for a schema that contains itself
-		p[s] = p.follow(s)
+	if _, ok := c[s]; !ok {
+		c[s] = &matcher{incomplete: true} // for a schema that contains itself
+		c[s] = c.build(s)
 	}
-	return p[s]
+	return c[s]
 }
 
-func (p planner) plans(list []*jsonschema.Schema) (plans []*plan) {
-	for _, s := range list {
-		plans = append(plans, p.plan(s))
+func (c matcherCache) matchers(schemas []*jsonschema.Schema) (list []*matcher) {
+	for _, s := range schemas {
+		list = append(list, c.matcher(s))
 	}
-	return plans
+	return list
 }
 
-func (p planner) follow(s *jsonschema.Schema) *plan {
+func (c matcherCache) build(s *jsonschema.Schema) *matcher {
 	additional, ok := s.AdditionalProperties.(bool)
-	out := &plan{
-		unknown:   s.DraftVersion != 2020 || s.AdditionalProperties != nil && !ok,
-		minLength: or(s.MinLength, 0), maxLength: or(s.MaxLength, math.MaxInt), pattern: s.Pattern,
-		minItems: or(s.MinItems, 0), maxItems: or(s.MaxItems, math.MaxInt), unique: s.UniqueItems, items: p.plan(s.Items2020),
-		fields: make(map[string]*plan), required: s.Required, closed: ok && !additional,
-		all: p.plans(s.AllOf), some: p.plans(s.AnyOf), not: p.plan(s.Not),
-		when: p.plan(s.If), then: p.plan(s.Then), otherwise: p.plan(s.Else),
+	out := &matcher{
+		incomplete: s.DraftVersion != 2020 || s.AdditionalProperties != nil && !ok,
+		minLength:  or(s.MinLength, 0), maxLength: or(s.MaxLength, math.MaxInt), pattern: s.Pattern,
+		minItems: or(s.MinItems, 0), maxItems: or(s.MaxItems, math.MaxInt), unique: s.UniqueItems, items: c.matcher(s.Items2020),
+		fields: make(map[string]*matcher), required: s.Required, closed: ok && !additional,
+		all: c.matchers(s.AllOf), some: c.matchers(s.AnyOf), not: c.matcher(s.Not),
+		when: c.matcher(s.If), then: c.matcher(s.Then), otherwise: c.matcher(s.Else),
 	}
 	for f, v := range reflect.ValueOf(s).Elem().Fields() {
-		out.unknown = out.unknown || f.IsExported() && !v.IsZero() && !slices.Contains(followed, f.Name)
+		out.incomplete = out.incomplete || f.IsExported() && !v.IsZero() && !slices.Contains(supported, f.Name)
 	}
 	if s.Ref != nil {
-		out.all = append(out.all, p.plan(s.Ref))
+		out.all = append(out.all, c.matcher(s.Ref))
 	}
 	if s.Types != nil {
 		for _, name := range s.Types.ToStrings() {
@@ -110,12 +110,12 @@ func (p planner) follow(s *jsonschema.Schema) *plan {
 	}
 	if s.Format != nil {
 		out.format = formats[s.Format.Name]
-		out.unknown = out.unknown || out.format == nil
+		out.incomplete = out.incomplete || out.format == nil
 	}
 	out.minimum = out.bound(s.Minimum, math.Inf(-1))
 	out.maximum = out.bound(s.Maximum, math.Inf(1))
 	for name, property := range s.Properties {
-		out.fields[name] = p.plan(property)
+		out.fields[name] = c.matcher(property)
 	}
 	return out
 }
@@ -128,10 +128,10 @@ func or(p *int, otherwise int) int {
 }
 
 // oneOf supports enum or const, where they list scalars and no numbers.
-func (p *plan) oneOf(list []any) {
+func (p *matcher) oneOf(list []any) {
 	text, err := json.Marshal(list)
 	values := walk(text, "$", 0, new(faults)).document()
-	p.unknown = p.unknown || err != nil || p.enum != nil || len(values) < 2 ||
+	p.incomplete = p.incomplete || err != nil || p.enum != nil || len(values) < 2 ||
 		slices.ContainsFunc(values[1:], func(n node) bool { return n.kind&(jsonNull|jsonBoolean|jsonString) == 0 })
 	p.enum = values[min(1, len(values)):]
 }
@@ -139,22 +139,22 @@ func (p *plan) oneOf(list []any) {
 // bound returns a bound of numbers. The library compares the shortest decimal form of a
 // number, which rounds to the number: the order is the same when the bound itself is such
 // a form.
-func (p *plan) bound(r *big.Rat, otherwise float64) float64 {
+func (p *matcher) bound(r *big.Rat, otherwise float64) float64 {
 	if r == nil {
 		return otherwise
 	}
 	f, _ := r.Float64()
 	form, ok := new(big.Rat).SetString(fmt.Sprint(f))
-	p.unknown = p.unknown || !ok || form.Cmp(r) != 0
+	p.incomplete = p.incomplete || !ok || form.Cmp(r) != 0
 	return f
 }
 
-func (p *plan) judge(v value) verdict {
+func (p *matcher) match(v value) result {
 	switch {
 	case p == nil:
 		return valid
-	case p.unknown:
-		return unsure
+	case p.incomplete:
+		return uncertain
 	}
 	n := &v[0]
 	if p.types != 0 && p.types&n.types() == 0 || p.enum != nil && !slices.ContainsFunc(p.enum, n.same) {
@@ -163,37 +163,37 @@ func (p *plan) judge(v value) verdict {
 	out := valid
 	switch n.kind {
 	case jsonString:
-		out = p.judgeString(n.text)
+		out = p.matchString(n.text)
 	case jsonNumber:
 		if n.num < p.minimum || n.num > p.maximum {
 			return invalid
 		}
 	case jsonArray:
-		out = p.judgeArray(v)
+		out = p.matchArray(v)
 	case jsonObject:
-		out = p.judgeObject(v)
+		out = p.matchObject(v)
 	}
 	for _, part := range p.all {
-		out = min(out, part.judge(v))
+		out = min(out, part.match(v))
 	}
 	if len(p.some) > 0 {
 		some := invalid
 		for _, part := range p.some {
-			some = max(some, part.judge(v))
+			some = max(some, part.match(v))
 		}
 		out = min(out, some)
 	}
 	if p.not != nil {
-		out = min(out, -p.not.judge(v))
+		out = min(out, -p.not.match(v))
 	}
 	if p.when != nil {
-		when := p.when.judge(v)
-		out = min(out, max(-when, p.then.judge(v)), max(when, p.otherwise.judge(v)))
+		when := p.when.match(v)
+		out = min(out, max(-when, p.then.match(v)), max(when, p.otherwise.match(v)))
 	}
 	return out
 }
 
-func (p *plan) judgeString(s string) verdict {
+func (p *matcher) matchString(s string) result {
 	if p.minLength > 0 || p.maxLength < len(s) {
 		if length := utf8.RuneCountInString(s); length < p.minLength || length > p.maxLength {
 			return invalid
@@ -205,10 +205,10 @@ func (p *plan) judgeString(s string) verdict {
 	return valid
 }
 
-func (p *plan) judgeArray(v value) verdict {
+func (p *matcher) matchArray(v value) result {
 	out, count := valid, 0
 	for e := range v.entries {
-		out = min(out, p.items.judge(e))
+		out = min(out, p.items.match(e))
 		count++
 	}
 	if count < p.minItems || count > p.maxItems {
@@ -220,11 +220,11 @@ func (p *plan) judgeArray(v value) verdict {
 	return out
 }
 
-// distinct judges a few strings. For other entries it is unsure.
-func distinct(list []node) verdict {
+// distinct compares a few strings. For other entries it is uncertain.
+func distinct(list []node) result {
 	for i := range list {
 		if i == fewNames || list[i].kind != jsonString {
-			return unsure
+			return uncertain
 		}
 		if slices.ContainsFunc(list[:i], list[i].same) {
 			return invalid
@@ -233,7 +233,7 @@ func distinct(list []node) verdict {
 	return valid
 }
 
-func (p *plan) judgeObject(v value) verdict {
+func (p *matcher) matchObject(v value) result {
 	for _, name := range p.required {
 		if v.member(name) == nil {
 			return invalid
@@ -245,7 +245,7 @@ func (p *plan) judgeObject(v value) verdict {
 		if p.closed && !ok {
 			return invalid
 		}
-		out = min(out, field.judge(e))
+		out = min(out, field.match(e))
 	}
 	return out
 }

@@ -23,18 +23,18 @@ func valueOf(t require.TestingT, text string) value {
 	return v
 }
 
-// requireAgreement checks a verdict against the library. A value found valid is never
+// requireAgreement checks a result against the library. A value found valid is never
 // shown to the library; one found invalid decides a condition.
-func requireAgreement(t require.TestingT, p *plan, s *jsonschema.Schema, v value) verdict {
-	said := p.judge(v)
+func requireAgreement(t require.TestingT, p *matcher, s *jsonschema.Schema, v value) result {
+	said := p.match(v)
 	err := s.Validate(v.tree())
 	if said == valid && err != nil || said == invalid && err == nil {
-		require.Fail(t, "the plan errs", "verdict %d, library %v: %v", said, err, v.tree())
+		require.Fail(t, "the matcher is wrong", "result %d, library %v: %v", said, err, v.tree())
 	}
 	return said
 }
 
-// genSchema draws a schema, with keywords that plans follow and others.
+// genSchema draws a schema, with keywords that matchers support and others.
 func genSchema(depth int) *rapid.Generator[any] {
 	return rapid.Custom(func(t *rapid.T) any {
 		names := rapid.SliceOfNDistinct(rapid.SampledFrom([]any{"a", "b", "c"}), 1, 3, rapid.ID)
@@ -135,40 +135,40 @@ func compileSchema(t require.TestingT, text string) *jsonschema.Schema {
 	return s
 }
 
-func TestPlan(t *testing.T) {
+func TestMatcher(t *testing.T) {
 	for _, tt := range []struct {
 		schema, value string
-		want          verdict
+		want          result
 	}{
 		{`{"type":["integer","null"]}`, `3.0`, valid},
 		{`{"type":"integer"}`, `3.5`, invalid},
 		{`{"enum":["a",null,true]}`, `null`, valid},
 		{`{"enum":["a",null,true]}`, `false`, invalid},
-		{`{"enum":["a",1]}`, `"a"`, unsure},
-		{`{"enum":["a"],"oneOf":[true,true]}`, `"a"`, unsure},
+		{`{"enum":["a",1]}`, `"a"`, uncertain},
+		{`{"enum":["a"],"oneOf":[true,true]}`, `"a"`, uncertain},
 		{`{"minimum":0.1}`, `0.1`, valid},
-		{`{"minimum":9007199254740993}`, `9007199254740992`, unsure}, // the bound is not a float64
+		{`{"minimum":9007199254740993}`, `9007199254740992`, uncertain}, // the bound is not a float64
 		{`{"uniqueItems":true}`, `["a","b"]`, valid},
 		{`{"uniqueItems":true}`, `["a","b","a"]`, invalid},
-		{`{"uniqueItems":true}`, `[["a"],"a"]`, unsure},
-		{`{"uniqueItems":true}`, `["0"` + manyStrings(fewNames) + `]`, unsure},
+		{`{"uniqueItems":true}`, `[["a"],"a"]`, uncertain},
+		{`{"uniqueItems":true}`, `["0"` + manyStrings(fewNames) + `]`, uncertain},
 		{`{"not":{"type":"null"}}`, `1`, valid},
-		{`{"not":{"multipleOf":2}}`, `1`, unsure},
+		{`{"not":{"multipleOf":2}}`, `1`, uncertain},
 		{`{"anyOf":[{"multipleOf":2},{"type":"number"}]}`, `1`, valid},
-		{`{"anyOf":[{"multipleOf":2},{"type":"null"}]}`, `1`, unsure},
+		{`{"anyOf":[{"multipleOf":2},{"type":"null"}]}`, `1`, uncertain},
 		{`{"if":{"multipleOf":2},"then":{"type":"number"},"else":{"type":"number"}}`, `1`, valid},
 		{`{"if":{"multipleOf":2},"then":{"type":"number"}}`, `1`, valid},
-		{`{"if":{"multipleOf":2},"else":{"type":"null"}}`, `1`, unsure},
+		{`{"if":{"multipleOf":2},"else":{"type":"null"}}`, `1`, uncertain},
 		{`{"required":["a"],"additionalProperties":false}`, `{"a":1}`, invalid},
-		{`{"additionalProperties":{"type":"null"}}`, `{"a":null}`, unsure},
-		{`{"format":"email"}`, `"x"`, unsure},
+		{`{"additionalProperties":{"type":"null"}}`, `{"a":null}`, uncertain},
+		{`{"format":"email"}`, `"x"`, uncertain},
 		{`{"properties":{"a":{"$ref":"#"}}}`, `{"b":1}`, valid},
-		{`{"properties":{"a":{"$ref":"#"}}}`, `{"a":{}}`, unsure},
-		{`{"$ref":"#"}`, `1`, unsure},
-		{`false`, `1`, unsure},
+		{`{"properties":{"a":{"$ref":"#"}}}`, `{"a":{}}`, uncertain},
+		{`{"$ref":"#"}`, `1`, uncertain},
+		{`false`, `1`, uncertain},
 	} {
 		s := compileSchema(t, tt.schema)
-		require.Equal(t, tt.want, requireAgreement(t, make(planner).plan(s), s, valueOf(t, tt.value)), "%s: %.40s", tt.schema, tt.value)
+		require.Equal(t, tt.want, requireAgreement(t, make(matcherCache).matcher(s), s, valueOf(t, tt.value)), "%s: %.40s", tt.schema, tt.value)
 	}
 }
 
@@ -179,8 +179,8 @@ func manyStrings(n int) (list string) {
 	return list
 }
 
-func TestPlanAgreesWithTheLibrary(t *testing.T) {
-	said := make(map[verdict]int)
+func TestMatcher_AgreesWithTheLibrary(t *testing.T) {
+	said := make(map[result]int)
 	check := func(t *rapid.T) {
 		root := map[string]any{"$defs": map[string]any{"a": genSchema(1).Draw(t, "a"), "b": genSchema(1).Draw(t, "b")}}
 		if schema, ok := genSchema(2).Draw(t, "schema").(map[string]any); ok {
@@ -189,7 +189,7 @@ func TestPlanAgreesWithTheLibrary(t *testing.T) {
 		text, err := json.Marshal(root)
 		require.NoError(t, err)
 		s := compileSchema(t, string(text))
-		p := make(planner).plan(s)
+		p := make(matcherCache).matcher(s)
 		for range 20 {
 			said[requireAgreement(t, p, s, valueOf(t, genValue(3).Draw(t, "value")))]++
 		}
@@ -199,34 +199,34 @@ func TestPlanAgreesWithTheLibrary(t *testing.T) {
 			check(t)
 		}
 	})
-	tried := said[invalid] + said[unsure] + said[valid]
-	for _, v := range []verdict{invalid, unsure, valid} {
+	tried := said[invalid] + said[uncertain] + said[valid]
+	for _, v := range []result{invalid, uncertain, valid} {
 		require.Greater(t, said[v], tried/20, said)
 	}
 }
 
-// The plans support every keyword of the schemas of a report.
-func TestPlansOfReportsAreSure(t *testing.T) {
+// Matchers support every keyword of the schemas of a report.
+func TestMatcher_IsCertainOfReports(t *testing.T) {
 	for reportType, s := range reportSchemas() {
-		p := make(planner)
-		p.plan(s.schema)
+		p := make(matcherCache)
+		p.matcher(s.schema)
 		for schema, made := range p {
-			require.False(t, made.unknown, schema.Location)
+			require.False(t, made.incomplete, schema.Location)
 		}
 		e, err := Parse(eventWith(reportType, ""))
 		require.NoError(t, err)
-		require.Equal(t, valid, s.plan.judge(valueOf(t, string(e.Data))))
+		require.Equal(t, valid, s.matcher.match(valueOf(t, string(e.Data))))
 	}
-	require.Equal(t, valid, reportSchemas()[event.TypeInitial].plan.judge(valueOf(t, fullData)))
+	require.Equal(t, valid, reportSchemas()[event.TypeInitial].matcher.match(valueOf(t, fullData)))
 }
 
-// checkPlans checks the plans of all types against the library, and that what they find
+// checkMatchers checks the matchers of all types against the library, and that what they find
 // valid is read.
-func checkPlans(t require.TestingT, data value) {
+func checkMatchers(t require.TestingT, data value) {
 	text, err := json.Marshal(data.tree())
 	require.NoError(t, err)
 	for _, s := range reportSchemas() {
-		if requireAgreement(t, s.plan, s.schema, data) == valid {
+		if requireAgreement(t, s.matcher, s.schema, data) == valid {
 			_, err := event.ParseReport(text)
 			require.NoError(t, err, "%s", text)
 		}
@@ -264,7 +264,7 @@ func mutate(t *rapid.T, tree any, with []string) any {
 	return valueOf(t, rapid.SampledFrom(with).Draw(t, "with")).tree()
 }
 
-func TestPlansOfReportsAgreeWithTheLibrary(t *testing.T) {
+func TestMatcher_AgreesWithTheLibraryOnReports(t *testing.T) {
 	with := strings.Fields(`null true false "" "\t" "x" "dispatch" "310000" "CNY" "PT6H" "P1Y" "2025-11-01T08:00:00+08:00"
 		"2025-11-01T08:00:00" "1969-12-31T23:59:59Z" 0 -1 0.5 1.5 1e3 9007199254740991 9007199254740992 [] {} ["x"] {"atLeast":1}
 		{"atLeast":"PT1H"} {"atLeast":null} {"class":"other"} {"desk":"d"} [{"desk":"d"}] [{"name":"n","at":null}] [{"scope":"overall","duration":"PT1H"}]
@@ -276,11 +276,11 @@ func TestPlansOfReportsAgreeWithTheLibrary(t *testing.T) {
 		}
 		text, err := json.Marshal(tree)
 		require.NoError(t, err)
-		checkPlans(t, valueOf(t, string(text)))
+		checkMatchers(t, valueOf(t, string(text)))
 	})
 }
 
-func FuzzPlans(f *testing.F) {
+func FuzzMatchers(f *testing.F) {
 	f.Add([]byte(fullData))
 	f.Add([]byte(minimalData))
 	for _, tt := range dataFaults {
@@ -290,7 +290,7 @@ func FuzzPlans(f *testing.F) {
 		var found faults
 		w := walk(data, "$.data", 1, &found)
 		if v := w.document(); !found.any() {
-			checkPlans(t, v)
+			checkMatchers(t, v)
 		}
 	})
 }
