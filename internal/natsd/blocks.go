@@ -19,7 +19,8 @@ import (
 // The engine (nats-server 2.15) fills the gap before every record of a block, in memory,
 // before it checks the record's checksum: a flipped high bit in one sequence makes it
 // fill gaps until the machine has no memory left. It verifies checksums only where it has
-// no index of the stream's blocks.
+// no index of the stream's blocks. TestEngineReadsADamagedBlock fails once this file is no
+// longer needed.
 
 // Layout of a block: for each record the header (length, sequence, time, length of the
 // subject), subject, headers, data and checksum.
