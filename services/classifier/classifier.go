@@ -37,12 +37,20 @@ const Name = "classifier"
 
 // Deps are the service's dependencies.
 type Deps struct {
-	Bus      *bus.Bus
+	Bus      Bus
 	Clock    clock.Clock
 	Rulebook grading.Rulebook
 	// Escalations makes the escalations of a decision, which are stored in the same atomic
 	// batch: a desk is told a commit earlier. Nil: they are left to the router.
 	Escalations func(*event.Graded) ([]event.Record, error)
+}
+
+// Bus is what the classifier needs of the bus.
+type Bus interface {
+	Follow(ctx context.Context, f bus.Follower) error
+	Tail(ctx context.Context, from uint64, subjects []string, handle func(context.Context, []event.Stored) error) error
+	Last(ctx context.Context, subject string) (event.Stored, error)
+	Get(ctx context.Context, seq uint64) (event.Stored, error)
 }
 
 // causes are the records that may make a revision.

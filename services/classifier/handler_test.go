@@ -22,11 +22,13 @@ import (
 // passes it records in any order.
 type bench struct {
 	t    *testing.T
+	bus  *bus.Bus
 	deps Deps
 }
 
 func newBench(t *testing.T) *bench {
-	return &bench{t, Deps{Bus: bustest.Start(t).Bus, Clock: clock.NewManual(nine), Rulebook: rulebook(t)}}
+	b := bustest.Start(t).Bus
+	return &bench{t, b, Deps{Bus: b, Clock: clock.NewManual(nine), Rulebook: rulebook(t)}}
 }
 
 func (b *bench) handler() *handler {
@@ -43,7 +45,7 @@ func (b *bench) store(a *event.Accepted) event.Stored {
 
 func (b *bench) commit(r event.Record) event.Stored {
 	b.t.Helper()
-	res, err := b.deps.Bus.Commit(b.t.Context(), []event.Record{r})
+	res, err := b.bus.Commit(b.t.Context(), []event.Record{r})
 	require.NoError(b.t, err)
 	return event.Stored{Record: r, Sequence: res[0].Sequence, StoredAt: r.Time}
 }
@@ -59,7 +61,7 @@ func (b *bench) handle(h *handler, in event.Stored) *event.Graded {
 			return nil
 		}
 		require.Len(b.t, out, 1)
-		res, err := b.deps.Bus.Commit(b.t.Context(), out)
+		res, err := b.bus.Commit(b.t.Context(), out)
 		require.NoError(b.t, err)
 		if res[0].Existing != nil {
 			if !h.conflict(in, *res[0].Existing) {

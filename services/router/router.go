@@ -32,9 +32,15 @@ const Name = "router"
 // Deps are the service's dependencies. The register only tells which desk reviews a
 // record that cannot be routed.
 type Deps struct {
-	Bus      *bus.Bus
+	Bus      Bus
 	Clock    clock.Clock
 	Register *register.Register
+}
+
+// Bus is what the router needs of the bus.
+type Bus interface {
+	Follow(ctx context.Context, f bus.Follower) error
+	Realm() event.Realm
 }
 
 // Run routes until ctx ends.
