@@ -274,15 +274,15 @@ func receivedLate(r api.EscalationRow, d event.Duty) (by event.Duration, late bo
 // delayedHere reports whether an escalation is late although its cause was received in
 // time for every late duty.
 func delayedHere(r api.EscalationRow) bool {
-	said := false
+	found := false
 	for _, d := range r.Duties {
 		if d.LateBy != nil {
-			if said = true; !render.InTime(d.DueAt, r.ReceivedAt) {
+			if found = true; !render.InTime(d.DueAt, r.ReceivedAt) {
 				return false
 			}
 		}
 	}
-	return r.Late && (said || render.InTime(r.DueAt, r.ReceivedAt))
+	return r.Late && (found || render.InTime(r.DueAt, r.ReceivedAt))
 }
 
 // settle computes the median and the maximum of the times to acknowledge.

@@ -92,7 +92,7 @@ func permissions(who identity.Identity) (may jwt.Permissions) {
 	return may
 }
 
-// exports returns the exports of the services: their doors.
+// exports returns the exports of the services: their endpoints.
 func exports() (out jwt.Exports) {
 	for _, realm := range []event.Realm{event.Real, event.Drill} {
 		for _, p := range identity.Permissions {
@@ -109,7 +109,7 @@ func exports() (out jwt.Exports) {
 	return out
 }
 
-// imports returns the imports of an identity's account: its doors.
+// imports returns the imports of an identity's account: its endpoints.
 func imports(who identity.Identity, exporter string) (out jwt.Imports) {
 	for _, realm := range []event.Realm{event.Real, event.Drill} {
 		for _, p := range identity.Permissions {

@@ -3,8 +3,8 @@
 // .creds file of its user (nkeys and JWTs). The operator key itself is needed only to
 // replace the signing key, and can be kept offline.
 //
-// Every identity has an account of its own that contains only imports of the doors that
-// the table of package identity gives it. An import maps what a client sends to a door to
+// Every identity has an account of its own that contains only imports of the endpoints that
+// the table of package identity gives it. An import maps what a client sends to an endpoint to
 // a request under a subject that names the caller, so that no service has to trust a
 // caller's own claim; and two identities share no subject, inbox or reply. The services
 // and the streams are in an account that nobody else has a credential for.

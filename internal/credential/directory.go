@@ -304,9 +304,9 @@ func (f Folder) looks() (looks uint64, at time.Time, err error) {
 	return h.Sum64(), at, nil
 }
 
-// whole refuses a folder without the accounts of the services and the system, without
+// checkComplete refuses a folder without the accounts of the services and the system, without
 // which nothing could be served.
-func (d *Directory) whole(bad error) error {
+func (d *Directory) checkComplete(bad error) error {
 	if !onlyAccounts(bad) {
 		return bad
 	}
@@ -357,7 +357,7 @@ func (d *Directory) read() (changed, gone []string, err error) {
 			next.people[l] = h
 		}
 	})
-	if err := next.whole(bad); err != nil {
+	if err := next.checkComplete(bad); err != nil {
 		return nil, nil, err // the previous state stays in force
 	}
 	if again, err := d.folder.trusted(); bad != nil && (err != nil || !reflect.DeepEqual(again, trusted)) {

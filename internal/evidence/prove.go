@@ -39,7 +39,7 @@ func ProveInclusion(tiles Tiles, size, index uint64) ([]Hash, error) {
 		return nil, err
 	}
 	path, err := tlog.ProveRecord(int64(size), int64(index), r)
-	return ours(path), err
+	return hashesOf(path), err
 }
 
 // ProveConsistency proves that the tree of the first old entries is the beginning of that
@@ -53,10 +53,10 @@ func ProveConsistency(tiles Tiles, old, size uint64) ([]Hash, error) {
 		return nil, nil
 	}
 	path, err := tlog.ProveTree(int64(size), int64(old), newReader(tiles, size))
-	return ours(path), err
+	return hashesOf(path), err
 }
 
-func ours(path []tlog.Hash) []Hash {
+func hashesOf(path []tlog.Hash) []Hash {
 	out := make([]Hash, len(path))
 	for i, h := range path {
 		out[i] = Hash(h)

@@ -170,7 +170,7 @@ func membersOf(raw []byte) (map[string]any, error) {
 // sameValue compares values of a member. An empty value equals an absent one, and the
 // instant of an act may be written in any zone.
 func sameValue(name string, a, b any) bool {
-	if saysNothing(a) && saysNothing(b) || reflect.DeepEqual(a, b) {
+	if isEmpty(a) && isEmpty(b) || reflect.DeepEqual(a, b) {
 		return true
 	}
 	if name != actInstant {
@@ -181,7 +181,7 @@ func sameValue(name string, a, b any) bool {
 	return ok && also && one.Equal(other)
 }
 
-func saysNothing(v any) bool { return v == nil || v == "" }
+func isEmpty(v any) bool { return v == nil || v == "" }
 
 func instantOf(v any) (time.Time, bool) {
 	text, ok := v.(string)

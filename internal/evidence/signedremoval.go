@@ -22,17 +22,17 @@ const (
 )
 
 // RemovalText returns the text that an administrator signs of a request to remove or to
-// archive records: door is the endpoint, with "exercise." before it in a drill.
-func RemovalText(door string, sent []byte) []byte {
-	return append([]byte(removalFormat+door+"\n"), sent...)
+// archive records: endpoint is the endpoint, with "exercise." before it in a drill.
+func RemovalText(endpoint string, sent []byte) []byte {
+	return append([]byte(removalFormat+endpoint+"\n"), sent...)
 }
 
 // removalReasons maps the reason of a removal to the endpoint of its request and the
 // members of the request that the record repeats.
 var removalReasons = map[string]struct {
-	door   string
-	same   []string // members that the record repeats
-	others []string // members that are checked in other ways
+	endpoint string
+	same     []string // members that the record repeats
+	others   []string // members that are checked in other ways
 }{
 	"order":     {removeDoor, []string{"order", "officer", "reason"}, []string{"record"}},
 	"retention": {archiveDoor, []string{"export", "officer"}, []string{"first", "last"}},
@@ -65,14 +65,14 @@ func (s SignedAct) VerifyRemoval(log, subject string, body []byte) error {
 	if !ok {
 		return fmt.Errorf("the removal is for the reason %q: %w", why, ErrNewer)
 	}
-	door := reason.door
+	endpoint := reason.endpoint
 	if strings.HasPrefix(subject, DrillPrefix) {
-		door = DrillPrefix + door
+		endpoint = DrillPrefix + endpoint
 	}
 	if err := s.verifyKey(); err != nil {
 		return err
 	}
-	if err := verifyNkey(nkeyUser, s.Key, RemovalText(door, []byte(s.Sent)), s.Signature); err != nil {
+	if err := verifyNkey(nkeyUser, s.Key, RemovalText(endpoint, []byte(s.Sent)), s.Signature); err != nil {
 		return fmt.Errorf("the removal by %s: %w", s.By, err)
 	}
 	for name := range sent {

@@ -19,10 +19,10 @@ const (
 
 // signRemoval signs a request as an administrator does, with a credential issued by the
 // operator's key itself, or through a signing key.
-func (h house) signRemoval(t require.TestingT, door, sent string, signer nkeys.KeyPair) SignedAct {
+func (h house) signRemoval(t require.TestingT, endpoint, sent string, signer nkeys.KeyPair) SignedAct {
 	s := SignedAct{By: "admin/records", Key: h.user, Sent: sent, Identities: h.operator}
 	var err error
-	s.Signature, err = h.desk.Sign(RemovalText(door, []byte(sent)))
+	s.Signature, err = h.desk.Sign(RemovalText(endpoint, []byte(sent)))
 	require.NoError(t, err)
 	by := h.identities
 	if signer != nil {

@@ -72,14 +72,14 @@ func (p *Printer) Limits(r api.EscalationRow) {
 // lateDuties prints which duties were late, by how much and under which article, and the
 // strict limit of those that have one.
 func (p *Printer) lateDuties(r api.EscalationRow) {
-	said := false
+	shown := false
 	for _, d := range r.Duties {
 		if d.LateBy != nil {
-			said = true
+			shown = true
 			fmt.Fprintf(p.Out, "  %s%s, %s%s", p.lateBy(*d.LateBy), p.whose(d.DueAt, r.ReceivedAt), d.Citation, p.Confidence(d.Confidence))
 		}
 	}
-	if r.Late && !said {
+	if r.Late && !shown {
 		fmt.Fprintf(p.Out, "  %s%s", p.Word("late"), p.whose(r.DueAt, r.ReceivedAt))
 	}
 	for _, d := range r.Standing {

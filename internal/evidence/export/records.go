@@ -229,9 +229,9 @@ func chunks(r io.Reader, each func(chunk []byte) error) error {
 	var rest []byte
 	for {
 		chunk := make([]byte, max(chunkSize, 2*len(rest)))
-		held := copy(chunk, rest)
-		n, err := io.ReadFull(r, chunk[held:])
-		chunk = chunk[:held+n]
+		kept := copy(chunk, rest)
+		n, err := io.ReadFull(r, chunk[kept:])
+		chunk = chunk[:kept+n]
 		ends := err == io.EOF || err == io.ErrUnexpectedEOF
 		if err != nil && !ends {
 			return err

@@ -113,9 +113,9 @@ type check struct {
 	tree     *evidence.ProvedTree
 	entries  atomic.Uint64
 
-	mu     sync.Mutex
-	report Report          // guarded by mu
-	said   map[string]bool // guarded by mu: faults of tiles already reported, which many records share
+	mu       sync.Mutex
+	report   Report          // guarded by mu
+	reported map[string]bool // guarded by mu: faults of tiles already reported, which many records share
 }
 
 func (c *check) find(record uint64, path, format string, args ...any) {
@@ -160,14 +160,14 @@ func (c *check) fault(err error, how string) {
 		message = fmt.Sprint(t.Err)
 	}
 	c.mu.Lock()
-	said := c.said[t.Path+message]
-	if c.said == nil {
-		c.said = map[string]bool{}
+	reported := c.reported[t.Path+message]
+	if c.reported == nil {
+		c.reported = map[string]bool{}
 	}
-	c.said[t.Path+message] = true
+	c.reported[t.Path+message] = true
 	c.mu.Unlock()
 	switch {
-	case said:
+	case reported:
 	case t.First == t.Last:
 		c.find(t.First, t.Path, "%s", message)
 	default:

@@ -70,10 +70,10 @@ func emptyFolder(dir string) error {
 	if err := private.MakeFolder(dir); err != nil {
 		return fmt.Errorf("evidence: export: %w", err)
 	}
-	switch held, err := os.ReadDir(dir); {
+	switch entries, err := os.ReadDir(dir); {
 	case err != nil:
 		return fmt.Errorf("evidence: export: %w", err)
-	case len(held) > 0:
+	case len(entries) > 0:
 		return fmt.Errorf("evidence: export: the folder %s is not empty", dir)
 	}
 	return nil

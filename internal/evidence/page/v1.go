@@ -90,7 +90,7 @@ func lateBy(iso *string) string {
 	}
 	m[5] = (m[5] + "000")[:3]
 	units := [5][2]string{{"天", "d"}, {"小时", "h"}, {"分钟", "m"}, {"秒", "s"}, {"毫秒", "ms"}}
-	var said [2]string
+	var texts [2]string
 	for i := range units {
 		n, _ := strconv.Atoi(m[i+1])
 		if n == 0 && i+1 < len(units) {
@@ -100,15 +100,15 @@ func lateBy(iso *string) string {
 		if i < 3 { // seconds need no milliseconds
 			next, _ = strconv.Atoi(m[i+2])
 		}
-		for k := range said {
-			said[k] = fmt.Sprint(n, units[i][k])
+		for k := range texts {
+			texts[k] = fmt.Sprint(n, units[i][k])
 			if next > 0 {
-				said[k] += fmt.Sprint(next, units[i+1][k]) //nolint:gosec // next is 0 for the last unit
+				texts[k] += fmt.Sprint(next, units[i+1][k]) //nolint:gosec // next is 0 for the last unit
 			}
 		}
 		break
 	}
-	return "迟报 " + said[0] + " late by " + said[1]
+	return "迟报 " + texts[0] + " late by " + texts[1]
 }
 
 func span(first, last uint64) string {
