@@ -253,7 +253,7 @@ func (e *environment) credentialList() *cobra.Command {
 						l.Key, l.Since, l.Expires = k.Public, &k.From, k.Expires
 					}
 				}
-				l.TokensExpire = h.TokensExpire(now)
+				l.TokensExpire = h.NextTokenExpiry(now)
 				if asJSON {
 					if err := e.JSON(l); err != nil {
 						return err

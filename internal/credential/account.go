@@ -14,8 +14,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/private"
 )
 
-// sign signs an account and writes it.
-func (f Folder) sign(name, account string, set func(*jwt.AccountClaims)) error {
+// signAccount signs an account and writes it.
+func (f Folder) signAccount(name, account string, set func(*jwt.AccountClaims)) error {
 	claims := jwt.NewAccountClaims(account)
 	claims.Name = name
 	if name == services {
@@ -46,7 +46,7 @@ func (f Folder) putAccount(claims *jwt.AccountClaims, signer *signer) error {
 }
 
 // newUser creates a key and its .creds file.
-func newUser(name string, account nkeys.KeyPair, now time.Time, valid time.Duration, may jwt.Permissions) (public string, file []byte, err error) {
+func newUser(name string, account nkeys.KeyPair, now time.Time, valid time.Duration, allowed jwt.Permissions) (public string, file []byte, err error) {
 	if valid < 0 {
 		return "", nil, fmt.Errorf("credential: it cannot be good for %s", valid)
 	}
@@ -56,7 +56,7 @@ func newUser(name string, account nkeys.KeyPair, now time.Time, valid time.Durat
 	}
 	public = publicOf(user)
 	claims := jwt.NewUserClaims(public)
-	claims.Name, claims.Permissions = name, may
+	claims.Name, claims.Permissions = name, allowed
 	if valid > 0 {
 		claims.Expires = now.Add(valid).Unix()
 	}
@@ -76,20 +76,20 @@ func newUser(name string, account nkeys.KeyPair, now time.Time, valid time.Durat
 
 // permissions returns the limits that the server enforces for a client, besides those of
 // its account.
-func permissions(who identity.Identity) (may jwt.Permissions) {
-	may.Sub.Allow.Add("_INBOX.>")
+func permissions(who identity.Identity) (allowed jwt.Permissions) {
+	allowed.Sub.Allow.Add("_INBOX.>")
 	for _, realm := range []event.Realm{event.Real, event.Drill} {
 		for _, p := range identity.Permissions {
 			for _, r := range p.Routes(who, realm) {
 				if r.Access == identity.Receive {
-					may.Sub.Allow.Add(r.Local)
+					allowed.Sub.Allow.Add(r.Local)
 				} else {
-					may.Pub.Allow.Add(r.Local)
+					allowed.Pub.Allow.Add(r.Local)
 				}
 			}
 		}
 	}
-	return may
+	return allowed
 }
 
 // exports returns the exports of the services: their endpoints.

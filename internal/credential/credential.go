@@ -58,8 +58,8 @@ const (
 	maxPayload       = 1 << 20 // a report has 256 KiB at most, besides its headers
 )
 
-// ErrNone means that a folder has no identities: tocsin init creates them.
-var ErrNone = errors.New("there are no identities")
+// ErrNoIdentities means that a folder has no identities: tocsin init creates them.
+var ErrNoIdentities = errors.New("there are no identities")
 
 // ErrUnknown means that there is no such credential.
 var ErrUnknown = errors.New("there is no such credential")
@@ -76,7 +76,7 @@ func (f Folder) Exists() (bool, error) {
 	if _, err := os.Stat(string(f)); errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
-	_, err := f.trusted()
+	_, err := f.operatorClaims()
 	return err == nil, err
 }
 
@@ -124,7 +124,7 @@ func Init(f Folder, now time.Time) error {
 		if err := private.Write(f.path(creds, name+".creds"), file); err != nil {
 			return err
 		}
-		if err := f.sign(name, publicOf(account), func(*jwt.AccountClaims) {}); err != nil {
+		if err := f.signAccount(name, publicOf(account), func(*jwt.AccountClaims) {}); err != nil {
 			return err
 		}
 	}
@@ -181,7 +181,7 @@ func (f Folder) newKey(name string, create func() (nkeys.KeyPair, error)) (nkeys
 func (f Folder) readKey(name string) (nkeys.KeyPair, error) {
 	seed, err := os.ReadFile(f.path(name))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w in %s: run tocsin init", ErrNone, f)
+		return nil, fmt.Errorf("%w in %s: run tocsin init", ErrNoIdentities, f)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("credential: %w", err)
@@ -211,7 +211,7 @@ func publicOf(pair nkeys.KeyPair) string {
 func (f Folder) locked(do func() error) error {
 	lock, err := private.Lock(f.path(".lock"))
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w in %s: run tocsin init", ErrNone, f)
+		return fmt.Errorf("%w in %s: run tocsin init", ErrNoIdentities, f)
 	}
 	if err != nil {
 		return fmt.Errorf("credential: %w", err)

@@ -52,7 +52,7 @@ func TestTheFolder(t *testing.T) {
 	require.ErrorContains(t, err, "rotate")
 	none := credential.In(t.TempDir())
 	_, err = none.Add(grid, now, 0)
-	require.ErrorIs(t, err, credential.ErrNone)
+	require.ErrorIs(t, err, credential.ErrNoIdentities)
 	require.ErrorContains(t, err, "tocsin init")
 	_, err = f.Holder(identity.Desk, "nobody")
 	require.ErrorIs(t, err, credential.ErrUnknown)

@@ -23,39 +23,39 @@ import (
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
-// lookEvery is how often a folder is checked: a revoked identity has to be cut off within
+// pollInterval is how often a folder is checked: a revoked identity has to be cut off within
 // a second.
-const lookEvery = 200 * time.Millisecond
+const pollInterval = 200 * time.Millisecond
 
 // Directory holds the credentials that a folder contains now.
 type Directory struct {
-	folder   Folder
-	operator string // nkey
-	log      *zap.Logger
-	refusals *refusals
-	rates    *identity.Rates
-	internal int           // number of accounts read that have no identity
-	looked   uint64        // the folder's fingerprint when last read; 0: read again
-	again    chan struct{} // requests a read even without a change
+	folder         Folder
+	operator       string // nkey
+	log            *zap.Logger
+	refusals       *refusals
+	rates          *identity.Rates
+	internal       int           // number of accounts read that have no identity
+	fingerprint    uint64        // the folder's fingerprint when last read; 0: read again
+	reloadRequests chan struct{} // requests a read even without a change
 
-	mu     sync.RWMutex
-	faulty []string              // names of unusable accounts
-	all    map[string]*Holder    // by ROLE/ID
-	signed map[string]string     // accounts by public key
-	hashes map[string]*Holder    // by the hash of a token
-	until  map[*holding]struct{} // long-running requests
-	certs  map[string]*Holder    // by the hash of a public key
-	people map[Login]*Holder
+	mu      sync.RWMutex
+	faulty  []string                     // names of unusable accounts
+	all     map[string]*Holder           // by ROLE/ID
+	signed  map[string]string            // accounts by public key
+	hashes  map[string]*Holder           // by the hash of a token
+	ongoing map[*ongoingRequest]struct{} // long-running requests
+	certs   map[string]*Holder           // by the hash of a public key
+	logins  map[Login]*Holder
 }
 
 // Open reads a folder. An unusable account is logged, and its identity has no
 // permissions; only without the accounts of the services and the system does Open fail.
 func Open(f Folder, log *zap.Logger) (*Directory, error) {
-	operator, err := f.trusted()
+	operator, err := f.operatorClaims()
 	if err != nil {
 		return nil, err
 	}
-	d := &Directory{folder: f, operator: operator.Subject, log: log, refusals: newRefusals(log), rates: identity.NewRates(), until: map[*holding]struct{}{}, again: make(chan struct{}, 1)}
+	d := &Directory{folder: f, operator: operator.Subject, log: log, refusals: newRefusals(log), rates: identity.NewRates(), ongoing: map[*ongoingRequest]struct{}{}, reloadRequests: make(chan struct{}, 1)}
 	_, _, err = d.read()
 	if !onlyAccounts(err) {
 		return nil, err
@@ -68,7 +68,7 @@ func Open(f Folder, log *zap.Logger) (*Directory, error) {
 
 // Accounts returns the accounts that a server lets in.
 func (d *Directory) Accounts() (*natsd.Accounts, error) {
-	operator, err := d.folder.trusted()
+	operator, err := d.folder.operatorClaims()
 	if err != nil {
 		return nil, err
 	}
@@ -161,27 +161,27 @@ func (d *Directory) Certificate(spki []byte) (identity.Identity, bool) {
 func (d *Directory) Person(l Login) (identity.Identity, bool) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	h := d.people[l]
+	h := d.logins[l]
 	if h == nil || h.Revoked != nil {
 		return identity.Identity{}, false
 	}
 	return h.Identity, true
 }
 
-// holding is a long-running request that ends when its identity's account changes.
-type holding struct {
-	who    identity.Identity
+// ongoingRequest is a long-running request that ends when its identity's account changes.
+type ongoingRequest struct {
+	caller identity.Identity
 	signed string // its account JWT when it began
-	end    context.CancelFunc
+	cancel context.CancelFunc
 }
 
-// maxHolding bounds how long a request runs before the caller has to authenticate again:
+// maxRequestAge bounds how long a request runs before the caller has to authenticate again:
 // a token may have expired.
-const maxHolding = time.Hour
+const maxRequestAge = time.Hour
 
 // Until returns a context that also ends when anything in the identity's account changes.
 func (d *Directory) Until(ctx context.Context, who identity.Identity) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(ctx, maxHolding)
+	ctx, cancel := context.WithTimeout(ctx, maxRequestAge)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := d.all[who.String()]
@@ -189,13 +189,13 @@ func (d *Directory) Until(ctx context.Context, who identity.Identity) (context.C
 		cancel()
 		return ctx, cancel
 	}
-	h := &holding{who, d.signed[now.Account], cancel}
-	d.until[h] = struct{}{}
+	h := &ongoingRequest{who, d.signed[now.Account], cancel}
+	d.ongoing[h] = struct{}{}
 	return ctx, func() {
 		cancel()
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		delete(d.until, h)
+		delete(d.ongoing, h)
 	}
 }
 
@@ -226,23 +226,23 @@ func (d *Directory) Faulty() []string {
 // removed account to expel.
 func (d *Directory) Watch(ctx context.Context, admit, expel func(account string) error) error {
 	var pending []string
-	tick := time.NewTicker(lookEvery)
+	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
-	for told := ""; ; {
+	for logged := ""; ; {
 		select {
 		case <-tick.C:
-		case <-d.again:
-			d.looked = 0
+		case <-d.reloadRequests:
+			d.fingerprint = 0
 		case <-ctx.Done():
-			d.refusals.end()
+			d.refusals.flush()
 			return ctx.Err()
 		}
-		changed, gone, err := d.read()
-		if text := fmt.Sprint(err); err != nil && text != told {
-			told = text
+		changed, removed, err := d.read()
+		if text := fmt.Sprint(err); err != nil && text != logged {
+			logged = text
 			d.log.Error(faultyAccounts, zap.Error(err))
 		} else if err == nil {
-			told = ""
+			logged = ""
 		}
 		changed, pending = append(pending, changed...), nil
 		for _, signed := range changed {
@@ -251,7 +251,7 @@ func (d *Directory) Watch(ctx context.Context, admit, expel func(account string)
 				d.log.Error("an account is not in force as it was signed; it is tried again", zap.Error(err))
 			}
 		}
-		for _, account := range gone {
+		for _, account := range removed {
 			if err := expel(account); err != nil {
 				d.log.Error("who has an account that is gone could not be cut off", zap.String("account", account), zap.Error(err))
 			}
@@ -262,14 +262,14 @@ func (d *Directory) Watch(ctx context.Context, admit, expel func(account string)
 // Reload reads the folder again even if it looks unchanged.
 func (d *Directory) Reload() {
 	select {
-	case d.again <- struct{}{}:
+	case d.reloadRequests <- struct{}{}:
 	default: // already requested
 	}
 }
 
-// looks returns a fingerprint of the accounts folder's metadata, and the time of its last
+// fingerprint returns a fingerprint of the accounts folder's metadata, and the time of its last
 // change. A file overwritten in place does not change its folder, so every file counts.
-func (f Folder) looks() (looks uint64, at time.Time, err error) {
+func (f Folder) fingerprint() (sum uint64, at time.Time, err error) {
 	files, err := os.ReadDir(f.path(accounts))
 	if err != nil {
 		return 0, at, err
@@ -316,30 +316,30 @@ func (d *Directory) checkComplete(bad error) error {
 	return nil
 }
 
-// settled is how old a change must be for its timestamp to distinguish it from the next
+// minChangeAge is how old a change must be for its timestamp to distinguish it from the next
 // one.
-const settled = 2 * time.Second
+const minChangeAge = 2 * time.Second
 
 // read reads the folder if it has changed, and returns the changed accounts and the
 // public keys of the removed ones. The error names files that are no valid account of
 // this folder; their identities lose all permissions.
-func (d *Directory) read() (changed, gone []string, err error) {
-	looks, at, err := d.folder.looks()
+func (d *Directory) read() (changed, removed []string, err error) {
+	sum, at, err := d.folder.fingerprint()
 	if err != nil {
 		return nil, nil, err
 	}
-	if looks == d.looked {
+	if sum == d.fingerprint {
 		return nil, nil, nil
 	}
-	trusted, err := d.folder.trusted()
+	trusted, err := d.folder.operatorClaims()
 	if err != nil {
 		return nil, nil, err
 	}
 	if trusted.Subject != d.operator {
 		return nil, nil, fmt.Errorf("credential: %s is of another operator now, %s: start the server again if that is meant", operatorJWT, trusted.Subject)
 	}
-	next := &Directory{all: map[string]*Holder{}, signed: map[string]string{}, hashes: map[string]*Holder{}, certs: map[string]*Holder{}, people: map[Login]*Holder{}}
-	bad := d.folder.each(trusted, func(a signed) {
+	next := &Directory{all: map[string]*Holder{}, signed: map[string]string{}, hashes: map[string]*Holder{}, certs: map[string]*Holder{}, logins: map[Login]*Holder{}}
+	bad := d.folder.forEachAccount(trusted, func(a storedAccount) {
 		next.signed[a.claims.Subject] = a.token
 		h := a.holder
 		if h == nil {
@@ -354,13 +354,13 @@ func (d *Directory) read() (changed, gone []string, err error) {
 			next.certs[strings.ToLower(c.SPKI)] = h
 		}
 		for _, l := range h.People {
-			next.people[l] = h
+			next.logins[l] = h
 		}
 	})
 	if err := next.checkComplete(bad); err != nil {
 		return nil, nil, err // the previous state stays in force
 	}
-	if again, err := d.folder.trusted(); bad != nil && (err != nil || !reflect.DeepEqual(again, trusted)) {
+	if current, err := d.folder.operatorClaims(); bad != nil && (err != nil || !reflect.DeepEqual(current, trusted)) {
 		return nil, nil, err // accounts were being re-signed: the next read sees all of it
 	}
 	d.mu.Lock()
@@ -373,20 +373,20 @@ func (d *Directory) read() (changed, gone []string, err error) {
 	}
 	// Requests end when anything in their identity's account changes: callers who may
 	// continue authenticate again.
-	for h := range d.until {
-		if now := next.all[h.who.String()]; now == nil || next.signed[now.Account] != h.signed {
-			h.end()
+	for h := range d.ongoing {
+		if now := next.all[h.caller.String()]; now == nil || next.signed[now.Account] != h.signed {
+			h.cancel()
 		}
 	}
 	for account := range d.signed {
 		if next.signed[account] == "" {
-			gone = append(gone, account)
+			removed = append(removed, account)
 		}
 	}
-	d.all, d.signed, d.hashes, d.certs, d.people = next.all, next.signed, next.hashes, next.certs, next.people
-	d.looked = 0
-	if (clock.System{}).Now().Sub(at).Abs() > settled { // another machine's clock may be ahead
-		d.looked = looks
+	d.all, d.signed, d.hashes, d.certs, d.logins = next.all, next.signed, next.hashes, next.certs, next.logins
+	d.fingerprint = 0
+	if (clock.System{}).Now().Sub(at).Abs() > minChangeAge { // another machine's clock may be ahead
+		d.fingerprint = sum
 	}
-	return changed, gone, bad
+	return changed, removed, bad
 }

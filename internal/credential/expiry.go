@@ -9,8 +9,8 @@ import (
 // ExpiryWarning is how long before its expiry a warning for a credential or token begins.
 const ExpiryWarning = 30 * 24 * time.Hour
 
-// TokensExpire returns when the next unexpired token expires; nil: none does.
-func (h *Holder) TokensExpire(now time.Time) (first *time.Time) {
+// NextTokenExpiry returns when the next unexpired token expires; nil: none does.
+func (h *Holder) NextTokenExpiry(now time.Time) (first *time.Time) {
 	for _, t := range h.Tokens {
 		if t.Until != nil && t.Until.After(now) && (first == nil || t.Until.Before(*first)) {
 			first = t.Until
@@ -41,7 +41,7 @@ func (d *Directory) Expiring() (out []Expiry) {
 				out = append(out, Expiry{who, "credential", *k.Expires})
 			}
 		}
-		if at := h.TokensExpire(now); at != nil && at.Sub(now) < ExpiryWarning {
+		if at := h.NextTokenExpiry(now); at != nil && at.Sub(now) < ExpiryWarning {
 			out = append(out, Expiry{who, "token", *at})
 		}
 	}

@@ -138,7 +138,7 @@ func (f Folder) Rotate(role identity.Role, id string, screens []string, now time
 		if err := h.Check(); err != nil {
 			return err
 		}
-		h.end(now, claims)
+		h.revokeKeys(now, claims)
 		h.Revoked, h.Tokens, h.Certs, h.People = nil, nil, nil, nil
 		file, err = f.renew(*h, claims.Revocations, now, valid)
 		return err
@@ -146,9 +146,9 @@ func (f Folder) Rotate(role identity.Role, id string, screens []string, now time
 	return file, err
 }
 
-// end voids the keys in use, also those whose creation was interrupted. It also works if
+// revokeKeys voids the keys in use, also those whose creation was interrupted. It also works if
 // the clock was set back, and allows for the one-second resolution of JWT times.
-func (h *Holder) end(now time.Time, claims *jwt.AccountClaims) {
+func (h *Holder) revokeKeys(now time.Time, claims *jwt.AccountClaims) {
 	until, since := now.UTC().Truncate(time.Second), now
 	for i, k := range h.Keys {
 		if k.From.After(since) {
@@ -187,7 +187,7 @@ func (f Folder) renew(h Holder, revoked jwt.RevocationList, now time.Time, valid
 		key.Expires = &expires
 	}
 	h.Keys = append(h.Keys, key)
-	if err := f.put(h, revoked); err != nil {
+	if err := f.writeAccount(h, revoked); err != nil {
 		return "", err
 	}
 	path := f.path(creds, name(h.Identity)+".creds")
@@ -198,10 +198,10 @@ func (f Folder) renew(h Holder, revoked jwt.RevocationList, now time.Time, valid
 // have read the change.
 func (f Folder) Revoke(role identity.Role, id string, now time.Time) error {
 	return f.change(role, id, func(h *Holder, claims *jwt.AccountClaims) error {
-		h.end(now, claims)
+		h.revokeKeys(now, claims)
 		at := now.UTC().Truncate(time.Second)
 		h.Revoked, h.Tokens, h.Certs, h.People = &at, nil, nil, nil
-		return f.put(*h, claims.Revocations)
+		return f.writeAccount(*h, claims.Revocations)
 	})
 }
 
@@ -234,7 +234,7 @@ func (f Folder) Change(role identity.Role, id string, change func(*Holder) error
 				}
 			}
 		}
-		return f.put(*h, claims.Revocations)
+		return f.writeAccount(*h, claims.Revocations)
 	})
 }
 
@@ -252,8 +252,8 @@ func (f Folder) change(role identity.Role, id string, change func(*Holder, *jwt.
 	})
 }
 
-// put signs the account of an identity in its current state.
-func (f Folder) put(h Holder, revoked jwt.RevocationList) error {
+// writeAccount signs the account of an identity in its current state.
+func (f Folder) writeAccount(h Holder, revoked jwt.RevocationList) error {
 	doc, err := json.Marshal(h)
 	if err != nil {
 		return fmt.Errorf("credential: %w", err)
@@ -262,7 +262,7 @@ func (f Folder) put(h Holder, revoked jwt.RevocationList) error {
 	if err != nil {
 		return err
 	}
-	return f.sign(name(h.Identity), h.Account, func(c *jwt.AccountClaims) {
+	return f.signAccount(name(h.Identity), h.Account, func(c *jwt.AccountClaims) {
 		c.Description = string(doc)
 		c.Revocations = revoked
 		c.Limits.Conn, c.Limits.Subs, c.Limits.Payload, c.Limits.LeafNodeConn = maxConnections, maxSubscriptions, maxPayload, 0

@@ -22,18 +22,18 @@ func (f Folder) claims(name string) (*jwt.AccountClaims, error) {
 	if err != nil {
 		return nil, fmt.Errorf("credential: %w", err)
 	}
-	trusted, err := f.trusted()
+	trusted, err := f.operatorClaims()
 	if err != nil {
 		return nil, err
 	}
 	return decode(name, string(token), trusted)
 }
 
-// trusted reads the operator, whose key signs accounts.
-func (f Folder) trusted() (*jwt.OperatorClaims, error) {
+// operatorClaims reads the operator, whose key signs accounts.
+func (f Folder) operatorClaims() (*jwt.OperatorClaims, error) {
 	token, err := os.ReadFile(f.path(operatorJWT))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w in %s: run tocsin init", ErrNone, f)
+		return nil, fmt.Errorf("%w in %s: run tocsin init", ErrNoIdentities, f)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("credential: %w", err)
@@ -47,7 +47,7 @@ func (f Folder) trusted() (*jwt.OperatorClaims, error) {
 
 // Key returns the nkey that every credential of the folder derives from.
 func (f Folder) Key() (string, error) {
-	trusted, err := f.trusted()
+	trusted, err := f.operatorClaims()
 	if err != nil {
 		return "", err
 	}
@@ -91,13 +91,13 @@ func (f Folder) Holder(role identity.Role, id string) (*Holder, error) {
 }
 
 // Holders returns every identity whose account can be read, by role and id; the error
-// names the unreadable accounts. With ErrNone the folder has none.
+// names the unreadable accounts. With ErrNoIdentities the folder has none.
 func (f Folder) Holders() (out []Holder, err error) {
-	trusted, err := f.trusted()
+	trusted, err := f.operatorClaims()
 	if err != nil {
 		return nil, err
 	}
-	err = f.each(trusted, func(a signed) {
+	err = f.forEachAccount(trusted, func(a storedAccount) {
 		if a.holder != nil {
 			out = append(out, *a.holder)
 		}
@@ -105,16 +105,16 @@ func (f Folder) Holders() (out []Holder, err error) {
 	return out, err
 }
 
-// signed is an account as stored in the folder.
-type signed struct {
+// storedAccount is an account as stored in the folder.
+type storedAccount struct {
 	claims *jwt.AccountClaims
 	token  string
 	holder *Holder // nil: it has no identity
 }
 
-// each passes every valid account of the folder to yield, by name. The error lists the
+// forEachAccount passes every valid account of the folder to yield, by name. The error lists the
 // invalid ones.
-func (f Folder) each(trusted *jwt.OperatorClaims, yield func(signed)) error {
+func (f Folder) forEachAccount(trusted *jwt.OperatorClaims, yield func(storedAccount)) error {
 	var bad []error
 	files, err := os.ReadDir(f.path(accounts))
 	if err != nil {
@@ -135,7 +135,7 @@ func (f Folder) each(trusted *jwt.OperatorClaims, yield func(signed)) error {
 	return errors.Join(bad...)
 }
 
-func (f Folder) account(name string, trusted *jwt.OperatorClaims) (a signed, err error) {
+func (f Folder) account(name string, trusted *jwt.OperatorClaims) (a storedAccount, err error) {
 	token, err := os.ReadFile(f.path(accounts, name+".jwt"))
 	if err != nil {
 		return a, fmt.Errorf("credential: %w", err)

@@ -17,38 +17,38 @@ type refusals struct {
 	log   *zap.Logger
 	total atomic.Uint64
 
-	mu    sync.Mutex
-	kinds map[refusal]int // counts since the last report
-	told  map[bool]int    // number of kinds, of members (true) and strangers
-	since time.Time       // start of this minute
-	count int             // in this minute
-	last  int             // in the previous minute
+	mu          sync.Mutex
+	kinds       map[refusal]int // counts since the last report
+	kindsLogged map[bool]int    // number of kinds, of members (true) and strangers
+	since       time.Time       // start of this minute
+	count       int             // in this minute
+	last        int             // in the previous minute
 }
 
 type refusal struct{ who, what, why string }
 
-// member reports whether the refused client is known: its name is ROLE/ID.
-func (k refusal) member() bool { return strings.Contains(k.who, "/") }
+// hasIdentity reports whether the refused client is known: its name is ROLE/ID.
+func (k refusal) hasIdentity() bool { return strings.Contains(k.who, "/") }
 
 // logOf returns the logger for a refusal. The log limits the lines of each logger, so
 // that lines about strangers do not displace those about members.
 func (r *refusals) logOf(k refusal) *zap.Logger {
-	if k.member() {
+	if k.hasIdentity() {
 		return r.log
 	}
 	return r.log.Named("strangers")
 }
 
 const (
-	refusalsTold = time.Minute
-	refusalKinds = 100 // distinguished in a minute, of members and of strangers
+	refusalPeriod   = time.Minute
+	maxRefusalKinds = 100 // distinguished in a minute, of members and of strangers
 	// refusalAlarm is the number of refusals a minute that suggests an attack: a
 	// misconfigured client retries once a second.
 	refusalAlarm = 120
 )
 
 func newRefusals(log *zap.Logger) *refusals {
-	return &refusals{log: log, kinds: map[refusal]int{}, told: map[bool]int{}}
+	return &refusals{log: log, kinds: map[refusal]int{}, kindsLogged: map[bool]int{}}
 }
 
 func (r *refusals) add(who, what, why string) {
@@ -56,40 +56,40 @@ func (r *refusals) add(who, what, why string) {
 	k := refusal{who, what, why}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.turn()
+	r.startMinute()
 	if r.count++; r.count == refusalAlarm {
 		r.log.Error("alarm: many requests are refused", zap.Int("inThisMinute", r.count), zap.String("who", who), zap.String("what", what), zap.String("why", why))
 	}
 	n, known := r.kinds[k]
-	member := k.member() // strangers must not hide refusals of members
-	if !known && r.told[member] >= refusalKinds {
-		k = refusal{who: map[bool]string{true: "others", false: "other strangers"}[member]}
+	hasIdentity := k.hasIdentity() // strangers must not hide refusals of members
+	if !known && r.kindsLogged[hasIdentity] >= maxRefusalKinds {
+		k = refusal{who: map[bool]string{true: "others", false: "other strangers"}[hasIdentity]}
 		n, known = r.kinds[k]
 	}
 	r.kinds[k] = n + 1
 	if !known {
-		r.told[member]++
+		r.kindsLogged[hasIdentity]++
 		r.logOf(k).Warn("a request was refused", zap.String("who", k.who), zap.String("what", k.what), zap.String("why", k.why))
 	}
 }
 
-// turn starts the next minute if this one is over, and logs its counts.
-func (r *refusals) turn() {
+// startMinute starts the next minute if this one is over, and logs its counts.
+func (r *refusals) startMinute() {
 	now := clock.Steady()
 	passed := now.Sub(r.since)
-	if passed < refusalsTold && !r.since.IsZero() {
+	if passed < refusalPeriod && !r.since.IsZero() {
 		return
 	}
-	r.tell()
+	r.logCounts()
 	r.last = r.count
-	if passed >= 2*refusalsTold {
+	if passed >= 2*refusalPeriod {
 		r.last = 0
 	}
-	r.told, r.count, r.since = map[bool]int{}, 0, now
+	r.kindsLogged, r.count, r.since = map[bool]int{}, 0, now
 }
 
-// tell logs the counts beyond the refusals that were logged at once.
-func (r *refusals) tell() {
+// logCounts logs the counts beyond the refusals that were logged at once.
+func (r *refusals) logCounts() {
 	for k, n := range r.kinds {
 		if n > 1 {
 			r.logOf(k).Warn("requests were refused", zap.Int("count_1m", n), zap.String("who", k.who), zap.String("what", k.what), zap.String("why", k.why))
@@ -98,17 +98,17 @@ func (r *refusals) tell() {
 	clear(r.kinds)
 }
 
-// end logs the counts of the current minute.
-func (r *refusals) end() {
+// flush logs the counts of the current minute.
+func (r *refusals) flush() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.tell()
+	r.logCounts()
 }
 
 // alarm reports whether this minute or the last one reached refusalAlarm.
 func (r *refusals) alarm() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.turn()
+	r.startMinute()
 	return max(r.count, r.last) >= refusalAlarm
 }

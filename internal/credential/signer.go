@@ -63,8 +63,8 @@ func (f Folder) signer() (*signer, error) {
 	raw, err := os.ReadFile(f.path(signingFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		pair, err := f.readKey(operatorSeed)
-		if errors.Is(err, ErrNone) {
-			if _, there := f.trusted(); there == nil {
+		if errors.Is(err, ErrNoIdentities) {
+			if _, there := f.operatorClaims(); there == nil {
 				return nil, fmt.Errorf("%s has neither a signing key nor operator.nk: tocsin credential signing-key --operator-key FILE makes one", f)
 			}
 		}
@@ -111,7 +111,7 @@ func (f Folder) ReplaceSigningKey(seedFile string) (public string, err error) {
 		if err != nil {
 			return err
 		}
-		trusted, err := f.trusted()
+		trusted, err := f.operatorClaims()
 		if err != nil {
 			return err
 		}
@@ -132,7 +132,7 @@ func (f Folder) ReplaceSigningKey(seedFile string) (public string, err error) {
 			return err
 		}
 		var failed []error
-		err = f.each(trusted, func(a signed) { failed = append(failed, f.resign(a, next)) })
+		err = f.forEachAccount(trusted, func(a storedAccount) { failed = append(failed, f.resign(a, next)) })
 		if err := errors.Join(append(failed, err)...); err != nil {
 			return fmt.Errorf("the signing key before is still trusted, for not every account has the new one's signature: %w", err)
 		}
@@ -169,7 +169,7 @@ func (f Folder) operatorKey(seedFile string) (nkeys.KeyPair, error) {
 }
 
 // resign signs an account, and the keys in use of its identity, with another key.
-func (f Folder) resign(a signed, by *signer) error {
+func (f Folder) resign(a storedAccount, by *signer) error {
 	if h := a.holder; h != nil {
 		for i := range h.Keys {
 			if h.Keys[i].Until != nil {
