@@ -34,11 +34,11 @@ func (s service) act(ctx context.Context, desk string, req endpoint.Request) (ap
 	answer := api.DeskActAnswer{Kind: a.Kind, ID: a.ID, Desk: a.Desk, Operator: a.Operator, Incident: a.Incident}
 	if a.Desk == "" {
 		answer.Desk = desk
-	} else if event.Token(a.Desk) != desk && !f.broken {
+	} else if event.Token(a.Desk) != desk && !f.unreadable {
 		s.deps.Endpoints.Refused(ctx, req.Subject, "the act is another desk's")
 		f.add("$.desk", "is %s; this endpoint is that of %s", a.Desk, desk)
 	}
-	if f.broken {
+	if f.unreadable {
 		return answer, fault.Invalid(Name, f.faults)
 	}
 	var digest string
@@ -56,13 +56,13 @@ func (s service) act(ctx context.Context, desk string, req endpoint.Request) (ap
 		answer.Warnings = s.skew(f.signing)
 		first, err := s.deps.Bus.Last(ctx, event.ActRecordSubject(a))
 		if err == nil {
-			return repeated(answer, first, digest)
+			return answerRepeat(answer, first, digest)
 		}
 		if !errors.Is(err, bus.ErrNotFound) {
 			return answer, err
 		}
 	}
-	defer s.turns.wait(turnOf(a))()
+	defer s.actLocks.lock(lockKey(a))()
 	a.At = s.deps.Clock.Now()
 	if err := s.checkAct(ctx, f, a); err != nil {
 		return answer, err
@@ -79,15 +79,15 @@ func (s service) act(ctx context.Context, desk string, req endpoint.Request) (ap
 		return answer, err
 	}
 	if first := results[0].Existing; first != nil {
-		return repeated(answer, *first, digest)
+		return answerRepeat(answer, *first, digest)
 	}
-	s.turns.asked(a, results[0].Sequence, clock.Steady())
+	s.actLocks.addPending(a, results[0].Sequence, clock.Steady())
 	answer.Status, answer.At, answer.Record = event.StatusAccepted, &a.At, results[0].Sequence
 	return answer, nil
 }
 
-// repeated answers with the act that is stored under the same id.
-func repeated(answer api.DeskActAnswer, first event.Stored, digest string) (api.DeskActAnswer, error) {
+// answerRepeat answers with the act that is stored under the same id.
+func answerRepeat(answer api.DeskActAnswer, first event.Stored, digest string) (api.DeskActAnswer, error) {
 	stored, err := event.Decode[event.DeskAct](first)
 	if err != nil {
 		return answer, err
@@ -135,11 +135,11 @@ func (s service) checkAct(ctx context.Context, f *form, a event.DeskAct) error {
 func (s service) checkIncident(ctx context.Context, f *form, a event.DeskAct) error {
 	told, open, acts, err := s.escalations(ctx, a)
 	if err == nil && a.Kind == event.KindClosed {
-		open, err = s.toAcknowledge(ctx, open)
+		open, err = s.withoutOwnActs(ctx, open)
 	}
 	full := false
 	if err == nil && told {
-		full, err = s.hasAllActs(ctx, a, acts)
+		full, err = s.reachedActLimit(ctx, a, acts)
 	}
 	switch {
 	case err != nil:
@@ -159,9 +159,9 @@ func (s service) checkIncident(ctx context.Context, f *form, a event.DeskAct) er
 	return nil
 }
 
-// hasAllActs reports whether the desk has done as many acts of this kind on the incident
+// reachedActLimit reports whether the desk has done as many acts of this kind on the incident
 // as are accepted.
-func (s service) hasAllActs(ctx context.Context, a event.DeskAct, acts int) (bool, error) {
+func (s service) reachedActLimit(ctx context.Context, a event.DeskAct, acts int) (bool, error) {
 	if acts < event.MinActs || acts < event.MaxActs && a.Kind == event.KindClosed { // which is repeated to nobody
 		return false, nil
 	}
@@ -198,12 +198,12 @@ func (s service) escalations(ctx context.Context, a event.DeskAct) (told bool, o
 	return told, slices.DeleteFunc(open, func(id string) bool { return acknowledged[id] }), acts, nil
 }
 
-// maxOwn is up to how many unacknowledged escalations toAcknowledge checks.
-const maxOwn = 100
+// maxOwnChecks is up to how many unacknowledged escalations withoutOwnActs checks.
+const maxOwnChecks = 100
 
-// toAcknowledge drops the escalations that tell the desk of its own determination.
-func (s service) toAcknowledge(ctx context.Context, open []string) ([]string, error) {
-	if len(open) > maxOwn {
+// withoutOwnActs drops the escalations that tell the desk of its own determination.
+func (s service) withoutOwnActs(ctx context.Context, open []string) ([]string, error) {
+	if len(open) > maxOwnChecks {
 		return open, nil
 	}
 	var left []string

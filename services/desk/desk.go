@@ -54,7 +54,7 @@ type Deps struct {
 
 // Run serves the endpoints of every desk until ctx ends.
 func Run(ctx context.Context, d Deps) error {
-	s := service{d, &logName{endpoints: d.Endpoints}, newTurns()}
+	s := service{d, &logName{endpoints: d.Endpoints}, newActLocks()}
 	desks := map[string]string{} // by subject token
 	for _, desk := range d.Register.Desks {
 		desks[event.Token(desk.ID)] = desk.ID
@@ -72,9 +72,9 @@ func Run(ctx context.Context, d Deps) error {
 }
 
 type service struct {
-	deps  Deps
-	log   *logName
-	turns *turns
+	deps     Deps
+	log      *logName
+	actLocks *actLocks
 }
 
 func (s service) answerAcknowledge(ctx context.Context, req endpoint.Request) (any, error) {

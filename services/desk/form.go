@@ -38,10 +38,10 @@ var schema = sync.OnceValue(func() *document.Schema {
 
 // form collects the faults of an act's own contents.
 type form struct {
-	act     event.DeskAct
-	signing api.Signing
-	broken  bool // it could not be read to the end
-	faults  []fault.Detail
+	act        event.DeskAct
+	signing    api.Signing
+	unreadable bool // it could not be read to the end
+	faults     []fault.Detail
 }
 
 // add notes the first fault of a path. The root may have several: it is the path of all
@@ -59,7 +59,7 @@ func readAct(raw []byte) *form {
 	f := &form{}
 	object, err := parseAct(raw)
 	if err != nil {
-		f.broken = true
+		f.unreadable = true
 		f.add("$", "is not an act of a desk: %v", err)
 		return f
 	}

@@ -26,7 +26,7 @@ func FuzzDoors(f *testing.F) {
 	require.NoError(f, err)
 	_, err = env.Bus.Commit(f.Context(), []event.Record{r})
 	require.NoError(f, err)
-	s := service{deps: Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: clock.NewManual(nine), Register: reg}, turns: newTurns()}
+	s := service{deps: Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: clock.NewManual(nine), Register: reg}, actLocks: newActLocks()}
 	doors := []struct {
 		name   string
 		answer func(context.Context, endpoint.Request) (any, error)

@@ -12,24 +12,24 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// turns serialises check and commit of a desk's acts on one incident, so that the counts
+// actLocks serialises check and commit of a desk's acts on one incident, so that the counts
 // for the next act include every accepted one.
-type turns struct {
+type actLocks struct {
 	mu    sync.Mutex
-	taken map[string]*turn
+	locks map[string]*actLock
 	// pending are the questions that the classifier may not have folded yet.
-	pending map[string][]question
+	pending map[string][]pendingRequest
 }
 
-type turn struct {
+type actLock struct {
 	mu    sync.Mutex
 	users int
 }
 
-type question struct {
-	record uint64
-	bytes  int
-	asked  time.Time // steady
+type pendingRequest struct {
+	record   uint64
+	bytes    int
+	storedAt time.Time // steady
 }
 
 // With maxPending incidents or more, those are forgotten whose last question is older than
@@ -39,53 +39,53 @@ const (
 	pendingAge = 10 * time.Minute
 )
 
-func newTurns() *turns {
-	return &turns{taken: map[string]*turn{}, pending: map[string][]question{}}
+func newActLocks() *actLocks {
+	return &actLocks{locks: map[string]*actLock{}, pending: map[string][]pendingRequest{}}
 }
 
-func turnOf(a event.DeskAct) string { return event.EscalationID(a.Desk, a.Operator, a.Incident, "") }
+func lockKey(a event.DeskAct) string { return event.EscalationID(a.Desk, a.Operator, a.Incident, "") }
 
-// wait waits for the act's turn, and returns the function that ends it.
-func (t *turns) wait(key string) (end func()) {
+// lock waits for the act's turn, and returns the function that ends it.
+func (t *actLocks) lock(key string) (end func()) {
 	t.mu.Lock()
-	mine := t.taken[key]
-	if mine == nil {
-		mine = new(turn)
-		t.taken[key] = mine
+	held := t.locks[key]
+	if held == nil {
+		held = new(actLock)
+		t.locks[key] = held
 	}
-	mine.users++
+	held.users++
 	t.mu.Unlock()
-	mine.mu.Lock()
+	held.mu.Lock()
 	return func() {
-		mine.mu.Unlock()
+		held.mu.Unlock()
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		if mine.users--; mine.users == 0 {
-			delete(t.taken, key)
+		if held.users--; held.users == 0 {
+			delete(t.locks, key)
 		}
 	}
 }
 
-// asked remembers a question that was stored.
-func (t *turns) asked(a event.DeskAct, record uint64, now time.Time) {
+// addPending remembers a question that was stored.
+func (t *actLocks) addPending(a event.DeskAct, record uint64, now time.Time) {
 	if a.Kind != event.KindAsked {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.pending) >= maxPending {
-		maps.DeleteFunc(t.pending, func(_ string, q []question) bool { return now.Sub(q[len(q)-1].asked) > pendingAge })
+		maps.DeleteFunc(t.pending, func(_ string, q []pendingRequest) bool { return now.Sub(q[len(q)-1].storedAt) > pendingAge })
 	}
-	key := turnOf(a)
-	t.pending[key] = append(t.pending[key], question{record, bytesOf(a.Reason, a.Officer, a.Items), now})
+	key := lockKey(a)
+	t.pending[key] = append(t.pending[key], pendingRequest{record, bytesOf(a.Reason, a.Officer, a.Items), now})
 }
 
-// unfolded returns the questions stored after the record through.
-func (t *turns) unfolded(a event.DeskAct, through uint64) []question {
+// pendingAfter returns the questions stored after the record through.
+func (t *actLocks) pendingAfter(a event.DeskAct, through uint64) []pendingRequest {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	key := turnOf(a)
-	left := slices.DeleteFunc(t.pending[key], func(q question) bool { return q.record <= through })
+	key := lockKey(a)
+	left := slices.DeleteFunc(t.pending[key], func(q pendingRequest) bool { return q.record <= through })
 	if t.pending[key] = left; len(left) == 0 {
 		delete(t.pending, key)
 	}
@@ -120,15 +120,15 @@ func (s service) checkAsked(ctx context.Context, f *form, a event.DeskAct) error
 			open, bytes = open+1, bytes+bytesOf(o.Reason, o.Officer, o.Items)
 		}
 	}
-	for _, q := range s.turns.unfolded(a, g.Through) {
+	for _, q := range s.actLocks.pendingAfter(a, g.Through) {
 		open, bytes = open+1, bytes+q.bytes
 	}
-	const wayOut = "wait for an answer, or ask for several facts at once and in fewer words"
+	const hint = "wait for an answer, or ask for several facts at once and in fewer words"
 	switch {
 	case open >= event.MaxAsks:
-		f.add("$.kind", "%d questions of %s on this incident are not answered, and at most %d are kept: %s", open, a.Desk, event.MaxAsks, wayOut)
+		f.add("$.kind", "%d questions of %s on this incident are not answered, and at most %d are kept: %s", open, a.Desk, event.MaxAsks, hint)
 	case bytes > event.MaxAskBytes:
-		f.add("$.reason", "the questions of %s on this incident that are not answered would have %d bytes, and at most %d are kept: %s", a.Desk, bytes, event.MaxAskBytes, wayOut)
+		f.add("$.reason", "the questions of %s on this incident that are not answered would have %d bytes, and at most %d are kept: %s", a.Desk, bytes, event.MaxAskBytes, hint)
 	case len(last.Data) > event.MaxAdded:
 		f.add("$.kind", "the incident has %d bytes, and a question is taken up to %d: ask by another way, or set a grade or hand it on instead", len(last.Data), event.MaxAdded)
 	}
