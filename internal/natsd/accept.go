@@ -31,7 +31,7 @@ func (s *Server) listen(cfg Config) error {
 	if err != nil {
 		return err
 	}
-	if err := setListener(s.s, &engineListener{Listener: port, s: s.s, throttle: s.throttle, trial: cfg.Accounts == nil, encrypted: cfg.TLS != nil}); err != nil {
+	if err := setListener(s.s, &engineListener{Listener: port, s: s.s, throttle: s.throttle, anonymous: cfg.Accounts == nil, encrypted: cfg.TLS != nil}); err != nil {
 		return errors.Join(err, port.Close())
 	}
 	s.port = port
@@ -58,7 +58,7 @@ type engineListener struct {
 	*listener.Listener
 	s         *server.Server
 	throttle  *throttle
-	trial     bool // peers do not authenticate
+	anonymous bool // peers do not authenticate
 	encrypted bool
 }
 
@@ -69,7 +69,7 @@ func (l *engineListener) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	c := &engineConn{Conn: nc.(*listener.Conn), from: l}
-	if !l.trial {
+	if !l.anonymous {
 		c.AuthenticatedBy(func() bool { return l.account(c.id.Load()) != "" })
 	}
 	return c, nil
@@ -114,11 +114,11 @@ func (c *engineConn) Write(p []byte) (int, error) {
 // will do: the engine itself ends a handshake that does not finish.
 func (c *engineConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if c.from.trial && n > 0 && (c.from.encrypted || bytes.IndexByte(p[:n], '\n') >= 0) {
+	if c.from.anonymous && n > 0 && (c.from.encrypted || bytes.IndexByte(p[:n], '\n') >= 0) {
 		c.MarkAuthenticated()
 	}
 	if f := c.flowOf(); f != nil {
-		c.from.throttle.pass(f, n)
+		c.from.throttle.wait(f, n)
 	}
 	return n, err
 }
@@ -143,7 +143,7 @@ func (c *engineConn) flowOf() *flow {
 	if c.flow != nil || c.closed {
 		return c.flow
 	}
-	if c.from.trial {
+	if c.from.anonymous {
 		c.party = c.Address().String()
 	} else {
 		c.party = c.from.account(c.id.Load())

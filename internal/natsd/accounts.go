@@ -100,14 +100,14 @@ func (t *trust) credential() (nats.Option, error) {
 	return nats.UserJWT(func() (string, error) { return token, nil }, user.Sign), nil
 }
 
-// same reports whether an account is unchanged for the engine: updating one loses the
+// unchanged reports whether an account is unchanged for the engine: updating one loses the
 // answers in flight through it.
-func same(before string, now *jwt.AccountClaims) bool {
+func unchanged(before string, now *jwt.AccountClaims) bool {
 	was, err := jwt.DecodeAccountClaims(before)
-	return err == nil && reflect.DeepEqual(meaning(was), meaning(now))
+	return err == nil && reflect.DeepEqual(effectiveClaims(was), effectiveClaims(now))
 }
 
-func meaning(c *jwt.AccountClaims) jwt.Account {
+func effectiveClaims(c *jwt.AccountClaims) jwt.Account {
 	out := c.Account
 	out.Description = "" // describes the identity to the services only
 	return out
@@ -121,7 +121,7 @@ func (s *Server) Admit(signed string) error {
 		return fmt.Errorf("nats server: account: %w", err)
 	}
 	before, err := s.s.AccountResolver().Fetch(claims.Subject)
-	known := err == nil && same(before, claims)
+	known := err == nil && unchanged(before, claims)
 	if err := s.s.AccountResolver().Store(claims.Subject, token); err != nil {
 		return fmt.Errorf("nats server: account %s: %w", claims.Name, err)
 	}

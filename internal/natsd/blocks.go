@@ -91,8 +91,8 @@ func endlessBlock(raw []byte) (at int, sequence uint64, endless bool) {
 
 // The guard checks when so many bytes are in use, and again each time that has doubled.
 const (
-	guardEvery = time.Second
-	guardBytes = 1 << 30
+	guardInterval = time.Second
+	guardMemory   = 1 << 30
 	// endlessCall is the function in which the engine reads a block, for milliseconds or
 	// endlessly.
 	endlessCall = "server.(*msgBlock).indexCacheBuf"
@@ -102,7 +102,7 @@ const (
 // that the next start does not: the engine cannot be interrupted, and it would use up the
 // machine's memory.
 func guardBlocks(ctx context.Context, dir string, limit uint64, log *zap.Logger) {
-	tick := time.NewTicker(guardEvery)
+	tick := time.NewTicker(guardInterval)
 	defer tick.Stop()
 	for {
 		select {

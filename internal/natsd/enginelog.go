@@ -41,7 +41,7 @@ func (l engineLog) Warnf(format string, v ...any) {
 		l.Errorf(format, v...)
 		return
 	}
-	if text := said(format, v); lineHead.MatchString(text) {
+	if text := formatLine(format, v); lineHead.MatchString(text) {
 		l.clients.Add(oneLine(text))
 		return
 	}
@@ -50,7 +50,7 @@ func (l engineLog) Warnf(format string, v ...any) {
 
 // Noticef logs notices; the engine reports as one that it cuts off a slow reader.
 func (l engineLog) Noticef(format string, v ...any) {
-	if text := said(format, v); strings.HasPrefix(text, inProcess) && strings.Contains(text, " - Slow Consumer ") && !strings.Contains(text, "Recovered") {
+	if text := formatLine(format, v); strings.HasPrefix(text, inProcess) && strings.Contains(text, " - Slow Consumer ") && !strings.Contains(text, "Recovered") {
 		l.overrun.Add(oneLine(text))
 		return
 	}
@@ -65,12 +65,12 @@ func (l engineLog) Tracef(format string, v ...any) { l.Debugf(format, v...) }
 // Errorf reports refusals as such and logs the rest in one line, whatever name a client
 // has given itself.
 func (l engineLog) Errorf(format string, v ...any) {
-	text := said(format, v)
+	text := formatLine(format, v)
 	if r, ok := refusalOf(text); ok && l.refused != nil {
 		l.refused(r.who, r.what, r.why)
 		return
 	}
-	text = partOfFrame.ReplaceAllString(text, "$1 …")
+	text = quotedFrame.ReplaceAllString(text, "$1 …")
 	if isEngineFault(format) {
 		l.health.fail(fmt.Errorf("%w: %s", ErrEngineFailed, text))
 	}
@@ -90,10 +90,10 @@ func oneLine(text string) string {
 	}, text)
 }
 
-// said formats a line as the server intended. The server puts the client's description,
+// formatLine formats a line as the server intended. The server puts the client's description,
 // with the quoted name that the client chose, into the format of most lines: a verb in
 // that name would consume the line's arguments, and the quotes would not contain it.
-func said(format string, v []any) string {
+func formatLine(format string, v []any) string {
 	if len(v) == 0 {
 		return format
 	}
@@ -107,7 +107,7 @@ type engineRefusal struct{ who, what, why string }
 var (
 	// The part of an unreadable frame that the server quotes may belong to a report or a
 	// credential.
-	partOfFrame = regexp.MustCompile(`(?s)( parser ERROR, | Parse Error: | Size: | TotalSize: |max_control_line |maximum control line exceeded| Client Error ).*`)
+	quotedFrame = regexp.MustCompile(`(?s)( parser ERROR, | Parse Error: | Size: | TotalSize: |max_control_line |maximum control line exceeded| Client Error ).*`)
 	// Address, client ID, name and user; the message follows.
 	lineHead      = regexp.MustCompile(`^(\S+) - [a-z_]+:\d+((?: - "(?:[^"\\]|\\.)*"){0,2}) - `)
 	lineUser      = regexp.MustCompile(` - "[A-Z2-7]{56}/(operator|desk|regulator|admin)-([A-Za-z0-9_-]{1,64})/jwt:[A-Z2-7]{56}"$`)

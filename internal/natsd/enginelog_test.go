@@ -106,9 +106,9 @@ func FuzzRefusalOf(f *testing.F) {
 			{client + fmt.Sprintf(" - Subscription Violation - Subject %q, SID %s", subject, "1"), nil, "listen on "},
 			{"%s - %s%s", []any{client, fmt.Sprintf("Publish Violation - Subject %q", subject), ""}, "send to "},
 		} {
-			got, ok := refusalOf(said(line.format, line.v))
+			got, ok := refusalOf(formatLine(line.format, line.v))
 			if want := (engineRefusal{"operator/grid-east", line.does + strconv.Quote(subject), "the credential does not say so"}); !ok || got != want {
-				t.Fatalf("%q: %+v", said(line.format, line.v), got)
+				t.Fatalf("%q: %+v", formatLine(line.format, line.v), got)
 			}
 		}
 	})

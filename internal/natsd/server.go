@@ -73,7 +73,7 @@ type Server struct {
 	health    health
 	space     *space
 	overrun   *tally.Tally // cut-off connections of the services
-	unguard   context.CancelFunc
+	stopGuard context.CancelFunc
 	trust     *trust        // nil without identities
 	services  []nats.Option // options of connections inside the process
 	dir       string
@@ -92,10 +92,10 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("nats server: folder of JetStream: %w", err)
 	}
 	space := newSpace(cfg.Dir, cfg.Reserve, cfg.Room)
-	if room, level := space.look(0); level == floor {
+	if room, level := space.check(0); level == levelFull {
 		return nil, fmt.Errorf("nats server: the disk of %s is full (%s are free): free space and start again", cfg.Dir, humanize.IBytes(room.Free))
 	}
-	if err := holdKey(cfg.Dir, cfg.Key); err != nil {
+	if err := checkKey(cfg.Dir, cfg.Key); err != nil {
 		return nil, err
 	}
 	trusted, services, err := cfg.trust(opts)
@@ -109,18 +109,18 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	health := newHealth()
 	log := newEngineLog(cfg.Log.Named("nats"), health, cfg.Refused)
 	s.SetLogger(log, false, false)
-	guarded, unguard := context.WithCancel(context.Background())
+	guarded, stopGuard := context.WithCancel(context.Background())
 	if cfg.Key == "" {
-		go guardBlocks(guarded, cfg.Dir, guardBytes, cfg.Log)
+		go guardBlocks(guarded, cfg.Dir, guardMemory, cfg.Log)
 	}
 	e := &Server{
 		s: s, trust: trusted, log: cfg.Log.Named("nats"), overrun: log.overrun, throttle: newThrottle(s), health: health,
-		space: space, unguard: unguard, services: services, dir: cfg.Dir, staging: newStaging(cfg.Dir),
+		space: space, stopGuard: stopGuard, services: services, dir: cfg.Dir, staging: newStaging(cfg.Dir),
 	}
 	dropForeignLinks(cfg.Dir)
 	left := stagingLinks(cfg.Dir, "*")
 	if err := e.start(ctx, cfg); err != nil {
-		unguard()
+		stopGuard()
 		s.Shutdown()
 		e.endStaging()
 		return nil, err
@@ -183,7 +183,7 @@ func (cfg Config) trust(opts *server.Options) (*trust, []nats.Option, error) {
 // start starts the engine, waits until it has read its streams, and lets clients connect.
 func (s *Server) start(ctx context.Context, cfg Config) error {
 	go s.s.Start()
-	for waited := readyStep; !s.s.ReadyForConnections(readyStep); waited += readyStep {
+	for waited := readyPoll; !s.s.ReadyForConnections(readyPoll); waited += readyPoll {
 		select {
 		case <-s.health.ctx.Done():
 			return fmt.Errorf("nats server on %q: %w", cfg.Listen, context.Cause(s.health.ctx))
@@ -191,7 +191,7 @@ func (s *Server) start(ctx context.Context, cfg Config) error {
 			return fmt.Errorf("nats server: %w", ctx.Err())
 		default:
 		}
-		if waited%readyTell == 0 {
+		if waited%readyLogInterval == 0 {
 			cfg.Log.Info("the embedded server reads its streams, as it does after a crash", zap.String("folder", cfg.Dir), zap.Duration("after", waited))
 		}
 	}
@@ -207,8 +207,8 @@ func (s *Server) start(ctx context.Context, cfg Config) error {
 }
 
 const (
-	readyStep = 100 * time.Millisecond
-	readyTell = 5 * time.Second // between progress lines
+	readyPoll        = 100 * time.Millisecond
+	readyLogInterval = 5 * time.Second // between progress lines
 )
 
 // Addr returns the address it listens on, or "" if it does not listen.
@@ -236,7 +236,7 @@ func (s *Server) Overruns() uint64 { return s.overrun.Total() }
 
 // Stop ends the server after its stores are closed. It may be called twice.
 func (s *Server) Stop() {
-	s.unguard()
+	s.stopGuard()
 	s.s.Shutdown()
 	s.s.WaitForShutdown()
 	s.endStaging()

@@ -25,7 +25,7 @@ func (r Room) hasFewerFiles(than uint64) bool { return r.FilesKnown && r.Files <
 
 // left describes what remains of the scarce resource: bytes, or files (inodes).
 func (r Room) left() string {
-	if r.hasFewerFiles(floorPart * minFiles) {
+	if r.hasFewerFiles(floorFraction * minFiles) {
 		return fmt.Sprintf("%d inodes are left, whatever bytes are free", r.Files)
 	}
 	return humanize.IBytes(r.Free) + " are free"
@@ -35,14 +35,14 @@ func (r Room) left() string {
 // acknowledgements, clocks and notices of some days, which need little compared with
 // reports.
 const (
-	reserveShare = 20 // the twentieth part
-	minReserve   = 16 << 20
-	maxReserve   = 1 << 30
-	alarmTimes   = 4        // alarm below this multiple of the reserve
-	floorPart    = 4        // nothing is stored below this fraction of the reserve
-	maxFloor     = 32 << 20 // at most this much is kept free
-	minFiles     = 64       // nothing is stored with fewer inodes
-	roomAge      = 20 * time.Millisecond
+	reserveShare  = 20 // the twentieth part
+	minReserve    = 16 << 20
+	maxReserve    = 1 << 30
+	alarmMultiple = 4        // alarm below this multiple of the reserve
+	floorFraction = 4        // nothing is stored below this fraction of the reserve
+	maxFloor      = 32 << 20 // at most this much is kept free
+	minFiles      = 64       // nothing is stored with fewer inodes
+	maxRoomAge    = 20 * time.Millisecond
 )
 
 // space watches the disk of the streams. Below the reserve reports are refused, so that
@@ -52,7 +52,7 @@ const (
 type space struct {
 	dir     string
 	reserve uint64                         // 0: the default share
-	ask     func(dir string) (Room, error) // returns an error if the room is unknown
+	measure func(dir string) (Room, error) // returns an error if the room is unknown
 
 	mu    sync.Mutex
 	room  Room
@@ -65,41 +65,41 @@ type space struct {
 type level int
 
 const (
-	roomy level = iota
-	scarce
-	reserved
-	floor
+	levelOK level = iota
+	levelLow
+	levelReserve
+	levelFull
 )
 
-func newSpace(dir string, reserve uint64, ask func(string) (Room, error)) *space {
-	if ask == nil {
-		ask = diskRoom
+func newSpace(dir string, reserve uint64, measure func(string) (Room, error)) *space {
+	if measure == nil {
+		measure = diskRoom
 	}
-	return &space{dir: dir, reserve: reserve, ask: ask}
+	return &space{dir: dir, reserve: reserve, measure: measure}
 }
 
-// look returns what was free at most roomAge ago, and the level once more bytes are
+// check returns what was free at most maxRoomAge ago, and the level once more bytes are
 // stored. A disk that cannot be queried is roomy.
-func (s *space) look(more uint64) (Room, level) {
+func (s *space) check(more uint64) (Room, level) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if now := clock.Steady(); now.Sub(s.at) >= roomAge || now.Before(s.at) {
-		room, err := s.ask(s.dir)
+	if now := clock.Steady(); now.Sub(s.at) >= maxRoomAge || now.Before(s.at) {
+		room, err := s.measure(s.dir)
 		s.room, s.known, s.at = room, err == nil, now
 	}
 	if !s.known {
-		return Room{}, roomy
+		return Room{}, levelOK
 	}
 	reserve, free := s.reserveOf(s.room), s.room.Free-min(s.room.Free, more)
 	switch {
-	case free < min(reserve/floorPart, maxFloor), s.room.hasFewerFiles(minFiles):
-		return s.room, floor
-	case free < reserve, s.room.hasFewerFiles(floorPart * minFiles):
-		return s.room, reserved
-	case free < alarmTimes*reserve, s.room.hasFewerFiles(alarmTimes * floorPart * minFiles):
-		return s.room, scarce
+	case free < min(reserve/floorFraction, maxFloor), s.room.hasFewerFiles(minFiles):
+		return s.room, levelFull
+	case free < reserve, s.room.hasFewerFiles(floorFraction * minFiles):
+		return s.room, levelReserve
+	case free < alarmMultiple*reserve, s.room.hasFewerFiles(alarmMultiple * floorFraction * minFiles):
+		return s.room, levelLow
 	}
-	return s.room, roomy
+	return s.room, levelOK
 }
 
 func (s *space) reserveOf(r Room) uint64 {
@@ -109,9 +109,9 @@ func (s *space) reserveOf(r Room) uint64 {
 	return min(max(r.Total/reserveShare, minReserve), maxReserve)
 }
 
-// tell logs when the level has changed.
-func (s *space) tell(log *zap.Logger) {
-	room, now := s.look(0)
+// logChange logs when the level has changed.
+func (s *space) logChange(log *zap.Logger) {
+	room, now := s.check(0)
 	if now == s.level {
 		return
 	}
@@ -120,11 +120,11 @@ func (s *space) tell(log *zap.Logger) {
 		fields = append(fields, zap.Uint64("free_inodes", room.Files))
 	}
 	switch {
-	case now == floor:
+	case now == levelFull:
 		log.Error("the disk is full: nothing is stored until space is freed", fields...)
-	case now == reserved:
+	case now == levelReserve:
 		log.Error("the disk is nearly full: reports are refused until space is freed", fields...)
-	case now == scarce && s.level == roomy:
+	case now == levelLow && s.level == levelOK:
 		log.Warn("the disk fills up: free space before it reaches the reserve, where reports are refused", fields...)
 	default:
 		log.Info("the disk has room again", fields...)
@@ -141,13 +141,13 @@ type Space struct {
 
 // Space returns the state of the disk; false if it is unknown.
 func (s *Server) Space() (Space, bool) {
-	room, level := s.space.look(0)
-	return Space{room.Free, s.space.reserveOf(room), level > roomy}, room.Total > 0
+	room, level := s.space.check(0)
+	return Space{room.Free, s.space.reserveOf(room), level > levelOK}, room.Total > 0
 }
 
 // RoomForReports returns nil, or a [fault.Full] if the disk has reached its reserve.
 func (s *Server) RoomForReports() error {
-	if room, level := s.space.look(0); level == reserved {
+	if room, level := s.space.check(0); level == levelReserve {
 		return fault.Full(fmt.Sprintf("the server's disk is nearly full (%s): no new report is taken, and acknowledgements and clocks go on; use another channel, or send the same report again once there is room", room.left()))
 	}
 	return s.RoomFor(0)
@@ -155,11 +155,11 @@ func (s *Server) RoomForReports() error {
 
 // RoomFor returns nil, or a [fault.Full] if the disk has no room for so many bytes.
 func (s *Server) RoomFor(bytes int) error {
-	if room, level := s.space.look(uint64(bytes)); level == floor {
+	if room, level := s.space.check(uint64(bytes)); level == levelFull {
 		return fault.Full(fmt.Sprintf("the server's disk is full (%s): nothing can be stored; use another channel, or try again once there is room", room.left()))
 	}
 	return nil
 }
 
-// TellSpace logs when the disk's level has changed.
-func (s *Server) TellSpace() { s.space.tell(s.log) }
+// LogSpace logs when the disk's level has changed.
+func (s *Server) LogSpace() { s.space.logChange(s.log) }

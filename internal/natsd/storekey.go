@@ -20,9 +20,9 @@ const keyMark = "store-key.sha256"
 // minStoreKey is the least length of a key: its mark must not help to guess it.
 const minStoreKey = 32
 
-// holdKey refuses a key other than the folder's. The engine would continue without the
+// checkKey refuses a key other than the folder's. The engine would continue without the
 // streams that it cannot read and create empty ones in their place.
-func holdKey(dir, key string) error {
+func checkKey(dir, key string) error {
 	mark := ""
 	if key != "" {
 		if len(key) < minStoreKey {

@@ -40,9 +40,9 @@ type throttle struct {
 	services []func() (uint64, error) // client IDs of their connections
 	queues   map[*func() int]struct{} // bytes of their unsent answers
 
-	looking sync.Mutex
-	looked  time.Time
-	waiting int // bytes at the last check
+	checkMu     sync.Mutex
+	lastChecked time.Time
+	lastUnread  int // bytes at the last check
 }
 
 // flow is the traffic of a party on all its connections.
@@ -59,10 +59,10 @@ func newThrottle(s *server.Server) *throttle {
 
 // watch adds a connection of the services by a function that returns its client ID, which
 // changes when it reconnects.
-func (t *throttle) watch(number func() (uint64, error)) {
+func (t *throttle) watch(clientID func() (uint64, error)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.services = append(t.services, number)
+	t.services = append(t.services, clientID)
 }
 
 // watchQueue adds a queue of answers, by its size in bytes, until forget is called.
@@ -101,8 +101,8 @@ func (t *throttle) leave(party string) {
 	}
 }
 
-// pass blocks until a party may send n more bytes.
-func (t *throttle) pass(f *flow, n int) {
+// wait blocks until a party may send n more bytes.
+func (t *throttle) wait(f *flow, n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if now := clock.Steady(); now.Sub(f.since) > freeWindow {
@@ -120,11 +120,11 @@ func (t *throttle) pass(f *flow, n int) {
 // unread returns the bytes that wait for a service or for being sent by it, for the
 // service with the most.
 func (t *throttle) unread() (most int) {
-	t.looking.Lock()
-	defer t.looking.Unlock()
+	t.checkMu.Lock()
+	defer t.checkMu.Unlock()
 	now := clock.Steady()
-	if now.Sub(t.looked) < checkInterval/2 {
-		return t.waiting
+	if now.Sub(t.lastChecked) < checkInterval/2 {
+		return t.lastUnread
 	}
 	t.mu.Lock()
 	services := t.services
@@ -132,8 +132,8 @@ func (t *throttle) unread() (most int) {
 		most = max(most, (*bytes)())
 	}
 	t.mu.Unlock()
-	for _, number := range services {
-		id, err := number()
+	for _, clientID := range services {
+		id, err := clientID()
 		if err != nil {
 			continue
 		}
@@ -142,7 +142,7 @@ func (t *throttle) unread() (most int) {
 			most = max(most, c.Conns[0].Pending)
 		}
 	}
-	t.looked, t.waiting = clock.Steady(), most
+	t.lastChecked, t.lastUnread = clock.Steady(), most
 	return most
 }
 
