@@ -10,9 +10,9 @@ import (
 // room lists which of our packages a package may import. A path that ends in * matches
 // every package of a folder; packages matched by "services/*" may not import each other.
 type room struct {
-	path  string
-	may   []string
-	tests []string // what its tests may also import, besides the package itself
+	path    string
+	allowed []string
+	tests   []string // what its tests may also import, besides the package itself
 }
 
 // rooms is the direction of imports: cmd, cli, app, services, bus, event, schemas. The
@@ -86,24 +86,24 @@ func list(s string) []string { return strings.Fields(s) }
 
 // imports checks every import of our packages against the rooms.
 func imports(t *Tree) (faults []string) {
-	homeless := map[string]bool{}
+	reported := map[string]bool{}
 	for _, f := range t.Files {
 		r, ok := roomOf(f.Dir())
 		if !ok {
-			if !homeless[f.Dir()] {
+			if !reported[f.Dir()] {
 				faults = append(faults, f.Dir()+": no room for this package in internal/archtest/imports.go: say there what it may import")
 			}
-			homeless[f.Dir()] = true
+			reported[f.Dir()] = true
 			continue
 		}
-		may := r.may
+		allowed := r.allowed
 		if f.Test {
-			may = slices.Concat(r.may, r.tests, []string{f.Dir()})
+			allowed = slices.Concat(r.allowed, r.tests, []string{f.Dir()})
 		}
 		for _, spec := range f.AST.Imports {
-			ours, ok := strings.CutPrefix(unquote(spec.Path.Value), t.Module+"/")
-			if ok && !covers(may, ours) {
-				faults = append(faults, t.at(spec, "%s may not import %s; it may import: %s", r.path, ours, strings.Join(may, ", ")))
+			pkg, ok := strings.CutPrefix(unquote(spec.Path.Value), t.Module+"/")
+			if ok && !matchesAny(allowed, pkg) {
+				faults = append(faults, t.at(spec, "%s may not import %s; it may import: %s", r.path, pkg, strings.Join(allowed, ", ")))
 			}
 		}
 	}
@@ -125,8 +125,8 @@ func roomOf(dir string) (room, bool) {
 	return room{}, false
 }
 
-func covers(may []string, pkg string) bool {
-	return slices.ContainsFunc(may, func(pattern string) bool {
+func matchesAny(patterns []string, pkg string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool {
 		ok, _ := path.Match(pattern, pkg)
 		return ok
 	})
@@ -143,7 +143,7 @@ var (
 // client.
 func engine(t *Tree) (faults []string) {
 	for _, f := range t.Files {
-		if f.Test || covers(engineRooms, f.Dir()) {
+		if f.Test || matchesAny(engineRooms, f.Dir()) {
 			continue
 		}
 		for _, spec := range f.AST.Imports {
