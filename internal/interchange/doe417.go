@@ -155,16 +155,16 @@ func (h doeHeader) read(r doeTableRow, im *importer) (e doeEvent, n doeNumbers, 
 	if err := end.read(cell(colEnd), clock(colEndTime), start); err != nil {
 		badTime(colEnd, colEndTime, err)
 	}
-	odd := func(m doeMoment, column, clockColumn string) {
-		if h.has(clockColumn) && m.oddClock {
+	noteRemark := func(m doeMoment, column, clockColumn string) {
+		if h.has(clockColumn) && m.remarkOnClock {
 			column = clockColumn
 		}
-		if m.odd != "" {
-			im.note(r.where+": "+h.name(column), "%s", m.odd)
+		if m.remark != "" {
+			im.note(r.where+": "+h.name(column), "%s", m.remark)
 		}
 	}
-	odd(start, colStart, colStartTime)
-	odd(end, colEnd, colEndTime)
+	noteRemark(start, colStart, colStartTime)
+	noteRemark(end, colEnd, colEndTime)
 	// A zone that one of the cells names applies to the row.
 	start.zone, end.zone = cmp.Or(start.zone, end.zone), cmp.Or(end.zone, start.zone)
 	if startErr == nil && start.timed && end.timed && end.day.Equal(start.day) && end.clock == 0 && end.before(start) {

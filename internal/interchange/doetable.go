@@ -111,14 +111,14 @@ type doeTableRow struct {
 // headers, sections and notes from events, and joins a row that continues on the next
 // one.
 type doeRows struct {
-	im     *importer
-	csv    *csv.Reader
-	row    int
-	header doeHeader
-	usable bool // the header has all columns
-	seen   bool // a header was seen
-	held   *doeTableRow
-	each   func(doeHeader, doeTableRow)
+	im      *importer
+	csv     *csv.Reader
+	row     int
+	header  doeHeader
+	usable  bool // the header has all columns
+	seen    bool // a header was seen
+	pending *doeTableRow
+	each    func(doeHeader, doeTableRow)
 }
 
 // read calls each for every row that is an event.
@@ -151,17 +151,17 @@ func (d *doeRows) read() error {
 			}
 		}
 		if filled > 0 {
-			d.take(r, filled, first)
+			d.classify(r, filled, first)
 		}
 	}
 }
 
-// take classifies a row.
-func (d *doeRows) take(r doeTableRow, filled, first int) {
+// classify classifies a row.
+func (d *doeRows) classify(r doeTableRow, filled, first int) {
 	if h, twice := readDOEHeader(r.cells); len(h.at) > 1 {
 		d.flush()
 		d.header, d.seen = h, true
-		d.held = &r // it may continue on the next row
+		d.pending = &r // it may continue on the next row
 		if faults := h.check(twice); faults != nil {
 			d.im.refuse(r.where, faults...)
 		}
@@ -169,23 +169,23 @@ func (d *doeRows) take(r doeTableRow, filled, first int) {
 	}
 	switch start := d.header.at[colStart]; {
 	case !d.seen: // a title
-	case filled == 1 && (first == 0 || d.held == nil || titleForm.MatchString(r.cells[first])):
+	case filled == 1 && (first == 0 || d.pending == nil || titleForm.MatchString(r.cells[first])):
 		d.flush()
 		if !titleForm.MatchString(r.cells[first]) {
 			d.im.note(r.where, "is not an event: %s", titleOf(r.cells[first]))
 		}
-	case filled <= 2 && first > 0 && d.held != nil && (len(r.cells) <= start || r.cells[start] == ""):
-		d.held.extend(r.cells)
+	case filled <= 2 && first > 0 && d.pending != nil && (len(r.cells) <= start || r.cells[start] == ""):
+		d.pending.extend(r.cells)
 	default:
 		d.flush()
-		d.held = &r
+		d.pending = &r
 	}
 }
 
 // flush passes on the row that is now complete.
 func (d *doeRows) flush() {
-	r := d.held
-	d.held = nil
+	r := d.pending
+	d.pending = nil
 	if r == nil {
 		return
 	}

@@ -13,13 +13,13 @@ import (
 
 // doeMoment is a time as a table gives it. The zero value is an unknown one.
 type doeMoment struct {
-	day   time.Time     // midnight of the date, as if in UTC; zero when unknown
-	clock time.Duration // since midnight; 24 h and more is the next day
-	timed bool          // the clock is known
-	zone  *time.Location
-	odd   string // what was written oddly, and how it was read
+	day    time.Time     // midnight of the date, as if in UTC; zero when unknown
+	clock  time.Duration // since midnight; 24 h and more is the next day
+	timed  bool          // the clock is known
+	zone   *time.Location
+	remark string // what was written oddly, and how it was read
 
-	oddClock bool // the odd cell is that of the time
+	remarkOnClock bool // the odd cell is that of the time
 }
 
 // clockError is an error of a time cell, not of its date cell.
@@ -61,7 +61,7 @@ func (m *doeMoment) read(date, clock string, after doeMoment) error {
 	if m.day, err = doeDay(parts.date, after.day); err != nil {
 		return fmt.Errorf("%q %w", date, err)
 	}
-	m.clock, m.timed, m.zone, m.odd = parts.clock, parts.timed, parts.zone, parts.odd
+	m.clock, m.timed, m.zone, m.remark = parts.clock, parts.timed, parts.zone, parts.remark
 	if unknown(clock) {
 		// A spreadsheet shows a plain date as its midnight: no time was entered.
 		m.timed = m.timed && (m.clock != 0 || clock == "")
@@ -71,8 +71,8 @@ func (m *doeMoment) read(date, clock string, after doeMoment) error {
 	if err != nil {
 		return clockError{err}
 	}
-	if own.odd != "" {
-		m.odd, m.oddClock = own.odd, true
+	if own.remark != "" {
+		m.remark, m.remarkOnClock = own.remark, true
 	}
 	if own.date != "" && !excelNoDate[own.date] {
 		if day, err := doeDay(own.date, after.day); err != nil || !day.Equal(m.day) {
@@ -103,11 +103,11 @@ var excelNoDate = map[string]bool{
 
 // doeParts are the parts of a cell.
 type doeParts struct {
-	date  string // everything but the time of day
-	clock time.Duration
-	timed bool
-	zone  *time.Location
-	odd   string
+	date   string // everything but the time of day
+	clock  time.Duration
+	timed  bool
+	zone   *time.Location
+	remark string
 }
 
 var (
@@ -175,7 +175,7 @@ func parseDOE(cell string) (p doeParts, err error) {
 			return p, fmt.Errorf("%q %w", cell, err)
 		}
 		if hour, _ := strconv.Atoi(group(1)); hour > 12 && group(5) != "" {
-			p.odd = fmt.Sprintf("%q counts to 24 and to 12 at once; it is read as %s:%s", cell, group(1), cmp.Or(group(2), "00"))
+			p.remark = fmt.Sprintf("%q counts to 24 and to 12 at once; it is read as %s:%s", cell, group(1), cmp.Or(group(2), "00"))
 		}
 		p.date = strings.Trim(cell[:m[0]]+" "+cell[m[1]:], " ,")
 		return p, nil

@@ -8,12 +8,12 @@ import (
 
 // lineReader reads bytes, counts lines, notes the indentation, and can go back.
 type lineReader struct {
-	r      *bufio.Reader
-	again  []byte // bytes to read once more, before those of r
-	at     int    // of the next byte in again
-	line   int    // of the next byte, from 1
-	indent int    // white space at the start of the line
-	text   bool   // the line has a byte other than white space
+	r        *bufio.Reader
+	buffered []byte // bytes to read once more, before those of r
+	at       int    // of the next byte in again
+	line     int    // of the next byte, from 1
+	indent   int    // white space at the start of the line
+	text     bool   // the line has a byte other than white space
 }
 
 func newLineReader(r io.Reader) *lineReader { return &lineReader{r: skipBOM(r), line: 1} }
@@ -28,11 +28,11 @@ func skipBOM(r io.Reader) *bufio.Reader {
 }
 
 func (l *lineReader) next() (b byte, err error) {
-	if l.at < len(l.again) {
-		b = l.again[l.at]
+	if l.at < len(l.buffered) {
+		b = l.buffered[l.at]
 		l.at++
 	} else {
-		l.again, l.at = nil, 0
+		l.buffered, l.at = nil, 0
 		if b, err = l.r.ReadByte(); err != nil {
 			return 0, err
 		}
@@ -59,7 +59,7 @@ func (l *lineReader) unread() {
 
 // rewind puts back whole lines and the beginning of the one after them.
 func (l *lineReader) rewind(text []byte) {
-	l.again, l.at = append(slices.Clone(text), l.again[l.at:]...), 0
+	l.buffered, l.at = append(slices.Clone(text), l.buffered[l.at:]...), 0
 	l.indent, l.text = 0, false
 	for _, b := range text {
 		if b == '\n' {

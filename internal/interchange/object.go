@@ -33,15 +33,15 @@ func parseObject(text []byte, path string, faults *[]fault.Detail) (o object, ok
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			err = fmt.Errorf("ends in the middle")
 		}
-		o.bad("", "is not JSON: %v", err)
+		o.addFault("", "is not JSON: %v", err)
 		return o, false
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		o.bad("", "is not JSON: text after the value at character %d", dec.InputOffset())
+		o.addFault("", "is not JSON: text after the value at character %d", dec.InputOffset())
 		return o, false
 	}
 	if o.fields, ok = v.(map[string]any); !ok {
-		o.bad("", "must be an object, not %s", typeName(v))
+		o.addFault("", "must be an object, not %s", typeName(v))
 	}
 	again := json.NewDecoder(bytes.NewReader(text))
 	again.UseNumber()
@@ -81,8 +81,8 @@ func repeated(dec *json.Decoder, path string) string {
 	return ""
 }
 
-// bad adds a fault of a field, or of the object itself when name is "".
-func (o object) bad(name, format string, args ...any) {
+// addFault adds a fault of a field, or of the object itself when name is "".
+func (o object) addFault(name, format string, args ...any) {
 	d := fault.Detail{Path: o.at(name), Message: fmt.Sprintf(format, args...)}
 	if !slices.Contains(*o.faults, d) { // a field may be read twice
 		*o.faults = append(*o.faults, d)
@@ -95,7 +95,7 @@ func (o object) get(name string) any {
 	v := o.fields[name]
 	for other, found := range o.fields {
 		if other != name && strings.EqualFold(other, name) {
-			o.bad(other, "must be written %q: names differ in their case", name)
+			o.addFault(other, "must be written %q: names differ in their case", name)
 			if v == nil {
 				v = found
 			}
@@ -106,11 +106,11 @@ func (o object) get(name string) any {
 
 // word returns the word of a field as one of those that matter here. One that differs
 // from them only in case is a fault, as for the name of a field.
-func (o object) word(name, word string, matter ...string) string {
-	for _, known := range matter {
-		if word != known && strings.EqualFold(word, known) {
-			o.bad(name, "%q must be written %q", word, known)
-			return known
+func (o object) word(name, word string, known ...string) string {
+	for _, want := range known {
+		if word != want && strings.EqualFold(word, want) {
+			o.addFault(name, "%q must be written %q", word, want)
+			return want
 		}
 	}
 	return word
@@ -131,7 +131,7 @@ func (o object) child(name string) (c object, known bool) {
 		return c, false
 	}
 	if c.fields, known = v.(map[string]any); !known {
-		c.bad("", "must be an object, not %s", typeName(v))
+		c.addFault("", "must be an object, not %s", typeName(v))
 	}
 	return c, known
 }
@@ -141,7 +141,7 @@ func (o object) text(name string) string {
 	v := o.get(name)
 	s, ok := v.(string)
 	if v != nil && !ok {
-		o.bad(name, "must be a string, not %s", typeName(v))
+		o.addFault(name, "must be a string, not %s", typeName(v))
 	}
 	return s
 }
@@ -150,7 +150,7 @@ func (o object) text(name string) string {
 func (o object) oneOf(name string, values ...string) string {
 	s := o.text(name)
 	if s != "" && !slices.Contains(values, s) {
-		o.bad(name, "%q is none of: %s", s, strings.Join(values, ", "))
+		o.addFault(name, "%q is none of: %s", s, strings.Join(values, ", "))
 	}
 	return s
 }
@@ -163,26 +163,26 @@ func (o object) number(name string) (n float64, known bool) {
 	}
 	literal, ok := v.(json.Number)
 	if !ok {
-		o.bad(name, "must be a number, not %s", typeName(v))
+		o.addFault(name, "must be a number, not %s", typeName(v))
 		return 0, false
 	}
 	n, err := strconv.ParseFloat(literal.String(), 64)
 	switch {
 	case n < 0:
-		o.bad(name, "must not be negative")
+		o.addFault(name, "must not be negative")
 	case err != nil || n > maxNumber:
-		o.bad(name, "is greater than %d", maxNumber)
+		o.addFault(name, "is greater than %d", maxNumber)
 	default:
 		return n + 0, true // + 0 turns -0 into 0
 	}
 	return 0, false
 }
 
-// whole returns the whole number in a field, from 0 to 2^53-1.
-func (o object) whole(name string) (n int64, known bool) {
+// integer returns the whole number in a field, from 0 to 2^53-1.
+func (o object) integer(name string) (n int64, known bool) {
 	f, known := o.number(name)
 	if known && f != float64(int64(f)) {
-		o.bad(name, "must be a whole number")
+		o.addFault(name, "must be a whole number")
 		return 0, false
 	}
 	return int64(f), known
@@ -193,7 +193,7 @@ func (o object) list(name string) []any {
 	v := o.get(name)
 	l, ok := v.([]any)
 	if v != nil && !ok {
-		o.bad(name, "must be an array, not %s", typeName(v))
+		o.addFault(name, "must be an array, not %s", typeName(v))
 	}
 	return l
 }

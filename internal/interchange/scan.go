@@ -88,9 +88,9 @@ func (s *scanner) read(p piece, b byte) (piece, error) {
 	}
 	var n nesting
 	for {
-		whole := n.step(b)
+		valid := n.step(b)
 		s.keep(&p, b)
-		if !whole {
+		if !valid {
 			return s.broken(p, indent)
 		}
 		if n.outside() {
@@ -184,9 +184,9 @@ func (s *scanner) broken(p piece, indent int) (piece, error) {
 	s.comma = false
 	p.text = bytes.Trim(s.buf, jsonSpace)
 	if first := bytes.IndexByte(s.buf, '\n'); first >= 0 {
-		again := s.buf[first+1:]
-		s.in.rewind(again)
-		if len(bytes.Trim(again, jsonSpace+"{")) == 0 {
+		unread := s.buf[first+1:]
+		s.in.rewind(unread)
+		if len(bytes.Trim(unread, jsonSpace+"{")) == 0 {
 			indent = math.MaxInt
 		}
 	} else if s.in.text {

@@ -49,7 +49,7 @@ func VERIS(r io.Reader, o Options, emit func([]byte) error) error {
 		return err
 	}
 	s := newScanner(r)
-	seen := map[string]sighting{}
+	seen := map[string]occurrence{}
 	for {
 		p, err := s.next()
 		if errors.Is(err, io.EOF) {
@@ -70,13 +70,13 @@ func VERIS(r io.Reader, o Options, emit func([]byte) error) error {
 		if first, known := seen[in.subject]; known && first.digest != im.last {
 			im.note(where+": "+p.path+".incident_id", "line %d has the same id and says something else; the server will accept only the first", first.line)
 		} else if !known {
-			seen[in.subject] = sighting{p.line, im.last}
+			seen[in.subject] = occurrence{p.line, im.last}
 		}
 	}
 }
 
-// sighting is the line of an incident's first occurrence, and the digest of its report.
-type sighting struct {
+// occurrence is the line of an incident's first occurrence, and the digest of its report.
+type occurrence struct {
 	line   int
 	digest [sha256.Size]byte
 }
@@ -84,17 +84,17 @@ type sighting struct {
 // read reads the incident, or returns its faults.
 func (p piece) read(facility string) (in incident, faults []fault.Detail) {
 	if p.fault != "" {
-		return in, []fault.Detail{{Path: p.path, Message: p.fault + p.lost()}}
+		return in, []fault.Detail{{Path: p.path, Message: p.fault + p.lostLines()}}
 	}
 	in, faults = readVERIS(p.text, p.path, facility)
 	if p.last > 0 && len(faults) > 0 {
-		faults[0].Message += p.lost()
+		faults[0].Message += p.lostLines()
 	}
 	return in, faults
 }
 
-// lost names the lines that are lost with a broken text.
-func (p piece) lost() string {
+// lostLines names the lines that are lost with a broken text.
+func (p piece) lostLines() string {
 	if p.last == 0 {
 		return ""
 	}
@@ -155,16 +155,16 @@ func verisID(o object) string {
 	id := o.text("incident_id")
 	switch o.get("incident_id").(type) {
 	case nil:
-		o.bad("incident_id", "is required")
+		o.addFault("incident_id", "is required")
 	case string:
 		switch {
 		case strings.TrimSpace(id) == "":
-			o.bad("incident_id", "must not be empty")
+			o.addFault("incident_id", "must not be empty")
 		case utf8.RuneCountInString(id) > maxID:
-			o.bad("incident_id", "has more than %d characters", maxID)
+			o.addFault("incident_id", "has more than %d characters", maxID)
 		}
 		if strings.ContainsFunc(id, notInString) {
-			o.bad("incident_id", "must not contain control characters")
+			o.addFault("incident_id", "must not contain control characters")
 		}
 	}
 	return id
@@ -183,17 +183,17 @@ func verisDate(timeline object) (at time.Time, written string) {
 	if !known && timeline.get("incident") != nil {
 		return at, "" // the fault is already added
 	}
-	year, known := date.whole("year")
+	year, known := date.integer("year")
 	switch {
 	case !known && date.get("year") == nil:
-		date.bad("year", "is required")
+		date.addFault("year", "is required")
 	case known && (year < firstYear || year > lastYear):
-		date.bad("year", "must be from %d to %d", firstYear, lastYear)
+		date.addFault("year", "must be from %d to %d", firstYear, lastYear)
 	}
-	month, haveMonth := date.whole("month")
-	day, haveDay := date.whole("day")
+	month, haveMonth := date.integer("month")
+	day, haveDay := date.integer("day")
 	if haveMonth && (month < 1 || month > 12) {
-		date.bad("month", "must be from 1 to 12")
+		date.addFault("month", "must be from 1 to 12")
 		return at, ""
 	}
 	layout := time.DateOnly
@@ -203,13 +203,13 @@ func verisDate(timeline object) (at time.Time, written string) {
 	if !haveDay || !haveMonth {
 		layout = layout[:min(len(layout), len("2006-01"))]
 		if haveDay && (day < 1 || day > 31) {
-			date.bad("day", "must be from 1 to 31")
+			date.addFault("day", "must be from 1 to 31")
 		}
 		day = 1
 	}
 	at = time.Date(int(min(year, lastYear)), time.Month(month), int(min(day, 32)), 0, 0, 0, 0, time.UTC)
 	if int64(at.Day()) != day {
-		date.bad("day", "that month has no such day")
+		date.addFault("day", "that month has no such day")
 	}
 	return at, at.Format(layout)
 }
@@ -235,7 +235,7 @@ func verisDuration(availability object) *event.Span {
 		switch name {
 		case "", "NA", "Unknown", "Never": // gives no length
 		default:
-			duration.bad("unit", "%q is not a unit of VERIS 1.3", name)
+			duration.addFault("unit", "%q is not a unit of VERIS 1.3", name)
 		}
 		return nil
 	}
@@ -244,7 +244,7 @@ func verisDuration(availability object) *event.Span {
 	}
 	length := value * float64(unit.Duration)
 	if length > math.MaxInt64/2 { // the limit of event.ParseDuration
-		duration.bad("value", "is longer than a century and a half")
+		duration.addFault("value", "is longer than a century and a half")
 		return nil
 	}
 	unit.Duration = time.Duration(math.Round(length))
@@ -274,7 +274,7 @@ func verisLoss(impact object) *event.Money {
 		currency = "XXX" // ISO 4217: no currency
 	}
 	if len(currency) != 3 || strings.Trim(currency, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
-		impact.bad("iso_currency_code", "%q is not a code of ISO 4217", currency)
+		impact.addFault("iso_currency_code", "%q is not a code of ISO 4217", currency)
 	}
 	return &event.Money{Amount: event.Number{Value: amount}, Currency: currency}
 }

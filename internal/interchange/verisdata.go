@@ -18,18 +18,18 @@ var personalData = []string{"Personal", "Medical", "Bank", "Payment"}
 // personal ones is given and is less, or contradicts the total, only the smaller of the
 // two is certain.
 func verisPersons(confidentiality object) (persons *event.Number, total string) {
-	all, known := confidentiality.whole("data_total")
+	all, known := confidentiality.integer("data_total")
 	var personal int64 // the greatest amount of a personal variety
 	found, others := false, false
 	for i, v := range confidentiality.list("data") {
 		name := fmt.Sprintf("data[%d]", i)
 		fields, ok := v.(map[string]any)
 		if !ok {
-			confidentiality.bad(name, "must be an object, not %s", typeName(v))
+			confidentiality.addFault(name, "must be an object, not %s", typeName(v))
 			continue
 		}
 		data := object{fields, confidentiality.at(name), confidentiality.faults}
-		amount, _ := data.whole("amount")
+		amount, _ := data.integer("amount")
 		if slices.Contains(personalData, data.word("variety", data.text("variety"), personalData...)) {
 			found = true
 			personal = max(personal, amount)
