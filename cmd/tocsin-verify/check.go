@@ -16,20 +16,20 @@ import (
 
 // result is the result of a check, and the output of --json. Its form is stable.
 type result struct {
-	Result  string            `json:"result"` // holds, fails or unchecked
-	File    string            `json:"file"`
-	Kind    string            `json:"kind,omitempty"` // proof, receipt, receipts, consistency, checkpoint or export
-	Origin  string            `json:"origin,omitempty"`
-	Size    uint64            `json:"size"` // number of records that the checkpoint covers
-	Root    *evidence.Hash    `json:"root,omitempty"`
-	Record  *record           `json:"record,omitempty"`
-	Receipt *evidence.Receipt `json:"receipt,omitempty"`
-	Several *several          `json:"receipts,omitempty"`
-	Extends *tree             `json:"extends,omitempty"`
-	Export  *export.Report    `json:"export,omitempty"`
-	Proof   string            `json:"proof,omitempty"`  // the file that was written
-	Damage  []string          `json:"damage,omitempty"` // changes of transport to the file that do not alter its content
-	Error   string            `json:"error,omitempty"`
+	Result   string            `json:"result"` // holds, fails or unchecked
+	File     string            `json:"file"`
+	Kind     string            `json:"kind,omitempty"` // proof, receipt, receipts, consistency, checkpoint or export
+	Origin   string            `json:"origin,omitempty"`
+	Size     uint64            `json:"size"` // number of records that the checkpoint covers
+	Root     *evidence.Hash    `json:"root,omitempty"`
+	Record   *record           `json:"record,omitempty"`
+	Receipt  *evidence.Receipt `json:"receipt,omitempty"`
+	Receipts *receiptCounts    `json:"receipts,omitempty"`
+	Extends  *tree             `json:"extends,omitempty"`
+	Export   *export.Report    `json:"export,omitempty"`
+	Proof    string            `json:"proof,omitempty"`  // the file that was written
+	Damage   []string          `json:"damage,omitempty"` // changes of transport to the file that do not alter its content
+	Error    string            `json:"error,omitempty"`
 }
 
 // record is a proved record.
@@ -44,8 +44,8 @@ type record struct {
 	body    []byte
 }
 
-// several are receipts in one file.
-type several struct {
+// receiptCounts are receipts in one file.
+type receiptCounts struct {
 	Hold   int     `json:"hold"`
 	Faults []fault `json:"faults,omitempty"`
 }
@@ -79,10 +79,10 @@ func (r *result) code() int {
 	return exitUnchecked
 }
 
-// cannot is an error of the check itself, not a finding about the file.
-type cannot struct{ error }
+// uncheckedError is an error of the check itself, not a finding about the file.
+type uncheckedError struct{ error }
 
-func (c cannot) Unwrap() error { return c.error }
+func (c uncheckedError) Unwrap() error { return c.error }
 
 // check runs what the command line requests.
 func (o *options) check() *result {
@@ -93,42 +93,42 @@ func (o *options) check() *result {
 		r.Result = fails // even if other parts could not be checked
 	case r.Export != nil && len(r.Export.Unchecked) > 0 && err == nil, evidence.Inconclusive(err):
 		r.Result = unchecked
-	case errors.As(err, new(cannot)) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission):
+	case errors.As(err, new(uncheckedError)) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission):
 		r.Result = unchecked
 	case err != nil:
 		r.Result = fails
 	}
 	if err != nil {
-		r.Error = plain(err)
+		r.Error = errorText(err)
 	}
 	return r
 }
 
-func plain(err error) string { return strings.TrimPrefix(err.Error(), "evidence: ") }
+func errorText(err error) string { return strings.TrimPrefix(err.Error(), "evidence: ") }
 
 func (o *options) checkFile(r *result) error {
 	v, err := readKey(o.key)
 	if err != nil {
-		return cannot{err}
+		return uncheckedError{err}
 	}
 	if o.identities != "" {
 		if v, err = v.WithIdentities(o.identities); err != nil {
-			return cannot{fmt.Errorf("--identities: %w", err)}
+			return uncheckedError{fmt.Errorf("--identities: %w", err)}
 		}
 	}
 	kind, text, err := recognise(o, o.file)
 	if err != nil {
-		return cannot{err}
+		return uncheckedError{err}
 	}
 	r.Kind, r.Damage = kind, o.damage
 	var old *evidence.Checkpoint
 	if o.extends != "" {
 		if kind == kindProof || kind == kindReceipt || kind == kindReceipts {
-			return cannot{errors.New("--extends: the proof of a record does not say what its log grew out of; ask for a consistency proof")}
+			return uncheckedError{errors.New("--extends: the proof of a record does not say what its log grew out of; ask for a consistency proof")}
 		}
 		note, err := checkpointIn(o.extends)
 		if err != nil {
-			return cannot{fmt.Errorf("--extends: %w", err)}
+			return uncheckedError{fmt.Errorf("--extends: %w", err)}
 		}
 		cp, err := v.Open(note)
 		if err != nil {
@@ -138,13 +138,13 @@ func (o *options) checkFile(r *result) error {
 		r.Extends = &tree{cp.Size, cp.Root}
 	}
 	if o.record > 0 && kind != kindExport {
-		return cannot{fmt.Errorf("--record: %s is not an export", o.file)}
+		return uncheckedError{fmt.Errorf("--record: %s is not an export", o.file)}
 	}
 	if o.report != "" && kind == kindReceipts {
-		return cannot{fmt.Errorf("--report: %s has several receipts: give the one of this report, in a file of its own", o.file)}
+		return uncheckedError{fmt.Errorf("--report: %s has several receipts: give the one of this report, in a file of its own", o.file)}
 	}
 	if o.report != "" && kind != kindReceipt {
-		return cannot{fmt.Errorf("--report: %s is not a receipt", o.file)}
+		return uncheckedError{fmt.Errorf("--report: %s is not a receipt", o.file)}
 	}
 	switch kind {
 	case kindProof:
@@ -159,12 +159,12 @@ func (o *options) checkFile(r *result) error {
 		return r.checkpoint(v, text, old)
 	}
 	if o.record > 0 {
-		return o.oneRecord(r, v)
+		return o.proveRecord(r, v)
 	}
 	return o.export(r, v, old)
 }
 
-func (r *result) covers(cp evidence.Checkpoint) {
+func (r *result) setCheckpoint(cp evidence.Checkpoint) {
 	r.Origin, r.Size, r.Root = cp.Origin, cp.Size, &cp.Root
 }
 
@@ -177,8 +177,8 @@ func (r *result) proof(v evidence.Verifier, text string) error {
 	if err != nil {
 		return err
 	}
-	r.covers(cp)
-	r.Record, err = recordOf(v, p.Record)
+	r.setCheckpoint(cp)
+	r.Record, err = describeRecord(v, p.Record)
 	return err
 }
 
@@ -195,7 +195,7 @@ func (o *options) receipt(r *result, v evidence.Verifier, text string) error {
 	}
 	raw, err := readFile(o.report)
 	if err != nil {
-		return cannot{fmt.Errorf("--report: %w", err)}
+		return uncheckedError{fmt.Errorf("--report: %w", err)}
 	}
 	raw, _ = export.Restore(raw)
 	if err := receipt.Is(raw); err != nil {
@@ -206,7 +206,7 @@ func (o *options) receipt(r *result, v evidence.Verifier, text string) error {
 
 // receipts verifies each line with the key of the log.
 func (r *result) receipts(v evidence.Verifier, text string) error {
-	r.Origin, r.Several = v.Origin(), new(several)
+	r.Origin, r.Receipts = v.Origin(), new(receiptCounts)
 	var worst error
 	n := 0
 	for line := range strings.Lines(text) {
@@ -217,27 +217,27 @@ func (r *result) receipts(v evidence.Verifier, text string) error {
 		_, err := v.VerifyReceipt([]byte(line))
 		switch {
 		case err == nil:
-			r.Several.Hold++
+			r.Receipts.Hold++
 			continue
 		case !evidence.Inconclusive(err):
-			worst = errNotAll
-			r.Several.Faults = append(r.Several.Faults, fault{n, fails, plain(err)})
+			worst = errSomeInvalid
+			r.Receipts.Faults = append(r.Receipts.Faults, fault{n, fails, errorText(err)})
 		default:
-			r.Several.Faults = append(r.Several.Faults, fault{n, unchecked, plain(err)})
+			r.Receipts.Faults = append(r.Receipts.Faults, fault{n, unchecked, errorText(err)})
 			if worst == nil {
-				worst = cannot{errNotAll}
+				worst = uncheckedError{errSomeInvalid}
 			}
 		}
 	}
 	if worst != nil {
-		return fmt.Errorf("of %d receipts %d hold: %w", r.Several.Hold+len(r.Several.Faults), r.Several.Hold, worst)
+		return fmt.Errorf("of %d receipts %d hold: %w", r.Receipts.Hold+len(r.Receipts.Faults), r.Receipts.Hold, worst)
 	}
 	return nil
 }
 
-var errNotAll = errors.New("the lines above do not")
+var errSomeInvalid = errors.New("the lines above do not")
 
-func recordOf(v evidence.Verifier, r evidence.Record) (*record, error) {
+func describeRecord(v evidence.Verifier, r evidence.Record) (*record, error) {
 	out := &record{Record: r.Sequence, Subject: r.Subject, Entry: r.Entry(), Header: r.Header, Line: string(r.Line()), body: r.Body}
 	if out.Header == nil {
 		out.Header = map[string][]string{}
@@ -254,7 +254,7 @@ func recordOf(v evidence.Verifier, r evidence.Record) (*record, error) {
 
 func (r *result) consistency(v evidence.Verifier, text string, old *evidence.Checkpoint) error {
 	if old == nil {
-		return cannot{errors.New("a consistency proof needs --extends OLD, the earlier checkpoint")}
+		return uncheckedError{errors.New("a consistency proof needs --extends OLD, the earlier checkpoint")}
 	}
 	p, err := evidence.ParseConsistency(text)
 	if err != nil {
@@ -265,7 +265,7 @@ func (r *result) consistency(v evidence.Verifier, text string, old *evidence.Che
 	}
 	cp, err := v.Open(p.Checkpoint)
 	if err == nil {
-		r.covers(cp)
+		r.setCheckpoint(cp)
 	}
 	return err
 }
@@ -275,22 +275,22 @@ func (r *result) checkpoint(v evidence.Verifier, text string, old *evidence.Chec
 	if err != nil {
 		return err
 	}
-	r.covers(cp)
+	r.setCheckpoint(cp)
 	switch {
 	case old == nil, old.Size == cp.Size && old.Root == cp.Root:
 		return nil
 	case old.Size == cp.Size:
-		return forked(cp, *old)
+		return forkError(cp, *old)
 	}
-	return cannot{fmt.Errorf("whether %d records are the beginning of %d, two checkpoints alone do not say: ask for a consistency proof", old.Size, cp.Size)}
+	return uncheckedError{fmt.Errorf("whether %d records are the beginning of %d, two checkpoints alone do not say: ask for a consistency proof", old.Size, cp.Size)}
 }
 
-// forked is the gravest finding: one log has signed two different contents of one size.
-func forked(cp, old evidence.Checkpoint) error {
+// forkError is the gravest finding: one log has signed two different contents of one size.
+func forkError(cp, old evidence.Checkpoint) error {
 	return fmt.Errorf("the log %s has signed two different contents of %d records: %s and %s; keep both checkpoints, they prove it", cp.Origin, cp.Size, old.Root, cp.Root)
 }
 
-func (o *options) oneRecord(r *result, v evidence.Verifier) error {
+func (o *options) proveRecord(r *result, v evidence.Verifier) error {
 	p, err := export.Prove(o.file, v, o.record)
 	if err != nil {
 		return err
@@ -299,8 +299,8 @@ func (o *options) oneRecord(r *result, v evidence.Verifier) error {
 	if err != nil {
 		return err
 	}
-	r.covers(cp)
-	if r.Record, err = recordOf(v, p.Record); err != nil || o.proof == "" {
+	r.setCheckpoint(cp)
+	if r.Record, err = describeRecord(v, p.Record); err != nil || o.proof == "" {
 		return err
 	}
 	f, err := private.Create(o.proof)
@@ -309,7 +309,7 @@ func (o *options) oneRecord(r *result, v evidence.Verifier) error {
 		err = errors.Join(err, f.Sync(), f.Close())
 	}
 	if err != nil {
-		return cannot{fmt.Errorf("--proof: %w", err)}
+		return uncheckedError{fmt.Errorf("--proof: %w", err)}
 	}
 	r.Proof = o.proof
 	return nil
@@ -318,25 +318,25 @@ func (o *options) oneRecord(r *result, v evidence.Verifier) error {
 func (o *options) export(r *result, v evidence.Verifier, old *evidence.Checkpoint) error {
 	report, err := page.VerifyExport(context.Background(), o.file, v, o.progress())
 	if err != nil {
-		return cannot{err}
+		return uncheckedError{err}
 	}
 	r.Export = &report
 	cp := report.Checkpoint
 	if cp.Origin == "" {
 		return nil // a file that cannot be opened is a finding
 	}
-	r.covers(cp)
+	r.setCheckpoint(cp)
 	switch {
 	case old == nil:
 		return nil
 	case old.Size > cp.Size:
-		return cannot{fmt.Errorf("--extends: %s covers %d records, the export only %d: it is the later one", o.extends, old.Size, cp.Size)}
+		return uncheckedError{fmt.Errorf("--extends: %s covers %d records, the export only %d: it is the later one", o.extends, old.Size, cp.Size)}
 	case old.Size == cp.Size && old.Root != cp.Root:
-		return forked(cp, *old)
+		return forkError(cp, *old)
 	}
 	_, err = export.ProveExtends(o.file, v, *old)
 	if errors.Is(err, fs.ErrNotExist) {
-		return cannot{fmt.Errorf("--extends: the tiles of the export do not reach to record %d: ask for a consistency proof (%w)", old.Size, err)}
+		return uncheckedError{fmt.Errorf("--extends: the tiles of the export do not reach to record %d: ask for a consistency proof (%w)", old.Size, err)}
 	}
 	return err
 }

@@ -34,7 +34,7 @@ type options struct {
 	report      string // file; empty: no report is checked against the receipt
 	json, quiet bool
 	lang        string
-	given       map[string]bool // flags
+	flagsGiven  map[string]bool // flags
 	damage      []string        // changes of transport to the file
 
 	stdout, stderr io.Writer // for people
@@ -100,8 +100,8 @@ func (o *options) parse(args []string) error {
 			files, args = append(files, args[0]), args[1:]
 		}
 	}
-	o.given = map[string]bool{}
-	f.Visit(func(f *flag.Flag) { o.given[f.Name] = true })
+	o.flagsGiven = map[string]bool{}
+	f.Visit(func(f *flag.Flag) { o.flagsGiven[f.Name] = true })
 	switch {
 	case o.lang != "zh" && o.lang != "en":
 		lang := o.lang
@@ -111,13 +111,13 @@ func (o *options) parse(args []string) error {
 		return fmt.Errorf("want one FILE, not %d", len(files))
 	case o.key == "":
 		return errors.New("--key is missing: the public key of the log, from a source that you trust")
-	case o.given["record"] && o.record == 0:
+	case o.flagsGiven["record"] && o.record == 0:
 		return errors.New("--record: records begin at 1")
-	case o.given["proof"] && (!o.given["record"] || o.proof == ""):
+	case o.flagsGiven["proof"] && (!o.flagsGiven["record"] || o.proof == ""):
 		return errors.New("--proof FILE goes with --record N")
-	case o.given["record"] && o.given["extends"]:
+	case o.flagsGiven["record"] && o.flagsGiven["extends"]:
 		return errors.New("--record or --extends, not both")
-	case o.given["extends"] && o.extends == "":
+	case o.flagsGiven["extends"] && o.extends == "":
 		return errors.New("--extends: name the file of the earlier checkpoint")
 	}
 	o.file = files[0]

@@ -43,8 +43,8 @@ func readKey(text string) (evidence.Verifier, error) {
 	return v, nil
 }
 
-// fileLimit bounds how much of a proof is read: a record has at most a few MiB.
-const fileLimit = 1 << 28
+// maxFileBytes bounds how much of a proof is read: a record has at most a few MiB.
+const maxFileBytes = 1 << 28
 
 func readFile(name string) ([]byte, error) {
 	f, err := os.Open(name)
@@ -52,9 +52,9 @@ func readFile(name string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close() // only read
-	content, err := io.ReadAll(io.LimitReader(f, fileLimit+1))
-	if err == nil && len(content) > fileLimit {
-		err = fmt.Errorf("%s is longer than %d bytes", name, fileLimit)
+	content, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
+	if err == nil && len(content) > maxFileBytes {
+		err = fmt.Errorf("%s is longer than %d bytes", name, maxFileBytes)
 	}
 	return content, err
 }

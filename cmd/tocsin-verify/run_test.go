@@ -369,7 +369,7 @@ func TestHelp(t *testing.T) {
 	}
 	_, out, _ := command("--lang", "zh", "--help")
 	require.Contains(t, out, "退出码")
-	for id, w := range words {
+	for id, w := range messages {
 		require.NotEmpty(t, w[0], id)
 		require.Equal(t, strings.Count(w[0], "%"), strings.Count(w[1], "%"), id)
 	}

@@ -26,8 +26,8 @@ func (o *options) show(r *result) {
 	if r.Export != nil {
 		o.showFindings(r)
 	}
-	if r.Several != nil {
-		for _, f := range r.Several.Faults {
+	if r.Receipts != nil {
+		for _, f := range r.Receipts.Faults {
 			fmt.Fprintln(o.stderr, printable.Line(fmt.Sprintf(o.text("line-n")+": %s: %s", f.Line, o.text(f.Result), f.Error)))
 		}
 	}
@@ -83,8 +83,8 @@ func (o *options) showProved(r *result) {
 	case r.Receipt != nil:
 		o.showReceipt(r)
 		return
-	case r.Several != nil:
-		fmt.Fprintf(out, o.text("proved-receipts")+"\n", r.Several.Hold, printable.Line(r.Origin))
+	case r.Receipts != nil:
+		fmt.Fprintf(out, o.text("proved-receipts")+"\n", r.Receipts.Hold, printable.Line(r.Origin))
 		o.row("log", r.Origin)
 		o.showLimits("limit-true", "limit-time", "limit-receipt", "limit-report")
 		return

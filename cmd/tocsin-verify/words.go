@@ -3,13 +3,13 @@ package main
 // text returns a text in the user's language.
 func (o *options) text(id string) string {
 	if o.lang == "zh" {
-		return words[id][0]
+		return messages[id][0]
 	}
-	return words[id][1]
+	return messages[id][1]
 }
 
-// words are Chinese and English, by id.
-var words = map[string][2]string{
+// messages are Chinese and English, by id.
+var messages = map[string][2]string{
 	"try-help": {"用法见 tocsin-verify --help", "Try tocsin-verify --help"},
 
 	fails:              {"不成立", "does not hold"},
