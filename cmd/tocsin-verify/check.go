@@ -198,7 +198,7 @@ func (o *options) receipt(r *result, v evidence.Verifier, text string) error {
 		return uncheckedError{fmt.Errorf("--report: %w", err)}
 	}
 	raw, _ = export.Restore(raw)
-	if err := receipt.Is(raw); err != nil {
+	if err := receipt.CheckEvent(raw); err != nil {
 		return fmt.Errorf("%s: %w", o.report, err)
 	}
 	return nil

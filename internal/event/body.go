@@ -86,7 +86,7 @@ func (r *Receipt) Claim() evidence.Receipt {
 	return evidence.Receipt{
 		Status: r.Status, Operator: r.Operator, Incident: r.Incident, Report: r.Report, Source: r.Source, Type: r.Type, Digest: r.Digest,
 		ReceivedAt: r.ReceivedAt, Record: r.Record, Entry: r.Entry, Exercise: r.Exercise, Durability: r.Durability,
-	}.Said()
+	}.Attested()
 }
 
 // The statuses of a receipt.

@@ -12,10 +12,10 @@ import (
 	"sync/atomic"
 )
 
-// faultLimit is how many faults CheckTiles finds before it stops.
-const faultLimit = 100
+// maxFaults is how many faults CheckTiles finds before it stops.
+const maxFaults = 100
 
-var errFit = errors.New("it does not hash to what the tile above it says")
+var errChildMismatch = errors.New("it does not hash to what the tile above it says")
 
 // CheckTiles checks the whole tree that a checkpoint covers: every bundle of entries
 // against the tile of its leaves, every tile against the hash above it, and the right
@@ -100,16 +100,16 @@ func (c *checker) edge(root Hash) {
 		case p.Width == 0:
 		case unread[level] != nil:
 			wrong = true
-			c.fault(unread[level])
+			c.addFault(unread[level])
 		case !bytes.Equal(stored[level], got[level]):
 			wrong = true
-			c.fault(tileError(p, errors.New("it is not what the tiles below it hash to")))
+			c.addFault(tileError(p, errors.New("it is not what the tiles below it hash to")))
 		}
 	}
 	if found := rootOf(c.size, got); found != root && !wrong {
 		whole := tileError(c.top(), fmt.Errorf("the tree hashes to %v, and the checkpoint says %v", found, root))
 		whole.First, whole.Last = 1, c.size
-		c.fault(whole)
+		c.addFault(whole)
 	}
 }
 
@@ -137,11 +137,11 @@ func (c *checker) tile(level int, index uint64, want Hash, sure bool) Hash {
 	got := c.below(p, stored, false)
 	switch {
 	case err != nil:
-		c.fault(err)
+		c.addFault(err)
 	case sure:
-		c.fault(tileError(p, errFit))
+		c.addFault(tileError(p, errChildMismatch))
 	case !bytes.Equal(stored, got):
-		c.fault(tileError(p, errors.New("it is not what the tiles below it hash to")))
+		c.addFault(tileError(p, errors.New("it is not what the tiles below it hash to")))
 	}
 	if got == nil {
 		return want // nothing is known of it
@@ -193,12 +193,12 @@ func (c *checker) leaves(p TilePath, tile []byte, sure bool) []byte {
 	b := TilePath{EntriesLevel, p.Index, p.Width}
 	bundle, err := readTile(c.tiles, b)
 	if err != nil {
-		c.fault(err)
+		c.addFault(err)
 		return tile
 	}
 	if sure {
 		if err := checkBundle(b, bundle, tile); err != nil {
-			c.fault(err)
+			c.addFault(err)
 		}
 		return tile
 	}
@@ -210,12 +210,12 @@ func (c *checker) leaves(p TilePath, tile []byte, sure bool) []byte {
 	return got
 }
 
-// fault adds a fault. All faults are TileErrors.
-func (c *checker) fault(err error) {
+// addFault adds a fault. All faults are TileErrors.
+func (c *checker) addFault(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var fault *TileError
-	if errors.As(err, &fault) && len(c.faults) < faultLimit {
+	if errors.As(err, &fault) && len(c.faults) < maxFaults {
 		c.faults = append(c.faults, fault)
 	}
 }
@@ -224,7 +224,7 @@ func (c *checker) fault(err error) {
 func (c *checker) stopped() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.faults) == faultLimit || c.ctx.Err() != nil
+	return len(c.faults) == maxFaults || c.ctx.Err() != nil
 }
 
 func (c *checker) advance(entries int) {

@@ -61,7 +61,7 @@ func (d *disk) write(files ...file) (err error) {
 			return err
 		}
 		changed[dir] = true
-		if err := d.at("create", f.path); err != nil {
+		if err := d.beforeStep("create", f.path); err != nil {
 			return err
 		}
 		w, err := private.Temp(f.path)
@@ -73,7 +73,7 @@ func (d *disk) write(files ...file) (err error) {
 			private.Sweep(w)
 			d.swept[dir] = true
 		}
-		if err := d.at("write", f.path); err != nil {
+		if err := d.beforeStep("write", f.path); err != nil {
 			return err
 		}
 		if _, err := w.Write(f.data); err != nil {
@@ -84,7 +84,7 @@ func (d *disk) write(files ...file) (err error) {
 		return err
 	}
 	for i, f := range files {
-		if err := d.at("rename", f.path); err != nil {
+		if err := d.beforeStep("rename", f.path); err != nil {
 			return err
 		}
 		if err := os.Rename(open[i].Name(), f.path); err != nil {
@@ -100,15 +100,15 @@ func (d *disk) write(files ...file) (err error) {
 	return nil
 }
 
-// syncsAtOnce is how many files are synced concurrently: the disk then makes them durable
+// maxSyncs is how many files are synced concurrently: the disk then makes them durable
 // together.
-const syncsAtOnce = 16
+const maxSyncs = 16
 
 func (d *disk) sync(files []file, open []*os.File) error {
 	var group errgroup.Group
-	group.SetLimit(syncsAtOnce)
+	group.SetLimit(maxSyncs)
 	for i, f := range files {
-		if err := d.at("sync", f.path); err != nil {
+		if err := d.beforeStep("sync", f.path); err != nil {
 			_ = group.Wait() // the files are still in use
 			return err
 		}
@@ -128,7 +128,7 @@ func (d *disk) mkdir(dir string, changed map[string]bool) error {
 		return err
 	}
 	changed[parent] = true
-	if err := d.at("mkdir", dir); err != nil {
+	if err := d.beforeStep("mkdir", dir); err != nil {
 		return err
 	}
 	if err := private.NewFolder(dir); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -140,9 +140,9 @@ func (d *disk) mkdir(dir string, changed map[string]bool) error {
 // syncDirs syncs folders concurrently, as sync does files.
 func (d *disk) syncDirs(dirs map[string]bool) error {
 	var group errgroup.Group
-	group.SetLimit(syncsAtOnce)
+	group.SetLimit(maxSyncs)
 	for dir := range dirs {
-		if err := d.at("syncdir", dir); err != nil {
+		if err := d.beforeStep("syncdir", dir); err != nil {
 			_ = group.Wait()
 			return err
 		}
@@ -154,14 +154,14 @@ func (d *disk) syncDirs(dirs map[string]bool) error {
 // remove deletes a file or a folder. It need not be durable: a removed file is not
 // needed, and does no harm if it reappears.
 func (d *disk) remove(path string) error {
-	if err := d.at("remove", path); err != nil {
+	if err := d.beforeStep("remove", path); err != nil {
 		return err
 	}
 	delete(d.made, path)
 	return os.RemoveAll(path)
 }
 
-func (d *disk) at(op, path string) error {
+func (d *disk) beforeStep(op, path string) error {
 	if d.step == nil {
 		return nil
 	}

@@ -58,12 +58,12 @@ func (e *edge) push(level int, h Hash, filled func(p TilePath, data []byte)) {
 
 // root returns the root of the tree.
 func (e *edge) root() Hash {
-	root, some := EmptyRoot(), false
+	root, found := EmptyRoot(), false
 	for i := range e.full {
 		switch {
 		case e.size>>i&1 == 0:
-		case !some:
-			root, some = e.full[i], true
+		case !found:
+			root, found = e.full[i], true
 		default:
 			root = nodeHash(e.full[i], root)
 		}

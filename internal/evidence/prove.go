@@ -122,7 +122,7 @@ func (r *reader) tile(level int, index uint64) ([]byte, error) {
 			return nil, err
 		}
 		if subtree(data) != hashAt(above, int(index%TileWidth)) {
-			return nil, tileError(p, errFit)
+			return nil, tileError(p, errChildMismatch)
 		}
 	}
 	r.read[p] = data

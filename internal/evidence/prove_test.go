@@ -222,7 +222,7 @@ func TestManyFaults(t *testing.T) {
 				delete(damaged, path)
 			}
 		}
-		require.Len(t, TileErrors(CheckTiles(context.Background(), damaged, cp, nil)), faultLimit)
+		require.Len(t, TileErrors(CheckTiles(context.Background(), damaged, cp, nil)), maxFaults)
 	})
 	t.Run("stopped", func(t *testing.T) {
 		ctx, stop := context.WithCancel(context.Background())

@@ -52,9 +52,9 @@ type Receipt struct {
 	Durability string     `json:"durability,omitempty"` // "unverified": nothing confirmed that it was on disk
 }
 
-// Said returns the receipt reduced to what intake vouches for. In a conflict, time and
+// Attested returns the receipt reduced to what intake vouches for. In a conflict, time and
 // record are those of the report already stored under the id, not of this one.
-func (r Receipt) Said() Receipt {
+func (r Receipt) Attested() Receipt {
 	if r.Status == "conflict" {
 		r.ReceivedAt, r.Record, r.Entry = nil, 0, nil
 	}
@@ -86,7 +86,7 @@ func headText(size uint64, root Hash) []byte {
 // text renders the leaf of a receipt in the canonical form of its format: names and
 // values, one on each line. The first format has no nonce.
 func (r Receipt) text(nonce []byte) []byte {
-	r = r.Said()
+	r = r.Attested()
 	b := make([]byte, 0, 512)
 	if nonce == nil {
 		b = append(b, receiptFormat1+"\n"...)
@@ -286,7 +286,7 @@ func (v Verifier) VerifyReceipt(raw []byte) (Receipt, error) {
 	if !ok || h.Size > MaxSize || h.Index >= h.Size || verifyNkey(nkeyServer, h.Key, headText(h.Size, Hash(root)), h.Signature) != nil {
 		return Receipt{}, errors.New("evidence: receipt: it is not what was signed")
 	}
-	return in.Said(), nil
+	return in.Attested(), nil
 }
 
 // checkCertificate refuses the certificate of a newer program.
@@ -307,9 +307,9 @@ func MalformedJSON(raw []byte, err error) error {
 	return malformed(err)
 }
 
-// Is checks that a receipt is of a given CloudEvent, in JSON, and that the event was
+// CheckEvent checks that a receipt is of a given CloudEvent, in JSON, and that the event was
 // accepted.
-func (r Receipt) Is(event []byte) error {
+func (r Receipt) CheckEvent(event []byte) error {
 	if r.Status != "accepted" && r.Status != "duplicate" {
 		return fmt.Errorf("the receipt says %q: nothing was taken under it", r.Status)
 	}

@@ -82,11 +82,11 @@ var actKinds = []string{"acknowledged", "asked", "determined", "transferred", "c
 // actInstant is the member of an act that is an instant.
 const actInstant = "dueAt"
 
-// stamps are the members of such a record that the desk did not send.
-var stamps = []string{"at", "acknowledgeBy", "signed"}
+// serverMembers are the members of such a record that the desk did not send.
+var serverMembers = []string{"at", "acknowledgeBy", "signed"}
 
-// actOf returns the desk whose act the record of a subject is.
-func actOf(subject string) (desk string, ok bool) {
+// deskOfAct returns the desk whose act the record of a subject is.
+func deskOfAct(subject string) (desk string, ok bool) {
 	parts := strings.Split(strings.TrimPrefix(subject, DrillPrefix), ".")
 	if len(parts) < 4 || parts[0] != "incident" || !slices.Contains(actKinds, parts[1]) {
 		return "", false
@@ -99,7 +99,7 @@ func actOf(subject string) (desk string, ok bool) {
 // desk signed.
 func (s SignedAct) Verify(log, subject string, body []byte) error {
 	format := cmp.Or(s.Format, ActFormat1)
-	desk, ok := actOf(subject)
+	desk, ok := deskOfAct(subject)
 	switch {
 	case format != ActFormat1 && format != ActFormat2:
 		return fmt.Errorf("the act of %s has the format %q: %w", s.By, format, ErrNewer)
@@ -125,7 +125,7 @@ func (s SignedAct) Verify(log, subject string, body []byte) error {
 		delete(sent, "log")
 		delete(sent, "signedAt")
 	}
-	return agrees(sent, body)
+	return compareMembers(sent, body)
 }
 
 // checkSigning checks that the signed message names the log ("" for any) and the time.
@@ -139,8 +139,8 @@ func checkSigning(log string, sent map[string]any) error {
 	return nil
 }
 
-// agrees checks that a body contains what was sent, no less and no more.
-func agrees(sent map[string]any, body []byte) error {
+// compareMembers checks that a body contains what was sent, no less and no more.
+func compareMembers(sent map[string]any, body []byte) error {
 	kept, err := membersOf(body)
 	if err != nil {
 		return fmt.Errorf("the record is not one JSON object: %w", err)
@@ -148,7 +148,7 @@ func agrees(sent map[string]any, body []byte) error {
 	names := slices.Concat(slices.Collect(maps.Keys(sent)), slices.Collect(maps.Keys(kept)))
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
-		if !slices.Contains(stamps, name) && !sameValue(name, sent[name], kept[name]) {
+		if !slices.Contains(serverMembers, name) && !sameValue(name, sent[name], kept[name]) {
 			return fmt.Errorf("$.%s is not as it was signed", name)
 		}
 	}
@@ -210,17 +210,17 @@ type Acts struct {
 }
 
 // Add counts one act.
-func (a *Acts) Add(one *Act) {
-	if one.Signed == nil {
+func (a *Acts) Add(act *Act) {
+	if act.Signed == nil {
 		a.Unsigned++
 		return
 	}
 	a.Signed++
-	if !slices.Contains(a.By, one.Signed.By) {
-		a.By = append(a.By, one.Signed.By)
+	if !slices.Contains(a.By, act.Signed.By) {
+		a.By = append(a.By, act.Signed.By)
 	}
-	if !slices.Contains(a.Identities, one.Signed.Identities) {
-		a.Identities = append(a.Identities, one.Signed.Identities)
+	if !slices.Contains(a.Identities, act.Signed.Identities) {
+		a.Identities = append(a.Identities, act.Signed.Identities)
 	}
 }
 
@@ -238,7 +238,7 @@ func (v Verifier) WithIdentities(key string) (Verifier, error) {
 // the signature is not valid. A removal without a signature is not an error: earlier
 // versions of the log did not require one.
 func (v Verifier) ActOf(r Record) (*Act, error) {
-	act, err := v.actIn(r)
+	act, err := v.parseAct(r)
 	switch {
 	case err != nil || act == nil || v.identities == "":
 		return act, err
@@ -269,8 +269,8 @@ func (r Record) checkUnknownAct() error {
 	return fmt.Errorf("%s has signed a record of a kind that is not known (%s): %w", body.Signed.By, r.Subject, ErrNewer)
 }
 
-func (v Verifier) actIn(r Record) (*Act, error) {
-	desk, isAct := actOf(r.Subject)
+func (v Verifier) parseAct(r Record) (*Act, error) {
+	desk, isAct := deskOfAct(r.Subject)
 	_, _, isRemoval := r.Removal()
 	if !isAct && !isRemoval {
 		return nil, r.checkUnknownAct()

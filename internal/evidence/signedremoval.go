@@ -17,8 +17,8 @@ const adminRole = "admin/"
 
 // The endpoints that take removals.
 const (
-	removeDoor  = "ledger.remove"
-	archiveDoor = "ledger.archive"
+	removeEndpoint  = "ledger.remove"
+	archiveEndpoint = "ledger.archive"
 )
 
 // RemovalText returns the text that an administrator signs of a request to remove or to
@@ -34,8 +34,8 @@ var removalReasons = map[string]struct {
 	same     []string // members that the record repeats
 	others   []string // members that are checked in other ways
 }{
-	"order":     {removeDoor, []string{"order", "officer", "reason"}, []string{"record"}},
-	"retention": {archiveDoor, []string{"export", "officer"}, []string{"first", "last"}},
+	"order":     {removeEndpoint, []string{"order", "officer", "reason"}, []string{"record"}},
+	"retention": {archiveEndpoint, []string{"export", "officer"}, []string{"first", "last"}},
 }
 
 // VerifyRemoval verifies an administrator's signed request against the record of a
@@ -98,16 +98,16 @@ func removesWithin(why string, sent map[string]any, first, entries uint64) error
 	if why == "order" {
 		from, last = sent["record"], sent["record"]
 	}
-	low, okLow := countOf(from)
-	high, okHigh := countOf(last)
+	low, okLow := sequenceOf(from)
+	high, okHigh := sequenceOf(last)
 	if !okLow || !okHigh || entries == 0 || first < low || first > high || entries-1 > high-first {
 		return errors.New("it removes other records than were signed for")
 	}
 	return nil
 }
 
-// countOf reads a sequence of the log.
-func countOf(v any) (uint64, bool) {
+// sequenceOf reads a sequence of the log.
+func sequenceOf(v any) (uint64, bool) {
 	n, ok := v.(float64)
 	if !ok || n < 1 || n >= 1<<53 || n != float64(uint64(n)) {
 		return 0, false

@@ -65,12 +65,12 @@ func ProveTree(tiles Tiles, cp Checkpoint) (*ProvedTree, error) {
 		return nil, errors.Join(faults...)
 	}
 	if len(missing) == 0 && !bytes.Equal(stored, leaves) {
-		missing = append(missing, tileError(p, errUnfit))
+		missing = append(missing, tileError(p, errParentMismatch))
 	}
 	return t, errors.Join(missing...)
 }
 
-var errUnfit = errors.New("its hashes do not give the one above them")
+var errParentMismatch = errors.New("its hashes do not give the one above them")
 
 // Size returns the number of records in the tree.
 func (t *ProvedTree) Size() uint64 { return t.size }
@@ -145,7 +145,7 @@ func (t *ProvedTree) prove(p TilePath) ([]byte, error) {
 		return tile, nil
 	}
 	if err == nil {
-		err = tileError(p, errUnfit)
+		err = tileError(p, errParentMismatch)
 	}
 	if p.Level == 0 {
 		if leaves, failed := t.leavesOf(p); failed == nil && subtree(leaves) == want {
@@ -196,7 +196,7 @@ func (t *ProvedTree) Check(p TilePath) []error {
 	case err != nil:
 		return []error{err}
 	case p.Level != EntriesLevel && !bytes.Equal(stored, want):
-		return []error{tileError(p, errUnfit)}
+		return []error{tileError(p, errParentMismatch)}
 	case p.Level != EntriesLevel:
 		return nil
 	}
