@@ -75,14 +75,14 @@ func (f *file) Close() error {
 	return nil
 }
 
-// exportSyncs is how many files are synced concurrently, in fewer turns of the disk.
-const exportSyncs = 16
+// maxSyncs is how many files are synced concurrently, in fewer turns of the disk.
+const maxSyncs = 16
 
 // sync makes every file of the export durable, then their folders.
 func (e *Writer) sync() error {
 	folders := map[string]bool{e.dir: true, filepath.Dir(filepath.Clean(e.dir)): true}
 	var files, dirs errgroup.Group
-	files.SetLimit(exportSyncs)
+	files.SetLimit(maxSyncs)
 	for _, f := range e.files {
 		name := filepath.Join(e.dir, filepath.FromSlash(f.Path))
 		for dir := filepath.Dir(name); !folders[dir]; dir = filepath.Dir(dir) {
@@ -93,7 +93,7 @@ func (e *Writer) sync() error {
 	if err := files.Wait(); err != nil {
 		return err
 	}
-	dirs.SetLimit(exportSyncs)
+	dirs.SetLimit(maxSyncs)
 	for dir := range folders {
 		dirs.Go(func() error { return syncPath(dir) })
 	}

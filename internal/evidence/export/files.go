@@ -37,9 +37,9 @@ func (c *check) inventory() (map[string]int64, error) {
 
 // readManifest reads the manifest and compares it with the existing files.
 func (c *check) readManifest() bool {
-	raw, err := c.small(manifestFile, manifestLimit)
+	raw, err := c.readSmall(manifestFile, manifestLimit)
 	if errors.Is(err, fs.ErrNotExist) {
-		c.find(0, manifestFile, "it is missing: the export is not complete")
+		c.addFinding(0, manifestFile, "it is missing: the export is not complete")
 		return false
 	}
 	if err == nil {
@@ -47,13 +47,13 @@ func (c *check) readManifest() bool {
 			if text, damage := Restore(raw); len(damage) > 0 {
 				if c.manifest, err = parseManifest(text); err == nil {
 					raw = text
-					c.restored(manifestFile, text, damage)
+					c.addRestored(manifestFile, text, damage)
 				}
 			}
 		}
 	}
 	if err != nil {
-		c.findError(0, manifestFile, err)
+		c.addError(0, manifestFile, err)
 		return false
 	}
 	sum, m := sha256.Sum256(raw), c.manifest
@@ -70,13 +70,13 @@ func (c *check) compareFiles() {
 		listed[f.Path] = true
 		switch size, ok := c.files[f.Path]; {
 		case !ok:
-			c.find(0, f.Path, "it is missing: the manifest lists it")
+			c.addFinding(0, f.Path, "it is missing: the manifest lists it")
 		case size == f.Size && c.endsInCR(f):
 			_ = c.restore(f) // if nothing else happened to it; its hash is checked below
 		case size != f.Size && !c.restore(f):
-			c.find(0, f.Path, "it has %d bytes; the manifest says %d", size, f.Size)
+			c.addFinding(0, f.Path, "it has %d bytes; the manifest says %d", size, f.Size)
 		}
-		c.of.Add(uint64(f.Size))
+		c.total.Add(uint64(f.Size))
 	}
 	for path := range c.files {
 		if !listed[path] && path != manifestFile {
@@ -87,7 +87,7 @@ func (c *check) compareFiles() {
 	slices.Sort(c.report.Extra)
 	for _, path := range ownFiles {
 		if !listed[path] {
-			c.find(0, path, "every export has it, and the manifest does not list it")
+			c.addFinding(0, path, "every export has it, and the manifest does not list it")
 		}
 	}
 }
@@ -96,32 +96,32 @@ func (c *check) compareFiles() {
 // on the log against it.
 func (c *check) openCheckpoint() (evidence.Checkpoint, bool) {
 	m := c.manifest
-	if key, err := c.small(keyFile, vkeyLimit); err != nil {
-		c.find(0, keyFile, "%v", err)
+	if key, err := c.readSmall(keyFile, vkeyLimit); err != nil {
+		c.addFinding(0, keyFile, "%v", err)
 	} else if string(key) != m.Key+"\n" {
-		c.find(0, keyFile, "it is not the key that the manifest names")
+		c.addFinding(0, keyFile, "it is not the key that the manifest names")
 	}
-	note, err := c.small(checkpointFile, checkpointLimit)
+	note, err := c.readSmall(checkpointFile, checkpointLimit)
 	if err != nil {
-		c.find(0, checkpointFile, "%v", err)
+		c.addFinding(0, checkpointFile, "%v", err)
 		return evidence.Checkpoint{}, false
 	}
 	cp, err := c.verifier.Open(string(note))
 	if err != nil {
-		c.findError(0, checkpointFile, err)
+		c.addError(0, checkpointFile, err)
 		return evidence.Checkpoint{}, false
 	}
 	c.report.Checkpoint = cp
 	switch own, err := evidence.NewVerifier(m.Key); {
 	case err != nil:
-		c.find(0, manifestFile, "%v", err)
+		c.addFinding(0, manifestFile, "%v", err)
 	default:
 		if _, err := own.Open(string(note)); err != nil {
-			c.find(0, manifestFile, "the key that it names did not sign the checkpoint")
+			c.addFinding(0, manifestFile, "the key that it names did not sign the checkpoint")
 		}
 	}
 	if m.Origin != cp.Origin || m.Checkpoint.Size != cp.Size || m.Checkpoint.Root != cp.Root {
-		c.find(0, manifestFile, "it says that the checkpoint covers the %d records of %s with the root %s; it covers the %d of %s with %s",
+		c.addFinding(0, manifestFile, "it says that the checkpoint covers the %d records of %s with the root %s; it covers the %d of %s with %s",
 			m.Checkpoint.Size, m.Origin, m.Checkpoint.Root, cp.Size, cp.Origin, cp.Root)
 	}
 	if m.Last > cp.Size {
@@ -138,33 +138,33 @@ func (c *check) openStored(path string) (*os.File, error) {
 	return c.root.Open(path)
 }
 
-// small reads a file of at most most bytes.
-func (c *check) small(path string, most int64) ([]byte, error) {
+// readSmall reads a file of at most most bytes.
+func (c *check) readSmall(path string, limit int64) ([]byte, error) {
 	f, err := c.open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close() // only read
-	content, err := io.ReadAll(io.LimitReader(f, most+1))
-	if err == nil && int64(len(content)) > most {
-		err = fmt.Errorf("it is longer than %d bytes", most)
+	content, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(content)) > limit {
+		err = fmt.Errorf("it is longer than %d bytes", limit)
 	}
 	return content, err
 }
 
 // Tile reads a tile of the export as stored.
 func (c *check) Tile(path string) ([]byte, error) {
-	tile, err := c.small(path, int64(evidence.MaxTileBytes))
+	tile, err := c.readSmall(path, int64(evidence.MaxTileBytes))
 	if errors.Is(err, fs.ErrNotExist) {
 		err = fs.ErrNotExist
 	}
 	return tile, err
 }
 
-func (c *check) progressed(n int) {
+func (c *check) addProgress(n int) {
 	done := c.done.Add(uint64(n))
 	if c.progress != nil {
-		c.progress(min(done, c.of.Load()), c.of.Load())
+		c.progress(min(done, c.total.Load()), c.total.Load())
 	}
 }
 
@@ -195,13 +195,13 @@ func (c *check) hash(path string) {
 	for c.ctx.Err() == nil {
 		n, err := f.Read(buffer)
 		sum.Write(buffer[:n])
-		c.progressed(n)
+		c.addProgress(n)
 		if err == io.EOF {
 			c.compareHash(path, sum.Sum(nil))
 			return
 		}
 		if err != nil {
-			c.find(0, path, "%v", err)
+			c.addFinding(0, path, "%v", err)
 			return
 		}
 	}
@@ -210,6 +210,6 @@ func (c *check) hash(path string) {
 func (c *check) compareHash(path string, sum []byte) {
 	i, ok := slices.BinarySearchFunc(c.manifest.Files, path, func(f ManifestFile, path string) int { return strings.Compare(f.Path, path) })
 	if ok && c.manifest.Files[i].SHA256 != hexOf(sum) {
-		c.find(0, path, "it was changed: its SHA-256 is %s; the manifest says %s", hexOf(sum), c.manifest.Files[i].SHA256)
+		c.addFinding(0, path, "it was changed: its SHA-256 is %s; the manifest says %s", hexOf(sum), c.manifest.Files[i].SHA256)
 	}
 }

@@ -107,7 +107,7 @@ func parseManifest(raw []byte) (Manifest, error) {
 	if format, ok := strings.CutPrefix(m.Format, manifestFormats); ok && m.Format != ManifestFormat {
 		return Manifest{}, fmt.Errorf("its format is version %q: %w", format, evidence.ErrNewer)
 	}
-	if again, err := m.encode(); err != nil || !bytes.Equal(again, raw) {
+	if encoded, err := m.encode(); err != nil || !bytes.Equal(encoded, raw) {
 		return Manifest{}, whyNotEncoded(raw)
 	}
 	return m, m.check()
@@ -143,7 +143,7 @@ func (m Manifest) check() error {
 	before := ""
 	for _, f := range m.Files {
 		switch {
-		case !goodPath(f.Path) || f.Path == manifestFile:
+		case !isSafePath(f.Path) || f.Path == manifestFile:
 			return fmt.Errorf("%q is not the path of a file in the folder", f.Path)
 		case f.Path <= before:
 			return fmt.Errorf("%q does not stand in its order", f.Path)
@@ -155,8 +155,8 @@ func (m Manifest) check() error {
 	return nil
 }
 
-// goodPath reports whether a path stays in its folder and is the same on every system.
-func goodPath(path string) bool {
+// isSafePath reports whether a path stays in its folder and is the same on every system.
+func isSafePath(path string) bool {
 	return fs.ValidPath(path) && path != "." && !strings.ContainsAny(path, `\:`) && !strings.ContainsFunc(path, unicode.IsControl)
 }
 

@@ -18,7 +18,7 @@ import (
 // needed, is missing.
 func Prove(dir string, v evidence.Verifier, sequence uint64) (evidence.Proof, error) {
 	var p evidence.Proof
-	return p, exported(dir, v, func(c *check, cp evidence.Checkpoint) error {
+	return p, withExport(dir, v, func(c *check, cp evidence.Checkpoint) error {
 		r, err := c.record(sequence)
 		if err != nil {
 			return err
@@ -41,7 +41,7 @@ func Prove(dir string, v evidence.Verifier, sequence uint64) (evidence.Proof, er
 // the tiles do not reach that far.
 func ProveExtends(dir string, v evidence.Verifier, old evidence.Checkpoint) (evidence.Consistency, error) {
 	var p evidence.Consistency
-	return p, exported(dir, v, func(c *check, cp evidence.Checkpoint) error {
+	return p, withExport(dir, v, func(c *check, cp evidence.Checkpoint) error {
 		path, err := evidence.ProveConsistency(c, old.Size, cp.Size)
 		if err != nil {
 			return err
@@ -51,8 +51,8 @@ func ProveExtends(dir string, v evidence.Verifier, old evidence.Checkpoint) (evi
 	})
 }
 
-// exported opens a folder for a caller that needs only a part of it.
-func exported(dir string, v evidence.Verifier, use func(c *check, cp evidence.Checkpoint) error) error {
+// withExport opens a folder for a caller that needs only a part of it.
+func withExport(dir string, v evidence.Verifier, use func(c *check, cp evidence.Checkpoint) error) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return fmt.Errorf("evidence: export: %w", err)
@@ -63,7 +63,7 @@ func exported(dir string, v evidence.Verifier, use func(c *check, cp evidence.Ch
 		return fmt.Errorf("evidence: export: %w", err)
 	}
 	c.readManifest() // finds files damaged in transport; other faults do not matter here
-	note, err := c.small(checkpointFile, checkpointLimit)
+	note, err := c.readSmall(checkpointFile, checkpointLimit)
 	if err != nil {
 		return fmt.Errorf("evidence: export: %w", err)
 	}
@@ -96,17 +96,17 @@ func (c *check) record(sequence uint64) (evidence.Record, error) {
 			return r, nil
 		}
 	}
-	return evidence.Record{}, absent(sequence)
+	return evidence.Record{}, absentError(sequence)
 }
 
-// absent is the fs.ErrNotExist of a record that an export lacks.
-type absent uint64
+// absentError is the fs.ErrNotExist of a record that an export lacks.
+type absentError uint64
 
-func (a absent) Error() string {
+func (a absentError) Error() string {
 	return fmt.Sprintf("record %d is not in it: it is outside its range, or was removed", uint64(a))
 }
 
-func (absent) Is(target error) bool { return target == fs.ErrNotExist }
+func (absentError) Is(target error) bool { return target == fs.ErrNotExist }
 
 // findLine returns the line of a record, or nil.
 func findLine(file io.Reader, sequence uint64) ([]byte, error) {

@@ -15,14 +15,14 @@ import (
 )
 
 const (
-	chunkSize = 1 << 20   // bytes of lines that one goroutine checks at a time
-	lineLimit = 256 << 20 // bytes of a line at most
+	chunkSize    = 1 << 20   // bytes of lines that one goroutine checks at a time
+	maxLineBytes = 256 << 20 // bytes of a line at most
 )
 
 // checkRecords checks every record of both files against the tree, and missing ones
 // against the removals.
 func (c *check) checkRecords() {
-	var all recordsSeen
+	var all recordSummary
 	c.context(&all)
 	gaps, ok := c.inRange(&all)
 	if !ok {
@@ -30,32 +30,32 @@ func (c *check) checkRecords() {
 	}
 	for _, run := range gaps.without(all.removed) {
 		for n := run.first; ; n++ {
-			c.find(n, recordsFile, "it is missing, and no removal says so")
+			c.addFinding(n, recordsFile, "it is missing, and no removal says so")
 			if n == run.last {
 				break
 			}
 			if n-run.first > 2*maxFindings { // enough are listed; the others are counted
-				c.more(run.last - n)
+				c.addMore(run.last - n)
 				break
 			}
 		}
 	}
 	c.report.Removed = gaps.count() - gaps.without(all.removed).count()
 	if m := c.manifest; m.Records != all.lines || m.Removed != c.report.Removed {
-		c.find(0, manifestFile, "it says %d records and %d removed; there are %d and %d", m.Records, m.Removed, all.lines, c.report.Removed)
+		c.addFinding(0, manifestFile, "it says %d records and %d removed; there are %d and %d", m.Records, m.Removed, all.lines, c.report.Removed)
 	}
 	c.checkRules(all.rules)
 	c.report.Acts, c.report.Removals = all.acts, all.removals
 }
 
-func (c *check) more(n uint64) {
+func (c *check) addMore(n uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.report.More += n
 }
 
-// recordsSeen collects what proved records show.
-type recordsSeen struct {
+// recordSummary collects what proved records show.
+type recordSummary struct {
 	removed        spans
 	rules          []ManifestRules
 	acts, removals evidence.Acts
@@ -63,21 +63,21 @@ type recordsSeen struct {
 }
 
 // inRange checks records.jsonl, and returns what is missing from the range.
-func (c *check) inRange(all *recordsSeen) (gaps spans, ok bool) {
+func (c *check) inRange(all *recordSummary) (gaps spans, ok bool) {
 	first, last := c.manifest.First, c.manifest.Last
 	next := first
 	ok = c.lines(recordsFile, func(r checkedLine) {
 		all.lines++
 		switch {
 		case r.fault != "":
-			c.find(r.sequence, recordsFile, "line %d: %s", all.lines, r.fault)
+			c.addFinding(r.sequence, recordsFile, "line %d: %s", all.lines, r.fault)
 			if r.sequence == next { // it is in its place, although wrong
 				next++
 			}
 		case r.sequence < first || r.sequence > last:
-			c.find(r.sequence, recordsFile, "line %d: it is not in the range of the export, %d to %d", all.lines, first, last)
+			c.addFinding(r.sequence, recordsFile, "line %d: it is not in the range of the export, %d to %d", all.lines, first, last)
 		case r.sequence < next:
-			c.find(r.sequence, recordsFile, "line %d: it stands out of its order, or twice", all.lines)
+			c.addFinding(r.sequence, recordsFile, "line %d: it stands out of its order, or twice", all.lines)
 		default:
 			if r.sequence > next {
 				gaps.add(span{next, r.sequence - 1})
@@ -85,8 +85,8 @@ func (c *check) inRange(all *recordsSeen) (gaps spans, ok bool) {
 			next = r.sequence + 1
 			if !r.unproved {
 				c.report.Records++
-				c.saw(r)
-				all.learn(r)
+				c.visitRecord(r)
+				all.add(r)
 			}
 		}
 	})
@@ -97,35 +97,35 @@ func (c *check) inRange(all *recordsSeen) (gaps spans, ok bool) {
 }
 
 // context checks context.jsonl.
-func (c *check) context(all *recordsSeen) {
+func (c *check) context(all *recordSummary) {
 	seen, n := map[uint64]bool{}, 0
 	c.lines(contextFile, func(r checkedLine) {
 		n++
 		switch {
 		case r.fault != "":
-			c.find(r.sequence, contextFile, "line %d: %s", n, r.fault)
+			c.addFinding(r.sequence, contextFile, "line %d: %s", n, r.fault)
 		case c.manifest.First <= r.sequence && r.sequence <= c.manifest.Last:
-			c.find(r.sequence, contextFile, "line %d: it is in the range, and belongs in %s", n, recordsFile)
+			c.addFinding(r.sequence, contextFile, "line %d: it is in the range, and belongs in %s", n, recordsFile)
 		case seen[r.sequence]:
-			c.find(r.sequence, contextFile, "line %d: it stands there twice", n)
+			c.addFinding(r.sequence, contextFile, "line %d: it stands there twice", n)
 		default:
 			seen[r.sequence] = true
 			if !r.unproved {
 				c.report.Context++
-				c.saw(r)
-				all.learn(r)
+				c.visitRecord(r)
+				all.add(r)
 			}
 		}
 	})
 }
 
-func (c *check) saw(r checkedLine) {
-	if c.see != nil {
-		c.see(r.record)
+func (c *check) visitRecord(r checkedLine) {
+	if c.visit != nil {
+		c.visit(r.record)
 	}
 }
 
-func (s *recordsSeen) learn(r checkedLine) {
+func (s *recordSummary) add(r checkedLine) {
 	for _, run := range r.removed {
 		s.removed.add(run)
 	}
@@ -147,7 +147,7 @@ func (c *check) checkRules(proved []ManifestRules) {
 	named := map[ManifestRules]bool{}
 	for _, r := range c.manifest.Rules {
 		if named[r] || !slices.Contains(proved, r) {
-			c.find(r.Record, manifestFile, "it names rules %s (%s %s), which no proved record has, or names them twice", r.SHA256, r.Kind, r.ID)
+			c.addFinding(r.Record, manifestFile, "it names rules %s (%s %s), which no proved record has, or names them twice", r.SHA256, r.Kind, r.ID)
 		}
 		named[r] = true
 	}
@@ -156,10 +156,10 @@ func (c *check) checkRules(proved []ManifestRules) {
 		path := rulesPath(r.SHA256)
 		texts[path] = r.SHA256
 		if !named[r] {
-			c.find(r.Record, manifestFile, "it does not name the rules %s of the record", r.SHA256)
+			c.addFinding(r.Record, manifestFile, "it does not name the rules %s of the record", r.SHA256)
 		}
 		if _, ok := c.files[path]; !ok {
-			c.find(r.Record, path, "the text of the record is missing")
+			c.addFinding(r.Record, path, "the text of the record is missing")
 		}
 	}
 	c.report.Rules = append(c.report.Rules, proved...)
@@ -167,7 +167,7 @@ func (c *check) checkRules(proved []ManifestRules) {
 		switch {
 		case strings.HasPrefix(f.Path, rulesFolder):
 			if texts[f.Path] != f.SHA256 {
-				c.find(0, f.Path, "it is not the text of a proved record of rules")
+				c.addFinding(0, f.Path, "it is not the text of a proved record of rules")
 			}
 		case !strings.HasPrefix(f.Path, tileFolder) && !slices.Contains(ownFiles, f.Path):
 			c.report.Unproved = append(c.report.Unproved, f.Path)
@@ -204,14 +204,14 @@ func (c *check) lines(path string, each func(checkedLine)) bool {
 			out := make(chan []checkedLine, 1)
 			order <- out
 			g.Go(func() error { out <- c.checkChunk(path, chunk); return nil })
-			c.progressed(len(chunk))
+			c.addProgress(len(chunk))
 			return c.ctx.Err()
 		})
 		switch {
 		case err == nil:
 			c.compareHash(path, sum.Sum(nil))
 		case c.ctx.Err() == nil:
-			c.find(0, path, "%v", err)
+			c.addFinding(0, path, "%v", err)
 		}
 		_ = g.Wait() // faults are findings
 	}()
@@ -241,8 +241,8 @@ func chunks(r io.Reader, each func(chunk []byte) error) error {
 		switch {
 		case ends && len(rest) > 0:
 			return errors.Join(each(append(chunk, '\n')), errors.New("its last line has no end"))
-		case len(rest) > lineLimit:
-			return fmt.Errorf("it has a line of more than %d bytes", lineLimit)
+		case len(rest) > maxLineBytes:
+			return fmt.Errorf("it has a line of more than %d bytes", maxLineBytes)
 		}
 		if cut > 0 {
 			if err := each(chunk[:cut]); err != nil {
@@ -272,13 +272,13 @@ func (c *check) checkLine(path string, line []byte) (out checkedLine) {
 		return out
 	}
 	out.sequence = r.Sequence
-	if c.see != nil {
+	if c.visit != nil {
 		out.record = r
 	}
 	leaf, err := c.tree.Leaf(r.Sequence)
 	switch {
 	case err != nil && r.Sequence <= c.tree.Size():
-		c.fault(err, ofRecords)
+		c.addTileFault(err, recordFaultFormat)
 		out.unproved = true
 		return out
 	case err != nil:
@@ -293,17 +293,17 @@ func (c *check) checkLine(path string, line []byte) (out checkedLine) {
 	out.removed, faults = removedBy(c.tree, r, c.manifest.First, c.manifest.Last)
 	for _, err := range faults {
 		if t := (*evidence.TileError)(nil); errors.As(err, &t) {
-			c.fault(err, ofRecords)
+			c.addTileFault(err, recordFaultFormat)
 		} else {
-			c.find(r.Sequence, path, "%v", err)
+			c.addFinding(r.Sequence, path, "%v", err)
 		}
 	}
 	if err := r.CheckBody(); err != nil {
-		c.find(r.Sequence, path, "%v", err)
+		c.addFinding(r.Sequence, path, "%v", err)
 	}
 	out.rules, _, out.isRules = rulesOf(r)
 	if out.act, err = c.verifier.ActOf(r); err != nil {
-		c.findError(r.Sequence, path, err)
+		c.addError(r.Sequence, path, err)
 	}
 	return out
 }

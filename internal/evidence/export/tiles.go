@@ -17,7 +17,7 @@ func (c *check) checkTiles() {
 		g.Go(func() error {
 			faults := c.tree.Check(p)
 			for _, err := range faults {
-				c.fault(err, ofStored)
+				c.addTileFault(err, storedFaultFormat)
 			}
 			if p.Level == evidence.EntriesLevel && len(faults) == 0 {
 				c.entries.Add(uint64(p.Width))
@@ -42,7 +42,7 @@ func (c *check) checkTiles() {
 		p, err := evidence.ParseTilePath(f.Path)
 		switch {
 		case err != nil:
-			c.find(0, f.Path, "%v", err)
+			c.addFinding(0, f.Path, "%v", err)
 		case !inRange(p) || p.Width != c.tree.Path(p.Level, p.Index).Width:
 			check(p)
 		}

@@ -131,13 +131,13 @@ const restoreLimit = 1 << 28
 // restore reverts the changes of transport to a file of an export that differs from the
 // manifest, if nothing else happened to it.
 func (c *check) restore(f ManifestFile) bool {
-	raw, err := c.small(f.Path, restoreLimit)
+	raw, err := c.readSmall(f.Path, restoreLimit)
 	if err != nil {
 		return false
 	}
 	text, damage, ok := restoreTo(raw, f.SHA256)
 	if ok {
-		c.restored(f.Path, text, damage)
+		c.addRestored(f.Path, text, damage)
 	}
 	return ok
 }
@@ -157,12 +157,12 @@ func (c *check) endsInCR(f ManifestFile) bool {
 	return err == nil && bytes.IndexByte(head, '\r') >= 0 && bytes.IndexByte(head, '\n') < 0
 }
 
-// restored notes a file whose text before the damage of transport is known.
-func (c *check) restored(path string, text []byte, damage []string) {
-	if c.mended == nil {
-		c.mended = map[string][]byte{}
+// addRestored notes a file whose text before the damage of transport is known.
+func (c *check) addRestored(path string, text []byte, damage []string) {
+	if c.restoredText == nil {
+		c.restoredText = map[string][]byte{}
 	}
-	c.mended[path], c.files[path] = text, int64(len(text))
+	c.restoredText[path], c.files[path] = text, int64(len(text))
 	c.report.Damaged = append(c.report.Damaged, Damaged{path, damage})
 }
 
@@ -215,7 +215,7 @@ func (d Damaged) String() string { return fmt.Sprintf("%s: %v", d.Path, d.Damage
 
 // open opens a file of the inventory, with changes of transport reverted.
 func (c *check) open(path string) (io.ReadCloser, error) {
-	if text, ok := c.mended[path]; ok {
+	if text, ok := c.restoredText[path]; ok {
 		return io.NopCloser(bytes.NewReader(text)), nil
 	}
 	return c.openStored(path)

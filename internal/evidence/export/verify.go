@@ -67,12 +67,12 @@ const (
 	vkeyLimit       = 1 << 16
 )
 
-// Verify is VerifyReading without a reader.
+// Verify is VerifyEach without a reader.
 func Verify(ctx context.Context, dir string, v evidence.Verifier, progress func(done, of uint64)) (Report, error) {
-	return VerifyReading(ctx, dir, v, progress, nil)
+	return VerifyEach(ctx, dir, v, progress, nil)
 }
 
-// VerifyReading verifies a folder written by Writer with the key of the log, and
+// VerifyEach verifies a folder written by Writer with the key of the log, and
 // trusts nothing else in it: it opens the checkpoint with the key, and checks every tile
 // against its root and every record against its leaf. It continues after a finding to
 // find all. progress, unless nil, is called from any goroutine with the number of bytes
@@ -81,13 +81,13 @@ func Verify(ctx context.Context, dir string, v evidence.Verifier, progress func(
 // The error is for a folder that cannot be read at all, and for a context that ends.
 // Faults of readable files are findings. Every proved record is passed to see, unless it
 // is nil: those outside the range, then those of the range in order.
-func VerifyReading(ctx context.Context, dir string, v evidence.Verifier, progress func(done, of uint64), see func(evidence.Record)) (Report, error) {
+func VerifyEach(ctx context.Context, dir string, v evidence.Verifier, progress func(done, of uint64), visit func(evidence.Record)) (Report, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return Report{}, fmt.Errorf("evidence: export: %w", err)
 	}
 	defer root.Close() // only read
-	c := &check{ctx: ctx, root: root, verifier: v, progress: progress, see: see}
+	c := &check{ctx: ctx, root: root, verifier: v, progress: progress, visit: visit}
 	c.report.Rules, c.report.Unproved, c.report.Findings = []ManifestRules{}, []string{}, []Finding{}
 	if c.files, err = c.inventory(); err != nil {
 		return Report{}, fmt.Errorf("evidence: export: %w", err)
@@ -101,37 +101,37 @@ func VerifyReading(ctx context.Context, dir string, v evidence.Verifier, progres
 
 // check is one run of Verify.
 type check struct {
-	ctx      context.Context
-	root     *os.Root
-	verifier evidence.Verifier
-	progress func(done, of uint64)
-	see      func(evidence.Record) // may be nil
-	done, of atomic.Uint64
-	files    map[string]int64  // existing regular files, with their sizes
-	mended   map[string][]byte // files with the damage of transport reverted
-	manifest Manifest
-	tree     *evidence.ProvedTree
-	entries  atomic.Uint64
+	ctx          context.Context
+	root         *os.Root
+	verifier     evidence.Verifier
+	progress     func(done, of uint64)
+	visit        func(evidence.Record) // may be nil
+	done, total  atomic.Uint64
+	files        map[string]int64  // existing regular files, with their sizes
+	restoredText map[string][]byte // files with the damage of transport reverted
+	manifest     Manifest
+	tree         *evidence.ProvedTree
+	entries      atomic.Uint64
 
 	mu       sync.Mutex
 	report   Report          // guarded by mu
 	reported map[string]bool // guarded by mu: faults of tiles already reported, which many records share
 }
 
-func (c *check) find(record uint64, path, format string, args ...any) {
-	c.add(&c.report.Findings, Finding{record, path, fmt.Sprintf(format, args...)})
+func (c *check) addFinding(record uint64, path, format string, args ...any) {
+	c.append(&c.report.Findings, Finding{record, path, fmt.Sprintf(format, args...)})
 }
 
-// findError adds an error to the findings, or to what could not be checked.
-func (c *check) findError(record uint64, path string, err error) {
+// addError adds an error to the findings, or to what could not be checked.
+func (c *check) addError(record uint64, path string, err error) {
 	if evidence.Inconclusive(err) {
-		c.add(&c.report.Unchecked, Finding{record, path, err.Error()})
+		c.append(&c.report.Unchecked, Finding{record, path, err.Error()})
 		return
 	}
-	c.find(record, path, "%v", err)
+	c.addFinding(record, path, "%v", err)
 }
 
-func (c *check) add(to *[]Finding, f Finding) {
+func (c *check) append(to *[]Finding, f Finding) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(*to) == maxFindings {
@@ -144,15 +144,15 @@ func (c *check) add(to *[]Finding, f Finding) {
 // The wordings for a fault of a tile: of the stored file, and of the records that nothing
 // else proves.
 const (
-	ofStored  = "over records %d to %d: %v"
-	ofRecords = "records %d to %d cannot be held against the checkpoint: %v"
+	storedFaultFormat = "over records %d to %d: %v"
+	recordFaultFormat = "records %d to %d cannot be held against the checkpoint: %v"
 )
 
-// fault adds the fault of a tile once, however many records it affects.
-func (c *check) fault(err error, how string) {
+// addTileFault adds the fault of a tile once, however many records it affects.
+func (c *check) addTileFault(err error, how string) {
 	var t *evidence.TileError
 	if !errors.As(err, &t) {
-		c.find(0, tileFolder, "%v", err)
+		c.addFinding(0, tileFolder, "%v", err)
 		return
 	}
 	message := fmt.Sprintf(how, t.First, t.Last, t.Err)
@@ -169,20 +169,20 @@ func (c *check) fault(err error, how string) {
 	switch {
 	case reported:
 	case t.First == t.Last:
-		c.find(t.First, t.Path, "%s", message)
+		c.addFinding(t.First, t.Path, "%s", message)
 	default:
-		c.find(0, t.Path, "%s", message)
+		c.addFinding(0, t.Path, "%s", message)
 	}
 }
 
-// faults adds an error that may join several.
-func (c *check) faults(err error) {
+// addFaults adds an error that may join several.
+func (c *check) addFaults(err error) {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, e := range joined.Unwrap() {
-			c.faults(e)
+			c.addFaults(e)
 		}
 	} else if err != nil {
-		c.fault(err, ofStored)
+		c.addTileFault(err, storedFaultFormat)
 	}
 }
 
@@ -208,10 +208,10 @@ func (c *check) run() {
 	if ok {
 		tree, err := evidence.ProveTree(c, cp)
 		c.tree = tree
-		c.faults(err)
+		c.addFaults(err)
 	}
 	if c.tree == nil {
-		c.find(0, recordsFile, "no record can be checked without the checkpoint and the tree below it")
+		c.addFinding(0, recordsFile, "no record can be checked without the checkpoint and the tree below it")
 		c.hash(recordsFile)
 		c.hash(contextFile)
 		return

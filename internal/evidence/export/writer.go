@@ -21,19 +21,19 @@ import (
 // The first error is final: after it no manifest is written, and a verifier reports that
 // the export is incomplete.
 type Writer struct {
-	dir      string
-	manifest Manifest
-	tree     *evidence.ProvedTree
-	records  *file
-	context  *file
-	files    []ManifestFile // complete ones
-	open     []*file        // of AddFile
-	next     uint64         // the first record of the range not yet added
-	bundles  uint64         // the first bundle of the range not yet checked
-	gaps     spans          // of the range
-	removed  spans          // of the range, by removals
-	besides  map[uint64]bool
-	err      error
+	dir          string
+	manifest     Manifest
+	tree         *evidence.ProvedTree
+	records      *file
+	context      *file
+	files        []ManifestFile // complete ones
+	open         []*file        // of AddFile
+	next         uint64         // the first record of the range not yet added
+	bundles      uint64         // the first bundle of the range not yet checked
+	gaps         spans          // of the range
+	removed      spans          // of the range, by removals
+	contextAdded map[uint64]bool
+	err          error
 }
 
 // Create begins an export of the records First to Last of a log in a folder, which
@@ -62,7 +62,7 @@ func Create(dir string, m Manifest, checkpoint string, tiles evidence.Tiles) (*W
 	if err := emptyFolder(dir); err != nil {
 		return nil, err
 	}
-	e := &Writer{dir: dir, manifest: m, next: m.First, bundles: (m.First - 1) / evidence.TileWidth, besides: map[uint64]bool{}}
+	e := &Writer{dir: dir, manifest: m, next: m.First, bundles: (m.First - 1) / evidence.TileWidth, contextAdded: map[uint64]bool{}}
 	return e, e.begin(cp, tiles)
 }
 
@@ -85,7 +85,7 @@ func (e *Writer) begin(cp evidence.Checkpoint, tiles evidence.Tiles) (err error)
 			e.Abandon()
 		}
 	}()
-	if e.tree, err = evidence.ProveTree(keptTiles{e, tiles}, cp); err != nil {
+	if e.tree, err = evidence.ProveTree(copyingTiles{e, tiles}, cp); err != nil {
 		return fmt.Errorf("evidence: export: %w", err)
 	}
 	if err := e.write(checkpointFile, []byte(cp.Note)); err != nil {
@@ -101,14 +101,14 @@ func (e *Writer) begin(cp evidence.Checkpoint, tiles evidence.Tiles) (err error)
 	return err
 }
 
-// keptTiles reads tiles from the folder of an export, to which it copies every tile on
+// copyingTiles reads tiles from the folder of an export, to which it copies every tile on
 // its first use.
-type keptTiles struct {
+type copyingTiles struct {
 	export *Writer
 	from   evidence.Tiles
 }
 
-func (k keptTiles) Tile(path string) ([]byte, error) {
+func (k copyingTiles) Tile(path string) ([]byte, error) {
 	tile, err := os.ReadFile(filepath.Join(k.export.dir, filepath.FromSlash(path)))
 	if err == nil {
 		return tile, nil
@@ -128,7 +128,7 @@ func (e *Writer) Add(r evidence.Record) error {
 	if r.Sequence < e.next || r.Sequence > e.manifest.Last {
 		return e.fail(fmt.Errorf("record %d does not follow in the range; what may is %d to %d", r.Sequence, e.next, e.manifest.Last))
 	}
-	if err := e.reach(r.Sequence); err != nil {
+	if err := e.checkEntriesTo(r.Sequence); err != nil {
 		return e.fail(err)
 	}
 	if err := e.add(e.records, r); err != nil {
@@ -148,7 +148,7 @@ func (e *Writer) AddContext(r evidence.Record) error {
 	if e.err != nil {
 		return e.err
 	}
-	if e.manifest.First <= r.Sequence && r.Sequence <= e.manifest.Last || e.besides[r.Sequence] {
+	if e.manifest.First <= r.Sequence && r.Sequence <= e.manifest.Last || e.contextAdded[r.Sequence] {
 		return nil
 	}
 	if 0 < r.Sequence && r.Sequence <= e.tree.Size() {
@@ -159,12 +159,12 @@ func (e *Writer) AddContext(r evidence.Record) error {
 	if err := e.add(e.context, r); err != nil {
 		return e.fail(err)
 	}
-	e.besides[r.Sequence] = true
+	e.contextAdded[r.Sequence] = true
 	return nil
 }
 
-// reach checks the entries of the range up to a record.
-func (e *Writer) reach(sequence uint64) error {
+// checkEntriesTo checks the entries of the range up to a record.
+func (e *Writer) checkEntriesTo(sequence uint64) error {
 	for ; e.bundles <= (sequence-1)/evidence.TileWidth; e.bundles++ {
 		if err := errors.Join(e.tree.CheckAround(e.bundles*evidence.TileWidth + 1)...); err != nil {
 			return err
@@ -212,7 +212,7 @@ func (e *Writer) AddFile(path string) (io.WriteCloser, error) {
 	if e.err != nil {
 		return nil, e.err
 	}
-	if !goodPath(path) || path == manifestFile || slices.Contains(ownFiles, path) || strings.HasPrefix(path, tileFolder) || strings.HasPrefix(path, rulesFolder) {
+	if !isSafePath(path) || path == manifestFile || slices.Contains(ownFiles, path) || strings.HasPrefix(path, tileFolder) || strings.HasPrefix(path, rulesFolder) {
 		return nil, fmt.Errorf("evidence: export: %q cannot be added to an export", path)
 	}
 	f, err := e.create(path)
@@ -249,7 +249,7 @@ func (e *Writer) finish() error {
 		return e.err
 	}
 	if last := e.manifest.Last; last >= e.manifest.First {
-		if err := e.reach(last); err != nil {
+		if err := e.checkEntriesTo(last); err != nil {
 			return err
 		}
 		if e.next <= last {
