@@ -285,7 +285,8 @@ func (r *result) checkpoint(v evidence.Verifier, text string, old *evidence.Chec
 	return uncheckedError{fmt.Errorf("whether %d records are the beginning of %d, two checkpoints alone do not say: ask for a consistency proof", old.Size, cp.Size)}
 }
 
-// forkError is the gravest finding: one log has signed two different contents of one size.
+// forkError is the gravest finding: one log has signed two different contents of one
+// size.
 func forkError(cp, old evidence.Checkpoint) error {
 	return fmt.Errorf("the log %s has signed two different contents of %d records: %s and %s; keep both checkpoints, they prove it", cp.Origin, cp.Size, old.Root, cp.Root)
 }

@@ -10,8 +10,8 @@ type Engine interface {
 	// have room.
 	RoomFor(bytes int) error
 	RoomForReports() error
-	// TellSpace logs when the disk fills up.
-	TellSpace()
+	// LogSpace logs when the disk fills up.
+	LogSpace()
 	// Stage makes the engine stage the batches of a stream in memory, and reports whether
 	// it does; Unstage returns to staging on disk.
 	Stage(stream string) bool

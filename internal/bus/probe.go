@@ -37,7 +37,7 @@ func (b *Bus) Probe(ctx context.Context) error {
 	var bucket jetstream.KeyValue
 	for {
 		if b.cfg.Engine != nil {
-			b.cfg.Engine.TellSpace()
+			b.cfg.Engine.LogSpace()
 		}
 		err := func() (err error) {
 			if err := b.roomFor(0); err != nil {

@@ -23,8 +23,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
-// pollInterval is how often a folder is checked: a revoked identity has to be cut off within
-// a second.
+// pollInterval is how often a folder is checked: a revoked identity has to be cut off
+// within a second.
 const pollInterval = 200 * time.Millisecond
 
 // Directory holds the credentials that a folder contains now.
@@ -175,8 +175,8 @@ type ongoingRequest struct {
 	cancel context.CancelFunc
 }
 
-// maxRequestAge bounds how long a request runs before the caller has to authenticate again:
-// a token may have expired.
+// maxRequestAge bounds how long a request runs before the caller has to authenticate
+// again: a token may have expired.
 const maxRequestAge = time.Hour
 
 // Until returns a context that also ends when anything in the identity's account changes.
@@ -267,8 +267,9 @@ func (d *Directory) Reload() {
 	}
 }
 
-// fingerprint returns a fingerprint of the accounts folder's metadata, and the time of its last
-// change. A file overwritten in place does not change its folder, so every file counts.
+// fingerprint returns a fingerprint of the accounts folder's metadata, and the time of
+// its last change. A file overwritten in place does not change its folder, so every
+// file counts.
 func (f Folder) fingerprint() (sum uint64, at time.Time, err error) {
 	files, err := os.ReadDir(f.path(accounts))
 	if err != nil {
@@ -304,8 +305,8 @@ func (f Folder) fingerprint() (sum uint64, at time.Time, err error) {
 	return h.Sum64(), at, nil
 }
 
-// checkComplete refuses a folder without the accounts of the services and the system, without
-// which nothing could be served.
+// checkComplete refuses a folder without the accounts of the services and the system,
+// without which nothing could be served.
 func (d *Directory) checkComplete(bad error) error {
 	if !onlyAccounts(bad) {
 		return bad
@@ -316,8 +317,8 @@ func (d *Directory) checkComplete(bad error) error {
 	return nil
 }
 
-// minChangeAge is how old a change must be for its timestamp to distinguish it from the next
-// one.
+// minChangeAge is how old a change must be for its timestamp to distinguish it from the
+// next one.
 const minChangeAge = 2 * time.Second
 
 // read reads the folder if it has changed, and returns the changed accounts and the

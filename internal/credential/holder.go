@@ -146,8 +146,9 @@ func (f Folder) Rotate(role identity.Role, id string, screens []string, now time
 	return file, err
 }
 
-// revokeKeys voids the keys in use, also those whose creation was interrupted. It also works if
-// the clock was set back, and allows for the one-second resolution of JWT times.
+// revokeKeys voids the keys in use, also those whose creation was interrupted. It also
+// works if the clock was set back, and allows for the one-second resolution of JWT
+// times.
 func (h *Holder) revokeKeys(now time.Time, claims *jwt.AccountClaims) {
 	until, since := now.UTC().Truncate(time.Second), now
 	for i, k := range h.Keys {

@@ -112,8 +112,8 @@ type storedAccount struct {
 	holder *Holder // nil: it has no identity
 }
 
-// forEachAccount passes every valid account of the folder to yield, by name. The error lists the
-// invalid ones.
+// forEachAccount passes every valid account of the folder to yield, by name. The error
+// lists the invalid ones.
 func (f Folder) forEachAccount(trusted *jwt.OperatorClaims, yield func(storedAccount)) error {
 	var bad []error
 	files, err := os.ReadDir(f.path(accounts))

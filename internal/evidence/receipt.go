@@ -52,8 +52,8 @@ type Receipt struct {
 	Durability string     `json:"durability,omitempty"` // "unverified": nothing confirmed that it was on disk
 }
 
-// Attested returns the receipt reduced to what intake vouches for. In a conflict, time and
-// record are those of the report already stored under the id, not of this one.
+// Attested returns the receipt reduced to what intake vouches for. In a conflict, time
+// and record are those of the report already stored under the id, not of this one.
 func (r Receipt) Attested() Receipt {
 	if r.Status == "conflict" {
 		r.ReceivedAt, r.Record, r.Entry = nil, 0, nil
@@ -307,8 +307,8 @@ func MalformedJSON(raw []byte, err error) error {
 	return malformed(err)
 }
 
-// CheckEvent checks that a receipt is of a given CloudEvent, in JSON, and that the event was
-// accepted.
+// CheckEvent checks that a receipt is of a given CloudEvent, in JSON, and that the
+// event was accepted.
 func (r Receipt) CheckEvent(event []byte) error {
 	if r.Status != "accepted" && r.Status != "duplicate" {
 		return fmt.Errorf("the receipt says %q: nothing was taken under it", r.Status)

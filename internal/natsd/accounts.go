@@ -100,8 +100,8 @@ func (t *trust) credential() (nats.Option, error) {
 	return nats.UserJWT(func() (string, error) { return token, nil }, user.Sign), nil
 }
 
-// unchanged reports whether an account is unchanged for the engine: updating one loses the
-// answers in flight through it.
+// unchanged reports whether an account is unchanged for the engine: updating one loses
+// the answers in flight through it.
 func unchanged(before string, now *jwt.AccountClaims) bool {
 	was, err := jwt.DecodeAccountClaims(before)
 	return err == nil && reflect.DeepEqual(effectiveClaims(was), effectiveClaims(now))

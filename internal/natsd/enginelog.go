@@ -90,9 +90,10 @@ func oneLine(text string) string {
 	}, text)
 }
 
-// formatLine formats a line as the server intended. The server puts the client's description,
-// with the quoted name that the client chose, into the format of most lines: a verb in
-// that name would consume the line's arguments, and the quotes would not contain it.
+// formatLine formats a line as the server intended. The server puts the client's
+// description, with the quoted name that the client chose, into the format of most
+// lines: a verb in that name would consume the line's arguments, and the quotes would
+// not contain it.
 func formatLine(format string, v []any) string {
 	if len(v) == 0 {
 		return format

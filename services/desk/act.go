@@ -159,8 +159,8 @@ func (s service) checkIncident(ctx context.Context, f *form, a event.DeskAct) er
 	return nil
 }
 
-// reachedActLimit reports whether the desk has done as many acts of this kind on the incident
-// as are accepted.
+// reachedActLimit reports whether the desk has done as many acts of this kind on the
+// incident as are accepted.
 func (s service) reachedActLimit(ctx context.Context, a event.DeskAct, acts int) (bool, error) {
 	if acts < event.MinActs || acts < event.MaxActs && a.Kind == event.KindClosed { // which is repeated to nobody
 		return false, nil
@@ -227,8 +227,8 @@ type revision struct {
 	Through         uint64                 `json:"through"`
 }
 
-// checkPending checks, in the last revision of the incident, whether a forward of the desk
-// awaits a person.
+// checkPending checks, in the last revision of the incident, whether a forward of the
+// desk awaits a person.
 func (s service) checkPending(ctx context.Context, f *form, a event.DeskAct) error {
 	last, err := s.deps.Bus.Last(ctx, event.GradedPrefix(a.Operator, a.Incident)+"*")
 	if err != nil && !errors.Is(err, bus.ErrNotFound) {

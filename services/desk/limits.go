@@ -12,8 +12,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// actLocks serialises check and commit of a desk's acts on one incident, so that the counts
-// for the next act include every accepted one.
+// actLocks serialises check and commit of a desk's acts on one incident, so that the
+// counts for the next act include every accepted one.
 type actLocks struct {
 	mu    sync.Mutex
 	locks map[string]*actLock
@@ -32,8 +32,8 @@ type pendingRequest struct {
 	storedAt time.Time // steady
 }
 
-// With maxPending incidents or more, those are forgotten whose last question is older than
-// pendingAge: the classifier has folded it long before.
+// With maxPending incidents or more, those are forgotten whose last question is older
+// than pendingAge: the classifier has folded it long before.
 const (
 	maxPending = 4096
 	pendingAge = 10 * time.Minute

@@ -138,7 +138,7 @@ func (c *check) openStored(path string) (*os.File, error) {
 	return c.root.Open(path)
 }
 
-// readSmall reads a file of at most most bytes.
+// readSmall reads a file of at most limit bytes.
 func (c *check) readSmall(path string, limit int64) ([]byte, error) {
 	f, err := c.open(path)
 	if err != nil {
