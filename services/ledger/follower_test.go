@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -47,40 +48,42 @@ func TestAnIndexThatIsFarBehind(t *testing.T) {
 	}, time.Minute, time.Millisecond, "it does not wait")
 }
 
-// TestTheIndexRestsUntilSomebodyAsks: records stored meanwhile go in one transaction.
-func TestTheIndexRestsUntilSomebodyAsks(t *testing.T) {
+// The index rests until somebody asks: records stored meanwhile go in one transaction.
+func TestFollower_RestsUntilSomebodyAsks(t *testing.T) {
 	t.Parallel()
-	v := newFollower(Deps{Bus: bustest.Start(t).Bus})
-	decoded := make(chan []extract.Item)
-	var got []extract.Item
-	ended := make(chan error)
-	go func() {
-		var err error
-		got, err = v.gather(ledgertest.Anyone(t), time.Hour, v.hurry, decoded)
-		ended <- err
-	}()
-	for seq := range uint64(5) {
-		decoded <- extract.Decode([]event.Stored{{Sequence: seq}})
-	}
-	select {
-	case <-ended:
-		t.Fatal("it did not rest")
-	case <-time.After(20 * time.Millisecond):
-	}
-	v.want()
-	v.want() // as every waiter does
-	require.NoError(t, <-ended)
-	require.Len(t, got, 5)
-	go func() {
-		var err error
-		got, err = v.gather(ledgertest.Anyone(t), time.Nanosecond, nil, decoded)
-		ended <- err
-	}()
-	decoded <- make([]extract.Item, index.MaxBatch)
-	require.NoError(t, <-ended, "the rest is over and there is something")
-	require.Len(t, got, index.MaxBatch)
-	short, cancel := context.WithCancel(ledgertest.Anyone(t))
-	cancel()
-	_, err := v.gather(short, time.Hour, nil, decoded)
-	require.ErrorIs(t, err, context.Canceled)
+	synctest.Test(t, func(t *testing.T) {
+		f := newFollower(Deps{})
+		decoded := make(chan []extract.Item)
+		go func() {
+			for seq := range uint64(5) {
+				decoded <- extract.Decode([]event.Stored{{Sequence: seq}})
+			}
+		}()
+		began := time.Now()
+		got, err := f.gather(t.Context(), time.Hour, f.hurry, decoded)
+		require.NoError(t, err)
+		require.Len(t, got, 5)
+		require.Equal(t, time.Hour, time.Since(began), "nobody asked")
+
+		began = time.Now()
+		go func() {
+			decoded <- extract.Decode([]event.Stored{{Sequence: 5}})
+			f.want()
+			f.want() // as every waiter does
+		}()
+		got, err = f.gather(t.Context(), time.Hour, f.hurry, decoded)
+		require.NoError(t, err)
+		require.Len(t, got, 1)
+		require.Zero(t, time.Since(began))
+
+		go func() { decoded <- make([]extract.Item, index.MaxBatch) }()
+		got, err = f.gather(t.Context(), time.Nanosecond, nil, decoded)
+		require.NoError(t, err, "the rest is over and there is something")
+		require.Len(t, got, index.MaxBatch)
+
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err = f.gather(ended, time.Hour, nil, decoded)
+		require.ErrorIs(t, err, context.Canceled)
+	})
 }

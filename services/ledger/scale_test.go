@@ -35,13 +35,11 @@ import (
 // have.
 const generatedStream = "TOCSIN_GENERATED_STREAM"
 
-// TestGeneratedStreamChild is not a test of its own: it is the engine that
-// BenchmarkLedger reads from, in a separate process, until its input ends.
-func TestGeneratedStreamChild(t *testing.T) {
+// serveStream is the engine that BenchmarkLedger reads from, in a separate process, until
+// its input ends.
+func serveStream(t *testing.B) {
 	size, err := strconv.ParseUint(os.Getenv(generatedStream), 10, 64)
-	if err != nil {
-		t.Skip("started by BenchmarkLedger only")
-	}
+	require.NoError(t, err)
 	s, err := natsd.Start(ledgertest.Anyone(t), natsd.Config{Dir: os.Getenv("TOCSIN_DIR"), Listen: "127.0.0.1:0", Log: zap.NewNop()})
 	require.NoError(t, err)
 	defer s.Stop()
@@ -79,7 +77,7 @@ const (
 
 // serveGenerated starts the child, and returns its address.
 func serveGenerated(b *testing.B, dir string, size uint64) string {
-	child := exec.Command(os.Args[0], "-test.run=^TestGeneratedStreamChild$", "-test.timeout=0")
+	child := exec.Command(os.Args[0], "-test.run=^$", "-test.bench=^BenchmarkLedger$", "-test.benchtime=1x", "-test.timeout=0")
 	child.Env = append(os.Environ(), "TOCSIN_DIR="+dir, fmt.Sprintf("%s=%d", generatedStream, size), "GOGC="+engineGOGC, "GOMEMLIMIT=off")
 	child.Stderr = os.Stderr
 	stdin, err := child.StdinPipe()
@@ -106,6 +104,10 @@ func serveGenerated(b *testing.B, dir string, size uint64) string {
 // kind of query. TOCSIN_DIR keeps the stream, tree and index: while they exist it only
 // runs the queries.
 func BenchmarkLedger(b *testing.B) {
+	if os.Getenv(generatedStream) != "" {
+		serveStream(b)
+		return
+	}
 	size := uint64(20_000)
 	if n, err := strconv.ParseUint(os.Getenv("TOCSIN_RECORDS"), 10, 64); err == nil {
 		size = n

@@ -189,7 +189,7 @@ func (l *Log) reportTree(err error) {
 }
 
 // restFactor is how many times as long as it worked a check rests, unless somebody waits for
-// it; idler applies while records are being stored or the index is being rebuilt.
+// it; restFactorBusy applies while records are being stored or the index is being rebuilt.
 const (
 	restFactor     = 3
 	restFactorBusy = 20

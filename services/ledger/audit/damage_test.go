@@ -7,7 +7,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -71,30 +73,33 @@ func (w *world) checkedOnce() {
 	}, 30*time.Second, 5*time.Millisecond)
 }
 
-// TestWhoeverWaitsForACheckEndsItsRest, however long the rest would have been.
-func TestWhoeverWaitsForACheckEndsItsRest(t *testing.T) {
+// idleStream is a stream that nobody writes to.
+type idleStream struct{ Stream }
+
+func (idleStream) IsWriting() bool { return false }
+
+// A check rests between two batches, and a request for the result ends its rest.
+func TestCheck_RestsUntilSomebodyWaits(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.checkedOnce()
-	rested := make(chan struct{})
-	w.log.checks.mu.Lock()
-	w.log.checks.hurry = false
-	w.log.checks.mu.Unlock()
-	go func() {
-		defer close(rested)
-		w.log.pace()(t.Context(), 0, time.Hour)
-	}()
-	select {
-	case <-rested:
-		t.Fatal("it did not rest")
-	case <-time.After(50 * time.Millisecond):
-	}
-	w.check(api.AuditRequest{After: 1 << 40})
-	select {
-	case <-rested:
-	case <-time.After(30 * time.Second):
-		t.Fatal("it rests on")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		l := &Log{deps: Deps{Stream: idleStream{}, Index: noIndex{}}}
+		l.checks.wanted, l.checks.waited = make(chan struct{}, 1), make(chan struct{}, 1)
+		l.checks.state.Running = true
+		began := time.Now()
+		l.pace()(t.Context(), 0, time.Hour)
+		require.Equal(t, restFactor*time.Hour, time.Since(began))
+		rested := make(chan struct{})
+		began = time.Now()
+		go func() {
+			defer close(rested)
+			l.pace()(t.Context(), 0, time.Hour)
+		}()
+		synctest.Wait()
+		_, err := l.Audit(t.Context(), api.AuditRequest{})
+		require.NoError(t, err)
+		<-rested
+		require.Zero(t, time.Since(began))
+	})
 }
 
 // lost returns the remembered records that the stream no longer has unchanged, by reading
@@ -184,6 +189,7 @@ func TestBitsFlippedAndTailsCut(t *testing.T) {
 // TestDamage damages a log in every possible way, one at a time.
 func TestDamage(t *testing.T) {
 	t.Parallel()
+	healthy, healthyMu := newWorld(t), sync.Mutex{}
 	base := newWorld(t)
 	base.write(600)
 	base.certified()
@@ -256,8 +262,11 @@ func TestDamage(t *testing.T) {
 			require.NotEmpty(t, w.audited().Damage)
 			if !c.frozen {
 				w.write(1)
-				time.Sleep(150 * time.Millisecond)
-				require.Equal(t, cp, w.log.Last(), "certification has stopped")
+				healthyMu.Lock()
+				healthy.write(1)
+				healthy.certified()
+				healthyMu.Unlock()
+				require.Equal(t, cp, w.log.Last(), "certification has stopped, while another log goes on")
 			}
 			w.stop()
 		})

@@ -19,14 +19,10 @@ import (
 // killedFolder is where the child of TestKilled works.
 const killedFolder = "TOCSIN_KILLED_FOLDER"
 
-// TestKilledChild is not a test of its own: it writes and certifies until it is killed,
-// and now and then removes a record by order.
-func TestKilledChild(t *testing.T) {
-	dir := os.Getenv(killedFolder)
-	if dir == "" {
-		t.Skip("started by TestKilled only")
-	}
-	w := &world{t: t, dir: dir}
+// killedChild writes and certifies until it is killed, and now and then removes a record by
+// order.
+func killedChild(t *testing.T) {
+	w := &world{t: t, dir: os.Getenv(killedFolder)}
 	w.start()
 	fmt.Fprintln(os.Stderr, "ready")
 	for i := range 100_000 {
@@ -41,6 +37,10 @@ func TestKilledChild(t *testing.T) {
 // root as a tree built from scratch; every checkpoint ever seen is a prefix of the last.
 // TOCSIN_KILLS sets the number of rounds.
 func TestKilled(t *testing.T) {
+	if os.Getenv(killedFolder) != "" {
+		killedChild(t)
+		return
+	}
 	t.Parallel()
 	kills := 4
 	if n, err := strconv.Atoi(os.Getenv("TOCSIN_KILLS")); err == nil {
@@ -49,7 +49,7 @@ func TestKilled(t *testing.T) {
 	w := &world{t: t, dir: t.TempDir()}
 	var seen []string
 	for range kills {
-		child := exec.Command(os.Args[0], "-test.run=^TestKilledChild$", "-test.timeout=120s")
+		child := exec.Command(os.Args[0], "-test.run=^TestKilled$", "-test.timeout=120s")
 		child.Env = append(os.Environ(), killedFolder+"="+w.dir)
 		require.NoError(t, child.Start())
 		began := time.Now()

@@ -97,7 +97,7 @@ func (l *Log) restoreCheckpoint(cp evidence.Checkpoint) error {
 	return evidence.WriteFile(path, []byte(cp.Note))
 }
 
-// stall notes why nothing is certified at the moment; nil: certification works.
+// setFailure notes why nothing is certified at the moment; nil: certification works.
 func (l *Log) setFailure(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

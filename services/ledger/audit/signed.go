@@ -22,7 +22,7 @@ func (l *Log) signed(ctx context.Context, req endpoint.Request, removal event.Re
 	})
 }
 
-// by returns the post of a removal and the identity that signed it.
+// signerOf returns the post of a removal and the identity that signed it.
 func signerOf(removal *event.Removal) string {
 	if removal.Signed == nil {
 		return removal.Officer

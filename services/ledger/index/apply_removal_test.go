@@ -3,10 +3,8 @@ package index
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -155,32 +153,6 @@ func TestARemovalIsForgotten(t *testing.T) {
 		require.Equal(t, want, answersOf(t, saw))
 		require.NoError(t, saw.Close())
 	})
-}
-
-// A closed index has no file open: SQLite keeps a connection with its memory until the
-// last statement on it is closed too.
-func TestAClosedIndexLetsGoOfItsFiles(t *testing.T) {
-	t.Parallel()
-	made := indexes{top: t.TempDir()}
-	open := func() (names []string) {
-		fds, err := os.ReadDir("/proc/self/fd")
-		if err != nil {
-			t.Skip("this system does not list the open files:", err)
-		}
-		for _, fd := range fds {
-			if name, err := os.Readlink("/proc/self/fd/" + fd.Name()); err == nil && strings.HasPrefix(name, made.top) {
-				names = append(names, name)
-			}
-		}
-		return names
-	}
-	x := made.open(t, postings.ChunkShift)
-	answersOf(t, x)
-	require.NotEmpty(t, open())
-	require.NoError(t, x.Reset(ledgertest.Anyone(t)))
-	answersOf(t, x)
-	require.NoError(t, x.Close())
-	require.Empty(t, open())
 }
 
 // Nothing of a record removed by order is left in the file.
