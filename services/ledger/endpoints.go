@@ -41,7 +41,7 @@ func endpointOf[Q, A any](name, subject string, answer func(context.Context, Q) 
 	return signedEndpoint(name, subject, func(ctx context.Context, q Q, _ endpoint.Request) (A, error) { return answer(ctx, q) })
 }
 
-// signedEndpoint is door for a signed request.
+// signedEndpoint is endpointOf for a signed request.
 func signedEndpoint[Q, A any](name, subject string, answer func(context.Context, Q, endpoint.Request) (A, error)) endpoint.Endpoint {
 	return endpoint.Endpoint{Name: name, Subject: subject, Limit: maxConcurrent, Answer: func(ctx context.Context, req endpoint.Request) (any, error) {
 		var q Q

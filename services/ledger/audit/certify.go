@@ -325,7 +325,7 @@ func (l *Log) watch(ctx context.Context) error {
 		case <-tick.C:
 			known := len(l.found())
 			if err := l.watchOnce(ctx); err != nil && ctx.Err() == nil {
-				l.deps.Log.Warn("the engine does not say how the stream stands", zap.Error(err))
+				l.deps.Log.Warn("cannot read the state of the stream", zap.Error(err))
 			}
 			if known == 0 && l.isDamaged() {
 				l.checks.want()

@@ -472,7 +472,7 @@ func (l *Log) covers(ctx context.Context, record uint64) evidence.Checkpoint {
 func (l *Log) State(ctx context.Context) (api.LogState, error) {
 	stream, err := l.deps.Stream.State(ctx)
 	if err != nil { // the last good checkpoint is still valid
-		l.deps.Log.Warn("the engine does not say how the stream stands", zap.Error(err))
+		l.deps.Log.Warn("cannot read the state of the stream", zap.Error(err))
 	}
 	cp := l.Last()
 	_, checked := l.Certified()
