@@ -275,7 +275,7 @@ func (a *App) connect(ctx context.Context) (err error) {
 			a.cfg.Log.Error("data folder is a copy or was moved", zap.String("detail", warning))
 		}
 	}
-	options := append(bus.ConnectOptions("tocsin services"), nats.ErrorHandler(bus.ReportErrors(a.cfg.Log.Named("nats"))))
+	options := append(natsd.ConnectOptions("tocsin services"), nats.ErrorHandler(natsd.ReportErrors(a.cfg.Log.Named("nats"))))
 	if a.cfg.NATS == "" {
 		server := natsd.Config{Dir: filepath.Join(a.cfg.Data, "nats"), Listen: a.cfg.NATSListen, Log: a.cfg.Log, Key: a.cfg.StoreKey,
 			Reserve: a.cfg.DiskReserve, Room: a.cfg.Room, Bounds: a.bounds}
@@ -323,7 +323,7 @@ func (a *App) connect(ctx context.Context) (err error) {
 		a.cfg.Log.Warn("nobody has shown that the server syncs every write; every receipt says so")
 		return nil
 	}
-	if err := bus.VerifySync(ctx, a.nc, a.cfg.Monitor); err != nil {
+	if err := natsd.VerifySync(ctx, a.nc, a.cfg.Monitor); err != nil {
 		return fmt.Errorf("refusing to keep evidence on %s: %w; give --nats-monitor, or --unverified-durability, which every receipt repeats", a.cfg.NATS, err)
 	}
 	return nil

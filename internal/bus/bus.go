@@ -40,6 +40,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
+	"github.com/tocsin-project/tocsin/internal/bus/agenda"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
@@ -81,9 +82,9 @@ type Bus struct {
 	stop      context.CancelFunc
 	readers   sync.WaitGroup
 	feedMu    sync.Mutex
-	feed      atomic.Pointer[feed]   // nil before the first reader
-	agenda    atomic.Pointer[agenda] // nil if nobody follows the timers
-	following sync.Map               // the followers' *progress
+	feed      atomic.Pointer[feed]          // nil before the first reader
+	agenda    atomic.Pointer[agenda.Agenda] // nil if nobody follows the timers
+	following sync.Map                      // the followers' *progress
 	beside    beside
 	connsMu   sync.Mutex
 	conns     []*nats.Conn // opened by Config.Connect
@@ -137,7 +138,7 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Bus, error) {
 			w.feed = func() *feed { return nil }
 		}
 		if w.agenda = b.agenda.Load; name != event.StreamTimers {
-			w.agenda = func() *agenda { return nil }
+			w.agenda = func() *agenda.Agenda { return nil }
 		}
 		if cfg.Engine != nil {
 			w.unstage = func() { cfg.Engine.Unstage(w.stream) }

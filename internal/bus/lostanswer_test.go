@@ -60,7 +60,7 @@ func lossyBus(t *testing.T, text string) (b *bus.Bus, armed *atomic.Int64) {
 	require.NoError(t, err)
 	t.Cleanup(s.Stop)
 	armed = new(atomic.Int64)
-	nc, err := nats.Connect("nats://"+s.Addr(), append(bus.ConnectOptions("test"), nats.SetCustomDialer(lossyDialer{armed, text}))...)
+	nc, err := nats.Connect("nats://"+s.Addr(), append(natsd.ConnectOptions("test"), nats.SetCustomDialer(lossyDialer{armed, text}))...)
 	require.NoError(t, err)
 	t.Cleanup(nc.Close)
 	b, err = bus.Open(t.Context(), nc, bus.Config{Clock: clock.System{}, Log: zap.NewNop(), Engine: s})

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
+	"github.com/tocsin-project/tocsin/internal/bus/agenda"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
@@ -41,7 +42,7 @@ func (b *Bus) Cancel(ctx context.Context, subjects ...string) error {
 		}
 		for _, s := range []string{s, event.DueSubject(s)} {
 			wire := b.cfg.Realm.Wire(s)
-			if a := b.agenda.Load(); a != nil && !a.cancel(wire) {
+			if a := b.agenda.Load(); a != nil && !a.Cancel(wire) {
 				continue
 			}
 			if err := b.timers.Purge(ctx, jetstream.WithPurgeSubject(wire)); err != nil {
@@ -78,7 +79,7 @@ type TimerFollower struct {
 func (b *Bus) FollowTimers(ctx context.Context, f TimerFollower) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	a := newAgenda(b.cfg.Clock, f.Share, f.Rank)
+	a := agenda.New(b.cfg.Clock, f.Share, f.Rank)
 	if !b.agenda.CompareAndSwap(nil, a) {
 		return fault.New(fault.Stop, f.Name, "the timers are followed already")
 	}
@@ -99,7 +100,7 @@ func (b *Bus) FollowTimers(ctx context.Context, f TimerFollower) error {
 	} {
 		go func() { work(ctx); done <- struct{}{} }()
 	}
-	err = b.follow(ctx, f.Follower, &run{stream: event.StreamTimers, arrivals: t.out, done: func(seq uint64) { a.finish(seq, true) }})
+	err = b.follow(ctx, f.Follower, &run{stream: event.StreamTimers, arrivals: t.out, done: func(seq uint64) { a.Finish(seq, true) }})
 	cancel()
 	for range cap(done) {
 		<-done
@@ -114,10 +115,8 @@ func (b *Bus) HasTimer(subject string) (set, known bool) {
 	if a == nil {
 		return false, false
 	}
-	set = a.has(b.cfg.Realm.Wire(subject)) || a.has(b.cfg.Realm.Wire(event.DueSubject(subject)))
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return set, a.complete
+	set = a.Has(b.cfg.Realm.Wire(subject)) || a.Has(b.cfg.Realm.Wire(event.DueSubject(subject)))
+	return set, a.IsComplete()
 }
 
 // inPlace lets a timer that a handler sets replace the timer being handled, which stays
@@ -133,7 +132,7 @@ func inPlace(in event.Stored, out []event.Record) {
 // ticker delivers due timers.
 type ticker struct {
 	bus     *Bus
-	agenda  *agenda
+	agenda  *agenda.Agenda
 	out     chan event.Stored
 	filters func(string) []string
 	missing func(string)
@@ -155,7 +154,7 @@ const (
 // run delivers due timers until ctx ends.
 func (t ticker) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		taken := t.agenda.takeDue(t.bus.cfg.Clock, timersAtOnce)
+		taken := t.agenda.TakeDue(t.bus.cfg.Clock, timersAtOnce)
 		if len(taken) == 0 {
 			t.sleep(ctx)
 			continue
@@ -163,10 +162,10 @@ func (t ticker) run(ctx context.Context) {
 		t.pace(ctx)
 		found := t.fetch(ctx, taken)
 		for _, e := range taken {
-			s, has := found[e.seq]
+			s, has := found[e.Seq]
 			if !has {
-				if t.agenda.finish(e.seq, false) && t.missing != nil {
-					t.missing(event.TimerSubject(event.TimerName(t.bus.cfg.Realm.Plain(e.subject))))
+				if t.agenda.Finish(e.Seq, false) && t.missing != nil {
+					t.missing(event.TimerSubject(event.TimerName(t.bus.cfg.Realm.Plain(e.Subject))))
 				}
 				continue
 			}
@@ -182,12 +181,12 @@ func (t ticker) run(ctx context.Context) {
 
 func (t ticker) sleep(ctx context.Context) {
 	wait := look
-	if due, has := t.agenda.next(); has {
+	if due, has := t.agenda.Next(); has {
 		wait = min(max(clock.Until(t.bus.cfg.Clock, due), time.Millisecond), look)
 	}
 	select {
 	case <-time.After(wait):
-	case <-t.agenda.changed:
+	case <-t.agenda.Changed():
 	case <-ctx.Done():
 	}
 }

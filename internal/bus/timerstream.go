@@ -13,6 +13,7 @@ import (
 	"github.com/synadia-io/orbit.go/jetstreamext"
 	"go.uber.org/zap"
 
+	"github.com/tocsin-project/tocsin/internal/bus/agenda"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
@@ -35,18 +36,18 @@ const quietTimers = time.Second
 // read adds the set timers to the agenda until ctx ends.
 func (t ticker) read(ctx context.Context, set <-chan event.Stored, last uint64) {
 	if last == 0 {
-		t.agenda.noteDelivered(0, true)
+		t.agenda.NoteDelivered(0, true)
 	}
 	quiet := time.NewTimer(quietTimers)
 	defer quiet.Stop()
 	for {
 		select {
 		case s := <-set:
-			t.agenda.add(s, true)
-			t.agenda.noteDelivered(s.Sequence, s.Sequence >= last)
+			t.agenda.Add(s, true)
+			t.agenda.NoteDelivered(s.Sequence, s.Sequence >= last)
 			quiet.Reset(quietTimers)
 		case <-quiet.C:
-			t.agenda.noteDelivered(0, true)
+			t.agenda.NoteDelivered(0, true)
 		case <-ctx.Done():
 			return
 		}
@@ -58,7 +59,7 @@ const fetchTimeout = 5 * time.Second
 
 // fetch reads timers from the stream and retries while the engine does not answer. A
 // timer that the stream's leader does not have was cancelled.
-func (t ticker) fetch(ctx context.Context, taken []*entry) map[uint64]event.Stored {
+func (t ticker) fetch(ctx context.Context, taken []*agenda.Entry) map[uint64]event.Stored {
 	for {
 		found, err := t.tryFetch(ctx, taken)
 		if err == nil || ctx.Err() != nil {
@@ -72,13 +73,13 @@ func (t ticker) fetch(ctx context.Context, taken []*entry) map[uint64]event.Stor
 	}
 }
 
-func (t ticker) tryFetch(ctx context.Context, taken []*entry) (map[uint64]event.Stored, error) {
+func (t ticker) tryFetch(ctx context.Context, taken []*agenda.Entry) (map[uint64]event.Stored, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	stream, realm := t.bus.cfg.Realm.Stream(event.StreamTimers), t.bus.cfg.Realm
 	subjects := make([]string, len(taken))
 	for i, e := range taken {
-		subjects[i] = e.subject
+		subjects[i] = e.Subject
 	}
 	found := map[uint64]event.Stored{}
 	answers, err := jetstreamext.GetLastMsgsFor(ctx, t.bus.js, stream, subjects)
@@ -95,10 +96,10 @@ func (t ticker) tryFetch(ctx context.Context, taken []*entry) (map[uint64]event.
 		return nil, err
 	}
 	for _, e := range taken {
-		if _, has := found[e.seq]; has {
+		if _, has := found[e.Seq]; has {
 			continue
 		}
-		m, err := leader.GetMsg(stream, e.seq, nats.Context(ctx))
+		m, err := leader.GetMsg(stream, e.Seq, nats.Context(ctx))
 		switch {
 		case errors.Is(err, nats.ErrMsgNotFound):
 		case err != nil:
@@ -137,7 +138,7 @@ func (t ticker) remove(ctx context.Context) {
 }
 
 func (t ticker) removeFinished(ctx context.Context) {
-	done, below := t.agenda.finished(bulkRemoval)
+	done, below := t.agenda.Finished(bulkRemoval)
 	left := removeAtMost
 	for _, share := range slices.Sorted(maps.Keys(done)) {
 		seqs := done[share]
@@ -158,7 +159,7 @@ func (t ticker) removeFinished(ctx context.Context) {
 			return gone(seq, t.bus.timers.DeleteMsg(ctx, seq)) == nil
 		})
 		if len(seqs) > 0 {
-			t.agenda.again(share, seqs)
+			t.agenda.PutBack(share, seqs)
 		}
 	}
 }

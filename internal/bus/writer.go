@@ -15,6 +15,7 @@ import (
 	"github.com/synadia-io/orbit.go/jetstreamext"
 	"go.uber.org/zap"
 
+	"github.com/tocsin-project/tocsin/internal/bus/agenda"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
@@ -48,7 +49,7 @@ type writer struct {
 	room   func(bytes int) error // returns nil if the disk has room for so many bytes
 	full   atomic.Bool           // the engine reported no room at the last try
 	feed   func() *feed          // is told what was stored; nil before the first reader
-	agenda func() *agenda        // receives written timers
+	agenda func() *agenda.Agenda // receives written timers
 	busy   atomic.Bool           // a commit is in flight
 	// inMemory is true while the engine stages batches in memory, until unstage is
 	// called.
@@ -66,7 +67,7 @@ func (w *writer) stored(round []*pending, first uint64) {
 	a, seq := w.agenda(), first
 	for _, p := range round {
 		if a != nil {
-			a.add(asStored(w.realm, p.record, seq), false)
+			a.Add(asStored(w.realm, p.record, seq), false)
 		}
 		p.withBeside = p.record.Beside != nil
 		p.settle(Result{Sequence: seq, header: p.header})

@@ -98,7 +98,7 @@ func TestABatchThatWasCutShortIsCompleted(t *testing.T) {
 func dieInABatch(t *testing.T, dir string) {
 	s, err := natsd.Start(t.Context(), natsd.Config{Dir: dir, Log: zap.NewNop()})
 	require.NoError(t, err)
-	nc, err := s.Connect(bus.ConnectOptions("test")...)
+	nc, err := s.Connect(natsd.ConnectOptions("test")...)
 	require.NoError(t, err)
 	b, err := bus.Open(t.Context(), nc, bus.Config{Clock: clock.System{}, Log: zap.NewNop(), Engine: s})
 	require.NoError(t, err)

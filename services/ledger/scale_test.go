@@ -116,7 +116,7 @@ func BenchmarkLedger(b *testing.B) {
 	if dir == "" {
 		dir = b.TempDir()
 	}
-	nc, err := nats.Connect(serveGenerated(b, filepath.Join(dir, "nats"), size), bus.ConnectOptions("ledger")...)
+	nc, err := nats.Connect(serveGenerated(b, filepath.Join(dir, "nats"), size), natsd.ConnectOptions("ledger")...)
 	require.NoError(b, err)
 	defer nc.Close()
 	stream, err := bus.Open(ledgertest.Anyone(b), nc, bus.Config{Clock: clock.System{}, Log: zap.NewNop()})

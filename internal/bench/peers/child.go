@@ -15,7 +15,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
-	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
@@ -63,7 +62,7 @@ func child(name string) error {
 		return err
 	}
 	defer server.Stop()
-	nc, err := server.Connect(bus.ConnectOptions("peers")...)
+	nc, err := server.Connect(natsd.ConnectOptions("peers")...)
 	if err != nil {
 		return err
 	}

@@ -58,7 +58,7 @@ func StartRealm(t testing.TB, dir string, c clock.Clock, realm event.Realm) *Env
 // Join opens another bus on a running server, over a connection of its own.
 func Join(t testing.TB, e *Env, c clock.Clock, realm event.Realm) *Env {
 	t.Helper()
-	nc, err := e.Server.Connect(bus.ConnectOptions("test")...)
+	nc, err := e.Server.Connect(natsd.ConnectOptions("test")...)
 	require.NoError(t, err)
 	t.Cleanup(nc.Close)
 	b, err := bus.Open(t.Context(), nc, bus.Config{

@@ -1,4 +1,4 @@
-package bus
+package agenda
 
 import (
 	"container/heap"
@@ -13,7 +13,7 @@ import (
 
 // noteStep adjusts the waiting timers if the clock was set since the last call. The
 // caller holds mu.
-func (a *agenda) noteStep() {
+func (a *Agenda) noteStep() {
 	step := int64(a.steps.Check())
 	switch {
 	case step < 0:
@@ -36,9 +36,9 @@ func (a *agenda) noteStep() {
 	}
 }
 
-// takeDue is take at the current time of a clock, read after checking whether the clock
+// TakeDue is take at the current time of a clock, read after checking whether the clock
 // was set back.
-func (a *agenda) takeDue(c clock.Clock, most int) []*entry {
+func (a *Agenda) TakeDue(c clock.Clock, most int) []*Entry {
 	a.mu.Lock()
 	a.noteStep()
 	a.mu.Unlock()
@@ -49,30 +49,30 @@ func (a *agenda) takeDue(c clock.Clock, most int) []*entry {
 const maxCancelled = 20_000
 
 // cancelled is a cancelled timer that was set before the clock was set back: if it is set
-// again for the same time, it fires when the old one would have.
+// PutBack for the same time, it fires when the old one would have.
 type cancelled struct{ due, back int64 }
 
 // noteCancelled remembers a cancelled timer if the clock was set back since it was set.
 // The caller holds mu.
-func (a *agenda) noteCancelled(e *entry) {
+func (a *Agenda) noteCancelled(e *Entry) {
 	if e.back == 0 {
 		return
 	}
 	if len(a.cancelled) >= maxCancelled {
 		clear(a.cancelled)
 	}
-	a.cancelled[e.subject] = cancelled{e.due + e.back, e.back}
+	a.cancelled[e.Subject] = cancelled{e.due + e.back, e.back}
 }
 
 // backOf returns how much earlier than its due time a timer fires by the clock: as much
 // as the timer that it replaces, or as the cancelled one. The caller holds mu.
-func (a *agenda) backOf(e *entry) int64 {
+func (a *Agenda) backOf(e *Entry) int64 {
 	back := int64(0)
-	if was, is := a.cancelled[e.subject]; is && was.due == e.due {
+	if was, is := a.cancelled[e.Subject]; is && was.due == e.due {
 		back = was.back
 	}
-	delete(a.cancelled, e.subject)
-	if old := a.entries[e.subject]; old != nil {
+	delete(a.cancelled, e.Subject)
+	if old := a.entries[e.Subject]; old != nil {
 		back = old.back
 	}
 	return back

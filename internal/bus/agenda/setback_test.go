@@ -1,4 +1,4 @@
-package bus
+package agenda
 
 import (
 	"testing"
@@ -19,16 +19,16 @@ func (c *setClock) Now() time.Time          { return c.now }
 func (c *setClock) Passed() time.Duration   { return c.passed }
 func (c *setClock) run(d time.Duration)     { c.now, c.passed = c.now.Add(d), c.passed+d }
 func (c *setClock) set(by time.Duration)    { c.now = c.now.Add(by) }
-func (a *agenda) come(c *setClock) []string { return names(a.takeDue(c, 100)) }
-func (a *agenda) stop(name string)          { a.cancel("timer.at." + name) }
+func (a *Agenda) come(c *setClock) []string { return names(a.TakeDue(c, 100)) }
+func (a *Agenda) stop(name string)          { a.Cancel("timer.at." + name) }
 func clockAtTen() *setClock                 { return &setClock{now: time.Unix(36000, 0)} }
-func agendaWith(c *setClock) *agenda        { return newAgenda(c, nil, nil) }
+func agendaWith(c *setClock) *Agenda        { return New(c, nil, nil) }
 
 // put sets a timer at the current time of a clock.
-func (a *agenda) put(c *setClock, name string, seq uint64, due time.Time) {
+func (a *Agenda) put(c *setClock, name string, seq uint64, due time.Time) {
 	r := event.RawRecord("timer.at."+name, c.now, "", nil)
 	r.Due = due
-	a.add(asStored(event.Real, r, seq), true)
+	a.Add(stored(r, seq), true)
 }
 
 func TestAgenda_ClockSetBack(t *testing.T) {
@@ -96,7 +96,7 @@ func TestAgenda_ReadAgainAfterTheClockWasSetBack(t *testing.T) {
 	r.Due = c.now.Add(30 * time.Minute)
 	c.set(-time.Hour)
 	a := agendaWith(c)
-	a.add(asStored(event.Real, r, 1), true)
+	a.Add(stored(r, 1), true)
 	c.run(30*time.Minute - 1)
 	require.Empty(t, a.come(c))
 	c.run(1)

@@ -1,4 +1,4 @@
-package bus
+package agenda
 
 import (
 	"fmt"
@@ -14,23 +14,23 @@ import (
 
 // agendaOf takes the party from the last token but one of a name, and the rank from the
 // last.
-func agendaOf() *agenda {
+func agendaOf() *Agenda {
 	part := func(s event.Stored, fromEnd int) string {
 		p := strings.Split(s.Wire, ".")
 		return p[len(p)-fromEnd]
 	}
-	return newAgenda(clock.NewManual(time.Unix(1000, 0)), func(s event.Stored) string { return part(s, 2) }, func(s event.Stored) int { return int(part(s, 1)[0]) })
+	return New(clock.NewManual(time.Unix(1000, 0)), func(s event.Stored) string { return part(s, 2) }, func(s event.Stored) int { return int(part(s, 1)[0]) })
 }
 
-func (a *agenda) set(name string, seq uint64, due time.Time) {
+func (a *Agenda) set(name string, seq uint64, due time.Time) {
 	r := event.RawRecord("timer.at."+name, due, "", nil)
 	r.Due = due
-	a.add(asStored(event.Real, r, seq), true)
+	a.Add(stored(r, seq), true)
 }
 
-func names(taken []*entry) (out []string) {
+func names(taken []*Entry) (out []string) {
 	for _, e := range taken {
-		out = append(out, strings.TrimPrefix(e.subject, "timer.at."))
+		out = append(out, strings.TrimPrefix(e.Subject, "timer.at."))
 	}
 	return out
 }
@@ -51,7 +51,7 @@ func TestAgenda_PartiesComeInTurn(t *testing.T) {
 	require.Equal(t, []string{"y.quiet.3", "z.other.2", "002.flood.1", "003.flood.1", "x.quiet.1", "004.flood.1"}, names(a.take(now, 6)))
 	a.set("grave.flood.7", 2004, now)
 	require.Equal(t, []string{"grave.flood.7"}, names(a.take(now, 1)))
-	next, has := a.next()
+	next, has := a.Next()
 	require.True(t, has)
 	require.Equal(t, now.Add(1).UnixNano(), next.UnixNano())
 	require.Equal(t, []string{"later.quiet.9"}, names(a.take(now.Add(1), 1)), "who had fewer turns")
@@ -64,25 +64,25 @@ func TestAgenda_WhatIsCancelledOrReplaced(t *testing.T) {
 	for i := range 10 {
 		a.set(fmt.Sprintf("%d.one.1", i), uint64(i+1), now)
 	}
-	require.True(t, a.cancel("timer.at.3.one.1"))
-	a.noteDelivered(10, true)
-	require.False(t, a.cancel("timer.at.3.one.1"))
-	require.False(t, a.cancel("timer.at.nothing.*"))
-	require.True(t, a.cancel("timer.at.4.one.*"))
+	require.True(t, a.Cancel("timer.at.3.one.1"))
+	a.NoteDelivered(10, true)
+	require.False(t, a.Cancel("timer.at.3.one.1"))
+	require.False(t, a.Cancel("timer.at.nothing.*"))
+	require.True(t, a.Cancel("timer.at.4.one.*"))
 	a.set("5.one.1", 20, now.Add(time.Hour)) // replaces another
 	taken := a.take(now, 100)
 	require.Len(t, taken, 7)
-	require.True(t, a.cancel("timer.at.0.one.1"), "though it is in hand")
+	require.True(t, a.Cancel("timer.at.0.one.1"), "though it is in hand")
 	a.set("1.one.1", 21, now.Add(time.Hour))
 	for _, e := range taken {
-		a.finish(e.seq, true)
+		a.Finish(e.Seq, true)
 	}
-	done, below := a.finished(5)
+	done, below := a.Finished(5)
 	require.ElementsMatch(t, []uint64{6, 2, 3, 7, 8, 9, 10}, done["one"])
 	require.Equal(t, map[string]uint64{"one": 11}, below)
-	done, _ = a.finished(5)
+	done, _ = a.Finished(5)
 	require.Empty(t, done)
-	require.True(t, a.cancel("timer.at.>"))
+	require.True(t, a.Cancel("timer.at.>"))
 	require.Empty(t, a.entries)
 	require.Empty(t, a.under)
 }
@@ -93,14 +93,21 @@ func TestAgenda_WhatThisProcessSetIsNotTakenTwice(t *testing.T) {
 	a, now := agendaOf(), time.Unix(1000, 0)
 	r := event.RawRecord("timer.at.x.one.1", now, "", nil)
 	r.Due = now
-	s := asStored(event.Real, r, 5)
-	a.add(s, false)
+	s := stored(r, 5)
+	a.Add(s, false)
 	taken := a.take(now, 1)
 	require.Len(t, taken, 1)
-	require.True(t, a.finish(5, true))
-	a.add(s, true)
+	require.True(t, a.Finish(5, true))
+	a.Add(s, true)
 	require.Empty(t, a.take(now, 1))
-	a.noteDelivered(5, true)
-	a.add(s, false)
+	a.NoteDelivered(5, true)
+	a.Add(s, false)
 	require.Empty(t, a.take(now, 1))
+}
+
+// stored returns a timer as the stream has it.
+func stored(r event.Record, seq uint64) event.Stored {
+	s := r.Unwritten(event.Real)
+	s.Sequence = seq
+	return s
 }

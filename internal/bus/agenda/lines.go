@@ -1,28 +1,28 @@
-package bus
+package agenda
 
 import "cmp"
 
 // byDue orders timers that are not due yet.
-type byDue []*entry
+type byDue []*Entry
 
 func (h byDue) Len() int           { return len(h) }
 func (h byDue) Less(i, j int) bool { return h[i].due < h[j].due }
 func (h byDue) Swap(i, j int)      { h[i], h[j] = h[j], h[i]; h[i].at, h[j].at = i, j }
-func (h *byDue) Push(x any)        { e := x.(*entry); e.at = len(*h); *h = append(*h, e) }
-func (h *byDue) Pop() any          { return pop((*[]*entry)(h)) }
+func (h *byDue) Push(x any)        { e := x.(*Entry); e.at = len(*h); *h = append(*h, e) }
+func (h *byDue) Pop() any          { return pop((*[]*Entry)(h)) }
 
 // byRank orders the due timers of one party: the gravest first, and of these the one due
 // first.
-type byRank []*entry
+type byRank []*Entry
 
 func (h byRank) Len() int           { return len(h) }
 func (h byRank) Less(i, j int) bool { return sooner(h[i], h[j]) }
 func (h byRank) Swap(i, j int)      { h[i], h[j] = h[j], h[i]; h[i].at, h[j].at = i, j }
-func (h *byRank) Push(x any)        { e := x.(*entry); e.at = len(*h); *h = append(*h, e) }
-func (h *byRank) Pop() any          { return pop((*[]*entry)(h)) }
+func (h *byRank) Push(x any)        { e := x.(*Entry); e.at = len(*h); *h = append(*h, e) }
+func (h *byRank) Pop() any          { return pop((*[]*Entry)(h)) }
 
-func sooner(a, b *entry) bool {
-	return cmp.Or(cmp.Compare(b.rank, a.rank), cmp.Compare(a.due, b.due), cmp.Compare(a.seq, b.seq)) < 0
+func sooner(a, b *Entry) bool {
+	return cmp.Or(cmp.Compare(b.rank, a.rank), cmp.Compare(a.due, b.due), cmp.Compare(a.Seq, b.Seq)) < 0
 }
 
 // byTurn orders the parties with due timers: the one with fewer turns first, and of these

@@ -1,4 +1,8 @@
-package bus
+// Package agenda decides which of the timers that are set comes next: among due timers
+// the parties take turns, each with its gravest timer first, and setting the clock back
+// postpones none. It is kept in memory; package bus fills it from the timers' stream and
+// delivers what it returns. It is safe for use by several goroutines.
+package agenda
 
 import (
 	"container/heap"
@@ -12,22 +16,22 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// agenda indexes in memory the timers that are set: their names, times and sequences; the
+// Agenda indexes in memory the timers that are set: their names, times and sequences; the
 // stream holds the rest. Among due timers the parties take turns, each with its gravest
 // timer first, so that a thousand timers of one party delay no other.
-type agenda struct {
+type Agenda struct {
 	share func(event.Stored) string // party of a timer
 	rank  func(event.Stored) int    // higher comes first
 
 	mu        sync.Mutex
-	entries   map[string]*entry   // by subject on the wire
-	under     map[string][]*entry // by subject without its last token
+	entries   map[string]*Entry   // by subject on the wire
+	under     map[string][]*Entry // by subject without its last token
 	waiting   byDue
 	due       map[string]*party // with timers that are due
 	turns     byTurn
 	round     uint64              // round of the last timer taken
 	done      map[string][]uint64 // sequences to remove, by party
-	hands     map[uint64]*entry   // taken and not finished, by sequence
+	hands     map[uint64]*Entry   // taken and not finished, by sequence
 	delivered uint64              // the stream has been read up to here
 	early     map[uint64]bool     // added before they were delivered
 	complete  bool                // all timers set at the start have been read
@@ -40,10 +44,10 @@ type agenda struct {
 // are dropped.
 const maxEarly = 20_000
 
-// entry is a timer.
-type entry struct {
-	subject string
-	seq     uint64
+// Entry is a timer.
+type Entry struct {
+	Subject string // on the wire
+	Seq     uint64
 	due     int64 // nanoseconds by the clock
 	back    int64 // how much earlier than its due time that is: see noteStep
 	share   string
@@ -60,24 +64,26 @@ type party struct {
 	at    int    // index in turns
 }
 
-func newAgenda(c clock.Clock, share func(event.Stored) string, rank func(event.Stored) int) *agenda {
+// New returns an empty agenda. A nil share counts all timers as one party's; a nil rank
+// orders them by their times.
+func New(c clock.Clock, share func(event.Stored) string, rank func(event.Stored) int) *Agenda {
 	if share == nil {
 		share = func(event.Stored) string { return "" }
 	}
 	if rank == nil {
 		rank = func(event.Stored) int { return 0 }
 	}
-	return &agenda{
-		share: share, rank: rank, entries: map[string]*entry{}, under: map[string][]*entry{}, due: map[string]*party{},
-		done: map[string][]uint64{}, hands: map[uint64]*entry{}, early: map[uint64]bool{}, changed: make(chan struct{}, 1),
+	return &Agenda{
+		share: share, rank: rank, entries: map[string]*Entry{}, under: map[string][]*Entry{}, due: map[string]*party{},
+		done: map[string][]uint64{}, hands: map[uint64]*Entry{}, early: map[uint64]bool{}, changed: make(chan struct{}, 1),
 		steps: clock.NewSteps(c), cancelled: map[string]cancelled{},
 	}
 }
 
-// add adds a timer that is in the stream, either stored by this process or delivered. If
+// Add adds a timer that is in the stream, either stored by this process or delivered. If
 // it replaces another of its subject, the old one is marked for removal.
-func (a *agenda) add(s event.Stored, delivered bool) {
-	e := &entry{subject: s.Wire, seq: s.Sequence, due: s.Due.UnixNano(), share: a.share(s), rank: a.rank(s)}
+func (a *Agenda) Add(s event.Stored, delivered bool) {
+	e := &Entry{Subject: s.Wire, Seq: s.Sequence, due: s.Due.UnixNano(), share: a.share(s), rank: a.rank(s)}
 	if s.Due.IsZero() {
 		e.due = 0
 	}
@@ -85,26 +91,26 @@ func (a *agenda) add(s event.Stored, delivered bool) {
 	defer a.mu.Unlock()
 	a.noteStep()
 	switch {
-	case !delivered && e.seq <= a.delivered:
+	case !delivered && e.Seq <= a.delivered:
 		return
 	case !delivered:
-		a.early[e.seq] = true
-	case a.early[e.seq]:
-		delete(a.early, e.seq)
+		a.early[e.Seq] = true
+	case a.early[e.Seq]:
+		delete(a.early, e.Seq)
 		return
 	}
 	back := a.backOf(e)
-	if old := a.entries[e.subject]; old != nil {
-		if old.seq >= e.seq {
+	if old := a.entries[e.Subject]; old != nil {
+		if old.Seq >= e.Seq {
 			return
 		}
 		a.forget(old)
-		a.done[old.share] = append(a.done[old.share], old.seq)
+		a.done[old.share] = append(a.done[old.share], old.Seq)
 	}
 	e.back = max(back, int64(a.steps.Ahead(s.Time)))
 	e.due -= e.back
-	a.entries[e.subject] = e
-	parent := parentOf(e.subject)
+	a.entries[e.Subject] = e
+	parent := parentOf(e.Subject)
 	a.under[parent] = append(a.under[parent], e)
 	heap.Push(&a.waiting, e)
 	select {
@@ -116,12 +122,12 @@ func (a *agenda) add(s event.Stored, delivered bool) {
 func parentOf(subject string) string { return subject[:strings.LastIndexByte(subject, '.')+1] }
 
 // forget removes an entry from everything but hands.
-func (a *agenda) forget(e *entry) {
-	if a.entries[e.subject] == e {
-		delete(a.entries, e.subject)
+func (a *Agenda) forget(e *Entry) {
+	if a.entries[e.Subject] == e {
+		delete(a.entries, e.Subject)
 	}
-	parent := parentOf(e.subject)
-	if left := slices.DeleteFunc(a.under[parent], func(o *entry) bool { return o == e }); len(left) > 0 {
+	parent := parentOf(e.Subject)
+	if left := slices.DeleteFunc(a.under[parent], func(o *Entry) bool { return o == e }); len(left) > 0 {
 		a.under[parent] = left
 	} else {
 		delete(a.under, parent)
@@ -142,12 +148,12 @@ func (a *agenda) forget(e *entry) {
 	e.gone = true
 }
 
-// cancel forgets the timers that match a filter, and reports whether the stream may have
+// Cancel forgets the timers that match a filter, and reports whether the stream may have
 // some.
-func (a *agenda) cancel(filter string) bool {
+func (a *Agenda) Cancel(filter string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	var found []*entry
+	var found []*Entry
 	switch parent, isParent := strings.CutSuffix(filter, "*"); {
 	case isParent && !strings.ContainsAny(parent, "*>"):
 		found = slices.Clone(a.under[parent])
@@ -168,11 +174,11 @@ func (a *agenda) cancel(filter string) bool {
 }
 
 // take returns at most so many timers that are due at now, the parties in turn.
-func (a *agenda) take(now time.Time, most int) (taken []*entry) {
+func (a *Agenda) take(now time.Time, most int) (taken []*Entry) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for len(a.waiting) > 0 && a.waiting[0].due <= now.UnixNano() {
-		e := heap.Pop(&a.waiting).(*entry)
+		e := heap.Pop(&a.waiting).(*Entry)
 		p := a.due[e.share]
 		if p == nil {
 			p = &party{round: a.round + 1}
@@ -188,7 +194,7 @@ func (a *agenda) take(now time.Time, most int) (taken []*entry) {
 	}
 	for len(taken) < most && len(a.turns) > 0 {
 		p := a.turns[0]
-		e := heap.Pop(&p.line).(*entry)
+		e := heap.Pop(&p.line).(*Entry)
 		e.gone, a.round = true, p.round
 		if p.round++; len(p.line) == 0 {
 			heap.Pop(&a.turns)
@@ -196,14 +202,14 @@ func (a *agenda) take(now time.Time, most int) (taken []*entry) {
 		} else {
 			heap.Fix(&a.turns, 0)
 		}
-		a.hands[e.seq] = e
+		a.hands[e.Seq] = e
 		taken = append(taken, e)
 	}
 	return taken
 }
 
-// next returns the due time of the next timer that is not due yet.
-func (a *agenda) next() (due time.Time, has bool) {
+// Next returns the due time of the next timer that is not due yet.
+func (a *Agenda) Next() (due time.Time, has bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.waiting) == 0 {
@@ -212,14 +218,14 @@ func (a *agenda) next() (due time.Time, has bool) {
 	return time.Unix(0, a.waiting[0].due), true
 }
 
-// finish ends a timer that was taken; with remove it is marked for removal from the
+// Finish ends a timer that was taken; with remove it is marked for removal from the
 // stream. It reports whether the timer was still set.
-func (a *agenda) finish(seq uint64, remove bool) bool {
+func (a *Agenda) Finish(seq uint64, remove bool) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	e := a.hands[seq]
 	delete(a.hands, seq)
-	if e == nil || a.entries[e.subject] != e { // cancelled or replaced
+	if e == nil || a.entries[e.Subject] != e { // cancelled or replaced
 		return false
 	}
 	a.forget(e)
@@ -229,15 +235,15 @@ func (a *agenda) finish(seq uint64, remove bool) bool {
 	return true
 }
 
-// has reports whether a timer with a subject is set or taken.
-func (a *agenda) has(subject string) bool {
+// Has reports whether a timer with a subject is set or taken.
+func (a *Agenda) Has(subject string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.entries[subject] != nil
 }
 
-// noteDelivered records how far the stream has been read.
-func (a *agenda) noteDelivered(seq uint64, complete bool) {
+// NoteDelivered records how far the stream has been read.
+func (a *Agenda) NoteDelivered(seq uint64, complete bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.delivered, a.complete = max(a.delivered, seq), a.complete || complete
@@ -246,9 +252,9 @@ func (a *agenda) noteDelivered(seq uint64, complete bool) {
 	}
 }
 
-// finished returns the sequences to remove, by party, and for each party with at least
+// Finished returns the sequences to remove, by party, and for each party with at least
 // bulk of them the sequence below which it has no other timers.
-func (a *agenda) finished(bulk int) (done map[string][]uint64, below map[string]uint64) {
+func (a *Agenda) Finished(bulk int) (done map[string][]uint64, below map[string]uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	done, a.done = a.done, map[string][]uint64{}
@@ -262,16 +268,26 @@ func (a *agenda) finished(bulk int) (done map[string][]uint64, below map[string]
 		return done, below
 	}
 	for _, e := range a.entries {
-		if limit, much := below[e.share]; much && e.seq < limit {
-			below[e.share] = e.seq
+		if limit, much := below[e.share]; much && e.Seq < limit {
+			below[e.share] = e.Seq
 		}
 	}
 	return done, below
 }
 
-// again puts back sequences that could not be removed.
-func (a *agenda) again(share string, seqs []uint64) {
+// PutBack puts back sequences that could not be removed.
+func (a *Agenda) PutBack(share string, seqs []uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.done[share] = append(a.done[share], seqs...)
+}
+
+// Changed returns a channel that gets a signal when a timer was added.
+func (a *Agenda) Changed() <-chan struct{} { return a.changed }
+
+// IsComplete reports whether all timers set at the start have been read.
+func (a *Agenda) IsComplete() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.complete
 }
