@@ -320,7 +320,7 @@ func (a *App) connect(ctx context.Context) (err error) {
 		return fmt.Errorf("nats at %s: %w", a.cfg.NATS, err)
 	}
 	if a.cfg.Unverified {
-		a.cfg.Log.Warn("nobody has shown that the server syncs every write; every receipt says so")
+		a.cfg.Log.Warn("not verified that the server syncs every write; every receipt says so")
 		return nil
 	}
 	if err := natsd.VerifySync(ctx, a.nc, a.cfg.Monitor); err != nil {
@@ -348,7 +348,7 @@ func (a *App) run() {
 			err = fmt.Errorf("%s ended: %w", name, err)
 			if realm == event.Drill {
 				// A drill must not take the real path down with it.
-				a.cfg.Log.Error("drills are broken until a restart", zap.Error(err))
+				a.cfg.Log.Error("drills failed and stay stopped until a restart", zap.Error(err))
 				return nil
 			}
 			return err
@@ -401,7 +401,7 @@ func restartWhileUnavailable(ctx context.Context, log *zap.Logger, name string, 
 		if ctx.Err() != nil || !errors.Is(err, bus.ErrUnavailable) && !errors.Is(err, context.DeadlineExceeded) {
 			return err
 		}
-		log.Warn("the engine did not answer a service, which begins again", zap.String("service", name), zap.Error(err))
+		log.Warn("the engine did not answer; restarting the service", zap.String("service", name), zap.Error(err))
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

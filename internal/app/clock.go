@@ -52,11 +52,11 @@ func (a *App) watchClock(ctx context.Context) error {
 	for {
 		s := a.cfg.Watch.Check()
 		if s.Steps != steps || s.Doubt != "" && doubt == "" {
-			a.cfg.Log.Error("the machine's clock is not to be relied on; receipts say so",
+			a.cfg.Log.Error("the machine's clock is unreliable; receipts say so",
 				zap.String("why", s.Doubt), zap.Uint64("steps", s.Steps), zap.Duration("offset", s.Offset))
 		}
 		if s.Doubt == "" && doubt != "" {
-			a.cfg.Log.Info("the machine's clock is relied on again")
+			a.cfg.Log.Info("the machine's clock is reliable again")
 		}
 		steps, doubt = s.Steps, s.Doubt
 		if now := clock.Steady(); now.Sub(lastCompared) >= engineInterval {
@@ -81,7 +81,7 @@ func (a *App) compareEngine(ctx context.Context) {
 		}
 		r.skew.Store(int64(skew))
 		if skew.Abs() >= maxEngineSkew {
-			r.log.Error("our clock and the engine's disagree", zap.Duration("by", skew))
+			r.log.Error("our clock differs from the engine's", zap.Duration("by", skew))
 		}
 	}
 }
@@ -103,7 +103,7 @@ var (
 	clockOffsetGauge = prometheus.NewDesc("tocsin_clock_offset_seconds",
 		"By how much the machine's clock has gone ahead of the time that has passed since the start.", nil, nil)
 	clockDoubtGauge = prometheus.NewDesc("tocsin_clock_doubtful",
-		"1 while the machine's clock is not to be relied on, and receipts say so.", nil, nil)
+		"1 while the machine's clock is unreliable, and receipts say so.", nil, nil)
 	clockSyncGauge = prometheus.NewDesc("tocsin_clock_synchronized",
 		"1 where the kernel says that NTP or the like keeps the machine's clock right; absent where it does not say.", nil, nil)
 	clockSkewGauge = prometheus.NewDesc("tocsin_engine_clock_skew_seconds",

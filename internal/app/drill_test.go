@@ -779,7 +779,7 @@ func TestTheClockOfADrillInTwoProcesses(t *testing.T) {
 	anchor := func() event.Stored { // of the process that began last
 		t.Helper()
 		b.read()
-		all := seen.FilterMessageSnippet("a drill goes on").All()
+		all := seen.FilterMessageSnippet("drill resumed").All()
 		last := all[len(all)-1].ContextMap()["lastRecord"].(time.Time)
 		for _, s := range slices.Backward(b.past.records) { // several may have one stamp
 			if s.Time.Equal(last) {
@@ -822,7 +822,7 @@ func TestTheClockOfADrillInTwoProcesses(t *testing.T) {
 
 // disagree are by how much clocks were said to disagree, where it is at least so much.
 func disagree(seen *observer.ObservedLogs, least time.Duration) (by []time.Duration) {
-	for _, e := range seen.FilterMessage("our clock and the engine's disagree").All() {
+	for _, e := range seen.FilterMessage("our clock differs from the engine's").All() {
 		if d, ok := e.ContextMap()["by"].(time.Duration); ok && d.Abs() >= least {
 			by = append(by, d)
 		}

@@ -287,7 +287,7 @@ func TestTLS(t *testing.T) {
 	require.NoError(t, err)
 	status, body := g.http(browser(stranger), "", "GET", "/v1/escalations", "")
 	require.Equal(t, http.StatusUnauthorized, status)
-	require.Contains(t, body, "nobody has this certificate")
+	require.Contains(t, body, "no identity has this certificate")
 	other := newAuthority(t)
 	forgedCert, forgedKey, _ := other.issue("client", 3)
 	forged, err := tls.LoadX509KeyPair(forgedCert, forgedKey)

@@ -85,7 +85,7 @@ func TestEveryRefusalIsRecorded(t *testing.T) {
 			_, err := desk.Query(ctx, api.Query{Text: strings.Repeat("x", 100<<10)}, 0, func(api.EscalationRow) error { return nil })
 			require.Error(t, err)
 		},
-		`regulator/xinjiang "POST /v1/reports" "may not"`: func() {
+		`regulator/xinjiang "POST /v1/reports" "no permission"`: func() {
 			status, _ := g.http(http.DefaultClient, token, "POST", "/v1/reports", string(threat("i4")))
 			require.Equal(t, http.StatusForbidden, status)
 		},

@@ -108,7 +108,7 @@ func (l *logins) Bearer(ctx context.Context, token string) (identity.Identity, e
 	}
 	who, err := l.verifyIDToken(ctx, token)
 	if err != nil {
-		l.log.Debug("a token proves nobody", zap.String("why", truncateError(err)))
+		l.log.Debug("token rejected", zap.String("why", truncateError(err)))
 		return who, reasonOf(err)
 	}
 	return who, nil
@@ -167,7 +167,7 @@ func (l *logins) tokenVerifier() (*oidc.IDTokenVerifier, error) {
 	}
 	keys, err := l.discover()
 	if err != nil {
-		l.log.Warn("nobody can log in: the provider of OpenID Connect could not be discovered", zap.String("issuer", l.oidc.Issuer), zap.String("why", truncateError(err)))
+		l.log.Warn("cannot discover the OpenID Connect provider; logins fail", zap.String("issuer", l.oidc.Issuer), zap.String("why", truncateError(err)))
 		return nil, err
 	}
 	l.verifier = oidc.NewVerifier(l.oidc.Issuer, keys, &oidc.Config{
@@ -229,7 +229,7 @@ func (p *providerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if !p.limiter.Allow() {
-		return nil, errors.New("the provider is asked too often")
+		return nil, errors.New("too many requests to the provider")
 	}
 	resp, err := http.DefaultTransport.RoundTrip(r)
 	if err == nil {

@@ -130,7 +130,7 @@ func (d *drill) resume(ctx context.Context, restart bool) error {
 		return err
 	}
 	d.clock.Run(last.Time, last.StoredAt)
-	d.log.Info("a drill goes on; --new-drill begins a new one", zap.Time("lastRecord", last.Time), zap.Time("now", d.clock.Now()))
+	d.log.Info("drill resumed; --new-drill begins a new one", zap.Time("lastRecord", last.Time), zap.Time("now", d.clock.Now()))
 	return nil
 }
 
@@ -161,7 +161,7 @@ func (d *drill) waitForFirstReport(ctx context.Context) error {
 		for _, first := range batch {
 			if isStamped(first) {
 				d.clock.Run(first.Time, first.StoredAt)
-				d.log.Info("a drill has begun: its clock runs", zap.Time("from", first.Time))
+				d.log.Info("drill started: its clock runs", zap.Time("from", first.Time))
 				return began
 			}
 		}

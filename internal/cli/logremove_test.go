@@ -81,7 +81,7 @@ func TestWhatTheServerDoesNotTake(t *testing.T) {
 	require.NoError(t, f.nc.Flush())
 	code, _, errOut := f.run("log", "redact", "6", "--order", "o", "--officer", "p", "--yes")
 	require.Equal(t, exitRefused, code)
-	require.Equal(t, "tocsin: the server does not take it: the record ends at 7\n", errOut)
+	require.Equal(t, "tocsin: the server refused the request: the record ends at 7\n", errOut)
 }
 
 // An archive is confirmed, exported, verified and only then removed; after an

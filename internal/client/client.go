@@ -80,7 +80,7 @@ func DialContext(ctx context.Context, realm event.Realm, server string, timeout 
 	nc, err := connect(ctx, server, timeout, append(options, more...))
 	switch {
 	case isAuthorization(err):
-		return nil, forbiddenError("the server at " + server + " lets nobody in without a credential that is good: give one with --creds")
+		return nil, forbiddenError("the server at " + server + " requires a valid credential: give one with --creds")
 	case err != nil:
 		return nil, fmt.Errorf("%w: %s: %w", ErrUnreachable, server, err)
 	}
@@ -208,7 +208,7 @@ const codeFrozen = "423"
 // permanentError is the server's reason for refusing a request.
 type permanentError string
 
-func (e permanentError) Error() string { return "the server does not take it: " + string(e) }
+func (e permanentError) Error() string { return "the server refused the request: " + string(e) }
 
 // codeFull is the code of the service error that the server's disk is full.
 const codeFull = "507"
@@ -224,7 +224,7 @@ const codeTooLarge = "413"
 // rate for now.
 const codeRateLimited = "429"
 
-var errRateLimited = errors.New("asked too often")
+var errRateLimited = errors.New("rate limit exceeded")
 
 // forbiddenError is the server's reason for denying permission.
 type forbiddenError string

@@ -138,7 +138,7 @@ func TestWhatIsClosedIsNotTriedAgain(t *testing.T) {
 	_, query := c.Query(t.Context(), api.Query{}, 0, nil)
 	reports := c.Reports(t.Context(), "", 1, feed(1), nil)
 	for _, err := range []error{report, query, reports, c.TryArchive(t.Context(), api.ArchiveRequest{})} {
-		require.EqualError(t, err, "the server does not take it: the record ends too early")
+		require.EqualError(t, err, "the server refused the request: the record ends too early")
 		require.NotErrorIs(t, err, client.ErrUnreachable)
 	}
 	require.EqualValues(t, 4, tries.Load())

@@ -212,7 +212,7 @@ func (d *Directory) Refusals() uint64 { return d.refusals.total.Load() }
 func (d *Directory) Alarm() bool { return d.refusals.alarm() }
 
 // faultyAccounts is the log message for unusable accounts.
-const faultyAccounts = "accounts cannot be used; their identities may nothing until the files are put right"
+const faultyAccounts = "unusable accounts: their identities have no permissions until the files are repaired"
 
 // Faulty returns the names of the unusable accounts.
 func (d *Directory) Faulty() []string {
@@ -248,12 +248,12 @@ func (d *Directory) Watch(ctx context.Context, admit, expel func(account string)
 		for _, signed := range changed {
 			if err := admit(signed); err != nil {
 				pending = append(pending, signed)
-				d.log.Error("an account is not in force as it was signed; it is tried again", zap.Error(err))
+				d.log.Error("cannot apply a changed account; retrying", zap.Error(err))
 			}
 		}
 		for _, account := range removed {
 			if err := expel(account); err != nil {
-				d.log.Error("who has an account that is gone could not be cut off", zap.String("account", account), zap.Error(err))
+				d.log.Error("cannot disconnect the clients of a removed account", zap.String("account", account), zap.Error(err))
 			}
 		}
 	}

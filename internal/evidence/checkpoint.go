@@ -120,7 +120,7 @@ func Claim(signed string) (Checkpoint, error) {
 func checkSignatures(signed string, n *note.Note) error {
 	lines := strings.Split(strings.TrimSuffix(signed[len(n.Text)+1:], "\n"), "\n")
 	if len(lines) != len(n.Sigs)+len(n.UnverifiedSigs) {
-		return errors.New("evidence: checkpoint: a signature is there twice")
+		return errors.New("evidence: checkpoint: a signature is repeated")
 	}
 	for _, line := range lines {
 		if _, err := base64.StdEncoding.Strict().DecodeString(line[strings.LastIndex(line, " ")+1:]); err != nil {

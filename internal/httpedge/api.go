@@ -121,7 +121,7 @@ func Answer(write func(http.ResponseWriter, *http.Request)) *Raw {
 }
 
 // invalidQuery is the detail of the problem for a faulty question.
-const invalidQuery = "the question cannot be answered as it stands; every fault is listed"
+const invalidQuery = "the query is invalid; every fault is listed"
 
 // InvalidQuery returns the problem of a question with faults.
 func InvalidQuery(errors []fault.Detail) *Problem {
@@ -166,7 +166,7 @@ func detailOf(err error) fault.Detail {
 	case !ok:
 		return fault.Detail{Path: "$", Message: "the " + location + " " + d.Message}
 	case d.Message == "unknown query parameter":
-		return fault.Detail{Path: pathOf(name), Message: "is no parameter that is known here"}
+		return fault.Detail{Path: pathOf(name), Message: "is not a known parameter"}
 	}
 	return fault.Detail{Path: pathOf(name), Message: d.Message}
 }

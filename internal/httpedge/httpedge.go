@@ -78,11 +78,11 @@ func Fallback(mux *http.ServeMux) http.Handler {
 			}
 		}
 		if allowed == nil {
-			Write(w, Problem{Status: http.StatusNotFound, Detail: "nothing is here"})
+			Write(w, Problem{Status: http.StatusNotFound, Detail: "no such path"})
 			return
 		}
 		w.Header().Set("Allow", strings.Join(allowed, ", "))
-		Write(w, Problem{Status: http.StatusMethodNotAllowed, Detail: "taken here: " + strings.Join(allowed, ", ")})
+		Write(w, Problem{Status: http.StatusMethodNotAllowed, Detail: "allowed methods: " + strings.Join(allowed, ", ")})
 	})
 }
 

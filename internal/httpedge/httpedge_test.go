@@ -132,7 +132,7 @@ func TestWhatIsTakenNowhere(t *testing.T) {
 	mux.Handle("/", Fallback(mux))
 	s := start(t, mux, nil)
 	resp, body := get(t, "DELETE", s.URL+"/a/1")
-	require.Equal(t, "taken here: GET, HEAD", problemIn(t, resp, body, http.StatusMethodNotAllowed).Detail)
+	require.Equal(t, "allowed methods: GET, HEAD", problemIn(t, resp, body, http.StatusMethodNotAllowed).Detail)
 	require.Equal(t, "GET, HEAD", resp.Header.Get("Allow"))
 	resp, body = get(t, "GET", s.URL+"/b")
 	problemIn(t, resp, body, http.StatusMethodNotAllowed)
@@ -182,8 +182,8 @@ func TestEveryErrorIsAProblem(t *testing.T) {
 	}{
 		{"/ask/0", 400, []string{"$.n: expected number >= 1"}},
 		{"/ask/x?limit=-1&grade=huge", 400, []string{"$.grade: expected value to be one of \"major, general\"", "$.limit: expected number >= 0", "$.n: invalid integer"}},
-		{"/ask/1?limits=1&wat", 400, []string{"$.limits: is no parameter that is known here", "$.wat: is no parameter that is known here"}},
-		{"/ask/1?a%20b=1", 400, []string{`$["a b"]: is no parameter that is known here`}},
+		{"/ask/1?limits=1&wat", 400, []string{"$.limits: is not a known parameter", "$.wat: is not a known parameter"}},
+		{"/ask/1?a%20b=1", 400, []string{`$["a b"]: is not a known parameter`}},
 		{"/ask/1?limit=1&limit=2", 400, []string{"$.limit: is given more than once"}},
 		{"/ask/1?limit=%zz", 400, []string{`$: the query cannot be read: invalid URL escape "%zz"`}},
 		{"/ask/1?error=faults", 400, []string{"$.x: is wrong"}},

@@ -48,9 +48,9 @@ func Identify(h http.Handler, authority Authority) http.Handler {
 		}
 		if slices.Contains(publicPaths, r.URL.Path) && (why == "" || r.Header.Get("Authorization") == "") {
 			if why != "" && !authority.Allow(anonymousBucket(r)) {
-				authority.Refused(senderAddress(r), truncate(r.Method+" "+r.URL.Path), "too many ask this")
+				authority.Refused(senderAddress(r), truncate(r.Method+" "+r.URL.Path), "too many unauthenticated requests")
 				w.Header().Set("Retry-After", retryAfter)
-				Write(w, Problem{Status: http.StatusTooManyRequests, Detail: "too many ask this"})
+				Write(w, Problem{Status: http.StatusTooManyRequests, Detail: "too many unauthenticated requests"})
 				return
 			}
 			h.ServeHTTP(w, r.WithContext(identity.With(r.Context(), caller)))
@@ -80,7 +80,7 @@ func Identify(h http.Handler, authority Authority) http.Handler {
 		h.ServeHTTP(recorder, r.WithContext(ctx))
 		switch recorder.status {
 		case http.StatusForbidden:
-			authority.Refused(caller.String(), what, "may not")
+			authority.Refused(caller.String(), what, "no permission")
 		case http.StatusTooManyRequests:
 			authority.Refused(caller.String(), what, "too many at once")
 		case http.StatusRequestEntityTooLarge:
@@ -132,11 +132,11 @@ func authenticate(r *http.Request, authority Authority) (caller identity.Identit
 	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
 		caller, ok := authority.Certificate(r.TLS.VerifiedChains[0][0].RawSubjectPublicKeyInfo)
 		if !ok {
-			return refused("nobody has this certificate")
+			return refused("no identity has this certificate")
 		}
 		return caller, "", ""
 	}
-	return refused("say who asks: Authorization: Bearer and a token, or a client certificate")
+	return refused("authentication required: send Authorization: Bearer and a token, or a client certificate")
 }
 
 // senderAddress returns the address of an unidentified sender.
@@ -167,7 +167,7 @@ func Require(api huma.API, endpointOf func(operation string) string) {
 	api.UseMiddleware(func(ctx huma.Context, next func(huma.Context)) {
 		caller, endpoint := identity.Of(ctx.Context()), endpointOf(ctx.Operation().OperationID)
 		if endpoint == "" || !caller.May(identity.Request, endpoint) {
-			p := NewProblem(http.StatusForbidden, fmt.Sprintf("%s may not ask for this", caller))
+			p := NewProblem(http.StatusForbidden, fmt.Sprintf("%s has no permission for this", caller))
 			ctx.SetStatus(p.Status)
 			ctx.SetHeader("Content-Type", problemType)
 			_ = api.Marshal(ctx.BodyWriter(), problemType, p)

@@ -31,7 +31,7 @@ func (s *Streams) Send(w http.ResponseWriter, r *http.Request, contentType strin
 	}
 	party := Party(r)
 	if err := s.slots.Take(party, 1); err != nil {
-		Fail(w, Full(err, "such answers are being sent"))
+		Fail(w, Full(err, "streams are open"))
 		return
 	}
 	defer s.slots.Give(party, 1)

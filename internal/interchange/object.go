@@ -46,7 +46,7 @@ func parseObject(text []byte, path string, faults *[]fault.Detail) (o object, ok
 	again := json.NewDecoder(bytes.NewReader(text))
 	again.UseNumber()
 	if at := repeated(again, path); at != "" {
-		*faults = append(*faults, fault.Detail{Path: at, Message: "is there twice: which one counts?"})
+		*faults = append(*faults, fault.Detail{Path: at, Message: "is repeated"})
 	}
 	return o, ok
 }

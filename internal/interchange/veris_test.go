@@ -317,7 +317,7 @@ func TestVERIS_RepeatedMember(t *testing.T) {
 		strings.Replace(good, `{`, `{"attribute":{"confidentiality":{"data":[{},{"amount":1,"amount":2}]}},`, 1): "$.attribute.confidentiality.data[1].amount",
 	} {
 		lines, faults := run(t, VERIS, plant, good+"\n"+bad)
-		require.Equal(t, []string{"line 2: " + path + ": is there twice: which one counts?"}, faults)
+		require.Equal(t, []string{"line 2: " + path + ": is repeated"}, faults)
 		require.Len(t, lines, 1)
 	}
 }

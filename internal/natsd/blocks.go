@@ -123,7 +123,7 @@ func guardBlocks(ctx context.Context, dir string, limit uint64, log *zap.Logger)
 		case len(found) > 0:
 			log.Fatal("the engine reads a damaged block without end, and nothing can stop it: this process ends. At the next start the stream is read whole, and the log names what is lost", zap.Strings("damage", found))
 		case err != nil:
-			log.Error("the engine's blocks cannot be looked at", zap.Error(err))
+			log.Error("cannot check the engine's blocks", zap.Error(err))
 		}
 	}
 }

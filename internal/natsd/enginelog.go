@@ -117,7 +117,7 @@ var (
 
 // refusalReasons maps texts of other refusals, in lower case, to reasons.
 var refusalReasons = []struct{ says, why string }{
-	{"authentication error", "no credential that is good"}, {"authentication expired", "the credential has expired"},
+	{"authentication error", "no valid credential"}, {"authentication expired", "the credential has expired"},
 	{"authentication revoked", "the credential is revoked"}, {"maximum connections exceeded", "too many connections"},
 	{"maximum account active connections exceeded", "too many connections"}, {"maximum subscriptions exceeded", "too many subscriptions"},
 	{"maximum payload exceeded", "too large a message"},
@@ -137,7 +137,7 @@ func refusalOf(line string) (r engineRefusal, ok bool) {
 	}
 	if v := lineViolation.FindStringSubmatch(says); v != nil {
 		verb := map[string]string{"Publish": "send to ", "Subscription": "listen on "}[v[1]]
-		return engineRefusal{r.who, verb + v[2], "the credential does not say so"}, true
+		return engineRefusal{r.who, verb + v[2], "the credential has no such permission"}, true
 	}
 	for _, reason := range refusalReasons {
 		if strings.Contains(strings.ToLower(says), reason.says) {

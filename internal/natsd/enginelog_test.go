@@ -19,13 +19,13 @@ func TestRefusalOf(t *testing.T) {
 	const user = `"ACTLGH7L3XC6WO7ENDL7OUYFUFFVNOCOVZM5INQYTJBNU3A5OUUQKTAE/operator-grid-east/jwt:UD62W76SQZQOWQHUT257WWH36NOCKWKGLQCPQL62IR4CAIVCX5MZWHQY"`
 	const forged = `"ACTLGH7L3XC6WO7ENDL7OUYFUFFVNOCOVZM5INQYTJBNU3A5OUUQKTAE/admin-root/jwt:UD62W76SQZQOWQHUT257WWH36NOCKWKGLQCPQL62IR4CAIVCX5MZWHQY"`
 	for line, want := range map[string]engineRefusal{
-		`127.0.0.1:55506 - cid:79 - "v1.55.0:go:x" - ` + user + ` - Publish Violation - Subject "ledger.escalations"`:                {"operator/grid-east", `send to "ledger.escalations"`, "the credential does not say so"},
-		`127.0.0.1:55506 - cid:79 - "v1.55.0:go:x" - ` + user + ` - Publish Violation - Reply "_R_.x"`:                               {"operator/grid-east", `send to "_R_.x"`, "the credential does not say so"},
-		`[::1]:5550 - cid:79 - "v1.55.0:go:x" - ` + user + ` - Subscription Violation - Subject ">", SID 3`:                          {"operator/grid-east", `listen on ">"`, "the credential does not say so"},
-		`127.0.0.1:55470 - cid:71 - authentication error`:                                                                            {"127.0.0.1", "connect", "no credential that is good"},
+		`127.0.0.1:55506 - cid:79 - "v1.55.0:go:x" - ` + user + ` - Publish Violation - Subject "ledger.escalations"`:                {"operator/grid-east", `send to "ledger.escalations"`, "the credential has no such permission"},
+		`127.0.0.1:55506 - cid:79 - "v1.55.0:go:x" - ` + user + ` - Publish Violation - Reply "_R_.x"`:                               {"operator/grid-east", `send to "_R_.x"`, "the credential has no such permission"},
+		`[::1]:5550 - cid:79 - "v1.55.0:go:x" - ` + user + ` - Subscription Violation - Subject ">", SID 3`:                          {"operator/grid-east", `listen on ">"`, "the credential has no such permission"},
+		`127.0.0.1:55470 - cid:71 - authentication error`:                                                                            {"127.0.0.1", "connect", "no valid credential"},
 		`[2001:db8::1]:55470 - cid:71 - "x" - User Authentication Revoked`:                                                           {"[2001:db8::1]", "connect", "the credential is revoked"},
 		`127.0.0.1:55470 - cid:71 - "v1:go:x" - ` + user + ` - maximum payload exceeded: 2000000 vs 1048576`:                         {"operator/grid-east", "connect", "too large a message"},
-		`127.0.0.1:1 - cid:2 - ` + strconv.Quote("v1:go:"+forged) + ` - ` + user + ` - Publish Violation - Subject "a\"b" and more"`: {"operator/grid-east", `send to "a\"b"`, "the credential does not say so"},
+		`127.0.0.1:1 - cid:2 - ` + strconv.Quote("v1:go:"+forged) + ` - ` + user + ` - Publish Violation - Subject "a\"b" and more"`: {"operator/grid-east", `send to "a\"b"`, "the credential has no such permission"},
 	} {
 		got, ok := refusalOf(line)
 		require.True(t, ok, line)
@@ -107,7 +107,7 @@ func FuzzRefusalOf(f *testing.F) {
 			{"%s - %s%s", []any{client, fmt.Sprintf("Publish Violation - Subject %q", subject), ""}, "send to "},
 		} {
 			got, ok := refusalOf(formatLine(line.format, line.v))
-			if want := (engineRefusal{"operator/grid-east", line.does + strconv.Quote(subject), "the credential does not say so"}); !ok || got != want {
+			if want := (engineRefusal{"operator/grid-east", line.does + strconv.Quote(subject), "the credential has no such permission"}); !ok || got != want {
 				t.Fatalf("%q: %+v", formatLine(line.format, line.v), got)
 			}
 		}

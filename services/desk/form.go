@@ -104,7 +104,7 @@ func (f *form) checkKind() {
 		}
 		for member, given := range map[string]bool{"items": a.Items != nil, "dueAt": a.DueAt != nil, "grade": a.Grade != event.Ungraded, "to": a.To != ""} {
 			if given && !slices.Contains(k.ActMembers, member) {
-				f.add("$."+member, "says nothing where the kind is %s", k.Name)
+				f.add("$."+member, "has no meaning where the kind is %s", k.Name)
 			}
 		}
 		return

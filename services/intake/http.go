@@ -53,7 +53,7 @@ func (in *Intake) post(w http.ResponseWriter, r *http.Request) {
 		party += "/" + in.claimedOperator(r.Header, body.Bytes)
 	}
 	if err := in.places.Take(party, 1); err != nil { // now that the body has arrived
-		busy(w, "too many requests are in hand")
+		busy(w, "too many requests are in progress")
 		return
 	}
 	defer in.places.Give(party, 1)

@@ -146,7 +146,7 @@ func (m Manifest) check() error {
 		case !isSafePath(f.Path) || f.Path == manifestFile:
 			return fmt.Errorf("%q is not the path of a file in the folder", f.Path)
 		case f.Path <= before:
-			return fmt.Errorf("%q does not stand in its order", f.Path)
+			return fmt.Errorf("%q is out of order", f.Path)
 		case f.Size < 0 || !isHex(f.SHA256):
 			return fmt.Errorf("%q has no size or no SHA-256", f.Path)
 		}

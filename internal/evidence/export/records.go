@@ -77,7 +77,7 @@ func (c *check) inRange(all *recordSummary) (gaps spans, ok bool) {
 		case r.sequence < first || r.sequence > last:
 			c.addFinding(r.sequence, recordsFile, "line %d: it is not in the range of the export, %d to %d", all.lines, first, last)
 		case r.sequence < next:
-			c.addFinding(r.sequence, recordsFile, "line %d: it stands out of its order, or twice", all.lines)
+			c.addFinding(r.sequence, recordsFile, "line %d: it is out of order, or repeated", all.lines)
 		default:
 			if r.sequence > next {
 				gaps.add(span{next, r.sequence - 1})
@@ -107,7 +107,7 @@ func (c *check) context(all *recordSummary) {
 		case c.manifest.First <= r.sequence && r.sequence <= c.manifest.Last:
 			c.addFinding(r.sequence, contextFile, "line %d: it is in the range, and belongs in %s", n, recordsFile)
 		case seen[r.sequence]:
-			c.addFinding(r.sequence, contextFile, "line %d: it stands there twice", n)
+			c.addFinding(r.sequence, contextFile, "line %d: it is repeated", n)
 		default:
 			seen[r.sequence] = true
 			if !r.unproved {

@@ -145,7 +145,7 @@ func (c *check) append(to *[]Finding, f Finding) {
 // else proves.
 const (
 	storedFaultFormat = "over records %d to %d: %v"
-	recordFaultFormat = "records %d to %d cannot be held against the checkpoint: %v"
+	recordFaultFormat = "records %d to %d cannot be checked against the checkpoint: %v"
 )
 
 // addTileFault adds the fault of a tile once, however many records it affects.

@@ -242,7 +242,7 @@ func TestRecordsThatNothingProves(t *testing.T) {
 		rewrite(t, dir, path, func(b []byte) []byte { b[77] ^= 1; return b })
 	}
 	r := l.verify(t, dir)
-	has(t, r, 0, "tile/0/000", "records 1 to 256 cannot be held against the checkpoint")
+	has(t, r, 0, "tile/0/000", "records 1 to 256 cannot be checked against the checkpoint")
 	require.EqualValues(t, 34, r.Records)
 	require.Less(t, len(r.Findings), 20)
 }

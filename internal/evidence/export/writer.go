@@ -126,7 +126,7 @@ func (e *Writer) Add(r evidence.Record) error {
 		return e.err
 	}
 	if r.Sequence < e.next || r.Sequence > e.manifest.Last {
-		return e.fail(fmt.Errorf("record %d does not follow in the range; what may is %d to %d", r.Sequence, e.next, e.manifest.Last))
+		return e.fail(fmt.Errorf("record %d is not the next of the range: want %d to %d", r.Sequence, e.next, e.manifest.Last))
 	}
 	if err := e.checkEntriesTo(r.Sequence); err != nil {
 		return e.fail(err)
