@@ -280,7 +280,7 @@ const (
 	ChangeReinstated = "reinstated"
 )
 
-// Told is a desk that has been told of an incident, and under which duties.
+// ToldDesk is a desk that has been told of an incident, and under which duties.
 type ToldDesk struct {
 	Desk   string   `json:"desk"`
 	Since  int      `json:"since"`  // the revision that told it first

@@ -12,7 +12,7 @@ func diskRoom(dir string) (Room, error) {
 	}
 	size := uint64(s.Bsize)
 	return Room{
-		Free: uint64(s.Bavail) * size, Total: uint64(s.Blocks) * size,
-		Files: uint64(s.Ffree), FilesKnown: s.Files > 0,
+		Free: uint64(s.Bavail) * size, Total: s.Blocks * size, //nolint:unconvert // signed on FreeBSD
+		Files: uint64(s.Ffree), FilesKnown: s.Files > 0, //nolint:unconvert // signed on FreeBSD
 	}, nil
 }

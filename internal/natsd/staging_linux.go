@@ -33,5 +33,5 @@ const tmpfsMagic = 0x01021994 // statfs(2)
 // hasMemory reports whether a folder is in memory and has that much room.
 func hasMemory(folder string, room uint64) bool {
 	var s syscall.Statfs_t
-	return syscall.Statfs(folder, &s) == nil && int64(s.Type) == tmpfsMagic && s.Bavail*uint64(s.Bsize) >= room
+	return syscall.Statfs(folder, &s) == nil && s.Type == tmpfsMagic && s.Bavail*uint64(s.Bsize) >= room
 }

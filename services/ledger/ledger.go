@@ -104,7 +104,7 @@ func Run(ctx context.Context, d Deps) error {
 // Damage returns the damage of the record that was found and not cleared.
 func (l *Ledger) Damage() []event.Damage { return l.log.Damage() }
 
-// Held reports whether writing is frozen.
+// IsFrozen reports whether writing is frozen.
 func (l *Ledger) IsFrozen() bool { return l.log.IsFrozen() }
 
 // Certified returns how many records the last checkpoint covers, and when a check of the

@@ -345,7 +345,7 @@ func (l *Log) Damage() []event.Damage {
 	return slices.Clone(l.damage)
 }
 
-// Held reports whether writing is frozen, because new records would take the places of
+// IsFrozen reports whether writing is frozen, because new records would take the places of
 // certified ones.
 func (l *Log) IsFrozen() bool {
 	l.mu.Lock()

@@ -66,6 +66,7 @@ type Revision struct {
 // Effect is what an escalation tells its desk about the incident.
 type Effect int
 
+// The effects of an escalation.
 const (
 	EffectNone   Effect = iota // a notice, of silence
 	EffectReview               // a review: it brings back an incident that the desk knows, and tells no other

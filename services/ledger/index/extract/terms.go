@@ -6,6 +6,7 @@ import "time"
 // kind are adjacent in a chunk.
 type Kind int64
 
+// The kinds of terms.
 const (
 	KindFlag Kind = iota + 1 // the flags below
 

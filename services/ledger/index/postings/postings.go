@@ -37,10 +37,16 @@ func (s *Set) Fill(first, last int) {
 	}
 }
 
+// Has reports whether a position is in the set.
 func (s *Set) Has(p uint16) bool { return s[p/64]&(1<<(p%64)) != 0 }
-func (s *Set) Add(p uint16)      { s[p/64] |= 1 << (p % 64) }
-func (s *Set) Remove(p uint16)   { s[p/64] &^= 1 << (p % 64) }
 
+// Add adds a position.
+func (s *Set) Add(p uint16) { s[p/64] |= 1 << (p % 64) }
+
+// Remove removes a position.
+func (s *Set) Remove(p uint16) { s[p/64] &^= 1 << (p % 64) }
+
+// Put adds or removes a position.
 func (s *Set) Put(p uint16, on bool) {
 	if on {
 		s.Add(p)
@@ -49,24 +55,28 @@ func (s *Set) Put(p uint16, on bool) {
 	}
 }
 
+// And keeps only what t has as well.
 func (s *Set) And(t *Set) {
 	for i := range s {
 		s[i] &= t[i]
 	}
 }
 
+// Or adds what t has.
 func (s *Set) Or(t *Set) {
 	for i := range s {
 		s[i] |= t[i]
 	}
 }
 
+// Without removes what t has.
 func (s *Set) Without(t *Set) {
 	for i := range s {
 		s[i] &^= t[i]
 	}
 }
 
+// IsEmpty reports whether the set has no position.
 func (s *Set) IsEmpty() bool {
 	var any uint64
 	for _, w := range s {
@@ -75,6 +85,7 @@ func (s *Set) IsEmpty() bool {
 	return any == 0
 }
 
+// Count returns the number of positions.
 func (s *Set) Count() (n int) {
 	for _, w := range s {
 		n += bits.OnesCount64(w)

@@ -31,8 +31,11 @@ func (s *Set) Block(b int) []uint64 {
 	return s[b*words : (b+1)*words]
 }
 
+// Times has, for each block of a chunk, when its escalations were reported and by when
+// they are to be acknowledged.
 type Times [Blocks]struct{ Reported, By Span }
 
+// NoTimes returns the times of an empty chunk.
 func NoTimes() *Times {
 	var t Times
 	for i := range t {
@@ -41,6 +44,7 @@ func NoTimes() *Times {
 	return &t
 }
 
+// Add adds the times of the record at a position.
 func (t *Times) Add(p uint16, reported int64, by *int64) {
 	t[p>>BlockShift].Reported.extend(reported)
 	if by != nil {
@@ -50,6 +54,7 @@ func (t *Times) Add(p uint16, reported int64, by *int64) {
 
 const timesBytes = Blocks * 4 * 8
 
+// Encode renders the times as DecodeTimes reads them.
 func (t *Times) Encode() []byte {
 	out := make([]byte, 0, timesBytes)
 	for _, b := range t {
@@ -60,6 +65,7 @@ func (t *Times) Encode() []byte {
 	return out
 }
 
+// DecodeTimes reads the times of a chunk.
 func DecodeTimes(raw []byte) (*Times, error) {
 	if len(raw) != timesBytes {
 		return nil, fmt.Errorf("%w: the times of a chunk", ErrDamaged)
