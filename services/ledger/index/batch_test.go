@@ -17,6 +17,7 @@ import (
 // For any records in any batches, an index built in batches equals one built at once, and
 // the revision with the highest number is current.
 func TestBatchesMakeNoDifference(t *testing.T) {
+	t.Parallel()
 	top := t.TempDir()
 	n := 0
 	build := func(t *rapid.T, records []event.Stored, size func() int) []string {
