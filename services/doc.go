@@ -63,7 +63,7 @@
 //
 // What turns records into records is a Handler (internal/bus/follow.go): a record in,
 // records out, or an error whose kind (internal/fault) says retry, reject or stop. What
-// answers requests is an endpoint, in code a Door (internal/bus/endpoint/endpoint.go), and it answers
+// answers requests is an endpoint (internal/bus/endpoint/endpoint.go), and it answers
 // after what it promises is on disk. Both write through Commit (internal/bus/commit.go)
 // and in no other way. A timer is a record with a time (internal/bus/timer.go), which
 // comes back as a record when the time has come.
@@ -76,6 +76,21 @@
 // before a desk as ungraded. Records of other incidents do not wait for it, also where
 // one is slow, waits for the engine or is too large. What parties can add to an incident
 // is bounded at the endpoints (internal/event/limits.go).
+//
+// # One report, function by function
+//
+//  1. intake.(*Intake).answer        takes the request when it is its caller's turn
+//  2. cloudevent.Parse               validates the event: every fault with its path
+//  3. intake.(*Intake).take          makes the accepted record, with the remarks of its receipt
+//  4. bus.(*Bus).Commit              stores it, in one batch with what waits beside it;
+//     the signed receipt goes out after that
+//  5. classifier.(*handler).Handle   gets the record as the engine delivers it, and
+//     loads the incident's last revision
+//  6. grading.Rulebook.Revise        folds it in and decides: grades, duties, desks, times
+//  7. router.handler.escalations     makes a record for each desk; the classifier stores
+//     them in one batch with the decision
+//  8. client.(*Client).Watch         shows a desk its escalations; deadline.setter sets
+//     their clocks meanwhile
 //
 // # Drills
 //
@@ -231,7 +246,7 @@
 //	service          one of the folders here, run once in each realm; --role chooses
 //	identity         who a caller is: a role (operator, desk, regulator, admin) and an id
 //	credential       what proves an identity; over NATS a .creds file
-//	endpoint         a subject or path that takes requests [door]
+//	endpoint         a subject or path that takes requests
 //	handler          what makes records of a record; a follower runs it
 //	commit           to store records; returns when they are on disk
 //	batch            several records in one atomic commit
