@@ -5,4 +5,4 @@ package clock
 import "time"
 
 // passed returns the time since the process started; on some systems it excludes sleep.
-func passed() time.Duration { return time.Since(began) }
+func passed() time.Duration { return time.Since(processStart) }
