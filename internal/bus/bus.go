@@ -12,14 +12,21 @@
 //   - A timer, a record with a Due, comes due once Commit has returned, also
 //     after a restart. FollowTimers delivers it at least once and never before
 //     its time by the bus's clock.
+//   - Records that a record has Beside it are stored in the same atomic batch or
+//     left to the service that follows it.
+//   - There is back-pressure: Commit waits while its stream's queue is full, a
+//     follower has one batch on its way and takes no more records than it can
+//     hold, and Backlog says how far the services are behind, by which package
+//     endpoint admits requests.
 //   - A Bus works in one realm. Its users see plain subjects and cannot name
 //     anything of the other realm.
 //   - Positions are hints that may lag: after a crash a handler sees a record
 //     again and must produce the same result, which deterministic subjects
 //     ensure.
 //
-// What not to assume: that two records of one Commit are stored together, or
-// that a record just read is the last of its incident.
+// What not to assume: that two records of one Commit are stored together, that a
+// record just read is the last of its incident, or that all records of an atomic
+// batch are there after a loss of power (natsd stages batches in memory).
 //
 // Reading uses ordered consumers that start at a stored position, not durable
 // consumers with acknowledgements: a crash loses those, they then stall for
