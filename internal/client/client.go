@@ -1,7 +1,7 @@
 // Package client is the commands' connection to a server, of which they need only the
 // NATS address.
 //
-// A request without an answer is sent again until the client's patience ends: reports and
+// A request without an answer is sent again until the client's timeout: reports and
 // acknowledgements carry ids, so a repeat does no harm. ErrUnreachable means that no
 // answer came in that time; the request may have arrived. A server that accepts nothing
 // until a person has intervened says so, and is not asked again.
@@ -61,7 +61,7 @@ type inFlightRequest struct {
 // as a duplicate.
 var AttemptTimeout = 5 * time.Second
 
-// Dial connects to a server's real realm. patience is how long a request is retried; more
+// Dial connects to a server's real realm. timeout is how long a request is retried; more
 // options carry the credential.
 func Dial(server string, timeout time.Duration, more ...nats.Option) (*Client, error) {
 	return DialRealm(event.Real, server, timeout, more...)
@@ -93,7 +93,7 @@ func DialContext(ctx context.Context, realm event.Realm, server string, timeout 
 	return c, nil
 }
 
-// connect retries until patience ends: the server may be starting, or the network may be
+// connect retries until the timeout: the server may be starting, or the network may be
 // down for a moment.
 func connect(ctx context.Context, server string, timeout time.Duration, options []nats.Option) (*nats.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)

@@ -161,8 +161,8 @@ func anonymousBucket(r *http.Request) string {
 	return fmt.Sprintf("stranger %d", h.Sum32()%limitBuckets)
 }
 
-// Require refuses an operation to callers without permission for its door. An operation
-// with the door "" is refused to everybody.
+// Require refuses an operation to callers without permission for its endpoint. An
+// operation with the endpoint "" is refused to everybody.
 func Require(api huma.API, endpointOf func(operation string) string) {
 	api.UseMiddleware(func(ctx huma.Context, next func(huma.Context)) {
 		caller, endpoint := identity.Of(ctx.Context()), endpointOf(ctx.Operation().OperationID)

@@ -11,7 +11,7 @@ import (
 )
 
 // A flood of unauthenticated requests does not stop health checks from other addresses.
-func TestStrangersHaveSharesOfTheirOwn(t *testing.T) {
+func TestIdentify_UnauthenticatedFlood(t *testing.T) {
 	t.Parallel()
 	h := Identify(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), newOne())
 	ask := func(from string) int {
@@ -38,7 +38,7 @@ func TestStrangersHaveSharesOfTheirOwn(t *testing.T) {
 }
 
 // Browsers neither misinterpret nor store an answer.
-func TestEveryAnswerIsGuarded(t *testing.T) {
+func TestServer_SecurityHeaders(t *testing.T) {
 	t.Parallel()
 	h := Server(http.NotFoundHandler()).Handler
 	w := httptest.NewRecorder()

@@ -188,16 +188,16 @@ func Of(ctx context.Context) Identity {
 	return who
 }
 
-// Subject returns the subject on which an identity's requests to a door arrive, and which
-// thereby authenticates the caller: no client can send to it; only the import of its own
-// account maps what it sends to the door.
+// Subject returns the subject on which an identity's requests to an endpoint arrive,
+// and which thereby authenticates the caller: no client can send to it; only the import
+// of its own account maps what it sends to the endpoint.
 func (i Identity) Subject(endpoint string) string {
 	return callerPrefix + string(i.Role) + "." + event.Token(i.ID) + "." + endpoint
 }
 
 const callerPrefix = "by."
 
-// RequestWildcard returns a wildcard for the subjects that Subject makes for a door.
+// RequestWildcard returns a wildcard for the subjects that Subject makes for an endpoint.
 func RequestWildcard(endpoint string) string { return callerPrefix + "*.*." + endpoint }
 
 // ParseSubject parses a subject made by Subject.

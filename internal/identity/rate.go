@@ -6,9 +6,9 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Bounds of the requests of one identity per second, over all doors, and of a burst after
-// a quiet time. Reports over NATS do not count: they wait for the disk, and an incident
-// may cause many.
+// Bounds of the requests of one identity per second, over all endpoints, and of a burst
+// after a quiet time. Reports over NATS do not count: they wait for the disk, and an
+// incident may cause many.
 const (
 	RequestRate  = 200
 	requestBurst = 1000

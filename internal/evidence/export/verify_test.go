@@ -88,7 +88,7 @@ func TestDamageIsNamed(t *testing.T) {
 				lines := linesOf(b)
 				return []byte(strings.Join(append(lines[:9:9], lines[8:]...), "") + "\n")
 			})
-		}, 14, recordsFile, "out of its order, or twice"},
+		}, 14, recordsFile, "out of order, or repeated"},
 		{"a record that was not asked for", func(t *testing.T, dir string, l *testLog) {
 			rewrite(t, dir, recordsFile, func(b []byte) []byte { return append(append(b, l.records[298].Line()...), '\n') })
 		}, 299, recordsFile, "not in the range"},

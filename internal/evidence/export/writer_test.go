@@ -110,7 +110,7 @@ func TestExportRefuses(t *testing.T) {
 	t.Run("records out of order", func(t *testing.T) {
 		e, _ := begin(t)
 		require.NoError(t, e.Add(l.records[1]))
-		require.ErrorContains(t, e.Add(l.records[0]), "record 1 does not follow")
+		require.ErrorContains(t, e.Add(l.records[0]), "record 1 is not the next")
 	})
 	t.Run("a gap without a removal", func(t *testing.T) {
 		e, dir := begin(t)
