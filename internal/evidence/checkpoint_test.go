@@ -100,7 +100,7 @@ func TestSignaturesOfOthers(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, c.Note+witness, opened.Note)
 	_, err = v.Open(c.Note + witness + witness)
-	require.ErrorContains(t, err, "twice")
+	require.ErrorContains(t, err, "repeated")
 	_, err = v.Open(c.Note + strings.Replace(witness, "A=", "B=", 1))
 	require.ErrorContains(t, err, "signature")
 	_, err = v.Open(c.text() + "\n" + witness)
