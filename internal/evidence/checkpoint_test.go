@@ -107,7 +107,7 @@ func TestSignaturesOfOthers(t *testing.T) {
 	require.ErrorContains(t, err, "not signed with the key of log.example.com/ledger")
 	own := c.Note[len(c.text())+1:]
 	_, err = v.Open(c.Note + own)
-	require.ErrorContains(t, err, "twice")
+	require.ErrorContains(t, err, "repeated")
 
 	_, other := newKey(t)
 	_, err = other.Open(c.Note)
