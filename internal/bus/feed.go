@@ -20,11 +20,8 @@ type feed struct {
 	upTo   uint64         // …to here
 	recent []event.Stored // in order
 	bytes  int
-	ahead  []event.Stored // our own records from upTo+1 on, without a gap, not delivered yet
-	extra  int            // bytes of it
-	stored uint64         // sequence of the last record that we wrote
-	grown  chan struct{}  // closed and replaced when recent grows
-	longer chan struct{}  // closed and replaced when recent or ahead grows
+	stored uint64        // sequence of the last record that we wrote
+	grown  chan struct{} // closed and replaced when recent grows
 }
 
 func newFeed(head uint64) *feed {
