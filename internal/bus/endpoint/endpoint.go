@@ -148,7 +148,7 @@ func (s *Server) Serve(ctx context.Context, name string, endpoints ...Endpoint) 
 	if err != nil {
 		return err
 	}
-	out := newOutbox(nc.MaxPayload(), func(err error) { s.failed.Add(fmt.Sprintf("%s: cannot send an answer: %v", name, err)) })
+	out := newOutbox(nc.PublishMsg, nc.MaxPayload(), func(err error) { s.failed.Add(fmt.Sprintf("%s: cannot send an answer: %v", name, err)) })
 	defer out.end()
 	if s.cfg.WatchUnsent != nil {
 		defer s.cfg.WatchUnsent(out.unsent)()

@@ -15,19 +15,20 @@ const outboxBytes = 8 << 20
 // lock per connection, which incoming messages need as well: if thousands of goroutines
 // send answers themselves, no request gets through.
 type outbox struct {
-	failed func(error) // reports an answer that could not be sent
-	most   int64       // largest message, in bytes
+	publish func(*nats.Msg) error
+	failed  func(error) // reports an answer that could not be sent
+	most    int64       // largest message, in bytes
 
 	mu      sync.Mutex
 	moved   *sync.Cond
-	waiting []func() error
+	waiting []*nats.Msg
 	bytes   int
 	ended   bool
 	done    chan struct{}
 }
 
-func newOutbox(most int64, failed func(error)) *outbox {
-	o := &outbox{failed: failed, most: most, done: make(chan struct{})}
+func newOutbox(publish func(*nats.Msg) error, most int64, failed func(error)) *outbox {
+	o := &outbox{publish: publish, failed: failed, most: most, done: make(chan struct{})}
 	o.moved = sync.NewCond(&o.mu)
 	go o.run()
 	return o
@@ -40,15 +41,18 @@ func (o *outbox) unsent() int {
 	return o.bytes
 }
 
-// add queues a message of a size. With wait it blocks until there is room.
-func (o *outbox) add(size int, wait bool, send func() error) {
+// messageBytes is the approximate size of a message without its body.
+const messageBytes = 128
+
+// add queues a message. With wait it blocks until there is room.
+func (o *outbox) add(m *nats.Msg, wait bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for wait && o.bytes > outboxBytes {
 		o.moved.Wait()
 	}
-	o.waiting = append(o.waiting, send)
-	o.bytes += size
+	o.waiting = append(o.waiting, m)
+	o.bytes += messageBytes + len(m.Data)
 	if len(o.waiting) == 1 {
 		o.moved.Broadcast()
 	}
@@ -67,8 +71,8 @@ func (o *outbox) run() {
 		if len(batch) == 0 {
 			return
 		}
-		for _, send := range batch {
-			if err := send(); err != nil {
+		for _, m := range batch {
+			if err := o.publish(m); err != nil {
 				o.failed(err)
 			}
 		}
@@ -88,14 +92,12 @@ func (o *outbox) end() {
 	<-o.done
 }
 
-// queued is a request that is answered through an outbox.
+// queued is a request that is answered through an outbox: the library's own Respond and
+// Error write to the request, which the library reads once the handler has returned.
 type queued struct {
 	micro.Request
 	out *outbox
 }
-
-// messageBytes is the approximate size of a message without its body.
-const messageBytes = 128
 
 // Respond queues the answer. It returns [nats.ErrMaxPayload] if the answer is larger than
 // a message may be.
@@ -103,13 +105,21 @@ func (r queued) Respond(data []byte, opts ...micro.RespondOpt) error {
 	if int64(len(data)) > r.out.most {
 		return nats.ErrMaxPayload
 	}
-	r.out.add(messageBytes+len(data), true, func() error { return r.Request.Respond(data, opts...) })
+	r.out.add(r.answer(data, nil, opts), true)
 	return nil
 }
 
 // Error queues an error answer without blocking: the goroutine that receives all requests
 // uses it to refuse some.
 func (r queued) Error(code, text string, data []byte, opts ...micro.RespondOpt) error {
-	r.out.add(messageBytes+len(data), false, func() error { return r.Request.Error(code, text, data, opts...) })
+	r.out.add(r.answer(data, nats.Header{micro.ErrorHeader: {text}, micro.ErrorCodeHeader: {code}}, opts), false)
 	return nil
+}
+
+func (r queued) answer(data []byte, header nats.Header, opts []micro.RespondOpt) *nats.Msg {
+	m := &nats.Msg{Subject: r.Reply(), Header: header, Data: data}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
 }
