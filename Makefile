@@ -28,15 +28,16 @@ demo: build ## see it work: incidents of all four grades, and their way to the d
 
 # Many tests wait, for a clock or the disk: more of them at once than there are
 # processors, and their folders in memory where it has 4 GiB for them and runs programs.
+# Without debug information (-w) linking a test takes 1.3 seconds instead of 2.2.
 test: ## the tests
 	@dir=$$(mktemp -d /dev/shm/tocsin-test-XXXXXX 2>/dev/null) && [ "$$(df -Pk "$$dir" | awk 'END { print $$4 }')" -gt 4194304 ] && \
 		echo '#!/bin/sh' >"$$dir/runs" && chmod +x "$$dir/runs" && "$$dir/runs" || { rm -rf "$$dir"; dir=$$(mktemp -d); }; \
 	trap 'rm -rf "$$dir"' EXIT; trap 'exit 1' INT TERM; \
-	GOTMPDIR="$${GOTMPDIR:-$${TMPDIR:-/tmp}}" TMPDIR="$$dir" $(GO) test -p 2 -parallel 6 -timeout 300s $(PKG)
+	GOTMPDIR="$${GOTMPDIR:-$${TMPDIR:-/tmp}}" TMPDIR="$$dir" $(GO) test -ldflags=-w -p 3 -parallel 6 -timeout 300s $(PKG)
 
 # With -short properties are tried a fifth as often: "make test" tries them in full.
 race: ## the tests under the race detector (needs a C compiler)
-	CGO_ENABLED=1 $(GO) test -race -short -timeout 600s $(PKG)
+	CGO_ENABLED=1 $(GO) test -race -ldflags=-w -short -timeout 600s $(PKG)
 
 lint: ## gofmt, the linters of .golangci.yml and the rules of the tree
 	@bad=$$(gofmt -l cmd internal schemas services); test -z "$$bad" || { echo "not formatted:"; echo "$$bad"; exit 1; }
