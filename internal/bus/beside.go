@@ -63,9 +63,7 @@ func (b *beside) forget(p *pending) {
 // alone drops what is beside the records of a round.
 func alone(round []*pending) []*pending {
 	for _, p := range round {
-		if len(p.record.Beside) > 0 {
-			p.record.Beside = nil
-		}
+		p.record.Beside = nil
 	}
 	return round
 }

@@ -264,3 +264,45 @@ func (b *Bus) Clocks(ctx context.Context) (uint64, error) {
 	}
 	return info.State.Msgs, nil
 }
+
+// readTries are the timeouts of the tries of one read. A lost answer costs the first; the
+// last allows for a slow disk.
+var readTries = []time.Duration{tryTimeout, tryTimeout, 5 * time.Second}
+
+// again retries a request to the engine while it times out. The request must be
+// idempotent.
+func again[T any](ctx context.Context, ask func(context.Context) (T, error)) (answer T, err error) {
+	for _, timeout := range readTries {
+		try, cancel := context.WithTimeout(ctx, timeout)
+		answer, err = ask(try)
+		cancel()
+		if ctx.Err() != nil || !isTimeout(err) {
+			return answer, err
+		}
+	}
+	return answer, errors.Join(ErrUnavailable, err)
+}
+
+// ClockSkew returns how far the engine's clock is ahead of the machine's time by the
+// bus's clock. It compares the engine's timestamp with the times before and after one
+// request, so how long records wait to be written does not matter. It is 0 if the
+// timestamp lies between them.
+func (b *Bus) ClockSkew(ctx context.Context) (time.Duration, error) {
+	before := b.machineNow()
+	info, err := b.ledger.Info(ctx)
+	after := b.machineNow()
+	if err != nil {
+		return 0, fmt.Errorf("bus: time of the engine: %w", engineError(err))
+	}
+	switch at := info.TimeStamp; {
+	case at.Before(before):
+		return at.Sub(before), nil
+	case at.After(after):
+		return at.Sub(after), nil
+	}
+	return 0, nil
+}
+
+// machineNow returns the machine's time by the bus's clock; a drill's clock may be far
+// ahead of it.
+func (b *Bus) machineNow() time.Time { return clock.Wall(b.cfg.Clock, b.cfg.Clock.Now()) }

@@ -21,27 +21,48 @@ const (
 	maxSlow = 8
 )
 
-// call runs the handler and returns true once it has answered. If that takes longer than
-// callTimeout, it returns false, and the task arrives on r.answered later.
-func (r *run) call(ctx context.Context, t *task) (answered bool) {
-	began, done := clock.Steady(), make(chan struct{})
+// caller is a goroutine that runs the handler for one task at a time. It is kept from one
+// call to the next, because a new goroutine would first have to grow its stack.
+type caller struct {
+	tasks chan *task
+	done  chan struct{}
+}
+
+func (r *run) newCaller(ctx context.Context) *caller {
+	c := &caller{tasks: make(chan *task), done: make(chan struct{}, 1)}
 	go func() {
-		defer close(done)
-		t.out, t.err = r.try(ctx, t.in)
-		inPlace(t.in, t.out)
+		for t := range c.tasks {
+			t.out, t.err = r.try(ctx, t.in)
+			inPlace(t.in, t.out)
+			c.done <- struct{}{}
+		}
 	}()
+	return c
+}
+
+// call runs the handler and returns true once it has answered. If that takes longer than
+// callTimeout, it returns false, and the task arrives on r.answered later; the next call
+// gets a caller of its own.
+func (r *run) call(ctx context.Context, t *task) (answered bool) {
+	if r.caller == nil {
+		r.caller = r.newCaller(ctx)
+	}
+	began, c := clock.Steady(), r.caller
+	c.tasks <- t
 	timeout := time.NewTimer(callTimeout)
 	defer timeout.Stop()
 	select {
-	case <-done:
+	case <-c.done:
 		t.answered = true
 		return true
 	case <-timeout.C:
 	case <-ctx.Done():
 	}
+	r.caller = nil
 	r.slow = append(r.slow, t)
 	go func() {
-		<-done
+		<-c.done
+		close(c.tasks)
 		if took := clock.Steady().Sub(began); took > beatEvery {
 			r.log.Warn("handler was slow", zap.Uint64("record", t.in.Sequence), zap.String("subject", t.in.Subject), zap.Duration("took", took))
 		}

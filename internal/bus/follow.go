@@ -72,6 +72,11 @@ func (b *Bus) follow(ctx context.Context, f Follower, r *run) error {
 	r.open, r.lines = map[uint64]*task{}, map[string][]*task{}
 	r.again, r.answered, r.stored = make(chan *task), make(chan *task), make(chan batch)
 	defer r.save(context.WithoutCancel(ctx))
+	defer func() {
+		if r.caller != nil {
+			close(r.caller.tasks)
+		}
+	}()
 	return r.loop(ctx)
 }
 
@@ -91,6 +96,7 @@ type run struct {
 	open     map[uint64]*task   // not settled, by sequence
 	lines    map[string][]*task // open tasks in order, by key; the first is handled, stored, or waits for the engine
 	ready    []*task            // to be handled next
+	caller   *caller            // runs the handler; nil: the next call makes one
 	slow     []*task            // whose handler call takes long
 	blocked  time.Time          // since when no call can begin because many are slow; zero: it can
 	output   []*task            // handled, with output to be stored
