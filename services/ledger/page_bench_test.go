@@ -48,7 +48,7 @@ func BenchmarkPage(b *testing.B) {
 	head, err := env.Bus.Head(ledgertest.Anyone(b))
 	require.NoError(b, err)
 	require.Eventually(b, func() bool {
-		s, err := l.log.State(ledgertest.Anyone(b))
+		s, err := l.state(ledgertest.Anyone(b))
 		return err == nil && s.Size == head && s.Indexed == head
 	}, 2*time.Minute, 10*time.Millisecond)
 	_, err = l.log.Audit(ledgertest.Anyone(b), api.AuditRequest{After: 1})
