@@ -33,7 +33,7 @@ func (inspector) Refused(event.Stored, event.Stored) bool { return false }
 func (inspector) Failed(event.Stored)                     {}
 
 // A kind of record and a desk's act are a line of the table of kinds, a service is a line
-// of the table of roles: CONTRIBUTING.md says so. Nothing else is told of these.
+// of the table of roles: CONTRIBUTING.md says so. No other file names them.
 func TestAddingAKindAnActAndAService(t *testing.T) {
 	before := event.Kinds
 	t.Cleanup(func() { event.Kinds = before })

@@ -201,7 +201,7 @@ func (e *environment) demoFollow(ctx context.Context, c *client.Client, d demoRe
 	}
 }
 
-// demoAcknowledge lets one desk acknowledge what it was told.
+// demoAcknowledge acknowledges one desk's escalations.
 func (e *environment) demoAcknowledge(ctx context.Context, c *client.Client) error {
 	fmt.Fprintln(e.Out)
 	const desk = "protection-finance"

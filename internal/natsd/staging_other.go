@@ -2,7 +2,8 @@
 
 package natsd
 
-// memoryFolders returns none: not implemented for this system.
+// memoryFolders returns none: only Linux has folders in memory in a known place, so
+// batches are staged on disk.
 func memoryFolders() []string { return nil }
 
 func folderMark(string) string { return "" }

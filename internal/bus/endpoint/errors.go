@@ -23,7 +23,7 @@ const (
 )
 
 // Unavailable is the error of an endpoint that cannot answer now. Its text goes to the
-// caller, who may ask again later.
+// caller, who may retry later.
 type Unavailable string
 
 func (u Unavailable) Error() string { return string(u) }

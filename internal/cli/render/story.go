@@ -11,7 +11,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
-// storyRead prints who was shown what.
+// storyRead prints the reader of a record and what the reader saw.
 func (p *Printer) storyRead(r *event.Reading) {
 	what := p.Word("read-story")
 	if r.Record > 0 {
@@ -200,7 +200,7 @@ func (p *Printer) Next(desk string) {
 	}
 }
 
-// Reminder describes who was reminded of what.
+// Reminder describes a reminder: its recipient and the item that is due.
 func (p *Printer) Reminder(r event.Reminder) string {
 	what := r.Obligation
 	if r.Forward != "" {
