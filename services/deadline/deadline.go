@@ -49,7 +49,7 @@ const maxRequests = 64 // concurrent requests
 // Deps are the service's dependencies. The register tells which desk is notified of
 // another desk's silence.
 type Deps struct {
-	Bus       *bus.Bus
+	Bus       Bus
 	Endpoints *endpoint.Server
 	Clock     clock.Clock
 	Log       *zap.Logger

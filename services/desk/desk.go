@@ -46,7 +46,7 @@ const (
 
 // Deps are the service's dependencies.
 type Deps struct {
-	Bus       *bus.Bus
+	Bus       Bus
 	Endpoints *endpoint.Server
 	Clock     clock.Clock
 	Register  *register.Register

@@ -54,7 +54,7 @@ const (
 
 // Deps are the service's dependencies.
 type Deps struct {
-	Bus       *bus.Bus
+	Bus       Bus
 	Endpoints *endpoint.Server
 	Clock     clock.Clock
 	Log       *zap.Logger

@@ -19,7 +19,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tocsin-project/tocsin/internal/api"
-	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/bus/endpoint"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -32,7 +31,7 @@ const Name = "ledger"
 
 // Deps are the service's dependencies.
 type Deps struct {
-	Bus       *bus.Bus
+	Bus       Bus
 	Endpoints *endpoint.Server
 	Clock     clock.Clock
 	Log       *zap.Logger
