@@ -237,7 +237,7 @@
 //	archive          to export what is old enough, and then remove it
 //	damage           a difference between the stream and what was certified
 //	freeze           to stop all writing, because the stream is shorter than what was
-//	                 certified [held]
+//	                 certified
 //	index            what queries are answered from, in SQLite; can be rebuilt
 //	position         up to where a service has read
 //

@@ -87,7 +87,7 @@ func (a *App) serveHealth(mux *http.ServeMux) {
 		}
 		for _, r := range real {
 			if r.ledger == nil {
-				if r.bus.Held() != "" && h.Status == healthy {
+				if r.bus.FreezeReason() != "" && h.Status == healthy {
 					h.Status = "the record is damaged"
 				}
 				continue

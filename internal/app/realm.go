@@ -85,7 +85,7 @@ func (a *App) openRealm(ctx context.Context, name event.Realm) error {
 			return err
 		}
 	}
-	if r.bus.Held() == "" {
+	if r.bus.FreezeReason() == "" {
 		if err := recordRules(ctx, r.bus, r.clock, r.rulebook); err != nil {
 			return err
 		}
@@ -233,7 +233,7 @@ func (r *realm) freezeIfTruncated(ctx context.Context) error {
 	}
 	for log, signed := range kept {
 		if cp, err := evidence.Claim(signed); err == nil && cp.Size > head {
-			return r.bus.Hold(ctx, log, ledger.FrozenReply)
+			return r.bus.Freeze(ctx, log, ledger.FrozenReply)
 		}
 	}
 	return nil

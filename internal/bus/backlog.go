@@ -41,7 +41,7 @@ func (b *Bus) Progress() <-chan struct{} { return b.progressed }
 // because it reads old records, nor one that hangs, nor any while the ledger is frozen.
 func (b *Bus) slowest() (name string, records uint64) {
 	f := b.feed.Load()
-	if f == nil || b.Held() != "" {
+	if f == nil || b.FreezeReason() != "" {
 		return "", 0
 	}
 	begins, head := f.begins(), f.head()

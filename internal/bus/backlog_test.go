@@ -48,9 +48,9 @@ func TestWhoIsBehind(t *testing.T) {
 	require.Zero(t, behind(), "it hangs")
 	p.note(51)
 	require.EqualValues(t, 19_950, behind())
-	b.held.Store("log", "the record ends too early")
+	b.frozen.Store("log", "the record ends too early")
 	require.Zero(t, behind(), "callers are told why")
-	b.held.Delete("log")
+	b.frozen.Delete("log")
 	p.note(20_001)
 	require.Zero(t, behind())
 }

@@ -97,7 +97,7 @@ type Bus struct {
 	conns     []*nats.Conn // opened by Config.Connect
 	hearts    hearts
 	probe     probe
-	held      sync.Map // why the ledger is frozen, by the log that froze it
+	frozen    sync.Map // why the ledger is frozen, by the log that froze it
 
 	progressed chan struct{} // gets a signal when a follower makes progress; buffered for one
 }
@@ -134,7 +134,7 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Bus, error) {
 	}
 	run, stop := context.WithCancel(context.Background())
 	b.life, b.stop = run, stop
-	if err := b.watchHeld(run); err != nil {
+	if err := b.watchFreezes(run); err != nil {
 		stop()
 		return nil, err
 	}
@@ -185,7 +185,7 @@ func (b *Bus) Durability() string {
 }
 
 // Frozen is the error of writing to a ledger that is frozen until a person has intervened
-// (Hold). Its text goes to the sender.
+// (Freeze). Its text goes to the sender.
 type Frozen string
 
 func (f Frozen) Error() string { return string(f) }

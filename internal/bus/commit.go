@@ -36,7 +36,7 @@ func (b *Bus) Entry(r event.Record, res Result) evidence.Hash {
 // were stored before: one result per record, in order. Records of concurrent callers are
 // sent together, in one atomic batch where that pays. It fails when ctx or the bus ends;
 // with kind Reject when the engine refuses a record permanently; with Frozen when the
-// ledger is frozen (Hold); with Full when the disk has no room; and with ErrUnavailable
+// ledger is frozen (Freeze); with Full when the disk has no room; and with ErrUnavailable
 // when no answer came within commitWait: the outcome is then unknown, and the records may
 // be stored later. A timer is a record like the others while it is set: once it has come
 // due or was cancelled, its subject is free again.
@@ -90,7 +90,7 @@ func (b *Bus) commit(ctx context.Context, records []event.Record) ([]Result, err
 func (b *Bus) queue(ctx context.Context, r event.Record) (*pending, error) {
 	p := &pending{record: r, answer: make(chan struct{})}
 	stream := streamOf(r.Subject)
-	if why := b.Held(); why != "" && stream == event.StreamLedger {
+	if why := b.FreezeReason(); why != "" && stream == event.StreamLedger {
 		return nil, Frozen(why)
 	}
 	w, ok := b.writers[stream]

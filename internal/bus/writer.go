@@ -89,9 +89,9 @@ func (b *Bus) IsWriting() bool { return b.writers[event.StreamLedger].busy.Load(
 
 func (w *writer) run(ctx context.Context) {
 	defer close(w.done)
-	var held []*pending // records that did not go into the last round
+	var deferred []*pending // records that did not go into the last round
 	for {
-		round := held
+		round := deferred
 		if len(round) == 0 {
 			select {
 			case p := <-w.queue:
@@ -102,11 +102,11 @@ func (w *writer) run(ctx context.Context) {
 			}
 		}
 		w.busy.Store(true)
-		round, held = w.gather(round)
+		round, deferred = w.gather(round)
 		w.write(ctx, round)
 		w.busy.Store(false)
 		if ctx.Err() != nil {
-			w.refuseRest(held)
+			w.refuseRest(deferred)
 			return
 		}
 	}
@@ -114,12 +114,12 @@ func (w *writer) run(ctx context.Context) {
 
 // gather takes the queued records within the bounds of a batch. A subject goes once per
 // round: its second record must find the first one stored.
-func (w *writer) gather(round []*pending) (now, held []*pending) {
+func (w *writer) gather(round []*pending) (now, deferred []*pending) {
 	n, bytes := 0, 0
 	seen := map[string]bool{}
 	take := func(p *pending) {
 		if seen[p.record.Subject] || n+1+len(p.record.Beside) > batchRecords || bytes >= batchBytes {
-			held = append(held, p)
+			deferred = append(deferred, p)
 			return
 		}
 		seen[p.record.Subject] = true
@@ -130,19 +130,19 @@ func (w *writer) gather(round []*pending) (now, held []*pending) {
 	for _, p := range round {
 		take(p)
 	}
-	for len(held) == 0 {
+	for len(deferred) == 0 {
 		select {
 		case p := <-w.queue:
 			take(p)
 		default:
-			return now, held
+			return now, deferred
 		}
 	}
-	return now, held
+	return now, deferred
 }
 
-func (w *writer) refuseRest(held []*pending) {
-	for _, p := range held {
+func (w *writer) refuseRest(deferred []*pending) {
+	for _, p := range deferred {
 		p.settle(Result{err: errClosed})
 	}
 	for {

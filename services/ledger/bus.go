@@ -12,5 +12,5 @@ import (
 type Bus interface {
 	audit.Stream
 	SequenceAt(ctx context.Context, at time.Time) (uint64, error)
-	Held() (why string)
+	FreezeReason() (reason string)
 }

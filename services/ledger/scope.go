@@ -84,7 +84,7 @@ func (l *Ledger) recordReading(ctx context.Context, operator, incident string, r
 }
 
 func (l *Ledger) commitReading(ctx context.Context, reading event.Reading) error {
-	if l.deps.Bus.Held() != "" {
+	if l.deps.Bus.FreezeReason() != "" {
 		l.deps.Log.Warn("a reading is not recorded: nothing may be written", zap.String("who", reading.Who), zap.Uint64("record", reading.Record))
 		return nil
 	}

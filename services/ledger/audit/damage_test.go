@@ -340,7 +340,7 @@ func TestACutWhileRunning(t *testing.T) {
 	require.NoError(t, err)
 	other := bustest.Join(t, w.env, clock.System{}, event.Real)
 	for _, b := range []*bus.Bus{w.env.Bus, other.Bus} {
-		require.Eventually(t, func() bool { return b.Held() == FrozenReply }, 30*time.Second, 5*time.Millisecond)
+		require.Eventually(t, func() bool { return b.FreezeReason() == FrozenReply }, 30*time.Second, 5*time.Millisecond)
 		_, err = b.Commit(ledgertest.Anyone(t), []event.Record{ledgertest.Must(event.NewRecord("incident.accepted.grid-east.x.r", ledgertest.Nine, "", 1))})
 		require.Equal(t, bus.Frozen(FrozenReply), err)
 	}
@@ -353,8 +353,8 @@ func TestACutWhileRunning(t *testing.T) {
 	require.NoError(t, os.RemoveAll(w.own())) // another log, which has certified nothing
 	deps := func() Deps { d := w.deps(); d.Alone = false; return d }
 	w.env = bustest.StartIn(t, w.nats(), clock.System{})
-	require.NotEmpty(t, w.env.Bus.Held(), "what one log holds another does not release")
+	require.NotEmpty(t, w.env.Bus.FreezeReason(), "a freeze by one log is not ended by another")
 	_, err = Open(ledgertest.Anyone(t), deps())
 	require.NoError(t, err)
-	require.NotEmpty(t, w.env.Bus.Held())
+	require.NotEmpty(t, w.env.Bus.FreezeReason())
 }

@@ -134,7 +134,7 @@ func Open(ctx context.Context, d Deps) (*Log, error) {
 		return nil, err
 	}
 	if !l.IsFrozen() {
-		if err := d.Stream.Release(ctx, l.key.ID()); err != nil {
+		if err := d.Stream.Unfreeze(ctx, l.key.ID()); err != nil {
 			return nil, err
 		}
 	}
@@ -356,7 +356,7 @@ func (l *Log) IsFrozen() bool {
 // FrozenReply is the answer to a sender while writing is frozen.
 const FrozenReply = "the record is damaged and takes nothing: report by telephone or another channel"
 
-// hold freezes all writing.
+// freeze stops all writing.
 func (l *Log) freeze(ctx context.Context) error {
 	l.mu.Lock()
 	frozen := l.frozen
@@ -366,7 +366,7 @@ func (l *Log) freeze(ctx context.Context) error {
 		return nil
 	}
 	l.deps.Log.Error("NOTHING IS TAKEN: new records would take the places of certified ones. Keep the data folder as evidence, and go on with a copy from before, or with another folder")
-	return l.deps.Stream.Hold(ctx, l.key.ID(), FrozenReply)
+	return l.deps.Stream.Freeze(ctx, l.key.ID(), FrozenReply)
 }
 
 func (l *Log) isDamaged() bool {

@@ -58,8 +58,8 @@ type Eraser interface {
 type Marks interface {
 	Checkpoints(ctx context.Context) (map[string]string, error)
 	KeepCheckpoint(ctx context.Context, log, signed string) error
-	Hold(ctx context.Context, log, why string) error
-	Release(ctx context.Context, log string) error
+	Freeze(ctx context.Context, log, reason string) error
+	Unfreeze(ctx context.Context, log string) error
 }
 
 // Callers knows who sent a request.
