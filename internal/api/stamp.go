@@ -21,9 +21,6 @@ func (r EscalationRow) MarshalJSONTo(out *jsontext.Encoder) error {
 	}{plain(r), (*event.Stamp)(r.DueAt), event.Stamp(r.ReportedAt), (*event.Stamp)(r.AcknowledgeBy), (*event.Stamp)(r.AcknowledgedAt), orNull(r.AcknowledgedBy), (*event.Stamp)(r.OverdueAt)})
 }
 
-// MarshalJSON writes the same for encoding/json.
-func (r EscalationRow) MarshalJSON() ([]byte, error) { return json.Marshal(r, event.JSON) }
-
 // MarshalJSONTo writes the contract's form.
 func (a DeskActAnswer) MarshalJSONTo(out *jsontext.Encoder) error {
 	type plain DeskActAnswer
@@ -33,9 +30,6 @@ func (a DeskActAnswer) MarshalJSONTo(out *jsontext.Encoder) error {
 	}{plain(a), (*event.Stamp)(a.At)})
 }
 
-// MarshalJSON writes the same for encoding/json.
-func (a DeskActAnswer) MarshalJSON() ([]byte, error) { return json.Marshal(a, event.JSON) }
-
 // MarshalJSONTo writes the contract's form.
 func (a AcknowledgementAnswer) MarshalJSONTo(out *jsontext.Encoder) error {
 	type plain AcknowledgementAnswer
@@ -44,9 +38,6 @@ func (a AcknowledgementAnswer) MarshalJSONTo(out *jsontext.Encoder) error {
 		AcknowledgedAt *event.Stamp `json:"acknowledgedAt,omitempty"`
 	}{plain(a), (*event.Stamp)(a.AcknowledgedAt)})
 }
-
-// MarshalJSON writes the same for encoding/json.
-func (a AcknowledgementAnswer) MarshalJSON() ([]byte, error) { return json.Marshal(a, event.JSON) }
 
 func orNull(s string) *string {
 	if s == "" {

@@ -18,18 +18,19 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	jsonv1 "github.com/go-json-experiment/json/v1"
 	"github.com/stretchr/testify/require"
 )
 
-// JSON checks the JSON of the types of some values: by our options and by encoding/json,
-// which package huma uses.
+// JSON checks the JSON of the types of some values, with these options and with those of
+// encoding/json, by which commands and HTTP answers are written.
 func JSON(t *testing.T, options json.Options, values ...any) {
 	t.Helper()
 	for _, v := range values {
 		of := reflect.TypeOf(v)
 		t.Run(of.String(), func(t *testing.T) {
 			Value(t, of, func(v any) ([]byte, error) { return json.Marshal(v, options) }, func(raw []byte, v any) error { return json.Unmarshal(raw, v, options) })
-			Value(t, of, stdjson.Marshal, stdjson.Unmarshal)
+			Value(t, of, jsonv1.Marshal, jsonv1.Unmarshal)
 		})
 	}
 }

@@ -11,9 +11,11 @@ import (
 )
 
 // JSON has the options with which the types of this package and of package api are
-// encoded and decoded. A tag and a nil list mean what they mean to encoding/json, so that
-// both write the same members; names are compared exactly, maps are sorted, and JSON
-// inside a value, such as a report, keeps its spelling but for the space between tokens.
+// encoded and decoded. A tag and a nil list mean what they mean to encoding/json; names
+// are compared exactly, maps are sorted, and JSON inside a value, such as a report, keeps
+// its spelling but for the space between tokens. Where the options of encoding/json are
+// needed, as for output that escapes HTML, package v1 of the library encodes these types:
+// encoding/json itself does not call MarshalJSONTo.
 var JSON = json.JoinOptions(
 	json.Deterministic(true),
 	json.FormatNilSliceAsNull(true),
@@ -53,9 +55,6 @@ func (s stateFields) MarshalJSONTo(out *jsontext.Encoder) error {
 	return errors.Join(err, out.WriteToken(jsontext.EndObject))
 }
 
-// MarshalJSON writes the same for encoding/json.
-func (s State) MarshalJSON() ([]byte, error) { return json.Marshal(s, JSON) }
-
 // UnmarshalJSONFrom reads what MarshalJSONTo writes.
 func (s *State) UnmarshalJSONFrom(in *jsontext.Decoder) error {
 	type plain State
@@ -70,6 +69,3 @@ func (s *State) UnmarshalJSONFrom(in *jsontext.Decoder) error {
 	}
 	return nil
 }
-
-// UnmarshalJSON reads the same for encoding/json.
-func (s *State) UnmarshalJSON(raw []byte) error { return json.Unmarshal(raw, s, JSON) }

@@ -39,9 +39,6 @@ func (r Receipt) MarshalJSONTo(out *jsontext.Encoder) error {
 	}{plain(r), (*Stamp)(r.ReceivedAt)})
 }
 
-// MarshalJSON writes the same for encoding/json.
-func (r Receipt) MarshalJSON() ([]byte, error) { return json.Marshal(r, JSON) }
-
 // MarshalJSONTo writes the contract's form.
 func (d Duty) MarshalJSONTo(out *jsontext.Encoder) error {
 	type plain Duty
@@ -52,9 +49,6 @@ func (d Duty) MarshalJSONTo(out *jsontext.Encoder) error {
 	}{plain(d), (*Stamp)(d.DueAt), (*Stamp)(d.StrictDueAt)})
 }
 
-// MarshalJSON writes the same for encoding/json.
-func (d Duty) MarshalJSON() ([]byte, error) { return json.Marshal(d, JSON) }
-
 // MarshalJSONTo writes the contract's form.
 func (n Next) MarshalJSONTo(out *jsontext.Encoder) error {
 	type plain Next
@@ -63,9 +57,6 @@ func (n Next) MarshalJSONTo(out *jsontext.Encoder) error {
 		At Stamp `json:"at"`
 	}{plain(n), Stamp(n.At)})
 }
-
-// MarshalJSON writes the same for encoding/json.
-func (n Next) MarshalJSON() ([]byte, error) { return json.Marshal(n, JSON) }
 
 // MarshalJSONTo writes the contract's form.
 func (l Lateness) MarshalJSONTo(out *jsontext.Encoder) error {
@@ -76,9 +67,6 @@ func (l Lateness) MarshalJSONTo(out *jsontext.Encoder) error {
 	}{plain(l), Stamp(l.DueAt)})
 }
 
-// MarshalJSON writes the same for encoding/json.
-func (l Lateness) MarshalJSON() ([]byte, error) { return json.Marshal(l, JSON) }
-
 // MarshalJSONTo writes the contract's form.
 func (o Obligation) MarshalJSONTo(out *jsontext.Encoder) error {
 	type plain Obligation
@@ -88,9 +76,6 @@ func (o Obligation) MarshalJSONTo(out *jsontext.Encoder) error {
 		DueAt *Stamp `json:"dueAt"`
 	}{plain(o), (*Stamp)(o.Since), (*Stamp)(o.DueAt)})
 }
-
-// MarshalJSON writes the same for encoding/json.
-func (o Obligation) MarshalJSON() ([]byte, error) { return json.Marshal(o, JSON) }
 
 // Beijing is the zone in which the statutes count days and months.
 var Beijing = time.FixedZone("+08:00", 8*60*60)

@@ -56,15 +56,9 @@ const (
 	AllEscalated    = "incident.escalated.>"
 	AllAcknowledged = "incident.acknowledged.>"
 	AllUnhandled    = "incident.unhandled.>"
-	AllElapsed      = "incident.elapsed.>"
 	AllOverdue      = "incident.overdue.>"
 	AllAway         = "incident.away.>"
 	AllReminded     = "incident.reminded.>"
-	AllDetermined   = "incident.determined.>"
-	AllAsked        = "incident.asked.>"
-	AllTransferred  = "incident.transferred.>"
-	AllConfirmed    = "incident.confirmed.>"
-	AllClosed       = "incident.closed.>"
 	AllRemoved      = "incident.removed.*"
 )
 

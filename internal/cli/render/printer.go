@@ -4,8 +4,9 @@
 package render
 
 import (
-	"encoding/json"
 	"io"
+
+	json "github.com/go-json-experiment/json/v1"
 
 	"github.com/tocsin-project/tocsin/internal/printable"
 )
