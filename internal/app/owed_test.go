@@ -323,7 +323,7 @@ func TestALateReceiptSaysUnderWhichArticle(t *testing.T) {
 		require.Len(t, r.Late, 1)
 		late := r.Late[0]
 		require.Contains(t, late.Citation, "art. 4 ¶2")
-		require.Equal(t, event.ConfidenceText, late.Confidence)
+		require.Equal(t, event.ConfidenceSecondary, late.Confidence)
 		require.True(t, late.DueAt.Equal(clockTime(t, "07:00")))
 		require.Equal(t, event.Duration(2*time.Hour), late.By)
 		text, err := json.Marshal(late)

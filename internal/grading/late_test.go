@@ -43,7 +43,7 @@ func TestAReportThatComesLate(t *testing.T) {
 			var got []string
 			for _, l := range late {
 				require.True(t, l.DueAt.Equal(nine.Add(-time.Duration(l.By))))
-				require.Equal(t, event.ConfidenceText, l.Confidence)
+				require.Equal(t, event.ConfidenceSecondary, l.Confidence)
 				got = append(got, l.Citation[len("Measures for Reporting Cybersecurity Incidents (2025), "):]+" "+time.Duration(l.By).String())
 			}
 			require.Equal(t, row.want, got)

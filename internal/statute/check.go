@@ -18,14 +18,15 @@ const (
 // Finding is a problem of a pack that can be applied all the same.
 type Finding struct {
 	Pack     string   `json:"pack"`
-	Path     string   `json:"path"` // criteria/ID, duties/ID or followUps/ID
+	Path     string   `json:"path"` // criteria/ID, duties/ID, followUps/ID or retention
 	Severity Severity `json:"severity"`
 	Message  string   `json:"message"`
 }
 
-// Check reports whether the packs of the set are sound: every line has its source, every
-// criterion passes its fixtures, the grades of one indicator neither overlap nor leave a
-// gap, and no duty or follow-up depends on something impossible.
+// Check reports whether the packs of the set are sound: every line has its source and
+// quotes its words, every criterion passes its fixtures, the grades of one indicator
+// neither overlap nor leave a gap, and no duty or follow-up depends on something
+// impossible.
 func (s *Set) Check() []Finding {
 	var all []Finding
 	for _, p := range s.packs {
@@ -42,6 +43,10 @@ func (s *Set) Check() []Finding {
 			k.path = "followUps/" + f.ID
 			k.sourced(f.Citation, f.Quote, f.Confidence)
 			k.reachable("follow-up", &f.For)
+		}
+		if r := p.Retention; r != nil {
+			k.path = "retention"
+			k.sourced(r.Citation, r.Quote, r.Confidence)
 		}
 		all = append(all, k.found...)
 	}
@@ -67,6 +72,7 @@ func (k *checker) sourced(citation, quote string, confidence event.Confidence) {
 			k.note(SeverityError, "no %s", field.name)
 		}
 	}
+	k.quoted(quote, confidence)
 }
 
 func (k *checker) criterion(c *Criterion) {

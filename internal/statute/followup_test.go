@@ -131,7 +131,7 @@ func TestReportPaths(t *testing.T) {
 func TestCheckFollowUps(t *testing.T) {
 	p, err := Decode([]byte(minimal + `followUps:
   - {id: bare, items: [cause]}
-  - {id: never, for: {grade: major}, report: final, citation: c, quote: 引, confidence: text}
+  - {id: never, for: {grade: major}, report: final, citation: c, quote: 引, confidence: secondary}
 `))
 	require.NoError(t, err)
 	var got []string

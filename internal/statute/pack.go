@@ -11,19 +11,24 @@ import (
 
 // Pack is one instrument of the law.
 type Pack struct {
-	ID        string      `json:"id"`
-	Title     Text        `json:"title"`
-	Source    string      `json:"source"` // number of the instrument and the body that issued it
-	Rank      Text        `json:"rank"`   // its place in the hierarchy of norms
-	Effective Effective   `json:"effective"`
-	Note      Text        `json:"note"`
-	Criteria  []Criterion `json:"criteria"`
-	Duties    []DutyRule  `json:"duties"`
-	FollowUps []FollowUp  `json:"followUps"`
-	Retention *Retention  `json:"retention"` // nil: the pack does not define how long records are kept
+	ID     string `json:"id"`
+	Title  Text   `json:"title"`
+	Source string `json:"source"` // number of the instrument and the body that issued it
+	// SourceFile is the path of its text, from the folder of the pack; empty where the
+	// text does not come with it.
+	SourceFile string      `json:"sourceFile"`
+	Rank       Text        `json:"rank"` // its place in the hierarchy of norms
+	Effective  Effective   `json:"effective"`
+	Note       Text        `json:"note"`
+	Criteria   []Criterion `json:"criteria"`
+	Duties     []DutyRule  `json:"duties"`
+	FollowUps  []FollowUp  `json:"followUps"`
+	Retention  *Retention  `json:"retention"` // nil: the pack does not define how long records are kept
 
 	SHA256 string `json:"-"` // of Raw, in hex
 	Raw    []byte `json:"-"` // as read; must not be changed
+
+	text sourceText // of SourceFile; nil: not read
 }
 
 // Text is a text in Chinese, which governs, and in English.

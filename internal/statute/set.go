@@ -54,6 +54,9 @@ func Load(fsys fs.FS) (*Set, error) {
 			return nil, fault.New(fault.Reject, "statute: load", "%w", err)
 		}
 		p, doc := decode(raw)
+		if p.SourceFile != "" {
+			p.text, _ = readSource(fsys, p.SourceFile) // only Check needs it, and says so
+		}
 		files[i] = file{name, p, doc}
 	}
 	crossCheck(files)

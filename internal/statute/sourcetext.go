@@ -1,0 +1,122 @@
+package statute
+
+import (
+	"fmt"
+	"io/fs"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+
+	"golang.org/x/text/width"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// sourceText is the text of an instrument, by article, as plain returns it.
+type sourceText []string
+
+// articleHeading is the beginning of a line that opens an article.
+var articleHeading = regexp.MustCompile(`^(第[零〇一二三四五六七八九十百]+条|(Article|Section)\s+[0-9]+)`)
+
+// readSource reads the text of an instrument. What stands before its first article is a
+// part of its own.
+func readSource(fsys fs.FS, name string) (sourceText, error) {
+	raw, err := fs.ReadFile(fsys, name)
+	if err != nil {
+		return nil, err
+	}
+	var articles [][]string
+	for line := range strings.Lines(string(raw)) {
+		line = strings.TrimSpace(line)
+		if len(articles) == 0 || articleHeading.MatchString(line) {
+			articles = append(articles, nil)
+		}
+		last := &articles[len(articles)-1]
+		*last = append(*last, line)
+	}
+	text := make(sourceText, len(articles))
+	for i, lines := range articles {
+		text[i] = plain(strings.Join(lines, "\n"))
+	}
+	return text, nil
+}
+
+// plain removes what differs between two prints of the same words: forms of another
+// width become the usual one (`，` is `,`, `１` is `1`), and white space counts only
+// between two words that are written with spaces, where any amount of it is one. All else
+// counts: `、` is neither `，` nor 和.
+func plain(text string) string {
+	var b strings.Builder
+	last, spaced := rune(0), false
+	for _, r := range width.Fold.String(text) {
+		if unicode.IsSpace(r) {
+			spaced = true
+			continue
+		}
+		if spaced && ofSpacedWord(last) && ofSpacedWord(r) {
+			b.WriteByte(' ')
+		}
+		b.WriteRune(r)
+		last, spaced = r, false
+	}
+	return b.String()
+}
+
+// ofSpacedWord reports whether the script of a letter or digit separates words by spaces,
+// as Chinese does not.
+func ofSpacedWord(r rune) bool {
+	return (unicode.IsLetter(r) || unicode.IsDigit(r)) && !unicode.Is(unicode.Han, r)
+}
+
+// ellipsis marks what a quote leaves out: …… in Chinese, … in English.
+var ellipsis = regexp.MustCompile(`…+`)
+
+// find looks for a quote, whose parts must follow each other in one article. It returns
+// what is wrong, or "".
+func (t sourceText) find(quote string) string {
+	var parts []string
+	for _, part := range ellipsis.Split(quote, -1) {
+		if part = plain(part); part == "" {
+			continue
+		}
+		if !slices.ContainsFunc(t, func(article string) bool { return strings.Contains(article, part) }) {
+			return fmt.Sprintf("these words are not in the text: %q", part)
+		}
+		parts = append(parts, part)
+	}
+	if !slices.ContainsFunc(t, func(article string) bool { return inOrder(article, parts) }) {
+		return "its parts do not follow each other in one article"
+	}
+	return ""
+}
+
+func inOrder(article string, parts []string) bool {
+	for _, part := range parts {
+		_, rest, found := strings.Cut(article, part)
+		if !found {
+			return false
+		}
+		article = rest
+	}
+	return len(parts) > 0
+}
+
+// quoted compares a quote with the source text of the pack. An interpretation quotes the
+// words that it reads; what others report of a text is not compared.
+func (k *checker) quoted(quote string, confidence event.Confidence) {
+	compared := confidence == event.ConfidenceText || confidence == event.ConfidenceInterpretation
+	switch {
+	case quote == "" || !compared:
+	case k.pack.SourceFile == "":
+		if confidence == event.ConfidenceText {
+			k.note(SeverityError, "confidence text, but the pack names no sourceFile to compare the quote with: secondary at most")
+		}
+	case k.pack.text == nil:
+		k.note(SeverityError, "%s cannot be read, so the quote cannot be compared with it", k.pack.SourceFile)
+	default:
+		if wrong := k.pack.text.find(quote); wrong != "" {
+			k.note(SeverityError, "the quote differs from %s: %s", k.pack.SourceFile, wrong)
+		}
+	}
+}

@@ -1,0 +1,144 @@
+package statute
+
+import (
+	"testing"
+	"testing/fstest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+)
+
+// publishedText is how instruments are published: half of its commas of another width,
+// lines broken anywhere, one article in several paragraphs.
+const publishedText = `某条例
+
+（2025年1月1日通过）
+
+第一条  为了保障安全,制定本条例。
+
+第二条　运营者应当按照有关规定向网信部门、保护工作部门和公安
+机关报告，最迟不得超过１小时。
+
+发生下列情形的,应当立即报告：
+（一）整体中断；
+（二）主要功能故障。
+第三条 及时补报。
+
+Article 4  The operator  shall report
+without delay.
+`
+
+func published(t *testing.T) sourceText {
+	t.Helper()
+	text, err := readSource(fstest.MapFS{"sources/a.txt": {Data: []byte(publishedText)}}, "sources/a.txt")
+	require.NoError(t, err)
+	return text
+}
+
+func TestSourceText_FindsQuotesWhoseWordsAreTheSame(t *testing.T) {
+	text := published(t)
+	for _, quote := range []string{
+		"为了保障安全，制定本条例。",
+		"为了保障安全,制定本条例。",
+		"向网信部门、保护工作部门和公安机关报告，最迟不得超过1小时。",
+		"主要功能故障",
+		"运营者应当……最迟不得超过1小时。",
+		"……发生下列情形的，应当立即报告……整体中断……主要功能故障。",
+		"发生下列情形的，应当立即报告：（一）整体中断；（二）主要功能故障。",
+		"The operator shall report without delay.",
+	} {
+		assert.Empty(t, text.find(quote), quote)
+	}
+}
+
+func TestSourceText_RefusesOtherWords(t *testing.T) {
+	text := published(t)
+	for quote, want := range map[string]string{
+		"向网信部门、保护工作部门、公安机关报告":        `these words are not in the text: "向网信部门、保护工作部门、公安机关报告"`,
+		"为了保障安全、制定本条例。":              "these words are not in the text",
+		"为了保障安全。制定本条例。":              "these words are not in the text",
+		"运营者应当向网信部门":                 "these words are not in the text",
+		"The operator shall re port": "these words are not in the text",
+		"Theoperator shall report":   "these words are not in the text",
+		"整体中断……发生下列情形的":              "its parts do not follow each other in one article",
+		"发生下列情形的……及时补报":              "its parts do not follow each other in one article",
+		"最迟不得超过1小时……最迟不得超过1小时":       "its parts do not follow each other in one article",
+		"……": "its parts do not follow each other in one article",
+		"为了保障安全，制定本条例。第二条": "these words are not in the text",
+	} {
+		assert.Contains(t, text.find(quote), want, quote)
+	}
+}
+
+// TestPacks_AnyOtherCharacterIsFound changes each quote that is compared at every place.
+func TestPacks_AnyOtherCharacterIsFound(t *testing.T) {
+	compared := 0
+	for _, p := range embedded(t).packs {
+		for i := range p.Duties {
+			d := &p.Duties[i]
+			if d.Confidence != event.ConfidenceText {
+				continue
+			}
+			require.NotNil(t, p.text, p.ID)
+			compared++
+			quote := []rune(d.Quote)
+			for at, was := range quote {
+				if was == '…' {
+					continue // two of them are one mark
+				}
+				quote[at] = '甲'
+				require.NotEmpty(t, p.text.find(string(quote)), "%s/%s at %d", p.ID, d.ID, at)
+				quote[at] = was
+			}
+		}
+	}
+	require.NotZero(t, compared)
+}
+
+func TestCheck_ComparesQuotesWithTheSource(t *testing.T) {
+	const lines = `followUps:
+  - {id: own-words, report: final, citation: c, quote: 应当补报, confidence: text}
+  - {id: verbatim, report: final, citation: c, quote: 及时补报, confidence: text}
+  - {id: reading, report: final, citation: c, quote: 及时上报, confidence: interpretation}
+  - {id: reported, report: final, citation: c, quote: 及时上报, confidence: secondary}
+  - {id: remembered, report: final, citation: c, quote: 及时上报, confidence: unverified}
+retention: {keep: P6M, citation: c, quote: 六个月, confidence: text}
+`
+	const pointer = "sourceFile: sources/a.txt\n"
+	source := &fstest.MapFile{Data: []byte(publishedText)}
+	findings := func(files fstest.MapFS) map[string]string {
+		set, err := Load(files)
+		require.NoError(t, err, "a pack can be used without its source")
+		out := make(map[string]string)
+		for _, f := range set.Check() {
+			assert.Equal(t, SeverityError, f.Severity)
+			out[f.Path] = f.Message
+		}
+		return out
+	}
+	with := func(head string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(minimal + head + lines)} }
+
+	const differs = "the quote differs from sources/a.txt: these words are not in the text: "
+	assert.Equal(t, map[string]string{
+		"followUps/own-words": differs + `"应当补报"`, "followUps/reading": differs + `"及时上报"`, "retention": differs + `"六个月"`,
+	}, findings(fstest.MapFS{"test-pack.yaml": with(pointer), "sources/a.txt": source}))
+
+	const none = "confidence text, but the pack names no sourceFile to compare the quote with: secondary at most"
+	assert.Equal(t, map[string]string{
+		"followUps/own-words": none, "followUps/verbatim": none, "retention": none,
+	}, findings(fstest.MapFS{"test-pack.yaml": with(""), "sources/a.txt": source}))
+
+	const unread = "sources/a.txt cannot be read, so the quote cannot be compared with it"
+	assert.Equal(t, map[string]string{
+		"followUps/own-words": unread, "followUps/verbatim": unread, "followUps/reading": unread, "retention": unread,
+	}, findings(fstest.MapFS{"test-pack.yaml": with(pointer)}))
+}
+
+func TestDecode_SourceFileStandsBesideThePack(t *testing.T) {
+	for _, name := range []string{"../secret.txt", "/etc/passwd", "sources/../a.txt", "a.txt"} {
+		got := faultsOf(t, minimal+"sourceFile: "+name+"\nretention: {keep: P6M}\n")
+		assert.Contains(t, got["$.sourceFile"], "want a file of the folder sources beside the pack", name)
+	}
+}
