@@ -52,6 +52,8 @@ type Obligation struct {
 	Listed time.Time      `json:"listed"`           // when a revision first listed it or its due time; earlier reminder moments are skipped
 	Since  *time.Time     `json:"since,omitempty"`  // when its time began to run; null while it does not
 	DueAt  *time.Time     `json:"dueAt"`            // null: promptly, or its clock has not started
+	// CalendarEnds is the last day of the calendar that counts DueAt, if DueAt is later.
+	CalendarEnds string `json:"calendarEnds,omitempty"`
 	// Remind lists the moments before DueAt at which the operator is reminded.
 	Remind []time.Time `json:"remind,omitempty"`
 

@@ -124,6 +124,9 @@ type Duty struct {
 	// StrictDueAt is the limit counted from discovery, where a later regrade first made
 	// the incident reportable and DueAt counts from that regrade.
 	StrictDueAt *time.Time `json:"strictDueAt,omitempty"`
+	// CalendarEnds is the last day of the calendar by which DueAt counts working days, if
+	// DueAt is later: a holiday announced since may move it (2026-12-31).
+	CalendarEnds string `json:"calendarEnds,omitempty"`
 	// LateBy is how long after DueAt the escalation that carries the duty was on disk for
 	// the desk (迟报); nil where it was in time. On a standing duty it means that a
 	// corrected discovery time has shown it to have been late.

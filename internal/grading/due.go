@@ -58,7 +58,8 @@ func (r resolver) duties(owed []statute.Owed) ([]event.Duty, error) {
 		d := event.Duty{
 			Statute: o.Statute.ID, Duty: o.Rule.ID, From: from, Desk: to, Act: o.Rule.Act,
 			Facilities: []string{f.ID}, DueAt: due, StrictDueAt: strict, ToldAt: told, LateBy: lateBy, Items: o.Rule.Items,
-			Citation: o.Rule.Citation, Quote: o.Rule.Quote, Confidence: o.Rule.Confidence,
+			CalendarEnds: o.Rule.Within.CalendarEnds(due, o.Statute.Place(o.Facility)),
+			Citation:     o.Rule.Citation, Quote: o.Rule.Quote, Confidence: o.Rule.Confidence,
 		}
 		if desk, ok := r.rb.Register.Desk(from); ok {
 			d.OnBehalf = &event.OnBehalf{ActedBy: "tocsin", Authority: desk.Authority}
@@ -82,19 +83,19 @@ func (r resolver) due(o statute.Owed) (due, strict *time.Time) {
 	switch rule.Clock {
 	case statute.ClockDiscovered:
 		if r.report.DiscoveredAt == nil {
-			return after(rule, r.received), nil
+			return after(o, r.received), nil
 		}
 		if _, told := r.prev.State.Fields["discoveredAt"]; !told {
-			return after(rule, r.claimed(r.report.DiscoveredAt)), nil
+			return after(o, r.claimed(r.report.DiscoveredAt)), nil
 		}
-		return after(rule, r.received), after(rule, r.claimed(r.report.DiscoveredAt))
+		return after(o, r.received), after(o, r.claimed(r.report.DiscoveredAt))
 	case statute.ClockHandled:
 		if r.report.HandledAt == nil {
 			return nil, nil
 		}
-		return after(rule, r.claimed(r.report.HandledAt)), nil
+		return after(o, r.claimed(r.report.HandledAt)), nil
 	default: // reported to the party that passes it on, or graded: both are now
-		return after(rule, r.received), nil
+		return after(o, r.received), nil
 	}
 }
 
@@ -114,7 +115,7 @@ func (r resolver) keptDue(o statute.Owed, due, strict *time.Time) (*time.Time, *
 	if due == nil || rule.Within == nil || !moves || claim == nil {
 		return due, strict
 	}
-	corrected := after(rule, r.claimed(claim))
+	corrected := after(o, r.claimed(claim))
 	if strict != nil {
 		return due, earlier(strict, corrected)
 	}
@@ -139,8 +140,8 @@ func (r resolver) claimed(at *time.Time) time.Time {
 	return *at
 }
 
-func after(rule *statute.DutyRule, t time.Time) *time.Time {
-	t = rule.Within.After(t).UTC()
+func after(o statute.Owed, t time.Time) *time.Time {
+	t = o.Rule.Within.After(t, o.Statute.Place(o.Facility)).UTC()
 	return &t
 }
 

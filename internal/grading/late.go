@@ -59,7 +59,7 @@ func (rb Rulebook) couldBeLate(a *event.Accepted, r *event.Report) bool {
 			if d.Clock == statute.ClockHandled {
 				claim = r.HandledAt
 			}
-			if claim != nil && d.Within.After(*claim).Before(a.ReceivedAt) {
+			if claim != nil && d.Within.After(*claim, p.Place(statute.Facility{})).Before(a.ReceivedAt) {
 				return true
 			}
 		}

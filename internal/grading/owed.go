@@ -95,7 +95,7 @@ func (r resolver) followUp(g *event.Graded, owed statute.OwedFollowUp) (event.Ob
 	}
 	o.Within, o.Clock = rule.Within.String(), string(rule.Clock)
 	if since := r.start(g, owed); since != nil {
-		due := rule.Within.After(*since).UTC()
+		due := rule.Within.After(*since, owed.Statute.Place(owed.Facility)).UTC()
 		o.Since, o.DueAt = since, &due
 	}
 	// A correction never moves a due time or its reminders later, and cannot remove them.
@@ -103,6 +103,7 @@ func (r resolver) followUp(g *event.Graded, owed statute.OwedFollowUp) (event.Ob
 		o.Since, o.DueAt = before.Since, before.DueAt
 	}
 	if o.DueAt != nil {
+		o.CalendarEnds = rule.Within.CalendarEnds(o.DueAt, owed.Statute.Place(owed.Facility))
 		fractions := rule.Remind
 		if fractions == nil {
 			fractions = r.rb.Register.Remind

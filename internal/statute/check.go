@@ -1,6 +1,7 @@
 package statute
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -112,6 +113,9 @@ func (s *Set) try(p *Pack, c *Criterion, f *Fixture) (v Verdict, open []string, 
 	at := f.At
 	if at.IsZero() {
 		at = p.Effective.From
+	}
+	for i := range f.Case.Facilities {
+		f.Case.Facilities[i].Jurisdiction = cmp.Or(f.Case.Facilities[i].Jurisdiction, p.Jurisdiction)
 	}
 	r := s.InForce(at).read(&f.Case, at)
 	for i, l := range r.set.lines {

@@ -25,6 +25,8 @@ var schema = sync.OnceValue(func() *document.Schema {
 		"date-time": func(s string) error { _, err := parseInstant(s); return err },
 		"duration":  func(s string) error { _, err := event.ParseDuration(s); return err },
 		"limit":     func(s string) error { _, err := ParseLimit(s); return err },
+		"time":      func(s string) error { _, err := parseTimeOfDay(s); return err },
+		"zone":      func(s string) error { _, err := ParseZone(s); return err },
 		"months":    func(s string) error { _, err := ParseMonths(s); return err },
 	})
 })
@@ -87,6 +89,7 @@ func decode(raw []byte) (*Pack, *document.Document) {
 			last = f
 		}
 	}
+	p.locate(doc)
 	p.conditions(func(path string, c Condition) {
 		if list, ok := c.(*some); ok && list.n > len(list.of) {
 			doc.Fail(path+".some.atLeast", "must be at most the number of conditions")

@@ -1,6 +1,7 @@
 package statute
 
 import (
+	"slices"
 	"time"
 
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -29,8 +30,9 @@ const ReportFinal = "final"
 // OwedFollowUp is a follow-up that a case triggers. The caller knows what was reported,
 // and decides which of its items are still owed.
 type OwedFollowUp struct {
-	Statute *Pack
-	Rule    *FollowUp
+	Statute  *Pack
+	Rule     *FollowUp
+	Facility Facility // the first one that it covers
 }
 
 // FollowUps returns every follow-up that the case, assessed as a, triggers at now, by
@@ -43,8 +45,11 @@ func (s *Set) FollowUps(c Case, a event.Assessment, now time.Time) []OwedFollowU
 		grade := gradeUnder(a, p.ID)
 		for i := range p.FollowUps {
 			f := &p.FollowUps[i]
-			if asked.covers(&f.For, f.When, grade) && f.For.coversAny(&c) {
-				owed = append(owed, OwedFollowUp{Statute: p, Rule: f})
+			if !asked.covers(&f.For, f.When, grade) {
+				continue
+			}
+			if j := slices.IndexFunc(c.Facilities, func(at Facility) bool { return f.For.coversFacility(&at) }); j >= 0 {
+				owed = append(owed, OwedFollowUp{Statute: p, Rule: f, Facility: c.Facilities[j]})
 			}
 		}
 	}

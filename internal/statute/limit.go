@@ -1,29 +1,42 @@
 package statute
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/statute/calendar"
 )
 
 // Limit is the time that a line of the law gives.
 //
-// A limit in hours is exact. A limit in days is counted in calendar days at +08:00: the
-// day of the start is not counted, and it runs to 24:00 of the last day, which is 00:00
-// of the day after. The Civil Code counts in this way (art. 201: "开始的当日不计入，自下一日开始计算";
-// art. 203: "期间的最后一日的截止时间为二十四时"), and its rule is used where an instrument has none of
-// its own. Its art. 203 also moves a last day that is a holiday; no pack contains a
-// calendar, so it is not moved here: the earlier moment is the safe one.
+// A limit in hours is exact. Days, months and working days are counted in the zone of a
+// place: the day of the start is not counted, and the limit runs to 24:00 of its last
+// day, which is 00:00 of the day after. The last day of a limit in months is the day of
+// the same number, or the last one of its month. The Civil Code counts in this way (art.
+// 201: "开始的当日不计入，自下一日开始计算"; art. 202: "到期月的对应日为期间的最后一日"; art. 203: "期间的最后一日的截止时间为二十四时"), and
+// so does Regulation 1182/71 of the European Union; an instrument without a rule of its
+// own is counted so too. Where a limit that ends on a day off moves, its pack says so;
+// otherwise it is not moved: the earlier moment is the safe one.
 type Limit struct {
-	days  int           // calendar days; 0: exact
-	exact time.Duration // where days is 0
+	exact time.Duration // hours, minutes and seconds; one of the four is not zero
+	days  int           // calendar days
+	month int           // calendar months
+	works int           // working days
+	roll  *timeOfDay    // when it ends on the next working day, if its own is not worked
 }
 
-// ParseLimit reads whole weeks and days, or hours, minutes and seconds, in ISO 8601. No
-// rule defines how to count both at once.
+// timeOfDay is a time on the clock in minutes, at most 24:00.
+type timeOfDay int
+
+// ParseLimit reads whole months or years, whole weeks and days, or hours, minutes and
+// seconds, in ISO 8601. No rule defines how to count two of these at once.
 func ParseLimit(s string) (Limit, error) {
+	if m, err := ParseMonths(s); err == nil {
+		return Limit{month: int(m)}, nil
+	}
 	d, err := event.ParseDuration(s)
 	date, clock, timed := strings.Cut(s, "T")
 	switch {
@@ -41,26 +54,99 @@ func ParseLimit(s string) (Limit, error) {
 	return Limit{days: int(d / (24 * time.Hour))}, nil
 }
 
-// UnmarshalText reads what ParseLimit reads.
-func (l *Limit) UnmarshalText(text []byte) (err error) {
-	*l, err = ParseLimit(string(text))
-	return err
+// UnmarshalJSON reads what ParseLimit reads, or the same as the time of a mapping that
+// may count working days instead and may have a roll.
+func (l *Limit) UnmarshalJSON(raw []byte) (err error) {
+	in := struct {
+		Time        string `json:"time"`
+		WorkingDays int    `json:"workingDays"`
+		Roll        string `json:"roll"`
+	}{}
+	if raw[0] == '"' {
+		err = json.Unmarshal(raw, &in.Time)
+	} else {
+		err = json.Unmarshal(raw, &in)
+	}
+	if err == nil && in.Time != "" {
+		*l, err = ParseLimit(in.Time)
+	}
+	if err != nil {
+		return err
+	}
+	l.works = in.WorkingDays
+	if in.Roll != "" {
+		at, err := parseTimeOfDay(in.Roll)
+		l.roll = &at
+		return err
+	}
+	return nil
 }
 
-// After returns the moment, at +08:00, at which the limit ends when it starts at t.
-func (l Limit) After(t time.Time) time.Time {
-	t = t.In(event.Beijing)
-	if l.days == 0 {
-		return t.Add(l.exact)
+// parseTimeOfDay reads a time on the clock, such as 12:00; 24:00 is the end of the day.
+func parseTimeOfDay(s string) (timeOfDay, error) {
+	if s == "24:00" {
+		return 24 * 60, nil
 	}
-	y, m, d := t.Date()
-	return time.Date(y, m, d+l.days+1, 0, 0, 0, 0, event.Beijing)
+	t, err := time.Parse("15:04", s)
+	if err != nil || len(s) != len("12:00") {
+		return 0, fmt.Errorf("%q is not a time of day such as 12:00", s)
+	}
+	return timeOfDay(t.Hour()*60 + t.Minute()), nil
 }
+
+func (t timeOfDay) String() string { return fmt.Sprintf("%02d:%02d", t/60, t%60) }
+
+// on returns the moment at this time of a day.
+func (t timeOfDay) on(d calendar.Day, p calendar.Place) time.Time {
+	if t == 24*60 {
+		return p.EndOf(d)
+	}
+	return time.Date(d.Year, d.Month, d.Day, int(t/60), int(t%60), 0, 0, p.Zone)
+}
+
+// After returns when the limit ends, in the zone of the place, if it starts at t.
+func (l Limit) After(t time.Time, p calendar.Place) time.Time {
+	end, last := t.Add(l.exact).In(p.Zone), calendar.DayOf(t.In(p.Zone))
+	switch {
+	case l.exact > 0:
+		last = calendar.DayOf(end)
+	case l.works > 0:
+		last = p.WorkingDay(l.works, last)
+	case l.month > 0:
+		last = last.AddMonths(l.month)
+	default:
+		last = last.Add(l.days)
+	}
+	switch {
+	case l.roll != nil && !p.Works(last):
+		return l.roll.on(p.WorkingDay(1, last), p)
+	case l.exact > 0:
+		return end
+	}
+	return p.EndOf(last)
+}
+
+// needsCalendar reports whether the limit depends on which days are worked.
+func (l Limit) needsCalendar() bool { return l.works > 0 || l.roll != nil }
 
 // String writes ISO 8601 that ParseLimit reads as the same limit: 36 hours are PT36H,
-// never a day and a half.
+// never a day and a half. Working days and a roll, which ISO 8601 does not know, are
+// written in words.
 func (l Limit) String() string {
-	if l.days > 0 {
+	text := l.length()
+	if l.roll != nil {
+		text += fmt.Sprintf(", on a day off until %s of the next working day", l.roll)
+	}
+	return text
+}
+
+func (l Limit) length() string {
+	switch {
+	case l.works > 0:
+		return fmt.Sprintf("%d working days", l.works)
+	case l.month > 0:
+		return Months(l.month).String()
+	case l.days > 0:
 		return fmt.Sprintf("P%dD", l.days)
 	}
 	hours, rest := l.exact/time.Hour, l.exact%time.Hour

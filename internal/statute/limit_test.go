@@ -1,6 +1,8 @@
 package statute
 
 import (
+	"encoding/json"
+	"io/fs"
 	"testing"
 	"time"
 
@@ -9,6 +11,8 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/statute/calendar"
+	"github.com/tocsin-project/tocsin/schemas"
 )
 
 func limit(t require.TestingT, s string) Limit {
@@ -17,17 +21,20 @@ func limit(t require.TestingT, s string) Limit {
 	return l
 }
 
+var beijing = calendar.Place{Zone: event.Beijing}
+
 func TestLimitReadsDaysOrHours(t *testing.T) {
 	for text, want := range map[string]string{
 		"P30D": "P30D", "P2W": "P14D", "P1W1D": "P8D", "P1D": "P1D",
 		"PT1H": "PT1H", "PT30M": "PT30M", "PT90M": "PT1H30M", "PT24H": "PT24H", "PT36H5S": "PT36H5S", "PT0.5S": "PT0.5S",
+		"P1M": "P1M", "P1Y": "P12M",
 	} {
 		assert.Equal(t, want, limit(t, text).String(), text)
 	}
 	for text, part := range map[string]string{
 		"P1DT6H": "mixes days", "P1WT1M": "mixes days", "P0DT1H": "mixes days",
 		"P1.5D": "only whole days", "P0.5W": "only whole days", "P0D": "no time at all", "PT0S": "no time at all",
-		"P1M": "years and months", "P1Y": "years and months", "": "not an ISO 8601", "30 days": "not an ISO 8601", "PT": "not an ISO 8601",
+		"P1M2D": "years and months", "P0M": "years and months", "": "not an ISO 8601", "30 days": "not an ISO 8601", "PT": "not an ISO 8601",
 	} {
 		_, err := ParseLimit(text)
 		assert.ErrorContains(t, err, part, text)
@@ -50,7 +57,7 @@ func TestLimitInDaysAcrossTheCalendar(t *testing.T) {
 	} {
 		at, err := time.Parse(time.RFC3339, start)
 		require.NoError(t, err)
-		assert.Equal(t, want, limit(t, "P30D").After(at).Format(time.RFC3339Nano), start)
+		assert.Equal(t, want, limit(t, "P30D").After(at, beijing).Format(time.RFC3339Nano), start)
 	}
 }
 
@@ -70,26 +77,26 @@ func TestPropertyLimitInDays(t *testing.T) {
 		days := rapid.IntRange(1, 400).Draw(t, "days")
 		l := Limit{days: days}
 		start := instant(t, "start")
-		due := l.After(start)
+		due := l.After(start, beijing)
 		date := start.In(event.Beijing).Format(time.DateOnly)
 
 		hour, minute, second := due.In(event.Beijing).Clock()
 		require.Zero(t, hour+minute+second+due.Nanosecond(), "midnight")
 		day, err := time.ParseInLocation(time.DateOnly, date, event.Beijing)
 		require.NoError(t, err)
-		require.Equal(t, l.After(day), due, "only the date at +08:00 matters")
+		require.Equal(t, l.After(day, beijing), due, "only the date at +08:00 matters")
 
 		n := time.Duration(days) * 24 * time.Hour
 		require.Greater(t, due.Sub(start), n)
 		require.LessOrEqual(t, due.Sub(start), n+24*time.Hour)
-		require.Equal(t, due, l.After(start.UTC()), "the zone does not matter")
+		require.Equal(t, due, l.After(start.UTC(), beijing), "the zone does not matter")
 		require.Equal(t, l, limit(t, l.String()))
-		require.True(t, due.Before(Limit{days: days + 1}.After(start)))
+		require.True(t, due.Before(Limit{days: days + 1}.After(start, beijing)))
 
 		if other := instant(t, "other"); other.Before(start) {
-			require.False(t, l.After(other).After(due), "monotone")
+			require.False(t, l.After(other, beijing).After(due), "monotone")
 		} else {
-			require.False(t, l.After(other).Before(due), "monotone")
+			require.False(t, l.After(other, beijing).Before(due), "monotone")
 		}
 	})
 }
@@ -100,8 +107,95 @@ func TestPropertyLimitInHoursIsExact(t *testing.T) {
 		d = max(1, d/1000) * 1000 // ParseDuration reads seconds as a float
 		l := Limit{exact: time.Duration(d)}
 		start := instant(t, "start")
-		require.Equal(t, time.Duration(d), l.After(start).Sub(start))
-		require.Equal(t, l.After(start), l.After(start.UTC()))
+		require.Equal(t, time.Duration(d), l.After(start, beijing).Sub(start))
+		require.Equal(t, l.After(start, beijing), l.After(start.UTC(), beijing))
 		require.Equal(t, l, limit(t, l.String()))
+	})
+}
+
+// place returns a zone with the calendar of China.
+func place(t testing.TB, zone string) calendar.Place {
+	t.Helper()
+	raw, err := fs.ReadFile(schemas.Statutes, "calendars/cn.yaml")
+	require.NoError(t, err)
+	days, err := calendar.Decode(raw)
+	require.NoError(t, err)
+	z, err := time.LoadLocation(zone)
+	require.NoError(t, err)
+	return calendar.Place{Zone: z, Days: days}
+}
+
+// written reads a limit as a pack has it.
+func written(t require.TestingT, text string) Limit {
+	var l Limit
+	require.NoError(t, json.Unmarshal([]byte(text), &l), text)
+	return l
+}
+
+func TestLimit_EndsWhereTheLawCountsTo(t *testing.T) {
+	brussels, shanghai := place(t, "Europe/Brussels"), place(t, "Asia/Shanghai")
+	for _, row := range []struct {
+		limit string
+		place calendar.Place
+		start string
+		want  string
+		ends  string
+	}{
+		{`"P1M"`, shanghai, "2026-01-31T09:00:00+08:00", "2026-03-01T00:00:00+08:00", ""},
+		{`"P1M"`, shanghai, "2028-01-31T09:00:00+08:00", "2028-03-01T00:00:00+08:00", ""},
+		{`"P1M"`, brussels, "2026-03-15T09:00:00+01:00", "2026-04-16T00:00:00+02:00", ""},
+		{`"P1D"`, brussels, "2026-03-28T23:30:00+01:00", "2026-03-30T00:00:00+02:00", ""},
+		{`"PT24H"`, brussels, "2026-03-28T23:30:00+01:00", "2026-03-30T00:30:00+02:00", ""}, // hours are not days
+		{`{"workingDays":1}`, shanghai, "2026-02-13T17:00:00+08:00", "2026-02-15T00:00:00+08:00", ""},
+		{`{"workingDays":2}`, shanghai, "2026-02-13T17:00:00+08:00", "2026-02-25T00:00:00+08:00", ""},
+		{`{"workingDays":1}`, shanghai, "2026-12-31T17:00:00+08:00", "2027-01-02T00:00:00+08:00", "2026-12-31"},
+		{`{"time":"PT72H","roll":"12:00"}`, brussels, "2026-11-25T10:00:00+01:00", "2026-11-30T12:00:00+01:00", ""}, // Saturday
+		{`{"time":"PT72H","roll":"12:00"}`, brussels, "2026-11-24T10:00:00+01:00", "2026-11-27T10:00:00+01:00", ""},
+		{`{"time":"PT4H","roll":"12:00"}`, brussels, "2026-11-27T21:00:00+01:00", "2026-11-30T12:00:00+01:00", ""},
+		{`{"time":"P1M","roll":"24:00"}`, brussels, "2026-10-14T08:00:00+02:00", "2026-11-17T00:00:00+01:00", ""},
+		{`{"time":"P1M","roll":"12:00"}`, brussels, "2026-12-05T08:00:00+01:00", "2027-01-06T00:00:00+01:00", "2026-12-31"},
+	} {
+		start, err := time.Parse(time.RFC3339, row.start)
+		require.NoError(t, err)
+		l := written(t, row.limit)
+		end := l.After(start, row.place)
+		assert.Equal(t, row.want, end.Format(time.RFC3339), "%s from %s", row.limit, row.start)
+		assert.Equal(t, row.ends, l.CalendarEnds(&end, row.place), "%s from %s", row.limit, row.start)
+	}
+}
+
+// Property: no limit ends before it starts, and of the same limit without a roll a later
+// start never gives an earlier end, in any zone and over any change of the clocks. A roll
+// never moves an end back, and never past the next working day.
+func TestPropertyLimitInAnyZone(t *testing.T) {
+	places := []calendar.Place{}
+	for _, zone := range []string{"Asia/Shanghai", "Europe/Brussels", "Atlantic/Azores", "America/Havana", "Australia/Lord_Howe", "UTC"} {
+		places = append(places, place(t, zone))
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		p := rapid.SampledFrom(places).Draw(t, "place")
+		l := Limit{}
+		n := rapid.IntRange(1, 60).Draw(t, "n")
+		switch rapid.IntRange(0, 3).Draw(t, "unit") {
+		case 0:
+			l.exact = time.Duration(n) * time.Hour
+		case 1:
+			l.days = n
+		case 2:
+			l.month = n
+		case 3:
+			l.works = n
+		}
+		start := instant(t, "start")
+		later := start.Add(time.Duration(rapid.Int64Range(0, int64(90*24*time.Hour)).Draw(t, "later")))
+		end := l.After(start, p)
+		require.True(t, end.After(start), "%s from %s: %s", l, start, end)
+		require.False(t, l.After(later, p).Before(end), "%s: not monotone from %s and %s", l, start, later)
+
+		noon := timeOfDay(12 * 60)
+		l.roll = &noon
+		moved := l.After(start, p)
+		require.False(t, moved.Before(end), "%s from %s", l, start)
+		require.True(t, p.Works(calendar.DayOf(moved)) || moved.Equal(end), "%s from %s ends on %s", l, start, moved)
 	})
 }

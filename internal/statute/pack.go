@@ -1,12 +1,14 @@
 package statute
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/statute/calendar"
 )
 
 // Pack is one instrument of the law.
@@ -16,19 +18,27 @@ type Pack struct {
 	Source string `json:"source"` // number of the instrument and the body that issued it
 	// SourceFile is the path of its text, from the folder of the pack; empty where the
 	// text does not come with it.
-	SourceFile string      `json:"sourceFile"`
-	Rank       Text        `json:"rank"` // its place in the hierarchy of norms
-	Effective  Effective   `json:"effective"`
-	Note       Text        `json:"note"`
-	Criteria   []Criterion `json:"criteria"`
-	Duties     []DutyRule  `json:"duties"`
-	FollowUps  []FollowUp  `json:"followUps"`
-	Retention  *Retention  `json:"retention"` // nil: the pack does not define how long records are kept
+	SourceFile string    `json:"sourceFile"`
+	Rank       Text      `json:"rank"` // its place in the hierarchy of norms
+	Effective  Effective `json:"effective"`
+	// Jurisdiction is where it is law: the facilities of the same jurisdiction come under
+	// it. Days are counted in Zone, without the days off of Calendar, unless the facility
+	// has a zone or a calendar of its own.
+	Jurisdiction string      `json:"jurisdiction"`
+	Zone         string      `json:"zone"`     // IANA; empty: +08:00
+	Calendar     string      `json:"calendar"` // the id of a calendar; empty: every day counts
+	Note         Text        `json:"note"`
+	Criteria     []Criterion `json:"criteria"`
+	Duties       []DutyRule  `json:"duties"`
+	FollowUps    []FollowUp  `json:"followUps"`
+	Retention    *Retention  `json:"retention"` // nil: the pack does not define how long records are kept
 
 	SHA256 string `json:"-"` // of Raw, in hex
 	Raw    []byte `json:"-"` // as read; must not be changed
 
-	text sourceText // of SourceFile; nil: not read
+	text      sourceText // of SourceFile; nil: not read
+	zone      *time.Location
+	calendars map[string]*calendar.Calendar // of the set
 }
 
 // Text is a text in Chinese, which governs, and in English.
@@ -87,6 +97,8 @@ type Scope struct {
 	Sector  []string      `json:"sector"`
 	CII     *bool         `json:"cii"`     // of the facility
 	Central *bool         `json:"central"` // of the operator: a central organ or its affiliated unit
+
+	jurisdiction string // of the pack
 }
 
 func (s *Scope) coversCase(c *Case) bool {
@@ -98,7 +110,8 @@ func (s *Scope) coversCase(c *Case) bool {
 }
 
 func (s *Scope) coversFacility(f *Facility) bool {
-	return strings.HasPrefix(f.Region, s.Region) &&
+	return cmp.Or(f.Jurisdiction, Home) == s.jurisdiction &&
+		strings.HasPrefix(f.Region, s.Region) &&
 		(s.Sector == nil || slices.Contains(s.Sector, f.Sector)) &&
 		(s.CII == nil || *s.CII == f.CII)
 }
@@ -108,8 +121,8 @@ func (s *Scope) coversAny(c *Case) bool {
 	if !s.coversCase(c) {
 		return false
 	}
-	if s.Region == "" && s.Sector == nil && s.CII == nil {
-		return true
+	if len(c.Facilities) == 0 {
+		return s.Region == "" && s.Sector == nil && s.CII == nil
 	}
 	for i := range c.Facilities {
 		if s.coversFacility(&c.Facilities[i]) {
@@ -189,6 +202,10 @@ type Facility struct {
 	Region string `json:"region"` // GB/T 2260
 	Sector string `json:"sector"`
 	CII    bool   `json:"cii"`
+	// Jurisdiction is where it is; empty: Home.
+	Jurisdiction string         `json:"jurisdiction"`
+	Zone         *time.Location `json:"-"`        // nil: that of the pack
+	Calendar     string         `json:"calendar"` // empty: that of the pack
 }
 
 // Fixtures are cases with the verdict that a criterion must give for them.

@@ -60,6 +60,11 @@ func Load(fsys fs.FS) (*Set, error) {
 		files[i] = file{name, p, doc}
 	}
 	crossCheck(files)
+	calendars, err := readCalendars(fsys)
+	if err != nil {
+		return nil, err
+	}
+	giveCalendars(files, calendars)
 	var faults []fault.Detail
 	packs := make([]*Pack, len(files))
 	for i, f := range files {
