@@ -5,10 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
@@ -22,63 +23,39 @@ type object struct {
 	faults *[]fault.Detail
 }
 
-// parseObject reads one JSON object with nothing after it. For anything else it adds a
-// fault and returns false.
+// parseObject reads a JSON value that must be an object. For anything else it adds a fault
+// and returns false.
 func parseObject(text []byte, path string, faults *[]fault.Detail) (o object, ok bool) {
 	o = object{path: path, faults: faults}
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.UseNumber()
 	var v any
 	if err := dec.Decode(&v); err != nil {
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			err = fmt.Errorf("ends in the middle")
-		}
 		o.addFault("", "is not JSON: %v", err)
-		return o, false
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		o.addFault("", "is not JSON: text after the value at character %d", dec.InputOffset())
 		return o, false
 	}
 	if o.fields, ok = v.(map[string]any); !ok {
 		o.addFault("", "must be an object, not %s", typeName(v))
 	}
-	again := json.NewDecoder(bytes.NewReader(text))
-	again.UseNumber()
-	if at := repeated(again, path); at != "" {
-		*faults = append(*faults, fault.Detail{Path: at, Message: "is repeated"})
+	// encoding/json takes the last of several members with one name.
+	var bad *jsontext.SyntacticError
+	if err := jsontext.NewDecoder(bytes.NewReader(text), jsontext.AllowInvalidUTF8(true)).SkipValue(); errors.As(err, &bad) {
+		*faults = append(*faults, fault.Detail{Path: path + pathOf(bad.JSONPointer), Message: "is repeated"})
 	}
 	return o, ok
 }
 
-// repeated returns the path of the first duplicate member in a valid JSON value, or "".
-// encoding/json would take the last one.
-func repeated(dec *json.Decoder, path string) string {
-	token, _ := dec.Token() // it has been parsed once
-	switch token {
-	case json.Delim('{'):
-		seen := map[string]bool{}
-		for dec.More() {
-			name, _ := dec.Token()
-			at := fmt.Sprintf("%s.%s", path, name)
-			if seen[at] {
-				return at
-			}
-			seen[at] = true
-			if found := repeated(dec, at); found != "" {
-				return found
-			}
+// pathOf renders a JSON pointer as a path: ".data[1].amount".
+func pathOf(p jsontext.Pointer) string {
+	var path strings.Builder
+	for token := range p.Tokens() {
+		if _, err := strconv.Atoi(token); err == nil {
+			fmt.Fprintf(&path, "[%s]", token)
+		} else {
+			path.WriteString("." + token)
 		}
-		_, _ = dec.Token()
-	case json.Delim('['):
-		for i := 0; dec.More(); i++ {
-			if found := repeated(dec, fmt.Sprintf("%s[%d]", path, i)); found != "" {
-				return found
-			}
-		}
-		_, _ = dec.Token()
 	}
-	return ""
+	return path.String()
 }
 
 // addFault adds a fault of a field, or of the object itself when name is "".

@@ -1,11 +1,15 @@
 package interchange
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
 	"io"
-	"math"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // maxText bounds one incident in bytes, so that an endless input cannot use up the
@@ -17,214 +21,223 @@ const (
 	utf8BOM   = "\xef\xbb\xbf"
 )
 
-// piece is one JSON text of the input.
+// piece is one JSON value of the input, or why it cannot be read.
 type piece struct {
 	text  []byte // valid until the next piece
 	line  int    // line on which it begins, from 1
-	last  int    // last line that is lost with a broken text, or 0
 	path  string // $, or $[i] in an array
-	fault string // why there is no text; otherwise ""
+	fault string
 }
 
-// scanner splits an input into its JSON texts: objects, each on one line or on several,
-// or the elements of arrays. After a broken text it continues at the next line that
-// begins an object, so that the next one is not affected.
+// scanner splits an input into its JSON values: one after another, or the elements of
+// arrays. After a value that is not JSON it continues at the next line that begins an
+// object, so that the next incident is not affected.
 type scanner struct {
-	in      *lineReader
-	limit   int // of a text, in bytes
+	in      *replayReader
+	dec     *jsontext.Decoder
+	passed  int64 // offset for dec of the first byte that in keeps
+	line    int   // line of that byte, from 1
+	indent  int   // white space at the start of that line
 	inArray bool
-	comma   bool // in an array: the last separator was a comma
-	index   int  // of the next element
-	buf     []byte
-	queued  *piece // a fault between two texts
+	index   int // of the next element
 }
 
 func newScanner(r io.Reader) *scanner {
-	return &scanner{in: newLineReader(r), limit: maxText}
+	s := &scanner{in: &replayReader{r: skipBOM(r), limit: maxText}, line: 1, indent: -1}
+	s.restart()
+	return s
+}
+
+// skipBOM removes the byte order mark that Windows programs put before UTF-8.
+func skipBOM(r io.Reader) *bufio.Reader {
+	b := bufio.NewReaderSize(r, 1<<16)
+	if head, _ := b.Peek(len(utf8BOM)); string(head) == utf8BOM {
+		_, _ = b.Discard(len(utf8BOM)) // cannot fail: the bytes are buffered
+	}
+	return b
+}
+
+// restart gives the kept input to a new decoder, because one that has failed stays failed.
+func (s *scanner) restart() {
+	open := ""
+	if s.inArray {
+		open = "["
+	}
+	s.in.next = 0
+	s.dec = jsontext.NewDecoder(io.MultiReader(strings.NewReader(open), s.in), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	if s.inArray {
+		_, _ = s.dec.ReadToken() // cannot fail: it is the bracket
+	}
+	s.passed = int64(len(open))
 }
 
 // next returns the next piece, or io.EOF, or an error of reading.
 func (s *scanner) next() (piece, error) {
-	if p := s.queued; p != nil {
-		s.queued = nil
-		return *p, nil
-	}
-	b, err := s.in.skipSpace()
-	for err == nil && b == '[' && !s.inArray {
-		s.inArray, s.comma, s.index = true, false, 0
-		b, err = s.in.skipSpace()
-	}
-	switch {
-	case errors.Is(err, io.EOF) && s.inArray:
-		s.inArray = false
-		return piece{line: s.in.line, path: "$", fault: "the array is not closed"}, nil
-	case err != nil:
-		return piece{}, err
-	case !s.inArray:
-		return s.read(piece{line: s.in.line, path: "$"}, b)
-	}
-	p := piece{line: s.in.line, path: fmt.Sprintf("$[%d]", s.index)}
-	if b == ']' {
-		s.inArray = false
-		if !s.comma {
-			return s.next()
-		}
-	}
-	s.index++
-	if b == ']' || b == ',' {
-		p.fault = "a value is missing"
-		return p, nil
-	}
-	return s.read(p, b)
-}
-
-// read reads the text that begins with the byte b.
-func (s *scanner) read(p piece, b byte) (piece, error) {
-	indent := s.in.indent
-	s.buf = s.buf[:0]
-	if b != '{' {
-		s.in.unread()
-		return s.rest(p)
-	}
-	var n nesting
 	for {
-		valid := n.step(b)
-		s.keep(&p, b)
-		if !valid {
-			return s.broken(p, indent)
-		}
-		if n.outside() {
-			return s.after(p)
+		s.pass(s.kept(s.dec.InputOffset()))
+		kind := s.dec.PeekKind() // reads on to the next value
+		s.pass(len(s.in.kept) - len(bytes.TrimLeft(s.in.kept, jsonSpace+",")))
+		p := piece{line: s.line, path: "$"}
+		if s.inArray {
+			p.path = fmt.Sprintf("$[%d]", s.index)
 		}
 		var err error
-		switch b, err = s.in.next(); {
-		case errors.Is(err, io.EOF):
-			return s.broken(p, indent)
-		case err != nil:
-			return piece{}, err
+		switch {
+		case kind == '[' && !s.inArray:
+			s.inArray, s.index = true, 0
+			_, err = s.dec.ReadToken()
+		case kind == ']' && s.inArray:
+			s.inArray = false
+			_, err = s.dec.ReadToken()
+		default:
+			if p.text, err = s.dec.ReadValue(); err == nil {
+				s.index++
+				return p, nil
+			}
+		}
+		if err != nil {
+			return s.broken(p, err)
 		}
 	}
 }
 
-// after reads what follows an object, which should be a separator.
-func (s *scanner) after(p piece) (piece, error) {
-	b, err := s.in.skipSpaceInLine()
-	if s.inArray && err == nil && b == '\n' {
-		b, err = s.in.skipSpace()
-	}
+// broken returns the fault of a value that is not JSON, and skips it.
+func (s *scanner) broken(p piece, err error) (piece, error) {
+	var bad *jsontext.SyntacticError
 	switch {
-	case errors.Is(err, io.EOF) || b == '\n':
-	case err != nil:
+	case errors.Is(err, errTooLong):
+		p.fault = fmt.Sprintf("is longer than %d bytes", s.in.limit)
+		return s.skip(p, len(s.in.kept))
+	case !errors.As(err, &bad): // the end of the input, or an error of reading
 		return piece{}, err
-	case s.inArray && (b == ',' || b == ']'):
-		s.separator(b)
-	case b == '{':
-		if s.inArray {
-			s.queued = &piece{line: s.in.line, path: fmt.Sprintf("$[%d]", s.index), fault: "a comma is missing before the value"}
-		}
-		s.in.unread()
-	default:
-		s.in.unread()
-		return s.rest(p)
+	case len(s.in.kept) == 0 && s.inArray:
+		s.inArray = false
+		s.restart()
+		return piece{line: s.line, path: "$", fault: "the array is not closed"}, nil
+	case errors.Is(bad, io.ErrUnexpectedEOF):
+		p.fault = "is not JSON: ends in the middle"
+		return s.skip(p, len(s.in.kept))
 	}
-	p.text = bytes.Trim(s.buf, jsonSpace)
+	p.fault = "is not JSON: " + bad.Err.Error()
+	at := max(s.kept(bad.ByteOffset), 0)
+	if at == 0 && s.mayBegin() { // the separator before it is wrong
+		s.restart()
+		return p, nil
+	}
+	return s.skip(p, at)
+}
+
+// mayBegin reports whether an object begins with the kept input, or the array ends.
+func (s *scanner) mayBegin() bool {
+	return bytes.HasPrefix(s.in.kept, []byte("{")) || s.inArray && bytes.HasPrefix(s.in.kept, []byte("]"))
+}
+
+// skip passes over a value that is broken at an offset of the kept input, up to the next
+// line that begins an object: any object where the value broke on its first line,
+// otherwise one that is not indented more.
+func (s *scanner) skip(p piece, at int) (piece, error) {
+	anyIndent := !bytes.Contains(s.in.kept[:at], []byte("\n"))
+	indent, last := s.indent, p.line
+	for {
+		err := s.nextLine()
+		if errors.Is(err, io.EOF) || err == nil && s.mayBegin() && (anyIndent || s.indent <= indent) {
+			break
+		}
+		if err != nil {
+			return p, err
+		}
+		if !bytes.HasPrefix(s.in.kept, []byte("\n")) {
+			last = s.line
+		}
+	}
+	if last > p.line {
+		p.fault += fmt.Sprintf("; lines %d to %d are lost", p.line, last)
+	}
+	s.restart()
 	return p, nil
 }
 
-// rest adds the rest of the line to the text, or in an array everything before the next
-// separator.
-func (s *scanner) rest(p piece) (piece, error) {
-	var n nesting
-	for {
-		b, err := s.in.next()
-		if err != nil && !errors.Is(err, io.EOF) {
-			return piece{}, err
-		}
-		separates := s.inArray && n.outside() && (b == ',' || b == ']')
-		if separates {
-			s.separator(b)
-		}
-		if separates || errors.Is(err, io.EOF) || b == '\n' {
-			p.text = bytes.Trim(s.buf, jsonSpace)
-			if s.inArray && b == '\n' {
-				err = s.lateSeparator()
+// nextLine moves to the first byte of the next line that is not white space, or to the
+// end of that line.
+func (s *scanner) nextLine() error {
+	end := 0
+	for end == 0 {
+		if end = bytes.IndexByte(s.in.kept, '\n') + 1; end == 0 {
+			s.pass(len(s.in.kept))
+			if err := s.in.more(); err != nil {
+				return err
 			}
-			return p, ignoreEOF(err)
-		}
-		n.step(b)
-		s.keep(&p, b)
-	}
-}
-
-// lateSeparator reads the separator at the beginning of a line, if there is one.
-func (s *scanner) lateSeparator() error {
-	b, err := s.in.skipSpace()
-	switch {
-	case err != nil:
-		return err
-	case b == ',' || b == ']':
-		s.separator(b)
-	default:
-		s.in.unread()
-	}
-	return nil
-}
-
-func (s *scanner) separator(b byte) {
-	s.comma = b == ','
-	if b == ']' {
-		s.inArray = false
-	}
-}
-
-// broken ends a text that is not JSON, and skips to the next line that begins an object:
-// any object when the text broke on its first line, otherwise one that is not indented
-// more than the text.
-func (s *scanner) broken(p piece, indent int) (piece, error) {
-	s.comma = false
-	p.text = bytes.Trim(s.buf, jsonSpace)
-	if first := bytes.IndexByte(s.buf, '\n'); first >= 0 {
-		unread := s.buf[first+1:]
-		s.in.rewind(unread)
-		if len(bytes.Trim(unread, jsonSpace+"{")) == 0 {
-			indent = math.MaxInt
-		}
-	} else if s.in.text {
-		if err := s.in.skipLine(); err != nil {
-			return p, ignoreEOF(err)
 		}
 	}
+	s.pass(end)
 	for {
-		b, err := s.in.skipSpace()
-		if err != nil {
-			return p, ignoreEOF(err)
+		if blank := len(s.in.kept) - len(bytes.TrimLeft(s.in.kept, " \t\r")); blank < len(s.in.kept) {
+			s.pass(blank)
+			s.indent = blank
+			return nil
 		}
-		if s.in.indent <= indent && (b == '{' || b == ']' && s.inArray) {
-			s.in.unread()
-			return p, nil
-		}
-		p.last = s.in.line
-		s.in.unread()
-		if err := s.in.skipLine(); err != nil {
-			return p, ignoreEOF(err)
+		if err := s.in.more(); err != nil {
+			return err
 		}
 	}
 }
 
-func ignoreEOF(err error) error {
-	if errors.Is(err, io.EOF) {
-		return nil
+// kept converts an offset of the decoder into one of the kept input.
+func (s *scanner) kept(offset int64) int { return int(offset - s.passed) }
+
+// pass drops the first n bytes of the kept input, and counts its lines.
+func (s *scanner) pass(n int) {
+	text := s.in.kept[:n]
+	if line := bytes.LastIndexByte(text, '\n') + 1; line > 0 || s.indent < 0 {
+		s.indent = len(text[line:]) - len(bytes.TrimLeft(text[line:], jsonSpace))
+	}
+	s.line += bytes.Count(text, []byte("\n"))
+	s.in.drop(n)
+	s.passed += int64(n)
+}
+
+// replayReader keeps what was read, so that it can be read again.
+type replayReader struct {
+	r     io.Reader
+	limit int // of kept, in bytes
+	kept  []byte
+	next  int   // the byte of kept that Read continues with
+	err   error // of r
+}
+
+var errTooLong = errors.New("interchange: a text is too long")
+
+func (r *replayReader) Read(p []byte) (int, error) {
+	if r.next == len(r.kept) {
+		if err := r.more(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, r.kept[r.next:])
+	r.next += n
+	return n, nil
+}
+
+// more reads on, unless the limit is reached.
+func (r *replayReader) more() error {
+	switch {
+	case len(r.kept) >= r.limit:
+		return errTooLong
+	case r.err != nil:
+		return r.err
+	}
+	chunk := min(r.limit, 1<<16)
+	r.kept = slices.Grow(r.kept, chunk)
+	n, err := r.r.Read(r.kept[len(r.kept) : len(r.kept)+chunk])
+	r.kept, r.err = r.kept[:len(r.kept)+n], err
+	if n > 0 {
+		return nil // the error comes after the bytes
 	}
 	return err
 }
 
-// keep adds a byte to the text, unless the text is too long.
-func (s *scanner) keep(p *piece, b byte) {
-	if p.fault == "" && len(s.buf) == s.limit {
-		p.fault = fmt.Sprintf("is longer than %d bytes", s.limit)
-		s.buf = s.buf[:0]
-	}
-	if p.fault == "" {
-		s.buf = append(s.buf, b)
-	}
+// drop forgets the first n bytes.
+func (r *replayReader) drop(n int) {
+	r.kept = r.kept[n:]
+	r.next = max(r.next-n, 0)
 }

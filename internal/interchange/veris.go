@@ -58,8 +58,12 @@ func VERIS(r io.Reader, o Options, emit func([]byte) error) error {
 		if err != nil {
 			return im.finish(err)
 		}
-		in, faults := p.read(o.Facility)
 		where := fmt.Sprintf("line %d", p.line)
+		if p.fault != "" {
+			im.refuse(where, fault.Detail{Path: p.path, Message: p.fault})
+			continue
+		}
+		in, faults := readVERIS(p.text, p.path, o.Facility)
 		if len(faults) > 0 {
 			im.refuse(where, faults...)
 			continue
@@ -79,26 +83,6 @@ func VERIS(r io.Reader, o Options, emit func([]byte) error) error {
 type occurrence struct {
 	line   int
 	digest [sha256.Size]byte
-}
-
-// read reads the incident, or returns its faults.
-func (p piece) read(facility string) (in incident, faults []fault.Detail) {
-	if p.fault != "" {
-		return in, []fault.Detail{{Path: p.path, Message: p.fault + p.lostLines()}}
-	}
-	in, faults = readVERIS(p.text, p.path, facility)
-	if p.last > 0 && len(faults) > 0 {
-		faults[0].Message += p.lostLines()
-	}
-	return in, faults
-}
-
-// lostLines names the lines that are lost with a broken text.
-func (p piece) lostLines() string {
-	if p.last == 0 {
-		return ""
-	}
-	return fmt.Sprintf("; lines %d to %d are lost", p.line, p.last)
 }
 
 // readVERIS reads one incident; path is where it is in the input.
