@@ -6,7 +6,6 @@ package extract
 import (
 	"errors"
 	"fmt"
-	"reflect"
 	"runtime"
 	"slices"
 	"sync"
@@ -14,7 +13,6 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
-
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/klauspost/compress/s2"
 
@@ -88,11 +86,6 @@ func read[T any](s event.Stored) (*T, error) {
 	return body, nil
 }
 
-var (
-	escalatedParts = partsOf(reflect.TypeFor[escalated]())
-	revisionParts  = partsOf(reflect.TypeFor[revision]())
-)
-
 // Decode makes the items of a batch, on all processors.
 func Decode(batch []event.Stored) []Item {
 	items := make([]Item, len(batch))
@@ -140,53 +133,19 @@ func itemOf(s event.Stored) Item {
 	return it
 }
 
-// escalated has the members of an escalated record that its row and its terms need.
-type escalated struct {
-	ID            string            `json:"escalation"`
-	Desk          string            `json:"desk"`
-	Operator      string            `json:"operator"`
-	Incident      string            `json:"incident"`
-	Revision      int               `json:"revision"`
-	About         event.About       `json:"about"`
-	Grade         event.Grade       `json:"grade"`
-	Peak          event.Grade       `json:"peak"`
-	Next          *event.Next       `json:"next"`
-	Change        event.Change      `json:"change"`
-	Withdrawal    *event.Withdrawal `json:"withdrawal"`
-	From          string            `json:"from"`
-	Act           event.Act         `json:"act"`
-	Duties        []event.Duty      `json:"duties"`
-	Standing      []event.Duty      `json:"standing"`
-	DueAt         *time.Time        `json:"dueAt"`
-	ReportedAt    time.Time         `json:"reportedAt"`
-	Late          bool              `json:"late"`
-	AcknowledgeBy *time.Time        `json:"acknowledgeBy"`
-	Exercise      bool              `json:"exercise"`
-	Imported      bool              `json:"imported"`
-	Designated    bool              `json:"designated"`
-	Facilities    []event.Facility  `json:"facilities"`
-	Notice        *event.Notice     `json:"notice"`
-	Report        jsontext.Value    `json:"report" part:"title"`
-	Cause         struct {
-		At time.Time `json:"at"`
-	} `json:"cause"`
-}
+// escalatedParts are the members of an escalated record that its row and its terms need.
+var escalatedParts = partsOf("escalation", "desk", "operator", "incident", "revision", "about", "grade", "peak", "next",
+	"change", "withdrawal", "from", "act", "duties", "standing", "dueAt", "reportedAt", "late", "acknowledgeBy",
+	"exercise", "imported", "designated", "facilities", "notice", "report.title", "cause.at")
 
-// row returns the escalation as queries show it, before any outcome.
-func (e *escalated) row(record uint64) api.EscalationRow {
-	whole := event.Escalated{
-		ID: e.ID, Desk: e.Desk, Operator: e.Operator, Incident: e.Incident, Revision: e.Revision, About: e.About,
-		Grade: e.Grade, Peak: e.Peak, Next: e.Next, Change: e.Change, Withdrawal: e.Withdrawal, From: e.From, Act: e.Act,
-		Duties: e.Duties, Standing: e.Standing, DueAt: e.DueAt, ReportedAt: e.ReportedAt, Late: e.Late,
-		AcknowledgeBy: e.AcknowledgeBy, Exercise: e.Exercise, Imported: e.Imported, Designated: e.Designated,
-		Notice: e.Notice, Report: e.Report, Cause: event.Cause{At: e.Cause.At},
-	}
-	return api.RowOf(&whole, record, nil, nil, e.ReportedAt)
+// escalationRow returns the escalation as queries show it, before any outcome.
+func escalationRow(e *event.Escalated, record uint64) api.EscalationRow {
+	return api.RowOf(e, record, nil, nil, e.ReportedAt)
 }
 
 func escalationOf(s event.Stored) (*Escalation, error) {
 	s.Data = escalatedParts.pick(s.Data)
-	e, err := read[escalated](s)
+	e, err := read[event.Escalated](s)
 	if err != nil {
 		return nil, err
 	}
@@ -226,7 +185,7 @@ func escalationOf(s event.Stored) (*Escalation, error) {
 			out.Flags = append(out.Flags, FlagLate)
 		}
 	}
-	row := e.row(s.Sequence)
+	row := escalationRow(e, s.Sequence)
 	if row.OwnAct {
 		out.Effect = EffectOwnAct
 		out.Flags = append(out.Flags, FlagOwnAct)
@@ -263,41 +222,20 @@ func (e *Entry) show(text string, row []byte) {
 	e.Row = s2.Encode(nil, row)
 }
 
-// revision has the members of a graded record that an incident's row shows.
-type revision struct {
-	Operator        string                 `json:"operator"`
-	Incident        string                 `json:"incident"`
-	Revision        int                    `json:"revision"`
-	At              time.Time              `json:"at"`
-	About           event.About            `json:"about"`
-	Grade           event.Grade            `json:"grade"`
-	CouldBe         event.Grade            `json:"couldBe"`
-	Peak            event.Grade            `json:"peak"`
-	Next            *event.Next            `json:"next"`
-	Owed            []event.Obligation     `json:"owed"`
-	PendingForwards []event.PendingForward `json:"held"`
-	Facilities      []event.Facility       `json:"facilities"`
-	State           struct {
-		Fields struct {
-			Title event.Field `json:"title"`
-		} `json:"fields"`
-		Reported  event.Field `json:"reported"`
-		Withdrawn event.Field `json:"withdrawn"`
-		Archived  bool        `json:"archived"`
-		Live      bool        `json:"live"`
-	} `json:"state"`
-}
+// revisionParts are the members of a graded record that the row of its incident and its
+// terms need.
+var revisionParts = partsOf("operator", "incident", "revision", "at", "about", "grade", "couldBe", "peak", "next", "owed",
+	"held", "facilities", "state.fields.title", "state.reported", "state.withdrawn", "state.archived", "state.live")
 
-// row returns the incident as queries show it, without its desks.
-func (g *revision) row(record uint64) api.IncidentRow {
-	state := event.State{Reported: g.State.Reported, Withdrawn: g.State.Withdrawn, Archived: g.State.Archived, Live: g.State.Live}
+// incidentRow returns the incident as queries show it, without its desks.
+func incidentRow(g *event.Graded, record uint64) api.IncidentRow {
 	row := api.IncidentRow{
 		Operator: g.Operator, Incident: g.Incident, Revision: g.Revision, About: g.About,
 		Grade: g.Grade, CouldBe: g.CouldBe, Peak: g.Peak, Next: g.Next,
-		Withdrawn: state.IsWithdrawn(), Imported: state.IsImported(), GradedAt: g.At,
+		Withdrawn: g.State.IsWithdrawn(), Imported: g.State.IsImported(), GradedAt: g.At,
 		Owed: g.Owed, PendingForwards: g.PendingForwards, Record: record,
 	}
-	_ = json.Unmarshal(g.State.Fields.Title.Value, &row.Title, event.JSON) // an unknown title stays empty
+	_ = json.Unmarshal(g.State.Fields["title"].Value, &row.Title, event.JSON) // an unknown title stays empty
 	if row.Owed == nil {
 		row.Owed = []event.Obligation{}
 	}
@@ -306,11 +244,11 @@ func (g *revision) row(record uint64) api.IncidentRow {
 
 func revisionOf(s event.Stored, operator string) (*Revision, error) {
 	s.Data = revisionParts.pick(s.Data)
-	g, err := read[revision](s)
+	g, err := read[event.Graded](s)
 	if err != nil {
 		return nil, err
 	}
-	row := g.row(s.Sequence)
+	row := incidentRow(g, s.Sequence)
 	out := &Revision{Number: g.Revision}
 	add := out.add
 	add(KindIncidentGrade, g.Grade.String())
@@ -329,23 +267,23 @@ func revisionOf(s event.Stored, operator string) (*Revision, error) {
 // EscalationRow returns the row of an escalation, before any outcome, and the length of
 // what is stored of it, which approximates that of the row.
 func EscalationRow(record uint64, row []byte) (api.EscalationRow, int, error) {
-	var e escalated
+	var e event.Escalated
 	n, err := unpack(row, &e)
 	if err != nil {
 		return api.EscalationRow{}, 0, err
 	}
-	return e.row(record), n, nil
+	return escalationRow(&e, record), n, nil
 }
 
 // IncidentRow is EscalationRow for the current revision of an incident, without its
 // desks.
 func IncidentRow(record uint64, row []byte) (api.IncidentRow, int, error) {
-	var g revision
+	var g event.Graded
 	n, err := unpack(row, &g)
 	if err != nil {
 		return api.IncidentRow{}, 0, err
 	}
-	return g.row(record), n, nil
+	return incidentRow(&g, record), n, nil
 }
 
 // EscalationTitle returns the title of an escalation, folded.
@@ -356,16 +294,16 @@ func EscalationTitle(row []byte) (string, error) {
 	if _, err := unpack(row, &e); err != nil {
 		return "", err
 	}
-	return title.Fold((&escalated{Report: e.Report}).row(0).Title), nil
+	return title.Fold(escalationRow(&event.Escalated{Report: e.Report}, 0).Title), nil
 }
 
 // IncidentTitle returns the title of a revision, folded.
 func IncidentTitle(row []byte) (string, error) {
-	var g revision
+	var g event.Graded
 	if _, err := unpack(row, &g); err != nil {
 		return "", err
 	}
-	return title.Fold(g.row(0).Title), nil
+	return title.Fold(incidentRow(&g, 0).Title), nil
 }
 
 // EscalationOfRow returns what was taken of an escalation when its row was stored.

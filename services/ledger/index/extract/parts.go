@@ -2,7 +2,6 @@ package extract
 
 import (
 	"bytes"
-	"reflect"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -12,23 +11,20 @@ import (
 // named members of an object.
 type parts map[string]parts
 
-// partsOf returns the parts that a struct is decoded from, by its json tags. For a raw
-// field, the tag part names the one member that is read.
-func partsOf(t reflect.Type) parts {
-	p := parts{}
-	for i := range t.NumField() {
-		f := t.Field(i)
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		switch member := f.Tag.Get("part"); {
-		case member != "":
-			p[name] = parts{member: nil}
-		case f.Type.Kind() == reflect.Struct && f.Type.Name() == "":
-			p[name] = partsOf(f.Type)
-		default:
-			p[name] = nil
+// partsOf returns the parts at some paths: names that are separated by dots.
+func partsOf(paths ...string) parts {
+	all := parts{}
+	for _, path := range paths {
+		p, names := all, strings.Split(path, ".")
+		for _, name := range names[:len(names)-1] {
+			if p[name] == nil {
+				p[name] = parts{}
+			}
+			p = p[name]
 		}
+		p[names[len(names)-1]] = nil
 	}
-	return p
+	return all
 }
 
 // pick returns a JSON value reduced to the parts. It returns what is not JSON unchanged, so
