@@ -121,7 +121,7 @@ func (a *App) checkHealth(ctx context.Context, realms []*realm) Health {
 	h := Health{Status: healthy}
 	now := clock.Steady()
 	for _, realm := range realms {
-		pulse := realm.bus.Pulse()
+		pulse := realm.bus.Heartbeats()
 		for _, r := range roles {
 			if _, beats := pulse[r.name]; a.runs(r.name) && !beats {
 				pulse[r.name] = time.Time{}
@@ -216,7 +216,7 @@ func (g gauges) Collect(to chan<- prometheus.Metric) {
 	for i, c := range forEachRealm(context.Background(), g.app.realms, func(ctx context.Context, r *realm) (c count) {
 		c.records, c.err = r.bus.Head(ctx)
 		if c.err == nil {
-			c.clocks, c.err = r.bus.Clocks(ctx)
+			c.clocks, c.err = r.bus.TimerCount(ctx)
 		}
 		return c
 	}) {

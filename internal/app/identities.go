@@ -44,7 +44,7 @@ func (a *App) watchIdentities(ctx context.Context) error {
 		nothing := func(string) error { return nil }
 		return a.identities.Watch(ctx, nothing, nothing)
 	}
-	return a.identities.Watch(ctx, a.server.Admit, a.server.Expel)
+	return a.identities.Watch(ctx, a.server.UpdateAccount, a.server.RemoveAccount)
 }
 
 // checkAccounts refuses an outside NATS that does not enforce our credentials: there

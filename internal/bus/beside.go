@@ -25,7 +25,7 @@ const maxBeside = 50_000
 // that cannot be stored with it.
 func (b *beside) add(p *pending) {
 	for _, r := range p.record.Beside {
-		if streamOf(r.Subject) != event.StreamLedger || strings.ContainsAny(r.Subject, noLiteral) || len(r.Data) > event.MaxRecord {
+		if streamOf(r.Subject) != event.StreamLedger || strings.ContainsAny(r.Subject, notLiteral) || len(r.Data) > event.MaxRecord {
 			p.record.Beside = nil
 			return
 		}
@@ -60,8 +60,8 @@ func (b *beside) forget(p *pending) {
 	}
 }
 
-// alone drops what is beside the records of a round.
-func alone(round []*pending) []*pending {
+// withoutBeside drops what is beside the records of a round.
+func withoutBeside(round []*pending) []*pending {
 	for _, p := range round {
 		p.record.Beside = nil
 	}
@@ -99,7 +99,7 @@ func (r *run) checkBeside(ctx context.Context, t *task) (known bool) {
 		case <-ctx.Done():
 		}
 		select {
-		case r.again <- t:
+		case r.resumed <- t:
 		case <-ctx.Done():
 		}
 	}()

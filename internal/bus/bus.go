@@ -78,26 +78,26 @@ var DefaultPauses = []time.Duration{200 * time.Millisecond, time.Second, 5 * tim
 
 // Bus is a connection to the streams. It is safe for use by several goroutines.
 type Bus struct {
-	nc        *nats.Conn
-	js        jetstream.JetStream
-	ledger    jetstream.Stream
-	timers    jetstream.Stream
-	cfg       Config
-	positions jetstream.KeyValue
-	writers   map[string]*writer // by stream
-	life      context.Context    // ends with Close
-	stop      context.CancelFunc
-	readers   sync.WaitGroup
-	feedMu    sync.Mutex
-	feed      atomic.Pointer[feed]          // nil before the first reader
-	agenda    atomic.Pointer[agenda.Agenda] // nil if nobody follows the timers
-	following sync.Map                      // the followers' *progress
-	beside    beside
-	connsMu   sync.Mutex
-	conns     []*nats.Conn // opened by Config.Connect
-	hearts    hearts
-	probe     probe
-	frozen    sync.Map // why the ledger is frozen, by the log that froze it
+	nc         *nats.Conn
+	js         jetstream.JetStream
+	ledger     jetstream.Stream
+	timers     jetstream.Stream
+	cfg        Config
+	positions  jetstream.KeyValue
+	writers    map[string]*writer // by stream
+	life       context.Context    // ends with Close
+	stop       context.CancelFunc
+	readers    sync.WaitGroup
+	feedMu     sync.Mutex
+	feed       atomic.Pointer[feed]          // nil before the first reader
+	agenda     atomic.Pointer[agenda.Agenda] // nil if nobody follows the timers
+	following  sync.Map                      // the followers' *progress
+	beside     beside
+	connsMu    sync.Mutex
+	conns      []*nats.Conn // opened by Config.Connect
+	heartbeats heartbeats
+	probe      probe
+	frozen     sync.Map // why the ledger is frozen, by the log that froze it
 
 	progressed chan struct{} // gets a signal when a follower makes progress; buffered for one
 }
@@ -219,7 +219,7 @@ var ErrNotFound = errors.New("no such record")
 // Last returns the last ledger record of a subject, which may end in a
 // wildcard, or ErrNotFound.
 func (b *Bus) Last(ctx context.Context, subject string) (event.Stored, error) {
-	return b.stored(again(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
+	return b.stored(retry(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
 		return b.ledger.GetLastMsgForSubject(ctx, b.cfg.Realm.Wire(subject))
 	}))
 }
@@ -227,19 +227,19 @@ func (b *Bus) Last(ctx context.Context, subject string) (event.Stored, error) {
 // First returns the first ledger record of a subject, which may end in a
 // wildcard, or ErrNotFound.
 func (b *Bus) First(ctx context.Context, subject string) (event.Stored, error) {
-	return b.stored(again(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
+	return b.stored(retry(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
 		return b.ledger.GetMsg(ctx, 1, jetstream.WithGetMsgSubject(b.cfg.Realm.Wire(subject)))
 	}))
 }
 
 // Get returns the ledger record with a sequence, or ErrNotFound.
 func (b *Bus) Get(ctx context.Context, seq uint64) (event.Stored, error) {
-	return b.stored(again(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) { return b.ledger.GetMsg(ctx, seq) }))
+	return b.stored(retry(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) { return b.ledger.GetMsg(ctx, seq) }))
 }
 
 // Head returns the sequence of the last ledger record.
 func (b *Bus) Head(ctx context.Context) (uint64, error) {
-	info, err := again(ctx, func(ctx context.Context) (*jetstream.StreamInfo, error) { return b.ledger.Info(ctx) })
+	info, err := retry(ctx, func(ctx context.Context) (*jetstream.StreamInfo, error) { return b.ledger.Info(ctx) })
 	if err != nil {
 		return 0, fmt.Errorf("bus: head: %w", engineError(err))
 	}
@@ -256,8 +256,8 @@ func (b *Bus) stored(m *jetstream.RawStreamMsg, err error) (event.Stored, error)
 	return event.ReadStored(b.cfg.Realm, m.Subject, m.Header, m.Data, m.Sequence, m.Time), nil
 }
 
-// Clocks returns how many timers are set, or due and not handled yet.
-func (b *Bus) Clocks(ctx context.Context) (uint64, error) {
+// TimerCount returns how many timers are set, or due and not handled yet.
+func (b *Bus) TimerCount(ctx context.Context) (uint64, error) {
 	info, err := b.timers.Info(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("bus: clocks: %w", err)
@@ -269,9 +269,9 @@ func (b *Bus) Clocks(ctx context.Context) (uint64, error) {
 // last allows for a slow disk.
 var readTries = []time.Duration{tryTimeout, tryTimeout, 5 * time.Second}
 
-// again retries a request to the engine while it times out. The request must be
+// retry repeats a request to the engine while it times out. The request must be
 // idempotent.
-func again[T any](ctx context.Context, ask func(context.Context) (T, error)) (answer T, err error) {
+func retry[T any](ctx context.Context, ask func(context.Context) (T, error)) (answer T, err error) {
 	for _, timeout := range readTries {
 		try, cancel := context.WithTimeout(ctx, timeout)
 		answer, err = ask(try)

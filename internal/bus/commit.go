@@ -95,7 +95,7 @@ func (b *Bus) queue(ctx context.Context, r event.Record) (*pending, error) {
 	}
 	w, ok := b.writers[stream]
 	switch {
-	case !ok, strings.ContainsAny(r.Subject, noLiteral):
+	case !ok, strings.ContainsAny(r.Subject, notLiteral):
 		p.refuse(errors.New("no stream holds it"))
 		return p, nil
 	case isTimer(r) != (stream == event.StreamTimers), isTimer(r) == r.Due.IsZero():
@@ -123,9 +123,9 @@ func (b *Bus) queue(ctx context.Context, r event.Record) (*pending, error) {
 // IsRecord reports whether a message on a subject would be stored as a record.
 func IsRecord(subject string) bool { return streamOf(subject) != "" }
 
-// noLiteral are the characters that a record's subject must not contain: the engine would
+// notLiteral are the characters that a record's subject must not contain: the engine would
 // drop the record without an answer.
-const noLiteral = "*> \t\r\n"
+const notLiteral = "*> \t\r\n"
 
 var errClosed = errors.New("bus: closed")
 

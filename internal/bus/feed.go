@@ -150,15 +150,15 @@ func (b *Bus) ledgerFeed(ctx context.Context) (*feed, error) {
 	return f, nil
 }
 
-// near is how many records behind the feed a reader of some subjects may be and still
+// maxFeedLag is how many records behind the feed a reader of some subjects may be and still
 // read all records up to the feed, so that it misses none. One that is further behind
 // uses a consumer of its own.
-const near = 1 << 15
+const maxFeedLag = 1 << 15
 
-// isFar reports whether a reader of some subjects is so far behind the feed that it uses
+// isFarBehind reports whether a reader of some subjects is so far behind the feed that it uses
 // a consumer of its own.
-func (f *feed) isFar(from uint64, subjects []string) bool {
-	return len(subjects) > 0 && from+near < f.begins()
+func (f *feed) isFarBehind(from uint64, subjects []string) bool {
+	return len(subjects) > 0 && from+maxFeedLag < f.begins()
 }
 
 // reading is one reader of the ledger.

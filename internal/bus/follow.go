@@ -70,11 +70,11 @@ func (b *Bus) follow(ctx context.Context, f Follower, r *run) error {
 	}
 	r.bus, r.f, r.log = b, f, b.cfg.Log.Named(f.Name)
 	r.open, r.lines = map[uint64]*task{}, map[string][]*task{}
-	r.again, r.answered, r.stored = make(chan *task), make(chan *task), make(chan batch)
+	r.resumed, r.answered, r.stored = make(chan *task), make(chan *task), make(chan batch)
 	defer r.save(context.WithoutCancel(ctx))
 	defer func() {
-		if r.caller != nil {
-			close(r.caller.tasks)
+		if r.worker != nil {
+			close(r.worker.tasks)
 		}
 	}()
 	return r.loop(ctx)
@@ -93,25 +93,25 @@ type run struct {
 	keep     func(ctx context.Context, through uint64) error // saves the settled position; nil: done does
 	done     func(seq uint64)                                // called for each settled record; may be nil
 
-	open     map[uint64]*task   // not settled, by sequence
-	lines    map[string][]*task // open tasks in order, by key; the first is handled, stored, or waits for the engine
-	ready    []*task            // to be handled next
-	caller   *caller            // runs the handler; nil: the next call makes one
-	slow     []*task            // whose handler call takes long
-	blocked  time.Time          // since when no call can begin because many are slow; zero: it can
-	output   []*task            // handled, with output to be stored
-	storing  *batch             // on its way to the disk; nil: none is
-	again    chan *task         // whose pause is over
-	answered chan *task         // slow ones that the handler has answered
-	stored   chan batch         // the one that was storing, with its results
+	open         map[uint64]*task   // not settled, by sequence
+	lines        map[string][]*task // open tasks in order, by key; the first is handled, stored, or waits for the engine
+	ready        []*task            // to be handled next
+	worker       *worker            // runs the handler; nil: the next call makes one
+	slow         []*task            // whose handler call takes long
+	blockedSince time.Time          // since when no call can begin because many are slow; zero: it can
+	output       []*task            // handled, with output to be stored
+	storing      *batch             // on its way to the disk; nil: none is
+	resumed      chan *task         // whose pause is over
+	answered     chan *task         // slow ones that the handler has answered
+	stored       chan batch         // the one that was storing, with its results
 
-	through uint64 // highest record taken
-	saved   uint64
-	looked  uint64 // at the last attempt to save
+	through   uint64 // highest record taken
+	saved     uint64
+	saveTried uint64 // at the last attempt to save
 }
 
 const (
-	takeAtOnce = 256 // records that are handled before their output is stored
+	takeBatch = 256 // records that are handled before their output is stored
 	// maxOutput bounds the tasks whose output waits to be stored.
 	maxOutput = 1000
 	// maxOpen bounds the open tasks; beyond it no more are taken from the stream.
@@ -127,8 +127,8 @@ func (r *run) next() <-chan event.Stored {
 }
 
 func (r *run) loop(ctx context.Context) error {
-	pulse := heart{r.f.Name, "follows " + r.stream}
-	r.bus.beat(pulse)
+	follows := serviceLoop{r.f.Name, "follows " + r.stream}
+	r.bus.beat(follows)
 	tick, save := time.NewTicker(beatEvery), time.NewTicker(saveEvery)
 	defer tick.Stop()
 	defer save.Stop()
@@ -137,7 +137,7 @@ func (r *run) loop(ctx context.Context) error {
 		select {
 		case s := <-r.next():
 			r.take(s)
-		case t := <-r.again:
+		case t := <-r.resumed:
 			r.resume(t)
 		case t := <-r.answered:
 			r.answer(t)
@@ -146,7 +146,7 @@ func (r *run) loop(ctx context.Context) error {
 			err = r.settleAll(ctx, b)
 		case <-tick.C:
 			if !r.stalls() {
-				r.bus.beat(pulse)
+				r.bus.beat(follows)
 			}
 		case <-save.C:
 			r.save(ctx)
@@ -159,7 +159,7 @@ func (r *run) loop(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if r.through-r.looked >= saveAfter {
+		if r.through-r.saveTried >= saveAfter {
 			r.save(ctx)
 		}
 	}
@@ -173,7 +173,7 @@ func (r *run) take(s event.Stored) {
 		r.open[s.Sequence] = t
 		r.through = max(r.through, s.Sequence)
 		r.enter(t)
-		if n == takeAtOnce {
+		if n == takeBatch {
 			return
 		}
 		select {
@@ -220,9 +220,9 @@ func (r *run) work(ctx context.Context) error {
 	}
 	switch {
 	case len(r.slow) < maxSlow:
-		r.blocked = time.Time{}
-	case r.blocked.IsZero():
-		r.blocked = clock.Steady()
+		r.blockedSince = time.Time{}
+	case r.blockedSince.IsZero():
+		r.blockedSince = clock.Steady()
 	}
 	r.store(ctx)
 	return nil
@@ -237,11 +237,11 @@ func (r *run) stalls() bool {
 	before := clock.Steady().Add(-stallAfter)
 	since := func(at time.Time) bool { return !at.IsZero() && at.Before(before) }
 	for _, t := range r.open {
-		if since(t.waits) {
+		if since(t.waitingSince) {
 			return true
 		}
 	}
-	return since(r.blocked) || r.storing != nil && since(r.storing.began)
+	return since(r.blockedSince) || r.storing != nil && since(r.storing.began)
 }
 
 // A follower saves its position now and then, under load after saveAfter records at the
@@ -257,7 +257,7 @@ const (
 // only costs handling records again.
 func (r *run) save(ctx context.Context) {
 	settled := r.through
-	r.looked = r.through
+	r.saveTried = r.through
 	for seq := range r.open {
 		settled = min(settled, seq-1)
 	}

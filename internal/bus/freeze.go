@@ -92,7 +92,7 @@ func (r *run) commit(ctx context.Context, records []event.Record) ([]Result, err
 		if frozen := Frozen(""); !errors.As(err, &frozen) {
 			return results, err
 		}
-		r.bus.beat(heart{r.f.Name, "follows " + r.stream})
+		r.bus.beat(serviceLoop{r.f.Name, "follows " + r.stream})
 		select {
 		case <-time.After(frozenPause):
 		case <-ctx.Done():

@@ -14,15 +14,15 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// getsAtOnce is how many records GetMany reads concurrently.
-const getsAtOnce = 16
+// maxConcurrentGets is how many records GetMany reads concurrently.
+const maxConcurrentGets = 16
 
 // GetMany returns the ledger records of some sequences, in the order requested. A missing
 // record has only its sequence: its Wire is empty, which no stored record's is.
 func (b *Bus) GetMany(ctx context.Context, seqs []uint64) ([]event.Stored, error) {
 	out := make([]event.Stored, len(seqs))
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(getsAtOnce)
+	g.SetLimit(maxConcurrentGets)
 	for i, seq := range seqs {
 		g.Go(func() (err error) {
 			if out[i], err = b.Get(ctx, seq); errors.Is(err, ErrNotFound) {
@@ -36,7 +36,7 @@ func (b *Bus) GetMany(ctx context.Context, seqs []uint64) ([]event.Stored, error
 
 // LastOf returns the existing ledger records of some subjects, all as of one moment.
 func (b *Bus) LastOf(ctx context.Context, subjects ...string) (found []event.Stored, err error) {
-	return again(ctx, func(ctx context.Context) ([]event.Stored, error) { return b.lastOf(ctx, subjects) })
+	return retry(ctx, func(ctx context.Context) ([]event.Stored, error) { return b.lastOf(ctx, subjects) })
 }
 
 func (b *Bus) lastOf(ctx context.Context, subjects []string) (found []event.Stored, err error) {

@@ -135,13 +135,13 @@ func TestPulse_OfFollowersAndEndpoints(t *testing.T) {
 	for _, name := range []string{"echo", "bell", "intake"} {
 		eventually(t, name+" answers", func() bool {
 			_, err := env.Conn.Request("$SRV.PING."+name, nil, time.Second)
-			_, beats := env.Bus.Pulse()[name]
+			_, beats := env.Bus.Heartbeats()[name]
 			return err == nil && beats
 		})
 	}
 	commit(t, env.Bus, 0, 20) // the handler of echo hangs with more records than may be slow at once
 	eventually(t, "the others beat on, and what hangs does not", func() bool {
-		p := env.Bus.Pulse()
+		p := env.Bus.Heartbeats()
 		last := p["echo"].Add(2500 * time.Millisecond) // each beats once a second
 		return p["bell"].After(last) && p["intake"].After(last)
 	})

@@ -59,25 +59,25 @@ func (b *Bus) SequenceAt(ctx context.Context, at time.Time) (uint64, error) {
 // Erase removes a ledger record and overwrites it on disk, which takes the engine some
 // twenty times as long as Remove. It succeeds if the record is already gone.
 func (b *Bus) Erase(ctx context.Context, seq uint64) error {
-	return gone(seq, b.ledger.SecureDeleteMsg(ctx, seq))
+	return removed(seq, b.ledger.SecureDeleteMsg(ctx, seq))
 }
 
 // Remove removes a ledger record; its bytes stay on disk until the engine reuses the
 // space. It succeeds if the record is already gone.
 func (b *Bus) Remove(ctx context.Context, seq uint64) error {
-	return gone(seq, b.ledger.DeleteMsg(ctx, seq))
+	return removed(seq, b.ledger.DeleteMsg(ctx, seq))
 }
 
-func gone(seq uint64, err error) error {
-	if err == nil || errors.Is(err, jetstream.ErrMsgNotFound) || errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) && isGone(err) {
+func removed(seq uint64, err error) error {
+	if err == nil || errors.Is(err, jetstream.ErrMsgNotFound) || errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) && isNotFound(err) {
 		return nil
 	}
 	return fmt.Errorf("bus: remove record %d: %w", seq, engineError(err))
 }
 
-// isGone reports whether the engine answered that there is no such message. Its client
+// isNotFound reports whether the engine answered that there is no such message. Its client
 // keeps only the text of that error.
-func isGone(err error) bool {
+func isNotFound(err error) bool {
 	return strings.Contains(err.Error(), "err_code=10043") || strings.Contains(err.Error(), "no message found")
 }
 
@@ -206,7 +206,7 @@ func (b *Bus) Page(ctx context.Context, from, to uint64, subjects []string, reco
 func (b *Bus) batch(ctx context.Context, subject string, records int, from ...jetstreamext.GetBatchOpt) ([]event.Stored, error) {
 	realm := b.cfg.Realm
 	options := append(slices.Clone(from), jetstreamext.GetBatchSubject(realm.Wire(subject)))
-	return again(ctx, func(ctx context.Context) ([]event.Stored, error) { return b.tryBatch(ctx, records, options) })
+	return retry(ctx, func(ctx context.Context) ([]event.Stored, error) { return b.tryBatch(ctx, records, options) })
 }
 
 func (b *Bus) tryBatch(ctx context.Context, records int, options []jetstreamext.GetBatchOpt) ([]event.Stored, error) {
@@ -232,8 +232,8 @@ func (b *Bus) tryBatch(ctx context.Context, records int, options []jetstreamext.
 // copy.
 const checkpoints = "checkpoint."
 
-// KeepCheckpoint stores the last signed checkpoint of a log under the id of its key.
-func (b *Bus) KeepCheckpoint(ctx context.Context, log, signed string) error {
+// SaveCheckpoint stores the last signed checkpoint of a log under the id of its key.
+func (b *Bus) SaveCheckpoint(ctx context.Context, log, signed string) error {
 	if err := b.roomFor(0); err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ func (b *Bus) Tail(ctx context.Context, from uint64, subjects []string, handle f
 	if err != nil {
 		return err
 	}
-	if from = max(1, from); !f.isFar(from, subjects) {
+	if from = max(1, from); !f.isFarBehind(from, subjects) {
 		return reading{bus: b, feed: f, filters: wired(b.cfg.Realm, subjects), handle: handle}.run(ctx, from)
 	}
 	arrivals, stop, err := b.consume(ctx, event.StreamLedger, from, subjects, Ahead)
@@ -65,7 +65,7 @@ func (b *Bus) arrivals(ctx context.Context, name string, from uint64, subjects [
 	if err != nil {
 		return nil, nil, err
 	}
-	if from = max(1, from); f.isFar(from, subjects) {
+	if from = max(1, from); f.isFarBehind(from, subjects) {
 		return b.consume(ctx, event.StreamLedger, from, subjects, Ahead)
 	}
 	out := make(chan event.Stored, tailBatch)

@@ -16,16 +16,16 @@ import (
 
 // task is a record being handled.
 type task struct {
-	in        event.Stored
-	key       string
-	attempts  int // failed ones
-	conflicts int
-	answered  bool      // the handler has returned out or err
-	givenUp   bool      // out is the record that asks for manual review
-	inLine    bool      // it kept its place in line during its pause
-	waits     time.Time // since when it waits for the engine; zero: it does not
-	out       []event.Record
-	err       error
+	in           event.Stored
+	key          string
+	attempts     int // failed ones
+	conflicts    int
+	answered     bool      // the handler has returned out or err
+	givenUp      bool      // out is the record that asks for manual review
+	inLine       bool      // it kept its place in line during its pause
+	waitingSince time.Time // since when it waits for the engine; zero: it does not
+	out          []event.Record
+	err          error
 }
 
 // maxConflicts bounds how often one record is handled again because others wrote first:
@@ -44,7 +44,7 @@ func (r *run) conclude(ctx context.Context, t *task) error {
 		r.waitForEngine(ctx, t)
 		return nil
 	}
-	t.waits = time.Time{}
+	t.waitingSince = time.Time{}
 	switch {
 	case t.err != nil:
 		return r.failed(ctx, t, t.err)
@@ -171,8 +171,8 @@ const unavailablePause = 500 * time.Millisecond
 // waitForEngine lets a task pause because the engine did not answer its handler. The
 // record is not at fault: it keeps its place before others of its key.
 func (r *run) waitForEngine(ctx context.Context, t *task) {
-	if t.waits.IsZero() {
-		t.waits = clock.Steady()
+	if t.waitingSince.IsZero() {
+		t.waitingSince = clock.Steady()
 	}
 	r.log.Warn("record waits for the engine", zap.Uint64("record", t.in.Sequence), zap.Error(t.err))
 	t.reset()
@@ -184,7 +184,7 @@ func (r *run) waitForEngine(ctx context.Context, t *task) {
 func (r *run) pause(ctx context.Context, t *task, pause time.Duration) {
 	time.AfterFunc(pause, func() {
 		select {
-		case r.again <- t:
+		case r.resumed <- t:
 		case <-ctx.Done():
 		}
 	})

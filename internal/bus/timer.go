@@ -119,9 +119,9 @@ func (b *Bus) HasTimer(subject string) (set, known bool) {
 	return set, a.IsComplete()
 }
 
-// inPlace lets a timer that a handler sets replace the timer being handled, which stays
+// replaceHandled lets a timer that a handler sets replace the timer being handled, which stays
 // in the stream until it is settled.
-func inPlace(in event.Stored, out []event.Record) {
+func replaceHandled(in event.Stored, out []event.Record) {
 	for i := range out {
 		if event.IsTimer(out[i].Subject) && event.DueSubject(out[i].Subject) == in.Subject && strings.Contains(in.Wire, timerSet) {
 			out[i].Replaces = in.Sequence
@@ -140,21 +140,21 @@ type ticker struct {
 }
 
 const (
-	// timersAtOnce is how many timers are taken from the agenda at once.
-	timersAtOnce = 64
+	// timerBatch is how many timers are taken from the agenda at once.
+	timerBatch = 64
 	// timersAhead is how many of them may wait for the follower while the next are read:
 	// with one at a time it takes twice as long, and with many the other parties' timers
 	// are delayed.
 	timersAhead = 16
-	// look is the longest time between two checks for due timers, because a clock may
+	// duePoll is the longest time between two checks for due timers, because a clock may
 	// also be moved.
-	look = 250 * time.Millisecond
+	duePoll = 250 * time.Millisecond
 )
 
 // run delivers due timers until ctx ends.
 func (t ticker) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		taken := t.agenda.TakeDue(t.bus.cfg.Clock, timersAtOnce)
+		taken := t.agenda.TakeDue(t.bus.cfg.Clock, timerBatch)
 		if len(taken) == 0 {
 			t.sleep(ctx)
 			continue
@@ -180,9 +180,9 @@ func (t ticker) run(ctx context.Context) {
 }
 
 func (t ticker) sleep(ctx context.Context) {
-	wait := look
+	wait := duePoll
 	if due, has := t.agenda.Next(); has {
-		wait = min(max(clock.Until(t.bus.cfg.Clock, due), time.Millisecond), look)
+		wait = min(max(clock.Until(t.bus.cfg.Clock, due), time.Millisecond), duePoll)
 	}
 	select {
 	case <-time.After(wait):
@@ -195,16 +195,16 @@ func (t ticker) sleep(ctx context.Context) {
 // thousands of records that wait for the classifier, the timers of the party whose turn
 // comes next would wait as well.
 const (
-	paceBehind = 512
-	paceWait   = 100 * time.Millisecond
-	paceLook   = 2 * time.Millisecond
+	paceBehind  = 512
+	maxPaceWait = 100 * time.Millisecond
+	pacePoll    = 2 * time.Millisecond
 )
 
 func (t ticker) pace(ctx context.Context) {
-	for waited := time.Duration(0); waited < paceWait && ctx.Err() == nil; waited += paceLook {
+	for waited := time.Duration(0); waited < maxPaceWait && ctx.Err() == nil; waited += pacePoll {
 		if _, behind := t.bus.slowest(); behind < paceBehind {
 			return
 		}
-		time.Sleep(paceLook)
+		time.Sleep(pacePoll)
 	}
 }

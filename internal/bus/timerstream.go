@@ -156,7 +156,7 @@ func (t ticker) removeFinished(ctx context.Context) {
 			if left--; left < 0 || ctx.Err() != nil {
 				return false
 			}
-			return gone(seq, t.bus.timers.DeleteMsg(ctx, seq)) == nil
+			return removed(seq, t.bus.timers.DeleteMsg(ctx, seq)) == nil
 		})
 		if len(seqs) > 0 {
 			t.agenda.PutBack(share, seqs)

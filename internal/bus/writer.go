@@ -34,7 +34,7 @@ const (
 	// together with the first.
 	tryTimeout = 1500 * time.Millisecond
 	maxPause   = time.Second // between tries that fail
-	tellEvery  = 10          // failed tries per log line
+	logEvery   = 10          // failed tries per log line
 )
 
 // writer is the only goroutine of this process that writes to a stream. It uses no timer:
@@ -169,7 +169,7 @@ func (w *writer) write(ctx context.Context, round []*pending) {
 			continue
 		}
 		w.full.Store(isNoRoom(err))
-		if failures++; failures%tellEvery == 1 {
+		if failures++; failures%logEvery == 1 {
 			w.log.Warn("records wait for the stream", zap.Int("records", len(round)), zap.Int("failed_tries", failures), zap.Error(err))
 		}
 		wait := pause
@@ -203,7 +203,7 @@ func (w *writer) try(ctx context.Context, round []*pending) ([]*pending, error) 
 	}
 	from := batchFromMemory
 	if !w.inMemory.Load() {
-		from, round = batchFrom, alone(round)
+		from, round = batchFrom, withoutBeside(round)
 	}
 	if messages(round) < from {
 		return w.single(ctx, round)
@@ -290,7 +290,7 @@ func (w *writer) batch(ctx context.Context, round []*pending) ([]*pending, error
 		w.stored(round, ack.Sequence-uint64(len(sent))+1)
 		return nil, nil
 	}
-	round = alone(round) // what is beside a record goes with the first try, or is left to its follower
+	round = withoutBeside(round) // what is beside a record goes with the first try, or is left to its follower
 	if isTaken(err) {
 		return w.answerTaken(ctx, round)
 	}

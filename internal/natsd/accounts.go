@@ -113,9 +113,9 @@ func effectiveClaims(c *jwt.AccountClaims) jwt.Account {
 	return out
 }
 
-// Admit puts a re-signed account in force: connected clients lose the permissions that it
+// UpdateAccount puts a re-signed account in force: connected clients lose the permissions that it
 // no longer has, and clients whose credential it revokes are disconnected.
-func (s *Server) Admit(signed string) error {
+func (s *Server) UpdateAccount(signed string) error {
 	claims, token, err := s.trust.resign(signed)
 	if err != nil {
 		return fmt.Errorf("nats server: account: %w", err)
@@ -136,8 +136,8 @@ func (s *Server) Admit(signed string) error {
 	return nil
 }
 
-// Expel disconnects an account's clients and removes all its permissions.
-func (s *Server) Expel(account string) error {
+// RemoveAccount disconnects an account's clients and removes all its permissions.
+func (s *Server) RemoveAccount(account string) error {
 	a, err := s.s.LookupAccount(account)
 	if err != nil {
 		return fmt.Errorf("nats server: account %s: %w", account, err)

@@ -16,14 +16,14 @@ import (
 type engineLog struct {
 	*zap.SugaredLogger
 	health  health
-	refused func(who, what, why string)
+	refused func(caller, action, reason string)
 	// clients counts lines about single connections, which anybody can cause.
 	clients *tally.Tally
 	// overrun counts connections of the services that the engine has cut off.
 	overrun *tally.Tally
 }
 
-func newEngineLog(to *zap.Logger, health health, refused func(who, what, why string)) engineLog {
+func newEngineLog(to *zap.Logger, health health, refused func(caller, action, reason string)) engineLog {
 	l := engineLog{SugaredLogger: to.Sugar(), health: health, refused: refused}
 	l.clients = tally.InLog(to.Warn, "errors of client connections", "lines")
 	l.overrun = tally.InLog(to.Warn, "a connection of the services was cut off: more was sent to it than it could read", "times")
@@ -67,7 +67,7 @@ func (l engineLog) Tracef(format string, v ...any) { l.Debugf(format, v...) }
 func (l engineLog) Errorf(format string, v ...any) {
 	text := formatLine(format, v)
 	if r, ok := refusalOf(text); ok && l.refused != nil {
-		l.refused(r.who, r.what, r.why)
+		l.refused(r.caller, r.action, r.reason)
 		return
 	}
 	text = quotedFrame.ReplaceAllString(text, "$1 …")
@@ -103,7 +103,7 @@ func formatLine(format string, v []any) string {
 }
 
 // engineRefusal is a line of the server about something that it refused.
-type engineRefusal struct{ who, what, why string }
+type engineRefusal struct{ caller, action, reason string }
 
 var (
 	// The part of an unreadable frame that the server quotes may belong to a report or a
@@ -116,7 +116,7 @@ var (
 )
 
 // refusalReasons maps texts of other refusals, in lower case, to reasons.
-var refusalReasons = []struct{ says, why string }{
+var refusalReasons = []struct{ text, reason string }{
 	{"authentication error", "no valid credential"}, {"authentication expired", "the credential has expired"},
 	{"authentication revoked", "the credential is revoked"}, {"maximum connections exceeded", "too many connections"},
 	{"maximum account active connections exceeded", "too many connections"}, {"maximum subscriptions exceeded", "too many subscriptions"},
@@ -131,20 +131,20 @@ func refusalOf(line string) (r engineRefusal, ok bool) {
 		return r, false
 	}
 	says := line[len(head[0]):]
-	r.who = head[1]
+	r.caller = head[1]
 	if user := lineUser.FindStringSubmatch(head[2]); user != nil {
-		r.who = user[1] + "/" + user[2]
+		r.caller = user[1] + "/" + user[2]
 	}
 	if v := lineViolation.FindStringSubmatch(says); v != nil {
 		verb := map[string]string{"Publish": "send to ", "Subscription": "listen on "}[v[1]]
-		return engineRefusal{r.who, verb + v[2], "the credential has no such permission"}, true
+		return engineRefusal{r.caller, verb + v[2], "the credential has no such permission"}, true
 	}
-	for _, reason := range refusalReasons {
-		if strings.Contains(strings.ToLower(says), reason.says) {
-			if i := strings.LastIndex(r.who, ":"); i > 0 && !strings.Contains(r.who, "/") {
-				r.who = r.who[:i] // another port is the same client
+	for _, known := range refusalReasons {
+		if strings.Contains(strings.ToLower(says), known.text) {
+			if i := strings.LastIndex(r.caller, ":"); i > 0 && !strings.Contains(r.caller, "/") {
+				r.caller = r.caller[:i] // another port is the same client
 			}
-			return engineRefusal{r.who, "connect", reason.why}, true
+			return engineRefusal{r.caller, "connect", known.reason}, true
 		}
 	}
 	return r, false

@@ -49,7 +49,7 @@ type Config struct {
 	// Accounts are the accounts that may connect; nil: anybody may.
 	Accounts *Accounts
 	// Refused records what the server refuses; nil: it is logged.
-	Refused func(who, what, why string)
+	Refused func(caller, action, reason string)
 	// Key encrypts the stored data; empty: it is not encrypted. It protects the contents
 	// of copied files but does not detect alterations: the log does that.
 	Key string

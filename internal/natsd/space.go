@@ -23,8 +23,8 @@ type Room struct {
 
 func (r Room) hasFewerFiles(than uint64) bool { return r.FilesKnown && r.Files < than }
 
-// left describes what remains of the scarce resource: bytes, or files (inodes).
-func (r Room) left() string {
+// remaining describes what remains of the scarce resource: bytes, or files (inodes).
+func (r Room) remaining() string {
 	if r.hasFewerFiles(floorFraction * minFiles) {
 		return fmt.Sprintf("%d inodes are left, whatever bytes are free", r.Files)
 	}
@@ -148,7 +148,7 @@ func (s *Server) Space() (Space, bool) {
 // RoomForReports returns nil, or a [fault.Full] if the disk has reached its reserve.
 func (s *Server) RoomForReports() error {
 	if room, level := s.space.check(0); level == levelReserve {
-		return fault.Full(fmt.Sprintf("the server's disk is nearly full (%s): no new report is taken, and acknowledgements and clocks go on; use another channel, or send the same report again once there is room", room.left()))
+		return fault.Full(fmt.Sprintf("the server's disk is nearly full (%s): no new report is taken, and acknowledgements and clocks go on; use another channel, or send the same report again once there is room", room.remaining()))
 	}
 	return s.RoomFor(0)
 }
@@ -156,7 +156,7 @@ func (s *Server) RoomForReports() error {
 // RoomFor returns nil, or a [fault.Full] if the disk has no room for so many bytes.
 func (s *Server) RoomFor(bytes int) error {
 	if room, level := s.space.check(uint64(bytes)); level == levelFull {
-		return fault.Full(fmt.Sprintf("the server's disk is full (%s): nothing can be stored; use another channel, or try again once there is room", room.left()))
+		return fault.Full(fmt.Sprintf("the server's disk is full (%s): nothing can be stored; use another channel, or try again once there is room", room.remaining()))
 	}
 	return nil
 }

@@ -23,6 +23,6 @@ func TestSpace_InodesRunOut(t *testing.T) {
 		s := newSpace("", 0, func(string) (Room, error) { return row.room, nil })
 		room, level := s.check(0)
 		require.Equal(t, row.want, level, row.says)
-		require.Equal(t, row.says, room.left())
+		require.Equal(t, row.says, room.remaining())
 	}
 }

@@ -1,13 +1,13 @@
 // Package share divides limited resources among the parties that use them: places for
-// requests and bytes of memory ([Pool]), and turns of work ([Line]).
+// requests and bytes of memory ([Pool]), and turns of work ([FairQueue]).
 //
 // A party is an identity, or, without identities, an address or an operator. What it
 // guarantees: however much one party asks for, and however long it keeps it, another
 // party finds room in a pool, and is served after at most one round of the others in a
-// line.
+// queue.
 //
 // What not to assume: that a party gets an equal part at every moment. A party that is
-// alone may use half of a pool, and all the turns of a line.
+// alone may use half of a pool, and all the turns of a queue.
 package share
 
 import (

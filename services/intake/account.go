@@ -203,11 +203,11 @@ func (r *refusals) run(ctx context.Context) {
 
 // readAll loads the accounts, so that summaries from before a restart become records.
 func (r *refusals) readAll(ctx context.Context) {
-	keys, err := r.deps.Bus.KeptKeys(ctx, accountPrefix)
+	keys, err := r.deps.Bus.ValueKeys(ctx, accountPrefix)
 	for _, key := range keys {
 		var raw []byte
 		var s stored
-		if raw, _, err = r.deps.Bus.Kept(ctx, key); err == nil {
+		if raw, _, err = r.deps.Bus.Value(ctx, key); err == nil {
 			if err = json.Unmarshal(raw, &s); err == nil && s.Summary != nil {
 				_, err = r.account(ctx, s.Summary.Operator)
 			}
@@ -294,7 +294,7 @@ func (r *refusals) update(ctx context.Context, owner string, used usage, c *coun
 		if err != nil {
 			return s, err
 		}
-		if err = r.deps.Bus.Keep(ctx, accountKey(owner), raw, revision); !errors.Is(err, bus.ErrChanged) {
+		if err = r.deps.Bus.SaveValue(ctx, accountKey(owner), raw, revision); !errors.Is(err, bus.ErrChanged) {
 			return s, err
 		}
 	}
@@ -310,7 +310,7 @@ func (r *refusals) recordSummary(ctx context.Context, sum event.RejectedSummary)
 }
 
 func (r *refusals) read(ctx context.Context, owner string) (s stored, revision uint64, err error) {
-	raw, revision, err := r.deps.Bus.Kept(ctx, accountKey(owner))
+	raw, revision, err := r.deps.Bus.Value(ctx, accountKey(owner))
 	if err == nil && raw != nil {
 		err = json.Unmarshal(raw, &s)
 	}

@@ -34,7 +34,7 @@ type reader interface {
 
 // values stores the accounts of rejected reports.
 type values interface {
-	Kept(ctx context.Context, key string) (value []byte, revision uint64, err error)
-	Keep(ctx context.Context, key string, value []byte, revision uint64) error
-	KeptKeys(ctx context.Context, prefix string) (keys []string, err error)
+	Value(ctx context.Context, key string) (value []byte, revision uint64, err error)
+	SaveValue(ctx context.Context, key string, value []byte, revision uint64) error
+	ValueKeys(ctx context.Context, prefix string) (keys []string, err error)
 }

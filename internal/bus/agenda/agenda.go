@@ -31,7 +31,7 @@ type Agenda struct {
 	turns     byTurn
 	round     uint64              // round of the last timer taken
 	done      map[string][]uint64 // sequences to remove, by party
-	hands     map[uint64]*Entry   // taken and not finished, by sequence
+	taken     map[uint64]*Entry   // taken and not finished, by sequence
 	delivered uint64              // the stream has been read up to here
 	early     map[uint64]bool     // added before they were delivered
 	complete  bool                // all timers set at the start have been read
@@ -49,7 +49,7 @@ type Entry struct {
 	Subject string // on the wire
 	Seq     uint64
 	due     int64 // nanoseconds by the clock
-	back    int64 // how much earlier than its due time that is: see noteStep
+	earlier int64 // by how much that is before its due time: see noteStep
 	share   string
 	rank    int
 	at      int    // index in waiting or in its party's line
@@ -75,7 +75,7 @@ func New(c clock.Clock, share func(event.Stored) string, rank func(event.Stored)
 	}
 	return &Agenda{
 		share: share, rank: rank, entries: map[string]*Entry{}, under: map[string][]*Entry{}, due: map[string]*party{},
-		done: map[string][]uint64{}, hands: map[uint64]*Entry{}, early: map[uint64]bool{}, changed: make(chan struct{}, 1),
+		done: map[string][]uint64{}, taken: map[uint64]*Entry{}, early: map[uint64]bool{}, changed: make(chan struct{}, 1),
 		steps: clock.NewSteps(c), cancelled: map[string]cancelled{},
 	}
 }
@@ -99,7 +99,7 @@ func (a *Agenda) Add(s event.Stored, delivered bool) {
 		delete(a.early, e.Seq)
 		return
 	}
-	back := a.backOf(e)
+	back := a.earlierBy(e)
 	if old := a.entries[e.Subject]; old != nil {
 		if old.Seq >= e.Seq {
 			return
@@ -107,8 +107,8 @@ func (a *Agenda) Add(s event.Stored, delivered bool) {
 		a.forget(old)
 		a.done[old.share] = append(a.done[old.share], old.Seq)
 	}
-	e.back = max(back, int64(a.steps.Ahead(s.Time)))
-	e.due -= e.back
+	e.earlier = max(back, int64(a.steps.Ahead(s.Time)))
+	e.due -= e.earlier
 	a.entries[e.Subject] = e
 	parent := parentOf(e.Subject)
 	a.under[parent] = append(a.under[parent], e)
@@ -121,7 +121,7 @@ func (a *Agenda) Add(s event.Stored, delivered bool) {
 
 func parentOf(subject string) string { return subject[:strings.LastIndexByte(subject, '.')+1] }
 
-// forget removes an entry from everything but hands.
+// forget removes an entry from everything but taken.
 func (a *Agenda) forget(e *Entry) {
 	if a.entries[e.Subject] == e {
 		delete(a.entries, e.Subject)
@@ -202,7 +202,7 @@ func (a *Agenda) take(now time.Time, most int) (taken []*Entry) {
 		} else {
 			heap.Fix(&a.turns, 0)
 		}
-		a.hands[e.Seq] = e
+		a.taken[e.Seq] = e
 		taken = append(taken, e)
 	}
 	return taken
@@ -223,8 +223,8 @@ func (a *Agenda) Next() (due time.Time, has bool) {
 func (a *Agenda) Finish(seq uint64, remove bool) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	e := a.hands[seq]
-	delete(a.hands, seq)
+	e := a.taken[seq]
+	delete(a.taken, seq)
 	if e == nil || a.entries[e.Subject] != e { // cancelled or replaced
 		return false
 	}

@@ -8,7 +8,7 @@ import (
 
 // A due time is a time of the clock, and setting the clock back must not postpone it: a
 // timer set before the clock was set back fires after as much elapsed time as it would
-// have. So it fires earlier by the clock; back holds by how much. Setting the clock
+// have. So it fires earlier by the clock; earlier holds by how much. Setting the clock
 // forward again undoes that.
 
 // noteStep adjusts the waiting timers if the clock was set since the last call. The
@@ -18,17 +18,17 @@ func (a *Agenda) noteStep() {
 	switch {
 	case step < 0:
 		for _, e := range a.waiting { // their order stays
-			e.due, e.back = e.due+step, e.back-step
+			e.due, e.earlier = e.due+step, e.earlier-step
 		}
 	case step > 0:
 		for _, e := range a.waiting {
-			undone := min(e.back, step)
-			e.due, e.back = e.due+undone, e.back-undone
+			undone := min(e.earlier, step)
+			e.due, e.earlier = e.due+undone, e.earlier-undone
 		}
 		heap.Init(&a.waiting)
 	}
 	for subject, was := range a.cancelled {
-		if was.back = max(0, was.back-step); was.back == 0 {
+		if was.earlier = max(0, was.earlier-step); was.earlier == 0 {
 			delete(a.cancelled, subject)
 			continue
 		}
@@ -49,31 +49,31 @@ func (a *Agenda) TakeDue(c clock.Clock, most int) []*Entry {
 const maxCancelled = 20_000
 
 // cancelled is a cancelled timer that was set before the clock was set back: if it is set
-// PutBack for the same time, it fires when the old one would have.
-type cancelled struct{ due, back int64 }
+// again for the same time, it fires when the old one would have.
+type cancelled struct{ due, earlier int64 }
 
 // noteCancelled remembers a cancelled timer if the clock was set back since it was set.
 // The caller holds mu.
 func (a *Agenda) noteCancelled(e *Entry) {
-	if e.back == 0 {
+	if e.earlier == 0 {
 		return
 	}
 	if len(a.cancelled) >= maxCancelled {
 		clear(a.cancelled)
 	}
-	a.cancelled[e.Subject] = cancelled{e.due + e.back, e.back}
+	a.cancelled[e.Subject] = cancelled{e.due + e.earlier, e.earlier}
 }
 
-// backOf returns how much earlier than its due time a timer fires by the clock: as much
+// earlierBy returns how much earlier than its due time a timer fires by the clock: as much
 // as the timer that it replaces, or as the cancelled one. The caller holds mu.
-func (a *Agenda) backOf(e *Entry) int64 {
+func (a *Agenda) earlierBy(e *Entry) int64 {
 	back := int64(0)
 	if was, is := a.cancelled[e.Subject]; is && was.due == e.due {
-		back = was.back
+		back = was.earlier
 	}
 	delete(a.cancelled, e.Subject)
 	if old := a.entries[e.Subject]; old != nil {
-		back = old.back
+		back = old.earlier
 	}
 	return back
 }

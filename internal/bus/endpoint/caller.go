@@ -14,12 +14,12 @@ import (
 // HasIdentities reports whether callers are identified.
 func (s *Server) HasIdentities() bool { return s.cfg.Identities != nil }
 
-// Refused records that the caller was refused something, and why, unless the caller is
+// Refused records that the caller was refused something, and the reason, unless the caller is
 // one of our services. It is for refusals that a handler decides; the server records
 // [Forbidden] itself.
-func (s *Server) Refused(ctx context.Context, what, why string) {
-	if who := identity.Of(ctx); s.cfg.Identities != nil && who.Role != identity.Service {
-		s.cfg.Identities.Refused(who.String(), what, why)
+func (s *Server) Refused(ctx context.Context, action, reason string) {
+	if caller := identity.Of(ctx); s.cfg.Identities != nil && caller.Role != identity.Service {
+		s.cfg.Identities.Refused(caller.String(), action, reason)
 	}
 }
 
@@ -34,24 +34,24 @@ func (s *Server) authenticate(ctx context.Context, msg micro.Request) (context.C
 		return ctx, r, Forbidden("there is no such endpoint")
 	}
 	r.Subject = subject
-	who, known := identity.Internal, role == identity.Service // only our own account can use this role
+	caller, known := identity.Internal, role == identity.Service // only our own account can use this role
 	if !known {
-		who, known = s.cfg.Identities.Find(role, token)
+		caller, known = s.cfg.Identities.Find(role, token)
 	}
 	if !known {
 		return identity.With(ctx, identity.Identity{Role: role, ID: token}), r, Forbidden(fmt.Sprintf("%s/%s has no credential any more", role, token))
 	}
-	ctx = identity.With(ctx, who)
-	if !who.May(identity.Request, subject) {
-		return ctx, r, Forbidden(fmt.Sprintf("%s may not use %s", who, subject))
+	ctx = identity.With(ctx, caller)
+	if !caller.May(identity.Request, subject) {
+		return ctx, r, Forbidden(fmt.Sprintf("%s may not use %s", caller, subject))
 	}
 	return ctx, r, nil
 }
 
-// isTooOften reports whether a caller exceeds its rate of questions.
-func (h *handler) isTooOften(ctx context.Context) bool {
-	who := identity.Of(ctx)
-	return h.cfg.Identities != nil && !h.AnySize && who.Role != identity.Service && !h.cfg.Identities.Allow(who.String())
+// exceedsRate reports whether a caller asks more questions a second than it may.
+func (h *handler) exceedsRate(ctx context.Context) bool {
+	caller := identity.Of(ctx)
+	return h.cfg.Identities != nil && !h.AnySize && caller.Role != identity.Service && !h.cfg.Identities.Allow(caller.String())
 }
 
 // unnamed is the party that all requests from unidentified senders share.
@@ -59,8 +59,8 @@ const unnamed = "unnamed"
 
 // party returns the party charged for a request.
 func (h *handler) party(ctx context.Context, r Request) string {
-	if who := identity.Of(ctx); who.Role != identity.Trial {
-		return who.String()
+	if caller := identity.Of(ctx); caller.Role != identity.Trial {
+		return caller.String()
 	}
 	if h.Party != nil {
 		if party := h.Party(r); party != "" {

@@ -53,11 +53,11 @@ type Identities interface {
 	// Find returns the identity of a role by the token of its id.
 	Find(role identity.Role, token string) (identity.Identity, bool)
 	// Vouch returns the proof that a key belongs to this identity, if the key is in use.
-	Vouch(who identity.Identity, key string) (Voucher, bool)
+	Vouch(caller identity.Identity, key string) (Voucher, bool)
 	// Allow reports whether an identity may send another request now.
-	Allow(who string) bool
+	Allow(caller string) bool
 	// Refused records that a request was refused, and why.
-	Refused(who, what, why string)
+	Refused(caller, action, reason string)
 }
 
 // Server serves the endpoints of one realm's services. It is safe for use by several

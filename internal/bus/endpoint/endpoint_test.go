@@ -67,7 +67,7 @@ func TestNoAnswerIsARecord(t *testing.T) {
 		head, err := env.Bus.Head(t.Context())
 		require.NoError(t, err)
 		assert.Zero(t, head)
-		timers, err := env.Bus.Clocks(t.Context())
+		timers, err := env.Bus.TimerCount(t.Context())
 		require.NoError(t, err)
 		assert.Zero(t, timers)
 	}

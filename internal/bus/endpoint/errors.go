@@ -19,7 +19,7 @@ const (
 	codeForbidden   = "403" // the caller has no permission
 	codeFull        = "507" // the disk has no room: nothing was stored
 	codeTooLarge    = "413" // the question or its answer is too large
-	codeTooOften    = "429" // the caller exceeds its rate limit: try again later
+	codeTooMany     = "429" // the caller exceeds its rate limit: try again later
 )
 
 // Unavailable is the error of an endpoint that cannot answer now. Its text goes to the

@@ -47,7 +47,7 @@ type Behind string
 
 func (b Behind) Error() string { return string(b) + " has fallen behind" }
 
-var errLineFull = errors.New("too many requests wait for their turn")
+var errQueueFull = errors.New("too many requests wait for their turn")
 
 // Turn is a place among the admitted reports.
 type Turn struct {
@@ -73,11 +73,11 @@ type gate struct {
 	services services
 
 	mu      sync.Mutex
-	line    *share.FairQueue[*arrival]
+	queue   *share.FairQueue[*arrival]
 	stored  pace // rate at which the services process records
 	taken   pace // rate at which reports are answered
 	room    int  // reports that may be admitted before the backlog is checked again
-	serving bool // serveLine runs
+	serving bool // serveQueue runs
 
 	inside atomic.Int64  // reports that were admitted and have not left
 	left   atomic.Uint64 // reports that have left
@@ -95,7 +95,7 @@ type services interface {
 type arrival struct{ start func(*Turn, error) }
 
 func newGate(of services) gate {
-	return gate{services: of, line: share.NewFairQueue[*arrival](maxWaiting), moved: make(chan struct{}, 1), stored: pace{least: minBacklog}, taken: pace{least: minBacklog}}
+	return gate{services: of, queue: share.NewFairQueue[*arrival](maxWaiting), moved: make(chan struct{}, 1), stored: pace{least: minBacklog}, taken: pace{least: minBacklog}}
 }
 
 func (g *gate) nudge() {
@@ -120,13 +120,13 @@ func (s *Server) Admit(ctx context.Context, w Work) (*Turn, error) {
 		turn *Turn
 		err  error
 	}
-	came := make(chan outcome, 1)
-	s.gate.enter(w, func(t *Turn, err error) { came <- outcome{t, err} })
+	admitted := make(chan outcome, 1)
+	s.gate.enter(w, func(t *Turn, err error) { admitted <- outcome{t, err} })
 	select {
-	case o := <-came:
+	case o := <-admitted:
 		return o.turn, o.err
 	case <-ctx.Done():
-		go func() { (<-came).turn.Leave() }()
+		go func() { (<-admitted).turn.Leave() }()
 		return nil, ctx.Err()
 	}
 }
@@ -135,7 +135,7 @@ func (s *Server) Admit(ctx context.Context, w Work) (*Turn, error) {
 // error when the work has waited too long.
 func (g *gate) enter(w Work, start func(*Turn, error)) {
 	g.mu.Lock()
-	if g.line.Len() == 0 && g.hasRoom() == nil {
+	if g.queue.Len() == 0 && g.hasRoom() == nil {
 		t := g.turn(w.Cost)
 		g.mu.Unlock()
 		start(t, nil)
@@ -144,19 +144,19 @@ func (g *gate) enter(w Work, start func(*Turn, error)) {
 	if w.Wait == 0 {
 		w.Wait = admitTimeout
 	}
-	out, full := g.line.Push(w.Party, w.Cost, clock.Steady().Add(w.Wait), &arrival{start})
+	out, full := g.queue.Push(w.Party, w.Cost, clock.Steady().Add(w.Wait), &arrival{start})
 	if !g.serving {
 		g.serving = true
-		go g.serveLine()
+		go g.serveQueue()
 	}
 	g.mu.Unlock()
 	if full {
-		out.start(nil, errLineFull)
+		out.start(nil, errQueueFull)
 	}
 }
 
-// serveLine admits waiting work until none waits.
-func (g *gate) serveLine() {
+// serveQueue admits waiting work until none waits.
+func (g *gate) serveQueue() {
 	poll := time.NewTicker(admitPoll)
 	defer poll.Stop()
 	for g.serveOnce() {
@@ -173,18 +173,18 @@ func (g *gate) serveLine() {
 func (g *gate) serveOnce() (more bool) {
 	g.mu.Lock()
 	var why error
-	for g.line.Len() > 0 {
+	for g.queue.Len() > 0 {
 		if why = g.hasRoom(); why != nil {
 			break
 		}
-		next, cost, _ := g.line.Pop()
+		next, cost, _ := g.queue.Pop()
 		t := g.turn(cost)
 		g.mu.Unlock()
 		next.start(t, nil)
 		g.mu.Lock()
 	}
-	expired := g.line.Expire(clock.Steady())
-	more = g.line.Len() > 0
+	expired := g.queue.Expire(clock.Steady())
+	more = g.queue.Len() > 0
 	g.serving = more
 	g.mu.Unlock()
 	for _, a := range expired {

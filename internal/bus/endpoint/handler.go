@@ -46,9 +46,9 @@ func (h *handler) receive(msg micro.Request) {
 		h.refusals.Add("the question is too large")
 		decline(msg, codeTooLarge, fmt.Sprintf("the question has %d bytes, and may have %d", len(r.Data), maxQuestion))
 		return
-	case h.isTooOften(ctx):
+	case h.exceedsRate(ctx):
 		h.Refused(ctx, r.Subject, "too many requests")
-		decline(msg, codeTooOften, fmt.Sprintf("more than %d questions a second: try again", identity.RequestRate))
+		decline(msg, codeTooMany, fmt.Sprintf("more than %d questions a second: try again", identity.RequestRate))
 		return
 	}
 	r.Party = h.party(ctx, r)

@@ -15,9 +15,9 @@ const outboxBytes = 8 << 20
 // lock per connection, which incoming messages need as well: if thousands of goroutines
 // send answers themselves, no request gets through.
 type outbox struct {
-	publish func(*nats.Msg) error
-	failed  func(error) // reports an answer that could not be sent
-	most    int64       // largest message, in bytes
+	publish    func(*nats.Msg) error
+	failed     func(error) // reports an answer that could not be sent
+	maxMessage int64       // in bytes
 
 	mu      sync.Mutex
 	moved   *sync.Cond
@@ -27,8 +27,8 @@ type outbox struct {
 	done    chan struct{}
 }
 
-func newOutbox(publish func(*nats.Msg) error, most int64, failed func(error)) *outbox {
-	o := &outbox{publish: publish, failed: failed, most: most, done: make(chan struct{})}
+func newOutbox(publish func(*nats.Msg) error, maxMessage int64, failed func(error)) *outbox {
+	o := &outbox{publish: publish, failed: failed, maxMessage: maxMessage, done: make(chan struct{})}
 	o.moved = sync.NewCond(&o.mu)
 	go o.run()
 	return o
@@ -102,7 +102,7 @@ type queued struct {
 // Respond queues the answer. It returns [nats.ErrMaxPayload] if the answer is larger than
 // a message may be.
 func (r queued) Respond(data []byte, opts ...micro.RespondOpt) error {
-	if int64(len(data)) > r.out.most {
+	if int64(len(data)) > r.out.maxMessage {
 		return nats.ErrMaxPayload
 	}
 	r.out.add(r.answer(data, nil, opts), true)

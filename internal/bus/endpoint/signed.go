@@ -19,20 +19,20 @@ func (s *Server) Signed(ctx context.Context, req Request, verify func(*evidence.
 	if !s.HasIdentities() {
 		return nil, nil
 	}
-	who, key := identity.Of(ctx), req.Header.Get(api.HeaderKey)
+	caller, key := identity.Of(ctx), req.Header.Get(api.HeaderKey)
 	if key == "" {
 		return nil, Forbidden("it is not signed: the request needs the headers " + api.HeaderKey + " and " + api.HeaderSignature)
 	}
-	voucher, ok := s.vouched(ctx, who, key)
+	voucher, ok := s.vouched(ctx, caller, key)
 	if !ok {
-		return nil, Forbidden("it is signed with a key that does not belong, or no longer belongs, to " + who.String() + ": tocsin credential rotate replaces it")
+		return nil, Forbidden("it is signed with a key that does not belong, or no longer belongs, to " + caller.String() + ": tocsin credential rotate replaces it")
 	}
 	signature, err := base64.StdEncoding.DecodeString(req.Header.Get(api.HeaderSignature))
 	if err != nil {
 		return nil, Forbidden("its signature is not base64")
 	}
 	signed := &evidence.SignedAct{
-		By: who.String(), Key: key, Signature: signature, Sent: string(req.Data),
+		By: caller.String(), Key: key, Signature: signature, Sent: string(req.Data),
 		Identities: voucher.Identities, Certificate: voucher.Certificate, Signer: voucher.Signer, Delegation: voucher.Delegation,
 	}
 	// Verify exactly what will be read from the record.
@@ -64,9 +64,9 @@ const (
 	vouchPause = 50 * time.Millisecond
 )
 
-func (s *Server) vouched(ctx context.Context, who identity.Identity, key string) (Voucher, bool) {
+func (s *Server) vouched(ctx context.Context, caller identity.Identity, key string) (Voucher, bool) {
 	for range vouchTries {
-		if voucher, ok := s.cfg.Identities.Vouch(who, key); ok {
+		if voucher, ok := s.cfg.Identities.Vouch(caller, key); ok {
 			return voucher, true
 		}
 		select {

@@ -301,7 +301,7 @@ func (l *Log) advance(ctx context.Context) error {
 	if err := evidence.WriteFile(filepath.Join(string(l.folder), checkpointFile), []byte(cp.Note)); err != nil {
 		return err
 	}
-	if err := l.deps.Stream.KeepCheckpoint(ctx, l.key.ID(), cp.Note); err != nil {
+	if err := l.deps.Stream.SaveCheckpoint(ctx, l.key.ID(), cp.Note); err != nil {
 		return err
 	}
 	l.mu.Lock()

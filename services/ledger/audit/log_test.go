@@ -301,7 +301,7 @@ func TestATreeMadeAnewMustComeToTheSameRoot(t *testing.T) {
 	require.NoError(t, err)
 	other, err := w.log.key.Sign(cp.Size, w.rootOf(nil))
 	require.NoError(t, err)
-	require.NoError(t, w.env.Bus.KeepCheckpoint(ledgertest.Anyone(t), w.log.key.ID(), other.Note))
+	require.NoError(t, w.env.Bus.SaveCheckpoint(ledgertest.Anyone(t), w.log.key.ID(), other.Note))
 	w.log, err = Open(ledgertest.Anyone(t), w.deps())
 	require.NoError(t, err)
 	w.run()

@@ -57,7 +57,7 @@ type Eraser interface {
 // Marks keeps checkpoints beside the stream, and freezes writing for a log.
 type Marks interface {
 	Checkpoints(ctx context.Context) (map[string]string, error)
-	KeepCheckpoint(ctx context.Context, log, signed string) error
+	SaveCheckpoint(ctx context.Context, log, signed string) error
 	Freeze(ctx context.Context, log, reason string) error
 	Unfreeze(ctx context.Context, log string) error
 }

@@ -21,19 +21,19 @@ const (
 	maxSlow = 8
 )
 
-// caller is a goroutine that runs the handler for one task at a time. It is kept from one
+// worker is a goroutine that runs the handler for one task at a time. It is kept from one
 // call to the next, because a new goroutine would first have to grow its stack.
-type caller struct {
+type worker struct {
 	tasks chan *task
 	done  chan struct{}
 }
 
-func (r *run) newCaller(ctx context.Context) *caller {
-	c := &caller{tasks: make(chan *task), done: make(chan struct{}, 1)}
+func (r *run) newWorker(ctx context.Context) *worker {
+	c := &worker{tasks: make(chan *task), done: make(chan struct{}, 1)}
 	go func() {
 		for t := range c.tasks {
 			t.out, t.err = r.try(ctx, t.in)
-			inPlace(t.in, t.out)
+			replaceHandled(t.in, t.out)
 			c.done <- struct{}{}
 		}
 	}()
@@ -42,12 +42,12 @@ func (r *run) newCaller(ctx context.Context) *caller {
 
 // call runs the handler and returns true once it has answered. If that takes longer than
 // callTimeout, it returns false, and the task arrives on r.answered later; the next call
-// gets a caller of its own.
+// gets a worker of its own.
 func (r *run) call(ctx context.Context, t *task) (answered bool) {
-	if r.caller == nil {
-		r.caller = r.newCaller(ctx)
+	if r.worker == nil {
+		r.worker = r.newWorker(ctx)
 	}
-	began, c := clock.Steady(), r.caller
+	began, c := clock.Steady(), r.worker
 	c.tasks <- t
 	timeout := time.NewTimer(callTimeout)
 	defer timeout.Stop()
@@ -58,7 +58,7 @@ func (r *run) call(ctx context.Context, t *task) (answered bool) {
 	case <-timeout.C:
 	case <-ctx.Done():
 	}
-	r.caller = nil
+	r.worker = nil
 	r.slow = append(r.slow, t)
 	go func() {
 		<-c.done

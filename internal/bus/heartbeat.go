@@ -16,24 +16,24 @@ import (
 // beatEvery is the interval of heartbeats.
 const beatEvery = time.Second
 
-// heart is one loop of a service.
-type heart struct{ name, loop string }
+// serviceLoop is one loop of a service.
+type serviceLoop struct{ name, loop string }
 
-// hearts holds the last heartbeat of each loop.
-type hearts struct {
+// heartbeats holds the last heartbeat of each loop.
+type heartbeats struct {
 	mu   sync.Mutex
-	seen map[heart]time.Time
+	last map[serviceLoop]time.Time
 }
 
-// Pulse returns the last heartbeat of each service that follows or has endpoints, by the
+// Heartbeats returns the last heartbeat of each service that follows or has endpoints, by the
 // machine's clock. The loop that does the work beats every second, so a handler that
 // hangs stops the heartbeat, and so does a server that does not answer. For a service
 // with several loops it is the oldest. A service that ended keeps its last one.
-func (b *Bus) Pulse() map[string]time.Time {
-	b.hearts.mu.Lock()
-	defer b.hearts.mu.Unlock()
+func (b *Bus) Heartbeats() map[string]time.Time {
+	b.heartbeats.mu.Lock()
+	defer b.heartbeats.mu.Unlock()
 	out := map[string]time.Time{}
-	for h, at := range b.hearts.seen {
+	for h, at := range b.heartbeats.last {
 		if first, ok := out[h.name]; !ok || at.Before(first) {
 			out[h.name] = at
 		}
@@ -41,20 +41,20 @@ func (b *Bus) Pulse() map[string]time.Time {
 	return out
 }
 
-func (b *Bus) beat(h heart) {
+func (b *Bus) beat(h serviceLoop) {
 	now := clock.Steady() // the machine's: a drill's clock may run faster
-	b.hearts.mu.Lock()
-	defer b.hearts.mu.Unlock()
-	if b.hearts.seen == nil {
-		b.hearts.seen = map[heart]time.Time{}
+	b.heartbeats.mu.Lock()
+	defer b.heartbeats.mu.Unlock()
+	if b.heartbeats.last == nil {
+		b.heartbeats.last = map[serviceLoop]time.Time{}
 	}
-	b.hearts.seen[h] = now
+	b.heartbeats.last[h] = now
 }
 
 // KeepAlive gives a sign of life for a loop of a service while the server answers, until
-// ctx ends: see Pulse.
+// ctx ends: see Heartbeats.
 func (b *Bus) KeepAlive(ctx context.Context, service, loop string) {
-	h := heart{service, loop}
+	h := serviceLoop{service, loop}
 	b.beat(h)
 	tick := time.NewTicker(beatEvery)
 	defer tick.Stop()

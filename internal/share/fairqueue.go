@@ -27,7 +27,7 @@ type item[T any] struct {
 	deadline time.Time
 }
 
-// NewFairQueue returns a line that holds at most limit pieces of work.
+// NewFairQueue returns a queue of at most limit pieces of work.
 func NewFairQueue[T any](limit int) *FairQueue[T] {
 	return &FairQueue[T]{limit: limit, queues: map[string]*queue[T]{}}
 }
@@ -35,7 +35,7 @@ func NewFairQueue[T any](limit int) *FairQueue[T] {
 // Len returns the number of waiting pieces of work.
 func (l *FairQueue[T]) Len() int { return l.length }
 
-// Push adds work of a party, which waits until a time. If the line is full, the newest
+// Push adds work of a party, which waits until a time. If the queue is full, the newest
 // work of the party with the most waiting is pushed out and returned, which may be the
 // new work itself.
 func (l *FairQueue[T]) Push(party string, cost int, deadline time.Time, work T) (evicted T, full bool) {
