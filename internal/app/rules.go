@@ -52,7 +52,7 @@ func retention(cfg Config) (ledger.Keep, error) {
 	if cfg.Rulebook.Statutes == nil {
 		return keep, nil
 	}
-	for _, r := range cfg.Rulebook.Statutes.Retentions(clock.System{}.Now()) {
+	for _, r := range cfg.Rulebook.Statutes.Retentions(clock.System{}.Now(), cfg.Rulebook.Register.Facilities()) {
 		article := fmt.Sprintf("%s: at least %s", r.Rule.Citation, r.Rule.Keep)
 		if r.Rule.Confidence != event.ConfidenceText {
 			article += fmt.Sprintf(" [%s]", r.Rule.Confidence)

@@ -1,6 +1,7 @@
 package register
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/tocsin-project/tocsin/internal/document"
@@ -15,11 +16,32 @@ func (r *Register) Party(p statute.Party, o *Operator, f *Facility) (string, err
 	if p.Role == statute.RoleOperator {
 		return o.ID, nil
 	}
+	if p.Of == statute.RoleOperator {
+		f = o.seat(f)
+	}
 	d, err := r.Resolve(string(p.Role), string(p.Level), o, f)
 	if err != nil {
 		return "", err
 	}
 	return d.ID, nil
+}
+
+// seat returns the facility as if it lay where the operator is. An operator whose place is
+// not registered is where the facility is.
+func (o *Operator) seat(f *Facility) *Facility {
+	at := *f
+	at.Region = cmp.Or(o.Region, f.Region)
+	return &at
+}
+
+// Facilities returns every registered facility in the terms of a statute.
+func (r *Register) Facilities() (all []statute.Facility) {
+	for i := range r.Operators {
+		for j := range r.Operators[i].Facilities {
+			all = append(all, r.Operators[i].Facilities[j].thing())
+		}
+	}
+	return all
 }
 
 // Case describes facilities of an operator in the terms of a statute, or names the ones

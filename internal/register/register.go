@@ -49,6 +49,7 @@ type Operator struct {
 	ID         string     `json:"id"`
 	Name       Name       `json:"name"`
 	Level      string     `json:"level"`   // national, province, prefecture, county
+	Region     string     `json:"region"`  // where it is, GB/T 2260, six digits; empty: where its facility is
 	Central    bool       `json:"central"` // a central organ or an affiliated unit
 	Office     string     `json:"office"`  // the desk of a central organ's own cyberspace body
 	Facilities []Facility `json:"facilities"`

@@ -277,6 +277,32 @@ func TestResolveByLevelAndRegion(t *testing.T) {
 	}
 }
 
+// 属地 is the operator's place, wherever its facility lies.
+func TestParty_OfTheOperatorsPlace(t *testing.T) {
+	region := `level: prefecture
+    region: "320100"
+`
+	require.Contains(t, example(t), region)
+	for _, row := range []struct{ seat, want string }{
+		{region, "js-cyberspace"},
+		{strings.Replace(region, "320100", "310000", 1), "sh-cyberspace"},
+		{"level: prefecture\n", "js-cyberspace"}, // not registered: where its facility is
+	} {
+		r := decode(t, example(t, region, row.seat))
+		o, _ := r.Operator("city-clinic")
+		f, _ := o.Facility("records")
+		at := statute.Party{Role: statute.RoleCyberspace, Level: statute.LevelProvince}
+		id, err := r.Party(at, o, f)
+		require.NoError(t, err)
+		require.Equal(t, "js-cyberspace", id, "the facility has not moved")
+		at.Of = statute.RoleOperator
+		id, err = r.Party(at, o, f)
+		require.NoError(t, err)
+		require.Equal(t, row.want, id)
+		require.Equal(t, "320100", f.Region, "the register never changes")
+	}
+}
+
 func TestFirstRecipient(t *testing.T) {
 	r := decode(t, example(t))
 	for _, row := range []struct {

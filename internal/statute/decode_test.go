@@ -141,7 +141,7 @@ func TestDecodeKeepsWhatItRead(t *testing.T) {
 	assert.True(t, p.Effective.From.Equal(time.Date(2024, 12, 31, 16, 0, 0, 0, time.UTC)))
 	d := p.Duties[0]
 	assert.Equal(t, "PT1H30M", d.Within.String())
-	assert.Equal(t, Party{RoleCyberspace, LevelOwn}, d.To)
+	assert.Equal(t, Party{Role: RoleCyberspace, Level: LevelOwn}, d.To)
 	assert.Equal(t, event.Major, d.For.Grade)
 	assert.Equal(t, event.ConfidenceSecondary, d.Confidence)
 }

@@ -147,6 +147,9 @@ const (
 type Party struct {
 	Role  Role  `json:"role"`
 	Level Level `json:"level"` // empty for roles that exist once for a facility or operator
+	// Of is RoleOperator where the department is that of the operator's place (属地);
+	// empty: that of the facility's.
+	Of Role `json:"of"`
 }
 
 // Role is what a party is to the case.

@@ -3,6 +3,7 @@ package statute
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 
 // Retention is the line of a pack that defines how long records must be kept.
 type Retention struct {
+	For        Scope            `json:"for"` // the facilities whose records it speaks of
 	Keep       Months           `json:"keep"`
 	Citation   string           `json:"citation"`
 	Quote      string           `json:"quote"` // the clause in Chinese
@@ -66,11 +68,12 @@ type Retained struct {
 	Rule    *Retention
 }
 
-// Retentions returns the retention of each pack in force at a time, by statute.
-func (s *Set) Retentions(at time.Time) (out []Retained) {
+// Retentions returns the retention of each pack in force at a time that speaks of any of
+// the facilities, by statute.
+func (s *Set) Retentions(at time.Time, facilities []Facility) (out []Retained) {
 	for _, p := range s.InForce(at).packs {
-		if p.Retention != nil {
-			out = append(out, Retained{p, p.Retention})
+		if r := p.Retention; r != nil && slices.ContainsFunc(facilities, func(f Facility) bool { return r.For.coversFacility(&f) }) {
+			out = append(out, Retained{p, r})
 		}
 	}
 	return out

@@ -48,13 +48,16 @@ func TestPropertyMonthsBeforeIsNeverLess(t *testing.T) {
 	})
 }
 
-func TestTheRegionsLawKeepsRecordsSixMonths(t *testing.T) {
+func TestRetentions_OfTheRegionsLawForItsFacilities(t *testing.T) {
 	set, err := Load(schemas.Statutes)
 	require.NoError(t, err)
-	kept := set.Retentions(time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC))
+	now := time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)
+	outside, within := Facility{Region: "310000"}, Facility{Region: "650100"}
+	require.Empty(t, set.Retentions(now, []Facility{outside}))
+	kept := set.Retentions(now, []Facility{outside, within})
 	require.Len(t, kept, 1)
 	require.Equal(t, Months(6), kept[0].Rule.Keep)
 	require.Equal(t, "cn-xj-netsec-2017", kept[0].Statute.ID)
 	require.NotEmpty(t, kept[0].Rule.Citation)
-	require.Empty(t, set.Retentions(time.Date(2017, 9, 30, 0, 0, 0, 0, event.Beijing)))
+	require.Empty(t, set.Retentions(time.Date(2017, 9, 30, 0, 0, 0, 0, event.Beijing), []Facility{within}))
 }
