@@ -43,7 +43,7 @@ type scanner struct {
 }
 
 func newScanner(r io.Reader) *scanner {
-	s := &scanner{in: &replayReader{r: skipBOM(r), limit: maxText}, line: 1, indent: -1}
+	s := &scanner{in: &replayReader{r: skipBOM(r), limit: maxText}, line: 1}
 	s.restart()
 	return s
 }
@@ -188,7 +188,7 @@ func (s *scanner) kept(offset int64) int { return int(offset - s.passed) }
 // pass drops the first n bytes of the kept input, and counts its lines.
 func (s *scanner) pass(n int) {
 	text := s.in.kept[:n]
-	if line := bytes.LastIndexByte(text, '\n') + 1; line > 0 || s.indent < 0 {
+	if line := bytes.LastIndexByte(text, '\n') + 1; line > 0 || s.line == 1 && s.indent == 0 {
 		s.indent = len(text[line:]) - len(bytes.TrimLeft(text[line:], jsonSpace))
 	}
 	s.line += bytes.Count(text, []byte("\n"))
