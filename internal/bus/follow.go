@@ -42,14 +42,14 @@ type Handler interface {
 
 // Follow runs a follower until ctx ends or its handler says stop.
 func (b *Bus) Follow(ctx context.Context, f Follower) error {
-	done, err := b.position(ctx, f.Name)
+	done, err := b.Position(ctx, f.Name)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	return b.follow(ctx, f, &run{stream: event.StreamLedger, through: done, saved: done,
-		keep: func(ctx context.Context, seq uint64) error { return b.savePosition(ctx, f.Name, seq) }})
+		keep: func(ctx context.Context, seq uint64) error { return b.SavePosition(ctx, f.Name, seq) }})
 }
 
 // follow runs a follower on the stream in r.

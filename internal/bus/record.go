@@ -226,36 +226,3 @@ func (b *Bus) tryBatch(ctx context.Context, records int, options []jetstreamext.
 	}
 	return out, nil
 }
-
-// checkpoints is the key prefix for a second copy of each log's last checkpoint, stored
-// beside the stream that it covers: a tree restored from a backup is older than this
-// copy.
-const checkpoints = "checkpoint."
-
-// SaveCheckpoint stores the last signed checkpoint of a log under the id of its key.
-func (b *Bus) SaveCheckpoint(ctx context.Context, log, signed string) error {
-	if err := b.roomFor(0); err != nil {
-		return err
-	}
-	if _, err := b.positions.PutString(ctx, checkpoints+log, signed); err != nil {
-		return fmt.Errorf("bus: checkpoint: %w", engineError(err))
-	}
-	return nil
-}
-
-// Checkpoints returns the stored checkpoints by the ids of their keys.
-func (b *Bus) Checkpoints(ctx context.Context) (map[string]string, error) {
-	out := map[string]string{}
-	keys, err := b.positions.ListKeysFiltered(ctx, checkpoints+"*")
-	if err != nil {
-		return nil, fmt.Errorf("bus: checkpoints: %w", engineError(err))
-	}
-	for key := range keys.Keys() {
-		e, err := b.positions.Get(ctx, key)
-		if err != nil {
-			return nil, fmt.Errorf("bus: checkpoints: %w", engineError(err))
-		}
-		out[strings.TrimPrefix(key, checkpoints)] = string(e.Value())
-	}
-	return out, nil
-}

@@ -2,9 +2,7 @@ package bus
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -159,48 +157,4 @@ func next(ctx context.Context, arrivals <-chan event.Stored) ([]event.Stored, er
 		}
 	}
 	return batch, nil
-}
-
-// position returns the sequence through which a service has handled everything, or 0 if
-// it is unknown or beyond the end of this ledger: reading again costs time, skipping
-// loses records.
-func (b *Bus) position(ctx context.Context, service string) (uint64, error) {
-	e, err := b.positions.Get(ctx, service)
-	if errors.Is(err, jetstream.ErrKeyNotFound) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, fmt.Errorf("bus: position of %s: %w", service, err)
-	}
-	seq, err := strconv.ParseUint(string(e.Value()), 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("bus: position of %s: %w", service, err)
-	}
-	head, err := b.Head(ctx)
-	if err != nil {
-		return 0, err
-	}
-	if seq > head {
-		b.cfg.Log.Error("the ledger is shorter than what was read of it", zap.String("service", service), zap.Uint64("position", seq), zap.Uint64("head", head))
-		return 0, nil
-	}
-	return seq, nil
-}
-
-// Position returns the saved ledger position of a reader that does not use Follow.
-func (b *Bus) Position(ctx context.Context, name string) (uint64, error) {
-	return b.position(ctx, name)
-}
-
-// SavePosition saves the position of such a reader.
-func (b *Bus) SavePosition(ctx context.Context, name string, seq uint64) error {
-	return b.savePosition(ctx, name, seq)
-}
-
-func (b *Bus) savePosition(ctx context.Context, service string, seq uint64) error {
-	if err := b.roomFor(0); err != nil {
-		return err
-	}
-	_, err := b.positions.PutString(ctx, service, strconv.FormatUint(seq, 10))
-	return err
 }

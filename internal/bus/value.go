@@ -2,25 +2,23 @@ package bus
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
 )
-
-// valuePrefix is the key prefix of values that services keep.
-const valuePrefix = "kept."
 
 // ErrChanged means that a value was replaced since it was read.
 var ErrChanged = errors.New("the value was replaced meanwhile")
 
-// Value returns a value that a service keeps, and its revision; nil and 0 if there is
-// none. A value is not a record: only its last state is stored.
+// Value returns the value that a service keeps under a key, and its revision; nil and 0 if
+// there is none. A value is not a record: only its last state is stored. A key must not be
+// the name of a follower, under which its position is stored.
 func (b *Bus) Value(ctx context.Context, key string) (value []byte, revision uint64, err error) {
-	e, err := b.positions.Get(ctx, valuePrefix+key)
+	e, err := b.positions.Get(ctx, key)
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
 		return nil, 0, nil
 	}
@@ -30,75 +28,92 @@ func (b *Bus) Value(ctx context.Context, key string) (value []byte, revision uin
 	return e.Value(), e.Revision(), nil
 }
 
-// SaveValue replaces a value that was read at a revision, and returns when the new one is on
-// disk, or [ErrChanged].
+// SaveValue replaces a value that was read at a revision, and returns when the new one is
+// on disk, or [ErrChanged].
 func (b *Bus) SaveValue(ctx context.Context, key string, value []byte, revision uint64) error {
-	_, err := b.positions.Update(ctx, valuePrefix+key, value, revision)
+	_, err := b.positions.Update(ctx, key, value, revision)
 	if isTaken(err) {
 		return ErrChanged
 	}
 	if err != nil {
-		return fmt.Errorf("bus: keep %s: %w", key, engineError(err))
+		return fmt.Errorf("bus: save %s: %w", key, engineError(err))
 	}
 	return nil
 }
 
 // ValueKeys returns the keys of the values whose keys begin with prefix and a dot.
 func (b *Bus) ValueKeys(ctx context.Context, prefix string) (keys []string, err error) {
-	found, err := b.positions.ListKeysFiltered(ctx, valuePrefix+prefix+".*")
+	found, err := b.positions.ListKeysFiltered(ctx, prefix+".*")
 	if err != nil {
 		return nil, fmt.Errorf("bus: keys of %s: %w", prefix, engineError(err))
 	}
 	for key := range found.Keys() {
-		keys = append(keys, strings.TrimPrefix(key, valuePrefix))
+		keys = append(keys, key)
 	}
 	return keys, nil
 }
 
-// keySeen is the key of the times at which the desks were last seen: beside the
-// positions, and like them a hint.
-const keySeen = "desks-seen"
-
-// KeepSeen stores when each desk was last seen.
-func (b *Bus) KeepSeen(ctx context.Context, seen map[string]time.Time) error {
-	raw, err := json.Marshal(seen)
-	if err != nil {
-		return fmt.Errorf("bus: seen: %w", err)
+// put stores a value that has only one writer, if the disk has room.
+func (b *Bus) put(ctx context.Context, key, value string) error {
+	if err := b.roomFor(0); err != nil {
+		return err
 	}
-	if _, err := b.positions.Put(ctx, keySeen, raw); err != nil {
-		return fmt.Errorf("bus: seen: %w", err)
+	if _, err := b.positions.PutString(ctx, key, value); err != nil {
+		return fmt.Errorf("bus: save %s: %w", key, engineError(err))
 	}
 	return nil
 }
 
-// Seen returns the stored times, or an empty map.
-func (b *Bus) Seen(ctx context.Context) (map[string]time.Time, error) {
-	seen := map[string]time.Time{}
-	e, err := b.positions.Get(ctx, keySeen)
-	if errors.Is(err, jetstream.ErrKeyNotFound) {
-		return seen, nil
+// Position returns the sequence through which a service has handled everything, or 0 if it
+// is unknown or beyond the end of this ledger: reading again costs time, skipping loses
+// records.
+func (b *Bus) Position(ctx context.Context, service string) (uint64, error) {
+	raw, _, err := b.Value(ctx, service)
+	if err != nil || raw == nil {
+		return 0, err
 	}
+	seq, err := strconv.ParseUint(string(raw), 10, 64)
 	if err != nil {
-		return nil, fmt.Errorf("bus: seen: %w", err)
+		return 0, fmt.Errorf("bus: position of %s: %w", service, err)
 	}
-	if err := json.Unmarshal(e.Value(), &seen); err != nil {
-		return nil, fmt.Errorf("bus: seen: %w", err)
+	head, err := b.Head(ctx)
+	if err != nil {
+		return 0, err
 	}
-	return seen, nil
+	if seq > head {
+		b.cfg.Log.Error("the ledger is shorter than what was read of it", zap.String("service", service), zap.Uint64("position", seq), zap.Uint64("head", head))
+		return 0, nil
+	}
+	return seq, nil
 }
 
-// Broadcast publishes a message to the current subscribers of a subject, once and without
-// storing it: for what the ledger already holds.
-func (b *Bus) Broadcast(subject string, v any) error {
-	raw, err := json.Marshal(v)
+// SavePosition saves the position of a service.
+func (b *Bus) SavePosition(ctx context.Context, service string, seq uint64) error {
+	return b.put(ctx, service, strconv.FormatUint(seq, 10))
+}
+
+// checkpoints is the key prefix of a second copy of each log's last checkpoint, stored
+// beside the stream that it covers: a tree restored from a backup is older than this copy.
+const checkpoints = "checkpoint"
+
+// SaveCheckpoint stores the last signed checkpoint of a log under the id of its key.
+func (b *Bus) SaveCheckpoint(ctx context.Context, log, signed string) error {
+	return b.put(ctx, checkpoints+"."+log, signed)
+}
+
+// Checkpoints returns the stored checkpoints by the ids of their keys.
+func (b *Bus) Checkpoints(ctx context.Context) (map[string]string, error) {
+	keys, err := b.ValueKeys(ctx, checkpoints)
 	if err != nil {
-		return fmt.Errorf("bus: broadcast: %w", err)
+		return nil, err
 	}
-	if streamOf(subject) != "" {
-		return fmt.Errorf("bus: broadcast: %s is kept", subject)
+	out := map[string]string{}
+	for _, key := range keys {
+		signed, _, err := b.Value(ctx, key)
+		if err != nil {
+			return nil, err
+		}
+		out[strings.TrimPrefix(key, checkpoints+".")] = string(signed)
 	}
-	if err := b.nc.Publish(b.cfg.Realm.Wire(subject), raw); err != nil {
-		return fmt.Errorf("bus: broadcast: %w", err)
-	}
-	return nil
+	return out, nil
 }

@@ -2,7 +2,6 @@ package deadline
 
 import (
 	"context"
-	"time"
 
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -44,9 +43,9 @@ type sweepReader interface {
 	SavePosition(ctx context.Context, name string, seq uint64) error
 }
 
-// screens lists the desks' screens, and keeps when each desk was last seen.
+// screens lists the desks' screens, and stores when each desk was last seen.
 type screens interface {
 	Screens(ctx context.Context) ([]bus.Screen, error)
-	Seen(ctx context.Context) (map[string]time.Time, error)
-	KeepSeen(ctx context.Context, seen map[string]time.Time) error
+	Value(ctx context.Context, key string) (value []byte, revision uint64, err error)
+	SaveValue(ctx context.Context, key string, value []byte, revision uint64) error
 }

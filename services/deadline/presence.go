@@ -2,6 +2,8 @@ package deadline
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -61,9 +63,25 @@ type screenState struct {
 	here   bool
 }
 
+// keySeen is the key of the times at which the desks were last seen. They are a hint, as
+// positions are.
+const keySeen = "desks-seen"
+
+// readSeen returns the stored times and their revision.
+func readSeen(ctx context.Context, b screens) (seen map[string]time.Time, revision uint64, err error) {
+	raw, revision, err := b.Value(ctx, keySeen)
+	if err == nil && raw != nil {
+		err = json.Unmarshal(raw, &seen)
+	}
+	if err != nil {
+		return nil, 0, fmt.Errorf("deadline: times at which the desks were seen: %w", err)
+	}
+	return seen, revision, nil
+}
+
 // newPresence reads when the desks were last seen. A desk that never was counts from now.
 func newPresence(ctx context.Context, d Deps) (*presence, error) {
-	kept, err := d.Bus.Seen(ctx)
+	kept, _, err := readSeen(ctx, d.Bus)
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +141,15 @@ func (p *presence) store(ctx context.Context) error {
 	if same {
 		return nil
 	}
-	if err := p.deps.Bus.KeepSeen(ctx, seen); err != nil {
+	raw, err := json.Marshal(seen)
+	if err != nil {
+		return fmt.Errorf("deadline: times at which the desks were seen: %w", err)
+	}
+	_, revision, err := readSeen(ctx, p.deps.Bus)
+	if err != nil {
+		return err
+	}
+	if err := p.deps.Bus.SaveValue(ctx, keySeen, raw, revision); err != nil {
 		return err
 	}
 	p.mu.Lock()

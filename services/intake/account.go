@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	accountPrefix = "refused"
+	accountPrefix = "kept.refused"
 	// accountPeriod is how often changed accounts are stored. Reports that are only
 	// counted are answered once that is on disk: having a report counted must not be
 	// faster than having it kept.
