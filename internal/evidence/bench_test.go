@@ -138,7 +138,7 @@ func BenchmarkLog(b *testing.B) {
 	b.Run("CheckTiles", func(b *testing.B) {
 		began := time.Now()
 		for b.Loop() {
-			require.NoError(b, CheckTiles(context.Background(), tiles, cp, nil))
+			require.NoError(b, CheckTiles(context.Background(), tiles, cp))
 		}
 		perSecond(b, n, time.Since(began))
 	})

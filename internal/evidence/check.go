@@ -22,13 +22,12 @@ var errChildMismatch = errors.New("it does not hash to what the tile above it sa
 // edge against the root of the checkpoint. It uses all processors and little memory. The
 // error joins a TileError for each fault, in the order of the records, up to 100 of them;
 // TileErrors splits it. Where a tile contradicts the tiles below it, the hash above
-// decides which is wrong. progress, unless nil, is called with the number of entries
-// checked, which grows; it is not called concurrently.
-func CheckTiles(ctx context.Context, tiles Tiles, cp Checkpoint, progress func(done uint64)) error {
+// decides which is wrong.
+func CheckTiles(ctx context.Context, tiles Tiles, cp Checkpoint) error {
 	if err := cp.check(); err != nil || cp.Size == 0 {
 		return err
 	}
-	c := &checker{ctx: ctx, tiles: tiles, size: cp.Size, progress: progress}
+	c := &checker{ctx: ctx, tiles: tiles, size: cp.Size}
 	c.edge(cp.Root)
 	if err := ctx.Err(); err != nil {
 		return err
@@ -62,11 +61,9 @@ func TileErrors(err error) []*TileError {
 
 // checker is one run of CheckTiles.
 type checker struct {
-	ctx      context.Context
-	tiles    Tiles
-	size     uint64
-	progress func(done uint64)
-	done     uint64 // entries; owned by the goroutine that began the run
+	ctx   context.Context
+	tiles Tiles
+	size  uint64
 
 	mu     sync.Mutex
 	faults []*TileError // under mu
@@ -153,11 +150,7 @@ func (c *checker) tile(level int, index uint64, want Hash, sure bool) Hash {
 // known to be correct. It returns the correct tile, or nil when nothing is known of it.
 func (c *checker) below(p TilePath, tile []byte, sure bool) []byte {
 	if p.Level == 0 {
-		got := c.leaves(p, tile, sure)
-		if p.Width < TileWidth {
-			c.advance(p.Width)
-		}
-		return got
+		return c.leaves(p, tile, sure)
 	}
 	got := make([]byte, p.bytes())
 	child := func(i int) {
@@ -184,7 +177,6 @@ func (c *checker) below(p TilePath, tile []byte, sure bool) []byte {
 		})
 	}
 	workers.Wait()
-	c.advance(p.Width * TileWidth)
 	return got
 }
 
@@ -202,12 +194,7 @@ func (c *checker) leaves(p TilePath, tile []byte, sure bool) []byte {
 		}
 		return tile
 	}
-	got := make([]byte, 0, p.bytes())
-	for i := range p.Width {
-		h := LeafHash(entryAt(bundle, i))
-		got = append(got, h[:]...)
-	}
-	return got
+	return leavesOf(bundle)
 }
 
 // addFault adds a fault. All faults are TileErrors.
@@ -225,11 +212,4 @@ func (c *checker) stopped() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.faults) == maxFaults || c.ctx.Err() != nil
-}
-
-func (c *checker) advance(entries int) {
-	c.done += uint64(entries)
-	if c.progress != nil && !c.stopped() {
-		c.progress(c.done)
-	}
 }

@@ -111,21 +111,16 @@ func edgePath(level int, size uint64) TilePath {
 
 // readEdge reads the right edge of a tree of some size from its tiles.
 func readEdge(tiles Tiles, size uint64) (*edge, error) {
-	if size >= MaxSize {
-		return nil, fmt.Errorf("evidence: a log of %d entries is too large", size)
+	stored, err := readEdgeTiles(tiles, size)
+	if err != nil {
+		return nil, err
 	}
 	e := &edge{size: size}
-	for level := range levels {
-		p := edgePath(level, size)
-		if p.Width == 0 {
-			continue
+	for level, tile := range stored {
+		if tile != nil {
+			e.tiles[level] = append(make([]byte, 0, TileWidth*hashSize), tile...)
+			e.join(level, tile)
 		}
-		tile, err := readTile(tiles, p)
-		if err != nil {
-			return nil, err
-		}
-		e.tiles[level] = append(make([]byte, 0, TileWidth*hashSize), tile...)
-		e.join(level, tile)
 	}
 	p := edgePath(EntriesLevel, size)
 	if p.Width == 0 {
@@ -137,6 +132,31 @@ func readEdge(tiles Tiles, size uint64) (*edge, error) {
 	}
 	e.entries = append(make([]byte, 0, TileWidth*entrySize), bundle...)
 	return e, checkBundle(p, bundle, e.tiles[0])
+}
+
+// readEdgeTiles reads the tile of each level that is not full.
+func readEdgeTiles(tiles Tiles, size uint64) (stored [levels][]byte, err error) {
+	if size >= MaxSize {
+		return stored, fmt.Errorf("evidence: a log of %d entries is too large", size)
+	}
+	for level := range levels {
+		if p := edgePath(level, size); p.Width > 0 {
+			if stored[level], err = readTile(tiles, p); err != nil {
+				return stored, err
+			}
+		}
+	}
+	return stored, nil
+}
+
+// leavesOf returns the tile of leaves over a bundle of entries.
+func leavesOf(bundle []byte) []byte {
+	leaves := make([]byte, 0, len(bundle)/entrySize*hashSize)
+	for i := range len(bundle) / entrySize {
+		leaf := LeafHash(entryAt(bundle, i))
+		leaves = append(leaves, leaf[:]...)
+	}
+	return leaves
 }
 
 // checkBundle compares a bundle with the tile of its leaves. Its TileError names the

@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 
@@ -25,20 +26,14 @@ func ProveInclusion(tiles Tiles, size, index uint64) ([]Hash, error) {
 	if index >= size || size >= MaxSize {
 		return nil, fmt.Errorf("evidence: there is no entry %d in a log of %d entries", index, size)
 	}
-	r := newReader(tiles, size)
-	leaves, err := r.tile(0, index>>tileHeight)
+	t, err := treeBelowEdge(tiles, size)
 	if err != nil {
 		return nil, err
 	}
-	p := r.path(EntriesLevel, index>>tileHeight)
-	bundle, err := readTile(tiles, p)
-	if err != nil {
-		return nil, err
+	if faults := t.CheckAround(index + 1); len(faults) > 0 {
+		return nil, errors.Join(faults...)
 	}
-	if err := checkBundle(p, bundle, leaves); err != nil {
-		return nil, err
-	}
-	path, err := tlog.ProveRecord(int64(size), int64(index), r)
+	path, err := tlog.ProveRecord(int64(size), int64(index), t)
 	return hashesOf(path), err
 }
 
@@ -52,7 +47,11 @@ func ProveConsistency(tiles Tiles, old, size uint64) ([]Hash, error) {
 	if old == 0 || old == size {
 		return nil, nil
 	}
-	path, err := tlog.ProveTree(int64(size), int64(old), newReader(tiles, size))
+	t, err := treeBelowEdge(tiles, size)
+	if err != nil {
+		return nil, err
+	}
+	path, err := tlog.ProveTree(int64(size), int64(old), t)
 	return hashesOf(path), err
 }
 
@@ -83,65 +82,4 @@ func Entries(tiles Tiles, from, to uint64) iter.Seq2[Hash, error] {
 			}
 		}
 	}
-}
-
-// reader reads hashes of a tree of some size from its tiles. It checks every full tile
-// against the hash above it, up to the right edge, which only a root can vouch for.
-type reader struct {
-	tiles Tiles
-	size  uint64
-	read  map[TilePath][]byte
-}
-
-func newReader(tiles Tiles, size uint64) *reader {
-	return &reader{tiles, size, map[TilePath][]byte{}}
-}
-
-// path returns the path of a tile or a bundle, as wide as it is in a tree of this size.
-func (r *reader) path(level int, index uint64) TilePath {
-	p := edgePath(level, r.size)
-	if index < p.Index {
-		p = TilePath{level, index, TileWidth}
-	}
-	return p
-}
-
-// tile reads a tile of hashes.
-func (r *reader) tile(level int, index uint64) ([]byte, error) {
-	p := r.path(level, index)
-	if data, ok := r.read[p]; ok {
-		return data, nil
-	}
-	data, err := readTile(r.tiles, p)
-	if err != nil {
-		return nil, err
-	}
-	if p.Width == TileWidth {
-		above, err := r.tile(level+1, index>>tileHeight)
-		if err != nil {
-			return nil, err
-		}
-		if subtree(data) != hashAt(above, int(index%TileWidth)) {
-			return nil, tileError(p, errChildMismatch)
-		}
-	}
-	r.read[p] = data
-	return data, nil
-}
-
-// ReadHashes reads hashes by their numbers in package tlog.
-func (r *reader) ReadHashes(numbers []int64) ([]tlog.Hash, error) {
-	hashes := make([]tlog.Hash, len(numbers))
-	for i, number := range numbers {
-		height, n := tlog.SplitStoredHashIndex(number)
-		level, up := height/tileHeight, height%tileHeight
-		first := uint64(n) << up // of the level's hashes below it
-		tile, err := r.tile(level, first>>tileHeight)
-		if err != nil {
-			return nil, err
-		}
-		at := int(first%TileWidth) * hashSize
-		hashes[i] = tlog.Hash(subtree(tile[at : at+hashSize<<up]))
-	}
-	return hashes, nil
 }

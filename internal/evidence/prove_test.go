@@ -131,7 +131,7 @@ func TestFlippedBit(t *testing.T) {
 			logs[size] = inMemory(largest[:size])
 			root, err := Root(logs[size], size)
 			require.NoError(t, err)
-			require.NoError(t, CheckTiles(context.Background(), logs[size], Checkpoint{Size: size, Root: root}, nil))
+			require.NoError(t, CheckTiles(context.Background(), logs[size], Checkpoint{Size: size, Root: root}))
 		}
 		root, err := Root(logs[size], size)
 		require.NoError(t, err)
@@ -140,7 +140,7 @@ func TestFlippedBit(t *testing.T) {
 		tiles := logs[size].flipped(path, bit)
 
 		cp := Checkpoint{Size: size, Root: root}
-		faults := TileErrors(CheckTiles(context.Background(), tiles, cp, nil))
+		faults := TileErrors(CheckTiles(context.Background(), tiles, cp))
 		require.Len(t, faults, 1)
 		require.Equal(t, path, faults[0].Path)
 		p, err := ParseTilePath(path)
@@ -191,16 +191,16 @@ func TestManyFaults(t *testing.T) {
 		damaged := tiles.flipped("tile/1/000", 0)
 		delete(damaged, "tile/0/007")
 		delete(damaged, "tile/entries/007")
-		err := CheckTiles(context.Background(), damaged, cp, nil)
+		err := CheckTiles(context.Background(), damaged, cp)
 		require.ErrorIs(t, err, fs.ErrNotExist)
 		require.Equal(t, []string{"tile/1/000", "tile/0/007", "tile/entries/007"}, pathsOf(err))
 	})
 	t.Run("two on one way up", func(t *testing.T) {
 		damaged := tiles.flipped("tile/2/000.p/1", 3).flipped("tile/1/000", 3).flipped("tile/entries/000", 77)
-		require.Subset(t, pathsOf(CheckTiles(context.Background(), damaged, cp, nil)), []string{"tile/2/000.p/1", "tile/1/000"})
+		require.Subset(t, pathsOf(CheckTiles(context.Background(), damaged, cp)), []string{"tile/2/000.p/1", "tile/1/000"})
 	})
 	t.Run("another log, sound in itself", func(t *testing.T) {
-		err := CheckTiles(context.Background(), inMemory(entriesOf(2, size)), cp, nil)
+		err := CheckTiles(context.Background(), inMemory(entriesOf(2, size)), cp)
 		require.ErrorContains(t, err, "the tree hashes to")
 		require.Equal(t, []string{"tile/2/000.p/1"}, pathsOf(err))
 		require.Equal(t, size, TileErrors(err)[0].Last)
@@ -208,12 +208,12 @@ func TestManyFaults(t *testing.T) {
 	t.Run("another subtree, sound in itself", func(t *testing.T) {
 		other, damaged := inMemory(entriesOf(2, 256)), inMemory(largest)
 		damaged["tile/0/000"], damaged["tile/entries/000"] = other["tile/0/000"], other["tile/entries/000"]
-		require.Equal(t, []string{"tile/0/000"}, pathsOf(CheckTiles(context.Background(), damaged, cp, nil)))
+		require.Equal(t, []string{"tile/0/000"}, pathsOf(CheckTiles(context.Background(), damaged, cp)))
 	})
 	t.Run("of the wrong size", func(t *testing.T) {
 		damaged := inMemory(largest)
 		damaged["tile/0/003"] = damaged["tile/0/003"][1:]
-		require.ErrorContains(t, CheckTiles(context.Background(), damaged, cp, nil), "tile/0/003 (records 769 to 1024): it has 8191 bytes, not 8192")
+		require.ErrorContains(t, CheckTiles(context.Background(), damaged, cp), "tile/0/003 (records 769 to 1024): it has 8191 bytes, not 8192")
 	})
 	t.Run("all bundles are gone", func(t *testing.T) {
 		damaged := inMemory(largest)
@@ -222,24 +222,17 @@ func TestManyFaults(t *testing.T) {
 				delete(damaged, path)
 			}
 		}
-		require.Len(t, TileErrors(CheckTiles(context.Background(), damaged, cp, nil)), maxFaults)
+		require.Len(t, TileErrors(CheckTiles(context.Background(), damaged, cp)), maxFaults)
 	})
 	t.Run("stopped", func(t *testing.T) {
 		ctx, stop := context.WithCancel(context.Background())
-		calls := 0
-		err := CheckTiles(ctx, tiles, cp, func(uint64) { calls++; stop() })
-		require.ErrorIs(t, err, context.Canceled)
-		require.Equal(t, 1, calls)
-	})
-	t.Run("progress", func(t *testing.T) {
-		var done []uint64
-		require.NoError(t, CheckTiles(context.Background(), tiles, cp, func(n uint64) { done = append(done, n) }))
-		require.Equal(t, []uint64{65536, 65792, size}, done)
+		stop()
+		require.ErrorIs(t, CheckTiles(ctx, tiles, cp), context.Canceled)
 	})
 	t.Run("nothing", func(t *testing.T) {
-		require.NoError(t, CheckTiles(context.Background(), memory{}, Checkpoint{Root: EmptyRoot()}, nil))
-		require.Error(t, CheckTiles(context.Background(), memory{}, Checkpoint{Root: root}, nil))
-		require.Error(t, CheckTiles(context.Background(), memory{}, Checkpoint{Size: 1 << 62}, nil))
+		require.NoError(t, CheckTiles(context.Background(), memory{}, Checkpoint{Root: EmptyRoot()}))
+		require.Error(t, CheckTiles(context.Background(), memory{}, Checkpoint{Root: root}))
+		require.Error(t, CheckTiles(context.Background(), memory{}, Checkpoint{Size: 1 << 62}))
 	})
 	require.Nil(t, TileErrors(errors.New("other")))
 	require.Len(t, TileErrors(fmt.Errorf("wrapped: %w", &TileError{})), 1)

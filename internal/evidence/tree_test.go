@@ -36,7 +36,7 @@ func holds(t require.TestingT, dir string, entries []Hash, sizes ...uint64) {
 	size := uint64(len(entries))
 	root, err := Root(want, size)
 	require.NoError(t, err)
-	require.NoError(t, CheckTiles(context.Background(), Dir(dir), Checkpoint{Size: size, Root: root}, nil))
+	require.NoError(t, CheckTiles(context.Background(), Dir(dir), Checkpoint{Size: size, Root: root}))
 	for _, size := range sizes {
 		got, err := Root(Dir(dir), size)
 		require.NoError(t, err)

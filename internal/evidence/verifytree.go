@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+
+	"golang.org/x/mod/sumdb/tlog"
 )
 
 // ProvedTree reads the tiles of a tree from the root down: everything that it returns has
@@ -29,12 +31,24 @@ type provedTile struct {
 // maxCachedTiles bounds the cache of tiles, 8 KiB each.
 const maxCachedTiles = 256
 
+func newProvedTree(tiles Tiles, size uint64) *ProvedTree {
+	return &ProvedTree{tiles: tiles, size: size, cache: map[TilePath]*provedTile{}}
+}
+
+// treeBelowEdge returns a tree that is checked against its right edge as it is stored: a
+// proof made from it must be verified with a checkpoint.
+func treeBelowEdge(tiles Tiles, size uint64) (t *ProvedTree, err error) {
+	t = newProvedTree(tiles, size)
+	t.edge, err = readEdgeTiles(tiles, size)
+	return t, err
+}
+
 // ProveTree reads the right edge of a tree and checks it against the root of the
 // checkpoint. The tree is nil where that fails: then nothing below can be checked. With
 // both a tree and an error, the last tile of leaves is damaged and is replaced by one
 // computed from its entries.
 func ProveTree(tiles Tiles, cp Checkpoint) (*ProvedTree, error) {
-	t := &ProvedTree{tiles: tiles, size: cp.Size, cache: map[TilePath]*provedTile{}}
+	t := newProvedTree(tiles, cp.Size)
 	var missing []error
 	for level := range levels {
 		p := edgePath(level, cp.Size)
@@ -48,7 +62,7 @@ func ProveTree(tiles Tiles, cp Checkpoint) (*ProvedTree, error) {
 		}
 		t.edge[level] = tile
 	}
-	if t.root() == cp.Root {
+	if rootOf(t.size, t.edge) == cp.Root {
 		return t, errors.Join(missing...)
 	}
 	faults := missing
@@ -56,12 +70,12 @@ func ProveTree(tiles Tiles, cp Checkpoint) (*ProvedTree, error) {
 		faults = []error{errors.New("the last tiles of all levels do not give the root of the checkpoint")}
 	}
 	p := edgePath(0, cp.Size)
-	leaves, err := t.leavesOf(p)
+	leaves, err := t.readLeaves(p)
 	if p.Width == 0 || err != nil {
 		return nil, errors.Join(faults...)
 	}
 	stored := t.edge[0]
-	if t.edge[0] = leaves; t.root() != cp.Root {
+	if t.edge[0] = leaves; rootOf(t.size, t.edge) != cp.Root {
 		return nil, errors.Join(faults...)
 	}
 	if len(missing) == 0 && !bytes.Equal(stored, leaves) {
@@ -74,20 +88,6 @@ var errParentMismatch = errors.New("its hashes do not give the one above them")
 
 // Size returns the number of records in the tree.
 func (t *ProvedTree) Size() uint64 { return t.size }
-
-// root combines the full subtrees along the right edge (RFC 6962, 2.1).
-func (t *ProvedTree) root() Hash {
-	e := edge{size: t.size}
-	for level, tile := range t.edge {
-		for i := tileHeight - 1; i >= 0; i-- {
-			if n := hashSize << i; len(tile) >= n {
-				e.full[level*tileHeight+i] = subtree(tile[:n])
-				tile = tile[n:]
-			}
-		}
-	}
-	return e.root()
-}
 
 // Path returns the path of a tile in a tree of this size; its width may be 0.
 func (t *ProvedTree) Path(level int, index uint64) TilePath {
@@ -148,26 +148,21 @@ func (t *ProvedTree) prove(p TilePath) ([]byte, error) {
 		err = tileError(p, errParentMismatch)
 	}
 	if p.Level == 0 {
-		if leaves, failed := t.leavesOf(p); failed == nil && subtree(leaves) == want {
+		if leaves, failed := t.readLeaves(p); failed == nil && subtree(leaves) == want {
 			return leaves, nil
 		}
 	}
 	return nil, err
 }
 
-// leavesOf computes a tile of leaves from the entries below it.
-func (t *ProvedTree) leavesOf(p TilePath) ([]byte, error) {
+// readLeaves computes a tile of leaves from the entries below it.
+func (t *ProvedTree) readLeaves(p TilePath) ([]byte, error) {
 	p.Level = EntriesLevel
 	bundle, err := readTile(t.tiles, p)
 	if err != nil {
 		return nil, err
 	}
-	leaves := make([]byte, 0, p.Width*hashSize)
-	for i := range p.Width {
-		leaf := LeafHash(entryAt(bundle, i))
-		leaves = append(leaves, leaf[:]...)
-	}
-	return leaves, nil
+	return leavesOf(bundle), nil
 }
 
 // Leaf returns the hash of a record's leaf, proved.
@@ -221,4 +216,21 @@ func (t *ProvedTree) CheckAround(sequence uint64) (faults []error) {
 		}
 	}
 	return faults
+}
+
+// ReadHashes returns hashes by their numbers in package tlog.
+func (t *ProvedTree) ReadHashes(numbers []int64) ([]tlog.Hash, error) {
+	hashes := make([]tlog.Hash, len(numbers))
+	for i, number := range numbers {
+		height, n := tlog.SplitStoredHashIndex(number)
+		level, up := height/tileHeight, height%tileHeight
+		first := uint64(n) << up // of the level's hashes below it
+		tile, err := t.tile(level, first>>tileHeight)
+		if err != nil {
+			return nil, err
+		}
+		at := int(first%TileWidth) * hashSize
+		hashes[i] = tlog.Hash(subtree(tile[at : at+hashSize<<up]))
+	}
+	return hashes, nil
 }

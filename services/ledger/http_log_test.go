@@ -63,7 +63,7 @@ func TestTheLogOverHTTP(t *testing.T) {
 	cp, err := v.Open(note)
 	require.NoError(t, err)
 	require.EqualValues(t, 600, cp.Size)
-	require.NoError(t, evidence.CheckTiles(ledgertest.Anyone(t), w, cp, func(uint64) {}))
+	require.NoError(t, evidence.CheckTiles(ledgertest.Anyone(t), w, cp))
 	entries := []evidence.Hash{}
 	for h, err := range evidence.Entries(w, 0, 600) {
 		require.NoError(t, err)

@@ -184,7 +184,7 @@ func benchmarkTree(b *testing.B, d Deps, size uint64) {
 	checkAll(b, l)
 	perSecond(b, "audited-records/s", size, began)
 	began = time.Now()
-	require.NoError(b, evidence.CheckTiles(ctx, evidence.Dir(filepath.Join(d.Dir, "log")), l.log.Last(), nil))
+	require.NoError(b, evidence.CheckTiles(ctx, evidence.Dir(filepath.Join(d.Dir, "log")), l.log.Last()))
 	perSecond(b, "checked-entries/s", size, began)
 	require.Empty(b, l.Damage())
 	cancel()

@@ -135,7 +135,7 @@ func TestOthersFindAFlippedBit(t *testing.T) {
 			require.NoError(t, os.WriteFile(path, data, 0o600))
 			require.Error(t, check(l, client.FileFetcher{Root: l.dir}, checkLimit))
 			if name != "checkpoint" {
-				require.Error(t, evidence.CheckTiles(context.Background(), evidence.Dir(l.dir), l.cp, nil))
+				require.Error(t, evidence.CheckTiles(context.Background(), evidence.Dir(l.dir), l.cp))
 			}
 			data[bit/8] ^= 1 << (bit % 8)
 			require.NoError(t, os.WriteFile(path, data, 0o600))
@@ -157,5 +157,5 @@ func TestOthersDoNotPassALargeLog(t *testing.T) {
 	err = check(l, client.FileFetcher{Root: l.dir}, checkLimit)
 	require.Error(t, err)
 	t.Log(err)
-	require.ErrorContains(t, evidence.CheckTiles(context.Background(), evidence.Dir(l.dir), l.cp, nil), "tile/entries/001 (records 259 to 259)")
+	require.ErrorContains(t, evidence.CheckTiles(context.Background(), evidence.Dir(l.dir), l.cp), "tile/entries/001 (records 259 to 259)")
 }

@@ -38,7 +38,7 @@ func TestTilesDeletedWhileItRuns(t *testing.T) {
 			whole := func() bool {
 				cp := w.log.Last()
 				kept, err := os.ReadFile(filepath.Join(w.tiles(), checkpointFile))
-				return err == nil && string(kept) == cp.Note && w.log.CertificationFailure() == nil && evidence.CheckTiles(t.Context(), w.log.folder, cp, nil) == nil
+				return err == nil && string(kept) == cp.Note && w.log.CertificationFailure() == nil && evidence.CheckTiles(t.Context(), w.log.folder, cp) == nil
 			}
 			asked := func() bool {
 				w.check(api.AuditRequest{After: 1 << 40}) // finds tiles that nothing reads
