@@ -17,14 +17,12 @@ import (
 )
 
 const (
-	// certifyEvery is how often checkpoints begin while they are quick: each syncs some
-	// seven files, and reports wait for that; at 50 ms they were a quarter of all syncs
-	// at 200 reports a second. A record waits for its checkpoint 109 ms at p99, and 140
-	// under load. certifyPause is the least time between two slow ones.
+	// certifyEvery is the interval of checkpoints. Each syncs some seven files, which
+	// delays reports; certifyPause is the shortest time between two slow ones.
 	certifyEvery = 100 * time.Millisecond
 	certifyPause = 15 * time.Millisecond
-	// catchUpPause replaces it while records from before the start are being read: every
-	// checkpoint syncs files, which delays the reading.
+	// catchUpPause replaces it while records from before the start are being read, which
+	// syncing files delays too.
 	catchUpPause = 500 * time.Millisecond
 	retryPause   = time.Second
 	treeProgress = 100_000 // records between two progress lines
@@ -130,7 +128,7 @@ func (l *Log) hash(ctx context.Context, next uint64, hashed chan<- []evidence.Ha
 		if ctx.Err() != nil || errors.Is(err, errDamaged) {
 			return err
 		}
-		l.deps.Log.Warn("cannot read the stream; certification tries again", zap.Error(err))
+		l.deps.Log.Warn("cannot read the stream; trying again", zap.Error(err))
 		if !sleep(ctx, retryPause) {
 			return ctx.Err()
 		}
@@ -189,10 +187,7 @@ func (l *Log) appendAll(ctx context.Context, hashed <-chan []evidence.Hash, grow
 			told = size
 			l.deps.Log.Info("rebuilding the tree", zap.Uint64("records", size), zap.Uint64("of", l.target.Size), zap.Duration("after", clock.Steady().Sub(began).Round(time.Millisecond)))
 		}
-		select {
-		case grown <- struct{}{}:
-		default:
-		}
+		signal(grown)
 	}
 }
 
@@ -207,10 +202,10 @@ func (l *Log) append(entries []evidence.Hash) error {
 		failed = l.tree.Append(entries[:upTo]...)
 		if l.tree.Root() != l.target.Root {
 			l.report(event.Damage{Kind: event.DamageChanged, First: 1, Last: l.target.Size, Detail: fmt.Sprintf(
-				"the tree rebuilt from the first %d records has another root than was signed: at least one of them is not what it was", l.target.Size)})
+				"the tree rebuilt from the first %d records does not have the signed root: at least one of them was changed", l.target.Size)})
 			return errDamaged
 		}
-		l.deps.Log.Info("the tree was rebuilt and has the root that was signed", zap.Uint64("records", l.target.Size))
+		l.deps.Log.Info("the tree was rebuilt and has the signed root", zap.Uint64("records", l.target.Size))
 		l.target = evidence.Checkpoint{}
 		entries = entries[upTo:]
 	}
@@ -220,7 +215,8 @@ func (l *Log) append(entries []evidence.Hash) error {
 	return nil
 }
 
-func missing(first, last uint64) event.Damage {
+// missingDamage is the damage of records that are missing without a removal.
+func missingDamage(first, last uint64) event.Damage {
 	return event.Damage{Kind: event.DamageMissing, First: first, Last: last, Detail: "not in the stream, and no removal says so"}
 }
 
@@ -240,7 +236,7 @@ func (l *Log) sign(ctx context.Context, grown <-chan struct{}) error {
 			if errors.Is(err, fs.ErrNotExist) {
 				return fmt.Errorf("%w (%w)", errTilesGone, err)
 			}
-			l.deps.Log.Error("no checkpoint could be made; it is tried again", zap.Error(err))
+			l.deps.Log.Error("cannot make a checkpoint; trying again", zap.Error(err))
 			l.setFailure(err)
 			if !sleep(ctx, retryPause) {
 				return ctx.Err()
@@ -336,7 +332,7 @@ func (l *Log) watch(ctx context.Context) error {
 	}
 }
 
-// look is one check of watch.
+// watchOnce is one check of watch.
 func (l *Log) watchOnce(ctx context.Context) error {
 	if err := l.checkState(ctx); err != nil || l.isDamaged() {
 		return err

@@ -32,9 +32,12 @@ type checks struct {
 }
 
 // want starts a check as soon as none is running.
-func (c *checks) want() {
+func (c *checks) want() { signal(c.wanted) }
+
+// signal puts a value into a channel of one, unless there is one already.
+func signal(c chan<- struct{}) {
 	select {
-	case c.wanted <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -62,7 +65,7 @@ func (l *Log) check(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			l.deps.Log.Warn("the check was interrupted; it begins again", zap.Error(err))
+			l.deps.Log.Warn("the check of the record was interrupted; starting again", zap.Error(err))
 			if !sleep(ctx, retryPause) {
 				return ctx.Err()
 			}
@@ -108,11 +111,8 @@ func (l *Log) checkOnce(ctx context.Context) error {
 		c.state.Ended, c.state.Damage, c.state.Removed = &now, l.found(), l.removals.total()
 	}
 	c.mu.Unlock()
-	if err != nil {
+	if err != nil || l.isDamaged() {
 		return err
-	}
-	if l.isDamaged() {
-		return nil
 	}
 	return l.clean(now, cp)
 }
@@ -129,7 +129,7 @@ func (l *Log) clean(now time.Time, cp evidence.Checkpoint) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.checked = now
-	l.deps.Log.Info("every certified record is what it was", zap.Uint64("records", cp.Size))
+	l.deps.Log.Info("the check of the record found no damage", zap.Uint64("records", cp.Size))
 	if !l.uncleared {
 		return nil
 	}
@@ -138,7 +138,7 @@ func (l *Log) clean(now time.Time, cp evidence.Checkpoint) error {
 	}
 	l.uncleared = false
 	close(l.cleared)
-	l.deps.Log.Warn("the damage that was found before is gone: certification goes on")
+	l.deps.Log.Warn("a full check found no damage any more: certification continues")
 	return nil
 }
 
@@ -148,7 +148,7 @@ func (l *Log) checkTree(ctx context.Context, cp evidence.Checkpoint) error {
 	if l.Readable() < cp.Size {
 		return nil
 	}
-	err := evidence.CheckTiles(ctx, l.folder, cp, nil)
+	err := evidence.CheckTiles(ctx, l.folder, cp)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -217,9 +217,9 @@ func (l *Log) pace() func(ctx context.Context, through uint64, worked time.Durat
 // nil.
 func (l *Log) compare(ctx context.Context, from, to uint64, paced func(context.Context, uint64, time.Duration)) error {
 	next, began := from, clock.Steady()
-	hold := func(batch []event.Stored) error {
+	compareBatch := func(batch []event.Stored) error {
 		for len(batch) > 0 {
-			n := unbroken(batch)
+			n := consecutive(batch)
 			if err := l.VerifyAbsent(ctx, next, batch[0].Sequence-1); err != nil {
 				return err
 			}
@@ -230,7 +230,7 @@ func (l *Log) compare(ctx context.Context, from, to uint64, paced func(context.C
 			}
 			for i, entry := range entries {
 				if batch[i].Entry() != entry {
-					l.report(changed(batch[i].Sequence))
+					l.report(changedDamage(batch[i].Sequence))
 				}
 			}
 			batch = batch[n:]
@@ -246,7 +246,7 @@ func (l *Log) compare(ctx context.Context, from, to uint64, paced func(context.C
 		if paced != nil && !l.checks.isHurried() {
 			lead = bus.AheadGently
 		}
-		if err := l.deps.Stream.Range(ctx, from, min(to, from+compareRun-1), lead, hold); err != nil {
+		if err := l.deps.Stream.Range(ctx, from, min(to, from+compareRun-1), lead, compareBatch); err != nil {
 			return err
 		}
 	}
@@ -256,8 +256,8 @@ func (l *Log) compare(ctx context.Context, from, to uint64, paced func(context.C
 // compareRun is how many records are read before isHurried is checked again.
 const compareRun = 50_000
 
-// unbroken returns how many records of a batch are consecutive.
-func unbroken(batch []event.Stored) int {
+// consecutive returns how many records of a batch are consecutive.
+func consecutive(batch []event.Stored) int {
 	n := 1
 	for n < len(batch) && batch[n].Sequence == batch[n-1].Sequence+1 {
 		n++
@@ -265,7 +265,8 @@ func unbroken(batch []event.Stored) int {
 	return n
 }
 
-func changed(record uint64) event.Damage {
+// changedDamage is the damage of a record that differs from its entry.
+func changedDamage(record uint64) event.Damage {
 	return event.Damage{Kind: event.DamageChanged, First: record, Last: record, Detail: "is not what was certified"}
 }
 
@@ -301,14 +302,15 @@ func (l *Log) VerifyAbsent(ctx context.Context, from, to uint64) error {
 		if err != nil {
 			return err
 		}
-		if err := l.absentRun(ctx, from, last, entries); err != nil {
+		if err := l.verifyAbsentRange(ctx, from, last, entries); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (l *Log) absentRun(ctx context.Context, from, to uint64, entries []evidence.Hash) error {
+// verifyAbsentRange is VerifyAbsent for records with these entries; nil: unknown.
+func (l *Log) verifyAbsentRange(ctx context.Context, from, to uint64, entries []evidence.Hash) error {
 	lost := uint64(0) // the first of a run without a removal
 	for record := from; record <= to; record++ {
 		removal, at, err := l.removals.known(ctx, l.deps.Stream, record)
@@ -328,8 +330,7 @@ func (l *Log) absentRun(ctx context.Context, from, to uint64, entries []evidence
 			lost = 0
 		}
 		if h, _ := removal.Entry(record); entries != nil && h != entries[record-from] {
-			l.report(event.Damage{Kind: event.DamageChanged, First: record, Last: record, Detail: fmt.Sprintf(
-				"its removal, record %d, names another entry than was certified", at)})
+			l.report(wrongRemoval(record, at))
 		}
 	}
 	if lost > 0 {
@@ -338,7 +339,7 @@ func (l *Log) absentRun(ctx context.Context, from, to uint64, entries []evidence
 	return nil
 }
 
-// gone records damage for missing records without a removal, once the engine itself
+// reportMissing records damage for missing records without a removal, once the engine itself
 // confirms that they are not there: that they were not delivered proves nothing. On
 // ErrUnavailable the check must be repeated.
 func (l *Log) reportMissing(ctx context.Context, first, last uint64) error {
@@ -355,10 +356,16 @@ func (l *Log) reportMissing(ctx context.Context, first, last uint64) error {
 	case err != nil && !errors.Is(err, bus.ErrNotFound):
 		return err
 	case err == nil && s.Sequence <= last:
-		return fmt.Errorf("ledger: record %d is there and was not handed over: %w", s.Sequence, bus.ErrUnavailable)
+		return fmt.Errorf("ledger: record %d exists and was not delivered: %w", s.Sequence, bus.ErrUnavailable)
 	}
-	l.report(missing(first, last))
+	l.report(missingDamage(first, last))
 	return nil
+}
+
+// wrongRemoval is the damage of a record whose removal names another entry.
+func wrongRemoval(record, removal uint64) event.Damage {
+	return event.Damage{Kind: event.DamageChanged, First: record, Last: record,
+		Detail: fmt.Sprintf("its removal, record %d, names another entry than was certified", removal)}
 }
 
 // checkRemovals checks the removals up to a certified record against the tree, each once:
@@ -379,8 +386,7 @@ func (l *Log) checkRemovals(ctx context.Context, upTo uint64) error {
 		for i, entry := range entries {
 			record := r.first + uint64(i)
 			if h, removed := removal.Entry(record); removed && h != entry {
-				l.report(event.Damage{Kind: event.DamageChanged, First: record, Last: record, Detail: fmt.Sprintf(
-					"its removal, record %d, names another entry than was certified", r.record)})
+				l.report(wrongRemoval(record, r.record))
 			}
 		}
 	}
@@ -396,14 +402,25 @@ func (l *Log) Verify(records ...event.Stored) {
 		if s.Wire == "" || s.Sequence > size {
 			continue
 		}
-		if entry, ok := l.entryOf(s.Sequence); ok && s.Entry() != entry {
-			l.report(changed(s.Sequence))
+		if l.isChanged(s) {
+			l.report(changedDamage(s.Sequence))
 		}
 	}
 }
 
-// shown checks the records that a story shows; a missing record has only its sequence.
-func (l *Log) shown(ctx context.Context, records []event.Stored) {
+// isChanged reports whether a certified record differs from its entry in the tree.
+func (l *Log) isChanged(s event.Stored) bool {
+	entries, err := l.entries(s.Sequence, s.Sequence)
+	return err == nil && entries != nil && s.Entry() != entries[0]
+}
+
+// Fetch reads records to be shown or proved, in the order of seqs, and compares the
+// certified ones with the tree. A missing one has only its sequence.
+func (l *Log) Fetch(ctx context.Context, seqs []uint64) ([]event.Stored, error) {
+	records, err := l.deps.Stream.GetMany(ctx, seqs)
+	if err != nil {
+		return nil, err
+	}
 	l.Verify(records...)
 	size := l.Readable()
 	for _, s := range records {
@@ -412,10 +429,11 @@ func (l *Log) shown(ctx context.Context, records []event.Stored) {
 		}
 		if _, _, err := l.removals.of(ctx, l.deps.Stream, s.Sequence); errors.Is(err, errNotRemoved) {
 			if err := l.reportMissing(ctx, s.Sequence, s.Sequence); err != nil {
-				l.deps.Log.Warn("a record did not come", zap.Error(err))
+				l.deps.Log.Warn("cannot tell whether a record is missing", zap.Error(err))
 			}
 		}
 	}
+	return records, nil
 }
 
 // Audit returns the progress of the check of the whole record, and starts one if the last
@@ -426,10 +444,7 @@ func (l *Log) Audit(_ context.Context, q api.AuditRequest) (api.AuditAnswer, err
 	defer c.mu.Unlock()
 	if c.state.Running || c.state.ID <= q.After {
 		c.hurry = true
-		select {
-		case c.waited <- struct{}{}:
-		default:
-		}
+		signal(c.waited)
 	}
 	if c.state.ID <= q.After && !c.state.Running {
 		c.want()

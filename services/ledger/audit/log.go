@@ -145,7 +145,8 @@ func Open(ctx context.Context, d Deps) (*Log, error) {
 	return l, l.loadDamage()
 }
 
-// recall reads the key and the last checkpoint, from both places where it is kept.
+// loadCheckpoints reads the key and the last checkpoint, from both places where it is
+// kept.
 func (l *Log) loadCheckpoints(ctx context.Context) error {
 	kept, err := l.deps.Stream.Checkpoints(ctx)
 	if err != nil {
@@ -167,14 +168,14 @@ func (l *Log) openKey(signed bool, kept map[string]string) (err error) {
 	path := filepath.Join(l.deps.Dir, keyFile)
 	l.key, err = evidence.ReadKey(path)
 	if err == nil && !signed && kept[l.key.ID()] == "" {
-		l.deps.Log.Warn("there is a key and no checkpoint of it: what was certified before, if anything was, is no longer known here")
+		l.deps.Log.Warn("the log has a key and no checkpoint: whether records were certified before is unknown")
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		if signed || l.deps.Alone && len(kept) > 0 {
-			return fmt.Errorf("ledger: the key that signed this log's checkpoints is gone from %s: put it back, or begin a new record in another data folder", path)
+			return fmt.Errorf("ledger: the key that signed this log's checkpoints is missing from %s: restore it, or start a new record in another data folder", path)
 		}
 		if len(kept) > 0 {
-			l.deps.Log.Warn("others have signed checkpoints of this stream; another log over it begins, with a key of its own")
+			l.deps.Log.Warn("other logs have signed checkpoints of this stream; starting a new log with its own key")
 		}
 		l.key, err = evidence.OpenKey(path, l.deps.Origin)
 	}
@@ -182,7 +183,7 @@ func (l *Log) openKey(signed bool, kept map[string]string) (err error) {
 		return fmt.Errorf("ledger: %w", err)
 	}
 	if l.deps.Origin != "" && l.deps.Origin != l.key.Origin() {
-		return fmt.Errorf("ledger: the log is called %s, not %s: its name is part of its key", l.key.Origin(), l.deps.Origin)
+		return fmt.Errorf("ledger: the log is named %s, not %s: the name is part of its key and cannot change", l.key.Origin(), l.deps.Origin)
 	}
 	if l.verifier, err = evidence.NewVerifier(l.key.Verifier()); err != nil {
 		return fmt.Errorf("ledger: %w", err)
@@ -210,16 +211,16 @@ func (l *Log) chooseCheckpoint(file, kept string) {
 	switch {
 	case file == "" && kept != "":
 		l.target = stream
-		l.deps.Log.Warn("the tree is gone; it is rebuilt from the stream and must come to the root that was signed", zap.Uint64("records", stream.Size))
+		l.deps.Log.Warn("the tree is missing; rebuilding it from the stream, which must give the signed root", zap.Uint64("records", stream.Size))
 	case tree.Size < stream.Size && tree.Note != "":
 		l.report(event.Damage{Kind: event.DamageTree, First: tree.Size + 1, Last: stream.Size, Detail: fmt.Sprintf(
-			"the tree was put back: its checkpoint covers %d records, and one of %d was signed", tree.Size, stream.Size)})
+			"the tree is an older copy: its checkpoint covers %d records, and a later one covers %d", tree.Size, stream.Size)})
 	case tree.Size == stream.Size && tree.Root != stream.Root:
 		l.report(event.Damage{Kind: event.DamageTree, Detail: fmt.Sprintf("two checkpoints of %d records were signed with different roots", tree.Size)})
 	}
 }
 
-// A stream counts as cut when the engine has reported it several times.
+// The stream counts as truncated once the engine has reported that cutTries times.
 const (
 	cutTries = 3
 	cutPause = 300 * time.Millisecond
@@ -231,7 +232,7 @@ func (l *Log) checkState(ctx context.Context) error {
 	cp := l.Last()
 	state, err := l.deps.Stream.State(ctx)
 	for try := 1; err == nil && state.Last < cp.Size && try < cutTries && sleep(ctx, cutPause); try++ {
-		state, err = l.deps.Stream.State(ctx) // an engine that has just started may not know yet
+		state, err = l.deps.Stream.State(ctx) // an engine that has just started may report less
 	}
 	if err != nil {
 		return err
@@ -245,7 +246,7 @@ func (l *Log) checkState(ctx context.Context) error {
 	}
 	if there := state.Messages + l.removals.total(); there < state.Last && state.Last >= cp.Size {
 		l.report(event.Damage{Kind: event.DamageMissing, Detail: fmt.Sprintf(
-			"the engine says that %d records are gone, and no removal says so; the check names them", state.Last-there)})
+			"the engine reports %d missing records and no removal says so; the full check names them", state.Last-there)})
 	}
 	return nil
 }
@@ -262,7 +263,7 @@ func (l *Log) openTree() error {
 	}
 	tree, err := evidence.OpenTree(string(l.folder), from.Size)
 	if errors.Is(err, fs.ErrNotExist) {
-		l.deps.Log.Warn("tiles of the tree are gone; the tree is rebuilt from the stream and must come to the root that was signed", zap.Error(err))
+		l.deps.Log.Warn("tiles are missing; rebuilding the tree from the stream, which must give the signed root", zap.Error(err))
 		l.treeMu.Lock()
 		l.target = from
 		l.treeMu.Unlock()
@@ -321,7 +322,7 @@ func (l *Log) loadDamage() error {
 		return fmt.Errorf("ledger: log: %w", err)
 	}
 	l.uncleared = true
-	l.deps.Log.Error("damage was found before: nothing is certified until a check of everything finds none", zap.ByteString("damage", raw))
+	l.deps.Log.Error("damage was found before this start; certification waits for a full check that finds none", zap.ByteString("damage", raw))
 	return nil
 }
 
@@ -340,7 +341,7 @@ func (l *Log) Damage() []event.Damage {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.damage) == 0 && l.uncleared {
-		return []event.Damage{{Kind: event.DamageTree, Detail: "damage was found before this start; a check of everything has not cleared it yet"}}
+		return []event.Damage{{Kind: event.DamageTree, Detail: "damage was found before this start, and no full check has cleared it yet"}}
 	}
 	return slices.Clone(l.damage)
 }
@@ -365,7 +366,7 @@ func (l *Log) freeze(ctx context.Context) error {
 	if frozen {
 		return nil
 	}
-	l.deps.Log.Error("NOTHING IS TAKEN: new records would take the places of certified ones. Keep the data folder as evidence, and go on with a copy from before, or with another folder")
+	l.deps.Log.Error("WRITING IS FROZEN: new records would take the place of certified ones. Keep the data folder as evidence, and continue with an earlier copy or another folder")
 	return l.deps.Stream.Freeze(ctx, l.key.ID(), FrozenReply)
 }
 
@@ -378,7 +379,7 @@ func (l *Log) isDamaged() bool {
 // maxDamage bounds the findings that are reported of a heavily damaged record.
 const maxDamage = 100
 
-// damaged records damage and logs it. It stops certification for as long as the process
+// report records damage and logs it. It stops certification for as long as the process
 // runs; the last good checkpoint stays valid.
 func (l *Log) report(d event.Damage) {
 	d.FoundAt = machine.Now()
@@ -398,7 +399,7 @@ func (l *Log) report(d event.Damage) {
 	if len(l.damage) == 1 && i < 0 {
 		close(l.halted)
 	}
-	l.deps.Log.Error("THE RECORD IS DAMAGED: nothing is certified any more, the last checkpoint stands",
+	l.deps.Log.Error("THE RECORD IS DAMAGED: certification has stopped, the last checkpoint stays valid",
 		zap.String("kind", d.Kind), zap.Uint64("first", d.First), zap.Uint64("last", d.Last), zap.String("detail", d.Detail),
 		zap.Uint64("certified", l.checkpoint.Size))
 	raw, err := json.MarshalIndent(l.damage, "", "  ")
@@ -406,7 +407,7 @@ func (l *Log) report(d event.Damage) {
 		err = evidence.WriteFile(filepath.Join(l.deps.Dir, damageFile), raw)
 	}
 	if err != nil {
-		l.deps.Log.Error("what was found was not kept", zap.Error(err))
+		l.deps.Log.Error("cannot store the damage that was found", zap.Error(err))
 	}
 }
 

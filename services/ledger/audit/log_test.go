@@ -276,10 +276,10 @@ func TestTheTreeGoesOnAndCanBeMadeAnew(t *testing.T) {
 	first := w.log.key.Verifier()
 	w.stop()
 	require.NoError(t, os.Remove(filepath.Join(w.own(), keyFile)))
-	require.ErrorContains(t, w.open(), "the key that signed this log's checkpoints is gone")
+	require.ErrorContains(t, w.open(), "the key that signed this log's checkpoints is missing")
 	require.NoError(t, os.RemoveAll(w.own()))
 	_, err := Open(ledgertest.Anyone(t), w.deps())
-	require.ErrorContains(t, err, "the key that signed this log's checkpoints is gone", "nobody else writes checkpoints here")
+	require.ErrorContains(t, err, "the key that signed this log's checkpoints is missing", "nobody else writes checkpoints here")
 	shared := w.deps()
 	shared.Alone = false
 	second, err := Open(ledgertest.Anyone(t), shared)

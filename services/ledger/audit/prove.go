@@ -62,7 +62,7 @@ func RecordOf(s event.Stored) evidence.Record {
 }
 
 // Provable returns a record to be proved, with the checkpoint that covers it. A missing
-// record has only its sequence: see whyGone.
+// record has only its sequence: see WhyGone.
 func (l *Log) Provable(ctx context.Context, record uint64) (s event.Stored, cp evidence.Checkpoint, err error) {
 	switch cp, err = l.covering(ctx, record); {
 	case err != nil:
@@ -106,7 +106,7 @@ func beingRebuilt(cp evidence.Checkpoint) string {
 
 // ProveRecord proves that a record is in the log that a checkpoint covers.
 func (l *Log) ProveRecord(s event.Stored, cp evidence.Checkpoint) (api.ProveAnswer, error) {
-	if entry, ok := l.entryOf(s.Sequence); ok && s.Entry() != entry {
+	if l.isChanged(s) {
 		return api.ProveAnswer{}, cannotProve("$.record", "record "+decimal(s.Sequence)+" is not what was certified: the record is damaged")
 	}
 	path, err := evidence.ProveInclusion(l.folder, cp.Size, s.Sequence-1)
@@ -146,11 +146,11 @@ func (l *Log) proofFailure(err error) error {
 		return nil
 	}
 	if l.onlyMissing(err) {
-		return fault.Invalid(name, []fault.Detail{{Path: "$", Message: l.requestRebuild(err).Error() + ": ask again later"}})
+		return cannotProve("$", l.requestRebuild(err).Error()+": ask again later")
 	}
 	l.reportTree(err)
 	l.checks.want()
-	return fault.Invalid(name, []fault.Detail{{Path: "$", Message: "the tree is damaged and proves nothing here: " + err.Error()}})
+	return cannotProve("$", "the tree is damaged here and gives no proof: "+err.Error())
 }
 
 // WhyGone returns the error for a certified record that is missing: removed, or lost.
@@ -169,5 +169,5 @@ func (l *Log) WhyGone(ctx context.Context, record uint64) error {
 	default:
 		message = "record " + decimal(record) + " was archived; the export whose manifest has the SHA-256 " + removal.Export + " proves it, and record " + decimal(at) + " says that it was removed"
 	}
-	return fault.Invalid(name, []fault.Detail{{Path: "$.record", Message: message}})
+	return cannotProve("$.record", message)
 }

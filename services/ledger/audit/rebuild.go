@@ -14,9 +14,9 @@ import (
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
-// errTilesGone is of tiles that were written and are missing. That is not damage: the
+// errTilesGone is returned for tiles that were written and are missing. That is no damage: the
 // tree is rebuilt from the stream, and must give the root that was signed.
-var errTilesGone = errors.New("tiles of the tree are gone: it is rebuilt from the stream")
+var errTilesGone = errors.New("tiles of the tree are missing: it is being rebuilt from the stream")
 
 // onlyMissing reports whether all tiles that an error names are missing, none is changed, and
 // the tree can be rebuilt: not if the record is damaged, or may be.
@@ -49,7 +49,7 @@ func (l *Log) requestRebuild(err error) error {
 
 // forgetTree starts a new tree, which must give the root of the last checkpoint.
 func (l *Log) forgetTree(err error) {
-	l.deps.Log.Error("tiles of the tree are gone; the tree is rebuilt from the stream", zap.Error(err))
+	l.deps.Log.Error("tiles are missing; rebuilding the tree from the stream", zap.Error(err))
 	target := l.Last()
 	l.treeMu.Lock()
 	l.tree, l.written, l.target = nil, 0, target
@@ -80,10 +80,7 @@ func (l *Log) guardTiles(ctx context.Context, grown chan<- struct{}) error {
 			return fmt.Errorf("%w (%w)", errTilesGone, err)
 		}
 		if _, err := os.Stat(filepath.Join(string(l.folder), checkpointFile)); errors.Is(err, fs.ErrNotExist) {
-			select {
-			case grown <- struct{}{}:
-			default:
-			}
+			signal(grown)
 		}
 	}
 }

@@ -16,23 +16,23 @@ import (
 // removals' own records and are read when needed.
 type removals struct {
 	mu      sync.Mutex
-	runs    []run          // by first
+	ranges  []removedRange // by first
 	gone    []uint64       // a bit for each record, from 1
 	records uint64         // how many are gone
 	through uint64         // the last removal read
-	recent  *event.Removal // of recentAt
-	at      uint64
+	recent  *event.Removal // the removal read last
+	at      uint64         // its sequence
 }
 
-// run is the range of one removal.
-type run struct{ first, last, record uint64 }
+// removedRange is the range of one removal.
+type removedRange struct{ first, last, record uint64 }
 
 // errNotRemoved is of a record that no removal covers.
-var errNotRemoved = errors.New("no removal speaks of the record")
+var errNotRemoved = errors.New("no removal covers the record")
 
-// removalsAtOnce bounds how many removals are read at once: each may have some hundred
+// removalBatch bounds how many removals are read at once: each may have some hundred
 // kilobytes.
-const removalsAtOnce = 50
+const removalBatch = 50
 
 // load reads the removals that are not known yet.
 func (r *removals) load(ctx context.Context, b Removals) error {
@@ -40,7 +40,7 @@ func (r *removals) load(ctx context.Context, b Removals) error {
 		r.mu.Lock()
 		from := r.through + 1
 		r.mu.Unlock()
-		page, err := b.Page(ctx, from, math.MaxInt64, []string{event.AllRemoved}, removalsAtOnce, math.MaxInt32)
+		page, err := b.Page(ctx, from, math.MaxInt64, []string{event.AllRemoved}, removalBatch, math.MaxInt32)
 		if err != nil || len(page) == 0 {
 			return err
 		}
@@ -62,13 +62,13 @@ func (r *removals) add(s event.Stored) {
 	if err != nil || !removal.AppliesAt(s.Sequence) {
 		return
 	}
-	i, _ := slices.BinarySearchFunc(r.runs, removal.First, func(a run, first uint64) int {
+	i, _ := slices.BinarySearchFunc(r.ranges, removal.First, func(a removedRange, first uint64) int {
 		if a.first <= first {
 			return -1
 		}
 		return 1
 	})
-	r.runs = slices.Insert(r.runs, i, run{removal.First, removal.Last(), s.Sequence})
+	r.ranges = slices.Insert(r.ranges, i, removedRange{removal.First, removal.Last(), s.Sequence})
 	for record := removal.First; record <= removal.Last(); record++ {
 		if _, removed := removal.Entry(record); removed {
 			r.mark(record)
@@ -104,10 +104,10 @@ func (r *removals) total() uint64 {
 }
 
 // all returns the removals, in the order of the records that they removed.
-func (r *removals) all() []run {
+func (r *removals) all() []removedRange {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.Clone(r.runs)
+	return slices.Clone(r.ranges)
 }
 
 // of returns the removal that covers a record, and its sequence; errNotRemoved if there
@@ -123,6 +123,7 @@ func (r *removals) of(ctx context.Context, b Removals, record uint64) (*event.Re
 	return r.known(ctx, b, record)
 }
 
+// known is of for the removals that were loaded.
 func (r *removals) known(ctx context.Context, b Removals, record uint64) (*event.Removal, uint64, error) {
 	if !r.has(record) {
 		return nil, 0, errNotRemoved
@@ -143,20 +144,21 @@ func (r *removals) known(ctx context.Context, b Removals, record uint64) (*event
 func (r *removals) candidates(record uint64) (at []uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	i, _ := slices.BinarySearchFunc(r.runs, record, func(a run, record uint64) int {
+	i, _ := slices.BinarySearchFunc(r.ranges, record, func(a removedRange, record uint64) int {
 		if a.first <= record {
 			return -1
 		}
 		return 1
 	})
-	for i--; i >= 0 && r.runs[i].first+event.MaxRemoved > record; i-- {
-		if r.runs[i].last >= record {
-			at = append(at, r.runs[i].record)
+	for i--; i >= 0 && r.ranges[i].first+event.MaxRemoved > record; i-- {
+		if r.ranges[i].last >= record {
+			at = append(at, r.ranges[i].record)
 		}
 	}
 	return at
 }
 
+// read reads a removal by its sequence.
 func (r *removals) read(ctx context.Context, b Removals, at uint64) (*event.Removal, error) {
 	r.mu.Lock()
 	recent, of := r.recent, r.at

@@ -18,6 +18,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
+// refuse returns the error for a request that removes nothing.
 func refuse(path, format string, args ...any) error {
 	return fault.Invalid("ledger: remove", []fault.Detail{{Path: path, Message: fmt.Sprintf(format, args...)}})
 }
@@ -25,7 +26,7 @@ func refuse(path, format string, args ...any) error {
 // maxText bounds the texts of a removal, in bytes.
 const maxText = 1 << 10
 
-// words returns what is wrong with the texts that a removal needs.
+// checkTexts returns the faults of the texts that a removal needs.
 func checkTexts(texts map[string]string) error {
 	var faults []fault.Detail
 	for path, text := range texts {
@@ -85,14 +86,14 @@ func (l *Log) Remove(ctx context.Context, q api.RemoveRequest, req endpoint.Requ
 	return l.confirmErased(ctx, answer, q.Record)
 }
 
-// confirmed returns the answer once the record is gone.
+// confirmErased returns the answer once the record is gone.
 func (l *Log) confirmErased(ctx context.Context, answer api.RemoveAnswer, record uint64) (api.RemoveAnswer, error) {
 	_, err := l.deps.Stream.Get(ctx, record)
 	if errors.Is(err, bus.ErrNotFound) {
 		return answer, nil
 	}
 	if err == nil {
-		err = refuse("$.record", "record %d stays: record %d stands where its removal belongs and is none of it", record, answer.Record)
+		err = refuse("$.record", "record %d was not removed: record %d has taken the place of its removal and does not cover it", record, answer.Record)
 	}
 	return api.RemoveAnswer{}, err
 }
@@ -101,7 +102,7 @@ func (l *Log) confirmErased(ctx context.Context, answer api.RemoveAnswer, record
 func (l *Log) removable(ctx context.Context, record uint64) (s event.Stored, err error) {
 	switch cp := l.covers(ctx, record); {
 	case l.isDamaged():
-		return s, refuse("$", "the record is damaged: nothing is removed from it")
+		return s, refuse("$", "the record is damaged: nothing can be removed from it")
 	case record == 0 || record > cp.Size:
 		return s, refuse("$.record", "no record %d is certified; the last one is %d", record, cp.Size)
 	}
@@ -120,7 +121,7 @@ func (l *Log) removable(ctx context.Context, record uint64) (s event.Stored, err
 	}
 	a := event.ParseSubject(s.Subject)
 	if a.Operator == "" {
-		return s, refuse("$.record", "record %d is of no incident: only those of incidents can be removed by order", record)
+		return s, refuse("$.record", "record %d belongs to no incident: only records of incidents can be removed by order", record)
 	}
 	if a.Kind != event.KindGraded {
 		return s, nil
@@ -132,11 +133,11 @@ func (l *Log) removable(ctx context.Context, record uint64) (s event.Stored, err
 	return s, err
 }
 
-// copies returns the other records of an incident that may repeat the contents of this
-// one.
-func (l *Log) related(ctx context.Context, a event.Address, but uint64) ([]uint64, error) {
+// related returns the other records of an incident that may repeat the contents of a
+// record.
+func (l *Log) related(ctx context.Context, a event.Address, except uint64) ([]uint64, error) {
 	var out []uint64
-	for _, filter := range []string{"incident.*." + a.Operator + "." + a.Incident + ".*", "incident.*.*." + a.Operator + "." + a.Incident + ".*"} {
+	for _, filter := range filtersOf(a) {
 		subjects, err := l.deps.Stream.Subjects(ctx, filter)
 		if err != nil {
 			return nil, err
@@ -149,13 +150,19 @@ func (l *Log) related(ctx context.Context, a event.Address, but uint64) ([]uint6
 			if err != nil && !errors.Is(err, bus.ErrNotFound) {
 				return nil, err
 			}
-			if err == nil && s.Sequence != but {
+			if err == nil && s.Sequence != except {
 				out = append(out, s.Sequence)
 			}
 		}
 	}
 	slices.Sort(out)
 	return out, nil
+}
+
+// filtersOf returns the subjects of all records of an incident: with and without a desk.
+func filtersOf(a event.Address) []string {
+	of := a.Operator + "." + a.Incident + ".*"
+	return []string{"incident.*." + of, "incident.*.*." + of}
 }
 
 // commit stores a removal and erases what it removes.
@@ -175,7 +182,7 @@ func (l *Log) commit(ctx context.Context, removal event.Removal) (api.RemoveAnsw
 	if err := l.removals.load(ctx, l.deps.Stream); err != nil {
 		return api.RemoveAnswer{}, err
 	}
-	l.deps.Log.Warn("records are removed", zap.Uint64("first", removal.First), zap.Uint64("records", removal.Count()),
+	l.deps.Log.Warn("removing records", zap.Uint64("first", removal.First), zap.Uint64("records", removal.Count()),
 		zap.String("why", removal.Basis), zap.String("order", removal.Order), zap.String("officer", removal.Officer), zap.Uint64("removal", answer.Record))
 	return answer, l.finish(ctx, answer.Record)
 }
@@ -202,14 +209,14 @@ func (l *Log) erase(ctx context.Context, removal *event.Removal) error {
 				continue
 			}
 			if entry != s.Entry() {
-				l.report(event.Damage{Kind: event.DamageChanged, First: s.Sequence, Last: s.Sequence, Detail: "a removal names another entry than the record has; it stays"})
+				l.report(event.Damage{Kind: event.DamageChanged, First: s.Sequence, Last: s.Sequence, Detail: "a removal names another entry than the record has; it was not erased"})
 				continue
 			}
-			take := l.deps.Stream.Remove // archived records are exported, unchanged
+			erase := l.deps.Stream.Remove // archived records are exported, unchanged
 			if removal.Basis != event.BasisRetention {
-				take = l.deps.Stream.Erase
+				erase = l.deps.Stream.Erase
 			}
-			if err := take(ctx, s.Sequence); err != nil {
+			if err := erase(ctx, s.Sequence); err != nil {
 				return err
 			}
 		}
@@ -245,7 +252,8 @@ func (l *Log) eraseUnfinished(ctx context.Context) error {
 	return nil
 }
 
-// Archive removes a part of what is old and exported: see part. The hashes stay, in the
+// Archive removes old records that were exported, up to event.MaxRemoved at a time: see
+// archivable. The hashes stay, in the
 // removal and in the tree.
 func (l *Log) Archive(ctx context.Context, q api.ArchiveRequest, req endpoint.Request) (api.RemoveAnswer, error) {
 	texts := map[string]string{"$.officer": q.Officer, "$.export": q.Export}
@@ -256,10 +264,10 @@ func (l *Log) Archive(ctx context.Context, q api.ArchiveRequest, req endpoint.Re
 		return api.RemoveAnswer{}, err
 	}
 	if q.First == 0 || q.Last < q.First || q.Last > l.Last().Size {
-		return api.RemoveAnswer{}, refuse("$.last", "%d to %d is no range of certified records; the last one is %d", q.First, q.Last, l.Last().Size)
+		return api.RemoveAnswer{}, refuse("$.last", "%d to %d is not a range of certified records; the last one is %d", q.First, q.Last, l.Last().Size)
 	}
 	if l.isDamaged() {
-		return api.RemoveAnswer{}, refuse("$", "the record is damaged: nothing is removed from it")
+		return api.RemoveAnswer{}, refuse("$", "the record is damaged: nothing can be removed from it")
 	}
 	l.removing.Lock()
 	defer l.removing.Unlock()
@@ -297,21 +305,21 @@ func (l *Log) Archive(ctx context.Context, q api.ArchiveRequest, req endpoint.Re
 	return answer, nil
 }
 
-// part returns the removal of those of the records first…last that are no longer needed,
+// archivable returns the removal of those of the records first…last that are no longer needed,
 // and how many must stay: the rules, the removals, everything of an incident that has
 // younger records, and the last revision of any other incident, on which a later report
 // would build.
 func (l *Log) archivable(ctx context.Context, first, last uint64, before time.Time) (event.Removal, uint64, error) {
 	var removal event.Removal
 	kept := uint64(0)
-	alive := map[[2]string]incidentAge{}
+	ages := map[[2]string]incidentAge{}
 	err := l.deps.Stream.Range(ctx, first, last, bus.Ahead, func(batch []event.Stored) error {
 		l.Verify(batch...)
 		for _, s := range batch {
 			if l.removals.has(s.Sequence) {
 				continue // already removed, but not erased yet
 			}
-			needed, err := l.mustKeep(ctx, s, before, alive)
+			needed, err := l.mustKeep(ctx, s, before, ages)
 			if err != nil {
 				return err
 			}
@@ -330,7 +338,7 @@ func (l *Log) archivable(ctx context.Context, first, last uint64, before time.Ti
 		return nil
 	})
 	if err == nil && l.isDamaged() {
-		err = refuse("$", "the record is damaged: nothing is removed from it")
+		err = refuse("$", "the record is damaged: nothing can be removed from it")
 	}
 	return removal, kept, err
 }
@@ -342,7 +350,8 @@ type incidentAge struct {
 	revision uint64
 }
 
-func (l *Log) mustKeep(ctx context.Context, s event.Stored, before time.Time, alive map[[2]string]incidentAge) (bool, error) {
+// mustKeep reports whether archivable must leave a record where it is.
+func (l *Log) mustKeep(ctx context.Context, s event.Stored, before time.Time, ages map[[2]string]incidentAge) (bool, error) {
 	a := event.ParseSubject(s.Subject)
 	switch {
 	case !s.StoredAt.Before(before), a.Kind == event.KindRules, a.Kind == event.KindRemoved:
@@ -351,23 +360,23 @@ func (l *Log) mustKeep(ctx context.Context, s event.Stored, before time.Time, al
 		return false, nil
 	}
 	of := [2]string{a.Operator, a.Incident}
-	life, known := alive[of]
+	age, known := ages[of]
 	if !known {
-		for _, filter := range []string{"incident.*." + a.Operator + "." + a.Incident + ".*", "incident.*.*." + a.Operator + "." + a.Incident + ".*"} {
+		for _, filter := range filtersOf(a) {
 			last, err := l.lastOtherThan(ctx, filter, event.KindRead) // reading an old incident does not make it young
 			if err != nil && !errors.Is(err, bus.ErrNotFound) {
 				return false, err
 			}
-			life.young = life.young || err == nil && !last.StoredAt.Before(before)
+			age.young = age.young || err == nil && !last.StoredAt.Before(before)
 		}
 		revision, err := l.deps.Stream.Last(ctx, "incident.graded."+a.Operator+"."+a.Incident+".*")
 		if err != nil && !errors.Is(err, bus.ErrNotFound) {
 			return false, err
 		}
-		life.revision = revision.Sequence
-		alive[of] = life
+		age.revision = revision.Sequence
+		ages[of] = age
 	}
-	return life.young || life.revision == s.Sequence, nil
+	return age.young || age.revision == s.Sequence, nil
 }
 
 // lastOtherThan returns the last record that a filter matches, ignoring records of one kind.

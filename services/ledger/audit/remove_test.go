@@ -100,7 +100,7 @@ func TestWhatCannotBeRemoved(t *testing.T) {
 	require.NoError(t, err)
 	w.certified()
 	for record, why := range map[uint64]string{
-		seqs[6]: "the incident's last revision", rules[0].Sequence: "of no incident", 99: "no record 99 is certified", 0: "no record 0",
+		seqs[6]: "the incident's last revision", rules[0].Sequence: "belongs to no incident", 99: "no record 99 is certified", 0: "no record 0",
 	} {
 		a := w.remove(record)
 		require.Len(t, a.Errors, 1)
@@ -111,7 +111,7 @@ func TestWhatCannotBeRemoved(t *testing.T) {
 	require.Equal(t, event.StatusAccepted, w.remove(seqs[1]).Status, "an earlier revision")
 	removal := w.remove(seqs[0]).Record
 	w.certified()
-	require.Contains(t, w.remove(removal).Errors[0].Message, "of no incident")
+	require.Contains(t, w.remove(removal).Errors[0].Message, "belongs to no incident")
 }
 
 // TestARemovalIsFinished: a process that died after the removal was on disk erases at its
@@ -163,7 +163,7 @@ func TestArchiving(t *testing.T) {
 	refused := archive(1, cp.Size)
 	require.Len(t, refused.Errors, 1)
 	require.Contains(t, refused.Errors[0].Message, "nothing younger than P6M is archived (some law, art. 1: at least P6M)")
-	require.Contains(t, archive(1, 999).Errors[0].Message, "no range of certified records")
+	require.Contains(t, archive(1, 999).Errors[0].Message, "not a range of certified records")
 
 	w.stop()
 	w.keep = 0 // as if six months had passed
@@ -251,7 +251,7 @@ func TestARemovalWhosePlaceIsTaken(t *testing.T) {
 		require.NoError(t, err)
 		a := w.remove(record)
 		require.Len(t, a.Errors, 1)
-		require.Contains(t, a.Errors[0].Message, "stands where its removal belongs")
+		require.Contains(t, a.Errors[0].Message, "has taken the place of its removal")
 		_, err = w.env.Bus.Get(ledgertest.Anyone(t), record)
 		require.NoError(t, err)
 	}
