@@ -35,8 +35,8 @@ var rooms = []room{
 	{"internal/codectest", nil, nil},                              // for tests
 	{"internal/event", list("internal/evidence internal/fault"), list("internal/codectest")},
 	{"internal/api", list("internal/event internal/evidence internal/fault internal/printable"), list("internal/codectest")},
-	{"internal/cloudevent", list("internal/event internal/evidence internal/fault schemas"), nil},
-	{"internal/document", list("internal/fault"), nil},
+	{"internal/cloudevent", list("internal/document internal/event internal/evidence internal/fault schemas"), nil},
+	{"internal/document", list("internal/fault"), list("schemas")},
 	{"internal/statute/calendar", list("internal/document internal/fault schemas"), nil},
 	{"internal/statute", list("internal/statute/calendar internal/document internal/event internal/fault schemas"), nil},
 	{"internal/register", list("internal/clock internal/document internal/event internal/fault internal/statute internal/statute/calendar schemas"), nil},

@@ -9,6 +9,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/tocsin-project/tocsin/internal/document"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
@@ -22,11 +23,11 @@ const (
 // checkAttributes checks the context attributes (CloudEvents 1.0.2, section 3) and
 // returns the event that they describe, without its data. Type is empty unless it is one
 // of ReportTypes.
-func (e *envelope) checkAttributes(f *faults) *Event {
+func (e *envelope) checkAttributes(f *document.Faults) *Event {
 	ev := new(Event)
 	e.checkCase(f)
 	if v, ok := e.text(f, "specversion", true, 0); ok && v != "1.0" {
-		f.add("$.specversion", `must be "1.0"`)
+		f.Add("$.specversion", `must be "1.0"`)
 	}
 	if v, ok := e.text(f, "id", true, maxIDRunes); ok {
 		ev.ID = strings.Clone(v) // a clone, so that the text of the whole event can be freed
@@ -36,7 +37,7 @@ func (e *envelope) checkAttributes(f *faults) *Event {
 	}
 	if v, ok := e.text(f, "source", true, maxSourceRunes); ok {
 		if !isURIReference(v) {
-			f.add("$.source", "must be a URI-reference (RFC 3986)")
+			f.Add("$.source", "must be a URI-reference (RFC 3986)")
 		}
 		ev.Source = strings.Clone(v)
 	}
@@ -44,23 +45,23 @@ func (e *envelope) checkAttributes(f *faults) *Event {
 		if i := slices.Index(event.ReportTypes, v); i >= 0 {
 			ev.Type = event.ReportTypes[i]
 		} else {
-			f.add("$.type", "must be one of %s", strings.Join(event.ReportTypes, ", "))
+			f.Add("$.type", "must be one of %s", strings.Join(event.ReportTypes, ", "))
 		}
 	}
 	if v, ok := e.text(f, "time", false, 0); ok {
 		var err error
 		if ev.Time, err = event.ParseInstant(v); err != nil {
-			f.add("$.time", "%v", err)
+			f.Add("$.time", "%v", err)
 		} else if strict, loose := event.StrictTime(v); loose {
 			ev.Warnings = append(ev.Warnings, looseTime("$.time", v, strict))
 		}
 	}
 	if v, ok := e.text(f, "datacontenttype", false, 0); ok && !isJSON(v) {
-		f.add("$.datacontenttype", "must be a JSON media type, such as application/json")
+		f.Add("$.datacontenttype", "must be a JSON media type, such as application/json")
 	}
 	if v, ok := e.text(f, "dataschema", false, 0); ok {
 		if u, err := url.Parse(v); err != nil || !u.IsAbs() || !isURIReference(v) {
-			f.add("$.dataschema", "must be an absolute URI (RFC 3986)")
+			f.Add("$.dataschema", "must be an absolute URI (RFC 3986)")
 		}
 	}
 	for i := range e.given {
@@ -71,30 +72,30 @@ func (e *envelope) checkAttributes(f *faults) *Event {
 
 // text returns a string attribute that is set and well formed. A null counts as an
 // attribute that is not set (JSON event format, section 2.2).
-func (e *envelope) text(f *faults, name string, required bool, maxRunes int) (string, bool) {
-	n := new(node)
+func (e *envelope) text(f *document.Faults, name string, required bool, maxRunes int) (string, bool) {
+	n := new(document.Node)
 	for i := range e.given {
-		if e.given[i].name == name {
+		if e.given[i].Name == name {
 			n = &e.given[i]
 		}
 	}
-	s := n.text
+	s := n.Text
 	switch {
 	case slices.Contains(e.named, name): // a fault already names it
 		return "", false
-	case n.kind&^jsonNull == 0:
+	case n.Type&^document.TypeNull == 0:
 		if required {
-			f.add("$."+name, "is required")
+			f.Add("$."+name, "is required")
 		}
 		return "", false
-	case n.kind != jsonString:
-		f.add("$."+name, "must be a string")
+	case n.Type != document.TypeString:
+		f.Add("$."+name, "must be a string")
 	case s == "":
-		f.add("$."+name, "must not be empty")
+		f.Add("$."+name, "must not be empty")
 	case hasControl(s):
-		f.add("$."+name, "must not contain control characters")
+		f.Add("$."+name, "must not contain control characters")
 	case maxRunes > 0 && utf8.RuneCountInString(s) > maxRunes:
-		f.add("$."+name, "must have at most %d characters", maxRunes)
+		f.Add("$."+name, "must have at most %d characters", maxRunes)
 	default:
 		return s, true
 	}
@@ -105,26 +106,26 @@ var coreAttributes = []string{"specversion", "id", "source", "type", "subject", 
 
 // checkExtension checks the name and the type of an attribute that the CloudEvents core
 // does not define (CloudEvents 1.0.2, section 3, "naming conventions" and "type system").
-func checkExtension(f *faults, n *node) {
-	if slices.Contains(coreAttributes, n.name) {
+func checkExtension(f *document.Faults, n *document.Node) {
+	if slices.Contains(coreAttributes, n.Name) {
 		return
 	}
-	if !isAttributeName(n.name) || n.name == "data" {
-		f.add(appendName("$", n.name), "is not the name of an attribute: want lower-case letters and digits")
+	if !isAttributeName(n.Name) || n.Name == "data" {
+		f.Add(document.AppendName("$", n.Name), "is not the name of an attribute: want lower-case letters and digits")
 		return
 	}
-	switch n.kind {
-	case jsonNull, jsonBoolean:
-	case jsonString:
-		if hasControl(n.text) {
-			f.add(appendName("$", n.name), "must not contain control characters")
+	switch n.Type {
+	case document.TypeNull, document.TypeBoolean:
+	case document.TypeString:
+		if hasControl(n.Text) {
+			f.Add(document.AppendName("$", n.Name), "must not contain control characters")
 		}
-	case jsonNumber:
-		if n.num != math.Trunc(n.num) || n.num < math.MinInt32 || n.num > math.MaxInt32 {
-			f.add(appendName("$", n.name), "must be a whole number of 32 bits")
+	case document.TypeNumber:
+		if n.Num != math.Trunc(n.Num) || n.Num < math.MinInt32 || n.Num > math.MaxInt32 {
+			f.Add(document.AppendName("$", n.Name), "must be a whole number of 32 bits")
 		}
 	default:
-		f.add(appendName("$", n.name), "must be a string, a whole number, true or false: no list or object")
+		f.Add(document.AppendName("$", n.Name), "must be a string, a whole number, true or false: no list or object")
 	}
 }
 

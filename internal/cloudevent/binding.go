@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/tocsin-project/tocsin/internal/document"
 )
 
 const (
@@ -61,10 +63,10 @@ func modeOf(contentType string) mode {
 //
 // Errors are those of Parse.
 func FromNATS(h map[string][]string, payload []byte) (*Event, error) {
-	var f faults
+	var f document.Faults
 	contentType, ce := splitHeader(h, &f)
-	if f.any() {
-		return nil, f.err(opBinding)
+	if f.Any() {
+		return nil, f.Err(opBinding)
 	}
 	if contentType == "" && len(ce) == 0 {
 		return Parse(payload)
@@ -74,12 +76,12 @@ func FromNATS(h map[string][]string, payload []byte) (*Event, error) {
 		return Parse(payload)
 	case modeBinary:
 		if len(ce) == 0 {
-			f.add("$", "has no ce- headers: send Content-Type application/cloudevents+json, or the attributes as ce- headers")
-			return nil, f.err(opBinding)
+			f.Add("$", "has no ce- headers: send Content-Type application/cloudevents+json, or the attributes as ce- headers")
+			return nil, f.Err(opBinding)
 		}
 		env := binaryEnvelope(&f, ce, payload)
 		if env == nil {
-			return nil, f.err(opBinding)
+			return nil, f.Err(opBinding)
 		}
 		// Senders that follow the HTTP binding put the media type of the data here.
 		if _, ok := env.attributes["datacontenttype"]; !ok && contentType != "" {
@@ -87,8 +89,8 @@ func FromNATS(h map[string][]string, payload []byte) (*Event, error) {
 		}
 		return env.binaryEvent(&f)
 	default:
-		f.add("$", "has the Content-Type %s: NATS carries application/cloudevents+json, or ce- headers", strconv.Quote(contentType))
-		return nil, f.err(opBinding)
+		f.Add("$", "has the Content-Type %s: NATS carries application/cloudevents+json, or ce- headers", strconv.Quote(contentType))
+		return nil, f.Err(opBinding)
 	}
 }
 
@@ -108,17 +110,17 @@ func (e *Event) attributes() map[string]string {
 	if !e.Time.IsZero() {
 		attributes["time"] = e.Time.Format(time.RFC3339Nano)
 	}
-	w := walk(e.Raw, "$", 0, new(faults))
-	defer w.done()
-	w.document()
-	for _, m := range w.members {
-		switch v := w.of(m); v.kind() {
-		case jsonString:
-			attributes[v[0].name] = v.str()
-		case jsonBoolean:
-			attributes[v[0].name] = strconv.FormatBool(v[0].num == 1)
-		case jsonNumber:
-			attributes[v[0].name] = strconv.FormatInt(int64(v[0].num), 10)
+	w := document.Walk(e.Raw, "$", 0, new(document.Faults))
+	defer w.Done()
+	w.Read()
+	for _, m := range w.Members {
+		switch v := w.Of(m); v.Type() {
+		case document.TypeString:
+			attributes[v[0].Name] = v.Text()
+		case document.TypeBoolean:
+			attributes[v[0].Name] = strconv.FormatBool(v[0].Num == 1)
+		case document.TypeNumber:
+			attributes[v[0].Name] = strconv.FormatInt(int64(v[0].Num), 10)
 		}
 	}
 	delete(attributes, "data")
@@ -130,7 +132,7 @@ type attribute struct{ name, header, value string }
 
 // splitHeader returns Content-Type and the ce- headers, matched without regard to case
 // and sorted by name.
-func splitHeader(h map[string][]string, f *faults) (contentType string, ce []attribute) {
+func splitHeader(h map[string][]string, f *document.Faults) (contentType string, ce []attribute) {
 	for header, values := range h {
 		name, isCE := "", len(header) >= len(headerPrefix) && strings.EqualFold(header[:len(headerPrefix)], headerPrefix)
 		if isCE {
@@ -142,7 +144,7 @@ func splitHeader(h map[string][]string, f *faults) (contentType string, ce []att
 				ce = append(ce, attribute{name, header, v})
 			case !strings.EqualFold(header, headerContentType):
 			case contentType != "" && contentType != v:
-				f.add("$", "has two different Content-Type headers")
+				f.Add("$", "has two different Content-Type headers")
 			default:
 				contentType = v
 			}
@@ -156,24 +158,24 @@ func splitHeader(h map[string][]string, f *faults) (contentType string, ce []att
 
 // binaryEnvelope reads a message in binary mode. It returns nil when the message is too
 // large.
-func binaryEnvelope(f *faults, ce []attribute, payload []byte) *envelope {
+func binaryEnvelope(f *document.Faults, ce []attribute, payload []byte) *envelope {
 	size := len(payload)
 	for _, a := range ce {
 		size += len(a.header) + len(a.value)
 	}
 	if size > MaxBytes {
-		f.add("$", "has %d bytes with its ce- headers: at most %d are taken", size, MaxBytes)
+		f.Add("$", "has %d bytes with its ce- headers: at most %d are taken", size, MaxBytes)
 		return nil
 	}
 	env := &envelope{attributes: make(map[string]string, len(ce)+1)}
 	for i, a := range ce {
 		if i > 0 && ce[i-1].name == a.name {
-			f.add(appendName("$", a.name), "is given twice, by headers %s and %s", ce[i-1].header, a.header)
+			f.Add(document.AppendName("$", a.name), "is given twice, by headers %s and %s", ce[i-1].header, a.header)
 			continue
 		}
 		v, problem := percentDecode(unquote(strings.Trim(a.value, " \t")))
 		if problem != "" {
-			f.add(appendName("$", a.name), "%s", problem)
+			f.Add(document.AppendName("$", a.name), "%s", problem)
 			env.named = append(env.named, a.name)
 			continue
 		}
@@ -186,14 +188,14 @@ func binaryEnvelope(f *faults, ce []attribute, payload []byte) *envelope {
 }
 
 // binaryEvent checks the envelope and renders the event for the record.
-func (e *envelope) binaryEvent(f *faults) (*Event, error) {
-	if !f.any() {
+func (e *envelope) binaryEvent(f *document.Faults) (*Event, error) {
+	if !f.Any() {
 		if e.raw = e.structured(); len(e.raw) > MaxBytes {
-			f.add("$", "has %d bytes in structured form: at most %d are taken", len(e.raw), MaxBytes)
+			f.Add("$", "has %d bytes in structured form: at most %d are taken", len(e.raw), MaxBytes)
 		}
 	}
 	for name, text := range e.attributes {
-		e.given = append(e.given, node{name: name, text: text, kind: jsonString, size: 1})
+		e.given = append(e.given, document.Node{Name: name, Text: text, Type: document.TypeString})
 	}
 	return e.event(f)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/tocsin-project/tocsin/internal/document"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/fault"
@@ -31,52 +32,48 @@ type Event struct {
 	Warnings         []fault.Detail // values that were read otherwise than written
 }
 
-const (
-	opParse = "event: parse"
-	space   = " \t\r\n" // RFC 8259, section 2; bytes.TrimSpace takes more
-)
+const opParse = "event: parse"
 
 // Parse reads one CloudEvent in structured mode (CloudEvents 1.0.2, JSON event
 // format), more strictly than the SDK: it refuses input that two readers could understand
 // differently. Its error is of kind fault.Reject and carries every fault at once, with
 // the path from the event's root.
 func Parse(raw []byte) (*Event, error) {
-	var f faults
+	var f document.Faults
 	if len(raw) > MaxBytes {
-		f.add("$", "has %d bytes: at most %d are taken", len(raw), MaxBytes)
-		return nil, f.err(opParse)
+		f.Add("$", "has %d bytes: at most %d are taken", len(raw), MaxBytes)
+		return nil, f.Err(opParse)
 	}
 	raw = bytes.Clone(trim(raw))
-	if isUTF16(raw) {
-		f.add("$", utf16Message)
-		return nil, f.err(opParse)
+	if document.IsUTF16(raw) {
+		f.Add("$", utf16Message)
+		return nil, f.Err(opParse)
 	}
-	w := walk(raw, "$", 0, &f)
-	defer w.done()
-	root := w.document()
-	if w.broken {
-		return nil, f.err(opParse)
+	w := document.Walk(raw, "$", 0, &f)
+	defer w.Done()
+	root := w.Read()
+	if w.Broken {
+		return nil, f.Err(opParse)
 	}
-	if root.kind() != jsonObject {
-		f.add("$", "must be a JSON object")
-		return nil, f.err(opParse)
+	if root.Type() != document.TypeObject {
+		f.Add("$", "must be a JSON object")
+		return nil, f.Err(opParse)
 	}
-	env := envelope{raw: raw, given: w.attributes[:0]}
-	var plain, encoded member
-	for _, m := range w.members {
-		switch v := w.of(m); v[0].name {
+	env := envelope{raw: raw, given: make([]document.Node, 0, len(w.Members))}
+	var plain, encoded document.Member
+	for _, m := range w.Members {
+		switch v := w.Of(m); v[0].Name {
 		case "data":
 			plain = m
-			env.data, env.tree, env.hasData = raw[m.start:m.end:m.end], v, true
+			env.data, env.tree, env.hasData = raw[m.Start:m.End:m.End], v, true
 		case "data_base64":
 			encoded = m
 		default:
 			env.given = append(env.given, v[0])
 		}
 	}
-	w.attributes = env.given
-	if encoded.end > 0 {
-		env.decodeBase64(&f, plain, encoded, w.of(encoded))
+	if encoded.End > 0 {
+		env.decodeBase64(&f, plain, encoded, w.Of(encoded))
 	}
 	return env.event(&f)
 }
@@ -84,51 +81,45 @@ func Parse(raw []byte) (*Event, error) {
 // trim removes the byte order mark that some programs put before UTF-8, and the white
 // space around a JSON text. Only one mark is removed.
 func trim(raw []byte) []byte {
-	return bytes.Trim(bytes.TrimPrefix(raw, []byte("\uFEFF")), space)
+	return bytes.Trim(bytes.TrimPrefix(raw, []byte("\uFEFF")), document.Space)
 }
 
 const utf16Message = "is UTF-16: JSON is sent as UTF-8 (RFC 8259, section 8.1)"
 
-// isUTF16 reports whether a text is UTF-16, with a byte order mark or without. JSON
-// begins with an ASCII character and has no zero byte.
-func isUTF16(text []byte) bool {
-	return len(text) > 1 && (text[0] == 0xff && text[1] == 0xfe || text[0] == 0xfe && text[1] == 0xff || (text[0] == 0) != (text[1] == 0))
-}
-
 // envelope is an event that has been split into its parts and not yet checked.
 type envelope struct {
 	attributes map[string]string // in binary mode, before given is filled
-	given      []node            // the attributes, each without its nested values
+	given      []document.Node   // the attributes, each without its nested values
 	data       []byte            // as sent; nil when broken
-	tree       value             // data, read
+	tree       document.Value    // data, read
 	hasData    bool              // data was given, even if broken
 	raw        []byte
-	inner      *walker  // of data that came as bytes of its own
-	named      []string // attributes, and data, that a fault already names
+	inner      *document.Walker // of data that came as bytes of its own
+	named      []string         // attributes, and data, that a fault already names
 }
 
 // decodeBase64 takes the data from data_base64 (JSON event format, section 3.1.1) and
 // puts it into raw as data, so that the record is readable. A null counts as a member
 // that is not set, so data may be null beside it.
-func (e *envelope) decodeBase64(f *faults, plain, m member, v value) {
+func (e *envelope) decodeBase64(f *document.Faults, plain, m document.Member, v document.Value) {
 	const path = "$.data_base64"
-	if v.kind() == jsonNull {
+	if v.Type() == document.TypeNull {
 		return
 	}
-	if e.hasData && e.tree.kind() != jsonNull {
-		f.add(path, "must not be given together with data")
+	if e.hasData && e.tree.Type() != document.TypeNull {
+		f.Add(path, "must not be given together with data")
 		return
 	}
 	besideNull := e.hasData
 	e.hasData = true
-	if v.kind() != jsonString {
-		f.add(path, "must be a string")
+	if v.Type() != document.TypeString {
+		f.Add(path, "must be a string")
 		return
 	}
-	text := v.str()
+	text := v.Text()
 	data, err := base64.StdEncoding.Strict().DecodeString(text)
 	if err != nil || strings.ContainsAny(text, "\r\n") { // which the decoder skips
-		f.add(path, "is not base64 (RFC 4648, section 4)")
+		f.Add(path, "is not base64 (RFC 4648, section 4)")
 		return
 	}
 	if !e.readData(f, path, data) {
@@ -137,59 +128,54 @@ func (e *envelope) decodeBase64(f *faults, plain, m member, v value) {
 	raw := e.raw
 	switch {
 	case !besideNull:
-		e.raw = bytes.Join([][]byte{raw[:m.begin], []byte(`"data":`), e.data, raw[m.end:]}, nil)
-	case plain.start < m.start:
-		e.raw = bytes.Join([][]byte{raw[:plain.start], e.data, raw[plain.end:m.start], []byte("null"), raw[m.end:]}, nil)
+		e.raw = bytes.Join([][]byte{raw[:m.Begin], []byte(`"data":`), e.data, raw[m.End:]}, nil)
+	case plain.Start < m.Start:
+		e.raw = bytes.Join([][]byte{raw[:plain.Start], e.data, raw[plain.End:m.Start], []byte("null"), raw[m.End:]}, nil)
 	default:
-		e.raw = bytes.Join([][]byte{raw[:m.start], []byte("null"), raw[m.end:plain.start], e.data, raw[plain.end:]}, nil)
+		e.raw = bytes.Join([][]byte{raw[:m.Start], []byte("null"), raw[m.End:plain.Start], e.data, raw[plain.End:]}, nil)
 	}
 }
 
 // readData reads data that came as bytes of its own. Where it is not JSON at all, the
 // fault names its origin.
-func (e *envelope) readData(f *faults, origin string, data []byte) bool {
+func (e *envelope) readData(f *document.Faults, origin string, data []byte) bool {
 	data = trim(data)
-	if isUTF16(data) {
-		f.add(origin, utf16Message)
+	if document.IsUTF16(data) {
+		f.Add(origin, utf16Message)
 		e.hasData = true
 		return false
 	}
-	var inner faults
-	w := walk(data, "$.data", 1, &inner)
+	var inner document.Faults
+	w := document.Walk(data, "$.data", 1, &inner)
 	e.inner = w
-	tree := w.document()
-	for _, d := range inner.list {
-		if w.broken {
-			d.Path = origin
-		}
-		f.add(d.Path, "%s", d.Message)
-	}
-	f.missed += inner.missed
+	tree := w.Read()
 	e.hasData = true
-	if w.broken {
+	if w.Broken {
+		f.Merge(&inner, origin)
 		return false
 	}
+	f.Merge(&inner, "")
 	e.data, e.tree = data, tree
 	return true
 }
 
 // event checks the envelope and its contents.
-func (e *envelope) event(f *faults) (*Event, error) {
-	defer e.inner.done()
+func (e *envelope) event(f *document.Faults) (*Event, error) {
+	defer e.inner.Done()
 	ev := e.checkAttributes(f)
 	switch {
 	case !e.hasData && !slices.Contains(e.named, "data"):
-		f.add("$.data", "is required")
+		f.Add("$.data", "is required")
 	case e.data != nil && ev.Type != "":
 		checkData(f, "$.data", ev.Type, e.tree)
 	}
-	if err := f.err(opParse); err != nil {
+	if err := f.Err(opParse); err != nil {
 		return nil, err
 	}
 	var err error
 	if ev.Digest, err = evidence.CanonicalDigest(e.data); err != nil {
-		f.add("$.data", "has no digest: %v", err)
-		return nil, f.err(opParse)
+		f.Add("$.data", "has no digest: %v", err)
+		return nil, f.Err(opParse)
 	}
 	if ev.Report, err = event.ParseReport(e.data); err != nil {
 		return nil, fault.New(fault.Reject, opParse, "data that passed its schema cannot be read: %w", err)

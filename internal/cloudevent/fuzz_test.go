@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tocsin-project/tocsin/internal/document"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
@@ -69,17 +70,17 @@ func FuzzWalk(f *testing.F) {
 	f.Add([]byte(fullData))
 	f.Add([]byte(`{"\u20ac":1e21,"\ud83d\ude00":-0,"\ufb33":[1.5E-7,"\u000f\n"]}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		var found faults
-		w := walk(raw, "$", 0, &found)
-		tree := w.document()
-		if found.any() {
+		var found document.Faults
+		w := document.Walk(raw, "$", 0, &found)
+		tree := w.Read()
+		if found.Any() {
 			return
 		}
 		if !json.Valid(raw) {
 			t.Fatalf("encoding/json refuses %q", raw)
 		}
 		var want any
-		if err := json.Unmarshal(raw, &want); err != nil || !reflect.DeepEqual(want, tree.tree()) {
+		if err := json.Unmarshal(raw, &want); err != nil || !reflect.DeepEqual(want, tree.Tree()) {
 			t.Fatalf("%q is %v, %v", raw, want, err)
 		}
 		digest, err := evidence.CanonicalDigest(raw)
@@ -128,7 +129,7 @@ func FuzzFromHTTP(f *testing.F) {
 }
 
 func withoutSpace(b []byte) []byte {
-	return slices.DeleteFunc(bytes.Clone(b), func(c byte) bool { return strings.IndexByte(space, c) >= 0 })
+	return slices.DeleteFunc(bytes.Clone(b), func(c byte) bool { return strings.IndexByte(document.Space, c) >= 0 })
 }
 
 func FuzzSplit(f *testing.F) {
@@ -147,7 +148,7 @@ func FuzzSplit(f *testing.F) {
 			return nil
 		})
 		// Outside arrays, no byte but space gets lost.
-		if dense := withoutSpace(bytes.TrimPrefix(in, []byte("\uFEFF"))); bytes.IndexByte(in, '[') < 0 && !isUTF16(in) && (err != nil || !bytes.Equal(dense, withoutSpace(all))) {
+		if dense := withoutSpace(bytes.TrimPrefix(in, []byte("\uFEFF"))); bytes.IndexByte(in, '[') < 0 && !document.IsUTF16(in) && (err != nil || !bytes.Equal(dense, withoutSpace(all))) {
 			t.Fatalf("%q is split into %q, %v", in, all, err)
 		}
 		if len(whole) == 0 {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/tocsin-project/tocsin/internal/document"
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
@@ -48,10 +49,10 @@ func (r Reports) Parse(i int) Parsed {
 // or a batch that is not a JSON array. It is of kind fault.Reject. The caller bounds the
 // body.
 func FromHTTP(h http.Header, body []byte) (Reports, error) {
-	var f faults
+	var f document.Faults
 	contentType, ce := splitHeader(h, &f)
-	if f.any() {
-		return Reports{}, f.err(opBinding)
+	if f.Any() {
+		return Reports{}, f.Err(opBinding)
 	}
 	one := [][]byte{body}
 	switch m := modeOf(contentType); {
@@ -63,18 +64,18 @@ func FromHTTP(h http.Header, body []byte) (Reports, error) {
 	case m == modeBinary && len(ce) > 0:
 		return Reports{raw: one, parse: func(body []byte) (*Event, error) { return httpBinary(contentType, ce, body) }}, nil
 	}
-	f.add("$", "has the Content-Type %s: want application/cloudevents+json, application/cloudevents-batch+json, or ce- headers with application/json", strconv.Quote(contentType))
-	return Reports{}, f.err(opBinding)
+	f.Add("$", "has the Content-Type %s: want application/cloudevents+json, application/cloudevents-batch+json, or ce- headers with application/json", strconv.Quote(contentType))
+	return Reports{}, f.Err(opBinding)
 }
 
 func httpBinary(contentType string, ce []attribute, body []byte) (*Event, error) {
-	var f faults
+	var f document.Faults
 	env := binaryEnvelope(&f, ce, body)
 	if env == nil {
-		return nil, f.err(opBinding)
+		return nil, f.Err(opBinding)
 	}
 	if _, ok := env.attributes["datacontenttype"]; ok {
-		f.add("$.datacontenttype", "must be given by Content-Type, not by a ce- header (HTTP binding, section 3.1.1)")
+		f.Add("$.datacontenttype", "must be given by Content-Type, not by a ce- header (HTTP binding, section 3.1.1)")
 	}
 	if contentType != "" {
 		env.attributes["datacontenttype"] = contentType
@@ -84,7 +85,7 @@ func httpBinary(contentType string, ce []attribute, body []byte) (*Event, error)
 
 // splitBatch returns each element of a JSON array.
 func splitBatch(body []byte) (elements [][]byte, err error) {
-	if isUTF16(body) {
+	if document.IsUTF16(body) {
 		return nil, fault.Invalid(opBinding, []fault.Detail{{Path: "$", Message: utf16Message}})
 	}
 	s := newSplitter(bytes.NewReader(body))

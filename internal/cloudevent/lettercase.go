@@ -4,14 +4,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/tocsin-project/tocsin/internal/fault"
+	"github.com/tocsin-project/tocsin/internal/document"
 )
-
-// Names are case-sensitive: "Data" is not data. A name in the wrong case is one fault,
-// which gives the right name; the field of the right name is not reported as missing as
-// well.
-
-const unknownField = "is not a field of this report: remove it, or correct its name"
 
 // lowerCaseName returns the attribute, or data, that differs from a name only in case.
 func lowerCaseName(name string) (string, bool) {
@@ -20,34 +14,15 @@ func lowerCaseName(name string) (string, bool) {
 	return lower, known && lower != name
 }
 
-// checkCase adds a fault for each member whose name differs from a known one only in
-// case, and removes it from further checks.
-func (e *envelope) checkCase(f *faults) {
-	e.given = slices.DeleteFunc(e.given, func(n node) bool {
-		right, wrong := lowerCaseName(n.name)
+// checkCase adds a fault for each attribute whose name differs from a known one only in
+// case, and removes it from further checks: the right name is not reported as missing too.
+func (e *envelope) checkCase(f *document.Faults) {
+	e.given = slices.DeleteFunc(e.given, func(n document.Node) bool {
+		right, wrong := lowerCaseName(n.Name)
 		if wrong {
-			f.add(appendName("$", n.name), "must be written %q: names differ in their case", right)
+			f.Add(document.AppendName("$", n.Name), "must be written %q: names differ in their case", right)
 			e.named = append(e.named, strings.TrimSuffix(right, "_base64"))
 		}
 		return wrong
 	})
-}
-
-// mergeCaseFaults merges the faults of an unknown field and of a missing one whose names differ
-// only in case.
-func mergeCaseFaults(list []fault.Detail) []fault.Detail {
-	for i := range list {
-		if list[i].Message != unknownField {
-			continue
-		}
-		missing := slices.IndexFunc(list, func(d fault.Detail) bool {
-			return d.Message != unknownField && d.Path != list[i].Path && strings.EqualFold(d.Path, list[i].Path)
-		})
-		if missing >= 0 {
-			right := list[missing].Path
-			list[i].Message = "must be written " + right[strings.LastIndexByte(right, '.')+1:] + ": names differ in their case"
-			list[missing].Path = "" // dropped below
-		}
-	}
-	return slices.DeleteFunc(list, func(d fault.Detail) bool { return d.Path == "" })
 }

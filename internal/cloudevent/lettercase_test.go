@@ -31,8 +31,8 @@ func TestParse_LetterCase(t *testing.T) {
 		{`"type"`, `"Type"`, `$.Type: must be written "type": names differ in their case`},
 		{`"data"`, `"Data":{},"data"`, `$.Data: must be written "data": names differ in their case`},
 		{`"data"`, `"Extra":{},"data"`, `$.Extra: is not the name of an attribute: want lower-case letters and digits`},
-		{`"reason"`, `"Reason"`, `$.data.Reason: must be written reason: names differ in their case`},
-		{`"containsNoStateSecrets"`, `"containsNoStatesecrets"`, `$.data.containsNoStatesecrets: must be written containsNoStateSecrets: names differ in their case`},
+		{`"reason"`, `"Reason"`, `$.data.Reason: must be written "reason": names differ in their case`},
+		{`"containsNoStateSecrets"`, `"containsNoStatesecrets"`, `$.data.containsNoStatesecrets: must be written "containsNoStateSecrets": names differ in their case`},
 	} {
 		_, err := Parse([]byte(strings.Replace(withdrawn, c.old, c.new, 1)))
 		require.Equal(t, []string{c.want}, faultsOf(err), c.new)

@@ -1,20 +1,21 @@
 package cloudevent
 
 import (
+	"github.com/tocsin-project/tocsin/internal/document"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
 // strictTimeOf applies event.StrictTimeOf to a string.
-func strictTimeOf(n *node) (strict string, ok bool) {
-	if n.kind != jsonString {
+func strictTimeOf(n *document.Node) (strict string, ok bool) {
+	if n.Type != document.TypeString {
 		return "", false
 	}
-	return event.StrictTimeOf(n.name, n.text)
+	return event.StrictTimeOf(n.Name, n.Text)
 }
 
 // warnOfTimes warns of each time of the data that is not in the strict form.
-func warnOfTimes(warnings []fault.Detail, path string, data value) []fault.Detail {
+func warnOfTimes(warnings []fault.Detail, path string, data document.Value) []fault.Detail {
 	for i := range data { // nearly always none is found
 		if _, found := strictTimeOf(&data[i]); found {
 			return appendLooseTimes(warnings, path, data)
@@ -23,18 +24,18 @@ func warnOfTimes(warnings []fault.Detail, path string, data value) []fault.Detai
 	return warnings
 }
 
-func appendLooseTimes(warnings []fault.Detail, path string, v value) []fault.Detail {
+func appendLooseTimes(warnings []fault.Detail, path string, v document.Value) []fault.Detail {
 	if len(v) == 0 {
 		return warnings
 	}
 	if strict, ok := strictTimeOf(&v[0]); ok {
-		return append(warnings, looseTime(path, v[0].text, strict))
+		return append(warnings, looseTime(path, v[0].Text, strict))
 	}
 	i := 0
-	for e := range v.entries {
-		at := appendIndex(path, i)
-		if v.kind() == jsonObject {
-			at = appendName(path, e[0].name)
+	for e := range v.Entries {
+		at := document.AppendIndex(path, i)
+		if v.Type() == document.TypeObject {
+			at = document.AppendName(path, e[0].Name)
 		}
 		warnings = appendLooseTimes(warnings, at, e)
 		i++

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/tocsin-project/tocsin/internal/document"
 )
 
 // maxSplitBytes bounds how much of one event is buffered while its end is searched for.
@@ -77,7 +79,7 @@ func (s *splitter) run(yield func([]byte) error) error {
 	if mark, err := s.r.Peek(3); err == nil && string(mark) == "\uFEFF" {
 		s.offset += 3 // editors on Windows write a byte order mark
 		_, _ = s.r.Discard(3)
-	} else if head, err := s.r.Peek(2); err == nil && isUTF16(head) {
+	} else if head, err := s.r.Peek(2); err == nil && document.IsUTF16(head) {
 		return s.errf("the text %s", utf16Message)
 	}
 	for first := true; ; first = false {
@@ -131,7 +133,7 @@ func (s *splitter) lineEvent(c byte, yield func([]byte) error) error {
 			return err
 		}
 	}
-	return yield(bytes.TrimRight(s.buf, space))
+	return yield(bytes.TrimRight(s.buf, document.Space))
 }
 
 // nothingBehind reports whether the line ends after an object, or continues with another
@@ -266,7 +268,7 @@ func (s *splitter) anotherBegins() bool {
 	if err != nil || next[0] != '{' {
 		return false
 	}
-	before := bytes.TrimRight(s.buf, space)
+	before := bytes.TrimRight(s.buf, document.Space)
 	return bytes.IndexByte([]byte(":[,"), before[len(before)-1]) < 0
 }
 

@@ -40,7 +40,7 @@ func TestDataOfEachType(t *testing.T) {
 		case event.TypeInitial:
 			requireFaults(t, err, "$.data.containsNoStateSecrets is required", "$.data.discoveredAt is required", "$.data.facilities is required")
 		case event.TypeWithdrawal:
-			requireFaults(t, err, "$.data.containsNoStateSecrets is required", "$.data.reason is required, unless cause or other")
+			requireFaults(t, err, "$.data.containsNoStateSecrets is required", "$.data.reason is required: say why the report is withdrawn, here or in cause or other")
 		default:
 			requireFaults(t, err, "$.data.containsNoStateSecrets is required")
 		}
@@ -108,12 +108,12 @@ var dataFaults = []struct {
 	members string
 	want    []string
 }{
-	{`"tittle":"x"`, []string{"$.data.tittle is not a field of this report"}},
-	{`"Title":"x"`, []string{"$.data.Title is not a field of this report"}},
-	{`"reason":"duplicate"`, []string{"$.data.reason is not a field of this report"}},
-	{`"duplicateOf":"inc-0"`, []string{"$.data.duplicateOf is not a field of this report"}},
+	{`"tittle":"x"`, []string{"$.data.tittle is not a known field: remove it"}},
+	{`"Title":"x"`, []string{"$.data.Title must be written \"title\": names differ"}},
+	{`"reason":"duplicate"`, []string{"$.data.reason is not a known field"}},
+	{`"duplicateOf":"inc-0"`, []string{"$.data.duplicateOf is not a known field"}},
 	{`"facts":null`, []string{"$.data.facts must be an object, not null"}},
-	{`"facts":{"people":1}`, []string{"$.data.facts.people is not a field"}},
+	{`"facts":{"people":1}`, []string{"$.data.facts.people is not a known field"}},
 	{`"about":"drill"`, []string{"$.data.about must be one of incident, threat"}},
 	{`"kind":"virus"`, []string{"$.data.kind must be one of malware, network-attack,"}},
 	{`"ownGrade":"ungraded"`, []string{"$.data.ownGrade must be one of general, relatively-large, major, especially-grave"}},
@@ -125,38 +125,38 @@ var dataFaults = []struct {
 	{`"occurredAt":"2025-02-30T08:00:00Z"`, []string{"$.data.occurredAt must be an RFC 3339"}},
 	{`"occurredAt":"9999-12-31T23:59:59-12:00"`, []string{"$.data.occurredAt must lie between"}},
 	{`"crimeSuspected":"yes"`, []string{"$.data.crimeSuspected must be true or false, not a string"}},
-	{`"place":{"region":"31000","street":"x"}`, []string{"$.data.place.region must be a GB/T 2260 code", "$.data.place.street is not a field"}},
-	{`"contact":{"post":"值班长","name":"张三"}`, []string{"$.data.contact.name is not a field"}},
+	{`"place":{"region":"31000","street":"x"}`, []string{"$.data.place.region must be a GB/T 2260 code", "$.data.place.street is not a known field"}},
+	{`"contact":{"post":"值班长","name":"张三"}`, []string{"$.data.contact.name is not a known field"}},
 	{`"ransom":{"currency":"yuan"}`, []string{"$.data.ransom.currency must be an ISO 4217 code"}},
 	{`"facts":{"peopleAffected":1.5}`, []string{`$.data.facts.peopleAffected must be a whole number or {"atLeast": …}, not a number`}},
 	{`"facts":{"peopleAffected":"many"}`, []string{`$.data.facts.peopleAffected must be a whole number or {"atLeast": …}, not a string`}},
-	{`"facts":{"peopleAffected":-1}`, []string{"$.data.facts.peopleAffected must be ≥ 0"}},
-	{`"facts":{"peopleAffected":9007199254740992}`, []string{"$.data.facts.peopleAffected must be ≤ 9007199254740991"}},
-	{`"facts":{"peopleAffected":{"atLeast":-1}}`, []string{"$.data.facts.peopleAffected.atLeast must be ≥ 0"}},
-	{`"facts":{"peopleAffected":{"atleast":1}}`, []string{"$.data.facts.peopleAffected.atleast must be written atLeast"}},
+	{`"facts":{"peopleAffected":-1}`, []string{"$.data.facts.peopleAffected must be at least 0"}},
+	{`"facts":{"peopleAffected":9007199254740992}`, []string{"$.data.facts.peopleAffected must be at most 9007199254740991"}},
+	{`"facts":{"peopleAffected":{"atLeast":-1}}`, []string{"$.data.facts.peopleAffected.atLeast must be at least 0"}},
+	{`"facts":{"peopleAffected":{"atleast":1}}`, []string{`$.data.facts.peopleAffected.atleast must be written "atLeast"`}},
 	{`"facts":{"directLoss":{"amount":null}}`, []string{"$.data.facts.directLoss.amount must be a number or", "$.data.facts.directLoss.currency is required"}},
 	{`"facts":{"directLoss":5000000}`, []string{"$.data.facts.directLoss must be an object, not a number"}},
 	{`"facts":{"systemLoss":"grave"}`, []string{"$.data.facts.systemLoss must be one of none, relatively-serious, serious, especially-serious"}},
 	{`"facts":{"populationShare":[{"level":"county","region":"650000","share":1.2}]}`,
-		[]string{"$.data.facts.populationShare[0].level must be one of province, prefecture", "$.data.facts.populationShare[0].share must be ≤ 1"}},
+		[]string{"$.data.facts.populationShare[0].level must be one of province, prefecture", "$.data.facts.populationShare[0].share must be at most 1"}},
 	{`"facts":{"populationShare":[{"level":"province","region":"650000","share":0.1},{"level":"province","region":"650000","share":0.2}]}`,
 		[]string{"$.data.facts.populationShare[1].region is given twice: see entry 0"}},
-	{`"facts":{"outage":[{"scope":"overall"}]}`, []string{"$.data.facts.outage[0].since is required, unless duration is given"}},
+	{`"facts":{"outage":[{"scope":"overall"}]}`, []string{"$.data.facts.outage[0].since is required: give since, with until once it has ended, or duration"}},
 	{`"facts":{"outage":[{"scope":"overall","since":null}]}`, []string{"$.data.facts.outage[0].since is required, unless duration is given"}},
-	{`"facts":{"outage":[{"scope":"overall","until":"2025-11-01T08:00:00Z"}]}`, []string{"$.data.facts.outage[0].since is required, unless duration is given"}},
+	{`"facts":{"outage":[{"scope":"overall","until":"2025-11-01T08:00:00Z"}]}`, []string{"$.data.facts.outage[0].since is required: give since, with until once it has ended, or duration"}},
 	{`"facts":{"outage":[{"duration":"PT1H","since":"2025-11-01T08:00:00+08:00"}]}`, []string{"$.data.facts.outage[0].scope is required", "$.data.facts.outage[0].since must not be given together with duration"}},
 	{`"facts":{"outage":[{"scope":"overall","duration":"1h"}]}`, []string{"$.data.facts.outage[0].duration is not an ISO 8601 duration"}},
 	{`"facts":{"outage":[{"scope":"overall","duration":"P1Y"}]}`, []string{"$.data.facts.outage[0].duration years and months have no fixed length"}},
 	{`"facts":{"outage":[{"scope":"overall","duration":{"atLeast":"x"}}]}`, []string{"$.data.facts.outage[0].duration.atLeast is not an ISO 8601 duration"}},
 	{`"facts":{"outage":[{"scope":"overall","since":"2025-11-01T08:00:00+08:00","until":"2025-10-31T23:59:59.999Z"}]}`, []string{"$.data.facts.outage[0].until must not be before since"}},
 	{`"facts":{"siteUnreachable":{"class":"national"}}`,
-		[]string{"$.data.facts.siteUnreachable.class must be one of central, provincial, prefecture, other", "$.data.facts.siteUnreachable.since is required, unless"}},
-	{`"facts":{"defacement":{"class":"other","until":"2025-11-01T08:00:00Z"}}`, []string{"$.data.facts.defacement.since is required beside until"}},
+		[]string{"$.data.facts.siteUnreachable.class must be one of central, provincial, prefecture, other", "$.data.facts.siteUnreachable.since is required: give since"}},
+	{`"facts":{"defacement":{"class":"other","until":"2025-11-01T08:00:00Z"}}`, []string{"$.data.facts.defacement.since is required: until is given"}},
 	{`"facts":{"defacement":{"class":"other","duration":"PT1H","since":"2025-11-01T08:00:00+08:00"}}`, []string{"$.data.facts.defacement.since must not be given together with duration"}},
 	{`"facts":{"defacement":{"class":"other","finding":"wild"}}`, []string{"$.data.facts.defacement.finding must be one of none, relatively-wide, wide, especially-wide"}},
 	{`"attachments":[{"name":"","size":1.5,"sha256":"00"}]`,
 		[]string{"$.data.attachments[0].name must not be empty", "$.data.attachments[0].sha256 must be 64 hexadecimal digits", "$.data.attachments[0].size must be a whole number, not a number"}},
-	{`"alsoReported":[{"channel":"telephone"}]`, []string{"$.data.alsoReported[0].desk is required, unless name is given"}},
+	{`"alsoReported":[{"channel":"telephone"}]`, []string{"$.data.alsoReported[0].desk is required: give desk or name"}},
 	{`"attachments":{}`, []string{"$.data.attachments must be a list, not an object"}},
 }
 
@@ -171,7 +171,7 @@ func TestDataFaults(t *testing.T) {
 
 func TestDataOfInitial(t *testing.T) {
 	for data, want := range map[string]string{
-		strings.Replace(minimalData, `["dispatch"]`, `[]`, 1):                           "$.data.facilities must have at least 1 entries, not 0",
+		strings.Replace(minimalData, `["dispatch"]`, `[]`, 1):                           "$.data.facilities must have at least one item",
 		strings.Replace(minimalData, `["dispatch"]`, `null`, 1):                         "$.data.facilities must be a list, not null",
 		strings.Replace(minimalData, `["dispatch"]`, `["a","b","a"]`, 1):                "$.data.facilities[2] is given twice: see entry 0",
 		strings.Replace(minimalData, `"2025-11-01T08:30:00+08:00"`, `null`, 1):          "$.data.discoveredAt must be a string, not null",
@@ -189,7 +189,7 @@ func TestWithdrawalNeedsAReason(t *testing.T) {
 	}
 	for _, members := range []string{``, `,"reason":null`, `,"reason":""`, `,"reason":" "`, `,"cause":"","duplicateOf":"inc-0"`} {
 		_, err := Parse(withdrawal(members))
-		requireFaults(t, err, "$.data.reason is required, unless cause or other says why")
+		requireFaults(t, err, "$.data.reason is required")
 	}
 	for _, members := range []string{`,"reason":"误报"`, `,"cause":"演练误发"`, `,"other":"x","reason":null`, `,"reason":"duplicate","duplicateOf":"inc-0"`} {
 		_, err := Parse(withdrawal(members))

@@ -1,5 +1,5 @@
 // Package document reads documents by JSON Schemas: YAML that people write (the register
-// and the statute packs) and JSON that programs send (the acts of desks).
+// and the statute packs) and JSON that programs send (reports and the acts of desks).
 //
 // What it guarantees of YAML:
 //
@@ -11,7 +11,13 @@
 //     the text shows the whole content, and a small file cannot expand.
 //   - Bounded in length and depth.
 //
-// A byte order mark is accepted. Of JSON, all faults come at once too, each with its path.
+// A byte order mark is accepted.
+//
+// What it guarantees of JSON:
+//
+//   - All faults at once, each with its path: a name that is given twice, text that is not
+//     Unicode, and every rule of the schema that is broken.
+//   - What may be read is bounded in depth and in values, and what is listed in faults.
 package document
 
 import (
@@ -27,10 +33,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-const maxDepth = 64
-
-// value is a value of a document and its path.
-type value struct {
+// yamlValue is a value of a YAML document and its path.
+type yamlValue struct {
 	doc  *Document
 	path string
 	node *yaml.Node // nil for a path alone
@@ -38,14 +42,14 @@ type value struct {
 
 // parse reads the single document of raw, which has at most limit bytes. ok is false when
 // it has no readable value.
-func (d *Document) parse(raw []byte, limit int) (root value, ok bool) {
-	root = value{doc: d, path: "$"}
+func (d *Document) parse(raw []byte, limit int) (root yamlValue, ok bool) {
+	root = yamlValue{doc: d, path: "$"}
 	raw = trimMark(raw)
 	switch {
 	case len(raw) > limit:
 		root.fail("has more than %d bytes", limit)
 		return root, false
-	case isUTF16(raw):
+	case IsUTF16(raw):
 		root.failAt(raw, 0, "not YAML: it is UTF-16: save it as UTF-8")
 		return root, false
 	case !utf8.Valid(raw):
@@ -101,9 +105,9 @@ func secondDocument(raw []byte) int {
 
 var documentMark = regexp.MustCompile(`(?m)^---(\s|$)`)
 
-// isUTF16 reports whether a text is UTF-16, with a byte order mark or without: a text
-// that people wrote has no zero bytes.
-func isUTF16(raw []byte) bool {
+// IsUTF16 reports whether a text is UTF-16, with a byte order mark or without: YAML and
+// JSON begin with an ASCII character and have no zero byte.
+func IsUTF16(raw []byte) bool {
 	return bytes.HasPrefix(raw, []byte("\xff\xfe")) || bytes.HasPrefix(raw, []byte("\xfe\xff")) ||
 		len(raw) > 1 && (raw[0] == 0) != (raw[1] == 0)
 }
@@ -137,21 +141,21 @@ func bracketsTooDeep(raw []byte) (at int, deep bool) {
 }
 
 // fail adds a fault of the value.
-func (v value) fail(format string, args ...any) {
+func (v yamlValue) fail(format string, args ...any) {
 	v.doc.add(v.path, fmt.Sprintf(format, args...), v.node)
 }
 
-func (v value) field(key string, node *yaml.Node) value {
-	return value{v.doc, v.path + "." + key, node}
+func (v yamlValue) field(key string, node *yaml.Node) yamlValue {
+	return yamlValue{v.doc, dotted(v.path, key), node}
 }
 
-func (v value) item(i int) value {
-	return value{v.doc, fmt.Sprintf("%s[%d]", v.path, i), v.node.Content[i]}
+func (v yamlValue) item(i int) yamlValue {
+	return yamlValue{v.doc, fmt.Sprintf("%s[%d]", v.path, i), v.node.Content[i]}
 }
 
 // check finds what is forbidden anywhere in a document. It returns false when the
 // document nests too deep to be read.
-func (v value) check(depth int) bool {
+func (v yamlValue) check(depth int) bool {
 	n := v.node
 	switch {
 	case depth > maxDepth:
@@ -183,7 +187,7 @@ func (v value) check(depth int) bool {
 	return shallow
 }
 
-func (v value) checkKey(again bool) {
+func (v yamlValue) checkKey(again bool) {
 	key := v.node
 	switch {
 	case key.Tag == "!!merge":
@@ -202,7 +206,7 @@ const maxNumber = 1<<53 - 1
 
 // plain returns the value as encoding/json would decode it. A scalar that is neither text
 // nor true, false, null or a number in plain decimal becomes null, and is added to odd.
-func (v value) plain(odd map[string]*yaml.Node) any {
+func (v yamlValue) plain(odd map[string]*yaml.Node) any {
 	n := v.node
 	switch n.Kind {
 	case yaml.MappingNode:

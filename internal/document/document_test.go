@@ -153,7 +153,7 @@ func TestRead_SchemaRules(t *testing.T) {
 	require.Equal(t, []string{
 		"$.text: has a hash (line 1, column 7)",
 		`$.list[1]: want small letters, got "B" (line 2, column 11)`,
-		"$.list[2]: is given twice (line 2, column 14)",
+		"$.list[2]: is given twice: see entry 0 (line 2, column 14)",
 		`$.kind: must be one of one, two, got "three" (line 3, column 7)`,
 		"$.pair.left: is required: the left one (line 4, column 7)",
 		"$.pair.right: is required (line 4, column 7)",
@@ -206,21 +206,29 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// TestObject: a program's JSON is read by the same schemas as a person's YAML.
-func TestObject(t *testing.T) {
-	o, err := ParseJSON([]byte(`{"text":7,"text":"b","flag":null,"list":["a","B"],"other":1,"number":2,"kind":"one"}`))
-	require.NoError(t, err)
-	require.Equal(t, 7, o.Members())
+// A program's JSON is read by the same schemas as a person's YAML.
+func TestReadJSON(t *testing.T) {
 	var r read
-	require.ElementsMatch(t, []fault.Detail{
-		{Path: "$", Message: `holds "text" twice`},
-		{Path: "$", Message: `unknown member "other"`},
-		{Path: "$.text", Message: "want a string"},
+	faults, ok := ReadJSON([]byte(`{"text":7,"text":"b","flag":null,"list":["a","B"],"other":1,"NUMBER":3,"number":2,"kind":"one"}`), schema, &r)
+	require.True(t, ok)
+	require.Equal(t, []fault.Detail{
+		{Path: "$.NUMBER", Message: `must be written "number": names differ in their case`},
 		{Path: "$.list[1]", Message: `want small letters, got "B"`},
-	}, o.Read(schema, &r))
+		{Path: "$.other", Message: "is not a known field: remove it, or correct its name"},
+		{Path: "$.text", Message: "is given twice"},
+		{Path: "$.text", Message: "must be a string, not a number"},
+	}, faults)
 	require.Equal(t, read{Number: 2, List: []string{"a", ""}}, r, "what is in order is read")
-	for _, raw := range []string{``, `x`, `[]`, `{}{}`, `{"a":1`, "{\"a\":\"\xff\"}", `{"a":1,}`} {
-		_, err := ParseJSON([]byte(raw))
-		require.Error(t, err, raw)
+}
+
+func TestReadJSON_RefusesWhatIsNoObject(t *testing.T) {
+	for _, raw := range []string{``, `x`, `[]`, `7`, `null`, `{"a":1`, `{"a":1,}`} {
+		faults, ok := ReadJSON([]byte(raw), schema, new(read))
+		require.False(t, ok, raw)
+		require.NotEmpty(t, faults, raw)
+	}
+	for _, raw := range []string{`{}{}`, "{\"text\":\"\xff\"}"} {
+		faults, _ := ReadJSON([]byte(raw), schema, new(read))
+		require.NotEmpty(t, faults, raw)
 	}
 }

@@ -13,12 +13,12 @@ import (
 
 const position = " (line %d, column %d)"
 
-var step = regexp.MustCompile(`\.([^.\[\]]+)|\[([0-9]+)\]`)
+var pathStep = regexp.MustCompile(`\.([^.\[\]]+)|\[([0-9]+)\]`)
 
 // nearest returns the value at a path such as "$.desks[2].id", or the last existing one
 // on the way to it.
 func nearest(n *yaml.Node, path string) *yaml.Node {
-	for _, s := range step.FindAllStringSubmatch(path, -1) {
+	for _, s := range pathStep.FindAllStringSubmatch(path, -1) {
 		next := child(n, s[1], s[2])
 		if next == nil {
 			return n
@@ -48,7 +48,7 @@ func child(n *yaml.Node, key, index string) *yaml.Node {
 func trimMark(raw []byte) []byte { return bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf")) }
 
 // failAt adds a fault at an offset of the text.
-func (v value) failAt(raw []byte, offset int, format string, args ...any) {
+func (v yamlValue) failAt(raw []byte, offset int, format string, args ...any) {
 	before := raw[:offset]
 	line := bytes.Count(before, []byte("\n")) + 1
 	column := utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]) + 1
@@ -61,7 +61,7 @@ const maxBroken = 1 << 20
 // syntax adds a fault for an error of the YAML parser. The parser gives the beginning of
 // a block or no position: the reported line is the first one after which the text can no
 // longer be parsed, whatever follows.
-func (v value) syntax(raw []byte, err error) {
+func (v yamlValue) syntax(raw []byte, err error) {
 	message := "not YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")
 	if len(raw) > maxBroken {
 		v.fail("%s", message)

@@ -1,7 +1,6 @@
 package document
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -32,12 +31,12 @@ func Read(raw []byte, limit int, s *Schema, v any) *Document {
 	if d.root == nil {
 		return d
 	}
-	root := value{d, "$", d.root}
+	root := yamlValue{d, "$", d.root}
 	odd := map[string]*yaml.Node{}
 	tree := root.plain(odd)
 	rules := s.check(tree)
 	for _, b := range rules {
-		path := pathOf(tree, b.at)
+		path := pathOf("$", tree, b.at, dotted)
 		n, key := find(d.root, b.at)
 		delete(odd, path)
 		if n.Kind == yaml.AliasNode {
@@ -51,19 +50,10 @@ func Read(raw []byte, limit int, s *Schema, v any) *Document {
 		}
 		d.add(path, b.message, n)
 	}
-	for _, b := range rules {
-		if !b.whole {
-			tree = prune(tree, b.at)
-		}
-	}
 	for path, n := range odd {
 		d.add(path, "want text, which has to be quoted, or a number in plain decimal", n)
 	}
-	decoded, err := json.Marshal(tree)
-	if err == nil {
-		err = json.Unmarshal(decoded, v)
-	}
-	if err != nil {
+	if err := decode(tree, rules, v); err != nil {
 		d.Fail("$", "%v", err)
 	}
 	for _, f := range d.faults {
@@ -122,21 +112,19 @@ func (d *Document) Faults() []fault.Detail {
 
 // pathOf writes a location as a path: "$.desks[2].id". Only the tree tells an index from
 // a name.
-func pathOf(tree any, location []string) string {
-	path := "$"
-	for _, token := range location {
-		switch parent := tree.(type) {
-		case []any:
-			i, _ := strconv.Atoi(token)
-			path, tree = fmt.Sprintf("%s[%d]", path, i), parent[i]
-		case map[string]any:
-			path, tree = path+"."+token, parent[token]
-		default:
-			path, tree = path+"."+token, nil
+func pathOf(path string, tree any, location []string, appendName func(path, name string) string) string {
+	for i, token := range location {
+		if _, list := valueAt(tree, location[:i]).([]any); list {
+			path += "[" + token + "]"
+		} else {
+			path = appendName(path, token)
 		}
 	}
 	return path
 }
+
+// dotted appends a step to a member of a YAML document: every name in the dot form.
+func dotted(path, name string) string { return path + "." + name }
 
 // prune removes the value at a location: a member is deleted, an item becomes null.
 func prune(tree any, location []string) any {

@@ -1,6 +1,7 @@
 package document
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"maps"
 	"math/big"
 	"net/url"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,11 +23,12 @@ import (
 // demands; "description" of a member is added where the member is missing.
 type Schema struct {
 	compiled *jsonschema.Schema
-	source   any
+	matcher  *matcher
+	sources  map[string]any // by the names of the files
 }
 
-// MustCompile compiles a schema that is part of the program, with its formats. It panics
-// if the schema is not valid.
+// MustCompile compiles a schema that is part of the program, with its formats and the
+// schemas beside it that it refers to. It panics if the schema is not valid.
 func MustCompile(files fs.FS, name string, formats map[string]func(string) error) *Schema {
 	s, err := compile(files, name, formats)
 	if err != nil {
@@ -35,14 +38,35 @@ func MustCompile(files fs.FS, name string, formats map[string]func(string) error
 }
 
 func compile(files fs.FS, name string, formats map[string]func(string) error) (*Schema, error) {
-	f, err := files.Open(name)
+	names, err := fs.Glob(files, "*.json")
 	if err != nil {
 		return nil, err
 	}
-	source, err := jsonschema.UnmarshalJSON(f)
-	if err := errors.Join(err, f.Close()); err != nil {
+	c, s := newCompiler(formats), &Schema{sources: map[string]any{}}
+	urls := map[string]string{}
+	for _, name := range names {
+		f, err := files.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		source, err := jsonschema.UnmarshalJSON(f)
+		if err := errors.Join(err, f.Close()); err != nil {
+			return nil, err
+		}
+		id, _ := valueAt(source, []string{"$id"}).(string)
+		urls[name], s.sources[name] = cmp.Or(id, name), source
+		if err := c.AddResource(urls[name], source); err != nil {
+			return nil, err
+		}
+	}
+	if s.compiled, err = c.Compile(urls[name]); err != nil {
 		return nil, err
 	}
+	s.matcher = newMatchers(formats).matcher(s.compiled)
+	return s, nil
+}
+
+func newCompiler(formats map[string]func(string) error) *jsonschema.Compiler {
 	c := jsonschema.NewCompiler()
 	c.DefaultDraft(jsonschema.Draft2020)
 	c.AssertFormat()
@@ -54,11 +78,18 @@ func compile(files fs.FS, name string, formats map[string]func(string) error) (*
 			return nil
 		}})
 	}
-	if err := c.AddResource(name, source); err != nil {
-		return nil, err
+	return c
+}
+
+// Check adds the faults of JSON that is at a path.
+func (s *Schema) Check(f *Faults, path string, v Value) {
+	if s.matcher.match(v) == valid {
+		return
 	}
-	compiled, err := c.Compile(name)
-	return &Schema{compiled, source}, err
+	tree := v.Tree()
+	for _, b := range s.check(tree) {
+		f.Add(pathOf(path, tree, b.at, AppendName), "%s", b.ofJSON())
+	}
 }
 
 // broken is one rule that a value breaks. Its location leads to the value, or to a member
@@ -67,9 +98,11 @@ type broken struct {
 	at      []string
 	message string
 	unknown bool     // the member is not in the schema
+	meant   []string // of an unknown member, the one whose name differs only in case
 	whole   bool     // the value is a mapping or a list whose parts may be in order
 	tooLong bool     // the value is a list with too many items
 	types   []string // what the value should be; nil: the message says what is wrong
+	got     string   // the type that the value has instead
 }
 
 // check returns the rules that a value breaks.
@@ -79,6 +112,11 @@ func (s *Schema) check(v any) []broken {
 		return nil
 	}
 	rules := s.collect(nil, e)
+	for _, b := range rules { // a name in the wrong case is one fault: the right name is not reported as missing
+		if b.meant != nil && valueAt(v, b.meant) == nil {
+			rules = slices.DeleteFunc(rules, func(o broken) bool { return slices.Equal(o.at, b.meant) })
+		}
+	}
 	for i, b := range rules {
 		rules[i].whole = b.types == nil && !b.unknown && isContainer(valueAt(v, b.at))
 	}
@@ -133,15 +171,21 @@ func (s *Schema) collect(out []broken, e *jsonschema.ValidationError) []broken {
 			add(missing(own, name, message), name)
 		}
 	case *kind.AdditionalProperties:
+		known := names(own)
 		for _, name := range k.Properties {
-			add("unknown key: want one of "+strings.Join(names(own), ", "), name)
-			out[len(out)-1].unknown = true
+			add("unknown key: want one of "+strings.Join(known, ", "), name)
+			last := &out[len(out)-1]
+			last.unknown = true
+			if i := slices.IndexFunc(known, func(other string) bool { return strings.EqualFold(name, other) }); i >= 0 {
+				last.message = fmt.Sprintf("must be written %q: names differ in their case", known[i])
+				last.meant = slices.Concat(e.InstanceLocation, known[i:i+1])
+			}
 		}
 	case *kind.Type:
-		add("")
-		out[len(out)-1].types = k.Want
+		add(message)
+		out[len(out)-1].types, out[len(out)-1].got = k.Want, k.Got
 	case *kind.UniqueItems:
-		add("is given twice", strconv.Itoa(k.Duplicates[1]))
+		add(fmt.Sprintf("is given twice: see entry %d", k.Duplicates[0]), strconv.Itoa(k.Duplicates[1]))
 	case *kind.MaxItems:
 		add(explain(k, message))
 		out[len(out)-1].tooLong = true
@@ -179,7 +223,7 @@ func names(own map[string]any) []string {
 
 // subschema returns the part of the schema at a location.
 func (s *Schema) subschema(location string) map[string]any {
-	_, pointer, _ := strings.Cut(location, "#")
+	file, pointer, _ := strings.Cut(location, "#")
 	if plain, err := url.PathUnescape(pointer); err == nil {
 		pointer = plain
 	}
@@ -188,7 +232,7 @@ func (s *Schema) subschema(location string) map[string]any {
 	for _, token := range strings.Split(pointer, "/")[1:] {
 		tokens = append(tokens, unescape.Replace(token))
 	}
-	own, _ := valueAt(s.source, tokens).(map[string]any)
+	own, _ := valueAt(s.sources[path.Base(file)], tokens).(map[string]any)
 	return own
 }
 
@@ -196,44 +240,37 @@ func (s *Schema) subschema(location string) map[string]any {
 func explain(k jsonschema.ErrorKind, message string) string {
 	switch k := k.(type) {
 	case *kind.Enum:
-		return got(words(message, "must be one of "+values(k.Want)), k.Got)
+		return got(cmp.Or(message, "must be one of "+values(k.Want)), k.Got)
 	case *kind.Const:
-		return got(words(message, "must be "+values([]any{k.Want})), k.Got)
+		return got(cmp.Or(message, "must be "+values([]any{k.Want})), k.Got)
 	case *kind.Pattern:
-		return got(words(message, "must match "+k.Want), k.Got)
+		return got(cmp.Or(message, "must match "+k.Want), k.Got)
 	case *kind.Format:
 		return k.Err.Error()
 	case *kind.MinLength:
 		if k.Got == 0 {
-			return words(message, "must not be empty")
+			return cmp.Or(message, "must not be empty")
 		}
-		return words(message, fmt.Sprintf("must have at least %d characters", k.Want))
+		return cmp.Or(message, fmt.Sprintf("must have at least %d characters", k.Want))
 	case *kind.MaxLength:
-		return words(message, fmt.Sprintf("must have at most %d characters, not %d", k.Want, k.Got))
+		return cmp.Or(message, fmt.Sprintf("must have at most %d characters, not %d", k.Want, k.Got))
 	case *kind.MinItems:
 		if k.Want == 1 {
-			return words(message, "must have at least one item")
+			return cmp.Or(message, "must have at least one item")
 		}
-		return words(message, fmt.Sprintf("must have at least %d items, not %d", k.Want, k.Got))
+		return cmp.Or(message, fmt.Sprintf("must have at least %d items, not %d", k.Want, k.Got))
 	case *kind.MaxItems:
-		return words(message, fmt.Sprintf("must have at most %d items, not %d", k.Want, k.Got))
+		return cmp.Or(message, fmt.Sprintf("must have at most %d items, not %d", k.Want, k.Got))
 	case *kind.Minimum:
-		return words(message, "must be at least "+decimalOf(k.Want))
+		return cmp.Or(message, "must be at least "+decimalOf(k.Want))
 	case *kind.Maximum:
-		return words(message, "must be at most "+decimalOf(k.Want))
+		return cmp.Or(message, "must be at most "+decimalOf(k.Want))
 	case *kind.ExclusiveMinimum:
-		return words(message, "must be above "+decimalOf(k.Want))
+		return cmp.Or(message, "must be above "+decimalOf(k.Want))
 	case *kind.ExclusiveMaximum:
-		return words(message, "must be below "+decimalOf(k.Want))
+		return cmp.Or(message, "must be below "+decimalOf(k.Want))
 	}
-	return words(message, fmt.Sprintf("breaks the rule %s of its schema", strings.Join(k.KeywordPath(), "/")))
-}
-
-func words(message, otherwise string) string {
-	if message != "" {
-		return message
-	}
-	return otherwise
+	return cmp.Or(message, fmt.Sprintf("breaks the rule %s of its schema", strings.Join(k.KeywordPath(), "/")))
 }
 
 // maxShown is up to how many bytes of a value a message repeats.
@@ -254,9 +291,11 @@ func got(message string, v any) string {
 }
 
 func values(list []any) string {
-	out := make([]string, len(list))
-	for i, v := range list {
-		out[i] = fmt.Sprint(v)
+	var out []string
+	for _, v := range list {
+		if v != nil {
+			out = append(out, fmt.Sprint(v))
+		}
 	}
 	return strings.Join(out, ", ")
 }

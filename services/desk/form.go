@@ -16,11 +16,9 @@ import (
 	"github.com/tocsin-project/tocsin/schemas"
 )
 
-// Bounds of an act as sent. An answer that lists every fault must fit a message.
 const (
-	maxActBytes = 32 << 10
-	maxMembers  = 100
-	maxYear     = 2200 // as for the times of a report, which are stored in nanoseconds
+	maxActBytes = 32 << 10 // of an act as sent
+	maxYear     = 2200     // as for the times of a report, which are stored in nanoseconds
 )
 
 // schema is what an act may contain. Which kinds there are is the table of record kinds;
@@ -44,10 +42,9 @@ type form struct {
 	faults     []fault.Detail
 }
 
-// add notes the first fault of a path. The root may have several: it is the path of all
-// unknown members.
+// add notes the first fault of a path.
 func (f *form) add(path, format string, args ...any) {
-	if path != "$" && slices.ContainsFunc(f.faults, func(d fault.Detail) bool { return d.Path == path }) {
+	if slices.ContainsFunc(f.faults, func(d fault.Detail) bool { return d.Path == path }) {
 		return
 	}
 	f.faults = append(f.faults, fault.Detail{Path: path, Message: fmt.Sprintf(format, args...)})
@@ -57,10 +54,9 @@ func (f *form) add(path, format string, args ...any) {
 // ignores a stamp from the sender: the server sets it.
 func readAct(raw []byte) *form {
 	f := &form{}
-	object, err := parseAct(raw)
-	if err != nil {
+	if len(raw) > maxActBytes {
 		f.unreadable = true
-		f.add("$", "is not an act of a desk: %v", err)
+		f.add("$", "has %d bytes: an act has at most %d", len(raw), maxActBytes)
 		return f
 	}
 	var in struct {
@@ -68,10 +64,12 @@ func readAct(raw []byte) *form {
 		api.Signing
 		At json.RawMessage `json:"at"` // ignored
 	}
-	faults := object.Read(schema(), &in)
-	slices.SortStableFunc(faults, func(a, b fault.Detail) int { return strings.Compare(a.Path, b.Path) })
+	faults, ok := document.ReadJSON(raw, schema(), &in)
 	for _, d := range faults {
 		f.add(d.Path, "%s", d.Message)
+	}
+	if f.unreadable = !ok; !ok {
+		return f
 	}
 	f.act, f.signing = in.DeskAct, in.Signing
 	a := &f.act
@@ -110,15 +108,4 @@ func (f *form) checkKind() {
 		return
 	}
 	f.add("$.kind", "want one of %s", strings.Join(names, ", "))
-}
-
-func parseAct(raw []byte) (*document.Object, error) {
-	if len(raw) > maxActBytes {
-		return nil, fmt.Errorf("it has %d bytes, and at most %d are taken", len(raw), maxActBytes)
-	}
-	object, err := document.ParseJSON(raw)
-	if err == nil && object.Members() > maxMembers {
-		err = fmt.Errorf("it has more than %d members", maxMembers)
-	}
-	return object, err
 }

@@ -1,4 +1,4 @@
-package cloudevent
+package document
 
 import (
 	"fmt"
@@ -18,9 +18,9 @@ type step struct {
 	named bool
 }
 
-// appendName appends a step to a member: .name where RFC 9535 section 2.5.1 allows the
+// AppendName appends a step to a member: .name where RFC 9535 section 2.5.1 allows the
 // shorthand, otherwise ['name'].
-func appendName(path, name string) string {
+func AppendName(path, name string) string {
 	name = shorten(name, maxNameRunes)
 	if isShorthand(name) {
 		return path + "." + name
@@ -42,14 +42,15 @@ func appendName(path, name string) string {
 	return b.String()
 }
 
-func appendIndex(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }
+// AppendIndex appends a step to an entry of a list.
+func AppendIndex(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }
 
 func joinPath(root string, steps []step) string {
 	for _, s := range steps {
 		if s.named {
-			root = appendName(root, s.name)
+			root = AppendName(root, s.name)
 		} else {
-			root = appendIndex(root, s.index)
+			root = AppendIndex(root, s.index)
 		}
 	}
 	return root

@@ -1,4 +1,4 @@
-package cloudevent
+package document
 
 import (
 	"encoding/json"
@@ -31,8 +31,8 @@ const (
 type matcher struct {
 	incomplete bool // the schema has an unsupported keyword
 
-	types                jsonType // none: any
-	enum                 []node   // none: any
+	types                Type   // none: any
+	enum                 []Node // none: any
 	minLength, maxLength int
 	pattern              jsonschema.Regexp
 	format               func(string) error
@@ -57,35 +57,42 @@ var supported = strings.Fields(`Types Enum Const MinLength MaxLength Pattern For
 	MinItems MaxItems UniqueItems Items2020 Properties Required AdditionalProperties Ref AllOf AnyOf Not If Then Else
 	DraftVersion Location ID Anchor Title Description Default Comment ReadOnly WriteOnly Examples Deprecated`)
 
-// matcherCache makes matchers, one for each schema.
-type matcherCache map[*jsonschema.Schema]*matcher
+// matchers makes matchers, one for each schema.
+type matchers struct {
+	formats map[string]func(string) error
+	made    map[*jsonschema.Schema]*matcher
+}
 
-func (c matcherCache) matcher(s *jsonschema.Schema) *matcher {
+func newMatchers(formats map[string]func(string) error) matchers {
+	return matchers{formats, map[*jsonschema.Schema]*matcher{}}
+}
+
+func (c matchers) matcher(s *jsonschema.Schema) *matcher {
 	if s == nil {
 		return nil
 	}
-	if _, ok := c[s]; !ok {
-		c[s] = &matcher{incomplete: true} // for a schema that contains itself
-		c[s] = c.build(s)
+	if _, ok := c.made[s]; !ok {
+		c.made[s] = &matcher{incomplete: true} // for a schema that contains itself
+		c.made[s] = c.build(s)
 	}
-	return c[s]
+	return c.made[s]
 }
 
-func (c matcherCache) matchers(schemas []*jsonschema.Schema) (list []*matcher) {
+func (c matchers) all(schemas []*jsonschema.Schema) (list []*matcher) {
 	for _, s := range schemas {
 		list = append(list, c.matcher(s))
 	}
 	return list
 }
 
-func (c matcherCache) build(s *jsonschema.Schema) *matcher {
+func (c matchers) build(s *jsonschema.Schema) *matcher {
 	additional, ok := s.AdditionalProperties.(bool)
 	out := &matcher{
 		incomplete: s.DraftVersion != 2020 || s.AdditionalProperties != nil && !ok,
 		minLength:  or(s.MinLength, 0), maxLength: or(s.MaxLength, math.MaxInt), pattern: s.Pattern,
 		minItems: or(s.MinItems, 0), maxItems: or(s.MaxItems, math.MaxInt), unique: s.UniqueItems, items: c.matcher(s.Items2020),
 		fields: make(map[string]*matcher), required: s.Required, closed: ok && !additional,
-		all: c.matchers(s.AllOf), some: c.matchers(s.AnyOf), not: c.matcher(s.Not),
+		all: c.all(s.AllOf), some: c.all(s.AnyOf), not: c.matcher(s.Not),
 		when: c.matcher(s.If), then: c.matcher(s.Then), otherwise: c.matcher(s.Else),
 	}
 	for f, v := range reflect.ValueOf(s).Elem().Fields() {
@@ -96,9 +103,9 @@ func (c matcherCache) build(s *jsonschema.Schema) *matcher {
 	}
 	if s.Types != nil {
 		for _, name := range s.Types.ToStrings() {
-			out.types |= map[string]jsonType{
-				"null": jsonNull, "boolean": jsonBoolean, "number": jsonNumber, "integer": jsonInteger,
-				"string": jsonString, "array": jsonArray, "object": jsonObject,
+			out.types |= map[string]Type{
+				"null": TypeNull, "boolean": TypeBoolean, "number": TypeNumber, "integer": typeInteger,
+				"string": TypeString, "array": TypeArray, "object": TypeObject,
 			}[name]
 		}
 	}
@@ -109,7 +116,7 @@ func (c matcherCache) build(s *jsonschema.Schema) *matcher {
 		out.oneOf([]any{*s.Const})
 	}
 	if s.Format != nil {
-		out.format = formats[s.Format.Name]
+		out.format = c.formats[s.Format.Name]
 		out.incomplete = out.incomplete || out.format == nil
 	}
 	out.minimum = out.bound(s.Minimum, math.Inf(-1))
@@ -130,9 +137,9 @@ func or(p *int, otherwise int) int {
 // oneOf supports enum or const, where they list scalars and no numbers.
 func (p *matcher) oneOf(list []any) {
 	text, err := json.Marshal(list)
-	values := walk(text, "$", 0, new(faults)).document()
+	values := Walk(text, "$", 0, new(Faults)).Read()
 	p.incomplete = p.incomplete || err != nil || p.enum != nil || len(values) < 2 ||
-		slices.ContainsFunc(values[1:], func(n node) bool { return n.kind&(jsonNull|jsonBoolean|jsonString) == 0 })
+		slices.ContainsFunc(values[1:], func(n Node) bool { return n.Type&(TypeNull|TypeBoolean|TypeString) == 0 })
 	p.enum = values[min(1, len(values)):]
 }
 
@@ -149,7 +156,7 @@ func (p *matcher) bound(r *big.Rat, otherwise float64) float64 {
 	return f
 }
 
-func (p *matcher) match(v value) result {
+func (p *matcher) match(v Value) result {
 	switch {
 	case p == nil:
 		return valid
@@ -161,16 +168,16 @@ func (p *matcher) match(v value) result {
 		return invalid
 	}
 	out := valid
-	switch n.kind {
-	case jsonString:
-		out = p.matchString(n.text)
-	case jsonNumber:
-		if n.num < p.minimum || n.num > p.maximum {
+	switch n.Type {
+	case TypeString:
+		out = p.matchString(n.Text)
+	case TypeNumber:
+		if n.Num < p.minimum || n.Num > p.maximum {
 			return invalid
 		}
-	case jsonArray:
+	case TypeArray:
 		out = p.matchArray(v)
-	case jsonObject:
+	case TypeObject:
 		out = p.matchObject(v)
 	}
 	for _, part := range p.all {
@@ -205,9 +212,9 @@ func (p *matcher) matchString(s string) result {
 	return valid
 }
 
-func (p *matcher) matchArray(v value) result {
+func (p *matcher) matchArray(v Value) result {
 	out, count := valid, 0
-	for e := range v.entries {
+	for e := range v.Entries {
 		out = min(out, p.items.match(e))
 		count++
 	}
@@ -221,9 +228,9 @@ func (p *matcher) matchArray(v value) result {
 }
 
 // distinct compares a few strings. For other entries it is uncertain.
-func distinct(list []node) result {
+func distinct(list []Node) result {
 	for i := range list {
-		if i == fewNames || list[i].kind != jsonString {
+		if i == fewNames || list[i].Type != TypeString {
 			return uncertain
 		}
 		if slices.ContainsFunc(list[:i], list[i].same) {
@@ -233,15 +240,15 @@ func distinct(list []node) result {
 	return valid
 }
 
-func (p *matcher) matchObject(v value) result {
+func (p *matcher) matchObject(v Value) result {
 	for _, name := range p.required {
-		if v.member(name) == nil {
+		if v.Member(name) == nil {
 			return invalid
 		}
 	}
 	out := valid
-	for e := range v.entries {
-		field, ok := p.fields[e[0].name]
+	for e := range v.Entries {
+		field, ok := p.fields[e[0].Name]
 		if p.closed && !ok {
 			return invalid
 		}

@@ -1,35 +1,47 @@
-package cloudevent
+package document
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/schemas"
 )
 
+// testFormats are formats as reports have them.
+var testFormats = map[string]func(string) error{
+	"date-time": func(s string) error { _, err := time.Parse(time.RFC3339, s); return err },
+	"duration": func(s string) error {
+		if !strings.HasPrefix(s, "P") {
+			return errors.New("want an ISO 8601 duration")
+		}
+		return nil
+	},
+}
+
 // valueOf reads JSON that is without a fault.
-func valueOf(t require.TestingT, text string) value {
-	var f faults
-	v := walk([]byte(text), "$", 0, &f).document()
-	require.Empty(t, f.list, text)
+func valueOf(t require.TestingT, text string) Value {
+	var f Faults
+	v := Walk([]byte(text), "$", 0, &f).Read()
+	require.Empty(t, f.Details(), text)
 	return v
 }
 
 // requireAgreement checks a result against the library. A value found valid is never
 // shown to the library; one found invalid decides a condition.
-func requireAgreement(t require.TestingT, p *matcher, s *jsonschema.Schema, v value) result {
+func requireAgreement(t require.TestingT, p *matcher, s *jsonschema.Schema, v Value) result {
 	said := p.match(v)
-	err := s.Validate(v.tree())
+	err := s.Validate(v.Tree())
 	if said == valid && err != nil || said == invalid && err == nil {
-		require.Fail(t, "the matcher is wrong", "result %d, library %v: %v", said, err, v.tree())
+		require.Fail(t, "the matcher is wrong", "result %d, library %v: %v", said, err, v.Tree())
 	}
 	return said
 }
@@ -128,7 +140,7 @@ func genValue(depth int) *rapid.Generator[string] {
 func compileSchema(t require.TestingT, text string) *jsonschema.Schema {
 	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
 	require.NoError(t, err)
-	c := newCompiler()
+	c := newCompiler(testFormats)
 	require.NoError(t, c.AddResource("x:schema", doc))
 	s, err := c.Compile("x:schema")
 	require.NoError(t, err, text)
@@ -168,7 +180,7 @@ func TestMatcher(t *testing.T) {
 		{`false`, `1`, uncertain},
 	} {
 		s := compileSchema(t, tt.schema)
-		require.Equal(t, tt.want, requireAgreement(t, make(matcherCache).matcher(s), s, valueOf(t, tt.value)), "%s: %.40s", tt.schema, tt.value)
+		require.Equal(t, tt.want, requireAgreement(t, newMatchers(testFormats).matcher(s), s, valueOf(t, tt.value)), "%s: %.40s", tt.schema, tt.value)
 	}
 }
 
@@ -189,7 +201,7 @@ func TestMatcher_AgreesWithTheLibrary(t *testing.T) {
 		text, err := json.Marshal(root)
 		require.NoError(t, err)
 		s := compileSchema(t, string(text))
-		p := make(matcherCache).matcher(s)
+		p := newMatchers(testFormats).matcher(s)
 		for range 20 {
 			said[requireAgreement(t, p, s, valueOf(t, genValue(3).Draw(t, "value")))]++
 		}
@@ -205,94 +217,14 @@ func TestMatcher_AgreesWithTheLibrary(t *testing.T) {
 	}
 }
 
-// Matchers support every keyword of the schemas of a report.
-func TestMatcher_IsCertainOfReports(t *testing.T) {
-	for reportType, s := range reportSchemas() {
-		p := make(matcherCache)
-		p.matcher(s.schema)
-		for schema, made := range p {
+// The matchers of reports, which every report goes through, support every keyword.
+func TestMatcher_SupportsTheSchemasOfReports(t *testing.T) {
+	for _, name := range []string{"initial.v1.json", "progress.v1.json", "final.v1.json", "withdrawal.v1.json"} {
+		m := newMatchers(testFormats)
+		m.matcher(MustCompile(schemas.Reports, name, testFormats).compiled)
+		require.Greater(t, len(m.made), 20, name)
+		for schema, made := range m.made {
 			require.False(t, made.incomplete, schema.Location)
 		}
-		e, err := Parse(eventWith(reportType, ""))
-		require.NoError(t, err)
-		require.Equal(t, valid, s.matcher.match(valueOf(t, string(e.Data))))
-	}
-	require.Equal(t, valid, reportSchemas()[event.TypeInitial].matcher.match(valueOf(t, fullData)))
-}
-
-// checkMatchers checks the matchers of all types against the library, and that what they find
-// valid is read.
-func checkMatchers(t require.TestingT, data value) {
-	text, err := json.Marshal(data.tree())
-	require.NoError(t, err)
-	for _, s := range reportSchemas() {
-		if requireAgreement(t, s.matcher, s.schema, data) == valid {
-			_, err := event.ParseReport(text)
-			require.NoError(t, err, "%s", text)
-		}
 	}
 }
-
-// mutate replaces, removes or adds one part of a tree.
-func mutate(t *rapid.T, tree any, with []string) any {
-	switch node := tree.(type) {
-	case map[string]any:
-		if len(node) > 0 && rapid.IntRange(0, 9).Draw(t, "into") > 0 {
-			name := rapid.SampledFrom(slices.Sorted(maps.Keys(node))).Draw(t, "name")
-			if rapid.IntRange(0, 9).Draw(t, "remove") == 0 {
-				delete(node, name)
-			} else {
-				node[name] = mutate(t, node[name], with)
-			}
-			return node
-		}
-		if rapid.Bool().Draw(t, "add") {
-			name := rapid.SampledFrom([]string{"since", "until", "duration", "atLeast", "desk", "name", "reason", "cause", "x"}).Draw(t, "new")
-			node[name] = valueOf(t, rapid.SampledFrom(with).Draw(t, "with")).tree()
-			return node
-		}
-	case []any:
-		if len(node) > 0 && rapid.IntRange(0, 9).Draw(t, "into") > 0 {
-			i := rapid.IntRange(0, len(node)-1).Draw(t, "entry")
-			if rapid.IntRange(0, 9).Draw(t, "add") == 0 {
-				return append(node, "dispatch", "dispatch")
-			}
-			node[i] = mutate(t, node[i], with)
-			return node
-		}
-	}
-	return valueOf(t, rapid.SampledFrom(with).Draw(t, "with")).tree()
-}
-
-func TestMatcher_AgreesWithTheLibraryOnReports(t *testing.T) {
-	with := strings.Fields(`null true false "" "\t" "x" "dispatch" "310000" "CNY" "PT6H" "P1Y" "2025-11-01T08:00:00+08:00"
-		"2025-11-01T08:00:00" "1969-12-31T23:59:59Z" 0 -1 0.5 1.5 1e3 9007199254740991 9007199254740992 [] {} ["x"] {"atLeast":1}
-		{"atLeast":"PT1H"} {"atLeast":null} {"class":"other"} {"desk":"d"} [{"desk":"d"}] [{"name":"n","at":null}] [{"scope":"overall","duration":"PT1H"}]
-		{"class":"central","since":"2025-11-01T08:00:00Z"} {"currency":"USD","amount":3} "` + strings.Repeat("题", 501) + `" "` + strings.Repeat("x", 256) + `"`)
-	rapid.Check(t, func(t *rapid.T) {
-		tree := valueOf(t, strings.Replace(fullData, `"impact"`, `"ransom":{"amount":3,"method":"x"},"alsoReported":[{"name":"12387"}],"impact"`, 1)).tree()
-		for range rapid.IntRange(0, 4).Draw(t, "mutations") {
-			tree = mutate(t, tree, with)
-		}
-		text, err := json.Marshal(tree)
-		require.NoError(t, err)
-		checkMatchers(t, valueOf(t, string(text)))
-	})
-}
-
-func FuzzMatchers(f *testing.F) {
-	f.Add([]byte(fullData))
-	f.Add([]byte(minimalData))
-	for _, tt := range dataFaults {
-		f.Add([]byte(minimalData[:len(minimalData)-1] + "," + tt.members + "}"))
-	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		var found faults
-		w := walk(data, "$.data", 1, &found)
-		if v := w.document(); !found.any() {
-			checkMatchers(t, v)
-		}
-	})
-}
-
-// rfc3339 is the form of a date-time (RFC 3339, section 5.6), in upper case.

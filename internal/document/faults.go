@@ -1,6 +1,7 @@
-package cloudevent
+package document
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,22 +9,23 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// Limits of a refusal. An input of 256 KiB can hold a hundred thousand faults; the answer
-// must still fit a message.
+// Limits of what is listed of an input. One of 256 KiB can hold a hundred thousand faults;
+// the answer must still fit a message.
 const (
 	maxFaults       = 500
 	maxFaultBytes   = 128 << 10
 	maxMessageRunes = 400
 )
 
-// faults collects the faults of one event.
-type faults struct {
+// Faults collects the faults of one input.
+type Faults struct {
 	list   []fault.Detail
 	bytes  int
 	missed int // found beyond the limits
 }
 
-func (f *faults) add(path, format string, args ...any) {
+// Add adds a fault. Beyond the limits faults are only counted.
+func (f *Faults) Add(path, format string, args ...any) {
 	message := format
 	if len(args) > 0 {
 		message = fmt.Sprintf(format, args...)
@@ -37,19 +39,33 @@ func (f *faults) add(path, format string, args ...any) {
 	f.list = append(f.list, fault.Detail{Path: path, Message: message})
 }
 
-func (f *faults) any() bool { return len(f.list)+f.missed > 0 }
+// Merge adds the faults of a part of the input. A path that is not empty replaces theirs.
+func (f *Faults) Merge(part *Faults, path string) {
+	for _, d := range part.list {
+		f.Add(cmp.Or(path, d.Path), "%s", d.Message)
+	}
+	f.missed += part.missed
+}
 
-// err returns the faults sorted by path, without duplicates, or nil.
-func (f *faults) err(op string) error {
-	if !f.any() {
+// Any reports whether there is a fault.
+func (f *Faults) Any() bool { return len(f.list)+f.missed > 0 }
+
+// Err returns the error of an input with these faults, or nil.
+func (f *Faults) Err(op string) error {
+	if !f.Any() {
 		return nil
 	}
+	return fault.Invalid(op, f.Details())
+}
+
+// Details returns the faults sorted by path, without duplicates.
+func (f *Faults) Details() []fault.Detail {
 	slices.SortStableFunc(f.list, func(a, b fault.Detail) int { return strings.Compare(a.Path, b.Path) })
 	f.list = slices.Compact(f.list)
 	if f.missed > 0 {
 		f.list = append(f.list, fault.Detail{Path: "$", Message: fmt.Sprintf("has %d more faults that are not listed", f.missed)})
 	}
-	return fault.Invalid(op, f.list)
+	return f.list
 }
 
 func shorten(s string, runes int) string {
