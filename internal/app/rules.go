@@ -16,17 +16,27 @@ import (
 	"github.com/tocsin-project/tocsin/services/ledger"
 )
 
-// LoadRules reads the packs of a folder and a register, the embedded ones if the name is
-// empty, and checks the packs against the register.
-func LoadRules(statutes, registerFile string) (grading.Rulebook, error) {
-	var rb grading.Rulebook
+// LoadPacks reads the packs of a folder, the embedded ones if the name is empty.
+func LoadPacks(statutes string) (*statute.Set, error) {
 	var packs fs.FS = schemas.Statutes
 	if statutes != "" {
 		packs = os.DirFS(statutes)
 	}
 	set, err := statute.Load(packs)
 	if err != nil {
-		return rb, fmt.Errorf("statute packs: %w", err)
+		return nil, fmt.Errorf("statute packs: %w", err)
+	}
+	return set, nil
+}
+
+// LoadRules reads the packs of a folder and a register, the embedded ones if the name is
+// empty, and checks the packs against the register. Packs that are law where the register
+// has no facility are left out.
+func LoadRules(statutes, registerFile string) (grading.Rulebook, error) {
+	var rb grading.Rulebook
+	set, err := LoadPacks(statutes)
+	if err != nil {
+		return rb, err
 	}
 	raw, err := fs.ReadFile(schemas.Registers, "example.yaml")
 	if registerFile != "" {
@@ -39,6 +49,7 @@ func LoadRules(statutes, registerFile string) (grading.Rulebook, error) {
 	if err != nil {
 		return rb, err
 	}
+	set = set.For(reg.Jurisdictions())
 	if err := reg.CheckDuties(set); err != nil {
 		return rb, err
 	}
@@ -78,6 +89,11 @@ func recordRules(ctx context.Context, b *bus.Bus, c clock.Clock, rb grading.Rule
 	}
 	for _, p := range rb.Statutes.Packs() {
 		if err := add(p.SHA256, "statute", p.ID, p.Raw); err != nil {
+			return err
+		}
+	}
+	for _, c := range rb.Statutes.Calendars() {
+		if err := add(c.SHA256, "calendar", c.ID, c.Raw); err != nil {
 			return err
 		}
 	}

@@ -4,12 +4,12 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tocsin-project/tocsin/internal/app"
 	"github.com/tocsin-project/tocsin/internal/cli/command"
-	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/statute"
 )
 
@@ -23,8 +23,16 @@ func (e *environment) statuteCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			for _, p := range rb.Statutes.Packs() {
-				fmt.Fprintf(e.Out, "%-18s %s %s  %s\n", p.ID, p.Effective.From.In(event.Beijing).Format("2006-01-02"), p.SHA256[:12], e.text(p.Title))
+			packs, err := app.LoadPacks(rules.statutes)
+			if err != nil {
+				return err
+			}
+			for _, p := range packs.Packs() {
+				fmt.Fprintf(e.Out, "%-18s %s %s  %s", p.ID, p.Effective.From.Format(time.DateOnly), p.SHA256[:12], e.text(p.Title))
+				if _, loaded := rb.Statutes.Pack(p.ID); !loaded {
+					fmt.Fprintf(e.Out, " ("+e.Word("not-loaded")+")", p.Jurisdiction)
+				}
+				fmt.Fprintln(e.Out)
 			}
 			return nil
 		},
@@ -33,11 +41,11 @@ func (e *environment) statuteCommand() *cobra.Command {
 	show := &cobra.Command{
 		Use: "show ID", Short: "Show a pack: every criterion, duty and follow-up with its article", Args: command.Args(cobra.ExactArgs(1)),
 		RunE: func(_ *cobra.Command, a []string) error {
-			rb, err := app.LoadRules(rules.statutes, rules.register)
+			packs, err := app.LoadPacks(rules.statutes)
 			if err != nil {
 				return err
 			}
-			p, ok := rb.Statutes.Pack(a[0])
+			p, ok := packs.Pack(a[0])
 			if !ok {
 				return fmt.Errorf("no pack %q: see tocsin statute list", a[0])
 			}

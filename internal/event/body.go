@@ -256,6 +256,9 @@ type Cause struct {
 type Rules struct {
 	Packs    map[string]string `json:"packs"` // id → SHA-256
 	Register string            `json:"register"`
+	// Calendars are those by which the packs count working days, as Packs has them; nil
+	// where no pack does.
+	Calendars map[string]string `json:"calendars,omitempty"`
 }
 
 // Change describes how the grade moved, and why.
@@ -453,9 +456,9 @@ type Unhandled struct {
 	AcknowledgeWithin Duration `json:"acknowledgeWithin"`
 }
 
-// RulesBody is the body of rules.<sha256>: a complete pack or register.
+// RulesBody is the body of rules.<sha256>: a complete pack, calendar or register.
 type RulesBody struct {
-	Kind   string `json:"kind"` // statute or register
+	Kind   string `json:"kind"` // statute, calendar or register
 	ID     string `json:"id"`
 	SHA256 string `json:"sha256"` // of Text
 	Text   string `json:"text"`   // the YAML, byte for byte

@@ -222,6 +222,12 @@ func rulesOf(packs *statute.Set, r *register.Register) event.Rules {
 	for _, p := range packs.Packs() {
 		rules.Packs[p.ID] = p.SHA256
 	}
+	for _, c := range packs.Calendars() {
+		if rules.Calendars == nil {
+			rules.Calendars = map[string]string{}
+		}
+		rules.Calendars[c.ID] = c.SHA256
+	}
 	return rules
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tocsin-project/tocsin/internal/document"
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/statute"
 )
 
 // index builds the look-ups and adds the faults that the schema cannot see: what must
@@ -81,14 +82,15 @@ func (c checker) unique(path, id string, taken bool) {
 	}
 }
 
-// distinct finds a desk that cannot be told from another: cyberspace and public security
-// have one desk for each level and region.
+// distinct finds a desk that cannot be told from another: a role has one desk for each
+// level, region and sector, unless facilities and operators name theirs.
 func (c checker) distinct(path string, d *Desk, before []Desk) {
-	if d.Role != RoleCyberspace && d.Role != RolePublicSecurity {
+	if d.Role == RoleProtection || d.Role == RoleOffice {
 		return
 	}
 	for _, other := range before {
-		if other.Role == d.Role && other.Level == d.Level && other.Region == d.Region {
+		if other.Role == d.Role && other.Level == d.Level && other.Region == d.Region &&
+			other.Sector == d.Sector && home(other.Jurisdiction) == home(d.Jurisdiction) {
 			c.Fail(path, "%s and %s are both the %s desk of this level and region: which one is meant?", other.ID, d.ID, d.Role)
 		}
 	}
@@ -97,8 +99,10 @@ func (c checker) distinct(path string, d *Desk, before []Desk) {
 func (c checker) operator(path string, o *Operator, desks map[string]*Desk) {
 	c.hasRole(path+".office", o.Office, RoleOffice, desks)
 	seen := map[string]bool{}
-	for i, f := range o.Facilities {
+	for i := range o.Facilities {
+		f := &o.Facilities[i]
 		at := fmt.Sprintf("%s.facilities[%d]", path, i)
+		f.zone, _ = statute.ParseZone(f.Zone) // the schema has checked it
 		c.unique(at, f.ID, seen[f.ID])
 		seen[f.ID] = true
 		c.hasRole(at+".protection", f.Protection, RoleProtection, desks)

@@ -9,6 +9,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/document"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
+	"github.com/tocsin-project/tocsin/internal/statute"
 	"github.com/tocsin-project/tocsin/schemas"
 )
 
@@ -20,6 +21,7 @@ const maxBytes = 64 << 20
 var schema = sync.OnceValue(func() *document.Schema {
 	return document.MustCompile(schemas.Registers, "register.v1.json", map[string]func(string) error{
 		"duration": func(s string) error { _, err := event.ParseDuration(s); return err },
+		"zone":     func(s string) error { _, err := statute.ParseZone(s); return err },
 	})
 })
 

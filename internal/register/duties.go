@@ -63,7 +63,10 @@ func (o *Operator) unit() statute.Operator {
 }
 
 func (f *Facility) thing() statute.Facility {
-	return statute.Facility{ID: f.ID, Region: f.Region, Sector: f.Sector, CII: f.CII}
+	return statute.Facility{
+		ID: f.ID, Region: f.Region, Sector: f.Sector, CII: f.CII,
+		Jurisdiction: f.Jurisdiction, Zone: f.zone, Calendar: f.Calendar,
+	}
 }
 
 // CheckDuties checks the register against packs: every duty that can apply to a

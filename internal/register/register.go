@@ -8,8 +8,7 @@
 package register
 
 import (
-	"fmt"
-	"strings"
+	"time"
 
 	"github.com/tocsin-project/tocsin/internal/event"
 )
@@ -61,26 +60,35 @@ type Facility struct {
 	ID         string `json:"id"`
 	Name       Name   `json:"name"`
 	Sector     string `json:"sector"`
-	Region     string `json:"region"` // GB/T 2260, six digits
+	Region     string `json:"region"` // GB/T 2260, six digits; elsewhere ISO 3166, such as DE or DE-BY
 	CII        bool   `json:"cii"`
 	Protection string `json:"protection"` // the desk of its protection department
+	// Jurisdiction is whose law applies to it; empty: statute.Home. Days are counted in
+	// Zone and by Calendar; empty: as the statute does.
+	Jurisdiction string `json:"jurisdiction"`
+	Zone         string `json:"zone"` // IANA
+	Calendar     string `json:"calendar"`
+
+	zone *time.Location // nil where Zone is empty
 }
 
 // Desk is where a department listens.
 type Desk struct {
-	ID          string         `json:"id"`
-	Name        Name           `json:"name"`
-	Role        string         `json:"role"`   // cyberspace, public-security, protection, cyberspace-office
-	Level       string         `json:"level"`  // national, province, prefecture, county
-	Region      string         `json:"region"` // GB/T 2260; empty for national desks
-	Sector      string         `json:"sector"`
-	Languages   []string       `json:"languages"`
-	Acknowledge event.Duration `json:"acknowledge"` // the desk's own target, from reporting; 0: the due time
-	Next        string         `json:"next"`        // the desk that is notified of silence
-	Designated  bool           `json:"designated"`  // the department has named this channel
-	Grades      bool           `json:"grades"`      // its department may set a grade (认定)
-	Forward     string         `json:"forward"`     // automatic; confirm: a person at the desk confirms; empty: it forwards nothing
-	Authority   string         `json:"authority"`   // the document that authorises forwarding
+	ID     string `json:"id"`
+	Name   Name   `json:"name"`
+	Role   string `json:"role"`   // what a statute calls it; register.v1.json lists the roles
+	Level  string `json:"level"`  // national, province, prefecture, county
+	Region string `json:"region"` // as that of a facility; empty for national desks
+	// Jurisdiction is where it is an authority; empty: statute.Home.
+	Jurisdiction string         `json:"jurisdiction"`
+	Sector       string         `json:"sector"`
+	Languages    []string       `json:"languages"`
+	Acknowledge  event.Duration `json:"acknowledge"` // the desk's own target, from reporting; 0: the due time
+	Next         string         `json:"next"`        // the desk that is notified of silence
+	Designated   bool           `json:"designated"`  // the department has named this channel
+	Grades       bool           `json:"grades"`      // its department may set a grade (认定)
+	Forward      string         `json:"forward"`     // automatic; confirm: a person at the desk confirms; empty: it forwards nothing
+	Authority    string         `json:"authority"`   // the document that authorises forwarding
 }
 
 // Operator returns the operator with this id.
@@ -125,50 +133,9 @@ const (
 	ForwardConfirm = "confirm"
 )
 
-// regionDigits is how many digits of a GB/T 2260 code name a region of each level.
-var regionDigits = map[string]int{"national": 0, "province": 2, "prefecture": 4, "county": 6}
-
 // Outranks reports whether a's level is above b's, such as a province's above a
 // prefecture's. It ignores regions.
 func Outranks(a, b *Desk) bool { return regionDigits[a.Level] < regionDigits[b.Level] }
-
-// Resolve returns the desk that has a role for an operator's facility, or an error that
-// names what is missing.
-func (r *Register) Resolve(role, level string, o *Operator, f *Facility) (*Desk, error) {
-	id := ""
-	switch role {
-	case RoleProtection:
-		id = f.Protection
-	case RoleOffice:
-		id = o.Office
-	default:
-		return r.territorial(role, level, o, f)
-	}
-	if d, ok := r.desks[id]; ok && d.Role == role {
-		return d, nil
-	}
-	return nil, fmt.Errorf("no %s desk is registered for it", role)
-}
-
-func (r *Register) territorial(role, level string, o *Operator, f *Facility) (*Desk, error) {
-	if level == LevelOwn {
-		level = o.Level
-	}
-	digits, ok := regionDigits[level]
-	if !ok {
-		return nil, fmt.Errorf("level %q of %s is unknown", level, role)
-	}
-	for i := range r.Desks {
-		d := &r.Desks[i]
-		if d.Role != role || d.Level != level {
-			continue
-		}
-		if digits == 0 || strings.HasPrefix(f.Region, d.Region[:digits]) {
-			return d, nil
-		}
-	}
-	return nil, fmt.Errorf("no desk of %s at level %s covers region %s", role, level, f.Region)
-}
 
 // FirstRecipient returns the desk that reviews a record that could not be handled: the
 // facility's protection department, or the provincial cyberspace department where there

@@ -383,3 +383,70 @@ func mustDesk(t *testing.T, r *register.Register, id string) *register.Desk {
 	require.True(t, ok, id)
 	return d
 }
+
+// abroad is a register of one German bank with two authorities that could be meant.
+const abroad = `
+acknowledge: PT30M
+fallback: bafin
+operators:
+  - id: bank
+    level: national
+    facilities:
+      - {id: core, sector: finance, region: DE-HE, jurisdiction: EU, zone: Europe/Berlin, cii: true}
+desks:
+  - {id: bafin, role: sector-regulator, level: national, region: DE, sector: finance, jurisdiction: EU}
+  - {id: ecb, role: sector-regulator, level: national, sector: finance, jurisdiction: EU}
+  - {id: energy, role: sector-regulator, level: national, sector: energy, jurisdiction: EU}
+  - {id: other-land, role: sector-regulator, level: national, region: DE-BY, sector: finance, jurisdiction: EU}
+  - {id: at-home, role: sector-regulator, level: national, sector: finance}
+  - {id: csirt, role: csirt, level: national, jurisdiction: EU}
+`
+
+func TestResolve_ByJurisdictionSectorAndRegion(t *testing.T) {
+	find := func(text, role, level string) (string, error) {
+		r, err := register.Decode([]byte(text))
+		require.NoError(t, err)
+		o, _ := r.Operator("bank")
+		f, _ := o.Facility("core")
+		d, err := r.Resolve(role, level, o, f)
+		if err != nil {
+			return "", err
+		}
+		return d.ID, nil
+	}
+	for _, row := range []struct{ old, new, role, level, want, fault string }{
+		{"", "", "sector-regulator", "", "bafin", ""}, // the smaller region
+		{"", "", "sector-regulator", "national", "bafin", ""},
+		{"", "", "csirt", "", "csirt", ""},
+		{"region: DE,", "region: FR,", "sector-regulator", "", "ecb", ""},
+		{"id: other-land, role: sector-regulator, level: national, region: DE-BY", "id: other-land, role: sector-regulator, level: province, region: DE", "sector-regulator", "", "",
+			"bafin and other-land are both the desk of sector-regulator"},
+		{"", "", "sector-regulator", "province", "", "no desk of sector-regulator at level province in EU covers region DE-HE"},
+		{"", "", "data-regulator", "", "", "no desk of data-regulator in EU covers region DE-HE"},
+	} {
+		got, err := find(strings.Replace(abroad, row.old, row.new, 1), row.role, row.level)
+		require.Equal(t, row.want, got, "%s %s", row.role, row.level)
+		if row.fault != "" {
+			require.ErrorContains(t, err, row.fault)
+		}
+	}
+	r, err := register.Decode([]byte(abroad))
+	require.NoError(t, err)
+	require.Equal(t, []string{"EU"}, r.Jurisdictions())
+	require.Equal(t, []string{"CN"}, decode(t, example(t)).Jurisdictions())
+}
+
+func TestDecode_RegionOfItsCountry(t *testing.T) {
+	for _, row := range []struct{ old, new, fault string }{
+		{"region: DE-HE", `region: "310000"`, "ISO 3166"},
+		{"region: DE-HE, jurisdiction: EU, zone: Europe/Berlin, cii: true", "region: DE-HE", "GB/T 2260"},
+		{"jurisdiction: EU, zone: Europe/Berlin", "jurisdiction: Europe", "two capital letters"},
+		{"zone: Europe/Berlin", "zone: CET", "time zone such as"},
+		{"region: DE, ", `region: "310000", `, "ISO 3166"},
+		{"  - {id: csirt, role: csirt, level: national, jurisdiction: EU}", "  - {id: csirt, role: csirt, level: national, jurisdiction: EU}\n  - {id: again, role: csirt, level: national, jurisdiction: EU}", "which one is meant"},
+	} {
+		require.Contains(t, abroad, row.old)
+		_, err := register.Decode([]byte(strings.Replace(abroad, row.old, row.new, 1)))
+		require.ErrorContains(t, err, row.fault, row.new)
+	}
+}

@@ -78,7 +78,7 @@ duties:
 		"$.criteria[1].when":                    "needs a currency",
 		"$.duties[0].to.level":                  "need a level",
 		"$.duties[0].act":                       "must be one of report, forward, notify, crime-notice, got \"shout\"",
-		"$.duties[1].from":                      "departments are not named",
+		"$.duties[1].from":                      "departments and affected-persons have no desk",
 		"$.duties[1].to":                        "an operator is told nothing",
 		"$.duties[1].within":                    "no time at all",
 	} {

@@ -41,6 +41,7 @@ var words = map[string][2]string{
 	"follow-up": {"报告后应补", "owed after reporting"}, "report-final": {"处置总结报告", "final summary"},
 	"clock-discovered": {"自发现或获知", "from discovery"}, "clock-reported": {"自收到报告", "from the report"},
 	"clock-graded": {"自定级", "from grading"}, "clock-handled": {"自处置结束", "from the end of handling"},
+	"not-loaded":   {"未加载：登记册中没有 %s 的设施", "not loaded: the register has no facility in %s"},
 	"onBehalf":     {"自动转报，未经核实；授权", "forwarded by machine, not verified; authority"},
 	"undesignated": {"该部门未指定本渠道", "the department has not designated this channel"},
 

@@ -7,6 +7,8 @@
 package calendar
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"slices"
 	"sync"
@@ -29,7 +31,8 @@ type Calendar struct {
 	Holidays map[Day]bool // free although they are no weekend
 	Workdays map[Day]bool // worked although they are a weekend (调休)
 
-	Raw []byte // as read; must not be changed
+	SHA256 string // of Raw, in hex
+	Raw    []byte // as read; must not be changed
 }
 
 // Text is a text in Chinese and in English.
@@ -64,8 +67,10 @@ func Decode(raw []byte) (*Calendar, error) {
 	if faults := doc.Faults(); faults != nil {
 		return nil, fault.Invalid("calendar: decode", faults)
 	}
+	sum := sha256.Sum256(raw)
 	c := &Calendar{
-		ID: in.ID, Title: in.Title, Source: in.Source, From: in.From, Until: in.Until, Raw: slices.Clone(raw),
+		ID: in.ID, Title: in.Title, Source: in.Source, From: in.From, Until: in.Until,
+		SHA256: hex.EncodeToString(sum[:]), Raw: slices.Clone(raw),
 		Holidays: map[Day]bool{}, Workdays: map[Day]bool{},
 	}
 	for d := time.Sunday; d <= time.Saturday; d++ {
