@@ -38,7 +38,7 @@ func MustCompile(files fs.FS, name string, formats map[string]func(string) error
 }
 
 func compile(files fs.FS, name string, formats map[string]func(string) error) (*Schema, error) {
-	names, err := fs.Glob(files, "*.json")
+	names, err := fs.Glob(files, path.Join(path.Dir(name), "*.json"))
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func compile(files fs.FS, name string, formats map[string]func(string) error) (*
 			return nil, err
 		}
 		id, _ := valueAt(source, []string{"$id"}).(string)
-		urls[name], s.sources[name] = cmp.Or(id, name), source
+		urls[name], s.sources[path.Base(name)] = cmp.Or(id, name), source
 		if err := c.AddResource(urls[name], source); err != nil {
 			return nil, err
 		}
