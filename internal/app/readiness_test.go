@@ -21,7 +21,7 @@ func TestReadyz_NothingIsStored(t *testing.T) {
 	defer nc.Close()
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
-	bucket, err := js.Stream(t.Context(), "KV_READINESS")
+	bucket, err := js.Stream(t.Context(), "KV_POSITIONS")
 	require.NoError(t, err)
 	config := bucket.CachedInfo().Config
 	require.EqualValues(t, 1, config.MaxMsgsPerSubject, "a history of one")

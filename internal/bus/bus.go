@@ -62,8 +62,6 @@ type Config struct {
 	Pauses []time.Duration
 	// Engine is the embedded server, if nc is connected to it.
 	Engine Engine
-	// Replicas is how many copies the streams keep; 0 means 1.
-	Replicas int
 	// Unverified means that it could not be verified that the server syncs every write.
 	Unverified bool
 	// Connect opens a separate connection for one service's requests and answers, so that
@@ -114,7 +112,7 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Bus, error) {
 		return nil, fmt.Errorf("bus: %w", err)
 	}
 	b := &Bus{nc: nc, js: js, cfg: cfg, writers: map[string]*writer{}, progressed: make(chan struct{}, 1)}
-	for _, sc := range streams(cfg.Realm, max(1, cfg.Replicas)) {
+	for _, sc := range streams(cfg.Realm) {
 		if err := ensureStream(ctx, js, sc); err != nil {
 			return nil, err
 		}
@@ -127,7 +125,6 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Bus, error) {
 	}
 	b.positions, err = js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
 		Bucket: cfg.Realm.Stream("POSITIONS"), Description: "where each service reads on from; a hint",
-		Replicas: max(1, cfg.Replicas),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("bus: positions: %w", err)
@@ -227,8 +224,13 @@ func (b *Bus) Last(ctx context.Context, subject string) (event.Stored, error) {
 // First returns the first ledger record of a subject, which may end in a
 // wildcard, or ErrNotFound.
 func (b *Bus) First(ctx context.Context, subject string) (event.Stored, error) {
+	return b.first(ctx, 1, subject)
+}
+
+// first returns the first ledger record of a subject from a sequence on.
+func (b *Bus) first(ctx context.Context, seq uint64, subject string) (event.Stored, error) {
 	return b.stored(retry(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
-		return b.ledger.GetMsg(ctx, 1, jetstream.WithGetMsgSubject(b.cfg.Realm.Wire(subject)))
+		return b.ledger.GetMsg(ctx, seq, jetstream.WithGetMsgSubject(b.cfg.Realm.Wire(subject)))
 	}))
 }
 

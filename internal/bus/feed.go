@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"slices"
+	"sort"
 	"sync"
 	"time"
 
@@ -92,24 +93,11 @@ func (f *feed) after(from uint64) (batch []event.Stored, grown <-chan struct{}, 
 	if from < f.from {
 		return nil, nil, false
 	}
-	if i := f.search(from); i < len(f.recent) {
+	if i := sort.Search(len(f.recent), func(i int) bool { return f.recent[i].Sequence >= from }); i < len(f.recent) {
 		j := min(i+tailBatch, len(f.recent))
 		return f.recent[i:j:j], nil, true
 	}
 	return nil, f.grown, true
-}
-
-// search returns the index of the first record with sequence from or later.
-func (f *feed) search(from uint64) int {
-	i, j := 0, len(f.recent)
-	for i < j {
-		if h := (i + j) / 2; f.recent[h].Sequence < from {
-			i = h + 1
-		} else {
-			j = h
-		}
-	}
-	return i
 }
 
 // head returns the sequence of the last record known to be stored.
@@ -214,47 +202,31 @@ func matches(filters []string, subject string) bool {
 	return len(filters) == 0 || slices.ContainsFunc(filters, func(filter string) bool { return event.Matches(filter, subject) })
 }
 
-// quiet is how long a reader that catches up waits for a record before it asks the engine
-// which record comes next.
-const quiet = time.Second
-
-// catchUp reads from the engine until the feed has the rest, and returns the sequence
-// from which the feed has it. It trusts deliveries at once, but an answer that a record
-// is missing only after a while: the replica that answers may lag.
+// catchUp reads from the engine what was stored when it began, and returns the sequence
+// from which on the feed is read again.
 func (r reading) catchUp(ctx context.Context, from uint64) (uint64, error) {
-	arrivals, stop, err := r.bus.consume(ctx, event.StreamLedger, from, nil, Ahead)
-	if err != nil {
-		r.bus.cfg.Log.Debug("the ledger could not be read; it is tried again", zap.Error(err))
-		select {
-		case <-time.After(unavailablePause):
-		case <-ctx.Done():
+	head := r.feed.head()
+	var failed error
+	err := r.bus.readThrough(ctx, from, head, Ahead, func(batch []event.Stored) error {
+		from = batch[len(batch)-1].Sequence + 1
+		if failed = r.hand(ctx, batch); failed != nil {
+			return failed
 		}
-		return from, nil
+		if r.progress != nil && r.progress.at.Load() > 0 {
+			r.progress.note(from)
+		}
+		return nil
+	})
+	switch {
+	case err == nil:
+		return max(from, head+1), nil // records at the end were removed
+	case failed != nil:
+		return from, failed
 	}
-	defer stop()
-	for from < r.feed.begins() && ctx.Err() == nil {
-		try, give := context.WithTimeout(ctx, quiet)
-		batch, err := next(try, arrivals)
-		give()
-		if err == nil {
-			from = batch[len(batch)-1].Sequence + 1
-			if err := r.hand(ctx, batch); err != nil {
-				return from, err
-			}
-			if r.progress != nil && r.progress.at.Load() > 0 {
-				r.progress.note(from)
-			}
-			continue
-		}
-		begins := r.feed.begins()
-		there, err := r.bus.after(ctx, from)
-		switch {
-		case err != nil:
-		case there >= begins:
-			return begins, nil // the records before it were removed
-		default:
-			return there, nil
-		}
+	r.bus.cfg.Log.Debug("cannot read the ledger; trying again", zap.Error(err))
+	select {
+	case <-time.After(unavailablePause):
+	case <-ctx.Done():
 	}
 	return from, nil
 }

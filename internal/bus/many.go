@@ -36,11 +36,15 @@ func (b *Bus) GetMany(ctx context.Context, seqs []uint64) ([]event.Stored, error
 
 // LastOf returns the existing ledger records of some subjects, all as of one moment.
 func (b *Bus) LastOf(ctx context.Context, subjects ...string) (found []event.Stored, err error) {
-	return retry(ctx, func(ctx context.Context) ([]event.Stored, error) { return b.lastOf(ctx, subjects) })
+	return retry(ctx, func(ctx context.Context) ([]event.Stored, error) {
+		return b.lastOf(ctx, event.StreamLedger, wired(b.cfg.Realm, subjects))
+	})
 }
 
-func (b *Bus) lastOf(ctx context.Context, subjects []string) (found []event.Stored, err error) {
-	answers, err := jetstreamext.GetLastMsgsFor(ctx, b.js, b.cfg.Realm.Stream(event.StreamLedger), wired(b.cfg.Realm, subjects))
+// lastOf returns the last records of subjects on the wire, and with an error those that it
+// has found so far.
+func (b *Bus) lastOf(ctx context.Context, stream string, subjects []string) (found []event.Stored, err error) {
+	answers, err := jetstreamext.GetLastMsgsFor(ctx, b.js, b.cfg.Realm.Stream(stream), subjects)
 	if err != nil {
 		return nil, fmt.Errorf("bus: read: %w", engineError(err))
 	}
@@ -50,13 +54,13 @@ func (b *Bus) lastOf(ctx context.Context, subjects []string) (found []event.Stor
 			return nil, nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("bus: read: %w", engineError(err))
+			return found, fmt.Errorf("bus: read: %w", engineError(err))
 		}
 		whole = m.Header.Get("Nats-Num-Pending") == "0"
 		found = append(found, event.ReadStored(b.cfg.Realm, m.Subject, m.Header, m.Data, m.Sequence, m.Time))
 	}
 	if !whole {
-		return nil, fmt.Errorf("bus: read: no answer, or only a part of it: %w", ErrUnavailable)
+		return found, fmt.Errorf("bus: read: no answer, or only a part of it: %w", ErrUnavailable)
 	}
 	return found, nil
 }

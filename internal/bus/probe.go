@@ -6,19 +6,16 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/tocsin-project/tocsin/internal/clock"
 )
 
 // The probe writes one key and reads it back. It fails probeAge after the last success,
 // which distinguishes a slow disk from one that stores nothing.
 const (
-	probeEvery   = time.Second
-	probeTimeout = 2 * time.Second
-	probeAge     = 4 * time.Second
-	probeBucket  = "READINESS"
-	probeKey     = "probe"
+	probeInterval = time.Second
+	probeTimeout  = 2 * time.Second
+	probeAge      = 4 * time.Second
+	probeKey      = "readiness.probe"
 )
 
 // probe holds the time of the last successful probe, and the error of the last one.
@@ -29,30 +26,16 @@ type probe struct {
 	failure error
 }
 
-// Probe writes to the disk of the streams once a second, in a bucket of its own, and
-// reads it back, until ctx ends: see Stores.
+// Probe writes to the disk of the streams once a second and reads it back, until ctx ends:
+// see Stores.
 func (b *Bus) Probe(ctx context.Context) error {
-	tick := time.NewTicker(probeEvery)
+	tick := time.NewTicker(probeInterval)
 	defer tick.Stop()
-	var bucket jetstream.KeyValue
 	for {
 		if b.cfg.Engine != nil {
 			b.cfg.Engine.LogSpace()
 		}
-		err := func() (err error) {
-			if err := b.roomFor(0); err != nil {
-				return err
-			}
-			try, cancel := context.WithTimeout(ctx, probeTimeout)
-			defer cancel()
-			if bucket == nil {
-				if bucket, err = b.openProbe(try); err != nil {
-					return err
-				}
-			}
-			return probeOnce(try, bucket)
-		}()
-		b.probe.note(err)
+		b.probe.note(b.probeOnce(ctx))
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -61,21 +44,18 @@ func (b *Bus) Probe(ctx context.Context) error {
 	}
 }
 
-// openProbe opens the bucket and creates it if it is missing.
-func (b *Bus) openProbe(ctx context.Context) (jetstream.KeyValue, error) {
-	return b.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
-		Bucket: b.cfg.Realm.Stream(probeBucket), Description: "one key, written once a second: the disk stores",
-		History: 1, Replicas: max(1, b.cfg.Replicas),
-	})
-}
-
 // probeOnce writes the key and reads it back, or a later write of another process.
-func probeOnce(ctx context.Context, bucket jetstream.KeyValue) error {
-	wrote, err := bucket.PutString(ctx, probeKey, clock.System{}.Now().Format(time.RFC3339Nano))
+func (b *Bus) probeOnce(ctx context.Context) error {
+	if err := b.roomFor(0); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	wrote, err := b.positions.PutString(ctx, probeKey, clock.System{}.Now().Format(time.RFC3339Nano))
 	if err != nil {
 		return err
 	}
-	read, err := bucket.Get(ctx, probeKey)
+	read, err := b.positions.Get(ctx, probeKey)
 	if err != nil {
 		return err
 	}

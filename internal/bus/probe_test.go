@@ -12,5 +12,5 @@ import (
 func TestProbe_IsOldWithinFiveSeconds(t *testing.T) {
 	t.Parallel()
 	require.Less(t, probeAge, 5*time.Second)
-	require.Less(t, probeEvery+probeTimeout, probeAge, "one write that is lost is no failure")
+	require.Less(t, probeInterval+probeTimeout, probeAge, "one write that is lost is no failure")
 }

@@ -36,7 +36,7 @@ func (b *Bus) State(ctx context.Context) (State, error) {
 
 // From returns the first ledger record with sequence seq or later, or ErrNotFound.
 func (b *Bus) From(ctx context.Context, seq uint64) (event.Stored, error) {
-	return b.stored(b.ledger.GetMsg(ctx, max(1, seq), jetstream.WithGetMsgSubject(b.cfg.Realm.Wire(">"))))
+	return b.first(ctx, max(1, seq), ">")
 }
 
 // SequenceAt returns the sequence of the first ledger record that the engine stored at a
@@ -92,45 +92,56 @@ func (b *Bus) Range(ctx context.Context, from, to uint64, lead Lead, handle func
 	if err != nil {
 		return err
 	}
-	if to = min(to, last); to < from {
-		return nil
+	return b.readThrough(ctx, from, min(to, last), lead, handle)
+}
+
+// readThrough is Range where the last record to read is known. It trusts deliveries at
+// once, but an answer that a record is missing only after a while: the replica that
+// answers may lag.
+func (b *Bus) readThrough(ctx context.Context, from, to uint64, lead Lead, handle func([]event.Stored) error) error {
+	for from <= to {
+		read, err := b.readDelivered(ctx, from, to, lead, handle)
+		if err == nil && read <= to {
+			read, err = b.after(ctx, read)
+		}
+		if err != nil {
+			return err
+		}
+		from = read
 	}
+	return nil
+}
+
+// silence is how long a consumer may deliver nothing before the engine is asked for the
+// next record.
+const silence = time.Second
+
+// readDelivered passes on what one consumer delivers, until that is silent or has passed
+// to, and returns the sequence after the last record delivered.
+func (b *Bus) readDelivered(ctx context.Context, from, to uint64, lead Lead, handle func([]event.Stored) error) (uint64, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	arrivals, stop, err := b.consume(ctx, event.StreamLedger, from, nil, lead)
 	if err != nil {
-		return err
+		return from, err
 	}
-	defer func() { stop() }()
+	defer stop()
 	for from <= to {
-		try, give := context.WithTimeout(ctx, silence)
+		try, cancel := context.WithTimeout(ctx, silence)
 		batch, err := next(try, arrivals)
-		give()
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case err != nil: // nothing arrived: find the next record, if any
-			if from, err = b.after(ctx, from); err != nil || from > to {
-				return err
-			}
-			stop()
-			stop = func() {}
-			anew, halt, err := b.consume(ctx, event.StreamLedger, from, nil, lead)
-			if err != nil {
-				return err
-			}
-			arrivals, stop = anew, halt
-			continue
+		cancel()
+		if err != nil {
+			return from, ctx.Err() // nil when it is silent
 		}
 		from = batch[len(batch)-1].Sequence + 1
 		if batch = within(batch, to); len(batch) == 0 {
-			return nil
+			break
 		}
 		if err := handle(batch); err != nil {
-			return err
+			return from, err
 		}
 	}
-	return nil
+	return from, nil
 }
 
 // after asks the engine for the next record from a sequence on and returns its sequence,
@@ -142,10 +153,6 @@ func (b *Bus) after(ctx context.Context, from uint64) (uint64, error) {
 	}
 	return s.Sequence, err
 }
-
-// silence is how long Range waits without a delivery before it asks the engine for the
-// next record.
-const silence = 10 * time.Second
 
 // within returns the part of a batch up to a sequence.
 func within(batch []event.Stored, to uint64) []event.Stored {

@@ -21,22 +21,22 @@ const rejectedAge = 184 * 24 * time.Hour
 // no DenyDelete, because a removal by order must be possible. TIMERS holds timers that
 // are set, or due and not handled yet: it is emptied by purges, and schedules need
 // roll-ups.
-func streams(realm event.Realm, replicas int) []jetstream.StreamConfig {
+func streams(realm event.Realm) []jetstream.StreamConfig {
 	all := []jetstream.StreamConfig{{
 		Name: event.StreamLedger, Description: "every record, in one order, for ever",
-		Subjects: event.SubjectsLedger, Storage: jetstream.FileStorage, Replicas: replicas,
+		Subjects: event.SubjectsLedger, Storage: jetstream.FileStorage,
 		Retention: jetstream.LimitsPolicy, MaxMsgsPerSubject: 1,
 		Discard: jetstream.DiscardNew, DiscardNewPerSubject: true,
 		DenyPurge: true, AllowDirect: true, AllowAtomicPublish: true,
 	}, {
 		Name: event.StreamRejected, Description: "refused reports, six calendar months",
-		Subjects: event.SubjectsRejected, Storage: jetstream.FileStorage, Replicas: replicas,
+		Subjects: event.SubjectsRejected, Storage: jetstream.FileStorage,
 		Retention: jetstream.LimitsPolicy, MaxMsgsPerSubject: 1, MaxAge: rejectedAge,
 		Discard: jetstream.DiscardNew, DiscardNewPerSubject: true,
 		DenyPurge: true, AllowDirect: true, AllowAtomicPublish: true,
 	}, {
 		Name: event.StreamTimers, Description: "timers that are set, and those that came due and wait",
-		Subjects: event.SubjectsTimers, Storage: jetstream.FileStorage, Replicas: replicas,
+		Subjects: event.SubjectsTimers, Storage: jetstream.FileStorage,
 		Retention: jetstream.LimitsPolicy, MaxMsgsPerSubject: -1, Discard: jetstream.DiscardOld,
 		AllowRollup: true, AllowMsgSchedules: true, AllowDirect: true, AllowAtomicPublish: true,
 	}}

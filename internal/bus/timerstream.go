@@ -10,7 +10,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/synadia-io/orbit.go/jetstreamext"
 	"go.uber.org/zap"
 
 	"github.com/tocsin-project/tocsin/internal/bus/agenda"
@@ -76,20 +75,15 @@ func (t ticker) fetch(ctx context.Context, taken []*agenda.Entry) map[uint64]eve
 func (t ticker) tryFetch(ctx context.Context, taken []*agenda.Entry) (map[uint64]event.Stored, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	stream, realm := t.bus.cfg.Realm.Stream(event.StreamTimers), t.bus.cfg.Realm
+	realm := t.bus.cfg.Realm
 	subjects := make([]string, len(taken))
 	for i, e := range taken {
 		subjects[i] = e.Subject
 	}
 	found := map[uint64]event.Stored{}
-	answers, err := jetstreamext.GetLastMsgsFor(ctx, t.bus.js, stream, subjects)
-	if err == nil {
-		for m, err := range answers {
-			if err != nil {
-				break // the missing ones are read below
-			}
-			found[m.Sequence] = event.ReadStored(realm, m.Subject, m.Header, m.Data, m.Sequence, m.Time)
-		}
+	last, _ := t.bus.lastOf(ctx, event.StreamTimers, subjects) // the missing ones are read below
+	for _, s := range last {
+		found[s.Sequence] = s
 	}
 	leader, err := t.bus.nc.JetStream()
 	if err != nil {
@@ -99,7 +93,7 @@ func (t ticker) tryFetch(ctx context.Context, taken []*agenda.Entry) (map[uint64
 		if _, has := found[e.Seq]; has {
 			continue
 		}
-		m, err := leader.GetMsg(stream, e.Seq, nats.Context(ctx))
+		m, err := leader.GetMsg(realm.Stream(event.StreamTimers), e.Seq, nats.Context(ctx))
 		switch {
 		case errors.Is(err, nats.ErrMsgNotFound):
 		case err != nil:
