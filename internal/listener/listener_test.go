@@ -221,11 +221,11 @@ func TestPace_ForgetsAddresses(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1e9, 0)
 	p := newRateLimits(10)
-	for i := range 2*maxBuckets + 10 {
+	for i := range 2*maxLimiters + 10 {
 		now = now.Add(10 * time.Microsecond)
 		require.True(t, p.allow(netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 32), now))
 	}
-	require.LessOrEqual(t, len(p.buckets), maxBuckets)
+	require.LessOrEqual(t, len(p.limiters), maxLimiters)
 }
 
 func TestAddressOf(t *testing.T) {

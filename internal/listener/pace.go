@@ -3,6 +3,8 @@ package listener
 import (
 	"net/netip"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 const (
@@ -12,63 +14,43 @@ const (
 	// maxRate is the most connections that an address may open a second, however many it
 	// may hold: a TLS handshake takes up to a millisecond of processor time.
 	maxRate = 512
-	// maxBuckets is how many addresses are remembered.
-	maxBuckets = 1 << 16
+	// maxLimiters is how many addresses are remembered.
+	maxLimiters = 1 << 16
 )
 
 // rateLimits bounds how fast each address opens connections: about as many a second as
 // it may hold, with bursts of that size. So a connection has most of a second to
 // authenticate before others of its address displace it, and a flood costs little.
 type rateLimits struct {
-	burst, rate float64
-	buckets     map[netip.Prefix]bucket
-}
-
-type bucket struct {
-	left float64 // connections that may be opened now
-	at   time.Time
+	burst    int
+	limiters map[netip.Prefix]*rate.Limiter
 }
 
 func newRateLimits(perAddress int) rateLimits {
-	burst := max(perAddress, minRate)
-	return rateLimits{float64(burst), float64(min(burst, maxRate)), map[netip.Prefix]bucket{}}
+	return rateLimits{max(perAddress, minRate), map[netip.Prefix]*rate.Limiter{}}
 }
 
 // allow reports whether an address may open a connection now.
-func (p *rateLimits) allow(address netip.Prefix, now time.Time) bool {
-	b, known := p.buckets[address]
-	if !known {
-		if len(p.buckets) >= maxBuckets {
-			p.forget(now)
+func (r *rateLimits) allow(address netip.Prefix, now time.Time) bool {
+	l := r.limiters[address]
+	if l == nil {
+		if len(r.limiters) >= maxLimiters {
+			r.forget(now)
 		}
-		b = bucket{p.burst, now}
+		l = rate.NewLimiter(rate.Limit(min(r.burst, maxRate)), r.burst)
+		r.limiters[address] = l
 	}
-	b = p.fill(b, now)
-	if b.left < 1 {
-		p.buckets[address] = b
-		return false
-	}
-	b.left--
-	p.buckets[address] = b
-	return true
+	return l.AllowN(now, 1)
 }
 
-func (p *rateLimits) fill(b bucket, now time.Time) bucket {
-	if passed := now.Sub(b.at).Seconds(); passed > 0 {
-		b.left = min(p.burst, b.left+passed*p.rate)
-	}
-	b.at = now
-	return b
-}
-
-// forget drops the addresses whose bucket is full again, or all if too many remain.
-func (p *rateLimits) forget(now time.Time) {
-	for address, b := range p.buckets {
-		if p.fill(b, now).left >= p.burst {
-			delete(p.buckets, address)
+// forget drops the addresses that may open a whole burst again, or all if too many remain.
+func (r *rateLimits) forget(now time.Time) {
+	for address, l := range r.limiters {
+		if l.TokensAt(now) >= float64(r.burst) {
+			delete(r.limiters, address)
 		}
 	}
-	if len(p.buckets) >= maxBuckets {
-		clear(p.buckets)
+	if len(r.limiters) >= maxLimiters {
+		clear(r.limiters)
 	}
 }

@@ -44,24 +44,24 @@ func (r *reader) String() string {
 }
 
 func TestWriter_ReaderStalls(t *testing.T) {
-	r := &reader{entered: make(chan struct{}, 10), let: make(chan struct{})}
+	r := &reader{entered: make(chan struct{}, 2*maxQueued), let: make(chan struct{})}
 	w := NewWriter(r, func(n uint64) []byte { return fmt.Appendf(nil, "%d dropped\n", n) })
 	_, _ = w.Write([]byte("first\n"))
 	<-r.entered // and it does not return
-	line := []byte(strings.Repeat("x", 1023) + "\n")
-	for range 2 * maxBuffered / len(line) {
+	line := []byte("x\n")
+	for range 2 * maxQueued {
 		n, err := w.Write(line)
 		require.NoError(t, err)
 		require.Equal(t, len(line), n)
 	}
-	require.EqualValues(t, maxBuffered/len(line), w.Dropped(), "what does not fit the buffer is counted")
+	require.EqualValues(t, maxQueued, w.Dropped(), "lines that do not fit the queue are counted")
 	require.False(t, w.Flush(time.Millisecond), "a stuck reader has not got everything")
 	close(r.let)
 	require.True(t, w.Flush(time.Minute))
 	lines := strings.Split(strings.TrimSpace(r.String()), "\n")
 	require.Equal(t, "first", lines[0])
-	require.Equal(t, "1024 dropped", lines[1], "the reader learns at once what it has missed")
-	require.Len(t, lines, 1+maxBuffered/len(line)+1)
+	require.Equal(t, fmt.Sprintf("%d dropped", maxQueued), lines[1], "the reader learns at once what it has missed")
+	require.Len(t, lines, 1+maxQueued+1)
 	w.Close(time.Minute)
 }
 

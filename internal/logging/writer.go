@@ -3,146 +3,111 @@ package logging
 import (
 	"bytes"
 	"io"
-	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// maxBuffered bounds the buffered bytes. As much again may be in a write that has not
-// returned.
-const maxBuffered = 1 << 20
+// maxQueued bounds the writes that wait. With those of about two hundred bytes, which are
+// usual, they take up a megabyte.
+const maxQueued = 4096
 
 // Writer passes its input to another writer in a goroutine. A write never blocks and
-// never fails: while the other writer is stuck, a full buffer drops lines, and lines that
+// never fails: while the other writer is stuck, a full queue drops lines, and lines that
 // the other writer refuses are dropped, too. Every dropped line is counted, and the count
 // is written as soon as writing works again.
 type Writer struct {
 	to            io.Writer
 	renderDropped func(dropped uint64) []byte // the line that reports how many were dropped
-
-	mu       sync.Mutex
-	work     sync.Cond // of mu: buf has something, or the writer is closed
-	buf      []byte
-	busy     bool // a write is in progress
-	closed   bool
-	dropped  uint64
-	reported uint64          // of dropped, those already reported by a note
-	waiting  []chan struct{} // closed once everything is written
+	queue         chan chunk
+	closed        atomic.Bool
+	dropped       atomic.Uint64
+	reported      uint64 // of dropped, those already reported; only run uses it
 }
 
-// NewWriter returns a Writer on top of another writer. note renders the line that reports
-// how many lines were dropped since the last note.
+// chunk is some whole lines, or a marker.
+type chunk struct {
+	lines  []byte
+	marker chan struct{} // closed once everything before it is written
+	last   bool          // nothing follows
+}
+
+// NewWriter returns a Writer on top of another writer. renderDropped makes the line that
+// reports how many lines were dropped since the last such line.
 func NewWriter(to io.Writer, renderDropped func(dropped uint64) []byte) *Writer {
-	w := &Writer{to: to, renderDropped: renderDropped}
-	w.work.L = &w.mu
+	w := &Writer{to: to, renderDropped: renderDropped, queue: make(chan chunk, maxQueued)}
 	go w.run()
 	return w
 }
 
 // Write queues whole lines. It always reports success.
 func (w *Writer) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.closed || len(w.buf)+len(p) > maxBuffered {
-		w.dropped += lines(p)
+	if w.closed.Load() {
+		w.dropped.Add(lines(p))
 		return len(p), nil
 	}
-	w.buf = append(w.buf, p...)
-	w.work.Signal()
+	select {
+	case w.queue <- chunk{lines: bytes.Clone(p)}:
+	default:
+		w.dropped.Add(lines(p))
+	}
 	return len(p), nil
 }
 
 // Dropped returns how many lines were dropped so far.
-func (w *Writer) Dropped() uint64 {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.dropped
-}
+func (w *Writer) Dropped() uint64 { return w.dropped.Load() }
 
 // Flush waits until everything is written, at most for the given time. It reports whether
 // everything is.
-func (w *Writer) Flush(wait time.Duration) bool {
-	w.mu.Lock()
-	if len(w.buf) == 0 && !w.busy {
-		w.mu.Unlock()
-		return true
-	}
-	written := make(chan struct{})
-	w.waiting = append(w.waiting, written)
-	w.mu.Unlock()
-	select {
-	case <-written:
-		return true
-	case <-time.After(wait):
-		return false
-	}
-}
+func (w *Writer) Flush(wait time.Duration) bool { return w.flush(wait, false) }
 
 // Close is Flush, after which further lines are dropped. A stuck write keeps its
 // goroutine.
 func (w *Writer) Close(wait time.Duration) {
-	w.mu.Lock()
-	w.closed = true
-	w.work.Signal()
-	w.mu.Unlock()
-	w.Flush(wait)
+	if !w.closed.Swap(true) {
+		w.flush(wait, true)
+	}
+}
+
+func (w *Writer) flush(wait time.Duration, last bool) bool {
+	timeout := time.NewTimer(wait)
+	defer timeout.Stop()
+	marker := make(chan struct{})
+	select {
+	case w.queue <- chunk{marker: marker, last: last}:
+	case <-timeout.C:
+		return false
+	}
+	select {
+	case <-marker:
+		return true
+	case <-timeout.C:
+		return false
+	}
 }
 
 func (w *Writer) run() {
-	var chunk []byte
-	for {
-		var open bool
-		if chunk, open = w.next(chunk[:0]); !open {
+	for c := range w.queue {
+		if c.marker != nil {
+			close(c.marker)
+		} else if n, err := w.to.Write(c.lines); err != nil {
+			w.dropped.Add(lines(c.lines[min(n, len(c.lines)):]))
+		} else {
+			w.reportDropped()
+		}
+		if c.last {
 			return
 		}
-		n, err := w.to.Write(chunk)
-		if err != nil {
-			w.countDropped(lines(chunk[min(n, len(chunk)):]))
-			continue
-		}
-		w.reportDropped()
 	}
 }
 
-// next waits for lines to write and takes all of them, in exchange for an empty buffer.
-// It returns false once the writer is closed and everything is written.
-func (w *Writer) next(empty []byte) (chunk []byte, open bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.busy = false
-	for len(w.buf) == 0 {
-		for _, written := range w.waiting {
-			close(written)
-		}
-		w.waiting = nil
-		if w.closed {
-			return nil, false
-		}
-		w.work.Wait()
-	}
-	chunk, w.buf, w.busy = w.buf, empty, true
-	return chunk, true
-}
-
-// countDropped counts lines that could not be written.
-func (w *Writer) countDropped(n uint64) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.dropped += n
-}
-
-// reportDropped writes how many lines were dropped since the last note.
+// reportDropped writes how many lines were dropped since the last report.
 func (w *Writer) reportDropped() {
-	w.mu.Lock()
-	dropped := w.dropped
-	n := dropped - w.reported
-	w.mu.Unlock()
-	if n == 0 {
+	dropped := w.dropped.Load()
+	if dropped == w.reported {
 		return
 	}
-	if _, err := w.to.Write(w.renderDropped(n)); err == nil {
-		w.mu.Lock()
+	if _, err := w.to.Write(w.renderDropped(dropped - w.reported)); err == nil {
 		w.reported = dropped
-		w.mu.Unlock()
 	}
 }
 
