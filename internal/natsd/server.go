@@ -226,7 +226,13 @@ func (s *Server) Connect(options ...nats.Option) (*nats.Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("nats server: in-process connection: %w", err)
 	}
-	s.throttle.watch(nc.GetClientID)
+	s.throttle.watch(func() int {
+		id, err := nc.GetClientID() // changes when it reconnects
+		if err != nil {
+			return 0
+		}
+		return s.throttle.pending(id)
+	})
 	return nc, nil
 }
 

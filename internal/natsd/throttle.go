@@ -1,6 +1,8 @@
 package natsd
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,10 +37,9 @@ const (
 type throttle struct {
 	s *server.Server
 
-	mu       sync.Mutex
-	flows    map[string]*flow
-	services []func() (uint64, error) // client IDs of their connections
-	queues   map[*func() int]struct{} // bytes of their unsent answers
+	mu     sync.Mutex
+	flows  map[string]*flow
+	queues map[*func() int]struct{} // bytes that wait for a service, or for being sent by it
 
 	checkMu     sync.Mutex
 	lastChecked time.Time
@@ -57,16 +58,8 @@ func newThrottle(s *server.Server) *throttle {
 	return &throttle{s: s, flows: map[string]*flow{}, queues: map[*func() int]struct{}{}}
 }
 
-// watch adds a connection of the services by a function that returns its client ID, which
-// changes when it reconnects.
-func (t *throttle) watch(clientID func() (uint64, error)) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.services = append(t.services, clientID)
-}
-
-// watchQueue adds a queue of answers, by its size in bytes, until forget is called.
-func (t *throttle) watchQueue(bytes func() int) (forget func()) {
+// watch adds a queue of the services, by its size in bytes, until forget is called.
+func (t *throttle) watch(bytes func() int) (forget func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.queues[&bytes] = struct{}{}
@@ -117,8 +110,16 @@ func (t *throttle) wait(f *flow, n int) {
 	f.bytes = 0
 }
 
-// unread returns the bytes that wait for a service or for being sent by it, for the
-// service with the most.
+// pending returns the bytes that wait for a client of the engine.
+func (t *throttle) pending(id uint64) int {
+	c, err := t.s.Connz(&server.ConnzOptions{CID: id})
+	if err != nil || len(c.Conns) != 1 {
+		return 0
+	}
+	return c.Conns[0].Pending
+}
+
+// unread returns the bytes that wait in the longest queue.
 func (t *throttle) unread() (most int) {
 	t.checkMu.Lock()
 	defer t.checkMu.Unlock()
@@ -127,20 +128,10 @@ func (t *throttle) unread() (most int) {
 		return t.lastUnread
 	}
 	t.mu.Lock()
-	services := t.services
-	for bytes := range t.queues {
-		most = max(most, (*bytes)())
-	}
+	queues := slices.Collect(maps.Keys(t.queues))
 	t.mu.Unlock()
-	for _, clientID := range services {
-		id, err := clientID()
-		if err != nil {
-			continue
-		}
-		c, err := t.s.Connz(&server.ConnzOptions{CID: id})
-		if err == nil && len(c.Conns) == 1 {
-			most = max(most, c.Conns[0].Pending)
-		}
+	for _, bytes := range queues {
+		most = max(most, (*bytes)())
 	}
 	t.lastChecked, t.lastUnread = clock.Steady(), most
 	return most
@@ -148,4 +139,4 @@ func (t *throttle) unread() (most int) {
 
 // WatchUnsent counts the bytes of a service's unsent answers as waiting for that
 // service, until forget is called.
-func (s *Server) WatchUnsent(bytes func() int) (forget func()) { return s.throttle.watchQueue(bytes) }
+func (s *Server) WatchUnsent(bytes func() int) (forget func()) { return s.throttle.watch(bytes) }

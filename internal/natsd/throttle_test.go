@@ -36,7 +36,7 @@ func TestThrottle_ServicesReadSlowly(t *testing.T) {
 	pong, err := in.ReadString('\n')
 	require.NoError(t, err)
 	require.Equal(t, "PONG\r\n", pong)
-	s.throttle.watch(func() (uint64, error) { return id, nil })
+	s.throttle.watch(func() int { return s.throttle.pending(id) })
 
 	const messages, size = 48, 1 << 20
 	sent := make(chan error, 1)
@@ -53,7 +53,7 @@ func TestThrottle_ServicesReadSlowly(t *testing.T) {
 		}
 		sent <- err
 	}()
-	require.Eventually(t, func() bool { return s.throttle.unread() > maxUnread }, 30*time.Second, time.Millisecond, "nobody holds the flood back")
+	require.Eventually(t, func() bool { return s.throttle.unread() > maxUnread }, 30*time.Second, time.Millisecond, "the flood must be throttled")
 	require.Less(t, s.throttle.unread(), maxUnread+2*size)
 
 	elsewhere := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}

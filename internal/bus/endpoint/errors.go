@@ -6,6 +6,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 
 	"github.com/tocsin-project/tocsin/internal/bus"
+	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
 // HeaderError and HeaderErrorCode are set on a reply that is an error of the endpoint
@@ -37,12 +38,20 @@ type Forbidden string
 
 func (f Forbidden) Error() string { return string(f) }
 
-// tryAgain returns the error text for a caller that gets no answer.
-func tryAgain(err error) string {
-	if u := Unavailable(""); errors.As(err, &u) {
-		return string(u)
+// refusalOf returns what the caller is told of an error.
+func refusalOf(err error) (code, text string) {
+	var full fault.Full
+	var frozen bus.Frozen
+	var unavailable Unavailable
+	switch {
+	case errors.As(err, &full):
+		return codeFull, string(full)
+	case errors.As(err, &frozen):
+		return codeFrozen, string(frozen)
+	case errors.As(err, &unavailable):
+		return codeTryAgain, string(unavailable)
 	}
-	return "the outcome is not known: try again"
+	return codeTryAgain, "the outcome is not known: try again"
 }
 
 var errPanic = errors.New("panic")

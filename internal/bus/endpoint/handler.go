@@ -12,9 +12,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 	"go.uber.org/zap"
 
-	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/event"
-	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/identity"
 	"github.com/tocsin-project/tocsin/internal/tally"
 )
@@ -103,36 +101,33 @@ func (h *handler) answer(ctx context.Context, r Request) (reply []byte, err erro
 
 // respond sends the answer, or the error that the caller may see.
 func (h *handler) respond(ctx context.Context, r Request, msg micro.Request, reply []byte, err error) {
-	var frozen bus.Frozen
-	var full fault.Full
-	var forbidden Forbidden
-	if errors.As(err, &full) {
-		h.noteLost(r, full)
-		decline(msg, codeFull, string(full))
+	if err == nil {
+		h.send(r, msg, reply)
 		return
 	}
-	if errors.As(err, &forbidden) {
+	if forbidden := Forbidden(""); errors.As(err, &forbidden) {
 		h.forbid(ctx, r, msg, forbidden)
 		return
 	}
-	if err != nil {
+	code, text := refusalOf(err)
+	if code != codeFull {
 		h.failed.Add(fmt.Sprintf("%s: %v", h.Name, err))
-		h.noteLost(r, err)
 	}
-	isFrozen := errors.As(err, &frozen)
+	h.noteLost(r, err)
+	decline(msg, code, text)
+}
+
+// send sends an answer, unless it would be a record or a request.
+func (h *handler) send(r Request, msg micro.Request, reply []byte) {
+	var err error
 	switch {
 	case isInternal(r.Reply):
 		h.failed.Add(fmt.Sprintf("%s: refusing to reply to the reserved subject %q", h.Name, r.Reply))
-		return
-	case r.Reply != "" && isFrozen:
-		err = msg.Error(codeFrozen, string(frozen), nil)
-	case r.Reply != "" && err != nil:
-		err = msg.Error(codeTryAgain, tryAgain(err), nil)
 	case r.Reply != "":
 		if err = msg.Respond(reply); errors.Is(err, nats.ErrMaxPayload) {
 			err = msg.Error(codeTooLarge, fmt.Sprintf("the answer has %d bytes, more than a message holds", len(reply)), nil)
 		}
-	case err == nil && h.ReplyTo != nil:
+	case h.ReplyTo != nil:
 		err = h.conn.Publish(h.bus.Realm().Wire(h.ReplyTo(r)), reply)
 	}
 	if err != nil {
