@@ -35,13 +35,13 @@ type follower struct {
 	index  atomic.Pointer[index.Index]
 	damage chan error    // damage of the index found by a query
 	head   atomic.Uint64 // the last record at the start
-	reach  uint64        // withinCall
+	reach  uint64        // maxLag; shorter in tests
 
 	mu      sync.Mutex
 	through uint64        // the last record indexed
 	reached chan struct{} // closed and replaced whenever through grows
 	failure error         // why there is no index
-	hurry   chan struct{} // has a value while somebody waits for that
+	hurry   chan struct{} // has a value while a query waits for through to grow
 }
 
 func newFollower(d Deps) *follower {
@@ -53,18 +53,18 @@ func newFollower(d Deps) *follower {
 func (f *follower) run(ctx context.Context) error {
 	failures, pause := 0, reopenPause
 	for {
-		through := f.indexed()
+		through := f.Indexed()
 		err := f.once(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if f.indexed() > through {
+		if f.Indexed() > through {
 			failures, pause = 0, reopenPause
 		}
 		failures++
-		f.fail(err)
+		f.setFailure(err)
 		rebuild := index.MustRebuild(err, failures)
-		f.deps.Log.Error("the index failed; queries wait until it is open again", zap.Bool("rebuild", rebuild), zap.Error(err))
+		f.deps.Log.Error("the index failed; queries wait until it is reopened", zap.Bool("rebuild", rebuild), zap.Error(err))
 		if rebuild {
 			if err := index.Discard(f.deps.Dir); err != nil {
 				f.deps.Log.Error("cannot remove the files of the index", zap.Error(err))
@@ -103,8 +103,8 @@ func (f *follower) once(ctx context.Context) error {
 	f.head.Store(head)
 	f.index.Store(x)
 	defer f.index.Store(nil)
-	f.fail(nil)
-	f.moved(through)
+	f.setFailure(nil)
+	f.setPosition(through)
 	g, ctx := errgroup.WithContext(ctx)
 	decoded := make(chan []extract.Item, decodedAhead)
 	g.Go(func() error {
@@ -126,11 +126,11 @@ func (f *follower) once(ctx context.Context) error {
 }
 
 // errNoIndex is returned while there is no index.
-var errNoIndex error = endpoint.Unavailable("the index is being opened or rebuilt: ask again later; reports and alarms go on")
+var errNoIndex error = endpoint.Unavailable("the index is being opened or rebuilt: ask again later; reports and alarms are not affected")
 
-// report turns an error of the index into one that tells the caller to retry. Unless it
+// indexError turns an error of the index into one that tells the caller to retry. Unless it
 // is temporary, run opens the index again.
-func (f *follower) report(err error) error {
+func (f *follower) indexError(err error) error {
 	switch {
 	case errors.Is(err, index.ErrClosed):
 		return fmt.Errorf("%w: %w", errNoIndex, err)
@@ -146,8 +146,8 @@ func (f *follower) report(err error) error {
 	return fmt.Errorf("%w: %w", errNoIndex, err)
 }
 
-// fail notes why there is no index; nil: there is one.
-func (f *follower) fail(err error) {
+// setFailure sets why there is no index; nil: there is one.
+func (f *follower) setFailure(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.failure = err
@@ -155,9 +155,16 @@ func (f *follower) fail(err error) {
 
 // IndexFailure returns why there is no index at the moment; nil: there is one.
 func (f *follower) IndexFailure() error {
+	_, _, failure := f.position()
+	return failure
+}
+
+// position returns the last record indexed, a channel that is closed when it grows, and
+// why there is no index.
+func (f *follower) position() (through uint64, grown <-chan struct{}, failure error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.failure
+	return f.through, f.reached, f.failure
 }
 
 // start returns the index's position, after discarding an index of another ledger.
@@ -173,12 +180,12 @@ func (f *follower) start(ctx context.Context, x *index.Index) (uint64, error) {
 	if err == nil && at.Salt == salt {
 		return seq, nil
 	}
-	f.deps.Log.Error("the index is of another ledger, or of a longer one; it is made again", zap.Uint64("position", seq))
+	f.deps.Log.Error("the index belongs to another ledger or to a longer one; rebuilding it", zap.Uint64("position", seq))
 	return 0, x.Reset(ctx)
 }
 
-// moved publishes a new position of the index.
-func (f *follower) moved(through uint64) {
+// setPosition publishes a new position of the index.
+func (f *follower) setPosition(through uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.through = through
@@ -186,15 +193,15 @@ func (f *follower) moved(through uint64) {
 	f.reached = make(chan struct{})
 }
 
-// want makes the index continue at once.
-func (f *follower) want() {
+// requestIndexing ends the pause of the index.
+func (f *follower) requestIndexing() {
 	select {
 	case f.hurry <- struct{}{}:
 	default: // already requested
 	}
 }
 
-// caughtUp waits up to patience until the index has every record that is stored now, and
+// caughtUp waits up to catchUpTimeout until the index has every record that is stored now, and
 // returns its position. It does not wait for an index that is far behind: an answer
 // states what it covers.
 func (f *follower) caughtUp(ctx context.Context) (*index.Index, uint64, error) {
@@ -205,9 +212,7 @@ func (f *follower) caughtUp(ctx context.Context) (*index.Index, uint64, error) {
 	wait := time.NewTimer(catchUpTimeout)
 	defer wait.Stop()
 	for {
-		f.mu.Lock()
-		through, reached, failure := f.through, f.reached, f.failure
-		f.mu.Unlock()
+		through, reached, failure := f.position()
 		x := f.index.Load()
 		if x != nil && (through >= head || head-through > f.reach) {
 			return x, through, nil
@@ -215,7 +220,7 @@ func (f *follower) caughtUp(ctx context.Context) (*index.Index, uint64, error) {
 		if x == nil && failure != nil {
 			return nil, 0, errNoIndex
 		}
-		f.want()
+		f.requestIndexing()
 		select {
 		case <-reached:
 		case <-wait.C:
@@ -230,28 +235,23 @@ func (f *follower) caughtUp(ctx context.Context) (*index.Index, uint64, error) {
 }
 
 // Indexed returns the last record that answers cover.
-func (f *follower) Indexed() uint64 { return f.indexed() }
-
-func (f *follower) indexed() uint64 {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.through
+func (f *follower) Indexed() uint64 {
+	through, _, _ := f.position()
+	return through
 }
 
 // IsIndexBehind reports whether the index lacks so many records from before the start that
 // no query waits for it.
-func (f *follower) IsIndexBehind() bool { return f.indexed()+f.reach < f.head.Load() }
+func (f *follower) IsIndexBehind() bool { return f.Indexed()+f.reach < f.head.Load() }
 
 // waitBeyond waits until the index is past a record.
 func (f *follower) waitBeyond(ctx context.Context, after uint64) error {
 	for {
-		f.mu.Lock()
-		through, reached := f.through, f.reached
-		f.mu.Unlock()
+		through, reached, _ := f.position()
 		if through > after {
 			return nil
 		}
-		f.want()
+		f.requestIndexing()
 		select {
 		case <-reached:
 		case <-ctx.Done():
@@ -267,7 +267,7 @@ func (f *follower) stats(ctx context.Context, q api.StatsQuery) (api.StatsAnswer
 	}
 	answer, err := x.Stats(ctx, q, f.deps.Clock.Now())
 	answer.Through = through
-	return answer, f.report(err)
+	return answer, f.indexError(err)
 }
 
 func (f *follower) escalations(ctx context.Context, q api.Query) (api.QueryAnswer, error) {
@@ -277,7 +277,7 @@ func (f *follower) escalations(ctx context.Context, q api.Query) (api.QueryAnswe
 	}
 	answer, err := x.Escalations(ctx, q, f.deps.Clock.Now())
 	answer.Through = through
-	return answer, f.report(err)
+	return answer, f.indexError(err)
 }
 
 func (f *follower) incidents(ctx context.Context, q api.IncidentQuery) (api.IncidentAnswer, error) {
@@ -291,5 +291,5 @@ func (f *follower) incidents(ctx context.Context, q api.IncidentQuery) (api.Inci
 		answer.Rows[i].Exercise = f.deps.Exercise
 		trim(&answer.Rows[i], identity.Of(ctx).Scope())
 	}
-	return answer, f.report(err)
+	return answer, f.indexError(err)
 }

@@ -30,7 +30,7 @@ func TestAnIndexThatIsFarBehind(t *testing.T) {
 	defer x.Close() // a test's
 	v := newFollower(Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: clock.NewManual(ledgertest.Nine), Log: env.Log})
 	v.index.Store(x)
-	v.moved(2)
+	v.setPosition(2)
 
 	v.reach = 3
 	ctx, cancel := context.WithTimeout(ledgertest.Anyone(t), 100*time.Millisecond)
@@ -68,8 +68,8 @@ func TestFollower_RestsUntilSomebodyAsks(t *testing.T) {
 		began = time.Now()
 		go func() {
 			decoded <- extract.Decode([]event.Stored{{Sequence: 5}})
-			f.want()
-			f.want() // as every waiter does
+			f.requestIndexing()
+			f.requestIndexing() // as every waiter does
 		}()
 		got, err = f.gather(t.Context(), time.Hour, f.hurry, decoded)
 		require.NoError(t, err)

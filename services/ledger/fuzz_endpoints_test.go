@@ -28,7 +28,7 @@ func ledgerOf3(f *testing.F) *Ledger {
 	l, err := Open(f.Context(), Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: clock.NewManual(ledgertest.Nine), Log: env.Log, Dir: f.TempDir()})
 	require.NoError(f, err)
 	bustest.Background(f, l.Run)
-	require.Eventually(f, func() bool { return l.indexed() == 3 && l.log.Last().Size == 3 }, 30*time.Second, time.Millisecond)
+	require.Eventually(f, func() bool { return l.Indexed() == 3 && l.log.Last().Size == 3 }, 30*time.Second, time.Millisecond)
 	return l
 }
 

@@ -23,8 +23,8 @@ import (
 // Bounds of long requests, for each realm. Beyond them the answer is 503, and 429 for a
 // party that has used its share.
 const (
-	exportsAtOnce   = 16  // JSON Lines and CSV
-	listenersAtOnce = 256 // server-sent events
+	maxExports   = 16  // JSON Lines and CSV
+	maxListeners = 256 // server-sent events
 )
 
 // httpAPI answers over HTTP with the same methods as over NATS.
@@ -46,7 +46,7 @@ func newHTTPAPI(l *Ledger, api huma.API) *httpAPI {
 	now := clock.System{}.Now // the machine's, whatever a drill's clock shows
 	return &httpAPI{
 		Ledger: l, api: api, heartbeat: heartbeat,
-		exports: httpedge.NewStreams(exportsAtOnce, now), listeners: httpedge.NewStreams(listenersAtOnce, now),
+		exports: httpedge.NewStreams(maxExports, now), listeners: httpedge.NewStreams(maxListeners, now),
 		failed: tally.InLog(l.deps.Log.Error, "requests failed", "requests"),
 		broken: tally.InLog(l.deps.Log.Error, "streams broke off", "streams"),
 	}
@@ -63,7 +63,7 @@ func (d *httpAPI) register() {
 	}
 }
 
-// escalationRow is event.EscalationRow as it is encoded.
+// escalationRow is api.EscalationRow as it is encoded.
 type escalationRow struct {
 	AcknowledgedBy *string `json:"acknowledgedBy"`
 	api.EscalationRow
@@ -115,7 +115,7 @@ func (f *Filters) query() (api.Query, error) {
 		name, text string
 		into       **time.Time
 	}{{"since", f.Since, &q.Since}, {"until", f.Until, &q.Until}} {
-		t, err := moment(m.text)
+		t, err := parseTime(m.text)
 		if err != nil {
 			faults = append(faults, fault.Detail{Path: "$." + m.name, Message: err.Error()})
 		}
@@ -127,9 +127,9 @@ func (f *Filters) query() (api.Query, error) {
 	return q, nil
 }
 
-// moment parses a time, or a date as its midnight in the zone of the statutes. A plus
+// parseTime parses a time, or a date as its midnight in the zone of the statutes. A plus
 // sign that was not escaped arrives in a query as a blank.
-func moment(text string) (*time.Time, error) {
+func parseTime(text string) (*time.Time, error) {
 	if text == "" {
 		return nil, nil
 	}

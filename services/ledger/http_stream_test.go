@@ -158,7 +158,7 @@ func TestAnExportThatBreaksOffIsNotWhole(t *testing.T) {
 
 func TestAnExportEndsWithItsClient(t *testing.T) {
 	t.Parallel()
-	const most = exportsAtOnce / 2 // the share of one address
+	const most = maxExports / 2 // the share of one address
 	waiting := make(chan struct{}, most+1)
 	w := onWeb(t, faulty(waiting))
 	ctx, cancel := context.WithCancel(ledgertest.Anyone(t))

@@ -23,9 +23,9 @@ it is now. When the server stops, the stream ends; go on with Last-Event-ID, and
 nothing is missed.`
 
 const (
-	heartbeat = 15 * time.Second // between two signs that the stream is alive
-	rest      = 50 * time.Millisecond
-	reconnect = 2 * time.Second // after which a disconnected client comes again
+	heartbeat = 15 * time.Second      // between two signs that the stream is alive
+	pollPause = 50 * time.Millisecond // before it checks for new records
+	reconnect = 2 * time.Second       // after which a disconnected client comes again
 )
 
 // events streams escalations after the query's cursor, up to its limit if it has one.
@@ -40,7 +40,7 @@ func (d *httpAPI) events(w http.ResponseWriter, r *http.Request, q api.Query) {
 		if _, err := fmt.Fprintf(out, "retry: %d\nid: %d\n\n", reconnect.Milliseconds(), after); err != nil {
 			return err
 		}
-		err := d.tell(ctx, out, q, after, first)
+		err := d.sendEvents(ctx, out, q, after, first)
 		switch {
 		case ctx.Err() != nil:
 			return nil // the client is gone, or the server stops: a normal end
@@ -73,8 +73,8 @@ func (d *httpAPI) begin(ctx context.Context, q *api.Query) (after uint64, first 
 	return after, first, err
 }
 
-// tell sends the existing rows and then new ones.
-func (d *httpAPI) tell(ctx context.Context, out *httpedge.Stream, q api.Query, after uint64, page api.QueryAnswer) (err error) {
+// sendEvents sends the existing rows and then new ones.
+func (d *httpAPI) sendEvents(ctx context.Context, out *httpedge.Stream, q api.Query, after uint64, page api.QueryAnswer) (err error) {
 	left := q.Limit
 	for {
 		for _, row := range page.Rows {
@@ -123,7 +123,7 @@ func lastCovered(page api.QueryAnswer) (uint64, error) {
 // that a fast-growing log is not queried again for every record.
 func (d *httpAPI) wait(ctx context.Context, out *httpedge.Stream, after uint64) error {
 	select {
-	case <-time.After(rest):
+	case <-time.After(pollPause):
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -130,7 +130,7 @@ func TestIncidentsOfADrill(t *testing.T) {
 	env := bustest.StartRealm(t, t.TempDir(), clock.NewManual(ledgertest.Nine), event.Drill)
 	commit(t, env, ledgertest.Graded("plain", 1, nil))
 	bustest.Background(t, func(ctx context.Context) error {
-		return Run(ctx, Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: clock.NewManual(ledgertest.Nine), Log: env.Log, Dir: t.TempDir(), Exercise: true})
+		return openAndRun(ctx, Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: clock.NewManual(ledgertest.Nine), Log: env.Log, Dir: t.TempDir(), Exercise: true})
 	})
 	door := event.Drill.Wire(api.EndpointIncidents)
 	require.Eventually(t, func() bool { _, err := env.Conn.Request(door, []byte(`{}`), time.Second); return err == nil }, 30*time.Second, 5*time.Millisecond)

@@ -15,11 +15,11 @@ import (
 // decodedAhead bounds the batches that are decoded ahead of the writer.
 const decodedAhead = 2
 
-// yieldFrom is from how many waiting records on, under heavy reporting, the index rests
-// as long as it works: notifying desks is more important than queries.
+// yieldFrom is the batch from which the index rests as long as it worked while reports
+// are being stored: notifying desks is more important than queries.
 const yieldFrom = 500
 
-// indexEvery is how often transactions begin while no query waits: each costs as much as
+// indexEvery is the interval of transactions while no query waits: each costs as much as
 // some fifty records.
 const indexEvery = 100 * time.Millisecond
 
@@ -39,7 +39,7 @@ func (f *follower) take(ctx context.Context, batch []event.Stored, decoded chan<
 
 // add indexes decoded records, all waiting ones in one transaction.
 func (f *follower) add(ctx context.Context, x *index.Index, decoded <-chan []extract.Item) error {
-	p := progress{log: f.deps.Log, clock: f.deps.Clock, head: f.head.Load(), from: f.indexed()}
+	p := progress{log: f.deps.Log, clock: f.deps.Clock, head: f.head.Load(), from: f.Indexed()}
 	var rest time.Duration
 	hurry := f.hurry
 	for {
@@ -53,11 +53,11 @@ func (f *follower) add(ctx context.Context, x *index.Index, decoded <-chan []ext
 			return err
 		}
 		for _, err := range unreadable {
-			f.deps.Log.Error("a record cannot be read; it is in the story of its incident, not among the escalations", zap.Error(err))
+			f.deps.Log.Error("cannot decode a record; it is listed in the story of its incident only", zap.Error(err))
 		}
 		last := items[len(items)-1].Sequence
-		p.show(last)
-		f.moved(last)
+		p.report(last)
+		f.setPosition(last)
 		took := clock.Steady().Sub(began)
 		hurry, rest = f.hurry, indexEvery-took
 		switch {
@@ -110,7 +110,8 @@ type progress struct {
 	shown      bool
 }
 
-func (p *progress) show(through uint64) {
+// report logs the progress up to a record, if it is time to.
+func (p *progress) report(through uint64) {
 	now := clock.Wall(p.clock, p.clock.Now())
 	switch {
 	case p.began.IsZero():
@@ -118,10 +119,10 @@ func (p *progress) show(through uint64) {
 	case through < p.head && !now.Before(p.due):
 		p.due, p.shown = now.Add(progressEvery), true
 		p.log.Info("indexing", zap.Uint64("through", through), zap.Uint64("of", p.head),
-			zap.Float64("percent", float64(1000*through/p.head)/10), zap.Uint64("perSecond", p.rate(through, now)))
+			zap.Float64("percent", float64(1000*through/p.head)/10), zap.Uint64("records_per_second", p.rate(through, now)))
 	case through >= p.head && p.shown:
 		p.shown = false
-		p.log.Info("indexed", zap.Uint64("through", through), zap.Uint64("perSecond", p.rate(through, now)), zap.Duration("took", now.Sub(p.began)))
+		p.log.Info("indexed", zap.Uint64("through", through), zap.Uint64("records_per_second", p.rate(through, now)), zap.Duration("took", now.Sub(p.began)))
 	}
 }
 

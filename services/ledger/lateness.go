@@ -12,17 +12,9 @@ func withLateness(c clock.Clock, batch []event.Stored) []event.Stored {
 	if !clock.IsMachine(c) {
 		return batch
 	}
-	var out []event.Stored
-	for i, s := range batch {
-		if late, is := event.WithStoredLateness(s); is {
-			if out == nil {
-				out = slices.Clone(batch) // others read it too
-			}
-			out[i] = late
-		}
-	}
-	if out == nil {
-		return batch
+	out := slices.Clone(batch) // others read it too
+	for i, s := range out {
+		out[i], _ = event.WithStoredLateness(s)
 	}
 	return out
 }

@@ -91,15 +91,6 @@ func (l *Ledger) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// Run opens and runs the service.
-func Run(ctx context.Context, d Deps) error {
-	l, err := Open(ctx, d)
-	if err != nil {
-		return err
-	}
-	return l.Run(ctx)
-}
-
 // Damage returns the damage of the record that was found and not cleared.
 func (l *Ledger) Damage() []event.Damage { return l.log.Damage() }
 
@@ -117,6 +108,6 @@ func (l *Ledger) CertificationFailure() error { return l.log.CertificationFailur
 // state returns the state of the log.
 func (l *Ledger) state(ctx context.Context) (api.LogState, error) {
 	s, err := l.log.State(ctx)
-	s.Indexed = l.follower.indexed()
+	s.Indexed = l.Indexed()
 	return s, err
 }

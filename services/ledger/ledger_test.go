@@ -34,7 +34,7 @@ func serve(t *testing.T, env *bustest.Env, dir string, c clock.Clock) (stop func
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- Run(ctx, Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: c, Log: env.Log, Dir: dir})
+		ended <- openAndRun(ctx, Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: c, Log: env.Log, Dir: dir})
 	}()
 	stop = func() {
 		cancel()
@@ -46,6 +46,14 @@ func serve(t *testing.T, env *bustest.Env, dir string, c clock.Clock) (stop func
 	t.Cleanup(stop)
 	bustest.Answers(t, env, api.EndpointArchive)
 	return stop
+}
+
+func openAndRun(ctx context.Context, d Deps) error {
+	l, err := Open(ctx, d)
+	if err != nil {
+		return err
+	}
+	return l.Run(ctx)
 }
 
 func ask[T any](t *testing.T, env *bustest.Env, door string, question any) (answer T) {

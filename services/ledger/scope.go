@@ -26,7 +26,7 @@ func (l *Ledger) maySeeIncident(ctx context.Context, operator, incident string) 
 		return false, err
 	}
 	shown, err := x.Shows(ctx, s, operator, incident)
-	return shown, l.report(err)
+	return shown, l.indexError(err)
 }
 
 // logHidden logs a request for an incident that the caller may not see. The answer is as
@@ -34,9 +34,9 @@ func (l *Ledger) maySeeIncident(ctx context.Context, operator, incident string) 
 func (l *Ledger) logHidden(ctx context.Context, x *index.Index, operator, incident string) error {
 	there, err := x.Shows(ctx, identity.Scope{}, operator, incident)
 	if there {
-		l.deps.Endpoints.Refused(ctx, "incident "+operator+"."+incident, "it is not one that this identity may see")
+		l.deps.Endpoints.Refused(ctx, "incident "+operator+"."+incident, "this identity may not see it")
 	}
-	return l.report(err)
+	return l.indexError(err)
 }
 
 // maySee reports whether the caller may see a record: an operator its own reports, a desk
@@ -85,7 +85,7 @@ func (l *Ledger) recordReading(ctx context.Context, operator, incident string, r
 
 func (l *Ledger) commitReading(ctx context.Context, reading event.Reading) error {
 	if l.deps.Bus.FreezeReason() != "" {
-		l.deps.Log.Warn("a reading is not recorded: nothing may be written", zap.String("who", reading.Who), zap.Uint64("record", reading.Record))
+		l.deps.Log.Warn("cannot record who read a report while writing is frozen", zap.String("who", reading.Who), zap.Uint64("record", reading.Record))
 		return nil
 	}
 	r, err := event.NewRecord(event.ReadingSubject(reading), reading.At, "", reading)
@@ -95,8 +95,8 @@ func (l *Ledger) commitReading(ctx context.Context, reading event.Reading) error
 	return err
 }
 
-// recordReadingOf is noteReading for a record that is shown whole; rules contain no report and
-// are not noted.
+// recordReadingOf is recordReading for a record that is shown whole, unless it contains no
+// report.
 func (l *Ledger) recordReadingOf(ctx context.Context, s event.Stored) error {
 	a := event.ParseSubject(s.Subject)
 	if a.Incident == "" || a.Kind == event.KindRead {
@@ -105,7 +105,7 @@ func (l *Ledger) recordReadingOf(ctx context.Context, s event.Stored) error {
 	return l.recordReading(ctx, a.Operator, a.Incident, s.Sequence)
 }
 
-// recordRangeReading is readingOf for a page of records: a single one, or all of them as a range.
+// recordRangeReading is recordReadingOf for a page of records, which become one range.
 func (l *Ledger) recordRangeReading(ctx context.Context, page []event.Stored) error {
 	who := identity.Of(ctx)
 	switch {
@@ -121,7 +121,7 @@ func (l *Ledger) recordRangeReading(ctx context.Context, page []event.Stored) er
 // exists, which is logged, or not.
 func (l *Ledger) errHidden(ctx context.Context, s event.Stored) error {
 	if s.Wire != "" {
-		l.deps.Endpoints.Refused(ctx, fmt.Sprintf("record %d", s.Sequence), "it is of nothing that this identity may see")
+		l.deps.Endpoints.Refused(ctx, fmt.Sprintf("record %d", s.Sequence), "this identity may not see it")
 	}
 	return fault.Invalid(Name, []fault.Detail{{Path: "$.record", Message: fmt.Sprintf("there is no record %d that you may see", s.Sequence)}})
 }

@@ -74,11 +74,11 @@ func TestGrown(t *testing.T) {
 	bustest.Background(t, v.run)
 	commit(t, env, ledgertest.Escalated(1, nil))
 	require.NoError(t, v.waitBeyond(ledgertest.Anyone(t), 0))
-	require.EqualValues(t, 1, v.indexed())
+	require.EqualValues(t, 1, v.Indexed())
 	ended, cancel := context.WithCancel(ledgertest.Anyone(t))
 	cancel()
 	require.ErrorIs(t, v.waitBeyond(ended, 1), context.Canceled, "it would wait")
 	commit(t, env, ledgertest.Escalated(2, nil), ledgertest.Escalated(3, nil))
 	require.NoError(t, v.waitBeyond(ledgertest.Anyone(t), 2))
-	require.EqualValues(t, 3, v.indexed())
+	require.EqualValues(t, 3, v.Indexed())
 }

@@ -35,7 +35,7 @@ func (l *Ledger) story(ctx context.Context, req api.ShowRequest) (api.ShowAnswer
 	}
 	entries, err := x.Story(ctx, req)
 	if err != nil {
-		return answer, l.report(err)
+		return answer, l.indexError(err)
 	}
 	answer.More = len(entries) == index.PageRows
 	if len(entries) > 0 {

@@ -79,11 +79,6 @@ var statementTexts = [statements]string{
 // MaxBatch bounds the records of one transaction.
 const MaxBatch = 4096
 
-// apply adds records, in transactions that include the position.
-func (x *Index) apply(ctx context.Context, batch []event.Stored) (unreadable []error, err error) {
-	return x.Write(ctx, extract.Decode(batch))
-}
-
 // Write adds items in ledger order, each chunk's in a transaction of its own.
 func (x *Index) Write(ctx context.Context, items []extract.Item) (unreadable []error, err error) {
 	for len(items) > 0 {

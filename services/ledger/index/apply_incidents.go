@@ -99,8 +99,7 @@ func (w *writing) lookUp(unknown []*incident) error {
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
-	for rows.Next() {
+	err = eachRow(rows, func() error {
 		var operator, name string
 		var found incident
 		if err := rows.Scan(&name, &operator, &found.id, &found.record, &found.revision); err != nil {
@@ -108,14 +107,15 @@ func (w *writing) lookUp(unknown []*incident) error {
 		}
 		i := x.known.get(operator, name)
 		i.id, i.record, i.revision = found.id, found.record, found.revision
-	}
+		return nil
+	})
 	for _, i := range unknown {
 		if i.id == 0 {
 			x.newest++
 			i.id, i.loaded, i.isNew = x.newest, true, true
 		}
 	}
-	return rows.Err()
+	return err
 }
 
 // use marks an incident to be written at the end of the transaction if it changes.
@@ -134,16 +134,12 @@ func (w *writing) loadDesks(i *incident) error {
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
-	for rows.Next() {
-		d := new(desk)
-		if err := rows.Scan(&d.number, &d.told, &d.closed); err != nil {
-			return err
-		}
-		i.desks = append(i.desks, d)
-	}
 	i.loaded = true
-	return rows.Err()
+	return eachRow(rows, func() error {
+		d := new(desk)
+		i.desks = append(i.desks, d)
+		return rows.Scan(&d.number, &d.told, &d.closed)
+	})
 }
 
 // saveAll writes the changes of all incidents.

@@ -101,13 +101,7 @@ func (w *writing) query(text string, args []any, each func(*sql.Rows) error) err
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := each(rows); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
+	return eachRow(rows, func() error { return each(rows) })
 }
 
 func (w *writing) run(text string, args ...any) error {

@@ -218,18 +218,25 @@ func (r *reader) past(at place, s *postings.Set, now int64) error {
 	}, func(_ int64, by *int64) bool { return by != nil && *by < now })
 }
 
-// planOf turns a query for escalations into clauses, limited to what the caller may see,
-// or returns all its faults. Selective clauses come first, those that read rows last.
-func planOf(v *extract.Vocabulary, q api.Query, s identity.Scope, now time.Time) (p plan, faults []fault.Detail) {
-	after, err := ParseCursor(q.Cursor)
+// newPlan returns a plan that begins after a cursor, the grade of its query, and their
+// faults.
+func newPlan(cursor, name string) (p plan, grade event.Grade, faults []fault.Detail) {
+	after, err := ParseCursor(cursor)
 	if err != nil {
 		faults = append(faults, fault.Detail{Path: "$.cursor", Message: err.Error()})
 	}
 	p.after = after
-	grade, err := event.ParseGrade(q.Grade)
-	if err != nil && q.Grade != "" {
+	grade, err = event.ParseGrade(name)
+	if err != nil && name != "" {
 		faults = append(faults, fault.Detail{Path: "$.grade", Message: err.Error()})
 	}
+	return p, grade, faults
+}
+
+// planOf turns a query for escalations into clauses, limited to what the caller may see,
+// or returns all its faults. Selective clauses come first, those that read rows last.
+func planOf(v *extract.Vocabulary, q api.Query, s identity.Scope, now time.Time) (plan, []fault.Detail) {
+	p, grade, faults := newPlan(q.Cursor, q.Grade)
 	if q.Unacknowledged || q.Overdue {
 		p.term(extract.FlagOpen)
 	}

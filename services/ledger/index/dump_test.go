@@ -6,7 +6,15 @@ import (
 	"slices"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/services/ledger/index/extract"
 )
+
+// apply indexes records.
+func (x *Index) apply(ctx context.Context, batch []event.Stored) (unreadable []error, err error) {
+	return x.Write(ctx, extract.Decode(batch))
+}
 
 // dumpOf returns everything in an index.
 func dumpOf(t require.TestingT, x *Index) (lines []string) {

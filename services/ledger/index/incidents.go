@@ -45,16 +45,8 @@ func (x *Index) Incidents(ctx context.Context, q api.IncidentQuery) (api.Inciden
 	return out, nil
 }
 
-func incidentPlanOf(v *extract.Vocabulary, q api.IncidentQuery, s identity.Scope) (p plan, faults []fault.Detail) {
-	after, err := ParseCursor(q.Cursor)
-	if err != nil {
-		faults = append(faults, fault.Detail{Path: "$.cursor", Message: err.Error()})
-	}
-	p.after = after
-	grade, err := event.ParseGrade(q.Grade)
-	if err != nil && q.Grade != "" {
-		faults = append(faults, fault.Detail{Path: "$.grade", Message: err.Error()})
-	}
+func incidentPlanOf(v *extract.Vocabulary, q api.IncidentQuery, s identity.Scope) (plan, []fault.Detail) {
+	p, grade, faults := newPlan(q.Cursor, q.Grade)
 	p.title(extract.KindIncidentTitle, q.Text, &faults)
 	if s.Operator != "" && q.Desk != "" {
 		q.Open = false // operators do not see what a desk has closed
@@ -96,23 +88,20 @@ func (r *reader) named(operator, incident string) (clause, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
 	found := map[uint64]*postings.Set{}
-	for rows.Next() {
+	err = eachRow(rows, func() error {
 		var of string
 		var record uint64
-		if err := rows.Scan(&of, &record); err != nil {
-			return nil, err
-		}
-		if record == 0 || operator != "" && of != operator {
-			continue
+		if err := rows.Scan(&of, &record); err != nil || record == 0 || operator != "" && of != operator {
+			return err
 		}
 		chunk := r.index.chunkOf(record)
 		if found[chunk] == nil {
 			found[chunk] = new(postings.Set)
 		}
 		found[chunk].Add(r.index.positionOf(record))
-	}
+		return nil
+	})
 	return func(_ *reader, at place, s *postings.Set) error {
 		if have := found[at.chunk]; have != nil {
 			s.And(have)
@@ -120,7 +109,7 @@ func (r *reader) named(operator, incident string) (clause, error) {
 			*s = postings.Set{}
 		}
 		return nil
-	}, rows.Err()
+	}, err
 }
 
 // tokenOf returns the token of an id, or "" for "".
@@ -151,18 +140,17 @@ func (l *lane) desks(id int64, row *api.IncidentRow) (bytes int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	defer rows.Close()
 	type closed struct {
 		record  uint64
 		closing api.Closing
 	}
 	var closings []closed
 	row.Desks = []string{}
-	for rows.Next() {
+	err = eachRow(rows, func() error {
 		var d desk
 		var raw string
 		if err := rows.Scan(&d.number, &d.told, &d.closed, &raw); err != nil {
-			return 0, err
+			return err
 		}
 		if d.told > 0 {
 			name := l.index.nameOf(extract.KindTold.Term(d.number))
@@ -171,17 +159,18 @@ func (l *lane) desks(id int64, row *api.IncidentRow) (bytes int, err error) {
 		if d.closed > d.told {
 			c := closed{record: d.closed}
 			if err := json.Unmarshal([]byte(raw), &c.closing, event.JSON); err != nil {
-				return 0, fmt.Errorf("%w: the closing %d: %w", postings.ErrDamaged, d.closed, err)
+				return fmt.Errorf("%w: the closing %d: %w", postings.ErrDamaged, d.closed, err)
 			}
 			closings, bytes = append(closings, c), bytes+len(raw)
 		}
-	}
+		return nil
+	})
 	slices.Sort(row.Desks)
 	slices.SortFunc(closings, func(a, b closed) int { return cmp.Compare(a.record, b.record) })
 	for _, c := range closings {
 		row.ClosedBy = append(row.ClosedBy, c.closing)
 	}
-	return bytes, rows.Err()
+	return bytes, err
 }
 
 // nameOf returns the name of a term.

@@ -37,7 +37,7 @@ CREATE TABLE position (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT 
 INSERT INTO position VALUES (1, 0, '');
 -- What records have in common, such as a desk; its number is a term.
 CREATE TABLE terms (term INTEGER PRIMARY KEY, value TEXT NOT NULL);
--- Which records of a chunk have a extract.Term, by both (spot). Of the chunk that is still
+-- Which records of a chunk have a term, by both (spot). Of the chunk that is still
 -- growing they are in memory only. Chunks come one after another, so this table
 -- grows at its end and nothing else in it moves.
 CREATE TABLE postings (spot INTEGER PRIMARY KEY, bits BLOB NOT NULL);
@@ -53,7 +53,7 @@ CREATE INDEX story_incident ON story (incident);
 -- Every revision; row is what of the record is read.
 CREATE TABLE revisions (record INTEGER PRIMARY KEY, incident INTEGER NOT NULL, revision INTEGER NOT NULL, row BLOB NOT NULL);
 CREATE TABLE escalations (record INTEGER PRIMARY KEY, reported_at INTEGER NOT NULL, acknowledge_by INTEGER, row BLOB NOT NULL);
--- The escalations of an incident by the rest of their names, and what each effect to
+-- The escalations of an incident by the rest of their names, and what each tells
 -- its desk.
 CREATE TABLE told (
 	incident INTEGER NOT NULL, desk INTEGER NOT NULL, last TEXT NOT NULL,

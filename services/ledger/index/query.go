@@ -28,9 +28,9 @@ const (
 	near       = 32 // records: their rows are mostly on one page of the file
 )
 
-// together is how many rows one connection reads in sequence: they often share pages of
+// rowsInSequence is how many rows one connection reads in turn: they often share pages of
 // the file.
-const together = 8
+const rowsInSequence = 8
 
 // Escalations returns one page of escalations, in ledger order, as they stand at now.
 func (x *Index) Escalations(ctx context.Context, q api.Query, now time.Time) (api.QueryAnswer, error) {
@@ -60,7 +60,9 @@ func (x *Index) Escalations(ctx context.Context, q api.Query, now time.Time) (ap
 func pageOf[T any](ctx context.Context, r *reader, p *plan, limit int, read func(l *lane, record uint64) (T, int, error)) (out []T, next string, err error) {
 	var records []uint64
 	apart := 0
-	limit = limitOf(limit)
+	if limit <= 0 || limit > PageRows {
+		limit = PageRows
+	}
 	behind, err := p.each(ctx, r, pageTitles, func(record uint64) (bool, error) {
 		n := len(records)
 		if n > 0 && (n == limit || apart == pageApart) {
@@ -81,8 +83,8 @@ func pageOf[T any](ctx context.Context, r *reader, p *plan, limit int, read func
 	}
 	out = make([]T, len(records))
 	sizes := make([]int, len(records))
-	err = r.inLanes((len(records)+together-1)/together, func(l *lane, run int) (err error) {
-		for i := run * together; i < min((run+1)*together, len(records)) && err == nil; i++ {
+	err = r.inLanes((len(records)+rowsInSequence-1)/rowsInSequence, func(l *lane, run int) (err error) {
+		for i := run * rowsInSequence; i < min((run+1)*rowsInSequence, len(records)) && err == nil; i++ {
 			out[i], sizes[i], err = read(l, records[i])
 		}
 		return err
@@ -131,13 +133,6 @@ func instant(ns int64) *time.Time {
 	return &t
 }
 
-func limitOf(asked int) int {
-	if asked > 0 {
-		return min(PageRows, asked)
-	}
-	return PageRows
-}
-
 // Cursor renders a cursor: the ledger sequence of the last record that a page covers. The
 // ledger only grows, so a cursor never expires.
 func Cursor(seq uint64) string { return strconv.FormatUint(seq, 10) }
@@ -149,7 +144,7 @@ func ParseCursor(cursor string) (uint64, error) {
 	}
 	seq, err := strconv.ParseUint(cursor, 10, 63)
 	if err != nil {
-		return 0, fmt.Errorf("%q is not a cursor of ours", cursor)
+		return 0, fmt.Errorf("%q is not a cursor of this ledger", cursor)
 	}
 	return seq, nil
 }
@@ -171,18 +166,15 @@ func (x *Index) Story(ctx context.Context, req api.ShowRequest) (out []api.Story
 		if err != nil {
 			return err
 		}
-		defer rows.Close()
-		for rows.Next() {
+		return eachRow(rows, func() error {
 			var e api.StoryEntry
 			var kind int
 			var at int64
-			if err := rows.Scan(&e.Record, &kind, &at); err != nil {
-				return err
-			}
+			err := rows.Scan(&e.Record, &kind, &at)
 			e.Type, e.At = kindName(kind), *instant(at)
 			out = append(out, e)
-		}
-		return rows.Err()
+			return err
+		})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("ledger: show: %w", err)

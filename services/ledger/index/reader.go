@@ -226,6 +226,17 @@ func (l *lane) rows(look lookup, args ...any) (*sql.Rows, error) {
 	return l.prepared[look].Query(args...)
 }
 
+// eachRow calls scan for each row of a result, and closes the result.
+func eachRow(rows *sql.Rows, scan func() error) error {
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
 // place is a chunk that a query reads.
 type place struct {
 	chunk uint64
@@ -314,18 +325,14 @@ func (r *reader) each(at place, first, end extract.Term, yield func(t extract.Te
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
-	for rows.Next() {
+	return eachRow(rows, func() error {
 		var number int64
 		var raw sql.RawBytes
 		if err := rows.Scan(&number, &raw); err != nil {
 			return err
 		}
-		if err := yield(spotOf(number).term, raw); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
+		return yield(spotOf(number).term, raw)
+	})
 }
 
 // timesOf returns when an escalation was reported, and its target for acknowledgement.

@@ -35,8 +35,7 @@ func (x *Index) loadEscalations(ctx context.Context, from uint64) error {
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
-	for rows.Next() {
+	return eachRow(rows, func() error {
 		var record uint64
 		var raw sql.RawBytes
 		var o outcome
@@ -54,8 +53,8 @@ func (x *Index) loadEscalations(ctx context.Context, from uint64) error {
 		for _, c := range outcomeTerms(o, e.By, e.Effect) {
 			x.tail.put(c.term, x.positionOf(record), c.on)
 		}
-	}
-	return rows.Err()
+		return nil
+	})
 }
 
 // loadEntry adds a record to the tail as when it was indexed.
@@ -75,29 +74,28 @@ func (x *Index) loadRevisions(ctx context.Context, from uint64) (shown map[int64
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
 	shown = map[int64]uint64{}
-	for rows.Next() {
+	return shown, eachRow(rows, func() error {
 		var record, current uint64
 		var raw sql.RawBytes
 		var id int64
 		var operator string
 		if err := rows.Scan(&record, &raw, &id, &current, &operator); err != nil {
-			return nil, err
+			return err
 		}
 		r, err := extract.RevisionOfRow(record, raw, operator)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if err := x.loadEntry(record, extract.KindIncidentTitle, &r.Entry); err != nil {
-			return nil, err
+			return err
 		}
 		if record == current {
 			x.tail.put(extract.FlagCurrent, x.positionOf(record), true)
 			shown[id] = record
 		}
-	}
-	return shown, rows.Err()
+		return nil
+	})
 }
 
 func (x *Index) loadTailDesks(incident int64, p uint16) error {
@@ -105,14 +103,13 @@ func (x *Index) loadTailDesks(incident int64, p uint16) error {
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
-	for rows.Next() {
+	return eachRow(rows, func() error {
 		var d desk
 		if err := rows.Scan(&d.number, &d.told, &d.closed); err != nil {
 			return err
 		}
 		x.tail.put(extract.KindTold.Term(d.number), p, d.told > 0)
 		x.tail.put(extract.KindOpenAt.Term(d.number), p, d.told > d.closed)
-	}
-	return rows.Err()
+		return nil
+	})
 }

@@ -37,8 +37,7 @@ func (x *Index) loadMemory(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
-	for rows.Next() {
+	err = eachRow(rows, func() error {
 		var t extract.Term
 		var value string
 		if err := rows.Scan(&t, &value); err != nil {
@@ -47,26 +46,25 @@ func (x *Index) loadMemory(ctx context.Context) error {
 		if x.words.Add(extract.Named{Kind: t.Kind(), Value: value}) != t {
 			return fmt.Errorf("%w: the terms have a gap", postings.ErrDamaged)
 		}
-	}
-	if err := rows.Err(); err != nil {
+		return nil
+	})
+	if err != nil {
 		return err
 	}
 	if rows, err = x.writer.QueryContext(ctx, "SELECT chunk, times FROM chunks ORDER BY chunk"); err != nil {
 		return err
 	}
-	defer rows.Close()
-	for rows.Next() {
+	err = eachRow(rows, func() error {
 		var raw []byte
 		var c sealedChunk
-		if err := rows.Scan(&c.chunk, &raw); err != nil {
-			return err
-		}
-		if c.times, err = postings.DecodeTimes(raw); err != nil {
-			return err
+		err := rows.Scan(&c.chunk, &raw)
+		if err == nil {
+			c.times, err = postings.DecodeTimes(raw)
 		}
 		x.sealed = append(x.sealed, c)
-	}
-	if err := rows.Err(); err != nil {
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	if err := x.writer.QueryRowContext(ctx, "SELECT COALESCE(max(id), 0) FROM incidents").Scan(&x.newest); err != nil {

@@ -191,7 +191,7 @@ func (p List) AddTo(s *Set) error {
 
 // And keeps in a set what the postings contain too.
 func (p List) And(s *Set) error {
-	if !p.isList() && len(p) == MaxBytes {
+	if !p.isList() {
 		for i := range s {
 			s[i] &= binary.LittleEndian.Uint64(p[8*i:])
 		}

@@ -207,16 +207,12 @@ func Lookup(words []string) (tokens []uint64, characters []rune) {
 // Exact reports whether a title that has the tokens certainly has the words.
 func Exact(words []string) bool {
 	for _, w := range words {
-		n, letters := 0, false
+		letters, characters := false, false
 		for _, r := range w {
-			n++
 			letters = letters || scriptOf(r) == lettered
-		}
-		characters := false
-		for _, r := range w {
 			characters = characters || scriptOf(r) == character
 		}
-		if characters && (letters || n > 2) {
+		if characters && (letters || utf8.RuneCountInString(w) > 2) {
 			return false
 		}
 	}
