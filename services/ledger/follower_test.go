@@ -8,48 +8,40 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/tocsin-project/tocsin/internal/api"
-	"github.com/tocsin-project/tocsin/internal/bus/bustest"
-	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/services/ledger/index"
 	"github.com/tocsin-project/tocsin/services/ledger/index/extract"
-	"github.com/tocsin-project/tocsin/services/ledger/ledgertest"
 )
 
-// A query waits for an index within reach; one that is far behind answers at once, and
-// states how far it goes.
-func TestAnIndexThatIsFarBehind(t *testing.T) {
+// storedBus is a bus on which a number of records are stored.
+type storedBus struct {
+	Bus
+	head uint64
+}
+
+func (b storedBus) Head(context.Context) (uint64, error) { return b.head, nil }
+
+func TestCaughtUp_WaitsOnlyForAnIndexWithinReach(t *testing.T) {
 	t.Parallel()
-	env := bustest.Start(t)
-	for n := 1; n <= 5; n++ {
-		commit(t, env, ledgertest.Escalated(n, nil))
-	}
-	x, err := index.Open(ledgertest.Anyone(t), t.TempDir())
-	require.NoError(t, err)
-	defer x.Close() // a test's
-	v := newFollower(Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: clock.NewManual(ledgertest.Nine), Log: env.Log})
-	v.index.Store(x)
-	v.setPosition(2)
-
-	v.reach = 3
-	ctx, cancel := context.WithTimeout(ledgertest.Anyone(t), 100*time.Millisecond)
-	defer cancel()
-	_, err = v.escalations(ctx, api.Query{})
-	require.ErrorIs(t, err, context.DeadlineExceeded, "three records: it waits")
-
-	v.reach = 2
-	require.Eventually(t, func() bool { // a busy machine may need as long as that for one
-		began := time.Now()
-		answer, err := v.escalations(ledgertest.Anyone(t), api.Query{})
-		require.NoError(t, err)
-		require.EqualValues(t, 2, answer.Through)
-		return time.Since(began) < catchUpTimeout
-	}, time.Minute, time.Millisecond, "it does not wait")
+	synctest.Test(t, func(t *testing.T) {
+		f := newFollower(Deps{Bus: storedBus{head: 5}})
+		f.index.Store(new(index.Index))
+		f.setPosition(2)
+		waited := func(reach uint64) time.Duration {
+			f.reach = reach
+			began := time.Now()
+			_, through, err := f.caughtUp(t.Context())
+			require.NoError(t, err)
+			require.EqualValues(t, 2, through, "the answer states how far it goes")
+			return time.Since(began)
+		}
+		require.Equal(t, catchUpTimeout, waited(3), "three records behind: it waits")
+		require.Zero(t, waited(2), "too far behind: it answers at once")
+	})
 }
 
 // The index rests until somebody asks: records stored meanwhile go in one transaction.
-func TestFollower_RestsUntilSomebodyAsks(t *testing.T) {
+func TestFollower_RestsUntilAQueryWaits(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFollower(Deps{})

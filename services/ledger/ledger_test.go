@@ -245,28 +245,12 @@ func TestAStoryShowsWhatCannotBeRead(t *testing.T) {
 }
 
 // dump returns everything in the index of a folder, which is closed.
-func dump(t *testing.T, dir string) (lines []string) {
+func dump(t *testing.T, dir string) []string {
 	t.Helper()
 	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "index.sqlite"))
 	require.NoError(t, err)
 	defer db.Close()
-	for _, table := range []string{"position", "terms", "postings", "chunks", "incidents", "story", "revisions", "escalations", "told", "outcomes", "desks", "closings"} {
-		rows, err := db.QueryContext(t.Context(), "SELECT * FROM "+table+" ORDER BY 1, 2")
-		require.NoError(t, err)
-		columns, err := rows.Columns()
-		require.NoError(t, err)
-		for rows.Next() {
-			values, into := make([]any, len(columns)), make([]any, len(columns))
-			for i := range into {
-				into[i] = &values[i]
-			}
-			require.NoError(t, rows.Scan(into...))
-			lines = append(lines, fmt.Sprint(table, values))
-		}
-		require.NoError(t, rows.Err())
-		require.NoError(t, rows.Close())
-	}
-	return lines
+	return ledgertest.Dump(t, db)
 }
 
 // indexed waits until an index has the whole ledger, and stops it.

@@ -3,7 +3,6 @@ package index
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -11,21 +10,18 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/services/ledger/index/postings"
 	"github.com/tocsin-project/tocsin/services/ledger/ledgertest"
 )
 
 // For any records in any batches, an index built in batches equals one built at once, and
 // the revision with the highest number is current.
-func TestBatchesMakeNoDifference(t *testing.T) {
+func TestWrite_AnyBatchesGiveTheSameIndex(t *testing.T) {
 	t.Parallel()
-	top := t.TempDir()
-	n := 0
+	made := indexes{top: t.TempDir()}
 	build := func(t *rapid.T, records []event.Stored, size func() int) []string {
-		n++
-		dir := filepath.Join(top, fmt.Sprint(n))
-		x, err := Open(context.Background(), dir)
-		require.NoError(t, err)
-		defer x.Close() // a test's
+		x := made.open(t, postings.ChunkShift)
+		defer made.close(t, x)
 		for len(records) > 0 {
 			k := min(size(), len(records))
 			_, err := x.apply(context.Background(), records[:k])

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/services/ledger/index/extract"
+	"github.com/tocsin-project/tocsin/services/ledger/ledgertest"
 )
 
 // apply indexes records.
@@ -17,26 +18,8 @@ func (x *Index) apply(ctx context.Context, batch []event.Stored) (unreadable []e
 }
 
 // dumpOf returns everything in an index.
-func dumpOf(t require.TestingT, x *Index) (lines []string) {
-	for _, table := range []string{
-		"position", "terms", "postings", "chunks", "incidents", "story", "revisions", "escalations", "told", "outcomes", "desks", "closings",
-	} {
-		rows, err := x.db.QueryContext(context.Background(), "SELECT * FROM "+table+" ORDER BY 1, 2")
-		require.NoError(t, err)
-		columns, err := rows.Columns()
-		require.NoError(t, err)
-		for rows.Next() {
-			values, into := make([]any, len(columns)), make([]any, len(columns))
-			for i := range into {
-				into[i] = &values[i]
-			}
-			require.NoError(t, rows.Scan(into...))
-			lines = append(lines, fmt.Sprint(table, values))
-		}
-		require.NoError(t, rows.Err())
-		require.NoError(t, rows.Close())
-	}
-	return append(lines, dumpOfTail(x.tail)...)
+func dumpOf(t require.TestingT, x *Index) []string {
+	return append(ledgertest.Dump(t, x.db), dumpOfTail(x.tail)...)
 }
 
 // dumpOfTail returns the growing chunk, which is in memory.

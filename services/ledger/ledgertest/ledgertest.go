@@ -3,13 +3,14 @@ package ledgertest
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
-
+	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
 	"github.com/tocsin-project/tocsin/internal/api"
@@ -178,6 +179,29 @@ func Incidents(a api.IncidentAnswer) []string {
 		out = append(out, r.Incident)
 	}
 	return out
+}
+
+// Dump returns every row of an index.
+func Dump(t require.TestingT, db *sql.DB) (lines []string) {
+	for _, table := range []string{
+		"position", "terms", "postings", "chunks", "incidents", "story", "revisions", "escalations", "told", "outcomes", "desks", "closings",
+	} {
+		rows, err := db.QueryContext(context.Background(), "SELECT * FROM "+table+" ORDER BY 1, 2")
+		require.NoError(t, err)
+		columns, err := rows.Columns()
+		require.NoError(t, err)
+		for rows.Next() {
+			values, into := make([]any, len(columns)), make([]any, len(columns))
+			for i := range into {
+				into[i] = &values[i]
+			}
+			require.NoError(t, rows.Scan(into...))
+			lines = append(lines, fmt.Sprint(table, values))
+		}
+		require.NoError(t, rows.Err())
+		require.NoError(t, rows.Close())
+	}
+	return lines
 }
 
 // Anyone returns the context of a caller of a server without identities.
