@@ -17,10 +17,11 @@ type Grading struct {
 	Incident string `json:"incident"`
 	Report   string `json:"report"`
 	event.Assessment
-	Unknown    []event.Unknown   `json:"unknown"`
-	Duties     []event.Duty      `json:"duties"`
-	Withdrawal *event.Withdrawal `json:"withdrawal,omitempty"`
-	Imported   bool              `json:"imported,omitempty"` // from an archive: no clock starts
+	Law        []event.Instrument `json:"law"` // which instruments apply, and why
+	Unknown    []event.Unknown    `json:"unknown"`
+	Duties     []event.Duty       `json:"duties"`
+	Withdrawal *event.Withdrawal  `json:"withdrawal,omitempty"`
+	Imported   bool               `json:"imported,omitempty"` // from an archive: no clock starts
 }
 
 // Grader grades reports offline, with the same code as the services: reports of one
@@ -62,7 +63,10 @@ func (g *Grader) Grade(operator string, raw []byte) (*Grading, error) {
 		return nil, fault.New(fault.Reject, "grade", "%w", err)
 	}
 	g.incidents[key] = next
-	out := &Grading{Operator: operator, Incident: e.Subject, Report: e.ID, Assessment: next.Assessment, Unknown: next.Unknown, Duties: next.Duties, Withdrawal: next.Withdrawal, Imported: next.State.IsImported()}
+	out := &Grading{
+		Operator: operator, Incident: e.Subject, Report: e.ID, Assessment: next.Assessment, Law: next.Law, Unknown: next.Unknown,
+		Duties: next.Duties, Withdrawal: next.Withdrawal, Imported: next.State.IsImported(),
+	}
 	if out.Duties == nil {
 		out.Duties = []event.Duty{}
 	}

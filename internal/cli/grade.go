@@ -109,6 +109,9 @@ func (e *environment) grading(g *app.Grading) {
 	if g.Own != nil {
 		fmt.Fprintf(e.Out, "  %s: %s, %s: %s\n", e.Word("own"), e.GradeName(g.Own.Grade), e.Word("computed"), e.GradeName(g.Own.Computed))
 	}
+	for _, line := range e.Law(g.Law) {
+		fmt.Fprintf(e.Out, "  %s\n", line)
+	}
 	for _, h := range g.Hits {
 		fmt.Fprintf(e.Out, "  %s %s: %s — %s %s%s\n", e.Word("because"), e.GradeName(h.Grade), h.Criterion, h.Citation, h.Quote, e.Confidence(h.Confidence))
 	}

@@ -72,6 +72,7 @@ type Receipt struct {
 	// Late lists the duties whose due time had already passed when the report was
 	// received.
 	Late []Lateness `json:"late,omitempty"`
+	Outlook
 	// Exercise marks the receipt of a drill's report.
 	Exercise bool `json:"exercise,omitempty"`
 	// Durability is "unverified" where nothing confirms that the stream syncs every
@@ -322,14 +323,15 @@ type Graded struct {
 	At              time.Time        `json:"at"` // the moment for which it was graded: the cause's receipt, never before an earlier revision's
 	About           About            `json:"about"`
 	Assessment
-	Peak       Grade       `json:"peak"`
-	Change     Change      `json:"change"`
-	Withdrawal *Withdrawal `json:"withdrawal,omitempty"`
-	Facilities []Facility  `json:"facilities"`
-	Duties     []Duty      `json:"duties"` // every duty that the law imposes now
-	Told       []ToldDesk  `json:"told"`   // including what this revision tells
-	Rules      Rules       `json:"rules"`
-	State      State       `json:"state"`
+	Law        []Instrument `json:"law,omitempty"` // which instruments apply, and why
+	Peak       Grade        `json:"peak"`
+	Change     Change       `json:"change"`
+	Withdrawal *Withdrawal  `json:"withdrawal,omitempty"`
+	Facilities []Facility   `json:"facilities"`
+	Duties     []Duty       `json:"duties"` // every duty that the law imposes now
+	Told       []ToldDesk   `json:"told"`   // including what this revision tells
+	Rules      Rules        `json:"rules"`
+	State      State        `json:"state"`
 }
 
 // Reading is the body of incident.read: an identity's first access on a day to the

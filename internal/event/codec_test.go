@@ -20,7 +20,7 @@ import (
 var coded = []any{
 	Accepted{}, Receipt{}, Rejected{}, RejectedSummary{}, Field{}, State{}, Asked{}, Confirmation{}, Transfer{}, Cause{}, Rules{}, Change{}, ToldDesk{},
 	Facility{}, Graded{}, Reading{}, Withdrawal{}, Escalation{}, Escalated{}, Acknowledgement{}, Unhandled{}, RulesBody{},
-	Elapsed{}, Overdue{}, Away{}, Obligation{}, PendingForward{}, Reminder{}, Determination{}, Notice{}, Lateness{},
+	Elapsed{}, Overdue{}, Away{}, Obligation{}, PendingForward{}, Reminder{}, Determination{}, Notice{}, Lateness{}, Instrument{}, Outlook{},
 	Hit{}, Unknown{}, Next{}, StatuteGrade{}, OwnGrade{}, Assessment{}, Missing{}, Duty{}, OnBehalf{}, DeskAct{}, Damage{}, Removal{},
 	Number{}, Span{}, Duration(0), Stamp{}, Grade(0),
 	Report{}, Facts{}, Times{}, Outage{}, SiteUnreachable{}, Defacement{}, Share{}, Money{}, Place{}, Contact{}, Ransom{}, Attachment{}, AlsoReported{},

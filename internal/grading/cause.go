@@ -120,7 +120,7 @@ func (rb Rulebook) met(prev *event.Graded, at time.Time) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return criteria(rb.Statutes.InForce(at).Assess(v.Case, at).Hits), nil
+	return criteria(rb.Statutes.Assess(v.Case, at).Hits), nil
 }
 
 // isFresh reports whether a record is folded for the first time by the revision

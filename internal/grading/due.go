@@ -140,9 +140,19 @@ func (r resolver) claimed(at *time.Time) time.Time {
 	return *at
 }
 
+// after returns when a duty's limit ends if it starts at t, or on the first day of its
+// law: no limit of a law ran before it was in force.
 func after(o statute.Owed, t time.Time) *time.Time {
-	t = o.Rule.Within.After(t, o.Statute.Place(o.Facility)).UTC()
+	t = o.Rule.Within.After(inForce(o.Statute, t), o.Statute.Place(o.Facility)).UTC()
 	return &t
+}
+
+// inForce returns t, or the moment at which the pack comes into force if that is later.
+func inForce(p *statute.Pack, t time.Time) time.Time {
+	if from := p.Effective.From; t.Before(from) {
+		return from
+	}
+	return t
 }
 
 func earlier(a, b *time.Time) *time.Time {
@@ -179,9 +189,8 @@ type crossing struct {
 // including it) was not crossed, and what only its own facts trigger counts from its
 // receipt.
 func (r resolver) crossings(before view, now statute.Case, until time.Time) map[string]crossing {
-	out := map[string]crossing{}
+	out, packs := map[string]crossing{}, r.rb.Statutes
 	for at := r.prev.RegradeAt; at != nil && !at.After(until); {
-		packs := r.rb.Statutes.InForce(*at)
 		was, is := packs.Assess(before.Case, *at), packs.Assess(now, *at)
 		passed := common(minus(was.Hits, packs.Assess(before.Case, at.Add(-1)).Hits), is.Hits)
 		brought := func(statute string, grade event.Grade) bool {

@@ -21,9 +21,8 @@ func (rb Rulebook) Late(a *event.Accepted, r *event.Report) ([]event.Lateness, e
 		return nil, err
 	}
 	at := a.ReceivedAt.UTC()
-	packs := rb.Statutes.InForce(at)
 	duties, err := resolver{rb: rb, op: v.op, prev: &event.Graded{}, report: v.report, received: at}.
-		duties(packs.Owed(v.Case, packs.Assess(v.Case, at), at))
+		duties(rb.Statutes.Owed(v.Case, rb.Statutes.Assess(v.Case, at), at))
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +48,7 @@ func (rb Rulebook) couldBeLate(a *event.Accepted, r *event.Report) bool {
 	if r.Imported {
 		return false // an import starts no clock
 	}
-	for _, p := range rb.Statutes.InForce(a.ReceivedAt).Packs() {
+	for _, p := range rb.Statutes.Packs() {
 		for i := range p.Duties {
 			d := &p.Duties[i]
 			if d.From.Role != statute.RoleOperator || d.Within == nil {
@@ -59,7 +58,7 @@ func (rb Rulebook) couldBeLate(a *event.Accepted, r *event.Report) bool {
 			if d.Clock == statute.ClockHandled {
 				claim = r.HandledAt
 			}
-			if claim != nil && d.Within.After(*claim, p.Place(statute.Facility{})).Before(a.ReceivedAt) {
+			if claim != nil && d.Within.After(inForce(p, *claim), p.Place(statute.Facility{})).Before(a.ReceivedAt) {
 				return true
 			}
 		}

@@ -97,3 +97,12 @@ func lateOf(rb Rulebook, a *event.Accepted) ([]event.Lateness, error) {
 	}
 	return rb.Late(a, &e.Data)
 }
+
+func reportOf(t *testing.T, a *event.Accepted) *event.Report {
+	t.Helper()
+	var e struct {
+		Data event.Report `json:"data"`
+	}
+	require.NoError(t, json.Unmarshal(a.Event, &e))
+	return &e.Data
+}

@@ -135,5 +135,6 @@ func (r resolver) start(g *event.Graded, owed statute.OwedFollowUp) *time.Time {
 	if at.After(g.At) {
 		at = g.At
 	}
+	at = inForce(owed.Statute, at).UTC()
 	return &at
 }

@@ -40,31 +40,43 @@ func (rb Rulebook) Revise(prev *event.Graded, c Cause, aside []uint64) (*event.G
 	if prev.At.After(at) {
 		at = prev.At
 	}
-	packs := rb.Statutes.InForce(at)
 	g := &event.Graded{
 		Operator: c.Operator, Incident: c.Incident, Revision: prev.Revision + 1,
 		Through: max(prev.Through, c.Record), Aside: aside, Cause: c.record(changed),
 		At: at, About: v.report.About, State: state,
-		Assessment: packs.Assess(v.Case, at),
+		Assessment: rb.Statutes.Assess(v.Case, at),
 		Facilities: facilities(v.Facilities),
-		Rules:      rulesOf(packs, rb.Register),
+		Law:        rb.Statutes.Law(v.Case, at),
+		Rules:      rb.rules(v.Case, at),
 	}
 	g.Peak = max(prev.Peak, g.Grade)
 	if c.Report != nil && !c.Report.OwnTime().After(latest(prev.State)) {
 		g.Cause.Outdated = outdated(state, c.Record, c.Report)
 	}
-	if err := rb.decide(prev, g, c, v, packs); err != nil {
+	if err := rb.decide(prev, g, c, v); err != nil {
 		return nil, err
 	}
 	if isMoment := c.Report == nil && c.Act == nil; isMoment && !hasChanged(prev, g) {
 		return nil, nil
 	}
 	g.Change = change(prev, g, c)
+	g.Change.Reason += repealed(prev, g)
 	if saysHandled(c, changed) && g.Withdrawal == nil && !v.report.Imported {
 		g.Change.Reason += event.OngoingNote(event.OngoingFacts(v.report.Facts, at))
 	}
 	rb.tell(prev, g)
 	return g, nil
+}
+
+// repealed says which statutes no longer apply to an incident that was graded under them:
+// by a corrected discovery, or because an older program applied them.
+func repealed(prev, g *event.Graded) (note string) {
+	for _, i := range g.Law {
+		if !i.Basis.Applies() && slices.ContainsFunc(prev.Statutes, func(s event.StatuteGrade) bool { return s.Statute == i.Statute }) {
+			note += fmt.Sprintf("; %s does not apply: in force from %s", i.Statute, i.From)
+		}
+	}
+	return note
 }
 
 // saysHandled reports whether the cause is a report that handling has ended.
@@ -125,7 +137,7 @@ func (rb Rulebook) viewOf(operator string, state event.State, report event.Repor
 
 // decide computes the duties, the forwards that await a person, what the operator owes,
 // and when to look again. A withdrawn incident does not grow, and nothing is owed.
-func (rb Rulebook) decide(prev, g *event.Graded, c Cause, v view, packs *statute.Set) (err error) {
+func (rb Rulebook) decide(prev, g *event.Graded, c Cause, v view) (err error) {
 	if g.State.IsWithdrawn() {
 		g.Next = nil
 		g.Withdrawal = new(event.Withdrawal)
@@ -142,17 +154,17 @@ func (rb Rulebook) decide(prev, g *event.Graded, c Cause, v view, packs *statute
 		}
 		r.crossed = r.crossings(before, v.Case, g.At)
 	}
-	if g.Duties, err = r.duties(packs.Owed(v.Case, g.Assessment, g.At)); err != nil {
+	if g.Duties, err = r.duties(rb.Statutes.Owed(v.Case, g.Assessment, g.At)); err != nil {
 		return err
 	}
 	r.hold(g)
-	g.Owed = r.owed(g, packs.FollowUps(v.Case, g.Assessment, g.At))
+	g.Owed = r.owed(g, rb.Statutes.FollowUps(v.Case, g.Assessment, g.At))
 	if v.report.Imported {
 		g.Next = nil // an import starts no clock
 		return nil
 	}
 	if isGrowing(v.report.Facts, g.At) {
-		g.RegradeAt = packs.NextRise(v.Case, g.At)
+		g.RegradeAt = rb.Statutes.NextRise(v.Case, g.At)
 	}
 	for _, h := range g.PendingForwards {
 		if until := h.Until; g.RegradeAt == nil || until.Before(*g.RegradeAt) {
@@ -217,12 +229,13 @@ func facilities(in []statute.Facility) []event.Facility {
 	return out
 }
 
-func rulesOf(packs *statute.Set, r *register.Register) event.Rules {
-	rules := event.Rules{Packs: map[string]string{}, Register: r.SHA256}
-	for _, p := range packs.Packs() {
+// rules returns the hashes of what a case is decided by.
+func (rb Rulebook) rules(c statute.Case, at time.Time) event.Rules {
+	rules := event.Rules{Packs: map[string]string{}, Register: rb.Register.SHA256}
+	for _, p := range rb.Statutes.Applying(c, at) {
 		rules.Packs[p.ID] = p.SHA256
 	}
-	for _, c := range packs.Calendars() {
+	for _, c := range rb.Statutes.Calendars() {
 		if rules.Calendars == nil {
 			rules.Calendars = map[string]string{}
 		}

@@ -13,7 +13,7 @@ const ownGrade = "ownGrade"
 // Assess applies the law to a case at a moment: the grade under every pack that applies,
 // every criterion met, every fact that is missing for a graver grade, and when time alone
 // next raises the grade. A department's determination is used until a criterion is met
-// that it did not judge.
+// that it did not judge. Packs count only while they apply to the case by their dates.
 func (s *Set) Assess(c Case, now time.Time) event.Assessment {
 	r := s.read(&c, now)
 	computed, grade := r.grades()
@@ -84,9 +84,16 @@ func (r *reading) next(grade event.Grade) *event.Next {
 }
 
 // moments returns the moments after now, in order, at which something that lasts reaches
-// a limit.
+// a limit, or a pack comes into force for it.
 func (r *reading) moments() []time.Time {
 	var moments []time.Time
+	if r.waiting {
+		for _, p := range r.set.packs {
+			if from := p.Effective.From; from.After(r.now) && r.c.lastsUntil(from) {
+				moments = append(moments, from)
+			}
+		}
+	}
 	for _, rise := range r.set.rises {
 		rise.comparison.fact.each(rise.comparison, r, func(t event.Times) {
 			if _, _, growing := t.Elapsed(r.now); !growing {

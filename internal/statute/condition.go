@@ -97,6 +97,8 @@ func (g *graded) verdict(r *reading) Verdict {
 			continue
 		}
 		switch view := &r.packs[i]; {
+		case !view.inForce:
+			return Unknown // it has no verdict
 		case view.computed >= g.from:
 			return True
 		case view.couldBe >= g.from:
@@ -105,7 +107,7 @@ func (g *graded) verdict(r *reading) Verdict {
 			return False
 		}
 	}
-	return Unknown // not in force: it has no verdict
+	return Unknown // not in this set: it has no verdict
 }
 
 // judged holds when the operator's own grade reaches a grade. It is false only where a

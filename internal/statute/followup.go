@@ -42,6 +42,9 @@ func (s *Set) FollowUps(c Case, a event.Assessment, now time.Time) []OwedFollowU
 	asked := trigger{set: s, c: &c, now: now}
 	var owed []OwedFollowUp
 	for _, p := range s.packs {
+		if !p.basis(&c, now).Applies() {
+			continue
+		}
 		grade := gradeUnder(a, p.ID)
 		for i := range p.FollowUps {
 			f := &p.FollowUps[i]

@@ -22,6 +22,9 @@ func (s *Set) Owed(c Case, a event.Assessment, now time.Time) []Owed {
 	asked := trigger{set: s, c: &c, now: now}
 	var owed []Owed
 	for _, p := range s.packs {
+		if !p.basis(&c, now).Applies() {
+			continue
+		}
 		grade := gradeUnder(a, p.ID)
 		for i := range p.Duties {
 			d := &p.Duties[i]

@@ -110,10 +110,13 @@ func (s *Scope) coversCase(c *Case) bool {
 }
 
 func (s *Scope) coversFacility(f *Facility) bool {
+	return s.coversPlace(f) && (s.CII == nil || *s.CII == f.CII)
+}
+
+func (s *Scope) coversPlace(f *Facility) bool {
 	return cmp.Or(f.Jurisdiction, Home) == s.jurisdiction &&
 		strings.HasPrefix(f.Region, s.Region) &&
-		(s.Sector == nil || slices.Contains(s.Sector, f.Sector)) &&
-		(s.CII == nil || *s.CII == f.CII)
+		(s.Sector == nil || slices.Contains(s.Sector, f.Sector))
 }
 
 // coversAny reports whether the line applies to the case for any of its facilities.

@@ -21,6 +21,7 @@ type reading struct {
 	floor   event.Grade // set by a person: the department, or else the operator
 
 	packs    []packReading // as set.packs
+	waiting  bool          // a pack is not in force yet, and may come into force while the case lasts
 	verdicts []Verdict     // in the order of set.lines
 	covered  []bool        // in the order of set.lines: the criterion applies to the case
 	over     []bool        // in the order of set.lines: a determination covers it; nil without one
@@ -29,7 +30,9 @@ type reading struct {
 // packReading is the grade under one pack. All are Ungraded where no criterion applies to
 // the case.
 type packReading struct {
-	applies  bool
+	inForce  bool        // for the case, by the pack's dates
+	fresh    bool        // since the last moment
+	applies  bool        // it is in force, and a criterion covers the case
 	computed event.Grade // by the facts alone
 	couldBe  event.Grade // by the known facts and the missing ones
 	reached  event.Grade // with the operator's judgement, or the department's in its place
@@ -47,18 +50,34 @@ func (s *Set) read(c *Case, now time.Time) *reading {
 	for i := range c.Facilities {
 		r.cii = r.cii || c.Facilities[i].CII
 	}
-	for i, l := range s.lines {
-		if l.criterion.For.coversAny(c) {
-			r.covered[i], r.packs[l.pack].applies = true, true
-		}
-	}
-	for i := range r.packs {
-		if p := &r.packs[i]; p.applies {
-			p.computed, p.couldBe, p.reached = event.General, event.General, r.floor
-		}
-	}
+	r.comeIntoForce(now)
 	r.at(now, func(*line) bool { return true })
 	return r
+}
+
+// comeIntoForce covers the lines of the packs that are in force for the case at a moment
+// and were not before. It reports whether there are any.
+func (r *reading) comeIntoForce(now time.Time) bool {
+	any := false
+	r.waiting = false
+	for i, p := range r.set.packs {
+		view := &r.packs[i]
+		view.fresh = !view.inForce && p.basis(r.c, now).Applies()
+		view.inForce = view.inForce || view.fresh
+		any = any || view.fresh
+		r.waiting = r.waiting || !view.inForce && now.Before(p.Effective.From) && r.c.lastsUntil(p.Effective.From)
+	}
+	if !any {
+		return false
+	}
+	for i := range r.set.lines {
+		l := &r.set.lines[i]
+		if view := &r.packs[l.pack]; view.fresh && l.criterion.For.coversAny(r.c) {
+			r.covered[i] = true
+			view.applies, view.computed, view.couldBe, view.reached = true, event.General, event.General, r.floor
+		}
+	}
+	return true
 }
 
 // judged marks the lines that a determination covers.
@@ -86,7 +105,9 @@ func (r *reading) isCII(facility string) bool {
 // one. Time only raises: what is met stays met. Criteria that depend on the grade under
 // another pack come second, when that grade is known.
 func (r *reading) at(now time.Time, asked func(*line) bool) {
-	r.now = now
+	if r.now = now; r.waiting && r.comeIntoForce(now) {
+		asked = func(*line) bool { return true }
+	}
 	for _, derived := range [...]bool{false, true} {
 		for i := range r.set.lines {
 			l := &r.set.lines[i]

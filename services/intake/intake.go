@@ -64,6 +64,8 @@ type Deps struct {
 	ClockDoubt func() string
 	// Late returns the duties that a report, taken alone, was late for at its receipt.
 	Late func(*event.Accepted, *event.Report) ([]event.Lateness, error)
+	// Outlook returns what the first report of an incident lets its operator expect.
+	Outlook func(*event.Accepted, *event.Report) (event.Outlook, error)
 	// InOtherRealm reports whether the other realm has an incident: the drill for a real
 	// one, the real realm for a drill's.
 	InOtherRealm func(ctx context.Context, operator, incident string) (bool, error)
@@ -359,6 +361,7 @@ func (in *Intake) receipt(s submission, a *event.Accepted, r event.Record, res b
 	out.ReceivedAt, out.Entry = &original.ReceivedAt, &entry
 	if out.Status != event.StatusConflict { // then they are of another report
 		out.Late, out.Warnings = original.Late, original.Warnings
+		out.Outlook = in.outlook(original, s.event)
 	}
 	return out, nil
 }

@@ -35,10 +35,11 @@ var nine = time.Date(2026, 3, 2, 1, 0, 0, 0, time.UTC)
 
 // door is an intake on a bus of its own.
 type door struct {
-	t     *testing.T
-	env   *bustest.Env
-	clock *clock.Manual
-	late  []event.Lateness // for every report
+	t       *testing.T
+	env     *bustest.Env
+	clock   *clock.Manual
+	late    []event.Lateness // for every report
+	outlook event.Outlook    // for every initial report
 	// elsewhere: the other realm has every incident.
 	elsewhere bool
 	*Intake
@@ -53,6 +54,7 @@ func open(t *testing.T) *door {
 	d := &door{t: t, env: bustest.Start(t), clock: clock.NewManual(nine)}
 	d.Intake = New(Deps{Bus: d.env.Bus, Endpoints: d.env.Endpoints, Clock: d.clock, Log: d.env.Log, Register: reg,
 		Late:         func(*event.Accepted, *event.Report) ([]event.Lateness, error) { return d.late, nil },
+		Outlook:      func(*event.Accepted, *event.Report) (event.Outlook, error) { return d.outlook, nil },
 		InOtherRealm: func(context.Context, string, string) (bool, error) { return d.elsewhere, nil },
 	})
 	return d
@@ -433,14 +435,19 @@ func TestWhatTheReceiptRemarks(t *testing.T) {
 		return out
 	}
 	first := `"facilities":["dispatch"],"discoveredAt":"` + at(-3*time.Hour) + `"`
+	d.outlook = event.Outlook{Law: []event.Instrument{{Statute: "s", From: "2025-11-01", Basis: event.BasisDiscovered}}}
 
 	r := report("r1", "a", "initial", "", first)
 	require.Equal(t, d.late, r.Late)
 	require.Equal(t, d.late, report("r1", "a", "initial", "", first).Late, "and again on the receipt of a repeat")
 	require.Empty(t, report("r2", "a", "initial", "", first).Late, "what a first report told is not told late by a second")
 	require.Empty(t, report("r3", "a", "final", "", first).Late)
+	require.Equal(t, d.outlook, r.Outlook)
+	require.Equal(t, d.outlook, report("r1", "a", "initial", "", first).Outlook)
+	require.Empty(t, report("r3", "a", "final", "", first).Outlook, "only a first report can be judged alone")
 	conflict := report("r1", "a", "initial", "", first+`,"title":"x"`)
 	require.Equal(t, event.StatusConflict, conflict.Status)
+	require.Empty(t, conflict.Outlook)
 	require.Empty(t, conflict.Late)
 
 	r = report("r1", "b", "initial", `"time":"`+at(24*time.Hour)+`",`, `"facilities":["dispatch"],"discoveredAt":"`+at(time.Hour)+`","handledAt":"`+at(30*time.Minute)+

@@ -60,6 +60,19 @@ func (in *Intake) late(ctx context.Context, a *event.Accepted, r *event.Report) 
 	return nil
 }
 
+// outlook returns what an initial report lets its operator expect. A receipt is not
+// withheld because that is missing on it.
+func (in *Intake) outlook(a *event.Accepted, e *cloudevent.Event) event.Outlook {
+	if e.Type != event.TypeInitial {
+		return event.Outlook{}
+	}
+	out, err := in.deps.Outlook(a, &e.Report)
+	if err != nil {
+		in.unchecked.Add(fmt.Sprintf("outlook: %v", err))
+	}
+	return out
+}
+
 // warner collects warnings about a report's times.
 type warner struct {
 	received time.Time

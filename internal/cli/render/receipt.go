@@ -23,5 +23,8 @@ func (p *Printer) Receipt(r *event.Receipt) {
 	for _, l := range r.Late {
 		fmt.Fprintf(p.Out, "    %s\n", p.Lateness(l))
 	}
+	for _, line := range p.Law(r.Law) {
+		fmt.Fprintf(p.Out, "    %s\n", line)
+	}
 	p.Details(r.Errors, r.Warnings)
 }

@@ -135,6 +135,9 @@ func (p *Printer) storyGraded(g *event.Graded) {
 	if out := g.Cause.Outdated; len(out) > 0 {
 		p.below("%s: %s", p.Word("outdated"), strings.Join(out, ", "))
 	}
+	for _, line := range p.Law(g.Law) {
+		p.below("%s", line)
+	}
 	for _, h := range g.Hits {
 		p.below("%s — %s%s", h.Criterion, h.Citation, p.Confidence(h.Confidence))
 	}

@@ -31,6 +31,12 @@ var words = map[string][2]string{
 	"first": {"初报", "first"}, "raised": {"升高", "raised"}, "lowered": {"降低", "lowered"},
 	"unchanged": {"未变", "unchanged"}, "withdrawn": {"撤回", "withdrawn"}, "reinstated": {"恢复", "reinstated"},
 
+	"law-discovered": {"适用，发现时已施行", "applies, in force at the discovery"},
+	"law-continuing": {"适用，施行时事件仍在持续", "applies, came into force while it lasted"},
+	"law-undated":    {"适用，未报发现时间", "applies, in force now; the discovery is not reported"},
+	"law-not-yet":    {"不适用，发现时尚未施行", "does not apply, not in force at the discovery"},
+	"law-no-longer":  {"不适用，发现时已失效", "does not apply, no longer in force at the discovery"},
+
 	"grade": {"级别（初判）", "grade"}, "couldBe": {"可能为", "could be"}, "own": {"运营者研判", "operator's own"},
 	"computed": {"初判", "computed"}, "because": {"依据", "because"}, "rises": {"级别升高时间", "rises at"},
 	"unknown": {"未知", "unknown"}, "nobody": {"无须报送", "nobody has to be told"},
