@@ -41,6 +41,9 @@ func (p *Pack) locate(doc *document.Document) {
 	for i := range p.Criteria {
 		p.Criteria[i].For.jurisdiction = p.Jurisdiction
 	}
+	if p.Retention != nil {
+		p.Retention.For.jurisdiction = p.Jurisdiction
+	}
 	check := func(path string, l *Limit) {
 		if l != nil && l.needsCalendar() && p.Calendar == "" {
 			doc.Fail(path, "depends on which days are worked: the pack must name a calendar")
