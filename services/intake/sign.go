@@ -3,7 +3,6 @@ package intake
 import (
 	"context"
 	"errors"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,10 +21,6 @@ type signer struct {
 	key         *evidence.ReceiptKey
 	certificate atomic.Pointer[string]
 	certified   chan struct{} // closed when it is stored
-
-	mu      sync.Mutex
-	waiting []*unsigned
-	signing bool
 }
 
 func newSigner(d Deps) *signer {
@@ -88,67 +83,20 @@ func (s *signer) wait(ctx context.Context) {
 	}
 }
 
-// sign signs receipts of stored records. Receipts that wait while others are being signed
-// share the next signature, and the holder of one can prove the others too, by what is in
-// the log. One signature for each took seven per cent of a report's cost.
+// sign signs the receipts of one answer, all with one signature.
 func (s *signer) sign(receipts []event.Receipt) {
 	if s == nil {
 		return
 	}
-	w := &unsigned{receipts, make(chan struct{})}
-	s.mu.Lock()
-	s.waiting = append(s.waiting, w)
-	if !s.signing {
-		s.signing = true
-		go s.signWaiting()
-	}
-	s.mu.Unlock()
-	<-w.done
-}
-
-// unsigned are the receipts of one answer.
-type unsigned struct {
-	receipts []event.Receipt
-	done     chan struct{}
-}
-
-func (s *signer) signWaiting() {
-	for {
-		s.mu.Lock()
-		batch := s.waiting
-		s.waiting = nil
-		s.signing = len(batch) > 0
-		s.mu.Unlock()
-		if len(batch) == 0 {
-			return
-		}
-		answers := make([][]event.Receipt, len(batch))
-		for i, w := range batch {
-			answers[i] = w.receipts
-		}
-		s.together(answers...)
-		for _, w := range batch {
-			close(w.done)
-		}
-	}
-}
-
-// together signs all receipts of several answers with one signature.
-func (s *signer) together(answers ...[]event.Receipt) {
 	certificate := ""
 	if c := s.certificate.Load(); c != nil {
 		certificate = *c
 	}
-	var claims []evidence.Receipt
-	for _, receipts := range answers {
-		for i := range receipts {
-			claims = append(claims, receipts[i].Claim())
-		}
+	claims := make([]evidence.Receipt, len(receipts))
+	for i := range receipts {
+		claims[i] = receipts[i].Claim()
 	}
-	signed := s.key.Sign(claims, certificate)
-	for _, receipts := range answers {
-		for i := range receipts {
-			receipts[i].Signed, signed = signed[0], signed[1:]
-		}
+	for i, signed := range s.key.Sign(claims, certificate) {
+		receipts[i].Signed = signed
 	}
 }
