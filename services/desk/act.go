@@ -17,15 +17,6 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-func (s service) answerAct(ctx context.Context, req endpoint.Request) (any, error) {
-	desk := strings.TrimSuffix(strings.TrimPrefix(req.Subject, "desk."), ".act")
-	answer, err := s.act(ctx, desk, req)
-	if details := fault.DetailsOf(err); details != nil {
-		answer.Status, answer.Errors, err = event.StatusRejected, details, nil
-	}
-	return answer, err
-}
-
 // act records a desk's act. It recognises a repeat before it checks anything against the
 // register, the clock or the ledger, which may have changed since the first.
 func (s service) act(ctx context.Context, desk string, req endpoint.Request) (api.DeskActAnswer, error) {

@@ -59,31 +59,51 @@ func Run(ctx context.Context, d Deps) error {
 	for _, desk := range d.Register.Desks {
 		desks[event.Token(desk.ID)] = desk.ID
 	}
-	party := func(req endpoint.Request) string {
-		token, _, _ := strings.Cut(strings.TrimPrefix(req.Subject, "desk."), ".")
-		return desks[token]
+	party := func(req endpoint.Request) string { return desks[deskOf(req)] }
+	endpoints := s.endpoints()
+	for i := range endpoints {
+		endpoints[i].Limit, endpoints[i].Party = maxRequests, party
 	}
-	return d.Endpoints.Serve(ctx, Name,
-		endpoint.Endpoint{Name: "acknowledge", Subject: api.EndpointAcknowledge, Limit: maxRequests, Party: party, Answer: s.answerAcknowledge},
-		endpoint.Endpoint{Name: "act", Subject: api.EndpointAct, Limit: maxRequests, Party: party, Answer: s.answerAct},
-		endpoint.Endpoint{Name: "watch", Subject: api.EndpointWatch, Limit: maxRequests, Party: party, Answer: s.answerWatch},
-		endpoint.Endpoint{Name: "outcome", Subject: api.EndpointOutcome, Limit: maxRequests, Party: party, Answer: s.answerOutcome},
-	)
+	return d.Endpoints.Serve(ctx, Name, endpoints...)
+}
+
+// endpoints are the endpoints of every desk, with their answers to refused requests.
+func (s service) endpoints() []endpoint.Endpoint {
+	return []endpoint.Endpoint{
+		{Name: "acknowledge", Subject: api.EndpointAcknowledge, Answer: answering(s.acknowledge, func(a *api.AcknowledgementAnswer, faults []fault.Detail) {
+			a.Status, a.Errors = event.StatusRejected, faults
+		})},
+		{Name: "act", Subject: api.EndpointAct, Answer: answering(s.act, func(a *api.DeskActAnswer, faults []fault.Detail) {
+			a.Status, a.Errors = event.StatusRejected, faults
+		})},
+		{Name: "watch", Subject: api.EndpointWatch, Answer: answering(s.watch, func(a *api.WatchAnswer, faults []fault.Detail) { a.Errors = faults })},
+		{Name: "outcome", Subject: api.EndpointOutcome, Answer: answering(s.outcome, func(a *api.OutcomeAnswer, faults []fault.Detail) { a.Errors = faults })},
+	}
+}
+
+// answering returns the function that answers a desk's requests by do, and puts the faults
+// of a refused request into the answer.
+func answering[T any](do func(ctx context.Context, desk string, req endpoint.Request) (T, error), refuse func(*T, []fault.Detail)) func(context.Context, endpoint.Request) (any, error) {
+	return func(ctx context.Context, req endpoint.Request) (any, error) {
+		answer, err := do(ctx, deskOf(req), req)
+		if faults := fault.DetailsOf(err); faults != nil {
+			refuse(&answer, faults)
+			err = nil
+		}
+		return answer, err
+	}
+}
+
+// deskOf returns the desk that a request's subject names, as a token.
+func deskOf(req endpoint.Request) string {
+	desk, _, _ := strings.Cut(strings.TrimPrefix(req.Subject, "desk."), ".")
+	return desk
 }
 
 type service struct {
 	deps     Deps
 	log      *logName
 	actLocks *actLocks
-}
-
-func (s service) answerAcknowledge(ctx context.Context, req endpoint.Request) (any, error) {
-	desk := strings.TrimSuffix(strings.TrimPrefix(req.Subject, "desk."), ".acknowledge")
-	a, err := s.acknowledge(ctx, desk, req)
-	if details := fault.DetailsOf(err); details != nil {
-		a.Status, a.Errors, err = event.StatusRejected, details, nil
-	}
-	return a, err
 }
 
 func (s service) acknowledge(ctx context.Context, desk string, req endpoint.Request) (api.AcknowledgementAnswer, error) {
@@ -146,15 +166,6 @@ func (s service) acknowledge(ctx context.Context, desk string, req endpoint.Requ
 	return answer, nil
 }
 
-func (s service) answerOutcome(ctx context.Context, req endpoint.Request) (any, error) {
-	desk := strings.TrimSuffix(strings.TrimPrefix(req.Subject, "desk."), ".outcome")
-	answer, err := s.outcome(ctx, desk, req)
-	if details := fault.DetailsOf(err); details != nil {
-		answer.Errors, err = details, nil
-	}
-	return answer, err
-}
-
 func (s service) outcome(ctx context.Context, desk string, r endpoint.Request) (answer api.OutcomeAnswer, err error) {
 	var req api.OutcomeRequest
 	if err := json.Unmarshal(r.Data, &req); err != nil {
@@ -215,15 +226,6 @@ func (s service) refuseOtherDesk(ctx context.Context, req endpoint.Request, name
 
 func refuse(path, format string, args ...any) error {
 	return fault.Invalid(Name, []fault.Detail{{Path: path, Message: fmt.Sprintf(format, args...)}})
-}
-
-func (s service) answerWatch(ctx context.Context, req endpoint.Request) (any, error) {
-	desk := strings.TrimSuffix(strings.TrimPrefix(req.Subject, "desk."), ".watch")
-	answer, err := s.watch(ctx, desk, req)
-	if details := fault.DetailsOf(err); details != nil {
-		answer.Errors, err = details, nil
-	}
-	return answer, err
 }
 
 func (s service) watch(ctx context.Context, desk string, r endpoint.Request) (api.WatchAnswer, error) {

@@ -3,6 +3,7 @@ package desk
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,10 +28,10 @@ func FuzzDoors(f *testing.F) {
 	_, err = env.Bus.Commit(f.Context(), []event.Record{r})
 	require.NoError(f, err)
 	s := service{deps: Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: clock.NewManual(nine), Register: reg}, actLocks: newActLocks()}
-	doors := []struct {
-		name   string
-		answer func(context.Context, endpoint.Request) (any, error)
-	}{{"acknowledge", s.answerAcknowledge}, {"outcome", s.answerOutcome}, {"watch", s.answerWatch}, {"act", s.answerAct}}
+	doors := make([]endpoint.Endpoint, 4)
+	for _, e := range s.endpoints() {
+		doors[slices.Index([]string{"acknowledge", "outcome", "watch", "act"}, e.Name)] = e // as the corpus numbers them
+	}
 	for i, seeds := range [][]string{
 		{`{"escalation":"` + told + `","officer":"duty-officer"}`, `{"escalation":"hall.*.>.1","officer":"p"}`, `{"escalation":"hall.=.=x.1","officer":"\u0000"}`, `{"escalation":"hall...","officer":" "}`},
 		{`{"escalation":"` + told + `"}`, `{"escalation":"gate.mill.flood.1"}`, `{"escalation":7}`},
@@ -49,12 +50,12 @@ func FuzzDoors(f *testing.F) {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		d := doors[int(door)%len(doors)]
-		answer, err := d.answer(ctx, endpoint.Request{Subject: "desk." + desk + "." + d.name, Data: data, Reply: "_INBOX.x"})
+		answer, err := d.Answer(ctx, endpoint.Request{Subject: "desk." + desk + "." + d.Name, Data: data, Reply: "_INBOX.x"})
 		if err != nil {
-			t.Fatalf("%s: %q is not answered: %v", d.name, data, err)
+			t.Fatalf("%s: %q is not answered: %v", d.Name, data, err)
 		}
 		if _, err := json.Marshal(answer); err != nil {
-			t.Fatalf("%s: the answer to %q cannot be written: %v", d.name, data, err)
+			t.Fatalf("%s: the answer to %q cannot be written: %v", d.Name, data, err)
 		}
 	})
 }
