@@ -311,7 +311,7 @@ func (s *siege) replayed() {
 	require.Equal(s.t, event.StatusAccepted, ack.Status)
 	again, thief := s.peer(s.creds(identity.Desk, "protection-energy")), s.peer(s.creds(identity.Desk, "sh-public-security"))
 	sent := []byte(`{"escalation":"` + told.Escalation + `","officer":"duty-officer"}`)
-	signed := s.sign(identity.Desk, "protection-energy", event.AcknowledgementSubject(told.Escalation), sent)
+	signed := s.sign(identity.Desk, "protection-energy", event.AcknowledgedSubject(told.Escalation), sent)
 	for range 20 {
 		r := s.receipt(owner, &nats.Msg{Subject: "report.grid-east", Data: raw})
 		require.Equal(s.t, []any{event.StatusDuplicate, first.Record}, []any{r.Status, r.Record})

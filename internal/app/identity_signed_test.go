@@ -100,7 +100,7 @@ func TestActsAreSigned(t *testing.T) {
 	for _, act := range []struct {
 		door, record string
 		sent         []byte
-	}{{"acknowledge", event.AcknowledgementSubject(id), ack}, {"act", "incident.closed.protection-energy.grid-east.i1.c1", closing}} {
+	}{{"acknowledge", event.AcknowledgedSubject(id), ack}, {"act", "incident.closed.protection-energy.grid-east.i1.c1", closing}} {
 		good := g.sign(role, name, act.record, act.sent)
 		other := []byte(strings.Replace(string(act.sent), "duty-officer", "deputy", 1))
 		for want, h := range map[string]nats.Header{
@@ -140,7 +140,7 @@ func TestActsAreSigned(t *testing.T) {
 	require.NoError(t, err)
 	v, err := g.verifier().WithIdentities(operator)
 	require.NoError(t, err)
-	for _, record := range []string{event.AcknowledgementSubject(id), "incident.closed.protection-energy.grid-east.i1.c1"} {
+	for _, record := range []string{event.AcknowledgedSubject(id), "incident.closed.protection-energy.grid-east.i1.c1"} {
 		m, err := g.ledger().GetLastMsgForSubject(t.Context(), record)
 		require.NoError(t, err)
 		act, err := v.ActOf(evidence.Record{Sequence: m.Sequence, Subject: m.Subject, Header: m.Header, Body: m.Data})
@@ -173,14 +173,14 @@ func TestActsAreSigned(t *testing.T) {
 	require.Error(t, err)
 
 	// A replaced key signs nothing any more.
-	old := g.sign(role, name, event.AcknowledgementSubject(id), ack)
+	old := g.sign(role, name, event.AcknowledgedSubject(id), ack)
 	_, err = g.folder.Rotate(role, name, nil, clock.System{}.Now(), 0)
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return p.IsClosed() }, hang, 10*time.Millisecond)
 	p = g.peer(g.creds(role, name))
 	status, why := ask("acknowledge", "", ack, old)
 	require.Equal(t, "forbidden", status, why)
-	status, why = ask("acknowledge", "", ack, g.sign(role, name, event.AcknowledgementSubject(id), ack))
+	status, why = ask("acknowledge", "", ack, g.sign(role, name, event.AcknowledgedSubject(id), ack))
 	require.Equal(t, event.StatusDuplicate, status, why)
 }
 
@@ -201,7 +201,7 @@ func TestActs_SayTheirLogAndTime(t *testing.T) {
 	now := time.Now().UTC().Format(time.RFC3339Nano)
 	signing := func(log, at string) string { return `,"log":"` + log + `","signedAt":"` + at + `"}` }
 	for door, act := range map[string]struct{ record, sent string }{
-		"acknowledge": {event.AcknowledgementSubject(id), `{"escalation":"` + id + `","officer":"duty-officer"`},
+		"acknowledge": {event.AcknowledgedSubject(id), `{"escalation":"` + id + `","officer":"duty-officer"`},
 		"act":         {"incident.closed.protection-energy.grid-east.i1.c1", `{"kind":"closed","id":"c1","desk":"protection-energy","operator":"grid-east","incident":"i1","officer":"duty-officer","reason":"handled"`},
 	} {
 		for what, c := range map[string]struct{ format, sent, want string }{
@@ -217,7 +217,7 @@ func TestActs_SayTheirLogAndTime(t *testing.T) {
 		}
 	}
 	ack := `{"escalation":"` + id + `","officer":"duty-officer"` + signing(v.Origin(), "2020-01-01T00:00:00+08:00")
-	code, answer := ask("acknowledge", event.AcknowledgementSubject(id), v2, ack)
+	code, answer := ask("acknowledge", event.AcknowledgedSubject(id), v2, ack)
 	require.Empty(t, code)
 	require.Contains(t, answer, `"warnings":[{"path":"$.signedAt"`, "the clocks differ by years")
 	require.Contains(t, answer, event.StatusAccepted)
@@ -230,7 +230,7 @@ func TestActs_SayTheirLogAndTime(t *testing.T) {
 	require.NoError(t, err)
 	elsewhere, err := evidence.NewVerifier(other.Verifier())
 	require.NoError(t, err)
-	for _, record := range []string{event.AcknowledgementSubject(id), "incident.closed.protection-energy.grid-east.i1.c1"} {
+	for _, record := range []string{event.AcknowledgedSubject(id), "incident.closed.protection-energy.grid-east.i1.c1"} {
 		m, err := g.ledger().GetLastMsgForSubject(t.Context(), record)
 		require.NoError(t, err)
 		r := evidence.Record{Sequence: m.Sequence, Subject: m.Subject, Header: m.Header, Body: m.Data}

@@ -263,7 +263,7 @@ func requestJSON[T any](ctx context.Context, c *Client, subject string, payload 
 
 // Acknowledge records that a post has taken an escalation up.
 func (c *Client) Acknowledge(ctx context.Context, desk, escalation, officer string) (*api.AcknowledgementAnswer, error) {
-	return act[api.AcknowledgementAnswer](ctx, c, api.AcknowledgeSubject(desk), event.AcknowledgementSubject(escalation), event.Acknowledgement{Escalation: escalation, Officer: officer})
+	return act[api.AcknowledgementAnswer](ctx, c, api.AcknowledgeSubject(desk), event.AcknowledgedSubject(escalation), event.Acknowledgement{Escalation: escalation, Officer: officer})
 }
 
 // Act records a desk's other act on an incident. An act without an id gets a random one,

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"mime"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -260,26 +261,17 @@ func percentDecode(s string) (value, problem string) {
 	if isPlain(s) && strings.IndexByte(s, '%') < 0 {
 		return s, ""
 	}
-	out := make([]byte, 0, len(s))
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		switch {
-		case c >= utf8.RuneSelf:
-			return "", "has bytes outside ASCII in its header: percent-encode them as UTF-8"
-		case c != '%':
-			out = append(out, c)
-		case i+2 >= len(s) || !isHex(s[i+1]) || !isHex(s[i+2]):
-			return "", "has a % in its header that two hexadecimal digits do not follow"
-		default:
-			b, _ := strconv.ParseUint(s[i+1:i+3], 16, 8)
-			out = append(out, byte(b))
-			i += 2
-		}
+	if strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		return "", "has bytes outside ASCII in its header: percent-encode them as UTF-8"
 	}
-	if !utf8.Valid(out) {
+	value, err := url.PathUnescape(s)
+	switch {
+	case err != nil:
+		return "", "has a % in its header that two hexadecimal digits do not follow"
+	case !utf8.ValidString(value):
 		return "", "is not valid UTF-8 behind its percent-encoding"
 	}
-	return string(out), ""
+	return value, ""
 }
 
 // unquote reads a quoted-string (RFC 7230, section 3.2.6), which older senders write.

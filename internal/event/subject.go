@@ -178,9 +178,9 @@ func EscalationOf(subject string) string {
 }
 
 // AcknowledgedSubject returns the subject of the record of the acknowledgement of the
-// escalation with the given subject.
+// escalation with the given subject or id.
 func AcknowledgedSubject(escalated string) string {
-	return AcknowledgementSubject(EscalationOf(escalated))
+	return "incident.acknowledged." + EscalationOf(escalated)
 }
 
 // OverdueSubject returns the subject of the record that the escalation with the given
@@ -218,10 +218,6 @@ func ReadingSubject(r Reading) string {
 	return "incident." + KindRead + "." + r.Operator + "." + r.Incident + "." + what
 }
 
-// AcknowledgementSubject returns the subject of the record of the acknowledgement of the
-// escalation with the given id.
-func AcknowledgementSubject(escalation string) string { return "incident.acknowledged." + escalation }
-
 // SubjectsOfEscalation returns the subjects of an escalation's record and of its
 // acknowledgement, and the desk that it names.
 func SubjectsOfEscalation(id string) (escalated, acknowledged, desk string, err error) {
@@ -233,7 +229,7 @@ func SubjectsOfEscalation(id string) (escalated, acknowledged, desk string, err 
 	if !ok {
 		return "", "", "", fmt.Errorf("%q is not an escalation: want DESK.OPERATOR.INCIDENT.REVISION", id)
 	}
-	return "incident.escalated." + id, AcknowledgementSubject(id), parts[0], nil
+	return "incident.escalated." + id, AcknowledgedSubject(id), parts[0], nil
 }
 
 // RemovedSubject returns the subject of the record that records were removed, the first of

@@ -89,7 +89,7 @@ func (w *sweeper) isSettled(ctx context.Context, name string) (bool, error) {
 	if kind != timerEscalation {
 		return false, nil
 	}
-	stored, err := w.deps.Bus.Last(ctx, event.AcknowledgementSubject(rest))
+	stored, err := w.deps.Bus.Last(ctx, event.AcknowledgedSubject(rest))
 	if errors.Is(err, bus.ErrNotFound) {
 		return false, nil
 	}
