@@ -110,17 +110,18 @@ type role struct {
 	// restartable means that run keeps no state between calls: the service may be run
 	// again.
 	restartable bool
+	more        []string // names of the services that it runs besides its own
 }
 
 // roles is the table of services, in the order of a report's path. A new service is a
 // line here and a folder under services.
 var roles = []role{
-	{intake.Name, (*realm).runIntake, false},
-	{classifier.Name, (*realm).runClassifier, true},
-	{router.Name, (*realm).runRouter, true},
-	{desk.Name, (*realm).runDesk, true},
-	{deadline.Name, (*realm).runDeadline, true},
-	{ledger.Name, (*realm).runLedger, false},
+	{intake.Name, (*realm).runIntake, false, nil},
+	{classifier.Name, (*realm).runClassifier, true, nil},
+	{router.Name, (*realm).runRouter, true, nil},
+	{desk.Name, (*realm).runDesk, true, nil},
+	{deadline.Name, (*realm).runDeadline, true, []string{deadline.NameDue}},
+	{ledger.Name, (*realm).runLedger, false, nil},
 }
 
 // Roles lists the names of the services.

@@ -123,8 +123,10 @@ func (a *App) checkHealth(ctx context.Context, realms []*realm) Health {
 	for _, realm := range realms {
 		pulse := realm.bus.Heartbeats()
 		for _, r := range roles {
-			if _, beats := pulse[r.name]; a.runs(r.name) && !beats {
-				pulse[r.name] = time.Time{}
+			for _, name := range append([]string{r.name}, r.more...) {
+				if _, known := pulse[name]; a.runs(r.name) && !known {
+					pulse[name] = time.Time{}
+				}
 			}
 		}
 		for _, name := range slices.Sorted(maps.Keys(pulse)) {

@@ -21,8 +21,9 @@ func (b *Bus) Service(name string) string {
 }
 
 // Announce registers a service for $SRV.PING, INFO and STATS under its name, on a
-// connection of its own.
-func (b *Bus) Announce(name string) (*nats.Conn, micro.Service, error) {
+// connection of its own. From then on Heartbeats waits for the loop of the service.
+func (b *Bus) Announce(name, loop string) (*nats.Conn, micro.Service, error) {
+	b.expect(serviceLoop{name, loop})
 	name = b.Service(name)
 	nc, err := b.connect()
 	if err != nil {

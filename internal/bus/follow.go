@@ -42,6 +42,7 @@ type Handler interface {
 
 // Follow runs a follower until ctx ends or its handler says stop.
 func (b *Bus) Follow(ctx context.Context, f Follower) error {
+	b.expect(serviceLoop{f.Name, "follows " + event.StreamLedger})
 	done, err := b.Position(ctx, f.Name)
 	if err != nil {
 		return err
@@ -54,7 +55,7 @@ func (b *Bus) Follow(ctx context.Context, f Follower) error {
 
 // follow runs a follower on the stream in r.
 func (b *Bus) follow(ctx context.Context, f Follower, r *run) error {
-	_, svc, err := b.Announce(f.Name)
+	_, svc, err := b.Announce(f.Name, "follows "+r.stream)
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,8 @@ type heartbeats struct {
 // Heartbeats returns the last heartbeat of each service that follows or has endpoints, by the
 // machine's clock. The loop that does the work beats every second, so a handler that
 // hangs stops the heartbeat, and so does a server that does not answer. For a service
-// with several loops it is the oldest. A service that ended keeps its last one.
+// with several loops it is the oldest, and zero until each of them has announced itself.
+// A service that ended keeps its last one.
 func (b *Bus) Heartbeats() map[string]time.Time {
 	b.heartbeats.mu.Lock()
 	defer b.heartbeats.mu.Unlock()
@@ -36,14 +37,22 @@ func (b *Bus) Heartbeats() map[string]time.Time {
 	return out
 }
 
-func (b *Bus) beat(h serviceLoop) {
-	now := clock.Steady() // the machine's: a drill's clock may run faster
+// expect makes a service's heartbeat wait for that of a loop.
+func (b *Bus) expect(l serviceLoop) { b.noteHeartbeat(l, time.Time{}) }
+
+func (b *Bus) beat(l serviceLoop) {
+	b.noteHeartbeat(l, clock.Steady()) // the machine's: a drill's clock may run faster
+}
+
+func (b *Bus) noteHeartbeat(l serviceLoop, at time.Time) {
 	b.heartbeats.mu.Lock()
 	defer b.heartbeats.mu.Unlock()
 	if b.heartbeats.last == nil {
 		b.heartbeats.last = map[serviceLoop]time.Time{}
 	}
-	b.heartbeats.last[h] = now
+	if last := b.heartbeats.last[l]; !at.Before(last) {
+		b.heartbeats.last[l] = at
+	}
 }
 
 // KeepAlive gives a sign of life for a loop of a service while the server answers, until

@@ -77,6 +77,7 @@ type TimerFollower struct {
 // again and must produce the same result. A timer that the handler sets under the same
 // name replaces the one being handled.
 func (b *Bus) FollowTimers(ctx context.Context, f TimerFollower) error {
+	b.expect(serviceLoop{f.Name, "follows " + event.StreamTimers})
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	a := agenda.New(b.cfg.Clock, f.Share, f.Rank)

@@ -303,7 +303,7 @@ func TestATimerWithAPoisonedBody(t *testing.T) {
 		subjects = nil
 		for _, u := range records[event.Unhandled](t, w.env, event.AllUnhandled) {
 			require.Equal(t, "hall", u.Desk)
-			require.Equal(t, nameDue, u.Service)
+			require.Equal(t, NameDue, u.Service)
 			require.NotEmpty(t, u.Error)
 			subjects = append(subjects, u.Subject)
 		}

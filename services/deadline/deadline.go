@@ -40,9 +40,9 @@ import (
 // Name is the service's name; its position on the ledger is kept under it.
 const Name = "deadline"
 
-// nameDue is the follower of timers that have come due: its records are in the timers'
+// NameDue is the follower of timers that have come due: its records are in the timers'
 // stream, so what it gives up has a name of its own.
-const nameDue = Name + "-due"
+const NameDue = Name + "-due"
 
 const maxRequests = 64 // concurrent requests
 
@@ -81,9 +81,9 @@ func Run(ctx context.Context, d Deps) error {
 	g.Go(func() error {
 		return d.Bus.FollowTimers(ctx, bus.TimerFollower{
 			Follower: bus.Follower{
-				Name:    nameDue,
+				Name:    NameDue,
 				Handler: ringer{d, p, set}, Key: func(in event.Stored) string { return in.Subject },
-				GiveUp: d.Register.GiveUp(nameDue, d.Clock),
+				GiveUp: d.Register.GiveUp(NameDue, d.Clock),
 			},
 			Share: operatorOf, Rank: rankOf, Filters: timersOf, Missing: sweep.missing,
 		})

@@ -140,11 +140,14 @@ type Endpoint struct {
 // maxQuestion is the largest size of a question, in bytes.
 const maxQuestion = 64 << 10
 
+// loop is the name of the loop of a service that answers requests.
+const loop = "endpoints"
+
 // Serve opens endpoints as a NATS micro service (it answers $SRV.PING, INFO and STATS)
 // until ctx ends, and returns when every request in flight has been answered. Instances
 // of one service share the requests.
 func (s *Server) Serve(ctx context.Context, name string, endpoints ...Endpoint) error {
-	nc, svc, err := s.bus.Announce(name)
+	nc, svc, err := s.bus.Announce(name, loop)
 	if err != nil {
 		return err
 	}
@@ -169,7 +172,7 @@ func (s *Server) Serve(ctx context.Context, name string, endpoints ...Endpoint) 
 			return fmt.Errorf("endpoint %s: %w", e.Subject, err)
 		}
 	}
-	s.bus.KeepAlive(ctx, name, "endpoints")
+	s.bus.KeepAlive(ctx, name, loop)
 	err = svc.Stop()
 	inFlight.Wait()
 	if err != nil {
