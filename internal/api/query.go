@@ -22,8 +22,10 @@ type WatchAnswer struct {
 	Consumer string `json:"consumer,omitempty"`
 	// API is the prefix under which the JetStream API is reached; empty: the engine's
 	// own, $JS.API.
-	API    string         `json:"api,omitempty"`
-	Errors []fault.Detail `json:"errors,omitempty"`
+	API string `json:"api,omitempty"`
+	// Citations are those of the packs in force, for the rows of the screen.
+	Citations event.Citations `json:"citations,omitempty"`
+	Errors    []fault.Detail  `json:"errors,omitempty"`
 }
 
 // OutcomeRequest asks for the outcome of an escalation.

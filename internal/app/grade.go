@@ -70,5 +70,8 @@ func (g *Grader) Grade(operator string, raw []byte) (*Grading, error) {
 	if out.Duties == nil {
 		out.Duties = []event.Duty{}
 	}
+	zh := g.rulebook.Statutes.Citations()
+	zh.Hits(out.Hits)
+	zh.Duties(out.Duties)
 	return out, nil
 }

@@ -195,7 +195,7 @@ func (r *realm) runRouter(ctx context.Context) error {
 }
 
 func (r *realm) runDesk(ctx context.Context) error {
-	return desk.Run(ctx, desk.Deps{Bus: r.bus, Endpoints: r.endpoints, Clock: r.clock, Register: r.rulebook.Register})
+	return desk.Run(ctx, desk.Deps{Bus: r.bus, Endpoints: r.endpoints, Clock: r.clock, Register: r.rulebook.Register, Citations: r.citations()})
 }
 
 func (r *realm) runDeadline(ctx context.Context) error {
@@ -214,8 +214,17 @@ func (r *realm) ledgerDeps(a *App) ledger.Deps {
 	}
 	return ledger.Deps{
 		Bus: r.bus, Endpoints: r.endpoints, Clock: r.clock, Log: r.log.Named(ledger.Name), Dir: filepath.Join(r.data, dir), Exercise: r.name == event.Drill,
-		Origin: name, Alone: a.server != nil, Scrub: a.cfg.Scrub, Keep: a.keep,
+		Origin: name, Alone: a.server != nil, Scrub: a.cfg.Scrub, Keep: a.keep, Citations: r.citations(),
 	}
+}
+
+// citations returns those of the packs in force; none where no service of this process
+// reads packs.
+func (r *realm) citations() event.Citations {
+	if r.rulebook.Statutes == nil {
+		return nil
+	}
+	return r.rulebook.Statutes.Citations()
 }
 
 // freezeIfTruncated freezes writing if the stream has fewer records than a checkpoint

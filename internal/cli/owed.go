@@ -76,6 +76,7 @@ type owedLine struct {
 	Late       bool              `json:"late"`
 	Statute    *string           `json:"statute"`
 	Citation   *string           `json:"citation"`
+	CitationZH *string           `json:"citationZh"`
 	Confidence *event.Confidence `json:"confidence"`
 	Desk       *string           `json:"desk"` // the desk that asks
 	Officer    *string           `json:"officer"`
@@ -96,7 +97,7 @@ func owedOf(rows []api.IncidentRow, now time.Time) []owedLine {
 				Operator: r.Operator, Incident: r.Incident, Grade: r.Grade, Revision: r.Revision, Exercise: r.Exercise,
 				ID: o.ID, Kind: string(o.Kind), Items: append([]string{}, o.Items...), Report: orNull(o.Report),
 				DueAt: (*stamp)(o.DueAt), Within: orNull(o.Within), Clock: orNull(o.Clock), Late: o.LateAt(now),
-				Statute: orNull(o.Statute), Citation: orNull(o.Citation), Confidence: orNull(o.Confidence),
+				Statute: orNull(o.Statute), Citation: orNull(o.Citation), CitationZH: orNull(o.CitationZH), Confidence: orNull(o.Confidence),
 				Desk: orNull(o.Desk), Officer: orNull(o.Officer), Reason: orNull(o.Reason), owed: o,
 			})
 		}

@@ -54,7 +54,7 @@ grid-east/inc-1  major  report final summary  30 days after handling ends  — L
 	lines := strings.Split(strings.TrimSpace(out), "\n")
 	require.Len(t, lines, 4)
 	assert.JSONEq(t, `{"operator":"grid-east","incident":"inc-1","grade":"major","id":"law.late","kind":"items","items":["scene"],"report":null,
-		"dueAt":"2026-03-01T03:30:00.000Z","within":null,"clock":null,"late":true,"statute":"law","citation":"Law, art. 8","confidence":"text",
+		"dueAt":"2026-03-01T03:30:00.000Z","within":null,"clock":null,"late":true,"statute":"law","citation":"Law, art. 8","citationZh":null,"confidence":"text",
 		"desk":null,"officer":null,"reason":null,"revision":3,"exercise":false}`, lines[0])
 	final := decode(t, lines[3])
 	assert.Nil(t, final["dueAt"])

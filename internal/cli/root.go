@@ -31,7 +31,7 @@ const (
 
 // Run runs a command line until it is done or ctx ends, and returns its exit code.
 func Run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
-	env := &environment{Printer: &render.Printer{Raw: out, Out: printable.Writer{Out: out}, ErrOut: errOut}, in: in, flush: func() {}}
+	env := &environment{Printer: &render.Printer{Raw: out, Out: printable.Writer{Out: out}, ErrOut: errOut, Citations: embeddedCitations}, in: in, flush: func() {}}
 	defer func() { env.flush() }()
 	root := env.root()
 	root.SetArgs(args)

@@ -4,14 +4,25 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tocsin-project/tocsin/internal/app"
 	"github.com/tocsin-project/tocsin/internal/cli/command"
+	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/statute"
 )
+
+// embeddedCitations has those of the program's own packs in Chinese.
+var embeddedCitations = sync.OnceValue(func() event.Citations {
+	rb, err := app.LoadRules("", "")
+	if err != nil {
+		panic(err) // a test loads them
+	}
+	return rb.Statutes.Citations()
+})
 
 func (e *environment) statuteCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "statute", Short: "Read and check the statute packs"}

@@ -30,7 +30,7 @@ func (c *Client) Watch(ctx context.Context, desk, screen string, count int, now 
 // end it: it reports that, never while yield runs, and continues once it is back.
 func (c *Client) WatchWithStatus(ctx context.Context, desk, screen string, count int, now func() time.Time,
 	yield func(*event.Escalated, api.EscalationRow) error, notify func(WatchStatus)) error {
-	cons, err := c.consumer(ctx, desk, screen)
+	cons, citations, err := c.consumer(ctx, desk, screen)
 	if err != nil {
 		return err
 	}
@@ -49,6 +49,9 @@ func (c *Client) WatchWithStatus(ctx context.Context, desk, screen string, count
 	yieldLocked := func(e *event.Escalated, row api.EscalationRow) error {
 		mu.Lock()
 		defer mu.Unlock()
+		citations.Duties(row.Duties)
+		citations.Duties(row.Standing)
+		citations.Obligations(e.Owed)
 		return yield(e, row)
 	}
 	for done := 0; count == 0 || done < count; {
@@ -109,11 +112,12 @@ func pauseAfter(ctx context.Context, err error) error {
 	}
 }
 
-// consumer opens the screen's consumer at the oldest unacknowledged escalation.
-func (c *Client) consumer(ctx context.Context, desk, screen string) (jetstream.Consumer, error) {
+// consumer opens the screen's consumer at the oldest unacknowledged escalation, and
+// returns the citations that its server translates.
+func (c *Client) consumer(ctx context.Context, desk, screen string) (jetstream.Consumer, event.Citations, error) {
 	page, err := requestJSON[api.QueryAnswer](ctx, c, api.EndpointQuery, api.Query{Desk: desk, Unacknowledged: true, Limit: 1})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	req := api.WatchRequest{Client: screen, From: page.Through + 1}
 	if len(page.Rows) > 0 {
@@ -121,27 +125,27 @@ func (c *Client) consumer(ctx context.Context, desk, screen string) (jetstream.C
 	}
 	opened, err := requestJSON[api.WatchAnswer](ctx, c, api.WatchSubject(desk), req)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if opened.Errors != nil {
-		return nil, fault.Invalid("watch", opened.Errors)
+		return nil, nil, fault.Invalid("watch", opened.Errors)
 	}
 	// A watch acknowledges deliveries: in the other realm it would hide escalations from
 	// those who must see them.
 	if want := c.realm.Stream(event.StreamLedger); opened.Stream != want {
-		return nil, fmt.Errorf("watch %s: the server named the stream %s, not %s", desk, opened.Stream, want)
+		return nil, nil, fmt.Errorf("watch %s: the server named the stream %s, not %s", desk, opened.Stream, want)
 	}
 	js := c.js
 	if opened.API != "" {
 		if js, err = jetstream.NewWithAPIPrefix(c.nc, opened.API); err != nil {
-			return nil, fmt.Errorf("watch %s: %w", desk, err)
+			return nil, nil, fmt.Errorf("watch %s: %w", desk, err)
 		}
 	}
 	cons, err := js.Consumer(ctx, opened.Stream, opened.Consumer)
 	if err != nil {
-		return nil, fmt.Errorf("watch %s: %w", desk, err)
+		return nil, nil, fmt.Errorf("watch %s: %w", desk, err)
 	}
-	return cons, nil
+	return cons, opened.Citations, nil
 }
 
 // delivery is an escalation as a screen shows it, or why it cannot be shown.

@@ -63,6 +63,7 @@ type Obligation struct {
 	Within     string     `json:"within,omitempty"` // ISO 8601, from the end of handling and so on
 	Clock      string     `json:"clock,omitempty"`
 	Citation   string     `json:"citation,omitempty"`
+	CitationZH string     `json:"citationZh,omitempty"` // not recorded, see Citations
 	Quote      string     `json:"quote,omitempty"`
 	Confidence Confidence `json:"confidence,omitempty"`
 
@@ -153,6 +154,7 @@ const (
 type Lateness struct {
 	Statute    string     `json:"statute"`
 	Citation   string     `json:"citation"`
+	CitationZH string     `json:"citationZh,omitempty"`
 	Confidence Confidence `json:"confidence"`
 	DueAt      time.Time  `json:"dueAt"`
 	By         Duration   `json:"by"`

@@ -22,8 +22,9 @@ type Hit struct {
 	Statute    string     `json:"statute"`
 	Criterion  string     `json:"criterion"`
 	Grade      Grade      `json:"grade"`
-	Citation   string     `json:"citation"` // instrument and article
-	Quote      string     `json:"quote"`    // the clause in Chinese, which governs
+	Citation   string     `json:"citation"`             // instrument and article
+	CitationZH string     `json:"citationZh,omitempty"` // the same in Chinese; not recorded, see Citations
+	Quote      string     `json:"quote"`                // the clause in Chinese, which governs
 	Confidence Confidence `json:"confidence"`
 }
 
@@ -134,9 +135,10 @@ type Duty struct {
 	// ToldAt is the moment of the revision that decided to fulfil the duty; nil before,
 	// and in the escalation that fulfils it.
 	ToldAt     *time.Time `json:"toldAt,omitempty"`
-	Items      []string   `json:"items,omitempty"` // items of the report that the duty discloses; nil: all
-	Citation   string     `json:"citation"`        // instrument and article
-	Quote      string     `json:"quote"`           // the clause in Chinese, which governs
+	Items      []string   `json:"items,omitempty"`      // items of the report that the duty discloses; nil: all
+	Citation   string     `json:"citation"`             // instrument and article
+	CitationZH string     `json:"citationZh,omitempty"` // the same in Chinese; not recorded, see Citations
+	Quote      string     `json:"quote"`                // the clause in Chinese, which governs
 	Confidence Confidence `json:"confidence"`
 	// OnBehalf is the authority on which the router acts where the obligor is a
 	// department (自动转报, 未经核实).

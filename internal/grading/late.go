@@ -32,7 +32,7 @@ func (rb Rulebook) Late(a *event.Accepted, r *event.Report) ([]event.Lateness, e
 			continue
 		}
 		l := event.Lateness{
-			Statute: d.Statute, Citation: d.Citation, Confidence: d.Confidence,
+			Statute: d.Statute, Citation: d.Citation, CitationZH: rb.Statutes.CitationZH(d.Statute, d.Citation), Confidence: d.Confidence,
 			DueAt: *d.DueAt, By: event.Duration(a.ReceivedAt.Sub(*d.DueAt)),
 		}
 		if !slices.ContainsFunc(out, func(o event.Lateness) bool { return o.Citation == l.Citation && o.DueAt.Equal(l.DueAt) }) {

@@ -3,6 +3,8 @@ package statute
 import (
 	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/tocsin-project/tocsin/internal/event"
 )
@@ -31,7 +33,7 @@ type Finding struct {
 func (s *Set) Check() []Finding {
 	var all []Finding
 	for _, p := range s.packs {
-		k := &checker{set: s, pack: p}
+		k := &checker{set: s, pack: p, cited: map[string]bool{}}
 		for i := range p.Criteria {
 			k.criterion(&p.Criteria[i])
 		}
@@ -49,6 +51,12 @@ func (s *Set) Check() []Finding {
 			k.path = "retention"
 			k.sourced(r.Citation, r.Quote, r.Confidence)
 		}
+		k.path = "citationsZh"
+		for _, citation := range slices.Sorted(maps.Keys(p.CitationsZH)) {
+			if !k.cited[citation] {
+				k.note(SeverityWarning, "no line cites %q", citation)
+			}
+		}
 		all = append(all, k.found...)
 	}
 	return all
@@ -58,6 +66,7 @@ type checker struct {
 	set   *Set
 	pack  *Pack
 	path  string
+	cited map[string]bool // the citations of the lines so far
 	found []Finding
 }
 
@@ -73,7 +82,11 @@ func (k *checker) sourced(citation, quote string, confidence event.Confidence) {
 			k.note(SeverityError, "no %s", field.name)
 		}
 	}
-	k.quoted(quote, confidence)
+	if !k.cited[citation] && citation != "" && k.pack.CitationsZH[citation] == "" {
+		k.note(SeverityWarning, "citationsZh has no %q", citation)
+	}
+	k.cited[citation] = true
+	k.quoted(citation, quote, confidence)
 }
 
 func (k *checker) criterion(c *Criterion) {

@@ -129,7 +129,8 @@ func TestReportPaths(t *testing.T) {
 }
 
 func TestCheckFollowUps(t *testing.T) {
-	p, err := Decode([]byte(minimal + `followUps:
+	p, err := Decode([]byte(minimal + `citationsZh: {c: 引}
+followUps:
   - {id: bare, items: [cause]}
   - {id: never, for: {grade: major}, report: final, citation: c, quote: 引, confidence: secondary}
 `))

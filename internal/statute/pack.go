@@ -18,9 +18,11 @@ type Pack struct {
 	Source string `json:"source"` // number of the instrument and the body that issued it
 	// SourceFile is the path of its text, from the folder of the pack; empty where the
 	// text does not come with it.
-	SourceFile string    `json:"sourceFile"`
-	Rank       Text      `json:"rank"` // its place in the hierarchy of norms
-	Effective  Effective `json:"effective"`
+	SourceFile string `json:"sourceFile"`
+	// CitationsZH has each citation of its lines in Chinese.
+	CitationsZH event.Citations `json:"citationsZh"`
+	Rank        Text            `json:"rank"` // its place in the hierarchy of norms
+	Effective   Effective       `json:"effective"`
 	// Jurisdiction is where it is law: the facilities of the same jurisdiction come under
 	// it. Days are counted in Zone, without the days off of Calendar, unless the facility
 	// has a zone or a calendar of its own.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -187,6 +188,23 @@ func (s *Set) Pack(id string) (*Pack, bool) {
 		}
 	}
 	return nil, false
+}
+
+// CitationZH returns a citation of a pack in Chinese, or "".
+func (s *Set) CitationZH(statute, citation string) string {
+	if p, ok := s.Pack(statute); ok {
+		return p.CitationsZH[citation]
+	}
+	return ""
+}
+
+// Citations returns the citations of all packs in Chinese.
+func (s *Set) Citations() event.Citations {
+	all := make(event.Citations)
+	for _, p := range s.packs {
+		maps.Copy(all, p.CitationsZH)
+	}
+	return all
 }
 
 // InForce returns the packs that are in force at the time.

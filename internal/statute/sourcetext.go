@@ -13,31 +13,36 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// sourceText is the text of an instrument, by article, as plain returns it.
-type sourceText []string
+// sourceText is the text of an instrument, by article.
+type sourceText []article
+
+// article is a part of a text: its number as it is printed, and its words as plain
+// returns them.
+type article struct{ number, words string }
 
 // articleHeading is the beginning of a line that opens an article.
 var articleHeading = regexp.MustCompile(`^(第[零〇一二三四五六七八九十百]+条|(Article|Section)\s+[0-9]+)`)
 
+// citedArticle is the number of the article in a Chinese citation.
+var citedArticle = regexp.MustCompile(`第[零〇一二三四五六七八九十百]+条`)
+
 // readSource reads the text of an instrument. What stands before its first article is a
-// part of its own.
+// part of its own, without a number.
 func readSource(fsys fs.FS, name string) (sourceText, error) {
 	raw, err := fs.ReadFile(fsys, name)
 	if err != nil {
 		return nil, err
 	}
-	var articles [][]string
+	text := sourceText{{}}
 	for line := range strings.Lines(string(raw)) {
 		line = strings.TrimSpace(line)
-		if len(articles) == 0 || articleHeading.MatchString(line) {
-			articles = append(articles, nil)
+		if number := articleHeading.FindString(line); number != "" {
+			text = append(text, article{number: number})
 		}
-		last := &articles[len(articles)-1]
-		*last = append(*last, line)
+		text[len(text)-1].words += line + "\n"
 	}
-	text := make(sourceText, len(articles))
-	for i, lines := range articles {
-		text[i] = plain(strings.Join(lines, "\n"))
+	for i := range text {
+		text[i].words = plain(text[i].words)
 	}
 	return text, nil
 }
@@ -72,39 +77,43 @@ func ofSpacedWord(r rune) bool {
 // ellipsis marks what a quote leaves out: …… in Chinese, … in English.
 var ellipsis = regexp.MustCompile(`…+`)
 
-// find looks for a quote, whose parts must follow each other in one article. It returns
-// what is wrong, or "".
-func (t sourceText) find(quote string) string {
+// find looks for a quote, whose parts must follow each other in one article: in that of
+// the number, if the text has one of it. It returns what is wrong, or "".
+func (t sourceText) find(quote, number string) string {
+	place := "the text"
+	if i := slices.IndexFunc(t, func(a article) bool { return number != "" && a.number == number }); i >= 0 {
+		t, place = t[i:i+1], number
+	}
 	var parts []string
 	for _, part := range ellipsis.Split(quote, -1) {
 		if part = plain(part); part == "" {
 			continue
 		}
-		if !slices.ContainsFunc(t, func(article string) bool { return strings.Contains(article, part) }) {
-			return fmt.Sprintf("these words are not in the text: %q", part)
+		if !slices.ContainsFunc(t, func(a article) bool { return strings.Contains(a.words, part) }) {
+			return fmt.Sprintf("these words are not in %s: %q", place, part)
 		}
 		parts = append(parts, part)
 	}
-	if !slices.ContainsFunc(t, func(article string) bool { return inOrder(article, parts) }) {
+	if !slices.ContainsFunc(t, func(a article) bool { return inOrder(a.words, parts) }) {
 		return "its parts do not follow each other in one article"
 	}
 	return ""
 }
 
-func inOrder(article string, parts []string) bool {
+func inOrder(words string, parts []string) bool {
 	for _, part := range parts {
-		_, rest, found := strings.Cut(article, part)
+		_, rest, found := strings.Cut(words, part)
 		if !found {
 			return false
 		}
-		article = rest
+		words = rest
 	}
 	return len(parts) > 0
 }
 
 // quoted compares a quote with the source text of the pack. An interpretation quotes the
 // words that it reads; what others report of a text is not compared.
-func (k *checker) quoted(quote string, confidence event.Confidence) {
+func (k *checker) quoted(citation, quote string, confidence event.Confidence) {
 	compared := confidence == event.ConfidenceText || confidence == event.ConfidenceInterpretation
 	switch {
 	case quote == "" || !compared:
@@ -115,7 +124,8 @@ func (k *checker) quoted(quote string, confidence event.Confidence) {
 	case k.pack.text == nil:
 		k.note(SeverityError, "%s cannot be read, so the quote cannot be compared with it", k.pack.SourceFile)
 	default:
-		if wrong := k.pack.text.find(quote); wrong != "" {
+		number := citedArticle.FindString(k.pack.CitationsZH[citation])
+		if wrong := k.pack.text.find(quote, number); wrong != "" {
 			k.note(SeverityError, "the quote differs from %s: %s", k.pack.SourceFile, wrong)
 		}
 	}

@@ -50,6 +50,7 @@ type Deps struct {
 	Endpoints *endpoint.Server
 	Clock     clock.Clock
 	Register  *register.Register
+	Citations event.Citations // of the packs in force
 }
 
 // Run serves the endpoints of every desk until ctx ends.
@@ -248,6 +249,7 @@ func (s service) watch(ctx context.Context, desk string, r endpoint.Request) (ap
 		answer.API = s.deps.Bus.Realm().Wire(api.ScreenAPI(desk))
 	}
 	name, err := s.deps.Bus.Consumer(ctx, desk, req.Client, req.From)
+	answer.Citations = s.deps.Citations
 	answer.Stream, answer.Consumer = s.deps.Bus.Realm().Stream(event.StreamLedger), name
 	return answer, err
 }

@@ -277,6 +277,10 @@ func (f *follower) escalations(ctx context.Context, q api.Query) (api.QueryAnswe
 	}
 	answer, err := x.Escalations(ctx, q, f.deps.Clock.Now())
 	answer.Through = through
+	for i := range answer.Rows {
+		f.deps.Citations.Duties(answer.Rows[i].Duties)
+		f.deps.Citations.Duties(answer.Rows[i].Standing)
+	}
 	return answer, f.indexError(err)
 }
 
@@ -289,6 +293,7 @@ func (f *follower) incidents(ctx context.Context, q api.IncidentQuery) (api.Inci
 	answer.Through, answer.Now = through, f.deps.Clock.Now()
 	for i := range answer.Rows {
 		answer.Rows[i].Exercise = f.deps.Exercise
+		f.deps.Citations.Obligations(answer.Rows[i].Owed)
 		trim(&answer.Rows[i], identity.Of(ctx).Scope())
 	}
 	return answer, f.indexError(err)

@@ -49,6 +49,8 @@ type Deps struct {
 	Scrub time.Duration
 	// Keep is how long records are kept before they may be archived.
 	Keep Keep
+	// Citations are those of the packs in force, in which rows are translated.
+	Citations event.Citations
 }
 
 // Keep is how long records are kept before they may be archived, and the articles that

@@ -8,6 +8,7 @@ import (
 
 	json "github.com/go-json-experiment/json/v1"
 
+	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
@@ -17,6 +18,9 @@ type Printer struct {
 	Out    io.Writer // for people
 	ErrOut io.Writer
 	Lang   string // zh or en
+	// Citations has the Chinese of the citations of the program's own packs, for what a
+	// server does not translate.
+	Citations func() event.Citations
 	// Exercise is true when the command runs in the drill, for output that does not show
 	// it itself.
 	Exercise bool

@@ -76,7 +76,7 @@ func (p *Printer) lateDuties(r api.EscalationRow) {
 	for _, d := range r.Duties {
 		if d.LateBy != nil {
 			shown = true
-			fmt.Fprintf(p.Out, "  %s%s, %s%s", p.lateBy(*d.LateBy), p.whose(d.DueAt, r.ReceivedAt), d.Citation, p.Confidence(d.Confidence))
+			fmt.Fprintf(p.Out, "  %s%s, %s%s", p.lateBy(*d.LateBy), p.whose(d.DueAt, r.ReceivedAt), p.Citation(d.Citation, d.CitationZH), p.Confidence(d.Confidence))
 		}
 	}
 	if r.Late && !shown {
@@ -108,7 +108,7 @@ func (p *Printer) lateBy(d event.Duration) string {
 // corrected describes a duty that was late when it was told, as only a correction of the
 // discovery time shows.
 func (p *Printer) corrected(d event.Duty) string {
-	return fmt.Sprintf(p.Word("late-corrected"), p.Length(time.Duration(*d.LateBy))) + ", " + d.Citation + p.Confidence(d.Confidence)
+	return fmt.Sprintf(p.Word("late-corrected"), p.Length(time.Duration(*d.LateBy))) + ", " + p.Citation(d.Citation, d.CitationZH) + p.Confidence(d.Confidence)
 }
 
 // whose returns a note where the sender is not responsible for a lateness.

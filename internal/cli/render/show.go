@@ -13,7 +13,7 @@ import (
 // Lateness describes the duty that a report missed. It names no facility and no desk,
 // like the record.
 func (p *Printer) Lateness(l event.Lateness) string {
-	return fmt.Sprintf("%s, %s%s, %s %s", p.lateBy(l.By), l.Citation, p.Confidence(l.Confidence), p.Word("by"), p.Time(&l.DueAt))
+	return fmt.Sprintf("%s, %s%s, %s %s", p.lateBy(l.By), p.Citation(l.Citation, l.CitationZH), p.Confidence(l.Confidence), p.Word("by"), p.Time(&l.DueAt))
 }
 
 // Duty prints one duty with its limit. An import's duty has no limit, which is not the
@@ -29,7 +29,7 @@ func (p *Printer) Duty(d event.Duty, r api.EscalationRow) {
 	if d.LateBy != nil {
 		due += " (" + p.lateBy(*d.LateBy) + ")" + p.whose(d.DueAt, r.ReceivedAt)
 	}
-	fmt.Fprintf(p.Out, "  → %s  %s %s %s  %s — %s%s\n", d.Desk, p.Word(string(d.Act)), p.Word("from"), d.From, due, d.Citation, p.Confidence(d.Confidence))
+	fmt.Fprintf(p.Out, "  → %s  %s %s %s  %s — %s%s\n", d.Desk, p.Word(string(d.Act)), p.Word("from"), d.From, due, p.Citation(d.Citation, d.CitationZH), p.Confidence(d.Confidence))
 	if d.StrictDueAt != nil {
 		fmt.Fprintf(p.Out, "      "+p.Word("strictly")+"\n", p.Time(d.StrictDueAt))
 	}
@@ -158,7 +158,7 @@ func (p *Printer) Obligation(o event.Obligation) string {
 	case o.Desk != "":
 		fmt.Fprintf(&b, "  "+p.Word("asked-by"), o.Desk, o.Officer, printable.Line(o.Reason))
 	case o.Citation != "":
-		b.WriteString("  — " + o.Citation + p.Confidence(o.Confidence))
+		b.WriteString("  — " + p.Citation(o.Citation, o.CitationZH) + p.Confidence(o.Confidence))
 	}
 	return b.String()
 }

@@ -139,7 +139,7 @@ func (p *Printer) storyGraded(g *event.Graded) {
 		p.below("%s", line)
 	}
 	for _, h := range g.Hits {
-		p.below("%s — %s%s", h.Criterion, h.Citation, p.Confidence(h.Confidence))
+		p.below("%s — %s%s", h.Criterion, p.Citation(h.Citation, h.CitationZH), p.Confidence(h.Confidence))
 	}
 	for _, lost := range g.Change.Lost {
 		p.below("− %s", lost)
@@ -181,7 +181,7 @@ func (p *Printer) storyEscalated(x *event.Escalated) {
 		p.below(p.Word("transferred-by"), t.From, t.Officer, printable.Line(t.Reason))
 	}
 	for _, d := range x.Duties {
-		p.below("%s%s", d.Citation, p.Confidence(d.Confidence))
+		p.below("%s%s", p.Citation(d.Citation, d.CitationZH), p.Confidence(d.Confidence))
 		if d.LateBy != nil {
 			fmt.Fprintf(p.Out, "  %s%s", p.lateBy(*d.LateBy), p.whose(d.DueAt, received))
 		}
@@ -220,7 +220,7 @@ func (p *Printer) Reminder(r event.Reminder) string {
 		text += "  " + r.Desk
 	}
 	if r.Citation != "" {
-		text += "  — " + r.Citation + p.Confidence(r.Confidence)
+		text += "  — " + p.Citation(r.Citation, "") + p.Confidence(r.Confidence)
 	}
 	return text
 }

@@ -160,6 +160,18 @@ func (p *Printer) Word(id string) string {
 // GradeName returns the name of a grade.
 func (p *Printer) GradeName(g event.Grade) string { return p.Pick(gradeNames[g]) }
 
+// Citation returns a citation in the language of the user, in English where its Chinese is
+// not known.
+func (p *Printer) Citation(en, zh string) string {
+	if p.Lang == "zh" && zh == "" && p.Citations != nil {
+		zh = p.Citations()[en]
+	}
+	if p.Lang == "zh" && zh != "" {
+		return zh
+	}
+	return en
+}
+
 // Confidence marks every figure that was not read in the text itself.
 func (p *Printer) Confidence(c event.Confidence) string {
 	if c == event.ConfidenceText {
