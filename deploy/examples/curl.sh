@@ -28,7 +28,7 @@ curl -sS "$url" \
 		  "kind": "facility-fault",
 		  "title": "门户网站无法访问三小时",
 		  "containsNoStateSecrets": true,
-		  "facts": {"siteUnreachable": {"class": "central", "duration": "PT3H"}}
+		  "facts": {"siteUnreachable": {"owner": "party-government", "level": "central", "duration": "PT3H"}}
 		}
 	END
 

@@ -99,25 +99,25 @@ var reach = map[event.Grade][]string{
 		``, `"facts":{}`, `"ownGrade":"general"`, `"facts":{"peopleAffected":99999}`,
 		`"facts":{"peopleAffected":{"atLeast":99999}}`, // could be grave: tells nobody
 		`"facts":{"directLoss":{"amount":900000000,"currency":"USD"}}`, `"facts":{"systemLoss":"none"}`,
-		`"facts":{"siteUnreachable":{"class":"other","duration":"PT1H59M59S"}}`, `"title":"故障","kind":"facility-fault"`,
+		`"facts":{"siteUnreachable":{"owner":"enterprise","duration":"PT1H59M59S"}}`, `"title":"故障","kind":"facility-fault"`,
 	},
 	event.RelativelyLarge: {
 		`"ownGrade":"relatively-large"`, `"facts":{"peopleAffected":100000}`, `"facts":{"peopleAffected":{"atLeast":100000}}`,
 		`"facts":{"directLoss":{"amount":5000000,"currency":"CNY"}}`, `"facts":{"systemLoss":"relatively-serious"}`,
-		`"facts":{"siteUnreachable":{"class":"other","since":"2026-03-02T07:00:00+08:00"}}`,
-		`"facts":{"defacement":{"class":"other","reposts":1000}}`,
+		`"facts":{"siteUnreachable":{"owner":"enterprise","since":"2026-03-02T07:00:00+08:00"}}`,
+		`"facts":{"defacement":{"owner":"enterprise","reposts":1000}}`,
 		`"facts":{"populationShare":[{"level":"prefecture","region":"310100","share":0.3}]}`,
 		`"ownGrade":"general","facts":{"peopleAffected":500000}`, // an own grade never lowers
 	},
 	event.Major: {
 		`"ownGrade":"major"`, `"ownGrade":"major","facts":{"peopleAffected":5}`, `"facts":{"peopleAffected":1000000}`,
 		`"facts":{"directLoss":{"amount":{"atLeast":20000000},"currency":"CNY"}}`, `"facts":{"otherThreat":"serious"}`,
-		`"facts":{"siteUnreachable":{"class":"prefecture","since":"2026-03-01T22:00:00+08:00","until":"2026-03-02T04:00:00+08:00"}}`,
+		`"facts":{"siteUnreachable":{"owner":"party-government","level":"prefecture","since":"2026-03-01T22:00:00+08:00","until":"2026-03-02T04:00:00+08:00"}}`,
 	},
 	event.EspeciallyGrave: {
 		`"ownGrade":"especially-grave"`, `"facts":{"peopleAffected":10000000}`, `"facts":{"dataThreat":"especially-serious"}`,
 		`"facts":{"directLoss":{"amount":1e8,"currency":"CNY"}}`,
-		`"facts":{"defacement":{"class":"central","page":"home","duration":"PT6H"}}`,
+		`"facts":{"defacement":{"owner":"news","level":"central","page":"home","duration":"PT6H"}}`,
 		`"facts":{"populationShare":[{"level":"province","region":"310000","share":0.5}]}`,
 	},
 }

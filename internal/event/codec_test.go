@@ -23,7 +23,7 @@ var coded = []any{
 	Elapsed{}, Overdue{}, Away{}, Obligation{}, PendingForward{}, Reminder{}, Determination{}, Notice{}, Lateness{}, Instrument{}, Outlook{},
 	Hit{}, Unknown{}, Next{}, StatuteGrade{}, OwnGrade{}, Assessment{}, Missing{}, Duty{}, OnBehalf{}, DeskAct{}, Damage{}, Removal{},
 	Number{}, Span{}, Duration(0), Stamp{}, Grade(0),
-	Report{}, Facts{}, Times{}, Outage{}, SiteUnreachable{}, Defacement{}, Share{}, Money{}, Place{}, Contact{}, Ransom{}, Attachment{}, AlsoReported{},
+	Report{}, Facts{}, Times{}, Outage{}, Site{}, SiteUnreachable{}, Defacement{}, Share{}, Money{}, Place{}, Contact{}, Ransom{}, Attachment{}, AlsoReported{},
 }
 
 func TestJSON_KeepsEveryField(t *testing.T) {

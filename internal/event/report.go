@@ -117,16 +117,25 @@ type Outage struct {
 	Times
 }
 
+// Site says whose site it is. Empty members are not known.
+type Site struct {
+	Owner string `json:"owner,omitempty"` // party-government, news, enterprise, platform
+	Level string `json:"level,omitempty"` // central, provincial, prefecture, other
+	Size  string `json:"size,omitempty"`  // of a platform: super-large, large, other
+	// Class is what earlier reports have instead: central, provincial, prefecture, other.
+	Class string `json:"class,omitempty"`
+}
+
 // SiteUnreachable is a key site that could not be reached.
 type SiteUnreachable struct {
-	Class string `json:"class"` // central, provincial, prefecture, other
+	Site
 	Times
 }
 
-// Defacement is a site that displayed unlawful content: its class, durations and counts,
+// Defacement is a site that displayed unlawful content: whose it is, durations and counts,
 // never wording, author or account.
 type Defacement struct {
-	Class   string  `json:"class"` // central, provincial, prefecture, other
+	Site
 	Page    string  `json:"page,omitempty"`
 	Reposts *Number `json:"reposts,omitempty"`
 	Views   *Number `json:"views,omitempty"`

@@ -26,10 +26,10 @@ const unsound = `criteria:
       missing: {report: {facts: {}}}
   - id: far-below
     grade: general
-    when: {fact: facts.siteUnreachable, where: {class: central}, atLeast: PT1H}
+    when: {fact: facts.siteUnreachable, where: {site: {level: central}}, atLeast: PT1H}
   - id: far-above
     grade: major
-    when: {fact: facts.siteUnreachable, where: {class: [central, other]}, atLeast: PT2H}
+    when: {fact: facts.siteUnreachable, where: {site: {level: [central, other]}}, atLeast: PT2H}
 duties:
   - id: clock
     from: operator
@@ -69,7 +69,7 @@ func TestCheckFinds(t *testing.T) {
 		"criteria/wrong error: fixture below[0] gives true",
 		"criteria/wrong error: fixture missing[0] is no case",
 		"criteria/wrong error: overlap",
-		"criteria/far-above warning: gap: far-below leaves out classes",
+		"criteria/far-above warning: gap: far-below leaves out sites",
 		"criteria/far-above warning: gap: facts.siteUnreachable of [incident] has no limit for relatively-large",
 		"duties/clock error: clock reported with from operator",
 		"duties/threat error: no criterion grades a threat",

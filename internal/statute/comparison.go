@@ -24,11 +24,12 @@ type comparison struct {
 
 // where narrows a fact to some of its entries. Zero fields do not narrow.
 type where struct {
-	scope   string   // of an outage
-	cii     bool     // outages of critical information infrastructure
-	classes []string // of a site
-	page    string   // of a defacement
-	level   string   // of a region
+	scope    string // of an outage
+	cii      bool   // outages of critical information infrastructure
+	sites    sites  // none: every site
+	siteText string // the sites as written
+	page     string // of a defacement
+	level    string // of a region
 }
 
 func (*comparison) parts() []Condition { return nil }
@@ -72,7 +73,7 @@ func (w where) String() string {
 	if w.cii {
 		add("cii", "true")
 	}
-	add("class", strings.Join(w.classes, "|"))
+	add("site", w.siteText)
 	add("page", w.page)
 	add("level", w.level)
 	return strings.Join(words, ", ")
@@ -83,11 +84,11 @@ func (w where) String() string {
 type comparisonJSON struct {
 	Fact  string `json:"fact"`
 	Where struct {
-		Scope string            `json:"scope"`
-		CII   bool              `json:"cii"`
-		Class oneOrMore[string] `json:"class"`
-		Page  string            `json:"page"`
-		Level string            `json:"level"`
+		Scope string              `json:"scope"`
+		CII   bool                `json:"cii"`
+		Site  oneOrMore[siteJSON] `json:"site"`
+		Page  string              `json:"page"`
+		Level string              `json:"level"`
 	} `json:"where"`
 	AtLeast  json.RawMessage `json:"atLeast"`
 	Above    json.RawMessage `json:"above"`
@@ -101,8 +102,9 @@ func (in *comparisonJSON) comparison() (Condition, error) {
 		return nil, fmt.Errorf("%q is not among the facts", in.Fact)
 	}
 	w := in.Where
+	sites, siteText := sitesIn(w.Site)
 	c := &comparison{
-		fact: &facts[i], where: where{w.Scope, w.CII, w.Class, w.Page, w.Level},
+		fact: &facts[i], where: where{w.Scope, w.CII, sites, siteText, w.Page, w.Level},
 		strict: in.Above != nil, currency: in.Currency, flag: in.Is,
 	}
 	limit := in.AtLeast

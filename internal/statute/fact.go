@@ -39,13 +39,13 @@ var (
 // facts lists every fact that a condition may name.
 var facts = []fact{
 	{path: "facts.outage", kind: duration, where: []string{"scope", "cii"}, judge: judgeOutage, each: eachOutage},
-	{path: "facts.siteUnreachable", kind: duration, where: []string{"class"}, judge: judgeSite, each: eachSite},
-	{path: "facts.defacement", kind: duration, where: []string{"class", "page"}, judge: judgeDefacement, each: eachDefacement},
-	{path: "facts.defacement.reposts", kind: number, where: []string{"class"},
+	{path: "facts.siteUnreachable", kind: duration, where: []string{"site"}, judge: judgeSite, each: eachSite},
+	{path: "facts.defacement", kind: duration, where: []string{"site", "page"}, judge: judgeDefacement, each: eachDefacement},
+	{path: "facts.defacement.reposts", kind: number, where: []string{"site"},
 		judge: defaced(func(c *comparison, d *event.Defacement) Verdict { return c.count(d.Reposts) })},
-	{path: "facts.defacement.views", kind: number, where: []string{"class"},
+	{path: "facts.defacement.views", kind: number, where: []string{"site"},
 		judge: defaced(func(c *comparison, d *event.Defacement) Verdict { return c.count(d.Views) })},
-	{path: "facts.defacement.finding", kind: ordinal, where: []string{"class"}, scale: wideness,
+	{path: "facts.defacement.finding", kind: ordinal, where: []string{"site"}, scale: wideness,
 		judge: defaced(func(c *comparison, d *event.Defacement) Verdict { return c.word(d.Finding) })},
 	{path: "facts.peopleAffected", kind: number,
 		judge: func(c *comparison, r *reading) Verdict { return c.count(r.facts().PeopleAffected) }},
@@ -92,7 +92,7 @@ func judgeSite(c *comparison, r *reading) Verdict {
 	if s == nil {
 		return Unknown
 	}
-	return min(c.class(s.Class), c.lasted(s.Times, r.now))
+	return min(c.where.sites.has(&s.Site), c.lasted(s.Times, r.now))
 }
 
 func judgeDefacement(c *comparison, r *reading) Verdict {
@@ -108,7 +108,7 @@ func judgeDefacement(c *comparison, r *reading) Verdict {
 	default:
 		page = False
 	}
-	return min(c.class(d.Class), page, c.lasted(d.Times, r.now))
+	return min(c.where.sites.has(&d.Site), page, c.lasted(d.Times, r.now))
 }
 
 func defaced(judge func(*comparison, *event.Defacement) Verdict) func(*comparison, *reading) Verdict {
@@ -117,7 +117,7 @@ func defaced(judge func(*comparison, *event.Defacement) Verdict) func(*compariso
 		if d == nil {
 			return Unknown
 		}
-		return min(c.class(d.Class), judge(c, d))
+		return min(c.where.sites.has(&d.Site), judge(c, d))
 	}
 }
 
@@ -172,17 +172,6 @@ func (c *comparison) word(w string) Verdict {
 		return Unknown
 	}
 	return reaches(float64(rank), true, c.limit, c.strict)
-}
-
-func (c *comparison) class(class string) Verdict {
-	switch {
-	case c.where.classes == nil:
-		return True
-	case class == "":
-		return Unknown
-	default:
-		return verdictOf(slices.Contains(c.where.classes, class))
-	}
 }
 
 func eachSite(_ *comparison, r *reading, visit func(event.Times)) {

@@ -12,31 +12,31 @@ import (
 // grades.
 type indicator struct {
 	criterion *Criterion
-	key       string   // identifies the quantity and the entries that it is narrowed to
-	classes   []string // of sites; nil: every class
+	key       string // identifies the quantity and the entries that it is narrowed to
+	sites     sites
 	limit     float64
 }
 
 // indicatorsOf lists the limits that a criterion sets.
 func indicatorsOf(c *Criterion) (out []indicator) {
-	add := func(classes []string, limit float64, quantity ...string) {
+	add := func(of sites, limit float64, quantity ...string) {
 		key := strings.Join(strings.Fields(strings.Join(quantity, " ")), " ")
-		out = append(out, indicator{c, fmt.Sprintf("%s of %v", key, c.For.About), classes, limit})
+		out = append(out, indicator{c, fmt.Sprintf("%s of %v", key, c.For.About), of.every(), limit})
 	}
 	walk(c.When, func(part Condition) {
 		switch part := part.(type) {
 		case *comparison:
 			narrowed := part.where
-			narrowed.classes = nil
+			narrowed.siteText = ""
 			limit := part.limit
 			if part.fact.kind == duration {
 				limit = float64(part.length)
 			}
-			add(part.where.classes, limit, part.fact.path, narrowed.String(), part.currency)
+			add(part.where.sites, limit, part.fact.path, narrowed.String(), part.currency)
 		case *graded:
-			add(nil, float64(part.from), "graded under "+part.statute)
+			add(0, float64(part.from), "graded under "+part.statute)
 		case *judged:
-			add(nil, float64(part.from), "judged")
+			add(0, float64(part.from), "judged")
 		}
 	})
 	return out
@@ -75,18 +75,10 @@ func (k *checker) indicators() {
 
 func (k *checker) compare(graver, lesser indicator) {
 	k.path = "criteria/" + graver.criterion.ID
-	if graver.limit <= lesser.limit && overlap(graver.classes, lesser.classes) {
+	if graver.limit <= lesser.limit && graver.sites&lesser.sites != 0 {
 		k.note(SeverityError, "overlap: the limit of %s is not above that of %s", graver.key, lesser.criterion.ID)
 	}
-	if lesser.classes != nil && (graver.classes == nil || !contains(lesser.classes, graver.classes)) {
-		k.note(SeverityWarning, "gap: %s leaves out classes of sites that are covered here", lesser.criterion.ID)
+	if graver.sites&^lesser.sites != 0 {
+		k.note(SeverityWarning, "gap: %s leaves out sites that are covered here", lesser.criterion.ID)
 	}
-}
-
-func overlap(a, b []string) bool {
-	return a == nil || b == nil || slices.ContainsFunc(a, func(s string) bool { return slices.Contains(b, s) })
-}
-
-func contains(all, some []string) bool {
-	return !slices.ContainsFunc(some, func(s string) bool { return !slices.Contains(all, s) })
 }

@@ -71,9 +71,17 @@ func TestAnnexThresholds(t *testing.T) {
 		at, below  string
 		want, less event.Grade
 	}{
-		{`"siteUnreachable":{"class":"provincial","duration":%}`, "records", `"PT24H"`, `"PT23H59M59S"`, eg, mj},
-		{`"siteUnreachable":{"class":"prefecture","duration":%}`, "records", `"PT6H"`, `"PT5H59M59S"`, mj, rl},
+		{`"siteUnreachable":{"owner":"party-government","level":"provincial","duration":%}`, "records", `"PT24H"`, `"PT23H59M59S"`, eg, mj},
+		{`"siteUnreachable":{"owner":"party-government","level":"prefecture","duration":%}`, "records", `"PT6H"`, `"PT5H59M59S"`, mj, rl},
+		{`"siteUnreachable":{"owner":"enterprise","duration":%}`, "records", `"PT2H"`, `"PT1H59M59S"`, rl, gen},
+		{`"siteUnreachable":{"owner":"news","level":"central","duration":%}`, "records", `"PT24H"`, `"PT23H59M59S"`, eg, mj},
+		{`"siteUnreachable":{"owner":"news","level":"provincial","duration":%}`, "records", `"PT6H"`, `"PT5H59M59S"`, mj, rl},
+		{`"siteUnreachable":{"class":"central","duration":%}`, "records", `"PT24H"`, `"PT23H59M59S"`, eg, mj},
+		{`"siteUnreachable":{"class":"provincial","duration":%}`, "records", `"PT6H"`, `"PT5H59M59S"`, mj, rl},
 		{`"siteUnreachable":{"class":"other","duration":%}`, "records", `"PT2H"`, `"PT1H59M59S"`, rl, gen},
+		{`"defacement":{"owner":"platform","size":"super-large","views":%}`, "records", `1000000`, `999999`, eg, mj},
+		{`"defacement":{"owner":"platform","size":"large","views":%}`, "records", `100000`, `99999`, mj, rl},
+		{`"defacement":{"owner":"platform","size":"other","views":%}`, "records", `10000`, `9999`, rl, gen},
 		{`"outage":[{"scope":"overall","duration":%}]`, "dispatch", `"PT6H"`, `"PT5H59M59S"`, eg, mj},
 		{`"outage":[{"scope":"overall","duration":%}]`, "dispatch", `"PT1H"`, `"PT59M59S"`, mj, rl},
 		{`"outage":[{"scope":"overall","duration":%}]`, "dispatch", `"PT10M"`, `"PT9M59S"`, rl, gen},
@@ -92,18 +100,18 @@ func TestAnnexThresholds(t *testing.T) {
 		{`"directLoss":{"amount":%,"currency":"CNY"}`, "records", `100000000`, `99999999.99`, eg, mj},
 		{`"directLoss":{"amount":%,"currency":"CNY"}`, "records", `20000000`, `19999999.99`, mj, rl},
 		{`"directLoss":{"amount":%,"currency":"CNY"}`, "records", `5000000`, `4999999.99`, rl, gen},
-		{`"defacement":{"class":"central","page":"home","duration":%}`, "records", `"PT6H"`, `"PT5H59M59S"`, eg, mj},
-		{`"defacement":{"class":"central","page":"other","duration":%}`, "records", `"PT24H"`, `"PT23H59M59S"`, eg, mj},
-		{`"defacement":{"class":"prefecture","page":"home","duration":%}`, "records", `"PT2H"`, `"PT1H59M59S"`, mj, rl},
-		{`"defacement":{"class":"prefecture","page":"other","duration":%}`, "records", `"PT12H"`, `"PT11H59M59S"`, mj, rl},
-		{`"defacement":{"class":"other","page":"home","duration":%}`, "records", `"PT30M"`, `"PT29M59S"`, rl, gen},
-		{`"defacement":{"class":"other","page":"other","duration":%}`, "records", `"PT2H"`, `"PT1H59M59S"`, rl, gen},
-		{`"defacement":{"class":"provincial","reposts":%}`, "records", `100000`, `99999`, eg, mj},
-		{`"defacement":{"class":"prefecture","reposts":%}`, "records", `10000`, `9999`, mj, rl},
-		{`"defacement":{"class":"other","reposts":%}`, "records", `1000`, `999`, rl, gen},
-		{`"defacement":{"class":"provincial","views":%}`, "records", `1000000`, `999999`, eg, mj},
-		{`"defacement":{"class":"prefecture","views":%}`, "records", `100000`, `99999`, mj, rl},
-		{`"defacement":{"class":"other","views":%}`, "records", `10000`, `9999`, rl, gen},
+		{`"defacement":{"owner":"news","level":"central","page":"home","duration":%}`, "records", `"PT6H"`, `"PT5H59M59S"`, eg, mj},
+		{`"defacement":{"owner":"news","level":"central","page":"other","duration":%}`, "records", `"PT24H"`, `"PT23H59M59S"`, eg, mj},
+		{`"defacement":{"owner":"party-government","level":"prefecture","page":"home","duration":%}`, "records", `"PT2H"`, `"PT1H59M59S"`, mj, rl},
+		{`"defacement":{"owner":"party-government","level":"prefecture","page":"other","duration":%}`, "records", `"PT12H"`, `"PT11H59M59S"`, mj, rl},
+		{`"defacement":{"owner":"enterprise","page":"home","duration":%}`, "records", `"PT30M"`, `"PT29M59S"`, rl, gen},
+		{`"defacement":{"owner":"enterprise","page":"other","duration":%}`, "records", `"PT2H"`, `"PT1H59M59S"`, rl, gen},
+		{`"defacement":{"owner":"party-government","level":"provincial","reposts":%}`, "records", `100000`, `99999`, eg, mj},
+		{`"defacement":{"owner":"party-government","level":"prefecture","reposts":%}`, "records", `10000`, `9999`, mj, rl},
+		{`"defacement":{"owner":"enterprise","reposts":%}`, "records", `1000`, `999`, rl, gen},
+		{`"defacement":{"owner":"party-government","level":"provincial","views":%}`, "records", `1000000`, `999999`, eg, mj},
+		{`"defacement":{"owner":"party-government","level":"prefecture","views":%}`, "records", `100000`, `99999`, mj, rl},
+		{`"defacement":{"owner":"enterprise","views":%}`, "records", `10000`, `9999`, rl, gen},
 	} {
 		grade := func(value string) (g, couldBe event.Grade) {
 			a := s.Assess(caseOf(t, row.site, withFacts(replace(row.fact, value))), t0)
@@ -121,6 +129,45 @@ func TestAnnexThresholds(t *testing.T) {
 		assert.GreaterOrEqual(t, could, row.want, name)
 	}
 }
+
+// Whose site it is decides how grave a day without it is, and so does not knowing.
+func TestSites(t *testing.T) {
+	s := embedded(t)
+	const eg, mj, rl = event.EspeciallyGrave, event.Major, event.RelativelyLarge
+	for _, row := range []struct {
+		site           string
+		grade, couldBe event.Grade
+	}{
+		{`"owner":"party-government","level":"central"`, eg, eg},
+		{`"owner":"party-government","level":"provincial"`, eg, eg},
+		{`"owner":"party-government","level":"prefecture"`, mj, mj},
+		{`"owner":"party-government","level":"other"`, rl, rl},
+		{`"owner":"party-government"`, rl, eg},
+		{`"owner":"news","level":"central"`, eg, eg},
+		{`"owner":"news","level":"provincial"`, mj, mj},
+		{`"owner":"news","level":"prefecture"`, rl, rl},
+		{`"owner":"news"`, rl, eg},
+		{`"owner":"enterprise","level":"central"`, rl, rl},
+		{`"owner":"enterprise"`, rl, rl},
+		{`"owner":"platform","size":"super-large"`, rl, rl},
+		{`"class":"central"`, eg, eg},
+		{`"class":"provincial"`, mj, eg},
+		{`"class":"prefecture"`, rl, mj},
+		{`"class":"other"`, rl, rl},
+		{`"owner":"news","class":"provincial"`, mj, mj},
+		{`"owner":"enterprise","class":"central"`, rl, rl},
+	} {
+		c := caseOf(t, "records", withFacts(`"siteUnreachable":{`+row.site+`,"duration":"PT24H"},`+denied))
+		sg := under(s.Assess(c, t0), "cn-csirm-2025")
+		assert.Equal(t, row.grade, sg.Computed, row.site)
+		assert.Equal(t, row.couldBe, sg.CouldBe, row.site)
+	}
+}
+
+// denied denies every fact but the site's.
+const denied = `"outage":[],"defacement":{"owner":"enterprise","page":"home","duration":"PT0S","reposts":0,"views":0,"finding":"none"},
+	"peopleAffected":0,"personalInformationPersons":0,"populationShare":[],"directLoss":{"amount":0,"currency":"CNY"},
+	"systemLoss":"none","dataThreat":"none","otherThreat":"none"`
 
 func replace(pattern, value string) string {
 	for i := range pattern {
@@ -145,7 +192,7 @@ func TestAnnexJudgedFacts(t *testing.T) {
 	for word, want := range map[string]event.Grade{
 		"especially-wide": event.EspeciallyGrave, "wide": event.Major, "relatively-wide": event.RelativelyLarge, "none": event.General,
 	} {
-		a := s.Assess(caseOf(t, "records", withFacts(`"defacement":{"class":"provincial","finding":"`+word+`"}`)), t0)
+		a := s.Assess(caseOf(t, "records", withFacts(`"defacement":{"owner":"party-government","level":"provincial","finding":"`+word+`"}`)), t0)
 		assert.Equal(t, want, a.Grade, "finding %s", word)
 	}
 }

@@ -66,13 +66,21 @@ func anyCase(t *rapid.T) Case {
 			Times:    times(t, "outage"),
 		})
 	}
-	classes := []string{"central", "provincial", "prefecture", "other"}
+	site := func(label string) event.Site {
+		any := func(what string, from []string) string {
+			return rapid.SampledFrom(append([]string{""}, from...)).Draw(t, label+" "+what)
+		}
+		if rapid.Bool().Draw(t, label+" earlier") {
+			return event.Site{Class: rapid.SampledFrom(siteLevels).Draw(t, label+" class")}
+		}
+		return event.Site{Owner: any("owner", siteOwners), Level: any("level", siteLevels), Size: any("size", siteSizes)}
+	}
 	f.SiteUnreachable = maybe(t, "site", func() event.SiteUnreachable {
-		return event.SiteUnreachable{Class: rapid.SampledFrom(classes).Draw(t, "class"), Times: times(t, "site")}
+		return event.SiteUnreachable{Site: site("site"), Times: times(t, "site")}
 	})
 	f.Defacement = maybe(t, "defacement", func() event.Defacement {
 		return event.Defacement{
-			Class:   rapid.SampledFrom(classes).Draw(t, "class"),
+			Site:    site("defaced"),
 			Page:    rapid.SampledFrom([]string{"", "home", "other"}).Draw(t, "page"),
 			Reposts: maybe(t, "reposts", func() event.Number { return number1(t, "reposts", counts) }),
 			Views:   maybe(t, "views", func() event.Number { return number1(t, "views", counts) }),
@@ -108,6 +116,11 @@ var removals = map[string]func(*event.Report){
 			bare := *d
 			bare.Page = ""
 			r.Facts.Defacement = &bare
+		}
+	},
+	"whose site": func(r *event.Report) {
+		if s := r.Facts.SiteUnreachable; s != nil {
+			r.Facts.SiteUnreachable = &event.SiteUnreachable{Site: event.Site{Level: s.Level, Size: s.Size}, Times: s.Times}
 		}
 	},
 	"people":     func(r *event.Report) { r.Facts.PeopleAffected = nil },
@@ -167,10 +180,10 @@ func TestPropertyMoreNeverLowers(t *testing.T) {
 			f.Outage[i].Times = longer(f.Outage[i].Times)
 		}
 		if f.SiteUnreachable != nil {
-			f.SiteUnreachable = &event.SiteUnreachable{Class: f.SiteUnreachable.Class, Times: longer(f.SiteUnreachable.Times)}
+			f.SiteUnreachable = &event.SiteUnreachable{Site: f.SiteUnreachable.Site, Times: longer(f.SiteUnreachable.Times)}
 		}
 		if d := f.Defacement; d != nil {
-			f.Defacement = &event.Defacement{Class: d.Class, Page: d.Page, Finding: d.Finding,
+			f.Defacement = &event.Defacement{Site: d.Site, Page: d.Page, Finding: d.Finding,
 				Reposts: grow(d.Reposts), Views: grow(d.Views), Times: longer(d.Times)}
 		}
 		f.PeopleAffected, f.PersonalInformationPersons = grow(f.PeopleAffected), grow(f.PersonalInformationPersons)

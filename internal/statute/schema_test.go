@@ -41,7 +41,7 @@ func TestSchema_NamesWhatTheProgramKnows(t *testing.T) {
 // the keys that narrow it, and no others.
 func TestSchema_EachFactHasItsLimit(t *testing.T) {
 	limits := map[kind]string{duration: "PT1H", number: "5", share: "0.5", money: "5, currency: CNY", ordinal: "none"}
-	narrow := map[string]string{"scope": "overall", "cii": "true", "class": "[central]", "page": "home", "level": "province"}
+	narrow := map[string]string{"scope": "overall", "cii": "true", "site": "{owner: [news], level: central, size: large}", "page": "home", "level": "province"}
 	decode := func(when string) error {
 		_, err := Decode([]byte(minimal + "criteria:\n  - {id: a, grade: major, when: {" + when + "}}\n"))
 		return err
