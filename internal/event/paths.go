@@ -1,6 +1,7 @@
 package event
 
 import (
+	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -11,6 +12,14 @@ import (
 // incident keeps them ("cause", "facts.outage"), sorted. Members that describe the report
 // itself, or only group others, are left out.
 var ReportPaths = pathsOfReport()
+
+// CheckReportPath returns an error unless a path is one of ReportPaths.
+func CheckReportPath(path string) error {
+	if !slices.Contains(ReportPaths, path) {
+		return fmt.Errorf("is no item of a report: want paths such as cause or facts.directLoss, got %q", path)
+	}
+	return nil
+}
 
 func pathsOfReport() []string {
 	paths := make(map[string]bool)

@@ -21,13 +21,14 @@ const maxPackBytes = 1 << 20
 // something else in it.
 var schema = sync.OnceValue(func() *document.Schema {
 	return document.MustCompile(schemas.Statutes, "pack.v1.json", map[string]func(string) error{
-		"date":      func(s string) error { _, err := parseDate(s); return err },
-		"date-time": func(s string) error { _, err := parseInstant(s); return err },
-		"duration":  func(s string) error { _, err := event.ParseDuration(s); return err },
-		"limit":     func(s string) error { _, err := ParseLimit(s); return err },
-		"time":      func(s string) error { _, err := parseTimeOfDay(s); return err },
-		"zone":      func(s string) error { _, err := ParseZone(s); return err },
-		"months":    func(s string) error { _, err := ParseMonths(s); return err },
+		"date":        func(s string) error { _, err := parseDate(s); return err },
+		"date-time":   func(s string) error { _, err := parseInstant(s); return err },
+		"duration":    func(s string) error { _, err := event.ParseDuration(s); return err },
+		"report-path": event.CheckReportPath,
+		"limit":       func(s string) error { _, err := ParseLimit(s); return err },
+		"time":        func(s string) error { _, err := parseTimeOfDay(s); return err },
+		"zone":        func(s string) error { _, err := ParseZone(s); return err },
+		"months":      func(s string) error { _, err := ParseMonths(s); return err },
 	})
 })
 

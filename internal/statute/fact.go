@@ -1,7 +1,9 @@
 package statute
 
 import (
+	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -37,7 +39,7 @@ var (
 )
 
 // facts lists every fact that a condition may name.
-var facts = []fact{
+var facts = append(simpleFacts(), []fact{
 	{path: "facts.outage", kind: duration, where: []string{"scope", "cii"}, judge: judgeOutage, each: eachOutage},
 	{path: "facts.siteUnreachable", kind: duration, where: []string{"site"}, judge: judgeSite, each: eachSite},
 	{path: "facts.defacement", kind: duration, where: []string{"site", "page"}, judge: judgeDefacement, each: eachDefacement},
@@ -47,19 +49,29 @@ var facts = []fact{
 		judge: defaced(func(c *comparison, d *event.Defacement) Verdict { return c.count(d.Views) })},
 	{path: "facts.defacement.finding", kind: ordinal, where: []string{"site"}, scale: wideness,
 		judge: defaced(func(c *comparison, d *event.Defacement) Verdict { return c.word(d.Finding) })},
-	{path: "facts.peopleAffected", kind: number,
-		judge: func(c *comparison, r *reading) Verdict { return c.count(r.facts().PeopleAffected) }},
-	{path: "facts.personalInformationPersons", kind: number,
-		judge: func(c *comparison, r *reading) Verdict { return c.count(r.facts().PersonalInformationPersons) }},
 	{path: "facts.populationShare", kind: share, where: []string{"level"}, judge: judgeShare},
 	{path: "facts.directLoss", kind: money, judge: judgeLoss},
-	{path: "facts.systemLoss", kind: ordinal, scale: seriousness,
-		judge: func(c *comparison, r *reading) Verdict { return c.word(r.facts().SystemLoss) }},
-	{path: "facts.dataThreat", kind: ordinal, scale: seriousness,
-		judge: func(c *comparison, r *reading) Verdict { return c.word(r.facts().DataThreat) }},
-	{path: "facts.otherThreat", kind: ordinal, scale: seriousness,
-		judge: func(c *comparison, r *reading) Verdict { return c.word(r.facts().OtherThreat) }},
 	{path: "crimeSuspected", kind: boolean, judge: judgeCrime},
+}...)
+
+// simpleFacts returns the facts of a report that are one value. Its type says how they are
+// compared: a number by its size, a word by its seriousness.
+func simpleFacts() (simple []fact) {
+	for f := range reflect.TypeFor[event.Facts]().Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		value := func(r *reading) reflect.Value { return reflect.ValueOf(r.facts()).Elem().FieldByIndex(f.Index) }
+		switch f.Type {
+		case reflect.TypeFor[*event.Number]():
+			simple = append(simple, fact{path: "facts." + name, kind: number, judge: func(c *comparison, r *reading) Verdict {
+				return c.count(value(r).Interface().(*event.Number))
+			}})
+		case reflect.TypeFor[string]():
+			simple = append(simple, fact{path: "facts." + name, kind: ordinal, scale: seriousness, judge: func(c *comparison, r *reading) Verdict {
+				return c.word(value(r).String())
+			}})
+		}
+	}
+	return simple
 }
 
 // judgeOutage reports whether any matching outage lasted long enough. A list without a

@@ -31,6 +31,7 @@ var schema = sync.OnceValue(func() *document.Schema {
 			}
 			return nil
 		},
+		"report-path": event.CheckReportPath,
 	})
 })
 
