@@ -82,8 +82,8 @@ func checkRace(t *testing.T, rounds int, h *history) {
 func TestTwoConnectionsTellOfOneIncidentAtOnce(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
-	race(t, 160, w.dial(), w.dial())
-	checkRace(t, 160, w.settled())
+	race(t, 60, w.dial(), w.dial())
+	checkRace(t, 60, w.settled())
 }
 
 // Two whole instances work on one NATS: whichever writes a revision first, there is one
@@ -92,9 +92,9 @@ func TestTwoInstancesMakeOneHistory(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
 	other := beginIn(t, t.TempDir(), func(c *app.Config) { c.NATS, c.Unverified, c.HTTPListen = w.app.NATSAddr(), true, "" })
-	race(t, 80, w.dial(), other.dial())
+	race(t, 40, w.dial(), other.dial())
 	h := w.settled()
-	checkRace(t, 80, h)
+	checkRace(t, 40, h)
 	require.Len(t, other.query(api.Query{Operator: at}), len(h.escalated), "both answer the same")
 }
 

@@ -39,6 +39,10 @@ type siege struct {
 	open     []net.Conn      // that are left as they are until the end
 }
 
+// honestPause is how long the honest operator waits between two reports: it leaves the
+// processors to the attack.
+const honestPause = 20 * time.Millisecond
+
 const plain = `"facilities":["dispatch"],"facts":{"systemLoss":"none"}`
 
 func besiege(t testing.TB) *siege {
@@ -69,7 +73,7 @@ func besiege(t testing.TB) *siege {
 				s.mu.Lock()
 				s.took, s.accepted = append(s.took, time.Since(began)), append(s.accepted, r.Record)
 				s.mu.Unlock()
-				time.Sleep(5 * time.Millisecond) // leaves the processors to the attack
+				time.Sleep(honestPause)
 			}
 		}
 		s.ended <- nil
@@ -135,25 +139,28 @@ func (s *siege) receipt(p *peer, m *nats.Msg) (r event.Receipt) {
 	return r
 }
 
-// oversized are payloads of the largest allowed size: junk, deeply nested, and ones that
-// grow when an answer repeats them.
-func oversized(size int) [][]byte {
-	fill := func(before, unit, after string) []byte {
-		return []byte(before + strings.Repeat(unit, (size-len(before)-len(after))/len(unit)) + after)
-	}
-	return [][]byte{
-		fill("", "\x00", ""), fill("", "[", ""), fill(`{"x":"`, "a", `"}`), fill(`{"id":"`, "<", `","subject":"x"}`),
-		fill(`{"subject":"`, "\x7f", `"}`), fill(`{"source":"`, "<", `"}`), fill(`{"data":{"facilities":["`, `","`, `"]}}`),
-		fill(`{"data":{"facts":{"outage":[`, `{"facility":"<"},`, `{}]}}}`), fill(`{"`, `\u0000`, `":1}`),
-	}
+// filler is a payload of any size: what it begins and ends with, and what is repeated
+// between them.
+type filler struct{ before, unit, after string }
+
+// oversized are payloads that are sent in the largest allowed size: junk, deeply nested,
+// and ones that grow when an answer repeats them.
+var oversized = []filler{
+	{"", "\x00", ""}, {"", "[", ""}, {`{"x":"`, "a", `"}`}, {`{"id":"`, "<", `","subject":"x"}`},
+	{`{"subject":"`, "\x7f", `"}`}, {`{"source":"`, "<", `"}`}, {`{"data":{"facilities":["`, `","`, `"]}}`},
+	{`{"data":{"facts":{"outage":[`, `{"facility":"<"},`, `{}]}}}`}, {`{"`, `\u0000`, `":1}`},
+}
+
+func (f filler) of(size int) []byte {
+	return []byte(f.before + strings.Repeat(f.unit, (size-len(f.before)-len(f.after))/len(f.unit)) + f.after)
 }
 
 func (s *siege) payloads() {
 	const limit, headroom = 1 << 20, 1 << 10
 	reporter := s.peer(s.creds(identity.Operator, "xj-hydro"))
 	for _, size := range []int{limit - headroom, cloudevent.MaxBytes} {
-		for _, raw := range oversized(size) {
-			require.Equal(s.t, event.StatusRejected, s.receipt(reporter, &nats.Msg{Subject: "report.xj-hydro", Data: raw}).Status)
+		for _, payload := range oversized {
+			require.Equal(s.t, event.StatusRejected, s.receipt(reporter, &nats.Msg{Subject: "report.xj-hydro", Data: payload.of(size)}).Status)
 		}
 	}
 	for name, value := range map[string]string{"ce-id": "<", "Ce-Subject": "<", "other": "\xff", "Content-Type": "<"} {
@@ -167,7 +174,8 @@ func (s *siege) payloads() {
 				if r.Access != identity.Request || permit.Subject == api.EndpointReport {
 					continue
 				}
-				for _, raw := range oversized(limit - headroom)[:2] {
+				for _, payload := range oversized[:2] {
+					raw := payload.of(limit - headroom)
 					if permit.Engine != "" {
 						require.NoError(s.t, p.Publish(r.Local, raw)) // the engine's own
 						continue
@@ -182,7 +190,7 @@ func (s *siege) payloads() {
 	said, _ := io.ReadAll(in)
 	require.Contains(s.t, string(said), "Maximum Payload Violation")
 	token := s.token(identity.Operator, "xj-hydro")
-	for _, body := range append(oversized(16 << 20)[6:8], bytes.Repeat([]byte("["), 17<<20)) {
+	for _, body := range [][]byte{oversized[6].of(16 << 20), oversized[7].of(1 << 20), bytes.Repeat([]byte("["), 17<<20)} {
 		status, answer := s.http(http.DefaultClient, token, "POST", "/v1/reports", string(body))
 		require.Contains(s.t, []int{400, 413}, status)
 		require.Less(s.t, len(answer), 1<<20)

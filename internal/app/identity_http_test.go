@@ -32,8 +32,16 @@ import (
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
-// token makes an identity's token for HTTP, and returns when the server knows it.
+// token returns the token for HTTP that an identity has from the start.
 func (g *guarded) token(role identity.Role, id string) string {
+	g.t.Helper()
+	token := g.tokens[identity.Identity{Role: role, ID: id}.String()]
+	require.NotEmpty(g.t, token)
+	return token
+}
+
+// newToken makes a further token for an identity, and returns when the server knows it.
+func (g *guarded) newToken(role identity.Role, id string) string {
 	g.t.Helper()
 	token, kept := credential.NewToken(time.Now(), time.Hour)
 	require.NoError(g.t, g.folder.Change(role, id, func(h *credential.Holder) error {
@@ -259,7 +267,10 @@ func TestTLS(t *testing.T) {
 		require.NoError(t, os.WriteFile(clients, pem, 0o600))
 	}
 	mayCertify(ca)
-	g := beginGuarded(t, func(cfg *app.Config) { cfg.TLS = &app.TLS{Cert: cert, Key: key, ClientCA: clients} })
+	var log lockedBuffer
+	g := beginGuarded(t, func(cfg *app.Config) {
+		cfg.TLS, cfg.Log = &app.TLS{Cert: cert, Key: key, ClientCA: clients}, logTo(&log)
+	})
 	pool := x509.NewCertPool()
 	pool.AddCert(ca.cert)
 	browser := func(certs ...tls.Certificate) *http.Client {
@@ -335,10 +346,13 @@ func TestTLS(t *testing.T) {
 
 	// One that comes without its key does not: the previous one stays in use.
 	loneCert, _, _ := ca.issue("lone", 6)
+	logged := len(log.String())
 	require.NoError(t, os.Rename(loneCert, cert))
-	time.Sleep(1200 * time.Millisecond) // longer than the files are not looked at
-	require.EqualValues(t, 5, overHTTP())
-	require.EqualValues(t, 5, overNATS())
+	require.Eventually(t, func() bool {
+		require.EqualValues(t, 5, overHTTP())
+		require.EqualValues(t, 5, overNATS())
+		return strings.Count(log.String()[logged:], "cannot reload the certificate") == 2
+	}, hang, 50*time.Millisecond, "both ports have read the files again")
 
 	// Another authority certifies clients.
 	lastCert, lastKey, _ := ca.issue("last", 7)
@@ -421,10 +435,13 @@ func TestNoPayloadIsLogged(t *testing.T) {
 		c, err := net.Dial("tcp", strings.TrimPrefix(g.app.NATSAddr(), "nats://"))
 		require.NoError(t, err)
 		in := g.letIn(c, identity.Operator, "grid-east")
-		_, err = c.Write([]byte(frame))
+		_, err = c.Write([]byte(frame + "PING\r\n"))
 		require.NoError(t, err)
-		_ = c.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
-		_, _ = io.ReadAll(in)
+		require.NoError(t, c.SetReadDeadline(time.Now().Add(hang)))
+		for line := ""; line != "PONG\r\n" && err == nil; { // the server answers, or closes the connection
+			line, err = in.ReadString('\n')
+		}
+		require.NotErrorIs(t, err, os.ErrDeadlineExceeded, frame)
 		_ = c.Close()
 	}
 	status, metrics := g.http(http.DefaultClient, g.token(identity.Admin, "admin"), "GET", "/metrics", "")

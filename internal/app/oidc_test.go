@@ -54,12 +54,21 @@ func newProvider(t *testing.T) *provider {
 	require.NoError(t, err)
 	_, edwards, err := ed25519.GenerateKey(rand.Reader)
 	require.NoError(t, err)
-	p := &provider{t: t, asked: map[string]int{}, keys: map[string]crypto.Signer{"rsa": newRSA(t), "ec": curve, "ed": edwards}}
+	p := &provider{t: t, asked: map[string]int{}, keys: map[string]crypto.Signer{"rsa": commonRSA(), "ec": curve, "ed": edwards}}
 	p.server = httptest.NewServer(p)
 	p.keysAt = p.server.URL + "/keys"
 	t.Cleanup(p.server.Close)
 	return p
 }
+
+// commonRSA is the RSA key of every provider: to make one takes a tenth of a second.
+var commonRSA = sync.OnceValue(func() *rsa.PrivateKey {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return key
+})
 
 func newRSA(t *testing.T) *rsa.PrivateKey {
 	t.Helper()
@@ -200,7 +209,7 @@ func (g *guarded) person(role identity.Role, id string, l credential.Login) {
 		return nil
 	}))
 	// The server has read it when it knows a token that came later.
-	g.token(role, id)
+	g.newToken(role, id)
 }
 
 // logsIn asks with a token for something that every identity may see.
@@ -260,11 +269,11 @@ func TestAPersonLogsIn(t *testing.T) {
 	require.Empty(t, holder.People)
 	_, err = g.folder.Rotate(identity.Regulator, "xinjiang", nil, time.Now(), 0)
 	require.NoError(t, err)
-	g.token(identity.Regulator, "xinjiang")
+	g.newToken(identity.Regulator, "xinjiang")
 	require.False(t, g.logsIn(p.good("ES256", "ec").sign(t)), "revoking took the login too")
 	_, err = g.folder.Rotate(identity.Regulator, "nation", nil, time.Now(), 0)
 	require.NoError(t, err)
-	g.token(identity.Regulator, "nation")
+	g.newToken(identity.Regulator, "nation")
 	require.False(t, g.logsIn(p.good("ES256", "ec").with("sub", "another").sign(t)), "a new credential has none of the old logins")
 }
 
@@ -276,6 +285,7 @@ func TestATokenThatProvesNobody(t *testing.T) {
 	var log bytes.Buffer
 	g := beginLogin(t, p, logTo(&log))
 	other := newProvider(t)
+	other.keys["rsa"] = newRSA(t)
 	otherKey := newRSA(t)
 	public, err := x509.MarshalPKIXPublicKey(p.keys["rsa"].Public())
 	require.NoError(t, err)

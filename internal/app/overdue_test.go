@@ -141,55 +141,63 @@ func TestSilenceIsToldToTheNextDeskOnce(t *testing.T) {
 	require.Equal(t, []string{"accepted", "graded", "escalated", "escalated", "acknowledged", "escalated", "overdue", "escalated", "acknowledged"}, w.story(at, inc))
 }
 
-// What was stored before the moment counts, whatever order the clocks learn of
-// it in; and what came after it does not.
-func TestAnAcknowledgementBesideTheMoment(t *testing.T) {
+// An acknowledgement that is stored by its target counts as in time, and a later one does
+// not, whether the deadline service learns of it before the timer or after it.
+func TestAcknowledgement_AroundItsTarget(t *testing.T) {
 	t.Parallel()
-	for _, row := range []struct {
-		name  string
-		after time.Duration // the target
-		state string
+	rows := []struct {
+		incident string
+		after    time.Duration // the target
+		state    string
 	}{
-		{"a millisecond before", -time.Millisecond, api.StateAcknowledged},
-		{"at the moment", 0, api.StateAcknowledged},
-		{"a millisecond after", time.Millisecond, api.StateAcknowledgedLate},
-	} {
-		// The deadline service does not run meanwhile, so the timer that is due and the
-		// acknowledgement wait for it together. The timer waits where it was set, or where
-		// the engine moved those of an earlier version.
-		for _, moved := range []bool{false, true} {
-			t.Run(fmt.Sprint(row.name, " ", moved), func(t *testing.T) {
-				t.Parallel()
-				dir := t.TempDir()
-				w := beginIn(t, dir, nil)
-				w.report("initial", at, inc, "r1", onSite+large)
-				w.set()
-				w.end()
-				now := 40*time.Minute + row.after
-				w = beginIn(t, dir, func(c *app.Config) {
-					c.Clock.(*clock.Manual).Advance(now)
-					c.Roles = []string{"intake", "classifier", "router", "desk", "ledger"}
-				})
-				require.Equal(t, event.StatusAccepted, w.ack(toEnergy, "duty-officer").Status)
-				if moved {
-					w.clock.Advance(time.Hour)
-					require.NotZero(t, bustest.MoveDue(t, w.env(), w.clock))
-				}
-				w.end()
-				w = beginIn(t, dir, func(c *app.Config) { c.Clock.(*clock.Manual).Advance(now + 2*time.Hour) })
-				w.ack(toPolice, "late")
-				h := w.far(24 * time.Hour)
-				require.Equal(t, row.state, w.row(toEnergy).State)
-				if row.state == api.StateAcknowledged {
-					require.NotContains(t, h.overdue, toEnergy)
-				} else {
-					require.Contains(t, h.overdue, toEnergy, "one record for each target that passed")
-				}
-				require.Contains(t, h.overdue, toPolice)
-				require.Equal(t, api.StateAcknowledgedLate, w.row(toPolice).State)
-				require.Empty(t, w.timers())
+		{"a-millisecond-before", -time.Millisecond, api.StateAcknowledged},
+		{"at-the-target", 0, api.StateAcknowledged},
+		{"a-millisecond-after", time.Millisecond, api.StateAcknowledgedLate},
+	}
+	// The timer waits where it was set, or where the engine moved those of an earlier
+	// version.
+	for _, moved := range []bool{false, true} {
+		t.Run(fmt.Sprint("timers moved: ", moved), func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			w := beginIn(t, dir, nil)
+			for _, row := range rows {
+				w.report("initial", at, row.incident, "r1", onSite+large)
+			}
+			w.set()
+			w.end()
+			// The deadline service does not run now, so that the timers that come due and the
+			// acknowledgements wait for it together.
+			w = beginIn(t, dir, func(c *app.Config) {
+				c.Roles = []string{"intake", "classifier", "router", "desk", "ledger"}
 			})
-		}
+			w.at("09:40") // the target
+			for _, row := range rows {
+				w.clock.Advance(clockTime(t, "09:40").Add(row.after).Sub(w.clock.Now()))
+				require.Equal(t, event.StatusAccepted, w.ack(event.EscalationID(duty, at, row.incident, "1"), "duty-officer").Status)
+			}
+			if moved {
+				w.clock.Advance(time.Hour)
+				require.NotZero(t, bustest.MoveDue(t, w.env(), w.clock))
+			}
+			w.end()
+			w = beginIn(t, dir, func(c *app.Config) { c.Clock.(*clock.Manual).Advance(3 * time.Hour) })
+			police := func(incident string) string {
+				return event.EscalationID("sh-public-security", at, incident, "1")
+			}
+			for _, row := range rows {
+				w.ack(police(row.incident), "late")
+			}
+			h := w.far(24 * time.Hour)
+			for _, row := range rows {
+				id := event.EscalationID(duty, at, row.incident, "1")
+				require.Equal(t, row.state, w.row(id).State, row.incident)
+				require.Equal(t, row.state == api.StateAcknowledgedLate, h.overdue[id] != nil, "%s: one record for each target that passed", row.incident)
+				require.Contains(t, h.overdue, police(row.incident))
+				require.Equal(t, api.StateAcknowledgedLate, w.row(police(row.incident)).State)
+			}
+			require.Empty(t, w.timers())
+		})
 	}
 }
 
@@ -267,11 +275,11 @@ func TestPromptlyIsNeverLate(t *testing.T) {
 	}
 }
 
-// Thousands of reports from an archive start no clock and wake nobody.
-func TestAnArchiveWakesNobody(t *testing.T) {
+// Reports from an archive start no clock and wake nobody.
+func TestImport_StartsNoClock(t *testing.T) {
 	t.Parallel()
 	w := begin(t)
-	const n = 1000
+	const n = 240
 	type kind struct{ operator, fields string }
 	kinds := []kind{
 		{at, onSite + `"discoveredAt":"2019-01-01T00:00:00Z","facts":{"outage":[{"scope":"overall","since":"2019-01-01T00:00:00Z"}]}`}, // lasts

@@ -60,8 +60,10 @@ func (w *world) fireUntil(what string, done func(h *history) bool) *history {
 
 func (w *world) await(what string, done func() bool) {
 	w.t.Helper()
-	for limit := time.Now().Add(hang); !done(); time.Sleep(3 * time.Millisecond) {
-		require.True(w.t, time.Now().Before(limit), "%s: not within %v; set are %v", what, hang, w.timers())
+	for began := time.Now(); !done(); pause(began) {
+		if time.Since(began) > hang { // the timers are read in this case only
+			require.Fail(w.t, "not within "+hang.String()+": "+what, "set are %v", w.timers())
+		}
 	}
 }
 
@@ -69,8 +71,7 @@ func (w *world) await(what string, done func() bool) {
 // each with its moment.
 func (w *world) timers() map[string]time.Time {
 	w.t.Helper()
-	stream, err := w.js.Stream(w.t.Context(), w.realm.Stream(event.StreamTimers))
-	require.NoError(w.t, err)
+	stream := w.stream(event.StreamTimers)
 	info, err := stream.Info(w.t.Context(), jetstream.WithSubjectFilter(w.realm.Wire(event.TimerSubject(">"))))
 	require.NoError(w.t, err)
 	out := map[string]time.Time{}
@@ -100,9 +101,7 @@ func (w *world) mark() (escalation string) {
 
 func (w *world) isSet(timer string) bool {
 	w.t.Helper()
-	stream, err := w.js.Stream(w.t.Context(), w.realm.Stream(event.StreamTimers))
-	require.NoError(w.t, err)
-	_, err = stream.GetLastMsgForSubject(w.t.Context(), w.realm.Wire(event.TimerSubject(timer)))
+	_, err := w.stream(event.StreamTimers).GetLastMsgForSubject(w.t.Context(), w.realm.Wire(event.TimerSubject(timer)))
 	return err == nil
 }
 

@@ -41,6 +41,12 @@ func TestMain(m *testing.M) {
 // speed: other tests may be using the processors and the disk.
 const hang = 60 * time.Second
 
+// pause waits before a test looks again for what must happen: briefly at first, and then a
+// quarter of the time that it has waited, so that long waits cost little.
+func pause(began time.Time) {
+	time.Sleep(min(2*time.Millisecond+time.Since(began)/4, 100*time.Millisecond))
+}
+
 // between fails unless at is a time of the machine between begin and now.
 func between(t testing.TB, begin, at time.Time, what string) {
 	t.Helper()
@@ -61,6 +67,8 @@ type world struct {
 	past   *history
 	bus    *bus.Bus // to fire timers with; opened when first needed
 	timed  bool     // its clocks run, so that what is settled has its timers
+
+	streams map[string]jetstream.Stream // by name, as far as they were needed
 }
 
 // begin starts everything in a folder of its own, with the example register
@@ -408,8 +416,7 @@ func (h *history) review(u *event.Unhandled) *event.Escalated {
 // stored too, and returns the whole ledger, after checking its invariants.
 func (w *world) settled() *history {
 	w.t.Helper()
-	deadline := time.Now().Add(hang)
-	for {
+	for began := time.Now(); ; pause(began) {
 		w.read()
 		open := w.past.open()
 		if open == "" && w.timed {
@@ -418,20 +425,32 @@ func (w *world) settled() *history {
 		if open == "" {
 			break
 		}
-		require.True(w.t, time.Now().Before(deadline), open)
-		time.Sleep(2 * time.Millisecond)
+		require.Less(w.t, time.Since(began), hang, open)
 	}
 	w.past.sound(w.t)
 	return w.past
+}
+
+// stream returns a stream of the realm.
+func (w *world) stream(name string) jetstream.Stream {
+	w.t.Helper()
+	if s := w.streams[name]; s != nil {
+		return s
+	}
+	s, err := w.js.Stream(w.t.Context(), w.realm.Stream(name))
+	require.NoError(w.t, err)
+	if w.streams == nil {
+		w.streams = map[string]jetstream.Stream{}
+	}
+	w.streams[name] = s
+	return s
 }
 
 // timerNames returns the timers that are set, and those that have come due and are not
 // cleared away yet.
 func (w *world) timerNames() map[string]bool {
 	w.t.Helper()
-	stream, err := w.js.Stream(w.t.Context(), w.realm.Stream(event.StreamTimers))
-	require.NoError(w.t, err)
-	info, err := stream.Info(w.t.Context(), jetstream.WithSubjectFilter(">"))
+	info, err := w.stream(event.StreamTimers).Info(w.t.Context(), jetstream.WithSubjectFilter(">"))
 	require.NoError(w.t, err)
 	names := map[string]bool{}
 	for subject := range info.State.Subjects {
@@ -463,9 +482,7 @@ func (w *world) read() {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), hang)
 	defer cancel()
-	stream, err := w.js.Stream(ctx, w.realm.Stream(event.StreamLedger))
-	require.NoError(w.t, err)
-	w.past.read(ctx, w.t, stream, w.realm)
+	w.past.read(ctx, w.t, w.stream(event.StreamLedger), w.realm)
 }
 
 // read adds what is new in a stream.

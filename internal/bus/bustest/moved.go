@@ -1,6 +1,8 @@
 package bustest
 
 import (
+	"maps"
+	"strings"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -31,6 +33,7 @@ func MoveDue(t testing.TB, e *Env, c clock.Clock) int {
 		due := nats.NewMsg(realm.Wire(event.DueSubject(s.Subject)))
 		due.Header, due.Data = m.Header, m.Data
 		due.Header.Del(jetstream.ExpectedLastSubjSeqHeader)
+		maps.DeleteFunc(due.Header, func(name string, _ []string) bool { return strings.HasPrefix(name, "Nats-Batch-") })
 		_, err = js.PublishMsg(t.Context(), due)
 		require.NoError(t, err)
 		require.NoError(t, timers.DeleteMsg(t.Context(), s.Sequence))
