@@ -8,9 +8,9 @@ import (
 	"github.com/tocsin-project/tocsin/internal/clock"
 )
 
-// TestWhoIsBehind: a follower that makes progress and is behind counts; one that is new
+// TestBacklog_SlowestService: a follower that makes progress and is behind counts; one that is new
 // or hangs does not, and none while the ledger is frozen.
-func TestWhoIsBehind(t *testing.T) {
+func TestBacklog_SlowestService(t *testing.T) {
 	t.Parallel()
 	b := &Bus{}
 	behind := func() uint64 { _, records := b.slowest(); return records }

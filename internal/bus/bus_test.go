@@ -25,7 +25,7 @@ func accepted(i int) event.Record {
 	return event.RawRecord(event.AcceptedSubject("op", fmt.Sprintf("inc-%d", i), event.SourceOf("op"), "r"), stamp, fmt.Sprint(i), fmt.Appendf(nil, `{"n":%d}`, i))
 }
 
-func TestCommitStoresEachSubjectOnce(t *testing.T) {
+func TestCommit_StoresEachSubjectOnce(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{1, 5, 19, 20, 300, 2500} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
@@ -65,7 +65,7 @@ func TestCommitStoresEachSubjectOnce(t *testing.T) {
 	}
 }
 
-func TestCommitAnswersALostAnswerAsOurs(t *testing.T) {
+func TestCommit_RecognizesItsOwnRecord(t *testing.T) {
 	t.Parallel()
 	b := bustest.Start(t).Bus
 	r := accepted(1)
@@ -79,7 +79,7 @@ func TestCommitAnswersALostAnswerAsOurs(t *testing.T) {
 	assert.Equal(t, b.Entry(r, first[0]), b.Entry(r, again[0]))
 }
 
-func TestCommitOfOneSubjectFromManyStoresOne(t *testing.T) {
+func TestCommit_ConcurrentWritersOfOneSubject(t *testing.T) {
 	t.Parallel()
 	b := bustest.Start(t).Bus
 	var wg sync.WaitGroup
@@ -103,7 +103,7 @@ func TestCommitOfOneSubjectFromManyStoresOne(t *testing.T) {
 	assert.EqualValues(t, 2, head)
 }
 
-func TestCommitRefusesWhatCanNeverBeStored(t *testing.T) {
+func TestCommit_RejectsInvalidRecords(t *testing.T) {
 	t.Parallel()
 	b := bustest.Start(t).Bus
 	_, err := b.Commit(t.Context(), []event.Record{event.RawRecord("report.op", stamp, "", nil)})
@@ -122,7 +122,7 @@ func TestCommitRefusesWhatCanNeverBeStored(t *testing.T) {
 	assert.EqualValues(t, 30, head, "one record too large does not hold up the others")
 }
 
-func TestOpenRefusesAStreamThatDiffers(t *testing.T) {
+func TestOpen_RejectsAStreamThatDiffers(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)
 	js := bustest.JetStream(t, env)
@@ -202,7 +202,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	require.Eventually(t, ok, hang, 5*time.Millisecond, what)
 }
 
-func TestFollowHandsOverInOrderAndAPoisonHoldsNothingUp(t *testing.T) {
+func TestFollow_InOrderPastARecordThatFails(t *testing.T) {
 	t.Parallel()
 	b := bustest.Start(t).Bus
 	e := &echo{fail: func(seq uint64, try int) error {
@@ -237,7 +237,7 @@ func TestFollowHandsOverInOrderAndAPoisonHoldsNothingUp(t *testing.T) {
 
 // If the engine does not answer, the record is not at fault: it is not given up, and no
 // other record of its key overtakes it.
-func TestARecordWaitsForTheEngine(t *testing.T) {
+func TestFollow_WaitsForTheEngine(t *testing.T) {
 	t.Parallel()
 	b := bustest.Start(t).Bus
 	asked := 0
@@ -260,7 +260,7 @@ func TestARecordWaitsForTheEngine(t *testing.T) {
 	assert.ErrorIs(t, err, bus.ErrNotFound)
 }
 
-func TestFollowReadsOnWhereItStoodAndAgainWhatWasOpen(t *testing.T) {
+func TestFollow_ResumesAtItsPosition(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	t.Run("before", func(t *testing.T) {
@@ -314,7 +314,7 @@ func TestFollow_HandlesAgainAfterAConflict(t *testing.T) {
 	eventually(t, "handled until the handler lets the first stand", func() bool { return len(e.handled()) == 3 })
 }
 
-func TestFollowStopsWhereHistoryCouldFork(t *testing.T) {
+func TestFollow_StopsAtAFork(t *testing.T) {
 	t.Parallel()
 	b := bustest.Start(t).Bus
 	commit(t, b, 0, 1)
@@ -323,7 +323,7 @@ func TestFollowStopsWhereHistoryCouldFork(t *testing.T) {
 	require.ErrorContains(t, err, "fork")
 }
 
-func TestTwoFollowersOfOneNameDeriveOneHistory(t *testing.T) {
+func TestFollow_TwoInstancesOfOneService(t *testing.T) {
 	t.Parallel()
 	b := bustest.Start(t).Bus
 	one, two := &echo{}, &echo{}

@@ -20,9 +20,9 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// TestEveryReaderGetsEveryRecordOnce, wherever it begins and however slow it is, while so
+// TestTail_EveryRecordOnce, wherever it begins and however slow it is, while so
 // many records are stored that the feed drops records several times.
-func TestEveryReaderGetsEveryRecordOnce(t *testing.T) {
+func TestTail_EveryRecordOnce(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)
 	const rounds, each = 60, 1000
@@ -92,9 +92,9 @@ func TestEveryReaderGetsEveryRecordOnce(t *testing.T) {
 	g.Wait()
 }
 
-// TestAReaderPassesWhatIsGone: a reader passes records that were removed between its
+// TestTail_PassesRemovedRecords: a reader passes records that were removed between its
 // position and the start of the feed.
-func TestAReaderPassesWhatIsGone(t *testing.T) {
+func TestTail_PassesRemovedRecords(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)
 	commit(t, env.Bus, 0, 10)
@@ -192,7 +192,7 @@ func TestFollow_TwoProcessesWrite(t *testing.T) {
 
 // A reader whose stream is gone gets ErrUnavailable and continues once it is restored:
 // reporting the loss is up to the ledger, which must be running for that.
-func TestTailOfAStreamThatIsGone(t *testing.T) {
+func TestTail_StreamDeleted(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)
 	js := bustest.JetStream(t, env)

@@ -49,9 +49,9 @@ func (o *ordered) conflict(in, _ event.Stored) bool {
 	return o.again[in.Sequence] < 3
 }
 
-// TestOfOneKeyWhatCameOfOneIsStoredBeforeTheNextIsHandled also if another writer stored
+// TestFollow_OneKeyInOrder also if another writer stored
 // it first, and whatever records of other keys are in flight.
-func TestOfOneKeyWhatCameOfOneIsStoredBeforeTheNextIsHandled(t *testing.T) {
+func TestFollow_OneKeyInOrder(t *testing.T) {
 	t.Parallel()
 	b := bustest.Start(t).Bus
 	const records, foreign = 400, 10
@@ -88,8 +88,8 @@ func TestOfOneKeyWhatCameOfOneIsStoredBeforeTheNextIsHandled(t *testing.T) {
 	require.Len(t, o.again, foreign)
 }
 
-// TestAPositionThatCannotBeKeptHoldsNothingUp: a position is a hint.
-func TestAPositionThatCannotBeKeptHoldsNothingUp(t *testing.T) {
+// TestFollow_PositionCannotBeSaved: a position is a hint.
+func TestFollow_PositionCannotBeSaved(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)
 	js, err := jetstream.New(env.Conn)

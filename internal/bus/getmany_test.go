@@ -10,7 +10,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-func TestGetManyKeepsTheOrderAskedFor(t *testing.T) {
+func TestGetMany_KeepsTheOrder(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)
 	commit(t, env.Bus, 0, 60)

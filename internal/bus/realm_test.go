@@ -15,7 +15,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-func TestTheRealmsShareNothing(t *testing.T) {
+func TestRealms_ShareNothing(t *testing.T) {
 	t.Parallel()
 	real := bustest.Start(t)
 	drill := bustest.Join(t, real, clock.System{}, event.Drill)
@@ -49,7 +49,7 @@ func TestTheRealmsShareNothing(t *testing.T) {
 	require.ErrorIs(t, err, bus.ErrNotFound)
 }
 
-func TestARecordShowsItsRealm(t *testing.T) {
+func TestRealms_ShowInTheRecord(t *testing.T) {
 	t.Parallel()
 	env := bustest.StartRealm(t, t.TempDir(), clock.System{}, event.Drill)
 	commit(t, env.Bus, 0, 1)
@@ -68,7 +68,7 @@ func TestARecordShowsItsRealm(t *testing.T) {
 	assert.Equal(t, "tocsin.incident.accepted.v1", h.Get("ce-type"))
 }
 
-func TestScreensAreSeen(t *testing.T) {
+func TestScreens_LastSeen(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	t.Run("while the server runs", func(t *testing.T) {

@@ -16,9 +16,9 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// TestRangeWithGaps: whatever is removed, also at either end, a range returns the rest in
+// TestRange_Gaps: whatever is removed, also at either end, a range returns the rest in
 // order, and ends.
-func TestRangeWithGaps(t *testing.T) {
+func TestRange_Gaps(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)
 	ctx := t.Context()
@@ -82,9 +82,9 @@ func TestRangeWithGaps(t *testing.T) {
 	require.EqualValues(t, 32, s.Sequence)
 }
 
-// TestRangeOfLargeRecords: a record of the maximum size is read among small ones,
+// TestRange_LargeRecords: a record of the maximum size is read among small ones,
 // whatever is left of the pull request's byte limit.
-func TestRangeOfLargeRecords(t *testing.T) {
+func TestRange_LargeRecords(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)
 	sizes := []int{}
@@ -147,7 +147,7 @@ func TestSequenceAt(t *testing.T) {
 	require.ErrorIs(t, err, bus.ErrNotFound)
 }
 
-func TestCheckpointsAreKept(t *testing.T) {
+func TestCheckpoints_AreStored(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)
 	kept, err := env.Bus.Checkpoints(t.Context())

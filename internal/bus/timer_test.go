@@ -109,7 +109,7 @@ func inTimersOf(t testing.TB, e *bustest.Env, filter string) map[string]uint64 {
 	return info.State.Subjects
 }
 
-func TestTimersComeDueNeverEarlyAndLeaveNothing(t *testing.T) {
+func TestTimers_NeverEarlyAndLeaveNothing(t *testing.T) {
 	t.Parallel()
 	for _, realm := range []event.Realm{event.Real, event.Drill} {
 		for _, n := range []int{1, 300} { // one by one, and in an atomic batch
@@ -137,7 +137,7 @@ func TestTimersComeDueNeverEarlyAndLeaveNothing(t *testing.T) {
 	}
 }
 
-func TestAPastDueComesAtOnce(t *testing.T) {
+func TestTimers_DueInThePast(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)
 	bl := &bell{clock: clock.System{}}
@@ -146,7 +146,7 @@ func TestAPastDueComesAtOnce(t *testing.T) {
 	eventually(t, "comes due", func() bool { return len(bl.rings()) == 1 })
 }
 
-func TestTimersSurviveARestart(t *testing.T) {
+func TestTimers_SurviveARestart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	var due time.Time
@@ -169,7 +169,7 @@ func TestTimersSurviveARestart(t *testing.T) {
 	})
 }
 
-func TestATimerThatIsSetStands(t *testing.T) {
+func TestTimers_SetTwice(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{1, 50} {
 		b := bustest.Start(t).Bus
@@ -185,7 +185,7 @@ func TestATimerThatIsSetStands(t *testing.T) {
 	}
 }
 
-func TestCancelledTimersDoNotComeDueAndLeaveNothing(t *testing.T) {
+func TestCancel_TimersNeverComeDue(t *testing.T) {
 	t.Parallel()
 	manual := clock.NewManual(stamp)
 	env := bustest.StartIn(t, t.TempDir(), manual)
@@ -238,7 +238,7 @@ func TestTimers_OfAnEarlierVersion(t *testing.T) {
 	require.Equal(t, map[string]bool{"moved": true, "meanwhile": true}, names)
 }
 
-func TestWhatIsNoTimerIsRefused(t *testing.T) {
+func TestTimers_RejectsInvalidTimers(t *testing.T) {
 	t.Parallel()
 	b := bustest.Start(t).Bus
 	withDue := accepted(1)
@@ -252,7 +252,7 @@ func TestWhatIsNoTimerIsRefused(t *testing.T) {
 	}
 }
 
-func TestATimerThatFailsIsTriedAgainAndGivenUp(t *testing.T) {
+func TestFollowTimers_HandlerFails(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)
 	passing := 0
@@ -283,7 +283,7 @@ func TestATimerThatFailsIsTriedAgainAndGivenUp(t *testing.T) {
 
 // The first follower loses its connection and ends after storing the output of half of
 // the timers, before it could remove one.
-func TestWhatWasNotRemovedIsHandedOverAgainAndNothingIsStoredTwice(t *testing.T) {
+func TestFollowTimers_CrashBeforeRemoval(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)
 	far := time.Now().Add(time.Hour)
@@ -320,7 +320,7 @@ func TestWhatWasNotRemovedIsHandedOverAgainAndNothingIsStoredTwice(t *testing.T)
 	require.EqualValues(t, 30, head)
 }
 
-func TestATimerThatComesEarlyByOurClockWaits(t *testing.T) {
+func TestFollowTimers_WaitsForItsClock(t *testing.T) {
 	t.Parallel()
 	manual := clock.NewManual(stamp)
 	env := bustest.StartIn(t, t.TempDir(), manual)
@@ -337,7 +337,7 @@ func TestATimerThatComesEarlyByOurClockWaits(t *testing.T) {
 	eventually(t, "nothing is left", func() bool { return inTimers(t, env) == 0 })
 }
 
-func TestTimersOfAScaledClock(t *testing.T) {
+func TestFollowTimers_ScaledClock(t *testing.T) {
 	t.Parallel()
 	scaled := clock.NewScaled(3600)
 	scaled.Start()

@@ -27,7 +27,7 @@ func anyTime(t *rapid.T, name string) time.Time {
 
 // reaches returns the first time at which the clock shows a time: never early, and no
 // later than necessary.
-func TestScaledWallIsTheInverseOfNow(t *testing.T) {
+func TestScaled_WallIsTheInverseOfNow(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, want := anchored(t), anyTime(t, "want")
 		at := p.machineAt(want)
@@ -37,7 +37,7 @@ func TestScaledWallIsTheInverseOfNow(t *testing.T) {
 	})
 }
 
-func TestScaledIsMonotone(t *testing.T) {
+func TestScaled_IsMonotone(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, a := anchored(t), anyTime(t, "a")
 		b := a.Add(time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "more")))
@@ -51,7 +51,7 @@ func TestScaledIsMonotone(t *testing.T) {
 // earlier one, which was stamped by that one's clock and stored a while later. The new
 // clock is never behind that record, and behind the earlier clock by no more than that
 // while at its pace.
-func TestScaledGoesOnFromARecord(t *testing.T) {
+func TestScaled_ContinuesFromARecord(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, machine := scale{stamp, stamp, rapid.Int64Range(1, 10000).Draw(t, "first factor")}, stamp
 		for range rapid.IntRange(1, 5).Draw(t, "restarts") {
@@ -76,7 +76,7 @@ func TestScaledGoesOnFromARecord(t *testing.T) {
 }
 
 // Processes that find the same record have the same clock, whenever they start.
-func TestScaledRunsFromItsAnchor(t *testing.T) {
+func TestScaled_RunsFromItsAnchor(t *testing.T) {
 	s := NewScaled(1000)
 	before := System{}.Now()
 	told := s.Now()
@@ -110,7 +110,7 @@ func TestScaledRunsFromItsAnchor(t *testing.T) {
 }
 
 // The engine's clock is ahead of ours: the record is stamped in our future.
-func TestScaledIsNeverBehindItsAnchor(t *testing.T) {
+func TestScaled_NeverBehindItsAnchor(t *testing.T) {
 	s := NewScaled(3600)
 	at := System{}.Now().Add(40 * time.Millisecond)
 	from := at.Add(10 * time.Hour)
@@ -125,7 +125,7 @@ func TestScaledIsNeverBehindItsAnchor(t *testing.T) {
 	require.Eventually(t, func() bool { return s.Now().After(ahead) }, 30*time.Second, time.Millisecond)
 }
 
-func TestWallOfTheOthers(t *testing.T) {
+func TestWall_OtherClocks(t *testing.T) {
 	require.Equal(t, stamp, Wall(System{}, stamp))
 	m := NewManual(stamp)
 	m.Advance(time.Minute)

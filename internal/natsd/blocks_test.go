@@ -30,7 +30,7 @@ func blocksOf(t *testing.T, dir string, env *bustest.Env) []string {
 
 // A flipped high bit in a sequence makes the engine fill its memory, unless it is made to
 // check checksums: then it leaves out the damaged records.
-func TestABlockThatIsReadWithoutEnd(t *testing.T) {
+func TestGuardBlocks_EndlessBlock(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	env := bustest.StartIn(t, dir, clock.System{})

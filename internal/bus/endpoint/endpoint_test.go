@@ -49,7 +49,7 @@ func TestServe_InADrill(t *testing.T) {
 }
 
 // An answer must not become a record, in either realm.
-func TestNoAnswerIsARecord(t *testing.T) {
+func TestServe_ReplyToAReservedSubject(t *testing.T) {
 	t.Parallel()
 	real := bustest.Start(t)
 	drill := bustest.Join(t, real, clock.System{}, event.Drill)

@@ -36,9 +36,9 @@ func (f *fakeServices) Backlog() (bus.Backlog, bool) {
 
 func (f *fakeServices) Progress() <-chan struct{} { return f.moved }
 
-// TestTheGateLetsInWhatCanBeFollowed: the rest is admitted once a turn ends or a service
+// TestAdmit_OnlyWhatServicesKeepUpWith: the rest is admitted once a turn ends or a service
 // makes progress; work that waits too long is refused, and so is the work behind it.
-func TestTheGateLetsInWhatCanBeFollowed(t *testing.T) {
+func TestAdmit_OnlyWhatServicesKeepUpWith(t *testing.T) {
 	t.Parallel()
 	f := &fakeServices{moved: make(chan struct{}, 1)}
 	s := &Server{gate: newGate(f)}

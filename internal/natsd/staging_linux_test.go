@@ -20,7 +20,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/natsd"
 )
 
-func TestBatchesAreGatheredInMemory(t *testing.T) {
+func TestStaging_InMemory(t *testing.T) {
 	dir := t.TempDir()
 	env := bustest.StartIn(t, dir, clock.System{})
 	memory := bustest.BatchesInMemory(t, dir, event.StreamLedger)
@@ -43,7 +43,7 @@ func TestBatchesAreGatheredInMemory(t *testing.T) {
 }
 
 // Some systems delete files in memory while programs use them.
-func TestThePlaceInMemoryIsTakenAway(t *testing.T) {
+func TestStaging_FolderRemoved(t *testing.T) {
 	dir := t.TempDir()
 	env := bustest.StartIn(t, dir, clock.System{})
 	memory := bustest.BatchesInMemory(t, dir, event.StreamLedger)
@@ -66,9 +66,9 @@ func TestThePlaceInMemoryIsTakenAway(t *testing.T) {
 // envStaging makes this test binary a server that is killed in the middle of a batch.
 const envStaging = "TOCSIN_TEST_STAGING"
 
-// TestABatchThatWasCutShortIsCompleted by the engine at its next start, from memory, and
+// TestStaging_InterruptedBatchIsCompleted by the engine at its next start, from memory, and
 // no staging files remain.
-func TestABatchThatWasCutShortIsCompleted(t *testing.T) {
+func TestStaging_InterruptedBatchIsCompleted(t *testing.T) {
 	if dir := os.Getenv(envStaging); dir != "" {
 		dieInABatch(t, dir)
 	}
@@ -132,7 +132,7 @@ func dieInABatch(t *testing.T, dir string) {
 
 // A copy of the data folder that is started on the same machine does not touch the
 // staging files of the original's server.
-func TestACopyLeavesTheOriginalAlone(t *testing.T) {
+func TestStaging_CopiedFolder(t *testing.T) {
 	dir, copied := t.TempDir(), t.TempDir()
 	env := bustest.StartIn(t, dir, clock.System{})
 	memory := bustest.BatchesInMemory(t, dir, event.StreamLedger)
