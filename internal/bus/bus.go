@@ -97,6 +97,7 @@ type Bus struct {
 	probe      probe
 	frozen     sync.Map // why the ledger is frozen, by the log that froze it
 
+	commitWait time.Duration // bounds Commit
 	progressed chan struct{} // gets a signal when a follower makes progress; buffered for one
 }
 
@@ -111,7 +112,7 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Bus, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bus: %w", err)
 	}
-	b := &Bus{nc: nc, js: js, cfg: cfg, writers: map[string]*writer{}, progressed: make(chan struct{}, 1)}
+	b := &Bus{nc: nc, js: js, cfg: cfg, writers: map[string]*writer{}, commitWait: defaultCommitWait, progressed: make(chan struct{}, 1)}
 	for _, sc := range streams(cfg.Realm) {
 		if err := ensureStream(ctx, js, sc); err != nil {
 			return nil, err

@@ -37,18 +37,18 @@ func (b *Bus) Entry(r event.Record, res Result) evidence.Hash {
 // sent together, in one atomic batch where that pays. It fails when ctx or the bus ends;
 // with kind Reject when the engine refuses a record permanently; with Frozen when the
 // ledger is frozen (Freeze); with Full when the disk has no room; and with ErrUnavailable
-// when no answer came within commitWait: the outcome is then unknown, and the records may
-// be stored later. A timer is a record like the others while it is set: once it has come
-// due or was cancelled, its subject is free again.
+// when no answer came within defaultCommitWait: the outcome is then unknown, and the
+// records may be stored later. A timer is a record like the others while it is set: once
+// it has come due or was cancelled, its subject is free again.
 func (b *Bus) Commit(ctx context.Context, records []event.Record) ([]Result, error) {
 	if err := errors.Join(b.engineHasRoom(), b.roomFor(0)); err != nil {
 		return nil, err
 	}
-	try, cancel := context.WithTimeout(ctx, commitWait)
+	try, cancel := context.WithTimeout(ctx, b.commitWait)
 	defer cancel()
 	results, err := b.commit(try, records)
 	if err != nil && try.Err() != nil && ctx.Err() == nil {
-		return nil, fmt.Errorf("bus: commit: %w: no answer came within %v", ErrUnavailable, commitWait)
+		return nil, fmt.Errorf("bus: commit: %w: no answer came within %v", ErrUnavailable, b.commitWait)
 	}
 	for _, r := range results {
 		err = errors.Join(err, r.err)
@@ -59,8 +59,8 @@ func (b *Bus) Commit(ctx context.Context, records []event.Record) ([]Result, err
 	return results, nil
 }
 
-// commitWait bounds Commit.
-const commitWait = 10 * time.Second
+// defaultCommitWait bounds Commit.
+const defaultCommitWait = 10 * time.Second
 
 // commit is Commit without a time limit, for followers. A record that cannot be stored
 // has the error in its result.

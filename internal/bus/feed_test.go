@@ -25,7 +25,7 @@ import (
 func TestTail_EveryRecordOnce(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)
-	const rounds, each = 60, 1000
+	const rounds, each = 25, 1000
 	round := func(n int) {
 		records := make([]event.Record, each)
 		for i := range records {

@@ -77,7 +77,7 @@ func (b *Bus) watchFreezes(ctx context.Context) error {
 	select {
 	case <-known:
 		return nil
-	case <-time.After(commitWait):
+	case <-time.After(b.commitWait):
 		return fmt.Errorf("bus: freezes: %w", ErrUnavailable)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/natsd"
@@ -109,6 +110,7 @@ func TestCommit_NoAnswer(t *testing.T) {
 	t.Parallel()
 	b, armed := lossyBus(t, `{"`)
 	armed.Store(1 << 40)
+	b.SetCommitWait(100 * time.Millisecond)
 	_, err := b.Commit(t.Context(), several(0, 1))
 	require.ErrorIs(t, err, bus.ErrUnavailable)
 }

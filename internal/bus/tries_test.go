@@ -12,7 +12,7 @@ import (
 func TestTries_LeaveRoomForAnother(t *testing.T) {
 	t.Parallel()
 	require.LessOrEqual(t, tryTimeout, 2*time.Second)
-	require.Less(t, 3*tryTimeout, commitWait)
+	require.Less(t, 3*tryTimeout, defaultCommitWait)
 	require.Equal(t, tryTimeout, readTries[0])
 	require.Greater(t, len(readTries), 1)
 }
