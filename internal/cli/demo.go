@@ -41,7 +41,7 @@ is interrupted. Data goes to a new temporary folder unless --data is given.`,
 			}
 			ctx, cancel := context.WithCancel(cmd.Context())
 			defer cancel()
-			return e.serve(ctx, cfg, rules{}, e.logger(zapcore.WarnLevel), func(a *app.App) error {
+			return e.serve(ctx, cfg, command.Rules{}, e.logger(zapcore.WarnLevel), func(a *app.App) error {
 				if err := e.demo(ctx, a); err != nil {
 					return err
 				}

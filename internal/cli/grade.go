@@ -22,7 +22,7 @@ type gradeOptions struct {
 	operator string
 	at       string
 	json     bool
-	rules    rules
+	rules    command.Rules
 }
 
 func (e *environment) gradeCommand() *cobra.Command {
@@ -43,7 +43,7 @@ A figure whose source is not confirmed is marked [unverified].`,
 	f.StringVar(&o.operator, "operator", "", "the operator that reports (default: the last segment of each event's source)")
 	f.StringVar(&o.at, "at", "", "time at which to grade, also taken as the time of receipt (RFC 3339; default: now)")
 	f.BoolVar(&o.json, "json", false, "one JSON object a line")
-	o.rules.flags(cmd)
+	o.rules.Flags(cmd)
 	return cmd
 }
 
@@ -56,7 +56,7 @@ func (e *environment) grade(files []string, o gradeOptions) error {
 			return &command.UsageError{Err: fmt.Errorf("--at: %w", err)}
 		}
 	}
-	rb, err := app.LoadRules(o.rules.statutes, o.rules.register)
+	rb, err := o.rules.Load()
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tocsin-project/tocsin/internal/app"
 	"github.com/tocsin-project/tocsin/internal/cli/command"
 	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/interchange"
@@ -40,7 +39,7 @@ type importer func(io.Reader, interchange.Options, func([]byte) error) error
 
 func (e *environment) importFormat(name, what string, run importer) *cobra.Command {
 	var o interchange.Options
-	var rules rules
+	var rules command.Rules
 	cmd := &cobra.Command{
 		Use:     name + " [FILE]",
 		Short:   what,
@@ -83,19 +82,19 @@ func (e *environment) importFormat(name, what string, run importer) *cobra.Comma
 	if name == "doe417" {
 		f.BoolVar(&o.Ongoing, "ongoing", false, "treat an event without an end as ongoing (default: its end is unknown)")
 	}
-	f.StringVar(&rules.register, "register", "", "register of operators and facilities (default: the example register)")
+	f.StringVar(&rules.Register, "register", "", "register of operators and facilities (default: the example register)")
 	return cmd
 }
 
 // facilityOf returns the requested facility, or the operator's first.
-func facilityOf(rules rules, o interchange.Options) (string, error) {
+func facilityOf(rules command.Rules, o interchange.Options) (string, error) {
 	if o.Operator == "" {
 		return "", &command.UsageError{Err: errors.New("--operator is required: whose incidents are these?")}
 	}
 	if o.Facility != "" {
 		return o.Facility, nil
 	}
-	rb, err := app.LoadRules("", rules.register)
+	rb, err := rules.Load()
 	if err != nil {
 		return "", err
 	}

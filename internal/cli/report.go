@@ -17,7 +17,7 @@ import (
 
 func (e *environment) reportCommand() *cobra.Command {
 	var conn command.Connection
-	var rules rules
+	var rules command.Rules
 	var operator string
 	var asJSON, check, verbose bool
 	var window int
@@ -63,7 +63,7 @@ Exit codes: 0 all accepted (a duplicate counts as accepted), 1 any refused or in
 	f.BoolVar(&check, "check", false, "store nothing: print faults, grade and recipients")
 	f.IntVar(&window, "window", 256, "maximum number of reports under way at once")
 	conn.Flags(cmd)
-	rules.flags(cmd)
+	rules.Flags(cmd)
 	return cmd
 }
 

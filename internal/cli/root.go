@@ -11,13 +11,17 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tocsin-project/tocsin/internal/app"
 	"github.com/tocsin-project/tocsin/internal/cli/command"
 	"github.com/tocsin-project/tocsin/internal/cli/logcmd"
 	"github.com/tocsin-project/tocsin/internal/cli/render"
+	"github.com/tocsin-project/tocsin/internal/cli/statutecmd"
 	"github.com/tocsin-project/tocsin/internal/client"
+	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/printable"
 )
@@ -51,6 +55,15 @@ func Run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	}
 	return exitRefused
 }
+
+// embeddedCitations has those of the program's own packs in Chinese.
+var embeddedCitations = sync.OnceValue(func() event.Citations {
+	rb, err := app.LoadRules("", "")
+	if err != nil {
+		panic(err) // a test loads them
+	}
+	return rb.Statutes.Citations()
+})
 
 // environment is what all commands share.
 type environment struct {
@@ -91,7 +104,7 @@ reached or the command line is wrong.`,
 	root.PersistentFlags().StringVar(&e.Lang, "lang", "", "language for people: zh or en (default by LANG)")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &command.UsageError{Err: err} })
 	root.AddCommand(e.serveCommand(), e.demoCommand(), e.reportCommand(), e.importCommand(),
-		e.gradeCommand(), e.statuteCommand(), e.deskCommand(), logcmd.New(e.Printer, e.in),
+		e.gradeCommand(), statutecmd.New(e.Printer), e.deskCommand(), logcmd.New(e.Printer, e.in),
 		e.owedCommand(), e.drillCommand(), e.initCommand(), e.credentialCommand())
 	return root
 }

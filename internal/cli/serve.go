@@ -22,14 +22,6 @@ import (
 	"github.com/tocsin-project/tocsin/internal/statute"
 )
 
-// rules are the flags that select packs and register.
-type rules struct{ register, statutes string }
-
-func (r *rules) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&r.register, "register", "", "register of operators, facilities and desks (default: the example register)")
-	cmd.Flags().StringVar(&r.statutes, "statutes", "", "folder of statute packs that replaces the built-in ones")
-}
-
 const serveLong = `Runs all services in one process, with an embedded NATS server that syncs every write to
 disk before it answers.
 
@@ -76,7 +68,7 @@ provider's keys are fetched with the first such token; the server starts without
 // serveOptions are the flags of serve.
 type serveOptions struct {
 	cfg           app.Config
-	rules         rules
+	rules         command.Rules
 	tls           app.TLS
 	oidc          app.OIDC
 	keep, reserve string
@@ -103,7 +95,7 @@ func (e *environment) serveCommand() *cobra.Command {
 				level = zapcore.DebugLevel
 			}
 			log := e.logger(level)
-			if o.rules.register == "" {
+			if o.rules.Register == "" {
 				log.Warn("no --register: using the example register, whose operators and desks are not real")
 			}
 			return e.serve(cmd.Context(), o.cfg, o.rules, log, nil)
@@ -138,7 +130,7 @@ func (o *serveOptions) flags(cmd *cobra.Command) {
 	f.StringVar(&o.reserve, "disk-reserve", "0", "disk space to keep free, such as 512MiB: with less, reports are refused while acknowledgements and clocks continue; 0: a twentieth of the disk, from 16 MiB to 1 GiB")
 	f.StringVar(&o.cfg.LogName, "log-name", "", "name of the log, such as log.example.org/tocsin, when its key is created (default: a random name)")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log more")
-	o.rules.flags(cmd)
+	o.rules.Flags(cmd)
 }
 
 // check refuses invalid flags, and completes the configuration from the valid ones.
@@ -208,11 +200,11 @@ const intake = "intake" // the role whose process has the HTTP endpoints for rep
 
 // serve runs the product until ctx ends or a service fails. started is called once
 // requests are answered.
-func (e *environment) serve(ctx context.Context, cfg app.Config, rules rules, log *logging.Log, started func(*app.App) error) error {
+func (e *environment) serve(ctx context.Context, cfg app.Config, rules command.Rules, log *logging.Log, started func(*app.App) error) error {
 	hangups := make(chan os.Signal, 1) // never reset: a late signal must not end the process either
 	signal.Notify(hangups, syscall.SIGHUP)
 	var err error
-	if cfg.Rulebook, err = app.LoadRules(rules.statutes, rules.register); err != nil {
+	if cfg.Rulebook, err = rules.Load(); err != nil {
 		return err
 	}
 	cfg.Clock, cfg.Log, cfg.Collectors = clock.System{}, log.Logger, append(cfg.Collectors, log)

@@ -1,40 +1,42 @@
-package cli
+// Package statutecmd has the commands of the statute packs: list, show and check. They need
+// no server.
+package statutecmd
 
 import (
 	"fmt"
 	"os"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tocsin-project/tocsin/internal/app"
 	"github.com/tocsin-project/tocsin/internal/cli/command"
-	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/cli/render"
 	"github.com/tocsin-project/tocsin/internal/statute"
 )
 
-// embeddedCitations has those of the program's own packs in Chinese.
-var embeddedCitations = sync.OnceValue(func() event.Citations {
-	rb, err := app.LoadRules("", "")
-	if err != nil {
-		panic(err) // a test loads them
-	}
-	return rb.Statutes.Citations()
-})
+// environment is what the commands of the packs share.
+type environment struct{ *render.Printer }
 
-func (e *environment) statuteCommand() *cobra.Command {
+// New returns the command that has the commands of the packs below it.
+func New(p *render.Printer) *cobra.Command {
+	e := environment{p}
 	cmd := &cobra.Command{Use: "statute", Short: "Read and check the statute packs"}
-	var rules rules
-	list := &cobra.Command{
+	cmd.AddCommand(e.listCommand(), e.showCommand(), e.checkCommand())
+	return cmd
+}
+
+func (e environment) listCommand() *cobra.Command {
+	var rules command.Rules
+	cmd := &cobra.Command{
 		Use: "list", Short: "List the packs with their hashes", Args: command.Args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
-			rb, err := app.LoadRules(rules.statutes, rules.register)
+			rb, err := rules.Load()
 			if err != nil {
 				return err
 			}
-			packs, err := app.LoadPacks(rules.statutes)
+			packs, err := app.LoadPacks(rules.Statutes)
 			if err != nil {
 				return err
 			}
@@ -48,11 +50,16 @@ func (e *environment) statuteCommand() *cobra.Command {
 			return nil
 		},
 	}
-	rules.flags(list)
-	show := &cobra.Command{
+	rules.Flags(cmd)
+	return cmd
+}
+
+func (e environment) showCommand() *cobra.Command {
+	var rules command.Rules
+	cmd := &cobra.Command{
 		Use: "show ID", Short: "Show a pack: every criterion, duty and follow-up with its article", Args: command.Args(cobra.ExactArgs(1)),
 		RunE: func(_ *cobra.Command, a []string) error {
-			packs, err := app.LoadPacks(rules.statutes)
+			packs, err := app.LoadPacks(rules.Statutes)
 			if err != nil {
 				return err
 			}
@@ -64,12 +71,11 @@ func (e *environment) statuteCommand() *cobra.Command {
 			return nil
 		},
 	}
-	rules.flags(show)
-	cmd.AddCommand(list, show, e.statuteCheckCommand())
+	rules.Flags(cmd)
 	return cmd
 }
 
-func (e *environment) statuteCheckCommand() *cobra.Command {
+func (e environment) checkCommand() *cobra.Command {
 	var registerFile string
 	cmd := &cobra.Command{
 		Use: "check DIR", Short: "Check packs before they are used",
@@ -103,7 +109,7 @@ nobody can receive). Exit code 1 if there is any error.`,
 }
 
 // pack prints a pack for people.
-func (e *environment) pack(p *statute.Pack) {
+func (e environment) pack(p *statute.Pack) {
 	fmt.Fprintf(e.Out, "%s  %s\n%s · %s\nSHA-256 %s\n", p.ID, e.text(p.Title), p.Source, e.text(p.Rank), p.SHA256)
 	e.note(p.Note)
 	for _, c := range p.Criteria {
@@ -125,7 +131,7 @@ func (e *environment) pack(p *statute.Pack) {
 }
 
 // within prints a limit and what it counts from.
-func (e *environment) within(l *statute.Limit, c statute.Clock) string {
+func (e environment) within(l *statute.Limit, c statute.Clock) string {
 	if l == nil {
 		return e.Word("promptly")
 	}
@@ -139,10 +145,10 @@ func party(p statute.Party) string {
 	return string(p.Role) + "/" + string(p.Level)
 }
 
-func (e *environment) note(t statute.Text) {
+func (e environment) note(t statute.Text) {
 	if s := e.text(t); s != "" {
 		fmt.Fprintf(e.Out, "  (%s)\n", s)
 	}
 }
 
-func (e *environment) text(t statute.Text) string { return e.Pick([2]string{t.ZH, t.EN}) }
+func (e environment) text(t statute.Text) string { return e.Pick([2]string{t.ZH, t.EN}) }
