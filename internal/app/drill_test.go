@@ -34,7 +34,7 @@ import (
 // in is the same product seen from one of its realms.
 func (w *world) in(realm event.Realm) *world {
 	w.t.Helper()
-	c, err := client.DialRealm(realm, w.app.NATSAddr(), 20*time.Second)
+	c, err := client.DialContext(w.t.Context(), realm, w.app.NATSAddr(), 20*time.Second)
 	require.NoError(w.t, err)
 	w.t.Cleanup(c.Close)
 	return &world{t: w.t, app: w.app, clock: w.clock, client: c, nc: w.nc, js: w.js, realm: realm, past: newHistory()}

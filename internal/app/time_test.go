@@ -374,7 +374,7 @@ func TestTheLadderAfterAStop(t *testing.T) {
 func TestTheLadderOnARunningClock(t *testing.T) {
 	t.Parallel()
 	real := beginIn(t, t.TempDir(), func(c *app.Config) { c.Clock, c.TimeScale = clock.System{}, 7200 })
-	c, err := client.DialRealm(event.Drill, real.app.NATSAddr(), hang)
+	c, err := client.DialContext(t.Context(), event.Drill, real.app.NATSAddr(), hang)
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
 	w := &world{t: t, app: real.app, client: c, nc: real.nc, js: real.js, realm: event.Drill, past: newHistory(), timed: true}

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 
@@ -39,13 +38,12 @@ revoke and rotate remove it.`,
 			if login.Subject == "" || len(login.Subject) > maxSubject {
 				return &command.UsageError{Err: fmt.Errorf("--subject has 1 to %d bytes", maxSubject)}
 			}
-			folder := credential.In(data)
-			err := folder.Change(identity.Role(a[0]), a[1], func(h *credential.Holder) error {
+			err := credential.In(data).Change(identity.Role(a[0]), a[1], func(h *credential.Holder) error {
 				if len(h.People) >= maxPeople {
 					return fmt.Errorf("%s has %d logins already", h, maxPeople)
 				}
-				if err := unclaimed(folder, login); err != nil {
-					return err
+				if slices.Contains(h.People, login) {
+					return fmt.Errorf("%s has this login already", h)
 				}
 				h.People = append(h.People, login)
 				return nil
@@ -61,18 +59,4 @@ revoke and rotate remove it.`,
 	f.StringVar(&login.Issuer, "issuer", "", "URL of the provider: the claim iss of its tokens")
 	f.StringVar(&login.Subject, "subject", "", "the person: the claim sub of its tokens")
 	return cmd
-}
-
-// unclaimed refuses a login that already authenticates somebody.
-func unclaimed(folder credential.Folder, login credential.Login) error {
-	holders, err := folder.Holders()
-	if err != nil && len(holders) == 0 {
-		return err // an unreadable account has no login in force
-	}
-	for _, h := range holders {
-		if slices.Contains(h.People, login) {
-			return errors.New(h.String() + " has this login already")
-		}
-	}
-	return nil
 }

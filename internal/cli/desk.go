@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -27,7 +26,6 @@ func (e *environment) deskCommand() *cobra.Command {
 func (e *environment) watchCommand() *cobra.Command {
 	var conn command.Connection
 	var screen string
-	var asJSON bool
 	var count int
 	cmd := &cobra.Command{
 		Use:   "watch DESK",
@@ -52,11 +50,11 @@ go to standard error.`,
 			}
 			defer c.Close()
 			status := e.Out
-			if asJSON {
+			if conn.JSON {
 				status = printable.Writer{Out: e.ErrOut} // standard output is for programs
 			}
 			return c.WatchWithStatus(cmd.Context(), a[0], screen, count, clock.System{}.Now, func(full *event.Escalated, row api.EscalationRow) error {
-				if asJSON {
+				if conn.JSON {
 					return e.JSON(row)
 				}
 				e.Escalation(full, row)
@@ -66,7 +64,6 @@ go to standard error.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&screen, "client", "default", "name of this screen")
-	f.BoolVar(&asJSON, "json", false, "one JSON object a line")
 	f.IntVar(&count, "count", 0, "exit after this many escalations (0: never)")
 	conn.Flags(cmd)
 	return cmd
@@ -85,7 +82,6 @@ func (e *environment) watchStatus(out io.Writer, s client.WatchStatus, screen st
 func (e *environment) ackCommand() *cobra.Command {
 	var conn command.Connection
 	var officer string
-	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "ack DESK ESCALATION",
 		Short: "Acknowledge an escalation (签收)",
@@ -104,20 +100,24 @@ code 1). Both answers contain the first acknowledgement.`,
 			if err != nil {
 				return err
 			}
-			if err := e.acknowledgement(answer, asJSON); err != nil {
+			if err := e.acknowledgement(answer, conn.JSON); err != nil {
 				return err
 			}
-			if answer.Status == event.StatusRejected || answer.Status == event.StatusConflict {
-				return command.ErrRefused
-			}
-			return nil
+			return refusedIf(answer.Status)
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&officer, "officer", "", "post of the officer, never a person's name (required)")
-	f.BoolVar(&asJSON, "json", false, "one JSON object")
 	conn.Flags(cmd)
 	return cmd
+}
+
+// refusedIf returns the error of a command whose output has shown a refusal.
+func refusedIf(status string) error {
+	if status == event.StatusRejected || status == event.StatusConflict {
+		return command.ErrRefused
+	}
+	return nil
 }
 
 func (e *environment) acknowledgement(a *api.AcknowledgementAnswer, asJSON bool) error {
@@ -129,8 +129,6 @@ func (e *environment) acknowledgement(a *api.AcknowledgementAnswer, asJSON bool)
 		fmt.Fprintf(e.Out, "  %s  %s  #%d", a.AcknowledgedBy, e.Time(a.AcknowledgedAt), a.Record)
 	}
 	fmt.Fprintln(e.Out)
-	for _, d := range slices.Concat(a.Errors, a.Warnings) {
-		fmt.Fprintf(e.Out, "    %s: %s\n", d.Path, d.Message)
-	}
+	e.Details(a.Errors, a.Warnings)
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,7 +28,6 @@ type deskAct struct {
 
 func (e *environment) deskAct(d deskAct) *cobra.Command {
 	var conn command.Connection
-	var asJSON bool
 	act := event.DeskAct{Kind: d.kind}
 	cmd := &cobra.Command{
 		Use: d.use, Short: d.short, Example: d.example,
@@ -66,13 +64,12 @@ could not be reached or the command line is wrong.`,
 			if err != nil {
 				return err
 			}
-			return e.actAnswer(answer, asJSON)
+			return e.actAnswer(answer, conn.JSON)
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&act.Officer, "officer", "", "post of the officer, never a person's name (required)")
 	f.StringVar(&act.Reason, "reason", "", "reason, which the record keeps")
-	f.BoolVar(&asJSON, "json", false, "one JSON object")
 	conn.Flags(cmd)
 	return cmd
 }
@@ -90,14 +87,9 @@ func (e *environment) actAnswer(a *api.DeskActAnswer, asJSON bool) error {
 			fmt.Fprintf(e.Out, "  %s  #%d", e.Time(a.At), a.Record)
 		}
 		fmt.Fprintln(e.Out)
-		for _, d := range slices.Concat(a.Errors, a.Warnings) {
-			fmt.Fprintf(e.Out, "    %s: %s\n", d.Path, d.Message)
-		}
+		e.Details(a.Errors, a.Warnings)
 	}
-	if a.Status == event.StatusRejected || a.Status == event.StatusConflict {
-		return command.ErrRefused
-	}
-	return nil
+	return refusedIf(a.Status)
 }
 
 func (e *environment) askCommand() *cobra.Command {
@@ -222,7 +214,6 @@ escalation opens it again.`,
 
 func (e *environment) screensCommand() *cobra.Command {
 	var conn command.Connection
-	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the desks and their screens",
@@ -241,7 +232,7 @@ connected, when it was last seen, and which desk is notified when this one is si
 				return err
 			}
 			for _, s := range answer.Screens {
-				if asJSON {
+				if conn.JSON {
 					err = e.JSON(screenLine{s, (*stamp)(s.SeenAt)})
 				} else {
 					e.screen(s, answer.Now)
@@ -253,7 +244,6 @@ connected, when it was last seen, and which desk is notified when this one is si
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
 	conn.Flags(cmd)
 	return cmd
 }

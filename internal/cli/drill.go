@@ -34,7 +34,6 @@ The times in its reports are by the drill's clock: tocsin drill clock prints it.
 
 func (e *environment) drillClockCommand() *cobra.Command {
 	conn := command.Connection{Exercise: true}
-	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "clock",
 		Short: "Print the time of the drill and of this machine",
@@ -54,7 +53,7 @@ the drill, and its report late.`,
 				return err
 			}
 			machine := clock.System{}.Now()
-			if asJSON {
+			if conn.JSON {
 				return e.JSON(drillClock{stamp(now.UTC()), stamp(machine.UTC())})
 			}
 			const rfc3339 = "2006-01-02T15:04:05.000Z07:00" // in the form that a report takes
@@ -62,7 +61,6 @@ the drill, and its report late.`,
 			return err
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object")
 	conn.ServerFlags(cmd)
 	return cmd
 }
@@ -76,7 +74,6 @@ type drillClock struct {
 func (e *environment) drillReportCommand() *cobra.Command {
 	conn := command.Connection{Exercise: true}
 	var since string
-	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "report",
 		Short: "Summarise a drill: acknowledgements and what was late",
@@ -102,7 +99,7 @@ because no clock runs for them. With --json each escalation is one object
 			if err != nil {
 				return err
 			}
-			if asJSON {
+			if conn.JSON {
 				return e.drillJSON(d)
 			}
 			e.drillPage(d)
@@ -111,7 +108,6 @@ because no clock runs for them. With --json each escalation is one object
 	}
 	f := cmd.Flags()
 	f.StringVar(&since, "since", "", "escalations at this time or later (RFC 3339, or a date at +08:00)")
-	f.BoolVar(&asJSON, "json", false, "one JSON object a line")
 	conn.ServerFlags(cmd)
 	return cmd
 }
@@ -169,11 +165,7 @@ func readDrill(ctx context.Context, c *client.Client, since *time.Time) (*drill,
 	if err != nil {
 		return nil, err
 	}
-	var owed []api.IncidentRow
-	_, now, err := c.Incidents(ctx, api.IncidentQuery{Owed: true}, 0, func(r api.IncidentRow) error {
-		owed = append(owed, r)
-		return nil
-	})
+	owed, now, err := incidents(ctx, c, api.IncidentQuery{Owed: true})
 	if err != nil {
 		return nil, err
 	}

@@ -55,7 +55,6 @@ type pendingLine struct {
 func (e *environment) handoverCommand() *cobra.Command {
 	var conn command.Connection
 	var within string
-	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "handover DESK",
 		Short: "Print the handover of a shift",
@@ -80,7 +79,7 @@ clock runs for them. It changes nothing.`,
 				return err
 			}
 			h.Exercise = conn.Exercise
-			if asJSON {
+			if conn.JSON {
 				return e.JSON(h)
 			}
 			e.handover(h, window)
@@ -89,7 +88,6 @@ clock runs for them. It changes nothing.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&within, "within", "P1D", "include grades that rise within this time (ISO 8601)")
-	f.BoolVar(&asJSON, "json", false, "one JSON object")
 	conn.Flags(cmd)
 	return cmd
 }
@@ -111,24 +109,20 @@ func readHandover(ctx context.Context, c *client.Client, desk string, window tim
 	if err != nil {
 		return nil, err
 	}
-	var rows []api.IncidentRow
-	_, now, err := c.Incidents(ctx, api.IncidentQuery{Desk: desk, Open: true}, 0, func(r api.IncidentRow) error {
-		rows = append(rows, r)
-		return nil
-	})
+	rows, now, err := incidents(ctx, c, api.IncidentQuery{Desk: desk, Open: true})
 	if err != nil {
 		return nil, err
 	}
 	h.At = stamp(now)
-	h.incidents(rows, now, window)
+	h.addIncidents(rows, now, window)
 	if len(rows)+len(h.Open)+len(h.Overdue)+h.Imported == 0 {
 		return h, mustExist(ctx, c, desk)
 	}
 	return h, nil
 }
 
-// incidents selects what the next shift must know of the desk's incidents.
-func (h *handover) incidents(rows []api.IncidentRow, now time.Time, window time.Duration) {
+// addIncidents selects what the next shift must know of the desk's incidents.
+func (h *handover) addIncidents(rows []api.IncidentRow, now time.Time, window time.Duration) {
 	for _, r := range rows {
 		if r.Next != nil && !r.Imported && !r.Next.At.After(now.Add(window)) {
 			h.Rising = append(h.Rising, risingLine{r.Operator, r.Incident, r.Title, r.Grade, *r.Next})

@@ -19,7 +19,7 @@ import (
 func (e *environment) owedCommand() *cobra.Command {
 	var conn command.Connection
 	var q api.IncidentQuery
-	var asJSON, follow bool
+	var follow bool
 	cmd := &cobra.Command{
 		Use:   "owed [OPERATOR]",
 		Short: "List what an operator still owes, and until when",
@@ -45,17 +45,16 @@ The exit code is 0 also when nothing is owed.`,
 				return err
 			}
 			defer c.Close()
-			list := func() error { return e.listOwed(cmd.Context(), c, q, asJSON) }
+			list := func() error { return e.listOwed(cmd.Context(), c, q, conn.JSON) }
 			if !follow {
 				return list()
 			}
-			return c.Reminders(cmd.Context(), q.Operator, list, func(r event.Reminder) error { return e.reminded(q, r, asJSON) })
+			return c.Reminders(cmd.Context(), q.Operator, list, func(r event.Reminder) error { return e.reminded(q, r, conn.JSON) })
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&q.Desk, "desk", "", "only incidents of which this desk was told")
 	f.StringVar(&q.Incident, "incident", "", "only this incident")
-	f.BoolVar(&asJSON, "json", false, "one JSON object a line")
 	f.BoolVar(&follow, "follow", false, "then print reminders as they arrive")
 	conn.Flags(cmd)
 	return cmd
@@ -128,11 +127,7 @@ func compareTimes(a, b *time.Time) int {
 
 func (e *environment) listOwed(ctx context.Context, c *client.Client, q api.IncidentQuery, asJSON bool) error {
 	q.Owed = true
-	var rows []api.IncidentRow
-	_, now, err := c.Incidents(ctx, q, 0, func(r api.IncidentRow) error {
-		rows = append(rows, r)
-		return nil
-	})
+	rows, now, err := incidents(ctx, c, q)
 	if err != nil {
 		return err
 	}
@@ -148,6 +143,15 @@ func (e *environment) listOwed(ctx context.Context, c *client.Client, q api.Inci
 		fmt.Fprintln(e.Out, e.Marks(e.Exercise, false)+e.Word("owes-nothing"))
 	}
 	return nil
+}
+
+// incidents returns all matching incidents, and the server's time.
+func incidents(ctx context.Context, c *client.Client, q api.IncidentQuery) (rows []api.IncidentRow, now time.Time, err error) {
+	_, now, err = c.Incidents(ctx, q, 0, func(r api.IncidentRow) error {
+		rows = append(rows, r)
+		return nil
+	})
+	return rows, now, err
 }
 
 // owedLine prints one obligation for people.

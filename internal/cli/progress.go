@@ -3,51 +3,44 @@ package cli
 import (
 	"fmt"
 	"io"
-	"os"
 
-	"github.com/mattn/go-isatty"
-
+	"github.com/tocsin-project/tocsin/internal/cli/command"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// progress counts on a terminal, at intervals.
+// progress counts receipts by their status, and shows their number at intervals.
 type progress struct {
-	out    io.Writer
-	what   string
-	live   bool
-	total  int
-	counts map[string]int
+	out     io.Writer
+	counter *command.Counter
+	total   uint64
+	counts  map[string]int
 }
 
-// progressEvery is how many items pass between two progress lines.
+// progressEvery is how many receipts pass between two updates.
 const progressEvery = 100
 
-func newProgress(out io.Writer, what string) *progress {
-	f, ok := out.(*os.File)
-	return &progress{out: out, what: what, live: ok && isatty.IsTerminal(f.Fd()), counts: map[string]int{}}
+func newProgress(out io.Writer) *progress {
+	return &progress{out: out, counter: command.NewCounter(out, "receipts"), counts: map[string]int{}}
 }
 
-func (p *progress) add(kind string) {
+func (p *progress) add(status string) {
 	p.total++
-	p.counts[kind]++
-	if p.live && p.total%progressEvery == 0 {
-		fmt.Fprintf(p.out, "\r%d %s", p.total, p.what)
+	p.counts[status]++
+	if p.total%progressEvery == 0 {
+		p.counter.Show(p.total, 0)
 	}
 }
 
-// end prints the total where there was more than one.
+// end prints the totals where there was more than one.
 func (p *progress) end() {
+	p.counter.End()
 	if p.total < 2 {
 		return
 	}
-	lead := ""
-	if p.live {
-		lead = "\r"
-	}
-	fmt.Fprintf(p.out, "%s%d %s:", lead, p.total, p.what)
-	for _, kind := range []string{event.StatusAccepted, event.StatusDuplicate, event.StatusConflict, event.StatusRejected} {
-		if n := p.counts[kind]; n > 0 {
-			fmt.Fprintf(p.out, " %d %s", n, kind)
+	fmt.Fprintf(p.out, "%d receipts:", p.total)
+	for _, status := range []string{event.StatusAccepted, event.StatusDuplicate, event.StatusConflict, event.StatusRejected} {
+		if n := p.counts[status]; n > 0 {
+			fmt.Fprintf(p.out, " %d %s", n, status)
 		}
 	}
 	fmt.Fprintln(p.out)

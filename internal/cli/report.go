@@ -19,7 +19,7 @@ func (e *environment) reportCommand() *cobra.Command {
 	var conn command.Connection
 	var rules command.Rules
 	var operator string
-	var asJSON, check, verbose bool
+	var check, verbose bool
 	var window int
 	cmd := &cobra.Command{
 		Use:   "report [FILE...]",
@@ -46,19 +46,18 @@ Exit codes: 0 all accepted (a duplicate counts as accepted), 1 any refused or in
   tocsin import veris incidents.jsonl --operator grid-east | tocsin report --operator grid-east --json -`,
 		RunE: func(cmd *cobra.Command, files []string) error {
 			if check {
-				return e.grade(files, gradeOptions{operator: operator, json: asJSON, rules: rules})
+				return e.grade(files, gradeOptions{operator: operator, json: conn.JSON, rules: rules})
 			}
 			c, err := conn.Dial()
 			if err != nil {
 				return err
 			}
 			defer c.Close()
-			return e.send(cmd.Context(), c, operator, window, files, e.receiptPrinter(asJSON, verbose))
+			return e.send(cmd.Context(), c, operator, window, files, e.receiptPrinter(conn.JSON, verbose))
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&operator, "operator", "", "the operator that reports (default: the last segment of each event's source)")
-	f.BoolVar(&asJSON, "json", false, "one JSON object a line")
 	f.BoolVarP(&verbose, "verbose", "v", false, "show the hash of the record's entry in the log")
 	f.BoolVar(&check, "check", false, "store nothing: print faults, grade and recipients")
 	f.IntVar(&window, "window", 256, "maximum number of reports under way at once")
@@ -69,11 +68,11 @@ Exit codes: 0 all accepted (a duplicate counts as accepted), 1 any refused or in
 
 // send sends the reports of files and prints their receipts.
 func (e *environment) send(ctx context.Context, c *client.Client, operator string, window int, files []string, print func(*event.Receipt) error) error {
-	p := newProgress(e.ErrOut, "receipts")
+	p := newProgress(e.ErrOut)
 	defer p.end()
 	refused := false
 	err := c.Reports(ctx, operator, window, e.events(files), func(r *event.Receipt) error {
-		refused = refused || r.Status == event.StatusRejected || r.Status == event.StatusConflict
+		refused = refused || refusedIf(r.Status) != nil
 		p.add(r.Status)
 		return print(r)
 	})

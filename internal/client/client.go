@@ -33,7 +33,6 @@ import (
 
 	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
-	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
 // ErrUnreachable means that the server gave no answer.
@@ -46,7 +45,7 @@ type Client struct {
 	realm    event.Realm
 	timeout  time.Duration
 	signer   nkeys.KeyPair         // signs a desk's acts; nil: they are not signed
-	inFlight sync.Map              // of *asking
+	inFlight sync.Map              // of *inFlightRequest
 	refused  atomic.Pointer[error] // with which the server first refused the credential
 }
 
@@ -61,18 +60,13 @@ type inFlightRequest struct {
 // as a duplicate.
 var AttemptTimeout = 5 * time.Second
 
-// Dial connects to a server's real realm. timeout is how long a request is retried; more
-// options carry the credential.
+// Dial connects to a server's real realm.
 func Dial(server string, timeout time.Duration, more ...nats.Option) (*Client, error) {
-	return DialRealm(event.Real, server, timeout, more...)
+	return DialContext(context.Background(), event.Real, server, timeout, more...)
 }
 
-// DialRealm connects to one realm of a server.
-func DialRealm(realm event.Realm, server string, timeout time.Duration, more ...nats.Option) (*Client, error) {
-	return DialContext(context.Background(), realm, server, timeout, more...)
-}
-
-// DialContext is DialRealm with a context that can end it.
+// DialContext connects to one realm of a server, until ctx ends. timeout is how long a
+// request is retried; more options carry the credential.
 func DialContext(ctx context.Context, realm event.Realm, server string, timeout time.Duration, more ...nats.Option) (*Client, error) {
 	c := &Client{realm: realm, timeout: timeout}
 	options := []nats.Option{nats.ErrorHandler(c.asyncError), nats.Name("tocsin client"), nats.MaxReconnects(-1),
@@ -80,7 +74,7 @@ func DialContext(ctx context.Context, realm event.Realm, server string, timeout 
 	nc, err := connect(ctx, server, timeout, append(options, more...))
 	switch {
 	case isAuthorization(err):
-		return nil, forbiddenError("the server at " + server + " requires a valid credential: give one with --creds")
+		return nil, refusal("the server at " + server + " requires a valid credential: give one with --creds")
 	case err != nil:
 		return nil, fmt.Errorf("%w: %s: %w", ErrUnreachable, server, err)
 	}
@@ -141,7 +135,7 @@ func (c *Client) asyncError(_ *nats.Conn, _ *nats.Subscription, err error) {
 	}
 	c.inFlight.Range(func(key, _ any) bool {
 		if a := key.(*inFlightRequest); strings.Contains(err.Error(), strconv.Quote(a.subject)) {
-			a.cancel(forbiddenError("this credential may not use " + a.subject))
+			a.cancel(refusal("this credential may not use " + a.subject))
 		}
 		return true
 	})
@@ -180,11 +174,8 @@ func request[T any](ctx context.Context, c *Client, msg *nats.Msg) (*T, error) {
 		if errors.Is(err, nats.ErrMaxPayload) {
 			return nil, fmt.Errorf("client: %w", err)
 		}
-		if closed := permanentError(""); errors.As(err, &closed) {
-			return nil, closed
-		}
-		if forbidden := forbiddenError(""); errors.As(err, &forbidden) {
-			return nil, forbidden
+		if refused := refusal(""); errors.As(err, &refused) {
+			return nil, refused
 		}
 		if errors.Is(err, errRateLimited) {
 			pause = time.Second // the interval of the rate limit
@@ -193,43 +184,29 @@ func request[T any](ctx context.Context, c *Client, msg *nats.Msg) (*T, error) {
 		case <-time.After(pause):
 			pause = min(2*pause, time.Second)
 		case <-ctx.Done():
-			if forbidden := forbiddenError(""); errors.As(context.Cause(ctx), &forbidden) {
-				return nil, forbidden
+			if refused := refusal(""); errors.As(context.Cause(ctx), &refused) {
+				return nil, refused
 			}
 			return nil, fmt.Errorf("%w on %s: %w", ErrUnreachable, msg.Subject, err)
 		}
 	}
 }
 
-// codeFrozen is the code of a service error that lasts until a person has intervened:
-// trying again does not help.
-const codeFrozen = "423"
-
-// permanentError is the server's reason for refusing a request.
-type permanentError string
-
-func (e permanentError) Error() string { return "the server refused the request: " + string(e) }
-
-// codeFull is the code of the service error that the server's disk is full.
-const codeFull = "507"
-
-// codeForbidden is the code of the service error that the caller has no permission.
-const codeForbidden = "403"
-
-// codeTooLarge is the code of the service error that the request, or its answer, is too
-// large.
-const codeTooLarge = "413"
-
-// codeRateLimited is the code of the service error that the caller has exceeded its
-// rate for now.
-const codeRateLimited = "429"
+// Codes of the service errors that decide what the client does next.
+const (
+	codeForbidden   = "403" // the caller has no permission
+	codeTooLarge    = "413" // the request or its answer is too large
+	codeFrozen      = "423" // writing is frozen until a person has intervened
+	codeRateLimited = "429" // the caller has exceeded its rate for now
+	codeFull        = "507" // the server's disk is full
+)
 
 var errRateLimited = errors.New("rate limit exceeded")
 
-// forbiddenError is the server's reason for denying permission.
-type forbiddenError string
+// refusal is the server's reason for refusing a request that it would refuse again.
+type refusal string
 
-func (e forbiddenError) Error() string { return string(e) }
+func (r refusal) Error() string { return string(r) }
 
 // try sends the request once.
 func (c *Client) try(ctx context.Context, msg *nats.Msg) (*nats.Msg, error) {
@@ -243,9 +220,9 @@ func (c *Client) try(ctx context.Context, msg *nats.Msg) (*nats.Msg, error) {
 	case "":
 		return reply, nil
 	case codeFrozen, codeFull:
-		return nil, permanentError(text)
+		return nil, refusal("the server refused the request: " + text)
 	case codeForbidden, codeTooLarge:
-		return nil, forbiddenError(text)
+		return nil, refusal(text)
 	case codeRateLimited:
 		return nil, fmt.Errorf("%w: %s", errRateLimited, text)
 	default:
@@ -291,10 +268,7 @@ func (c *Client) Query(ctx context.Context, q api.Query, limit int, yield func(a
 		if err != nil {
 			return nil, "", err
 		}
-		if page.Errors != nil {
-			return nil, "", fault.Invalid("query", page.Errors)
-		}
-		return page.Rows, page.Next, nil
+		return page.Rows, page.Next, refused("query", page.Errors)
 	}, yield)
 }
 
@@ -308,11 +282,8 @@ func (c *Client) Incidents(ctx context.Context, q api.IncidentQuery, limit int, 
 		if err != nil {
 			return nil, "", err
 		}
-		if page.Errors != nil {
-			return nil, "", fault.Invalid("incidents", page.Errors)
-		}
 		now = page.Now
-		return page.Rows, page.Next, nil
+		return page.Rows, page.Next, refused("incidents", page.Errors)
 	}, yield)
 	return cursor, now, err
 }
@@ -351,8 +322,8 @@ func (c *Client) Show(ctx context.Context, operator, incident string, yield func
 		if err != nil {
 			return err
 		}
-		if page.Errors != nil {
-			return fault.Invalid("show", page.Errors)
+		if err := refused("show", page.Errors); err != nil {
+			return err
 		}
 		for _, e := range page.Entries {
 			if err := yield(e); err != nil {

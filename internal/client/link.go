@@ -124,11 +124,11 @@ func (c *Client) closedReason() error {
 	}
 	switch {
 	case errors.Is(refused, nats.ErrAuthRevoked):
-		return forbiddenError("the server has ended the connection: the credential was revoked")
+		return refusal("the server has ended the connection: the credential was revoked")
 	case errors.Is(refused, nats.ErrAuthExpired):
-		return forbiddenError("the server has ended the connection: the credential has expired")
+		return refusal("the server has ended the connection: the credential has expired")
 	case isAuthorization(refused):
-		return forbiddenError("the server has ended the connection: the credential is not good any more; it was revoked or replaced")
+		return refusal("the server has ended the connection: the credential is not good any more; it was revoked or replaced")
 	}
 	return fmt.Errorf("%w: the connection is closed", ErrUnreachable)
 }

@@ -18,7 +18,7 @@ import (
 
 func inRealm(t *testing.T, addr string, realm event.Realm) *client.Client {
 	t.Helper()
-	c, err := client.DialRealm(realm, addr, hang)
+	c, err := client.DialContext(t.Context(), realm, addr, hang)
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
 	return c

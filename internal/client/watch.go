@@ -14,7 +14,6 @@ import (
 
 	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
-	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
 // Watch is WatchWithStatus without the status.
@@ -34,7 +33,7 @@ func (c *Client) WatchWithStatus(ctx context.Context, desk, screen string, count
 	if err != nil {
 		return err
 	}
-	var mu sync.Mutex // yield and tell write to one screen
+	var mu sync.Mutex // yield and notify write to one screen
 	monitorCtx, stopMonitor := context.WithCancel(ctx)
 	var monitor sync.WaitGroup
 	monitor.Go(func() {
@@ -127,8 +126,8 @@ func (c *Client) consumer(ctx context.Context, desk, screen string) (jetstream.C
 	if err != nil {
 		return nil, nil, err
 	}
-	if opened.Errors != nil {
-		return nil, nil, fault.Invalid("watch", opened.Errors)
+	if err := refused("watch", opened.Errors); err != nil {
+		return nil, nil, err
 	}
 	// A watch acknowledges deliveries: in the other realm it would hide escalations from
 	// those who must see them.
@@ -269,10 +268,7 @@ func (c *Client) outcome(ctx context.Context, escalation string) (*event.Acknowl
 	if err != nil {
 		return nil, nil, err
 	}
-	if a.Errors != nil {
-		return nil, nil, fault.Invalid("watch", a.Errors)
-	}
-	return a.Acknowledged, a.Overdue, nil
+	return a.Acknowledged, a.Overdue, refused("watch", a.Errors)
 }
 
 // Reminders hands an operator's reminders to yield as they come, until ctx ends or with

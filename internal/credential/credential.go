@@ -108,8 +108,11 @@ func Init(f Folder, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	signing, err := f.newSigner(operator)
+	signing, err := newSigner(operator)
 	if err != nil {
+		return err
+	}
+	if err := f.putSigner(signing); err != nil {
 		return err
 	}
 	for _, name := range []string{services, system} {

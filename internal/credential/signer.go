@@ -25,20 +25,12 @@ type signer struct {
 	pair       nkeys.KeyPair
 }
 
-// newSigner creates a signing key and stores it.
-func (f Folder) newSigner(operator nkeys.KeyPair) (*signer, error) {
+// newSigner creates a signing key, to which the operator's key delegates.
+func newSigner(operator nkeys.KeyPair) (*signer, error) {
 	pair, err := nkeys.CreateOperator()
 	if err != nil {
 		return nil, fmt.Errorf("credential: signing key: %w", err)
 	}
-	s, err := delegate(pair, operator)
-	if err != nil {
-		return nil, err
-	}
-	return s, f.putSigner(s)
-}
-
-func delegate(pair, operator nkeys.KeyPair) (*signer, error) {
 	seed, err := pair.Seed()
 	if err != nil {
 		return nil, fmt.Errorf("credential: signing key: %w", err)
@@ -115,11 +107,7 @@ func (f Folder) ReplaceSigningKey(seedFile string) (public string, err error) {
 		if err != nil {
 			return err
 		}
-		pair, err := nkeys.CreateOperator()
-		if err != nil {
-			return fmt.Errorf("credential: signing key: %w", err)
-		}
-		next, err := delegate(pair, operator)
+		next, err := newSigner(operator)
 		if err != nil {
 			return err
 		}

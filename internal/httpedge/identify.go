@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -49,8 +50,7 @@ func Identify(h http.Handler, authority Authority) http.Handler {
 		if slices.Contains(publicPaths, r.URL.Path) && (why == "" || r.Header.Get("Authorization") == "") {
 			if why != "" && !authority.Allow(anonymousBucket(r)) {
 				authority.Refused(senderAddress(r), truncate(r.Method+" "+r.URL.Path), "too many unauthenticated requests")
-				w.Header().Set("Retry-After", retryAfter)
-				Write(w, Problem{Status: http.StatusTooManyRequests, Detail: "too many unauthenticated requests"})
+				tooMany(w, "too many unauthenticated requests")
 				return
 			}
 			h.ServeHTTP(w, r.WithContext(identity.With(r.Context(), caller)))
@@ -60,8 +60,7 @@ func Identify(h http.Handler, authority Authority) http.Handler {
 		if why != "" {
 			authority.Refused(senderAddress(r), truncate(r.Method), reason) // the sender chooses the path
 			if r.Header.Get("Authorization") != "" && !failures.allow(senderAddress(r)) {
-				w.Header().Set("Retry-After", retryAfter)
-				Write(w, Problem{Status: http.StatusTooManyRequests, Detail: "too many tokens from this address have failed"})
+				tooMany(w, "too many tokens from this address have failed")
 				return
 			}
 			w.Header().Set("WWW-Authenticate", `Bearer realm="tocsin"`)
@@ -70,8 +69,7 @@ func Identify(h http.Handler, authority Authority) http.Handler {
 		}
 		if !authority.Allow(caller.String()) {
 			authority.Refused(caller.String(), what, "too many requests")
-			w.Header().Set("Retry-After", retryAfter)
-			Write(w, Problem{Status: http.StatusTooManyRequests, Detail: fmt.Sprintf("more than %d requests a second", identity.RequestRate)})
+			tooMany(w, fmt.Sprintf("more than %d requests a second", identity.RequestRate))
 			return
 		}
 		ctx, release := authority.Until(identity.With(r.Context(), caller), caller)
@@ -87,6 +85,12 @@ func Identify(h http.Handler, authority Authority) http.Handler {
 			authority.Refused(caller.String(), what, "it is too large")
 		}
 	})
+}
+
+// tooMany answers that a sender must wait.
+func tooMany(w http.ResponseWriter, detail string) {
+	w.Header().Set("Retry-After", retryAfter)
+	Write(w, Problem{Status: http.StatusTooManyRequests, Detail: detail})
 }
 
 // statusRecorder is a ResponseWriter that records the status.
@@ -141,11 +145,11 @@ func authenticate(r *http.Request, authority Authority) (caller identity.Identit
 
 // senderAddress returns the address of an unidentified sender.
 func senderAddress(r *http.Request) string {
-	host, _, _ := strings.Cut(r.RemoteAddr, "]")
-	if i := strings.LastIndex(host, ":"); i > 0 && !strings.HasPrefix(host, "[") {
-		host = host[:i]
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
 	}
-	return strings.TrimPrefix(host, "[")
+	return host
 }
 
 // limitBuckets is the number of rate limits that unidentified senders are distributed

@@ -5,10 +5,11 @@
 package printable
 
 import (
+	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -79,27 +80,16 @@ func appendEscaped(b []byte, s, keep string) []byte {
 		r, n := utf8.DecodeRuneInString(s[i:])
 		switch {
 		case r == utf8.RuneError && n == 1:
-			b = append(b, `\ufffd<`...)
-			b = appendHex(b, uint64(s[i]), 2)
-			b = append(b, '>')
+			b = fmt.Appendf(b, `\ufffd<%02x>`, s[i])
 		case !Hidden(r) || strings.ContainsRune(keep, r):
 			b = append(b, s[i:i+n]...)
 		case r > 0xffff:
-			high, low := (r-0x10000)>>10+0xd800, (r-0x10000)&0x3ff+0xdc00
-			b = appendHex(append(b, `\u`...), uint64(high), 4)
-			b = appendHex(append(b, `\u`...), uint64(low), 4)
+			high, low := utf16.EncodeRune(r)
+			b = fmt.Appendf(b, `\u%04x\u%04x`, high, low)
 		default:
-			b = appendHex(append(b, `\u`...), uint64(r), 4)
+			b = fmt.Appendf(b, `\u%04x`, r)
 		}
 		i += n
 	}
 	return b
-}
-
-func appendHex(b []byte, v uint64, digits int) []byte {
-	text := strconv.FormatUint(v, 16)
-	for range digits - len(text) {
-		b = append(b, '0')
-	}
-	return append(b, text...)
 }

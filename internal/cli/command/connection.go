@@ -27,6 +27,7 @@ type Connection struct {
 	ca       string
 	Timeout  time.Duration
 	Exercise bool
+	JSON     bool           // print JSON
 	command  *cobra.Command // has the flags
 }
 
@@ -46,6 +47,7 @@ func (c *Connection) ServerFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&c.server, "server", server, "NATS address of the server (or TOCSIN_SERVER)")
 	cmd.Flags().StringVar(&c.creds, "creds", os.Getenv("TOCSIN_CREDS"), "credential file that authenticates the caller (or TOCSIN_CREDS)")
 	cmd.Flags().StringVar(&c.ca, "tls-ca", os.Getenv("TOCSIN_CA"), "certificate of the authority that signed the server certificate (or TOCSIN_CA)")
+	cmd.Flags().BoolVar(&c.JSON, "json", false, "print JSON, one object on each line")
 	c.Timeout = 30 * time.Second
 	cmd.Flags().Var((*positiveDuration)(&c.Timeout), "timeout", "how long to try, including connecting, before the server counts as unreachable")
 }

@@ -23,7 +23,7 @@ import (
 )
 
 func (e environment) archiveCommand() *cobra.Command {
-	var l logFlags
+	var conn command.Connection
 	var before, officer string
 	var yes bool
 	cmd := &cobra.Command{
@@ -52,7 +52,7 @@ verified again and used.`,
 			case !yes && !e.asks():
 				return errNotAsked
 			}
-			c, err := l.Dial()
+			c, err := conn.Dial()
 			if err != nil {
 				return err
 			}
@@ -68,7 +68,7 @@ verified again and used.`,
 			if err := e.verifyExport(cmd.Context(), x); err != nil {
 				return err
 			}
-			if !l.json {
+			if !conn.JSON {
 				fmt.Fprintf(e.Out, e.Marks(e.Exercise, false)+e.Word("archive-verified")+"\n", x.Dir, render.Span(x.First, x.Last), x.Records, x.Manifest)
 			}
 			if !yes {
@@ -76,14 +76,14 @@ verified again and used.`,
 					return err
 				}
 			}
-			return e.archive(cmd.Context(), c, x, officer, l.json)
+			return e.archive(cmd.Context(), c, x, officer, conn.JSON)
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&before, "before", "", "archive records stored before this time (RFC 3339, or a date at +08:00)")
 	f.StringVar(&officer, "officer", "", "post of the officer, never a person's name")
 	f.BoolVar(&yes, "yes", false, "do not ask for confirmation")
-	l.flags(cmd)
+	conn.Flags(cmd)
 	return cmd
 }
 
@@ -138,9 +138,9 @@ func (e environment) verifyExport(ctx context.Context, x *exported) error {
 	if err != nil {
 		return err
 	}
-	counter := newCounter(e.ErrOut, e.Word("records"))
-	report, err := page.VerifyExport(ctx, x.Dir, v, counter.show)
-	counter.end()
+	counter := command.NewCounter(e.ErrOut, e.Word("records"))
+	report, err := page.VerifyExport(ctx, x.Dir, v, counter.Show)
+	counter.End()
 	if err != nil {
 		return err
 	}
@@ -170,7 +170,7 @@ type archived struct {
 // archive requests the removal of the exported records, part by part.
 func (e environment) archive(ctx context.Context, c *client.Client, x *exported, officer string, asJSON bool) error {
 	done := archived{exported: x, Removals: []uint64{}}
-	counter := newCounter(e.ErrOut, e.Word("records"))
+	counter := command.NewCounter(e.ErrOut, e.Word("records"))
 	q := api.ArchiveRequest{First: x.First, Last: x.Last, Export: x.Manifest, Officer: officer}
 	err := c.Archive(ctx, q, func(a *api.RemoveAnswer) error {
 		done.Archived += a.Removed
@@ -178,10 +178,10 @@ func (e environment) archive(ctx context.Context, c *client.Client, x *exported,
 		if a.Record != 0 && a.Status == event.StatusAccepted {
 			done.Removals = append(done.Removals, a.Record)
 		}
-		counter.show(max(a.Next, x.First)-x.First, x.Last-x.First+1)
+		counter.Show(max(a.Next, x.First)-x.First, x.Last-x.First+1)
 		return nil
 	})
-	counter.end()
+	counter.End()
 	if err != nil {
 		return err
 	}

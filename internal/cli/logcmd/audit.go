@@ -16,7 +16,7 @@ import (
 )
 
 func (e environment) auditCommand() *cobra.Command {
-	var l logFlags
+	var conn command.Connection
 	cmd := &cobra.Command{
 		Use:   "audit",
 		Short: "Check the whole log against what was signed",
@@ -32,18 +32,18 @@ Exit codes: 0 everything is intact, 1 damage was found, 2 the server could not b
 		Example: "  tocsin log audit\n  tocsin log audit --json",
 		Args:    command.Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := l.Dial()
+			c, err := conn.Dial()
 			if err != nil {
 				return err
 			}
 			defer c.Close()
-			counter := newCounter(e.ErrOut, e.Word("records"))
-			a, err := followAudit(cmd.Context(), c, func(a *api.AuditAnswer) { counter.show(a.Checked, a.Of) })
-			counter.end()
+			counter := command.NewCounter(e.ErrOut, e.Word("records"))
+			a, err := followAudit(cmd.Context(), c, func(a *api.AuditAnswer) { counter.Show(a.Checked, a.Of) })
+			counter.End()
 			if err != nil {
 				return err
 			}
-			if l.json {
+			if conn.JSON {
 				err = e.JSON(a)
 			} else {
 				err = e.audit(cmd.Context(), c, a)
@@ -59,7 +59,7 @@ Exit codes: 0 everything is intact, 1 damage was found, 2 the server could not b
 			return nil
 		},
 	}
-	l.flags(cmd)
+	conn.Flags(cmd)
 	return cmd
 }
 

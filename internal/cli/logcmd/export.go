@@ -19,7 +19,7 @@ import (
 )
 
 func (e environment) exportCommand() *cobra.Command {
-	var l logFlags
+	var conn command.Connection
 	var since, until, from, to string
 	cmd := &cobra.Command{
 		Use:   "export DIR",
@@ -44,7 +44,7 @@ for readers who may know.`,
 			if err != nil {
 				return err
 			}
-			c, err := l.Dial()
+			c, err := conn.Dial()
 			if err != nil {
 				return err
 			}
@@ -53,7 +53,7 @@ for readers who may know.`,
 			if err != nil {
 				return err
 			}
-			if l.json {
+			if conn.JSON {
 				return e.JSON(x)
 			}
 			fmt.Fprintf(e.Out, e.Marks(e.Exercise, false)+e.Word("exported")+"\n", x.Dir, render.Span(x.First, x.Last), x.Records, x.Removed, x.Size, x.Manifest)
@@ -66,7 +66,7 @@ for readers who may know.`,
 	f.StringVar(&until, "until", "", "records stored before this time")
 	f.StringVar(&from, "from", "", "number of the first record")
 	f.StringVar(&to, "to", "", "number of the last record")
-	l.flags(cmd)
+	conn.Flags(cmd)
 	return cmd
 }
 
@@ -129,7 +129,7 @@ func (e environment) export(ctx context.Context, c *client.Client, dir string, q
 		return nil, err
 	}
 	done, err := x.write(ctx, dir+unfinished)
-	x.count.end()
+	x.count.End()
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tocsin-project/tocsin/internal/api"
+	"github.com/tocsin-project/tocsin/internal/cli/command"
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -23,7 +24,7 @@ type exporter struct {
 	realm  event.Realm
 	log    *api.LogState
 	asked  api.RecordsRequest
-	count  *counter
+	count  *command.Counter
 	out    *export.Writer
 	page   *page.Page
 	made   export.Manifest
@@ -42,7 +43,7 @@ func newExporter(ctx context.Context, c *client.Client, e environment, q api.Rec
 	if q.To == 0 {
 		q.To = log.Size
 	}
-	x := &exporter{client: c, log: log, asked: q, count: newCounter(e.ErrOut, e.Word("records"))}
+	x := &exporter{client: c, log: log, asked: q, count: command.NewCounter(e.ErrOut, e.Word("records"))}
 	if e.Exercise {
 		x.realm = event.Drill
 	}
@@ -114,7 +115,7 @@ func (x *exporter) add(r evidence.Record, storedLate time.Time) error {
 		return err
 	}
 	x.done.Records++
-	x.count.show(r.Sequence-x.first+1, x.last-x.first+1)
+	x.count.Show(r.Sequence-x.first+1, x.last-x.first+1)
 	x.page.Add(r)
 	return nil
 }

@@ -46,10 +46,10 @@ checkpoint.
 
 // filter are the flags that select escalations, and their output format.
 type filter struct {
+	command.Connection
 	api.Query
 	since, until string
-	json, csv    bool
-	excel        bool
+	csv, excel   bool
 }
 
 func (q *filter) flags(cmd *cobra.Command) {
@@ -65,9 +65,9 @@ func (q *filter) flags(cmd *cobra.Command) {
 	f.StringVar(&q.until, "until", "", "told before this time")
 	f.BoolVar(&q.Overdue, "overdue", false, "past the desk's target and not acknowledged")
 	f.BoolVar(&q.Unacknowledged, "unacknowledged", false, "not acknowledged")
-	f.BoolVar(&q.json, "json", false, "one JSON object a line")
 	f.BoolVar(&q.csv, "csv", false, "CSV with a header")
 	f.BoolVar(&q.excel, "csv-excel", false, "CSV with a header, and a byte order mark for Excel")
+	q.Connection.Flags(cmd)
 }
 
 // queryFlags are the flags of log query.
@@ -77,7 +77,6 @@ type queryFlags struct {
 }
 
 func (e environment) queryCommand() *cobra.Command {
-	var conn command.Connection
 	var q queryFlags
 	cmd := &cobra.Command{
 		Use:   "query",
@@ -91,12 +90,12 @@ cursor of the next page is printed on standard error; cursors do not expire.`,
 			if err := q.parse(); err != nil {
 				return &command.UsageError{Err: err}
 			}
-			c, err := conn.Dial()
+			c, err := q.Dial()
 			if err != nil {
 				return err
 			}
 			defer c.Close()
-			print, end := e.rowPrinter(q)
+			print, end := e.rowPrinter(q.filter)
 			next, err := c.Query(cmd.Context(), q.Query, q.limit, print)
 			if err != nil {
 				return err
@@ -111,7 +110,6 @@ cursor of the next page is printed on standard error; cursors do not expire.`,
 	f := cmd.Flags()
 	f.IntVar(&q.limit, "limit", 0, "maximum number of rows (0: all)")
 	f.StringVar(&q.Cursor, "cursor", "", "continue after an earlier answer")
-	conn.Flags(cmd)
 	return cmd
 }
 
@@ -135,7 +133,7 @@ func (q *filter) parse() (err error) {
 		}
 	}
 	q.csv = q.csv || q.excel
-	if q.json && q.csv {
+	if q.JSON && q.csv {
 		return fmt.Errorf("--json or --csv, not both")
 	}
 	return nil
@@ -150,10 +148,10 @@ func (q *filter) writer(out io.Writer) *csv.Writer {
 }
 
 // rowPrinter returns a function that prints a row, and one to call after the last.
-func (e environment) rowPrinter(q queryFlags) (print func(api.EscalationRow) error, end func() error) {
+func (e environment) rowPrinter(q filter) (print func(api.EscalationRow) error, end func() error) {
 	nothing := func() error { return nil }
 	switch {
-	case q.json:
+	case q.JSON:
 		return func(r api.EscalationRow) error { return e.JSON(r) }, nothing
 	case !q.csv:
 		return func(r api.EscalationRow) error { e.Row(r); return nil }, nothing
@@ -165,7 +163,6 @@ func (e environment) rowPrinter(q queryFlags) (print func(api.EscalationRow) err
 
 func (e environment) showCommand() *cobra.Command {
 	var conn command.Connection
-	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "show OPERATOR/INCIDENT",
 		Short: "Show all records of an incident, in order",
@@ -187,7 +184,7 @@ each record is one object, with its body as stored.`,
 			found := false
 			err = c.Show(cmd.Context(), operator, incident, func(s api.StoryEntry) error {
 				found = true
-				if asJSON {
+				if conn.JSON {
 					return e.JSON(s)
 				}
 				return e.Story(s)
@@ -198,7 +195,6 @@ each record is one object, with its body as stored.`,
 			return err
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
 	conn.Flags(cmd)
 	return cmd
 }

@@ -15,7 +15,7 @@ import (
 )
 
 func (e environment) proveCommand() *cobra.Command {
-	var l logFlags
+	var conn command.Connection
 	var since, output string
 	cmd := &cobra.Command{
 		Use:   "prove RECORD | --since CHECKPOINT-FILE",
@@ -47,7 +47,7 @@ from a source that the reader trusts (tocsin log key).`,
 			if err != nil {
 				return err
 			}
-			c, err := l.Dial()
+			c, err := conn.Dial()
 			if err != nil {
 				return err
 			}
@@ -61,12 +61,12 @@ from a source that the reader trusts (tocsin log key).`,
 			if err != nil {
 				return err
 			}
-			return e.giveProof(p, output, l.json)
+			return e.giveProof(p, output, conn.JSON)
 		},
 	}
 	cmd.Flags().StringVar(&since, "since", "", "file of an earlier checkpoint: prove that the log extends it")
 	cmd.Flags().StringVarP(&output, "output", "o", "", "write the proof into this file (default: standard output)")
-	l.flags(cmd)
+	conn.Flags(cmd)
 	return cmd
 }
 
@@ -83,7 +83,7 @@ type proof struct {
 
 // ofRecord proves that a record is in the log.
 func (p *proof) ofRecord(ctx context.Context, c *client.Client) error {
-	s, err := covered(ctx, c, p.Record)
+	s, err := certified(ctx, c, p.Record)
 	if err != nil {
 		return err
 	}

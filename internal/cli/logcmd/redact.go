@@ -21,7 +21,7 @@ import (
 )
 
 func (e environment) redactCommand() *cobra.Command {
-	var l logFlags
+	var conn command.Connection
 	var q api.RemoveRequest
 	var yes bool
 	cmd := &cobra.Command{
@@ -57,7 +57,7 @@ The command asks for confirmation, unless --yes is given. Without a terminal it 
 			if !yes && !e.asks() {
 				return errNotAsked
 			}
-			c, err := l.Dial()
+			c, err := conn.Dial()
 			if err != nil {
 				return err
 			}
@@ -70,7 +70,7 @@ The command asks for confirmation, unless --yes is given. Without a terminal it 
 					return err
 				}
 			}
-			return e.redact(cmd.Context(), c, q, records, l.json)
+			return e.redact(cmd.Context(), c, q, records, conn.JSON)
 		},
 	}
 	f := cmd.Flags()
@@ -78,7 +78,7 @@ The command asks for confirmation, unless --yes is given. Without a terminal it 
 	f.StringVar(&q.Officer, "officer", "", "post of the officer, never a person's name")
 	f.StringVar(&q.Reason, "reason", "", "reason, which the record keeps permanently")
 	f.BoolVar(&yes, "yes", false, "do not ask for confirmation")
-	l.flags(cmd)
+	conn.Flags(cmd)
 	return cmd
 }
 
@@ -109,9 +109,7 @@ func (e environment) redact(ctx context.Context, c *client.Client, q api.RemoveR
 			fmt.Fprintf(e.Out, "  "+e.Word("redact-record"), a.Record)
 		}
 		fmt.Fprintln(e.Out)
-		for _, d := range a.Errors {
-			fmt.Fprintf(e.Out, "    %s: %s\n", d.Path, printable.Line(d.Message))
-		}
+		e.Details(a.Errors)
 		if len(a.Copies) > 0 {
 			fmt.Fprintf(e.Out, "    "+e.Word("redact-copies")+"\n", numbers(a.Copies))
 		}

@@ -17,20 +17,9 @@ import (
 	"github.com/tocsin-project/tocsin/internal/statute"
 )
 
-// logFlags are the flags of a command about the log itself.
-type logFlags struct {
-	command.Connection
-	json bool
-}
-
-func (l *logFlags) flags(cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&l.json, "json", false, "one JSON object")
-	l.Connection.Flags(cmd)
-}
-
-// state returns the state of the log.
-func (l *logFlags) state(ctx context.Context) (*api.LogState, error) {
-	c, err := l.Dial()
+// stateOf returns the state of the log of a server.
+func stateOf(ctx context.Context, conn *command.Connection) (*api.LogState, error) {
+	c, err := conn.Dial()
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +28,7 @@ func (l *logFlags) state(ctx context.Context) (*api.LogState, error) {
 }
 
 func (e environment) keyCommand() *cobra.Command {
-	var l logFlags
+	var conn command.Connection
 	cmd := &cobra.Command{
 		Use:   "key",
 		Short: "Print the public key that signs checkpoints",
@@ -49,11 +38,11 @@ proof.`,
 		Example: "  tocsin log key > tocsin.key\n  tocsin-verify --key \"$(cat tocsin.key)\" proof.txt",
 		Args:    command.Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := l.state(cmd.Context())
+			s, err := stateOf(cmd.Context(), &conn)
 			if err != nil {
 				return err
 			}
-			if l.json {
+			if conn.JSON {
 				return e.JSON(struct {
 					Key string `json:"key"`
 				}{s.Key})
@@ -62,12 +51,12 @@ proof.`,
 			return err
 		},
 	}
-	l.flags(cmd)
+	conn.Flags(cmd)
 	return cmd
 }
 
 func (e environment) checkpointCommand() *cobra.Command {
-	var l logFlags
+	var conn command.Connection
 	cmd := &cobra.Command{
 		Use:   "checkpoint",
 		Short: "Print the last signed checkpoint",
@@ -78,13 +67,13 @@ state.`,
 		Example: "  tocsin log checkpoint > checkpoint-2026-03-01",
 		Args:    command.Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := l.state(cmd.Context())
+			s, err := stateOf(cmd.Context(), &conn)
 			switch {
 			case err != nil:
 				return err
 			case s.Checkpoint == "":
 				return errNoCheckpoint
-			case l.json:
+			case conn.JSON:
 				return e.JSON(struct {
 					Checkpoint string `json:"checkpoint"`
 					Size       uint64 `json:"size"`
@@ -94,14 +83,14 @@ state.`,
 			return err
 		},
 	}
-	l.flags(cmd)
+	conn.Flags(cmd)
 	return cmd
 }
 
 var errNoCheckpoint = errors.New("no checkpoint has been signed yet")
 
 func (e environment) statusCommand() *cobra.Command {
-	var l logFlags
+	var conn command.Connection
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show the state of the log and any damage",
@@ -111,11 +100,11 @@ was last checked without findings, and all known damage.
 Exit code 1 if there is damage.`,
 		Args: command.Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := l.state(cmd.Context())
+			s, err := stateOf(cmd.Context(), &conn)
 			if err != nil {
 				return err
 			}
-			if l.json {
+			if conn.JSON {
 				err = e.JSON(s)
 			} else {
 				e.logState(s)
@@ -126,7 +115,7 @@ Exit code 1 if there is damage.`,
 			return err
 		},
 	}
-	l.flags(cmd)
+	conn.Flags(cmd)
 	return cmd
 }
 
@@ -169,13 +158,24 @@ const (
 	coverWait  = 10 * time.Second
 )
 
-// covered waits until the checkpoint covers a record.
-func covered(ctx context.Context, c *client.Client, record uint64) (*api.LogState, error) {
+// certified waits until the checkpoint covers a record. With record 0 it waits for the
+// last record at the time of the call, but only a little.
+func certified(ctx context.Context, c *client.Client, record uint64) (*api.LogState, error) {
+	anyState := record == 0
 	for waited := time.Duration(0); ; waited += coverPause {
 		s, err := c.Log(ctx)
-		switch {
-		case err != nil:
+		if err != nil {
 			return nil, err
+		}
+		if record == 0 {
+			record = s.Head
+		}
+		switch {
+		case anyState && (record <= s.Size || len(s.Damage) > 0 || waited >= coverWait/5):
+			if s.Checkpoint == "" {
+				return nil, errNoCheckpoint
+			}
+			return s, nil
 		case s.Checkpoint != "" && record <= s.Size:
 			return s, nil
 		case record > s.Head:
@@ -184,35 +184,6 @@ func covered(ctx context.Context, c *client.Client, record uint64) (*api.LogStat
 			return nil, fmt.Errorf("record #%d is not covered by a checkpoint, and none is signed while there is damage: see tocsin log status", record)
 		case waited >= coverWait:
 			return nil, fmt.Errorf("record #%d is not covered by a checkpoint: it covers %d of %d records", record, s.Size, s.Head)
-		}
-		select {
-		case <-time.After(coverPause):
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-}
-
-// certified waits until the checkpoint covers a record; 0 means the last one, for which
-// it waits only a little.
-func certified(ctx context.Context, c *client.Client, record uint64) (*api.LogState, error) {
-	if record != 0 {
-		return covered(ctx, c, record)
-	}
-	var head uint64
-	for waited := time.Duration(0); ; waited += coverPause {
-		s, err := c.Log(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if head == 0 {
-			head = s.Head
-		}
-		if s.Size >= head || len(s.Damage) > 0 || waited >= coverWait/5 {
-			if s.Checkpoint == "" {
-				return nil, errNoCheckpoint
-			}
-			return s, nil
 		}
 		select {
 		case <-time.After(coverPause):

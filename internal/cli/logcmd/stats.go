@@ -14,7 +14,6 @@ import (
 )
 
 func (e environment) statsCommand() *cobra.Command {
-	var conn command.Connection
 	var q filter
 	var by []string
 	cmd := &cobra.Command{
@@ -47,7 +46,7 @@ those at +08:00 in which the desk was told.`,
 					return &command.UsageError{Err: fmt.Errorf("--by is one of %s, not %q", strings.Join(api.StatsDimensions, ", "), d)}
 				}
 			}
-			c, err := conn.Dial()
+			c, err := q.Dial()
 			if err != nil {
 				return err
 			}
@@ -67,7 +66,6 @@ those at +08:00 in which the desk was told.`,
 	}
 	q.flags(cmd)
 	cmd.Flags().StringSliceVar(&by, "by", nil, "what to count by, repeatable: "+strings.Join(api.StatsDimensions, ", ")+" (default: each)")
-	conn.Flags(cmd)
 	return cmd
 }
 
@@ -76,7 +74,7 @@ those at +08:00 in which the desk was told.`,
 func (e environment) statsPrinter(q filter) (print func(by string, rows []api.StatsRow) error, end func() error) {
 	nothing := func() error { return nil }
 	switch {
-	case q.json:
+	case q.JSON:
 		return func(_ string, rows []api.StatsRow) error {
 			for _, r := range rows {
 				if err := e.JSON(r); err != nil {
