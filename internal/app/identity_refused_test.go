@@ -155,6 +155,6 @@ func TestAskingWithoutEnd(t *testing.T) {
 	_, err = g.as(identity.Regulator, "xinjiang").Log(t.Context())
 	require.NoError(t, err)
 	g.app.Stop()
-	require.Contains(t, log.String(), `"who":"regulator/nation","what":"ledger.log","why":"too many requests"`)
-	require.Contains(t, log.String(), `"who":"regulator/nation","what":"GET /v1/log","why":"too many requests"`)
+	require.Contains(t, log.String(), `"caller":"regulator/nation","request":"ledger.log","reason":"too many requests"`)
+	require.Contains(t, log.String(), `"caller":"regulator/nation","request":"GET /v1/log","reason":"too many requests"`)
 }

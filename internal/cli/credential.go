@@ -97,7 +97,7 @@ const roleArgs = "operator|desk|regulator|admin ID"
 
 func (e *environment) credentialAdd() *cobra.Command {
 	var data string
-	var who identity.Identity
+	var id identity.Identity
 	var valid validity
 	cmd := &cobra.Command{
 		Use:   "add " + roleArgs,
@@ -108,22 +108,22 @@ a sector it sees only that sector.`,
 		Example: "  tocsin credential add operator grid-east\n  tocsin credential add regulator xj-energy --level province --region 650000 --sector energy",
 		Args:    command.Args(cobra.ExactArgs(2)),
 		RunE: func(_ *cobra.Command, a []string) error {
-			who.Role, who.ID = identity.Role(a[0]), a[1]
-			if who.Role == identity.Desk && len(who.Screens) == 0 {
-				who.Screens = []string{identity.DefaultScreen}
+			id.Role, id.ID = identity.Role(a[0]), a[1]
+			if id.Role == identity.Desk && len(id.Screens) == 0 {
+				id.Screens = []string{identity.DefaultScreen}
 			}
-			if err := who.Check(); err != nil {
+			if err := id.Check(); err != nil {
 				return &command.UsageError{Err: err}
 			}
-			return e.printFile(credential.In(data).Add(who, clock.System{}.Now(), valid.period))
+			return e.printFile(credential.In(data).Add(id, clock.System{}.Now(), valid.period))
 		},
 	}
 	dataFlag(cmd, &data)
 	f := cmd.Flags()
-	f.StringVar((*string)(&who.Level), "level", "", "level of a regulator: national, province or prefecture")
-	f.StringVar(&who.Region, "region", "", "region of a regulator below the national level: GB/T 2260, such as 650000")
-	f.StringVar(&who.Sector, "sector", "", "sector of a regulator that sees one sector only")
-	f.StringSliceVar(&who.Screens, "screen", nil, "screen of a desk, as named by desk watch --client; repeatable (default: "+identity.DefaultScreen+")")
+	f.StringVar((*string)(&id.Level), "level", "", "level of a regulator: national, province or prefecture")
+	f.StringVar(&id.Region, "region", "", "region of a regulator below the national level: GB/T 2260, such as 650000")
+	f.StringVar(&id.Sector, "sector", "", "sector of a regulator that sees one sector only")
+	f.StringSliceVar(&id.Screens, "screen", nil, "screen of a desk, as named by desk watch --client; repeatable (default: "+identity.DefaultScreen+")")
 	valid.flag(cmd, credentialValid)
 	return cmd
 }

@@ -76,11 +76,11 @@ func newUser(name string, account nkeys.KeyPair, now time.Time, valid time.Durat
 
 // permissions returns the limits that the server enforces for a client, besides those of
 // its account.
-func permissions(who identity.Identity) (allowed jwt.Permissions) {
+func permissions(owner identity.Identity) (allowed jwt.Permissions) {
 	allowed.Sub.Allow.Add("_INBOX.>")
 	for _, realm := range []event.Realm{event.Real, event.Drill} {
 		for _, p := range identity.Permissions {
-			for _, r := range p.Routes(who, realm) {
+			for _, r := range p.Routes(owner, realm) {
 				if r.Access == identity.Receive {
 					allowed.Sub.Allow.Add(r.Local)
 				} else {
@@ -110,10 +110,10 @@ func exports() (out jwt.Exports) {
 }
 
 // imports returns the imports of an identity's account: its endpoints.
-func imports(who identity.Identity, exporter string) (out jwt.Imports) {
+func imports(owner identity.Identity, exporter string) (out jwt.Imports) {
 	for _, realm := range []event.Realm{event.Real, event.Drill} {
 		for _, p := range identity.Permissions {
-			for _, r := range p.Routes(who, realm) {
+			for _, r := range p.Routes(owner, realm) {
 				i := &jwt.Import{Name: realm.Wire(p.What), Account: exporter, Subject: jwt.Subject(r.Remote), Type: jwt.Stream}
 				if r.Access == identity.Request {
 					i.LocalSubject, i.Type = jwt.RenamingSubject(r.Local), jwt.Service

@@ -97,10 +97,10 @@ func (d *Directory) Find(role identity.Role, token string) (identity.Identity, b
 }
 
 // Vouch returns the proof that a key belongs to this identity, if the key is in use.
-func (d *Directory) Vouch(who identity.Identity, key string) (endpoint.Voucher, bool) {
+func (d *Directory) Vouch(caller identity.Identity, key string) (endpoint.Voucher, bool) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	h := d.all[who.String()]
+	h := d.all[caller.String()]
 	if h == nil || h.Revoked != nil {
 		return endpoint.Voucher{}, false
 	}
@@ -180,16 +180,16 @@ type ongoingRequest struct {
 const maxRequestAge = time.Hour
 
 // Until returns a context that also ends when anything in the identity's account changes.
-func (d *Directory) Until(ctx context.Context, who identity.Identity) (context.Context, context.CancelFunc) {
+func (d *Directory) Until(ctx context.Context, caller identity.Identity) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(ctx, maxRequestAge)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	now := d.all[who.String()]
-	if now == nil || now.Revoked != nil || !reflect.DeepEqual(now.Identity, who) {
+	now := d.all[caller.String()]
+	if now == nil || now.Revoked != nil || !reflect.DeepEqual(now.Identity, caller) {
 		cancel()
 		return ctx, cancel
 	}
-	h := &ongoingRequest{who, d.signed[now.Account], cancel}
+	h := &ongoingRequest{caller, d.signed[now.Account], cancel}
 	d.ongoing[h] = struct{}{}
 	return ctx, func() {
 		cancel()
@@ -200,10 +200,12 @@ func (d *Directory) Until(ctx context.Context, who identity.Identity) (context.C
 }
 
 // Allow reports whether a caller may send another request now.
-func (d *Directory) Allow(who string) bool { return d.rates.Allow(who) }
+func (d *Directory) Allow(caller string) bool { return d.rates.Allow(caller) }
 
 // Refused records a request that was refused.
-func (d *Directory) Refused(who, what, why string) { d.refusals.add(who, what, why) }
+func (d *Directory) Refused(caller, request, reason string) {
+	d.refusals.add(refusal{caller, request, reason})
+}
 
 // Refusals returns the number of refused requests so far.
 func (d *Directory) Refusals() uint64 { return d.refusals.total.Load() }

@@ -32,17 +32,17 @@ func (d *Directory) Expiring() (out []Expiry) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	now := clock.System{}.Now()
-	for who, h := range d.all {
+	for holder, h := range d.all {
 		if h.Revoked != nil {
 			continue
 		}
 		for _, k := range h.Keys {
 			if k.Until == nil && k.Expires != nil && k.Expires.Sub(now) < ExpiryWarning {
-				out = append(out, Expiry{who, "credential", *k.Expires})
+				out = append(out, Expiry{holder, "credential", *k.Expires})
 			}
 		}
 		if at := h.NextTokenExpiry(now); at != nil && at.Sub(now) < ExpiryWarning {
-			out = append(out, Expiry{who, "token", *at})
+			out = append(out, Expiry{holder, "token", *at})
 		}
 	}
 	return out

@@ -102,26 +102,26 @@ type Login struct {
 }
 
 // name returns the name of an identity's files.
-func name(who identity.Identity) string { return string(who.Role) + "-" + who.ID }
+func name(owner identity.Identity) string { return string(owner.Role) + "-" + owner.ID }
 
 // Add creates an account and a credential for an identity, and returns the file to hand
 // over. valid is how long it is valid; 0 means until it is revoked.
-func (f Folder) Add(who identity.Identity, now time.Time, valid time.Duration) (file string, err error) {
-	if err := who.Check(); err != nil {
+func (f Folder) Add(owner identity.Identity, now time.Time, valid time.Duration) (file string, err error) {
+	if err := owner.Check(); err != nil {
 		return "", err
 	}
 	err = f.locked(func() error {
-		switch _, err := f.Holder(who.Role, who.ID); {
+		switch _, err := f.Holder(owner.Role, owner.ID); {
 		case err == nil:
-			return fmt.Errorf("%s has a credential: rotate makes a new one, and the old one void", who)
+			return fmt.Errorf("%s has a credential: rotate makes a new one, and the old one void", owner)
 		case !errors.Is(err, ErrUnknown):
 			return err
 		}
-		account, err := f.newKey(filepath.Join(keys, name(who)+".nk"), nkeys.CreateAccount)
+		account, err := f.newKey(filepath.Join(keys, name(owner)+".nk"), nkeys.CreateAccount)
 		if err != nil {
 			return err
 		}
-		file, err = f.renew(Holder{Identity: who, Account: publicOf(account)}, nil, now, valid)
+		file, err = f.renew(Holder{Identity: owner, Account: publicOf(account)}, nil, now, valid)
 		return err
 	})
 	return file, err

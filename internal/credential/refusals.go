@@ -25,10 +25,14 @@ type refusals struct {
 	last        int             // in the previous minute
 }
 
-type refusal struct{ who, what, why string }
+type refusal struct{ caller, request, reason string }
+
+func (k refusal) fields() []zap.Field {
+	return []zap.Field{zap.String("caller", k.caller), zap.String("request", k.request), zap.String("reason", k.reason)}
+}
 
 // hasIdentity reports whether the refused client is known: its name is ROLE/ID.
-func (k refusal) hasIdentity() bool { return strings.Contains(k.who, "/") }
+func (k refusal) hasIdentity() bool { return strings.Contains(k.caller, "/") }
 
 // logOf returns the logger for a refusal. The log limits the lines of each logger, so
 // that lines about strangers do not displace those about members.
@@ -51,25 +55,24 @@ func newRefusals(log *zap.Logger) *refusals {
 	return &refusals{log: log, kinds: map[refusal]int{}, kindsLogged: map[bool]int{}}
 }
 
-func (r *refusals) add(who, what, why string) {
+func (r *refusals) add(k refusal) {
 	r.total.Add(1)
-	k := refusal{who, what, why}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.startMinute()
 	if r.count++; r.count == refusalAlarm {
-		r.log.Error("alarm: many requests are refused", zap.Int("inThisMinute", r.count), zap.String("who", who), zap.String("what", what), zap.String("why", why))
+		r.log.Error("alarm: many requests are refused", append(k.fields(), zap.Int("count_1m", r.count))...)
 	}
 	n, known := r.kinds[k]
 	hasIdentity := k.hasIdentity() // strangers must not hide refusals of members
 	if !known && r.kindsLogged[hasIdentity] >= maxRefusalKinds {
-		k = refusal{who: map[bool]string{true: "others", false: "other strangers"}[hasIdentity]}
+		k = refusal{caller: map[bool]string{true: "others", false: "other strangers"}[hasIdentity]}
 		n, known = r.kinds[k]
 	}
 	r.kinds[k] = n + 1
 	if !known {
 		r.kindsLogged[hasIdentity]++
-		r.logOf(k).Warn("a request was refused", zap.String("who", k.who), zap.String("what", k.what), zap.String("why", k.why))
+		r.logOf(k).Warn("a request was refused", k.fields()...)
 	}
 }
 
@@ -92,7 +95,7 @@ func (r *refusals) startMinute() {
 func (r *refusals) logCounts() {
 	for k, n := range r.kinds {
 		if n > 1 {
-			r.logOf(k).Warn("requests were refused", zap.Int("count_1m", n), zap.String("who", k.who), zap.String("what", k.what), zap.String("why", k.why))
+			r.logOf(k).Warn("requests were refused", append(k.fields(), zap.Int("count_1m", n))...)
 		}
 	}
 	clear(r.kinds)

@@ -76,8 +76,8 @@ func (f Folder) signer() (*signer, error) {
 }
 
 // certify signs that a key belongs to an identity.
-func (s *signer) certify(key *Key, who identity.Identity) (err error) {
-	if key.Certificate, err = s.pair.Sign(evidence.KeyText(who.String(), key.Public)); err != nil {
+func (s *signer) certify(key *Key, owner identity.Identity) (err error) {
+	if key.Certificate, err = s.pair.Sign(evidence.KeyText(owner.String(), key.Public)); err != nil {
 		return fmt.Errorf("credential: certify a key: %w", err)
 	}
 	key.Signer, key.Delegation = s.Public, s.Delegation

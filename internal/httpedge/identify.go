@@ -22,11 +22,11 @@ type Authority interface {
 	// Certificate returns the owner of a verified certificate, by its public key.
 	Certificate(spki []byte) (identity.Identity, bool)
 	// Allow reports whether a caller may send another request now.
-	Allow(who string) bool
-	// Refused records that a request was refused, and why.
-	Refused(who, what, why string)
+	Allow(caller string) bool
+	// Refused records that a request was refused.
+	Refused(caller, request, reason string)
 	// Until returns a context that also ends when the identity loses its permissions.
-	Until(ctx context.Context, who identity.Identity) (context.Context, context.CancelFunc)
+	Until(ctx context.Context, caller identity.Identity) (context.Context, context.CancelFunc)
 }
 
 // publicPaths are the paths that need no identity: health and the API's description.

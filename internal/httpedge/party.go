@@ -15,8 +15,8 @@ import (
 // Party returns the party charged for a request: its identity or, without identities, its
 // address; of IPv6 the first 64 bits, which one host may have to itself.
 func Party(r *http.Request) string {
-	if who := identity.Of(r.Context()); who.ID != "" {
-		return who.String()
+	if caller := identity.Of(r.Context()); caller.ID != "" {
+		return caller.String()
 	}
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {

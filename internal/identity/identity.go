@@ -177,15 +177,15 @@ func (i Identity) Scope() Scope {
 type key struct{}
 
 // With returns a context of work for an identity.
-func With(ctx context.Context, who Identity) context.Context {
-	return context.WithValue(ctx, key{}, who)
+func With(ctx context.Context, caller Identity) context.Context {
+	return context.WithValue(ctx, key{}, caller)
 }
 
 // Of returns the identity that work is done for; without one, the zero identity, which
 // has no permissions.
 func Of(ctx context.Context) Identity {
-	who, _ := ctx.Value(key{}).(Identity)
-	return who
+	caller, _ := ctx.Value(key{}).(Identity)
+	return caller
 }
 
 // Subject returns the subject on which an identity's requests to an endpoint arrive,

@@ -24,13 +24,13 @@ type Rates struct {
 func NewRates() *Rates { return &Rates{limiters: map[string]*rate.Limiter{}} }
 
 // Allow reports whether a caller may send another request now.
-func (r *Rates) Allow(who string) bool {
+func (r *Rates) Allow(name string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	one := r.limiters[who]
+	one := r.limiters[name]
 	if one == nil {
 		one = rate.NewLimiter(RequestRate, requestBurst)
-		r.limiters[who] = one
+		r.limiters[name] = one
 	}
 	return one.Allow()
 }

@@ -13,8 +13,8 @@ type Access string
 
 // The kinds of access.
 const (
-	Request Access = "asks"  // sends a request and alone gets the answer
-	Receive Access = "hears" // receives what is published there
+	Request Access = "sends"    // sends a request and alone gets the answer
+	Receive Access = "receives" // receives what is published there
 )
 
 // Permission is a line of the permission table. The first wildcard of the subject is the
@@ -65,24 +65,24 @@ type Route struct {
 }
 
 // Routes returns the routes that the line gives an identity in a realm.
-func (p Permission) Routes(who Identity, realm event.Realm) (out []Route) {
-	if !slices.Contains(p.Roles, who.Role) {
+func (p Permission) Routes(caller Identity, realm event.Realm) (out []Route) {
+	if !slices.Contains(p.Roles, caller.Role) {
 		return nil
 	}
 	if p.Engine != "" {
-		for _, screen := range who.Screens {
-			consumer := api.ScreenConsumer(who.ID, screen)
-			local := strings.Replace(p.localSubject(who), "*", consumer, 1)
+		for _, screen := range caller.Screens {
+			consumer := api.ScreenConsumer(caller.ID, screen)
+			local := strings.Replace(p.localSubject(caller), "*", consumer, 1)
 			remote := strings.Replace(p.Engine, "*", consumer, 1)
 			out = append(out, Route{p.Access, realm.WireScreen(local), realm.WireScreen(remote)})
 		}
 		return out
 	}
-	local := p.localSubject(who)
+	local := p.localSubject(caller)
 	if p.Access == Receive {
 		return []Route{{p.Access, realm.Wire(local), realm.Wire(local)}}
 	}
-	return []Route{{p.Access, realm.Wire(local), realm.Wire(who.Subject(local))}}
+	return []Route{{p.Access, realm.Wire(local), realm.Wire(caller.Subject(local))}}
 }
 
 // Export returns the subject that Routes lead to, for any identity.
@@ -98,11 +98,11 @@ func (p Permission) Export(realm event.Realm) string {
 
 // localSubject returns the subject with the caller's token for its first wildcard,
 // unless it is the engine's own.
-func (p Permission) localSubject(who Identity) string {
+func (p Permission) localSubject(caller Identity) string {
 	if p.Subject == p.Engine {
 		return p.Subject
 	}
-	return strings.Replace(p.Subject, "*", event.Token(who.ID), 1)
+	return strings.Replace(p.Subject, "*", event.Token(caller.ID), 1)
 }
 
 // matches reports whether endpoint is the localSubject for a token, without building
@@ -120,7 +120,7 @@ func (p Permission) matches(token, endpoint string) bool {
 	return ok && rest == after
 }
 
-// May reports whether the identity has an access to an endpoint. Callers of a server
+// May reports whether the identity has this access to an endpoint. Callers of a server
 // without identities may do everything.
 func (i Identity) May(access Access, endpoint string) bool {
 	if i.Role == Trial {
