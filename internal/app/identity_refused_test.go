@@ -94,9 +94,9 @@ func TestEveryRefusalIsRecorded(t *testing.T) {
 		refused()
 		var found bool
 		for line := range strings.Lines(log.String()[before:]) {
-			var l struct{ Msg, Who, What, Why string }
+			var l struct{ Msg, Caller, Request, Reason string }
 			if json.Unmarshal([]byte(line), &l) == nil && l.Msg == "a request was refused" {
-				found = found || what == quoted(l.Who)+" "+quoted(l.What)+" "+quoted(l.Why)
+				found = found || what == quoted(l.Caller)+" "+quoted(l.Request)+" "+quoted(l.Reason)
 			}
 		}
 		require.True(t, found, "%s, in\n%s", what, log.String()[before:])

@@ -18,9 +18,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/identity"
 )
 
-func dataFlag(cmd *cobra.Command, data *string) {
-	cmd.Flags().StringVar(data, "data", "./tocsin-data", "data folder of the server")
-}
+const defaultData = "./tocsin-data"
 
 func (e *environment) initCommand() *cobra.Command {
 	var data string
@@ -60,12 +58,13 @@ records would not be found again: use another folder.`,
 			return nil
 		},
 	}
-	dataFlag(cmd, &data)
+	cmd.Flags().StringVar(&data, "data", defaultData, "data folder of the server")
 	valid.flag(cmd, credentialValid)
 	return cmd
 }
 
 func (e *environment) credentialCommand() *cobra.Command {
+	var data string
 	cmd := &cobra.Command{
 		Use:   "credential",
 		Short: "Manage identities and their credentials: add, list, rotate, revoke",
@@ -89,14 +88,15 @@ system replace them while the server runs.`,
 		Args: command.Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(e.credentialAdd(), e.credentialList(), e.credentialRotate(), e.credentialRevoke(), e.credentialToken(), e.credentialCertificate(), e.credentialPerson(), e.credentialKey(), e.credentialSigningKey(), e.credentialTable())
+	cmd.PersistentFlags().StringVar(&data, "data", defaultData, "data folder of the server")
+	cmd.AddCommand(e.credentialAdd(&data), e.credentialList(&data), e.credentialRotate(&data), e.credentialRevoke(&data), e.credentialToken(&data),
+		e.credentialCertificate(&data), e.credentialPerson(&data), e.credentialKey(&data), e.credentialSigningKey(&data), e.credentialTable())
 	return cmd
 }
 
 const roleArgs = "operator|desk|regulator|admin ID"
 
-func (e *environment) credentialAdd() *cobra.Command {
-	var data string
+func (e *environment) credentialAdd(data *string) *cobra.Command {
 	var id identity.Identity
 	var valid validity
 	cmd := &cobra.Command{
@@ -115,10 +115,9 @@ a sector it sees only that sector.`,
 			if err := id.Check(); err != nil {
 				return &command.UsageError{Err: err}
 			}
-			return e.printFile(credential.In(data).Add(id, clock.System{}.Now(), valid.period))
+			return e.printFile(credential.In(*data).Add(id, clock.System{}.Now(), valid.period))
 		},
 	}
-	dataFlag(cmd, &data)
 	f := cmd.Flags()
 	f.StringVar((*string)(&id.Level), "level", "", "level of a regulator: national, province or prefecture")
 	f.StringVar(&id.Region, "region", "", "region of a regulator below the national level: GB/T 2260, such as 650000")
@@ -128,8 +127,7 @@ a sector it sees only that sector.`,
 	return cmd
 }
 
-func (e *environment) credentialKey() *cobra.Command {
-	var data string
+func (e *environment) credentialKey(data *string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "key",
 		Short: "Print the public key that issues credentials",
@@ -139,14 +137,13 @@ with credentials that this key issued.`,
 		Example: "  tocsin credential key\n  tocsin-verify --key log.pub --identities \"$(tocsin credential key)\" export-2026-01",
 		Args:    command.Args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
-			key, err := credential.In(data).Key()
+			key, err := credential.In(*data).Key()
 			if err == nil {
 				fmt.Fprintln(e.Out, key)
 			}
 			return err
 		},
 	}
-	dataFlag(cmd, &data)
 	return cmd
 }
 
@@ -157,8 +154,7 @@ func (e *environment) printFile(file string, err error) error {
 	return err
 }
 
-func (e *environment) credentialRotate() *cobra.Command {
-	var data string
+func (e *environment) credentialRotate(data *string) *cobra.Command {
 	var valid validity
 	var screens []string
 	cmd := &cobra.Command{
@@ -174,7 +170,7 @@ new account: the services then reconnect with the new file.`,
 		Example: "  tocsin credential rotate desk protection-energy\n  tocsin credential rotate services",
 		Args:    command.Args(cobra.RangeArgs(1, 2)),
 		RunE: func(cmd *cobra.Command, a []string) error {
-			folder, now := credential.In(data), clock.System{}.Now()
+			folder, now := credential.In(*data), clock.System{}.Now()
 			internal := len(a) == 1 && slices.Contains(credential.Internal, a[0])
 			switch {
 			case internal && (valid.given(cmd) || len(screens) > 0):
@@ -187,14 +183,12 @@ new account: the services then reconnect with the new file.`,
 			return e.printFile(folder.Rotate(identity.Role(a[0]), a[1], screens, now, valid.period))
 		},
 	}
-	dataFlag(cmd, &data)
 	valid.flag(cmd, credentialValid)
 	cmd.Flags().StringSliceVar(&screens, "screen", nil, "screens of a desk from now on; repeatable (default: its present screens)")
 	return cmd
 }
 
-func (e *environment) credentialRevoke() *cobra.Command {
-	var data string
+func (e *environment) credentialRevoke(data *string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "revoke " + roleArgs,
 		Short: "Revoke a credential",
@@ -202,14 +196,13 @@ func (e *environment) credentialRevoke() *cobra.Command {
 the identity within a second.`,
 		Args: command.Args(cobra.ExactArgs(2)),
 		RunE: func(_ *cobra.Command, a []string) error {
-			if err := credential.In(data).Revoke(identity.Role(a[0]), a[1], clock.System{}.Now()); err != nil {
+			if err := credential.In(*data).Revoke(identity.Role(a[0]), a[1], clock.System{}.Now()); err != nil {
 				return err
 			}
 			fmt.Fprintf(e.Out, e.Word("revoked-now"), a[0], a[1])
 			return nil
 		},
 	}
-	dataFlag(cmd, &data)
 	return cmd
 }
 
@@ -229,15 +222,14 @@ type credentialLine struct {
 	Revoked      *time.Time `json:"revoked,omitempty"`
 }
 
-func (e *environment) credentialList() *cobra.Command {
-	var data string
+func (e *environment) credentialList(data *string) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List identities and their credentials",
 		Args:  command.Args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
-			holders, faulty := credential.In(data).Holders()
+			holders, faulty := credential.In(*data).Holders()
 			if len(holders) == 0 && faulty != nil {
 				return faulty
 			}
@@ -281,13 +273,11 @@ func (e *environment) credentialList() *cobra.Command {
 			return errors.Join(table.Flush(), faulty)
 		},
 	}
-	dataFlag(cmd, &data)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
 	return cmd
 }
 
-func (e *environment) credentialToken() *cobra.Command {
-	var data string
+func (e *environment) credentialToken(data *string) *cobra.Command {
 	var valid validity
 	var drop bool
 	cmd := &cobra.Command{
@@ -299,7 +289,7 @@ invalidates every token of the identity instead.`,
 		Args: command.Args(cobra.ExactArgs(2)),
 		RunE: func(_ *cobra.Command, a []string) error {
 			token, kept := credential.NewToken(clock.System{}.Now(), valid.period)
-			err := credential.In(data).Change(identity.Role(a[0]), a[1], func(h *credential.Holder) error {
+			err := credential.In(*data).Change(identity.Role(a[0]), a[1], func(h *credential.Holder) error {
 				if drop {
 					h.Tokens = nil
 					return nil
@@ -316,14 +306,12 @@ invalidates every token of the identity instead.`,
 			return err
 		},
 	}
-	dataFlag(cmd, &data)
 	valid.flag(cmd, tokenValid)
 	cmd.Flags().BoolVar(&drop, "void", false, "invalidate every token of the identity")
 	return cmd
 }
 
-func (e *environment) credentialCertificate() *cobra.Command {
-	var data string
+func (e *environment) credentialCertificate(data *string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "certificate " + roleArgs + " FILE",
 		Short: "Accept a client certificate of an identity over HTTP",
@@ -341,7 +329,7 @@ valid; revoke and rotate remove the key.`,
 			if err != nil {
 				return fmt.Errorf("%s: %w", a[2], err)
 			}
-			err = credential.In(data).Change(identity.Role(a[0]), a[1], func(h *credential.Holder) error {
+			err = credential.In(*data).Change(identity.Role(a[0]), a[1], func(h *credential.Holder) error {
 				if slices.Contains(h.Certs, c) {
 					return fmt.Errorf("%s has this key already", h)
 				}
@@ -354,7 +342,6 @@ valid; revoke and rotate remove the key.`,
 			return err
 		},
 	}
-	dataFlag(cmd, &data)
 	return cmd
 }
 

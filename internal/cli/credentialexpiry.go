@@ -90,8 +90,8 @@ func (x *expires) Set(text string) error {
 	return nil
 }
 
-func (e *environment) credentialSigningKey() *cobra.Command {
-	var data, operator string
+func (e *environment) credentialSigningKey(data *string) *cobra.Command {
+	var operator string
 	cmd := &cobra.Command{
 		Use:   "signing-key",
 		Short: "Replace the signing key; needs the operator's key",
@@ -104,14 +104,13 @@ storage.`,
 		Example: "  tocsin credential signing-key --operator-key /media/safe/operator.nk",
 		Args:    command.Args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
-			public, err := credential.In(data).ReplaceSigningKey(operator)
+			public, err := credential.In(*data).ReplaceSigningKey(operator)
 			if err == nil {
 				fmt.Fprintln(e.Out, public)
 			}
 			return err
 		},
 	}
-	dataFlag(cmd, &data)
 	cmd.Flags().StringVar(&operator, "operator-key", os.Getenv("TOCSIN_OPERATOR_KEY"), "file of the operator's key (or TOCSIN_OPERATOR_KEY; default DATA/identity/operator.nk)")
 	return cmd
 }

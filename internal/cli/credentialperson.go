@@ -18,8 +18,7 @@ const (
 	maxSubject = 255 // OpenID Connect Core, section 2
 )
 
-func (e *environment) credentialPerson() *cobra.Command {
-	var data string
+func (e *environment) credentialPerson(data *string) *cobra.Command {
 	var login credential.Login
 	cmd := &cobra.Command{
 		Use:   "person " + roleArgs + " --issuer URL --subject SUBJECT",
@@ -38,7 +37,7 @@ revoke and rotate remove it.`,
 			if login.Subject == "" || len(login.Subject) > maxSubject {
 				return &command.UsageError{Err: fmt.Errorf("--subject has 1 to %d bytes", maxSubject)}
 			}
-			err := credential.In(data).Change(identity.Role(a[0]), a[1], func(h *credential.Holder) error {
+			err := credential.In(*data).Change(identity.Role(a[0]), a[1], func(h *credential.Holder) error {
 				if len(h.People) >= maxPeople {
 					return fmt.Errorf("%s has %d logins already", h, maxPeople)
 				}
@@ -54,7 +53,6 @@ revoke and rotate remove it.`,
 			return err
 		},
 	}
-	dataFlag(cmd, &data)
 	f := cmd.Flags()
 	f.StringVar(&login.Issuer, "issuer", "", "URL of the provider: the claim iss of its tokens")
 	f.StringVar(&login.Subject, "subject", "", "the person: the claim sub of its tokens")

@@ -59,7 +59,7 @@ func TestRedact(t *testing.T) {
 	code, out, errOut := f.run("log", "redact", "6", "#7", "--order", "国保密〔2026〕12号", "--officer", "duty-officer", "--reason", "secret", "--yes")
 	require.Equal(t, exitOK, code, errOut)
 	require.Equal(t, api.RemoveRequest{Record: 6, Order: "国保密〔2026〕12号", Officer: "duty-officer", Reason: "secret"}, asked[0])
-	require.Equal(t, "removed  #6  removal #20\n    these records of the incident may repeat it, and need orders of their own: #7 #9\nremoved before  #7  removal #19\n", out)
+	require.Equal(t, "removed  #6  removal #20\n    these records of the incident may repeat the content and need separate orders: #7 #9\nremoved before  #7  removal #19\n", out)
 
 	code, out, _ = f.run("log", "redact", "1", "6", "--order", "o", "--officer", "p", "--yes")
 	require.Equal(t, exitRefused, code)

@@ -45,7 +45,7 @@ func TestOwed(t *testing.T) {
 	require.Equal(t, exitOK, code, errOut)
 	assert.Equal(t, api.IncidentQuery{Operator: "grid-east", Incident: "inc-1", Desk: "hall", Owed: true}, asked)
 	assert.Equal(t, `[late, still owed] grid-east/inc-1  major  items scene  by 2026-03-01 11:30:00.000 +08:00  — Law, art. 8  (law.late)
-grid-east/inc-1  major  asked for facts.directLoss  by 2026-03-01 12:30:00.000 +08:00  hall (shift) asks: the loss is missing  (ask-9)
+grid-east/inc-1  major  asked for facts.directLoss  by 2026-03-01 12:30:00.000 +08:00  requested by hall (shift): the loss is missing  (ask-9)
 grid-east/inc-1  major  items cause, plan  promptly  — Law, art. 7 [unverified]  (law.items)
 grid-east/inc-1  major  report final summary  30 days after handling ends  — Law, art. 9  (law.final)
 `, out)
@@ -138,8 +138,8 @@ func TestHandover(t *testing.T) {
 	for _, want := range []string{
 		"hand-over  hall  2026-03-01 12:00:00.000 +08:00\n", "\noverdue (1)\n", "\nopen (1)\n", "\ngrade rises within 1d (1)\n",
 		"  2026-03-01 13:00:00.000 +08:00  grid-east/inc-1  major → especially grave  outage\n",
-		"awaits a person; goes at 2026-03-01 12:44:00.000 +08:00 as unverified; tocsin desk confirm hall grid-east/inc-1 --to national --officer POST\n",
-		"\nowed (4)\n", "silent (1)\n", "annex has not acknowledged annex.grid-east.inc-3.1",
+		"awaits confirmation and is sent at 2026-03-01 12:44:00.000 +08:00 as unverified; tocsin desk confirm hall grid-east/inc-1 --to national --officer POST\n",
+		"\nowed (4)\n", "respond (1)\n", "annex has not acknowledged annex.grid-east.inc-3.1",
 	} {
 		assert.Contains(t, out, want)
 	}

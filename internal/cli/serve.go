@@ -107,7 +107,7 @@ func (e *environment) serveCommand() *cobra.Command {
 
 func (o *serveOptions) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&o.cfg.Data, "data", "./tocsin-data", "data folder")
+	f.StringVar(&o.cfg.Data, "data", defaultData, "data folder")
 	f.StringVar(&o.cfg.NATSListen, "nats-listen", "127.0.0.1:4222", "HOST:PORT of the embedded NATS server; port 0 chooses one")
 	f.StringVar(&o.cfg.HTTPListen, "http-listen", "127.0.0.1:8080", "HOST:PORT of the HTTP server; port 0 chooses one; empty: none; default without the role intake: none")
 	f.IntVar(&o.cfg.Connections.Total, "max-connections", 0, "maximum connections of each port; beyond it the oldest unauthenticated one is closed (default: as the limit of open files allows, at most 4096)")

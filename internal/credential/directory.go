@@ -89,11 +89,7 @@ func (f Folder) Services() string { return f.path(creds, services+".creds") }
 func (d *Directory) Find(role identity.Role, token string) (identity.Identity, bool) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	h := d.all[string(role)+"/"+token]
-	if h == nil || h.Revoked != nil {
-		return identity.Identity{}, false
-	}
-	return h.Identity, true
+	return d.all[string(role)+"/"+token].active()
 }
 
 // Vouch returns the proof that a key belongs to this identity, if the key is in use.
@@ -127,7 +123,7 @@ func (d *Directory) Names(role identity.Role) (ids []string) {
 
 // Bearer returns the owner of a token, or why there is none.
 func (d *Directory) Bearer(_ context.Context, token string) (identity.Identity, error) {
-	hash := hashOf(token)
+	hash := hashOf([]byte(token))
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	h := d.hashes[hash]
@@ -147,25 +143,17 @@ func (d *Directory) Bearer(_ context.Context, token string) (identity.Identity, 
 // Certificate returns the owner of the public key of a certificate that a trusted
 // authority has signed.
 func (d *Directory) Certificate(spki []byte) (identity.Identity, bool) {
-	hash := keyHash(spki)
+	hash := hashOf(spki)
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	h := d.certs[hash]
-	if h == nil || h.Revoked != nil {
-		return identity.Identity{}, false
-	}
-	return h.Identity, true
+	return d.certs[hash].active()
 }
 
 // Person returns the identity of a person whom a provider has logged in.
 func (d *Directory) Person(l Login) (identity.Identity, bool) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	h := d.logins[l]
-	if h == nil || h.Revoked != nil {
-		return identity.Identity{}, false
-	}
-	return h.Identity, true
+	return d.logins[l].active()
 }
 
 // ongoingRequest is a long-running request that ends when its identity's account changes.

@@ -31,6 +31,14 @@ type Holder struct {
 	Revoked *time.Time `json:"revoked,omitempty"` // when it lost all permissions
 }
 
+// active returns the identity, unless it is unknown (nil) or revoked.
+func (h *Holder) active() (identity.Identity, bool) {
+	if h == nil || h.Revoked != nil {
+		return identity.Identity{}, false
+	}
+	return h.Identity, true
+}
+
 // Key is a user's nkey and its period of validity.
 type Key struct {
 	Public string     `json:"public"`
@@ -57,7 +65,7 @@ type Token struct {
 // valid is how long it is valid; 0 means until it is voided.
 func NewToken(now time.Time, valid time.Duration) (string, Token) {
 	token := "tocsin_" + rand.Text() // 130 bits: its hash reveals nothing
-	t := Token{Hash: hashOf(token), From: now.UTC().Truncate(time.Second)}
+	t := Token{Hash: hashOf([]byte(token)), From: now.UTC().Truncate(time.Second)}
 	if valid > 0 {
 		until := t.From.Add(valid)
 		t.Until = &until
@@ -75,17 +83,11 @@ func NewCert(raw []byte) (Cert, error) {
 	if err != nil {
 		return Cert{}, err
 	}
-	return Cert{keyHash(cert.RawSubjectPublicKeyInfo)}, nil
+	return Cert{hashOf(cert.RawSubjectPublicKeyInfo)}, nil
 }
 
-// keyHash returns the hash of a SubjectPublicKeyInfo.
-func keyHash(spki []byte) string {
-	sum := sha256.Sum256(spki)
-	return hex.EncodeToString(sum[:])
-}
-
-func hashOf(token string) string {
-	sum := sha256.Sum256([]byte(token))
+func hashOf(data []byte) string {
+	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
 }
 

@@ -1,6 +1,7 @@
 package credential_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -10,6 +11,8 @@ import (
 	"github.com/nats-io/nkeys"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/tocsin-project/tocsin/internal/credential"
 	"github.com/tocsin-project/tocsin/internal/evidence"
@@ -70,7 +73,7 @@ func TestOperatorKeyOffline(t *testing.T) {
 	public, err := f.ReplaceSigningKey(safe)
 	require.NoError(t, err)
 	nothing := func(string) error { return nil }
-	watchUntil(t, d, nothing, func(string) error { t.Error("nobody is cut off"); return nil }, func() bool {
+	watchUntil(t, f, d, nothing, func(string) error { t.Error("nobody is cut off"); return nil }, func() bool {
 		h, err := f.Holder(hall.Role, hall.ID)
 		require.NoError(t, err)
 		v, ok := d.Vouch(hall, h.Keys[len(h.Keys)-1].Public)
@@ -160,7 +163,8 @@ func TestServicesAccountGone(t *testing.T) {
 	f := begin(t)
 	_, err := f.Add(grid, now, 0)
 	require.NoError(t, err)
-	d, err := credential.Open(f, zap.NewNop())
+	core, logs := observer.New(zapcore.ErrorLevel)
+	d, err := credential.Open(f, zap.New(core))
 	require.NoError(t, err)
 	for _, name := range credential.Internal {
 		path := filepath.Join(string(f), "accounts", name+".jwt")
@@ -171,8 +175,13 @@ func TestServicesAccountGone(t *testing.T) {
 			_, err = credential.Open(f, zap.NewNop())
 			require.Error(t, err)
 			nobody := func(string) error { t.Error("nothing changes"); return nil }
-			n := 0
-			watchUntil(t, d, nobody, nobody, func() bool { n++; return n > 300 })
+			logs.TakeAll()
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() { ended <- d.Watch(ctx, nobody, nobody) }()
+			require.Eventually(t, func() bool { return logs.Len() > 0 }, 30*time.Second, time.Millisecond, "the folder is read, and the fault is logged")
+			cancel()
+			<-ended
 			_, ok := d.Find(grid.Role, grid.ID)
 			require.True(t, ok)
 		}

@@ -29,8 +29,6 @@ type exporter struct {
 	page   *page.Page
 	made   export.Manifest
 	signed evidence.Checkpoint
-	first  uint64
-	last   uint64
 	done   exported
 }
 
@@ -79,8 +77,8 @@ func (x *exporter) write(ctx context.Context, dir string) (*exported, error) {
 		return nil, err
 	}
 	x.done.Manifest, x.done.Size, x.done.Key = manifest, x.log.Size, x.log.Key
-	x.done.First, x.done.Last, x.done.Exercise = x.first, x.last, x.realm == event.Drill
-	x.done.Removed = x.last + 1 - x.first - x.done.Records
+	x.done.First, x.done.Last, x.done.Exercise = x.made.First, x.made.Last, x.realm == event.Drill
+	x.done.Removed = x.made.Last + 1 - x.made.First - x.done.Records
 	return &x.done, nil
 }
 
@@ -91,7 +89,6 @@ func (x *exporter) begin(ctx context.Context, dir string, first, last uint64) (e
 	if last < first {
 		return errNoneStored
 	}
-	x.first, x.last = first, last
 	m := export.Manifest{Key: strings.TrimSpace(x.log.Key), First: first, Last: last, Since: x.asked.Since, Until: x.asked.Until, Made: clock.System{}.Now().UTC(), Page: page.Version,
 		StoredLate: map[uint64]time.Time{}}
 	v, err := evidence.NewVerifier(x.log.Key)
@@ -115,7 +112,7 @@ func (x *exporter) add(r evidence.Record, storedLate time.Time) error {
 		return err
 	}
 	x.done.Records++
-	x.count.Show(r.Sequence-x.first+1, x.last-x.first+1)
+	x.count.Show(r.Sequence-x.made.First+1, x.made.Last-x.made.First+1)
 	x.page.Add(r)
 	return nil
 }
@@ -125,7 +122,7 @@ func (x *exporter) add(r evidence.Record, storedLate time.Time) error {
 func (x *exporter) context(ctx context.Context) error {
 	q := api.RecordsRequest{From: 1, To: x.log.Size, Subjects: []string{event.AllRemoved, event.RulesSubject("*")}}
 	return x.client.Records(ctx, q, func(uint64, uint64) error { return nil }, func(r evidence.Record) error {
-		if x.first <= r.Sequence && r.Sequence <= x.last {
+		if x.made.First <= r.Sequence && r.Sequence <= x.made.Last {
 			return nil
 		}
 		needed, err := x.needs(r)
@@ -149,7 +146,7 @@ func (x *exporter) needs(r evidence.Record) (bool, error) {
 		if err := evidence.Decode(r.Body, &removal); err != nil {
 			return false, err
 		}
-		return removal.First <= x.last && removal.Last() >= x.first, nil
+		return removal.First <= x.made.Last && removal.Last() >= x.made.First, nil
 	}
 	return false, nil
 }

@@ -95,7 +95,7 @@ cursor of the next page is printed on standard error; cursors do not expire.`,
 				return err
 			}
 			defer c.Close()
-			print, end := e.rowPrinter(q.filter)
+			print, end := rowPrinter(e, q.filter, api.EscalationColumns, e.Row)
 			next, err := c.Query(cmd.Context(), q.Query, q.limit, print)
 			if err != nil {
 				return err
@@ -139,26 +139,22 @@ func (q *filter) parse() (err error) {
 	return nil
 }
 
-// writer writes CSV, in Excel's form if requested.
-func (q *filter) writer(out io.Writer) *csv.Writer {
-	if q.excel {
-		_, _ = io.WriteString(out, api.ByteOrderMark) // the next write fails as well
-	}
-	return csv.NewWriter(out)
-}
-
-// rowPrinter returns a function that prints a row, and one to call after the last.
-func (e environment) rowPrinter(q filter) (print func(api.EscalationRow) error, end func() error) {
-	nothing := func() error { return nil }
+// rowPrinter returns a function that prints a row as JSON or CSV, or hands it to people,
+// and one to call after the last row.
+func rowPrinter[T interface{ Cells() []string }](e environment, q filter, columns []string, people func(T)) (print func(T) error, end func() error) {
+	end = func() error { return nil }
 	switch {
 	case q.JSON:
-		return func(r api.EscalationRow) error { return e.JSON(r) }, nothing
+		return func(r T) error { return e.JSON(r) }, end
 	case !q.csv:
-		return func(r api.EscalationRow) error { e.Row(r); return nil }, nothing
+		return func(r T) error { people(r); return nil }, end
 	}
-	w := q.writer(e.Raw)
-	_ = w.Write(api.EscalationColumns) // Flush reports the error
-	return func(r api.EscalationRow) error { return w.Write(r.Cells()) }, func() error { w.Flush(); return w.Error() }
+	if q.excel {
+		_, _ = io.WriteString(e.Raw, api.ByteOrderMark) // the next write fails as well
+	}
+	w := csv.NewWriter(e.Raw)
+	_ = w.Write(columns) // Flush reports the error
+	return func(r T) error { return w.Write(r.Cells()) }, func() error { w.Flush(); return w.Error() }
 }
 
 func (e environment) showCommand() *cobra.Command {

@@ -51,14 +51,21 @@ those at +08:00 in which the desk was told.`,
 				return err
 			}
 			defer c.Close()
-			print, end := e.statsPrinter(q)
-			for _, d := range by {
+			var table []api.StatsRow // for people
+			print, end := rowPrinter(e, q, api.StatsColumns, func(r api.StatsRow) { table = append(table, r) })
+			for i, d := range by {
 				a, err := c.Stats(cmd.Context(), api.StatsQuery{By: d, Query: q.Query})
 				if err != nil {
 					return err
 				}
-				if err := print(d, a.Rows); err != nil {
-					return err
+				for _, r := range a.Rows {
+					if err := print(r); err != nil {
+						return err
+					}
+				}
+				if !q.JSON && !q.csv {
+					e.statsTable(d, table, i > 0)
+					table = nil
 				}
 			}
 			return end()
@@ -69,45 +76,11 @@ those at +08:00 in which the desk was told.`,
 	return cmd
 }
 
-// statsPrinter returns a function that prints the rows of one dimension, and one to call
-// after the last.
-func (e environment) statsPrinter(q filter) (print func(by string, rows []api.StatsRow) error, end func() error) {
-	nothing := func() error { return nil }
-	switch {
-	case q.JSON:
-		return func(_ string, rows []api.StatsRow) error {
-			for _, r := range rows {
-				if err := e.JSON(r); err != nil {
-					return err
-				}
-			}
-			return nil
-		}, nothing
-	case q.csv:
-		w := q.writer(e.Raw)
-		_ = w.Write(api.StatsColumns) // Flush reports the error
-		return func(_ string, rows []api.StatsRow) error {
-			for _, r := range rows {
-				if err := w.Write(r.Cells()); err != nil {
-					return err
-				}
-			}
-			return nil
-		}, func() error { w.Flush(); return w.Error() }
+// statsTable prints one dimension for people, if wanted after an empty line.
+func (e environment) statsTable(by string, rows []api.StatsRow, gap bool) {
+	if gap {
+		fmt.Fprintln(e.Out)
 	}
-	first := true
-	return func(by string, rows []api.StatsRow) error {
-		if !first {
-			fmt.Fprintln(e.Out)
-		}
-		first = false
-		e.statsTable(by, rows)
-		return nil
-	}, nothing
-}
-
-// statsTable prints one dimension for people.
-func (e environment) statsTable(by string, rows []api.StatsRow) {
 	table := [][]string{{e.Word("of-" + by), e.Word("stats-told"), e.Word("stats-in-time"), e.Word("stats-late"),
 		e.Word("stats-acknowledged"), e.Word("stats-late-ack"), e.Word("stats-overdue")}}
 	for _, r := range rows {

@@ -133,7 +133,7 @@ func TestACorrectedDiscoveryShowsLateness(t *testing.T) {
 	full.Act, full.DueAt, full.Late, full.Change.Kind = event.ActUpdate, nil, false, event.ChangeUnchanged
 	row := api.RowOf(full, 1, nil, nil, noon)
 	require.Len(t, row.Standing, 1)
-	wantZH, wantEN := "按更正后的发现时间迟报 12分钟, Law, art. 4 [间接来源]", "late by 12m by the corrected discovery, Law, art. 4 [secondary source]"
+	wantZH, wantEN := "按更正后的发现时间迟报 12分钟, Law, art. 4 [间接来源]", "late by 12m from the corrected time of discovery, Law, art. 4 [secondary source]"
 	zh, en := lines(func(p *Printer) { p.Escalation(full, row); p.DrillRow(row) })
 	assert.Equal(t, 2, strings.Count(zh, wantZH))
 	assert.Equal(t, 2, strings.Count(en, wantEN))
@@ -158,7 +158,7 @@ func TestANoticeHasNoGrade(t *testing.T) {
 		Notice: &event.Notice{Kind: event.NoticeReminder, Desk: "hall", Forward: "national", Until: after(44)}}
 	zh, en := lines(func(p *Printer) { p.Row(r); p.DrillRow(r) })
 	assert.Contains(t, zh, "[演练] 2026-03-01 12:00:00.000 +08:00  提示  → hall  o/i  ")
-	assert.Contains(t, en, "[drill] 2026-03-01 12:00:00.000 +08:00  notice  → hall  o/i  the forward to national awaits a person")
+	assert.Contains(t, en, "[drill] 2026-03-01 12:00:00.000 +08:00  notice  → hall  o/i  the forward to national awaits confirmation")
 	assert.Contains(t, en, "\no/i  → hall  notice  2026-03-01 12:00:00.000 +08:00  the forward")
 	assert.Equal(t, 2, strings.Count(en, "--officer POST --exercise"), "what a drill says to type must stay in the drill")
 	assert.NotContains(t, zh, "未定级")

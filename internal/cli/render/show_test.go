@@ -74,7 +74,7 @@ func TestAnEscalationShowsAllThatIsNew(t *testing.T) {
 	for _, want := range []string{
 		"determined: major  gate (chief): core function lost\n", "handed on by gate (chief): not ours\n", "confirmed by shift; authority: doc 7\n",
 		"owed: items cause, plan  promptly  — Law, art. 7 [unverified]\n",
-		"the forward to national awaits a person; goes at 2026-03-01 12:44:00.000 +08:00 as unverified; tocsin desk confirm hall grid-east/i --to national --officer POST\n",
+		"the forward to national awaits confirmation and is sent at 2026-03-01 12:44:00.000 +08:00 as unverified; tocsin desk confirm hall grid-east/i --to national --officer POST\n",
 	} {
 		assert.Contains(t, out, want)
 	}
@@ -83,9 +83,9 @@ func TestAnEscalationShowsAllThatIsNew(t *testing.T) {
 	assert.Contains(t, printed("en", func(p *Printer) { p.Escalation(full, api.RowOf(full, 1, nil, nil, noon)) }), "\n    "+note+"\n")
 	assert.Contains(t, printed("en", func(p *Printer) { p.storyGraded(&event.Graded{Change: full.Change}) }), note)
 	for kind, want := range map[string]string{
-		event.NoticeOverdue:  "annex has not acknowledged annex.o.i.1, told 2026-03-01 12:00:00.000 +08:00, target 2026-03-01 12:30:00.000 +08:00",
-		event.NoticeAway:     "annex has been away since 2026-03-01 12:00:00.000 +08:00; annex.o.i.1 has its target at 2026-03-01 12:30:00.000 +08:00",
-		event.NoticeReminder: "goes at 2026-03-01 12:44:00.000 +08:00 as unverified; tocsin desk confirm annex o/i --to national",
+		event.NoticeOverdue:  "annex has not acknowledged annex.o.i.1, sent at 2026-03-01 12:00:00.000 +08:00, target 2026-03-01 12:30:00.000 +08:00",
+		event.NoticeAway:     "annex has had no screen since 2026-03-01 12:00:00.000 +08:00; the target of annex.o.i.1 is 2026-03-01 12:30:00.000 +08:00",
+		event.NoticeReminder: "is sent at 2026-03-01 12:44:00.000 +08:00 as unverified; tocsin desk confirm annex o/i --to national",
 	} {
 		n := &event.Notice{Kind: kind, Desk: "annex", Escalation: "annex.o.i.1", Since: &noon, AcknowledgeBy: after(30), Forward: "national", Until: after(44)}
 		row := api.EscalationRow{Operator: "o", Incident: "i", Act: event.ActNotice, Notice: n, ReportedAt: noon}
@@ -173,7 +173,7 @@ func TestEveryWordIsThere(t *testing.T) {
 	for _, by := range api.StatsDimensions {
 		ids = append(ids, "of-"+by)
 	}
-	ids = append(ids, "rules-statute", "rules-register", event.NoticeOverdue, event.NoticeAway, event.NoticeReminder)
+	ids = append(ids, event.NoticeOverdue, event.NoticeAway, event.NoticeReminder)
 	for _, id := range ids {
 		assert.Contains(t, words, strings.TrimSuffix(id, "-"))
 	}

@@ -59,7 +59,7 @@ func TestRow_OfADesksOwnAct(t *testing.T) {
 	r := api.RowOf(full, 9, nil, nil, noon)
 	zh, en := lines(func(p *Printer) { p.Row(r) })
 	require.Contains(t, zh, "[本席位自己的处置，无需签收]")
-	require.Contains(t, en, "from hall → hall  mill/flood  [own act, nothing to acknowledge]")
+	require.Contains(t, en, "from hall → hall  mill/flood  [own act: nothing to acknowledge]")
 	_, en = lines(func(p *Printer) {
 		p.Row(api.RowOf(full, 9, &event.Acknowledgement{At: noon, Officer: "shift"}, nil, noon))
 	})
