@@ -62,11 +62,11 @@ func TestEveryRefusalIsRecorded(t *testing.T) {
 		`desk/sh-public-security desk.sh-public-security.watch "the credential has no such screen"`: func() {
 			question("desk.sh-public-security.watch", api.WatchRequest{Client: "another"})
 		},
-		fmt.Sprintf(`regulator/xinjiang "record %d" `, r.Record) + `"it is of nothing that this identity may see"`: func() {
+		fmt.Sprintf(`regulator/xinjiang "record %d" `, r.Record) + `"this identity may not see it"`: func() {
 			_, err := xinjiang.Prove(ctx, r.Record)
 			require.ErrorContains(t, err, "that you may see")
 		},
-		`regulator/xinjiang "incident grid-east.i1" "it is not one that this identity may see"`: func() {
+		`regulator/xinjiang "incident grid-east.i1" "this identity may not see it"`: func() {
 			n := 0
 			_ = xinjiang.Show(ctx, "grid-east", "i1", func(api.StoryEntry) error { n++; return nil })
 			require.Zero(t, n)
