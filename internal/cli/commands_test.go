@@ -35,7 +35,7 @@ func keys(t *testing.T, v map[string]any, want ...string) {
 	}
 }
 
-func TestReportExitCodesAndShapes(t *testing.T) {
+func TestReport_ExitCodesAndJSON(t *testing.T) {
 	s := startServer(t)
 	code, out, _ := tocsin(t, majorReport, "report", "--server", s.url(), "--json")
 	require.Equal(t, exitOK, code)
@@ -84,7 +84,7 @@ func TestReportExitCodesAndShapes(t *testing.T) {
 	assert.Equal(t, exitRefused, code)
 }
 
-func TestADeskIsToldWhy(t *testing.T) {
+func TestDeskWatch_ShowsReasons(t *testing.T) {
 	s := startServer(t)
 	progress := `{"specversion":"1.0","type":"tocsin.report.%s.v1","source":"urn:tocsin:operator:grid-east","id":"%s","subject":"inc-1","data":{"containsNoStateSecrets":true,%s}}`
 	for _, report := range []string{majorReport,
@@ -107,7 +107,7 @@ func TestADeskIsToldWhy(t *testing.T) {
 	assert.Contains(t, withdrawn, "acknowledgedBy")
 }
 
-func TestUnreachableServerExits2(t *testing.T) {
+func TestExitCode_UnreachableServer(t *testing.T) {
 	nobody := "nats://" + freePort(t)
 	for _, args := range [][]string{{"report"}, {"desk", "watch", "d"}, {"desk", "ack", "d", "d.o.i.1", "--officer", "x"}, {"log", "query"}, {"log", "show", "o/i"},
 		{"desk", "close", "d", "o/i", "--officer", "x"}, {"desk", "list"}, {"desk", "handover", "d"}, {"owed", "o"}, {"owed", "o", "--follow"}, {"drill", "report"}, {"drill", "clock"},
@@ -119,7 +119,7 @@ func TestUnreachableServerExits2(t *testing.T) {
 	}
 }
 
-func TestWrongCommandLineExits2(t *testing.T) {
+func TestExitCode_InvalidCommandLine(t *testing.T) {
 	for _, args := range [][]string{
 		{"report", "--nonsense"}, {"import", "veris", "f"}, {"desk", "ack", "only-one"}, {"log", "show", "no-slash"},
 		{"log", "query", "--since", "yesterday"}, {"grade", "--at", "noon"}, {"serve", "now"}, {"--lang", "fr", "grade"},
@@ -132,7 +132,7 @@ func TestWrongCommandLineExits2(t *testing.T) {
 	}
 }
 
-func TestServeRefusesWhatIsUnsafe(t *testing.T) {
+func TestServe_RefusesUnsafeFlags(t *testing.T) {
 	for want, args := range map[string][]string{
 		"only loopback is allowed":    {"--nats-listen", "0.0.0.0:0"},
 		"only loopback":               {"--http-listen", "192.0.2.1:8080"},
@@ -162,14 +162,14 @@ func registerWith(t *testing.T, old, new string) string {
 	return name
 }
 
-func TestServeRefusesAFolderInUse(t *testing.T) {
+func TestServe_RefusesFolderInUse(t *testing.T) {
 	s := startServer(t)
 	code, _, errOut := tocsin(t, "", "serve", "--data", filepath.Join(s.dir, "data"), "--nats-listen", "127.0.0.1:0", "--http-listen", "")
 	assert.Equal(t, exitRefused, code)
 	assert.Contains(t, errOut, "in use by another tocsin")
 }
 
-func TestGradeAndCheckAskNobody(t *testing.T) {
+func TestGradeAndCheck_NeedNoServer(t *testing.T) {
 	code, out, errOut := tocsin(t, majorReport, "grade", "--json", "--at", "2026-01-01T00:10:00Z")
 	require.Equal(t, exitOK, code, errOut)
 	g := decode(t, out)
@@ -187,7 +187,7 @@ func TestGradeAndCheckAskNobody(t *testing.T) {
 	assert.Contains(t, out, `$.data.facilities[0]: grid-east has no facility "kitchen" in the register`)
 }
 
-func TestStatuteCommands(t *testing.T) {
+func TestStatute_Commands(t *testing.T) {
 	code, out, _ := tocsin(t, "", "statute", "list", "--lang", "zh")
 	require.Equal(t, exitOK, code)
 	assert.Contains(t, out, "cn-csirm-2025")
@@ -202,7 +202,7 @@ func TestStatuteCommands(t *testing.T) {
 	assert.Contains(t, out, "4 packs, 0 findings")
 }
 
-func TestDemoShowsEveryGradeAndEnds(t *testing.T) {
+func TestDemo_ShowsEveryGradeAndEnds(t *testing.T) {
 	code, out, errOut := tocsin(t, "", "demo", "--once", "--lang", "zh", "--nats-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0")
 	require.Equal(t, exitOK, code, errOut)
 	for _, want := range []string{"第 1 版: 一般", "第 1 版: 较大", "第 2 版: 重大", "第 1 版: 特别重大", "时间届至", "(升高)", "(降低)", "urumqi-cyberspace", "duty-officer"} {
@@ -210,7 +210,7 @@ func TestDemoShowsEveryGradeAndEnds(t *testing.T) {
 	}
 }
 
-func TestOutputForPeopleCannotDriveATerminal(t *testing.T) {
+func TestOutput_EscapesTerminalControls(t *testing.T) {
 	var b bytes.Buffer
 	_, err := printable.Writer{Out: &b}.Write([]byte("a\x1b[31mb\u009bc\n"))
 	require.NoError(t, err)
@@ -225,7 +225,7 @@ func TestOutputForPeopleCannotDriveATerminal(t *testing.T) {
 	assert.Equal(t, "tocsin: no field \"\\u202etitel\\u001b\"\n", errOut.String())
 }
 
-func TestAProgressReportOfAnUnknownIncidentIsTakenWithAWarning(t *testing.T) {
+func TestReport_ProgressWithoutInitialWarns(t *testing.T) {
 	s := startServer(t)
 	progress := `{"specversion":"1.0","type":"tocsin.report.progress.v1","source":"urn:tocsin:operator:grid-east","id":"p%","subject":"mistyped","data":{"containsNoStateSecrets":true}}`
 	for i, warned := range []bool{true, false} {

@@ -126,7 +126,7 @@ func TestCredentials(t *testing.T) {
 
 // A folder that was served without identities is refused: its content would no longer be
 // found.
-func TestInitOfATriedFolder(t *testing.T) {
+func TestInit_RefusesFolderWithRecords(t *testing.T) {
 	s := startServer(t)
 	code, _, errOut := tocsin(t, "", "init", "--data", filepath.Join(s.dir, "data"))
 	require.Equal(t, exitRefused, code)

@@ -13,11 +13,11 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-func TestADesksActIsSentAsItWasMeant(t *testing.T) {
+func TestDeskAct_RequestMatchesFlags(t *testing.T) {
 	f := startFake(t)
 	var got event.DeskAct
-	door(f, api.EndpointIncidents, func(api.IncidentQuery) any { return api.IncidentAnswer{Now: noon} })
-	door(f, api.ActSubject("hall"), func(a event.DeskAct) any {
+	serve(f, api.EndpointIncidents, func(api.IncidentQuery) any { return api.IncidentAnswer{Now: noon} })
+	serve(f, api.ActSubject("hall"), func(a event.DeskAct) any {
 		got = a
 		return api.DeskActAnswer{Status: event.StatusAccepted, Kind: a.Kind, ID: a.ID, Desk: a.Desk, Operator: a.Operator, Incident: a.Incident, At: &noon, Record: 7}
 	})
@@ -58,10 +58,10 @@ func TestADesksActIsSentAsItWasMeant(t *testing.T) {
 	}
 }
 
-func TestADesksActExitCodes(t *testing.T) {
+func TestDeskAct_ExitCodes(t *testing.T) {
 	f := startFake(t)
 	status := ""
-	door(f, api.ActSubject("hall"), func(a event.DeskAct) any {
+	serve(f, api.ActSubject("hall"), func(a event.DeskAct) any {
 		return api.DeskActAnswer{Status: status, Kind: a.Kind, Desk: a.Desk, Operator: a.Operator, Incident: a.Incident,
 			Errors: []fault.Detail{{Path: "$.reason", Message: "is required"}}}
 	})
@@ -95,7 +95,7 @@ func TestADesksActExitCodes(t *testing.T) {
 	}
 }
 
-func TestAnExerciseNeverReachesTheRealRecord(t *testing.T) {
+func TestExercise_NeverUsesRealSubjects(t *testing.T) {
 	f := startFake(t)
 	for _, d := range []string{"report.*", "desk.>", "ledger.>", "deadline.>"} {
 		sub, err := f.nc.SubscribeSync(d)
@@ -117,9 +117,9 @@ func TestAnExerciseNeverReachesTheRealRecord(t *testing.T) {
 	_, _, _ = tocsin(t, "", "drill", "clock", "--server", f.addr, "--timeout", "200ms")
 }
 
-func TestDeskListSaysWhoIsThere(t *testing.T) {
+func TestDeskList_ShowsScreens(t *testing.T) {
 	f := startFake(t)
-	door(f, api.EndpointDesks, func(any) any {
+	serve(f, api.EndpointDesks, func(any) any {
 		return api.DesksAnswer{Now: noon, Screens: []api.Screen{
 			{Desk: "hall", Client: "wall", Connected: true, SeenAt: &noon, Next: "annex"},
 			{Desk: "annex", Client: "default", SeenAt: after(-90)},

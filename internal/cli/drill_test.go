@@ -35,14 +35,14 @@ func lateTold(received int) *event.Escalated {
 	}
 }
 
-func TestHandoverCountsImports(t *testing.T) {
+func TestHandover_CountsImports(t *testing.T) {
 	f := startFake(t)
-	door(f, api.EndpointQuery, func(api.Query) any {
+	serve(f, api.EndpointQuery, func(api.Query) any {
 		return api.QueryAnswer{Rows: []api.EscalationRow{told("inc-1"), imported("old-1"), imported("old-2")}}
 	})
 	old := owing
 	old.Imported, old.Owed, old.PendingForwards = true, nil, nil
-	door(f, api.EndpointIncidents, func(api.IncidentQuery) any {
+	serve(f, api.EndpointIncidents, func(api.IncidentQuery) any {
 		return api.IncidentAnswer{Now: noon, Rows: []api.IncidentRow{old}}
 	})
 	code, out, errOut := f.run("desk", "handover", "hall", "--json")
@@ -60,15 +60,15 @@ func TestHandoverCountsImports(t *testing.T) {
 	assert.Contains(t, out, "\n补录，不计时，未列出 (2)\n")
 }
 
-func TestDrillReportSaysWhoseLatenessItIs(t *testing.T) {
+func TestDrillReport_AttributesLateness(t *testing.T) {
 	f := startFake(t)
 	here, there, corrected := api.RowOf(lateTold(30), 1, nil, nil, noon), api.RowOf(lateTold(65), 2, nil, nil, noon), told("fixed")
 	there.Incident = "j"
 	corrected.Standing = here.Duties
-	door(f, event.Drill.Wire(api.EndpointQuery), func(api.Query) any {
+	serve(f, event.Drill.Wire(api.EndpointQuery), func(api.Query) any {
 		return api.QueryAnswer{Rows: []api.EscalationRow{here, there, corrected, imported("old")}}
 	})
-	door(f, event.Drill.Wire(api.EndpointIncidents), func(api.IncidentQuery) any { return api.IncidentAnswer{Now: noon} })
+	serve(f, event.Drill.Wire(api.EndpointIncidents), func(api.IncidentQuery) any { return api.IncidentAnswer{Now: noon} })
 	code, out, errOut := f.run("drill", "report", "--json")
 	require.Equal(t, exitOK, code, errOut)
 	rows := strings.Split(strings.TrimSpace(out), "\n")
@@ -96,7 +96,7 @@ func TestDrillReportSaysWhoseLatenessItIs(t *testing.T) {
 func TestDrillClock(t *testing.T) {
 	f := startFake(t)
 	var limit int
-	door(f, event.Drill.Wire(api.EndpointIncidents), func(q api.IncidentQuery) any {
+	serve(f, event.Drill.Wire(api.EndpointIncidents), func(q api.IncidentQuery) any {
 		limit = q.Limit
 		return api.IncidentAnswer{Now: noon}
 	})

@@ -36,8 +36,8 @@ func startFake(t *testing.T) *fake {
 	return &fake{t: t, nc: nc, addr: "nats://" + s.Addr()}
 }
 
-// door answers requests on a subject.
-func door[Q any](f *fake, subject string, answer func(Q) any) {
+// serve answers requests on a subject.
+func serve[Q any](f *fake, subject string, answer func(Q) any) {
 	f.t.Helper()
 	_, err := f.nc.Subscribe(subject, func(m *nats.Msg) {
 		f.answering.Lock()

@@ -46,10 +46,10 @@ func startFakeLog(t *testing.T) *fakeLog {
 	f.dir = evidence.Dir(filepath.Join(dir, "log"))
 	f.tree, err = evidence.OpenTree(string(f.dir), 0)
 	require.NoError(t, err)
-	door(f.fake, api.EndpointLog, func(struct{}) any { return f.state() })
-	door(f.fake, api.EndpointTiles, f.tiles)
-	door(f.fake, api.EndpointRecords, f.recordsOf)
-	door(f.fake, api.EndpointProve, f.prove)
+	serve(f.fake, api.EndpointLog, func(struct{}) any { return f.state() })
+	serve(f.fake, api.EndpointTiles, f.tiles)
+	serve(f.fake, api.EndpointRecords, f.recordsOf)
+	serve(f.fake, api.EndpointProve, f.prove)
 	return f
 }
 

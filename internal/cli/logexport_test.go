@@ -47,7 +47,7 @@ func aLog(t *testing.T) *fakeLog {
 
 // An export contains the log's records of a range; it verifies without the server, and
 // shows a person who was told what.
-func TestAnExport(t *testing.T) {
+func TestExport_VerifiesOffline(t *testing.T) {
 	t.Parallel()
 	f := aLog(t)
 	dir := filepath.Join(t.TempDir(), "evidence")
@@ -92,7 +92,7 @@ func TestAnExport(t *testing.T) {
 
 // An existing empty folder is accepted for the evidence, also through a link; one without
 // a name of its own is refused before anything is done.
-func TestAnExportIntoAnEmptyFolder(t *testing.T) {
+func TestExport_IntoEmptyFolder(t *testing.T) {
 	t.Parallel()
 	f := aLog(t)
 	dir := filepath.Join(t.TempDir(), "evidence")
@@ -123,7 +123,7 @@ func TestAnExportIntoAnEmptyFolder(t *testing.T) {
 }
 
 // Any bit of the records that is not as it was is found, and the record named.
-func TestAFlippedBitOfAnExportIsNamed(t *testing.T) {
+func TestExport_FlippedBitIsReported(t *testing.T) {
 	t.Parallel()
 	f := aLog(t)
 	dir := filepath.Join(t.TempDir(), "evidence")
@@ -148,7 +148,7 @@ func TestAFlippedBitOfAnExportIsNamed(t *testing.T) {
 }
 
 // A record from the server that is not in the tree does not get into an export.
-func TestAnExportRefusesWhatIsNotInTheTree(t *testing.T) {
+func TestExport_RefusesRecordOutsideTree(t *testing.T) {
 	t.Parallel()
 	f := aLog(t)
 	f.records[20].Body = bytes.Replace(f.records[20].Body, []byte("grid-east"), []byte("grid-west"), 1)
@@ -164,7 +164,7 @@ func TestAnExportRefusesWhatIsNotInTheTree(t *testing.T) {
 	require.Empty(t, verified(t, dir, f.key.Verifier()).Findings)
 }
 
-func TestAnEmptyRangeIsNoExport(t *testing.T) {
+func TestExport_EmptyRange(t *testing.T) {
 	t.Parallel()
 	f := aLog(t)
 	code, _, errOut := f.run("log", "export", "--from", "912", filepath.Join(t.TempDir(), "e"))
@@ -176,7 +176,7 @@ func TestAnEmptyRangeIsNoExport(t *testing.T) {
 
 // Records that an archive kept in between are in the export, and the removed ones are
 // accounted for.
-func TestAnExportOfWhatAnArchiveLeft(t *testing.T) {
+func TestExport_AfterArchive(t *testing.T) {
 	t.Parallel()
 	f := startFakeLog(t)
 	rules := event.Rules{Register: f.rules("register", "register", "desks: []\n")}

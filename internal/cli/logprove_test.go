@@ -13,7 +13,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
-func TestAProofOfARecord(t *testing.T) {
+func TestProve_Record(t *testing.T) {
 	t.Parallel()
 	f := aLog(t)
 	v, err := evidence.NewVerifier(f.key.Verifier())
@@ -52,7 +52,7 @@ func TestAProofOfARecord(t *testing.T) {
 
 // A proof waits for the checkpoint of a record that was just stored; where there is
 // damage no checkpoint will ever cover it.
-func TestAProofWaitsForItsCheckpoint(t *testing.T) {
+func TestProve_WaitsForCheckpoint(t *testing.T) {
 	t.Parallel()
 	f := startFakeLog(t)
 	f.story("inc-1", "t", event.Rules{})
@@ -75,7 +75,7 @@ func TestAProofWaitsForItsCheckpoint(t *testing.T) {
 }
 
 // An invalid proof is not handed out.
-func TestAFalseProofIsNotGiven(t *testing.T) {
+func TestProve_RejectsInvalidProof(t *testing.T) {
 	t.Parallel()
 	f := aLog(t)
 	f.records[6].Body = []byte(strings.Replace(string(f.records[6].Body), "desk-a", "desk-b", 1))
@@ -85,7 +85,7 @@ func TestAFalseProofIsNotGiven(t *testing.T) {
 	require.Contains(t, errOut, "does not hold")
 }
 
-func TestTheLogHasGrown(t *testing.T) {
+func TestProve_Extension(t *testing.T) {
 	t.Parallel()
 	f := startFakeLog(t)
 	f.story("inc-1", "t", event.Rules{})
@@ -134,7 +134,7 @@ func TestTheLogHasGrown(t *testing.T) {
 	require.Contains(t, errOut, "not signed")
 }
 
-func TestStatusSaysWhatIsWrong(t *testing.T) {
+func TestLogStatus_ShowsDamage(t *testing.T) {
 	t.Parallel()
 	f := aLog(t)
 	code, out, errOut := f.run("log", "status")
@@ -149,11 +149,11 @@ func TestStatusSaysWhatIsWrong(t *testing.T) {
 }
 
 // A check is followed to its end, and one that ended before the request does not count.
-func TestAnAuditIsFollowed(t *testing.T) {
+func TestAudit_FollowsRunningCheck(t *testing.T) {
 	t.Parallel()
 	f := aLog(t)
 	asked, end := 0, noon
-	door(f.fake, api.EndpointAudit, func(q api.AuditRequest) any {
+	serve(f.fake, api.EndpointAudit, func(q api.AuditRequest) any {
 		a := api.AuditAnswer{ID: 4, Ended: &end, Started: noon, Damage: []event.Damage{}} // of last night
 		asked++
 		switch {

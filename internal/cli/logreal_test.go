@@ -36,9 +36,9 @@ func reportTo(t *testing.T, s *server, incident, title string) map[string]any {
 	return decode(t, out)
 }
 
-// TestTheLogIsEvidence follows a regulator with a real server: query, count, prove,
+// TestLog_EvidenceEndToEnd follows a regulator with a real server: query, count, prove,
 // export, and verify without the server.
-func TestTheLogIsEvidence(t *testing.T) {
+func TestLog_EvidenceEndToEnd(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
 	receipt := reportTo(t, s, "inc-1", "华东电网调度中断")
@@ -82,9 +82,9 @@ func TestTheLogIsEvidence(t *testing.T) {
 	require.Contains(t, string(page), "迟报", "discovered in January, reported when the test ran")
 }
 
-// TestRedactionLeavesAllOtherProofs removes a record permanently: it is no longer in the
+// TestRedact_KeepsOtherProofs removes a record permanently: it is no longer in the
 // story, a query for it returns the order, and everything else is proved as before.
-func TestRedactionLeavesAllOtherProofs(t *testing.T) {
+func TestRedact_KeepsOtherProofs(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
 	record := fmt.Sprint(reportTo(t, s, "inc-1", "a secret")["record"])
@@ -130,7 +130,7 @@ func TestRedactionLeavesAllOtherProofs(t *testing.T) {
 }
 
 // Records younger than the law's retention are kept, and the answer gives the reason.
-func TestAnArchiveOfWhatIsYoungIsRefused(t *testing.T) {
+func TestArchive_RefusesYoungRecords(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
 	reportTo(t, s, "inc-1", "title")
@@ -144,7 +144,7 @@ func TestAnArchiveOfWhatIsYoungIsRefused(t *testing.T) {
 }
 
 // A drill has a log of its own, with a key of its own.
-func TestADrillIsEvidenceOfADrill(t *testing.T) {
+func TestDrill_HasItsOwnLog(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
 	code, out, _ := tocsin(t, majorReport, "report", "--exercise", "--server", s.url(), "--json")

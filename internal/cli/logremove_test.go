@@ -15,12 +15,12 @@ import (
 )
 
 // An irreversible removal needs confirmation.
-func TestRemovalIsAskedFor(t *testing.T) {
+func TestRemoval_NeedsConfirmation(t *testing.T) {
 	t.Parallel()
 	f := aLog(t)
 	asked := 0
 	for _, subject := range []string{api.EndpointRemove, api.EndpointArchive} {
-		door(f.fake, subject, func(map[string]any) any { asked++; return api.RemoveAnswer{} })
+		serve(f.fake, subject, func(map[string]any) any { asked++; return api.RemoveAnswer{} })
 	}
 	dir := filepath.Join(t.TempDir(), "archive")
 	for _, args := range [][]string{
@@ -46,7 +46,7 @@ func TestRedact(t *testing.T) {
 	t.Parallel()
 	f := startFake(t)
 	var asked []api.RemoveRequest
-	door(f, api.EndpointRemove, func(q api.RemoveRequest) any {
+	serve(f, api.EndpointRemove, func(q api.RemoveRequest) any {
 		asked = append(asked, q)
 		switch q.Record {
 		case 6:
@@ -71,7 +71,7 @@ func TestRedact(t *testing.T) {
 
 // The reason of a server that removes nothing until a person has intervened is printed at
 // once.
-func TestWhatTheServerDoesNotTake(t *testing.T) {
+func TestRedact_FrozenServer(t *testing.T) {
 	t.Parallel()
 	f := startFake(t)
 	_, err := f.nc.Subscribe(api.EndpointRemove, func(m *nats.Msg) {
@@ -94,7 +94,7 @@ func TestArchive(t *testing.T) {
 	var tried []api.ArchiveRequest
 	young := []fault.Detail{{Path: "$.last", Message: "is younger than six months"}}
 	damaged := []fault.Detail{{Path: "$", Message: "the record is damaged"}}
-	door(f.fake, api.EndpointArchive, func(q api.ArchiveRequest) any {
+	serve(f.fake, api.EndpointArchive, func(q api.ArchiveRequest) any {
 		if q.Try {
 			tried = append(tried, q)
 			return api.RemoveAnswer{Status: event.StatusAccepted, Errors: young}

@@ -15,7 +15,7 @@ func TestStats(t *testing.T) {
 	f := startFake(t)
 	var asked []api.StatsQuery
 	part := func(x float64) *float64 { return &x }
-	door(f, api.EndpointStats, func(q api.StatsQuery) any {
+	serve(f, api.EndpointStats, func(q api.StatsQuery) any {
 		asked = append(asked, q)
 		rows := map[string][]api.StatsRow{
 			"grade": {
@@ -66,10 +66,10 @@ func TestStats(t *testing.T) {
 	require.Contains(t, errOut, "grade, desk, sector, region, statute, month")
 }
 
-func TestWhatTheServerDoesNotTakeIsSaid(t *testing.T) {
+func TestStats_RefusalIsPrinted(t *testing.T) {
 	t.Parallel()
 	f := startFake(t)
-	door(f, api.EndpointStats, func(api.StatsQuery) any {
+	serve(f, api.EndpointStats, func(api.StatsQuery) any {
 		return api.StatsAnswer{Errors: []fault.Detail{{Path: "$.text", Message: "is too long"}}}
 	})
 	code, _, errOut := f.run("log", "stats")

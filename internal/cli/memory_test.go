@@ -10,9 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestMemoryIsBoundWhileItServes checks that the limit ends with the server, and that the
+// TestBoundMemory_EndsWithServer checks that the limit ends with the server, and that the
 // environment takes precedence.
-func TestMemoryIsBoundWhileItServes(t *testing.T) {
+func TestBoundMemory_EndsWithServer(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	ended := make(chan struct{})

@@ -54,7 +54,7 @@ func overdueOf(t *testing.T, url string) (out []event.Stored) {
 // A hundred targets are spread over some seconds (TOCSIN_OVERDUE; the long run takes two
 // minutes), every fifth is acknowledged, and the server is killed in the middle: each of
 // the others has one overdue record, none before its time, and none much later.
-func TestOverdueThroughAKill(t *testing.T) {
+func TestOverdue_SurvivesKill(t *testing.T) {
 	const n = 100
 	spread := time.Duration(number("TOCSIN_OVERDUE", 5)) * time.Second
 	s := startServer(t)

@@ -34,7 +34,7 @@ var owing = api.IncidentRow{
 func TestOwed(t *testing.T) {
 	f := startFake(t)
 	var asked api.IncidentQuery
-	door(f, api.EndpointIncidents, func(q api.IncidentQuery) any {
+	serve(f, api.EndpointIncidents, func(q api.IncidentQuery) any {
 		asked = q
 		if q.Operator == "quiet" {
 			return api.IncidentAnswer{Now: noon}
@@ -73,10 +73,10 @@ grid-east/inc-1  major  report final summary  30 days after handling ends  — L
 	}
 }
 
-func TestOwedFollowsReminders(t *testing.T) {
+func TestOwed_FollowPrintsReminders(t *testing.T) {
 	f := startFake(t)
 	reminder := event.Reminder{ID: "r1", Operator: "grid-east", Incident: "inc-1", To: "grid-east", Obligation: "law.items", Items: []string{"cause"}, DueAt: *after(30), At: noon}
-	door(f, event.Drill.Wire(api.EndpointIncidents), func(api.IncidentQuery) any {
+	serve(f, event.Drill.Wire(api.EndpointIncidents), func(api.IncidentQuery) any {
 		for _, incident := range []string{"inc-2", "inc-1"} {
 			reminder.Incident = incident
 			raw, _ := json.Marshal(reminder)
@@ -109,19 +109,19 @@ func TestHandover(t *testing.T) {
 	silent := row("inc-3", api.StateOpen)
 	silent.Act, silent.From = event.ActNotice, "annex"
 	silent.Notice = &event.Notice{Kind: event.NoticeOverdue, Desk: "annex", Escalation: "annex.grid-east.inc-3.1", Since: after(-60), AcknowledgeBy: after(-30)}
-	door(f, api.EndpointQuery, func(q api.Query) any {
+	serve(f, api.EndpointQuery, func(q api.Query) any {
 		if q.Desk != "hall" || !q.Unacknowledged {
 			return api.QueryAnswer{}
 		}
 		return api.QueryAnswer{Rows: []api.EscalationRow{row("inc-1", api.StateOpen), row("inc-2", api.StateOverdue), silent}}
 	})
-	door(f, api.EndpointIncidents, func(q api.IncidentQuery) any {
+	serve(f, api.EndpointIncidents, func(q api.IncidentQuery) any {
 		if q.Desk != "hall" || !q.Open {
 			return api.IncidentAnswer{Now: noon}
 		}
 		return api.IncidentAnswer{Now: noon, Rows: []api.IncidentRow{owing}}
 	})
-	door(f, api.EndpointDesks, func(any) any { return api.DesksAnswer{Screens: []api.Screen{{Desk: "attic"}}} })
+	serve(f, api.EndpointDesks, func(any) any { return api.DesksAnswer{Screens: []api.Screen{{Desk: "attic"}}} })
 
 	code, out, errOut := f.run("desk", "handover", "hall", "--json")
 	require.Equal(t, exitOK, code, errOut)
@@ -163,13 +163,13 @@ func TestDrillReport(t *testing.T) {
 		return r
 	}
 	var since *time.Time
-	door(f, event.Drill.Wire(api.EndpointQuery), func(q api.Query) any {
+	serve(f, event.Drill.Wire(api.EndpointQuery), func(q api.Query) any {
 		since = q.Since
 		return api.QueryAnswer{Rows: []api.EscalationRow{
 			row("hall", 1, 4, api.StateAcknowledged), row("annex", 1, 0, api.StateOverdue), row("hall", 2, 40, api.StateAcknowledgedLate),
 		}}
 	})
-	door(f, event.Drill.Wire(api.EndpointIncidents), func(api.IncidentQuery) any {
+	serve(f, event.Drill.Wire(api.EndpointIncidents), func(api.IncidentQuery) any {
 		return api.IncidentAnswer{Now: noon, Rows: []api.IncidentRow{owing}}
 	})
 	code, out, errOut := f.run("drill", "report", "--json", "--since", "2026-03-01")
@@ -197,7 +197,7 @@ func TestDrillReport(t *testing.T) {
 }
 
 // With the real server: a drill runs the whole path, and the real record does not change.
-func TestADrillFromEndToEnd(t *testing.T) {
+func TestDrill_EndToEnd(t *testing.T) {
 	s := startServer(t)
 	ask := func(stdin string, args ...string) string {
 		t.Helper()

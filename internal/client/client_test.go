@@ -101,7 +101,7 @@ func raw(id string) []byte {
 }
 
 // A lost answer does no harm: the same report is sent again, unchanged.
-func TestAReportIsTriedAgain(t *testing.T) {
+func TestReport_Retries(t *testing.T) {
 	t.Parallel()
 	nc, c := stage(t, hang)
 	var tries atomic.Int32
@@ -122,7 +122,7 @@ func TestAReportIsTriedAgain(t *testing.T) {
 
 // A server that accepts nothing until a person has intervened is asked once, and its
 // message is the error.
-func TestWhatIsClosedIsNotTriedAgain(t *testing.T) {
+func TestReport_FrozenServerIsNotRetried(t *testing.T) {
 	t.Parallel()
 	nc, c := stage(t, time.Minute)
 	var tries atomic.Int32
@@ -144,7 +144,7 @@ func TestWhatIsClosedIsNotTriedAgain(t *testing.T) {
 	require.EqualValues(t, 4, tries.Load())
 }
 
-func TestTheOperatorOfASource(t *testing.T) {
+func TestSourceOperator(t *testing.T) {
 	for text, want := range map[string]string{
 		string(raw("a")): "grid-east",
 		`{"source":"urn:tocsin:operator:xj-hydro"}`: "xj-hydro",
@@ -161,7 +161,7 @@ func TestTheOperatorOfASource(t *testing.T) {
 	}
 }
 
-func TestPatienceEnds(t *testing.T) {
+func TestReport_Timeout(t *testing.T) {
 	t.Parallel()
 	nc, addr := backstage(t)
 	report := func(c *client.Client) error {
@@ -178,7 +178,7 @@ func TestPatienceEnds(t *testing.T) {
 	require.ErrorIs(t, err, client.ErrUnreachable)
 }
 
-func TestAnAnswerThatIsNoneIsNotTriedAgain(t *testing.T) {
+func TestReport_InvalidAnswerIsNotRetried(t *testing.T) {
 	t.Parallel()
 	nc, c := stage(t, hang)
 	play(t, nc, "report.grid-east", func(*nats.Msg) any { return "words" })
@@ -204,7 +204,7 @@ func feed(n int) func(func([]byte) error) error {
 
 // Receipts come in the order of the reports, in whatever order the answers come; and no
 // more than the window is in flight.
-func TestManyReportsKeepTheirOrder(t *testing.T) {
+func TestReports_KeepOrder(t *testing.T) {
 	t.Parallel()
 	nc, c := stage(t, hang)
 	const window = 8
@@ -232,7 +232,7 @@ func TestManyReportsKeepTheirOrder(t *testing.T) {
 	require.LessOrEqual(t, most.Load(), int32(window+1))
 }
 
-func TestTheFirstFailureEndsManyReports(t *testing.T) {
+func TestReports_EndAtFirstFailure(t *testing.T) {
 	t.Parallel()
 	nc, addr := backstage(t)
 	play(t, nc, "report.*", func(m *nats.Msg) any {
@@ -267,7 +267,7 @@ func TestTheFirstFailureEndsManyReports(t *testing.T) {
 }
 
 // Pages are fetched one after another, up to the limit.
-func TestAQueryReadsPageAfterPage(t *testing.T) {
+func TestQuery_ReadsAllPages(t *testing.T) {
 	t.Parallel()
 	nc, c := stage(t, hang)
 	const rows = 25
@@ -313,7 +313,7 @@ func TestAQueryReadsPageAfterPage(t *testing.T) {
 	require.ErrorIs(t, err, stop)
 }
 
-func TestAStoryIsReadPageAfterPage(t *testing.T) {
+func TestShow_ReadsAllPages(t *testing.T) {
 	t.Parallel()
 	nc, c := stage(t, hang)
 	play(t, nc, api.EndpointShow, func(m *nats.Msg) any {
@@ -331,8 +331,8 @@ func TestAStoryIsReadPageAfterPage(t *testing.T) {
 	require.ErrorContains(t, c.Show(t.Context(), "grid-east", "y", show), "no")
 }
 
-// TestACallerMayGiveUp: without that, this would take a day.
-func TestACallerMayGiveUp(t *testing.T) {
+// TestReport_CallerCancels: without that, this would take a day.
+func TestReport_CallerCancels(t *testing.T) {
 	t.Parallel()
 	_, c := stage(t, 24*time.Hour)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
@@ -376,7 +376,7 @@ func TestDial_EndsWithItsContext(t *testing.T) {
 	require.ErrorIs(t, err, client.ErrUnreachable)
 }
 
-func TestDial_WhatMakesNoSenseIsNotTriedAgain(t *testing.T) {
+func TestDial_InvalidAddressIsNotRetried(t *testing.T) {
 	t.Parallel()
 	_, err := client.Dial("nats://127.0.0.1:port", time.Hour)
 	require.Error(t, err)

@@ -26,7 +26,7 @@ func question[T any](t *testing.T, m *nats.Msg) (q T) {
 
 // A caller that reads tile after tile causes few requests; one that reads here and there
 // gets what it asks for and no more.
-func TestTilesComeInBatches(t *testing.T) {
+func TestTiles_AreFetchedInBatches(t *testing.T) {
 	t.Parallel()
 	nc, c := stage(t, hang)
 	const there = 120 // full tiles of a level
@@ -79,7 +79,7 @@ func TestTilesComeInBatches(t *testing.T) {
 	require.Error(t, err)
 }
 
-func TestWrongTilesAreAnError(t *testing.T) {
+func TestTiles_WrongNumberIsAnError(t *testing.T) {
 	t.Parallel()
 	nc, c := stage(t, hang)
 	play(t, nc, api.EndpointTiles, func(*nats.Msg) any { return api.TilesAnswer{} })
@@ -93,7 +93,7 @@ func lineOf(sequence uint64) string {
 
 // Records come in order, page by page, without removed ones and without those stored
 // during the reading.
-func TestRecordsComePageByPage(t *testing.T) {
+func TestRecords_ReadsAllPages(t *testing.T) {
 	t.Parallel()
 	nc, c := stage(t, hang)
 	var asked []api.RecordsRequest
@@ -126,7 +126,7 @@ func TestRecordsComePageByPage(t *testing.T) {
 	}
 }
 
-func TestRecordsThatAreNoneEnd(t *testing.T) {
+func TestRecords_InvalidLine(t *testing.T) {
 	t.Parallel()
 	nc, c := stage(t, hang)
 	lines := []string{"words"}
@@ -143,7 +143,7 @@ func TestRecordsThatAreNoneEnd(t *testing.T) {
 }
 
 // An archive continues part by part, and never loops.
-func TestAnArchiveGoesPartByPart(t *testing.T) {
+func TestArchive_InParts(t *testing.T) {
 	t.Parallel()
 	nc, c := stage(t, hang)
 	var asked []uint64
@@ -164,7 +164,7 @@ func TestAnArchiveGoesPartByPart(t *testing.T) {
 }
 
 // TryArchive asks once, even if the answer has a next part.
-func TestAnArchiveMayBeTried(t *testing.T) {
+func TestTryArchive(t *testing.T) {
 	t.Parallel()
 	nc, c := stage(t, hang)
 	var asked []api.ArchiveRequest
@@ -180,7 +180,7 @@ func TestAnArchiveMayBeTried(t *testing.T) {
 }
 
 // The server resolves a range, and the client requests only its first page.
-func TestTheRangeOfATime(t *testing.T) {
+func TestRange(t *testing.T) {
 	t.Parallel()
 	nc, c := stage(t, hang)
 	var asked []api.RecordsRequest
@@ -198,7 +198,7 @@ func TestTheRangeOfATime(t *testing.T) {
 }
 
 // A refused request returns all its faults.
-func TestRefusedQuestions(t *testing.T) {
+func TestRefusedRequests(t *testing.T) {
 	t.Parallel()
 	nc, c := stage(t, hang)
 	faults := []fault.Detail{{Path: "$.record", Message: "was removed"}}

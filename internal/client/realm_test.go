@@ -25,7 +25,7 @@ func inRealm(t *testing.T, addr string, realm event.Realm) *client.Client {
 }
 
 // A message sent in one realm cannot be received in the other.
-func TestARealmReachesOnlyItsOwnSubjects(t *testing.T) {
+func TestRealm_UsesOnlyItsSubjects(t *testing.T) {
 	t.Parallel()
 	nc, addr := backstage(t)
 	real, drill := inRealm(t, addr, event.Real), inRealm(t, addr, event.Drill)
@@ -53,7 +53,7 @@ func TestARealmReachesOnlyItsOwnSubjects(t *testing.T) {
 }
 
 // A retry is a repeat; a second call is a second act.
-func TestAnActKeepsItsIDOverRetries(t *testing.T) {
+func TestAct_KeepsIDOverRetries(t *testing.T) {
 	t.Parallel()
 	nc, c := stage(t, hang)
 	var ids []string
@@ -80,7 +80,7 @@ func TestAnActKeepsItsIDOverRetries(t *testing.T) {
 	require.Equal(t, "mine", ids[3])
 }
 
-func TestIncidentsAreReadPageAfterPage(t *testing.T) {
+func TestIncidents_ReadsAllPages(t *testing.T) {
 	t.Parallel()
 	nc, c := stage(t, hang)
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -108,7 +108,7 @@ func TestIncidentsAreReadPageAfterPage(t *testing.T) {
 }
 
 // The state of a watched row is correct whatever was stored, in either realm.
-func TestAWatchedRowKnowsWhatBecameOfIt(t *testing.T) {
+func TestWatch_ShowsOutcome(t *testing.T) {
 	t.Parallel()
 	for _, realm := range []event.Realm{event.Real, event.Drill} {
 		t.Run(realm.Stream(event.StreamLedger), func(t *testing.T) {
@@ -209,7 +209,7 @@ func ledgerOf(t *testing.T, nc *nats.Conn, realm event.Realm) (put func(subject 
 }
 
 // A server that confuses the realms is not trusted.
-func TestAWatchStaysInItsRealm(t *testing.T) {
+func TestWatch_RefusesOtherRealm(t *testing.T) {
 	t.Parallel()
 	nc, addr := backstage(t)
 	c := inRealm(t, addr, event.Drill)
@@ -223,7 +223,7 @@ func TestAWatchStaysInItsRealm(t *testing.T) {
 
 // Nothing is missed between the list and the first reminder, and a message that is not a
 // reminder does not end the watch.
-func TestRemindersCome(t *testing.T) {
+func TestReminders(t *testing.T) {
 	t.Parallel()
 	nc, addr := backstage(t)
 	c := inRealm(t, addr, event.Drill)

@@ -34,7 +34,7 @@ func begin(t *testing.T) credential.Folder {
 }
 
 // Only its owner can read anything in the folder, and nothing in it is created twice.
-func TestTheFolder(t *testing.T) {
+func TestInit_CreatesFolder(t *testing.T) {
 	t.Parallel()
 	f := begin(t)
 	file, err := f.Add(grid, now, 0)
@@ -59,7 +59,7 @@ func TestTheFolder(t *testing.T) {
 	require.ErrorIs(t, f.Revoke(identity.Desk, "nobody", now), credential.ErrUnknown)
 }
 
-func TestAHolderThroughItsLife(t *testing.T) {
+func TestHolder_Lifecycle(t *testing.T) {
 	t.Parallel()
 	f := begin(t)
 	file, err := f.Add(grid, now, time.Hour)
@@ -130,7 +130,7 @@ func watchUntil(t *testing.T, f credential.Folder, d *credential.Directory, admi
 
 // An account that another operator signed, or that was renamed, lets nobody in and locks
 // nobody else out, neither at the start nor later.
-func TestAForgedAccount(t *testing.T) {
+func TestOpen_ForgedAccount(t *testing.T) {
 	t.Parallel()
 	f, other := begin(t), begin(t)
 	_, err := f.Add(grid, now, 0)
@@ -168,7 +168,7 @@ func TestAForgedAccount(t *testing.T) {
 
 // A broken file, whosever it is, does not keep others from being revoked, and its
 // identity loses all permissions.
-func TestABadFileStopsNobodyElsesRevocation(t *testing.T) {
+func TestWatch_FaultyFileDoesNotStopRevocations(t *testing.T) {
 	t.Parallel()
 	f := begin(t)
 	desk := identity.Identity{Role: identity.Desk, ID: "d", Screens: []string{identity.DefaultScreen}}
@@ -215,7 +215,7 @@ func TestABadFileStopsNobodyElsesRevocation(t *testing.T) {
 
 // If credentials are created on another machine, the signed files are copied here, and a
 // copy may overwrite a file in place, which does not change the folder.
-func TestAnAccountThatIsWrittenOver(t *testing.T) {
+func TestWatch_FileOverwrittenInPlace(t *testing.T) {
 	t.Parallel()
 	here, there := begin(t), credential.Folder(filepath.Join(t.TempDir(), "there"))
 	_, err := here.Add(grid, now, 0)
@@ -261,7 +261,7 @@ func TestExists(t *testing.T) {
 }
 
 // A key is void even if the clock was set back, and no proof belongs to two identities.
-func TestWhatIsVoid(t *testing.T) {
+func TestRotate_ClockSetBack(t *testing.T) {
 	t.Parallel()
 	f := begin(t)
 	_, err := f.Add(grid, now.Add(time.Hour), 0)

@@ -98,7 +98,7 @@ func TestNegotiateAnything(t *testing.T) {
 	})
 }
 
-func TestContentIsSentOnce(t *testing.T) {
+func TestContent_NotModified(t *testing.T) {
 	t.Parallel()
 	s := start(t, http.HandlerFunc(Content{Type: "text/plain", Cache: CacheRevalidate, Body: []byte("abc")}.Answer), nil)
 	resp, body := get(t, "GET", s.URL)
@@ -123,7 +123,7 @@ func TestContentIsSentOnce(t *testing.T) {
 	require.Equal(t, tag, resp.Header.Get("ETag"))
 }
 
-func TestWhatIsTakenNowhere(t *testing.T) {
+func TestFallback(t *testing.T) {
 	t.Parallel()
 	mux := http.NewServeMux()
 	nothing := func(http.ResponseWriter, *http.Request) {}
@@ -233,7 +233,7 @@ func TestDescription(t *testing.T) {
 
 // A stream outlives the read and write timeouts. The test retries with longer timeouts,
 // because a busy machine may not even begin to answer within short ones.
-func TestStreamOutlivesTheDeadlines(t *testing.T) {
+func TestStream_OutlivesDeadlines(t *testing.T) {
 	t.Parallel()
 	for limit := 100 * time.Millisecond; !outlives(t, limit); limit *= 4 {
 		require.Less(t, limit, 10*time.Second)
@@ -274,7 +274,7 @@ func outlives(t *testing.T, limit time.Duration) bool {
 	return string(body) == "0\n1\n2\n3\n4\n5\n"
 }
 
-func TestStreamThatBreaksOffIsNotWhole(t *testing.T) {
+func TestStream_ErrorAbortsConnection(t *testing.T) {
 	t.Parallel()
 	streams := NewStreams(1, time.Now)
 	s := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -304,7 +304,7 @@ func TestStreamThatBreaksOffIsNotWhole(t *testing.T) {
 	require.Equal(t, http.StatusHTTPVersionNotSupported, old.StatusCode)
 }
 
-func TestStreamsAreBoundedAndEnd(t *testing.T) {
+func TestStreams_LimitAndShutdown(t *testing.T) {
 	t.Parallel()
 	streams := NewStreams(1, time.Now)
 	ended := make(chan error, 2)
@@ -355,7 +355,7 @@ func TestStreamsAreBoundedAndEnd(t *testing.T) {
 }
 
 // A peer that does not read blocks nobody beyond its time limit.
-func TestStreamToAPeerThatDoesNotRead(t *testing.T) {
+func TestStream_PeerDoesNotRead(t *testing.T) {
 	t.Parallel()
 	past := func() time.Time { return time.Now().Add(100*time.Millisecond - writeTimeout) }
 	streams := NewStreams(1, past)

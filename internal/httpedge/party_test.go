@@ -45,7 +45,7 @@ func as(h http.Handler, operator string) <-chan int {
 	return status
 }
 
-func TestInShares_OnePartyLeavesPlaces(t *testing.T) {
+func TestLimitConcurrency_OnePartyLeavesPlaces(t *testing.T) {
 	t.Parallel()
 	entered, end := make(chan string), make(chan struct{})
 	h := LimitConcurrency(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -69,7 +69,7 @@ func TestInShares_OnePartyLeavesPlaces(t *testing.T) {
 	}
 }
 
-func TestInShares_StreamsLeaveTheirPlace(t *testing.T) {
+func TestLimitConcurrency_StreamsLeaveTheirPlace(t *testing.T) {
 	t.Parallel()
 	places := share.NewPool(1)
 	streams := NewStreams(8, time.Now)

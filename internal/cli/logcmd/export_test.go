@@ -9,7 +9,7 @@ import (
 )
 
 // Files that appear in a folder while the evidence is written are not lost.
-func TestAFolderIsNotTakenFromWhoFillsIt(t *testing.T) {
+func TestPublish_FolderNoLongerEmpty(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "evidence")
 	for _, folder := range []string{dir, dir + ".unfinished"} {

@@ -31,7 +31,7 @@ func lines(print func(*Printer)) (zh, en string) {
 	return printed("zh", print), printed("en", print)
 }
 
-func TestAnImportDoesNotLookLive(t *testing.T) {
+func TestRow_MarksImports(t *testing.T) {
 	r := imported("old")
 	zh, en := lines(func(p *Printer) { p.Row(r) })
 	assert.Equal(t, "[补录，不计时] 2026-03-01 12:00:00.000 +08:00  重大  报告  自 grid-east → hall  grid-east/old  [待签收]  hall.grid-east.old.1\n", zh)
@@ -66,7 +66,7 @@ func TestAnImportDoesNotLookLive(t *testing.T) {
 
 // Being past the house's target before the law's limit is no contradiction: the line
 // shows both.
-func TestTheHousesTargetIsShown(t *testing.T) {
+func TestRow_ShowsTarget(t *testing.T) {
 	r := told("i")
 	zh, en := lines(func(p *Printer) { p.Row(r) })
 	assert.Contains(t, zh, "时限 2026-03-01 13:00:00.000 +08:00  签收目标 2026-03-01 12:30:00.000 +08:00  [逾期未签收]")
@@ -86,7 +86,7 @@ func lateTold(received int) *event.Escalated {
 	}
 }
 
-func TestWhoseLatenessItIs(t *testing.T) {
+func TestRow_AttributesLateness(t *testing.T) {
 	full := lateTold(60) // at the limit: in time
 	row := api.RowOf(full, 1, nil, nil, noon)
 	zh, en := lines(func(p *Printer) { p.Escalation(full, row) })
@@ -126,7 +126,7 @@ func TestWhoseLatenessItIs(t *testing.T) {
 
 // A correction of the discovery time shows that what was told in time by the first claim
 // was late: the standing duty shows it, and those that were not late do not.
-func TestACorrectedDiscoveryShowsLateness(t *testing.T) {
+func TestRow_CorrectedDiscovery(t *testing.T) {
 	full := lateTold(10)
 	full.Standing, full.Duties = append(full.Duties, event.Duty{From: "grid-east", Citation: "Law, art. 5"}), []event.Duty{}
 	full.Standing[0].Confidence = event.ConfidenceSecondary
@@ -153,7 +153,7 @@ func TestACorrectedDiscoveryShowsLateness(t *testing.T) {
 	}
 }
 
-func TestANoticeHasNoGrade(t *testing.T) {
+func TestRow_NoticeHasNoGrade(t *testing.T) {
 	r := api.EscalationRow{Escalation: "hall.o.i.o7", Desk: "hall", Operator: "o", Incident: "i", Act: event.ActNotice, From: "annex", ReportedAt: noon, State: api.StateOpen, Exercise: true,
 		Notice: &event.Notice{Kind: event.NoticeReminder, Desk: "hall", Forward: "national", Until: after(44)}}
 	zh, en := lines(func(p *Printer) { p.Row(r); p.DrillRow(r) })

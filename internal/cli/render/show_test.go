@@ -40,7 +40,7 @@ func TestLengths(t *testing.T) {
 
 // A late duty shows by how much and under which article; a figure that was not read in
 // the text is marked.
-func TestLatenessHasItsArticle(t *testing.T) {
+func TestLateness_CitesArticle(t *testing.T) {
 	late := event.Duty{Desk: "hall", From: "grid-east", Act: event.ActReport, DueAt: &noon, LateBy: minutes(12), StrictDueAt: after(-60),
 		Citation: "Measures, art. 4 ¶2", Confidence: event.ConfidenceSecondary}
 	r := api.EscalationRow{Escalation: "hall.grid-east.i.1", Desk: "hall", Operator: "grid-east", Incident: "i", Grade: event.Major,
@@ -62,7 +62,7 @@ func TestLatenessHasItsArticle(t *testing.T) {
 `, out)
 }
 
-func TestAnEscalationShowsAllThatIsNew(t *testing.T) {
+func TestEscalation_ShowsEverything(t *testing.T) {
 	full := &event.Escalated{
 		ID: "hall.grid-east.i.2", Desk: "hall", Operator: "grid-east", Incident: "i", Act: event.ActTransfer, From: "gate", ReportedAt: noon, Designated: true,
 		Duties:     []event.Duty{{Desk: "hall", From: "gate", Act: event.ActForward, Citation: "L", Confidence: event.ConfidenceText, OnBehalf: &event.OnBehalf{Authority: "doc 7", Verified: true, Officer: "shift"}}},
@@ -93,7 +93,7 @@ func TestAnEscalationShowsAllThatIsNew(t *testing.T) {
 	}
 }
 
-func TestEveryKindOfRecordHasItsLine(t *testing.T) {
+func TestStory_EveryKind(t *testing.T) {
 	for _, c := range []struct {
 		kind string
 		body any
