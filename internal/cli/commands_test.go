@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -36,6 +37,7 @@ func keys(t *testing.T, v map[string]any, want ...string) {
 }
 
 func TestReport_ExitCodesAndJSON(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	code, out, _ := tocsin(t, majorReport, "report", "--server", s.url(), "--json")
 	require.Equal(t, exitOK, code)
@@ -85,6 +87,7 @@ func TestReport_ExitCodesAndJSON(t *testing.T) {
 }
 
 func TestDeskWatch_ShowsReasons(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	progress := `{"specversion":"1.0","type":"tocsin.report.%s.v1","source":"urn:tocsin:operator:grid-east","id":"%s","subject":"inc-1","data":{"containsNoStateSecrets":true,%s}}`
 	for _, report := range []string{majorReport,
@@ -108,14 +111,19 @@ func TestDeskWatch_ShowsReasons(t *testing.T) {
 }
 
 func TestExitCode_UnreachableServer(t *testing.T) {
+	t.Parallel()
+	var running sync.WaitGroup
+	defer running.Wait()
 	nobody := "nats://" + freePort(t)
 	for _, args := range [][]string{{"report"}, {"desk", "watch", "d"}, {"desk", "ack", "d", "d.o.i.1", "--officer", "x"}, {"log", "query"}, {"log", "show", "o/i"},
 		{"desk", "close", "d", "o/i", "--officer", "x"}, {"desk", "list"}, {"desk", "handover", "d"}, {"owed", "o"}, {"owed", "o", "--follow"}, {"drill", "report"}, {"drill", "clock"},
 		{"log", "stats"}, {"log", "key"}, {"log", "checkpoint"}, {"log", "status"}, {"log", "prove", "1"}, {"log", "audit"}, {"log", "export", filepath.Join(t.TempDir(), "e")},
 		{"log", "redact", "1", "--order", "o", "--officer", "p", "--yes"}, {"log", "archive", filepath.Join(t.TempDir(), "a"), "--before", "2026-01-01", "--officer", "p", "--yes"}} {
-		code, _, errOut := tocsin(t, majorReport, append(args, "--server", nobody, "--timeout", "300ms")...)
-		assert.Equal(t, exitUnreachable, code, args)
-		assert.Contains(t, errOut, nobody)
+		running.Go(func() {
+			code, _, errOut := tocsin(t, majorReport, append(args, "--server", nobody, "--timeout", "300ms")...)
+			assert.Equal(t, exitUnreachable, code, args)
+			assert.Contains(t, errOut, nobody)
+		})
 	}
 }
 
@@ -163,6 +171,7 @@ func registerWith(t *testing.T, old, new string) string {
 }
 
 func TestServe_RefusesFolderInUse(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	code, _, errOut := tocsin(t, "", "serve", "--data", filepath.Join(s.dir, "data"), "--nats-listen", "127.0.0.1:0", "--http-listen", "")
 	assert.Equal(t, exitRefused, code)
@@ -170,6 +179,7 @@ func TestServe_RefusesFolderInUse(t *testing.T) {
 }
 
 func TestGradeAndCheck_NeedNoServer(t *testing.T) {
+	t.Parallel()
 	code, out, errOut := tocsin(t, majorReport, "grade", "--json", "--at", "2026-01-01T00:10:00Z")
 	require.Equal(t, exitOK, code, errOut)
 	g := decode(t, out)
@@ -188,6 +198,7 @@ func TestGradeAndCheck_NeedNoServer(t *testing.T) {
 }
 
 func TestStatute_Commands(t *testing.T) {
+	t.Parallel()
 	code, out, _ := tocsin(t, "", "statute", "list", "--lang", "zh")
 	require.Equal(t, exitOK, code)
 	assert.Contains(t, out, "cn-csirm-2025")
@@ -226,6 +237,7 @@ func TestOutput_EscapesTerminalControls(t *testing.T) {
 }
 
 func TestReport_ProgressWithoutInitialWarns(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	progress := `{"specversion":"1.0","type":"tocsin.report.progress.v1","source":"urn:tocsin:operator:grid-east","id":"p%","subject":"mistyped","data":{"containsNoStateSecrets":true}}`
 	for i, warned := range []bool{true, false} {

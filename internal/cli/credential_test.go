@@ -17,6 +17,7 @@ import (
 
 // TestCredentials follows an administrator: init, add, serve, hand over, rotate, revoke.
 func TestCredentials(t *testing.T) {
+	t.Parallel()
 	data := filepath.Join(t.TempDir(), "data")
 	do := func(want int, args ...string) string {
 		t.Helper()
@@ -127,6 +128,7 @@ func TestCredentials(t *testing.T) {
 // A folder that was served without identities is refused: its content would no longer be
 // found.
 func TestInit_RefusesFolderWithRecords(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	code, _, errOut := tocsin(t, "", "init", "--data", filepath.Join(s.dir, "data"))
 	require.Equal(t, exitRefused, code)

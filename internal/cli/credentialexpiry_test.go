@@ -15,6 +15,7 @@ import (
 
 // Credentials and tokens expire by default, with a warning before.
 func TestCredentialExpiry(t *testing.T) {
+	t.Parallel()
 	data := filepath.Join(t.TempDir(), "data")
 	do := func(want int, args ...string) string {
 		t.Helper()

@@ -2,9 +2,11 @@ package cli
 
 import (
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -14,6 +16,7 @@ import (
 )
 
 func TestDeskAct_RequestMatchesFlags(t *testing.T) {
+	t.Parallel()
 	f := startFake(t)
 	var got event.DeskAct
 	serve(f, api.EndpointIncidents, func(api.IncidentQuery) any { return api.IncidentAnswer{Now: noon} })
@@ -59,6 +62,7 @@ func TestDeskAct_RequestMatchesFlags(t *testing.T) {
 }
 
 func TestDeskAct_ExitCodes(t *testing.T) {
+	t.Parallel()
 	f := startFake(t)
 	status := ""
 	serve(f, api.ActSubject("hall"), func(a event.DeskAct) any {
@@ -96,28 +100,37 @@ func TestDeskAct_ExitCodes(t *testing.T) {
 }
 
 func TestExercise_NeverUsesRealSubjects(t *testing.T) {
+	t.Parallel()
 	f := startFake(t)
-	for _, d := range []string{"report.*", "desk.>", "ledger.>", "deadline.>"} {
-		sub, err := f.nc.SubscribeSync(d)
+	subs := map[string]*nats.Subscription{}
+	for _, subject := range []string{"report.*", "desk.>", "ledger.>", "deadline.>"} {
+		sub, err := f.nc.SubscribeSync(subject)
 		require.NoError(t, err)
-		t.Cleanup(func() {
-			if n, _, _ := sub.Pending(); n > 0 {
-				t.Errorf("%d messages on %s", n, d)
-			}
-		})
+		subs[subject] = sub
 	}
 	require.NoError(t, f.nc.Flush())
+	var running sync.WaitGroup
 	for _, args := range [][]string{
-		{"report"}, {"desk", "ack", "d", "d.o.i.1", "--officer", "x"}, {"desk", "close", "d", "o/i", "--officer", "x"},
-		{"desk", "handover", "d"}, {"desk", "list"}, {"log", "query"}, {"log", "show", "o/i"}, {"owed", "o"},
+		{"report", "--exercise"}, {"desk", "ack", "d", "d.o.i.1", "--officer", "x", "--exercise"}, {"desk", "close", "d", "o/i", "--officer", "x", "--exercise"},
+		{"desk", "handover", "d", "--exercise"}, {"desk", "list", "--exercise"}, {"log", "query", "--exercise"}, {"log", "show", "o/i", "--exercise"}, {"owed", "o", "--exercise"},
+		{"drill", "report"}, {"drill", "clock"},
 	} {
-		_, _, _ = tocsin(t, majorReport, append(args, "--exercise", "--server", f.addr, "--timeout", "200ms")...)
+		running.Go(func() {
+			code, _, _ := tocsin(t, majorReport, append(args, "--server", f.addr, "--timeout", "200ms")...)
+			assert.Equal(t, exitUnreachable, code, "%s: nobody answers in the drill", args)
+		})
 	}
-	_, _, _ = tocsin(t, "", "drill", "report", "--server", f.addr, "--timeout", "200ms")
-	_, _, _ = tocsin(t, "", "drill", "clock", "--server", f.addr, "--timeout", "200ms")
+	running.Wait()
+	require.NoError(t, f.nc.Flush(), "what was sent before has arrived")
+	for subject, sub := range subs {
+		n, _, err := sub.Pending()
+		require.NoError(t, err)
+		require.Zero(t, n, "messages on %s", subject)
+	}
 }
 
 func TestDeskList_ShowsScreens(t *testing.T) {
+	t.Parallel()
 	f := startFake(t)
 	serve(f, api.EndpointDesks, func(any) any {
 		return api.DesksAnswer{Now: noon, Screens: []api.Screen{

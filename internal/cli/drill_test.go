@@ -36,6 +36,7 @@ func lateTold(received int) *event.Escalated {
 }
 
 func TestHandover_CountsImports(t *testing.T) {
+	t.Parallel()
 	f := startFake(t)
 	serve(f, api.EndpointQuery, func(api.Query) any {
 		return api.QueryAnswer{Rows: []api.EscalationRow{told("inc-1"), imported("old-1"), imported("old-2")}}
@@ -61,6 +62,7 @@ func TestHandover_CountsImports(t *testing.T) {
 }
 
 func TestDrillReport_AttributesLateness(t *testing.T) {
+	t.Parallel()
 	f := startFake(t)
 	here, there, corrected := api.RowOf(lateTold(30), 1, nil, nil, noon), api.RowOf(lateTold(65), 2, nil, nil, noon), told("fixed")
 	there.Incident = "j"
@@ -94,6 +96,7 @@ func TestDrillReport_AttributesLateness(t *testing.T) {
 }
 
 func TestDrillClock(t *testing.T) {
+	t.Parallel()
 	f := startFake(t)
 	var limit int
 	serve(f, event.Drill.Wire(api.EndpointIncidents), func(q api.IncidentQuery) any {

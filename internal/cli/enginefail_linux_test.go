@@ -48,6 +48,7 @@ func largeReports(from, to int) func(yield func([]byte) error) error {
 // After an error from which the engine does not recover, the process reports it and ends
 // in bounded time; restarted, it has every report that it gave a receipt for.
 func TestServe_EngineFault(t *testing.T) {
+	t.Parallel()
 	for name, limit := range map[string]struct {
 		resource int
 		value    uint64

@@ -34,7 +34,8 @@ var killCases = []struct {
 // checks the ledger against every receipt. Set TOCSIN_KILLS and TOCSIN_REPORTS for a
 // longer run.
 func TestKill(t *testing.T) {
-	kills, incidents := number("TOCSIN_KILLS", 3), number("TOCSIN_REPORTS", 400)
+	t.Parallel()
+	kills, incidents := number("TOCSIN_KILLS", 3), number("TOCSIN_REPORTS", 200)
 	s := startServer(t)
 	c, err := client.Dial(s.url(), time.Minute)
 	require.NoError(t, err)
@@ -45,7 +46,7 @@ func TestKill(t *testing.T) {
 	go func() {
 		sent <- c.Reports(context.Background(), "", 32, killReports(incidents), func(r *event.Receipt) error {
 			receipts = append(receipts, r)
-			time.Sleep(time.Duration(rand.IntN(4)) * time.Millisecond) // spread over the kills
+			time.Sleep(time.Duration(rand.IntN(8)) * time.Millisecond) // spread over the kills
 			return nil
 		})
 	}()

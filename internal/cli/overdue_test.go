@@ -55,6 +55,7 @@ func overdueOf(t *testing.T, url string) (out []event.Stored) {
 // minutes), every fifth is acknowledged, and the server is killed in the middle: each of
 // the others has one overdue record, none before its time, and none much later.
 func TestOverdue_SurvivesKill(t *testing.T) {
+	t.Parallel()
 	const n = 100
 	spread := time.Duration(number("TOCSIN_OVERDUE", 5)) * time.Second
 	s := startServer(t)

@@ -32,6 +32,7 @@ var owing = api.IncidentRow{
 }
 
 func TestOwed(t *testing.T) {
+	t.Parallel()
 	f := startFake(t)
 	var asked api.IncidentQuery
 	serve(f, api.EndpointIncidents, func(q api.IncidentQuery) any {
@@ -74,6 +75,7 @@ grid-east/inc-1  major  report final summary  30 days after handling ends  — L
 }
 
 func TestOwed_FollowPrintsReminders(t *testing.T) {
+	t.Parallel()
 	f := startFake(t)
 	reminder := event.Reminder{ID: "r1", Operator: "grid-east", Incident: "inc-1", To: "grid-east", Obligation: "law.items", Items: []string{"cause"}, DueAt: *after(30), At: noon}
 	serve(f, event.Drill.Wire(api.EndpointIncidents), func(api.IncidentQuery) any {
@@ -101,6 +103,7 @@ type writer func([]byte)
 func (w writer) Write(b []byte) (int, error) { w(b); return len(b), nil }
 
 func TestHandover(t *testing.T) {
+	t.Parallel()
 	f := startFake(t)
 	row := func(incident, state string) api.EscalationRow {
 		return api.EscalationRow{Escalation: "hall.grid-east." + incident + ".1", Desk: "hall", Operator: "grid-east", Incident: incident,
@@ -152,6 +155,7 @@ func TestHandover(t *testing.T) {
 }
 
 func TestDrillReport(t *testing.T) {
+	t.Parallel()
 	f := startFake(t)
 	row := func(desk string, revision int, ack int, state string) api.EscalationRow {
 		r := api.EscalationRow{Escalation: desk + ".grid-east.inc-1", Desk: desk, Operator: "grid-east", Incident: "inc-1", Revision: revision,
@@ -198,6 +202,7 @@ func TestDrillReport(t *testing.T) {
 
 // With the real server: a drill runs the whole path, and the real record does not change.
 func TestDrill_EndToEnd(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	ask := func(stdin string, args ...string) string {
 		t.Helper()
