@@ -72,7 +72,7 @@ func (x *expires) Set(text string) error {
 	if days, ok := strings.CutSuffix(text, "d"); ok {
 		var n int
 		if _, err := fmt.Sscanf(days+"\n", "%d\n", &n); err != nil || n < 1 || n > 100*365 {
-			return fmt.Errorf("%q is no number of days such as 30d", text)
+			return fmt.Errorf("%q is not a number of days such as 30d", text)
 		}
 		x.period = time.Duration(n) * render.Day
 		return nil

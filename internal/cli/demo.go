@@ -196,7 +196,7 @@ func (e *environment) demoFollow(ctx context.Context, c *client.Client, d demoRe
 		select {
 		case <-time.After(20 * time.Millisecond):
 		case <-ctx.Done():
-			return after, fmt.Errorf("what was reported of %s has not reached its desks: %w", d.incident, ctx.Err())
+			return after, fmt.Errorf("the reports of %s have not reached every desk: %w", d.incident, ctx.Err())
 		}
 	}
 }

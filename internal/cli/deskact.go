@@ -158,7 +158,7 @@ is recalled. Only desks that the register permits may set a grade.`,
 		example: `  tocsin desk grade protection-energy grid-east/inc-1 major --officer chief-of-shift --reason "core function lost"`,
 		check: func(a *event.DeskAct, extra []string) (err error) {
 			if a.Grade, err = event.ParseGrade(extra[0]); err == nil && a.Grade == event.Ungraded {
-				err = errors.New("ungraded is no grade to set")
+				err = errors.New("a desk cannot set the grade ungraded")
 			}
 			return err
 		},

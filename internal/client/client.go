@@ -4,7 +4,7 @@
 // A request without an answer is sent again until the client's timeout: reports and
 // acknowledgements carry ids, so a repeat does no harm. ErrUnreachable means that no
 // answer came in that time; the request may have arrived. A server that accepts nothing
-// until a person has intervened says so, and is not asked again.
+// until a person has intervened is not asked again.
 //
 // A client belongs to one realm, the real records or those of drills, and cannot name
 // anything in the other.

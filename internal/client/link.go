@@ -128,7 +128,7 @@ func (c *Client) closedReason() error {
 	case errors.Is(refused, nats.ErrAuthExpired):
 		return refusal("the server has ended the connection: the credential has expired")
 	case isAuthorization(refused):
-		return refusal("the server has ended the connection: the credential is not good any more; it was revoked or replaced")
+		return refusal("the server has ended the connection: the credential is no longer valid; it was revoked or replaced")
 	}
 	return fmt.Errorf("%w: the connection is closed", ErrUnreachable)
 }

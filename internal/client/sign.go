@@ -23,7 +23,7 @@ import (
 func (c *Client) SignWith(creds []byte) error {
 	pair, err := nkeys.ParseDecoratedUserNKey(creds)
 	if err != nil {
-		return errors.New("this is no .creds file, as tocsin credential add makes it")
+		return errors.New("this is not a .creds file written by tocsin credential add")
 	}
 	c.signer = pair
 	return nil

@@ -48,7 +48,7 @@ func (f Folder) putAccount(claims *jwt.AccountClaims, signer *signer) error {
 // newUser creates a key and its .creds file.
 func newUser(name string, account nkeys.KeyPair, now time.Time, valid time.Duration, allowed jwt.Permissions) (public string, file []byte, err error) {
 	if valid < 0 {
-		return "", nil, fmt.Errorf("credential: it cannot be good for %s", valid)
+		return "", nil, fmt.Errorf("credential: it cannot be valid for %s", valid)
 	}
 	user, err := nkeys.CreateUser()
 	if err != nil {

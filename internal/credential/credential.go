@@ -1,4 +1,4 @@
-// Package credential creates and stores what proves an identity, the NATS way: an
+// Package credential creates and stores credentials in the form of NATS: an
 // operator key signs a signing key, which signs accounts, and an account's key signs the
 // .creds file of its user (nkeys and JWTs). The operator key itself is needed only to
 // replace the signing key, and can be kept offline.
@@ -7,7 +7,7 @@
 // the table of package identity gives it. An import maps what a client sends to an endpoint to
 // a request under a subject that names the caller, so that no service has to trust a
 // caller's own claim; and two identities share no subject, inbox or reply. The services
-// and the streams are in an account that nobody else has a credential for.
+// and the streams are in an account of which only the services have a credential.
 //
 // The folder is the only state: a server reads it again when it has changed, so a
 // credential revoked there is cut off at once.
@@ -153,7 +153,7 @@ func (f Folder) mustBeEmpty() error {
 		for _, file := range files {
 			switch filepath.Ext(file.Name()) {
 			case ".nk", ".json", ".jwt", ".creds":
-				return fmt.Errorf("%s is there, and %s is not: put operator.jwt back from a copy; or, where these keys were never in use (an interrupted tocsin init), move %s away", f.path(folder, file.Name()), operatorJWT, f)
+				return fmt.Errorf("%s exists but %s is missing: restore operator.jwt from a copy or, if these keys were never used (an interrupted tocsin init), move %s away", f.path(folder, file.Name()), operatorJWT, f)
 			}
 		}
 	}

@@ -277,7 +277,7 @@ func TestRotate_ClockSetBack(t *testing.T) {
 	require.True(t, claims.Revocations.IsRevoked(h.Keys[0].Public, now.Add(time.Hour)))
 	require.NotContains(t, claims.Revocations, h.Keys[1].Public)
 	_, err = f.Rotate(identity.Operator, "grid-east", nil, now, -time.Hour)
-	require.ErrorContains(t, err, "cannot be good for")
+	require.ErrorContains(t, err, "cannot be valid for")
 
 	_, err = f.Add(identity.Identity{Role: identity.Admin, ID: "a"}, now, 0)
 	require.NoError(t, err)

@@ -312,7 +312,7 @@ func (d *Directory) checkComplete(bad error) error {
 const minChangeAge = 2 * time.Second
 
 // read reads the folder if it has changed, and returns the changed accounts and the
-// public keys of the removed ones. The error names files that are no valid account of
+// public keys of the removed ones. The error names the files that are not valid accounts of
 // this folder; their identities lose all permissions.
 func (d *Directory) read() (changed, removed []string, err error) {
 	sum, at, err := d.folder.fingerprint()

@@ -36,7 +36,7 @@ func TestInit_InAFolderOfOthers(t *testing.T) {
 			require.NoError(t, os.Chmod(open, 0o755))
 		}
 	}
-	require.ErrorContains(t, credential.Init(f, now), "operator.nk is there, and operator.jwt is not", "no key takes the place of another")
+	require.ErrorContains(t, credential.Init(f, now), "operator.nk exists but operator.jwt is missing", "no key takes the place of another")
 	for _, name := range []string{"operator.nk", "keys/services.nk", "keys/system.nk"} {
 		require.NoError(t, os.Remove(filepath.Join(string(f), name)))
 	}
@@ -64,7 +64,7 @@ func TestInit_OverwritesNoKey(t *testing.T) {
 		file := filepath.Join(string(f), filepath.FromSlash(name))
 		require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o700))
 		require.NoError(t, os.WriteFile(file, []byte("kept"), 0o600))
-		require.ErrorContains(t, credential.Init(f, now), filepath.Base(name)+" is there, and operator.jwt is not")
+		require.ErrorContains(t, credential.Init(f, now), filepath.Base(name)+" exists but operator.jwt is missing")
 		raw, err := os.ReadFile(file)
 		require.NoError(t, err)
 		require.Equal(t, "kept", string(raw))

@@ -20,7 +20,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/private"
 )
 
-// Holder is an identity with what proves it, as stored in its account.
+// Holder is an identity with its credentials, as stored in its account.
 type Holder struct {
 	identity.Identity
 	Account string     `json:"-"`                 // public key
@@ -115,7 +115,7 @@ func (f Folder) Add(owner identity.Identity, now time.Time, valid time.Duration)
 	err = f.locked(func() error {
 		switch _, err := f.Holder(owner.Role, owner.ID); {
 		case err == nil:
-			return fmt.Errorf("%s has a credential: rotate makes a new one, and the old one void", owner)
+			return fmt.Errorf("%s already has a credential: rotate replaces it", owner)
 		case !errors.Is(err, ErrUnknown):
 			return err
 		}
@@ -208,7 +208,7 @@ func (f Folder) Revoke(role identity.Role, id string, now time.Time) error {
 	})
 }
 
-// Change changes what proves an identity over HTTP. A certificate or login can prove only
+// Change changes the credentials of an identity for HTTP. A certificate or login can prove only
 // one identity.
 func (f Folder) Change(role identity.Role, id string, change func(*Holder) error) error {
 	return f.change(role, id, func(h *Holder, claims *jwt.AccountClaims) error {

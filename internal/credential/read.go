@@ -75,13 +75,13 @@ func holderOf(claims *jwt.AccountClaims) (*Holder, error) {
 		return nil, fmt.Errorf("credential: account %s: %w", claims.Name, err)
 	}
 	if name(h.Identity) != claims.Name {
-		return nil, fmt.Errorf("credential: the account %s says that it is of %s", claims.Name, h)
+		return nil, fmt.Errorf("credential: the account %s contains the identity %s", claims.Name, h)
 	}
 	h.Account = claims.Subject
 	return h, nil
 }
 
-// Holder returns an identity with what proves it, or ErrUnknown.
+// Holder returns an identity with its credentials, or ErrUnknown.
 func (f Folder) Holder(role identity.Role, id string) (*Holder, error) {
 	claims, err := f.claims(name(identity.Identity{Role: role, ID: id}))
 	if err != nil {

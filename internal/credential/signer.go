@@ -57,7 +57,7 @@ func (f Folder) signer() (*signer, error) {
 		pair, err := f.readKey(operatorSeed)
 		if errors.Is(err, ErrNoIdentities) {
 			if _, there := f.operatorClaims(); there == nil {
-				return nil, fmt.Errorf("%s has neither a signing key nor operator.nk: tocsin credential signing-key --operator-key FILE makes one", f)
+				return nil, fmt.Errorf("%s has neither a signing key nor operator.nk: tocsin credential signing-key --operator-key FILE creates one", f)
 			}
 		}
 		return &signer{pair: pair}, err

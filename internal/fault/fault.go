@@ -4,7 +4,7 @@
 // record again after a growing pause and, after the last attempt, puts it before a
 // person; Reject puts it before a person at once, because another attempt cannot help;
 // Stop halts the service, because continuing could fork history. An error without a kind
-// is Retry: an unknown cause is no reason to give a report up.
+// is Retry: an unknown cause may be temporary.
 //
 // The faults of an input are a list of Detail, each with the path of the offending value,
 // so that a sender can correct everything at once.

@@ -26,7 +26,7 @@ func NewStreams(limit int, now func() time.Time) *Streams {
 // connection is aborted, so that the client does not take a part for the whole.
 func (s *Streams) Send(w http.ResponseWriter, r *http.Request, contentType string, write func(context.Context, *Stream) error) {
 	if !r.ProtoAtLeast(1, 1) {
-		Fail(w, NewProblem(http.StatusHTTPVersionNotSupported, "this needs HTTP/1.1: in an older version nobody can see that an answer broke off"))
+		Fail(w, NewProblem(http.StatusHTTPVersionNotSupported, "HTTP/1.1 is required: an older version cannot show that an answer is incomplete"))
 		return
 	}
 	party := Party(r)

@@ -93,15 +93,15 @@ var (
 func (i Identity) Check() error {
 	switch {
 	case !slices.Contains(Roles, i.Role):
-		return fmt.Errorf("%q is no role: want operator, desk, regulator or admin", i.Role)
+		return fmt.Errorf("%q is not a role: want operator, desk, regulator or admin", i.Role)
 	case !plainID.MatchString(i.ID):
-		return fmt.Errorf("%q is no id: want 1 to 64 letters, digits, - and _", i.ID)
+		return fmt.Errorf("%q is not an id: want 1 to 64 letters, digits, - and _", i.ID)
 	case i.Role != Regulator && (i.Level != "" || i.Region != "" || i.Sector != ""):
-		return fmt.Errorf("a level, a region and a sector are of a regulator, not of %s", i)
+		return fmt.Errorf("only a regulator has a level, a region and a sector, not %s", i)
 	case i.Role == Desk:
 		return i.checkScreens()
 	case len(i.Screens) > 0:
-		return fmt.Errorf("a screen is of a desk, not of %s", i)
+		return fmt.Errorf("only a desk has screens, not %s", i)
 	case i.Role != Regulator:
 		return nil
 	}
@@ -114,7 +114,7 @@ func (i Identity) checkScreens() error {
 	}
 	for _, s := range i.Screens {
 		if !plainID.MatchString(s) {
-			return fmt.Errorf("%q is no name for a screen: want 1 to 64 letters, digits, - and _", s)
+			return fmt.Errorf("%q is not the name of a screen: want 1 to 64 letters, digits, - and _", s)
 		}
 	}
 	return nil
@@ -122,7 +122,7 @@ func (i Identity) checkScreens() error {
 
 func (i Identity) checkLevel() error {
 	if i.Region != "" && !region.MatchString(i.Region) {
-		return fmt.Errorf("%q is no region: want six digits of GB/T 2260, such as 650000", i.Region)
+		return fmt.Errorf("%q is not a region: want six digits of GB/T 2260, such as 650000", i.Region)
 	}
 	switch i.Level {
 	case National:

@@ -12,17 +12,17 @@ import (
 
 func TestCheck(t *testing.T) {
 	for want, who := range map[string]identity.Identity{
-		"":                        {Role: identity.Regulator, ID: "xj", Level: identity.Province, Region: "650000", Sector: "energy"},
-		"no role":                 {Role: "trial", ID: "x"},
-		"no id":                   {Role: identity.Desk, ID: "a.b"},
-		"are of a regulator":      {Role: identity.Desk, ID: "d", Sector: "energy"},
-		"needs its level":         {Role: identity.Regulator, ID: "r"},
-		"national level has no":   {Role: identity.Regulator, ID: "r", Level: identity.National, Region: "650000"},
-		"province needs its":      {Role: identity.Regulator, ID: "r", Level: identity.Province, Region: "650100"},
-		"prefecture needs its":    {Role: identity.Regulator, ID: "r", Level: identity.Prefecture, Region: "650000"},
-		"six digits":              {Role: identity.Regulator, ID: "r", Level: identity.Prefecture, Region: "6501"},
-		"\"service\" is no role":  {Role: identity.Service, ID: "x"},
-		"province needs its regi": {Role: identity.Regulator, ID: "r", Level: identity.Province},
+		"":                          {Role: identity.Regulator, ID: "xj", Level: identity.Province, Region: "650000", Sector: "energy"},
+		"not a role":                {Role: "trial", ID: "x"},
+		"not an id":                 {Role: identity.Desk, ID: "a.b"},
+		"only a regulator has":      {Role: identity.Desk, ID: "d", Sector: "energy"},
+		"needs its level":           {Role: identity.Regulator, ID: "r"},
+		"national level has no":     {Role: identity.Regulator, ID: "r", Level: identity.National, Region: "650000"},
+		"province needs its":        {Role: identity.Regulator, ID: "r", Level: identity.Province, Region: "650100"},
+		"prefecture needs its":      {Role: identity.Regulator, ID: "r", Level: identity.Prefecture, Region: "650000"},
+		"six digits":                {Role: identity.Regulator, ID: "r", Level: identity.Prefecture, Region: "6501"},
+		"\"service\" is not a role": {Role: identity.Service, ID: "x"},
+		"province needs its regi":   {Role: identity.Regulator, ID: "r", Level: identity.Province},
 	} {
 		err := who.Check()
 		if want == "" {

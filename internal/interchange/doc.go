@@ -5,7 +5,7 @@
 //
 //   - Pure. The output is a function of the input and the Options: no clock, no
 //     random ids, no network, no file. The same input gives the same bytes.
-//   - Order. VERIS incidents come out in the order of the input, DOE-417
+//   - Order. VERIS incidents are emitted in the order of the input, DOE-417
 //     incidents in the order of their first rows.
 //   - Nothing is dropped silently. Each fault of unreadable input is reported
 //     with its line and path; everything else is still imported. The error at

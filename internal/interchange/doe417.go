@@ -78,7 +78,7 @@ func DOE417(r io.Reader, o Options, emit func([]byte) error) error {
 		filings := e.contradicting()
 		for i, f := range filings {
 			if i > 0 {
-				im.note(f.where, "contradicts %s in a number: %s, not %s; both filings come out", filings[0].where, f.doeNumbers, filings[0].doeNumbers)
+				im.note(f.where, "contradicts %s in a number: %s, not %s; both filings are imported", filings[0].where, f.doeNumbers, filings[0].doeNumbers)
 			}
 			if err := im.write(e.incident(o, filings, i)); err != nil {
 				return im.finish(err)

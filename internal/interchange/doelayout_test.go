@@ -159,7 +159,7 @@ func TestDOE417_ContradictionsAreKept(t *testing.T) {
 	got, notes, _ := tellDOE(t, head+first+second+row("Unknown", "")+second)
 	require.Equal(t, []string{"156000", "80000"}, []string{got[0].people, got[1].people})
 	require.Len(t, got, 2)
-	require.Equal(t, []string{"line 2, row 2: contradicts line 3, row 3 in a number: customers 80000, MW lost 100, not customers 156000, MW lost 100; both filings come out"}, notes)
+	require.Equal(t, []string{"line 2, row 2: contradicts line 3, row 3 in a number: customers 80000, MW lost 100, not customers 156000, MW lost 100; both filings are imported"}, notes)
 	require.Equal(t, ids(head+first+second), ids(head+second+first))
 	require.NotEqual(t, ids(head + first + second)[0], ids(head + first + second)[1])
 

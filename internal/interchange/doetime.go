@@ -17,7 +17,7 @@ type doeMoment struct {
 	clock  time.Duration // since midnight; 24 h and more is the next day
 	timed  bool          // the clock is known
 	zone   *time.Location
-	remark string // what was written oddly, and how it was read
+	remark string // an unusual notation, and how it is interpreted
 
 	remarkOnClock bool // the odd cell is that of the time
 }

@@ -72,7 +72,7 @@ func VERIS(r io.Reader, o Options, emit func([]byte) error) error {
 			return im.finish(err)
 		}
 		if first, known := seen[in.subject]; known && first.digest != im.last {
-			im.note(where+": "+p.path+".incident_id", "line %d has the same id and says something else; the server will accept only the first", first.line)
+			im.note(where+": "+p.path+".incident_id", "line %d has the same id and other data; the server will accept only the first", first.line)
 		} else if !known {
 			seen[in.subject] = occurrence{p.line, im.last}
 		}

@@ -364,5 +364,5 @@ func TestVERIS_ContradictionIsTold(t *testing.T) {
 	lines, faults := run(t, VERIS, o, strings.Join([]string{first, first, other}, "\n"))
 	require.Empty(t, faults)
 	require.Len(t, lines, 3)
-	require.Equal(t, []string{"line 3: $.incident_id: line 1 has the same id and says something else; the server will accept only the first"}, notes)
+	require.Equal(t, []string{"line 3: $.incident_id: line 1 has the same id and other data; the server will accept only the first"}, notes)
 }

@@ -109,7 +109,7 @@ func MakeUnchecked(dir string) error {
 		if info.IsDir() {
 			return nil
 		}
-		return &fs.PathError{Op: "mkdir", Path: dir, Err: errors.New("it is there, and is no folder")}
+		return &fs.PathError{Op: "mkdir", Path: dir, Err: errors.New("exists and is not a folder")}
 	}
 	parent := filepath.Dir(dir)
 	if parent != dir {

@@ -62,7 +62,7 @@ func links(dir string) error {
 		}
 		owner, known := ownerOf(info)
 		if info.Mode()&fs.ModeSymlink != 0 && known && owner != 0 && owner != os.Geteuid() {
-			return fmt.Errorf("%s is a symbolic link of user %d, who could turn it: chown -h %d %s", dir, owner, os.Geteuid(), quoted(dir))
+			return fmt.Errorf("%s is a symbolic link of user %d, who could redirect it: chown -h %d %s", dir, owner, os.Geteuid(), quoted(dir))
 		}
 	}
 	return nil
@@ -85,13 +85,13 @@ func safe(dir string, owner int, sticky bool) error {
 		if me == 0 {
 			want = owner
 		}
-		return fmt.Errorf("%s belongs to user %d, who could replace what is in it: chown %d %s", dir, uid, want, quoted(dir))
+		return fmt.Errorf("%s belongs to user %d, who could replace its files: chown %d %s", dir, uid, want, quoted(dir))
 	}
 	mode := info.Mode()
 	if mode.Perm()&othersWrite == 0 || sticky && mode&fs.ModeSticky != 0 {
 		return nil
 	}
-	return fmt.Errorf("others than its owner can write to %s (mode %04o), and replace what is in it: chmod go-w %s", dir, mode.Perm(), quoted(dir))
+	return fmt.Errorf("users other than the owner can write to %s (mode %04o) and replace its files: chmod go-w %s", dir, mode.Perm(), quoted(dir))
 }
 
 // inherit gives a new file the owner of its folder if root created it.

@@ -48,9 +48,9 @@ verified again and used.`,
 			case err != nil:
 				return &command.UsageError{Err: err}
 			case until == nil || officer == "":
-				return &command.UsageError{Err: errors.New("--before and --officer are needed")}
+				return &command.UsageError{Err: errors.New("--before and --officer are required")}
 			case !yes && !e.asks():
-				return errNotAsked
+				return errNoTerminal
 			}
 			c, err := conn.Dial()
 			if err != nil {

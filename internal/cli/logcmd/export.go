@@ -36,7 +36,7 @@ The folder is written as DIR.unfinished and renamed to DIR when it is complete. 
 its manifest is printed: note it elsewhere, so that the folder cannot be exchanged.
 
 A register says which facilities are critical (CII), which is confidential: export only
-for readers who may know.`,
+for readers who are allowed to know that.`,
 		Example: "  tocsin log export --since 2026-01-01 --until 2026-04-01 evidence-2026-q1\n  tocsin log export --from 6 --to 16 evidence",
 		Args:    command.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {

@@ -44,7 +44,7 @@ The command asks for confirmation, unless --yes is given. Without a terminal it 
 		Args:    command.Args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
 			if q.Order == "" || q.Officer == "" {
-				return &command.UsageError{Err: errors.New("--order and --officer are needed: the record of the removal says on whose order, and by which post")}
+				return &command.UsageError{Err: errors.New("--order and --officer are required: the record of the removal names the order and the post")}
 			}
 			var records []uint64
 			for _, text := range a {
@@ -55,7 +55,7 @@ The command asks for confirmation, unless --yes is given. Without a terminal it 
 				records = append(records, n)
 			}
 			if !yes && !e.asks() {
-				return errNotAsked
+				return errNoTerminal
 			}
 			c, err := conn.Dial()
 			if err != nil {
@@ -147,7 +147,7 @@ func (e environment) describe(ctx context.Context, c *client.Client, records []u
 	return nil
 }
 
-var errNotAsked = &command.UsageError{Err: errors.New("this cannot be undone, and there is no terminal to ask on: give --yes if it is meant")}
+var errNoTerminal = &command.UsageError{Err: errors.New("this cannot be undone, and there is no terminal on which to confirm it: confirm with --yes")}
 
 // asks reports whether standard input is a terminal, so that a person can be asked.
 func (e environment) asks() bool {
