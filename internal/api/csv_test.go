@@ -14,7 +14,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-func TestCellsStandUnderTheirColumns(t *testing.T) {
+func TestCells_MatchTheirColumns(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 3, 2, 1, 0, 0, 5e8, time.UTC)
 	named := func(columns, cells []string) map[string]string {
@@ -52,7 +52,7 @@ func TestCellsStandUnderTheirColumns(t *testing.T) {
 	require.Equal(t, []string{"major", "4", "0.5", ""}, []string{s["value"], s["escalations"], s["reportedInTime"], s["acknowledgedInTime"]})
 }
 
-func TestCellsAreNoFormulas(t *testing.T) {
+func TestCells_AreNeverFormulas(t *testing.T) {
 	t.Parallel()
 	for sent, want := range map[string]string{
 		"=1+1": "'=1+1", "+1": "'+1", "-1": "'-1", "@SUM(A1)": "'@SUM(A1)", "\t=1": " '=1", "\r=1": `\u000d=1`, " =1": " '=1", "\ufeff=1": `\ufeff=1`,
@@ -66,7 +66,7 @@ func TestCellsAreNoFormulas(t *testing.T) {
 
 // Whatever an operator sends, and whichever separator the file is opened with: no cell
 // begins with a formula character.
-func TestCellsOfAnything(t *testing.T) {
+func TestCells_OfAnyTextAreNeverFormulas(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		anything := rapid.StringOf(rapid.OneOf(rapid.SampledFrom([]rune("=+-@ \t\r\n\"',;|:＝＋\u202e\ufeff")), rapid.Rune()))

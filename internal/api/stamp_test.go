@@ -11,7 +11,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-func TestAnswersHaveMilliseconds(t *testing.T) {
+func TestAnswers_HaveMilliseconds(t *testing.T) {
 	for nanos, want := range map[int]string{
 		0: ".000Z", 5e8: ".500Z", 12e7: ".120Z", 123e6: ".123Z", 123456e3: ".123456Z", 1: ".000000001Z",
 	} {
@@ -25,7 +25,7 @@ func TestAnswersHaveMilliseconds(t *testing.T) {
 	}
 }
 
-func TestRowsReadBack(t *testing.T) {
+func TestEscalationRow_RoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		at := time.Unix(rapid.Int64Range(0, 4e9).Draw(t, "s"), rapid.Int64Range(0, 999999999).Draw(t, "ns")).UTC()
 		row := EscalationRow{Escalation: "d.o.i.1", DueAt: &at, ReportedAt: at, AcknowledgeBy: &at, AcknowledgedAt: &at, Duties: []event.Duty{{Duty: "x", DueAt: &at}}, Grade: event.Major, Peak: event.Major}

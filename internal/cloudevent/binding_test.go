@@ -149,7 +149,7 @@ func TestNATSRoundTrip(t *testing.T) {
 	})
 }
 
-func TestToNATSWithoutRaw(t *testing.T) {
+func TestToNATS_WithoutRaw(t *testing.T) {
 	e, err := Parse([]byte(fullEvent))
 	require.NoError(t, err)
 	e.Raw = nil

@@ -42,7 +42,7 @@ func TestParse_LetterCase(t *testing.T) {
 }
 
 // UTF-16 is named in the fault, in either byte order, with a byte order mark or without.
-func TestUTF16_IsNamed(t *testing.T) {
+func TestParse_NamesUTF16(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"{}", "\uFEFF{}", " [{}]", "\uFEFF\"急\""} {
 		for _, low := range []int{0, 1} {

@@ -70,7 +70,7 @@ func TestParse_NullBesideBase64(t *testing.T) {
 }
 
 // Every body may begin with the byte order mark that Windows programs write.
-func TestByteOrderMark(t *testing.T) {
+func TestParse_ByteOrderMark(t *testing.T) {
 	const mark = "\uFEFF"
 	want, err := Parse([]byte(withData(minimalData)))
 	require.NoError(t, err)

@@ -128,7 +128,7 @@ func TestReportSchemas_AgreeWithTheLibrary(t *testing.T) {
 	})
 }
 
-func FuzzMatchers(f *testing.F) {
+func FuzzReportSchemas(f *testing.F) {
 	f.Add([]byte(fullData))
 	f.Add([]byte(minimalData))
 	for _, tt := range dataFaults {

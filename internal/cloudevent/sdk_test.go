@@ -15,7 +15,7 @@ import (
 
 // We read what the SDK writes, and the SDK reads what we accept in the same way: a
 // foreign sender meets no dialect of ours.
-func TestAgreesWithTheSDK(t *testing.T) {
+func TestParse_AgreesWithTheSDK(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.StringMatching(`[a-z][a-zA-Z0-9_\-.事件中断"\\ ]{0,40}[a-z]`) // the SDK trims ids
 		sent := cloudevents.New("1.0")

@@ -60,7 +60,7 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-func TestSplitStops(t *testing.T) {
+func TestSplit_StopsAtTheFirstError(t *testing.T) {
 	enough := errors.New("enough")
 	n := 0
 	err := Split(strings.NewReader(`{}{}{}`), func([]byte) error {
@@ -91,7 +91,7 @@ func (e *endless) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func TestSplitOfAnyLength(t *testing.T) {
+func TestSplit_InputOfAnyLength(t *testing.T) {
 	n := 0
 	r := io.MultiReader(strings.NewReader("["), &endless{text: `{"a":1},`, n: 1 << 20}, strings.NewReader("{}]"))
 	require.NoError(t, Split(r, func([]byte) error { n++; return nil }))

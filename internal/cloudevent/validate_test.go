@@ -30,7 +30,7 @@ func eventWith(reportType, members string) []byte {
 	return []byte(strings.Replace(withData(`{`+data+`}`), event.TypeInitial, reportType, 1))
 }
 
-func TestDataOfEachType(t *testing.T) {
+func TestParse_DataOfEachType(t *testing.T) {
 	for _, reportType := range event.ReportTypes {
 		e, err := Parse(eventWith(reportType, ""))
 		require.NoError(t, err, reportType)
@@ -49,7 +49,7 @@ func TestDataOfEachType(t *testing.T) {
 
 // Every optional field may be null: in a progress report that makes a fact unknown again,
 // and in the others it means the same as its absence.
-func TestNullIsUnknown(t *testing.T) {
+func TestParse_NullMakesAFactUnknown(t *testing.T) {
 	for _, reportType := range event.ReportTypes {
 		var schema struct {
 			Properties map[string]any `json:"properties"`
@@ -76,7 +76,7 @@ func TestNullIsUnknown(t *testing.T) {
 	}
 }
 
-func TestDataAccepts(t *testing.T) {
+func TestParse_AcceptsData(t *testing.T) {
 	const since = `"since":"2025-11-01T08:00:00+08:00"`
 	const until = `"until":"2025-11-01T00:00:00Z"`
 	for _, members := range []string{
@@ -164,7 +164,7 @@ var dataFaults = []struct {
 	{`"attachments":{}`, []string{"$.data.attachments must be a list, not an object"}},
 }
 
-func TestDataFaults(t *testing.T) {
+func TestParse_FaultsOfData(t *testing.T) {
 	for _, tt := range dataFaults {
 		t.Run(tt.members[:min(60, len(tt.members))], func(t *testing.T) {
 			_, err := Parse(eventWith(event.TypeInitial, tt.members))
@@ -173,7 +173,7 @@ func TestDataFaults(t *testing.T) {
 	}
 }
 
-func TestDataOfInitial(t *testing.T) {
+func TestParse_FaultsOfAnInitialReport(t *testing.T) {
 	for data, want := range map[string]string{
 		strings.Replace(minimalData, `["dispatch"]`, `[]`, 1):                           "$.data.facilities must have at least one item",
 		strings.Replace(minimalData, `["dispatch"]`, `null`, 1):                         "$.data.facilities must be a list, not null",
@@ -187,7 +187,7 @@ func TestDataOfInitial(t *testing.T) {
 	}
 }
 
-func TestWithdrawalNeedsAReason(t *testing.T) {
+func TestParse_WithdrawalNeedsAReason(t *testing.T) {
 	withdrawal := func(members string) []byte {
 		return []byte(strings.Replace(withData(`{"containsNoStateSecrets":true`+members+`}`), event.TypeInitial, event.TypeWithdrawal, 1))
 	}
@@ -210,7 +210,7 @@ func readSchema(t *testing.T, name string, v any) {
 
 // Every property is described in Chinese and in English, at itself or at the schema that
 // it refers to.
-func TestSchemasDescribeEveryProperty(t *testing.T) {
+func TestSchemas_DescribeEveryProperty(t *testing.T) {
 	names, err := fs.Glob(schemas.Reports, "*.json")
 	require.NoError(t, err)
 	require.Len(t, names, len(event.ReportTypes)+1)
@@ -262,7 +262,7 @@ func requireDescription(t *testing.T, path string, schema map[string]any) {
 
 // The schemas have every field of the contract and refuse any that they do not have.
 // Outside programs rely on these names; there may be more.
-func TestSchemasHoldTheContract(t *testing.T) {
+func TestSchemas_MatchTheContract(t *testing.T) {
 	report := strings.Fields(`about facilities discoveredAt occurredAt handledAt kind title ownGrade place contact
 		containsNoStateSecrets crimeSuspected crimeReference facts ransom impact measures trend cause leads plan support
 		scene other attachments alsoReported imported`)

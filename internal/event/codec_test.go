@@ -81,7 +81,7 @@ func TestJSON_KeepsTheSpellingOfAReport(t *testing.T) {
 	require.Contains(t, string(raw), `"event":{"title":"\u4e8b\/<b>","n":[1.0,1e3]}`)
 }
 
-func TestJSON_TextThatIsNotUTF8(t *testing.T) {
+func TestJSON_ReplacesInvalidUTF8(t *testing.T) {
 	t.Parallel()
 	raw, err := json.Marshal(&Duty{Quote: "\xff报告"}, JSON)
 	require.NoError(t, err)
@@ -125,8 +125,8 @@ func TestState_StampsOfReportedAreWrittenOnce(t *testing.T) {
 	require.JSONEq(t, `{"fields":{"kind":{"value":"k","at":"2026-01-02T03:04:05Z","record":7},"title":{"value":"t"}},"reported":{"value":null,"at":"2026-01-02T03:04:05Z","record":9}}`, string(raw))
 }
 
-// TestState_WithEveryStamp reads the form that older records have.
-func TestState_WithEveryStamp(t *testing.T) {
+// TestState_ReadsTheFormWithEveryStamp reads the form that older records have.
+func TestState_ReadsTheFormWithEveryStamp(t *testing.T) {
 	t.Parallel()
 	var s State
 	require.NoError(t, json.Unmarshal([]byte(`{"fields":{"title":{"value":"t","at":"2026-01-02T03:04:05Z","record":7}},"reported":{"value":null,"at":"2026-01-02T03:04:06Z","record":9}}`), &s, JSON))

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestStampsHaveMilliseconds(t *testing.T) {
+func TestStamp_HasMilliseconds(t *testing.T) {
 	for nanos, want := range map[int]string{
 		0: ".000Z", 5e8: ".500Z", 12e7: ".120Z", 123e6: ".123Z", 123456e3: ".123456Z", 1: ".000000001Z",
 	} {

@@ -13,7 +13,7 @@ import (
 // A set-aside cause that is folded with a later one takes effect with it: a transfer with
 // what its desk may read, and facts for every desk told, even if the later cause is
 // quiet.
-func TestActsThatWereSetAside(t *testing.T) {
+func TestHandle_ActsThatWereSetAside(t *testing.T) {
 	b := newBench(t)
 	b.deps.Rulebook = rulebook(t,
 		"- id: cii-operator-to-public-security\n", "- id: cii-operator-to-public-security\n    items: [title, facts.outage]\n")

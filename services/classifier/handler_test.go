@@ -81,7 +81,7 @@ func progress(i int) *event.Accepted {
 	return taken("progress", fmt.Sprint("p", i), nine.Add(time.Duration(i)*time.Second), fmt.Sprintf(`"cause":"%d"`, i))
 }
 
-func TestARepeatMakesNothing(t *testing.T) {
+func TestHandle_RepeatMakesNoRecord(t *testing.T) {
 	b := newBench(t)
 	first, second := b.store(taken("initial", "r1", nine, onSite+","+large)), b.store(progress(1))
 	h := b.handler()
@@ -104,7 +104,7 @@ func mend(t *testing.T, h *handler) {
 }
 
 // A report that was given up is folded with the next one, once that is possible.
-func TestWhatWasGivenUpIsFoldedWithTheNextReport(t *testing.T) {
+func TestHandle_FoldsAnAbandonedCauseWithTheNextReport(t *testing.T) {
 	b := newBench(t)
 	h := b.handler()
 	initial, failing, behind, last := b.store(taken("initial", "r1", nine, onSite+","+short)),
@@ -124,7 +124,7 @@ func TestWhatWasGivenUpIsFoldedWithTheNextReport(t *testing.T) {
 
 // A report that fails for a while is set aside by the revisions made meanwhile, and
 // folded when it is handled at last.
-func TestAPassingFailureIsFoldedAfterwards(t *testing.T) {
+func TestHandle_FoldsACauseAfterATemporaryFailure(t *testing.T) {
 	b := newBench(t)
 	h := b.handler()
 	initial, failing, behind, last := b.store(taken("initial", "r1", nine, onSite+","+short)),
@@ -149,7 +149,7 @@ func TestAPassingFailureIsFoldedAfterwards(t *testing.T) {
 }
 
 // A failure before the first revision does not change that.
-func TestAFirstReportThatFails(t *testing.T) {
+func TestHandle_FirstReportFails(t *testing.T) {
 	b := newBench(t)
 	h := b.handler()
 	initial, behind := b.store(taken("initial", "r1", nine, withAnnex+large)), b.store(progress(1))
@@ -169,7 +169,7 @@ func TestAFirstReportThatFails(t *testing.T) {
 
 // A report that failed here but was folded by another instance meanwhile is neither set
 // aside nor folded again.
-func TestAnotherInstanceFoldedWhatFailedHere(t *testing.T) {
+func TestHandle_AnotherInstanceFoldedTheCause(t *testing.T) {
 	b := newBench(t)
 	one, two := b.handler(), b.handler()
 	initial, failing, behind := b.store(taken("initial", "r1", nine, onSite+","+large)), b.store(progress(1)), b.store(progress(2))
@@ -184,7 +184,7 @@ func TestAnotherInstanceFoldedWhatFailedHere(t *testing.T) {
 	require.Nil(t, b.handle(two, behind))
 }
 
-func TestTwoInstancesInLockstep(t *testing.T) {
+func TestHandle_TwoInstances(t *testing.T) {
 	b := newBench(t)
 	one, two := b.handler(), b.handler()
 	reports := []event.Stored{b.store(taken("initial", "r1", nine, onSite+","+large))}
@@ -208,7 +208,7 @@ func TestTwoInstancesInLockstep(t *testing.T) {
 }
 
 // A report given up before is set aside after a restart too, also by revision 1.
-func TestWhatWasGivenUpIsRecalled(t *testing.T) {
+func TestRecall_ReadsAbandonedCauses(t *testing.T) {
 	b := newBench(t)
 	poison := b.commit(event.RawRecord("incident.accepted.grid-east.x.y", nine, "", []byte("no JSON")))
 	given, err := b.deps.Rulebook.Register.GiveUp(Name, b.deps.Clock)(poison, 3, errors.New("no JSON"))
@@ -224,7 +224,7 @@ func TestWhatWasGivenUpIsRecalled(t *testing.T) {
 	require.Equal(t, []uint64{poison.Sequence}, b.handle(h, b.store(progress(1))).Aside)
 }
 
-func TestTheCacheIsBounded(t *testing.T) {
+func TestMemory_IsBounded(t *testing.T) {
 	h := newBench(t).handler()
 	for i := range maxCached + 10 {
 		h.memory.keep(fmt.Sprint(i), revision{Graded: &event.Graded{}})
@@ -233,7 +233,7 @@ func TestTheCacheIsBounded(t *testing.T) {
 }
 
 // The service as a whole, with its follower.
-func TestRunGivesUpAndGoesOn(t *testing.T) {
+func TestRun_GivesUpAndContinues(t *testing.T) {
 	b := newBench(t)
 	poison := b.commit(event.RawRecord("incident.accepted.grid-east.x.y", nine, "", []byte("no JSON")))
 	good := b.store(taken("initial", "r1", nine, onSite+","+large))

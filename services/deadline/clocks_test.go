@@ -56,7 +56,7 @@ func (w *tower) set() map[string]time.Time {
 	return out
 }
 
-func TestRemindersOfARevision(t *testing.T) {
+func TestReminders(t *testing.T) {
 	t.Parallel()
 	owed := event.Obligation{ID: "s", Listed: nine, Kind: event.OwesItems, Items: []string{"cause"}, DueAt: ptr(at(60)), Remind: []time.Time{at(30), at(54)}, Citation: "art. 1", Desk: "hall"}
 	listed := func(minutes float64) []event.Obligation {
@@ -113,7 +113,7 @@ func TestDemands_OrderOfMembers(t *testing.T) {
 
 // A revision replaces the timers of the previous one; a reminder checks whether the item
 // is still owed, and is sent to a listening operator.
-func TestARevisionReplacesTheTimersOfTheOneBefore(t *testing.T) {
+func TestRevision_ReplacesEarlierTimers(t *testing.T) {
 	t.Parallel()
 	w := raise(t, t.TempDir(), nine)
 	owed := event.Obligation{ID: "s", DueAt: ptr(at(60)), Remind: []time.Time{at(30)}}
@@ -163,7 +163,7 @@ func (w *tower) stored(name string) event.Stored {
 
 // A moment that no revision foresees any more is void, if that is known; if it was
 // forgotten, the classifier looks once more than necessary.
-func TestAVoidMoment(t *testing.T) {
+func TestElapsed_IgnoresAVoidMoment(t *testing.T) {
 	t.Parallel()
 	w := raise(t, t.TempDir(), nine)
 	w.grade(revision(1, event.Graded{RegradeAt: ptr(at(10))}))
@@ -189,7 +189,7 @@ func TestAVoidMoment(t *testing.T) {
 	require.False(t, know.hasNoTimer("mill.flood"), "forgotten: rather cancelled once too often")
 }
 
-func TestAnAcknowledgementInTimeCancelsAndALateOneDoesNot(t *testing.T) {
+func TestAcknowledgement_CancelsItsTimerOnlyInTime(t *testing.T) {
 	t.Parallel()
 	w := raise(t, t.TempDir(), nine)
 	in, exact, late, none := w.tell("hall", "in", 30), w.tell("hall", "exact", 30), w.tell("hall", "late", 30), w.tell("hall", "none", 30)
@@ -245,7 +245,7 @@ func TestAnAcknowledgementInTimeCancelsAndALateOneDoesNot(t *testing.T) {
 
 // After a crash the ledger may be read again from its beginning: the same timers are set,
 // settled ones stay settled, and nothing is recorded twice.
-func TestTheSameLedgerTwiceSetsTheSameTimers(t *testing.T) {
+func TestTimers_AreTheSameForTheSameLedger(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	w := raise(t, dir, nine)
@@ -279,7 +279,7 @@ func TestTheSameLedgerTwiceSetsTheSameTimers(t *testing.T) {
 }
 
 // An unreadable timer is sent to a person for review and delays nothing.
-func TestATimerWithAPoisonedBody(t *testing.T) {
+func TestTimer_InvalidBody(t *testing.T) {
 	t.Parallel()
 	w := raise(t, t.TempDir(), nine)
 	js := bustest.JetStream(t, w.env)
@@ -321,7 +321,7 @@ func TestATimerWithAPoisonedBody(t *testing.T) {
 }
 
 // Unreadable records do not stop the clocks either.
-func TestPoisonInTheLedger(t *testing.T) {
+func TestLedger_InvalidBodies(t *testing.T) {
 	t.Parallel()
 	w := raise(t, t.TempDir(), nine)
 	for _, kind := range []string{"graded.mill.flood.1", "escalated.gate.mill.flood.1", "acknowledged.gate.mill.flood.1", "reminded.mill.flood.x"} {

@@ -272,7 +272,7 @@ desks:
 var nine = time.Date(2026, 3, 2, 1, 0, 0, 0, time.UTC)
 
 // A desk that never had a screen counts from the first start of the system.
-func TestADeskWithoutAScreenIsAwayFromTheFirstStartOn(t *testing.T) {
+func TestPresence_DeskWithoutAScreenIsAwaySinceTheFirstStart(t *testing.T) {
 	t.Parallel()
 	w := raise(t, t.TempDir(), nine)
 	w.move(5)
@@ -295,7 +295,7 @@ func TestADeskWithoutAScreenIsAwayFromTheFirstStartOn(t *testing.T) {
 	require.NotContains(t, w.timers(), escalationTimer(id))
 }
 
-func TestOneAlarmAnAbsence(t *testing.T) {
+func TestPresence_OneAlarmForEachAbsence(t *testing.T) {
 	t.Parallel()
 	w := raise(t, t.TempDir(), nine)
 	closed := w.screen("gate", "front")
@@ -355,7 +355,7 @@ func TestOneAlarmAnAbsence(t *testing.T) {
 }
 
 // A desk without a screen when it is told is known to be away at once.
-func TestADeskThatSleepsWhenItIsToldIsKnownAtOnce(t *testing.T) {
+func TestPresence_DeskIsAwayWhenItIsTold(t *testing.T) {
 	t.Parallel()
 	w := raise(t, t.TempDir(), nine)
 	w.move(600)
@@ -371,7 +371,7 @@ func TestADeskThatSleepsWhenItIsToldIsKnownAtOnce(t *testing.T) {
 	require.Len(t, w.timers(), 2+2, "two marks, two targets")
 }
 
-func TestAnAcknowledgementIsASignOfLife(t *testing.T) {
+func TestPresence_AcknowledgementCounts(t *testing.T) {
 	t.Parallel()
 	w := raise(t, t.TempDir(), nine)
 	taken := w.tell("wall", "flood", 60)
@@ -392,7 +392,7 @@ func TestAnAcknowledgementIsASignOfLife(t *testing.T) {
 
 // The times seen are stored; after a restart the screens have a little time to come back,
 // and no desk counts as away because the server was down.
-func TestWhatWasSeenIsKnownAfterARestart(t *testing.T) {
+func TestPresence_SurvivesARestart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	var raised event.Away
@@ -437,7 +437,7 @@ func TestWhatWasSeenIsKnownAfterARestart(t *testing.T) {
 
 // A drill's clock runs fast, and a connected screen counts as connected, whenever it was
 // last checked; a disconnected one does not.
-func TestPresenceOnAFastClock(t *testing.T) {
+func TestPresence_FastClock(t *testing.T) {
 	t.Parallel()
 	fast := clock.NewScaled(3600)
 	env := bustest.StartRealm(t, t.TempDir(), fast, event.Drill)
@@ -485,7 +485,7 @@ func TestPresenceOnAFastClock(t *testing.T) {
 
 // The engine's times are converted at the pace of the clock, and a screen that does not
 // wait for a moment is not gone because of that.
-func TestSights(t *testing.T) {
+func TestPresence_ConvertsTheTimesOfTheEngine(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)
 	c := clock.NewManual(nine)
@@ -528,7 +528,7 @@ func TestSights(t *testing.T) {
 }
 
 // The timer of a target is not lost when the screens cannot be checked.
-func TestAnAlarmThatCannotBeRaisedKeepsTheTimer(t *testing.T) {
+func TestPresence_FailedCheckKeepsTheTimer(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)
 	p, err := newPresence(t.Context(), depsOf(t, env, clock.NewManual(nine)))

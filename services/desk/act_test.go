@@ -83,7 +83,7 @@ func refused(t *testing.T, a api.DeskActAnswer) []string {
 	return paths
 }
 
-func TestEveryActIsRecordedOnce(t *testing.T) {
+func TestAct_IsRecordedOnce(t *testing.T) {
 	env, c := house(t)
 	holding(t, env, 1, event.PendingForward{Desk: "hall", To: "gate"})
 	acknowledged(t, env, told)
@@ -129,7 +129,7 @@ func TestEveryActIsRecordedOnce(t *testing.T) {
 	}
 }
 
-func TestAnActThatIsRefused(t *testing.T) {
+func TestAct_Refused(t *testing.T) {
 	env, _ := house(t)
 	commit(t, env, "incident.escalated.gate.mill.flood.o1", event.Escalated{Act: event.ActNotice})
 	commit(t, env, "incident.escalated.gate.mill.flood.u2", event.Escalated{Act: event.ActReview})
@@ -212,7 +212,7 @@ func TestAct_ListsABoundedNumberOfFaults(t *testing.T) {
 	require.Contains(t, fmt.Sprint(a.Errors), "more faults that are not listed")
 }
 
-func TestConfirmingAForward(t *testing.T) {
+func TestAct_ConfirmsAForward(t *testing.T) {
 	env, _ := house(t)
 	confirm := func(id string, to any) api.DeskActAnswer {
 		return act(t, env, "hall", say(event.KindConfirmed, map[string]any{"id": id, "to": to, "reason": nil}))
@@ -231,7 +231,7 @@ func TestConfirmingAForward(t *testing.T) {
 	require.Equal(t, first.Record, again.Record)
 }
 
-func TestClosingAfterEverythingIsAcknowledged(t *testing.T) {
+func TestAct_ClosesAfterEverythingIsAcknowledged(t *testing.T) {
 	env, _ := house(t)
 	for _, last := range []string{"2", "o3", "u4", "r5", "a6"} {
 		commit(t, env, "incident.escalated.hall.mill.flood."+last, event.Escalated{})
@@ -262,7 +262,7 @@ func TestClosingAfterEverythingIsAcknowledged(t *testing.T) {
 
 // Two desks act concurrently, each many times: each act is recorded once, and all its
 // senders get the same record.
-func TestDesksActAtOnce(t *testing.T) {
+func TestAct_Concurrent(t *testing.T) {
 	env, _ := house(t)
 	commit(t, env, "incident.escalated.gate.mill.flood.1", event.Escalated{})
 	const each, repeats = 5, 8
@@ -292,7 +292,7 @@ func TestDesksActAtOnce(t *testing.T) {
 }
 
 // In a drill the endpoint is the drill's, and so are all its reads of the ledger.
-func TestActsOfADrill(t *testing.T) {
+func TestAct_InADrill(t *testing.T) {
 	c := clock.NewManual(nine)
 	env := bustest.StartRealm(t, t.TempDir(), c, event.Drill)
 	reg, err := register.Decode([]byte(houses))
@@ -314,7 +314,7 @@ func TestActsOfADrill(t *testing.T) {
 }
 
 // A desk can ask for exactly the facts that the schemas allow in a report.
-func TestReportPathsAreThoseOfTheSchemas(t *testing.T) {
+func TestReportPaths_MatchTheSchemas(t *testing.T) {
 	want := map[string]bool{}
 	for _, name := range []string{"initial.v1.json", "progress.v1.json", "final.v1.json"} {
 		f, err := schemas.Reports.Open(name)

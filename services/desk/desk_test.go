@@ -59,7 +59,7 @@ func ask[T any](t *testing.T, env *bustest.Env, subject, question string) (answe
 	return answer
 }
 
-func TestTheFirstAcknowledgementStands(t *testing.T) {
+func TestAcknowledge_FirstOneCounts(t *testing.T) {
 	env, c := house(t)
 	ack := func(post string) api.AcknowledgementAnswer {
 		return ask[api.AcknowledgementAnswer](t, env, "desk.hall.acknowledge", `{"escalation":"`+told+`","officer":"`+post+`","at":"1999-01-01T00:00:00Z"}`)
@@ -82,7 +82,7 @@ func TestTheFirstAcknowledgementStands(t *testing.T) {
 	}
 }
 
-func TestOfManyAtOnceOneStands(t *testing.T) {
+func TestAcknowledge_Concurrent(t *testing.T) {
 	env, _ := house(t)
 	var wg sync.WaitGroup
 	answers := make([]api.AcknowledgementAnswer, 40)
@@ -101,7 +101,7 @@ func TestOfManyAtOnceOneStands(t *testing.T) {
 	require.Equal(t, map[string]int{event.StatusAccepted: 1, event.StatusDuplicate: 9, event.StatusConflict: 30}, count)
 }
 
-func TestAnAcknowledgementThatIsRefused(t *testing.T) {
+func TestAcknowledge_Refused(t *testing.T) {
 	env, _ := house(t)
 	for _, row := range []struct{ name, desk, question, path string }{
 		{"no JSON", "hall", `x`, "$"},
@@ -126,7 +126,7 @@ func TestAnAcknowledgementThatIsRefused(t *testing.T) {
 	require.Equal(t, event.StatusAccepted, longest.Status)
 }
 
-func TestAScreenGetsAConsumerOfItsOwn(t *testing.T) {
+func TestWatch_ConsumerForEachScreen(t *testing.T) {
 	env, _ := house(t)
 	open := func(desk, client string) api.WatchAnswer {
 		return ask[api.WatchAnswer](t, env, "desk."+desk+".watch", `{"client":"`+client+`","from":1}`)
@@ -149,7 +149,7 @@ func TestAScreenGetsAConsumerOfItsOwn(t *testing.T) {
 
 // The names of a desk and a screen cannot be confused: "a_b" watching as "c" is not "a"
 // watching as "b_c".
-func TestConsumersOfDifferentDesksNeverMeet(t *testing.T) {
+func TestWatch_DesksHaveSeparateConsumers(t *testing.T) {
 	env := bustest.Start(t)
 	one, err := env.Bus.Consumer(t.Context(), "a_b", "c", 1)
 	require.NoError(t, err)

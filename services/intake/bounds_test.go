@@ -17,7 +17,7 @@ import (
 
 // A refused report has a receipt and a record, however long its sender tries to make
 // them.
-func TestARefusalFitsAMessage(t *testing.T) {
+func TestRefusal_FitsAMessage(t *testing.T) {
 	d := open(t)
 	const size = 1 << 20
 	fill := func(before, unit, after string, size int) []byte {

@@ -216,7 +216,7 @@ func (d *door) kept(prefix string) (subjects []string) {
 	return subjects
 }
 
-func TestTheQuotaOfBytes(t *testing.T) {
+func TestRefusals_QuotaOfBytes(t *testing.T) {
 	t.Parallel()
 	var u usage
 	kept := 0
@@ -267,7 +267,7 @@ func TestRefusals_RecordsAreCountedWhole(t *testing.T) {
 	}
 }
 
-func TestWhoIsNotRegisteredSharesOneBucket(t *testing.T) {
+func TestRefusals_UnregisteredSendersShareOneAccount(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	for _, operator := range []string{"stranger", "another", "中文", ""} {
@@ -279,7 +279,7 @@ func TestWhoIsNotRegisteredSharesOneBucket(t *testing.T) {
 	require.Len(t, d.refused.accounts, 1, "strangers cannot fill the memory")
 }
 
-func TestALargePayloadIsKeptInPart(t *testing.T) {
+func TestRefusals_LargePayloadIsTruncated(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	s := submission{operator: "grid-east", transport: "http", header: map[string][]string{"Content-Type": {"x"}, "Ce-Id": {"b", "a"}}, payload: bytes.Repeat([]byte("x"), keptPayload+1)}
@@ -301,7 +301,7 @@ func report(id, fields string) []byte {
 }
 
 // Two equal reports in one batch are one; a report is accepted beside refused ones.
-func TestABatchIsAnsweredOneByOne(t *testing.T) {
+func TestPost_BatchHasOneReceiptForEachReport(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	var subs []submission
@@ -343,7 +343,7 @@ func TestFaultsOf_SourceThatCannotBeDecoded(t *testing.T) {
 	}
 }
 
-func TestAReceiptGoesOutAfterTheRecordIsStored(t *testing.T) {
+func TestReceipt_IsSentAfterTheRecordIsStored(t *testing.T) {
 	t.Parallel()
 	d := open(t).run()
 	var reply event.Receipt
@@ -362,7 +362,7 @@ func TestAReceiptGoesOutAfterTheRecordIsStored(t *testing.T) {
 }
 
 // If the outcome is not known there is no receipt: the sender tries again.
-func TestNoReceiptWhereTheOutcomeIsNotKnown(t *testing.T) {
+func TestReceipt_IsNotSentWhenTheOutcomeIsUnknown(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	d.env.Bus.Close()
@@ -409,12 +409,12 @@ func TestFailedRequests_LogIsBounded(t *testing.T) {
 	require.Less(t, logged.Len(), many/10, "not each of them has a line")
 }
 
-func TestHeadersThatAreNotOursAreNotKept(t *testing.T) {
+func TestPost_KeepsOnlyCloudEventsHeaders(t *testing.T) {
 	h := http.Header{"Cookie": {"a"}, "Authorization": {"b"}, "Content-Type": {"c"}, "Ce-Id": {"d"}, "Ce-": {"e"}}
 	require.Equal(t, map[string][]string{"Content-Type": {"c"}, "Ce-Id": {"d"}}, ceHeader(h))
 }
 
-func TestWhatTheReceiptRemarks(t *testing.T) {
+func TestReceipt_Warnings(t *testing.T) {
 	d := open(t)
 	d.late = []event.Lateness{{Statute: "s", Citation: "art. 4", DueAt: nine, By: event.Duration(time.Hour)}}
 	at := func(after time.Duration) string { return nine.Add(after).Format(time.RFC3339) }
@@ -474,7 +474,7 @@ func TestWhatTheReceiptRemarks(t *testing.T) {
 	require.Contains(t, r.Warnings[0].Message, "A drill has an incident of this id")
 }
 
-func TestADrillDoesNotSpeakOfARealIncident(t *testing.T) {
+func TestDrill_RefusesAReportOfARealIncident(t *testing.T) {
 	d := open(t)
 	drill := bustest.Join(t, d.env, d.clock, event.Drill)
 	d.Intake.deps.Bus = drill.Bus
@@ -491,7 +491,7 @@ func TestADrillDoesNotSpeakOfARealIncident(t *testing.T) {
 
 // A request that arrives while the maximum is in flight is answered "busy" at once, and
 // can be sent again afterwards.
-func TestABusyDoorSaysSo(t *testing.T) {
+func TestPost_AnswersBusy(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	post := func() *httptest.ResponseRecorder {
@@ -513,9 +513,9 @@ func TestABusyDoorSaysSo(t *testing.T) {
 	require.Equal(t, used-1, d.places.Used(), "its place is free again")
 }
 
-// TestNothingIsTakenThatWouldOnlyWait: while the services behind the endpoints cannot
+// TestReports_AreRefusedWhileTheWriterIsBehind: while the services behind the endpoints cannot
 // keep up, both endpoints refuse reports; they accept them afterwards.
-func TestNothingIsTakenThatWouldOnlyWait(t *testing.T) {
+func TestReports_AreRefusedWhileTheWriterIsBehind(t *testing.T) {
 	t.Parallel()
 	d := open(t).run()
 	catchUp := bustest.FallBehind(t, d.env)
@@ -545,7 +545,7 @@ func TestNothingIsTakenThatWouldOnlyWait(t *testing.T) {
 }
 
 // The part of a source after the operator's name is the sender's own.
-func TestBorrowed(t *testing.T) {
+func TestOtherOperator(t *testing.T) {
 	t.Parallel()
 	raw, err := fs.ReadFile(schemas.Registers, "example.yaml")
 	require.NoError(t, err)

@@ -52,7 +52,7 @@ func graded() *event.Graded {
 	}
 }
 
-func TestEachDeskIsToldAsDecided(t *testing.T) {
+func TestHandle_TellsEachDeskAsDecided(t *testing.T) {
 	c := clock.NewManual(nine.Add(2 * time.Hour))
 	record := stored(t, event.GradedSubject("grid-east", "调度", 7), 9, graded())
 	out, err := handler{clock: c}.Handle(t.Context(), record)
@@ -82,7 +82,7 @@ func TestEachDeskIsToldAsDecided(t *testing.T) {
 	}
 }
 
-func TestADeskReadsOnlyItsItems(t *testing.T) {
+func TestHandle_DisclosesOnlyTheItemsOfADesk(t *testing.T) {
 	for _, row := range []struct {
 		name  string
 		items []string
@@ -100,7 +100,7 @@ func TestADeskReadsOnlyItsItems(t *testing.T) {
 	}
 }
 
-func TestNoticesCarryIdsAndTimesOnly(t *testing.T) {
+func TestHandle_NoticesHaveOnlyIDsAndTimes(t *testing.T) {
 	c := clock.NewManual(nine)
 	by := nine.Add(time.Minute)
 	for _, row := range []struct {
@@ -144,7 +144,7 @@ func TestNoticesCarryIdsAndTimesOnly(t *testing.T) {
 	}
 }
 
-func TestTheHousesTarget(t *testing.T) {
+func TestAcknowledgeBy(t *testing.T) {
 	for _, row := range []struct {
 		name string
 		due  *time.Time
@@ -161,7 +161,7 @@ func TestTheHousesTarget(t *testing.T) {
 	}
 }
 
-func TestWhatNobodyCouldHandleGoesBeforeADesk(t *testing.T) {
+func TestHandle_SendsUnhandledRecordsForReview(t *testing.T) {
 	u := event.Unhandled{Service: "classifier", Record: 12, Subject: "incident.accepted.grid-east.x.y", Error: "poison",
 		Operator: "grid-east", Incident: "x", Desk: "protection-energy", AcknowledgeWithin: event.Duration(10 * time.Minute)}
 	out, err := handler{clock: clock.NewManual(nine)}.Handle(t.Context(), stored(t, event.UnhandledSubject("classifier", "grid-east", "x", 12), 13, u))

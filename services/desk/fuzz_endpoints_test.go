@@ -17,9 +17,9 @@ import (
 	"github.com/tocsin-project/tocsin/internal/register"
 )
 
-// FuzzDoors sends a desk's endpoints arbitrary input. There is always an answer, it can
+// FuzzEndpoints sends a desk's endpoints arbitrary input. There is always an answer, it can
 // be encoded, and a refusal gives a reason.
-func FuzzDoors(f *testing.F) {
+func FuzzEndpoints(f *testing.F) {
 	env := bustest.Start(f)
 	reg, err := register.Decode([]byte(houses))
 	require.NoError(f, err)
