@@ -92,7 +92,7 @@ func splitBatch(body []byte) (elements [][]byte, err error) {
 	s.onlyArray = true
 	err = s.run(func(raw []byte) error {
 		if len(elements) == MaxBatch {
-			return fmt.Errorf("it holds more than %d events: send them in several batches", MaxBatch)
+			return fmt.Errorf("it has more than %d events: send them in several batches", MaxBatch)
 		}
 		elements = append(elements, body[s.offset-int64(len(raw)):s.offset:s.offset])
 		return nil

@@ -92,7 +92,7 @@ func (s *splitter) run(yield func([]byte) error) error {
 		case err != nil:
 			return err
 		case s.onlyArray && !first:
-			return s.errf("more bytes stand behind its end")
+			return s.errf("it is followed by more bytes")
 		case c == '[':
 			err = s.array(yield)
 		case s.onlyArray:

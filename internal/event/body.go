@@ -337,7 +337,7 @@ type Graded struct {
 // Reading is the body of incident.read: an identity's first access on a day to the
 // content of reports (cn-cii-2021 art. 30, 46).
 type Reading struct {
-	Who      string    `json:"who"`                // ROLE/ID
+	Reader   string    `json:"who"`                // ROLE/ID
 	Operator string    `json:"operator,omitempty"` // as in subjects; with Incident, unless it is a range
 	Incident string    `json:"incident,omitempty"`
 	Record   uint64    `json:"record,omitempty"` // the one shown; 0: the whole story

@@ -113,7 +113,7 @@ func ParseDuration(s string) (time.Duration, error) {
 	for rest != "" {
 		if rest[0] == 'T' {
 			if inClock || len(rest) == 1 {
-				return bad("T must stand once, before hours, minutes or seconds")
+				return bad("T may occur only once, before hours, minutes or seconds")
 			}
 			inClock, rest = true, rest[1:]
 			continue

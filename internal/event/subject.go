@@ -211,7 +211,7 @@ func ActRecordSubject(a DeskAct) string {
 // ReadingSubject returns the subject of the record that an identity was shown the content
 // of reports: one for each day at +08:00, identity and content.
 func ReadingSubject(r Reading) string {
-	what := hashToken(fmt.Sprintf("%s\x00%s\x00%d\x00%d", r.Who, r.At.In(Beijing).Format(time.DateOnly), r.Record, r.Last))
+	what := hashToken(fmt.Sprintf("%s\x00%s\x00%d\x00%d", r.Reader, r.At.In(Beijing).Format(time.DateOnly), r.Record, r.Last))
 	if r.Incident == "" {
 		return "incident." + KindRead + "." + what
 	}

@@ -105,7 +105,7 @@ func TestDemands_OrderOfMembers(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "mill.flood", d.incident())
 	require.Equal(t, 3, d.Revision)
-	require.Equal(t, event.Major, d.rises())
+	require.Equal(t, event.Major, d.highestGrade())
 	require.True(t, d.Look.Equal(time.Date(2026, 3, 2, 3, 0, 0, 0, time.UTC)))
 	require.Equal(t, "s", d.Owed[0].ID)
 	require.Equal(t, "hall", d.PendingForwards[0].To)
@@ -142,7 +142,7 @@ func TestRevision_ReplacesEarlierTimers(t *testing.T) {
 
 	// An item given meanwhile causes no reminder, even if the timer was already
 	// delivered.
-	ring := ringer{depsOf(t, w.env, w.clock), nil, newArmed()}
+	ring := dueHandler{depsOf(t, w.env, w.clock), nil, newKnownTimers()}
 	hand := w.stored("reminder.mill.flood.s-due")
 	w.grade(revision(3, event.Graded{}))
 	require.Empty(t, w.set())
@@ -168,8 +168,8 @@ func TestElapsed_IgnoresAVoidMoment(t *testing.T) {
 	w := raise(t, t.TempDir(), nine)
 	w.grade(revision(1, event.Graded{RegradeAt: ptr(at(10))}))
 	hand := w.stored(fmt.Sprint("elapsed.mill.flood.", at(10).UnixNano()))
-	know := newArmed()
-	ring := ringer{depsOf(t, w.env, w.clock), nil, know}
+	know := newKnownTimers()
+	ring := dueHandler{depsOf(t, w.env, w.clock), nil, know}
 	for i, row := range []struct {
 		look *time.Time
 		n    int
@@ -181,10 +181,10 @@ func TestElapsed_IgnoresAVoidMoment(t *testing.T) {
 		require.Equal(t, row.look == nil, know.hasNoTimer("mill.flood"))
 	}
 	know.note("mill.flood", setting{})
-	for i := range maxArmed {
+	for i := range maxKnown {
 		know.note(fmt.Sprint("mill.", i), setting{})
 	}
-	require.LessOrEqual(t, len(know.last), maxArmed)
+	require.LessOrEqual(t, len(know.last), maxKnown)
 	require.False(t, know.isVoid("mill.flood", at(10)), "forgotten: rather once too often")
 	require.False(t, know.hasNoTimer("mill.flood"), "forgotten: rather cancelled once too often")
 }
@@ -210,7 +210,7 @@ func TestAcknowledgement_CancelsItsTimerOnlyInTime(t *testing.T) {
 
 	// An acknowledgement stored before the moment counts, even if the timer was already
 	// delivered.
-	ring := ringer{depsOf(t, w.env, w.clock), nil, newArmed()}
+	ring := dueHandler{depsOf(t, w.env, w.clock), nil, newKnownTimers()}
 	body, err := event.Decode[event.Overdue](hand)
 	require.NoError(t, err)
 	body.Escalation = in

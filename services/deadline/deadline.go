@@ -67,22 +67,22 @@ func Run(ctx context.Context, d Deps) error {
 	if err != nil {
 		return err
 	}
-	set := newArmed()
-	sweep := newSweeper(d, setter{d, p, set})
+	known := newKnownTimers()
+	sweep := newSweeper(d, setter{d, p, known})
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.run(ctx) })
 	g.Go(func() error { return sweep.run(ctx) })
 	g.Go(func() error {
 		return d.Bus.Follow(ctx, bus.Follower{
 			Name: Name, Subjects: subjects,
-			Handler: setter{d, p, set}, Key: incidentOf, GiveUp: d.Register.GiveUp(Name, d.Clock),
+			Handler: setter{d, p, known}, Key: incidentOf, GiveUp: d.Register.GiveUp(Name, d.Clock),
 		})
 	})
 	g.Go(func() error {
 		return d.Bus.FollowTimers(ctx, bus.TimerFollower{
 			Follower: bus.Follower{
 				Name:    NameDue,
-				Handler: ringer{d, p, set}, Key: func(in event.Stored) string { return in.Subject },
+				Handler: dueHandler{d, p, known}, Key: func(in event.Stored) string { return in.Subject },
 				GiveUp: d.Register.GiveUp(NameDue, d.Clock),
 			},
 			Share: operatorOf, Rank: rankOf, Filters: timersOf, Missing: sweep.missing,

@@ -15,7 +15,7 @@ import (
 type setter struct {
 	deps     Deps
 	presence *presence
-	armed    *armed
+	known    *knownTimers
 }
 
 // Handle returns the timers that a record sets.
@@ -53,9 +53,9 @@ func (d *demands) incident() string { return event.Token(d.Operator) + "." + eve
 // any reports whether any clock follows.
 func (d *demands) any() bool { return d.Look != nil || len(d.Owed) > 0 || len(d.PendingForwards) > 0 }
 
-// rises returns the incident's grade, or the graver one to which time alone next raises
+// highestGrade returns the incident's grade, or the graver one to which time alone next raises
 // it.
-func (d *demands) rises() event.Grade {
+func (d *demands) highestGrade() event.Grade {
 	if d.Next != nil {
 		return max(d.Grade, d.Next.Grade)
 	}
@@ -70,7 +70,7 @@ func (s setter) graded(ctx context.Context, in event.Stored) ([]event.Record, er
 		return nil, err
 	}
 	incident := d.incident()
-	if d.Revision > 1 && !s.armed.hasNoTimer(incident) {
+	if d.Revision > 1 && !s.known.hasNoTimer(incident) {
 		err := s.deps.Bus.Cancel(ctx, event.TimerSubject(timerElapsed+"."+incident+".*"), event.TimerSubject(timerReminder+"."+incident+".*"))
 		if err != nil {
 			return nil, err
@@ -80,7 +80,7 @@ func (s setter) graded(ctx context.Context, in event.Stored) ([]event.Record, er
 	if err != nil {
 		return nil, err
 	}
-	s.armed.note(incident, setting{look: d.Look, any: len(out) > 0})
+	s.known.note(incident, setting{look: d.Look, any: len(out) > 0})
 	return out, nil
 }
 
@@ -94,7 +94,7 @@ func (s setter) timersOf(d *demands) ([]event.Record, error) {
 		return err
 	}
 	if d.Look != nil {
-		body := event.Elapsed{Operator: d.Operator, Incident: d.Incident, Revision: d.Revision, At: *d.Look, Grade: d.rises()}
+		body := event.Elapsed{Operator: d.Operator, Incident: d.Incident, Revision: d.Revision, At: *d.Look, Grade: d.highestGrade()}
 		if err := add(timerElapsed+"."+d.incident()+"."+strconv.FormatInt(d.Look.UnixNano(), 10), *d.Look, body); err != nil {
 			return nil, err
 		}

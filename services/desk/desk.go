@@ -214,7 +214,7 @@ func officerFault(post string) string {
 	case utf8.RuneCountInString(post) > maxOfficer:
 		return fmt.Sprintf("has more than %d characters", maxOfficer)
 	case !utf8.ValidString(post) || strings.ContainsFunc(post, unicode.IsControl):
-		return "holds characters that cannot be shown"
+		return "has characters that cannot be shown"
 	}
 	return ""
 }
@@ -241,10 +241,10 @@ func (s service) watch(ctx context.Context, desk string, r endpoint.Request) (ap
 	if req.Client == "" {
 		return answer, refuse("$.client", "is required: a name for this screen")
 	}
-	if who := identity.Of(ctx); s.deps.Endpoints.HasIdentities() {
-		if !slices.Contains(who.Screens, req.Client) {
+	if caller := identity.Of(ctx); s.deps.Endpoints.HasIdentities() {
+		if !slices.Contains(caller.Screens, req.Client) {
 			s.deps.Endpoints.Refused(ctx, r.Subject, "the credential has no such screen")
-			return answer, refuse("$.client", "this credential has the screens %s, not %q: tocsin credential rotate desk %s --screen … makes one that has it", strings.Join(who.Screens, ", "), req.Client, desk)
+			return answer, refuse("$.client", "this credential has the screens %s, not %q: tocsin credential rotate desk %s --screen … makes one that has it", strings.Join(caller.Screens, ", "), req.Client, desk)
 		}
 		answer.API = s.deps.Bus.Realm().Wire(api.ScreenAPI(desk))
 	}

@@ -56,7 +56,7 @@ func nextPart(reports cloudevent.Reports, from int) (to, cost int) {
 
 // submissions parses the reports from…to of a request.
 func (in *Intake) submissions(r *http.Request, reports cloudevent.Reports, from, to int) []submission {
-	who := identity.Of(r.Context())
+	caller := identity.Of(r.Context())
 	subs := make([]submission, 0, to-from)
 	for i := from; i < to; i++ {
 		p := reports.Parse(i)
@@ -67,8 +67,8 @@ func (in *Intake) submissions(r *http.Request, reports cloudevent.Reports, from,
 		} else {
 			source = namesOf(r.Header, p.Raw).Source
 		}
-		if s.operator = shorten(event.OperatorOfSource(source)); who.Role == identity.Operator {
-			s.operator = who.ID // whatever the report's source
+		if s.operator = shorten(event.OperatorOfSource(source)); caller.Role == identity.Operator {
+			s.operator = caller.ID // whatever the report's source
 		}
 		subs = append(subs, s)
 	}

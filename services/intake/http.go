@@ -25,9 +25,9 @@ const maxBody = 16 << 20
 // problems (RFC 9457); a batch with 200 and one receipt for each event, in order. The
 // operator is the last segment of the source.
 func (in *Intake) post(w http.ResponseWriter, r *http.Request) {
-	who := identity.Of(r.Context())
-	if who.Role != identity.Operator && who.Role != identity.Trial {
-		httpedge.Write(w, httpedge.Problem{Status: http.StatusForbidden, Detail: who.String() + " may not report: an operator does"})
+	caller := identity.Of(r.Context())
+	if caller.Role != identity.Operator && caller.Role != identity.Trial {
+		httpedge.Write(w, httpedge.Problem{Status: http.StatusForbidden, Detail: caller.String() + " may not report: an operator does"})
 		return
 	}
 	if coding := r.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
@@ -49,7 +49,7 @@ func (in *Intake) post(w http.ResponseWriter, r *http.Request) {
 		httpedge.Write(w, httpedge.Problem{Status: http.StatusBadRequest, Detail: "the body could not be read"})
 		return
 	}
-	if who.Role == identity.Trial {
+	if caller.Role == identity.Trial {
 		party += "/" + in.claimedOperator(r.Header, body.Bytes)
 	}
 	if err := in.places.Take(party, 1); err != nil { // now that the body has arrived
@@ -129,8 +129,8 @@ func answerOne(w http.ResponseWriter, r event.Receipt) {
 // refuseEnvelope stores and answers a request that cannot be read as a report.
 func (in *Intake) refuseEnvelope(w http.ResponseWriter, r *http.Request, body []byte, status int, faults []fault.Detail) {
 	s := submission{operator: anybody, transport: "http", header: ceHeader(r.Header), payload: body}
-	if who := identity.Of(r.Context()); who.Role == identity.Operator {
-		s.operator = who.ID // the record names it, too
+	if caller := identity.Of(r.Context()); caller.Role == identity.Operator {
+		s.operator = caller.ID // the record names it, too
 	}
 	if err := in.refused.keep(r.Context(), s, faults); err != nil {
 		in.failed.Add(fmt.Sprintf("keep a refused request: %v", err))

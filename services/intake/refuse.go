@@ -47,8 +47,8 @@ func newRefusals(d Deps) *refusals {
 // ownerOf returns whose account a refused report is charged to: that of the identity that
 // sent it, otherwise that of the registered operator that it names.
 func (r *refusals) ownerOf(ctx context.Context, s submission) string {
-	if who := identity.Of(ctx); who.Role == identity.Operator {
-		return who.ID
+	if caller := identity.Of(ctx); caller.Role == identity.Operator {
+		return caller.ID
 	}
 	if _, ok := r.deps.Register.Operator(s.operator); ok {
 		return s.operator

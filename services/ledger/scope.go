@@ -80,12 +80,12 @@ func (l *Ledger) recordReading(ctx context.Context, operator, incident string, r
 	if who.Role == identity.Trial || who.Role == identity.Service {
 		return nil
 	}
-	return l.commitReading(ctx, event.Reading{Who: who.String(), Operator: operator, Incident: incident, Record: record, At: l.deps.Clock.Now()})
+	return l.commitReading(ctx, event.Reading{Reader: who.String(), Operator: operator, Incident: incident, Record: record, At: l.deps.Clock.Now()})
 }
 
 func (l *Ledger) commitReading(ctx context.Context, reading event.Reading) error {
 	if l.deps.Bus.FreezeReason() != "" {
-		l.deps.Log.Warn("cannot record who read a report while writing is frozen", zap.String("who", reading.Who), zap.Uint64("record", reading.Record))
+		l.deps.Log.Warn("cannot record who read a report while writing is frozen", zap.String("reader", reading.Reader), zap.Uint64("record", reading.Record))
 		return nil
 	}
 	r, err := event.NewRecord(event.ReadingSubject(reading), reading.At, "", reading)
@@ -114,7 +114,7 @@ func (l *Ledger) recordRangeReading(ctx context.Context, page []event.Stored) er
 	case len(page) == 1:
 		return l.recordReadingOf(ctx, page[0])
 	}
-	return l.commitReading(ctx, event.Reading{Who: who.String(), Record: page[0].Sequence, Last: page[len(page)-1].Sequence, At: l.deps.Clock.Now()})
+	return l.commitReading(ctx, event.Reading{Reader: who.String(), Record: page[0].Sequence, Last: page[len(page)-1].Sequence, At: l.deps.Clock.Now()})
 }
 
 // errHidden returns the error for a record that the caller may not see: the same whether it

@@ -17,7 +17,7 @@ func (p *Printer) storyRead(r *event.Reading) {
 	if r.Record > 0 {
 		what = fmt.Sprintf("#%d", r.Record)
 	}
-	fmt.Fprintf(p.Out, "  %s  %s", r.Who, what)
+	fmt.Fprintf(p.Out, "  %s  %s", r.Reader, what)
 }
 
 // signature describes who signed the act of a desk or a removal, when by their own clock

@@ -12,49 +12,49 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// ringer makes records of timers that have come due.
-type ringer struct {
+// dueHandler makes records of timers that have come due.
+type dueHandler struct {
 	deps     Deps
 	presence *presence
-	armed    *armed
+	known    *knownTimers
 }
 
 // Handle makes the record of a timer, whose body was written by the setter.
-func (r ringer) Handle(ctx context.Context, in event.Stored) ([]event.Record, error) {
+func (h dueHandler) Handle(ctx context.Context, in event.Stored) ([]event.Record, error) {
 	kind, _, _ := strings.Cut(event.TimerName(in.Subject), ".")
 	switch kind {
 	case timerElapsed:
-		return r.elapsed(in)
+		return h.elapsed(in)
 	case timerReminder:
-		return r.reminder(ctx, in)
+		return h.reminder(ctx, in)
 	case timerEscalation:
-		return r.escalation(ctx, in)
+		return h.escalation(ctx, in)
 	}
 	return nil, fmt.Errorf("%q is no timer of ours", in.Subject)
 }
 
 // now returns the time at which a timer comes due: its due time or later, even if the
 // clock was set back while the timer waited.
-func (r ringer) now(in event.Stored) time.Time { return later(r.deps.Clock.Now(), in.Due) }
+func (h dueHandler) now(in event.Stored) time.Time { return later(h.deps.Clock.Now(), in.Due) }
 
 // elapsed records that a moment has come, unless it is known to be void. The classifier
 // decides whether it still matters.
-func (r ringer) elapsed(in event.Stored) ([]event.Record, error) {
+func (h dueHandler) elapsed(in event.Stored) ([]event.Record, error) {
 	e, err := event.Decode[event.Elapsed](in)
-	if err != nil || r.armed.isVoid(event.Token(e.Operator)+"."+event.Token(e.Incident), e.At) {
+	if err != nil || h.known.isVoid(event.Token(e.Operator)+"."+event.Token(e.Incident), e.At) {
 		return nil, err
 	}
 	e.Grade = event.Ungraded
-	return one(event.NewRecord(event.ElapsedSubject(e.Operator, e.Incident, e.At), r.now(in), "", e))
+	return one(event.NewRecord(event.ElapsedSubject(e.Operator, e.Incident, e.At), h.now(in), "", e))
 }
 
 // reminder makes a reminder of what the last revision still lists as owed or pending.
-func (r ringer) reminder(ctx context.Context, in event.Stored) ([]event.Record, error) {
+func (h dueHandler) reminder(ctx context.Context, in event.Stored) ([]event.Record, error) {
 	m, err := event.Decode[event.Reminder](in)
 	if err != nil {
 		return nil, err
 	}
-	last, err := r.deps.Bus.Last(ctx, event.GradedPrefix(m.Operator, m.Incident)+"*")
+	last, err := h.deps.Bus.Last(ctx, event.GradedPrefix(m.Operator, m.Incident)+"*")
 	if err != nil {
 		return nil, err
 	}
@@ -66,36 +66,36 @@ func (r ringer) reminder(ctx context.Context, in event.Stored) ([]event.Record, 
 		!slices.ContainsFunc(d.PendingForwards, func(h event.PendingForward) bool { return h.Desk == m.To && h.To == m.Forward }) {
 		return nil, nil
 	}
-	m.At = r.now(in)
+	m.At = h.now(in)
 	return one(event.NewRecord(event.RemindedSubject(m.Operator, m.Incident, m.ID), m.At, "", m))
 }
 
 // escalation checks whether the target has passed without an acknowledgement and, before
 // that, whether the desk is away.
-func (r ringer) escalation(ctx context.Context, in event.Stored) ([]event.Record, error) {
+func (h dueHandler) escalation(ctx context.Context, in event.Stored) ([]event.Record, error) {
 	o, err := event.Decode[event.Overdue](in)
 	if err != nil {
 		return nil, err
 	}
-	ack, err := r.acknowledgement(ctx, o)
+	ack, err := h.acknowledgement(ctx, o)
 	if err != nil || ack != nil && !ack.At.After(o.AcknowledgeBy) {
 		return nil, err
 	}
-	now := r.now(in)
+	now := h.now(in)
 	if now.Before(o.AcknowledgeBy) {
-		return r.presence.alarm(ctx, *o, now)
+		return h.presence.alarm(ctx, *o, now)
 	}
-	o.At, o.Next, o.Grade = now, r.deps.nextDesk(o.Desk), event.Ungraded // a notice of silence carries nothing of the incident
+	o.At, o.Next, o.Grade = now, h.deps.nextDesk(o.Desk), event.Ungraded // a notice of silence carries nothing of the incident
 	return one(event.NewRecord(event.OverdueSubject(o.Escalation), now, "", o))
 }
 
 // acknowledgement returns the stored acknowledgement, or nil.
-func (r ringer) acknowledgement(ctx context.Context, o *event.Overdue) (*event.Acknowledgement, error) {
+func (h dueHandler) acknowledgement(ctx context.Context, o *event.Overdue) (*event.Acknowledgement, error) {
 	_, subject, _, err := event.SubjectsOfEscalation(o.Escalation)
 	if err != nil {
 		return nil, err
 	}
-	stored, err := r.deps.Bus.Last(ctx, subject)
+	stored, err := h.deps.Bus.Last(ctx, subject)
 	if errors.Is(err, bus.ErrNotFound) {
 		return nil, nil
 	}
