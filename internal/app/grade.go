@@ -49,11 +49,11 @@ func (g *Grader) Grade(operator string, raw []byte) (*Grading, error) {
 	if err != nil {
 		faults := fault.DetailsOf(err)
 		if operator != "" {
-			faults = append(faults, intake.Check(g.rulebook.Register, operator, names)...)
+			faults = append(faults, intake.Check(g.rulebook.Register, g.rulebook.Statutes, operator, names)...)
 		}
 		return nil, fault.Invalid("grade", faults)
 	}
-	if faults := intake.Check(g.rulebook.Register, operator, e.Names()); faults != nil {
+	if faults := intake.Check(g.rulebook.Register, g.rulebook.Statutes, operator, e.Names()); faults != nil {
 		return nil, fault.Invalid("grade", faults)
 	}
 	g.sequence++

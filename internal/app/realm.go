@@ -93,7 +93,7 @@ func (a *App) openRealm(ctx context.Context, name event.Realm) error {
 	if a.runs(intake.Name) {
 		r.intake = intake.New(intake.Deps{
 			Bus: r.bus, Endpoints: r.endpoints, Clock: r.clock, Log: r.log.Named(intake.Name),
-			Register: r.rulebook.Register, Late: r.rulebook.Late, Outlook: r.rulebook.Outlook, InOtherRealm: a.inOtherRealm(name),
+			Register: r.rulebook.Register, Statutes: r.rulebook.Statutes, Late: r.rulebook.Late, Outlook: r.rulebook.Outlook, InOtherRealm: a.inOtherRealm(name),
 			ClockDoubt: func() string { return a.cfg.Watch.Check().Doubt },
 		})
 	}

@@ -3,6 +3,8 @@ package cloudevent
 import (
 	"encoding/json"
 	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Names identify a report even where it cannot be accepted: its id, and whom it names.
@@ -16,7 +18,9 @@ type Names struct {
 			Outage []struct {
 				Facility string `json:"facility"`
 			} `json:"outage"`
+			Named map[string]jsontext.Value `json:"named"`
 		} `json:"facts"`
+		Stages []string `json:"stages"`
 	} `json:"data"`
 }
 
@@ -46,7 +50,7 @@ func NamesOf(header map[string][]string, payload []byte) Names {
 // Names returns the names of a parsed event.
 func (e *Event) Names() Names {
 	n := Names{ID: e.ID, Source: e.Source, Subject: e.Subject}
-	n.Data.Facilities = e.Report.Facilities
+	n.Data.Facilities, n.Data.Stages, n.Data.Facts.Named = e.Report.Facilities, e.Report.Stages, e.Report.Facts.Named
 	for _, o := range e.Report.Facts.Outage {
 		n.Data.Facts.Outage = append(n.Data.Facts.Outage, struct {
 			Facility string `json:"facility"`

@@ -44,7 +44,8 @@ type matcher struct {
 
 	fields   map[string]*matcher
 	required []string
-	closed   bool // other fields are not allowed
+	closed   bool     // other fields are not allowed
+	others   *matcher // the schema of other fields; nil: any
 
 	all, some             []*matcher // allOf with $ref, anyOf
 	not                   *matcher
@@ -87,11 +88,12 @@ func (c matchers) all(schemas []*jsonschema.Schema) (list []*matcher) {
 
 func (c matchers) build(s *jsonschema.Schema) *matcher {
 	additional, ok := s.AdditionalProperties.(bool)
+	others, _ := s.AdditionalProperties.(*jsonschema.Schema)
 	out := &matcher{
-		incomplete: s.DraftVersion != 2020 || s.AdditionalProperties != nil && !ok,
+		incomplete: s.DraftVersion != 2020 || s.AdditionalProperties != nil && !ok && others == nil,
 		minLength:  or(s.MinLength, 0), maxLength: or(s.MaxLength, math.MaxInt), pattern: s.Pattern,
 		minItems: or(s.MinItems, 0), maxItems: or(s.MaxItems, math.MaxInt), unique: s.UniqueItems, items: c.matcher(s.Items2020),
-		fields: make(map[string]*matcher), required: s.Required, closed: ok && !additional,
+		fields: make(map[string]*matcher), required: s.Required, closed: ok && !additional, others: c.matcher(others),
 		all: c.all(s.AllOf), some: c.all(s.AnyOf), not: c.matcher(s.Not),
 		when: c.matcher(s.If), then: c.matcher(s.Then), otherwise: c.matcher(s.Else),
 	}
@@ -249,8 +251,11 @@ func (p *matcher) matchObject(v Value) result {
 	out := valid
 	for e := range v.Entries {
 		field, ok := p.fields[e[0].Name]
-		if p.closed && !ok {
+		switch {
+		case p.closed && !ok:
 			return invalid
+		case !ok:
+			field = p.others
 		}
 		out = min(out, field.match(e))
 	}

@@ -153,6 +153,8 @@ type State struct {
 	Live     bool `json:"live,omitempty"`
 	// Final is the last final report.
 	Final Field `json:"final,omitzero"`
+	// Stages are the reports that said which stages they are, by stage.
+	Stages map[string]Stage `json:"stages,omitempty"`
 	// Determined is the department's grade in force.
 	Determined *Determination `json:"determined,omitempty"`
 	// Asked lists what desks have asked the operator for, answered or not.
@@ -161,6 +163,12 @@ type State struct {
 	Confirmed []Confirmation `json:"confirmed,omitempty"`
 	// Transferred are the desks to which the incident was handed on.
 	Transferred []Transfer `json:"transferred,omitempty"`
+}
+
+// Stage is when a stage of reporting was received, first and last.
+type Stage struct {
+	First time.Time `json:"first"`
+	Last  time.Time `json:"last"`
 }
 
 // Asked is one question of a desk to the operator.
@@ -210,31 +218,36 @@ func (s State) Knows(path string) bool {
 // keep returns true. Unknown facts are left out.
 func (s State) Data(keep func(path string) bool) jsontext.Value {
 	out := append(make([]byte, 0, 1024), '{')
-	inFacts := false
+	open := 0 // how many of groups are open
 	for _, path := range slices.Sorted(maps.Keys(s.Fields)) {
 		value := s.Fields[path].Value
 		if string(value) == "null" || !keep(path) {
 			continue
 		}
-		name, isFact := strings.CutPrefix(path, "facts.")
-		if inFacts && !isFact {
+		name, within := path, 0
+		for within < len(groups) && strings.HasPrefix(name, groups[within]+".") {
+			name, within = name[len(groups[within])+1:], within+1
+		}
+		for ; open > within; open-- {
 			out = append(out, '}')
 		}
 		if out[len(out)-1] != '{' {
 			out = append(out, ',')
 		}
-		if isFact && !inFacts {
-			out = append(out, `"facts":{`...)
+		for ; open < within; open++ {
+			out = append(append(append(out, '"'), groups[open]...), `":{`...)
 		}
-		inFacts = isFact
 		out, _ = jsontext.AppendQuote(out, name) // the error is about text that is not UTF-8, which it replaces
 		out = append(append(out, ':'), value...)
 	}
-	if inFacts {
+	for ; open > 0; open-- {
 		out = append(out, '}')
 	}
 	return append(out, '}')
 }
+
+// groups are the members of a report that group facts, each inside the one before.
+var groups = []string{"facts", "named"}
 
 // Cause is the record that made a revision.
 type Cause struct {

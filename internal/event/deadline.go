@@ -45,13 +45,14 @@ type Away struct {
 // Obligation is what the operator owes after its first report: items that it left out
 // (补报), the final summary (处置总结报告), or what a desk has asked for (要求补报).
 type Obligation struct {
-	ID     string         `json:"id"` // unique in its incident
-	Kind   ObligationKind `json:"kind"`
-	Items  []string       `json:"items,omitempty"`  // paths of the report's data that are still missing
-	Report string         `json:"report,omitempty"` // the kind of report owed: final
-	Listed time.Time      `json:"listed"`           // when a revision first listed it or its due time; earlier reminder moments are skipped
-	Since  *time.Time     `json:"since,omitempty"`  // when its time began to run; null while it does not
-	DueAt  *time.Time     `json:"dueAt"`            // null: promptly, or its clock has not started
+	ID        string         `json:"id"` // unique in its incident
+	Kind      ObligationKind `json:"kind"`
+	Items     []string       `json:"items,omitempty"`     // paths of the report's data that are still missing
+	Report    string         `json:"report,omitempty"`    // the kind of report owed: final
+	OrReports []string       `json:"orReports,omitempty"` // other stages that are enough
+	Listed    time.Time      `json:"listed"`              // when a revision first listed it or its due time; earlier reminder moments are skipped
+	Since     *time.Time     `json:"since,omitempty"`     // when its time began to run; null while it does not
+	DueAt     *time.Time     `json:"dueAt"`               // null: promptly, or its clock has not started
 	// CalendarEnds is the last day of the calendar that counts DueAt, if DueAt is later.
 	CalendarEnds string `json:"calendarEnds,omitempty"`
 	// Remind lists the moments before DueAt at which the operator is reminded.

@@ -1,6 +1,9 @@
 package event
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 const (
 	// MaxMessage is the maximum size of a message of the bus in bytes. It fits any
@@ -38,9 +41,16 @@ func MaxActsOf(bytes int) int {
 	return min(MaxActs, max(MinActs, maxRepeated/max(1, bytes)))
 }
 
+// ItemStage begins an item by which a desk asks for a stage of reporting rather than for a
+// fact: stages.intermediate.
+const ItemStage = "stages."
+
 // Missing returns the items of a question that no report has answered since it was asked.
 func (s State) Missing(a Asked) []string {
 	return slices.DeleteFunc(slices.Clone(a.Items), func(path string) bool {
+		if stage, ok := strings.CutPrefix(path, ItemStage); ok {
+			return s.Stages[stage].Last.After(a.At)
+		}
 		return s.Knows(path) && s.Fields[path].Record > a.Record
 	})
 }

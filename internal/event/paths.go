@@ -29,7 +29,7 @@ func pathsOfReport() []string {
 			paths[prefix+name] = true
 		}
 	}
-	for _, no := range []string{"facts", "containsNoStateSecrets", "imported", "reason", "duplicateOf"} {
+	for _, no := range []string{"facts", "facts.named", "containsNoStateSecrets", "imported", "stages", "reason", "duplicateOf"} {
 		delete(paths, no)
 	}
 	return slices.Sorted(maps.Keys(paths))

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // The CloudEvents types of a report.
@@ -37,6 +38,8 @@ type Report struct {
 	DiscoveredAt *time.Time `json:"discoveredAt,omitempty"`
 	OccurredAt   *time.Time `json:"occurredAt,omitempty"`
 	HandledAt    *time.Time `json:"handledAt,omitempty"`
+	ClassifiedAt *time.Time `json:"classifiedAt,omitempty"` // by the operator
+	OralNoticeAt *time.Time `json:"oralNoticeAt,omitempty"` // when an authority was told orally
 	Kind         string     `json:"kind,omitempty"`
 	Title        string     `json:"title,omitempty"`
 	OwnGrade     Grade      `json:"ownGrade,omitempty"` // 研判; Ungraded when not given
@@ -49,6 +52,9 @@ type Report struct {
 
 	Facts  Facts   `json:"facts,omitzero"`
 	Ransom *Ransom `json:"ransom,omitempty"`
+	// Earlier are incidents of the operator with the same apparent cause; empty but not
+	// nil: there are none.
+	Earlier []Earlier `json:"earlier,omitzero"`
 
 	Impact   string `json:"impact,omitempty"`
 	Measures string `json:"measures,omitempty"`
@@ -62,6 +68,10 @@ type Report struct {
 
 	Attachments  []Attachment   `json:"attachments,omitempty"`
 	AlsoReported []AlsoReported `json:"alsoReported,omitempty"`
+
+	// Stages are those that this report is, by the names of the packs; it is not a fact of
+	// the incident.
+	Stages []string `json:"stages,omitempty"`
 
 	// Imported marks a report from an archive: it starts no clock.
 	Imported bool `json:"imported,omitempty"`
@@ -83,6 +93,14 @@ type Facts struct {
 	SystemLoss                 string           `json:"systemLoss,omitempty"`  // judged: none … especially-serious
 	DataThreat                 string           `json:"dataThreat,omitempty"`  // judged
 	OtherThreat                string           `json:"otherThreat,omitempty"` // judged
+	// Named are the facts that packs declare, as sent; the pack gives the kind of each.
+	Named map[string]jsontext.Value `json:"named,omitempty"`
+}
+
+// Earlier is an earlier incident of the same operator.
+type Earlier struct {
+	Incident     string    `json:"incident"`
+	DiscoveredAt time.Time `json:"discoveredAt"`
 }
 
 // Times are the times of something that lasts: since and until, since alone while it
@@ -174,6 +192,7 @@ type Ransom struct {
 	Currency   string     `json:"currency,omitempty"`
 	Method     string     `json:"method,omitempty"`
 	DemandedAt *time.Time `json:"demandedAt,omitempty"`
+	PaidAt     *time.Time `json:"paidAt,omitempty"`
 }
 
 // Attachment names a file that stays with the operator.

@@ -76,47 +76,37 @@ func (r resolver) duties(owed []statute.Owed) ([]event.Duty, error) {
 // with the strict reading, from discovery, beside it. "Promptly" has no limit, and an
 // import starts no clock.
 func (r resolver) due(o statute.Owed) (due, strict *time.Time) {
-	rule := o.Rule
-	if rule.Within == nil || r.report.Imported {
+	if o.Rule.Within == nil || r.report.Imported {
 		return nil, nil
 	}
-	switch rule.Clock {
-	case statute.ClockDiscovered:
-		if r.report.DiscoveredAt == nil {
-			return after(o, r.received), nil
-		}
-		if _, told := r.prev.State.Fields["discoveredAt"]; !told {
-			return after(o, r.claimed(r.report.DiscoveredAt)), nil
-		}
-		return after(o, r.received), after(o, r.claimed(r.report.DiscoveredAt))
-	case statute.ClockHandled:
-		if r.report.HandledAt == nil {
-			return nil, nil
-		}
-		return after(o, r.claimed(r.report.HandledAt)), nil
-	default: // reported to the party that passes it on, or graded: both are now
-		return after(o, r.received), nil
+	due = r.firstDue(o, false)
+	_, told := r.prev.State.Fields["discoveredAt"]
+	if told && r.report.DiscoveredAt != nil && uses(termsOf(o.Rule), func(c statute.Clock) bool { return c == statute.ClockDiscovered }) {
+		strict = r.firstDue(o, true)
 	}
+	return due, strict
 }
 
 // keptDue keeps the due times of a duty that was owed before. A corrected claim can move
 // them earlier, never later, and cannot remove them: the party a clock runs against
-// cannot turn it back. The end of handling starts a clock when it is reported.
+// cannot turn it back. A clock that had not started, such as that of the end of handling,
+// starts when that is reported.
 func (r resolver) keptDue(o statute.Owed, due, strict *time.Time) (*time.Time, *time.Time) {
-	rule := o.Rule
-	claim := r.report.DiscoveredAt
-	if rule.Clock == statute.ClockHandled {
-		claim = r.report.HandledAt
-		if due == nil && !r.prev.State.Knows("handledAt") {
+	terms := termsOf(o.Rule)
+	if due == nil {
+		if len(terms) > 0 && waits(terms[0].Clock) && !r.prev.State.IsImported() {
 			return r.due(o)
 		}
-	}
-	moves := rule.Clock == statute.ClockDiscovered || rule.Clock == statute.ClockHandled
-	if due == nil || rule.Within == nil || !moves || claim == nil {
 		return due, strict
 	}
-	corrected := after(o, r.claimed(claim))
-	if strict != nil {
+	if !uses(terms, func(c statute.Clock) bool { return claimOf(&r.report, c) != nil }) {
+		return due, strict
+	}
+	corrected := r.firstDue(o, true)
+	switch {
+	case corrected == nil:
+		return due, strict
+	case strict != nil:
 		return due, earlier(strict, corrected)
 	}
 	return earlier(due, corrected), nil
@@ -138,13 +128,6 @@ func (r resolver) claimed(at *time.Time) time.Time {
 		return r.received
 	}
 	return *at
-}
-
-// after returns when a duty's limit ends if it starts at t, or on the first day of its
-// law: no limit of a law ran before it was in force.
-func after(o statute.Owed, t time.Time) *time.Time {
-	t = o.Rule.Within.After(inForce(o.Statute, t), o.Statute.Place(o.Facility)).UTC()
-	return &t
 }
 
 // inForce returns t, or the moment at which the pack comes into force if that is later.

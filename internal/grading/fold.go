@@ -40,6 +40,7 @@ func fold(state event.State, seq uint64, a *event.Accepted) (event.State, []stri
 	if a.Type == event.TypeFinal {
 		next.Final = later(stamp, next.Final)
 	}
+	next.Stages = withStages(state.Stages, stated["stages"], a.ReceivedAt)
 	switch imported := string(stated["imported"]); {
 	case imported == "true":
 		next.Archived = true
@@ -64,6 +65,29 @@ func fold(state event.State, seq uint64, a *event.Accepted) (event.State, []stri
 	}
 	slices.Sort(changed)
 	return next, changed, nil
+}
+
+// withStages adds the stages that a report says it is, which count from its receipt.
+func withStages(known map[string]event.Stage, said jsontext.Value, at time.Time) map[string]event.Stage {
+	var stages []string
+	if json.Unmarshal(said, &stages, event.JSON) != nil || len(stages) == 0 {
+		return known // absent or null
+	}
+	out := maps.Clone(known)
+	if out == nil {
+		out = make(map[string]event.Stage, len(stages))
+	}
+	for _, name := range stages {
+		s, again := out[name]
+		if !again || at.Before(s.First) {
+			s.First = at
+		}
+		if at.After(s.Last) {
+			s.Last = at
+		}
+		out[name] = s
+	}
+	return out
 }
 
 // capBeginning moves a beginning that is later than the receipt back to the receipt, or to the
@@ -154,10 +178,10 @@ func later(a, b event.Field) event.Field {
 }
 
 // notFacts are the members of a report that describe the report itself.
-var notFacts = map[string]bool{"containsNoStateSecrets": true, "reason": true, "duplicateOf": true, "imported": true}
+var notFacts = map[string]bool{"containsNoStateSecrets": true, "stages": true, "reason": true, "duplicateOf": true, "imported": true}
 
 // statements are the members of a report's data by path: each member of facts separately
-// ("facts.outage"), every other member whole.
+// ("facts.outage", "facts.named.clients"), every other member whole.
 type statements map[string]jsontext.Value
 
 // statementsOf reads the statements of an event, without space between their tokens, so
@@ -181,11 +205,11 @@ func statementsOf(report jsontext.Value) (statements, error) {
 	return said, nil
 }
 
-// read adds the members of the next value, and for "facts" those inside it.
+// read adds the members of the next value, and for those that group facts what is inside.
 func (s statements) read(in *jsontext.Decoder, prefix string) error {
 	return eachMember(in, func(name string) error {
-		if prefix+name == "facts" {
-			return s.read(in, "facts.")
+		if path := prefix + name; path == "facts" || path == "facts.named" {
+			return s.read(in, path+".")
 		}
 		value, err := in.ReadValue()
 		s[prefix+name] = value.Clone()

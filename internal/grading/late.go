@@ -3,7 +3,10 @@ package grading
 import (
 	"slices"
 
+	"time"
+
 	"github.com/tocsin-project/tocsin/internal/event"
+	"github.com/tocsin-project/tocsin/internal/register"
 	"github.com/tocsin-project/tocsin/internal/statute"
 )
 
@@ -51,17 +54,27 @@ func (rb Rulebook) couldBeLate(a *event.Accepted, r *event.Report) bool {
 	for _, p := range rb.Statutes.Packs() {
 		for i := range p.Duties {
 			d := &p.Duties[i]
-			if d.From.Role != statute.RoleOperator || d.Within == nil {
+			if d.From.Role != statute.RoleOperator {
 				continue
 			}
-			claim := r.DiscoveredAt
-			if d.Clock == statute.ClockHandled {
-				claim = r.HandledAt
-			}
-			if claim != nil && d.Within.After(inForce(p, *claim), p.Place(statute.Facility{})).Before(a.ReceivedAt) {
-				return true
+			for _, t := range termsOf(d) {
+				claim := claimOf(r, t.Clock)
+				if claim != nil && rb.ended(a.Operator, p, t.Within, inForce(p, *claim), a.ReceivedAt) {
+					return true
+				}
 			}
 		}
 	}
 	return false
+}
+
+// ended reports whether a limit had ended for any facility of the operator.
+func (rb Rulebook) ended(operator string, p *statute.Pack, l statute.Limit, since, at time.Time) bool {
+	if l.IsExact() {
+		return l.After(since, p.Place(statute.Facility{})).Before(at)
+	}
+	o, ok := rb.Register.Operator(operator)
+	return ok && slices.ContainsFunc(o.Facilities, func(f register.Facility) bool {
+		return l.After(since, p.Place(f.Terms())).Before(at)
+	})
 }

@@ -1,8 +1,10 @@
 package grading
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -30,6 +32,7 @@ func (r resolver) owed(g *event.Graded, rules []statute.OwedFollowUp) []event.Ob
 			ID: fmt.Sprintf("ask-%d", a.Record), Kind: event.OwesAnswer, Items: missing, Since: &a.At, DueAt: a.DueAt,
 			Desk: a.Desk, Officer: a.Officer, Reason: a.Reason,
 		}
+		r.cite(&o)
 		if a.DueAt != nil {
 			o.Remind = moments(a.At, *a.DueAt, r.rb.Register.Remind)
 		}
@@ -42,6 +45,20 @@ func (r resolver) owed(g *event.Graded, rules []statute.OwedFollowUp) []event.Ob
 		}
 	}
 	return out
+}
+
+// cite adds the line of the law under which a desk asks for a stage.
+func (r resolver) cite(o *event.Obligation) {
+	for _, item := range o.Items {
+		stage, ok := strings.CutPrefix(item, event.ItemStage)
+		if !ok {
+			continue
+		}
+		if asked := r.rb.Statutes.Request(stage); asked != nil {
+			o.Statute, o.Rule, o.Citation = asked.Statute.ID, asked.Rule.ID, asked.Rule.Citation
+			o.Quote, o.Confidence = asked.Rule.Quote, asked.Rule.Confidence
+		}
+	}
 }
 
 // before returns an obligation as the previous revision lists it.
@@ -79,31 +96,23 @@ func (r resolver) followUp(g *event.Graded, owed statute.OwedFollowUp) (event.Ob
 		ID: owed.Statute.ID + "." + rule.ID, Kind: event.OwesItems, Statute: owed.Statute.ID, Rule: rule.ID,
 		Citation: rule.Citation, Quote: rule.Quote, Confidence: rule.Confidence,
 	}
-	if rule.Report != "" {
-		o.Kind, o.Report = event.OwesReport, rule.Report
-		if g.State.Final.Record != 0 {
-			return o, false
-		}
-	} else {
+	last := lastOf(g, rule.Stages)
+	switch {
+	case len(rule.Stages) == 0:
 		o.Items = slices.DeleteFunc(slices.Clone(rule.Items), func(path string) bool { return g.State.Knows(path) })
 		if len(o.Items) == 0 {
 			return o, false
 		}
+	case last != nil && (rule.Every == nil || r.report.HandledAt != nil || lastOf(g, []string{statute.StageFinal}) != nil):
+		return o, false
+	default:
+		o.Kind, o.Report, o.OrReports = event.OwesReport, rule.Stages[0], rule.Stages[1:]
 	}
-	if rule.Within == nil {
+	if rule.Within == nil && rule.Every == nil {
 		return o, true
 	}
-	o.Within, o.Clock = rule.Within.String(), string(rule.Clock)
-	if since := r.start(g, owed); since != nil {
-		due := rule.Within.After(*since, owed.Statute.Place(owed.Facility)).UTC()
-		o.Since, o.DueAt = since, &due
-	}
-	// A correction never moves a due time or its reminders later, and cannot remove them.
-	if before, ok := r.before(o.ID); ok && before.DueAt != nil && (o.DueAt == nil || before.Since.Before(*o.Since)) {
-		o.Since, o.DueAt = before.Since, before.DueAt
-	}
+	r.setDue(g, owed, last, &o)
 	if o.DueAt != nil {
-		o.CalendarEnds = rule.Within.CalendarEnds(o.DueAt, owed.Statute.Place(owed.Facility))
 		fractions := rule.Remind
 		if fractions == nil {
 			fractions = r.rb.Register.Remind
@@ -113,28 +122,52 @@ func (r resolver) followUp(g *event.Graded, owed statute.OwedFollowUp) (event.Ob
 	return o, true
 }
 
-// start returns when the clock of a follow-up starts; nil while it does not run. The end
-// of handling and the discovery are the operator's claims; a claim about the future
-// counts as its receipt. Reported and graded are now, or when a threshold was crossed; an
-// obligation that was owed before keeps the earlier time.
-func (r resolver) start(g *event.Graded, owed statute.OwedFollowUp) *time.Time {
-	claim := &g.At
-	if c, ok := r.crossed[owed.Statute.ID+"/"+owed.Rule.ID]; ok {
-		claim = &c.at
+// setDue sets when an obligation is due, if its clock runs; last is when it was carried
+// out before, of one that recurs.
+func (r resolver) setDue(g *event.Graded, owed statute.OwedFollowUp, last *time.Time, o *event.Obligation) {
+	rule, place := owed.Rule, owed.Statute.Place(owed.Facility)
+	terms := statute.Terms(rule.Within, rule.Clock, rule.OrEarlier)
+	start := func(c statute.Clock) *time.Time { return r.start(g, owed, c) }
+	if rule.Every != nil && (last != nil || len(terms) == 0) {
+		terms = []statute.Term{{Within: *rule.Every}}
+		start = func(statute.Clock) *time.Time { return cmp.Or(last, &g.At) }
 	}
-	switch owed.Rule.Clock {
-	case statute.ClockHandled:
-		claim = r.report.HandledAt
-	case statute.ClockDiscovered:
-		claim = r.report.DiscoveredAt
+	o.Within, o.Clock = terms[0].Within.String(), string(terms[0].Clock)
+	if due := statute.FirstDue(terms, start, r.stated, place); due != nil {
+		o.Since, o.DueAt, o.Within, o.Clock = &due.Since, &due.At, due.Term.Within.String(), string(due.Term.Clock)
+		o.CalendarEnds = due.Term.Within.CalendarEnds(o.DueAt, place)
 	}
-	if claim == nil {
+	// A correction never moves a due time or its reminders later, and cannot remove them.
+	// What counts from the last report of several is due later with each.
+	again := rule.Every != nil && last != nil || uses(terms, func(c statute.Clock) bool { _, latest := c.Line(); return latest })
+	if before, ok := r.before(o.ID); ok && !again && before.DueAt != nil && (o.DueAt == nil || before.DueAt.Before(*o.DueAt)) {
+		o.Since, o.DueAt, o.CalendarEnds = before.Since, before.DueAt, before.CalendarEnds
+	}
+}
+
+// start returns when a clock of a follow-up starts; nil while it does not run. The end of
+// handling and the discovery are the operator's claims; a claim about the future counts as
+// its receipt. Reported and graded are now, or when a threshold was crossed; an obligation
+// that was owed before keeps the earlier time.
+func (r resolver) start(g *event.Graded, owed statute.OwedFollowUp, c statute.Clock) *time.Time {
+	at := &g.At
+	if crossed, ok := r.crossed[owed.Statute.ID+"/"+owed.Rule.ID]; ok {
+		at = &crossed.at
+	}
+	claim := claimOf(&r.report, c)
+	switch line, latest := c.Line(); {
+	case line != "":
+		at = carriedOut(g, owed.Statute, line, latest)
+	case claim != nil || waits(c) || c == statute.ClockDiscovered:
+		at = claim
+	}
+	if at == nil {
 		return nil
 	}
-	at := claim.UTC()
-	if at.After(g.At) {
-		at = g.At
+	from := at.UTC()
+	if from.After(g.At) {
+		from = g.At
 	}
-	at = inForce(owed.Statute, at).UTC()
-	return &at
+	from = inForce(owed.Statute, from).UTC()
+	return &from
 }

@@ -38,7 +38,7 @@ func (o *Operator) seat(f *Facility) *Facility {
 func (r *Register) Facilities() (all []statute.Facility) {
 	for i := range r.Operators {
 		for j := range r.Operators[i].Facilities {
-			all = append(all, r.Operators[i].Facilities[j].thing())
+			all = append(all, r.Operators[i].Facilities[j].Terms())
 		}
 	}
 	return all
@@ -53,16 +53,17 @@ func (o *Operator) Case(facilities []string, report event.Report) (statute.Case,
 		if !ok {
 			return c, fmt.Errorf("%s has no facility %q in the register", o.ID, id)
 		}
-		c.Facilities = append(c.Facilities, f.thing())
+		c.Facilities = append(c.Facilities, f.Terms())
 	}
 	return c, nil
 }
 
 func (o *Operator) unit() statute.Operator {
-	return statute.Operator{Level: statute.Level(o.Level), Central: o.Central}
+	return statute.Operator{Level: statute.Level(o.Level), Central: o.Central, Attributes: o.Attributes}
 }
 
-func (f *Facility) thing() statute.Facility {
+// Terms describes the facility in the terms of a statute.
+func (f *Facility) Terms() statute.Facility {
 	return statute.Facility{
 		ID: f.ID, Region: f.Region, Sector: f.Sector, CII: f.CII,
 		Jurisdiction: f.Jurisdiction, Zone: f.zone, Calendar: f.Calendar,
@@ -71,11 +72,15 @@ func (f *Facility) thing() statute.Facility {
 
 // CheckDuties checks the register against packs: every duty that can apply to a
 // registered facility must have both its parties, and a desk that forwards automatically
-// must have authorised it. All faults are reported at once.
+// must have authorised it; and operators have only attributes that a pack declares. All
+// faults are reported at once.
 func (r *Register) CheckDuties(packs *statute.Set) error {
 	var faults []fault.Detail
 	for i := range r.Operators {
 		o := &r.Operators[i]
+		for _, f := range packs.CheckAttributes(o.Attributes) {
+			faults = append(faults, fault.Detail{Path: fmt.Sprintf("$.operators[%d].%s", i, f.Path), Message: f.Message})
+		}
 		for j := range o.Facilities {
 			path := fmt.Sprintf("$.operators[%d].facilities[%d]", i, j)
 			for _, p := range packs.Packs() {
@@ -100,7 +105,7 @@ func (r *Register) CheckDuties(packs *statute.Set) error {
 // checkDuty returns what prevents a duty that can apply to a facility from being carried
 // out, or "".
 func (r *Register) checkDuty(p *statute.Pack, d *statute.DutyRule, o *Operator, f *Facility) string {
-	if d.Manual || !d.CanFallOn(o.unit(), f.thing()) {
+	if d.Manual || !d.CanFallOn(o.unit(), f.Terms()) {
 		return ""
 	}
 	if _, err := r.Party(d.To, o, f); err != nil {

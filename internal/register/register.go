@@ -10,6 +10,8 @@ package register
 import (
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
@@ -45,13 +47,16 @@ type Name struct {
 
 // Operator is a party that must report.
 type Operator struct {
-	ID         string     `json:"id"`
-	Name       Name       `json:"name"`
-	Level      string     `json:"level"`   // national, province, prefecture, county
-	Region     string     `json:"region"`  // where it is, GB/T 2260, six digits; empty: where its facility is
-	Central    bool       `json:"central"` // a central organ or an affiliated unit
-	Office     string     `json:"office"`  // the desk of a central organ's own cyberspace body
-	Facilities []Facility `json:"facilities"`
+	ID      string `json:"id"`
+	Name    Name   `json:"name"`
+	Level   string `json:"level"`   // national, province, prefecture, county
+	Region  string `json:"region"`  // where it is, GB/T 2260, six digits; empty: where its facility is
+	Central bool   `json:"central"` // a central organ or an affiliated unit
+	Office  string `json:"office"`  // the desk of a central organ's own cyberspace body
+	// Attributes are what packs ask of the operator, by the names that they declare without
+	// "operator."; CheckDuties checks them.
+	Attributes map[string]jsontext.Value `json:"attributes"`
+	Facilities []Facility                `json:"facilities"`
 }
 
 // Facility is what an incident happens to. CII is the facility, not the operator (law.md

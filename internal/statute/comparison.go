@@ -20,6 +20,10 @@ type comparison struct {
 	limit    float64       // of a number, a share, an amount; the rank of a word
 	currency string        // of an amount; empty where the limit is zero in any
 	flag     bool          // what a boolean must be
+	words    []string      // of which a word must be one
+	orShare  *part         // of an amount: another limit, where that is lower
+
+	written comparisonJSON // as the pack has it
 }
 
 // where narrows a fact to some of its entries. Zero fields do not narrow.
@@ -41,14 +45,21 @@ func (c *comparison) String() string {
 	if w := c.where.String(); w != "" {
 		text += " {" + w + "}"
 	}
-	if c.fact.kind == boolean {
+	switch {
+	case c.words != nil:
+		return text + " is " + strings.Join(c.words, " or ")
+	case c.fact.kind == boolean:
 		return fmt.Sprintf("%s is %t", text, c.flag)
 	}
 	sign := "≥"
 	if c.strict {
 		sign = ">"
 	}
-	return strings.TrimSpace(fmt.Sprintf("%s %s %s %s", text, sign, c.limitText(), c.currency))
+	text = strings.TrimSpace(fmt.Sprintf("%s %s %s %s", text, sign, c.limitText(), c.currency))
+	if s := c.orShare; s != nil {
+		text += fmt.Sprintf(" or %s of %s, whichever is lower", strconv.FormatFloat(s.share, 'f', -1, 64), s.of.path)
+	}
+	return text
 }
 
 func (c *comparison) limitText() string {
@@ -92,29 +103,70 @@ type comparisonJSON struct {
 	} `json:"where"`
 	AtLeast  json.RawMessage `json:"atLeast"`
 	Above    json.RawMessage `json:"above"`
-	Is       bool            `json:"is"`
+	Is       json.RawMessage `json:"is"`
 	Currency string          `json:"currency"`
+	OrShare  *struct {
+		Of    string  `json:"of"`
+		Share float64 `json:"share"`
+	} `json:"orShare"`
 }
 
+// comparison returns the comparison. One of a fact that the pack declares has no fact and
+// no limit yet.
 func (in *comparisonJSON) comparison() (Condition, error) {
+	w := in.Where
+	sites, siteText := sitesIn(w.Site)
+	c := &comparison{
+		where: where{w.Scope, w.CII, sites, siteText, w.Page, w.Level}, strict: in.Above != nil, currency: in.Currency, written: *in,
+	}
+	if strings.HasPrefix(in.Fact, prefixNamed) || strings.HasPrefix(in.Fact, prefixOperator) {
+		return c, nil
+	}
 	i := slices.IndexFunc(facts, func(f fact) bool { return f.path == in.Fact })
 	if i < 0 {
 		return nil, fmt.Errorf("%q is not among the facts", in.Fact)
 	}
-	w := in.Where
-	sites, siteText := sitesIn(w.Site)
-	c := &comparison{
-		fact: &facts[i], where: where{w.Scope, w.CII, sites, siteText, w.Page, w.Level},
-		strict: in.Above != nil, currency: in.Currency, flag: in.Is,
-	}
+	c.fact = &facts[i]
+	return c, c.set(in)
+}
+
+// set sets what the fact is compared with, and reports what does not fit the fact.
+func (c *comparison) set(in *comparisonJSON) error {
 	limit := in.AtLeast
 	if c.strict {
 		limit = in.Above
 	}
-	if limit == nil {
-		return c, nil
+	switch {
+	case limit != nil:
+		return c.setLimit(limit)
+	case in.Is == nil:
+		return nil // refused by the schema
+	case c.fact.kind == boolean:
+		return json.Unmarshal(in.Is, &c.flag)
 	}
-	return c, c.setLimit(limit)
+	return json.Unmarshal(in.Is, (*oneOrMore[string])(&c.words))
+}
+
+// misfit returns what does not fit a declared fact, or "". The schema has checked the
+// comparisons of other facts.
+func (c *comparison) misfit() string {
+	limited := c.written.AtLeast != nil || c.written.Above != nil
+	unknown := func(word string) bool { return !slices.Contains(c.fact.scale, word) }
+	switch {
+	case c.fact.kind == boolean && limited:
+		return "is compared by is: true or false"
+	case c.fact.kind != boolean && c.fact.kind != ordinal && !limited:
+		return "needs one limit: atLeast or above"
+	case c.fact.kind == ordinal && (c.limit < 0 || slices.ContainsFunc(c.words, unknown)):
+		return "is not one of " + strings.Join(c.fact.scale, ", ")
+	case c.fact.kind == money && c.currency == "" && c.limit != 0:
+		return "an amount needs a currency"
+	case c.fact.kind != money && c.currency != "":
+		return "only an amount has a currency"
+	case c.fact.kind == share && c.limit > 1:
+		return "a share lies between 0 and 1"
+	}
+	return ""
 }
 
 func (c *comparison) setLimit(raw json.RawMessage) error {
@@ -127,7 +179,7 @@ func (c *comparison) setLimit(raw json.RawMessage) error {
 		c.length = time.Duration(length)
 	case ordinal:
 		err = json.Unmarshal(raw, &word)
-		c.limit = float64(max(0, slices.Index(c.fact.scale, word)))
+		c.limit = float64(slices.Index(c.fact.scale, word))
 	default:
 		err = json.Unmarshal(raw, &c.limit)
 	}

@@ -149,6 +149,10 @@ func (c *condition) UnmarshalJSON(raw []byte) (err error) {
 		Judged *struct {
 			From event.Grade `json:"from"`
 		} `json:"judged"`
+		Earlier *struct {
+			Within  Limit `json:"within"`
+			AtLeast int   `json:"atLeast"`
+		} `json:"earlier"`
 	}
 	if err := json.Unmarshal(raw, &in); err != nil {
 		return err
@@ -166,6 +170,8 @@ func (c *condition) UnmarshalJSON(raw []byte) (err error) {
 		c.Condition = &graded{in.Graded.Statute, in.Graded.From}
 	case in.Judged != nil:
 		c.Condition = &judged{in.Judged.From}
+	case in.Earlier != nil:
+		c.Condition = &earlier{within: in.Earlier.Within, atLeast: in.Earlier.AtLeast, zone: event.Beijing}
 	}
 	return err
 }

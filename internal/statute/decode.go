@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/tocsin-project/tocsin/internal/document"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
@@ -91,6 +93,8 @@ func decode(raw []byte) (*Pack, *document.Document) {
 		}
 	}
 	p.locate(doc)
+	p.declare(doc)
+	p.checkClocks(doc)
 	p.conditions(func(path string, c Condition) {
 		if list, ok := c.(*some); ok && list.n > len(list.of) {
 			doc.Fail(path+".some.atLeast", "must be at most the number of conditions")
@@ -212,8 +216,11 @@ func (f *Fixture) UnmarshalJSON(raw []byte) error {
 		Report   json.RawMessage `json:"report"`
 		Facility Facility        `json:"facility"`
 		Central  bool            `json:"central"`
+
+		Attributes map[string]jsontext.Value `json:"attributes"`
 	}
 	err := json.Unmarshal(raw, &in)
+	f.Case.Operator.Attributes = in.Attributes
 	f.At, f.report = in.At, in.Report
 	f.Case.Operator.Central, f.Case.Facilities = in.Central, []Facility{in.Facility}
 	return err

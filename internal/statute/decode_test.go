@@ -215,7 +215,7 @@ func FuzzDecode(f *testing.F) {
 		require.GreaterOrEqual(t, a.CouldBe, a.Grade)
 		s.Owed(c, a, t0)
 		for _, o := range s.FollowUps(c, a, t0) {
-			require.NotEqual(t, o.Rule.Items == nil, o.Rule.Report == "")
+			require.NotEqual(t, o.Rule.Items == nil, len(o.Rule.Stages) == 0)
 			require.Equal(t, o.Rule.Within == nil, o.Rule.Clock == "")
 			if l := o.Rule.Within; l != nil {
 				require.True(t, l.After(t0, p.Place(Facility{})).After(t0))

@@ -52,6 +52,7 @@ var facts = append(simpleFacts(), []fact{
 	{path: "facts.populationShare", kind: share, where: []string{"level"}, judge: judgeShare},
 	{path: "facts.directLoss", kind: money, judge: judgeLoss},
 	{path: "crimeSuspected", kind: boolean, judge: judgeCrime},
+	{path: "kind", kind: ordinal, scale: kindsOfIncident, judge: judgeKind},
 }...)
 
 // simpleFacts returns the facts of a report that are one value. Its type says how they are
@@ -72,6 +73,19 @@ func simpleFacts() (simple []fact) {
 		}
 	}
 	return simple
+}
+
+// kindsOfIncident are those of GB/T 20986-2023, in no order that counts.
+var kindsOfIncident = []string{
+	"malware", "network-attack", "data-security", "information-content", "facility-fault", "improper-operation",
+	"latent-hazard", "abnormal-behaviour", "force-majeure", "other",
+}
+
+func judgeKind(c *comparison, r *reading) Verdict {
+	if r.c.Report.Kind == "" {
+		return Unknown
+	}
+	return verdictOf(slices.Contains(c.words, r.c.Report.Kind))
 }
 
 // judgeOutage reports whether any matching outage lasted long enough. A list without a
@@ -151,11 +165,7 @@ func judgeShare(c *comparison, r *reading) Verdict {
 }
 
 func judgeLoss(c *comparison, r *reading) Verdict {
-	m := r.facts().DirectLoss
-	if m == nil || (c.currency != "" && m.Currency != c.currency) {
-		return Unknown
-	}
-	return c.count(&m.Amount)
+	return c.amount(r, r.facts().DirectLoss)
 }
 
 func judgeCrime(c *comparison, r *reading) Verdict {

@@ -10,22 +10,26 @@ import (
 // FollowUp is a line that defines what the obligor owes after the first report: facts
 // that the first report may omit (补报), or a report of its own.
 type FollowUp struct {
-	ID         string           `json:"id"`
-	For        Scope            `json:"-"`
-	When       Condition        `json:"-"`      // nil: whenever the scope covers the case
-	Items      []string         `json:"items"`  // paths of a report's data, each owed until it is known
-	Report     string           `json:"report"` // ReportFinal, owed until such a report is taken; empty: Items
-	Within     *Limit           `json:"within"` // nil: promptly, without a number
-	Clock      Clock            `json:"clock"`  // empty where Within is nil; reported is the operator's own report
-	Remind     []float64        `json:"remind"` // fractions of the time, ascending; nil: the caller's
-	Citation   string           `json:"citation"`
-	Quote      string           `json:"quote"` // the words in Chinese
-	Confidence event.Confidence `json:"confidence"`
-	Note       Text             `json:"note"`
+	ID         string            `json:"id"`
+	For        Scope             `json:"-"`
+	When       Condition         `json:"-"`      // nil: whenever the scope covers the case
+	Items      []string          `json:"items"`  // paths of a report's data, each owed until it is known
+	Stages     oneOrMore[string] `json:"report"` // owed until a report is one of them, such as StageFinal; empty: Items
+	Within     *Limit            `json:"within"` // nil: promptly, without a number
+	Clock      Clock             `json:"clock"`  // empty where Within is nil; reported is the operator's own report
+	OrEarlier  []Term            `json:"orEarlier"`
+	Every      *Limit            `json:"every"`     // it is owed again so long after each report, until handling has ended
+	OnRequest  bool              `json:"onRequest"` // owed only when a desk asks for it
+	Remind     []float64         `json:"remind"`    // fractions of the time, ascending; nil: the caller's
+	Citation   string            `json:"citation"`
+	Quote      string            `json:"quote"` // the words in Chinese
+	Confidence event.Confidence  `json:"confidence"`
+	Note       Text              `json:"note"`
 }
 
-// ReportFinal is the report that closes an incident (处置总结报告).
-const ReportFinal = "final"
+// StageFinal is the report that closes an incident (处置总结报告). A final report is this
+// stage without saying so.
+const StageFinal = "final"
 
 // OwedFollowUp is a follow-up that a case triggers. The caller knows what was reported,
 // and decides which of its items are still owed.
@@ -48,7 +52,7 @@ func (s *Set) FollowUps(c Case, a event.Assessment, now time.Time) []OwedFollowU
 		grade := gradeUnder(a, p.ID)
 		for i := range p.FollowUps {
 			f := &p.FollowUps[i]
-			if !asked.covers(&f.For, f.When, grade) {
+			if f.OnRequest || !asked.covers(&f.For, f.When, grade) {
 				continue
 			}
 			if j := slices.IndexFunc(c.Facilities, func(at Facility) bool { return f.For.coversFacility(&at) }); j >= 0 {

@@ -44,7 +44,7 @@ func TestFollowUpsOfTheMeasures(t *testing.T) {
 	assert.Equal(t, "P30D", final.Within.String())
 	assert.Equal(t, ClockHandled, final.Clock)
 	assert.Equal(t, []float64{0.5, 0.9}, final.Remind)
-	assert.Equal(t, ReportFinal, final.Report)
+	assert.Equal(t, oneOrMore[string]{StageFinal}, final.Stages)
 	supplement := p.FollowUps[0]
 	assert.Nil(t, supplement.Within)
 	assert.Equal(t, strings.Fields("place kind impact measures trend cause leads plan scene"), supplement.Items)
@@ -76,7 +76,7 @@ followUps:
   - {id: a, items: [cause, weather, facts, facts.weather, reason], within: P1DT6H, clock: handled}
   - {id: a, items: [cause, cause], report: final, remind: [0.5]}
   - {id: c, within: P1D, remind: [0.9, 0.5, 1, .nan, x]}
-  - {id: d, report: initial, clock: noon, when: {judged: {from: major}}, for: {colour: red}}
+  - {id: d, report: The end, clock: noon, when: {judged: {from: major}}, for: {colour: red}}
   - {id: e, items: [], clock: graded, confidence: sure}
   - {report: final, remind: [], within: P0D, clock: handled}
 `)
@@ -97,8 +97,8 @@ followUps:
 		"$.followUps[2].remind[4]":  "want a number",
 		"$.followUps[2].clock":      "within and clock go together",
 		"$.followUps[2]":            "one of items and report",
-		"$.followUps[3].report":     "must be final",
-		"$.followUps[3].clock":      `must be one of discovered, reported, graded, handled, got "noon"`,
+		"$.followUps[3].report":     "is not an id",
+		"$.followUps[3].clock":      "or stage/ID or latest/ID",
 		"$.followUps[3].when":       "unknown key",
 		"$.followUps[3].for.colour": "unknown key",
 		"$.followUps[3].within":     "within and clock go together",

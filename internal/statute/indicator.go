@@ -26,6 +26,9 @@ func indicatorsOf(c *Criterion) (out []indicator) {
 	walk(c.When, func(part Condition) {
 		switch part := part.(type) {
 		case *comparison:
+			if part.fact.kind == boolean || part.words != nil {
+				return // no quantity
+			}
 			narrowed := part.where
 			narrowed.siteText = ""
 			limit := part.limit

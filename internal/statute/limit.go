@@ -126,6 +126,9 @@ func (l Limit) After(t time.Time, p calendar.Place) time.Time {
 	return p.EndOf(last)
 }
 
+// IsExact reports whether the limit is the same at every place.
+func (l Limit) IsExact() bool { return l.exact > 0 && l.roll == nil }
+
 // needsCalendar reports whether the limit depends on which days are worked.
 func (l Limit) needsCalendar() bool { return l.works > 0 || l.roll != nil }
 

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/statute/calendar"
 )
@@ -30,6 +32,7 @@ type Pack struct {
 	Zone         string      `json:"zone"`     // IANA; empty: +08:00
 	Calendar     string      `json:"calendar"` // the id of a calendar; empty: every day counts
 	Note         Text        `json:"note"`
+	Facts        []NamedFact `json:"facts"`
 	Criteria     []Criterion `json:"criteria"`
 	Duties       []DutyRule  `json:"duties"`
 	FollowUps    []FollowUp  `json:"followUps"`
@@ -83,8 +86,9 @@ type DutyRule struct {
 	Act        event.Act        `json:"act"`
 	Within     *Limit           `json:"within"` // nil: promptly, without a number
 	Clock      Clock            `json:"clock"`
-	Items      []string         `json:"items"`  // items of the report that it discloses; nil: all
-	Manual     bool             `json:"manual"` // a person chooses the recipients: shown, never routed
+	OrEarlier  []Term           `json:"orEarlier"` // other limits, of which the first to end counts
+	Items      []string         `json:"items"`     // items of the report that it discloses; nil: all
+	Manual     bool             `json:"manual"`    // a person chooses the recipients: shown, never routed
 	Citation   string           `json:"citation"`
 	Quote      string           `json:"quote"` // the clause in Chinese
 	Confidence event.Confidence `json:"confidence"`
@@ -146,6 +150,9 @@ const (
 	ClockReported   Clock = "reported"   // reported to the obligor who must pass it on
 	ClockGraded     Clock = "graded"     // graded so that the duty applies
 	ClockHandled    Clock = "handled"    // handling has ended
+	ClockClassified Clock = "classified" // classified by the operator; graded, if it does not say when
+	ClockRansomPaid Clock = "ransom-paid"
+	ClockOralNotice Clock = "oral-notice" // an authority was told orally
 )
 
 // Party is one end of a duty. The register resolves it to a desk.
@@ -202,6 +209,8 @@ type Determination struct {
 type Operator struct {
 	Level   Level // empty when it has none
 	Central bool  // a central organ or its affiliated unit
+	// Attributes are what the register says of the facts "operator.…" that packs declare.
+	Attributes map[string]jsontext.Value
 }
 
 // Facility is what the law needs to know of a facility.

@@ -44,6 +44,11 @@ func (p *Pack) locate(doc *document.Document) {
 	if p.Retention != nil {
 		p.Retention.For.jurisdiction = p.Jurisdiction
 	}
+	p.conditions(func(_ string, c Condition) {
+		if e, ok := c.(*earlier); ok {
+			e.zone = p.zone
+		}
+	})
 	check := func(path string, l *Limit) {
 		if l != nil && l.needsCalendar() && p.Calendar == "" {
 			doc.Fail(path, "depends on which days are worked: the pack must name a calendar")
@@ -52,10 +57,17 @@ func (p *Pack) locate(doc *document.Document) {
 	for i := range p.Duties {
 		p.Duties[i].For.jurisdiction = p.Jurisdiction
 		check(fmt.Sprintf("$.duties[%d].within", i), p.Duties[i].Within)
+		for j := range p.Duties[i].OrEarlier {
+			check(fmt.Sprintf("$.duties[%d].orEarlier[%d].within", i, j), &p.Duties[i].OrEarlier[j].Within)
+		}
 	}
 	for i := range p.FollowUps {
 		p.FollowUps[i].For.jurisdiction = p.Jurisdiction
 		check(fmt.Sprintf("$.followUps[%d].within", i), p.FollowUps[i].Within)
+		check(fmt.Sprintf("$.followUps[%d].every", i), p.FollowUps[i].Every)
+		for j := range p.FollowUps[i].OrEarlier {
+			check(fmt.Sprintf("$.followUps[%d].orEarlier[%d].within", i, j), &p.FollowUps[i].OrEarlier[j].Within)
+		}
 	}
 }
 

@@ -179,7 +179,9 @@ func (r *reading) missing(c Condition, found []string) []string {
 	path := ""
 	switch c := c.(type) {
 	case *comparison:
-		path = c.fact.path
+		path = c.lacks(r)
+	case *earlier:
+		path = "earlier"
 	case *judged:
 		path = ownGrade
 	}

@@ -66,6 +66,7 @@ func Load(fsys fs.FS) (*Set, error) {
 		return nil, err
 	}
 	giveCalendars(files, calendars)
+	checkNamed(files)
 	var faults []fault.Detail
 	packs := make([]*Pack, len(files))
 	for i, f := range files {

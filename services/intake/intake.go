@@ -38,6 +38,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 	"github.com/tocsin-project/tocsin/internal/register"
 	"github.com/tocsin-project/tocsin/internal/share"
+	"github.com/tocsin-project/tocsin/internal/statute"
 	"github.com/tocsin-project/tocsin/internal/tally"
 )
 
@@ -59,6 +60,7 @@ type Deps struct {
 	Clock     clock.Clock
 	Log       *zap.Logger
 	Register  *register.Register
+	Statutes  *statute.Set
 	// ClockDoubt returns why the time of receipt may be wrong at the moment, or "". Nil:
 	// the clock is not watched.
 	ClockDoubt func() string
@@ -238,7 +240,7 @@ func (in *Intake) faultsOf(s submission) []fault.Detail {
 	}
 	atSource := func(d fault.Detail) bool { return d.Path == "$.source" }
 	unreadable := slices.ContainsFunc(faults, atSource)
-	for _, d := range Check(in.deps.Register, s.operator, names) {
+	for _, d := range Check(in.deps.Register, in.deps.Statutes, s.operator, names) {
 		_, registered := in.deps.Register.Operator(s.operator)
 		if unreadable && atSource(d) && (registered || s.operator == event.OperatorOfSource(names.Source)) {
 			continue // an unreadable source names no operator that could be wrong
@@ -261,10 +263,10 @@ func otherOperator(reg *register.Register, operator, source string) string {
 	return named
 }
 
-// Check returns every fault of a report against the register: an operator that is not
-// registered, a source that names another operator, facilities that are not the
-// operator's.
-func Check(reg *register.Register, operator string, names cloudevent.Names) []fault.Detail {
+// Check returns every fault of a report against the register and the packs: an operator
+// that is not registered, a source that names another operator, facilities that are not
+// the operator's, facts and stages that no pack has.
+func Check(reg *register.Register, packs *statute.Set, operator string, names cloudevent.Names) []fault.Detail {
 	o, ok := reg.Operator(operator)
 	if !ok {
 		return []fault.Detail{{Path: "$.source", Message: fmt.Sprintf("the operator %q is not registered", operator)}}
@@ -292,6 +294,11 @@ func Check(reg *register.Register, operator string, names cloudevent.Names) []fa
 	for i, outage := range names.Data.Facts.Outage {
 		if outage.Facility != "" {
 			facility("$.data.facts.outage[%d].facility", i, outage.Facility)
+		}
+	}
+	for _, d := range packs.CheckReport(names.Data.Facts.Named, names.Data.Stages) {
+		if bytes += len(d.Path) + len(d.Message); bytes <= maxFacilityFaults {
+			faults = append(faults, fault.Detail{Path: "$.data." + shorten(d.Path), Message: shorten(d.Message)})
 		}
 	}
 	if missed > 0 {

@@ -183,7 +183,6 @@ func saidBy(g *event.Graded, e event.Escalation) (event.Change, []event.Obligati
 // disclose renders the merged facts as far as the desk may read them.
 func disclose(s event.State, e event.Escalation) jsontext.Value {
 	return s.Data(func(path string) bool {
-		top, _, _ := strings.Cut(path, ".")
-		return e.Items == nil || slices.Contains(e.Items, path) || slices.Contains(e.Items, top)
+		return e.Items == nil || slices.ContainsFunc(e.Items, func(item string) bool { return strings.HasPrefix(path+".", item+".") })
 	})
 }

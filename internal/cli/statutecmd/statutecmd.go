@@ -122,12 +122,24 @@ func (e environment) pack(p *statute.Pack) {
 	}
 	for _, f := range p.FollowUps {
 		what := strings.Join(f.Items, ", ")
-		if f.Report != "" {
-			what = e.Word("report-" + f.Report)
+		if len(f.Stages) > 0 {
+			what = e.stages(f.Stages)
 		}
 		fmt.Fprintf(e.Out, "\n%s  %s: %s  %s%s\n  %s %s\n", f.ID, e.Word("follow-up"), what, e.within(f.Within, f.Clock), e.Confidence(f.Confidence), f.Citation, f.Quote)
 		e.note(f.Note)
 	}
+}
+
+// stages prints stages of which any is enough.
+func (e *environment) stages(list []string) string {
+	names := make([]string, len(list))
+	for i, stage := range list {
+		names[i] = stage
+		if stage == statute.StageFinal {
+			names[i] = e.Word("report-final")
+		}
+	}
+	return strings.Join(names, " / ")
 }
 
 // within prints a limit and what it counts from.
