@@ -161,8 +161,8 @@ func (w *writer) refuseRest(deferred []*pending) {
 func (w *writer) write(ctx context.Context, round []*pending) {
 	pause := 50 * time.Millisecond
 	for failures := 0; ; {
-		var err error
-		if round, err = w.try(ctx, round); len(round) == 0 {
+		err := w.try(ctx, round)
+		if round = slices.DeleteFunc(round, func(p *pending) bool { return p.settled }); len(round) == 0 {
 			return
 		}
 		if err == nil {
@@ -191,15 +191,15 @@ func (w *writer) write(ctx context.Context, round []*pending) {
 	}
 }
 
-// try sends records once and returns those that are not settled. It sends nothing if the
-// disk has no room for it.
-func (w *writer) try(ctx context.Context, round []*pending) ([]*pending, error) {
+// try sends records once and settles those whose outcome is known. It sends nothing if
+// the disk has no room for it.
+func (w *writer) try(ctx context.Context, round []*pending) error {
 	bytes := 0
 	for _, p := range round {
 		bytes += p.bytes()
 	}
 	if err := w.room(bytes); err != nil {
-		return round, err
+		return err
 	}
 	from := batchFromMemory
 	if !w.inMemory.Load() {
@@ -230,9 +230,8 @@ func (w *writer) newMessage(r event.Record) *nats.Msg {
 	return m
 }
 
-// single publishes records one by one, all in flight at once, and returns those whose
-// outcome is unknown.
-func (w *writer) single(ctx context.Context, round []*pending) (rest []*pending, err error) {
+// single publishes records one by one, all in flight at once.
+func (w *writer) single(ctx context.Context, round []*pending) (err error) {
 	futures := make([]jetstream.PubAckFuture, len(round))
 	for i, p := range round {
 		f, ferr := w.js.PublishMsgAsync(w.message(p), jetstream.WithStallWait(tryTimeout))
@@ -242,7 +241,7 @@ func (w *writer) single(ctx context.Context, round []*pending) (rest []*pending,
 		case isFinal(ferr):
 			p.refuse(ferr)
 		default:
-			rest, err = append(rest, p), ferr
+			err = ferr
 		}
 	}
 	var taken []*pending
@@ -260,22 +259,21 @@ func (w *writer) single(ctx context.Context, round []*pending) (rest []*pending,
 			case isFinal(aerr):
 				p.refuse(aerr)
 			default:
-				rest, err = append(rest, p), aerr
+				err = aerr
 			}
 		case <-ctx.Done():
-			rest, err = append(rest, p), ctx.Err()
+			err = ctx.Err()
 		}
 	}
 	if len(taken) > 0 {
-		left, terr := w.answerTaken(ctx, taken)
-		rest, err = append(rest, left...), errors.Join(err, terr)
+		err = errors.Join(err, w.answerTaken(ctx, taken))
 	}
-	return rest, err
+	return err
 }
 
-// batch publishes records as one atomic batch and returns those not stored yet: all of
-// them if the outcome is unknown, the new ones if some subjects were taken.
-func (w *writer) batch(ctx context.Context, round []*pending) ([]*pending, error) {
+// batch publishes records as one atomic batch. It settles none if the outcome is unknown,
+// and those whose subjects were taken if the engine refused the batch for them.
+func (w *writer) batch(ctx context.Context, round []*pending) error {
 	sent := make([]*nats.Msg, 0, messages(round))
 	for _, p := range round {
 		sent = append(sent, w.message(p))
@@ -288,7 +286,7 @@ func (w *writer) batch(ctx context.Context, round []*pending) ([]*pending, error
 	ack, err := jetstreamext.PublishMsgBatch(try, w.js, sent, jetstreamext.BatchFlowControl{AckTimeout: tryTimeout})
 	if err == nil {
 		w.stored(round, ack.Sequence-uint64(len(sent))+1)
-		return nil, nil
+		return nil
 	}
 	round = withoutBeside(round) // what is beside a record goes with the first try, or is left to its follower
 	if isTaken(err) {
@@ -297,27 +295,23 @@ func (w *writer) batch(ctx context.Context, round []*pending) ([]*pending, error
 	switch {
 	case isIncomplete(err) && w.inMemory.CompareAndSwap(true, false):
 		w.unstage()
-		return round, nil
+		return nil
 	case isFinal(err):
 		// One record made the engine refuse the batch: sent alone, each record gets its
 		// own answer.
-		var rest []*pending
 		for _, p := range round {
-			left, serr := w.single(ctx, []*pending{p})
-			if rest = append(rest, left...); serr != nil {
+			if serr := w.single(ctx, []*pending{p}); serr != nil {
 				err = serr
 			}
 		}
-		return rest, err
 	}
-	return round, err
+	return err
 }
 
-// answerTaken looks up which of the subjects exist, settles those, and returns the other
-// records. A timer that replaces the stored one is not settled: the batch was refused
+// answerTaken looks up which of the subjects exist and settles their records. A timer that replaces the stored one is not settled: the batch was refused
 // because of other records. If the timer to replace is gone, Replaces is cleared: the new
 // timer may fire unnecessarily, but must not be lost.
-func (w *writer) answerTaken(ctx context.Context, round []*pending) ([]*pending, error) {
+func (w *writer) answerTaken(ctx context.Context, round []*pending) error {
 	bySubject := make(map[string]*pending, len(round))
 	subjects := make([]string, len(round))
 	for i, p := range round {
@@ -328,7 +322,7 @@ func (w *writer) answerTaken(ctx context.Context, round []*pending) ([]*pending,
 	gone, whole := maps.Clone(bySubject), false // the list may be truncated
 	found, err := jetstreamext.GetLastMsgsFor(try, w.js, w.stream, subjects)
 	if err != nil {
-		return round, fmt.Errorf("look up taken subjects: %w", err)
+		return fmt.Errorf("look up taken subjects: %w", err)
 	}
 	for m, err := range found {
 		if errors.Is(err, jetstreamext.ErrNoMessages) {
@@ -336,19 +330,18 @@ func (w *writer) answerTaken(ctx context.Context, round []*pending) ([]*pending,
 			break
 		}
 		if err != nil {
-			return left(round, bySubject), fmt.Errorf("look up taken subjects: %w", err)
+			return fmt.Errorf("look up taken subjects: %w", err)
 		}
 		whole = m.Header.Get("Nats-Num-Pending") == "0"
 		subject := w.realm.Plain(m.Subject)
 		p, ok := bySubject[subject]
-		if !ok {
+		if !ok || p.settled {
 			continue
 		}
 		delete(gone, subject)
 		if m.Sequence == p.record.Replaces {
 			continue
 		}
-		delete(bySubject, subject)
 		existing := event.ReadStored(w.realm, m.Subject, m.Header, m.Data, m.Sequence, m.Time)
 		if existing.Salt == p.record.Salt {
 			p.settle(Result{Sequence: m.Sequence, header: m.Header}) // ours; the answer was lost
@@ -363,7 +356,7 @@ func (w *writer) answerTaken(ctx context.Context, round []*pending) ([]*pending,
 			}
 		}
 	}
-	return left(round, bySubject), nil
+	return nil
 }
 
 // bytes returns the size of a record and of what is beside it.
@@ -375,38 +368,35 @@ func (p *pending) bytes() int {
 	return n
 }
 
-// left returns the records of a round that are open.
-func left(round []*pending, open map[string]*pending) []*pending {
-	return slices.DeleteFunc(slices.Clone(round), func(p *pending) bool { return open[p.record.Subject] != p })
+// errorCode returns the code with which the engine refused a request, or 0.
+func errorCode(err error) jetstream.ErrorCode {
+	if api := (*jetstream.APIError)(nil); errors.As(err, &api) {
+		return api.ErrorCode
+	}
+	return 0
 }
 
 // isTaken reports whether the engine refused a record because its subject already has
 // one: 10071 and (with replicas) 10164 by the expectation, 10077 by the limit of one,
 // 10201 by a repeat in a batch.
 func isTaken(err error) bool {
-	var api *jetstream.APIError
-	if errors.As(err, &api) {
-		return api.ErrorCode == 10071 || api.ErrorCode == 10164 || api.ErrorCode == 10077 || api.ErrorCode == 10201
-	}
-	return false
+	return slices.Contains([]jetstream.ErrorCode{10071, 10164, 10077, 10201}, errorCode(err))
 }
 
 // isNoRoom reports whether the engine refused a record because it may store no more:
 // 10047 and 10023 by its own limit, 10002 by the account's.
 func isNoRoom(err error) bool {
-	var api *jetstream.APIError
-	return errors.As(err, &api) && (api.ErrorCode == 10047 || api.ErrorCode == 10023 || api.ErrorCode == 10002)
+	return slices.Contains([]jetstream.ErrorCode{10047, 10023, 10002}, errorCode(err))
 }
 
 // isIncomplete reports whether the engine lost a batch, also because it cannot write its
 // staging files.
 func isIncomplete(err error) bool {
-	var api *jetstream.APIError
-	return errors.As(err, &api) && api.ErrorCode == jetstreamext.JSErrCodeBatchPublishIncomplete
+	return errorCode(err) == jetstreamext.JSErrCodeBatchPublishIncomplete
 }
 
 // isFinal reports whether the engine will never accept the record as it is.
 func isFinal(err error) bool {
-	var api *jetstream.APIError
-	return errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, nats.ErrBadSubject) || errors.As(err, &api) && (api.ErrorCode == 10054 || api.ErrorCode == 10097 || api.ErrorCode == 10189 || api.ErrorCode == 10190)
+	return errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, nats.ErrBadSubject) ||
+		slices.Contains([]jetstream.ErrorCode{10054, 10097, 10189, 10190}, errorCode(err))
 }
