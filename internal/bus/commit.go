@@ -96,10 +96,10 @@ func (b *Bus) queue(ctx context.Context, r event.Record) (*pending, error) {
 	w, ok := b.writers[stream]
 	switch {
 	case !ok, strings.ContainsAny(r.Subject, notLiteral):
-		p.refuse(errors.New("no stream holds it"))
+		p.refuse(errors.New("no stream stores this subject"))
 		return p, nil
 	case isTimer(r) != (stream == event.StreamTimers), isTimer(r) == r.Due.IsZero():
-		p.refuse(errors.New("a timer, and nothing else, has a time when it is due"))
+		p.refuse(errors.New("every timer, and no other record, needs a due time"))
 		return p, nil
 	case len(r.Data) > event.MaxRecord: // it would fail the whole batch
 		p.refuse(fmt.Errorf("it has %d bytes, and a record has at most %d", len(r.Data), event.MaxRecord))
@@ -123,8 +123,8 @@ func (b *Bus) queue(ctx context.Context, r event.Record) (*pending, error) {
 // IsRecord reports whether a message on a subject would be stored as a record.
 func IsRecord(subject string) bool { return streamOf(subject) != "" }
 
-// notLiteral are the characters that a record's subject must not contain: the engine would
-// drop the record without an answer.
+// notLiteral are the characters that a record's subject must not contain: the engine
+// would drop the record without an answer.
 const notLiteral = "*> \t\r\n"
 
 var errClosed = errors.New("bus: closed")
@@ -149,11 +149,12 @@ func streamOf(subject string) string {
 // pending is a record that waits to be stored. The writer owns result until it closes
 // answer.
 type pending struct {
-	record event.Record
-	header nats.Header // of the last try
-	result Result
-	answer chan struct{}
-	ended  <-chan struct{} // closed when the writer has ended
+	record  event.Record
+	header  nats.Header // of the last try
+	result  Result
+	answer  chan struct{}
+	settled bool            // of the writer: answer is closed
+	ended   <-chan struct{} // closed when the writer has ended
 
 	beside     *beside // notes what is written beside the record; nil: nothing is
 	withBeside bool    // it was stored with what is beside it
@@ -173,7 +174,7 @@ func (p *pending) settle(r Result) {
 	if p.beside != nil && !p.withBeside {
 		p.beside.forget(p)
 	}
-	p.result = r
+	p.result, p.settled = r, true
 	close(p.answer)
 }
 

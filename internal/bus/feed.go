@@ -29,7 +29,7 @@ func newFeed(head uint64) *feed {
 	return &feed{from: head + 1, upTo: head, grown: make(chan struct{})}
 }
 
-// Bounds of the feed. It may hold up to twice as much before it is trimmed.
+// Bounds of the feed, which is trimmed at twice as much.
 const (
 	feedRecords = 4 << 10
 	feedBytes   = 12 << 20
@@ -138,13 +138,12 @@ func (b *Bus) ledgerFeed(ctx context.Context) (*feed, error) {
 	return f, nil
 }
 
-// maxFeedLag is how many records behind the feed a reader of some subjects may be and still
-// read all records up to the feed, so that it misses none. One that is further behind
-// uses a consumer of its own.
+// maxFeedLag is how many records a reader of some subjects may be behind the feed and
+// still catch up with it by reading all records. One that is further behind uses a
+// consumer of its own.
 const maxFeedLag = 1 << 15
 
-// isFarBehind reports whether a reader of some subjects is so far behind the feed that it uses
-// a consumer of its own.
+// isFarBehind reports whether a reader of some subjects uses a consumer of its own.
 func (f *feed) isFarBehind(from uint64, subjects []string) bool {
 	return len(subjects) > 0 && from+maxFeedLag < f.begins()
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// freezes is the key prefix under which each log stores, for every writing process, why the
-// ledger is frozen.
+// freezes is the key prefix under which each log stores, for every writing process, why
+// the ledger is frozen.
 const freezes = "held."
 
 // Freeze stops writing to the ledger for every process until the same log ends the

@@ -20,8 +20,8 @@ type heartbeats struct {
 	last map[serviceLoop]time.Time
 }
 
-// Heartbeats returns the last heartbeat of each service that follows or has endpoints, by the
-// machine's clock. The loop that does the work beats every second, so a handler that
+// Heartbeats returns the last heartbeat of each service that follows or has endpoints, by
+// the machine's clock. The loop that does the work beats every second, so a handler that
 // hangs stops the heartbeat, and so does a server that does not answer. For a service
 // with several loops it is the oldest, and zero until each of them has announced itself.
 // A service that ended keeps its last one.
@@ -55,7 +55,7 @@ func (b *Bus) noteHeartbeat(l serviceLoop, at time.Time) {
 	}
 }
 
-// KeepAlive gives a sign of life for a loop of a service while the server answers, until
+// KeepAlive sends the heartbeats of a loop of a service while the server answers, until
 // ctx ends: see Heartbeats.
 func (b *Bus) KeepAlive(ctx context.Context, service, loop string) {
 	h := serviceLoop{service, loop}

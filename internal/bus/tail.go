@@ -117,7 +117,7 @@ func (b *Bus) consume(ctx context.Context, stream string, from uint64, subjects 
 		case <-ctx.Done():
 		}
 	}, lead.pull, jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
-		b.cfg.Log.Debug("reading was interrupted", zap.String("stream", stream), zap.Error(err))
+		b.cfg.Log.Debug("reading from the stream was interrupted", zap.String("stream", stream), zap.Error(err))
 	}))
 	if err != nil {
 		return nil, nil, fmt.Errorf("bus: read %s: %w", stream, err)
@@ -135,7 +135,7 @@ func (b *Bus) forget(stream string, cons jetstream.Consumer, consume jetstream.C
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if err := b.js.DeleteConsumer(ctx, stream, info.Name); err != nil {
-		b.cfg.Log.Debug("a consumer stays until the engine forgets it", zap.String("stream", stream), zap.Error(err))
+		b.cfg.Log.Debug("cannot delete a consumer; the engine deletes it once it is idle", zap.String("stream", stream), zap.Error(err))
 	}
 }
 

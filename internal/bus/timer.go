@@ -120,8 +120,8 @@ func (b *Bus) HasTimer(subject string) (set, known bool) {
 	return set, a.IsComplete()
 }
 
-// replaceHandled lets a timer that a handler sets replace the timer being handled, which stays
-// in the stream until it is settled.
+// replaceHandled lets a timer that a handler sets replace the timer being handled, which
+// stays in the stream until it is settled.
 func replaceHandled(in event.Stored, out []event.Record) {
 	for i := range out {
 		if event.IsTimer(out[i].Subject) && event.DueSubject(out[i].Subject) == in.Subject && strings.Contains(in.Wire, timerSet) {

@@ -81,7 +81,7 @@ func (b *Bus) Position(ctx context.Context, service string) (uint64, error) {
 		return 0, err
 	}
 	if seq > head {
-		b.cfg.Log.Error("the ledger is shorter than what was read of it", zap.String("service", service), zap.Uint64("position", seq), zap.Uint64("head", head))
+		b.cfg.Log.Error("saved position is beyond the end of the ledger; reading from the start", zap.String("service", service), zap.Uint64("position", seq), zap.Uint64("head", head))
 		return 0, nil
 	}
 	return seq, nil

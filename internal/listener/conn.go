@@ -42,7 +42,7 @@ func (c *Conn) MarkAuthenticated() {
 }
 
 // AuthenticatedBy sets a check for whether the peer has authenticated, which the
-// listener calls before it closes the connection as unproven.
+// listener calls before it closes the connection as unauthenticated.
 func (c *Conn) AuthenticatedBy(check func() bool) { c.authCheck.Store(&check) }
 
 // Authenticated reports whether the peer has authenticated.

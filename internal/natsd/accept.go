@@ -110,7 +110,7 @@ func (c *engineConn) Write(p []byte) (int, error) {
 }
 
 // Read throttles a party that sends more than the services can read. Without
-// authentication it counts a peer as proven once it has sent a line. Over TLS any bytes
+// authentication a peer counts as authenticated once it has sent a line; over TLS any bytes
 // will do: the engine itself ends a handshake that does not finish.
 func (c *engineConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)

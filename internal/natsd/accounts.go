@@ -113,8 +113,9 @@ func effectiveClaims(c *jwt.AccountClaims) jwt.Account {
 	return out
 }
 
-// UpdateAccount puts a re-signed account in force: connected clients lose the permissions that it
-// no longer has, and clients whose credential it revokes are disconnected.
+// UpdateAccount re-signs an account and puts it in force: connected clients lose the
+// permissions that it no longer has, and clients whose credential it revokes are
+// disconnected.
 func (s *Server) UpdateAccount(signed string) error {
 	claims, token, err := s.trust.resign(signed)
 	if err != nil {

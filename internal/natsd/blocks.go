@@ -58,7 +58,7 @@ func MendBlocks(dir string) (found []string, err error) {
 		if !endless {
 			continue
 		}
-		found = append(found, fmt.Sprintf("%s, byte %d: a record of sequence %d, which cannot be in this block", path, at, sequence))
+		found = append(found, fmt.Sprintf("%s, byte %d: the sequence %d is too far from the first one of the block", path, at, sequence))
 		if err := os.Remove(filepath.Join(filepath.Dir(path), blockIndex)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return found, err
 		}
@@ -121,7 +121,7 @@ func guardBlocks(ctx context.Context, dir string, limit uint64, log *zap.Logger)
 		}
 		switch found, err := MendBlocks(dir); {
 		case len(found) > 0:
-			log.Fatal("the engine reads a damaged block without end, and nothing can stop it: this process ends. At the next start the stream is read whole, and the log names what is lost", zap.Strings("damage", found))
+			log.Fatal("the engine is stuck reading a damaged block and cannot be interrupted: ending the process. The next start reads the whole stream and reports the lost records", zap.Strings("damage", found))
 		case err != nil:
 			log.Error("cannot check the engine's blocks", zap.Error(err))
 		}

@@ -192,7 +192,7 @@ func (s *Server) start(ctx context.Context, cfg Config) error {
 		default:
 		}
 		if waited%readyLogInterval == 0 {
-			cfg.Log.Info("the embedded server reads its streams, as it does after a crash", zap.String("folder", cfg.Dir), zap.Duration("after", waited))
+			cfg.Log.Info("the embedded server is still reading its streams, as after a crash", zap.String("folder", cfg.Dir), zap.Duration("after", waited))
 		}
 	}
 	if !s.s.JetStreamEnabled() {

@@ -44,14 +44,14 @@ func (s *Server) Stage(stream string) bool {
 	}
 	target, err := os.MkdirTemp(s.staging, stream+"-")
 	if err != nil {
-		s.log.Debug("batches are gathered on disk", zap.String("stream", stream), zap.Error(err))
+		s.log.Debug("cannot stage batches in memory; staging them on disk", zap.String("stream", stream), zap.Error(err))
 		return false
 	}
 	link := filepath.Join(s.dir, filepath.FromSlash(folders[0]), batchesFolder)
 	_ = os.Remove(link) // only if empty; otherwise the link cannot be created
 	if err := os.Symlink(target, link); err != nil {
 		_ = os.Remove(target)
-		s.log.Debug("batches are gathered on disk", zap.String("stream", stream), zap.Error(err))
+		s.log.Debug("cannot stage batches in memory; staging them on disk", zap.String("stream", stream), zap.Error(err))
 		return false
 	}
 	return true
@@ -61,7 +61,7 @@ func (s *Server) Stage(stream string) bool {
 func (s *Server) Unstage(stream string) {
 	s.stagingMu.Lock()
 	defer s.stagingMu.Unlock()
-	s.log.Warn("the engine has lost a batch: they are gathered on disk from here on", zap.String("stream", stream), zap.String("was", s.staging))
+	s.log.Warn("the engine lost a batch; staging batches on disk from now on", zap.String("stream", stream), zap.String("was", s.staging))
 	for link, place := range stagingLinks(s.dir, stream) {
 		_ = os.Remove(link) // the engine creates a folder if there is none
 		_ = os.RemoveAll(place)

@@ -14,8 +14,8 @@ import (
 // HasIdentities reports whether callers are identified.
 func (s *Server) HasIdentities() bool { return s.cfg.Identities != nil }
 
-// Refused records that the caller was refused something, and the reason, unless the caller is
-// one of our services. It is for refusals that a handler decides; the server records
+// Refused records that the caller was refused an action, and the reason, unless it is one
+// of our services. It is for refusals that a handler decides; the server records
 // [Forbidden] itself.
 func (s *Server) Refused(ctx context.Context, action, reason string) {
 	if caller := identity.Of(ctx); s.cfg.Identities != nil && caller.Role != identity.Service {
