@@ -44,44 +44,47 @@ func treeBelowEdge(tiles Tiles, size uint64) (t *ProvedTree, err error) {
 }
 
 // ProveTree reads the right edge of a tree and checks it against the root of the
-// checkpoint. The tree is nil where that fails: then nothing below can be checked. With
-// both a tree and an error, the last tile of leaves is damaged and is replaced by one
-// computed from its entries.
+// checkpoint. With both a tree and an error, tiles of the edge are damaged and were
+// replaced by what is stored below them. The tree is nil where that does not give the
+// root either: then nothing below can be checked.
 func ProveTree(tiles Tiles, cp Checkpoint) (*ProvedTree, error) {
 	t := newProvedTree(tiles, cp.Size)
-	var missing []error
+	var faults []error
+	top := TilePath{}
 	for level := range levels {
 		p := edgePath(level, cp.Size)
 		if p.Width == 0 {
 			continue
 		}
-		tile, err := readTile(tiles, p)
+		stored, err := readTile(tiles, p)
 		if err != nil {
-			missing = append(missing, err)
-			tile = make([]byte, p.bytes())
+			faults = append(faults, err)
 		}
-		t.edge[level] = tile
+		t.edge[level], top = stored, p
 	}
 	if rootOf(t.size, t.edge) == cp.Root {
-		return t, errors.Join(missing...)
+		return t, nil
 	}
-	faults := missing
-	if len(faults) == 0 {
-		faults = []error{errors.New("the last tiles of all levels do not give the root of the checkpoint")}
+	stored := t.edge
+	for level := range levels {
+		if p := edgePath(level, cp.Size); p.Width > 0 {
+			if below, err := t.recompute(p, stored[level]); err == nil {
+				t.edge[level] = below
+			}
+		}
 	}
-	p := edgePath(0, cp.Size)
-	leaves, err := t.readLeaves(p)
-	if p.Width == 0 || err != nil {
+	if rootOf(t.size, t.edge) != cp.Root {
+		if len(faults) == 0 {
+			faults = []error{&TileError{top.String(), 1, cp.Size, errors.New("the last tiles of all levels do not give the root of the checkpoint")}}
+		}
 		return nil, errors.Join(faults...)
 	}
-	stored := t.edge[0]
-	if t.edge[0] = leaves; rootOf(t.size, t.edge) != cp.Root {
-		return nil, errors.Join(faults...)
+	for level, tile := range stored {
+		if tile != nil && !bytes.Equal(tile, t.edge[level]) {
+			faults = append(faults, tileError(edgePath(level, cp.Size), errParentMismatch))
+		}
 	}
-	if len(missing) == 0 && !bytes.Equal(stored, leaves) {
-		missing = append(missing, tileError(p, errParentMismatch))
-	}
-	return t, errors.Join(missing...)
+	return t, errors.Join(faults...)
 }
 
 var errParentMismatch = errors.New("its hashes do not give the one above them")
@@ -131,38 +134,57 @@ func (t *ProvedTree) keep(p TilePath) *provedTile {
 	return kept
 }
 
-// prove reads a full tile and checks it against the tile above. Where a tile of leaves
-// does not match but one computed from its entries does, it uses that: check finds
-// the fault.
+// prove reads a full tile and checks it against the tile above. Where it does not match
+// but what is stored below it does, it uses that: Check finds the fault.
 func (t *ProvedTree) prove(p TilePath) ([]byte, error) {
 	above, err := t.tile(p.Level+1, p.Index/TileWidth)
 	if err != nil {
 		return nil, err
 	}
 	want := hashAt(above, int(p.Index%TileWidth))
-	tile, err := readTile(t.tiles, p)
-	if err == nil && subtree(tile) == want {
-		return tile, nil
+	stored, err := readTile(t.tiles, p)
+	if err == nil && subtree(stored) == want {
+		return stored, nil
 	}
 	if err == nil {
 		err = tileError(p, errParentMismatch)
 	}
-	if p.Level == 0 {
-		if leaves, failed := t.readLeaves(p); failed == nil && subtree(leaves) == want {
-			return leaves, nil
-		}
+	if below, failed := t.recompute(p, stored); failed == nil && subtree(below) == want {
+		return below, nil
 	}
 	return nil, err
 }
 
-// readLeaves computes a tile of leaves from the entries below it.
-func (t *ProvedTree) readLeaves(p TilePath) ([]byte, error) {
-	p.Level = EntriesLevel
-	bundle, err := readTile(t.tiles, p)
-	if err != nil {
-		return nil, err
+// recompute computes a tile from what is stored below it. Where nothing can be read
+// there, it keeps the hash of the stored tile, which is nil if that cannot be read.
+func (t *ProvedTree) recompute(p TilePath, stored []byte) ([]byte, error) {
+	if p.Level == 0 {
+		bundle, err := readTile(t.tiles, TilePath{EntriesLevel, p.Index, p.Width})
+		if err != nil {
+			return nil, err
+		}
+		return leavesOf(bundle), nil
 	}
-	return leavesOf(bundle), nil
+	computed := make([]byte, p.bytes())
+	copy(computed, stored)
+	for i := range p.Width {
+		child := TilePath{p.Level - 1, p.Index*TileWidth + uint64(i), TileWidth}
+		tile, err := readTile(t.tiles, child)
+		if err == nil && subtree(tile) == hashAt(computed, i) {
+			continue
+		}
+		if below, failed := t.recompute(child, tile); failed == nil {
+			tile, err = below, nil
+		}
+		switch {
+		case err == nil:
+			h := subtree(tile)
+			copy(computed[i*hashSize:], h[:])
+		case stored == nil:
+			return nil, err
+		}
+	}
+	return computed, nil
 }
 
 // Leaf returns the hash of a record's leaf, proved.
@@ -182,12 +204,13 @@ func (t *ProvedTree) Check(p TilePath) []error {
 	if p.Width != t.Path(p.Level, p.Index).Width {
 		return []error{tileError(p, fmt.Errorf("a log of %d records has no such tile", t.size))}
 	}
-	want, err := t.tile(max(p.Level, 0), p.Index)
-	if err != nil {
-		return []error{err}
-	}
+	want, unproved := t.tile(max(p.Level, 0), p.Index)
 	stored, err := readTile(t.tiles, p)
 	switch {
+	case unproved != nil && p.Level == EntriesLevel && err != nil:
+		return []error{unproved, err}
+	case unproved != nil:
+		return []error{unproved}
 	case err != nil:
 		return []error{err}
 	case p.Level != EntriesLevel && !bytes.Equal(stored, want):
