@@ -32,7 +32,6 @@ type result struct {
 	Error    string            `json:"error,omitempty"`
 }
 
-// record is a proved record.
 type record struct {
 	Record  uint64              `json:"record"`
 	Subject string              `json:"subject"`
@@ -44,7 +43,6 @@ type record struct {
 	body    []byte
 }
 
-// receiptCounts are receipts in one file.
 type receiptCounts struct {
 	Hold   int     `json:"hold"`
 	Faults []fault `json:"faults,omitempty"`
@@ -84,7 +82,6 @@ type uncheckedError struct{ error }
 
 func (c uncheckedError) Unwrap() error { return c.error }
 
-// check runs what the command line requests.
 func (o *options) check() *result {
 	r := &result{File: o.file, Result: holds}
 	err := o.checkFile(r)

@@ -1,6 +1,5 @@
 package main
 
-// text returns a text in the user's language.
 func (o *options) text(id string) string {
 	if o.lang == "zh" {
 		return messages[id][0]

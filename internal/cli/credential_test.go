@@ -69,7 +69,7 @@ func TestCredentials(t *testing.T) {
 	require.NoError(t, err)
 	folder := filepath.Join(t.TempDir(), "evidence")
 	do(exitOK, on(admin, "log", "export", folder)...)
-	found, err := export.Verify(t.Context(), folder, v, nil)
+	found, err := export.Verify(t.Context(), folder, v, nil, nil)
 	require.NoError(t, err)
 	require.Empty(t, found.Findings)
 	require.EqualValues(t, 1, found.Acts.Signed)

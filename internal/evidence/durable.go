@@ -11,7 +11,6 @@ import (
 	"github.com/tocsin-project/tocsin/internal/private"
 )
 
-// file is one file to be made durable.
 type file struct {
 	path string
 	data []byte

@@ -42,7 +42,6 @@ func (e *edge) add(entry Hash, filled func(p TilePath, data []byte)) {
 	e.size++
 }
 
-// push adds a hash to the tile of a level.
 func (e *edge) push(level int, h Hash, filled func(p TilePath, data []byte)) {
 	tile := e.tiles[level]
 	if tile == nil {

@@ -72,7 +72,6 @@ func ReadKey(path string) (*Key, error) {
 	return k, nil
 }
 
-// makeKey creates a key and its file.
 func makeKey(path, origin string) (*Key, error) {
 	if origin == "" {
 		var random [4]byte

@@ -155,7 +155,6 @@ func compareMembers(sent map[string]any, body []byte) error {
 	return nil
 }
 
-// membersOf reads a JSON object.
 func membersOf(raw []byte) (map[string]any, error) {
 	var members map[string]any
 	if err := Decode(raw, &members); err != nil {

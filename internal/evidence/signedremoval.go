@@ -106,7 +106,6 @@ func removesWithin(why string, sent map[string]any, first, entries uint64) error
 	return nil
 }
 
-// sequenceOf reads a sequence of the log.
 func sequenceOf(v any) (uint64, bool) {
 	n, ok := v.(float64)
 	if !ok || n < 1 || n >= 1<<53 || n != float64(uint64(n)) {

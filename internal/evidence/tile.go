@@ -95,7 +95,6 @@ func parseTilePath(path string) (p TilePath, ok bool) {
 	return p, true
 }
 
-// bytes returns the length of the tile's file.
 func (p TilePath) bytes() int {
 	if p.Level == EntriesLevel {
 		return p.Width * entrySize

@@ -78,7 +78,6 @@ func (t *Tree) Append(entries ...Hash) error {
 	return failed
 }
 
-// fill adds a tile that has become full.
 func (t *Tree) fill(p TilePath, data []byte) {
 	t.pending = append(t.pending, file{t.path(p), data})
 	t.filled = append(t.filled, t.path(p)+".p")

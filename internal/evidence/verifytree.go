@@ -24,8 +24,8 @@ type ProvedTree struct {
 
 type provedTile struct {
 	once   sync.Once
-	hashes []byte
-	err    error
+	hashes []byte // nil: nothing proves them
+	fault  error  // of the stored tile
 }
 
 // maxCachedTiles bounds the cache of tiles, 8 KiB each.
@@ -114,11 +114,20 @@ func (t *ProvedTree) tile(level int, index uint64) ([]byte, error) {
 		return t.edge[level], nil
 	}
 	kept := t.keep(p)
-	kept.once.Do(func() { kept.hashes, kept.err = t.prove(p) })
-	return kept.hashes, kept.err
+	if kept.hashes == nil {
+		return nil, kept.fault
+	}
+	return kept.hashes, nil
 }
 
+// keep returns a full tile, which it proves unless it is in the cache.
 func (t *ProvedTree) keep(p TilePath) *provedTile {
+	kept := t.cached(p)
+	kept.once.Do(func() { kept.hashes, kept.fault = t.prove(p) })
+	return kept
+}
+
+func (t *ProvedTree) cached(p TilePath) *provedTile {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	kept, ok := t.cache[p]
@@ -135,8 +144,8 @@ func (t *ProvedTree) keep(p TilePath) *provedTile {
 }
 
 // prove reads a full tile and checks it against the tile above. Where it does not match
-// but what is stored below it does, it uses that: Check finds the fault.
-func (t *ProvedTree) prove(p TilePath) ([]byte, error) {
+// but what is stored below it does, prove returns that with the fault.
+func (t *ProvedTree) prove(p TilePath) (hashes []byte, fault error) {
 	above, err := t.tile(p.Level+1, p.Index/TileWidth)
 	if err != nil {
 		return nil, err
@@ -150,7 +159,7 @@ func (t *ProvedTree) prove(p TilePath) ([]byte, error) {
 		err = tileError(p, errParentMismatch)
 	}
 	if below, failed := t.recompute(p, stored); failed == nil && subtree(below) == want {
-		return below, nil
+		return below, err
 	}
 	return nil, err
 }
@@ -203,6 +212,12 @@ func (t *ProvedTree) Leaf(sequence uint64) (Hash, error) {
 func (t *ProvedTree) Check(p TilePath) []error {
 	if p.Width != t.Path(p.Level, p.Index).Width {
 		return []error{tileError(p, fmt.Errorf("a log of %d records has no such tile", t.size))}
+	}
+	if p.Level != EntriesLevel && p.Width == TileWidth {
+		if fault := t.keep(p).fault; fault != nil {
+			return []error{fault}
+		}
+		return nil
 	}
 	want, unproved := t.tile(max(p.Level, 0), p.Index)
 	stored, err := readTile(t.tiles, p)

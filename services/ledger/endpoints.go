@@ -30,7 +30,6 @@ func (l *Ledger) endpoints() []endpoint.Endpoint {
 	}
 }
 
-// refusal is the answer to an invalid request.
 type refusal struct {
 	Errors []fault.Detail `json:"errors"`
 }

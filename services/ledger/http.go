@@ -69,7 +69,6 @@ type escalationRow struct {
 	api.EscalationRow
 }
 
-// problem returns the problem for an error.
 func (d *httpAPI) problem(ctx context.Context, err error) *httpedge.Problem {
 	if p := (*httpedge.Problem)(nil); errors.As(err, &p) {
 		return p

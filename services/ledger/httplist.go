@@ -41,7 +41,6 @@ text/csv it is everything up to limit, of any size; where it breaks off it ends
 without the last chunk, never as if it were whole. The record of its last row is
 the cursor to go on from.`
 
-// listing describes a list.
 func (d *httpAPI) listing(name, tag, summary, description string, page, row *huma.Schema, more map[string]*huma.MediaType) huma.Operation {
 	content := map[string]*huma.MediaType{
 		formJSON: {Schema: page}, formLines: {Schema: row}, formLines2: {Schema: row},

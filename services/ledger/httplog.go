@@ -17,7 +17,6 @@ const (
 	formTile = "application/octet-stream"
 )
 
-// registerLog adds the operations of the tree, its head and proofs.
 func (d *httpAPI) registerLog() {
 	type nothing struct{}
 	type state struct {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/time/rate"
 
 	"github.com/tocsin-project/tocsin/internal/clock"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -39,7 +40,7 @@ func (f *follower) take(ctx context.Context, batch []event.Stored, decoded chan<
 
 // add indexes decoded records, all waiting ones in one transaction.
 func (f *follower) add(ctx context.Context, x *index.Index, decoded <-chan []extract.Item) error {
-	p := progress{log: f.deps.Log, clock: f.deps.Clock, head: f.head.Load(), from: f.Indexed()}
+	progress := rate.Sometimes{Interval: progressEvery}
 	var rest time.Duration
 	hurry := f.hurry
 	for {
@@ -56,8 +57,12 @@ func (f *follower) add(ctx context.Context, x *index.Index, decoded <-chan []ext
 			f.deps.Log.Error("cannot decode a record; it is listed in the story of its incident only", zap.Error(err))
 		}
 		last := items[len(items)-1].Sequence
-		p.report(last)
 		f.setPosition(last)
+		if f.IsIndexBehind() {
+			progress.Do(func() {
+				f.deps.Log.Info("indexing", zap.Uint64("through", last), zap.Uint64("of", f.head.Load()))
+			})
+		}
 		took := clock.Steady().Sub(began)
 		hurry, rest = f.hurry, indexEvery-took
 		switch {
@@ -97,35 +102,4 @@ func (f *follower) gather(ctx context.Context, rest time.Duration, hurry <-chan 
 			return nil, ctx.Err()
 		}
 	}
-}
-
-// progress logs how far an index that is far behind has come. Its rate is by the
-// machine's clock: a drill's may run faster.
-type progress struct {
-	log        *zap.Logger
-	clock      clock.Clock
-	head       uint64 // when it began
-	from       uint64
-	began, due time.Time
-	shown      bool
-}
-
-// report logs the progress up to a record, if it is time to.
-func (p *progress) report(through uint64) {
-	now := clock.Wall(p.clock, p.clock.Now())
-	switch {
-	case p.began.IsZero():
-		p.began, p.due = now, now.Add(progressEvery)
-	case through < p.head && !now.Before(p.due):
-		p.due, p.shown = now.Add(progressEvery), true
-		p.log.Info("indexing", zap.Uint64("through", through), zap.Uint64("of", p.head),
-			zap.Float64("percent", float64(1000*through/p.head)/10), zap.Uint64("records_per_second", p.rate(through, now)))
-	case through >= p.head && p.shown:
-		p.shown = false
-		p.log.Info("indexed", zap.Uint64("through", through), zap.Uint64("records_per_second", p.rate(through, now)), zap.Duration("took", now.Sub(p.began)))
-	}
-}
-
-func (p *progress) rate(through uint64, now time.Time) uint64 {
-	return uint64(float64(through-p.from) / max(now.Sub(p.began).Seconds(), 0.001))
 }

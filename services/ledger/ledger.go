@@ -107,7 +107,6 @@ func (l *Ledger) Certified() (records uint64, checked time.Time) { return l.log.
 // is not damaged, or nil.
 func (l *Ledger) CertificationFailure() error { return l.log.CertificationFailure() }
 
-// state returns the state of the log.
 func (l *Ledger) state(ctx context.Context) (api.LogState, error) {
 	s, err := l.log.State(ctx)
 	s.Indexed = l.Indexed()

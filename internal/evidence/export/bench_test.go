@@ -67,7 +67,7 @@ func BenchmarkExport(b *testing.B) {
 	})
 	b.Run("verify", func(b *testing.B) {
 		for b.Loop() {
-			r, err := Verify(b.Context(), dir, v, nil)
+			r, err := Verify(b.Context(), dir, v, nil, nil)
 			require.NoError(b, err)
 			require.Empty(b, r.Findings)
 			require.Equal(b, n, r.Records)

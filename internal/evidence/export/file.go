@@ -15,7 +15,6 @@ import (
 	"github.com/tocsin-project/tocsin/internal/private"
 )
 
-// file is a file of an export that is being written.
 type file struct {
 	export *Writer
 	path   string
@@ -39,7 +38,6 @@ func (e *Writer) create(path string) (*file, error) {
 	return &file{export: e, path: path, file: f, buffer: bufio.NewWriterSize(f, 1<<16), sum: sha256.New()}, nil
 }
 
-// write writes a complete file.
 func (e *Writer) write(path string, content []byte) error {
 	f, err := e.create(path)
 	if err != nil {

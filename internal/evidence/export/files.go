@@ -130,7 +130,6 @@ func (c *check) openCheckpoint() (evidence.Checkpoint, bool) {
 	return cp, true
 }
 
-// openStored opens a file of the inventory.
 func (c *check) openStored(path string) (*os.File, error) {
 	if _, ok := c.files[path]; !ok {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
@@ -138,7 +137,6 @@ func (c *check) openStored(path string) (*os.File, error) {
 	return c.root.Open(path)
 }
 
-// readSmall reads a file of at most limit bytes.
 func (c *check) readSmall(path string, limit int64) ([]byte, error) {
 	f, err := c.open(path)
 	if err != nil {
@@ -183,7 +181,6 @@ func (c *check) hashFiles() {
 	_ = g.Wait() // faults are findings
 }
 
-// hash checks one file against the manifest.
 func (c *check) hash(path string) {
 	f, err := c.open(path)
 	if err != nil {

@@ -77,7 +77,6 @@ func withExport(dir string, v evidence.Verifier, use func(c *check, cp evidence.
 	return nil
 }
 
-// record finds a record by its sequence.
 func (c *check) record(sequence uint64) (evidence.Record, error) {
 	for _, path := range []string{recordsFile, contextFile} {
 		f, err := c.open(path)
@@ -108,7 +107,6 @@ func (a absentError) Error() string {
 
 func (absentError) Is(target error) bool { return target == fs.ErrNotExist }
 
-// findLine returns the line of a record, or nil.
 func findLine(file io.Reader, sequence uint64) ([]byte, error) {
 	begins := fmt.Appendf(nil, `{"record":%d,`, sequence)
 	r := bufio.NewReaderSize(file, chunkSize)

@@ -54,7 +54,6 @@ func (c *check) addMore(n uint64) {
 	c.report.More += n
 }
 
-// recordSummary collects what proved records show.
 type recordSummary struct {
 	removed        spans
 	rules          []ManifestRules
@@ -175,7 +174,6 @@ func (c *check) checkRules(proved []ManifestRules) {
 	}
 }
 
-// checkedLine is the result of one line.
 type checkedLine struct {
 	sequence uint64          // 0 where it could not be read
 	record   evidence.Record // set where the caller wants to see it

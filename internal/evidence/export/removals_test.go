@@ -40,7 +40,7 @@ func TestRemovalsInAnExport(t *testing.T) {
 		l.export(t, dir, 1, 40, []uint64{10})
 		v, err := l.verifier.WithIdentities(h.operator)
 		require.NoError(t, err)
-		report, err := Verify(t.Context(), dir, v, nil)
+		report, err := Verify(t.Context(), dir, v, nil, nil)
 		require.NoError(t, err)
 		require.Equal(t, c.signed, report.Removals.Signed, c.name)
 		require.Equal(t, c.without, report.Removals.Unsigned, c.name)

@@ -49,7 +49,7 @@ func (l *testLog) export(t require.TestingT, dir string, first, last uint64, gon
 }
 
 func (l *testLog) verify(t require.TestingT, dir string) Report {
-	r, err := Verify(backgroundOf(t), dir, l.verifier, nil)
+	r, err := Verify(backgroundOf(t), dir, l.verifier, nil, nil)
 	require.NoError(t, err)
 	return r
 }

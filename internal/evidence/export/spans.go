@@ -37,7 +37,6 @@ func removedBy(t *evidence.ProvedTree, r evidence.Record, first, last uint64) (r
 	return removed, faults
 }
 
-// span is a run of sequences, both ends included.
 type span struct{ first, last uint64 }
 
 func (s span) String() string {

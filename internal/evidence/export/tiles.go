@@ -50,7 +50,6 @@ func (c *check) checkTiles() {
 	_ = g.Wait() // faults are findings
 }
 
-// group runs work on every core.
 func (c *check) group() *errgroup.Group {
 	var g errgroup.Group
 	g.SetLimit(runtime.GOMAXPROCS(0))

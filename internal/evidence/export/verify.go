@@ -67,21 +67,16 @@ const (
 	vkeyLimit       = 1 << 16
 )
 
-// Verify is VerifyEach without a reader.
-func Verify(ctx context.Context, dir string, v evidence.Verifier, progress func(done, of uint64)) (Report, error) {
-	return VerifyEach(ctx, dir, v, progress, nil)
-}
-
-// VerifyEach verifies a folder written by Writer with the key of the log, and
+// Verify verifies a folder written by Writer with the key of the log, and
 // trusts nothing else in it: it opens the checkpoint with the key, and checks every tile
 // against its root and every record against its leaf. It continues after a finding to
 // find all. progress, unless nil, is called from any goroutine with the number of bytes
 // done in the folder.
 //
 // The error is for a folder that cannot be read at all, and for a context that ends.
-// Faults of readable files are findings. Every proved record is passed to see, unless it
-// is nil: those outside the range, then those of the range in order.
-func VerifyEach(ctx context.Context, dir string, v evidence.Verifier, progress func(done, of uint64), visit func(evidence.Record)) (Report, error) {
+// Faults of readable files are findings. Every proved record is passed to visit,
+// unless it is nil: those outside the range, then those of the range in order.
+func Verify(ctx context.Context, dir string, v evidence.Verifier, progress func(done, of uint64), visit func(evidence.Record)) (Report, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return Report{}, fmt.Errorf("evidence: export: %w", err)
@@ -99,7 +94,6 @@ func VerifyEach(ctx context.Context, dir string, v evidence.Verifier, progress f
 	return c.finish(), nil
 }
 
-// check is one run of Verify.
 type check struct {
 	ctx          context.Context
 	root         *os.Root

@@ -119,7 +119,12 @@ func TestDamageIsNamed(t *testing.T) {
 		}, 0, "tile/0/001.p/44", "its hashes do not give the one above them"},
 		{"the top was changed", func(t *testing.T, dir string, l *testLog) {
 			rewrite(t, dir, "tile/1/000.p/1", func(b []byte) []byte { b[7] ^= 1; return b })
-		}, 0, tileFolder, "do not give the root of the checkpoint"},
+		}, 0, "tile/1/000.p/1", "its hashes do not give the one above them"},
+		{"the top and all below one hash of it were changed", func(t *testing.T, dir string, l *testLog) {
+			for _, path := range []string{"tile/1/000.p/1", "tile/0/000", bundle} {
+				rewrite(t, dir, path, func(b []byte) []byte { b[7] ^= 1; return b })
+			}
+		}, 0, "tile/1/000.p/1", "do not give the root of the checkpoint"},
 		{"an entry was changed", func(t *testing.T, dir string, l *testLog) {
 			rewrite(t, dir, bundle, func(b []byte) []byte { b[41*entryBytes+5] ^= 1; return b })
 		}, 42, bundle, "the entry is not the one that the tree has"},
@@ -261,13 +266,13 @@ func TestFindingsAreBounded(t *testing.T) {
 func TestVerifyWhatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	l := logOf(t, plain(3))
-	_, err := Verify(t.Context(), filepath.Join(t.TempDir(), "none"), l.verifier, nil)
+	_, err := Verify(t.Context(), filepath.Join(t.TempDir(), "none"), l.verifier, nil, nil)
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	dir := t.TempDir()
 	l.export(t, dir, 1, 3, nil)
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = Verify(ended, dir, l.verifier, nil)
+	_, err = Verify(ended, dir, l.verifier, nil, nil)
 	require.ErrorIs(t, err, context.Canceled)
 }
 
@@ -280,7 +285,7 @@ func TestVerifyTellsProgress(t *testing.T) {
 		if done == of {
 			ended <- struct{}{}
 		}
-	})
+	}, nil)
 	require.NoError(t, err)
 	require.NotEmpty(t, ended)
 }

@@ -187,7 +187,7 @@ func TestNoBitOfAnExportMayChange(t *testing.T) {
 		require.NoError(t, err)
 		defer func() { require.NoError(t, os.WriteFile(name, content, 0o600)) }()
 		require.NoError(t, os.WriteFile(name, []byte(flip(t, string(content))), 0o600))
-		r, err := Verify(backgroundOf(t), source, l.verifier, nil)
+		r, err := Verify(backgroundOf(t), source, l.verifier, nil, nil)
 		require.NoError(t, err)
 		if filepath.Base(name) == manifestFile && len(r.Findings) == 0 {
 			// The exporter's word changed, and so did the manifest's hash.
@@ -261,7 +261,7 @@ func FuzzManifest(f *testing.F) {
 			require.Equal(t, raw, again)
 		}
 		require.NoError(t, os.WriteFile(name, raw, 0o600))
-		r, err := Verify(t.Context(), dir, l.verifier, nil)
+		r, err := Verify(t.Context(), dir, l.verifier, nil, nil)
 		require.NoError(t, err)
 		if len(r.Findings) == 0 && len(r.Unchecked) == 0 && r.Manifest != sum {
 			m.Made, m.Since, m.Until = want.Made, want.Since, want.Until

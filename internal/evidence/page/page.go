@@ -177,7 +177,6 @@ func (p *Page) telling(parts []string) *told {
 	return t
 }
 
-// idOf returns the id of the escalation that a subject is about.
 func idOf(parts []string) string { return strings.Join(parts[2:], ".") }
 
 func (p *Page) incident(parts []string) *incident {

@@ -70,7 +70,6 @@ func (t *told) isOwnAct() bool {
 	return t.Act == "update" && t.From == t.Desk && t.AcknowledgeBy == nil
 }
 
-// duty is one duty that an escalation fulfils.
 type duty struct {
 	DueAt       *time.Time `json:"dueAt"`
 	StrictDueAt *time.Time `json:"strictDueAt"`
@@ -84,13 +83,11 @@ type duty struct {
 	} `json:"onBehalf"`
 }
 
-// acknowledgement is the record of an acknowledgement, or of an overdue escalation.
 type acknowledgement struct {
 	Officer string    `json:"officer"`
 	At      time.Time `json:"at"`
 }
 
-// removal is the record of a removal.
 type removal struct {
 	First    uint64          `json:"first"`
 	Entries  []evidence.Hash `json:"entries"`
@@ -105,7 +102,6 @@ type removal struct {
 	Record   uint64          `json:"-"`
 }
 
-// rules is the record of a pack or register.
 type rules struct {
 	Kind   string `json:"kind"`
 	ID     string `json:"id"`

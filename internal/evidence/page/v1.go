@@ -48,7 +48,6 @@ var words1 = map[string][2]string{
 	"secondary": {"间接来源", "secondary source"}, "unverified": {"未核实", "unverified"}, "interpretation": {"解释", "interpretation"},
 }
 
-// both returns a word in Chinese and English.
 func both(id string) string {
 	w, ok := words1[id]
 	if !ok {

@@ -20,7 +20,7 @@ import (
 // displays, is reported as unchecked.
 func VerifyExport(ctx context.Context, dir string, v evidence.Verifier, progress func(done, of uint64)) (export.Report, error) {
 	p := New()
-	report, err := export.VerifyEach(ctx, dir, v, progress, p.Add)
+	report, err := export.Verify(ctx, dir, v, progress, p.Add)
 	if err != nil {
 		return report, err
 	}

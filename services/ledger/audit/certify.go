@@ -99,7 +99,6 @@ func (l *Log) reopenTree(ctx context.Context) error {
 // hashedAhead bounds the batches that are hashed ahead while the tree writes tiles.
 const hashedAhead = 64
 
-// grow appends the stream's records to the tree.
 func (l *Log) grow(ctx context.Context, grown chan<- struct{}) error {
 	hashed := make(chan []evidence.Hash, hashedAhead)
 	g, ctx := errgroup.WithContext(ctx)
@@ -215,7 +214,6 @@ func (l *Log) append(entries []evidence.Hash) error {
 	return nil
 }
 
-// missingDamage is the damage of records that are missing without a removal.
 func missingDamage(first, last uint64) event.Damage {
 	return event.Damage{Kind: event.DamageMissing, First: first, Last: last, Detail: "not in the stream, and no removal says so"}
 }

@@ -117,7 +117,6 @@ func (l *Log) checkOnce(ctx context.Context) error {
 	return l.clean(now, cp)
 }
 
-// found returns the damage that this process found.
 func (l *Log) found() []event.Damage {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -256,7 +255,6 @@ func (l *Log) compare(ctx context.Context, from, to uint64, paced func(context.C
 // compareRun is how many records are read before isHurried is checked again.
 const compareRun = 50_000
 
-// consecutive returns how many records of a batch are consecutive.
 func consecutive(batch []event.Stored) int {
 	n := 1
 	for n < len(batch) && batch[n].Sequence == batch[n-1].Sequence+1 {
@@ -265,7 +263,6 @@ func consecutive(batch []event.Stored) int {
 	return n
 }
 
-// changedDamage is the damage of a record that differs from its entry.
 func changedDamage(record uint64) event.Damage {
 	return event.Damage{Kind: event.DamageChanged, First: record, Last: record, Detail: "is not what was certified"}
 }
@@ -362,7 +359,6 @@ func (l *Log) reportMissing(ctx context.Context, first, last uint64) error {
 	return nil
 }
 
-// wrongRemoval is the damage of a record whose removal names another entry.
 func wrongRemoval(record, removal uint64) event.Damage {
 	return event.Damage{Kind: event.DamageChanged, First: record, Last: record,
 		Detail: fmt.Sprintf("its removal, record %d, names another entry than was certified", removal)}

@@ -424,7 +424,6 @@ func joins(known, d event.Damage) bool {
 	return d.First <= known.Last+1 && known.First <= d.Last+1
 }
 
-// within reports whether d is part of known.
 func within(known, d event.Damage) bool { return known.First <= d.First && d.Last <= known.Last }
 
 // Certified returns how many records the last checkpoint covers, and when a check of the

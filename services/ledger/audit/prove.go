@@ -29,7 +29,6 @@ func (l *Log) Tiles(_ context.Context, q api.TilesRequest) (api.TilesAnswer, err
 	return answer, nil
 }
 
-// tile reads one tile, or returns fs.ErrNotExist.
 func (l *Log) tile(path string) ([]byte, error) {
 	t, err := evidence.ParseTilePath(path)
 	if err != nil {

@@ -24,7 +24,6 @@ type removals struct {
 	at      uint64         // its sequence
 }
 
-// removedRange is the range of one removal.
 type removedRange struct{ first, last, record uint64 }
 
 // errNotRemoved is of a record that no removal covers.
@@ -88,7 +87,6 @@ func (r *removals) mark(record uint64) {
 	}
 }
 
-// has reports whether a known removal covers a record.
 func (r *removals) has(record uint64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -96,14 +94,12 @@ func (r *removals) has(record uint64) bool {
 	return word < uint64(len(r.gone)) && r.gone[word]&(1<<(record%64)) != 0
 }
 
-// total returns how many records were removed.
 func (r *removals) total() uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.records
 }
 
-// all returns the removals, in the order of the records that they removed.
 func (r *removals) all() []removedRange {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -158,7 +154,6 @@ func (r *removals) candidates(record uint64) (at []uint64) {
 	return at
 }
 
-// read reads a removal by its sequence.
 func (r *removals) read(ctx context.Context, b Removals, at uint64) (*event.Removal, error) {
 	r.mu.Lock()
 	recent, of := r.recent, r.at
@@ -183,7 +178,6 @@ func (r *removals) read(ctx context.Context, b Removals, at uint64) (*event.Remo
 	return removal, nil
 }
 
-// entry returns the hash of a removed record's entry, or errNotRemoved.
 func (r *removals) entry(ctx context.Context, b Removals, record uint64) (evidence.Hash, error) {
 	removal, _, err := r.of(ctx, b, record)
 	if err != nil {

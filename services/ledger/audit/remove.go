@@ -18,7 +18,6 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// refuse returns the error for a request that removes nothing.
 func refuse(path, format string, args ...any) error {
 	return fault.Invalid("ledger: remove", []fault.Detail{{Path: path, Message: fmt.Sprintf(format, args...)}})
 }
@@ -350,7 +349,6 @@ type incidentAge struct {
 	revision uint64
 }
 
-// mustKeep reports whether archivable must leave a record where it is.
 func (l *Log) mustKeep(ctx context.Context, s event.Stored, before time.Time, ages map[[2]string]incidentAge) (bool, error) {
 	a := event.ParseSubject(s.Subject)
 	switch {

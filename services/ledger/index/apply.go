@@ -203,7 +203,6 @@ func (w *writing) add(it *extract.Item) error {
 	return nil
 }
 
-// addToStory adds a record to the story of an incident.
 func (w *writing) addToStory(inc *incident, it *extract.Item, kind string) error {
 	return w.insert(insertStory, it.Sequence, inc.id, kindNumber(kind), it.At.UnixNano())
 }
@@ -291,7 +290,6 @@ func (w *writing) addEscalation(inc *incident, it *extract.Item) error {
 	return w.noteEscalation(inc, to.Number(), it.Sequence, e.Effect)
 }
 
-// noteEscalation notes that a desk received an escalation.
 func (w *writing) noteEscalation(inc *incident, number int64, record uint64, what extract.Effect) error {
 	if what == extract.EffectNone {
 		return nil

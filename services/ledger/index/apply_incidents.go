@@ -6,7 +6,6 @@ import (
 	"github.com/tocsin-project/tocsin/services/ledger/index/extract"
 )
 
-// incident is an incident as known to the goroutine that writes.
 type incident struct {
 	id       int64
 	operator string // token
@@ -142,7 +141,6 @@ func (w *writing) loadDesks(i *incident) error {
 	})
 }
 
-// saveAll writes the changes of all incidents.
 func (w *writing) saveAll() error {
 	for _, i := range w.active {
 		if err := w.save(i); err != nil {
@@ -153,7 +151,6 @@ func (w *writing) saveAll() error {
 	return w.flushRows()
 }
 
-// save writes the changes of an incident.
 func (w *writing) save(i *incident) (err error) {
 	i.active = false
 	switch {

@@ -7,7 +7,6 @@ import (
 	"github.com/tocsin-project/tocsin/services/ledger/index/extract"
 )
 
-// outcome is the outcome of an escalation.
 type outcome struct {
 	acknowledged   uint64 // record; 0: not acknowledged
 	acknowledgedAt int64
@@ -25,7 +24,6 @@ func (o *outcome) isOverdue(by *int64) bool {
 	return o.overdue != 0 && (o.acknowledged == 0 || o.acknowledged > o.overdue || o.late(by))
 }
 
-// outcome changes the outcome of the escalation that a record names.
 func (w *writing) outcome(inc *incident, it *extract.Item, change func(*outcome) bool) error {
 	desk, known := w.index.words.Term(extract.Named{Kind: extract.KindTold, Value: it.Address.Desk})
 	if !known {

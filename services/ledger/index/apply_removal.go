@@ -34,7 +34,6 @@ func (w *writing) remove(it *extract.Item) error {
 	return w.addToStory(inc, it, event.KindRemoved)
 }
 
-// storyRecord is a record as listed in the story.
 type storyRecord struct {
 	seq      uint64
 	incident int64

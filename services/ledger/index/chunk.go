@@ -83,7 +83,6 @@ func (t *tail) forget(gone *postings.Set) {
 	t.titles = slices.DeleteFunc(slices.Clone(t.titles), func(e titled) bool { return gone.Has(e.at) })
 }
 
-// bucket returns the postings of the tokens of a bucket.
 func (t *tail) bucket(id extract.Term) (out postings.Bucket) {
 	last := uint64(0)
 	for _, token := range slices.Sorted(maps.Keys(t.text[id])) {

@@ -78,7 +78,6 @@ func (p *plan) title(k extract.Kind, text string, faults *[]fault.Detail) {
 	}
 }
 
-// named adds a clause for a value of a query; empty restricts nothing.
 func (p *plan) named(v *extract.Vocabulary, k extract.Kind, value string) {
 	if value == "" {
 		return

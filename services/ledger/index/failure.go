@@ -25,7 +25,6 @@ const (
 // become shorter.
 var errReplaced = errors.New("a file of the index was removed, replaced or truncated")
 
-// sqliteCode returns the primary result code of an SQLite error.
 func sqliteCode(err error) (code int, ok bool) {
 	var e *sqlite.Error
 	if !errors.As(err, &e) {
@@ -34,7 +33,6 @@ func sqliteCode(err error) (code int, ok bool) {
 	return e.Code() & 0xff, true
 }
 
-// isDamaged reports whether the files were changed or damaged.
 func isDamaged(err error) bool {
 	if errors.Is(err, postings.ErrDamaged) || errors.Is(err, extract.ErrDamaged) || errors.Is(err, errReplaced) {
 		return true

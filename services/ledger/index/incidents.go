@@ -120,7 +120,6 @@ func tokenOf(id string) string {
 	return event.Token(id)
 }
 
-// incident returns an incident with its current revision and its desks.
 func (l *lane) incident(record uint64) (row api.IncidentRow, bytes int, err error) {
 	var raw []byte
 	var id int64
@@ -134,7 +133,6 @@ func (l *lane) incident(record uint64) (row api.IncidentRow, bytes int, err erro
 	return row, bytes + more, err
 }
 
-// desks adds the desks of an incident to its row.
 func (l *lane) desks(id int64, row *api.IncidentRow) (bytes int, err error) {
 	rows, err := l.rows(lookDesks, id)
 	if err != nil {
@@ -173,7 +171,6 @@ func (l *lane) desks(id int64, row *api.IncidentRow) (bytes int, err error) {
 	return bytes, err
 }
 
-// nameOf returns the name of a term.
 func (x *Index) nameOf(t extract.Term) string {
 	x.mu.RLock()
 	defer x.mu.RUnlock()

@@ -52,7 +52,6 @@ var lookupTexts = [lookups]string{
 	lookStory:    "SELECT seq, kind, at FROM story WHERE incident = ? AND seq > ? ORDER BY seq LIMIT ?",
 }
 
-// lane is a connection that reads.
 type lane struct {
 	index    *Index
 	conn     *sql.Conn
@@ -167,7 +166,6 @@ type shelf struct {
 	readers []*reader
 }
 
-// take returns an idle reader, or nil.
 func (s *shelf) take() (r *reader) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -210,7 +208,6 @@ func (r *reader) begin(lanes int, moving []extract.Term) error {
 	return nil
 }
 
-// end releases the snapshot.
 func (r *reader) end() {
 	for _, l := range r.lanes {
 		_, _ = l.prepared[lookEnd].Exec()
@@ -244,7 +241,6 @@ type place struct {
 	tail  *tail // nil: the chunk is sealed
 }
 
-// places returns the chunks from one on.
 func (r *reader) places(from uint64) (out []place) {
 	for _, c := range r.sealed {
 		if c.chunk >= from {

@@ -76,7 +76,6 @@ const (
 
 type sums [numbers]uint64
 
-// count returns the counts of a chunk.
 func (r *reader) count(p *plan, at place, by extract.Kind, now int64) (counts map[extract.Term]sums, err error) {
 	s, _, err := p.fits(r, at)
 	if err != nil || s.IsEmpty() {
@@ -108,7 +107,6 @@ func (r *reader) count(p *plan, at place, by extract.Kind, now int64) (counts ma
 	return counts, nil
 }
 
-// lists returns the lists of a kind in the tail.
 func (r *reader) lists(k extract.Kind) map[extract.Term][]uint16 {
 	r.index.mu.RLock()
 	defer r.index.mu.RUnlock()

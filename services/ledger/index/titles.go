@@ -113,7 +113,6 @@ func (r *reader) verifyBlock(p *plan, at place, block int, of, fits *postings.Se
 	})
 }
 
-// titleOf returns the title of an escalation or a revision, folded.
 func (r *reader) titleOf(k extract.Kind, record uint64) (string, error) {
 	var raw []byte
 	if k == extract.KindTitle {

@@ -24,7 +24,6 @@ type writing struct {
 	rows   [statements][]any // values waiting to be inserted together, by statement
 }
 
-// addition is a record to be added to the tail.
 type addition struct {
 	at         uint16
 	terms      []extract.Term
@@ -52,7 +51,6 @@ func (w *writing) exec(s statement, args ...any) error {
 	return err
 }
 
-// count is exec that returns how many rows were affected.
 func (w *writing) count(s statement, args ...any) (int64, error) {
 	res, err := w.index.prepared[s].Exec(args...)
 	if err != nil {
@@ -75,7 +73,6 @@ func (w *writing) insert(s statement, row ...any) error {
 	return err
 }
 
-// flushRows inserts the waiting rows of the bulk statements.
 func (w *writing) flushRows() error {
 	for s, values := range bulk {
 		if len(w.rows[s]) == 0 {
@@ -161,7 +158,6 @@ func (w *writing) term(n extract.Named) (extract.Term, error) {
 	return t, w.exec(insertTerm, int64(t), n.Value)
 }
 
-// termsOf returns the permanent terms of an entry.
 func (w *writing) termsOf(e *extract.Entry) ([]extract.Term, error) {
 	terms := make([]extract.Term, 0, len(e.Flags)+len(e.Named))
 	terms = append(terms, e.Flags...)

@@ -194,14 +194,12 @@ func escalationOf(s event.Stored) (*Escalation, error) {
 	return out, nil
 }
 
-// add adds a term by its name, once.
 func (e *Entry) add(k Kind, value string) {
 	if n := (Named{k, value}); !slices.Contains(e.Named, n) {
 		e.Named = append(e.Named, n)
 	}
 }
 
-// addPlaces adds the areas and sectors of facilities.
 func addPlaces(facilities []event.Facility, add func(Kind, string), area, sector, both Kind) {
 	for _, f := range facilities {
 		for n := 2; n <= min(4, len(f.Region)); n += 2 {
