@@ -53,7 +53,7 @@ func (s *scene) receipt(t *testing.T) string {
 
 // Changes that mail makes to a text are reverted where possible, and are otherwise not
 // reported as a forgery.
-func TestMailIsNoForgery(t *testing.T) {
+func TestVerify_MailIsNoForgery(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	s.write(t, "proof", s.proof(t, 42))
@@ -104,7 +104,7 @@ func TestMailIsNoForgery(t *testing.T) {
 
 // An export with an act of a format or kind that this program does not know could not be
 // checked; any real fault takes precedence.
-func TestWhatANewerProgramMadeIsNoForgery(t *testing.T) {
+func TestVerify_NewerFormatIsUnchecked(t *testing.T) {
 	t.Parallel()
 	for name, r := range map[string]evidence.Record{
 		"an act":      {Subject: "incident.determined.hall.mill.flood.n1", Body: []byte(`{"signed":{"format":"tocsin/act/9","by":"desk/hall","sent":"{}"}}`)},
@@ -150,7 +150,7 @@ func TestWhatANewerProgramMadeIsNoForgery(t *testing.T) {
 
 // A forger who edits the page can edit the manifest: without a version in it the page is
 // not compared, and must not be trusted.
-func TestAPageThatWasNotComparedIsUnchecked(t *testing.T) {
+func TestVerify_PageNotComparedIsUnchecked(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	m := export.Manifest{Key: s.key.Verifier(), First: 1, Last: 20}

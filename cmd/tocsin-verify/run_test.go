@@ -116,7 +116,7 @@ func command(args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), errOut.String()
 }
 
-func TestProofHolds(t *testing.T) {
+func TestVerify_Proof(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	s.write(t, "p", s.proof(t, 42))
@@ -138,7 +138,7 @@ func TestProofHolds(t *testing.T) {
 	require.Empty(t, out+errOut)
 }
 
-func TestProofDoesNotHold(t *testing.T) {
+func TestVerify_InvalidProof(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	good := s.proof(t, 42)
@@ -164,7 +164,7 @@ func TestProofDoesNotHold(t *testing.T) {
 	require.Contains(t, errOut, "not signed with the key")
 }
 
-func TestWhatCannotBeChecked(t *testing.T) {
+func TestVerify_Unchecked(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	s.write(t, "p", s.proof(t, 42))
@@ -287,8 +287,8 @@ func TestExports(t *testing.T) {
 	require.Equal(t, exitFails, code)
 }
 
-// TestExportThatDoesNotReachBack has only the tiles at its end.
-func TestExportThatDoesNotReachBack(t *testing.T) {
+// TestVerify_ExportWithoutTheEarlierTiles has only the tiles at its end.
+func TestVerify_ExportWithoutTheEarlierTiles(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	s.export(t, "export", 290, 300)
@@ -376,7 +376,7 @@ func TestHelp(t *testing.T) {
 }
 
 // Changes that mail and editors make to any file are not a forgery.
-func TestTransportIsNoForgery(t *testing.T) {
+func TestVerify_TransportIsNoForgery(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	s.write(t, "proof", s.proof(t, 42))

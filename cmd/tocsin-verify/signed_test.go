@@ -122,7 +122,7 @@ func TestReceipts(t *testing.T) {
 }
 
 // An export in which a desk has signed one act, and another has signed none.
-func TestActsOfDesks(t *testing.T) {
+func TestVerify_ActsOfDesks(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	key, err := evidence.OpenKey(filepath.Join(dir, "secret"), "log.example.com/test")

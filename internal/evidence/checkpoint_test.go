@@ -21,7 +21,7 @@ func newKey(t testing.TB) (*Key, Verifier) {
 	return k, v
 }
 
-func TestCheckpointIsReadAsItWasSigned(t *testing.T) {
+func TestCheckpoint_SignAndOpen(t *testing.T) {
 	t.Parallel()
 	k, v := newKey(t)
 	rapid.Check(t, func(t *rapid.T) {
@@ -152,7 +152,7 @@ func FuzzOpen(f *testing.F) {
 	})
 }
 
-func TestAClaimIsReadWithoutAKey(t *testing.T) {
+func TestClaim_NeedsNoKey(t *testing.T) {
 	t.Parallel()
 	k, err := OpenKey(filepath.Join(t.TempDir(), "key"), "log.example.org/tocsin")
 	require.NoError(t, err)

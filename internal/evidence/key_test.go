@@ -98,8 +98,8 @@ func TestKeyIsRefused(t *testing.T) {
 	}
 }
 
-// TestKeyIsNeverHalf aborts the creation of a key at each operation on the disk.
-func TestKeyIsNeverHalf(t *testing.T) {
+// TestKey_IsWrittenAtomically aborts the creation of a key at each operation on the disk.
+func TestKey_IsWrittenAtomically(t *testing.T) {
 	t.Parallel()
 	for n := 0; ; n++ {
 		dir := t.TempDir()

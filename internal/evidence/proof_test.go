@@ -48,7 +48,7 @@ func checkProof(text string, v Verifier) (Proof, error) {
 	return p, err
 }
 
-func TestProofHoldsAndNoBitOfItMayChange(t *testing.T) {
+func TestProof_FlippedBit(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		l := anyLog(t)
@@ -62,9 +62,9 @@ func TestProofHoldsAndNoBitOfItMayChange(t *testing.T) {
 	})
 }
 
-// TestEveryByteOfAProof flips bits in each byte, where a random bit could miss that two
+// TestProof_EveryByteCounts flips bits in each byte, where a random bit could miss that two
 // bytes are accepted alike: the lowest, that of upper and lower case, and another.
-func TestEveryByteOfAProof(t *testing.T) {
+func TestProof_EveryByteCounts(t *testing.T) {
 	t.Parallel()
 	l := logOf(t, plain(5))
 	for _, text := range []string{l.prove(t, 2).String(), l.extend(t, 3).String()} {
@@ -136,7 +136,7 @@ func TestProofFile(t *testing.T) {
 	require.ErrorContains(t, err, "more hashes than a tree has levels")
 }
 
-func TestConsistencyOfAnyTwo(t *testing.T) {
+func TestConsistency_AnyTwoSizes(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		l := anyLog(t)
@@ -152,8 +152,8 @@ func TestConsistencyOfAnyTwo(t *testing.T) {
 	})
 }
 
-// TestForkIsNoExtension rewrites a log behind an old checkpoint.
-func TestForkIsNoExtension(t *testing.T) {
+// TestConsistency_ForkIsRefused rewrites a log behind an old checkpoint.
+func TestConsistency_ForkIsRefused(t *testing.T) {
 	t.Parallel()
 	l := logOf(t, plain(600))
 	old := l.checkpoint(t, 300)

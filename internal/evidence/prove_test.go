@@ -59,7 +59,7 @@ func TestProofsVerify(t *testing.T) {
 	})
 }
 
-func TestProofsOfWhatIsNotThere(t *testing.T) {
+func TestProve_MissingEntries(t *testing.T) {
 	t.Parallel()
 	tiles := inMemory(largest[:300])
 	for _, c := range []struct{ size, index uint64 }{{0, 0}, {300, 300}, {1 << 63, 1}} {

@@ -55,7 +55,7 @@ func entered(r Record) Record {
 	return Record{r.Sequence, r.Subject, header, r.Body}
 }
 
-func TestLineKeepsEveryByte(t *testing.T) {
+func TestLine_KeepsEveryByte(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		r := anyRecord().Draw(t, "record")
@@ -74,8 +74,8 @@ func TestLineKeepsEveryByte(t *testing.T) {
 	})
 }
 
-// TestAnyReaderSeesTheSame reads lines with a third party's JSON decoder.
-func TestAnyReaderSeesTheSame(t *testing.T) {
+// TestLine_AnyReaderDecodesTheSame reads lines with a third party's JSON decoder.
+func TestLine_AnyReaderDecodesTheSame(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		r := entered(anyRecord().Draw(t, "record"))
@@ -123,9 +123,9 @@ func TestLine(t *testing.T) {
 	require.Equal(t, `{"record":8,"subjectBase64":"/w==","header":{"a":["\"\u000a"]},"headerBase64":{"Yg==":["/g==","dg=="]},"bodyBase64":"eA=="}`, string(r.Line()))
 }
 
-// TestParseLineTakesNoOtherForm has lines with the content of a valid one, formatted
+// TestParseLine_AcceptsNoOtherForm has lines with the content of a valid one, formatted
 // differently.
-func TestParseLineTakesNoOtherForm(t *testing.T) {
+func TestParseLine_AcceptsNoOtherForm(t *testing.T) {
 	t.Parallel()
 	_, err := ParseLine([]byte(`{"record":7,"subject":"s","header":{},"body":{}}`))
 	require.NoError(t, err)

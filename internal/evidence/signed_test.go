@@ -86,7 +86,7 @@ func TestASignedAct(t *testing.T) {
 }
 
 // A signed act is valid for one record only, and proves nothing else.
-func TestWhatWasSignedIsGoodForNothingElse(t *testing.T) {
+func TestSignedAct_ValidForOneRecordOnly(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	good := h.sign(t, actSubject, actSent)
@@ -133,7 +133,7 @@ func TestWhatWasSignedIsGoodForNothingElse(t *testing.T) {
 
 // A NATS server challenges a client with a text, which the client signs with the key of
 // its credential: no such text may equal what a desk signs.
-func TestNoChallengeIsAnAct(t *testing.T) {
+func TestSignedAct_IsNoServerChallenge(t *testing.T) {
 	t.Parallel()
 	for _, text := range [][]byte{ActText(ActFormat1, actSubject, []byte(actSent)), ActText(ActFormat2, actSubject, []byte(actSent)), KeyText("desk/hall", "U"), headText(1, Hash{})} {
 		raw, err := json.Marshal(string(text))
@@ -281,7 +281,7 @@ func TestReceiptsSignedTogether(t *testing.T) {
 }
 
 // After any bit flip, the signature is no longer valid, or the content is unchanged.
-func TestFlippedBitsOfWhatIsSigned(t *testing.T) {
+func TestSigned_FlippedBit(t *testing.T) {
 	t.Parallel()
 	h, log := newHouse(t), logKey(t, "log.example.com/test")
 	record, receipt := h.record(t), signedReceipt(t, log, nil)

@@ -87,7 +87,7 @@ func TestRecordsBelowATile(t *testing.T) {
 	}
 }
 
-func TestBundleHasItsForm(t *testing.T) {
+func TestBundle_Format(t *testing.T) {
 	t.Parallel()
 	tiles := inMemory(largest[:300])
 	for bit, want := range map[int]string{

@@ -38,10 +38,10 @@ func killer(n int, random *rand.Rand) func(op, path string) error {
 	}
 }
 
-// TestKilledTree repeatedly aborts the work of a tree at any operation on the disk. Each
+// TestTree_KilledAtAnyStep repeatedly aborts the work of a tree at any operation on the disk. Each
 // time the tree is opened at the size of the last completed Write, and continues with
 // entries that may differ from the lost ones.
-func TestKilledTree(t *testing.T) {
+func TestTree_KilledAtAnyStep(t *testing.T) {
 	t.Parallel()
 	base := quickDir(t)
 	rapid.Check(t, func(t *rapid.T) {
@@ -87,9 +87,9 @@ func TestKilledTree(t *testing.T) {
 	})
 }
 
-// TestFailedWrite has a disk that fails once at each operation in turn. The same
+// TestTree_FailedWrite has a disk that fails once at each operation in turn. The same
 // tree then continues.
-func TestFailedWrite(t *testing.T) {
+func TestTree_FailedWrite(t *testing.T) {
 	t.Parallel()
 	entries := largest[:600]
 	for failing := 0; ; failing++ {

@@ -46,7 +46,7 @@ func holds(t require.TestingT, dir string, entries []Hash, sizes ...uint64) {
 	}
 }
 
-func TestTreeGoesOn(t *testing.T) {
+func TestTree_Continues(t *testing.T) {
 	t.Parallel()
 	dir := quickDir(t)
 	rapid.Check(t, func(t *rapid.T) {

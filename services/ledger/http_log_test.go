@@ -41,7 +41,7 @@ func (w *web) Tile(path string) ([]byte, error) {
 }
 
 // An outsider who has only the key checks the whole log over HTTP.
-func TestTheLogOverHTTP(t *testing.T) {
+func TestHTTPLog_VerifiesWithTheKeyAlone(t *testing.T) {
 	t.Parallel()
 	w := onWeb(t, nil)
 	require.Contains(t, w.refused(http.StatusNotFound, "/v1/log/tile/0/000.p/1").Detail, "tile/0/000.p/1")
@@ -96,7 +96,7 @@ func TestTheLogOverHTTP(t *testing.T) {
 }
 
 // A client's cached answer is not sent again, unless it has changed.
-func TestWhatIsKeptOfTheLog(t *testing.T) {
+func TestHTTPLog_CachesByETag(t *testing.T) {
 	t.Parallel()
 	w := onWeb(t, nil)
 	sample(t, w.env)
@@ -137,7 +137,7 @@ func TestWhatIsKeptOfTheLog(t *testing.T) {
 
 // The answer for a missing record gives the reason: the order, the export, or none, and
 // then the same request has found the damage.
-func TestWhyARecordIsNotThere(t *testing.T) {
+func TestHTTPRecord_MissingGivesTheReason(t *testing.T) {
 	t.Parallel()
 	w := onWeb(t, nil)
 	sample(t, w.env)

@@ -76,7 +76,7 @@ func (d *description) strict(pointer string) *jsonschema.Schema {
 var templated = regexp.MustCompile(`\{([^}]*)\}`)
 
 // The description is valid OpenAPI 3.1.
-func TestDescriptionIsOpenAPI(t *testing.T) {
+func TestOpenAPI_IsValid(t *testing.T) {
 	t.Parallel()
 	d := onWeb(t, nil).description()
 	require.Regexp(t, `^3\.1\.\d+$`, d.doc["openapi"])
@@ -149,7 +149,7 @@ func asList(v any) []any { l, _ := v.([]any); return l }
 
 // Answers match the description, field by field: every operation, with a page of
 // everything.
-func TestAnswersAreAsDescribed(t *testing.T) {
+func TestOpenAPI_DescribesEveryAnswer(t *testing.T) {
 	t.Parallel()
 	w := onWeb(t, nil)
 	sample(t, w.env)
@@ -195,7 +195,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 }
 
 // The description lists the words of the vocabulary.
-func TestDescribedWordsAreTheVocabulary(t *testing.T) {
+func TestOpenAPI_ListsTheVocabulary(t *testing.T) {
 	t.Parallel()
 	d := onWeb(t, nil).description()
 	listed := func(path, name string) []string {

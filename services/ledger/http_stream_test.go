@@ -42,7 +42,7 @@ func tableOf(t *testing.T, body string) [][]string {
 }
 
 // Every form has the same rows, for any size.
-func TestFormsOfAList(t *testing.T) {
+func TestHTTPList_FormsHaveTheSameRows(t *testing.T) {
 	t.Parallel()
 	w := onWeb(t, nil)
 	const many = 6*index.PageRows + 7
@@ -88,7 +88,7 @@ func TestFormsOfAList(t *testing.T) {
 
 func second(_ *http.Response, body string) string { return body }
 
-func TestFormsOfIncidentsAndStats(t *testing.T) {
+func TestHTTPList_FormsOfIncidentsAndStats(t *testing.T) {
 	t.Parallel()
 	w := onWeb(t, nil)
 	sample(t, w.env)
@@ -144,7 +144,7 @@ func faulty(waiting chan<- struct{}) func(*httpAPI) {
 	}
 }
 
-func TestAnExportThatBreaksOffIsNotWhole(t *testing.T) {
+func TestHTTPList_InterruptedHasNoLastChunk(t *testing.T) {
 	t.Parallel()
 	w := onWeb(t, faulty(nil))
 	for _, form := range []string{formLines, formCSV} {
@@ -156,7 +156,7 @@ func TestAnExportThatBreaksOffIsNotWhole(t *testing.T) {
 	}
 }
 
-func TestAnExportEndsWithItsClient(t *testing.T) {
+func TestHTTPList_EndsWithItsClient(t *testing.T) {
 	t.Parallel()
 	const most = maxExports / 2 // the share of one address
 	waiting := make(chan struct{}, most+1)
@@ -222,7 +222,7 @@ func (l *listener) next() api.EscalationRow {
 	return row
 }
 
-func TestEventsTellWhatIsNew(t *testing.T) {
+func TestEvents_SendNewEscalations(t *testing.T) {
 	t.Parallel()
 	w := onWeb(t, nil)
 	commit(t, w.env, ledgertest.Escalated(1, nil), ledgertest.Escalated(2, nil))
@@ -252,7 +252,7 @@ func TestEventsTellWhatIsNew(t *testing.T) {
 	}
 }
 
-func TestEventsWithoutNews(t *testing.T) {
+func TestEvents_HeartbeatWhileIdle(t *testing.T) {
 	t.Parallel()
 	w := onWeb(t, func(d *httpAPI) { d.heartbeat = 20 * time.Millisecond })
 	l := w.listen(ledgertest.Anyone(t), "desk=nobody")
@@ -260,7 +260,7 @@ func TestEventsWithoutNews(t *testing.T) {
 	require.Equal(t, map[string]string{"": "nothing new"}, l.block())
 }
 
-func TestEventsThatAreRefused(t *testing.T) {
+func TestEvents_InvalidQueries(t *testing.T) {
 	t.Parallel()
 	w := onWeb(t, nil)
 	sample(t, w.env)
@@ -273,7 +273,7 @@ func TestEventsThatAreRefused(t *testing.T) {
 	require.Equal(t, "text/event-stream", resp.Header.Get("Content-Type"))
 }
 
-func TestEventsEndWithTheServer(t *testing.T) {
+func TestEvents_EndWithTheServer(t *testing.T) {
 	t.Parallel()
 	w := onWeb(t, nil)
 	commit(t, w.env, ledgertest.Escalated(1, nil))
@@ -287,7 +287,7 @@ func TestEventsEndWithTheServer(t *testing.T) {
 	require.Empty(t, rest)
 }
 
-func TestListenersAreBoundedAndGo(t *testing.T) {
+func TestEvents_ListenersAreBounded(t *testing.T) {
 	t.Parallel()
 	w := onWeb(t, func(d *httpAPI) { d.listeners = httpedge.NewStreams(4, time.Now) })
 	ctx, cancel := context.WithCancel(ledgertest.Anyone(t))
@@ -302,7 +302,7 @@ func TestListenersAreBoundedAndGo(t *testing.T) {
 }
 
 // For any page sizes, all rows are sent, in order and once.
-func TestPagesAreSentUpToALimit(t *testing.T) {
+func TestHTTPList_SendsPagesUpToTheLimit(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ rows, page, limit, want int }{{0, 3, 0, 0}, {7, 3, 0, 7}, {6, 3, 0, 6}, {7, 3, 4, 4}, {7, 3, 3, 3}, {7, 3, 100, 7}, {7, 1, 2, 2}} {
 		var got bytes.Buffer

@@ -114,7 +114,7 @@ func decoded[T any](t *testing.T, text string) (v T) {
 }
 
 // The answer over HTTP is the same as over NATS, for every query.
-func TestHTTPAnswersAsNATSDoes(t *testing.T) {
+func TestHTTP_AnswersLikeNATS(t *testing.T) {
 	t.Parallel()
 	w := onWeb(t, nil)
 	sample(t, w.env)
@@ -181,7 +181,7 @@ func TestHTTPAnswersAsNATSDoes(t *testing.T) {
 }
 
 // An id of any characters may appear in a path.
-func TestAStoryOfAnIncidentWithAStrangeName(t *testing.T) {
+func TestHTTPStory_NameOfAnyCharacters(t *testing.T) {
 	t.Parallel()
 	w := onWeb(t, nil)
 	strange := "事故 1/2?a=b&c #%2F"
@@ -237,7 +237,7 @@ func TestHTTPRefusals(t *testing.T) {
 }
 
 // If the stream does not answer, the answer is 503 with Retry-After.
-func TestHTTPWithoutAnAnswer(t *testing.T) {
+func TestHTTP_UnavailableStreamIs503(t *testing.T) {
 	t.Parallel()
 	w, _ := onWebIdle(t, nil)
 	w.env.Conn.Close()

@@ -90,7 +90,7 @@ func TestIncidents(t *testing.T) {
 
 func listed(s string) []string { return strings.Fields(s) }
 
-func TestAQuestionForIncidentsThatIsRefused(t *testing.T) {
+func TestIncidents_InvalidQueries(t *testing.T) {
 	env := bustest.Start(t)
 	serve(t, env, t.TempDir(), clock.NewManual(ledgertest.Nine))
 	require.Equal(t, "$.cursor", ask[api.IncidentAnswer](t, env, api.EndpointIncidents, api.IncidentQuery{Cursor: "x"}).Errors[0].Path)
@@ -98,7 +98,7 @@ func TestAQuestionForIncidentsThatIsRefused(t *testing.T) {
 }
 
 // The pages together have every incident, also one that is revised between them.
-func TestPagesOfIncidents(t *testing.T) {
+func TestIncidents_PagesMissNone(t *testing.T) {
 	env := bustest.Start(t)
 	serve(t, env, t.TempDir(), clock.NewManual(ledgertest.Nine))
 	var records []event.Record
@@ -126,7 +126,7 @@ func TestPagesOfIncidents(t *testing.T) {
 }
 
 // The index of a drill marks every incident.
-func TestIncidentsOfADrill(t *testing.T) {
+func TestIncidents_OfADrillAreMarked(t *testing.T) {
 	env := bustest.StartRealm(t, t.TempDir(), clock.NewManual(ledgertest.Nine), event.Drill)
 	commit(t, env, ledgertest.Graded("plain", 1, nil))
 	bustest.Background(t, func(ctx context.Context) error {
@@ -169,7 +169,7 @@ func TestOverdueEscalations(t *testing.T) {
 }
 
 // Records of clocks and desks are in the story of their incident.
-func TestAStoryHoldsEveryKind(t *testing.T) {
+func TestStory_HasEveryKind(t *testing.T) {
 	env := bustest.Start(t)
 	serve(t, env, t.TempDir(), clock.NewManual(ledgertest.Nine))
 	records := []event.Record{

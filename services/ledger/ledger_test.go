@@ -159,7 +159,7 @@ func TestQueryFilters(t *testing.T) {
 	require.Equal(t, []int{2, 3, 6, 7}, ledgertest.Revisions(ask[api.QueryAnswer](t, env, api.EndpointQuery, api.Query{Overdue: true}).Rows))
 }
 
-func TestQuestionsThatAreRefused(t *testing.T) {
+func TestQueries_Invalid(t *testing.T) {
 	env := bustest.Start(t)
 	serve(t, env, t.TempDir(), clock.NewManual(ledgertest.Nine))
 	a := ask[api.QueryAnswer](t, env, api.EndpointQuery, api.Query{Grade: "huge", Cursor: "'; DROP TABLE records", Text: "?!"})
@@ -175,7 +175,7 @@ func TestQuestionsThatAreRefused(t *testing.T) {
 }
 
 // A cursor continues where its page ended, whatever was stored meanwhile.
-func TestCursorsAreStable(t *testing.T) {
+func TestCursor_StaysValid(t *testing.T) {
 	env := bustest.Start(t)
 	serve(t, env, t.TempDir(), clock.NewManual(ledgertest.Nine))
 	var records []event.Record
@@ -202,7 +202,7 @@ func TestCursorsAreStable(t *testing.T) {
 }
 
 // A page is bounded in bytes too; a single larger row is a page of its own.
-func TestAPageFitsAReply(t *testing.T) {
+func TestPage_FitsAReply(t *testing.T) {
 	env := bustest.Start(t)
 	serve(t, env, t.TempDir(), clock.NewManual(ledgertest.Nine))
 	large := func(bytes int) func(*event.Escalated) {
@@ -232,7 +232,7 @@ func TestAPageFitsAReply(t *testing.T) {
 	require.Equal(t, 4, entries)
 }
 
-func TestAStoryShowsWhatCannotBeRead(t *testing.T) {
+func TestStory_ShowsUnreadableRecords(t *testing.T) {
 	env := bustest.Start(t)
 	serve(t, env, t.TempDir(), clock.NewManual(ledgertest.Nine))
 	sample(t, env)
@@ -265,7 +265,7 @@ func indexed(t *testing.T, env *bustest.Env, dir string) []string {
 }
 
 // The index is a projection: rebuilt, it is the same.
-func TestTheIndexIsRebuilt(t *testing.T) {
+func TestIndex_RebuiltIsTheSame(t *testing.T) {
 	env, dir := bustest.Start(t), t.TempDir()
 	sample(t, env)
 	first := indexed(t, env, dir)
@@ -285,7 +285,7 @@ func TestTheIndexIsRebuilt(t *testing.T) {
 }
 
 // Damage that shows only when a page is read is repaired at run time.
-func TestADamagedIndexIsMadeAgainWhileItRuns(t *testing.T) {
+func TestIndex_DamagedIsRebuiltWhileRunning(t *testing.T) {
 	env, dir := bustest.Start(t), t.TempDir()
 	for n := 10; n < 400; n++ {
 		commit(t, env, ledgertest.Escalated(n, nil))
@@ -326,7 +326,7 @@ func setVersion(t *testing.T, dir string, version int) {
 }
 
 // An index of another ledger is not used for this one.
-func TestTheIndexOfAnotherLedgerIsDiscarded(t *testing.T) {
+func TestIndex_OfAnotherLedgerIsDiscarded(t *testing.T) {
 	for name, other := range map[string]func(*testing.T, *bustest.Env){
 		"one as long": func(t *testing.T, env *bustest.Env) { sample(t, env) },
 		"a shorter one": func(t *testing.T, env *bustest.Env) {
@@ -347,8 +347,8 @@ func TestTheIndexOfAnotherLedgerIsDiscarded(t *testing.T) {
 	}
 }
 
-// TestFarDates: a date beyond the range of nanoseconds is as valid as any.
-func TestFarDates(t *testing.T) {
+// TestQuery_DatesBeyondNanoseconds: a date beyond the range of nanoseconds is as valid as any.
+func TestQuery_DatesBeyondNanoseconds(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)
 	commit(t, env, ledgertest.Escalated(1, nil), ledgertest.Escalated(2, nil))

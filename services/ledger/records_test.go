@@ -38,9 +38,9 @@ func logState(t *testing.T, env *bustest.Env) api.LogState {
 	return ask[api.LogState](t, env, api.EndpointLog, nil)
 }
 
-// TestDamageIsFoundAtFirstRead: reading a record that was changed since it was certified
+// TestRecords_DamageIsFoundWhenFirstRead: reading a record that was changed since it was certified
 // reports the damage, whenever the next check is.
-func TestDamageIsFoundAtFirstRead(t *testing.T) {
+func TestRecords_DamageIsFoundWhenFirstRead(t *testing.T) {
 	t.Parallel()
 	for name, read := range map[string]func(t *testing.T, env *bustest.Env){
 		"prove": func(t *testing.T, env *bustest.Env) {
@@ -114,7 +114,7 @@ func TestProve_NeedsARecordOrASize(t *testing.T) {
 	}
 }
 
-func TestRecordsByPages(t *testing.T) {
+func TestRecords_InPages(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)
 	serve(t, env, t.TempDir(), clock.NewManual(ledgertest.Nine))

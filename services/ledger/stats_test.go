@@ -67,7 +67,7 @@ func TestStats(t *testing.T) {
 }
 
 // A waiter for new records is woken when the index has them, and not before.
-func TestGrown(t *testing.T) {
+func TestWaitBeyond_EndsWhenIndexed(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)
 	v := newFollower(Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: clock.NewManual(ledgertest.Nine), Log: env.Log, Dir: t.TempDir()})

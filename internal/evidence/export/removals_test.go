@@ -10,7 +10,7 @@ import (
 
 // Removals that earlier versions stored unsigned still verify, and count as unsigned; one
 // with an invalid signature is a finding.
-func TestRemovalsInAnExport(t *testing.T) {
+func TestVerify_SignedAndUnsignedRemovals(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	for _, c := range []struct {

@@ -21,7 +21,7 @@ func backgroundOf(t require.TestingT) context.Context {
 	return context.Background()
 }
 
-func TestExportHolds(t *testing.T) {
+func TestVerify_Export(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "export")
 	l, sum := sample(t, dir)
@@ -40,7 +40,7 @@ func TestExportHolds(t *testing.T) {
 	require.Equal(t, "id: pack-1\n", string(text))
 }
 
-func TestExportOfAnyRange(t *testing.T) {
+func TestVerify_ExportOfAnyRange(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ size, first, last uint64 }{
 		{0, 1, 0}, {1, 1, 1}, {5, 6, 5}, {256, 1, 256}, {257, 257, 257}, {257, 1, 3}, {700, 256, 513}, {70000, 65000, 65010}, {70000, 1, 1},
@@ -62,9 +62,9 @@ func TestExportOfAnyRange(t *testing.T) {
 	}
 }
 
-// TestDamageIsNamed changes the sample in one way each, with the manifest made
+// TestVerify_NamesTheDamage changes the sample in one way each, with the manifest made
 // to fit where one who wants to deceive could, and wants it named.
-func TestDamageIsNamed(t *testing.T) {
+func TestVerify_NamesTheDamage(t *testing.T) {
 	t.Parallel()
 	bundle := "tile/entries/000"
 	for _, c := range []struct {
@@ -220,9 +220,9 @@ func remanifestRaw(t *testing.T, dir, old, new string) {
 	require.NoError(t, os.WriteFile(name, []byte(strings.Replace(string(raw), old, new, 1)), 0o600))
 }
 
-// TestOneDamagedTileDoesNotHideTheRest has a changed tile of leaves whose
+// TestVerify_DamagedTileDoesNotHideTheRest has a changed tile of leaves whose
 // entries are sound: the records below it are still proved, one by one.
-func TestOneDamagedTileDoesNotHideTheRest(t *testing.T) {
+func TestVerify_DamagedTileDoesNotHideTheRest(t *testing.T) {
 	t.Parallel()
 	for _, tile := range []string{"tile/0/000", "tile/0/001.p/44"} {
 		dir := t.TempDir()
@@ -237,9 +237,9 @@ func TestOneDamagedTileDoesNotHideTheRest(t *testing.T) {
 	}
 }
 
-// TestRecordsThatNothingProves has neither the tile nor the entries of some
+// TestVerify_UnprovedRecords has neither the tile nor the entries of some
 // records: that is one finding, not one for each.
-func TestRecordsThatNothingProves(t *testing.T) {
+func TestVerify_UnprovedRecords(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	l, _ := sample(t, dir)
@@ -252,7 +252,7 @@ func TestRecordsThatNothingProves(t *testing.T) {
 	require.Less(t, len(r.Findings), 20)
 }
 
-func TestFindingsAreBounded(t *testing.T) {
+func TestVerify_FindingsAreBounded(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	l := logOf(t, plain(5000))
@@ -263,7 +263,7 @@ func TestFindingsAreBounded(t *testing.T) {
 	require.EqualValues(t, 4999+1-maxFindings, r.More) // and the count of the manifest
 }
 
-func TestVerifyWhatCannotBeRead(t *testing.T) {
+func TestVerify_UnreadableFolder(t *testing.T) {
 	t.Parallel()
 	l := logOf(t, plain(3))
 	_, err := Verify(t.Context(), filepath.Join(t.TempDir(), "none"), l.verifier, nil, nil)
@@ -276,7 +276,7 @@ func TestVerifyWhatCannotBeRead(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-func TestVerifyTellsProgress(t *testing.T) {
+func TestVerify_ReportsProgress(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	l, _ := sample(t, dir)

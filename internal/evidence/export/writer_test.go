@@ -28,7 +28,7 @@ func (c *counted) Tile(path string) ([]byte, error) {
 	return c.Tiles.Tile(path)
 }
 
-func TestExportAsksForEachTileOnce(t *testing.T) {
+func TestWriter_ReadsEachTileOnce(t *testing.T) {
 	t.Parallel()
 	l := bigLog()
 	tiles := &counted{Tiles: l.tiles, asked: map[string]int{}}
@@ -63,7 +63,7 @@ func (c *counted) paths() (paths []string) {
 	return paths
 }
 
-func TestExportRefuses(t *testing.T) {
+func TestWriter_Refusals(t *testing.T) {
 	t.Parallel()
 	records := plain(300)
 	records[4] = removalOf(5, records[2])
@@ -169,8 +169,8 @@ func TestExportRefuses(t *testing.T) {
 	})
 }
 
-// TestNoBitOfAnExportMayChange flips one bit of one file.
-func TestNoBitOfAnExportMayChange(t *testing.T) {
+// TestVerify_FlippedBit flips one bit of one file.
+func TestVerify_FlippedBit(t *testing.T) {
 	t.Parallel()
 	source := t.TempDir()
 	l, sum := sample(t, source)
@@ -200,8 +200,8 @@ func TestNoBitOfAnExportMayChange(t *testing.T) {
 	require.Empty(t, l.verify(t, source).Findings)
 }
 
-// TestAProofOutOfAnExport proves records inside and outside the range.
-func TestAProofOutOfAnExport(t *testing.T) {
+// TestProve_FromAnExport proves records inside and outside the range.
+func TestProve_FromAnExport(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	l, _ := sample(t, dir)
@@ -224,7 +224,7 @@ func TestAProofOutOfAnExport(t *testing.T) {
 	require.NoError(t, err, "another record is not touched")
 }
 
-func TestExtensionOutOfAnExport(t *testing.T) {
+func TestProveExtends_FromAnExport(t *testing.T) {
 	t.Parallel()
 	l := bigLog()
 	dir := t.TempDir()
@@ -270,9 +270,9 @@ func FuzzManifest(f *testing.F) {
 	})
 }
 
-// TestTheManifestIsNotTrusted flips one bit of what can be proved, and adapts the
+// TestVerify_DoesNotTrustTheManifest flips one bit of what can be proved, and adapts the
 // manifest.
-func TestTheManifestIsNotTrusted(t *testing.T) {
+func TestVerify_DoesNotTrustTheManifest(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	l, _ := sample(t, dir)

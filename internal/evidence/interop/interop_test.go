@@ -42,7 +42,7 @@ func check(l *written, from fsck.Fetcher, limit time.Duration) error {
 	}
 }
 
-func TestOthersVerifyTheLog(t *testing.T) {
+func TestInterop_VerifyTheLog(t *testing.T) {
 	for _, size := range sizes {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			t.Parallel()
@@ -94,9 +94,9 @@ func proofs(t *testing.T, l *written, from fsck.Fetcher) {
 	}
 }
 
-// TestOthersFollowTheLog has a client follow the log as it grows; at each step it checks
+// TestInterop_FollowTheLog has a client follow the log as it grows; at each step it checks
 // the new checkpoint against its last one.
-func TestOthersFollowTheLog(t *testing.T) {
+func TestInterop_FollowTheLog(t *testing.T) {
 	t.Parallel()
 	l := newLog(t, 1)
 	for name, from := range l.readers(t) {
@@ -113,8 +113,8 @@ func TestOthersFollowTheLog(t *testing.T) {
 	}
 }
 
-// TestOthersFindAFlippedBit flips one bit in each file of a log.
-func TestOthersFindAFlippedBit(t *testing.T) {
+// TestInterop_FindAFlippedBit flips one bit in each file of a log.
+func TestInterop_FindAFlippedBit(t *testing.T) {
 	t.Parallel()
 	l := newLog(t, 5000)
 	random := rand.New(rand.NewPCG(1, 2))
@@ -145,8 +145,8 @@ func TestOthersFindAFlippedBit(t *testing.T) {
 	require.NoError(t, check(l, client.FileFetcher{Root: l.dir}, time.Minute))
 }
 
-// TestOthersDoNotPassALargeLog has the altered bundle far from the end.
-func TestOthersDoNotPassALargeLog(t *testing.T) {
+// TestInterop_FindDamageInALargeLog has the altered bundle far from the end.
+func TestInterop_FindDamageInALargeLog(t *testing.T) {
 	t.Parallel()
 	l := newLog(t, 140_000)
 	path := filepath.Join(l.dir, "tile/entries/001")

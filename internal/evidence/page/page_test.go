@@ -84,7 +84,7 @@ func TestVersion1_RendersAsEver(t *testing.T) {
 // An escalation that waited for the disk is shown with the lateness that the server gives
 // for its storing, and the page names the server as the source. A desk's own act needs no
 // acknowledgement.
-func TestPage_OfWhatWasStoredLate(t *testing.T) {
+func TestPage_ShowsStoredLateness(t *testing.T) {
 	t.Parallel()
 	p := New()
 	p.Add(evidence.Record{Sequence: 5, Subject: "incident.escalated.desk-a.o.i.1", Body: []byte(`{"desk":"desk-a","operator":"o","incident":"i","act":"report","from":"o","dueAt":"2026-03-01T05:00:00Z","reportedAt":"2026-03-01T04:59:59Z",

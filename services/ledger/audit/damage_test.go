@@ -131,9 +131,9 @@ func (w *world) named() (named []uint64) {
 	return slices.Compact(named)
 }
 
-// TestBitsFlippedAndTailsCut modifies the engine's own files and starts again: every lost
+// TestCheck_NamesEveryLostRecord modifies the engine's own files and starts again: every lost
 // record is named, and nothing else. TOCSIN_FLIPS sets the number of rounds.
-func TestBitsFlippedAndTailsCut(t *testing.T) {
+func TestCheck_NamesEveryLostRecord(t *testing.T) {
 	t.Parallel()
 	base := newWorld(t)
 	base.write(9000) // more than one block
@@ -281,9 +281,9 @@ func behind(w *world, do func(w *world)) {
 	w.env.Server.Stop()
 }
 
-// TestDamageThatIsMendedIsCleared: certification resumes only after a full check has
+// TestDamage_ClearedByAFullCheck: certification resumes only after a full check has
 // found nothing.
-func TestDamageThatIsMendedIsCleared(t *testing.T) {
+func TestDamage_ClearedByAFullCheck(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.write(600)
@@ -307,9 +307,9 @@ func TestDamageThatIsMendedIsCleared(t *testing.T) {
 	require.NoFileExists(t, filepath.Join(w.own(), damageFile))
 }
 
-// TestARecordWithoutAReadIsNotMissing: a record that the engine did not deliver is not
+// TestReportMissing_NeedsTheEngineToConfirm: a record that the engine did not deliver is not
 // missing while the engine has it.
-func TestARecordWithoutAReadIsNotMissing(t *testing.T) {
+func TestReportMissing_NeedsTheEngineToConfirm(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.write(20)
@@ -323,9 +323,9 @@ func TestARecordWithoutAReadIsNotMissing(t *testing.T) {
 	require.NotEmpty(t, w.log.Damage())
 }
 
-// TestACutWhileRunning: cutting the stream of a running system is detected, and nothing
+// TestTruncatedStream_FreezesWriting: cutting the stream of a running system is detected, and nothing
 // is written from then on, in any process, until the stream is whole again.
-func TestACutWhileRunning(t *testing.T) {
+func TestTruncatedStream_FreezesWriting(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.write(50)

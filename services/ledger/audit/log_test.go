@@ -226,7 +226,7 @@ func (w *world) audited() api.AuditAnswer {
 	return answer
 }
 
-func TestTheCheckpointFollowsTheStream(t *testing.T) {
+func TestCheckpoint_FollowsTheStream(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for _, n := range []int{1, 1, 3, 250, 2, 600} {
@@ -252,7 +252,7 @@ func TestTheCheckpointFollowsTheStream(t *testing.T) {
 	require.NoFileExists(t, filepath.Join(w.own(), damageFile))
 }
 
-func TestTheTreeGoesOnAndCanBeMadeAnew(t *testing.T) {
+func TestTree_ContinuesAndIsRebuilt(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.write(700)
@@ -287,9 +287,9 @@ func TestTheTreeGoesOnAndCanBeMadeAnew(t *testing.T) {
 	require.NotEqual(t, first, second.key.Verifier())
 }
 
-// TestATreeMadeAnewMustComeToTheSameRoot: without the tree, only the checkpoint beside
+// TestTree_RebuiltMustHaveTheSignedRoot: without the tree, only the checkpoint beside
 // the stream shows that the stream is a different one.
-func TestATreeMadeAnewMustComeToTheSameRoot(t *testing.T) {
+func TestTree_RebuiltMustHaveTheSignedRoot(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.write(10)
@@ -350,9 +350,9 @@ func TestProofs(t *testing.T) {
 	}
 }
 
-// TestNoCheckpointIsKeptBeforeItsFile: a crash between the two must not look like a tree
+// TestCheckpoint_FileIsWrittenFirst: a crash between the two must not look like a tree
 // restored from a backup.
-func TestNoCheckpointIsKeptBeforeItsFile(t *testing.T) {
+func TestCheckpoint_FileIsWrittenFirst(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.write(10)

@@ -15,7 +15,7 @@ import (
 
 // Tiles deleted while the ledger runs are rebuilt from the stream, and certification
 // continues without a restart.
-func TestTilesDeletedWhileItRuns(t *testing.T) {
+func TestTiles_DeletedWhileRunningAreRebuilt(t *testing.T) {
 	t.Parallel()
 	for name, remove := range map[string]func(w *world) error{
 		"the whole folder":   func(w *world) error { return os.RemoveAll(w.tiles()) },
@@ -58,7 +58,7 @@ func TestTilesDeletedWhileItRuns(t *testing.T) {
 }
 
 // Tiles deleted while it is stopped are rebuilt at the start.
-func TestABundleDeletedBeforeTheStart(t *testing.T) {
+func TestTiles_DeletedBeforeTheStartAreRebuilt(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.write(600)
@@ -73,7 +73,7 @@ func TestABundleDeletedBeforeTheStart(t *testing.T) {
 }
 
 // A folder that cannot be rebuilt is reported, and certification resumes once it can.
-func TestCertificationFailure_IsSaid(t *testing.T) {
+func TestCertificationFailure_IsReported(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.write(10)

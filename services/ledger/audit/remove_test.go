@@ -92,7 +92,7 @@ func TestRemovalByOrder(t *testing.T) {
 	require.EqualValues(t, 1, w.state().Removed)
 }
 
-func TestWhatCannotBeRemoved(t *testing.T) {
+func TestRemove_Refusals(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	seqs := w.story("x", 2)
@@ -114,9 +114,9 @@ func TestWhatCannotBeRemoved(t *testing.T) {
 	require.Contains(t, w.remove(removal).Errors[0].Message, "belongs to no incident")
 }
 
-// TestARemovalIsFinished: a process that died after the removal was on disk erases at its
+// TestRemove_FinishedAfterACrash: a process that died after the removal was on disk erases at its
 // next start, and only the records that the removal names.
-func TestARemovalIsFinished(t *testing.T) {
+func TestRemove_FinishedAfterACrash(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.write(10)
@@ -194,8 +194,8 @@ func TestArchiving(t *testing.T) {
 	require.Empty(t, w.log.Damage())
 }
 
-// TestArchivingLeavesWhatGoesOn: an incident with younger records keeps all of its own.
-func TestArchivingLeavesWhatGoesOn(t *testing.T) {
+// TestArchive_KeepsIncidentsWithYoungerRecords: an incident with younger records keeps all of its own.
+func TestArchive_KeepsIncidentsWithYoungerRecords(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.story("old", 1)
@@ -209,9 +209,9 @@ func TestArchivingLeavesWhatGoesOn(t *testing.T) {
 	require.EqualValues(t, 1+len(seqs), kept)
 }
 
-// TestArchivingTwiceAtOnce: a request repeated while the first is being answered removes
+// TestArchive_RepeatedRequest: a request repeated while the first is being answered removes
 // nothing twice, and the count stays right.
-func TestArchivingTwiceAtOnce(t *testing.T) {
+func TestArchive_RepeatedRequest(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for _, incident := range []string{"a", "b", "c"} {
@@ -238,9 +238,9 @@ func TestArchivingTwiceAtOnce(t *testing.T) {
 	require.EqualValues(t, 3*9+300, w.log.removals.total())
 }
 
-// TestARemovalWhosePlaceIsTaken: another record in the place of a removal does not make
+// TestRemove_SubjectOfTheRemovalIsTaken: another record in the place of a removal does not make
 // it look done.
-func TestARemovalWhosePlaceIsTaken(t *testing.T) {
+func TestRemove_SubjectOfTheRemovalIsTaken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.write(20)
@@ -257,8 +257,8 @@ func TestARemovalWhosePlaceIsTaken(t *testing.T) {
 	}
 }
 
-// TestAForgedRemovalIsSeen also while every record that it names still exists.
-func TestAForgedRemovalIsSeen(t *testing.T) {
+// TestRemoval_ForgedIsDamage also while every record that it names still exists.
+func TestRemoval_ForgedIsDamage(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.write(20)

@@ -11,7 +11,7 @@ import (
 )
 
 // A query gets from the cache what the file had when the query began.
-func TestTheCacheTellsWhatTheFileHas(t *testing.T) {
+func TestCache_AnswersLikeTheSnapshot(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		c := newCache()
@@ -44,7 +44,7 @@ func TestTheCacheTellsWhatTheFileHas(t *testing.T) {
 	})
 }
 
-func TestTheCacheIsBounded(t *testing.T) {
+func TestCache_IsBounded(t *testing.T) {
 	t.Parallel()
 	c := newCache()
 	for spot := range int64(2 * cacheBytes / postings.MaxBytes) {

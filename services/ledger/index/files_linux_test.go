@@ -13,7 +13,7 @@ import (
 
 // A closed index has no file open: SQLite keeps a connection with its memory until the
 // last statement on it is closed too.
-func TestAClosedIndexLetsGoOfItsFiles(t *testing.T) {
+func TestClose_ReleasesTheFiles(t *testing.T) {
 	t.Parallel()
 	made := indexes{top: t.TempDir()}
 	open := func() (names []string) {

@@ -30,7 +30,7 @@ func fileText(t *testing.T, name string) string {
 
 // A page for which many titles are read ends early, and its cursor continues: the pages
 // together have every match, once.
-func TestAPageOfTitlesThatDoNotFit(t *testing.T) {
+func TestEscalations_PageEndsAfterManyTitles(t *testing.T) {
 	t.Parallel()
 	x := (&indexes{top: t.TempDir()}).open(t, 2)
 	defer x.Close() // a test's
@@ -91,7 +91,7 @@ func TestDamagedPostings(t *testing.T) {
 }
 
 // A failed transaction leaves nothing behind, not in memory either.
-func TestABatchThatFails(t *testing.T) {
+func TestWrite_FailureLeavesNothing(t *testing.T) {
 	t.Parallel()
 	x := (&indexes{top: t.TempDir()}).open(t, 2)
 	defer x.Close() // a test's

@@ -19,7 +19,7 @@ var positions = rapid.Custom(func(t *rapid.T) []uint16 {
 
 // The stored titles of a chunk give each record's title, in whichever block it is, also
 // after some were removed.
-func TestTitlesAreKept(t *testing.T) {
+func TestTitles_OfASealedChunk(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		tail := newTail(1)
 		want := map[uint16]string{}

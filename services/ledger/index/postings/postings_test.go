@@ -34,7 +34,7 @@ func anyPositions(most int) *rapid.Generator[[]uint16] {
 }
 
 // Postings have the same positions as their set, in either form.
-func TestPostingsKeepASet(t *testing.T) {
+func TestPostings_EncodeAndDecodeASet(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		list, other := anyPositions(4110).Draw(t, "list"), anyPositions(4110).Draw(t, "other")
 		s := setOf(list)
@@ -64,7 +64,7 @@ func TestPostingsKeepASet(t *testing.T) {
 	})
 }
 
-func TestASetIsFilled(t *testing.T) {
+func TestSet_Fill(t *testing.T) {
 	for _, r := range [][2]int{{0, 0}, {0, 63}, {0, 64}, {63, 64}, {5, 200}, {64, 127}, {0, ChunkSize - 1}, {ChunkSize - 1, ChunkSize - 1}, {7, 6}} {
 		var s Set
 		s.Fill(r[0], r[1])
@@ -75,7 +75,7 @@ func TestASetIsFilled(t *testing.T) {
 	}
 }
 
-func TestABucketKeepsItsTokens(t *testing.T) {
+func TestBucket_EncodeAndDecode(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		kept := rapid.MapOf(rapid.Uint64(), anyPositions(0)).Draw(t, "tokens")
 		var b Bucket
@@ -144,7 +144,7 @@ func FuzzBucket(f *testing.F) {
 	})
 }
 
-func TestTimesAreKept(t *testing.T) {
+func TestTimes_EncodeAndDecode(t *testing.T) {
 	times := NoTimes()
 	by := int64(99)
 	times.Add(0, 5, &by)

@@ -29,7 +29,7 @@ func found(title, question string) (byTokens, byWords bool) {
 	return true, Contains(title, words)
 }
 
-func TestTitlesAreFoundByWords(t *testing.T) {
+func TestTitles_FoundByWords(t *testing.T) {
 	const title = "华东电网SCADA调度中断（第2次）: Server-Room flooded, ＤＤｏＳ攻击 Öl データ"
 	for question, want := range map[string]bool{
 		"调度": true, "中断": true, "电网": true, "度中": true, "断": true, "华": true, "次": true,
@@ -57,7 +57,7 @@ var signs = rapid.StringOfN(rapid.SampledFrom([]rune("电网调度断ab1 -，Ａ
 
 // A title with the words is found by the tokens; and if the tokens are exact, only such
 // titles are.
-func TestTokensMissNothing(t *testing.T) {
+func TestTokens_FindEveryTitleWithTheWords(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		title, question := signs.Draw(t, "title"), signs.Draw(t, "question")
 		tokens, words := found(title, question)
