@@ -113,11 +113,11 @@ func (o *options) checkFile(r *result) error {
 			return uncheckedError{fmt.Errorf("--identities: %w", err)}
 		}
 	}
-	kind, text, err := recognise(o, o.file)
+	kind, text, damage, err := recognise(o.file)
 	if err != nil {
 		return uncheckedError{err}
 	}
-	r.Kind, r.Damage = kind, o.damage
+	r.Kind, r.Damage = kind, damage
 	var old *evidence.Checkpoint
 	if o.extends != "" {
 		if kind == kindProof || kind == kindReceipt || kind == kindReceipts {

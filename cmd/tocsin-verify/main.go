@@ -34,8 +34,7 @@ type options struct {
 	report      string // file; empty: no report is checked against the receipt
 	json, quiet bool
 	lang        string
-	flagsGiven  map[string]bool // flags
-	damage      []string        // changes of transport to the file
+	flagsGiven  map[string]bool
 
 	stdout, stderr io.Writer // for people
 	terminal       io.Writer // for progress; nil: none is shown

@@ -59,44 +59,42 @@ func readFile(name string) ([]byte, error) {
 	return content, err
 }
 
-// recognise detects the kind of a file from its content.
-func recognise(o *options, name string) (kind, text string, err error) {
+// recognise detects the kind of a file from its content. It returns the text without
+// the damage of transport.
+func recognise(name string) (kind, text string, damage []string, err error) {
 	info, err := os.Stat(name)
 	if err != nil {
-		return "", "", err
+		return "", "", nil, err
 	}
 	if info.IsDir() {
 		for _, file := range []string{"manifest.json", "checkpoint", "records.jsonl"} {
 			if _, err := os.Lstat(filepath.Join(name, file)); err == nil {
-				return kindExport, "", nil
+				return kindExport, "", nil, nil
 			}
 		}
-		return "", "", fmt.Errorf("%s is a folder, and not an export", name)
+		return "", "", nil, fmt.Errorf("%s is a folder, and not an export", name)
 	}
 	raw, err := readFile(name)
 	if err != nil {
-		return "", "", err
+		return "", "", nil, err
 	}
 	restored, damage := export.Restore(raw)
 	text = string(restored)
-	if o != nil {
-		o.damage = damage
-	}
 	switch first, rest, _ := strings.Cut(text, "\n"); {
 	case first == evidence.ProofFormat:
-		return kindProof, text, nil
+		return kindProof, text, damage, nil
 	case first == evidence.ConsistencyFormat:
-		return kindConsistency, text, nil
+		return kindConsistency, text, damage, nil
 	case evidence.IsReceipt(first) && strings.TrimSpace(rest) != "":
-		return kindReceipts, text, nil
+		return kindReceipts, text, damage, nil
 	case evidence.IsReceipt(text):
-		return kindReceipt, text, nil
+		return kindReceipt, text, damage, nil
 	case isNewer(first):
-		return "", "", fmt.Errorf("%s has the format %q: %w", name, first, evidence.ErrNewer)
+		return "", "", nil, fmt.Errorf("%s has the format %q: %w", name, first, evidence.ErrNewer)
 	case strings.Contains(rest, "\n\n— "):
-		return kindCheckpoint, text, nil
+		return kindCheckpoint, text, damage, nil
 	}
-	return "", "", fmt.Errorf("%s is neither a proof, nor a receipt, nor a signed checkpoint (%w)", name, evidence.ErrMalformed)
+	return "", "", nil, fmt.Errorf("%s is neither a proof, nor a receipt, nor a signed checkpoint (%w)", name, evidence.ErrMalformed)
 }
 
 // isNewer reports whether a first line belongs to a later version of a format.
@@ -111,7 +109,7 @@ func isNewer(first string) bool {
 
 // checkpointIn finds the signed checkpoint in any file that contains one.
 func checkpointIn(name string) (string, error) {
-	kind, text, err := recognise(nil, name)
+	kind, text, _, err := recognise(name)
 	if err != nil {
 		return "", err
 	}

@@ -27,16 +27,18 @@ func RemovalText(endpoint string, sent []byte) []byte {
 	return append([]byte(removalFormat+endpoint+"\n"), sent...)
 }
 
-// removalReasons maps the reason of a removal to the endpoint of its request and the
-// members of the request that the record repeats.
+// removalReasons has, for each reason of a removal, the endpoint of its request and the
+// members of the request.
 var removalReasons = map[string]struct {
 	endpoint string
-	same     []string // members that the record repeats
-	others   []string // members that are checked in other ways
+	members  []string
 }{
-	"order":     {removeEndpoint, []string{"order", "officer", "reason"}, []string{"record"}},
-	"retention": {archiveEndpoint, []string{"export", "officer"}, []string{"first", "last"}},
+	"order":     {removeEndpoint, []string{"order", "officer", "reason", "record", "log", "signedAt"}},
+	"retention": {archiveEndpoint, []string{"export", "officer", "first", "last", "log", "signedAt"}},
 }
+
+// repeatedMembers are the members of a request that the record of the removal repeats.
+var repeatedMembers = []string{"order", "export", "officer", "reason"}
 
 // VerifyRemoval verifies an administrator's signed request against the record of a
 // removal in the log of this name ("" for any): that the administrator requested it, for
@@ -76,11 +78,11 @@ func (s SignedAct) VerifyRemoval(log, subject string, body []byte) error {
 		return fmt.Errorf("the removal by %s: %w", s.By, err)
 	}
 	for name := range sent {
-		if !slices.Contains(reason.same, name) && !slices.Contains(reason.others, name) && name != "log" && name != "signedAt" {
+		if !slices.Contains(reason.members, name) {
 			return fmt.Errorf("$.%s of what was signed is no member of a request to remove", name)
 		}
 	}
-	for _, name := range []string{"order", "export", "officer", "reason"} {
+	for _, name := range repeatedMembers {
 		if !sameValue(name, sent[name], kept[name]) {
 			return fmt.Errorf("$.%s is not as it was signed", name)
 		}

@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"hash"
+	"iter"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -79,23 +81,27 @@ const maxSyncs = 16
 // sync makes every file of the export durable, then their folders.
 func (e *Writer) sync() error {
 	folders := map[string]bool{e.dir: true, filepath.Dir(filepath.Clean(e.dir)): true}
-	var files, dirs errgroup.Group
-	files.SetLimit(maxSyncs)
+	var names []string
 	for _, f := range e.files {
 		name := filepath.Join(e.dir, filepath.FromSlash(f.Path))
 		for dir := filepath.Dir(name); !folders[dir]; dir = filepath.Dir(dir) {
 			folders[dir] = true
 		}
-		files.Go(func() error { return syncPath(name) })
+		names = append(names, name)
 	}
-	if err := files.Wait(); err != nil {
+	if err := syncAll(slices.Values(names)); err != nil {
 		return err
 	}
-	dirs.SetLimit(maxSyncs)
-	for dir := range folders {
-		dirs.Go(func() error { return syncPath(dir) })
+	return syncAll(maps.Keys(folders))
+}
+
+func syncAll(names iter.Seq[string]) error {
+	var g errgroup.Group
+	g.SetLimit(maxSyncs)
+	for name := range names {
+		g.Go(func() error { return syncPath(name) })
 	}
-	return dirs.Wait()
+	return g.Wait()
 }
 
 func syncPath(name string) error {

@@ -8,13 +8,12 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/klauspost/compress/s2"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tocsin-project/tocsin/internal/api"
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -89,25 +88,18 @@ func read[T any](s event.Stored) (*T, error) {
 // Decode makes the items of a batch, on all processors.
 func Decode(batch []event.Stored) []Item {
 	items := make([]Item, len(batch))
-	var next atomic.Int64
-	const share = 16 // records taken at once
-	work := func() {
-		for {
-			from := int(next.Add(share)) - share
-			if from >= len(batch) {
-				return
-			}
+	const share = 16 // records decoded by one goroutine
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for from := 0; from < len(batch); from += share {
+		g.Go(func() error {
 			for i := from; i < min(from+share, len(batch)); i++ {
 				items[i] = itemOf(batch[i])
 			}
-		}
+			return nil
+		})
 	}
-	var wg sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), (len(batch)+share-1)/share) - 1 {
-		wg.Go(work)
-	}
-	work()
-	wg.Wait()
+	_ = g.Wait() // an error is part of its item
 	return items
 }
 
