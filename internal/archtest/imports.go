@@ -24,7 +24,7 @@ var rooms = []room{
 	{"internal/clock", nil, nil},
 	{"internal/share", nil, nil},
 	{"internal/logging", list("internal/printable"), nil},
-	{"internal/private", nil, nil},
+	{"internal/private", list("internal/printable"), nil},
 	{"internal/printable", nil, nil},
 	{"internal/evidence", list("internal/private"), list("internal/codectest")},
 	{"internal/evidence/export", list("internal/evidence internal/private"), list("internal/codectest")},

@@ -107,7 +107,6 @@ func (d demoReport) event(id string, at time.Time) ([]byte, error) {
 	return e.MarshalJSON()
 }
 
-// demo reports the incidents and shows the results.
 func (e *environment) demo(ctx context.Context, a *app.App) error {
 	c, err := client.Dial(a.NATSAddr(), 10*time.Second)
 	if err != nil {
@@ -201,7 +200,6 @@ func (e *environment) demoFollow(ctx context.Context, c *client.Client, d demoRe
 	}
 }
 
-// demoAcknowledge acknowledges one desk's escalations.
 func (e *environment) demoAcknowledge(ctx context.Context, c *client.Client) error {
 	fmt.Fprintln(e.Out)
 	const desk = "protection-finance"

@@ -65,7 +65,6 @@ the drill, and its report late.`,
 	return cmd
 }
 
-// drillClock is the time in the drill and on the machine.
 type drillClock struct {
 	Drill   stamp `json:"drill"`
 	Machine stamp `json:"machine"`
@@ -112,7 +111,6 @@ because no clock runs for them. With --json each escalation is one object
 	return cmd
 }
 
-// drill is the summary of a drill.
 type drill struct {
 	Kind        string          `json:"kind"` // summary
 	Since       *stamp          `json:"since"`
@@ -144,7 +142,6 @@ type drillDesk struct {
 	took []time.Duration
 }
 
-// drillOperator are the sums of an operator.
 type drillOperator struct {
 	Operator    string          `json:"operator"`
 	Incidents   int             `json:"incidents"`
@@ -175,7 +172,6 @@ func readDrill(ctx context.Context, c *client.Client, since *time.Time) (*drill,
 	return d, nil
 }
 
-// sum computes the sums of each desk and each operator.
 func (d *drill) sum() {
 	desks := map[string]*drillDesk{}
 	type tally struct{ incidents, late, corrected map[string]event.Duration }

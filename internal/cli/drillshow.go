@@ -64,7 +64,6 @@ func (e *environment) drillJSON(d *drill) error {
 	return e.JSON(d)
 }
 
-// drillPage prints the report for people.
 func (e *environment) drillPage(d *drill) {
 	at := time.Time(d.At)
 	fmt.Fprintf(e.Out, "%s  %s\n", e.Word("drill-report"), e.Time(&at))

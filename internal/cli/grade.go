@@ -98,7 +98,6 @@ func (e *environment) refusal(raw []byte, o gradeOptions, err error) error {
 	return nil
 }
 
-// grading prints a grading for people.
 func (e *environment) grading(g *app.Grading) {
 	fmt.Fprintf(e.Out, "%s/%s  %s\n", printable.Line(g.Operator), printable.Line(g.Incident), printable.Line(g.Report))
 	fmt.Fprintf(e.Out, "  %s: %s", e.Word("grade"), e.GradeName(g.Grade))

@@ -153,7 +153,6 @@ func mustExist(ctx context.Context, c *client.Client, desk string) error {
 	return fmt.Errorf("no desk %q in the register: see tocsin desk list", desk)
 }
 
-// handover prints the page for people.
 func (e *environment) handover(h *handover, window time.Duration) {
 	if h.Exercise {
 		fmt.Fprintf(e.Out, "[%s] ", e.Word("exercise"))

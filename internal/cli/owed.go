@@ -154,7 +154,6 @@ func incidents(ctx context.Context, c *client.Client, q api.IncidentQuery) (rows
 	return rows, now, err
 }
 
-// owedLine prints one obligation for people.
 func (e *environment) owedLine(l owedLine) {
 	mark := ""
 	if l.Exercise {

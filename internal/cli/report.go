@@ -66,7 +66,6 @@ Exit codes: 0 all accepted (a duplicate counts as accepted), 1 any refused or in
 	return cmd
 }
 
-// send sends the reports of files and prints their receipts.
 func (e *environment) send(ctx context.Context, c *client.Client, operator string, window int, files []string, print func(*event.Receipt) error) error {
 	p := newProgress(e.ErrOut)
 	defer p.end()

@@ -65,7 +65,6 @@ HTTP an ID token for this client, sent as the header Authorization: Bearer TOKEN
 authenticates the caller. tocsin credential person assigns logins to identities. The
 provider's keys are fetched with the first such token; the server starts without it.`
 
-// serveOptions are the flags of serve.
 type serveOptions struct {
 	cfg           app.Config
 	rules         command.Rules
@@ -158,7 +157,6 @@ func (o *serveOptions) check() (err error) {
 	return o.checkAuthentication()
 }
 
-// checkAuthentication checks the flags that go together.
 func (o *serveOptions) checkAuthentication() error {
 	if o.tls != (app.TLS{}) {
 		if o.tls.Cert == "" || o.tls.Key == "" {

@@ -49,7 +49,6 @@ type Client struct {
 	refused  atomic.Pointer[error] // with which the server first refused the credential
 }
 
-// inFlightRequest is a request in flight.
 type inFlightRequest struct {
 	subject string
 	cancel  context.CancelCauseFunc
@@ -208,7 +207,6 @@ type refusal string
 
 func (r refusal) Error() string { return string(r) }
 
-// try sends the request once.
 func (c *Client) try(ctx context.Context, msg *nats.Msg) (*nats.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, AttemptTimeout)
 	defer cancel()

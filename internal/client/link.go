@@ -133,7 +133,6 @@ func (c *Client) closedReason() error {
 	return fmt.Errorf("%w: the connection is closed", ErrUnreachable)
 }
 
-// waitConnected waits until there is a connection.
 func (c *Client) waitConnected(ctx context.Context) error {
 	for !c.nc.IsConnected() {
 		if err := c.closedReason(); err != nil {

@@ -151,7 +151,6 @@ func (c *Client) RecordsStored(ctx context.Context, q api.RecordsRequest, begin 
 	return nil
 }
 
-// recordsPage is one page of records, or an error.
 type recordsPage struct {
 	*api.RecordsAnswer
 	err error

@@ -14,7 +14,6 @@ import (
 	"github.com/tocsin-project/tocsin/internal/private"
 )
 
-// signAccount signs an account and writes it.
 func (f Folder) signAccount(name, account string, set func(*jwt.AccountClaims)) error {
 	claims := jwt.NewAccountClaims(account)
 	claims.Name = name
@@ -32,7 +31,6 @@ func (f Folder) signAccount(name, account string, set func(*jwt.AccountClaims)) 
 	return f.putAccount(claims, signer)
 }
 
-// putAccount signs an account and writes it.
 func (f Folder) putAccount(claims *jwt.AccountClaims, signer *signer) error {
 	var found jwt.ValidationResults
 	if claims.Validate(&found); found.IsBlocking(true) {
@@ -45,7 +43,6 @@ func (f Folder) putAccount(claims *jwt.AccountClaims, signer *signer) error {
 	return private.Write(f.path(accounts, claims.Name+".jwt"), []byte(token))
 }
 
-// newUser creates a key and its .creds file.
 func newUser(name string, account nkeys.KeyPair, now time.Time, valid time.Duration, allowed jwt.Permissions) (public string, file []byte, err error) {
 	if valid < 0 {
 		return "", nil, fmt.Errorf("credential: it cannot be valid for %s", valid)
@@ -92,7 +89,6 @@ func permissions(owner identity.Identity) (allowed jwt.Permissions) {
 	return allowed
 }
 
-// exports returns the exports of the services: their endpoints.
 func exports() (out jwt.Exports) {
 	for _, realm := range []event.Realm{event.Real, event.Drill} {
 		for _, p := range identity.Permissions {

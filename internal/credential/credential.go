@@ -168,7 +168,6 @@ func (f Folder) checkOwner() error {
 	return nil
 }
 
-// newKey creates a key and stores its seed.
 func (f Folder) newKey(name string, create func() (nkeys.KeyPair, error)) (nkeys.KeyPair, error) {
 	pair, err := create()
 	if err != nil {
@@ -196,7 +195,6 @@ func (f Folder) readKey(name string) (nkeys.KeyPair, error) {
 	return pair, nil
 }
 
-// key reads the key of an account.
 func (f Folder) key(name string) (nkeys.KeyPair, error) {
 	return f.readKey(filepath.Join(keys, name+".nk"))
 }

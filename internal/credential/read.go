@@ -105,7 +105,6 @@ func (f Folder) Holders() (out []Holder, err error) {
 	return out, err
 }
 
-// storedAccount is an account as stored in the folder.
 type storedAccount struct {
 	claims *jwt.AccountClaims
 	token  string

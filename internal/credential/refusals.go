@@ -101,7 +101,6 @@ func (r *refusals) logCounts() {
 	clear(r.kinds)
 }
 
-// flush logs the counts of the current minute.
 func (r *refusals) flush() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

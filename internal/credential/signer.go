@@ -75,7 +75,6 @@ func (f Folder) signer() (*signer, error) {
 	return s, nil
 }
 
-// certify signs that a key belongs to an identity.
 func (s *signer) certify(key *Key, owner identity.Identity) (err error) {
 	if key.Certificate, err = s.pair.Sign(evidence.KeyText(owner.String(), key.Public)); err != nil {
 		return fmt.Errorf("credential: certify a key: %w", err)

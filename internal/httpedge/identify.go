@@ -93,7 +93,6 @@ func tooMany(w http.ResponseWriter, detail string) {
 	Write(w, Problem{Status: http.StatusTooManyRequests, Detail: detail})
 }
 
-// statusRecorder is a ResponseWriter that records the status.
 type statusRecorder struct {
 	http.ResponseWriter
 	status int
@@ -109,7 +108,6 @@ func (r *statusRecorder) WriteHeader(status int) {
 // Unwrap lets http.ResponseController find the flusher.
 func (r *statusRecorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
-// truncate truncates foreign text for a log line.
 func truncate(text string) string {
 	const limit = 100
 	if len(text) > limit {

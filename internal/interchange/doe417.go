@@ -39,7 +39,6 @@ type doeFiling struct {
 	where string
 }
 
-// doeEntry is one event and its filings.
 type doeEntry struct {
 	doeEvent
 	filings []doeFiling
@@ -116,7 +115,6 @@ func readDOE(r io.Reader, im *importer) ([]*doeEntry, error) {
 	return entries, table.read()
 }
 
-// read reads one row.
 func (h doeHeader) read(r doeTableRow, im *importer) (e doeEvent, n doeNumbers, faults []fault.Detail) {
 	if tail := strings.Join(r.cells[min(len(r.cells), len(h.cells)):], ""); len(r.cells) < len(h.cells) || tail != "" {
 		return e, n, []fault.Detail{{Path: "row", Message: fmt.Sprintf("has %d columns, the header %d", len(r.cells), len(h.cells))}}

@@ -156,7 +156,6 @@ func (d *doeRows) read() error {
 	}
 }
 
-// classify classifies a row.
 func (d *doeRows) classify(r doeTableRow, filled, first int) {
 	if h, twice := readDOEHeader(r.cells); len(h.at) > 1 {
 		d.flush()

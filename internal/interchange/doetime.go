@@ -101,7 +101,6 @@ var excelNoDate = map[string]bool{
 	"12/30/1899": true, "12/31/1899": true, "1/0/1900": true, "1/0/00": true, "1/1/1900": true,
 }
 
-// doeParts are the parts of a cell.
 type doeParts struct {
 	date   string // everything but the time of day
 	clock  time.Duration

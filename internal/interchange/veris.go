@@ -263,7 +263,6 @@ func verisLoss(impact object) *event.Money {
 	return &event.Money{Amount: event.Number{Value: amount}, Currency: currency}
 }
 
-// verisActions are the actions of VERIS 1.3.
 var verisActions = []string{"environmental", "error", "hacking", "malware", "misuse", "physical", "social", "unknown"}
 
 // verisKind maps the actions to the kinds of GB/T 20986-2023, deliberate ones first: an

@@ -7,6 +7,7 @@ package printable
 import (
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf16"
@@ -34,6 +35,16 @@ func Line(s string) string {
 }
 
 var spaces = strings.NewReplacer("\r\n", " ", "\n", " ", "\t", " ")
+
+var shellWord = regexp.MustCompile(`^[A-Za-z0-9_./+=:@%-]+$`)
+
+// ShellWord quotes a text as one word for a shell, where it needs that.
+func ShellWord(s string) string {
+	if shellWord.MatchString(s) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
 
 // Writer makes what is written to it printable, as Text does, and writes it to Out. Each
 // Write must end at the end of a character, as those of package fmt do.

@@ -8,8 +8,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
+
+	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
 const noFollow = syscall.O_NOFOLLOW
@@ -62,7 +63,7 @@ func links(dir string) error {
 		}
 		owner, known := ownerOf(info)
 		if info.Mode()&fs.ModeSymlink != 0 && known && owner != 0 && owner != os.Geteuid() {
-			return fmt.Errorf("%s is a symbolic link of user %d, who could redirect it: chown -h %d %s", dir, owner, os.Geteuid(), quoted(dir))
+			return fmt.Errorf("%s is a symbolic link of user %d, who could redirect it: chown -h %d %s", dir, owner, os.Geteuid(), printable.ShellWord(dir))
 		}
 	}
 	return nil
@@ -85,13 +86,13 @@ func safe(dir string, owner int, sticky bool) error {
 		if me == 0 {
 			want = owner
 		}
-		return fmt.Errorf("%s belongs to user %d, who could replace its files: chown %d %s", dir, uid, want, quoted(dir))
+		return fmt.Errorf("%s belongs to user %d, who could replace its files: chown %d %s", dir, uid, want, printable.ShellWord(dir))
 	}
 	mode := info.Mode()
 	if mode.Perm()&othersWrite == 0 || sticky && mode&fs.ModeSticky != 0 {
 		return nil
 	}
-	return fmt.Errorf("users other than the owner can write to %s (mode %04o) and replace its files: chmod go-w %s", dir, mode.Perm(), quoted(dir))
+	return fmt.Errorf("users other than the owner can write to %s (mode %04o) and replace its files: chmod go-w %s", dir, mode.Perm(), printable.ShellWord(dir))
 }
 
 // inherit gives a new file the owner of its folder if root created it.
@@ -154,7 +155,7 @@ func SameOwner(folders ...string) error {
 		case first < 0:
 			first = owner
 		case owner != first:
-			return fmt.Errorf("%s belongs to user %d, and %s to user %d: find out who made it, then chown -R %d %s", folders[0], first, dir, owner, first, quoted(dir))
+			return fmt.Errorf("%s belongs to user %d, and %s to user %d: find out who made it, then chown -R %d %s", folders[0], first, dir, owner, first, printable.ShellWord(dir))
 		}
 	}
 	return nil
@@ -166,14 +167,4 @@ func ownerOf(info fs.FileInfo) (uid int, ok bool) {
 		return 0, false
 	}
 	return int(stat.Uid), true
-}
-
-// quoted returns path quoted for a shell.
-func quoted(path string) string {
-	if !strings.ContainsFunc(path, func(r rune) bool {
-		return !(r == '/' || r == '.' || r == '-' || r == '_' || '0' <= r && r <= '9' || 'A' <= r && r <= 'Z' || 'a' <= r && r <= 'z')
-	}) {
-		return path
-	}
-	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }

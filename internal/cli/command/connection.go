@@ -52,7 +52,6 @@ func (c *Connection) ServerFlags(cmd *cobra.Command) {
 	cmd.Flags().Var((*positiveDuration)(&c.Timeout), "timeout", "how long to try, including connecting, before the server counts as unreachable")
 }
 
-// positiveDuration is a flag for a duration above zero.
 type positiveDuration time.Duration
 
 func (d *positiveDuration) String() string { return time.Duration(*d).String() }

@@ -159,7 +159,6 @@ func (e environment) verifyExport(ctx context.Context, x *exported) error {
 	return nil
 }
 
-// archived is the result of an archive in JSON.
 type archived struct {
 	*exported
 	Archived uint64   `json:"archived"` // records removed by this run

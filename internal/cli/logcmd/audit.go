@@ -92,7 +92,6 @@ func followAudit(ctx context.Context, c *client.Client, seen func(*api.AuditAnsw
 	return a, nil
 }
 
-// audit prints the result of a check for people.
 func (e environment) audit(ctx context.Context, c *client.Client, a *api.AuditAnswer) error {
 	took := "–"
 	if a.Ended != nil {

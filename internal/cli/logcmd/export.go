@@ -7,8 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +14,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/cli/command"
 	"github.com/tocsin-project/tocsin/internal/cli/render"
 	"github.com/tocsin-project/tocsin/internal/client"
+	"github.com/tocsin-project/tocsin/internal/printable"
+	"github.com/tocsin-project/tocsin/internal/private"
 )
 
 func (e environment) exportCommand() *cobra.Command {
@@ -57,7 +57,7 @@ for readers who are allowed to know that.`,
 				return e.JSON(x)
 			}
 			fmt.Fprintf(e.Out, e.Marks(e.Exercise, false)+e.Word("exported")+"\n", x.Dir, render.Span(x.First, x.Last), x.Records, x.Removed, x.Size, x.Manifest)
-			fmt.Fprintf(e.Out, "tocsin-verify --key %s %s\n", quoted(x.Key), quoted(x.Dir))
+			fmt.Fprintf(e.Out, "tocsin-verify --key %s %s\n", printable.ShellWord(x.Key), printable.ShellWord(x.Dir))
 			return nil
 		},
 	}
@@ -95,7 +95,6 @@ func exportRange(since, until, from, to string) (q api.RecordsRequest, err error
 	return q, nil
 }
 
-// exported is the result of an export.
 type exported struct {
 	Dir      string `json:"dir"`
 	Manifest string `json:"manifest"` // SHA-256, in hex
@@ -158,7 +157,6 @@ func placeOf(dir string) (string, error) {
 	return filepath.EvalSymlinks(dir)
 }
 
-// mustBeFree refuses a folder that is not empty.
 func mustBeFree(dir string) error {
 	entries, err := os.ReadDir(dir)
 	switch {
@@ -183,19 +181,5 @@ func publish(from, to string) error {
 	if err := os.Rename(from, to); err != nil {
 		return err
 	}
-	parent, err := os.Open(filepath.Dir(to))
-	if err != nil {
-		return err
-	}
-	return errors.Join(parent.Sync(), parent.Close())
+	return private.SyncFolder(filepath.Dir(to))
 }
-
-// quoted quotes a text as one word for a shell.
-func quoted(text string) string {
-	if plainWord.MatchString(text) {
-		return text
-	}
-	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
-}
-
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./+=:@%-]+$`)

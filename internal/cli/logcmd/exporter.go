@@ -18,7 +18,6 @@ import (
 	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
-// exporter writes one folder of evidence.
 type exporter struct {
 	client *client.Client
 	realm  event.Realm
@@ -51,7 +50,6 @@ func newExporter(ctx context.Context, c *client.Client, e environment, q api.Rec
 	return x, nil
 }
 
-// write writes everything into a new folder.
 func (x *exporter) write(ctx context.Context, dir string) (*exported, error) {
 	defer func() {
 		if x.out != nil {
@@ -103,7 +101,6 @@ func (x *exporter) begin(ctx context.Context, dir string, first, last uint64) (e
 	return err
 }
 
-// add adds one record of the range.
 func (x *exporter) add(r evidence.Record, storedLate time.Time) error {
 	if !storedLate.IsZero() {
 		x.made.StoredLate[r.Sequence] = storedLate

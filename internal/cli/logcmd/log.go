@@ -70,7 +70,6 @@ func (q *filter) flags(cmd *cobra.Command) {
 	q.Connection.Flags(cmd)
 }
 
-// queryFlags are the flags of log query.
 type queryFlags struct {
 	filter
 	limit int

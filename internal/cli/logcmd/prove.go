@@ -11,6 +11,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/cli/command"
 	"github.com/tocsin-project/tocsin/internal/client"
 	"github.com/tocsin-project/tocsin/internal/evidence"
+	"github.com/tocsin-project/tocsin/internal/printable"
 	"github.com/tocsin-project/tocsin/internal/private"
 )
 
@@ -70,7 +71,6 @@ from a source that the reader trusts (tocsin log key).`,
 	return cmd
 }
 
-// proof is a proof file in JSON.
 type proof struct {
 	Record uint64        `json:"record,omitempty"`
 	Since  uint64        `json:"since,omitempty"` // size of the earlier checkpoint
@@ -164,6 +164,6 @@ func (e environment) giveProof(p proof, output string, asJSON bool) error {
 		return nil
 	}
 	fmt.Fprintf(e.Out, e.Word("proved")+"\n", output, p.Record, p.Size, p.Root)
-	fmt.Fprintf(e.Out, "tocsin-verify --key %s %s\n", quoted(p.key), quoted(output))
+	fmt.Fprintf(e.Out, "tocsin-verify --key %s %s\n", printable.ShellWord(p.key), printable.ShellWord(output))
 	return nil
 }

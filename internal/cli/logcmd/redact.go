@@ -82,7 +82,6 @@ The command asks for confirmation, unless --yes is given. Without a terminal it 
 	return cmd
 }
 
-// redaction is the result for one record, in JSON.
 type redaction struct {
 	Of uint64 `json:"of"` // the record that was to be removed
 	*api.RemoveAnswer

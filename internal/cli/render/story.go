@@ -11,7 +11,6 @@ import (
 	"github.com/tocsin-project/tocsin/internal/printable"
 )
 
-// storyRead prints the reader of a record and what the reader saw.
 func (p *Printer) storyRead(r *event.Reading) {
 	what := p.Word("read-story")
 	if r.Record > 0 {
@@ -225,7 +224,6 @@ func (p *Printer) Reminder(r event.Reminder) string {
 	return text
 }
 
-// storyRemoved prints which records were removed, and by what right.
 func (p *Printer) storyRemoved(r event.Removal) {
 	fmt.Fprintf(p.Out, "  %s", removedSpan(r))
 	if r.Type != "" {

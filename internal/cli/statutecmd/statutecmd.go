@@ -108,7 +108,6 @@ nobody can receive). Exit code 1 if there is any error.`,
 	return cmd
 }
 
-// pack prints a pack for people.
 func (e environment) pack(p *statute.Pack) {
 	fmt.Fprintf(e.Out, "%s  %s\n%s · %s\nSHA-256 %s\n", p.ID, e.text(p.Title), p.Source, e.text(p.Rank), p.SHA256)
 	e.note(p.Note)
