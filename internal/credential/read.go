@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/nats-io/jwt/v2"
@@ -170,19 +171,11 @@ func (e *AccountError) Unwrap() error { return e.Err }
 
 // onlyAccounts reports whether only single accounts of identities are faulty.
 func onlyAccounts(err error) bool {
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return err == nil
-	}
-	for _, e := range joined.Unwrap() {
-		if a := (*AccountError)(nil); !errors.As(e, &a) || a.Name == services || a.Name == system {
-			return false
-		}
-	}
-	return true
+	names := faultyOf(err)
+	return (err == nil || len(names) > 0) && !slices.Contains(names, services) && !slices.Contains(names, system)
 }
 
-// faultyOf returns the names of the accounts in an error.
+// faultyOf returns the names of the accounts in an error of forEachAccount.
 func faultyOf(err error) (names []string) {
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {

@@ -169,13 +169,6 @@ func plain(s string) string {
 
 // titleOf returns text as a title: on one line, at most 200 characters.
 func titleOf(s string) string {
-	s = plain(s)
-	n := 0
-	for i := range s {
-		if n == maxTitle {
-			return strings.TrimSpace(s[:i])
-		}
-		n++
-	}
-	return s
+	runes := []rune(plain(s))
+	return strings.TrimSpace(string(runes[:min(len(runes), maxTitle)]))
 }
