@@ -40,9 +40,8 @@ func valueOf(t require.TestingT, text string) Value {
 func requireAgreement(t require.TestingT, p *matcher, s *jsonschema.Schema, v Value) result {
 	said := p.match(v)
 	err := s.Validate(v.Tree())
-	if said == valid && err != nil || said == invalid && err == nil {
-		require.Fail(t, "the matcher is wrong", "result %d, library %v: %v", said, err, v.Tree())
-	}
+	wrong := said == valid && err != nil || said == invalid && err == nil
+	require.False(t, wrong, "the matcher says %d, the library %v of %v", said, err, v.Tree())
 	return said
 }
 

@@ -191,7 +191,7 @@ func TestHandle_TwoInstances(t *testing.T) {
 	for i := range 6 {
 		reports = append(reports, b.store(progress(i)))
 	}
-	made := 0
+	made, repeated := 0, 0
 	for i, in := range reports { // the two instances take the lead in turn
 		first, second := one, two
 		if i%2 == 1 {
@@ -200,11 +200,12 @@ func TestHandle_TwoInstances(t *testing.T) {
 		if b.handle(first, in) != nil {
 			made++
 		}
-		if i%3 == 0 {
-			require.Nil(t, b.handle(second, in))
+		if i%3 == 0 && b.handle(second, in) != nil {
+			repeated++
 		}
 	}
 	require.Equal(t, len(reports), made)
+	require.Zero(t, repeated, "the second instance made a revision of a folded report")
 }
 
 // A report given up before is set aside after a restart too, also by revision 1.

@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
@@ -47,7 +46,7 @@ func beKilled(t *testing.T, dir string) {
 	})
 	fmt.Fprintln(os.Stdout, "set")
 	w.move(killedBy + 1) // it is killed while they come due
-	time.Sleep(time.Minute)
+	<-t.Context().Done()
 }
 
 // TestKilled: after kill -9 while clocks come due, and damage to TIMERS meanwhile, each
