@@ -52,7 +52,7 @@ func TestAddingAKindAnActAndAService(t *testing.T) {
 			},
 		})
 	})
-	w := begin(t)
+	w := startWorld(t)
 	const desk, operator, incident = "protection-energy", "grid-east", "inc-1"
 	w.report("initial", operator, incident, "r1", `"facilities":["dispatch"],"facts":{"outage":[{"scope":"overall","duration":"PT2H"}]}`)
 	w.await("the desk is told", func() bool { return slices.Contains(w.story(operator, incident), event.KindEscalated) })
@@ -67,6 +67,6 @@ func TestAddingAKindAnActAndAService(t *testing.T) {
 
 	w.await("the service has answered, and both are in the story", func() bool { return slices.Contains(w.story(operator, incident), "inspected") })
 	require.Contains(t, w.story(operator, incident), "postponed")
-	health := w.well()
+	health := w.awaitHealthy()
 	require.True(t, slices.ContainsFunc(health.Services, func(s app.ServiceHealth) bool { return s.Service == "inspector" && s.Alive }))
 }

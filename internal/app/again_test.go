@@ -14,7 +14,7 @@ import (
 
 // A service that ends because the engine did not answer in time is run again; one that
 // ends for another reason is not.
-func TestWhileUnavailable(t *testing.T) {
+func TestRestartWhileUnavailable(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")
 	ends := []error{fmt.Errorf("read: %w", bus.ErrUnavailable), fmt.Errorf("position: %w", context.DeadlineExceeded), broken}

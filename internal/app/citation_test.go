@@ -19,9 +19,9 @@ const (
 
 // Every answer has the citations of the packs in both languages; the records, which
 // commit to the packs by their hashes, have them in one.
-func TestCitationsAreTranslatedWhereTheyAreShown(t *testing.T) {
+func TestCitations_AreTranslatedWhenShown(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	receipt := w.send(at, cloudEvent("initial", at, inc, "r1", onSite+`"discoveredAt":"2026-03-02T06:00:00+08:00",`+large))
 	require.Len(t, receipt.Late, 1)
 	require.Equal(t, articleEN, receipt.Late[0].Citation)

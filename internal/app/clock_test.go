@@ -41,12 +41,12 @@ func doubts(r *event.Receipt) (n int) {
 	return n
 }
 
-// TestClockStep_IsSaid sets the clock back while reports arrive: receipts, health and
+// TestClockStep_IsReported sets the clock back while reports arrive: receipts, health and
 // metrics say so, due times stay as they are, and every record is certified.
-func TestClockStep_IsSaid(t *testing.T) {
+func TestClockStep_IsReported(t *testing.T) {
 	t.Parallel()
 	machine, began := &settable{}, time.Now()
-	w := beginIn(t, t.TempDir(), func(c *app.Config) {
+	w := startWorldIn(t, t.TempDir(), func(c *app.Config) {
 		c.Clock = machine
 		c.Watch = clock.NewWatchOf(machine.Now, func() time.Duration { return time.Since(began) }, time.Duration(c.Rulebook.Register.ClockTolerance))
 	})
@@ -69,7 +69,7 @@ func TestClockStep_IsSaid(t *testing.T) {
 	require.Equal(t, 1, doubts(after), "%+v", after.Warnings)
 	w.settled()
 	require.ElementsMatch(t, was, dues())
-	w.isReady("reports are taken")
+	w.awaitReady("reports are taken")
 	_, h := w.health("/readyz")
 	require.True(t, strings.Contains(strings.Join(h.Warnings, " "), "behind a time that it has told before"), "%v", h.Warnings)
 	_, metrics := w.get("/metrics")
@@ -96,7 +96,7 @@ func (s *stepped) Passed() time.Duration { return s.scenario.Now().Sub(nine) }
 func TestClockStep_DelaysNoAlarm(t *testing.T) {
 	t.Parallel()
 	s := new(stepped)
-	w := beginIn(t, t.TempDir(), func(c *app.Config) {
+	w := startWorldIn(t, t.TempDir(), func(c *app.Config) {
 		s.scenario = c.Clock.(*clock.Manual)
 		c.Clock = s
 	})

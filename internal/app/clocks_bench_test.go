@@ -34,7 +34,7 @@ func BenchmarkTargetsInOneSecond(b *testing.B) {
 }
 
 func targetsInOneSecond(b *testing.B, n int) {
-	w := beginIn(b, b.TempDir(), func(cfg *app.Config) { cfg.Clock = clock.System{} })
+	w := startWorldIn(b, b.TempDir(), func(cfg *app.Config) { cfg.Clock = clock.System{} })
 	// Time enough to take all reports before the first target passes.
 	first := time.Now().Add(5*time.Second + time.Duration(n)*4*time.Millisecond).UTC().Round(time.Millisecond)
 	require.NoError(b, w.client.Reports(b.Context(), "", 64, func(yield func([]byte) error) error {

@@ -13,8 +13,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// together sends two reports from two connections at the same moment.
-func together(t *testing.T, one, two *client.Client, a, b []byte) (ra, rb *event.Receipt) {
+// reportTogether sends two reports from two connections at the same moment.
+func reportTogether(t *testing.T, one, two *client.Client, a, b []byte) (ra, rb *event.Receipt) {
 	t.Helper()
 	var wg sync.WaitGroup
 	gate := make(chan struct{})
@@ -51,7 +51,7 @@ func race(t *testing.T, rounds int, one, two *client.Client) {
 		if i%2 == 1 {
 			b = a
 		}
-		ra, rb := together(t, one, two, a, b)
+		ra, rb := reportTogether(t, one, two, a, b)
 		if i%2 == 1 {
 			require.ElementsMatch(t, []string{event.StatusAccepted, event.StatusDuplicate}, []string{ra.Status, rb.Status})
 			require.Equal(t, ra.Record, rb.Record)
@@ -79,19 +79,19 @@ func checkRace(t *testing.T, rounds int, h *history) {
 	require.Empty(t, h.unhandled)
 }
 
-func TestTwoConnectionsTellOfOneIncidentAtOnce(t *testing.T) {
+func TestReports_TwoConnectionsOneIncident(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	race(t, 60, w.dial(), w.dial())
 	checkRace(t, 60, w.settled())
 }
 
 // Two whole instances work on one NATS: whichever writes a revision first, there is one
 // history.
-func TestTwoInstancesMakeOneHistory(t *testing.T) {
+func TestTwoInstances_MakeOneHistory(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
-	other := beginIn(t, t.TempDir(), func(c *app.Config) { c.NATS, c.Unverified, c.HTTPListen = w.app.NATSAddr(), true, "" })
+	w := startWorld(t)
+	other := startWorldIn(t, t.TempDir(), func(c *app.Config) { c.NATS, c.Unverified, c.HTTPListen = w.app.NATSAddr(), true, "" })
 	race(t, 40, w.dial(), other.dial())
 	h := w.settled()
 	checkRace(t, 40, h)
@@ -100,29 +100,29 @@ func TestTwoInstancesMakeOneHistory(t *testing.T) {
 
 // Two instances get the same poison and are stopped at the same time: it is given up
 // once, and each does what the other leaves.
-func TestTwoInstancesOneOfWhichStops(t *testing.T) {
+func TestTwoInstances_OneStops(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
-	other := beginIn(t, t.TempDir(), func(c *app.Config) { c.NATS, c.Unverified, c.HTTPListen = w.app.NATSAddr(), true, "" })
+	w := startWorld(t)
+	other := startWorldIn(t, t.TempDir(), func(c *app.Config) { c.NATS, c.Unverified, c.HTTPListen = w.app.NATSAddr(), true, "" })
 	poison := w.inject("incident.accepted.grid-east."+inc+".r0", "no JSON")
 	w.report("initial", at, inc, "r1", onSite+swing(0))
 	for i := range 60 {
 		if i == 30 {
-			other.end()
+			other.shutdown()
 		}
 		w.report("progress", at, inc, fmt.Sprint("p", i), swing(i))
 	}
 	h := w.settled()
 	require.Equal(t, 61, h.last(t, at, inc).Revision)
 	require.Equal(t, []uint64{poison}, h.last(t, at, inc).Aside)
-	beforePerson(t, h, poison, "protection-energy", "classifier")
+	requireReview(t, h, poison, "protection-energy", "classifier")
 	require.Len(t, h.unhandled, 1)
 }
 
 // Many incidents, each with four concurrent reports, in no order.
-func TestManyIncidentsAtOnce(t *testing.T) {
+func TestReports_ManyIncidentsConcurrently(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	const incidents = 60
 	var sends [][]byte
 	for k := range 4 {

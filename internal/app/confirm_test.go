@@ -15,10 +15,10 @@ import (
 
 // beginConfirming starts with a protection department for energy that confirms its
 // forwards.
-func beginConfirming(t *testing.T, dir string, hours int) *world {
+func startConfirming(t *testing.T, dir string, hours int) *world {
 	t.Helper()
 	file := registerWith(t, `forward: automatic, authority: "Example authorisation 2025-1, energy"`, `forward: confirm, authority: "Example authorisation 2025-1, energy"`)
-	return beginIn(t, dir, func(c *app.Config) {
+	return startWorldIn(t, dir, func(c *app.Config) {
 		c.Rulebook = rules(t, "", file)
 		c.Clock.(*clock.Manual).Advance(time.Duration(hours) * time.Hour)
 	})
@@ -87,7 +87,7 @@ func (w *world) held() {
 	require.Equal(w.t, g.PendingForwards, h.told(g, "protection-energy").PendingForwards, "the desk sees what it holds")
 	require.Empty(w.t, h.told(g, "sh-public-security").PendingForwards, "and no other does")
 	var kinds []string
-	for name := range w.set() {
+	for name := range w.awaitTimers() {
 		kind, _, _ := strings.Cut(name, ".")
 		kinds = append(kinds, kind)
 	}
@@ -97,14 +97,14 @@ func (w *world) held() {
 // noForward requires that no timer of the forwards is left.
 func (w *world) noForward() {
 	w.t.Helper()
-	for name := range w.set() {
+	for name := range w.awaitTimers() {
 		require.True(w.t, strings.HasPrefix(name, "escalation."), name)
 	}
 }
 
-func TestAForwardThatNobodyConfirms(t *testing.T) {
+func TestForward_NotConfirmed(t *testing.T) {
 	t.Parallel()
-	w := beginConfirming(t, t.TempDir(), 0)
+	w := startConfirming(t, t.TempDir(), 0)
 	w.report("initial", at, inc, "r1", onSite+`"title":"调度中断",`+grave)
 	w.held()
 
@@ -126,7 +126,7 @@ func TestAForwardThatNobodyConfirms(t *testing.T) {
 
 	w.at("09:27")
 	w.clock.Advance(-time.Millisecond)
-	w.set()
+	w.awaitTimers()
 	w.fire()
 	require.Len(t, w.settled().graded[at+"/"+inc], 1, "not one millisecond early")
 	w.clock.Advance(time.Millisecond)
@@ -145,14 +145,14 @@ func TestAForwardThatNobodyConfirms(t *testing.T) {
 	}
 	w.noForward()
 	w.refused("$.incident", event.DeskAct{Kind: event.KindConfirmed, Desk: "protection-energy"}) // too late
-	h = w.far(time.Hour)
+	h = w.runFor(time.Hour)
 	require.Equal(t, map[string]int{"protection-energy": 1, "sh-public-security": 1, all4[0]: 1, all4[1]: 1}, h.tellings())
 	require.Len(t, h.reminded, 2)
 }
 
-func TestAForwardThatIsConfirmed(t *testing.T) {
+func TestForward_Confirmed(t *testing.T) {
 	t.Parallel()
-	w := beginConfirming(t, t.TempDir(), 0)
+	w := startConfirming(t, t.TempDir(), 0)
 	w.report("initial", at, inc, "r1", onSite+grave)
 	w.held()
 	w.refused("$.incident", event.DeskAct{Kind: event.KindConfirmed, Desk: "sh-public-security"}) // holds nothing
@@ -177,7 +177,7 @@ func TestAForwardThatIsConfirmed(t *testing.T) {
 	require.True(t, h.told(g, "national-public-security").Duties[0].OnBehalf.Verified)
 	w.noForward()
 	w.refused("$.incident", event.DeskAct{Kind: event.KindConfirmed, Desk: "protection-energy"}) // nothing is left
-	h = w.far(24 * time.Hour)
+	h = w.runFor(24 * time.Hour)
 	require.Empty(t, h.reminded)
 	require.Equal(t, map[string]int{"protection-energy": 1, "sh-public-security": 1, all4[0]: 1, all4[1]: 1}, h.tellings())
 }
@@ -193,9 +193,9 @@ func heldOr(g *event.Graded) []string {
 
 // A desk that disagrees with the grade forwards nothing; if it learns of more afterwards,
 // confirmation is required again.
-func TestAForwardThatIsDenied(t *testing.T) {
+func TestForward_Denied(t *testing.T) {
 	t.Parallel()
-	w := beginConfirming(t, t.TempDir(), 0)
+	w := startConfirming(t, t.TempDir(), 0)
 	w.report("initial", at, inc, "r1", onSite+grave)
 	w.held()
 	w.at("09:10")
@@ -214,7 +214,7 @@ func TestAForwardThatIsDenied(t *testing.T) {
 		require.Equal(t, "head-of-duty", told.Determined.Officer)
 	}
 	w.noForward()
-	h = w.far(1000 * time.Hour)
+	h = w.runFor(1000 * time.Hour)
 	require.Equal(t, map[string]int{"protection-energy": 2, "sh-public-security": 2}, h.tellings(), "nobody else, ever")
 	require.Empty(t, h.reminded)
 	require.Empty(t, h.elapsed)
@@ -227,7 +227,7 @@ func TestAForwardThatIsDenied(t *testing.T) {
 	require.Len(t, g.PendingForwards, 2)
 	require.True(t, g.PendingForwards[0].Since.Equal(since))
 	require.Equal(t, regional, desks(g))
-	w.set()
+	w.awaitTimers()
 	w.clock.Advance(27 * time.Minute)
 	h = w.fireUntil("it goes without a person", func(h *history) bool { return h.tellings()["national-cyberspace"] == 1 })
 	require.False(t, h.told(h.last(t, at, inc), "national-cyberspace").Duties[0].OnBehalf.Verified)
@@ -235,17 +235,17 @@ func TestAForwardThatIsDenied(t *testing.T) {
 
 // A withdrawn incident is not forwarded; a rise by time alone is held too, and is
 // forwarded at its own time although the server was down.
-func TestAForwardThatTimeBrings(t *testing.T) {
+func TestForward_CausedByTimeAlone(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	w := beginConfirming(t, dir, 0)
+	w := startConfirming(t, dir, 0)
 	w.report("initial", at, "other", "r1", onSite+grave)
 	w.report("withdrawal", at, "other", "r2", `"reason":"false-alarm"`)
 	w.at("09:20")
 	w.report("initial", at, inc, "r1", discovered+lasting("09:00"))
-	w.set()
-	w.end()
-	w = beginConfirming(t, dir, 7)
+	w.awaitTimers()
+	w.shutdown()
+	w = startConfirming(t, dir, 7)
 	h := w.fireUntil("all are told", func(h *history) bool { return h.tellings()["national-public-security"] == 2 })
 	revisions := h.graded[at+"/"+inc]
 	require.Len(t, revisions, 4, "reported, an hour, nine tenths of half an hour more, six hours")
@@ -259,7 +259,7 @@ func TestAForwardThatTimeBrings(t *testing.T) {
 	told := h.told(revisions[2], "national-cyberspace")
 	require.Equal(t, map[string]string{"cn-csirm-2025/protection-to-national-cyberspace": "10:30"}, dueTimes(told.Duties))
 	require.True(t, told.Late, "the server was down")
-	h = w.far(1000 * time.Hour)
+	h = w.runFor(1000 * time.Hour)
 	require.Len(t, h.graded[at+"/other"], 2)
 	require.Empty(t, h.last(t, at, "other").PendingForwards)
 	for _, e := range h.escalated {

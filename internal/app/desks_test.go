@@ -12,9 +12,9 @@ import (
 
 const toNet = "sh-cyberspace.grid-east.2026-17.1"
 
-func TestAnIncidentIsHandedOn(t *testing.T) {
+func TestTransfer_TellsTheCompetentDesk(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	w.report("initial", at, inc, "r1", `"facilities":["office-portal"],"title":"门户","ownGrade":"relatively-large"`)
 	require.Equal(t, []string{"sh-cyberspace"}, desks(w.settled().last(t, at, inc)))
 	w.refused("$.to", event.DeskAct{Kind: event.KindTransferred, Desk: "sh-cyberspace", To: "nowhere"})
@@ -50,14 +50,14 @@ func TestAnIncidentIsHandedOn(t *testing.T) {
 	require.Equal(t, event.ActTransfer, w.past.told(g, "sh-cyberspace").Act)
 	require.Equal(t, []string{"accepted", "graded", "escalated", "transferred", "graded", "escalated", "accepted", "graded", "escalated", "escalated", "transferred", "graded", "escalated"}, w.story(at, inc))
 
-	w.set()
+	w.awaitTimers()
 	w.at("09:40")
 	w.fireUntil("its silence is known", func(h *history) bool { return h.overdue["protection-energy.grid-east.2026-17.2"] != nil })
 }
 
-func TestAGradeThatADepartmentSets(t *testing.T) {
+func TestDetermine_SetsTheGrade(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	w.report("initial", at, inc, "r1", `"facilities":["office-portal"],"ownGrade":"relatively-large"`)
 	w.settled()
 	w.at("09:10")
@@ -92,9 +92,9 @@ func TestAGradeThatADepartmentSets(t *testing.T) {
 	require.Equal(t, "national-cyberspace", g.State.Determined.Desk)
 }
 
-func TestADeskIsDone(t *testing.T) {
+func TestClose_ByOneDesk(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	w.report("initial", at, inc, "r1", `"facilities":["office-portal"],"ownGrade":"relatively-large"`)
 	w.settled()
 	open := api.IncidentQuery{Desk: "sh-cyberspace", Open: true}
@@ -118,5 +118,5 @@ func TestADeskIsDone(t *testing.T) {
 	w.settled()
 	require.Len(t, w.incidents(open), 1)
 	require.Empty(t, w.incident(at, inc).ClosedBy)
-	require.Empty(t, w.far(time.Hour).elapsed)
+	require.Empty(t, w.runFor(time.Hour).elapsed)
 }

@@ -23,12 +23,12 @@ import (
 
 const mega = 1 << 20
 
-// beginOnDisk starts everything on a disk of 2,000 MB with a reserve of 100, of which
+// startOnDisk starts everything on a disk of 2,000 MB with a reserve of 100, of which
 // leave leaves so many free.
-func beginOnDisk(t *testing.T) (w *world, leave func(megabytes uint64)) {
+func startOnDisk(t *testing.T) (w *world, leave func(megabytes uint64)) {
 	free := new(atomic.Uint64)
 	free.Store(1000 * mega)
-	w = beginIn(t, t.TempDir(), func(c *app.Config) {
+	w = startWorldIn(t, t.TempDir(), func(c *app.Config) {
 		c.DiskReserve = 100 * mega
 		c.Room = func(string) (natsd.Room, error) { return natsd.Room{Free: free.Load(), Total: 2000 * mega}, nil }
 	})
@@ -85,7 +85,7 @@ func (w *world) gauge(name string) string {
 
 func TestDisk_AtTheReserve(t *testing.T) {
 	t.Parallel()
-	w, leave := beginOnDisk(t)
+	w, leave := startOnDisk(t)
 	w.report("initial", at, inc, "r1", onSite+large)
 	w.settled()
 	require.Equal(t, "0", w.gauge("tocsin_disk_alarm"))
@@ -100,7 +100,7 @@ func TestDisk_AtTheReserve(t *testing.T) {
 	require.Equal(t, http.StatusInsufficientStorage, resp.StatusCode)
 	require.NotEmpty(t, resp.Header.Get("Retry-After"))
 	require.Contains(t, problem.Detail, "disk is nearly full (99 MiB are free): no new report is taken")
-	reply, err := w.nc.Request(api.ReportSubject(at), reportRaw("over-nats"), hang)
+	reply, err := w.nc.Request(api.ReportSubject(at), reportRaw("over-nats"), waitLimit)
 	require.NoError(t, err)
 	require.Equal(t, "507", reply.Header.Get(endpoint.HeaderErrorCode))
 	_, err = w.client.Report(t.Context(), at, reportRaw("by-the-command"))
@@ -133,10 +133,10 @@ func TestDisk_AtTheReserve(t *testing.T) {
 
 func TestDisk_Full(t *testing.T) {
 	t.Parallel()
-	w, leave := beginOnDisk(t)
+	w, leave := startOnDisk(t)
 	w.report("initial", at, inc, "r1", onSite+large)
 	w.settled()
-	w.well()
+	w.awaitHealthy()
 
 	leave(1)
 	w.await("it is not ready", func() bool {
@@ -153,5 +153,5 @@ func TestDisk_Full(t *testing.T) {
 	require.Equal(t, event.StatusAccepted, w.ack(toPolice, "duty-officer").Status)
 	require.Equal(t, event.StatusAccepted, w.report("initial", at, "full", "r1", onSite+large).Status)
 	w.settled()
-	w.well()
+	w.awaitHealthy()
 }

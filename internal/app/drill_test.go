@@ -125,25 +125,25 @@ func (w *world) atRest() string {
 	return w.everything()
 }
 
-// begun gives a realm a past: one incident that both realms have, and one that
+// withPast gives a realm a past: one incident that both realms have, and one that
 // only it has.
-func (w *world) begun() *world {
-	w.report("initial", at, w.spoken(), "r1", onSite+`"title":"调度中断",`+large)
-	w.report("initial", at, w.only(), "r1", onSite+large)
+func (w *world) withPast() *world {
+	w.report("initial", at, w.sharedIncident(), "r1", onSite+`"title":"调度中断",`+large)
+	w.report("initial", at, w.ownIncident(), "r1", onSite+large)
 	w.settled()
 	return w
 }
 
-// spoken is the incident that every request speaks of: a drill may not speak of a
+// sharedIncident is the incident that every request speaks of: a drill may not speak of a
 // real one.
-func (w *world) spoken() string {
+func (w *world) sharedIncident() string {
 	if w.realm == event.Drill {
 		return inc + "-drill"
 	}
 	return inc
 }
 
-func (w *world) only() string { return "only-" + string(w.realm) }
+func (w *world) ownIncident() string { return "only-" + string(w.realm) }
 
 // request is one thing that somebody may do in a realm.
 type drillRequest struct {
@@ -179,7 +179,7 @@ func (w *world) drillAct(a event.DeskAct, want string) {
 func (w *world) replyTo(reply, endpoint string, data []byte) {
 	w.t.Helper()
 	require.NoError(w.t, w.nc.PublishRequest(w.realm.Wire(endpoint), reply, data))
-	_, err := w.nc.Request(w.realm.Wire(endpoint), data, hang)
+	_, err := w.nc.Request(w.realm.Wire(endpoint), data, waitLimit)
 	require.NoError(w.t, err)
 }
 
@@ -208,11 +208,11 @@ var drillRequests = []drillRequest{
 		require.Equal(w.t, event.StatusAccepted, w.drillReceipts(m.Data)[0].Status)
 	}},
 	{"the same again, and a conflict", func(w *world, n string) {
-		require.Equal(w.t, event.StatusDuplicate, w.send(at, cloudEvent("initial", at, w.only(), "r1", onSite+large)).Status)
-		require.Equal(w.t, event.StatusConflict, w.send(at, cloudEvent("initial", at, w.only(), "r1", onSite+grave+`,"title":"`+n+`"`)).Status)
+		require.Equal(w.t, event.StatusDuplicate, w.send(at, cloudEvent("initial", at, w.ownIncident(), "r1", onSite+large)).Status)
+		require.Equal(w.t, event.StatusConflict, w.send(at, cloudEvent("initial", at, w.ownIncident(), "r1", onSite+grave+`,"title":"`+n+`"`)).Status)
 	}},
 	{"progress of the incident of both", func(w *world, n string) {
-		w.report("progress", at, w.spoken(), "p"+n, `"cause":"`+n+`"`)
+		w.report("progress", at, w.sharedIncident(), "p"+n, `"cause":"`+n+`"`)
 	}},
 	{"withdrawal", func(w *world, n string) {
 		w.report("initial", at, "w-"+n, "r1", onSite+large)
@@ -224,7 +224,7 @@ var drillRequests = []drillRequest{
 		require.Equal(w.t, event.StatusAccepted, w.drillReceipts(raw)[0].Status)
 	}},
 	{"HTTP, batch", func(w *world, n string) {
-		batch := slices.Concat([]byte("["), cloudEvent("initial", at, "hb-"+n, "r1", onSite+large), []byte(","), cloudEvent("progress", at, w.spoken(), "hb"+n, `"plan":"x"`), []byte(`,{"id":"bad`+n+`"}]`))
+		batch := slices.Concat([]byte("["), cloudEvent("initial", at, "hb-"+n, "r1", onSite+large), []byte(","), cloudEvent("progress", at, w.sharedIncident(), "hb"+n, `"plan":"x"`), []byte(`,{"id":"bad`+n+`"}]`))
 		status, raw := w.drillPost(w.httpPath(), "application/cloudevents-batch+json", batch)
 		require.Equal(w.t, http.StatusOK, status, string(raw))
 		receipts := w.drillReceipts(raw)
@@ -282,23 +282,23 @@ var drillRequests = []drillRequest{
 		require.Equal(w.t, event.StatusDuplicate, w.ack(event.EscalationID(duty, at, "a-"+n, "1"), "post").Status)
 	}},
 	{"acknowledge what is of the other realm", func(w *world, n string) {
-		other := event.EscalationID(duty, at, w.in(otherRealm(w.realm)).only(), "1")
+		other := event.EscalationID(duty, at, w.in(otherRealm(w.realm)).ownIncident(), "1")
 		for _, id := range []string{other, "exercise." + other, "incident.escalated." + other, "exercise.incident.escalated." + other} {
 			a, err := w.client.Acknowledge(w.t.Context(), duty, id, "post")
 			require.NoError(w.t, err)
 			require.Equal(w.t, event.StatusRejected, a.Status, id)
 		}
 		for _, kind := range []string{event.KindAsked, event.KindDetermined, event.KindTransferred, event.KindConfirmed, event.KindClosed} {
-			a := deskActOf(kind, w.spoken(), n)
-			a.Incident = w.in(otherRealm(w.realm)).only()
+			a := deskActOf(kind, w.sharedIncident(), n)
+			a.Incident = w.in(otherRealm(w.realm)).ownIncident()
 			w.drillAct(a, event.StatusRejected)
 		}
 	}},
 	{"acts of a desk", func(w *world, n string) {
 		for _, kind := range []string{event.KindAsked, event.KindDetermined, event.KindTransferred} {
-			w.drillAct(deskActOf(kind, w.spoken(), n), event.StatusAccepted)
+			w.drillAct(deskActOf(kind, w.sharedIncident(), n), event.StatusAccepted)
 		}
-		w.drillAct(deskActOf(event.KindConfirmed, w.spoken(), n), event.StatusRejected) // nothing is held here
+		w.drillAct(deskActOf(event.KindConfirmed, w.sharedIncident(), n), event.StatusRejected) // nothing is held here
 		for _, r := range w.query(api.Query{Desk: duty, Unacknowledged: true}) {
 			w.ack(r.Escalation, "post")
 		}
@@ -306,7 +306,7 @@ var drillRequests = []drillRequest{
 		for _, r := range w.query(api.Query{Desk: duty, Unacknowledged: true}) {
 			w.ack(r.Escalation, "post")
 		}
-		w.drillAct(deskActOf(event.KindClosed, w.spoken(), n), event.StatusAccepted)
+		w.drillAct(deskActOf(event.KindClosed, w.sharedIncident(), n), event.StatusAccepted)
 	}},
 	{"watch", func(w *world, n string) {
 		w.report("initial", at, "v-"+n, "r1", onSite+large)
@@ -317,20 +317,20 @@ var drillRequests = []drillRequest{
 	{"query, show, incidents, desks", func(w *world, n string) {
 		for _, r := range w.query(api.Query{}) {
 			require.Equal(w.t, w.realm == event.Drill, r.Exercise)
-			require.NotEqual(w.t, w.in(otherRealm(w.realm)).only(), r.Incident)
+			require.NotEqual(w.t, w.in(otherRealm(w.realm)).ownIncident(), r.Incident)
 		}
 		_, _, err := w.client.Incidents(w.t.Context(), api.IncidentQuery{}, 0, func(r api.IncidentRow) error {
 			require.Equal(w.t, w.realm == event.Drill, r.Exercise)
 			return nil
 		})
 		require.NoError(w.t, err)
-		require.Empty(w.t, w.story(at, w.in(otherRealm(w.realm)).only()))
-		require.NotEmpty(w.t, w.story(at, w.only()))
+		require.Empty(w.t, w.story(at, w.in(otherRealm(w.realm)).ownIncident()))
+		require.NotEmpty(w.t, w.story(at, w.ownIncident()))
 	}},
 	{"replies that would be records", func(w *world, n string) {
 		other := otherRealm(w.realm)
 		for _, realm := range []event.Realm{w.realm, other} {
-			for _, reply := range []string{"incident.accepted.grid-east.x." + n, "incident.escalated.protection-energy.grid-east.x." + n, "incident.acknowledged." + event.EscalationID(duty, at, w.spoken(), "1"), "rules.x" + n, "rejected.grid-east.x" + n, "timer.at.x" + n, "timer.due.x" + n} {
+			for _, reply := range []string{"incident.accepted.grid-east.x." + n, "incident.escalated.protection-energy.grid-east.x." + n, "incident.acknowledged." + event.EscalationID(duty, at, w.sharedIncident(), "1"), "rules.x" + n, "rejected.grid-east.x" + n, "timer.at.x" + n, "timer.due.x" + n} {
 				for _, endpoint := range []string{api.ReportSubject(at), api.AcknowledgeSubject(duty), api.ActSubject(duty), api.WatchSubject(duty), api.EndpointQuery, api.EndpointShow, api.EndpointIncidents, api.EndpointDesks} {
 					w.replyTo(realm.Wire(reply), endpoint, []byte("x"))
 				}
@@ -346,8 +346,8 @@ var drillRequests = []drillRequest{
 func TestReplySubject_ReachesNoEndpointOfTheOtherRealm(t *testing.T) {
 	t.Parallel()
 	for _, realm := range []event.Realm{event.Drill, event.Real} {
-		w := begin(t)
-		one, other := w.in(realm).begun(), w.in(otherRealm(realm)).begun()
+		w := startWorld(t)
+		one, other := w.in(realm).withPast(), w.in(otherRealm(realm)).withPast()
 		before := other.atRest()
 		for _, endpoint := range []string{api.ReportSubject(at), api.AcknowledgeSubject(duty), api.ActSubject(duty), api.WatchSubject(duty), api.EndpointQuery, api.EndpointDesks} {
 			for _, asked := range []string{api.ReportSubject(at), api.EndpointQuery} {
@@ -375,13 +375,13 @@ func deskActOf(kind, incident, n string) event.DeskAct {
 
 // After any mix of requests in one realm the other is, byte for byte, what it
 // was.
-func TestNothingCrossesFromOneRealmToTheOther(t *testing.T) {
+func TestRealms_ShareNothing(t *testing.T) {
 	t.Parallel()
 	for _, realm := range []event.Realm{event.Drill, event.Real} {
 		t.Run("requests of the realm "+string(realm), func(t *testing.T) {
 			t.Parallel()
-			w := begin(t)
-			one, other := w.in(realm).begun(), w.in(otherRealm(realm)).begun()
+			w := startWorld(t)
+			one, other := w.in(realm).withPast(), w.in(otherRealm(realm)).withPast()
 			other.watch(other.client, "wall", 1)
 			other.await("the screen is known", func() bool { return strings.Contains(other.everything(), `["protection-energy","wall",`) })
 			before := other.atRest()
@@ -395,14 +395,14 @@ func TestNothingCrossesFromOneRealmToTheOther(t *testing.T) {
 			}
 			one.atRest()
 			require.Equal(t, before, other.everything(), "what followed from them")
-			one.marked()
-			other.marked()
+			one.checkExerciseMarks()
+			other.checkExerciseMarks()
 		})
 	}
 }
 
-// marked wants every record of the realm to show it.
-func (w *world) marked() {
+// checkExerciseMarks wants every record of the realm to show it.
+func (w *world) checkExerciseMarks() {
 	w.t.Helper()
 	drill := w.realm == event.Drill
 	source, prefix := "urn:tocsin:ledger", ""
@@ -444,18 +444,18 @@ func (w *world) marked() {
 
 // What comes due in a drill, notices, reviews and reminders with it, stays there,
 // and so does what comes due in earnest.
-func TestTimersComeDueInTheirOwnRealm(t *testing.T) {
+func TestTimers_ComeDueInTheirOwnRealm(t *testing.T) {
 	t.Parallel()
 	for _, realm := range []event.Realm{event.Drill, event.Real} {
-		w := begin(t)
-		one, other := w.in(realm).begun(), w.in(otherRealm(realm)).begun()
-		one.set()
-		other.set()
+		w := startWorld(t)
+		one, other := w.in(realm).withPast(), w.in(otherRealm(realm)).withPast()
+		one.awaitTimers()
+		other.awaitTimers()
 		w.at("10:00")
 		// Given up at this time, it is told to a desk that has been away for an hour.
 		one.inject(realm.Wire("incident.accepted.grid-east.poison.x"), "no JSON")
 		h := one.fireUntil("all are overdue", func(h *history) bool { return len(h.overdue) >= 4 && len(h.away) > 0 })
-		one.marked()
+		one.checkExerciseMarks()
 		o := other.fireUntil("the other's too, by the clock of both", func(h *history) bool { return len(h.overdue) >= 4 })
 		for w, h := range map[*world]*history{one: h, other: o} {
 			for _, e := range h.escalated {
@@ -470,9 +470,9 @@ func TestTimersComeDueInTheirOwnRealm(t *testing.T) {
 
 // Poison and a flood in a drill do not stop the real path, and a drill that has
 // lost its record is no reason to end.
-func TestADrillCannotHoldUpTheRealPath(t *testing.T) {
+func TestDrill_CannotStopTheRealPath(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	drill := w.in(event.Drill)
 	for _, subject := range []string{"incident.accepted.grid-east.x.y", "incident.graded.grid-east.x.1", "incident.escalated.protection-energy.grid-east.x.1", "incident.acknowledged.protection-energy.grid-east.x.1", "incident.overdue.protection-energy.grid-east.x.1", "incident.away.protection-energy.1", "incident.reminded.grid-east.x.1", "incident.elapsed.grid-east.x.1", "incident.asked.protection-energy.grid-east.x.1", "rules.x", "timer.due.nonsense", "timer.due.escalation.x"} {
 		drill.inject(event.Drill.Wire(subject), "no JSON")
@@ -503,7 +503,7 @@ func TestADrillCannotHoldUpTheRealPath(t *testing.T) {
 	// Somebody takes the drill's record away.
 	require.NoError(t, w.js.DeleteStream(t.Context(), "EXERCISE"))
 	require.NoError(t, w.js.DeleteStream(t.Context(), "EXERCISE_TIMERS"))
-	ctx, cancel := context.WithTimeout(t.Context(), hang)
+	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() { ended <- w.app.Wait(ctx) }()
@@ -517,7 +517,7 @@ func TestADrillCannotHoldUpTheRealPath(t *testing.T) {
 
 // The clock of a drill starts with its first report. Its records carry it, the
 // real ones do not; what is acknowledged leaves no timer.
-func TestTheClockOfADrill(t *testing.T) {
+func TestDrillClock_StartsWithTheFirstReport(t *testing.T) {
 	t.Parallel()
 	const scale = 3600
 	initial := func(w *world, incident string) *event.Receipt {
@@ -527,14 +527,14 @@ func TestTheClockOfADrill(t *testing.T) {
 	isMachine := func(w *world, what string) {
 		t.Helper()
 		began := time.Now()
-		between(t, began, w.drillNow(), what)
+		requireBetween(t, began, w.drillNow(), what)
 	}
 	drill := drilled(t, t.TempDir(), scaled(scale))
 	real := drill.in(event.Real)
 	isMachine(drill, "before the first report it is the machine's")
 	began := time.Now()
 	r := initial(drill, "one")
-	between(t, began, *r.ReceivedAt, "the first report")
+	requireBetween(t, began, *r.ReceivedAt, "the first report")
 	require.True(t, r.Exercise)
 	require.False(t, initial(real, "one").Exercise)
 	drill.await("an hour has passed", func() bool { return time.Until(drill.drillNow()) > time.Hour })
@@ -542,7 +542,7 @@ func TestTheClockOfADrill(t *testing.T) {
 	later := initial(drill, "two")
 	require.Greater(t, time.Until(*later.ReceivedAt), 50*time.Minute)
 	began = time.Now()
-	between(t, began, *initial(real, "two").ReceivedAt, "a real report")
+	requireBetween(t, began, *initial(real, "two").ReceivedAt, "a real report")
 
 	// Nobody acknowledges the first two: overdue, not early, by the drill's clock. By the
 	// machine's it would take half an hour.
@@ -582,7 +582,7 @@ func TestTheClockOfADrill(t *testing.T) {
 // drilled is the product with a clock of drills, and its drill.
 func drilled(t *testing.T, dir string, change func(*app.Config)) *world {
 	t.Helper()
-	return beginIn(t, dir, func(c *app.Config) {
+	return startWorldIn(t, dir, func(c *app.Config) {
 		c.Clock = clock.System{}
 		change(c)
 	}).in(event.Drill)
@@ -607,7 +607,7 @@ func (w *world) drillNow() time.Time {
 
 func (w *world) ledgerNow() time.Time {
 	w.t.Helper()
-	reply, err := w.nc.Request(w.realm.Wire(api.EndpointIncidents), []byte("{}"), hang)
+	reply, err := w.nc.Request(w.realm.Wire(api.EndpointIncidents), []byte("{}"), waitLimit)
 	require.NoError(w.t, err)
 	var a api.IncidentAnswer
 	require.NoError(w.t, json.Unmarshal(reply.Data, &a))
@@ -639,9 +639,9 @@ func (w *world) lastBefore(at time.Time) (last event.Stored) {
 	return last
 }
 
-// goesOnFrom fails unless a clock that is asked now has run at the pace since the anchor
+// requireRunsFrom fails unless a clock that is asked now has run at the pace since the anchor
 // was stored.
-func goesOnFrom(t testing.TB, anchor event.Stored, pace int, now func() time.Time, what string) (told time.Time) {
+func requireRunsFrom(t testing.TB, anchor event.Stored, pace int, now func() time.Time, what string) (told time.Time) {
 	t.Helper()
 	shows := func() time.Time {
 		return anchor.Time.Add(clock.System{}.Now().Sub(anchor.StoredAt) * time.Duration(pace))
@@ -654,9 +654,9 @@ func goesOnFrom(t testing.TB, anchor event.Stored, pace int, now func() time.Tim
 	return told
 }
 
-// isOverdue waits until the targets of an incident have passed, and wants none to be
+// awaitOverdue waits until the targets of an incident have passed, and wants none to be
 // noticed early.
-func (w *world) isOverdue(incident string, pace int) {
+func (w *world) awaitOverdue(incident string, pace int) {
 	w.t.Helper()
 	w.await(incident+" is overdue", func() bool {
 		w.read()
@@ -677,12 +677,12 @@ func (w *world) isOverdue(incident string, pace int) {
 // A fast drill goes on over restarts, and over changes of its pace: nothing is stamped
 // before what was stored before, and timers come at their time. One that was left as it
 // was set at the pace before would come early, or after half an hour.
-func TestADrillGoesOnAfterARestart(t *testing.T) {
+func TestDrill_ResumesAfterARestart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	w := drilled(t, dir, scaled(3600))
 	began := time.Now()
-	between(t, began, *w.initialNow("0").ReceivedAt, "the first report")
+	requireBetween(t, began, *w.initialNow("0").ReceivedAt, "the first report")
 	told := w.settled().told(w.past.last(t, at, "0"), duty).ReportedAt
 	for i, pace := range []int{3600, 900, 1, 3600} {
 		name := fmt.Sprint(i + 1)
@@ -693,7 +693,7 @@ func TestADrillGoesOnAfterARestart(t *testing.T) {
 		ended := time.Now()
 		w = drilled(t, dir, scaled(pace))
 		last := w.lastBefore(ended)
-		there := goesOnFrom(t, last, pace, w.drillNow, "the time away has passed, at the new pace")
+		there := requireRunsFrom(t, last, pace, w.drillNow, "the time away has passed, at the new pace")
 		require.True(t, there.After(stopped.latest(before)), "it goes on")
 		for _, desk := range regional {
 			id := event.EscalationID(desk, at, fmt.Sprint(i), "1")
@@ -703,7 +703,7 @@ func TestADrillGoesOnAfterARestart(t *testing.T) {
 		ack := w.past.acked[event.EscalationID(duty, at, fmt.Sprint(i), "1")]
 		require.True(t, ack.At.After(told), "told %v, acknowledged %v", told, ack.At)
 		if pace > 1 {
-			w.isOverdue(name, pace)
+			w.awaitOverdue(name, pace)
 		}
 		told = w.settled().told(w.past.last(t, at, name), duty).ReportedAt
 		for _, s := range w.past.records[before:] {
@@ -723,7 +723,7 @@ func TestADrillGoesOnAfterARestart(t *testing.T) {
 // A new drill begins at the machine's time though one was running, and goes on
 // over a restart in its turn. What the old one left open comes when the new one
 // gets there.
-func TestANewDrill(t *testing.T) {
+func TestDrill_NewDrillStartsAtTheMachinesTime(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	w := drilled(t, dir, scaled(3600))
@@ -731,36 +731,36 @@ func TestANewDrill(t *testing.T) {
 	w.await("it is two hours on", func() bool { return time.Until(w.drillNow()) > 2*time.Hour })
 	w.initialNow("old")
 	old := w.settled().told(w.past.last(t, at, "old"), duty)
-	w.end()
+	w.shutdown()
 	require.NoError(t, os.RemoveAll(filepath.Join(dir, "exercise-index"))) // it is made again from both drills
 	logged, seen := observer.New(zap.ErrorLevel)
 	w = drilled(t, dir, func(c *app.Config) { c.TimeScale, c.NewDrill, c.Log = 3600, true, zap.New(logged) })
 	for range 3 {
 		began := time.Now()
-		between(t, began, w.drillNow(), "it waits for its first report")
-		between(t, began, w.ledgerNow(), "it waits for its first report")
+		requireBetween(t, began, w.drillNow(), "it waits for its first report")
+		requireBetween(t, began, w.ledgerNow(), "it waits for its first report")
 	}
 	require.Eventually(t, func() bool {
 		w.read() // the old drill may have come to the target before it ended
 		return w.past.overdue[old.ID] != nil || w.isSet("escalation."+old.ID)
 	}, 30*time.Second, 10*time.Millisecond)
 	began := time.Now()
-	between(t, began, *w.initialNow("new").ReceivedAt, "the first report of the new one")
-	w.isOverdue("new", 3600)
-	w.isOverdue("old", 3600)
+	requireBetween(t, began, *w.initialNow("new").ReceivedAt, "the first report of the new one")
+	w.awaitOverdue("new", 3600)
+	w.awaitOverdue("old", 3600)
 	w.settled()
-	require.Empty(t, disagree(seen, time.Minute))
+	require.Empty(t, loggedSkews(seen, time.Minute))
 	w.app.Stop()
 	ended := time.Now()
 	w = drilled(t, dir, scaled(3600))
-	goesOnFrom(t, w.lastBefore(ended), 3600, w.drillNow, "the new one goes on")
+	requireRunsFrom(t, w.lastBefore(ended), 3600, w.drillNow, "the new one goes on")
 }
 
 // Two processes have one clock, whichever of them begins again.
-func TestTheClockOfADrillInTwoProcesses(t *testing.T) {
+func TestDrillClock_IsTheSameInTwoProcesses(t *testing.T) {
 	t.Parallel()
 	const pace = 3600
-	url, monitor := elsewhere(t, true)
+	url, monitor := startOutsideNATS(t, true)
 	logged, seen := observer.New(zap.InfoLevel)
 	part := func(roles ...string) *world {
 		return drilled(t, t.TempDir(), func(c *app.Config) {
@@ -798,24 +798,24 @@ func TestTheClockOfADrillInTwoProcesses(t *testing.T) {
 	first := b.past.records[slices.IndexFunc(b.past.records, func(s event.Stored) bool {
 		return event.ParseSubject(s.Subject).Kind == event.KindAccepted
 	})]
-	goesOnFrom(t, first, pace, a.drillNow, "the clocks began with the first report")
-	goesOnFrom(t, first, pace, b.ledgerNow, "the others began with the first report")
-	a.end()
+	requireRunsFrom(t, first, pace, a.drillNow, "the clocks began with the first report")
+	requireRunsFrom(t, first, pace, b.ledgerNow, "the others began with the first report")
+	a.shutdown()
 	a = clocks()
-	goesOnFrom(t, anchor(), pace, a.drillNow, "the clocks began again")
-	goesOnFrom(t, first, pace, b.ledgerNow, "the others went on")
+	requireRunsFrom(t, anchor(), pace, a.drillNow, "the clocks began again")
+	requireRunsFrom(t, first, pace, b.ledgerNow, "the others went on")
 	rise("1")
-	b.end()
+	b.shutdown()
 	past := b.past
 	b = others()
 	b.past = past
-	goesOnFrom(t, anchor(), pace, b.ledgerNow, "the others began again")
+	requireRunsFrom(t, anchor(), pace, b.ledgerNow, "the others began again")
 	rise("2")
-	require.Empty(t, disagree(seen, time.Minute))
+	require.Empty(t, loggedSkews(seen, time.Minute))
 }
 
-// disagree are by how much clocks were said to disagree, where it is at least so much.
-func disagree(seen *observer.ObservedLogs, least time.Duration) (by []time.Duration) {
+// loggedSkews returns by how much clocks were said to disagree, where it is at least so much.
+func loggedSkews(seen *observer.ObservedLogs, least time.Duration) (by []time.Duration) {
 	for _, e := range seen.FilterMessage("our clock differs from the engine's").All() {
 		if d, ok := e.ContextMap()["by"].(time.Duration); ok && d.Abs() >= least {
 			by = append(by, d)
@@ -824,13 +824,13 @@ func disagree(seen *observer.ObservedLogs, least time.Duration) (by []time.Durat
 	return by
 }
 
-// wrong is a machine whose clock is wrong.
-type wrong time.Duration
+// skewedClock is the clock of a machine whose clock is wrong.
+type skewedClock time.Duration
 
-func (by wrong) Now() time.Time { return clock.System{}.Now().Add(time.Duration(by)) }
+func (by skewedClock) Now() time.Time { return clock.System{}.Now().Add(time.Duration(by)) }
 
 // That a clock is wrong is said, and of a drill's that it is fast is not.
-func TestAWrongClockIsSaid(t *testing.T) {
+func TestClockSkew_IsLogged(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
 		clock clock.Clock
@@ -839,15 +839,15 @@ func TestAWrongClockIsSaid(t *testing.T) {
 		by    time.Duration
 	}{
 		"right":       {clock.System{}, 1, event.Real, 0},
-		"behind":      {wrong(-3 * time.Second), 1, event.Real, 3 * time.Second},
-		"ahead":       {wrong(3 * time.Second), 1, event.Real, -3 * time.Second},
+		"behind":      {skewedClock(-3 * time.Second), 1, event.Real, 3 * time.Second},
+		"ahead":       {skewedClock(3 * time.Second), 1, event.Real, -3 * time.Second},
 		"fast":        {clock.System{}, 3600, event.Drill, 0},
 		"hand-driven": {clock.NewManual(nine), 0, event.Real, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			logged, seen := observer.New(zap.ErrorLevel)
-			w := beginIn(t, t.TempDir(), func(c *app.Config) {
+			w := startWorldIn(t, t.TempDir(), func(c *app.Config) {
 				c.Clock, c.TimeScale, c.Log = row.clock, row.pace, zap.New(logged)
 			}).in(row.realm)
 			for i := range 3 {
@@ -856,11 +856,11 @@ func TestAWrongClockIsSaid(t *testing.T) {
 			w.settled()
 			w.ledgerNow() // what is stored is indexed
 			if row.by == 0 {
-				require.Empty(t, disagree(seen, time.Minute))
+				require.Empty(t, loggedSkews(seen, time.Minute))
 				return
 			}
 			var said []time.Duration
-			w.await("it is said", func() bool { said = disagree(seen, time.Second); return len(said) > 0 })
+			w.await("it is said", func() bool { said = loggedSkews(seen, time.Second); return len(said) > 0 })
 			require.Equal(t, row.by < 0, said[0] < 0)
 			require.LessOrEqual(t, said[0].Abs(), row.by.Abs(), "less by as much as the question took")
 		})
@@ -869,9 +869,9 @@ func TestAWrongClockIsSaid(t *testing.T) {
 
 // A real incident may have the name of a drill's, and each stays what it is; from
 // then on a drill may not speak of it.
-func TestARealIncidentUnderTheNameOfADrill(t *testing.T) {
+func TestRealms_SameIncidentName(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	real, drill := w.in(event.Real), w.in(event.Drill)
 	for _, one := range []*world{drill, real} {
 		for i := range 5 {

@@ -19,12 +19,12 @@ import (
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
 
-// askAt asks at one of the ledger's doors.
-func askAt[T any](w *world, door string, question any) (answer T) {
+// askAt asks at one of the ledger's endpoints.
+func askAt[T any](w *world, endpoint string, question any) (answer T) {
 	w.t.Helper()
 	raw, err := json.Marshal(question)
 	require.NoError(w.t, err)
-	m, err := w.nc.Request(door, raw, hang)
+	m, err := w.nc.Request(endpoint, raw, waitLimit)
 	require.NoError(w.t, err)
 	require.NoError(w.t, json.Unmarshal(m.Data, &answer))
 	return answer
@@ -42,9 +42,9 @@ func (w *world) certified() (s api.LogState) {
 
 // A receipt names the entry under which the log has the report; later the same
 // receipt still does, and the proof of the record has it.
-func TestAReceiptNamesItsEntry(t *testing.T) {
+func TestReceipt_NamesItsEntry(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	r := w.report("initial", at, inc, "r1", onSite+large)
 	require.NotNil(t, r.Entry)
 	again := w.send(at, cloudEvent("initial", at, inc, "r1", onSite+large))
@@ -66,16 +66,16 @@ func TestAReceiptNamesItsEntry(t *testing.T) {
 
 // The stream has become shorter than what was certified: nothing is written, and
 // everybody is told so.
-func TestAStreamThatWasCutTakesNothing(t *testing.T) {
+func TestTruncatedStream_RefusesReports(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	w := beginIn(t, dir, nil)
+	w := startWorldIn(t, dir, nil)
 	for _, id := range []string{"a", "b", "c"} {
 		w.report("initial", at, "cut-"+id, "r1", onSite+large)
 	}
 	w.settled()
 	before := w.certified()
-	w.end()
+	w.shutdown()
 	blocks, err := filepath.Glob(filepath.Join(dir, "nats/jetstream/*/streams/LEDGER/msgs/*.blk"))
 	require.NoError(t, err)
 	require.Len(t, blocks, 1)
@@ -84,7 +84,7 @@ func TestAStreamThatWasCutTakesNothing(t *testing.T) {
 	require.NoError(t, os.Truncate(blocks[0], info.Size()/2))
 	require.NoError(t, os.RemoveAll(filepath.Join(filepath.Dir(blocks[0]), "index.db")))
 
-	w = beginIn(t, dir, nil)
+	w = startWorldIn(t, dir, nil)
 	status, h := w.health("/readyz")
 	require.Equal(t, http.StatusServiceUnavailable, status)
 	require.Equal(t, "the record is damaged", h.Status)
@@ -101,7 +101,7 @@ func TestAStreamThatWasCutTakesNothing(t *testing.T) {
 	require.NoError(t, err)
 	resp.Body.Close()
 	require.Equal(t, http.StatusServiceUnavailable, resp.StatusCode)
-	c, err := client.Dial(w.app.NATSAddr(), hang)
+	c, err := client.Dial(w.app.NATSAddr(), waitLimit)
 	require.NoError(t, err)
 	defer c.Close()
 	_, err = c.Report(context.Background(), at, raw)
@@ -111,14 +111,14 @@ func TestAStreamThatWasCutTakesNothing(t *testing.T) {
 	require.Equal(t, before.Checkpoint, after.Checkpoint, "the last good checkpoint stands")
 	drill := w.in(event.Drill)
 	drill.report("initial", at, "drilled", "r1", onSite+large) // a drill is another record
-	w.end()
+	w.shutdown()
 
 	// Where no ledger runs, the checkpoint beside the stream says so.
-	w = beginIn(t, dir, func(c *app.Config) { c.Roles = []string{"intake"} })
+	w = startWorldIn(t, dir, func(c *app.Config) { c.Roles = []string{"intake"} })
 	status, h = w.health("/readyz")
 	require.Equal(t, http.StatusServiceUnavailable, status)
 	require.Equal(t, "the record is damaged", h.Status)
-	c, err = client.Dial(w.app.NATSAddr(), hang)
+	c, err = client.Dial(w.app.NATSAddr(), waitLimit)
 	require.NoError(t, err)
 	defer c.Close()
 	_, err = c.Report(context.Background(), at, raw)
@@ -127,16 +127,16 @@ func TestAStreamThatWasCutTakesNothing(t *testing.T) {
 
 // Damage further up does not silence a grid that goes dark: reports are taken,
 // nothing is certified, and it is not ready.
-func TestDamageInTheMiddleDoesNotStopReports(t *testing.T) {
+func TestDamage_DoesNotStopReports(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	w := beginIn(t, dir, nil)
+	w := startWorldIn(t, dir, nil)
 	for _, id := range []string{"a", "b", "c"} {
 		w.report("initial", at, "i-"+id, "r1", onSite+`"title":"marked title",`+large)
 	}
 	w.settled()
 	before := w.certified()
-	w.end()
+	w.shutdown()
 	blocks, err := filepath.Glob(filepath.Join(dir, "nats/jetstream/*/streams/LEDGER/msgs/*.blk"))
 	require.NoError(t, err)
 	raw, err := os.ReadFile(blocks[0])
@@ -146,7 +146,7 @@ func TestDamageInTheMiddleDoesNotStopReports(t *testing.T) {
 	raw[i] ^= 1
 	require.NoError(t, os.WriteFile(blocks[0], raw, 0o600))
 
-	w = beginIn(t, dir, nil)
+	w = startWorldIn(t, dir, nil)
 	w.await("the check has found it", func() bool { status, _ := w.health("/readyz"); return status != http.StatusOK })
 	w.report("initial", at, "dark", "r1", onSite+large)
 	state := askAt[api.LogState](w, api.EndpointLog, struct{}{})
@@ -156,11 +156,11 @@ func TestDamageInTheMiddleDoesNotStopReports(t *testing.T) {
 	require.Equal(t, http.StatusOK, status, "every service works")
 }
 
-func TestNothingYoungerThanTheLawIsConfiguredAway(t *testing.T) {
+func TestRetention_NotShorterThanTheLaw(t *testing.T) {
 	t.Parallel()
 	_, err := app.Start(t.Context(), app.Config{Data: t.TempDir(), Rulebook: rules(t, "", ""), Keep: 5})
 	require.ErrorContains(t, err, "records cannot be kept for P5M only: Xinjiang network security regulations (2017), art. 13(3): at least P6M [interpretation]")
-	w := beginIn(t, t.TempDir(), func(c *app.Config) { c.Keep = 24 })
+	w := startWorldIn(t, t.TempDir(), func(c *app.Config) { c.Keep = 24 })
 	require.Equal(t, "P24M", askAt[api.LogState](w, api.EndpointLog, struct{}{}).Keep)
 	w.report("initial", at, inc, "r1", onSite+large)
 	w.settled()
@@ -172,10 +172,10 @@ func TestNothingYoungerThanTheLawIsConfiguredAway(t *testing.T) {
 
 // A report that was removed by order does not come back when it is sent again,
 // also not after a restart; another report of the incident is taken.
-func TestARemovedReportIsNotTakenAgain(t *testing.T) {
+func TestRemovedReport_IsNotAcceptedAgain(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	w := beginIn(t, dir, nil)
+	w := startWorldIn(t, dir, nil)
 	r := w.report("initial", at, inc, "r1", onSite+large)
 	w.settled()
 	w.certified()
@@ -188,8 +188,8 @@ func TestARemovedReportIsNotTakenAgain(t *testing.T) {
 	w.await("intake knows", refused)
 	w.report("progress", at, inc, "r2", `"impact":"more"`)
 	w.settled()
-	w.end()
-	w = beginIn(t, dir, nil)
+	w.shutdown()
+	w = startWorldIn(t, dir, nil)
 	require.True(t, refused())
 	require.Empty(t, w.certified().Damage)
 }

@@ -12,13 +12,13 @@ import (
 	"github.com/tocsin-project/tocsin/internal/clock"
 )
 
-func TestFormat(t *testing.T) {
+func TestStart_RefusesANewerDataFormat(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	mark := filepath.Join(dir, "format")
-	w := beginIn(t, dir, nil)
+	w := startWorldIn(t, dir, nil)
 	w.report("initial", at, inc, "r1", onSite+large)
-	w.end()
+	w.shutdown()
 	raw, err := os.ReadFile(mark)
 	require.NoError(t, err)
 	require.Equal(t, "1\n", string(raw))
@@ -43,7 +43,7 @@ func TestFormat(t *testing.T) {
 	require.ErrorContains(t, start(), "put the file back from a copy")
 
 	require.NoError(t, os.Remove(mark)) // a folder from before the mark
-	w = beginIn(t, dir, nil)
+	w = startWorldIn(t, dir, nil)
 	require.NotEmpty(t, w.settled().graded)
 	require.FileExists(t, mark)
 }

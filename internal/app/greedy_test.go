@@ -127,17 +127,17 @@ func (n *neighbours) post(ctx context.Context, web *http.Client, token, contentT
 	return r.Status
 }
 
-// fromElsewhere has many clients of another address do something until ctx ends. It
+// fromOtherAddress has many clients of another address do something until ctx ends. It
 // leaves no unused connection behind, for which the server would wait when it stops.
-func (n *neighbours) fromElsewhere(ctx context.Context, many int, do func(web *http.Client, i int)) (wait func()) {
+func (n *neighbours) fromOtherAddress(ctx context.Context, many int, do func(web *http.Client, i int)) (wait func()) {
 	dial := &net.Dialer{LocalAddr: n.greedy}
 	web := &http.Client{Transport: &http.Transport{DialContext: dial.DialContext, MaxIdleConnsPerHost: 1000}, Timeout: 30 * time.Second}
-	stop := crowdOf(ctx, many, func(i int) { do(web, i) })
+	stop := repeatConcurrently(ctx, many, func(i int) { do(web, i) })
 	return func() { stop(); web.CloseIdleConnections() }
 }
 
-// crowdOf has many do something until ctx ends.
-func crowdOf(ctx context.Context, many int, do func(i int)) (wait func()) {
+// repeatConcurrently has many do something until ctx ends.
+func repeatConcurrently(ctx context.Context, many int, do func(i int)) (wait func()) {
 	var wg sync.WaitGroup
 	for i := range many {
 		wg.Go(func() {
@@ -169,7 +169,7 @@ var greed = map[string]func(n *neighbours, ctx context.Context) (wait func()){
 		}
 	},
 	"batches": func(n *neighbours, ctx context.Context) func() {
-		return n.fromElsewhere(ctx, 40, func(web *http.Client, i int) {
+		return n.fromOtherAddress(ctx, 40, func(web *http.Client, i int) {
 			events := make([]string, 1000)
 			for k := range events {
 				events[k] = string(cloudEvent("initial", "grid-east", fmt.Sprintf("b%d-%d-%d", i, time.Now().UnixNano(), k), "r1", plain))
@@ -181,7 +181,7 @@ var greed = map[string]func(n *neighbours, ctx context.Context) (wait func()){
 	"batches that parse into much": func(n *neighbours, ctx context.Context) func() {
 		one := `{"data":{"x":[` + strings.Repeat("0,", 7900) + `0]}}`
 		body := []byte("[" + strings.Repeat(one+",", 999) + one + "]")
-		return n.fromElsewhere(ctx, 20, func(web *http.Client, _ int) {
+		return n.fromOtherAddress(ctx, 20, func(web *http.Client, _ int) {
 			var r event.Receipt
 			_ = n.post(ctx, web, n.token, "application/cloudevents-batch+json", body, &r)
 		})
@@ -197,7 +197,7 @@ var greed = map[string]func(n *neighbours, ctx context.Context) (wait func()){
 		inbox := nats.NewInbox()
 		_, err = c.Subscribe(inbox, func(*nats.Msg) {})
 		require.NoError(n.t, err)
-		stop := crowdOf(ctx, 2, func(i int) {
+		stop := repeatConcurrently(ctx, 2, func(i int) {
 			_ = c.PublishMsg(&nats.Msg{Subject: "report.grid-east", Reply: inbox, Header: nats.Header{"Content-Type": {"application/cloudevents+json"}}, Data: cloudEvent("initial", "grid-east", fmt.Sprintf("p%d-%d", i, time.Now().UnixNano()), "r1", plain)})
 		})
 		return func() { stop(); c.Close() }
@@ -211,7 +211,7 @@ var greed = map[string]func(n *neighbours, ctx context.Context) (wait func()){
 func (n *neighbours) flood(ctx context.Context, payload func(i int) []byte) (wait func()) {
 	c, err := nats.Connect(n.app.NATSAddr(), nats.UserCredentials(n.creds(identity.Operator, "grid-east")))
 	require.NoError(n.t, err)
-	stop := crowdOf(ctx, 4000, func(i int) {
+	stop := repeatConcurrently(ctx, 4000, func(i int) {
 		_, _ = c.RequestMsgWithContext(ctx, &nats.Msg{Subject: "report.grid-east", Header: nats.Header{"Content-Type": {"application/cloudevents+json"}}, Data: payload(i)})
 	})
 	return func() { stop(); c.Close() }
@@ -246,18 +246,18 @@ func peakMemory(ctx context.Context) (most uint64) {
 	return most
 }
 
-func beginNeighbours(t testing.TB) *neighbours {
-	n := &neighbours{guarded: beginGuarded(t, nil), ctx: t.Context(), greedy: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}, sent: map[string]time.Time{}}
+func startNeighbours(t testing.TB) *neighbours {
+	n := &neighbours{guarded: startGuarded(t, nil), ctx: t.Context(), greedy: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}, sent: map[string]time.Time{}}
 	n.token = n.tokenOf("grid-east")
 	go n.watch()
 	return n
 }
 
-// TestGreedyOperator: whatever one operator sends, and however much, each report of
+// TestGreedyOperator_HarmsNoOther: whatever one operator sends, and however much, each report of
 // another is accepted, and its desk is told.
-func TestGreedyOperator(t *testing.T) {
+func TestGreedyOperator_HarmsNoOther(t *testing.T) {
 	t.Parallel()
-	n := beginNeighbours(t)
+	n := startNeighbours(t)
 	for _, name := range []string{"half-sent requests", "batches"} { // the benchmark has the others, too
 		_, told, refusals, _ := n.beside(name, 300*time.Millisecond)
 		require.Empty(t, refusals, name)
@@ -280,7 +280,7 @@ func BenchmarkHonestBesideGreedy(b *testing.B) {
 	for name := range greed {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				took, told, refusals, memory := beginNeighbours(b).beside(name, attack)
+				took, told, refusals, memory := startNeighbours(b).beside(name, attack)
 				slices.Sort(took)
 				slices.Sort(told)
 				b.ReportMetric(float64(len(refusals)), "refused")

@@ -26,7 +26,7 @@ import (
 // get asks the HTTP endpoint, which answers even if something behind it hangs.
 func (w *world) get(path string) (status int, body string) {
 	w.t.Helper()
-	resp, err := (&http.Client{Timeout: hang}).Get(w.app.HTTPAddr() + path)
+	resp, err := (&http.Client{Timeout: waitLimit}).Get(w.app.HTTPAddr() + path)
 	require.NoError(w.t, err)
 	raw, err := io.ReadAll(resp.Body)
 	require.NoError(w.t, err)
@@ -43,15 +43,15 @@ func (w *world) health(path string) (int, app.Health) {
 	return status, h
 }
 
-// isReady waits until /readyz succeeds: a busy machine may give no sign of life for a
+// awaitReady waits until /readyz succeeds: a busy machine may give no sign of life for a
 // while.
-func (w *world) isReady(why string) {
+func (w *world) awaitReady(why string) {
 	w.t.Helper()
 	w.await("it is ready: "+why, func() bool { status, _ := w.health("/readyz"); return status == http.StatusOK })
 }
 
-// well waits until all services give signs of life.
-func (w *world) well() app.Health {
+// awaitHealthy waits until all services give signs of life.
+func (w *world) awaitHealthy() app.Health {
 	w.t.Helper()
 	var h app.Health
 	w.await("it is well", func() bool {
@@ -88,18 +88,18 @@ func metricsOf(t *testing.T, text string) map[string][]map[string]string {
 func TestHealth(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
-	w := begin(t)
+	w := startWorld(t)
 	drill := w.in(event.Drill)
 	w.report("initial", at, "secret-incident", "secret-report", onSite+`"title":"secret title 调度中断",`+large)
 	drill.report("initial", at, "secret-drill", "r1", onSite+`"title":"secret title",`+large)
 	w.settled()
 	drill.settled()
 	w.watch(w.client, "wall", 1)
-	h := w.well()
+	h := w.awaitHealthy()
 	var names []string
 	for _, s := range h.Services {
 		require.True(t, s.Alive, s.Service)
-		between(t, began, s.LastAlive, s.Service)
+		requireBetween(t, began, s.LastAlive, s.Service)
 		names = append(names, fmt.Sprint(s.Service, " ", s.Exercise))
 	}
 	for _, role := range append(app.Roles(), "deadline-due") { // what comes due is a loop of its own
@@ -108,7 +108,7 @@ func TestHealth(t *testing.T) {
 	}
 	require.Len(t, names, 2*7)
 	w.await("the screens are known", func() bool { // a busy service may not answer in time
-		screens := w.well().Screens
+		screens := w.awaitHealthy().Screens
 		for _, exercise := range []bool{true, false} {
 			for _, desk := range append(slices.Clone(all4), "sh-cyberspace") {
 				if !slices.ContainsFunc(screens, func(s app.ScreenHealth) bool { return s.Desk == desk && s.Exercise == exercise }) {
@@ -144,13 +144,13 @@ func TestHealth(t *testing.T) {
 // Every service of both realms answers a plain NATS client.
 func TestServicesAnswerPingInfoAndStats(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	w.report("initial", at, "secret-incident", "r1", onSite+large)
-	w.well() // the library writes a service's start while a question for it may come already
+	w.awaitHealthy() // the library writes a service's start while a question for it may come already
 	for _, role := range append(app.Roles(), "deadline-due") {
 		for _, name := range []string{role, "exercise-" + role} {
 			for _, verb := range []string{"PING", "INFO", "STATS"} {
-				m, err := w.nc.Request("$SRV."+verb+"."+name, nil, hang)
+				m, err := w.nc.Request("$SRV."+verb+"."+name, nil, waitLimit)
 				require.NoError(t, err, name)
 				var answer struct{ Name, ID, Version, Type string }
 				require.NoError(t, json.Unmarshal(m.Data, &answer))
@@ -166,7 +166,7 @@ func TestServicesAnswerPingInfoAndStats(t *testing.T) {
 	require.NoError(t, w.nc.PublishRequest("$SRV.PING", all.Subject, nil))
 	found := map[string]bool{}
 	for len(found) < 2*7 {
-		m, err := all.NextMsg(hang)
+		m, err := all.NextMsg(waitLimit)
 		require.NoError(t, err)
 		var answer struct{ Name string }
 		require.NoError(t, json.Unmarshal(m.Data, &answer))
@@ -176,18 +176,18 @@ func TestServicesAnswerPingInfoAndStats(t *testing.T) {
 
 // A process without intake still reports its health and its services; if the clocks run
 // in another process, it lists no screens.
-func TestHealthOfARole(t *testing.T) {
+func TestHealth_OneRole(t *testing.T) {
 	t.Parallel()
-	url, monitor := elsewhere(t, true)
+	url, monitor := startOutsideNATS(t, true)
 	for role, services := range map[string][]string{"router": {"router", "router"}, "deadline": {"deadline", "deadline-due", "deadline", "deadline-due"}} {
-		w := beginIn(t, t.TempDir(), func(c *app.Config) { c.NATS, c.Monitor, c.Roles = url, monitor, []string{role} })
-		h := w.well()
+		w := startWorldIn(t, t.TempDir(), func(c *app.Config) { c.NATS, c.Monitor, c.Roles = url, monitor, []string{role} })
+		h := w.awaitHealthy()
 		var names []string
 		for _, s := range h.Services {
 			names = append(names, s.Service)
 		}
 		require.Equal(t, services, names)
-		w.await("the screens are known where the clocks run", func() bool { return (len(w.well().Screens) > 0) == (role == "deadline") })
+		w.await("the screens are known where the clocks run", func() bool { return (len(w.awaitHealthy().Screens) > 0) == (role == "deadline") })
 		status, _ := w.get("/metrics")
 		require.Equal(t, http.StatusOK, status)
 		for _, path := range []string{"/v1/reports", "/v1/exercise/reports"} {
@@ -199,7 +199,7 @@ func TestHealthOfARole(t *testing.T) {
 
 // The server disappears under the services: health reports that at once, with the reason;
 // nothing blocks. It comes back, and all is well.
-func TestHealthWhenTheServerIsGone(t *testing.T) {
+func TestHealth_NATSDisconnected(t *testing.T) {
 	t.Parallel()
 	opts := &server.Options{
 		JetStream: true, StoreDir: t.TempDir(), SyncAlways: true, NoSigs: true, NoLog: true,
@@ -209,12 +209,12 @@ func TestHealthWhenTheServerIsGone(t *testing.T) {
 		s, err := server.NewServer(opts)
 		require.NoError(t, err)
 		go s.Start()
-		require.True(t, s.ReadyForConnections(hang))
+		require.True(t, s.ReadyForConnections(waitLimit))
 		return s
 	}
 	s := start()
-	w := beginIn(t, t.TempDir(), func(c *app.Config) { c.NATS, c.Monitor = s.ClientURL(), "http://"+s.MonitorAddr().String() })
-	w.well()
+	w := startWorldIn(t, t.TempDir(), func(c *app.Config) { c.NATS, c.Monitor = s.ClientURL(), "http://"+s.MonitorAddr().String() })
+	w.awaitHealthy()
 	opts.Port = s.Addr().(*net.TCPAddr).Port
 	s.Shutdown()
 	s.WaitForShutdown()
@@ -228,16 +228,16 @@ func TestHealthWhenTheServerIsGone(t *testing.T) {
 	require.Len(t, metricsOf(t, text)["tocsin_service_last_alive_timestamp_seconds"], 2*7)
 	s = start()
 	t.Cleanup(func() { w.app.Stop(); s.Shutdown(); s.WaitForShutdown() })
-	w.well()
+	w.awaitHealthy()
 }
 
 // The stream is gone though the server answers: no report can be taken.
-func TestReadyAsksTheLedger(t *testing.T) {
+func TestReadyz_FailsWithoutTheStream(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
-	w.well()
+	w := startWorld(t)
+	w.awaitHealthy()
 	require.NoError(t, w.js.DeleteStream(t.Context(), event.Drill.Stream(event.StreamLedger)))
-	w.isReady("a drill in trouble closes no real door")
+	w.awaitReady("a drill in trouble closes no real endpoint")
 
 	require.NoError(t, w.js.DeleteStream(t.Context(), event.StreamLedger))
 	isReady := func() bool {
@@ -249,11 +249,11 @@ func TestReadyAsksTheLedger(t *testing.T) {
 
 // A service that hangs is named. Here it waits for its stream, which was deleted; the
 // other services continue.
-func TestHealthOfAServiceThatHangs(t *testing.T) {
+func TestHealth_ServiceHangs(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	drill := w.in(event.Drill)
-	w.well()
+	w.awaitHealthy()
 	require.NoError(t, w.js.DeleteStream(t.Context(), event.Drill.Stream(event.StreamTimers)))
 	drill.report("initial", at, inc, "r1", onSite+large) // its clocks cannot be set
 	w.await("it is said of that one", func() bool {
@@ -264,14 +264,14 @@ func TestHealthOfAServiceThatHangs(t *testing.T) {
 	})
 	w.report("initial", at, inc, "r1", onSite+large)
 	require.Equal(t, regional, desks(w.settled().last(t, at, inc)), "the real clocks go on")
-	require.Len(t, w.set(), 2)
+	require.Len(t, w.awaitTimers(), 2)
 }
 
 func TestHealth_IndexFailure(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	w := beginIn(t, dir, nil)
-	w.well()
+	w := startWorldIn(t, dir, nil)
+	w.awaitHealthy()
 	for _, suffix := range []string{"", "-wal"} {
 		require.NoError(t, os.Remove(filepath.Join(dir, "ledger", "index.sqlite"+suffix)))
 	}
@@ -281,7 +281,7 @@ func TestHealth_IndexFailure(t *testing.T) {
 		status, h := w.health("/healthz")
 		return status == http.StatusOK && len(h.Warnings) == 1 && strings.Contains(h.Warnings[0], "the index cannot be used")
 	})
-	w.isReady("reports are taken and passed on")
+	w.awaitReady("reports are taken and passed on")
 	resp, err := http.Get(w.app.HTTPAddr() + "/v1/escalations")
 	require.NoError(t, err)
 	body, err := io.ReadAll(resp.Body)

@@ -19,9 +19,9 @@ import (
 
 // Strangers hold and renew more connections than both ports accept. An authenticated
 // client keeps a connection from the same address, and new clients get in.
-func TestConnections_StrangersTakeAll(t *testing.T) {
+func TestConnections_StrangersCannotLockOutClients(t *testing.T) {
 	t.Parallel()
-	g := beginGuarded(t, func(cfg *app.Config) { cfg.Connections.Total, cfg.Connections.PerAddress = 12, 8 })
+	g := startGuarded(t, func(cfg *app.Config) { cfg.Connections.Total, cfg.Connections.PerAddress = 12, 8 })
 	disconnected := make(chan error, 1)
 	steady, err := nats.Connect(g.app.NATSAddr(), nats.UserCredentials(g.creds(identity.Operator, "grid-east")),
 		nats.NoReconnect(), nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { disconnected <- err }))
@@ -45,7 +45,7 @@ func TestConnections_StrangersTakeAll(t *testing.T) {
 	})
 	for i := range 60 {
 		for _, address := range []string{strings.TrimPrefix(g.app.NATSAddr(), "nats://"), strings.TrimPrefix(g.app.HTTPAddr(), "http://")} {
-			c, err := net.DialTimeout("tcp", address, hang)
+			c, err := net.DialTimeout("tcp", address, waitLimit)
 			require.NoError(t, err)
 			if idle = append(idle, c); i%2 == 0 {
 				_, _ = c.Write([]byte("P")) // the first byte of a verb, in both protocols
@@ -56,7 +56,7 @@ func TestConnections_StrangersTakeAll(t *testing.T) {
 	newcomer := g.as(identity.Operator, "grid-east")
 	_, err = newcomer.Report(t.Context(), "grid-east", cloudEvent("initial", "grid-east", "newcomer", "r1", plain))
 	require.NoError(t, err, "a newcomer of the address that is full is taken")
-	_, err = steady.Request("report.grid-east", cloudEvent("initial", "grid-east", "steady", "r1", plain), hang)
+	_, err = steady.Request("report.grid-east", cloudEvent("initial", "grid-east", "steady", "r1", plain), waitLimit)
 	require.NoError(t, err)
 	select {
 	case err := <-disconnected:
@@ -78,5 +78,5 @@ func TestConnections_StrangersTakeAll(t *testing.T) {
 		}
 		return n
 	}
-	require.Eventually(t, func() bool { return closed() >= len(idle)-2*8 }, hang, time.Millisecond, "each port has 8 connections of an address at most")
+	require.Eventually(t, func() bool { return closed() >= len(idle)-2*8 }, waitLimit, time.Millisecond, "each port has 8 connections of an address at most")
 }

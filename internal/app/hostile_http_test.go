@@ -20,7 +20,7 @@ func (s *siege) exchange(request string) string {
 	c := s.dial(s.app.HTTPAddr())
 	defer c.Close()
 	_, _ = io.WriteString(c, request)
-	require.NoError(s.t, c.SetReadDeadline(time.Now().Add(hang)))
+	require.NoError(s.t, c.SetReadDeadline(time.Now().Add(waitLimit)))
 	answer, err := io.ReadAll(c)
 	require.False(s.t, errors.Is(err, os.ErrDeadlineExceeded), "no answer to %.80q", request)
 	return string(answer)
@@ -95,7 +95,7 @@ func (s *siege) requests() {
 		answers := s.exchange(request)
 		require.Contains(s.t, want, strings.Join(statuses(answers), " "), "%.300q: %.300s", request, answers)
 	}
-	s.served("requests")
+	s.requireServed("requests")
 }
 
 // secrets are lines of the files with keys.

@@ -21,11 +21,11 @@ import (
 func (s *siege) raw(role identity.Role, id string) (net.Conn, *bufio.Reader) {
 	s.t.Helper()
 	c := s.dial(s.app.NATSAddr())
-	return c, s.letIn(c, role, id)
+	return c, s.authenticate(c, role, id)
 }
 
-// letIn says who is at the other end of a connection to the NATS port, or nobody.
-func (g *guarded) letIn(c net.Conn, role identity.Role, id string) *bufio.Reader {
+// authenticate says who is at the other end of a connection to the NATS port, or nobody.
+func (g *guarded) authenticate(c net.Conn, role identity.Role, id string) *bufio.Reader {
 	g.t.Helper()
 	in := bufio.NewReader(c)
 	line, err := in.ReadString('\n')
@@ -56,7 +56,7 @@ func (g *guarded) letIn(c net.Conn, role identity.Role, id string) *bufio.Reader
 
 // Invalid frames. The server closes the connection on the first kind, and waits for the
 // rest of the second.
-func broken() (closed, half []string) {
+func invalidFrames() (closed, half []string) {
 	long := strings.Repeat("a", 64<<10)
 	closed = []string{
 		"\x00\xff\xfe garbage\r\n", "GET / HTTP/1.1\r\n\r\n", "PUB " + long + "\r\n", "SUB " + long + " 1\r\n", long,
@@ -73,12 +73,12 @@ func broken() (closed, half []string) {
 }
 
 func (s *siege) frames() {
-	closed, half := broken()
+	closed, half := invalidFrames()
 	for _, let := range []identity.Role{"", identity.Operator} {
 		for _, frame := range closed {
 			c, in := s.raw(let, "xj-hydro")
 			_, _ = io.WriteString(c, frame) // it may be closed before all is written
-			require.NoError(s.t, c.SetReadDeadline(time.Now().Add(hang)))
+			require.NoError(s.t, c.SetReadDeadline(time.Now().Add(waitLimit)))
 			_, err := io.Copy(io.Discard, in)
 			require.False(s.t, errors.Is(err, os.ErrDeadlineExceeded), "%.60q leaves the connection open", frame)
 		}
@@ -100,5 +100,5 @@ func (s *siege) frames() {
 		line, err = in.ReadString('\n')
 		require.NoError(s.t, err)
 	}
-	s.served("frames")
+	s.requireServed("frames")
 }

@@ -45,8 +45,8 @@ const honestPause = 20 * time.Millisecond
 
 const plain = `"facilities":["dispatch"],"facts":{"systemLoss":"none"}`
 
-func besiege(t testing.TB) *siege {
-	s := &siege{guarded: beginGuarded(t, nil), ended: make(chan error, 1)}
+func startSiege(t testing.TB) *siege {
+	s := &siege{guarded: startGuarded(t, nil), ended: make(chan error, 1)}
 	s.admin = s.token(identity.Admin, "admin")
 	c := s.as(identity.Operator, "grid-east")
 	ctx, stop := context.WithCancel(t.Context())
@@ -81,23 +81,23 @@ func besiege(t testing.TB) *siege {
 	return s
 }
 
-// served requires that honest reports are still accepted; the benchmark measures how
+// requireServed requires that honest reports are still accepted; the benchmark measures how
 // fast.
-func (s *siege) served(after string) {
+func (s *siege) requireServed(after string) {
 	s.t.Helper()
 	count := func() int { s.mu.Lock(); defer s.mu.Unlock(); return len(s.took) }
 	before := count()
-	require.Eventually(s.t, func() bool { return count() > before+1 }, hang, time.Millisecond, "the honest wait: %s", after)
-	s.well(after)
+	require.Eventually(s.t, func() bool { return count() > before+1 }, waitLimit, time.Millisecond, "the honest wait: %s", after)
+	s.awaitHealthy(after)
 }
 
-// well waits until all services give signs of life.
-func (s *siege) well(after string) {
+// awaitHealthy waits until all services give signs of life.
+func (s *siege) awaitHealthy(after string) {
 	s.t.Helper()
 	require.Eventually(s.t, func() bool {
 		status, _ := s.http(http.DefaultClient, s.admin, "GET", "/healthz", "")
 		return status == http.StatusOK
-	}, hang, 20*time.Millisecond, after)
+	}, waitLimit, 20*time.Millisecond, after)
 }
 
 // quantiles of the time to an honest receipt.
@@ -121,7 +121,7 @@ func (s *siege) dial(addr string) net.Conn {
 // reply sends a request as a peer, and requires an answer of any kind.
 func (s *siege) reply(p *peer, m *nats.Msg) *nats.Msg {
 	s.t.Helper()
-	answer, err := p.RequestMsg(m, hang)
+	answer, err := p.RequestMsg(m, waitLimit)
 	require.NoError(s.t, err, "%s with %d bytes: %.40q", m.Subject, len(m.Data), m.Data)
 	return answer
 }
@@ -195,7 +195,7 @@ func (s *siege) payloads() {
 		require.Contains(s.t, []int{400, 413}, status)
 		require.Less(s.t, len(answer), 1<<20)
 	}
-	s.served("payloads")
+	s.requireServed("payloads")
 }
 
 // crowd opens so many connections, and drops them in several ways.
@@ -225,7 +225,7 @@ func (s *siege) crowd(n int) {
 		})
 	}
 	wg.Wait()
-	s.served("connections")
+	s.requireServed("connections")
 }
 
 // slow leaves connections behind that read nothing, or write a byte now and then.
@@ -248,7 +248,7 @@ func (s *siege) slow() {
 			}
 		}()
 	}
-	s.served("those who do not read")
+	s.requireServed("those who do not read")
 }
 
 const station = `"facilities":["station-3"],"facts":{"systemLoss":"none"}`
@@ -272,7 +272,7 @@ func (s *siege) names() {
 			require.Contains(s.t, []string{event.StatusAccepted, event.StatusRejected}, r.Status, "%.60q", name)
 		}
 	}
-	s.served("names")
+	s.requireServed("names")
 }
 
 // forged are reports with headers that mean something to the engine.
@@ -299,7 +299,7 @@ func (s *siege) forged() {
 			require.Contains(s.t, plain.Header, header)
 		}
 	}
-	s.served("headers")
+	s.requireServed("headers")
 }
 
 // replayed are reports and acknowledgements that are sent again.
@@ -336,21 +336,21 @@ func (s *siege) replayed() {
 	}
 	require.NoError(s.t, other.Flush())
 	require.NoError(s.t, thief.Flush())
-	s.served("replays")
+	s.requireServed("replays")
 }
 
-// over ends the siege, and requires an undamaged record with nothing but the reports that
+// checkRecord ends the siege, and requires an undamaged record with nothing but the reports that
 // have a receipt, and what follows from them.
-func (s *siege) over() {
+func (s *siege) checkRecord() {
 	s.stop()
 	require.NoError(s.t, <-s.ended)
-	s.well("when all is over")
+	s.awaitHealthy("when all is over")
 	head := s.settledHead()
 	admin := s.as(identity.Admin, "admin")
 	require.Eventually(s.t, func() bool {
 		log, err := admin.Log(s.t.Context())
 		return err == nil && log.Size >= head
-	}, hang, 20*time.Millisecond)
+	}, waitLimit, 20*time.Millisecond)
 	audit, err := admin.Audit(s.t.Context(), math.MaxUint64) // no check that has ended will do
 	require.NoError(s.t, err)
 	for next := audit.ID + 1; audit.ID < next || audit.Running; time.Sleep(20 * time.Millisecond) {
@@ -411,18 +411,18 @@ var attacks = []struct {
 	{"crowd", func(s *siege, n int) { s.crowd(n) }},
 }
 
-// TestHostileClients runs each attack beside an honest operator: its reports are
+// TestHostileClients_HarmNoHonestReport runs each attack beside an honest operator: its reports are
 // accepted, and every record is accounted for by a receipt or a service.
-func TestHostileClients(t *testing.T) {
+func TestHostileClients_HarmNoHonestReport(t *testing.T) {
 	t.Parallel()
 	for _, attack := range attacks {
 		t.Run(attack.name, func(t *testing.T) {
 			t.Parallel()
-			s := besiege(t)
+			s := startSiege(t)
 			attack.run(s, 100)
 			p50, p99, n := s.quantiles()
 			t.Logf("%d honest receipts: p50 %s, p99 %s", n, p50, p99)
-			s.over()
+			s.checkRecord()
 		})
 	}
 }
@@ -436,13 +436,13 @@ func BenchmarkHonestUnderAttack(b *testing.B) {
 		connections = 1_000
 	}
 	for b.Loop() {
-		s := besiege(b)
+		s := startSiege(b)
 		for _, attack := range attacks {
 			attack.run(s, connections)
 		}
 		p50, p99, _ := s.quantiles()
 		b.ReportMetric(float64(p50.Microseconds())/1000, "receipt-p50-ms")
 		b.ReportMetric(float64(p99.Microseconds())/1000, "receipt-p99-ms")
-		s.over()
+		s.checkRecord()
 	}
 }

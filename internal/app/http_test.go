@@ -27,9 +27,9 @@ func (w *world) paths() map[string]map[string]any {
 }
 
 // Both realms have the same operations, and neither shows the other's records.
-func TestTheAPIOfBothRealms(t *testing.T) {
+func TestOpenAPI_OfBothRealms(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	paths := w.paths()
 	ids := map[string]bool{}
 	for path, item := range paths {
@@ -65,10 +65,10 @@ func TestTheAPIOfBothRealms(t *testing.T) {
 }
 
 // There are routes for the roles that run here, and for nothing else.
-func TestTheAPIOfARole(t *testing.T) {
+func TestOpenAPI_OfOneRole(t *testing.T) {
 	t.Parallel()
 	for role, want := range map[string]string{intake.Name: "/v1/reports", ledger.Name: "/v1/escalations"} {
-		w := beginIn(t, t.TempDir(), func(c *app.Config) { c.Roles = []string{role} })
+		w := startWorldIn(t, t.TempDir(), func(c *app.Config) { c.Roles = []string{role} })
 		paths := w.paths()
 		require.Contains(t, paths, want)
 		for _, of := range []string{"/v1/reports", "/v1/escalations"} {
@@ -81,9 +81,9 @@ func TestTheAPIOfARole(t *testing.T) {
 }
 
 // Intake answers as the description says.
-func TestReceiptsAreAsDescribed(t *testing.T) {
+func TestReceipts_MatchTheirSchema(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	_, body := w.get("/openapi.json")
 	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(body))
 	require.NoError(t, err)
@@ -129,9 +129,9 @@ func TestReceiptsAreAsDescribed(t *testing.T) {
 }
 
 // A listener receives an escalation at once, and does not delay the stop.
-func TestWhoListensHoldsNothingUp(t *testing.T) {
+func TestSlowSubscriber_StopsNothing(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.app.HTTPAddr()+"/v1/escalations", nil)
 	require.NoError(t, err)
 	req.Header.Set("Accept", "text/event-stream")
@@ -150,7 +150,7 @@ func TestWhoListensHoldsNothingUp(t *testing.T) {
 		}
 	}
 	require.NoError(t, lines.Err())
-	w.end()
+	w.shutdown()
 	for lines.Scan() {
 	}
 	require.NoError(t, lines.Err(), "it ends as it should, and is not cut off after a while")

@@ -15,9 +15,9 @@ import (
 )
 
 // A regulator sees the same in every form of an answer.
-func TestEveryFormIsWithinScope(t *testing.T) {
+func TestScope_HoldsInEveryMediaType(t *testing.T) {
 	t.Parallel()
-	g := beginGuarded(t, nil)
+	g := startGuarded(t, nil)
 	tokens := map[string]string{}
 	for _, id := range []string{"nation", "xinjiang", "energy", "xj-energy"} {
 		tokens[id] = g.token(identity.Regulator, id)

@@ -80,7 +80,7 @@ func (g *guarded) http(c *http.Client, token, method, path, body string) (status
 // Over HTTP each identity may do what the table says, and an unknown caller nothing.
 func TestIdentitiesOverHTTP(t *testing.T) {
 	t.Parallel()
-	g := beginGuarded(t, nil)
+	g := startGuarded(t, nil)
 	tokens := map[identity.Role]string{
 		identity.Operator: g.token(identity.Operator, "grid-east"), identity.Desk: g.token(identity.Desk, "protection-energy"),
 		identity.Regulator: g.token(identity.Regulator, "xinjiang"), identity.Admin: g.token(identity.Admin, "admin"), "": "",
@@ -163,7 +163,7 @@ func TestIdentitiesOverHTTP(t *testing.T) {
 }
 
 // A listener is cut off when its credential is revoked or replaced.
-func TestARevokedListener(t *testing.T) {
+func TestEventStream_EndsWithItsCredential(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(*guarded) error{
 		"revoked": func(g *guarded) error { return g.folder.Revoke(identity.Regulator, "nation", time.Now()) },
@@ -183,7 +183,7 @@ func TestARevokedListener(t *testing.T) {
 }
 
 func endsListening(t *testing.T, end func(*guarded) error) {
-	g := beginGuarded(t, nil)
+	g := startGuarded(t, nil)
 	req, err := http.NewRequestWithContext(t.Context(), "GET", g.app.HTTPAddr()+"/v1/escalations", nil)
 	require.NoError(t, err)
 	req.Header.Set("Authorization", "Bearer "+g.token(identity.Regulator, "nation"))
@@ -200,7 +200,7 @@ func endsListening(t *testing.T, end func(*guarded) error) {
 	require.NoError(t, end(g))
 	select {
 	case <-ended:
-	case <-time.After(hang):
+	case <-time.After(waitLimit):
 		require.Fail(t, "it still listens")
 	}
 }
@@ -256,7 +256,7 @@ func (a *authority) issue(name string, serial int64) (cert, key, spki string) {
 
 // TLS on both ports, certificates that are replaced at run time, and a client that
 // authenticates by certificate.
-func TestTLS(t *testing.T) {
+func TestTLS_FollowsItsFiles(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t)
 	cert, key, _ := ca.issue("server", 2)
@@ -268,7 +268,7 @@ func TestTLS(t *testing.T) {
 	}
 	mayCertify(ca)
 	var log lockedBuffer
-	g := beginGuarded(t, func(cfg *app.Config) {
+	g := startGuarded(t, func(cfg *app.Config) {
 		cfg.TLS, cfg.Log = &app.TLS{Cert: cert, Key: key, ClientCA: clients}, logTo(&log)
 	})
 	pool := x509.NewCertPool()
@@ -307,7 +307,7 @@ func TestTLS(t *testing.T) {
 	require.Error(t, err)
 
 	// NATS: encrypted, and not without.
-	c, err := client.Dial(g.app.NATSAddr(), hang, nats.UserCredentials(g.creds(identity.Operator, "grid-east")), nats.RootCAs(filepath.Join(ca.dir, "ca.pem")))
+	c, err := client.Dial(g.app.NATSAddr(), waitLimit, nats.UserCredentials(g.creds(identity.Operator, "grid-east")), nats.RootCAs(filepath.Join(ca.dir, "ca.pem")))
 	require.NoError(t, err)
 	defer c.Close()
 	_, err = c.Log(t.Context())
@@ -341,7 +341,7 @@ func TestTLS(t *testing.T) {
 		require.NoError(t, os.Rename(from, to))
 	}
 	require.Eventually(t, func() bool { return overHTTP() == 5 && overNATS() == 5 }, 30*time.Second, 50*time.Millisecond)
-	_, err = stays.Request(api.EndpointLog, []byte("{}"), hang)
+	_, err = stays.Request(api.EndpointLog, []byte("{}"), waitLimit)
 	require.NoError(t, err)
 
 	// One that comes without its key does not: the previous one stays in use.
@@ -352,7 +352,7 @@ func TestTLS(t *testing.T) {
 		require.EqualValues(t, 5, overHTTP())
 		require.EqualValues(t, 5, overNATS())
 		return strings.Count(log.String()[logged:], "cannot reload the certificate") == 2
-	}, hang, 50*time.Millisecond, "both ports have read the files again")
+	}, waitLimit, 50*time.Millisecond, "both ports have read the files again")
 
 	// Another authority certifies clients.
 	lastCert, lastKey, _ := ca.issue("last", 7)
@@ -375,7 +375,7 @@ func TestTLS(t *testing.T) {
 }
 
 // A process that others can reach starts only with identities and TLS.
-func TestBeyondLoopback(t *testing.T) {
+func TestStart_BeyondLoopbackNeedsIdentitiesAndTLS(t *testing.T) {
 	t.Parallel()
 	start := func(dir string, tlsFiles *app.TLS) error {
 		a, err := app.Start(t.Context(), configIn(t, dir, func(cfg *app.Config) { cfg.HTTPListen, cfg.NATSListen, cfg.TLS = "0.0.0.0:0", "127.0.0.1:0", tlsFiles }))
@@ -396,10 +396,10 @@ func TestBeyondLoopback(t *testing.T) {
 }
 
 // No answer over HTTP shows a report's contents to a caller that may not see it.
-func TestNoPayloadIsLogged(t *testing.T) {
+func TestLog_HasNoPayloads(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
-	g := beginGuarded(t, func(cfg *app.Config) { cfg.Log = logTo(&log) })
+	g := startGuarded(t, func(cfg *app.Config) { cfg.Log = logTo(&log) })
 	const marker = "PLANTED-7f3a"
 	token := g.token(identity.Operator, "grid-east")
 	good := strings.Replace(string(threat("i1")), "grid i1", marker, 1)
@@ -434,10 +434,10 @@ func TestNoPayloadIsLogged(t *testing.T) {
 	} {
 		c, err := net.Dial("tcp", strings.TrimPrefix(g.app.NATSAddr(), "nats://"))
 		require.NoError(t, err)
-		in := g.letIn(c, identity.Operator, "grid-east")
+		in := g.authenticate(c, identity.Operator, "grid-east")
 		_, err = c.Write([]byte(frame + "PING\r\n"))
 		require.NoError(t, err)
-		require.NoError(t, c.SetReadDeadline(time.Now().Add(hang)))
+		require.NoError(t, c.SetReadDeadline(time.Now().Add(waitLimit)))
 		for line := ""; line != "PONG\r\n" && err == nil; { // the server answers, or closes the connection
 			line, err = in.ReadString('\n')
 		}
@@ -457,11 +457,11 @@ func TestNoPayloadIsLogged(t *testing.T) {
 
 // With a key nothing of a report can be read in the streams' files; without it, or with
 // another key, the server does not start.
-func TestTheStreamsAreEncrypted(t *testing.T) {
+func TestStoreKey_EncryptsTheStreams(t *testing.T) {
 	t.Parallel()
 	const marker, key = "PLANTED-5c21", "a key of at least thirty-two characters"
 	keyed := func(key string) func(*app.Config) { return func(cfg *app.Config) { cfg.StoreKey = key } }
-	g := beginGuarded(t, keyed(key))
+	g := startGuarded(t, keyed(key))
 	r, err := g.as(identity.Operator, "grid-east").Report(t.Context(), "grid-east", []byte(strings.Replace(string(threat("i1")), "grid i1", marker, 1)))
 	require.NoError(t, err)
 	require.NotZero(t, r.Record)
@@ -488,7 +488,7 @@ func TestTheStreamsAreEncrypted(t *testing.T) {
 	proof, err := g.as(identity.Operator, "grid-east").Prove(t.Context(), r.Record)
 	require.NoError(t, err)
 	require.NotEmpty(t, proof)
-	plain := beginGuarded(t, nil)
+	plain := startGuarded(t, nil)
 	plain.app.Stop()
 	_, err = app.Start(t.Context(), configIn(t, plain.dir, keyed(key)))
 	require.ErrorContains(t, err, "not encrypted")

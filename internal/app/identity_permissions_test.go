@@ -102,10 +102,10 @@ var tried = []identity.Identity{known[0], known[1], known[2], known[3], known[5]
 
 // Every role tries every subject, to send to and to listen on. The result must match the
 // table of the administrator's handbook.
-func TestPermissionsHold(t *testing.T) {
+func TestPermissions_AreAsTheTableSays(t *testing.T) {
 	t.Parallel()
 	t.Log("\n" + identity.Table())
-	g := beginGuarded(t, nil)
+	g := startGuarded(t, nil)
 	before := g.head()
 	for _, who := range tried {
 		p := g.peer(g.creds(who.Role, who.ID))
@@ -157,9 +157,9 @@ func (g *guarded) unshown(consumer string) int {
 }
 
 // A desk reaches only its own consumer, however it tries.
-func TestADeskHasItsOwnConsumerOnly(t *testing.T) {
+func TestDesk_ReachesOnlyItsOwnConsumers(t *testing.T) {
 	t.Parallel()
-	g := beginGuarded(t, nil)
+	g := startGuarded(t, nil)
 	ctx := t.Context()
 	r, err := g.as(identity.Operator, "grid-east").Report(ctx, "grid-east", threat("i1"))
 	require.NoError(t, err)
@@ -195,7 +195,7 @@ func TestADeskHasItsOwnConsumerOnly(t *testing.T) {
 // would write it in the caller's place.
 func TestReplySubject_MakesNoRecord(t *testing.T) {
 	t.Parallel()
-	g := beginGuarded(t, nil)
+	g := startGuarded(t, nil)
 	r, err := g.as(identity.Operator, "grid-east").Report(t.Context(), "grid-east", threat("i1"))
 	require.NoError(t, err)
 	require.Equal(t, event.StatusAccepted, r.Status)
@@ -230,9 +230,9 @@ var unanswered = regexp.MustCompile(`^\$(JS\.API|NRG)\.`)
 
 // The imports of an account are sufficient: a user of it without limits of its own
 // reaches nothing that it may not.
-func TestImportsHold(t *testing.T) {
+func TestAccountImports_SufficeWithoutUserPermissions(t *testing.T) {
 	t.Parallel()
-	g := beginGuarded(t, nil)
+	g := startGuarded(t, nil)
 	before := g.head()
 	for _, who := range tried {
 		seed, err := os.ReadFile(filepath.Join(string(g.folder), "keys", fmt.Sprintf("%s-%s.nk", who.Role, who.ID)))
@@ -272,7 +272,7 @@ func TestImportsHold(t *testing.T) {
 			select {
 			case m := <-inbox:
 				refused(m)
-			case <-time.After(hang):
+			case <-time.After(waitLimit):
 				require.Fail(t, "taken, and not answered", "%s: %v", who, asked)
 			}
 		}

@@ -26,7 +26,7 @@ import (
 func TestEveryRefusalIsRecorded(t *testing.T) {
 	t.Parallel()
 	var log lockedBuffer
-	g := beginGuarded(t, func(cfg *app.Config) { cfg.Log = logTo(&log) })
+	g := startGuarded(t, func(cfg *app.Config) { cfg.Log = logTo(&log) })
 	ctx := t.Context()
 	r, err := g.as(identity.Operator, "grid-east").Report(ctx, "grid-east", threat("i1"))
 	require.NoError(t, err)
@@ -40,10 +40,10 @@ func TestEveryRefusalIsRecorded(t *testing.T) {
 	g.settledHead()
 	other, xinjiang, thief := g.as(identity.Desk, "sh-public-security"), g.as(identity.Regulator, "xinjiang"), g.as(identity.Operator, "xj-hydro")
 	rude := g.peer(g.creds(identity.Desk, "sh-public-security"))
-	question := func(door string, q any) {
+	question := func(endpoint string, q any) {
 		raw, err := json.Marshal(q)
 		require.NoError(t, err)
-		_, err = rude.Request(door, raw, hang)
+		_, err = rude.Request(endpoint, raw, waitLimit)
 		require.NoError(t, err)
 	}
 	token := g.token(identity.Regulator, "xinjiang")
@@ -132,10 +132,10 @@ func quoted(s string) string {
 
 // A caller that sends requests without pacing is told to retry later, by all endpoints
 // together, and nobody else is.
-func TestAskingWithoutEnd(t *testing.T) {
+func TestRateLimit_CoversAllEndpointsOfOneCaller(t *testing.T) {
 	t.Parallel()
 	var log lockedBuffer
-	g := beginGuarded(t, func(cfg *app.Config) { cfg.Log = logTo(&log) })
+	g := startGuarded(t, func(cfg *app.Config) { cfg.Log = logTo(&log) })
 	token, p := g.token(identity.Regulator, "nation"), g.peer(g.creds(identity.Regulator, "nation"))
 	var often atomic.Int64
 	inbox := nats.NewInbox()

@@ -20,7 +20,7 @@ import (
 
 // signRemoval returns the headers of a request to remove, as a client in any language
 // makes them.
-func (g *guarded) signRemoval(role identity.Role, id, door string, sent []byte) nats.Header {
+func (g *guarded) signRemoval(role identity.Role, id, endpoint string, sent []byte) nats.Header {
 	g.t.Helper()
 	creds, err := os.ReadFile(g.creds(role, id))
 	require.NoError(g.t, err)
@@ -28,7 +28,7 @@ func (g *guarded) signRemoval(role identity.Role, id, door string, sent []byte) 
 	require.NoError(g.t, err)
 	key, err := pair.PublicKey()
 	require.NoError(g.t, err)
-	signature, err := pair.Sign([]byte("\xfftocsin/removal/1\n" + door + "\n" + string(sent)))
+	signature, err := pair.Sign([]byte("\xfftocsin/removal/1\n" + endpoint + "\n" + string(sent)))
 	require.NoError(g.t, err)
 	return nats.Header{"Tocsin-Key": {key}, "Tocsin-Signature": {base64.StdEncoding.EncodeToString(signature)}}
 }
@@ -37,7 +37,7 @@ func (g *guarded) signRemoval(role identity.Role, id, door string, sent []byte) 
 // this log and this record, and the record of the removal proves it.
 func TestRemovalsAreSigned(t *testing.T) {
 	t.Parallel()
-	g := beginGuarded(t, nil)
+	g := startGuarded(t, nil)
 	id := g.told("i1")
 	head := g.settledHead()
 	m, err := g.ledger().GetLastMsgForSubject(t.Context(), "incident.escalated."+id)
@@ -46,7 +46,7 @@ func TestRemovalsAreSigned(t *testing.T) {
 	admin := g.peer(g.creds(identity.Admin, "admin"))
 	ask := func(sent string, header nats.Header) string {
 		t.Helper()
-		answer, err := admin.RequestMsg(&nats.Msg{Subject: "ledger.remove", Header: header, Data: []byte(sent)}, hang)
+		answer, err := admin.RequestMsg(&nats.Msg{Subject: "ledger.remove", Header: header, Data: []byte(sent)}, waitLimit)
 		require.NoError(t, err)
 		return answer.Header.Get("Nats-Service-Error") + string(answer.Data)
 	}

@@ -19,9 +19,9 @@ import (
 
 // While the credentials of the services and the signing key are replaced the server keeps
 // working: reports are accepted, desks are told, and every other credential stays valid.
-func TestRotationsWhileTheServerRuns(t *testing.T) {
+func TestRotation_WhileTheServerRuns(t *testing.T) {
 	t.Parallel()
-	g := beginGuarded(t, nil)
+	g := startGuarded(t, nil)
 	operator, desk := g.as(identity.Operator, "grid-east"), g.peer(g.creds(identity.Desk, "protection-energy"))
 	old, err := os.ReadFile(g.folder.Services())
 	require.NoError(t, err)

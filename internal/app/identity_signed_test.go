@@ -61,7 +61,7 @@ func (g *guarded) told(incident string) string {
 			return nil
 		})
 		return err == nil && found
-	}, hang, 10*time.Millisecond)
+	}, waitLimit, 10*time.Millisecond)
 	return id
 }
 
@@ -79,15 +79,15 @@ func (g *guarded) verifier() evidence.Verifier {
 // act.
 func TestActsAreSigned(t *testing.T) {
 	t.Parallel()
-	g := beginGuarded(t, nil)
+	g := startGuarded(t, nil)
 	id := g.told("i1")
 	const role, name = identity.Desk, "protection-energy"
 	ack := []byte(`{"escalation":"` + id + `","officer":"duty-officer"}`)
 	closing := []byte(`{"kind":"closed","id":"c1","desk":"protection-energy","operator":"grid-east","incident":"i1","officer":"duty-officer","reason":"<handled & filed>"}`)
 	p := g.peer(g.creds(role, name))
-	ask := func(door, record string, sent []byte, header nats.Header) (status, why string) {
+	ask := func(endpoint, record string, sent []byte, header nats.Header) (status, why string) {
 		t.Helper()
-		m, err := p.RequestMsg(&nats.Msg{Subject: "desk.protection-energy." + door, Header: header, Data: sent}, hang)
+		m, err := p.RequestMsg(&nats.Msg{Subject: "desk.protection-energy." + endpoint, Header: header, Data: sent}, waitLimit)
 		require.NoError(t, err)
 		if m.Header.Get("Nats-Service-Error-Code") == "403" {
 			return "forbidden", m.Header.Get("Nats-Service-Error")
@@ -98,8 +98,8 @@ func TestActsAreSigned(t *testing.T) {
 	}
 	head := g.settledHead()
 	for _, act := range []struct {
-		door, record string
-		sent         []byte
+		endpoint, record string
+		sent             []byte
 	}{{"acknowledge", event.AcknowledgedSubject(id), ack}, {"act", "incident.closed.protection-energy.grid-east.i1.c1", closing}} {
 		good := g.sign(role, name, act.record, act.sent)
 		other := []byte(strings.Replace(string(act.sent), "duty-officer", "deputy", 1))
@@ -110,7 +110,7 @@ func TestActsAreSigned(t *testing.T) {
 			"signature does not hold": g.sign(role, name, act.record, other),
 			"is not base64":           {"Tocsin-Key": good["Tocsin-Key"], "Tocsin-Signature": {"%"}},
 		} {
-			status, why := ask(act.door, act.record, act.sent, h)
+			status, why := ask(act.endpoint, act.record, act.sent, h)
 			require.Equal(t, "forbidden", status, "%s: %s", want, why)
 			require.Contains(t, why, want)
 		}
@@ -120,17 +120,17 @@ func TestActsAreSigned(t *testing.T) {
 			strings.Replace(string(act.sent), `{`, `{"officer":"another",`, 1),
 			strings.Replace(string(act.sent), `{`, `{"to":"gate",`, 1),
 		} {
-			status, why := ask(act.door, act.record, []byte(sent), g.sign(role, name, act.record, []byte(sent)))
+			status, why := ask(act.endpoint, act.record, []byte(sent), g.sign(role, name, act.record, []byte(sent)))
 			require.Contains(t, []string{"forbidden", event.StatusRejected}, status, why)
 		}
 		// What would not be stored as it was signed.
 		broken := bytes.Replace(act.sent, []byte("duty-officer"), []byte("duty\xffofficer"), 1)
-		status, why := ask(act.door, act.record, broken, g.sign(role, name, act.record, broken))
+		status, why := ask(act.endpoint, act.record, broken, g.sign(role, name, act.record, broken))
 		require.Equal(t, event.StatusRejected, status, why)
 		require.Equal(t, head, g.settledHead(), "nothing is recorded")
-		status, why = ask(act.door, act.record, act.sent, good)
+		status, why = ask(act.endpoint, act.record, act.sent, good)
 		require.Equal(t, event.StatusAccepted, status, why)
-		status, _ = ask(act.door, act.record, act.sent, good)
+		status, _ = ask(act.endpoint, act.record, act.sent, good)
 		require.Equal(t, event.StatusDuplicate, status)
 		head = g.settledHead()
 	}
@@ -152,7 +152,7 @@ func TestActsAreSigned(t *testing.T) {
 	// proved like any other record: verifying it shows that no desk signed it.
 	services := g.peer(filepath.Join(string(g.folder), "creds", "services.creds"))
 	const forgery = "incident.closed.protection-energy.grid-east.i1.forged"
-	_, err = services.Request(forgery, []byte(`{"kind":"closed","signed":{"by":"desk/protection-energy"}}`), hang)
+	_, err = services.Request(forgery, []byte(`{"kind":"closed","signed":{"by":"desk/protection-energy"}}`), waitLimit)
 	require.NoError(t, err)
 	admin := g.as(identity.Admin, "admin")
 	m, err := g.ledger().GetLastMsgForSubject(t.Context(), forgery)
@@ -161,7 +161,7 @@ func TestActsAreSigned(t *testing.T) {
 	require.Eventually(t, func() bool {
 		proof, err = admin.Prove(t.Context(), m.Sequence)
 		return err == nil
-	}, hang, 20*time.Millisecond)
+	}, waitLimit, 20*time.Millisecond)
 	state, err := admin.Log(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, state.Damage)
@@ -176,7 +176,7 @@ func TestActsAreSigned(t *testing.T) {
 	old := g.sign(role, name, event.AcknowledgedSubject(id), ack)
 	_, err = g.folder.Rotate(role, name, nil, clock.System{}.Now(), 0)
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return p.IsClosed() }, hang, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return p.IsClosed() }, waitLimit, 10*time.Millisecond)
 	p = g.peer(g.creds(role, name))
 	status, why := ask("acknowledge", "", ack, old)
 	require.Equal(t, "forbidden", status, why)
@@ -185,22 +185,22 @@ func TestActsAreSigned(t *testing.T) {
 }
 
 // A desk states for which log it signs and when, by its own clock.
-func TestActs_SayTheirLogAndTime(t *testing.T) {
+func TestActs_NameTheirLogAndTime(t *testing.T) {
 	t.Parallel()
-	g := beginGuarded(t, nil)
+	g := startGuarded(t, nil)
 	id := g.told("i1")
 	const role, name = identity.Desk, "protection-energy"
 	p, v := g.peer(g.creds(role, name)), g.verifier()
-	ask := func(door, record, format, sent string) (code, answer string) {
+	ask := func(endpoint, record, format, sent string) (code, answer string) {
 		t.Helper()
-		m, err := p.RequestMsg(&nats.Msg{Subject: "desk.protection-energy." + door, Header: g.signAs(format, role, name, record, []byte(sent)), Data: []byte(sent)}, hang)
+		m, err := p.RequestMsg(&nats.Msg{Subject: "desk.protection-energy." + endpoint, Header: g.signAs(format, role, name, record, []byte(sent)), Data: []byte(sent)}, waitLimit)
 		require.NoError(t, err)
 		return m.Header.Get("Nats-Service-Error-Code"), m.Header.Get("Nats-Service-Error") + string(m.Data)
 	}
 	const v1, v2 = "tocsin/act/1", "tocsin/act/2"
 	now := time.Now().UTC().Format(time.RFC3339Nano)
 	signing := func(log, at string) string { return `,"log":"` + log + `","signedAt":"` + at + `"}` }
-	for door, act := range map[string]struct{ record, sent string }{
+	for endpoint, act := range map[string]struct{ record, sent string }{
 		"acknowledge": {event.AcknowledgedSubject(id), `{"escalation":"` + id + `","officer":"duty-officer"`},
 		"act":         {"incident.closed.protection-energy.grid-east.i1.c1", `{"kind":"closed","id":"c1","desk":"protection-energy","operator":"grid-east","incident":"i1","officer":"duty-officer","reason":"handled"`},
 	} {
@@ -211,9 +211,9 @@ func TestActs_SayTheirLogAndTime(t *testing.T) {
 			"signed as before":   {v1, act.sent + signing(v.Origin(), now), "signature is not by"},
 			"says nothing of it": {v2, act.sent + "}", "signature is not by"},
 		} {
-			code, answer := ask(door, act.record, c.format, c.sent)
-			require.Equal(t, "403", code, "%s, %s: %s", door, what, answer)
-			require.Contains(t, answer, c.want, "%s, %s", door, what)
+			code, answer := ask(endpoint, act.record, c.format, c.sent)
+			require.Equal(t, "403", code, "%s, %s: %s", endpoint, what, answer)
+			require.Contains(t, answer, c.want, "%s, %s", endpoint, what)
 		}
 	}
 	ack := `{"escalation":"` + id + `","officer":"duty-officer"` + signing(v.Origin(), "2020-01-01T00:00:00+08:00")
@@ -245,13 +245,13 @@ func TestActs_SayTheirLogAndTime(t *testing.T) {
 
 // The holder of a receipt can prove to anyone what was reported and when, with nothing
 // but the key of the log.
-func TestReceiptsProveThemselves(t *testing.T) {
+func TestReceipts_VerifyWithTheLogsKeyAlone(t *testing.T) {
 	t.Parallel()
-	g := beginGuarded(t, nil)
+	g := startGuarded(t, nil)
 	v := g.verifier()
 	p := g.peer(g.creds(identity.Operator, "grid-east"))
 	send := func(subject string, raw []byte) (r event.Receipt, text []byte) {
-		m, err := p.Request(subject, raw, hang)
+		m, err := p.Request(subject, raw, waitLimit)
 		require.NoError(t, err)
 		require.NoError(t, json.Unmarshal(m.Data, &r), "%s", m.Data)
 		return r, m.Data
@@ -286,9 +286,9 @@ func TestReceiptsProveThemselves(t *testing.T) {
 // A receipt is signed while its record is being written to the disk, for the most likely
 // outcome. With many concurrent reports, repeats and taken names, each receipt states the
 // actual outcome.
-func TestReceiptsAreOfWhatStands(t *testing.T) {
+func TestReceipts_StateWhatIsStored(t *testing.T) {
 	t.Parallel()
-	g := beginGuarded(t, nil)
+	g := startGuarded(t, nil)
 	v := g.verifier()
 	p := g.peer(g.creds(identity.Operator, "grid-east"))
 	var mu sync.Mutex
@@ -322,7 +322,7 @@ func TestReceiptsAreOfWhatStands(t *testing.T) {
 				incident := fmt.Sprint("i", i/2*(1+sender%2)) // also of others, at the same moment
 				raw := threat(incident)
 				for range 2 {
-					m, err := p.Request("report.grid-east", raw, hang)
+					m, err := p.Request("report.grid-east", raw, waitLimit)
 					if !assert.NoError(t, err) || !hold(m.Data) {
 						return
 					}

@@ -116,7 +116,7 @@ func (i issued) copyTo(t testing.TB, folder credential.Folder) {
 	}
 }
 
-func beginGuarded(t testing.TB, change func(*app.Config)) *guarded {
+func startGuarded(t testing.TB, change func(*app.Config)) *guarded {
 	t.Helper()
 	all, err := issue()
 	require.NoError(t, err)
@@ -154,7 +154,7 @@ func (g *guarded) creds(role identity.Role, id string) string {
 // as connects as an identity.
 func (g *guarded) as(role identity.Role, id string) *client.Client {
 	g.t.Helper()
-	c, err := client.Dial(g.app.NATSAddr(), hang, nats.UserCredentials(g.creds(role, id)))
+	c, err := client.Dial(g.app.NATSAddr(), waitLimit, nats.UserCredentials(g.creds(role, id)))
 	require.NoError(g.t, err)
 	creds, err := os.ReadFile(g.creds(role, id))
 	require.NoError(g.t, err)
@@ -205,7 +205,7 @@ func (p *peer) denied(t testing.TB) (out []string) {
 		}
 		out, p.violations = p.violations[:n-1], nil
 		return true
-	}, hang, time.Millisecond)
+	}, waitLimit, time.Millisecond)
 	return out
 }
 
@@ -226,9 +226,9 @@ func threat(id string) []byte {
 	return cloudEvent("initial", "grid-east", id, "r1", `"facilities":["dispatch"],"discoveredAt":"`+time.Now().Add(-time.Minute).Format(time.RFC3339)+`","title":"grid `+id+`","ransom":{"amount":5,"currency":"CNY"},"facts":{"outage":[{"facility":"dispatch","scope":"overall","duration":"PT7H"}]}`)
 }
 
-func TestEachDoesWhatItIsThereFor(t *testing.T) {
+func TestIdentities_EachCanDoItsWork(t *testing.T) {
 	t.Parallel()
-	g := beginGuarded(t, nil)
+	g := startGuarded(t, nil)
 	ctx := t.Context()
 	operator := g.as(identity.Operator, "grid-east")
 	r, err := operator.Report(ctx, "grid-east", threat("i1"))
@@ -269,8 +269,8 @@ func TestEachDoesWhatItIsThereFor(t *testing.T) {
 		return out
 	}
 	nation, xinjiang, energy := g.as(identity.Regulator, "nation"), g.as(identity.Regulator, "xinjiang"), g.as(identity.Regulator, "energy")
-	require.Eventually(t, func() bool { return len(incidents(nation, api.IncidentQuery{})) == 2 }, hang, 10*time.Millisecond)
-	require.Eventually(t, func() bool { return len(rows(nation, api.Query{})) >= 8 }, hang, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(incidents(nation, api.IncidentQuery{})) == 2 }, waitLimit, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(rows(nation, api.Query{})) >= 8 }, waitLimit, 10*time.Millisecond)
 	for _, row := range rows(desk, api.Query{}) {
 		require.Equal(t, "protection-energy i1", row)
 	}
@@ -320,15 +320,15 @@ func TestEachDoesWhatItIsThereFor(t *testing.T) {
 		require.Eventually(t, func() bool {
 			_, err := c.who.Prove(ctx, c.record)
 			return err == nil == c.sees && (err == nil || !strings.Contains(err.Error(), "no checkpoint"))
-		}, hang, 20*time.Millisecond, "%+v", c)
+		}, waitLimit, 20*time.Millisecond, "%+v", c)
 	}
 }
 
 // Facts that only the desks told first need go no further: ransom terms, leads with their
 // vulnerabilities, and whatever else may hold a secret.
-func TestWhatIsPassedOnDisclosesLess(t *testing.T) {
+func TestForward_DisclosesLess(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	secret := []string{"ransom", "leads", "scene", "other", "attachments"}
 	w.report("initial", at, inc, "r1", onSite+`"title":"清算中断","cause":"存储故障","ransom":{"amount":5,"currency":"CNY","method":"x","demandedAt":"`+w.clock.Now().Format(time.RFC3339)+`"},
 		"leads":"an unpatched vulnerability","scene":"kept","other":"a trade secret","attachments":[{"name":"dump","mediaType":"text/plain","sha256":"`+strings.Repeat("a", 64)+`"}],
@@ -369,34 +369,34 @@ func TestWhatIsPassedOnDisclosesLess(t *testing.T) {
 }
 
 // Every showing of a report is recorded, whichever way it is shown, once a day.
-func TestReadingsAreRecorded(t *testing.T) {
+func TestReadings_AreRecordedOncePerDay(t *testing.T) {
 	t.Parallel()
-	g := beginGuarded(t, nil)
+	g := startGuarded(t, nil)
 	r, err := g.as(identity.Operator, "grid-east").Report(t.Context(), "grid-east", threat("i1"))
 	require.NoError(t, err)
 	head := g.settledHead()
 	nation := g.peer(g.creds(identity.Regulator, "nation"))
-	ask := func(door, question string) {
+	ask := func(endpoint, question string) {
 		t.Helper()
-		m, err := nation.Request(door, []byte(question), hang)
+		m, err := nation.Request(endpoint, []byte(question), waitLimit)
 		require.NoError(t, err)
 		require.NotContains(t, string(m.Data), `"errors"`)
 	}
-	for _, c := range []struct{ door, question string }{
+	for _, c := range []struct{ endpoint, question string }{
 		{api.EndpointShow, `{"operator":"grid-east","incident":"i1","after":1}`},
 		{api.EndpointRecords, fmt.Sprintf(`{"from":%d,"to":%d}`, r.Record, r.Record)},
 		{api.EndpointRecords, fmt.Sprintf(`{"from":1,"to":%d}`, r.Record)},
 	} {
-		ask(c.door, c.question)
+		ask(c.endpoint, c.question)
 		head++
 		require.Equal(t, head, g.head(), "%s", c.question)
-		ask(c.door, c.question)
+		ask(c.endpoint, c.question)
 		require.Equal(t, head, g.head(), "again: %s", c.question)
 	}
 }
 
 // With an outside NATS that lets in anybody the services do not trust the caller's name.
-func TestAnOutsideNATSWithoutAccounts(t *testing.T) {
+func TestOutsideNATS_MustEnforceOurAccounts(t *testing.T) {
 	t.Parallel()
 	open, err := natsd.Start(t.Context(), natsd.Config{Dir: t.TempDir(), Listen: "127.0.0.1:0", Log: zap.NewNop()})
 	require.NoError(t, err)
@@ -406,7 +406,7 @@ func TestAnOutsideNATSWithoutAccounts(t *testing.T) {
 	_, err = app.Start(t.Context(), configIn(t, dir, func(cfg *app.Config) { cfg.NATS, cfg.Unverified = "nats://"+open.Addr(), true }))
 	require.ErrorContains(t, err, "does not hold clients to the accounts")
 
-	g := beginGuarded(t, nil) // and with one that does they do
+	g := startGuarded(t, nil) // and with one that does they do
 	other := t.TempDir()
 	require.NoError(t, os.CopyFS(filepath.Join(other, "identity"), os.DirFS(string(g.folder))))
 	a, err := app.Start(t.Context(), configIn(t, other, func(cfg *app.Config) { cfg.NATS, cfg.Unverified, cfg.HTTPListen = g.app.NATSAddr(), true, "" }))
@@ -424,13 +424,13 @@ func (g *guarded) settledHead() uint64 {
 	require.Eventually(g.t, func() bool {
 		past.read(g.t.Context(), g.t, stream, event.Real)
 		return past.open() == ""
-	}, hang, 5*time.Millisecond)
+	}, waitLimit, 5*time.Millisecond)
 	return past.through
 }
 
-func TestAStolenOperator(t *testing.T) {
+func TestOperator_CannotReportForAnother(t *testing.T) {
 	t.Parallel()
-	g := beginGuarded(t, nil)
+	g := startGuarded(t, nil)
 	thief := g.as(identity.Operator, "xj-hydro")
 	r, err := thief.Report(t.Context(), "xj-hydro", threat("i1")) // an event of grid-east's
 	require.NoError(t, err)
@@ -441,9 +441,9 @@ func TestAStolenOperator(t *testing.T) {
 	require.False(t, errors.Is(err, client.ErrUnreachable), "it is told at once")
 }
 
-func TestNobodyIsLetInWithout(t *testing.T) {
+func TestNATS_RefusesClientsWithoutCredentials(t *testing.T) {
 	t.Parallel()
-	g := beginGuarded(t, nil)
+	g := startGuarded(t, nil)
 	_, err := client.Dial(g.app.NATSAddr(), time.Second)
 	require.ErrorContains(t, err, "--creds")
 	elsewhere := credential.Folder(t.TempDir()) // keys of an operator of their own
@@ -458,9 +458,9 @@ func TestNobodyIsLetInWithout(t *testing.T) {
 
 // A revoked credential is cut off, over NATS and HTTP, and rotating gives another; a
 // benchmark measures how soon.
-func TestRevocation(t *testing.T) {
+func TestRevocation_DisconnectsTheClient(t *testing.T) {
 	t.Parallel()
-	g := beginGuarded(t, nil)
+	g := startGuarded(t, nil)
 	isRevoked := func() bool {
 		holder, err := g.folder.Holder(identity.Regulator, "nation")
 		require.NoError(t, err)
@@ -473,14 +473,14 @@ func TestRevocation(t *testing.T) {
 			require.NoError(t, err)
 		}
 		require.Eventually(t, func() bool {
-			c, err := client.Dial(g.app.NATSAddr(), hang, nats.UserCredentials(g.creds(identity.Regulator, "nation")))
+			c, err := client.Dial(g.app.NATSAddr(), waitLimit, nats.UserCredentials(g.creds(identity.Regulator, "nation")))
 			if err != nil {
 				return false
 			}
 			defer c.Close()
 			_, err = c.Log(t.Context())
 			return err == nil
-		}, hang, 50*time.Millisecond)
+		}, waitLimit, 50*time.Millisecond)
 	}
 	for _, end := range []func() error{
 		func() error { return g.folder.Revoke(identity.Regulator, "nation", time.Now()) },
@@ -488,7 +488,7 @@ func TestRevocation(t *testing.T) {
 	} {
 		comesIn()
 		p := g.peer(g.creds(identity.Regulator, "nation"))
-		_, err := p.Request(api.EndpointLog, []byte("{}"), hang)
+		_, err := p.Request(api.EndpointLog, []byte("{}"), waitLimit)
 		require.NoError(t, err)
 		void := filepath.Join(t.TempDir(), "void.creds")
 		raw, err := os.ReadFile(g.creds(identity.Regulator, "nation"))
@@ -497,7 +497,7 @@ func TestRevocation(t *testing.T) {
 		require.NoError(t, end())
 		select {
 		case <-p.closed:
-		case <-time.After(hang):
+		case <-time.After(waitLimit):
 			require.Fail(t, "it is still connected")
 		}
 		comesIn()
@@ -508,9 +508,9 @@ func TestRevocation(t *testing.T) {
 
 // A caller that may not report as another learns it for each of many reports, and does
 // not wait.
-func TestWhoMayNotIsToldForEachOfMany(t *testing.T) {
+func TestReport_ForbiddenIsToldToEveryConcurrentRequest(t *testing.T) {
 	t.Parallel()
-	g := beginGuarded(t, nil)
+	g := startGuarded(t, nil)
 	c := g.as(identity.Operator, "grid-east")
 	var asked sync.WaitGroup
 	for i := range 100 {
@@ -524,9 +524,9 @@ func TestWhoMayNotIsToldForEachOfMany(t *testing.T) {
 
 // A request that is too large is refused permanently, and so is one whose answer is too
 // large.
-func TestTooLargeAQuestion(t *testing.T) {
+func TestRequest_TooLargeIsRefused(t *testing.T) {
 	t.Parallel()
-	g := beginGuarded(t, nil)
+	g := startGuarded(t, nil)
 	desk := g.as(identity.Desk, "protection-energy")
 	_, err := desk.Query(t.Context(), api.Query{Text: strings.Repeat("x", 100<<10)}, 0, func(api.EscalationRow) error { return nil })
 	require.ErrorContains(t, err, "may have 65536")

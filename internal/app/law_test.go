@@ -235,9 +235,9 @@ func line(d event.Duty) string {
 	return fmt.Sprintf("%s %s %s %s %s art. %s", d.Desk, d.Act, d.From, due, d.Statute, article)
 }
 
-func TestWhatTheLawDemands(t *testing.T) {
+func TestDuties_AreThoseOfTheLaw(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	all := rows()
 	i := 0
 	err := w.client.Reports(t.Context(), "", 64, func(yield func([]byte) error) error {

@@ -43,9 +43,9 @@ func dueTimes(ds []event.Duty) map[string]string {
 	return out
 }
 
-func TestTheLifeOfAnIncident(t *testing.T) {
+func TestIncident_FromFirstReportToClose(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 
 	// 09:00: nine minutes; nobody need be told.
 	w.report("initial", at, inc, "r1", onSite+`"title":"调度中断",`+short)
@@ -151,12 +151,12 @@ func TestTheLifeOfAnIncident(t *testing.T) {
 			want = append(want, event.KindEscalated)
 		}
 	}
-	require.Equal(t, want, w.deeds(at, inc))
+	require.Equal(t, want, w.storyWithoutAlarms(at, inc))
 }
 
-func TestALateReportSaysSo(t *testing.T) {
+func TestEscalation_StatesThatItIsLate(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	w.report("initial", at, inc, "r1", onSite+`"discoveredAt":"2026-03-02T07:59:59+08:00",`+large)
 	h := w.settled()
 	told := h.told(h.last(t, at, inc), "protection-energy")
@@ -169,9 +169,9 @@ func TestALateReportSaysSo(t *testing.T) {
 	require.False(t, h.told(h.last(t, at, "exact"), "protection-energy").Late, "at the hour is in time")
 }
 
-func TestProgressMerges(t *testing.T) {
+func TestProgress_MergesFacts(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	known := func() string {
 		g := w.settled().last(t, at, inc)
 		return string(g.State.Data(func(string) bool { return true }))
@@ -206,18 +206,18 @@ func hasUnknown(g *event.Graded, fact string) bool {
 	return slices.ContainsFunc(g.CouldBeIf, func(m event.Missing) bool { return slices.Contains(m.Facts, fact) })
 }
 
-func TestProgressBeforeItsInitialReport(t *testing.T) {
+func TestProgress_BeforeItsInitialReport(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	w.report("progress", at, inc, "r2", grave) // which facility is not known yet
 	w.report("initial", at, inc, "r1", onSite+`"title":"first"`)
 	h := w.settled()
 	require.Equal(t, all4, desks(h.last(t, at, inc)))
 }
 
-func TestAnIncidentOfTimeGrowsWithTheNextReport(t *testing.T) {
+func TestOutage_GrowsWithTheNextReport(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	w.report("initial", at, inc, "r1", onSite+`"facts":{"outage":[{"scope":"overall","since":"2026-03-02T08:55:00+08:00"}]}`)
 	g := w.settled().last(t, at, inc)
 	require.Equal(t, event.General, g.Grade)
@@ -230,9 +230,9 @@ func TestAnIncidentOfTimeGrowsWithTheNextReport(t *testing.T) {
 	require.Equal(t, all4, desks(g))
 }
 
-func TestAnOwnGradeRaisesAndNeverLowers(t *testing.T) {
+func TestOwnGrade_RaisesAndNeverLowers(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	w.report("initial", at, inc, "r1", onSite+short)
 	w.report("progress", at, inc, "r2", `"ownGrade":"major"`)
 	g := w.settled().last(t, at, inc)
@@ -245,9 +245,9 @@ func TestAnOwnGradeRaisesAndNeverLowers(t *testing.T) {
 	require.Equal(t, &event.OwnGrade{Grade: event.General, Computed: event.Major}, g.Own)
 }
 
-func TestAFacilityNamedLaterIsOwedFromThen(t *testing.T) {
+func TestOwed_FacilityNamedLater(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	w.report("initial", at, inc, "r1", `"facilities":["office-portal"],"ownGrade":"relatively-large"`)
 	require.Equal(t, []string{"sh-cyberspace"}, desks(w.settled().last(t, at, inc)))
 	w.at("09:30")
@@ -259,9 +259,9 @@ func TestAFacilityNamedLaterIsOwedFromThen(t *testing.T) {
 	require.Equal(t, map[string]string{"cn-csirm-2025/cii-operator-to-protection": "10:30 strictly 09:40"}, dueTimes(h.told(g, "protection-energy").Duties))
 }
 
-func TestAcknowledgements(t *testing.T) {
+func TestAcknowledge_FirstOneCounts(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	w.report("initial", at, inc, "r1", onSite+large)
 	w.settled()
 	const id = "protection-energy.grid-east.2026-17.1"
@@ -305,15 +305,15 @@ func TestAcknowledgements(t *testing.T) {
 	require.Equal(t, []string{"accepted", "graded", "escalated", "escalated", "acknowledged"}, w.story(at, inc))
 }
 
-func TestAReportWithoutReplyIsTaken(t *testing.T) {
+func TestReport_WithoutReplySubjectIsAccepted(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	receipts, err := w.nc.SubscribeSync("receipt.grid-east")
 	require.NoError(t, err)
 	require.NoError(t, w.nc.Flush())
 	send := func(raw []byte) (r event.Receipt) {
 		require.NoError(t, w.nc.Publish("report.grid-east", raw)) // neither headers nor reply
-		m, err := receipts.NextMsg(hang)
+		m, err := receipts.NextMsg(waitLimit)
 		require.NoError(t, err)
 		require.NoError(t, json.Unmarshal(m.Data, &r))
 		return r
@@ -324,9 +324,9 @@ func TestAReportWithoutReplyIsTaken(t *testing.T) {
 	require.Equal(t, event.StatusRejected, send([]byte(`{"specversion":"1.0"}`)).Status)
 }
 
-func TestAChineseIncidentKeepsItsName(t *testing.T) {
+func TestStory_IncidentWithAChineseName(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	const name = "2026/17 调度中断"
 	w.report("initial", at, name, "报告 1", onSite+large)
 	h := w.settled()
@@ -339,9 +339,9 @@ func TestAChineseIncidentKeepsItsName(t *testing.T) {
 	require.Equal(t, name, w.query(api.Query{Desk: "protection-energy"})[0].Incident)
 }
 
-func TestManyPagesOfAStoryAndOfAQuery(t *testing.T) {
+func TestQuery_ReturnsSeveralPagesInOrder(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	w.report("initial", at, inc, "r0", onSite+large)
 	const n = 240
 	for i := range n {

@@ -48,7 +48,7 @@ func (a *authority) brief(serial int64, key *ecdsa.PrivateKey, valid time.Durati
 
 // A connection that is kept alive ends with the client's certificate, with the authority
 // that signed it, and with the credential that has it; another's goes on.
-func TestMutualTLS_KeptAlive(t *testing.T) {
+func TestMutualTLS_ClosesConnectionsThatLoseTheirCertificate(t *testing.T) {
 	t.Parallel()
 	ca, others := newAuthority(t), newAuthority(t)
 	cert, key, _ := ca.issue("server", 2)
@@ -64,7 +64,7 @@ func TestMutualTLS_KeptAlive(t *testing.T) {
 		require.NoError(t, os.Rename(clients+".next", clients))
 	}
 	trust(ca, others)
-	g := beginGuarded(t, func(cfg *app.Config) { cfg.TLS = &app.TLS{Cert: cert, Key: key, ClientCA: clients} })
+	g := startGuarded(t, func(cfg *app.Config) { cfg.TLS = &app.TLS{Cert: cert, Key: key, ClientCA: clients} })
 	pool := x509.NewCertPool()
 	pool.AddCert(ca.cert)
 	stays, staysKey := ca.client(10)
@@ -99,7 +99,7 @@ func TestMutualTLS_KeptAlive(t *testing.T) {
 	}
 	open := func(pair tls.Certificate) (*tls.Conn, func() int) {
 		conn, ask := dial(pair)
-		require.Eventually(t, func() bool { return ask() == http.StatusOK }, hang, 20*time.Millisecond)
+		require.Eventually(t, func() bool { return ask() == http.StatusOK }, waitLimit, 20*time.Millisecond)
 		return conn, ask
 	}
 	// expiring answers once over a certificate that ends soon, however busy the machine is.
@@ -110,7 +110,7 @@ func TestMutualTLS_KeptAlive(t *testing.T) {
 			if conn, ask := dial(soon); ask() == http.StatusOK {
 				return conn
 			}
-			require.Less(t, valid, hang)
+			require.Less(t, valid, waitLimit)
 		}
 	}
 	_, goesOn := open(stays)
@@ -121,7 +121,7 @@ func TestMutualTLS_KeptAlive(t *testing.T) {
 	trust(ca)
 	require.NoError(t, g.folder.Revoke(identity.Regulator, "xinjiang", time.Now()))
 	for name, conn := range conns { // nothing is sent: the server ends it
-		require.NoError(t, conn.SetReadDeadline(time.Now().Add(hang)))
+		require.NoError(t, conn.SetReadDeadline(time.Now().Add(waitLimit)))
 		_, err := conn.Read(make([]byte, 1))
 		require.Error(t, err, name)
 		require.NotErrorIs(t, err, os.ErrDeadlineExceeded, name)

@@ -191,11 +191,11 @@ func (i *idToken) sign(t *testing.T) string {
 	return text + "." + b64(signature)
 }
 
-// beginLogin is the product with a provider, with whom the regulator of Xinjiang logs
+// startWithProvider is the product with a provider, with whom the regulator of Xinjiang logs
 // in.
-func beginLogin(t *testing.T, p *provider, log *zap.Logger) *guarded {
+func startWithProvider(t *testing.T, p *provider, log *zap.Logger) *guarded {
 	t.Helper()
-	g := beginGuarded(t, func(cfg *app.Config) {
+	g := startGuarded(t, func(cfg *app.Config) {
 		cfg.OIDC, cfg.Log = &app.OIDC{Issuer: p.server.URL, ClientID: aClient}, log
 	})
 	g.person(identity.Regulator, "xinjiang", credential.Login{Issuer: p.server.URL, Subject: aSubject})
@@ -226,10 +226,10 @@ func (g *guarded) logsIn(token string) bool {
 }
 
 // Who logs in sees what the identity may, and nothing else.
-func TestAPersonLogsIn(t *testing.T) {
+func TestLogin_GivesThePermissionsOfTheIdentity(t *testing.T) {
 	t.Parallel()
 	p := newProvider(t)
-	g := beginLogin(t, p, zap.NewNop())
+	g := startWithProvider(t, p, zap.NewNop())
 	require.Zero(t, p.questions("/.well-known/openid-configuration"), "nobody has logged in")
 	r, err := g.as(identity.Operator, "grid-east").Report(t.Context(), "grid-east", threat("i1"))
 	require.NoError(t, err)
@@ -263,7 +263,7 @@ func TestAPersonLogsIn(t *testing.T) {
 	_, body := g.http(http.DefaultClient, p.good("ES256", "ec").with("sub", "another").sign(t), "GET", "/v1/incidents", "")
 	require.Contains(t, body, "grid-east")
 	require.NoError(t, g.folder.Revoke(identity.Regulator, "xinjiang", time.Now()))
-	require.Eventually(t, func() bool { return !g.logsIn(p.good("ES256", "ec").sign(t)) }, hang, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return !g.logsIn(p.good("ES256", "ec").sign(t)) }, waitLimit, 20*time.Millisecond)
 	holder, err := g.folder.Holder(identity.Regulator, "xinjiang")
 	require.NoError(t, err)
 	require.Empty(t, holder.People)
@@ -279,11 +279,11 @@ func TestAPersonLogsIn(t *testing.T) {
 
 // A token that does not hold is refused without a word about why; the log has the
 // reason, and never the token.
-func TestATokenThatProvesNobody(t *testing.T) {
+func TestLogin_RefusesInvalidTokens(t *testing.T) {
 	t.Parallel()
 	p := newProvider(t)
 	var log bytes.Buffer
-	g := beginLogin(t, p, logTo(&log))
+	g := startWithProvider(t, p, logTo(&log))
 	other := newProvider(t)
 	other.keys["rsa"] = newRSA(t)
 	otherKey := newRSA(t)
@@ -364,10 +364,10 @@ func TestATokenThatProvesNobody(t *testing.T) {
 // A key that the provider begins to sign with is good at once, and the one before not
 // any more; who sends tokens of keys that nobody knows does not make us flood the
 // provider.
-func TestTheProviderRotatesItsKey(t *testing.T) {
+func TestLogin_ProviderRotatesItsKeys(t *testing.T) {
 	t.Parallel()
 	p := newProvider(t)
-	g := beginLogin(t, p, zap.NewNop())
+	g := startWithProvider(t, p, zap.NewNop())
 	before := p.good("RS256", "rsa")
 	require.True(t, g.logsIn(before.sign(t)))
 	next := newRSA(t)
@@ -390,12 +390,12 @@ func TestTheProviderRotatesItsKey(t *testing.T) {
 
 // The server starts and works while the provider is down, asks it now and then only,
 // and lets people log in as soon as it has answered.
-func TestTheProviderIsDown(t *testing.T) {
+func TestLogin_ProviderDown(t *testing.T) {
 	t.Parallel()
 	p := newProvider(t)
 	p.change(func() { p.down = true })
 	began := time.Now()
-	g := beginLogin(t, p, zap.NewNop())
+	g := startWithProvider(t, p, zap.NewNop())
 	token := p.good("RS256", "rsa").sign(t)
 	for range 20 {
 		require.False(t, g.logsIn(token))
@@ -407,20 +407,20 @@ func TestTheProviderIsDown(t *testing.T) {
 	}
 	nowAndThen()
 	p.change(func() { p.down = false })
-	require.Eventually(t, func() bool { return g.logsIn(token) }, hang, 100*time.Millisecond)
+	require.Eventually(t, func() bool { return g.logsIn(token) }, waitLimit, 100*time.Millisecond)
 	nowAndThen()
 	p.change(func() { p.down = true })
 	require.True(t, g.logsIn(token), "its keys are known")
 }
 
 // Keys that somebody on the way could change are none, wherever the provider sends us.
-func TestKeysComePrivately(t *testing.T) {
+func TestOIDC_KeysComeOverHTTPSOnly(t *testing.T) {
 	t.Parallel()
 	p := newProvider(t)
 	for _, at := range []string{"http://192.0.2.1/keys", p.server.URL + "/moved", ""} {
 		var log bytes.Buffer
 		p.change(func() { p.keysAt = at })
-		g := beginLogin(t, p, logTo(&log))
+		g := startWithProvider(t, p, logTo(&log))
 		require.False(t, g.logsIn(p.good("RS256", "rsa").sign(t)))
 		g.app.Stop()
 		require.Contains(t, log.String(), "is not https", "not that nobody answered there")
@@ -428,7 +428,7 @@ func TestKeysComePrivately(t *testing.T) {
 }
 
 // What would let anybody in is refused at the start.
-func TestAProviderThatCannotBe(t *testing.T) {
+func TestStart_RefusesAnInvalidProvider(t *testing.T) {
 	t.Parallel()
 	start := func(dir string, o app.OIDC) error {
 		a, err := app.Start(t.Context(), configIn(t, dir, func(cfg *app.Config) { cfg.OIDC = &o }))

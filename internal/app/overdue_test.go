@@ -58,7 +58,7 @@ func (w *world) overdueAt(hhmm, escalation string) *event.Overdue {
 	w.t.Helper()
 	w.at(hhmm)
 	w.clock.Advance(-time.Millisecond)
-	w.set()
+	w.awaitTimers()
 	w.fire()
 	require.NotContains(w.t, w.settled().overdue, escalation, "not one millisecond early")
 	require.Equal(w.t, api.StateOpen, w.row(escalation).State)
@@ -73,13 +73,13 @@ func (w *world) overdueAt(hhmm, escalation string) *event.Overdue {
 	return o
 }
 
-func TestSilenceIsToldToTheNextDeskOnce(t *testing.T) {
+func TestOverdue_NextDeskIsToldOnce(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	w.report("initial", at, inc, "r1", onSite+`"title":"调度中断","cause":"switch",`+large)
 	w.settled()
 	require.Equal(t, event.StatusAccepted, w.ack(toPolice, "duty-officer").Status)
-	timers := w.set()
+	timers := w.awaitTimers()
 	require.NotContains(t, timers, "escalation."+toPolice, "what is met is cancelled")
 	require.Contains(t, timers, "escalation."+toEnergy)
 
@@ -95,7 +95,7 @@ func TestSilenceIsToldToTheNextDeskOnce(t *testing.T) {
 	o := w.overdueAt("09:40", toEnergy)
 	require.Equal(t, "national-cyberspace", o.Next)
 	require.Equal(t, "protection-energy", o.Desk)
-	h = w.far(24 * time.Hour)
+	h = w.runFor(24 * time.Hour)
 	require.Equal(t, api.StateAcknowledged, w.row(toPolice).State)
 
 	var notices []api.EscalationRow
@@ -137,7 +137,7 @@ func TestSilenceIsToldToTheNextDeskOnce(t *testing.T) {
 	require.Equal(t, api.StateAcknowledgedLate, w.row(toEnergy).State)
 	require.Equal(t, event.StatusConflict, w.ack(toEnergy, "deputy").Status)
 	require.Empty(t, w.query(api.Query{Operator: at, Overdue: true}))
-	require.Empty(t, w.set())
+	require.Empty(t, w.awaitTimers())
 	require.Equal(t, []string{"accepted", "graded", "escalated", "escalated", "acknowledged", "escalated", "overdue", "escalated", "acknowledged"}, w.story(at, inc))
 }
 
@@ -160,15 +160,15 @@ func TestAcknowledgement_AroundItsTarget(t *testing.T) {
 		t.Run(fmt.Sprint("timers moved: ", moved), func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			w := beginIn(t, dir, nil)
+			w := startWorldIn(t, dir, nil)
 			for _, row := range rows {
 				w.report("initial", at, row.incident, "r1", onSite+large)
 			}
-			w.set()
-			w.end()
+			w.awaitTimers()
+			w.shutdown()
 			// The deadline service does not run now, so that the timers that come due and the
 			// acknowledgements wait for it together.
-			w = beginIn(t, dir, func(c *app.Config) {
+			w = startWorldIn(t, dir, func(c *app.Config) {
 				c.Roles = []string{"intake", "classifier", "router", "desk", "ledger"}
 			})
 			w.at("09:40") // the target
@@ -180,15 +180,15 @@ func TestAcknowledgement_AroundItsTarget(t *testing.T) {
 				w.clock.Advance(time.Hour)
 				require.NotZero(t, bustest.MoveDue(t, w.env(), w.clock))
 			}
-			w.end()
-			w = beginIn(t, dir, func(c *app.Config) { c.Clock.(*clock.Manual).Advance(3 * time.Hour) })
+			w.shutdown()
+			w = startWorldIn(t, dir, func(c *app.Config) { c.Clock.(*clock.Manual).Advance(3 * time.Hour) })
 			police := func(incident string) string {
 				return event.EscalationID("sh-public-security", at, incident, "1")
 			}
 			for _, row := range rows {
 				w.ack(police(row.incident), "late")
 			}
-			h := w.far(24 * time.Hour)
+			h := w.runFor(24 * time.Hour)
 			for _, row := range rows {
 				id := event.EscalationID(duty, at, row.incident, "1")
 				require.Equal(t, row.state, w.row(id).State, row.incident)
@@ -201,10 +201,10 @@ func TestAcknowledgement_AroundItsTarget(t *testing.T) {
 	}
 }
 
-func TestTheTargetsOfTheHouse(t *testing.T) {
+func TestTarget_IsSetPerDesk(t *testing.T) {
 	t.Parallel()
 	file := registerWith(t, "role: protection, level: national, sector: energy", "role: protection, acknowledge: PT5M, level: national, sector: energy")
-	w := beginIn(t, t.TempDir(), func(c *app.Config) { c.Rulebook = rules(t, "", file) })
+	w := startWorldIn(t, t.TempDir(), func(c *app.Config) { c.Rulebook = rules(t, "", file) })
 	w.report("initial", at, inc, "r1", onSite+large)
 	w.settled()
 	own, police := w.row(toEnergy), w.row(toPolice)
@@ -219,9 +219,9 @@ func TestTheTargetsOfTheHouse(t *testing.T) {
 
 // A duty that was late already when told is its sender's lateness; towards the
 // desk runs its own target.
-func TestTheLatenessOfTheSenderIsNotTheDesks(t *testing.T) {
+func TestLate_IsTheSendersNotTheDesks(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	r := w.report("initial", at, inc, "r1", onSite+`"discoveredAt":"2026-03-02T07:00:00+08:00",`+large)
 	require.Len(t, r.Late, 1, "one line of the law, though two desks are owed")
 	w.settled()
@@ -243,15 +243,15 @@ func TestTheLatenessOfTheSenderIsNotTheDesks(t *testing.T) {
 }
 
 // "Promptly" has no number, so it is never late, however long it took.
-func TestPromptlyIsNeverLate(t *testing.T) {
+func TestPromptly_IsNeverLate(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	w := beginIn(t, dir, func(c *app.Config) { c.Roles = []string{"intake", "classifier"} })
+	w := startWorldIn(t, dir, func(c *app.Config) { c.Roles = []string{"intake", "classifier"} })
 	r := w.report("initial", "xj-hydro", "threat", "r1", `"facilities":["station-3"],"about":"threat","discoveredAt":"2025-06-01T00:00:00Z"`)
 	require.Empty(t, r.Late)
 	w.await("it is graded", func() bool { w.read(); return len(w.past.graded) > 0 })
-	w.end()
-	w = beginIn(t, dir, func(c *app.Config) { c.Clock.(*clock.Manual).Advance(50 * time.Hour) })
+	w.shutdown()
+	w = startWorldIn(t, dir, func(c *app.Config) { c.Clock.(*clock.Manual).Advance(50 * time.Hour) })
 	w.settled()
 	rows := w.query(api.Query{Operator: "xj-hydro"})
 	require.Len(t, rows, 3)
@@ -266,7 +266,7 @@ func TestPromptlyIsNeverLate(t *testing.T) {
 			require.Nil(t, d.LateBy)
 		}
 	}
-	h := w.far(10_000 * time.Hour)
+	h := w.runFor(10_000 * time.Hour)
 	for _, row := range rows {
 		require.Contains(t, h.overdue, row.Escalation, "the house's target, which is no statute's")
 	}
@@ -278,7 +278,7 @@ func TestPromptlyIsNeverLate(t *testing.T) {
 // Reports from an archive start no clock and wake nobody.
 func TestImport_StartsNoClock(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	const n = 240
 	type kind struct{ operator, fields string }
 	kinds := []kind{
@@ -314,8 +314,8 @@ func TestImport_StartsNoClock(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.Equal(t, n, accepted)
-	require.Empty(t, w.set(), "no timer")
-	h := w.far(366 * 24 * time.Hour)
+	require.Empty(t, w.awaitTimers(), "no timer")
+	h := w.runFor(366 * 24 * time.Hour)
 	require.Empty(t, h.elapsed)
 	require.Empty(t, h.reminded)
 	for id := range h.overdue {

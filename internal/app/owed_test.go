@@ -16,7 +16,7 @@ import (
 
 const summary, supplement = "cn-csirm-2025.final-summary", "cn-csirm-2025.supplement"
 
-// incident returns the incident as it stands, through the door.
+// incident returns the incident as it stands, through the endpoint.
 func (w *world) incident(operator, name string) (row api.IncidentRow) {
 	w.t.Helper()
 	rows := w.incidents(api.IncidentQuery{Operator: operator, Incident: name})
@@ -68,7 +68,7 @@ func (l *listener) next(hhmm string) event.Reminder {
 	l.w.t.Helper()
 	l.w.at(hhmm)
 	l.w.clock.Advance(-time.Millisecond)
-	l.w.set()
+	l.w.awaitTimers()
 	l.w.fire()
 	l.w.clock.Advance(time.Millisecond)
 	return l.hear()
@@ -85,9 +85,9 @@ func (l *listener) hear() (r event.Reminder) {
 	return r
 }
 
-func TestWhatAFirstReportLeftOutIsOwed(t *testing.T) {
+func TestOwed_ItemsMissingFromTheFirstReport(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	w.report("initial", at, "small", "r1", onSite+short)
 	w.report("initial", at, inc, "r1", onSite+`"title":"调度中断","kind":"facility-fault","cause":null,`+large)
 	o := w.owes(supplement)
@@ -121,12 +121,12 @@ func TestWhatAFirstReportLeftOutIsOwed(t *testing.T) {
 	w.settled()
 	require.Empty(t, w.incident(at, inc).Owed)
 	require.Empty(t, w.incidents(api.IncidentQuery{Operator: at, Owed: true}))
-	require.Empty(t, w.far(1000*time.Hour).reminded)
+	require.Empty(t, w.runFor(1000*time.Hour).reminded)
 }
 
-func TestADeskAsksForMore(t *testing.T) {
+func TestAsk_MakesAnAnswerDue(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	w.report("initial", at, inc, "r1", onSite+`"cause":"unclear",`+large)
 	w.settled()
 	w.ack(toEnergy, "duty-officer") // so that only the operator's silence is heard
@@ -173,18 +173,18 @@ func TestADeskAsksForMore(t *testing.T) {
 	w.at("09:55")
 	w.report("progress", at, inc, "r3", `"cause":"unclear"`) // the same words again: it is an answer
 	require.Nil(t, w.owes("ask"))
-	for name := range w.set() {
+	for name := range w.awaitTimers() {
 		require.False(t, strings.HasPrefix(name, "reminder."), name)
 	}
-	require.Len(t, w.far(100*time.Hour).reminded, 2)
+	require.Len(t, w.runFor(100*time.Hour).reminded, 2)
 	require.Empty(t, l.heard)
 	story := slices.DeleteFunc(w.story(at, inc), func(kind string) bool { return kind == event.KindEscalated || kind == event.KindOverdue })
 	require.Equal(t, []string{"accepted", "graded", "acknowledged", "acknowledged", "asked", "graded", "reminded", "accepted", "graded", "reminded", "accepted", "graded"}, story)
 }
 
-func TestAQuestionThatIsNotAnswered(t *testing.T) {
+func TestAsk_RemindsWhenNotAnswered(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	w.report("initial", at, inc, "r1", onSite+large)
 	w.settled()
 	l := w.listen()
@@ -199,18 +199,18 @@ func TestAQuestionThatIsNotAnswered(t *testing.T) {
 	require.NotNil(t, o, "and it is still owed")
 	require.False(t, o.LateAt(due))
 	require.True(t, o.LateAt(due.Add(time.Millisecond)))
-	require.Len(t, w.far(1000*time.Hour).reminded, 3, "and then no more")
+	require.Len(t, w.runFor(1000*time.Hour).reminded, 3, "and then no more")
 	require.Empty(t, l.heard)
 }
 
 // The final summary is due on the thirtieth calendar day after handling ended,
 // at +08:00, to its end.
-func TestTheFinalSummaryIsOwed(t *testing.T) {
+func TestOwed_FinalSummary(t *testing.T) {
 	t.Parallel()
 	for _, given := range []bool{false, true} {
 		t.Run(map[bool]string{false: "and never comes", true: "and comes"}[given], func(t *testing.T) {
 			t.Parallel()
-			w := begin(t)
+			w := startWorld(t)
 			w.report("initial", at, inc, "r1", onSite+large)
 			w.at("21:00")
 			handled := time.Date(2026, 3, 2, 20, 0, 0, 0, nine.Location()) // noon of the day in UTC
@@ -231,7 +231,7 @@ func TestTheFinalSummaryIsOwed(t *testing.T) {
 			since := *w.owes(summary).Since
 			moment := func(part float64) time.Time { return since.Add(time.Duration(part * float64(due.Sub(since)))) }
 			remind := func(at time.Time) event.Reminder {
-				w.set()
+				w.awaitTimers()
 				w.clock.Advance(at.Sub(w.clock.Now()))
 				r := l.hear()
 				require.Equal(t, summary, r.Obligation)
@@ -244,11 +244,11 @@ func TestTheFinalSummaryIsOwed(t *testing.T) {
 			if given {
 				w.report("final", at, inc, "r5", `"cause":"switch"`)
 				require.Nil(t, w.owes(summary))
-				require.Len(t, w.far(10_000*time.Hour).reminded, 2)
+				require.Len(t, w.runFor(10_000*time.Hour).reminded, 2)
 				return
 			}
 			require.True(t, remind(due).Passed)
-			require.Len(t, w.far(10_000*time.Hour).reminded, 3)
+			require.Len(t, w.runFor(10_000*time.Hour).reminded, 3)
 			require.NotNil(t, w.owes(summary))
 		})
 	}
@@ -256,9 +256,9 @@ func TestTheFinalSummaryIsOwed(t *testing.T) {
 
 // The receipt decides. A sender's clock that is wrong by a day is seen and said,
 // and moves nothing; the discovery is its claim, and counts as far as it can be.
-func TestASendersClockMovesNoDueTime(t *testing.T) {
+func TestDueTime_IgnoresTheSendersClock(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	for name, row := range map[string]struct{ time, discovered, due, warned string }{
 		"none":       {"", "08:40", "09:40", ""},
 		"right":      {"2026-03-02T09:00:00+08:00", "08:40", "09:40", ""},
@@ -312,9 +312,9 @@ func TestASendersClockMovesNoDueTime(t *testing.T) {
 }
 
 // The operator's own lateness is on the receipt, with the article and no more.
-func TestALateReceiptSaysUnderWhichArticle(t *testing.T) {
+func TestReceipt_CitesTheArticleOfALateDuty(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	raw := cloudEvent("initial", at, inc, "r1", onSite+`"discoveredAt":"2026-03-02T06:00:00+08:00",`+large)
 	var first *event.Receipt
 	for _, status := range []string{event.StatusAccepted, event.StatusDuplicate} {

@@ -18,7 +18,7 @@ import (
 // BenchmarkOneReport is the whole path of one report, alone: from publishing
 // it to the last of its two desks being told.
 func BenchmarkOneReport(b *testing.B) {
-	w := begin(b)
+	w := startWorld(b)
 	told, err := w.nc.SubscribeSync(event.AllEscalated)
 	require.NoError(b, err)
 	require.NoError(b, w.nc.Flush())
@@ -40,7 +40,7 @@ func BenchmarkManyReports(b *testing.B) {
 }
 
 func benchmarkMany(b *testing.B, escalates bool, facts string) {
-	w := begin(b)
+	w := startWorld(b)
 	subject, each := event.AllGraded, 1
 	if escalates {
 		subject, each = event.AllEscalated, len(regional)
@@ -74,7 +74,7 @@ func benchmarkMany(b *testing.B, escalates bool, facts string) {
 // BenchmarkOneIncident has five hundred reports of one incident under way at
 // once: they are folded one after another.
 func BenchmarkOneIncident(b *testing.B) {
-	w := begin(b)
+	w := startWorld(b)
 	w.report("initial", at, inc, "r", onSite+large)
 	n := 0
 	for b.Loop() {
@@ -104,7 +104,7 @@ func BenchmarkOneIncident(b *testing.B) {
 func BenchmarkCertified(b *testing.B) {
 	for _, busy := range []bool{false, true} {
 		b.Run(map[bool]string{false: "alone", true: "busy"}[busy], func(b *testing.B) {
-			w := begin(b)
+			w := startWorld(b)
 			if busy {
 				others := w.dial()
 				bustest.Background(b, func(ctx context.Context) error {

@@ -41,8 +41,8 @@ func registerWith(t *testing.T, replace ...string) string {
 	return file
 }
 
-// beforePerson wants a record to lie before a desk as ungraded.
-func beforePerson(t *testing.T, h *history, record uint64, desk, service string) *event.Escalated {
+// requireReview wants a record to lie before a desk as ungraded.
+func requireReview(t *testing.T, h *history, record uint64, desk, service string) *event.Escalated {
 	t.Helper()
 	u := h.unhandled[record]
 	require.NotNil(t, u)
@@ -59,9 +59,9 @@ func beforePerson(t *testing.T, h *history, record uint64, desk, service string)
 	return e
 }
 
-func TestPoisonHoldsNothingUp(t *testing.T) {
+func TestPoison_StopsNoOtherIncident(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	poison := w.inject("incident.accepted.grid-east.x.y", "no JSON")
 	clinic := w.inject("incident.accepted.city-clinic.x.y", `{"operator":5}`)
 	stranger := w.inject("incident.accepted.stranger.x.y", `[]`)
@@ -70,13 +70,13 @@ func TestPoisonHoldsNothingUp(t *testing.T) {
 
 	h := w.settled()
 	require.Equal(t, regional, desks(h.last(t, at, inc)), "what is behind goes on")
-	e := beforePerson(t, h, poison, "protection-energy", "classifier")
+	e := requireReview(t, h, poison, "protection-energy", "classifier")
 	require.Equal(t, fmt.Sprintf("protection-energy.grid-east.x.u%d", poison), e.ID)
 	require.Equal(t, 3, h.unhandled[poison].Attempts, "tried again after growing pauses")
-	beforePerson(t, h, clinic, "js-cyberspace", "classifier")
-	beforePerson(t, h, stranger, "national-cyberspace", "classifier")
+	requireReview(t, h, clinic, "js-cyberspace", "classifier")
+	requireReview(t, h, stranger, "national-cyberspace", "classifier")
 	// The router and the clocks both stumble over it; the person is asked once.
-	beforePerson(t, h, graded, "protection-energy", h.unhandled[graded].Service)
+	requireReview(t, h, graded, "protection-energy", h.unhandled[graded].Service)
 
 	// It is asked for, shown and acknowledged like any other.
 	require.Len(t, w.query(api.Query{Desk: "protection-energy", Grade: "ungraded"}), 2)
@@ -88,9 +88,9 @@ func TestPoisonHoldsNothingUp(t *testing.T) {
 
 // Records whose subjects no service of ours writes still reach a person, and
 // stop nothing.
-func TestPoisonUnderAStrangeSubject(t *testing.T) {
+func TestPoison_UnderAnUnknownSubject(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	for _, subject := range []string{"incident.accepted.grid-east", "incident.accepted.grid-east.x", "incident.graded.a.b.c.d.e", "incident.unhandled.x"} {
 		seq := w.inject(subject, "no JSON")
 		w.report("initial", at, subject, "r1", onSite+large)
@@ -100,14 +100,14 @@ func TestPoisonUnderAStrangeSubject(t *testing.T) {
 	}
 }
 
-func TestPoisonOfAnIncidentKeepsItsName(t *testing.T) {
+func TestPoison_KeepsTheNameOfItsIncident(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	const name = "2026/18 故障"
 	token := event.Token(name)
 	seq := w.inject("incident.accepted.grid-east."+token+".r0", `{"incident":"2026/18 故障","receivedAt":"never"}`)
 	w.report("initial", at, name, "r1", onSite+large)
-	e := beforePerson(t, w.settled(), seq, "protection-energy", "classifier")
+	e := requireReview(t, w.settled(), seq, "protection-energy", "classifier")
 	require.Contains(t, e.ID, token, "its escalation stands in the story of its incident")
 	require.Contains(t, w.story(at, name), "unhandled")
 	reviews := 0
@@ -121,22 +121,22 @@ func TestPoisonOfAnIncidentKeepsItsName(t *testing.T) {
 
 // What leaves the register between receipt and grading is put before a person;
 // a later report of the same incident is graded, with what was set aside.
-func TestAFacilityThatLeftTheRegister(t *testing.T) {
+func TestRegister_FacilityRemoved(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	w := beginIn(t, dir, func(c *app.Config) { c.Roles = []string{"intake"} })
+	w := startWorldIn(t, dir, func(c *app.Config) { c.Roles = []string{"intake"} })
 	gone := w.report("initial", "metro-pay", inc, "r1", `"facilities":["clearing"],`+large)
 	left := w.report("initial", at, inc, "r1", `"facilities":["office-portal"],"ownGrade":"major"`)
-	w.end()
+	w.shutdown()
 
 	file := registerWith(t,
 		"      - {id: office-portal, name: {zh: 办公门户, en: Office portal}, sector: energy, region: \"310000\"}\n", "",
 		"  - id: metro-pay\n", "  - id: metro-pay-2\n")
-	w = beginIn(t, dir, func(c *app.Config) { c.Rulebook = rules(t, "", file) })
+	w = startWorldIn(t, dir, func(c *app.Config) { c.Rulebook = rules(t, "", file) })
 	h := w.settled()
-	e := beforePerson(t, h, gone.Record, "national-cyberspace", "classifier")
+	e := requireReview(t, h, gone.Record, "national-cyberspace", "classifier")
 	require.Contains(t, e.Unhandled.Error, "metro-pay")
-	beforePerson(t, h, left.Record, "protection-energy", "classifier")
+	requireReview(t, h, left.Record, "protection-energy", "classifier")
 	require.Empty(t, h.graded)
 
 	w.report("progress", at, inc, "r2", onSite+large)
@@ -149,14 +149,14 @@ func TestAFacilityThatLeftTheRegister(t *testing.T) {
 
 // A record given up before any revision is still set aside by the first one
 // that is made after a restart.
-func TestAsideSurvivesARestart(t *testing.T) {
+func TestAside_SurvivesARestart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	w := beginIn(t, dir, nil)
+	w := startWorldIn(t, dir, nil)
 	poison := w.inject("incident.accepted.grid-east."+inc+".r0", "no JSON")
 	w.settled()
-	w.end()
-	w = beginIn(t, dir, nil)
+	w.shutdown()
+	w = startWorldIn(t, dir, nil)
 	w.report("initial", at, inc, "r1", onSite+large)
 	require.Equal(t, []uint64{poison}, w.settled().last(t, at, inc).Aside)
 }

@@ -12,10 +12,10 @@ import (
 
 // When what is written does not come back, /readyz fails and says why, and recovers with
 // the disk.
-func TestReadyz_NothingIsStored(t *testing.T) {
+func TestReadyz_FailsWhenNothingIsStored(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
-	w.well()
+	w := startWorld(t)
+	w.awaitHealthy()
 	nc, err := nats.Connect(w.app.NATSAddr())
 	require.NoError(t, err)
 	defer nc.Close()
@@ -39,5 +39,5 @@ func TestReadyz_NothingIsStored(t *testing.T) {
 	config.MaxMsgSize = size
 	_, err = js.UpdateStream(t.Context(), config)
 	require.NoError(t, err)
-	w.well()
+	w.awaitHealthy()
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // Which record the clock goes on from, and where none is fit to.
-func TestADrillGoesOnFromItsLastRecord(t *testing.T) {
+func TestDrillClock_ResumesFromTheLastRecord(t *testing.T) {
 	t.Parallel()
 	env := bustest.StartRealm(t, t.TempDir(), clock.System{}, event.Drill)
 	now := clock.System{}.Now()

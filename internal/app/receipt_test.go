@@ -34,9 +34,9 @@ func (w *world) rejected() (kept []event.Rejected) {
 	return kept
 }
 
-func TestTheSameReportAgainCostsNothing(t *testing.T) {
+func TestDuplicate_ChangesNothing(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	raw := cloudEvent("initial", at, inc, "r1", onSite+large)
 	first := w.send(at, raw)
 	require.Equal(t, event.StatusAccepted, first.Status)
@@ -44,7 +44,7 @@ func TestTheSameReportAgainCostsNothing(t *testing.T) {
 	require.NotZero(t, first.Record)
 	require.Len(t, first.Digest, 64)
 	require.Empty(t, first.Durability, "the embedded server syncs every write")
-	records := w.settled().deeds()
+	records := w.settled().countWithoutAlarms()
 
 	w.at("09:45")
 	var pretty bytes.Buffer
@@ -76,12 +76,12 @@ func TestTheSameReportAgainCostsNothing(t *testing.T) {
 	require.Equal(t, event.StatusAccepted, w.send(at, bytes.Replace(raw, []byte("urn:tocsin:operator:grid-east"), []byte("https://example.com/operators/grid-east"), 1)).Status)
 	h := w.settled()
 	require.Equal(t, event.RelativelyLarge, h.last(t, at, inc).Grade, "the conflict decided nothing")
-	require.Equal(t, records+1+1+2, h.deeds(), "the other report, its revision and two updates; no record for a repeat")
+	require.Equal(t, records+1+1+2, h.countWithoutAlarms(), "the other report, its revision and two updates; no record for a repeat")
 }
 
-func TestARefusalNamesEveryFaultAndIsKept(t *testing.T) {
+func TestRejection_NamesEveryFaultAndIsStored(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	bad := []byte(`{"specversion":"1.0","id":"r1","source":"urn:tocsin:operator:grid-east","type":"tocsin.report.initial.v1","subject":"x",
 		"data":{"facilities":["dispatch","nowhere"],"discoveredAt":"yesterday","containsNoStateSecrets":false,"facts":{"outage":[{"scope":"all","duration":"PT1H"}],"peopleAffected":"many"},"victims":["name"]}}`)
 	r := w.send(at, bad)
@@ -120,9 +120,9 @@ func TestARefusalNamesEveryFaultAndIsKept(t *testing.T) {
 	require.Empty(t, w.settled().accepted)
 }
 
-func TestTheHTTPDoor(t *testing.T) {
+func TestHTTP_AcceptsReports(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	post := func(contentType string, body []byte, extra ...string) (int, string, []byte) {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.app.HTTPAddr()+"/v1/reports", bytes.NewReader(body))
 		require.NoError(t, err)
@@ -146,7 +146,7 @@ func TestTheHTTPDoor(t *testing.T) {
 	require.Equal(t, http.StatusOK, status, string(body))
 	require.Equal(t, event.StatusAccepted, receipt(body).Status)
 	require.Equal(t, at, receipt(body).Operator, "the last segment of the source")
-	require.Equal(t, event.StatusDuplicate, w.send(at, raw).Status, "one report, whatever its door")
+	require.Equal(t, event.StatusDuplicate, w.send(at, raw).Status, "one report, whatever its endpoint")
 
 	status, _, body = post("application/json", []byte(`{"facilities":["dispatch"],"discoveredAt":"2026-03-02T08:40:00+08:00","containsNoStateSecrets":true}`),
 		"ce-specversion", "1.0", "ce-id", "r1", "ce-source", "https://example.com/operators/grid-east", "ce-type", event.TypeInitial, "ce-subject", "%E4%BA%8B%E4%BB%B6")
@@ -187,9 +187,9 @@ func TestTheHTTPDoor(t *testing.T) {
 	w.settled()
 }
 
-func TestAnEventBeyondTheLimitIsRefusedWithAReceipt(t *testing.T) {
+func TestReport_TooLargeIsRejectedWithAReceipt(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	r := w.send(at, cloudEvent("initial", at, inc, "r1", onSite+`"other":"`+strings.Repeat("x", cloudevent.MaxBytes)+`"`))
 	require.Equal(t, event.StatusRejected, r.Status)
 	require.Contains(t, r.Errors[0].Message, "at most 262144")

@@ -31,24 +31,24 @@ func packsWith(t *testing.T, pack, old, new string) string {
 
 // Packs and register change between a stop and the start: earlier decisions stay, byte
 // for byte, and later ones name the new rules.
-func TestRulesThatChangeAcrossARestart(t *testing.T) {
+func TestRules_ChangedAcrossARestart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	w := beginIn(t, dir, nil)
+	w := startWorldIn(t, dir, nil)
 	quarter := `"facts":{"outage":[{"scope":"overall","duration":"PT15M"}]}`
 	w.report("initial", at, inc, "r1", onSite+quarter)
 	old := w.settled()
 	require.Equal(t, event.RelativelyLarge, old.last(t, at, inc).Grade)
 	before := old.last(t, at, inc).Rules
 	// One report is accepted and not yet graded when all stops.
-	w.end()
-	w = beginIn(t, dir, func(c *app.Config) { c.Roles = []string{"intake"} })
+	w.shutdown()
+	w = startWorldIn(t, dir, func(c *app.Config) { c.Roles = []string{"intake"} })
 	w.report("initial", at, "between", "r1", onSite+quarter)
-	w.end()
+	w.shutdown()
 
 	statutes := packsWith(t, "cn-csirm-2025.yaml", "{fact: facts.outage, where: {scope: overall, cii: true}, atLeast: PT10M}", "{fact: facts.outage, where: {scope: overall, cii: true}, atLeast: PT20M}")
 	registerFile := registerWith(t, "acknowledge: PT30M", "acknowledge: PT45M")
-	w = beginIn(t, dir, func(c *app.Config) { c.Rulebook = rules(t, statutes, registerFile) })
+	w = startWorldIn(t, dir, func(c *app.Config) { c.Rulebook = rules(t, statutes, registerFile) })
 	h := w.settled()
 	for i, s := range old.records {
 		require.Equal(t, s, h.records[i], "what was decided stays")
@@ -82,23 +82,23 @@ func TestRulesThatChangeAcrossARestart(t *testing.T) {
 	require.Contains(t, h.rules[before.Register].Text, "acknowledge: PT30M")
 	require.Contains(t, h.rules[g.Rules.Register].Text, "acknowledge: PT45M")
 	require.Len(t, h.rules, 5+2, "only what is new was added")
-	w.end()
+	w.shutdown()
 
 	// Starting once more adds nothing.
-	w = beginIn(t, dir, func(c *app.Config) { c.Rulebook = rules(t, statutes, registerFile) })
+	w = startWorldIn(t, dir, func(c *app.Config) { c.Rulebook = rules(t, statutes, registerFile) })
 	require.Equal(t, h.through, w.settled().through)
 }
 
 // A desk that leaves the register is still told of what it was told before.
-func TestADeskThatLeftIsStillKeptUpToDate(t *testing.T) {
+func TestRegister_DeskRemoved_StillGetsUpdates(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	w := beginIn(t, dir, nil)
+	w := startWorldIn(t, dir, nil)
 	w.report("initial", at, inc, "r1", onSite+large)
 	w.settled()
-	w.end()
+	w.shutdown()
 	file := registerWith(t, "id: sh-public-security", "id: sh-police")
-	w = beginIn(t, dir, func(c *app.Config) { c.Rulebook = rules(t, "", file) })
+	w = startWorldIn(t, dir, func(c *app.Config) { c.Rulebook = rules(t, "", file) })
 	w.report("progress", at, inc, "r2", `"cause":"switch"`)
 	h := w.settled()
 	g := h.last(t, at, inc)
@@ -108,11 +108,11 @@ func TestADeskThatLeftIsStillKeptUpToDate(t *testing.T) {
 }
 
 // Work stored before a stop is continued after it, once.
-func TestAStopAtAnyStepLosesNothing(t *testing.T) {
+func TestStop_AtAnyStepLosesNothing(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for step, roles := range [][]string{{"intake"}, {"intake", "classifier"}, {"intake", "router"}, {"intake", "classifier", "router"}, nil} {
-		w := beginIn(t, dir, func(c *app.Config) { c.Roles = roles })
+		w := startWorldIn(t, dir, func(c *app.Config) { c.Roles = roles })
 		for i, kind := range []string{"initial", "progress", "progress"} {
 			fields := []string{onSite + short, large, grave}[i]
 			w.report(kind, at, string(rune('a'+step)), kind+string(rune('0'+i)), fields)
@@ -127,6 +127,6 @@ func TestAStopAtAnyStepLosesNothing(t *testing.T) {
 				require.Len(t, w.story(at, string(rune('a'+i))), 6+2+4)
 			}
 		}
-		w.end()
+		w.shutdown()
 	}
 }

@@ -14,7 +14,7 @@ import (
 // BenchmarkRevocation measures how soon a credential that is revoked is cut off; the
 // bound is a second.
 func BenchmarkRevocation(b *testing.B) {
-	g := beginGuarded(b, nil)
+	g := startGuarded(b, nil)
 	for b.Loop() {
 		var p *peer
 		require.Eventually(b, func() bool { // its new credential is known
@@ -25,8 +25,8 @@ func BenchmarkRevocation(b *testing.B) {
 			c.Close()
 			p = g.peer(g.creds(identity.Regulator, "nation"))
 			return true
-		}, hang, 10*time.Millisecond)
-		_, err := p.Request(api.EndpointLog, []byte("{}"), hang)
+		}, waitLimit, 10*time.Millisecond)
+		_, err := p.Request(api.EndpointLog, []byte("{}"), waitLimit)
 		require.NoError(b, err)
 		began := time.Now()
 		require.NoError(b, g.folder.Revoke(identity.Regulator, "nation", time.Now()))

@@ -20,7 +20,7 @@ func config(t *testing.T) app.Config {
 	return app.Config{Data: t.TempDir(), NATSListen: "127.0.0.1:0", Rulebook: rules(t, "", ""), Clock: clock.NewManual(nine), Log: zap.NewNop()}
 }
 
-func TestStartRefusesWhatIsUnsafe(t *testing.T) {
+func TestStart_RefusesUnsafeConfigurations(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -38,9 +38,9 @@ func TestStartRefusesWhatIsUnsafe(t *testing.T) {
 		"nobody there":              {func(c *app.Config) { c.NATS = "nats://127.0.0.1:1" }, "127.0.0.1:1"},
 		"a NATS address in use":     {func(c *app.Config) { c.NATSListen = taken.Addr().String() }, "address already in use"},
 		"an HTTP address in use":    {func(c *app.Config) { c.HTTPListen = taken.Addr().String() }, "http: "},
-		"an index that cannot be":   {func(c *app.Config) { spoil(t, c.Data, "ledger") }, "ledger: "},
-		"a store that cannot be":    {func(c *app.Config) { spoil(t, c.Data, "nats") }, "JetStream"},
-		"a folder that cannot hold": {func(c *app.Config) { c.Data = filepath.Join(spoil(t, c.Data, "file"), "x") }, ""},
+		"an index that cannot be":   {func(c *app.Config) { putFile(t, c.Data, "ledger") }, "ledger: "},
+		"a store that cannot be":    {func(c *app.Config) { putFile(t, c.Data, "nats") }, "JetStream"},
+		"a folder that cannot hold": {func(c *app.Config) { c.Data = filepath.Join(putFile(t, c.Data, "file"), "x") }, ""},
 	} {
 		cfg := config(t)
 		row.change(&cfg)
@@ -50,14 +50,14 @@ func TestStartRefusesWhatIsUnsafe(t *testing.T) {
 	}
 }
 
-// spoil puts a file where a folder should be.
-func spoil(t *testing.T, dir, name string) string {
+// putFile puts a file where a folder should be.
+func putFile(t *testing.T, dir, name string) string {
 	file := filepath.Join(dir, name)
 	require.NoError(t, os.WriteFile(file, []byte("x"), 0o600))
 	return file
 }
 
-func TestLoadRulesRefusesWhatDoesNotFit(t *testing.T) {
+func TestLoadRules_RefusesInvalidRules(t *testing.T) {
 	t.Parallel()
 	_, err := app.LoadRules(t.TempDir(), "")
 	require.ErrorContains(t, err, "statute packs")
@@ -67,7 +67,7 @@ func TestLoadRulesRefusesWhatDoesNotFit(t *testing.T) {
 	require.ErrorContains(t, err, "nobody can receive the duty cn-xj-netsec-2017/unit-to-cyberspace-of-its-level")
 }
 
-func TestStopMayBeCalledTwice(t *testing.T) {
+func TestStop_MayBeCalledTwice(t *testing.T) {
 	t.Parallel()
 	a, err := app.Start(t.Context(), config(t))
 	require.NoError(t, err)
@@ -79,8 +79,8 @@ func TestStopMayBeCalledTwice(t *testing.T) {
 	require.Empty(t, a.HTTPAddr())
 }
 
-// elsewhere is a NATS server that is not ours, with its monitoring address.
-func elsewhere(t *testing.T, syncAlways bool) (url, monitor string) {
+// startOutsideNATS starts a NATS server that is not ours, with its monitoring address.
+func startOutsideNATS(t *testing.T, syncAlways bool) (url, monitor string) {
 	t.Helper()
 	s, err := server.NewServer(&server.Options{
 		JetStream: true, StoreDir: t.TempDir(), SyncAlways: syncAlways, NoSigs: true, NoLog: true,
@@ -89,16 +89,16 @@ func elsewhere(t *testing.T, syncAlways bool) (url, monitor string) {
 	require.NoError(t, err)
 	go s.Start()
 	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	require.True(t, s.ReadyForConnections(hang))
+	require.True(t, s.ReadyForConnections(waitLimit))
 	return s.ClientURL(), "http://" + s.MonitorAddr().String()
 }
 
 // On another's NATS evidence is kept only where the server says that it syncs
 // every write, or every receipt says that nobody knows.
-func TestAnExistingNATS(t *testing.T) {
+func TestOutsideNATS_MustSyncEveryWrite(t *testing.T) {
 	t.Parallel()
-	safe, safeMonitor := elsewhere(t, true)
-	unsafe, unsafeMonitor := elsewhere(t, false)
+	safe, safeMonitor := startOutsideNATS(t, true)
+	unsafe, unsafeMonitor := startOutsideNATS(t, false)
 	for name, row := range map[string]struct {
 		url, monitor string
 		want         string
@@ -124,7 +124,7 @@ func TestAnExistingNATS(t *testing.T) {
 	}
 
 	for _, row := range []struct{ url, monitor, durability string }{{safe, safeMonitor, ""}, {unsafe, "", "unverified"}} {
-		w := beginIn(t, t.TempDir(), func(c *app.Config) { c.NATS, c.Monitor, c.Unverified = row.url, row.monitor, row.monitor == "" })
+		w := startWorldIn(t, t.TempDir(), func(c *app.Config) { c.NATS, c.Monitor, c.Unverified = row.url, row.monitor, row.monitor == "" })
 		r := w.report("initial", at, inc, "r1", onSite+large)
 		require.Equal(t, row.durability, r.Durability)
 		r = w.send(at, cloudEvent("initial", at, inc, "r1", onSite+large))
@@ -135,12 +135,12 @@ func TestAnExistingNATS(t *testing.T) {
 }
 
 // One role a process: the pipeline is the same.
-func TestEachRoleInAProcessOfItsOwn(t *testing.T) {
+func TestRoles_EachInItsOwnProcess(t *testing.T) {
 	t.Parallel()
-	url, monitor := elsewhere(t, true)
+	url, monitor := startOutsideNATS(t, true)
 	var w *world
 	for _, role := range app.Roles() {
-		w = beginIn(t, t.TempDir(), func(c *app.Config) { c.NATS, c.Monitor, c.Roles = url, monitor, []string{role} })
+		w = startWorldIn(t, t.TempDir(), func(c *app.Config) { c.NATS, c.Monitor, c.Roles = url, monitor, []string{role} })
 	}
 	w.report("initial", at, inc, "r1", onSite+grave)
 	h := w.settled()

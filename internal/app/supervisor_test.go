@@ -19,7 +19,7 @@ func TestSupervisor_IsNotified(t *testing.T) {
 	t.Setenv("WATCHDOG_USEC", "100000")
 	told := func(want string) {
 		t.Helper()
-		require.NoError(t, l.SetReadDeadline(time.Now().Add(hang)))
+		require.NoError(t, l.SetReadDeadline(time.Now().Add(waitLimit)))
 		for buf := make([]byte, 64); ; {
 			n, err := l.Read(buf)
 			require.NoError(t, err, "not told %s", want)
@@ -28,9 +28,9 @@ func TestSupervisor_IsNotified(t *testing.T) {
 			}
 		}
 	}
-	w := begin(t)
+	w := startWorld(t)
 	told("READY=1")
 	told("WATCHDOG=1")
-	w.end()
+	w.shutdown()
 	told("STOPPING=1")
 }

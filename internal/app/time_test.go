@@ -61,8 +61,8 @@ func (w *world) fireUntil(what string, done func(h *history) bool) *history {
 func (w *world) await(what string, done func() bool) {
 	w.t.Helper()
 	for began := time.Now(); !done(); pause(began) {
-		if time.Since(began) > hang { // the timers are read in this case only
-			require.Fail(w.t, "not within "+hang.String()+": "+what, "set are %v", w.timers())
+		if time.Since(began) > waitLimit { // the timers are read in this case only
+			require.Fail(w.t, "not within "+waitLimit.String()+": "+what, "set are %v", w.timers())
 		}
 	}
 }
@@ -105,18 +105,18 @@ func (w *world) isSet(timer string) bool {
 	return err == nil
 }
 
-// set waits until every timer that follows from the ledger is set and those
+// awaitTimers waits until every timer that follows from the ledger is set and those
 // that were met are gone, and returns what is left.
-func (w *world) set() map[string]time.Time {
+func (w *world) awaitTimers() map[string]time.Time {
 	w.t.Helper()
 	w.settled()
 	w.mark()
 	return w.timers()
 }
 
-// far moves the clock on, fires all that is due by then and all that follows
+// runFor moves the clock on, fires all that is due by then and all that follows
 // from it, until nothing more comes.
-func (w *world) far(d time.Duration) *history {
+func (w *world) runFor(d time.Duration) *history {
 	w.t.Helper()
 	ours := func() (n int) {
 		for _, s := range w.settled().records {
@@ -139,12 +139,12 @@ func (w *world) far(d time.Duration) *history {
 	return w.settled()
 }
 
-// deeds is the story of an incident without what silence brings about: nobody
+// storyWithoutAlarms is the story of an incident without what silence brings about: nobody
 // acknowledges in most scenarios, and how soon that is noticed is the engine's.
-func (w *world) deeds(operator, incident string) (types []string) {
+func (w *world) storyWithoutAlarms(operator, incident string) (types []string) {
 	w.t.Helper()
 	err := w.client.Show(w.t.Context(), operator, incident, func(e api.StoryEntry) error {
-		if !bySilence(e.Subject, e.Body) {
+		if !isAlarm(e.Subject, e.Body) {
 			types = append(types, e.Type)
 		}
 		return nil
@@ -153,18 +153,18 @@ func (w *world) deeds(operator, incident string) (types []string) {
 	return types
 }
 
-// deeds counts the records that are not of silence.
-func (h *history) deeds() (n int) {
+// countWithoutAlarms counts the records that are not of silence.
+func (h *history) countWithoutAlarms() (n int) {
 	for _, s := range h.records {
-		if !bySilence(s.Subject, s.Data) {
+		if !isAlarm(s.Subject, s.Data) {
 			n++
 		}
 	}
 	return n
 }
 
-// bySilence reports whether a record says no more than that nobody did anything.
-func bySilence(subject string, body []byte) bool {
+// isAlarm reports whether a record says no more than that nobody did anything.
+func isAlarm(subject string, body []byte) bool {
 	switch event.ParseSubject(subject).Kind {
 	case event.KindOverdue, event.KindAway:
 		return true
@@ -175,8 +175,8 @@ func bySilence(subject string, body []byte) bool {
 	return false
 }
 
-// reaches waits until an incident has the grade, by time alone.
-func (w *world) reaches(grade event.Grade) *event.Graded {
+// awaitGrade waits until an incident has the grade, by time alone.
+func (w *world) awaitGrade(grade event.Grade) *event.Graded {
 	w.t.Helper()
 	h := w.fireUntil("it becomes "+grade.String(), func(h *history) bool {
 		revisions := h.graded[at+"/"+inc]
@@ -247,9 +247,9 @@ func (w *world) ladder(i int, g *event.Graded) {
 
 const discovered = `"discoveredAt":"2026-03-02T09:01:00+08:00",`
 
-func TestTimeAloneRaisesTheGrade(t *testing.T) {
+func TestTimeAlone_RaisesTheGrade(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	w.at("09:05")
 	w.report("initial", at, inc, "r1", discovered+lasting("09:00"))
 	g := w.settled().last(t, at, inc)
@@ -259,12 +259,12 @@ func TestTimeAloneRaisesTheGrade(t *testing.T) {
 	for i, step := range steps {
 		w.at(step.at)
 		w.clock.Advance(-time.Millisecond)
-		timers := w.set()
+		timers := w.awaitTimers()
 		w.fire()
 		require.Contains(t, timers, "elapsed.grid-east.2026-17."+fmt.Sprint(clockTime(t, step.at).UnixNano()))
 		require.Equal(t, i+1, len(w.settled().graded[at+"/"+inc]), "not one millisecond early")
 		w.clock.Advance(time.Millisecond)
-		g := w.reaches(step.grade)
+		g := w.awaitGrade(step.grade)
 		w.ladder(i, g)
 		for _, e := range g.Escalations {
 			told := w.past.told(g, e.Desk)
@@ -273,28 +273,28 @@ func TestTimeAloneRaisesTheGrade(t *testing.T) {
 		}
 	}
 	require.Nil(t, w.past.last(t, at, inc).RegradeAt, "there is no graver grade")
-	h := w.far(1000 * time.Hour)
+	h := w.runFor(1000 * time.Hour)
 	require.Len(t, h.graded[at+"/"+inc], 4, "nothing more comes of it")
 	require.Equal(t, 3, len(h.elapsed))
 }
 
-func TestAnOutageThatEndedInTimeNeverRises(t *testing.T) {
+func TestOutage_EndedInTimeNeverRises(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	w.at("09:05")
 	w.report("initial", at, inc, "r1", discovered+lasting("09:00"))
 	w.settled()
 	w.at("09:10")
-	w.reaches(event.RelativelyLarge)
+	w.awaitGrade(event.RelativelyLarge)
 	w.at("09:59")
 	w.report("progress", at, inc, "r2", `"facts":{"outage":[{"scope":"overall","since":"2026-03-02T09:00:00+08:00","until":"2026-03-02T09:59:00+08:00"}]}`)
 	g := w.settled().last(t, at, inc)
 	require.Equal(t, event.RelativelyLarge, g.Grade)
 	require.Nil(t, g.RegradeAt)
-	for name := range w.set() {
+	for name := range w.awaitTimers() {
 		require.False(t, strings.HasPrefix(name, "elapsed."), name)
 	}
-	h := w.far(100 * time.Hour)
+	h := w.runFor(100 * time.Hour)
 	g = h.last(t, at, inc)
 	require.Equal(t, event.RelativelyLarge, g.Peak, "it never became major")
 	require.Equal(t, regional, desks(g))
@@ -303,34 +303,34 @@ func TestAnOutageThatEndedInTimeNeverRises(t *testing.T) {
 
 // The moment and the report that ends the outage come together: what is stored
 // first counts, and the timer that is already under way changes nothing.
-func TestAnEndThatIsStoredBeforeTheMomentIsSeen(t *testing.T) {
+func TestOutage_EndStoredBeforeTheMomentCounts(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	w.at("09:11")
 	w.report("initial", at, inc, "r1", discovered+lasting("09:00"))
 	w.settled()
-	w.set()
+	w.awaitTimers()
 	w.at("09:59")
 	ended := cloudEvent("progress", at, inc, "r2", `"facts":{"outage":[{"scope":"overall","since":"2026-03-02T09:00:00+08:00","until":"2026-03-02T09:58:00+08:00"}]}`)
 	require.NoError(t, w.nc.Publish("report.grid-east", ended))
 	w.at("10:00")
 	w.fire() // the timer of 10:00 may not be cancelled yet
 	w.await("the end is taken", func() bool { w.read(); return len(w.past.graded[at+"/"+inc]) > 1 })
-	h := w.far(time.Hour)
+	h := w.runFor(time.Hour)
 	g := h.last(t, at, inc)
 	require.Equal(t, event.RelativelyLarge, g.Grade)
 	require.Equal(t, "r2", reportOf(h, g.State.Fields["facts.outage"]))
 }
 
 // An end that is told late, of a time before the threshold, corrects the grade.
-func TestAnEarlierEndCorrectsTheGrade(t *testing.T) {
+func TestOutage_EarlierEndLowersTheGrade(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	w.at("09:15")
 	w.report("initial", at, inc, "r1", discovered+lasting("09:00"))
 	w.settled()
 	w.at("10:00")
-	w.reaches(event.Major)
+	w.awaitGrade(event.Major)
 	w.at("10:20")
 	w.report("progress", at, inc, "r2", `"facts":{"outage":[{"scope":"overall","since":"2026-03-02T09:00:00+08:00","until":"2026-03-02T09:30:00+08:00"}]}`)
 	h := w.settled()
@@ -344,17 +344,17 @@ func TestAnEarlierEndCorrectsTheGrade(t *testing.T) {
 
 // The server is away from before the first threshold until after the last: the
 // ladder is the same, and so are the due times.
-func TestTheLadderAfterAStop(t *testing.T) {
+func TestTimeAlone_RaisesTheGradeAfterAStop(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	w := beginIn(t, dir, nil)
+	w := startWorldIn(t, dir, nil)
 	w.at("09:05")
 	w.report("initial", at, inc, "r1", discovered+lasting("09:00"))
 	w.settled()
-	w.set()
-	w.end()
-	w = beginIn(t, dir, func(c *app.Config) { c.Clock.(*clock.Manual).Advance(7 * time.Hour) })
-	w.reaches(event.EspeciallyGrave)
+	w.awaitTimers()
+	w.shutdown()
+	w = startWorldIn(t, dir, func(c *app.Config) { c.Clock.(*clock.Manual).Advance(7 * time.Hour) })
+	w.awaitGrade(event.EspeciallyGrave)
 	revisions := w.past.graded[at+"/"+inc]
 	require.Len(t, revisions, 4, "every step, though none was seen in time")
 	for i, g := range revisions[1:] {
@@ -371,10 +371,10 @@ func TestTheLadderAfterAStop(t *testing.T) {
 }
 
 // The ladder of six hours on the machine's own clock, two hours a second.
-func TestTheLadderOnARunningClock(t *testing.T) {
+func TestTimeAlone_RaisesTheGradeOnAScaledClock(t *testing.T) {
 	t.Parallel()
-	real := beginIn(t, t.TempDir(), func(c *app.Config) { c.Clock, c.TimeScale = clock.System{}, 7200 })
-	c, err := client.DialContext(t.Context(), event.Drill, real.app.NATSAddr(), hang)
+	real := startWorldIn(t, t.TempDir(), func(c *app.Config) { c.Clock, c.TimeScale = clock.System{}, 7200 })
+	c, err := client.DialContext(t.Context(), event.Drill, real.app.NATSAddr(), waitLimit)
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
 	w := &world{t: t, app: real.app, client: c, nc: real.nc, js: real.js, realm: event.Drill, past: newHistory(), timed: true}
@@ -384,7 +384,7 @@ func TestTheLadderOnARunningClock(t *testing.T) {
 	started := time.Now()
 	r := w.report("initial", at, inc, "r1", fmt.Sprintf(`"discoveredAt":%q,%s"facts":{"outage":[{"scope":"overall","since":%q}]}`, stamp, onSite, stamp))
 	require.True(t, r.Exercise)
-	between(t, started, *r.ReceivedAt, "the first report comes at the machine's time")
+	requireBetween(t, started, *r.ReceivedAt, "the first report comes at the machine's time")
 	w.await("it is especially grave", func() bool {
 		w.read()
 		revisions := w.past.graded[at+"/"+inc]

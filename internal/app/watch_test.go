@@ -28,7 +28,7 @@ func (w *world) tell(incident string) (escalation string) {
 // watch shows count escalations on a screen and returns their ids and states.
 func (w *world) watch(c *client.Client, screen string, count int) (shown []string) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), hang)
+	ctx, cancel := context.WithTimeout(w.t.Context(), waitLimit)
 	defer cancel()
 	err := c.Watch(ctx, duty, screen, count, w.clock.Now, func(e *event.Escalated, row api.EscalationRow) error {
 		require.Equal(w.t, e.ID, row.Escalation)
@@ -40,9 +40,9 @@ func (w *world) watch(c *client.Client, screen string, count int) (shown []strin
 	return shown
 }
 
-func TestANewScreenStartsAtTheOldestUnacknowledged(t *testing.T) {
+func TestWatch_NewScreenStartsAtTheOldestUnacknowledged(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	var ids []string
 	for i := range 4 {
 		ids = append(ids, w.tell(fmt.Sprint("i", i)))
@@ -64,10 +64,10 @@ func TestANewScreenStartsAtTheOldestUnacknowledged(t *testing.T) {
 	require.Equal(t, []string{next + " open"}, <-ended)
 }
 
-func TestAScreenThatWasAwayMissesNothing(t *testing.T) {
+func TestWatch_ResumesAfterAnAbsence(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	w := beginIn(t, dir, nil)
+	w := startWorldIn(t, dir, nil)
 	first := w.tell("first")
 	require.Equal(t, []string{first + " open"}, w.watch(w.client, "hall", 1))
 
@@ -76,8 +76,8 @@ func TestAScreenThatWasAwayMissesNothing(t *testing.T) {
 	second := w.tell("second")
 	_, err := w.client.Acknowledge(t.Context(), duty, second, "duty-officer")
 	require.NoError(t, err)
-	w.end()
-	w = beginIn(t, dir, nil)
+	w.shutdown()
+	w = startWorldIn(t, dir, nil)
 	third := w.tell("third")
 	w.at("10:00")
 	require.Equal(t, []string{second + " acknowledged", third + " overdue"}, w.watch(w.client, "hall", 2))
@@ -90,9 +90,9 @@ func TestAScreenThatWasAwayMissesNothing(t *testing.T) {
 	require.Equal(t, []string{fourth + " open"}, w.watch(w.client, "hall", 1))
 }
 
-func TestTwoScreensBothSeeAll(t *testing.T) {
+func TestWatch_TwoScreensBothSeeAll(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	const n = 20
 	var wg sync.WaitGroup
 	shown := make([][]string, 2)
@@ -110,9 +110,9 @@ func TestTwoScreensBothSeeAll(t *testing.T) {
 	require.Contains(t, shown[0], event.EscalationID(duty, at, "i19", "1")+" open")
 }
 
-func TestAScreenShowsWhatCannotBeRead(t *testing.T) {
+func TestWatch_ShowsUndecodableEscalations(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	first := w.tell("first")
 	require.Equal(t, []string{first + " open"}, w.watch(w.client, "hall", 1))
 	strange := w.inject("incident.escalated.protection-energy.grid-east.x.1", "no JSON")
@@ -130,9 +130,9 @@ func TestAScreenShowsWhatCannotBeRead(t *testing.T) {
 	require.Contains(t, []string{rows[1].Escalation, rows[2].Escalation}, good, "what is behind it is shown")
 }
 
-func TestAWatchEnds(t *testing.T) {
+func TestWatch_EndsWithItsContextOrConsumer(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	yield := func(*event.Escalated, api.EscalationRow) error { return nil }
 	require.ErrorContains(t, w.client.Watch(t.Context(), "nowhere", "x", 1, w.clock.Now, yield), "no desk")
 	require.ErrorContains(t, w.client.Watch(t.Context(), duty, "", 1, w.clock.Now, yield), "$.client")
@@ -162,7 +162,7 @@ func TestAWatchEnds(t *testing.T) {
 		select {
 		case err := <-ended:
 			require.ErrorContains(t, err, "watch")
-		case <-time.After(hang):
+		case <-time.After(waitLimit):
 			t.Fatal("it goes on for ever")
 		}
 	}

@@ -100,7 +100,7 @@ func next[T any](t *testing.T, from chan T, what string) (v T) {
 	t.Helper()
 	select {
 	case v = <-from:
-	case <-time.After(hang):
+	case <-time.After(waitLimit):
 		require.Fail(t, "not told: "+what)
 	}
 	return v
@@ -108,11 +108,11 @@ func next[T any](t *testing.T, from chan T, what string) (v T) {
 
 // A connection that dies silently is reported, and so is its return; escalations that
 // came meanwhile are shown, and none counts as shown that was not.
-func TestWatch_TellsOfALostConnection(t *testing.T) {
+func TestWatch_ReportsALostConnection(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	line := newCable(t, w.app.NATSAddr()[len("nats://"):])
-	c, err := client.Dial("nats://"+line.Addr().String(), hang, client.WatchOptions(hang)...)
+	c, err := client.Dial("nats://"+line.Addr().String(), waitLimit, client.WatchOptions(waitLimit)...)
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
 	screen := follow(t, c, "hall", w.clock.Now)
@@ -133,9 +133,9 @@ func TestWatch_TellsOfALostConnection(t *testing.T) {
 }
 
 // Two screens of one name are told of each other, and when one has gone.
-func TestWatch_TellsOfAnotherScreenOfItsName(t *testing.T) {
+func TestWatch_ReportsAnotherScreenOfItsName(t *testing.T) {
 	t.Parallel()
-	w := begin(t)
+	w := startWorld(t)
 	one := follow(t, w.dial(), "hall", w.clock.Now)
 	follow(t, w.dial(), "wall", w.clock.Now)
 	second := w.dial()
@@ -150,13 +150,13 @@ func TestWatch_TellsOfAnotherScreenOfItsName(t *testing.T) {
 // A screen whose credential is revoked says so, and ends.
 func TestWatch_EndsWhenItsCredentialIsRevoked(t *testing.T) {
 	t.Parallel()
-	g := beginGuarded(t, nil)
+	g := startGuarded(t, nil)
 	c := g.as(identity.Desk, duty)
 	screen := follow(t, c, "wall", time.Now)
 	require.Eventually(t, func() bool { // it watches
 		desks, err := c.Desks(t.Context())
 		return err == nil && len(desks.Screens) > 0
-	}, hang, 20*time.Millisecond)
+	}, waitLimit, 20*time.Millisecond)
 	require.NoError(t, g.folder.Revoke(identity.Desk, duty, time.Now()))
 	require.ErrorContains(t, next(t, screen.ended, "the end"), "the credential was revoked")
 }

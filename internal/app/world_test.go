@@ -33,13 +33,13 @@ var nine = time.Date(2026, 3, 2, 9, 0, 0, 0, time.FixedZone("CST", 8*3600))
 
 func TestMain(m *testing.M) {
 	bus.DefaultPauses = []time.Duration{10 * time.Millisecond, 30 * time.Millisecond}
-	client.AttemptTimeout = hang / 2
+	client.AttemptTimeout = waitLimit / 2
 	os.Exit(m.Run())
 }
 
-// hang is how long a test waits for something that must happen. It is not a bound on
+// waitLimit is how long a test waits for something that must happen. It is not a bound on
 // speed: other tests may be using the processors and the disk.
-const hang = 60 * time.Second
+const waitLimit = 60 * time.Second
 
 // pause waits before a test looks again for what must happen: briefly at first, and then a
 // quarter of the time that it has waited, so that long waits cost little.
@@ -47,8 +47,8 @@ func pause(began time.Time) {
 	time.Sleep(min(2*time.Millisecond+time.Since(began)/4, 100*time.Millisecond))
 }
 
-// between fails unless at is a time of the machine between begin and now.
-func between(t testing.TB, begin, at time.Time, what string) {
+// requireBetween fails unless at is a time of the machine between begin and now.
+func requireBetween(t testing.TB, begin, at time.Time, what string) {
 	t.Helper()
 	end := clock.System{}.Now()
 	require.False(t, at.Before(begin.Round(0)), "%s: %v is before %v", what, at, begin)
@@ -71,13 +71,13 @@ type world struct {
 	streams map[string]jetstream.Stream // by name, as far as they were needed
 }
 
-// begin starts everything in a folder of its own, with the example register
+// startWorld starts everything in a folder of its own, with the example register
 // and the embedded packs.
-func begin(t testing.TB) *world { return beginIn(t, t.TempDir(), nil) }
+func startWorld(t testing.TB) *world { return startWorldIn(t, t.TempDir(), nil) }
 
-// beginIn starts everything in a folder that may have earlier data; change may alter the
+// startWorldIn starts everything in a folder that may have earlier data; change may alter the
 // configuration.
-func beginIn(t testing.TB, dir string, change func(*app.Config)) *world {
+func startWorldIn(t testing.TB, dir string, change func(*app.Config)) *world {
 	t.Helper()
 	w := &world{t: t, clock: clock.NewManual(nine), past: newHistory()}
 	cfg := app.Config{
@@ -103,14 +103,14 @@ func beginIn(t testing.TB, dir string, change func(*app.Config)) *world {
 
 func (w *world) dial() *client.Client {
 	w.t.Helper()
-	c, err := client.Dial(w.app.NATSAddr(), hang)
+	c, err := client.Dial(w.app.NATSAddr(), waitLimit)
 	require.NoError(w.t, err)
 	w.t.Cleanup(c.Close)
 	return c
 }
 
-// end stops everything, as a restart would.
-func (w *world) end() {
+// shutdown stops everything, as a restart would.
+func (w *world) shutdown() {
 	w.client.Close()
 	w.nc.Close()
 	w.app.Stop()
@@ -420,14 +420,14 @@ func (w *world) settled() *history {
 		w.read()
 		open := w.past.open()
 		if open == "" && w.timed {
-			open = w.past.unset(w.timerNames())
+			open = w.past.missingTimer(w.timerNames())
 		}
 		if open == "" {
 			break
 		}
-		require.Less(w.t, time.Since(began), hang, open)
+		require.Less(w.t, time.Since(began), waitLimit, open)
 	}
-	w.past.sound(w.t)
+	w.past.checkInvariants(w.t)
 	return w.past
 }
 
@@ -459,9 +459,9 @@ func (w *world) timerNames() map[string]bool {
 	return names
 }
 
-// unset names a timer that should be set and is not, or returns "". If a test moved its
+// missingTimer names a timer that should be set and is not, or returns "". If a test moved its
 // clock before it is set, the timer would fire at once.
-func (h *history) unset(timers map[string]bool) string {
+func (h *history) missingTimer(timers map[string]bool) string {
 	for id, e := range h.escalated {
 		if e.AcknowledgeBy != nil && h.acked[id] == nil && h.overdue[id] == nil && !timers["escalation."+id] {
 			return id + " has no timer"
@@ -480,7 +480,7 @@ func (h *history) unset(timers map[string]bool) string {
 // read adds what is new in the ledger.
 func (w *world) read() {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), hang)
+	ctx, cancel := context.WithTimeout(w.t.Context(), waitLimit)
 	defer cancel()
 	w.past.read(ctx, w.t, w.stream(event.StreamLedger), w.realm)
 }
@@ -508,8 +508,8 @@ func (h *history) read(ctx context.Context, t testing.TB, stream jetstream.Strea
 	}
 }
 
-// sound checks that the ledger satisfies the invariants of every history.
-func (h *history) sound(t testing.TB) {
+// checkInvariants checks that the ledger satisfies the invariants of every history.
+func (h *history) checkInvariants(t testing.TB) {
 	t.Helper()
 	for seq, n := range h.causes {
 		require.Equal(t, 1, n, "record %d makes one revision", seq)
@@ -539,7 +539,7 @@ func (h *history) sound(t testing.TB) {
 					}
 				}
 				if told := h.told(g, e.Desk); told != nil {
-					require.Equal(t, e.Duties, onTime(told.Duties))
+					require.Equal(t, e.Duties, withoutLateness(told.Duties))
 					require.Equal(t, e.Act, told.Act)
 				}
 			}
@@ -558,7 +558,7 @@ func (h *history) sound(t testing.TB) {
 					before = append(before, desk)
 				}
 			}
-			h.soundTime(t, revisions[:i+1])
+			h.checkClockInvariants(t, revisions[:i+1])
 		}
 	}
 	noticed := 0
@@ -598,8 +598,8 @@ func quiet(prev, g *event.Graded) bool {
 	return false
 }
 
-// soundTime checks the invariants of the clocks in the last of the revisions.
-func (h *history) soundTime(t testing.TB, revisions []*event.Graded) {
+// checkClockInvariants checks the invariants of the clocks in the last of the revisions.
+func (h *history) checkClockInvariants(t testing.TB, revisions []*event.Graded) {
 	t.Helper()
 	g := revisions[len(revisions)-1]
 	require.True(t, g.RegradeAt == nil || g.RegradeAt.After(g.At), "the next look lies ahead")
@@ -650,8 +650,8 @@ func (h *history) soundTime(t testing.TB, revisions []*event.Graded) {
 	}
 }
 
-// onTime drops how late duties were carried out, which cannot be decided before they are.
-func onTime(duties []event.Duty) []event.Duty {
+// withoutLateness drops how late duties were carried out, which cannot be decided before they are.
+func withoutLateness(duties []event.Duty) []event.Duty {
 	out := slices.Clone(duties)
 	for i := range out {
 		out[i].LateBy = nil
