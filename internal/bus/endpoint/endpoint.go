@@ -60,10 +60,19 @@ type Identities interface {
 	Refused(caller, action, reason string)
 }
 
+// Bus is what the endpoints need of the bus.
+type Bus interface {
+	services
+	Realm() event.Realm
+	Announce(name, loop string) (*nats.Conn, micro.Service, error)
+	KeepAlive(ctx context.Context, service, loop string)
+	Request(ctx context.Context, subject string, data []byte) (*nats.Msg, error)
+}
+
 // Server serves the endpoints of one realm's services. It is safe for use by several
 // goroutines.
 type Server struct {
-	bus    *bus.Bus
+	bus    Bus
 	cfg    Config
 	gate   gate
 	failed *tally.Tally // requests that failed, or whose answers were not sent
@@ -71,7 +80,7 @@ type Server struct {
 }
 
 // New returns a server of endpoints on a bus.
-func New(b *bus.Bus, cfg Config) *Server {
+func New(b Bus, cfg Config) *Server {
 	if cfg.Memory == nil {
 		cfg.Memory = share.NewPool(MaxMemory)
 	}
