@@ -109,29 +109,6 @@ func (s *space) reserveOf(r Room) uint64 {
 	return min(max(r.Total/reserveShare, minReserve), maxReserve)
 }
 
-// logChange logs when the level has changed.
-func (s *space) logChange(log *zap.Logger) {
-	room, now := s.check(0)
-	if now == s.level {
-		return
-	}
-	fields := []zap.Field{zap.String("folder", s.dir), zap.Uint64("free_bytes", room.Free), zap.Uint64("reserve_bytes", s.reserveOf(room))}
-	if room.FilesKnown {
-		fields = append(fields, zap.Uint64("free_inodes", room.Files))
-	}
-	switch {
-	case now == levelFull:
-		log.Error("the disk is full: nothing is stored until space is freed", fields...)
-	case now == levelReserve:
-		log.Error("the disk is nearly full: reports are refused until space is freed", fields...)
-	case now == levelLow && s.level == levelOK:
-		log.Warn("the disk fills up: free space before it reaches the reserve, where reports are refused", fields...)
-	default:
-		log.Info("the disk has room again", fields...)
-	}
-	s.level = now
-}
-
 // Space is the free disk space of the embedded server, the reserve that reports leave
 // free, and whether little more than that is left. It is unknown for an outside server.
 type Space struct {
@@ -161,5 +138,25 @@ func (s *Server) RoomFor(bytes int) error {
 	return nil
 }
 
-// LogSpace logs when the disk's level has changed.
-func (s *Server) LogSpace() { s.space.logChange(s.log) }
+// LogSpace logs when the disk's level has changed. One goroutine calls it.
+func (s *Server) LogSpace() {
+	room, now := s.space.check(0)
+	if now == s.space.level {
+		return
+	}
+	fields := []zap.Field{zap.String("folder", s.space.dir), zap.Uint64("free_bytes", room.Free), zap.Uint64("reserve_bytes", s.space.reserveOf(room))}
+	if room.FilesKnown {
+		fields = append(fields, zap.Uint64("free_inodes", room.Files))
+	}
+	switch {
+	case now == levelFull:
+		s.log.Error("the disk is full: nothing is stored until space is freed", fields...)
+	case now == levelReserve:
+		s.log.Error("the disk is nearly full: reports are refused until space is freed", fields...)
+	case now == levelLow && s.space.level == levelOK:
+		s.log.Warn("the disk fills up: free space before it reaches the reserve, where reports are refused", fields...)
+	default:
+		s.log.Info("the disk has room again", fields...)
+	}
+	s.space.level = now
+}

@@ -99,7 +99,7 @@ func (a *Agenda) Add(s event.Stored, delivered bool) {
 		delete(a.early, e.Seq)
 		return
 	}
-	back := a.earlierBy(e)
+	earlier := a.earlierBy(e)
 	if old := a.entries[e.Subject]; old != nil {
 		if old.Seq >= e.Seq {
 			return
@@ -107,7 +107,7 @@ func (a *Agenda) Add(s event.Stored, delivered bool) {
 		a.forget(old)
 		a.done[old.share] = append(a.done[old.share], old.Seq)
 	}
-	e.earlier = max(back, int64(a.steps.Ahead(s.Time)))
+	e.earlier = max(earlier, int64(a.steps.Ahead(s.Time)))
 	e.due -= e.earlier
 	a.entries[e.Subject] = e
 	parent := parentOf(e.Subject)

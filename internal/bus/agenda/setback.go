@@ -8,8 +8,8 @@ import (
 
 // A due time is a time of the clock, and setting the clock back must not postpone it: a
 // timer set before the clock was set back fires after as much elapsed time as it would
-// have. So it fires earlier by the clock; earlier holds by how much. Setting the clock
-// forward again undoes that.
+// have. So it fires earlier by the clock, by Entry.earlier. Setting the clock forward
+// again undoes that.
 
 // noteStep adjusts the waiting timers if the clock was set since the last call. The
 // caller holds mu.
@@ -67,13 +67,13 @@ func (a *Agenda) noteCancelled(e *Entry) {
 // earlierBy returns how much earlier than its due time a timer fires by the clock: as much
 // as the timer that it replaces, or as the cancelled one. The caller holds mu.
 func (a *Agenda) earlierBy(e *Entry) int64 {
-	back := int64(0)
+	earlier := int64(0)
 	if was, is := a.cancelled[e.Subject]; is && was.due == e.due {
-		back = was.earlier
+		earlier = was.earlier
 	}
 	delete(a.cancelled, e.Subject)
 	if old := a.entries[e.Subject]; old != nil {
-		back = old.earlier
+		earlier = old.earlier
 	}
-	return back
+	return earlier
 }
