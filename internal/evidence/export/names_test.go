@@ -13,17 +13,16 @@ import (
 // A record in the log that two readers would understand differently.
 func TestRecords_NamesThatDifferOnlyInCase(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	signed := h.record(t)
+	act := readSigned(t).Act
 	for name, r := range map[string]evidence.Record{
 		"beside":                {Subject: "incident.graded.mill.flood.1", Body: []byte(`{"grade":"general","Grade":"major"}`)},
 		"deep":                  {Subject: "incident.accepted.mill.flood.1", Body: []byte(`{"event":{"data":[{"a":1,"A":2}]}}`)},
 		"twice":                 {Subject: "incident.accepted.mill.flood.1", Body: []byte(`{"event":1,"event":2}`)},
 		"in base64":             {Subject: "incident.graded.mill.flood.1", Body: []byte("{\"grade\":\"general\",\n\"Grade\":\"major\"}")},
-		"an act in its place":   {Subject: actSubject, Body: []byte(strings.Replace(string(signed.Body), `"signed":`, `"Signed":`, 1))},
-		"an act's key":          {Subject: actSubject, Body: []byte(strings.Replace(string(signed.Body), `"key":`, `"Key":`, 1))},
-		"an act's second grade": {Subject: actSubject, Body: []byte(strings.Replace(string(signed.Body), `"signed":`, `"Grade":"general","signed":`, 1))},
-		"an act's second key":   {Subject: actSubject, Body: []byte(strings.Replace(string(signed.Body), `"key":`, `"KEY":"U","key":`, 1))},
+		"an act in its place":   {Subject: actSubject, Body: []byte(strings.Replace(act, `"signed":`, `"Signed":`, 1))},
+		"an act's key":          {Subject: actSubject, Body: []byte(strings.Replace(act, `"key":`, `"Key":`, 1))},
+		"an act's second grade": {Subject: actSubject, Body: []byte(strings.Replace(act, `"signed":`, `"Grade":"general","signed":`, 1))},
+		"an act's second key":   {Subject: actSubject, Body: []byte(strings.Replace(act, `"key":`, `"KEY":"U","key":`, 1))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -12,24 +12,24 @@ import (
 // with an invalid signature is a finding.
 func TestVerify_SignedAndUnsignedRemovals(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	signed := readSigned(t)
 	for _, c := range []struct {
 		name            string
-		sent            string
+		signedFor       string // record
 		want            string
 		signed, without uint64
 	}{
 		{"unsigned", "", "", 0, 1},
-		{"signed", `{"record":10,"order":"o","officer":"p","log":"log.example.com/test","signedAt":"2026-03-02T08:00:00Z"}`, "", 1, 0},
-		{"signed for another record", `{"record":11,"order":"o","officer":"p","log":"log.example.com/test","signedAt":"2026-03-02T08:00:00Z"}`, "other records", 0, 0},
+		{"signed", "10", "", 1, 0},
+		{"signed for another record", "11", "other records", 0, 0},
 	} {
 		records := plain(40)
 		removal := removalOf(30, records[9])
 		body := map[string]any{}
 		require.NoError(t, json.Unmarshal(removal.Body, &body))
 		body["order"], body["officer"] = "o", "p"
-		if c.sent != "" {
-			body["signed"] = h.signRemoval(t, "ledger.remove", c.sent, nil)
+		if c.signedFor != "" {
+			body["signed"] = signed.Removals[c.signedFor]
 		}
 		var err error
 		removal.Body, err = json.Marshal(body)
@@ -38,7 +38,7 @@ func TestVerify_SignedAndUnsignedRemovals(t *testing.T) {
 		l := logOf(t, records)
 		dir := t.TempDir()
 		l.export(t, dir, 1, 40, []uint64{10})
-		v, err := l.verifier.WithIdentities(h.operator)
+		v, err := l.verifier.WithIdentities(signed.Operator)
 		require.NoError(t, err)
 		report, err := Verify(t.Context(), dir, v, nil, nil)
 		require.NoError(t, err)
