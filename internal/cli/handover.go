@@ -38,7 +38,7 @@ type risingLine struct {
 	Next     event.Next  `json:"next"`
 }
 
-// pendingLine is a forward of the desk that awaits a person.
+// pendingLine is a forward of the desk that awaits confirmation.
 type pendingLine struct {
 	Operator string       `json:"operator"`
 	Incident string       `json:"incident"`
@@ -60,7 +60,7 @@ func (e *environment) handoverCommand() *cobra.Command {
 		Short: "Print the handover of a shift",
 		Long: `Prints the open work of a desk: unacknowledged escalations and those past their target,
 grades that will rise as time passes, forwards that wait for a person, what operators owe,
-and other desks that are silent. Imported reports are counted and not listed, because no
+and other desks that do not respond. Imported reports are counted and not listed, because no
 clock runs for them. It changes nothing.`,
 		Example: "  tocsin desk handover protection-energy\n  tocsin desk handover protection-energy --within PT2H --json",
 		Args:    command.Args(cobra.ExactArgs(1)),

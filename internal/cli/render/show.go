@@ -138,7 +138,7 @@ func (p *Printer) determination(d event.Determination) string {
 	return fmt.Sprintf("%s: %s  %s (%s): %s", p.Word("determined"), p.GradeName(d.Grade), d.Desk, d.Officer, printable.Line(d.Reason))
 }
 
-// PendingForward describes a forward that awaits a person, until when, and what to do.
+// PendingForward describes a forward that awaits confirmation, until when, and what to do.
 func (p *Printer) PendingForward(operator, incident string, h event.PendingForward, exercise bool) string {
 	return fmt.Sprintf(p.Word("held"), h.To, p.Time(&h.Until), confirmCommand(h.Desk, operator, incident, h.To, exercise))
 }

@@ -107,7 +107,7 @@ var words = map[string][2]string{
 
 	"records":       {"条记录", "records"},
 	"log-state":     {"记录 %d 条；检查点覆盖 %d 条；可查询 %d 条；已移除 %d 条", "%d records; the checkpoint covers %d; queries cover %d; %d were removed"},
-	"log-checked":   {"最近一次全面核验无误：%s", "last found whole: %s"},
+	"log-checked":   {"最近一次全面核验无误：%s", "last check without findings: %s"},
 	"log-unchecked": {"启动以来未核验", "not checked since the start"},
 	"log-keep":      {"存储未满 %d 个月的记录不得归档", "records younger than %d months are never archived"},
 	"log-whole":     {"未发现损坏", "no damage is known"},
