@@ -25,10 +25,17 @@ type Names struct {
 }
 
 // NamesOf reads the names of an event in structured or binary form as far as they can be
-// read, so that a refusal can name the report.
+// read, so that a refusal can name the report. Of a payload that is too large for a report
+// it reads only id, source and subject: lists of 16 MiB would fill the memory.
 func NamesOf(header map[string][]string, payload []byte) Names {
 	var n Names
 	payload = trim(payload)
+	if len(payload) > MaxBytes {
+		var ids struct{ ID, Source, Subject string }
+		_ = json.Unmarshal(payload, &ids) // as far as it is readable
+		n.ID, n.Source, n.Subject = ids.ID, ids.Source, ids.Subject
+		payload = nil
+	}
 	_ = json.Unmarshal(payload, &n) // as far as it is readable
 	for name, values := range header {
 		if len(values) == 0 {

@@ -65,7 +65,7 @@ func (in *Intake) submissions(r *http.Request, reports cloudevent.Reports, from,
 		if p.Event != nil {
 			source = p.Event.Source
 		} else {
-			source = namesOf(r.Header, p.Raw).Source
+			source = cloudevent.NamesOf(r.Header, p.Raw).Source
 		}
 		if s.operator = shorten(event.OperatorOfSource(source)); caller.Role == identity.Operator {
 			s.operator = caller.ID // whatever the report's source

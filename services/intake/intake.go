@@ -16,9 +16,7 @@
 package intake
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -236,7 +234,7 @@ func (in *Intake) faultsOf(s submission) []fault.Detail {
 	if s.event != nil {
 		names = s.event.Names()
 	} else {
-		names = namesOf(s.header, s.payload)
+		names = cloudevent.NamesOf(s.header, s.payload)
 	}
 	atSource := func(d fault.Detail) bool { return d.Path == "$.source" }
 	unreadable := slices.ContainsFunc(faults, atSource)
@@ -326,19 +324,6 @@ func shorten(name string) string {
 	return name
 }
 
-// namesOf is event.NamesOf, but from a payload too large for a report it reads only id,
-// source and subject: lists of 16 MiB would fill the memory.
-func namesOf(header map[string][]string, payload []byte) cloudevent.Names {
-	if len(payload) <= cloudevent.MaxBytes {
-		return cloudevent.NamesOf(header, payload)
-	}
-	var in struct{ ID, Source, Subject string }
-	_ = json.Unmarshal(payload, &in) // as far as it can be read
-	n := cloudevent.NamesOf(header, nil)
-	n.ID, n.Source, n.Subject = cmp.Or(n.ID, in.ID), cmp.Or(n.Source, in.Source), cmp.Or(n.Subject, in.Subject)
-	return n
-}
-
 // accepted returns the record body of an accepted report.
 func (in *Intake) accepted(ctx context.Context, s submission) *event.Accepted {
 	a := s.event.Accepted(s.operator, in.deps.Clock.Now())
@@ -380,7 +365,7 @@ func (in *Intake) rejection(s submission, faults []fault.Detail) event.Receipt {
 		out.Incident, out.Report, out.Source, out.Type = s.event.Subject, s.event.ID, s.event.Source, s.event.Type
 		return out
 	}
-	names := namesOf(s.header, s.payload)
+	names := cloudevent.NamesOf(s.header, s.payload)
 	out.Incident, out.Report = shorten(names.Subject), shorten(names.ID)
 	return out
 }
