@@ -48,7 +48,7 @@ func (b *Bus) lastOf(ctx context.Context, stream string, subjects []string) (fou
 	if err != nil {
 		return nil, fmt.Errorf("bus: read: %w", engineError(err))
 	}
-	whole := false // a list truncated by a lost connection ends like any other
+	complete := false // a list truncated by a lost connection ends like any other
 	for m, err := range answers {
 		if errors.Is(err, jetstreamext.ErrNoMessages) {
 			return nil, nil
@@ -56,10 +56,10 @@ func (b *Bus) lastOf(ctx context.Context, stream string, subjects []string) (fou
 		if err != nil {
 			return found, fmt.Errorf("bus: read: %w", engineError(err))
 		}
-		whole = m.Header.Get("Nats-Num-Pending") == "0"
+		complete = m.Header.Get("Nats-Num-Pending") == "0"
 		found = append(found, event.ReadStored(b.cfg.Realm, m.Subject, m.Header, m.Data, m.Sequence, m.Time))
 	}
-	if !whole {
+	if !complete {
 		return found, fmt.Errorf("bus: read: no answer, or only a part of it: %w", ErrUnavailable)
 	}
 	return found, nil

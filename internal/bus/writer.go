@@ -319,26 +319,26 @@ func (w *writer) answerTaken(ctx context.Context, round []*pending) error {
 	}
 	try, cancel := context.WithTimeout(ctx, tryTimeout)
 	defer cancel()
-	gone, whole := maps.Clone(bySubject), false // the list may be truncated
+	missing, complete := maps.Clone(bySubject), false // the list may be truncated
 	found, err := jetstreamext.GetLastMsgsFor(try, w.js, w.stream, subjects)
 	if err != nil {
 		return fmt.Errorf("look up taken subjects: %w", err)
 	}
 	for m, err := range found {
 		if errors.Is(err, jetstreamext.ErrNoMessages) {
-			whole = true
+			complete = true
 			break
 		}
 		if err != nil {
 			return fmt.Errorf("look up taken subjects: %w", err)
 		}
-		whole = m.Header.Get("Nats-Num-Pending") == "0"
+		complete = m.Header.Get("Nats-Num-Pending") == "0"
 		subject := w.realm.Plain(m.Subject)
 		p, ok := bySubject[subject]
 		if !ok || p.settled {
 			continue
 		}
-		delete(gone, subject)
+		delete(missing, subject)
 		if m.Sequence == p.record.Replaces {
 			continue
 		}
@@ -349,8 +349,8 @@ func (w *writer) answerTaken(ctx context.Context, round []*pending) error {
 			p.settle(Result{Sequence: m.Sequence, Existing: &existing})
 		}
 	}
-	if whole {
-		for _, p := range gone {
+	if complete {
+		for _, p := range missing {
 			if p.record.Replaces != 0 { // only if set: the caller may be reading the other records
 				p.record.Replaces = 0
 			}

@@ -130,17 +130,17 @@ func refusalOf(line string) (r engineRefusal, ok bool) {
 	if head == nil {
 		return r, false
 	}
-	says := line[len(head[0]):]
+	message := line[len(head[0]):]
 	r.caller = head[1]
 	if user := lineUser.FindStringSubmatch(head[2]); user != nil {
 		r.caller = user[1] + "/" + user[2]
 	}
-	if v := lineViolation.FindStringSubmatch(says); v != nil {
+	if v := lineViolation.FindStringSubmatch(message); v != nil {
 		verb := map[string]string{"Publish": "send to ", "Subscription": "listen on "}[v[1]]
 		return engineRefusal{r.caller, verb + v[2], "the credential has no such permission"}, true
 	}
 	for _, known := range refusalReasons {
-		if strings.Contains(strings.ToLower(says), known.text) {
+		if strings.Contains(strings.ToLower(message), known.text) {
 			if i := strings.LastIndex(r.caller, ":"); i > 0 && !strings.Contains(r.caller, "/") {
 				r.caller = r.caller[:i] // another port is the same client
 			}
