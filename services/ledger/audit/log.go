@@ -1,6 +1,6 @@
 // Package audit proves that no record was altered: it keeps a tree of hashes over the
 // stream (C2SP tlog-tiles), signs its head as a checkpoint, checks records against it, and
-// removes records by right.
+// removes records by order or by age.
 //
 // The tree is a pure function of the stream. A tile is on disk before the checkpoint that
 // covers it, and a checkpoint is on disk in two places before it is published. Certified

@@ -143,8 +143,7 @@ func (x *Index) commit(ctx context.Context, items []extract.Item) (err error) {
 	return nil
 }
 
-// checkpoint moves the write-ahead log into the file once it is long, while no question
-// waits.
+// checkpoint moves the write-ahead log into the file once it is long, or after a removal.
 func (x *Index) checkpoint(ctx context.Context) error {
 	if x.unsaved < saveAfter && !x.erase {
 		return nil

@@ -180,7 +180,7 @@ func (w *writing) deletePostings(chunk uint64, gone *postings.Set) error {
 		return err
 	}
 	for at, raw := range changed {
-		if err := w.keep(at, raw); err != nil {
+		if err := w.storePostings(at, raw); err != nil {
 			return err
 		}
 	}

@@ -101,10 +101,10 @@ type Index struct {
 	unsaved  int   // statements since the last checkpoint
 	erase    bool  // something was removed since the last checkpoint
 
-	questions chan struct{} // one value for each query that may run
-	idle      shelf
-	cache     *cache
-	answers   bool // queries are accepted; close ends it
+	slots  chan struct{} // one value for each query that may run
+	idle   shelf
+	cache  *cache
+	isOpen bool // queries are accepted
 
 	mu     sync.RWMutex        // held to commit, and to begin a query
 	seq    uint64              // the last record indexed
@@ -207,11 +207,11 @@ func (x *Index) load(ctx context.Context) (err error) {
 			return fmt.Errorf("ledger: index: %w", err)
 		}
 	}
-	x.questions = make(chan struct{}, readers)
+	x.slots = make(chan struct{}, readers)
 	for range readers {
-		x.questions <- struct{}{}
+		x.slots <- struct{}{}
 	}
-	x.answers, x.cache = true, newCache()
+	x.isOpen, x.cache = true, newCache()
 	if err := x.loadMemory(ctx); err != nil {
 		return fmt.Errorf("ledger: index: %w", err)
 	}
@@ -240,12 +240,12 @@ func (x *Index) Close() error {
 	if x.db == nil {
 		return nil
 	}
-	if x.answers {
-		x.answers = false
-		for range cap(x.questions) {
-			<-x.questions
+	if x.isOpen {
+		x.isOpen = false
+		for range cap(x.slots) {
+			<-x.slots
 		}
-		close(x.questions)
+		close(x.slots)
 		for r := x.idle.take(); r != nil; r = x.idle.take() {
 			r.close()
 		}

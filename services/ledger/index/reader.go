@@ -136,14 +136,14 @@ var ErrClosed = errors.New("the index was closed")
 // the terms that can change, the snapshot has those in moving.
 func (x *Index) ask(ctx context.Context, lanes int, moving []extract.Term, answer func(*reader) error) (err error) {
 	select {
-	case _, open := <-x.questions:
+	case _, open := <-x.slots:
 		if !open {
 			return ErrClosed
 		}
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	defer func() { x.questions <- struct{}{} }()
+	defer func() { x.slots <- struct{}{} }()
 	r := x.idle.take()
 	if r == nil {
 		if r, err = x.newReader(context.WithoutCancel(ctx)); err != nil {

@@ -15,13 +15,13 @@ type writing struct {
 	tail   *tail // the growing chunk of this transaction; the index has another if this one is new
 	sealed []sealedChunk
 
-	added  []addition
-	moves  []moved
-	gone   *postings.Set // from the tail
-	dirty  map[spot]*postings.Set
-	kept   []int64           // spots of sealed chunks whose postings changed
-	active []*incident       // that may have changed
-	rows   [statements][]any // values waiting to be inserted together, by statement
+	added        []addition
+	moves        []moved
+	gone         *postings.Set // from the tail
+	dirty        map[spot]*postings.Set
+	changedSpots []int64           // spots of sealed chunks whose postings changed
+	active       []*incident       // that may have changed
+	rows         [statements][]any // values waiting to be inserted together, by statement
 }
 
 type addition struct {
@@ -209,7 +209,7 @@ func (w *writing) flush(seq uint64, salt string) error {
 
 func (w *writing) flushPostings() error {
 	for at, s := range w.dirty {
-		if err := w.keep(at, s.Encode()); err != nil {
+		if err := w.storePostings(at, s.Encode()); err != nil {
 			return err
 		}
 	}
@@ -217,9 +217,9 @@ func (w *writing) flushPostings() error {
 	return nil
 }
 
-// keep writes postings, or deletes them if there are none.
-func (w *writing) keep(at spot, raw []byte) error {
-	w.kept = append(w.kept, at.number())
+// storePostings writes postings, or deletes them if there are none.
+func (w *writing) storePostings(at spot, raw []byte) error {
+	w.changedSpots = append(w.changedSpots, at.number())
 	if len(raw) == 0 {
 		return w.exec(dropPostings, at.number())
 	}
@@ -229,7 +229,7 @@ func (w *writing) keep(at spot, raw []byte) error {
 // merge applies the committed changes in memory.
 func (w *writing) merge() {
 	x := w.index
-	x.cache.drop(w.kept)
+	x.cache.drop(w.changedSpots)
 	x.sealed, x.tail = append(x.sealed, w.sealed...), w.tail
 	for _, a := range w.added {
 		x.tail.add(a.at, a.terms, a.title, a.entry)

@@ -77,7 +77,7 @@ type unreadableError struct{ err error }
 
 func (e *unreadableError) Error() string { return e.err.Error() }
 
-func read[T any](s event.Stored) (*T, error) {
+func decodeBody[T any](s event.Stored) (*T, error) {
 	body, err := event.Decode[T](s)
 	if err != nil {
 		return nil, &unreadableError{err}
@@ -114,13 +114,13 @@ func itemOf(s event.Stored) Item {
 	case event.KindEscalated:
 		it.Escalation, it.Err = escalationOf(s)
 	case event.KindAcknowledged:
-		it.Acknowledgement, it.Err = read[event.Acknowledgement](s)
+		it.Acknowledgement, it.Err = decodeBody[event.Acknowledgement](s)
 	case event.KindOverdue:
-		it.Overdue, it.Err = read[event.Overdue](s)
+		it.Overdue, it.Err = decodeBody[event.Overdue](s)
 	case event.KindClosed:
 		it.Closing, it.Err = closingOf(s)
 	case event.KindRemoved:
-		it.Removal, it.Err = read[event.Removal](s)
+		it.Removal, it.Err = decodeBody[event.Removal](s)
 	}
 	return it
 }
@@ -137,7 +137,7 @@ func escalationRow(e *event.Escalated, record uint64) api.EscalationRow {
 
 func escalationOf(s event.Stored) (*Escalation, error) {
 	s.Data = escalatedParts.pick(s.Data)
-	e, err := read[event.Escalated](s)
+	e, err := decodeBody[event.Escalated](s)
 	if err != nil {
 		return nil, err
 	}
@@ -182,7 +182,7 @@ func escalationOf(s event.Stored) (*Escalation, error) {
 		out.Effect = EffectOwnAct
 		out.Flags = append(out.Flags, FlagOwnAct)
 	}
-	out.show(row.Title, s.Data)
+	out.setRow(row.Title, s.Data)
 	return out, nil
 }
 
@@ -205,8 +205,8 @@ func addPlaces(facilities []event.Facility, add func(Kind, string), area, sector
 // Place returns the name of a term for an area and a sector of one facility.
 func Place(area, sector string) string { return area + "|" + sector }
 
-// show sets the row that queries show, and the terms by which the title is found.
-func (e *Entry) show(text string, row []byte) {
+// setRow sets the row that queries show, and the terms by which the title is found.
+func (e *Entry) setRow(text string, row []byte) {
 	e.Title = title.Fold(text)
 	e.Tokens = title.Tokens(e.Title)
 	e.Row = s2.Encode(nil, row)
@@ -234,7 +234,7 @@ func incidentRow(g *event.Graded, record uint64) api.IncidentRow {
 
 func revisionOf(s event.Stored, operator string) (*Revision, error) {
 	s.Data = revisionParts.pick(s.Data)
-	g, err := read[event.Graded](s)
+	g, err := decodeBody[event.Graded](s)
 	if err != nil {
 		return nil, err
 	}
@@ -250,7 +250,7 @@ func revisionOf(s event.Stored, operator string) (*Revision, error) {
 	if len(row.Owed) > 0 {
 		out.Flags = append(out.Flags, FlagOwed)
 	}
-	out.show(row.Title, s.Data)
+	out.setRow(row.Title, s.Data)
 	return out, nil
 }
 
@@ -298,15 +298,15 @@ func IncidentTitle(row []byte) (string, error) {
 
 // EscalationOfRow returns what was taken of an escalation when its row was stored.
 func EscalationOfRow(record uint64, row []byte) (*Escalation, error) {
-	return again(record, row, escalationOf)
+	return takeFromRow(record, row, escalationOf)
 }
 
 // RevisionOfRow returns what was taken of a revision when its row was stored.
 func RevisionOfRow(record uint64, row []byte, operator string) (*Revision, error) {
-	return again(record, row, func(s event.Stored) (*Revision, error) { return revisionOf(s, operator) })
+	return takeFromRow(record, row, func(s event.Stored) (*Revision, error) { return revisionOf(s, operator) })
 }
 
-func again[T any](record uint64, row []byte, take func(event.Stored) (*T, error)) (*T, error) {
+func takeFromRow[T any](record uint64, row []byte, take func(event.Stored) (*T, error)) (*T, error) {
 	plain, err := s2.Decode(nil, row)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
@@ -334,7 +334,7 @@ func unpack(row []byte, into any) (int, error) {
 }
 
 func closingOf(s event.Stored) (string, error) {
-	act, err := read[event.DeskAct](s)
+	act, err := decodeBody[event.DeskAct](s)
 	if err != nil {
 		return "", err
 	}
