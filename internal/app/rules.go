@@ -88,6 +88,9 @@ func recordRules(ctx context.Context, b *bus.Bus, c clock.Clock, rb grading.Rule
 		return err
 	}
 	for _, p := range rb.Statutes.Packs() {
+		if !p.Decides() {
+			continue
+		}
 		if err := add(p.SHA256, "statute", p.ID, p.Raw); err != nil {
 			return err
 		}

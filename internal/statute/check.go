@@ -47,6 +47,10 @@ func (s *Set) Check() []Finding {
 			k.sourced(f.Citation, f.Quote, f.Confidence)
 			k.reachable("follow-up", &f.For)
 		}
+		for _, c := range p.Consequences {
+			k.path = "consequences/" + c.ID
+			k.sourced(c.Citation, c.Quote, c.Confidence)
+		}
 		if r := p.Retention; r != nil {
 			k.path = "retention"
 			k.sourced(r.Citation, r.Quote, r.Confidence)
@@ -109,6 +113,10 @@ func (k *checker) criterion(c *Criterion) {
 			k.note(SeverityError, "no fixture for %s", group.name)
 		}
 		for i := range group.fixtures {
+			report := &group.fixtures[i].Case.Report
+			for _, d := range append(k.set.CheckReport(report.Facts.Named, report.Stages), k.set.CheckAttributes(group.fixtures[i].Case.Operator.Attributes)...) {
+				k.note(SeverityError, "fixture %s[%d]: %s %s", group.name, i, d.Path, d.Message)
+			}
 			v, open, covered := k.set.try(k.pack, c, &group.fixtures[i])
 			switch {
 			case !covered:

@@ -72,6 +72,7 @@ func decode(raw []byte) (*Pack, *document.Document) {
 	uniqueIDs(doc, "criteria", p.Criteria, func(c *Criterion) string { return c.ID })
 	uniqueIDs(doc, "duties", p.Duties, func(d *DutyRule) string { return d.ID })
 	uniqueIDs(doc, "followUps", p.FollowUps, func(f *FollowUp) string { return f.ID })
+	uniqueIDs(doc, "consequences", p.Consequences, func(c *Consequence) string { return c.ID })
 	for i := range p.Criteria {
 		c := &p.Criteria[i]
 		walk(c.When, func(part Condition) {
@@ -95,6 +96,7 @@ func decode(raw []byte) (*Pack, *document.Document) {
 	p.locate(doc)
 	p.declare(doc)
 	p.checkClocks(doc)
+	p.checkConsequences(doc)
 	p.conditions(func(path string, c Condition) {
 		if list, ok := c.(*some); ok && list.n > len(list.of) {
 			doc.Fail(path+".some.atLeast", "must be at most the number of conditions")

@@ -59,17 +59,23 @@ func (s *Set) Law(c Case, now time.Time) []event.Instrument {
 }
 
 // speaksOf reports whether a line of the pack covers the case, were any of its facilities
-// CII or not.
+// CII or not. What a person carries out decides nothing here and does not count.
 func (p *Pack) speaksOf(c *Case) bool {
 	covers := func(s *Scope) bool {
 		return s.coversCase(c) && slices.ContainsFunc(c.Facilities, func(f Facility) bool { return s.coversPlace(&f) })
 	}
 	return slices.ContainsFunc(p.Criteria, func(l Criterion) bool { return covers(&l.For) }) ||
-		slices.ContainsFunc(p.Duties, func(l DutyRule) bool { return covers(&l.For) }) ||
+		slices.ContainsFunc(p.Duties, func(l DutyRule) bool { return !l.Manual && covers(&l.For) }) ||
 		slices.ContainsFunc(p.FollowUps, func(l FollowUp) bool { return covers(&l.For) })
 }
 
-// Applying returns the packs that apply to the case at a moment, by their dates.
+// Applying returns the packs that apply to the case at a moment, by their dates, and
+// decide anything.
 func (s *Set) Applying(c Case, now time.Time) []*Pack {
-	return slices.DeleteFunc(s.Packs(), func(p *Pack) bool { return !p.basis(&c, now).Applies() })
+	return slices.DeleteFunc(s.Packs(), func(p *Pack) bool { return !p.Decides() || !p.basis(&c, now).Applies() })
+}
+
+// Decides reports whether anything follows from the pack without a person.
+func (p *Pack) Decides() bool {
+	return len(p.Criteria) > 0 || len(p.FollowUps) > 0 || slices.ContainsFunc(p.Duties, func(d DutyRule) bool { return !d.Manual })
 }

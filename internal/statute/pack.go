@@ -28,15 +28,16 @@ type Pack struct {
 	// Jurisdiction is where it is law: the facilities of the same jurisdiction come under
 	// it. Days are counted in Zone, without the days off of Calendar, unless the facility
 	// has a zone or a calendar of its own.
-	Jurisdiction string      `json:"jurisdiction"`
-	Zone         string      `json:"zone"`     // IANA; empty: +08:00
-	Calendar     string      `json:"calendar"` // the id of a calendar; empty: every day counts
-	Note         Text        `json:"note"`
-	Facts        []NamedFact `json:"facts"`
-	Criteria     []Criterion `json:"criteria"`
-	Duties       []DutyRule  `json:"duties"`
-	FollowUps    []FollowUp  `json:"followUps"`
-	Retention    *Retention  `json:"retention"` // nil: the pack does not define how long records are kept
+	Jurisdiction string        `json:"jurisdiction"`
+	Zone         string        `json:"zone"`     // IANA; empty: +08:00
+	Calendar     string        `json:"calendar"` // the id of a calendar; empty: every day counts
+	Note         Text          `json:"note"`
+	Facts        []NamedFact   `json:"facts"`
+	Criteria     []Criterion   `json:"criteria"`
+	Duties       []DutyRule    `json:"duties"`
+	FollowUps    []FollowUp    `json:"followUps"`
+	Consequences []Consequence `json:"consequences"` // shown, never decided
+	Retention    *Retention    `json:"retention"`    // nil: the pack does not define how long records are kept
 
 	SHA256 string `json:"-"` // of Raw, in hex
 	Raw    []byte `json:"-"` // as read; must not be changed
@@ -91,6 +92,18 @@ type DutyRule struct {
 	Manual     bool             `json:"manual"`    // a person chooses the recipients: shown, never routed
 	Citation   string           `json:"citation"`
 	Quote      string           `json:"quote"` // the clause in Chinese
+	Confidence event.Confidence `json:"confidence"`
+	Note       Text             `json:"note"`
+}
+
+// Consequence is what the text says of failing a duty. It is for people who ask: nothing
+// is decided by it.
+type Consequence struct {
+	ID         string           `json:"id"`
+	Of         []string         `json:"of"` // the duties and follow-ups that it is about; nil: all of the pack
+	Text       Text             `json:"text"`
+	Citation   string           `json:"citation"`
+	Quote      string           `json:"quote"`
 	Confidence event.Confidence `json:"confidence"`
 	Note       Text             `json:"note"`
 }

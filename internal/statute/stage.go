@@ -133,3 +133,15 @@ func (p *Pack) checkClocks(doc *document.Document) {
 		terms(fmt.Sprintf("$.followUps[%d]", i), f.Within, f.Clock, f.OrEarlier)
 	}
 }
+
+// checkConsequences finds consequences of lines that the pack does not have.
+func (p *Pack) checkConsequences(doc *document.Document) {
+	for i, c := range p.Consequences {
+		for j, id := range c.Of {
+			_, isDuty := p.Duty(id)
+			if !isDuty && !slices.ContainsFunc(p.FollowUps, func(f FollowUp) bool { return f.ID == id }) {
+				doc.Fail(fmt.Sprintf("$.consequences[%d].of[%d]", i, j), "the pack has neither a duty nor a follow-up %q", id)
+			}
+		}
+	}
+}

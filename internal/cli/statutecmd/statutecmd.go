@@ -116,7 +116,7 @@ func (e environment) pack(p *statute.Pack) {
 		e.note(c.Note)
 	}
 	for _, d := range p.Duties {
-		fmt.Fprintf(e.Out, "\n%s  %s  %s → %s  %s%s\n  %s %s\n", d.ID, e.Word(string(d.Act)), party(d.From), party(d.To), e.within(d.Within, d.Clock), e.Confidence(d.Confidence), d.Citation, d.Quote)
+		fmt.Fprintf(e.Out, "\n%s  %s  %s → %s  %s%s\n  %s %s\n", d.ID, e.Word(string(d.Act)), party(d.From), party(d.To), e.terms(statute.Terms(d.Within, d.Clock, d.OrEarlier)), e.Confidence(d.Confidence), d.Citation, d.Quote)
 		e.note(d.Note)
 	}
 	for _, f := range p.FollowUps {
@@ -124,13 +124,20 @@ func (e environment) pack(p *statute.Pack) {
 		if len(f.Stages) > 0 {
 			what = e.stages(f.Stages)
 		}
-		fmt.Fprintf(e.Out, "\n%s  %s: %s  %s%s\n  %s %s\n", f.ID, e.Word("follow-up"), what, e.within(f.Within, f.Clock), e.Confidence(f.Confidence), f.Citation, f.Quote)
+		fmt.Fprintf(e.Out, "\n%s  %s: %s  %s%s\n  %s %s\n", f.ID, e.Word("follow-up"), what, e.recurring(f), e.Confidence(f.Confidence), f.Citation, f.Quote)
 		e.note(f.Note)
+	}
+	for _, f := range p.Facts {
+		fmt.Fprintf(e.Out, "\n%s  %s\n", f.Path(), e.text(f.Title))
+	}
+	for _, c := range p.Consequences {
+		fmt.Fprintf(e.Out, "\n%s  %s%s\n  %s\n  %s %s\n", c.ID, e.Word("consequence"), e.Confidence(c.Confidence), e.text(c.Text), c.Citation, c.Quote)
+		e.note(c.Note)
 	}
 }
 
 // stages prints stages of which any is enough.
-func (e *environment) stages(list []string) string {
+func (e environment) stages(list []string) string {
 	names := make([]string, len(list))
 	for i, stage := range list {
 		names[i] = stage
@@ -141,12 +148,40 @@ func (e *environment) stages(list []string) string {
 	return strings.Join(names, " / ")
 }
 
-// within prints a limit and what it counts from.
-func (e environment) within(l *statute.Limit, c statute.Clock) string {
-	if l == nil {
+// terms prints limits with what they count from, of which the first to end counts.
+func (e environment) terms(terms []statute.Term) string {
+	if len(terms) == 0 {
 		return e.Word("promptly")
 	}
-	return l.String() + " (" + e.Word("clock-"+string(c)) + ")"
+	texts := make([]string, len(terms))
+	for i, t := range terms {
+		texts[i] = t.Within.String() + " (" + e.clock(t.Clock) + ")"
+	}
+	return strings.Join(texts, e.Word("or-earlier"))
+}
+
+// clock prints what a limit counts from.
+func (e environment) clock(c statute.Clock) string {
+	id, latest := c.Line()
+	switch {
+	case latest:
+		return fmt.Sprintf(e.Word("clock-latest"), id)
+	case id != "":
+		return fmt.Sprintf(e.Word("clock-stage"), id)
+	}
+	return e.Word("clock-" + string(c))
+}
+
+// recurring prints the limits of a follow-up and whether it is owed again.
+func (e environment) recurring(f statute.FollowUp) string {
+	text := e.terms(statute.Terms(f.Within, f.Clock, f.OrEarlier))
+	if f.OnRequest {
+		text = e.Word("on-request")
+	}
+	if f.Every != nil {
+		text += fmt.Sprintf(e.Word("every"), f.Every)
+	}
+	return text
 }
 
 func party(p statute.Party) string {
