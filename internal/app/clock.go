@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/tocsin-project/tocsin/internal/bus"
 	"github.com/tocsin-project/tocsin/internal/clock"
-	"github.com/tocsin-project/tocsin/internal/event"
 )
 
 // How often the machine's clock is checked, and compared with the engine's; and the
@@ -110,36 +108,16 @@ var (
 		"By how much the clock of NATS is ahead of ours.", []string{"exercise"}, nil)
 )
 
-// clockGauges are read at each scrape.
-type clockGauges struct{ app *App }
-
-// Describe lists what Collect sends.
-func (g clockGauges) Describe(to chan<- *prometheus.Desc) {
-	to <- clockStepsCounter
-	to <- clockOffsetGauge
-	to <- clockDoubtGauge
-	to <- clockSyncGauge
-	to <- clockSkewGauge
-}
-
-// Collect reads the gauges.
-func (g clockGauges) Collect(to chan<- prometheus.Metric) {
-	s := g.app.cfg.Watch.Check()
-	doubt := 0.0
-	if s.Doubt != "" {
-		doubt = 1
-	}
-	to <- prometheus.MustNewConstMetric(clockStepsCounter, prometheus.CounterValue, float64(s.Steps))
-	to <- prometheus.MustNewConstMetric(clockOffsetGauge, prometheus.GaugeValue, s.Offset.Seconds())
-	to <- prometheus.MustNewConstMetric(clockDoubtGauge, prometheus.GaugeValue, doubt)
+// collectClock tells whether times are reliable.
+func (a *App) collectClock(to chan<- prometheus.Metric) {
+	s := a.cfg.Watch.Check()
+	sendCounter(to, clockStepsCounter, float64(s.Steps))
+	sendGauge(to, clockOffsetGauge, s.Offset.Seconds())
+	sendGauge(to, clockDoubtGauge, numberOf(s.Doubt != ""))
 	if synchronized, known := clock.Synchronized(); known {
-		value := 0.0
-		if synchronized {
-			value = 1
-		}
-		to <- prometheus.MustNewConstMetric(clockSyncGauge, prometheus.GaugeValue, value)
+		sendGauge(to, clockSyncGauge, numberOf(synchronized))
 	}
-	for _, r := range g.app.realms {
-		to <- prometheus.MustNewConstMetric(clockSkewGauge, prometheus.GaugeValue, time.Duration(r.skew.Load()).Seconds(), strconv.FormatBool(r.name == event.Drill))
+	for _, r := range a.realms {
+		sendGauge(to, clockSkewGauge, time.Duration(r.skew.Load()).Seconds(), r.exerciseLabel())
 	}
 }

@@ -2,9 +2,6 @@ package app
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// diskGauges describe the disk of the embedded server.
-type diskGauges struct{ app *App }
-
 var (
 	freeGauge = prometheus.NewDesc("tocsin_disk_free_bytes",
 		"What is free of the disk of the embedded server's streams.", nil, nil)
@@ -14,27 +11,17 @@ var (
 		"1 while less than four times the reserve is free.", nil, nil)
 )
 
-// Describe lists what Collect sends.
-func (g diskGauges) Describe(to chan<- *prometheus.Desc) {
-	to <- freeGauge
-	to <- reserveGauge
-	to <- diskGauge
-}
-
-// Collect reads the gauges; for an outside server there are none.
-func (g diskGauges) Collect(to chan<- prometheus.Metric) {
-	if g.app.server == nil {
+// collectDisk describes the disk of the embedded server; for an outside server there is
+// nothing to say.
+func (a *App) collectDisk(to chan<- prometheus.Metric) {
+	if a.server == nil {
 		return
 	}
-	space, known := g.app.server.Space()
+	space, known := a.server.Space()
 	if !known {
 		return
 	}
-	alarm := 0.0
-	if space.Alarm {
-		alarm = 1
-	}
-	to <- prometheus.MustNewConstMetric(freeGauge, prometheus.GaugeValue, float64(space.Free))
-	to <- prometheus.MustNewConstMetric(reserveGauge, prometheus.GaugeValue, float64(space.Reserve))
-	to <- prometheus.MustNewConstMetric(diskGauge, prometheus.GaugeValue, alarm)
+	sendGauge(to, freeGauge, float64(space.Free))
+	sendGauge(to, reserveGauge, float64(space.Reserve))
+	sendGauge(to, diskGauge, numberOf(space.Alarm))
 }

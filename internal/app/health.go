@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -102,8 +103,8 @@ func (a *App) serveHealth(mux *http.ServeMux) {
 		answer(w, r, h)
 	})
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), gauges{a}, diskGauges{a}, portGauges{a}, identityGauges{a})
-	registry.MustRegister(clockGauges{a})
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		collector(a.collectState), collector(a.collectDisk), collector(a.collectPorts), collector(a.collectIdentities), collector(a.collectClock))
 	registry.MustRegister(a.cfg.Collectors...)
 	metrics := promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
@@ -168,9 +169,6 @@ func forEachRealm[T any](ctx context.Context, realms []*realm, query func(contex
 	return out
 }
 
-// gauges are read at each scrape.
-type gauges struct{ app *App }
-
 var (
 	damagedGauge = prometheus.NewDesc("tocsin_ledger_damaged",
 		"1 where the record is not what was certified: certification has stopped.", []string{"exercise"}, nil)
@@ -192,74 +190,51 @@ var (
 		"When a screen of the desk was last there, in seconds since 1970; absent where it never was.", []string{"desk", "client", "exercise"}, nil)
 )
 
-// Describe lists what Collect sends.
-func (g gauges) Describe(to chan<- *prometheus.Desc) {
-	to <- damagedGauge
-	to <- certifiedGauge
-	to <- checkedGauge
-	to <- refusedCounter
-	to <- refusalsGauge
-	to <- recordsGauge
-	to <- clocksGauge
-	to <- indexUpGauge
-	to <- indexBehindGauge
-	to <- aliveGauge
-	to <- seenGauge
-}
-
-// Collect reads the gauges.
-func (g gauges) Collect(to chan<- prometheus.Metric) {
-	label := map[bool]string{false: "false", true: "true"}
+// collectState tells how the realms and their services are.
+func (a *App) collectState(to chan<- prometheus.Metric) {
 	seconds := func(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 	type count struct {
 		records, clocks uint64
 		err             error
 	}
-	for i, c := range forEachRealm(context.Background(), g.app.realms, func(ctx context.Context, r *realm) (c count) {
+	for i, c := range forEachRealm(context.Background(), a.realms, func(ctx context.Context, r *realm) (c count) {
 		c.records, c.err = r.bus.Head(ctx)
 		if c.err == nil {
 			c.clocks, c.err = r.bus.TimerCount(ctx)
 		}
 		return c
 	}) {
-		if drill := label[g.app.realms[i].name == event.Drill]; c.err == nil {
-			to <- prometheus.MustNewConstMetric(recordsGauge, prometheus.GaugeValue, float64(c.records), drill)
-			to <- prometheus.MustNewConstMetric(clocksGauge, prometheus.GaugeValue, float64(c.clocks), drill)
-			g.app.realms[i].collectIndex(to, c.records, drill)
+		if r := a.realms[i]; c.err == nil {
+			sendGauge(to, recordsGauge, float64(c.records), r.exerciseLabel())
+			sendGauge(to, clocksGauge, float64(c.clocks), r.exerciseLabel())
+			r.collectIndex(to, c.records)
 		}
 	}
-	for _, r := range g.app.realms {
+	for _, r := range a.realms {
 		if r.ledger == nil {
 			continue
 		}
-		drill, damaged := label[r.name == event.Drill], 0.0
-		if len(r.ledger.Damage()) > 0 {
-			damaged = 1
-		}
+		drill := r.exerciseLabel()
 		certified, checked := r.ledger.Certified()
-		to <- prometheus.MustNewConstMetric(damagedGauge, prometheus.GaugeValue, damaged, drill)
-		to <- prometheus.MustNewConstMetric(certifiedGauge, prometheus.GaugeValue, float64(certified), drill)
+		sendGauge(to, damagedGauge, numberOf(len(r.ledger.Damage()) > 0), drill)
+		sendGauge(to, certifiedGauge, float64(certified), drill)
 		if !checked.IsZero() {
-			to <- prometheus.MustNewConstMetric(checkedGauge, prometheus.GaugeValue, seconds(checked), drill)
+			sendGauge(to, checkedGauge, seconds(checked), drill)
 		}
 	}
-	if who := g.app.identities; who != nil {
-		alarm := 0.0
-		if who.Alarm() {
-			alarm = 1
-		}
-		to <- prometheus.MustNewConstMetric(refusedCounter, prometheus.CounterValue, float64(who.Refusals()))
-		to <- prometheus.MustNewConstMetric(refusalsGauge, prometheus.GaugeValue, alarm)
+	if who := a.identities; who != nil {
+		sendCounter(to, refusedCounter, float64(who.Refusals()))
+		sendGauge(to, refusalsGauge, numberOf(who.Alarm()))
 	}
-	h := g.app.checkHealth(context.Background(), g.app.realms)
+	h := a.checkHealth(context.Background(), a.realms)
 	for _, s := range h.Services {
 		if !s.LastAlive.IsZero() {
-			to <- prometheus.MustNewConstMetric(aliveGauge, prometheus.GaugeValue, seconds(s.LastAlive), s.Service, label[s.Exercise])
+			sendGauge(to, aliveGauge, seconds(s.LastAlive), s.Service, strconv.FormatBool(s.Exercise))
 		}
 	}
 	for _, s := range h.Screens {
 		if s.SeenAt != nil {
-			to <- prometheus.MustNewConstMetric(seenGauge, prometheus.GaugeValue, seconds(*s.SeenAt), s.Desk, s.Client, label[s.Exercise])
+			sendGauge(to, seenGauge, seconds(*s.SeenAt), s.Desk, s.Client, strconv.FormatBool(s.Exercise))
 		}
 	}
 }

@@ -4,9 +4,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// identityGauges are what an administrator of the identities must see to.
-type identityGauges struct{ app *App }
-
 var (
 	faultyGauge = prometheus.NewDesc("tocsin_identity_accounts_faulty",
 		"Accounts of identities that cannot be used, as the log names them.", nil, nil)
@@ -16,26 +13,20 @@ var (
 		"When such a credential or token expires, in seconds since 1970.", []string{"identity", "kind"}, nil)
 )
 
-// Describe lists what Collect sends.
-func (g identityGauges) Describe(to chan<- *prometheus.Desc) {
-	to <- faultyGauge
-	to <- expiringGauge
-	to <- expiryGauge
-}
-
-// Collect reads the gauges; there are none without identities.
-func (g identityGauges) Collect(to chan<- prometheus.Metric) {
-	who := g.app.identities
+// collectIdentities shows what an administrator of the identities must see to; there is
+// nothing without identities.
+func (a *App) collectIdentities(to chan<- prometheus.Metric) {
+	who := a.identities
 	if who == nil {
 		return
 	}
-	to <- prometheus.MustNewConstMetric(faultyGauge, prometheus.GaugeValue, float64(len(who.Faulty())))
+	sendGauge(to, faultyGauge, float64(len(who.Faulty())))
 	counts := map[string]int{"credential": 0, "token": 0}
 	for _, x := range who.Expiring() {
 		counts[x.Kind]++
-		to <- prometheus.MustNewConstMetric(expiryGauge, prometheus.GaugeValue, float64(x.At.Unix()), x.Who, x.Kind)
+		sendGauge(to, expiryGauge, float64(x.At.Unix()), x.Who, x.Kind)
 	}
 	for kind, n := range counts {
-		to <- prometheus.MustNewConstMetric(expiringGauge, prometheus.GaugeValue, float64(n), kind)
+		sendGauge(to, expiringGauge, float64(n), kind)
 	}
 }

@@ -3,12 +3,8 @@ package app
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/listener"
 )
-
-// portGauges describe the ports, and what was lost behind them.
-type portGauges struct{ app *App }
 
 var (
 	openGauge = prometheus.NewDesc("tocsin_connections",
@@ -21,36 +17,24 @@ var (
 		"Requests that were dropped although their senders wanted no answer, such as reports that were published without a reply subject.", []string{"exercise"}, nil)
 )
 
-// Describe lists what Collect sends.
-func (g portGauges) Describe(to chan<- *prometheus.Desc) {
-	to <- openGauge
-	to <- closedCounter
-	to <- overrunCounter
-	to <- lostCounter
-}
-
-// Collect reads the gauges.
-func (g portGauges) Collect(to chan<- prometheus.Metric) {
+// collectPorts describes the ports, and what was lost behind them.
+func (a *App) collectPorts(to chan<- prometheus.Metric) {
 	port := func(name string, l *listener.Listener) {
 		if l == nil {
 			return
 		}
 		room, late, hasty := l.Closed()
-		to <- prometheus.MustNewConstMetric(openGauge, prometheus.GaugeValue, float64(l.Open()), name)
-		to <- prometheus.MustNewConstMetric(closedCounter, prometheus.CounterValue, float64(room), name, "room")
-		to <- prometheus.MustNewConstMetric(closedCounter, prometheus.CounterValue, float64(late), name, "late")
-		to <- prometheus.MustNewConstMetric(closedCounter, prometheus.CounterValue, float64(hasty), name, "rate")
+		sendGauge(to, openGauge, float64(l.Open()), name)
+		sendCounter(to, closedCounter, float64(room), name, "room")
+		sendCounter(to, closedCounter, float64(late), name, "late")
+		sendCounter(to, closedCounter, float64(hasty), name, "rate")
 	}
-	port("http", g.app.listener)
-	if s := g.app.server; s != nil {
+	port("http", a.listener)
+	if s := a.server; s != nil {
 		port("nats", s.Port())
-		to <- prometheus.MustNewConstMetric(overrunCounter, prometheus.CounterValue, float64(s.Overruns()))
+		sendCounter(to, overrunCounter, float64(s.Overruns()))
 	}
-	for _, r := range g.app.realms {
-		drill := "false"
-		if r.name == event.Drill {
-			drill = "true"
-		}
-		to <- prometheus.MustNewConstMetric(lostCounter, prometheus.CounterValue, float64(r.endpoints.Lost()), drill)
+	for _, r := range a.realms {
+		sendCounter(to, lostCounter, float64(r.endpoints.Lost()), r.exerciseLabel())
 	}
 }

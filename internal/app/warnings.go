@@ -37,15 +37,11 @@ var (
 )
 
 // collectIndex collects the metrics of a realm's index.
-func (r *realm) collectIndex(to chan<- prometheus.Metric, head uint64, drill string) {
+func (r *realm) collectIndex(to chan<- prometheus.Metric, head uint64) {
 	if r.ledger == nil {
 		return
 	}
-	up := 1.0
-	if r.ledger.IndexFailure() != nil {
-		up = 0
-	}
-	to <- prometheus.MustNewConstMetric(indexUpGauge, prometheus.GaugeValue, up, drill)
+	sendGauge(to, indexUpGauge, numberOf(r.ledger.IndexFailure() == nil), r.exerciseLabel())
 	behind := head - min(head, r.ledger.Indexed())
-	to <- prometheus.MustNewConstMetric(indexBehindGauge, prometheus.GaugeValue, float64(behind), drill)
+	sendGauge(to, indexBehindGauge, float64(behind), r.exerciseLabel())
 }
