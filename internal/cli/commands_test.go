@@ -132,7 +132,7 @@ func TestExitCode_InvalidCommandLine(t *testing.T) {
 		{"report", "--nonsense"}, {"import", "veris", "f"}, {"desk", "ack", "only-one"}, {"log", "show", "no-slash"},
 		{"log", "query", "--since", "yesterday"}, {"grade", "--at", "noon"}, {"serve", "now"}, {"--lang", "fr", "grade"},
 		{"log", "query", "--json", "--csv"}, {"drill", "report", "--since", "then"}, {"drill", "report", "--exercise"}, {"drill", "clock", "now"},
-		{"log", "key", "--creds", os.DevNull}, {"log", "key", "now"}, {"log", "export"}, {"log", "export", "d", "--since", "then"}, {"log", "export", "d", "--from", "first"}, {"log", "stats", "--grade", "bad"},
+		{"log", "key", "--creds", os.DevNull}, {"log", "key", "now"}, {"log", "key", "--timeout", "0"}, {"log", "key", "--timeout", "soon"}, {"log", "export"}, {"log", "export", "d", "--since", "then"}, {"log", "export", "d", "--from", "first"}, {"log", "stats", "--grade", "bad"},
 	} {
 		code, _, errOut := tocsin(t, "", args...)
 		assert.Equal(t, exitUnreachable, code, args)

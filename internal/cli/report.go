@@ -53,7 +53,16 @@ Exit codes: 0 all accepted (a duplicate counts as accepted), 1 any refused or in
 				return err
 			}
 			defer c.Close()
-			return e.send(cmd.Context(), c, operator, window, files, e.receiptPrinter(conn.JSON, verbose))
+			return e.send(cmd.Context(), c, operator, window, files, func(r *event.Receipt) error {
+				if conn.JSON {
+					return e.JSON(r)
+				}
+				e.Receipt(r)
+				if verbose && r.Entry != nil {
+					fmt.Fprintf(e.Out, "    %s %s\n", e.Word("entry"), r.Entry)
+				}
+				return nil
+			})
 		},
 	}
 	f := cmd.Flags()
@@ -114,19 +123,4 @@ func (e *environment) open(name string) (io.Reader, func() error, error) {
 		return nil, nil, err
 	}
 	return f, f.Close, nil
-}
-
-// receiptPrinter returns a function that prints receipts; verbose also shows people the
-// hash of the record's entry in the log.
-func (e *environment) receiptPrinter(asJSON, verbose bool) func(*event.Receipt) error {
-	if asJSON {
-		return func(r *event.Receipt) error { return e.JSON(r) }
-	}
-	return func(r *event.Receipt) error {
-		e.Receipt(r)
-		if verbose && r.Entry != nil {
-			fmt.Fprintf(e.Out, "    %s %s\n", e.Word("entry"), r.Entry)
-		}
-		return nil
-	}
 }

@@ -1,7 +1,6 @@
 package command
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -48,25 +47,14 @@ func (c *Connection) ServerFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&c.creds, "creds", os.Getenv("TOCSIN_CREDS"), "credential file that authenticates the caller (or TOCSIN_CREDS)")
 	cmd.Flags().StringVar(&c.ca, "tls-ca", os.Getenv("TOCSIN_CA"), "certificate of the authority that signed the server certificate (or TOCSIN_CA)")
 	cmd.Flags().BoolVar(&c.JSON, "json", false, "print JSON, one object on each line")
-	c.Timeout = 30 * time.Second
-	cmd.Flags().Var((*positiveDuration)(&c.Timeout), "timeout", "how long to try, including connecting, before the server counts as unreachable")
-}
-
-type positiveDuration time.Duration
-
-func (d *positiveDuration) String() string { return time.Duration(*d).String() }
-func (*positiveDuration) Type() string     { return "duration" }
-func (d *positiveDuration) Set(text string) error {
-	length, err := time.ParseDuration(text)
-	if err != nil || length <= 0 {
-		return errors.New("want a length of time above zero, such as 10s or 2m")
-	}
-	*d = positiveDuration(length)
-	return nil
+	cmd.Flags().DurationVar(&c.Timeout, "timeout", 30*time.Second, "how long to try, including connecting, before the server counts as unreachable")
 }
 
 // Dial connects to the server as the flags say.
 func (c *Connection) Dial(options ...nats.Option) (*client.Client, error) {
+	if c.Timeout <= 0 {
+		return nil, &UsageError{Err: fmt.Errorf("--timeout must be above zero, not %s", c.Timeout)}
+	}
 	realm := event.Real
 	if c.Exercise {
 		realm = event.Drill
