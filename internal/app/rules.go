@@ -18,15 +18,18 @@ import (
 
 // LoadPacks reads the packs of a folder, the embedded ones if the name is empty.
 func LoadPacks(statutes string) (*statute.Set, error) {
-	var packs fs.FS = schemas.Statutes
-	if statutes != "" {
-		packs = os.DirFS(statutes)
-	}
-	set, err := statute.Load(packs)
+	set, err := statute.Load(packFolder(statutes))
 	if err != nil {
 		return nil, fmt.Errorf("statute packs: %w", err)
 	}
 	return set, nil
+}
+
+func packFolder(statutes string) fs.FS {
+	if statutes == "" {
+		return schemas.Statutes
+	}
+	return os.DirFS(statutes)
 }
 
 // LoadRules reads the packs of a folder and a register, the embedded ones if the name is

@@ -208,6 +208,31 @@ func (s *Set) Citations() event.Citations {
 	return all
 }
 
+// ChangedFrom returns the ids of the packs that another set lacks or has with another
+// content.
+func (s *Set) ChangedFrom(other *Set) (ids []string) {
+	for _, p := range s.packs {
+		if q, ok := other.Pack(p.ID); !ok || q.SHA256 != p.SHA256 {
+			ids = append(ids, p.ID)
+		}
+	}
+	return ids
+}
+
+// AlwaysInForce returns the set with some packs in force at any time: to see what they
+// would do, before they are.
+func (s *Set) AlwaysInForce(ids []string) *Set {
+	packs := slices.Clone(s.packs)
+	for i, p := range packs {
+		if slices.Contains(ids, p.ID) {
+			always := *p
+			always.Effective = Effective{}
+			packs[i] = &always
+		}
+	}
+	return newSet(packs)
+}
+
 // InForce returns the packs that are in force at the time.
 func (s *Set) InForce(at time.Time) *Set {
 	past := func(p *Pack) bool { return !p.Effective.Contains(at) }

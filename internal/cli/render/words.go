@@ -134,6 +134,10 @@ var words = map[string][2]string{
 	"story-signed":     {"[%s 签名]", "[signed by %s]"}, "story-signed-at": {"[%s 于 %s 签名]", "[signed by %s at %s]"}, "story-forged": {"签名不成立", "THE SIGNATURE DOES NOT HOLD"},
 	"by-order": {"，依令 %s（%s）", ", by order %s (%s)"}, "by-age": {"，到期归档，见证据清单 %s（%s）", ", by age, into the export with manifest %s (%s)"},
 	"away": {"无人值守", "away"}, "reminder": {"提醒", "reminder"},
+	"incidents": {"起事件", "incidents"}, "replay-last": {"最后", "at last"},
+	"replay-sum":     {"重新判定事件 %d 起，结果不同 %d 起", "%d incidents decided again, %d come out otherwise"},
+	"replay-earlier": {"另有 %d 起在 --since 之前首报，未判定", "%d more were first reported before --since and were left out"},
+	"replay-failed":  {"另有 %d 起无法判定，见标准错误", "%d more could not be decided: see standard error"},
 }
 
 var gradeNames = map[event.Grade][2]string{

@@ -1,5 +1,5 @@
-// Package statutecmd has the commands of the statute packs: list, show and check. They need
-// no server.
+// Package statutecmd has the commands of the statute packs: list, show, check and
+// replay. Only replay asks a server, and none writes anything.
 package statutecmd
 
 import (
@@ -23,7 +23,7 @@ type environment struct{ *render.Printer }
 func New(p *render.Printer) *cobra.Command {
 	e := environment{p}
 	cmd := &cobra.Command{Use: "statute", Short: "Read and check the statute packs"}
-	cmd.AddCommand(e.listCommand(), e.showCommand(), e.checkCommand())
+	cmd.AddCommand(e.listCommand(), e.showCommand(), e.checkCommand(), e.replayCommand())
 	return cmd
 }
 
