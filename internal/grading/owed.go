@@ -14,8 +14,9 @@ import (
 // owed lists what the operator owes after this revision: what the law's follow-ups demand
 // and what desks have asked for, unless a report has given it. What was owed once stays
 // owed, also when the grade falls.
-func (r resolver) owed(g *event.Graded, rules []statute.OwedFollowUp) []event.Obligation {
+func (r resolver) owed(g *event.Graded, c statute.Case) []event.Obligation {
 	var out []event.Obligation
+	rules := r.rb.Statutes.FollowUps(c, g.Assessment, g.At)
 	if !g.State.IsImported() {
 		for _, rule := range withEarlier(r.rb.Statutes, r.prev, rules) {
 			if o, ok := r.followUp(g, rule); ok {
@@ -32,7 +33,7 @@ func (r resolver) owed(g *event.Graded, rules []statute.OwedFollowUp) []event.Ob
 			ID: fmt.Sprintf("ask-%d", a.Record), Kind: event.OwesAnswer, Items: missing, Since: &a.At, DueAt: a.DueAt,
 			Desk: a.Desk, Officer: a.Officer, Reason: a.Reason,
 		}
-		r.cite(&o)
+		r.cite(g, c, &o)
 		if a.DueAt != nil {
 			o.Remind = moments(a.At, *a.DueAt, r.rb.Register.Remind)
 		}
@@ -48,15 +49,17 @@ func (r resolver) owed(g *event.Graded, rules []statute.OwedFollowUp) []event.Ob
 }
 
 // cite adds the line of the law under which a desk asks for a stage.
-func (r resolver) cite(o *event.Obligation) {
+func (r resolver) cite(g *event.Graded, c statute.Case, o *event.Obligation) {
 	for _, item := range o.Items {
 		stage, ok := strings.CutPrefix(item, event.ItemStage)
 		if !ok {
 			continue
 		}
-		if asked := r.rb.Statutes.Request(stage); asked != nil {
-			o.Statute, o.Rule, o.Citation = asked.Statute.ID, asked.Rule.ID, asked.Rule.Citation
-			o.Quote, o.Confidence = asked.Rule.Quote, asked.Rule.Confidence
+		for _, asked := range r.rb.Statutes.Requests(c, g.Assessment, g.At) {
+			if slices.Contains(asked.Rule.Stages, stage) {
+				o.Statute, o.Rule, o.Citation = asked.Statute.ID, asked.Rule.ID, asked.Rule.Citation
+				o.Quote, o.Confidence = asked.Rule.Quote, asked.Rule.Confidence
+			}
 		}
 	}
 }

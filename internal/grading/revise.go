@@ -158,7 +158,7 @@ func (rb Rulebook) decide(prev, g *event.Graded, c Cause, v view) (err error) {
 		return err
 	}
 	r.hold(g)
-	g.Owed = r.owed(g, rb.Statutes.FollowUps(v.Case, g.Assessment, g.At))
+	g.Owed = r.owed(g, v.Case)
 	if v.report.Imported {
 		g.Next = nil // an import starts no clock
 		return nil

@@ -43,6 +43,15 @@ type OwedFollowUp struct {
 // statute, then in the order of the pack. As with Owed, only what is certain triggers;
 // but the case owes each one once, whichever of its facilities it covers.
 func (s *Set) FollowUps(c Case, a event.Assessment, now time.Time) []OwedFollowUp {
+	return s.followUps(c, a, now, false)
+}
+
+// Requests returns the follow-ups that the case owes when a desk asks for them.
+func (s *Set) Requests(c Case, a event.Assessment, now time.Time) []OwedFollowUp {
+	return s.followUps(c, a, now, true)
+}
+
+func (s *Set) followUps(c Case, a event.Assessment, now time.Time, onRequest bool) []OwedFollowUp {
 	asked := trigger{set: s, c: &c, now: now}
 	var owed []OwedFollowUp
 	for _, p := range s.packs {
@@ -52,7 +61,7 @@ func (s *Set) FollowUps(c Case, a event.Assessment, now time.Time) []OwedFollowU
 		grade := gradeUnder(a, p.ID)
 		for i := range p.FollowUps {
 			f := &p.FollowUps[i]
-			if f.OnRequest || !asked.covers(&f.For, f.When, grade) {
+			if f.OnRequest != onRequest || !asked.covers(&f.For, f.When, grade) {
 				continue
 			}
 			if j := slices.IndexFunc(c.Facilities, func(at Facility) bool { return f.For.coversFacility(&at) }); j >= 0 {

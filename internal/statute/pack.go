@@ -114,6 +114,7 @@ type Scope struct {
 	Grade   event.Grade   `json:"grade"`  // from this grade on, under the pack of the line
 	Region  string        `json:"region"` // prefix of a GB/T 2260 code
 	Sector  []string      `json:"sector"`
+	Except  []string      `json:"exceptSector"`
 	CII     *bool         `json:"cii"`     // of the facility
 	Central *bool         `json:"central"` // of the operator: a central organ or its affiliated unit
 
@@ -135,7 +136,7 @@ func (s *Scope) coversFacility(f *Facility) bool {
 func (s *Scope) coversPlace(f *Facility) bool {
 	return cmp.Or(f.Jurisdiction, Home) == s.jurisdiction &&
 		strings.HasPrefix(f.Region, s.Region) &&
-		(s.Sector == nil || slices.Contains(s.Sector, f.Sector))
+		(s.Sector == nil || slices.Contains(s.Sector, f.Sector)) && !slices.Contains(s.Except, f.Sector)
 }
 
 // coversAny reports whether the line applies to the case for any of its facilities.
@@ -144,7 +145,7 @@ func (s *Scope) coversAny(c *Case) bool {
 		return false
 	}
 	if len(c.Facilities) == 0 {
-		return s.Region == "" && s.Sector == nil && s.CII == nil
+		return s.Region == "" && s.Sector == nil && s.Except == nil && s.CII == nil
 	}
 	for i := range c.Facilities {
 		if s.coversFacility(&c.Facilities[i]) {

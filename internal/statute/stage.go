@@ -92,18 +92,6 @@ func (p *Pack) Duty(id string) (*DutyRule, bool) {
 	return &p.Duties[i], true
 }
 
-// Request returns the line under which a desk may ask for a stage, or nil.
-func (s *Set) Request(stage string) *OwedFollowUp {
-	for _, p := range s.packs {
-		for i := range p.FollowUps {
-			if f := &p.FollowUps[i]; f.OnRequest && slices.Contains(f.Stages, stage) {
-				return &OwedFollowUp{Statute: p, Rule: f}
-			}
-		}
-	}
-	return nil
-}
-
 // checkClocks finds clocks that start at a line that the pack does not have.
 func (p *Pack) checkClocks(doc *document.Document) {
 	check := func(path string, c Clock) {
