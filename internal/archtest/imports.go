@@ -72,7 +72,8 @@ var rooms = []room{
 	{"cmd/tocsin-verify", list("internal/evidence internal/evidence/export internal/evidence/page internal/printable internal/private"), nil},
 	{"cmd/tocsin/interop", nil, nil}, // a module of its own
 	{"cmd/tocsin", list("internal/cli"), nil},
-	{"internal/cli/render", list("internal/api internal/event internal/evidence internal/fault internal/printable"), nil},
+	{"internal/cli/render", list("internal/api internal/event internal/evidence internal/fault internal/printable"), list("internal/cli/render/rendertest")},
+	{"internal/cli/render/rendertest", list("internal/api internal/event"), nil},
 	{"internal/cli/command", list("internal/cli/render internal/app internal/client internal/clock internal/credential internal/api internal/event internal/grading internal/printable"), nil},
 	{"internal/cli/logcmd",
 		list("internal/cli/render internal/cli/command internal/client internal/clock internal/api internal/event internal/evidence internal/evidence/export internal/evidence/page internal/printable internal/private internal/statute"),
@@ -82,7 +83,7 @@ var rooms = []room{
 		list("schemas")},
 	{"internal/cli",
 		list("internal/cli/render internal/cli/command internal/cli/logcmd internal/cli/statutecmd internal/app internal/client internal/clock internal/credential internal/api internal/cloudevent internal/event internal/fault internal/grading internal/identity internal/interchange internal/logging internal/printable internal/statute"),
-		list("internal/bus internal/bus/endpoint internal/bus/bustest internal/evidence internal/evidence/export internal/evidence/page internal/natsd internal/register schemas")},
+		list("internal/cli/render/rendertest internal/bus internal/bus/endpoint internal/bus/bustest internal/evidence internal/evidence/export internal/evidence/page internal/natsd internal/register schemas")},
 	{"internal/bench/peers", list("internal/bus internal/bus/endpoint internal/client internal/clock internal/api internal/event internal/natsd schemas"), nil}, // a module of its own
 	{"internal/archtest", nil, nil},
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-project/tocsin/internal/api"
+	"github.com/tocsin-project/tocsin/internal/cli/render/rendertest"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
@@ -19,12 +20,12 @@ func TestDeskAct_RequestMatchesFlags(t *testing.T) {
 	t.Parallel()
 	f := startFake(t)
 	var got event.DeskAct
-	serve(f, api.EndpointIncidents, func(api.IncidentQuery) any { return api.IncidentAnswer{Now: noon} })
+	serve(f, api.EndpointIncidents, func(api.IncidentQuery) any { return api.IncidentAnswer{Now: rendertest.Noon} })
 	serve(f, api.ActSubject("hall"), func(a event.DeskAct) any {
 		got = a
-		return api.DeskActAnswer{Status: event.StatusAccepted, Kind: a.Kind, ID: a.ID, Desk: a.Desk, Operator: a.Operator, Incident: a.Incident, At: &noon, Record: 7}
+		return api.DeskActAnswer{Status: event.StatusAccepted, Kind: a.Kind, ID: a.ID, Desk: a.Desk, Operator: a.Operator, Incident: a.Incident, At: &rendertest.Noon, Record: 7}
 	})
-	due := noon.Add(2 * time.Hour)
+	due := rendertest.Noon.Add(2 * time.Hour)
 	base := event.DeskAct{Desk: "hall", Operator: "grid-east", Incident: "inc-1", Officer: "shift", Reason: "because"}
 	for _, c := range []struct {
 		args []string
@@ -133,9 +134,9 @@ func TestDeskList_ShowsScreens(t *testing.T) {
 	t.Parallel()
 	f := startFake(t)
 	serve(f, api.EndpointDesks, func(any) any {
-		return api.DesksAnswer{Now: noon, Screens: []api.Screen{
-			{Desk: "hall", Client: "wall", Connected: true, SeenAt: &noon, Next: "annex"},
-			{Desk: "annex", Client: "default", SeenAt: after(-90)},
+		return api.DesksAnswer{Now: rendertest.Noon, Screens: []api.Screen{
+			{Desk: "hall", Client: "wall", Connected: true, SeenAt: &rendertest.Noon, Next: "annex"},
+			{Desk: "annex", Client: "default", SeenAt: rendertest.After(-90)},
 			{Desk: "attic"},
 		}}
 	})

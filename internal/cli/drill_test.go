@@ -9,42 +9,20 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-project/tocsin/internal/api"
+	"github.com/tocsin-project/tocsin/internal/cli/render/rendertest"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
-
-// told is a row of the desk hall on an incident of grid-east.
-func told(incident string) api.EscalationRow {
-	return api.EscalationRow{Escalation: "hall.grid-east." + incident + ".1", Desk: "hall", Operator: "grid-east", Incident: incident, Title: "全站停电",
-		Grade: event.Major, Act: event.ActReport, From: "grid-east", ReportedAt: noon, DueAt: after(60), AcknowledgeBy: after(30), State: api.StateOverdue}
-}
-
-// imported is a row that starts no clock.
-func imported(incident string) api.EscalationRow {
-	r := told(incident)
-	r.Imported, r.DueAt, r.AcknowledgeBy, r.State = true, nil, nil, api.StateOpen
-	return r
-}
-
-// lateTold is an escalation received some minutes after noon and told 72 minutes
-// after it, 12 after the law's limit.
-func lateTold(received int) *event.Escalated {
-	return &event.Escalated{
-		ID: "hall.grid-east.i.1", Desk: "hall", Operator: "grid-east", Incident: "i", Revision: 1, Act: event.ActReport, From: "grid-east", Grade: event.Major,
-		DueAt: after(60), ReportedAt: *after(72), Late: true, Cause: event.Cause{At: *after(received)},
-		Duties: []event.Duty{{From: "grid-east", Desk: "hall", Act: event.ActReport, DueAt: after(60), LateBy: minutes(12), Citation: "Law, art. 4", Confidence: event.ConfidenceText}},
-	}
-}
 
 func TestHandover_CountsImports(t *testing.T) {
 	t.Parallel()
 	f := startFake(t)
 	serve(f, api.EndpointQuery, func(api.Query) any {
-		return api.QueryAnswer{Rows: []api.EscalationRow{told("inc-1"), imported("old-1"), imported("old-2")}}
+		return api.QueryAnswer{Rows: []api.EscalationRow{rendertest.Told("inc-1"), rendertest.Imported("old-1"), rendertest.Imported("old-2")}}
 	})
-	old := owing
+	old := rendertest.Owing
 	old.Imported, old.Owed, old.PendingForwards = true, nil, nil
 	serve(f, api.EndpointIncidents, func(api.IncidentQuery) any {
-		return api.IncidentAnswer{Now: noon, Rows: []api.IncidentRow{old}}
+		return api.IncidentAnswer{Now: rendertest.Noon, Rows: []api.IncidentRow{old}}
 	})
 	code, out, errOut := f.run("desk", "handover", "hall", "--json")
 	require.Equal(t, exitOK, code, errOut)
@@ -64,13 +42,13 @@ func TestHandover_CountsImports(t *testing.T) {
 func TestDrillReport_AttributesLateness(t *testing.T) {
 	t.Parallel()
 	f := startFake(t)
-	here, there, corrected := api.RowOf(lateTold(30), 1, nil, nil, noon), api.RowOf(lateTold(65), 2, nil, nil, noon), told("fixed")
+	here, there, corrected := api.RowOf(rendertest.LateTold(30), 1, nil, nil, rendertest.Noon), api.RowOf(rendertest.LateTold(65), 2, nil, nil, rendertest.Noon), rendertest.Told("fixed")
 	there.Incident = "j"
 	corrected.Standing = here.Duties
 	serve(f, event.Drill.Wire(api.EndpointQuery), func(api.Query) any {
-		return api.QueryAnswer{Rows: []api.EscalationRow{here, there, corrected, imported("old")}}
+		return api.QueryAnswer{Rows: []api.EscalationRow{here, there, corrected, rendertest.Imported("old")}}
 	})
-	serve(f, event.Drill.Wire(api.EndpointIncidents), func(api.IncidentQuery) any { return api.IncidentAnswer{Now: noon} })
+	serve(f, event.Drill.Wire(api.EndpointIncidents), func(api.IncidentQuery) any { return api.IncidentAnswer{Now: rendertest.Noon} })
 	code, out, errOut := f.run("drill", "report", "--json")
 	require.Equal(t, exitOK, code, errOut)
 	rows := strings.Split(strings.TrimSpace(out), "\n")
@@ -101,7 +79,7 @@ func TestDrillClock(t *testing.T) {
 	var limit int
 	serve(f, event.Drill.Wire(api.EndpointIncidents), func(q api.IncidentQuery) any {
 		limit = q.Limit
-		return api.IncidentAnswer{Now: noon}
+		return api.IncidentAnswer{Now: rendertest.Noon}
 	})
 	code, out, errOut := f.run("drill", "clock")
 	require.Equal(t, exitOK, code, errOut)
@@ -120,8 +98,8 @@ func TestDrillClock(t *testing.T) {
 // A desk's own act needs no acknowledgement.
 func TestDrillDesk_OwnAct(t *testing.T) {
 	t.Parallel()
-	full := &event.Escalated{ID: "hall.mill.flood.2", Desk: "hall", Operator: "mill", Incident: "flood", Act: event.ActUpdate, From: "hall", ReportedAt: noon}
+	full := &event.Escalated{ID: "hall.mill.flood.2", Desk: "hall", Operator: "mill", Incident: "flood", Act: event.ActUpdate, From: "hall", ReportedAt: rendertest.Noon}
 	var s drillDesk
-	s.add(api.RowOf(full, 9, nil, nil, noon))
+	s.add(api.RowOf(full, 9, nil, nil, rendertest.Noon))
 	require.Equal(t, drillDesk{Escalations: 1}, s, "neither open nor acknowledged in time")
 }

@@ -4,15 +4,12 @@ import (
 	"encoding/json"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/tocsin-project/tocsin/internal/natsd"
 
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
-
-	"github.com/tocsin-project/tocsin/internal/event"
 )
 
 // fake is a server without services: a test plays the endpoints that it needs.
@@ -67,17 +64,4 @@ func (f *fake) run(args ...string) (code int, out, errOut string) {
 	f.t.Helper()
 	defer f.answered()
 	return tocsin(f.t, "", append([]string{"--lang", "en"}, append(args, "--server", f.addr, "--timeout", "5s")...)...)
-}
-
-// noon is the time of the scenarios of this package's tests.
-var noon = time.Date(2026, 3, 1, 4, 0, 0, 0, time.UTC)
-
-func after(minutes int) *time.Time {
-	t := noon.Add(time.Duration(minutes) * time.Minute)
-	return &t
-}
-
-func minutes(n int) *event.Duration {
-	d := event.Duration(time.Duration(n) * time.Minute)
-	return &d
 }

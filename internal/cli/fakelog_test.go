@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-project/tocsin/internal/api"
+	"github.com/tocsin-project/tocsin/internal/cli/render/rendertest"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/fault"
@@ -56,7 +57,7 @@ func startFakeLog(t *testing.T) *fakeLog {
 // add stores a record in its stored form.
 func (f *fakeLog) add(subject string, body any) uint64 {
 	f.t.Helper()
-	r, err := event.NewRecord(subject, noon, "", body)
+	r, err := event.NewRecord(subject, rendertest.Noon, "", body)
 	require.NoError(f.t, err)
 	m := r.Message(event.Real)
 	stored := evidence.Record{Sequence: uint64(len(f.records) + 1), Subject: m.Subject, Header: m.Header, Body: m.Data}
@@ -79,7 +80,7 @@ func (f *fakeLog) remove(record uint64) {
 	f.t.Helper()
 	entry := f.records[record-1].Entry()
 	f.add(event.RemovedSubject(record), event.Removal{
-		First: record, Entries: []evidence.Hash{entry}, Basis: event.BasisOrder, Order: "order <7>", Officer: "duty-officer", At: noon,
+		First: record, Entries: []evidence.Hash{entry}, Basis: event.BasisOrder, Order: "order <7>", Officer: "duty-officer", At: rendertest.Noon,
 		Operator: "grid-east", Incident: "inc-1", Type: event.KindAccepted,
 	})
 	f.records[record-1].Subject = ""
@@ -88,7 +89,7 @@ func (f *fakeLog) remove(record uint64) {
 // archive removes records by age, and keeps those in between that are needed.
 func (f *fakeLog) archive(first uint64, gone ...bool) {
 	f.t.Helper()
-	removal := event.Removal{First: first, Basis: event.BasisRetention, Export: "0a", Officer: "archivist", At: noon}
+	removal := event.Removal{First: first, Basis: event.BasisRetention, Export: "0a", Officer: "archivist", At: rendertest.Noon}
 	for i, gone := range gone {
 		var entry evidence.Hash // the zero hash: the record stays
 		if gone {
@@ -185,10 +186,10 @@ func (f *fakeLog) story(incident, title string, rules event.Rules) event.Escalat
 	require.NoError(f.t, err)
 	x := event.Escalated{
 		ID: event.EscalationID("desk-a", "grid-east", incident, "1"), Desk: "desk-a", Operator: "grid-east", Incident: incident, Revision: 1,
-		Grade: event.Major, Change: event.Change{Kind: event.ChangeFirst}, From: "grid-east", Act: event.ActReport, DueAt: after(30),
-		ReportedAt: *after(40), Late: true, AcknowledgeBy: after(60), Report: report, Rules: rules,
+		Grade: event.Major, Change: event.Change{Kind: event.ChangeFirst}, From: "grid-east", Act: event.ActReport, DueAt: rendertest.After(30),
+		ReportedAt: *rendertest.After(40), Late: true, AcknowledgeBy: rendertest.After(60), Report: report, Rules: rules,
 		Duties: []event.Duty{
-			{Desk: "desk-a", Act: event.ActReport, From: "grid-east", DueAt: after(30), LateBy: minutes(10), Citation: "Law, art. 4 & 5", Confidence: event.ConfidenceUnverified},
+			{Desk: "desk-a", Act: event.ActReport, From: "grid-east", DueAt: rendertest.After(30), LateBy: rendertest.Minutes(10), Citation: "Law, art. 4 & 5", Confidence: event.ConfidenceUnverified},
 			{Desk: "desk-a", Act: event.ActReport, From: "grid-east", Citation: "Other law, art. 1", Confidence: event.ConfidenceText},
 		},
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-project/tocsin/internal/cli/render/rendertest"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 	"github.com/tocsin-project/tocsin/internal/evidence/export"
@@ -35,7 +36,7 @@ func aLog(t *testing.T) *fakeLog {
 	rules := event.Rules{Packs: map[string]string{"law": f.rules("statute", "law", "title: law\n")}, Register: f.rules("register", "register", "desks: []\n")}
 	require.NotEmpty(t, unused)
 	x := f.story("inc-1", "停电 <script>alert(1)</script>", rules) // 4 to 6
-	f.acknowledge(x, *after(70))                                 // 7
+	f.acknowledge(x, *rendertest.After(70))                      // 7
 	f.story("inc-2", "second", rules)                            // 8 to 10
 	f.remove(4)                                                  // 11
 	for i := range 300 {

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-project/tocsin/internal/api"
+	"github.com/tocsin-project/tocsin/internal/cli/render/rendertest"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
@@ -142,7 +143,7 @@ func TestLogStatus_ShowsDamage(t *testing.T) {
 	require.Contains(t, out, "911 records; the checkpoint covers 911")
 	require.Contains(t, out, "records younger than 6 months are never archived")
 	require.Contains(t, out, "no damage is known")
-	f.damage = []event.Damage{{Kind: event.DamageMissing, First: 2, Last: 3, Detail: "gone", FoundAt: noon}}
+	f.damage = []event.Damage{{Kind: event.DamageMissing, First: 2, Last: 3, Detail: "gone", FoundAt: rendertest.Noon}}
 	code, out, _ = f.run("log", "status")
 	require.Equal(t, exitRefused, code)
 	require.Contains(t, out, "DAMAGE (1):\n  missing  #2–#3  gone  (2026-03-01 12:00:00.000 +08:00)")
@@ -152,9 +153,9 @@ func TestLogStatus_ShowsDamage(t *testing.T) {
 func TestAudit_FollowsRunningCheck(t *testing.T) {
 	t.Parallel()
 	f := aLog(t)
-	asked, end := 0, noon
+	asked, end := 0, rendertest.Noon
 	serve(f.fake, api.EndpointAudit, func(q api.AuditRequest) any {
-		a := api.AuditAnswer{ID: 4, Ended: &end, Started: noon, Damage: []event.Damage{}} // of last night
+		a := api.AuditAnswer{ID: 4, Ended: &end, Started: rendertest.Noon, Damage: []event.Damage{}} // of last night
 		asked++
 		switch {
 		case asked == 1:
@@ -165,7 +166,7 @@ func TestAudit_FollowsRunningCheck(t *testing.T) {
 		case asked == 3 && q.After == 4:
 			a.ID, a.Running, a.Ended, a.Checked, a.Of = 5, true, nil, 100, 911
 		case q.After == 4:
-			end = *after(2)
+			end = *rendertest.After(2)
 			a.ID, a.Checked, a.Of, a.Removed, a.Checkpoint = 5, 911, 911, 1, f.cp.Note
 			a.Damage = append(a.Damage, f.damage...)
 		default:

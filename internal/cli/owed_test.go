@@ -12,24 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-project/tocsin/internal/api"
+	"github.com/tocsin-project/tocsin/internal/cli/render/rendertest"
 	"github.com/tocsin-project/tocsin/internal/event"
 )
-
-// owing is an incident with one obligation of each kind.
-var owing = api.IncidentRow{
-	Operator: "grid-east", Incident: "inc-1", Revision: 3, Grade: event.Major, Title: "outage", GradedAt: noon,
-	Next: &event.Next{At: *after(60), Grade: event.EspeciallyGrave},
-	Owed: []event.Obligation{
-		{ID: "law.final", Kind: event.OwesReport, Report: "final", Within: "P30D", Clock: "handled", Statute: "law", Citation: "Law, art. 9", Confidence: event.ConfidenceText},
-		{ID: "law.items", Kind: event.OwesItems, Items: []string{"cause", "plan"}, Statute: "law", Citation: "Law, art. 7", Confidence: event.ConfidenceUnverified},
-		{ID: "ask-9", Kind: event.OwesAnswer, Items: []string{"facts.directLoss"}, DueAt: after(30), Desk: "hall", Officer: "shift", Reason: "the loss is missing"},
-		{ID: "law.late", Kind: event.OwesItems, Items: []string{"scene"}, DueAt: after(-30), Statute: "law", Citation: "Law, art. 8", Confidence: event.ConfidenceText},
-	},
-	PendingForwards: []event.PendingForward{
-		{Desk: "hall", To: "national", Since: *after(-10), Remind: *after(20), Until: *after(44)},
-		{Desk: "other", To: "national", Until: *after(44)},
-	},
-}
 
 func TestOwed(t *testing.T) {
 	t.Parallel()
@@ -38,9 +23,9 @@ func TestOwed(t *testing.T) {
 	serve(f, api.EndpointIncidents, func(q api.IncidentQuery) any {
 		asked = q
 		if q.Operator == "quiet" {
-			return api.IncidentAnswer{Now: noon}
+			return api.IncidentAnswer{Now: rendertest.Noon}
 		}
-		return api.IncidentAnswer{Now: noon, Rows: []api.IncidentRow{owing}}
+		return api.IncidentAnswer{Now: rendertest.Noon, Rows: []api.IncidentRow{rendertest.Owing}}
 	})
 	code, out, errOut := f.run("owed", "grid-east", "--incident", "inc-1", "--desk", "hall")
 	require.Equal(t, exitOK, code, errOut)
@@ -77,14 +62,14 @@ grid-east/inc-1  major  report final summary  30 days after handling ends  — L
 func TestOwed_FollowPrintsReminders(t *testing.T) {
 	t.Parallel()
 	f := startFake(t)
-	reminder := event.Reminder{ID: "r1", Operator: "grid-east", Incident: "inc-1", To: "grid-east", Obligation: "law.items", Items: []string{"cause"}, DueAt: *after(30), At: noon}
+	reminder := event.Reminder{ID: "r1", Operator: "grid-east", Incident: "inc-1", To: "grid-east", Obligation: "law.items", Items: []string{"cause"}, DueAt: *rendertest.After(30), At: rendertest.Noon}
 	serve(f, event.Drill.Wire(api.EndpointIncidents), func(api.IncidentQuery) any {
 		for _, incident := range []string{"inc-2", "inc-1"} {
 			reminder.Incident = incident
 			raw, _ := json.Marshal(reminder)
 			_ = f.nc.Publish(event.Drill.Wire(api.ReminderOf("grid-east")), raw)
 		}
-		return api.IncidentAnswer{Now: noon}
+		return api.IncidentAnswer{Now: rendertest.Noon}
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -107,11 +92,11 @@ func TestHandover(t *testing.T) {
 	f := startFake(t)
 	row := func(incident, state string) api.EscalationRow {
 		return api.EscalationRow{Escalation: "hall.grid-east." + incident + ".1", Desk: "hall", Operator: "grid-east", Incident: incident,
-			Grade: event.Major, Act: event.ActReport, From: "grid-east", ReportedAt: noon, AcknowledgeBy: after(30), State: state}
+			Grade: event.Major, Act: event.ActReport, From: "grid-east", ReportedAt: rendertest.Noon, AcknowledgeBy: rendertest.After(30), State: state}
 	}
 	silent := row("inc-3", api.StateOpen)
 	silent.Act, silent.From = event.ActNotice, "annex"
-	silent.Notice = &event.Notice{Kind: event.NoticeOverdue, Desk: "annex", Escalation: "annex.grid-east.inc-3.1", Since: after(-60), AcknowledgeBy: after(-30)}
+	silent.Notice = &event.Notice{Kind: event.NoticeOverdue, Desk: "annex", Escalation: "annex.grid-east.inc-3.1", Since: rendertest.After(-60), AcknowledgeBy: rendertest.After(-30)}
 	serve(f, api.EndpointQuery, func(q api.Query) any {
 		if q.Desk != "hall" || !q.Unacknowledged {
 			return api.QueryAnswer{}
@@ -120,9 +105,9 @@ func TestHandover(t *testing.T) {
 	})
 	serve(f, api.EndpointIncidents, func(q api.IncidentQuery) any {
 		if q.Desk != "hall" || !q.Open {
-			return api.IncidentAnswer{Now: noon}
+			return api.IncidentAnswer{Now: rendertest.Noon}
 		}
-		return api.IncidentAnswer{Now: noon, Rows: []api.IncidentRow{owing}}
+		return api.IncidentAnswer{Now: rendertest.Noon, Rows: []api.IncidentRow{rendertest.Owing}}
 	})
 	serve(f, api.EndpointDesks, func(any) any { return api.DesksAnswer{Screens: []api.Screen{{Desk: "attic"}}} })
 
@@ -159,10 +144,10 @@ func TestDrillReport(t *testing.T) {
 	f := startFake(t)
 	row := func(desk string, revision int, ack int, state string) api.EscalationRow {
 		r := api.EscalationRow{Escalation: desk + ".grid-east.inc-1", Desk: desk, Operator: "grid-east", Incident: "inc-1", Revision: revision,
-			Grade: event.Major, Act: event.ActReport, From: "grid-east", ReportedAt: noon, DueAt: after(-12), Late: true, AcknowledgeBy: after(30), State: state, Exercise: true,
-			Duties: []event.Duty{{From: "grid-east", LateBy: minutes(12), Citation: "Law, art. 4", Confidence: event.ConfidenceText}}}
+			Grade: event.Major, Act: event.ActReport, From: "grid-east", ReportedAt: rendertest.Noon, DueAt: rendertest.After(-12), Late: true, AcknowledgeBy: rendertest.After(30), State: state, Exercise: true,
+			Duties: []event.Duty{{From: "grid-east", LateBy: rendertest.Minutes(12), Citation: "Law, art. 4", Confidence: event.ConfidenceText}}}
 		if ack > 0 {
-			r.AcknowledgedAt, r.AcknowledgedBy = after(ack), "shift"
+			r.AcknowledgedAt, r.AcknowledgedBy = rendertest.After(ack), "shift"
 		}
 		return r
 	}
@@ -174,11 +159,11 @@ func TestDrillReport(t *testing.T) {
 		}}
 	})
 	serve(f, event.Drill.Wire(api.EndpointIncidents), func(api.IncidentQuery) any {
-		return api.IncidentAnswer{Now: noon, Rows: []api.IncidentRow{owing}}
+		return api.IncidentAnswer{Now: rendertest.Noon, Rows: []api.IncidentRow{rendertest.Owing}}
 	})
 	code, out, errOut := f.run("drill", "report", "--json", "--since", "2026-03-01")
 	require.Equal(t, exitOK, code, errOut)
-	assert.Equal(t, noon.Add(-12*time.Hour), since.UTC())
+	assert.Equal(t, rendertest.Noon.Add(-12*time.Hour), since.UTC())
 	lines := strings.Split(strings.TrimSpace(out), "\n")
 	require.Len(t, lines, 4)
 	first := decode(t, lines[0])

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-project/tocsin/internal/api"
+	"github.com/tocsin-project/tocsin/internal/cli/render/rendertest"
 	"github.com/tocsin-project/tocsin/internal/event"
 	"github.com/tocsin-project/tocsin/internal/evidence"
 )
@@ -35,7 +36,7 @@ func TestStory_SaysWhenAnActWasSigned(t *testing.T) {
 		require.NoError(t, err)
 		signed, err := json.Marshal(s)
 		require.NoError(t, err)
-		return api.StoryEntry{Record: 7, Type: event.KindClosed, At: noon, Subject: subject, Body: jsontext.Value(body + `,"signed":` + string(signed) + "}")}
+		return api.StoryEntry{Record: 7, Type: event.KindClosed, At: rendertest.Noon, Subject: subject, Body: jsontext.Value(body + `,"signed":` + string(signed) + "}")}
 	}
 	said := func(s api.StoryEntry) (zh, en string) {
 		return lines(func(p *Printer) { require.NoError(t, p.Story(s)) })
@@ -55,13 +56,13 @@ func TestStory_SaysWhenAnActWasSigned(t *testing.T) {
 // A desk's own act is shown as such, and not as awaiting its acknowledgement.
 func TestRow_OfADesksOwnAct(t *testing.T) {
 	t.Parallel()
-	full := &event.Escalated{ID: "hall.mill.flood.2", Desk: "hall", Operator: "mill", Incident: "flood", Act: event.ActUpdate, From: "hall", ReportedAt: noon}
-	r := api.RowOf(full, 9, nil, nil, noon)
+	full := &event.Escalated{ID: "hall.mill.flood.2", Desk: "hall", Operator: "mill", Incident: "flood", Act: event.ActUpdate, From: "hall", ReportedAt: rendertest.Noon}
+	r := api.RowOf(full, 9, nil, nil, rendertest.Noon)
 	zh, en := lines(func(p *Printer) { p.Row(r) })
 	require.Contains(t, zh, "[本席位自己的处置，无需签收]")
 	require.Contains(t, en, "from hall → hall  mill/flood  [own act: nothing to acknowledge]")
 	_, en = lines(func(p *Printer) {
-		p.Row(api.RowOf(full, 9, &event.Acknowledgement{At: noon, Officer: "shift"}, nil, noon))
+		p.Row(api.RowOf(full, 9, &event.Acknowledgement{At: rendertest.Noon, Officer: "shift"}, nil, rendertest.Noon))
 	})
 	require.Contains(t, en, "[acknowledged] shift")
 }
@@ -84,7 +85,7 @@ func TestStory_OfAnAddedKind(t *testing.T) {
 	})
 	printed := func(body string) (zh, en string) {
 		return lines(func(p *Printer) {
-			require.NoError(t, p.Story(api.StoryEntry{Record: 7, Type: "inspected", At: noon, Subject: "incident.inspected.mill.flood.1", Body: jsontext.Value(body)}))
+			require.NoError(t, p.Story(api.StoryEntry{Record: 7, Type: "inspected", At: rendertest.Noon, Subject: "incident.inspected.mill.flood.1", Body: jsontext.Value(body)}))
 		})
 	}
 	zh, en := printed(`{"desk":"hall","at":"2026-03-01T04:00:00Z","grade":"major","items":["a","b"],"record":5,"reason":"x\ny"}`)
