@@ -63,7 +63,10 @@ const (
 	centralMajor = centralLarge + `
 		national-cyberspace forward ministry-cyberspace-office 1h cn-csirm-2025 art. 4`
 
-	crime = `
+	// Criminal Procedure Law art. 110 ¶1; the Measures say the same of incidents only.
+	crimeProcedure = `
+		POLICE crime-notice OPERATOR - cn-cpl-2018 art. 110 ¶1`
+	crime = crimeProcedure + `
 		POLICE crime-notice OPERATOR - cn-csirm-2025 art. 4`
 )
 
@@ -195,19 +198,25 @@ func rows() (out []row) {
 			add(s, own+`,"crimeSuspected":true`, grade, crimeToo)
 			add(s, own+`,"crimeSuspected":false`, grade, demand)
 			add(s, own+`,"about":"threat"`, grade, threat)
-			add(s, own+`,"about":"threat","crimeSuspected":true`, grade, threat+crime)
+			add(s, own+`,"about":"threat","crimeSuspected":true`, grade, threat+crimeProcedure)
 		}
 	}
 	// An outage of what is not CII has no number, however long.
 	add(records, `"facts":{"outage":[{"scope":"overall","duration":"P2D"}]}`, event.General, none)
-	// Two facilities of one operator: each owes its own.
+	// A facility beside CII of the same operator goes by art. 4 ¶2, unless its own incident
+	// reaches the grade.
 	both := `"facilities":["dispatch","office-portal"]`
 	add(dispatch, both, event.General, none)
-	add(dispatch, both+`,"ownGrade":"relatively-large"`, event.RelativelyLarge, ciiLarge+otherLarge)
-	add(dispatch, both+`,"facts":{"outage":[{"facility":"dispatch","scope":"overall","duration":"PT1H"}]}`, event.Major, ciiMajor+otherMajor)
+	add(dispatch, both+`,"ownGrade":"relatively-large"`, event.RelativelyLarge, ciiLarge)
+	add(dispatch, both+`,"facts":{"peopleAffected":1000000}`, event.Major, ciiMajor)
+	add(dispatch, both+`,"facts":{"outage":[{"facility":"dispatch","scope":"overall","duration":"PT1H"}]}`, event.Major, ciiMajor)
+	add(dispatch, both+`,"facts":{"outage":[{"scope":"overall","duration":"PT1H"}]}`, event.Major, ciiMajor)
 	add(dispatch, both+`,"facts":{"outage":[{"facility":"office-portal","scope":"overall","duration":"PT9H"}]}`, event.General, none)
+	add(dispatch, both+`,"facts":{"siteUnreachable":{"owner":"enterprise","duration":"PT2H"}}`, event.RelativelyLarge, ciiLarge+otherLarge)
+	add(dispatch, both+`,"facts":{"siteUnreachable":{"owner":"enterprise","duration":"PT2H"},"outage":[{"facility":"dispatch","scope":"overall","duration":"PT1H"}]}`,
+		event.Major, ciiMajor+otherLarge)
 	// A facility that only an outage names is named.
-	add(dispatch, `"facilities":["office-portal"],"facts":{"outage":[{"facility":"dispatch","scope":"overall","duration":"PT1H"}]}`, event.Major, ciiMajor+otherMajor)
+	add(dispatch, `"facilities":["office-portal"],"facts":{"outage":[{"facility":"dispatch","scope":"overall","duration":"PT1H"}]}`, event.Major, ciiMajor)
 	// From an archive: everybody is told, no clock runs.
 	for _, s := range []site{dispatch, records, portal} {
 		demand := map[site]string{dispatch: ciiGrave, records: otherMajor, portal: centralMajor}[s]

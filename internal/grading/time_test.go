@@ -346,26 +346,20 @@ func TestPropertyEachStepIsWhatTheLawSaysAtThatMoment(t *testing.T) {
 }
 
 // A report that no longer names the critical facility denies that its outage crossed a
-// threshold. If the moment was not folded before it, the duty of the other facility
-// counts from its receipt (art. 4
-//
-// 4 gives that facility's operator four hours from its own incident). If the moment was
-// folded, the due time that was told stays: a correction gives nobody more time.
+// threshold. The other facility, which owed nothing beside it, has four hours from that
+// report (art. 4 ¶4), whether or not the moment was folded before.
 func TestAReportThatTakesTheCriticalFacilityAway(t *testing.T) {
 	const toProvince = "other-operator-to-provincial-cyberspace"
-	for name, row := range map[string]struct {
-		looked bool
-		want   string
-	}{"folded at its moment": {true, "13:10"}, "not folded yet": {false, "13:30"}} {
+	for name, looked := range map[string]bool{"folded at its moment": true, "not folded yet": false} {
 		t.Run(name, func(t *testing.T) {
 			s := tell(t, rulebook(t))
 			s.fold(initial("09:05", `"facilities":["dispatch"],`+lasting))
 			s.fold(next("r2", "09:05", `"facilities":["dispatch","office-portal"]`))
-			if row.looked {
-				require.Equal(t, "13:10", due(t, s.elapse(), toProvince))
+			if looked {
+				require.Equal(t, "not owed", due(t, s.elapse(), toProvince))
 			}
 			g := s.fold(next("r3", "09:30", `"facilities":["office-portal"],"facts":{"peopleAffected":1000000}`))
-			require.Equal(t, row.want, due(t, g, toProvince))
+			require.Equal(t, "13:30", due(t, g, toProvince))
 			require.Nil(t, s.elapsed(on("09:10")), "it has nothing left to change")
 		})
 	}

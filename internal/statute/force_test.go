@@ -71,9 +71,9 @@ func TestLaw_AtTheLastMomentOfAPack(t *testing.T) {
 func TestLaw_DiscoveryThatIsNotKnownOrAhead(t *testing.T) {
 	s := embedded(t)
 	ahead := discovered(t, "records", t0.AddDate(1, 0, 0), "")
-	assert.Equal(t, map[string]event.Basis{"cn-cii-2021": event.BasisDiscovered, "cn-csirm-2025": event.BasisDiscovered}, lawAt(s, ahead, t0))
+	assert.Equal(t, map[string]event.Basis{"cn-cii-2021": event.BasisDiscovered, "cn-cpl-2018": event.BasisDiscovered, "cn-csirm-2025": event.BasisDiscovered}, lawAt(s, ahead, t0))
 	unknown := caseOf(t, "records", `{}`)
-	assert.Equal(t, map[string]event.Basis{"cn-cii-2021": event.BasisUndated, "cn-csirm-2025": event.BasisUndated}, lawAt(s, unknown, t0))
+	assert.Equal(t, map[string]event.Basis{"cn-cii-2021": event.BasisUndated, "cn-cpl-2018": event.BasisUndated, "cn-csirm-2025": event.BasisUndated}, lawAt(s, unknown, t0))
 }
 
 // The list is the same whether or not the facility is CII, which is confidential.
@@ -84,7 +84,7 @@ func TestLaw_DoesNotShowCII(t *testing.T) {
 	open.Facilities = []Facility{facility("dispatch")}
 	open.Facilities[0].CII = false
 	assert.Equal(t, lawAt(s, c, t0), lawAt(s, open, t0))
-	assert.Len(t, lawAt(s, discovered(t, "station-3", t0, ""), t0), 4)
+	assert.Len(t, lawAt(s, discovered(t, "station-3", t0, ""), t0), 5)
 }
 
 // A criterion of a pack that does not apply is not met, and its duties are not owed.

@@ -1,6 +1,7 @@
 package statute
 
 import (
+	"slices"
 	"time"
 
 	"github.com/tocsin-project/tocsin/internal/event"
@@ -32,7 +33,7 @@ func (s *Set) Owed(c Case, a event.Assessment, now time.Time) []Owed {
 				continue
 			}
 			for _, f := range c.Facilities {
-				if d.For.coversFacility(&f) {
+				if d.For.coversFacility(&f) && asked.reachesOwn(p, &d.For, f) {
 					owed = append(owed, Owed{Statute: p, Rule: d, Facility: f})
 				}
 			}
@@ -48,6 +49,7 @@ type trigger struct {
 	c   *Case
 	now time.Time
 	r   *reading
+	own map[string]event.Assessment // of facilities that are named beside CII
 }
 
 // covers reports whether a line applies to the case, for any facility, at its grade under
@@ -63,6 +65,23 @@ func (t *trigger) covers(s *Scope, when Condition, grade event.Grade) bool {
 		t.r = t.set.read(t.c, t.now)
 	}
 	return when.verdict(t.r) == True
+}
+
+// reachesOwn reports whether a facility that is named beside CII has an incident of its own
+// of the grade, where the scope asks for one.
+func (t *trigger) reachesOwn(p *Pack, s *Scope, f Facility) bool {
+	if !s.OwnIncident || f.CII || !slices.ContainsFunc(t.c.Facilities, func(f Facility) bool { return f.CII }) {
+		return true
+	}
+	if t.own == nil {
+		t.own = map[string]event.Assessment{}
+	}
+	a, known := t.own[f.ID]
+	if !known {
+		a = t.set.Assess(t.c.ownOf(f), t.now)
+		t.own[f.ID] = a
+	}
+	return gradeUnder(a, p.ID) >= s.Grade
 }
 
 // gradeUnder returns Ungraded where the statute does not grade such a case, so that only

@@ -103,18 +103,47 @@ func TestLimitsOfTheMeasures(t *testing.T) {
 	}, limits)
 }
 
-func TestEachFacilityOwesItsOwn(t *testing.T) {
+// A facility that is named beside CII owes what art. 4 ¶4 demands of others only for an
+// incident of its own.
+func TestOwed_BesideCII(t *testing.T) {
 	s := embedded(t).InForce(t0)
-	c := caseOf(t, "dispatch", `{"ownGrade":"relatively-large"}`)
-	c.Facilities = append(c.Facilities, facility("office-portal"))
-	got := make(map[string]string)
-	for _, o := range s.Owed(c, s.Assess(c, t0), t0) {
-		got[o.Rule.ID] = o.Facility.ID
+	cii := []string{"dispatch cii-operator-to-protection", "dispatch cii-operator-to-public-security"}
+	up := []string{"dispatch protection-to-national-cyberspace", "dispatch protection-to-national-public-security"}
+	other := []string{"office-portal other-operator-to-provincial-cyberspace"}
+	otherUp := []string{"office-portal provincial-to-national-cyberspace", "office-portal provincial-cyberspace-to-public-security"}
+	for report, want := range map[string][]string{
+		`{"ownGrade":"relatively-large"}`:                                       cii,
+		withFacts(`"peopleAffected":100000`):                                    cii,
+		withFacts(`"outage":[{"scope":"overall","duration":"PT10M"}]`):          cii,
+		withFacts(`"siteUnreachable":{"owner":"enterprise","duration":"PT2H"}`): slices.Concat(cii, other),
+		withFacts(`"siteUnreachable":{"owner":"enterprise","duration":"PT1H"},"outage":[{"facility":"dispatch","scope":"overall","duration":"PT10M"}]`): cii,
+		withFacts(`"defacement":{"owner":"platform","size":"large","views":100000}`):                                                                    slices.Concat(cii, up, other, otherUp),
+		withFacts(`"siteUnreachable":{"owner":"enterprise","duration":"PT2H"},"outage":[{"facility":"dispatch","scope":"overall","duration":"PT1H"}]`):  slices.Concat(cii, up, other),
+	} {
+		c := caseOf(t, "dispatch", report)
+		c.Facilities = append(c.Facilities, facility("office-portal"))
+		var got []string
+		for _, o := range s.Owed(c, s.Assess(c, t0), t0) {
+			if o.Statute.ID == "cn-csirm-2025" {
+				got = append(got, o.Facility.ID+" "+o.Rule.ID)
+			}
+		}
+		assert.Equal(t, want, got, report)
 	}
-	assert.Equal(t, map[string]string{
-		"cii-operator-to-protection": "dispatch", "cii-operator-to-public-security": "dispatch",
-		"other-operator-to-provincial-cyberspace": "office-portal",
-	}, got)
+	c := caseOf(t, "office-portal", `{"ownGrade":"major"}`)
+	c.Facilities = append(c.Facilities, facility("records"))
+	assert.Len(t, s.Owed(c, s.Assess(c, t0), t0), 6, "without CII beside them the judgement of the whole is theirs")
+}
+
+// A threat has no line in the Measures.
+func TestOwed_ThreatsAreNotInTheMeasures(t *testing.T) {
+	s := embedded(t)
+	c := caseOf(t, "dispatch", `{"about":"threat","ownGrade":"major","crimeSuspected":true}`)
+	var got []string
+	for _, o := range s.Owed(c, s.Assess(c, t0), t0) {
+		got = append(got, o.Statute.ID+" "+o.Rule.ID)
+	}
+	assert.Equal(t, []string{"cn-cii-2021 operator-to-protection", "cn-cii-2021 operator-to-public-security", "cn-cpl-2018 suspected-crime"}, got)
 }
 
 func TestCentralOrganWithCIIOwesBoth(t *testing.T) {

@@ -117,6 +117,9 @@ type Scope struct {
 	Except  []string      `json:"exceptSector"`
 	CII     *bool         `json:"cii"`     // of the facility
 	Central *bool         `json:"central"` // of the operator: a central organ or its affiliated unit
+	// OwnIncident limits a duty for a facility beside CII to what the facts say of that
+	// facility itself.
+	OwnIncident bool `json:"ownIncident"`
 
 	jurisdiction string // of the pack
 }
@@ -210,6 +213,21 @@ type Case struct {
 	Report     event.Report // the merged facts of all reports
 	// Determined is the grade that a department has set (认定); nil: none has.
 	Determined *Determination
+}
+
+// ownOf returns the incident of one facility as far as the facts say that it is its own:
+// its outages, and sites. What they say of the incident as a whole, and the judgement of
+// it, belong to the CII that it covers.
+func (c *Case) ownOf(f Facility) Case {
+	own := Case{Operator: c.Operator, Facilities: []Facility{f}, Report: c.Report}
+	own.Report.OwnGrade = event.Ungraded
+	own.Report.Facts = event.Facts{SiteUnreachable: c.Report.Facts.SiteUnreachable, Defacement: c.Report.Facts.Defacement}
+	for _, o := range c.Report.Facts.Outage {
+		if o.Facility == f.ID {
+			own.Report.Facts.Outage = append(own.Report.Facts.Outage, o)
+		}
+	}
+	return own
 }
 
 // Determination is a department's own grade. It overrides the operator's own grade and
