@@ -194,12 +194,12 @@ func commit(t *testing.T, b *bus.Bus, from, to int) {
 	bustest.Store(t, b, records)
 }
 
-// hang is how long tests wait for something that must happen, even on a busy machine.
-const hang = 60 * time.Second
+// waitLimit is how long tests wait for something that must happen, even on a busy machine.
+const waitLimit = 60 * time.Second
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	require.Eventually(t, ok, hang, 5*time.Millisecond, what)
+	require.Eventually(t, ok, waitLimit, 5*time.Millisecond, what)
 }
 
 func TestFollow_InOrderPastARecordThatFails(t *testing.T) {
@@ -208,13 +208,13 @@ func TestFollow_InOrderPastARecordThatFails(t *testing.T) {
 	e := &echo{fail: func(seq uint64, try int) error {
 		switch seq {
 		case 3:
-			return errors.New("poison")
+			return errors.New("always fails")
 		case 5:
 			if try < 3 {
-				return errors.New("passing")
+				return errors.New("fails at first")
 			}
 		case 6:
-			return fault.New(fault.Reject, "echo", "cannot ever")
+			return fault.New(fault.Reject, "echo", "can never be handled")
 		case 7:
 			panic("a bug")
 		}
@@ -226,7 +226,7 @@ func TestFollow_InOrderPastARecordThatFails(t *testing.T) {
 	got := e.handled()
 	at := slices.Index(got, 5)
 	require.GreaterOrEqual(t, at, 0, "a passing fault is handled later")
-	assert.Equal(t, []uint64{1, 2, 4, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20}, slices.Delete(got, at, at+1), "what is behind a poison goes on")
+	assert.Equal(t, []uint64{1, 2, 4, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20}, slices.Delete(got, at, at+1), "records after a failing one are still handled")
 	for seq, tries := range map[uint64]int{3: 3, 6: 1, 7: 3} {
 		eventually(t, "given up", func() bool {
 			s, err := b.Last(t.Context(), event.UnhandledSubject("echo", "op", "inc", seq))

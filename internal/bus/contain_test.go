@@ -16,7 +16,7 @@ import (
 	"github.com/tocsin-project/tocsin/internal/fault"
 )
 
-// TestFollow_TroubleOfOneKeyDelaysNoOther: records of some incidents hang, panic, fail,
+// TestFollow_TroubleOfOneKeyDelaysNoOther: records of some incidents waitLimit, panic, fail,
 // wait for the engine or produce output that cannot be stored; records of other incidents
 // are handled meanwhile.
 func TestFollow_TroubleOfOneKeyDelaysNoOther(t *testing.T) {

@@ -125,14 +125,14 @@ func TestScreens_LastSeen(t *testing.T) {
 func TestHeartbeats_StopWhereAHandlerHangs(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)
-	hang := make(chan struct{})
-	defer close(hang)
-	e := &echo{fail: func(uint64, int) error { <-hang; return nil }}
-	bl := &bell{clock: clock.System{}}
+	release := make(chan struct{})
+	defer close(release)
+	e := &echo{fail: func(uint64, int) error { <-release; return nil }}
+	handler := &timerRecorder{clock: clock.System{}}
 	bustest.Background(t, func(ctx context.Context) error { return env.Bus.Follow(ctx, follower(e)) })
-	ring(t, env.Bus, bl)
+	followTimers(t, env.Bus, handler)
 	bustest.Background(t, func(ctx context.Context) error { return env.Endpoints.Serve(ctx, "intake") })
-	for _, name := range []string{"echo", "bell", "intake"} {
+	for _, name := range []string{"echo", "recorder", "intake"} {
 		eventually(t, name+" answers", func() bool {
 			_, err := env.Conn.Request("$SRV.PING."+name, nil, time.Second)
 			return err == nil && !env.Bus.Heartbeats()[name].IsZero()
@@ -142,6 +142,6 @@ func TestHeartbeats_StopWhereAHandlerHangs(t *testing.T) {
 	eventually(t, "the others beat on, and what hangs does not", func() bool {
 		p := env.Bus.Heartbeats()
 		last := p["echo"].Add(2500 * time.Millisecond) // each beats once a second
-		return p["bell"].After(last) && p["intake"].After(last)
+		return p["recorder"].After(last) && p["intake"].After(last)
 	})
 }

@@ -37,10 +37,10 @@ func BenchmarkTimers(b *testing.B) {
 
 func benchmarkTimers(b *testing.B, n int, writes bool) {
 	env := bustest.Start(b)
-	bl := &bell{clock: clock.System{}}
+	handler := &timerRecorder{clock: clock.System{}}
 	ctx, cancel := context.WithCancel(b.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- env.Bus.FollowTimers(ctx, bl.follower()) }()
+	go func() { ended <- env.Bus.FollowTimers(ctx, handler.follower()) }()
 
 	began := time.Now()
 	first := began.Add(5 * time.Second)
@@ -53,7 +53,7 @@ func benchmarkTimers(b *testing.B, n int, writes bool) {
 
 	written, stopped := writer(ctx, b, env, writes)
 	writing := time.Now()
-	for len(bl.rings()) < n {
+	for len(handler.received()) < n {
 		time.Sleep(5 * time.Millisecond)
 	}
 	drained := time.Since(first)
@@ -63,8 +63,8 @@ func benchmarkTimers(b *testing.B, n int, writes bool) {
 	require.ErrorIs(b, <-ended, context.Canceled)
 
 	var late []time.Duration
-	for i, in := range bl.rings() {
-		late = append(late, bl.at[i].Sub(in.Due))
+	for i, in := range handler.received() {
+		late = append(late, handler.at[i].Sub(in.Due))
 	}
 	slices.Sort(late)
 	require.GreaterOrEqual(b, late[0], time.Duration(0), "never early")
@@ -90,10 +90,10 @@ func BenchmarkTimersBesideAFlood(b *testing.B) {
 			records = append(records, timer(fmt.Sprintf("honest%d.0", i), first.Add(time.Second*time.Duration(i)/honest)))
 		}
 		set(b, env.Bus, records...)
-		bl := &bell{clock: clock.System{}, out: func(in event.Stored) []event.Record {
+		handler := &timerRecorder{clock: clock.System{}, out: func(in event.Stored) []event.Record {
 			return []event.Record{event.RawRecord("rules."+event.TimerName(in.Subject), stamp, "", []byte("{}"))}
 		}}
-		f := bl.follower()
+		f := handler.follower()
 		share(&f)
 		ctx, cancel := context.WithCancel(b.Context())
 		ended := make(chan error, 1)

@@ -34,24 +34,24 @@ func timers(n int, due time.Time) []event.Record {
 	return out
 }
 
-// bell records the timers that it gets, with the times.
-type bell struct {
+// timerRecorder is a handler that records the timers it receives, and when.
+type timerRecorder struct {
 	clock clock.Clock
 	fail  func(name string, try int) error
 	out   func(in event.Stored) []event.Record
 
-	mu   sync.Mutex
-	rung []event.Stored
-	at   []time.Time
+	mu     sync.Mutex
+	timers []event.Stored
+	at     []time.Time
 }
 
-func (b *bell) Handle(_ context.Context, in event.Stored) ([]event.Record, error) {
+func (b *timerRecorder) Handle(_ context.Context, in event.Stored) ([]event.Record, error) {
 	now := b.clock.Now()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.rung, b.at = append(b.rung, in), append(b.at, now)
+	b.timers, b.at = append(b.timers, in), append(b.at, now)
 	if b.fail != nil {
-		if err := b.fail(event.TimerName(in.Subject), len(b.rung)); err != nil {
+		if err := b.fail(event.TimerName(in.Subject), len(b.timers)); err != nil {
 			return nil, err
 		}
 	}
@@ -61,24 +61,24 @@ func (b *bell) Handle(_ context.Context, in event.Stored) ([]event.Record, error
 	return nil, nil
 }
 
-func (b *bell) rings() []event.Stored {
+func (b *timerRecorder) received() []event.Stored {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return slices.Clone(b.rung)
+	return slices.Clone(b.timers)
 }
 
-func (b *bell) follower() bus.TimerFollower {
+func (b *timerRecorder) follower() bus.TimerFollower {
 	return bus.TimerFollower{Follower: bus.Follower{
-		Name: "bell", Handler: b,
+		Name: "recorder", Handler: b,
 		Key: func(s event.Stored) string { return s.Subject },
 		GiveUp: func(in event.Stored, attempts int, err error) (event.Record, error) {
-			return event.NewRecord(event.UnhandledSubject("bell", "op", event.Token(event.TimerName(in.Subject)), in.Sequence), stamp, "", map[string]any{"attempts": attempts})
+			return event.NewRecord(event.UnhandledSubject("recorder", "op", event.Token(event.TimerName(in.Subject)), in.Sequence), stamp, "", map[string]any{"attempts": attempts})
 		},
 	}}
 }
 
-func ring(t testing.TB, b *bus.Bus, bl *bell) {
-	bustest.Background(t, func(ctx context.Context) error { return b.FollowTimers(ctx, bl.follower()) })
+func followTimers(t testing.TB, b *bus.Bus, handler *timerRecorder) {
+	bustest.Background(t, func(ctx context.Context) error { return b.FollowTimers(ctx, handler.follower()) })
 }
 
 func set(t testing.TB, b *bus.Bus, records ...event.Record) []bus.Result {
@@ -115,18 +115,18 @@ func TestTimers_NeverEarlyAndLeaveNothing(t *testing.T) {
 		for _, n := range []int{1, 300} { // one by one, and in an atomic batch
 			t.Run(fmt.Sprint(realm, n), func(t *testing.T) {
 				env := bustest.StartRealm(t, t.TempDir(), clock.System{}, realm)
-				bl := &bell{clock: clock.System{}}
-				ring(t, env.Bus, bl)
+				handler := &timerRecorder{clock: clock.System{}}
+				followTimers(t, env.Bus, handler)
 				due := time.Now().Add(700*time.Millisecond + 123456*time.Nanosecond)
 				records := timers(n, due)
 				set(t, env.Bus, records...)
-				eventually(t, "all come due", func() bool { return len(bl.rings()) == n })
+				eventually(t, "all come due", func() bool { return len(handler.received()) == n })
 				byName := map[string]event.Record{}
 				for _, r := range records {
 					byName[event.TimerName(r.Subject)] = r
 				}
-				for i, in := range bl.rings() {
-					require.False(t, bl.at[i].Before(in.Due), "never early")
+				for i, in := range handler.received() {
+					require.False(t, handler.at[i].Before(in.Due), "never early")
 					want := byName[event.TimerName(in.Subject)]
 					want.Subject = event.DueSubject(want.Subject)
 					require.Equal(t, want, in.Record, "the body and the Due are those that were set")
@@ -140,10 +140,10 @@ func TestTimers_NeverEarlyAndLeaveNothing(t *testing.T) {
 func TestTimers_DueInThePast(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)
-	bl := &bell{clock: clock.System{}}
-	ring(t, env.Bus, bl)
+	handler := &timerRecorder{clock: clock.System{}}
+	followTimers(t, env.Bus, handler)
 	set(t, env.Bus, timer("past", stamp))
-	eventually(t, "comes due", func() bool { return len(bl.rings()) == 1 })
+	eventually(t, "comes due", func() bool { return len(handler.received()) == 1 })
 }
 
 func TestTimers_SurviveARestart(t *testing.T) {
@@ -158,13 +158,13 @@ func TestTimers_SurviveARestart(t *testing.T) {
 	})
 	t.Run("after", func(t *testing.T) {
 		env := bustest.StartIn(t, dir, clock.System{})
-		bl := &bell{clock: clock.System{}}
-		ring(t, env.Bus, bl)
-		eventually(t, "all come due", func() bool { return len(bl.rings()) >= 31 })
+		handler := &timerRecorder{clock: clock.System{}}
+		followTimers(t, env.Bus, handler)
+		eventually(t, "all come due", func() bool { return len(handler.received()) >= 31 })
 		eventually(t, "nothing is left", func() bool { return inTimers(t, env) == 0 })
-		require.Len(t, bl.rings(), 31)
-		for i := range bl.rings() {
-			require.False(t, bl.at[i].Before(due))
+		require.Len(t, handler.received(), 31)
+		for i := range handler.received() {
+			require.False(t, handler.at[i].Before(due))
 		}
 	})
 }
@@ -189,17 +189,17 @@ func TestCancel_TimersNeverComeDue(t *testing.T) {
 	t.Parallel()
 	manual := clock.NewManual(stamp)
 	env := bustest.StartIn(t, t.TempDir(), manual)
-	bl := &bell{clock: manual}
-	ring(t, env.Bus, bl)
+	handler := &timerRecorder{clock: manual}
+	followTimers(t, env.Bus, handler)
 	due := stamp.Add(time.Minute)
 	set(t, env.Bus, append(timers(40, due), timer("x.one", due), timer("x.two.deep", due))...)
 	require.NoError(t, env.Bus.Cancel(t.Context(), event.TimerSubject("t.*"), event.TimerSubject("x.one"), event.TimerSubject("x.two.>"), event.TimerSubject("never")))
 	require.Zero(t, inTimers(t, env))
 	set(t, env.Bus, timer("x.one", due.Add(time.Minute))) // a cancelled one can be set again
 	manual.Advance(time.Hour)
-	eventually(t, "what was set after them comes due", func() bool { return len(bl.rings()) > 0 })
-	require.Len(t, bl.rings(), 1)
-	require.Equal(t, due.Add(time.Minute), bl.rings()[0].Due)
+	eventually(t, "what was set after them comes due", func() bool { return len(handler.received()) > 0 })
+	require.Len(t, handler.received(), 1)
+	require.Equal(t, due.Add(time.Minute), handler.received()[0].Due)
 	eventually(t, "nothing is left", func() bool { return inTimers(t, env) == 0 })
 	require.Equal(t, fault.Reject, fault.KindOf(env.Bus.Cancel(t.Context(), "timer.>")))
 }
@@ -224,15 +224,15 @@ func TestTimers_OfAnEarlierVersion(t *testing.T) {
 	scheduled(t, env, timer("moved", due), time.Now())
 	scheduled(t, env, timer("cancelled", due.Add(time.Hour)), time.Now())
 	eventually(t, "the engine has moved them", func() bool { return len(inTimersOf(t, env, event.AllDue)) == 2 })
-	bl := &bell{clock: clock.System{}}
-	ring(t, env.Bus, bl)
+	handler := &timerRecorder{clock: clock.System{}}
+	followTimers(t, env.Bus, handler)
 	scheduled(t, env, timer("meanwhile", due.Add(time.Second)), due)
 	require.NoError(t, env.Bus.Cancel(t.Context(), event.TimerSubject("cancelled")))
-	eventually(t, "they come", func() bool { return len(bl.rings()) >= 2 })
+	eventually(t, "they come", func() bool { return len(handler.received()) >= 2 })
 	eventually(t, "nothing is left", func() bool { return inTimers(t, env) == 0 })
 	names := map[string]bool{}
-	for i, in := range bl.rings() {
-		require.False(t, bl.at[i].Before(in.Due), "never early")
+	for i, in := range handler.received() {
+		require.False(t, handler.at[i].Before(in.Due), "never early")
 		names[event.TimerName(in.Subject)] = true
 	}
 	require.Equal(t, map[string]bool{"moved": true, "meanwhile": true}, names)
@@ -256,29 +256,29 @@ func TestFollowTimers_HandlerFails(t *testing.T) {
 	t.Parallel()
 	env := bustest.Start(t)
 	passing := 0
-	bl := &bell{clock: clock.System{}, fail: func(name string, _ int) error {
+	handler := &timerRecorder{clock: clock.System{}, fail: func(name string, _ int) error {
 		switch name {
-		case "poison":
-			return errors.New("poison")
+		case "failing":
+			return errors.New("always fails")
 		case "never":
-			return fault.New(fault.Reject, "bell", "cannot ever")
+			return fault.New(fault.Reject, "recorder", "can never be handled")
 		case "passing":
 			if passing++; passing < 3 {
-				return errors.New("passing")
+				return errors.New("fails at first")
 			}
 		}
 		return nil
 	}}
-	set(t, env.Bus, append(timers(30, stamp), timer("poison", stamp), timer("never", stamp), timer("passing", stamp))...)
-	ring(t, env.Bus, bl)
-	for name, tries := range map[string]int{"poison": 3, "never": 1} {
+	set(t, env.Bus, append(timers(30, stamp), timer("failing", stamp), timer("never", stamp), timer("passing", stamp))...)
+	followTimers(t, env.Bus, handler)
+	for name, tries := range map[string]int{"failing": 3, "never": 1} {
 		eventually(t, name+" given up", func() bool {
-			s, err := env.Bus.Last(t.Context(), "incident.unhandled.bell.op."+name+".*")
+			s, err := env.Bus.Last(t.Context(), "incident.unhandled.recorder.op."+name+".*")
 			return err == nil && assert.Contains(t, string(s.Data), fmt.Sprintf(`"attempts":%d`, tries))
 		})
 	}
 	eventually(t, "nothing is left", func() bool { return inTimers(t, env) == 0 })
-	assert.Len(t, bl.rings(), 30+3+1+3)
+	assert.Len(t, handler.received(), 30+3+1+3)
 }
 
 // The first follower loses its connection and ends after storing the output of half of
@@ -294,9 +294,9 @@ func TestFollowTimers_CrashBeforeRemoval(t *testing.T) {
 	set(t, env.Bus, timers(30, stamp)...)
 	ctx, crash := context.WithCancel(t.Context())
 	dying := bustest.Join(t, env, clock.System{}, event.Real)
-	rung := 0
-	first := &bell{clock: clock.System{}, out: func(in event.Stored) []event.Record {
-		if rung++; rung == 16 {
+	handled := 0
+	first := &timerRecorder{clock: clock.System{}, out: func(in event.Stored) []event.Record {
+		if handled++; handled == 16 {
 			dying.Conn.Close()
 			crash()
 		}
@@ -309,12 +309,12 @@ func TestFollowTimers_CrashBeforeRemoval(t *testing.T) {
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, head, uint64(14))
 
-	second := &bell{clock: clock.System{}, out: out}
-	ring(t, env.Bus, second)
+	second := &timerRecorder{clock: clock.System{}, out: out}
+	followTimers(t, env.Bus, second)
 	eventually(t, "only what was set anew is left", func() bool {
 		return inTimers(t, env) == 30 && len(inTimersOf(t, env, "timer.at.next.>")) == 30
 	})
-	require.NotEmpty(t, second.rings())
+	require.NotEmpty(t, second.received())
 	head, err = env.Bus.Head(t.Context())
 	require.NoError(t, err)
 	require.EqualValues(t, 30, head)
@@ -324,17 +324,17 @@ func TestFollowTimers_WaitsForItsClock(t *testing.T) {
 	t.Parallel()
 	manual := clock.NewManual(stamp)
 	env := bustest.StartIn(t, t.TempDir(), manual)
-	bl := &bell{clock: manual}
-	ring(t, env.Bus, bl)
+	handler := &timerRecorder{clock: manual}
+	followTimers(t, env.Bus, handler)
 	near, far := stamp.Add(5*time.Second), stamp.Add(time.Hour)
 	set(t, env.Bus, timer("near", near), timer("far", far))
 	set(t, env.Bus, timer("marker", stamp))
-	eventually(t, "the marker, which is due, is delivered", func() bool { return len(bl.rings()) > 0 })
-	require.Len(t, bl.rings(), 1, "a timer was delivered before its time")
+	eventually(t, "the marker, which is due, is delivered", func() bool { return len(handler.received()) > 0 })
+	require.Len(t, handler.received(), 1, "a timer was delivered before its time")
 	manual.Advance(5 * time.Second)
-	eventually(t, "the near one is delivered", func() bool { return len(bl.rings()) == 2 })
+	eventually(t, "the near one is delivered", func() bool { return len(handler.received()) == 2 })
 	manual.Advance(time.Hour)
-	eventually(t, "the far one is delivered", func() bool { return len(bl.rings()) == 3 })
+	eventually(t, "the far one is delivered", func() bool { return len(handler.received()) == 3 })
 	eventually(t, "nothing is left", func() bool { return inTimers(t, env) == 0 })
 }
 
@@ -343,12 +343,12 @@ func TestFollowTimers_ScaledClock(t *testing.T) {
 	scaled := clock.NewScaled(3600)
 	scaled.Start()
 	env := bustest.StartIn(t, t.TempDir(), scaled)
-	bl := &bell{clock: scaled}
-	ring(t, env.Bus, bl)
+	handler := &timerRecorder{clock: scaled}
+	followTimers(t, env.Bus, handler)
 	due := scaled.Now().Add(time.Hour)
 	set(t, env.Bus, timer("hour", due))
-	eventually(t, "an hour passes in a second, not in an hour", func() bool { return len(bl.rings()) == 1 })
-	require.False(t, bl.at[0].Before(due))
+	eventually(t, "an hour passes in a second, not in an hour", func() bool { return len(handler.received()) == 1 })
+	require.False(t, handler.at[0].Before(due))
 }
 
 // TestCommit_ReplacesTimersBesideTakenOnes: a timer that replaces another is stored, also

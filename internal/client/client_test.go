@@ -35,15 +35,15 @@ func stage(t *testing.T, patience time.Duration) (*nats.Conn, *client.Client) {
 	return nc, c
 }
 
-// hang is how long to wait for something that must happen, even on a busy machine.
-const hang = 60 * time.Second
+// waitLimit is how long to wait for something that must happen, even on a busy machine.
+const waitLimit = 60 * time.Second
 
 // withPatience retries with a client of growing patience until done: a busy machine may
 // answer late.
 func withPatience(t *testing.T, addr string, done func(c *client.Client) bool) {
 	t.Helper()
 	for patience := 200 * time.Millisecond; ; patience *= 2 {
-		require.Less(t, patience, hang)
+		require.Less(t, patience, waitLimit)
 		if c, err := client.Dial(addr, patience); err == nil {
 			finished := done(c)
 			c.Close()
@@ -103,7 +103,7 @@ func raw(id string) []byte {
 // A lost answer does no harm: the same report is sent again, unchanged.
 func TestReport_Retries(t *testing.T) {
 	t.Parallel()
-	nc, c := stage(t, hang)
+	nc, c := stage(t, waitLimit)
 	var tries atomic.Int32
 	play(t, nc, "report.grid-east", func(m *nats.Msg) any {
 		if string(m.Data) != string(raw("a")) || m.Header.Get("Content-Type") != "application/cloudevents+json" {
@@ -180,7 +180,7 @@ func TestReport_Timeout(t *testing.T) {
 
 func TestReport_InvalidAnswerIsNotRetried(t *testing.T) {
 	t.Parallel()
-	nc, c := stage(t, hang)
+	nc, c := stage(t, waitLimit)
 	play(t, nc, "report.grid-east", func(*nats.Msg) any { return "words" })
 	_, err := c.Report(t.Context(), "grid-east", raw("a"))
 	require.Error(t, err)
@@ -206,7 +206,7 @@ func feed(n int) func(func([]byte) error) error {
 // more than the window is in flight.
 func TestReports_KeepOrder(t *testing.T) {
 	t.Parallel()
-	nc, c := stage(t, hang)
+	nc, c := stage(t, waitLimit)
 	const window = 8
 	var under, most atomic.Int32
 	_, err := nc.Subscribe("report.*", func(m *nats.Msg) {
@@ -253,7 +253,7 @@ func TestReports_EndAtFirstFailure(t *testing.T) {
 	})
 
 	broken := errors.New("broken")
-	c, err := client.Dial(addr, hang)
+	c, err := client.Dial(addr, waitLimit)
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
 	require.ErrorIs(t, c.Reports(t.Context(), "", 4, func(yield func([]byte) error) error {
@@ -269,7 +269,7 @@ func TestReports_EndAtFirstFailure(t *testing.T) {
 // Pages are fetched one after another, up to the limit.
 func TestQuery_ReadsAllPages(t *testing.T) {
 	t.Parallel()
-	nc, c := stage(t, hang)
+	nc, c := stage(t, waitLimit)
 	const rows = 25
 	play(t, nc, api.EndpointQuery, func(m *nats.Msg) any {
 		var q api.Query
@@ -315,7 +315,7 @@ func TestQuery_ReadsAllPages(t *testing.T) {
 
 func TestShow_ReadsAllPages(t *testing.T) {
 	t.Parallel()
-	nc, c := stage(t, hang)
+	nc, c := stage(t, waitLimit)
 	play(t, nc, api.EndpointShow, func(m *nats.Msg) any {
 		var q api.ShowRequest
 		_ = json.Unmarshal(m.Data, &q)

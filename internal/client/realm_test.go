@@ -18,7 +18,7 @@ import (
 
 func inRealm(t *testing.T, addr string, realm event.Realm) *client.Client {
 	t.Helper()
-	c, err := client.DialContext(t.Context(), realm, addr, hang)
+	c, err := client.DialContext(t.Context(), realm, addr, waitLimit)
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
 	return c
@@ -55,7 +55,7 @@ func TestRealm_UsesOnlyItsSubjects(t *testing.T) {
 // A retry is a repeat; a second call is a second act.
 func TestAct_KeepsIDOverRetries(t *testing.T) {
 	t.Parallel()
-	nc, c := stage(t, hang)
+	nc, c := stage(t, waitLimit)
 	var ids []string
 	play(t, nc, api.ActSubject("hall"), func(m *nats.Msg) any {
 		var a event.DeskAct
@@ -82,7 +82,7 @@ func TestAct_KeepsIDOverRetries(t *testing.T) {
 
 func TestIncidents_ReadsAllPages(t *testing.T) {
 	t.Parallel()
-	nc, c := stage(t, hang)
+	nc, c := stage(t, waitLimit)
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	play(t, nc, api.EndpointIncidents, func(m *nats.Msg) any {
 		var q api.IncidentQuery
@@ -227,7 +227,7 @@ func TestReminders(t *testing.T) {
 	t.Parallel()
 	nc, addr := backstage(t)
 	c := inRealm(t, addr, event.Drill)
-	ctx, cancel := context.WithTimeout(t.Context(), hang)
+	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
 	defer cancel()
 	subject := event.Drill.Wire(api.ReminderOf("grid-east"))
 	var got []string

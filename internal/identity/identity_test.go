@@ -61,9 +61,9 @@ func TestMay(t *testing.T) {
 
 func TestSubjects(t *testing.T) {
 	who := identity.Identity{Role: identity.Desk, ID: "d"}
-	role, token, door, ok := identity.ParseSubject(who.Subject("desk.d.act"))
+	role, token, rest, ok := identity.ParseSubject(who.Subject("desk.d.act"))
 	require.True(t, ok)
-	require.Equal(t, []string{"desk", "d", "desk.d.act"}, []string{string(role), token, door})
+	require.Equal(t, []string{"desk", "d", "desk.d.act"}, []string{string(role), token, rest})
 	require.True(t, event.Matches(identity.RequestWildcard(api.EndpointAct), who.Subject("desk.d.act")))
 	for _, bad := range []string{"", "by", "by.desk", "by.desk.d", "desk.d.act", "incident.x.y.z"} {
 		_, _, _, ok := identity.ParseSubject(bad)

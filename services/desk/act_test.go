@@ -151,7 +151,7 @@ func TestAct_Refused(t *testing.T) {
 		{"a member twice", "hall", strings.Replace(say(asked, nil), `{`, `{"id":"x",`, 1), []string{"$.id"}},
 		{"other types", "hall", say(asked, map[string]any{"items": "cause", "dueAt": "soon", "grade": "huge", "id": 1}), []string{"$.dueAt", "$.grade", "$.id", "$.items"}},
 		{"another kind", "hall", say("acknowledged", nil), []string{"$.kind"}},
-		{"another desk's door", "gate", say(asked, nil), []string{"$.desk"}},
+		{"the endpoint of another desk", "gate", say(asked, nil), []string{"$.desk"}},
 		{"no such desk", "nowhere", say(asked, map[string]any{"desk": "nowhere"}), []string{"$.desk"}},
 		{"no such operator", "hall", say(asked, map[string]any{"operator": "mil"}), []string{"$.operator"}},
 		{"no such incident", "hall", say(asked, map[string]any{"incident": "flod"}), []string{"$.incident"}},

@@ -28,9 +28,9 @@ func FuzzEndpoints(f *testing.F) {
 	_, err = env.Bus.Commit(f.Context(), []event.Record{r})
 	require.NoError(f, err)
 	s := service{deps: Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: clock.NewManual(nine), Register: reg}, actLocks: newActLocks()}
-	doors := make([]endpoint.Endpoint, 4)
+	endpoints := make([]endpoint.Endpoint, 4)
 	for _, e := range s.endpoints() {
-		doors[slices.Index([]string{"acknowledge", "outcome", "watch", "act"}, e.Name)] = e // as the corpus numbers them
+		endpoints[slices.Index([]string{"acknowledge", "outcome", "watch", "act"}, e.Name)] = e // as the corpus numbers them
 	}
 	for i, seeds := range [][]string{
 		{`{"escalation":"` + told + `","officer":"duty-officer"}`, `{"escalation":"hall.*.>.1","officer":"p"}`, `{"escalation":"hall.=.=x.1","officer":"\u0000"}`, `{"escalation":"hall...","officer":" "}`},
@@ -43,13 +43,13 @@ func FuzzEndpoints(f *testing.F) {
 		}
 	}
 	f.Add(uint8(2), "=", []byte(`{"client":"x"}`))
-	f.Fuzz(func(t *testing.T, door uint8, desk string, data []byte) {
+	f.Fuzz(func(t *testing.T, which uint8, desk string, data []byte) {
 		if desk == "" || strings.ContainsAny(desk, ".*> \t\r\n") {
 			return // no subject has such a token
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
-		d := doors[int(door)%len(doors)]
+		d := endpoints[int(which)%len(endpoints)]
 		answer, err := d.Answer(ctx, endpoint.Request{Subject: "desk." + desk + "." + d.Name, Data: data, Reply: "_INBOX.x"})
 		if err != nil {
 			t.Fatalf("%s: %q is not answered: %v", d.Name, data, err)

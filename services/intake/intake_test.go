@@ -33,41 +33,41 @@ import (
 
 var nine = time.Date(2026, 3, 2, 1, 0, 0, 0, time.UTC)
 
-// door is an intake on a bus of its own.
-type door struct {
+// fixture is an intake on a bus of its own.
+type fixture struct {
 	t       *testing.T
 	env     *bustest.Env
 	clock   *clock.Manual
 	late    []event.Lateness // for every report
 	outlook event.Outlook    // for every initial report
-	// elsewhere: the other realm has every incident.
-	elsewhere bool
+	// inOtherRealm: the other realm has every incident.
+	inOtherRealm bool
 	*Intake
 }
 
-func open(t *testing.T) *door {
+func open(t *testing.T) *fixture {
 	t.Helper()
 	raw, err := fs.ReadFile(schemas.Registers, "example.yaml")
 	require.NoError(t, err)
 	reg, err := register.Decode(raw)
 	require.NoError(t, err)
-	d := &door{t: t, env: bustest.Start(t), clock: clock.NewManual(nine)}
+	d := &fixture{t: t, env: bustest.Start(t), clock: clock.NewManual(nine)}
 	d.Intake = New(Deps{Bus: d.env.Bus, Endpoints: d.env.Endpoints, Clock: d.clock, Log: d.env.Log, Register: reg,
 		Late:         func(*event.Accepted, *event.Report) ([]event.Lateness, error) { return d.late, nil },
 		Outlook:      func(*event.Accepted, *event.Report) (event.Outlook, error) { return d.outlook, nil },
-		InOtherRealm: func(context.Context, string, string) (bool, error) { return d.elsewhere, nil },
+		InOtherRealm: func(context.Context, string, string) (bool, error) { return d.inOtherRealm, nil },
 	})
 	return d
 }
 
 // run serves the endpoints until the test ends.
-func (d *door) run() *door {
+func (d *fixture) run() *fixture {
 	bustest.Background(d.t, d.Run)
 	return d
 }
 
 // account runs the goroutine that stores the accounts of refused reports, until stopped.
-func (d *door) account() (stop func()) {
+func (d *fixture) account() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	r := d.refused
@@ -78,7 +78,7 @@ func (d *door) account() (stop func()) {
 }
 
 // rejected returns the records of REJECTED by subject.
-func (d *door) rejected() map[string][]byte {
+func (d *fixture) rejected() map[string][]byte {
 	d.t.Helper()
 	stream, err := bustest.JetStream(d.t, d.env).Stream(d.t.Context(), event.StreamRejected)
 	require.NoError(d.t, err)
@@ -100,7 +100,7 @@ func bad(i int) submission {
 var faults = []fault.Detail{{Path: "$", Message: "is no JSON"}}
 
 // keepAll has many submissions refused concurrently and waits until all are kept.
-func (d *door) keepAll(subs []submission) {
+func (d *fixture) keepAll(subs []submission) {
 	d.t.Helper()
 	var g errgroup.Group
 	for _, s := range subs {
@@ -110,7 +110,7 @@ func (d *door) keepAll(subs []submission) {
 }
 
 // summaries returns the records of REJECTED that are summaries.
-func (d *door) summaries() (sums []event.RejectedSummary) {
+func (d *fixture) summaries() (sums []event.RejectedSummary) {
 	d.t.Helper()
 	for subject, raw := range d.rejected() {
 		if strings.Contains(subject, ".summary-") {
@@ -207,7 +207,7 @@ func TestRefusals_OfAnIdentity(t *testing.T) {
 	require.Len(t, d.kept("rejected.grid-east."), 2)
 }
 
-func (d *door) kept(prefix string) (subjects []string) {
+func (d *fixture) kept(prefix string) (subjects []string) {
 	for subject := range d.rejected() {
 		if strings.HasPrefix(subject, prefix) {
 			subjects = append(subjects, subject)
@@ -468,7 +468,7 @@ func TestReceipt_Warnings(t *testing.T) {
 	handled := first + `,"handledAt":"` + at(-time.Hour) + `","facts":{"outage":[{"scope":"overall","since":"` + at(-2*time.Hour) + `"}]}`
 	r = report("r1", "h", "initial", "", handled)
 	require.Equal(t, []string{"$.data.facts.outage"}, paths(r), "handled, but without an end")
-	d.elsewhere = true
+	d.inOtherRealm = true
 	r = report("r1", "e", "progress", "", `"cause":"x"`)
 	require.Equal(t, event.StatusAccepted, r.Status)
 	require.Contains(t, r.Warnings[0].Message, "A drill has an incident of this id")
@@ -478,12 +478,12 @@ func TestDrill_RefusesAReportOfARealIncident(t *testing.T) {
 	d := open(t)
 	drill := bustest.Join(t, d.env, d.clock, event.Drill)
 	d.Intake.deps.Bus = drill.Bus
-	d.elsewhere = true
+	d.inOtherRealm = true
 	faults, err := d.realmFaults(t.Context(), "grid-east", "x")
 	require.NoError(t, err)
 	require.Len(t, faults, 1)
 	require.Equal(t, "$.subject", faults[0].Path)
-	d.elsewhere = false
+	d.inOtherRealm = false
 	faults, err = d.realmFaults(t.Context(), "grid-east", "x")
 	require.NoError(t, err)
 	require.Empty(t, faults)

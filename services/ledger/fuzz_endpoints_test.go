@@ -59,10 +59,10 @@ func FuzzEndpoints(f *testing.F) {
 			f.Add(uint8(i), uint8(i), []byte(q))
 		}
 	}
-	f.Fuzz(func(t *testing.T, door, asker uint8, question []byte) {
-		ctx, cancel := context.WithTimeout(identity.With(t.Context(), callers[int(asker)%len(callers)]), 5*time.Second)
+	f.Fuzz(func(t *testing.T, which, caller uint8, question []byte) {
+		ctx, cancel := context.WithTimeout(identity.With(t.Context(), callers[int(caller)%len(callers)]), 5*time.Second)
 		defer cancel()
-		d := endpoints[int(door)%len(endpoints)]
+		d := endpoints[int(which)%len(endpoints)]
 		answer, err := d.Answer(ctx, endpoint.Request{Subject: d.Subject, Data: question, Reply: "_INBOX.x"})
 		if forbidden := endpoint.Forbidden(""); errors.As(err, &forbidden) {
 			return

@@ -132,9 +132,9 @@ func TestIncidents_OfADrillAreMarked(t *testing.T) {
 	bustest.Background(t, func(ctx context.Context) error {
 		return openAndRun(ctx, Deps{Bus: env.Bus, Endpoints: env.Endpoints, Clock: clock.NewManual(ledgertest.Nine), Log: env.Log, Dir: t.TempDir(), Exercise: true})
 	})
-	door := event.Drill.Wire(api.EndpointIncidents)
-	require.Eventually(t, func() bool { _, err := env.Conn.Request(door, []byte(`{}`), time.Second); return err == nil }, 30*time.Second, 5*time.Millisecond)
-	a := ask[api.IncidentAnswer](t, env, door, api.IncidentQuery{})
+	subject := event.Drill.Wire(api.EndpointIncidents)
+	require.Eventually(t, func() bool { _, err := env.Conn.Request(subject, []byte(`{}`), time.Second); return err == nil }, 30*time.Second, 5*time.Millisecond)
+	a := ask[api.IncidentAnswer](t, env, subject, api.IncidentQuery{})
 	require.Equal(t, listed("plain"), ledgertest.Incidents(a))
 	require.True(t, a.Rows[0].Exercise)
 }

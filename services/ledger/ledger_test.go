@@ -56,11 +56,11 @@ func openAndRun(ctx context.Context, d Deps) error {
 	return l.Run(ctx)
 }
 
-func ask[T any](t *testing.T, env *bustest.Env, door string, question any) (answer T) {
+func ask[T any](t *testing.T, env *bustest.Env, subject string, question any) (answer T) {
 	t.Helper()
 	raw, err := json.Marshal(question)
 	require.NoError(t, err)
-	m, err := env.Conn.Request(door, raw, time.Minute)
+	m, err := env.Conn.Request(subject, raw, time.Minute)
 	require.NoError(t, err)
 	require.Empty(t, m.Header.Get("Nats-Service-Error-Code"))
 	require.Less(t, len(m.Data), 1<<20, "a reply of NATS ends at 1 MiB")

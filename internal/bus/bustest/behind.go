@@ -21,7 +21,7 @@ type slow struct {
 	ticks    *time.Ticker
 }
 
-// pace is enough to show that the service does not hang, and far too slow for the load.
+// pace is enough to show that the service does not waitLimit, and far too slow for the load.
 const pace = 200
 
 func (s slow) Handle(ctx context.Context, _ event.Stored) ([]event.Record, error) {
@@ -60,6 +60,6 @@ func FallBehind(t testing.TB, e *Env) (catchUp func()) {
 		turn, err := e.Endpoints.Admit(t.Context(), endpoint.Work{Party: "bustest", Cost: 1, Wait: time.Nanosecond})
 		turn.Leave()
 		return err != nil
-	}, hang, 10*time.Millisecond)
+	}, waitLimit, 10*time.Millisecond)
 	return catchUp
 }

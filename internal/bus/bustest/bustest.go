@@ -25,8 +25,8 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// hang is how long tests wait for something that must happen, even on a busy machine.
-const hang = 60 * time.Second
+// waitLimit is how long tests wait for something that must happen, even on a busy machine.
+const waitLimit = 60 * time.Second
 
 // Env is a running server with a bus and a connection of its own.
 type Env struct {
@@ -84,7 +84,7 @@ func Background(t testing.TB, f func(context.Context) error) {
 		select {
 		case err := <-done:
 			require.ErrorIs(t, err, context.Canceled)
-		case <-time.After(hang):
+		case <-time.After(waitLimit):
 			t.Error("a service did not stop")
 		}
 	})
@@ -94,14 +94,14 @@ func Background(t testing.TB, f func(context.Context) error) {
 // them, after it answers $SRV.PING.
 func Answers(t testing.TB, e *Env, subject string) {
 	t.Helper()
-	require.Eventually(t, func() bool { _, err := e.Conn.Request(subject, nil, time.Second); return err == nil }, hang, 5*time.Millisecond)
+	require.Eventually(t, func() bool { _, err := e.Conn.Request(subject, nil, time.Second); return err == nil }, waitLimit, 5*time.Millisecond)
 }
 
 // Store commits records in parts and retries a part that a busy machine did not store
 // within the time limit of Commit, whose outcome is then unknown.
 func Store(t testing.TB, b *bus.Bus, records []event.Record) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*hang)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*waitLimit)
 	defer cancel()
 	for part := range slices.Chunk(records, 500) {
 		for _, err := b.Commit(ctx, part); err != nil; _, err = b.Commit(ctx, part) {

@@ -40,6 +40,6 @@ func Fire(t testing.TB, e *Env, c clock.Clock) int {
 		}
 		return n
 	}
-	require.Eventually(t, func() bool { return left() == 0 }, hang, 5*time.Millisecond, "timers were not handled: %v", due)
+	require.Eventually(t, func() bool { return left() == 0 }, waitLimit, 5*time.Millisecond, "timers were not handled: %v", due)
 	return len(due)
 }

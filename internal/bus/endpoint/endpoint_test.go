@@ -24,29 +24,29 @@ import (
 func TestServe_InADrill(t *testing.T) {
 	t.Parallel()
 	env := bustest.StartRealm(t, t.TempDir(), clock.System{}, event.Drill)
-	door := endpoint.Endpoint{
+	report := endpoint.Endpoint{
 		Name: "report", Subject: api.EndpointReport, Limit: 2,
 		Answer:  func(_ context.Context, r endpoint.Request) (any, error) { return r.Subject, nil },
 		ReplyTo: func(r endpoint.Request) string { return api.ReceiptOf(r.Subject) },
 	}
-	bustest.Background(t, func(ctx context.Context) error { return env.Endpoints.Serve(ctx, "intake", door) })
+	bustest.Background(t, func(ctx context.Context) error { return env.Endpoints.Serve(ctx, "intake", report) })
 	eventually(t, "the service is there under the drill's name", func() bool {
 		_, err := env.Conn.Request("$SRV.PING.exercise-intake", nil, time.Second)
 		return err == nil
 	})
 	bustest.Answers(t, env, "exercise.report.op")
-	answer, err := env.Conn.Request("exercise.report.op", nil, hang)
+	answer, err := env.Conn.Request("exercise.report.op", nil, waitLimit)
 	require.NoError(t, err)
 	var seen string
 	require.NoError(t, json.Unmarshal(answer.Data, &seen))
-	assert.Equal(t, "report.op", seen, "the door sees the plain subject")
-	_, err = env.Conn.Request("report.op", nil, hang)
+	assert.Equal(t, "report.op", seen, "the endpoint gets the subject without the prefix of its realm")
+	_, err = env.Conn.Request("report.op", nil, waitLimit)
 	require.ErrorIs(t, err, nats.ErrNoResponders)
 
 	elsewhere, err := env.Conn.SubscribeSync("exercise.receipt.op")
 	require.NoError(t, err)
 	require.NoError(t, env.Conn.Publish("exercise.report.op", nil))
-	_, err = elsewhere.NextMsg(hang)
+	_, err = elsewhere.NextMsg(waitLimit)
 	require.NoError(t, err)
 }
 
@@ -58,7 +58,7 @@ func TestServe_ReplyToAReservedSubject(t *testing.T) {
 	reserved := []string{"incident.accepted.a.b.c", "exercise.incident.accepted.a.b.c", "timer.due.x", "exercise.timer.due.x"}
 	for _, env := range []*bustest.Env{real, drill} {
 		var taken atomic.Int64 // requests with a reserved reply subject
-		door := endpoint.Endpoint{Name: "report", Subject: api.EndpointReport, Limit: 100, Answer: func(_ context.Context, r endpoint.Request) (any, error) {
+		report := endpoint.Endpoint{Name: "report", Subject: api.EndpointReport, Limit: 100, Answer: func(_ context.Context, r endpoint.Request) (any, error) {
 			if slices.Contains(reserved, r.Reply) {
 				taken.Add(1)
 			}
@@ -66,7 +66,7 @@ func TestServe_ReplyToAReservedSubject(t *testing.T) {
 		}}
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
-		go func() { ended <- env.Endpoints.Serve(ctx, "intake", door) }()
+		go func() { ended <- env.Endpoints.Serve(ctx, "intake", report) }()
 		wire := env.Bus.Realm().Wire
 		bustest.Answers(t, env, wire("report.op"))
 		for _, reply := range reserved {
@@ -179,16 +179,16 @@ func TestServe_RefusesWhileAServiceIsBehind(t *testing.T) {
 		})
 	})
 	ask := func() string {
-		reply, err := env.Conn.Request("report.op", []byte("{}"), hang)
+		reply, err := env.Conn.Request("report.op", []byte("{}"), waitLimit)
 		if err != nil {
 			return err.Error()
 		}
 		return reply.Header.Get(endpoint.HeaderErrorCode) + string(reply.Data)
 	}
-	eventually(t, "the door is open", func() bool { return ask() == `"taken"` })
+	eventually(t, "the endpoint answers", func() bool { return ask() == `"taken"` })
 	flood(1)
-	eventually(t, "the door is closed", func() bool { return ask() == "503" })
+	eventually(t, "further requests are refused", func() bool { return ask() == "503" })
 	close(held)
 	eventually(t, "all is handled", handled(2*many))
-	eventually(t, "the door is open again", func() bool { return ask() == `"taken"` })
+	eventually(t, "the endpoint answers again", func() bool { return ask() == `"taken"` })
 }

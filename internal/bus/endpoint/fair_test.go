@@ -30,7 +30,7 @@ func TestServe_OnePartyCannotTakeEveryPlace(t *testing.T) {
 	end := sync.OnceFunc(func() { close(ended) })
 	defer end()
 	bustest.Background(t, func(ctx context.Context) error {
-		return env.Endpoints.Serve(ctx, "doors", endpoint.Endpoint{
+		return env.Endpoints.Serve(ctx, "shares", endpoint.Endpoint{
 			Name: "ask", Subject: "ask.*", Limit: limit, Party: named,
 			Answer: func(_ context.Context, r endpoint.Request) (any, error) {
 				if r.Subject == "ask.greedy" {
@@ -44,13 +44,13 @@ func TestServe_OnePartyCannotTakeEveryPlace(t *testing.T) {
 		})
 	})
 	ask := func(party string) string {
-		reply, err := env.Conn.Request("ask."+party, nil, hang)
+		reply, err := env.Conn.Request("ask."+party, nil, waitLimit)
 		if err != nil {
 			return err.Error()
 		}
 		return reply.Header.Get(endpoint.HeaderErrorCode) + string(reply.Data)
 	}
-	eventually(t, "the door is open", func() bool { return ask("honest") == `"honest"` })
+	eventually(t, "the endpoint answers", func() bool { return ask("honest") == `"honest"` })
 	refused := make(chan *nats.Msg, 4*limit)
 	sub, err := env.Conn.ChanSubscribe("refused", refused)
 	require.NoError(t, err)
@@ -67,7 +67,7 @@ func TestServe_OnePartyCannotTakeEveryPlace(t *testing.T) {
 		defer mu.Unlock()
 		return held
 	}
-	eventually(t, "its share is in hand", func() bool { return taken() >= limit/2 })
+	eventually(t, "requests up to its share are being handled", func() bool { return taken() >= limit/2 })
 	require.Equal(t, `"honest"`, ask("honest"))
 	require.Equal(t, limit/2, taken())
 	end()
@@ -87,7 +87,7 @@ func TestServe_InventedNames(t *testing.T) {
 	end := sync.OnceFunc(func() { close(ended) })
 	defer end()
 	bustest.Background(t, func(ctx context.Context) error {
-		return env.Endpoints.Serve(ctx, "doors", endpoint.Endpoint{
+		return env.Endpoints.Serve(ctx, "shares", endpoint.Endpoint{
 			Name: "ask", Subject: "ask.*", Limit: limit,
 			Party: func(r endpoint.Request) string {
 				if r.Subject == "ask.registered" {
@@ -110,7 +110,7 @@ func TestServe_InventedNames(t *testing.T) {
 		}
 		return reply.Header.Get(endpoint.HeaderErrorCode) + string(reply.Data)
 	}
-	eventually(t, "the door is open", func() bool { return ask("ask.x") == `"answered"` })
+	eventually(t, "the endpoint answers", func() bool { return ask("ask.x") == `"answered"` })
 	answers := make(chan *nats.Msg, 10*limit)
 	sub, err := env.Conn.ChanSubscribe("*.flood", answers)
 	require.NoError(t, err)
@@ -130,7 +130,7 @@ func TestServe_InventedNames(t *testing.T) {
 	require.Equal(t, `"answered"`, ask("ask.another"), "one inbox has half of what the unnamed have")
 	flood(2*limit, func(i int) string { return fmt.Sprintf("%d.flood", i) })
 	refused(2*limit - limit/4)
-	require.Equal(t, `"answered"`, ask("ask.registered"), "who is named has room, whatever names the others invent")
+	require.Equal(t, `"answered"`, ask("ask.registered"), "a registered party is answered, whatever names the others invent")
 	end()
 }
 
@@ -142,7 +142,7 @@ func TestServe_MemoryIsShared(t *testing.T) {
 	end := sync.OnceFunc(func() { close(ended) })
 	defer end()
 	bustest.Background(t, func(ctx context.Context) error {
-		return env.Endpoints.Serve(ctx, "doors", endpoint.Endpoint{
+		return env.Endpoints.Serve(ctx, "shares", endpoint.Endpoint{
 			Name: "ask", Subject: "ask.*", Limit: 10_000, AnySize: true, Party: named,
 			Answer: func(_ context.Context, r endpoint.Request) (any, error) {
 				if r.Subject == "ask.greedy" {
@@ -154,13 +154,13 @@ func TestServe_MemoryIsShared(t *testing.T) {
 	})
 	large := make([]byte, 3<<20)
 	ask := func() string {
-		reply, err := env.Conn.Request("ask.honest", large, hang)
+		reply, err := env.Conn.Request("ask.honest", large, waitLimit)
 		if err != nil {
 			return err.Error()
 		}
 		return string(reply.Data)
 	}
-	eventually(t, "the door is open", func() bool { return ask() == fmt.Sprint(len(large)) })
+	eventually(t, "the endpoint answers", func() bool { return ask() == fmt.Sprint(len(large)) })
 	refused := make(chan *nats.Msg, 1000)
 	sub, err := env.Conn.ChanSubscribe("refused", refused)
 	require.NoError(t, err)
@@ -185,7 +185,7 @@ func next(t *testing.T, answers <-chan *nats.Msg) *nats.Msg {
 	select {
 	case m := <-answers:
 		return m
-	case <-time.After(hang):
+	case <-time.After(waitLimit):
 		require.Fail(t, "no answer")
 		return nil
 	}

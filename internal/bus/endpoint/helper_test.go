@@ -11,12 +11,12 @@ import (
 	"github.com/tocsin-project/tocsin/internal/event"
 )
 
-// hang is how long tests wait for something that must happen, even on a busy machine.
-const hang = 60 * time.Second
+// waitLimit is how long tests wait for something that must happen, even on a busy machine.
+const waitLimit = 60 * time.Second
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	require.Eventually(t, ok, hang, 5*time.Millisecond, what)
+	require.Eventually(t, ok, waitLimit, 5*time.Millisecond, what)
 }
 
 func accepted(i int) event.Record {

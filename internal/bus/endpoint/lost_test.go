@@ -22,7 +22,7 @@ func TestServe_DroppedPublishIsCounted(t *testing.T) {
 	defer end()
 	const limit = 4
 	bustest.Background(t, func(ctx context.Context) error {
-		return env.Endpoints.Serve(ctx, "doors", endpoint.Endpoint{
+		return env.Endpoints.Serve(ctx, "shares", endpoint.Endpoint{
 			Name: "take", Subject: "take.*", Limit: limit, Party: func(r endpoint.Request) string { return r.Subject },
 			Answer: func(_ context.Context, r endpoint.Request) (any, error) {
 				if r.Subject == "take.slow" {
@@ -32,14 +32,14 @@ func TestServe_DroppedPublishIsCounted(t *testing.T) {
 			},
 		})
 	})
-	eventually(t, "the door is open", func() bool {
+	eventually(t, "the endpoint answers", func() bool {
 		_, err := env.Conn.Request("take.other", nil, time.Second)
 		return err == nil
 	})
 	for range 3 * limit {
 		require.NoError(t, env.Conn.Publish("take.slow", nil))
 	}
-	reply, err := env.Conn.Request("take.slow", nil, hang)
+	reply, err := env.Conn.Request("take.slow", nil, waitLimit)
 	require.NoError(t, err)
 	require.Equal(t, "503", reply.Header.Get(endpoint.HeaderErrorCode), "a sender who wants an answer gets one")
 	require.EqualValues(t, 3*limit-limit/2, env.Endpoints.Lost())

@@ -30,9 +30,9 @@ func TestRemovalsAgreeWithTheirRequests(t *testing.T) {
 	at := ledgertest.Nine
 	signing := api.Signing{Log: "log.example.com/l", SignedAt: &at}
 	for _, c := range []struct {
-		door    string
-		request any
-		removal event.Removal
+		endpoint string
+		request  any
+		removal  event.Removal
 	}{
 		{api.EndpointRemove, api.RemoveRequest{Record: 7, Order: "o", Officer: "p", Reason: "r", Signing: signing},
 			event.Removal{First: 7, Entries: []evidence.Hash{{1}}, Basis: event.BasisOrder, Order: "o", Officer: "p", Reason: "r", At: ledgertest.Nine, Operator: "grid-east", Incident: "i", Type: event.KindAccepted, Subject: event.SubjectHash("s")}},
@@ -44,7 +44,7 @@ func TestRemovalsAgreeWithTheirRequests(t *testing.T) {
 			require.NoError(t, err)
 			s := signed
 			s.Sent = string(sent)
-			s.Signature, err = user.Sign(evidence.RemovalText(realm.Wire(c.door), sent))
+			s.Signature, err = user.Sign(evidence.RemovalText(realm.Wire(c.endpoint), sent))
 			require.NoError(t, err)
 			body, err := json.Marshal(c.removal)
 			require.NoError(t, err)
