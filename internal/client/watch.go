@@ -30,6 +30,9 @@ func (c *Client) Watch(ctx context.Context, desk, screen string, count int, now 
 func (c *Client) WatchWithStatus(ctx context.Context, desk, screen string, count int, now func() time.Time,
 	yield func(*event.Escalated, api.EscalationRow) error, notify func(WatchStatus)) error {
 	cons, citations, err := c.consumer(ctx, desk, screen)
+	if closed := c.closedReason(); closed != nil {
+		return closed
+	}
 	if err != nil {
 		return err
 	}
