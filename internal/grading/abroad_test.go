@@ -118,6 +118,8 @@ func TestDORA_StageByStage(t *testing.T) {
 	require.Equal(t, "Mon 2027-01-04 12:00", owedAt(g, berlin, "eu-dora.final-report"), "one month from the latest: Saturday the 2nd moves")
 	g = a.at("2027-01-04T11:59:00+01:00", "final", `"measures":"M"`)
 	require.Empty(t, g.Owed)
+	require.NotEmpty(t, g.Rules.Calendars["eu-weekends"], "what moved a due time is named")
+	require.Len(t, g.Rules.Packs, 2, "the packs of its own jurisdiction")
 }
 
 // The first of two limits counts; the one from awareness lapses where the entity says that

@@ -232,14 +232,16 @@ func facilities(in []statute.Facility) []event.Facility {
 // rules returns the hashes of what a case is decided by.
 func (rb Rulebook) rules(c statute.Case, at time.Time) event.Rules {
 	rules := event.Rules{Packs: map[string]string{}, Register: rb.Register.SHA256}
+	counted := false
 	for _, p := range rb.Statutes.Applying(c, at) {
 		rules.Packs[p.ID] = p.SHA256
+		counted = counted || p.Calendar != ""
 	}
-	for _, c := range rb.Statutes.Calendars() {
-		if rules.Calendars == nil {
-			rules.Calendars = map[string]string{}
+	if counted {
+		rules.Calendars = map[string]string{}
+		for _, c := range rb.Statutes.Calendars() {
+			rules.Calendars[c.ID] = c.SHA256
 		}
-		rules.Calendars[c.ID] = c.SHA256
 	}
 	return rules
 }

@@ -1,6 +1,7 @@
 package statute
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -69,10 +70,15 @@ func (p *Pack) speaksOf(c *Case) bool {
 		slices.ContainsFunc(p.FollowUps, func(l FollowUp) bool { return covers(&l.For) })
 }
 
-// Applying returns the packs that apply to the case at a moment, by their dates, and
-// decide anything.
+// Applying returns the packs that apply to the case at a moment, by their dates and in its
+// jurisdictions, and decide anything.
 func (s *Set) Applying(c Case, now time.Time) []*Pack {
-	return slices.DeleteFunc(s.Packs(), func(p *Pack) bool { return !p.Decides() || !p.basis(&c, now).Applies() })
+	return slices.DeleteFunc(s.Packs(), func(p *Pack) bool { return !p.Decides() || !p.isLawFor(&c) || !p.basis(&c, now).Applies() })
+}
+
+// isLawFor reports whether the pack is law where any facility of the case is.
+func (p *Pack) isLawFor(c *Case) bool {
+	return slices.ContainsFunc(c.Facilities, func(f Facility) bool { return cmp.Or(f.Jurisdiction, Home) == p.Jurisdiction })
 }
 
 // Decides reports whether anything follows from the pack without a person.
