@@ -13,7 +13,7 @@ import (
 func BenchmarkFromNATS(b *testing.B) {
 	e, err := Parse([]byte(fullEvent))
 	require.NoError(b, err)
-	header, data := ToNATS(e)
+	header, data := toNATS(e)
 	delete(header, "ce-datacontenttype") // as over HTTP
 	header[headerContentType] = []string{"application/json"}
 	for name, from := range map[string]func() error{

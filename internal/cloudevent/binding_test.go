@@ -133,7 +133,7 @@ func TestNATSRoundTrip(t *testing.T) {
 		}}
 		e, err := Parse(append([]byte(`{"n":5,"flag":true,`), env.structured()[1:]...))
 		require.NoError(t, err)
-		h, payload := ToNATS(e)
+		h, payload := toNATS(e)
 		require.Equal(t, []string{"5"}, h["ce-n"])
 		require.Equal(t, []string{"true"}, h["ce-flag"])
 		back, err := FromNATS(h, payload)
@@ -143,7 +143,7 @@ func TestNATSRoundTrip(t *testing.T) {
 		require.Equal(t, e, back)
 		// Once all attributes are strings, the record's form is a fixed point.
 		back.Raw = raw
-		again, err := FromNATS(ToNATS(back))
+		again, err := FromNATS(toNATS(back))
 		require.NoError(t, err)
 		require.Equal(t, back, again)
 	})
@@ -153,7 +153,7 @@ func TestToNATS_WithoutRaw(t *testing.T) {
 	e, err := Parse([]byte(fullEvent))
 	require.NoError(t, err)
 	e.Raw = nil
-	back, err := FromNATS(ToNATS(e))
+	back, err := FromNATS(toNATS(e))
 	require.NoError(t, err)
 	require.Equal(t, e.Time, back.Time)
 	require.Equal(t, e.Digest, back.Digest)

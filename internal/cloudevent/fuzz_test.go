@@ -54,7 +54,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		back, err := FromNATS(ToNATS(e))
+		back, err := FromNATS(toNATS(e))
 		if err != nil && !strings.Contains(err.Error(), "at most") {
 			t.Fatalf("binary form is refused: %v: %s", err, e.Raw)
 		}
