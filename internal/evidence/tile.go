@@ -2,8 +2,9 @@ package evidence
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
+
+	"golang.org/x/mod/sumdb/tlog"
 )
 
 const (
@@ -18,6 +19,8 @@ const (
 	MaxTileBytes = TileWidth * entrySize
 	// levels is how many levels of tiles the largest log has.
 	levels = 8
+	// maxLevel is the highest level of which c2sp.org/tlog-tiles has a path.
+	maxLevel = 63
 )
 
 // EntriesLevel is the Level of a TilePath that names an entry bundle.
@@ -32,67 +35,36 @@ type TilePath struct {
 	Width int    // hashes or entries in it, from 1 to 256; less than 256 is a partial tile
 }
 
+// Package tlog has the height of a tile in its path, and names a bundle "data".
+const (
+	tlogPrefix  = "tile/8/"
+	tlogEntries = tlogPrefix + "data/"
+	ourPrefix   = "tile/"
+	ourEntries  = ourPrefix + "entries/"
+)
+
 // String returns the path.
 func (p TilePath) String() string {
-	level := "entries"
-	if p.Level != EntriesLevel {
-		level = strconv.Itoa(p.Level)
+	path := tlog.Tile{H: tileHeight, L: p.Level, N: int64(p.Index), W: p.Width}.Path()
+	if rest, ok := strings.CutPrefix(path, tlogEntries); ok {
+		return ourEntries + rest
 	}
-	index := fmt.Sprintf("%03d", p.Index%1000)
-	for n := p.Index / 1000; n > 0; n /= 1000 {
-		index = fmt.Sprintf("x%03d/%s", n%1000, index)
-	}
-	path := "tile/" + level + "/" + index
-	if p.Width < TileWidth {
-		path += ".p/" + strconv.Itoa(p.Width)
-	}
-	return path
+	return ourPrefix + strings.TrimPrefix(path, tlogPrefix)
 }
 
 // ParseTilePath accepts exactly what TilePath.String writes. An accepted path is safe as
 // the path of a file.
 func ParseTilePath(path string) (TilePath, error) {
-	p, ok := parseTilePath(path)
-	if !ok || p.String() != path {
+	other := tlogPrefix + strings.TrimPrefix(path, ourPrefix)
+	if rest, ok := strings.CutPrefix(path, ourEntries); ok {
+		other = tlogEntries + rest
+	}
+	t, err := tlog.ParseTilePath(other)
+	p := TilePath{t.L, uint64(t.N), t.W}
+	if err != nil || p.Level > maxLevel || p.Index >= MaxSize || p.String() != path {
 		return TilePath{}, fmt.Errorf("%q is not the path of a tile", path)
 	}
 	return p, nil
-}
-
-// parseTilePath parses leniently; its result is rendered again and compared.
-func parseTilePath(path string) (p TilePath, ok bool) {
-	parts := strings.Split(path, "/")
-	if len(parts) < 3 || len(parts) > 16 || parts[0] != "tile" {
-		return p, false
-	}
-	p = TilePath{Level: EntriesLevel, Width: TileWidth}
-	if parts[1] != "entries" {
-		level, err := strconv.ParseUint(parts[1], 10, 6)
-		if err != nil {
-			return p, false
-		}
-		p.Level = int(level)
-	}
-	index := parts[2:]
-	if last := len(index) - 1; last > 0 && strings.HasSuffix(index[last-1], ".p") {
-		width, err := strconv.ParseUint(index[last], 10, tileHeight)
-		if err != nil || width == 0 {
-			return p, false
-		}
-		p.Width = int(width)
-		index = index[:last]
-		index[last-1] = strings.TrimSuffix(index[last-1], ".p")
-	}
-	for _, part := range index {
-		n, err := strconv.ParseUint(strings.TrimPrefix(part, "x"), 10, 10)
-		if err != nil || n > 999 {
-			return p, false
-		}
-		if p.Index = p.Index*1000 + n; p.Index >= MaxSize {
-			return p, false
-		}
-	}
-	return p, true
 }
 
 func (p TilePath) bytes() int {
